@@ -1,0 +1,88 @@
+/** Element types of arrays. The last three are for storage only: convert before computing. */
+export type DType =
+  | 'float32' | 'float16' | 'bfloat16'
+  | 'int32' | 'uint32' | 'int64'
+  | 'bool'
+  | 'uint8' | 'int8' | 'uint16'
+
+/** The memory behind an array. float16, bfloat16 keep their bits in a Uint16Array; bool is a byte of 0 or 1. */
+export type TypedArray = Float32Array | Uint16Array | Int32Array | Uint32Array | BigInt64Array | Uint8Array | Int8Array
+
+interface DTypeInfo {
+  bytes: number
+  kind: 'float' | 'int' | 'bool'
+  /** A short name for printed programs, as JAX writes it. */
+  short: string
+  make: (buffer: ArrayBufferLike, byteOffset: number, length: number) => TypedArray
+}
+
+export const dtypes: { readonly [D in DType]: DTypeInfo } = {
+  float32: { bytes: 4, kind: 'float', short: 'f32', make: (b, o, n) => new Float32Array(b, o, n) },
+  float16: { bytes: 2, kind: 'float', short: 'f16', make: (b, o, n) => new Uint16Array(b, o, n) },
+  bfloat16: { bytes: 2, kind: 'float', short: 'bf16', make: (b, o, n) => new Uint16Array(b, o, n) },
+  int32: { bytes: 4, kind: 'int', short: 'i32', make: (b, o, n) => new Int32Array(b, o, n) },
+  uint32: { bytes: 4, kind: 'int', short: 'u32', make: (b, o, n) => new Uint32Array(b, o, n) },
+  int64: { bytes: 8, kind: 'int', short: 'i64', make: (b, o, n) => new BigInt64Array(b, o, n) },
+  bool: { bytes: 1, kind: 'bool', short: 'bool', make: (b, o, n) => new Uint8Array(b, o, n) },
+  uint8: { bytes: 1, kind: 'int', short: 'u8', make: (b, o, n) => new Uint8Array(b, o, n) },
+  int8: { bytes: 1, kind: 'int', short: 'i8', make: (b, o, n) => new Int8Array(b, o, n) },
+  uint16: { bytes: 2, kind: 'int', short: 'u16', make: (b, o, n) => new Uint16Array(b, o, n) },
+}
+
+export const isFloat = (d: DType): boolean => dtypes[d].kind === 'float'
+export const isInteger = (d: DType): boolean => dtypes[d].kind === 'int'
+
+/** A zeroed typed array for `length` elements of `dtype`. */
+export function allocate(dtype: DType, length: number): TypedArray {
+  return dtypes[dtype].make(new ArrayBuffer(length * dtypes[dtype].bytes), 0, length)
+}
+
+const scratchFloat = new Float32Array(1)
+const scratchBits = new Uint32Array(scratchFloat.buffer)
+
+/** Rounds a number to bfloat16 (nearest, ties to even) and returns its 16 bits. */
+export function toBfloat16Bits(value: number): number {
+  scratchFloat[0] = value
+  const bits = scratchBits[0]
+  if ((bits & 0x7fffffff) > 0x7f800000) return (bits >>> 16) | 0x40 // keep a NaN a NaN
+  return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16
+}
+
+export function fromBfloat16Bits(bits: number): number {
+  scratchBits[0] = bits << 16
+  return scratchFloat[0]
+}
+
+/** Rounds a number to float16 (nearest, ties to even) and returns its 16 bits. The value is rounded to float32 first. */
+export function toFloat16Bits(value: number): number {
+  scratchFloat[0] = value
+  const bits = scratchBits[0]
+  const sign = (bits >>> 16) & 0x8000
+  const magnitude = bits & 0x7fffffff
+  if (magnitude > 0x7f800000) return sign | 0x7e00
+  if (magnitude >= 0x477ff000) return sign | 0x7c00 // rounds to 65536 or more: infinity
+  if (magnitude >= 0x38800000) {
+    const rounded = magnitude + 0xfff + ((magnitude >>> 13) & 1)
+    return sign | ((rounded - 0x38000000) >>> 13)
+  }
+  // Subnormal: the unit is 2^-24, and scaling by a power of two is exact.
+  return sign | roundHalfEven(Math.abs(scratchFloat[0]) * 2 ** 24)
+}
+
+export function fromFloat16Bits(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1
+  const exponent = (bits >>> 10) & 0x1f
+  const fraction = bits & 0x3ff
+  if (exponent === 0) return sign * fraction * 2 ** -24
+  if (exponent === 31) return fraction ? NaN : sign * Infinity
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
+}
+
+/** Rounds to the nearest integer, ties to the even one (IEEE 754, Python's and NumPy's `round`). */
+export function roundHalfEven(x: number): number {
+  const floor = Math.floor(x)
+  const diff = x - floor
+  if (diff < 0.5) return floor
+  if (diff > 0.5) return floor + 1
+  return floor % 2 === 0 ? floor : floor + 1
+}

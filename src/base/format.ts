@@ -1,0 +1,32 @@
+/** 1571327875360 -> "1,571,327,875,360". */
+export const formatCount = (n: number | bigint): string => n.toLocaleString('en-US')
+
+/** Bytes with a binary unit: 3221225472 -> "3.00 GiB". */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']
+  let value = bytes
+  let unit = 0
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024
+    unit++
+  }
+  return `${unit === 0 ? value : value.toFixed(2)} ${units[unit]}`
+}
+
+/** A duration in seconds for a person: 75 -> "1m15s". */
+export function formatDuration(seconds: number): string {
+  if (!Number.isFinite(seconds)) return '?'
+  const s = Math.round(seconds)
+  if (s < 60) return `${s}s`
+  if (s < 3600) return `${Math.floor(s / 60)}m${String(s % 60).padStart(2, '0')}s`
+  return `${Math.floor(s / 3600)}h${String(Math.floor((s % 3600) / 60)).padStart(2, '0')}m`
+}
+
+/** Rows of cells as lines with aligned columns; numbers given as strings are right-aligned. */
+export function formatTable(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0].map((_, column) => Math.max(...rows.map(row => row[column].length)))
+  const numeric = (cell: string): boolean => /^[-+]?[\d,.]+(e[-+]?\d+)?%?$/i.test(cell)
+  return rows
+    .map(row => row.map((cell, i) => (numeric(cell) ? cell.padStart(widths[i]) : cell.padEnd(widths[i]))).join('  ').trimEnd())
+    .join('\n')
+}
