@@ -1,0 +1,59 @@
+/**
+ * Whose exact meaning the model follows. `switchyard` trains as T5X + Flaxformer do, with padding left out of routing,
+ * losses and statistics, and infers without dropping tokens. `t5x` and `hf` follow each reference with its warts.
+ */
+export type Reference = 'switchyard' | 't5x' | 'hf'
+
+/** The sizes and fixed choices of an encoder-decoder. All sizes count elements. */
+export interface ModelConfig {
+  vocabSize: number
+  dModel: number
+  dFf: number
+  numHeads: number
+  headDim: number
+  numEncoderLayers: number
+  numDecoderLayers: number
+  /** Layer i of a stack is sparse when i % sparseEvery === sparseEvery - 1; 0: none is, the model is dense. */
+  encoderSparseEvery: number
+  decoderSparseEvery: number
+  numExperts: number
+  /** `relu`: wi, relu, wo. `gatedGelu`: gelu(wi_0) * wi_1, wo. */
+  activation: 'relu' | 'gatedGelu'
+  /** Whether the output projection is the token embedding (then logits are scaled by 1/sqrt(dModel)). */
+  tiedLogits: boolean
+  relativePositionBuckets: number
+  relativePositionMaxDistance: number
+  layerNormEpsilon: number
+  /** Dropped share of activations in training; masks are broadcast over the length axis. */
+  dropoutRate: number
+  /** What activations and weights are computed in; the router, logits and losses are float32 whatever this says. */
+  dtype: 'float32' | 'bfloat16'
+  reference: Reference
+}
+
+/** How tokens find experts. */
+export interface RouterConfig {
+  kind: 'tokensChoose'
+  /** Tokens are routed in groups of at most this many. */
+  maxGroupSize: number
+  /** An expert takes at most factor * tokensPerGroup / numExperts tokens of a group. */
+  trainCapacityFactor: number
+  evalCapacityFactor: number
+  minExpertCapacity: number
+  /** A fixed number of slots an expert and group, instead of the factors (what HF does), or null. */
+  expertCapacity: number | null
+  /** Whether the router has a bias (some HF configurations). */
+  bias: boolean
+  /** Router inputs are multiplied by uniform noise in [1 - jitter, 1 + jitter] in training. */
+  jitterNoise: number
+  /** Share of experts whose output is dropped in training, one mask an expert. */
+  expertDropoutRate: number
+  auxLossFactor: number
+  zLossFactor: number
+  /** Leave padding out of routing, losses and statistics. */
+  ignorePaddingTokens: boolean
+}
+
+/** Whether layer `index` of a stack has experts. */
+export const isSparseLayer = (index: number, sparseEvery: number): boolean =>
+  sparseEvery > 0 && index % sparseEvery === sparseEvery - 1
