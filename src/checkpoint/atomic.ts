@@ -1,0 +1,204 @@
+import { randomBytes } from 'node:crypto'
+import { lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { basename, dirname, join, normalize, sep } from 'node:path'
+import { threadId } from 'node:worker_threads'
+import { FileError } from '../base/errors.js'
+import { errorCode, withPath } from './files.js'
+
+// What is being written, or being deleted, has a temporary name beside its final one (a rename is atomic only within
+// a file system). The name says who works on it, so that the next writer can tell what a crash has left from what is
+// still in use.
+const temporary = /^\.switchyard-(\w+)-(\d+)-(\d+)-[0-9a-f]{8}$/
+const host = hostname().replace(/\W/g, '_').slice(0, 64) || 'host'
+const inUse = new Set<string>()
+
+/** Something that its owner, if there still is one, has not touched for so long was left by a crash. */
+const abandonedAfterMs = 60 * 60 * 1000
+
+export interface AtomicOptions {
+  /** Whether what is at the path already may be replaced; otherwise that is an error, and nothing is written. */
+  replace?: boolean
+}
+
+/**
+ * Makes a folder that appears at `path` complete, or not at all: `fill` writes into a temporary folder, whose files
+ * are brought to the disk before it takes the name. A folder that is replaced is called `PATH.replaced` for the moment
+ * in which neither has the name: a crash just then leaves that one.
+ */
+export async function writeFolderAtomically(path: string, fill: (folder: string) => Promise<void>, options: AtomicOptions = {}): Promise<void> {
+  await writeAtomically(path, options, async temp => {
+    await withPath(path, () => mkdir(temp))
+    await fill(temp)
+    await withPath(path, () => syncTree(temp))
+  })
+}
+
+/** The same for a single file. `write` must not close the handle. */
+export async function writeFileAtomically(path: string, write: (handle: FileHandle) => Promise<void>, options: AtomicOptions = {}): Promise<void> {
+  if (await withPath(path, () => isFolder(path))) throw new FileError(`${path}: this is a folder, and a file was to be written: choose another name`)
+  await writeAtomically(path, options, async temp => {
+    const handle = await withPath(path, () => open(temp, 'wx'))
+    try {
+      await write(handle)
+      await withPath(path, () => handle.sync())
+    } finally {
+      await handle.close()
+    }
+  })
+}
+
+/** Removes a file or folder so that a crash leaves all of it under its name, or nothing. */
+export async function removeAtomically(path: string): Promise<void> {
+  const temp = temporaryBeside(path)
+  try {
+    await withPath(path, () => rename(path, temp))
+    await withPath(path, () => rm(temp, { recursive: true, force: true }))
+  } finally {
+    inUse.delete(temp)
+  }
+}
+
+/**
+ * Makes the first folder of `path`, `path-2`, `path-3` ... that does not exist, and returns its name. Two processes
+ * that ask at the same time get two folders.
+ */
+export async function nextFreeFolder(path: string): Promise<string> {
+  const base = withoutEndSeparator(path)
+  return withPath(base, async () => {
+    await mkdir(dirname(base), { recursive: true })
+    for (let n = 1; ; n++) {
+      const candidate = n === 1 ? base : `${base}-${n}`
+      try {
+        await mkdir(candidate)
+        return candidate
+      } catch (error) {
+        if (errorCode(error) !== 'EEXIST') throw error
+      }
+    }
+  })
+}
+
+/** Deletes what crashed writers left in a folder. What cannot be deleted is left to the next time. */
+export async function removeLeftovers(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name)
+    if (await isLeftover(path).catch(() => false)) await rm(path, { recursive: true, force: true }).catch(() => undefined)
+  }
+}
+
+export async function exists(path: string): Promise<boolean> {
+  try {
+    await lstat(path)
+    return true
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return false
+    throw error
+  }
+}
+
+async function writeAtomically(path: string, options: AtomicOptions, fill: (temp: string) => Promise<void>): Promise<void> {
+  const target = withoutEndSeparator(path)
+  const folder = dirname(target)
+  await withPath(path, async () => {
+    await mkdir(folder, { recursive: true })
+    await removeLeftovers(folder)
+    if (!options.replace) await refuseExisting(target)
+  })
+  const temp = temporaryBeside(target)
+  try {
+    await fill(temp)
+    await withPath(path, async () => {
+      // Once more, for what came meanwhile: a rename would replace a file without a word.
+      if (!options.replace) await refuseExisting(target)
+      await moveInto(temp, target)
+      await syncFolder(folder)
+    })
+  } catch (error) {
+    await rm(temp, { recursive: true, force: true }).catch(() => undefined)
+    throw error
+  } finally {
+    inUse.delete(temp)
+  }
+}
+
+async function refuseExisting(path: string): Promise<void> {
+  if (await exists(path)) throw new FileError(`${path}: something is there already: choose another name, or remove it first`)
+}
+
+async function moveInto(temp: string, target: string): Promise<void> {
+  const aside = `${target}.replaced`
+  if (!(await isFolder(target))) return rename(temp, target)
+  if (await exists(aside)) await removeAtomically(aside)
+  await rename(target, aside)
+  await rename(temp, target)
+  await removeAtomically(aside)
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return (await exists(path)) && (await lstat(path)).isDirectory()
+}
+
+function temporaryBeside(path: string): string {
+  const temp = join(dirname(path), `.switchyard-${host}-${process.pid}-${threadId}-${randomBytes(4).toString('hex')}`)
+  inUse.add(temp)
+  return temp
+}
+
+async function isLeftover(path: string): Promise<boolean> {
+  const match = temporary.exec(basename(path))
+  if (match === null || inUse.has(path)) return false
+  const [, owner, pid, thread] = match
+  if (owner === host) {
+    if (Number(pid) === process.pid && Number(thread) === threadId) return true
+    if (!isAlive(Number(pid))) return true
+  }
+  // Another machine's, or a living process's (perhaps not the one that made it: process numbers come again).
+  return Date.now() - (await newestChange(path)) > abandonedAfterMs
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return errorCode(error) !== 'ESRCH'
+  }
+}
+
+async function newestChange(path: string): Promise<number> {
+  const info = await lstat(path)
+  let newest = info.mtimeMs
+  if (info.isDirectory()) for (const name of await readdir(path)) newest = Math.max(newest, await newestChange(join(path, name)))
+  return newest
+}
+
+/** Brings a folder's files to the disk, then the folder's own list of names. */
+async function syncTree(folder: string): Promise<void> {
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name)
+    if (entry.isDirectory()) await syncTree(path)
+    else if (entry.isFile()) await sync(path)
+  }
+  await syncFolder(folder)
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  // Windows does not let a folder be opened; there the rename alone must do.
+  if (process.platform !== 'win32') await sync(folder)
+}
+
+async function sync(path: string): Promise<void> {
+  const handle = await open(path, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+function withoutEndSeparator(path: string): string {
+  const normal = normalize(path)
+  return normal.length > 1 && normal.endsWith(sep) ? normal.slice(0, -1) : normal
+}

@@ -1,0 +1,227 @@
+import { readdir, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { FileError, SwitchyardError } from '../base/errors.js'
+import { formatBytes } from '../base/format.js'
+import type { HostTensor } from '../base/tensor.js'
+import { errorCode, readSmallText, withPath } from './files.js'
+import { exists, removeAtomically, writeFolderAtomically } from './atomic.js'
+import { sourceOf } from './format.js'
+import type { CheckpointFormat, CheckpointReader, TensorSource } from './format.js'
+import { findNotJson, parseJson } from './json.js'
+import type { Json } from './json.js'
+import { safetensors } from './safetensors.js'
+
+const version = 1
+const maxJsonBytes = 64 * 2 ** 20
+const jsonName = 'checkpoint.json'
+const paramsName = 'params.safetensors'
+const optimizerName = 'optimizer.safetensors'
+const stateName = 'state.safetensors'
+
+const json = z.custom<Json>(value => value !== undefined, 'is missing')
+const count = z.int().min(0)
+
+const infoSchema = z.strictObject({
+  format: z.literal('switchyard'),
+  version: z.literal(version),
+  step: count,
+  /** Kept as they are, for the layers that own them. */
+  config: json,
+  task: json,
+  /** Where the data iterator stands. */
+  data: json,
+  seed: count,
+  /** A resumed run is exact only on the same backend version with the same number of threads. */
+  backendVersion: z.string(),
+  threads: z.int().min(1),
+  libraryVersion: z.string(),
+})
+
+/** What checkpoint.json holds, besides the format's own marks. */
+export type CheckpointInfo = Omit<z.infer<typeof infoSchema>, 'format' | 'version'>
+type Opaque = 'config' | 'task' | 'data'
+
+/** What is to be saved. Where it is JSON, it must come back from JSON as it is: NaN, a Date and their like are refused. */
+export interface CheckpointContent extends Omit<CheckpointInfo, Opaque> {
+  config: unknown
+  task: unknown
+  data: unknown
+  params: ReadonlyMap<string, HostTensor>
+  optimizer: ReadonlyMap<string, HostTensor>
+  /** Tensors of any other kind. */
+  state?: ReadonlyMap<string, HostTensor>
+}
+
+/** An open checkpoint: its facts are read, its tensors are not. */
+export interface Checkpoint extends CheckpointInfo {
+  readonly folder: string
+  readonly params: CheckpointReader
+  /** Absent in a checkpoint of parameters only. */
+  readonly optimizer: CheckpointReader | undefined
+  readonly state: CheckpointReader | undefined
+  close(): Promise<void>
+}
+
+/**
+ * Writes `runFolder/step-<n>` and returns its path. When it is in place and on the disk, older steps are deleted, so
+ * that the newest `keep` up to this one remain. A checkpoint of the same step is replaced. The tensors' memory is not
+ * copied: leave it alone until the promise settles.
+ */
+export async function saveCheckpoint(runFolder: string, content: CheckpointContent, options: { keep?: number } = {}): Promise<string> {
+  const { keep = Infinity } = options
+  if (!(keep >= 1)) throw new SwitchyardError(`keep is ${keep}: the checkpoint that is being saved must be kept`)
+  const folder = join(runFolder, `step-${content.step}`)
+  const { params, optimizer, state, ...info } = content
+  const tensors: Parts = { params: sourceOf(params), optimizer: sourceOf(optimizer), state: state && sourceOf(state) }
+  await writeParts(folder, info, tensors, {}, true)
+
+  const { checkpoints, superseded } = await scanRun(runFolder)
+  const older = checkpoints.filter(c => c.step < content.step).map(c => c.path)
+  const surplus = older.slice(0, Math.max(0, older.length + 1 - keep))
+  for (const path of [...superseded, ...surplus]) await removeAtomically(path)
+  return folder
+}
+
+/** The folder of the checkpoint with the highest step, or undefined. What a crash has left unfinished does not count. */
+export async function latestCheckpoint(runFolder: string): Promise<string | undefined> {
+  return (await listCheckpoints(runFolder)).at(-1)?.path
+}
+
+/** The checkpoints of a run, by step. A folder without its two indispensable files is not one. */
+export async function listCheckpoints(runFolder: string): Promise<{ step: number; path: string }[]> {
+  return (await scanRun(runFolder)).checkpoints
+}
+
+/** Superseded: what a crash has left of replaced checkpoints whose replacements are in place. */
+async function scanRun(runFolder: string): Promise<{ checkpoints: { step: number; path: string }[]; superseded: string[] }> {
+  const found = new Map<number, string>()
+  const superseded: string[] = []
+  // Sorted: `step-5` comes before `step-5.replaced`, which counts only where there is nothing else of step 5.
+  for (const name of (await namesIn(runFolder)).sort()) {
+    const match = /^step-(0|[1-9]\d{0,15})(\.replaced)?$/.exec(name)
+    if (match === null) continue
+    const path = join(runFolder, name)
+    const step = Number(match[1])
+    if (found.has(step) && match[2] !== undefined) superseded.push(path)
+    else if (await isFile(join(path, jsonName)) && await isFile(join(path, paramsName))) found.set(step, path)
+  }
+  const checkpoints = Array.from(found, ([step, path]) => ({ step, path })).sort((a, b) => a.step - b.step)
+  return { checkpoints, superseded }
+}
+
+/** Opens a checkpoint folder; close it after use. */
+export async function loadCheckpoint(folder: string): Promise<Checkpoint> {
+  const info = await readInfo(folder)
+  const opened: CheckpointReader[] = []
+  const close = async (): Promise<void> => { for (const reader of opened) await reader.close() }
+  const part = async (name: string): Promise<CheckpointReader> => {
+    const reader = await openPart(folder, name)
+    opened.push(reader)
+    return reader
+  }
+  const optionalPart = async (name: string): Promise<CheckpointReader | undefined> =>
+    (await withPath(folder, () => exists(join(folder, name)))) ? part(name) : undefined
+  try {
+    return { ...info, folder, params: await part(paramsName), optimizer: await optionalPart(optimizerName), state: await optionalPart(stateName), close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** The parameters of a checkpoint folder, behind the seam of all formats. What is written by it can be run, not resumed. */
+export const native: CheckpointFormat = {
+  name: 'native',
+
+  detect: path => isFile(join(path, jsonName)),
+
+  async open(path) {
+    await readInfo(path)
+    return openPart(path, paramsName)
+  },
+
+  async write(path, source, options = {}) {
+    if (options.replace) await refuseForeignFolder(path)
+    const info = { step: 0, config: null, task: null, data: null, seed: 0, backendVersion: '', threads: 1, libraryVersion: '' }
+    await writeParts(path, info, { params: source }, options.metadata ?? {}, options.replace ?? false)
+  },
+}
+
+interface Parts {
+  params: TensorSource
+  optimizer?: TensorSource
+  state?: TensorSource
+}
+
+async function writeParts(folder: string, info: Omit<CheckpointContent, keyof Parts>, parts: Parts, metadata: Readonly<Record<string, string>>, replace: boolean): Promise<void> {
+  const text = infoText(folder, info)
+  await writeFolderAtomically(folder, async temp => {
+    await safetensors.write(join(temp, paramsName), parts.params, { metadata })
+    if (parts.optimizer) await safetensors.write(join(temp, optimizerName), parts.optimizer)
+    if (parts.state) await safetensors.write(join(temp, stateName), parts.state)
+    await withPath(folder, () => writeFile(join(temp, jsonName), text))
+  }, { replace })
+}
+
+/** checkpoint.json, checked as a reader will: what is saved can be loaded. */
+function infoText(folder: string, info: Omit<CheckpointContent, keyof Parts>): string {
+  const wrong = (message: string): SwitchyardError => new SwitchyardError(`${folder}: the checkpoint cannot be saved: ${message}`)
+  const notJson = findNotJson(info)
+  if (notJson !== undefined) throw wrong(`${notJson}, which JSON cannot hold`)
+  const checked = infoSchema.safeParse({ format: 'switchyard', version, ...info })
+  if (!checked.success) throw wrong(z.prettifyError(checked.error))
+  const text = `${JSON.stringify(checked.data, null, 2)}\n`
+  const bytes = Buffer.byteLength(text)
+  if (bytes > maxJsonBytes) throw wrong(`${jsonName} would have ${formatBytes(bytes)}, more than ${formatBytes(maxJsonBytes)}: put what is big into tensors`)
+  return text
+}
+
+async function readInfo(folder: string): Promise<CheckpointInfo> {
+  const path = join(folder, jsonName)
+  const advice = goBack(folder)
+  const text = await readSmallText(path, maxJsonBytes)
+  const value = parseJson(text, message => new FileError(`${path}: this is not JSON, ${message}; ${advice}`))
+  const newer = z.object({ format: z.literal('switchyard'), version: z.number().gt(version) }).safeParse(value)
+  if (newer.success) throw new FileError(`${path}: it has version ${newer.data.version} of the format, and this Switchyard knows ${version}: update switchyard`)
+  const parsed = infoSchema.safeParse(value)
+  if (!parsed.success) throw new FileError(`${path}: this is not what Switchyard writes; ${advice}\n${z.prettifyError(parsed.error)}`)
+  const { format: _format, version: _version, ...info } = parsed.data
+  return info
+}
+
+const goBack = (folder: string): string => `if the run has an older checkpoint, remove ${folder} to go on from that`
+
+async function openPart(folder: string, name: string): Promise<CheckpointReader> {
+  try {
+    return await safetensors.open(join(folder, name))
+  } catch (error) {
+    if (!(error instanceof FileError)) throw error
+    throw new FileError(`${error.message}; ${goBack(folder)}`, { cause: error })
+  }
+}
+
+/** To replace means to delete: only a checkpoint, or nothing much, may be. */
+async function refuseForeignFolder(path: string): Promise<void> {
+  if ((await native.detect(path)) || (await namesIn(path)).length === 0) return
+  throw new FileError(`${path}: this folder is not a checkpoint of ours and is not replaced: choose another name, or remove it first`)
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  return withPath(folder, async () => {
+    try {
+      return await readdir(folder)
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return []
+      throw error
+    }
+  })
+}
+
+async function isFile(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isFile()
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,145 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { ShapeError } from '../base/errors.js'
+import { toNumbers } from '../base/tensor.js'
+import type { HostTensor } from '../base/tensor.js'
+import { fitLengths, packBatch, padBatch, tokenize } from './features.js'
+import type { TokenExample } from './features.js'
+import { CharacterVocabulary } from './vocabulary-lists.js'
+
+const rowsOf = (tensor: HostTensor): number[][] => {
+  const [rows, length] = tensor.shape
+  const numbers = toNumbers(tensor)
+  return Array.from({ length: rows }, (_, r) => numbers.slice(r * length, (r + 1) * length))
+}
+
+const numbered = (features: object): Record<string, number[][]> =>
+  Object.fromEntries(Object.entries(features).map(([name, tensor]) => [name, rowsOf(tensor as HostTensor)]))
+
+describe('tokenize', () => {
+  it('ends both sides with EOS', () => {
+    const vocabulary = CharacterVocabulary.fromTexts(['abc'])
+    expect(tokenize({ inputs: vocabulary, targets: vocabulary }, { input: 'ab', target: '' })).toEqual({ inputs: [3, 4, 1], targets: [1] })
+  })
+})
+
+describe('packBatch', () => {
+  it('lays examples one after the other, first fit', () => {
+    const examples = [
+      { inputs: [10, 11, 1], targets: [20, 1] },
+      { inputs: [12, 13, 1], targets: [21, 22, 1] },
+      { inputs: [14, 1], targets: [23, 1] },
+      { inputs: [15, 1], targets: [24, 25, 1] },
+    ]
+    const { features, packed, rest } = packBatch(examples, { rows: 2, inputLength: 5, targetLength: 6 })
+    expect(numbered(features)).toEqual({
+      encoder_input_tokens: [[10, 11, 1, 14, 1], [12, 13, 1, 15, 1]],
+      encoder_segment_ids: [[1, 1, 1, 2, 2], [1, 1, 1, 2, 2]],
+      encoder_positions: [[0, 1, 2, 0, 1], [0, 1, 2, 0, 1]],
+      decoder_target_tokens: [[20, 1, 23, 1, 0, 0], [21, 22, 1, 24, 25, 1]],
+      decoder_input_tokens: [[0, 20, 0, 23, 0, 0], [0, 21, 22, 0, 24, 25]],
+      decoder_loss_weights: [[1, 1, 1, 1, 0, 0], [1, 1, 1, 1, 1, 1]],
+      decoder_segment_ids: [[1, 1, 2, 2, 0, 0], [1, 1, 1, 2, 2, 2]],
+      decoder_positions: [[0, 1, 0, 1, 0, 0], [0, 1, 2, 0, 1, 2]],
+    })
+    expect([packed, rest]).toEqual([4, []])
+    for (const [name, tensor] of Object.entries(features)) {
+      expect((tensor as HostTensor).dtype).toBe(name === 'decoder_loss_weights' ? 'float32' : 'int32')
+    }
+  })
+
+  it('refuses an example that can never fit', () => {
+    const size = { rows: 1, inputLength: 2, targetLength: 2 }
+    expect(() => packBatch([{ inputs: [3, 3, 1], targets: [1] }], size)).toThrow(ShapeError)
+    expect(() => packBatch([{ inputs: [], targets: [1] }], size)).toThrow(/at least one token/)
+  })
+
+  const size = { rows: 3, inputLength: 8, targetLength: 6 }
+  const side = (longest: number) => fc.array(fc.integer({ min: 2, max: 99 }), { maxLength: longest - 1 }).map(ids => [...ids, 1])
+  const anyExamples = fc.array(fc.record({ inputs: side(size.inputLength), targets: side(size.targetLength) }), { maxLength: 30 })
+
+  it('loses, changes and mixes nothing, whatever the examples', () => {
+    fc.assert(fc.property(anyExamples, examples => {
+      const { features, packed, rest } = packBatch(examples, size)
+      const f = numbered(features)
+      const found: TokenExample[] = []
+      for (let row = 0; row < size.rows; row++) {
+        const segments = Math.max(...f.encoder_segment_ids[row], ...f.decoder_segment_ids[row])
+        for (let k = 1; k <= segments; k++) {
+          const pick = (values: number[], ids: number[]) => values.filter((_, i) => ids[i] === k)
+          const inputs = pick(f.encoder_input_tokens[row], f.encoder_segment_ids[row])
+          const targets = pick(f.decoder_target_tokens[row], f.decoder_segment_ids[row])
+          expect(pick(f.encoder_positions[row], f.encoder_segment_ids[row])).toEqual(inputs.map((_, i) => i))
+          expect(pick(f.decoder_positions[row], f.decoder_segment_ids[row])).toEqual(targets.map((_, i) => i))
+          expect(pick(f.decoder_input_tokens[row], f.decoder_segment_ids[row])).toEqual([0, ...targets.slice(0, -1)])
+          found.push({ inputs, targets })
+        }
+        for (const s of ['encoder', 'decoder'] as const) {
+          const tokens = f[s === 'encoder' ? 'encoder_input_tokens' : 'decoder_target_tokens'][row]
+          const ids = f[`${s}_segment_ids`][row]
+          // Segments stand in order, padding at the end, and padding is 0 everywhere.
+          expect(ids.filter(id => id > 0)).toEqual(ids.filter(id => id > 0).sort((a, b) => a - b))
+          expect(ids.slice(ids.indexOf(0) < 0 ? ids.length : ids.indexOf(0)).every(id => id === 0)).toBe(true)
+          expect(tokens.map(t => t > 0)).toEqual(ids.map(id => id > 0))
+          expect(f[`${s}_positions`][row].every((p, i) => ids[i] > 0 || p === 0)).toBe(true)
+        }
+        expect(f.decoder_loss_weights[row]).toEqual(f.decoder_target_tokens[row].map(t => (t > 0 ? 1 : 0)))
+        expect(f.decoder_input_tokens[row].every((t, i) => f.decoder_segment_ids[row][i] > 0 || t === 0)).toBe(true)
+      }
+      expect(found.length).toBe(packed)
+      const key = (e: TokenExample) => JSON.stringify([e.inputs, e.targets])
+      expect([...found, ...rest].map(key).sort()).toEqual(examples.map(key).sort())
+    }))
+  })
+
+  it('leaves out only what fits nowhere', () => {
+    fc.assert(fc.property(anyExamples, examples => {
+      const { features, rest } = packBatch(examples, size)
+      const f = numbered(features)
+      const room = (name: string) => f[name].map(ids => ids.filter(id => id === 0).length)
+      const inputRoom = room('encoder_segment_ids')
+      const targetRoom = room('decoder_segment_ids')
+      for (const { inputs, targets } of rest) {
+        expect(inputRoom.some((free, row) => inputs.length <= free && targets.length <= targetRoom[row])).toBe(false)
+      }
+    }))
+  })
+})
+
+describe('padBatch', () => {
+  it('pads to a multiple of the longest, and shifts as T5X does', () => {
+    const features = padBatch([{ inputs: [10, 1], targets: [20, 21, 1] }, { inputs: [11, 12, 13, 1], targets: [22, 1] }], { inputMultiple: 3, targetMultiple: 2 })
+    expect(numbered(features)).toEqual({
+      encoder_input_tokens: [[10, 1, 0, 0, 0, 0], [11, 12, 13, 1, 0, 0]],
+      decoder_target_tokens: [[20, 21, 1, 0], [22, 1, 0, 0]],
+      decoder_input_tokens: [[0, 20, 21, 1], [0, 22, 1, 0]],
+      decoder_loss_weights: [[1, 1, 1, 0], [1, 1, 0, 0]],
+    })
+  })
+
+  it('adds rows of padding, and refuses too few', () => {
+    const example = { inputs: [10, 1], targets: [1] }
+    const features = padBatch([example], { inputMultiple: 8, targetMultiple: 8, rows: 3 })
+    expect(features.encoder_input_tokens.shape).toEqual([3, 8])
+    expect(toNumbers(features.decoder_loss_weights).reduce((a, b) => a + b)).toBe(1)
+    expect(() => padBatch([example, example], { inputMultiple: 8, targetMultiple: 8, rows: 1 })).toThrow(ShapeError)
+    expect(() => padBatch([example], { inputMultiple: 0, targetMultiple: 8 })).toThrow(ShapeError)
+  })
+})
+
+describe('fitLengths', () => {
+  const fits = { inputs: [3, 1], targets: [4, 1] }
+  const longInput = { inputs: [3, 3, 3, 1], targets: [4, 1] }
+  const longTarget = { inputs: [3, 1], targets: [4, 4, 4, 1] }
+  const size = { inputLength: 3, targetLength: 2 }
+
+  it('skips, and counts', () => {
+    expect(fitLengths([longInput, fits, longTarget], size, 'skip')).toEqual({ examples: [fits], skipped: 2, truncated: 0 })
+  })
+
+  it('cuts, and counts', () => {
+    expect(fitLengths([longInput, fits, longTarget], size, 'truncate')).toEqual({
+      examples: [{ inputs: [3, 3, 3], targets: [4, 1] }, fits, { inputs: [3, 1], targets: [4, 4] }], skipped: 0, truncated: 2,
+    })
+  })
+})

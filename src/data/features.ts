@@ -1,0 +1,210 @@
+import { hostTensor } from '../base/tensor.js'
+import type { HostTensor } from '../base/tensor.js'
+import { check } from '../base/errors.js'
+import type { Example } from './source.js'
+import type { TaskCodec } from './task.js'
+import { EOS_ID, PAD_ID } from './vocabulary.js'
+
+/** An example as token ids; both sides end with EOS, unless they were cut. */
+export interface TokenExample {
+  readonly inputs: readonly number[]
+  readonly targets: readonly number[]
+}
+
+/** What a model is trained on, under T5X's names, each [rows, length]: int32, but float32 for the weights. */
+export interface Features {
+  readonly encoder_input_tokens: HostTensor
+  /** The targets, one place to the right: what the decoder has seen when it predicts. */
+  readonly decoder_input_tokens: HostTensor
+  readonly decoder_target_tokens: HostTensor
+  /** 1 where a target counts, 0 on padding. */
+  readonly decoder_loss_weights: HostTensor
+}
+
+/** Features of rows that hold several examples: segment k (from 1; 0 is padding) of both sides is one example. */
+export interface PackedFeatures extends Features {
+  readonly encoder_segment_ids: HostTensor
+  readonly decoder_segment_ids: HostTensor
+  /** Each token's place in its own segment. */
+  readonly encoder_positions: HostTensor
+  readonly decoder_positions: HostTensor
+}
+
+export interface PackedSize {
+  readonly rows: number
+  readonly inputLength: number
+  readonly targetLength: number
+}
+
+/** Encodes an example and ends both sides with EOS. */
+export function tokenize(task: Pick<TaskCodec, 'inputs' | 'targets'>, example: Pick<Example, 'input' | 'target'>): TokenExample {
+  return {
+    inputs: [...task.inputs.encode(example.input), EOS_ID],
+    targets: [...task.targets.encode(example.target), EOS_ID],
+  }
+}
+
+/** What to do with an example that is longer than a row. Cutting drops the end, EOS with it, as T5X does. */
+export type TooLong = 'skip' | 'truncate'
+
+export interface Fitted {
+  readonly examples: TokenExample[]
+  /** How many examples were left out, or cut: to be shown to the user. */
+  readonly skipped: number
+  readonly truncated: number
+}
+
+/** Makes every example fit a length for each side, and counts those that did not. */
+export function fitLengths(examples: Iterable<TokenExample>, size: { inputLength: number; targetLength: number }, tooLong: TooLong): Fitted {
+  const { inputLength, targetLength } = size
+  const fitted: TokenExample[] = []
+  let long = 0
+  for (const example of examples) {
+    const fits = example.inputs.length <= inputLength && example.targets.length <= targetLength
+    if (!fits) long++
+    if (fits) fitted.push(example)
+    else if (tooLong === 'truncate') fitted.push({ inputs: example.inputs.slice(0, inputLength), targets: example.targets.slice(0, targetLength) })
+  }
+  return { examples: fitted, skipped: tooLong === 'skip' ? long : 0, truncated: tooLong === 'truncate' ? long : 0 }
+}
+
+/**
+ * Rows that are being filled, both sides together. An example goes into the first row that has room for both of its sides.
+ */
+export class OpenRows {
+  /** The examples of each row, in order. */
+  readonly rows: TokenExample[][]
+  private readonly inputRoom: Int32Array
+  private readonly targetRoom: Int32Array
+
+  constructor(readonly size: PackedSize) {
+    this.rows = Array.from({ length: size.rows }, () => [])
+    this.inputRoom = new Int32Array(size.rows).fill(size.inputLength)
+    this.targetRoom = new Int32Array(size.rows).fill(size.targetLength)
+  }
+
+  /** Whether the example found a place. */
+  place(example: TokenExample): boolean {
+    const inputs = example.inputs.length
+    const targets = example.targets.length
+    // Rows would never fill up with nothing.
+    check(inputs > 0 && targets > 0, 'an example needs at least one token on each side: end both with EOS')
+    check(inputs <= this.size.inputLength && targets <= this.size.targetLength, () =>
+      `an example of ${inputs}+${targets} tokens cannot fit a row of ${this.size.inputLength}+${this.size.targetLength}: use fitLengths first`)
+    for (let row = 0; row < this.rows.length; row++) {
+      if (this.inputRoom[row] >= inputs && this.targetRoom[row] >= targets) {
+        this.rows[row].push(example)
+        this.inputRoom[row] -= inputs
+        this.targetRoom[row] -= targets
+        return true
+      }
+    }
+    return false
+  }
+
+  /** Whether no row has room for even the shortest example (one token a side). */
+  get full(): boolean {
+    return this.rows.every((_, row) => this.inputRoom[row] === 0 || this.targetRoom[row] === 0)
+  }
+
+  /** The features of the rows as they are now. */
+  features(): PackedFeatures {
+    const { rows, inputLength, targetLength } = this.size
+    const encoder = packSide(this.rows.map(row => row.map(e => e.inputs)), rows, inputLength)
+    const decoder = packSide(this.rows.map(row => row.map(e => e.targets)), rows, targetLength)
+    return {
+      encoder_input_tokens: encoder.tokens,
+      decoder_input_tokens: shiftRight(decoder.tokens, decoder.segmentIds),
+      decoder_target_tokens: decoder.tokens,
+      decoder_loss_weights: lossWeights(decoder.tokens),
+      encoder_segment_ids: encoder.segmentIds,
+      decoder_segment_ids: decoder.segmentIds,
+      encoder_positions: encoder.positions,
+      decoder_positions: decoder.positions,
+    }
+  }
+}
+
+/**
+ * Packs examples into rows, first fit, in their order. `rest` holds those that found no room. (Training packs by an
+ * iterator, which carries the rest over: iterator.ts.)
+ */
+export function packBatch(examples: Iterable<TokenExample>, size: PackedSize): { features: PackedFeatures; packed: number; rest: TokenExample[] } {
+  const open = new OpenRows(size)
+  const rest: TokenExample[] = []
+  let packed = 0
+  for (const example of examples) {
+    if (open.place(example)) packed++
+    else rest.push(example)
+  }
+  return { features: open.features(), packed, rest }
+}
+
+export interface PadOptions {
+  /** Lengths are rounded up to a multiple, so that few different shapes are compiled. */
+  readonly inputMultiple: number
+  readonly targetMultiple: number
+  /** Rows of padding are added up to this number, for the same reason. Default: one row an example. */
+  readonly rows?: number
+}
+
+/** One example a row, padded to the longest: for evaluation and generation. */
+export function padBatch(examples: readonly TokenExample[], options: PadOptions): Features {
+  const rows = options.rows ?? examples.length
+  check(examples.length <= rows, () => `${examples.length} examples do not fit ${rows} rows`)
+  const inputLength = roundedLength(examples.map(e => e.inputs.length), options.inputMultiple)
+  const targetLength = roundedLength(examples.map(e => e.targets.length), options.targetMultiple)
+  const targets = packSide(examples.map(e => [e.targets]), rows, targetLength).tokens
+  return {
+    encoder_input_tokens: packSide(examples.map(e => [e.inputs]), rows, inputLength).tokens,
+    decoder_input_tokens: shiftRight(targets),
+    decoder_target_tokens: targets,
+    decoder_loss_weights: lossWeights(targets),
+  }
+}
+
+function roundedLength(lengths: readonly number[], multiple: number): number {
+  check(Number.isInteger(multiple) && multiple > 0, () => `a length cannot be a multiple of ${multiple}`)
+  return Math.ceil(lengths.reduce((a, b) => Math.max(a, b), 1) / multiple) * multiple
+}
+
+/** Lays the sequences of each row one after the other. */
+function packSide(sequences: (readonly number[])[][], rows: number, length: number) {
+  const tokens = new Int32Array(rows * length)
+  const segmentIds = new Int32Array(rows * length)
+  const positions = new Int32Array(rows * length)
+  sequences.forEach((row, r) => {
+    let at = r * length
+    row.forEach((sequence, k) => {
+      for (let position = 0; position < sequence.length; position++, at++) {
+        tokens[at] = sequence[position]
+        segmentIds[at] = k + 1
+        positions[at] = position
+      }
+    })
+  })
+  const tensor = (data: Int32Array): HostTensor => hostTensor('int32', [rows, length], data)
+  return { tokens: tensor(tokens), segmentIds: tensor(segmentIds), positions: tensor(positions) }
+}
+
+/**
+ * The decoder's inputs: the targets of the same row one place to the right, with 0 where a segment starts. Without segments
+ * a last EOS moves into the padding behind it, as in T5X and HF; packed it does not, also as in T5X.
+ */
+function shiftRight(targets: HostTensor, segmentIds?: HostTensor): HostTensor {
+  const [rows, length] = targets.shape
+  const shifted = new Int32Array(rows * length)
+  for (let row = 0; row < rows; row++) {
+    for (let i = row * length + 1; i < (row + 1) * length; i++) {
+      const sameSegment = !segmentIds || segmentIds.data[i] === segmentIds.data[i - 1]
+      shifted[i] = sameSegment ? Number(targets.data[i - 1]) : PAD_ID
+    }
+  }
+  return hostTensor('int32', targets.shape, shifted)
+}
+
+function lossWeights(targets: HostTensor): HostTensor {
+  const weights = new Float32Array(targets.data.length)
+  for (let i = 0; i < weights.length; i++) weights[i] = targets.data[i] === PAD_ID ? 0 : 1
+  return hostTensor('float32', targets.shape, weights)
+}

@@ -1,0 +1,141 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { ConfigError } from '../base/errors.js'
+import { toNumbers } from '../base/tensor.js'
+import { tokenize } from './features.js'
+import type { TokenExample } from './features.js'
+import { TrainIterator } from './iterator.js'
+import type { TrainBatch } from './iterator.js'
+import { g2pTask } from './tasks.js'
+
+const size = { rows: 4, inputLength: 16, targetLength: 12, seed: 1 }
+
+/** Examples that can be told apart: number i has i+10 as its first token, and a length that varies. */
+const numberedExamples = (count: number): TokenExample[] => Array.from({ length: count }, (_, i) => ({
+  inputs: [i + 10, ...Array<number>((i * 7) % 11).fill(2), 1],
+  targets: [i + 10, ...Array<number>((i * 5) % 9).fill(2), 1],
+}))
+
+const take = (iterator: TrainIterator, count: number): TrainBatch[] => Array.from({ length: count }, () => iterator.next())
+
+/** The numbers of the examples in a batch: the tokens at position 0. */
+const numbersIn = ({ features }: TrainBatch): number[] => {
+  const tokens = toNumbers(features.encoder_input_tokens)
+  const positions = toNumbers(features.encoder_positions)
+  return tokens.filter((token, i) => token > 0 && positions[i] === 0).map(token => token - 10)
+}
+
+describe('TrainIterator', () => {
+  it('uses every example once an epoch', () => {
+    const count = 500
+    const iterator = new TrainIterator(numberedExamples(count), size)
+    const uses = Array.from({ length: count }, () => 0)
+    let batches = 0
+    while (iterator.epochs < 3) {
+      for (const i of numbersIn(iterator.next())) uses[i]++
+      batches++
+    }
+    for (const i of iterator.state().carried) uses[i]++
+    const drawn = iterator.epochs * count
+    expect(uses.reduce((a, b) => a + b)).toBe(Math.round(drawn))
+    expect(Math.min(...uses)).toBeGreaterThanOrEqual(3)
+    expect(Math.max(...uses)).toBeLessThanOrEqual(4)
+    expect(batches).toBeGreaterThan(100)
+  })
+
+  it('carries nothing longer than a batch', () => {
+    const iterator = new TrainIterator(numberedExamples(500), size)
+    for (let i = 0; i < 200; i++) {
+      const [oldest] = iterator.state().carried
+      const batch = iterator.next()
+      if (oldest !== undefined) expect(numbersIn(batch)).toContain(oldest)
+    }
+  })
+
+  it('gives other orders for other epochs and seeds, the same for the same', () => {
+    const first = (seed: number) => numbersIn(new TrainIterator(numberedExamples(500), { ...size, seed }).next())
+    expect(first(1)).toEqual(first(1))
+    expect(first(1)).not.toEqual(first(2))
+  })
+
+  it('counts what it says', () => {
+    const batch = new TrainIterator(numberedExamples(100), size).next()
+    expect(batch.examples).toBe(numbersIn(batch).length)
+    const { encoder_input_tokens, decoder_target_tokens } = batch.features
+    expect(batch.tokens).toBe([...toNumbers(encoder_input_tokens), ...toNumbers(decoder_target_tokens)].filter(t => t > 0).length)
+  })
+
+  it('works with fewer examples than a batch holds', () => {
+    const iterator = new TrainIterator([{ inputs: [3, 1], targets: [4, 1] }], size)
+    expect(iterator.next().examples).toBe(4 * 6)
+    expect(iterator.epochs).toBeGreaterThan(20)
+  })
+
+  it('counts what is too long, and says when nothing is left', () => {
+    const long = { inputs: Array<number>(17).fill(3), targets: [1] }
+    expect(new TrainIterator([long, ...numberedExamples(9)], size).skipped).toBe(1)
+    expect(new TrainIterator([long, ...numberedExamples(9)], { ...size, tooLong: 'truncate' }).truncated).toBe(1)
+    expect(() => new TrainIterator([long], size)).toThrow(/all 1 examples are longer than 16 input or 12 target tokens/)
+    expect(() => new TrainIterator([], size)).toThrow(/no examples/)
+    expect(() => new TrainIterator(numberedExamples(9), { ...size, rows: 0 })).toThrow(ConfigError)
+    expect(() => new TrainIterator(numberedExamples(9), { ...size, seed: 0.5 })).toThrow(/seed/)
+  })
+})
+
+describe('resume', () => {
+  const examples = numberedExamples(97)
+
+  it('gives exactly the batches that follow, from any point', () => {
+    fc.assert(fc.property(fc.nat(60), fc.integer({ min: -5, max: 2 ** 32 - 1 }), fc.integer({ min: 1, max: 20 }), (before, seed, maxCarried) => {
+      const options = { ...size, seed, maxCarried }
+      const original = new TrainIterator(examples, options)
+      take(original, before)
+      const saved: unknown = JSON.parse(JSON.stringify(original.state()))
+      const resumed = new TrainIterator(examples, options)
+      take(resumed, before % 7) // it may have been used before
+      resumed.restore(saved)
+      expect(resumed.state()).toEqual(saved)
+      expect(take(resumed, 20)).toEqual(take(original, 20))
+      expect(resumed.state()).toEqual(original.state())
+    }), { numRuns: 30 })
+  })
+
+  it('is not disturbed by what happens to a state that was handed out', () => {
+    const iterator = new TrainIterator(examples, size)
+    take(iterator, 3)
+    const state = iterator.state()
+    const copy = structuredClone(state)
+    take(iterator, 3)
+    expect(state).toEqual(copy)
+    iterator.restore(state)
+    state.carried.length = 0
+    expect(iterator.state()).toEqual(copy)
+  })
+
+  it('refuses other data, another seed, and what is no state', () => {
+    const iterator = new TrainIterator(examples, size)
+    const state = iterator.state()
+    const changed = examples.map((e, i) => (i === 40 ? { ...e, targets: [99, 1] } : e))
+    expect(() => new TrainIterator(changed, size).restore(state)).toThrow(/not those that this run began with/)
+    expect(() => new TrainIterator(examples, { ...size, seed: 2 }).restore(state)).toThrow(/data seed 1, not 2/)
+    expect(() => iterator.restore({ ...state, carried: [97] })).toThrow(/past the 97 examples/)
+    for (const bad of [null, {}, { ...state, position: -1 }, { ...state, position: 98 }, { ...state, carried: 'x' }, { ...state, more: 1 }]) {
+      expect(() => iterator.restore(bad)).toThrow(ConfigError)
+    }
+  })
+})
+
+describe('on the pronouncing dictionary', async () => {
+  const task = await g2pTask()
+  const examples = task.split('train').map(example => tokenize(task, example))
+
+  it('fills at least 90% of 16 rows of 64+64, with some 119 words', () => {
+    const iterator = new TrainIterator(examples, { rows: 16, inputLength: 64, targetLength: 64, seed: 0 })
+    expect([iterator.skipped, iterator.truncated]).toEqual([0, 0])
+    const batches = take(iterator, 300)
+    const mean = (of: (batch: TrainBatch) => number) => batches.reduce((sum, batch) => sum + of(batch), 0) / batches.length
+    expect(mean(b => b.tokens) / (16 * 128)).toBeGreaterThan(0.91)
+    expect(mean(b => b.examples)).toBeGreaterThan(117)
+    expect(mean(b => b.examples)).toBeLessThan(121)
+  })
+})

@@ -1,0 +1,150 @@
+import { z } from 'zod'
+import { ConfigError } from '../base/errors.js'
+import { fitLengths, OpenRows } from './features.js'
+import type { PackedFeatures, PackedSize, TokenExample, TooLong } from './features.js'
+import { HASH_SEED, hashStep, mix32, shuffledIndices } from './random.js'
+
+export interface IteratorOptions extends PackedSize {
+  /** A 32-bit integer: with the examples and the sizes it determines every batch. */
+  readonly seed: number
+  /** Default: skip. Either way they are counted. */
+  readonly tooLong?: TooLong
+  /**
+   * A batch is closed when this many examples have found no room in it; they go first into the next one. More makes
+   * batches denser and the iterator slower. Default: 4 for each row.
+   */
+  readonly maxCarried?: number
+}
+
+export interface TrainBatch {
+  readonly features: PackedFeatures
+  /** How many examples the batch holds. */
+  readonly examples: number
+  /** Tokens that are not padding, of both sides. */
+  readonly tokens: number
+}
+
+const stateSchema = z.strictObject({
+  seed: z.int(),
+  /** Tells the examples apart from others: going on over other data would not be the same run. */
+  fingerprint: z.int().min(0).max(0xffffffff),
+  epoch: z.int().min(0),
+  /** How many examples of this epoch were drawn. */
+  position: z.int().min(0),
+  /** Drawn, but not yet in a batch: the numbers of the examples. */
+  carried: z.array(z.int().min(0)),
+})
+
+/** Where an iterator stands, as plain JSON. */
+export type IteratorState = z.infer<typeof stateSchema>
+
+/**
+ * Packed training batches without end. Each epoch goes over all examples in a new order, which depends on the seed and the
+ * epoch alone; every example is used once an epoch, though a few of an epoch's last come in the first batches of the next.
+ */
+export class TrainIterator {
+  readonly skipped: number
+  readonly truncated: number
+  private readonly examples: readonly TokenExample[]
+  private readonly fingerprint: number
+  private readonly maxCarried: number
+  private epochNumber = 0
+  private position = 0
+  private carried: number[] = []
+  private order: Uint32Array
+
+  constructor(examples: Iterable<TokenExample>, private readonly options: IteratorOptions) {
+    const { rows, inputLength, targetLength, seed } = options
+    const maxCarried = options.maxCarried ?? 4 * rows
+    for (const [name, value] of Object.entries({ rows, inputLength, targetLength, maxCarried })) {
+      if (!Number.isInteger(value) || value < 1) throw new ConfigError(`${name} must be a whole number of 1 or more, not ${value}`)
+    }
+    if (!Number.isInteger(seed) || seed < -(2 ** 31) || seed >= 2 ** 32) throw new ConfigError(`the seed must be a 32-bit integer, not ${seed}`)
+    const fitted = fitLengths(examples, options, options.tooLong ?? 'skip')
+    if (fitted.examples.length === 0) {
+      throw new ConfigError(fitted.skipped === 0
+        ? 'there are no examples to train on'
+        : `all ${fitted.skipped} examples are longer than ${inputLength} input or ${targetLength} target tokens: raise the lengths`)
+    }
+    this.examples = fitted.examples
+    this.skipped = fitted.skipped
+    this.truncated = fitted.truncated
+    this.fingerprint = fingerprintOf(fitted.examples)
+    this.maxCarried = maxCarried
+    this.order = shuffledIndices(this.examples.length, seed, 0)
+  }
+
+  /** How often the examples have been gone through, as a fraction: 1.5 is the middle of the second epoch. */
+  get epochs(): number {
+    return this.epochNumber + this.position / this.examples.length
+  }
+
+  /** The next batch. Its arrays are new and the caller's own. */
+  next(): TrainBatch {
+    const open = new OpenRows(this.options)
+    const left: number[] = []
+    let examples = 0
+    let tokens = 0
+    const put = (index: number): void => {
+      const example = this.examples[index]
+      if (open.place(example)) {
+        examples++
+        tokens += example.inputs.length + example.targets.length
+      } else {
+        left.push(index)
+      }
+    }
+    // The oldest first, into empty rows: nothing is carried for ever.
+    for (const index of this.carried) put(index)
+    while (left.length < this.maxCarried && !open.full) put(this.draw())
+    this.carried = left
+    return { features: open.features(), examples, tokens }
+  }
+
+  /** Where the iterator stands. An iterator over the same examples that restores it gives exactly the batches that follow. */
+  state(): IteratorState {
+    const { fingerprint, epochNumber: epoch, position, carried } = this
+    return { seed: this.options.seed, fingerprint, epoch, position, carried: [...carried] }
+  }
+
+  /** Goes to where a state says. The state is checked: it may come from a file. */
+  restore(saved: unknown): void {
+    const result = stateSchema.safeParse(saved)
+    if (!result.success) throw new ConfigError(`not the state of a data iterator: ${z.prettifyError(result.error)}`)
+    const state = result.data
+    if (state.fingerprint !== this.fingerprint) {
+      throw new ConfigError('the training examples are not those that this run began with; exact resume needs the same data, vocabulary and lengths')
+    }
+    if (state.seed !== this.options.seed) {
+      throw new ConfigError(`this run began with the data seed ${state.seed}, not ${this.options.seed}`)
+    }
+    const count = this.examples.length
+    if (state.position > count || state.carried.some(index => index >= count)) {
+      throw new ConfigError(`not the state of a data iterator: it points past the ${count} examples`)
+    }
+    this.epochNumber = state.epoch
+    this.position = state.position
+    this.carried = [...state.carried]
+    this.order = shuffledIndices(count, state.seed, state.epoch)
+  }
+
+  private draw(): number {
+    if (this.position === this.order.length) {
+      this.epochNumber++
+      this.position = 0
+      this.order = shuffledIndices(this.examples.length, this.options.seed, this.epochNumber)
+    }
+    return this.order[this.position++]
+  }
+}
+
+/** 32 bits that change when any token of any example does. */
+function fingerprintOf(examples: readonly TokenExample[]): number {
+  let hash = hashStep(HASH_SEED, examples.length)
+  for (const { inputs, targets } of examples) {
+    hash = hashStep(hashStep(hash, inputs.length), targets.length)
+    for (const id of inputs) hash = hashStep(hash, id)
+    for (const id of targets) hash = hashStep(hash, id)
+  }
+  return mix32(hash)
+}

@@ -1,0 +1,89 @@
+import { createReadStream } from 'node:fs'
+import { FileError } from '../base/errors.js'
+import type { Example } from './source.js'
+
+/** A longer line is no pair of sequences but a wrong file; the limit also bounds the memory. */
+export const MAX_LINE_BYTES = 1 << 20
+
+/**
+ * Reads a UTF-8 file of lines `input TAB target`, one at a time. Spaces around a column are dropped, blank lines skipped;
+ * CRLF and a byte order mark are fine. Everything else that is wrong is a FileError that names the file and the line.
+ */
+export async function* readPairs(path: string): AsyncGenerator<Example> {
+  let number = 0
+  for await (const line of readLines(path)) {
+    number++
+    const text = decode(line, `${path}:${number}`, number === 1)
+    const example = parseLine(text, `${path}:${number}`)
+    if (example) yield example
+  }
+}
+
+function parseLine(line: string, where: string): Example | undefined {
+  if (/^[ \r]*$/.test(line)) return undefined
+  const columns = line.split('\t').map(column => column.trim())
+  if (columns.length !== 2) {
+    throw new FileError(`${where}: expected 2 columns (input TAB target), got ${columns.length}: ${excerpt(line)}`)
+  }
+  const [input, target] = columns
+  if (input === '') throw new FileError(`${where}: the input (first column) is empty`)
+  if (target === '') throw new FileError(`${where}: the target (second column) is empty`)
+  return { input, target, alternatives: [] }
+}
+
+/** The bytes between line feeds. Lines are cut before decoding, so that a bad byte is found on its own line. */
+async function* readLines(path: string): AsyncGenerator<Uint8Array> {
+  let pending: Uint8Array[] = []
+  let pendingBytes = 0
+  let number = 1
+  const take = (bytes: Uint8Array): void => {
+    pendingBytes += bytes.length
+    if (pendingBytes > MAX_LINE_BYTES) throw new FileError(`${path}:${number}: the line is longer than ${MAX_LINE_BYTES} bytes`)
+    pending.push(bytes)
+  }
+  const flush = (): Uint8Array => {
+    const line = pending.length === 1 ? pending[0] : Buffer.concat(pending)
+    pending = []
+    pendingBytes = 0
+    number++
+    return line
+  }
+  for await (const chunk of chunks(path)) {
+    let start = 0
+    for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, start)) {
+      take(chunk.subarray(start, end))
+      yield flush()
+      start = end + 1
+    }
+    if (start < chunk.length) take(chunk.subarray(start))
+  }
+  if (pendingBytes > 0) yield flush()
+}
+
+async function* chunks(path: string): AsyncGenerator<Uint8Array> {
+  const stream = createReadStream(path)
+  try {
+    for await (const chunk of stream) yield chunk as Uint8Array
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code
+    if (code === 'ENOENT') throw new FileError(`${path}: there is no such file`)
+    if (code === 'EISDIR') throw new FileError(`${path}: this is a folder, not a file of pairs`)
+    throw new FileError(`${path}: cannot be read: ${(error as Error).message}`)
+  } finally {
+    stream.destroy()
+  }
+}
+
+// ignoreBOM: the decoder would drop a mark at the start of every line; ours belongs to the file's start alone.
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+function decode(bytes: Uint8Array, where: string, first: boolean): string {
+  try {
+    const text = utf8.decode(bytes)
+    return first && text.startsWith('\ufeff') ? text.slice(1) : text
+  } catch {
+    throw new FileError(`${where}: not valid UTF-8; save the file as UTF-8 text`)
+  }
+}
+
+const excerpt = (line: string): string => JSON.stringify(line.length > 60 ? `${line.slice(0, 60)}...` : line)

@@ -1,0 +1,58 @@
+import { allocate } from '../../../base/dtypes.js'
+import { reader, sizeOf, stridesOf, writer } from '../../../base/tensor.js'
+import type { HostTensor } from '../../../base/tensor.js'
+import type { GatherParams } from '../../program/primitives.js'
+import { copyElement, dot, eachIndex } from './structure.js'
+
+/**
+ * Calls `f(window, element)` for every element of the gathered (or scattered) shape: its position there, and its
+ * position in the operand, or -1 when an index is out of bounds and the mode is not `clip`.
+ */
+function eachGathered(
+  operand: HostTensor, indices: HostTensor, { axes, batchDims, mode }: GatherParams, shape: readonly number[],
+  f: (window: number, element: number) => void,
+): void {
+  const strides = stridesOf(operand.shape)
+  const indexStrides = stridesOf(indices.shape)
+  const indexDims = indices.shape.length - 1
+  const keptStrides = strides.filter((_, i) => i >= batchDims && !axes.includes(i))
+  const read = reader(indices.dtype, indices.data)
+  eachIndex(shape, (index, window) => {
+    const row = dot(indexStrides.slice(0, -1), index.slice(0, indexDims))
+    let element = dot(strides.slice(0, batchDims), index.slice(0, batchDims)) + dot(keptStrides, index.slice(indexDims))
+    let inside = true
+    axes.forEach((axis, k) => {
+      const size = operand.shape[axis]
+      const i = read(row + k)
+      if (i < 0 || i >= size) inside = false
+      element += Math.max(0, Math.min(i, size - 1)) * strides[axis]
+    })
+    f(window, inside || mode === 'clip' ? element : -1)
+  })
+}
+
+export function gather(operand: HostTensor, indices: HostTensor, params: GatherParams, shape: readonly number[]): HostTensor {
+  const data = allocate(operand.dtype, sizeOf(shape))
+  eachGathered(operand, indices, params, shape, (window, element) => {
+    if (element >= 0) copyElement(operand.data, element, data, window)
+  })
+  return { dtype: operand.dtype, shape, data }
+}
+
+export function scatter(operand: HostTensor, indices: HostTensor, updates: HostTensor, params: GatherParams): HostTensor {
+  const data = operand.data.slice()
+  eachGathered(operand, indices, params, updates.shape, (window, element) => {
+    if (element >= 0) copyElement(updates.data, window, data, element)
+  })
+  return { ...operand, data }
+}
+
+export function scatterAdd(operand: HostTensor, indices: HostTensor, updates: HostTensor, params: GatherParams): HostTensor {
+  const data = operand.data.slice()
+  const [current, update] = [reader(operand.dtype, data), reader(updates.dtype, updates.data)]
+  const write = writer(operand.dtype, data)
+  eachGathered(operand, indices, params, updates.shape, (window, element) => {
+    if (element >= 0) write(element, current(element) + update(window))
+  })
+  return { ...operand, data }
+}

@@ -1,0 +1,102 @@
+import { SwitchyardError } from '../../base/errors.js'
+import type { Aval } from './aval.js'
+import type { PrimitiveName, PrimitiveParams } from './primitives.js'
+import { Lit, Program, Var } from './program.js'
+import type { Atom, Equation } from './program.js'
+import { shapeOf } from './shapes.js'
+import { Literal, Value } from './value.js'
+import type { Evaluator } from './value.js'
+
+/** A value of a program that is being written. */
+export class Tracer extends Value {
+  constructor(readonly trace: Trace, readonly atom: Atom) { super() }
+  get aval(): Aval { return this.atom.aval }
+}
+
+/** A program being written: equations in order, and the outer values it refers to, which become inputs. */
+export class Trace {
+  readonly equations: Equation[] = []
+  readonly captured = new Map<Value, Var>()
+  open = true
+
+  input(aval: Aval): Tracer { return new Tracer(this, new Var(aval)) }
+
+  emit<P extends PrimitiveName>(primitive: P, inputs: readonly Value[], params: PrimitiveParams[P], outputs: readonly Aval[]): Tracer[] {
+    const eqn = { primitive, inputs: inputs.map(v => this.atomOf(v)), params, outputs: outputs.map(a => new Var(a)) }
+    this.equations.push(eqn as unknown as Equation)
+    return eqn.outputs.map(v => new Tracer(this, v))
+  }
+
+  /** The atom for a value used here. A value from outside becomes a hidden input, never a constant. */
+  atomOf(value: Value): Atom {
+    if (value instanceof Tracer && value.trace === this) return value.atom
+    if (value instanceof Literal) return new Lit(value.value, value.dtype)
+    if (value instanceof Tracer && !value.trace.open) {
+      throw new SwitchyardError('a traced value was used after its function had returned: return it from the function instead of storing it')
+    }
+    let v = this.captured.get(value)
+    if (v === undefined) {
+      v = new Var(value.aval)
+      this.captured.set(value, v)
+    }
+    return v
+  }
+}
+
+// The functions being traced now, innermost last, and who evaluates when there is none and no operand knows.
+const traces: Trace[] = []
+let fallback: Evaluator | null = null
+
+export const isTracing = (): boolean => traces.length > 0
+
+/** Sets who evaluates primitives that have no concrete operand (iota, a broadcast literal). */
+export function setFallbackEvaluator(evaluator: Evaluator): void { fallback = evaluator }
+
+/** Applies a primitive: into the program being traced, or at once when there is none. Throws a ShapeError on bad operands. */
+export function bind<P extends PrimitiveName>(primitive: P, inputs: readonly Value[], params: PrimitiveParams[P]): Value[] {
+  const outputs = shapeOf(primitive, inputs.map(v => v.aval), params)
+  if (traces.length > 0) return traces[traces.length - 1].emit(primitive, inputs, params, outputs)
+  const evaluator = inputs.find(v => v.evaluator !== null)?.evaluator ?? fallback
+  if (evaluator === null) throw new Error(`${primitive} has no concrete operand and no evaluator is set`)
+  return evaluator.evaluate(primitive, inputs, params, outputs)
+}
+
+export interface Traced {
+  /** Inputs: the declared ones, then one for each captured value. */
+  program: Program
+  captured: Value[]
+}
+
+/** Runs `f` on tracers of the given types and returns what it did as a program. */
+export function trace(avals: readonly Aval[], f: (inputs: Value[]) => readonly Value[]): Traced {
+  const t = new Trace()
+  const inputs = avals.map(a => t.input(a))
+  traces.push(t)
+  try {
+    const outputs = f(inputs).map(v => t.atomOf(v))
+    const inputVars = [...inputs.map(i => i.atom as Var), ...t.captured.values()]
+    return { program: new Program(inputVars, t.equations, outputs), captured: [...t.captured.keys()] }
+  } finally {
+    traces.pop()
+    t.open = false
+  }
+}
+
+/** As `trace`, for functions that refer to nothing outside. */
+export function traceClosed(avals: readonly Aval[], f: (inputs: Value[]) => readonly Value[]): Program {
+  const { program, captured } = trace(avals, f)
+  if (captured.length > 0) throw new Error('a rule captured a value from outside its program')
+  return program
+}
+
+/** Applies a program's equations to values, here and now: inlined into the current trace, or one by one. */
+export function evalProgram(program: Program, inputs: readonly Value[]): Value[] {
+  const env = new Map<Var, Value>()
+  const read = (a: Atom): Value => (a instanceof Lit ? new Literal(a.value, a.aval.dtype) : env.get(a)!)
+  program.inputs.forEach((v, i) => env.set(v, inputs[i]))
+  for (const eqn of program.equations) {
+    const outputs = bind(eqn.primitive, eqn.inputs.map(read), eqn.params)
+    eqn.outputs.forEach((v, i) => env.set(v, outputs[i]))
+  }
+  return program.outputs.map(read)
+}

@@ -1,0 +1,184 @@
+import { isFloat } from '../../base/dtypes.js'
+import { SwitchyardError } from '../../base/errors.js'
+import * as ops from '../program/ops.js'
+import type { BinaryPrimitive, PrimitiveName, PrimitiveParams, ReduceParams, UnaryPrimitive } from '../program/primitives.js'
+import { Lit } from '../program/program.js'
+import type { Atom, Program, Var } from '../program/program.js'
+import { bind } from '../program/trace.js'
+import { Literal } from '../program/value.js'
+import type { Value } from '../program/value.js'
+
+/** A tangent, or null for one that is known to be zero. */
+export type Tangent = Value | null
+
+type Duals = [primals: Value[], tangents: Tangent[]]
+type JvpRule<P extends PrimitiveName> = (primals: readonly Value[], tangents: readonly Tangent[], params: PrimitiveParams[P]) => Duals
+
+/**
+ * Applies a program to values and tangents: the forward-mode derivative (Jacobian-vector product).
+ * Equations that no tangent reaches are applied as they are.
+ */
+export function jvpEval(program: Program, primals: readonly Value[], tangents: readonly Tangent[]): Duals {
+  const env = new Map<Var, [Value, Tangent]>()
+  const read = (a: Atom): [Value, Tangent] => (a instanceof Lit ? [new Literal(a.value, a.aval.dtype), null] : env.get(a)!)
+  program.inputs.forEach((v, i) => env.set(v, [primals[i], tangents[i]]))
+  for (const eqn of program.equations) {
+    const inputs = eqn.inputs.map(read)
+    const values = inputs.map(([x]) => x)
+    const dots = inputs.map(([, t]) => t)
+    const [outputs, outDots] = dots.every(t => t === null)
+      ? [bind(eqn.primitive, values, eqn.params), eqn.outputs.map(() => null)]
+      : applyRule(eqn.primitive, values, dots, eqn.params)
+    eqn.outputs.forEach((v, i) => env.set(v, [outputs[i], outDots[i]]))
+  }
+  const outputs = program.outputs.map(read)
+  return [outputs.map(([x]) => x), outputs.map(([, t]) => t)]
+}
+
+const applyRule = <P extends PrimitiveName>(primitive: P, primals: readonly Value[], tangents: readonly Tangent[], params: PrimitiveParams[P]): Duals =>
+  jvpRules[primitive](primals, tangents, params)
+
+/** A zero tangent written out, where a rule needs it. */
+const dense = (t: Tangent, x: Value): Value => t ?? ops.zerosLike(x)
+
+const addTangents = (a: Tangent, b: Tangent): Tangent => (a === null ? b : b === null ? a : ops.add(a, b))
+
+/** d f(x) = derivative(x, f(x)) * dx. */
+const unary = (name: UnaryPrimitive, derivative: (x: Value, y: Value) => Value): JvpRule<UnaryPrimitive> => ([x], [t]) => {
+  const y = bind<UnaryPrimitive>(name, [x], {})[0]
+  return [[y], [ops.mul(t!, derivative(x, y))]]
+}
+
+/** Each operand's tangent, through its own partial derivative; null where that is zero. */
+const binary = (
+  name: BinaryPrimitive,
+  dx: ((t: Value, x: Value, y: Value, z: Value) => Value) | null,
+  dy: ((t: Value, x: Value, y: Value, z: Value) => Value) | null,
+): JvpRule<BinaryPrimitive> => ([x, y], [tx, ty]) => {
+  const z = bind<BinaryPrimitive>(name, [x, y], {})[0]
+  return [[z], [addTangents(tx && dx && dx(tx, x, y, z), ty && dy && dy(ty, x, y, z))]]
+}
+
+/** The derivative is zero wherever there is one. */
+const flat = <P extends PrimitiveName>(name: P): JvpRule<P> => (primals, _, params) => {
+  const outputs = bind(name, primals, params)
+  return [outputs, outputs.map(() => null)]
+}
+
+/** The primitive is linear in its first operand and has no other that a tangent can reach. */
+const linear = <P extends PrimitiveName>(name: P): JvpRule<P> => ([x, ...rest], [t], params) =>
+  [bind(name, [x, ...rest], params), [t && bind(name, [t, ...rest], params)[0]]]
+
+/** Linear in all operands together: the tangents are put through the same primitive, zeros written out. */
+const linearInAll = <P extends PrimitiveName>(name: P): JvpRule<P> => (primals, tangents, params) =>
+  [bind(name, primals, params), bind(name, primals.map((x, i) => dense(tangents[i], x)), params)]
+
+/** Linear in the first `n` operands together; the rest are indices. */
+const linearInFirst = <P extends PrimitiveName>(name: P, operands: readonly number[]): JvpRule<P> => (primals, tangents, params) =>
+  [bind(name, primals, params), bind(name, primals.map((x, i) => (operands.includes(i) ? dense(tangents[i], x) : x)), params)]
+
+function notDifferentiable<P extends PrimitiveName>(name: P, why: string): JvpRule<P> {
+  return () => { throw new SwitchyardError(`${name} is not differentiable: ${why}`) }
+}
+
+/** The maximum's tangent is the mean of the tangents at the places that hold it. */
+const reduceExtreme = (name: 'reduceMax' | 'reduceMin'): JvpRule<'reduceMax'> => ([x], [t], { axes }: ReduceParams) => {
+  const y = bind(name, [x], { axes })[0]
+  const kept = ops.range(x.ndim).filter(i => !axes.includes(i))
+  const atBest = ops.convertElementType(ops.eq(x, ops.broadcastInDim(y, x.shape, kept)), x.dtype)
+  const count = ops.reduceSum(atBest, axes)
+  return [[y], [ops.div(ops.reduceSum(ops.mul(t!, atBest), axes), count)]]
+}
+
+const half = (condition: Value, tie: Value, like: Value): Value =>
+  ops.select(tie, ops.full(like.shape, 0.5, like.dtype), ops.convertElementType(condition, like.dtype))
+
+const inline: JvpRule<'composite'> = (primals, tangents, { program }) => jvpEval(program, primals, tangents)
+
+const twoOverSqrtPi = 2 / Math.sqrt(Math.PI)
+const integers = 'integers have no tangent'
+
+const jvpRules: { [P in PrimitiveName]: JvpRule<P> } = {
+  neg: linear('neg'),
+  abs: unary('abs', x => ops.sign(x)),
+  sign: flat('sign'), floor: flat('floor'), ceil: flat('ceil'), round: flat('round'),
+  exp: unary('exp', (_, y) => y),
+  expm1: unary('expm1', (_, y) => ops.add(y, 1)),
+  log: ([x], [t]) => [[ops.log(x)], [ops.div(t!, x)]],
+  log1p: ([x], [t]) => [[ops.log1p(x)], [ops.div(t!, ops.add(x, 1))]],
+  sqrt: unary('sqrt', (_, y) => ops.div(0.5, y)),
+  rsqrt: unary('rsqrt', (x, y) => ops.mul(ops.div(y, x), -0.5)),
+  sin: unary('sin', x => ops.cos(x)),
+  cos: unary('cos', x => ops.neg(ops.sin(x))),
+  tanh: unary('tanh', (_, y) => ops.sub(1, ops.mul(y, y))),
+  logistic: unary('logistic', (_, y) => ops.mul(y, ops.sub(1, y))),
+  erf: unary('erf', x => ops.mul(ops.exp(ops.neg(ops.mul(x, x))), twoOverSqrtPi)),
+  erfInv: unary('erfInv', (_, y) => ops.mul(ops.exp(ops.mul(y, y)), 1 / twoOverSqrtPi)),
+  not: flat('not'), isFinite: flat('isFinite'), stopGradient: flat('stopGradient'),
+  convertElementType: ([x], [t], { dtype }) => [[ops.convertElementType(x, dtype)], [isFloat(dtype) ? ops.convertElementType(t!, dtype) : null]],
+  bitcastConvertType: flat('bitcastConvertType'),
+  add: binary('add', t => t, t => t),
+  sub: binary('sub', t => t, t => ops.neg(t)),
+  mul: binary('mul', (t, _, y) => ops.mul(t, y), (t, x) => ops.mul(t, x)),
+  div: binary('div', (t, _, y) => ops.div(t, y), (t, _, y, z) => ops.neg(ops.mul(t, ops.div(z, y)))),
+  rem: binary('rem', t => t, (t, x, y) => {
+    const quotient = ops.div(x, y)
+    return ops.neg(ops.mul(t, ops.mul(ops.sign(quotient), ops.floor(ops.abs(quotient)))))
+  }),
+  pow: binary('pow',
+    (t, x, y) => ops.mul(t, ops.mul(y, ops.pow(x, ops.sub(y, 1)))),
+    (t, x, _, z) => ops.mul(t, ops.mul(z, ops.log(ops.select(ops.eq(x, 0), 1, x))))),
+  max: binary('max', (t, x, y) => ops.mul(t, half(ops.gt(x, y), ops.eq(x, y), x)), (t, x, y) => ops.mul(t, half(ops.gt(y, x), ops.eq(x, y), x))),
+  min: binary('min', (t, x, y) => ops.mul(t, half(ops.lt(x, y), ops.eq(x, y), x)), (t, x, y) => ops.mul(t, half(ops.lt(y, x), ops.eq(x, y), x))),
+  atan2: binary('atan2',
+    (t, y, x) => ops.mul(t, ops.div(x, ops.add(ops.mul(x, x), ops.mul(y, y)))),
+    (t, y, x) => ops.neg(ops.mul(t, ops.div(y, ops.add(ops.mul(x, x), ops.mul(y, y)))))),
+  and: flat('and'), or: flat('or'), xor: flat('xor'),
+  shiftLeft: flat('shiftLeft'), shiftRightLogical: flat('shiftRightLogical'), shiftRightArithmetic: flat('shiftRightArithmetic'),
+  eq: flat('eq'), ne: flat('ne'), lt: flat('lt'), le: flat('le'), gt: flat('gt'), ge: flat('ge'),
+  select: ([condition, x, y], [, tx, ty]) => [[ops.select(condition, x, y)], [ops.select(condition, dense(tx, x), dense(ty, y))]],
+  broadcastInDim: linear('broadcastInDim'),
+  reshape: linear('reshape'),
+  transpose: linear('transpose'),
+  concatenate: linearInAll('concatenate'),
+  pad: linearInAll('pad'),
+  slice: linear('slice'),
+  rev: linear('rev'),
+  iota: flat('iota'),
+  dynamicSlice: linear('dynamicSlice'),
+  dynamicUpdateSlice: linearInFirst('dynamicUpdateSlice', [0, 1]),
+  reduceSum: linear('reduceSum'),
+  reduceMax: reduceExtreme('reduceMax'),
+  reduceMin: reduceExtreme('reduceMin'),
+  reduceProd: notDifferentiable('reduceProd', 'no rule yet; use exp(sum(log(x)))'),
+  reduceAnd: notDifferentiable('reduceAnd', integers), reduceOr: notDifferentiable('reduceOr', integers),
+  argmax: flat('argmax'), argmin: flat('argmin'),
+  cumsum: linear('cumsum'),
+  dotGeneral: ([x, y], [tx, ty], params) =>
+    [[ops.dotGeneral(x, y, params)], [addTangents(tx && ops.dotGeneral(tx, y, params), ty && ops.dotGeneral(x, ty, params))]],
+  gather: linear('gather'),
+  scatter: notDifferentiable('scatter', 'no rule yet; use scatterAdd, or dynamicUpdateSlice'),
+  scatterAdd: linearInFirst('scatterAdd', [0, 2]),
+  sort: (xs, tangents, { axis }) => {
+    const positions = ops.iota('int32', xs[0].shape, axis)
+    const sorted = ops.sort([...xs, positions], axis)
+    const order = sorted[xs.length]
+    return [sorted.slice(0, -1), tangents.map(t => t && takeAlong(t, order, axis))]
+  },
+  topK: ([x], [t], { k }) => {
+    const [values, positions] = ops.topK(x, k)
+    return [[values, positions], [takeAlong(t!, positions, x.ndim - 1), null]]
+  },
+  threefry2x32: flat('threefry2x32'),
+  call: (primals, tangents, { program }) => jvpEval(program, primals, tangents),
+  composite: inline,
+  scan: notDifferentiable('scan', 'no rule yet'),
+  while: notDifferentiable('while', 'the number of steps is not known; use scan'),
+  cond: notDifferentiable('cond', 'no rule yet; use select'),
+}
+
+/** x's elements at `positions` along an axis, all other axes alike. */
+function takeAlong(x: Value, positions: Value, axis: number): Value {
+  const indices = ops.range(x.ndim).map(i => ops.reshape(i === axis ? positions : ops.iota('int32', positions.shape, i), [...positions.shape, 1]))
+  return ops.gather(x, ops.concatenate(indices, x.ndim), { axes: ops.range(x.ndim), batchDims: 0, mode: 'clip' })
+}
