@@ -82,7 +82,7 @@ function notDifferentiable<P extends PrimitiveName>(name: P, why: string): JvpRu
 }
 
 /** The maximum's tangent is the mean of the tangents at the places that hold it. */
-const reduceExtreme = (name: 'reduceMax' | 'reduceMin'): JvpRule<'reduceMax'> => ([x], [t], { axes }: ReduceParams) => {
+const reduceExtreme = (name: 'reduceMax' | 'reduceMin'): JvpRule<'reduceMax' | 'reduceMin'> => ([x], [t], { axes }: ReduceParams) => {
   const y = bind(name, [x], { axes })[0]
   const kept = ops.range(x.ndim).filter(i => !axes.includes(i))
   const atBest = ops.convertElementType(ops.eq(x, ops.broadcastInDim(y, x.shape, kept)), x.dtype)

@@ -1,0 +1,110 @@
+import { describe, expect, it } from 'vitest'
+import type { Array } from './array.js'
+import * as np from './np.js'
+import { grad, jit, jvp, makeProgram, valueAndGrad, vjp } from './transforms.js'
+
+const vector = (): Array => np.array([1, 2, 3])
+
+describe('transformations', () => {
+  it('prints programs', () => {
+    expect(makeProgram((x: Array) => np.sum(np.multiply(np.sin(x), 2)))(vector()).toString()).toMatchInlineSnapshot(`
+      "{ lambda a:f32[3] ; let
+          b:f32[3] = sin a
+          c:f32[3] = broadcastInDim[shape=(3) dims=()] 2:f32[]
+          d:f32[3] = mul b c
+          e:f32[] = reduceSum[axes=(0)] d
+        in (e) }"
+    `)
+  })
+
+  it('differentiates to any order: x^3, 3x^2, 6x, 6', async () => {
+    const cube = (x: Array): Array => np.multiply(x, np.multiply(x, x))
+    const x = np.array(2)
+    expect(await cube(x).item()).toBe(8)
+    expect(await grad(cube)(x).item()).toBe(12)
+    expect(await grad(grad(cube))(x).item()).toBe(12)
+    expect(await grad(grad(grad(cube)))(x).item()).toBe(6)
+  })
+
+  it('passes through jit in either order', async () => {
+    const f = (x: Array): Array => np.sum(np.multiply(np.sin(x), np.exp(x)))
+    const expected = await grad(f)(vector()).numbers()
+    expect(await jit(grad(f))(vector()).numbers()).toEqual(expected)
+    expect(await grad(jit(f))(vector()).numbers()).toEqual(expected)
+    expect(await jit(grad(jit(f)))(vector()).numbers()).toEqual(expected)
+  })
+
+  it('differentiates trees, one argument at a time', async () => {
+    const loss = (p: { w: Array; b: Array }, x: Array): Array => np.sum(np.square(np.add(np.matmul(p.w, x), p.b)))
+    const params = { w: np.array([[1, 2], [3, 4]]), b: np.array([1, -1]) }
+    const x = np.array([1, -1])
+    const [value, g] = valueAndGrad(loss)(params, x)
+    expect(await value.item()).toBe(4) // (1 - 2 + 1)^2 + (3 - 4 - 1)^2
+    expect(await g.b.numbers()).toEqual([0, -4])
+    expect(await g.w.numbers()).toEqual([0, 0, -4, 4])
+    expect(await grad(loss, 1)(params, x).numbers()).toEqual([-12, -16])
+  })
+
+  it('closes over arrays and over tracers of an outer function', async () => {
+    const y = np.array(3)
+    const f = (x: Array): Array => grad((z: Array) => np.multiply(np.multiply(z, x), y))(x)
+    expect(await f(np.array(2)).item()).toBe(6)
+    expect(await grad(f)(np.array(2)).item()).toBe(3)
+    expect(await jit(grad(f))(np.array(2)).item()).toBe(3)
+  })
+
+  it('has jvp and vjp', async () => {
+    const f = (x: Array): Array => np.square(x)
+    const [y, dy] = jvp(f, [vector()], [np.array([1, 0, 2])])
+    expect(await y.numbers()).toEqual([1, 4, 9])
+    expect(await dy.numbers()).toEqual([2, 0, 12])
+    const [, pullback] = vjp(f, vector())
+    expect(await pullback(np.ones([3]))[0].numbers()).toEqual([2, 4, 6])
+  })
+
+  it('traces a jitted function once a type', () => {
+    let traces = 0
+    const f = jit((x: Array) => { traces++; return np.add(x, 1) })
+    f(vector()); f(vector()); f(np.array([1, 2]))
+    expect(traces).toBe(2)
+  })
+
+  it('says what is wrong', async () => {
+    expect(() => np.add(np.ones([2]), np.ones([3]))).toThrow('the shapes [2] and [3] do not broadcast together')
+    expect(() => grad((x: Array) => x)(vector())).toThrow('returns one floating-point scalar, not f32[3]')
+    expect(() => np.reshape(vector(), [2, 2])).toThrow('reshape(f32[3]): cannot reshape 3 elements to [2,2]')
+    let leaked: Array | undefined
+    jit((x: Array) => { leaked = x; return x })(vector())
+    await expect(leaked!.data()).rejects.toThrow('has no data yet')
+    expect(() => jit((x: Array) => np.add(x, leaked!))(vector())).toThrow('used after its function had returned')
+  })
+})
+
+describe('np', () => {
+  it('broadcasts and converts as NumPy and JAX do', async () => {
+    expect(await np.add(np.array([[1], [2]]), np.array([10, 20])).numbers()).toEqual([11, 21, 12, 22])
+    expect(np.add(np.arange(3), 1).dtype).toBe('int32')
+    expect(np.add(np.arange(3), 0.5).dtype).toBe('float32')
+    expect(np.divide(np.arange(3), 2).dtype).toBe('float32')
+    expect(np.array([true, false]).dtype).toBe('bool')
+    expect(() => np.array([[1, 2], [3]])).toThrow('ragged')
+  })
+
+  it('multiplies matrices and batches of them', async () => {
+    expect(await np.matmul(np.array([[1, 2], [3, 4]]), np.array([[5], [6]])).numbers()).toEqual([17, 39])
+    const batched = np.matmul(np.ones([5, 1, 2, 3]), np.ones([4, 3, 2]))
+    expect(batched.shape).toEqual([5, 4, 2, 2])
+    expect(await np.matmul(np.array([1, 2]), np.array([3, 4])).item()).toBe(11)
+  })
+
+  it('reduces, selects and takes', async () => {
+    const x = np.array([[1, 5, 3], [4, 2, 6]])
+    expect(await np.mean(x, { axis: -1 }).numbers()).toEqual([3, 4])
+    expect(np.sum(x, { axis: 0, keepdims: true }).shape).toEqual([1, 3])
+    expect(await np.argmax(x).numbers()).toEqual([1, 2])
+    expect(await np.where(np.greater(x, 3), x, 0).numbers()).toEqual([0, 5, 0, 4, 0, 6])
+    expect(await np.take(x, np.array([2, 0], 'int32'), 1).numbers()).toEqual([3, 1, 6, 4])
+    expect(await np.cumsum(x, 0).numbers()).toEqual([1, 5, 3, 5, 7, 9])
+    expect(await np.transpose(x).numbers()).toEqual([1, 4, 5, 2, 3, 6])
+  })
+})

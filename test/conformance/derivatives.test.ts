@@ -1,0 +1,103 @@
+import { describe, expect, it } from 'vitest'
+import { hostFrom } from '../../src/base/tensor.js'
+import { interpret } from '../../src/engine/compile/reference/interpret.js'
+import { aval } from '../../src/engine/program/aval.js'
+import * as ops from '../../src/engine/program/ops.js'
+import type { Program } from '../../src/engine/program/program.js'
+import { traceClosed } from '../../src/engine/program/trace.js'
+import type { Value } from '../../src/engine/program/value.js'
+import { jvpEval } from '../../src/engine/transform/jvp.js'
+import { vjpEval } from '../../src/engine/transform/linearize.js'
+
+interface Case { name: string; shapes: number[][]; f: (...xs: Value[]) => Value; positive?: boolean }
+
+const index = (values: number[], columns = 1): Value =>
+  ops.reshape(ops.concatenate(values.map(v => ops.full([1], v, 'int32')), 0), [values.length / columns, columns])
+const start = (...values: number[]): Value[] => values.map(v => ops.full([], v, 'int32'))
+const none = { batchDims: 0, mode: 'clip' } as const
+
+const unary = (name: string, f: (x: Value) => Value, positive = false): Case => ({ name, shapes: [[2, 3]], f, positive })
+const binary = (name: string, f: (x: Value, y: Value) => Value, positive = false): Case => ({ name, shapes: [[2, 3], [2, 3]], f, positive })
+
+const cases: Case[] = [
+  unary('neg', ops.neg), unary('abs', ops.abs), unary('exp', ops.exp), unary('expm1', ops.expm1), unary('log', ops.log, true),
+  unary('log1p', ops.log1p, true), unary('sqrt', ops.sqrt, true), unary('rsqrt', ops.rsqrt, true), unary('sin', ops.sin), unary('cos', ops.cos),
+  unary('tanh', ops.tanh), unary('logistic', ops.logistic), unary('erf', ops.erf),
+  unary('erfInv', x => ops.erfInv(ops.mul(ops.tanh(x), 0.8))),
+  binary('add', ops.add), binary('sub', ops.sub), binary('mul', ops.mul), binary('div', ops.div, true), binary('pow', ops.pow, true),
+  binary('rem', ops.rem, true), binary('max', ops.max), binary('min', ops.min), binary('atan2', ops.atan2, true),
+  binary('select', (x, y) => ops.select(ops.gt(x, y), ops.mul(x, y), y)),
+  { name: 'broadcastInDim', shapes: [[2, 1]], f: x => ops.broadcastInDim(x, [4, 2, 3], [1, 2]) },
+  { name: 'reshape', shapes: [[2, 3]], f: x => ops.reshape(x, [3, 2]) },
+  { name: 'transpose', shapes: [[2, 3, 4]], f: x => ops.transpose(x, [2, 0, 1]) },
+  { name: 'concatenate', shapes: [[2, 3], [2, 1]], f: (x, y) => ops.concatenate([x, y, x], 1) },
+  { name: 'pad', shapes: [[2, 3], []], f: (x, v) => ops.pad(x, v, [1, -1], [0, 2], [1, 2]) },
+  { name: 'slice', shapes: [[5, 4]], f: x => ops.slice(x, [1, 0], [5, 3], [2, 1]) },
+  { name: 'rev', shapes: [[2, 3]], f: x => ops.rev(x, [1]) },
+  { name: 'dynamicSlice', shapes: [[4, 3]], f: x => ops.dynamicSlice(x, start(3, 1), [2, 2]) },
+  { name: 'dynamicUpdateSlice', shapes: [[4, 3], [2, 2]], f: (x, y) => ops.dynamicUpdateSlice(x, y, start(1, 5)) },
+  { name: 'reduceSum', shapes: [[2, 3, 2]], f: x => ops.reduceSum(x, [0, 2]) },
+  { name: 'reduceMax', shapes: [[2, 3]], f: x => ops.reduceMax(x, [1]) },
+  { name: 'reduceMin', shapes: [[2, 3]], f: x => ops.reduceMin(x, [0, 1]) },
+  { name: 'cumsum', shapes: [[2, 3]], f: x => ops.cumsum(x, 1) },
+  { name: 'cumsum reversed', shapes: [[3, 2]], f: x => ops.cumsum(x, 0, true) },
+  { name: 'dotGeneral', shapes: [[2, 3, 4], [4, 2, 5]], f: (x, y) => ops.dotGeneral(x, y, { contract: [[2], [0]], batch: [[0], [1]] }) },
+  { name: 'dotGeneral, two contracted', shapes: [[2, 3, 4], [4, 5, 3]], f: (x, y) => ops.dotGeneral(x, y, { contract: [[1, 2], [2, 0]], batch: [[], []] }) },
+  { name: 'gather', shapes: [[4, 3]], f: x => ops.gather(x, index([1, 3, 1, 9]), { axes: [0], ...none }) },
+  { name: 'gather, filled', shapes: [[4, 3]], f: x => ops.gather(x, index([1, 9]), { axes: [0], batchDims: 0, mode: 'fill' }) },
+  { name: 'gather of pairs', shapes: [[4, 3, 2]], f: x => ops.gather(x, index([1, 0, 3, 2, 1, 0], 2), { axes: [0, 2], ...none }) },
+  { name: 'scatterAdd', shapes: [[4, 2], [3, 2]], f: (x, y) => ops.scatterAdd(x, index([1, 3, 1]), y, { axes: [0], ...none }) },
+  { name: 'scatterAdd, dropped', shapes: [[4, 2], [3, 2]], f: (x, y) => ops.scatterAdd(x, index([1, 7, 1]), y, { axes: [0], batchDims: 0, mode: 'drop' }) },
+  { name: 'sort', shapes: [[3, 4]], f: x => ops.sort([x], 1)[0] },
+  { name: 'topK', shapes: [[2, 4]], f: x => ops.topK(x, 2)[0] },
+  unary('convertElementType', x => ops.convertElementType(ops.convertElementType(x, 'float32'), 'float32')),
+]
+
+// Smooth values without ties or kinks nearby, the same on every run.
+const sample = (size: number, seed: number, positive: boolean): number[] =>
+  Array.from({ length: size }, (_, i) => {
+    const v = Math.sin(12.9898 * (i + 1) + 78.233 * seed) * 1.3
+    return positive ? Math.abs(v) + 0.3 : v + Math.sign(v) * 0.1
+  })
+
+const size = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
+const dot = (a: ArrayLike<number | bigint>, b: ArrayLike<number | bigint>): number => Array.from(a).reduce((s: number, x, i) => s + Number(x) * Number(b[i]), 0)
+const run = (program: Program, inputs: number[][]): ArrayLike<number>[] =>
+  interpret(program, program.inputs.map((v, i) => hostFrom('float32', v.aval.shape, inputs[i]))).map(t => t.data as Float32Array)
+
+describe.each(cases)('$name', ({ shapes, f, positive = false }) => {
+  const avals = shapes.map(s => aval('float32', s))
+  const program = traceClosed(avals, xs => [f(...xs)])
+  const outSize = size(program.outputs[0].aval.shape)
+  const xs = shapes.map((s, i) => sample(size(s), i, positive))
+  const ts = shapes.map((s, i) => sample(size(s), i + 5, false))
+  const ct = sample(outSize, 11, false)
+
+  const forward = traceClosed([...avals, ...avals], v => {
+    const [, [t]] = jvpEval(program, v.slice(0, shapes.length), v.slice(shapes.length))
+    return [t!]
+  })
+  const backward = traceClosed([...avals, program.outputs[0].aval], v => {
+    const { pullback } = vjpEval(program, v.slice(0, -1), shapes.map(() => true))
+    return pullback(v.slice(-1))
+  })
+
+  it('JVP agrees with finite differences', () => {
+    const h = 1e-2
+    const at = (sign: number): ArrayLike<number> => run(program, xs.map((x, i) => x.map((v, k) => v + sign * h * ts[i][k])))[0]
+    const [plus, minus] = [at(1), at(-1)]
+    const [tangent] = run(forward, [...xs, ...ts])
+    for (let i = 0; i < outSize; i++) {
+      const expected = (plus[i] - minus[i]) / (2 * h)
+      expect(Math.abs(tangent[i] - expected)).toBeLessThan(2e-3 * (1 + Math.abs(expected)) * (1 + Math.abs(expected)))
+    }
+  })
+
+  it('VJP is the transpose of the JVP', () => {
+    const [tangent] = run(forward, [...xs, ...ts])
+    const gradients = run(backward, [...xs, ct])
+    const left = dot(ct, tangent)
+    const right = gradients.reduce((s, g, i) => s + dot(g, ts[i]), 0)
+    expect(Math.abs(left - right)).toBeLessThan(1e-4 * (1 + Math.abs(left)))
+  })
+})
