@@ -1,0 +1,79 @@
+import protobuf from 'protobufjs/minimal.js'
+import type { DType } from '../../../base/dtypes.js'
+import type { HostTensor } from '../../../base/tensor.js'
+import { bytesOf } from '../../../base/tensor.js'
+
+/** ONNX's numbers for element types (onnx.proto, TensorProto.DataType). */
+export const elementTypes: { readonly [D in DType]: number } = {
+  float32: 1, uint8: 2, int8: 3, uint16: 4, int32: 6, int64: 7, bool: 9, float16: 10, uint32: 12, bfloat16: 16,
+}
+
+export type Attribute = number | string | readonly number[] | { float: number }
+
+export interface Node {
+  op: string
+  domain: string
+  inputs: readonly string[]
+  outputs: readonly string[]
+  attributes: { readonly [name: string]: Attribute }
+}
+
+export interface GraphInfo {
+  nodes: readonly Node[]
+  initializers: ReadonlyMap<string, HostTensor>
+  inputs: readonly { name: string; dtype: DType; shape: readonly number[] }[]
+  outputs: readonly { name: string; dtype: DType; shape: readonly number[] }[]
+}
+
+const OPSET = 22
+const IR_VERSION = 10
+
+/** Serializes a graph as an ONNX model (field numbers: onnx.proto). */
+export function encodeModel(graph: GraphInfo): Uint8Array {
+  const w = new protobuf.Writer()
+  w.uint32(field(1, 0)).int64(IR_VERSION)
+  for (const [domain, version] of [['', OPSET], ['com.microsoft', 1]] as const) {
+    w.uint32(field(8, 2)).fork().uint32(field(1, 2)).string(domain).uint32(field(2, 0)).int64(version).ldelim()
+  }
+  w.uint32(field(7, 2)).fork()
+  for (const node of graph.nodes) encodeNode(w, node)
+  w.uint32(field(2, 2)).string('program')
+  for (const [name, tensor] of graph.initializers) {
+    w.uint32(field(5, 2)).fork()
+    for (const d of tensor.shape) w.uint32(field(1, 0)).int64(d)
+    w.uint32(field(2, 0)).int32(elementTypes[tensor.dtype]).uint32(field(8, 2)).string(name)
+    w.uint32(field(9, 2)).bytes(bytesOf(tensor)).ldelim()
+  }
+  for (const [number, values] of [[11, graph.inputs], [12, graph.outputs]] as const) {
+    for (const { name, dtype, shape } of values) {
+      w.uint32(field(number, 2)).fork().uint32(field(1, 2)).string(name)
+      w.uint32(field(2, 2)).fork().uint32(field(1, 2)).fork().uint32(field(1, 0)).int32(elementTypes[dtype])
+      w.uint32(field(2, 2)).fork()
+      for (const d of shape) w.uint32(field(1, 2)).fork().uint32(field(1, 0)).int64(d).ldelim()
+      w.ldelim().ldelim().ldelim().ldelim()
+    }
+  }
+  return w.ldelim().finish()
+}
+
+const field = (number: number, wireType: number): number => (number << 3) | wireType
+
+function encodeNode(w: protobuf.Writer, { op, domain, inputs, outputs, attributes }: Node): void {
+  w.uint32(field(1, 2)).fork()
+  for (const name of inputs) w.uint32(field(1, 2)).string(name)
+  for (const name of outputs) w.uint32(field(2, 2)).string(name)
+  w.uint32(field(4, 2)).string(op)
+  for (const [name, value] of Object.entries(attributes)) {
+    w.uint32(field(5, 2)).fork().uint32(field(1, 2)).string(name)
+    if (typeof value === 'number') w.uint32(field(3, 0)).int64(value).uint32(field(20, 0)).int32(2)
+    else if (typeof value === 'string') w.uint32(field(4, 2)).string(value).uint32(field(20, 0)).int32(3)
+    else if ('float' in value) w.uint32(field(2, 5)).float(value.float).uint32(field(20, 0)).int32(1)
+    else {
+      for (const n of value) w.uint32(field(8, 0)).int64(n)
+      w.uint32(field(20, 0)).int32(7)
+    }
+    w.ldelim()
+  }
+  if (domain !== '') w.uint32(field(7, 2)).string(domain)
+  w.ldelim()
+}
