@@ -32,7 +32,7 @@ export const neg = unary('neg'), abs = unary('abs'), sign = unary('sign'), floor
 export const round = unary('round'), exp = unary('exp'), expm1 = unary('expm1'), log = unary('log'), log1p = unary('log1p')
 export const sqrt = unary('sqrt'), rsqrt = unary('rsqrt'), sin = unary('sin'), cos = unary('cos'), tanh = unary('tanh')
 export const logistic = unary('logistic'), erf = unary('erf'), erfInv = unary('erfInv'), not = unary('not')
-export const isFinite = unary('isFinite'), stopGradient = unary('stopGradient')
+export const isFinite = unary('isFinite'), stopGradient = unary('stopGradient'), optimizationBarrier = unary('optimizationBarrier')
 export const add = binary('add'), sub = binary('sub'), mul = binary('mul'), div = binary('div'), rem = binary('rem')
 export const pow = binary('pow'), max = binary('max'), min = binary('min'), atan2 = binary('atan2')
 export const and = binary('and'), or = binary('or'), xor = binary('xor')

@@ -37,6 +37,8 @@ export interface PrimitiveParams {
   exp: None; expm1: None; log: None; log1p: None; sqrt: None; rsqrt: None
   sin: None; cos: None; tanh: None; logistic: None; erf: None; erfInv: None
   not: None; isFinite: None; stopGradient: None
+  /** The operand itself; simplification never merges or moves it (rematerialization rests on that). */
+  optimizationBarrier: None
   convertElementType: { dtype: DType }
   bitcastConvertType: { dtype: DType }
   // element-wise, two operands of one shape and dtype
@@ -90,7 +92,7 @@ export type PrimitiveName = keyof PrimitiveParams
 
 export const unaryPrimitives = [
   'neg', 'abs', 'sign', 'floor', 'ceil', 'round', 'exp', 'expm1', 'log', 'log1p', 'sqrt', 'rsqrt', 'sin', 'cos', 'tanh',
-  'logistic', 'erf', 'erfInv', 'not', 'isFinite', 'stopGradient',
+  'logistic', 'erf', 'erfInv', 'not', 'isFinite', 'stopGradient', 'optimizationBarrier',
 ] as const satisfies readonly PrimitiveName[]
 
 export const binaryPrimitives = [

@@ -88,7 +88,7 @@ const shapeRules: { [P in PrimitiveName]: ShapeRule<P> } = {
   exp: unary(isFloat), expm1: unary(isFloat), log: unary(isFloat), log1p: unary(isFloat),
   sqrt: unary(isFloat), rsqrt: unary(isFloat), sin: unary(isFloat), cos: unary(isFloat), tanh: unary(isFloat),
   logistic: unary(isFloat), erf: unary(isFloat), erfInv: unary(isFloat),
-  not: unary(logical), isFinite: unary(isFloat, 'bool'), stopGradient: unary(anything),
+  not: unary(logical), isFinite: unary(isFloat, 'bool'), stopGradient: unary(anything), optimizationBarrier: unary(anything),
   convertElementType: ([x], { dtype }) => [aval(dtype, x.shape)],
   bitcastConvertType: ([x], { dtype }) => {
     check(dtypes[x.dtype].bytes === dtypes[dtype].bytes, `cannot reinterpret ${x.dtype} as ${dtype}: their widths differ`)

@@ -114,7 +114,7 @@ const jvpRules: { [P in PrimitiveName]: JvpRule<P> } = {
   logistic: unary('logistic', (_, y) => ops.mul(y, ops.sub(1, y))),
   erf: unary('erf', x => ops.mul(ops.exp(ops.neg(ops.mul(x, x))), twoOverSqrtPi)),
   erfInv: unary('erfInv', (_, y) => ops.mul(ops.exp(ops.mul(y, y)), 1 / twoOverSqrtPi)),
-  not: flat('not'), isFinite: flat('isFinite'), stopGradient: flat('stopGradient'),
+  not: flat('not'), isFinite: flat('isFinite'), stopGradient: flat('stopGradient'), optimizationBarrier: linear('optimizationBarrier'),
   convertElementType: ([x], [t], { dtype }) => [[ops.convertElementType(x, dtype)], [isFloat(dtype) ? ops.convertElementType(t!, dtype) : null]],
   bitcastConvertType: flat('bitcastConvertType'),
   add: binary('add', t => t, t => t),

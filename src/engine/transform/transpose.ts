@@ -58,7 +58,7 @@ function applyRule<P extends PrimitiveName>(primitive: P, ct: Value, operands: r
 
 /** The primitives that are linear in an operand: what jvp's rules leave on the way of a tangent. */
 type LinearPrimitive =
-  | 'neg' | 'convertElementType' | 'add' | 'sub' | 'mul' | 'div' | 'select' | 'broadcastInDim' | 'reshape' | 'transpose' | 'concatenate'
+  | 'neg' | 'optimizationBarrier' | 'convertElementType' | 'add' | 'sub' | 'mul' | 'div' | 'select' | 'broadcastInDim' | 'reshape' | 'transpose' | 'concatenate'
   | 'pad' | 'slice' | 'rev' | 'dynamicSlice' | 'dynamicUpdateSlice' | 'reduceSum' | 'cumsum' | 'dotGeneral' | 'gather' | 'scatterAdd'
 
 const isLinear = (o: Operand): o is { linear: Aval } => 'linear' in o
@@ -72,6 +72,7 @@ const inverse = (perm: readonly number[]): number[] => perm.map((_, i) => perm.i
 
 const transposeRules: { [P in LinearPrimitive]: TransposeRule<P> } & { [P in PrimitiveName]?: TransposeRule<P> } = {
   neg: ct => [ops.neg(ct)],
+  optimizationBarrier: ct => [ops.optimizationBarrier(ct)],
   convertElementType: (ct, [x]) => [ops.convertElementType(ct, avalOf(x).dtype)],
   add: (ct, operands) => operands.map(o => (isLinear(o) ? ct : null)),
   sub: (ct, [x, y]) => [isLinear(x) ? ct : null, isLinear(y) ? ops.neg(ct) : null],

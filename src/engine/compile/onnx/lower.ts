@@ -209,7 +209,7 @@ const lowerings: { [P in PrimitiveName]: Lowering<P> } = {
     const bad = g.node('Or', [g.node('IsInf', [x], 'bool', x.shape), g.node('IsNaN', [x], 'bool', x.shape)], 'bool', x.shape)
     return [g.node('Not', [bad], 'bool', x.shape)]
   },
-  stopGradient: (_, [x]) => [x],
+  stopGradient: (_, [x]) => [x], optimizationBarrier: (_, [x]) => [x],
   convertElementType: (g, [x], { dtype }) => [g.cast(x, dtype)],
   bitcastConvertType: unsupported('bitcastConvertType'),
   add: elementwise('Add'), sub: elementwise('Sub'), mul: elementwise('Mul'), div: elementwise('Div'), rem, pow: elementwise('Pow'),

@@ -28,6 +28,7 @@ export const unaryRules: { [P in UnaryPrimitive]: Unary } = {
   not: (x, dtype) => (dtype === 'bool' ? 1 - x : ~x),
   isFinite: x => Number(Number.isFinite(x)),
   stopGradient: x => x,
+  optimizationBarrier: x => x,
 }
 
 const shifted = (shift: (x: number, by: number) => number): Binary => (x, y, dtype) => {
@@ -69,6 +70,7 @@ export const int64Unary: { [P in UnaryPrimitive]?: (x: bigint) => bigint } = {
   sign: x => (x > 0n ? 1n : x < 0n ? -1n : 0n),
   not: x => ~x,
   stopGradient: x => x,
+  optimizationBarrier: x => x,
 }
 
 export const int64Binary: { [P in BinaryPrimitive | ComparePrimitive]?: (x: bigint, y: bigint) => bigint } = {
