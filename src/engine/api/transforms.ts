@@ -1,72 +1,20 @@
 import { isFloat } from '../../base/dtypes.js'
 import { check } from '../../base/errors.js'
-import { flatten, treeKey, unflatten } from '../../base/pytree.js'
-import type { Tree, TreeDef } from '../../base/pytree.js'
+import { flatten, treeKey } from '../../base/pytree.js'
 import { formatAval } from '../program/aval.js'
 import * as ops from '../program/ops.js'
 import type { Program } from '../program/program.js'
-import { bind, trace } from '../program/trace.js'
-import type { Value } from '../program/value.js'
 import { jvpEval } from '../transform/jvp.js'
 import { vjpEval } from '../transform/linearize.js'
 import { Array } from './array.js'
-
-/** Arrays in nested lists and objects. */
-export type ArrayTree = Tree<Array>
-
-interface TracedFunction {
-  program: Program
-  captured: Value[]
-  outputDef: TreeDef
-}
-
-/** Runs `f` on tracers of the arguments' types. */
-function traceTree<A extends ArrayTree[], R extends ArrayTree>(f: (...args: A) => R, def: TreeDef, values: readonly Value[]): TracedFunction {
-  let outputDef: TreeDef | undefined
-  const traced = trace(values.map(v => v.aval), inputs => {
-    const output = flatten<Array>(f(...(unflatten(def, inputs.map(v => new Array(v))) as unknown as A)))
-    outputDef = output.def
-    return output.leaves.map(a => {
-      check(a instanceof Array, () => `a transformed function must return arrays, not ${String(a)}`)
-      return a.value
-    })
-  })
-  return { ...traced, outputDef: outputDef! }
-}
-
-const rebuild = <R extends ArrayTree>(def: TreeDef, values: readonly Value[]): R => unflatten(def, values.map(v => new Array(v))) as R
-
-function flattenArgs(args: readonly ArrayTree[]): { values: Value[]; def: TreeDef } {
-  const { leaves, def } = flatten<Array>(args)
-  for (const leaf of leaves) check(leaf instanceof Array, () => `arguments must be arrays (np.array), not ${String(leaf)}`)
-  return { values: leaves.map(a => a.value), def }
-}
+import { flattenArgs, rebuild, traceTree } from './tracing.js'
+import type { ArrayTree } from './tracing.js'
 
 /** The program of a function for these arguments; captured arrays are its last inputs. */
 export function makeProgram<A extends ArrayTree[], R extends ArrayTree>(f: (...args: A) => R): (...args: A) => Program {
   return (...args) => {
     const { values, def } = flattenArgs(args)
     return traceTree(f, def, values).program
-  }
-}
-
-/**
- * Compiles a function: it is traced once for each structure, shape and dtype of its arguments, then run whole.
- * Inside another traced function it leaves a `call`.
- */
-export function jit<A extends ArrayTree[], R extends ArrayTree>(f: (...args: A) => R): (...args: A) => R {
-  const cache = new Map<string, TracedFunction>()
-  return (...args) => {
-    const { values, def } = flattenArgs(args)
-    const key = `${treeKey(def)} ${values.map(v => formatAval(v.aval)).join(' ')}`
-    let traced = cache.get(key)
-    if (!traced) {
-      traced = traceTree(f, def, values)
-      // A function that closes over another function's tracer is only good inside that one.
-      if (traced.captured.every(v => v.evaluator !== null)) cache.set(key, traced)
-    }
-    const { program, captured, outputDef } = traced
-    return rebuild<R>(outputDef, bind('call', [...values, ...captured], { name: f.name || 'f', program, remat: false }))
   }
 }
 

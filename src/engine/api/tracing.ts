@@ -1,0 +1,38 @@
+import { check } from '../../base/errors.js'
+import { flatten, unflatten } from '../../base/pytree.js'
+import type { Tree, TreeDef } from '../../base/pytree.js'
+import type { Program } from '../program/program.js'
+import { trace } from '../program/trace.js'
+import type { Value } from '../program/value.js'
+import { Array } from './array.js'
+
+/** Arrays in nested lists and objects. */
+export type ArrayTree = Tree<Array>
+
+export interface TracedFunction {
+  program: Program
+  captured: Value[]
+  outputDef: TreeDef
+}
+
+/** Runs `f` on tracers of the arguments' types. */
+export function traceTree<A extends ArrayTree[], R extends ArrayTree>(f: (...args: A) => R, def: TreeDef, values: readonly Value[]): TracedFunction {
+  let outputDef: TreeDef | undefined
+  const traced = trace(values.map(v => v.aval), inputs => {
+    const output = flatten<Array>(f(...(unflatten(def, inputs.map(v => new Array(v))) as unknown as A)))
+    outputDef = output.def
+    return output.leaves.map(a => {
+      check(a instanceof Array, () => `a transformed function must return arrays, not ${String(a)}`)
+      return a.value
+    })
+  })
+  return { ...traced, outputDef: outputDef! }
+}
+
+export const rebuild = <R extends ArrayTree>(def: TreeDef, values: readonly Value[]): R => unflatten(def, values.map(v => new Array(v))) as R
+
+export function flattenArgs(args: readonly ArrayTree[]): { values: Value[]; def: TreeDef } {
+  const { leaves, def } = flatten<Array>(args)
+  for (const leaf of leaves) check(leaf instanceof Array, () => `arguments must be arrays (np.array), not ${String(leaf)}`)
+  return { values: leaves.map(a => a.value), def }
+}
