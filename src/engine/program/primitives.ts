@@ -30,6 +30,14 @@ export interface ScanParams {
   reverse: boolean
 }
 
+/** A custom reverse-mode derivative of a composite. */
+export interface VjpPrograms {
+  /** inputs -> outputs, then residuals. */
+  forward: Program
+  /** residuals, cotangents of the outputs -> cotangents of the first inputs; the inputs after them have none. */
+  backward: Program
+}
+
 /** Every primitive and its parameters: the one list that all rule tables are mapped over. */
 export interface PrimitiveParams {
   // element-wise, one operand
@@ -80,8 +88,13 @@ export interface PrimitiveParams {
   threefry2x32: None
   // programs within programs
   call: { name: string; program: Program; remat: boolean }
-  /** As call; a backend may know a faster way for the name. */
-  composite: { name: string; program: Program }
+  /** As call; a backend may know a faster way for the name. With `vjp` it brings its own reverse-mode derivative. */
+  composite: { name: string; program: Program; vjp?: VjpPrograms }
+  /**
+   * linearCall(residuals, operands): `program`, which is linear in the operands. Run backwards it is `transpose`, of
+   * (residuals, cotangents of the outputs): how a custom derivative stands in a tangent program.
+   */
+  linearCall: { name: string; program: Program; transpose: Program; numResiduals: number }
   scan: ScanParams
   while: { condition: Program; body: Program; numConditionConsts: number; numBodyConsts: number }
   /** cond(index, ...operands): branches[index](operands). */

@@ -203,6 +203,10 @@ const shapeRules: { [P in PrimitiveName]: ShapeRule<P> } = {
     checkInputs(program, inputs)
     return avalsOf(program)
   },
+  linearCall: (inputs, { program }) => {
+    checkInputs(program, inputs)
+    return avalsOf(program)
+  },
   scan: (inputs, { body, numConsts, numCarry, length }) => {
     const xs = inputs.slice(numConsts + numCarry)
     check(xs.every(x => x.shape[0] === length), () => `every scanned operand must have ${length} rows`)

@@ -7,12 +7,8 @@ import type { Atom, Program, Var } from '../program/program.js'
 import { bind } from '../program/trace.js'
 import { Literal } from '../program/value.js'
 import type { Value } from '../program/value.js'
-
-/** A tangent, or null for one that is known to be zero. */
-export type Tangent = Value | null
-
-type Duals = [primals: Value[], tangents: Tangent[]]
-type JvpRule<P extends PrimitiveName> = (primals: readonly Value[], tangents: readonly Tangent[], params: PrimitiveParams[P]) => Duals
+import { compositeJvp } from './custom-vjp.js'
+import type { Duals, JvpRule, Tangent } from './rules.js'
 
 /**
  * Applies a program to values and tangents: the forward-mode derivative (Jacobian-vector product).
@@ -93,8 +89,6 @@ const reduceExtreme = (name: 'reduceMax' | 'reduceMin'): JvpRule<'reduceMax' | '
 const half = (condition: Value, tie: Value, like: Value): Value =>
   ops.select(tie, ops.full(like.shape, 0.5, like.dtype), ops.convertElementType(condition, like.dtype))
 
-const inline: JvpRule<'composite'> = (primals, tangents, { program }) => jvpEval(program, primals, tangents)
-
 const twoOverSqrtPi = 2 / Math.sqrt(Math.PI)
 const integers = 'integers have no tangent'
 
@@ -171,7 +165,8 @@ const jvpRules: { [P in PrimitiveName]: JvpRule<P> } = {
   },
   threefry2x32: flat('threefry2x32'),
   call: (primals, tangents, { program }) => jvpEval(program, primals, tangents),
-  composite: inline,
+  composite: compositeJvp(jvpEval),
+  linearCall: (primals, tangents, { program }) => jvpEval(program, primals, tangents),
   scan: notDifferentiable('scan', 'no rule yet'),
   while: notDifferentiable('while', 'the number of steps is not known; use scan'),
   cond: notDifferentiable('cond', 'no rule yet; use select'),

@@ -261,6 +261,7 @@ const lowerings: { [P in PrimitiveName]: Lowering<P> } = {
   threefry2x32: unsupported('threefry2x32'),
   call: inline,
   composite: inline,
+  linearCall: inline,
   scan: unsupported('scan'),
   while: unsupported('while'),
   cond: unsupported('cond'),

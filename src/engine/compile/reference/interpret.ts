@@ -167,6 +167,7 @@ const rules: { [P in PrimitiveName]: Rule<P> } = {
   threefry2x32: ([key0, key1, count0, count1]) => threefry2x32(key0, key1, count0, count1),
   call: subprogram,
   composite: subprogram,
+  linearCall: subprogram,
   scan,
   while: whileLoop,
   cond: ([index, ...operands], { branches }) =>

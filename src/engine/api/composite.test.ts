@@ -1,0 +1,80 @@
+import { describe, expect, it } from 'vitest'
+import type { Array } from './array.js'
+import { composite, customVjp } from './composite.js'
+import { jit } from './jit.js'
+import * as np from './np.js'
+import { grad, jvp, makeProgram, vjp } from './transforms.js'
+
+const vector = (): Array => np.array([1, 2, 3])
+const softplus = (x: Array): Array => np.log1p(np.exp(x))
+
+describe('composite', () => {
+  it('leaves a named equation, and computes what the function does', async () => {
+    const f = composite('softplus', softplus)
+    expect(makeProgram(f)(vector()).equations.map(e => e.primitive)).toEqual(['composite'])
+    expect(await f(vector()).numbers()).toEqual(await softplus(vector()).numbers())
+    expect(await grad((x: Array) => np.sum(f(x)))(vector()).numbers()).toEqual(await grad((x: Array) => np.sum(softplus(x)))(vector()).numbers())
+  })
+
+  it('takes trees and closed-over arrays', async () => {
+    const scale = np.array(3)
+    const f = composite('scaled', ({ a, b }: { a: Array; b: Array }) => ({ sum: np.multiply(np.add(a, b), scale) }))
+    expect(await f({ a: vector(), b: vector() }).sum.numbers()).toEqual([6, 12, 18])
+  })
+})
+
+describe('customVjp', () => {
+  // A wrong derivative on purpose: 10 x instead of 2 x tells which rule was used.
+  const square = customVjp((x: Array) => np.square(x), x => [np.square(x), x], (x, ct) => [np.multiply(np.multiply(x, 10), ct)])
+  const loss = (x: Array): Array => np.sum(square(x))
+
+  it('is used by reverse mode, under jit and nesting', async () => {
+    expect(await grad(loss)(vector()).numbers()).toEqual([10, 20, 30])
+    expect(await jit(grad(jit(loss)))(vector()).numbers()).toEqual([10, 20, 30])
+    const twice = customVjp((x: Array) => np.multiply(square(x), 2), x => [np.multiply(square(x), 2), x], (x, ct) => {
+      const [, pullback] = vjp(square, x)
+      return [pullback(ct)[0]]
+    })
+    expect(await grad((x: Array) => np.sum(twice(x)))(vector()).numbers()).toEqual([10, 20, 30])
+  })
+
+  it('leaves forward mode to the function', async () => {
+    expect(await jvp(square, [vector()], [np.ones([3])])[1].numbers()).toEqual([2, 4, 6])
+  })
+
+  it('has second derivatives: those of the backward pass', async () => {
+    expect(await grad((x: Array) => np.sum(grad(loss)(x)))(vector()).numbers()).toEqual([10, 10, 10])
+  })
+
+  it('keeps the name of the value when the residuals are inputs and outputs', () => {
+    const names = (f: (x: Array) => Array): string[] => makeProgram(grad((x: Array) => np.sum(f(x))))(vector())
+      .equations.flatMap(e => (e.primitive === 'composite' ? [(e.params as { name: string }).name] : []))
+    const slope = (y: Array, ct: Array): [Array] => [np.multiply(y, ct)]
+    expect(names(composite('e', np.exp, { vjp: { forward: x => { const y = np.exp(x); return [y, y] }, backward: slope } }))).toEqual(['e'])
+    expect(names(composite('e', np.exp, { vjp: { forward: x => [np.exp(x), np.exp(np.add(x, 0))], backward: slope } }))).toEqual(['e.forward'])
+  })
+
+  it('passes a gradient where the function has none (straight through)', async () => {
+    const round = customVjp(np.round, x => [np.round(x), null], (_, ct) => [ct])
+    expect(await grad((x: Array) => np.sum(np.multiply(round(x), x)))(np.array([1.4, 2.6])).numbers()).toEqual([1.4, 2.6].map((v, i) => Math.fround(v + [1, 3][i])))
+  })
+
+  it('takes integers, trees and closed-over arrays', async () => {
+    const scale = np.array(2)
+    const pick = customVjp(
+      ({ table }: { table: Array }, at: Array) => np.multiply(np.take(table, at), scale),
+      ({ table }, at) => [np.multiply(np.take(table, at), scale), { table }],
+      ({ table }, ct) => [{ table: np.multiply(np.broadcastTo(np.sum(ct), table.shape), scale) }, null],
+    )
+    const f = (table: Array): Array => np.sum(pick({ table }, np.array([0, 2], 'int32')))
+    expect(await grad(f)(vector()).numbers()).toEqual([4, 4, 4])
+    expect(await jit(grad(f))(vector()).numbers()).toEqual([4, 4, 4])
+  })
+
+  it('says what is wrong with a rule', () => {
+    const bad = customVjp((x: Array) => np.sum(x), x => [np.sum(x), null], (_, ct) => [ct])
+    expect(() => bad(vector())).toThrow('the cotangent of argument 0 must be f32[3], got f32[]')
+    const closed = (y: Array): Array => np.sum(customVjp((x: Array) => np.multiply(x, y), x => [np.multiply(x, y), null], (_, ct) => [ct])(vector()))
+    expect(() => grad(closed)(vector())).toThrow('pass it as an argument')
+  })
+})

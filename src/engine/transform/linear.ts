@@ -1,0 +1,107 @@
+import type { Aval } from '../program/aval.js'
+import * as ops from '../program/ops.js'
+import type { Value } from '../program/value.js'
+import type { Operand, TransposeRule } from './rules.js'
+
+/** The primitives that are linear in an operand: what jvp's rules leave on the way of a tangent. */
+export type LinearPrimitive =
+  | 'neg' | 'optimizationBarrier' | 'convertElementType' | 'add' | 'sub' | 'mul' | 'div' | 'select' | 'broadcastInDim' | 'reshape' | 'transpose' | 'concatenate'
+  | 'pad' | 'slice' | 'rev' | 'dynamicSlice' | 'dynamicUpdateSlice' | 'reduceSum' | 'cumsum' | 'dotGeneral' | 'gather' | 'scatterAdd'
+
+export const isLinear = (o: Operand): o is { linear: Aval } => 'linear' in o
+export const avalOf = (o: Operand): Aval => (isLinear(o) ? o.linear : o.known.aval)
+export const zeros = (a: Aval): Value => ops.full(a.shape, 0, a.dtype)
+export const valueOf = (o: Operand): Value => {
+  if (isLinear(o)) throw new Error('a product of two tangents is not linear')
+  return o.known
+}
+const inverse = (perm: readonly number[]): number[] => perm.map((_, i) => perm.indexOf(i))
+
+export const linearRules: { [P in LinearPrimitive]: TransposeRule<P> } = {
+  neg: ct => [ops.neg(ct)],
+  optimizationBarrier: ct => [ops.optimizationBarrier(ct)],
+  convertElementType: (ct, [x]) => [ops.convertElementType(ct, avalOf(x).dtype)],
+  add: (ct, operands) => operands.map(o => (isLinear(o) ? ct : null)),
+  sub: (ct, [x, y]) => [isLinear(x) ? ct : null, isLinear(y) ? ops.neg(ct) : null],
+  mul: (ct, [x, y]) => (isLinear(x) ? [ops.mul(ct, valueOf(y)), null] : [null, ops.mul(valueOf(x), ct)]),
+  div: (ct, [, y]) => [ops.div(ct, valueOf(y)), null],
+  select: (ct, [condition, x, y]) => {
+    const c = valueOf(condition)
+    return [null, isLinear(x) ? ops.select(c, ct, 0) : null, isLinear(y) ? ops.select(c, 0, ct) : null]
+  },
+  broadcastInDim: (ct, [x], { shape, dims }) => {
+    const a = avalOf(x)
+    // Summed: new axes, and axes that were stretched from 1 (these come back by the reshape).
+    const axes = ops.range(shape.length).filter(i => !dims.includes(i) || a.shape[dims.indexOf(i)] !== shape[i])
+    return [ops.reshape(ops.reduceSum(ct, axes), a.shape)]
+  },
+  reshape: (ct, [x]) => [ops.reshape(ct, avalOf(x).shape)],
+  transpose: (ct, _, { perm }) => [ops.transpose(ct, inverse(perm))],
+  concatenate: (ct, operands, { axis }) => {
+    let offset = 0
+    return operands.map(o => {
+      const size = avalOf(o).shape[axis]
+      const start = ct.shape.map((_, i) => (i === axis ? offset : 0))
+      offset += size
+      return isLinear(o) ? ops.slice(ct, start, ct.shape.map((d, i) => (i === axis ? offset : d))) : null
+    })
+  },
+  pad: (ct, [x, value], { low, high, interior }) => {
+    // Padding by the negated amounts brings the operand's window back, then the interior is stepped over.
+    const shape = avalOf(x).shape
+    const zero = zeros({ dtype: ct.dtype, shape: [] })
+    const window = ops.pad(ct, zero, low.map(n => -n), high.map(n => -n))
+    const back = ops.slice(window, shape.map(() => 0), window.shape, interior.map(n => n + 1))
+    const total = isLinear(value) ? ops.sub(ops.reduceSum(ct, ops.range(ct.ndim)), ops.reduceSum(back, ops.range(ct.ndim))) : null
+    return [isLinear(x) ? back : null, total]
+  },
+  slice: (ct, [x], { start, strides }) => {
+    const { shape, dtype } = avalOf(x)
+    const high = shape.map((d, i) => d - start[i] - (ct.shape[i] === 0 ? 0 : (ct.shape[i] - 1) * strides[i] + 1))
+    return [ops.pad(ct, zeros({ dtype, shape: [] }), start, high, strides.map(s => s - 1))]
+  },
+  rev: (ct, _, { axes }) => [ops.rev(ct, axes)],
+  dynamicSlice: (ct, [x, ...starts]) => [ops.dynamicUpdateSlice(zeros(avalOf(x)), ct, starts.map(valueOf)), ...starts.map(() => null)],
+  dynamicUpdateSlice: (ct, [x, update, ...starts]) => {
+    const at = starts.map(valueOf)
+    return [
+      isLinear(x) ? ops.dynamicUpdateSlice(ct, zeros(avalOf(update)), at) : null,
+      isLinear(update) ? ops.dynamicSlice(ct, at, avalOf(update).shape) : null,
+      ...starts.map(() => null),
+    ]
+  },
+  reduceSum: (ct, [x], { axes }) => {
+    const { shape } = avalOf(x)
+    return [ops.broadcastInDim(ct, shape, ops.range(shape.length).filter(i => !axes.includes(i)))]
+  },
+  cumsum: (ct, _, { axis, reverse }) => [ops.cumsum(ct, axis, !reverse)],
+  dotGeneral: (ct, [x, y], { contract: [cx, cy], batch: [bx, by] }) =>
+    isLinear(x)
+      ? [dotTranspose(ct, avalOf(x), valueOf(y), cx, cy, bx, by, false), null]
+      : [null, dotTranspose(ct, avalOf(y), valueOf(x), cy, cx, by, bx, true)],
+  gather: (ct, [x, indices], params) =>
+    [ops.scatterAdd(zeros(avalOf(x)), valueOf(indices), ct, params.mode === 'fill' ? { ...params, mode: 'drop' } : params), null],
+  scatterAdd: (ct, [x, indices, updates], params) => [
+    isLinear(x) ? ct : null,
+    null,
+    isLinear(updates) ? ops.gather(ct, valueOf(indices), params.mode === 'drop' ? { ...params, mode: 'fill' } : params) : null,
+  ],
+}
+
+/**
+ * The cotangent of one operand of a dot: the output's cotangent dotted with the other operand over the other's free
+ * axes, its axes then put back in the operand's order. `second`: whether the operand is the right one.
+ */
+function dotTranspose(
+  ct: Value, operand: Aval, other: Value,
+  contract: readonly number[], otherContract: readonly number[], batch: readonly number[], otherBatch: readonly number[], second: boolean,
+): Value {
+  const free = ops.range(operand.shape.length).filter(i => !contract.includes(i) && !batch.includes(i))
+  const otherFree = ops.range(other.ndim).filter(i => !otherContract.includes(i) && !otherBatch.includes(i))
+  const ctBatch = ops.range(batch.length)
+  const ctOther = ops.range(otherFree.length, second ? batch.length : batch.length + free.length)
+  const product = ops.dotGeneral(ct, other, { contract: [ctOther, otherFree], batch: [ctBatch, otherBatch] })
+  // The product's axes: batch, the operand's free axes, then the other's contracted axes in their own order.
+  const contractInOrder = otherContract.toSorted((a, b) => a - b).map(axis => contract[otherContract.indexOf(axis)])
+  return ops.transpose(product, inverse([...batch, ...free, ...contractInOrder]))
+}

@@ -1,0 +1,31 @@
+/** The types of the rule tables. */
+import type { Aval } from '../program/aval.js'
+import type { PrimitiveName, PrimitiveParams } from '../program/primitives.js'
+import type { Program } from '../program/program.js'
+import type { Value } from '../program/value.js'
+
+/** A tangent, or null for one that is known to be zero. */
+export type Tangent = Value | null
+
+export type Duals = [primals: Value[], tangents: Tangent[]]
+
+/** Outputs and their tangents, from operands and theirs, of which at least one is not null. */
+export type JvpRule<P extends PrimitiveName> = (primals: readonly Value[], tangents: readonly Tangent[], params: PrimitiveParams[P]) => Duals
+
+/** `jvpEval`, as the rules of primitives that carry programs get it. */
+export type JvpEval = (program: Program, primals: readonly Value[], tangents: readonly Tangent[]) => Duals
+
+/** An operand of a linear equation: a known value, or the type of one that a cotangent flows back to. */
+export type Operand = { known: Value } | { linear: Aval }
+
+/** A cotangent, or null for one that is known to be zero. */
+export type Cotangent = Value | null
+
+/** The operands' cotangents from the only output's. */
+export type TransposeRule<P extends PrimitiveName> = (cotangent: Value, operands: readonly Operand[], params: PrimitiveParams[P]) => Cotangent[]
+
+/** The operands' cotangents from the outputs', of which at least one is not null. */
+export type ProgramTransposeRule<P extends PrimitiveName> = (cotangents: readonly Cotangent[], operands: readonly Operand[], params: PrimitiveParams[P]) => Cotangent[]
+
+/** `transposeEval`, as the rules of primitives that carry programs get it. */
+export type TransposeEval = (program: Program, inputs: readonly (Value | null)[], cotangents: readonly Cotangent[]) => Cotangent[]
