@@ -1,0 +1,95 @@
+import { check } from '../../base/errors.js'
+import { leavesWithPaths, treeFromPaths } from '../../base/pytree.js'
+import type { Array } from '../../engine/api/array.js'
+import * as np from '../../engine/api/np.js'
+import type { ArrayTree } from '../../engine/api/tracing.js'
+import { factoringOf } from './factoring.js'
+import type { Factoring, ParameterAxes } from './factoring.js'
+import type { Optimizer } from './optimizer.js'
+
+export interface AdafactorOptions {
+  /** The second moment's decay at update t (from 1) is 1 - t^-decayRate. */
+  decayRate?: number
+  /** Updates made before the decay begins to count: the number of pretraining steps, when fine-tuning. */
+  stepOffset?: number
+  /** The largest root mean square of an update, before it is scaled. */
+  clippingThreshold?: number
+  /** Added to squared gradients. */
+  epsilon1?: number
+  /** The least scale of a parameter. */
+  epsilon2?: number
+}
+
+/**
+ * Adafactor as T5X has it (Shazeer and Stern 2018, without momentum): the learning rate is relative to each parameter's
+ * root mean square, updates are clipped, and the second moment of matrices is kept as row and column means. What is
+ * factored, and what counts as one parameter (each expert by itself), follows the declared axes: factoring.ts.
+ *
+ * State, for each parameter: `{ v_row, v_col }` if it is factored, otherwise `{ v }`.
+ */
+export function adafactor(specs: readonly ParameterAxes[], options: AdafactorOptions = {}): Optimizer {
+  const { decayRate = 0.8, stepOffset = 0, clippingThreshold = 1, epsilon1 = 1e-30, epsilon2 = 1e-3 } = options
+  const factorings = new Map(specs.map(spec => [spec.path, factoringOf(spec)]))
+  const factoring = (path: string): Factoring => {
+    const known = factorings.get(path)
+    check(known !== undefined, () => `Adafactor got a parameter ${path} that was not declared`)
+    return known
+  }
+
+  /** The new second moment, and what a gradient is to be multiplied with: one over its root. */
+  function secondMoment(old: Moments, squares: Array, decay: Array, { factors }: Factoring): { moments: Moments; scale: Array } {
+    const average = (name: string, now: Array): Array => np.add(np.multiply(old[name], decay), np.multiply(now, np.subtract(1, decay)))
+    if (factors === null) {
+      const v = average('v', squares)
+      return { moments: { v }, scale: np.rsqrt(v) }
+    }
+    const { rows, columns } = factors
+    const row = average('v_row', np.mean(squares, { axis: columns }))
+    const column = average('v_col', np.mean(squares, { axis: rows }))
+    const rowsLeft = rows.map(axis => axis - columns.filter(c => c < axis).length)
+    const rowScale = np.rsqrt(np.divide(row, np.mean(row, { axis: rowsLeft, keepdims: true })))
+    const keep = (x: Array, dropped: readonly number[]): Array =>
+      np.reshape(x, squares.shape.map((size, axis) => (dropped.includes(axis) ? 1 : size)))
+    return { moments: { v_row: row, v_col: column }, scale: np.multiply(keep(rowScale, columns), keep(np.rsqrt(column), rows)) }
+  }
+
+  return {
+    kind: 'adafactor',
+
+    init(params) {
+      return treeFromPaths<Array>(leavesWithPaths<Array>(params).flatMap(([path, { shape }]): [string, Array][] => {
+        const { factors } = factoring(path)
+        const without = (axes: readonly number[]): number[] => shape.filter((_, axis) => !axes.includes(axis))
+        return factors === null
+          ? [[`${path}/v`, np.zeros(shape)]]
+          : [[`${path}/v_row`, np.zeros(without(factors.columns))], [`${path}/v_col`, np.zeros(without(factors.rows))]]
+      }))
+    },
+
+    update(gradients, state, params, { learningRate, step }) {
+      const decay = np.subtract(1, np.power(np.add(step, 1 - stepOffset), -decayRate))
+      const gradientAt = new Map(leavesWithPaths<Array>(gradients))
+      const momentAt = new Map(leavesWithPaths<Array>(state))
+      const newParams: [string, Array][] = []
+      const newState: [string, Array][] = []
+      for (const [path, p] of leavesWithPaths<Array>(params)) {
+        const g = gradientAt.get(path)
+        check(g !== undefined, () => `there is no gradient for ${path}`)
+        const how = factoring(path)
+        const rms = (x: Array): Array => np.sqrt(np.mean(np.square(x), { axis: how.averaged, keepdims: true }))
+        const old = Object.fromEntries(momentNames(how).map(name => [name, momentAt.get(`${path}/${name}`)!]))
+        const { moments, scale } = secondMoment(old, np.add(np.square(g), epsilon1), decay, how)
+        const direction = np.multiply(g, scale)
+        const excess = np.maximum(np.divide(rms(direction), clippingThreshold), 1)
+        const rate = np.multiply(learningRate, np.maximum(rms(p), epsilon2))
+        newParams.push([path, np.subtract(p, np.multiply(direction, np.divide(rate, excess)))])
+        for (const name of momentNames(how)) newState.push([`${path}/${name}`, moments[name]])
+      }
+      return { params: treeFromPaths(newParams) as typeof params, state: treeFromPaths(newState) as ArrayTree as typeof state }
+    },
+  }
+}
+
+type Moments = Readonly<Record<string, Array>>
+
+const momentNames = ({ factors }: Factoring): string[] => (factors ? ['v_row', 'v_col'] : ['v'])

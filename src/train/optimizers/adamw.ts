@@ -1,0 +1,61 @@
+import { flatten, treeMap, unflatten } from '../../base/pytree.js'
+import { check } from '../../base/errors.js'
+import type { Array } from '../../engine/api/array.js'
+import * as np from '../../engine/api/np.js'
+import type { ArrayTree } from '../../engine/api/tracing.js'
+import type { Optimizer } from './optimizer.js'
+
+export interface AdamWOptions {
+  /** Decay of the mean of the gradients. */
+  b1?: number
+  /** Decay of the mean of their squares. */
+  b2?: number
+  epsilon?: number
+  /** The share of a parameter, times the learning rate, that is taken away each step; vectors (norm scales) keep theirs. */
+  weightDecay?: number
+}
+
+/**
+ * Adam (Kingma and Ba 2015, algorithm 1) with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2):
+ *
+ *     m <- b1 m + (1 - b1) g          v <- b2 v + (1 - b2) g^2
+ *     p <- p - rate (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + epsilon) - rate weightDecay p
+ *
+ * with t = step + 1. What is the same for all elements is computed once, on scalars; the rest is element by element,
+ * so that a backend can make one loop of it. State: `{ m, v }`, each a tree like the parameters.
+ */
+export function adamW({ b1 = 0.9, b2 = 0.999, epsilon = 1e-8, weightDecay = 0 }: AdamWOptions = {}): Optimizer {
+  return {
+    kind: 'adamW',
+
+    init: params => ({ m: treeMap(zerosLike, params), v: treeMap(zerosLike, params) }),
+
+    update(gradients, state, params, { learningRate, step }) {
+      const t = np.add(step, 1)
+      const stepSize = np.divide(learningRate, oneMinusPower(b1, t))
+      const rootCorrection = np.rsqrt(oneMinusPower(b2, t))
+      const kept = np.subtract(1, np.multiply(learningRate, weightDecay))
+
+      const updateOne = (p: Array, g: Array, m: Array, v: Array): [Array, Array, Array] => {
+        const newM = np.add(np.multiply(m, b1), np.multiply(g, 1 - b1))
+        const newV = np.add(np.multiply(v, b2), np.multiply(np.square(g), 1 - b2))
+        const root = np.add(np.multiply(np.sqrt(newV), rootCorrection), epsilon)
+        const decayed = weightDecay > 0 && p.ndim > 1 ? np.multiply(p, kept) : p
+        return [np.subtract(decayed, np.divide(np.multiply(newM, stepSize), root)), newM, newV]
+      }
+
+      const { def, leaves } = flatten<Array>(params)
+      const { m, v } = state as unknown as { m: ArrayTree; v: ArrayTree }
+      const [gs, ms, vs] = [gradients, m, v].map(tree => flatten<Array>(tree).leaves)
+      check([gs, ms, vs].every(list => list.length === leaves.length), 'gradients and state must have the structure of the parameters')
+      const updated = leaves.map((p, i) => updateOne(p, gs[i], ms[i], vs[i]))
+      const [newParams, newM, newV] = [0, 1, 2].map(part => unflatten(def, updated.map(u => u[part])))
+      return { params: newParams as typeof params, state: { m: newM, v: newV } as unknown as typeof state }
+    },
+  }
+}
+
+const zerosLike = (p: Array): Array => np.zeros(p.shape)
+
+/** 1 - base^t, exact also where base^t is close to 1. */
+const oneMinusPower = (base: number, t: Array): Array => np.negative(np.expm1(np.multiply(t, Math.log(base))))

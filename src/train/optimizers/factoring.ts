@@ -1,0 +1,52 @@
+import { ConfigError } from '../../base/errors.js'
+
+/**
+ * What an axis is to Adafactor's factored second moment: a row or a column of a matrix, one of a batch of independent
+ * parameters (experts, stacked layers), or neither.
+ */
+type AxisRole = 'row' | 'column' | 'batch' | 'none'
+
+/** T5X's standard rules for the logical axes of its models (t5x/adafactor.py, `standard_logical_factor_rules`). */
+const roles: Readonly<Record<string, AxisRole>> = {
+  vocab: 'column', embed: 'row', mlp: 'column', heads: 'column', kv: 'column', joined_kv: 'column', relpos_buckets: 'none',
+  layers: 'batch', stack: 'batch', expert: 'batch', expert_mlp: 'column', unmodeled: 'none', mlp_embed: 'row',
+}
+
+/** What is asked of a parameter's declaration. */
+export interface ParameterAxes {
+  readonly path: string
+  readonly shape: readonly number[]
+  /** A logical name for each axis, as T5X's `param_axes`. */
+  readonly axes: readonly string[]
+}
+
+/** How Adafactor treats one parameter. */
+export interface Factoring {
+  /** The axes over which its scale and the size of its update are averaged: all but the batch axes. */
+  readonly averaged: readonly number[]
+  /** Row and column axes of the factored second moment, or null: one value an element. */
+  readonly factors: { readonly rows: readonly number[]; readonly columns: readonly number[] } | null
+}
+
+/** Matrices with a side smaller than this, outside batches, are not worth factoring (T5X's `min_dim_size_to_factor`). */
+const minSizeToFactor = 128
+
+/** Decides a parameter's factoring from its shape and logical axis names, as T5X does. Throws a ConfigError on an unknown name. */
+export function factoringOf({ path, shape, axes }: ParameterAxes): Factoring {
+  const named = axes.map(axis => {
+    if (roles[axis] === undefined) throw new ConfigError(`${path}: Adafactor does not know the axis "${axis}"; known: ${Object.keys(roles).join(', ')}`)
+    return roles[axis]
+  })
+  const all = shape.map((_, axis) => axis)
+  const having = (role: AxisRole): number[] => all.filter(axis => named[axis] === role)
+  const averaged = all.filter(axis => named[axis] !== 'batch')
+
+  if (shape.length <= 2 && averaged.length === shape.length) {
+    // By size: the two largest axes, whatever their names.
+    const [rows, columns] = all.toSorted((a, b) => shape[a] - shape[b])
+    const large = shape.length === 2 && shape[rows] >= minSizeToFactor
+    return { averaged, factors: large ? { rows: [rows], columns: [columns] } : null }
+  }
+  const [rows, columns] = [having('row'), having('column')]
+  return { averaged, factors: rows.length > 0 && columns.length > 0 ? { rows, columns } : null }
+}

@@ -1,0 +1,22 @@
+import type { Array } from '../../engine/api/array.js'
+import type { ArrayTree } from '../../engine/api/tracing.js'
+
+/** What changes from step to step, as float32 arrays of shape []. */
+export type UpdateScalars = {
+  readonly learningRate: Array
+  /** How many updates were made before this one. */
+  readonly step: Array
+}
+
+/**
+ * One way to turn gradients into new parameters. Both functions are pure and can be traced: a training step compiles
+ * `update` with the forward and backward pass, and donates the parameters and the state to it. The state is a tree of
+ * float32 arrays whose structure and shapes depend on the parameters' alone.
+ */
+export interface Optimizer {
+  readonly kind: string
+  /** The state before the first update. */
+  init<P extends ArrayTree>(params: P): ArrayTree
+  /** New parameters and state. `gradients` has the structure and shapes of `params`. */
+  update<P extends ArrayTree, S extends ArrayTree>(gradients: P, state: S, params: P, scalars: UpdateScalars): { params: P; state: S }
+}
