@@ -1,6 +1,7 @@
 import { check } from '../../base/errors.js'
 import { flatten, unflatten } from '../../base/pytree.js'
 import type { Tree, TreeDef } from '../../base/pytree.js'
+import type { Aval } from '../program/aval.js'
 import type { Program } from '../program/program.js'
 import { trace } from '../program/trace.js'
 import type { Value } from '../program/value.js'
@@ -16,9 +17,9 @@ export interface TracedFunction {
 }
 
 /** Runs `f` on tracers of the arguments' types. */
-export function traceTree<A extends ArrayTree[], R extends ArrayTree>(f: (...args: A) => R, def: TreeDef, values: readonly Value[]): TracedFunction {
+export function traceTree<A extends ArrayTree[], R extends ArrayTree>(f: (...args: A) => R, def: TreeDef, types: readonly Aval[]): TracedFunction {
   let outputDef: TreeDef | undefined
-  const traced = trace(values.map(v => v.aval), inputs => {
+  const traced = trace(types.map(({ dtype, shape }) => ({ dtype, shape })), inputs => {
     const output = flatten<Array>(f(...(unflatten(def, inputs.map(v => new Array(v))) as unknown as A)))
     outputDef = output.def
     return output.leaves.map(a => {

@@ -29,3 +29,12 @@ export type ProgramTransposeRule<P extends PrimitiveName> = (cotangents: readonl
 
 /** `transposeEval`, as the rules of primitives that carry programs get it. */
 export type TransposeEval = (program: Program, inputs: readonly (Value | null)[], cotangents: readonly Cotangent[]) => Cotangent[]
+
+/** A value, and whether it is mapped: then axis 0 is the batch. */
+export interface Batched { value: Value; batched: boolean }
+
+/** Outputs from operands, of which at least one is mapped over a batch of `size`. */
+export type BatchRule<P extends PrimitiveName> = (inputs: readonly Batched[], params: PrimitiveParams[P], size: number) => Batched[]
+
+/** `batchProgram`, as the rules of primitives that carry programs get it. */
+export type BatchProgram = (program: Program, size: number, batched: readonly boolean[], whole?: readonly boolean[]) => { program: Program; batched: boolean[] }

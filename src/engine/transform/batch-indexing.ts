@@ -1,0 +1,94 @@
+/** Batching of the primitives that take positions. */
+import * as ops from '../program/ops.js'
+import type { GatherParams, PrimitiveParams } from '../program/primitives.js'
+import { bind } from '../program/trace.js'
+import type { Value } from '../program/value.js'
+import { lead, mapped, shift } from './batching.js'
+import type { Batched, BatchRule } from './rules.js'
+
+const zero = (): Value => ops.full([], 0, 'int32')
+
+/**
+ * Positions of a window in an operand of one example's `shape`, as gather's indices: the start, moved so that the window
+ * fits, plus every offset along the axes that the window cuts. Indices are [batch, ...window's cut axes, axis].
+ */
+function windowIndices(shape: readonly number[], sizes: readonly number[], starts: readonly Batched[], size: number): { axes: number[]; indices: Value } {
+  const axes = ops.range(shape.length).filter(i => sizes[i] < shape[i])
+  const grid = [size, ...axes.map(i => sizes[i])]
+  const columns = axes.map((axis, k) => {
+    const limit = shape[axis] - sizes[axis]
+    const start = ops.max(ops.min(lead(starts[axis], size), limit), 0)
+    const at = ops.add(ops.broadcastInDim(start, grid, [0]), ops.iota('int32', grid, k + 1))
+    return ops.reshape(at, [...grid, 1])
+  })
+  const indices = axes.length === 0 ? ops.full([size, 0], 0, 'int32') : ops.concatenate(columns, grid.length)
+  return { axes, indices }
+}
+
+/** The order that takes [batch, cut axes, other axes] to [batch, all axes]. */
+const windowOrder = (ndim: number, axes: readonly number[]): number[] => {
+  const order = [...axes, ...ops.range(ndim).filter(i => !axes.includes(i))]
+  return [0, ...ops.range(ndim).map(i => 1 + order.indexOf(i))]
+}
+
+const inverse = (perm: readonly number[]): number[] => perm.map((_, i) => perm.indexOf(i))
+
+export const dynamicSlice: BatchRule<'dynamicSlice'> = ([x, ...starts], { sizes }, size) => {
+  if (starts.every(s => !s.batched)) return [mapped(ops.dynamicSlice(x.value, [zero(), ...starts.map(s => s.value)], [size, ...sizes]))]
+  const shape = x.batched ? x.value.shape.slice(1) : x.value.shape
+  const { axes, indices } = windowIndices(shape, sizes, starts, size)
+  const window = x.batched
+    ? ops.gather(x.value, indices, { axes: shift(axes), batchDims: 1, mode: 'clip' })
+    : ops.gather(x.value, indices, { axes, batchDims: 0, mode: 'clip' })
+  return [mapped(ops.transpose(window, windowOrder(shape.length, axes)))]
+}
+
+export const dynamicUpdateSlice: BatchRule<'dynamicUpdateSlice'> = ([x, update, ...starts], _, size) => {
+  const [operand, updates] = [lead(x, size), lead(update, size)]
+  if (starts.every(s => !s.batched)) return [mapped(ops.dynamicUpdateSlice(operand, updates, [zero(), ...starts.map(s => s.value)]))]
+  const shape = operand.shape.slice(1)
+  const { axes, indices } = windowIndices(shape, updates.shape.slice(1), starts, size)
+  const ordered = ops.transpose(updates, inverse(windowOrder(shape.length, axes)))
+  return [mapped(ops.scatter(operand, indices, ordered, { axes: shift(axes), batchDims: 1, mode: 'clip' }))]
+}
+
+/** One more batch axis when both are mapped; otherwise the batch is one more axis of the one that is. */
+export const gather: BatchRule<'gather'> = ([x, indices], params, size) => {
+  const { axes, batchDims: n, mode } = params
+  if (x.batched && indices.batched) return [mapped(ops.gather(x.value, indices.value, { axes: shift(axes), batchDims: n + 1, mode }))]
+  if (x.batched) {
+    const gathered = ops.gather(ops.moveAxis(x.value, 0, n), indices.value, { axes: shift(axes), batchDims: n, mode })
+    return [mapped(ops.moveAxis(gathered, indices.value.ndim - 1, 0))]
+  }
+  const gathered = ops.gather(x.value, ops.moveAxis(lead(indices, size), 0, n), params)
+  return [mapped(ops.moveAxis(gathered, n, 0))]
+}
+
+export const scatter = (primitive: 'scatter' | 'scatterAdd'): BatchRule<'scatter' | 'scatterAdd'> => ([x, indices, updates], params: GatherParams, size) => {
+  const [operand, added] = [lead(x, size), lead(updates, size)]
+  const { axes, batchDims: n, mode } = params
+  if (indices.batched) return [mapped(bind(primitive, [operand, indices.value, added], { axes: shift(axes), batchDims: n + 1, mode })[0])]
+  const window = ops.moveAxis(added, 0, indices.value.ndim - 1)
+  const result = bind(primitive, [ops.moveAxis(operand, 0, n), indices.value, window], { axes: shift(axes), batchDims: n, mode })[0]
+  return [mapped(ops.moveAxis(result, n, 0))]
+}
+
+/** A padding value for each example: pad with zeros, then put the value wherever the operand does not reach. */
+export const pad: BatchRule<'pad'> = ([x, value], { low, high, interior }: PrimitiveParams['pad'], size) => {
+  const operand = lead(x, size)
+  const amounts = [[0, ...low], [0, ...high], [0, ...interior]] as const
+  if (!value.batched) return [mapped(ops.pad(operand, value.value, ...amounts))]
+  const padded = ops.pad(operand, ops.full([], 0, operand.dtype), ...amounts)
+  const inside = ops.pad(ops.full(operand.shape, true, 'bool'), ops.full([], false, 'bool'), ...amounts)
+  return [mapped(ops.select(inside, padded, ops.broadcastInDim(value.value, padded.shape, [0])))]
+}
+
+/** A mapped operand beside one that is not: the batch is a free axis, moved to the front. */
+export const dotGeneral: BatchRule<'dotGeneral'> = ([x, y], { contract: [cx, cy], batch: [bx, by] }) => {
+  if (x.batched && y.batched) {
+    return [mapped(ops.dotGeneral(x.value, y.value, { contract: [shift(cx), shift(cy)], batch: [[0, ...shift(bx)], [0, ...shift(by)]] }))]
+  }
+  if (x.batched) return [mapped(ops.moveAxis(ops.dotGeneral(x.value, y.value, { contract: [shift(cx), cy], batch: [shift(bx), by] }), bx.length, 0))]
+  const product = ops.dotGeneral(x.value, y.value, { contract: [cx, shift(cy)], batch: [bx, shift(by)] })
+  return [mapped(ops.moveAxis(product, x.value.ndim - cx.length, 0))]
+}
