@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest'
+import { ConfigError } from '../base/errors.js'
+import { taskCodec } from '../data/task.js'
+import type { Task } from '../data/task.js'
+import { pairsVocabularies } from '../data/tasks.js'
+import { overrideConfig } from './overrides.js'
+import { pairsConfig } from './pairs.js'
+import { recipeOf, recipes } from './recipes.js'
+import { parseRunConfig } from './validate.js'
+
+const g2p = recipes.g2p
+
+describe('overrides', () => {
+  it('change a copy, with the type of each setting', () => {
+    const changed = overrideConfig(g2p, ['train.steps=30', 'train.clipNorm=null', 'model.tiedLogits=false', 'model.dtype=bfloat16', 'train.schedule.peak=1e-4'])
+    expect(changed.train).toMatchObject({ steps: 30, clipNorm: null, schedule: { kind: 'linear', peak: 1e-4, warmupSteps: 100 } })
+    expect(changed.model).toMatchObject({ tiedLogits: false, dtype: 'bfloat16' })
+    expect(g2p.train.steps).not.toBe(30)
+  })
+
+  it('change a kind first, keep what both have and bring the defaults of the rest', () => {
+    const changed = overrideConfig(g2p, ['train.optimizer.decayRate=0.7', 'train.optimizer.kind=adafactor', 'train.schedule.kind=cosine'])
+    expect(changed.train.optimizer).toEqual({ kind: 'adafactor', decayRate: 0.7, stepOffset: 0, clippingThreshold: 1, epsilon1: 1e-30, epsilon2: 1e-3 })
+    expect(changed.train.schedule).toEqual({ kind: 'cosine', peak: 3e-3, warmupSteps: 100 })
+  })
+
+  it.each([
+    ['train.stepz=3', 'there is no setting train.stepz; did you mean train.steps?'],
+    ['steps=3', 'there is no setting steps; did you mean train.steps?'],
+    ['modle.dModel=3', 'there is no setting modle.dModel; did you mean model.dModel?'],
+    ['train.optimizer.beta=3', 'did you mean train.optimizer.b1?'],
+    ['train.steps.x=3', 'there is no setting train.steps.x'],
+    ['__proto__.x=3', 'there is no setting __proto__.x'],
+    ['train.steps=many', 'train.steps: Invalid input: expected number, got "many"'],
+    ['train.steps=0', 'train.steps: Too small'],
+    ['model.dtype=float64', 'model.dtype: Invalid option'],
+    ['train.optimizer.kind=sgd', 'train.optimizer.kind=sgd is not right'],
+    ['train.optimizer=adafactor', 'train.optimizer is a group of settings: set one of train.optimizer.kind,'],
+    ['train.steps', 'expected a setting and its value'],
+  ])('refuse %s', (override, message) => {
+    expect(() => overrideConfig(g2p, [override])).toThrow(ConfigError)
+    expect(() => overrideConfig(g2p, [override])).toThrow(message)
+  })
+})
+
+describe('recipes', () => {
+  it('are valid and survive JSON', () => {
+    for (const recipe of Object.values(recipes)) expect(parseRunConfig(JSON.parse(JSON.stringify(recipe)))).toEqual(recipe)
+  })
+
+  it('are found by name', () => {
+    expect(recipeOf('g2p')).toBe(g2p)
+    expect(() => recipeOf('g2pfull')).toThrow('did you mean g2p-full?')
+    expect(() => recipeOf('toString')).toThrow('there is no recipe "toString"')
+  })
+})
+
+describe('a configuration for pairs', () => {
+  const taskOf = (count: number, length: number): Task => {
+    const examples = Array.from({ length: count }, (_, i) => ({ input: 'ab'.repeat(length / 2), target: `x y${i % 3}`, alternatives: [] }))
+    return { ...taskCodec({ name: 't', source: { kind: 'pairs', path: '/p' }, lowercase: false, ...pairsVocabularies(examples) }), split: () => examples }
+  }
+
+  it('fits the data', () => {
+    const short = pairsConfig(taskOf(10, 8), '/p')
+    expect(short.train).toMatchObject({ rows: 16, inputLength: 64, targetLength: 64, steps: 300 })
+    expect(short.model.vocabSize).toBe(3 + 2 + 4)
+    const long = pairsConfig(taskOf(5000, 200), '/p')
+    expect(long.train).toMatchObject({ rows: 5, inputLength: 208, targetLength: 64, steps: 2400 })
+    expect(parseRunConfig(long)).toEqual(long)
+    expect(pairsConfig(taskOf(3, 5000), '/p').train.inputLength).toBe(512)
+  })
+})

@@ -1,0 +1,73 @@
+import { z } from 'zod'
+import { ConfigError } from '../base/errors.js'
+import { optimizerSchema, scheduleSchema } from './schema.js'
+import type { RunConfig } from './schema.js'
+import { parseConfig, parseRunConfig, settingsOf, unknownSetting } from './validate.js'
+
+/** Groups of settings that come in kinds, each with settings of its own. */
+const kinds: Readonly<Record<string, z.ZodType>> = {
+  'train.optimizer': optimizerSchema,
+  'train.schedule': scheduleSchema,
+}
+
+type Settings = { [key: string]: unknown }
+
+/**
+ * A copy of a configuration with some settings changed, each given as `path=value`: `train.steps=300`,
+ * `train.optimizer.kind=adafactor`. A change of kind goes first, whatever the order: it brings the kind's defaults, and keeps the
+ * settings that both kinds have. Throws a ConfigError that names the nearest setting for an unknown one, and the path of
+ * a value that is not allowed.
+ */
+export function overrideConfig(config: RunConfig, overrides: readonly string[]): RunConfig {
+  const changed = structuredClone(config) as unknown as Settings
+  const parsed = overrides.map(parseOverride)
+  const isKind = ([path]: [string, string]): boolean => path.endsWith('.kind') && kinds[path.slice(0, -5)] !== undefined
+  for (const [path, text] of parsed.filter(isKind)) changeKind(changed, path.slice(0, -5), text)
+  for (const [path, text] of parsed.filter(o => !isKind(o))) setValue(changed, path, text)
+  return parseRunConfig(changed)
+}
+
+function parseOverride(override: string): [path: string, text: string] {
+  const at = override.indexOf('=')
+  if (at < 1) throw new ConfigError(`--set ${override}: expected a setting and its value, such as train.steps=300`)
+  return [override.slice(0, at).trim(), override.slice(at + 1).trim()]
+}
+
+function changeKind(config: Settings, path: string, kind: string): void {
+  const keys = path.split('.')
+  const parent = groupAt(config, keys.slice(0, -1))!
+  const old = parent[keys.at(-1)!] as Settings
+  const fresh = parseConfig(kinds[path], { kind }, `${path}.kind=${kind}`) as Settings
+  const kept = Object.entries(old).filter(([key]) => key !== 'kind' && key in fresh)
+  parent[keys.at(-1)!] = { ...fresh, ...Object.fromEntries(kept) }
+}
+
+function setValue(config: Settings, path: string, text: string): void {
+  const keys = path.split('.')
+  const key = keys.at(-1)!
+  const group = groupAt(config, keys.slice(0, -1))
+  if (group === undefined || !Object.hasOwn(group, key)) throw unknownSetting(path, settingsOf(config).map(([known]) => known))
+  const current = group[key]
+  if (isGroup(current)) throw new ConfigError(`${path} is a group of settings: set one of ${Object.keys(current).map(k => `${path}.${k}`).join(', ')}`)
+  group[key] = typeof current === 'string' ? text : parseValue(text)
+}
+
+const isGroup = (value: unknown): value is Settings => typeof value === 'object' && value !== null
+
+function groupAt(config: Settings, keys: readonly string[]): Settings | undefined {
+  let group: unknown = config
+  for (const key of keys) {
+    if (!isGroup(group) || !Object.hasOwn(group, key)) return undefined
+    group = group[key]
+  }
+  return isGroup(group) ? group : undefined
+}
+
+/** Numbers, true, false and null as JSON has them; anything else stays text, for the schema to judge. */
+function parseValue(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    return text
+  }
+}

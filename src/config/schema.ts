@@ -1,0 +1,117 @@
+import { z } from 'zod'
+import type { ModelConfig, RouterConfig } from '../model/config.js'
+import type { TrainConfig } from '../train/config.js'
+import type { OptimizerConfig } from '../train/optimizers/optimizers.js'
+import type { ScheduleConfig } from '../train/optimizers/schedules.js'
+
+/** Where a run's examples come from. */
+export type TaskConfig = { kind: 'g2p' } | { kind: 'pairs'; path: string }
+
+/** Everything that decides a run. It is saved in its checkpoints. */
+export interface RunConfig {
+  task: TaskConfig
+  model: ModelConfig
+  router: RouterConfig
+  train: TrainConfig
+}
+
+const count = z.int().min(0)
+const size = z.int().min(1)
+const share = z.number().min(0).lt(1)
+const positive = z.number().gt(0)
+const amount = z.number().min(0)
+
+export const taskSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('g2p') }),
+  z.strictObject({ kind: z.literal('pairs'), path: z.string().min(1) }),
+]) satisfies z.ZodType<TaskConfig>
+
+const modelSchema = z.strictObject({
+  vocabSize: size,
+  dModel: size,
+  dFf: size,
+  numHeads: size,
+  headDim: size,
+  numEncoderLayers: size,
+  numDecoderLayers: size,
+  encoderSparseEvery: count,
+  decoderSparseEvery: count,
+  numExperts: size,
+  activation: z.enum(['relu', 'gatedGelu']),
+  tiedLogits: z.boolean(),
+  relativePositionBuckets: z.int().min(2).refine(n => n % 2 === 0, 'must be even: half of the buckets are for each direction'),
+  relativePositionMaxDistance: size,
+  layerNormEpsilon: positive,
+  dropoutRate: share,
+  dtype: z.enum(['float32', 'bfloat16']),
+  reference: z.enum(['switchyard', 't5x', 'hf']),
+}) satisfies z.ZodType<ModelConfig>
+
+const routerSchema = z.strictObject({
+  kind: z.literal('tokensChoose'),
+  maxGroupSize: size,
+  trainCapacityFactor: positive,
+  evalCapacityFactor: positive,
+  minExpertCapacity: count,
+  expertCapacity: size.nullable(),
+  bias: z.boolean(),
+  jitterNoise: share,
+  expertDropoutRate: share,
+  auxLossFactor: amount,
+  zLossFactor: amount,
+  ignorePaddingTokens: z.boolean(),
+}) satisfies z.ZodType<RouterConfig>
+
+export const optimizerSchema = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('adamW'),
+    b1: share.default(0.9),
+    b2: share.default(0.999),
+    epsilon: positive.default(1e-8),
+    weightDecay: amount.default(0),
+  }),
+  z.strictObject({
+    kind: z.literal('adafactor'),
+    decayRate: positive.default(0.8),
+    stepOffset: count.default(0),
+    clippingThreshold: positive.default(1),
+    epsilon1: positive.default(1e-30),
+    epsilon2: positive.default(1e-3),
+  }),
+]) satisfies z.ZodType<OptimizerConfig>
+
+const peaked = { peak: positive.default(1e-3), warmupSteps: count.default(1000) }
+
+export const scheduleSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('constant'), ...peaked }),
+  z.strictObject({ kind: z.literal('linear'), ...peaked }),
+  z.strictObject({ kind: z.literal('cosine'), ...peaked }),
+  z.strictObject({
+    kind: z.literal('inverseSquareRoot'),
+    scale: positive.default(1),
+    decayFrom: size.default(10_000),
+    warmupSteps: count.default(0),
+  }),
+]) satisfies z.ZodType<ScheduleConfig>
+
+const trainSchema = z.strictObject({
+  steps: size,
+  rows: size,
+  inputLength: size,
+  targetLength: size,
+  seed: count.max(2 ** 31 - 1),
+  optimizer: optimizerSchema,
+  schedule: scheduleSchema,
+  clipNorm: positive.nullable(),
+  logEvery: size,
+  checkpointEvery: size,
+  keep: size,
+  evalExamples: size.nullable(),
+}) satisfies z.ZodType<TrainConfig>
+
+export const runSchema = z.strictObject({
+  task: taskSchema,
+  model: modelSchema,
+  router: routerSchema,
+  train: trainSchema,
+}) satisfies z.ZodType<RunConfig>
