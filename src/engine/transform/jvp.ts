@@ -1,5 +1,5 @@
 import { isFloat } from '../../base/dtypes.js'
-import { SwitchyardError } from '../../base/errors.js'
+import { sizeOf } from '../../base/tensor.js'
 import * as ops from '../program/ops.js'
 import type { BinaryPrimitive, PrimitiveName, PrimitiveParams, ReduceParams, UnaryPrimitive } from '../program/primitives.js'
 import { Lit } from '../program/program.js'
@@ -8,6 +8,7 @@ import { bind } from '../program/trace.js'
 import { Literal } from '../program/value.js'
 import type { Value } from '../program/value.js'
 import { compositeJvp } from './custom-vjp.js'
+import * as programs from './jvp-programs.js'
 import type { Duals, JvpRule, Tangent } from './rules.js'
 
 /**
@@ -73,10 +74,6 @@ const linearInAll = <P extends PrimitiveName>(name: P): JvpRule<P> => (primals, 
 const linearInFirst = <P extends PrimitiveName>(name: P, operands: readonly number[]): JvpRule<P> => (primals, tangents, params) =>
   [bind(name, primals, params), bind(name, primals.map((x, i) => (operands.includes(i) ? dense(tangents[i], x) : x)), params)]
 
-function notDifferentiable<P extends PrimitiveName>(name: P, why: string): JvpRule<P> {
-  return () => { throw new SwitchyardError(`${name} is not differentiable: ${why}`) }
-}
-
 /** The maximum's tangent is the mean of the tangents at the places that hold it. */
 const reduceExtreme = (name: 'reduceMax' | 'reduceMin'): JvpRule<'reduceMax' | 'reduceMin'> => ([x], [t], { axes }: ReduceParams) => {
   const y = bind(name, [x], { axes })[0]
@@ -86,11 +83,32 @@ const reduceExtreme = (name: 'reduceMax' | 'reduceMin'): JvpRule<'reduceMax' | '
   return [[y], [ops.div(ops.reduceSum(ops.mul(t!, atBest), axes), count)]]
 }
 
+/**
+ * The product's tangent, through a tree of products of pairs: right where factors are zero, unlike y * sum(t / x), and so
+ * are its own derivatives.
+ */
+const reduceProd: JvpRule<'reduceProd'> = ([x], [t], { axes }) => {
+  const kept = ops.range(x.ndim).filter(i => !axes.includes(i))
+  const keptShape = kept.map(i => x.shape[i])
+  const last = kept.length
+  const rows = (v: Value): Value => ops.reshape(ops.transpose(v, [...kept, ...axes]), [...keptShape, sizeOf(axes.map(i => x.shape[i]))])
+  const part = (v: Value, from: number, to: number): Value => ops.slice(v, [...kept.map(() => 0), from], [...keptShape, to])
+  let [factors, dots] = [rows(x), rows(t!)]
+  for (let n = factors.shape[last]; n > 1; n = factors.shape[last]) {
+    const half = Math.floor(n / 2)
+    const [a, b, da, db] = [part(factors, 0, half), part(factors, half, 2 * half), part(dots, 0, half), part(dots, half, 2 * half)]
+    const rest = (v: Value): Value[] => (n % 2 === 0 ? [] : [part(v, n - 1, n)])
+    dots = ops.concatenate([ops.add(ops.mul(da, b), ops.mul(a, db)), ...rest(dots)], last)
+    factors = ops.concatenate([ops.mul(a, b), ...rest(factors)], last)
+  }
+  // One column is left, or none: the product of nothing does not vary.
+  return [[ops.reduceProd(x, axes)], [ops.reduceSum(dots, [last])]]
+}
+
 const half = (condition: Value, tie: Value, like: Value): Value =>
   ops.select(tie, ops.full(like.shape, 0.5, like.dtype), ops.convertElementType(condition, like.dtype))
 
 const twoOverSqrtPi = 2 / Math.sqrt(Math.PI)
-const integers = 'integers have no tangent'
 
 const jvpRules: { [P in PrimitiveName]: JvpRule<P> } = {
   neg: linear('neg'),
@@ -144,14 +162,14 @@ const jvpRules: { [P in PrimitiveName]: JvpRule<P> } = {
   reduceSum: linear('reduceSum'),
   reduceMax: reduceExtreme('reduceMax'),
   reduceMin: reduceExtreme('reduceMin'),
-  reduceProd: notDifferentiable('reduceProd', 'no rule yet; use exp(sum(log(x)))'),
-  reduceAnd: notDifferentiable('reduceAnd', integers), reduceOr: notDifferentiable('reduceOr', integers),
+  reduceProd,
+  reduceAnd: flat('reduceAnd'), reduceOr: flat('reduceOr'),
   argmax: flat('argmax'), argmin: flat('argmin'),
   cumsum: linear('cumsum'),
   dotGeneral: ([x, y], [tx, ty], params) =>
     [[ops.dotGeneral(x, y, params)], [addTangents(tx && ops.dotGeneral(tx, y, params), ty && ops.dotGeneral(x, ty, params))]],
   gather: linear('gather'),
-  scatter: notDifferentiable('scatter', 'no rule yet; use scatterAdd, or dynamicUpdateSlice'),
+  scatter: linearInFirst('scatter', [0, 2]),
   scatterAdd: linearInFirst('scatterAdd', [0, 2]),
   sort: (xs, tangents, { axis }) => {
     const positions = ops.iota('int32', xs[0].shape, axis)
@@ -164,12 +182,12 @@ const jvpRules: { [P in PrimitiveName]: JvpRule<P> } = {
     return [[values, positions], [takeAlong(t!, positions, x.ndim - 1), null]]
   },
   threefry2x32: flat('threefry2x32'),
-  call: (primals, tangents, { program }) => jvpEval(program, primals, tangents),
+  call: programs.call(jvpEval),
   composite: compositeJvp(jvpEval),
   linearCall: (primals, tangents, { program }) => jvpEval(program, primals, tangents),
-  scan: notDifferentiable('scan', 'no rule yet'),
-  while: notDifferentiable('while', 'the number of steps is not known; use scan'),
-  cond: notDifferentiable('cond', 'no rule yet; use select'),
+  scan: programs.scan(jvpEval),
+  while: programs.whileLoop(jvpEval),
+  cond: programs.cond(jvpEval),
 }
 
 /** x's elements at `positions` along an axis, all other axes alike. */

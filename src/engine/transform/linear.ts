@@ -1,12 +1,14 @@
+import { sizeOf } from '../../base/tensor.js'
 import type { Aval } from '../program/aval.js'
 import * as ops from '../program/ops.js'
+import type { GatherParams } from '../program/primitives.js'
 import type { Value } from '../program/value.js'
 import type { Operand, TransposeRule } from './rules.js'
 
 /** The primitives that are linear in an operand: what jvp's rules leave on the way of a tangent. */
 export type LinearPrimitive =
   | 'neg' | 'optimizationBarrier' | 'convertElementType' | 'add' | 'sub' | 'mul' | 'div' | 'select' | 'broadcastInDim' | 'reshape' | 'transpose' | 'concatenate'
-  | 'pad' | 'slice' | 'rev' | 'dynamicSlice' | 'dynamicUpdateSlice' | 'reduceSum' | 'cumsum' | 'dotGeneral' | 'gather' | 'scatterAdd'
+  | 'pad' | 'slice' | 'rev' | 'dynamicSlice' | 'dynamicUpdateSlice' | 'reduceSum' | 'cumsum' | 'dotGeneral' | 'gather' | 'scatter' | 'scatterAdd'
 
 export const isLinear = (o: Operand): o is { linear: Aval } => 'linear' in o
 export const avalOf = (o: Operand): Aval => (isLinear(o) ? o.linear : o.known.aval)
@@ -81,11 +83,30 @@ export const linearRules: { [P in LinearPrimitive]: TransposeRule<P> } = {
       : [null, dotTranspose(ct, avalOf(y), valueOf(x), cy, cx, by, bx, true)],
   gather: (ct, [x, indices], params) =>
     [ops.scatterAdd(zeros(avalOf(x)), valueOf(indices), ct, params.mode === 'fill' ? { ...params, mode: 'drop' } : params), null],
+  scatter: (ct, [x, indices, updates], params) => {
+    const at = valueOf(indices)
+    return [
+      isLinear(x) ? ops.scatter(ct, at, zeros(avalOf(updates)), params) : null,
+      null,
+      isLinear(updates) ? ops.select(lastWritten(avalOf(x), avalOf(updates), at, params), ops.gather(ct, at, params.mode === 'drop' ? { ...params, mode: 'fill' } : params), 0) : null,
+    ]
+  },
   scatterAdd: (ct, [x, indices, updates], params) => [
     isLinear(x) ? ct : null,
     null,
     isLinear(updates) ? ops.gather(ct, valueOf(indices), params.mode === 'drop' ? { ...params, mode: 'fill' } : params) : null,
   ],
+}
+
+/** Which updates a scatter leaves standing, where several go to one place: each index row writes its number, and reads who won. */
+function lastWritten(operand: Aval, updates: Aval, indices: Value, { axes, batchDims, mode }: GatherParams): Value {
+  const rows = indices.shape.slice(0, -1)
+  const numbers = ops.reshape(ops.iota('int32', [sizeOf(rows)], 0), rows)
+  const places = [...operand.shape.slice(0, batchDims), ...axes.map(a => operand.shape[a])]
+  const params = { axes: ops.range(axes.length, batchDims), batchDims, mode }
+  const winners = ops.scatter(ops.full(places, -1, 'int32'), indices, numbers, params)
+  const won = ops.eq(ops.gather(winners, indices, { ...params, mode: 'clip' }), numbers)
+  return ops.broadcastInDim(won, updates.shape, ops.range(rows.length))
 }
 
 /**

@@ -1,7 +1,7 @@
 /** The types of the rule tables. */
 import type { Aval } from '../program/aval.js'
 import type { PrimitiveName, PrimitiveParams } from '../program/primitives.js'
-import type { Program } from '../program/program.js'
+import type { Equation, Program } from '../program/program.js'
 import type { Value } from '../program/value.js'
 
 /** A tangent, or null for one that is known to be zero. */
@@ -38,3 +38,19 @@ export type BatchRule<P extends PrimitiveName> = (inputs: readonly Batched[], pa
 
 /** `batchProgram`, as the rules of primitives that carry programs get it. */
 export type BatchProgram = (program: Program, size: number, batched: readonly boolean[], whole?: readonly boolean[]) => { program: Program; batched: boolean[] }
+
+/** A program in two parts: what its known inputs suffice for, and the rest. */
+export interface Split {
+  /** known inputs -> known outputs, then residuals. */
+  known: Program
+  /** residuals, then unknown inputs -> unknown outputs. */
+  unknown: Program
+  numResiduals: number
+  unknownOutputs: boolean[]
+}
+
+/** `split`, as the rules of primitives that carry programs get it. */
+export type SplitProgram = (program: Program, unknownInputs: readonly boolean[], wanted?: readonly boolean[]) => Split
+
+/** The known part of an equation (null: none), and the unknown part, whose outputs are the unknown ones. */
+export interface SplitEquation { known: Equation | null; unknown: Equation | null }

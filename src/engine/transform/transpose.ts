@@ -10,6 +10,7 @@ import type { Value } from '../program/value.js'
 import { linearCallTranspose } from './custom-vjp.js'
 import { avalOf, linearRules } from './linear.js'
 import type { LinearPrimitive } from './linear.js'
+import * as programs from './transpose-programs.js'
 import type { Cotangent, Operand, ProgramTransposeRule, TransposeRule } from './rules.js'
 
 /**
@@ -57,4 +58,7 @@ function applyRule(eqn: Equation, cotangents: readonly Cotangent[], operands: re
 /** The linear primitives that carry programs. */
 const programRules: { [P in PrimitiveName]?: ProgramTransposeRule<P> } = {
   linearCall: linearCallTranspose,
+  call: programs.call(transposeEval),
+  scan: programs.scan(transposeEval),
+  cond: programs.cond(transposeEval),
 }

@@ -1,0 +1,77 @@
+import { is, Program } from '../program/program.js'
+import type { Atom, Equation } from '../program/program.js'
+
+/**
+ * The program without what no output needs: equations, results of loops, branches and calls, and the operands those
+ * results alone needed. Inputs and outputs stay as they are.
+ */
+export function withoutDeadCode(program: Program): Program {
+  return new Program(program.inputs, liveEquations(program.equations, program.outputs), program.outputs)
+}
+
+/** The equations that `outputs` need, in order, each reduced to the results that are needed. */
+export function liveEquations(equations: readonly Equation[], outputs: readonly Atom[]): Equation[] {
+  const live = new Set<Atom>(outputs)
+  const kept: Equation[] = []
+  for (const eqn of equations.toReversed()) {
+    const used = eqn.outputs.map(o => live.has(o))
+    if (!used.includes(true)) continue
+    const reduced = reduce(eqn, used)
+    for (const a of reduced.inputs) live.add(a)
+    kept.push(reduced)
+  }
+  return kept.reverse()
+}
+
+function reduce(eqn: Equation, used: readonly boolean[]): Equation {
+  if (is(eqn, 'scan')) return reduceScan(eqn, used)
+  if (is(eqn, 'cond')) return reduceCond(eqn, used)
+  if (is(eqn, 'call')) return reduceCall(eqn, used)
+  return eqn
+}
+
+const filter = <T>(list: readonly T[], keep: readonly boolean[]): T[] => list.filter((_, i) => keep[i])
+
+/** The program with some of its outputs, and which of its inputs those need. */
+function narrow(program: Program, used: readonly boolean[]): { program: Program; needed: boolean[] } {
+  const outputs = filter(program.outputs, used)
+  const equations = liveEquations(program.equations, outputs)
+  const read = new Set<Atom>([...equations.flatMap(e => e.inputs), ...outputs])
+  return { program: new Program(program.inputs, equations, outputs), needed: program.inputs.map(v => read.has(v)) }
+}
+
+const withInputs = (program: Program, needed: readonly boolean[]): Program =>
+  new Program(filter(program.inputs, needed), program.equations, program.outputs)
+
+function reduceCall(eqn: Equation<'call'>, used: readonly boolean[]): Equation {
+  const { program, needed } = narrow(eqn.params.program, used)
+  return { ...eqn, params: { ...eqn.params, program: withInputs(program, needed) }, inputs: filter(eqn.inputs, needed), outputs: filter(eqn.outputs, used) } as Equation
+}
+
+function reduceCond(eqn: Equation<'cond'>, used: readonly boolean[]): Equation {
+  const [index, ...operands] = eqn.inputs
+  const branches = eqn.params.branches.map(b => narrow(b, used))
+  const needed = operands.map((_, i) => branches.some(b => b.needed[i]))
+  return {
+    ...eqn, params: { branches: branches.map(b => withInputs(b.program, needed)) },
+    inputs: [index, ...filter(operands, needed)], outputs: filter(eqn.outputs, used),
+  } as Equation
+}
+
+/** A carry stays if it is used afterwards, or if the next step needs it for something that is. */
+function reduceScan(eqn: Equation<'scan'>, used: readonly boolean[]): Equation {
+  const { body, numConsts, numCarry } = eqn.params
+  const settle = (wanted: readonly boolean[]): { wanted: readonly boolean[]; program: Program; needed: boolean[] } => {
+    const narrowed = narrow(body, wanted)
+    const next = wanted.map((w, i) => w || (i < numCarry && narrowed.needed[numConsts + i]))
+    return next.every((w, i) => w === wanted[i]) ? { wanted, ...narrowed } : settle(next)
+  }
+  const { wanted, program, needed } = settle(used)
+  const inputs = needed.map((n, i) => (i >= numConsts && i < numConsts + numCarry ? wanted[i - numConsts] : n))
+  const count = (from: number, to: number): number => inputs.slice(from, to).filter(Boolean).length
+  return {
+    ...eqn,
+    params: { ...eqn.params, body: withInputs(program, inputs), numConsts: count(0, numConsts), numCarry: count(numConsts, numConsts + numCarry) },
+    inputs: filter(eqn.inputs, inputs), outputs: filter(eqn.outputs, wanted),
+  } as Equation
+}

@@ -1,0 +1,192 @@
+import { sameShape } from '../program/aval.js'
+import type { DotParams, PrimitiveName } from '../program/primitives.js'
+import { is, Lit, printParam, Program, Var } from '../program/program.js'
+import type { Atom, Equation } from '../program/program.js'
+
+/**
+ * An equal program with less to do: calls are inlined, equal equations are computed once, identities and moves of data
+ * that cancel are dropped, transpositions go into the products that read them, and what no output needs is left out.
+ * Results are those of the original, but for the sign of a zero.
+ */
+export function simplify(program: Program): Program {
+  const writer = new Simplifier()
+  const outputs = writer.inline(program, program.inputs)
+  return withoutDead(new Program(program.inputs, writer.equations, outputs))
+}
+
+/** The equations that an output needs, in order. */
+export function withoutDead(program: Program): Program {
+  const needed = new Set<Atom>(program.outputs)
+  const kept: Equation[] = []
+  for (const eqn of program.equations.toReversed()) {
+    if (!eqn.outputs.some(o => needed.has(o))) continue
+    for (const a of eqn.inputs) needed.add(a)
+    kept.push(eqn)
+  }
+  return new Program(program.inputs, kept.toReversed(), program.outputs)
+}
+
+class Simplifier {
+  readonly equations: Equation[] = []
+  /** The equation that defines a value of the new program. */
+  private readonly source = new Map<Atom, Equation>()
+  private readonly known = new Map<string, readonly Var[]>()
+  private readonly ids = new Map<Var, number>()
+
+  /** Writes a program's equations for these inputs; returns its outputs. */
+  inline(program: Program, inputs: readonly Atom[]): Atom[] {
+    const env = new Map<Var, Atom>()
+    const read = (a: Atom): Atom => (a instanceof Lit ? a : env.get(a)!)
+    program.inputs.forEach((v, i) => env.set(v, inputs[i]))
+    for (const eqn of program.equations) {
+      const results = this.add({ ...eqn, inputs: eqn.inputs.map(read) })
+      eqn.outputs.forEach((v, i) => env.set(v, results[i]))
+    }
+    return program.outputs.map(read)
+  }
+
+  private add(eqn: Equation): readonly Atom[] {
+    if (is(eqn, 'call') || is(eqn, 'linearCall')) return this.inline(eqn.params.program, eqn.inputs)
+    const rewritten = this.rewrite(eqn)
+    if (rewritten instanceof Var || rewritten instanceof Lit) return [rewritten]
+    if (rewritten !== eqn) return this.add(rewritten)
+    if (is(eqn, 'optimizationBarrier')) return this.emit(eqn)
+    const simple = withSimplePrograms(eqn)
+    const key = `${eqn.primitive} ${printParam(simple.params, '')} ${eqn.inputs.map(a => this.nameOf(a)).join(' ')}`
+    const same = this.known.get(key)
+    if (same) return same
+    this.known.set(key, eqn.outputs)
+    return this.emit(simple)
+  }
+
+  private emit(eqn: Equation): readonly Atom[] {
+    this.equations.push(eqn)
+    for (const o of eqn.outputs) this.source.set(o, eqn)
+    return eqn.outputs
+  }
+
+  private nameOf(a: Atom): string {
+    if (a instanceof Lit) return `${Object.is(a.value, -0) ? '-0' : a.value}${typeof a.value}:${a.aval.dtype}`
+    let id = this.ids.get(a)
+    if (id === undefined) this.ids.set(a, id = this.ids.size)
+    return `v${id}`
+  }
+
+  /** The one equation with this result, if it is of the primitive. */
+  private madeBy<P extends PrimitiveName>(a: Atom, primitive: P): Equation<P> | undefined {
+    const eqn = this.source.get(a)
+    return eqn && is(eqn, primitive) ? eqn : undefined
+  }
+
+  /** The number of which a value is full, if that is known. */
+  private constant(a: Atom): number | undefined {
+    if (a instanceof Lit) return Number(a.value)
+    const filled = this.madeBy(a, 'broadcastInDim')?.inputs[0]
+    return filled instanceof Lit ? Number(filled.value) : undefined
+  }
+
+  /** The equation itself, a simpler one with the same result, or the value that it would compute. */
+  private rewrite(eqn: Equation): Equation | Atom {
+    const [x, y] = eqn.inputs
+    if (is(eqn, 'add')) {
+      if (this.constant(x) === 0) return y
+      if (this.constant(y) === 0) return x
+    } else if (is(eqn, 'sub')) {
+      if (this.constant(y) === 0) return x
+    } else if (is(eqn, 'mul')) {
+      if (this.constant(x) === 1) return y
+      if (this.constant(y) === 1) return x
+    } else if (is(eqn, 'div')) {
+      if (this.constant(y) === 1) return x
+    } else if (is(eqn, 'pow')) {
+      if (this.constant(y) === 1) return x
+      if (this.constant(y) === 2) return become(eqn, 'mul', [x, x], {})
+    } else if (is(eqn, 'neg')) {
+      const inner = this.madeBy(x, 'neg')
+      if (inner) return inner.inputs[0]
+    } else if (is(eqn, 'select')) {
+      if (eqn.inputs[1] === eqn.inputs[2]) return eqn.inputs[1]
+    } else if (is(eqn, 'broadcastInDim')) {
+      if (sameShape(x.aval.shape, eqn.params.shape)) return x
+      const inner = this.madeBy(x, 'broadcastInDim')
+      if (inner) return become(eqn, 'broadcastInDim', inner.inputs, { shape: eqn.params.shape, dims: inner.params.dims.map(d => eqn.params.dims[d]) })
+    } else if (is(eqn, 'reshape')) {
+      if (sameShape(x.aval.shape, eqn.params.shape)) return x
+      const inner = this.madeBy(x, 'reshape')
+      if (inner) return become(eqn, 'reshape', inner.inputs, eqn.params)
+      const filled = this.madeBy(x, 'broadcastInDim')
+      if (filled && filled.inputs[0].aval.shape.length === 0) return become(eqn, 'broadcastInDim', filled.inputs, { shape: eqn.params.shape, dims: [] })
+    } else if (is(eqn, 'transpose')) {
+      return this.rewriteTranspose(eqn)
+    } else if (is(eqn, 'dotGeneral')) {
+      return this.foldTransposes(eqn)
+    } else if (is(eqn, 'convertElementType')) {
+      if (x.aval.dtype === eqn.params.dtype) return x
+      if (x instanceof Lit && x.aval.dtype !== 'bool' && eqn.params.dtype === 'float32') return new Lit(Math.fround(Number(x.value)), 'float32')
+    } else if (is(eqn, 'reduceSum') || is(eqn, 'reduceMax') || is(eqn, 'reduceMin')) {
+      if (eqn.params.axes.every(axis => x.aval.shape[axis] === 1)) return become(eqn, 'reshape', [x], { shape: eqn.outputs[0].aval.shape })
+    }
+    return eqn
+  }
+
+  private rewriteTranspose(eqn: Equation<'transpose'>): Equation | Atom {
+    const [x] = eqn.inputs
+    const { perm } = eqn.params
+    if (perm.every((p, i) => p === i)) return x
+    const inner = this.madeBy(x, 'transpose')
+    if (inner) return become(eqn, 'transpose', inner.inputs, { perm: perm.map(p => inner.params.perm[p]) })
+    // Axes of length 1 that move past others leave the data where it is.
+    const long = perm.filter(p => x.aval.shape[p] !== 1)
+    if (long.every((p, i) => i === 0 || long[i - 1] < p)) return become(eqn, 'reshape', [x], { shape: eqn.outputs[0].aval.shape })
+    const dot = this.madeBy(x, 'dotGeneral')
+    if (!dot) return eqn
+    // [batch, left, right] -> [batch, right, left]: the product of the operands the other way round.
+    const { contract, batch } = dot.params
+    const [a, b] = dot.inputs
+    const numBatch = batch[0].length
+    const numLeft = a.aval.shape.length - numBatch - contract[0].length
+    const numRight = b.aval.shape.length - numBatch - contract[1].length
+    const swapped = [...range(numBatch), ...range(numRight, numBatch + numLeft), ...range(numLeft, numBatch)]
+    if (!perm.every((p, i) => p === swapped[i])) return eqn
+    return become(eqn, 'dotGeneral', [b, a], { contract: [contract[1], contract[0]], batch: [batch[1], batch[0]] })
+  }
+
+  /** Reads an operand's own axes where it was transposed only for the product, if the order of the free axes allows it. */
+  private foldTransposes(eqn: Equation<'dotGeneral'>): Equation | Atom {
+    for (const side of [0, 1] as const) {
+      const inner = this.madeBy(eqn.inputs[side], 'transpose')
+      if (!inner) continue
+      const { perm } = inner.params
+      const used = new Set([...eqn.params.contract[side], ...eqn.params.batch[side]])
+      const free = perm.filter((_, i) => !used.has(i))
+      if (!free.every((p, i) => i === 0 || free[i - 1] < p)) continue
+      const inputs = eqn.inputs.map((a, i) => (i === side ? inner.inputs[0] : a))
+      const through = (axes: DotParams['contract']): DotParams['contract'] => {
+        const mapped = axes[side].map(i => perm[i])
+        return side === 0 ? [mapped, axes[1]] : [axes[0], mapped]
+      }
+      return become(eqn, 'dotGeneral', inputs, { contract: through(eqn.params.contract), batch: through(eqn.params.batch) })
+    }
+    return eqn
+  }
+}
+
+const range = (n: number, start = 0): number[] => Array.from({ length: n }, (_, i) => i + start)
+
+/** An equation with the results of another. */
+function become<P extends PrimitiveName>(eqn: Equation, primitive: P, inputs: readonly Atom[], params: Equation<P>['params']): Equation {
+  const [output] = eqn.outputs
+  return { primitive, inputs, params, outputs: [new Var(output.aval)] } as unknown as Equation
+}
+
+/** The equation with its subprograms simplified, without the derivative that a composite brought. */
+function withSimplePrograms(eqn: Equation): Equation {
+  const params = Object.entries(eqn.params).filter(([key]) => key !== 'vjp').map(([key, value]: [string, unknown]) => [key, simpleParam(value)])
+  return { ...eqn, params: Object.fromEntries(params) } as unknown as Equation
+}
+
+function simpleParam(value: unknown): unknown {
+  if (value instanceof Program) return simplify(value)
+  return Array.isArray(value) && value.some(v => v instanceof Program) ? value.map(simpleParam) : value
+}
+

@@ -1,0 +1,49 @@
+import { SwitchyardError } from '../../base/errors.js'
+import { formatAval } from '../program/aval.js'
+import { is, Program, Var } from '../program/program.js'
+import type { Atom, Equation } from '../program/program.js'
+import { liveEquations } from './dead-code.js'
+import type { Split, SplitEquation } from './rules.js'
+import { splitCall, splitCond, splitScan } from './split-programs.js'
+
+/**
+ * Splits a program by which inputs are unknown. The residuals are the known values that the unknown part reads.
+ * `wanted` outputs count as unknown even if they are not.
+ */
+export function split(program: Program, unknownInputs: readonly boolean[], wanted: readonly boolean[] = []): Split {
+  const unknown = new Set<Var>(program.inputs.filter((_, i) => unknownInputs[i]))
+  const isUnknown = (a: Atom): boolean => a instanceof Var && unknown.has(a)
+  const [knownEquations, unknownEquations]: [Equation[], Equation[]] = [[], []]
+  for (const eqn of program.equations) {
+    const mask = eqn.inputs.map(isUnknown)
+    const parts = mask.includes(true) ? splitEquation(eqn, mask) : { known: eqn, unknown: null }
+    if (parts.known) knownEquations.push(parts.known)
+    if (parts.unknown) {
+      unknownEquations.push(parts.unknown)
+      for (const v of parts.unknown.outputs) unknown.add(v)
+    }
+  }
+  const unknownOutputs = program.outputs.map((o, i) => isUnknown(o) || wanted[i] === true)
+  const rest = program.outputs.filter((_, i) => unknownOutputs[i])
+  const live = liveEquations(unknownEquations, rest)
+  const residuals = new Set<Var>()
+  for (const a of [...live.flatMap(e => e.inputs), ...rest]) if (a instanceof Var && !unknown.has(a)) residuals.add(a)
+  const knownOutputs = [...program.outputs.filter((_, i) => !unknownOutputs[i]), ...residuals]
+  return {
+    known: new Program(program.inputs.filter((_, i) => !unknownInputs[i]), liveEquations(knownEquations, knownOutputs), knownOutputs),
+    unknown: new Program([...residuals, ...program.inputs.filter((_, i) => unknownInputs[i])], live, rest),
+    numResiduals: residuals.size,
+    unknownOutputs,
+  }
+}
+
+function splitEquation(eqn: Equation, unknown: readonly boolean[]): SplitEquation {
+  if (is(eqn, 'scan')) return splitScan(split, eqn, unknown)
+  if (is(eqn, 'cond')) return splitCond(split, eqn, unknown)
+  if (is(eqn, 'call')) return splitCall(split, eqn, unknown)
+  if (is(eqn, 'while')) {
+    throw new SwitchyardError(`while(${eqn.inputs.map(a => formatAval(a.aval)).join(', ')}) has no reverse mode: `
+      + 'how many steps it takes, and so how much to keep, is not known when it is traced; use scan, or forward mode (jvp)')
+  }
+  return { known: null, unknown: eqn }
+}
