@@ -2,9 +2,10 @@ import { describe, expect, it } from 'vitest'
 import { hostFrom } from '../../src/base/tensor.js'
 import { interpret } from '../../src/engine/compile/reference/interpret.js'
 import { aval } from '../../src/engine/program/aval.js'
+import type { Aval } from '../../src/engine/program/aval.js'
 import * as ops from '../../src/engine/program/ops.js'
-import type { Program } from '../../src/engine/program/program.js'
-import { traceClosed } from '../../src/engine/program/trace.js'
+import { Program } from '../../src/engine/program/program.js'
+import { bind, traceClosed } from '../../src/engine/program/trace.js'
 import type { Value } from '../../src/engine/program/value.js'
 import { jvpEval } from '../../src/engine/transform/jvp.js'
 import { vjpEval } from '../../src/engine/transform/linearize.js'
@@ -18,6 +19,35 @@ const none = { batchDims: 0, mode: 'clip' } as const
 
 const unary = (name: string, f: (x: Value) => Value, positive = false): Case => ({ name, shapes: [[2, 3]], f, positive })
 const binary = (name: string, f: (x: Value, y: Value) => Value, positive = false): Case => ({ name, shapes: [[2, 3], [2, 3]], f, positive })
+
+const f32 = (...shape: number[]): Aval => aval('float32', shape)
+const spread = (x: Value, shape: number[]): Value => ops.broadcastInDim(x, shape, [])
+
+/** (w, [h], i; x) -> h' = tanh(w h + x), and h h'; an integer carry is along that no tangent reaches. */
+const cell = traceClosed([f32(), f32(2), aval('int32', []), f32(2)], ([w, h, i, x]) => {
+  const next = ops.tanh(ops.add(ops.mul(spread(w, [2]), h), ops.mul(x, ops.convertElementType(spread(ops.add(i, 1), [2]), 'float32'))))
+  return [next, ops.add(i, 1), ops.mul(h, next)]
+})
+const scan = (reverse: boolean) => (w: Value, h: Value, xs: Value): Value => {
+  const [last, , ys] = bind('scan', [w, h, ops.full([], 0, 'int32'), xs], { body: cell, numConsts: 1, numCarry: 2, length: 3, reverse })
+  return ops.concatenate([ys, ops.reshape(last, [1, 2])], 0)
+}
+/** A carry that has no tangent at first, and gets one from another carry two steps later. */
+const chain = traceClosed([f32(), f32(), f32(), f32()], ([a, b, c, x]) => [ops.mul(b, ops.sin(c)), ops.mul(c, x), ops.add(c, x), a])
+const inner = traceClosed([f32(2), f32(2)], ([h, x]) => [ops.sin(ops.mul(h, x)), ops.cos(h)])
+const nested = traceClosed([f32(2), f32(3, 2)], ([h, xs]) => {
+  const [last, ys] = bind('scan', [h, xs], { body: inner, numConsts: 0, numCarry: 1, length: 3, reverse: true })
+  return [ops.add(last, ops.reduceSum(ys, [0]))]
+})
+const branches = [
+  traceClosed([f32(2), f32(2)], ([x, y]) => [ops.mul(ops.sin(x), y)]),
+  traceClosed([f32(2), f32(2)], ([, y]) => [ops.exp(y)]),
+  traceClosed([f32(2), f32(2)], () => [ops.full([2], 3, 'float32')]),
+]
+const choose = (i: number) => (x: Value, y: Value): Value => bind('cond', [ops.full([], i, 'int32'), ops.mul(x, x), y], { branches })[0]
+const product = traceClosed([f32(2), f32(2)], ([x, y]) => [ops.mul(ops.sin(x), ops.exp(y))])
+const slope = traceClosed([f32(2), f32(2), f32(2)], ([x, y, ct]) => [ops.mul(ops.mul(ops.cos(x), ops.exp(y)), ct), ops.mul(ops.mul(ops.sin(x), ops.exp(y)), ct)])
+const keepInputs = new Program(product.inputs, product.equations, [...product.outputs, ...product.inputs])
 
 const cases: Case[] = [
   unary('neg', ops.neg), unary('abs', ops.abs), unary('exp', ops.exp), unary('expm1', ops.expm1), unary('log', ops.log, true),
@@ -50,6 +80,26 @@ const cases: Case[] = [
   { name: 'scatterAdd, dropped', shapes: [[4, 2], [3, 2]], f: (x, y) => ops.scatterAdd(x, index([1, 7, 1]), y, { axes: [0], batchDims: 0, mode: 'drop' }) },
   { name: 'sort', shapes: [[3, 4]], f: x => ops.sort([x], 1)[0] },
   { name: 'topK', shapes: [[2, 4]], f: x => ops.topK(x, 2)[0] },
+  { name: 'reduceProd', shapes: [[2, 5, 3]], f: x => ops.reduceProd(x, [2, 1]) },
+  { name: 'reduceProd, with zeros', shapes: [[2, 3]], f: x => ops.reduceProd(ops.mul(x, ops.pad(ops.full([2, 2], 1, 'float32'), ops.full([], 0, 'float32'), [0, 1], [0, 0])), [1]) },
+  { name: 'scatter', shapes: [[4, 2], [3, 2]], f: (x, y) => ops.scatter(x, index([1, 3, 1]), y, { axes: [0], ...none }) },
+  { name: 'scatter, dropped', shapes: [[4, 2], [3, 4]], f: (x, y) => ops.scatter(x, index([1, 7, 0]), y, { axes: [1], batchDims: 0, mode: 'drop' }) },
+  { name: 'scan', shapes: [[], [2], [3, 2]], f: scan(false) },
+  { name: 'scan reversed', shapes: [[], [2], [3, 2]], f: scan(true) },
+  { name: 'scan whose carries pass a tangent on', shapes: [[4]], f: xs => {
+    const zero = ops.full([], 0.5, 'float32')
+    return ops.concatenate(bind('scan', [zero, zero, zero, xs], { body: chain, numConsts: 0, numCarry: 3, length: 4, reverse: false }).map(v => ops.reshape(v, [v.size])), 0)
+  } },
+  { name: 'scan in a scan', shapes: [[2], [4, 3, 2]], f: (h, xs) => bind('scan', [h, xs], { body: nested, numConsts: 0, numCarry: 1, length: 4, reverse: false })[0] },
+  ...[0, 1, 2].map(i => ({ name: `cond ${i}`, shapes: [[2], [2]], f: choose(i) })),
+  { name: 'cond in a scan', shapes: [[2], [3, 2]], f: (h, xs) => bind('scan', [ops.full([], 0, 'int32'), h, xs], {
+    body: traceClosed([aval('int32', []), f32(2), f32(2)], ([i, a, b]) => [ops.add(i, 1), bind('cond', [i, a, b], { branches })[0]]),
+    numConsts: 0, numCarry: 2, length: 3, reverse: false })[1] },
+  { name: 'call', shapes: [[2], [2]], f: (x, y) => bind('call', [x, y], { name: 'f', program: product, remat: false })[0] },
+  { name: 'call, rematerialized', shapes: [[2], [2]], f: (x, y) => ops.mul(bind('call', [ops.sin(x), y], { name: 'f', program: product, remat: true })[0], x) },
+  { name: 'composite', shapes: [[2], [2]], f: (x, y) => bind('composite', [x, y], { name: 'f', program: product })[0] },
+  { name: 'composite with its own derivative', shapes: [[2], [2]],
+    f: (x, y) => bind('composite', [ops.sin(x), y], { name: 'f', program: product, vjp: { forward: keepInputs, backward: slope } })[0] },
   unary('convertElementType', x => ops.convertElementType(ops.convertElementType(x, 'float32'), 'float32')),
 ]
 
@@ -99,5 +149,30 @@ describe.each(cases)('$name', ({ shapes, f, positive = false }) => {
     const left = dot(ct, tangent)
     const right = gradients.reduce((s, g, i) => s + dot(g, ts[i]), 0)
     expect(Math.abs(left - right)).toBeLessThan(1e-4 * (1 + Math.abs(left)))
+  })
+})
+
+describe('second derivatives', () => {
+  it.each(cases)('$name: reverse over reverse agrees with forward over reverse', ({ shapes, f, positive = false }) => {
+    const avals = shapes.map(s => aval('float32', s))
+    const active = shapes.map(() => true)
+    const n = shapes.length
+    const gradient = (xs: readonly Value[]): Value[] => {
+      const loss = traceClosed(avals, v => {
+        const y = f(...v)
+        return [ops.reduceSum(ops.mul(y, y), ops.range(y.ndim))]
+      })
+      return vjpEval(loss, xs, active).pullback([ops.full([], 1, 'float32')])
+    }
+    const gradients = traceClosed(avals, gradient)
+    const forward = traceClosed([...avals, ...avals], v => {
+      const [primals, tangents] = jvpEval(gradients, v.slice(0, n), v.slice(n))
+      return tangents.map((t, i) => t ?? ops.zerosLike(primals[i]))
+    })
+    const reverse = traceClosed([...avals, ...avals], v => vjpEval(gradients, v.slice(0, n), active).pullback(v.slice(n)))
+    const inputs = [...shapes.map((s, i) => sample(size(s), i, positive)), ...shapes.map((s, i) => sample(size(s), i + 5, false))]
+    const [a, b] = [run(forward, inputs), run(reverse, inputs)]
+    // The Hessian is symmetric.
+    a.forEach((t, i) => Array.from(t).forEach((v, k) => expect(Math.abs(v - b[i][k])).toBeLessThan(1e-3 * (1 + Math.abs(v)))))
   })
 })

@@ -1,0 +1,55 @@
+import { isFloat, toBfloat16Bits, toFloat16Bits } from '../../../src/base/dtypes.js'
+import type { DType } from '../../../src/base/dtypes.js'
+import { formatAval, sameAval } from '../../../src/engine/program/aval.js'
+import { bytesOf, reader } from '../../../src/base/tensor.js'
+import type { HostTensor } from '../../../src/base/tensor.js'
+
+/**
+ * How far a float32 result may lie from the interpreter's, which computes in double precision and rounds once: this
+ * many units in the last place, or this much in all. 'bits': the very same, the sign of a zero included. Of float16
+ * and bfloat16 one unit in the last place is allowed, or `absolute`; integers and bool are exact.
+ */
+export type Tolerance = 'bits' | { ulps: number; absolute?: number }
+
+export const exact: Tolerance = { ulps: 0 }
+
+/** What is wrong with `actual`, in one line, or undefined. NaN equals NaN. */
+export function difference(actual: HostTensor, expected: HostTensor, tolerance: Tolerance): string | undefined {
+  if (!sameAval(actual, expected)) return `is ${formatAval(actual)}, must be ${formatAval(expected)}`
+  if (actual.data.constructor !== expected.data.constructor || actual.data.length !== expected.data.length) {
+    return `is held in ${actual.data.constructor.name}(${actual.data.length}), must be in ${expected.data.constructor.name}(${expected.data.length})`
+  }
+  const { dtype } = expected
+  const [readActual, readExpected] = [reader(dtype, actual.data), reader(dtype, expected.data)]
+  const wrong: number[] = []
+  for (let i = 0; i < expected.data.length; i++) {
+    const equal = actual.data[i] === expected.data[i]
+    if (!isFloat(dtype) ? !equal : !near(dtype, readActual(i), readExpected(i), tolerance)) wrong.push(i)
+  }
+  if (wrong.length === 0) return undefined
+  const show = (t: HostTensor, i: number): string => String(isFloat(dtype) ? signedZero(reader(dtype, t.data)(i)) : t.data[i])
+  const some = wrong.slice(0, 4).map(i => `[${i}] is ${show(actual, i)}, must be ${show(expected, i)}`).join('; ')
+  return `${wrong.length} of ${expected.data.length} elements differ: ${some}`
+}
+
+const signedZero = (x: number): string => (Object.is(x, -0) ? '-0' : String(x))
+
+function near(dtype: DType, actual: number, expected: number, tolerance: Tolerance): boolean {
+  if (Object.is(actual, expected)) return true
+  if (tolerance === 'bits' || Number.isNaN(actual) || Number.isNaN(expected)) return false
+  const ulps = tolerance.ulps === 0 || dtype === 'float32' ? tolerance.ulps : 1
+  return Math.abs(ordinal(dtype, actual) - ordinal(dtype, expected)) <= ulps || Math.abs(actual - expected) <= (tolerance.absolute ?? 0)
+}
+
+const float = new Float32Array(1)
+const bits = new Int32Array(float.buffer)
+
+/** Neighbouring floats have neighbouring ordinals; both zeros have 0, and infinity follows the largest. */
+function ordinal(dtype: DType, x: number): number {
+  float[0] = Math.abs(x)
+  const magnitude = dtype === 'float32' ? bits[0] : dtype === 'float16' ? toFloat16Bits(float[0]) : toBfloat16Bits(float[0])
+  return x < 0 ? -magnitude : magnitude
+}
+
+/** Whether two tensors are the same, bit for bit. */
+export const sameBits = (a: HostTensor, b: HostTensor): boolean => sameAval(a, b) && Buffer.compare(bytesOf(a), bytesOf(b)) === 0

@@ -1,0 +1,79 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import type { DType } from '../../../src/base/dtypes.js'
+import type { HostTensor } from '../../../src/base/tensor.js'
+import type { Backend } from '../../../src/engine/compile/backend.js'
+import { interpret } from '../../../src/engine/compile/reference/interpret.js'
+import type { PrimitiveName } from '../../../src/engine/program/primitives.js'
+import type { Program } from '../../../src/engine/program/program.js'
+import { batch, withBroadcastOperands } from './case.js'
+import type { Case, PrimitiveCases } from './case.js'
+import { cases } from './cases.js'
+import { difference } from './compare.js'
+import { donation } from './donation.js'
+import { programs } from './programs.js'
+import { randomPrograms } from './random.js'
+
+export interface BackendConformance {
+  create: () => Backend
+  /** Whether it must have a graph of its own for whatever it runs, so that nothing is left to the interpreter. */
+  compiles: boolean
+}
+
+/** What every Backend must do. */
+export function backendConformance({ create, compiles }: BackendConformance): void {
+  let backend: Backend
+  beforeAll(() => { backend = create() })
+
+  async function run(program: Program, inputs: readonly HostTensor[]): Promise<HostTensor[]> {
+    const executable = await backend.compile(program)
+    if (compiles && program.equations.length > 0) expect(executable.stats.nodes, 'nodes of the compiled graph').toBeGreaterThan(0)
+    const outputs = await executable.run(inputs.map(t => backend.put(t)))
+    return Promise.all(outputs.map(b => b.read()))
+  }
+
+  /** What is wrong with each case that fails. All run as one program; one by one only to find out which are at fault. */
+  async function failures<P extends PrimitiveName>(primitive: P, list: readonly Case<P>[], { tolerance }: PrimitiveCases<P>): Promise<string[]> {
+    const { program, inputs, counts } = batch(primitive, list)
+    const reference = interpret(program, inputs)
+    let results: HostTensor[]
+    try {
+      results = await run(program, inputs)
+    } catch (error) {
+      if (list.length === 1) return [`${list[0].name}: ${firstLine(error)}`]
+      const found: string[] = []
+      for (const c of list) found.push(...await failures(primitive, [c], { tolerance } as PrimitiveCases<P>))
+      return found.length > 0 ? found : [`all together, though each runs alone: ${firstLine(error)}`]
+    }
+    let next = 0
+    return list.flatMap((c, i) => {
+      const first = next
+      next += counts[i]
+      return (c.expected ?? reference.slice(first, next)).flatMap((expected, k) => {
+        const wrong = difference(results[first + k], expected, tolerance)
+        return wrong === undefined ? [] : [`${c.name}: output ${k} ${wrong}${c.expected ? ' (stated)' : ''}`]
+      })
+    })
+  }
+
+  describe.each(Object.keys(cases) as PrimitiveName[])('%s', primitive => {
+    const of = cases[primitive] as PrimitiveCases
+    it.each(of.dtypes)('%s', async (dtype: DType) => {
+      const list = of.cases(dtype)
+      const broadcast = list.map(withBroadcastOperands).filter(c => c !== undefined)
+      const wrong = await failures(primitive, [...list, ...broadcast], of)
+      if (wrong.length > 0) throw new Error(`${wrong.length} of ${list.length + broadcast.length} cases fail:\n${wrong.join('\n')}`)
+    })
+  })
+
+  describe('programs', () => {
+    it.each(programs)('$name', async ({ program, inputs }) => {
+      const results = await run(program, inputs)
+      interpret(program, inputs).forEach((expected, i) => expect(difference(results[i], expected, 'bits'), `output ${i}`).toBeUndefined())
+    })
+  })
+
+  describe('random programs', () => randomPrograms(run))
+  describe('donation', () => donation(() => backend))
+}
+
+const firstLine = (error: unknown): string => String(error instanceof Error ? error.message : error).split('\n')[0].slice(0, 300)
