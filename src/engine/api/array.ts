@@ -2,11 +2,12 @@ import type { DType } from '../../base/dtypes.js'
 import { SwitchyardError } from '../../base/errors.js'
 import { hostFrom, reader, toNumbers } from '../../base/tensor.js'
 import type { HostTensor } from '../../base/tensor.js'
-import { Concrete, Engine } from '../compile/engine.js'
-import { referenceBackend } from '../compile/reference/backend.js'
+import { Concrete } from '../compile/engine.js'
 import { formatAval } from '../program/aval.js'
-import { setFallbackEvaluator } from '../program/trace.js'
 import type { Value } from '../program/value.js'
+import { defaultEngine } from './engine.js'
+
+export { defaultEngine }
 
 /** An array with a dtype and a static shape: computed, being computed, or standing for an input while a function is traced. */
 export class Array {
@@ -43,17 +44,6 @@ export class Array {
 export type Nested = number | boolean | readonly Nested[]
 /** What array functions accept: a bare number takes the other operand's dtype. */
 export type ArrayLike = Array | number | boolean
-
-let engine: Engine | undefined
-
-/** The engine that new arrays live on, made at first use. */
-export function defaultEngine(): Engine {
-  if (!engine) {
-    engine = new Engine(referenceBackend)
-    setFallbackEvaluator(engine)
-  }
-  return engine
-}
 
 /** Puts host data into an array. */
 export const fromHost = (tensor: HostTensor): Array => new Array(defaultEngine().put(tensor))

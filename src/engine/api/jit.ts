@@ -1,25 +1,66 @@
-import { treeKey } from '../../base/pytree.js'
+import { SwitchyardError } from '../../base/errors.js'
+import { flatten, treeKey } from '../../base/pytree.js'
 import { formatAval } from '../program/aval.js'
-import { bind } from '../program/trace.js'
+import { bind, isTracing } from '../program/trace.js'
+import { defaultEngine } from './engine.js'
 import { flattenArgs, rebuild, traceTree } from './tracing.js'
 import type { ArrayTree, TracedFunction } from './tracing.js'
+
+export interface JitOptions {
+  /** Arguments whose arrays are given away: the results may take their memory, and they may not be used again. */
+  donate?: readonly number[]
+  /** Arguments that are not arrays but part of the program: it is traced again for each different value. */
+  static?: readonly number[]
+}
 
 /**
  * Compiles a function: it is traced once for each structure, shape and dtype of its arguments, then run whole.
  * Inside another traced function it leaves a `call`.
  */
-export function jit<A extends ArrayTree[], R extends ArrayTree>(f: (...args: A) => R): (...args: A) => R {
+export function jit<A extends unknown[], R extends ArrayTree>(f: (...args: A) => R, options: JitOptions = {}): (...args: A) => R {
+  const { donate = [], static: fixed = [] } = options
   const cache = new Map<string, TracedFunction>()
+  const name = f.name || 'f'
   return (...args) => {
-    const { values, def } = flattenArgs(args)
-    const key = `${treeKey(def)} ${values.map(v => formatAval(v.aval)).join(' ')}`
+    const dynamic = args.map((arg, i) => (fixed.includes(i) ? null : arg as ArrayTree))
+    const { values, def } = flattenArgs(dynamic)
+    const key = [treeKey(def), ...values.map(v => formatAval(v.aval)), ...fixed.map(i => staticKey(args[i]))].join(' ')
     let traced = cache.get(key)
     if (!traced) {
-      traced = traceTree(f, def, values)
+      traced = traceTree((...arrays: ArrayTree[]) => f(...(arrays.map((a, i) => (fixed.includes(i) ? args[i] : a)) as A)), def, values)
       // A function that closes over another function's tracer is only good inside that one.
       if (traced.captured.every(v => v.evaluator !== null)) cache.set(key, traced)
     }
     const { program, captured, outputDef } = traced
-    return rebuild<R>(outputDef, bind('call', [...values, ...captured], { name: f.name || 'f', program, remat: false }))
+    const inputs = [...values, ...captured]
+    if (isTracing()) return rebuild<R>(outputDef, bind('call', inputs, { name, program, remat: false }))
+    const donated = dynamic.flatMap((arg, i) => flatten(arg).leaves.map(() => donate.includes(i)))
+    const engine = inputs.find(v => v.evaluator !== null)?.evaluator ?? defaultEngine()
+    return rebuild<R>(outputDef, engine.run(program, inputs, donated, name))
   }
+}
+
+const identities = new WeakMap<object, number>()
+let nextIdentity = 0
+
+/** Equal for equal primitives, and for the same object or function. */
+function staticKey(value: unknown): string {
+  if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return `${typeof value}:${String(value)}`
+  let id = identities.get(value)
+  if (id === undefined) identities.set(value, id = nextIdentity++)
+  return `#${id}`
+}
+
+/**
+ * The function itself, but tracing it more than `max` times is an error: put it around what you give to `jit` to find out that
+ * something (a changing shape, a new object as a static argument) makes it compile again and again.
+ */
+export function assertMaxTraces<A extends unknown[], R>(f: (...args: A) => R, max: number): (...args: A) => R {
+  let traces = 0
+  const counted = (...args: A): R => {
+    traces++
+    if (traces > max) throw new SwitchyardError(`${f.name || 'a function'} was traced ${traces} times, and at most ${max} were allowed: its arguments' shapes, dtypes or static values keep changing`)
+    return f(...args)
+  }
+  return Object.defineProperty(counted, 'name', { value: f.name })
 }

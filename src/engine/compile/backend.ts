@@ -5,18 +5,33 @@ import type { Program } from '../program/program.js'
 /** An array where a backend keeps it. */
 export interface Buffer {
   readonly aval: Aval
-  /** The data on the host. It may be the buffer's own memory: do not write to it. */
+  /** The data on the host. It may be the buffer's own memory: do not write to it, and be done before the buffer is donated. */
   read(): Promise<HostTensor>
+}
+
+/** What a compiled program consists of: for tests that the fast path ran, and for people. */
+export interface ExecutableStats {
+  /** Nodes of the backend's own graph, after it was written. */
+  nodes: number
+  /** Loops over donated memory, written in place. */
+  fusedLoops: number
+  /** How many bytes of results take the memory of donated inputs. */
+  inPlaceBytes: number
 }
 
 /** A program made ready to run. */
 export interface Executable {
+  readonly stats: ExecutableStats
+  /** Donated inputs (see `Backend.compile`) may not be used afterwards. Runs do not overlap. */
   run(inputs: readonly Buffer[]): Promise<Buffer[]>
 }
 
 /** The seam between programs and whatever runs them. */
 export interface Backend {
   readonly name: string
+  /** What results depend on besides the program: library, version, number of threads. */
+  describe(): Promise<string>
   put(tensor: HostTensor): Buffer
-  compile(program: Program): Promise<Executable>
+  /** `donated`: the inputs whose memory the results may take. */
+  compile(program: Program, donated?: readonly boolean[]): Promise<Executable>
 }

@@ -1,3 +1,4 @@
+import { SwitchyardError } from '../../base/errors.js'
 import type { HostTensor } from '../../base/tensor.js'
 import { formatAval } from '../program/aval.js'
 import type { Aval } from '../program/aval.js'
@@ -10,20 +11,50 @@ import type { Backend, Buffer, Executable } from './backend.js'
 
 /** An array that exists, or is being computed: a future for a backend's buffer. */
 export class Concrete extends Value {
-  constructor(readonly aval: Aval, override readonly evaluator: Engine, readonly buffer: Promise<Buffer>) {
+  private donatedTo: string | null = null
+  private readonly reads = new Set<Promise<unknown>>()
+
+  constructor(readonly aval: Aval, override readonly evaluator: Engine, private future: Promise<Buffer>) {
     super()
     // A failed computation is reported to whoever reads the array, not as an unhandled rejection.
-    buffer.catch(() => undefined)
+    future.catch(() => undefined)
   }
 
-  async read(): Promise<HostTensor> {
-    return (await this.buffer).read()
+  /** The buffer, once computed. Throws a SwitchyardError when it was donated. */
+  get buffer(): Promise<Buffer> {
+    this.checkAlive()
+    return this.future
+  }
+
+  /** The data, once computed, for as long as the array is not donated: it may be the buffer's own memory. */
+  read(): Promise<HostTensor> {
+    const read = this.buffer.then(b => b.read())
+    const done = read.catch(() => undefined)
+    this.reads.add(done)
+    void done.then(() => this.reads.delete(done))
+    return read
+  }
+
+  /** Gives the buffer away; resolves to it when reads that have begun are done. */
+  donate(to: string): Promise<Buffer> {
+    const buffer = this.buffer
+    this.donatedTo = to
+    this.future = Promise.reject(new Error('donated'))
+    this.future.catch(() => undefined)
+    return Promise.all(this.reads).then(() => buffer)
+  }
+
+  private checkAlive(): void {
+    if (this.donatedTo === null) return
+    throw new SwitchyardError(`this ${formatAval(this.aval)} was donated to ${this.donatedTo} and its memory holds something else now: use what that returned instead`)
   }
 }
 
-/** A backend with its cache of compiled programs: runs programs, and single primitives outside `jit`. */
+/** A backend with its cache of compiled programs: runs programs, and single primitives outside `jit`, one after the other. */
 export class Engine implements Evaluator {
-  private readonly cache = new Map<string, Promise<Executable>>()
+  private readonly byProgram = new WeakMap<Program, Map<string, Promise<Executable>>>()
+  private readonly byText = new Map<string, Promise<Executable>>()
+  private last: Promise<unknown> = Promise.resolve()
 
   constructor(readonly backend: Backend) {}
 
@@ -41,25 +72,49 @@ export class Engine implements Evaluator {
     })
     const results = outputs.map(a => new Var(a))
     const eqn = { primitive, inputs: atoms, params, outputs: results } as unknown as Equation
-    return this.run(new Program(vars, [eqn], results), inputs.filter(x => !(x instanceof Literal)))
+    const program = new Program(vars, [eqn], results)
+    return this.start(this.compileText(program.toString(), program), program, inputs.filter(x => !(x instanceof Literal)), [], primitive)
   }
 
-  /** Runs a program; returns at once, with futures. */
-  run(program: Program, inputs: readonly Value[]): Concrete[] {
-    const executable = this.compile(program)
-    const results = Promise.all([executable, ...inputs.map(x => this.bufferOf(x))] as const)
-      .then(([e, ...buffers]) => e.run(buffers))
-    return program.outputs.map((o, i) => new Concrete(o.aval, this, results.then(r => r[i])))
+  /** Runs a program; returns at once, with futures. Donated inputs may not be used again. */
+  run(program: Program, inputs: readonly Value[], donated: readonly boolean[] = [], name = 'a program'): Concrete[] {
+    return this.start(this.compile(program, donated), program, inputs, donated, name)
   }
 
-  private compile(program: Program): Promise<Executable> {
-    const key = program.toString()
-    let executable = this.cache.get(key)
+  /** The executable of a program: compiled once for the same program object or an equal one. */
+  compile(program: Program, donated: readonly boolean[] = []): Promise<Executable> {
+    const mask = donated.map(Number).join('')
+    let versions = this.byProgram.get(program)
+    if (!versions) this.byProgram.set(program, versions = new Map())
+    let executable = versions.get(mask)
     if (!executable) {
-      executable = this.backend.compile(program)
-      this.cache.set(key, executable)
+      executable = this.compileText(`${mask} ${program}`, program, donated)
+      versions.set(mask, executable)
     }
     return executable
+  }
+
+  private compileText(key: string, program: Program, donated: readonly boolean[] = []): Promise<Executable> {
+    let executable = this.byText.get(key)
+    if (!executable) {
+      executable = this.backend.compile(program, donated)
+      this.byText.set(key, executable)
+    }
+    return executable
+  }
+
+  /** Queues a run behind those that have begun: none of them then reads memory that this one may write. */
+  private start(executable: Promise<Executable>, program: Program, inputs: readonly Value[], donated: readonly boolean[], name: string): Concrete[] {
+    inputs.forEach((x, i) => {
+      if (donated[i] && inputs.indexOf(x) !== i) throw new SwitchyardError(`${name} was given the same ${formatAval(x.aval)} twice, once to be donated: donated arrays must be different ones`)
+    })
+    // First those that stay, so that an array that is also donated here is found out.
+    const buffers = inputs.map((x, i) => (donated[i] ? null : this.bufferOf(x)))
+    const taken = inputs.map((x, i) => buffers[i] ?? (x instanceof Concrete && x.evaluator === this ? x.donate(name) : this.bufferOf(x)))
+    const before = this.last
+    const results = Promise.all([executable, Promise.all(taken), before] as const).then(([e, ready]) => e.run(ready))
+    this.last = results.catch(() => undefined)
+    return program.outputs.map((o, i) => new Concrete(o.aval, this, results.then(r => r[i])))
   }
 
   private bufferOf(x: Value): Promise<Buffer> {

@@ -78,7 +78,8 @@ function printParams(params: object, indent: string): string {
   return `[${entries.map(([key, value]) => `${key}=${printParam(value, indent)}`).join(' ')}]`
 }
 
-function printParam(value: unknown, indent: string): string {
+/** Parameters as they are printed: equal ones print equally. */
+export function printParam(value: unknown, indent: string): string {
   if (value instanceof Program) return `\n${printProgram(value, indent)}\n${indent}`
   if (Array.isArray(value)) return `(${value.map(v => printParam(v, indent)).join(',')})`
   if (typeof value === 'object' && value !== null) return printParams(value, indent)

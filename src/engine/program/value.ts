@@ -2,10 +2,13 @@ import type { DType } from '../../base/dtypes.js'
 import { sizeOf } from '../../base/tensor.js'
 import type { Aval } from './aval.js'
 import type { PrimitiveName, PrimitiveParams } from './primitives.js'
+import type { Program } from './program.js'
 
 /** Runs one primitive at once, on concrete values: the compile layer's side of `bind`. */
 export interface Evaluator {
   evaluate<P extends PrimitiveName>(primitive: P, inputs: readonly Value[], params: PrimitiveParams[P], outputs: readonly Aval[]): Value[]
+  /** Runs a program; the memory of donated inputs may be taken for the results. */
+  run(program: Program, inputs: readonly Value[], donated?: readonly boolean[], name?: string): Value[]
 }
 
 /** Anything a primitive can be applied to: a tracer, a literal, or a concrete array that knows its evaluator. */

@@ -1,9 +1,10 @@
-import type { DType } from '../../../base/dtypes.js'
 import { hostFrom } from '../../../base/tensor.js'
+import { bytesOf } from '../../../base/tensor.js'
+import type { DType } from '../../../base/dtypes.js'
 import type { HostTensor } from '../../../base/tensor.js'
 import { sameShape } from '../../program/aval.js'
 import { elementTypes } from './proto.js'
-import type { Attribute, Node } from './proto.js'
+import type { Attribute, ElementType, GraphInfo, Node } from './proto.js'
 
 /**
  * A value in the graph. `shape` is the one it has there: a broadcast value keeps axes of length 1 until an operation
@@ -11,40 +12,56 @@ import type { Attribute, Node } from './proto.js'
  */
 export interface Lowered {
   name: string
-  dtype: DType
+  dtype: ElementType
   shape: readonly number[]
 }
 
-/** A graph being written. Constants are shared. */
+type Attributes = { [name: string]: Attribute }
+
+/** A graph being written. Constants are shared. Names are unique among a graph and the subgraphs of its nodes. */
 export class GraphWriter {
   readonly nodes: Node[] = []
   readonly initializers = new Map<string, HostTensor>()
   private readonly constants = new Map<string, Lowered>()
   private count = 0
 
-  fresh(): string { return `v${this.count++}` }
+  /** `outer`: the graph in which this one is the body of a node; it sees that graph's values. */
+  constructor(private readonly outer?: GraphWriter) {}
+
+  fresh(): string { return this.outer ? this.outer.fresh() : `v${this.count++}` }
 
   /** Adds a node with one output of the given type. */
-  node(op: string, inputs: readonly Lowered[], dtype: DType, shape: readonly number[], attributes: { [name: string]: Attribute } = {}, domain = ''): Lowered {
-    const name = this.fresh()
-    this.nodes.push({ op, domain, inputs: inputs.map(i => i.name), outputs: [name], attributes })
-    return { name, dtype, shape }
+  node(op: string, inputs: readonly Lowered[], dtype: ElementType, shape: readonly number[], attributes: Attributes = {}, domain = ''): Lowered {
+    return this.several(op, inputs, [{ dtype, shape }], attributes, domain)[0]
   }
 
   /** Adds a node with several outputs. */
-  several(op: string, inputs: readonly Lowered[], outputs: readonly Omit<Lowered, 'name'>[], attributes: { [name: string]: Attribute } = {}): Lowered[] {
+  several(op: string, inputs: readonly Lowered[], outputs: readonly Omit<Lowered, 'name'>[], attributes: Attributes = {}, domain = ''): Lowered[] {
     const named = outputs.map(o => ({ ...o, name: this.fresh() }))
-    this.nodes.push({ op, domain: '', inputs: inputs.map(i => i.name), outputs: named.map(o => o.name), attributes })
+    this.nodes.push({ op, domain, inputs: inputs.map(i => i.name), outputs: named.map(o => o.name), attributes })
     return named
   }
 
+  /** The body of a node, as an attribute: `write` gets a graph of its own and the body's inputs, and returns its outputs. */
+  body(inputs: readonly Omit<Lowered, 'name'>[], write: (g: GraphWriter, inputs: Lowered[]) => Lowered[]): Attribute {
+    const g = new GraphWriter(this)
+    const named = inputs.map(i => ({ ...i, name: this.fresh() }))
+    const outputs = write(g, named).map(o => g.node('Identity', [o], o.dtype, o.shape))
+    return { graph: { nodes: g.nodes, initializers: g.initializers, inputs: named, outputs } }
+  }
+
   constant(tensor: HostTensor): Lowered {
+    if (this.outer) return this.outer.constant(tensor)
     const small = tensor.data.length <= 64
-    const key = `${tensor.dtype} ${tensor.shape} ${small ? Array.from(tensor.data as ArrayLike<number>).join() : this.count}`
+    const key = `${tensor.dtype} ${tensor.shape} ${small ? bytesOf(tensor).join() : this.count}`
     let c = this.constants.get(key)
     if (!c) {
-      c = { name: this.fresh(), dtype: tensor.dtype, shape: tensor.shape }
-      this.initializers.set(c.name, tensor)
+      // A model's initializers may not be bfloat16 everywhere: such a constant is written as its bits.
+      const bits = tensor.dtype === 'bfloat16' ? { ...tensor, dtype: 'uint16' as const } : tensor
+      const name = this.fresh()
+      this.initializers.set(name, bits)
+      c = { name, dtype: bits.dtype, shape: tensor.shape }
+      if (bits !== tensor) c = this.bitcast(c, 'bfloat16')
       this.constants.set(key, c)
     }
     return c
@@ -72,7 +89,35 @@ export class GraphWriter {
     return perm.every((p, i) => p === i) ? x : this.node('Transpose', [x], x.dtype, perm.map(p => x.shape[p]), { perm })
   }
 
-  cast(x: Lowered, dtype: DType): Lowered {
+  cast(x: Lowered, dtype: ElementType): Lowered {
     return x.dtype === dtype ? x : this.node('Cast', [x], dtype, x.shape, { to: elementTypes[dtype] })
   }
+
+  /** The same bits as another type of the same width. */
+  bitcast(x: Lowered, dtype: ElementType): Lowered {
+    return x.dtype === dtype ? x : this.node('BitCast', [x], dtype, x.shape, { to: elementTypes[dtype] })
+  }
+
+  /**
+   * The graph with these inputs and outputs. An output takes its name from the node that makes it; only an output that is an
+   * input, a constant, or stands twice needs a node of its own.
+   */
+  finish(inputs: readonly Lowered[], outputs: readonly { name: string; value: Lowered }[]): GraphInfo {
+    const made = new Set(this.nodes.flatMap(n => n.outputs))
+    const renamed = new Map<string, string>()
+    const copies: Node[] = []
+    for (const { name, value } of outputs) {
+      if (made.has(value.name) && !renamed.has(value.name)) renamed.set(value.name, name)
+      else copies.push({ op: 'Identity', domain: '', inputs: [value.name], outputs: [name], attributes: {} })
+    }
+    const nodes = [...this.nodes, ...copies].map(n => renameNode(n, renamed))
+    return { nodes, initializers: this.initializers, inputs, outputs: outputs.map(({ name, value }) => ({ ...value, name })) }
+  }
+}
+
+function renameNode(node: Node, names: ReadonlyMap<string, string>): Node {
+  const rename = (name: string): string => names.get(name) ?? name
+  const attributes = Object.fromEntries(Object.entries(node.attributes).map(([key, value]) =>
+    [key, typeof value === 'object' && 'graph' in value ? { graph: { ...value.graph, nodes: value.graph.nodes.map(n => renameNode(n, names)) } } : value]))
+  return { ...node, inputs: node.inputs.map(rename), outputs: node.outputs.map(rename), attributes }
 }

@@ -3,12 +3,15 @@ import type { DType } from '../../../base/dtypes.js'
 import type { HostTensor } from '../../../base/tensor.js'
 import { bytesOf } from '../../../base/tensor.js'
 
+/** The types a value can have inside a graph: ours, and uint64, which shifts of int64 go through. */
+export type ElementType = DType | 'uint64'
+
 /** ONNX's numbers for element types (onnx.proto, TensorProto.DataType). */
-export const elementTypes: { readonly [D in DType]: number } = {
-  float32: 1, uint8: 2, int8: 3, uint16: 4, int32: 6, int64: 7, bool: 9, float16: 10, uint32: 12, bfloat16: 16,
+export const elementTypes: { readonly [D in ElementType]: number } = {
+  float32: 1, uint8: 2, int8: 3, uint16: 4, int32: 6, int64: 7, bool: 9, float16: 10, uint32: 12, uint64: 13, bfloat16: 16,
 }
 
-export type Attribute = number | string | readonly number[] | { float: number }
+export type Attribute = number | string | readonly number[] | { float: number } | { graph: GraphInfo }
 
 export interface Node {
   op: string
@@ -21,11 +24,18 @@ export interface Node {
 export interface GraphInfo {
   nodes: readonly Node[]
   initializers: ReadonlyMap<string, HostTensor>
-  inputs: readonly { name: string; dtype: DType; shape: readonly number[] }[]
-  outputs: readonly { name: string; dtype: DType; shape: readonly number[] }[]
+  inputs: readonly ValueInfo[]
+  outputs: readonly ValueInfo[]
 }
 
-const OPSET = 22
+export interface ValueInfo {
+  name: string
+  dtype: ElementType
+  shape: readonly number[]
+}
+
+/** 26 is the first with BitCast. */
+const OPSET = 26
 const IR_VERSION = 10
 
 /** Serializes a graph as an ONNX model (field numbers: onnx.proto). */
@@ -36,6 +46,11 @@ export function encodeModel(graph: GraphInfo): Uint8Array {
     w.uint32(field(8, 2)).fork().uint32(field(1, 2)).string(domain).uint32(field(2, 0)).int64(version).ldelim()
   }
   w.uint32(field(7, 2)).fork()
+  encodeGraph(w, graph)
+  return w.ldelim().finish()
+}
+
+function encodeGraph(w: protobuf.Writer, graph: GraphInfo): void {
   for (const node of graph.nodes) encodeNode(w, node)
   w.uint32(field(2, 2)).string('program')
   for (const [name, tensor] of graph.initializers) {
@@ -53,7 +68,6 @@ export function encodeModel(graph: GraphInfo): Uint8Array {
       w.ldelim().ldelim().ldelim().ldelim()
     }
   }
-  return w.ldelim().finish()
 }
 
 const field = (number: number, wireType: number): number => (number << 3) | wireType
@@ -67,7 +81,11 @@ function encodeNode(w: protobuf.Writer, { op, domain, inputs, outputs, attribute
     w.uint32(field(5, 2)).fork().uint32(field(1, 2)).string(name)
     if (typeof value === 'number') w.uint32(field(3, 0)).int64(value).uint32(field(20, 0)).int32(2)
     else if (typeof value === 'string') w.uint32(field(4, 2)).string(value).uint32(field(20, 0)).int32(3)
-    else if ('float' in value) w.uint32(field(2, 5)).float(value.float).uint32(field(20, 0)).int32(1)
+    else if ('graph' in value) {
+      w.uint32(field(6, 2)).fork()
+      encodeGraph(w, value.graph)
+      w.ldelim().uint32(field(20, 0)).int32(5)
+    } else if ('float' in value) w.uint32(field(2, 5)).float(value.float).uint32(field(20, 0)).int32(1)
     else {
       for (const n of value) w.uint32(field(8, 0)).int64(n)
       w.uint32(field(20, 0)).int32(7)

@@ -7,8 +7,10 @@ const put = (tensor: HostTensor): Buffer => ({ aval: tensor, read: async () => t
 /** The backend that interprets: slow, and what every other one is compared with. */
 export const referenceBackend: Backend = {
   name: 'reference',
+  describe: async () => 'reference interpreter',
   put,
   compile: async program => ({
+    stats: { nodes: program.equations.length, fusedLoops: 0, inPlaceBytes: 0 },
     run: async inputs => interpret(program, await Promise.all(inputs.map(b => b.read()))).map(put),
   }),
 }

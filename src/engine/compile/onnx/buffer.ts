@@ -1,0 +1,38 @@
+import { sizeOf } from '../../../base/tensor.js'
+import type { HostTensor } from '../../../base/tensor.js'
+import type { Aval } from '../../program/aval.js'
+import type { Buffer } from '../backend.js'
+import { Arenas, tensorOn } from '../wasm/arena.js'
+import type { Block } from '../wasm/arena.js'
+
+/** A buffer in plain memory, or on a block of an arena, which it holds until it is collected or donated. */
+export class HostBuffer implements Buffer {
+  block: Block | null = null
+  /** Whether its memory may be written again once it is donated: a user's own arrays are not. */
+  recyclable = false
+  constructor(readonly aval: Aval, readonly tensor: HostTensor) {}
+  async read(): Promise<HostTensor> { return this.tensor }
+}
+
+/** The memory that loops write in place: blocks of arenas, each held by one buffer. */
+export class StateMemory {
+  readonly arenas = new Arenas()
+  private readonly collected = new FinalizationRegistry<Block>(block => block.arena.release(block))
+
+  /** A buffer on a block; the block is free again when nothing refers to the buffer any more. */
+  hold(aval: Aval, block: Block): HostBuffer {
+    const buffer = new HostBuffer(aval, tensorOn(block, aval.shape, sizeOf(aval.shape)))
+    buffer.block = block
+    this.collected.register(buffer, block, buffer)
+    return buffer
+  }
+
+  /** Takes the block of a donated buffer. */
+  take(buffer: HostBuffer): Block {
+    const { block } = buffer
+    if (!block) throw new Error('this buffer has no block to take')
+    this.collected.unregister(buffer)
+    buffer.block = null
+    return block
+  }
+}

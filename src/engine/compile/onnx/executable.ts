@@ -1,0 +1,114 @@
+import { allocate, dtypes } from '../../../base/dtypes.js'
+import { reader, sizeOf } from '../../../base/tensor.js'
+import type { HostTensor } from '../../../base/tensor.js'
+import type { Aval } from '../../program/aval.js'
+import { Var } from '../../program/program.js'
+import type { Buffer, Executable, ExecutableStats } from '../backend.js'
+import type { FusedLoop, Segments } from '../segments.js'
+import { tensorOn } from '../wasm/arena.js'
+import type { Arena, Block } from '../wasm/arena.js'
+import type { Loop, Loops } from '../wasm/loop.js'
+import { HostBuffer } from './buffer.js'
+import type { StateMemory } from './buffer.js'
+import { atBoundary, bytesOfAval } from './model.js'
+import type { Session } from './session.js'
+
+/** A session for the first part of a program, and the loops that follow it. */
+export class OnnxExecutable implements Executable {
+  private readonly loops: { fused: FusedLoop; code: Loop; arrays: readonly Var[]; scalars: readonly Var[] }[]
+  /** Memory of donated inputs that no loop wrote, for results of the same size in the next run. */
+  private readonly spare = new Map<number, HostTensor['data'][]>()
+
+  constructor(
+    private readonly memory: StateMemory, loops: Loops, private readonly session: Session, private readonly segments: Segments,
+    readonly stats: ExecutableStats, private readonly donated: readonly boolean[],
+  ) {
+    this.loops = segments.loops.map(fused => ({
+      fused, code: loops.of(fused.program),
+      arrays: fused.inputs.filter(v => v.aval.shape.length > 0), scalars: fused.inputs.filter(v => v.aval.shape.length === 0),
+    }))
+  }
+
+  async run(inputs: readonly Buffer[]): Promise<Buffer[]> {
+    const { main, loops } = this.segments
+    const values = new Map<Var, HostBuffer>()
+    main.inputs.forEach((v, i) => values.set(v, inputs[i] as HostBuffer))
+
+    // Where the loops will run, and memory there for what they read and write.
+    const temporary: Block[] = []
+    const blocks = new Map<Var, Block>()
+    for (const { fused, arrays } of this.loops) this.placeLoop(fused, arrays, values, blocks, temporary)
+
+    const results = main.outputs.map(o => {
+      const block = o instanceof Var ? blocks.get(o) : undefined
+      return block && !main.inputs.includes(o as Var) ? new HostBuffer(o.aval, tensorOn(block, o.aval.shape, sizeOf(o.aval.shape))) : this.fresh(o.aval)
+    })
+    await this.session.run(main.inputs.map(v => atBoundary(values.get(v)!.tensor)), results.map(r => atBoundary(r.tensor)))
+    main.outputs.forEach((o, i) => { if (o instanceof Var) values.set(o, results[i]) })
+
+    for (const { fused, code, arrays, scalars } of this.loops) {
+      code.run(fused.outputs[0].aval.shape, [...arrays, ...fused.outputs].map(v => blocks.get(v)!),
+        scalars.map(v => { const { dtype, data } = values.get(v)!.tensor; return reader(dtype, data)(0) }))
+      for (const o of fused.outputs) values.set(o, this.memory.hold(o.aval, blocks.get(o)!))
+    }
+    for (const block of temporary) block.arena.release(block)
+    this.keepSpare(inputs as readonly HostBuffer[])
+    return this.outputsOf(loops, results, values)
+  }
+
+  /** Gives every array of a loop a block in one arena, moving donated state there. */
+  private placeLoop(
+    { outputs, inPlace }: FusedLoop, arrays: readonly Var[], values: Map<Var, HostBuffer>, blocks: Map<Var, Block>, temporary: Block[],
+  ): void {
+    const home: Arena | undefined = arrays.map(v => values.get(v)?.block?.arena).find(a => a !== undefined)
+    const there = arrays.filter(v => values.get(v)?.block && values.get(v)!.block!.arena === home)
+    const elsewhere = arrays.filter(v => !there.includes(v))
+    const made = outputs.filter((_, i) => inPlace[i] === null)
+    const found = this.memory.arenas.allocateTogether([...elsewhere, ...made].map(v => bytesOfAval(v.aval)), home)
+    const arena = found[0]?.arena ?? home
+    // The preferred arena was full: then everything moves to the one that had room.
+    const moved = arena === home ? [] : there
+    const foundForMoved = moved.length > 0 ? this.memory.arenas.allocateTogether(moved.map(v => bytesOfAval(v.aval)), arena) : []
+    there.filter(v => !moved.includes(v)).forEach(v => blocks.set(v, values.get(v)!.block!))
+    for (const [i, v] of [...elsewhere, ...moved].entries()) {
+      const block = i < elsewhere.length ? found[i] : foundForMoved[i - elsewhere.length]
+      blocks.set(v, block)
+      const source = values.get(v)
+      if (source) (tensorOn(block, v.aval.shape, sizeOf(v.aval.shape)).data as Float32Array).set(source.tensor.data as Float32Array)
+      if (source && inPlace.includes(v)) values.set(v, this.memory.hold(v.aval, block))
+      else temporary.push(block)
+    }
+    made.forEach((o, i) => blocks.set(o, found[elsewhere.length + i]))
+    outputs.forEach((o, i) => {
+      const donor = inPlace[i]
+      if (!donor) return
+      const buffer = values.get(donor)!
+      blocks.set(o, this.memory.take(buffer))
+    })
+  }
+
+  private fresh(aval: Aval): HostBuffer {
+    const bytes = bytesOfAval(aval)
+    const data = this.spare.get(bytes)?.pop()
+    const { dtype, shape } = aval
+    const buffer = new HostBuffer(aval, { dtype, shape, data: data ? dtypes[dtype].make(data.buffer, 0, sizeOf(shape)) : allocate(dtype, sizeOf(shape)) })
+    buffer.recyclable = true
+    return buffer
+  }
+
+  private keepSpare(inputs: readonly HostBuffer[]): void {
+    this.spare.clear()
+    inputs.forEach(({ tensor, recyclable }, i) => {
+      if (!this.donated[i] || !recyclable) return
+      const list = this.spare.get(tensor.data.byteLength) ?? []
+      list.push(tensor.data)
+      this.spare.set(tensor.data.byteLength, list)
+    })
+  }
+
+  private outputsOf(loops: readonly FusedLoop[], results: readonly HostBuffer[], values: ReadonlyMap<Var, HostBuffer>): Buffer[] {
+    const made = new Set(loops.flatMap(l => l.outputs))
+    let next = 0
+    return this.segments.outputs.map(o => (o instanceof Var && made.has(o) ? values.get(o)! : results[next++]))
+  }
+}

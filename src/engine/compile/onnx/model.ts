@@ -1,0 +1,31 @@
+import { dtypes } from '../../../base/dtypes.js'
+import type { DType } from '../../../base/dtypes.js'
+import type { HostTensor } from '../../../base/tensor.js'
+import type { Aval } from '../../program/aval.js'
+import type { Program } from '../../program/program.js'
+import { GraphWriter } from './graph.js'
+import type { Lowered } from './graph.js'
+import { lowerProgram } from './lower.js'
+import { encodeModel } from './proto.js'
+import type { GraphInfo } from './proto.js'
+
+/** ONNX Runtime's JavaScript API has no bfloat16: at a model's boundary such a tensor is its bits. */
+export const boundaryType = (dtype: DType): DType => (dtype === 'bfloat16' ? 'uint16' : dtype)
+
+/** The same memory as the type that crosses a model's boundary. */
+export const atBoundary = (tensor: HostTensor): HostTensor =>
+  ({ dtype: boundaryType(tensor.dtype), shape: tensor.shape, data: tensor.data })
+
+export const bytesOfAval = (a: Aval): number => a.shape.reduce((n, d) => n * d, dtypes[a.dtype].bytes)
+
+/** A program as an ONNX graph: inputs `x0, x1, ...`, outputs `y0, y1, ...`. */
+export function toGraph(program: Program): GraphInfo {
+  const g = new GraphWriter()
+  const inputs = program.inputs.map(({ aval: { dtype, shape } }, i): Lowered => ({ name: `x${i}`, dtype: boundaryType(dtype), shape }))
+  const values = inputs.map((x, i) => g.bitcast(x, program.inputs[i].aval.dtype))
+  const results = lowerProgram(g, program, values)
+  return g.finish(inputs, results.map((value, i) => ({ name: `y${i}`, value: g.bitcast(value, boundaryType(program.outputs[i].aval.dtype)) })))
+}
+
+/** The serialized ONNX model of a program. */
+export const toOnnx = (program: Program): Uint8Array => encodeModel(toGraph(program))

@@ -1,0 +1,170 @@
+import { dtypes, isFloat } from '../../../../base/dtypes.js'
+import type { DType } from '../../../../base/dtypes.js'
+import type { BinaryPrimitive, ComparePrimitive, PrimitiveName, UnaryPrimitive } from '../../../program/primitives.js'
+import type { GraphWriter, Lowered } from '../graph.js'
+import type { ElementType } from '../proto.js'
+import { joined } from './rule.js'
+import type { Lowering } from './rule.js'
+
+type Plain = UnaryPrimitive | BinaryPrimitive | ComparePrimitive | 'select'
+
+const whereThrough: { [D in ElementType]?: ElementType } = { bfloat16: 'float32', float16: 'float32', int8: 'int32', uint16: 'int32' }
+
+/** Element-wise formulas on unbroadcast values. */
+export class Formula {
+  constructor(readonly g: GraphWriter) {}
+  op(name: string, ...inputs: readonly Lowered[]): Lowered { return this.g.node(name, inputs, inputs[0].dtype, joined(...inputs)) }
+  test(name: string, ...inputs: readonly Lowered[]): Lowered { return this.g.node(name, inputs, 'bool', joined(...inputs)) }
+  /** Where is missing for some types: those go through another that holds their values. */
+  where(condition: Lowered, x: Lowered, y: Lowered): Lowered {
+    const { g } = this
+    const shape = joined(condition, x, y)
+    if (x.dtype === 'bool') return this.op('Or', this.op('And', condition, x), this.op('And', this.op('Not', condition), y))
+    if (x.dtype === 'uint32') return g.bitcast(g.node('Where', [condition, g.bitcast(x, 'int32'), g.bitcast(y, 'int32')], 'int32', shape), 'uint32')
+    const through = whereThrough[x.dtype]
+    if (through) return g.cast(g.node('Where', [condition, g.cast(x, through), g.cast(y, through)], through, shape), x.dtype)
+    return g.node('Where', [condition, x, y], x.dtype, shape)
+  }
+  constant(like: Lowered, value: number): Lowered { return this.g.scalar(like.dtype as DType, value) }
+  /** c0 + x (c1 + x (c2 + ...)) */
+  polynomial(x: Lowered, coefficients: readonly number[]): Lowered {
+    return coefficients.slice(0, -1).reduceRight(
+      (sum, c) => this.op('Add', this.op('Mul', x, sum), this.constant(x, c)),
+      this.constant(x, coefficients[coefficients.length - 1]))
+  }
+}
+
+const node = (op: string): Lowering<Plain> => ({ g }, inputs) => [new Formula(g).op(op, ...inputs)]
+const formula = (write: (f: Formula, inputs: readonly Lowered[]) => Lowered): Lowering<Plain> => ({ g }, inputs) => [write(new Formula(g), inputs)]
+
+const logical = (op: string, bitwise: string): Lowering<Plain> => ({ g }, inputs) =>
+  [new Formula(g).op(inputs[0].dtype === 'bool' ? op : bitwise, ...inputs)]
+
+/** Comparisons order bool as int32 does. */
+const compare = (op: string, negated = false): Lowering<Plain> => ({ g }, inputs) => {
+  const f = new Formula(g)
+  const result = f.test(op, ...inputs.map(x => (x.dtype === 'bool' ? g.cast(x, 'int32') : x)))
+  return [negated ? f.op('Not', result) : result]
+}
+
+/** exp(x) - 1 = 2t / (1 - t), t = tanh(x/2), near 0, where the difference would lose its digits. */
+const expm1 = formula((f, [x]) => {
+  const t = f.op('Tanh', f.op('Mul', x, f.constant(x, 0.5)))
+  const near = f.op('Div', f.op('Mul', t, f.constant(x, 2)), f.op('Sub', f.constant(x, 1), t))
+  const far = f.op('Sub', f.op('Exp', x), f.constant(x, 1))
+  return f.where(f.test('Less', f.op('Abs', x), f.constant(x, 0.5)), near, far)
+})
+
+/** log(1 + x) = log(u) x / (u - 1) with u = 1 + x rounded: the ratio undoes the rounding (Kahan; Higham 2002, section 1.14.1). */
+const log1p = formula((f, [x]) => {
+  const one = f.constant(x, 1)
+  const u = f.op('Add', x, one)
+  const gap = f.op('Sub', u, one)
+  const lost = f.test('Equal', gap, f.constant(x, 0))
+  const corrected = f.op('Mul', f.op('Log', u), f.op('Div', x, f.where(lost, one, gap)))
+  return f.where(f.test('IsInf', u), u, f.where(lost, x, corrected))
+})
+
+/** Single precision inverse error function (Giles 2012, "Approximating the erfinv function", figure 5). */
+const erfInv = formula((f, [x]) => {
+  const one = f.constant(x, 1)
+  const w = f.op('Neg', f.op('Log', f.op('Mul', f.op('Sub', one, x), f.op('Add', one, x))))
+  const central = f.polynomial(f.op('Sub', w, f.constant(x, 2.5)),
+    [1.50140941, 0.246640727, -0.00417768164, -0.00125372503, 0.00021858087, -4.39150654e-6, -3.5233877e-6, 3.43273939e-7, 2.81022636e-8])
+  const tail = f.polynomial(f.op('Sub', f.op('Sqrt', w), f.constant(x, 3)),
+    [2.83297682, 1.00167406, 0.00943887047, -0.0076224613, 0.00573950773, -0.00367342844, 0.00134934322, 0.000100950558, -0.000200214257])
+  const inside = f.op('Mul', x, f.where(f.test('Less', w, f.constant(x, 5)), central, tail))
+  const edge = f.test('Equal', f.op('Abs', x), one)
+  return f.where(edge, f.op('Mul', x, f.constant(x, Infinity)), inside)
+})
+
+/** The angle of (x, y), from the arc tangent of the smaller over the larger, put into its octant. */
+const atan2 = formula((f, [y, x]) => {
+  const zero = f.constant(x, 0)
+  const [ax, ay] = [f.op('Abs', x), f.op('Abs', y)]
+  const larger = f.op('Max', ax, ay)
+  const both = f.test('Equal', ax, ay)
+  const ratio = f.op('Div', f.op('Min', ax, ay), f.where(f.test('Equal', larger, zero), f.constant(x, 1), larger))
+  const safe = f.where(f.op('And', both, f.test('IsInf', ax)), f.constant(x, 1), ratio)
+  const steep = f.test('Greater', ay, ax)
+  const first = f.op('Atan', safe)
+  const quadrant = f.where(steep, f.op('Sub', f.constant(x, Math.PI / 2), first), first)
+  // A zero's sign counts: 1/x tells -0 from 0.
+  const negative = (v: Lowered): Lowered => f.test('Less', f.where(f.test('Equal', v, zero), f.op('Div', f.constant(v, 1), v), v), zero)
+  const half = f.where(negative(x), f.op('Sub', f.constant(x, Math.PI), quadrant), quadrant)
+  return f.where(negative(y), f.op('Neg', half), half)
+})
+
+/** Integers: by 0 gives -1 (and the remainder x); by -1 is a negation. ONNX Runtime's own division would trap on both. */
+const div: Lowering<Plain> = ({ g, outs: [out] }, [x, y]) => {
+  const f = new Formula(g)
+  if (isFloat(out.dtype)) return [f.op('Div', x, y)]
+  const [byZero, byMinusOne, safe] = guardDivisor(f, y)
+  const quotient = f.op('Div', x, safe)
+  const signed = byMinusOne ? f.where(byMinusOne, f.op('Sub', f.constant(x, 0), x), quotient) : quotient
+  return [f.where(byZero, f.constant(x, -1), signed)]
+}
+
+const rem: Lowering<Plain> = ({ g, outs: [out] }, [x, y]) => {
+  const f = new Formula(g)
+  const mod = (divisor: Lowered): Lowered => g.node('Mod', [x, divisor], x.dtype, joined(x, divisor), { fmod: 1 })
+  if (isFloat(out.dtype)) return [mod(y)]
+  const [byZero, byMinusOne, safe] = guardDivisor(f, y)
+  const signed = byMinusOne ? f.where(byMinusOne, f.constant(x, 0), mod(safe)) : mod(safe)
+  return [f.where(byZero, x, signed)]
+}
+
+function guardDivisor(f: Formula, y: Lowered): [byZero: Lowered, byMinusOne: Lowered | null, safe: Lowered] {
+  const byZero = f.test('Equal', y, f.constant(y, 0))
+  if (y.dtype.startsWith('u')) return [byZero, null, f.where(byZero, f.constant(y, 1), y)]
+  const byMinusOne = f.test('Equal', y, f.constant(y, -1))
+  return [byZero, byMinusOne, f.where(f.op('Or', byZero, byMinusOne), f.constant(y, 1), y)]
+}
+
+/** Shifts exist for unsigned integers only. A count past the width shifts everything out. */
+const shift = (direction: 'LEFT' | 'RIGHT', arithmetic = false): Lowering<Plain> => ({ g, outs: [out] }, [x, y]) => {
+  const f = new Formula(g)
+  const unsigned: ElementType = out.dtype === 'int32' ? 'uint32' : out.dtype === 'int64' ? 'uint64' : out.dtype
+  const bits = (v: Lowered): Lowered => (unsigned === 'uint32' ? g.bitcast(v, unsigned) : g.cast(v, unsigned))
+  const width = 8 * dtypes[out.dtype].bytes
+  const lowest = f.constant(y, 0)
+  const past = f.op('Or', f.test('Less', y, lowest), f.test('GreaterOrEqual', y, f.constant(y, width)))
+  const count = f.where(past, f.constant(y, arithmetic ? width - 1 : 0), y)
+  // A negative number's sign is shifted in by shifting its complement and complementing back.
+  const negative = arithmetic ? f.test('Less', x, f.constant(x, 0)) : undefined
+  const flip = (v: Lowered): Lowered => (negative ? f.where(negative, f.op('BitwiseNot', v), v) : v)
+  const source = flip(x)
+  const shifted = g.node('BitShift', [bits(source), bits(count)], unsigned, joined(source, count), { direction })
+  const back = flip(unsigned === 'uint32' ? g.bitcast(shifted, out.dtype) : g.cast(shifted, out.dtype))
+  return [arithmetic ? back : f.where(past, f.constant(back, 0), back)]
+}
+
+const select = formula((f, [condition, x, y]) => f.where(condition, x, y))
+
+const same: Lowering<Plain> = (_, [x]) => [x]
+
+/** NaN and the sign of zero are kept; ONNX's Sign loses the former. */
+const sign: Lowering<Plain> = ({ g, outs: [out] }, [x]) => {
+  const f = new Formula(g)
+  return [isFloat(out.dtype) ? f.where(f.test('IsNaN', x), x, f.op('Sign', x)) : f.op('Sign', x)]
+}
+
+export const elementwiseRules = {
+  neg: ({ g, outs: [out] }, [x]) => {
+    const f = new Formula(g)
+    return [out.dtype === 'uint32' ? f.op('Sub', f.constant(x, 0), x) : f.op('Neg', x)]
+  },
+  abs: node('Abs'), sign, floor: node('Floor'), ceil: node('Ceil'), round: node('Round'),
+  exp: node('Exp'), expm1, log: node('Log'), log1p, sqrt: node('Sqrt'),
+  rsqrt: formula((f, [x]) => f.op('Div', f.constant(x, 1), f.op('Sqrt', x))),
+  sin: node('Sin'), cos: node('Cos'), tanh: node('Tanh'), logistic: node('Sigmoid'), erf: node('Erf'), erfInv,
+  not: logical('Not', 'BitwiseNot'),
+  isFinite: formula((f, [x]) => f.op('Not', f.op('Or', f.test('IsInf', x), f.test('IsNaN', x)))),
+  stopGradient: same, optimizationBarrier: same,
+  add: node('Add'), sub: node('Sub'), mul: node('Mul'), div, rem, pow: node('Pow'), max: node('Max'), min: node('Min'), atan2,
+  and: logical('And', 'BitwiseAnd'), or: logical('Or', 'BitwiseOr'), xor: logical('Xor', 'BitwiseXor'),
+  shiftLeft: shift('LEFT'), shiftRightLogical: shift('RIGHT'), shiftRightArithmetic: shift('RIGHT', true),
+  eq: compare('Equal'), ne: compare('Equal', true),
+  lt: compare('Less'), le: compare('LessOrEqual'), gt: compare('Greater'), ge: compare('GreaterOrEqual'),
+  select,
+} satisfies { [P in PrimitiveName]?: Lowering<Plain> }

@@ -1,0 +1,87 @@
+import { sizeOf, stridesOf } from '../../../../base/tensor.js'
+import { range } from '../../../program/ops.js'
+import type { GraphWriter, Lowered } from '../graph.js'
+import { Formula } from './elementwise.js'
+import type { Lowering } from './rule.js'
+
+/** Index vectors (their last axis counts the indexed axes) moved into an operand's bounds, and whether each was inside. */
+function clampIndices(g: GraphWriter, indices: Lowered, sizes: readonly number[]): { clamped: Lowered; inside: () => Lowered } {
+  const f = new Formula(g)
+  const wide = g.cast(indices, 'int64')
+  const last = sizes.map(s => s - 1)
+  const clamped = f.op('Max', f.op('Min', wide, g.ints(last)), g.scalar('int64', 0))
+  const inside = (): Lowered => {
+    const each = g.cast(f.test('Equal', clamped, wide), 'int32')
+    const shape = wide.shape.slice(0, -1)
+    return g.cast(g.node('ReduceMin', [each, g.ints([shape.length])], 'int32', shape, { keepdims: 0 }), 'bool')
+  }
+  return { clamped, inside }
+}
+
+export const gather: Lowering<'gather'> = ({ g, ins: [ax, ai], outs: [out] }, [x, index], { axes, batchDims, mode }) => {
+  const f = new Formula(g)
+  const sizes = axes.map(a => ax.shape[a])
+  if (sizeOf(out.shape) === 0 || sizeOf(ax.shape) === 0) return [g.expand(g.cast(g.scalar('int32', 0), out.dtype), out.shape)]
+  const { clamped, inside } = clampIndices(g, g.expand(index, ai.shape), sizes)
+  const rest = range(ax.shape.length).filter(i => i >= batchDims && !axes.includes(i))
+  const operand = g.transpose(g.expand(x, ax.shape), [...range(batchDims), ...axes, ...rest])
+  const lead = ai.shape.slice(0, -1)
+  if (axes.length === 1 && batchDims === 0) {
+    const at = g.reshape(clamped, lead)
+    if (mode === 'clip') return [g.node('Gather', [operand, at], out.dtype, out.shape, { axis: 0 })]
+    // A row of zeros behind the operand costs a copy of it, and Where three passes over the result.
+    if (sizeOf(operand.shape) <= 2 * sizeOf(out.shape)) {
+      const rows = sizes[0]
+      const zeros = g.expand(g.cast(g.scalar('int32', 0), out.dtype), [1, ...operand.shape.slice(1)])
+      const extended = g.node('Concat', [operand, zeros], out.dtype, [rows + 1, ...operand.shape.slice(1)], { axis: 0 })
+      return [g.node('Gather', [extended, f.where(inside(), at, g.scalar('int64', rows))], out.dtype, out.shape, { axis: 0 })]
+    }
+  }
+  const gathered = axes.length === 1 && rest.length === 0 && batchDims === lead.length - 1
+    ? g.node('GatherElements', [operand, g.reshape(clamped, lead)], out.dtype, out.shape, { axis: batchDims })
+    : g.node('GatherND', [operand, clamped], out.dtype, out.shape, { batch_dims: batchDims })
+  if (mode === 'clip') return [gathered]
+  const mask = g.reshape(inside(), [...lead, ...rest.map(() => 1)])
+  return [f.where(mask, gathered, g.cast(g.scalar('int32', 0), out.dtype))]
+}
+
+/**
+ * Scattering by rows: the indexed axes are brought to the front and counted as one, the others lie along a row. ScatterElements is
+ * the operator that adds duplicates right (ScatterND loses some with several threads).
+ */
+export const scatter = (reduction: 'none' | 'add'): Lowering<'scatter' | 'scatterAdd'> =>
+  ({ g, ins: [ax, ai, au], outs: [out] }, [x, index, updates], { axes, batchDims, mode }) => {
+    if (sizeOf(au.shape) === 0 || sizeOf(ax.shape) === 0) return [x]
+    const f = new Formula(g)
+    const rest = range(ax.shape.length).filter(i => i >= batchDims && !axes.includes(i))
+    const perm = [...range(batchDims), ...axes, ...rest]
+    const permuted = perm.map(p => ax.shape[p])
+    const numRows = sizeOf(permuted.slice(0, batchDims + axes.length))
+    const width = sizeOf(rest.map(i => ax.shape[i]))
+    const lead = ai.shape.slice(0, -1)
+    const count = sizeOf(lead)
+
+    const { clamped, inside } = clampIndices(g, g.expand(index, ai.shape), axes.map(a => ax.shape[a]))
+    const strides = stridesOf(permuted.slice(0, batchDims + axes.length))
+    let rows = axes.length === 1
+      ? g.reshape(clamped, lead)
+      : g.node('ReduceSum', [f.op('Mul', clamped, g.ints(strides.slice(batchDims))), g.ints([lead.length])], 'int64', lead, { keepdims: 0 })
+    if (batchDims > 0) {
+      const batch = lead.slice(0, batchDims)
+      const offsets = range(sizeOf(batch)).map(i => i * strides[batchDims - 1])
+      rows = f.op('Add', rows, g.numbers('int64', [...batch, ...lead.slice(batchDims).map(() => 1)], offsets))
+    }
+    // What is dropped goes to a row of its own behind the others.
+    const dropping = mode !== 'clip'
+    if (dropping) rows = f.where(inside(), rows, g.scalar('int64', numRows))
+    const operand = g.reshape(g.transpose(g.expand(x, ax.shape), perm), [numRows, width])
+    const height = dropping ? numRows + 1 : numRows
+    const target = dropping
+      ? g.node('Concat', [operand, g.expand(g.cast(g.scalar('int32', 0), out.dtype), [1, width])], out.dtype, [height, width], { axis: 0 })
+      : operand
+    const at = g.expand(g.reshape(rows, [count, 1]), [count, width])
+    const source = g.reshape(g.expand(updates, au.shape), [count, width])
+    const written = g.node('ScatterElements', [target, at, source], out.dtype, [height, width], reduction === 'add' ? { axis: 0, reduction } : { axis: 0 })
+    const kept = dropping ? g.node('Slice', [written, g.ints([0]), g.ints([numRows]), g.ints([0])], out.dtype, [numRows, width]) : written
+    return [g.transpose(g.reshape(kept, permuted), perm.map((_, i) => perm.indexOf(i)))]
+  }

@@ -1,0 +1,32 @@
+import { SwitchyardError } from '../../../../base/errors.js'
+import { formatAval } from '../../../program/aval.js'
+import type { Aval } from '../../../program/aval.js'
+import type { PrimitiveName, PrimitiveParams } from '../../../program/primitives.js'
+import type { Program } from '../../../program/program.js'
+import type { GraphWriter, Lowered } from '../graph.js'
+
+/** What a rule may use besides its operands. */
+export interface LoweringContext {
+  g: GraphWriter
+  /** Types of the operands and results as the program has them; a `Lowered` may still be unbroadcast. */
+  ins: readonly Aval[]
+  outs: readonly Aval[]
+  /** Writes a subprogram into a graph (this one, or the body of a node); its outputs are whole. */
+  inline(g: GraphWriter, program: Program, inputs: readonly Lowered[]): Lowered[]
+}
+
+/** Writes the nodes of one equation and returns its results. */
+export type Lowering<P extends PrimitiveName> = (context: LoweringContext, inputs: readonly Lowered[], params: PrimitiveParams[P]) => Lowered[]
+
+/** The shape that unbroadcast operands of an element-wise operation have together. */
+export function joined(...inputs: readonly Lowered[]): number[] {
+  const rank = Math.max(...inputs.map(x => x.shape.length))
+  return Array.from({ length: rank }, (_, i) => {
+    const sizes = inputs.map(x => x.shape[x.shape.length - rank + i] ?? 1)
+    return sizes.includes(0) ? 0 : Math.max(...sizes)
+  })
+}
+
+export function cannotLower(primitive: string, inputs: readonly Aval[], why: string): SwitchyardError {
+  return new SwitchyardError(`the ONNX backend cannot run ${primitive}(${inputs.map(formatAval).join(', ')}): ${why}`)
+}

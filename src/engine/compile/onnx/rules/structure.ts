@@ -1,0 +1,108 @@
+import { sizeOf } from '../../../../base/tensor.js'
+import { range } from '../../../program/ops.js'
+import type { GraphWriter, Lowered } from '../graph.js'
+import { Formula } from './elementwise.js'
+import type { Lowering } from './rule.js'
+
+/** Bound of a slice that has no end: smaller than any index. */
+const BEFORE_ALL = -(2 ** 31)
+
+export const broadcastInDim: Lowering<'broadcastInDim'> = ({ g }, [x], { shape, dims }) =>
+  // Stretched later, by the operation that reads it, or not at all.
+  [g.reshape(x, shape.map((_, i) => (dims.includes(i) ? x.shape[dims.indexOf(i)] : 1)))]
+
+export const reshape: Lowering<'reshape'> = ({ g, ins: [a] }, [x], { shape }) => {
+  // Only axes of length 1 come or go: a value that is still unbroadcast can stay so.
+  if (x.shape.every(d => d === 1)) return [g.reshape(x, shape.map(() => 1))]
+  return [g.reshape(g.expand(x, a.shape), shape)]
+}
+
+export const transpose: Lowering<'transpose'> = ({ g }, [x], { perm }) => [g.transpose(x, perm)]
+
+export const concatenate: Lowering<'concatenate'> = ({ g, ins, outs: [out] }, inputs, { axis }) =>
+  [g.node('Concat', inputs.map((x, i) => g.expand(x, ins[i].shape)), out.dtype, out.shape, { axis })]
+
+/** Interior padding is padding of each element's own row, once the axis is split in two. */
+export const pad: Lowering<'pad'> = ({ g, ins: [a], outs: [out] }, [operand, value], { low, high, interior }) => {
+  let x = g.expand(operand, a.shape)
+  const spread = a.shape.map((d, i) => d + Math.max(0, d - 1) * interior[i])
+  if (interior.some(n => n > 0)) {
+    const pairs = a.shape.flatMap(d => [d, 1])
+    const padded = a.shape.flatMap((d, i) => [d, 1 + interior[i]])
+    x = padNode(g, g.reshape(x, pairs), pairs.map(() => 0), a.shape.flatMap((_, i) => [0, interior[i]]), padded, value)
+    x = g.reshape(x, a.shape.map((d, i) => d * (1 + interior[i])))
+    x = sliceNode(g, x, spread.map(() => 0), spread, spread)
+  }
+  const crop = (n: number): number => Math.min(n, 0)
+  if ([...low, ...high].some(n => n < 0)) {
+    // What is cropped from one side may reach into what is padded on the other: then nothing of the operand is left there.
+    const starts = low.map((n, i) => Math.min(spread[i], -crop(n)))
+    const ends = spread.map((d, i) => Math.max(starts[i], d + crop(high[i])))
+    const kept = ends.map((e, i) => e - starts[i])
+    const lows = low.map((n, i) => Math.max(0, n) + (crop(high[i]) < -spread[i] ? spread[i] + crop(high[i]) : 0))
+    const highs = out.shape.map((d, i) => d - kept[i] - lows[i])
+    return [padNode(g, sliceNode(g, x, starts, ends, kept), lows, highs, out.shape, value)]
+  }
+  return [padNode(g, x, low, high, out.shape, value)]
+}
+
+function padNode(g: GraphWriter, x: Lowered, low: readonly number[], high: readonly number[], shape: readonly number[], value: Lowered): Lowered {
+  if ([...low, ...high].every(n => n === 0)) return x
+  if (x.dtype === 'bool') return g.cast(padNode(g, g.cast(x, 'uint8'), low, high, shape, g.cast(value, 'uint8')), 'bool')
+  return g.node('Pad', [x, g.ints([...low, ...high]), g.reshape(value, [])], x.dtype, shape)
+}
+
+function sliceNode(g: GraphWriter, x: Lowered, start: readonly number[], limit: readonly number[], shape: readonly number[], strides?: readonly number[]): Lowered {
+  const inputs = [x, g.ints(start), g.ints(limit), g.ints(range(x.shape.length))]
+  return x.shape.length === 0 ? x : g.node('Slice', strides ? [...inputs, g.ints(strides)] : inputs, x.dtype, shape)
+}
+
+export const slice: Lowering<'slice'> = ({ g, ins: [a], outs: [out] }, [x], { start, limit, strides }) =>
+  [sliceNode(g, g.expand(x, a.shape), start, limit, out.shape, strides)]
+
+export const rev: Lowering<'rev'> = ({ g, ins: [a], outs: [out] }, [x], { axes }) => {
+  if (axes.length === 0) return [x]
+  const each = (n: number): Lowered => g.ints(axes.map(() => n))
+  return [g.node('Slice', [g.expand(x, a.shape), each(-1), each(BEFORE_ALL), g.ints(axes), each(-1)], out.dtype, out.shape)]
+}
+
+export const iota: Lowering<'iota'> = ({ g }, _, { dtype, shape, axis }) =>
+  [g.numbers(dtype, shape.map((d, i) => (i === axis ? d : 1)), range(shape[axis]))]
+
+/** Starts as one int64 vector, clamped so that the window fits. */
+function windowStarts(g: GraphWriter, starts: readonly Lowered[], shape: readonly number[], sizes: readonly number[]): Lowered {
+  const f = new Formula(g)
+  const joined = g.node('Concat', starts.map(s => g.reshape(g.cast(s, 'int64'), [1])), 'int64', [shape.length], { axis: 0 })
+  return f.op('Max', f.op('Min', joined, g.ints(shape.map((d, i) => d - sizes[i]))), g.scalar('int64', 0))
+}
+
+export const dynamicSlice: Lowering<'dynamicSlice'> = ({ g, ins: [a], outs: [out] }, [x, ...starts], { sizes }) => {
+  if (starts.length === 0) return [x]
+  const from = windowStarts(g, starts, a.shape, sizes)
+  const to = new Formula(g).op('Add', from, g.ints(sizes))
+  return [g.node('Slice', [g.expand(x, a.shape), from, to], out.dtype, out.shape)]
+}
+
+/** A window along one axis is written as whole rows of that axis; any other element by element. */
+export const dynamicUpdateSlice: Lowering<'dynamicUpdateSlice'> = ({ g, ins: [a, au], outs: [out] }, [x, update, ...starts]) => {
+  if (starts.length === 0) return [update]
+  const f = new Formula(g)
+  const from = windowStarts(g, starts, a.shape, au.shape)
+  const [whole, part] = [g.expand(x, a.shape), g.expand(update, au.shape)]
+  const moving = range(a.shape.length).filter(i => au.shape[i] !== a.shape[i])
+  if (moving.length === 0) return [part]
+  const first = moving[0]
+  if (moving.length === 1) {
+    const start = g.node('Gather', [from, g.ints([first])], 'int64', [1], { axis: 0 })
+    const rows = g.reshape(f.op('Add', start, g.ints(range(au.shape[first]))), au.shape.map((d, i) => (i === first ? d : 1)))
+    return [g.node('ScatterElements', [whole, g.expand(rows, au.shape), part], out.dtype, out.shape, { axis: first })]
+  }
+  const strides = a.shape.map((_, i) => sizeOf(a.shape.slice(i + 1)))
+  const offset = g.node('ReduceSum', [f.op('Mul', from, g.ints(strides)), g.ints([0])], 'int64', [], { keepdims: 0 })
+  const count = sizeOf(au.shape)
+  const places = range(count).map(i => au.shape.reduce((sum, d, axis) => sum + (Math.floor(i / sizeOf(au.shape.slice(axis + 1))) % d) * strides[axis], 0))
+  const at = f.op('Add', g.ints(places), offset)
+  const flat = g.reshape(whole, [sizeOf(a.shape)])
+  const written = g.node('ScatterElements', [flat, at, g.reshape(part, [count])], out.dtype, flat.shape, { axis: 0 })
+  return [g.reshape(written, out.shape)]
+}
