@@ -19,13 +19,17 @@ export interface ModelConfig {
   numExperts: number
   /** `relu`: wi, relu, wo. `gatedGelu`: gelu(wi_0) * wi_1, wo. */
   activation: 'relu' | 'gatedGelu'
-  /** Whether the output projection is the token embedding (then logits are scaled by 1/sqrt(dModel)). */
+  /** Whether the output projection is the token embedding. */
   tiedLogits: boolean
+  /** Whether the decoder's output is scaled by 1/sqrt(dModel) before the output projection. */
+  scaleLogits: boolean
   relativePositionBuckets: number
   relativePositionMaxDistance: number
   layerNormEpsilon: number
   /** Dropped share of activations in training; masks are broadcast over the length axis. */
   dropoutRate: number
+  /** Variance of new kernels, times fan-in. Switch Transformers, section 2.4: 0.1, a tenth of T5's, trains more stably. */
+  initScale: number
   /** What activations and weights are computed in; the router, logits and losses are float32 whatever this says. */
   dtype: 'float32' | 'bfloat16'
   reference: Reference
@@ -46,14 +50,24 @@ export interface RouterConfig {
   bias: boolean
   /** Router inputs are multiplied by uniform noise in [1 - jitter, 1 + jitter] in training. */
   jitterNoise: number
-  /** Share of experts whose output is dropped in training, one mask an expert. */
+  /** Dropped share of an expert's hidden activations in training; one mask an expert, the same for all of its tokens. */
   expertDropoutRate: number
   auxLossFactor: number
   zLossFactor: number
-  /** Leave padding out of routing, losses and statistics. */
+  /** Leave padding out of routing, losses and statistics. The reference `switchyard` always does. */
   ignorePaddingTokens: boolean
 }
+
+export type StackName = 'encoder' | 'decoder'
 
 /** Whether layer `index` of a stack has experts. */
 export const isSparseLayer = (index: number, sparseEvery: number): boolean =>
   sparseEvery > 0 && index % sparseEvery === sparseEvery - 1
+
+/** A stack's number of layers and which of them are sparse. */
+export function stackLayers(config: ModelConfig, stack: StackName): { sparse: boolean }[] {
+  const [count, every] = stack === 'encoder'
+    ? [config.numEncoderLayers, config.encoderSparseEvery]
+    : [config.numDecoderLayers, config.decoderSparseEvery]
+  return Array.from({ length: count }, (_, i) => ({ sparse: isSparseLayer(i, every) }))
+}

@@ -1,0 +1,115 @@
+import type { Array } from '../engine/api/array.js'
+import { SwitchyardError } from '../base/errors.js'
+import * as np from '../engine/api/np.js'
+import { keysAndValues, maskBias } from '../nn/attention.js'
+import { dense } from '../nn/dense.js'
+import { embed } from '../nn/embedding.js'
+import { noNoise } from '../nn/noise.js'
+import type { Noise } from '../nn/noise.js'
+import { relativePositionBias } from '../nn/relative-bias.js'
+import { rmsNorm } from '../nn/rms-norm.js'
+import type { ModelConfig, StackName } from './config.js'
+import { decoderLayer, encoderLayer, zeroPadding } from './layers.js'
+import type { Pass } from './layers.js'
+import { decoderMasks, encoderMasks } from './masks.js'
+import type { EncoderBatch } from './masks.js'
+import type { Batch, ForwardOptions, ForwardOutput, LayerRecord, ModelParams } from './types.js'
+
+/** The whole encoder-decoder on a batch whose targets are known. */
+export function forward(params: ModelParams, batch: Batch, options: ForwardOptions): ForwardOutput {
+  const noise = noiseOf(options)
+  const encoded = encode(params, batch, options, noise)
+  const decoded = decode(params, batch, encoded.output, options, noise)
+  return {
+    logits: outputLogits(params, decoded.output, options.config),
+    encoderOutput: encoded.output,
+    encoderStates: encoded.states,
+    decoderStates: decoded.states,
+    routers: [...encoded.routers, ...decoded.routers],
+  }
+}
+
+export interface StackOutput {
+  output: Array // [batch, length, dModel]
+  /** The input of each layer, then the output. */
+  states: Array[]
+  routers: LayerRecord[]
+}
+
+/** The encoder: token ids to one vector a token. */
+export function encode(params: ModelParams, batch: EncoderBatch, options: ForwardOptions, noise: Noise = noNoise): StackOutput {
+  const { config } = options
+  const { encoder } = params
+  const masks = encoderMasks(batch, config.reference)
+  const length = batch.encoder_input_tokens.shape[1]
+  const bias = np.add(positionBias(params, 'encoder', length, config), maskBias(masks.selfAttention)) // [batch, heads, query, key]
+  const pass: Pass = { options, noise, dropoutRate: dropoutRate(options), tokens: masks.tokens }
+  return runStack('encoder', params, batch.encoder_input_tokens, pass, (x, i) => encoderLayer(encoder[`layers_${i}`], x, bias, pass))
+}
+
+function decode(params: ModelParams, batch: Batch, encoderOutput: Array, options: ForwardOptions, noise: Noise): StackOutput {
+  const { config } = options
+  const { decoder } = params
+  const masks = decoderMasks(batch, config.reference)
+  const length = batch.decoder_input_tokens.shape[1]
+  const selfBias = np.add(positionBias(params, 'decoder', length, config), maskBias(masks.selfAttention)) // [batch, heads, query, key]
+  const crossBias = maskBias(masks.crossAttention) // [batch, 1, query, key]
+  const pass: Pass = { options, noise, dropoutRate: dropoutRate(options), tokens: masks.tokens }
+  return runStack('decoder', params, batch.decoder_input_tokens, pass, (x, i) => {
+    const layer = decoder[`layers_${i}`]
+    return decoderLayer(layer, x, {
+      self: y => keysAndValues(layer.self_attention, y, config.numHeads),
+      cross: keysAndValues(layer.encoder_decoder_attention, encoderOutput, config.numHeads),
+      selfBias,
+      crossBias,
+    }, pass)
+  })
+}
+
+/** Embeds tokens, applies a stack's layers one after the other, and normalizes. */
+function runStack(stack: StackName, params: ModelParams, tokens: Array, pass: Pass, layer: (x: Array, index: number) => ReturnType<typeof encoderLayer>): StackOutput {
+  const { config } = pass.options
+  const numLayers = stack === 'encoder' ? config.numEncoderLayers : config.numDecoderLayers
+  const states = [pass.noise.dropout(embed(params.token_embedder.embedding, tokens, config.dtype), pass.dropoutRate, 1)] // [batch, length, dModel]
+  const routers: LayerRecord[] = []
+  for (let i = 0; i < numLayers; i++) {
+    const { x, record } = layer(states[i], i)
+    states.push(x)
+    if (record) routers.push({ stack, layer: i, record })
+  }
+  const output = pass.noise.dropout(stackNorm(stack, params, states[numLayers], pass), pass.dropoutRate, 1) // [batch, length, dModel]
+  return { output, states: [...states.slice(0, -1), output], routers }
+}
+
+/** A stack's final norm. */
+export function stackNorm(stack: StackName, params: ModelParams, x: Array, pass: Pass): Array {
+  const norm = stack === 'encoder' ? params.encoder.encoder_norm : params.decoder.decoder_norm
+  return zeroPadding(rmsNorm(norm, x, pass.options.config.layerNormEpsilon), pass) // [batch, length, dModel]
+}
+
+/** Scores of every vocabulary entry, float32, from the decoder's output [batch, length, dModel]. */
+export function outputLogits(params: ModelParams, x: Array, config: ModelConfig): Array {
+  const scaled = config.scaleLogits ? np.multiply(x, 1 / Math.sqrt(config.dModel)) : x // [batch, length, dModel]
+  const wide = np.astype(scaled, 'float32')
+  const { logits_dense: projection } = params.decoder
+  if (!config.tiedLogits && projection === undefined) throw new SwitchyardError('tiedLogits is false, but the parameters have no decoder/logits_dense')
+  return dense(config.tiedLogits ? { kernel: np.transpose(params.token_embedder.embedding) } : projection!, wide) // [batch, length, vocab]
+}
+
+/** The relative position bias that all layers of a stack share. */
+export function positionBias(params: ModelParams, stack: StackName, length: number, config: ModelConfig): Array {
+  return relativePositionBias(params[stack].relpos_bias.rel_embedding, length, length, {
+    numBuckets: config.relativePositionBuckets,
+    maxDistance: config.relativePositionMaxDistance,
+    bidirectional: stack === 'encoder',
+  }) // [1, heads, query, key]
+}
+
+const dropoutRate = ({ config, mode }: ForwardOptions): number => (mode === 'train' ? config.dropoutRate : 0)
+
+function noiseOf({ config, router, mode, key }: ForwardOptions): Noise {
+  const noisy = mode === 'train' && (config.dropoutRate > 0 || router.jitterNoise > 0 || router.expertDropoutRate > 0)
+  if (!noisy) return noNoise
+  if (key === undefined) throw new SwitchyardError('training with dropout or jitter needs a random key: forward(params, batch, { key: random.key(seed), ... })')
+  return noNoise
+}

@@ -1,0 +1,80 @@
+import type { Array } from '../engine/api/array.js'
+import * as np from '../engine/api/np.js'
+import { softmaxCrossEntropy } from '../nn/cross-entropy.js'
+import { loadBalancingLoss } from '../nn/moe/losses.js'
+import { weightedMean } from '../nn/weighted-mean.js'
+import { forward } from './forward.js'
+import { stackLayers } from './config.js'
+import type { Batch, ForwardOptions, LayerRecord, Metrics, ModelParams } from './types.js'
+
+export interface LossOptions extends ForwardOptions {
+  /** Factor of the mean square of log(sum(exp(logits))), which keeps logits from drifting. Default 1e-4, as T5X; none for HF. */
+  zLossFactor?: number
+}
+
+/**
+ * The training loss, and what to log. The loss is the sum of four terms, each a metric of its own, with their
+ * factors applied: `crossEntropy` (mean over the targets that count, in nats), `zLoss`, `auxLoss` (load balancing), `routerZLoss`.
+ */
+export function lossFunction(params: ModelParams, batch: Batch, options: LossOptions): [loss: Array, metrics: Metrics] {
+  const { logits, routers } = forward(params, batch, options)
+  const { decoder_target_tokens: targets } = batch
+  const weights = np.astype(batch.decoder_loss_weights, 'float32') // [batch, length]
+  const { loss, logZ } = softmaxCrossEntropy(logits, targets) // [batch, length] each
+  const zLossFactor = options.zLossFactor ?? (options.config.reference === 'hf' ? 0 : 1e-4)
+  const terms = {
+    crossEntropy: weightedMean(loss, weights),
+    zLoss: np.multiply(weightedMean(np.square(logZ), weights), zLossFactor),
+    ...routerLosses(routers, options),
+  }
+  const total = Object.values(terms).reduce((a, b) => np.add(a, b))
+  const correct = np.astype(np.equal(np.argmax(logits), targets), 'float32') // [batch, length]
+  return [total, {
+    loss: total,
+    ...terms,
+    accuracy: weightedMean(correct, weights),
+    targetTokens: np.sum(weights),
+    ...routerMetrics(routers),
+  }]
+}
+
+function routerLosses(routers: readonly LayerRecord[], options: ForwardOptions): { auxLoss: Array; routerZLoss: Array } {
+  const { auxLossFactor, zLossFactor } = options.router
+  const { auxLoss, zLoss } = options.config.reference === 'hf' ? hfRouterLosses(routers, options) : {
+    auxLoss: meanOf(routers.map(r => r.record.auxLoss)),
+    zLoss: meanOf(routers.map(r => r.record.zLoss)),
+  }
+  return { auxLoss: np.multiply(auxLoss, auxLossFactor), routerZLoss: np.multiply(zLoss, zLossFactor) }
+}
+
+/** HF lays a stack's layers end to end before it takes means, adds up the stacks, and leaves out a stack all of whose layers are sparse. */
+function hfRouterLosses(routers: readonly LayerRecord[], { config }: ForwardOptions): { auxLoss: Array; zLoss: Array } {
+  const stacks = (['encoder', 'decoder'] as const)
+    .filter(stack => stackLayers(config, stack).some(layer => !layer.sparse))
+    .map(stack => routers.filter(r => r.stack === stack).map(r => r.record))
+    .filter(records => records.length > 0)
+  const auxLosses = stacks.map(records => {
+    const fraction = meanOf(records.map(r => r.fraction)) // [groups, experts]
+    return loadBalancingLoss(fraction, meanOf(records.map(r => r.meanProbability)), np.ones([fraction.shape[0]]))
+  })
+  const zLosses = stacks.map(records => meanOf(records.map(r => r.zLoss)))
+  const sumOf = (xs: Array[]): Array => xs.reduce((a, b) => np.add(a, b), np.zeros([]))
+  return { auxLoss: sumOf(auxLosses), zLoss: sumOf(zLosses) }
+}
+
+/** Means over the sparse layers, the number of dead experts over all of them, and the load of each layer's experts. */
+function routerMetrics(routers: readonly LayerRecord[]): Metrics {
+  if (routers.length === 0) return {}
+  const statistics = routers.map(r => r.record.statistics)
+  return {
+    shareDropped: meanOf(statistics.map(s => s.shareDropped)),
+    routerEntropy: meanOf(statistics.map(s => s.entropy)),
+    routerConfidence: meanOf(statistics.map(s => s.confidence)),
+    expertUsage: meanOf(statistics.map(s => s.expertUsage)),
+    deadExperts: statistics.map(s => s.deadExperts).reduce((a, b) => np.add(a, b)),
+    ...Object.fromEntries(routers.map(({ stack, layer, record }) => [`expertLoad/${stack}/layers_${layer}`, record.statistics.load])),
+  }
+}
+
+const meanOf = (xs: readonly Array[]): Array =>
+  (xs.length === 0 ? np.zeros([]) : np.divide(xs.reduce((a, b) => np.add(a, b)), xs.length))

@@ -1,0 +1,77 @@
+import type { Array } from '../engine/api/array.js'
+import type { AttentionParams } from '../nn/attention.js'
+import type { DenseParams } from '../nn/dense.js'
+import type { MlpParams } from '../nn/mlp.js'
+import type { MoeParams } from '../nn/moe/layer.js'
+import type { RouterRecord } from '../nn/moe/types.js'
+import type { NormParams } from '../nn/rms-norm.js'
+import type { ModelConfig, RouterConfig, StackName } from './config.js'
+
+/** A model's parameters: T5X's tree. parameters.ts declares them. */
+export type ModelParams = {
+  token_embedder: { embedding: Array } // [vocab, dModel]
+  encoder: EncoderParams
+  decoder: DecoderParams
+}
+export type EncoderParams = { [layer: `layers_${number}`]: EncoderLayerParams; relpos_bias: RelativeBiasParams; encoder_norm: NormParams }
+export type DecoderParams = {
+  [layer: `layers_${number}`]: DecoderLayerParams
+  relpos_bias: RelativeBiasParams
+  decoder_norm: NormParams
+  /** The output projection, where it is not the token embedding. */
+  logits_dense?: DenseParams
+}
+export type RelativeBiasParams = { rel_embedding: Array } // [heads, buckets]
+export type EncoderLayerParams = {
+  pre_attention_layer_norm: NormParams
+  attention: AttentionParams
+  pre_mlp_layer_norm: NormParams
+  mlp: MlpParams | MoeParams
+}
+export type DecoderLayerParams = {
+  pre_self_attention_layer_norm: NormParams
+  self_attention: AttentionParams
+  pre_cross_attention_layer_norm: NormParams
+  encoder_decoder_attention: AttentionParams
+  pre_mlp_layer_norm: NormParams
+  mlp: MlpParams | MoeParams
+}
+
+/** What the model is trained on, under T5X's names (data/features.ts makes it): [batch, length] each. */
+export type Batch = {
+  encoder_input_tokens: Array
+  decoder_input_tokens: Array
+  decoder_target_tokens: Array
+  /** 1 where a target counts in the loss. */
+  decoder_loss_weights: Array
+  /** Which of a packed row's examples a token belongs to, from 1; 0 is padding. */
+  encoder_segment_ids?: Array
+  decoder_segment_ids?: Array
+  encoder_positions?: Array
+  decoder_positions?: Array
+}
+
+export interface ForwardOptions {
+  config: ModelConfig
+  router: RouterConfig
+  /** `train`: dropout, jitter and the training capacity. */
+  mode: 'train' | 'eval'
+  /** Randomness for dropout and jitter: a key of random.ts. Needed in training where one of their rates is not 0. */
+  key?: Array
+}
+
+/** What the router of one sparse layer did. */
+export interface LayerRecord { stack: StackName; layer: number; record: RouterRecord }
+
+export interface ForwardOutput {
+  logits: Array // [batch, decoder length, vocab], float32
+  encoderOutput: Array // [batch, encoder length, dModel]
+  /** The input of each layer of a stack, then the stack's output after its norm. */
+  encoderStates: Array[]
+  decoderStates: Array[]
+  /** One for each sparse layer, encoder first. */
+  routers: LayerRecord[]
+}
+
+/** Scalars (and `expertLoad/<stack>/layers_<i>`: [experts]) by name. */
+export type Metrics = { [name: string]: Array }

@@ -1,0 +1,44 @@
+import type { Array } from '../engine/api/array.js'
+import * as np from '../engine/api/np.js'
+import { dense } from './dense.js'
+import type { DenseParams } from './dense.js'
+import type { Noise } from './noise.js'
+import { softmax } from './softmax.js'
+
+export type AttentionParams = {
+  query: DenseParams // [dModel, heads * headDim], as key and value
+  key: DenseParams
+  value: DenseParams
+  out: DenseParams // [heads * headDim, dModel]
+}
+
+export type KeysAndValues = { keys: Array; values: Array } // [batch, heads, length, headDim]
+
+/** Added to the scores of keys that must not be seen: it swallows the score, so a row that sees nothing is uniform. */
+const hidden = -1e10
+
+/** A mask of what may be seen as a bias on scores. */
+export const maskBias = (mask: Array): Array => np.where(mask, np.zeros([]), hidden) // [batch, 1, query, key]
+
+/** Projects x [batch, length, dModel] and splits the heads apart. */
+export function projectHeads(params: DenseParams, x: Array, numHeads: number): Array {
+  const [batch, length] = x.shape
+  return np.transpose(np.reshape(dense(params, x), [batch, length, numHeads, -1]), [0, 2, 1, 3]) // [batch, heads, length, headDim]
+}
+
+export const keysAndValues = (params: AttentionParams, x: Array, numHeads: number): KeysAndValues =>
+  ({ keys: projectHeads(params.key, x, numHeads), values: projectHeads(params.value, x, numHeads) })
+
+/**
+ * Multi-head attention (Vaswani et al. 2017) as T5 has it: scores are not scaled. x [batch, query, dModel]; `bias`,
+ * float32 and broadcast to [batch, heads, query, key], is added to them. Dropout masks are the same for all queries.
+ */
+export function attention(params: AttentionParams, x: Array, { keys, values }: KeysAndValues, bias: Array, noise: Noise, dropoutRate = 0): Array {
+  const [batch, length] = x.shape
+  const queries = projectHeads(params.query, x, keys.shape[1]) // [batch, heads, query, headDim]
+  const scores = np.matmul(queries, np.transpose(keys, [0, 1, 3, 2])) // [batch, heads, query, key]
+  const probabilities = np.astype(softmax(np.add(np.astype(scores, 'float32'), bias)), x.dtype) // [batch, heads, query, key]
+  const kept = noise.dropout(probabilities, dropoutRate, 2)
+  const mixed = np.transpose(np.matmul(kept, values), [0, 2, 1, 3]) // [batch, query, heads, headDim]
+  return dense(params.out, np.reshape(mixed, [batch, length, -1])) // [batch, query, dModel]
+}

@@ -1,0 +1,19 @@
+import type { Array } from '../engine/api/array.js'
+import * as np from '../engine/api/np.js'
+import { gelu, relu } from './activations.js'
+import { dense } from './dense.js'
+import type { DenseParams } from './dense.js'
+import type { Noise } from './noise.js'
+
+/** T5 1.0's `wi` [dModel, dFf] and `wo` [dFf, dModel], or T5 1.1's gated pair `wi_0`, `wi_1` in place of `wi`. */
+export type MlpParams = { wi: DenseParams; wo: DenseParams } | { wi_0: DenseParams; wi_1: DenseParams; wo: DenseParams }
+
+/** The hidden activations, by whatever way `map` applies a kernel (dense here, batched over experts in moe/). */
+export const hiddenActivations = (params: MlpParams, map: (kernel: DenseParams) => Array): Array =>
+  'wi' in params ? relu(map(params.wi)) : np.multiply(gelu(map(params.wi_0)), map(params.wi_1))
+
+/** The feed-forward sublayer: relu(x wi) wo, or (gelu(x wi_0) * x wi_1) wo (Shazeer 2020, "GLU Variants"). */
+export function mlp(params: MlpParams, x: Array, noise: Noise, dropoutRate = 0): Array {
+  const hidden = hiddenActivations(params, kernel => dense(kernel, x)) // [batch, length, dFf]
+  return dense(params.wo, noise.dropout(hidden, dropoutRate, 1)) // [batch, length, dModel]
+}

@@ -1,0 +1,61 @@
+import { roundHalfEven } from '../../base/dtypes.js'
+import type { Array } from '../../engine/api/array.js'
+import * as np from '../../engine/api/np.js'
+
+/** How a batch of tokens is divided into groups, within which experts have a capacity. */
+export interface TokenGroups {
+  /** The batch with the rows and positions of zeros that were added so that the groups come out even. */
+  readonly batch: number
+  readonly length: number
+  readonly numGroups: number
+  readonly tokensPerGroup: number
+}
+
+/**
+ * T5X's groups: zeros are added until the experts divide the number of tokens (whole rows, or whole positions if those
+ * are not more); then the fewest groups of at most `maxGroupSize` tokens that the experts divide.
+ */
+export function evenGroups(batch: number, length: number, numExperts: number, maxGroupSize: number): TokenGroups {
+  const padded = padToMultiple(batch, length, numExperts)
+  const tokens = padded.batch * padded.length
+  let numGroups = Math.max(Math.floor(tokens / maxGroupSize), numExperts)
+  while (tokens % numGroups !== 0 || numGroups % numExperts !== 0) numGroups++
+  return { ...padded, numGroups, tokensPerGroup: tokens / numGroups }
+}
+
+function padToMultiple(batch: number, length: number, divisor: number): { batch: number; length: number } {
+  if ((batch * length) % divisor === 0) return { batch, length }
+  let rows = 1
+  while (((batch + rows) * length) % divisor !== 0) rows++
+  let positions = 1
+  while ((batch * (length + positions)) % divisor !== 0) positions++
+  return positions * batch <= rows * length ? { batch, length: length + positions } : { batch: batch + rows, length }
+}
+
+/** Each sequence is a group, as in HF. */
+export const sequenceGroups = (batch: number, length: number): TokenGroups => ({ batch, length, numGroups: batch, tokensPerGroup: length })
+
+/** All tokens are one group: for routing without capacity, where groups do not matter. */
+export const oneGroup = (batch: number, length: number): TokenGroups => ({ batch, length, numGroups: 1, tokensPerGroup: batch * length })
+
+/**
+ * How many tokens of a group an expert takes: its fair share times a factor (Switch Transformers, equation 3), rounded half
+ * to even as Python rounds.
+ */
+export const expertCapacity = (factor: number, tokensPerGroup: number, numExperts: number, minimum: number): number =>
+  Math.max(roundHalfEven((factor * tokensPerGroup) / numExperts), minimum)
+
+/** Arranges x [batch, length, ...] by groups, with zeros added. */
+export function toGroups(x: Array, { batch, length, numGroups, tokensPerGroup }: TokenGroups): Array {
+  const [rows, positions, ...rest] = x.shape
+  const longer = length > positions ? np.concatenate([x, np.zeros([rows, length - positions, ...rest], x.dtype)], 1) : x
+  const padded = batch > rows ? np.concatenate([longer, np.zeros([batch - rows, length, ...rest], x.dtype)], 0) : longer
+  return np.reshape(padded, [numGroups, tokensPerGroup, ...rest]) // [groups, tokens, ...]
+}
+
+/** The inverse of `toGroups`, to [batch, length, ...] as they were; x has a row for each token of each group. */
+export function fromGroups(x: Array, groups: TokenGroups, batch: number, length: number): Array {
+  const padded = np.reshape(x, [groups.batch, groups.length, -1])
+  const rows = groups.batch > batch ? np.take(padded, np.arange(batch), 0) : padded
+  return groups.length > length ? np.take(rows, np.arange(length), 1) : rows // [batch, length, dModel]
+}

@@ -1,0 +1,80 @@
+import type { Array } from '../../engine/api/array.js'
+import * as np from '../../engine/api/np.js'
+import { dense } from '../dense.js'
+import type { MlpParams } from '../mlp.js'
+import type { Noise } from '../noise.js'
+import { softmax } from '../softmax.js'
+import { bufferSlots, droplessSlots } from './dispatch.js'
+import { experts } from './experts.js'
+import { fromGroups, toGroups } from './groups.js'
+import type { TokenGroups } from './groups.js'
+import { loadBalancingLoss, routerZLoss } from './losses.js'
+import type { Router } from './router.js'
+import { routerStatistics } from './statistics.js'
+import type { RouterRecord } from './types.js'
+
+export type MoeParams = {
+  router: { router_weights: { w: { kernel: Array; bias?: Array } } } // [dModel, experts], [experts]
+  expert: MlpParams // kernels [experts, in, out]
+}
+
+export interface MoeOptions {
+  router: Router
+  groups: TokenGroups
+  /** Slots of an expert in each group; null: as many as are needed. */
+  capacity: number | null
+  /** Whether tokens that are left out of routing still count, as zeros, in the losses' means (T5X). */
+  countMasked: boolean
+  jitterNoise: number
+  /** Whether the experts see the jitter too (HF), or the router alone. */
+  jitterExperts: boolean
+  expertDropoutRate: number
+}
+
+/**
+ * The sparse feed-forward sublayer: each token's output is its expert's, times the router's probability for it (Switch
+ * Transformers, equation 2), or 0 where it found no room. x [batch, length, dModel]; only tokens where `mask` [batch, length]
+ * holds are routed (null: all). The router is float32 whatever x is.
+ */
+export function moeLayer(params: MoeParams, x: Array, mask: Array | null, options: MoeOptions, noise: Noise): RouterRecord {
+  const { groups, capacity } = options
+  const { numGroups, tokensPerGroup } = groups
+  const grouped = toGroups(x, groups) // [groups, tokens, dModel]
+  const groupedMask = mask && toGroups(mask, groups) // [groups, tokens]
+  const present = groupedMask ? np.astype(groupedMask, 'float32') : np.ones([numGroups, tokensPerGroup]) // [groups, tokens]
+
+  const jittered = noise.jitter(np.astype(grouped, 'float32'), options.jitterNoise) // [groups, tokens, dModel]
+  const routed = routerLogits(params.router.router_weights.w, jittered) // [groups, tokens, experts]
+  const ofPresent = (y: Array): Array => (groupedMask ? np.multiply(y, np.reshape(present, [numGroups, tokensPerGroup, 1])) : y)
+  const logits = ofPresent(routed) // [groups, tokens, experts]
+  const probabilities = ofPresent(softmax(routed)) // [groups, tokens, experts]
+  const numExperts = logits.shape[2]
+
+  const assignment = options.router.assign(probabilities, groupedMask, capacity)
+  const { expert, position, kept, gate, choice } = assignment
+  const slots = capacity === null
+    ? droplessSlots(expert, position, kept, np.sum(choice, { axis: [0, 1] }))
+    : bufferSlots(expert, position, kept, numExperts, capacity)
+  const seen = options.jitterExperts ? np.astype(jittered, x.dtype) : grouped // [groups, tokens, dModel]
+  const tokens = np.reshape(seen, [numGroups * tokensPerGroup, -1]) // [tokens, dModel]
+  const outputs = experts(params.expert, tokens, slots, noise, options.expertDropoutRate) // [tokens, dModel]
+  const gated = np.multiply(outputs, np.astype(np.reshape(gate, [-1, 1]), x.dtype)) // [tokens, dModel]
+
+  const weights = options.countMasked ? np.ones([numGroups, tokensPerGroup]) : present // [groups, tokens]
+  const groupTokens = np.sum(weights, { axis: 1 }) // [groups]
+  const perToken = (total: Array): Array => np.divide(total, np.maximum(np.reshape(groupTokens, [numGroups, 1]), 1)) // [groups, experts]
+  const fraction = perToken(np.sum(choice, { axis: 1 })) // [groups, experts]
+  const meanProbability = perToken(np.sum(probabilities, { axis: 1 })) // [groups, experts]
+  return {
+    logits, probabilities, expert, position, kept, gate, fraction, meanProbability,
+    auxLoss: loadBalancingLoss(fraction, meanProbability, groupTokens),
+    zLoss: routerZLoss(logits, weights),
+    statistics: routerStatistics(logits, probabilities, assignment, present, capacity === null ? null : numExperts * numGroups * capacity),
+    output: fromGroups(gated, groups, x.shape[0], x.shape[1]),
+  }
+}
+
+function routerLogits({ kernel, bias }: { kernel: Array; bias?: Array }, x: Array): Array {
+  const logits = dense({ kernel }, x) // [groups, tokens, experts]
+  return bias ? np.add(logits, np.astype(bias, 'float32')) : logits
+}

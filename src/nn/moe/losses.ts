@@ -1,0 +1,17 @@
+import type { Array } from '../../engine/api/array.js'
+import * as np from '../../engine/api/np.js'
+import { logSumExp } from '../softmax.js'
+import { weightedMean } from '../weighted-mean.js'
+
+/**
+ * The load-balancing loss (Switch Transformers, equations 4 to 6, without alpha): E * sum over experts of f P in each group, with f the
+ * share of the group's tokens that chose the expert and P its mean probability; the mean over groups, weighted by their
+ * tokens. 1 when perfectly balanced.
+ */
+export function loadBalancingLoss(fraction: Array, meanProbability: Array, tokens: Array): Array {
+  const ofGroup = np.multiply(np.sum(np.multiply(fraction, meanProbability), { axis: 1 }), fraction.shape[1]) // [groups]
+  return weightedMean(ofGroup, tokens) // []
+}
+
+/** The mean square of log(sum(exp(logits))) (Zoph et al. 2022, "ST-MoE", equation 5, without its coefficient). */
+export const routerZLoss = (logits: Array, weights: Array): Array => weightedMean(np.square(logSumExp(logits)), weights) // []

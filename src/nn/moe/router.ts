@@ -1,0 +1,45 @@
+import type { Array } from '../../engine/api/array.js'
+import * as np from '../../engine/api/np.js'
+
+/** Which expert each token goes to, and where in that expert's buffer it stands. */
+export type Assignment = {
+  expert: Array // [groups, tokens], int32
+  /** The token's place among its group's tokens of the same expert, from 0; -1 where it is left out. */
+  position: Array // [groups, tokens], int32
+  /** Whether the token is not left out and there is room for it. */
+  kept: Array // [groups, tokens], bool
+  /** The probability of the chosen expert, which its output is multiplied by; 0 where not kept. */
+  gate: Array // [groups, tokens], float32
+  /** 1 where a token chose an expert, whether kept or not. */
+  choice: Array // [groups, tokens, experts], float32
+}
+
+/** How tokens and experts find each other: the seam for other kinds of routing. */
+export interface Router {
+  /**
+   * `probabilities` [groups, tokens, experts] are float32; only tokens where `mask` [groups, tokens] holds take part
+   * (null: all). An expert takes at most `capacity` tokens of a group (null: all that come).
+   */
+  assign(probabilities: Array, mask: Array | null, capacity: number | null): Assignment
+}
+
+/**
+ * Each token goes to its most probable expert, in order, until the expert's buffer is full (Fedus et al. 2021, "Switch
+ * Transformers", section 2.1). The gate is the probability itself (equation 2), so that the router gets a gradient.
+ */
+export const tokensChooseTop1: Router = {
+  assign(probabilities, mask, capacity) {
+    const numExperts = probabilities.shape[2]
+    const expert = np.argmax(probabilities) // [groups, tokens]
+    const chosen = np.equal(column(expert), np.arange(numExperts)) // [groups, tokens, experts]
+    const counted = np.astype(mask ? np.logicalAnd(chosen, column(mask)) : chosen, 'int32') // [groups, tokens, experts]
+    const position = np.subtract(np.sum(np.multiply(np.cumsum(counted, 1), counted), { axis: 2 }), 1) // [groups, tokens]
+    const present = np.greaterEqual(position, 0) // [groups, tokens]
+    const kept = capacity === null ? present : np.logicalAnd(present, np.less(position, capacity)) // [groups, tokens]
+    const choice = np.astype(counted, 'float32') // [groups, tokens, experts]
+    const gate = np.where(kept, np.sum(np.multiply(probabilities, choice), { axis: 2 }), 0) // [groups, tokens]
+    return { expert, position, kept, gate, choice }
+  },
+}
+
+const column = (x: Array): Array => np.reshape(x, [...x.shape, 1])

@@ -1,0 +1,28 @@
+import type { Array } from '../engine/api/array.js'
+import { composite } from '../engine/api/composite.js'
+import * as np from '../engine/api/np.js'
+
+const last = { axis: -1, keepdims: true }
+
+function softmaxOf(x: Array): Array {
+  const exponentials = np.exp(np.subtract(x, np.max(x, last)))
+  return np.divide(exponentials, np.sum(exponentials, last))
+}
+
+/** exp(x) / sum(exp(x)) over the last axis, without overflow. */
+export const softmax: (x: Array) => Array = composite('softmax', softmaxOf, {
+  vjp: {
+    forward: x => {
+      const y = softmaxOf(x)
+      return [y, y]
+    },
+    backward: (y: Array, ct) => [np.multiply(y, np.subtract(ct, np.sum(np.multiply(ct, y), last)))],
+  },
+})
+
+/** log(sum(exp(x))) over the last axis, without overflow. */
+export function logSumExp(x: Array): Array {
+  const top = np.max(x, last)
+  const sum = np.sum(np.exp(np.subtract(x, top)), { axis: -1 })
+  return np.add(np.log(sum), np.reshape(top, sum.shape))
+}
