@@ -106,7 +106,7 @@ export class Engine implements Evaluator {
   /** Queues a run behind those that have begun: none of them then reads memory that this one may write. */
   private start(executable: Promise<Executable>, program: Program, inputs: readonly Value[], donated: readonly boolean[], name: string): Concrete[] {
     inputs.forEach((x, i) => {
-      if (donated[i] && inputs.indexOf(x) !== i) throw new SwitchyardError(`${name} was given the same ${formatAval(x.aval)} twice, once to be donated: donated arrays must be different ones`)
+      if (donated[i] && inputs.indexOf(x) !== inputs.lastIndexOf(x)) throw new SwitchyardError(`${name} was given the same ${formatAval(x.aval)} twice, once to be donated: donated arrays must be different ones`)
     })
     // First those that stay, so that an array that is also donated here is found out.
     const buffers = inputs.map((x, i) => (donated[i] ? null : this.bufferOf(x)))

@@ -20,7 +20,7 @@ export class OnnxExecutable implements Executable {
   private readonly spare = new Map<number, HostTensor['data'][]>()
 
   constructor(
-    private readonly memory: StateMemory, loops: Loops, private readonly session: Session, private readonly segments: Segments,
+    private readonly memory: StateMemory, loops: Loops, private readonly session: Session | null, private readonly segments: Segments,
     readonly stats: ExecutableStats, private readonly donated: readonly boolean[],
   ) {
     this.loops = segments.loops.map(fused => ({
@@ -43,7 +43,7 @@ export class OnnxExecutable implements Executable {
       const block = o instanceof Var ? blocks.get(o) : undefined
       return block && !main.inputs.includes(o as Var) ? new HostBuffer(o.aval, tensorOn(block, o.aval.shape, sizeOf(o.aval.shape))) : this.fresh(o.aval)
     })
-    await this.session.run(main.inputs.map(v => atBoundary(values.get(v)!.tensor)), results.map(r => atBoundary(r.tensor)))
+    await this.session?.run(main.inputs.map(v => atBoundary(values.get(v)!.tensor)), results.map(r => atBoundary(r.tensor)))
     main.outputs.forEach((o, i) => { if (o instanceof Var) values.set(o, results[i]) })
 
     for (const { fused, code, arrays, scalars } of this.loops) {

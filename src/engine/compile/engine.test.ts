@@ -1,0 +1,46 @@
+import { describe, expect, it } from 'vitest'
+import type { Array } from '../api/array.js'
+import { assertMaxTraces, jit } from '../api/jit.js'
+import * as np from '../api/np.js'
+
+const sgd = (p: Array, g: Array): Array => np.subtract(p, np.multiply(g, 0.5))
+
+describe('Engine', () => {
+  it('updates donated arrays in place, with the result of a copy', async () => {
+    const [p, g] = [np.array([1, 2, 3, 4, 5]), np.array([1, 1, 2, 2, 4])]
+    const plain = jit(sgd)(p, g)
+    const q = jit(sgd, { donate: [0] })(p, g)
+    expect(await q.numbers()).toEqual([0.5, 1.5, 2, 3, 3])
+    expect(await plain.numbers()).toEqual([0.5, 1.5, 2, 3, 3])
+    expect(() => np.add(p, 1)).toThrow('was donated to sgd')
+    await expect(p.data()).rejects.toThrow('use what that returned')
+    expect(await g.numbers()).toEqual([1, 1, 2, 2, 4])
+  })
+
+  it('refuses one array in two places if one is donated', () => {
+    const p = np.array([1, 2])
+    expect(() => jit(sgd, { donate: [0] })(p, p)).toThrow('the same f32[2] twice')
+  })
+
+  it('writes donated memory after everything that was to read it', async () => {
+    const update = jit(sgd, { donate: [0] })
+    let p = np.zeros([1000])
+    const seen: Array[] = []
+    for (let i = 0; i < 20; i++) {
+      seen.push(np.sum(p))
+      p = update(p, np.full([1000], -2))
+    }
+    expect(await Promise.all(seen.map(s => s.item()))).toEqual(seen.map((_, i) => i * 1000))
+    expect(await np.sum(p).item()).toBe(20_000)
+  })
+
+  it('traces again for each static value, and can be told not to', () => {
+    const power = assertMaxTraces(function power(x: Array, n: number): Array { return n === 0 ? np.ones(x.shape) : np.multiply(x, power(x, n - 1)) }, 9)
+    const f = jit(power, { static: [1] })
+    f(np.array([2]), 2)
+    f(np.array([3]), 2)
+    const limited = jit(assertMaxTraces(sgd, 1))
+    limited(np.array([1]), np.array([1]))
+    expect(() => limited(np.array([1, 2]), np.array([1, 2]))).toThrow('sgd was traced 2 times, and at most 1 were allowed')
+  })
+})

@@ -1,0 +1,55 @@
+import { describe, expect, it } from 'vitest'
+import { aval } from '../program/aval.js'
+import * as ops from '../program/ops.js'
+import { bind, traceClosed } from '../program/trace.js'
+import type { Value } from '../program/value.js'
+import { simplify } from './simplify.js'
+
+const matrix = aval('float32', [2, 3])
+const simplified = (f: (...xs: Value[]) => Value[], avals = [matrix]): string => String(simplify(traceClosed(avals, xs => f(...xs))))
+
+describe('simplify', () => {
+  it('drops what no output needs, and identities', () => {
+    expect(simplified(x => { ops.exp(x); return [ops.neg(ops.neg(ops.mul(ops.add(x, 0), 1)))] })).toMatchInlineSnapshot(`
+      "{ lambda a:f32[2,3] ; let
+        in (a) }"
+    `)
+  })
+
+  it('computes equal equations once, but not behind a barrier', () => {
+    expect(simplified(x => [ops.add(ops.sin(x), ops.sin(x)), ops.sin(ops.optimizationBarrier(x))])).toMatchInlineSnapshot(`
+      "{ lambda a:f32[2,3] ; let
+          b:f32[2,3] = sin a
+          c:f32[2,3] = add b b
+          d:f32[2,3] = optimizationBarrier a
+          e:f32[2,3] = sin d
+        in (c, e) }"
+    `)
+  })
+
+  it('inlines calls', () => {
+    const program = traceClosed([matrix], ([x]) => [ops.exp(x)])
+    expect(simplified(x => bind('call', [x], { name: 'f', program, remat: false }))).toMatchInlineSnapshot(`
+      "{ lambda a:f32[2,3] ; let
+          b:f32[2,3] = exp a
+        in (b) }"
+    `)
+  })
+
+  it('lets moves of data cancel', () => {
+    expect(simplified(x => [ops.transpose(ops.transpose(x, [1, 0]), [1, 0]), ops.reshape(ops.reshape(x, [6]), [3, 2])])).toMatchInlineSnapshot(`
+      "{ lambda a:f32[2,3] ; let
+          b:f32[3,2] = reshape[shape=(3,2)] a
+        in (a, b) }"
+    `)
+  })
+
+  it('reads operands of a product where they stand, and turns the product round instead of its result', () => {
+    const product = (x: Value, y: Value): Value => ops.dotGeneral(x, y, { contract: [[1], [0]], batch: [[], []] })
+    expect(simplified((x, y) => [ops.transpose(product(x, ops.transpose(y, [1, 0])), [1, 0])], [matrix, aval('float32', [4, 3])])).toMatchInlineSnapshot(`
+      "{ lambda a:f32[2,3] b:f32[4,3] ; let
+          c:f32[4,2] = dotGeneral[contract=((1),(1)) batch=((),())] b a
+        in (c) }"
+    `)
+  })
+})
