@@ -1,0 +1,30 @@
+import { availableParallelism } from 'node:os'
+import { describe } from 'vitest'
+import { nodeSessions } from '../../../src/engine/compile/onnx/node.js'
+import { OnnxBackend } from '../../../src/engine/compile/onnx/backend.js'
+import type { SessionFactory } from '../../../src/engine/compile/onnx/session.js'
+import { referenceBackend } from '../../../src/engine/compile/reference/backend.js'
+import { backendConformance } from './suite.js'
+
+/** The same sessions, counting their runs. */
+function counted(sessions: SessionFactory): { sessions: SessionFactory; launches: () => number } {
+  let count = 0
+  return {
+    launches: () => count,
+    sessions: {
+      describe: () => sessions.describe(),
+      create: async model => {
+        const session = await sessions.create(model)
+        return { ...session, run: (inputs, outputs) => { count++; return session.run(inputs, outputs) } }
+      },
+    },
+  }
+}
+
+// The interpreter against itself, donation, and what the cases state.
+describe('reference', () => backendConformance({ create: () => referenceBackend }))
+
+describe('onnx', () => {
+  const { sessions, launches } = counted(nodeSessions(Math.min(2, availableParallelism())))
+  backendConformance({ create: () => new OnnxBackend(sessions), launches })
+})
