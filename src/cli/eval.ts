@@ -1,0 +1,30 @@
+import { Command, InvalidArgumentError, Option } from 'commander'
+import type { SplitName } from '../data/source.js'
+
+interface EvalOptions {
+  split: SplitName
+  examples?: number
+}
+
+export const evalCommand = (): Command => new Command('eval')
+  .description('measure the error rates of a trained model on held-out examples')
+  .argument('<folder>', 'a run, such as runs/g2p, or one of its checkpoints')
+  .addOption(new Option('--split <name>', 'which examples').choices(['train', 'validation', 'test']).default('test'))
+  .option('--examples <count>', 'how many examples; all by default', wholeNumber)
+  .action(async (folder: string, { split, examples }: EvalOptions) => {
+    const { openModel } = await import('../train/open-model.js')
+    const { loadTask } = await import('../data/tasks.js')
+    const { parseRunConfig } = await import('../config/validate.js')
+    const { evaluate } = await import('../train/evaluate.js')
+    const { formatRates, formatSamples } = await import('./report.js')
+    const opened = await openModel(folder, parseRunConfig)
+    const task = await loadTask(opened.taskSpec)
+    const result = await evaluate(opened.params, opened.config, task, { split, limit: examples ?? null })
+    console.log(`${formatSamples(result, 12)}\n\n${formatRates(result.rates, task)}`)
+  })
+
+function wholeNumber(text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('expected a whole number of 1 or more')
+  return value
+}

@@ -1,0 +1,85 @@
+import { dtypes } from '../base/dtypes.js'
+import type { DType } from '../base/dtypes.js'
+import { ConfigError, nearest } from '../base/errors.js'
+import { formatBytes, formatCount, formatTable } from '../base/format.js'
+import { sizeOf } from '../base/tensor.js'
+import { exists } from '../checkpoint/atomic.js'
+import { recipes } from '../config/recipes.js'
+import { parseRunConfig } from '../config/validate.js'
+import type { ModelConfig, RouterConfig } from '../model/config.js'
+import { countActiveParameters, countParameters, declareParameters } from '../model/parameters.js'
+import type { ParameterSpec } from '../model/parameters.js'
+import { presets } from '../model/presets.js'
+import { openCheckpoint } from '../train/checkpointing.js'
+
+export interface Inspected {
+  readonly name: string
+  readonly model: ModelConfig
+  readonly router: RouterConfig
+}
+
+/** The model that a preset, a recipe or a run's folder holds. */
+export async function findModel(name: string): Promise<Inspected> {
+  const known = presets.get(name) ?? (Object.hasOwn(recipes, name) ? recipes[name] : undefined)
+  if (known !== undefined) return { name, model: known.model, router: known.router }
+  const names = [...presets.keys(), ...Object.keys(recipes)]
+  if (!(await exists(name))) {
+    const guess = nearest(name, names)
+    throw new ConfigError(`there is no preset, recipe or folder ${name}; ${guess ? `did you mean ${guess}?` : `there are ${names.join(', ')}`}`)
+  }
+  const checkpoint = await openCheckpoint(name)
+  await checkpoint.close()
+  const { model, router } = parseRunConfig(checkpoint.config, `the configuration in ${checkpoint.folder}`)
+  return { name: checkpoint.folder, model, router }
+}
+
+/** Everything that is known of a model without allocating it, as text. */
+export function describeModel({ name, model, router }: Inspected): string {
+  const specs = declareParameters(model, router)
+  const total = countParameters(specs)
+  const flops = forwardFlops(specs)
+  const stored: DType[] = ['float32', 'bfloat16', 'int8']
+  const facts = [
+    ['parameters', formatCount(total)],
+    ['active per token', formatCount(countActiveParameters(specs))],
+    ...stored.map(dtype => [`bytes in ${dtype}`, `${formatCount(total * dtypes[dtype].bytes)} (${formatBytes(total * dtypes[dtype].bytes)})`]),
+    ['FLOPs per input token', `${formatCount(flops.input)} forward, ${formatCount(3 * flops.input)} in training`],
+    ['FLOPs per target token', `${formatCount(flops.target)} forward, ${formatCount(3 * flops.target)} in training`],
+    ['and for each token attended to', `${formatCount(4 * model.numHeads * model.headDim)} in every attention`],
+  ]
+  return `${name}\n\n${facts.map(([what, value]) => `  ${what.padEnd(34)}${value}`).join('\n')}\n\n${formatTree(specs)}`
+}
+
+/**
+ * FLOPs (multiplications and additions) of one token's forward pass through the weight matrices: two for each weight that it meets.
+ * A cross attention's keys and values are made of input tokens. Norms, biases and lookups do not count.
+ */
+export function forwardFlops(specs: readonly ParameterSpec[]): { input: number; target: number } {
+  const tied = !specs.some(({ path }) => path.startsWith('decoder/logits_dense/'))
+  const flops = { input: 0, target: 0 }
+  for (const { path, shape, axes } of specs) {
+    const weights = 2 * sizeOf(axes[0] === 'expert' ? shape.slice(1) : shape)
+    if (path === 'token_embedder/embedding') flops.target += tied ? weights : 0
+    else if (path.endsWith('/kernel')) flops[path.startsWith('encoder/') || /\/encoder_decoder_attention\/(key|value)\//.test(path) ? 'input' : 'target'] += weights
+  }
+  return flops
+}
+
+/** The parameters by part and layer. Layers of a stack that have the same ones are written once: `encoder/layers_1,3,5`. */
+function formatTree(specs: readonly ParameterSpec[]): string {
+  const parts = new Map<string, ParameterSpec[]>()
+  for (const spec of specs) {
+    const part = /^\w+\/layers_\d+(?=\/)|^\w+/.exec(spec.path)![0]
+    parts.set(part, [...parts.get(part) ?? [], spec])
+  }
+  const alike = new Map<string, string[]>()
+  for (const [part, members] of parts) {
+    const key = part.split('_')[0] + members.map(({ path, shape }) => ` ${path.slice(part.length)}[${shape}]`).join('')
+    alike.set(key, [...alike.get(key) ?? [], part])
+  }
+  return formatTable([...alike.values()].flatMap(([first, ...others]) => {
+    const heading = [first, ...others.map(part => part.slice(part.lastIndexOf('_') + 1))].join(',')
+    const rows = parts.get(first)!.map(({ path, shape }) => [`    ${path.slice(first.length + 1)}`, `[${shape.join(', ')}]`, formatCount(sizeOf(shape))])
+    return [[`  ${heading}`, '', ''], ...rows]
+  }))
+}

@@ -1,0 +1,15 @@
+/**
+ * Turns the first SIGINT (Ctrl-C) or SIGTERM into an abort; the second one ends the process at once, with exit code 130.
+ * After `stop`, signals do what they always do.
+ */
+export function onInterrupt(announce: () => void): { signal: AbortSignal; stop: () => void } {
+  const controller = new AbortController()
+  const handle = (): void => {
+    if (controller.signal.aborted) process.exit(130)
+    controller.abort()
+    announce()
+  }
+  const signals = ['SIGINT', 'SIGTERM'] as const
+  for (const name of signals) process.on(name, handle)
+  return { signal: controller.signal, stop: () => { for (const name of signals) process.off(name, handle) } }
+}

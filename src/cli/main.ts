@@ -1,0 +1,44 @@
+import { Command, CommanderError } from 'commander'
+import { ConfigError, SwitchyardError } from '../base/errors.js'
+import { libraryVersion } from '../train/version.js'
+import { evalCommand } from './eval.js'
+import { Exit } from './exit.js'
+import { explainCommand } from './explain.js'
+import { inferCommand } from './infer.js'
+import { inspectCommand } from './inspect.js'
+import { trainCommand } from './train.js'
+import { verifyCommand } from './verify.js'
+
+/**
+ * Runs the command line and returns its exit code: 0 for success, 1 for a failure, 2 for wrong usage or configuration,
+ * 130 for an interruption.
+ */
+export async function main(argv: readonly string[]): Promise<number> {
+  const program = new Command('switchyard')
+    .description('Switch Transformers: train, evaluate and run mixture-of-experts and dense T5 models')
+    .version(libraryVersion())
+    .showHelpAfterError('(--help shows what there is)')
+  for (const command of [trainCommand(), inferCommand(), evalCommand(), inspectCommand(), verifyCommand(), explainCommand()]) {
+    program.addCommand(command.copyInheritedSettings(program))
+  }
+  for (const command of [program, ...program.commands]) command.exitOverride()
+  try {
+    await program.parseAsync(argv, { from: 'user' })
+    return 0
+  } catch (error) {
+    return exitCodeOf(error)
+  }
+}
+
+function exitCodeOf(error: unknown): number {
+  // Commander has printed its own messages; help and version end with 0.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+  if (error instanceof Exit) return error.code
+  if (error instanceof SwitchyardError) {
+    console.error(`switchyard: ${error.message}`)
+    return error instanceof ConfigError ? 2 : 1
+  }
+  console.error('switchyard: this is a defect of Switchyard; please report it with these lines')
+  console.error(error)
+  return 1
+}

@@ -1,0 +1,127 @@
+import { readdir, stat } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { ConfigError } from '../base/errors.js'
+import { formatCount } from '../base/format.js'
+import { nextFreeFolder } from '../checkpoint/atomic.js'
+import { latestCheckpoint } from '../checkpoint/native.js'
+import { overrideConfig } from '../config/overrides.js'
+import { pairsConfig } from '../config/pairs.js'
+import { recipeOf, recipes } from '../config/recipes.js'
+import type { RunConfig } from '../config/schema.js'
+import { parseRunConfig } from '../config/validate.js'
+import type { Task } from '../data/task.js'
+import { g2pTask, loadTask, pairsTask } from '../data/tasks.js'
+import { countActiveParameters, countParameters, declareParameters } from '../model/parameters.js'
+import { environmentWarning, openCheckpoint } from '../train/checkpointing.js'
+import { evaluate } from '../train/evaluate.js'
+import { Trainer } from '../train/trainer.js'
+import { Exit } from './exit.js'
+import { onInterrupt } from './interrupt.js'
+import { showProgress } from './progress.js'
+import { formatRates, formatSamples, unitOf } from './report.js'
+import type { TrainOptions } from './train.js'
+
+interface Run {
+  readonly trainer: Trainer
+  readonly config: RunConfig
+  readonly task: Task
+  readonly folder: string
+}
+
+/** Trains by a recipe, on pairs of texts, or on from a checkpoint; then evaluates and says what to do next. */
+export async function train(recipe: string | undefined, options: TrainOptions): Promise<void> {
+  const run = options.resume === undefined ? await begin(recipe, options) : await goOn(recipe, options)
+  if (run === undefined) return
+  const { trainer, config, task, folder } = run
+  if (trainer.skippedExamples > 0) console.log(`${formatCount(trainer.skippedExamples)} examples are longer than a row and left out; train.inputLength and train.targetLength set it`)
+
+  const interruption = onInterrupt(() => console.log('\nfinishing the step and saving; Ctrl-C again quits at once'))
+  const progress = showProgress(config.train.steps, unitOf(task))
+  let ended: 'finished' | 'interrupted'
+  try {
+    ended = await trainer.run(folder, { signal: interruption.signal, onProgress: progress.show })
+  } finally {
+    progress.stop()
+    interruption.stop()
+  }
+  if (ended === 'interrupted') {
+    console.log(`saved step ${trainer.step} in ${folder}; to go on:\n\n    npx switchyard train --resume ${folder}`)
+    throw new Exit(130)
+  }
+  await conclude(run)
+}
+
+async function begin(recipe: string | undefined, { data, set, out, printConfig }: TrainOptions): Promise<Run | undefined> {
+  if ((recipe === undefined) === (data === undefined)) {
+    throw new ConfigError(`give a recipe (${Object.keys(recipes).join(', ')}), or --data with a file of your own`)
+  }
+  const pairs = data === undefined ? undefined : await pairsTask(data)
+  const config = overrideConfig(pairs && data !== undefined ? pairsConfig(pairs, data) : recipeOf(recipe!), set)
+  if (printConfig) {
+    console.log(JSON.stringify(config, null, 2))
+    return undefined
+  }
+  const task = pairs ?? await g2pTask()
+  const trainer = Trainer.begin(config, task)
+  const wanted = out ?? join('runs', recipe ?? task.name)
+  const folder = await nextFreeFolder(wanted)
+  console.log(basename(folder) === basename(wanted) ? `training in ${folder}` : `${wanted} exists already; training in ${folder}`)
+  describeRun(config, task)
+  return { trainer, config, task, folder }
+}
+
+async function goOn(recipe: string | undefined, { data, set, out, resume, printConfig }: TrainOptions): Promise<Run | undefined> {
+  if (recipe !== undefined || data !== undefined || out !== undefined) {
+    throw new ConfigError('--resume takes recipe, data and folder from the run itself: leave the others out')
+  }
+  const given = resume === true ? await latestRun() : resume!
+  const checkpoint = await openCheckpoint(given)
+  try {
+    const config = overrideConfig(parseRunConfig(checkpoint.config, `the configuration in ${checkpoint.folder}`), set)
+    if (printConfig) {
+      console.log(JSON.stringify(config, null, 2))
+      return undefined
+    }
+    const task = await loadTask(checkpoint.task)
+    const trainer = await Trainer.resume(config, task, checkpoint)
+    const folder = join(checkpoint.folder, '..')
+    console.log(`going on in ${folder} from step ${checkpoint.step} of ${config.train.steps}`)
+    const warning = await environmentWarning(checkpoint)
+    if (warning !== undefined) console.error(`warning: ${warning}`)
+    return { trainer, config, task, folder }
+  } finally {
+    await checkpoint.close()
+  }
+}
+
+/** The run under runs/ that was saved last. */
+async function latestRun(): Promise<string> {
+  const names = await readdir('runs').catch(() => [])
+  const saved = await Promise.all(names.map(async name => {
+    const checkpoint = await latestCheckpoint(join('runs', name)).catch(() => undefined)
+    return { folder: join('runs', name), at: checkpoint === undefined ? -1 : (await stat(checkpoint)).mtimeMs }
+  }))
+  const [latest] = saved.filter(({ at }) => at >= 0).sort((a, b) => b.at - a.at)
+  if (latest === undefined) throw new ConfigError('there is no run with a checkpoint under runs/: give its folder, as in --resume runs/g2p')
+  return latest.folder
+}
+
+function describeRun({ model, router, train }: RunConfig, task: Task): void {
+  const specs = declareParameters(model, router)
+  console.log(`${task.name}: ${formatCount(task.split('train').length)} ${unitOf(task)} to learn from; `
+    + `${formatCount(countParameters(specs))} parameters, ${formatCount(countActiveParameters(specs))} for a token; ${formatCount(train.steps)} steps`)
+}
+
+async function conclude({ trainer, config, task, folder }: Run): Promise<void> {
+  const result = await evaluate(trainer.params, config, task, { split: 'test', limit: config.train.evalExamples })
+  if (result.rates.examples > 0) {
+    console.log(`\nheld-out ${unitOf(task)}:\n\n${formatSamples(result, 12)}\n\n${formatRates(result.rates, task)}`)
+  } else console.log('\nno example fell into the held-out split: more data is needed to evaluate')
+  const words = task.source.kind === 'cmudict' ? 'switchyard transformer "your word"' : '"your input"'
+  const again = task.source.kind === 'cmudict' ? 'train g2p' : `train --data ${task.source.path}`
+  console.log(`\nsaved in ${folder}. What to do next:
+
+    npx switchyard infer ${folder} ${words}
+    npx switchyard eval ${folder}
+    npx switchyard ${again} --set train.steps=20000 --set model.numExperts=32`)
+}

@@ -1,0 +1,26 @@
+import { sequenceErrorRates } from '../data/metrics.js'
+import type { ErrorRates } from '../data/metrics.js'
+import type { Example, SplitName } from '../data/source.js'
+import type { Task } from '../data/task.js'
+import type { ModelParams } from '../model/types.js'
+import { makePredictor } from './predictor.js'
+import type { TrainerConfig } from './trainer.js'
+
+export interface Evaluation {
+  readonly rates: ErrorRates
+  readonly examples: readonly Example[]
+  /** One for each example. */
+  readonly predictions: readonly string[]
+}
+
+/** Error rates of greedy generation on a split's examples: on all of them, or on `limit`, spread evenly over the split. */
+export async function evaluate(
+  params: ModelParams, config: TrainerConfig, task: Task, { split, limit }: { split: SplitName; limit: number | null },
+): Promise<Evaluation> {
+  const all = task.split(split)
+  const count = Math.min(limit ?? all.length, all.length)
+  const examples = Array.from({ length: count }, (_, i) => all[Math.floor((i * all.length) / count)])
+  const predict = makePredictor(params, config, task)
+  const predictions = await predict(examples.map(example => example.input))
+  return { rates: sequenceErrorRates(predictions, examples, text => task.symbols(text)), examples, predictions }
+}

@@ -1,0 +1,28 @@
+import { taskFromSpec } from '../data/task.js'
+import type { TaskCodec } from '../data/task.js'
+import { declareParameters } from '../model/parameters.js'
+import type { ModelParams } from '../model/types.js'
+import { openCheckpoint, readTree } from './checkpointing.js'
+import type { TrainerConfig } from './trainer.js'
+
+/** A trained model, as a checkpoint holds it. */
+export interface OpenedModel<C extends TrainerConfig> {
+  readonly params: ModelParams
+  readonly config: C
+  readonly codec: TaskCodec
+  /** The task as it was saved: `loadTask` finds its data again. */
+  readonly taskSpec: unknown
+  readonly step: number
+}
+
+/** Reads the model of a run's latest checkpoint, or of a checkpoint's folder. `parse` checks the saved configuration. */
+export async function openModel<C extends TrainerConfig>(path: string, parse: (config: unknown, what: string) => C): Promise<OpenedModel<C>> {
+  const checkpoint = await openCheckpoint(path)
+  try {
+    const config = parse(checkpoint.config, `the configuration in ${checkpoint.folder}`)
+    const params = await readTree(checkpoint.params, declareParameters(config.model, config.router)) as ModelParams
+    return { params, config, codec: taskFromSpec(checkpoint.task), taskSpec: checkpoint.task, step: checkpoint.step }
+  } finally {
+    await checkpoint.close()
+  }
+}

@@ -1,0 +1,89 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { FileError } from '../../base/errors.js'
+import { castHost, hostTensor, toNumbers } from '../../base/tensor.js'
+import type { HostTensor } from '../../base/tensor.js'
+import { readTensors } from '../../checkpoint/format.js'
+import { detectFormat } from '../../checkpoint/formats.js'
+import { parseJson } from '../../checkpoint/json.js'
+import { configFromHf } from '../../checkpoint/names/hf-config.js'
+import { hfFamily, readAllFromHf, toHf } from '../../checkpoint/names/hf.js'
+import { safetensors } from '../../checkpoint/safetensors.js'
+import type { Array } from '../../engine/api/array.js'
+import * as np from '../../engine/api/np.js'
+import type { ModelConfig, RouterConfig } from '../../model/config.js'
+import { declareParameters } from '../../model/parameters.js'
+import type { Batch, ModelParams } from '../../model/types.js'
+import { compareAll } from './compare.js'
+import type { Row } from './compare.js'
+import { expertMask } from './dispatch.js'
+import { paramsFromHost, runPass } from './run.js'
+
+/** An HF folder (config.json, model weights), loaded. */
+export interface HfModel { model: ModelConfig; router: RouterConfig; params: ModelParams; tensorNames: string[] }
+
+export async function loadHfFolder(folder: string): Promise<HfModel> {
+  const configPath = join(folder, 'config.json')
+  const text = await readFile(configPath, 'utf8').catch(() => { throw new FileError(`${configPath}: cannot be read; a Hugging Face folder holds config.json and model.safetensors`) })
+  const path = join(folder, 'model.safetensors')
+  const reader = await (await detectFormat(path)).open(path)
+  try {
+    const { model, router } = configFromHf(parseJson(text, message => new FileError(`${configPath}: ${message}`)), reader.list(), folder)
+    const tensors: [string, HostTensor][] = []
+    for await (const entry of readAllFromHf(reader, declareParameters(model, router))) tensors.push(entry)
+    return { model, router, params: paramsFromHost(tensors), tensorNames: reader.list().map(info => info.name) }
+  } finally {
+    await reader.close()
+  }
+}
+
+/**
+ * Runs an HF folder's model on the inputs of its `cases.safetensors` and compares every tensor there: logits, hidden
+ * states, routing, losses, and the gradient of every parameter.
+ */
+export async function verifyFolder(folder: string, tolerance?: number): Promise<Row[]> {
+  const { model, router, params, tensorNames } = await loadHfFolder(folder)
+  const path = join(folder, 'cases.safetensors')
+  const reader = await safetensors.open(path)
+  const cases = await readTensors(reader)
+  await reader.close()
+  const batch = hfBatch(cases, path)
+
+  const { output, loss, gradients } = runPass(params, batch, { config: model, router, mode: 'eval' })
+  const actual = new Map<string, Array | HostTensor>([
+    ['logits', output.logits],
+    ['loss', loss],
+    ['encoder_last_hidden_state', output.encoderOutput],
+  ])
+  for (const stack of ['encoder', 'decoder'] as const) {
+    const [states, last] = stack === 'encoder' ? [output.encoderStates, output.encoderOutput] : [output.decoderStates, output.decoderOutput]
+    ;[...states.slice(0, -1), last].forEach((x, i) => actual.set(`${stack}_hidden_states.${i}`, x))
+    const routers = output.routers.filter(r => r.stack === stack)
+    for (const [i, { layer, record }] of routers.entries()) {
+      actual.set(`${stack}_router_logits.${i}`, record.logits)
+      actual.set(`dispatch_mask.${stack}.block.${layer}`, await expertMask(record))
+    }
+  }
+  const family = hfFamily(tensorNames)
+  for (const [parameter, gradient] of gradients) {
+    for (const [name, tensor] of toHf(parameter, await gradient.data(), family)) actual.set(`grad.${name}`, tensor)
+  }
+  const inputs = new Set(['input_ids', 'attention_mask', 'labels', 'decoder_input_ids'])
+  return compareAll(actual, [...cases].filter(([name]) => !inputs.has(name)), tolerance)
+}
+
+function hfBatch(cases: ReadonlyMap<string, HostTensor>, path: string): Batch {
+  const ids = (name: string): HostTensor => {
+    const tensor = cases.get(name)
+    if (!tensor) throw new FileError(`${path}: there is no tensor ${name}`)
+    return castHost(tensor, 'int32')
+  }
+  const labels = ids('labels')
+  const counts = toNumbers(labels).map(label => label >= 0)
+  return {
+    encoder_input_tokens: np.fromHost(ids('input_ids')),
+    decoder_input_tokens: np.fromHost(ids('decoder_input_ids')),
+    decoder_target_tokens: np.fromHost(hostTensor('int32', labels.shape, Int32Array.from(toNumbers(labels), label => Math.max(label, 0)))),
+    decoder_loss_weights: np.fromHost(hostTensor('float32', labels.shape, Float32Array.from(counts, Number))),
+  }
+}

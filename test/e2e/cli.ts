@@ -1,0 +1,63 @@
+import { execFile, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { cp, mkdtemp, rm, symlink } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+const repository = fileURLToPath(new URL('../..', import.meta.url))
+
+export interface Ended {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** The command line as a user has it: built from the sources as they are now, in a folder of its own. */
+export class Cli {
+  private constructor(
+    private readonly package_: string,
+    /** Where commands run; runs/ appears here. */
+    readonly folder: string,
+  ) {}
+
+  static async build(): Promise<Cli> {
+    const package_ = await mkdtemp(join(tmpdir(), 'switchyard-package-'))
+    const tsc = join(repository, 'node_modules/typescript/bin/tsc')
+    await promisify(execFile)(process.execPath,
+      [tsc, '-p', join(repository, 'tsconfig.build.json'), '--noCheck', '--incremental', 'false', '--tsBuildInfoFile', 'null', '--outDir', join(package_, 'dist')])
+    for (const name of ['package.json', 'bin']) await cp(join(repository, name), join(package_, name), { recursive: true })
+    await symlink(join(repository, 'node_modules'), join(package_, 'node_modules'))
+    return new Cli(package_, await mkdtemp(join(tmpdir(), 'switchyard-e2e-')))
+  }
+
+  async remove(): Promise<void> {
+    for (const folder of [this.package_, this.folder]) await rm(folder, { recursive: true, force: true })
+  }
+
+  /** Starts `switchyard ...args`. `watch` sees what it prints so far, and may end it. */
+  start(args: readonly string[], watch: (stdout: string, process: ChildProcess) => void = () => undefined, input = ''): Promise<Ended> {
+    const child = spawn(process.execPath, [join(this.package_, 'bin/switchyard.js'), ...args], { cwd: this.folder, env: { ...process.env, NO_COLOR: '1' } })
+    let stdout = ''
+    let stderr = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => { stdout += text; watch(stdout, child) })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
+    child.stdin.end(input)
+    return new Promise((resolve, reject) => {
+      child.on('error', reject)
+      child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }))
+    })
+  }
+
+  run(...args: readonly string[]): Promise<Ended> {
+    return this.start(args)
+  }
+}
+
+/** Settings of a model that learns nothing much, but in no time. */
+export const tiny = [
+  'model.dModel=8', 'model.dFf=16', 'model.numHeads=2', 'model.headDim=4', 'model.numExperts=2', 'train.rows=2',
+  'train.inputLength=32', 'train.targetLength=32', 'train.schedule.warmupSteps=2', 'train.logEvery=1', 'train.checkpointEvery=2', 'train.evalExamples=12',
+].flatMap(setting => ['--set', setting])

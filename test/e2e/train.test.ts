@@ -1,0 +1,112 @@
+import type { ChildProcess } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Cli, tiny } from './cli.js'
+import type { Ended } from './cli.js'
+
+let cli: Cli
+beforeAll(async () => { cli = await Cli.build() })
+afterAll(() => cli.remove())
+
+const at = (...names: string[]): string => join(cli.folder, ...names)
+const train = (folder: string, steps: number): string[] => ['train', 'g2p', ...tiny, '--set', `train.steps=${steps}`, '--out', folder]
+
+/** The files of a checkpoint, which must be the same bit for bit. */
+async function contents(checkpoint: string): Promise<Record<string, string>> {
+  const names = ['params.safetensors', 'optimizer.safetensors', 'checkpoint.json']
+  return Object.fromEntries(await Promise.all(names.map(async name => [name, (await readFile(at(checkpoint, name))).toString('base64')])))
+}
+
+interface MetricsRecord { step: number; loss: number }
+
+function recordsOf(folder: string): MetricsRecord[] {
+  return readFileSync(at(folder, 'metrics.jsonl'), 'utf8').trim().split('\n').map(line => JSON.parse(line) as MetricsRecord)
+}
+
+/** Ends a process with kill -9 as soon as the run has recorded a step. */
+function killAt(folder: string, step: number): (stdout: string, child: ChildProcess) => void {
+  let watching: NodeJS.Timeout | undefined
+  return (_, child) => {
+    watching ??= setInterval(() => {
+      try {
+        if (recordsOf(folder).at(-1)!.step >= step) child.kill('SIGKILL')
+      } catch { /* there is no record yet, or half of one */ }
+    }, 1)
+    child.on('close', () => clearInterval(watching))
+  }
+}
+
+describe('switchyard train', () => {
+  it('trains, evaluates, saves and says what to do next', async () => {
+    const { code, stdout, stderr } = await cli.run(...train('runs/first', 6))
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toContain('training in runs/first')
+    expect(stdout).toMatch(/step 6\/6 {2}loss \d+\.\d+ {2}[\d,]+ words\/s {2}\d+\.\d% dropped/)
+    expect(stdout).toMatch(/phoneme error rate \(PER\) [\d.]+%, word error rate \(WER\) [\d.]+%, on 12 held-out words/)
+    expect(stdout.match(/ {2}(wrong: |right)/g)).toHaveLength(12)
+    for (const next of ['infer runs/first switchyard transformer "your word"', 'eval runs/first', 'train g2p --set train.steps=20000']) {
+      expect(stdout).toContain(`npx switchyard ${next}`)
+    }
+    expect((await readdir(at('runs/first'))).sort()).toEqual(['metrics.jsonl', 'step-4', 'step-6'])
+    expect(recordsOf('runs/first').map(r => r.step)).toEqual([1, 2, 3, 4, 5, 6])
+    expect(recordsOf('runs/first').every(r => r.loss > 0)).toBe(true)
+  })
+
+  it('takes the next free folder', async () => {
+    const { code, stdout } = await cli.run(...train('runs/first', 3))
+    expect(code).toBe(0)
+    expect(stdout).toContain('runs/first exists already; training in runs/first-2')
+    expect((await readdir(at('runs'))).sort()).toEqual(['first', 'first-2'])
+  })
+
+  it('learns from pairs of the user\'s own, without any configuration', async () => {
+    const pairs = Array.from({ length: 300 }, (_, i) => `${i.toString(2)}\t${i.toString(16)}`)
+    await writeFile(at('pairs.tsv'), `${pairs.join('\n')}\n`)
+    const { code, stdout, stderr } = await cli.run('train', '--data', 'pairs.tsv', ...tiny, '--set', 'train.steps=3')
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toContain('training in runs/pairs')
+    expect(stdout).toMatch(/symbol error rate [\d.]+%, wrong answers [\d.]+%, on 12 held-out pairs/)
+    expect((await cli.run('eval', 'runs/pairs')).code).toBe(0)
+  })
+
+  it('saves on Ctrl-C and goes on exactly', async () => {
+    const whole = await cli.run(...train('runs/whole', 150))
+    expect(whole.code, whole.stderr).toBe(0)
+    const stopped = await cli.start(train('runs/stopped', 150), (stdout, child) => { if (/step \d+\/150/.test(stdout) && !child.killed) child.kill('SIGINT') })
+    expect(stopped.code, stopped.stderr).toBe(130)
+    expect(stopped.stdout).toContain('npx switchyard train --resume runs/stopped')
+    const resumed = await cli.run('train', '--resume', 'runs/stopped')
+    expect(resumed).toMatchObject({ code: 0, stderr: '' })
+    expect(resumed.stdout).toContain('going on in runs/stopped from step')
+    expect(await contents('runs/stopped/step-150')).toEqual(await contents('runs/whole/step-150'))
+    expect(recordsOf('runs/stopped').map(r => [r.step, r.loss])).toEqual(recordsOf('runs/whole').map(r => [r.step, r.loss]))
+  })
+
+  it('goes on exactly after kill -9 at random steps', async () => {
+    // From step 3 on there is a checkpoint to go on from.
+    const kills = [3, 50].map(from => from + Math.floor(Math.random() * 40))
+    let ended: Ended = await cli.start(train('runs/killed', 150), killAt('runs/killed', kills[0]))
+    expect(ended.signal, ended.stderr).toBe('SIGKILL')
+    ended = await cli.start(['train', '--resume', 'runs/killed'], killAt('runs/killed', kills[1]))
+    expect(ended.signal, ended.stderr).toBe('SIGKILL')
+    ended = await cli.run('train', '--resume', 'runs/killed')
+    expect(ended.code, ended.stderr).toBe(0)
+    expect(await contents('runs/killed/step-150'), `killed at ${kills.join(', ')}`).toEqual(await contents('runs/whole/step-150'))
+    expect(recordsOf('runs/killed').map(r => [r.step, r.loss])).toEqual(recordsOf('runs/whole').map(r => [r.step, r.loss]))
+  })
+})
+
+describe('switchyard infer and eval', () => {
+  it('use a trained model', async () => {
+    const infer = await cli.run('infer', 'runs/first', 'switch', 'Yard')
+    expect(infer).toMatchObject({ code: 0, stderr: '' })
+    expect(infer.stdout).toMatch(/^switch\t.*\nYard\t.*\n$/)
+    const lines = await cli.start(['infer', 'runs/first'], undefined, 'switch\n\nYard\n')
+    expect(lines.stdout).toBe(infer.stdout)
+    const evaluated = await cli.run('eval', 'runs/first/step-6', '--split', 'validation', '--examples', '5')
+    expect(evaluated).toMatchObject({ code: 0, stderr: '' })
+    expect(evaluated.stdout).toContain('on 5 held-out words')
+  })
+})

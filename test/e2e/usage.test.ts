@@ -1,0 +1,81 @@
+import { readFileSync } from 'node:fs'
+import { readdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Cli, tiny } from './cli.js'
+
+let cli: Cli
+beforeAll(async () => { cli = await Cli.build() })
+afterAll(() => cli.remove())
+
+describe('wrong usage ends with code 2, one message and no trace', () => {
+  it.each([
+    [['train', 'g2p', '--set', 'train.stepz=3'], 'there is no setting train.stepz; did you mean train.steps?'],
+    [['train', 'g2p', '--set', 'train.steps=many'], 'train.steps: Invalid input: expected number, got "many"'],
+    [['train', 'g2'], 'did you mean g2p?'],
+    [['train'], 'give a recipe (g2p, g2p-full), or --data'],
+    [['train', 'g2p', '--data', 'x.tsv'], 'give a recipe (g2p, g2p-full), or --data'],
+    [['train', 'g2p', '--set', 'model.vocabSize=10'], 'model.vocabSize is 10, and the task g2p has 69 tokens: raise it'],
+    [['train', 'g2p', '--resume', 'runs/g2p'], 'leave the others out'],
+    [['train', '--resume'], 'there is no run with a checkpoint under runs/'],
+    [['inspect', 'switch-bass-8'], 'did you mean switch-base-8?'],
+    [['eval', 'runs/g2p', '--examples', '0'], 'expected a whole number of 1 or more'],
+    [['eval', 'runs/g2p', '--split', 'tset'], 'Allowed choices are train, validation, test'],
+    [['trian', 'g2p'], "unknown command 'trian'"],
+    [['train', 'g2p', '--stepz', '3'], "unknown option '--stepz'"],
+  ])('%j', async (args, message) => {
+    const { code, stdout, stderr } = await cli.run(...args)
+    expect(stderr).toContain(message)
+    expect(stderr).not.toMatch(/^ {4}at /m)
+    expect(code).toBe(2)
+    expect(stdout).toBe('')
+    expect(await readdir(cli.folder)).not.toContain('runs')
+  })
+})
+
+describe('failures end with code 1', () => {
+  it.each([
+    [['infer', 'runs/none', 'word'], 'runs/none: there is no such folder'],
+    [['train', '--data', 'none.tsv'], 'none.tsv: there is no such file'],
+    [['train', '--data', 'bad.tsv'], 'bad.tsv:2: expected 2 columns (input TAB target), got 1'],
+  ])('%j', async (args, message) => {
+    await writeFile(join(cli.folder, 'bad.tsv'), 'a\tb\nc\n')
+    const { code, stderr } = await cli.run(...args)
+    expect(stderr).toContain(message)
+    expect(stderr).not.toMatch(/^ {4}at /m)
+    expect(code).toBe(1)
+  })
+
+  it('when the loss is no longer finite, and save nothing broken', async () => {
+    const { code, stderr } = await cli.run('train', 'g2p', ...tiny, '--set', 'train.steps=30', '--set', 'train.schedule.peak=1e30', '--set', 'train.clipNorm=null', '--out', 'diverged')
+    expect(stderr).toMatch(/the loss is (NaN|Infinity) at step \d+|is not finite after step \d+/)
+    expect(code).toBe(1)
+  })
+})
+
+describe('facts', () => {
+  it('--version and --help', async () => {
+    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+    expect(await cli.run('--version')).toMatchObject({ code: 0, stdout: `${version}\n` })
+    const help = await cli.run('--help')
+    expect(help.code).toBe(0)
+    for (const command of ['train', 'infer', 'eval', 'inspect', 'verify', 'explain']) expect(help.stdout).toContain(`  ${command} `)
+  })
+
+  it('--print-config prints what --set changes, as JSON', async () => {
+    const { code, stdout } = await cli.run('train', 'g2p', '--set', 'train.steps=7', '--print-config')
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({ task: { kind: 'g2p' }, train: { steps: 7, rows: 16 } })
+  })
+
+  it.each([
+    ['switch-base-8', '619,339,008', 'encoder/layers_1,3,5,7,9,11'],
+    ['switch-xxl-128', '394,675,073,024', 'mlp/expert/wi_0/kernel'],
+    ['switch-c-2048', '1,571,327,875,360', 'decoder/layers_0,1,2'],
+  ])('inspect %s', async (preset, parameters, part) => {
+    const { code, stdout } = await cli.run('inspect', preset)
+    expect(code).toBe(0)
+    expect(stdout).toContain(`parameters                        ${parameters}\n`)
+    expect(stdout).toContain(part)
+  })
+})
