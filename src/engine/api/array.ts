@@ -1,13 +1,28 @@
 import type { DType } from '../../base/dtypes.js'
 import { SwitchyardError } from '../../base/errors.js'
-import { hostFrom, reader, toNumbers } from '../../base/tensor.js'
+import { reader, toNumbers } from '../../base/tensor.js'
 import type { HostTensor } from '../../base/tensor.js'
 import { Concrete } from '../compile/engine.js'
 import { formatAval } from '../program/aval.js'
+import { convertElementType } from '../program/ops.js'
 import type { Value } from '../program/value.js'
 import { defaultEngine } from './engine.js'
+import { getIndexed, updateIndexed } from './indexing.js'
+import type { IndexOf } from './indexing.js'
+import { constant } from './values.js'
 
 export { defaultEngine }
+
+/** An index of an array: see `Array.get`. */
+export type Index = IndexOf<Array>
+
+/** Updates of the elements that an index names; each returns a new array. */
+export interface IndexedUpdate {
+  /** With those elements replaced. The value is broadcast and takes the array's dtype. */
+  set(value: ArrayLike): Array
+  /** With the value added to those elements, once for each time that an index array names them. */
+  add(value: ArrayLike): Array
+}
 
 /** An array with a dtype and a static shape: computed, being computed, or standing for an input while a function is traced. */
 export class Array {
@@ -37,39 +52,33 @@ export class Array {
     return reader(dtype, data)(0)
   }
 
+  /**
+   * NumPy's x[...]: `x.get(0, slice(1, 3), ':', null, '...', positions)`. A number takes one position and drops the
+   * axis, `np.slice(start, stop, step)` a range, ':' the whole axis; null makes a new axis, '...' stands for all axes
+   * not named, an integer array takes its positions (several broadcast together). Negative positions count from the
+   * last; numbers out of bounds throw a ShapeError, those in arrays are moved to the edge.
+   */
+  get(...indices: Index[]): Array {
+    return new Array(getIndexed(this.value, indices.map(indexValue)))
+  }
+
+  /**
+   * The elements that `get` with the same index reads, to be updated: `x.at(0).set(1)`, `x.at(positions).add(y)`.
+   * Positions in arrays that are out of bounds are left out.
+   */
+  at(...indices: Index[]): IndexedUpdate {
+    const update = (kind: 'set' | 'add') => (value: ArrayLike): Array => new Array(updateIndexed(kind, this.value, indices.map(indexValue),
+      value instanceof Array ? convertElementType(value.value, this.dtype) : constant(value, this.dtype)))
+    return { set: update('set'), add: update('add') }
+  }
+
   toString(): string { return formatAval(this.value.aval) }
 }
 
-/** Nested lists of numbers or booleans. */
-export type Nested = number | boolean | readonly Nested[]
-/** What array functions accept: a bare number takes the other operand's dtype. */
-export type ArrayLike = Array | number | boolean
+const indexValue = (index: Index): IndexOf<Value> => (index instanceof Array ? index.value : index)
+
+/** What array functions accept: a bare number takes the other operand's dtype; a bigint is int64. */
+export type ArrayLike = Array | number | bigint | boolean
 
 /** Puts host data into an array. */
 export const fromHost = (tensor: HostTensor): Array => new Array(defaultEngine().put(tensor))
-
-/**
- * An array from nested lists: `array([[1, 2], [3, 4]])`. float32 unless a dtype is given; booleans make a bool array.
- * Throws a SwitchyardError when the lists are ragged.
- */
-export function array(nested: Nested, dtype?: DType): Array {
-  const shape: number[] = []
-  for (let level: Nested = nested; typeof level === 'object'; level = level[0]) {
-    shape.push(level.length)
-    if (level.length === 0) break
-  }
-  const values: number[] = []
-  let allBoolean = true
-  const visit = (node: Nested, depth: number): void => {
-    if (typeof node !== 'object') {
-      if (depth !== shape.length) throw new SwitchyardError('the nested lists have different depths')
-      if (typeof node !== 'boolean') allBoolean = false
-      values.push(Number(node))
-      return
-    }
-    if (node.length !== shape[depth]) throw new SwitchyardError(`the nested lists are ragged: expected ${shape[depth]} entries, got ${node.length}`)
-    for (const child of node) visit(child, depth + 1)
-  }
-  visit(nested, 0)
-  return fromHost(hostFrom(dtype ?? (allBoolean && values.length > 0 ? 'bool' : 'float32'), shape, values))
-}
