@@ -8,7 +8,7 @@ import { Program } from '../../src/engine/program/program.js'
 import { bind, traceClosed } from '../../src/engine/program/trace.js'
 import type { Value } from '../../src/engine/program/value.js'
 import { jvpEval } from '../../src/engine/transform/jvp.js'
-import { vjpEval } from '../../src/engine/transform/linearize.js'
+import { linearize, vjpEval } from '../../src/engine/transform/linearize.js'
 
 interface Case { name: string; shapes: number[][]; f: (...xs: Value[]) => Value; positive?: boolean }
 
@@ -174,5 +174,45 @@ describe('second derivatives', () => {
     const [a, b] = [run(forward, inputs), run(reverse, inputs)]
     // The Hessian is symmetric.
     a.forEach((t, i) => Array.from(t).forEach((v, k) => expect(Math.abs(v - b[i][k])).toBeLessThan(1e-3 * (1 + Math.abs(v)))))
+  })
+})
+
+describe('while', () => {
+  // x doubled until it reaches a limit: 8 x for x between 1/8 and 1/4, and so is its tangent.
+  const below = traceClosed([aval('float32', []), aval('int32', [])], ([x]) => [ops.lt(x, 1)])
+  const double = traceClosed([aval('float32', []), aval('int32', [])], ([x, steps]) => [ops.mul(x, 2), ops.add(steps, 1)])
+  const program = traceClosed([aval('float32', [])], ([x]) =>
+    bind('while', [x, ops.full([], 0, 'int32')], { condition: below, body: double, numConditionConsts: 0, numBodyConsts: 0 }))
+
+  it('has a forward mode', () => {
+    const forward = traceClosed([aval('float32', []), aval('float32', [])], ([x, t]) => {
+      const [outputs, [dx]] = jvpEval(program, [x], [t])
+      return [...outputs, dx!]
+    })
+    expect(run(forward, [[0.2], [1]]).map(v => v[0])).toEqual([Math.fround(1.6), 3, 8])
+  })
+
+  it('says that it has no reverse mode', () => {
+    expect(() => traceClosed([aval('float32', [])], x => vjpEval(program, x, [true]).outputs)).toThrow('while(f32[], i32[], f32[]) has no reverse mode')
+  })
+})
+
+describe('programs within programs, differentiated', () => {
+  it('a scan keeps no rows for what it can read from its operands', () => {
+    // h + w x: the derivative needs w and the rows x, which are operands.
+    const body = traceClosed([f32(), f32(), f32()], ([w, h, x]) => [ops.add(h, ops.mul(w, x))])
+    const gradients = traceClosed([f32(), f32(), f32(9)], ([w, h, xs]) => {
+      const loss = traceClosed([f32(), f32(), f32(9)], v => bind('scan', v, { body, numConsts: 1, numCarry: 1, length: 9, reverse: false }))
+      return vjpEval(loss, [w, h, xs], [true, true, true]).pullback([ops.full([], 1, 'float32')])
+    })
+    const scans = gradients.equations.filter(e => e.primitive === 'scan')
+    expect(scans.map(e => e.outputs.map(o => o.aval.shape))).toEqual([[[]], [[], [], [9]]])
+  })
+
+  it('branches share slots for their residuals', () => {
+    const { primal } = linearize(traceClosed([f32(2), f32(2)], ([x, y]) => [choose(0)(x, y)]), [true, true])
+    const cond = primal.equations.find(e => e.primitive === 'cond')!
+    // The value, and cos x, sin x of the first branch; exp y of the second takes one of those places.
+    expect(cond.outputs).toHaveLength(3)
   })
 })

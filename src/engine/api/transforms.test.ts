@@ -43,7 +43,7 @@ describe('transformations', () => {
     expect(await value.item()).toBe(4) // (1 - 2 + 1)^2 + (3 - 4 - 1)^2
     expect(await g.b.numbers()).toEqual([0, -4])
     expect(await g.w.numbers()).toEqual([0, 0, -4, 4])
-    expect(await grad(loss, 1)(params, x).numbers()).toEqual([-12, -16])
+    expect(await grad(loss, { argument: 1 })(params, x).numbers()).toEqual([-12, -16])
   })
 
   it('closes over arrays and over tracers of an outer function', async () => {

@@ -3,6 +3,7 @@ import type { Program } from '../program/program.js'
 import { evalProgram, traceClosed } from '../program/trace.js'
 import type { Value } from '../program/value.js'
 import { jvpEval } from './jvp.js'
+import type { Cotangent } from './rules.js'
 import { split } from './split.js'
 import { transposeEval } from './transpose.js'
 
@@ -37,7 +38,7 @@ export function linearize(program: Program, active: readonly boolean[]): Lineari
 /** The reverse-mode derivative, ready to run: values of the outputs, and a function from cotangents to gradients. */
 export function vjpEval(program: Program, inputs: readonly Value[], active: readonly boolean[]): {
   outputs: Value[]
-  pullback: (cotangents: readonly Value[]) => Value[]
+  pullback: (cotangents: readonly Cotangent[]) => Value[]
 } {
   const { primal, tangent, activeOutputs } = linearize(program, active)
   const values = evalProgram(primal, inputs)

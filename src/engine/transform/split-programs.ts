@@ -5,7 +5,7 @@ import * as ops from '../program/ops.js'
 import { Program, Var } from '../program/program.js'
 import type { Atom, Equation } from '../program/program.js'
 import { evalProgram, traceClosed } from '../program/trace.js'
-import { liveEquations } from './dead-code.js'
+import { liveEquations, withoutDeadCode } from './dead-code.js'
 import type { SplitEquation, SplitProgram } from './rules.js'
 
 const where = <T>(list: readonly T[], keep: readonly boolean[]): T[] => list.filter((_, i) => keep[i])
@@ -117,16 +117,19 @@ export function splitCond(split: SplitProgram, eqn: Equation<'cond'>, unknown: r
  */
 export function splitCall(split: SplitProgram, eqn: Equation<'call'>, unknown: readonly boolean[]): SplitEquation {
   const { program } = eqn.params
-  const { known, unknownOutputs, numResiduals } = split(program, unknown)
-  const knownOutputs = known.outputs.slice(0, known.outputs.length - numResiduals)
-  const again = traceClosed(program.inputs.map(v => v.aval), v =>
-    where(evalProgram(program, v.map((x, i) => (unknown[i] ? x : ops.optimizationBarrier(x)))), unknownOutputs))
+  const { known, unknown: rest, unknownOutputs, numResiduals } = split(program, unknown)
+  const numKnown = known.outputs.length - numResiduals
+  const knownOutputs = known.outputs.slice(0, numKnown)
+  const again = traceClosed(program.inputs.map(v => v.aval), v => {
+    const residuals = evalProgram(known, whereNot(v, unknown).map(ops.optimizationBarrier)).slice(numKnown)
+    return evalProgram(rest, [...residuals, ...where(v, unknown)])
+  })
   return {
     known: knownOutputs.length === 0 ? null : equation({
       ...eqn, inputs: whereNot(eqn.inputs, unknown), outputs: whereNot(eqn.outputs, unknownOutputs),
       params: { ...eqn.params, program: new Program(known.inputs, liveEquations(known.equations, knownOutputs), knownOutputs) },
     }),
-    unknown: equation({ ...eqn, outputs: where(eqn.outputs, unknownOutputs), params: { ...eqn.params, program: again } }),
+    unknown: equation({ ...eqn, outputs: where(eqn.outputs, unknownOutputs), params: { ...eqn.params, program: withoutDeadCode(again) } }),
   }
 }
 
