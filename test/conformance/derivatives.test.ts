@@ -90,6 +90,8 @@ const cases: Case[] = [
     const zero = ops.full([], 0.5, 'float32')
     return ops.concatenate(bind('scan', [zero, zero, zero, xs], { body: chain, numConsts: 0, numCarry: 3, length: 4, reverse: false }).map(v => ops.reshape(v, [v.size])), 0)
   } },
+  { name: 'scan with an invariant', shapes: [[2], [2], [3, 2]], f: (w, h, xs) => bind('scan', [w, h, xs], {
+    body: traceClosed([f32(2), f32(2), f32(2)], ([a, b, x]) => [ops.add(ops.mul(ops.sin(b), ops.exp(ops.sin(a))), x)]), numConsts: 1, numCarry: 1, length: 3, reverse: false })[0] },
   { name: 'scan in a scan', shapes: [[2], [4, 3, 2]], f: (h, xs) => bind('scan', [h, xs], { body: nested, numConsts: 0, numCarry: 1, length: 4, reverse: false })[0] },
   ...[0, 1, 2].map(i => ({ name: `cond ${i}`, shapes: [[2], [2]], f: choose(i) })),
   { name: 'cond in a scan', shapes: [[2], [3, 2]], f: (h, xs) => bind('scan', [ops.full([], 0, 'int32'), h, xs], {
@@ -207,6 +209,15 @@ describe('programs within programs, differentiated', () => {
     })
     const scans = gradients.equations.filter(e => e.primitive === 'scan')
     expect(scans.map(e => e.outputs.map(o => o.aval.shape))).toEqual([[[]], [[], [], [9]]])
+  })
+
+  it('a scan computes once what is the same at every step', () => {
+    const body = traceClosed([f32(2), f32(2), f32(2)], ([w, h, x]) => [ops.mul(h, ops.exp(w)), ops.mul(x, ops.exp(w))])
+    const loss = traceClosed([f32(2), f32(2), f32(9, 2)], v => bind('scan', v, { body, numConsts: 1, numCarry: 1, length: 9, reverse: false }))
+    const { primal } = linearize(loss, [true, true, true])
+    const scans = primal.equations.filter(e => e.primitive === 'scan')
+    // The carry and the rows, and of the residuals only the carry of each step: exp w comes from before the loop.
+    expect(scans.map(e => e.outputs.map(o => o.aval.shape))).toEqual([[[2], [9, 2], [9, 2]]])
   })
 
   it('branches share slots for their residuals', () => {

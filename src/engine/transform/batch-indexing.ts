@@ -1,4 +1,5 @@
 /** Batching of the primitives that take positions. */
+import { sameShape } from '../program/aval.js'
 import * as ops from '../program/ops.js'
 import type { GatherParams, PrimitiveParams } from '../program/primitives.js'
 import { bind } from '../program/trace.js'
@@ -21,8 +22,7 @@ function windowIndices(shape: readonly number[], sizes: readonly number[], start
     const at = ops.add(ops.broadcastInDim(start, grid, [0]), ops.iota('int32', grid, k + 1))
     return ops.reshape(at, [...grid, 1])
   })
-  const indices = axes.length === 0 ? ops.full([size, 0], 0, 'int32') : ops.concatenate(columns, grid.length)
-  return { axes, indices }
+  return { axes, indices: ops.concatenate(columns, grid.length) }
 }
 
 /** The order that takes [batch, cut axes, other axes] to [batch, all axes]. */
@@ -36,6 +36,7 @@ const inverse = (perm: readonly number[]): number[] => perm.map((_, i) => perm.i
 export const dynamicSlice: BatchRule<'dynamicSlice'> = ([x, ...starts], { sizes }, size) => {
   if (starts.every(s => !s.batched)) return [mapped(ops.dynamicSlice(x.value, [zero(), ...starts.map(s => s.value)], [size, ...sizes]))]
   const shape = x.batched ? x.value.shape.slice(1) : x.value.shape
+  if (sameShape(shape, sizes)) return [x]
   const { axes, indices } = windowIndices(shape, sizes, starts, size)
   const window = x.batched
     ? ops.gather(x.value, indices, { axes: shift(axes), batchDims: 1, mode: 'clip' })
@@ -47,6 +48,7 @@ export const dynamicUpdateSlice: BatchRule<'dynamicUpdateSlice'> = ([x, update, 
   const [operand, updates] = [lead(x, size), lead(update, size)]
   if (starts.every(s => !s.batched)) return [mapped(ops.dynamicUpdateSlice(operand, updates, [zero(), ...starts.map(s => s.value)]))]
   const shape = operand.shape.slice(1)
+  if (sameShape(shape, updates.shape.slice(1))) return [mapped(updates)]
   const { axes, indices } = windowIndices(shape, updates.shape.slice(1), starts, size)
   const ordered = ops.transpose(updates, inverse(windowOrder(shape.length, axes)))
   return [mapped(ops.scatter(operand, indices, ordered, { axes: shift(axes), batchDims: 1, mode: 'clip' }))]

@@ -52,5 +52,5 @@ export interface Split {
 /** `split`, as the rules of primitives that carry programs get it. */
 export type SplitProgram = (program: Program, unknownInputs: readonly boolean[], wanted?: readonly boolean[]) => Split
 
-/** The known part of an equation (null: none), and the unknown part, whose outputs are the unknown ones. */
-export interface SplitEquation { known: Equation | null; unknown: Equation | null }
+/** The known part of an equation, and the unknown part, whose outputs are the unknown ones. */
+export interface SplitEquation { known: readonly Equation[]; unknown: Equation | null }

@@ -2,7 +2,7 @@
 import { sameAval } from '../program/aval.js'
 import type { Aval } from '../program/aval.js'
 import * as ops from '../program/ops.js'
-import { Program, Var } from '../program/program.js'
+import { Lit, Program, Var } from '../program/program.js'
 import type { Atom, Equation } from '../program/program.js'
 import { evalProgram, traceClosed } from '../program/trace.js'
 import { liveEquations, withoutDeadCode } from './dead-code.js'
@@ -13,8 +13,9 @@ const whereNot = <T>(list: readonly T[], drop: readonly boolean[]): T[] => list.
 const either = (a: readonly boolean[], b: readonly boolean[]): boolean[] => a.map((x, i) => x || b[i])
 
 /**
- * The known scan returns the residuals of each step as further rows, which the unknown scan reads; a residual that is
- * an operand of the body (a constant, a scanned row) is read from there.
+ * The known scan returns the residuals of each step as further rows, which the unknown scan reads. A residual that is
+ * an operand of the body (a constant, a scanned row) is read from there, and one that only constants go into, which is
+ * the same at every step, is computed once, before the loop.
  */
 export function splitScan(split: SplitProgram, eqn: Equation<'scan'>, unknown: readonly boolean[]): SplitEquation {
   const { body, numConsts, numCarry } = eqn.params
@@ -31,9 +32,16 @@ export function splitScan(split: SplitProgram, eqn: Equation<'scan'>, unknown: r
   const [bodyConsts, , bodyXs] = parts<Atom>(body.inputs)
 
   const residuals = steps.unknown.inputs.slice(0, steps.numResiduals)
+  const { equations: invariant, values: invariants } = invariantPart(steps.known, whereNot(body.inputs.slice(0, numConsts), constsU))
+  const hoisted = residuals.filter(r => invariants.has(r))
+  const once = hoisted.map(r => new Var(r.aval))
+  const before = equation({
+    primitive: 'call', inputs: whereNot(consts, constsU), outputs: once,
+    params: { name: 'invariant', remat: false, program: withoutDeadCode(new Program(whereNot(body.inputs.slice(0, numConsts), constsU), invariant, hoisted)) },
+  })
   const fixed = residuals.filter(r => bodyConsts.includes(r))
   const rows = residuals.filter(r => bodyXs.includes(r))
-  const stacked = residuals.filter(r => !fixed.includes(r) && !rows.includes(r))
+  const stacked = residuals.filter(r => !fixed.includes(r) && !rows.includes(r) && !hoisted.includes(r))
   const stacks = stacked.map(r => new Var({ dtype: r.aval.dtype, shape: [eqn.params.length, ...r.aval.shape] }))
 
   const knownBody = steps.known.outputs.slice(0, steps.known.outputs.length - residuals.length)
@@ -49,16 +57,31 @@ export function splitScan(split: SplitProgram, eqn: Equation<'scan'>, unknown: r
   const rest = equation({
     ...eqn,
     inputs: [
-      ...fixed.map(r => consts[bodyConsts.indexOf(r)]), ...unknownConsts, ...unknownCarry,
+      ...fixed.map(r => consts[bodyConsts.indexOf(r)]), ...once, ...unknownConsts, ...unknownCarry,
       ...rows.map(r => xs[bodyXs.indexOf(r)]), ...stacks, ...where(xs, xsU),
     ],
     params: {
-      ...eqn.params, numConsts: fixed.length + unknownConsts.length, numCarry: unknownCarry.length,
-      body: new Program([...fixed, ...declared.slice(0, numBefore), ...rows, ...stacked, ...declared.slice(numBefore)], steps.unknown.equations, steps.unknown.outputs),
+      ...eqn.params, numConsts: fixed.length + once.length + unknownConsts.length, numCarry: unknownCarry.length,
+      body: new Program([...fixed, ...hoisted, ...declared.slice(0, numBefore), ...rows, ...stacked, ...declared.slice(numBefore)], steps.unknown.equations, steps.unknown.outputs),
     },
     outputs: where(eqn.outputs, steps.unknownOutputs),
   })
-  return { known, unknown: rest }
+  return { known: [before, known], unknown: rest }
+}
+
+/** The equations of a body that nothing but these constants goes into, and what they compute. */
+function invariantPart({ equations }: Program, consts: readonly Var[]): { equations: Equation[]; values: ReadonlySet<Var> } {
+  const fixed = new Set<Atom>(consts)
+  const values = new Set<Var>()
+  const kept = equations.filter(eqn => {
+    if (!eqn.inputs.every(a => a instanceof Lit || fixed.has(a))) return false
+    for (const v of eqn.outputs) {
+      fixed.add(v)
+      values.add(v)
+    }
+    return true
+  })
+  return { equations: kept, values }
 }
 
 /**
@@ -66,7 +89,7 @@ export function splitScan(split: SplitProgram, eqn: Equation<'scan'>, unknown: r
  * slots that a branch has no use for; a residual that is an operand is read from there.
  */
 export function splitCond(split: SplitProgram, eqn: Equation<'cond'>, unknown: readonly boolean[]): SplitEquation {
-  if (unknown[0]) return { known: null, unknown: eqn }
+  if (unknown[0]) return { known: [], unknown: eqn }
   const [index, ...operands] = eqn.inputs
   const mask = unknown.slice(1)
   const wanted = eqn.params.branches.map(b => split(b, mask).unknownOutputs).reduce(either)
@@ -108,7 +131,7 @@ export function splitCond(split: SplitProgram, eqn: Equation<'cond'>, unknown: r
       })),
     },
   })
-  return { known: known.outputs.length > 0 ? known : null, unknown: rest }
+  return { known: [known], unknown: rest }
 }
 
 /**
@@ -125,10 +148,10 @@ export function splitCall(split: SplitProgram, eqn: Equation<'call'>, unknown: r
     return evalProgram(rest, [...residuals, ...where(v, unknown)])
   })
   return {
-    known: knownOutputs.length === 0 ? null : equation({
+    known: [equation({
       ...eqn, inputs: whereNot(eqn.inputs, unknown), outputs: whereNot(eqn.outputs, unknownOutputs),
       params: { ...eqn.params, program: new Program(known.inputs, liveEquations(known.equations, knownOutputs), knownOutputs) },
-    }),
+    })],
     unknown: equation({ ...eqn, outputs: where(eqn.outputs, unknownOutputs), params: { ...eqn.params, program: withoutDeadCode(again) } }),
   }
 }

@@ -16,8 +16,8 @@ export function split(program: Program, unknownInputs: readonly boolean[], wante
   const [knownEquations, unknownEquations]: [Equation[], Equation[]] = [[], []]
   for (const eqn of program.equations) {
     const mask = eqn.inputs.map(isUnknown)
-    const parts = mask.includes(true) ? splitEquation(eqn, mask) : { known: eqn, unknown: null }
-    if (parts.known) knownEquations.push(parts.known)
+    const parts = mask.includes(true) ? splitEquation(eqn, mask) : { known: [eqn], unknown: null }
+    knownEquations.push(...parts.known)
     if (parts.unknown) {
       unknownEquations.push(parts.unknown)
       for (const v of parts.unknown.outputs) unknown.add(v)
@@ -45,5 +45,5 @@ function splitEquation(eqn: Equation, unknown: readonly boolean[]): SplitEquatio
     throw new SwitchyardError(`while(${eqn.inputs.map(a => formatAval(a.aval)).join(', ')}) has no reverse mode: `
       + 'how many steps it takes, and so how much to keep, is not known when it is traced; use scan, or forward mode (jvp)')
   }
-  return { known: null, unknown: eqn }
+  return { known: [], unknown: eqn }
 }
