@@ -75,6 +75,7 @@ const cases: Case[] = [
   one('linearCall', [f32(3), f32(3)], { name: 'f', program: branches[0], transpose: traceClosed([f32(3), f32(3), f32(3)], ([, a, b]) => [ops.add(a, b)]), numResiduals: 1 }),
   one('scan', [f32(), f32(2), f32(4, 2)], { body: step, numConsts: 1, numCarry: 1, length: 4, reverse: false }),
   one('scan', [f32(), i32(), f32(4)], { body: twoCarries, numConsts: 0, numCarry: 2, length: 4, reverse: true }, [0, 3], 'scan reversed, two carries'),
+  one('scan', [f32(2), f32(4, 2)], { body: traceClosed([f32(2), f32(2)], ([h, x]) => [ops.full([2], 2, 'float32'), ops.mul(h, x)]), numConsts: 0, numCarry: 1, length: 4, reverse: false }, undefined, 'scan that forgets its carry'),
   one('while', [f32(), f32(), f32()], { condition: below, body: grow, numConditionConsts: 1, numBodyConsts: 1 }),
   one('cond', [i32(), f32(3), f32(3)], { branches }, [-1, 4]),
 ]

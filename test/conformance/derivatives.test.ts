@@ -92,6 +92,8 @@ const cases: Case[] = [
   } },
   { name: 'scan with an invariant', shapes: [[2], [2], [3, 2]], f: (w, h, xs) => bind('scan', [w, h, xs], {
     body: traceClosed([f32(2), f32(2), f32(2)], ([a, b, x]) => [ops.add(ops.mul(ops.sin(b), ops.exp(ops.sin(a))), x)]), numConsts: 1, numCarry: 1, length: 3, reverse: false })[0] },
+  { name: 'scan that forgets its carry', shapes: [[2], [3, 2]], f: (h, xs) => bind('scan', [h, xs], {
+    body: traceClosed([f32(2), f32(2)], ([a, x]) => [ops.full([2], 2, 'float32'), ops.mul(a, x)]), numConsts: 0, numCarry: 1, length: 3, reverse: false })[1] },
   { name: 'scan in a scan', shapes: [[2], [4, 3, 2]], f: (h, xs) => bind('scan', [h, xs], { body: nested, numConsts: 0, numCarry: 1, length: 4, reverse: false })[0] },
   ...[0, 1, 2].map(i => ({ name: `cond ${i}`, shapes: [[2], [2]], f: choose(i) })),
   { name: 'cond in a scan', shapes: [[2], [3, 2]], f: (h, xs) => bind('scan', [ops.full([], 0, 'int32'), h, xs], {
