@@ -56,7 +56,7 @@ export const scan = (batchProgram: BatchProgram): BatchRule<'scan'> => (inputs, 
   const [consts, carry, xs] = [inputs.slice(0, numConsts), inputs.slice(numConsts, numConsts + numCarry), inputs.slice(numConsts + numCarry)]
   const settle = (carried: boolean[]): { carried: boolean[]; body: ReturnType<BatchProgram> } => {
     const tried = batchProgram(body, size, [...flags(consts), ...carried, ...flags(xs)], carried)
-    const next = either(carried, tried.batched.slice(0, numCarry))
+    const next = tried.batched.slice(0, numCarry)
     return same(next, carried) ? { carried, body: tried } : settle(next)
   }
   const settled = settle(flags(carry))
