@@ -29,12 +29,9 @@ export type Loss<B extends ArrayTree> = (params: ArrayTree, batch: B, key: Array
 
 export type TrainStep<B extends ArrayTree> = (arrays: TrainArrays, inputs: StepInputs<B>) => { arrays: TrainArrays; metrics: StepMetrics }
 
-/**
- * One training step as one compiled program: forward, backward, clipping and the optimizer's update. The old parameters and
- * optimizer state are donated: they may not be used afterwards.
- */
-export function makeTrainStep<B extends ArrayTree>(loss: Loss<B>, optimizer: Optimizer, clipNorm: number | null): TrainStep<B> {
-  const trainStep: TrainStep<B> = ({ params, optimizer: state }, { batch, key, step, learningRate }) => {
+/** One training step as a function to be traced: forward, backward, clipping and the optimizer's update. */
+export function trainStepFunction<B extends ArrayTree>(loss: Loss<B>, optimizer: Optimizer, clipNorm: number | null): TrainStep<B> {
+  return function trainStep({ params, optimizer: state }, { batch, key, step, learningRate }) {
     const stepKey = random.foldIn(key, step)
     const [[value, metrics], gradients] = valueAndGrad((p: ArrayTree) => loss(p, batch, stepKey), { hasAux: true })(params)
     const clipped = clipNorm === null ? { gradients, norm: globalNorm(gradients) } : clipByGlobalNorm(gradients, clipNorm)
@@ -44,5 +41,8 @@ export function makeTrainStep<B extends ArrayTree>(loss: Loss<B>, optimizer: Opt
       metrics: { ...metrics, loss: value, gradientNorm: clipped.norm },
     }
   }
-  return jit(trainStep, { donate: [0] })
 }
+
+/** The step as one compiled program. The old parameters and optimizer state are donated to it: they may not be used afterwards. */
+export const makeTrainStep = <B extends ArrayTree>(loss: Loss<B>, optimizer: Optimizer, clipNorm: number | null): TrainStep<B> =>
+  jit(trainStepFunction(loss, optimizer, clipNorm), { donate: [0] })

@@ -1,4 +1,5 @@
 import { ConfigError, SwitchyardError } from '../base/errors.js'
+import type { Tree } from '../base/pytree.js'
 import type { Checkpoint } from '../checkpoint/native.js'
 import type { PackedFeatures } from '../data/features.js'
 import { tokenize } from '../data/features.js'
@@ -8,24 +9,25 @@ import type { Task } from '../data/task.js'
 import { fromHost } from '../engine/api/array.js'
 import type { Array } from '../engine/api/array.js'
 import { evalShape } from '../engine/api/eval-shape.js'
+import type { ArrayType } from '../engine/api/eval-shape.js'
 import { jit } from '../engine/api/jit.js'
 import * as np from '../engine/api/np.js'
 import * as random from '../engine/api/random.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import { initParameters } from '../model/init.js'
-import { lossFunction } from '../model/loss.js'
 import { declareParameters } from '../model/parameters.js'
 import type { Batch, ModelParams } from '../model/types.js'
 import { expectedOf, readTree, saveRun } from './checkpointing.js'
 import type { TrainConfig } from './config.js'
 import { MetricsLog } from './metrics-log.js'
 import type { MetricsRecord } from './metrics-log.js'
+import { lossOf } from './loss.js'
 import { makeOptimizer } from './optimizers/optimizers.js'
 import { makeSchedule } from './optimizers/schedules.js'
 import type { Schedule } from './optimizers/schedules.js'
 import { Pace } from './pace.js'
 import { makeTrainStep } from './step.js'
-import type { Loss, StepMetrics, TrainArrays, TrainStep } from './step.js'
+import type { StepMetrics, TrainArrays, TrainStep } from './step.js'
 import { libraryVersion } from './version.js'
 
 /** What a run is made of. It is saved as it is in every checkpoint, with whatever else the object holds. */
@@ -94,7 +96,7 @@ export class Trainer {
     if (checkpoint.optimizer === undefined) throw new SwitchyardError(`${checkpoint.folder}: this checkpoint holds parameters only, and cannot be gone on from`)
     const parts = prepare(config, task)
     parts.iterator.restore(checkpoint.data)
-    const types = evalShape(parts.initialize)(parts.rootKey)
+    const types = typesOf(parts.initialize)(parts.rootKey)
     const arrays = {
       params: await readTree(checkpoint.params, expectedOf(types.params)),
       optimizer: await readTree(checkpoint.optimizer, expectedOf(types.optimizer)),
@@ -187,6 +189,9 @@ export class Trainer {
   }
 }
 
+/** `evalShape`, for trees whose structure TypeScript does not know: it would follow their types for ever. */
+const typesOf = evalShape as unknown as (f: (key: Array) => TrainArrays) => (key: Array) => { params: Tree<ArrayType>; optimizer: Tree<ArrayType> }
+
 /** What a run needs besides its arrays, and a function that makes those. */
 interface Parts {
   readonly iterator: TrainIterator
@@ -204,7 +209,6 @@ function prepare({ model, router, train }: TrainerConfig, task: Task): Parts {
   const { rows, inputLength, targetLength, seed, clipNorm } = train
   const specs = declareParameters(model, router)
   const optimizer = makeOptimizer(train.optimizer, specs)
-  const loss: Loss<Batch> = (params, batch, key) => lossFunction(params as ModelParams, batch, { config: model, router, mode: 'train', key })
   const rootKey = random.key(seed)
   return {
     iterator: new TrainIterator(tokenized(task), { rows, inputLength, targetLength, seed }),
@@ -215,7 +219,7 @@ function prepare({ model, router, train }: TrainerConfig, task: Task): Parts {
       const params = initParameters(specs, key)
       return { params, optimizer: optimizer.init(params) }
     }),
-    trainStep: makeTrainStep(loss, optimizer, clipNorm),
+    trainStep: makeTrainStep(lossOf(model, router), optimizer, clipNorm),
   }
 }
 
