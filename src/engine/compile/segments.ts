@@ -2,7 +2,7 @@ import { sizeOf } from '../../base/tensor.js'
 import { sameAval, sameShape } from '../program/aval.js'
 import { is, Lit, Program, Var } from '../program/program.js'
 import type { Atom, Equation } from '../program/program.js'
-import { withoutDead } from '../transform/simplify.js'
+import { withoutDeadCode } from '../transform/dead-code.js'
 
 /** An element-wise part of a program that ends in its outputs: one loop over arrays of one shape, and scalars. */
 export interface FusedLoop {
@@ -44,7 +44,7 @@ export function cutUpdate(program: Program, donated: readonly boolean[], canFuse
   const fused = new Set(loops.flatMap(l => l.program.equations.filter(e => !isScalarFill(e))))
   const read = new Set(loops.flatMap(l => l.inputs.filter(v => !program.inputs.includes(v))))
   const rest = program.equations.filter(e => !fused.has(e))
-  return { main: withoutDead(new Program(program.inputs, rest, [...outputs.filter(o => !made.has(o)), ...read])), outputs, loops }
+  return { main: withoutDeadCode(new Program(program.inputs, rest, [...outputs.filter(o => !made.has(o)), ...read])), outputs, loops }
 }
 
 const isScalarFill = (eqn: Equation): boolean => is(eqn, 'broadcastInDim') && eqn.inputs[0].aval.shape.length === 0

@@ -2,6 +2,7 @@ import { sameShape } from '../program/aval.js'
 import type { DotParams, PrimitiveName } from '../program/primitives.js'
 import { is, Lit, printParam, Program, Var } from '../program/program.js'
 import type { Atom, Equation } from '../program/program.js'
+import { withoutDeadCode } from './dead-code.js'
 
 /**
  * An equal program with less to do: calls are inlined, equal equations are computed once, identities and moves of data
@@ -11,19 +12,7 @@ import type { Atom, Equation } from '../program/program.js'
 export function simplify(program: Program): Program {
   const writer = new Simplifier()
   const outputs = writer.inline(program, program.inputs)
-  return withoutDead(new Program(program.inputs, writer.equations, outputs))
-}
-
-/** The equations that an output needs, in order. */
-export function withoutDead(program: Program): Program {
-  const needed = new Set<Atom>(program.outputs)
-  const kept: Equation[] = []
-  for (const eqn of program.equations.toReversed()) {
-    if (!eqn.outputs.some(o => needed.has(o))) continue
-    for (const a of eqn.inputs) needed.add(a)
-    kept.push(eqn)
-  }
-  return new Program(program.inputs, kept.toReversed(), program.outputs)
+  return withoutDeadCode(new Program(program.inputs, writer.equations, outputs))
 }
 
 class Simplifier {
