@@ -50,7 +50,7 @@ export function writer(dtype: DType, data: TypedArray): (i: number, value: numbe
   if (data instanceof BigInt64Array) return (i, v) => { data[i] = BigInt.asIntN(64, BigInt(Math.trunc(v))) }
   if (dtype === 'bfloat16') return (i, v) => { data[i] = toBfloat16Bits(v) }
   if (dtype === 'float16') return (i, v) => { data[i] = toFloat16Bits(v) }
-  if (dtype === 'bool') return (i, v) => { data[i] = v ? 1 : 0 }
+  if (dtype === 'bool') return (i, v) => { data[i] = v === 0 ? 0 : 1 }
   return (i, v) => { data[i] = v }
 }
 

@@ -82,7 +82,9 @@ export class GraphWriter {
 
   /** The value with every axis at its full length. */
   expand(x: Lowered, shape: readonly number[]): Lowered {
-    return sameShape(x.shape, shape) ? x : this.node('Expand', [x, this.ints(shape)], x.dtype, shape)
+    if (sameShape(x.shape, shape)) return x
+    if (x.dtype === 'bfloat16') return this.bitcast(this.expand(this.bitcast(x, 'uint16'), shape), 'bfloat16')
+    return this.node('Expand', [x, this.ints(shape)], x.dtype, shape)
   }
 
   transpose(x: Lowered, perm: readonly number[]): Lowered {
@@ -93,9 +95,10 @@ export class GraphWriter {
     return x.dtype === dtype ? x : this.node('Cast', [x], dtype, x.shape, { to: elementTypes[dtype] })
   }
 
-  /** The same bits as another type of the same width. */
+  /** The same bits as another type of the same width. (Bytes have no BitCast; their Cast wraps, which is the same.) */
   bitcast(x: Lowered, dtype: ElementType): Lowered {
-    return x.dtype === dtype ? x : this.node('BitCast', [x], dtype, x.shape, { to: elementTypes[dtype] })
+    const bytes = ['bool', 'int8', 'uint8'].includes(dtype)
+    return x.dtype === dtype ? x : bytes ? this.cast(x, dtype) : this.node('BitCast', [x], dtype, x.shape, { to: elementTypes[dtype] })
   }
 
   /**

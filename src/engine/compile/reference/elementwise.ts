@@ -42,7 +42,7 @@ export const binaryRules: { [P in BinaryPrimitive | ComparePrimitive]: Binary } 
   mul: (x, y, dtype) => (isFloat(dtype) ? x * y : Math.imul(x, y)),
   div: (x, y, dtype) => (isFloat(dtype) ? x / y : y === 0 ? -1 : Math.trunc(x / y)),
   rem: (x, y, dtype) => (isFloat(dtype) ? x % y : y === 0 ? x : x % y),
-  pow: (x, y) => (x === 1 ? 1 : x ** y),
+  pow: (x, y) => (x === 1 || (x === -1 && Math.abs(y) === Infinity) ? 1 : x ** y),
   max: (x, y) => Math.max(x, y),
   min: (x, y) => Math.min(x, y),
   atan2: Math.atan2,

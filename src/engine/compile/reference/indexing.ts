@@ -1,7 +1,8 @@
-import { allocate } from '../../../base/dtypes.js'
-import { reader, sizeOf, stridesOf, writer } from '../../../base/tensor.js'
+import { allocate, isFloat } from '../../../base/dtypes.js'
+import { reader, sizeOf, stridesOf, toNumbers, writer } from '../../../base/tensor.js'
 import type { HostTensor } from '../../../base/tensor.js'
 import type { GatherParams } from '../../program/primitives.js'
+import { integerReader, integerWriter } from './integers.js'
 import { copyElement, dot, eachIndex } from './structure.js'
 
 /**
@@ -49,10 +50,20 @@ export function scatter(operand: HostTensor, indices: HostTensor, updates: HostT
 
 export function scatterAdd(operand: HostTensor, indices: HostTensor, updates: HostTensor, params: GatherParams): HostTensor {
   const data = operand.data.slice()
-  const [current, update] = [reader(operand.dtype, data), reader(updates.dtype, updates.data)]
-  const write = writer(operand.dtype, data)
+  if (!isFloat(operand.dtype)) {
+    const [current, update, write] = [integerReader(data), integerReader(updates.data), integerWriter(operand.dtype, data)]
+    eachGathered(operand, indices, params, updates.shape, (window, element) => {
+      if (element >= 0) write(element, current(element) + update(window))
+    })
+    return { ...operand, data }
+  }
+  // Summed in double precision, and rounded once.
+  const sums = Float64Array.from(toNumbers(operand))
+  const update = reader(updates.dtype, updates.data)
   eachGathered(operand, indices, params, updates.shape, (window, element) => {
-    if (element >= 0) write(element, current(element) + update(window))
+    if (element >= 0) sums[element] += update(window)
   })
+  const write = writer(operand.dtype, data)
+  sums.forEach((sum, i) => write(i, sum))
   return { ...operand, data }
 }

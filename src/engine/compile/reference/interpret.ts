@@ -1,4 +1,4 @@
-import { allocate, dtypes, isInteger } from '../../../base/dtypes.js'
+import { allocate, dtypes, isFloat } from '../../../base/dtypes.js'
 import { castHost, hostFrom, reader, sizeOf, writer } from '../../../base/tensor.js'
 import type { HostTensor } from '../../../base/tensor.js'
 import type { Aval } from '../../program/aval.js'
@@ -8,6 +8,7 @@ import { Lit } from '../../program/program.js'
 import type { Atom, Program, Var } from '../../program/program.js'
 import { binaryRules, int64Binary, int64Unary, unaryRules } from './elementwise.js'
 import * as indexing from './indexing.js'
+import { integerReader, integerWriter } from './integers.js'
 import * as reduction from './reduce.js'
 import * as structure from './structure.js'
 import { threefry2x32 } from './threefry.js'
@@ -69,27 +70,29 @@ function binary(primitive: BinaryPrimitive | ComparePrimitive): Rule<BinaryPrimi
 const table = <P extends PrimitiveName>(names: readonly P[], rule: (name: P) => unknown): { [Q in P]: Rule<Q> } =>
   Object.fromEntries(names.map(name => [name, rule(name)])) as { [Q in P]: Rule<Q> }
 
-const fold = (initial: number | ((x: HostTensor) => number), f: (a: number, b: number) => number, f64: (a: bigint, b: bigint) => bigint) =>
-  ([x]: readonly HostTensor[], { axes }: ReduceParams): HostTensor[] => [
-    x.dtype === 'int64' && sizeOf(x.shape) > 0
-      ? reduction.reduceInt64(x, axes, f64)
-      : reduction.reduce(x, axes, typeof initial === 'number' ? initial : initial(x), f),
-  ]
+const fold = (initial: number | ((x: HostTensor) => number | bigint), rule: reduction.Fold) =>
+  ([x]: readonly HostTensor[], { axes }: ReduceParams): HostTensor[] =>
+    [reduction.reduce(x, axes, typeof initial === 'number' ? initial : initial(x), rule)]
 
 /** The least value of a dtype (for max), or the greatest (for min). */
-const extreme = (sign: 1 | -1) => ({ dtype }: HostTensor): number => {
-  if (!isInteger(dtype)) return sign * -Infinity
-  const bits = 8 * dtypes[dtype].bytes
-  const unsigned = dtype.startsWith('u')
-  if (sign === 1) return unsigned ? 0 : -(2 ** (bits - 1))
-  return unsigned ? 2 ** bits - 1 : 2 ** (bits - 1) - 1
+const extreme = (sign: 1 | -1) => ({ dtype }: HostTensor): number | bigint => {
+  if (isFloat(dtype)) return sign * -Infinity
+  const bits = BigInt(8 * dtypes[dtype].bytes)
+  if (dtype.startsWith('u')) return sign === 1 ? 0n : 2n ** bits - 1n
+  return sign === 1 ? -(2n ** (bits - 1n)) : 2n ** (bits - 1n) - 1n
 }
 
+/** Floats are cut to integers; integers wrap. */
 function convert(x: HostTensor, { dtype }: PrimitiveParams['convertElementType']): HostTensor {
-  if (dtype === 'bool' || x.dtype === dtype || dtypes[dtype].kind === 'float') return castHost(x, dtype)
+  if (dtype === 'bool' || x.dtype === dtype || isFloat(dtype)) return castHost(x, dtype)
   const data = allocate(dtype, x.data.length)
-  const [read, write] = [reader(x.dtype, x.data), writer(dtype, data)]
-  for (let i = 0; i < data.length; i++) write(i, Math.trunc(read(i)))
+  if (isFloat(x.dtype)) {
+    const [read, write] = [reader(x.dtype, x.data), writer(dtype, data)]
+    for (let i = 0; i < data.length; i++) write(i, Math.trunc(read(i)))
+  } else {
+    const [read, write] = [integerReader(x.data), integerWriter(dtype, data)]
+    for (let i = 0; i < data.length; i++) write(i, read(i))
+  }
   return { dtype, shape: x.shape, data }
 }
 
@@ -149,12 +152,12 @@ const rules: { [P in PrimitiveName]: Rule<P> } = {
   iota: (_, params) => [structure.iota(params)],
   dynamicSlice: ([x, ...starts], params) => [structure.dynamicSlice(x, starts, params)],
   dynamicUpdateSlice: ([x, update, ...starts]) => [structure.dynamicUpdateSlice(x, update, starts)],
-  reduceSum: fold(0, (a, b) => a + b, (a, b) => a + b),
-  reduceProd: fold(1, (a, b) => a * b, (a, b) => a * b),
-  reduceMax: fold(extreme(1), Math.max, (a, b) => (a > b ? a : b)),
-  reduceMin: fold(extreme(-1), Math.min, (a, b) => (a < b ? a : b)),
-  reduceAnd: fold(1, (a, b) => a & b, a => a),
-  reduceOr: fold(0, (a, b) => a | b, a => a),
+  reduceSum: fold(0, { float: (a, b) => a + b, integer: (a, b) => a + b }),
+  reduceProd: fold(1, { float: (a, b) => a * b, integer: (a, b) => a * b }),
+  reduceMax: fold(extreme(1), { float: Math.max, integer: (a, b) => (a > b ? a : b) }),
+  reduceMin: fold(extreme(-1), { float: Math.min, integer: (a, b) => (a < b ? a : b) }),
+  reduceAnd: fold(1, { float: Math.min, integer: (a, b) => a & b }),
+  reduceOr: fold(0, { float: Math.max, integer: (a, b) => a | b }),
   argmax: ([x], { axis }) => [reduction.argBest(x, axis, (a, b) => a > b)],
   argmin: ([x], { axis }) => [reduction.argBest(x, axis, (a, b) => a < b)],
   cumsum: ([x], { axis, reverse }) => [reduction.cumsum(x, axis, reverse)],

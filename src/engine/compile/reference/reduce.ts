@@ -1,56 +1,57 @@
-import { allocate } from '../../../base/dtypes.js'
+import { allocate, isFloat } from '../../../base/dtypes.js'
+import type { DType, TypedArray } from '../../../base/dtypes.js'
 import { reader, sizeOf, stridesOf, writer } from '../../../base/tensor.js'
 import type { HostTensor } from '../../../base/tensor.js'
 import type { DotParams } from '../../program/primitives.js'
+import { integerReader, integerWriter } from './integers.js'
 import { copyElement, dot, eachIndex } from './structure.js'
 
-/** Folds the elements along `axes` with `f`, in row-major order, in double precision, from `initial`. */
-export function reduce(x: HostTensor, axes: readonly number[], initial: number, f: (a: number, b: number) => number): HostTensor {
+/** A sum or the like, in two kinds of arithmetic. */
+export interface Fold {
+  /** Of floats, in double precision. */
+  float: (a: number, b: number) => number
+  /** Of integers and bool, exactly; wrapped when stored. */
+  integer: (a: bigint, b: bigint) => bigint
+}
+
+/** Folds the elements along `axes` in row-major order, from `initial`. */
+export function reduce(x: HostTensor, axes: readonly number[], initial: number | bigint, fold: Fold): HostTensor {
+  if (isFloat(x.dtype)) return foldInto(x, axes, Number(initial), fold.float, reader(x.dtype, x.data), writer)
+  return foldInto(x, axes, BigInt(initial), fold.integer, integerReader(x.data), integerWriter)
+}
+
+function foldInto<T>(
+  x: HostTensor, axes: readonly number[], initial: T, f: (a: T, b: T) => T,
+  read: (i: number) => T, writing: (dtype: DType, data: TypedArray) => (i: number, value: T) => void,
+): HostTensor {
   const kept = x.shape.map((_, i) => i).filter(i => !axes.includes(i))
   const shape = kept.map(i => x.shape[i])
   const strides = stridesOf(shape)
-  const accumulated = new Float64Array(sizeOf(shape)).fill(initial)
-  const read = reader(x.dtype, x.data)
+  const accumulated = Array.from({ length: sizeOf(shape) }, () => initial)
   eachIndex(x.shape, (index, i) => {
     const at = dot(strides, kept.map(k => index[k]))
     accumulated[at] = f(accumulated[at], read(i))
   })
   const data = allocate(x.dtype, accumulated.length)
-  const write = writer(x.dtype, data)
+  const write = writing(x.dtype, data)
   accumulated.forEach((v, i) => write(i, v))
   return { dtype: x.dtype, shape, data }
 }
 
-/** The same for int64, exactly. */
-export function reduceInt64(x: HostTensor, axes: readonly number[], f: (a: bigint, b: bigint) => bigint): HostTensor {
-  const kept = x.shape.map((_, i) => i).filter(i => !axes.includes(i))
-  const shape = kept.map(i => x.shape[i])
-  const strides = stridesOf(shape)
-  const data = new BigInt64Array(sizeOf(shape))
-  const seen = new Uint8Array(data.length)
-  const source = x.data as BigInt64Array
-  eachIndex(x.shape, (index, i) => {
-    const at = dot(strides, kept.map(k => index[k]))
-    data[at] = seen[at] ? f(data[at], source[i]) : source[i]
-    seen[at] = 1
-  })
-  return { dtype: x.dtype, shape, data }
-}
-
 /** The first position along `axis` that no other beats. NaN beats everything, as in NumPy. */
-export function argBest(x: HostTensor, axis: number, beats: (a: number, b: number) => boolean): HostTensor {
+export function argBest(x: HostTensor, axis: number, beats: (a: number | bigint, b: number | bigint) => boolean): HostTensor {
   const shape = x.shape.filter((_, i) => i !== axis)
   const stride = stridesOf(x.shape)[axis]
   const strides = stridesOf(x.shape).filter((_, i) => i !== axis)
-  const read = reader(x.dtype, x.data)
+  const read = orderReader(x)
   const data = new Int32Array(sizeOf(shape))
   eachIndex(shape, (index, i) => {
     const base = dot(strides, index)
     let best = 0
     for (let n = 1; n < x.shape[axis]; n++) {
       const [candidate, current] = [read(base + n * stride), read(base + best * stride)]
-      if (beats(candidate, current) || (Number.isNaN(candidate) && !Number.isNaN(current))) best = n
-      if (Number.isNaN(current)) break
+      if (beats(candidate, current) || (isNaN(candidate) && !isNaN(current))) best = n
+      if (isNaN(current)) break
     }
     data[i] = best
   })
@@ -58,21 +59,22 @@ export function argBest(x: HostTensor, axis: number, beats: (a: number, b: numbe
 }
 
 export function cumsum(x: HostTensor, axis: number, reverse: boolean): HostTensor {
-  const stride = stridesOf(x.shape)[axis]
+  const strides = stridesOf(x.shape)
   const length = x.shape[axis]
   const data = allocate(x.dtype, x.data.length)
-  const read = reader(x.dtype, x.data)
-  const write = writer(x.dtype, data)
   const others = x.shape.map((d, i) => (i === axis ? 1 : d))
-  eachIndex(others, index => {
-    const base = dot(stridesOf(x.shape), index)
-    let sum = 0
-    for (let n = 0; n < length; n++) {
-      const at = base + (reverse ? length - 1 - n : n) * stride
-      sum += read(at)
-      write(at, sum)
-    }
-  })
+  const run = <T>(zero: T, plus: (a: T, b: T) => T, read: (i: number) => T, write: (i: number, value: T) => void): void =>
+    eachIndex(others, index => {
+      const base = dot(strides, index)
+      let sum = zero
+      for (let n = 0; n < length; n++) {
+        const at = base + (reverse ? length - 1 - n : n) * strides[axis]
+        sum = plus(sum, read(at))
+        write(at, sum)
+      }
+    })
+  if (isFloat(x.dtype)) run(0, (a, b) => a + b, reader(x.dtype, x.data), writer(x.dtype, data))
+  else run(0n, (a, b) => a + b, integerReader(x.data), integerWriter(x.dtype, data))
   return { dtype: x.dtype, shape: x.shape, data }
 }
 
@@ -87,15 +89,14 @@ export function dotGeneral(x: HostTensor, y: HostTensor, { contract: [cx, cy], b
   const outY = [...by.map(d => sy[d]), ...fx.map(() => 0), ...fy.map(d => sy[d])]
   const contracted: [number, number][] = []
   eachIndex(cx.map(d => x.shape[d]), index => contracted.push([dot(cx.map(d => sx[d]), index), dot(cy.map(d => sy[d]), index)]))
-  const [readX, readY] = [reader(x.dtype, x.data), reader(y.dtype, y.data)]
   const data = allocate(x.dtype, sizeOf(shape))
-  const write = writer(x.dtype, data)
-  eachIndex(shape, (index, i) => {
-    const [baseX, baseY] = [dot(outX, index), dot(outY, index)]
-    let sum = 0
-    for (const [dx, dy] of contracted) sum += readX(baseX + dx) * readY(baseY + dy)
-    write(i, sum)
-  })
+  const run = <T>(zero: T, plusProduct: (sum: T, a: T, b: T) => T, readX: (i: number) => T, readY: (i: number) => T, write: (i: number, value: T) => void): void =>
+    eachIndex(shape, (index, i) => {
+      const [baseX, baseY] = [dot(outX, index), dot(outY, index)]
+      write(i, contracted.reduce((sum, [dx, dy]) => plusProduct(sum, readX(baseX + dx), readY(baseY + dy)), zero))
+    })
+  if (isFloat(x.dtype)) run(0, (sum, a, b) => sum + a * b, reader(x.dtype, x.data), reader(y.dtype, y.data), writer(x.dtype, data))
+  else run(0n, (sum, a, b) => sum + a * b, integerReader(x.data), integerReader(y.data), integerWriter(x.dtype, data))
   return { dtype: x.dtype, shape, data }
 }
 
@@ -104,7 +105,7 @@ export function sort(xs: readonly HostTensor[], axis: number): HostTensor[] {
   const [keys] = xs
   const strides = stridesOf(keys.shape)
   const stride = strides[axis]
-  const read = reader(keys.dtype, keys.data)
+  const read = orderReader(keys)
   const results = xs.map(x => ({ ...x, data: x.data.slice() }))
   eachIndex(keys.shape.map((d, i) => (i === axis ? 1 : d)), index => {
     const base = dot(strides, index)
@@ -115,21 +116,29 @@ export function sort(xs: readonly HostTensor[], axis: number): HostTensor[] {
   return results
 }
 
-function compareNaNLast(a: number, b: number): number {
-  if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(a)) - Number(Number.isNaN(b))
-  return a - b
+type Ordered = number | bigint
+
+/** Reads elements for comparison: int64 as it is, all of its digits. */
+const orderReader = (x: HostTensor): ((i: number) => Ordered) =>
+  x.data instanceof BigInt64Array ? i => x.data[i] : reader(x.dtype, x.data)
+
+const isNaN = (x: Ordered): boolean => x !== x
+
+function compareNaNLast(a: Ordered, b: Ordered): number {
+  if (isNaN(a) || isNaN(b)) return Number(isNaN(a)) - Number(isNaN(b))
+  return Number(a > b) - Number(a < b)
 }
 
 /** The k largest along the last axis, the earlier first among equals, and their positions. */
 export function topK(x: HostTensor, k: number): [HostTensor, HostTensor] {
   const n = x.shape[x.shape.length - 1]
   const shape = [...x.shape.slice(0, -1), k]
-  const read = reader(x.dtype, x.data)
+  const read = orderReader(x)
   const values = allocate(x.dtype, sizeOf(shape))
   const indices = new Int32Array(sizeOf(shape))
   for (let row = 0; row * n < x.data.length; row++) {
     const order = Array.from({ length: n }, (_, i) => i)
-    order.sort((a, b) => compareNaNLast(-read(row * n + a), -read(row * n + b)))
+    order.sort((a, b) => compareNaNLast(read(row * n + b), read(row * n + a)))
     for (let i = 0; i < k; i++) {
       copyElement(x.data, row * n + order[i], values, row * k + i)
       indices[row * k + i] = order[i]

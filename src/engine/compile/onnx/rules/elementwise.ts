@@ -62,7 +62,7 @@ const log1p = formula((f, [x]) => {
   const gap = f.op('Sub', u, one)
   const lost = f.test('Equal', gap, f.constant(x, 0))
   const corrected = f.op('Mul', f.op('Log', u), f.op('Div', x, f.where(lost, one, gap)))
-  return f.where(f.test('IsInf', u), u, f.where(lost, x, corrected))
+  return f.where(f.g.node('IsInf', [u], 'bool', u.shape, { detect_negative: 0 }), u, f.where(lost, x, corrected))
 })
 
 /** Single precision inverse error function (Giles 2012, "Approximating the erfinv function", figure 5). */
@@ -105,13 +105,13 @@ const div: Lowering<Plain> = ({ g, outs: [out] }, [x, y]) => {
   return [f.where(byZero, f.constant(x, -1), signed)]
 }
 
-const rem: Lowering<Plain> = ({ g, outs: [out] }, [x, y]) => {
-  const f = new Formula(g)
-  const mod = (divisor: Lowered): Lowered => g.node('Mod', [x, divisor], x.dtype, joined(x, divisor), { fmod: 1 })
-  if (isFloat(out.dtype)) return [mod(y)]
-  const [byZero, byMinusOne, safe] = guardDivisor(f, y)
-  const signed = byMinusOne ? f.where(byMinusOne, f.constant(x, 0), mod(safe)) : mod(safe)
-  return [f.where(byZero, x, signed)]
+/** Integers: x - (x / y) y. ONNX's Mod with a C remainder goes through floating point, and loses digits of int64. */
+const rem: Lowering<Plain> = (context, [x, y]) => {
+  const f = new Formula(context.g)
+  if (isFloat(context.outs[0].dtype)) return [context.g.node('Mod', [x, y], x.dtype, joined(x, y), { fmod: 1 })]
+  const [byZero] = guardDivisor(f, y)
+  const [quotient] = div(context, [x, y], {})
+  return [f.where(byZero, x, f.op('Sub', x, f.op('Mul', quotient, y)))]
 }
 
 function guardDivisor(f: Formula, y: Lowered): [byZero: Lowered, byMinusOne: Lowered | null, safe: Lowered] {
@@ -122,8 +122,12 @@ function guardDivisor(f: Formula, y: Lowered): [byZero: Lowered, byMinusOne: Low
 }
 
 /** Shifts exist for unsigned integers only. A count past the width shifts everything out. */
-const shift = (direction: 'LEFT' | 'RIGHT', arithmetic = false): Lowering<Plain> => ({ g, outs: [out] }, [x, y]) => {
+const shift = (direction: 'LEFT' | 'RIGHT', arithmetic = false): Lowering<Plain> => ({ g, outs: [out], ...context }, [x, y]) => {
   const f = new Formula(g)
+  if (arithmetic && out.dtype === 'uint32') {
+    const signed = shift(direction, true)({ g, ...context, outs: [{ ...out, dtype: 'int32' }] }, [g.bitcast(x, 'int32'), g.bitcast(y, 'int32')], {})
+    return [g.bitcast(signed[0], 'uint32')]
+  }
   const unsigned: ElementType = out.dtype === 'int32' ? 'uint32' : out.dtype === 'int64' ? 'uint64' : out.dtype
   const bits = (v: Lowered): Lowered => (unsigned === 'uint32' ? g.bitcast(v, unsigned) : g.cast(v, unsigned))
   const width = 8 * dtypes[out.dtype].bytes
@@ -143,10 +147,19 @@ const select = formula((f, [condition, x, y]) => f.where(condition, x, y))
 
 const same: Lowering<Plain> = (_, [x]) => [x]
 
-/** NaN and the sign of zero are kept; ONNX's Sign loses the former. */
+/** NaN is kept, which ONNX's Sign loses; and of int64 it reads the low half alone. */
 const sign: Lowering<Plain> = ({ g, outs: [out] }, [x]) => {
   const f = new Formula(g)
-  return [isFloat(out.dtype) ? f.where(f.test('IsNaN', x), x, f.op('Sign', x)) : f.op('Sign', x)]
+  if (isFloat(out.dtype)) return [f.where(f.test('IsNaN', x), x, f.op('Sign', x))]
+  const zero = f.constant(x, 0)
+  const negative = out.dtype.startsWith('u') ? zero : f.where(f.test('Less', x, zero), f.constant(x, -1), zero)
+  return [f.where(f.test('Greater', x, zero), f.constant(x, 1), negative)]
+}
+
+/** Max and Min of int64 compare the low halves alone in ONNX Runtime 1.30: there it is a comparison and a selection. */
+const extreme = (op: string, better: string): Lowering<Plain> => ({ g, outs: [out] }, [x, y]) => {
+  const f = new Formula(g)
+  return [out.dtype === 'int64' ? f.where(f.test(better, x, y), x, y) : f.op(op, x, y)]
 }
 
 export const elementwiseRules = {
@@ -161,7 +174,7 @@ export const elementwiseRules = {
   not: logical('Not', 'BitwiseNot'),
   isFinite: formula((f, [x]) => f.op('Not', f.op('Or', f.test('IsInf', x), f.test('IsNaN', x)))),
   stopGradient: same, optimizationBarrier: same,
-  add: node('Add'), sub: node('Sub'), mul: node('Mul'), div, rem, pow: node('Pow'), max: node('Max'), min: node('Min'), atan2,
+  add: node('Add'), sub: node('Sub'), mul: node('Mul'), div, rem, pow: node('Pow'), max: extreme('Max', 'Greater'), min: extreme('Min', 'Less'), atan2,
   and: logical('And', 'BitwiseAnd'), or: logical('Or', 'BitwiseOr'), xor: logical('Xor', 'BitwiseXor'),
   shiftLeft: shift('LEFT'), shiftRightLogical: shift('RIGHT'), shiftRightArithmetic: shift('RIGHT', true),
   eq: compare('Equal'), ne: compare('Equal', true),

@@ -4,12 +4,18 @@ import type { GraphWriter, Lowered } from '../graph.js'
 import { Formula } from './elementwise.js'
 import type { Lowering } from './rule.js'
 
+/** Max and Min compare the low halves of int64 alone in ONNX Runtime 1.30: larger numbers are compared and selected. */
+function clamp(f: Formula, x: Lowered, last: readonly number[]): Lowered {
+  const [zero, end] = [f.g.scalar('int64', 0), f.g.ints(last)]
+  const below = f.where(f.test('Less', x, end), x, end)
+  return f.where(f.test('Greater', below, zero), below, zero)
+}
+
 /** Index vectors (their last axis counts the indexed axes) moved into an operand's bounds, and whether each was inside. */
 function clampIndices(g: GraphWriter, indices: Lowered, sizes: readonly number[]): { clamped: Lowered; inside: () => Lowered } {
   const f = new Formula(g)
   const wide = g.cast(indices, 'int64')
-  const last = sizes.map(s => s - 1)
-  const clamped = f.op('Max', f.op('Min', wide, g.ints(last)), g.scalar('int64', 0))
+  const clamped = clamp(f, wide, sizes.map(s => s - 1))
   const inside = (): Lowered => {
     const each = g.cast(f.test('Equal', clamped, wide), 'int32')
     const shape = wide.shape.slice(0, -1)

@@ -86,6 +86,7 @@ export const dynamicSlice: Lowering<'dynamicSlice'> = ({ g, ins: [a], outs: [out
 /** A window along one axis is written as whole rows of that axis; any other element by element. */
 export const dynamicUpdateSlice: Lowering<'dynamicUpdateSlice'> = ({ g, ins: [a, au], outs: [out] }, [x, update, ...starts]) => {
   if (starts.length === 0) return [update]
+  if (sizeOf(au.shape) === 0) return [x]
   const f = new Formula(g)
   const from = windowStarts(g, starts, a.shape, au.shape)
   const [whole, part] = [g.expand(x, a.shape), g.expand(update, au.shape)]
