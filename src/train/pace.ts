@@ -1,6 +1,7 @@
 /** How fast a run goes, over its last steps: the first ones, which compile, are soon forgotten. */
 export class Pace {
   private readonly ends: { at: number; examples: number }[]
+  private steps = 0
 
   constructor(private readonly now: () => number = () => performance.now() / 1000, private readonly window = 100) {
     this.ends = [{ at: now(), examples: 0 }]
@@ -9,8 +10,9 @@ export class Pace {
   /** A step has ended. */
   add(examples: number): void {
     this.ends.push({ at: this.now(), examples })
+    this.steps++
     // Once there is a second step, the first one's time is left out.
-    if (this.ends.length > this.window || this.ends.length === 3) this.ends.shift()
+    if (this.steps === 2 || this.ends.length > this.window + 1) this.ends.shift()
   }
 
   private get seconds(): number {

@@ -1,0 +1,81 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { readTensors } from '../checkpoint/format.js'
+import type { Array } from '../engine/api/array.js'
+import * as np from '../engine/api/np.js'
+import { environmentWarning, expectedOf, openCheckpoint, readTree, saveRun } from './checkpointing.js'
+import { MetricsLog } from './metrics-log.js'
+import { Pace } from './pace.js'
+
+let folder: string
+beforeEach(async () => { folder = await mkdtemp(join(tmpdir(), 'switchyard-')) })
+afterEach(() => rm(folder, { recursive: true }))
+
+const facts = (step: number) => ({ step, config: { a: 1 }, task: null, data: null, seed: 0, libraryVersion: '1' })
+
+describe('checkpoints of a run', () => {
+  const arrays = (value: number) => ({ params: { a: { kernel: np.array([[1, value]]) } }, optimizer: { m: { a: np.array([3]) } } })
+
+  it('come back as they were', async () => {
+    await saveRun(folder, facts(3), arrays(2), 1)
+    await saveRun(folder, facts(5), arrays(0.1), 1)
+    expect(await readdir(folder)).toEqual(['step-5'])
+    const checkpoint = await openCheckpoint(folder)
+    try {
+      expect(checkpoint.step).toBe(5)
+      const params = await readTree(checkpoint.params, expectedOf(arrays(0).params)) as { a: { kernel: Array } }
+      expect(await params.a.kernel.numbers()).toEqual([1, Math.fround(0.1)])
+      expect([...(await readTensors(checkpoint.optimizer!)).keys()]).toEqual(['m/a'])
+      expect(await environmentWarning(checkpoint)).toBeUndefined()
+      expect(await environmentWarning({ ...checkpoint, threads: checkpoint.threads + 1 })).toContain('not the same bit for bit')
+    } finally {
+      await checkpoint.close()
+    }
+  })
+
+  it('are of the model that is asked for', async () => {
+    await saveRun(folder, facts(3), arrays(2), 1)
+    const { params, close } = await openCheckpoint(join(folder, 'step-3'))
+    const expected = (path: string, shape: number[]) => ({ path, shape, dtype: 'float32' as const })
+    await expect(readTree(params, [expected('a/kernel', [2, 1])])).rejects.toThrow('a/kernel is float32[1,2], and the configuration beside it asks for float32[2,1]')
+    await expect(readTree(params, [expected('a/bias', [1])])).rejects.toThrow('a/bias is missing')
+    await expect(readTree(params, [])).rejects.toThrow('a/kernel belongs to no part')
+    await close()
+    await expect(openCheckpoint(join(folder, 'none'))).rejects.toThrow('there is no such folder')
+    await expect(openCheckpoint(tmpdir())).rejects.toThrow('there is no checkpoint of Switchyard in this folder')
+  })
+
+  it('are never saved with what is not finite', async () => {
+    await saveRun(folder, facts(3), arrays(2), 1)
+    await expect(saveRun(folder, facts(4), arrays(NaN), 1)).rejects.toThrow('a/kernel is not finite after step 4')
+    expect(await readdir(folder)).toEqual(['step-3'])
+  })
+})
+
+describe('the records of a run', () => {
+  it('go back to a step, without a line that was cut', async () => {
+    const log = new MetricsLog(folder)
+    await log.rewind(0)
+    for (const step of [1, 2, 3]) await log.append({ step, loss: step / 2, load: [1, step] })
+    await writeFile(log.path, `${await readFile(log.path, 'utf8')}{"step":1`)
+    await log.rewind(2)
+    expect(await readFile(log.path, 'utf8')).toBe('{"step":1,"loss":0.5,"load":[1,1]}\n{"step":2,"loss":1,"load":[1,2]}\n')
+  })
+})
+
+describe('pace', () => {
+  it('forgets the first step, which compiles, and what is long ago', () => {
+    let now = 0
+    const pace = new Pace(() => now, 3)
+    const step = (seconds: number): void => { now += seconds; pace.add(10) }
+    step(9)
+    expect(pace.examplesPerSecond).toBeCloseTo(10 / 9)
+    step(1)
+    expect(pace.examplesPerSecond).toBe(10)
+    expect(pace.secondsFor(7)).toBe(7)
+    step(1); step(2); step(2)
+    expect(pace.examplesPerSecond).toBe(30 / 5)
+  })
+})
