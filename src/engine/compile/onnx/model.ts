@@ -1,5 +1,6 @@
 import { dtypes } from '../../../base/dtypes.js'
 import type { DType } from '../../../base/dtypes.js'
+import { sizeOf } from '../../../base/tensor.js'
 import type { HostTensor } from '../../../base/tensor.js'
 import type { Aval } from '../../program/aval.js'
 import type { Program } from '../../program/program.js'
@@ -24,7 +25,13 @@ export function toGraph(program: Program): GraphInfo {
   const inputs = program.inputs.map(({ aval: { dtype, shape } }, i): Lowered => ({ name: `x${i}`, dtype: boundaryType(dtype), shape }))
   const values = inputs.map((x, i) => g.bitcast(x, program.inputs[i].aval.dtype))
   const results = lowerProgram(g, program, values)
-  return g.finish(inputs, results.map((value, i) => ({ name: `y${i}`, value: g.bitcast(value, boundaryType(program.outputs[i].aval.dtype)) })))
+  return g.finish(inputs, results.map((value, i) => ({ name: `y${i}`, value: leaving(g, value, program.outputs[i].aval) })))
+}
+
+/** A result as it crosses the boundary. (BitCast of nothing fails in ONNX Runtime 1.30.) */
+function leaving(g: GraphWriter, value: Lowered, { dtype, shape }: Aval): Lowered {
+  const type = boundaryType(dtype)
+  return sizeOf(shape) === 0 ? g.expand(g.scalar(type, 0), shape) : g.bitcast(value, type)
 }
 
 /** The serialized ONNX model of a program. */

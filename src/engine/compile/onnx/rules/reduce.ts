@@ -78,8 +78,17 @@ function rowsFirst({ g, ins: [a] }: LoweringContext, x: Lowered, axes: readonly 
 const logical = (op: string): Lowering<Logical> => ({ g, outs: [out] }, [x], { axes }) =>
   [g.cast(g.node(op, [g.cast(x, 'int32'), g.ints(axes)], 'int32', out.shape, { keepdims: 0 }), 'bool')]
 
-const argBest = (op: string): Lowering<'argmax' | 'argmin'> => ({ g, ins: [a], outs: [out] }, [x], { axis }) =>
-  [g.cast(g.node(op, [g.expand(x, a.shape)], 'int64', out.shape, { axis, keepdims: 0 }), 'int32')]
+/** The first NaN where there is one, as in NumPy; ONNX's own order of NaN is not defined. */
+const argBest = (op: string): Lowering<'argmax' | 'argmin'> => ({ g, ins: [a], outs: [out] }, [operand], { axis }) => {
+  const x = g.expand(operand, a.shape)
+  const at = (name: string, v: Lowered): Lowered => g.node(name, [v], 'int64', out.shape, { axis, keepdims: 0 })
+  const best = at(op, x)
+  if (!isFloat(a.dtype)) return [g.cast(best, 'int32')]
+  const f = new Formula(g)
+  const nan = g.cast(f.test('IsNaN', x), 'int32')
+  const any = g.cast(g.node('ReduceMax', [nan, g.ints([axis])], 'int32', out.shape, { keepdims: 0 }), 'bool')
+  return [g.cast(f.where(any, at('ArgMax', nan), best), 'int32')]
+}
 
 export const reduceRules = {
   reduceSum: reduction(() => 0, sum), reduceProd: reduction(() => 1, product),
