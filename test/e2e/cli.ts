@@ -18,7 +18,8 @@ export interface Ended {
 /** The command line as a user has it: built from the sources as they are now, in a folder of its own. */
 export class Cli {
   private constructor(
-    private readonly package_: string,
+    /** The package, as npm would install it. */
+    readonly package_: string,
     /** Where commands run; runs/ appears here. */
     readonly folder: string,
   ) {}
