@@ -4,12 +4,11 @@ import type { TreeDef } from '../../base/pytree.js'
 import { formatAval, sameAval } from '../program/aval.js'
 import * as ops from '../program/ops.js'
 import type { VjpPrograms } from '../program/primitives.js'
-import { Program, Var } from '../program/program.js'
+import { Program } from '../program/program.js'
 import { bind, trace } from '../program/trace.js'
-import type { Traced } from '../program/trace.js'
 import type { Value } from '../program/value.js'
 import { Array } from './array.js'
-import { flattenArgs, rebuild, traceTree } from './tracing.js'
+import { flattenArgs, rebuild, share, traceTree } from './tracing.js'
 import type { ArrayTree, TracedFunction } from './tracing.js'
 
 /** A reverse-mode derivative written by hand. `S`: whatever the forward pass keeps for the backward pass. */
@@ -103,12 +102,3 @@ function argumentCotangents(name: string, cotangents: readonly ArrayTree[], def:
 
 const leafCount = (def: TreeDef): number =>
   def.kind === 'leaf' ? 1 : def.kind === 'empty' ? 0 : def.items.reduce((n, item) => n + leafCount(item), 0)
-
-/** The traced program with a hidden input for each of `all`, in that order, whether it uses it or not. */
-function share({ program, captured }: Traced, numArguments: number, all: readonly Value[]): Program {
-  const hidden = all.map(v => {
-    const at = captured.indexOf(v)
-    return at < 0 ? new Var(v.aval) : program.inputs[numArguments + at]
-  })
-  return new Program([...program.inputs.slice(0, numArguments), ...hidden], program.equations, program.outputs)
-}

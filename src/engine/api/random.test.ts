@@ -9,7 +9,6 @@ import { nodeSessions } from '../compile/onnx/node.js'
 import { jit } from './jit.js'
 import * as np from './np.js'
 import * as random from './random.js'
-import { vmap } from './vmap.js'
 
 interface Case { call: string; seed: number; value: NestedNumbers }
 type NestedNumbers = number | boolean | NestedNumbers[]

@@ -2,8 +2,9 @@ import { check } from '../../base/errors.js'
 import { flatten, unflatten } from '../../base/pytree.js'
 import type { Tree, TreeDef } from '../../base/pytree.js'
 import type { Aval } from '../program/aval.js'
-import type { Program } from '../program/program.js'
+import { Program, Var } from '../program/program.js'
 import { trace } from '../program/trace.js'
+import type { Traced } from '../program/trace.js'
 import type { Value } from '../program/value.js'
 import { Array } from './array.js'
 
@@ -36,4 +37,13 @@ export function flattenArgs(args: readonly ArrayTree[]): { values: Value[]; def:
   const { leaves, def } = flatten<Array>(args)
   for (const leaf of leaves) check(leaf instanceof Array, () => `arguments must be arrays (np.array), not ${String(leaf)}`)
   return { values: leaves.map(a => a.value), def }
+}
+
+/** The traced program with a hidden input for each of `all`, in that order, whether it uses it or not. */
+export function share({ program, captured }: Traced, numArguments: number, all: readonly Value[]): Program {
+  const hidden = all.map(v => {
+    const at = captured.indexOf(v)
+    return at < 0 ? new Var(v.aval) : program.inputs[numArguments + at]
+  })
+  return new Program([...program.inputs.slice(0, numArguments), ...hidden], program.equations, program.outputs)
 }
