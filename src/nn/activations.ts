@@ -9,7 +9,8 @@ export const relu: (x: Array) => Array = composite('relu', x => np.maximum(x, 0)
       const y = np.maximum(x, 0)
       return [y, y]
     },
-    backward: (y: Array, ct) => [np.where(np.greater(y, 0), ct, 0)],
+    // y is 0 or more, so its sign is the derivative.
+    backward: (y: Array, ct) => [np.multiply(ct, np.sign(y))],
   },
 })
 

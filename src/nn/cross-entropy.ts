@@ -1,6 +1,8 @@
-import type { Array } from '../engine/api/array.js'
+import { Array } from '../engine/api/array.js'
 import { composite } from '../engine/api/composite.js'
 import * as np from '../engine/api/np.js'
+import * as ops from '../engine/program/ops.js'
+import { logSumExp, softmax } from './softmax.js'
 
 export type CrossEntropy = {
   /** -log p(target). */
@@ -15,24 +17,28 @@ export const softmaxCrossEntropy: (logits: Array, targets: Array) => CrossEntrop
     vjp: {
       forward: (logits, targets) => {
         const output = crossEntropyOf(logits, targets)
-        return [output, { logits, targets, logZ: output.logZ }]
+        return [output, { logits, targets }]
       },
-      // d loss = p - onehot(target), d logZ = p, with p = exp(logits - logZ).
-      backward: ({ logits, targets, logZ }: { logits: Array; targets: Array; logZ: Array }, ct) => {
-        const p = np.exp(np.subtract(logits, column(logZ))) // [..., classes]
-        const fromP = np.multiply(p, column(np.add(ct.loss, ct.logZ)))
-        return [np.subtract(fromP, np.where(isTarget(logits, targets), column(ct.loss), 0)), null]
+      // d loss = p - onehot(target), d logZ = p, with p = softmax(logits).
+      backward: ({ logits, targets }: { logits: Array; targets: Array }, ct) => {
+        const fromP = np.multiply(softmax(logits), column(np.add(ct.loss, ct.logZ))) // [..., classes]
+        return [addAtTarget(fromP, targets, np.negative(ct.loss)), null]
       },
     },
   })
 
 function crossEntropyOf(logits: Array, targets: Array): CrossEntropy {
-  const top = np.max(logits, { axis: -1, keepdims: true })
-  const shifted = np.subtract(logits, top)
-  const logSum = np.log(np.sum(np.exp(shifted), { axis: -1 }))
-  const target = np.sum(np.where(isTarget(logits, targets), shifted, 0), { axis: -1 })
-  return { loss: np.subtract(logSum, target), logZ: np.add(logSum, np.reshape(top, targets.shape)) }
+  const logZ = logSumExp(logits)
+  return { loss: np.subtract(logZ, atTarget(logits, targets)), logZ }
 }
 
 const column = (x: Array): Array => np.reshape(x, [...x.shape, 1])
-const isTarget = (logits: Array, targets: Array): Array => np.equal(np.arange(logits.shape[logits.ndim - 1]), column(targets)) // [..., classes]
+
+/** One element of each row [..., classes]. */
+const oneOfRow = (ndim: number): { axes: number[]; batchDims: number; mode: 'clip' } => ({ axes: [ndim - 1], batchDims: ndim - 1, mode: 'clip' })
+
+const atTarget = (x: Array, targets: Array): Array =>
+  np.reshape(new Array(ops.gather(x.value, column(column(targets)).value, oneOfRow(x.ndim))), targets.shape) // [...]
+
+const addAtTarget = (x: Array, targets: Array, y: Array): Array =>
+  new Array(ops.scatterAdd(x.value, column(column(targets)).value, column(y).value, oneOfRow(x.ndim))) // [..., classes]

@@ -22,6 +22,7 @@ type Attributes = { [name: string]: Attribute }
 export class GraphWriter {
   readonly nodes: Node[] = []
   readonly initializers = new Map<string, HostTensor>()
+  private readonly makers = new Map<string, Node>()
   private readonly constants = new Map<string, Lowered>()
   private count = 0
 
@@ -38,7 +39,9 @@ export class GraphWriter {
   /** Adds a node with several outputs. */
   several(op: string, inputs: readonly Lowered[], outputs: readonly Omit<Lowered, 'name'>[], attributes: Attributes = {}, domain = ''): Lowered[] {
     const named = outputs.map(o => ({ ...o, name: this.fresh() }))
-    this.nodes.push({ op, domain, inputs: inputs.map(i => i.name), outputs: named.map(o => o.name), attributes })
+    const node = { op, domain, inputs: inputs.map(i => i.name), outputs: named.map(o => o.name), attributes }
+    this.nodes.push(node)
+    for (const o of named) this.makers.set(o.name, node)
     return named
   }
 
@@ -49,6 +52,9 @@ export class GraphWriter {
     const outputs = write(g, named).map(o => g.node('Identity', [o], o.dtype, o.shape))
     return { graph: { nodes: g.nodes, initializers: g.initializers, inputs: named, outputs } }
   }
+
+  /** The node of this graph that makes a value. */
+  madeBy(x: Lowered): Node | undefined { return this.makers.get(x.name) }
 
   constant(tensor: HostTensor): Lowered {
     if (this.outer) return this.outer.constant(tensor)
@@ -113,9 +119,23 @@ export class GraphWriter {
       if (made.has(value.name) && !renamed.has(value.name)) renamed.set(value.name, name)
       else copies.push({ op: 'Identity', domain: '', inputs: [value.name], outputs: [name], attributes: {} })
     }
-    const nodes = [...this.nodes, ...copies].map(n => renameNode(n, renamed))
+    const nodes = withoutDeadNodes([...this.nodes, ...copies].map(n => renameNode(n, renamed)), outputs.map(o => o.name))
     return { nodes, initializers: this.initializers, inputs, outputs: outputs.map(({ name, value }) => ({ ...value, name })) }
   }
+}
+
+/** A rule may look through its operand's node; what nothing reads any more is left out. */
+function withoutDeadNodes(nodes: readonly Node[], outputs: readonly string[]): Node[] {
+  const needed = new Set(outputs)
+  const need = ({ inputs, attributes }: Node): void => {
+    inputs.forEach(name => needed.add(name))
+    for (const value of Object.values(attributes)) if (typeof value === 'object' && 'graph' in value) value.graph.nodes.forEach(need)
+  }
+  return nodes.toReversed().filter(node => {
+    const alive = node.outputs.some(name => needed.has(name))
+    if (alive) need(node)
+    return alive
+  }).toReversed()
 }
 
 function renameNode(node: Node, names: ReadonlyMap<string, string>): Node {

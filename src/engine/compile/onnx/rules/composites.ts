@@ -1,13 +1,29 @@
-import type { GraphWriter, Lowered } from '../graph.js'
+import type { Lowered } from '../graph.js'
+import { Formula } from './elementwise.js'
 import type { Lowering, LoweringContext } from './rule.js'
 
-type Fused = (g: GraphWriter, inputs: readonly Lowered[], context: LoweringContext) => Lowered[] | null
+type Fused = (context: LoweringContext, inputs: readonly Lowered[]) => Lowered[]
 
-/** Composites that ONNX Runtime has a kernel for. Any other, and a case that a kernel does not cover (null), is inlined. */
+/** Composites that ONNX Runtime has a float32 kernel for; in other types, and under other names, they are inlined. */
 const fused: { readonly [name: string]: Fused } = {
-  softmax: (g, [x], { ins: [a], outs: [out] }) =>
-    a.dtype === 'float32' ? [g.node('Softmax', [g.expand(x, a.shape)], out.dtype, out.shape, { axis: -1 })] : null,
+  softmax: ({ g, ins: [a], outs: [out] }, [x]) => [g.node('Softmax', [g.expand(x, a.shape)], out.dtype, out.shape, { axis: -1 })],
+
+  relu: ({ g }, [x]) => [new Formula(g).op('Relu', x)],
+
+  // Outputs in the order of their names: logZ, loss. log p = logits - logZ comes from one kernel; the normalizer follows from the target's two values.
+  softmax_cross_entropy: ({ g, ins: [a], outs: [logZ, loss] }, [logits, targets]) => {
+    const f = new Formula(g)
+    const whole = g.expand(logits, a.shape)
+    const axis = a.shape.length - 1
+    const column = [...loss.shape, 1]
+    const at = g.reshape(g.expand(g.cast(targets, 'int64'), loss.shape), column)
+    const ofTarget = (x: Lowered): Lowered => g.reshape(g.node('GatherElements', [x, at], 'float32', column, { axis }), loss.shape)
+    const logP = ofTarget(g.node('LogSoftmax', [whole], 'float32', a.shape, { axis }))
+    return [{ ...f.op('Sub', ofTarget(whole), logP), shape: logZ.shape }, f.op('Neg', logP)]
+  },
 }
 
-export const composite: Lowering<'composite'> = (context, inputs, { name, program }) =>
-  fused[name]?.(context.g, inputs, context) ?? context.inline(context.g, program, inputs)
+export const composite: Lowering<'composite'> = (context, inputs, { name, program }) => {
+  const rule = context.ins[0]?.dtype === 'float32' ? fused[name] : undefined
+  return rule ? rule(context, inputs) : context.inline(context.g, program, inputs)
+}

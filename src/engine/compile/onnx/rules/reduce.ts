@@ -32,10 +32,17 @@ const bound = (sign: 1 | -1) => (dtype: DType): number | bigint => {
 const node = (op: string): Lowering<Reduction> => ({ g, outs: [out] }, [x], { axes }) =>
   [g.node(op, [x, g.ints(axes)], out.dtype, out.shape, { keepdims: 0 })]
 
+/** A sum of squares is one pass over memory, without the squares in between. */
+const sumOfFloats: Lowering<Reduction> = (context, [x], params) => {
+  const maker = context.g.madeBy(x)
+  const isSquare = maker?.op === 'Mul' && maker.inputs[0] === maker.inputs[1]
+  return isSquare ? node('ReduceSumSquare')(context, [{ ...x, name: maker.inputs[0] }], params) : node('ReduceSum')(context, [x], params)
+}
+
 /** int64 is added in double precision by ONNX Runtime: its halves are added apart, each exactly. */
 const sum: Lowering<Reduction> = (context, [x], params) => {
-  const { g, ins: [a], outs: [out] } = context
-  if (out.dtype !== 'int64' || a.dtype !== 'int64') return node('ReduceSum')(context, [x], params)
+  const { g, outs: [out] } = context
+  if (out.dtype !== 'int64') return sumOfFloats(context, [x], params)
   const f = new Formula(g)
   const low = f.op('BitwiseAnd', x, g.scalar('int64', 2 ** 32 - 1))
   const high = f.op('Div', f.op('Sub', x, low), g.scalar('int64', 2 ** 32))
