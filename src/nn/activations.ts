@@ -9,8 +9,7 @@ export const relu: (x: Array) => Array = composite('relu', x => np.maximum(x, 0)
       const y = np.maximum(x, 0)
       return [y, y]
     },
-    // y is 0 or more, so its sign is the derivative.
-    backward: (y: Array, ct) => [np.multiply(ct, np.sign(y))],
+    backward: (y: Array, ct) => [np.multiply(ct, np.astype(np.greater(y, 0), ct.dtype))],
   },
 })
 
