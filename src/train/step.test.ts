@@ -42,10 +42,10 @@ describe('a training step', () => {
   it('reports the norm before clipping', async () => {
     const optimizer = adamW()
     for (const clipNorm of [0.5, null]) {
-      const fresh = { w: np.array([0]), b: np.array([0]) }
-      const { metrics } = makeTrainStep(loss, optimizer, clipNorm)({ params: fresh, optimizer: optimizer.init(params) },
+      const params = { w: np.array([0]), b: np.array([0]) }
+      const { metrics } = makeTrainStep(loss, optimizer, clipNorm)({ params, optimizer: optimizer.init(params) },
         { batch, key: random.key(0), step: np.array(0, 'int32'), learningRate: np.array(0.1) })
-      // d/dw = 2 mean(-y x) = -17, d/db = -8.
+      // d/dw = -2 mean(x y) = -17, d/db = -2 mean(y) = -8.
       expect(await metrics.gradientNorm.item()).toBeCloseTo(Math.hypot(17, 8), 4)
     }
   })
