@@ -14,7 +14,7 @@ const cases: [string, (x: Array, t: Array) => Array][] = [
   ['logZ', (x, t) => softmaxCrossEntropy(x, t).logZ],
   ['gradient', (x, t) => grad((y: Array) => {
     const { loss, logZ } = softmaxCrossEntropy(y, t)
-    return np.sum(np.add(np.multiply(loss, np.array([1, -2])), np.multiply(logZ, 0.1)))
+    return np.sum(np.add(np.multiply(loss, np.subtract(np.astype(t, 'float32'), 1)), np.multiply(logZ, 0.1)))
   })(x)],
 ]
 

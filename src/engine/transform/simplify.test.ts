@@ -27,6 +27,17 @@ describe('simplify', () => {
     `)
   })
 
+  it('adds updates to what a scattered array of zeros would be added to', () => {
+    const rows = aval('int32', [4, 1])
+    const scattered = (index: Value, updates: Value): Value =>
+      ops.scatterAdd(ops.full([2, 3], 0, 'float32'), index, updates, { axes: [0], batchDims: 0, mode: 'clip' })
+    expect(simplified((x, index, updates) => [ops.add(scattered(index, updates), x)], [matrix, rows, aval('float32', [4, 3])])).toMatchInlineSnapshot(`
+      "{ lambda a:f32[2,3] b:i32[4,1] c:f32[4,3] ; let
+          d:f32[2,3] = scatterAdd[axes=(0) batchDims=0 mode=clip] a b c
+        in (d) }"
+    `)
+  })
+
   it('inlines calls', () => {
     const program = traceClosed([matrix], ([x]) => [ops.exp(x)])
     expect(simplified(x => bind('call', [x], { name: 'f', program, remat: false }))).toMatchInlineSnapshot(`

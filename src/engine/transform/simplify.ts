@@ -80,6 +80,7 @@ class Simplifier {
     if (is(eqn, 'add')) {
       if (this.constant(x) === 0) return y
       if (this.constant(y) === 0) return x
+      return this.addToScattered(eqn)
     } else if (is(eqn, 'sub')) {
       if (this.constant(y) === 0) return x
     } else if (is(eqn, 'mul')) {
@@ -114,6 +115,16 @@ class Simplifier {
       if (x instanceof Lit && x.aval.dtype !== 'bool' && eqn.params.dtype === 'float32') return new Lit(Math.fround(Number(x.value)), 'float32')
     } else if (is(eqn, 'reduceSum') || is(eqn, 'reduceMax') || is(eqn, 'reduceMin')) {
       if (eqn.params.axes.every(axis => x.aval.shape[axis] === 1)) return become(eqn, 'reshape', [x], { shape: eqn.outputs[0].aval.shape })
+    }
+    return eqn
+  }
+
+  /** x + (zeros with updates added in places) is x with them added: the gradient of a table that is read twice. */
+  private addToScattered(eqn: Equation<'add'>): Equation {
+    for (const side of [0, 1]) {
+      const scattered = this.madeBy(eqn.inputs[side], 'scatterAdd')
+      if (!scattered || this.constant(scattered.inputs[0]) !== 0) continue
+      return become(eqn, 'scatterAdd', [eqn.inputs[1 - side], ...scattered.inputs.slice(1)], scattered.params)
     }
     return eqn
   }
