@@ -5,6 +5,7 @@ import type { Task } from '../data/task.js'
 import { pairsVocabularies } from '../data/tasks.js'
 import { overrideConfig } from './overrides.js'
 import { pairsConfig } from './pairs.js'
+import { parsePartialModel } from './partial.js'
 import { recipeOf, recipes } from './recipes.js'
 import { parseRunConfig } from './validate.js'
 
@@ -40,6 +41,16 @@ describe('overrides', () => {
   ])('refuse %s', (override, message) => {
     expect(() => overrideConfig(g2p, [override])).toThrow(ConfigError)
     expect(() => overrideConfig(g2p, [override])).toThrow(message)
+  })
+})
+
+describe('some settings of a model', () => {
+  it('are taken from a value and overrides', () => {
+    expect(parsePartialModel({ model: { dFf: 7 } }, ['router.maxGroupSize=8', 'model.activation=gatedGelu', 'router.ignorePaddingTokens=true'], 'x'))
+      .toEqual({ model: { dFf: 7, activation: 'gatedGelu' }, router: { maxGroupSize: 8, ignorePaddingTokens: true } })
+    expect(() => parsePartialModel({}, ['router.maxGroupsize=8'], 'x')).toThrow('did you mean router.maxGroupSize?')
+    expect(() => parsePartialModel({}, ['train.steps=8'], 'x')).toThrow('there is no setting train.steps')
+    expect(() => parsePartialModel({ model: { width: 3 } }, [], 'x.json')).toThrow('x.json is not right:\n  model.width: there is no such setting')
   })
 })
 

@@ -27,7 +27,7 @@ export function overrideConfig(config: RunConfig, overrides: readonly string[]):
   return parseRunConfig(changed)
 }
 
-function parseOverride(override: string): [path: string, text: string] {
+export function parseOverride(override: string): [path: string, text: string] {
   const at = override.indexOf('=')
   if (at < 1) throw new ConfigError(`--set ${override}: expected a setting and its value, such as train.steps=300`)
   return [override.slice(0, at).trim(), override.slice(at + 1).trim()]
@@ -64,7 +64,7 @@ function groupAt(config: Settings, keys: readonly string[]): Settings | undefine
 }
 
 /** Numbers, true, false and null as JSON has them; anything else stays text, for the schema to judge. */
-function parseValue(text: string): unknown {
+export function parseValue(text: string): unknown {
   try {
     return JSON.parse(text) as unknown
   } catch {

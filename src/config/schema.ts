@@ -21,12 +21,12 @@ const share = z.number().min(0).lt(1)
 const positive = z.number().gt(0)
 const amount = z.number().min(0)
 
-export const taskSchema = z.discriminatedUnion('kind', [
+const taskSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('g2p') }),
   z.strictObject({ kind: z.literal('pairs'), path: z.string().min(1) }),
 ]) satisfies z.ZodType<TaskConfig>
 
-const modelSchema = z.strictObject({
+export const modelSchema = z.strictObject({
   vocabSize: size,
   dModel: size,
   dFf: size,
@@ -49,7 +49,7 @@ const modelSchema = z.strictObject({
   reference: z.enum(['switchyard', 't5x', 'hf']),
 }) satisfies z.ZodType<ModelConfig>
 
-const routerSchema = z.strictObject({
+export const routerSchema = z.strictObject({
   kind: z.literal('tokensChoose'),
   maxGroupSize: size,
   trainCapacityFactor: positive,

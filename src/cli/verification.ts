@@ -1,0 +1,41 @@
+import { ConfigError, FileError } from '../base/errors.js'
+import { formatCount, formatTable } from '../base/format.js'
+import { readSmallText } from '../checkpoint/files.js'
+import { parseJson } from '../checkpoint/json.js'
+import { parsePartialModel } from '../config/partial.js'
+import type { Row } from '../train/verify/compare.js'
+import { verifyFolder } from '../train/verify/hf-folder.js'
+import { verifyT5x } from '../train/verify/t5x.js'
+import { Exit } from './exit.js'
+import type { VerifyOptions } from './verify.js'
+
+/** Compares, prints the differences of every tensor, and ends with code 1 if one is past the tolerance. */
+export async function verify(folder: string | undefined, { params, cases, config, set, tolerance }: VerifyOptions): Promise<void> {
+  const rows = folder === undefined ? await verifyFiles() : await verifyOneFolder(folder)
+  console.log(formatRows(rows))
+  const wrong = rows.filter(row => !row.ok).length
+  console.log(`\n${formatCount(rows.length)} tensors compared, ${wrong === 0 ? 'all within the tolerance' : `${formatCount(wrong)} past the tolerance`}`)
+  if (wrong > 0) throw new Exit(1)
+
+  async function verifyFiles(): Promise<Row[]> {
+    if (params === undefined || cases === undefined) throw new ConfigError('give a folder, or both --params and --cases')
+    const value = config === undefined ? {} : await readJson(config)
+    return verifyT5x({ params, cases, ...parsePartialModel(value, set, config ?? 'the configuration'), tolerance })
+  }
+
+  async function verifyOneFolder(path: string): Promise<Row[]> {
+    if (params !== undefined || cases !== undefined || config !== undefined || set.length > 0) {
+      throw new ConfigError('a folder holds its own configuration, parameters and cases: leave the other options out')
+    }
+    return verifyFolder(path, tolerance)
+  }
+}
+
+async function readJson(path: string): Promise<unknown> {
+  return parseJson(await readSmallText(path, 2 ** 20), message => new FileError(`${path}: this is not JSON, ${message}`))
+}
+
+const formatRows = (rows: readonly Row[]): string => formatTable([
+  ['tensor', 'absolute', 'relative', ''],
+  ...rows.map(({ tensor, maxAbsolute, maxRelative, ok }) => [tensor, maxAbsolute.toExponential(1), maxRelative.toExponential(1), ok ? 'ok' : 'DIFFERS']),
+])
