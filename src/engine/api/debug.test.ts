@@ -1,0 +1,16 @@
+import { expect, it } from 'vitest'
+import type { Array } from './array.js'
+import { debugNaNs } from './debug.js'
+import * as np from './np.js'
+import { grad } from './transforms.js'
+
+const f = (x: Array): Array => np.sum(np.sqrt(np.add(x, 1)))
+
+it('returns what the function does', async () => {
+  expect(await (await debugNaNs(f)(np.array([0, 3]))).item()).toBe(3)
+})
+
+it('names the equation that made the first NaN', async () => {
+  await expect(debugNaNs(f)(np.array([1, -5]))).rejects.toThrow('NaN came from sqrt(f32[2] from -4 to 2)')
+  await expect(debugNaNs(grad(f))(np.array([1, -5]))).rejects.toThrow('NaN came from sqrt(')
+})
