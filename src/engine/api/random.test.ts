@@ -9,6 +9,7 @@ import { nodeSessions } from '../compile/onnx/node.js'
 import { jit } from './jit.js'
 import * as np from './np.js'
 import * as random from './random.js'
+import { vmap } from './vmap.js'
 
 interface Case { call: string; seed: number; value: NestedNumbers }
 type NestedNumbers = number | boolean | NestedNumbers[]
@@ -53,3 +54,55 @@ for (const [name, backend] of [['interpreted', () => referenceBackend], ['compil
     })
   })
 }
+
+describe('random numbers', () => {
+  beforeAll(() => { setBackend(referenceBackend) })
+  const k = (): Array => random.key(42)
+
+  it('take keys of 64 bits', async () => {
+    expect(await random.key(2n ** 33n + 5n).numbers()).toEqual([2, 5])
+    expect(await random.key(2 ** 33 + 5).numbers()).toEqual([2, 5])
+  })
+
+  it('are the same for a step known while tracing or not, and under vmap', async () => {
+    const step = np.array(7, 'int32')
+    expect(await jit((s: Array) => random.foldIn(k(), s))(step).numbers()).toEqual(await random.foldIn(k(), 7).numbers())
+    const keys = random.splitKeys(k(), 3)
+    const each = await Promise.all(keys.map(key => random.normal(key, [2]).numbers()))
+    expect(await vmap((key: Array) => random.normal(key, [2]))(random.split(k(), 3)).numbers()).toEqual(each.flat())
+  })
+
+  it('keep to their bounds', async () => {
+    const least = Math.min(...await random.truncatedNormal(k(), -0.01, 5, [2000]).numbers())
+    expect(least).toBeGreaterThan(-0.01)
+    expect(least).toBeLessThan(0.01)
+    const uniform = await random.uniform(k(), [2000], { minval: np.array(3), maxval: 3.5 }).numbers()
+    expect(uniform.every(u => u >= 3 && u < 3.5)).toBe(true)
+    expect(Math.abs(uniform.reduce((a, b) => a + b) / 2000 - 3.25)).toBeLessThan(0.02)
+    const dice = await random.randint(k(), [2000], -3, 3).numbers()
+    expect([...new Set(dice)].sort((a, b) => a - b)).toEqual([-3, -2, -1, 0, 1, 2])
+    const whole = await random.randint(k(), [2000], -(2 ** 31), 2 ** 31).numbers()
+    expect(Math.min(...whole)).toBeLessThan(-2e9)
+    expect(Math.max(...whole)).toBeGreaterThan(2e9)
+  })
+
+  it('permute rows, and draw for each row of logits', async () => {
+    const rows = np.reshape(np.arange(20), [10, 2])
+    const order = await random.permutation(k(), 10).numbers()
+    expect(await random.permutation(k(), rows).numbers()).toEqual(order.flatMap(i => [2 * i, 2 * i + 1]))
+    expect(await random.permutation(k(), np.transpose(rows), 1).get(0).numbers()).toEqual(order.map(i => 2 * i))
+    const certain = np.array([[0, -Infinity], [-Infinity, 0], [0, -Infinity]])
+    expect(await random.categorical(k(), certain).numbers()).toEqual([0, 1, 0])
+    expect(await random.categorical(k(), certain, { axis: 0, shape: [4, 2] }).numbers()).not.toContain(3)
+    expect(await random.bernoulli(k(), np.array([0, 1])).numbers()).toEqual([0, 1])
+  })
+
+  it('say what is wrong', () => {
+    expect(() => random.key(-1)).toThrow('a seed is a whole number of 0 or more, not -1')
+    expect(() => random.normal(np.zeros([2]), [3])).toThrow('a key is u32[2] (random.key, random.split), not f32[2]')
+    expect(() => random.foldIn(k(), np.array(1.5))).toThrow('foldIn takes an integer, not f32[]')
+    expect(() => random.randint(k(), [2], 3, 3)).toThrow('minval < maxval')
+    expect(() => random.truncatedNormal(k(), 1, 0)).toThrow('lower < upper')
+    expect(() => random.categorical(k(), np.zeros([2, 3]), { shape: [3] })).toThrow('must end with [2]')
+  })
+})

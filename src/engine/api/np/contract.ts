@@ -10,7 +10,7 @@ export interface Labelled { value: Value; labels: readonly string[] }
 /**
  * The sum, over all labels not in `output`, of the operands' product; its axes are `output`. A repeated label within an
  * operand is its diagonal; an axis of length 1 goes with any length of its label. Operands are multiplied two at a time,
- * the pair first that leaves the least behind; nothing is broadcast.
+ * the cheapest pair first; nothing is broadcast.
  */
 export function contract(operands: readonly Labelled[], output: readonly string[]): Value {
   const sizes = labelSizes(operands)
@@ -63,15 +63,18 @@ function sumOut({ value, labels }: Labelled, kept: readonly string[]): Labelled 
   return { value: ops.reduceSum(value, axes), labels: labels.filter(l => kept.includes(l)) }
 }
 
+/** The pair that takes the fewest multiplications, and leaves the least behind. */
 function cheapestPair(terms: readonly Labelled[], output: readonly string[]): [number, number] {
   let best: [number, number] = [0, 1]
   let least = Infinity
   for (let j = 1; terms.length > 2 && j < terms.length; j++) {
     for (let i = 0; i < j; i++) {
       const kept = new Set([...output, ...terms.filter((_, n) => n !== i && n !== j).flatMap(t => t.labels)])
-      const sizes = labelSizes([terms[i], terms[j]])
-      const growth = sizeOf([...sizes].map(([label, size]) => (kept.has(label) ? size : 1))) - terms[i].value.size - terms[j].value.size
-      if (growth < least) [best, least] = [[i, j], growth]
+      const sizes = [...labelSizes([terms[i], terms[j]])]
+      const multiplications = sizeOf(sizes.map(([, size]) => size))
+      const left = sizeOf(sizes.map(([label, size]) => (kept.has(label) ? size : 1)))
+      const cost = multiplications + left - terms[i].value.size - terms[j].value.size
+      if (cost < least) [best, least] = [[i, j], cost]
     }
   }
   return best

@@ -97,8 +97,8 @@ export function clip(x: Array, low: ArrayLike | null, high: ArrayLike | null): A
 /** log(exp(x) + exp(y)), without overflow. */
 export const logaddexp = binary((x, y) => {
   const difference = ops.sub(x, y)
-  const gap = ops.select(ops.eq(difference, difference), ops.abs(difference), 0) // two equal infinities differ by NaN
-  return ops.add(ops.max(x, y), ops.log1p(ops.exp(ops.neg(gap))))
+  const gap = ops.select(ops.eq(difference, difference), difference, 0) // two equal infinities differ by NaN
+  return ops.add(ops.max(x, y), ops.log1p(ops.exp(ops.neg(ops.abs(gap)))))
 }, true)
 
 /** condition ? x : y, element by element. */

@@ -2,7 +2,6 @@
 import { check } from '../../../base/errors.js'
 import * as ops from '../../program/ops.js'
 import { Array } from '../array.js'
-import type { ArrayLike } from '../array.js'
 import { broadcastShapes, normalizeAxes } from '../values.js'
 import { contract } from './contract.js'
 import { multiply } from './elementwise.js'
@@ -41,6 +40,6 @@ export function dot(x: Array, y: Array): Array {
 /** All products of an element of x (rows) with one of y (columns). */
 export function outer(x: Array, y: Array): Array {
   const dtype = commonDtype(x, y)
-  const [a, b] = [x, y].map((v: ArrayLike & Array) => ops.reshape(lift(v, dtype), [v.size]))
+  const [a, b] = [x, y].map(v => ops.reshape(lift(v, dtype), [v.size]))
   return new Array(ops.dotGeneral(a, b, { contract: [[], []], batch: [[], []] }))
 }

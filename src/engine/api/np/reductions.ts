@@ -72,8 +72,8 @@ export function logsumexp(x: Array, { axis, keepdims = false }: ReduceOptions = 
   return keepdims ? result : new Array(ops.reshape(result.value, x.shape.filter((_, i) => !axes.includes(i))))
 }
 
-/** The position (int32) of the greatest or least element along an axis, the first among equals. */
+/** The position (int32) of the greatest or least element along an axis (the last unless given), the first among equals. */
 export const argmax = (x: Array, axis = -1): Array => new Array(ops.argmax(x.value, normalizeAxis(axis, x.ndim)))
 export const argmin = (x: Array, axis = -1): Array => new Array(ops.argmin(x.value, normalizeAxis(axis, x.ndim)))
-/** Running sums along an axis; bool is counted as int32. */
+/** Running sums along an axis (the last unless given); bool is counted as int32. */
 export const cumsum = (x: Array, axis = -1): Array => new Array(ops.cumsum(countable(x), normalizeAxis(axis, x.ndim)))

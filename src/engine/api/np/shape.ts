@@ -102,7 +102,7 @@ export function flip(x: Array, axis?: Axes): Array {
 }
 
 /** Shifts elements along an axis; what leaves at one end comes in at the other. */
-export function roll(x: Array, shift: number, axis = -1): Array {
+export function roll(x: Array, shift: number, axis: number): Array {
   const at = normalizeAxis(axis, x.ndim)
   const n = x.shape[at]
   check(Number.isInteger(shift), () => `roll needs a whole number, not ${shift}`)
@@ -122,7 +122,7 @@ export function tile(x: Array, repetitions: number | readonly number[]): Array {
 }
 
 /** Each element `times` times in a row, along an axis. */
-export function repeat(x: Array, times: number, axis = -1): Array {
+export function repeat(x: Array, times: number, axis: number): Array {
   checkShape([times])
   const at = normalizeAxis(axis, x.ndim)
   const spread = ops.broadcastInDim(x.value, x.shape.toSpliced(at + 1, 0, times), ops.range(x.ndim).map(i => (i <= at ? i : i + 1)))
