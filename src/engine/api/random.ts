@@ -7,13 +7,14 @@ import { allocate } from '../../base/dtypes.js'
 import type { DType } from '../../base/dtypes.js'
 import { check } from '../../base/errors.js'
 import { sizeOf } from '../../base/tensor.js'
+import { sameShape } from '../program/aval.js'
 import * as ops from '../program/ops.js'
 import type { Value } from '../program/value.js'
 import { Array } from './array.js'
 import type { ArrayLike } from './array.js'
 import { defaultEngine } from './engine.js'
 import * as np from './np.js'
-import { broadcastShapes, checkShape, constant, normalizeAxis, stretch } from './values.js'
+import { checkShape, constant, normalizeAxis, stretch } from './values.js'
 
 /** The key of a seed: a whole number of 0 or more, of 64 bits at most. */
 export function key(seed: number | bigint): Array {
@@ -117,7 +118,7 @@ export function categorical(k: Array, logits: Array, { axis = -1, shape }: { axi
   const rows = logits.shape.toSpliced(at, 1)
   const drawn = shape ?? rows
   const more = drawn.length - rows.length
-  check(more >= 0 && broadcastShapes(rows, drawn.slice(more)).every((d, i) => d === drawn[more + i]), () => `categorical: the shape [${drawn}] must end with [${rows}], the rows of ${logits}`)
+  check(more >= 0 && sameShape(rows, drawn.slice(more)), () => `categorical: the shape [${drawn}] must end with [${rows}], the rows of ${logits}`)
   const noise = gumbel(k, drawn.toSpliced(more + at, 0, logits.shape[at]))
   return np.argmax(np.add(noise, logits), more + at)
 }
