@@ -4,7 +4,7 @@ import * as np from '../engine/api/np.js'
 import { keysAndValues, maskBias } from '../nn/attention.js'
 import { dense } from '../nn/dense.js'
 import { embed } from '../nn/embedding.js'
-import { noNoise } from '../nn/noise.js'
+import { noNoise, noiseFrom } from '../nn/noise.js'
 import type { Noise } from '../nn/noise.js'
 import { relativePositionBias } from '../nn/relative-bias.js'
 import { rmsNorm } from '../nn/rms-norm.js'
@@ -23,6 +23,7 @@ export function forward(params: ModelParams, batch: Batch, options: ForwardOptio
   return {
     logits: outputLogits(params, decoded.output, options.config),
     encoderOutput: encoded.output,
+    decoderOutput: decoded.output,
     encoderStates: encoded.states,
     decoderStates: decoded.states,
     routers: [...encoded.routers, ...decoded.routers],
@@ -31,7 +32,7 @@ export function forward(params: ModelParams, batch: Batch, options: ForwardOptio
 
 export interface StackOutput {
   output: Array // [batch, length, dModel]
-  /** The input of each layer, then the output. */
+  /** The input of each layer, then the last one's output, before the stack's norm. */
   states: Array[]
   routers: LayerRecord[]
 }
@@ -43,7 +44,7 @@ export function encode(params: ModelParams, batch: EncoderBatch, options: Forwar
   const masks = encoderMasks(batch, config.reference)
   const length = batch.encoder_input_tokens.shape[1]
   const bias = np.add(positionBias(params, 'encoder', length, config), maskBias(masks.selfAttention)) // [batch, heads, query, key]
-  const pass: Pass = { options, noise, dropoutRate: dropoutRate(options), tokens: masks.tokens }
+  const pass = newPass(options, noise, masks.tokens)
   return runStack('encoder', params, batch.encoder_input_tokens, pass, (x, i) => encoderLayer(encoder[`layers_${i}`], x, bias, pass))
 }
 
@@ -54,7 +55,7 @@ function decode(params: ModelParams, batch: Batch, encoderOutput: Array, options
   const length = batch.decoder_input_tokens.shape[1]
   const selfBias = np.add(positionBias(params, 'decoder', length, config), maskBias(masks.selfAttention)) // [batch, heads, query, key]
   const crossBias = maskBias(masks.crossAttention) // [batch, 1, query, key]
-  const pass: Pass = { options, noise, dropoutRate: dropoutRate(options), tokens: masks.tokens }
+  const pass = newPass(options, noise, masks.tokens)
   return runStack('decoder', params, batch.decoder_input_tokens, pass, (x, i) => {
     const layer = decoder[`layers_${i}`]
     return decoderLayer(layer, x, {
@@ -78,7 +79,7 @@ function runStack(stack: StackName, params: ModelParams, tokens: Array, pass: Pa
     if (record) routers.push({ stack, layer: i, record })
   }
   const output = pass.noise.dropout(stackNorm(stack, params, states[numLayers], pass), pass.dropoutRate, 1) // [batch, length, dModel]
-  return { output, states: [...states.slice(0, -1), output], routers }
+  return { output, states, routers }
 }
 
 /** A stack's final norm. */
@@ -105,11 +106,15 @@ export function positionBias(params: ModelParams, stack: StackName, length: numb
   }) // [1, heads, query, key]
 }
 
-const dropoutRate = ({ config, mode }: ForwardOptions): number => (mode === 'train' ? config.dropoutRate : 0)
+function newPass(options: ForwardOptions, noise: Noise, tokens: Array | null): Pass {
+  const { config, mode } = options
+  // Switchyard drops tokens in training only, when it has to fit them into fixed shapes at speed.
+  return { options, noise, tokens, dropoutRate: mode === 'train' ? config.dropoutRate : 0, dropless: config.reference === 'switchyard' && mode === 'eval' }
+}
 
 function noiseOf({ config, router, mode, key }: ForwardOptions): Noise {
-  const noisy = mode === 'train' && (config.dropoutRate > 0 || router.jitterNoise > 0 || router.expertDropoutRate > 0)
-  if (!noisy) return noNoise
+  const isNoisy = mode === 'train' && (config.dropoutRate > 0 || router.jitterNoise > 0 || router.expertDropoutRate > 0)
+  if (!isNoisy) return noNoise
   if (key === undefined) throw new SwitchyardError('training with dropout or jitter needs a random key: forward(params, batch, { key: random.key(seed), ... })')
-  return noNoise
+  return noiseFrom(key)
 }

@@ -20,6 +20,8 @@ export interface Pass {
   dropoutRate: number
   /** The tokens that are no padding; null: all. */
   tokens: Array | null // [batch, length]
+  /** Whether experts take all tokens that come, so that no token depends on another one. */
+  dropless: boolean
 }
 
 /** A layer's output, and what its router did if it is sparse. */
@@ -55,7 +57,7 @@ function feedForward(params: { pre_mlp_layer_norm: NormParams; mlp: MlpParams | 
   let record: RouterRecord | null = null
   const output = residual(params.pre_mlp_layer_norm, x, pass, y => {
     if (!('router' in params.mlp)) return mlp(params.mlp, y, pass.noise, pass.dropoutRate)
-    record = moeLayer(params.mlp, y, routedTokens(pass), moeOptions(pass.options, y.shape[0], y.shape[1]), pass.noise)
+    record = moeLayer(params.mlp, y, routedTokens(pass), moeOptions(pass, y.shape[0], y.shape[1]), pass.noise)
     return record.output
   })
   return { x: output, record }
@@ -70,7 +72,7 @@ function residual(norm: NormParams, x: Array, pass: Pass, f: (y: Array) => Array
 /** T5X sets padding to 0 after every norm. */
 export function zeroPadding(x: Array, { options, tokens }: Pass): Array {
   if (options.config.reference !== 't5x' || tokens === null) return x
-  return np.multiply(x, np.astype(np.reshape(tokens, [...tokens.shape, 1]), x.dtype)) // [batch, length, dModel]
+  return np.multiply(x, np.astype(np.expandDims(tokens, 2), x.dtype)) // [batch, length, dModel]
 }
 
 /** The tokens that are routed; null: padding too, as both references do unless they are told otherwise. */

@@ -5,7 +5,8 @@ import { loadBalancingLoss } from '../nn/moe/losses.js'
 import { weightedMean } from '../nn/weighted-mean.js'
 import { forward } from './forward.js'
 import { stackLayers } from './config.js'
-import type { Batch, ForwardOptions, LayerRecord, Metrics, ModelParams } from './types.js'
+import type { ModelConfig, StackName } from './config.js'
+import type { Batch, ForwardOptions, ForwardOutput, LayerRecord, Metrics, ModelParams } from './types.js'
 
 export interface LossOptions extends ForwardOptions {
   /** Factor of the mean square of log(sum(exp(logits))), which keeps logits from drifting. Default 1e-4, as T5X; none for HF. */
@@ -16,8 +17,11 @@ export interface LossOptions extends ForwardOptions {
  * The training loss, and what to log. The loss is the sum of four terms, each a metric of its own, with their
  * factors applied: `crossEntropy` (mean over the targets that count, in nats), `zLoss`, `auxLoss` (load balancing), `routerZLoss`.
  */
-export function lossFunction(params: ModelParams, batch: Batch, options: LossOptions): [loss: Array, metrics: Metrics] {
-  const { logits, routers } = forward(params, batch, options)
+export const lossFunction = (params: ModelParams, batch: Batch, options: LossOptions): [loss: Array, metrics: Metrics] =>
+  lossOf(forward(params, batch, options), batch, options)
+
+/** The loss of a forward pass that has been done. */
+export function lossOf({ logits, routers }: Pick<ForwardOutput, 'logits' | 'routers'>, batch: Batch, options: LossOptions): [loss: Array, metrics: Metrics] {
   const { decoder_target_tokens: targets } = batch
   const weights = np.astype(batch.decoder_loss_weights, 'float32') // [batch, length]
   const { loss, logZ } = softmaxCrossEntropy(logits, targets) // [batch, length] each
@@ -38,6 +42,9 @@ export function lossFunction(params: ModelParams, batch: Batch, options: LossOpt
   }]
 }
 
+/** Before their factors. */
+interface RouterLosses { auxLoss: Array; zLoss: Array } // []
+
 function routerLosses(routers: readonly LayerRecord[], options: ForwardOptions): { auxLoss: Array; routerZLoss: Array } {
   const { auxLossFactor, zLossFactor } = options.router
   const { auxLoss, zLoss } = options.config.reference === 'hf' ? hfRouterLosses(routers, options) : {
@@ -47,19 +54,22 @@ function routerLosses(routers: readonly LayerRecord[], options: ForwardOptions):
   return { auxLoss: np.multiply(auxLoss, auxLossFactor), routerZLoss: np.multiply(zLoss, zLossFactor) }
 }
 
-/** HF lays a stack's layers end to end before it takes means, adds up the stacks, and leaves out a stack all of whose layers are sparse. */
-function hfRouterLosses(routers: readonly LayerRecord[], { config }: ForwardOptions): { auxLoss: Array; zLoss: Array } {
-  const stacks = (['encoder', 'decoder'] as const)
-    .filter(stack => stackLayers(config, stack).some(layer => !layer.sparse))
-    .map(stack => routers.filter(r => r.stack === stack).map(r => r.record))
-    .filter(records => records.length > 0)
-  const auxLosses = stacks.map(records => {
-    const fraction = meanOf(records.map(r => r.fraction)) // [groups, experts]
-    return loadBalancingLoss(fraction, meanOf(records.map(r => r.meanProbability)), np.ones([fraction.shape[0]]))
-  })
-  const zLosses = stacks.map(records => meanOf(records.map(r => r.zLoss)))
-  const sumOf = (xs: Array[]): Array => xs.reduce((a, b) => np.add(a, b), np.zeros([]))
-  return { auxLoss: sumOf(auxLosses), zLoss: sumOf(zLosses) }
+/** HF adds up the stacks. */
+function hfRouterLosses(routers: readonly LayerRecord[], { config }: ForwardOptions): RouterLosses {
+  const [encoder, decoder] = (['encoder', 'decoder'] as const).map(stack => hfStackLosses(stack, routers, config))
+  return { auxLoss: np.add(encoder.auxLoss, decoder.auxLoss), zLoss: np.add(encoder.zLoss, decoder.zLoss) }
+}
+
+/** HF lays a stack's layers end to end before it takes means, and leaves out a stack all of whose layers are sparse. */
+export function hfStackLosses(stack: StackName, routers: readonly LayerRecord[], config: ModelConfig): RouterLosses {
+  const records = routers.filter(r => r.stack === stack).map(r => r.record)
+  if (records.length === 0 || stackLayers(config, stack).every(layer => layer.sparse)) return { auxLoss: np.zeros([]), zLoss: np.zeros([]) }
+  const fraction = meanOf(records.map(r => r.fraction)) // [groups, experts]
+  const meanProbability = meanOf(records.map(r => r.meanProbability)) // [groups, experts]
+  return {
+    auxLoss: loadBalancingLoss(fraction, meanProbability, np.ones([fraction.shape[0]])),
+    zLoss: meanOf(records.map(r => r.zLoss)),
+  }
 }
 
 /** Means over the sparse layers, the number of dead experts over all of them, and the load of each layer's experts. */

@@ -1,15 +1,15 @@
 import { evenGroups, expertCapacity, oneGroup, sequenceGroups } from '../nn/moe/groups.js'
 import type { MoeOptions } from '../nn/moe/layer.js'
 import { tokensChooseTop1 } from '../nn/moe/router.js'
-import type { ForwardOptions } from './types.js'
+import type { Pass } from './layers.js'
 
 /**
  * How a sparse layer routes tokens [batch, length]. Training (and T5X's evaluation) divides them into groups, in which an
- * expert has a capacity; HF's group is one sequence. Switchyard's evaluation has no capacity, so that no token depends on another.
+ * expert has a capacity; HF's group is one sequence. Without capacity groups do not matter.
  */
-export function moeOptions({ config, router, mode }: ForwardOptions, batch: number, length: number): MoeOptions {
+export function moeOptions({ options, dropless }: Pick<Pass, 'options' | 'dropless'>, batch: number, length: number): MoeOptions {
+  const { config, router, mode } = options
   const { reference, numExperts } = config
-  const dropless = reference === 'switchyard' && mode === 'eval'
   const groups = dropless ? oneGroup(batch, length)
     : reference === 'hf' ? sequenceGroups(batch, length)
       : evenGroups(batch, length, numExperts, router.maxGroupSize)

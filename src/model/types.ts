@@ -65,8 +65,10 @@ export interface LayerRecord { stack: StackName; layer: number; record: RouterRe
 
 export interface ForwardOutput {
   logits: Array // [batch, decoder length, vocab], float32
+  /** What a stack makes of its tokens, after its final norm. */
   encoderOutput: Array // [batch, encoder length, dModel]
-  /** The input of each layer of a stack, then the stack's output after its norm. */
+  decoderOutput: Array // [batch, decoder length, dModel]
+  /** The input of each layer of a stack, then the last one's output, before the final norm. */
   encoderStates: Array[]
   decoderStates: Array[]
   /** One for each sparse layer, encoder first. */

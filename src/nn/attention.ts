@@ -36,9 +36,9 @@ export const keysAndValues = (params: AttentionParams, x: Array, numHeads: numbe
 export function attention(params: AttentionParams, x: Array, { keys, values }: KeysAndValues, bias: Array, noise: Noise, dropoutRate = 0): Array {
   const [batch, length] = x.shape
   const queries = projectHeads(params.query, x, keys.shape[1]) // [batch, heads, query, headDim]
-  const scores = np.matmul(queries, np.transpose(keys, [0, 1, 3, 2])) // [batch, heads, query, key]
+  const scores = np.einsum('bhqd,bhkd->bhqk', queries, keys) // [batch, heads, query, key]
   const probabilities = np.astype(softmax(np.add(np.astype(scores, 'float32'), bias)), x.dtype) // [batch, heads, query, key]
   const kept = noise.dropout(probabilities, dropoutRate, 2)
-  const mixed = np.transpose(np.matmul(kept, values), [0, 2, 1, 3]) // [batch, query, heads, headDim]
+  const mixed = np.einsum('bhqk,bhkd->bqhd', kept, values) // [batch, query, heads, headDim]
   return dense(params.out, np.reshape(mixed, [batch, length, -1])) // [batch, query, dModel]
 }

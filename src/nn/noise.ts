@@ -1,4 +1,6 @@
 import type { Array } from '../engine/api/array.js'
+import * as np from '../engine/api/np.js'
+import * as random from '../engine/api/random.js'
 
 /** The randomness of a forward pass: each use draws anew. */
 export interface Noise {
@@ -10,3 +12,20 @@ export interface Noise {
 
 /** No randomness: evaluation. */
 export const noNoise: Noise = { dropout: x => x, jitter: x => x }
+
+/** Randomness from a key: the n-th use takes the key folded with n, so that equal keys give equal passes. */
+export function noiseFrom(key: Array): Noise {
+  let uses = 0
+  const next = (): Array => random.foldIn(key, uses++)
+  return {
+    dropout(x, rate, sharedAxis) {
+      if (rate === 0) return x
+      const keep = random.bernoulli(next(), 1 - rate, x.shape.map((d, axis) => (axis === sharedAxis ? 1 : d)))
+      return np.multiply(x, np.where(keep, np.full([], 1 / (1 - rate), x.dtype), 0))
+    },
+    jitter(x, amount) {
+      if (amount === 0) return x
+      return np.multiply(x, np.astype(random.uniform(next(), x.shape, { minval: 1 - amount, maxval: 1 + amount }), x.dtype))
+    },
+  }
+}

@@ -1,7 +1,7 @@
-import { Array } from '../../engine/api/array.js'
+import type { Array } from '../../engine/api/array.js'
 import { customVjp } from '../../engine/api/composite.js'
+import * as lax from '../../engine/api/lax.js'
 import * as np from '../../engine/api/np.js'
-import * as ops from '../../engine/program/ops.js'
 
 /**
  * Where tokens stand while experts work on them: blocks of slots, each block worked on by one expert. The two maps are
@@ -49,9 +49,8 @@ function invert(slot: Array, layout: Pick<Slots, 'expertOfBlock' | 'blocks' | 'r
   const slotOfToken = np.reshape(slot, [-1]) // [tokens]
   const numTokens = slotOfToken.size
   const nowhere = np.full([layout.blocks * layout.rows], numTokens, 'int32')
-  const index = np.reshape(slotOfToken, [numTokens, 1]).value
-  const tokenOfSlot = ops.scatter(nowhere.value, index, np.arange(numTokens).value, { axes: [0], batchDims: 0, mode: 'drop' }) // [slots]
-  return { slotOfToken, tokenOfSlot: new Array(tokenOfSlot), ...layout }
+  const tokenOfSlot = lax.scatter(nowhere, np.expandDims(slotOfToken, 1), np.arange(numTokens), { axes: [0], batchDims: 0, mode: 'drop' }) // [slots]
+  return { slotOfToken, tokenOfSlot, ...layout }
 }
 
 /** Tokens [tokens, dModel] into their slots; empty slots are 0. */
@@ -75,4 +74,4 @@ const permuteRows = customVjp(
 )
 
 const takeRows = (x: Array, index: Array): Array =>
-  new Array(ops.gather(x.value, np.reshape(index, [index.size, 1]).value, { axes: [0], batchDims: 0, mode: 'fill' }))
+  lax.gather(x, np.expandDims(index, 1), { axes: [0], batchDims: 0, mode: 'fill' })

@@ -48,14 +48,12 @@ export const expertCapacity = (factor: number, tokensPerGroup: number, numExpert
 /** Arranges x [batch, length, ...] by groups, with zeros added. */
 export function toGroups(x: Array, { batch, length, numGroups, tokensPerGroup }: TokenGroups): Array {
   const [rows, positions, ...rest] = x.shape
-  const longer = length > positions ? np.concatenate([x, np.zeros([rows, length - positions, ...rest], x.dtype)], 1) : x
-  const padded = batch > rows ? np.concatenate([longer, np.zeros([batch - rows, length, ...rest], x.dtype)], 0) : longer
+  const padded = batch === rows && length === positions ? x : np.pad(x, [[0, batch - rows], [0, length - positions], ...rest.map(() => [0, 0] as const)])
   return np.reshape(padded, [numGroups, tokensPerGroup, ...rest]) // [groups, tokens, ...]
 }
 
 /** The inverse of `toGroups`, to [batch, length, ...] as they were; x has a row for each token of each group. */
 export function fromGroups(x: Array, groups: TokenGroups, batch: number, length: number): Array {
   const padded = np.reshape(x, [groups.batch, groups.length, -1])
-  const rows = groups.batch > batch ? np.take(padded, np.arange(batch), 0) : padded
-  return groups.length > length ? np.take(rows, np.arange(length), 1) : rows // [batch, length, dModel]
+  return padded.get(np.slice(0, batch), np.slice(0, length)) // [batch, length, dModel]
 }

@@ -45,7 +45,7 @@ export function moeLayer(params: MoeParams, x: Array, mask: Array | null, option
 
   const jittered = noise.jitter(np.astype(grouped, 'float32'), options.jitterNoise) // [groups, tokens, dModel]
   const routed = routerLogits(params.router.router_weights.w, jittered) // [groups, tokens, experts]
-  const ofPresent = (y: Array): Array => (groupedMask ? np.multiply(y, np.reshape(present, [numGroups, tokensPerGroup, 1])) : y)
+  const ofPresent = (y: Array): Array => (groupedMask ? np.multiply(y, np.expandDims(present, 2)) : y)
   const logits = ofPresent(routed) // [groups, tokens, experts]
   const probabilities = ofPresent(softmax(routed)) // [groups, tokens, experts]
   const numExperts = logits.shape[2]
@@ -62,7 +62,7 @@ export function moeLayer(params: MoeParams, x: Array, mask: Array | null, option
 
   const weights = options.countMasked ? np.ones([numGroups, tokensPerGroup]) : present // [groups, tokens]
   const groupTokens = np.sum(weights, { axis: 1 }) // [groups]
-  const perToken = (total: Array): Array => np.divide(total, np.maximum(np.reshape(groupTokens, [numGroups, 1]), 1)) // [groups, experts]
+  const perToken = (total: Array): Array => np.divide(total, np.maximum(np.expandDims(groupTokens, 1), 1)) // [groups, experts]
   const fraction = perToken(np.sum(choice, { axis: 1 })) // [groups, experts]
   const meanProbability = perToken(np.sum(probabilities, { axis: 1 })) // [groups, experts]
   return {

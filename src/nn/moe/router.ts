@@ -31,8 +31,8 @@ export const tokensChooseTop1: Router = {
   assign(probabilities, mask, capacity) {
     const numExperts = probabilities.shape[2]
     const expert = np.argmax(probabilities) // [groups, tokens]
-    const chosen = np.equal(column(expert), np.arange(numExperts)) // [groups, tokens, experts]
-    const counted = np.astype(mask ? np.logicalAnd(chosen, column(mask)) : chosen, 'int32') // [groups, tokens, experts]
+    const chosen = np.oneHot(expert, numExperts, { dtype: 'int32' }) // [groups, tokens, experts]
+    const counted = mask ? np.where(np.expandDims(mask, 2), chosen, 0) : chosen // [groups, tokens, experts]
     const position = np.subtract(np.sum(np.multiply(np.cumsum(counted, 1), counted), { axis: 2 }), 1) // [groups, tokens]
     const present = np.greaterEqual(position, 0) // [groups, tokens]
     const kept = capacity === null ? present : np.logicalAnd(present, np.less(position, capacity)) // [groups, tokens]
@@ -41,5 +41,3 @@ export const tokensChooseTop1: Router = {
     return { expert, position, kept, gate, choice }
   },
 }
-
-const column = (x: Array): Array => np.reshape(x, [...x.shape, 1])

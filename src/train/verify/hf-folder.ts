@@ -12,6 +12,7 @@ import { safetensors } from '../../checkpoint/safetensors.js'
 import type { Array } from '../../engine/api/array.js'
 import * as np from '../../engine/api/np.js'
 import type { ModelConfig, RouterConfig } from '../../model/config.js'
+import { hfStackLosses } from '../../model/loss.js'
 import { declareParameters } from '../../model/parameters.js'
 import type { Batch, ModelParams } from '../../model/types.js'
 import { compareAll } from './compare.js'
@@ -58,6 +59,8 @@ export async function verifyFolder(folder: string, tolerance?: number): Promise<
   for (const stack of ['encoder', 'decoder'] as const) {
     const [states, last] = stack === 'encoder' ? [output.encoderStates, output.encoderOutput] : [output.decoderStates, output.decoderOutput]
     ;[...states.slice(0, -1), last].forEach((x, i) => actual.set(`${stack}_hidden_states.${i}`, x))
+    const { auxLoss, zLoss } = hfStackLosses(stack, output.routers, model)
+    actual.set(`${stack}_aux_loss`, auxLoss).set(`${stack}_z_loss`, zLoss)
     const routers = output.routers.filter(r => r.stack === stack)
     for (const [i, { layer, record }] of routers.entries()) {
       actual.set(`${stack}_router_logits.${i}`, record.logits)

@@ -1,0 +1,103 @@
+import { ConfigError, FileError } from '../../base/errors.js'
+import type { ModelConfig, RouterConfig } from '../../model/config.js'
+import type { TensorInfo } from '../format.js'
+import { quote } from '../format.js'
+import type { Json } from '../json.js'
+
+/**
+ * Our configuration for an HF checkpoint, from its config.json and its tensors. Where both speak the tensors are
+ * right: published configurations differ in their words, and HF works out sparse layers from more than one of them. The
+ * reference is `hf`; set it to `switchyard` to use the weights as ours.
+ */
+export function configFromHf(json: Json, tensors: readonly TensorInfo[], path: string): { model: ModelConfig; router: RouterConfig } {
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new FileError(`${path}: config.json must be an object`)
+  const config = json as { readonly [key: string]: Json }
+  const type = config.model_type
+  if (type !== 't5' && type !== 'mt5' && type !== 'switch_transformers') {
+    throw new ConfigError(`${path}: model_type ${quote(String(type))} is not one of t5, mt5, switch_transformers`)
+  }
+  const number = (key: string, fallback: number): number => {
+    const value = config[key] ?? fallback
+    if (typeof value !== 'number') throw new ConfigError(`${path}: ${key} must be a number, not ${quote(JSON.stringify(value))}`)
+    return value
+  }
+  const shapes = new Map(tensors.map(({ name, shape }) => [name, shape]))
+  const shapeOf = (name: string): readonly number[] => {
+    const shape = shapes.get(name)
+    if (!shape) throw new FileError(`${path}: there is no tensor ${quote(name)}, which every T5 and Switch Transformers checkpoint has`)
+    return shape
+  }
+  const [vocabSize, dModel] = shapeOf('shared.weight')
+  const [relativePositionBuckets, numHeads] = shapeOf('encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight')
+  const [innerDim] = shapeOf('encoder.block.0.layer.0.SelfAttention.q.weight')
+  const encoder = stackOf('encoder', shapes, path)
+  const decoder = stackOf('decoder', shapes, path)
+  const input = [...shapes].find(([name]) => /\.wi(_0)?\.weight$/.test(name))
+  if (!input) throw new FileError(`${path}: there is no feed-forward tensor (wi.weight or wi_0.weight)`)
+  const gated = input[0].endsWith('.wi_0.weight')
+  checkActivation(config, gated, path)
+  const router = [...shapes].find(([name]) => name.endsWith('.router.classifier.weight'))
+
+  // T5 1.1's published configurations say tie_word_embeddings: false, which HF also takes to mean: do not scale.
+  const tied = config.tie_word_embeddings !== false
+  const scaleLogits = typeof config.scale_decoder_outputs === 'boolean' ? config.scale_decoder_outputs : tied
+  return {
+    model: {
+      vocabSize, dModel, numHeads, relativePositionBuckets,
+      dFf: input[1][0],
+      headDim: innerDim / numHeads,
+      numEncoderLayers: encoder.layers,
+      numDecoderLayers: decoder.layers,
+      encoderSparseEvery: encoder.sparseEvery,
+      decoderSparseEvery: decoder.sparseEvery,
+      numExperts: router ? router[1][0] : 0,
+      activation: gated ? 'gatedGelu' : 'relu',
+      tiedLogits: !shapes.has('lm_head.weight') || (tied && scaleLogits),
+      scaleLogits,
+      relativePositionMaxDistance: number('relative_attention_max_distance', 128),
+      layerNormEpsilon: number('layer_norm_epsilon', 1e-6),
+      dropoutRate: number('dropout_rate', 0.1),
+      initScale: router ? 0.1 : 1,
+      dtype: 'float32',
+      reference: 'hf',
+    },
+    router: {
+      kind: 'tokensChoose',
+      maxGroupSize: 8192,
+      trainCapacityFactor: 1.25,
+      evalCapacityFactor: 2,
+      minExpertCapacity: 4,
+      expertCapacity: router ? number('expert_capacity', 64) : null,
+      bias: shapes.has(router?.[0].replace(/weight$/, 'bias') ?? ''),
+      jitterNoise: router ? number('router_jitter_noise', 0.01) : 0,
+      expertDropoutRate: number('dropout_rate', 0.1),
+      auxLossFactor: number('router_aux_loss_coef', 0.001),
+      zLossFactor: number('router_z_loss_coef', 0.001),
+      ignorePaddingTokens: false,
+    },
+  }
+}
+
+/** How many layers a stack has, and how often one is sparse. */
+function stackOf(stack: string, shapes: ReadonlyMap<string, unknown>, path: string): { layers: number; sparseEvery: number } {
+  const blocks = new Set<number>()
+  const sparse = new Set<number>()
+  for (const name of shapes.keys()) {
+    const match = new RegExp(`^${stack}\\.block\\.(\\d+)\\.(.*\\.router\\.classifier\\.weight$)?`).exec(name)
+    if (!match) continue
+    blocks.add(Number(match[1]))
+    if (match[2] !== undefined) sparse.add(Number(match[1]))
+  }
+  const layers = blocks.size
+  if (sparse.size === 0) return { layers, sparseEvery: 0 }
+  const sparseEvery = Math.min(...sparse) + 1
+  const regular = Array.from({ length: layers }, (_, i) => sparse.has(i) === (i % sparseEvery === sparseEvery - 1)).every(Boolean)
+  if (!regular) throw new ConfigError(`${path}: the ${stack}'s sparse layers ${[...sparse].sort((a, b) => a - b).join(', ')} of ${layers} are not every n-th layer, which is not supported`)
+  return { layers, sparseEvery }
+}
+
+function checkActivation(config: { readonly [key: string]: Json }, gated: boolean, path: string): void {
+  const name = config.feed_forward_proj ?? config.dense_act_fn ?? 'relu'
+  const known = gated ? ['gated-gelu', 'gelu_new'] : ['relu']
+  if (!known.includes(String(name))) throw new ConfigError(`${path}: the activation ${quote(String(name))} is not supported: relu and gated-gelu are`)
+}

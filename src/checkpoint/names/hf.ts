@@ -1,0 +1,87 @@
+/** The names and layouts of Hugging Face transformers' T5 and Switch Transformers, as a map from and to our own (T5X's). */
+import { FileError, SwitchyardError } from '../../base/errors.js'
+import { castHost } from '../../base/tensor.js'
+import type { HostTensor } from '../../base/tensor.js'
+import type { ParameterSpec } from '../../model/parameters.js'
+import { quote } from '../format.js'
+import type { CheckpointReader } from '../format.js'
+import { stackTensors, transposeMatrix, unstackTensor } from './layout.js'
+
+/** Where one of our parameters is found: in one tensor, or stacked from one an expert. */
+export interface HfEntry {
+  readonly names: readonly string[]
+  /** Whether an axis for the experts comes first. */
+  readonly stacked: boolean
+  /** HF's linear weights are [out, in], its relative position tables [buckets, heads]. */
+  readonly transposed: boolean
+}
+
+const attentionNames: Record<string, [sublayer: number, name: string]> = {
+  attention: [0, 'SelfAttention'],
+  self_attention: [0, 'SelfAttention'],
+  encoder_decoder_attention: [1, 'EncDecAttention'],
+}
+const projectionNames: Record<string, string> = { query: 'q', key: 'k', value: 'v', out: 'o' }
+const normSublayers: Record<string, number> = { pre_attention_layer_norm: 0, pre_self_attention_layer_norm: 0, pre_cross_attention_layer_norm: 1 }
+
+/** What the feed-forward module is called: T5 and Switch Transformers differ. */
+export type HfFamily = 't5' | 'switch'
+const mlpName = (family: HfFamily): string => (family === 't5' ? 'DenseReluDense' : 'mlp')
+
+/** HF's tensors for one of our parameters. Throws when HF has no name for it. */
+export function hfEntry({ path, shape }: Pick<ParameterSpec, 'path' | 'shape'>, family: HfFamily): HfEntry {
+  const one = (name: string, transposed = false): HfEntry => ({ names: [name], stacked: false, transposed })
+  if (path === 'token_embedder/embedding') return one('shared.weight')
+  if (path === 'decoder/logits_dense/kernel') return one('lm_head.weight')
+  const [stack, layer, ...rest] = path.split('/')
+  if (layer === 'relpos_bias') return one(`${stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight`, true)
+  if (layer === `${stack}_norm`) return one(`${stack}.final_layer_norm.weight`)
+
+  const block = `${stack}.block.${/^layers_(\d+)$/.exec(layer)?.[1]}`
+  const feedForward = stack === 'encoder' ? 1 : 2
+  const [module, part] = rest
+  if (module.endsWith('_layer_norm')) return one(`${block}.layer.${normSublayers[module] ?? feedForward}.layer_norm.weight`)
+  if (module in attentionNames) {
+    const [sublayer, name] = attentionNames[module]
+    return one(`${block}.layer.${sublayer}.${name}.${projectionNames[part]}.weight`, true)
+  }
+  const mlp = `${block}.layer.${feedForward}.${mlpName(family)}`
+  if (part === 'router') return path.endsWith('/bias') ? one(`${mlp}.router.classifier.bias`) : one(`${mlp}.router.classifier.weight`, true)
+  if (part === 'expert') {
+    const names = Array.from({ length: shape[0] }, (_, i) => `${mlp}.experts.expert_${i}.${rest[2]}.weight`)
+    return { names, stacked: true, transposed: true }
+  }
+  if (module === 'mlp') return one(`${mlp}.${part}.weight`, true)
+  throw new SwitchyardError(`Hugging Face transformers has no tensor for ${path}`)
+}
+
+/** The family of a file's tensors, by their names. */
+export const hfFamily = (names: Iterable<string>): HfFamily => ([...names].some(name => name.includes('.DenseReluDense.')) ? 't5' : 'switch')
+
+/** Reads every declared parameter, one after the other, in its declared dtype. Throws a FileError on a missing tensor or a wrong shape. */
+export async function* readAllFromHf(reader: CheckpointReader, specs: readonly ParameterSpec[]): AsyncGenerator<[path: string, tensor: HostTensor]> {
+  const present = new Set(reader.list().map(info => info.name))
+  const family = hfFamily(present)
+  for (const spec of specs) yield [spec.path, await readEntry(reader, spec, hfEntry(spec, family), present)]
+}
+
+async function readEntry(reader: CheckpointReader, spec: ParameterSpec, entry: HfEntry, present: ReadonlySet<string>): Promise<HostTensor> {
+  const parts: HostTensor[] = []
+  for (const name of entry.names) {
+    if (!present.has(name)) throw new FileError(`${reader.path}: there is no tensor ${quote(name)}, which ${spec.path} is read from`)
+    const tensor = castHost(await reader.read(name), spec.dtype)
+    parts.push(entry.transposed ? transposeMatrix(tensor) : tensor)
+  }
+  const tensor = entry.stacked ? stackTensors(parts) : parts[0]
+  if (tensor.shape.length !== spec.shape.length || tensor.shape.some((d, i) => d !== spec.shape[i])) {
+    throw new FileError(`${reader.path}: ${spec.path} should be [${spec.shape}], but ${quote(entry.names[0])} makes it [${tensor.shape}]`)
+  }
+  return tensor
+}
+
+/** One of our parameters as HF's tensors. */
+export function toHf(path: string, tensor: HostTensor, family: HfFamily): [name: string, tensor: HostTensor][] {
+  const entry = hfEntry({ path, shape: tensor.shape }, family)
+  const parts = entry.stacked ? unstackTensor(tensor) : [tensor]
+  return entry.names.map((name, i) => [name, entry.transposed ? transposeMatrix(parts[i]) : parts[i]])
+}

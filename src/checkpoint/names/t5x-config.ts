@@ -1,0 +1,49 @@
+import { FileError } from '../../base/errors.js'
+import type { ModelConfig, RouterConfig } from '../../model/config.js'
+import { preset } from '../../model/presets.js'
+import type { TensorInfo } from '../format.js'
+
+/**
+ * Our configuration for parameters under T5X's paths. Sizes are read from the shapes; what shapes do not tell has the values of
+ * Flaxformer's Switch models: those of the base sizes, or XXL's where the feed-forward networks are gated. The reference is `t5x`.
+ */
+export function configFromT5x(tensors: readonly TensorInfo[], path: string): { model: ModelConfig; router: RouterConfig } {
+  const shapes = new Map(tensors.map(({ name, shape }) => [name, shape]))
+  const shapeOf = (name: string): readonly number[] => {
+    const shape = shapes.get(name)
+    if (!shape) throw new FileError(`${path}: there is no parameter ${name}, which every T5X encoder-decoder has`)
+    return shape
+  }
+  const [vocabSize, dModel] = shapeOf('token_embedder/embedding')
+  const [numHeads, relativePositionBuckets] = shapeOf('encoder/relpos_bias/rel_embedding')
+  const [, innerDim] = shapeOf('encoder/layers_0/attention/query/kernel')
+  const numLayers = (stack: string): number => new Set([...shapes.keys()].flatMap(name => new RegExp(`^${stack}/layers_\\d+/`).exec(name) ?? [])).size
+  const sparseEvery = (stack: string): number => {
+    const first = Array.from({ length: numLayers(stack) }, (_, i) => shapes.has(`${stack}/layers_${i}/mlp/expert/wo/kernel`)).indexOf(true)
+    return first + 1
+  }
+  const output = [...shapes].find(([name]) => name.endsWith('/mlp/wo/kernel') || name.endsWith('/mlp/expert/wo/kernel'))
+  const experts = [...shapes].find(([name]) => name.endsWith('/mlp/expert/wo/kernel'))
+  if (!output) throw new FileError(`${path}: there is no feed-forward parameter (mlp/wo/kernel)`)
+  const gated = [...shapes.keys()].some(name => name.endsWith('/wi_0/kernel'))
+  const tiedLogits = !shapes.has('decoder/logits_dense/kernel')
+  const defaults = preset(gated ? 'switch-xxl-128' : 'switch-base-8')
+  return {
+    model: {
+      ...defaults.model,
+      vocabSize, dModel, numHeads, relativePositionBuckets, tiedLogits,
+      scaleLogits: tiedLogits,
+      headDim: innerDim / numHeads,
+      dFf: output[1][output[1].length - 2],
+      numEncoderLayers: numLayers('encoder'),
+      numDecoderLayers: numLayers('decoder'),
+      encoderSparseEvery: sparseEvery('encoder'),
+      decoderSparseEvery: sparseEvery('decoder'),
+      numExperts: experts ? experts[1][0] : 0,
+      activation: gated ? 'gatedGelu' : 'relu',
+      dtype: 'float32',
+      reference: 't5x',
+    },
+    router: { ...defaults.router, ignorePaddingTokens: false, bias: [...shapes.keys()].some(name => name.endsWith('/router_weights/w/bias')) },
+  }
+}

@@ -1,0 +1,74 @@
+import type { Array } from '../engine/api/array.js'
+import * as lax from '../engine/api/lax.js'
+import * as np from '../engine/api/np.js'
+import { encode, outputLogits, positionBias, stackNorm } from '../model/forward.js'
+import { decoderLayer } from '../model/layers.js'
+import type { Pass } from '../model/layers.js'
+import { causalMask, keyMask } from '../model/masks.js'
+import type { DecoderLayerParams, ForwardOptions, ModelParams } from '../model/types.js'
+import { keysAndValues, maskBias } from '../nn/attention.js'
+import type { KeysAndValues } from '../nn/attention.js'
+import { embed } from '../nn/embedding.js'
+import { noNoise } from '../nn/noise.js'
+
+/** What decoding needs of the inputs, computed once. */
+export type EncodedInputs = {
+  /** Keys and values of the encoder's output, for each decoder layer's cross attention. */
+  cross: KeysAndValues[]
+  crossBias: Array // [batch, 1, 1, encoder length]
+  selfBias: Array // [1, heads, maxLength, maxLength]
+}
+
+/** Each layer's keys and values of the tokens so far. The shape is fixed: places that are not filled yet are masked. */
+export type DecodeCache = KeysAndValues[] // [batch, heads, maxLength, headDim] each
+
+/** Decoding routes each token alone, as every reference does with a cache: nothing is dropped. */
+const passOf = (options: ForwardOptions): Pass => ({ options, noise: noNoise, dropoutRate: 0, tokens: null, dropless: true })
+
+/** Encodes inputs [batch, length] (0 is padding) and makes an empty cache for `maxLength` tokens. */
+export function startDecoding(params: ModelParams, inputs: Array, maxLength: number, options: ForwardOptions): { encoded: EncodedInputs; cache: DecodeCache } {
+  const { config } = options
+  const { output } = encode(params, { encoder_input_tokens: inputs }, options)
+  const layers = decoderLayers(params, options)
+  const cacheShape = [inputs.shape[0], config.numHeads, maxLength, config.headDim]
+  return {
+    encoded: {
+      cross: layers.map(layer => keysAndValues(layer.encoder_decoder_attention, output, config.numHeads)),
+      crossBias: maskBias(keyMask(inputs)),
+      selfBias: np.add(positionBias(params, 'decoder', maxLength, config), maskBias(causalMask(maxLength))),
+    },
+    cache: layers.map(() => ({ keys: np.zeros(cacheShape, config.dtype), values: np.zeros(cacheShape, config.dtype) })),
+  }
+}
+
+/**
+ * The logits [batch, vocab] of what follows `tokens` [batch], which stand at place `step` (an int32 scalar) of the output, and the cache
+ * with them in it.
+ */
+export function decodeStep(
+  params: ModelParams, encoded: EncodedInputs, cache: DecodeCache, tokens: Array, step: Array, options: ForwardOptions,
+): { logits: Array; cache: DecodeCache } {
+  const { config } = options
+  const pass = passOf(options)
+  const [, heads, , maxLength] = encoded.selfBias.shape
+  const selfBias = lax.dynamicSlice(encoded.selfBias, [0, 0, step, 0], [1, heads, 1, maxLength]) // [1, heads, 1, maxLength]
+  const next: DecodeCache = []
+  let x = embed(params.token_embedder.embedding, np.expandDims(tokens, 1), config.dtype) // [batch, 1, dModel]
+  decoderLayers(params, options).forEach((layer, i) => {
+    const self = (y: Array): KeysAndValues => {
+      const { keys, values } = keysAndValues(layer.self_attention, y, config.numHeads) // [batch, heads, 1, headDim]
+      const at = [0, 0, step, 0]
+      next.push({ keys: lax.dynamicUpdateSlice(cache[i].keys, keys, at), values: lax.dynamicUpdateSlice(cache[i].values, values, at) })
+      return next[i]
+    }
+    x = decoderLayer(layer, x, { self, cross: encoded.cross[i], selfBias, crossBias: encoded.crossBias }, pass).x // [batch, 1, dModel]
+  })
+  const logits = outputLogits(params, stackNorm('decoder', params, x, pass), config) // [batch, 1, vocab]
+  return { logits: np.squeeze(logits, 1), cache: next }
+}
+
+function decoderLayers({ decoder }: ModelParams, { config }: ForwardOptions): DecoderLayerParams[] {
+  const layers: DecoderLayerParams[] = []
+  for (let i = 0; i < config.numDecoderLayers; i++) layers.push(decoder[`layers_${i}`])
+  return layers
+}
