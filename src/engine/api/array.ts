@@ -1,10 +1,11 @@
 import type { DType } from '../../base/dtypes.js'
 import { SwitchyardError } from '../../base/errors.js'
-import { reader, toNumbers } from '../../base/tensor.js'
+import { hostFrom, reader, toNumbers } from '../../base/tensor.js'
 import type { HostTensor } from '../../base/tensor.js'
 import { Concrete } from '../compile/engine.js'
 import { formatAval } from '../program/aval.js'
 import { convertElementType } from '../program/ops.js'
+import { Literal } from '../program/value.js'
 import type { Value } from '../program/value.js'
 import { defaultEngine } from './engine.js'
 import { getIndexed, updateIndexed } from './indexing.js'
@@ -37,6 +38,7 @@ export class Array {
   /** The array's data on the host, once computed. Throws inside a traced function, where there is none yet. */
   async data(): Promise<HostTensor> {
     if (this.value instanceof Concrete) return this.value.read()
+    if (this.value instanceof Literal) return hostFrom(this.dtype, [], [Number(this.value.value)])
     throw new SwitchyardError(`a traced ${this} has no data yet: return it from the function and read it outside`)
   }
 
