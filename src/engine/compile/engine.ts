@@ -1,4 +1,5 @@
 import { SwitchyardError } from '../../base/errors.js'
+import { hostFrom } from '../../base/tensor.js'
 import type { HostTensor } from '../../base/tensor.js'
 import { formatAval } from '../program/aval.js'
 import type { Aval } from '../program/aval.js'
@@ -120,6 +121,7 @@ export class Engine implements Evaluator {
   private bufferOf(x: Value): Promise<Buffer> {
     if (x instanceof Concrete && x.evaluator === this) return x.buffer
     if (x instanceof Concrete) return x.read().then(tensor => this.backend.put(tensor))
+    if (x instanceof Literal) return Promise.resolve(this.backend.put(hostFrom(x.dtype, [], [Number(x.value)])))
     throw new Error(`expected a concrete array, got a traced ${formatAval(x.aval)}`)
   }
 }
