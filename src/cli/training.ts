@@ -117,11 +117,12 @@ async function conclude({ trainer, config, task, folder }: Run): Promise<void> {
   if (result.rates.examples > 0) {
     console.log(`\nheld-out ${unitOf(task)}:\n\n${formatSamples(result, 12)}\n\n${formatRates(result.rates, task)}`)
   } else console.log('\nno example fell into the held-out split: more data is needed to evaluate')
-  const words = task.source.kind === 'cmudict' ? 'switchyard transformer "your word"' : '"your input"'
-  const again = task.source.kind === 'cmudict' ? 'train g2p' : `train --data ${task.source.path}`
+  const [texts, again] = config.task.kind === 'g2p'
+    ? ['switchyard transformer "your word"', 'train g2p']
+    : ['"your input"', `train --data ${config.task.path}`]
   console.log(`\nsaved in ${folder}. What to do next:
 
-    npx switchyard infer ${folder} ${words}
+    npx switchyard infer ${folder} ${texts}
     npx switchyard eval ${folder}
     npx switchyard ${again} --set train.steps=20000 --set model.numExperts=32`)
 }

@@ -45,8 +45,8 @@ let cli: Cli
 beforeAll(async () => {
   cli = await Cli.build()
   await writeFile(join(cli.folder, 'pairs.tsv'), Array.from({ length: 200 }, (_, i) => `${i}\t${i * 7}\n`).join(''))
-})
-afterAll(() => cli.remove())
+}, 120_000)
+afterAll(() => cli?.remove())
 
 describe('every command of the README and docs', () => {
   const { scripts } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as { scripts: Record<string, string> }

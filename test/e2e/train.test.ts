@@ -7,8 +7,8 @@ import { Cli, tiny } from './cli.js'
 import type { Ended } from './cli.js'
 
 let cli: Cli
-beforeAll(async () => { cli = await Cli.build() })
-afterAll(() => cli.remove())
+beforeAll(async () => { cli = await Cli.build() }, 120_000)
+afterAll(() => cli?.remove())
 
 const at = (...names: string[]): string => join(cli.folder, ...names)
 const train = (folder: string, steps: number): string[] => ['train', 'g2p', ...tiny, '--set', `train.steps=${steps}`, '--out', folder]
@@ -62,12 +62,12 @@ describe('switchyard train', () => {
   })
 
   it('learns from pairs of the user\'s own, without any configuration', async () => {
-    const pairs = Array.from({ length: 300 }, (_, i) => `${i.toString(2)}\t${i.toString(16)}`)
+    const pairs = Array.from({ length: 400 }, (_, i) => `${i.toString(2)}\t${i.toString(16)}`)
     await writeFile(at('pairs.tsv'), `${pairs.join('\n')}\n`)
     const { code, stdout, stderr } = await cli.run('train', '--data', 'pairs.tsv', ...tiny, '--set', 'train.steps=3')
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toContain('training in runs/pairs')
-    expect(stdout).toMatch(/symbol error rate [\d.]+%, wrong answers [\d.]+%, on 12 held-out pairs/)
+    expect(stdout).toMatch(/symbol error rate [\d.]+%, wrong answers [\d.]+%, on \d+ held-out pairs/)
     expect((await cli.run('eval', 'runs/pairs')).code).toBe(0)
   })
 

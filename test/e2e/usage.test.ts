@@ -5,8 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Cli, tiny } from './cli.js'
 
 let cli: Cli
-beforeAll(async () => { cli = await Cli.build() })
-afterAll(() => cli.remove())
+beforeAll(async () => { cli = await Cli.build() }, 120_000)
+afterAll(() => cli?.remove())
 
 describe('wrong usage ends with code 2, one message and no trace', () => {
   it.each([
