@@ -1,0 +1,55 @@
+import { dtypes } from '../src/base/dtypes.js'
+import { sizeOf } from '../src/base/tensor.js'
+import type { Aval } from '../src/engine/program/aval.js'
+import { Program, Var, is } from '../src/engine/program/program.js'
+import type { Equation } from '../src/engine/program/program.js'
+
+const bytesOf = ({ dtype, shape }: Aval): number => sizeOf(shape) * dtypes[dtype].bytes
+
+/** Multiplications and additions of a program's matrix products, those of subprograms included; a loop's body counts each time. */
+export function productFlops(program: Program): number {
+  return program.equations.reduce((sum, eqn) => {
+    if (is(eqn, 'dotGeneral')) {
+      const [x] = eqn.inputs
+      return sum + 2 * sizeOf(eqn.outputs[0].aval.shape) * sizeOf(eqn.params.contract[0].map(d => x.aval.shape[d]))
+    }
+    return sum + (is(eqn, 'scan') ? eqn.params.length : 1) * subprograms(eqn).reduce((n, p) => n + productFlops(p), 0)
+  }, 0)
+}
+
+/** What an equation runs; of a `cond`'s branches, all. A derivative that a composite brings along is not run. */
+function subprograms(eqn: Equation): Program[] {
+  if (is(eqn, 'call') || is(eqn, 'composite') || is(eqn, 'linearCall')) return [eqn.params.program]
+  if (is(eqn, 'scan')) return [eqn.params.body]
+  if (is(eqn, 'while')) return [eqn.params.condition, eqn.params.body]
+  if (is(eqn, 'cond')) return [...eqn.params.branches]
+  return []
+}
+
+/** What needs no memory of its own: it can be read where its operand is. */
+const views: ReadonlySet<string> = new Set(['broadcastInDim', 'reshape', 'iota', 'stopGradient'])
+
+/**
+ * The most bytes of intermediate values that are alive at once when equations run in order and each value is freed after
+ * its last use: activations and gradients. Inputs and outputs do not count, nor what a subprogram holds inside.
+ */
+export function peakIntermediateBytes(program: Program): number {
+  const lastUse = new Map<Var, number>()
+  program.equations.forEach((eqn, i) => { for (const v of eqn.inputs) if (v instanceof Var) lastUse.set(v, i) })
+  for (const v of program.outputs) if (v instanceof Var) lastUse.delete(v)
+  const freedAfter = new Map<number, Var[]>()
+  for (const [v, i] of lastUse) freedAfter.set(i, [...freedAfter.get(i) ?? [], v])
+  const owned = new Set<Var>()
+  let [now, peak] = [0, 0]
+  program.equations.forEach((eqn, i) => {
+    for (const v of eqn.outputs) {
+      if (!views.has(eqn.primitive) && lastUse.has(v)) {
+        owned.add(v)
+        now += bytesOf(v.aval)
+      }
+    }
+    peak = Math.max(peak, now)
+    for (const v of freedAfter.get(i) ?? []) if (owned.has(v)) now -= bytesOf(v.aval)
+  })
+  return peak
+}

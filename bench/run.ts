@@ -1,0 +1,98 @@
+/** Times Switchyard against its peers, step by step in turn on one machine. How to read what comes out: docs/bench.md. */
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { cpus, loadavg } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { Contestant } from './protocol.js'
+import type { Gemm, Steps } from './protocol.js'
+import { report } from './results.js'
+import type { Round, Timing } from './results.js'
+
+// This file runs as bench/dist/bench/run.js.
+const at = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url))
+const python = process.env.SWITCHYARD_PEERS_PYTHON ?? at('peers/.venv/bin/python')
+const ourselves = fileURLToPath(new URL('switchyard-train.js', import.meta.url))
+
+interface Entry {
+  name: string
+  command: string
+  args: string[]
+  stepsPerTurn: number
+  /** Too slow for every turn: it steps in the last one only. */
+  slow?: boolean
+}
+
+function entriesOf(experts: number, stepsPerTurn: number, without: readonly string[]): Entry[] {
+  const size = ['--experts', String(experts)]
+  const own = (name: string, ...args: string[]): Entry => ({ name, command: process.execPath, args: [ourselves, ...size, ...args], stepsPerTurn })
+  const peer = (name: string, file: string): Entry => ({ name, command: python, args: [at(`peers/${file}`), ...size], stepsPerTurn })
+  const all = [
+    own('switchyard'), peer('jax', 'jax_train.py'), peer('hf', 'hf_train.py'), own('dense', '--dense'),
+    { ...own('op by op', '--op-by-op'), stepsPerTurn: 1, slow: true },
+  ]
+  return all.filter(({ name }) => !without.includes(name))
+}
+
+/** Starts all, one after the other so that none compiles beside another, then lets them step in turns. */
+async function race(experts: number, turns: number, entries: readonly Entry[]): Promise<Round> {
+  const before = loadavg()
+  const running = new Map<string, Contestant>()
+  const contestants: { [name: string]: Timing } = {}
+  const gemm: Gemm[] = []
+  const turn = async ({ name, stepsPerTurn }: Entry, counts: boolean): Promise<void> => {
+    const { stepSeconds, loss, peakRssBytes } = await running.get(name)!.ask<Steps>(`step ${stepsPerTurn}`)
+    // The first step after another process ran is often slow, and nobody's fault.
+    if (counts) contestants[name].stepSeconds.push(...(stepsPerTurn > 1 ? stepSeconds.slice(1) : stepSeconds))
+    Object.assign(contestants[name], { loss, peakRssBytes })
+  }
+  try {
+    for (const entry of entries) {
+      process.stderr.write(`starting ${entry.name} (${experts} experts)\n`)
+      try {
+        const { contestant, ready } = await Contestant.start(entry.name, entry.command, entry.args)
+        running.set(entry.name, contestant)
+        contestants[entry.name] = { ready, stepSeconds: [], loss: NaN, peakRssBytes: ready.peakRssBytes }
+        await turn(entry, false)
+      } catch (error) {
+        if (entry.name === 'switchyard') throw error
+        process.stderr.write(`${entry.name} is left out: ${(error as Error).message}\n`)
+        delete contestants[entry.name]
+        running.delete(entry.name)
+      }
+    }
+    for (let i = 0; i < turns; i++) {
+      process.stderr.write(`turn ${i + 1} of ${turns}\n`)
+      gemm.push(await running.get('switchyard')!.ask<Gemm>('gemm 5'))
+      for (const entry of entries) if (running.has(entry.name) && (!entry.slow || i === turns - 1)) await turn(entry, true)
+    }
+  } finally {
+    for (const contestant of running.values()) await contestant.quit()
+  }
+  return { experts, load: { before, after: loadavg() }, gemm, contestants }
+}
+
+const { values: options } = parseArgs({
+  options: {
+    experts: { type: 'string', default: '8,32' },
+    turns: { type: 'string', default: '5' },
+    steps: { type: 'string', default: '4' },
+    without: { type: 'string', multiple: true, default: [] },
+  },
+})
+const without = [...options.without]
+if (!existsSync(python)) {
+  console.log(`The peers are not installed (${python} is missing): see bench/peers/README.md. Switchyard runs alone.`)
+  without.push('jax', 'hf')
+}
+const rounds: Round[] = []
+for (const experts of options.experts.split(',').map(Number)) {
+  const round = await race(experts, Number(options.turns), entriesOf(experts, Number(options.steps), without))
+  rounds.push(round)
+  console.log(report(round))
+}
+
+mkdirSync(at('results'), { recursive: true })
+const file = at(`results/${new Date().toISOString().slice(0, 16).replace(':', '-')}.json`)
+const [{ model }] = cpus()
+writeFileSync(file, `${JSON.stringify({ date: new Date().toISOString(), node: process.version, cpu: `${cpus().length} x ${model}`, rounds }, null, 2)}\n`)
+console.log(`\nWritten to ${file}.`)

@@ -1,0 +1,111 @@
+/** Switchyard as a contestant: trains the benchmark model, told what to do on stdin. */
+import { parseArgs } from 'node:util'
+import { flatten } from '../src/base/pytree.js'
+import { hostFrom, hostTensor } from '../src/base/tensor.js'
+import { defaultEngine, fromHost } from '../src/engine/api/array.js'
+import type { Array as NdArray } from '../src/engine/api/array.js'
+import { jit } from '../src/engine/api/jit.js'
+import * as np from '../src/engine/api/np.js'
+import * as random from '../src/engine/api/random.js'
+import { flattenArgs, rebuild, traceTree } from '../src/engine/api/tracing.js'
+import { simplify } from '../src/engine/transform/simplify.js'
+import { initParameters } from '../src/model/init.js'
+import { countParameters, declareParameters } from '../src/model/parameters.js'
+import type { Batch } from '../src/model/types.js'
+import { lossOf } from '../src/train/loss.js'
+import { adamW } from '../src/train/optimizers/adamw.js'
+import { trainStepFunction } from '../src/train/step.js'
+import type { StepInputs, TrainArrays } from '../src/train/step.js'
+import { peakIntermediateBytes, productFlops } from './cost.js'
+import { BATCH, DECODER_LENGTH, ENCODER_LENGTH, LEARNING_RATE, benchmarkModel, benchmarkRouter, randomTokens } from './model.js'
+import { serve } from './protocol.js'
+
+const seconds = (since: number): number => (performance.now() - since) / 1000
+
+function trainingBatch(): Batch {
+  const ids = (length: number, data: Int32Array): NdArray => fromHost(hostTensor('int32', [BATCH, length], data))
+  const targets = randomTokens(1, BATCH * DECODER_LENGTH)
+  return {
+    encoder_input_tokens: ids(ENCODER_LENGTH, randomTokens(0, BATCH * ENCODER_LENGTH)),
+    decoder_input_tokens: ids(DECODER_LENGTH, targets.map((_, i) => (i % DECODER_LENGTH === 0 ? 0 : targets[i - 1]))),
+    decoder_target_tokens: ids(DECODER_LENGTH, targets),
+    decoder_loss_weights: fromHost(hostTensor('int32', [BATCH, DECODER_LENGTH], new Int32Array(BATCH * DECODER_LENGTH).fill(1))),
+  }
+}
+
+const { values: options } = parseArgs({ options: { experts: { type: 'string', default: '8' }, dense: { type: 'boolean', default: false }, 'op-by-op': { type: 'boolean', default: false } } })
+const model = benchmarkModel(options.dense ? 0 : Number(options.experts))
+const specs = declareParameters(model, benchmarkRouter)
+const optimizer = adamW()
+const trainStep = trainStepFunction(lossOf(model, benchmarkRouter), optimizer, null)
+
+let arrays: TrainArrays = jit(function initialize(key: NdArray): TrainArrays {
+  const params = initParameters(specs, key)
+  return { params, optimizer: optimizer.init(params) }
+})(random.key(0))
+await Promise.all(flatten<NdArray>(arrays).leaves.map(a => a.data()))
+
+let count = 0
+const [batch, key] = [trainingBatch(), random.key(1)]
+const inputs = (): StepInputs<Batch> => ({
+  batch, key, step: fromHost(hostFrom('int32', [], [count++])), learningRate: fromHost(hostFrom('float32', [], [LEARNING_RATE])),
+})
+
+// What jit does, in its parts, so that they can be timed.
+const begin = performance.now()
+const { values, def } = flattenArgs([arrays, inputs()])
+const { program, captured, outputDef } = traceTree(trainStep, def, values)
+const traceSeconds = seconds(begin)
+const donated = values.map((_, i) => i < flatten<NdArray>(arrays).leaves.length)
+const beginCompile = performance.now()
+const { stats } = options['op-by-op'] ? { stats: { nodes: 0, fusedLoops: 0 } } : await defaultEngine().compile(program, donated)
+const compileSeconds = seconds(beginCompile)
+
+function wholeStep(): ReturnType<typeof trainStep> {
+  const results = defaultEngine().run(program, [...flattenArgs([arrays, inputs()]).values, ...captured], donated, 'trainStep')
+  return rebuild<ReturnType<typeof trainStep>>(outputDef, results)
+}
+
+const simplified = simplify(program)
+await serve({
+  name: options['op-by-op'] ? 'switchyard, op by op' : 'switchyard',
+  backend: await defaultEngine().backend.describe(),
+  traceSeconds: options['op-by-op'] ? 0 : traceSeconds,
+  compileSeconds: options['op-by-op'] ? 0 : compileSeconds,
+  parameters: countParameters(specs),
+  flops: productFlops(simplified),
+  stateBytes: flatten<NdArray>(arrays).leaves.reduce((n, a) => n + 4 * a.size, 0),
+  activationBytes: peakIntermediateBytes(simplified),
+  nodes: stats.nodes,
+  fusedLoops: stats.fusedLoops,
+}, {
+  step: async n => {
+    const stepSeconds: number[] = []
+    let loss = NaN
+    for (let i = 0; i < n; i++) {
+      const start = performance.now()
+      const result = options['op-by-op'] ? trainStep(arrays, inputs()) : wholeStep()
+      arrays = result.arrays
+      // A step is over when the new state is there, not only the loss.
+      await Promise.all(flatten<NdArray>(result).leaves.map(a => a.data()))
+      stepSeconds.push(seconds(start))
+      loss = await result.metrics.loss.item()
+    }
+    return { stepSeconds, loss }
+  },
+
+  // The best of n large matrix products, in the process that trains: what its limit is measured with.
+  gemm: async n => {
+    const size = 1536
+    const product = jit((x: NdArray, y: NdArray) => np.matmul(x, y))
+    const [x, y] = [random.normal(random.key(2), [size, size]), random.normal(random.key(3), [size, size])]
+    await product(x, y).data()
+    let best = Infinity
+    for (let i = 0; i < n; i++) {
+      const start = performance.now()
+      await product(x, y).data()
+      best = Math.min(best, seconds(start))
+    }
+    return { flopsPerSecond: (2 * size ** 3) / best }
+  },
+})
