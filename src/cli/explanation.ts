@@ -1,14 +1,19 @@
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { formatBytes, formatCount, formatTable } from '../base/format.js'
 import { flatten } from '../base/pytree.js'
 import { toNumbers } from '../base/tensor.js'
 import type { HostTensor } from '../base/tensor.js'
 import { recipes } from '../config/recipes.js'
 import type { RunConfig } from '../config/schema.js'
+import { parseRunConfig } from '../config/validate.js'
 import { LETTERS, PHONEMES } from '../data/cmudict.js'
 import { packBatch, tokenize } from '../data/features.js'
-import { taskCodec } from '../data/task.js'
+import { taskCodec, taskSpec } from '../data/task.js'
 import { sideBySide } from '../data/vocabulary-lists.js'
 import type { Array } from '../engine/api/array.js'
+import { jit } from '../engine/api/jit.js'
 import * as np from '../engine/api/np.js'
 import * as random from '../engine/api/random.js'
 import { makeProgram } from '../engine/api/transforms.js'
@@ -20,10 +25,13 @@ import { simplify } from '../engine/transform/simplify.js'
 import { initParameters } from '../model/init.js'
 import { countParameters, declareParameters } from '../model/parameters.js'
 import type { Batch, ModelParams } from '../model/types.js'
+import { saveRun } from '../train/checkpointing.js'
+import { lossOf } from '../train/loss.js'
+import { openModel } from '../train/open-model.js'
 import { makeOptimizer } from '../train/optimizers/optimizers.js'
 import { makePredictor } from '../train/predictor.js'
-import { lossOf } from '../train/loss.js'
 import { makeTrainStep, trainStepFunction } from '../train/step.js'
+import { libraryVersion } from '../train/version.js'
 
 const examples = [
   { input: 'switch', target: 'S W IH CH' },
@@ -54,7 +62,7 @@ export async function* explain({ full }: { full: boolean }): AsyncGenerator<stri
   yield section('Features', 'Both are tokens of one row; the segment ids keep them apart. 1 ends a sequence, 0 is padding.', formatFeatures(features))
 
   const specs = declareParameters(model, router)
-  const params = initParameters(specs, random.key(0))
+  const params = jit((key: Array) => initParameters(specs, key))(random.key(0))
   const batch = Object.fromEntries(Object.entries(features).map(([name, tensor]: [string, HostTensor]) => [name, np.fromHost(tensor)])) as Batch
   const loss = lossOf(model, router)
   const key = random.key(1)
@@ -64,7 +72,7 @@ export async function* explain({ full }: { full: boolean }): AsyncGenerator<stri
   const optimizer = makeOptimizer(train.optimizer, specs)
   const scalars = (step: number): { key: Array; step: Array; learningRate: Array } =>
     ({ key, step: np.array(step, 'int32'), learningRate: np.array(0.01) })
-  let arrays = { params, optimizer: optimizer.init(params) }
+  let arrays = { params, optimizer: jit(optimizer.init<ModelParams>)(params) }
   const traced = makeProgram(trainStepFunction(loss, optimizer, train.clipNorm))(arrays, { batch, ...scalars(0) })
   yield section('Gradient program', 'A whole training step: the loss, its gradient, clipping and the update of every parameter.', print(traced))
 
@@ -83,7 +91,10 @@ export async function* explain({ full }: { full: boolean }): AsyncGenerator<stri
     ].join('\n'))
 
   const graph = toGraph(segments.main)
-  yield section('ONNX nodes', 'The rest is one graph for ONNX Runtime.', `${formatCount(graph.nodes.length)} nodes\n${histogram(graph.nodes.map(node => node.op))}`)
+  yield section('ONNX nodes', 'The rest is one graph for ONNX Runtime.', [
+    `${formatCount(graph.nodes.length)} nodes: ${histogram(graph.nodes.map(node => node.op))}`,
+    ...shorten(graph.nodes.map(({ op, inputs, outputs }) => `    ${outputs.join(' ')} = ${op} ${inputs.join(' ')}`), full),
+  ].join('\n'))
 
   const step = makeTrainStep(loss, optimizer, train.clipNorm)
   const losses: string[] = []
@@ -94,22 +105,43 @@ export async function* explain({ full }: { full: boolean }): AsyncGenerator<stri
   }
   yield section('Training', `${steps} steps on the same row.`, losses.join('\n'))
 
-  const answers = await makePredictor(arrays.params, config, task)(examples.map(e => e.input))
-  yield section('Generated text', 'The trained parameters, one phoneme after the other.', examples.map((e, i) => `${e.input} -> ${answers[i]}`).join('\n'))
+  const folder = await mkdtemp(join(tmpdir(), 'switchyard-explain-'))
+  try {
+    const facts = { step: steps, config, task: taskSpec(task), data: null, seed: 0, libraryVersion: libraryVersion() }
+    const saved = await saveRun(folder, facts, arrays, 1)
+    const files = await Promise.all((await readdir(saved)).map(async name => [name, formatBytes((await stat(join(saved, name))).size)]))
+    yield section('Checkpoint', 'Parameters, optimizer state, and all that is needed to go on or to answer; it appears complete or not at all.', formatTable(files))
+
+    const opened = await openModel(folder, parseRunConfig)
+    const answers = await makePredictor(opened.params, opened.config, opened.codec)(examples.map(e => e.input))
+    yield section('Generated text', 'The parameters of the checkpoint, read again; one phoneme after the other.', examples.map((e, i) => `${e.input} -> ${answers[i]}`).join('\n'))
+  } finally {
+    await rm(folder, { recursive: true })
+  }
 }
 
 const section = (title: string, about: string, body: string): string =>
   `\n== ${title} ==\n${about}\n\n${body.split('\n').map(line => `  ${line}`).join('\n')}`
 
+/** A table for each side: a feature a line. */
 function formatFeatures(features: object): string {
-  return formatTable(Object.entries(features).map(([name, tensor]: [string, HostTensor]) => [name, ...toNumbers(tensor).map(String)]))
+  const side = (prefix: string): string => formatTable(Object.entries(features)
+    .filter(([name]) => name.startsWith(prefix))
+    .map(([name, tensor]: [string, HostTensor]) => [name, ...toNumbers(tensor).map(String)]))
+  return `${side('encoder_')}\n\n${side('decoder_')}`
 }
 
 /** A program with the number of its equations; only the first and last lines of a long one. */
 function formatProgram(program: Program, full: boolean): string {
-  const lines = String(program).split('\n').map(line => (full || line.length <= 150 ? line : `${line.slice(0, 147)}...`))
-  const shown = full || lines.length <= 24 ? lines : [...lines.slice(0, 16), `    ... ${formatCount(lines.length - 20)} lines (--full prints them) ...`, ...lines.slice(-4)]
-  return `${formatCount(program.equations.length)} equations: ${histogram(program.equations.map(e => e.primitive))}\n${shown.join('\n')}`
+  const lines = shorten(String(program).split('\n'), full)
+  return `${formatCount(program.equations.length)} equations: ${histogram(program.equations.map(e => e.primitive))}\n${lines.join('\n')}`
+}
+
+/** The first and the last lines, cut to a readable width. */
+function shorten(lines: readonly string[], full: boolean): string[] {
+  if (full) return [...lines]
+  const cut = lines.map(line => (line.length <= 140 ? line : `${line.slice(0, 137)}...`))
+  return cut.length <= 24 ? cut : [...cut.slice(0, 14), `    ... ${formatCount(cut.length - 18)} lines (--full prints them) ...`, ...cut.slice(-4)]
 }
 
 /** How often each name occurs, the most frequent first. */

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Cli, tiny } from './cli.js'
 
@@ -77,5 +78,43 @@ describe('facts', () => {
     expect(code).toBe(0)
     expect(stdout).toContain(`parameters                        ${parameters}\n`)
     expect(stdout).toContain(part)
+  })
+})
+
+describe('verify', () => {
+  const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url))
+  const files = ['--params', fixture('t5x/params.safetensors'), '--cases', fixture('t5x/switch_padded.safetensors'), '--reference', 't5x']
+
+  it('ends with 0 when every tensor is that of the reference', async () => {
+    const t5x = await cli.run('verify', ...files)
+    expect(t5x.stdout).toContain('172 tensors compared, all within the tolerance')
+    expect(t5x.code).toBe(0)
+    const folder = await cli.run('verify', fixture('switch-tiny'))
+    expect(folder.stdout).toContain('140 tensors compared, all within the tolerance')
+    expect(folder.code).toBe(0)
+  })
+
+  it('ends with 1 when one is not', async () => {
+    const { code, stdout } = await cli.run('verify', ...files, '--set', 'router.minExpertCapacity=9')
+    expect(stdout).toMatch(/ DIFFERS$/m)
+    expect(stdout).toContain('past the tolerance')
+    expect(code).toBe(1)
+  })
+
+  it('refuses settings that do not exist', async () => {
+    expect(await cli.run('verify', ...files, '--set', 'router.minCapacity=9')).toMatchObject({ code: 2, stdout: '' })
+    expect(await cli.run('verify')).toMatchObject({ code: 2, stderr: 'switchyard: give a folder, or both --params and --cases\n' })
+  })
+})
+
+describe('explain', () => {
+  it('shows every stage, and a model that has learned', async () => {
+    const { code, stdout, stderr } = await cli.run('explain')
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    const headings = [...stdout.matchAll(/^== (.+) ==$/gm)].map(match => match[1])
+    expect(headings).toEqual(['Text', 'Features', 'Program', 'Gradient program', 'Simplified', 'Memory plan', 'ONNX nodes', 'Training', 'Checkpoint', 'Generated text'])
+    const last = stdout.slice(stdout.indexOf('== Generated text =='))
+    expect(last).toContain('switch -> S W IH CH')
+    expect(last).toContain('yard -> Y AA R D')
   })
 })
