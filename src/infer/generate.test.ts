@@ -1,0 +1,84 @@
+import { describe, expect, it } from 'vitest'
+import { Array } from '../engine/api/array.js'
+import { jit } from '../engine/api/jit.js'
+import * as np from '../engine/api/np.js'
+import * as random from '../engine/api/random.js'
+import type { ModelConfig, RouterConfig } from '../model/config.js'
+import { forward } from '../model/forward.js'
+import { initParameters } from '../model/init.js'
+import { declareParameters } from '../model/parameters.js'
+import { preset } from '../model/presets.js'
+import type { Batch, ModelParams } from '../model/types.js'
+import { decodeStep, startDecoding } from './decode.js'
+import { makeGreedyGenerator } from './generate.js'
+
+const base = preset('switch-base-8')
+const config: ModelConfig = {
+  ...base.model, vocabSize: 40, dModel: 16, dFf: 24, numHeads: 2, headDim: 8, numEncoderLayers: 2, numDecoderLayers: 2, numExperts: 4, dtype: 'float32',
+  // So that an untrained model's answers differ: large layers, and logits that do not favour the token that came in.
+  initScale: 8, tiedLogits: false, scaleLogits: false,
+}
+const router: RouterConfig = base.router
+const params = (): ModelParams => jit((key: Array) => initParameters(declareParameters(config, router), key))(random.key(5))
+const options = { config, router, mode: 'eval' } as const
+const ids = (rows: number[][]): Array => np.array(rows, 'int32')
+const pad = (row: number[], length: number): number[] => [...row, ...new globalThis.Array<number>(length - row.length).fill(0)]
+const sentences = [[7, 12, 30, 4, 1], [9, 9, 21, 1], [35, 3, 17, 28, 6, 11, 1]]
+
+describe('greedy generation', () => {
+  const generate = makeGreedyGenerator({ config, router, maxNewTokens: 6 })
+
+  it('does not depend on the other rows or on padding', async () => {
+    const p = params()
+    const together = await generate(p, ids(sentences.map(s => pad(s, 12))))
+    for (const [i, sentence] of sentences.entries()) {
+      expect(await generate(p, ids([sentence]))).toEqual([together[i]])
+    }
+    expect(new Set(together.map(String)).size).toBe(3)
+  })
+
+  it('gives logits that do not depend on them either, to 1e-5, and are those of a pass over the whole sequence', async () => {
+    const p = params()
+    const targets = [5, 31, 8]
+    const stepwise = async (inputs: Array): Promise<number[][]> => {
+      const { encoded, cache } = jit((q: ModelParams, x: Array) => startDecoding(q, x, 4, options))(p, inputs)
+      const step = jit((q: ModelParams, e: typeof encoded, c: typeof cache, t: Array, i: Array) => decodeStep(q, e, c, t, i, options))
+      let state = { logits: np.zeros([1]), cache }
+      const rows: number[][] = []
+      for (const [i, token] of [0, ...targets].entries()) {
+        state = step(p, encoded, state.cache, np.full([inputs.shape[0]], token, 'int32'), np.full([], i, 'int32'))
+        rows.push((await state.logits.numbers()).slice(0, config.vocabSize))
+      }
+      return rows
+    }
+    const alone = await stepwise(ids([sentences[0]]))
+    const padded = await stepwise(ids(sentences.map(s => pad(s, 12))))
+    const batch: Batch = {
+      encoder_input_tokens: ids([sentences[0]]),
+      decoder_input_tokens: ids([[0, ...targets]]),
+      decoder_target_tokens: ids([[...targets, 1]]),
+      decoder_loss_weights: np.ones([1, 4]),
+    }
+    const whole = await jit((q: ModelParams, b: Batch) => forward(q, b, options).logits)(p, batch).numbers()
+    for (const [i, row] of alone.entries()) {
+      const scale = Math.max(...row.map(Math.abs))
+      row.forEach((logit, v) => {
+        expect(Math.abs(logit - padded[i][v])).toBeLessThan(1e-5 * scale)
+        expect(Math.abs(logit - whole[i * config.vocabSize + v])).toBeLessThan(1e-5 * scale)
+      })
+    }
+  })
+
+  it('stops at EOS', async () => {
+    const p = params()
+    const [[winner]] = await generate(p, ids([sentences[0]]))
+    const { kernel } = p.decoder.logits_dense!
+    const surest = np.multiply(kernel.get(':', winner), 3)
+    const changed: ModelParams = { ...p, decoder: { ...p.decoder, logits_dense: { kernel: kernel.at(':', 1).set(surest) } } }
+    expect(await generate(changed, ids([sentences[0]]))).toEqual([[1]])
+  })
+
+  it('says what is wrong', () => {
+    expect(() => makeGreedyGenerator({ config, router, maxNewTokens: 0 })).toThrow('maxNewTokens must be a positive whole number, not 0')
+  })
+})

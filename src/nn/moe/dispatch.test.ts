@@ -1,0 +1,65 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { Array } from '../../engine/api/array.js'
+import * as np from '../../engine/api/np.js'
+import type { Program } from '../../engine/program/program.js'
+import { jit } from '../../engine/api/jit.js'
+import { grad, makeProgram } from '../../engine/api/transforms.js'
+import { bufferSlots, combine, dispatch, droplessSlots } from './dispatch.js'
+import type { Slots } from './dispatch.js'
+
+const ints = (values: number[][]): Array => np.array(values, 'int32')
+
+/** Every primitive of a program, those of its subprograms too. */
+function primitivesOf(program: Program): string[] {
+  return program.equations.flatMap(({ primitive, params }) => [primitive, ...('program' in params ? primitivesOf(params.program as Program) : [])])
+}
+
+describe('buffers of fixed capacity', () => {
+  // Two groups of three tokens, two experts, two slots a group.
+  const slots = (): Slots => bufferSlots(ints([[1, 1, 1], [0, 1, 0]]), ints([[0, 1, 2], [0, 0, 1]]), np.array([[true, true, false], [true, true, true]]), 2, 2)
+
+  it('have a place for each expert, group and position', async () => {
+    // Expert 0: group 0 (0, 1), group 1 (2, 3). Expert 1: group 0 (4, 5), group 1 (6, 7).
+    expect(await slots().slotOfToken.numbers()).toEqual([4, 5, 8, 2, 6, 3])
+    expect(await slots().tokenOfSlot.numbers()).toEqual([6, 6, 3, 5, 0, 1, 4, 6])
+  })
+
+  it('take tokens there and back; empty slots and dropped tokens are 0', async () => {
+    const x = np.reshape(np.arange(1, 7, 1, 'float32'), [6, 1])
+    const dispatched = dispatch(x, slots())
+    expect(dispatched.shape).toEqual([2, 4, 1])
+    expect(await dispatched.numbers()).toEqual([0, 0, 4, 6, 1, 2, 5, 0])
+    expect(await combine(dispatched, slots()).numbers()).toEqual([1, 2, 0, 4, 5, 6])
+  })
+
+  it('have gradients that are gathers', async () => {
+    const weights = np.reshape(np.arange(1, 9, 1, 'float32'), [2, 4, 1])
+    const s = slots()
+    const f = (x: Array): Array => np.sum(combine(np.multiply(dispatch(x, s), weights), s))
+    const x = np.ones([6, 1])
+    expect(await grad(f)(x).numbers()).toEqual([5, 6, 0, 3, 7, 4])
+    const primitives = primitivesOf(makeProgram(grad(f))(x))
+    expect(primitives.filter(p => p === 'gather').length).toBeGreaterThanOrEqual(3)
+    expect(primitives.filter(p => p.startsWith('scatter'))).toEqual([])
+  })
+})
+
+describe('dropless slots', () => {
+  const layout = jit((experts: Array, position: Array, load: Array) => {
+    const { blocks, rows, ...arrays } = droplessSlots(experts, position, np.ones(experts.shape, 'bool'), load)
+    return { ...arrays, blocks: np.full([1], blocks, 'int32'), rows: np.full([1], rows, 'int32') }
+  })
+
+  it.each([[1, 6], [5, 3], [12, 4]])('give each of %i tokens a slot of its own in a block of its expert, however uneven the load of %i experts', async (numTokens, numExperts) => {
+    await fc.assert(fc.asyncProperty(fc.array(fc.integer({ min: 0, max: numExperts - 1 }), { minLength: numTokens, maxLength: numTokens }), async experts => {
+      const position = experts.map((e, i) => experts.slice(0, i).filter(other => other === e).length)
+      const load = globalThis.Array.from({ length: numExperts }, (_, e) => experts.filter(other => other === e).length)
+      const slots = layout(ints([experts]), ints([position]), np.array(load))
+      const [places, expertOfBlock, blocks, rows] = await Promise.all([slots.slotOfToken, slots.expertOfBlock!, slots.blocks, slots.rows].map(x => x.numbers()))
+      expect(new Set(places).size).toBe(experts.length)
+      expect(places.map(slot => expertOfBlock[Math.floor(slot / rows[0])])).toEqual(experts)
+      expect(blocks[0] * rows[0]).toBeLessThan(2 * experts.length + numExperts)
+    }), { numRuns: 25 })
+  })
+})
