@@ -62,7 +62,7 @@ export async function* explain({ full }: { full: boolean }): AsyncGenerator<stri
   yield section('Features', 'Both are tokens of one row; the segment ids keep them apart. 1 ends a sequence, 0 is padding.', formatFeatures(features))
 
   const specs = declareParameters(model, router)
-  const params = jit((key: Array) => initParameters(specs, key))(random.key(0))
+  const params = initParameters(specs, random.key(0))
   const batch = Object.fromEntries(Object.entries(features).map(([name, tensor]: [string, HostTensor]) => [name, np.fromHost(tensor)])) as Batch
   const loss = lossOf(model, router)
   const key = random.key(1)

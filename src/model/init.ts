@@ -1,21 +1,35 @@
 import { treeFromPaths } from '../base/pytree.js'
 import type { Array } from '../engine/api/array.js'
+import { jit } from '../engine/api/jit.js'
 import * as np from '../engine/api/np.js'
 import * as random from '../engine/api/random.js'
 import type { ParameterSpec } from './parameters.js'
 import type { ModelParams } from './types.js'
 
-/** New parameters, as they are declared: each from a key of its own, made of its place in the declaration. Give it to `jit`. */
+/**
+ * New parameters, as they are declared: each from a key of its own, made of its place in the declaration. Parameters of
+ * one kind and shape share a compiled program, so outside of `jit` this is soon done; inside, it is one long program.
+ */
 export function initParameters(specs: readonly ParameterSpec[], key: Array): ModelParams {
-  return treeFromPaths(specs.map((spec, i) => [spec.path, initialize(spec, random.foldIn(key, i))])) as unknown as ModelParams
+  return treeFromPaths(specs.map((spec, i) => [spec.path, initialize(spec, i, key)])) as unknown as ModelParams
 }
 
-function initialize({ init, shape, dtype }: ParameterSpec, key: Array): Array {
+function initialize({ init, shape, dtype }: ParameterSpec, index: number, key: Array): Array {
   switch (init.kind) {
     case 'ones': return np.ones(shape, dtype)
     case 'zeros': return np.zeros(shape, dtype)
-    case 'normal': return np.astype(np.multiply(random.normal(key, shape), init.stddev), dtype)
-    case 'truncatedNormal': return np.astype(np.multiply(random.truncatedNormal(key, -2, 2, shape), init.stddev), dtype)
-    case 'uniform': return np.astype(random.uniform(key, shape, { minval: -init.limit, maxval: init.limit }), dtype)
+    case 'uniform': return np.astype(draw(key, np.array(index, 'int32'), np.array(init.limit), init.kind, shape.join()), dtype)
+    default: return np.astype(draw(key, np.array(index, 'int32'), np.array(init.stddev), init.kind, shape.join()), dtype)
   }
+}
+
+/** Random numbers of a shape, given as text, times a scale. */
+const draw = jit(function draw(key: Array, index: Array, scale: Array, kind: keyof typeof distributions, shape: string): Array {
+  return np.multiply(distributions[kind](random.foldIn(key, index), shape.split(',').map(Number)), scale)
+}, { static: [3, 4] })
+
+const distributions = {
+  normal: (key: Array, shape: readonly number[]) => random.normal(key, shape),
+  truncatedNormal: (key: Array, shape: readonly number[]) => random.truncatedNormal(key, -2, 2, shape),
+  uniform: (key: Array, shape: readonly number[]) => random.uniform(key, shape, { minval: -1, maxval: 1 }),
 }

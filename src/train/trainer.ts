@@ -13,6 +13,7 @@ import type { ArrayType } from '../engine/api/eval-shape.js'
 import { jit } from '../engine/api/jit.js'
 import * as np from '../engine/api/np.js'
 import * as random from '../engine/api/random.js'
+import type { ArrayTree } from '../engine/api/tracing.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import { initParameters } from '../model/init.js'
 import { declareParameters } from '../model/parameters.js'
@@ -209,16 +210,17 @@ function prepare({ model, router, train }: TrainerConfig, task: Task): Parts {
   const { rows, inputLength, targetLength, seed, clipNorm } = train
   const specs = declareParameters(model, router)
   const optimizer = makeOptimizer(train.optimizer, specs)
+  const initOptimizer = jit(optimizer.init<ArrayTree>)
   const rootKey = random.key(seed)
   return {
     iterator: new TrainIterator(tokenized(task), { rows, inputLength, targetLength, seed }),
     schedule: makeSchedule(train.schedule, train.steps),
     rootKey,
     stepKey: random.foldIn(rootKey, 1),
-    initialize: jit(function initialize(key: Array) {
+    initialize: key => {
       const params = initParameters(specs, key)
-      return { params, optimizer: optimizer.init(params) }
-    }),
+      return { params, optimizer: initOptimizer(params) }
+    },
     trainStep: makeTrainStep(lossOf(model, router), optimizer, clipNorm),
   }
 }
