@@ -47,6 +47,17 @@ describe('simplify', () => {
     `)
   })
 
+  it('writes a program that is called twice twice', () => {
+    const program = traceClosed([matrix], ([x]) => [ops.exp(x)])
+    const call = (x: Value): Value => bind('call', [x], { name: 'f', program, remat: false })[0]
+    expect(simplified(x => [call(x), call(call(x))])).toMatchInlineSnapshot(`
+      "{ lambda a:f32[2,3] ; let
+          b:f32[2,3] = exp a
+          c:f32[2,3] = exp b
+        in (b, c) }"
+    `)
+  })
+
   it('lets moves of data cancel', () => {
     expect(simplified(x => [ops.transpose(ops.transpose(x, [1, 0]), [1, 0]), ops.reshape(ops.reshape(x, [6]), [3, 2])])).toMatchInlineSnapshot(`
       "{ lambda a:f32[2,3] ; let

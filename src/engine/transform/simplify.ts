@@ -44,14 +44,18 @@ class Simplifier {
     const key = `${eqn.primitive} ${printParam(simple.params, '')} ${eqn.inputs.map(a => this.nameOf(a)).join(' ')}`
     const same = this.known.get(key)
     if (same) return same
-    this.known.set(key, eqn.outputs)
-    return this.emit(simple)
+    const outputs = this.emit(simple)
+    this.known.set(key, outputs)
+    return outputs
   }
 
-  private emit(eqn: Equation): readonly Atom[] {
-    this.equations.push(eqn)
-    for (const o of eqn.outputs) this.source.set(o, eqn)
-    return eqn.outputs
+  private emit(eqn: Equation): readonly Var[] {
+    // A program that is called twice is written twice: each time it defines values of its own.
+    const isAgain = eqn.outputs.some(o => this.source.has(o))
+    const written = isAgain ? { ...eqn, outputs: eqn.outputs.map(o => new Var(o.aval)) } : eqn
+    this.equations.push(written)
+    for (const o of written.outputs) this.source.set(o, written)
+    return written.outputs
   }
 
   private nameOf(a: Atom): string {
