@@ -52,7 +52,7 @@ export function report(round: Round): string {
   const rows = Object.entries(contestants).map(([name, t]) => {
     const { traceSeconds, compileSeconds } = t.ready
     return [name, number(median(t.stepSeconds), 's'), `${number(Math.min(...t.stepSeconds), 's')} - ${number(Math.max(...t.stepSeconds), 's')}`, String(t.stepSeconds.length),
-      number(traceSeconds, 's'), number(compileSeconds, 's'), number(t.peakRssBytes / MB, 'MB'), t.ready.parameters.toLocaleString('en'), t.loss.toFixed(3)]
+      number(traceSeconds, 's'), number(compileSeconds, 's'), number(t.ready.peakRssBytes / MB, 'MB'), number(t.peakRssBytes / MB, 'MB'), t.ready.parameters.toLocaleString('en'), t.loss.toFixed(3)]
   })
   const ratios = compare(round).map(({ what, ours, theirs, unit, goal }) => {
     const ratio = ours / theirs
@@ -62,7 +62,7 @@ export function report(round: Round): string {
   return [
     `\n${experts} experts. Load average before ${load.before.map(l => l.toFixed(1)).join(' ')}, after ${load.after.map(l => l.toFixed(1)).join(' ')}.`,
     `${backend}: ${nodes} nodes, ${fusedLoops} fused loops; ${(flops / 1e9).toFixed(1)} GFLOP a step, matrix products at ${gemm.map(g => gflops(g.flopsPerSecond)).join(', ')} a second.\n`,
-    table(['', 'step', 'from - to', 'steps', 'trace', 'compile', 'peak memory', 'parameters', 'loss'], rows),
+    table(['', 'step', 'from - to', 'steps', 'trace', 'compile', 'peak when ready', 'peak memory', 'parameters', 'loss'], rows),
     '',
     table(['', 'ours', 'theirs', 'ratio', 'goal', ''], ratios),
   ].join('\n')

@@ -84,6 +84,7 @@ if (!existsSync(python)) {
   console.log(`The peers are not installed (${python} is missing): see bench/peers/README.md. Switchyard runs alone.`)
   without.push('jax', 'hf')
 }
+if (loadavg()[0] > 1) console.log(`Other work is running (load average ${loadavg()[0].toFixed(1)}): the times below are not worth much.`)
 const rounds: Round[] = []
 for (const experts of options.experts.split(',').map(Number)) {
   const round = await race(experts, Number(options.turns), entriesOf(experts, Number(options.steps), without))
