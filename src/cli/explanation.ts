@@ -17,7 +17,7 @@ import { jit } from '../engine/api/jit.js'
 import * as np from '../engine/api/np.js'
 import * as random from '../engine/api/random.js'
 import { makeProgram } from '../engine/api/transforms.js'
-import { toGraph } from '../engine/compile/onnx/model.js'
+import { bytesOfAval, toGraph } from '../engine/compile/onnx/model.js'
 import { cutUpdate } from '../engine/compile/segments.js'
 import { canFuse } from '../engine/compile/wasm/codegen.js'
 import type { Program } from '../engine/program/program.js'
@@ -25,6 +25,7 @@ import { simplify } from '../engine/transform/simplify.js'
 import { initParameters } from '../model/init.js'
 import { countParameters, declareParameters } from '../model/parameters.js'
 import type { Batch, ModelParams } from '../model/types.js'
+import { batchOf } from '../train/batch.js'
 import { saveRun } from '../train/checkpointing.js'
 import { lossOf } from '../train/loss.js'
 import { openModel } from '../train/open-model.js'
@@ -63,7 +64,7 @@ export async function* explain({ full }: { full: boolean }): AsyncGenerator<stri
 
   const specs = declareParameters(model, router)
   const params = initParameters(specs, random.key(0))
-  const batch = Object.fromEntries(Object.entries(features).map(([name, tensor]: [string, HostTensor]) => [name, np.fromHost(tensor)])) as Batch
+  const batch = batchOf(features)
   const loss = lossOf(model, router)
   const key = random.key(1)
   yield section('Program', `The loss of a model with ${formatCount(countParameters(specs))} parameters, traced once, in the notation of JAX.`,
@@ -85,7 +86,7 @@ export async function* explain({ full }: { full: boolean }): AsyncGenerator<stri
   yield section('Memory plan', 'Parameters and optimizer state are donated: the update writes over them, in loops of their own, once all reads are done.',
     [
       `${formatCount(donated.filter(Boolean).length)} donated arrays, ${formatCount(inPlace.length)} of them written in place `
-        + `(${formatBytes(inPlace.reduce((n, v) => n + 4 * v.aval.shape.reduce((a, b) => a * b, 1), 0))})`,
+        + `(${formatBytes(inPlace.reduce((n, v) => n + bytesOfAval(v.aval), 0))})`,
       `${formatCount(segments.loops.length)} loops as WebAssembly; the first of them:`,
       ...segments.loops.slice(0, 1).map(loop => print(loop.program)),
     ].join('\n'))

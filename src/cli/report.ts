@@ -1,5 +1,6 @@
 import { formatCount, formatTable } from '../base/format.js'
 import type { ErrorRates } from '../data/metrics.js'
+import type { Example } from '../data/source.js'
 import type { TaskCodec } from '../data/task.js'
 import type { Evaluation } from '../train/evaluate.js'
 
@@ -16,13 +17,19 @@ export function formatRates({ per, wer, examples }: ErrorRates, task: Pick<TaskC
   return `${names[0]} ${percent(per)}, ${names[1]} ${percent(wer)}, on ${formatCount(examples)} held-out ${unitOf(task)}`
 }
 
-/** Some predictions beside the truth, spread over the examples. Right ones have a plain line, wrong ones say what was expected. */
+/** Some predictions beside the truth, spread over the examples. */
 export function formatSamples({ examples, predictions }: Pick<Evaluation, 'examples' | 'predictions'>, count: number): string {
-  const stride = Math.max(1, Math.floor(examples.length / count))
-  const rows = examples.map((example, i) => [example.input, predictions[i], example.target, example.alternatives.includes(predictions[i])] as const)
-    .filter((_, i) => i % stride === 0)
-    .slice(0, count)
-    .map(([input, predicted, target, alternative]) =>
-      [`    ${input}`, predicted, predicted === target ? 'right' : alternative ? `right (also ${target})` : `wrong: ${target}`])
+  const shown = Math.min(count, examples.length)
+  const rows = Array.from({ length: shown }, (_, k) => {
+    const i = Math.floor((k * examples.length) / shown)
+    return [`    ${examples[i].input}`, shorten(predictions[i]), verdict(predictions[i], examples[i])]
+  })
   return formatTable([['    input', 'predicted', 'truth'], ...rows])
 }
+
+function verdict(predicted: string, { target, alternatives }: Example): string {
+  if (predicted === target) return 'right'
+  return alternatives.includes(predicted) ? `right (also ${target})` : `wrong: ${target}`
+}
+
+const shorten = (text: string): string => (text.length > 60 ? `${text.slice(0, 57)}...` : text)

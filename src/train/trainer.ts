@@ -1,12 +1,10 @@
 import { ConfigError, SwitchyardError } from '../base/errors.js'
 import type { Tree } from '../base/pytree.js'
 import type { Checkpoint } from '../checkpoint/native.js'
-import type { PackedFeatures } from '../data/features.js'
 import { tokenize } from '../data/features.js'
 import { TrainIterator } from '../data/iterator.js'
 import { taskSpec } from '../data/task.js'
 import type { Task } from '../data/task.js'
-import { fromHost } from '../engine/api/array.js'
 import type { Array } from '../engine/api/array.js'
 import { evalShape } from '../engine/api/eval-shape.js'
 import type { ArrayType } from '../engine/api/eval-shape.js'
@@ -18,6 +16,7 @@ import type { ModelConfig, RouterConfig } from '../model/config.js'
 import { initParameters } from '../model/init.js'
 import { declareParameters } from '../model/parameters.js'
 import type { Batch, ModelParams } from '../model/types.js'
+import { batchOf } from './batch.js'
 import { expectedOf, readTree, saveRun } from './checkpointing.js'
 import type { TrainConfig } from './config.js'
 import { MetricsLog } from './metrics-log.js'
@@ -228,7 +227,3 @@ function prepare({ model, router, train }: TrainerConfig, task: Task): Parts {
 function* tokenized(task: Task) {
   for (const example of task.split('train')) yield tokenize(task, example)
 }
-
-/** Features as arrays. */
-const batchOf = (features: PackedFeatures): Batch =>
-  Object.fromEntries(Object.entries(features).map(([name, tensor]) => [name, fromHost(tensor)])) as Batch

@@ -1,0 +1,48 @@
+import { describe, expect, it } from 'vitest'
+import { recipes } from '../config/recipes.js'
+import { sequenceErrorRates } from '../data/metrics.js'
+import { declareParameters } from '../model/parameters.js'
+import { describeModel, findModel, forwardFlops } from './inspection.js'
+import { formatRates, formatSamples } from './report.js'
+
+describe('inspect', () => {
+  it('counts two FLOPs for each weight that a token meets', () => {
+    const { model, router } = recipes.g2p
+    const { dModel, dFf, numHeads, headDim, numExperts, vocabSize } = model
+    const attention = 4 * dModel * numHeads * headDim
+    const mlp = 2 * dModel * dFf
+    const [layers, sparse] = [2, 1]
+    const input = layers * (attention + mlp) + sparse * dModel * numExperts + layers * attention / 2
+    const target = layers * (attention + attention / 2 + mlp) + sparse * dModel * numExperts + vocabSize * dModel
+    expect(forwardFlops(declareParameters(model, router))).toEqual({ input: 2 * input, target: 2 * target })
+  })
+
+  it('writes layers that are the same once', async () => {
+    const text = describeModel(await findModel('switch-base-8'))
+    expect(text.match(/^ {2}\w+\/layers_[\d,]+$/gm)).toEqual(
+      ['encoder', 'decoder'].flatMap(stack => [`  ${stack}/layers_0,2,4,6,8,10`, `  ${stack}/layers_1,3,5,7,9,11`]))
+    expect(text).toContain('bytes in bfloat16                 1,238,678,016 (1.15 GiB)')
+  })
+})
+
+describe('reports', () => {
+  const examples = [
+    { input: 'a', target: 'X', alternatives: [] },
+    { input: 'b', target: 'Y', alternatives: ['Z'] },
+    { input: 'c', target: 'W', alternatives: [] },
+  ]
+  const predictions = ['X', 'Z', 'V '.repeat(40)]
+
+  it('show right, also right and wrong answers', () => {
+    const lines = formatSamples({ examples, predictions }, 12).split('\n')
+    expect(lines.map(line => line.trim().split(/ {2,}/).at(-1))).toEqual(['truth', 'right', 'right (also Y)', 'wrong: W'])
+    expect(Math.max(...lines.map(line => line.length))).toBeLessThan(100)
+    expect(formatSamples({ examples, predictions }, 1).split('\n')).toHaveLength(2)
+  })
+
+  it('name error rates in the words of the task', () => {
+    const rates = sequenceErrorRates(['X', 'Z', 'V'], examples)
+    expect(formatRates(rates, { source: { kind: 'cmudict' } })).toBe('phoneme error rate (PER) 33.3%, word error rate (WER) 33.3%, on 3 held-out words')
+    expect(formatRates(rates, { source: { kind: 'pairs', path: '/p' } })).toBe('symbol error rate 33.3%, wrong answers 33.3%, on 3 held-out pairs')
+  })
+})
