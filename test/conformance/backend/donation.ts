@@ -52,7 +52,7 @@ const donationCases: readonly DonationCase[] = [
 ]
 
 /** Donated or not, a program gives the same bits, run after run, and leaves what was not donated alone. */
-export function donation(backend: () => Backend): void {
+export function donation(backend: () => Backend, updatesInPlace: boolean): void {
   it.each(donationCases)('$name', async ({ program, inputs, donated }) => {
     const plain = await backend().compile(program)
     const giving = await backend().compile(program, donated)
@@ -70,6 +70,7 @@ export function donation(backend: () => Backend): void {
   it('keeps a loop of donated state going', async () => {
     const { program, inputs, donated } = donationCases.find(c => c.name === 'Adam behind a gradient')!
     const [plain, giving] = [await backend().compile(program), await backend().compile(program, donated)]
+    if (updatesInPlace) expect(giving.stats.inPlaceBytes, 'bytes updated in place').toBe(3 * 64 * 64 * 4)
     const x = inputs[3]
     let [a, b] = [inputs.slice(0, 3).map(t => backend().put(t)), inputs.slice(0, 3).map(t => backend().put({ ...t, data: t.data.slice() }))]
     for (let i = 0; i < 5; i++) {

@@ -11,7 +11,7 @@ import type { Program } from '../../../src/engine/program/program.js'
 import { traceClosed } from '../../../src/engine/program/trace.js'
 import type { Value } from '../../../src/engine/program/value.js'
 import { computing, isUnsigned, sample, tensor } from './case.js'
-import { difference } from './compare.js'
+import { difference, sameBits } from './compare.js'
 import type { Tolerance } from './compare.js'
 
 /** One random choice: an equation, its operand, and numbers for whatever else it needs. */
@@ -76,8 +76,8 @@ const smooth: Op[] = [
 const MAX_SIZE = 500
 const shapes = [[], [1], [4], [2, 3], [3, 1, 2], [0, 2]]
 
-/** The program that the steps write, from a few inputs; everything made is an output, so that nothing is left out. */
-function programOf(table: readonly Op[], inputs: readonly HostTensor[], steps: readonly Step[]): Program {
+/** The program that the steps write, from a few inputs; outputs are the last of what was made, or all of it, so that nothing is left out. */
+function programOf(table: readonly Op[], inputs: readonly HostTensor[], steps: readonly Step[], numOutputs = Infinity): Program {
   return traceClosed(inputs, xs => {
     const made = [...xs]
     for (const step of steps) {
@@ -86,7 +86,7 @@ function programOf(table: readonly Op[], inputs: readonly HostTensor[], steps: r
       const result = table[step.op % table.length](x, step, other)
       if (result !== undefined && result.size <= MAX_SIZE && result.ndim <= 5) made.push(result)
     }
-    return made
+    return made.slice(-numOutputs)
   })
 }
 
@@ -102,8 +102,10 @@ const small = (dtype: DType, shape: readonly number[], seed: number): HostTensor
 const inputsOf = (dtypes: readonly DType[], value: (dtype: DType, shape: readonly number[], seed: number) => HostTensor): fc.Arbitrary<HostTensor[]> =>
   fc.array(fc.tuple(fc.constantFrom(...dtypes), fc.constantFrom(...shapes), fc.nat(20)).map(([dtype, shape, seed]) => value(dtype, shape, seed)), { minLength: 1, maxLength: 4 })
 
-/** Random programs give what the interpreter gives. */
-export function randomPrograms(run: (program: Program, inputs: readonly HostTensor[]) => Promise<HostTensor[]>): void {
+type Run = (program: Program, inputs: readonly HostTensor[], donated?: readonly boolean[]) => Promise<HostTensor[]>
+
+/** Random programs give what the interpreter gives, and the same bits whatever is donated to them. */
+export function randomPrograms(run: Run): void {
   const agree = (table: readonly Op[], inputs: fc.Arbitrary<HostTensor[]>, tolerance: Tolerance, numRuns: number): Promise<void> =>
     fc.assert(fc.asyncProperty(inputs, steps, async (xs, list) => {
       const program = programOf(table, xs, list)
@@ -114,4 +116,12 @@ export function randomPrograms(run: (program: Program, inputs: readonly HostTens
 
   it('of exact arithmetic, all dtypes mixed: the very same', () => agree([...movement, ...arithmetic], inputsOf(computing, small), { ulps: 0 }, 150))
   it('of smooth functions in float32: nearly the same', () => agree(smooth, inputsOf(['float32'], sample), { ulps: 64, absolute: 2e-5 }, 100))
+
+  it('of arithmetic in float32: donated or not, the same bits', () => fc.assert(fc.asyncProperty(
+    inputsOf(['float32'], sample), steps, fc.array(fc.boolean(), { minLength: 4, maxLength: 4 }), async (xs, list, mask) => {
+      const program = programOf([...arithmetic.slice(0, 5), ...smooth], xs, list, 3)
+      const copies = xs.map(x => ({ ...x, data: x.data.slice() }))
+      const [plain, donated] = [await run(program, xs), await run(program, copies, xs.map((_, i) => mask[i]))]
+      plain.forEach((p, i) => expect(sameBits(donated[i], p), `output ${i} of\n${program}`).toBe(true))
+    }), { numRuns: 100, seed: 21 }))
 }

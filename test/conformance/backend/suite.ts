@@ -18,20 +18,22 @@ export interface BackendConformance {
   create: () => Backend
   /** How often compiled code has run so far. With it, every run must be one of compiled code: nothing is left to the interpreter. */
   launches?: () => number
+  /** Whether an optimizer's update must happen in the memory of the state that is donated to it. */
+  updatesInPlace?: boolean
 }
 
 /** What every Backend must do. */
-export function backendConformance({ create, launches }: BackendConformance): void {
+export function backendConformance({ create, launches, updatesInPlace = false }: BackendConformance): void {
   let backend: Backend
   beforeAll(() => { backend = create() })
 
-  async function run(program: Program, inputs: readonly HostTensor[]): Promise<HostTensor[]> {
-    const executable = await backend.compile(program)
+  async function run(program: Program, inputs: readonly HostTensor[], donated?: readonly boolean[]): Promise<HostTensor[]> {
+    const executable = await backend.compile(program, donated)
     const before = launches?.() ?? 0
     const outputs = await executable.run(inputs.map(t => backend.put(t)))
     const results = await Promise.all(outputs.map(b => b.read()))
     if (launches && program.outputs.length > 0) {
-      expect(executable.stats.nodes, 'nodes of the compiled graph').toBeGreaterThan(0)
+      expect(executable.stats.nodes + executable.stats.fusedLoops, 'size of the compiled program').toBeGreaterThan(0)
       expect(launches(), 'runs of compiled code').toBeGreaterThan(before)
     }
     return results
@@ -79,7 +81,7 @@ export function backendConformance({ create, launches }: BackendConformance): vo
   })
 
   describe('random programs', () => randomPrograms(run))
-  describe('donation', () => donation(() => backend))
+  describe('donation', () => donation(() => backend, updatesInPlace))
 }
 
 const doesNotRun = 'does not run:'
