@@ -6,7 +6,7 @@ import { expectAgreement } from './agreement.js'
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/t5x/${name}.safetensors`, import.meta.url))
 
-/** T5X + Flaxformer in float32, evaluation and training: see /test/fixtures/README.md. */
+/** T5X + Flaxformer in float32, evaluation and training: see test/fixtures/README.md. */
 const cases: [name: string, params: string, router: Partial<RouterConfig>, rows: number][] = [
   ['switch_padded', 'params', {}, 172],
   ['switch_packed', 'params', {}, 172],
