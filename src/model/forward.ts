@@ -10,7 +10,7 @@ import { relativePositionBias } from '../nn/relative-bias.js'
 import { rmsNorm } from '../nn/rms-norm.js'
 import type { ModelConfig, StackName } from './config.js'
 import { decoderLayer, encoderLayer, zeroPadding } from './layers.js'
-import type { Pass } from './layers.js'
+import type { LayerOutput, Pass } from './layers.js'
 import { decoderMasks, encoderMasks } from './masks.js'
 import type { EncoderBatch } from './masks.js'
 import type { Batch, ForwardOptions, ForwardOutput, LayerRecord, ModelParams } from './types.js'
@@ -68,7 +68,7 @@ function decode(params: ModelParams, batch: Batch, encoderOutput: Array, options
 }
 
 /** Embeds tokens, applies a stack's layers one after the other, and normalizes. */
-function runStack(stack: StackName, params: ModelParams, tokens: Array, pass: Pass, layer: (x: Array, index: number) => ReturnType<typeof encoderLayer>): StackOutput {
+function runStack(stack: StackName, params: ModelParams, tokens: Array, pass: Pass, layer: (x: Array, index: number) => LayerOutput): StackOutput {
   const { config } = pass.options
   const numLayers = stack === 'encoder' ? config.numEncoderLayers : config.numDecoderLayers
   const states = [pass.noise.dropout(embed(params.token_embedder.embedding, tokens, config.dtype), pass.dropoutRate, 1)] // [batch, length, dModel]

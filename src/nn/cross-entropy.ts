@@ -2,7 +2,7 @@ import { Array } from '../engine/api/array.js'
 import { composite } from '../engine/api/composite.js'
 import * as np from '../engine/api/np.js'
 import * as ops from '../engine/program/ops.js'
-import { logSumExp, softmax } from './softmax.js'
+import { softmax } from './softmax.js'
 
 export type CrossEntropy = {
   /** -log p(target). */
@@ -28,7 +28,7 @@ export const softmaxCrossEntropy: (logits: Array, targets: Array) => CrossEntrop
   })
 
 function crossEntropyOf(logits: Array, targets: Array): CrossEntropy {
-  const logZ = logSumExp(logits)
+  const logZ = np.logsumexp(logits, { axis: -1 })
   return { loss: np.subtract(logZ, atTarget(logits, targets)), logZ }
 }
 

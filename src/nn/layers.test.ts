@@ -8,7 +8,7 @@ import { gelu, relu } from './activations.js'
 import { noiseFrom } from './noise.js'
 import { relativePositionBucket } from './relative-bias.js'
 import { rmsNorm } from './rms-norm.js'
-import { logSumExp, softmax } from './softmax.js'
+import { softmax } from './softmax.js'
 
 const x = (): Array => np.array([[0.5, -1, 2], [3, 0.1, -0.4]])
 const weights = (): Array => np.array([[1, -2, 0.5], [0.3, 4, -1]])
@@ -27,7 +27,6 @@ describe('layers', () => {
     a.forEach((v, i) => expect(v).toBeCloseTo(b[i], 6))
     await sameGradient(softmax, formula)
     expect(await softmax(np.array([1000, 1000])).numbers()).toEqual([0.5, 0.5])
-    expect(await logSumExp(np.array([1000, 1000])).item()).toBeCloseTo(1000 + Math.LN2, 4)
   })
 
   it('RMS norm: values and gradients in x and scale', async () => {

@@ -19,10 +19,3 @@ export const softmax: (x: Array) => Array = composite('softmax', softmaxOf, {
     backward: (y: Array, ct) => [np.multiply(y, np.subtract(ct, np.sum(np.multiply(ct, y), last)))],
   },
 })
-
-/** log(sum(exp(x))) over the last axis, without overflow. */
-export function logSumExp(x: Array): Array {
-  const top = np.max(x, last)
-  const sum = np.sum(np.exp(np.subtract(x, top)), { axis: -1 })
-  return np.add(np.log(sum), np.reshape(top, sum.shape))
-}

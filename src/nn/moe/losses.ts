@@ -1,6 +1,5 @@
 import type { Array } from '../../engine/api/array.js'
 import * as np from '../../engine/api/np.js'
-import { logSumExp } from '../softmax.js'
 import { weightedMean } from '../weighted-mean.js'
 
 /**
@@ -14,4 +13,4 @@ export function loadBalancingLoss(fraction: Array, meanProbability: Array, token
 }
 
 /** The mean square of log(sum(exp(logits))) (Zoph et al. 2022, "ST-MoE", equation 5, without its coefficient). */
-export const routerZLoss = (logits: Array, weights: Array): Array => weightedMean(np.square(logSumExp(logits)), weights) // []
+export const routerZLoss = (logits: Array, weights: Array): Array => weightedMean(np.square(np.logsumexp(logits, { axis: 2 })), weights) // []

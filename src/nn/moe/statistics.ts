@@ -1,6 +1,5 @@
 import type { Array } from '../../engine/api/array.js'
 import * as np from '../../engine/api/np.js'
-import { logSumExp } from '../softmax.js'
 import { weightedMean } from '../weighted-mean.js'
 import type { Assignment } from './router.js'
 import type { RouterStatistics } from './types.js'
@@ -12,7 +11,7 @@ export function routerStatistics(logits: Array, probabilities: Array, assignment
   const numKept = np.sum(kept)
   const chosen = np.sum(choice, { axis: [0, 1] }) // [experts]
   // -sum(p log p) = log Z - sum(p logit), which has no log of 0.
-  const entropy = np.subtract(logSumExp(logits), np.sum(np.multiply(probabilities, logits), { axis: 2 })) // [groups, tokens]
+  const entropy = np.subtract(np.logsumexp(logits, { axis: 2 }), np.sum(np.multiply(probabilities, logits), { axis: 2 })) // [groups, tokens]
   return {
     shareDropped: np.subtract(1, weightedMean(kept, present)),
     load: np.divide(chosen, np.maximum(np.sum(present), 1)),
