@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import * as np from '../../engine/api/np.js'
-import { evenGroups, expertCapacity, fromGroups, toGroups } from './groups.js'
+import { evenGroups, expertCapacity, fewestGroups, fromGroups, toGroups } from './groups.js'
 
 describe('token groups', () => {
   it('are the fewest that the experts divide, of at most the given size', () => {
@@ -35,4 +35,10 @@ describe('expert capacity', () => {
     expect(expertCapacity(1.75, 8, 4, 1)).toBe(4) // 3.5
     expect(expertCapacity(1.25, 8, 4, 4)).toBe(4)
   })
+})
+
+it('makes as few groups as divide the batch', () => {
+  expect(fewestGroups(16, 64, 8192)).toEqual({ batch: 16, length: 64, numGroups: 1, tokensPerGroup: 1024 })
+  expect(fewestGroups(3, 8, 10)).toMatchObject({ numGroups: 3, tokensPerGroup: 8 })
+  expect(fewestGroups(5, 5, 10)).toMatchObject({ numGroups: 5, tokensPerGroup: 5 })
 })

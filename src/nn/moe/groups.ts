@@ -32,6 +32,14 @@ function padToMultiple(batch: number, length: number, divisor: number): { batch:
   return positions * batch <= rows * length ? { batch, length: length + positions } : { batch: batch + rows, length }
 }
 
+/** The fewest groups of at most `maxGroupSize` tokens that divide the batch: the larger a group, the fewer tokens find no room. */
+export function fewestGroups(batch: number, length: number, maxGroupSize: number): TokenGroups {
+  const tokens = batch * length
+  let numGroups = Math.ceil(tokens / maxGroupSize)
+  while (tokens % numGroups !== 0) numGroups++
+  return { batch, length, numGroups, tokensPerGroup: tokens / numGroups }
+}
+
 /** Each sequence is a group, as in HF. */
 export const sequenceGroups = (batch: number, length: number): TokenGroups => ({ batch, length, numGroups: batch, tokensPerGroup: length })
 

@@ -1,6 +1,7 @@
 import { dtypes, isFloat } from '../../../../base/dtypes.js'
 import type { DType } from '../../../../base/dtypes.js'
 import { sizeOf } from '../../../../base/tensor.js'
+import { range } from '../../../program/ops.js'
 import type { Lowered } from '../graph.js'
 import { Formula } from './elementwise.js'
 import type { Lowering, LoweringContext } from './rule.js'
@@ -85,16 +86,24 @@ function rowsFirst({ g, ins: [a] }: LoweringContext, x: Lowered, axes: readonly 
 const logical = (op: string): Lowering<Logical> => ({ g, outs: [out] }, [x], { axes }) =>
   [g.cast(g.node(op, [g.cast(x, 'int32'), g.ints(axes)], 'int32', out.shape, { keepdims: 0 }), 'bool')]
 
-/** The first NaN where there is one, as in NumPy; ONNX's own order of NaN is not defined. */
+/** The first NaN where there is one, as in NumPy. ONNX's order of NaN is not defined, so rows with one are asked again. */
 const argBest = (op: string): Lowering<'argmax' | 'argmin'> => ({ g, ins: [a], outs: [out] }, [operand], { axis }) => {
   const x = g.expand(operand, a.shape)
   const at = (name: string, v: Lowered): Lowered => g.node(name, [v], 'int64', out.shape, { axis, keepdims: 0 })
   const best = at(op, x)
   if (!isFloat(a.dtype)) return [g.cast(best, 'int32')]
   const f = new Formula(g)
-  const nan = g.cast(f.test('IsNaN', x), 'int32')
-  const any = g.cast(g.node('ReduceMax', [nan, g.ints([axis])], 'int32', out.shape, { keepdims: 0 }), 'bool')
-  return [g.cast(f.where(any, at('ArgMax', nan), best), 'int32')]
+  // A sum is NaN if an element is (or two infinities cancel, where asking again does no harm).
+  const sum = g.node('ReduceSum', [x, g.ints(range(a.shape.length))], a.dtype, [], { keepdims: 0 })
+  const again = g.several('If', [f.test('IsNaN', sum)], [{ dtype: 'int64', shape: out.shape }], {
+    then_branch: g.body([], b => {
+      const nan = b.cast(new Formula(b).test('IsNaN', x), 'int32')
+      const any = b.cast(b.node('ReduceMax', [nan, b.ints([axis])], 'int32', out.shape, { keepdims: 0 }), 'bool')
+      return [new Formula(b).where(any, b.node('ArgMax', [nan], 'int64', out.shape, { axis, keepdims: 0 }), best)]
+    }),
+    else_branch: g.body([], () => [best]),
+  })
+  return [g.cast(again[0], 'int32')]
 }
 
 export const reduceRules = {
