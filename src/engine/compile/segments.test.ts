@@ -44,6 +44,17 @@ describe('cutUpdate', () => {
     expect(cut([true, false, false], (p, x) => [ops.reduceSum(update(p, x), [0])]).loops).toEqual([])
   })
 
+  it('computes again what the loop can make from what it reads', () => {
+    const { main, loops } = cut([true, false, false], (p, x) => {
+      const gradient = ops.exp(ops.add(p, x))
+      const square = ops.mul(gradient, gradient)
+      return [ops.sub(p, ops.add(gradient, square)), ops.reduceSum(square, [0])]
+    })
+    expect(loops[0].inputs.length).toBe(2)
+    expect(loops[0].program.equations.map(e => e.primitive)).toEqual(['mul', 'add', 'sub'])
+    expect(main.outputs).toHaveLength(2)
+  })
+
   it('keeps a value that both a loop and the first part fill', () => {
     const { main, loops } = cut([true, false, false], (p, x, rate) => [ops.mul(p, ops.broadcastInDim(rate, [4], [])), ops.exp(scaled(x, rate))])
     expect(loops).toHaveLength(1)

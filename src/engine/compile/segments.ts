@@ -34,14 +34,15 @@ export function cutUpdate(program: Program, donated: readonly boolean[], canFuse
   const donatedInputs = program.inputs.filter((_, i) => donated[i])
   if (donatedInputs.length === 0) return whole
   const tail = elementwiseTail(program, canFuse)
+  const makers = new Map<Atom, Equation>(program.equations.filter(canFuse).map(e => [e.outputs[0], e]))
   const loops = components(program, tail)
-    .map(equations => makeLoop(equations, program, donatedInputs))
+    .map(equations => makeLoop(equations, program, donatedInputs, makers))
     .filter(loop => loop !== null)
   if (loops.length === 0) return whole
 
   const made = new Set<Atom>(loops.flatMap(l => l.outputs))
   // A filled array is made by each loop for itself; the first part keeps it too if it still reads it.
-  const fused = new Set(loops.flatMap(l => l.program.equations.filter(e => !isScalarFill(e))))
+  const fused = new Set(loops.flatMap(l => l.program.equations.filter(e => tail.has(e) && !isScalarFill(e))))
   const read = new Set(loops.flatMap(l => l.inputs.filter(v => !program.inputs.includes(v))))
   const rest = program.equations.filter(e => !fused.has(e))
   return { main: withoutDeadCode(new Program(program.inputs, rest, [...outputs.filter(o => !made.has(o)), ...read])), outputs, loops }
@@ -91,10 +92,11 @@ function components(program: Program, tail: ReadonlySet<Equation>): Equation[][]
 }
 
 /** One loop, or null if no donated memory is there for it or shapes differ. */
-function makeLoop(equations: readonly Equation[], program: Program, donatedInputs: readonly Var[]): FusedLoop | null {
-  const { shape } = equations[equations.length - 1].outputs[0].aval
+function makeLoop(tail: readonly Equation[], program: Program, donatedInputs: readonly Var[], makers: ReadonlyMap<Atom, Equation>): FusedLoop | null {
+  const { shape } = tail[tail.length - 1].outputs[0].aval
+  const equations = recomputeCheap(tail, makers)
   const defined = new Set<Atom>(equations.flatMap(e => e.outputs))
-  const inputs = [...new Set(equations.flatMap(e => e.inputs).filter((a): a is Var => a instanceof Var && !defined.has(a)))]
+  const inputs = inputsOf(equations)
   const outputs = [...new Set(program.outputs.filter((o): o is Var => o instanceof Var && defined.has(o)))]
   const arrays = [...inputs.filter(v => v.aval.shape.length > 0), ...outputs]
   if (sizeOf(shape) === 0 || !arrays.every(v => sameShape(v.aval.shape, shape))) return null
@@ -105,4 +107,24 @@ function makeLoop(equations: readonly Equation[], program: Program, donatedInput
     return at < 0 ? null : free.splice(at, 1)[0]
   })
   return { program: new Program(inputs, equations, outputs), inputs, outputs, inPlace }
+}
+
+const inputsOf = (equations: readonly Equation[]): Var[] => {
+  const defined = new Set<Atom>(equations.flatMap(e => e.outputs))
+  return [...new Set(equations.flatMap(e => e.inputs).filter((a): a is Var => a instanceof Var && !defined.has(a)))]
+}
+
+/**
+ * A value that both parts need (a gradient's square, for its norm and for Adam) is computed again by the loop if it reads what
+ * the value is made of anyway: memory costs more than arithmetic.
+ */
+function recomputeCheap(tail: readonly Equation[], makers: ReadonlyMap<Atom, Equation>): Equation[] {
+  const equations = [...tail]
+  for (let again = true; again;) {
+    const inputs = inputsOf(equations)
+    const cheap = inputs.map(v => makers.get(v)).find(e => e?.inputs.every(a => a instanceof Lit || inputs.includes(a)))
+    if (cheap) equations.unshift(cheap)
+    again = cheap !== undefined
+  }
+  return equations
 }
