@@ -2,7 +2,7 @@ import { dtypes, isFloat } from '../../../../base/dtypes.js'
 import type { DType } from '../../../../base/dtypes.js'
 import { sizeOf } from '../../../../base/tensor.js'
 import { range } from '../../../program/ops.js'
-import type { Lowered } from '../graph.js'
+import type { GraphWriter, Lowered } from '../graph.js'
 import { Formula } from './elementwise.js'
 import type { Lowering, LoweringContext } from './rule.js'
 
@@ -86,24 +86,29 @@ function rowsFirst({ g, ins: [a] }: LoweringContext, x: Lowered, axes: readonly 
 const logical = (op: string): Lowering<Logical> => ({ g, outs: [out] }, [x], { axes }) =>
   [g.cast(g.node(op, [g.cast(x, 'int32'), g.ints(axes)], 'int32', out.shape, { keepdims: 0 }), 'bool')]
 
-/** The first NaN where there is one, as in NumPy. ONNX's order of NaN is not defined, so rows with one are asked again. */
-const argBest = (op: string): Lowering<'argmax' | 'argmin'> => ({ g, ins: [a], outs: [out] }, [operand], { axis }) => {
+/**
+ * ONNX's order of NaN is not defined, and NumPy's is: `plain`, but `careful` where there is a NaN. (A sum is NaN if an element is,
+ * or if two infinities cancel, where being careful does no harm.)
+ */
+function unlessNaN({ g }: LoweringContext, x: Lowered, outputs: readonly Omit<Lowered, 'name'>[], plain: (g: GraphWriter) => Lowered[], careful: (g: GraphWriter) => Lowered[]): Lowered[] {
+  if (x.dtype !== 'float32') return plain(g)
+  const sum = g.node('ReduceSum', [x, g.ints(range(x.shape.length))], x.dtype, [], { keepdims: 0 })
+  return g.several('If', [new Formula(g).test('IsNaN', sum)], outputs, { then_branch: g.body([], careful), else_branch: g.body([], plain) })
+}
+
+const isNaN = (g: GraphWriter, x: Lowered): Lowered => g.cast(new Formula(g).test('IsNaN', x), 'int32')
+
+/** The first NaN where there is one. */
+const argBest = (op: string): Lowering<'argmax' | 'argmin'> => (context, [operand], { axis }) => {
+  const { g, ins: [a], outs: [out] } = context
   const x = g.expand(operand, a.shape)
-  const at = (name: string, v: Lowered): Lowered => g.node(name, [v], 'int64', out.shape, { axis, keepdims: 0 })
-  const best = at(op, x)
-  if (!isFloat(a.dtype)) return [g.cast(best, 'int32')]
-  const f = new Formula(g)
-  // A sum is NaN if an element is (or two infinities cancel, where asking again does no harm).
-  const sum = g.node('ReduceSum', [x, g.ints(range(a.shape.length))], a.dtype, [], { keepdims: 0 })
-  const again = g.several('If', [f.test('IsNaN', sum)], [{ dtype: 'int64', shape: out.shape }], {
-    then_branch: g.body([], b => {
-      const nan = b.cast(new Formula(b).test('IsNaN', x), 'int32')
-      const any = b.cast(b.node('ReduceMax', [nan, b.ints([axis])], 'int32', out.shape, { keepdims: 0 }), 'bool')
-      return [new Formula(b).where(any, b.node('ArgMax', [nan], 'int64', out.shape, { axis, keepdims: 0 }), best)]
-    }),
-    else_branch: g.body([], () => [best]),
+  const at = (b: GraphWriter, name: string, v: Lowered): Lowered => b.node(name, [v], 'int64', out.shape, { axis, keepdims: 0 })
+  const [best] = unlessNaN(context, x, [{ dtype: 'int64', shape: out.shape }], b => [at(b, op, x)], b => {
+    const nan = isNaN(b, x)
+    const any = b.cast(b.node('ReduceMax', [nan, b.ints([axis])], 'int32', out.shape, { keepdims: 0 }), 'bool')
+    return [new Formula(b).where(any, at(b, 'ArgMax', nan), at(b, op, x))]
   })
-  return [g.cast(again[0], 'int32')]
+  return [g.cast(best, 'int32')]
 }
 
 export const reduceRules = {
@@ -116,15 +121,37 @@ export const reduceRules = {
 export const cumsum: Lowering<'cumsum'> = ({ g, ins: [a], outs: [out] }, [x], { axis, reverse }) =>
   [g.node('CumSum', [g.expand(x, a.shape), g.scalar('int64', axis)], out.dtype, out.shape, { reverse: Number(reverse) })]
 
-/** All operands in the order of the first: TopK of everything, whose ties keep their order. */
-export const sort: Lowering<'sort'> = ({ g, ins, outs }, inputs, { axis }) => {
-  const n = ins[0].shape[axis]
-  const [first, ...rest] = inputs.map((x, i) => g.expand(x, ins[i].shape))
-  const [values, order] = g.several('TopK', [first, g.ints([n])], [outs[0], { dtype: 'int64', shape: outs[0].shape }], { axis, largest: 0 })
-  return [values, ...rest.map((x, i) => g.node('GatherElements', [x, order], x.dtype, outs[i + 1].shape, { axis }))]
+/** The places of the k smallest (or largest) along an axis, in order; ties keep their order, and NaN counts as larger than all. */
+function placesInOrder(context: LoweringContext, x: Lowered, axis: number, k: number, largest: 0 | 1): Lowered {
+  const shape = x.shape.map((d, i) => (i === axis ? k : d))
+  const order = (b: GraphWriter, v: Lowered, count: number): Lowered => {
+    const result = { shape: v.shape.map((d, i) => (i === axis ? count : d)) }
+    return b.several('TopK', [v, b.ints([count])], [{ dtype: v.dtype, ...result }, { dtype: 'int64', ...result }], { axis, largest })[1]
+  }
+  const pick = (b: GraphWriter, v: Lowered, at: Lowered): Lowered => b.node('GatherElements', [v, at], v.dtype, at.shape, { axis })
+  const [places] = unlessNaN(context, x, [{ dtype: 'int64', shape }], b => [order(b, x, k)], b => {
+    // By value, with NaN as infinity; then, keeping that order, by whether it is NaN.
+    const nan = isNaN(b, x)
+    const byValue = order(b, new Formula(b).where(b.cast(nan, 'bool'), b.scalar('float32', Infinity), x), x.shape[axis])
+    return [pick(b, byValue, order(b, pick(b, nan, byValue), k))]
+  })
+  return places
 }
 
-export const topK: Lowering<'topK'> = ({ g, ins: [a], outs }, [x], { k }) => {
-  const [values, indices] = g.several('TopK', [g.expand(x, a.shape), g.ints([k])], [outs[0], { dtype: 'int64', shape: outs[1].shape }], { axis: -1 })
-  return [values, g.cast(indices, 'int32')]
+/** All operands in the order of the first. */
+export const sort: Lowering<'sort'> = (context, inputs, { axis }) => {
+  const { g, ins } = context
+  const whole = inputs.map((x, i) => g.expand(x, ins[i].shape))
+  if (sizeOf(ins[0].shape) === 0) return whole
+  const places = placesInOrder(context, whole[0], axis, ins[0].shape[axis], 0)
+  return whole.map(x => g.node('GatherElements', [x, places], x.dtype, x.shape, { axis }))
+}
+
+export const topK: Lowering<'topK'> = (context, [operand], { k }) => {
+  const { g, ins: [a], outs } = context
+  const axis = a.shape.length - 1
+  if (sizeOf(outs[0].shape) === 0) return outs.map(o => g.expand(g.cast(g.scalar('int32', 0), o.dtype), o.shape))
+  const x = g.expand(operand, a.shape)
+  const places = placesInOrder(context, x, axis, k, 1)
+  return [g.node('GatherElements', [x, places], x.dtype, outs[0].shape, { axis }), g.cast(places, 'int32')]
 }
