@@ -23,5 +23,5 @@ const load = async (): Promise<SessionFactory> => (await import('../compile/onnx
 /** Node's sessions, loaded when the first one is made: importing the library does no work. */
 const lazyNodeSessions: SessionFactory = {
   describe: async () => (await load()).describe(),
-  create: async model => (await load()).create(model),
+  create: async (model, options) => (await load()).create(model, options),
 }

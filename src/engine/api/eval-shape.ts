@@ -14,7 +14,7 @@ export class ArrayType implements Aval {
 }
 
 /** A tree of arrays as a tree of their types. */
-export type TypesOf<T> = T extends Array ? ArrayType : ArrayTree extends T ? Tree<ArrayType> : T extends object ? { [K in keyof T]: TypesOf<T[K]> } : T
+export type TypesOf<T> = T extends Array ? ArrayType : T extends object ? { [K in keyof T]: TypesOf<T[K]> } : T
 
 /** The types of what a function returns, for arguments of these types (arrays do too): it is traced, and nothing computed. */
 export function evalShape<A extends ArrayTree[], R extends ArrayTree>(f: (...args: A) => R): (...args: Tree<ArrayType>[]) => TypesOf<R> {

@@ -13,8 +13,8 @@ function counted(sessions: SessionFactory): { sessions: SessionFactory; launches
     launches: () => count,
     sessions: {
       describe: () => sessions.describe(),
-      create: async model => {
-        const session = await sessions.create(model)
+      create: async (model, options) => {
+        const session = await sessions.create(model, options)
         return { ...session, run: (inputs, outputs) => { count++; return session.run(inputs, outputs) } }
       },
     },

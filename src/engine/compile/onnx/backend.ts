@@ -29,7 +29,7 @@ export class OnnxBackend implements Backend {
   async compile(program: Program, donated: readonly boolean[] = []): Promise<Executable> {
     const segments = cutUpdate(simplify(program), donated, canFuse)
     const graph = toGraph(segments.main)
-    const session = segments.main.outputs.length === 0 ? null : await this.sessions.create(encodeModel(graph))
+    const session = segments.main.outputs.length === 0 ? null : await this.sessions.create(encodeModel(graph), { keepMemory: segments.loops.length > 0 })
     const stats = {
       nodes: graph.nodes.length,
       fusedLoops: segments.loops.length,

@@ -10,10 +10,10 @@ export function nodeSessions(threads = availableParallelism()): SessionFactory {
       const { default: ort } = await import('onnxruntime-node')
       return `onnxruntime-node ${ort.env.versions.node ?? ort.env.versions.common}, ${threads} threads`
     },
-    create: async model => {
+    create: async (model, { keepMemory }) => {
       const { default: ort } = await import('onnxruntime-node')
       const session = await ort.InferenceSession.create(model, {
-        executionProviders: ['cpu'], intraOpNumThreads: threads, interOpNumThreads: 1, logSeverityLevel: 3,
+        executionProviders: ['cpu'], intraOpNumThreads: threads, interOpNumThreads: 1, logSeverityLevel: 3, enableCpuMemArena: keepMemory,
       })
       const wrap = (prefix: string, tensors: readonly HostTensor[]): { [name: string]: Tensor } =>
         Object.fromEntries(tensors.map((t, i) => [`${prefix}${i}`, new ort.Tensor(t.dtype as 'float32', t.data as Float32Array, t.shape)]))
