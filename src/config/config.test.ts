@@ -22,7 +22,7 @@ describe('overrides', () => {
   it('change a kind first, keep what both have and bring the defaults of the rest', () => {
     const changed = overrideConfig(g2p, ['train.optimizer.decayRate=0.7', 'train.optimizer.kind=adafactor', 'train.schedule.kind=cosine'])
     expect(changed.train.optimizer).toEqual({ kind: 'adafactor', decayRate: 0.7, stepOffset: 0, clippingThreshold: 1, epsilon1: 1e-30, epsilon2: 1e-3 })
-    expect(changed.train.schedule).toEqual({ kind: 'cosine', peak: 3e-3, warmupSteps: 100 })
+    expect(changed.train.schedule).toEqual({ kind: 'cosine', peak: 1.5e-3, warmupSteps: 100 })
   })
 
   it.each([

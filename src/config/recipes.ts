@@ -49,7 +49,7 @@ const g2p: RunConfig = {
     targetLength: 64,
     seed: 0,
     optimizer: { kind: 'adamW', b1: 0.9, b2: 0.98, epsilon: 1e-8, weightDecay: 0 },
-    schedule: { kind: 'linear', peak: 3e-3, warmupSteps: 100 },
+    schedule: { kind: 'linear', peak: 1.5e-3, warmupSteps: 100 },
     clipNorm: 1,
     logEvery: 20,
     checkpointEvery: 500,
