@@ -93,8 +93,14 @@ export class GraphWriter {
     return this.node('Expand', [x, this.ints(shape)], x.dtype, shape)
   }
 
+  /** Transposes; what was only transposed before is transposed once, or not at all. */
   transpose(x: Lowered, perm: readonly number[]): Lowered {
-    return perm.every((p, i) => p === i) ? x : this.node('Transpose', [x], x.dtype, perm.map(p => x.shape[p]), { perm })
+    if (perm.every((p, i) => p === i)) return x
+    const maker = this.makers.get(x.name)
+    if (maker?.op !== 'Transpose') return this.node('Transpose', [x], x.dtype, perm.map(p => x.shape[p]), { perm })
+    const before = maker.attributes.perm as readonly number[]
+    const shape = before.map((_, i) => x.shape[before.indexOf(i)])
+    return this.transpose({ name: maker.inputs[0], dtype: x.dtype, shape }, perm.map(p => before[p]))
   }
 
   cast(x: Lowered, dtype: ElementType): Lowered {

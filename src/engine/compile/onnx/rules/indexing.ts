@@ -30,11 +30,18 @@ export const gather: Lowering<'gather'> = ({ g, ins: [ax, ai], outs: [out] }, [x
   if (sizeOf(out.shape) === 0 || sizeOf(ax.shape) === 0) return [g.expand(g.cast(g.scalar('int32', 0), out.dtype), out.shape)]
   const { clamped, inside } = clampIndices(g, g.expand(index, ai.shape), sizes)
   const rest = range(ax.shape.length).filter(i => i >= batchDims && !axes.includes(i))
-  const operand = g.transpose(g.expand(x, ax.shape), [...range(batchDims), ...axes, ...rest])
   const lead = ai.shape.slice(0, -1)
+  if (axes.length === 1 && batchDims === 0 && mode === 'clip') {
+    // ONNX leaves the gathered axes where the axis was: they are moved to the front, and often moved back by what follows.
+    const [axis] = axes
+    const inPlace = [...ax.shape.slice(0, axis), ...lead, ...ax.shape.slice(axis + 1)]
+    const gathered = g.node('Gather', [g.expand(x, ax.shape), g.reshape(clamped, lead)], out.dtype, inPlace, { axis })
+    const gatheredAxes = range(lead.length, axis)
+    return [g.transpose(gathered, [...gatheredAxes, ...range(inPlace.length).filter(i => !gatheredAxes.includes(i))])]
+  }
+  const operand = g.transpose(g.expand(x, ax.shape), [...range(batchDims), ...axes, ...rest])
   if (axes.length === 1 && batchDims === 0) {
     const at = g.reshape(clamped, lead)
-    if (mode === 'clip') return [g.node('Gather', [operand, at], out.dtype, out.shape, { axis: 0 })]
     // A row of zeros behind the operand costs a copy of it, and Where three passes over the result.
     if (sizeOf(operand.shape) <= 2 * sizeOf(out.shape)) {
       const rows = sizes[0]
