@@ -39,10 +39,8 @@ const specs = declareParameters(model, benchmarkRouter)
 const optimizer = adamW()
 const trainStep = trainStepFunction(lossOf(model, benchmarkRouter), optimizer, null)
 
-let arrays: TrainArrays = jit(function initialize(key: NdArray): TrainArrays {
-  const params = initParameters(specs, key)
-  return { params, optimizer: optimizer.init(params) }
-})(random.key(0))
+const initialParams = initParameters(specs, random.key(0))
+let arrays: TrainArrays = { params: initialParams, optimizer: optimizer.init(initialParams) }
 await Promise.all(flatten<NdArray>(arrays).leaves.map(a => a.data()))
 
 let count = 0
