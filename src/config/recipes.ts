@@ -58,14 +58,14 @@ const g2p: RunConfig = {
   },
 }
 
-/** The same with a larger model, for an hour or two. */
+/** The same with a larger model, for about an hour. */
 const g2pFull: RunConfig = {
   ...g2p,
-  model: { ...g2p.model, dModel: 256, dFf: 512, headDim: 64, numEncoderLayers: 4, numDecoderLayers: 4, numExperts: 16, dropoutRate: 0.1 },
+  model: { ...g2p.model, dModel: 192, dFf: 384, headDim: 48, numEncoderLayers: 3, numDecoderLayers: 3, numExperts: 16 },
   train: {
     ...g2p.train,
-    steps: 12_000,
-    schedule: { kind: 'linear', peak: 1e-3, warmupSteps: 500 },
+    steps: 8000,
+    schedule: { kind: 'linear', peak: 1.2e-3, warmupSteps: 500 },
     logEvery: 50,
     checkpointEvery: 1000,
     evalExamples: null,

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -7,7 +7,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 /** A user's project: empty, but for what npm puts there. */
 describe('as a dependency', () => {
   const folder = mkdtempSync(join(tmpdir(), 'switchyard-user-'))
-  const run = (command: string, ...args: string[]): string => execFileSync(command, args, { cwd: folder, encoding: 'utf8', stdio: 'pipe' })
+  const run = (command: string, ...args: string[]): string => {
+    const { status, stdout, stderr } = spawnSync(command, args, { cwd: folder, encoding: 'utf8' })
+    expect(status, `${command} ${args.join(' ')}\n${stdout}${stderr}`).toBe(0)
+    return stdout
+  }
   const root = resolve(import.meta.dirname, '../..')
 
   beforeAll(() => {
@@ -21,7 +25,7 @@ describe('as a dependency', () => {
 
   it('brings its types, and trains a ten-line model, with install scripts blocked', () => {
     const tsc = join(root, 'node_modules/typescript/bin/tsc')
-    run(process.execPath, tsc, 'fit-a-line.ts', '--strict', '--target', 'es2022', '--module', 'nodenext', '--lib', 'es2023,dom', '--types', '')
+    run(process.execPath, tsc, 'fit-a-line.ts', '--strict', '--target', 'es2022', '--module', 'nodenext', '--lib', 'es2023,dom')
     expect(readFileSync(join(folder, 'fit-a-line.js'), 'utf8')).toContain('valueAndGrad')
     expect(run(process.execPath, 'fit-a-line.js')).toBe('y = 3.000 x + -1.000\n')
   })
