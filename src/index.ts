@@ -2,7 +2,7 @@
 
 // Arrays, and functions on them
 export { Array } from './engine/api/array.js'
-export type { ArrayLike } from './engine/api/array.js'
+export type { ArrayLike, Index, IndexedUpdate } from './engine/api/array.js'
 export * as np from './engine/api/np.js'
 export * as lax from './engine/api/lax.js'
 export * as random from './engine/api/random.js'
@@ -25,11 +25,34 @@ export { setBackend } from './engine/api/engine.js'
 export type { Backend, Buffer, Executable } from './engine/compile/backend.js'
 export { referenceBackend } from './engine/compile/reference/backend.js'
 
-// Models
-export { declareParameters } from './model/parameters.js'
-export { initParameters } from './model/init.js'
-export { presets } from './model/presets.js'
+// Models: sizes, parameters, the forward pass and the loss
+export { preset, presets } from './model/presets.js'
 export type { ModelConfig, Reference, RouterConfig } from './model/config.js'
+export { countActiveParameters, countParameters, declareParameters } from './model/parameters.js'
+export type { ParameterSpec } from './model/parameters.js'
+export { initParameters } from './model/init.js'
+export { forward } from './model/forward.js'
+export { lossFunction } from './model/loss.js'
+export type { LossOptions } from './model/loss.js'
+export type { Batch, ForwardOptions, ForwardOutput, Metrics, ModelParams } from './model/types.js'
+export type { RouterRecord } from './nn/moe/types.js'
+
+// Training
+export { adamW } from './train/optimizers/adamw.js'
+export { adafactor } from './train/optimizers/adafactor.js'
+export { clipByGlobalNorm, globalNorm } from './train/optimizers/clipping.js'
+export { makeSchedule } from './train/optimizers/schedules.js'
+export type { Optimizer } from './train/optimizers/optimizer.js'
+export { makeTrainStep } from './train/step.js'
+export { Trainer } from './train/trainer.js'
+export { recipes } from './config/recipes.js'
+export { g2pTask, pairsTask } from './data/tasks.js'
+
+// Answers
+export { generate, makeGreedyGenerator } from './infer/generate.js'
+export { evaluate } from './train/evaluate.js'
+export { openModel } from './train/open-model.js'
+export { makePredictor } from './train/predictor.js'
 
 // Errors and types
 export { ConfigError, FileError, ShapeError, SwitchyardError } from './base/errors.js'
