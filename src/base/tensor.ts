@@ -37,6 +37,10 @@ export function hostFrom(dtype: DType, shape: readonly number[], values: ArrayLi
   return hostTensor(dtype, shape, data)
 }
 
+/** A HostTensor of shape []. A bigint keeps all the digits of an int64. */
+export const hostScalar = (dtype: DType, value: number | bigint): HostTensor =>
+  typeof value === 'bigint' && dtype === 'int64' ? { dtype, shape: [], data: new BigInt64Array([value]) } : hostFrom(dtype, [], [Number(value)])
+
 /** Reads element `i` as a JS number; int64 is read as a number too (exact up to 2^53). */
 export function reader(dtype: DType, data: TypedArray): (i: number) => number {
   if (data instanceof BigInt64Array) return i => Number(data[i])

@@ -1,6 +1,6 @@
 import { isFloat } from '../../base/dtypes.js'
 import { SwitchyardError } from '../../base/errors.js'
-import { hostFrom, toNumbers } from '../../base/tensor.js'
+import { hostScalar, toNumbers } from '../../base/tensor.js'
 import type { HostTensor } from '../../base/tensor.js'
 import { Concrete } from '../compile/engine.js'
 import { interpret } from '../compile/reference/interpret.js'
@@ -30,7 +30,7 @@ export function debugNaNs<A extends ArrayTree[], R extends ArrayTree>(f: (...arg
 
 function runChecked(program: Program, inputs: readonly HostTensor[]): HostTensor[] {
   const env = new Map<Var, HostTensor>(program.inputs.map((v, i) => [v, inputs[i]]))
-  const read = (a: Atom): HostTensor => (a instanceof Lit ? hostFrom(a.aval.dtype, [], [Number(a.value)]) : env.get(a)!)
+  const read = (a: Atom): HostTensor => (a instanceof Lit ? hostScalar(a.aval.dtype, a.value) : env.get(a)!)
   for (const eqn of program.equations) {
     const operands = eqn.inputs.filter((a): a is Var => a instanceof Var)
     const outputs = interpret(new Program(operands, [eqn], eqn.outputs), operands.map(read))

@@ -43,8 +43,10 @@ export function jit<A extends unknown[], R extends ArrayTree>(f: (...args: A) =>
 const identities = new WeakMap<object, number>()
 let nextIdentity = 0
 
-/** Equal for equal primitives, and for the same object or function. */
+/** Equal for the same primitive, object or function alone. Text is quoted: a key is several of these, joined. */
 function staticKey(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value)
+  if (Object.is(value, -0)) return 'number:-0'
   if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return `${typeof value}:${String(value)}`
   let id = identities.get(value)
   if (id === undefined) identities.set(value, id = nextIdentity++)

@@ -63,6 +63,20 @@ describe('transformations', () => {
     expect(await pullback(np.ones([3]))[0].numbers()).toEqual([2, 4, 6])
   })
 
+  it('finds x^0 flat, also at 0', async () => {
+    expect(await grad((x: Array) => np.power(x, 0))(np.array(0)).item()).toBe(0)
+    expect(await grad((x: Array) => np.power(x, 1))(np.array(0)).item()).toBe(1)
+  })
+
+  it('tells static values apart', async () => {
+    const f = jit((x: Array, a: string, b: string) => np.multiply(x, a.length * 100 + b.length), { static: [1, 2] })
+    expect(await f(np.array(1), 'a string:b', 'c').item()).toBe(1001)
+    expect(await f(np.array(1), 'a', 'b string:c').item()).toBe(110)
+    const inverse = jit((x: Array, y: number) => np.multiply(x, 1 / y), { static: [1] })
+    expect(await inverse(np.array(1), 0).item()).toBe(Infinity)
+    expect(await inverse(np.array(1), -0).item()).toBe(-Infinity)
+  })
+
   it('traces a jitted function once a type', () => {
     let traces = 0
     const f = jit((x: Array) => { traces++; return np.add(x, 1) })

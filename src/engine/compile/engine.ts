@@ -1,10 +1,10 @@
 import { SwitchyardError } from '../../base/errors.js'
-import { hostFrom } from '../../base/tensor.js'
+import { hostScalar } from '../../base/tensor.js'
 import type { HostTensor } from '../../base/tensor.js'
 import { formatAval } from '../program/aval.js'
 import type { Aval } from '../program/aval.js'
 import type { PrimitiveName, PrimitiveParams } from '../program/primitives.js'
-import { Lit, Program, Var } from '../program/program.js'
+import { Program, Var } from '../program/program.js'
 import type { Equation } from '../program/program.js'
 import { Literal, Value } from '../program/value.js'
 import type { Evaluator } from '../program/value.js'
@@ -45,7 +45,8 @@ export class Concrete extends Value {
     return Promise.all(this.reads).then(() => buffer)
   }
 
-  private checkAlive(): void {
+  /** Throws a SwitchyardError if it was donated. */
+  checkAlive(): void {
     if (this.donatedTo === null) return
     throw new SwitchyardError(`this ${formatAval(this.aval)} was donated to ${this.donatedTo} and its memory holds something else now: use what that returned instead`)
   }
@@ -64,17 +65,12 @@ export class Engine implements Evaluator {
   }
 
   evaluate<P extends PrimitiveName>(primitive: P, inputs: readonly Value[], params: PrimitiveParams[P], outputs: readonly Aval[]): Concrete[] {
-    const vars: Var[] = []
-    const atoms = inputs.map(x => {
-      if (x instanceof Literal) return new Lit(x.value, x.dtype)
-      const v = new Var(x.aval)
-      vars.push(v)
-      return v
-    })
+    // Literals too are inputs here: the same operation on another number is the same program.
+    const vars = inputs.map(x => new Var(x.aval))
     const results = outputs.map(a => new Var(a))
-    const eqn = { primitive, inputs: atoms, params, outputs: results } as unknown as Equation
+    const eqn = { primitive, inputs: vars, params, outputs: results } as unknown as Equation
     const program = new Program(vars, [eqn], results)
-    return this.start(this.compileText(program.toString(), program), program, inputs.filter(x => !(x instanceof Literal)), [], primitive)
+    return this.start(this.compileText(program.toString(), program), program, inputs, [], primitive)
   }
 
   /** Runs a program; returns at once, with futures. Donated inputs may not be used again. */
@@ -109,7 +105,8 @@ export class Engine implements Evaluator {
     inputs.forEach((x, i) => {
       if (donated[i] && inputs.indexOf(x) !== inputs.lastIndexOf(x)) throw new SwitchyardError(`${name} was given the same ${formatAval(x.aval)} twice, once to be donated: donated arrays must be different ones`)
     })
-    // First those that stay, so that an array that is also donated here is found out.
+    // Nothing is given away before it is known that everything is there.
+    for (const x of inputs) if (x instanceof Concrete) x.checkAlive()
     const buffers = inputs.map((x, i) => (donated[i] ? null : this.bufferOf(x)))
     const taken = inputs.map((x, i) => buffers[i] ?? (x instanceof Concrete && x.evaluator === this ? x.donate(name) : this.bufferOf(x)))
     const before = this.last
@@ -121,7 +118,7 @@ export class Engine implements Evaluator {
   private bufferOf(x: Value): Promise<Buffer> {
     if (x instanceof Concrete && x.evaluator === this) return x.buffer
     if (x instanceof Concrete) return x.read().then(tensor => this.backend.put(tensor))
-    if (x instanceof Literal) return Promise.resolve(this.backend.put(hostFrom(x.dtype, [], [Number(x.value)])))
+    if (x instanceof Literal) return Promise.resolve(this.backend.put(hostScalar(x.dtype, x.value)))
     throw new Error(`expected a concrete array, got a traced ${formatAval(x.aval)}`)
   }
 }

@@ -54,7 +54,7 @@ function printProgram(program: Program, indent = ''): string {
     return name
   }
   const define = (v: Var): string => `${nameOf(v)}:${formatAval(v.aval)}`
-  const use = (a: Atom): string => (a instanceof Var ? nameOf(a) : `${a.value}:${formatAval(a.aval)}`)
+  const use = (a: Atom): string => (a instanceof Var ? nameOf(a) : `${Object.is(a.value, -0) ? '-0' : a.value}:${formatAval(a.aval)}`)
   const inner = `${indent}    `
   const lines = [`${indent}{ lambda ${program.inputs.map(define).join(' ')} ; let`]
   for (const eqn of program.equations) {

@@ -138,7 +138,8 @@ const jvpRules: { [P in PrimitiveName]: JvpRule<P> } = {
     return ops.neg(ops.mul(t, ops.mul(ops.sign(quotient), ops.floor(ops.abs(quotient)))))
   }),
   pow: binary('pow',
-    (t, x, y) => ops.mul(t, ops.mul(y, ops.pow(x, ops.sub(y, 1)))),
+    // x^0 is flat, also at 0, where x^-1 has no value.
+    (t, x, y) => ops.mul(t, ops.mul(y, ops.pow(x, ops.select(ops.eq(y, 0), 1, ops.sub(y, 1))))),
     (t, x, _, z) => ops.mul(t, ops.mul(z, ops.log(ops.select(ops.eq(x, 0), 1, x))))),
   max: binary('max', (t, x, y) => ops.mul(t, half(ops.gt(x, y), ops.eq(x, y), x)), (t, x, y) => ops.mul(t, half(ops.gt(y, x), ops.eq(x, y), x))),
   min: binary('min', (t, x, y) => ops.mul(t, half(ops.lt(x, y), ops.eq(x, y), x)), (t, x, y) => ops.mul(t, half(ops.lt(y, x), ops.eq(x, y), x))),

@@ -58,6 +58,13 @@ describe('simplify', () => {
     `)
   })
 
+  it('converts constants as they are in their own type', () => {
+    expect(simplified(() => [ops.convertElementType(ops.full([], 0.1, 'bfloat16'), 'float32')], [])).toMatchInlineSnapshot(`
+      "{ lambda  ; let
+        in (0.10009765625:f32[]) }"
+    `)
+  })
+
   it('lets moves of data cancel', () => {
     expect(simplified(x => [ops.transpose(ops.transpose(x, [1, 0]), [1, 0]), ops.reshape(ops.reshape(x, [6]), [3, 2])])).toMatchInlineSnapshot(`
       "{ lambda a:f32[2,3] ; let

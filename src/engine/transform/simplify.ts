@@ -1,3 +1,4 @@
+import { hostFrom, toNumbers } from '../../base/tensor.js'
 import { sameShape } from '../program/aval.js'
 import type { DotParams, PrimitiveName } from '../program/primitives.js'
 import { is, Lit, printParam, Program, Var } from '../program/program.js'
@@ -116,7 +117,7 @@ class Simplifier {
       return this.foldTransposes(eqn)
     } else if (is(eqn, 'convertElementType')) {
       if (x.aval.dtype === eqn.params.dtype) return x
-      if (x instanceof Lit && x.aval.dtype !== 'bool' && eqn.params.dtype === 'float32') return new Lit(Math.fround(Number(x.value)), 'float32')
+      if (x instanceof Lit && eqn.params.dtype === 'float32') return new Lit(Math.fround(toNumbers(hostFrom(x.aval.dtype, [], [Number(x.value)]))[0]), 'float32')
     } else if (is(eqn, 'reduceSum') || is(eqn, 'reduceMax') || is(eqn, 'reduceMin')) {
       if (eqn.params.axes.every(axis => x.aval.shape[axis] === 1)) return become(eqn, 'reshape', [x], { shape: eqn.outputs[0].aval.shape })
     }

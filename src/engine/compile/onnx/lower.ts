@@ -1,4 +1,4 @@
-import { hostFrom } from '../../../base/tensor.js'
+import { hostScalar } from '../../../base/tensor.js'
 import type { Aval } from '../../program/aval.js'
 import type { PrimitiveName, PrimitiveParams } from '../../program/primitives.js'
 import { Lit } from '../../program/program.js'
@@ -29,7 +29,7 @@ export function lowerProgram(g: GraphWriter, program: Program, inputs: readonly 
 }
 
 const constant = (g: GraphWriter, { value, aval: { dtype } }: Lit): Lowered =>
-  g.constant(typeof value === 'bigint' ? { dtype, shape: [], data: new BigInt64Array([value]) } : hostFrom(dtype, [], [value]))
+  g.constant(hostScalar(dtype, value))
 
 /** One equation. Operands of a type that ONNX Runtime cannot compute with go through a wider one and come back, rounded or wrapped. */
 function lowerEquation<P extends PrimitiveName>(

@@ -1,5 +1,5 @@
 import { allocate, dtypes, isFloat } from '../../../base/dtypes.js'
-import { castHost, hostFrom, reader, sizeOf, writer } from '../../../base/tensor.js'
+import { castHost, hostScalar, reader, sizeOf, writer } from '../../../base/tensor.js'
 import type { HostTensor } from '../../../base/tensor.js'
 import type { Aval } from '../../program/aval.js'
 import { binaryPrimitives, comparePrimitives, unaryPrimitives } from '../../program/primitives.js'
@@ -30,10 +30,7 @@ export function interpret(program: Program, inputs: readonly HostTensor[]): Host
 const evaluate = <P extends PrimitiveName>(primitive: P, inputs: readonly HostTensor[], params: PrimitiveParams[P], outputs: readonly Aval[]): HostTensor[] =>
   rules[primitive](inputs, params, outputs)
 
-function scalar({ value, aval: { dtype } }: Lit): HostTensor {
-  if (typeof value === 'bigint') return { dtype, shape: [], data: new BigInt64Array([value]) }
-  return hostFrom(dtype, [], [value])
-}
+const scalar = ({ value, aval: { dtype } }: Lit): HostTensor => hostScalar(dtype, value)
 
 function unary(primitive: UnaryPrimitive): Rule<UnaryPrimitive> {
   return ([x], _, [out]) => {
