@@ -35,6 +35,7 @@ describe('overrides', () => {
     ['train.steps=many', 'train.steps: Invalid input: expected number, got "many"'],
     ['train.steps=0', 'train.steps: Too small'],
     ['model.dtype=float64', 'model.dtype: Invalid option'],
+    ['model.numExperts=0', 'model.numExperts: must be 1 or more where layers are sparse'],
     ['train.optimizer.kind=sgd', 'train.optimizer.kind=sgd is not right'],
     ['train.optimizer=adafactor', 'train.optimizer is a group of settings: set one of train.optimizer.kind,'],
     ['train.steps', 'expected a setting and its value'],

@@ -116,4 +116,7 @@ export const runSchema = z.strictObject({
   model: modelSchema,
   router: routerSchema,
   train: trainSchema,
+}).refine(({ model }) => model.numExperts > 0 || (model.encoderSparseEvery === 0 && model.decoderSparseEvery === 0), {
+  path: ['model', 'numExperts'],
+  message: 'must be 1 or more where layers are sparse; a dense model has encoderSparseEvery and decoderSparseEvery 0',
 }) satisfies z.ZodType<RunConfig>

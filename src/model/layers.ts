@@ -39,7 +39,7 @@ export interface DecoderAttention {
   /** Keys and values for self-attention, from the layer's normalized input: of itself, or of a cache that it joins. */
   self: (y: Array) => KeysAndValues
   cross: KeysAndValues
-  selfBias: Array // broadcast to [batch, heads, query, key]
+  selfBias: Array // broadcast to [batch, heads, query, key], as crossBias
   crossBias: Array
 }
 

@@ -1,7 +1,11 @@
 import { evenGroups, expertCapacity, fewestGroups, oneGroup, sequenceGroups } from '../nn/moe/groups.js'
 import type { MoeOptions } from '../nn/moe/layer.js'
 import { tokensChooseTop1 } from '../nn/moe/router.js'
+import type { Router } from '../nn/moe/router.js'
+import type { RouterConfig } from './config.js'
 import type { Pass } from './layers.js'
+
+const routers: { readonly [K in RouterConfig['kind']]: Router } = { tokensChoose: tokensChooseTop1 }
 
 /**
  * How a sparse layer routes tokens [batch, length]. Training (and T5X's evaluation) divides them into groups, in which an
@@ -18,7 +22,7 @@ export function moeOptions({ options, dropless }: Pick<Pass, 'options' | 'drople
   const factor = mode === 'train' ? router.trainCapacityFactor : router.evalCapacityFactor
   const capacity = router.expertCapacity ?? expertCapacity(factor, groups.tokensPerGroup, numExperts, router.minExpertCapacity)
   return {
-    router: tokensChooseTop1,
+    router: routers[router.kind],
     groups,
     capacity: dropless ? null : capacity,
     countMasked: reference === 't5x',

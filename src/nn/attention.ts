@@ -18,7 +18,7 @@ export type KeysAndValues = { keys: Array; values: Array } // [batch, heads, len
 const hidden = -1e10
 
 /** A mask of what may be seen as a bias on scores. */
-export const maskBias = (mask: Array): Array => np.where(mask, np.zeros([]), hidden) // [batch, 1, query, key]
+export const maskBias = (mask: Array): Array => np.where(mask, 0, hidden) // [batch, 1, query, key]
 
 /** Projects x [batch, length, dModel] and splits the heads apart. */
 export function projectHeads(params: DenseParams, x: Array, numHeads: number): Array {

@@ -9,7 +9,7 @@ import type { TrainerConfig } from './trainer.js'
 /** Texts to texts: what a task's model answers. */
 export type Predictor = (inputs: readonly string[]) => Promise<string[]>
 
-/** Inputs in one batch, and what their lengths are rounded up to: few different shapes are compiled. */
+/** Inputs in one batch at most (a power of two), and what their lengths are rounded up to: few different shapes are compiled. */
 const batchRows = 128
 const lengthMultiple = 16
 
@@ -18,7 +18,7 @@ export function makePredictor(params: ModelParams, { model, router, train }: Tra
   const generate = makeGreedyGenerator({ config: model, router, maxNewTokens: train.targetLength })
 
   async function predictBatch(examples: readonly TokenExample[], rows: number): Promise<string[]> {
-    // The last batch is filled up with copies: a row of padding would never end.
+    // A batch is filled up with copies: a row of padding would never end.
     const filled = Array.from({ length: rows }, (_, i) => examples[i % examples.length])
     const { encoder_input_tokens: tokens } = padBatch(filled, { inputMultiple: lengthMultiple, targetMultiple: 1 })
     const outputs = await generate(params, fromHost(tokens))
@@ -29,7 +29,7 @@ export function makePredictor(params: ModelParams, { model, router, train }: Tra
     const examples = inputs.map(input => tokenize(codec, { input: codec.prepare(input), target: '' }))
     // Of similar lengths together: little padding.
     const order = examples.map((_, i) => i).sort((a, b) => examples[a].inputs.length - examples[b].inputs.length)
-    const rows = Math.min(batchRows, inputs.length)
+    const rows = Math.min(batchRows, 2 ** Math.ceil(Math.log2(inputs.length)))
     const answers = new Array<string>(inputs.length)
     for (let start = 0; start < order.length; start += rows) {
       const batch = order.slice(start, start + rows)

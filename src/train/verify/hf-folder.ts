@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { FileError } from '../../base/errors.js'
 import { castHost, hostFrom, hostTensor, toNumbers } from '../../base/tensor.js'
 import type { HostTensor } from '../../base/tensor.js'
+import { readSmallText } from '../../checkpoint/files.js'
 import { readTensors } from '../../checkpoint/format.js'
 import { detectFormat } from '../../checkpoint/formats.js'
 import { parseJson } from '../../checkpoint/json.js'
@@ -26,7 +27,7 @@ export interface HfModel { model: ModelConfig; router: RouterConfig; params: Mod
 
 export async function loadHfFolder(folder: string): Promise<HfModel> {
   const configPath = join(folder, 'config.json')
-  const text = await readFile(configPath, 'utf8').catch(() => { throw new FileError(`${configPath}: cannot be read; a Hugging Face folder holds config.json and model.safetensors`) })
+  const text = await readSmallText(configPath, 2 ** 20)
   const path = join(folder, 'model.safetensors')
   const reader = await (await detectFormat(path)).open(path)
   try {
