@@ -35,6 +35,8 @@ describe('overrides', () => {
     ['train.steps=many', 'train.steps: Invalid input: expected number, got "many"'],
     ['train.steps=0', 'train.steps: Too small'],
     ['model.dtype=float64', 'model.dtype: Invalid option'],
+    ['model.relativePositionMaxDistance=16', 'model.relativePositionMaxDistance: must be more than half of relativePositionBuckets'],
+    ['model.numEncoderLayers=1000000000', 'model.numEncoderLayers: Too big'],
     ['model.numExperts=0', 'model.numExperts: must be 1 or more where layers are sparse'],
     ['train.optimizer.kind=sgd', 'train.optimizer.kind=sgd is not right'],
     ['train.optimizer=adafactor', 'train.optimizer is a group of settings: set one of train.optimizer.kind,'],

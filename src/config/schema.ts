@@ -17,6 +17,8 @@ export interface RunConfig {
 
 const count = z.int().min(0)
 const size = z.int().min(1)
+/** A file may say anything: more are declared one by one, and no honest model has them. */
+const layers = size.max(10_000)
 const share = z.number().min(0).lt(1)
 const positive = z.number().gt(0)
 const amount = z.number().min(0)
@@ -32,8 +34,8 @@ export const modelSchema = z.strictObject({
   dFf: size,
   numHeads: size,
   headDim: size,
-  numEncoderLayers: size,
-  numDecoderLayers: size,
+  numEncoderLayers: layers,
+  numDecoderLayers: layers,
   encoderSparseEvery: count,
   decoderSparseEvery: count,
   numExperts: count,
@@ -119,4 +121,7 @@ export const runSchema = z.strictObject({
 }).refine(({ model }) => model.numExperts > 0 || (model.encoderSparseEvery === 0 && model.decoderSparseEvery === 0), {
   path: ['model', 'numExperts'],
   message: 'must be 1 or more where layers are sparse; a dense model has encoderSparseEvery and decoderSparseEvery 0',
+}).refine(({ model }) => model.relativePositionMaxDistance > model.relativePositionBuckets / 2, {
+  path: ['model', 'relativePositionMaxDistance'],
+  message: 'must be more than half of relativePositionBuckets: nearer distances have a bucket each',
 }) satisfies z.ZodType<RunConfig>
