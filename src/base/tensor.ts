@@ -49,9 +49,9 @@ export function reader(dtype: DType, data: TypedArray): (i: number) => number {
   return i => data[i]
 }
 
-/** Writes a JS number to element `i`, rounded or wrapped to the dtype as a C cast would. */
+/** Writes a JS number to element `i`, rounded or wrapped to the dtype as a C cast would. NaN and infinities are 0 as integers. */
 export function writer(dtype: DType, data: TypedArray): (i: number, value: number) => void {
-  if (data instanceof BigInt64Array) return (i, v) => { data[i] = BigInt.asIntN(64, BigInt(Math.trunc(v))) }
+  if (data instanceof BigInt64Array) return (i, v) => { data[i] = Number.isFinite(v) ? BigInt.asIntN(64, BigInt(Math.trunc(v))) : 0n }
   if (dtype === 'bfloat16') return (i, v) => { data[i] = toBfloat16Bits(v) }
   if (dtype === 'float16') return (i, v) => { data[i] = toFloat16Bits(v) }
   if (dtype === 'bool') return (i, v) => { data[i] = v === 0 ? 0 : 1 }

@@ -1,6 +1,6 @@
 import type { DType } from '../../base/dtypes.js'
 import { SwitchyardError } from '../../base/errors.js'
-import { hostFrom, reader, toNumbers } from '../../base/tensor.js'
+import { hostScalar, reader, toNumbers } from '../../base/tensor.js'
 import type { HostTensor } from '../../base/tensor.js'
 import { Concrete } from '../compile/engine.js'
 import { formatAval } from '../program/aval.js'
@@ -38,7 +38,7 @@ export class Array {
   /** The array's data on the host, once computed. Throws inside a traced function, where there is none yet. */
   async data(): Promise<HostTensor> {
     if (this.value instanceof Concrete) return this.value.read()
-    if (this.value instanceof Literal) return hostFrom(this.dtype, [], [Number(this.value.value)])
+    if (this.value instanceof Literal) return hostScalar(this.dtype, this.value.value)
     throw new SwitchyardError(`a traced ${this} has no data yet: return it from the function and read it outside`)
   }
 
@@ -82,5 +82,5 @@ const indexValue = (index: Index): IndexOf<Value> => (index instanceof Array ? i
 /** What array functions accept: a bare number takes the other operand's dtype; a bigint is int64. */
 export type ArrayLike = Array | number | bigint | boolean
 
-/** Puts host data into an array. */
+/** Puts host data into an array. Its memory is not copied: leave it alone from then on. */
 export const fromHost = (tensor: HostTensor): Array => new Array(defaultEngine().put(tensor))

@@ -33,7 +33,9 @@ describe('creation', () => {
     expect([np.full([], true), np.full([], 1n), np.full([], 1)].map(x => x.dtype)).toEqual(['bool', 'int64', 'float32'])
     expect([np.arange(3), np.arange(0.5, 3), np.arange(3, 'float32')].map(x => x.dtype)).toEqual(['int32', 'float32', 'float32'])
     expect((await np.array([2n ** 53n + 1n]).data()).data[0]).toBe(2n ** 53n + 1n)
+    expect((await np.full([], 2n ** 53n + 1n).data()).data[0]).toBe(2n ** 53n + 1n)
     expect(await np.array([3n], 'uint8').numbers()).toEqual([3])
+    expect(await np.astype(np.array([NaN, Infinity, -2.5]), 'int64').numbers()).toEqual([0, 0, -2])
   })
 
   it('says what is wrong', () => {
