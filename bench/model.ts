@@ -29,7 +29,7 @@ export const benchmarkModel = (experts: number): ModelConfig => ({
   reference: 'switchyard',
 })
 
-/** No noise. T5X's groups are many and small, so that the least capacity must be 1 for the experts to have about as many slots as the peers'. */
+/** No noise; one group, in which experts have as many slots as JAX's. */
 export const benchmarkRouter: RouterConfig = {
   kind: 'tokensChoose',
   maxGroupSize: BATCH * ENCODER_LENGTH,
