@@ -54,7 +54,7 @@ export function unflatten<L>(def: TreeDef, leaves: readonly L[]): Tree<L> {
 export function treeKey(def: TreeDef): string {
   switch (def.kind) {
     case 'leaf': return '*'
-    case 'empty': return '-'
+    case 'empty': return def.value === null ? '-' : '~'
     case 'list': return `[${def.items.map(treeKey).join(',')}]`
     case 'dict': return `{${def.keys.map((k, i) => `${JSON.stringify(k)}:${treeKey(def.items[i])}`).join(',')}}`
   }

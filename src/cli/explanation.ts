@@ -19,6 +19,7 @@ import * as random from '../engine/api/random.js'
 import { makeProgram } from '../engine/api/transforms.js'
 import { bytesOfAval, toGraph } from '../engine/compile/onnx/model.js'
 import { cutUpdate } from '../engine/compile/segments.js'
+import { MAX_TOGETHER } from '../engine/compile/wasm/arena.js'
 import { canFuse } from '../engine/compile/wasm/codegen.js'
 import type { Program } from '../engine/program/program.js'
 import { simplify } from '../engine/transform/simplify.js'
@@ -81,7 +82,7 @@ export async function* explain({ full }: { full: boolean }): AsyncGenerator<stri
   yield section('Simplified', 'Calls are inlined, what is computed twice is computed once, and what nothing needs is left out.', print(simple))
 
   const donated = traced.inputs.map((_, i) => i < flatten(arrays).leaves.length)
-  const segments = cutUpdate(simple, donated, canFuse)
+  const segments = cutUpdate(simple, donated, { canFuse, maxBytes: MAX_TOGETHER })
   const inPlace = segments.loops.flatMap(loop => loop.inPlace.filter(v => v !== null))
   yield section('Memory plan', 'Parameters and optimizer state are donated: the update writes over them, in loops of their own, once all reads are done.',
     [

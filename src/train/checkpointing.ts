@@ -10,7 +10,7 @@ import { exists } from '../checkpoint/atomic.js'
 import type { CheckpointReader } from '../checkpoint/format.js'
 import { latestCheckpoint, loadCheckpoint, native, saveCheckpoint } from '../checkpoint/native.js'
 import type { Checkpoint, CheckpointContent } from '../checkpoint/native.js'
-import { fromHost } from '../engine/api/array.js'
+import { fromHost, hostView } from '../engine/api/array.js'
 import type { Array } from '../engine/api/array.js'
 import { defaultEngine } from '../engine/api/engine.js'
 import type { ArrayTree } from '../engine/api/tracing.js'
@@ -86,7 +86,7 @@ export const expectedOf = (tree: Tree<Typed>): Expected[] =>
 
 async function toHost(tree: ArrayTree): Promise<Map<string, HostTensor>> {
   const leaves = leavesWithPaths<Array>(tree)
-  return new Map(await Promise.all(leaves.map(async ([path, array]) => [path, await array.data()] as const)))
+  return new Map(await Promise.all(leaves.map(async ([path, array]) => [path, await hostView(array)] as const)))
 }
 
 function isFinite({ dtype, data }: HostTensor): boolean {

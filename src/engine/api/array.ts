@@ -35,22 +35,21 @@ export class Array {
   /** The number of elements. */
   get size(): number { return this.value.size }
 
-  /** The array's data on the host, once computed. Throws inside a traced function, where there is none yet. */
+  /** A copy of the array's data on the host, once computed. Throws inside a traced function, where there is none yet. */
   async data(): Promise<HostTensor> {
-    if (this.value instanceof Concrete) return this.value.read()
-    if (this.value instanceof Literal) return hostScalar(this.dtype, this.value.value)
-    throw new SwitchyardError(`a traced ${this} has no data yet: return it from the function and read it outside`)
+    const view = await hostView(this)
+    return { ...view, data: view.data.slice() }
   }
 
   /** The elements as JS numbers, in row-major order. */
   async numbers(): Promise<number[]> {
-    return toNumbers(await this.data())
+    return toNumbers(await hostView(this))
   }
 
   /** The one element of an array of size 1, as a JS number. */
   async item(): Promise<number> {
     if (this.size !== 1) throw new SwitchyardError(`item() needs an array of one element, not ${this}`)
-    const { dtype, data } = await this.data()
+    const { dtype, data } = await hostView(this)
     return reader(dtype, data)(0)
   }
 
@@ -75,12 +74,32 @@ export class Array {
   }
 
   toString(): string { return formatAval(this.value.aval) }
+
+  /** `x > y` and `x + y` would work on texts: they are errors that name the functions to use. */
+  [Symbol.toPrimitive](hint: string): string {
+    if (hint === 'string') return this.toString()
+    throw new SwitchyardError(`JavaScript's operators do not work on ${this}: use np.add, np.multiply, np.greater, np.where and the like`)
+  }
+
+  /** What console.log shows in Node. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string { return this.toString() }
 }
 
 const indexValue = (index: Index): IndexOf<Value> => (index instanceof Array ? index.value : index)
 
 /** What array functions accept: a bare number takes the other operand's dtype; a bigint is int64. */
 export type ArrayLike = Array | number | bigint | boolean
+
+/**
+ * An array's data without a copy, once computed. It is the array's own memory: only for reading, and only while the array is
+ * referred to and not donated. Throws inside a traced function.
+ */
+export async function hostView(array: Array): Promise<HostTensor> {
+  const { value } = array
+  if (value instanceof Concrete) return value.read()
+  if (value instanceof Literal) return hostScalar(array.dtype, value.value)
+  throw new SwitchyardError(`a traced ${array} has no data yet: return it from the function and read it outside`)
+}
 
 /** Puts host data into an array. Its memory is not copied: leave it alone from then on. */
 export const fromHost = (tensor: HostTensor): Array => new Array(defaultEngine().put(tensor))

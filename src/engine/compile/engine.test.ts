@@ -17,6 +17,44 @@ describe('Engine', () => {
     expect(await g.numbers()).toEqual([1, 1, 2, 2, 4])
   })
 
+  it('returns what the update also reads, for good', async () => {
+    const step = jit((p: Array, x: Array): [Array, Array] => {
+      const gradient = np.matmul(p, x)
+      return [np.subtract(p, np.multiply(gradient, 0.1)), gradient]
+    }, { donate: [0] })
+    let p = np.ones([2, 4])
+    const gradients: Array[] = []
+    for (let i = 0; i < 3; i++) {
+      const [next, gradient] = step(p, np.eye(4))
+      p = next
+      gradients.push(gradient)
+    }
+    expect(await gradients[0].numbers()).toEqual(globalThis.Array(8).fill(1))
+  })
+
+  it('skips an update by a bool, given or computed', async () => {
+    const step = jit((p: Array, g: Array, ok: Array): Array => np.where(ok, np.subtract(p, g), p), { donate: [0] })
+    expect(await step(np.array([1, 2, 3]), np.array([1, 1, 1]), np.array(true)).numbers()).toEqual([0, 1, 2])
+    expect(await step(np.array([1, 2, 3]), np.array([1, 1, 1]), np.array([true, false, true])).numbers()).toEqual([0, 2, 2])
+    const clip = jit((p: Array, g: Array): [Array, Array] => [np.where(np.greater(g, 0), np.subtract(p, g), p), np.greater(p, g)], { donate: [0] })
+    const [q, larger] = clip(np.array([1, 2, 3]), np.array([2, -1, 1]))
+    expect([await q.numbers(), await larger.numbers()]).toEqual([[-1, 2, 2], [0, 1, 1]])
+  })
+
+  it('returns a result twice as two arrays', async () => {
+    const [a, b] = jit((p: Array, g: Array): [Array, Array] => [np.subtract(p, g), np.subtract(p, g)], { donate: [0] })(np.array([3, 3]), np.array([1, 2]))
+    jit(sgd, { donate: [0] })(a, np.array([100, 100]))
+    expect(await b.numbers()).toEqual([2, 1])
+  })
+
+  it('gives data that later updates leave alone', async () => {
+    const update = jit(sgd, { donate: [0] })
+    const p = update(np.array([1, 2]), np.array([0, 0]))
+    const { data } = await p.data()
+    await update(p, np.array([2, 2])).data()
+    expect(globalThis.Array.from(data as Float32Array)).toEqual([1, 2])
+  })
+
   it('refuses one array in two places if one is donated', () => {
     const p = np.array([1, 2])
     expect(() => jit(sgd, { donate: [0] })(p, p)).toThrow('the same f32[2] twice')

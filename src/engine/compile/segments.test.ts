@@ -9,7 +9,7 @@ import { canFuse } from './wasm/codegen.js'
 
 const cut = (donated: boolean[], f: (...xs: Value[]) => Value[], shapes = [[4], [4], []]) => {
   const program = simplify(traceClosed(shapes.map(s => aval('float32', s)), xs => f(...xs)))
-  return { program, ...cutUpdate(program, donated, canFuse) }
+  return { program, ...cutUpdate(program, donated, { canFuse, maxBytes: 2 ** 32 }) }
 }
 const scaled = (x: Value, s: Value): Value => ops.mul(x, ops.broadcastInDim(s, x.shape, []))
 

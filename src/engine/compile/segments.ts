@@ -23,12 +23,19 @@ export interface Segments {
   readonly loops: readonly FusedLoop[]
 }
 
+/** What a backend's loops can do. */
+export interface LoopLimits {
+  canFuse: (eqn: Equation) => boolean
+  /** How large the arrays of one loop may be together. */
+  maxBytes: number
+}
+
 /**
  * Cuts off the element-wise tail of a program where it can be written into donated memory: the optimizer's update of a
  * training step. Every reader of a donated input other than its loop is then in the first part, which is done before the
  * loops write; so writing in place is safe whatever the order inside either part.
  */
-export function cutUpdate(program: Program, donated: readonly boolean[], canFuse: (eqn: Equation) => boolean): Segments {
+export function cutUpdate(program: Program, donated: readonly boolean[], { canFuse, maxBytes }: LoopLimits): Segments {
   const { outputs } = program
   const whole: Segments = { main: program, outputs, loops: [] }
   const donatedInputs = program.inputs.filter((_, i) => donated[i])
@@ -37,7 +44,7 @@ export function cutUpdate(program: Program, donated: readonly boolean[], canFuse
   const makers = new Map<Atom, Equation>(program.equations.filter(canFuse).map(e => [e.outputs[0], e]))
   const loops = components(program, tail)
     .map(equations => makeLoop(equations, program, donatedInputs, makers))
-    .filter(loop => loop !== null)
+    .filter((loop): loop is FusedLoop => loop !== null && bytesOf(loop) <= maxBytes)
   if (loops.length === 0) return whole
 
   const made = new Set<Atom>(loops.flatMap(l => l.outputs))
@@ -91,7 +98,7 @@ function components(program: Program, tail: ReadonlySet<Equation>): Equation[][]
   return [...byGroup.values()]
 }
 
-/** One loop, or null if no donated memory is there for it or shapes differ. */
+/** One loop, or null if no donated memory is there for it, or shapes differ, or something that enters or leaves is not float32. */
 function makeLoop(tail: readonly Equation[], program: Program, donatedInputs: readonly Var[], makers: ReadonlyMap<Atom, Equation>): FusedLoop | null {
   const { shape } = tail[tail.length - 1].outputs[0].aval
   const equations = recomputeCheap(tail, makers)
@@ -100,6 +107,7 @@ function makeLoop(tail: readonly Equation[], program: Program, donatedInputs: re
   const outputs = [...new Set(program.outputs.filter((o): o is Var => o instanceof Var && defined.has(o)))]
   const arrays = [...inputs.filter(v => v.aval.shape.length > 0), ...outputs]
   if (sizeOf(shape) === 0 || !arrays.every(v => sameShape(v.aval.shape, shape))) return null
+  if (![...inputs, ...outputs].every(v => v.aval.dtype === 'float32')) return null
   const free = inputs.filter(v => donatedInputs.includes(v))
   if (free.length === 0) return null
   const inPlace = outputs.map(o => {
@@ -128,3 +136,6 @@ function recomputeCheap(tail: readonly Equation[], makers: ReadonlyMap<Atom, Equ
   }
   return equations
 }
+
+const bytesOf = ({ inputs, outputs }: FusedLoop): number =>
+  [...inputs, ...outputs].reduce((sum, v) => sum + 4 * sizeOf(v.aval.shape), 0)

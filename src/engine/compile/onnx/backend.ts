@@ -3,6 +3,7 @@ import type { Program } from '../../program/program.js'
 import { simplify } from '../../transform/simplify.js'
 import type { Backend, Buffer, Executable } from '../backend.js'
 import { cutUpdate } from '../segments.js'
+import { MAX_TOGETHER } from '../wasm/arena.js'
 import { canFuse } from '../wasm/codegen.js'
 import { Loops } from '../wasm/loop.js'
 import { HostBuffer, StateMemory } from './buffer.js'
@@ -27,7 +28,7 @@ export class OnnxBackend implements Backend {
   put(tensor: HostTensor): Buffer { return new HostBuffer({ dtype: tensor.dtype, shape: tensor.shape }, tensor) }
 
   async compile(program: Program, donated: readonly boolean[] = []): Promise<Executable> {
-    const segments = cutUpdate(simplify(program), donated, canFuse)
+    const segments = cutUpdate(simplify(program), donated, { canFuse, maxBytes: MAX_TOGETHER })
     const graph = toGraph(segments.main)
     const session = segments.main.outputs.length === 0 ? null : await this.sessions.create(encodeModel(graph), { keepMemory: segments.loops.length > 0 })
     const stats = {

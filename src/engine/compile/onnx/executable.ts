@@ -16,6 +16,10 @@ import type { Session } from './session.js'
 /** A session for the first part of a program, and the loops that follow it. */
 export class OnnxExecutable implements Executable {
   private readonly loops: { fused: FusedLoop; code: Loop; arrays: readonly Var[]; scalars: readonly Var[] }[]
+  /** What the loops make. */
+  private readonly made: ReadonlySet<Var>
+  /** How many of the first part's results are returned; the others are for the loops. */
+  private readonly numKept: number
   /** Memory of donated inputs that no loop wrote, for results of the same size in the next run. */
   private readonly spare = new Map<number, HostTensor['data'][]>()
 
@@ -23,6 +27,8 @@ export class OnnxExecutable implements Executable {
     private readonly memory: StateMemory, loops: Loops, private readonly session: Session | null, private readonly segments: Segments,
     readonly stats: ExecutableStats, private readonly donated: readonly boolean[],
   ) {
+    this.made = new Set(segments.loops.flatMap(l => l.outputs))
+    this.numKept = segments.outputs.filter(o => !(o instanceof Var && this.made.has(o))).length
     this.loops = segments.loops.map(fused => ({
       fused, code: loops.of(fused.program),
       arrays: fused.inputs.filter(v => v.aval.shape.length > 0), scalars: fused.inputs.filter(v => v.aval.shape.length === 0),
@@ -30,30 +36,43 @@ export class OnnxExecutable implements Executable {
   }
 
   async run(inputs: readonly Buffer[]): Promise<Buffer[]> {
-    const { main, loops } = this.segments
+    const { main } = this.segments
     const values = new Map<Var, HostBuffer>()
     main.inputs.forEach((v, i) => values.set(v, inputs[i] as HostBuffer))
-
-    // Where the loops will run, and memory there for what they read and write.
+    // Blocks of what the loops read and nobody keeps.
     const temporary: Block[] = []
+    try {
+      return await this.runSegments(values, temporary)
+    } finally {
+      for (const block of temporary) block.arena.release(block)
+      this.keepSpare(inputs as readonly HostBuffer[])
+    }
+  }
+
+  private async runSegments(values: Map<Var, HostBuffer>, temporary: Block[]): Promise<Buffer[]> {
+    const { main } = this.segments
+    const inputs = main.inputs.map(v => values.get(v)!.tensor)
     const blocks = new Map<Var, Block>()
     for (const { fused, arrays } of this.loops) this.placeLoop(fused, arrays, values, blocks, temporary)
 
-    const results = main.outputs.map(o => {
-      const block = o instanceof Var ? blocks.get(o) : undefined
-      return block && !main.inputs.includes(o as Var) ? new HostBuffer(o.aval, tensorOn(block, o.aval.shape, sizeOf(o.aval.shape))) : this.fresh(o.aval)
+    // First the results that are returned, in memory of their own; then what the loops read, where they read it.
+    const results = main.outputs.map((o, i) => {
+      const block = i >= this.numKept && o instanceof Var ? blocks.get(o) : undefined
+      return block ? new HostBuffer(o.aval, tensorOn(block, o.aval.shape, sizeOf(o.aval.shape))) : this.fresh(o.aval)
     })
-    await this.session?.run(main.inputs.map(v => atBoundary(values.get(v)!.tensor)), results.map(r => atBoundary(r.tensor)))
-    main.outputs.forEach((o, i) => { if (o instanceof Var) values.set(o, results[i]) })
+    await this.session?.run(inputs.map(atBoundary), results.map(r => atBoundary(r.tensor)))
+    main.outputs.forEach((o, i) => { if (o instanceof Var && !values.has(o)) values.set(o, results[i]) })
 
     for (const { fused, code, arrays, scalars } of this.loops) {
       code.run(fused.outputs[0].aval.shape, [...arrays, ...fused.outputs].map(v => blocks.get(v)!),
         scalars.map(v => { const { dtype, data } = values.get(v)!.tensor; return reader(dtype, data)(0) }))
-      for (const o of fused.outputs) values.set(o, this.memory.hold(o.aval, blocks.get(o)!))
+      fused.outputs.forEach((o, i) => {
+        const donor = fused.inPlace[i]
+        if (donor) this.memory.take(values.get(donor)!)
+        values.set(o, this.memory.hold(o.aval, blocks.get(o)!))
+      })
     }
-    for (const block of temporary) block.arena.release(block)
-    this.keepSpare(inputs as readonly HostBuffer[])
-    return this.outputsOf(loops, results, values)
+    return this.outputsOf(results, values)
   }
 
   /** Gives every array of a loop a block in one arena, moving donated state there. */
@@ -79,12 +98,7 @@ export class OnnxExecutable implements Executable {
       else temporary.push(block)
     }
     made.forEach((o, i) => blocks.set(o, found[elsewhere.length + i]))
-    outputs.forEach((o, i) => {
-      const donor = inPlace[i]
-      if (!donor) return
-      const buffer = values.get(donor)!
-      blocks.set(o, this.memory.take(buffer))
-    })
+    outputs.forEach((o, i) => { if (inPlace[i]) blocks.set(o, blocks.get(inPlace[i])!) })
   }
 
   private fresh(aval: Aval): HostBuffer {
@@ -106,9 +120,16 @@ export class OnnxExecutable implements Executable {
     })
   }
 
-  private outputsOf(loops: readonly FusedLoop[], results: readonly HostBuffer[], values: ReadonlyMap<Var, HostBuffer>): Buffer[] {
-    const made = new Set(loops.flatMap(l => l.outputs))
+  private outputsOf(results: readonly HostBuffer[], values: ReadonlyMap<Var, HostBuffer>): Buffer[] {
+    const returned = new Set<Var>()
     let next = 0
-    return this.segments.outputs.map(o => (o instanceof Var && made.has(o) ? values.get(o)! : results[next++]))
+    return this.segments.outputs.map(o => {
+      if (!(o instanceof Var && this.made.has(o))) return results[next++]
+      const buffer = values.get(o)!
+      // One array is one buffer: what stands twice among the results is copied.
+      if (returned.has(o)) return new HostBuffer(o.aval, { ...buffer.tensor, data: buffer.tensor.data.slice() })
+      returned.add(o)
+      return buffer
+    })
   }
 }

@@ -7,7 +7,6 @@ import type { Program } from '../../program/program.js'
 import { GraphWriter } from './graph.js'
 import type { Lowered } from './graph.js'
 import { lowerProgram } from './lower.js'
-import { encodeModel } from './proto.js'
 import type { GraphInfo } from './proto.js'
 
 /** ONNX Runtime's JavaScript API has no bfloat16: at a model's boundary such a tensor is its bits. */
@@ -33,6 +32,3 @@ function leaving(g: GraphWriter, value: Lowered, { dtype, shape }: Aval): Lowere
   const type = boundaryType(dtype)
   return sizeOf(shape) === 0 ? g.expand(g.scalar(type, 0), shape) : g.bitcast(value, type)
 }
-
-/** The serialized ONNX model of a program. */
-export const toOnnx = (program: Program): Uint8Array => encodeModel(toGraph(program))

@@ -7,6 +7,9 @@ const MIN_BYTES = 2 ** 28
 /** Vectors of four floats; a loop over whole vectors may touch the padding behind an array. */
 const ALIGNMENT = 64
 
+/** How large arrays that must lie in one arena may be together, with room for their alignment. */
+export const MAX_TOGETHER = MAX_BYTES - 2 ** 20
+
 /** A piece of an arena. */
 export interface Block {
   readonly arena: Arena

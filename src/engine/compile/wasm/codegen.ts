@@ -63,7 +63,8 @@ class LoopBody {
   readonly hoisted: number[] = []
   code: number[] = []
   private readonly where = new Map<Atom, number>()
-  private readonly literals = new Map<number, number>()
+  /** By value, -0 apart from 0. */
+  private readonly literals = new Map<string, number>()
 
   constructor(private readonly numParams: number) {}
 
@@ -89,8 +90,9 @@ class LoopBody {
   read(a: Atom): void {
     if (a instanceof Lit) {
       const value = Math.fround(Number(a.value))
-      let local = this.literals.get(value)
-      if (local === undefined) this.literals.set(value, local = this.hoist([0x43, ...new Uint8Array(new Float32Array([value]).buffer)]))
+      const key = Object.is(value, -0) ? '-0' : String(value)
+      let local = this.literals.get(key)
+      if (local === undefined) this.literals.set(key, local = this.hoist([0x43, ...new Uint8Array(new Float32Array([value]).buffer)]))
       this.code.push(...get(local))
     } else {
       this.code.push(...get(this.where.get(a)!))

@@ -1,5 +1,6 @@
 import type { Lowered } from '../graph.js'
 import { Formula } from './elementwise.js'
+import { clamp } from './indexing.js'
 import type { Lowering, LoweringContext } from './rule.js'
 
 type Fused = (context: LoweringContext, inputs: readonly Lowered[]) => Lowered[]
@@ -16,7 +17,7 @@ const fused: { readonly [name: string]: Fused } = {
     const whole = g.expand(logits, a.shape)
     const axis = a.shape.length - 1
     const column = [...loss.shape, 1]
-    const at = g.reshape(g.expand(g.cast(targets, 'int64'), loss.shape), column)
+    const at = g.reshape(g.expand(clamp(f, g.cast(targets, 'int64'), [a.shape[axis] - 1]), loss.shape), column)
     const ofTarget = (x: Lowered): Lowered => g.reshape(g.node('GatherElements', [x, at], 'float32', column, { axis }), loss.shape)
     const logP = ofTarget(g.node('LogSoftmax', [whole], 'float32', a.shape, { axis }))
     return [{ ...f.op('Sub', ofTarget(whole), logP), shape: logZ.shape }, f.op('Neg', logP)]

@@ -5,7 +5,7 @@ import { Formula } from './elementwise.js'
 import type { Lowering } from './rule.js'
 
 /** Max and Min compare the low halves of int64 alone in ONNX Runtime 1.30: larger numbers are compared and selected. */
-function clamp(f: Formula, x: Lowered, last: readonly number[]): Lowered {
+export function clamp(f: Formula, x: Lowered, last: readonly number[]): Lowered {
   const [zero, end] = [f.g.scalar('int64', 0), f.g.ints(last)]
   const below = f.where(f.test('Less', x, end), x, end)
   return f.where(f.test('Greater', below, zero), below, zero)

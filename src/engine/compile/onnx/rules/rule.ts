@@ -1,5 +1,3 @@
-import { SwitchyardError } from '../../../../base/errors.js'
-import { formatAval } from '../../../program/aval.js'
 import type { Aval } from '../../../program/aval.js'
 import type { PrimitiveName, PrimitiveParams } from '../../../program/primitives.js'
 import type { Program } from '../../../program/program.js'
@@ -25,8 +23,4 @@ export function joined(...inputs: readonly Lowered[]): number[] {
     const sizes = inputs.map(x => x.shape[x.shape.length - rank + i] ?? 1)
     return sizes.includes(0) ? 0 : Math.max(...sizes)
   })
-}
-
-export function cannotLower(primitive: string, inputs: readonly Aval[], why: string): SwitchyardError {
-  return new SwitchyardError(`the ONNX backend cannot run ${primitive}(${inputs.map(formatAval).join(', ')}): ${why}`)
 }
