@@ -41,4 +41,5 @@ it('makes as few groups as divide the batch', () => {
   expect(fewestGroups(16, 64, 8192)).toEqual({ batch: 16, length: 64, numGroups: 1, tokensPerGroup: 1024 })
   expect(fewestGroups(3, 8, 10)).toMatchObject({ numGroups: 3, tokensPerGroup: 8 })
   expect(fewestGroups(5, 5, 10)).toMatchObject({ numGroups: 5, tokensPerGroup: 5 })
+  expect(() => fewestGroups(1, 1031, 1024)).toThrow('a batch of 1 x 1031 tokens cannot be divided evenly')
 })

@@ -1,4 +1,5 @@
 import { roundHalfEven } from '../../base/dtypes.js'
+import { check } from '../../base/errors.js'
 import type { Array } from '../../engine/api/array.js'
 import * as np from '../../engine/api/np.js'
 
@@ -32,11 +33,17 @@ function padToMultiple(batch: number, length: number, divisor: number): { batch:
   return positions * batch <= rows * length ? { batch, length: length + positions } : { batch: batch + rows, length }
 }
 
-/** The fewest groups of at most `maxGroupSize` tokens that divide the batch: the larger a group, the fewer tokens find no room. */
+/**
+ * The fewest groups of at most `maxGroupSize` tokens that divide the batch: the larger a group, the fewer tokens find no room.
+ * Throws a ShapeError where they would be much smaller than they may be.
+ */
 export function fewestGroups(batch: number, length: number, maxGroupSize: number): TokenGroups {
   const tokens = batch * length
-  let numGroups = Math.ceil(tokens / maxGroupSize)
+  const fewest = Math.ceil(tokens / maxGroupSize)
+  let numGroups = fewest
   while (tokens % numGroups !== 0) numGroups++
+  check(numGroups <= 4 * fewest, () => `a batch of ${batch} x ${length} tokens cannot be divided evenly into groups of about ${maxGroupSize}: `
+    + 'choose another number of rows, or a router.maxGroupSize of at least as many tokens')
   return { batch, length, numGroups, tokensPerGroup: tokens / numGroups }
 }
 
