@@ -1,4 +1,5 @@
 import type { ModelConfig, RouterConfig } from '../src/model/config.js'
+import { baseModel, baseRouter } from '../src/model/presets.js'
 
 export const BATCH = 16
 export const ENCODER_LENGTH = 64
@@ -7,43 +8,21 @@ export const LEARNING_RATE = 1e-3
 
 /** The benchmark model (peers/README.md); 0 experts make every feed-forward dense. */
 export const benchmarkModel = (experts: number): ModelConfig => ({
+  ...baseModel,
   vocabSize: 8192,
   dModel: 256,
   dFf: 1024,
   numHeads: 4,
-  headDim: 64,
   numEncoderLayers: 4,
   numDecoderLayers: 4,
   encoderSparseEvery: experts > 0 ? 2 : 0,
   decoderSparseEvery: experts > 0 ? 2 : 0,
   numExperts: experts,
-  activation: 'relu',
-  tiedLogits: true,
-  scaleLogits: true,
-  relativePositionBuckets: 32,
-  relativePositionMaxDistance: 128,
-  layerNormEpsilon: 1e-6,
-  dropoutRate: 0,
-  initScale: 1,
   dtype: 'float32',
-  reference: 'switchyard',
 })
 
 /** No noise; one group, in which experts have as many slots as JAX's. */
-export const benchmarkRouter: RouterConfig = {
-  kind: 'tokensChoose',
-  maxGroupSize: BATCH * ENCODER_LENGTH,
-  trainCapacityFactor: 1.25,
-  evalCapacityFactor: 2,
-  minExpertCapacity: 1,
-  expertCapacity: null,
-  bias: false,
-  jitterNoise: 0,
-  expertDropoutRate: 0,
-  auxLossFactor: 0.01,
-  zLossFactor: 0,
-  ignorePaddingTokens: true,
-}
+export const benchmarkRouter: RouterConfig = { ...baseRouter, maxGroupSize: BATCH * ENCODER_LENGTH, minExpertCapacity: 1 }
 
 /** Token ids in 3..7999, the same on every run. */
 export function randomTokens(seed: number, count: number): Int32Array {

@@ -1,12 +1,14 @@
 import { ConfigError, nearest } from '../base/errors.js'
 import { LETTERS, PHONEMES } from '../data/cmudict.js'
 import { FIRST_SYMBOL_ID } from '../data/vocabulary.js'
+import { baseModel, baseRouter } from '../model/presets.js'
 import type { RunConfig } from './schema.js'
 
 /** English spelling to phonemes, in five minutes on two cores. */
 const g2p: RunConfig = {
   task: { kind: 'g2p' },
   model: {
+    ...baseModel,
     vocabSize: FIRST_SYMBOL_ID + LETTERS.length + PHONEMES.length,
     dModel: 128,
     dFf: 256,
@@ -17,31 +19,9 @@ const g2p: RunConfig = {
     encoderSparseEvery: 2,
     decoderSparseEvery: 2,
     numExperts: 8,
-    activation: 'relu',
-    tiedLogits: true,
-    scaleLogits: true,
-    relativePositionBuckets: 32,
-    relativePositionMaxDistance: 128,
-    layerNormEpsilon: 1e-6,
-    dropoutRate: 0,
-    initScale: 1,
     dtype: 'float32',
-    reference: 'switchyard',
   },
-  router: {
-    kind: 'tokensChoose',
-    maxGroupSize: 1024,
-    trainCapacityFactor: 1.25,
-    evalCapacityFactor: 2,
-    minExpertCapacity: 4,
-    expertCapacity: null,
-    bias: false,
-    jitterNoise: 0,
-    expertDropoutRate: 0,
-    auxLossFactor: 0.01,
-    zLossFactor: 0,
-    ignorePaddingTokens: true,
-  },
+  router: { ...baseRouter, maxGroupSize: 1024 },
   train: {
     steps: 2400,
     rows: 16,

@@ -3,8 +3,8 @@ import type { ModelConfig, RouterConfig } from './config.js'
 
 export interface Preset { model: ModelConfig; router: RouterConfig }
 
-/** What all presets share: T5's constants and Switch's router (Flaxformer's and T5X's published configurations). */
-const common: Omit<ModelConfig, 'dModel' | 'dFf' | 'numHeads' | 'numEncoderLayers' | 'numDecoderLayers'> = {
+/** What all presets share: T5's constants (Flaxformer's and T5X's published configurations). */
+export const baseModel: Omit<ModelConfig, 'dModel' | 'dFf' | 'numHeads' | 'numEncoderLayers' | 'numDecoderLayers'> = {
   vocabSize: 32128,
   headDim: 64,
   encoderSparseEvery: 0,
@@ -22,7 +22,8 @@ const common: Omit<ModelConfig, 'dModel' | 'dFf' | 'numHeads' | 'numEncoderLayer
   reference: 'switchyard',
 }
 
-const baseRouter: RouterConfig = {
+/** Switch's router. */
+export const baseRouter: RouterConfig = {
   kind: 'tokensChoose',
   maxGroupSize: 8192,
   trainCapacityFactor: 1.25,
@@ -42,13 +43,13 @@ type Size = readonly [number, number, number, number, number]
 
 const sized = ([dModel, dFf, numHeads, numEncoderLayers, numDecoderLayers]: Size) => ({ dModel, dFf, numHeads, numEncoderLayers, numDecoderLayers })
 
-const dense = (size: Size, overrides: Partial<ModelConfig> = {}): Preset => ({ model: { ...common, ...sized(size), ...overrides }, router: baseRouter })
+const dense = (size: Size, overrides: Partial<ModelConfig> = {}): Preset => ({ model: { ...baseModel, ...sized(size), ...overrides }, router: baseRouter })
 
 /** T5 1.1's changes: gated GELU and an output projection of its own. */
 const gated = { activation: 'gatedGelu', tiedLogits: false, scaleLogits: false } as const
 
 const sparse = (size: Size, numExperts: number, every: number, overrides: Partial<ModelConfig>, router: Partial<RouterConfig>): Preset => ({
-  model: { ...common, ...sized(size), numExperts, encoderSparseEvery: every, decoderSparseEvery: every, initScale: 0.1, ...overrides },
+  model: { ...baseModel, ...sized(size), numExperts, encoderSparseEvery: every, decoderSparseEvery: every, initScale: 0.1, ...overrides },
   router: { ...baseRouter, ...router },
 })
 
