@@ -3,7 +3,7 @@ import { recipes } from '../config/recipes.js'
 import { sequenceErrorRates } from '../data/metrics.js'
 import { declareParameters } from '../model/parameters.js'
 import { describeModel, findModel, forwardFlops } from './inspection.js'
-import { formatRates, formatSamples } from './report.js'
+import { countExamples, formatRates, formatSamples } from './report.js'
 
 describe('inspect', () => {
   it('counts two FLOPs for each weight that a token meets', () => {
@@ -42,7 +42,11 @@ describe('reports', () => {
 
   it('name error rates in the words of the task', () => {
     const rates = sequenceErrorRates(['X', 'Z', 'V'], examples)
-    expect(formatRates(rates, { source: { kind: 'cmudict' } })).toBe('phoneme error rate (PER) 33.3%, word error rate (WER) 33.3%, on 3 held-out words')
-    expect(formatRates(rates, { source: { kind: 'pairs', path: '/p' } })).toBe('symbol error rate 33.3%, wrong answers 33.3%, on 3 held-out pairs')
+    const words = { source: { kind: 'cmudict' } } as const
+    const pairs = { source: { kind: 'pairs', path: '/p' } } as const
+    expect(formatRates({ rates, total: 3, split: 'test' }, words)).toBe('phoneme error rate (PER) 33.3%, word error rate (WER) 33.3%, on 3 held-out words')
+    expect(formatRates({ rates, total: 6226, split: 'test' }, pairs)).toBe('symbol error rate 33.3%, wrong answers 33.3%, on 3 of the 6,226 held-out pairs')
+    expect(formatRates({ rates, total: 3, split: 'train' }, words)).toContain('on 3 training words')
+    expect(countExamples(1, pairs)).toBe('1 pair')
   })
 })

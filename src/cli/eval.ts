@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { SwitchyardError } from '../base/errors.js'
 import type { SplitName } from '../data/source.js'
 
 interface EvalOptions {
@@ -16,11 +17,17 @@ export const evalCommand = (): Command => new Command('eval')
     const { loadTask } = await import('../data/tasks.js')
     const { parseRunConfig } = await import('../config/validate.js')
     const { evaluate } = await import('../train/evaluate.js')
-    const { formatRates, formatSamples } = await import('./report.js')
+    const { formatRates, formatSamples, unitOf } = await import('./report.js')
+    const { watchPredictions } = await import('./progress.js')
     const opened = await openModel(folder, parseRunConfig)
     const task = await loadTask(opened.taskSpec)
-    const result = await evaluate(opened.params, opened.config, task, { split, limit: examples ?? null })
-    console.log(`${formatSamples(result, 12)}\n\n${formatRates(result.rates, task)}`)
+    if (task.split(split).length === 0) {
+      throw new SwitchyardError(`no example fell into the ${split} split: more data is needed to evaluate. `
+        + '--split train shows what the model makes of the examples that it learned from')
+    }
+    const result = await watchPredictions(unitOf(task), onProgress =>
+      evaluate(opened.params, opened.config, task, { split, limit: examples ?? null, onProgress }))
+    console.log(`${formatSamples(result, 12)}\n\n${formatRates(result, task)}`)
   })
 
 function wholeNumber(text: string): number {

@@ -37,6 +37,46 @@ function progressLines(unit: string): ReturnType<typeof showProgress> {
   }
 }
 
+/**
+ * Runs `predict`, and shows meanwhile on the standard error how many examples are done, of how many. The standard output is left to
+ * the answers.
+ */
+export async function watchPredictions<T>(unit: string, predict: (onProgress: (done: number, count: number) => void) => Promise<T>): Promise<T> {
+  const { show, stop } = process.stderr.isTTY ? predictionBar(unit) : predictionLines(unit)
+  try {
+    return await predict(show)
+  } finally {
+    stop()
+  }
+}
+
+interface Predictions {
+  show: (done: number, count: number) => void
+  stop: () => void
+}
+
+/** It is gone when all is done. */
+function predictionBar(unit: string): Predictions {
+  const bar = new SingleBar({ format: `{bar} {value}/{total} ${unit} answered`, stream: process.stderr, hideCursor: true, gracefulExit: false, clearOnComplete: true, barsize: 20 }, Presets.shades_classic)
+  return {
+    show: (done, count) => { if (done === 0) bar.start(count, 0); else bar.update(done) },
+    stop: () => bar.stop(),
+  }
+}
+
+function predictionLines(unit: string): Predictions {
+  let last = performance.now() / 1000
+  return {
+    show: (done, count) => {
+      const now = performance.now() / 1000
+      if (now - last < lineEvery) return
+      last = now
+      console.error(`${formatCount(done)} of ${formatCount(count)} ${unit} answered`)
+    },
+    stop: () => undefined,
+  }
+}
+
 function figures({ loss, examplesPerSecond, secondsLeft, record }: Progress, unit: string): string {
   const dropped = record?.shareDropped
   return [

@@ -1,5 +1,4 @@
 import { formatCount, formatTable } from '../base/format.js'
-import type { ErrorRates } from '../data/metrics.js'
 import type { Example } from '../data/source.js'
 import type { TaskCodec } from '../data/task.js'
 import type { Evaluation } from '../train/evaluate.js'
@@ -9,12 +8,17 @@ export const unitOf = (task: Pick<TaskCodec, 'source'>): string => (task.source.
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)}%`
 
-/** Error rates in a line, in the task's own terms. */
-export function formatRates({ per, wer, examples }: ErrorRates, task: Pick<TaskCodec, 'source'>): string {
+/** So many of a task's examples: "1 pair", "6,226 words". */
+export const countExamples = (count: number, task: Pick<TaskCodec, 'source'>, kind = ''): string =>
+  `${formatCount(count)} ${kind}${count === 1 ? unitOf(task).slice(0, -1) : unitOf(task)}`
+
+/** Error rates in a line, in the task's own terms, and on how many of how many examples. */
+export function formatRates({ rates: { per, wer, examples }, total, split }: Pick<Evaluation, 'rates' | 'total' | 'split'>, task: Pick<TaskCodec, 'source'>): string {
   const names = task.source.kind === 'cmudict'
     ? ['phoneme error rate (PER)', 'word error rate (WER)']
     : ['symbol error rate', 'wrong answers']
-  return `${names[0]} ${percent(per)}, ${names[1]} ${percent(wer)}, on ${formatCount(examples)} held-out ${unitOf(task)}`
+  const part = examples < total ? `${formatCount(examples)} of the ` : ''
+  return `${names[0]} ${percent(per)}, ${names[1]} ${percent(wer)}, on ${part}${countExamples(total, task, split === 'train' ? 'training ' : 'held-out ')}`
 }
 
 /** Some predictions beside the truth, spread over the examples. */

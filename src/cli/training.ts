@@ -17,8 +17,8 @@ import { evaluate } from '../train/evaluate.js'
 import { Trainer } from '../train/trainer.js'
 import { Exit } from './exit.js'
 import { onInterrupt } from './interrupt.js'
-import { showProgress } from './progress.js'
-import { formatRates, formatSamples, unitOf } from './report.js'
+import { showProgress, watchPredictions } from './progress.js'
+import { countExamples, formatRates, formatSamples, unitOf } from './report.js'
 import type { TrainOptions } from './train.js'
 
 interface Run {
@@ -108,21 +108,28 @@ async function latestRun(): Promise<string> {
 
 function describeRun({ model, router, train }: RunConfig, task: Task): void {
   const specs = declareParameters(model, router)
-  console.log(`${task.name}: ${formatCount(task.split('train').length)} ${unitOf(task)} to learn from; `
+  const examples = task.split('train')
+  const inputs = new Set(examples.map(example => example.input)).size
+  // Repeated lines look like more data than there is.
+  const repeated = task.source.kind === 'pairs' && inputs < examples.length / 2
+  console.log(`${task.name}: ${countExamples(examples.length, task)} to learn from${repeated ? `, with only ${formatCount(inputs)} different ${inputs === 1 ? 'input' : 'inputs'}` : ''}; `
     + `${formatCount(countParameters(specs))} parameters, ${formatCount(countActiveParameters(specs))} for a token; ${formatCount(train.steps)} steps`)
 }
 
 async function conclude({ trainer, config, task, folder }: Run): Promise<void> {
-  const result = await evaluate(trainer.params, config, task, { split: 'test', limit: config.train.evalExamples })
-  if (result.rates.examples > 0) {
-    console.log(`\nheld-out ${unitOf(task)}:\n\n${formatSamples(result, 12)}\n\n${formatRates(result.rates, task)}`)
-  } else console.log('\nno example fell into the held-out split: more data is needed to evaluate')
+  const result = await watchPredictions(unitOf(task), onProgress =>
+    evaluate(trainer.params, config, task, { split: 'test', limit: config.train.evalExamples, onProgress }))
+  const evaluated = result.total > 0
+  console.log(evaluated
+    ? `\nheld-out ${unitOf(task)}:\n\n${formatSamples(result, 12)}\n\n${formatRates(result, task)}`
+    : '\nno example fell into the held-out split: more data is needed to evaluate')
+  const name = shellWord(folder)
   const [texts, again] = config.task.kind === 'g2p'
-    ? ['switchyard transformer "your word"', 'train g2p']
-    : ['"your input"', `train --data ${config.task.path}`]
-  console.log(`\nsaved in ${folder}. What to do next:
-
-    npx switchyard infer ${folder} ${texts}
-    npx switchyard eval ${folder}
-    npx switchyard ${again} --set train.steps=20000 --set model.numExperts=32`)
+    ? ['switchyard transformer "your word"', 'train g2p --set train.steps=20000 --set model.numExperts=32']
+    : ['"your input"', `train --data ${shellWord(config.task.path)} --set train.steps=${4 * config.train.steps}`]
+  const commands = [`infer ${name} ${texts}`, ...(evaluated ? [`eval ${name}`] : []), again]
+  console.log(`\nsaved in ${folder}. What to do next:\n\n${commands.map(command => `    npx switchyard ${command}`).join('\n')}`)
 }
+
+/** An argument as one writes it in a shell. */
+const shellWord = (text: string): string => (/^[\w./:\\-]+$/.test(text) ? text : JSON.stringify(text))

@@ -7,20 +7,31 @@ import { makePredictor } from './predictor.js'
 import type { TrainerConfig } from './trainer.js'
 
 export interface Evaluation {
+  readonly split: SplitName
+  /** How many examples the split has. */
+  readonly total: number
   readonly rates: ErrorRates
   readonly examples: readonly Example[]
-  /** One for each example. */
+  /** One for each example that was evaluated. */
   readonly predictions: readonly string[]
+}
+
+export interface EvaluateOptions {
+  split: SplitName
+  /** How many examples; null: all. */
+  limit: number | null
+  /** Hears how many examples are done, of how many. */
+  onProgress?: (done: number, count: number) => void
 }
 
 /** Error rates of greedy generation on a split's examples: on all of them, or on `limit`, spread evenly over the split. */
 export async function evaluate(
-  params: ModelParams, config: TrainerConfig, task: Task, { split, limit }: { split: SplitName; limit: number | null },
+  params: ModelParams, config: TrainerConfig, task: Task, { split, limit, onProgress }: EvaluateOptions,
 ): Promise<Evaluation> {
   const all = task.split(split)
   const count = Math.min(limit ?? all.length, all.length)
   const examples = Array.from({ length: count }, (_, i) => all[Math.floor((i * all.length) / count)])
   const predict = makePredictor(params, config, task)
-  const predictions = await predict(examples.map(example => example.input))
-  return { rates: sequenceErrorRates(predictions, examples, text => task.symbols(text)), examples, predictions }
+  const predictions = await predict(examples.map(example => example.input), done => onProgress?.(done, count))
+  return { split, total: all.length, rates: sequenceErrorRates(predictions, examples, text => task.symbols(text)), examples, predictions }
 }

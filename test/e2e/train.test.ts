@@ -44,7 +44,7 @@ describe('switchyard train', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toContain('training in runs/first')
     expect(stdout).toMatch(/step 6\/6 {2}loss \d+\.\d+ {2}[\d,]+ words\/s {2}\d+\.\d% dropped/)
-    expect(stdout).toMatch(/phoneme error rate \(PER\) [\d.]+%, word error rate \(WER\) [\d.]+%, on 12 held-out words/)
+    expect(stdout).toMatch(/phoneme error rate \(PER\) [\d.]+%, word error rate \(WER\) [\d.]+%, on 12 of the [\d,]+ held-out words/)
     expect(stdout.match(/ {2}(wrong: |right)/g)).toHaveLength(12)
     for (const next of ['infer runs/first switchyard transformer "your word"', 'eval runs/first', 'train g2p --set train.steps=20000']) {
       expect(stdout).toContain(`npx switchyard ${next}`)
@@ -67,8 +67,20 @@ describe('switchyard train', () => {
     const { code, stdout, stderr } = await cli.run('train', '--data', 'pairs.tsv', ...tiny, '--set', 'train.steps=3')
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toContain('training in runs/pairs')
-    expect(stdout).toMatch(/symbol error rate [\d.]+%, wrong answers [\d.]+%, on \d+ held-out pairs/)
+    expect(stdout).toMatch(/symbol error rate [\d.]+%, wrong answers [\d.]+%, on 12 of the \d+ held-out pairs/)
+    expect(stdout).toContain('npx switchyard train --data pairs.tsv --set train.steps=12\n')
     expect((await cli.run('eval', 'runs/pairs')).code).toBe(0)
+  })
+
+  it('evaluates nothing where nothing is held out', async () => {
+    await writeFile(at('one.tsv'), 'a\tb\n'.repeat(3))
+    const { code, stdout, stderr } = await cli.run('train', '--data', 'one.tsv', ...tiny, '--set', 'train.steps=3')
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toContain('3 pairs to learn from, with only 1 different input;')
+    expect(stdout).toContain('no example fell into the held-out split')
+    expect(stdout).not.toContain('switchyard eval')
+    expect(await cli.run('eval', 'runs/one')).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('no example fell into the test split') as string })
+    expect((await cli.run('eval', 'runs/one', '--split', 'train')).stdout).toContain('on 3 training pairs')
   })
 
   it('saves on Ctrl-C and goes on exactly', async () => {
@@ -107,6 +119,6 @@ describe('switchyard infer and eval', () => {
     expect(lines.stdout).toBe(infer.stdout)
     const evaluated = await cli.run('eval', 'runs/first/step-6', '--split', 'validation', '--examples', '5')
     expect(evaluated).toMatchObject({ code: 0, stderr: '' })
-    expect(evaluated.stdout).toContain('on 5 held-out words')
+    expect(evaluated.stdout).toMatch(/on 5 of the [\d,]+ held-out words/)
   })
 })
