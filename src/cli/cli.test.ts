@@ -1,9 +1,14 @@
+import { Readable } from 'node:stream'
 import { describe, expect, it } from 'vitest'
 import { recipes } from '../config/recipes.js'
+import { LETTERS, PHONEMES } from '../data/cmudict.js'
 import { sequenceErrorRates } from '../data/metrics.js'
+import { taskCodec } from '../data/task.js'
+import { sideBySide } from '../data/vocabulary-lists.js'
 import { declareParameters } from '../model/parameters.js'
 import { describeModel, findModel, forwardFlops } from './inspection.js'
 import { countExamples, formatRates, formatSamples } from './report.js'
+import { escapeControls, linesOf, unknownSymbols } from './texts.js'
 
 describe('inspect', () => {
   it('counts two FLOPs for each weight that a token meets', () => {
@@ -48,5 +53,24 @@ describe('reports', () => {
     expect(formatRates({ rates, total: 6226, split: 'test' }, pairs)).toBe('symbol error rate 33.3%, wrong answers 33.3%, on 3 of the 6,226 held-out pairs')
     expect(formatRates({ rates, total: 3, split: 'train' }, words)).toContain('on 3 training words')
     expect(countExamples(1, pairs)).toBe('1 pair')
+  })
+})
+
+describe('texts', () => {
+  it('come line by line, empty ones too', async () => {
+    expect(await linesOf(Readable.from([Buffer.from('a\r\n\n b\u2028\r'), Buffer.from('c')]))).toEqual(['a', '', ' b\u2028\rc'])
+    expect(await linesOf(Readable.from([Buffer.from('a\n\n')]))).toEqual(['a', ''])
+    expect(await linesOf(Readable.from([]))).toEqual([])
+  })
+
+  it('are shown without control characters', () => {
+    expect(escapeControls('é\ta\u001b[31m\r\u2028')).toBe('é\\ta\\u001b[31m\\r\\u2028')
+  })
+
+  it('may hold what a model has never seen', () => {
+    const { characters, words } = sideBySide(LETTERS, PHONEMES)
+    const codec = taskCodec({ name: 'g2p', source: { kind: 'cmudict' }, lowercase: true, inputs: characters, targets: words })
+    expect(unknownSymbols(codec, ' Café 4é')).toEqual(['é', ' ', '4'])
+    expect(unknownSymbols(codec, "Don't")).toEqual([])
   })
 })

@@ -1,0 +1,21 @@
+import { text } from 'node:stream/consumers'
+import type { TaskCodec } from '../data/task.js'
+import { codePoints, splitWords, WordVocabulary } from '../data/vocabulary-lists.js'
+
+/** The lines of a stream, empty ones too: so many come out of `infer`. */
+export async function linesOf(stream: NodeJS.ReadableStream): Promise<string[]> {
+  const lines = (await text(stream)).split(/\r?\n/)
+  return lines.at(-1) === '' ? lines.slice(0, -1) : lines
+}
+
+/** A text with its tabs, line ends and other control characters as \t, \n, \u001b ...: neither a column nor a terminal is upset. */
+export const escapeControls = (line: string): string =>
+  line.replace(/[\p{Cc}\u2028\u2029]/gu, c => named.get(c) ?? `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
+
+const named: ReadonlyMap<string, string> = new Map([['\t', '\\t'], ['\n', '\\n'], ['\r', '\\r']])
+
+/** The symbols of an input that the model's vocabulary does not hold, each once. */
+export function unknownSymbols({ inputs, prepare }: Pick<TaskCodec, 'inputs' | 'prepare'>, input: string): string[] {
+  const symbols = (inputs instanceof WordVocabulary ? splitWords : codePoints)(prepare(input))
+  return [...new Set(symbols)].filter(symbol => inputs.encode(symbol).includes(inputs.unkId))
+}
