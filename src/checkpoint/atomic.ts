@@ -30,7 +30,13 @@ export interface AtomicOptions {
 export async function writeFolderAtomically(path: string, fill: (folder: string) => Promise<void>, options: AtomicOptions = {}): Promise<void> {
   await writeAtomically(path, options, async temp => {
     await withPath(path, () => mkdir(temp))
-    await fill(temp)
+    try {
+      await fill(temp)
+    } catch (error) {
+      // The temporary name means nothing to a person.
+      if (error instanceof FileError) throw new FileError(error.message.replaceAll(temp, path), { cause: error })
+      throw error
+    }
     await withPath(path, () => syncTree(temp))
   })
 }

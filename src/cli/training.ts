@@ -1,9 +1,10 @@
-import { readdir, stat } from 'node:fs/promises'
+import { rm, rmdir, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { ConfigError } from '../base/errors.js'
 import { formatCount } from '../base/format.js'
 import { nextFreeFolder } from '../checkpoint/atomic.js'
-import { latestCheckpoint } from '../checkpoint/native.js'
+import { listCheckpoints } from '../checkpoint/native.js'
+import type { Checkpoint } from '../checkpoint/native.js'
 import { overrideConfig } from '../config/overrides.js'
 import { pairsConfig } from '../config/pairs.js'
 import { recipeOf, recipes } from '../config/recipes.js'
@@ -12,8 +13,9 @@ import { parseRunConfig } from '../config/validate.js'
 import type { Task } from '../data/task.js'
 import { g2pTask, loadTask, pairsTask } from '../data/tasks.js'
 import { countActiveParameters, countParameters, declareParameters } from '../model/parameters.js'
-import { environmentWarning, openCheckpoint } from '../train/checkpointing.js'
+import { environmentWarning, openCheckpoint, runsIn } from '../train/checkpointing.js'
 import { evaluate } from '../train/evaluate.js'
+import { MetricsLog } from '../train/metrics-log.js'
 import { Trainer } from '../train/trainer.js'
 import { Exit } from './exit.js'
 import { onInterrupt } from './interrupt.js'
@@ -40,6 +42,9 @@ export async function train(recipe: string | undefined, options: TrainOptions): 
   let ended: 'finished' | 'interrupted'
   try {
     ended = await trainer.run(folder, { signal: interruption.signal, onProgress: progress.show })
+  } catch (error) {
+    await removeUnused(folder)
+    throw error
   } finally {
     progress.stop()
     interruption.stop()
@@ -53,8 +58,9 @@ export async function train(recipe: string | undefined, options: TrainOptions): 
 
 async function begin(recipe: string | undefined, { data, set, out, printConfig }: TrainOptions): Promise<Run | undefined> {
   if ((recipe === undefined) === (data === undefined)) {
-    throw new ConfigError(`give a recipe (${Object.keys(recipes).join(', ')}), or --data with a file of your own`)
+    throw new ConfigError(`give a recipe (${Object.keys(recipes).join(', ')}), or --data with a file of your own${data === undefined ? '' : ', not both'}`)
   }
+  if (out !== undefined && await isFile(out)) throw new ConfigError(`--out ${out}: this is a file, and a folder is to be made: choose another name`)
   const pairs = data === undefined ? undefined : await pairsTask(data)
   const config = overrideConfig(pairs && data !== undefined ? pairsConfig(pairs, data) : recipeOf(recipe!), set)
   if (printConfig) {
@@ -82,6 +88,7 @@ async function goOn(recipe: string | undefined, { data, set, out, resume, printC
       console.log(JSON.stringify(config, null, 2))
       return undefined
     }
+    if (checkpoint.step >= config.train.steps) return alreadyFinished(checkpoint, config)
     const task = await loadTask(checkpoint.task)
     const trainer = await Trainer.resume(config, task, checkpoint)
     const folder = join(checkpoint.folder, '..')
@@ -94,14 +101,32 @@ async function goOn(recipe: string | undefined, { data, set, out, resume, printC
   }
 }
 
+/** There is nothing to train: said, and an error if fewer steps are asked for than are done. */
+function alreadyFinished({ folder, step }: Pick<Checkpoint, 'folder' | 'step'>, { train }: RunConfig): undefined {
+  const run = shellWord(join(folder, '..'))
+  if (step > train.steps) {
+    throw new ConfigError(`train.steps is ${train.steps}, and ${folder} has made ${step} already: --set train.steps=${2 * step} trains on`)
+  }
+  console.log(`${run}: already finished at step ${step}; --set train.steps=${2 * step} trains on:\n
+    npx switchyard train --resume ${run} --set train.steps=${2 * step}
+    npx switchyard eval ${run}`)
+  return undefined
+}
+
+/** Removes the folder of a run that has failed before its first checkpoint. What is not ours stays. */
+async function removeUnused(folder: string): Promise<void> {
+  const checkpoints = await listCheckpoints(folder).catch(() => undefined)
+  if (checkpoints?.length !== 0) return
+  await rm(new MetricsLog(folder).path, { force: true }).catch(() => undefined)
+  await rmdir(folder).catch(() => undefined)
+}
+
+const isFile = (path: string): Promise<boolean> => stat(path).then(found => found.isFile(), () => false)
+
 /** The run under runs/ that was saved last. */
 async function latestRun(): Promise<string> {
-  const names = await readdir('runs').catch(() => [])
-  const saved = await Promise.all(names.map(async name => {
-    const checkpoint = await latestCheckpoint(join('runs', name)).catch(() => undefined)
-    return { folder: join('runs', name), at: checkpoint === undefined ? -1 : (await stat(checkpoint)).mtimeMs }
-  }))
-  const [latest] = saved.filter(({ at }) => at >= 0).sort((a, b) => b.at - a.at)
+  const saved = await Promise.all((await runsIn('runs')).map(async ({ folder, checkpoint }) => ({ folder, at: (await stat(checkpoint)).mtimeMs })))
+  const [latest] = saved.sort((a, b) => b.at - a.at)
   if (latest === undefined) throw new ConfigError('there is no run with a checkpoint under runs/: give its folder, as in --resume runs/g2p')
   return latest.folder
 }

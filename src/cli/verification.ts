@@ -1,7 +1,9 @@
 import { ConfigError, FileError } from '../base/errors.js'
 import { formatCount, formatTable } from '../base/format.js'
+import { exists } from '../checkpoint/atomic.js'
 import { readSmallText } from '../checkpoint/files.js'
 import { parseJson } from '../checkpoint/json.js'
+import { latestCheckpoint, native } from '../checkpoint/native.js'
 import { parsePartialModel } from '../config/partial.js'
 import type { Row } from '../train/verify/compare.js'
 import { verifyFolder } from '../train/verify/hf-folder.js'
@@ -26,6 +28,10 @@ export async function verify(folder: string | undefined, { params, cases, config
   async function verifyOneFolder(path: string): Promise<Row[]> {
     if (params !== undefined || cases !== undefined || config !== undefined || set.length > 0) {
       throw new ConfigError('a folder holds its own configuration, parameters and cases: leave the other options out')
+    }
+    if (!(await exists(path))) throw new FileError(`${path}: there is no such folder`)
+    if (await native.detect(path) || await latestCheckpoint(path) !== undefined) {
+      throw new FileError(`${path}: this is a run of Switchyard, and has no reference to compare with: switchyard eval ${path} measures it`)
     }
     return verifyFolder(path, tolerance)
   }

@@ -4,7 +4,7 @@ import { FIRST_SYMBOL_ID } from '../data/vocabulary.js'
 import { baseModel, baseRouter } from '../model/presets.js'
 import type { RunConfig } from './schema.js'
 
-/** English spelling to phonemes, in five minutes on two cores. */
+/** English spelling to phonemes, in about four minutes on two cores. */
 const g2p: RunConfig = {
   task: { kind: 'g2p' },
   model: {
@@ -58,5 +58,5 @@ export const recipes: Readonly<Record<string, RunConfig>> = { g2p, 'g2p-full': g
 export function recipeOf(name: string): RunConfig {
   if (Object.hasOwn(recipes, name)) return recipes[name]
   const guess = nearest(name, Object.keys(recipes))
-  throw new ConfigError(`there is no recipe "${name}"; ${guess ? `did you mean ${guess}?` : `there are ${Object.keys(recipes).join(', ')}`} For data of your own: --data pairs.tsv`)
+  throw new ConfigError(`there is no recipe "${name}"; ${guess ? `did you mean ${guess}?` : `there are ${Object.keys(recipes).join(', ')}.`} For data of your own: --data pairs.tsv`)
 }

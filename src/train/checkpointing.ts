@@ -1,4 +1,6 @@
+import { readdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
 import type { DType } from '../base/dtypes.js'
 import { isFloat } from '../base/dtypes.js'
 import { FileError, SwitchyardError } from '../base/errors.js'
@@ -6,9 +8,9 @@ import { leavesWithPaths, treeFromPaths } from '../base/pytree.js'
 import type { Tree } from '../base/pytree.js'
 import { reader } from '../base/tensor.js'
 import type { HostTensor } from '../base/tensor.js'
-import { exists } from '../checkpoint/atomic.js'
+import { exists, removeAtomically } from '../checkpoint/atomic.js'
 import type { CheckpointReader } from '../checkpoint/format.js'
-import { latestCheckpoint, loadCheckpoint, native, saveCheckpoint } from '../checkpoint/native.js'
+import { latestCheckpoint, listCheckpoints, loadCheckpoint, native, saveCheckpoint } from '../checkpoint/native.js'
 import type { Checkpoint, CheckpointContent } from '../checkpoint/native.js'
 import { fromHost, hostView } from '../engine/api/array.js'
 import type { Array } from '../engine/api/array.js'
@@ -41,9 +43,29 @@ export async function openCheckpoint(path: string): Promise<Checkpoint> {
   if (await native.detect(path)) return loadCheckpoint(path)
   const latest = await latestCheckpoint(path)
   if (latest !== undefined) return loadCheckpoint(latest)
-  throw new FileError(await exists(path)
-    ? `${path}: there is no checkpoint of Switchyard in this folder`
-    : `${path}: there is no such folder; a run's folder was expected, such as runs/g2p`)
+  if (!(await exists(path))) throw new FileError(`${path}: there is no such folder; a run's folder was expected, such as runs/g2p`)
+  const runs = (await runsIn(path)).map(run => run.folder)
+  throw new FileError(runs.length > 0
+    ? `${path}: this is a folder of runs; give one of them: ${runs.join(', ')}`
+    : `${path}: there is no checkpoint of Switchyard in this folder`)
+}
+
+/** The runs in a folder that have a checkpoint, each with its latest. */
+export async function runsIn(folder: string): Promise<{ folder: string; checkpoint: string }[]> {
+  const names = await readdir(folder).catch(() => [])
+  const found = await Promise.all(names.sort().map(async name => {
+    const run = join(folder, name)
+    const checkpoint = await latestCheckpoint(run).catch(() => undefined)
+    return checkpoint === undefined ? [] : [{ folder: run, checkpoint }]
+  }))
+  return found.flat()
+}
+
+/** Deletes the checkpoints after a step, but for one: a run that went on from there has left their way. */
+export async function removeAbandoned(folder: string, after: number, except: number): Promise<void> {
+  for (const { step, path } of await listCheckpoints(folder)) {
+    if (step > after && step !== except) await removeAtomically(path)
+  }
 }
 
 /** What differs from where the checkpoint was written, so that going on from it may not be exact; undefined: nothing. */

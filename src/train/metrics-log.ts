@@ -1,6 +1,7 @@
 import { appendFile, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeFileAtomically } from '../checkpoint/atomic.js'
+import { withPath } from '../checkpoint/files.js'
 
 /** What is known of a step: its number, counted from 1, and figures by name. */
 export interface MetricsRecord {
@@ -18,13 +19,13 @@ export class MetricsLog {
 
   async append(record: MetricsRecord): Promise<void> {
     // JSON has no NaN: such a figure becomes null.
-    await appendFile(this.path, `${JSON.stringify(record)}\n`)
+    await withPath(this.path, () => appendFile(this.path, `${JSON.stringify(record)}\n`))
   }
 
   /** Drops what was recorded after a step, and a line that a crash has cut: the run goes on from there. */
   async rewind(step: number): Promise<void> {
     const kept = (await this.lines()).filter(line => stepOf(line) <= step)
-    await writeFileAtomically(this.path, async handle => { await handle.write(kept.map(line => `${line}\n`).join('')) }, { replace: true })
+    await writeFileAtomically(this.path, async handle => { await handle.writeFile(kept.map(line => `${line}\n`).join('')) }, { replace: true })
   }
 
   private async lines(): Promise<string[]> {

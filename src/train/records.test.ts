@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -44,7 +44,13 @@ describe('checkpoints of a run', () => {
     await expect(readTree(params, [])).rejects.toThrow('a/kernel belongs to no part')
     await close()
     await expect(openCheckpoint(join(folder, 'none'))).rejects.toThrow('there is no such folder')
-    await expect(openCheckpoint(tmpdir())).rejects.toThrow('there is no checkpoint of Switchyard in this folder')
+    await mkdir(join(folder, 'empty'))
+    await expect(openCheckpoint(join(folder, 'empty'))).rejects.toThrow('there is no checkpoint of Switchyard in this folder')
+  })
+
+  it('are found in a folder of runs', async () => {
+    for (const name of ['b', 'a']) await saveRun(join(folder, name), facts(3), arrays(2), 1)
+    await expect(openCheckpoint(folder)).rejects.toThrow(`this is a folder of runs; give one of them: ${join(folder, 'a')}, ${join(folder, 'b')}`)
   })
 
   it('are never saved with what is not finite', async () => {

@@ -1,4 +1,5 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { readdirSync } from 'node:fs'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -79,6 +80,21 @@ describe('Trainer', () => {
     const elsewhere = join(folder, 'whole')
     await whole.run(elsewhere)
     expect(await valuesOf(resumed)).toEqual(await valuesOf(whole))
+  })
+
+  it('leaves nothing of the way that it has left by going on from an earlier checkpoint', async () => {
+    await Trainer.begin(config, task).run(folder)
+    const changed = { train: { ...config.train, checkpointEvery: 3, steps: 7 } }
+    const stepsAfterSaving: string[][] = []
+    const resumed = await resume(join(folder, 'step-4'), changed)
+    await resumed.run(folder, { onProgress: ({ step }) => { if (step === 7) stepsAfterSaving.push(readdirSync(folder).filter(name => name.startsWith('step'))) } })
+    expect(stepsAfterSaving).toEqual([['step-4', 'step-6']])
+    expect((await readdir(folder)).filter(name => name.startsWith('step'))).toEqual(['step-4', 'step-6', 'step-7'])
+  })
+
+  it('says what is saved when saving fails', async () => {
+    await writeFile(join(folder, 'step-8'), '')
+    await expect(Trainer.begin(config, task).run(folder)).rejects.toThrow(/step-8: .*; the last checkpoint, of step 4 in /)
   })
 
   it('says what is wrong', async () => {

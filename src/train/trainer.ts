@@ -1,4 +1,4 @@
-import { ConfigError, SwitchyardError } from '../base/errors.js'
+import { ConfigError, FileError, SwitchyardError } from '../base/errors.js'
 import type { Tree } from '../base/pytree.js'
 import type { Checkpoint } from '../checkpoint/native.js'
 import { tokenize } from '../data/features.js'
@@ -17,7 +17,7 @@ import { initParameters } from '../model/init.js'
 import { declareParameters } from '../model/parameters.js'
 import type { Batch, ModelParams } from '../model/types.js'
 import { batchOf } from './batch.js'
-import { expectedOf, readTree, saveRun } from './checkpointing.js'
+import { expectedOf, readTree, removeAbandoned, saveRun } from './checkpointing.js'
 import type { TrainConfig } from './config.js'
 import { MetricsLog } from './metrics-log.js'
 import type { MetricsRecord } from './metrics-log.js'
@@ -74,6 +74,8 @@ interface Reporting {
  */
 export class Trainer {
   private savedStep: number | undefined
+  /** The step of the checkpoint that was gone on from, until there is a newer one. */
+  private resumedStep: number | undefined
   private record: MetricsRecord | undefined
 
   private constructor(
@@ -103,6 +105,7 @@ export class Trainer {
     }
     const trainer = new Trainer(config, task, parts, arrays, checkpoint.step)
     trainer.savedStep = checkpoint.step
+    trainer.resumedStep = checkpoint.step
     return trainer
   }
 
@@ -118,7 +121,8 @@ export class Trainer {
 
   /**
    * Makes the steps that are left, and saves checkpoints and records in the run's folder, which exists and to which
-   * nobody else writes. Throws a SwitchyardError when the loss is no longer finite; checkpoints from before stay as they are.
+   * nobody else writes. Throws a SwitchyardError when the loss is no longer finite; checkpoints from before stay as they are. Those
+   * after the one that was gone on from are deleted when a new one is saved.
    */
   async run(folder: string, { onProgress, signal }: RunOptions = {}): Promise<'finished' | 'interrupted'> {
     const { steps, checkpointEvery } = this.config.train
@@ -176,16 +180,27 @@ export class Trainer {
   }
 
   private diverged(folder: string, step: number, loss: number): SwitchyardError {
-    const saved = this.savedStep === undefined ? 'no checkpoint was saved' : `the last checkpoint, of step ${this.savedStep} in ${folder}, is from before`
-    return new SwitchyardError(`the loss is ${loss} at step ${step}; ${saved}. A lower train.schedule.peak or train.clipNorm may help`)
+    return new SwitchyardError(`the loss is ${loss} at step ${step}; ${this.saved(folder)}. A lower train.schedule.peak or train.clipNorm may help`)
+  }
+
+  private saved(folder: string): string {
+    return this.savedStep === undefined ? 'no checkpoint was saved' : `the last checkpoint, of step ${this.savedStep} in ${folder}, is from before`
   }
 
   private async save(folder: string): Promise<void> {
     if (this.savedStep === this.step) return
     const { config, task, parts: { iterator }, step } = this
     const { seed, keep } = config.train
-    await saveRun(folder, { step, config, task: taskSpec(task), data: iterator.state(), seed, libraryVersion: libraryVersion() }, this.arrays, keep)
+    const facts = { step, config, task: taskSpec(task), data: iterator.state(), seed, libraryVersion: libraryVersion() }
+    try {
+      await saveRun(folder, facts, this.arrays, keep)
+    } catch (error) {
+      if (error instanceof FileError) throw new FileError(`${error.message}; ${this.saved(folder)}`, { cause: error })
+      throw error
+    }
     this.savedStep = step
+    if (this.resumedStep !== undefined) await removeAbandoned(folder, this.resumedStep, step)
+    this.resumedStep = undefined
   }
 }
 

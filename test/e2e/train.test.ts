@@ -110,6 +110,15 @@ describe('switchyard train', () => {
   })
 })
 
+describe('switchyard train --resume of a finished run', () => {
+  it('says that there is nothing to do, and what would be', async () => {
+    const before = await readdir(at('runs/first'))
+    expect(await cli.run('train', '--resume', 'runs/first')).toMatchObject({ code: 0, stdout: expect.stringContaining('already finished at step 6; --set train.steps=12 trains on') as string })
+    expect(await cli.run('train', '--resume', 'runs/first', '--set', 'train.steps=5')).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('has made 6 already') as string })
+    expect(await readdir(at('runs/first'))).toEqual(before)
+  })
+})
+
 describe('switchyard infer and eval', () => {
   it('use a trained model', async () => {
     const infer = await cli.run('infer', 'runs/first', 'switch', 'Yard')
@@ -117,6 +126,7 @@ describe('switchyard infer and eval', () => {
     expect(infer.stdout).toMatch(/^switch\t.*\nYard\t.*\n$/)
     const lines = await cli.start(['infer', 'runs/first'], undefined, 'switch\n\nYard\n')
     expect(lines.stdout).toBe(infer.stdout.replace('\n', '\n\n'))
+    expect(await cli.run('verify', 'runs/first')).toMatchObject({ code: 1, stderr: expect.stringContaining('this is a run of Switchyard') as string })
     const odd = await cli.run('infer', 'runs/first', 'caf\u00e9\t1')
     expect(odd.stderr).toBe('warning: caf\u00e9\\t1: the model has never seen "\u00e9", "\\t", "1"\n')
     expect(odd.stdout).toMatch(/^caf\u00e9\\t1\t[^\t]*\n$/)

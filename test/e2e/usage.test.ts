@@ -14,8 +14,10 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
     [['train', 'g2p', '--set', 'train.stepz=3'], 'there is no setting train.stepz; did you mean train.steps?'],
     [['train', 'g2p', '--set', 'train.steps=many'], 'train.steps: Invalid input: expected number, got "many"'],
     [['train', 'g2'], 'did you mean g2p?'],
+    [['train', 'nosuch'], 'there are g2p, g2p-full. For data of your own'],
+    [['train', 'g2p', '--out', 'file'], '--out file: this is a file, and a folder is to be made'],
     [['train'], 'give a recipe (g2p, g2p-full), or --data'],
-    [['train', 'g2p', '--data', 'x.tsv'], 'give a recipe (g2p, g2p-full), or --data'],
+    [['train', 'g2p', '--data', 'x.tsv'], 'give a recipe (g2p, g2p-full), or --data with a file of your own, not both'],
     [['train', 'g2p', '--set', 'model.vocabSize=10'], 'model.vocabSize is 10, and the task g2p has 69 tokens: raise it'],
     [['train', 'g2p', '--resume', 'runs/g2p'], 'leave the others out'],
     [['train', '--resume'], 'there is no run with a checkpoint under runs/'],
@@ -25,6 +27,7 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
     [['trian', 'g2p'], "unknown command 'trian'"],
     [['train', 'g2p', '--stepz', '3'], "unknown option '--stepz'"],
   ])('%j', async (args, message) => {
+    await writeFile(join(cli.folder, 'file'), '')
     const { code, stdout, stderr } = await cli.run(...args)
     expect(stderr).toContain(message)
     expect(stderr).not.toMatch(/^ {4}at /m)
@@ -37,6 +40,7 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
 describe('failures end with code 1', () => {
   it.each([
     [['infer', 'runs/none', 'word'], 'runs/none: there is no such folder'],
+    [['verify', 'nosuch'], 'nosuch: there is no such folder'],
     [['train', '--data', 'none.tsv'], 'none.tsv: there is no such file'],
     [['train', '--data', 'bad.tsv'], 'bad.tsv:2: expected 2 columns (input TAB target), got 1'],
   ])('%j', async (args, message) => {
@@ -48,9 +52,10 @@ describe('failures end with code 1', () => {
   })
 
   it('when the loss is no longer finite, and save nothing broken', async () => {
-    const { code, stderr } = await cli.run('train', 'g2p', ...tiny, '--set', 'train.steps=30', '--set', 'train.schedule.peak=1e30', '--set', 'train.clipNorm=null', '--out', 'diverged')
+    const { code, stderr } = await cli.run('train', 'g2p', ...tiny, '--set', 'train.steps=30', '--set', 'train.schedule.peak=1e30', '--set', 'train.clipNorm=null', '--set', 'train.checkpointEvery=30', '--out', 'diverged')
     expect(stderr).toMatch(/the loss is (NaN|Infinity) at step \d+|is not finite after step \d+/)
     expect(code).toBe(1)
+    expect(await readdir(cli.folder)).not.toContain('diverged')
   })
 })
 

@@ -10,10 +10,11 @@ import type { Json } from '../json.js'
  * reference is `hf`; set it to `switchyard` to use the weights as ours.
  */
 export function configFromHf(json: Json, tensors: readonly TensorInfo[], path: string): { model: ModelConfig; router: RouterConfig } {
-  if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new FileError(`${path}: config.json must be an object`)
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new FileError(`${path}: config.json is not an object`)
   const config = json as { readonly [key: string]: Json }
   const type = config.model_type
   if (type !== 't5' && type !== 'mt5' && type !== 'switch_transformers') {
+    if (type === undefined) throw new FileError(`${path}: config.json has no model_type, which says what the model is: t5, mt5 or switch_transformers`)
     throw new ConfigError(`${path}: model_type ${quote(String(type))} is not one of t5, mt5, switch_transformers`)
   }
   const number = (key: string, fallback: number): number => {

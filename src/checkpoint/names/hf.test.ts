@@ -76,6 +76,7 @@ describe('HF configurations', () => {
   it('say what is not supported', () => {
     const tensors = infoOf(exported())
     expect(() => configFromHf({ ...hub, model_type: 'bart' }, tensors, 'x')).toThrow('model_type "bart" is not one of t5, mt5, switch_transformers')
+    expect(() => configFromHf({}, tensors, 'x')).toThrow('x: config.json has no model_type')
     expect(() => configFromHf({ ...hub, dense_act_fn: 'silu' }, tensors, 'x')).toThrow('the activation "silu" is not supported')
     expect(() => configFromHf({ ...hub, expert_capacity: 'many' }, tensors, 'x')).toThrow('expert_capacity must be a number')
     expect(() => configFromHf(hub, [], 'x')).toThrow('there is no tensor "shared.weight"')

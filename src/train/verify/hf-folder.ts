@@ -31,7 +31,7 @@ export async function loadHfFolder(folder: string): Promise<HfModel> {
   const path = join(folder, 'model.safetensors')
   const reader = await (await detectFormat(path)).open(path)
   try {
-    const { model, router } = configFromHf(parseJson(text, message => new FileError(`${configPath}: ${message}`)), reader.list(), folder)
+    const { model, router } = configFromHf(parseJson(text, message => new FileError(`${configPath}: this is not JSON, ${message}`)), reader.list(), folder)
     const tensors: [string, HostTensor][] = []
     for await (const entry of readAllFromHf(reader, declareParameters(model, router))) tensors.push(entry)
     return { model, router, params: paramsFromHost(tensors), tensorNames: reader.list().map(info => info.name) }
