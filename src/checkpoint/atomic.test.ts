@@ -35,6 +35,11 @@ describe('writeFolderAtomically', () => {
     expect(await readdir(scratch)).toEqual([])
   })
 
+  it('gives errors the name that the folder was to have', async () => {
+    const fill = (temp: string): Promise<void> => Promise.reject(new FileError(`${temp}/f: the disk is full`))
+    await expect(writeFolderAtomically(join(scratch, 'a'), fill)).rejects.toThrow(`${join(scratch, 'a')}/f: the disk is full`)
+  })
+
   it('refuses what exists, before filling', async () => {
     await writeFile(join(scratch, 'x'), 'precious')
     await expect(writeFolderAtomically(join(scratch, 'x'), () => { throw new Error('not reached') })).rejects.toThrow(FileError)

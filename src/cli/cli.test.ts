@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { recipes } from '../config/recipes.js'
 import { LETTERS, PHONEMES } from '../data/cmudict.js'
@@ -20,6 +21,12 @@ describe('inspect', () => {
     const input = layers * (attention + mlp) + sparse * dModel * numExperts + layers * attention / 2
     const target = layers * (attention + attention / 2 + mlp) + sparse * dModel * numExperts + vocabSize * dModel
     expect(forwardFlops(declareParameters(model, router))).toEqual({ input: 2 * input, target: 2 * target })
+  })
+
+  it('reads a folder of Hugging Face', async () => {
+    const fixture = fileURLToPath(new URL('../../test/fixtures/switch-tiny', import.meta.url))
+    const { model } = await findModel(fixture)
+    expect(model).toMatchObject({ dModel: 32, numExperts: 4, reference: 'hf' })
   })
 
   it('writes layers that are the same once', async () => {

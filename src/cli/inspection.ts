@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { dtypes } from '../base/dtypes.js'
 import type { DType } from '../base/dtypes.js'
 import { ConfigError, nearest } from '../base/errors.js'
@@ -11,6 +12,7 @@ import { countActiveParameters, countParameters, declareParameters } from '../mo
 import type { ParameterSpec } from '../model/parameters.js'
 import { presets } from '../model/presets.js'
 import { openCheckpoint } from '../train/checkpointing.js'
+import { describeHfFolder } from '../train/verify/hf-folder.js'
 
 export interface Inspected {
   readonly name: string
@@ -18,7 +20,7 @@ export interface Inspected {
   readonly router: RouterConfig
 }
 
-/** The model that a preset, a recipe or a run's folder holds. */
+/** The model that a preset, a recipe, a run's folder or a folder of Hugging Face holds. */
 export async function findModel(name: string): Promise<Inspected> {
   const known = presets.get(name) ?? (Object.hasOwn(recipes, name) ? recipes[name] : undefined)
   if (known !== undefined) return { name, model: known.model, router: known.router }
@@ -27,6 +29,7 @@ export async function findModel(name: string): Promise<Inspected> {
     const guess = nearest(name, names)
     throw new ConfigError(`there is no preset, recipe or folder ${name}; ${guess ? `did you mean ${guess}?` : `there are ${names.join(', ')}`}`)
   }
+  if (await exists(join(name, 'config.json'))) return { name, ...await describeHfFolder(name) }
   const checkpoint = await openCheckpoint(name)
   await checkpoint.close()
   const { model, router } = parseRunConfig(checkpoint.config, `the configuration in ${checkpoint.folder}`)

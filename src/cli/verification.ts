@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { ConfigError, FileError } from '../base/errors.js'
 import { formatCount, formatTable } from '../base/format.js'
 import { exists } from '../checkpoint/atomic.js'
@@ -6,7 +7,7 @@ import { parseJson } from '../checkpoint/json.js'
 import { latestCheckpoint, native } from '../checkpoint/native.js'
 import { parsePartialModel } from '../config/partial.js'
 import type { Row } from '../train/verify/compare.js'
-import { verifyFolder } from '../train/verify/hf-folder.js'
+import { verifyFolder, verifyGeneration } from '../train/verify/hf-folder.js'
 import { verifyT5x } from '../train/verify/t5x.js'
 import { Exit } from './exit.js'
 import type { VerifyOptions } from './verify.js'
@@ -33,7 +34,8 @@ export async function verify(folder: string | undefined, { params, cases, config
     if (await native.detect(path) || await latestCheckpoint(path) !== undefined) {
       throw new FileError(`${path}: this is a run of Switchyard, and has no reference to compare with: switchyard eval ${path} measures it`)
     }
-    return verifyFolder(path, tolerance)
+    const compared = await verifyFolder(path, tolerance)
+    return await exists(join(path, 'generation.json')) ? [...compared, await verifyGeneration(path)] : compared
   }
 }
 

@@ -66,6 +66,7 @@ describe('facts', () => {
     const help = await cli.run('--help')
     expect(help.code).toBe(0)
     for (const command of ['train', 'infer', 'eval', 'inspect', 'verify', 'explain']) expect(help.stdout).toContain(`  ${command} `)
+    expect((await cli.run('train', '--help')).stdout).toContain('--set model.encoderSparseEvery=0 --set model.decoderSparseEvery=0')
   })
 
   it('--print-config prints what --set changes, as JSON', async () => {
@@ -95,7 +96,8 @@ describe('verify', () => {
     expect(t5x.stdout).toContain('172 tensors compared, all within the tolerance')
     expect(t5x.code).toBe(0)
     const folder = await cli.run('verify', fixture('switch-tiny'))
-    expect(folder.stdout).toContain('140 tensors compared, all within the tolerance')
+    expect(folder.stdout).toContain('141 tensors compared, all within the tolerance')
+    expect(folder.stdout).toMatch(/^generation\/greedy .*ok$/m)
     expect(folder.code).toBe(0)
   })
 

@@ -1,10 +1,11 @@
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { z } from 'zod'
 import { FileError } from '../../base/errors.js'
 import { castHost, hostFrom, hostTensor, toNumbers } from '../../base/tensor.js'
 import type { HostTensor } from '../../base/tensor.js'
 import { readSmallText } from '../../checkpoint/files.js'
 import { readTensors } from '../../checkpoint/format.js'
+import type { CheckpointReader } from '../../checkpoint/format.js'
 import { detectFormat } from '../../checkpoint/formats.js'
 import { parseJson } from '../../checkpoint/json.js'
 import { configFromHf } from '../../checkpoint/names/hf-config.js'
@@ -22,19 +23,29 @@ import type { Row } from './compare.js'
 import { expertMask } from './dispatch.js'
 import { paramsFromHost, runPass } from './run.js'
 
+/** The configuration of an HF folder's model; of the weights, only the header is read. */
+export async function describeHfFolder(folder: string): Promise<Pick<HfModel, 'model' | 'router'>> {
+  return withHfFolder(folder, (_, config) => Promise.resolve(config))
+}
+
 /** An HF folder (config.json, model weights), loaded. */
 export interface HfModel { model: ModelConfig; router: RouterConfig; params: ModelParams; tensorNames: string[] }
 
 export async function loadHfFolder(folder: string): Promise<HfModel> {
+  return withHfFolder(folder, async (reader, { model, router }) => {
+    const tensors: [string, HostTensor][] = []
+    for await (const entry of readAllFromHf(reader, declareParameters(model, router))) tensors.push(entry)
+    return { model, router, params: paramsFromHost(tensors), tensorNames: reader.list().map(info => info.name) }
+  })
+}
+
+async function withHfFolder<T>(folder: string, use: (reader: CheckpointReader, config: Pick<HfModel, 'model' | 'router'>) => Promise<T>): Promise<T> {
   const configPath = join(folder, 'config.json')
   const text = await readSmallText(configPath, 2 ** 20)
   const path = join(folder, 'model.safetensors')
   const reader = await (await detectFormat(path)).open(path)
   try {
-    const { model, router } = configFromHf(parseJson(text, message => new FileError(`${configPath}: this is not JSON, ${message}`)), reader.list(), folder)
-    const tensors: [string, HostTensor][] = []
-    for await (const entry of readAllFromHf(reader, declareParameters(model, router))) tensors.push(entry)
-    return { model, router, params: paramsFromHost(tensors), tensorNames: reader.list().map(info => info.name) }
+    return await use(reader, configFromHf(parseJson(text, message => new FileError(`${configPath}: this is not JSON, ${message}`)), reader.list(), folder))
   } finally {
     await reader.close()
   }
@@ -77,10 +88,17 @@ export async function verifyFolder(folder: string, tolerance?: number): Promise<
   return compareAll(actual, [...cases].filter(([name]) => !inputs.has(name)), tolerance)
 }
 
+const generationSchema = z.object({
+  greedy: z.object({ sequences: z.array(z.array(z.int())).min(1), args: z.object({ max_new_tokens: z.int().min(1) }) }),
+})
+
 /** Generates greedily from the inputs of the cases, and compares with `generation.json`: one wrong token is a failure. */
 export async function verifyGeneration(folder: string): Promise<Row> {
   const path = join(folder, 'generation.json')
-  const { greedy } = JSON.parse(await readFile(path, 'utf8')) as { greedy: { sequences: number[][]; args: { max_new_tokens: number } } }
+  const text = await readSmallText(path, 2 ** 24)
+  const parsed = generationSchema.safeParse(parseJson(text, message => new FileError(`${path}: this is not JSON, ${message}`)))
+  if (!parsed.success) throw new FileError(`${path}: this holds no greedy cases: ${z.prettifyError(parsed.error)}`)
+  const { greedy } = parsed.data
   const { model, router, params } = await loadHfFolder(folder)
   const reader = await safetensors.open(join(folder, 'cases.safetensors'))
   const inputs = castHost(await reader.read('input_ids'), 'int32')
