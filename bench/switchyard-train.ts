@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util'
 import { flatten } from '../src/base/pytree.js'
 import { hostFrom, hostTensor } from '../src/base/tensor.js'
-import { defaultEngine, fromHost } from '../src/engine/api/array.js'
+import { defaultEngine, fromHost, hostView } from '../src/engine/api/array.js'
 import type { Array as NdArray } from '../src/engine/api/array.js'
 import { jit } from '../src/engine/api/jit.js'
 import * as np from '../src/engine/api/np.js'
@@ -41,7 +41,7 @@ const trainStep = trainStepFunction(lossOf(model, benchmarkRouter), optimizer, n
 
 const initialParams = initParameters(specs, random.key(0))
 let arrays: TrainArrays = { params: initialParams, optimizer: optimizer.init(initialParams) }
-await Promise.all(flatten<NdArray>(arrays).leaves.map(a => a.data()))
+await Promise.all(flatten<NdArray>(arrays).leaves.map(hostView))
 
 let count = 0
 const [batch, key] = [trainingBatch(), random.key(1)]
@@ -85,7 +85,7 @@ await serve({
       const result = options['op-by-op'] ? trainStep(arrays, inputs()) : wholeStep()
       arrays = result.arrays
       // A step is over when the new state is there, not only the loss.
-      await Promise.all(flatten<NdArray>(result).leaves.map(a => a.data()))
+      await Promise.all(flatten<NdArray>(result).leaves.map(hostView))
       stepSeconds.push(seconds(start))
       loss = await result.metrics.loss.item()
     }
@@ -97,11 +97,11 @@ await serve({
     const size = 1536
     const product = jit((x: NdArray, y: NdArray) => np.matmul(x, y))
     const [x, y] = [random.normal(random.key(2), [size, size]), random.normal(random.key(3), [size, size])]
-    await product(x, y).data()
+    await hostView(product(x, y))
     let best = Infinity
     for (let i = 0; i < n; i++) {
       const start = performance.now()
-      await product(x, y).data()
+      await hostView(product(x, y))
       best = Math.min(best, seconds(start))
     }
     return { flopsPerSecond: (2 * size ** 3) / best }
