@@ -12,7 +12,7 @@ import { simplify } from '../src/engine/transform/simplify.js'
 import { initParameters } from '../src/model/init.js'
 import { countParameters, declareParameters } from '../src/model/parameters.js'
 import type { Batch } from '../src/model/types.js'
-import { lossOf } from '../src/train/loss.js'
+import { trainingLoss } from '../src/train/loss.js'
 import { adamW } from '../src/train/optimizers/adamw.js'
 import { trainStepFunction } from '../src/train/step.js'
 import type { StepInputs, TrainArrays } from '../src/train/step.js'
@@ -37,7 +37,7 @@ const { values: options } = parseArgs({ options: { experts: { type: 'string', de
 const model = benchmarkModel(options.dense ? 0 : Number(options.experts))
 const specs = declareParameters(model, benchmarkRouter)
 const optimizer = adamW()
-const trainStep = trainStepFunction(lossOf(model, benchmarkRouter), optimizer, null)
+const trainStep = trainStepFunction(trainingLoss(model, benchmarkRouter), optimizer, null)
 
 const initialParams = initParameters(specs, random.key(0))
 let arrays: TrainArrays = { params: initialParams, optimizer: optimizer.init(initialParams) }

@@ -28,7 +28,7 @@ import { countParameters, declareParameters } from '../model/parameters.js'
 import type { Batch, ModelParams } from '../model/types.js'
 import { batchOf } from '../train/batch.js'
 import { saveRun } from '../train/checkpointing.js'
-import { lossOf } from '../train/loss.js'
+import { trainingLoss } from '../train/loss.js'
 import { openModel } from '../train/open-model.js'
 import { makeOptimizer } from '../train/optimizers/optimizers.js'
 import { makePredictor } from '../train/predictor.js'
@@ -66,7 +66,7 @@ export async function* explain({ full }: { full: boolean }): AsyncGenerator<stri
   const specs = declareParameters(model, router)
   const params = initParameters(specs, random.key(0))
   const batch = batchOf(features)
-  const loss = lossOf(model, router)
+  const loss = trainingLoss(model, router)
   const key = random.key(1)
   yield section('Program', `The loss of a model with ${formatCount(countParameters(specs))} parameters, traced once, in the notation of JAX.`,
     print(makeProgram((p: ModelParams, b: Batch) => loss(p, b, key)[0])(params, batch)))

@@ -45,6 +45,3 @@ export function sequenceErrorRates(
   })
   return { per: edits / referenceSymbols, wer: wrong / examples.length, examples: examples.length, wrong, edits, referenceSymbols }
 }
-
-/** The corpus's phoneme error rate: phonemes separated by spaces. */
-export const phonemeErrorRate = (...args: Parameters<typeof sequenceErrorRates>): number => sequenceErrorRates(...args).per

@@ -21,7 +21,7 @@ import { expectedOf, readTree, removeAbandoned, saveRun } from './checkpointing.
 import type { TrainConfig } from './config.js'
 import { MetricsLog } from './metrics-log.js'
 import type { MetricsRecord } from './metrics-log.js'
-import { lossOf } from './loss.js'
+import { trainingLoss } from './loss.js'
 import { makeOptimizer } from './optimizers/optimizers.js'
 import { makeSchedule } from './optimizers/schedules.js'
 import type { Schedule } from './optimizers/schedules.js'
@@ -235,7 +235,7 @@ function prepare({ model, router, train }: TrainerConfig, task: Task): Parts {
       const params = initParameters(specs, key)
       return { params, optimizer: initOptimizer(params) }
     },
-    trainStep: makeTrainStep(lossOf(model, router), optimizer, clipNorm),
+    trainStep: makeTrainStep(trainingLoss(model, router), optimizer, clipNorm),
   }
 }
 

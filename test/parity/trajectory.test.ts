@@ -5,7 +5,7 @@ import * as random from '../../src/engine/api/random.js'
 import type { ModelConfig, RouterConfig } from '../../src/model/config.js'
 import { declareParameters } from '../../src/model/parameters.js'
 import type { Batch } from '../../src/model/types.js'
-import { lossOf } from '../../src/train/loss.js'
+import { trainingLoss } from '../../src/train/loss.js'
 import { adafactor } from '../../src/train/optimizers/adafactor.js'
 import { makeTrainStep } from '../../src/train/step.js'
 import { loadFixture, readJson, treeOf, worstDifference } from './t5x-fixtures.js'
@@ -30,7 +30,7 @@ it('trains as T5X does: ten whole steps of Switch with Adafactor', async () => {
   for (const spec of specs) expect(spec.axes, spec.path).toEqual(axes[spec.path])
   const optimizer = adafactor(specs)
   const params = treeOf(await loadFixture('params.safetensors'), '')
-  const step = makeTrainStep(lossOf(model, router), optimizer, null)
+  const step = makeTrainStep(trainingLoss(model, router), optimizer, null)
 
   let arrays = { params, optimizer: optimizer.init(params) }
   const losses: number[] = []
