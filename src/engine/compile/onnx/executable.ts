@@ -81,23 +81,27 @@ export class OnnxExecutable implements Executable {
   ): void {
     const home: Arena | undefined = arrays.map(v => values.get(v)?.block?.arena).find(a => a !== undefined)
     const there = arrays.filter(v => values.get(v)?.block && values.get(v)!.block!.arena === home)
-    const elsewhere = arrays.filter(v => !there.includes(v))
+    const elsewhere: readonly Var[] = arrays.filter(v => !there.includes(v))
     const made = outputs.filter((_, i) => inPlace[i] === null)
-    const found = this.memory.arenas.allocateTogether([...elsewhere, ...made].map(v => bytesOfAval(v.aval)), home)
-    const arena = found[0]?.arena ?? home
-    // The preferred arena was full: then everything moves to the one that had room.
-    const moved = arena === home ? [] : there
-    const foundForMoved = moved.length > 0 ? this.memory.arenas.allocateTogether(moved.map(v => bytesOfAval(v.aval)), arena) : []
-    there.filter(v => !moved.includes(v)).forEach(v => blocks.set(v, values.get(v)!.block!))
-    for (const [i, v] of [...elsewhere, ...moved].entries()) {
-      const block = i < elsewhere.length ? found[i] : foundForMoved[i - elsewhere.length]
+    const blocksFor = (vars: readonly Var[], preferred?: Arena): Block[] => this.memory.arenas.allocateTogether(vars.map(v => bytesOfAval(v.aval)), preferred)
+    let moving = elsewhere
+    let found = blocksFor([...moving, ...made], home)
+    if (there.length > 0 && found.some(b => b.arena !== home)) {
+      // There is no room beside the arrays that are placed already: all of them move.
+      for (const block of found) block.arena.release(block)
+      moving = arrays
+      found = blocksFor([...moving, ...made])
+    }
+    for (const v of arrays) if (!moving.includes(v)) blocks.set(v, values.get(v)!.block!)
+    for (const [i, v] of moving.entries()) {
+      const block = found[i]
       blocks.set(v, block)
       const source = values.get(v)
       if (source) (tensorOn(block, v.aval.shape, sizeOf(v.aval.shape)).data as Float32Array).set(source.tensor.data as Float32Array)
       if (source && inPlace.includes(v)) values.set(v, this.memory.hold(v.aval, block))
       else temporary.push(block)
     }
-    made.forEach((o, i) => blocks.set(o, found[elsewhere.length + i]))
+    made.forEach((o, i) => blocks.set(o, found[moving.length + i]))
     outputs.forEach((o, i) => { if (inPlace[i]) blocks.set(o, blocks.get(inPlace[i])!) })
   }
 
