@@ -32,6 +32,14 @@ export const dtypes: { readonly [D in DType]: DTypeInfo } = {
 export const isFloat = (d: DType): boolean => dtypes[d].kind === 'float'
 export const isInteger = (d: DType): boolean => dtypes[d].kind === 'int'
 
+/** The least value of a dtype, or the greatest: an infinity, or an exact integer. */
+export function extremeOf(dtype: DType, which: 'least' | 'greatest'): number | bigint {
+  if (isFloat(dtype)) return which === 'least' ? -Infinity : Infinity
+  const bits = BigInt(8 * dtypes[dtype].bytes)
+  if (dtype.startsWith('u')) return which === 'least' ? 0n : 2n ** bits - 1n
+  return which === 'least' ? -(2n ** (bits - 1n)) : 2n ** (bits - 1n) - 1n
+}
+
 /** A zeroed typed array for `length` elements of `dtype`. */
 export function allocate(dtype: DType, length: number): TypedArray {
   return dtypes[dtype].make(new ArrayBuffer(length * dtypes[dtype].bytes), 0, length)

@@ -84,4 +84,7 @@ export function moveAxis(x: Value, from: number, to: number): Value {
   return transpose(x, perm)
 }
 
+/** Undoes a permutation of axes. */
+export const inversePermutation = (perm: readonly number[]): number[] => perm.map((_, i) => perm.indexOf(i))
+
 export const range = (n: number, start = 0): number[] => Array.from({ length: n }, (_, i) => i + start)

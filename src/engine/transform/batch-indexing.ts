@@ -31,7 +31,6 @@ const windowOrder = (ndim: number, axes: readonly number[]): number[] => {
   return [0, ...ops.range(ndim).map(i => 1 + order.indexOf(i))]
 }
 
-const inverse = (perm: readonly number[]): number[] => perm.map((_, i) => perm.indexOf(i))
 
 export const dynamicSlice: BatchRule<'dynamicSlice'> = ([x, ...starts], { sizes }, size) => {
   if (starts.every(s => !s.batched)) return [mapped(ops.dynamicSlice(x.value, [zero(), ...starts.map(s => s.value)], [size, ...sizes]))]
@@ -50,7 +49,7 @@ export const dynamicUpdateSlice: BatchRule<'dynamicUpdateSlice'> = ([x, update, 
   const shape = operand.shape.slice(1)
   if (sameShape(shape, updates.shape.slice(1))) return [mapped(updates)]
   const { axes, indices } = windowIndices(shape, updates.shape.slice(1), starts, size)
-  const ordered = ops.transpose(updates, inverse(windowOrder(shape.length, axes)))
+  const ordered = ops.transpose(updates, ops.inversePermutation(windowOrder(shape.length, axes)))
   return [mapped(ops.scatter(operand, indices, ordered, { axes: shift(axes), batchDims: 1, mode: 'clip' }))]
 }
 

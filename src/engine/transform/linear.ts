@@ -17,7 +17,6 @@ export const valueOf = (o: Operand): Value => {
   if (isLinear(o)) throw new Error('a product of two tangents is not linear')
   return o.known
 }
-const inverse = (perm: readonly number[]): number[] => perm.map((_, i) => perm.indexOf(i))
 
 export const linearRules: { [P in LinearPrimitive]: TransposeRule<P> } = {
   neg: ct => [ops.neg(ct)],
@@ -38,7 +37,7 @@ export const linearRules: { [P in LinearPrimitive]: TransposeRule<P> } = {
     return [ops.reshape(ops.reduceSum(ct, axes), a.shape)]
   },
   reshape: (ct, [x]) => [ops.reshape(ct, avalOf(x).shape)],
-  transpose: (ct, _, { perm }) => [ops.transpose(ct, inverse(perm))],
+  transpose: (ct, _, { perm }) => [ops.transpose(ct, ops.inversePermutation(perm))],
   concatenate: (ct, operands, { axis }) => {
     let offset = 0
     return operands.map(o => {
@@ -124,5 +123,5 @@ function dotTranspose(
   const product = ops.dotGeneral(ct, other, { contract: [ctOther, otherFree], batch: [ctBatch, otherBatch] })
   // The product's axes: batch, the operand's free axes, then the other's contracted axes in their own order.
   const contractInOrder = otherContract.toSorted((a, b) => a - b).map(axis => contract[otherContract.indexOf(axis)])
-  return ops.transpose(product, inverse([...batch, ...free, ...contractInOrder]))
+  return ops.transpose(product, ops.inversePermutation([...batch, ...free, ...contractInOrder]))
 }

@@ -1,5 +1,6 @@
 import { hostFrom, toNumbers } from '../../base/tensor.js'
 import { sameShape } from '../program/aval.js'
+import { range } from '../program/ops.js'
 import type { DotParams, PrimitiveName } from '../program/primitives.js'
 import { is, Lit, printParam, Program, Var } from '../program/program.js'
 import type { Atom, Equation } from '../program/program.js'
@@ -175,8 +176,6 @@ class Simplifier {
     return eqn
   }
 }
-
-const range = (n: number, start = 0): number[] => Array.from({ length: n }, (_, i) => i + start)
 
 /** An equation with the results of another. */
 function become<P extends PrimitiveName>(eqn: Equation, primitive: P, inputs: readonly Atom[], params: Equation<P>['params']): Equation {

@@ -1,4 +1,4 @@
-import { allocate, dtypes, isFloat } from '../../../base/dtypes.js'
+import { allocate, dtypes, extremeOf, isFloat } from '../../../base/dtypes.js'
 import { castHost, hostScalar, reader, sizeOf, writer } from '../../../base/tensor.js'
 import type { HostTensor } from '../../../base/tensor.js'
 import type { Aval } from '../../program/aval.js'
@@ -70,14 +70,6 @@ const table = <P extends PrimitiveName>(names: readonly P[], rule: (name: P) => 
 const fold = (initial: number | ((x: HostTensor) => number | bigint), rule: reduction.Fold) =>
   ([x]: readonly HostTensor[], { axes }: ReduceParams): HostTensor[] =>
     [reduction.reduce(x, axes, typeof initial === 'number' ? initial : initial(x), rule)]
-
-/** The least value of a dtype (for max), or the greatest (for min). */
-const extreme = (sign: 1 | -1) => ({ dtype }: HostTensor): number | bigint => {
-  if (isFloat(dtype)) return sign * -Infinity
-  const bits = BigInt(8 * dtypes[dtype].bytes)
-  if (dtype.startsWith('u')) return sign === 1 ? 0n : 2n ** bits - 1n
-  return sign === 1 ? -(2n ** (bits - 1n)) : 2n ** (bits - 1n) - 1n
-}
 
 /** Floats are cut to integers; integers wrap. */
 function convert(x: HostTensor, { dtype }: PrimitiveParams['convertElementType']): HostTensor {
@@ -151,8 +143,8 @@ const rules: { [P in PrimitiveName]: Rule<P> } = {
   dynamicUpdateSlice: ([x, update, ...starts]) => [structure.dynamicUpdateSlice(x, update, starts)],
   reduceSum: fold(0, { float: (a, b) => a + b, integer: (a, b) => a + b }),
   reduceProd: fold(1, { float: (a, b) => a * b, integer: (a, b) => a * b }),
-  reduceMax: fold(extreme(1), { float: Math.max, integer: (a, b) => (a > b ? a : b) }),
-  reduceMin: fold(extreme(-1), { float: Math.min, integer: (a, b) => (a < b ? a : b) }),
+  reduceMax: fold(x => extremeOf(x.dtype, 'least'), { float: Math.max, integer: (a, b) => (a > b ? a : b) }),
+  reduceMin: fold(x => extremeOf(x.dtype, 'greatest'), { float: Math.min, integer: (a, b) => (a < b ? a : b) }),
   reduceAnd: fold(1, { float: Math.min, integer: (a, b) => a & b }),
   reduceOr: fold(0, { float: Math.max, integer: (a, b) => a | b }),
   argmax: ([x], { axis }) => [reduction.argBest(x, axis, (a, b) => a > b)],

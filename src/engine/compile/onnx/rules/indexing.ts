@@ -1,5 +1,5 @@
 import { sizeOf, stridesOf } from '../../../../base/tensor.js'
-import { range } from '../../../program/ops.js'
+import { inversePermutation, range } from '../../../program/ops.js'
 import type { GraphWriter, Lowered } from '../graph.js'
 import { Formula } from './elementwise.js'
 import type { Lowering } from './rule.js'
@@ -96,5 +96,5 @@ export const scatter = (reduction: 'none' | 'add'): Lowering<'scatter' | 'scatte
     const source = g.reshape(g.expand(updates, au.shape), [count, width])
     const written = g.node('ScatterElements', [target, at, source], out.dtype, [height, width], reduction === 'add' ? { axis: 0, reduction } : { axis: 0 })
     const kept = dropping ? g.node('Slice', [written, g.ints([0]), g.ints([numRows]), g.ints([0])], out.dtype, [numRows, width]) : written
-    return [g.transpose(g.reshape(kept, permuted), perm.map((_, i) => perm.indexOf(i)))]
+    return [g.transpose(g.reshape(kept, permuted), inversePermutation(perm))]
   }

@@ -1,6 +1,6 @@
-import { dtypes, isFloat } from '../../../../base/dtypes.js'
+import { extremeOf, isFloat } from '../../../../base/dtypes.js'
 import type { DType } from '../../../../base/dtypes.js'
-import { sizeOf } from '../../../../base/tensor.js'
+import { hostScalar, sizeOf } from '../../../../base/tensor.js'
 import { range } from '../../../program/ops.js'
 import type { GraphWriter, Lowered } from '../graph.js'
 import { Formula } from './elementwise.js'
@@ -15,19 +15,9 @@ const reduction = <P extends Reduction | Logical>(neutral: (dtype: DType) => num
   const axes: readonly number[] = params.axes
   if (axes.length === 0) return [x]
   if (axes.some(axis => a.shape[axis] === 0)) {
-    const value = neutral(out.dtype)
-    const data = typeof value === 'bigint' ? new BigInt64Array([value]) : undefined
-    return [g.expand(data ? g.constant({ dtype: out.dtype, shape: [], data }) : g.scalar(out.dtype, Number(value)), out.shape)]
+    return [g.expand(g.constant(hostScalar(out.dtype, neutral(out.dtype))), out.shape)]
   }
   return rule(context, [g.expand(x, a.shape)], params)
-}
-
-/** The least value of a type (to find a maximum), or the greatest. */
-const bound = (sign: 1 | -1) => (dtype: DType): number | bigint => {
-  if (isFloat(dtype)) return sign * -Infinity
-  const bits = BigInt(8 * dtypes[dtype].bytes)
-  const value = sign === 1 ? -(2n ** (bits - 1n)) : 2n ** (bits - 1n) - 1n
-  return dtype === 'int64' ? value : Number(value)
 }
 
 const node = (op: string): Lowering<Reduction> => ({ g, outs: [out] }, [x], { axes }) =>
@@ -113,7 +103,7 @@ const argBest = (op: string): Lowering<'argmax' | 'argmin'> => (context, [operan
 
 export const reduceRules = {
   reduceSum: reduction(() => 0, sum), reduceProd: reduction(() => 1, product),
-  reduceMax: reduction(bound(1), best('ReduceMax', 1)), reduceMin: reduction(bound(-1), best('ReduceMin', 0)),
+  reduceMax: reduction(d => extremeOf(d, 'least'), best('ReduceMax', 1)), reduceMin: reduction(d => extremeOf(d, 'greatest'), best('ReduceMin', 0)),
   reduceAnd: reduction(() => 1, logical('ReduceMin')), reduceOr: reduction(() => 0, logical('ReduceMax')),
   argmax: argBest('ArgMax'), argmin: argBest('ArgMin'),
 }
