@@ -9,13 +9,15 @@ import type { Router } from '../../src/nn/moe/router.js'
 
 const [groups, tokens, experts] = [2, 7, 3]
 
-interface Routed { probabilities: number[]; expert: number[]; position: number[]; kept: number[]; gate: number[]; choice: number[] }
+/** One choice of a token. */
+interface Choice { group: number; token: number; expert: number; position: number; kept: boolean; gate: number }
+interface Routed { choices: Choice[]; choice: number[]; probabilities: number[] }
 
-/** What holds for every way in which tokens choose experts. */
+/** What holds for every way in which tokens and experts find each other. */
 export function describeRouter(name: string, router: Router): void {
   const assignWith = (capacity: number | null) => jit((logits: EngineArray, mask: EngineArray) => {
     const probabilities = softmax(logits)
-    return { probabilities, ...router.assign(probabilities, mask, capacity) }
+    return { probabilities, ...router.assign({ logits, probabilities }, mask, capacity) }
   })
   const assigners = new Map([1, 3, null].map(capacity => [capacity, assignWith(capacity)] as const))
   const sample = fc.record({
@@ -26,45 +28,47 @@ export function describeRouter(name: string, router: Router): void {
   const route = async ({ logits, mask, capacity }: { logits: number[]; mask: boolean[]; capacity: number | null }): Promise<Routed> => {
     const result = assigners.get(capacity)!(
       np.fromHost(hostFrom('float32', [groups, tokens, experts], logits)), np.fromHost(hostFrom('bool', [groups, tokens], mask.map(Number))))
-    const entries = await Promise.all(Object.entries(result).map(async ([key, x]) => [key, await x.numbers()] as const))
-    return Object.fromEntries(entries) as unknown as Routed
+    expect(result.choice.shape).toEqual([groups, tokens, experts])
+    const perToken = result.expert.shape[2]
+    const shapes = [result.expert, result.position, result.kept, result.gate].map(x => x.shape)
+    expect(shapes).toEqual(shapes.map(() => [groups, tokens, perToken]))
+    const [expert, position, kept, gate, choice, probabilities] = await Promise.all(
+      [result.expert, result.position, result.kept, result.gate, result.choice, result.probabilities].map(x => x.numbers()))
+    const choices = expert.map((e, i): Choice => {
+      const token = Math.floor(i / perToken)
+      return { group: Math.floor(token / tokens), token, expert: e, position: position[i], kept: kept[i] === 1, gate: gate[i] }
+    })
+    return { choices, choice, probabilities }
   }
+  const holds = (check: (routed: Routed, sample: { mask: boolean[]; capacity: number | null }) => void): Promise<void> =>
+    fc.assert(fc.asyncProperty(sample, async s => check(await route(s), s)))
 
   describe(`Router: ${name}`, () => {
-    it('gives kept tokens different places below the capacity, in each group', async () => {
-      await fc.assert(fc.asyncProperty(sample, async s => {
-        const { expert, position, kept } = await route(s)
-        const places = kept.flatMap((k, t) => (k ? [`${Math.floor(t / tokens)} ${expert[t]} ${position[t]}`] : []))
-        expect(new Set(places).size).toBe(places.length)
-        kept.forEach((k, t) => {
-          if (!k) return
-          expect(position[t]).toBeGreaterThanOrEqual(0)
-          expect(position[t]).toBeLessThan(s.capacity ?? tokens)
-        })
-      }))
-    })
+    it('gives kept choices different places below the capacity, in each group', () => holds(({ choices }, { capacity }) => {
+      const kept = choices.filter(c => c.kept)
+      expect(new Set(kept.map(c => `${c.group} ${c.expert} ${c.position}`)).size).toBe(kept.length)
+      for (const { position } of kept) {
+        expect(position).toBeGreaterThanOrEqual(0)
+        expect(position).toBeLessThan(capacity ?? tokens)
+      }
+    }))
 
-    it('keeps no masked token, and every other one while there is room', async () => {
-      await fc.assert(fc.asyncProperty(sample, async s => {
-        const { expert, kept, choice } = await route(s)
-        kept.forEach((k, t) => {
-          const chosen = choice.slice(t * experts, (t + 1) * experts)
-          if (!s.mask[t]) expect([k, ...chosen]).toEqual([0, 0, 0, 0])
-          else expect(chosen).toEqual([0, 1, 2].map(e => Number(e === expert[t])))
-          if (s.mask[t] && !k) {
-            const group = Math.floor(t / tokens) * tokens
-            const others = kept.slice(group, group + tokens).filter((other, i) => other && expert[group + i] === expert[t])
-            expect(others.length).toBe(s.capacity)
-          }
-        })
-      }))
-    })
+    it('sends no token to one expert twice, and a masked one nowhere', () => holds(({ choices, choice }, { mask }) => {
+      const kept = choices.filter(c => c.kept)
+      expect(new Set(kept.map(c => `${c.token} ${c.expert}`)).size).toBe(kept.length)
+      for (const { token, expert } of kept) expect([mask[token], choice[token * experts + expert]]).toEqual([true, 1])
+      choice.forEach((c, i) => { if (!mask[Math.floor(i / experts)]) expect(c).toBe(0) })
+    }))
 
-    it('gates by the probability of the expert, and by 0 what is not kept', async () => {
-      await fc.assert(fc.asyncProperty(sample, async s => {
-        const { probabilities, expert, kept, gate } = await route(s)
-        gate.forEach((g, t) => expect(g).toBeCloseTo(kept[t] ? probabilities[t * experts + expert[t]] : 0, 6))
-      }))
-    })
+    it('keeps every choice while there is room', () => holds(({ choices }, { mask, capacity }) => {
+      for (const { group, token, expert, kept } of choices) {
+        if (kept || !mask[token]) continue
+        expect(choices.filter(c => c.kept && c.group === group && c.expert === expert).length).toBe(capacity)
+      }
+    }))
+
+    it('gates by the probability of the expert, and by 0 what is not kept', () => holds(({ choices, probabilities }) => {
+      for (const { token, expert, kept, gate } of choices) expect(gate).toBeCloseTo(kept ? probabilities[token * experts + expert] : 0, 6)
+    }))
   })
 }

@@ -9,6 +9,7 @@ import { bufferSlots, combine, dispatch, droplessSlots } from './dispatch.js'
 import type { Slots } from './dispatch.js'
 
 const ints = (values: number[][]): Array => np.array(values, 'int32')
+const oneChoice = (x: Array): Array => np.expandDims(x, 2)
 
 /** Every primitive of a program, those of its subprograms too. */
 function primitivesOf(program: Program): string[] {
@@ -17,12 +18,16 @@ function primitivesOf(program: Program): string[] {
 
 describe('buffers of fixed capacity', () => {
   // Two groups of three tokens, two experts, two slots a group.
-  const slots = (): Slots => bufferSlots(ints([[1, 1, 1], [0, 1, 0]]), ints([[0, 1, 2], [0, 0, 1]]), np.array([[true, true, false], [true, true, true]]), 2, 2)
+  const slots = (): Slots => bufferSlots({
+    expert: oneChoice(ints([[1, 1, 1], [0, 1, 0]])),
+    position: oneChoice(ints([[0, 1, 2], [0, 0, 1]])),
+    kept: oneChoice(np.array([[true, true, false], [true, true, true]])),
+  }, 2, 2)
 
   it('have a place for each expert, group and position', async () => {
     // Expert 0: group 0 (0, 1), group 1 (2, 3). Expert 1: group 0 (4, 5), group 1 (6, 7).
-    expect(await slots().slotOfToken.numbers()).toEqual([4, 5, 8, 2, 6, 3])
-    expect(await slots().tokenOfSlot.numbers()).toEqual([6, 6, 3, 5, 0, 1, 4, 6])
+    expect(await slots().slotOfChoice.numbers()).toEqual([4, 5, 8, 2, 6, 3])
+    expect(await slots().choiceOfSlot.numbers()).toEqual([6, 6, 3, 5, 0, 1, 4, 6])
   })
 
   it('take tokens there and back; empty slots and dropped tokens are 0', async () => {
@@ -45,9 +50,35 @@ describe('buffers of fixed capacity', () => {
   })
 })
 
+describe('tokens with several choices', () => {
+  // Two experts, two slots each. Token 0 goes to both, token 1 to expert 1 alone, token 2 to neither.
+  const slots = (): Slots => bufferSlots({
+    expert: np.reshape(ints([[0, 1], [1, 0], [1, 0]]), [1, 3, 2]),
+    position: np.reshape(ints([[0, 0], [1, -1], [2, -1]]), [1, 3, 2]),
+    kept: np.reshape(np.array([[true, true], [true, false], [false, false]]), [1, 3, 2]),
+  }, 2, 2)
+  const x = (): Array => np.array([[1], [2], [4]])
+
+  it('stand in a slot for each, and get back what each expert made', async () => {
+    const s = slots()
+    const dispatched = dispatch(x(), s)
+    expect(await dispatched.numbers()).toEqual([1, 0, 1, 2])
+    const outputs = combine(np.multiply(dispatched, np.array([[[10], [10]], [[100], [100]]])), s)
+    expect(outputs.shape).toEqual([3, 2, 1])
+    expect(await outputs.numbers()).toEqual([10, 100, 200, 0, 0, 0])
+  })
+
+  it('get the sum of their choices\' gradients, by gathers', async () => {
+    const s = slots()
+    const f = (x: Array): Array => np.sum(np.multiply(combine(np.square(dispatch(x, s)), s), np.array([[[1], [10]], [[1], [1]], [[1], [1]]])))
+    expect(await grad(f)(x()).numbers()).toEqual([22, 4, 0])
+    expect(primitivesOf(makeProgram(grad(f))(x())).filter(p => p.startsWith('scatter'))).toEqual([])
+  })
+})
+
 describe('dropless slots', () => {
   const layout = jit((experts: Array, position: Array, load: Array) => {
-    const { blocks, rows, ...arrays } = droplessSlots(experts, position, np.ones(experts.shape, 'bool'), load)
+    const { blocks, rows, ...arrays } = droplessSlots({ expert: oneChoice(experts), position: oneChoice(position), kept: oneChoice(np.ones(experts.shape, 'bool')) }, load)
     return { ...arrays, blocks: np.full([1], blocks, 'int32'), rows: np.full([1], rows, 'int32') }
   })
 
@@ -56,7 +87,7 @@ describe('dropless slots', () => {
       const position = experts.map((e, i) => experts.slice(0, i).filter(other => other === e).length)
       const load = globalThis.Array.from({ length: numExperts }, (_, e) => experts.filter(other => other === e).length)
       const slots = layout(ints([experts]), ints([position]), np.array(load))
-      const [places, expertOfBlock, blocks, rows] = await Promise.all([slots.slotOfToken, slots.expertOfBlock!, slots.blocks, slots.rows].map(x => x.numbers()))
+      const [places, expertOfBlock, blocks, rows] = await Promise.all([slots.slotOfChoice, slots.expertOfBlock!, slots.blocks, slots.rows].map(x => x.numbers()))
       expect(new Set(places).size).toBe(experts.length)
       expect(places.map(slot => expertOfBlock[Math.floor(slot / rows[0])])).toEqual(experts)
       expect(blocks[0] * rows[0]).toBeLessThan(2 * experts.length + numExperts)

@@ -32,7 +32,7 @@ export interface MoeOptions {
 }
 
 /**
- * The sparse feed-forward sublayer: each token's output is its expert's, times the router's probability for it (Switch
+ * The sparse feed-forward sublayer: each token's output is the sum of its experts', each times its gate (Switch
  * Transformers, equation 2), or 0 where it found no room. x [batch, length, dModel]; only tokens where `mask` [batch, length]
  * holds are routed (null: all). The router is float32 whatever x is.
  */
@@ -50,15 +50,16 @@ export function moeLayer(params: MoeParams, x: Array, mask: Array | null, option
   const probabilities = ofPresent(softmax(routed)) // [groups, tokens, experts]
   const numExperts = logits.shape[2]
 
-  const assignment = options.router.assign(probabilities, groupedMask, capacity)
+  const assignment = options.router.assign({ logits, probabilities }, groupedMask, capacity)
   const { expert, position, kept, gate, choice } = assignment
   const slots = capacity === null
-    ? droplessSlots(expert, position, kept, np.sum(choice, { axis: [0, 1] }))
-    : bufferSlots(expert, position, kept, numExperts, capacity)
+    ? droplessSlots(assignment, np.sum(choice, { axis: [0, 1] }))
+    : bufferSlots(assignment, numExperts, capacity)
   const seen = options.jitterExperts ? np.astype(jittered, x.dtype) : grouped // [groups, tokens, dModel]
   const tokens = np.reshape(seen, [numGroups * tokensPerGroup, -1]) // [tokens, dModel]
-  const outputs = experts(params.expert, tokens, slots, noise, options.expertDropoutRate) // [tokens, dModel]
-  const gated = np.multiply(outputs, np.astype(np.reshape(gate, [-1, 1]), x.dtype)) // [tokens, dModel]
+  const outputs = experts(params.expert, tokens, slots, noise, options.expertDropoutRate) // [tokens, choices, dModel]
+  const gates = np.astype(np.reshape(gate, [...slots.slotOfChoice.shape, 1]), x.dtype) // [tokens, choices, 1]
+  const gated = np.sum(np.multiply(outputs, gates), { axis: 1 }) // [tokens, dModel]
 
   const weights = options.countMasked ? np.ones([numGroups, tokensPerGroup]) : present // [groups, tokens]
   const groupTokens = np.sum(weights, { axis: 1 }) // [groups]

@@ -3,6 +3,10 @@ import type { Array } from '../../engine/api/array.js'
 import * as np from '../../engine/api/np.js'
 import { grad } from '../../engine/api/transforms.js'
 import { tokensChooseTop1 } from './router.js'
+import type { Assignment } from './router.js'
+
+const assign = (probabilities: Array, mask: Array | null, capacity: number | null): Assignment =>
+  tokensChooseTop1.assign({ logits: np.log(probabilities), probabilities }, mask, capacity)
 
 /** Two groups of four tokens, three experts. */
 const probabilities = (): Array => np.array([
@@ -12,32 +16,32 @@ const probabilities = (): Array => np.array([
 
 describe('tokens choose top 1', () => {
   it('sends each token to its most probable expert, the first one of a tie', async () => {
-    const { expert } = tokensChooseTop1.assign(probabilities(), null, 2)
+    const { expert } = assign(probabilities(), null, 2)
     expect(await expert.numbers()).toEqual([0, 0, 1, 0, 2, 0, 2, 1])
   })
 
   it('fills each group\'s buffers in token order, and drops what finds no room', async () => {
-    const { position, kept, gate } = tokensChooseTop1.assign(probabilities(), null, 2)
+    const { position, kept, gate } = assign(probabilities(), null, 2)
     expect(await position.numbers()).toEqual([0, 1, 0, 2, 0, 0, 1, 0])
     expect(await kept.numbers()).toEqual([1, 1, 1, 0, 1, 1, 1, 1])
     expect(await gate.numbers()).toEqual([0.7, 0.6, 0.8, 0, 0.6, 0.4, 0.8, 0.5].map(Math.fround))
   })
 
   it('drops nothing without a capacity', async () => {
-    const { kept } = tokensChooseTop1.assign(probabilities(), null, null)
+    const { kept } = assign(probabilities(), null, null)
     expect(await kept.numbers()).toEqual(new globalThis.Array(8).fill(1))
   })
 
   it('leaves masked tokens out: they take no room', async () => {
     const mask = np.array([[true, false, true, true], [true, true, false, false]])
-    const { position, kept, choice } = tokensChooseTop1.assign(probabilities(), mask, 2)
+    const { position, kept, choice } = assign(probabilities(), mask, 2)
     expect(await position.numbers()).toEqual([0, -1, 0, 1, 0, 0, -1, -1])
     expect(await kept.numbers()).toEqual([1, 0, 1, 1, 1, 1, 0, 0])
     expect(await np.sum(choice, { axis: 1 }).numbers()).toEqual([2, 1, 0, 1, 0, 1])
   })
 
   it('lets the gradient through the gate of the chosen expert alone', async () => {
-    const gradient = grad((p: Array) => np.sum(tokensChooseTop1.assign(p, null, 2).gate))(probabilities())
+    const gradient = grad((p: Array) => np.sum(assign(p, null, 2).gate))(probabilities())
     expect(await gradient.numbers()).toEqual([1, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 1, 0, 1, 0])
   })
 })

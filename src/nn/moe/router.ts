@@ -1,15 +1,21 @@
 import type { Array } from '../../engine/api/array.js'
 import * as np from '../../engine/api/np.js'
 
-/** Which expert each token goes to, and where in that expert's buffer it stands. */
+/** The router's float32 scores of every expert for every token. */
+export interface RouterScores {
+  logits: Array // [groups, tokens, experts]
+  probabilities: Array // [groups, tokens, experts]
+}
+
+/** Which experts each token goes to, and where in their buffers it stands. A token has one choice or several. */
 export type Assignment = {
-  expert: Array // [groups, tokens], int32
-  /** The token's place among its group's tokens of the same expert, from 0; -1 where it is left out. */
-  position: Array // [groups, tokens], int32
-  /** Whether the token is not left out and there is room for it. */
-  kept: Array // [groups, tokens], bool
-  /** The probability of the chosen expert, which its output is multiplied by; 0 where not kept. */
-  gate: Array // [groups, tokens], float32
+  expert: Array // [groups, tokens, choices], int32
+  /** The choice's place among its group's choices of the same expert, from 0; -1 where it is left out. */
+  position: Array // [groups, tokens, choices], int32
+  /** Whether the choice is not left out and there is room for it. */
+  kept: Array // [groups, tokens, choices], bool
+  /** What the expert's output is multiplied by before the token's outputs are added up; 0 where not kept. */
+  gate: Array // [groups, tokens, choices], float32
   /** 1 where a token chose an expert, whether kept or not. */
   choice: Array // [groups, tokens, experts], float32
 }
@@ -17,10 +23,10 @@ export type Assignment = {
 /** How tokens and experts find each other: the seam for other kinds of routing. */
 export interface Router {
   /**
-   * `probabilities` [groups, tokens, experts] are float32; only tokens where `mask` [groups, tokens] holds take part
-   * (null: all). An expert takes at most `capacity` tokens of a group (null: all that come).
+   * Only tokens where `mask` [groups, tokens] holds take part (null: all). An expert takes at most `capacity` choices of a
+   * group (null: all that come). Where experts choose tokens, a token has as many choices as there are experts, and those count that were taken.
    */
-  assign(probabilities: Array, mask: Array | null, capacity: number | null): Assignment
+  assign(scores: RouterScores, mask: Array | null, capacity: number | null): Assignment
 }
 
 /**
@@ -28,7 +34,7 @@ export interface Router {
  * Transformers", section 2.1). The gate is the probability itself (equation 2), so that the router gets a gradient.
  */
 export const tokensChooseTop1: Router = {
-  assign(probabilities, mask, capacity) {
+  assign({ probabilities }, mask, capacity) {
     const numExperts = probabilities.shape[2]
     const expert = np.argmax(probabilities) // [groups, tokens]
     const chosen = np.oneHot(expert, numExperts, { dtype: 'int32' }) // [groups, tokens, experts]
@@ -38,6 +44,7 @@ export const tokensChooseTop1: Router = {
     const kept = capacity === null ? present : np.logicalAnd(present, np.less(position, capacity)) // [groups, tokens]
     const choice = np.astype(counted, 'float32') // [groups, tokens, experts]
     const gate = np.where(kept, np.sum(np.multiply(probabilities, choice), { axis: 2 }), 0) // [groups, tokens]
-    return { expert, position, kept, gate, choice }
+    const only = (x: Array): Array => np.expandDims(x, 2) // [groups, tokens, 1]
+    return { expert: only(expert), position: only(position), kept: only(kept), gate: only(gate), choice }
   },
 }

@@ -7,17 +7,17 @@ import type { RouterStatistics } from './types.js'
 /** Statistics of the tokens where `present` [groups, tokens] is 1. `slots`: how many there are, or null. */
 export function routerStatistics(logits: Array, probabilities: Array, assignment: Assignment, present: Array, slots: number | null): RouterStatistics {
   const { choice } = assignment
-  const kept = np.astype(assignment.kept, 'float32') // [groups, tokens]
-  const numKept = np.sum(kept)
+  const kept = np.astype(assignment.kept, 'float32') // [groups, tokens, choices]
+  const served = np.max(kept, { axis: 2 }) // [groups, tokens]
   const chosen = np.sum(choice, { axis: [0, 1] }) // [experts]
   // -sum(p log p) = log Z - sum(p logit), which has no log of 0.
   const entropy = np.subtract(np.logsumexp(logits, { axis: 2 }), np.sum(np.multiply(probabilities, logits), { axis: 2 })) // [groups, tokens]
   return {
-    shareDropped: np.subtract(1, weightedMean(kept, present)),
-    load: np.divide(chosen, np.maximum(np.sum(present), 1)),
+    shareDropped: np.subtract(1, weightedMean(served, present)),
+    load: np.divide(chosen, np.maximum(np.sum(chosen), 1)),
     deadExperts: np.sum(np.astype(np.equal(chosen, 0), 'float32')),
     entropy: weightedMean(entropy, present),
     confidence: weightedMean(assignment.gate, kept),
-    expertUsage: slots === null ? np.ones([]) : np.divide(numKept, slots),
+    expertUsage: slots === null ? np.ones([]) : np.divide(np.sum(kept), slots),
   }
 }

@@ -4,7 +4,7 @@ import type { RouterRecord } from '../../nn/moe/types.js'
 
 /**
  * The references' one-hot dispatch mask [groups, tokens, experts, capacity], and the same with gates for ones, from the
- * numbers that we route by. If a token stands beyond the expected capacity the arrays are larger.
+ * numbers that we route by: one choice a token, as in all references. If a token stands beyond the expected capacity the arrays are larger.
  */
 export async function dispatchArrays(record: RouterRecord, expectedCapacity: number): Promise<{ mask: HostTensor; combine: HostTensor }> {
   const [groups, tokens, experts] = record.logits.shape
