@@ -9,7 +9,6 @@ import { Loops } from '../wasm/loop.js'
 import { HostBuffer, StateMemory } from './buffer.js'
 import { OnnxExecutable } from './executable.js'
 import { bytesOfAval, toGraph } from './model.js'
-import { encodeModel } from './proto.js'
 import type { SessionFactory } from './session.js'
 
 /**
@@ -30,7 +29,7 @@ export class OnnxBackend implements Backend {
   async compile(program: Program, donated: readonly boolean[] = []): Promise<Executable> {
     const segments = cutUpdate(simplify(program), donated, { canFuse, maxBytes: MAX_TOGETHER })
     const graph = toGraph(segments.main)
-    const session = segments.main.outputs.length === 0 ? null : await this.sessions.create(encodeModel(graph), { keepMemory: segments.loops.length > 0 })
+    const session = segments.main.outputs.length === 0 ? null : await this.sessions.create(graph, { keepMemory: segments.loops.length > 0 })
     const stats = {
       nodes: graph.nodes.length,
       fusedLoops: segments.loops.length,

@@ -32,6 +32,8 @@ export interface ValueInfo {
   name: string
   dtype: ElementType
   shape: readonly number[]
+  /** Not one such tensor but a list of them. */
+  isSequence?: boolean
 }
 
 /** 26 is the first with BitCast. */
@@ -60,12 +62,16 @@ function encodeGraph(w: protobuf.Writer, graph: GraphInfo): void {
     w.uint32(field(9, 2)).bytes(bytesOf(tensor)).ldelim()
   }
   for (const [number, values] of [[11, graph.inputs], [12, graph.outputs]] as const) {
-    for (const { name, dtype, shape } of values) {
+    for (const { name, dtype, shape, isSequence } of values) {
       w.uint32(field(number, 2)).fork().uint32(field(1, 2)).string(name)
-      w.uint32(field(2, 2)).fork().uint32(field(1, 2)).fork().uint32(field(1, 0)).int32(elementTypes[dtype])
+      w.uint32(field(2, 2)).fork()
+      if (isSequence) w.uint32(field(4, 2)).fork().uint32(field(1, 2)).fork()
+      w.uint32(field(1, 2)).fork().uint32(field(1, 0)).int32(elementTypes[dtype])
       w.uint32(field(2, 2)).fork()
       for (const d of shape) w.uint32(field(1, 2)).fork().uint32(field(1, 0)).int64(d).ldelim()
-      w.ldelim().ldelim().ldelim().ldelim()
+      w.ldelim().ldelim()
+      if (isSequence) w.ldelim().ldelim()
+      w.ldelim().ldelim()
     }
   }
 }

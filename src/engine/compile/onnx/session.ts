@@ -1,6 +1,7 @@
 import type { HostTensor } from '../../../base/tensor.js'
+import type { GraphInfo } from './proto.js'
 
-/** Runs one serialized model on host tensors, writing each output into memory that is given. */
+/** Runs one graph on host tensors, writing each output into memory that is given. */
 export interface Session {
   run(inputs: readonly HostTensor[], outputs: readonly HostTensor[]): Promise<void>
 }
@@ -16,5 +17,5 @@ export interface SessionOptions {
 /** Makes sessions: Node's ONNX Runtime, or the browser's. */
 export interface SessionFactory {
   describe(): Promise<string>
-  create(model: Uint8Array, options: SessionOptions): Promise<Session>
+  create(graph: GraphInfo, options: SessionOptions): Promise<Session>
 }
