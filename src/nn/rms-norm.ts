@@ -12,23 +12,33 @@ const last = { axis: -1, keepdims: true }
  */
 export function rmsNorm({ scale }: NormParams, x: Array, epsilon: number): Array {
   const wide = np.astype(x, 'float32')
-  return np.astype(float32Norm(epsilon)(wide, np.astype(scale, 'float32')), x.dtype)
+  return np.astype(float32Norm(epsilon)(wide, np.astype(scale, 'float32')).normed, x.dtype)
 }
 
-const float32Norm = (epsilon: number): ((x: Array, scale: Array) => Array) => {
-  const inverseRms = (x: Array): Array => np.rsqrt(np.add(np.mean(np.square(x), last), epsilon)) // [..., 1]
-  const norm = (x: Array, scale: Array): Array => np.multiply(np.multiply(x, inverseRms(x)), scale)
+type Normed = {
+  normed: Array // [..., dModel]
+  inverseRms: Array // [..., 1]
+}
+
+const float32Norm = (epsilon: number): ((x: Array, scale: Array) => Normed) => {
+  const norm = (x: Array, scale: Array): Normed => {
+    const inverseRms = np.rsqrt(np.add(np.mean(np.square(x), last), epsilon)) // [..., 1]
+    return { normed: np.multiply(np.multiply(x, inverseRms), scale), inverseRms }
+  }
   return composite('rms_norm', norm, {
+    attributes: { epsilon },
     vjp: {
-      forward: (x, scale) => [norm(x, scale), { x, scale }],
-      // With n = x r and r = 1/rms(x): dx = r (dn - n mean(dn n)).
-      backward: ({ x, scale }: { x: Array; scale: Array }, ct) => {
-        const r = inverseRms(x)
+      forward: (x, scale) => {
+        const output = norm(x, scale)
+        return [output, { x, scale, r: output.inverseRms }]
+      },
+      // With r = 1/rms(x) and n = x r: dx = r (dn - n mean(dn n)). Nothing outside reads inverseRms, so it has no cotangent.
+      backward: ({ x, scale, r }: { x: Array; scale: Array; r: Array }, ct) => {
         const n = np.multiply(x, r)
-        const dn = np.multiply(ct, scale)
+        const dn = np.multiply(ct.normed, scale)
         const dx = np.multiply(r, np.subtract(dn, np.multiply(n, np.mean(np.multiply(dn, n), last))))
         const leading = x.shape.slice(0, -1).map((_, axis) => axis)
-        return [dx, np.sum(np.multiply(ct, n), { axis: leading })]
+        return [dx, np.sum(np.multiply(ct.normed, n), { axis: leading })]
       },
     },
   })

@@ -23,17 +23,19 @@ export interface Vjp<A extends ArrayTree[], R extends ArrayTree, S extends Array
  * A function that stays whole in programs, as `composite[name]`: transformations and the interpreter use what `f` does,
  * a backend that knows the name may compute it faster. With `vjp`, reverse mode uses that rule (the program then keeps
  * the name where the rule's residuals are inputs and outputs of `f`, and `name.forward` where they are not);
- * forward mode still goes through `f`. Arrays that `f` or the rule closes over cannot be differentiated.
+ * forward mode still goes through `f`. Arrays that `f` or the rule closes over cannot be differentiated. `attributes` are
+ * numbers that `f` closes over and a backend has to know.
  */
 export function composite<A extends ArrayTree[], R extends ArrayTree, S extends ArrayTree = ArrayTree>(
-  name: string, f: (...args: A) => R, options: { vjp?: Vjp<A, R, S> } = {},
+  name: string, f: (...args: A) => R, { vjp: rule, attributes }: { vjp?: Vjp<A, R, S>; attributes?: { readonly [name: string]: number } } = {},
 ): (...args: A) => R {
   return (...args) => {
     const { values, def } = flattenArgs(args)
     const traced = traceTree(f, def, values)
-    if (!options.vjp) return rebuild<R>(traced.outputDef, bind('composite', [...values, ...traced.captured], { name, program: traced.program }))
-    const { captured, program, vjp } = traceVjp(name, options.vjp, traced, values, def)
-    return rebuild<R>(traced.outputDef, bind('composite', [...values, ...captured], { name, program, vjp }))
+    const known = attributes && { attributes }
+    if (!rule) return rebuild<R>(traced.outputDef, bind('composite', [...values, ...traced.captured], { name, ...known, program: traced.program }))
+    const { captured, program, vjp } = traceVjp(name, rule, traced, values, def)
+    return rebuild<R>(traced.outputDef, bind('composite', [...values, ...captured], { name, ...known, program, vjp }))
   }
 }
 

@@ -88,8 +88,11 @@ export interface PrimitiveParams {
   threefry2x32: None
   // programs within programs
   call: { name: string; program: Program; remat: boolean }
-  /** As call; a backend may know a faster way for the name. With `vjp` it brings its own reverse-mode derivative. */
-  composite: { name: string; program: Program; vjp?: VjpPrograms }
+  /**
+   * As call; a backend may know a faster way for the name, with whatever numbers are in `attributes`. With `vjp` it brings its
+   * own reverse-mode derivative.
+   */
+  composite: { name: string; program: Program; attributes?: { readonly [name: string]: number }; vjp?: VjpPrograms }
   /**
    * linearCall(residuals, operands): `program`, which is linear in the operands. Run backwards it is `transpose`, of
    * (residuals, cotangents of the outputs): how a custom derivative stands in a tangent program.

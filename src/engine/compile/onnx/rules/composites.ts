@@ -3,11 +3,15 @@ import { Formula } from './elementwise.js'
 import { clamp } from './indexing.js'
 import type { Lowering, LoweringContext } from './rule.js'
 
-type Fused = (context: LoweringContext, inputs: readonly Lowered[]) => Lowered[]
+type Fused = (context: LoweringContext, inputs: readonly Lowered[], attributes: { readonly [name: string]: number }) => Lowered[]
 
 /** Composites that ONNX Runtime has a float32 kernel for; in other types, and under other names, they are inlined. */
 const fused: { readonly [name: string]: Fused } = {
   softmax: ({ g, ins: [a], outs: [out] }, [x]) => [g.node('Softmax', [g.expand(x, a.shape)], out.dtype, out.shape, { axis: -1 })],
+
+  // Outputs: inverseRms, normed.
+  rms_norm: ({ g, ins: [a, s], outs: [inverseRms, normed] }, [x, scale], { epsilon }) =>
+    g.several('SimplifiedLayerNormalization', [g.expand(x, a.shape), g.expand(scale, s.shape)], [normed, inverseRms], { axis: -1, epsilon: { float: epsilon } }).toReversed(),
 
   relu: ({ g }, [x]) => [new Formula(g).op('Relu', x)],
 
@@ -24,7 +28,7 @@ const fused: { readonly [name: string]: Fused } = {
   },
 }
 
-export const composite: Lowering<'composite'> = (context, inputs, { name, program }) => {
+export const composite: Lowering<'composite'> = (context, inputs, { name, program, attributes = {} }) => {
   const rule = context.ins[0]?.dtype === 'float32' ? fused[name] : undefined
-  return rule ? rule(context, inputs) : context.inline(context.g, program, inputs)
+  return rule ? rule(context, inputs, attributes) : context.inline(context.g, program, inputs)
 }
