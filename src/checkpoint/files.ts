@@ -64,6 +64,20 @@ export async function readExactly(path: string, handle: FileHandle, position: nu
   return bytes
 }
 
+/** Up to `length` first bytes of a file; undefined if there is no file that can be read. For detecting a format. */
+export async function firstBytes(path: string, length: number): Promise<Uint8Array | undefined> {
+  try {
+    const { handle, bytes } = await openFile(path)
+    try {
+      return await readExactly(path, handle, 0, Math.min(length, bytes), 'its first bytes')
+    } finally {
+      await handle.close()
+    }
+  } catch {
+    return undefined
+  }
+}
+
 export async function writeExactly(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
   for (let done = 0; done < bytes.byteLength;) {
     const { bytesWritten } = await handle.write(bytes, done, Math.min(bytes.byteLength - done, pieceBytes), position + done)

@@ -1,5 +1,7 @@
+import { dtypes } from '../base/dtypes.js'
 import type { DType } from '../base/dtypes.js'
-import { SwitchyardError } from '../base/errors.js'
+import { FileError, SwitchyardError } from '../base/errors.js'
+import { formatCount } from '../base/format.js'
 import type { HostTensor } from '../base/tensor.js'
 
 /** What is known of a stored tensor without reading its data. */
@@ -68,6 +70,38 @@ export function checkAgainstInfo(path: string, info: TensorInfo, tensor: HostTen
   throw new SwitchyardError(
     `${path}: tensor ${quote(info.name)} was announced as ${info.dtype}[${info.shape}] and came as ${tensor.dtype}[${tensor.shape}]`)
 }
+
+/** Why no tensor may have this name, or undefined if one may. */
+export function nameProblem(name: string): string | undefined {
+  if (name.split(/[./]/).includes('__proto__')) return 'a name with "__proto__" is not allowed'
+  if (/\p{Surrogate}/u.test(name)) return 'the name is not well-formed Unicode'
+  return undefined
+}
+
+/** The bytes that a tensor takes; undefined if a dimension is not a size or the product is past 2^53. */
+export function byteLength(dtype: DType, shape: readonly number[]): number | undefined {
+  if (!shape.every(d => Number.isSafeInteger(d) && d >= 0)) return undefined
+  // As safetensors' own reader: an overflow counts even where a later 0 would undo it.
+  let bytes = dtypes[dtype].bytes
+  for (const d of shape) {
+    bytes *= d
+    if (!Number.isSafeInteger(bytes)) return undefined
+  }
+  return bytes
+}
+
+/** Whether bytes are those of a bool tensor. */
+export const isBoolData = (bytes: Uint8Array): boolean => bytes.every(b => b <= 1)
+
+/** The error of a reader that was asked for a tensor that it does not have. */
+export function unknownTensor(path: string, name: string, known: ReadonlyMap<string, unknown>): FileError {
+  const some = [...known.keys()].slice(0, 3).map(quote).join(', ')
+  return new FileError(`${path}: there is no tensor ${quote(name)}; it holds ${formatCount(known.size)} tensors${some && `: ${some} ...`}`)
+}
+
+/** The error of a reader that was asked for a tensor after it was closed. */
+export const closedReader = (path: string, name: string): FileError =>
+  new FileError(`${path}: tensor ${quote(name)} cannot be read: the file has been closed`)
 
 /** A name from a file, for a message: quoted, control characters escaped (a terminal would obey them), not too long. */
 export function quote(name: string): string {

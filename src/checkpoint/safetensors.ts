@@ -6,9 +6,9 @@ import { formatBytes, formatCount } from '../base/format.js'
 import { bytesOf, tensorFromBytes } from '../base/tensor.js'
 import type { HostTensor } from '../base/tensor.js'
 import { writeFileAtomically } from './atomic.js'
-import { decodeUtf8, openFile, readExactly, withPath, writeExactly } from './files.js'
-import { checkAgainstInfo, quote } from './format.js'
-import type { CheckpointFormat, CheckpointReader, TensorInfo, TensorSource } from './format.js'
+import { decodeUtf8, firstBytes, openFile, readExactly, withPath, writeExactly } from './files.js'
+import { byteLength, checkAgainstInfo, closedReader, isBoolData, nameProblem, quote, unknownTensor } from './format.js'
+import type { CheckpointFormat, CheckpointReader, TensorInfo } from './format.js'
 import { JsonReader } from './json.js'
 
 // A file is: the header's length (8 bytes, little endian), the header (JSON, padded with spaces), the data.
@@ -47,6 +47,12 @@ interface Header {
   readonly tensors: Map<string, StoredTensor>
 }
 
+/** A file to be: its header, and the place of each tensor. */
+export interface SafetensorsLayout {
+  readonly header: Uint8Array
+  readonly tensors: ReadonlyMap<string, StoredTensor>
+}
+
 /** Single .safetensors files. Strict: what the format forbids is refused, and so are names that no honest file has. */
 export const safetensors: CheckpointFormat = {
   name: 'safetensors',
@@ -71,8 +77,12 @@ export const safetensors: CheckpointFormat = {
   },
 
   async write(path, source, options = {}) {
-    const { header, tensors } = layOut(path, source.infos, options.metadata ?? {})
-    await writeFileAtomically(path, handle => writeBody(path, handle, header, tensors, source.entries), { replace: options.replace })
+    const layout = layOut(path, source.infos, options.metadata ?? {})
+    await writeFileAtomically(path, async handle => {
+      const body = await SafetensorsBody.begin(path, handle, layout)
+      for await (const [name, tensor] of source.entries) await body.put(name, tensor)
+      body.end()
+    }, { replace: options.replace })
   },
 }
 
@@ -91,12 +101,9 @@ class SafetensorsReader implements CheckpointReader {
   }
 
   async read(name: string): Promise<HostTensor> {
-    if (this.closed) throw new FileError(`${this.path}: tensor ${quote(name)} cannot be read: the file has been closed`)
+    if (this.closed) throw closedReader(this.path, name)
     const tensor = this.tensors.get(name)
-    if (tensor === undefined) {
-      const some = [...this.tensors.keys()].slice(0, 3).map(quote).join(', ')
-      throw new FileError(`${this.path}: there is no tensor ${quote(name)}; it holds ${formatCount(this.tensors.size)} tensors${some && `: ${some} ...`}`)
-    }
+    if (tensor === undefined) throw unknownTensor(this.path, name, this.tensors)
     const { dtype, shape, begin, end } = tensor
     const bytes = await readExactly(this.path, this.handle, this.dataStart + begin, end - begin, `tensor ${quote(name)}`)
     if (dtype === 'bool' && !isBoolData(bytes)) {
@@ -109,21 +116,6 @@ class SafetensorsReader implements CheckpointReader {
     if (this.closed) return
     this.closed = true
     await this.handle.close()
-  }
-}
-
-const isBoolData = (bytes: Uint8Array): boolean => bytes.every(b => b <= 1)
-
-async function firstBytes(path: string, length: number): Promise<Uint8Array | undefined> {
-  try {
-    const { handle, bytes } = await openFile(path)
-    try {
-      return await readExactly(path, handle, 0, Math.min(length, bytes), 'its first bytes')
-    } finally {
-      await handle.close()
-    }
-  } catch {
-    return undefined
   }
 }
 
@@ -173,7 +165,7 @@ function checkCount(path: string, count: number, most: number, what: string): vo
 
 function parseTensor(path: string, name: string, json: JsonReader): StoredTensor {
   const broken = (message: string): FileError => new FileError(`${path}: tensor ${quote(name)}: ${message}`)
-  const badName = nameProblem(name)
+  const badName = safetensorsNameProblem(name)
   if (badName !== undefined) throw broken(badName)
 
   let code: string | undefined
@@ -233,34 +225,19 @@ function checkRanges(path: string, tensors: ReadonlyMap<string, StoredTensor>, d
   }
 }
 
-/** The bytes that a tensor takes; undefined if a dimension is not a size or the product is past 2^53. */
-function byteLength(dtype: DType, shape: readonly number[]): number | undefined {
-  if (!shape.every(d => Number.isSafeInteger(d) && d >= 0)) return undefined
-  // As the format's own reader: an overflow counts even where a later 0 would undo it.
-  let bytes = dtypes[dtype].bytes
-  for (const d of shape) {
-    bytes *= d
-    if (!Number.isSafeInteger(bytes)) return undefined
-  }
-  return bytes
-}
-
-function nameProblem(name: string): string | undefined {
-  if (name === '__metadata__') return 'the format keeps this name for itself'
-  if (name.split(/[./]/).includes('__proto__')) return 'a name with "__proto__" is not allowed'
-  if (/\p{Surrogate}/u.test(name)) return 'the name is not well-formed Unicode'
-  return undefined
+function safetensorsNameProblem(name: string): string | undefined {
+  return name === '__metadata__' ? 'the format keeps this name for itself' : nameProblem(name)
 }
 
 /**
  * Where everything goes. The header keeps the order of `infos`; the data goes wide dtypes first, so that each tensor
  * is aligned for its dtype (some readers map the file).
  */
-function layOut(path: string, infos: readonly TensorInfo[], metadata: Readonly<Record<string, string>>): { header: Uint8Array; tensors: Map<string, StoredTensor> } {
+export function layOut(path: string, infos: readonly TensorInfo[], metadata: Readonly<Record<string, string>>): SafetensorsLayout {
   const tensors = new Map<string, StoredTensor>()
   for (const { name, dtype, shape } of infos) {
     const bytes = byteLength(dtype, shape)
-    const problem = nameProblem(name)
+    const problem = safetensorsNameProblem(name)
       ?? (tensors.has(name) ? 'there are two of this name' : undefined)
       ?? (shape.length > maxRank ? `it has more than ${maxRank} dimensions` : undefined)
       ?? (bytes === undefined ? `[${shape}] is not the shape of an array` : undefined)
@@ -290,14 +267,31 @@ function layOut(path: string, infos: readonly TensorInfo[], metadata: Readonly<R
   return { header, tensors }
 }
 
-async function writeBody(
-  path: string, handle: FileHandle, header: Uint8Array, tensors: ReadonlyMap<string, StoredTensor>, entries: TensorSource['entries'],
-): Promise<void> {
-  const missing = new Set(tensors.keys())
-  await withPath(path, () => writeExactly(handle, header, 0))
-  for await (const [name, tensor] of entries) {
-    const place = tensors.get(name)
-    if (place === undefined || !missing.delete(name)) {
+/**
+ * One file's tensors, written as they come: `begin`, then `put` each tensor once, in any order, then `end`. The handle
+ * is an empty file of the caller, who closes it; `path` is for messages.
+ */
+export class SafetensorsBody {
+  private readonly missing: Set<string>
+
+  private constructor(
+    private readonly path: string, private readonly handle: FileHandle, private readonly headerBytes: number, private readonly tensors: ReadonlyMap<string, StoredTensor>,
+  ) {
+    this.missing = new Set(tensors.keys())
+  }
+
+  static async begin(path: string, handle: FileHandle, { header, tensors }: SafetensorsLayout): Promise<SafetensorsBody> {
+    await withPath(path, () => writeExactly(handle, header, 0))
+    return new SafetensorsBody(path, handle, header.byteLength, tensors)
+  }
+
+  /** Whether every announced tensor has come. */
+  get complete(): boolean { return this.missing.size === 0 }
+
+  async put(name: string, tensor: HostTensor): Promise<void> {
+    const { path } = this
+    const place = this.tensors.get(name)
+    if (place === undefined || !this.missing.delete(name)) {
       throw new SwitchyardError(`${path}: tensor ${quote(name)} came ${place === undefined ? 'without having been announced' : 'twice'}`)
     }
     checkAgainstInfo(path, place, tensor)
@@ -306,9 +300,11 @@ async function writeBody(
       throw new SwitchyardError(`${path}: tensor ${quote(name)} of ${tensor.dtype}[${tensor.shape}] brings ${bytes.byteLength} bytes`)
     }
     if (tensor.dtype === 'bool' && !isBoolData(bytes)) throw new SwitchyardError(`${path}: tensor ${quote(name)} is bool and has bytes other than 0 and 1`)
-    await withPath(path, () => writeExactly(handle, bytes, header.byteLength + place.begin))
+    await withPath(path, () => writeExactly(this.handle, bytes, this.headerBytes + place.begin))
   }
-  if (missing.size > 0) {
-    throw new SwitchyardError(`${path}: ${formatCount(missing.size)} announced tensors never came: ${[...missing].slice(0, 5).map(quote).join(', ')}`)
+
+  end(): void {
+    if (this.complete) return
+    throw new SwitchyardError(`${this.path}: ${formatCount(this.missing.size)} announced tensors never came: ${[...this.missing].slice(0, 5).map(quote).join(', ')}`)
   }
 }

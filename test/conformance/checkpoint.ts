@@ -15,10 +15,14 @@ export interface CheckpointConformance {
   format: CheckpointFormat
   /** What `path` is called below a scratch folder: `model.safetensors`, `step-0`. */
   pathName: string
-  /** A file that holds tensor data, below the path ('' if the path is the file itself). */
-  dataFile: string
+  /** A file that holds tensor data, below the path ('' if the path is the file itself), of the files that are there. */
+  dataFile: string | ((names: string[]) => string)
+  /** For a format that Switchyard only reads: how a test makes one. */
+  make?: (path: string, tensors: readonly (readonly [string, HostTensor])[]) => Promise<void>
   /** dtypes that the format cannot hold. */
   without?: readonly DType[]
+  /** Where one format is tested in several settings. */
+  title?: string
 }
 
 /** `npm run fuzz` asks for more. */
@@ -38,10 +42,10 @@ function everyBit(dtype: DType, shape: readonly number[], seed = 1): HostTensor 
 }
 
 /** What every CheckpointFormat must do. */
-export function checkpointConformance({ format, pathName, dataFile, without = [] }: CheckpointConformance): void {
+export function checkpointConformance({ format, pathName, dataFile, make, without = [], title = format.name }: CheckpointConformance): void {
   const all = (Object.keys(dtypes) as DType[]).filter(d => !without.includes(d))
 
-  describe(`checkpoint format ${format.name}`, () => {
+  describe(`checkpoint format ${title}`, () => {
     let scratch: string
     let count = 0
     const fresh = (): string => join(scratch, String(count++), pathName)
@@ -50,8 +54,12 @@ export function checkpointConformance({ format, pathName, dataFile, without = []
 
     async function write(tensors: Iterable<readonly [string, HostTensor]>): Promise<string> {
       const path = fresh()
-      await format.write(path, sourceOf(tensors))
+      await (make ? make(path, [...tensors]) : format.write(path, sourceOf(tensors)))
       return path
+    }
+
+    async function dataFileOf(path: string): Promise<string> {
+      return join(path, typeof dataFile === 'string' ? dataFile : dataFile(await readdir(path)))
     }
 
     async function readAll(path: string): Promise<Map<string, HostTensor>> {
@@ -116,63 +124,73 @@ export function checkpointConformance({ format, pathName, dataFile, without = []
       await expect(reader.read('a')).rejects.toThrow(FileError)
     })
 
-    it('keeps metadata', async () => {
-      const path = fresh()
-      await format.write(path, sourceOf([]), { metadata: { format: 'pt', text: '"ü"\n' } })
-      const reader = await format.open(path)
-      expect([...reader.metadata]).toEqual([['format', 'pt'], ['text', '"ü"\n']])
-      await reader.close()
-    })
-
-    it('takes tensors one at a time, in any order', async () => {
-      const path = fresh()
-      const infos = [0, 1, 2].map(i => ({ name: String(i), dtype: 'float32' as const, shape: [1] }))
-      async function* entries(): AsyncGenerator<[string, HostTensor]> {
-        for (const i of [2, 0, 1]) yield [String(i), hostFrom('float32', [1], [i])]
-      }
-      await format.write(path, { infos, entries: entries() })
-      expect([...(await readAll(path))].map(([name, t]) => [name, t.data[0]])).toEqual([['0', 0], ['1', 1], ['2', 2]])
-    })
-
-    it('writes nothing when the tensors are not the announced ones', async () => {
-      const infos = [{ name: 'w', dtype: 'float32' as const, shape: [2] }]
-      const good = hostFrom('float32', [2], [1, 2])
-      const wrong: [RegExp, [string, HostTensor][]][] = [
-        [/"w"/, []],
-        [/"w"/, [['w', hostFrom('float32', [3], [1, 2, 3])]]],
-        [/"w"/, [['w', hostFrom('int32', [2], [1, 2])]]],
-        [/"w"/, [['w', good], ['w', good]]],
-        [/"v"/, [['w', good], ['v', good]]],
-      ]
-      for (const [message, entries] of wrong) {
+    if (make) {
+      it('refuses to write, and says what to write instead', async () => {
         const path = fresh()
-        await expect(format.write(path, { infos, entries })).rejects.toThrow(message)
-        await expect(format.write(path, { infos, entries })).rejects.toThrow(SwitchyardError)
+        const error = await format.write(path, sourceOf([])).then(() => undefined, (e: unknown) => e)
+        expect(error).toBeInstanceOf(SwitchyardError)
+        expect(String(error)).toContain(path)
+        expect(String(error)).toContain('safetensors')
+      })
+    } else {
+      it('keeps metadata', async () => {
+        const path = fresh()
+        await format.write(path, sourceOf([]), { metadata: { format: 'pt', text: '"ü"\n' } })
+        const reader = await format.open(path)
+        expect([...reader.metadata]).toEqual([['format', 'pt'], ['text', '"ü"\n']])
+        await reader.close()
+      })
+
+      it('takes tensors one at a time, in any order', async () => {
+        const path = fresh()
+        const infos = [0, 1, 2].map(i => ({ name: String(i), dtype: 'float32' as const, shape: [1] }))
+        async function* entries(): AsyncGenerator<[string, HostTensor]> {
+          for (const i of [2, 0, 1]) yield [String(i), hostFrom('float32', [1], [i])]
+        }
+        await format.write(path, { infos, entries: entries() })
+        expect([...(await readAll(path))].map(([name, t]) => [name, t.data[0]])).toEqual([['0', 0], ['1', 1], ['2', 2]])
+      })
+
+      it('writes nothing when the tensors are not the announced ones', async () => {
+        const infos = [{ name: 'w', dtype: 'float32' as const, shape: [2] }]
+        const good = hostFrom('float32', [2], [1, 2])
+        const wrong: [RegExp, [string, HostTensor][]][] = [
+          [/"w"/, []],
+          [/"w"/, [['w', hostFrom('float32', [3], [1, 2, 3])]]],
+          [/"w"/, [['w', hostFrom('int32', [2], [1, 2])]]],
+          [/"w"/, [['w', good], ['w', good]]],
+          [/"v"/, [['w', good], ['v', good]]],
+        ]
+        for (const [message, entries] of wrong) {
+          const path = fresh()
+          await expect(format.write(path, { infos, entries })).rejects.toThrow(message)
+          await expect(format.write(path, { infos, entries })).rejects.toThrow(SwitchyardError)
+          expect(await readdir(join(path, '..'))).toEqual([])
+        }
+        await expect(format.write(fresh(), { infos: [infos[0], infos[0]], entries: [] })).rejects.toThrow(/"w".*two/)
+      })
+
+      it('leaves nothing behind when the source fails', async () => {
+        const path = fresh()
+        async function* entries(): AsyncGenerator<[string, HostTensor]> {
+          yield ['a', hostFrom('float32', [1], [1])]
+          throw new Error('the source broke')
+        }
+        const infos = ['a', 'b'].map(name => ({ name, dtype: 'float32' as const, shape: [1] }))
+        await expect(format.write(path, { infos, entries: entries() })).rejects.toThrow('the source broke')
         expect(await readdir(join(path, '..'))).toEqual([])
-      }
-      await expect(format.write(fresh(), { infos: [infos[0], infos[0]], entries: [] })).rejects.toThrow(/"w".*two/)
-    })
+      })
 
-    it('leaves nothing behind when the source fails', async () => {
-      const path = fresh()
-      async function* entries(): AsyncGenerator<[string, HostTensor]> {
-        yield ['a', hostFrom('float32', [1], [1])]
-        throw new Error('the source broke')
-      }
-      const infos = ['a', 'b'].map(name => ({ name, dtype: 'float32' as const, shape: [1] }))
-      await expect(format.write(path, { infos, entries: entries() })).rejects.toThrow('the source broke')
-      expect(await readdir(join(path, '..'))).toEqual([])
-    })
-
-    it('replaces only when told', async () => {
-      const path = await write([['w', hostFrom('float32', [1], [1])]])
-      const next = (): ReturnType<typeof sourceOf> => sourceOf([['w', hostFrom('float32', [1], [2])]])
-      await expect(format.write(path, next())).rejects.toThrow(FileError)
-      expect((await readAll(path)).get('w')!.data[0]).toBe(1)
-      await format.write(path, next(), { replace: true })
-      expect((await readAll(path)).get('w')!.data[0]).toBe(2)
-      expect(await readdir(join(path, '..'))).toEqual([pathName])
-    })
+      it('replaces only when told', async () => {
+        const path = await write([['w', hostFrom('float32', [1], [1])]])
+        const next = (): ReturnType<typeof sourceOf> => sourceOf([['w', hostFrom('float32', [1], [2])]])
+        await expect(format.write(path, next())).rejects.toThrow(FileError)
+        expect((await readAll(path)).get('w')!.data[0]).toBe(1)
+        await format.write(path, next(), { replace: true })
+        expect((await readAll(path)).get('w')!.data[0]).toBe(2)
+        expect(await readdir(join(path, '..'))).toEqual([pathName])
+      })
+    }
 
     it('names the file and the tensor when asked for an unknown one', async () => {
       const path = await write([['w', hostFrom('float32', [1], [1])]])
@@ -189,7 +207,7 @@ export function checkpointConformance({ format, pathName, dataFile, without = []
     it('detects its own, broken or not, and nothing else', async () => {
       const path = await write([['w', hostFrom('float32', [1], [1])]])
       expect(await format.detect(path)).toBe(true)
-      await truncate(join(path, dataFile), 1)
+      await truncate(await dataFileOf(path), 1)
       expect(await format.detect(path)).toBe(true)
       expect(await format.detect(join(scratch, 'nothing'))).toBe(false)
       expect(await format.detect(scratch)).toBe(false)
@@ -202,7 +220,7 @@ export function checkpointConformance({ format, pathName, dataFile, without = []
 
     it('names the file, cut off at any byte', async () => {
       const path = await write([['first', everyBit('float32', [5])], ['last', everyBit('int8', [3])]])
-      const file = join(path, dataFile)
+      const file = await dataFileOf(path)
       const whole = await readFile(file)
       for (let length = 0; length < whole.length; length++) {
         await writeFile(file, whole.subarray(0, length))
@@ -215,7 +233,7 @@ export function checkpointConformance({ format, pathName, dataFile, without = []
     it('names the tensor when the file shrinks after it was opened', async () => {
       const path = await write([['first', everyBit('float32', [5])], ['last', everyBit('float32', [500])]])
       const reader = await format.open(path)
-      const file = join(path, dataFile)
+      const file = await dataFileOf(path)
       await truncate(file, (await stat(file)).size - 9)
       expect((await reader.read('first')).shape).toEqual([5])
       await expect(reader.read('last')).rejects.toThrow(/"last"/)
