@@ -49,10 +49,17 @@ export { recipes } from './config/recipes.js'
 export { g2pTask, pairsTask } from './data/tasks.js'
 
 // Answers
-export { generate, makeGreedyGenerator } from './infer/generate.js'
+export { generate, makeGenerator } from './infer/generate.js'
+export type { GenerateOptions, Generator, RunOptions } from './infer/generate.js'
+export { greedySearch, sampling } from './infer/search.js'
+export { beamSearch } from './infer/beam.js'
+export type { Answer, ChoiceOptions, NextTokens, Search, SearchOptions } from './infer/search.js'
+export type { BeamOptions } from './infer/beam.js'
+export * as processors from './infer/processors.js'
+export type { ScoreProcessor } from './infer/processors.js'
 export { evaluate } from './train/evaluate.js'
 export { openModel } from './train/open-model.js'
-export { makePredictor } from './train/predictor.js'
+export { makePredictor } from './infer/predictor.js'
 
 // Errors and types
 export { ConfigError, FileError, ShapeError, SwitchyardError } from './base/errors.js'

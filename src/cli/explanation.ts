@@ -31,7 +31,8 @@ import { saveRun } from '../train/checkpointing.js'
 import { trainingLoss } from '../train/loss.js'
 import { openModel } from '../train/open-model.js'
 import { makeOptimizer } from '../train/optimizers/optimizers.js'
-import { makePredictor } from '../train/predictor.js'
+import { answerOptions } from '../train/evaluate.js'
+import { makePredictor } from '../infer/predictor.js'
 import { makeTrainStep, trainStepFunction } from '../train/step.js'
 import { libraryVersion } from '../train/version.js'
 
@@ -115,7 +116,7 @@ export async function* explain({ full }: { full: boolean }): AsyncGenerator<stri
     yield section('Checkpoint', 'Parameters, optimizer state, and all that is needed to go on or to answer; it appears complete or not at all.', formatTable(files))
 
     const opened = await openModel(folder, parseRunConfig)
-    const answers = await makePredictor(opened.params, opened.config, opened.codec)(examples.map(e => e.input))
+    const answers = await makePredictor(opened.params, answerOptions(opened.config), opened.codec)(examples.map(e => e.input))
     yield section('Generated text', 'The parameters of the checkpoint, read again; one phoneme after the other.', examples.map((e, i) => `${e.input} -> ${answers[i]}`).join('\n'))
   } finally {
     await rm(folder, { recursive: true })

@@ -7,7 +7,8 @@ import { parseJson } from '../checkpoint/json.js'
 import { latestCheckpoint, native } from '../checkpoint/native.js'
 import { parsePartialModel } from '../config/partial.js'
 import type { Row } from '../train/verify/compare.js'
-import { verifyFolder, verifyGeneration } from '../train/verify/hf-folder.js'
+import { verifyGeneration } from '../train/verify/generation.js'
+import { verifyFolder } from '../train/verify/hf-folder.js'
 import { verifyT5x } from '../train/verify/t5x.js'
 import { Exit } from './exit.js'
 import type { VerifyOptions } from './verify.js'
@@ -35,7 +36,7 @@ export async function verify(folder: string | undefined, { params, cases, config
       throw new FileError(`${path}: this is a run of Switchyard, and has no reference to compare with: switchyard eval ${path} measures it`)
     }
     const compared = await verifyFolder(path, tolerance)
-    return await exists(join(path, 'generation.json')) ? [...compared, await verifyGeneration(path)] : compared
+    return await exists(join(path, 'generation.json')) ? [...compared, ...await verifyGeneration(path)] : compared
   }
 }
 

@@ -25,16 +25,25 @@ export type DecodeCache = KeysAndValues[] // [batch, heads, maxLength, headDim] 
 /** Decoding routes each token alone, as every reference does with a cache: nothing is dropped. */
 const passOf = (options: ForwardOptions): Pass => ({ options, noise: noNoise, dropoutRate: 0, tokens: null, dropless: true })
 
-/** Encodes inputs [batch, length] (0 is padding) and makes an empty cache for `maxLength` tokens. */
-export function startDecoding(params: ModelParams, inputs: Array, maxLength: number, options: ForwardOptions): { encoded: EncodedInputs; cache: DecodeCache } {
+/**
+ * Encodes inputs [inputs, length] (0 is padding), once each, for the rows of a batch, `inputOfRow` [batch], and makes an empty
+ * cache for `maxLength` tokens.
+ */
+export function startDecoding(
+  params: ModelParams, inputs: Array, inputOfRow: Array, maxLength: number, options: ForwardOptions,
+): { encoded: EncodedInputs; cache: DecodeCache } {
   const { config } = options
   const { output } = encode(params, { encoder_input_tokens: inputs }, options)
   const layers = decoderLayers(params, options)
-  const cacheShape = [inputs.shape[0], config.numHeads, maxLength, config.headDim]
+  const cacheShape = [inputOfRow.size, config.numHeads, maxLength, config.headDim]
+  const ofRows = (x: Array): Array => np.take(x, inputOfRow, 0) // [batch, ...]
   return {
     encoded: {
-      cross: layers.map(layer => keysAndValues(layer.encoder_decoder_attention, output, config.numHeads)),
-      crossBias: maskBias(keyMask(inputs)),
+      cross: layers.map(layer => {
+        const { keys, values } = keysAndValues(layer.encoder_decoder_attention, output, config.numHeads) // [inputs, heads, length, headDim]
+        return { keys: ofRows(keys), values: ofRows(values) }
+      }),
+      crossBias: ofRows(maskBias(keyMask(inputs))),
       selfBias: np.add(positionBias(params, 'decoder', maxLength, config), maskBias(causalMask(maxLength))),
     },
     cache: layers.map(() => ({ keys: np.zeros(cacheShape, config.dtype), values: np.zeros(cacheShape, config.dtype) })),

@@ -10,7 +10,10 @@ import { declareParameters } from '../model/parameters.js'
 import { preset } from '../model/presets.js'
 import type { Batch, ModelParams } from '../model/types.js'
 import { decodeStep, startDecoding } from './decode.js'
-import { makeGreedyGenerator } from './generate.js'
+import { beamSearch } from './beam.js'
+import { makeGenerator } from './generate.js'
+import { greedySearch, sampling } from './search.js'
+import type { Search } from './search.js'
 
 const base = preset('switch-base-8')
 const config: ModelConfig = {
@@ -25,15 +28,21 @@ const ids = (rows: number[][]): Array => np.array(rows, 'int32')
 const pad = (row: number[], length: number): number[] => [...row, ...new globalThis.Array<number>(length - row.length).fill(0)]
 const sentences = [[7, 12, 30, 4, 1], [9, 9, 21, 1], [35, 3, 17, 28, 6, 11, 1]]
 
-describe('greedy generation', () => {
-  const generate = makeGreedyGenerator({ config, router, maxNewTokens: 6 })
+describe('generation', () => {
+  const maxNewTokens = 6
+  const generate = makeGenerator({ config, router, maxNewTokens })
+  const tokensOf = async (inputs: number[][], searches: Search[], p = params()): Promise<(readonly number[])[][]> =>
+    (await generate(p, inputs, searches)).map(answers => answers.map(a => a.tokens))
 
-  it('does not depend on the other rows or on padding', async () => {
-    const p = params()
-    const together = await generate(p, ids(sentences.map(s => pad(s, 12))))
-    for (const [i, sentence] of sentences.entries()) {
-      expect(await generate(p, ids([sentence]))).toEqual([together[i]])
-    }
+  it.each([
+    ['greedily', () => greedySearch({ maxNewTokens })],
+    ['by sampling', () => sampling({ maxNewTokens, seed: 7 })],
+    ['by beam search', () => beamSearch({ maxNewTokens, numBeams: 3, numReturned: 2 })],
+  ])('does not depend on the other rows or on padding, %s', async (_, search) => {
+    const together = await tokensOf([...sentences, pad(sentences[0], 20)], [search(), greedySearch({ maxNewTokens }), search(), search()])
+    expect(await tokensOf([sentences[0]], [search()])).toEqual([together[0]])
+    expect(await tokensOf([sentences[2]], [search()])).toEqual([together[2]])
+    expect(together[3]).toEqual(together[0])
     expect(new Set(together.map(String)).size).toBe(3)
   })
 
@@ -41,7 +50,7 @@ describe('greedy generation', () => {
     const p = params()
     const targets = [5, 31, 8]
     const stepwise = async (inputs: Array): Promise<number[][]> => {
-      const { encoded, cache } = jit((q: ModelParams, x: Array) => startDecoding(q, x, 4, options))(p, inputs)
+      const { encoded, cache } = jit((q: ModelParams, x: Array) => startDecoding(q, x, np.arange(x.shape[0], 'int32'), 4, options))(p, inputs)
       const step = jit((q: ModelParams, e: typeof encoded, c: typeof cache, t: Array, i: Array) => decodeStep(q, e, c, t, i, options))
       let state = { logits: np.zeros([1]), cache }
       const rows: number[][] = []
@@ -69,16 +78,28 @@ describe('greedy generation', () => {
     }
   })
 
-  it('stops at EOS', async () => {
+  it('ends at EOS, or where it is told to', async () => {
     const p = params()
-    const [[winner]] = await generate(p, ids([sentences[0]]))
+    const [[all]] = await tokensOf([sentences[0]], [greedySearch({ maxNewTokens })], p)
+    expect(all.length).toBe(maxNewTokens)
     const { kernel } = p.decoder.logits_dense!
-    const surest = np.multiply(kernel.get(':', winner), 3)
+    const surest = np.multiply(kernel.get(':', all[0]), 3)
     const changed: ModelParams = { ...p, decoder: { ...p.decoder, logits_dense: { kernel: kernel.at(':', 1).set(surest) } } }
-    expect(await generate(changed, ids([sentences[0]]))).toEqual([[1]])
+    expect(await tokensOf([sentences[0]], [greedySearch({ maxNewTokens })], changed)).toEqual([[[1]]])
+    expect(await tokensOf([sentences[0]], [greedySearch({ maxNewTokens, stop: tokens => tokens.length === 2 })], p)).toEqual([[all.slice(0, 2)]])
   })
 
-  it('says what is wrong', () => {
-    expect(() => makeGreedyGenerator({ config, router, maxNewTokens: 0 })).toThrow('maxNewTokens must be a positive whole number, not 0')
+  it('can be watched and ended', async () => {
+    const ended = new AbortController()
+    const search = greedySearch({ maxNewTokens })
+    const lengths: number[] = []
+    const onStep = (): void => {
+      const [{ tokens }] = search.answers()
+      lengths.push(tokens.length)
+      if (tokens.length === 3) ended.abort()
+    }
+    const [[answer]] = await generate(params(), [sentences[0]], [search], { signal: ended.signal, onStep })
+    expect(lengths).toEqual([1, 2, 3])
+    expect(answer.tokens.length).toBe(3)
   })
 })

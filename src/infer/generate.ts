@@ -1,12 +1,16 @@
-import type { Array } from '../engine/api/array.js'
-import { check } from '../base/errors.js'
+import { hostTensor } from '../base/tensor.js'
+import { hostView } from '../engine/api/array.js'
+import { fromHost } from '../engine/api/array.js'
+import type { Array as EngineArray } from '../engine/api/array.js'
 import { jit } from '../engine/api/jit.js'
 import * as np from '../engine/api/np.js'
-import { EOS_ID, PAD_ID } from '../data/vocabulary.js'
+import { PAD_ID } from '../data/vocabulary.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import type { ForwardOptions, ModelParams } from '../model/types.js'
 import { decodeStep, startDecoding } from './decode.js'
 import type { DecodeCache, EncodedInputs } from './decode.js'
+import { greedySearch, START_ID } from './search.js'
+import type { Answer, NextTokens, Search } from './search.js'
 
 export interface GenerateOptions {
   config: ModelConfig
@@ -15,37 +19,94 @@ export interface GenerateOptions {
   maxNewTokens: number
 }
 
-/** Generates for a batch of inputs [batch, length], int32, 0 being padding: each row's tokens, up to and with EOS if it came. */
-export type Generator = (params: ModelParams, inputs: Array) => Promise<number[][]>
+export interface RunOptions {
+  /** Ends generation; the answers are what there is by then. */
+  signal?: AbortSignal
+  /** Hears after each token that the searches have gone on. */
+  onStep?: () => void
+}
+
+/** Generates for a batch: an input's token ids (EOS among them, no padding) and the search for its answers, for each; returns each one's answers. */
+export type Generator = (params: ModelParams, inputs: readonly (readonly number[])[], searches: readonly Search[], options?: RunOptions) => Promise<(readonly Answer[])[]>
+
+/** Lengths of inputs are rounded up to this, and rows to a power of two, so that few different shapes are compiled. */
+const LENGTH_MULTIPLE = 16
 
 /**
- * A generator that takes the most probable token at each step. It compiles once for each shape of inputs: keep it, and
- * give it few different shapes. A row's answer depends neither on the other rows nor on its padding.
+ * A generator for a model. The encoder runs once; then every step makes one token for all rows, until every search is over. Keep
+ * it: it compiles once for each shape of a batch. An input's answers depend neither on the others in its batch nor on padding.
  */
-export function makeGreedyGenerator({ config, router, maxNewTokens }: GenerateOptions): Generator {
-  check(Number.isInteger(maxNewTokens) && maxNewTokens > 0, () => `maxNewTokens must be a positive whole number, not ${maxNewTokens}`)
+export function makeGenerator({ config, router, maxNewTokens }: GenerateOptions): Generator {
   const options: ForwardOptions = { config, router, mode: 'eval' }
-  const start = jit(function start_decoding(params: ModelParams, inputs: Array) { return startDecoding(params, inputs, maxNewTokens, options) })
-  const advance = jit(function decode_step(params: ModelParams, encoded: EncodedInputs, cache: DecodeCache, tokens: Array, step: Array) {
-    const { logits, cache: next } = decodeStep(params, encoded, cache, tokens, step, options)
-    return { tokens: np.argmax(logits), cache: next, step: np.add(step, 1) }
+  const start = jit(function start_decoding(params: ModelParams, inputs: EngineArray, inputOfRow: EngineArray) {
+    return startDecoding(params, inputs, inputOfRow, maxNewTokens, options)
+  })
+  const advance = jit(function decode_step(params: ModelParams, encoded: EncodedInputs, cache: DecodeCache, tokens: EngineArray, step: EngineArray) {
+    return decodeStep(params, encoded, cache, tokens, step, options)
   }, { donate: [2] })
+  const reorder = jit(function reorder_cache(cache: DecodeCache, parents: EngineArray): DecodeCache {
+    return cache.map(({ keys, values }) => ({ keys: np.take(keys, parents, 0), values: np.take(values, parents, 0) })) // [rows, heads, maxLength, headDim]
+  }, { donate: [0] })
 
-  return async (params, inputs) => {
-    const [rows] = inputs.shape
-    const { encoded, cache } = start(params, inputs)
-    const sequences: number[][] = globalThis.Array.from({ length: rows }, () => [])
-    const isOpen = (sequence: number[]): boolean => sequence.at(-1) !== EOS_ID
-    // T5 has no token for the beginning: decoding starts from padding.
-    let state = { tokens: np.full([rows], PAD_ID, 'int32'), cache, step: np.full([], 0, 'int32') }
-    for (let made = 0; made < maxNewTokens && sequences.some(isOpen); made++) {
-      state = advance(params, encoded, state.cache, state.tokens, state.step)
-      const tokens = await state.tokens.numbers()
-      sequences.forEach((sequence, row) => { if (isOpen(sequence)) sequence.push(tokens[row]) })
+  return async (params, inputs, searches, { signal, onStep } = {}) => {
+    const layout = rowsOf(searches)
+    const { encoded, cache: empty } = start(params, padded(inputs), ints(layout.inputOfRow))
+    let cache = empty
+    let tokens = ints(layout.inputOfRow.map(() => START_ID))
+    const open = new Set(searches)
+    for (let step = 0; open.size > 0 && step < maxNewTokens && !signal?.aborted; step++) {
+      const next = advance(params, encoded, cache, tokens, fromHost(hostTensor('int32', [], Int32Array.of(step))))
+      cache = next.cache
+      const { data, shape: [, vocab] } = await hostView(next.logits)
+      const logits = data as Float32Array
+      const chosen = layout.inputOfRow.map(() => PAD_ID)
+      const parents = layout.inputOfRow.map((_, row) => row)
+      searches.forEach((search, i) => {
+        if (!open.has(search)) return
+        const first = layout.firstRow[i]
+        const going = search.next(logits.subarray(first * vocab, (first + search.rows) * vocab))
+        if (going) place(going, first, chosen, parents)
+        else open.delete(search)
+      })
+      if (parents.some((parent, row) => parent !== row)) cache = reorder(cache, ints(parents))
+      tokens = ints(chosen)
+      onStep?.()
     }
-    return sequences
+    return searches.map(search => search.answers())
   }
 }
 
-/** Greedy generation in one call. To generate more than once keep the generator: see makeGreedyGenerator. */
-export const generate = (params: ModelParams, inputs: Array, options: GenerateOptions): Promise<number[][]> => makeGreedyGenerator(options)(params, inputs)
+function place({ tokens, parents }: NextTokens, first: number, chosen: number[], allParents: number[]): void {
+  tokens.forEach((token, i) => {
+    chosen[first + i] = token
+    if (parents) allParents[first + i] = first + parents[i]
+  })
+}
+
+/** Which input each row belongs to, rows filled up with more of the last one, and each input's first row. */
+function rowsOf(searches: readonly Search[]): { inputOfRow: number[]; firstRow: number[] } {
+  const inputOfRow = searches.flatMap((search, i) => Array.from({ length: search.rows }, () => i))
+  const firstRow = searches.map((_, i) => inputOfRow.indexOf(i))
+  while (inputOfRow.length < powerOfTwo(inputOfRow.length)) inputOfRow.push(searches.length - 1)
+  return { inputOfRow, firstRow }
+}
+
+const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n))
+
+/** Token ids [inputs, length], padded; inputs are filled up with copies of the last. */
+function padded(inputs: readonly (readonly number[])[]): EngineArray {
+  const longest = Math.max(...inputs.map(input => input.length))
+  const length = Math.max(1, Math.ceil(longest / LENGTH_MULTIPLE)) * LENGTH_MULTIPLE
+  const rows = powerOfTwo(inputs.length)
+  const ids = new Int32Array(rows * length).fill(PAD_ID)
+  for (let row = 0; row < rows; row++) ids.set(inputs[Math.min(row, inputs.length - 1)], row * length)
+  return fromHost(hostTensor('int32', [rows, length], ids))
+}
+
+const ints = (values: readonly number[]): EngineArray => fromHost(hostTensor('int32', [values.length], Int32Array.from(values)))
+
+/** Greedy generation in one call: each input's tokens. To generate more than once keep a generator: see makeGenerator. */
+export async function generate(params: ModelParams, inputs: readonly (readonly number[])[], options: GenerateOptions): Promise<(readonly number[])[]> {
+  const answers = await makeGenerator(options)(params, inputs, inputs.map(() => greedySearch(options)))
+  return answers.map(([{ tokens }]) => tokens)
+}

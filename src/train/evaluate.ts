@@ -3,7 +3,8 @@ import type { ErrorRates } from '../data/metrics.js'
 import type { Example, SplitName } from '../data/source.js'
 import type { Task } from '../data/task.js'
 import type { ModelParams } from '../model/types.js'
-import { makePredictor } from './predictor.js'
+import type { GenerateOptions } from '../infer/generate.js'
+import { makePredictor } from '../infer/predictor.js'
 import type { TrainerConfig } from './trainer.js'
 
 export interface Evaluation {
@@ -24,6 +25,9 @@ export interface EvaluateOptions {
   onProgress?: (done: number, count: number) => void
 }
 
+/** How a run's model answers: with at most as many tokens as the targets it was trained on had room for. */
+export const answerOptions = ({ model, router, train }: TrainerConfig): GenerateOptions => ({ config: model, router, maxNewTokens: train.targetLength })
+
 /** Error rates of greedy generation on a split's examples: on all of them, or on `limit`, spread evenly over the split. */
 export async function evaluate(
   params: ModelParams, config: TrainerConfig, task: Task, { split, limit, onProgress }: EvaluateOptions,
@@ -31,7 +35,7 @@ export async function evaluate(
   const all = task.split(split)
   const count = Math.min(limit ?? all.length, all.length)
   const examples = Array.from({ length: count }, (_, i) => all[Math.floor((i * all.length) / count)])
-  const predict = makePredictor(params, config, task)
+  const predict = makePredictor(params, answerOptions(config), task)
   const predictions = await predict(examples.map(example => example.input), done => onProgress?.(done, count))
   return { split, total: all.length, rates: sequenceErrorRates(predictions, examples, text => task.symbols(text)), examples, predictions }
 }

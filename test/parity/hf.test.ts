@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import { verifyFolder, verifyGeneration } from '../../src/train/verify/hf-folder.js'
+import { verifyGeneration } from '../../src/train/verify/generation.js'
+import { verifyFolder } from '../../src/train/verify/hf-folder.js'
 import { expectAgreement } from './agreement.js'
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url))
@@ -17,7 +18,9 @@ describe.each(folders)('%s', (name, count) => {
     expect(rows.length).toBe(count)
   })
 
-  it('generates the same tokens greedily', async () => {
-    expect(await verifyGeneration(fixture(name))).toEqual({ tensor: 'generation/greedy', maxAbsolute: 0, maxRelative: 0, ok: true })
+  it('generates the same tokens, greedily and by beam search, with every processor', async () => {
+    const rows = await verifyGeneration(fixture(name))
+    expect(rows.filter(row => !row.ok)).toEqual([])
+    expect(rows.map(row => row.tensor)).toEqual(['greedy', 'beam4', 'beam4/scores', 'beam3_penalty', 'beam3_penalty/scores', 'greedy_min', 'greedy_norepeat', 'greedy_reppen'].map(n => `generation/${n}`))
   })
 })

@@ -1,7 +1,6 @@
 import { join } from 'node:path'
-import { z } from 'zod'
 import { FileError } from '../../base/errors.js'
-import { castHost, hostFrom, hostTensor, toNumbers } from '../../base/tensor.js'
+import { castHost, hostTensor, toNumbers } from '../../base/tensor.js'
 import type { HostTensor } from '../../base/tensor.js'
 import { readSmallText } from '../../checkpoint/files.js'
 import { readTensors } from '../../checkpoint/format.js'
@@ -13,12 +12,11 @@ import { hfFamily, readAllFromHf, toHf } from '../../checkpoint/names/hf.js'
 import { safetensors } from '../../checkpoint/safetensors.js'
 import type { Array as EngineArray } from '../../engine/api/array.js'
 import * as np from '../../engine/api/np.js'
-import { generate } from '../../infer/generate.js'
 import type { ModelConfig, RouterConfig } from '../../model/config.js'
 import { hfStackLosses } from '../../model/loss.js'
 import { declareParameters } from '../../model/parameters.js'
 import type { Batch, ModelParams } from '../../model/types.js'
-import { compare, compareAll } from './compare.js'
+import { compareAll } from './compare.js'
 import type { Row } from './compare.js'
 import { expertMask } from './dispatch.js'
 import { paramsFromHost, runPass } from './run.js'
@@ -86,29 +84,6 @@ export async function verifyFolder(folder: string, tolerance?: number): Promise<
   }
   const inputs = new Set(['input_ids', 'attention_mask', 'labels', 'decoder_input_ids'])
   return compareAll(actual, [...cases].filter(([name]) => !inputs.has(name)), tolerance)
-}
-
-const generationSchema = z.object({
-  greedy: z.object({ sequences: z.array(z.array(z.int())).min(1), args: z.object({ max_new_tokens: z.int().min(1) }) }),
-})
-
-/** Generates greedily from the inputs of the cases, and compares with `generation.json`: one wrong token is a failure. */
-export async function verifyGeneration(folder: string): Promise<Row> {
-  const path = join(folder, 'generation.json')
-  const text = await readSmallText(path, 2 ** 24)
-  const parsed = generationSchema.safeParse(parseJson(text, message => new FileError(`${path}: this is not JSON, ${message}`)))
-  if (!parsed.success) throw new FileError(`${path}: this holds no greedy cases: ${z.prettifyError(parsed.error)}`)
-  const { greedy } = parsed.data
-  const { model, router, params } = await loadHfFolder(folder)
-  const reader = await safetensors.open(join(folder, 'cases.safetensors'))
-  const inputs = castHost(await reader.read('input_ids'), 'int32')
-  await reader.close()
-  const maxNewTokens = greedy.args.max_new_tokens
-  const sequences = await generate(params, np.fromHost(inputs), { config: model, router, maxNewTokens })
-  // HF starts with padding and fills up with it after EOS.
-  const padded = sequences.map(tokens => [0, ...tokens, ...Array.from({ length: maxNewTokens - tokens.length }, () => 0)])
-  const tensor = (rows: number[][]): HostTensor => hostFrom('int32', [rows.length, rows[0].length], rows.flat())
-  return compare('generation/greedy', tensor(padded), tensor(greedy.sequences), 0)
 }
 
 function hfBatch(cases: ReadonlyMap<string, HostTensor>, path: string): Batch {

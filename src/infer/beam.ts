@@ -1,0 +1,108 @@
+import { check } from '../base/errors.js'
+import { EOS_ID } from '../data/vocabulary.js'
+import { logSumExp } from './processors.js'
+import { checkOptions, START_ID } from './search.js'
+import type { Answer, NextTokens, Search, SearchOptions } from './search.js'
+
+export interface BeamOptions extends SearchOptions {
+  numBeams: number
+  /** How many answers are returned; default 1. */
+  numReturned?: number
+  /** Scores are divided by length ** lengthPenalty: above 0 long answers gain. Default 1. */
+  lengthPenalty?: number
+  /**
+   * When to stop looking: `true` as soon as there are numBeams answers; `false` (the default) when the best beam's score at its present
+   * length is no better than the worst answer's; 'never' when no beam could become better, whatever its length.
+   */
+  earlyStopping?: boolean | 'never'
+}
+
+/** Tokens with the start token, their log-probabilities, and the sum of those that the processors left. */
+interface Beam { tokens: number[]; logProbabilities: number[]; sum: number }
+interface Finished { beam: Beam; score: number }
+
+/**
+ * Beam search with HF's meaning (transformers 5, `_beam_search`): each step keeps the 2 * numBeams best continuations of all beams; those that end
+ * within the first numBeams become answers, the best numBeams others go on.
+ */
+export function beamSearch(options: BeamOptions): Search {
+  checkOptions(options)
+  const { numBeams, numReturned = 1 } = options
+  check(Number.isInteger(numBeams) && numBeams > 0, () => `numBeams must be a positive whole number, not ${numBeams}`)
+  check(Number.isInteger(numReturned) && numReturned > 0 && numReturned <= numBeams, () => `numReturned must be a whole number from 1 to numBeams (${numBeams}), not ${numReturned}`)
+  return new BeamSearch(options)
+}
+
+class BeamSearch implements Search {
+  readonly rows: number
+  private beams: Beam[] = [{ tokens: [START_ID], logProbabilities: [], sum: 0 }]
+  /** Best first, at most numBeams. */
+  private finished: Finished[] = []
+
+  constructor(private readonly options: BeamOptions) { this.rows = options.numBeams }
+
+  next(logits: Float32Array): NextTokens | null {
+    const { numBeams, maxNewTokens, stop } = this.options
+    const { best, raw } = this.bestContinuations(logits, logits.length / this.rows)
+    const made = this.beams[0].tokens.length // with the one that is being made, without the start token
+    const going: { beam: Beam; parent: number }[] = []
+    best.forEach(({ parent, token, sum }, rank) => {
+      const { tokens, logProbabilities } = this.beams[parent]
+      const beam: Beam = { tokens: [...tokens, token], logProbabilities: [...logProbabilities, raw(parent, token)], sum }
+      const ends = token === EOS_ID || made === maxNewTokens || stop?.(beam.tokens.slice(1))
+      if (!ends) { if (going.length < numBeams) going.push({ beam, parent }) }
+      else if (rank < numBeams) this.finish(beam, made)
+    })
+    if (going.length === 0 || !this.mayImprove(going[0].beam, made)) return null
+    this.beams = going.map(g => g.beam)
+    const row = (i: number): number => Math.min(i, going.length - 1)
+    const rows = Array.from({ length: numBeams }, (_, i) => going[row(i)])
+    return { tokens: rows.map(({ beam }) => beam.tokens.at(-1)!), parents: rows.map(({ parent }) => parent) }
+  }
+
+  /** The best `2 * numBeams` continuations of all beams, best first, and the model's own log-probability of a token. */
+  private bestContinuations(logits: Float32Array, vocab: number): { best: { parent: number; token: number; sum: number }[]; raw: (parent: number, token: number) => number } {
+    const count = 2 * this.options.numBeams
+    const best: { parent: number; token: number; sum: number }[] = []
+    const normalizers: number[] = []
+    this.beams.forEach(({ tokens, sum: before }, parent) => {
+      const row = logits.subarray(parent * vocab, (parent + 1) * vocab)
+      const normalizer = normalizers[parent] = logSumExp(row)
+      const scores = row.map(x => x - normalizer)
+      for (const process of this.options.processors ?? []) process(scores, tokens)
+      for (let token = 0; token < vocab; token++) {
+        const sum = before + scores[token]
+        if (sum === -Infinity || (best.length === count && sum <= best[count - 1].sum)) continue
+        let at = best.length
+        while (at > 0 && best[at - 1].sum < sum) at--
+        best.splice(at, 0, { parent, token, sum })
+        if (best.length > count) best.pop()
+      }
+    })
+    return { best, raw: (parent, token) => logits[parent * vocab + token] - normalizers[parent] }
+  }
+
+  private finish(beam: Beam, length: number): void {
+    const { numBeams, lengthPenalty = 1 } = this.options
+    const score = beam.sum / length ** lengthPenalty
+    let at = this.finished.length
+    while (at > 0 && this.finished[at - 1].score < score) at--
+    this.finished.splice(at, 0, { beam, score })
+    if (this.finished.length > numBeams) this.finished.pop()
+  }
+
+  /** Whether a beam could still become one of the answers, as far as `earlyStopping` looks. */
+  private mayImprove(best: Beam, made: number): boolean {
+    const { numBeams, maxNewTokens, lengthPenalty = 1, earlyStopping = false } = this.options
+    if (this.finished.length < numBeams) return true
+    if (earlyStopping === true) return false
+    const length = earlyStopping === 'never' && lengthPenalty > 0 ? maxNewTokens : made
+    return best.sum / length ** lengthPenalty > this.finished[numBeams - 1].score
+  }
+
+  answers(): Answer[] {
+    // If it was ended before its time, or nothing was possible any more: what there is.
+    if (this.finished.length === 0) for (const beam of this.beams) this.finish(beam, Math.max(beam.tokens.length - 1, 1))
+    return this.finished.slice(0, this.options.numReturned ?? 1).map(({ beam, score }) => ({ tokens: beam.tokens.slice(1), score, logProbabilities: beam.logProbabilities }))
+  }
+}

@@ -1,0 +1,114 @@
+import { check } from '../base/errors.js'
+import { EOS_ID } from '../data/vocabulary.js'
+
+/**
+ * Changes the scores [vocab] of a row's next token in place, before one is chosen: the seam for whatever shall be likelier, less likely
+ * or (-Infinity) impossible. Scores are logits, in beam search log-probabilities. `tokens` is what the row has so far, the start token first.
+ */
+export type ScoreProcessor = (scores: Float32Array, tokens: readonly number[]) => void
+
+const number = (name: string, value: number, holds: boolean, must: string): void => check(holds, () => `${name} must be ${must}, not ${value}`)
+
+/** EOS is impossible before there are `count` tokens. */
+export const minNewTokens = (count: number): ScoreProcessor => (scores, tokens) => {
+  if (tokens.length - 1 < count) scores[EOS_ID] = -Infinity
+}
+
+/** Scores of tokens that the row has already are divided by `penalty`, negative ones multiplied (Keskar et al. 2019, "CTRL", section 4.1). */
+export function repetitionPenalty(penalty: number): ScoreProcessor {
+  number('repetitionPenalty', penalty, penalty > 0, 'greater than 0')
+  return (scores, tokens) => {
+    for (const token of new Set(tokens)) scores[token] = scores[token] < 0 ? scores[token] * penalty : scores[token] / penalty
+  }
+}
+
+/** No sequence of `size` tokens comes twice. */
+export function noRepeatNgram(size: number): ScoreProcessor {
+  number('noRepeatNgram', size, Number.isInteger(size) && size > 0, 'a positive whole number')
+  return (scores, tokens) => {
+    const begin = tokens.length - (size - 1)
+    for (let i = 0; i + size <= tokens.length; i++) {
+      let same = true
+      for (let j = 0; same && j < size - 1; j++) same = tokens[i + j] === tokens[begin + j]
+      if (same) scores[tokens[i + size - 1]] = -Infinity
+    }
+  }
+}
+
+/** None of these sequences of tokens comes: the last token of one is impossible after the others. */
+export const banTokens = (sequences: readonly (readonly number[])[]): ScoreProcessor => (scores, tokens) => {
+  for (const sequence of sequences) {
+    const before = sequence.length - 1
+    const follows = before <= tokens.length - 1 && sequence.slice(0, before).every((token, i) => tokens[tokens.length - before + i] === token)
+    if (follows && before >= 0) scores[sequence[before]] = -Infinity
+  }
+}
+
+/** The answer begins with these tokens. */
+export const forceTokens = (first: readonly number[]): ScoreProcessor => (scores, tokens) => {
+  const forced = first[tokens.length - 1]
+  if (forced === undefined) return
+  scores.fill(-Infinity)
+  scores[forced] = 0
+}
+
+/** Divides scores: below 1 likely tokens become likelier, above 1 the distribution flatter. */
+export function temperature(value: number): ScoreProcessor {
+  number('temperature', value, value > 0 && Number.isFinite(value), 'greater than 0')
+  return scores => { for (let i = 0; i < scores.length; i++) scores[i] /= value }
+}
+
+/** Only the k likeliest tokens are possible, and those that tie with the last of them. */
+export function topK(k: number): ScoreProcessor {
+  number('topK', k, Number.isInteger(k) && k > 0, 'a positive whole number')
+  return scores => {
+    if (k >= scores.length) return
+    const least = scores.slice().sort()[scores.length - k]
+    for (let i = 0; i < scores.length; i++) if (scores[i] < least) scores[i] = -Infinity
+  }
+}
+
+/** Only the likeliest tokens whose probabilities first add up to `p` are possible (Holtzman et al. 2020, "nucleus sampling"). */
+export function topP(p: number): ScoreProcessor {
+  number('topP', p, p > 0 && p <= 1, 'greater than 0 and at most 1')
+  return scores => {
+    const probabilities = softmax(scores)
+    const order = Uint32Array.from(scores, (_, i) => i).sort((a, b) => scores[b] - scores[a] || a - b)
+    let sum = 0
+    for (const token of order) {
+      if (sum >= p) scores[token] = -Infinity
+      sum += probabilities[token]
+    }
+  }
+}
+
+/** Only tokens at least `p` times as likely as the likeliest are possible (Nguyen et al. 2024, "min-p sampling"). */
+export function minP(p: number): ScoreProcessor {
+  number('minP', p, p >= 0 && p <= 1, 'from 0 to 1')
+  return scores => {
+    const least = maximum(scores) + Math.log(p)
+    for (let i = 0; i < scores.length; i++) if (scores[i] < least) scores[i] = -Infinity
+  }
+}
+
+/** exp(x) / sum(exp(x)). */
+export function softmax(scores: Float32Array): Float64Array {
+  const top = maximum(scores)
+  const result = Float64Array.from(scores, score => Math.exp(score - top))
+  const sum = result.reduce((a, b) => a + b, 0)
+  return result.map(x => x / sum)
+}
+
+/** log(sum(exp(scores))). */
+export function logSumExp(scores: Float32Array): number {
+  const top = maximum(scores)
+  let sum = 0
+  for (const score of scores) sum += Math.exp(score - top)
+  return top + Math.log(sum)
+}
+
+export function maximum(scores: Float32Array): number {
+  let top = -Infinity
+  for (const score of scores) if (score > top) top = score
+  return top
+}
