@@ -1,10 +1,12 @@
 import { z } from 'zod'
 import { ConfigError } from '../base/errors.js'
+import { bytesSpec, ByteVocabulary } from './vocabulary-bytes.js'
 import { charactersSpec, CharacterVocabulary, wordsSpec, WordVocabulary } from './vocabulary-lists.js'
+import { sentencePieceSpec, SentencePieceVocabulary } from './vocabulary-sentencepiece.js'
 import type { Vocabulary } from './vocabulary.js'
 
 /** One member for each implementation: a new one adds its schema here and its constructor below. */
-export const vocabularySpec = z.discriminatedUnion('kind', [charactersSpec, wordsSpec])
+export const vocabularySpec = z.discriminatedUnion('kind', [charactersSpec, wordsSpec, bytesSpec, sentencePieceSpec])
 
 type AnySpec = z.infer<typeof vocabularySpec>
 
@@ -12,6 +14,8 @@ type AnySpec = z.infer<typeof vocabularySpec>
 const constructors: { [K in AnySpec['kind']]: (spec: Extract<AnySpec, { kind: K }>) => Vocabulary } = {
   characters: ({ symbols, firstId, size }) => new CharacterVocabulary(symbols, { firstId, size }),
   words: ({ symbols, firstId, size }) => new WordVocabulary(symbols, { firstId, size }),
+  bytes: ({ sentinels }) => new ByteVocabulary(sentinels),
+  sentencepiece: spec => SentencePieceVocabulary.fromJSON(spec),
 }
 
 /** Builds a vocabulary from what its `toJSON` returned, perhaps read from a file: nothing in it is trusted. */

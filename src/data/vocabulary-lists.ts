@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { ConfigError } from '../base/errors.js'
 import { EOS_ID, FIRST_SYMBOL_ID, PAD_ID, UNK_ID, UNKNOWN_TEXT } from './vocabulary.js'
-import type { Vocabulary } from './vocabulary.js'
+import { decodeAll, textStream } from './vocabulary-stream.js'
+import type { TextStream, Vocabulary } from './vocabulary.js'
 
 const MAX_SYMBOLS = 1_000_000
 const MAX_SYMBOL_LENGTH = 1_000
@@ -38,6 +39,7 @@ abstract class ListVocabulary implements Vocabulary {
   readonly padId = PAD_ID
   readonly eosId = EOS_ID
   readonly unkId = UNK_ID
+  readonly sentinelIds: readonly number[] = []
   readonly size: number
   readonly symbols: readonly string[]
   readonly firstId: number
@@ -59,7 +61,8 @@ abstract class ListVocabulary implements Vocabulary {
   }
 
   protected abstract split(text: string): string[]
-  protected abstract join(symbols: string[]): string
+  /** What decoding puts between two symbols. */
+  protected abstract readonly separator: string
   abstract toJSON(): ListSpec
 
   encode(text: string): number[] {
@@ -67,12 +70,16 @@ abstract class ListVocabulary implements Vocabulary {
   }
 
   decode(ids: Iterable<number>): string {
-    const symbols: string[] = []
-    for (const id of ids) {
-      if (id === EOS_ID) break
-      if (id !== PAD_ID) symbols.push(this.symbols[id - this.firstId] ?? UNKNOWN_TEXT)
-    }
-    return this.join(symbols)
+    return decodeAll(this.stream(), ids)
+  }
+
+  stream(): TextStream {
+    let before = ''
+    return textStream(id => {
+      const text = before + (this.symbols[id - this.firstId] ?? UNKNOWN_TEXT)
+      before = this.separator
+      return text
+    })
   }
 
   protected placement(): { firstId: number; size: number } {
@@ -82,6 +89,8 @@ abstract class ListVocabulary implements Vocabulary {
 
 /** One id a code point. Texts are taken as they are: no case folding, no Unicode normalisation. */
 export class CharacterVocabulary extends ListVocabulary {
+  protected readonly separator = ''
+
   constructor(symbols: readonly string[], placement: Placement = {}) {
     super(parse(charactersSpec, { kind: 'characters', symbols: [...symbols], ...placement }))
   }
@@ -98,14 +107,12 @@ export class CharacterVocabulary extends ListVocabulary {
   protected split(text: string): string[] {
     return codePoints(text)
   }
-
-  protected join(symbols: string[]): string {
-    return symbols.join('')
-  }
 }
 
 /** One id a word, words being what white space separates. Decoding puts one space between two words. */
 export class WordVocabulary extends ListVocabulary {
+  protected readonly separator = ' '
+
   constructor(symbols: readonly string[], placement: Placement = {}) {
     super(parse(wordsSpec, { kind: 'words', symbols: [...symbols], ...placement }))
   }
@@ -121,10 +128,6 @@ export class WordVocabulary extends ListVocabulary {
 
   protected split(text: string): string[] {
     return splitWords(text)
-  }
-
-  protected join(symbols: string[]): string {
-    return symbols.join(' ')
   }
 }
 

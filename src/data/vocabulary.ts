@@ -20,6 +20,14 @@ export interface VocabularySpec {
   readonly kind: string
 }
 
+/** Decodes one id at a time: the pieces that it gives, joined, are what `decode` gives of all the ids. */
+export interface TextStream {
+  /** The text that this id completes: none while a character is incomplete, for padding, and after EOS. */
+  push(id: number): string
+  /** What is left when no id follows: U+FFFD for a character that broke off. */
+  end(): string
+}
+
 /** Every implementation passes the shared suite in vocabulary.conformance.ts. */
 export interface Vocabulary {
   /** All ids are below `size`. A model's table may be larger (padded to a round number), never smaller. */
@@ -27,9 +35,13 @@ export interface Vocabulary {
   readonly padId: typeof PAD_ID
   readonly eosId: typeof EOS_ID
   readonly unkId: typeof UNK_ID
+  /** `sentinelIds[k]` is the id of `<extra_id_k>`, which stands for the k-th blank of a text. Empty where there are none. */
+  readonly sentinelIds: readonly number[]
   /** The ids of a text, without EOS. No text can produce padding or EOS. */
   encode(text: string): number[]
   /** The text of some ids: stops at the first EOS and skips padding. An id without a meaning reads as an unknown token. */
   decode(ids: Iterable<number>): string
+  /** Decodes ids as they are generated. Each stream is one text. */
+  stream(): TextStream
   toJSON(): VocabularySpec
 }

@@ -1,0 +1,25 @@
+/** More sentinels than this are not meant: T5 has 100, ByT5 125, umT5 300. */
+export const MAX_SENTINELS = 10_000
+
+/** How the k-th sentinel, which stands for the k-th blank of a text, is written. */
+export const sentinelText = (k: number): string => `<extra_id_${k}>`
+
+/** The number of the sentinel that a text is, or undefined. */
+export function sentinelNumber(text: string): number | undefined {
+  const digits = /^<extra_id_(0|[1-9]\d{0,4})>$/u.exec(text)?.[1]
+  return digits === undefined ? undefined : Number(digits)
+}
+
+/** Cuts a text at its sentinels below `count`: texts (which may be empty) and the numbers of sentinels by turns, a text first and last. */
+export function cutAtSentinels(text: string, count: number): (string | number)[] {
+  const parts: (string | number)[] = []
+  let from = 0
+  for (const match of text.matchAll(/<extra_id_\d{1,5}>/gu)) {
+    const k = sentinelNumber(match[0])
+    if (k === undefined || k >= count) continue
+    parts.push(text.slice(from, match.index), k)
+    from = match.index + match[0].length
+  }
+  parts.push(text.slice(from))
+  return parts
+}
