@@ -2,9 +2,10 @@ import { FileError } from '../base/errors.js'
 import type { CheckpointFormat } from './format.js'
 import { native } from './native.js'
 import { safetensors } from './safetensors.js'
+import { torch } from './torch/torch.js'
 
 /** Every container format, in the order in which they are tried. A new one is added here. */
-export const checkpointFormats: readonly CheckpointFormat[] = [native, safetensors]
+export const checkpointFormats: readonly CheckpointFormat[] = [native, safetensors, torch]
 
 /** The format of what is at the path. */
 export async function detectFormat(path: string): Promise<CheckpointFormat> {

@@ -234,7 +234,7 @@ export function checkpointConformance({ format, pathName, dataFile, make, withou
       const path = await write([['first', everyBit('float32', [5])], ['last', everyBit('float32', [500])]])
       const reader = await format.open(path)
       const file = await dataFileOf(path)
-      await truncate(file, (await stat(file)).size - 9)
+      await truncate(file, Math.floor((await stat(file)).size / 2))
       expect((await reader.read('first')).shape).toEqual([5])
       await expect(reader.read('last')).rejects.toThrow(/"last"/)
       await expect(reader.read('last')).rejects.toThrow(FileError)
