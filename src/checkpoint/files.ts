@@ -1,4 +1,4 @@
-import { open, stat } from 'node:fs/promises'
+import { open, readdir, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { formatBytes } from '../base/format.js'
 import { FileError } from '../base/errors.js'
@@ -33,6 +33,30 @@ export async function withPath<T>(path: string, body: () => Promise<T>): Promise
     if (error instanceof FileError || code === undefined) throw error
     throw new FileError(`${path}: ${advice[code] ?? (error as Error).message}`, { cause: error })
   }
+}
+
+/** Whether a regular file is there. */
+export async function isFile(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isFile()
+  } catch {
+    return false
+  }
+}
+
+/** Whether a name from elsewhere is one of a file within a folder: neither a path nor a name with a meaning of its own. */
+export const isPlainName = (name: string): boolean => !['', '.', '..'].includes(name) && !/[/\\:\p{Cc}]/u.test(name) && name.length <= 255
+
+/** The names in a folder; none if there is no such folder. */
+export async function namesIn(folder: string): Promise<string[]> {
+  return withPath(folder, async () => {
+    try {
+      return await readdir(folder)
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return []
+      throw error
+    }
+  })
 }
 
 /** Opens a regular file for reading; anything else (a folder, a pipe that would block) is refused. */

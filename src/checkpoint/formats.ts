@@ -2,10 +2,11 @@ import { FileError } from '../base/errors.js'
 import type { CheckpointFormat } from './format.js'
 import { native } from './native.js'
 import { safetensors } from './safetensors.js'
+import { huggingface } from './sharded.js'
 import { torch } from './torch/torch.js'
 
 /** Every container format, in the order in which they are tried. A new one is added here. */
-export const checkpointFormats: readonly CheckpointFormat[] = [native, safetensors, torch]
+export const checkpointFormats: readonly CheckpointFormat[] = [native, huggingface, safetensors, torch]
 
 /** The format of what is at the path. */
 export async function detectFormat(path: string): Promise<CheckpointFormat> {

@@ -1,10 +1,10 @@
-import { readdir, stat, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { FileError, SwitchyardError } from '../base/errors.js'
 import { formatBytes } from '../base/format.js'
 import type { HostTensor } from '../base/tensor.js'
-import { errorCode, readSmallText, withPath } from './files.js'
+import { isFile, namesIn, readSmallText, withPath } from './files.js'
 import { exists, removeAtomically, writeFolderAtomically } from './atomic.js'
 import { sourceOf } from './format.js'
 import type { CheckpointFormat, CheckpointReader, TensorSource } from './format.js'
@@ -205,23 +205,4 @@ async function openPart(folder: string, name: string): Promise<CheckpointReader>
 async function refuseForeignFolder(path: string): Promise<void> {
   if ((await native.detect(path)) || (await namesIn(path)).length === 0) return
   throw new FileError(`${path}: this folder is not a checkpoint of ours and is not replaced: choose another name, or remove it first`)
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  return withPath(folder, async () => {
-    try {
-      return await readdir(folder)
-    } catch (error) {
-      if (errorCode(error) === 'ENOENT') return []
-      throw error
-    }
-  })
-}
-
-async function isFile(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isFile()
-  } catch {
-    return false
-  }
 }

@@ -1,5 +1,6 @@
 import { native } from '../../src/checkpoint/native.js'
 import { safetensors } from '../../src/checkpoint/safetensors.js'
+import { huggingface } from '../../src/checkpoint/sharded.js'
 import { torch } from '../../src/checkpoint/torch/torch.js'
 import { checkpointConformance } from './checkpoint.js'
 import { writeTorchFile } from './torch-file.js'
@@ -7,3 +8,8 @@ import { writeTorchFile } from './torch-file.js'
 checkpointConformance({ format: safetensors, pathName: 'model.safetensors', dataFile: '' })
 checkpointConformance({ format: native, pathName: 'step-0', dataFile: 'params.safetensors' })
 checkpointConformance({ format: torch, pathName: 'pytorch_model.bin', dataFile: '', make: writeTorchFile, without: ['uint16', 'uint32'] })
+checkpointConformance({ format: huggingface, pathName: 'folder', dataFile: 'model.safetensors' })
+checkpointConformance({
+  title: 'huggingface, in shards', pathName: 'folder', dataFile: names => names.filter(n => n.endsWith('.safetensors')).sort().at(-1)!,
+  format: { ...huggingface, write: (path, source, options) => huggingface.write(path, source, { ...options, maxShardBytes: 20 }) },
+})

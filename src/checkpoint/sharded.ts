@@ -1,0 +1,198 @@
+import { stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { FileError } from '../base/errors.js'
+import { formatCount } from '../base/format.js'
+import type { HostTensor } from '../base/tensor.js'
+import { isFile, isPlainName, readSmallText, withPath } from './files.js'
+import { closedReader, nameProblem, quote, unknownTensor } from './format.js'
+import type { CheckpointFormat, CheckpointReader, TensorInfo } from './format.js'
+import { JsonReader } from './json.js'
+import { safetensors } from './safetensors.js'
+import { writeShards } from './sharded-write.js'
+import { torch } from './torch/torch.js'
+
+// A Hugging Face folder holds its weights in one file, or in several shards with an index beside them:
+// {"metadata": {"total_size"}, "weight_map": {tensor: shard file}}.
+
+/** What may hold the weights, in the order in which it counts. */
+const containers: readonly { file: string; format: CheckpointFormat; index: boolean }[] = [
+  { file: 'model.safetensors', format: safetensors, index: false },
+  { file: 'model.safetensors.index.json', format: safetensors, index: true },
+  { file: 'pytorch_model.bin', format: torch, index: false },
+  { file: 'pytorch_model.bin.index.json', format: torch, index: true },
+]
+
+const maxIndexBytes = 100_000_000
+const maxTensors = 500_000
+const maxShards = 10_000
+/** Shards that are kept open: a process may open only so many files. */
+const maxOpen = 32
+
+/** Folders as Hugging Face's, of one file or of shards, and an index file by itself. Safetensors are written. */
+export const huggingface = {
+  name: 'huggingface',
+
+  async detect(path: string): Promise<boolean> {
+    return (await find(path)) !== undefined
+  },
+
+  async open(path: string): Promise<CheckpointReader> {
+    await withPath(path, () => stat(path))
+    const found = await find(path)
+    if (found === undefined) throw new FileError(`${path}: there are no weights here: none of ${containers.map(c => c.file).join(', ')}`)
+    return found.index ? openIndex(found.path, found.format) : found.format.open(found.path)
+  },
+
+  write: writeShards,
+} satisfies CheckpointFormat
+
+async function find(path: string): Promise<{ path: string; format: CheckpointFormat; index: boolean } | undefined> {
+  for (const { file, format, index } of containers) {
+    if (await isFile(join(path, file))) return { path: join(path, file), format, index }
+  }
+  for (const format of [safetensors, torch]) {
+    if (path.endsWith(format === torch ? '.bin.index.json' : '.safetensors.index.json') && await isFile(path)) return { path, format, index: true }
+  }
+  return undefined
+}
+
+async function openIndex(path: string, format: CheckpointFormat): Promise<CheckpointReader> {
+  const weightMap = parseIndex(path, await readSmallText(path, maxIndexBytes))
+  const shards = new Shards(dirname(path), format)
+  try {
+    const { infos, metadata } = await checkShards(path, weightMap, shards)
+    return new ShardedReader(path, shards, weightMap, infos, metadata)
+  } catch (error) {
+    await shards.close()
+    throw error
+  }
+}
+
+/** The shard of each tensor, in the index's order. */
+function parseIndex(path: string, text: string): Map<string, string> {
+  const json = new JsonReader(text, message => new FileError(`${path}: this is not the JSON of an index, ${message}: copy or download it again`))
+  const weightMap = new Map<string, string>()
+  let found = false
+  json.object(key => {
+    if (key !== 'weight_map') return void json.value()
+    found = true
+    json.object(name => {
+      const shard = json.string()
+      const problem = nameProblem(name)
+      if (problem !== undefined) throw new FileError(`${path}: tensor ${quote(name)}: ${problem}`)
+      if (!isPlainName(shard)) {
+        throw new FileError(`${path}: tensor ${quote(name)} is said to be in ${quote(shard)}, which is no name of a file in this folder: the index is broken or malicious, and that file was not opened`)
+      }
+      if (weightMap.set(name, shard).size > maxTensors) throw new FileError(`${path}: the index has more than ${formatCount(maxTensors)} tensors: this is not an honest file`)
+    })
+  })
+  json.end()
+  if (!found) throw new FileError(`${path}: the index has no "weight_map", which says what shard each tensor is in: copy or download it again`)
+  return weightMap
+}
+
+/** Looks into every shard: each tensor must be where the index says, and no others may be there. */
+async function checkShards(path: string, weightMap: ReadonlyMap<string, string>, shards: Shards): Promise<{ infos: Map<string, TensorInfo>; metadata: ReadonlyMap<string, string> }> {
+  const files = [...new Set(weightMap.values())]
+  if (files.length > maxShards) throw new FileError(`${path}: the index names ${formatCount(files.length)} shards, more than ${formatCount(maxShards)}: this is not an honest file`)
+  const missing: string[] = []
+  for (const file of files) if (!(await isFile(join(dirname(path), file)))) missing.push(file)
+  if (missing.length > 0) throw new FileError(`${path}: shards are missing, ${missing.length} of ${files.length}: ${some(missing.map(quote))}: download them into the same folder`)
+
+  const found = new Map<string, TensorInfo>()
+  const surplus: [string, string][] = []
+  let metadata: ReadonlyMap<string, string> | undefined
+  for (const file of files) {
+    await shards.use(file, async reader => {
+      metadata ??= reader.metadata
+      for (const info of reader.list()) {
+        if (weightMap.get(info.name) === file) found.set(info.name, info)
+        else surplus.push([info.name, file])
+      }
+    })
+  }
+  const absent = Array.from(weightMap).filter(([name]) => !found.has(name))
+  const mixed = 'index and shards are not of the same model, download them again together'
+  if (absent.length > 0) throw new FileError(`${path}: tensors are not in the shard that the index names, ${formatCount(absent.length)}: ${some(absent.map(where))}: ${mixed}`)
+  if (surplus.length > 0) throw new FileError(`${path}: tensors are in a shard without the index saying so, ${formatCount(surplus.length)}: ${some(surplus.map(where))}: ${mixed}`)
+  return { infos: new Map(Array.from(weightMap.keys(), name => [name, found.get(name)!])), metadata: metadata ?? new Map() }
+}
+
+class ShardedReader implements CheckpointReader {
+  private closed = false
+
+  constructor(
+    readonly path: string, private readonly shards: Shards, private readonly weightMap: ReadonlyMap<string, string>,
+    private readonly infos: ReadonlyMap<string, TensorInfo>, readonly metadata: ReadonlyMap<string, string>,
+  ) {}
+
+  list(): readonly TensorInfo[] { return [...this.infos.values()] }
+
+  async read(name: string): Promise<HostTensor> {
+    if (this.closed) throw closedReader(this.path, name)
+    const info = this.infos.get(name)
+    if (info === undefined) throw unknownTensor(this.path, name, this.infos)
+    const tensor = await this.shards.use(this.weightMap.get(name)!, reader => reader.read(name))
+    // A shard may have been closed and opened again, and be another file by now.
+    if (tensor.dtype === info.dtype && tensor.shape.join() === info.shape.join()) return tensor
+    throw new FileError(`${this.path}: tensor ${quote(name)} was ${info.dtype}[${info.shape}] and is ${tensor.dtype}[${tensor.shape}] now: its shard was changed meanwhile, open the checkpoint again`)
+  }
+
+  async close(): Promise<void> {
+    this.closed = true
+    await this.shards.close()
+  }
+}
+
+interface OpenShard {
+  readonly reader: Promise<CheckpointReader>
+  users: number
+}
+
+/** Shards, opened when they are used; those used last stay open. */
+class Shards {
+  private readonly open = new Map<string, OpenShard>()
+  private limit = maxOpen
+
+  constructor(private readonly folder: string, private readonly format: CheckpointFormat) {}
+
+  async use<T>(file: string, body: (reader: CheckpointReader) => Promise<T>): Promise<T> {
+    const shard = this.open.get(file) ?? { reader: this.openShard(file), users: 0 }
+    this.open.delete(file)
+    this.open.set(file, shard) // at the end: the last used
+    shard.users++
+    try {
+      return await body(await shard.reader)
+    } finally {
+      shard.users--
+      await this.closeIdle()
+    }
+  }
+
+  /** What is in use is closed when that ends. */
+  async close(): Promise<void> {
+    this.limit = 0
+    await this.closeIdle()
+  }
+
+  private async openShard(file: string): Promise<CheckpointReader> {
+    try {
+      return await this.format.open(join(this.folder, file))
+    } catch (error) {
+      this.open.delete(file)
+      throw error
+    }
+  }
+
+  private async closeIdle(): Promise<void> {
+    for (const [file, shard] of this.open) {
+      if (this.open.size <= this.limit) return
+      if (shard.users > 0) continue
+      this.open.delete(file)
+      await (await shard.reader).close()
+    }
+  }
+}
+
+const where = ([name, file]: [string, string]): string => `${quote(name)} in ${quote(file)}`
+const some = (items: readonly string[]): string => items.slice(0, 5).join(', ') + (items.length > 5 ? ' ...' : '')
