@@ -9,6 +9,7 @@ import type { DecoderLayerParams, ForwardOptions, ModelParams } from '../model/t
 import { keysAndValues, maskBias } from '../nn/attention.js'
 import type { KeysAndValues } from '../nn/attention.js'
 import { embed } from '../nn/embedding.js'
+import { serveExperts } from '../nn/moe/serving.js'
 import { noNoise } from '../nn/noise.js'
 
 /** What decoding needs of the inputs, computed once. */
@@ -21,6 +22,13 @@ export type EncodedInputs = {
 
 /** Each layer's keys and values of the tokens so far. The shape is fixed: places that are not filled yet are masked. */
 export type DecodeCache = KeysAndValues[] // [batch, heads, maxLength, headDim] each
+
+/** The parameters as `decodeStep` reads them fastest. */
+export function serveDecoder(params: ModelParams, options: ForwardOptions): ModelParams {
+  const layers = decoderLayers(params, options).map(({ mlp, ...layer }, i) =>
+    [`layers_${i}`, { ...layer, mlp: 'expert' in mlp ? serveExperts(mlp) : mlp }] as const)
+  return { ...params, decoder: { ...params.decoder, ...Object.fromEntries(layers) } }
+}
 
 /** Decoding routes each token alone, as every reference does with a cache: nothing is dropped. */
 const passOf = (options: ForwardOptions): Pass => ({ options, noise: noNoise, dropoutRate: 0, tokens: null, dropless: true })

@@ -3,6 +3,7 @@ import type { AttentionParams } from '../nn/attention.js'
 import type { DenseParams } from '../nn/dense.js'
 import type { MlpParams } from '../nn/mlp.js'
 import type { MoeParams } from '../nn/moe/layer.js'
+import type { ServedMoeParams } from '../nn/moe/serving.js'
 import type { RouterRecord } from '../nn/moe/types.js'
 import type { NormParams } from '../nn/rms-norm.js'
 import type { ModelConfig, RouterConfig, StackName } from './config.js'
@@ -34,7 +35,7 @@ export type DecoderLayerParams = {
   pre_cross_attention_layer_norm: NormParams
   encoder_decoder_attention: AttentionParams
   pre_mlp_layer_norm: NormParams
-  mlp: MlpParams | MoeParams
+  mlp: MlpParams | MoeParams | ServedMoeParams
 }
 
 /** What the model is trained on, under T5X's names (data/features.ts makes it): [batch, length] each. */

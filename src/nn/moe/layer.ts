@@ -75,7 +75,8 @@ export function moeLayer(params: MoeParams, x: Array, mask: Array | null, option
   }
 }
 
-function routerLogits({ kernel, bias }: { kernel: Array; bias?: Array }, x: Array): Array {
+/** The router's float32 logits of x [..., dModel]. */
+export function routerLogits({ kernel, bias }: { kernel: Array; bias?: Array }, x: Array): Array {
   const logits = dense({ kernel }, x) // [groups, tokens, experts]
   return bias ? np.add(logits, np.astype(bias, 'float32')) : logits
 }

@@ -36,10 +36,10 @@ export class GraphWriter {
     return this.several(op, inputs, [{ dtype, shape }], attributes, domain)[0]
   }
 
-  /** Adds a node with several outputs. */
-  several(op: string, inputs: readonly Lowered[], outputs: readonly Omit<Lowered, 'name'>[], attributes: Attributes = {}, domain = ''): Lowered[] {
+  /** Adds a node with several outputs. An input that is left out is null. */
+  several(op: string, inputs: readonly (Lowered | null)[], outputs: readonly Omit<Lowered, 'name'>[], attributes: Attributes = {}, domain = ''): Lowered[] {
     const named = outputs.map(o => ({ ...o, name: this.fresh() }))
-    const node = { op, domain, inputs: inputs.map(i => i.name), outputs: named.map(o => o.name), attributes }
+    const node = { op, domain, inputs: inputs.map(i => i?.name ?? ''), outputs: named.map(o => o.name), attributes }
     this.nodes.push(node)
     for (const o of named) this.makers.set(o.name, node)
     return named

@@ -13,6 +13,14 @@ const fused: { readonly [name: string]: Fused } = {
   rms_norm: ({ g, ins: [a, s], outs: [inverseRms, normed] }, [x, scale], { epsilon }) =>
     g.several('SimplifiedLayerNormalization', [g.expand(x, a.shape), g.expand(scale, s.shape)], [normed, inverseRms], { axis: -1, epsilon: { float: epsilon } }).toReversed(),
 
+  // It reads only the experts that were chosen, and its weight of the one expert is the softmax over all. ONNX Runtime lets it write over x,
+  // which it then finds empty (1.30): so something has to read x afterwards.
+  moe_ffn: ({ g, ins, outs: [out] }, inputs) => {
+    const [x, logits, wi, wo] = inputs.map((input, i) => g.expand(input, ins[i].shape))
+    const [y] = g.several('MoE', [x, logits, wi, null, wo], [out], { k: 1, activation_type: 'relu' }, 'com.microsoft')
+    return [g.node('Where', [g.scalar('bool', 0), x, y], out.dtype, out.shape)]
+  },
+
   relu: ({ g }, [x]) => [new Formula(g).op('Relu', x)],
 
   // Outputs in the order of their names: logZ, loss. log p = logits - logZ comes from one kernel; the normalizer follows from the target's two values.
