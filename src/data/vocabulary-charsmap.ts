@@ -53,7 +53,7 @@ export class Charsmap {
   }
 
   private checkUnit(unit: number, index: number): void {
-    if (isValue(unit)) return
+    if (isValue(unit) && index > 0) return // no match gets here
     const base = childBase(unit, index)
     if (base >= this.units.length) throw new ConfigError(`the character map's unit ${index} points to unit ${base} of ${this.units.length}: it is broken`)
     if (!endsKey(unit)) return

@@ -11,6 +11,9 @@ import { EOS_ID, PAD_ID, UNK_ID } from './vocabulary.js'
 import type { TextStream, Vocabulary } from './vocabulary.js'
 
 const T5_SENTINELS = 100
+/** Bounds on time and memory: mT5's 250,000 pieces have less than 2 million characters together. */
+const MAX_UNITS = 2 ** 22
+const MAX_USER_DEFINED = 10_000
 
 const appended = z.int().min(0).max(MAX_SENTINELS)
 export const sentencePieceSpec = z.strictObject({
@@ -120,6 +123,10 @@ function checkPieces(pieces: readonly Piece[]): void {
   if (special !== 'control, control, unknown') {
     throw new ConfigError(`the SentencePiece model's first pieces are of the types "${special}"; T5's are padding, EOS and unknown: "control, control, unknown". Models of other families are not supported`)
   }
+  const units = pieces.reduce((sum, { text }) => sum + text.length, 0)
+  if (units > MAX_UNITS) throw new ConfigError(`the SentencePiece model's pieces have ${units} characters together; at most ${MAX_UNITS} are read`)
+  const userDefined = pieces.filter(({ type }) => type === 'userDefined').length
+  if (userDefined > MAX_USER_DEFINED) throw new ConfigError(`the SentencePiece model has ${userDefined} user-defined pieces; at most ${MAX_USER_DEFINED} are read`)
   const ids = new Map<string, number>()
   pieces.forEach(({ text, score, type }, id) => {
     if (text === '') throw new ConfigError(`piece ${id} of the SentencePiece model is empty`)

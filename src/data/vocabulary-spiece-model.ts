@@ -31,6 +31,7 @@ export const MAX_MODEL_BYTES = 2 ** 24
 const MAX_PIECES = 1_000_000
 
 const UNIGRAM = 1
+const notAModel = 'not a SentencePiece model, or a broken one'
 const typeOf = new Map((Object.keys(pieceTypes) as PieceType[]).map(type => [pieceTypes[type] as number, type]))
 
 // Fields as sentencepiece_model.proto numbers them. A kind is a wire type and the way to read it.
@@ -70,9 +71,9 @@ export function parseSentencePieceModel(bytes: Uint8Array): SentencePieceModel {
       else skip(reader, wire)
     })
   } catch (error) {
-    // Running over the end of the bytes, and texts that are not UTF-8.
-    if (error instanceof RangeError || error instanceof TypeError) throw new ConfigError(`not a SentencePiece model, or a broken one: ${error.message}`)
-    throw error
+    if (error instanceof ConfigError) throw error
+    // The protobuf reader throws plain errors at bytes that are none of its, the decoder at texts that are not UTF-8.
+    throw new ConfigError(`${notAModel}: ${(error as Error).message}`, { cause: error })
   }
   if ((trainer.modelType ?? UNIGRAM) !== UNIGRAM) throw new ConfigError(`a SentencePiece model of type ${trainer.modelType}; only unigram models (type ${UNIGRAM}), as T5 has them, are supported`)
   if (trainer.suffixSpaces === true || normalizer.escapeWhitespaces === false || (denormalizer.charsmap?.length ?? 0) > 0) {
@@ -140,11 +141,11 @@ function message(number: number, wire: number, reader: protobuf.Reader): protobu
 
 function skip(reader: protobuf.Reader, wire: number): void {
   // Groups (3 and 4) are of the format's past, and nest without end.
-  if (wire === 3 || wire === 4 || wire > 5) throw new ConfigError(`not a SentencePiece model, or a broken one: a field of wire type ${wire} at byte ${reader.pos}`)
+  if (wire === 3 || wire === 4 || wire > 5) throw new ConfigError(`${notAModel}: a field of wire type ${wire} at byte ${reader.pos}`)
   reader.skipType(wire)
 }
 
 const wrongWire = (number: number, wire: number): ConfigError =>
-  new ConfigError(`not a SentencePiece model, or a broken one: field ${number} has the wire type ${wire}`)
+  new ConfigError(`${notAModel}: field ${number} has the wire type ${wire}`)
 
 const tag = (number: number, wire: number): number => (number << 3) | wire

@@ -17,7 +17,7 @@ export class PieceTrie {
 
   constructor(strings: readonly (readonly [text: string, id: number])[]) {
     const units = strings.reduce((sum, [text]) => sum + text.length, 0)
-    const capacity = 2 ** Math.ceil(Math.log2(2 * units + 2))
+    const capacity = 2 ** Math.ceil(Math.log2(1.5 * units + 2))
     this.mask = capacity - 1
     this.edges = new Float64Array(capacity)
     this.ids = new Int32Array(capacity)
