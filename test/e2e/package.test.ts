@@ -33,4 +33,9 @@ describe('as a dependency', () => {
   it('brings its command', () => {
     expect(run('npx', 'switchyard', '--version')).toMatch(/^\d+\.\d+\.\d+\n$/)
   })
+  it("brings T5's vocabulary", () => {
+    const script = 'const { loadT5Vocabulary } = await import(process.argv[1]); console.log((await loadT5Vocabulary()).encode("Hello, world!").join())'
+    const module = join(folder, 'node_modules/switchyard/dist/data/load-vocabulary.js')
+    expect(run(process.execPath, '--input-type=module', '--eval', script, module)).toBe('8774,6,296,55\n')
+  })
 })
