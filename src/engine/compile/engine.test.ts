@@ -2,6 +2,9 @@ import { describe, expect, it } from 'vitest'
 import type { Array } from '../api/array.js'
 import { assertMaxTraces, jit } from '../api/jit.js'
 import * as np from '../api/np.js'
+import { makeProgram } from '../api/transforms.js'
+import { Engine } from './engine.js'
+import { referenceBackend } from './reference/backend.js'
 
 const sgd = (p: Array, g: Array): Array => np.subtract(p, np.multiply(g, 0.5))
 
@@ -70,6 +73,18 @@ describe('Engine', () => {
     }
     expect(await Promise.all(seen.map(s => s.item()))).toEqual(seen.map((_, i) => i * 1000))
     expect(await np.sum(p).item()).toBe(20_000)
+  })
+
+  it('keeps the programs that were used last', async () => {
+    let compiled = 0
+    const engine = new Engine({ ...referenceBackend, compile: (...args) => { compiled++; return referenceBackend.compile(...args) } }, 2)
+    const use = (length: number): void => { engine.compile(makeProgram(np.exp)(np.zeros([length]))).catch(() => undefined) }
+    for (const length of [1, 2, 1, 3]) use(length)
+    expect(compiled).toBe(3)
+    use(1)
+    expect(compiled).toBe(3)
+    use(2)
+    expect(compiled).toBe(4)
   })
 
   it('traces again for each static value, and can be told not to', () => {

@@ -55,10 +55,12 @@ export class Concrete extends Value {
 /** A backend with its cache of compiled programs: runs programs, and single primitives outside `jit`, one after the other. */
 export class Engine implements Evaluator {
   private readonly byProgram = new WeakMap<Program, Map<string, Promise<Executable>>>()
+  /** The one used longest ago first. */
   private readonly byText = new Map<string, Promise<Executable>>()
   private last: Promise<unknown> = Promise.resolve()
 
-  constructor(readonly backend: Backend) {}
+  /** `maxPrograms`: how many different ones are kept compiled for whoever comes with an equal program. */
+  constructor(readonly backend: Backend, private readonly maxPrograms = 1000) {}
 
   put(tensor: HostTensor): Concrete {
     return new Concrete({ dtype: tensor.dtype, shape: tensor.shape }, this, Promise.resolve(this.backend.put(tensor)))
@@ -92,11 +94,10 @@ export class Engine implements Evaluator {
   }
 
   private compileText(key: string, program: Program, donated: readonly boolean[] = []): Promise<Executable> {
-    let executable = this.byText.get(key)
-    if (!executable) {
-      executable = this.backend.compile(program, donated)
-      this.byText.set(key, executable)
-    }
+    const executable = this.byText.get(key) ?? this.backend.compile(program, donated)
+    this.byText.delete(key)
+    this.byText.set(key, executable)
+    if (this.byText.size > this.maxPrograms) this.byText.delete(this.byText.keys().next().value!)
     return executable
   }
 
