@@ -5,6 +5,7 @@ import { ConfigError, nearest } from '../base/errors.js'
 import { formatBytes, formatCount, formatTable } from '../base/format.js'
 import { sizeOf } from '../base/tensor.js'
 import { exists } from '../checkpoint/atomic.js'
+import { openHfWeights } from '../checkpoint/names/hf-weights.js'
 import { recipes } from '../config/recipes.js'
 import { parseRunConfig } from '../config/validate.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
@@ -12,7 +13,6 @@ import { countActiveParameters, countParameters, declareParameters } from '../mo
 import type { ParameterSpec } from '../model/parameters.js'
 import { presets } from '../model/presets.js'
 import { openCheckpoint } from '../train/checkpointing.js'
-import { describeHfFolder } from '../train/verify/hf-folder.js'
 
 export interface Inspected {
   readonly name: string
@@ -29,7 +29,11 @@ export async function findModel(name: string): Promise<Inspected> {
     const guess = nearest(name, names)
     throw new ConfigError(`there is no preset, recipe or folder ${name}; ${guess ? `did you mean ${guess}?` : `there are ${names.join(', ')}`}`)
   }
-  if (await exists(join(name, 'config.json'))) return { name, ...await describeHfFolder(name) }
+  if (await exists(join(name, 'config.json'))) {
+    const { model, router, close } = await openHfWeights(name)
+    await close()
+    return { name, model, router }
+  }
   const checkpoint = await openCheckpoint(name)
   await checkpoint.close()
   const { model, router } = parseRunConfig(checkpoint.config, `the configuration in ${checkpoint.folder}`)

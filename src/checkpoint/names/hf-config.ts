@@ -1,5 +1,6 @@
 import { ConfigError, FileError } from '../../base/errors.js'
-import type { ModelConfig, RouterConfig } from '../../model/config.js'
+import { stackLayers } from '../../model/config.js'
+import type { ModelConfig, RouterConfig, StackName } from '../../model/config.js'
 import type { TensorInfo } from '../format.js'
 import { quote } from '../format.js'
 import type { Json } from '../json.js'
@@ -76,6 +77,42 @@ export function configFromHf(json: Json, tensors: readonly TensorInfo[], path: s
       zLossFactor: number('router_z_loss_coef', 0.001),
       ignorePaddingTokens: false,
     },
+  }
+}
+
+/** HF's config.json for our configuration. Throws a ConfigError where transformers has no such model. */
+export function configToHf(model: ModelConfig, router: RouterConfig): { readonly [key: string]: Json } {
+  const gated = model.activation === 'gatedGelu'
+  const shared = {
+    architectures: [model.numExperts > 0 ? 'SwitchTransformersForConditionalGeneration' : 'T5ForConditionalGeneration'],
+    d_model: model.dModel, d_ff: model.dFf, d_kv: model.headDim, num_heads: model.numHeads,
+    num_layers: model.numEncoderLayers, num_decoder_layers: model.numDecoderLayers, vocab_size: model.vocabSize,
+    relative_attention_num_buckets: model.relativePositionBuckets, relative_attention_max_distance: model.relativePositionMaxDistance,
+    layer_norm_epsilon: model.layerNormEpsilon, dropout_rate: model.dropoutRate, initializer_factor: 1, dtype: model.dtype,
+    is_encoder_decoder: true, use_cache: true, pad_token_id: 0, eos_token_id: 1, decoder_start_token_id: 0, tie_word_embeddings: model.tiedLogits,
+  }
+  if (model.numExperts === 0) {
+    return {
+      ...shared, model_type: 't5', feed_forward_proj: gated ? 'gated-gelu' : 'relu', is_gated_act: gated, dense_act_fn: gated ? 'gelu_new' : 'relu',
+      scale_decoder_outputs: model.scaleLogits,
+    }
+  }
+  if (gated) throw new ConfigError('transformers has no Switch Transformer with gated experts')
+  if (model.tiedLogits !== model.scaleLogits) throw new ConfigError('in transformers a Switch Transformer scales its logits when they are tied to the embedding, and only then')
+  const sparse = (stack: StackName): { every: number; count: number } => {
+    const layers = stackLayers(model, stack)
+    const count = layers.filter(layer => layer.sparse).length
+    const every = stack === 'encoder' ? model.encoderSparseEvery : model.decoderSparseEvery
+    if (every > 2) throw new ConfigError(`transformers would look for the ${stack}'s experts in other layers: it knows every layer, every second one and none, not every ${every}`)
+    return { every, count }
+  }
+  const [encoder, decoder] = [sparse('encoder'), sparse('decoder')]
+  return {
+    ...shared, model_type: 'switch_transformers', dense_act_fn: 'relu', add_router_probs: false,
+    num_experts: model.numExperts, expert_capacity: router.expertCapacity ?? 64,
+    encoder_sparse_step: encoder.every, num_sparse_encoder_layers: encoder.count, decoder_sparse_step: decoder.every, num_sparse_decoder_layers: decoder.count,
+    router_bias: router.bias, router_dtype: 'float32', router_ignore_padding_tokens: false, router_jitter_noise: router.jitterNoise,
+    router_aux_loss_coef: router.auxLossFactor, router_z_loss_coef: router.zLossFactor,
   }
 }
 

@@ -1,9 +1,7 @@
 /** The names and layouts of Hugging Face transformers' T5 and Switch Transformers, as a map from and to our own (T5X's). */
-import { FileError, SwitchyardError } from '../../base/errors.js'
-import { castHost } from '../../base/tensor.js'
+import { SwitchyardError } from '../../base/errors.js'
 import type { HostTensor } from '../../base/tensor.js'
 import type { ParameterSpec } from '../../model/parameters.js'
-import { quote } from '../format.js'
 import type { CheckpointReader } from '../format.js'
 import { stackTensors, transposeMatrix, unstackTensor } from './layout.js'
 
@@ -58,25 +56,14 @@ export function hfEntry({ path, shape }: Pick<ParameterSpec, 'path' | 'shape'>, 
 /** The family of a file's tensors, by their names. */
 export const hfFamily = (names: Iterable<string>): HfFamily => ([...names].some(name => name.includes('.DenseReluDense.')) ? 't5' : 'switch')
 
-/** Reads every declared parameter, one after the other, in its declared dtype. Throws a FileError on a missing tensor or a wrong shape. */
-export async function* readAllFromHf(reader: CheckpointReader, specs: readonly ParameterSpec[]): AsyncGenerator<[path: string, tensor: HostTensor]> {
-  const present = new Set(reader.list().map(info => info.name))
-  const family = hfFamily(present)
-  for (const spec of specs) yield [spec.path, await readEntry(reader, spec, hfEntry(spec, family), present)]
-}
-
-async function readEntry(reader: CheckpointReader, spec: ParameterSpec, entry: HfEntry, present: ReadonlySet<string>): Promise<HostTensor> {
+/** One of our parameters, from the tensors that hold it, in the dtype in which they are stored. */
+export async function readEntry(reader: CheckpointReader, { names, stacked, transposed }: HfEntry): Promise<HostTensor> {
   const parts: HostTensor[] = []
-  for (const name of entry.names) {
-    if (!present.has(name)) throw new FileError(`${reader.path}: there is no tensor ${quote(name)}, which ${spec.path} is read from`)
-    const tensor = castHost(await reader.read(name), spec.dtype)
-    parts.push(entry.transposed ? transposeMatrix(tensor) : tensor)
+  for (const name of names) {
+    const tensor = await reader.read(name)
+    parts.push(transposed ? transposeMatrix(tensor) : tensor)
   }
-  const tensor = entry.stacked ? stackTensors(parts) : parts[0]
-  if (tensor.shape.length !== spec.shape.length || tensor.shape.some((d, i) => d !== spec.shape[i])) {
-    throw new FileError(`${reader.path}: ${spec.path} should be [${spec.shape}], but ${quote(entry.names[0])} makes it [${tensor.shape}]`)
-  }
-  return tensor
+  return stacked ? stackTensors(parts) : parts[0]
 }
 
 /** One of our parameters as HF's tensors. */

@@ -2,50 +2,32 @@ import { join } from 'node:path'
 import { FileError } from '../../base/errors.js'
 import { castHost, hostTensor, toNumbers } from '../../base/tensor.js'
 import type { HostTensor } from '../../base/tensor.js'
-import { readSmallText } from '../../checkpoint/files.js'
 import { readTensors } from '../../checkpoint/format.js'
-import type { CheckpointReader } from '../../checkpoint/format.js'
-import { detectFormat } from '../../checkpoint/formats.js'
-import { parseJson } from '../../checkpoint/json.js'
-import { configFromHf } from '../../checkpoint/names/hf-config.js'
-import { hfFamily, readAllFromHf, toHf } from '../../checkpoint/names/hf.js'
+import { openHfWeights } from '../../checkpoint/names/hf-weights.js'
+import { toHf } from '../../checkpoint/names/hf.js'
 import { safetensors } from '../../checkpoint/safetensors.js'
+import { readWeights } from '../../checkpoint/weights.js'
 import type { Array as EngineArray } from '../../engine/api/array.js'
 import * as np from '../../engine/api/np.js'
 import type { ModelConfig, RouterConfig } from '../../model/config.js'
 import { hfStackLosses } from '../../model/loss.js'
-import { declareParameters } from '../../model/parameters.js'
 import type { Batch, ModelParams } from '../../model/types.js'
 import { compareAll } from './compare.js'
 import type { Row } from './compare.js'
 import { expertMask } from './dispatch.js'
 import { paramsFromHost, runPass } from './run.js'
 
-/** The configuration of an HF folder's model; of the weights, only the header is read. */
-export async function describeHfFolder(folder: string): Promise<Pick<HfModel, 'model' | 'router'>> {
-  return withHfFolder(folder, (_, config) => Promise.resolve(config))
-}
-
-/** An HF folder (config.json, model weights), loaded. */
-export interface HfModel { model: ModelConfig; router: RouterConfig; params: ModelParams; tensorNames: string[] }
+/** A Hugging Face folder (config.json, model weights), loaded. */
+export interface HfModel { model: ModelConfig; router: RouterConfig; params: ModelParams }
 
 export async function loadHfFolder(folder: string): Promise<HfModel> {
-  return withHfFolder(folder, async (reader, { model, router }) => {
-    const tensors: [string, HostTensor][] = []
-    for await (const entry of readAllFromHf(reader, declareParameters(model, router))) tensors.push(entry)
-    return { model, router, params: paramsFromHost(tensors), tensorNames: reader.list().map(info => info.name) }
-  })
-}
-
-async function withHfFolder<T>(folder: string, use: (reader: CheckpointReader, config: Pick<HfModel, 'model' | 'router'>) => Promise<T>): Promise<T> {
-  const configPath = join(folder, 'config.json')
-  const text = await readSmallText(configPath, 2 ** 20)
-  const path = join(folder, 'model.safetensors')
-  const reader = await (await detectFormat(path)).open(path)
+  const weights = await openHfWeights(folder)
   try {
-    return await use(reader, configFromHf(parseJson(text, message => new FileError(`${configPath}: this is not JSON, ${message}`)), reader.list(), folder))
+    const tensors: [string, HostTensor][] = []
+    for await (const entry of readWeights(weights, 'float32')) tensors.push(entry)
+    return { model: weights.model, router: weights.router, params: paramsFromHost(tensors) }
   } finally {
-    await reader.close()
+    await weights.close()
   }
 }
 
@@ -54,7 +36,7 @@ async function withHfFolder<T>(folder: string, use: (reader: CheckpointReader, c
  * states, routing, losses, and the gradient of every parameter.
  */
 export async function verifyFolder(folder: string, tolerance?: number): Promise<Row[]> {
-  const { model, router, params, tensorNames } = await loadHfFolder(folder)
+  const { model, router, params } = await loadHfFolder(folder)
   const path = join(folder, 'cases.safetensors')
   const reader = await safetensors.open(path)
   const cases = await readTensors(reader)
@@ -78,7 +60,7 @@ export async function verifyFolder(folder: string, tolerance?: number): Promise<
       actual.set(`dispatch_mask.${stack}.block.${layer}`, await expertMask(record))
     }
   }
-  const family = hfFamily(tensorNames)
+  const family = model.numExperts > 0 ? 'switch' : 't5'
   for (const [parameter, gradient] of gradients) {
     for (const [name, tensor] of toHf(parameter, await gradient.data(), family)) actual.set(`grad.${name}`, tensor)
   }
