@@ -26,7 +26,7 @@ export interface CheckpointConformance {
 }
 
 /** `npm run fuzz` asks for more. */
-const fuzzRuns = Number(process.env.FUZZ_RUNS ?? 500)
+export const fuzzRuns = Number(process.env.FUZZ_RUNS ?? 500)
 
 const weirdNames = [
   '', ' ', '0', '-1', '10', '2', 'a/b', 'a.b', 'a\\b', '../../etc/passwd', '/absolute', 'with "quotes"', 'tab\tnewline\nnul\u0000', '\u001b[31m',
@@ -272,7 +272,7 @@ const splice = (bytes: Buffer, start: number, removed: number, added: Uint8Array
   Buffer.concat([bytes.subarray(0, start), added, bytes.subarray(start + removed)])
 const tokens = ['"', '{', '}', '[', ']', ',', ':', '0', '-1', '9'.repeat(20), '1e9', '0.5', 'null', '__proto__', '\\u0000', '\\', '\u00ff', '\ud83d\ude00', '[['.repeat(300)]
 
-const mutation: fc.Arbitrary<(bytes: Buffer) => Buffer> = fc.oneof(
+export const mutation: fc.Arbitrary<(bytes: Buffer) => Buffer> = fc.oneof(
   fc.tuple(position, fc.nat(7)).map(([p, bit]) => (b: Buffer) => {
     const copy = Buffer.from(b)
     if (copy.length > 0) copy[Math.min(at(b, p), b.length - 1)] ^= 1 << bit

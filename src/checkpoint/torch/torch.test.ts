@@ -3,12 +3,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { fuzzRuns, mutation } from '../../../test/conformance/checkpoint.js'
 import { p, stateDict, storageNames, tensorPickle, torchEntries, writeZip } from '../../../test/conformance/torch-file.js'
 import type { Entry, View } from '../../../test/conformance/torch-file.js'
 import { FileError } from '../../base/errors.js'
 import { bytesOf, hostFrom, sizeOf, stridesOf, toNumbers } from '../../base/tensor.js'
 import { readTensors } from '../format.js'
 import { detectFormat } from '../formats.js'
+import { readStateDict } from './state-dict.js'
 import { torch } from './torch.js'
 
 let scratch: string
@@ -156,6 +158,24 @@ describe('torch: what is not a checkpoint of tensors', () => {
     const path = join(scratch, 'old.bin')
     await writeFile(path, Buffer.concat([Buffer.from('\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.', 'latin1'), Buffer.alloc(100)]))
     expect(await failure(path)).toMatch(/layout of torch before 1\.6: load it with a newer torch and save it again/)
+  })
+
+  it(`a mutated pickle is read or refused, in ${fuzzRuns} cases`, () => {
+    const good = stateDict([view(), view({ name: 'column', shape: [3], strides: [4] }), view({ name: 'b', storage: storageNames.bool, key: '1', length: 2, shape: [2], strides: [1] })])
+    let read = 0
+    fc.assert(fc.property(fc.array(mutation, { minLength: 1, maxLength: 3 }), mutations => {
+      try {
+        for (const { shape, storageLength } of readStateDict('model.bin', mutations.reduce<Buffer>((bytes, mutate) => mutate(bytes), good)).values()) {
+          expect(sizeOf(shape)).toBeLessThanOrEqual(storageLength)
+        }
+        read++
+      } catch (error) {
+        expect(error).toBeInstanceOf(FileError)
+        expect((error as FileError).message.startsWith('model.bin: ')).toBe(true)
+      }
+    }), { numRuns: fuzzRuns })
+    expect(read).toBeGreaterThan(0)
+    expect(read).toBeLessThan(fuzzRuns)
   })
 
   it('is detected by its first bytes where its name says nothing', async () => {
