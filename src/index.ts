@@ -55,11 +55,28 @@ export { greedySearch, sampling } from './infer/search.js'
 export { beamSearch } from './infer/beam.js'
 export type { Answer, ChoiceOptions, NextTokens, Search, SearchOptions } from './infer/search.js'
 export type { BeamOptions } from './infer/beam.js'
+export { TextGenerator } from './infer/text-generator.js'
+export type { TextAnswer, TextModel } from './infer/text-generator.js'
+export type { TextOptions } from './infer/text-options.js'
+export { fillBlanks, readBlanks } from './infer/blanks.js'
 export * as processors from './infer/processors.js'
 export type { ScoreProcessor } from './infer/processors.js'
 export { evaluate } from './train/evaluate.js'
 export { openModel } from './train/open-model.js'
 export { makePredictor } from './infer/predictor.js'
+
+// Texts and tokens
+export { loadT5Vocabulary, loadVocabulary } from './data/load-vocabulary.js'
+export { ByteVocabulary } from './data/vocabulary-bytes.js'
+export { CharacterVocabulary, WordVocabulary } from './data/vocabulary-lists.js'
+export { SentencePieceVocabulary } from './data/vocabulary-sentencepiece.js'
+export { vocabularyFromJSON } from './data/vocabularies.js'
+export type { TextStream, Vocabulary } from './data/vocabulary.js'
+
+// Released weights
+export { openHfWeights, writeHfWeights } from './checkpoint/names/hf-weights.js'
+export { readWeights } from './checkpoint/weights.js'
+export type { Weights } from './checkpoint/weights.js'
 
 // Errors and types
 export { ConfigError, FileError, ShapeError, SwitchyardError } from './base/errors.js'

@@ -1,0 +1,133 @@
+import { SwitchyardError } from '../base/errors.js'
+import { EOS_ID } from '../data/vocabulary.js'
+import type { Vocabulary } from '../data/vocabulary.js'
+import type { ModelParams } from '../model/types.js'
+import { makeGenerator } from './generate.js'
+import type { GenerateOptions, Generator } from './generate.js'
+import type { Search } from './search.js'
+import { searchOf } from './text-options.js'
+import type { TextOptions } from './text-options.js'
+
+/** A model that answers texts. */
+export interface TextModel {
+  readonly params: ModelParams
+  /** `maxNewTokens`: no answer is longer. */
+  readonly options: GenerateOptions
+  readonly codec: {
+    readonly inputs: Vocabulary
+    readonly targets: Vocabulary
+    prepare(text: string): string
+  }
+}
+
+export interface TextAnswer {
+  readonly text: string
+  readonly tokens: readonly number[]
+  /** Of beam search alone; NaN otherwise. */
+  readonly score: number
+}
+
+interface Request {
+  readonly inputs: readonly number[]
+  readonly search: Search
+  readonly signal: AbortSignal | undefined
+  onStep(): void
+  onDone(error?: unknown): void
+}
+
+/** Rows of one batch at most. */
+const MAX_ROWS = 64
+
+/**
+ * Answers texts. Calls that come while a batch is running share the next one: an answer depends on nothing else in its batch.
+ */
+export class TextGenerator {
+  private readonly generate: Generator
+  private readonly waiting: Request[] = []
+  private running: Promise<void> | null = null
+
+  constructor(private readonly model: TextModel) { this.generate = makeGenerator(model.options) }
+
+  /** The answers to a text, the best first: one, or `numReturned` of beam search. Rejects with the signal's reason when it is aborted. */
+  async answer(text: string, options: TextOptions & { signal?: AbortSignal } = {}): Promise<TextAnswer[]> {
+    const { signal } = options
+    const search = this.searchFor(options)
+    await this.submit(text, search, signal, () => undefined)
+    return search.answers().map(({ tokens, score }) => ({ text: this.model.codec.targets.decode(tokens), tokens, score }))
+  }
+
+  /** An answer in pieces as it is made, never half a character. Beam search gives it whole, at the end. Aborted or left early, it costs no more steps. */
+  async *stream(text: string, options: TextOptions & { signal?: AbortSignal } = {}): AsyncGenerator<string, void, undefined> {
+    const left = new AbortController()
+    const signal = options.signal ? AbortSignal.any([options.signal, left.signal]) : left.signal
+    const search = this.searchFor(options)
+    const decoder = this.model.codec.targets.stream()
+    let [read, isNews, isDone] = [0, false, false]
+    let wake = (): void => undefined
+    const tell = (): void => { isNews = true; wake() }
+    const done = this.submit(text, search, signal, tell).finally(() => { isDone = true; tell() })
+    done.catch(() => undefined)
+    try {
+      while (!isDone) {
+        if (!isNews) await new Promise<void>(resolve => { wake = resolve })
+        isNews = false
+        const piece = search.rows === 1 || isDone ? take() : ''
+        if (piece !== '') yield piece
+      }
+      await done
+      const last = decoder.end()
+      if (last !== '') yield last
+    } finally {
+      left.abort()
+    }
+
+    function take(): string {
+      const { tokens } = search.answers()[0]
+      const piece = tokens.slice(read).map(token => decoder.push(token)).join('')
+      read = tokens.length
+      return piece
+    }
+  }
+
+  private searchFor(options: TextOptions): Search {
+    return searchOf(options, this.model.codec.targets, this.model.options.maxNewTokens)
+  }
+
+  private submit(text: string, search: Search, signal: AbortSignal | undefined, onStep: () => void): Promise<void> {
+    signal?.throwIfAborted()
+    const { inputs, prepare } = this.model.codec
+    return new Promise((resolve, reject) => {
+      const onDone = (error?: unknown): void => { if (error === undefined) resolve(); else reject(error) }
+      this.waiting.push({ inputs: [...inputs.encode(prepare(text)), EOS_ID], search, signal, onStep, onDone })
+      // All calls that are made at once share the first batch.
+      this.running ??= Promise.resolve().then(() => this.run())
+    })
+  }
+
+  private async run(): Promise<void> {
+    while (this.waiting.length > 0) {
+      const batch = this.nextBatch()
+      try {
+        await this.generate(this.model.params, batch.map(r => r.inputs), batch.map(ending), { onStep: () => batch.forEach(r => r.onStep()) })
+        for (const { signal, onDone } of batch) onDone(signal?.aborted ? signal.reason ?? new SwitchyardError('aborted') : undefined)
+      } catch (error) {
+        for (const { onDone } of batch) onDone(error)
+      }
+    }
+    this.running = null
+  }
+
+  /** As many of those that wait as there is room for, at least one. */
+  private nextBatch(): Request[] {
+    let rows = 0
+    const count = this.waiting.findIndex(({ search }, i) => (rows += search.rows) > MAX_ROWS && i > 0)
+    return this.waiting.splice(0, count < 0 ? this.waiting.length : count)
+  }
+}
+
+/** The request's search, which is over when its signal says so. */
+const ending = ({ search, signal }: Request): Search => ({
+  rows: search.rows,
+  next: logits => (signal?.aborted ? null : search.next(logits)),
+  answers: () => search.answers(),
+})
