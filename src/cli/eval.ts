@@ -1,6 +1,7 @@
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
 import { SwitchyardError } from '../base/errors.js'
 import type { SplitName } from '../data/source.js'
+import { wholeNumber } from './options.js'
 
 interface EvalOptions {
   split: SplitName
@@ -11,7 +12,7 @@ export const evalCommand = (): Command => new Command('eval')
   .description('measure the error rates of a trained model on held-out examples')
   .argument('<folder>', 'a run, such as runs/g2p, or one of its checkpoints')
   .addOption(new Option('--split <name>', 'which examples').choices(['train', 'validation', 'test']).default('test'))
-  .option('--examples <count>', 'how many examples; all by default', wholeNumber)
+  .option('--examples <count>', 'how many examples; all by default', wholeNumber(1))
   .action(async (folder: string, { split, examples }: EvalOptions) => {
     const { openModel } = await import('../train/open-model.js')
     const { loadTask } = await import('../data/tasks.js')
@@ -29,9 +30,3 @@ export const evalCommand = (): Command => new Command('eval')
       evaluate(opened.params, opened.config, task, { split, limit: examples ?? null, onProgress }))
     console.log(`${formatSamples(result, 12)}\n\n${formatRates(result, task)}`)
   })
-
-function wholeNumber(text: string): number {
-  const value = Number(text)
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('expected a whole number of 1 or more')
-  return value
-}

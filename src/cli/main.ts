@@ -1,10 +1,12 @@
 import { Command, CommanderError } from 'commander'
 import { ConfigError, SwitchyardError } from '../base/errors.js'
 import { libraryVersion } from '../train/version.js'
+import { convertCommand } from './convert.js'
 import { evalCommand } from './eval.js'
 import { Exit } from './exit.js'
 import { explainCommand } from './explain.js'
 import { inferCommand } from './infer.js'
+import { initCommand } from './init.js'
 import { inspectCommand } from './inspect.js'
 import { trainCommand } from './train.js'
 import { verifyCommand } from './verify.js'
@@ -18,7 +20,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     .description('Switch Transformers: train, evaluate and run mixture-of-experts and dense T5 models')
     .version(libraryVersion())
     .showHelpAfterError('(--help shows what there is)')
-  for (const command of [trainCommand(), inferCommand(), evalCommand(), inspectCommand(), verifyCommand(), explainCommand()]) {
+  for (const command of [trainCommand(), inferCommand(), evalCommand(), inspectCommand(), verifyCommand(), convertCommand(), initCommand(), explainCommand()]) {
     program.addCommand(command.copyInheritedSettings(program))
   }
   for (const command of [program, ...program.commands]) command.exitOverride()

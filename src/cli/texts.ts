@@ -1,12 +1,9 @@
-import { text } from 'node:stream/consumers'
+import { createInterface } from 'node:readline'
 import type { TaskCodec } from '../data/task.js'
 import { codePoints, splitWords, WordVocabulary } from '../data/vocabulary-lists.js'
 
-/** The lines of a stream, empty ones too: so many come out of `infer`. */
-export async function linesOf(stream: NodeJS.ReadableStream): Promise<string[]> {
-  const lines = (await text(stream)).split(/\r?\n/)
-  return lines.at(-1) === '' ? lines.slice(0, -1) : lines
-}
+/** The lines of a stream as they come, empty ones too: so many come out of `infer`. */
+export const linesOf = (stream: NodeJS.ReadableStream): AsyncIterable<string> => createInterface({ input: stream, crlfDelay: Infinity })
 
 /** A text with its tabs, line ends and other control characters as \t, \n, \u001b ...: neither a column nor a terminal is upset. */
 export const escapeControls = (line: string): string =>

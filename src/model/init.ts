@@ -11,10 +11,11 @@ import type { ModelParams } from './types.js'
  * one kind and shape share a compiled program, so outside of `jit` this is soon done; inside, it is one long program.
  */
 export function initParameters(specs: readonly ParameterSpec[], key: Array): ModelParams {
-  return treeFromPaths(specs.map((spec, i) => [spec.path, initialize(spec, i, key)])) as unknown as ModelParams
+  return treeFromPaths(specs.map((spec, i) => [spec.path, initParameter(spec, i, key)])) as unknown as ModelParams
 }
 
-function initialize({ init, shape, dtype }: ParameterSpec, index: number, key: Array): Array {
+/** One new parameter: `index` is its place in the declaration. */
+export function initParameter({ init, shape, dtype }: ParameterSpec, index: number, key: Array): Array {
   switch (init.kind) {
     case 'ones': return np.ones(shape, dtype)
     case 'zeros': return np.zeros(shape, dtype)

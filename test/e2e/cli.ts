@@ -29,7 +29,7 @@ export class Cli {
     const tsc = join(repository, 'node_modules/typescript/bin/tsc')
     await promisify(execFile)(process.execPath,
       [tsc, '-p', join(repository, 'tsconfig.build.json'), '--noCheck', '--incremental', 'false', '--tsBuildInfoFile', 'null', '--outDir', join(package_, 'dist')])
-    for (const name of ['package.json', 'bin']) await cp(join(repository, name), join(package_, name), { recursive: true })
+    for (const name of ['package.json', 'bin', 'assets']) await cp(join(repository, name), join(package_, name), { recursive: true })
     await symlink(join(repository, 'node_modules'), join(package_, 'node_modules'))
     return new Cli(package_, await mkdtemp(join(tmpdir(), 'switchyard-e2e-')))
   }

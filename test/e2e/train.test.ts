@@ -127,6 +127,13 @@ describe('switchyard infer and eval', () => {
     const lines = await cli.start(['infer', 'runs/first'], undefined, 'switch\n\nYard\n')
     expect(lines.stdout).toBe(infer.stdout.replace('\n', '\n\n'))
     expect(await cli.run('verify', 'runs/first')).toMatchObject({ code: 1, stderr: expect.stringContaining('this is a run of Switchyard') as string })
+    const json = await cli.run('infer', 'runs/first', 'switch', '--json', '--num-beams', '3', '--num-returned', '2', '--max-new-tokens', '4')
+    const { input, answers } = JSON.parse(json.stdout) as { input: string; answers: { text: string; tokens: number[]; score: number }[] }
+    expect([input, answers.length]).toEqual(['switch', 2])
+    expect(answers[0].score).toBeGreaterThanOrEqual(answers[1].score)
+    expect(answers[0].tokens.length).toBeLessThanOrEqual(4)
+    const sampled = ['infer', 'runs/first', 'switch', '--temperature', '2', '--seed', '5']
+    expect((await cli.run(...sampled)).stdout).toBe((await cli.run(...sampled)).stdout)
     const odd = await cli.run('infer', 'runs/first', 'caf\u00e9\t1')
     expect(odd.stderr).toBe('warning: caf\u00e9\\t1: the model has never seen "\u00e9", "\\t", "1"\n')
     expect(odd.stdout).toMatch(/^caf\u00e9\\t1\t[^\t]*\n$/)

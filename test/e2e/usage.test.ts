@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { readdir, writeFile } from 'node:fs/promises'
+import { copyFile, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -65,7 +65,7 @@ describe('facts', () => {
     expect(await cli.run('--version')).toMatchObject({ code: 0, stdout: `${version}\n` })
     const help = await cli.run('--help')
     expect(help.code).toBe(0)
-    for (const command of ['train', 'infer', 'eval', 'inspect', 'verify', 'explain']) expect(help.stdout).toContain(`  ${command} `)
+    for (const command of ['train', 'infer', 'eval', 'inspect', 'verify', 'convert', 'init', 'explain']) expect(help.stdout).toContain(`  ${command} `)
     expect((await cli.run('train', '--help')).stdout).toContain('--set model.encoderSparseEvery=0 --set model.decoderSparseEvery=0')
   })
 
@@ -87,8 +87,24 @@ describe('facts', () => {
   })
 })
 
+const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url))
+
+describe('convert', () => {
+  it('writes a folder that means the same, and none over another', async () => {
+    const done = await cli.run('convert', fixture('switch-tiny'), 'converted')
+    expect(done).toMatchObject({ code: 0, stdout: 'written to converted; to see what it holds: npx switchyard inspect converted\n' })
+    for (const name of ['cases.safetensors', 'generation.json']) await copyFile(join(fixture('switch-tiny'), name), join(cli.folder, 'converted', name))
+    const verified = await cli.run('verify', 'converted')
+    expect(verified.stdout).toContain('148 tensors compared, all within the tolerance')
+    expect(verified.code).toBe(0)
+    const again = await cli.run('convert', fixture('switch-tiny'), 'converted')
+    expect(again.stderr).toContain('something is there already')
+    expect(again.code).toBe(1)
+    expect((await cli.run('infer', 'converted', 'a text')).stderr).toContain('there is no vocabulary (spiece.model or tokenizer.json) beside the weights')
+  })
+})
+
 describe('verify', () => {
-  const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url))
   const files = ['--params', fixture('t5x/params.safetensors'), '--cases', fixture('t5x/switch_padded.safetensors'), '--reference', 't5x']
 
   it('ends with 0 when every tensor is that of the reference', async () => {
@@ -96,8 +112,8 @@ describe('verify', () => {
     expect(t5x.stdout).toContain('172 tensors compared, all within the tolerance')
     expect(t5x.code).toBe(0)
     const folder = await cli.run('verify', fixture('switch-tiny'))
-    expect(folder.stdout).toContain('141 tensors compared, all within the tolerance')
-    expect(folder.stdout).toMatch(/^generation\/greedy .*ok$/m)
+    expect(folder.stdout).toContain('148 tensors compared, all within the tolerance')
+    expect(folder.stdout).toMatch(/^generation\/beam4 .*ok$/m)
     expect(folder.code).toBe(0)
   })
 

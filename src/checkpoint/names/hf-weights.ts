@@ -72,7 +72,7 @@ function mismatchOf(entries: Iterable<{ spec: ParameterSpec; entry: HfEntry }>, 
 /** Writes weights as a Hugging Face folder that `from_pretrained` reads: config.json and safetensors, in shards past a size. */
 export async function writeHfWeights(folder: string, weights: Weights, options: { dtype?: ParameterSpec['dtype']; maxShardBytes?: number } = {}): Promise<void> {
   const family: HfFamily = weights.model.numExperts > 0 ? 'switch' : 't5'
-  const config = configToHf(weights.model, weights.router)
+  const config = { ...configToHf(weights.model, weights.router), ...(options.dtype ? { dtype: options.dtype } : {}) }
   await huggingface.write(folder, hfSource(weights, family, options.dtype), {
     maxShardBytes: options.maxShardBytes,
     files: { 'config.json': `${JSON.stringify(config, null, 2)}\n` },

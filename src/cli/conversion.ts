@@ -1,0 +1,44 @@
+import { formatBytes } from '../base/format.js'
+import { sizeOf } from '../base/tensor.js'
+import { dtypes } from '../base/dtypes.js'
+import type { DType } from '../base/dtypes.js'
+import { writeHfWeights } from '../checkpoint/names/hf-weights.js'
+import type { Weights } from '../checkpoint/weights.js'
+import { openWeights } from '../config/open-weights.js'
+import { hostView } from '../engine/api/array.js'
+import * as random from '../engine/api/random.js'
+import { initParameter } from '../model/init.js'
+import { declareParameters } from '../model/parameters.js'
+import { preset } from '../model/presets.js'
+
+/** New weights of a preset, made and written one parameter at a time. */
+export async function writeNewWeights(name: string, folder: string, { seed, dtype }: { seed: number; dtype: DType }): Promise<void> {
+  const { model, router } = preset(name)
+  const specs = declareParameters(model, router)
+  const key = random.key(seed)
+  const index = new Map(specs.map((spec, i) => [spec.path, i]))
+  await write(folder, {
+    path: name, container: 'new weights', model: { ...model, dtype: 'float32' }, router, specs,
+    read: async path => {
+      const i = index.get(path)!
+      return hostView(initParameter(specs[i], i, key))
+    },
+    close: () => Promise.resolve(),
+  }, dtype)
+}
+
+/** Weights from wherever they are, parameter by parameter. */
+export async function convertWeights(source: string, folder: string, { dtype }: { dtype?: DType }): Promise<void> {
+  const weights = await openWeights(source)
+  try {
+    await write(folder, weights, dtype)
+  } finally {
+    await weights.close()
+  }
+}
+
+async function write(folder: string, weights: Weights, dtype: DType | undefined): Promise<void> {
+  const bytes = weights.specs.reduce((sum, spec) => sum + sizeOf(spec.shape) * dtypes[dtype ?? spec.dtype].bytes, 0)
+  console.error(`${weights.path} (${weights.container}): ${weights.specs.length} parameters, ${formatBytes(bytes)} to write`)
+  await writeHfWeights(folder, weights, { dtype })
+}
