@@ -1,0 +1,116 @@
+/** T5X's state as our parameters. Our paths are T5X's; what differs is where they stand, and that T5X may stack ("scan") its layers. */
+import { allocate } from '../../base/dtypes.js'
+import { FileError } from '../../base/errors.js'
+import { hostFrom, sizeOf } from '../../base/tensor.js'
+import type { HostTensor } from '../../base/tensor.js'
+import { quote, unknownTensor } from '../format.js'
+import type { CheckpointReader, TensorInfo, TensorSource } from '../format.js'
+
+/** Where one of our parameters is: a tensor, or a layer of a stacked one. */
+interface Entry extends TensorInfo {
+  readonly stored: string
+  /** The index on axis 1, if it is stacked. */
+  readonly layer: number | undefined
+}
+
+/** T5X puts the scanned axis, `layers`, second. */
+const layersAxis = 1
+const maxLayers = 10_000
+
+/**
+ * The parameters of an open T5X checkpoint under our paths: what is in `target/`, without that, and scanned layers each by itself
+ * (`encoder/encoder/subblock_1/mlp/...` of shape [a, blocks, ...] is `encoder/layers_<1 + 2 * block>/mlp/...` of shape [a, ...]). Read
+ * in the order of `list()`, every stacked tensor is read once and one is kept. Closing it closes the checkpoint.
+ */
+export function t5xParameters(reader: CheckpointReader): CheckpointReader {
+  const entries = entriesOf(reader)
+  let kept: { name: string; tensor: Promise<HostTensor> } | undefined
+  const readStacked = (name: string): Promise<HostTensor> => {
+    if (kept?.name !== name) kept = { name, tensor: reader.read(name) }
+    return kept.tensor
+  }
+  return {
+    path: reader.path,
+    metadata: reader.metadata,
+    list: () => Array.from(entries.values(), ({ name, dtype, shape }) => ({ name, dtype, shape })),
+    async read(name) {
+      const entry = entries.get(name)
+      if (entry === undefined) throw unknownTensor(reader.path, name, entries)
+      return entry.layer === undefined ? reader.read(entry.stored) : layerOf(await readStacked(entry.stored), entry.layer)
+    },
+    close() {
+      kept = undefined
+      return reader.close()
+    },
+  }
+}
+
+/** Parameters as the state of a T5X checkpoint without optimizer state, with the step that they are of. */
+export function t5xSource({ infos, entries }: TensorSource, step: number): TensorSource {
+  const stepTensor = hostFrom('int32', [], [step])
+  async function* state(): AsyncGenerator<[string, HostTensor]> {
+    yield ['state/step', stepTensor]
+    for await (const [name, tensor] of entries) yield [`target/${name}`, tensor]
+  }
+  return { infos: [{ name: 'state/step', dtype: 'int32', shape: [] }, ...infos.map(info => ({ ...info, name: `target/${info.name}` }))], entries: state() }
+}
+
+function entriesOf(reader: CheckpointReader): Map<string, Entry> {
+  const infos = reader.list().filter(({ name }) => name.startsWith('target/'))
+  if (infos.length === 0) throw new FileError(`${reader.path}: there is nothing in "target/", where a T5X checkpoint has the model's parameters`)
+  const blocks = subblocksOf(reader.path, infos)
+  const entries = new Map<string, Entry>()
+  const add = (entry: Entry): void => {
+    if (entries.has(entry.name)) throw new FileError(`${reader.path}: both ${quote(entries.get(entry.name)!.stored)} and ${quote(entry.stored)} are parameter ${quote(entry.name)}: the checkpoint holds two models`)
+    entries.set(entry.name, entry)
+  }
+  for (const { name: stored, dtype, shape } of infos) {
+    const scanned = parseScanned(stored)
+    if (scanned === undefined) {
+      add({ name: stored.slice('target/'.length), dtype, shape, stored, layer: undefined })
+      continue
+    }
+    const { stack, subblock, rest } = scanned
+    const { count, layers } = blocks.get(stack)!
+    if (!(layers <= maxLayers) || shape[layersAxis] !== layers) throw new FileError(`${reader.path}: tensor ${quote(stored)} has the shape [${shape}], and axis ${layersAxis} is that of the ${quote(stack)}'s scanned layers, of which another tensor has ${layers}: the checkpoint is broken`)
+    const layerShape = shape.toSpliced(layersAxis, 1)
+    for (let i = 0; i < layers; i++) add({ name: `${stack}/layers_${i * count + subblock}/${rest}`, dtype, shape: layerShape, stored, layer: i })
+  }
+  return entries
+}
+
+/** `target/encoder/encoder/subblock_1/rest`, or without a subblock where a scanned block is one layer. */
+function parseScanned(name: string): { stack: string; subblock: number; rest: string } | undefined {
+  const match = /^target\/(encoder|decoder)\/\1\/(?:subblock_(0|[1-9]\d{0,5})\/)?(.+)$/.exec(name)
+  return match === null ? undefined : { stack: match[1], subblock: Number(match[2] ?? 0), rest: match[3] }
+}
+
+/** For each scanned stack, the layers that one block of it has and the number of blocks. */
+function subblocksOf(path: string, infos: readonly TensorInfo[]): Map<string, { count: number; layers: number }> {
+  const found = new Map<string, { subblocks: Set<number>; layers: number }>()
+  for (const { name, shape } of infos) {
+    const scanned = parseScanned(name)
+    if (scanned === undefined) continue
+    const stack = found.get(scanned.stack) ?? { subblocks: new Set(), layers: shape[layersAxis] }
+    stack.subblocks.add(scanned.subblock)
+    found.set(scanned.stack, stack)
+  }
+  return new Map(Array.from(found, ([stack, { subblocks, layers }]) => {
+    const count = Math.max(...subblocks) + 1
+    if (subblocks.size !== count) throw new FileError(`${path}: the scanned blocks of the ${quote(stack)} have the layers ${[...subblocks].sort((a, b) => a - b).join(', ')}: some are missing`)
+    return [stack, { count, layers }]
+  }))
+}
+
+/** A copy of one layer of a stacked tensor [a, layers, ...]: [a, ...]. */
+function layerOf({ dtype, shape, data }: HostTensor, layer: number): HostTensor {
+  const [outer, layers, ...rest] = shape
+  const inner = sizeOf(rest)
+  const out = allocate(dtype, outer * inner)
+  for (let i = 0; i < outer; i++) {
+    const start = (i * layers + layer) * inner
+    // Both are typed arrays of one dtype: set() cannot be typed for number and bigint at once.
+    ;(out as Float32Array).set(data.subarray(start, start + inner) as Float32Array, i * inner)
+  }
+  return { dtype, shape: [outer, ...rest], data: out }
+}

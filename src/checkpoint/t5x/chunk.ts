@@ -1,0 +1,123 @@
+import type { FileHandle } from 'node:fs/promises'
+import { Readable, pipeline } from 'node:stream'
+import { createGunzip } from 'node:zlib'
+import { ZSTDDecoder } from 'zstddec'
+import { dtypes } from '../../base/dtypes.js'
+import { FileError } from '../../base/errors.js'
+import { formatBytes, formatCount } from '../../base/format.js'
+import { stridesOf } from '../../base/tensor.js'
+import { openFile, readExactly } from '../files.js'
+import { quote } from '../format.js'
+import type { ZarrLayout } from './zarr-metadata.js'
+
+const pieceBytes = 2 ** 20
+/** zstd chunks are unpacked in one piece, in a WebAssembly memory. */
+const maxZstdBytes = 2 ** 30
+
+/**
+ * Reads one chunk's file into its place in `target`, the whole array's bytes. `index` is the chunk's place in the grid. Memory
+ * stays flat, whatever the file unpacks to, but for zstd, which takes the chunk's size beside.
+ */
+export async function readChunk(path: string, name: string, layout: ZarrLayout, index: readonly number[], target: Uint8Array): Promise<void> {
+  const { compressor, chunkBytes } = layout
+  const wrong = (message: string, cause?: unknown): FileError =>
+    new FileError(`${path}: this chunk of tensor ${quote(name)} ${message}: the file is broken, copy or download it again`, { cause })
+  const { handle, bytes } = await openFile(path)
+  const place = new ChunkPlace(layout, index, target)
+  try {
+    for await (const piece of compressor === 'gzip' ? gunzip(path, handle, bytes, wrong) : compressor === 'zstd' ? unzstd(path, handle, bytes, chunkBytes, wrong) : pieces(path, handle, bytes)) {
+      if (place.filled + piece.length > chunkBytes) throw wrong(`unpacks to more than the ${formatCount(chunkBytes)} bytes that a chunk has`)
+      place.put(piece)
+    }
+  } finally {
+    await handle.close()
+  }
+  if (place.filled !== chunkBytes) throw wrong(`has ${formatCount(place.filled)} bytes, and a chunk of ${layout.dtype}[${layout.chunks}] has ${formatCount(chunkBytes)}`)
+}
+
+type Wrong = (message: string, cause?: unknown) => FileError
+
+async function* pieces(path: string, handle: FileHandle, bytes: number): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes; at += pieceBytes) yield await readExactly(path, handle, at, Math.min(pieceBytes, bytes - at), 'a chunk')
+}
+
+async function* gunzip(path: string, handle: FileHandle, bytes: number, wrong: Wrong): AsyncGenerator<Uint8Array> {
+  let failure: unknown
+  const source = Readable.from(pieces(path, handle, bytes))
+  const unpacked = pipeline(source, createGunzip({ chunkSize: 2 ** 18 }), () => undefined)
+  source.once('error', (error: unknown) => { failure = error })
+  try {
+    if (bytes === 0) throw new Error('the file is empty') // zlib takes that for the end of good data
+    yield* unpacked as AsyncIterable<Uint8Array>
+  } catch (error) {
+    if (failure instanceof FileError) throw failure
+    throw wrong(`is not what gzip writes (${(error as Error).message})`, error)
+  } finally {
+    unpacked.destroy()
+    source.destroy()
+  }
+}
+
+async function* unzstd(path: string, handle: FileHandle, bytes: number, chunkBytes: number, wrong: Wrong): AsyncGenerator<Uint8Array> {
+  if (chunkBytes > maxZstdBytes || bytes > maxZstdBytes) {
+    throw wrong(`is packed with zstd, ${formatBytes(bytes)} for ${formatBytes(chunkBytes)}, and Switchyard unpacks at most ${formatBytes(maxZstdBytes)} at once`)
+  }
+  const packed = await readExactly(path, handle, 0, bytes, 'a chunk')
+  const decoder = new ZSTDDecoder()
+  await decoder.init()
+  const unpacked = decoder.decode(packed, chunkBytes) // empty where the bytes are no zstd or unpack to more
+  if (unpacked.length === 0) throw wrong(`is not what zstd writes, or unpacks to more than the ${formatCount(chunkBytes)} bytes that a chunk has`)
+  yield unpacked
+}
+
+/** Where a chunk's bytes belong, which come in order: runs of the array's memory, one for each row of the chunk. */
+class ChunkPlace {
+  /** The bytes of the chunk that have come. */
+  filled = 0
+  /** The axis from which on a run goes: those after it are whole in the chunk. */
+  private readonly axis: number
+  private readonly runBytes: number
+  /** At the array's edge a run ends before the chunk does. */
+  private readonly keptBytes: number
+  private readonly strides: readonly number[]
+  private readonly begin: readonly number[]
+
+  constructor(private readonly layout: ZarrLayout, index: readonly number[], private readonly target: Uint8Array) {
+    const { shape, chunks, dtype } = layout
+    const width = dtypes[dtype].bytes
+    this.strides = stridesOf(shape).map(stride => stride * width)
+    this.begin = index.map((i, d) => i * chunks[d])
+    let axis = Math.max(0, shape.length - 1)
+    while (axis > 0 && chunks[axis] === shape[axis]) axis--
+    this.axis = axis
+    const stride = this.strides[axis] ?? width
+    this.runBytes = stride * (chunks[axis] ?? 1)
+    this.keptBytes = shape.length === 0 ? stride : stride * Math.min(chunks[axis], shape[axis] - this.begin[axis])
+  }
+
+  put(piece: Uint8Array): void {
+    for (let done = 0; done < piece.length;) {
+      const row = Math.floor(this.filled / this.runBytes)
+      const within = this.filled - row * this.runBytes
+      const length = Math.min(piece.length - done, this.runBytes - within)
+      const kept = Math.min(length, this.keptBytes - within)
+      const start = kept > 0 ? this.startOf(row) : undefined
+      if (start !== undefined) this.target.set(piece.subarray(done, done + kept), start + within)
+      this.filled += length
+      done += length
+    }
+  }
+
+  /** Where a row of the chunk begins in the array; undefined past the array's edge. */
+  private startOf(row: number): number | undefined {
+    const { shape, chunks } = this.layout
+    let start = (this.begin[this.axis] ?? 0) * (this.strides[this.axis] ?? 0)
+    for (let d = this.axis - 1; d >= 0; d--) {
+      const at = this.begin[d] + (row % chunks[d])
+      if (at >= shape[d]) return undefined
+      start += at * this.strides[d]
+      row = Math.floor(row / chunks[d])
+    }
+    return start
+  }
+}

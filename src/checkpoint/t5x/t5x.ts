@@ -1,0 +1,108 @@
+import { readdir, stat } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { FileError } from '../../base/errors.js'
+import { bytesOf, tensorFromBytes } from '../../base/tensor.js'
+import type { HostTensor } from '../../base/tensor.js'
+import { firstBytes, isFile, openFile, readExactly, withPath } from '../files.js'
+import { closedReader, isBoolData, quote, unknownTensor } from '../format.js'
+import type { CheckpointFormat, CheckpointReader, TensorInfo } from '../format.js'
+import { readMsgpack } from './msgpack.js'
+import { convert, readStateTree } from './state-tree.js'
+import type { InlineLeaf, StateTree } from './state-tree.js'
+import { writeT5x } from './write.js'
+import { readZarr } from './zarr.js'
+
+/**
+ * T5X checkpoints: the folder `checkpoint_<step>`, the file `checkpoint` in it, or an old single file. Tensors have their paths in the
+ * state as names: `target/encoder/...`, `state/param_states/...`, `state/step`; `names/t5x.ts` makes our parameters of them.
+ */
+export const t5x = {
+  name: 't5x',
+
+  async detect(path: string): Promise<boolean> {
+    if (await isOrbax(path)) return true
+    const inFolder = await firstBytes(join(path, 'checkpoint'), 1)
+    if (inFolder !== undefined) return beginsMap(inFolder)
+    const start = await firstBytes(path, 10)
+    return start !== undefined && beginsMap(start) && /^.(version|optimizer|target|state)/.test(Buffer.from(start.subarray(1)).toString('latin1'))
+  },
+
+  async open(path: string): Promise<CheckpointReader> {
+    const file = await findFile(path)
+    const { handle, bytes } = await openFile(file)
+    try {
+      const tree = readStateTree(file, await readMsgpack(file, handle, bytes))
+      return new T5xReader(path, file, handle, tree)
+    } catch (error) {
+      await handle.close()
+      throw error
+    }
+  },
+
+  write: writeT5x,
+} satisfies CheckpointFormat
+
+/** A msgpack map's first byte. A TensorFlow checkpoint's `checkpoint` is text. */
+const beginsMap = ([code]: Uint8Array): boolean => (code & 0xf0) === 0x80 || code === 0xde || code === 0xdf
+
+/** OCDBT's files, in the folder itself or in that of the state. */
+async function isOrbax(path: string): Promise<boolean> {
+  for (const name of ['manifest.ocdbt', '_CHECKPOINT_METADATA', 'state/manifest.ocdbt', 'default/manifest.ocdbt']) {
+    if (await isFile(join(path, name))) return true
+  }
+  return false
+}
+
+async function findFile(path: string): Promise<string> {
+  if (await isOrbax(path)) throw new FileError(`${path}: this is an Orbax checkpoint (OCDBT), which Switchyard does not read: ${convert}`)
+  if (!(await withPath(path, () => stat(path))).isDirectory()) return path
+  const file = join(path, 'checkpoint')
+  if (await isFile(file)) return file
+  const steps = (await withPath(path, () => readdir(path))).filter(name => /^checkpoint_\d+$/.test(name))
+  const hint = steps.length > 0 ? `; choose one of those in this folder: ${steps.slice(0, 5).map(quote).join(', ')}` : ''
+  throw new FileError(`${path}: there is no file "checkpoint", which every T5X checkpoint has${hint}`)
+}
+
+class T5xReader implements CheckpointReader {
+  readonly metadata: ReadonlyMap<string, string>
+  private closed = false
+
+  /** `file` is the msgpack file. */
+  constructor(readonly path: string, private readonly file: string, private readonly handle: FileHandle, private readonly tree: StateTree) {
+    this.metadata = tree.metadata
+  }
+
+  list(): readonly TensorInfo[] {
+    return Array.from(this.tree.leaves.values(), ({ name, dtype, shape }) => ({ name, dtype, shape }))
+  }
+
+  async read(name: string): Promise<HostTensor> {
+    if (this.closed) throw closedReader(this.path, name)
+    const leaf = this.tree.leaves.get(name)
+    if (leaf === undefined) throw unknownTensor(this.path, name, this.tree.leaves)
+    const tensor = 'pieces' in leaf ? await this.readInline(leaf) : await readZarr(dirname(this.file), leaf)
+    if (tensor.dtype === 'bool' && !isBoolData(bytesOf(tensor))) {
+      throw new FileError(`${this.path}: tensor ${quote(name)} is bool and has bytes other than 0 and 1: the file is broken, copy or download it again`)
+    }
+    return tensor
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return
+    this.closed = true
+    await this.handle.close()
+  }
+
+  private async readInline({ name, dtype, shape, pieces }: InlineLeaf): Promise<HostTensor> {
+    const read = (offset: number, length: number): Promise<Uint8Array> => readExactly(this.file, this.handle, offset, length, `tensor ${quote(name)}`)
+    if (pieces.length === 1) return tensorFromBytes(dtype, shape, await read(pieces[0].offset, pieces[0].length))
+    const bytes = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0))
+    let at = 0
+    for (const { offset, length } of pieces) {
+      bytes.set(await read(offset, length), at)
+      at += length
+    }
+    return tensorFromBytes(dtype, shape, bytes)
+  }
+}
