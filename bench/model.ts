@@ -4,6 +4,8 @@ import { baseModel, baseRouter } from '../src/model/presets.js'
 export const BATCH = 16
 export const ENCODER_LENGTH = 64
 export const DECODER_LENGTH = 32
+/** How many tokens are generated. */
+export const NEW_TOKENS = 32
 export const LEARNING_RATE = 1e-3
 
 /** The benchmark model (peers/README.md); 0 experts make every feed-forward dense. */
@@ -32,3 +34,7 @@ export function randomTokens(seed: number, count: number): Int32Array {
     return 3 + Math.floor((state / 2 ** 32) * 7997)
   })
 }
+
+/** Rows of token ids to generate from, the same as peers/common.py's. */
+export const promptTokens = (rows: number, length: number): number[][] =>
+  Array.from({ length: rows }, (_, row) => Array.from({ length }, (__, i) => 3 + ((row * length + i) * 7919 + row * 31) % 7997))

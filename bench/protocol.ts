@@ -73,7 +73,7 @@ export class Contestant {
 }
 
 /** Says ready, then answers `<command> <count>` lines until `quit` or the end of stdin. */
-export async function serve(ready: Omit<SwitchyardReady, 'ready' | 'peakRssBytes'>, commands: { readonly [name: string]: (count: number) => Promise<object> }): Promise<void> {
+export async function serve(ready: object, commands: { readonly [name: string]: (count: number) => Promise<object> }): Promise<void> {
   const reply = (message: object): void => { process.stdout.write(`${JSON.stringify(message)}\n`) }
   reply({ ready: true, ...ready, peakRssBytes: peakRssBytes() })
   for await (const line of createInterface({ input: process.stdin })) {

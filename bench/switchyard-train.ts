@@ -19,6 +19,7 @@ import type { StepInputs, TrainArrays } from '../src/train/step.js'
 import { peakIntermediateBytes, productFlops } from './cost.js'
 import { BATCH, DECODER_LENGTH, ENCODER_LENGTH, LEARNING_RATE, benchmarkModel, benchmarkRouter, randomTokens } from './model.js'
 import { serve } from './protocol.js'
+import type { SwitchyardReady } from './protocol.js'
 
 const seconds = (since: number): number => (performance.now() - since) / 1000
 
@@ -65,7 +66,7 @@ function wholeStep(): ReturnType<typeof trainStep> {
 }
 
 const simplified = simplify(program)
-await serve({
+const ready: Omit<SwitchyardReady, 'ready' | 'peakRssBytes'> = {
   name: options['op-by-op'] ? 'switchyard, op by op' : 'switchyard',
   backend: await defaultEngine().backend.describe(),
   traceSeconds: options['op-by-op'] ? 0 : traceSeconds,
@@ -76,7 +77,8 @@ await serve({
   activationBytes: peakIntermediateBytes(simplified),
   nodes: stats.nodes,
   fusedLoops: stats.fusedLoops,
-}, {
+}
+await serve(ready, {
   step: async n => {
     const stepSeconds: number[] = []
     let loss = NaN

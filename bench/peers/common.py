@@ -27,6 +27,11 @@ def random_tokens(seed, *shape):
     return np.random.default_rng(seed).integers(3, 8000, shape)
 
 
+def prompt_tokens(rows, length):
+    """The same as ../model.ts's."""
+    return [[3 + (i * 7919 + row * 31) % 7997 for i in range(row * length, (row + 1) * length)] for row in range(rows)]
+
+
 def training_batch():
     return random_tokens(0, BATCH, ENCODER_LENGTH), random_tokens(1, BATCH, DECODER_LENGTH)
 

@@ -116,6 +116,13 @@ export function configToHf(model: ModelConfig, router: RouterConfig): { readonly
   }
 }
 
+/** What transformers wants to be floating point numbers: it refuses 0 for 0.0. */
+const floats = ['dropout_rate', 'layer_norm_epsilon', 'initializer_factor', 'router_jitter_noise', 'router_aux_loss_coef', 'router_z_loss_coef']
+
+/** A configuration as the text of config.json. */
+export const hfConfigText = (config: { readonly [key: string]: Json }): string =>
+  `${JSON.stringify(config, null, 2).replace(new RegExp(`^( *"(?:${floats.join('|')})": -?\\d+)(,?)$`, 'gm'), '$1.0$2')}\n`
+
 /** How many layers a stack has, and how often one is sparse. */
 function stackOf(stack: string, shapes: ReadonlyMap<string, unknown>, path: string): { layers: number; sparseEvery: number } {
   const blocks = new Set<number>()

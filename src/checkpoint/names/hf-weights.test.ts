@@ -38,6 +38,8 @@ describe('Hugging Face weights', () => {
       const folder = join(scratch, `${name}-${maxShardBytes}`)
       await writeHfWeights(folder, weights, { maxShardBytes })
       expect((await readdir(folder)).includes('model.safetensors.index.json')).toBe(maxShardBytes !== undefined)
+      // What transformers wants to be floating point is written as such.
+      expect(await readFile(join(folder, 'config.json'), 'utf8')).toMatch(/"dropout_rate": 0\.0,?\n/)
       const again = await openHfWeights(folder)
       expect({ model: again.model, router: again.router }).toEqual({ model: weights.model, router: weights.router })
       expect(await all(again)).toEqual(await all(weights))

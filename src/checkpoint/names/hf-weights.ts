@@ -11,7 +11,7 @@ import { parseJson } from '../json.js'
 import { huggingface } from '../sharded.js'
 import { checkComplete, readWeights, storedSpecs } from '../weights.js'
 import type { Mismatch, Weights } from '../weights.js'
-import { configFromHf, configToHf } from './hf-config.js'
+import { configFromHf, configToHf, hfConfigText } from './hf-config.js'
 import { hfEntry, hfFamily, readEntry, toHf } from './hf.js'
 import type { HfEntry, HfFamily } from './hf.js'
 
@@ -75,7 +75,7 @@ export async function writeHfWeights(folder: string, weights: Weights, options: 
   const config = { ...configToHf(weights.model, weights.router), ...(options.dtype ? { dtype: options.dtype } : {}) }
   await huggingface.write(folder, hfSource(weights, family, options.dtype), {
     maxShardBytes: options.maxShardBytes,
-    files: { 'config.json': `${JSON.stringify(config, null, 2)}\n` },
+    files: { 'config.json': hfConfigText(config) },
   })
 }
 
