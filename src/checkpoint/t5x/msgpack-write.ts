@@ -38,7 +38,7 @@ export function encodeMsgpack(path: string, value: Encodable): Uint8Array {
   return Buffer.concat(pieces)
 }
 
-/** A length with its code: in the code itself where that has room, or in 1, 2 or 4 bytes after it. */
+/** A length, or a whole number, with its code: in the code itself where that has room, or in 1, 2 or 4 bytes after it. */
 function header(length: number, [small, most]: [number, number], [one, two, four]: [number | undefined, number, number]): Uint8Array {
   if (length <= most) return Buffer.from([small | length])
   if (length < 2 ** 8 && one !== undefined) return Buffer.from([one, length])
@@ -53,8 +53,7 @@ function withUint32(code: number, value: number): Uint8Array {
 }
 
 function integer(value: number): Uint8Array {
-  if (value < 0x80) return Buffer.from([value])
-  if (value < 2 ** 32) return withUint32(0xce, value)
+  if (value < 2 ** 32) return header(value, [0, 0x7f], [0xcc, 0xcd, 0xce])
   const bytes = Buffer.alloc(9)
   bytes[0] = 0xcf
   bytes.writeBigUInt64BE(BigInt(value), 1)

@@ -24,10 +24,10 @@ export type MsgpackValue = null | boolean | number | bigint | string | readonly 
 export const isMap = (value: MsgpackValue | undefined): value is MsgpackMap => value instanceof Map
 
 /**
- * Reads the structure of a whole file of `fileBytes`, without the arrays' bytes, through a window of fixed size. Maps have
- * distinct texts as keys. What is broken or past a limit is a FileError that names the file and the key.
+ * Reads the structure of a whole file of `fileBytes`, a map, without the arrays' bytes, through a window of fixed size. All maps
+ * have distinct texts as keys. What is broken or past a limit is a FileError that names the file and the key.
  */
-export async function readMsgpack(path: string, handle: FileHandle, fileBytes: number): Promise<MsgpackValue> {
+export async function readMsgpack(path: string, handle: FileHandle, fileBytes: number): Promise<MsgpackMap> {
   return new MsgpackReader(path, handle, fileBytes).whole()
 }
 
@@ -42,9 +42,10 @@ class MsgpackReader {
 
   constructor(private readonly path: string, private readonly handle: FileHandle, private readonly fileBytes: number) {}
 
-  async whole(): Promise<MsgpackValue> {
+  async whole(): Promise<MsgpackMap> {
     if (this.fileBytes === 0) throw new FileError(`${this.path}: the file is empty: copy or download it again`)
     const value = await this.value()
+    if (!isMap(value)) throw new FileError(`${this.path}: this is no T5X checkpoint, which begins with a msgpack map`)
     if (this.position !== this.fileBytes) throw this.error(`${formatCount(this.fileBytes - this.position)} bytes follow its end: ${copyAgain}`)
     return value
   }

@@ -36,8 +36,7 @@ const chunkedMark = '__msgpack_chunked_array__'
 const newestVersion = 3
 
 /** The leaves of a checkpoint's structure, each checked. */
-export function readStateTree(path: string, root: MsgpackValue): StateTree {
-  if (!isMap(root)) throw new FileError(`${path}: this is msgpack, and not of a T5X checkpoint: at its top is no map`)
+export function readStateTree(path: string, root: MsgpackMap): StateTree {
   const metadata = new Map<string, string>()
   const leaves = new Map<string, InlineLeaf | ZarrLeaf>()
   const visit = (value: MsgpackValue, name: string): void => {
@@ -51,9 +50,8 @@ export function readStateTree(path: string, root: MsgpackValue): StateTree {
       throw new FileError(`${path}: ${quote(name)} is only a place holder: this is an Orbax checkpoint; ${convert}`)
     } else if (value !== null) metadata.set(name, String(value))
   }
-  for (const [key, text] of isMap(root.get('metadata')) && root.has('version') ? root.get('metadata') as MsgpackMap : []) {
-    if (typeof text === 'string') metadata.set(key, text)
-  }
+  const texts = root.has('version') ? root.get('metadata') : undefined
+  if (isMap(texts)) for (const [key, text] of texts) metadata.set(key, String(text))
   visit(stateOf(path, root), '')
   return { leaves, metadata }
 }

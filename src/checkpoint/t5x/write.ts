@@ -23,7 +23,16 @@ const gzipLevel = 1
 
 const pack = promisify<Uint8Array, { level: number }, Buffer>(gzip)
 
-/** One tensor to be: in the msgpack file if it has one element or none (T5X keeps scalars and place holders there), otherwise in a folder. */
+export interface T5xWriteOptions extends WriteOptions {
+  /** The bytes of a chunk, before it is packed: 64 MiB unless told. */
+  chunkBytes?: number
+}
+
+/** What T5X does not partition and keeps in the msgpack file: scalars, place holders, and the factored statistics of scanned kernels. */
+const isUnpartitioned = ({ name, shape }: TensorInfo): boolean =>
+  sizeOf(shape) <= 1 || (shape.length === 2 && /^state\/param_states\/(\w+)\/\1\/.*\/v_(row|col)$/.test(name))
+
+/** One tensor to be. */
 interface Place extends TensorInfo {
   /** undefined for one in the msgpack file. */
   readonly folder: string | undefined
@@ -34,7 +43,7 @@ interface Place extends TensorInfo {
  * Writes `checkpoint_<step>` as T5X does: a msgpack file `checkpoint`, and one zarr folder a tensor. Tensors are named by their
  * paths in the state: T5X itself looks for the parameters under `target/` and for `state/step`.
  */
-export async function writeT5x(path: string, source: TensorSource, options: WriteOptions & { chunkBytes?: number } = {}): Promise<void> {
+export async function writeT5x(path: string, source: TensorSource, options: T5xWriteOptions = {}): Promise<void> {
   const { metadata = {}, replace = false } = options
   const places = layOut(path, source.infos, options.chunkBytes ?? chunkBytes)
   const inline = new Map<string, HostTensor>()
@@ -71,7 +80,8 @@ const folderOf = (name: string): string => name.replaceAll('/', '.')
 function layOut(path: string, infos: readonly TensorInfo[], most: number): Map<string, Place> {
   const places = new Map<string, Place>()
   const owners = new Map<string, string>()
-  for (const { name, dtype, shape } of infos) {
+  for (const info of infos) {
+    const { name, dtype, shape } = info
     const folder = folderOf(name)
     const owner = owners.get(folder)
     const problem = t5xNameProblem(name)
@@ -81,8 +91,8 @@ function layOut(path: string, infos: readonly TensorInfo[], most: number): Map<s
       ?? (byteLength(dtype, shape) === undefined ? `[${shape}] is not the shape of an array` : undefined)
     if (problem !== undefined) throw new SwitchyardError(`${path}: tensor ${quote(name)} cannot be written: ${problem}`)
     owners.set(folder, name)
-    const small = sizeOf(shape) <= 1
-    places.set(name, { name, dtype, shape, folder: small ? undefined : folder, chunks: small ? [] : chooseChunks(dtype, shape, most) })
+    const inside = isUnpartitioned(info)
+    places.set(name, { name, dtype, shape, folder: inside ? undefined : folder, chunks: inside ? [] : chooseChunks(dtype, shape, most) })
   }
   for (const name of places.keys()) {
     const parent = parentsOf(name).find(p => places.has(p))
