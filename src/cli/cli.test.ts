@@ -65,9 +65,15 @@ describe('reports', () => {
 
 describe('texts', () => {
   it('come line by line, empty ones too', async () => {
-    expect(await linesOf(Readable.from([Buffer.from('a\r\n\n b\u2028\r'), Buffer.from('c')]))).toEqual(['a', '', ' b\u2028\rc'])
-    expect(await linesOf(Readable.from([Buffer.from('a\n\n')]))).toEqual(['a', ''])
-    expect(await linesOf(Readable.from([]))).toEqual([])
+    const read = async (...chunks: Buffer[]): Promise<string[]> => {
+      const lines: string[] = []
+      for await (const line of linesOf(Readable.from(chunks))) lines.push(line)
+      return lines
+    }
+    expect(await read(Buffer.from('a\r\n\n b\u2028\r'), Buffer.from('c'))).toEqual(['a', '', ' b\u2028\rc'])
+    expect(await read(Buffer.from('a\n\n'))).toEqual(['a', ''])
+    expect(await read(Buffer.from('é\né').subarray(0, 4), Buffer.from('é').subarray(1))).toEqual(['é', 'é'])
+    expect(await read()).toEqual([])
   })
 
   it('are shown without control characters', () => {

@@ -1,9 +1,18 @@
-import { createInterface } from 'node:readline'
 import type { TaskCodec } from '../data/task.js'
 import { codePoints, splitWords, WordVocabulary } from '../data/vocabulary-lists.js'
 
 /** The lines of a stream as they come, empty ones too: so many come out of `infer`. */
-export const linesOf = (stream: NodeJS.ReadableStream): AsyncIterable<string> => createInterface({ input: stream, crlfDelay: Infinity })
+export async function* linesOf(stream: AsyncIterable<Uint8Array | string>): AsyncGenerator<string> {
+  const decoder = new TextDecoder()
+  let rest = ''
+  for await (const chunk of stream) {
+    const lines = (rest + (typeof chunk === 'string' ? chunk : decoder.decode(chunk, { stream: true }))).split('\n')
+    rest = lines.pop()!
+    for (const line of lines) yield line.replace(/\r$/, '')
+  }
+  rest += decoder.decode()
+  if (rest !== '') yield rest
+}
 
 /** A text with its tabs, line ends and other control characters as \t, \n, \u001b ...: neither a column nor a terminal is upset. */
 export const escapeControls = (line: string): string =>

@@ -24,6 +24,7 @@ export class GraphWriter {
   readonly initializers = new Map<string, HostTensor>()
   private readonly makers = new Map<string, Node>()
   private readonly constants = new Map<string, Lowered>()
+  private readonly indexNodes = new Map<string, Lowered[]>()
   private count = 0
 
   /** `outer`: the graph in which this one is the body of a node; it sees that graph's values. */
@@ -38,10 +39,17 @@ export class GraphWriter {
 
   /** Adds a node with several outputs. An input that is left out is null. */
   several(op: string, inputs: readonly (Lowered | null)[], outputs: readonly Omit<Lowered, 'name'>[], attributes: Attributes = {}, domain = ''): Lowered[] {
+    // Arithmetic on indices is written out by every rule anew. (Floats that are computed twice may be so on purpose: see optimizationBarrier;
+    // and an Identity is there to give a value another name.)
+    const isPlain = op !== 'Identity' && !Object.values(attributes).some(value => typeof value === 'object' && 'graph' in value)
+    const key = isPlain && outputs.every(o => o.dtype === 'int64') ? JSON.stringify([op, domain, inputs.map(i => i?.name), attributes]) : undefined
+    const same = key === undefined ? undefined : this.indexNodes.get(key)
+    if (same) return same
     const named = outputs.map(o => ({ ...o, name: this.fresh() }))
     const node = { op, domain, inputs: inputs.map(i => i?.name ?? ''), outputs: named.map(o => o.name), attributes }
     this.nodes.push(node)
     for (const o of named) this.makers.set(o.name, node)
+    if (key !== undefined) this.indexNodes.set(key, named)
     return named
   }
 
