@@ -36,7 +36,7 @@ const weirdNames = [
 ]
 
 /** The files in a folder and in those below it. */
-const filesIn = async (folder: string): Promise<string[]> =>
+export const filesIn = async (folder: string): Promise<string[]> =>
   (await readdir(folder, { recursive: true, withFileTypes: true })).filter(entry => entry.isFile()).map(entry => relative(folder, join(entry.parentPath, entry.name)))
 
 /** Every bit pattern of a byte, in every position of a `dtype`: NaNs with payloads, infinities, -0, subnormals. */

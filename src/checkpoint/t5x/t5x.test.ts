@@ -2,7 +2,9 @@ import { cp, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/pr
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { filesIn, fuzzRuns, mutation } from '../../../test/conformance/checkpoint.js'
 import { FileError, SwitchyardError } from '../../base/errors.js'
 import { castHost, hostFrom, hostScalar, sizeOf } from '../../base/tensor.js'
 import type { HostTensor } from '../../base/tensor.js'
@@ -92,6 +94,23 @@ it("TensorStore's arrays in many chunks, of gzip, zstd or neither, with edges, g
     ['target/scalar', hostScalar('int32', 7)],
     ['state/step', hostScalar('int32', 9)],
   ]))
+})
+
+it(`${fuzzRuns} mutations of TensorStore's arrays are read, or refused with a FileError`, async () => {
+  const path = join(scratch, 'mutated')
+  await cp(fixture('tensorstore_ckpt'), path, { recursive: true })
+  const names = await filesIn(path)
+  await fc.assert(fc.asyncProperty(fc.constantFrom(...names), fc.array(mutation, { minLength: 1, maxLength: 3 }), async (name, mutations) => {
+    const original = await readFile(join(path, name))
+    await writeFile(join(path, name), mutations.reduce<Buffer>((bytes, mutate) => mutate(bytes), original))
+    try {
+      for (const { data, shape } of (await readAll(path)).values()) expect(data.length).toBe(sizeOf(shape))
+    } catch (error) {
+      expect(error).toBeInstanceOf(FileError)
+      expect((error as FileError).message).toContain(path)
+    }
+    await writeFile(join(path, name), original)
+  }), { numRuns: fuzzRuns })
 })
 
 describe('written checkpoints', () => {
