@@ -2,16 +2,20 @@ import { readdir, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { FileError } from '../../base/errors.js'
-import { bytesOf, tensorFromBytes } from '../../base/tensor.js'
+import { bytesOf } from '../../base/tensor.js'
 import type { HostTensor } from '../../base/tensor.js'
 import { firstBytes, isFile, openFile, readExactly, withPath } from '../files.js'
 import { closedReader, isBoolData, quote, unknownTensor } from '../format.js'
 import type { CheckpointFormat, CheckpointReader, TensorInfo } from '../format.js'
+import { allocateTensor } from './allocate.js'
 import { readMsgpack } from './msgpack.js'
 import { convert, readStateTree } from './state-tree.js'
 import type { InlineLeaf, StateTree } from './state-tree.js'
 import { writeT5x } from './write.js'
 import { readZarr } from './zarr.js'
+
+/** An array in the msgpack file is read in pieces of so many bytes. */
+const pieceBytes = 64 * 2 ** 20
 
 /**
  * T5X checkpoints: the folder `checkpoint_<step>`, the file `checkpoint` in it, or an old single file. Tensors have their paths in the
@@ -94,15 +98,17 @@ class T5xReader implements CheckpointReader {
     await this.handle.close()
   }
 
-  private async readInline({ name, dtype, shape, pieces }: InlineLeaf): Promise<HostTensor> {
-    const read = (offset: number, length: number): Promise<Uint8Array> => readExactly(this.file, this.handle, offset, length, `tensor ${quote(name)}`)
-    if (pieces.length === 1) return tensorFromBytes(dtype, shape, await read(pieces[0].offset, pieces[0].length))
-    const bytes = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0))
+  private async readInline(leaf: InlineLeaf): Promise<HostTensor> {
+    const tensor = allocateTensor(this.file, leaf)
+    const target = bytesOf(tensor)
     let at = 0
-    for (const { offset, length } of pieces) {
-      bytes.set(await read(offset, length), at)
-      at += length
+    for (const { offset, length } of leaf.pieces) {
+      for (let done = 0; done < length; done += pieceBytes) {
+        const piece = await readExactly(this.file, this.handle, offset + done, Math.min(pieceBytes, length - done), `tensor ${quote(leaf.name)}`)
+        target.set(piece, at)
+        at += piece.length
+      }
     }
-    return tensorFromBytes(dtype, shape, bytes)
+    return tensor
   }
 }

@@ -1,0 +1,59 @@
+import { FileError, SwitchyardError } from '../../base/errors.js'
+import type { HostTensor } from '../../base/tensor.js'
+import { sameShape } from '../../engine/program/aval.js'
+import { declareParameters } from '../../model/parameters.js'
+import type { ParameterSpec } from '../../model/parameters.js'
+import type { CheckpointReader } from '../format.js'
+import { t5x } from '../t5x/t5x.js'
+import { checkComplete, readWeights, storedSpecs } from '../weights.js'
+import type { Weights } from '../weights.js'
+import { configFromT5x } from './t5x-config.js'
+import { t5xParameters, t5xSource } from './t5x.js'
+
+/** The weights of a T5X checkpoint, `checkpoint_<step>`. Its configuration is not in it: `configFromT5x` says what is assumed. */
+export async function openT5xWeights(path: string): Promise<Weights> {
+  const checkpoint = await t5x.open(path)
+  try {
+    return weightsOf(path, t5xParameters(checkpoint))
+  } catch (error) {
+    await checkpoint.close()
+    throw error
+  }
+}
+
+function weightsOf(path: string, reader: CheckpointReader): Weights {
+  const infos = new Map(reader.list().map(info => [info.name, info]))
+  if (infos.has('encoder/layers_0/relpos_bias/rel_embedding')) {
+    throw new FileError(`${path}: this model has a relative position bias in every layer, as Flaxformer's scanned models have, and Switchyard's models have one a stack: it cannot be run; its tensors can be read as those of a checkpoint`)
+  }
+  const { model, router } = configFromT5x(reader.list(), path)
+  const declared = new Map(declareParameters(model, router).map(spec => [spec.path, spec]))
+  const specs = [...declared.values()]
+  checkComplete(path, {
+    missing: specs.flatMap(spec => (infos.has(spec.path) ? [] : spec.path)),
+    surplus: [...infos.keys()].filter(name => !declared.has(name)),
+    misshapen: specs.flatMap(spec => {
+      const shape = infos.get(spec.path)?.shape
+      return shape === undefined || sameShape(shape, spec.shape) ? [] : `${spec.path} is [${shape}] and not [${spec.shape}]`
+    }),
+  })
+  return {
+    path,
+    container: t5x.name,
+    model,
+    router,
+    specs: storedSpecs(model, router, spec => infos.get(spec.path)!.dtype),
+    read: name => {
+      if (!declared.has(name)) throw new SwitchyardError(`${path}: there is no parameter ${name} in this model`)
+      return reader.read(name)
+    },
+    close: () => reader.close(),
+  }
+}
+
+/** Writes weights as a T5X checkpoint without optimizer state. T5X itself wants the folder to be called `checkpoint_<step>`. */
+export async function writeT5xWeights(path: string, weights: Weights, options: { dtype?: ParameterSpec['dtype']; step?: number } = {}): Promise<void> {
+  const infos = weights.specs.map(spec => ({ name: spec.path, dtype: options.dtype ?? spec.dtype, shape: spec.shape }))
+  const entries: AsyncIterable<readonly [string, HostTensor]> = readWeights(weights, options.dtype)
+  await t5x.write(path, t5xSource({ infos, entries }, options.step ?? 0))
+}
