@@ -75,6 +75,7 @@ export type { TextStream, Vocabulary } from './data/vocabulary.js'
 
 // Released weights
 export { openHfWeights, writeHfWeights } from './checkpoint/names/hf-weights.js'
+export { openT5xWeights, writeT5xWeights } from './checkpoint/names/t5x-weights.js'
 export { readWeights } from './checkpoint/weights.js'
 export type { Weights } from './checkpoint/weights.js'
 

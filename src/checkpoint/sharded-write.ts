@@ -13,8 +13,8 @@ import type { SafetensorsLayout } from './safetensors.js'
 export interface HuggingFaceWriteOptions extends WriteOptions {
   /** The tensors of one file take at most so many bytes, a larger tensor has one to itself. 5 GB unless told, as Hugging Face's. */
   maxShardBytes?: number
-  /** Texts that stand beside the weights, by file name: config.json. */
-  files?: Readonly<Record<string, string>>
+  /** What stands beside the weights, by file name: config.json. */
+  files?: Readonly<Record<string, string | Uint8Array>>
 }
 
 /**

@@ -1,18 +1,15 @@
-import { join } from 'node:path'
 import { dtypes } from '../base/dtypes.js'
 import type { DType } from '../base/dtypes.js'
 import { ConfigError, nearest } from '../base/errors.js'
 import { formatBytes, formatCount, formatTable } from '../base/format.js'
 import { sizeOf } from '../base/tensor.js'
 import { exists } from '../checkpoint/atomic.js'
-import { openHfWeights } from '../checkpoint/names/hf-weights.js'
+import { openWeights } from '../config/open-weights.js'
 import { recipes } from '../config/recipes.js'
-import { parseRunConfig } from '../config/validate.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import { countActiveParameters, countParameters, declareParameters } from '../model/parameters.js'
 import type { ParameterSpec } from '../model/parameters.js'
 import { presets } from '../model/presets.js'
-import { openCheckpoint } from '../train/checkpointing.js'
 
 export interface Inspected {
   readonly name: string
@@ -29,15 +26,9 @@ export async function findModel(name: string): Promise<Inspected> {
     const guess = nearest(name, names)
     throw new ConfigError(`there is no preset, recipe or folder ${name}; ${guess ? `did you mean ${guess}?` : `there are ${names.join(', ')}`}`)
   }
-  if (await exists(join(name, 'config.json'))) {
-    const { model, router, close } = await openHfWeights(name)
-    await close()
-    return { name, model, router }
-  }
-  const checkpoint = await openCheckpoint(name)
-  await checkpoint.close()
-  const { model, router } = parseRunConfig(checkpoint.config, `the configuration in ${checkpoint.folder}`)
-  return { name: checkpoint.folder, model, router }
+  const { path, model, router, close } = await openWeights(name)
+  await close()
+  return { name: path, model, router }
 }
 
 /** Everything that is known of a model without allocating it, as text. */

@@ -6,7 +6,7 @@ import { isFile } from '../checkpoint/files.js'
 import { openHfWeights } from '../checkpoint/names/hf-weights.js'
 import { readWeights } from '../checkpoint/weights.js'
 import { parseRunConfig } from '../config/validate.js'
-import { loadT5Vocabulary, loadVocabulary } from '../data/load-vocabulary.js'
+import { loadT5Vocabulary, loadVocabulary, vocabularyFiles } from '../data/load-vocabulary.js'
 import type { Vocabulary } from '../data/vocabulary.js'
 import { fromHost } from '../engine/api/array.js'
 import type { Array as EngineArray } from '../engine/api/array.js'
@@ -43,12 +43,18 @@ async function openFolder(folder: string, maxNewTokens: number): Promise<TextMod
   }
 }
 
-/** The folder's own vocabulary, or T5's, which T5, Flan-T5 and Switch models share, if it has none. */
+/** The size of the embedding of T5, Flan-T5 and Switch models, which share a vocabulary. */
+const T5_VOCAB_SIZE = 32_128
+
+/** The folder's own vocabulary; a model of T5's size that has none gets T5's. */
 async function vocabularyOf(folder: string, vocabSize: number): Promise<Vocabulary> {
-  const own = await Promise.all(['spiece.model', 'tokenizer.json', 'tokenizer_config.json'].map(name => exists(join(folder, name))))
-  const vocabulary = own.includes(true) ? await loadVocabulary(folder) : await loadT5Vocabulary()
-  if (vocabulary.size <= vocabSize) return vocabulary
-  throw new FileError(own.includes(true)
-    ? `${folder}: the vocabulary has ${vocabulary.size} tokens, and the model only ${vocabSize}: they do not belong together`
-    : `${folder}: there is no vocabulary (spiece.model or tokenizer.json) beside the weights, and T5's own is too large for this model of ${vocabSize} tokens`)
+  const own = await Promise.all(vocabularyFiles.map(name => exists(join(folder, name))))
+  if (!own.includes(true)) {
+    if (vocabSize !== T5_VOCAB_SIZE) throw new FileError(`${folder}: there is no vocabulary (${vocabularyFiles.join(', ')}) beside the weights`)
+    console.error(`${folder}: there is no vocabulary beside the weights; T5's is taken`)
+    return loadT5Vocabulary()
+  }
+  const vocabulary = await loadVocabulary(folder)
+  if (vocabulary.size > vocabSize) throw new FileError(`${folder}: the vocabulary has ${vocabulary.size} tokens, and the model only ${vocabSize}: they do not belong together`)
+  return vocabulary
 }

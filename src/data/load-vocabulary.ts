@@ -14,7 +14,7 @@ import type { Vocabulary } from './vocabulary.js'
 const MAX_JSON_BYTES = 2 ** 26
 
 /** What a model's folder holds its vocabulary in, the best first. ByT5 has no file of pieces, only a configuration. */
-const fileNames = ['spiece.model', 'tokenizer.json', 'tokenizer_config.json'] as const
+export const vocabularyFiles = ['spiece.model', 'tokenizer.json', 'tokenizer_config.json'] as const
 
 const byteConfig = z.object({
   tokenizer_class: z.literal('ByT5Tokenizer', 'must be "ByT5Tokenizer": other tokenizers have a spiece.model or tokenizer.json, which is missing here'),
@@ -36,8 +36,8 @@ export async function loadT5Vocabulary(): Promise<SentencePieceVocabulary> {
 
 async function findFile(folder: string): Promise<string> {
   const names = new Set(await orFileError(folder, () => readdir(folder)))
-  const name = fileNames.find(candidate => names.has(candidate))
-  if (name === undefined) throw new FileError(`${folder}: the folder holds no vocabulary, which would be ${fileNames.join(' or ')}`)
+  const name = vocabularyFiles.find(candidate => names.has(candidate))
+  if (name === undefined) throw new FileError(`${folder}: the folder holds no vocabulary, which would be ${vocabularyFiles.join(' or ')}`)
   return join(folder, name)
 }
 

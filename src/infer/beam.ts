@@ -1,6 +1,5 @@
-import { check } from '../base/errors.js'
 import { EOS_ID } from '../data/vocabulary.js'
-import { logSumExp } from './processors.js'
+import { checkSetting, logSumExp } from './processors.js'
 import { checkOptions, START_ID } from './search.js'
 import type { Answer, NextTokens, Search, SearchOptions } from './search.js'
 
@@ -28,8 +27,8 @@ interface Finished { beam: Beam; score: number }
 export function beamSearch(options: BeamOptions): Search {
   checkOptions(options)
   const { numBeams, numReturned = 1 } = options
-  check(Number.isInteger(numBeams) && numBeams > 0, () => `numBeams must be a positive whole number, not ${numBeams}`)
-  check(Number.isInteger(numReturned) && numReturned > 0 && numReturned <= numBeams, () => `numReturned must be a whole number from 1 to numBeams (${numBeams}), not ${numReturned}`)
+  checkSetting('numBeams', numBeams, Number.isInteger(numBeams) && numBeams > 0, 'a positive whole number')
+  checkSetting('numReturned', numReturned, Number.isInteger(numReturned) && numReturned > 0 && numReturned <= numBeams, `a whole number from 1 to numBeams (${numBeams})`)
   return new BeamSearch(options)
 }
 

@@ -23,8 +23,9 @@ export type EncodedInputs = {
 /** Each layer's keys and values of the tokens so far. The shape is fixed: places that are not filled yet are masked. */
 export type DecodeCache = KeysAndValues[] // [batch, heads, maxLength, headDim] each
 
-/** The parameters as `decodeStep` reads them fastest. */
+/** The parameters as `decodeStep` reads them fastest. In bfloat16 no kernel knows how to read single experts. */
 export function serveDecoder(params: ModelParams, options: ForwardOptions): ModelParams {
+  if (options.config.dtype !== 'float32') return params
   const layers = decoderLayers(params, options).map(({ mlp, ...layer }, i) =>
     [`layers_${i}`, { ...layer, mlp: 'expert' in mlp ? serveExperts(mlp) : mlp }] as const)
   return { ...params, decoder: { ...params.decoder, ...Object.fromEntries(layers) } }

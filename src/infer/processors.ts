@@ -1,4 +1,4 @@
-import { check } from '../base/errors.js'
+import { ConfigError } from '../base/errors.js'
 import { EOS_ID } from '../data/vocabulary.js'
 
 /**
@@ -7,7 +7,10 @@ import { EOS_ID } from '../data/vocabulary.js'
  */
 export type ScoreProcessor = (scores: Float32Array, tokens: readonly number[]) => void
 
-const number = (name: string, value: number, holds: boolean, must: string): void => check(holds, () => `${name} must be ${must}, not ${value}`)
+/** Throws a ConfigError unless a setting `holds`. */
+export function checkSetting(name: string, value: number, holds: boolean, must: string): void {
+  if (!holds) throw new ConfigError(`${name} must be ${must}, not ${value}`)
+}
 
 /** EOS is impossible before there are `count` tokens. */
 export const minNewTokens = (count: number): ScoreProcessor => (scores, tokens) => {
@@ -16,7 +19,7 @@ export const minNewTokens = (count: number): ScoreProcessor => (scores, tokens) 
 
 /** Scores of tokens that the row has already are divided by `penalty`, negative ones multiplied (Keskar et al. 2019, "CTRL", section 4.1). */
 export function repetitionPenalty(penalty: number): ScoreProcessor {
-  number('repetitionPenalty', penalty, penalty > 0, 'greater than 0')
+  checkSetting('repetitionPenalty', penalty, penalty > 0, 'greater than 0')
   return (scores, tokens) => {
     for (const token of new Set(tokens)) scores[token] = scores[token] < 0 ? scores[token] * penalty : scores[token] / penalty
   }
@@ -24,7 +27,7 @@ export function repetitionPenalty(penalty: number): ScoreProcessor {
 
 /** No sequence of `size` tokens comes twice. */
 export function noRepeatNgram(size: number): ScoreProcessor {
-  number('noRepeatNgram', size, Number.isInteger(size) && size > 0, 'a positive whole number')
+  checkSetting('noRepeatNgram', size, Number.isInteger(size) && size > 0, 'a positive whole number')
   return (scores, tokens) => {
     const begin = tokens.length - (size - 1)
     for (let i = 0; i + size <= tokens.length; i++) {
@@ -54,13 +57,13 @@ export const forceTokens = (first: readonly number[]): ScoreProcessor => (scores
 
 /** Divides scores: below 1 likely tokens become likelier, above 1 the distribution flatter. */
 export function temperature(value: number): ScoreProcessor {
-  number('temperature', value, value > 0 && Number.isFinite(value), 'greater than 0')
+  checkSetting('temperature', value, value > 0 && Number.isFinite(value), 'greater than 0')
   return scores => { for (let i = 0; i < scores.length; i++) scores[i] /= value }
 }
 
 /** Only the k likeliest tokens are possible, and those that tie with the last of them. */
 export function topK(k: number): ScoreProcessor {
-  number('topK', k, Number.isInteger(k) && k > 0, 'a positive whole number')
+  checkSetting('topK', k, Number.isInteger(k) && k > 0, 'a positive whole number')
   return scores => {
     if (k >= scores.length) return
     const least = scores.slice().sort()[scores.length - k]
@@ -70,7 +73,7 @@ export function topK(k: number): ScoreProcessor {
 
 /** Only the likeliest tokens whose probabilities first add up to `p` are possible (Holtzman et al. 2020, "nucleus sampling"). */
 export function topP(p: number): ScoreProcessor {
-  number('topP', p, p > 0 && p <= 1, 'greater than 0 and at most 1')
+  checkSetting('topP', p, p > 0 && p <= 1, 'greater than 0 and at most 1')
   return scores => {
     const probabilities = softmax(scores)
     const order = Uint32Array.from(scores, (_, i) => i).sort((a, b) => scores[b] - scores[a] || a - b)
@@ -84,7 +87,7 @@ export function topP(p: number): ScoreProcessor {
 
 /** Only tokens at least `p` times as likely as the likeliest are possible (Nguyen et al. 2024, "min-p sampling"). */
 export function minP(p: number): ScoreProcessor {
-  number('minP', p, p >= 0 && p <= 1, 'from 0 to 1')
+  checkSetting('minP', p, p >= 0 && p <= 1, 'from 0 to 1')
   return scores => {
     const least = maximum(scores) + Math.log(p)
     for (let i = 0; i < scores.length; i++) if (scores[i] < least) scores[i] = -Infinity

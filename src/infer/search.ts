@@ -1,7 +1,6 @@
-import { check } from '../base/errors.js'
 import { mix32 } from '../data/random.js'
 import { EOS_ID, PAD_ID } from '../data/vocabulary.js'
-import { logSumExp, softmax } from './processors.js'
+import { checkSetting, logSumExp, softmax } from './processors.js'
 import type { ScoreProcessor } from './processors.js'
 
 /** T5 has no token for the beginning: decoding starts from padding. */
@@ -95,7 +94,7 @@ class Chain implements Search {
 }
 
 export function checkOptions({ maxNewTokens }: SearchOptions): void {
-  check(Number.isInteger(maxNewTokens) && maxNewTokens > 0, () => `maxNewTokens must be a positive whole number, not ${maxNewTokens}`)
+  checkSetting('maxNewTokens', maxNewTokens, Number.isInteger(maxNewTokens) && maxNewTokens > 0, 'a positive whole number')
 }
 
 function argmax(scores: Float32Array): number {

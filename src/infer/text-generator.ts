@@ -1,4 +1,3 @@
-import { SwitchyardError } from '../base/errors.js'
 import { EOS_ID } from '../data/vocabulary.js'
 import type { Vocabulary } from '../data/vocabulary.js'
 import type { ModelParams } from '../model/types.js'
@@ -32,6 +31,7 @@ interface Request {
   readonly search: Search
   readonly signal: AbortSignal | undefined
   onStep(): void
+  /** Settles the call; only the first time counts. */
   onDone(error?: unknown): void
 }
 
@@ -107,9 +107,9 @@ export class TextGenerator {
   private async run(): Promise<void> {
     while (this.waiting.length > 0) {
       const batch = this.nextBatch()
+      if (batch.length === 0) continue
       try {
-        await this.generate(this.model.params, batch.map(r => r.inputs), batch.map(ending), { onStep: () => batch.forEach(r => r.onStep()) })
-        for (const { signal, onDone } of batch) onDone(signal?.aborted ? signal.reason ?? new SwitchyardError('aborted') : undefined)
+        await this.generate(this.model.params, batch.map(r => r.inputs), batch.map(settling), { onStep: () => batch.forEach(r => r.onStep()) })
       } catch (error) {
         for (const { onDone } of batch) onDone(error)
       }
@@ -117,17 +117,30 @@ export class TextGenerator {
     this.running = null
   }
 
-  /** As many of those that wait as there is room for, at least one. */
+  /** As many of those that wait as there is room for, at least one; but whoever has left is left out. */
   private nextBatch(): Request[] {
     let rows = 0
     const count = this.waiting.findIndex(({ search }, i) => (rows += search.rows) > MAX_ROWS && i > 0)
-    return this.waiting.splice(0, count < 0 ? this.waiting.length : count)
+    return this.waiting.splice(0, count < 0 ? this.waiting.length : count).filter(({ signal, onDone }) => {
+      if (signal?.aborted) onDone(signal.reason)
+      return !signal?.aborted
+    })
   }
 }
 
-/** The request's search, which is over when its signal says so. */
-const ending = ({ search, signal }: Request): Search => ({
+/** The request's search, which settles the call as soon as it is over, fails or is told to end: its batch may go on. */
+const settling = ({ search, signal, onDone }: Request): Search => ({
   rows: search.rows,
-  next: logits => (signal?.aborted ? null : search.next(logits)),
+  next: logits => {
+    try {
+      signal?.throwIfAborted()
+      const going = search.next(logits)
+      if (going === null) onDone()
+      return going
+    } catch (error) {
+      onDone(error)
+      return null
+    }
+  },
   answers: () => search.answers(),
 })

@@ -26,7 +26,7 @@ export interface TextOptions {
   noRepeatNgram?: number
   /** Texts that must not come. */
   banned?: readonly string[]
-  /** The answer ends where one of these texts has come; it is the last of the answer. */
+  /** The answer ends with the token that completes one of these texts. */
   stop?: readonly string[]
   /** Whoever wants to change scores in another way. They come after all others. */
   processors?: readonly ScoreProcessor[]

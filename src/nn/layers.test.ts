@@ -38,6 +38,11 @@ describe('layers', () => {
     const ofScale = (f: (s: Array) => Array): Promise<number[]> => grad((s: Array) => np.sum(np.multiply(f(s), weights())))(scale).numbers()
     const [c, d] = [await ofScale(s => rmsNorm({ scale: s }, x(), 1e-6)), await ofScale(s => formula(x(), s))]
     c.forEach((v, i) => expect(v).toBeCloseTo(d[i], 5))
+    // A gradient of a gradient goes through what the rule keeps.
+    const penalty = (f: (y: Array) => Array) => grad((y: Array) => np.sum(np.square(grad((z: Array) => np.sum(np.multiply(f(z), weights())))(y))))(x()).numbers()
+    const [e, g] = [await penalty(y => rmsNorm({ scale }, y, 1e-6)), await penalty(y => formula(y, scale))]
+    expect(Math.max(...g.map(Math.abs))).toBeGreaterThan(0.1)
+    e.forEach((v, i) => expect(v).toBeCloseTo(g[i], 4))
   })
 
   it('activations', async () => {

@@ -32,11 +32,13 @@ const float32Norm = (epsilon: number): ((x: Array, scale: Array) => Normed) => {
         const output = norm(x, scale)
         return [output, { x, scale, r: output.inverseRms }]
       },
-      // With r = 1/rms(x) and n = x r: dx = r (dn - n mean(dn n)). Nothing outside reads inverseRms, so it has no cotangent.
+      // With r = 1/rms(x) and n = x r: dx = r (dn - n mean(dn n)), and dr = -r^2 mean(n dx). (This very rule reads r: a second derivative goes through it.)
       backward: ({ x, scale, r }: { x: Array; scale: Array; r: Array }, ct) => {
         const n = np.multiply(x, r)
         const dn = np.multiply(ct.normed, scale)
-        const dx = np.multiply(r, np.subtract(dn, np.multiply(n, np.mean(np.multiply(dn, n), last))))
+        const fromInverse = np.divide(np.multiply(ct.inverseRms, r), x.shape[x.ndim - 1]) // [..., 1]
+        const along = np.add(np.mean(np.multiply(dn, n), last), fromInverse) // [..., 1]
+        const dx = np.multiply(r, np.subtract(dn, np.multiply(n, along)))
         const leading = x.shape.slice(0, -1).map((_, axis) => axis)
         return [dx, np.sum(np.multiply(ct.normed, n), { axis: leading })]
       },

@@ -38,14 +38,15 @@ export class Cli {
     for (const folder of [this.package_, this.folder]) await rm(folder, { recursive: true, force: true })
   }
 
-  /** Starts `switchyard ...args`. `watch` sees what it prints so far, and may end it. */
-  start(args: readonly string[], watch: (stdout: string, process: ChildProcess) => void = () => undefined, input = ''): Promise<Ended> {
+  /** Starts `switchyard ...args`. `watch` sees what it prints so far, and may end it. `input` null: its standard input gets `first` and stays open. */
+  start(args: readonly string[], watch: (stdout: string, process: ChildProcess) => void = () => undefined, input: string | null = '', first = ''): Promise<Ended> {
     const child = spawn(process.execPath, [join(this.package_, 'bin/switchyard.js'), ...args], { cwd: this.folder, env: { ...process.env, NO_COLOR: '1' } })
     let stdout = ''
     let stderr = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => { stdout += text; watch(stdout, child) })
     child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
-    child.stdin.end(input)
+    if (input !== null) child.stdin.end(input)
+    else child.stdin.write(first)
     return new Promise((resolve, reject) => {
       child.on('error', reject)
       child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }))

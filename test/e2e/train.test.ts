@@ -127,11 +127,15 @@ describe('switchyard infer and eval', () => {
     const lines = await cli.start(['infer', 'runs/first'], undefined, 'switch\n\nYard\n')
     expect(lines.stdout).toBe(infer.stdout.replace('\n', '\n\n'))
     expect(await cli.run('verify', 'runs/first')).toMatchObject({ code: 1, stderr: expect.stringContaining('this is a run of Switchyard') as string })
+    // One who writes a line and waits for its answer gets it.
+    const spoken = await cli.start(['infer', 'runs/first'], (stdout, child) => { if (stdout === '') return; child.stdin!.end() }, null, 'switch\n')
+    expect(spoken.stdout).toMatch(/^switch\t.*\n$/)
     const json = await cli.run('infer', 'runs/first', 'switch', '--json', '--num-beams', '3', '--num-returned', '2', '--max-new-tokens', '4')
     const { input, answers } = JSON.parse(json.stdout) as { input: string; answers: { text: string; tokens: number[]; score: number }[] }
     expect([input, answers.length]).toEqual(['switch', 2])
     expect(answers[0].score).toBeGreaterThanOrEqual(answers[1].score)
     expect(answers[0].tokens.length).toBeLessThanOrEqual(4)
+    expect(await cli.run('infer', 'runs/first', 'switch', '--temperature', '0')).toMatchObject({ code: 2, stdout: '', stderr: 'switchyard: temperature must be greater than 0, not 0\n' })
     const sampled = ['infer', 'runs/first', 'switch', '--temperature', '2', '--seed', '5']
     expect((await cli.run(...sampled)).stdout).toBe((await cli.run(...sampled)).stdout)
     const odd = await cli.run('infer', 'runs/first', 'caf\u00e9\t1')

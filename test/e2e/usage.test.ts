@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { copyFile, readdir, writeFile } from 'node:fs/promises'
+import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -97,10 +97,14 @@ describe('convert', () => {
     const verified = await cli.run('verify', 'converted')
     expect(verified.stdout).toContain('148 tensors compared, all within the tolerance')
     expect(verified.code).toBe(0)
+    expect((await cli.run('convert', 'converted', 'as-t5x', '--to', 't5x')).code).toBe(0)
+    expect((await cli.run('convert', 'as-t5x', 'back')).code).toBe(0)
+    expect(await readFile(join(cli.folder, 'back/model.safetensors'))).toEqual(await readFile(join(cli.folder, 'converted/model.safetensors')))
+    expect((await cli.run('inspect', 'as-t5x')).stdout).toContain('parameters                        112,480\n')
     const again = await cli.run('convert', fixture('switch-tiny'), 'converted')
     expect(again.stderr).toContain('something is there already')
     expect(again.code).toBe(1)
-    expect((await cli.run('infer', 'converted', 'a text')).stderr).toContain('there is no vocabulary (spiece.model or tokenizer.json) beside the weights')
+    expect((await cli.run('infer', 'converted', 'a text')).stderr).toContain('there is no vocabulary (spiece.model, tokenizer.json, tokenizer_config.json) beside the weights')
   })
 })
 

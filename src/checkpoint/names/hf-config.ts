@@ -40,6 +40,11 @@ export function configFromHf(json: Json, tensors: readonly TensorInfo[], path: s
   checkActivation(config, gated, path)
   const router = [...shapes].find(([name]) => name.endsWith('.router.classifier.weight'))
 
+  // A file may say anything, and an expert is some tensors each.
+  if (router && (router[1].length !== 2 || router[1][1] !== dModel || router[1][0] > tensors.length)) {
+    throw new FileError(`${path}: ${quote(router[0])} is [${router[1]}], which is no router of this file's experts: [experts, ${dModel}]`)
+  }
+
   // T5 1.1's published configurations say tie_word_embeddings: false, which HF also takes to mean: do not scale.
   const tied = config.tie_word_embeddings !== false
   const scaleLogits = typeof config.scale_decoder_outputs === 'boolean' ? config.scale_decoder_outputs : tied

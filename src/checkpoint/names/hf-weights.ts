@@ -15,8 +15,8 @@ import { configFromHf, configToHf, hfConfigText } from './hf-config.js'
 import { hfEntry, hfFamily, readEntry, toHf } from './hf.js'
 import type { HfEntry, HfFamily } from './hf.js'
 
-/** Copies of the token embedding that some files hold under names of their own. */
-const embeddingCopies = ['encoder.embed_tokens.weight', 'decoder.embed_tokens.weight']
+/** What some published files hold besides: copies of the token embedding, and a table for cross attention, which has no position bias. */
+const ignored = ['encoder.embed_tokens.weight', 'decoder.embed_tokens.weight', 'decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight']
 
 /** The weights of a Hugging Face folder: config.json, and safetensors or torch files, whole or in shards. */
 export async function openHfWeights(folder: string): Promise<Weights> {
@@ -53,7 +53,7 @@ function weightsOf(folder: string, reader: CheckpointReader, model: ModelConfig,
 }
 
 function mismatchOf(entries: Iterable<{ spec: ParameterSpec; entry: HfEntry }>, infos: ReadonlyMap<string, TensorInfo>, model: ModelConfig): Mismatch {
-  const known = new Set([...embeddingCopies, ...(model.tiedLogits ? ['lm_head.weight'] : [])])
+  const known = new Set([...ignored, ...(model.tiedLogits ? ['lm_head.weight'] : [])])
   const mismatch: Mismatch = { missing: [], surplus: [], misshapen: [] }
   for (const { spec, entry } of entries) {
     const part = entry.stacked ? spec.shape.slice(1) : spec.shape
@@ -69,13 +69,13 @@ function mismatchOf(entries: Iterable<{ spec: ParameterSpec; entry: HfEntry }>, 
   return mismatch
 }
 
-/** Writes weights as a Hugging Face folder that `from_pretrained` reads: config.json and safetensors, in shards past a size. */
-export async function writeHfWeights(folder: string, weights: Weights, options: { dtype?: ParameterSpec['dtype']; maxShardBytes?: number } = {}): Promise<void> {
+/** Writes weights as a Hugging Face folder that `from_pretrained` reads: config.json, safetensors, in shards past a size, and `files` (a vocabulary). */
+export async function writeHfWeights(folder: string, weights: Weights, options: { dtype?: ParameterSpec['dtype']; maxShardBytes?: number; files?: Readonly<Record<string, Uint8Array>> } = {}): Promise<void> {
   const family: HfFamily = weights.model.numExperts > 0 ? 'switch' : 't5'
   const config = { ...configToHf(weights.model, weights.router), ...(options.dtype ? { dtype: options.dtype } : {}) }
   await huggingface.write(folder, hfSource(weights, family, options.dtype), {
     maxShardBytes: options.maxShardBytes,
-    files: { 'config.json': hfConfigText(config) },
+    files: { ...options.files, 'config.json': hfConfigText(config) },
   })
 }
 

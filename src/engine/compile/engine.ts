@@ -54,7 +54,8 @@ export class Concrete extends Value {
 
 /** A backend with its cache of compiled programs: runs programs, and single primitives outside `jit`, one after the other. */
 export class Engine implements Evaluator {
-  private readonly byProgram = new WeakMap<Program, Map<string, Promise<Executable>>>()
+  /** The keys of programs in `byText`, by which of their inputs are donated: writing a large program as text takes time. */
+  private readonly keys = new WeakMap<Program, Map<string, string>>()
   /** The one used longest ago first. */
   private readonly byText = new Map<string, Promise<Executable>>()
   private last: Promise<unknown> = Promise.resolve()
@@ -83,21 +84,25 @@ export class Engine implements Evaluator {
   /** The executable of a program: compiled once for the same program object or an equal one. */
   compile(program: Program, donated: readonly boolean[] = []): Promise<Executable> {
     const mask = donated.map(Number).join('')
-    let versions = this.byProgram.get(program)
-    if (!versions) this.byProgram.set(program, versions = new Map())
-    let executable = versions.get(mask)
-    if (!executable) {
-      executable = this.compileText(`${mask} ${program}`, program, donated)
-      versions.set(mask, executable)
-    }
-    return executable
+    let versions = this.keys.get(program)
+    if (!versions) this.keys.set(program, versions = new Map())
+    let key = versions.get(mask)
+    if (key === undefined) versions.set(mask, key = `${mask} ${program}`)
+    return this.compileText(key, program, donated)
   }
 
   private compileText(key: string, program: Program, donated: readonly boolean[] = []): Promise<Executable> {
-    const executable = this.byText.get(key) ?? this.backend.compile(program, donated)
+    const executable = this.byText.get(key) ?? this.compileNew(key, program, donated)
     this.byText.delete(key)
     this.byText.set(key, executable)
     if (this.byText.size > this.maxPrograms) this.byText.delete(this.byText.keys().next().value!)
+    return executable
+  }
+
+  private compileNew(key: string, program: Program, donated: readonly boolean[]): Promise<Executable> {
+    const executable = this.backend.compile(program, donated)
+    // What failed, perhaps for want of memory, may be tried again.
+    executable.catch(() => { if (this.byText.get(key) === executable) this.byText.delete(key) })
     return executable
   }
 

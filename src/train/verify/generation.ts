@@ -40,7 +40,7 @@ const SCORE_TOLERANCE = 1e-4
 
 /**
  * Generates from the inputs of an HF folder's cases in each way that its `generation.json` holds, and compares: one wrong token is
- * a failure, scores of beams may differ by 1e-4.
+ * a failure, scores of beams may differ by 1e-4 of the largest.
  */
 export async function verifyGeneration(folder: string): Promise<Row[]> {
   const path = join(folder, 'generation.json')

@@ -38,9 +38,7 @@ export async function loadHfFolder(folder: string): Promise<HfModel> {
 export async function verifyFolder(folder: string, tolerance?: number): Promise<Row[]> {
   const { model, router, params } = await loadHfFolder(folder)
   const path = join(folder, 'cases.safetensors')
-  const reader = await safetensors.open(path)
-  const cases = await readTensors(reader)
-  await reader.close()
+  const cases = await readCases(path)
   const batch = hfBatch(cases, path)
 
   const { output, loss, gradients } = runPass(params, batch, { config: model, router, mode: 'eval' })
@@ -66,6 +64,15 @@ export async function verifyFolder(folder: string, tolerance?: number): Promise<
   }
   const inputs = new Set(['input_ids', 'attention_mask', 'labels', 'decoder_input_ids'])
   return compareAll(actual, [...cases].filter(([name]) => !inputs.has(name)), tolerance)
+}
+
+async function readCases(path: string): Promise<Map<string, HostTensor>> {
+  const reader = await safetensors.open(path)
+  try {
+    return await readTensors(reader)
+  } finally {
+    await reader.close()
+  }
 }
 
 function hfBatch(cases: ReadonlyMap<string, HostTensor>, path: string): Batch {
