@@ -100,7 +100,7 @@ describe('convert', () => {
     expect((await cli.run('convert', 'converted', 'as-t5x', '--to', 't5x')).code).toBe(0)
     expect((await cli.run('convert', 'as-t5x', 'back')).code).toBe(0)
     expect(await readFile(join(cli.folder, 'back/model.safetensors'))).toEqual(await readFile(join(cli.folder, 'converted/model.safetensors')))
-    expect((await cli.run('inspect', 'as-t5x')).stdout).toContain('parameters                        112,480\n')
+    expect((await cli.run('inspect', 'as-t5x')).stdout).toContain('parameters                        115,008\n')
     const again = await cli.run('convert', fixture('switch-tiny'), 'converted')
     expect(again.stderr).toContain('something is there already')
     expect(again.code).toBe(1)
