@@ -23,12 +23,24 @@ export type EncodedInputs = {
 /** Each layer's keys and values of the tokens so far. The shape is fixed: places that are not filled yet are masked. */
 export type DecodeCache = KeysAndValues[] // [batch, heads, maxLength, headDim] each
 
-/** The parameters as `decodeStep` reads them fastest. In bfloat16 no kernel knows how to read single experts. */
-export function serveDecoder(params: ModelParams, options: ForwardOptions): ModelParams {
-  if (options.config.dtype !== 'float32') return params
-  const layers = decoderLayers(params, options).map(({ mlp, ...layer }, i) =>
-    [`layers_${i}`, { ...layer, mlp: 'expert' in mlp ? serveExperts(mlp) : mlp }] as const)
-  return { ...params, decoder: { ...params.decoder, ...Object.fromEntries(layers) } }
+/**
+ * The parameters as answering reads them fastest: only experts that were chosen. In bfloat16 no kernel knows how to do that, and
+ * in the references' encoders experts have a capacity.
+ */
+export function serve(params: ModelParams, { config }: ForwardOptions): ModelParams {
+  if (config.dtype !== 'float32') return params
+  const served = <S extends ModelParams['encoder'] | ModelParams['decoder']>(stack: S, count: number): S => {
+    const layers = globalThis.Array.from({ length: count }, (_, i) => `layers_${i}` as const).map(name => {
+      const { mlp, ...layer } = stack[name]
+      return [name, { ...layer, mlp: 'expert' in mlp ? serveExperts(mlp) : mlp }] as const
+    })
+    return { ...stack, ...Object.fromEntries(layers) }
+  }
+  return {
+    ...params,
+    encoder: config.reference === 'switchyard' ? served(params.encoder, config.numEncoderLayers) : params.encoder,
+    decoder: served(params.decoder, config.numDecoderLayers),
+  }
 }
 
 /** Decoding routes each token alone, as every reference does with a cache: nothing is dropped. */

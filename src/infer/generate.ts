@@ -7,7 +7,7 @@ import * as np from '../engine/api/np.js'
 import { PAD_ID } from '../data/vocabulary.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import type { ForwardOptions, ModelParams } from '../model/types.js'
-import { decodeStep, serveDecoder, startDecoding } from './decode.js'
+import { decodeStep, serve, startDecoding } from './decode.js'
 import type { DecodeCache, EncodedInputs } from './decode.js'
 import { greedySearch, START_ID } from './search.js'
 import type { Answer, NextTokens, Search } from './search.js'
@@ -40,7 +40,7 @@ export function makeGenerator({ config, router, maxNewTokens }: GenerateOptions)
   const options: ForwardOptions = { config, router, mode: 'eval' }
   const served = new WeakMap<ModelParams, ModelParams>()
   const servedOf = (params: ModelParams): ModelParams => {
-    if (!served.has(params)) served.set(params, serveDecoder(params, options))
+    if (!served.has(params)) served.set(params, serve(params, options))
     return served.get(params)!
   }
   const start = jit(function start_decoding(params: ModelParams, inputs: EngineArray, inputOfRow: EngineArray) {
@@ -55,13 +55,13 @@ export function makeGenerator({ config, router, maxNewTokens }: GenerateOptions)
 
   return async (params, inputs, searches, { signal, onStep } = {}) => {
     const layout = rowsOf(searches)
-    const { encoded, cache: empty } = start(params, padded(inputs), ints(layout.inputOfRow))
-    const decoder = servedOf(params)
+    const weights = servedOf(params)
+    const { encoded, cache: empty } = start(weights, padded(inputs), ints(layout.inputOfRow))
     let cache = empty
     let tokens = ints(layout.inputOfRow.map(() => START_ID))
     const open = new Set(searches)
     for (let step = 0; open.size > 0 && step < maxNewTokens && !signal?.aborted; step++) {
-      const next = advance(decoder, encoded, cache, tokens, fromHost(hostTensor('int32', [], Int32Array.of(step))))
+      const next = advance(weights, encoded, cache, tokens, fromHost(hostTensor('int32', [], Int32Array.of(step))))
       cache = next.cache
       const { data, shape: [, vocab] } = await hostView(next.logits)
       const logits = data as Float32Array

@@ -27,7 +27,7 @@ export type EncoderLayerParams = {
   pre_attention_layer_norm: NormParams
   attention: AttentionParams
   pre_mlp_layer_norm: NormParams
-  mlp: MlpParams | MoeParams
+  mlp: MlpParams | MoeParams | ServedMoeParams
 }
 export type DecoderLayerParams = {
   pre_self_attention_layer_norm: NormParams
