@@ -10,7 +10,9 @@ import { loadT5Vocabulary, loadVocabulary, vocabularyFiles } from '../data/load-
 import type { Vocabulary } from '../data/vocabulary.js'
 import { fromHost } from '../engine/api/array.js'
 import type { Array as EngineArray } from '../engine/api/array.js'
+import { serve } from '../infer/decode.js'
 import type { TextModel } from '../infer/text-generator.js'
+import type { ModelConfig } from '../model/config.js'
 import type { ModelParams } from '../model/types.js'
 import { answerOptions } from '../train/evaluate.js'
 import { openModel } from '../train/open-model.js'
@@ -32,10 +34,13 @@ async function openFolder(folder: string, maxNewTokens: number): Promise<TextMod
     const vocabulary = await vocabularyOf(folder, weights.model.vocabSize)
     const entries: [string, EngineArray][] = []
     for await (const [path, tensor] of readWeights(weights, 'float32')) entries.push([path, fromHost(tensor)])
+    // Our own way of answering: nothing is dropped, and no answer depends on padding or its batch.
+    const config: ModelConfig = { ...weights.model, reference: 'switchyard' }
+    const { router } = weights
     return {
-      params: treeFromPaths(entries) as unknown as ModelParams,
-      // Our own way of answering: nothing is dropped, and no answer depends on padding or its batch.
-      options: { config: { ...weights.model, reference: 'switchyard' }, router: weights.router, maxNewTokens },
+      // Served here, so that the experts are not kept as they were stored, too.
+      params: serve(treeFromPaths(entries) as unknown as ModelParams, { config, router, mode: 'eval' }),
+      options: { config, router, maxNewTokens },
       codec: { inputs: vocabulary, targets: vocabulary, prepare: text => text },
     }
   } finally {

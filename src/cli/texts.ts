@@ -22,6 +22,7 @@ const named: ReadonlyMap<string, string> = new Map([['\t', '\\t'], ['\n', '\\n']
 
 /** The symbols of an input that the model's vocabulary does not hold, each once. */
 export function unknownSymbols({ inputs, prepare }: Pick<TaskCodec, 'inputs' | 'prepare'>, input: string): string[] {
-  const symbols = (inputs instanceof WordVocabulary ? splitWords : codePoints)(prepare(input))
+  const text = inputs.sentinelIds.length > 0 ? prepare(input).replaceAll(/<extra_id_\d+>/g, '') : prepare(input)
+  const symbols = (inputs instanceof WordVocabulary ? splitWords : codePoints)(text)
   return [...new Set(symbols)].filter(symbol => inputs.encode(symbol).includes(inputs.unkId))
 }
