@@ -1,5 +1,4 @@
 /** Times generation against Hugging Face on the same weights, in turns on one machine. How to read what comes out: docs/bench.md. */
-import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,26 +6,21 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { formatTable } from '../src/base/format.js'
 import { writeHfWeights } from '../src/checkpoint/names/hf-weights.js'
-import { hostView } from '../src/engine/api/array.js'
-import * as random from '../src/engine/api/random.js'
-import { initParameter } from '../src/model/init.js'
-import { countActiveParameters, declareParameters } from '../src/model/parameters.js'
+import { newWeights } from '../src/checkpoint/weights.js'
+import { countActiveParameters } from '../src/model/parameters.js'
 import { benchmarkModel, benchmarkRouter, NEW_TOKENS } from './model.js'
+import { at, checkMachine, python } from './peers.js'
 import { Contestant } from './protocol.js'
 import { median } from './results.js'
 
 interface Generated { seconds: number; firstSeconds: number; tokens: number[][]; peakRssBytes: number }
 
-const at = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url))
-const python = process.env.SWITCHYARD_PEERS_PYTHON ?? at('peers/.venv/bin/python')
 const ourselves = fileURLToPath(new URL('switchyard-generate.js', import.meta.url))
 
 const { values: options } = parseArgs({
   options: { experts: { type: 'string', default: '8,32,128' }, batches: { type: 'string', default: '1,16' }, turns: { type: 'string', default: '5' } },
 })
-const withPeer = existsSync(python)
-if (!withPeer) console.log(`The peers are not installed (${python} is missing): see bench/peers/README.md. Switchyard runs alone.`)
-if (loadavg()[0] > 1) console.log(`Other work is running (load average ${loadavg()[0].toFixed(1)}): the times below are not worth much.`)
+const withPeer = checkMachine()
 
 const milliseconds = (seconds: number): string => `${(1000 * seconds).toFixed(1)} ms`
 /** Median time of a token at batch 1, by the number of experts. */
@@ -74,13 +68,7 @@ function sameAnswers(ours: Generated, theirs: Generated): string {
 
 /** Writes new weights of the benchmark model; returns how many bytes of them one decoder token meets. */
 async function writeModel(folder: string, experts: number): Promise<number> {
-  const [model, router] = [{ ...benchmarkModel(experts), initScale: 1 }, { ...benchmarkRouter, expertCapacity: 64 }]
-  const specs = declareParameters(model, router)
-  const index = new Map(specs.map((spec, i) => [spec.path, i]))
-  await writeHfWeights(folder, {
-    path: folder, container: 'new', model, router, specs,
-    read: path => hostView(initParameter(specs[index.get(path)!], index.get(path)!, random.key(0))),
-    close: () => Promise.resolve(),
-  })
-  return 4 * countActiveParameters(specs.filter(s => s.path.startsWith('decoder/') || s.path.startsWith('token_embedder/')))
+  const weights = newWeights('benchmark', { ...benchmarkModel(experts), initScale: 1 }, { ...benchmarkRouter, expertCapacity: 64 }, 0)
+  await writeHfWeights(folder, weights)
+  return 4 * countActiveParameters(weights.specs.filter(s => s.path.startsWith('decoder/') || s.path.startsWith('token_embedder/')))
 }

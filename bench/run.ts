@@ -1,16 +1,14 @@
 /** Times Switchyard against its peers, step by step in turn on one machine. How to read what comes out: docs/bench.md. */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { at, checkMachine, python } from './peers.js'
 import { Contestant } from './protocol.js'
 import type { Gemm, Steps } from './protocol.js'
 import { report } from './results.js'
 import type { Round, Timing } from './results.js'
 
-// This file runs as bench/dist/bench/run.js.
-const at = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url))
-const python = process.env.SWITCHYARD_PEERS_PYTHON ?? at('peers/.venv/bin/python')
 const ourselves = fileURLToPath(new URL('switchyard-train.js', import.meta.url))
 
 interface Entry {
@@ -80,11 +78,7 @@ const { values: options } = parseArgs({
   },
 })
 const without = [...options.without]
-if (!existsSync(python)) {
-  console.log(`The peers are not installed (${python} is missing): see bench/peers/README.md. Switchyard runs alone.`)
-  without.push('jax', 'hf')
-}
-if (loadavg()[0] > 1) console.log(`Other work is running (load average ${loadavg()[0].toFixed(1)}): the times below are not worth much.`)
+if (!checkMachine()) without.push('jax', 'hf')
 const rounds: Round[] = []
 for (const experts of options.experts.split(',').map(Number)) {
   const round = await race(experts, Number(options.turns), entriesOf(experts, Number(options.steps), without))

@@ -1,23 +1,17 @@
 /** Switchyard as a contestant: generates from a folder of weights, told what to do on stdin. */
-import { treeFromPaths } from '../src/base/pytree.js'
 import { openHfWeights } from '../src/checkpoint/names/hf-weights.js'
-import { readWeights } from '../src/checkpoint/weights.js'
-import { fromHost } from '../src/engine/api/array.js'
-import type { Array as EngineArray } from '../src/engine/api/array.js'
+import { readParameters } from '../src/checkpoint/weights.js'
 import { makeGenerator } from '../src/infer/generate.js'
 import { minNewTokens } from '../src/infer/processors.js'
 import { greedySearch } from '../src/infer/search.js'
 import { countParameters } from '../src/model/parameters.js'
-import type { ModelParams } from '../src/model/types.js'
 import { ENCODER_LENGTH, NEW_TOKENS, promptTokens } from './model.js'
 import { serve } from './protocol.js'
 
 const begin = performance.now()
 const weights = await openHfWeights(process.argv[2])
-const entries: [string, EngineArray][] = []
-for await (const [path, tensor] of readWeights(weights, 'float32')) entries.push([path, fromHost(tensor)])
+const params = await readParameters(weights, 'float32')
 await weights.close()
-const params = treeFromPaths(entries) as unknown as ModelParams
 const generate = makeGenerator({ config: { ...weights.model, reference: 'switchyard' }, router: weights.router, maxNewTokens: NEW_TOKENS })
 
 await serve({ name: 'switchyard', loadSeconds: (performance.now() - begin) / 1000, parameters: countParameters(weights.specs) }, {

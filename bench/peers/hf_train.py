@@ -7,10 +7,8 @@ from transformers import SwitchTransformersConfig, SwitchTransformersForConditio
 
 from common import (
     CAPACITY_FACTOR, D_FF, D_HEAD, D_MODEL, ENCODER_LENGTH, HEADS, LAYERS, LEARNING_RATE, VOCAB,
-    parse_arguments, random_tokens, serve, training_batch,
+    parse_arguments, serve, training_batch,
 )  # fmt: skip
-
-NEW_TOKENS = 32
 
 
 def build(experts, dense):
@@ -61,23 +59,13 @@ def main():
             seconds.append(time.perf_counter() - begin)
         return {"stepSeconds": seconds, "loss": loss}
 
-    @torch.no_grad()
-    def generate(batch):
-        model.eval()
-        prompts = torch.from_numpy(random_tokens(2, batch, ENCODER_LENGTH))
-        begin = time.perf_counter()
-        tokens = model.generate(prompts, max_new_tokens=NEW_TOKENS, min_new_tokens=NEW_TOKENS, do_sample=False)
-        seconds = time.perf_counter() - begin
-        assert tokens.shape == (batch, 1 + NEW_TOKENS), tokens.shape
-        return {"generateSeconds": seconds}
-
     ready = {
         "name": "hf",
         "traceSeconds": 0,
         "compileSeconds": 0,
         "parameters": sum(p.numel() for p in model.parameters()),
     }
-    serve(ready, {"step": step, "generate": generate})
+    serve(ready, {"step": step})
 
 
 if __name__ == "__main__":
