@@ -1,0 +1,100 @@
+import { createInterface } from 'node:readline/promises'
+import { Readable } from 'node:stream'
+import { ConfigError } from '../base/errors.js'
+import { fillBlanks } from '../infer/blanks.js'
+import { TextGenerator } from '../infer/text-generator.js'
+import type { TextModel } from '../infer/text-generator.js'
+import { searchOf } from '../infer/text-options.js'
+import type { TextOptions } from '../infer/text-options.js'
+import { openTextModel } from './text-model.js'
+import { escapeControls, linesOf, unknownSymbols } from './texts.js'
+
+/** Answers texts, or the lines of the standard input, or whoever sits at the terminal. */
+export async function answerTexts(path: string, texts: readonly string[], options: TextOptions, json: boolean): Promise<void> {
+  const model = await openTextModel(path, options.maxNewTokens)
+  // What is wrong with the options is said before anything is read.
+  searchOf(options, model.codec.targets, model.options.maxNewTokens)
+  const generator = new TextGenerator(model)
+  if (texts.length === 0 && process.stdin.isTTY) return prompt(generator, options)
+  const lines = texts.length > 0 ? Readable.from(texts) : linesOf(process.stdin)
+  let count = 0
+  for await (const output of answersOf(model, generator, lines[Symbol.asyncIterator](), options, json)) {
+    console.log(output)
+    count++
+  }
+  if (count === 0) console.error(`nothing came on the standard input; to give texts: switchyard infer ${path} "your text"`)
+}
+
+/** How many lines are answered at once. */
+const AT_ONCE = 64
+
+/** What comes out for each line in, in order and as soon as it is there, while more lines are read and answered. */
+async function* answersOf(model: TextModel, generator: TextGenerator, lines: AsyncIterator<string>, options: TextOptions, json: boolean): AsyncGenerator<string> {
+  const waiting: Promise<string>[] = []
+  let reading: Promise<IteratorResult<string>> | null = lines.next()
+  while (reading || waiting.length > 0) {
+    const isRead: boolean = reading !== null && waiting.length < AT_ONCE && await Promise.race([reading.then(() => true), ...waiting.slice(0, 1).map(w => w.then(() => false))])
+    if (!isRead) {
+      yield await waiting.shift()!
+      continue
+    }
+    const line: IteratorResult<string> = await reading!
+    reading = line.done ? null : lines.next()
+    if (line.done) continue
+    const output = answerLine(model, generator, line.value, options, json)
+    output.catch(() => undefined)
+    waiting.push(output)
+  }
+}
+
+async function answerLine(model: TextModel, generator: TextGenerator, line: string, options: TextOptions, json: boolean): Promise<string> {
+  if (line.trim() === '') return json ? JSON.stringify({ input: line, answers: [] }) : ''
+  warnOfUnknown(model, line)
+  const answers = await generator.answer(line, options)
+  const filled = answers.map(({ tokens }) => fillBlanks(line, tokens, model.codec.targets))
+  if (!json) return answers.map(({ text }, i) => `${escapeControls(line)}\t${escapeControls(filled[i] ?? text)}`).join('\n')
+  return JSON.stringify({
+    input: line,
+    answers: answers.map(({ text, tokens, score }, i) => ({
+      text, tokens, ...(Number.isNaN(score) ? {} : { score }), ...(filled[i] === null ? {} : { filled: filled[i] }),
+    })),
+  })
+}
+
+function warnOfUnknown({ codec }: TextModel, input: string): void {
+  const unknown = unknownSymbols(codec, input)
+  if (unknown.length > 0) console.error(`warning: ${escapeControls(input)}: the model has never seen ${unknown.map(s => `"${escapeControls(s)}"`).join(', ')}`)
+}
+
+/** Answers line by line, each piece as it is made, until the input ends. Ctrl-C ends an answer, or the prompt. */
+async function prompt(generator: TextGenerator, options: TextOptions): Promise<void> {
+  if ((options.numReturned ?? 1) > 1) throw new ConfigError('at the prompt there is one answer for each text: leave --num-returned out')
+  const terminal = createInterface({ input: process.stdin, output: process.stdout, prompt: '> ' })
+  let current: AbortController | null = null
+  let isOpen = true
+  terminal.on('SIGINT', () => { if (current) current.abort(); else terminal.close() })
+  terminal.on('close', () => { isOpen = false })
+  console.log('a text and Enter; Ctrl-C ends an answer, Ctrl-D the prompt')
+  try {
+    terminal.prompt()
+    for await (const line of terminal) {
+      if (line.trim() !== '') {
+        current = new AbortController()
+        await show(generator.stream(line, { ...options, signal: current.signal }), current.signal)
+        current = null
+      }
+      if (isOpen) terminal.prompt()
+    }
+  } finally {
+    terminal.close()
+  }
+}
+
+async function show(pieces: AsyncIterable<string>, signal: AbortSignal): Promise<void> {
+  try {
+    for await (const piece of pieces) process.stdout.write(escapeControls(piece))
+  } catch (error) {
+    if (!signal.aborted) throw error
+  }
+  process.stdout.write('\n')
+}
