@@ -2,6 +2,7 @@ import { dtypes } from '../base/dtypes.js'
 import type { DType } from '../base/dtypes.js'
 import { FileError, SwitchyardError } from '../base/errors.js'
 import { formatCount } from '../base/format.js'
+import { bytesOf } from '../base/tensor.js'
 import type { HostTensor } from '../base/tensor.js'
 
 /** What is known of a stored tensor without reading its data. */
@@ -63,6 +64,16 @@ export async function readTensors(reader: CheckpointReader, names?: Iterable<str
   return tensors
 }
 
+/** Reads every tensor of a checkpoint into memory. */
+export async function readCheckpoint(format: Pick<CheckpointFormat, 'open'>, path: string): Promise<Map<string, HostTensor>> {
+  const reader = await format.open(path)
+  try {
+    return await readTensors(reader)
+  } finally {
+    await reader.close()
+  }
+}
+
 /** Throws unless `tensor` is what `info` promised. */
 export function checkAgainstInfo(path: string, info: TensorInfo, tensor: HostTensor): void {
   const same = tensor.dtype === info.dtype && tensor.shape.length === info.shape.length && tensor.shape.every((d, i) => d === info.shape[i])
@@ -92,6 +103,12 @@ export function byteLength(dtype: DType, shape: readonly number[]): number | und
 
 /** Whether bytes are those of a bool tensor. */
 export const isBoolData = (bytes: Uint8Array): boolean => bytes.every(b => b <= 1)
+
+/** The tensor, unless it is bool and has other bytes than 0 and 1. */
+export function checkBools(path: string, name: string, tensor: HostTensor): HostTensor {
+  if (tensor.dtype !== 'bool' || isBoolData(bytesOf(tensor))) return tensor
+  throw new FileError(`${path}: tensor ${quote(name)} is bool and has bytes other than 0 and 1: the file is broken, copy or download it again`)
+}
 
 /** The error of a reader that was asked for a tensor that it does not have. */
 export function unknownTensor(path: string, name: string, known: ReadonlyMap<string, unknown>): FileError {

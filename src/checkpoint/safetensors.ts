@@ -6,9 +6,10 @@ import { formatBytes, formatCount } from '../base/format.js'
 import { bytesOf, tensorFromBytes } from '../base/tensor.js'
 import type { HostTensor } from '../base/tensor.js'
 import { writeFileAtomically } from './atomic.js'
+import { FileReader } from './file-reader.js'
 import { decodeUtf8, firstBytes, openFile, readExactly, withPath, writeExactly } from './files.js'
-import { byteLength, checkAgainstInfo, closedReader, isBoolData, nameProblem, quote, unknownTensor } from './format.js'
-import type { CheckpointFormat, CheckpointReader, TensorInfo } from './format.js'
+import { byteLength, checkAgainstInfo, isBoolData, nameProblem, quote } from './format.js'
+import type { CheckpointFormat, TensorInfo } from './format.js'
 import { JsonReader } from './json.js'
 
 // A file is: the header's length (8 bytes, little endian), the header (JSON, padded with spaces), the data.
@@ -86,36 +87,17 @@ export const safetensors: CheckpointFormat = {
   },
 }
 
-class SafetensorsReader implements CheckpointReader {
-  readonly metadata: ReadonlyMap<string, string>
-  private readonly tensors: ReadonlyMap<string, StoredTensor>
-  private closed = false
-
-  constructor(readonly path: string, private readonly handle: FileHandle, private readonly dataStart: number, header: Header) {
-    this.metadata = header.metadata
-    this.tensors = header.tensors
+class SafetensorsReader extends FileReader<StoredTensor> {
+  constructor(path: string, handle: FileHandle, private readonly dataStart: number, { metadata, tensors }: Header) {
+    super(path, metadata, handle, tensors)
   }
 
-  list(): readonly TensorInfo[] {
-    return Array.from(this.tensors.values(), ({ name, dtype, shape }) => ({ name, dtype, shape }))
-  }
-
-  async read(name: string): Promise<HostTensor> {
-    if (this.closed) throw closedReader(this.path, name)
-    const tensor = this.tensors.get(name)
-    if (tensor === undefined) throw unknownTensor(this.path, name, this.tensors)
-    const { dtype, shape, begin, end } = tensor
+  protected async readTensor({ name, dtype, shape, begin, end }: StoredTensor): Promise<HostTensor> {
     const bytes = await readExactly(this.path, this.handle, this.dataStart + begin, end - begin, `tensor ${quote(name)}`)
     if (dtype === 'bool' && !isBoolData(bytes)) {
       throw new FileError(`${this.path}: tensor ${quote(name)} is BOOL and has bytes other than 0 and 1: write it again as U8`)
     }
     return tensorFromBytes(dtype, shape, bytes)
-  }
-
-  async close(): Promise<void> {
-    if (this.closed) return
-    this.closed = true
-    await this.handle.close()
   }
 }
 

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { FileError, SwitchyardError } from '../base/errors.js'
 import { bytesOf, castHost, hostFrom, toNumbers } from '../base/tensor.js'
 import type { HostTensor } from '../base/tensor.js'
-import { readTensors, sourceOf } from './format.js'
+import { readCheckpoint, sourceOf } from './format.js'
 import { detectFormat } from './formats.js'
 import { safetensors } from './safetensors.js'
 import { huggingface } from './sharded.js'
@@ -19,10 +19,7 @@ const fresh = (): string => join(scratch, String(count++))
 beforeAll(async () => { scratch = await mkdtemp(join(tmpdir(), 'switchyard-sharded-')) })
 afterAll(() => rm(scratch, { recursive: true, force: true }))
 
-async function readAll(path: string): Promise<Map<string, HostTensor>> {
-  const reader = await (await detectFormat(path)).open(path)
-  return readTensors(reader).finally(() => reader.close())
-}
+const readAll = async (path: string): Promise<Map<string, HostTensor>> => readCheckpoint(await detectFormat(path), path)
 
 async function failure(path: string): Promise<string> {
   const error: unknown = await readAll(path).then(() => undefined, (e: unknown) => e)

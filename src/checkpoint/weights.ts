@@ -1,9 +1,15 @@
-import { FileError } from '../base/errors.js'
+import { FileError, SwitchyardError } from '../base/errors.js'
+import { treeFromPaths } from '../base/pytree.js'
 import { castHost } from '../base/tensor.js'
 import type { HostTensor } from '../base/tensor.js'
+import { fromHost, hostView } from '../engine/api/array.js'
+import type { Array } from '../engine/api/array.js'
+import * as random from '../engine/api/random.js'
+import { initParameter } from '../model/init.js'
 import { declareParameters } from '../model/parameters.js'
 import type { ParameterSpec } from '../model/parameters.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
+import type { ModelParams } from '../model/types.js'
 import { quote } from './format.js'
 
 /** A model's weights under our paths, whatever they are stored in: sizes are known, data is read parameter by parameter. */
@@ -22,6 +28,28 @@ export interface Weights {
 /** Every parameter in turn, in its own dtype or in another one. */
 export async function* readWeights({ specs, read }: Pick<Weights, 'specs' | 'read'>, dtype?: ParameterSpec['dtype']): AsyncGenerator<[path: string, tensor: HostTensor]> {
   for (const spec of specs) yield [spec.path, castHost(await read(spec.path), dtype ?? spec.dtype)]
+}
+
+/** The weights as parameters on the engine. */
+export async function readParameters(weights: Pick<Weights, 'specs' | 'read'>, dtype?: ParameterSpec['dtype']): Promise<ModelParams> {
+  const entries: [string, Array][] = []
+  for await (const [path, tensor] of readWeights(weights, dtype)) entries.push([path, fromHost(tensor)])
+  return treeFromPaths(entries) as unknown as ModelParams
+}
+
+/** New, random weights of a model, each made when it is read: a model that is larger than memory can be written. */
+export function newWeights(name: string, model: ModelConfig, router: RouterConfig, seed: number): Weights {
+  const specs = declareParameters(model, router)
+  const places = new Map(specs.map((spec, i) => [spec.path, i]))
+  return {
+    path: name, container: 'new weights', model, router, specs,
+    read: async path => {
+      const i = places.get(path)
+      if (i === undefined) throw new SwitchyardError(`${name}: there is no parameter ${path} in this model`)
+      return hostView(initParameter(specs[i], i, random.key(seed)))
+    },
+    close: () => Promise.resolve(),
+  }
 }
 
 /** What was found in a container for the parameters that a model should have. */

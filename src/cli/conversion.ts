@@ -7,29 +7,16 @@ import type { DType } from '../base/dtypes.js'
 import { isFile } from '../checkpoint/files.js'
 import { writeHfWeights } from '../checkpoint/names/hf-weights.js'
 import { writeT5xWeights } from '../checkpoint/names/t5x-weights.js'
+import { newWeights } from '../checkpoint/weights.js'
 import type { Weights } from '../checkpoint/weights.js'
 import { openWeights } from '../config/open-weights.js'
 import { vocabularyFiles } from '../data/load-vocabulary.js'
-import { hostView } from '../engine/api/array.js'
-import * as random from '../engine/api/random.js'
-import { initParameter } from '../model/init.js'
-import { declareParameters } from '../model/parameters.js'
 import { preset } from '../model/presets.js'
 
 /** New weights of a preset, made and written one parameter at a time. */
 export async function writeNewWeights(name: string, folder: string, { seed, dtype }: { seed: number; dtype: DType }): Promise<void> {
   const { model, router } = preset(name)
-  const specs = declareParameters(model, router)
-  const key = random.key(seed)
-  const index = new Map(specs.map((spec, i) => [spec.path, i]))
-  await write(folder, {
-    path: name, container: 'new weights', model: { ...model, dtype: 'float32' }, router, specs,
-    read: async path => {
-      const i = index.get(path)!
-      return hostView(initParameter(specs[i], i, key))
-    },
-    close: () => Promise.resolve(),
-  }, 'safetensors', dtype)
+  await write(folder, newWeights(name, { ...model, dtype: 'float32' }, router, seed), 'safetensors', dtype)
 }
 
 const writers = { safetensors: writeHfWeights, t5x: writeT5xWeights }
@@ -38,7 +25,7 @@ const writers = { safetensors: writeHfWeights, t5x: writeT5xWeights }
 export async function convertWeights(source: string, folder: string, { to, dtype }: { to: keyof typeof writers; dtype?: DType }): Promise<void> {
   const weights = await openWeights(source)
   try {
-    await write(folder, weights, to, dtype, await vocabularyIn(source))
+    await write(folder, weights, to, dtype, to === 'safetensors' ? await vocabularyIn(source) : {})
   } finally {
     await weights.close()
   }
@@ -50,7 +37,7 @@ async function write(folder: string, weights: Weights, to: keyof typeof writers,
   await writers[to](folder, weights, { dtype, files })
 }
 
-/** The vocabulary beside the weights, which goes where they go. */
+/** The vocabulary beside the weights, which a folder of Hugging Face has too. */
 async function vocabularyIn(folder: string): Promise<Record<string, Uint8Array>> {
   const files: Record<string, Uint8Array> = {}
   for (const name of vocabularyFiles) {

@@ -3,12 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { writeHfWeights } from '../checkpoint/names/hf-weights.js'
-import { hostView } from '../engine/api/array.js'
-import * as random from '../engine/api/random.js'
+import { newWeights } from '../checkpoint/weights.js'
 import { TextGenerator } from '../infer/text-generator.js'
-import type { ModelConfig } from '../model/config.js'
-import { initParameter } from '../model/init.js'
-import { declareParameters } from '../model/parameters.js'
 import { preset } from '../model/presets.js'
 import { openTextModel } from './text-model.js'
 import { unknownSymbols } from './texts.js'
@@ -22,13 +18,7 @@ describe('a folder of Hugging Face as a model of texts', () => {
   afterAll(() => rm(scratch, { recursive: true, force: true }))
 
   async function write(name: string, vocabSize: number): Promise<string> {
-    const [model, { router }]: [ModelConfig, typeof base] = [{ ...base.model, ...small, vocabSize }, base]
-    const specs = declareParameters(model, router)
-    const read = (path: string) => {
-      const i = specs.findIndex(spec => spec.path === path)
-      return hostView(initParameter(specs[i], i, random.key(0)))
-    }
-    await writeHfWeights(join(scratch, name), { path: name, container: 'new', model, router, specs, read, close: () => Promise.resolve() })
+    await writeHfWeights(join(scratch, name), newWeights(name, { ...base.model, ...small, vocabSize }, base.router, 0))
     return join(scratch, name)
   }
 

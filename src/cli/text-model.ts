@@ -1,19 +1,15 @@
 import { join } from 'node:path'
 import { FileError } from '../base/errors.js'
-import { treeFromPaths } from '../base/pytree.js'
 import { exists } from '../checkpoint/atomic.js'
 import { isFile } from '../checkpoint/files.js'
 import { openHfWeights } from '../checkpoint/names/hf-weights.js'
-import { readWeights } from '../checkpoint/weights.js'
+import { readParameters } from '../checkpoint/weights.js'
 import { parseRunConfig } from '../config/validate.js'
 import { loadT5Vocabulary, loadVocabulary, vocabularyFiles } from '../data/load-vocabulary.js'
 import type { Vocabulary } from '../data/vocabulary.js'
-import { fromHost } from '../engine/api/array.js'
-import type { Array as EngineArray } from '../engine/api/array.js'
 import { serve } from '../infer/decode.js'
 import type { TextModel } from '../infer/text-generator.js'
 import type { ModelConfig } from '../model/config.js'
-import type { ModelParams } from '../model/types.js'
 import { answerOptions } from '../train/evaluate.js'
 import { openModel } from '../train/open-model.js'
 
@@ -32,14 +28,12 @@ async function openFolder(folder: string, maxNewTokens: number): Promise<TextMod
   const weights = await openHfWeights(folder)
   try {
     const vocabulary = await vocabularyOf(folder, weights.model.vocabSize)
-    const entries: [string, EngineArray][] = []
-    for await (const [path, tensor] of readWeights(weights, 'float32')) entries.push([path, fromHost(tensor)])
     // Our own way of answering: nothing is dropped, and no answer depends on padding or its batch.
     const config: ModelConfig = { ...weights.model, reference: 'switchyard' }
     const { router } = weights
     return {
       // Served here, so that the experts are not kept as they were stored, too.
-      params: serve(treeFromPaths(entries) as unknown as ModelParams, { config, router, mode: 'eval' }),
+      params: serve(await readParameters(weights, 'float32'), { config, router, mode: 'eval' }),
       options: { config, router, maxNewTokens },
       codec: { inputs: vocabulary, targets: vocabulary, prepare: text => text },
     }

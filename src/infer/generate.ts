@@ -1,6 +1,5 @@
 import { hostTensor } from '../base/tensor.js'
-import { hostView } from '../engine/api/array.js'
-import { fromHost } from '../engine/api/array.js'
+import { fromHost, hostView } from '../engine/api/array.js'
 import type { Array as EngineArray } from '../engine/api/array.js'
 import { jit } from '../engine/api/jit.js'
 import * as np from '../engine/api/np.js'

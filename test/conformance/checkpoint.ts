@@ -8,7 +8,7 @@ import type { DType } from '../../src/base/dtypes.js'
 import { FileError, SwitchyardError } from '../../src/base/errors.js'
 import { bytesOf, hostFrom, sizeOf } from '../../src/base/tensor.js'
 import type { HostTensor } from '../../src/base/tensor.js'
-import { readTensors, sourceOf } from '../../src/checkpoint/format.js'
+import { readCheckpoint, sourceOf } from '../../src/checkpoint/format.js'
 import type { CheckpointFormat } from '../../src/checkpoint/format.js'
 
 export interface CheckpointConformance {
@@ -68,14 +68,7 @@ export function checkpointConformance({ format, pathName, dataFile, make, withou
       return join(path, typeof dataFile === 'string' ? dataFile : dataFile(await readdir(path)))
     }
 
-    async function readAll(path: string): Promise<Map<string, HostTensor>> {
-      const reader = await format.open(path)
-      try {
-        return await readTensors(reader)
-      } finally {
-        await reader.close()
-      }
-    }
+    const readAll = (path: string): Promise<Map<string, HostTensor>> => readCheckpoint(format, path)
 
     async function expectRoundTrip(tensors: ReadonlyMap<string, HostTensor>): Promise<void> {
       const back = await readAll(await write(tensors))

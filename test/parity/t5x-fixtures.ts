@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { leavesWithPaths, treeFromPaths } from '../../src/base/pytree.js'
 import { toNumbers } from '../../src/base/tensor.js'
 import type { HostTensor } from '../../src/base/tensor.js'
-import { readTensors } from '../../src/checkpoint/format.js'
+import { readCheckpoint } from '../../src/checkpoint/format.js'
 import { safetensors } from '../../src/checkpoint/safetensors.js'
 import type { Array } from '../../src/engine/api/array.js'
 import * as np from '../../src/engine/api/np.js'
@@ -14,14 +14,7 @@ const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/t5x
 export const readJson = <T>(name: string): T => JSON.parse(readFileSync(fixture(name), 'utf8')) as T
 
 /** Every tensor of a file of reference values. */
-export async function loadFixture(name: string): Promise<Map<string, HostTensor>> {
-  const reader = await safetensors.open(fixture(name))
-  try {
-    return await readTensors(reader)
-  } finally {
-    await reader.close()
-  }
-}
+export const loadFixture = (name: string): Promise<Map<string, HostTensor>> => readCheckpoint(safetensors, fixture(name))
 
 /** The tensors under a prefix, as a tree of arrays. */
 export const treeOf = (tensors: ReadonlyMap<string, HostTensor>, prefix: string): ArrayTree =>

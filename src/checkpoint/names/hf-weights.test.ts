@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { HostTensor } from '../../base/tensor.js'
-import { readTensors, sourceOf } from '../format.js'
+import { readCheckpoint, sourceOf } from '../format.js'
 import { huggingface } from '../sharded.js'
 import { readWeights } from '../weights.js'
 import type { Weights } from '../weights.js'
@@ -17,14 +17,7 @@ const all = async (weights: Weights): Promise<Map<string, HostTensor>> => {
   return tensors
 }
 
-const tensorsOf = async (folder: string): Promise<Map<string, HostTensor>> => {
-  const reader = await huggingface.open(folder)
-  try {
-    return await readTensors(reader)
-  } finally {
-    await reader.close()
-  }
-}
+const tensorsOf = (folder: string): Promise<Map<string, HostTensor>> => readCheckpoint(huggingface, folder)
 
 describe('Hugging Face weights', () => {
   let scratch: string

@@ -12,7 +12,7 @@ import { huggingface } from '../sharded.js'
 import { checkComplete, readWeights, storedSpecs } from '../weights.js'
 import type { Mismatch, Weights } from '../weights.js'
 import { configFromHf, configToHf, hfConfigText } from './hf-config.js'
-import { hfEntry, hfFamily, readEntry, toHf } from './hf.js'
+import { hfEntry, hfFamily, hfShape, readEntry, toHf } from './hf.js'
 import type { HfEntry, HfFamily } from './hf.js'
 
 /** What some published files hold besides: copies of the token embedding, and a table for cross attention, which has no position bias. */
@@ -56,8 +56,7 @@ function mismatchOf(entries: Iterable<{ spec: ParameterSpec; entry: HfEntry }>, 
   const known = new Set([...ignored, ...(model.tiedLogits ? ['lm_head.weight'] : [])])
   const mismatch: Mismatch = { missing: [], surplus: [], misshapen: [] }
   for (const { spec, entry } of entries) {
-    const part = entry.stacked ? spec.shape.slice(1) : spec.shape
-    const expected = entry.transposed ? part.toReversed() : part
+    const expected = hfShape(spec.shape, entry)
     for (const name of entry.names) {
       known.add(name)
       const info = infos.get(name)
@@ -82,8 +81,7 @@ export async function writeHfWeights(folder: string, weights: Weights, options: 
 function hfSource(weights: Weights, family: HfFamily, dtype: ParameterSpec['dtype'] | undefined): TensorSource {
   const infos = weights.specs.flatMap((spec): TensorInfo[] => {
     const entry = hfEntry(spec, family)
-    const part = entry.stacked ? spec.shape.slice(1) : spec.shape
-    return entry.names.map(name => ({ name, dtype: dtype ?? spec.dtype, shape: entry.transposed ? part.toReversed() : part }))
+    return entry.names.map(name => ({ name, dtype: dtype ?? spec.dtype, shape: hfShape(spec.shape, entry) }))
   })
   async function* entries(): AsyncGenerator<[string, HostTensor]> {
     for await (const [path, tensor] of readWeights(weights, dtype)) yield* toHf(path, tensor, family)

@@ -53,6 +53,12 @@ export function hfEntry({ path, shape }: Pick<ParameterSpec, 'path' | 'shape'>, 
   throw new SwitchyardError(`Hugging Face transformers has no tensor for ${path}`)
 }
 
+/** The shape of the tensors that hold one of our parameters: the parameter's own, or one expert's. */
+export function hfShape(shape: readonly number[], { stacked, transposed }: HfEntry): readonly number[] {
+  const part = stacked ? shape.slice(1) : shape
+  return transposed ? part.toReversed() : part
+}
+
 /** The family of a file's tensors, by their names. */
 export const hfFamily = (names: Iterable<string>): HfFamily => ([...names].some(name => name.includes('.DenseReluDense.')) ? 't5' : 'switch')
 

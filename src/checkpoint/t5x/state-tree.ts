@@ -24,9 +24,11 @@ export interface ZarrLeaf extends TensorInfo {
   readonly metadata: MsgpackMap
 }
 
+export type StateLeaf = InlineLeaf | ZarrLeaf
+
 export interface StateTree {
   /** By their paths in the state: `target/encoder/...`, `state/step`. */
-  readonly leaves: ReadonlyMap<string, InlineLeaf | ZarrLeaf>
+  readonly leaves: ReadonlyMap<string, StateLeaf>
   /** Our writer's texts, and whatever in the state is no array, by its path. */
   readonly metadata: ReadonlyMap<string, string>
 }
@@ -38,7 +40,7 @@ const newestVersion = 3
 /** The leaves of a checkpoint's structure, each checked. */
 export function readStateTree(path: string, root: MsgpackMap): StateTree {
   const metadata = new Map<string, string>()
-  const leaves = new Map<string, InlineLeaf | ZarrLeaf>()
+  const leaves = new Map<string, StateLeaf>()
   const visit = (value: MsgpackValue, name: string): void => {
     const leaf = leafOf(path, name, value)
     if (leaf !== undefined) {

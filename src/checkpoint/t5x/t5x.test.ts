@@ -8,7 +8,7 @@ import { filesIn, fuzzRuns, mutation } from '../../../test/conformance/checkpoin
 import { FileError, SwitchyardError } from '../../base/errors.js'
 import { castHost, hostFrom, hostScalar, sizeOf } from '../../base/tensor.js'
 import type { HostTensor } from '../../base/tensor.js'
-import { readTensors, sourceOf } from '../format.js'
+import { readCheckpoint, sourceOf } from '../format.js'
 import { detectFormat } from '../formats.js'
 import { safetensors } from '../safetensors.js'
 import { t5x } from './t5x.js'
@@ -20,14 +20,10 @@ let scratch: string
 beforeAll(async () => { scratch = await mkdtemp(join(tmpdir(), 'switchyard-t5x-')) })
 afterAll(() => rm(scratch, { recursive: true, force: true }))
 
-async function readAll(path: string): Promise<Map<string, HostTensor>> {
-  const reader = await t5x.open(path)
-  return readTensors(reader).finally(() => reader.close())
-}
+const readAll = (path: string): Promise<Map<string, HostTensor>> => readCheckpoint(t5x, path)
 
 async function expected(name: string, prefix: string, change = (t: HostTensor): HostTensor => t): Promise<Map<string, HostTensor>> {
-  const reader = await safetensors.open(fixture(`${name}.safetensors`))
-  const tensors = await readTensors(reader).finally(() => reader.close())
+  const tensors = await readCheckpoint(safetensors, fixture(`${name}.safetensors`))
   return new Map(Array.from(tensors, ([key, tensor]) => [prefix + key, change(tensor)]))
 }
 

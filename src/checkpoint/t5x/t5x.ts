@@ -4,13 +4,14 @@ import { dirname, join } from 'node:path'
 import { FileError } from '../../base/errors.js'
 import { bytesOf } from '../../base/tensor.js'
 import type { HostTensor } from '../../base/tensor.js'
+import { FileReader } from '../file-reader.js'
 import { firstBytes, isFile, openFile, readExactly, withPath } from '../files.js'
-import { closedReader, isBoolData, quote, unknownTensor } from '../format.js'
-import type { CheckpointFormat, CheckpointReader, TensorInfo } from '../format.js'
+import { checkBools, quote } from '../format.js'
+import type { CheckpointFormat, CheckpointReader } from '../format.js'
 import { allocateTensor } from './allocate.js'
 import { readMsgpack } from './msgpack.js'
 import { convert, readStateTree } from './state-tree.js'
-import type { InlineLeaf, StateTree } from './state-tree.js'
+import type { InlineLeaf, StateLeaf, StateTree } from './state-tree.js'
 import { writeT5x } from './write.js'
 import { readZarr } from './zarr.js'
 
@@ -68,34 +69,14 @@ async function findFile(path: string): Promise<string> {
   throw new FileError(`${path}: there is no file "checkpoint", which every T5X checkpoint has${hint}`)
 }
 
-class T5xReader implements CheckpointReader {
-  readonly metadata: ReadonlyMap<string, string>
-  private closed = false
-
+class T5xReader extends FileReader<StateLeaf> {
   /** `file` is the msgpack file. */
-  constructor(readonly path: string, private readonly file: string, private readonly handle: FileHandle, private readonly tree: StateTree) {
-    this.metadata = tree.metadata
+  constructor(path: string, private readonly file: string, handle: FileHandle, { metadata, leaves }: StateTree) {
+    super(path, metadata, handle, leaves)
   }
 
-  list(): readonly TensorInfo[] {
-    return Array.from(this.tree.leaves.values(), ({ name, dtype, shape }) => ({ name, dtype, shape }))
-  }
-
-  async read(name: string): Promise<HostTensor> {
-    if (this.closed) throw closedReader(this.path, name)
-    const leaf = this.tree.leaves.get(name)
-    if (leaf === undefined) throw unknownTensor(this.path, name, this.tree.leaves)
-    const tensor = 'pieces' in leaf ? await this.readInline(leaf) : await readZarr(dirname(this.file), leaf)
-    if (tensor.dtype === 'bool' && !isBoolData(bytesOf(tensor))) {
-      throw new FileError(`${this.path}: tensor ${quote(name)} is bool and has bytes other than 0 and 1: the file is broken, copy or download it again`)
-    }
-    return tensor
-  }
-
-  async close(): Promise<void> {
-    if (this.closed) return
-    this.closed = true
-    await this.handle.close()
+  protected async readTensor(leaf: StateLeaf): Promise<HostTensor> {
+    return checkBools(this.path, leaf.name, 'pieces' in leaf ? await this.readInline(leaf) : await readZarr(dirname(this.file), leaf))
   }
 
   private async readInline(leaf: InlineLeaf): Promise<HostTensor> {

@@ -1,11 +1,11 @@
 import type { FileHandle } from 'node:fs/promises'
 import { FileError, SwitchyardError } from '../../base/errors.js'
 import { formatBytes, formatCount } from '../../base/format.js'
-import { bytesOf } from '../../base/tensor.js'
 import type { HostTensor } from '../../base/tensor.js'
+import { FileReader } from '../file-reader.js'
 import { firstBytes, openFile, readExactly } from '../files.js'
-import { closedReader, isBoolData, quote, unknownTensor } from '../format.js'
-import type { CheckpointFormat, CheckpointReader, TensorInfo } from '../format.js'
+import { checkBools, quote } from '../format.js'
+import type { CheckpointFormat } from '../format.js'
 import { gather } from './gather.js'
 import { maxPickleBytes } from './pickle.js'
 import { readStateDict, storageBytes } from './state-dict.js'
@@ -97,32 +97,12 @@ class Contents {
   }
 }
 
-class TorchReader implements CheckpointReader {
-  readonly metadata: ReadonlyMap<string, string> = new Map()
-  private closed = false
-
-  constructor(
-    readonly path: string, private readonly handle: FileHandle, private readonly contents: Contents, private readonly tensors: ReadonlyMap<string, StridedTensor>,
-  ) {}
-
-  list(): readonly TensorInfo[] {
-    return Array.from(this.tensors.values(), ({ name, dtype, shape }) => ({ name, dtype, shape }))
+class TorchReader extends FileReader<StridedTensor> {
+  constructor(path: string, handle: FileHandle, private readonly contents: Contents, tensors: ReadonlyMap<string, StridedTensor>) {
+    super(path, new Map(), handle, tensors)
   }
 
-  async read(name: string): Promise<HostTensor> {
-    if (this.closed) throw closedReader(this.path, name)
-    const info = this.tensors.get(name)
-    if (info === undefined) throw unknownTensor(this.path, name, this.tensors)
-    const tensor = await this.contents.readTensor(info)
-    if (tensor.dtype === 'bool' && !isBoolData(bytesOf(tensor))) {
-      throw new FileError(`${this.path}: tensor ${quote(name)} is bool and has bytes other than 0 and 1: the file is broken, copy or download it again`)
-    }
-    return tensor
-  }
-
-  async close(): Promise<void> {
-    if (this.closed) return
-    this.closed = true
-    await this.handle.close()
+  protected async readTensor(info: StridedTensor): Promise<HostTensor> {
+    return checkBools(this.path, info.name, await this.contents.readTensor(info))
   }
 }

@@ -2,11 +2,11 @@ import { join } from 'node:path'
 import { FileError } from '../../base/errors.js'
 import { castHost, hostTensor, toNumbers } from '../../base/tensor.js'
 import type { HostTensor } from '../../base/tensor.js'
-import { readTensors } from '../../checkpoint/format.js'
+import { readCheckpoint } from '../../checkpoint/format.js'
 import { openHfWeights } from '../../checkpoint/names/hf-weights.js'
-import { toHf } from '../../checkpoint/names/hf.js'
+import { hfFamily, toHf } from '../../checkpoint/names/hf.js'
 import { safetensors } from '../../checkpoint/safetensors.js'
-import { readWeights } from '../../checkpoint/weights.js'
+import { readParameters } from '../../checkpoint/weights.js'
 import type { Array as EngineArray } from '../../engine/api/array.js'
 import * as np from '../../engine/api/np.js'
 import type { ModelConfig, RouterConfig } from '../../model/config.js'
@@ -15,7 +15,7 @@ import type { Batch, ModelParams } from '../../model/types.js'
 import { compareAll } from './compare.js'
 import type { Row } from './compare.js'
 import { expertMask } from './dispatch.js'
-import { paramsFromHost, runPass } from './run.js'
+import { runPass } from './run.js'
 
 /** A Hugging Face folder (config.json, model weights), loaded. */
 export interface HfModel { model: ModelConfig; router: RouterConfig; params: ModelParams }
@@ -23,9 +23,7 @@ export interface HfModel { model: ModelConfig; router: RouterConfig; params: Mod
 export async function loadHfFolder(folder: string): Promise<HfModel> {
   const weights = await openHfWeights(folder)
   try {
-    const tensors: [string, HostTensor][] = []
-    for await (const entry of readWeights(weights, 'float32')) tensors.push(entry)
-    return { model: weights.model, router: weights.router, params: paramsFromHost(tensors) }
+    return { model: weights.model, router: weights.router, params: await readParameters(weights, 'float32') }
   } finally {
     await weights.close()
   }
@@ -38,7 +36,7 @@ export async function loadHfFolder(folder: string): Promise<HfModel> {
 export async function verifyFolder(folder: string, tolerance?: number): Promise<Row[]> {
   const { model, router, params } = await loadHfFolder(folder)
   const path = join(folder, 'cases.safetensors')
-  const cases = await readCases(path)
+  const cases = await readCheckpoint(safetensors, path)
   const batch = hfBatch(cases, path)
 
   const { output, loss, gradients } = runPass(params, batch, { config: model, router, mode: 'eval' })
@@ -58,21 +56,12 @@ export async function verifyFolder(folder: string, tolerance?: number): Promise<
       actual.set(`dispatch_mask.${stack}.block.${layer}`, await expertMask(record))
     }
   }
-  const family = model.numExperts > 0 ? 'switch' : 't5'
+  const family = hfFamily(cases.keys())
   for (const [parameter, gradient] of gradients) {
     for (const [name, tensor] of toHf(parameter, await gradient.data(), family)) actual.set(`grad.${name}`, tensor)
   }
   const inputs = new Set(['input_ids', 'attention_mask', 'labels', 'decoder_input_ids'])
   return compareAll(actual, [...cases].filter(([name]) => !inputs.has(name)), tolerance)
-}
-
-async function readCases(path: string): Promise<Map<string, HostTensor>> {
-  const reader = await safetensors.open(path)
-  try {
-    return await readTensors(reader)
-  } finally {
-    await reader.close()
-  }
 }
 
 function hfBatch(cases: ReadonlyMap<string, HostTensor>, path: string): Batch {

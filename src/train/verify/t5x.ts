@@ -1,6 +1,6 @@
 import { FileError } from '../../base/errors.js'
 import type { HostTensor } from '../../base/tensor.js'
-import { readTensors } from '../../checkpoint/format.js'
+import { readCheckpoint } from '../../checkpoint/format.js'
 import { safetensors } from '../../checkpoint/safetensors.js'
 import type { Array } from '../../engine/api/array.js'
 import * as np from '../../engine/api/np.js'
@@ -26,9 +26,9 @@ export interface T5xCase {
 
 /** Runs a T5X model and compares every tensor of the case: logits, layers' outputs, dispatch, losses, metrics, gradients. */
 export async function verifyT5x({ params, cases, model = {}, router = {}, tolerance }: T5xCase): Promise<Row[]> {
-  const tensors = await readAll(params)
+  const tensors = await readCheckpoint(safetensors, params)
   const derived = configFromT5x([...tensors].map(([name, { dtype, shape }]) => ({ name, dtype, shape })), params)
-  const expected = await readAll(cases)
+  const expected = await readCheckpoint(safetensors, cases)
   const batch = t5xBatch(expected, cases)
   const rows: Row[] = []
   for (const mode of ['eval', 'train'] as const) {
@@ -42,15 +42,6 @@ export async function verifyT5x({ params, cases, model = {}, router = {}, tolera
     rows.push(...(await compareAll(actual, ofMode, tolerance)).map(row => ({ ...row, tensor: `${mode}/${row.tensor}` })))
   }
   return rows
-}
-
-async function readAll(path: string): Promise<Map<string, HostTensor>> {
-  const reader = await safetensors.open(path)
-  try {
-    return await readTensors(reader)
-  } finally {
-    await reader.close()
-  }
 }
 
 function t5xBatch(cases: ReadonlyMap<string, HostTensor>, path: string): Batch {
