@@ -1,0 +1,124 @@
+import { constants } from 'node:fs'
+import { copyFile, mkdir, realpath, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { dirname, join, relative, resolve, sep } from 'node:path'
+import { randomBytes } from 'node:crypto'
+import { FileError } from '../../base/errors.js'
+import { writeFileAtomically } from '../atomic.js'
+import { errorCode, isFile, readSmallText, withPath } from '../files.js'
+import { isCommit } from './name.js'
+
+/**
+ * One model in the cache, as Python's huggingface_hub lays it out:
+ *
+ *     models--OWNER--NAME/
+ *       blobs/ETAG                 a file's content, named by its sha256, or by git's sha1 if it is small
+ *       refs/REVISION              the commit that a branch or tag stood for when it was last asked
+ *       snapshots/COMMIT/FILE      a link to ../../blobs/ETAG, or a copy where links are not possible
+ *       .no_exist/COMMIT/FILE      an empty file: this commit is known not to have that one
+ */
+export class ModelCache {
+  readonly folder: string
+
+  constructor(private readonly root: string, repo: string) {
+    this.folder = resolve(root, `models--${repo.replace('/', '--')}`)
+  }
+
+  blob(etag: string): string {
+    return join(this.folder, 'blobs', etag)
+  }
+
+  snapshot(commit: string): string {
+    return join(this.folder, 'snapshots', commit)
+  }
+
+  /** The commit that a revision stands for, as far as the cache knows. */
+  async commitOf(revision: string): Promise<string | undefined> {
+    if (isCommit(revision)) return revision
+    const path = join(this.folder, 'refs', revision)
+    if (!(await isFile(path))) return undefined
+    await this.checkInside(path)
+    const commit = (await readSmallText(path, 1000)).trim()
+    if (!isCommit(commit)) throw new FileError(`${path}: this should hold the name of a commit, and does not: remove it`)
+    return commit
+  }
+
+  /** Notes what commit a revision stands for. */
+  async setCommit(revision: string, commit: string): Promise<void> {
+    if (isCommit(revision) || (await this.commitOf(revision)) === commit) return
+    const path = join(this.folder, 'refs', revision)
+    await this.makeFolder(dirname(path))
+    await writeFileAtomically(path, handle => handle.writeFile(commit), { replace: true })
+  }
+
+  /** The size in bytes of a snapshot's file; undefined if it is not there, or its link leads to nothing. */
+  async sizeOf(commit: string, name: string): Promise<number | undefined> {
+    return this.sizeAt(join(this.snapshot(commit), name))
+  }
+
+  /** The size in bytes of a blob. */
+  async blobSize(etag: string): Promise<number | undefined> {
+    return this.sizeAt(this.blob(etag))
+  }
+
+  /** Whether the commit is known not to have such a file. */
+  async isAbsent(commit: string, name: string): Promise<boolean> {
+    return isFile(join(this.folder, '.no_exist', commit, name))
+  }
+
+  async setAbsent(commit: string, name: string): Promise<void> {
+    const path = join(this.folder, '.no_exist', commit, name)
+    await this.makeFolder(dirname(path))
+    await withPath(path, () => writeFile(path, ''))
+  }
+
+  /** Makes the folder of the blobs. */
+  async makeBlobs(): Promise<string> {
+    const path = dirname(this.blob('_'))
+    await this.makeFolder(path)
+    return path
+  }
+
+  /** Puts a blob into a snapshot under its name. What was there, a link to nothing or a file of a wrong size, is replaced. */
+  async link(commit: string, name: string, etag: string): Promise<void> {
+    const path = join(this.snapshot(commit), name)
+    const temp = `${path}.${randomBytes(4).toString('hex')}.tmp`
+    await this.makeFolder(dirname(path))
+    await withPath(path, async () => {
+      try {
+        await linkOrCopy(this.blob(etag), temp)
+        await rename(temp, path)
+      } catch (error) {
+        await rm(temp, { force: true })
+        throw error
+      }
+    })
+  }
+
+  private async sizeAt(path: string): Promise<number | undefined> {
+    if (!(await isFile(path))) return undefined
+    await this.checkInside(path)
+    return (await withPath(path, () => stat(path))).size
+  }
+
+  private async makeFolder(path: string): Promise<void> {
+    await withPath(path, () => mkdir(path, { recursive: true }))
+    await this.checkInside(path)
+  }
+
+  /** Links may lead to where the whole cache, or all of this model, is kept (newer Pythons share blobs among models), and nowhere else. */
+  private async checkInside(path: string): Promise<void> {
+    const [real, ...homes] = await withPath(path, () => Promise.all([path, this.root, this.folder].map(place => realpath(place))))
+    if (homes.some(home => real === home || real.startsWith(home + sep))) return
+    throw new FileError(`${path}: this leads out of the cache, to ${real}, and was not followed: remove the link`)
+  }
+}
+
+async function linkOrCopy(blob: string, path: string): Promise<void> {
+  try {
+    await symlink(relative(dirname(path), blob), path)
+  } catch (error) {
+    // Windows asks for a privilege, and some file systems have no links.
+    if (!['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EINVAL'].includes(errorCode(error) ?? '')) throw error
+    await copyFile(blob, path, constants.COPYFILE_FICLONE)
+  }
+}

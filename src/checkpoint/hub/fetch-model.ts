@@ -1,0 +1,111 @@
+import { join } from 'node:path'
+import { FileError } from '../../base/errors.js'
+import { formatBytes } from '../../base/format.js'
+import { quote } from '../format.js'
+import { ModelCache } from './cache.js'
+import { Connection } from './connection.js'
+import { HubError, TransientError } from './errors.js'
+import { fetchFiles } from './fetch-files.js'
+import type { FetchProgress } from './fetch-files.js'
+import { listModel, resolveCommit } from './listing.js'
+import type { RemoteFile } from './listing.js'
+import { checkModel, isCommit } from './name.js'
+import type { HubModel } from './name.js'
+import { readSettings } from './settings.js'
+import type { HubSettings } from './settings.js'
+import { cachedSnapshot } from './snapshot.js'
+import type { CachedSnapshot } from './snapshot.js'
+import { configFile, isIndex, maxIndexBytes, optionalFiles, shardsOf, weightFiles } from './wanted.js'
+
+export interface FetchOptions {
+  /** A branch, a tag or a commit; by default `main`. */
+  readonly revision?: string
+  /** Use the cache only, as with HF_HUB_OFFLINE=1. */
+  readonly offline?: boolean
+  readonly onProgress?: (progress: FetchProgress) => void
+  /** Told, for a person, of tries that failed and are repeated, and of a cached copy that is used because the hub cannot be reached. */
+  readonly onNotice?: (message: string) => void
+  /** Ends the fetching with the signal's reason. What has come is kept, and the next call goes on from there. */
+  readonly signal?: AbortSignal
+  /** The wait in seconds after a first failed try; it doubles with each further one. */
+  readonly firstWait?: number
+}
+
+/**
+ * Fetches what our readers need of a model on the Hugging Face hub: its configuration, vocabulary and weights. Returns
+ * the folder of that snapshot in the cache, which is shared with Python's huggingface_hub (HF_HOME, HF_HUB_CACHE; also
+ * HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE mean the same). A commit that is there already is used without any request.
+ * Throws a HubError (what the hub refuses), a TransientError (no connection), a FileError (the cache, the disk) or a
+ * ConfigError (names, variables), each with what to do.
+ */
+export async function fetchModel(repo: string, options: FetchOptions = {}): Promise<string> {
+  const model: HubModel = { repo, revision: options.revision ?? 'main' }
+  checkModel(model)
+  const settings = await readSettings()
+  const cache = new ModelCache(settings.cache, repo)
+  const cached = await cachedSnapshot(cache, model)
+  if (cached?.complete && isCommit(model.revision)) return cached.folder
+  if (options.offline || settings.offline) return offlineFolder(cache, model, cached)
+
+  const found = await lookUp(settings, cache, model, cached, options)
+  if ('folder' in found) return found.folder
+  await fetchSnapshot(new Connection(settings, model, options), cache, found.commit, found.files, options)
+  return cache.snapshot(found.commit)
+}
+
+function offlineFolder(cache: ModelCache, { repo, revision }: HubModel, cached: CachedSnapshot | undefined): string {
+  if (cached?.missing.length === 0) return cached.folder
+  const lacks = cached === undefined ? `knows no revision ${quote(revision)} of it` : `lacks ${cached.missing.join(', ')} of commit ${cached.commit}`
+  throw new FileError(`${cache.folder}: ${repo} is wanted offline, and the cache ${lacks}: fetch it once with a connection (without HF_HUB_OFFLINE), or set HF_HUB_CACHE to the cache that has it`)
+}
+
+/** Asks the hub for the revision's commit and files. If it cannot be reached, the copy in the cache must do. */
+async function lookUp(
+  settings: HubSettings, cache: ModelCache, model: HubModel, cached: CachedSnapshot | undefined, options: FetchOptions,
+): Promise<{ folder: string } | { commit: string; files: Map<string, RemoteFile> }> {
+  const isUsable = cached?.missing.length === 0
+  const connection = new Connection(settings, model, { ...options, attempts: isUsable ? 1 : undefined })
+  try {
+    const commit = isCommit(model.revision) ? model.revision : await resolveCommit(connection)
+    const snapshot = await cachedSnapshot(cache, { ...model, revision: commit })
+    if (!snapshot?.complete) return { commit, files: await listModel(connection, commit) }
+    await note(() => cache.setCommit(model.revision, commit))
+    return snapshot
+  } catch (error) {
+    if (!(error instanceof TransientError)) throw error
+    if (!isUsable) throw new TransientError(`${model.repo}: ${error.message}, and the cache (${cache.folder}) does not hold ${model.revision}: check the connection, and HF_ENDPOINT if you set it`, error.retryAfter, { cause: error })
+    options.onNotice?.(`${model.repo}: ${error.message}; using commit ${cached.commit} from the cache, which may not be the newest of ${model.revision}`)
+    return cached
+  }
+}
+
+async function fetchSnapshot(connection: Connection, cache: ModelCache, commit: string, files: ReadonlyMap<string, RemoteFile>, options: FetchOptions): Promise<void> {
+  const { repo, revision } = connection.model
+  const get = (name: string): RemoteFile => {
+    const file = files.get(name)
+    if (file === undefined) throw new HubError(`${repo}: the model has no ${quote(name)} on the hub at ${revision}: it is incomplete, or not in the format of Transformers`)
+    return file
+  }
+  const weights = weightFiles.find(name => files.has(name))
+  if (weights === undefined) throw new HubError(`${repo}: the model has no weights on the hub that can be read here, which would be ${weightFiles.join(' or ')}: it has ${[...files.keys()].slice(0, 20).map(quote).join(', ')}`)
+  const needed = [get(configFile), ...optionalFiles.filter(name => files.has(name)).map(get), get(weights)]
+  if (isIndex(weights)) {
+    const index = get(weights)
+    if (index.size > maxIndexBytes) throw new HubError(`${repo}: ${weights} has ${formatBytes(index.size)}, more than the ${formatBytes(maxIndexBytes)} that an index may have`)
+    await fetchFiles(connection, cache, commit, [index], options)
+    needed.push(...(await shardsOf(join(cache.snapshot(commit), weights))).map(get))
+  }
+  await fetchFiles(connection, cache, commit, needed, options)
+  for (const name of optionalFiles) if (!files.has(name)) await note(() => cache.setAbsent(commit, name))
+  // Last: a revision that was there before can be used until the new one is complete.
+  await note(() => cache.setCommit(revision, commit))
+}
+
+/** Notes for the next time are no reason to fail: the cache may be one that others keep, and read-only. */
+async function note(body: () => Promise<void>): Promise<void> {
+  try {
+    await body()
+  } catch (error) {
+    if (!(error instanceof FileError)) throw error
+  }
+}

@@ -1,0 +1,77 @@
+import { randomBytes } from 'node:crypto'
+import { readdir, rename, rm, stat } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { basename, dirname, join } from 'node:path'
+import { errorCode } from '../files.js'
+
+// What has come of a blob waits in ETAG.incomplete. Who goes on with it first renames it to a name of its own,
+// ETAG.HOST-PID-RANDOM.incomplete: a rename succeeds for one of several processes, so no two ever write the same file.
+// Another one that wants the same blob meanwhile fetches all of it, as Python does.
+const owned = /^\.(\w+)-(\d+)-[0-9a-f]{8}\.incomplete$/
+const host = hostname().replace(/\W/g, '_').slice(0, 64) || 'host'
+
+/** What a process on another machine has not touched for so long was left by a crash. */
+const abandonedAfterMs = 60 * 60 * 1000
+
+/** Takes over what there is of a blob. Returns the path to write to; nothing may be there. */
+export async function claimPartial(blob: string): Promise<string> {
+  const own = `${blob}.${host}-${process.pid}-${randomBytes(4).toString('hex')}.incomplete`
+  for (const { path } of await partials(blob)) {
+    try {
+      await rename(path, own)
+      return own
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') throw error // another process was faster
+    }
+  }
+  return own
+}
+
+/** Leaves what has come of a blob to the next one that wants it. */
+export async function releasePartial(own: string, blob: string): Promise<void> {
+  const left = `${blob}.incomplete`
+  const size = await sizeOf(own)
+  if (size === 0 || size < await sizeOf(left)) await rm(own, { force: true })
+  else await rename(own, left)
+}
+
+/** How many bytes of a blob have come already. */
+export async function partialBytes(blob: string): Promise<number> {
+  return (await partials(blob))[0]?.bytes ?? 0
+}
+
+/** The files that may be taken over, the largest first. */
+async function partials(blob: string): Promise<{ path: string; bytes: number }[]> {
+  const found: { path: string; bytes: number }[] = []
+  for (const name of await readdir(dirname(blob))) {
+    if (!name.startsWith(basename(blob))) continue
+    const path = join(dirname(blob), name)
+    const ending = name.slice(basename(blob).length)
+    if (ending === '.incomplete' || await isLeftover(path, ending)) found.push({ path, bytes: await sizeOf(path) })
+  }
+  return found.sort((a, b) => b.bytes - a.bytes)
+}
+
+async function isLeftover(path: string, ending: string): Promise<boolean> {
+  const match = owned.exec(ending)
+  if (match === null) return false
+  const [, owner, pid] = match
+  return owner === host ? !isAlive(Number(pid)) : Date.now() - (await stat(path)).mtimeMs > abandonedAfterMs
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return errorCode(error) !== 'ESRCH'
+  }
+}
+
+async function sizeOf(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size
+  } catch {
+    return 0
+  }
+}

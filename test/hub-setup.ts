@@ -1,0 +1,24 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, vi } from 'vitest'
+import { TestHub } from './hub-server.js'
+
+/** A hub and an empty cache for each test, which the environment names; the user's own token and cache are out of reach. */
+export function useTestHub(): { readonly hub: TestHub; readonly cache: string } {
+  const current = {} as { hub: TestHub; cache: string }
+  beforeEach(async () => {
+    current.hub = await TestHub.start()
+    current.cache = await mkdtemp(join(tmpdir(), 'switchyard-hub-'))
+    for (const name of ['HF_HOME', 'XDG_CACHE_HOME', 'HF_TOKEN', 'HUGGING_FACE_HUB_TOKEN', 'HF_HUB_OFFLINE']) vi.stubEnv(name, '')
+    vi.stubEnv('HF_ENDPOINT', current.hub.url)
+    vi.stubEnv('HF_HUB_CACHE', current.cache)
+    vi.stubEnv('HF_TOKEN_PATH', join(current.cache, 'no-token'))
+  })
+  afterEach(async () => {
+    vi.unstubAllEnvs()
+    await current.hub.stop()
+    await rm(current.cache, { recursive: true, force: true })
+  })
+  return current
+}
