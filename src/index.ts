@@ -10,6 +10,8 @@ export * as random from './engine/api/random.js'
 // Transformations of functions
 export { assertMaxTraces, jit } from './engine/api/jit.js'
 export type { JitOptions } from './engine/api/jit.js'
+export { specialize } from './engine/api/specialize.js'
+export type { SpecializeOptions } from './engine/api/specialize.js'
 export { grad, jvp, makeProgram, valueAndGrad, vjp } from './engine/api/transforms.js'
 export { hessian, jacobian } from './engine/api/jacobian.js'
 export { vmap } from './engine/api/vmap.js'

@@ -17,11 +17,18 @@ export type EncodedInputs = {
   /** Keys and values of the encoder's output, for each decoder layer's cross attention. */
   cross: KeysAndValues[]
   crossBias: Array // [batch, 1, 1, encoder length]
-  selfBias: Array // [1, heads, maxLength, maxLength]
 }
 
 /** Each layer's keys and values of the tokens so far. The shape is fixed: places that are not filled yet are masked. */
 export type DecodeCache = KeysAndValues[] // [batch, heads, maxLength, headDim] each
+
+export interface DecodeSizes { rows: number; inputLength: number; maxLength: number }
+
+export type DecodeStart = {
+  encoderBias: Array // [1, heads, inputLength, inputLength]
+  selfBias: Array // [1, heads, maxLength, maxLength]
+  cache: DecodeCache
+}
 
 /**
  * The parameters as answering reads them fastest: only experts that were chosen. In bfloat16 no kernel knows how to do that, and
@@ -46,28 +53,26 @@ export function serve(params: ModelParams, { config }: ForwardOptions): ModelPar
 /** Decoding routes each token alone, as every reference does with a cache: nothing is dropped. */
 const passOf = (options: ForwardOptions): Pass => ({ options, noise: noNoise, dropoutRate: 0, tokens: null, dropless: true })
 
-/**
- * Encodes inputs [inputs, length] (0 is padding), once each, for the rows of a batch, `inputOfRow` [batch], and makes an empty
- * cache for `maxLength` tokens.
- */
-export function startDecoding(
-  params: ModelParams, inputs: Array, inputOfRow: Array, maxLength: number, options: ForwardOptions,
-): { encoded: EncodedInputs; cache: DecodeCache } {
-  const { config } = options
-  const { output } = encode(params, { encoder_input_tokens: inputs }, options)
-  const layers = decoderLayers(params, options)
-  const cacheShape = [inputOfRow.size, config.numHeads, maxLength, config.headDim]
+/** What depends on the sizes of a batch alone: relative position biases, and an empty cache. */
+export function startDecoding(params: ModelParams, { rows, inputLength, maxLength }: DecodeSizes, { config }: ForwardOptions): DecodeStart {
+  const nothing = (): Array => np.zeros([rows, config.numHeads, maxLength, config.headDim], config.dtype) // [batch, heads, maxLength, headDim]
+  return {
+    encoderBias: positionBias(params, 'encoder', inputLength, config),
+    selfBias: np.add(positionBias(params, 'decoder', maxLength, config), maskBias(causalMask(maxLength))),
+    cache: globalThis.Array.from({ length: config.numDecoderLayers }, () => ({ keys: nothing(), values: nothing() })),
+  }
+}
+
+/** Encodes inputs [inputs, length] (0 is padding), once each, for the rows of a batch, `inputOfRow` [batch]. */
+export function encodeInputs(params: ModelParams, inputs: Array, inputOfRow: Array, encoderBias: Array, options: ForwardOptions): EncodedInputs {
+  const { output } = encode(params, { encoder_input_tokens: inputs }, options, noNoise, encoderBias)
   const ofRows = (x: Array): Array => np.take(x, inputOfRow, 0) // [batch, ...]
   return {
-    encoded: {
-      cross: layers.map(layer => {
-        const { keys, values } = keysAndValues(layer.encoder_decoder_attention, output, config.numHeads) // [inputs, heads, length, headDim]
-        return { keys: ofRows(keys), values: ofRows(values) }
-      }),
-      crossBias: ofRows(maskBias(keyMask(inputs))),
-      selfBias: np.add(positionBias(params, 'decoder', maxLength, config), maskBias(causalMask(maxLength))),
-    },
-    cache: layers.map(() => ({ keys: np.zeros(cacheShape, config.dtype), values: np.zeros(cacheShape, config.dtype) })),
+    cross: decoderLayers(params, options).map(layer => {
+      const { keys, values } = keysAndValues(layer.encoder_decoder_attention, output, options.config.numHeads) // [inputs, heads, length, headDim]
+      return { keys: ofRows(keys), values: ofRows(values) }
+    }),
+    crossBias: ofRows(maskBias(keyMask(inputs))),
   }
 }
 
@@ -76,12 +81,12 @@ export function startDecoding(
  * with them in it.
  */
 export function decodeStep(
-  params: ModelParams, encoded: EncodedInputs, cache: DecodeCache, tokens: Array, step: Array, options: ForwardOptions,
+  params: ModelParams, encoded: EncodedInputs, selfBias: Array, cache: DecodeCache, tokens: Array, step: Array, options: ForwardOptions,
 ): { logits: Array; cache: DecodeCache } {
   const { config } = options
   const pass = passOf(options)
-  const [, heads, , maxLength] = encoded.selfBias.shape
-  const selfBias = lax.dynamicSlice(encoded.selfBias, [0, 0, step, 0], [1, heads, 1, maxLength]) // [1, heads, 1, maxLength]
+  const [, heads, , maxLength] = selfBias.shape
+  const ownBias = lax.dynamicSlice(selfBias, [0, 0, step, 0], [1, heads, 1, maxLength]) // [1, heads, 1, maxLength]
   const next: DecodeCache = []
   let x = embed(params.token_embedder.embedding, np.expandDims(tokens, 1), config.dtype) // [batch, 1, dModel]
   decoderLayers(params, options).forEach((layer, i) => {
@@ -91,7 +96,7 @@ export function decodeStep(
       next.push({ keys: lax.dynamicUpdateSlice(cache[i].keys, keys, at), values: lax.dynamicUpdateSlice(cache[i].values, values, at) })
       return next[i]
     }
-    x = decoderLayer(layer, x, { self, cross: encoded.cross[i], selfBias, crossBias: encoded.crossBias }, pass).x // [batch, 1, dModel]
+    x = decoderLayer(layer, x, { self, cross: encoded.cross[i], selfBias: ownBias, crossBias: encoded.crossBias }, pass).x // [batch, 1, dModel]
   })
   const logits = outputLogits(params, stackNorm('decoder', params, x, pass), config) // [batch, 1, vocab]
   return { logits: np.squeeze(logits, 1), cache: next }

@@ -9,7 +9,7 @@ import { initParameters } from '../model/init.js'
 import { declareParameters } from '../model/parameters.js'
 import { preset } from '../model/presets.js'
 import type { Batch, ModelParams } from '../model/types.js'
-import { decodeStep, startDecoding } from './decode.js'
+import { compileDecoding } from './compiled.js'
 import { beamSearch } from './beam.js'
 import { makeGenerator } from './generate.js'
 import { greedySearch, sampling } from './search.js'
@@ -50,12 +50,13 @@ describe('generation', () => {
     const p = params()
     const targets = [5, 31, 8]
     const stepwise = async (inputs: Array): Promise<number[][]> => {
-      const { encoded, cache } = jit((q: ModelParams, x: Array) => startDecoding(q, x, np.arange(x.shape[0], 'int32'), 4, options))(p, inputs)
-      const step = jit((q: ModelParams, e: typeof encoded, c: typeof cache, t: Array, i: Array) => decodeStep(q, e, c, t, i, options))
+      const { start, encode, advance } = compileDecoding(options, 4)
+      const { encoderBias, selfBias, cache } = start(p, inputs.shape[0], inputs.shape[1])
+      const encoded = encode(p, inputs, np.arange(inputs.shape[0], 'int32'), encoderBias)
       let state = { logits: np.zeros([1]), cache }
       const rows: number[][] = []
       for (const [i, token] of [0, ...targets].entries()) {
-        state = step(p, encoded, state.cache, np.full([inputs.shape[0]], token, 'int32'), np.full([], i, 'int32'))
+        state = advance(p, encoded, selfBias, state.cache, np.full([inputs.shape[0]], token, 'int32'), np.full([], i, 'int32'))
         rows.push((await state.logits.numbers()).slice(0, config.vocabSize))
       }
       return rows

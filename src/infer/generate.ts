@@ -1,13 +1,11 @@
 import { hostTensor } from '../base/tensor.js'
 import { fromHost, hostView } from '../engine/api/array.js'
 import type { Array as EngineArray } from '../engine/api/array.js'
-import { jit } from '../engine/api/jit.js'
-import * as np from '../engine/api/np.js'
 import { PAD_ID } from '../data/vocabulary.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import type { ForwardOptions, ModelParams } from '../model/types.js'
-import { decodeStep, serve, startDecoding } from './decode.js'
-import type { DecodeCache, EncodedInputs } from './decode.js'
+import { compileDecoding } from './compiled.js'
+import { serve } from './decode.js'
 import { greedySearch, START_ID } from './search.js'
 import type { Answer, NextTokens, Search } from './search.js'
 
@@ -42,25 +40,19 @@ export function makeGenerator({ config, router, maxNewTokens }: GenerateOptions)
     if (!served.has(params)) served.set(params, serve(params, options))
     return served.get(params)!
   }
-  const start = jit(function start_decoding(params: ModelParams, inputs: EngineArray, inputOfRow: EngineArray) {
-    return startDecoding(params, inputs, inputOfRow, maxNewTokens, options)
-  })
-  const advance = jit(function decode_step(params: ModelParams, encoded: EncodedInputs, cache: DecodeCache, tokens: EngineArray, step: EngineArray) {
-    return decodeStep(params, encoded, cache, tokens, step, options)
-  }, { donate: [2] })
-  const reorder = jit(function reorder_cache(cache: DecodeCache, parents: EngineArray): DecodeCache {
-    return cache.map(({ keys, values }) => ({ keys: np.take(keys, parents, 0), values: np.take(values, parents, 0) })) // [rows, heads, maxLength, headDim]
-  }, { donate: [0] })
+  const { start, encode, advance, reorder } = compileDecoding(options, maxNewTokens)
 
   return async (params, inputs, searches, { signal, onStep } = {}) => {
     const layout = rowsOf(searches)
     const weights = servedOf(params)
-    const { encoded, cache: empty } = start(weights, padded(inputs), ints(layout.inputOfRow))
+    const ids = padded(inputs)
+    const { encoderBias, selfBias, cache: empty } = start(weights, layout.inputOfRow.length, ids.shape[1])
+    const encoded = encode(weights, ids, ints(layout.inputOfRow), encoderBias)
     let cache = empty
     let tokens = ints(layout.inputOfRow.map(() => START_ID))
     const open = new Set(searches)
     for (let step = 0; open.size > 0 && step < maxNewTokens && !signal?.aborted; step++) {
-      const next = advance(weights, encoded, cache, tokens, fromHost(hostTensor('int32', [], Int32Array.of(step))))
+      const next = advance(weights, encoded, selfBias, cache, tokens, fromHost(hostTensor('int32', [], Int32Array.of(step))))
       cache = next.cache
       const { data, shape: [, vocab] } = await hostView(next.logits)
       const logits = data as Float32Array

@@ -37,13 +37,14 @@ export interface StackOutput {
   routers: LayerRecord[]
 }
 
-/** The encoder: token ids to one vector a token. */
-export function encode(params: ModelParams, batch: EncoderBatch, options: ForwardOptions, noise: Noise = noNoise): StackOutput {
-  const { config } = options
+/** The encoder: token ids to one vector a token. The relative position bias of this length may be there already. */
+export function encode(
+  params: ModelParams, batch: EncoderBatch, options: ForwardOptions, noise: Noise = noNoise,
+  relativeBias = positionBias(params, 'encoder', batch.encoder_input_tokens.shape[1], options.config),
+): StackOutput {
   const { encoder } = params
-  const masks = encoderMasks(batch, config.reference)
-  const length = batch.encoder_input_tokens.shape[1]
-  const bias = np.add(positionBias(params, 'encoder', length, config), maskBias(masks.selfAttention)) // [batch, heads, query, key]
+  const masks = encoderMasks(batch, options.config.reference)
+  const bias = np.add(relativeBias, maskBias(masks.selfAttention)) // [batch, heads, query, key]
   const pass = newPass(options, noise, masks.tokens)
   return runStack('encoder', params, batch.encoder_input_tokens, pass, (x, i) => encoderLayer(encoder[`layers_${i}`], x, bias, pass))
 }

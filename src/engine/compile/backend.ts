@@ -17,6 +17,8 @@ export interface ExecutableStats {
   fusedLoops: number
   /** How many bytes of results take the memory of donated inputs. */
   inPlaceBytes: number
+  /** How many bytes of inputs are bound: see `Backend.bind`. */
+  boundBytes: number
 }
 
 /** A program made ready to run. */
@@ -24,6 +26,12 @@ export interface Executable {
   readonly stats: ExecutableStats
   /** Donated inputs (see `Backend.compile`) may not be used afterwards. Runs do not overlap. */
   run(inputs: readonly Buffer[]): Promise<Buffer[]>
+}
+
+/** A function compiled once for the data of some of its inputs, and for any sizes of the others. */
+export interface BoundFunction {
+  /** Its program at some sizes, ready to run. The bound inputs are given to each run with the others. */
+  at(program: Program): Promise<Executable>
 }
 
 /** The seam between programs and whatever runs them. */
@@ -34,4 +42,9 @@ export interface Backend {
   put(tensor: HostTensor): Buffer
   /** `donated`: the inputs whose memory the results may take. */
   compile(program: Program, donated?: readonly boolean[]): Promise<Executable>
+  /**
+   * Compiles a function some of whose inputs hold the same data at each run (null: not this one). `examples`, its programs at two sizes, show
+   * what depends on sizes: the data is laid out once for all of them. A backend that gains nothing by that compiles each program.
+   */
+  bind(examples: readonly [Program, Program], bound: readonly (Buffer | null)[], donated?: readonly boolean[]): Promise<BoundFunction>
 }

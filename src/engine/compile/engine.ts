@@ -91,6 +91,20 @@ export class Engine implements Evaluator {
     return this.compileText(key, program, donated)
   }
 
+  /**
+   * Compiles a function for inputs that are the same arrays at each run (null: not this one), from its programs at two sizes (see `Backend.bind`).
+   * Returns what runs its program at any sizes.
+   */
+  bind(examples: readonly [Program, Program], bound: readonly (Value | null)[], donated: readonly boolean[] = []): (program: Program, inputs: readonly Value[], name?: string) => Concrete[] {
+    const compiled = Promise.all(bound.map(v => v && this.bufferOf(v))).then(buffers => this.backend.bind(examples, buffers, donated))
+    const executables = new WeakMap<Program, Promise<Executable>>()
+    return (program, inputs, name = 'a program') => {
+      let executable = executables.get(program)
+      if (!executable) executables.set(program, executable = compiled.then(c => c.at(program)))
+      return this.start(executable, program, inputs, donated, name)
+    }
+  }
+
   private compileText(key: string, program: Program, donated: readonly boolean[] = []): Promise<Executable> {
     const executable = this.byText.get(key) ?? this.compileNew(key, program, donated)
     this.byText.delete(key)

@@ -1,15 +1,17 @@
 import type { HostTensor } from '../../../base/tensor.js'
 import type { Program } from '../../program/program.js'
 import { simplify } from '../../transform/simplify.js'
-import type { Backend, Buffer, Executable } from '../backend.js'
+import type { Backend, BoundFunction, Buffer, Executable } from '../backend.js'
 import { cutUpdate } from '../segments.js'
 import { MAX_TOGETHER } from '../wasm/arena.js'
 import { canFuse } from '../wasm/codegen.js'
 import { Loops } from '../wasm/loop.js'
+import { bindWeights } from './bind-weights.js'
 import { HostBuffer, StateMemory } from './buffer.js'
 import { OnnxExecutable } from './executable.js'
-import { bytesOfAval, toGraph } from './model.js'
-import type { SessionFactory } from './session.js'
+import { generalize } from './generalize.js'
+import { atBoundary, bytesOfAval, toGraph } from './model.js'
+import type { Session, SessionFactory } from './session.js'
 
 /**
  * The backend that compiles a program to one ONNX graph, run by ONNX Runtime, and its update of donated state to WebAssembly
@@ -34,7 +36,21 @@ export class OnnxBackend implements Backend {
       nodes: graph.nodes.length,
       fusedLoops: segments.loops.length,
       inPlaceBytes: segments.loops.flatMap(l => l.inPlace).reduce((n, v) => n + (v ? bytesOfAval(v.aval) : 0), 0),
+      boundBytes: 0,
     }
     return new OnnxExecutable(this.memory, this.loops, session, segments, stats, donated)
+  }
+
+  async bind(examples: readonly [Program, Program], bound: readonly (Buffer | null)[], donated: readonly boolean[] = []): Promise<BoundFunction> {
+    const general = generalize(toGraph(simplify(examples[0])), toGraph(simplify(examples[1])))
+    // Sizes that no graph can have open: each has its own then, without copies of what is bound.
+    if (!general) return { at: program => this.compile(program, donated) }
+    const { graph, kept, boundBytes } = bindWeights(general, bound.map(b => (b ? atBoundary((b as HostBuffer).tensor) : null)))
+    const session = await this.sessions.create(graph, { keepMemory: true })
+    const stats = { nodes: graph.nodes.length, fusedLoops: 0, inPlaceBytes: 0, boundBytes }
+    const shared: Session = { run: (inputs, outputs) => session.run(kept.map(i => inputs[i]), outputs) }
+    return {
+      at: async program => new OnnxExecutable(this.memory, this.loops, shared, { main: program, outputs: program.outputs, loops: [] }, stats, donated),
+    }
   }
 }

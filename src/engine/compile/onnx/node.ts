@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import type { Tensor } from 'onnxruntime-node'
+import { bytesOf } from '../../../base/tensor.js'
 import type { HostTensor } from '../../../base/tensor.js'
 import { encodeModel } from './proto.js'
 import type { GraphInfo } from './proto.js'
@@ -16,6 +17,7 @@ export function nodeSessions(threads = availableParallelism()): SessionFactory {
       const { default: ort } = await import('onnxruntime-node')
       const session = await ort.InferenceSession.create(encodeModel(withStop(graph)), {
         executionProviders: ['cpu'], intraOpNumThreads: threads, interOpNumThreads: 1, logSeverityLevel: 3, enableCpuMemArena: keepMemory,
+        externalData: Array.from(graph.weights ?? [], ([path, tensor]) => ({ path, data: bytesOf(tensor) })),
       })
       const wrap = (prefix: string, tensors: readonly HostTensor[]): { [name: string]: Tensor } =>
         Object.fromEntries(tensors.map((t, i) => [`${prefix}${i}`, new ort.Tensor(t.dtype as 'float32', t.data as Float32Array, t.shape)]))

@@ -24,6 +24,8 @@ export interface Node {
 export interface GraphInfo {
   nodes: readonly Node[]
   initializers: ReadonlyMap<string, HostTensor>
+  /** Initializers that are too large to be copied into the model: they are given beside it, under their names. */
+  weights?: ReadonlyMap<string, HostTensor>
   inputs: readonly ValueInfo[]
   outputs: readonly ValueInfo[]
 }
@@ -31,7 +33,8 @@ export interface GraphInfo {
 export interface ValueInfo {
   name: string
   dtype: ElementType
-  shape: readonly number[]
+  /** A length that is not known yet has a name. */
+  shape: readonly (number | string)[]
   /** Not one such tensor but a list of them. */
   isSequence?: boolean
 }
@@ -39,6 +42,8 @@ export interface ValueInfo {
 /** 26 is the first with BitCast. */
 const OPSET = 26
 const IR_VERSION = 10
+/** TensorProto.DataLocation */
+const EXTERNAL = 1
 
 /** Serializes a graph as an ONNX model (field numbers: onnx.proto). */
 export function encodeModel(graph: GraphInfo): Uint8Array {
@@ -61,6 +66,15 @@ function encodeGraph(w: protobuf.Writer, graph: GraphInfo): void {
     w.uint32(field(2, 0)).int32(elementTypes[tensor.dtype]).uint32(field(8, 2)).string(name)
     w.uint32(field(9, 2)).bytes(bytesOf(tensor)).ldelim()
   }
+  for (const [name, tensor] of graph.weights ?? []) {
+    w.uint32(field(5, 2)).fork()
+    for (const d of tensor.shape) w.uint32(field(1, 0)).int64(d)
+    w.uint32(field(2, 0)).int32(elementTypes[tensor.dtype]).uint32(field(8, 2)).string(name)
+    for (const [key, value] of [['location', name], ['offset', '0'], ['length', String(tensor.data.byteLength)]]) {
+      w.uint32(field(13, 2)).fork().uint32(field(1, 2)).string(key).uint32(field(2, 2)).string(value).ldelim()
+    }
+    w.uint32(field(14, 0)).int32(EXTERNAL).ldelim()
+  }
   for (const [number, values] of [[11, graph.inputs], [12, graph.outputs]] as const) {
     for (const { name, dtype, shape, isSequence } of values) {
       w.uint32(field(number, 2)).fork().uint32(field(1, 2)).string(name)
@@ -68,7 +82,12 @@ function encodeGraph(w: protobuf.Writer, graph: GraphInfo): void {
       if (isSequence) w.uint32(field(4, 2)).fork().uint32(field(1, 2)).fork()
       w.uint32(field(1, 2)).fork().uint32(field(1, 0)).int32(elementTypes[dtype])
       w.uint32(field(2, 2)).fork()
-      for (const d of shape) w.uint32(field(1, 2)).fork().uint32(field(1, 0)).int64(d).ldelim()
+      for (const d of shape) {
+        w.uint32(field(1, 2)).fork()
+        if (typeof d === 'number') w.uint32(field(1, 0)).int64(d)
+        else w.uint32(field(2, 2)).string(d)
+        w.ldelim()
+      }
       w.ldelim().ldelim()
       if (isSequence) w.ldelim().ldelim()
       w.ldelim().ldelim()

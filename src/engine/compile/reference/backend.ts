@@ -10,7 +10,8 @@ export const referenceBackend: Backend = {
   describe: async () => 'reference interpreter',
   put,
   compile: async program => ({
-    stats: { nodes: program.equations.length, fusedLoops: 0, inPlaceBytes: 0 },
+    stats: { nodes: program.equations.length, fusedLoops: 0, inPlaceBytes: 0, boundBytes: 0 },
     run: async inputs => interpret(program, await Promise.all(inputs.map(b => b.read()))).map(put),
   }),
+  bind: async () => ({ at: program => referenceBackend.compile(program) }),
 }

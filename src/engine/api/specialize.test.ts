@@ -1,0 +1,95 @@
+import { describe, expect, it } from 'vitest'
+import { OnnxBackend } from '../compile/onnx/backend.js'
+import { nodeSessions } from '../compile/onnx/node.js'
+import type { BoundFunction } from '../compile/backend.js'
+import type { Array } from './array.js'
+import { setBackend } from './engine.js'
+import { ArrayType } from './eval-shape.js'
+import { jit } from './jit.js'
+import * as lax from './lax.js'
+import * as np from './np.js'
+import * as random from './random.js'
+import { specialize } from './specialize.js'
+
+/** How many bytes each function that was bound has laid out for all sizes; 0: it is compiled for each size by itself. */
+const boundBytes: number[] = []
+
+class Recording extends OnnxBackend {
+  override async bind(...args: Parameters<OnnxBackend['bind']>): Promise<BoundFunction> {
+    const bound = await super.bind(...args)
+    const at = boundBytes.push(-1) - 1
+    return { at: async program => {
+      const executable = await bound.at(program)
+      boundBytes[at] = executable.stats.boundBytes
+      return executable
+    } }
+  }
+}
+setBackend(new Recording(nodeSessions()))
+
+const noise = (seed: number, ...shape: number[]): Array => random.normal(random.key(seed), shape)
+const newWeights = (seed: number): { kernel: Array; bias: Array; table: Array } => ({ kernel: noise(seed, 64, 300), bias: noise(seed, 1, 300), table: noise(seed, 500, 64) })
+type Weights = ReturnType<typeof newWeights>
+type Result = { y: Array; cache: Array }
+
+/** Something of everything that depends on sizes: reshapes to products of sizes, slices, broadcasts, updates. */
+function model({ kernel, bias, table }: Weights, ids: Array, cache: Array, step: Array): Result {
+  const [batch, length] = ids.shape
+  const x = np.reshape(np.take(table, ids, 0), [batch * length, 64])
+  const y = np.reshape(np.add(np.matmul(x, kernel), bias), [batch, length, 3, 100])
+  const last = np.squeeze(lax.slice(y, [0, length - 1, 0, 0], [batch, length, 3, 100]), 1) // [batch, 3, 100]
+  const spread = np.concatenate([np.expandDims(last, 2), np.zeros([batch, 3, cache.shape[1], 100])], 2)
+  return { y: np.sum(spread, { axis: 1 }), cache: lax.dynamicUpdateSlice(cache, np.sum(last, { axis: 1, keepdims: true }), [0, step, 0]) }
+}
+
+const argsAt = (batch: number, length: number, places: number): [Array, Array, Array] =>
+  [np.astype(np.reshape(np.remainder(np.multiply(np.arange(batch * length), 37), 500), [batch, length]), 'int32'), noise(batch, batch, places, 100), np.array(places - 1, 'int32')]
+const typesAt = (batch: number, length: number, places: number): ArrayType[] =>
+  [new ArrayType('int32', [batch, length]), new ArrayType('float32', [batch, places, 100]), new ArrayType('int32', [])]
+const examples: readonly [ArrayType[], ArrayType[]] = [typesAt(11, 13, 17), typesAt(19, 23, 29)]
+const numbers = async ({ y, cache }: Result): Promise<number[]> => [...await y.numbers(), ...await cache.numbers()]
+
+/** Packed products add in another order. */
+async function expectSame(actual: Result, expected: Result): Promise<void> {
+  const [a, b] = [await numbers(actual), await numbers(expected)]
+  expect(a.length).toBe(b.length)
+  expect(largest(a.map((x, i) => x - b[i]))).toBeLessThan(1e-6 * largest(b))
+}
+
+const largest = (numbers: readonly number[]): number => numbers.reduce((most, x) => Math.max(most, Math.abs(x)), 0)
+
+describe('specialize', () => {
+  it('lays weights out once and serves all sizes, with the results of jit', async () => {
+    const [one, other] = [newWeights(1), newWeights(2)]
+    const f = specialize(model, examples, { donate: [2] })
+    const before = boundBytes.length
+    const sizes: [number, number, number][] = [[3, 5, 4], [1, 1, 1], [1, 7, 2], [16, 1, 16], [4, 4, 4], [40, 3, 30]]
+    for (const size of sizes) await expectSame(f(one, ...argsAt(...size)), jit(model)(one, ...argsAt(...size)))
+    // The kernel and the bias; the table is large and read where it is.
+    expect(boundBytes.slice(before)).toEqual([4 * (64 * 300 + 300)])
+    await expectSame(f(other, ...argsAt(3, 5, 4)), jit(model)(other, ...argsAt(3, 5, 4)))
+    expect(boundBytes.slice(before)).toHaveLength(2)
+  })
+
+  it('compiles each size by itself where no one graph serves all', async () => {
+    // The places are a constant of as many numbers as there are.
+    const f = (w: Array, x: Array): Array => np.multiply(np.matmul(x, w), np.expandDims(np.arange(x.shape[0]), 1))
+    const special = specialize(f, [[new ArrayType('float32', [11, 64])], [new ArrayType('float32', [13, 64])]])
+    const w = noise(0, 64, 300)
+    const before = boundBytes.length
+    for (const n of [3, 1]) expect(await special(w, noise(n, n, 64)).numbers()).toEqual(await jit(f)(w, noise(n, n, 64)).numbers())
+    expect(boundBytes.slice(before)).toEqual([0])
+  })
+
+  it('takes donated memory, is a plain function inside jit, and refuses arrays from outside', async () => {
+    const f = specialize(model, examples, { donate: [2] })
+    const [weights, args] = [newWeights(1), argsAt(3, 5, 4)]
+    const { cache } = f(weights, ...args)
+    expect(() => np.add(args[1], 1)).toThrow('was donated to model')
+    expect(cache.shape).toEqual([3, 4, 100])
+    expect(await jit((w: Weights) => f(w, ...argsAt(3, 5, 4)).y)(weights).numbers()).toEqual(await jit(model)(weights, ...argsAt(3, 5, 4)).y.numbers())
+    const outer = noise(0, 64)
+    const closed = specialize((w: Array, x: Array) => np.add(np.matmul(x, w), outer), [[new ArrayType('float32', [11, 64])], [new ArrayType('float32', [13, 64])]])
+    expect(() => closed(noise(0, 64, 64), noise(1, 2, 64))).toThrow('uses arrays from outside')
+  })
+})
