@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
@@ -26,7 +26,8 @@ function fetchTiny(options: FetchOptions = {}): Promise<string> {
   notices.length = 0
   return fetchModel(repo, { firstWait: 0.01, onNotice: notice => notices.push(notice), ...options })
 }
-const fetchWeights = async (options: FetchOptions = {}): Promise<Buffer> => readFile(join(await fetchTiny(options), 'model.safetensors'))
+/** The checksum of the weights that are fetched. */
+const fetchWeights = async (options: FetchOptions = {}): Promise<string> => sha256(await readFile(join(await fetchTiny(options), 'model.safetensors')))
 
 /** What was asked of the storage: from which byte on, and how many were sent. */
 const transfers = (): [from: number, bytes: number][] =>
@@ -42,7 +43,7 @@ describe('a connection that breaks', () => {
   it('is taken up again where it broke, and no byte is sent twice', async () => {
     test.hub.add(repo, model)
     test.hub.cut(etag, 100_000, 150_000)
-    expect(await fetchWeights()).toEqual(weights)
+    expect(await fetchWeights()).toBe(etag)
     expect(transfers()).toEqual([[0, 100_000], [100_000, 150_000], [250_000, 150_000]])
     expect(notices).toHaveLength(2)
     expect(notices[0]).toMatch(/^google\/tiny: 127.0.0.1:\d+ cannot be reached, or the connection broke \(.+\); trying again in 0s$/)
@@ -53,9 +54,9 @@ describe('a connection that breaks', () => {
     test.hub.add(repo, model)
     test.hub.cut(etag, 100_000, 0, 0, 0, 0, 0)
     expect(await failure(fetchTiny(), TransientError)).toMatch(/^google\/tiny: .*what has come of model.safetensors is kept/)
-    expect(await readFile(blob('.incomplete'))).toEqual(weights.subarray(0, 100_000))
+    expect(sha256(await readFile(blob('.incomplete')))).toBe(sha256(weights.subarray(0, 100_000)))
     test.hub.cut(etag)
-    expect(await fetchWeights()).toEqual(weights)
+    expect(await fetchWeights()).toBe(etag)
     expect(transfers().at(-1)).toEqual([100_000, 300_000])
   })
 
@@ -67,7 +68,7 @@ describe('a connection that breaks', () => {
       response.writeHead(200, { 'content-length': weights.byteLength }).end(weights)
       return true
     }
-    expect(await fetchWeights()).toEqual(weights)
+    expect(await fetchWeights()).toBe(etag)
   })
 
   it.each([['another range', 206, 'bytes 0-399999/400000'], ['a file of another size', 206, 'bytes 100000-499999/500000'], ['none', 416, 'bytes */400000']])(
@@ -79,7 +80,7 @@ describe('a connection that breaks', () => {
         response.writeHead(status, { 'content-range': range }).end(weights)
         return true
       }
-      expect(await fetchWeights()).toEqual(weights)
+      expect(await fetchWeights()).toBe(etag)
       expect(notices.at(-1)).toContain('cannot go on')
       expect(transfers().at(-1)).toEqual([0, 400_000])
     })
@@ -94,28 +95,50 @@ describe('what an earlier process has left', () => {
     await mkdir(blobFolder(), { recursive: true })
     await writeFile(blob('.incomplete'), weights.subarray(0, 1000))
     await writeFile(blob(owned(dead)), weights.subarray(0, 300_000))
-    expect(await fetchWeights()).toEqual(weights)
+    expect(await fetchWeights()).toBe(etag)
     expect(transfers()).toEqual([[300_000, 100_000]])
+    expect(await weightNames()).toEqual([etag]) // the smaller one, too, is of no use any more
   })
 
   it('is left alone as long as that process lives', async () => {
     test.hub.add(repo, model)
     await mkdir(blobFolder(), { recursive: true })
     await writeFile(blob(owned(process.ppid)), weights.subarray(0, 300_000))
-    expect(await fetchWeights()).toEqual(weights)
+    expect(await fetchWeights()).toBe(etag)
     expect(transfers()).toEqual([[0, 400_000]])
     expect(await weightNames()).toEqual([etag, etag + owned(process.ppid)])
+  })
+
+  it('is taken up from a process that has not touched it for long, even if one of its number lives', async () => {
+    test.hub.add(repo, model)
+    await mkdir(blobFolder(), { recursive: true })
+    await writeFile(blob(owned(process.ppid)), weights.subarray(0, 300_000))
+    const longAgo = new Date(Date.now() - 2 * 60 * 60 * 1000)
+    await utimes(blob(owned(process.ppid)), longAgo, longAgo)
+    expect(await fetchWeights()).toBe(etag)
+    expect(transfers()).toEqual([[300_000, 100_000]])
   })
 
   it('needs no request if it is all there, and is thrown away if it is more', async () => {
     test.hub.add(repo, model)
     await mkdir(blobFolder(), { recursive: true })
     await writeFile(blob('.incomplete'), weights)
-    expect(await fetchWeights()).toEqual(weights)
+    expect(await fetchWeights()).toBe(etag)
     expect(transfers()).toEqual([])
     test.hub.add(repo, { ...model, 'model.safetensors': weights.subarray(1) })
     await writeFile(join(blobFolder(), `${sha256(weights.subarray(1))}.incomplete`), weights)
-    expect(await fetchWeights()).toEqual(weights.subarray(1))
+    expect(await fetchWeights()).toBe(sha256(weights.subarray(1)))
+  })
+
+  it('is no link to somewhere else', async () => {
+    test.hub.add(repo, model)
+    await mkdir(blobFolder(), { recursive: true })
+    const outside = join(test.cache, 'outside')
+    await writeFile(outside, weights.subarray(0, 1000))
+    await symlink(outside, blob('.incomplete'))
+    expect(await fetchWeights()).toBe(etag)
+    expect(transfers()).toEqual([[0, 400_000]])
+    expect((await stat(outside)).size).toBe(1000)
   })
 
   it('of another file under the same name is not mixed with this one', async () => {
@@ -124,7 +147,7 @@ describe('what an earlier process has left', () => {
     test.hub.cut(sha256(other), 100_000, 0, 0, 0, 0, 0)
     await failure(fetchTiny(), TransientError)
     test.hub.add(repo, model)
-    expect(await fetchWeights()).toEqual(weights)
+    expect(await fetchWeights()).toBe(etag)
     expect(transfers().at(-1)).toEqual([0, 400_000])
   })
 })
@@ -162,7 +185,7 @@ describe('wrong content', () => {
     await writeFile(blob('.incomplete'), randomBytes(1000))
     expect(await failure(fetchTiny())).toContain('checksum')
     expect(await weightNames()).toEqual([])
-    expect(await fetchWeights()).toEqual(weights)
+    expect(await fetchWeights()).toBe(etag)
   })
 
   it('that is too long is not read to its end', async () => {
@@ -212,7 +235,7 @@ describe('refusals', () => {
     test.hub.add(repo, model)
     let left = 3
     test.hub.intercept = (_, response) => { if (left > 0) refuse(response, status, undefined, { 'retry-after': '0' }); return left-- > 0 }
-    expect(await fetchWeights({ firstWait: 1000 })).toEqual(weights) // Retry-After counts, not our own wait
+    expect(await fetchWeights({ firstWait: 1000 })).toBe(etag) // Retry-After counts, not our own wait
     expect(notices).toHaveLength(3)
     expect(notices[0]).toContain(text)
   })
@@ -238,7 +261,7 @@ describe('refusals', () => {
       refuse(response, 403)
       return true
     }
-    expect(await fetchWeights()).toEqual(weights)
+    expect(await fetchWeights()).toBe(etag)
     expect(test.hub.seen.filter(({ path }) => path.includes('/resolve/') && path.endsWith('model.safetensors'))).toHaveLength(2)
   })
 

@@ -8,7 +8,7 @@ import { withPath, writeExactly } from '../files.js'
 import type { Answer, Connection } from './connection.js'
 import { HubError, TransientError } from './errors.js'
 import type { RemoteFile } from './listing.js'
-import { claimPartial, releasePartial } from './partial.js'
+import { claimPartial, discardPartials, releasePartial } from './partial.js'
 
 export interface DownloadOptions {
   readonly signal?: AbortSignal
@@ -33,7 +33,10 @@ export async function downloadBlob(connection: Connection, commit: string, file:
     } finally {
       await partial.close()
     }
-    await withPath(blob, () => rename(path, blob))
+    await withPath(blob, async () => {
+      await rename(path, blob)
+      await discardPartials(blob)
+    })
   } catch (error) {
     if (error instanceof WrongContent) await rm(path, { force: true })
     else await releasePartial(path, blob)

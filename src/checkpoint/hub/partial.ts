@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { readdir, rename, rm, stat } from 'node:fs/promises'
+import { lstat, readdir, rename, rm } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { errorCode } from '../files.js'
@@ -10,7 +10,7 @@ import { errorCode } from '../files.js'
 const owned = /^\.(\w+)-(\d+)-[0-9a-f]{8}\.incomplete$/
 const host = hostname().replace(/\W/g, '_').slice(0, 64) || 'host'
 
-/** What a process on another machine has not touched for so long was left by a crash. */
+/** What its owner has not touched for so long was left by a crash: retries wait for minutes at most. */
 const abandonedAfterMs = 60 * 60 * 1000
 
 /** Takes over what there is of a blob. Returns the path to write to; nothing may be there. */
@@ -35,6 +35,11 @@ export async function releasePartial(own: string, blob: string): Promise<void> {
   else await rename(own, left)
 }
 
+/** Deletes what others have left of a blob that is complete now. */
+export async function discardPartials(blob: string): Promise<void> {
+  for (const { path } of await partials(blob)) await rm(path, { force: true })
+}
+
 /** How many bytes of a blob have come already. */
 export async function partialBytes(blob: string): Promise<number> {
   return (await partials(blob))[0]?.bytes ?? 0
@@ -46,17 +51,20 @@ async function partials(blob: string): Promise<{ path: string; bytes: number }[]
   for (const name of await readdir(dirname(blob))) {
     if (!name.startsWith(basename(blob))) continue
     const path = join(dirname(blob), name)
-    const ending = name.slice(basename(blob).length)
-    if (ending === '.incomplete' || await isLeftover(path, ending)) found.push({ path, bytes: await sizeOf(path) })
+    const info = await lstat(path).catch(() => undefined) // its owner may have renamed it meanwhile
+    if (info?.isFile() && isFree(name.slice(basename(blob).length), info.mtimeMs)) found.push({ path, bytes: info.size })
   }
   return found.sort((a, b) => b.bytes - a.bytes)
 }
 
-async function isLeftover(path: string, ending: string): Promise<boolean> {
+/** Whether a file with this ending has no owner, or none that still works on it. */
+function isFree(ending: string, changedMs: number): boolean {
+  if (ending === '.incomplete') return true
   const match = owned.exec(ending)
   if (match === null) return false
   const [, owner, pid] = match
-  return owner === host ? !isAlive(Number(pid)) : Date.now() - (await stat(path)).mtimeMs > abandonedAfterMs
+  // A process on another machine cannot be asked for, and a living one may have got the number of the one that crashed.
+  return (owner === host && !isAlive(Number(pid))) || Date.now() - changedMs > abandonedAfterMs
 }
 
 function isAlive(pid: number): boolean {
@@ -70,7 +78,7 @@ function isAlive(pid: number): boolean {
 
 async function sizeOf(path: string): Promise<number> {
   try {
-    return (await stat(path)).size
+    return (await lstat(path)).size
   } catch {
     return 0
   }
