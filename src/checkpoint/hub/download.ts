@@ -96,7 +96,6 @@ class PartialBlob {
       const handle = await open(path, constants.O_RDWR | constants.O_CREAT)
       const partial = new PartialBlob(path, file, handle)
       try {
-        if ((await handle.stat()).size > file.size) await partial.restart()
         for await (const chunk of handle.createReadStream({ start: 0, autoClose: false, highWaterMark: 2 ** 20 }) as AsyncIterable<Uint8Array>) {
           signal?.throwIfAborted()
           partial.add(chunk)

@@ -44,7 +44,6 @@ export async function fetchModel(repo: string, options: FetchOptions = {}): Prom
   const settings = await readSettings()
   const cache = new ModelCache(settings.cache, repo)
   const cached = await cachedSnapshot(cache, model)
-  if (cached?.complete && isCommit(model.revision)) return cached.folder
   if (options.offline || settings.offline) return offlineFolder(cache, model, cached)
 
   const found = await lookUp(settings, cache, model, cached, options)
@@ -59,7 +58,7 @@ function offlineFolder(cache: ModelCache, { repo, revision }: HubModel, cached: 
   throw new FileError(`${cache.folder}: ${repo} is wanted offline, and the cache ${lacks}: fetch it once with a connection (without HF_HUB_OFFLINE), or set HF_HUB_CACHE to the cache that has it`)
 }
 
-/** Asks the hub for the revision's commit and files. If it cannot be reached, the copy in the cache must do. */
+/** Asks the hub for the revision's commit and files, as far as the cache does not know them. If it cannot be reached, the copy in the cache must do. */
 async function lookUp(
   settings: HubSettings, cache: ModelCache, model: HubModel, cached: CachedSnapshot | undefined, options: FetchOptions,
 ): Promise<{ folder: string } | { commit: string; files: Map<string, RemoteFile> }> {

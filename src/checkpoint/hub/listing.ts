@@ -26,7 +26,7 @@ const entry = z.object({
   path: z.string(),
   size: z.int().nonnegative(),
   oid: z.string().regex(/^[0-9a-f]{40}$/),
-  lfs: z.object({ oid: z.string().regex(/^[0-9a-f]{64}$/), size: z.int().nonnegative() }).optional(),
+  lfs: z.object({ oid: z.string().regex(/^[0-9a-f]{64}$/), size: z.int().nonnegative() }).nullish(),
 })
 
 /** The commit that the model's revision stands for just now. */
