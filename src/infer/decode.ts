@@ -88,7 +88,7 @@ export function decodeStep(
   const [, heads, , maxLength] = selfBias.shape
   const ownBias = lax.dynamicSlice(selfBias, [0, 0, step, 0], [1, heads, 1, maxLength]) // [1, heads, 1, maxLength]
   const next: DecodeCache = []
-  let x = embed(params.token_embedder.embedding, np.expandDims(tokens, 1), config.dtype) // [batch, 1, dModel]
+  let x = embed(params.token_embedder.embedding, np.expandDims(tokens, 1), config.dModel, config.dtype) // [batch, 1, dModel]
   decoderLayers(params, options).forEach((layer, i) => {
     const self = (y: Array): KeysAndValues => {
       const { keys, values } = keysAndValues(layer.self_attention, y, config.numHeads) // [batch, heads, 1, headDim]

@@ -83,7 +83,7 @@ describe('generation', () => {
     const p = params()
     const [[all]] = await tokensOf([sentences[0]], [greedySearch({ maxNewTokens })], p)
     expect(all.length).toBe(maxNewTokens)
-    const { kernel } = p.decoder.logits_dense!
+    const kernel = p.decoder.logits_dense!.kernel as Array
     const surest = np.multiply(kernel.get(':', all[0]), 3)
     const changed: ModelParams = { ...p, decoder: { ...p.decoder, logits_dense: { kernel: kernel.at(':', 1).set(surest) } } }
     expect(await tokensOf([sentences[0]], [greedySearch({ maxNewTokens })], changed)).toEqual([[[1]]])

@@ -3,7 +3,7 @@ import { SwitchyardError } from '../base/errors.js'
 import * as np from '../engine/api/np.js'
 import { keysAndValues, maskBias } from '../nn/attention.js'
 import { dense } from '../nn/dense.js'
-import { embed } from '../nn/embedding.js'
+import { embed, projection } from '../nn/embedding.js'
 import { noNoise, noiseFrom } from '../nn/noise.js'
 import type { Noise } from '../nn/noise.js'
 import { relativePositionBias } from '../nn/relative-bias.js'
@@ -72,7 +72,7 @@ function decode(params: ModelParams, batch: Batch, encoderOutput: Array, options
 function runStack(stack: StackName, params: ModelParams, tokens: Array, pass: Pass, layer: (x: Array, index: number) => LayerOutput): StackOutput {
   const { config } = pass.options
   const numLayers = stack === 'encoder' ? config.numEncoderLayers : config.numDecoderLayers
-  const states = [pass.noise.dropout(embed(params.token_embedder.embedding, tokens, config.dtype), pass.dropoutRate, 1)] // [batch, length, dModel]
+  const states = [pass.noise.dropout(embed(params.token_embedder.embedding, tokens, config.dModel, config.dtype), pass.dropoutRate, 1)] // [batch, length, dModel]
   const routers: LayerRecord[] = []
   for (let i = 0; i < numLayers; i++) {
     const { x, record } = layer(states[i], i)
@@ -93,9 +93,9 @@ export function stackNorm(stack: StackName, params: ModelParams, x: Array, pass:
 export function outputLogits(params: ModelParams, x: Array, config: ModelConfig): Array {
   const scaled = config.scaleLogits ? np.multiply(x, 1 / Math.sqrt(config.dModel)) : x // [batch, length, dModel]
   const wide = np.astype(scaled, 'float32')
-  const { logits_dense: projection } = params.decoder
-  if (!config.tiedLogits && projection === undefined) throw new SwitchyardError('tiedLogits is false, but the parameters have no decoder/logits_dense')
-  return dense(config.tiedLogits ? { kernel: np.transpose(params.token_embedder.embedding) } : projection!, wide) // [batch, length, vocab]
+  const { logits_dense: untied } = params.decoder
+  if (!config.tiedLogits && untied === undefined) throw new SwitchyardError('tiedLogits is false, but the parameters have no decoder/logits_dense')
+  return dense(config.tiedLogits ? { kernel: projection(params.token_embedder.embedding) } : untied!, wide) // [batch, length, vocab]
 }
 
 /** The relative position bias that all layers of a stack share. */

@@ -1,6 +1,7 @@
 import type { Array } from '../engine/api/array.js'
 import type { AttentionParams } from '../nn/attention.js'
 import type { DenseParams } from '../nn/dense.js'
+import type { Embedding } from '../nn/embedding.js'
 import type { MlpParams } from '../nn/mlp.js'
 import type { MoeParams } from '../nn/moe/layer.js'
 import type { ServedMoeParams } from '../nn/moe/serving.js'
@@ -10,7 +11,7 @@ import type { ModelConfig, RouterConfig, StackName } from './config.js'
 
 /** A model's parameters: T5X's tree. parameters.ts declares them. */
 export type ModelParams = {
-  token_embedder: { embedding: Array } // [vocab, dModel]
+  token_embedder: { embedding: Embedding } // [vocab, dModel]
   encoder: EncoderParams
   decoder: DecoderParams
 }

@@ -1,12 +1,14 @@
 import type { Array } from '../engine/api/array.js'
 import * as np from '../engine/api/np.js'
+import { isQuantized, product } from './quantized.js'
+import type { Kernel } from './quantized.js'
 
-export type DenseParams = { kernel: Array } // [in, out]
+export type DenseParams = { kernel: Kernel } // [in, out]
 
 /** x W: a linear map of the last axis, without bias, computed in x's dtype. */
 export function dense({ kernel }: DenseParams, x: Array): Array {
-  const [inputs, outputs] = kernel.shape
-  const rows = np.reshape(x, [-1, inputs]) // [rows, in]
-  const mapped = np.matmul(rows, np.astype(kernel, x.dtype)) // [rows, out]
+  const inputs = x.shape[x.ndim - 1]
+  const outputs = isQuantized(kernel) ? kernel.scales.shape[0] : kernel.shape[1]
+  const mapped = product(np.reshape(x, [-1, inputs]), kernel) // [rows, out]
   return np.reshape(mapped, [...x.shape.slice(0, -1), outputs]) // [..., out]
 }

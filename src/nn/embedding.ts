@@ -1,7 +1,18 @@
 import type { Array } from '../engine/api/array.js'
 import * as np from '../engine/api/np.js'
 import type { DType } from '../base/dtypes.js'
+import { bitsOf, dequantize, isQuantized } from './quantized.js'
+import type { Kernel } from './quantized.js'
 
-/** The rows of a table [vocab, dModel] for token ids [batch, length]. */
-export const embed = (embedding: Array, tokens: Array, dtype: DType): Array =>
-  np.astype(np.take(embedding, tokens, 0), dtype) // [batch, length, dModel]
+/** A row of numbers for each token: [vocab, dModel], or a kernel [dModel, vocab], which lies turned round, in fewer bits. */
+export type Embedding = Kernel
+
+/** The rows of token ids [batch, length]. */
+export function embed(embedding: Embedding, tokens: Array, dModel: number, dtype: DType): Array {
+  if (!isQuantized(embedding)) return np.astype(np.take(embedding, tokens, 0), dtype) // [batch, length, dModel]
+  const rows = { values: np.take(embedding.values, tokens, 0), scales: np.take(embedding.scales, tokens, 0) } // [batch, length, blocks, ...]
+  return np.astype(dequantize(rows, bitsOf(embedding, dModel)), dtype) // [batch, length, dModel]
+}
+
+/** The embedding as a projection to the vocabulary [dModel, vocab]. */
+export const projection = (embedding: Embedding): Kernel => (isQuantized(embedding) ? embedding : np.transpose(embedding))

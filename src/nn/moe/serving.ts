@@ -1,7 +1,10 @@
 import type { Array } from '../../engine/api/array.js'
 import { composite } from '../../engine/api/composite.js'
 import * as np from '../../engine/api/np.js'
+import type { MlpParams } from '../mlp.js'
 import { noNoise } from '../noise.js'
+import { bitsOf, isQuantized } from '../quantized.js'
+import type { Kernel, QuantizedKernel } from '../quantized.js'
 import { softmax } from '../softmax.js'
 import { droplessSlots } from './dispatch.js'
 import { experts } from './experts.js'
@@ -9,16 +12,17 @@ import { routerLogits } from './layer.js'
 import type { MoeParams } from './layer.js'
 import { tokensChooseTop1 } from './router.js'
 
-/** A sparse layer's parameters as decoding reads them: for one token, a row of a kernel is one number of the result. */
+/** A sparse layer's parameters as answering reads them: for one token, a row of a kernel is one number of the result. */
 export type ServedMoeParams = {
   router: MoeParams['router']
-  served: { wi: Array; wo: Array } // [experts, dFf, dModel], [experts, dModel, dFf]
+  served: { wi: Kernel; wo: Kernel } // [experts, dFf, dModel], [experts, dModel, dFf]; quantized kernels lie so anyway
 }
 
-/** Turns the experts' kernels round. A gated layer, whose experts have three kernels, stays as it is. */
+/** Turns the experts' kernels round, where they are not yet. A gated layer, whose experts have three kernels, stays as it is. */
 export function serveExperts({ router, expert }: MoeParams): MoeParams | ServedMoeParams {
   if (!('wi' in expert)) return { router, expert }
-  return { router, served: { wi: np.swapaxes(expert.wi.kernel, 1, 2), wo: np.swapaxes(expert.wo.kernel, 1, 2) } }
+  const turned = (kernel: Kernel): Kernel => (isQuantized(kernel) ? kernel : np.swapaxes(kernel, 1, 2))
+  return { router, served: { wi: turned(expert.wi.kernel), wo: turned(expert.wo.kernel) } }
 }
 
 /**
@@ -28,15 +32,25 @@ export function serveExperts({ router, expert }: MoeParams): MoeParams | ServedM
 export function servedMoe({ router, served }: ServedMoeParams, x: Array): Array {
   const tokens = np.reshape(x, [-1, x.shape[2]]) // [tokens, dModel]
   const logits = routerLogits(router.router_weights.w, np.astype(tokens, 'float32')) // [tokens, experts]
-  return np.reshape(moeFfn(tokens, logits, np.astype(served.wi, x.dtype), np.astype(served.wo, x.dtype)), x.shape) // [batch, length, dModel]
+  const { wi, wo } = served
+  const outputs = isQuantized(wi) && isQuantized(wo)
+    ? quantizedMoeFfn(bitsOf(wi, x.shape[2]))(np.astype(tokens, 'float32'), logits, wi, wo)
+    : moeFfn(tokens, logits, np.astype(wi as Array, x.dtype), np.astype(wo as Array, x.dtype)) // [tokens, dModel]
+  return np.reshape(np.astype(outputs, x.dtype), x.shape) // [batch, length, dModel]
 }
 
-/** A backend that knows `moe_ffn` reads the chosen experts in place; here their kernels are gathered. */
-const moeFfn = composite('moe_ffn', (x: Array, logits: Array, wi: Array, wo: Array): Array => {
+/** A backend that knows `moe_ffn`, or `quantized_moe_ffn`, reads the chosen experts in place; here their kernels are gathered. */
+const moeFfn = composite('moe_ffn', (x: Array, logits: Array, wi: Array, wo: Array): Array =>
+  chosenExperts(x, logits, { wi: { kernel: np.swapaxes(wi, 1, 2) }, wo: { kernel: np.swapaxes(wo, 1, 2) } }))
+
+const quantizedMoeFfn = (bits: number): ((x: Array, logits: Array, wi: QuantizedKernel, wo: QuantizedKernel) => Array) =>
+  composite('quantized_moe_ffn', (x, logits, wi, wo) => chosenExperts(x, logits, { wi: { kernel: wi }, wo: { kernel: wo } }), { attributes: { bits } })
+
+/** Each token's expert's output, times its probability: [tokens, dModel]. */
+function chosenExperts(x: Array, logits: Array, kernels: MlpParams): Array {
   const scores = { logits: np.expandDims(logits, 0), probabilities: np.expandDims(softmax(logits), 0) } // [1, tokens, experts]
   const assignment = tokensChooseTop1.assign(scores, null, null)
   const slots = droplessSlots(assignment, np.sum(assignment.choice, { axis: [0, 1] }))
-  const kernels = { wi: { kernel: np.swapaxes(wi, 1, 2) }, wo: { kernel: np.swapaxes(wo, 1, 2) } }
   const outputs = np.squeeze(experts(kernels, x, slots, noNoise), 1) // [tokens, dModel]
   return np.multiply(outputs, np.astype(np.reshape(assignment.gate, [-1, 1]), x.dtype)) // [tokens, dModel]
-})
+}

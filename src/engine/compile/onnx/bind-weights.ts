@@ -4,7 +4,8 @@ import type { GraphInfo } from './proto.js'
 /** Weights of at most so many bytes are copied whatever they are for: to give them at each run takes longer than to read them. */
 const SMALL_BYTES = 2 ** 16
 
-const products = new Set(['MatMul', 'FusedMatMul'])
+/** Which operands of an operation are packed. */
+const packed: { readonly [op: string]: readonly number[] } = { MatMul: [1], FusedMatMul: [1], MatMulNBits: [1, 2] }
 
 export interface BoundGraph {
   graph: GraphInfo
@@ -26,7 +27,9 @@ export function bindWeights(graph: GraphInfo, tensors: readonly (HostTensor | nu
     ...node,
     inputs: node.inputs.map((name, k) => {
       const tensor = tensorOf.get(name)
-      if (!tensor || !(tensor.data.byteLength <= SMALL_BYTES || (products.has(node.op) && k === 1 && tensor.shape.length === 2))) return name
+      // A product of more than matrices is not packed.
+      const isPacked = packed[node.op]?.includes(k) && (node.op === 'MatMulNBits' || tensor?.shape.length === 2)
+      if (!tensor || (tensor.data.byteLength > SMALL_BYTES && !isPacked)) return name
       weights.set(`weight_${name}`, tensor)
       return `weight_${name}`
     }),

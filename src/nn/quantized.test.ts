@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest'
+import { hostTensor } from '../base/tensor.js'
+import { fromHost } from '../engine/api/array.js'
+import type { Array } from '../engine/api/array.js'
+import { jit } from '../engine/api/jit.js'
+import * as np from '../engine/api/np.js'
+import * as random from '../engine/api/random.js'
+import { makeProgram } from '../engine/api/transforms.js'
+import { toGraph } from '../engine/compile/onnx/model.js'
+import type { DenseParams } from './dense.js'
+import { embed } from './embedding.js'
+import { serveExperts, servedMoe } from './moe/serving.js'
+import type { ServedMoeParams } from './moe/serving.js'
+import { dequantize, product } from './quantized.js'
+import type { QuantizedKernel } from './quantized.js'
+
+/** A kernel of any values and scales. */
+function kernelOf(bits: number, leading: number[], blocks: number, block: number, seed = 1): QuantizedKernel {
+  const shape = [...leading, blocks, (block * bits) / 8]
+  const size = shape.reduce((n, d) => n * d, 1)
+  return {
+    values: fromHost(hostTensor('uint8', shape, Uint8Array.from({ length: size }, (_, i) => (i * 7919 + seed * 31 + (i >> 3)) % 256))),
+    scales: random.uniform(random.key(seed), [...leading, blocks], { minval: 0.001, maxval: 0.01 }),
+  }
+}
+const noise = (seed: number, ...shape: number[]): Array => random.normal(random.key(seed), shape)
+
+/** How far two arrays are apart, of the expected one's size. */
+async function distance(actual: Array, expected: Array): Promise<number> {
+  const [a, b] = [await actual.numbers(), await expected.numbers()]
+  expect(a.length).toBe(b.length)
+  return Math.hypot(...a.map((x, i) => x - b[i])) / Math.hypot(...b)
+}
+
+describe('kernels in fewer bits', () => {
+  it('hold (value - zero) * scale, two to a byte with 4 bits, the first in the low half', async () => {
+    const values = (...bytes: number[]): Array => fromHost(hostTensor('uint8', [1, 2, 2], Uint8Array.from(bytes)))
+    const scales = np.array([[2, 10]])
+    expect(await dequantize({ values: values(128, 255, 0, 127), scales }, 8).numbers()).toEqual([0, 254, -1280, -10])
+    expect(await dequantize({ values: values(0x98, 0x0f, 0x10, 0x78), scales }, 4).numbers()).toEqual([0, 2, 14, -16, -80, -70, 0, -10])
+  })
+
+  it.each([[8, 128], [4, 32]])('multiply as what they stand for, with %i bits', async (bits, block) => {
+    const kernel = kernelOf(bits, [48], 2, block)
+    const x = noise(2, 5, 2 * block)
+    const expected = np.matmul(x, np.transpose(dequantize(kernel, bits)))
+    // x is rounded to 8 bits, too.
+    expect(await distance(jit((y: Array) => product(y, kernel))(x), expected)).toBeLessThan(0.01)
+    expect(toGraph(makeProgram((y: Array) => product(y, kernel))(x)).nodes.map(n => n.op)).toContain('MatMulNBits')
+    const odd = kernelOf(bits, [48], 2, 24)
+    const short = noise(2, 5, 48)
+    expect(await distance(product(short, odd), np.matmul(short, np.transpose(dequantize(odd, bits))))).toBeLessThan(1e-6)
+  })
+
+  it.each([[8, 64, 128], [8, 32, 32], [4, 32, 32]])('are what chosen experts compute with, with %i bits in blocks of %i and %i', async (bits, block, woBlock) => {
+    const [experts, dModel, dFf] = [4, 64, 128]
+    const router = { router_weights: { w: { kernel: noise(3, dModel, experts) } } }
+    const wi = kernelOf(bits, [experts, dFf], dModel / block, block)
+    const wo = kernelOf(bits, [experts, dModel], dFf / woBlock, woBlock, 2)
+    const float = (kernel: QuantizedKernel): { kernel: Array } => ({ kernel: np.swapaxes(dequantize(kernel, bits), 1, 2) })
+    const served = (params: { wi: DenseParams; wo: DenseParams }): ServedMoeParams => serveExperts({ router, expert: params }) as ServedMoeParams
+    const x = noise(4, 6, 1, dModel)
+    const f = jit((y: Array) => servedMoe(served({ wi: { kernel: wi }, wo: { kernel: wo } }), y))
+    expect(await distance(f(x), servedMoe(served({ wi: float(wi), wo: float(wo) }), x))).toBeLessThan(0.01)
+    expect(toGraph(makeProgram(f)(x)).nodes.map(n => n.op)).toContain('QMoE')
+  })
+
+  it('are rows of an embedding', async () => {
+    const table = kernelOf(8, [10], 2, 16)
+    const tokens = np.array([[3, 9]], 'int32')
+    expect(await embed(table, tokens, 32, 'float32').numbers()).toEqual(await np.take(dequantize(table, 8), tokens, 0).numbers())
+  })
+})
