@@ -1,7 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, vi } from 'vitest'
+import { afterEach, beforeEach, expect, vi } from 'vitest'
+import { HubError } from '../src/checkpoint/hub/errors.js'
 import { TestHub } from './hub-server.js'
 
 /** A hub and an empty cache for each test, which the environment names; the user's own token and cache are out of reach. */
@@ -21,4 +22,11 @@ export function useTestHub(): { readonly hub: TestHub; readonly cache: string } 
     await rm(current.cache, { recursive: true, force: true })
   })
   return current
+}
+
+/** What the error says with which something fails, which must be of a kind. */
+export async function failure(body: Promise<unknown>, kind: abstract new (...args: never[]) => Error = HubError): Promise<string> {
+  const error: unknown = await body.then(() => undefined, (e: unknown) => e)
+  expect(error).toBeInstanceOf(kind)
+  return (error as Error).message
 }

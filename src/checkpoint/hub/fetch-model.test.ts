@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
 import { gitSha1, refuse, sendJson, sha256 } from '../../../test/hub-server.js'
-import { useTestHub } from '../../../test/hub-setup.js'
+import { failure, useTestHub } from '../../../test/hub-setup.js'
 import { ConfigError, FileError } from '../../base/errors.js'
-import { HubError, TransientError } from './errors.js'
+import { TransientError } from './errors.js'
 import type { FetchProgress } from './fetch-files.js'
 import { fetchModel } from './fetch-model.js'
 import type { FetchOptions } from './fetch-model.js'
@@ -20,12 +20,6 @@ const model = { ...small, 'model.safetensors': weights }
 const test = useTestHub()
 const folder = (): string => join(test.cache, 'models--google--tiny')
 const fetchTiny = (options: FetchOptions = {}): Promise<string> => fetchModel(repo, { firstWait: 0.01, ...options })
-
-async function failure(body: Promise<unknown>, kind: abstract new (...args: never[]) => Error = HubError): Promise<string> {
-  const error: unknown = await body.then(() => undefined, (e: unknown) => e)
-  expect(error).toBeInstanceOf(kind)
-  return (error as Error).message
-}
 
 const read = (path: string, name: string): Promise<Buffer> => readFile(join(path, name))
 /** Of the weights: comparing so many bytes one by one takes long. */
