@@ -8,7 +8,7 @@ const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/${n
 
 /** HF transformers 5.23 on torch 2.13: see test/fixtures/README.md. */
 const folders = [
-  ['switch-tiny', 140], ['switch-roomy', 118], ['switch-every-layer', 88], ['switch-bf16', 76], ['t5-v1_0', 70], ['t5-v1_1', 60],
+  ['switch-tiny', 140], ['switch-roomy', 118], ['switch-every-layer', 88], ['switch-bf16', 76], ['t5-v1_0', 70], ['t5-v1_1', 60], ['t5-v1_1-untied', 61],
 ] as const
 
 describe.each(folders)('%s', (name, count) => {

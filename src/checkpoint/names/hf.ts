@@ -30,7 +30,7 @@ const mlpName = (family: HfFamily): string => (family === 't5' ? 'DenseReluDense
 export function hfEntry({ path, shape }: Pick<ParameterSpec, 'path' | 'shape'>, family: HfFamily): HfEntry {
   const one = (name: string, transposed = false): HfEntry => ({ names: [name], stacked: false, transposed })
   if (path === 'token_embedder/embedding') return one('shared.weight')
-  if (path === 'decoder/logits_dense/kernel') return one('lm_head.weight')
+  if (path === 'decoder/logits_dense/kernel') return one('lm_head.weight', true)
   const [stack, layer, ...rest] = path.split('/')
   if (layer === 'relpos_bias') return one(`${stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight`, true)
   if (layer === `${stack}_norm`) return one(`${stack}.final_layer_norm.weight`)
