@@ -1,21 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import { lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
-import { hostname } from 'node:os'
 import { basename, dirname, join, normalize, sep } from 'node:path'
 import { threadId } from 'node:worker_threads'
 import { FileError } from '../base/errors.js'
 import { errorCode, withPath } from './files.js'
+import { hasEnded, host, isAbandoned } from './owner.js'
 
 // What is being written, or being deleted, has a temporary name beside its final one (a rename is atomic only within
-// a file system). The name says who works on it, so that the next writer can tell what a crash has left from what is
-// still in use.
+// a file system). The name says who works on it: the next writer removes what a crash has left.
 const temporary = /^\.switchyard-(\w+)-(\d+)-(\d+)-[0-9a-f]{8}$/
-const host = hostname().replace(/\W/g, '_').slice(0, 64) || 'host'
 const inUse = new Set<string>()
-
-/** Something that its owner, if there still is one, has not touched for so long was left by a crash. */
-const abandonedAfterMs = 60 * 60 * 1000
 
 export interface AtomicOptions {
   /** Whether what is at the path already may be replaced; otherwise that is an error, and nothing is written. */
@@ -156,21 +151,8 @@ async function isLeftover(path: string): Promise<boolean> {
   const match = temporary.exec(basename(path))
   if (match === null || inUse.has(path)) return false
   const [, owner, pid, thread] = match
-  if (owner === host) {
-    if (Number(pid) === process.pid && Number(thread) === threadId) return true
-    if (!isAlive(Number(pid))) return true
-  }
-  // Another machine's, or a living process's (perhaps not the one that made it: process numbers come again).
-  return Date.now() - (await newestChange(path)) > abandonedAfterMs
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return errorCode(error) !== 'ESRCH'
-  }
+  const isOurs = owner === host && Number(pid) === process.pid && Number(thread) === threadId
+  return isOurs || hasEnded(owner, Number(pid)) || isAbandoned(await newestChange(path))
 }
 
 async function newestChange(path: string): Promise<number> {

@@ -1,17 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { lstat, readdir, rename, rm } from 'node:fs/promises'
-import { hostname } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { errorCode } from '../files.js'
+import { hasEnded, host, isAbandoned } from '../owner.js'
 
 // What has come of a blob waits in ETAG.incomplete. Who goes on with it first renames it to a name of its own,
 // ETAG.HOST-PID-RANDOM.incomplete: a rename succeeds for one of several processes, so no two ever write the same file.
 // Another one that wants the same blob meanwhile fetches all of it, as Python does.
 const owned = /^\.(\w+)-(\d+)-[0-9a-f]{8}\.incomplete$/
-const host = hostname().replace(/\W/g, '_').slice(0, 64) || 'host'
-
-/** What its owner has not touched for so long was left by a crash: retries wait for minutes at most. */
-const abandonedAfterMs = 60 * 60 * 1000
 
 /** Takes over what there is of a blob. Returns the path to write to; nothing may be there. */
 export async function claimPartial(blob: string): Promise<string> {
@@ -63,17 +59,7 @@ function isFree(ending: string, changedMs: number): boolean {
   const match = owned.exec(ending)
   if (match === null) return false
   const [, owner, pid] = match
-  // A process on another machine cannot be asked for, and a living one may have got the number of the one that crashed.
-  return (owner === host && !isAlive(Number(pid))) || Date.now() - changedMs > abandonedAfterMs
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return errorCode(error) !== 'ESRCH'
-  }
+  return hasEnded(owner, Number(pid)) || isAbandoned(changedMs)
 }
 
 async function sizeOf(path: string): Promise<number> {
