@@ -3,28 +3,14 @@ import { dirname, join } from 'node:path'
 import { FileError } from '../base/errors.js'
 import { formatCount } from '../base/format.js'
 import type { HostTensor } from '../base/tensor.js'
-import { isFile, isPlainName, readSmallText, withPath } from './files.js'
-import { closedReader, nameProblem, quote, unknownTensor } from './format.js'
+import { isFile, withPath } from './files.js'
+import { closedReader, quote, unknownTensor } from './format.js'
 import type { CheckpointFormat, CheckpointReader, TensorInfo } from './format.js'
-import { JsonReader } from './json.js'
+import { isIndex, readIndex, weightFiles } from './index-file.js'
 import { safetensors } from './safetensors.js'
 import { writeShards } from './sharded-write.js'
 import { torch } from './torch/torch.js'
 
-// A Hugging Face folder holds its weights in one file, or in several shards with an index beside them:
-// {"metadata": {"total_size"}, "weight_map": {tensor: shard file}}.
-
-/** What may hold the weights, in the order in which it counts. */
-const containers: readonly { file: string; format: CheckpointFormat; index: boolean }[] = [
-  { file: 'model.safetensors', format: safetensors, index: false },
-  { file: 'model.safetensors.index.json', format: safetensors, index: true },
-  { file: 'pytorch_model.bin', format: torch, index: false },
-  { file: 'pytorch_model.bin.index.json', format: torch, index: true },
-]
-
-const maxIndexBytes = 100_000_000
-const maxTensors = 500_000
-const maxShards = 10_000
 /** Shards that are kept open: a process may open only so many files. */
 const maxOpen = 32
 
@@ -39,25 +25,22 @@ export const huggingface = {
   async open(path: string): Promise<CheckpointReader> {
     await withPath(path, () => stat(path))
     const found = await find(path)
-    if (found === undefined) throw new FileError(`${path}: there are no weights here: none of ${containers.map(c => c.file).join(', ')}`)
-    return found.index ? openIndex(found.path, found.format) : found.format.open(found.path)
+    if (found === undefined) throw new FileError(`${path}: there are no weights here: none of ${weightFiles.join(', ')}`)
+    const format = /\.bin(\.index\.json)?$/.test(found) ? torch : safetensors
+    return isIndex(found) ? openIndex(found, format) : format.open(found)
   },
 
   write: writeShards,
 } satisfies CheckpointFormat
 
-async function find(path: string): Promise<{ path: string; format: CheckpointFormat; index: boolean } | undefined> {
-  for (const { file, format, index } of containers) {
-    if (await isFile(join(path, file))) return { path: join(path, file), format, index }
-  }
-  for (const format of [safetensors, torch]) {
-    if (path.endsWith(format === torch ? '.bin.index.json' : '.safetensors.index.json') && await isFile(path)) return { path, format, index: true }
-  }
-  return undefined
+/** The file of weights, or the index, that counts in a folder; an index by itself. */
+async function find(path: string): Promise<string | undefined> {
+  for (const file of weightFiles) if (await isFile(join(path, file))) return join(path, file)
+  return isIndex(path) && await isFile(path) ? path : undefined
 }
 
 async function openIndex(path: string, format: CheckpointFormat): Promise<CheckpointReader> {
-  const weightMap = parseIndex(path, await readSmallText(path, maxIndexBytes))
+  const weightMap = await readIndex(path)
   const shards = new Shards(dirname(path), format)
   try {
     const { infos, metadata } = await checkShards(path, weightMap, shards)
@@ -68,33 +51,9 @@ async function openIndex(path: string, format: CheckpointFormat): Promise<Checkp
   }
 }
 
-/** The shard of each tensor, in the index's order. */
-function parseIndex(path: string, text: string): Map<string, string> {
-  const json = new JsonReader(text, message => new FileError(`${path}: this is not the JSON of an index, ${message}: copy or download it again`))
-  const weightMap = new Map<string, string>()
-  let found = false
-  json.object(key => {
-    if (key !== 'weight_map') return void json.value()
-    found = true
-    json.object(name => {
-      const shard = json.string()
-      const problem = nameProblem(name)
-      if (problem !== undefined) throw new FileError(`${path}: tensor ${quote(name)}: ${problem}`)
-      if (!isPlainName(shard)) {
-        throw new FileError(`${path}: tensor ${quote(name)} is said to be in ${quote(shard)}, which is no name of a file in this folder: the index is broken or malicious, and that file was not opened`)
-      }
-      if (weightMap.set(name, shard).size > maxTensors) throw new FileError(`${path}: the index has more than ${formatCount(maxTensors)} tensors: this is not an honest file`)
-    })
-  })
-  json.end()
-  if (!found) throw new FileError(`${path}: the index has no "weight_map", which says what shard each tensor is in: copy or download it again`)
-  return weightMap
-}
-
 /** Looks into every shard: each tensor must be where the index says, and no others may be there. */
 async function checkShards(path: string, weightMap: ReadonlyMap<string, string>, shards: Shards): Promise<{ infos: Map<string, TensorInfo>; metadata: ReadonlyMap<string, string> }> {
   const files = [...new Set(weightMap.values())]
-  if (files.length > maxShards) throw new FileError(`${path}: the index names ${formatCount(files.length)} shards, more than ${formatCount(maxShards)}: this is not an honest file`)
   const missing: string[] = []
   for (const file of files) if (!(await isFile(join(dirname(path), file)))) missing.push(file)
   if (missing.length > 0) throw new FileError(`${path}: shards are missing, ${missing.length} of ${files.length}: ${some(missing.map(quote))}: download them into the same folder`)

@@ -163,7 +163,7 @@ describe('answers that no hub gives', () => {
 
   it.each(['../../evil.safetensors', '/evil.safetensors', 'config.json', 'a\\evil.safetensors', 'evil.bin'])('an index that names the shard %s', async shard => {
     test.hub.add(repo, { 'config.json': '{}', 'model.safetensors.index.json': JSON.stringify({ weight_map: { a: shard } }), [shard]: 'evil' })
-    expect(await failure(fetchTiny(), FileError)).toContain('is no name of a shard in this folder')
+    expect(await failure(fetchTiny(), FileError)).toContain('is no name of a .safetensors file in this folder')
     expect(test.hub.seen.some(({ path }) => decodeURIComponent(path).includes('evil'))).toBe(false)
   })
 

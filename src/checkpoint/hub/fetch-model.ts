@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { FileError } from '../../base/errors.js'
 import { formatBytes } from '../../base/format.js'
 import { quote } from '../format.js'
+import { isIndex, maxIndexBytes, weightFiles } from '../index-file.js'
 import { ModelCache } from './cache.js'
 import { Connection } from './connection.js'
 import { HubError, TransientError } from './errors.js'
@@ -15,7 +16,7 @@ import { readSettings } from './settings.js'
 import type { HubSettings } from './settings.js'
 import { cachedSnapshot } from './snapshot.js'
 import type { CachedSnapshot } from './snapshot.js'
-import { configFile, isIndex, maxIndexBytes, optionalFiles, shardsOf, weightFiles } from './wanted.js'
+import { configFile, optionalFiles, shardsOf } from './wanted.js'
 
 export interface FetchOptions {
   /** A branch, a tag or a commit; by default `main`. */

@@ -1,7 +1,8 @@
 import { join } from 'node:path'
+import { isIndex, weightFiles } from '../index-file.js'
 import type { ModelCache } from './cache.js'
 import type { HubModel } from './name.js'
-import { configFile, isIndex, optionalFiles, shardsOf, weightFiles } from './wanted.js'
+import { configFile, optionalFiles, shardsOf } from './wanted.js'
 
 /** What the cache holds of a model at a commit. */
 export interface CachedSnapshot {
