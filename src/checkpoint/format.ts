@@ -57,14 +57,14 @@ export function sourceOf(tensors: Iterable<readonly [string, HostTensor]>): Tens
   return { infos: entries.map(([name, { dtype, shape }]) => ({ name, dtype, shape })), entries }
 }
 
-/** Reads tensors (all of them, unless names are given) into memory. */
-export async function readTensors(reader: CheckpointReader, names?: Iterable<string>): Promise<Map<string, HostTensor>> {
+/** Reads every tensor of an open checkpoint into memory. */
+export async function readTensors(reader: CheckpointReader): Promise<Map<string, HostTensor>> {
   const tensors = new Map<string, HostTensor>()
-  for (const name of names ?? reader.list().map(info => info.name)) tensors.set(name, await reader.read(name))
+  for (const { name } of reader.list()) tensors.set(name, await reader.read(name))
   return tensors
 }
 
-/** Reads every tensor of a checkpoint into memory. */
+/** The same for a checkpoint at a path. */
 export async function readCheckpoint(format: Pick<CheckpointFormat, 'open'>, path: string): Promise<Map<string, HostTensor>> {
   const reader = await format.open(path)
   try {
