@@ -83,6 +83,14 @@ export async function saveCheckpoint(runFolder: string, content: CheckpointConte
   return folder
 }
 
+/** Writes a model's weights alone, with `files` (a vocabulary) beside them: they can be run, not resumed. */
+export async function saveModel(folder: string, config: Json, params: TensorSource, files: Readonly<Record<string, Uint8Array>> = {}): Promise<void> {
+  await writeParts(folder, { ...unknownRun, config }, { params }, {}, false, files)
+}
+
+/** The facts of weights that no run has made. */
+const unknownRun = { step: 0, config: null, task: null, data: null, seed: 0, backendVersion: '', threads: 1, libraryVersion: '' }
+
 /** The folder of the checkpoint with the highest step, or undefined. What a crash has left unfinished does not count. */
 export async function latestCheckpoint(runFolder: string): Promise<string | undefined> {
   return (await listCheckpoints(runFolder)).at(-1)?.path
@@ -143,8 +151,7 @@ export const native: CheckpointFormat = {
 
   async write(path, source, options = {}) {
     if (options.replace) await refuseForeignFolder(path)
-    const info = { step: 0, config: null, task: null, data: null, seed: 0, backendVersion: '', threads: 1, libraryVersion: '' }
-    await writeParts(path, info, { params: source }, options.metadata ?? {}, options.replace ?? false)
+    await writeParts(path, unknownRun, { params: source }, options.metadata ?? {}, options.replace ?? false)
   },
 }
 
@@ -154,13 +161,13 @@ interface Parts {
   state?: TensorSource
 }
 
-async function writeParts(folder: string, info: Omit<CheckpointContent, keyof Parts>, parts: Parts, metadata: Readonly<Record<string, string>>, replace: boolean): Promise<void> {
+async function writeParts(folder: string, info: Omit<CheckpointContent, keyof Parts>, parts: Parts, metadata: Readonly<Record<string, string>>, replace: boolean, files: Readonly<Record<string, Uint8Array>> = {}): Promise<void> {
   const text = infoText(folder, info)
   await writeFolderAtomically(folder, async temp => {
     await safetensors.write(join(temp, paramsName), parts.params, { metadata })
     if (parts.optimizer) await safetensors.write(join(temp, optimizerName), parts.optimizer)
     if (parts.state) await safetensors.write(join(temp, stateName), parts.state)
-    await withPath(folder, () => writeFile(join(temp, jsonName), text))
+    for (const [name, bytes] of Object.entries({ ...files, [jsonName]: text })) await withPath(folder, () => writeFile(join(temp, name), bytes))
   }, { replace })
 }
 

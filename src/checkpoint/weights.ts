@@ -11,6 +11,7 @@ import type { ParameterSpec } from '../model/parameters.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import type { ModelParams } from '../model/types.js'
 import { quote } from './format.js'
+import type { Bits, QuantizedTensor } from './quantize.js'
 
 /** A model's weights under our paths, whatever they are stored in: sizes are known, data is read parameter by parameter. */
 export interface Weights {
@@ -19,9 +20,14 @@ export interface Weights {
   readonly container: string
   readonly model: ModelConfig
   readonly router: RouterConfig
-  /** In the order of the data flow, each with the dtype in which it is stored. */
+  /** In the order of the data flow, each with the dtype in which it is stored (float32 where it is quantized). */
   readonly specs: readonly ParameterSpec[]
+  /** In how many bits kernels are stored, where they are quantized. */
+  readonly bits?: Bits
+  /** A parameter, in float32 if it is quantized. */
   read(path: string): Promise<HostTensor>
+  /** A quantized parameter as it is stored; null if this one is not. */
+  readQuantized?(path: string): Promise<QuantizedTensor | null>
   close(): Promise<void>
 }
 

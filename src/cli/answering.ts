@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline/promises'
 import { Readable } from 'node:stream'
 import { ConfigError } from '../base/errors.js'
+import type { Bits } from '../checkpoint/quantize.js'
 import { fillBlanks } from '../infer/blanks.js'
 import { TextGenerator } from '../infer/text-generator.js'
 import type { TextModel } from '../infer/text-generator.js'
@@ -10,8 +11,8 @@ import { openTextModel } from './text-model.js'
 import { escapeControls, linesOf, unknownSymbols } from './texts.js'
 
 /** Answers texts, or the lines of the standard input, or whoever sits at the terminal. */
-export async function answerTexts(path: string, texts: readonly string[], options: TextOptions, json: boolean): Promise<void> {
-  const model = await openTextModel(path, options.maxNewTokens)
+export async function answerTexts(path: string, texts: readonly string[], options: TextOptions, { json, bits }: { json: boolean; bits?: Bits }): Promise<void> {
+  const model = await openTextModel(path, { maxNewTokens: options.maxNewTokens, bits })
   // What is wrong with the options is said before anything is read.
   searchOf(options, model.codec.targets, model.options.maxNewTokens)
   const generator = new TextGenerator(model)

@@ -1,40 +1,49 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { formatBytes } from '../base/format.js'
-import { sizeOf } from '../base/tensor.js'
-import { dtypes } from '../base/dtypes.js'
-import type { DType } from '../base/dtypes.js'
+import { ConfigError } from '../base/errors.js'
+import { formatCount } from '../base/format.js'
 import { isFile } from '../checkpoint/files.js'
 import { writeHfWeights } from '../checkpoint/names/hf-weights.js'
 import { writeT5xWeights } from '../checkpoint/names/t5x-weights.js'
+import { writeNativeWeights } from '../checkpoint/native-weights.js'
 import { newWeights } from '../checkpoint/weights.js'
 import type { Weights } from '../checkpoint/weights.js'
 import { openWeights } from '../config/open-weights.js'
 import { vocabularyFiles } from '../data/load-vocabulary.js'
+import { countParameters } from '../model/parameters.js'
 import { preset } from '../model/presets.js'
+import { bitsOf } from './options.js'
 
 /** New weights of a preset, made and written one parameter at a time. */
-export async function writeNewWeights(name: string, folder: string, { seed, dtype }: { seed: number; dtype: DType }): Promise<void> {
+export async function writeNewWeights(name: string, folder: string, { seed, dtype }: { seed: number; dtype: 'float32' | 'bfloat16' }): Promise<void> {
   const { model, router } = preset(name)
-  await write(folder, newWeights(name, { ...model, dtype: 'float32' }, router, seed), 'safetensors', dtype)
+  await write(folder, newWeights(name, { ...model, dtype: 'float32' }, router, seed), { to: 'safetensors', dtype })
 }
 
-const writers = { safetensors: writeHfWeights, t5x: writeT5xWeights }
+export interface ConvertOptions {
+  to: 'safetensors' | 't5x' | 'native'
+  dtype?: 'float32' | 'bfloat16' | keyof typeof bitsOf
+}
 
 /** Weights from wherever they are, parameter by parameter. */
-export async function convertWeights(source: string, folder: string, { to, dtype }: { to: keyof typeof writers; dtype?: DType }): Promise<void> {
+export async function convertWeights(source: string, folder: string, options: ConvertOptions): Promise<void> {
   const weights = await openWeights(source)
   try {
-    await write(folder, weights, to, dtype, to === 'safetensors' ? await vocabularyIn(source) : {})
+    await write(folder, weights, options, options.to === 't5x' ? {} : await vocabularyIn(source))
   } finally {
     await weights.close()
   }
 }
 
-async function write(folder: string, weights: Weights, to: keyof typeof writers, dtype: DType | undefined, files: Record<string, Uint8Array> = {}): Promise<void> {
-  const bytes = weights.specs.reduce((sum, spec) => sum + sizeOf(spec.shape) * dtypes[dtype ?? spec.dtype].bytes, 0)
-  console.error(`${weights.path} (${weights.container}): ${weights.specs.length} parameters, ${formatBytes(bytes)} to write`)
-  await writers[to](folder, weights, { dtype, files })
+async function write(folder: string, weights: Weights, { to, dtype }: ConvertOptions, files: Record<string, Uint8Array> = {}): Promise<void> {
+  const bits = dtype === 'int8' || dtype === 'int4' ? bitsOf[dtype] : null
+  if (bits && to !== 'native') throw new ConfigError(`${to} has no ${String(dtype)}: only our own format has, --to native`)
+  if (weights.bits && to === 'native' && dtype === undefined) throw new ConfigError(`${weights.path}: its weights have ${weights.bits} bits already: they are in our own format; give a --dtype for another`)
+  console.error(`${weights.path} (${weights.container}): ${formatCount(countParameters(weights.specs))} parameters, ${weights.specs.length} tensors`)
+  const stored = dtype === 'float32' || dtype === 'bfloat16' ? dtype : undefined
+  if (to === 'safetensors') return writeHfWeights(folder, weights, { dtype: stored, files })
+  if (to === 't5x') return writeT5xWeights(folder, weights, { dtype: stored })
+  return writeNativeWeights(folder, weights, { dtype: stored, bits, files })
 }
 
 /** The vocabulary beside the weights, which a folder of Hugging Face has too. */

@@ -1,16 +1,20 @@
 import { Command, Option } from 'commander'
 import type { TextOptions } from '../infer/text-options.js'
-import { anyNumber, wholeNumber } from './options.js'
+import { anyNumber, bitsOf, wholeNumber } from './options.js'
 
 interface InferOptions extends TextOptions {
   json?: boolean
+  quantize?: 'int8' | 'int4'
+  revision?: string
 }
 
 export const inferCommand = (): Command => new Command('infer')
   .description('run a model: a line out for each text (or for each of its answers), input TAB output; an empty line for an empty text')
-  .argument('<model>', 'a run, such as runs/g2p, or a folder of Hugging Face (config.json, weights, vocabulary)')
+  .argument('<model>', 'a run, such as runs/g2p; a folder of Hugging Face (config.json, weights, vocabulary) or T5X; or a model of the Hugging Face hub, such as google/switch-base-8')
   .argument('[texts...]', 'what to run it on; without any: the lines of the standard input, or a prompt')
   .option('--json', 'a line of JSON for each text: input, answers with their tokens, and scores of beam search')
+  .addOption(new Option('--quantize <type>', 'keep the weights in 8 or 4 bits: less memory and faster, less exact').choices(['int8', 'int4']))
+  .option('--revision <name>', 'of a model of the hub: a branch, tag or commit (default: main)')
   .option('--max-new-tokens <n>', 'how many tokens an answer has at most', wholeNumber(1))
   .option('--min-new-tokens <n>', 'and at least', wholeNumber(0))
   .option('--num-beams <n>', 'beam search with so many beams', wholeNumber(1))
@@ -24,7 +28,9 @@ export const inferCommand = (): Command => new Command('infer')
   .option('--repetition-penalty <x>', 'above 1 tokens that came before are less likely', anyNumber)
   .option('--no-repeat-ngram <n>', 'no sequence of so many tokens comes twice', wholeNumber(1))
   .addOption(new Option('--stop <text...>', 'the answer ends where one of these texts has come'))
-  .action(async (path: string, texts: string[], { json = false, ...options }: InferOptions) => {
+  .action(async (model: string, texts: string[], { json = false, quantize, revision, ...options }: InferOptions) => {
+    const { findFolder } = await import('./find-folder.js')
+    const folder = await findFolder(model, revision)
     const { answerTexts } = await import('./answering.js')
-    await answerTexts(path, texts, options, json)
+    await answerTexts(folder, texts, options, { json, bits: quantize && bitsOf[quantize] })
   })

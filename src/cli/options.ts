@@ -1,5 +1,8 @@
 import { InvalidArgumentError } from 'commander'
 
+/** The types that kernels can be quantized to. */
+export const bitsOf = { int8: 8, int4: 4 } as const
+
 /** Reads an option that is a whole number of at least `least`. */
 export const wholeNumber = (least: number) => (text: string): number => {
   const value = Number(text)

@@ -1,11 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { writeHfWeights } from '../checkpoint/names/hf-weights.js'
 import { newWeights } from '../checkpoint/weights.js'
 import { TextGenerator } from '../infer/text-generator.js'
 import { preset } from '../model/presets.js'
+import { convertWeights } from './conversion.js'
 import { openTextModel } from './text-model.js'
 import { unknownSymbols } from './texts.js'
 
@@ -23,12 +24,41 @@ describe('a folder of Hugging Face as a model of texts', () => {
   }
 
   it('of T5\'s size has T5\'s vocabulary, and answers', async () => {
-    const model = await openTextModel(await write('t5', 32_128), 4)
+    const model = await openTextModel(await write('t5', 32_128), { maxNewTokens: 4 })
     expect(model.codec.inputs.encode('The <extra_id_0> walks')).toEqual([37, 32099, 10681])
     expect(unknownSymbols(model.codec, 'The <extra_id_0> walks \u{1F600}')).toEqual(['\u{1F600}'])
     const [{ text, tokens }] = await new TextGenerator(model).answer('The cat sat', { minNewTokens: 4 })
     expect(tokens.length).toBe(4)
     expect(model.codec.targets.decode(tokens)).toBe(text)
+  })
+
+  it('is the same model as a checkpoint of T5X, or of our own, and nearly the same in 8 bits', async () => {
+    const folder = await write('source', 32_128)
+    const answer = async (path: string, bits?: 8 | 4): Promise<readonly number[]> =>
+      (await new TextGenerator(await openTextModel(path, { maxNewTokens: 8, bits })).answer('The cat sat', { minNewTokens: 8 }))[0].tokens
+    const expected = await answer(folder)
+    await convertWeights(folder, join(scratch, 'checkpoint_0'), { to: 't5x' })
+    await convertWeights(folder, join(scratch, 'native'), { to: 'native' })
+    for (const name of ['checkpoint_0', 'native']) expect(await answer(join(scratch, name))).toEqual(expected)
+    await convertWeights(folder, join(scratch, 'int8'), { to: 'native', dtype: 'int8' })
+    const quantized = await answer(join(scratch, 'int8'))
+    expect(quantized[0]).toBe(expected[0])
+    // As they are loaded, or from a file: the same.
+    expect(await answer(folder, 8)).toEqual(quantized)
+    await expect(answer(join(scratch, 'int8'), 4)).rejects.toThrow('its weights have 8 bits already, and cannot be given 4')
+    await expect(convertWeights(folder, join(scratch, 'no'), { to: 't5x', dtype: 'int8' })).rejects.toThrow('t5x has no int8: only our own format has')
+  })
+
+  it('that cannot fit is refused before it is loaded, with what would', async () => {
+    const folder = await write('large', 32_128)
+    const free = vi.spyOn(process, 'availableMemory').mockReturnValue(3_000_000)
+    try {
+      await expect(openTextModel(folder)).rejects.toThrow(/answering takes about 4\.\d+ MiB of memory, and 2\.86 MiB are free: with --quantize int8 it takes 1\.\d+ MiB/)
+      free.mockReturnValue(1000)
+      await expect(openTextModel(folder)).rejects.toThrow('take a machine with more, or a smaller model')
+    } finally {
+      free.mockRestore()
+    }
   })
 
   it('of another size needs its own', async () => {

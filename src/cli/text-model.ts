@@ -1,59 +1,76 @@
-import { join } from 'node:path'
-import { FileError } from '../base/errors.js'
+import { dirname, join } from 'node:path'
+import { FileError, SwitchyardError } from '../base/errors.js'
+import { formatBytes, formatCount } from '../base/format.js'
 import { exists } from '../checkpoint/atomic.js'
-import { isFile } from '../checkpoint/files.js'
-import { openHfWeights } from '../checkpoint/names/hf-weights.js'
-import { readParameters } from '../checkpoint/weights.js'
-import { parseRunConfig } from '../config/validate.js'
+import type { Bits } from '../checkpoint/quantize.js'
+import { openWeights } from '../config/open-weights.js'
+import type { OpenedWeights } from '../config/open-weights.js'
 import { loadT5Vocabulary, loadVocabulary, vocabularyFiles } from '../data/load-vocabulary.js'
+import { taskFromSpec } from '../data/task.js'
 import type { Vocabulary } from '../data/vocabulary.js'
-import { serve } from '../infer/decode.js'
+import { loadServed, servedBytes } from '../infer/load.js'
 import type { TextModel } from '../infer/text-generator.js'
-import type { ModelConfig } from '../model/config.js'
+import { countParameters } from '../model/parameters.js'
 import { answerOptions } from '../train/evaluate.js'
-import { openModel } from '../train/open-model.js'
 
 /** How many tokens an answer of a model from elsewhere has at most, unless told. */
 const DEFAULT_NEW_TOKENS = 128
 
-/** The model of a run, or of a folder of Hugging Face with its vocabulary. */
-export async function openTextModel(path: string, maxNewTokens?: number): Promise<TextModel> {
-  if (await isFile(join(path, 'config.json'))) return openFolder(path, maxNewTokens ?? DEFAULT_NEW_TOKENS)
-  const { params, config, codec } = await openModel(path, parseRunConfig)
-  const options = answerOptions(config)
-  return { params, options: { ...options, maxNewTokens: maxNewTokens ?? options.maxNewTokens }, codec }
+/** Models that take more are announced before they are loaded. */
+const LARGE_BYTES = 2 ** 28
+
+export interface TextModelOptions {
+  maxNewTokens?: number
+  /** Kernels are quantized to so many bits as they are loaded. */
+  bits?: Bits
 }
 
-async function openFolder(folder: string, maxNewTokens: number): Promise<TextModel> {
-  const weights = await openHfWeights(folder)
+/** The model of a run, of a folder of Hugging Face or of a checkpoint of T5X, with its vocabulary. */
+export async function openTextModel(path: string, { maxNewTokens, bits }: TextModelOptions = {}): Promise<TextModel> {
+  const weights = await openWeights(path)
   try {
-    const vocabulary = await vocabularyOf(folder, weights.model.vocabSize)
+    const { codec, limit } = await codecOf(weights)
+    checkFits(weights, bits)
     // Our own way of answering: nothing is dropped, and no answer depends on padding or its batch.
-    const config: ModelConfig = { ...weights.model, reference: 'switchyard' }
-    const { router } = weights
-    return {
-      // Served here, so that the experts are not kept as they were stored, too.
-      params: serve(await readParameters(weights, 'float32'), { config, router, mode: 'eval' }),
-      options: { config, router, maxNewTokens },
-      codec: { inputs: vocabulary, targets: vocabulary, prepare: text => text },
-    }
+    const config = { ...weights.model, reference: 'switchyard', dtype: 'float32' } as const
+    return { params: await loadServed(weights, bits), options: { config, router: weights.router, maxNewTokens: maxNewTokens ?? limit }, codec }
   } finally {
     await weights.close()
   }
 }
 
+async function codecOf({ run, path, model, container }: OpenedWeights): Promise<{ codec: TextModel['codec']; limit: number }> {
+  if (run) return { codec: taskFromSpec(run.task), limit: answerOptions(run.config).maxNewTokens }
+  // A checkpoint of T5X is a folder `checkpoint_<step>` in the model's.
+  const vocabulary = await vocabularyOf(container === 't5x' ? [path, dirname(path)] : [path], model.vocabSize)
+  return { codec: { inputs: vocabulary, targets: vocabulary, prepare: text => text }, limit: DEFAULT_NEW_TOKENS }
+}
+
+/** Announces a large load, and refuses one that cannot fit before it is tried. */
+function checkFits(weights: OpenedWeights, bits?: Bits): void {
+  const [needed, free] = [servedBytes(weights, bits), process.availableMemory()]
+  if (needed > free) {
+    const smaller = ([8, 4] as const).find(b => b < (bits ?? weights.bits ?? 32) && servedBytes(weights, b) <= free)
+    throw new SwitchyardError(`${weights.path}: answering takes about ${formatBytes(needed)} of memory, and ${formatBytes(free)} are free: `
+      + (smaller ? `with --quantize int${smaller} it takes ${formatBytes(servedBytes(weights, smaller))}` : 'take a machine with more, or a smaller model'))
+  }
+  if (needed > LARGE_BYTES) console.error(`${weights.path}: ${formatCount(countParameters(weights.specs))} parameters, about ${formatBytes(needed)} in memory`)
+}
+
 /** The size of the embedding of T5, Flan-T5 and Switch models, which share a vocabulary. */
 const T5_VOCAB_SIZE = 32_128
 
-/** The folder's own vocabulary; a model of T5's size that has none gets T5's. */
-async function vocabularyOf(folder: string, vocabSize: number): Promise<Vocabulary> {
-  const own = await Promise.all(vocabularyFiles.map(name => exists(join(folder, name))))
-  if (!own.includes(true)) {
-    if (vocabSize !== T5_VOCAB_SIZE) throw new FileError(`${folder}: there is no vocabulary (${vocabularyFiles.join(', ')}) beside the weights`)
-    console.error(`${folder}: there is no vocabulary beside the weights; T5's is taken`)
-    return loadT5Vocabulary()
+/** The vocabulary in one of the folders; a model of T5's size that has none gets T5's. */
+async function vocabularyOf(folders: readonly string[], vocabSize: number): Promise<Vocabulary> {
+  for (const folder of folders) {
+    const own = await Promise.all(vocabularyFiles.map(name => exists(join(folder, name))))
+    if (!own.includes(true)) continue
+    const vocabulary = await loadVocabulary(folder)
+    if (vocabulary.size > vocabSize) throw new FileError(`${folder}: the vocabulary has ${vocabulary.size} tokens, and the model only ${vocabSize}: they do not belong together`)
+    return vocabulary
   }
-  const vocabulary = await loadVocabulary(folder)
-  if (vocabulary.size > vocabSize) throw new FileError(`${folder}: the vocabulary has ${vocabulary.size} tokens, and the model only ${vocabSize}: they do not belong together`)
-  return vocabulary
+  const [folder] = folders
+  if (vocabSize !== T5_VOCAB_SIZE) throw new FileError(`${folder}: there is no vocabulary (${vocabularyFiles.join(', ')}) beside the weights`)
+  console.error(`${folder}: there is no vocabulary beside the weights; T5's is taken`)
+  return loadT5Vocabulary()
 }

@@ -5,16 +5,21 @@ import { exists } from '../checkpoint/atomic.js'
 import { readSmallText } from '../checkpoint/files.js'
 import { parseJson } from '../checkpoint/json.js'
 import { latestCheckpoint, native } from '../checkpoint/native.js'
+import { openWeights } from '../config/open-weights.js'
 import { parsePartialModel } from '../config/partial.js'
+import { readParameters } from '../checkpoint/weights.js'
+import { declareParameters } from '../model/parameters.js'
+import type { ModelParams } from '../model/types.js'
 import type { Row } from '../train/verify/compare.js'
 import { verifyGeneration } from '../train/verify/generation.js'
-import { verifyFolder } from '../train/verify/hf-folder.js'
+import { loadHfFolder, verifyFolder } from '../train/verify/hf-folder.js'
+import type { HfModel } from '../train/verify/hf-folder.js'
 import { verifyT5x } from '../train/verify/t5x.js'
 import { Exit } from './exit.js'
 import type { VerifyOptions } from './verify.js'
 
 /** Compares, prints the differences of every tensor, and ends with code 1 if one is past the tolerance. */
-export async function verify(folder: string | undefined, { params, cases, config, set, tolerance }: VerifyOptions): Promise<void> {
+export async function verify(folder: string | undefined, { params, cases, weights, config, set, tolerance }: VerifyOptions): Promise<void> {
   const rows = folder === undefined ? await verifyFiles() : await verifyOneFolder(folder)
   console.log(formatRows(rows))
   const wrong = rows.filter(row => !row.ok).length
@@ -22,7 +27,7 @@ export async function verify(folder: string | undefined, { params, cases, config
   if (wrong > 0) throw new Exit(1)
 
   async function verifyFiles(): Promise<Row[]> {
-    if (params === undefined || cases === undefined) throw new ConfigError('give a folder, or both --params and --cases')
+    if (params === undefined || cases === undefined || weights !== undefined) throw new ConfigError('give a folder, or both --params and --cases')
     const value = config === undefined ? {} : await readJson(config)
     return verifyT5x({ params, cases, ...parsePartialModel(value, set, config ?? 'the configuration'), tolerance })
   }
@@ -35,8 +40,23 @@ export async function verify(folder: string | undefined, { params, cases, config
     if (await native.detect(path) || await latestCheckpoint(path) !== undefined) {
       throw new FileError(`${path}: this is a run of Switchyard, and has no reference to compare with: switchyard eval ${path} measures it`)
     }
-    const compared = await verifyFolder(path, tolerance)
-    return await exists(join(path, 'generation.json')) ? [...compared, ...await verifyGeneration(path)] : compared
+    const model = await loadHfFolder(path)
+    const tested = weights === undefined ? model : { ...model, params: await paramsFrom(weights, model) }
+    const compared = await verifyFolder(path, tolerance, tested)
+    return await exists(join(path, 'generation.json')) ? [...compared, ...await verifyGeneration(path, tested)] : compared
+  }
+}
+
+/** The parameters of the same model from elsewhere. */
+async function paramsFrom(path: string, { model, router }: HfModel): Promise<ModelParams> {
+  const weights = await openWeights(path)
+  try {
+    const [expected, actual] = [declareParameters(model, router), weights.specs].map(specs => specs.map(spec => `${spec.path} [${spec.shape}]`))
+    const other = expected.find((text, i) => text !== actual[i]) ?? actual[expected.length]
+    if (other !== undefined) throw new ConfigError(`${path}: these are the weights of another model: ${other} is not in both`)
+    return await readParameters(weights, 'float32')
+  } finally {
+    await weights.close()
   }
 }
 

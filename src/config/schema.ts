@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { NativeConfig } from '../checkpoint/native-weights.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import type { TrainConfig } from '../train/config.js'
 import type { OptimizerConfig } from '../train/optimizers/optimizers.js'
@@ -112,6 +113,13 @@ const trainSchema = z.strictObject({
   keep: size,
   evalExamples: size.nullable(),
 }) satisfies z.ZodType<TrainConfig>
+
+/** Weights that were written by themselves. */
+export const nativeSchema = z.strictObject({
+  model: modelSchema,
+  router: routerSchema,
+  bits: z.literal([4, 8]).nullable(),
+}) satisfies z.ZodType<NativeConfig>
 
 export const runSchema = z.strictObject({
   task: taskSchema,

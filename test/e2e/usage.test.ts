@@ -40,6 +40,7 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
 describe('failures end with code 1', () => {
   it.each([
     [['infer', 'runs/none', 'word'], 'runs/none: there is no such folder'],
+    [['infer', 'nosuch', 'word'], 'nosuch: there is no such folder; a run was expected (runs/g2p), a model\'s folder, or a model of the Hugging Face hub'],
     [['verify', 'nosuch'], 'nosuch: there is no such folder'],
     [['train', '--data', 'none.tsv'], 'none.tsv: there is no such file'],
     [['train', '--data', 'bad.tsv'], 'bad.tsv:2: expected 2 columns (input TAB target), got 1'],

@@ -15,6 +15,7 @@ import type { Search } from '../../infer/search.js'
 import { compare } from './compare.js'
 import type { Row } from './compare.js'
 import { loadHfFolder } from './hf-folder.js'
+import type { HfModel } from './hf-folder.js'
 
 /** The arguments of HF's `generate` that are known here; another one is an error, since it might matter. */
 const argumentsSchema = z.strictObject({
@@ -40,14 +41,14 @@ const SCORE_TOLERANCE = 1e-4
 
 /**
  * Generates from the inputs of an HF folder's cases in each way that its `generation.json` holds, and compares: one wrong token is
- * a failure, scores of beams may differ by 1e-4 of the largest.
+ * a failure, scores of beams may differ by 1e-4 of the largest. `tested`: the model, if it is not the folder's own.
  */
-export async function verifyGeneration(folder: string): Promise<Row[]> {
+export async function verifyGeneration(folder: string, tested?: HfModel): Promise<Row[]> {
   const path = join(folder, 'generation.json')
   const text = await readSmallText(path, 2 ** 24)
   const parsed = casesSchema.safeParse(parseJson(text, message => new FileError(`${path}: this is not JSON, ${message}`)))
   if (!parsed.success) throw new FileError(`${path}: these are no cases of generation: ${z.prettifyError(parsed.error)}`)
-  const { model, router, params } = await loadHfFolder(folder)
+  const { model, router, params } = tested ?? await loadHfFolder(folder)
   const inputs = await inputsOf(join(folder, 'cases.safetensors'))
 
   const rows: Row[] = []

@@ -31,10 +31,10 @@ export async function loadHfFolder(folder: string): Promise<HfModel> {
 
 /**
  * Runs an HF folder's model on the inputs of its `cases.safetensors` and compares every tensor there: logits, hidden
- * states, routing, losses, and the gradient of every parameter.
+ * states, routing, losses, and the gradient of every parameter. `tested`: the model, if it is not the folder's own.
  */
-export async function verifyFolder(folder: string, tolerance?: number): Promise<Row[]> {
-  const { model, router, params } = await loadHfFolder(folder)
+export async function verifyFolder(folder: string, tolerance?: number, tested?: HfModel): Promise<Row[]> {
+  const { model, router, params } = tested ?? await loadHfFolder(folder)
   const path = join(folder, 'cases.safetensors')
   const cases = await readCheckpoint(safetensors, path)
   const batch = hfBatch(cases, path)

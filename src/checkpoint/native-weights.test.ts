@@ -1,0 +1,52 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { preset } from '../model/presets.js'
+import { loadCheckpoint } from './native.js'
+import { nativeWeights, writeNativeWeights } from './native-weights.js'
+import type { NativeConfig } from './native-weights.js'
+import { newWeights } from './weights.js'
+import type { Weights } from './weights.js'
+
+const base = preset('switch-base-8')
+const model = { ...base.model, vocabSize: 50, dModel: 32, dFf: 48, numHeads: 2, headDim: 16, numEncoderLayers: 2, numDecoderLayers: 2, numExperts: 2, dtype: 'float32' } as const
+
+describe('weights by themselves in our own format', () => {
+  let scratch: string
+  beforeAll(async () => { scratch = await mkdtemp(join(tmpdir(), 'switchyard-native-weights-')) })
+  afterAll(() => rm(scratch, { recursive: true, force: true }))
+  const source = newWeights('new', model, base.router, 3)
+  const open = async (folder: string): Promise<Weights> => {
+    const checkpoint = await loadCheckpoint(folder)
+    return nativeWeights(checkpoint, checkpoint.config as unknown as NativeConfig)
+  }
+
+  it.each([null, 8, 4] as const)('come back, with %s bits', async bits => {
+    const folder = join(scratch, `bits-${bits}`)
+    await writeNativeWeights(folder, source, { bits, files: { 'spiece.model': Uint8Array.of(1, 2) } })
+    expect([...await readFile(join(folder, 'spiece.model'))]).toEqual([1, 2])
+    const weights = await open(folder)
+    expect(weights.bits).toBe(bits ?? undefined)
+    expect(weights.model).toEqual(model)
+    for (const { path, shape } of source.specs) {
+      const [actual, expected] = [await weights.read(path), await source.read(path)]
+      expect(actual.shape).toEqual(shape)
+      const largest = Math.max(...(expected.data as Float32Array).map(Math.abs))
+      const error = Math.max(...(expected.data as Float32Array).map((x, i) => Math.abs(x - Number(actual.data[i]))))
+      expect(error / largest, path).toBeLessThan(bits === null ? 1e-12 : bits === 8 ? 0.005 : 0.08)
+    }
+    expect((await weights.readQuantized?.('decoder/layers_0/mlp/wi/kernel'))?.values.dtype).toBe(bits === null ? undefined : 'uint8')
+    await weights.close()
+  })
+
+  it('are refused with a list of all that does not fit', async () => {
+    const folder = join(scratch, 'other')
+    await writeNativeWeights(folder, source, { bits: 8 })
+    const checkpoint = await loadCheckpoint(folder)
+    const config = { model: { ...model, dFf: 64 }, router: base.router, bits: 8 } as const
+    expect(() => nativeWeights(checkpoint, config)).toThrow(/of a wrong shape: \d+ .*wi\/kernel\/values is uint8\[48,1,32\] and not uint8\[64,1,32\]/)
+    expect(() => nativeWeights(checkpoint, { ...config, model, bits: null })).toThrow(/missing: .*token_embedder\/embedding[^]*in no model of this kind: /)
+    await checkpoint.close()
+  })
+})

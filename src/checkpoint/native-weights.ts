@@ -1,0 +1,96 @@
+import { SwitchyardError } from '../base/errors.js'
+import type { HostTensor } from '../base/tensor.js'
+import { sameShape } from '../engine/program/aval.js'
+import type { ModelConfig, RouterConfig } from '../model/config.js'
+import { declareParameters } from '../model/parameters.js'
+import type { ParameterSpec } from '../model/parameters.js'
+import type { TensorInfo, TensorSource } from './format.js'
+import { saveModel } from './native.js'
+import type { Checkpoint } from './native.js'
+import { dequantizeHost, quantize, quantizedTypes } from './quantize.js'
+import type { Bits, QuantizedTensor } from './quantize.js'
+import { checkComplete, readWeights, storedSpecs } from './weights.js'
+import type { Mismatch, Weights } from './weights.js'
+
+/** What `checkpoint.json` has as the configuration of weights that were written by themselves. */
+export interface NativeConfig { model: ModelConfig; router: RouterConfig; bits: Bits | null }
+
+/** A quantized parameter is two tensors. */
+const partsOf = (path: string): { values: string; scales: string } => ({ values: `${path}/values`, scales: `${path}/scales` })
+
+/** Writes weights in our own format; with `bits`, kernels are quantized. */
+export async function writeNativeWeights(
+  folder: string, weights: Weights, { dtype, bits = null, files }: { dtype?: ParameterSpec['dtype']; bits?: Bits | null; files?: Readonly<Record<string, Uint8Array>> } = {},
+): Promise<void> {
+  const config: NativeConfig = { model: weights.model, router: weights.router, bits }
+  await saveModel(folder, { model: { ...config.model }, router: { ...config.router }, bits }, nativeSource(weights, dtype, bits), files)
+}
+
+function nativeSource(weights: Weights, dtype: ParameterSpec['dtype'] | undefined, bits: Bits | null): TensorSource {
+  const infos = weights.specs.flatMap((spec): TensorInfo[] => {
+    const types = bits && quantizedTypes(spec, bits)
+    const { values, scales } = partsOf(spec.path)
+    return types
+      ? [{ name: values, dtype: 'uint8', shape: types.values }, { name: scales, dtype: 'float32', shape: types.scales }]
+      : [{ name: spec.path, dtype: dtype ?? spec.dtype, shape: spec.shape }]
+  })
+  const specs = new Map(weights.specs.map(spec => [spec.path, spec]))
+  async function* entries(): AsyncGenerator<[string, HostTensor]> {
+    for await (const [path, tensor] of readWeights(weights, dtype)) {
+      const quantized = bits && quantize(specs.get(path)!, tensor, bits)
+      const { values, scales } = partsOf(path)
+      if (quantized) yield* [[values, quantized.values], [scales, quantized.scales]] satisfies [string, HostTensor][]
+      else yield [path, tensor]
+    }
+  }
+  return { infos, entries: entries() }
+}
+
+/** The weights of an open checkpoint of ours. */
+export function nativeWeights(checkpoint: Checkpoint, { model, router, bits }: NativeConfig): Weights {
+  const { params, folder } = checkpoint
+  const infos = new Map(params.list().map(info => [info.name, info]))
+  const specs = new Map(declareParameters(model, router).map(spec => [spec.path, spec]))
+  const typesOf = (spec: ParameterSpec): ReturnType<typeof quantizedTypes> => (bits === null ? null : quantizedTypes(spec, bits))
+  checkComplete(folder, mismatchOf([...specs.values()], infos, typesOf))
+  const readQuantized = async (path: string): Promise<QuantizedTensor | null> => {
+    const spec = specs.get(path)
+    if (!spec) throw new SwitchyardError(`${folder}: there is no parameter ${path} in this model`)
+    const { values, scales } = partsOf(path)
+    return typesOf(spec) && { values: await params.read(values), scales: await params.read(scales) }
+  }
+  return {
+    path: folder,
+    container: 'native',
+    model,
+    router,
+    specs: storedSpecs(model, router, spec => infos.get(spec.path)?.dtype ?? 'float32'),
+    ...(bits === null ? {} : { bits, readQuantized }),
+    read: async path => {
+      const quantized = await readQuantized(path)
+      return quantized ? dequantizeHost(specs.get(path)!, quantized, bits!) : params.read(path)
+    },
+    close: () => checkpoint.close(),
+  }
+}
+
+function mismatchOf(specs: readonly ParameterSpec[], infos: ReadonlyMap<string, TensorInfo>, typesOf: (spec: ParameterSpec) => ReturnType<typeof quantizedTypes>): Mismatch {
+  const mismatch: Mismatch = { missing: [], surplus: [], misshapen: [] }
+  const known = new Set<string>()
+  const expect = (name: string, shape: readonly number[], dtype?: string): void => {
+    known.add(name)
+    const info = infos.get(name)
+    if (!info) mismatch.missing.push(name)
+    else if (!sameShape(info.shape, shape) || (dtype ?? info.dtype) !== info.dtype) mismatch.misshapen.push(`${name} is ${info.dtype}[${info.shape}] and not ${dtype ?? ''}[${shape}]`)
+  }
+  for (const spec of specs) {
+    const types = typesOf(spec)
+    const { values, scales } = partsOf(spec.path)
+    if (types) {
+      expect(values, types.values, 'uint8')
+      expect(scales, types.scales, 'float32')
+    } else expect(spec.path, spec.shape)
+  }
+  mismatch.surplus.push(...[...infos.keys()].filter(name => !known.has(name)))
+  return mismatch
+}

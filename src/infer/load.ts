@@ -1,0 +1,47 @@
+import { SwitchyardError } from '../base/errors.js'
+import { treeFromPaths } from '../base/pytree.js'
+import { castHost, sizeOf } from '../base/tensor.js'
+import { transposeMatrix } from '../checkpoint/layout.js'
+import { quantize, quantizedTypes } from '../checkpoint/quantize.js'
+import type { Bits, QuantizedTensor } from '../checkpoint/quantize.js'
+import type { Weights } from '../checkpoint/weights.js'
+import { fromHost } from '../engine/api/array.js'
+import type { Array } from '../engine/api/array.js'
+import type { ModelConfig } from '../model/config.js'
+import type { ParameterSpec } from '../model/parameters.js'
+import type { ModelParams } from '../model/types.js'
+
+/**
+ * A model's weights as answering reads them (see `serve` in decode.ts), loaded parameter by parameter: besides them there is
+ * never more than one. With `bits` kernels are quantized as they come.
+ */
+export async function loadServed(weights: Weights, bits: Bits | null = null): Promise<ModelParams> {
+  if (bits && weights.bits && bits !== weights.bits) throw new SwitchyardError(`${weights.path}: its weights have ${weights.bits} bits already, and cannot be given ${bits}`)
+  const entries: [string, Array][] = []
+  for (const spec of weights.specs) {
+    const at = servedPath(spec, weights.model)
+    const loaded = await quantizedOf(weights, spec, bits) ?? castHost(await weights.read(spec.path), 'float32')
+    if ('scales' in loaded) entries.push([`${at}/values`, fromHost(loaded.values)], [`${at}/scales`, fromHost(loaded.scales)])
+    else entries.push([at, fromHost(at === spec.path ? loaded : transposeMatrix(loaded))])
+  }
+  return treeFromPaths(entries) as unknown as ModelParams
+}
+
+async function quantizedOf(weights: Weights, spec: ParameterSpec, bits: Bits | null): Promise<QuantizedTensor | null> {
+  if (weights.readQuantized) return weights.readQuantized(spec.path)
+  return bits && quantizedTypes(spec, bits) ? quantize(spec, await weights.read(spec.path), bits) : null
+}
+
+/** Where answering has a parameter: the kernels of experts that are not gated are turned round. */
+const servedPath = ({ path }: ParameterSpec, { activation }: ModelConfig): string =>
+  (activation === 'relu' ? path.replace(/\/expert\/(wi|wo)\/kernel$/, '/served/$1') : path)
+
+/** The memory that answering takes, in bytes: the weights, and what ONNX Runtime packs for products, which is all of them but the experts. */
+export function servedBytes({ specs, bits: stored }: Pick<Weights, 'specs' | 'bits'>, bits: Bits | null = stored ?? null): number {
+  const bytes = (spec: ParameterSpec): number => {
+    const types = bits && quantizedTypes(spec, bits)
+    return types ? sizeOf(types.values) + 4 * sizeOf(types.scales) : 4 * sizeOf(spec.shape)
+  }
+  return specs.reduce((sum, spec) => sum + bytes(spec) * (spec.axes[0] === 'expert' ? 1 : 2), 0)
+}
+
