@@ -1,16 +1,27 @@
-import { allocate } from '../../base/dtypes.js'
-import { check } from '../../base/errors.js'
-import type { HostTensor } from '../../base/tensor.js'
+import { allocate } from '../base/dtypes.js'
+import { check } from '../base/errors.js'
+import type { HostTensor } from '../base/tensor.js'
 
-/** A matrix with its axes swapped. */
+/** So many rows and columns are swapped at a time: what is read and written then stays in the processor's cache. */
+const TILE = 32
+
+/** A matrix, or each of several, with its two axes swapped: [..., rows, columns] to [..., columns, rows]. */
 export function transposeMatrix({ dtype, shape, data }: HostTensor): HostTensor {
-  check(shape.length === 2, () => `only a matrix can be transposed, not ${dtype}[${shape}]`)
-  const [rows, columns] = shape
+  check(shape.length >= 2, () => `only a matrix can be transposed, not ${dtype}[${shape}]`)
+  const [rows, columns] = shape.slice(-2)
   const out = allocate(dtype, data.length)
-  for (let i = 0; i < rows; i++) {
-    for (let j = 0; j < columns; j++) out[j * rows + i] = data[i * columns + j]
+  for (let matrix = 0; matrix < data.length; matrix += rows * columns) {
+    for (let top = 0; top < rows; top += TILE) {
+      const bottom = Math.min(rows, top + TILE)
+      for (let left = 0; left < columns; left += TILE) {
+        const right = Math.min(columns, left + TILE)
+        for (let i = top; i < bottom; i++) {
+          for (let j = left; j < right; j++) out[matrix + j * rows + i] = data[matrix + i * columns + j]
+        }
+      }
+    }
   }
-  return { dtype, shape: [columns, rows], data: out }
+  return { dtype, shape: [...shape.slice(0, -2), columns, rows], data: out }
 }
 
 /** Tensors of one dtype and shape, under a new first axis. */

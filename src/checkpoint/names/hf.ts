@@ -3,7 +3,7 @@ import { SwitchyardError } from '../../base/errors.js'
 import type { HostTensor } from '../../base/tensor.js'
 import type { ParameterSpec } from '../../model/parameters.js'
 import type { CheckpointReader } from '../format.js'
-import { stackTensors, transposeMatrix, unstackTensor } from './layout.js'
+import { stackTensors, transposeMatrix, unstackTensor } from '../layout.js'
 
 /** Where one of our parameters is found: in one tensor, or stacked from one an expert. */
 export interface HfEntry {
