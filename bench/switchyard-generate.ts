@@ -1,16 +1,19 @@
-/** Switchyard as a contestant: generates from a folder of weights, told what to do on stdin. */
-import { openHfWeights } from '../src/checkpoint/names/hf-weights.js'
-import { readParameters } from '../src/checkpoint/weights.js'
+/** Switchyard as a contestant: generates from a folder of weights, told what to do on stdin. Arguments: the folder, and 8 or 4 for fewer bits. */
+import type { Bits } from '../src/checkpoint/quantize.js'
+import { openWeights } from '../src/config/open-weights.js'
 import { makeGenerator } from '../src/infer/generate.js'
+import { loadServed } from '../src/infer/load.js'
 import { minNewTokens } from '../src/infer/processors.js'
 import { greedySearch } from '../src/infer/search.js'
+import type { Search } from '../src/infer/search.js'
 import { countParameters } from '../src/model/parameters.js'
 import { ENCODER_LENGTH, NEW_TOKENS, promptTokens } from './model.js'
 import { serve } from './protocol.js'
 
+const [folder, bits] = process.argv.slice(2)
 const begin = performance.now()
-const weights = await openHfWeights(process.argv[2])
-const params = await readParameters(weights, 'float32')
+const weights = await openWeights(folder)
+const params = await loadServed(weights, bits === undefined ? null : Number(bits) as Bits)
 await weights.close()
 const generate = makeGenerator({ config: { ...weights.model, reference: 'switchyard' }, router: weights.router, maxNewTokens: NEW_TOKENS })
 
@@ -23,5 +26,11 @@ await serve({ name: 'switchyard', loadSeconds: (performance.now() - begin) / 100
       onStep: () => { if (firstSeconds === 0) firstSeconds = (performance.now() - start) / 1000 },
     })
     return { seconds: (performance.now() - start) / 1000, firstSeconds, tokens: answers.map(([{ tokens }]) => tokens) }
+  },
+  logits: async batch => {
+    const seen: number[][] = []
+    const prompts = promptTokens(batch, ENCODER_LENGTH)
+    await generate(params, prompts, prompts.map((): Search => ({ rows: 1, next: logits => { seen.push([...logits]); return null }, answers: () => [] })))
+    return { logits: seen }
   },
 })

@@ -30,7 +30,13 @@ def main():
         model.generate(prompts, max_new_tokens=1, do_sample=False, num_beams=1)
         return {"seconds": seconds, "firstSeconds": time.perf_counter() - first, "tokens": tokens[:, 1:].tolist()}
 
-    serve({"name": "hf", "loadSeconds": load_seconds, "parameters": sum(p.numel() for p in model.parameters())}, {"generate": generate})
+    @torch.no_grad()
+    def logits(batch):
+        prompts = torch.tensor(prompt_tokens(batch, ENCODER_LENGTH))
+        output = model(input_ids=prompts, decoder_input_ids=torch.zeros((batch, 1), dtype=torch.long))
+        return {"logits": output.logits[:, 0].tolist()}
+
+    serve({"name": "hf", "loadSeconds": load_seconds, "parameters": sum(p.numel() for p in model.parameters())}, {"generate": generate, "logits": logits})
 
 
 if __name__ == "__main__":
