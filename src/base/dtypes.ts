@@ -1,3 +1,5 @@
+import { check } from './errors.js'
+
 /** Element types of arrays. The last three are for storage only: convert before computing. */
 export type DType =
   | 'float32' | 'float16' | 'bfloat16'
@@ -27,6 +29,11 @@ export const dtypes: { readonly [D in DType]: DTypeInfo } = {
   uint8: { bytes: 1, kind: 'int', short: 'u8', make: (b, o, n) => new Uint8Array(b, o, n) },
   int8: { bytes: 1, kind: 'int', short: 'i8', make: (b, o, n) => new Int8Array(b, o, n) },
   uint16: { bytes: 2, kind: 'int', short: 'u16', make: (b, o, n) => new Uint16Array(b, o, n) },
+}
+
+/** Throws a ShapeError that lists the dtypes unless there is this one: JavaScript checks no types. */
+export function checkDType(dtype: string): asserts dtype is DType {
+  check(Object.hasOwn(dtypes, dtype), () => `there is no dtype ${JSON.stringify(dtype)}: choose one of ${Object.keys(dtypes).join(', ')}`)
 }
 
 export const isFloat = (d: DType): boolean => dtypes[d].kind === 'float'

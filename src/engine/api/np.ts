@@ -18,4 +18,4 @@ export {
 } from './np/shape.js'
 export { slice, take, takeAlongAxis } from './np/indexing.js'
 export { argsort, sort, topK } from './np/sorting.js'
-export type { Axes } from './values.js'
+export type { Axes, Shape } from './values.js'

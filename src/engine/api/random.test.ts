@@ -100,6 +100,13 @@ describe('random numbers', () => {
     expect(await random.bernoulli(k(), np.array([0, 1])).numbers()).toEqual([0, 1])
   })
 
+  it('take the length of one axis for a shape', async () => {
+    for (const draw of [random.bits, random.uniform, random.normal, random.gumbel]) expect(await draw(k(), 3).numbers()).toEqual(await draw(k(), [3]).numbers())
+    const logits = np.zeros([5])
+    expect([random.randint(k(), 3, 0, 9), random.bernoulli(k(), 0.5, 3), random.truncatedNormal(k(), -1, 1, 3), random.categorical(k(), logits, { shape: 3 })]
+      .map(x => x.shape)).toEqual([[3], [3], [3], [3]])
+  })
+
   it('say what is wrong', () => {
     expect(() => random.key(-1)).toThrow('a seed is a whole number of 0 or more, not -1')
     expect(() => random.normal(np.zeros([2]), [3])).toThrow('a key is u32[2] (random.key, random.split), not f32[2]')

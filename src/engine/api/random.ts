@@ -15,6 +15,7 @@ import type { ArrayLike } from './array.js'
 import { defaultEngine } from './engine.js'
 import * as np from './np.js'
 import { checkShape, constant, normalizeAxis, stretch } from './values.js'
+import type { Shape } from './values.js'
 
 /** The key of a seed: a whole number of 0 or more, of 64 bits at most. */
 export function key(seed: number | bigint): Array {
@@ -32,11 +33,11 @@ function threefry(k: Array, high: Value, low: Value): [Value, Value] {
 }
 
 /** The same, for counters 0, 1, ... in row-major order. */
-function counted(k: Array, shape: readonly number[]): [Value, Value] {
-  checkShape(shape)
-  const size = sizeOf(shape)
+function counted(k: Array, shape: Shape): [Value, Value] {
+  const lengths = checkShape(shape)
+  const size = sizeOf(lengths)
   check(size <= 2 ** 32, () => `${size} random elements are too many for one array`)
-  const low = ops.reshape(ops.iota('uint32', [size], 0), shape)
+  const low = ops.reshape(ops.iota('uint32', [size], 0), lengths)
   return threefry(k, ops.zerosLike(low), low)
 }
 
@@ -58,13 +59,13 @@ export function foldIn(k: Array, data: number | Array): Array {
 }
 
 /** Random bits, of 32, 16 or 8 to an element. */
-export function bits(k: Array, shape: readonly number[] = [], dtype: 'uint32' | 'uint16' | 'uint8' = 'uint32'): Array {
+export function bits(k: Array, shape: Shape = [], dtype: 'uint32' | 'uint16' | 'uint8' = 'uint32'): Array {
   const [high, low] = counted(k, shape)
   return new Array(ops.convertElementType(ops.xor(high, low), dtype))
 }
 
 /** Uniform in [minval, maxval), float32, of 23 random bits: they become the fraction of a number in [1, 2). */
-export function uniform(k: Array, shape: readonly number[] = [], { minval = 0, maxval = 1 }: { minval?: ArrayLike; maxval?: ArrayLike } = {}): Array {
+export function uniform(k: Array, shape: Shape = [], { minval = 0, maxval = 1 }: { minval?: ArrayLike; maxval?: ArrayLike } = {}): Array {
   const fraction = ops.shiftRightLogical(bits(k, shape).value, 9)
   const unit = new Array(ops.sub(ops.bitcastConvertType(ops.or(fraction, 0x3f800000), 'float32'), 1))
   if (minval === 0 && maxval === 1) return unit
@@ -85,12 +86,12 @@ function nextFloat(x: number, direction: 1 | -1): number {
 const sqrt2 = Math.fround(Math.SQRT2)
 
 /** The standard normal distribution, float32, by the inverse of its distribution function. */
-export function normal(k: Array, shape: readonly number[] = []): Array {
+export function normal(k: Array, shape: Shape = []): Array {
   return np.multiply(np.erfInv(uniform(k, shape, { minval: nextFloat(-1, 1), maxval: 1 })), sqrt2)
 }
 
 /** The standard normal distribution within (lower, upper). */
-export function truncatedNormal(k: Array, lower: number, upper: number, shape: readonly number[] = []): Array {
+export function truncatedNormal(k: Array, lower: number, upper: number, shape: Shape = []): Array {
   check(lower < upper, () => `truncatedNormal needs lower < upper, not ${lower} and ${upper}`)
   const [minval, maxval] = [lower, upper].map(bound => np.erf(np.full([], bound / sqrt2)))
   const x = np.multiply(np.erfInv(uniform(k, shape, { minval, maxval })), sqrt2)
@@ -98,14 +99,14 @@ export function truncatedNormal(k: Array, lower: number, upper: number, shape: r
 }
 
 /** True with probability p; of p's shape unless given. */
-export function bernoulli(k: Array, p: number | Array = 0.5, shape: readonly number[] = p instanceof Array ? p.shape : []): Array {
+export function bernoulli(k: Array, p: number | Array = 0.5, shape: Shape = p instanceof Array ? p.shape : []): Array {
   return np.less(uniform(k, shape), p)
 }
 
 const smallestNormal = 2 ** -126
 
 /** The standard Gumbel distribution, float32: -log(-log(u)). */
-export function gumbel(k: Array, shape: readonly number[] = []): Array {
+export function gumbel(k: Array, shape: Shape = []): Array {
   return np.negative(np.log(np.negative(np.log(uniform(k, shape, { minval: smallestNormal, maxval: 1 })))))
 }
 
@@ -113,10 +114,10 @@ export function gumbel(k: Array, shape: readonly number[] = []): Array {
  * Positions (int32) along an axis of unnormalized log probabilities, drawn by them (the Gumbel-max trick). One for each
  * row of `logits`; `shape`, whose last lengths are those of the rows, asks for more.
  */
-export function categorical(k: Array, logits: Array, { axis = -1, shape }: { axis?: number; shape?: readonly number[] } = {}): Array {
+export function categorical(k: Array, logits: Array, { axis = -1, shape }: { axis?: number; shape?: Shape } = {}): Array {
   const at = normalizeAxis(axis, logits.ndim)
   const rows = logits.shape.toSpliced(at, 1)
-  const drawn = shape ?? rows
+  const drawn = checkShape(shape ?? rows)
   const more = drawn.length - rows.length
   check(more >= 0 && sameShape(rows, drawn.slice(more)), () => `categorical: the shape [${drawn}] must end with [${rows}], the rows of ${logits}`)
   const noise = gumbel(k, drawn.toSpliced(more + at, 0, logits.shape[at]))
@@ -124,7 +125,7 @@ export function categorical(k: Array, logits: Array, { axis = -1, shape }: { axi
 }
 
 /** Integers in [minval, maxval), from 64 random bits each, whose remainder is very nearly even. */
-export function randint(k: Array, shape: readonly number[], minval: number, maxval: number, dtype: DType & ('int32' | 'uint32') = 'int32'): Array {
+export function randint(k: Array, shape: Shape, minval: number, maxval: number, dtype: DType & ('int32' | 'uint32') = 'int32'): Array {
   const [least, most] = dtype === 'int32' ? [-(2 ** 31), 2 ** 31] : [0, 2 ** 32]
   check(Number.isInteger(minval) && Number.isInteger(maxval) && least <= minval && minval < maxval && maxval <= most,
     () => `randint needs whole numbers with ${least} <= minval < maxval <= ${most}, not ${minval} and ${maxval}`)

@@ -1,5 +1,5 @@
 /** What the array functions share, on values: constants, broadcasting, axes. */
-import { isFloat } from '../../base/dtypes.js'
+import { checkDType, isFloat } from '../../base/dtypes.js'
 import type { DType } from '../../base/dtypes.js'
 import { check } from '../../base/errors.js'
 import { sameShape } from '../program/aval.js'
@@ -9,6 +9,7 @@ import type { Value } from '../program/value.js'
 
 /** A JS number as a constant of a dtype: cut off after the point for integers, 0 or 1 for bool. */
 export function constant(value: number | bigint | boolean, dtype: DType): Value {
+  checkDType(dtype)
   if (typeof value === 'boolean') return literal(value, dtype)
   if (dtype === 'bool') return literal(Boolean(value), dtype)
   if (typeof value === 'bigint') return literal(dtype === 'int64' ? value : Number(value), dtype)
@@ -48,6 +49,12 @@ export function normalizeAxes(axes: Axes | undefined, ndim: number): number[] {
   return normal
 }
 
-export function checkShape(shape: readonly number[]): void {
-  check(shape.every(d => Number.isInteger(d) && d >= 0), () => `a shape holds whole numbers of 0 or more, not [${shape}]`)
+/** A length for each axis; a bare number is the length of the only one. */
+export type Shape = number | readonly number[]
+
+/** The lengths of a shape. Throws a ShapeError unless they are whole numbers of 0 or more. */
+export function checkShape(shape: Shape): readonly number[] {
+  const lengths = typeof shape === 'number' ? [shape] : shape
+  check(lengths.every(d => Number.isInteger(d) && d >= 0), () => `a shape holds whole numbers of 0 or more, not [${lengths}]`)
+  return lengths
 }

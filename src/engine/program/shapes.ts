@@ -1,4 +1,4 @@
-import { dtypes, isFloat, isInteger } from '../../base/dtypes.js'
+import { checkDType, dtypes, isFloat, isInteger } from '../../base/dtypes.js'
 import type { DType } from '../../base/dtypes.js'
 import { check } from '../../base/errors.js'
 import { sizeOf } from '../../base/tensor.js'
@@ -89,8 +89,12 @@ const shapeRules: { [P in PrimitiveName]: ShapeRule<P> } = {
   sqrt: unary(isFloat), rsqrt: unary(isFloat), sin: unary(isFloat), cos: unary(isFloat), tanh: unary(isFloat),
   logistic: unary(isFloat), erf: unary(isFloat), erfInv: unary(isFloat),
   not: unary(logical), isFinite: unary(isFloat, 'bool'), stopGradient: unary(anything), optimizationBarrier: unary(anything),
-  convertElementType: ([x], { dtype }) => [aval(dtype, x.shape)],
+  convertElementType: ([x], { dtype }) => {
+    checkDType(dtype)
+    return [aval(dtype, x.shape)]
+  },
   bitcastConvertType: ([x], { dtype }) => {
+    checkDType(dtype)
     check(dtypes[x.dtype].bytes === dtypes[dtype].bytes, `cannot reinterpret ${x.dtype} as ${dtype}: their widths differ`)
     return [aval(dtype, x.shape)]
   },
@@ -146,6 +150,7 @@ const shapeRules: { [P in PrimitiveName]: ShapeRule<P> } = {
     return [x]
   },
   iota: (_, { dtype, shape, axis }) => {
+    checkDType(dtype)
     checkAxes([axis], shape.length)
     return [aval(dtype, shape)]
   },

@@ -1,6 +1,9 @@
 import { beforeAll, describe, expect, it } from 'vitest'
+import type { DType } from '../../../base/dtypes.js'
+import { SwitchyardError } from '../../../base/errors.js'
 import { referenceBackend } from '../../compile/reference/backend.js'
 import { setBackend } from '../engine.js'
+import * as lax from '../lax.js'
 import * as np from '../np.js'
 import { itComputes } from './cases.conformance.js'
 
@@ -12,6 +15,7 @@ describe('creation', () => {
     'array of nested lists': [() => np.array([[1, 2], [3, 4]]), [[1, 2], [3, 4]]],
     'full of one value': [() => np.full([2, 2], 2.7, 'int32'), [[2, 2], [2, 2]]],
     'zeros, ones and the like': [() => np.stack([np.zeros([2]), np.ones([2]), np.onesLike(np.array([5, 6])), np.fullLike(np.array([5, 6]), 3)]), [[0, 0], [1, 1], [1, 1], [3, 3]]],
+    'of one axis, by its length alone': [() => np.stack([np.zeros(2), np.ones(2), np.full(2, 3)]), [[0, 0], [1, 1], [3, 3]]],
     'arange of a length': [() => np.arange(3), [0, 1, 2]],
     'arange downwards': [() => np.arange(5, 0, -2), [5, 3, 1]],
     'arange by fractions': [() => np.arange(0, 1, 0.25), [0, 0.25, 0.5, 0.75]],
@@ -42,7 +46,24 @@ describe('creation', () => {
     expect(() => np.array([[1, 2], [3]])).toThrow('ragged')
     expect(() => np.array([[1], 2])).toThrow('different depths')
     expect(() => np.zeros([2, -1])).toThrow('whole numbers of 0 or more, not [2,-1]')
+    expect(() => np.ones(1.5)).toThrow('whole numbers of 0 or more, not [1.5]')
     expect(() => np.arange(0, 1, 0)).toThrow('has no end')
     expect(() => np.tril(np.zeros([3]))).toThrow('two axes or more')
+  })
+
+  it.each<[string, (dtype: DType) => unknown]>([
+    ['array', dtype => np.array([1], dtype)],
+    ['array of nothing', dtype => np.array([], dtype)],
+    ['zeros', dtype => np.zeros([2], dtype)],
+    ['full of a boolean', dtype => np.full([2], true, dtype)],
+    ['arange', dtype => np.arange(3, dtype)],
+    ['eye', dtype => np.eye(3, 3, { dtype })],
+    ['astype', dtype => np.astype(np.array([1]), dtype)],
+    ['lax.bitcastConvertType', dtype => lax.bitcastConvertType(np.array([1]), dtype)],
+  ])('%s names the dtypes that there are', (_, make) => {
+    for (const none of ['float64', 'toString']) {
+      expect(() => make(none as DType)).toThrow(SwitchyardError)
+      expect(() => make(none as DType)).toThrow(`there is no dtype "${none}": choose one of float32, float16, bfloat16, int32, uint32, int64, bool, uint8, int8, uint16`)
+    }
   })
 })

@@ -1,4 +1,5 @@
 /** New arrays. */
+import { checkDType } from '../../../base/dtypes.js'
 import type { DType } from '../../../base/dtypes.js'
 import { check, SwitchyardError } from '../../../base/errors.js'
 import { hostFrom, hostTensor } from '../../../base/tensor.js'
@@ -6,13 +7,14 @@ import * as ops from '../../program/ops.js'
 import { Array, fromHost } from '../array.js'
 import { defaultEngine } from '../engine.js'
 import { checkShape, constant, normalizeAxis } from '../values.js'
+import type { Shape } from '../values.js'
 
 /** Nested lists of numbers, bigints or booleans. */
 export type Nested = number | bigint | boolean | readonly Nested[]
 
 /**
  * An array from nested lists: `array([[1, 2], [3, 4]])`. float32 unless a dtype is given; booleans make a bool array,
- * bigints an int64 array. Throws a SwitchyardError when the lists are ragged.
+ * bigints an int64 array. Throws a SwitchyardError when the lists are ragged or there is no such dtype.
  */
 export function array(nested: Nested, dtype?: DType): Array {
   const shape: number[] = []
@@ -32,6 +34,7 @@ export function array(nested: Nested, dtype?: DType): Array {
   }
   visit(nested, 0)
   const type = dtype ?? dtypeOf(values)
+  checkDType(type)
   if (type !== 'int64') return fromHost(hostFrom(type, shape, values.map(Number)))
   return fromHost(hostTensor('int64', shape, BigInt64Array.from(values, v => BigInt(typeof v === 'number' ? Math.trunc(v) : v))))
 }
@@ -42,13 +45,13 @@ function dtypeOf(values: readonly (number | bigint | boolean)[]): DType {
 }
 
 /** An array of one value; its dtype is float32, of a boolean bool, of a bigint int64, unless given. */
-export function full(shape: readonly number[], value: number | bigint | boolean, dtype: DType = dtypeOf([value])): Array {
-  checkShape(shape)
+export function full(shape: Shape, value: number | bigint | boolean, dtype: DType = dtypeOf([value])): Array {
+  const lengths = checkShape(shape)
   defaultEngine()
-  return new Array(ops.broadcastInDim(constant(value, dtype), shape, []))
+  return new Array(ops.broadcastInDim(constant(value, dtype), lengths, []))
 }
-export const zeros = (shape: readonly number[], dtype: DType = 'float32'): Array => full(shape, 0, dtype)
-export const ones = (shape: readonly number[], dtype: DType = 'float32'): Array => full(shape, 1, dtype)
+export const zeros = (shape: Shape, dtype: DType = 'float32'): Array => full(shape, 0, dtype)
+export const ones = (shape: Shape, dtype: DType = 'float32'): Array => full(shape, 1, dtype)
 /** Arrays of x's shape, and of its dtype unless given. */
 export const fullLike = (x: Array, value: number | bigint | boolean, dtype: DType = x.dtype): Array => full(x.shape, value, dtype)
 export const zerosLike = (x: Array, dtype: DType = x.dtype): Array => full(x.shape, 0, dtype)

@@ -4,19 +4,18 @@ import { sizeOf } from '../../../base/tensor.js'
 import * as ops from '../../program/ops.js'
 import { Array } from '../array.js'
 import { checkShape, normalizeAxes, normalizeAxis, stretch } from '../values.js'
-import type { Axes } from '../values.js'
+import type { Axes, Shape } from '../values.js'
 import { commonDtype, lift } from './operands.js'
 
 export { broadcastShapes } from '../values.js'
 
 /** One length may be -1: it is worked out. */
-export function reshape(x: Array, shape: readonly number[]): Array {
-  const known = sizeOf(shape.filter(d => d !== -1))
-  check(shape.filter(d => d === -1).length <= 1, () => `only one length of [${shape}] may be -1`)
-  check(!shape.includes(-1) || (known > 0 && x.size % known === 0), () => `cannot reshape ${x} to [${shape}]: ${x.size} elements do not divide by ${known}`)
-  const lengths = shape.map(d => (d === -1 ? x.size / known : d))
-  checkShape(lengths)
-  return new Array(ops.reshape(x.value, lengths))
+export function reshape(x: Array, shape: Shape): Array {
+  const given = typeof shape === 'number' ? [shape] : shape
+  const known = sizeOf(given.filter(d => d !== -1))
+  check(given.filter(d => d === -1).length <= 1, () => `only one length of [${given}] may be -1`)
+  check(!given.includes(-1) || (known > 0 && x.size % known === 0), () => `cannot reshape ${x} to [${given}]: ${x.size} elements do not divide by ${known}`)
+  return new Array(ops.reshape(x.value, checkShape(given.map(d => (d === -1 ? x.size / known : d)))))
 }
 
 /** All elements along one axis. */
@@ -57,10 +56,7 @@ export function squeeze(x: Array, axis?: Axes): Array {
 }
 
 /** Stretches an array to a shape, as NumPy does: new axes in front, axes of length 1 repeated. */
-export const broadcastTo = (x: Array, shape: readonly number[]): Array => {
-  checkShape(shape)
-  return new Array(stretch(x.value, shape))
-}
+export const broadcastTo = (x: Array, shape: Shape): Array => new Array(stretch(x.value, checkShape(shape)))
 
 /** Arrays one after the other along an axis that exists; they take a common dtype. */
 export function concatenate(xs: readonly Array[], axis = 0): Array {
@@ -112,8 +108,7 @@ export function roll(x: Array, shift: number, axis: number): Array {
 
 /** The array side by side with itself, so often along each axis (the last ones when fewer are given). */
 export function tile(x: Array, repetitions: number | readonly number[]): Array {
-  const given = typeof repetitions === 'number' ? [repetitions] : repetitions
-  checkShape(given)
+  const given = checkShape(repetitions)
   const ndim = Math.max(given.length, x.ndim)
   const times = [...ops.range(ndim - given.length).map(() => 1), ...given]
   const shape = [...ops.range(ndim - x.ndim).map(() => 1), ...x.shape]
