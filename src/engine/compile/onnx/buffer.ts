@@ -16,8 +16,9 @@ export class HostBuffer implements Buffer {
 
 /** The memory that loops write in place: blocks of arenas, each held by one buffer. */
 export class StateMemory {
-  readonly arenas = new Arenas()
   private readonly collected = new FinalizationRegistry<Block>(block => block.arena.release(block))
+
+  constructor(readonly arenas = new Arenas()) {}
 
   /** A buffer on a block; the block is free again when nothing refers to the buffer any more. */
   hold(aval: Aval, block: Block): HostBuffer {

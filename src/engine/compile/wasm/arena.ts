@@ -3,7 +3,6 @@ import type { HostTensor } from '../../../base/tensor.js'
 const PAGE = 65536
 /** A WebAssembly memory ends at 4 GiB; the last page is left out so that every address fits 32 bits. */
 const MAX_BYTES = 2 ** 32 - PAGE
-const MIN_BYTES = 2 ** 28
 /** Vectors of four floats; a loop over whole vectors may touch the padding behind an array. */
 const ALIGNMENT = 64
 
@@ -59,6 +58,9 @@ export class Arena {
 export class Arenas {
   private readonly arenas: Arena[] = []
 
+  /** No arena is made smaller than `leastBytes`. */
+  constructor(private readonly leastBytes = 2 ** 28) {}
+
   /** Blocks of these sizes in one arena: `preferred` if it has room. */
   allocateTogether(sizes: readonly number[], preferred?: Arena): Block[] {
     for (const arena of preferred ? [preferred, ...this.arenas] : this.arenas) {
@@ -67,7 +69,7 @@ export class Arenas {
     }
     const total = sizes.reduce((sum, n) => sum + n + ALIGNMENT, 2 * ALIGNMENT)
     if (total > MAX_BYTES) throw new RangeError(`arrays of ${total} bytes that are updated together do not fit the 4 GiB of a WebAssembly memory`)
-    const arena = new Arena(Math.min(MAX_BYTES, Math.max(MIN_BYTES, 4 * total)))
+    const arena = new Arena(Math.min(MAX_BYTES, Math.max(this.leastBytes, 4 * total)))
     this.arenas.push(arena)
     return allocateAll(arena, sizes)!
   }
