@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import { ConfigError, nearest } from '../base/errors.js'
+import { describeIssue } from './issues.js'
 import { runSchema } from './schema.js'
 import type { RunConfig } from './schema.js'
 
@@ -7,18 +8,11 @@ import type { RunConfig } from './schema.js'
 export function parseConfig<S extends z.ZodType>(schema: S, value: unknown, what: string): z.output<S> {
   const result = schema.safeParse(value)
   if (result.success) return result.data
-  throw new ConfigError(`${what} is not right:\n${result.error.issues.map(issue => `  ${describe(issue, value)}`).join('\n')}`)
+  throw new ConfigError(`${what} is not right:\n${result.error.issues.map(issue => `  ${describeIssue(issue, value)}`).join('\n')}`)
 }
 
 /** A run's configuration from a value that may come from a file. */
 export const parseRunConfig = (value: unknown, what = 'the configuration'): RunConfig => parseConfig(runSchema, value, what)
-
-function describe(issue: z.core.$ZodIssue, value: unknown): string {
-  const path = issue.path.map(String).join('.')
-  if (issue.code === 'unrecognized_keys') return `${issue.keys.map(key => (path ? `${path}.${key}` : key)).join(', ')}: there is no such setting`
-  const actual = issue.path.reduce<unknown>((node, key) => (node as Record<PropertyKey, unknown> | undefined)?.[key], value)
-  return `${path || 'it'}: ${issue.message.replace(/, received [^,]*$/, '')}${actual === undefined ? '' : `, got ${JSON.stringify(actual)}`}`
-}
 
 /** Every setting of a configuration, with its value: `train.steps`, `model.dModel` ... */
 export function settingsOf(config: object, prefix = ''): [path: string, value: unknown][] {
