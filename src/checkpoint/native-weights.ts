@@ -1,4 +1,5 @@
 import { SwitchyardError } from '../base/errors.js'
+import { castHost } from '../base/tensor.js'
 import type { HostTensor } from '../base/tensor.js'
 import { sameShape } from '../engine/program/aval.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
@@ -9,7 +10,7 @@ import { saveModel } from './native.js'
 import type { Checkpoint } from './native.js'
 import { dequantizeHost, quantize, quantizedTypes } from './quantize.js'
 import type { Bits, QuantizedTensor } from './quantize.js'
-import { checkComplete, readWeights, storedSpecs } from './weights.js'
+import { checkComplete, readRows, storedSpecs } from './weights.js'
 import type { Mismatch, Weights } from './weights.js'
 
 /** What `checkpoint.json` has as the configuration of weights that were written by themselves. */
@@ -34,13 +35,12 @@ function nativeSource(weights: Weights, dtype: ParameterSpec['dtype'] | undefine
       ? [{ name: values, dtype: 'uint8', shape: types.values }, { name: scales, dtype: 'float32', shape: types.scales }]
       : [{ name: spec.path, dtype: dtype ?? spec.dtype, shape: spec.shape }]
   })
-  const specs = new Map(weights.specs.map(spec => [spec.path, spec]))
   async function* entries(): AsyncGenerator<[string, HostTensor]> {
-    for await (const [path, tensor] of readWeights(weights, dtype)) {
-      const quantized = bits && quantize(specs.get(path)!, tensor, bits)
-      const { values, scales } = partsOf(path)
+    for (const spec of weights.specs) {
+      const quantized = bits && quantizedTypes(spec, bits) && quantize(spec, await readRows(weights, spec), bits)
+      const { values, scales } = partsOf(spec.path)
       if (quantized) yield* [[values, quantized.values], [scales, quantized.scales]] satisfies [string, HostTensor][]
-      else yield [path, tensor]
+      else yield [spec.path, castHost(await weights.read(spec.path), dtype ?? spec.dtype)]
     }
   }
   return { infos, entries: entries() }

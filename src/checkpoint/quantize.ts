@@ -37,14 +37,17 @@ function blockOf(inputs: number, bits: Bits, isExpert: boolean): number | null {
   return null
 }
 
-/** A parameter in fewer bits: every block's largest element is 127 or 7 (-127 or -7) times its scale. Null if it stays as it is. */
-export function quantize(spec: Pick<ParameterSpec, 'path' | 'shape' | 'axes'>, tensor: HostTensor, bits: Bits): QuantizedTensor | null {
+/**
+ * A parameter in fewer bits: every block's largest element is 127 or 7 (-127 or -7) times its scale. Null if it stays as it is.
+ * `rows`: the parameter turned round, [..., out, in].
+ */
+export function quantize(spec: Pick<ParameterSpec, 'path' | 'shape' | 'axes'>, rows: HostTensor, bits: Bits): QuantizedTensor | null {
   const types = quantizedTypes(spec, bits)
   if (!types) return null
   const values = new Uint8Array(sizeOf(types.values))
   const scales = new Float32Array(sizeOf(types.scales))
   const block = (types.values.at(-1)! * 8) / bits
-  const elements = castHost(isTable(spec) ? tensor : transposeMatrix(tensor), 'float32').data as Float32Array
+  const elements = castHost(rows, 'float32').data as Float32Array
   const [zero, most] = [2 ** (bits - 1), 2 ** (bits - 1) - 1]
   for (let i = 0; i < scales.length; i++) {
     const [start, end] = [i * block, (i + 1) * block]
@@ -76,4 +79,4 @@ export function dequantizeHost(spec: Pick<ParameterSpec, 'path' | 'shape'>, { va
 }
 
 /** An embedding lies turned round as it is: a row for each output. */
-const isTable = ({ path }: Pick<ParameterSpec, 'path'>): boolean => path === 'token_embedder/embedding'
+export const isTable = ({ path }: Pick<ParameterSpec, 'path'>): boolean => path === 'token_embedder/embedding'

@@ -11,6 +11,8 @@ import type { ParameterSpec } from '../model/parameters.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import type { ModelParams } from '../model/types.js'
 import { quote } from './format.js'
+import { transposeMatrix } from './layout.js'
+import { isTable } from './quantize.js'
 import type { Bits, QuantizedTensor } from './quantize.js'
 
 /** A model's weights under our paths, whatever they are stored in: sizes are known, data is read parameter by parameter. */
@@ -26,10 +28,20 @@ export interface Weights {
   readonly bits?: Bits
   /** A parameter, in float32 if it is quantized. */
   read(path: string): Promise<HostTensor>
+  /** A kernel turned round, [..., out, in], where it is stored so: see `readTurned`. */
+  readTurned?(path: string): Promise<HostTensor>
   /** A quantized parameter as it is stored; null if this one is not. */
   readQuantized?(path: string): Promise<QuantizedTensor | null>
   close(): Promise<void>
 }
+
+/** A kernel [..., in, out] as [..., out, in]. */
+export const readTurned = async (weights: Weights, path: string): Promise<HostTensor> =>
+  weights.readTurned ? weights.readTurned(path) : transposeMatrix(await weights.read(path))
+
+/** A parameter as it is quantized: a kernel turned round, an embedding as it lies. */
+export const readRows = (weights: Weights, spec: Pick<ParameterSpec, 'path'>): Promise<HostTensor> =>
+  (isTable(spec) ? weights.read(spec.path) : readTurned(weights, spec.path))
 
 /** Every parameter in turn, in its own dtype or in another one. */
 export async function* readWeights({ specs, read }: Pick<Weights, 'specs' | 'read'>, dtype?: ParameterSpec['dtype']): AsyncGenerator<[path: string, tensor: HostTensor]> {

@@ -37,16 +37,21 @@ function weightsOf(folder: string, reader: CheckpointReader, model: ModelConfig,
   const family = hfFamily(infos.keys())
   const entries = new Map(declareParameters(model, router).map(spec => [spec.path, { spec, entry: hfEntry(spec, family) }]))
   checkComplete(folder, mismatchOf(entries.values(), infos, model))
+  const entryOf = (path: string): HfEntry => {
+    const known = entries.get(path)
+    if (!known) throw new SwitchyardError(`${folder}: there is no parameter ${path} in this model`)
+    return known.entry
+  }
   return {
     path: folder,
     container: huggingface.name,
     model,
     router,
     specs: storedSpecs(model, router, spec => infos.get(entries.get(spec.path)!.entry.names[0])!.dtype),
-    read: path => {
-      const known = entries.get(path)
-      if (!known) throw new SwitchyardError(`${folder}: there is no parameter ${path} in this model`)
-      return readEntry(reader, known.entry)
+    read: path => readEntry(reader, entryOf(path)),
+    readTurned: path => {
+      const entry = entryOf(path)
+      return readEntry(reader, { ...entry, transposed: !entry.transposed })
     },
     close: () => reader.close(),
   }
