@@ -10,17 +10,24 @@ import type { TextOptions } from '../infer/text-options.js'
 import { openTextModel } from './text-model.js'
 import { escapeControls, linesOf, unknownSymbols } from './texts.js'
 
+/** What is said of each text. */
+interface Output {
+  json: boolean
+  /** The answer that is scored, instead of one that is made. */
+  target?: string
+}
+
 /** Answers texts, or the lines of the standard input, or whoever sits at the terminal. */
-export async function answerTexts(path: string, texts: readonly string[], options: TextOptions, { json, bits }: { json: boolean; bits?: Bits }): Promise<void> {
+export async function answerTexts(path: string, texts: readonly string[], options: TextOptions, { bits, ...output }: Output & { bits?: Bits }): Promise<void> {
   const model = await openTextModel(path, { maxNewTokens: options.maxNewTokens, bits })
   // What is wrong with the options is said before anything is read.
   searchOf(options, model.codec.targets, model.options.maxNewTokens)
   const generator = new TextGenerator(model)
-  if (texts.length === 0 && process.stdin.isTTY) return prompt(generator, options)
+  if (texts.length === 0 && process.stdin.isTTY && output.target === undefined) return prompt(generator, options)
   const lines = texts.length > 0 ? Readable.from(texts) : linesOf(process.stdin)
   let count = 0
-  for await (const output of answersOf(model, generator, lines[Symbol.asyncIterator](), options, json)) {
-    console.log(output)
+  for await (const line of answersOf(model, generator, lines[Symbol.asyncIterator](), options, output)) {
+    console.log(line)
     count++
   }
   if (count === 0) console.error(`nothing came on the standard input; to give texts: switchyard infer ${path} "your text"`)
@@ -30,7 +37,7 @@ export async function answerTexts(path: string, texts: readonly string[], option
 const AT_ONCE = 64
 
 /** What comes out for each line in, in order and as soon as it is there, while more lines are read and answered. */
-async function* answersOf(model: TextModel, generator: TextGenerator, lines: AsyncIterator<string>, options: TextOptions, json: boolean): AsyncGenerator<string> {
+async function* answersOf(model: TextModel, generator: TextGenerator, lines: AsyncIterator<string>, options: TextOptions, output: Output): AsyncGenerator<string> {
   const waiting: Promise<string>[] = []
   let reading: Promise<IteratorResult<string>> | null = lines.next()
   while (reading || waiting.length > 0) {
@@ -42,15 +49,19 @@ async function* answersOf(model: TextModel, generator: TextGenerator, lines: Asy
     const line: IteratorResult<string> = await reading!
     reading = line.done ? null : lines.next()
     if (line.done) continue
-    const output = answerLine(model, generator, line.value, options, json)
-    output.catch(() => undefined)
-    waiting.push(output)
+    const answer = answerLine(model, generator, line.value, options, output)
+    answer.catch(() => undefined)
+    waiting.push(answer)
   }
 }
 
-async function answerLine(model: TextModel, generator: TextGenerator, line: string, options: TextOptions, json: boolean): Promise<string> {
+async function answerLine(model: TextModel, generator: TextGenerator, line: string, options: TextOptions, { json, target }: Output): Promise<string> {
   if (line.trim() === '') return json ? JSON.stringify({ input: line, answers: [] }) : ''
   warnOfUnknown(model, line)
+  if (target !== undefined) {
+    const score = await generator.score(line, target)
+    return json ? JSON.stringify({ input: line, target, ...score }) : `${escapeControls(line)}\t${escapeControls(target)}\t${score.score.toFixed(4)}`
+  }
   const answers = await generator.answer(line, options)
   const filled = answers.map(({ tokens }) => fillBlanks(line, tokens, model.codec.targets))
   if (!json) return answers.map(({ text }, i) => `${escapeControls(line)}\t${escapeControls(filled[i] ?? text)}`).join('\n')

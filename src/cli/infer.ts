@@ -4,6 +4,7 @@ import { anyNumber, bitsOf, wholeNumber } from './options.js'
 
 interface InferOptions extends TextOptions {
   json?: boolean
+  target?: string
   quantize?: 'int8' | 'int4'
   revision?: string
 }
@@ -15,6 +16,7 @@ export const inferCommand = (): Command => new Command('infer')
   .option('--json', 'a line of JSON for each text: input, answers with their tokens, and scores of beam search')
   .addOption(new Option('--quantize <type>', 'keep the weights in 8 or 4 bits: less memory and faster, less exact').choices(['int8', 'int4']))
   .option('--revision <name>', 'of a model of the hub: a branch, tag or commit (default: main)')
+  .option('--target <answer>', 'answer nothing: say how probable this answer is, the logarithm in a third column')
   .option('--max-new-tokens <n>', 'how many tokens an answer has at most', wholeNumber(1))
   .option('--min-new-tokens <n>', 'and at least', wholeNumber(0))
   .option('--num-beams <n>', 'beam search with so many beams', wholeNumber(1))
@@ -28,9 +30,9 @@ export const inferCommand = (): Command => new Command('infer')
   .option('--repetition-penalty <x>', 'above 1 tokens that came before are less likely', anyNumber)
   .option('--no-repeat-ngram <n>', 'no sequence of so many tokens comes twice', wholeNumber(1))
   .addOption(new Option('--stop <text...>', 'the answer ends where one of these texts has come'))
-  .action(async (model: string, texts: string[], { json = false, quantize, revision, ...options }: InferOptions) => {
+  .action(async (model: string, texts: string[], { json = false, target, quantize, revision, ...options }: InferOptions) => {
     const { findFolder } = await import('./find-folder.js')
     const folder = await findFolder(model, revision)
     const { answerTexts } = await import('./answering.js')
-    await answerTexts(folder, texts, options, { json, bits: quantize && bitsOf[quantize] })
+    await answerTexts(folder, texts, options, { json, target, bits: quantize && bitsOf[quantize] })
   })

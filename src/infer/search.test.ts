@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { beamSearch } from './beam.js'
 import { banTokens, forceTokens, minNewTokens, minP, noRepeatNgram, repetitionPenalty, temperature, topK, topP } from './processors.js'
 import type { ScoreProcessor } from './processors.js'
-import { greedySearch, sampling } from './search.js'
+import { greedySearch, sampling, scoring } from './search.js'
 import type { Search } from './search.js'
 
 const row = (...values: number[]): Float32Array => Float32Array.from(values)
@@ -102,6 +102,13 @@ describe('beam search', () => {
     const search = beamSearch({ maxNewTokens: 4, numBeams: 2 })
     search.next(row(...table[0], ...table[0]))
     expect(search.answers()[0].tokens).toEqual([2])
+  })
+
+  it('scores a given answer', () => {
+    const search = scoring([3, 1])
+    run(search, table)
+    expect(search.answers()[0].tokens).toEqual([3, 1])
+    expect(search.answers()[0].logProbabilities.map(Math.exp)).toEqual([expect.closeTo(0.4, 6), expect.closeTo(0.9, 6)])
   })
 
   it('says what is wrong with a setting', () => {

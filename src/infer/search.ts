@@ -63,6 +63,12 @@ export function sampling(options: ChoiceOptions & { seed: number }): Search {
   })
 }
 
+/** No search: the tokens are given (EOS last), and what comes is how probable each is. */
+export function scoring(target: readonly number[]): Search {
+  let next = 0
+  return new Chain({ maxNewTokens: target.length, logProbabilities: true }, () => target[next++])
+}
+
 /** One row, one token after the other. */
 class Chain implements Search {
   readonly rows = 1

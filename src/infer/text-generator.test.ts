@@ -45,6 +45,21 @@ describe('TextGenerator', () => {
     }
   })
 
+  it('scores given answers: every next token has a share, and the greedy one the largest', async () => {
+    const g = generator()
+    const answers = ['a', 'hello', ''].map(text => g.score('hello', text))
+    const alone = await g.score('hello', 'hello')
+    const [, together] = await Promise.all(answers)
+    expect(together.tokens).toEqual([...vocabulary.encode('hello'), 1])
+    together.logProbabilities.forEach((p, i) => expect(p).toBeCloseTo(alone.logProbabilities[i], 4))
+    expect(together.score).toBeCloseTo(together.logProbabilities.reduce((a, b) => a + b), 6)
+    const letters = await Promise.all(Array.from({ length: 128 }, (_, code) => g.score('hello', String.fromCharCode(code))))
+    const shares = letters.map(({ logProbabilities }) => Math.exp(logProbabilities[0]))
+    const sum = shares.reduce((a, b) => a + b)
+    expect([sum > 0.05, sum < 1, new Set(shares).size]).toEqual([true, true, 128])
+    await expect(g.score('hello', 'longer than twelve')).rejects.toThrow('the answer has 19 tokens, and at most 12 (maxNewTokens) can be scored')
+  })
+
   it('is ended by a signal, or by a reader who leaves, and goes on for others', async () => {
     const g = generator()
     const controller = new AbortController()

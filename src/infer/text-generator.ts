@@ -1,9 +1,11 @@
+import { ConfigError } from '../base/errors.js'
 import { EOS_ID } from '../data/vocabulary.js'
 import type { Vocabulary } from '../data/vocabulary.js'
 import type { ModelParams } from '../model/types.js'
 import { makeGenerator } from './generate.js'
 import type { GenerateOptions, Generator } from './generate.js'
-import type { Search } from './search.js'
+import { scoring } from './search.js'
+import type { Answer, Search } from './search.js'
 import { searchOf } from './text-options.js'
 import type { TextOptions } from './text-options.js'
 
@@ -25,6 +27,9 @@ export interface TextAnswer {
   /** Of beam search alone; NaN otherwise. */
   readonly score: number
 }
+
+/** In nats; `score` is the sum. */
+export type TextScore = Pick<Answer, 'tokens' | 'score' | 'logProbabilities'>
 
 interface Request {
   readonly inputs: readonly number[]
@@ -54,6 +59,17 @@ export class TextGenerator {
     const search = this.searchFor(options)
     await this.submit(text, search, signal, () => undefined)
     return search.answers().map(({ tokens, score }) => ({ text: this.model.codec.targets.decode(tokens), tokens, score }))
+  }
+
+  /** How probable a given answer is, and each of its tokens, EOS among them. Throws a ConfigError if it is longer than answers may be. */
+  async score(text: string, answer: string, { signal }: { signal?: AbortSignal } = {}): Promise<TextScore> {
+    const tokens = [...this.model.codec.targets.encode(answer), EOS_ID]
+    const { maxNewTokens } = this.model.options
+    if (tokens.length > maxNewTokens) throw new ConfigError(`the answer has ${tokens.length} tokens, and at most ${maxNewTokens} (maxNewTokens) can be scored: ${JSON.stringify(answer.slice(0, 60))}`)
+    const search = scoring(tokens)
+    await this.submit(text, search, signal, () => undefined)
+    const [{ score, logProbabilities }] = search.answers()
+    return { tokens, score, logProbabilities }
   }
 
   /** An answer in pieces as it is made, never half a character. Beam search gives it whole, at the end. Aborted or left early, it costs no more steps. */

@@ -136,6 +136,11 @@ describe('switchyard infer and eval', () => {
     expect(answers[0].score).toBeGreaterThanOrEqual(answers[1].score)
     expect(answers[0].tokens.length).toBeLessThanOrEqual(4)
     expect(await cli.run('infer', 'runs/first', 'switch', '--temperature', '0')).toMatchObject({ code: 2, stdout: '', stderr: 'switchyard: temperature must be greater than 0, not 0\n' })
+    const scored = await cli.run('infer', 'runs/first', 'switch', 'Yard', '--target', 'S W IH CH')
+    expect(scored.stdout).toMatch(/^switch\tS W IH CH\t-\d+\.\d{4}\nYard\tS W IH CH\t-\d+\.\d{4}\n$/)
+    const details = JSON.parse((await cli.run('infer', 'runs/first', 'switch', '--target', 'S W IH CH', '--json')).stdout) as { score: number; logProbabilities: number[] }
+    expect(details.logProbabilities).toHaveLength(5)
+    expect(scored.stdout).toContain(`\t${details.score.toFixed(4)}\n`)
     const sampled = ['infer', 'runs/first', 'switch', '--temperature', '2', '--seed', '5']
     expect((await cli.run(...sampled)).stdout).toBe((await cli.run(...sampled)).stdout)
     const odd = await cli.run('infer', 'runs/first', 'caf\u00e9\t1')
