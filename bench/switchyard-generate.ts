@@ -15,7 +15,7 @@ const begin = performance.now()
 const weights = await openWeights(folder)
 const params = await loadServed(weights, bits === undefined ? null : Number(bits) as Bits)
 await weights.close()
-const generate = makeGenerator({ config: { ...weights.model, reference: 'switchyard' }, router: weights.router, maxNewTokens: NEW_TOKENS })
+const generate = makeGenerator({ config: { ...weights.model, reference: 'switchyard' }, router: weights.router, maxNewTokens: NEW_TOKENS, release: true })
 
 await serve({ name: 'switchyard', loadSeconds: (performance.now() - begin) / 1000, parameters: countParameters(weights.specs) }, {
   generate: async batch => {

@@ -27,6 +27,7 @@ describe('inspect', () => {
     const fixture = fileURLToPath(new URL('../../test/fixtures/switch-tiny', import.meta.url))
     const { model } = await findModel(fixture)
     expect(model).toMatchObject({ dModel: 32, numExperts: 4, reference: 'hf' })
+    expect(describeModel(await findModel(fixture.replace('tiny', 'bf16')))).toMatch(/stored as +huggingface, bfloat16 \(49 parameters\)\n +experts +4 in 1 of 2 encoder and 1 of 2 decoder layers\n/)
   })
 
   it('writes layers that are the same once', async () => {

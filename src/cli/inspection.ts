@@ -4,8 +4,11 @@ import { ConfigError, nearest } from '../base/errors.js'
 import { formatBytes, formatCount, formatTable } from '../base/format.js'
 import { sizeOf } from '../base/tensor.js'
 import { exists } from '../checkpoint/atomic.js'
+import { quantizedTypes } from '../checkpoint/quantize.js'
 import { openWeights } from '../config/open-weights.js'
+import type { OpenedWeights } from '../config/open-weights.js'
 import { recipes } from '../config/recipes.js'
+import { stackLayers } from '../model/config.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import { countActiveParameters, countParameters, declareParameters } from '../model/parameters.js'
 import type { ParameterSpec } from '../model/parameters.js'
@@ -15,6 +18,8 @@ export interface Inspected {
   readonly name: string
   readonly model: ModelConfig
   readonly router: RouterConfig
+  /** How a folder stores it: container and types. */
+  readonly stored?: string
 }
 
 /** The model that a preset, a recipe, a run's folder or a folder of Hugging Face holds. */
@@ -26,18 +31,34 @@ export async function findModel(name: string): Promise<Inspected> {
     const guess = nearest(name, names)
     throw new ConfigError(`there is no preset, recipe or folder ${name}; ${guess ? `did you mean ${guess}?` : `there are ${names.join(', ')}`}`)
   }
-  const { path, model, router, close } = await openWeights(name)
-  await close()
-  return { name: path, model, router }
+  const weights = await openWeights(name)
+  await weights.close()
+  const { path, model, router } = weights
+  return { name: path, model, router, stored: storedAs(weights) }
+}
+
+/** `huggingface, bfloat16 (90 tensors), float32 (12)`, the type of most parameters first. */
+function storedAs({ container, specs, bits }: OpenedWeights): string {
+  const counts = new Map<string, { tensors: number; elements: number }>()
+  for (const spec of specs) {
+    const type = bits && quantizedTypes(spec, bits) ? `int${bits}` : spec.dtype
+    const count = counts.get(type) ?? { tensors: 0, elements: 0 }
+    counts.set(type, { tensors: count.tensors + 1, elements: count.elements + sizeOf(spec.shape) })
+  }
+  const types = [...counts].sort(([, a], [, b]) => b.elements - a.elements)
+  return [container, ...types.map(([type, { tensors }]) => `${type} (${formatCount(tensors)} parameters)`)].join(', ')
 }
 
 /** Everything that is known of a model without allocating it, as text. */
-export function describeModel({ name, model, router }: Inspected): string {
+export function describeModel({ name, model, router, stored: storage }: Inspected): string {
   const specs = declareParameters(model, router)
   const total = countParameters(specs)
   const flops = forwardFlops(specs)
   const stored: DType[] = ['float32', 'bfloat16', 'int8']
+  const sparse = (['encoder', 'decoder'] as const).map(stack => stackLayers(model, stack)).map(layers => `${layers.filter(l => l.sparse).length} of ${layers.length}`)
   const facts = [
+    ...(storage === undefined ? [] : [['stored as', storage]]),
+    ...(model.numExperts > 0 ? [['experts', `${formatCount(model.numExperts)} in ${sparse[0]} encoder and ${sparse[1]} decoder layers`]] : []),
     ['parameters', formatCount(total)],
     ['active per token', formatCount(countActiveParameters(specs))],
     ...stored.map(dtype => [`bytes in ${dtype}`, `${formatCount(total * dtypes[dtype].bytes)} (${formatBytes(total * dtypes[dtype].bytes)})`]),

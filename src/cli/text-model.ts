@@ -33,7 +33,7 @@ export async function openTextModel(path: string, { maxNewTokens, bits }: TextMo
     checkFits(weights, bits)
     // Our own way of answering: nothing is dropped, and no answer depends on padding or its batch.
     const config = { ...weights.model, reference: 'switchyard', dtype: 'float32' } as const
-    return { params: await loadServed(weights, bits), options: { config, router: weights.router, maxNewTokens: maxNewTokens ?? limit }, codec }
+    return { params: await loadServed(weights, bits), options: { config, router: weights.router, maxNewTokens: maxNewTokens ?? limit, release: true }, codec }
   } finally {
     await weights.close()
   }

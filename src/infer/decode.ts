@@ -5,7 +5,8 @@ import { encode, outputLogits, positionBias, stackNorm } from '../model/forward.
 import { decoderLayer } from '../model/layers.js'
 import type { Pass } from '../model/layers.js'
 import { causalMask, keyMask } from '../model/masks.js'
-import type { DecoderLayerParams, ForwardOptions, ModelParams } from '../model/types.js'
+import type { StackName } from '../model/config.js'
+import type { DecoderLayerParams, ForwardOptions, ModelParams, RelativeBiasParams } from '../model/types.js'
 import { keysAndValues, maskBias } from '../nn/attention.js'
 import type { KeysAndValues } from '../nn/attention.js'
 import { embed } from '../nn/embedding.js'
@@ -23,6 +24,9 @@ export type EncodedInputs = {
 export type DecodeCache = KeysAndValues[] // [batch, heads, maxLength, headDim] each
 
 export interface DecodeSizes { rows: number; inputLength: number; maxLength: number }
+
+/** The parameters that `startDecoding` reads. */
+export type PositionParams = { [S in StackName]: { relpos_bias: RelativeBiasParams } }
 
 export type DecodeStart = {
   encoderBias: Array // [1, heads, inputLength, inputLength]
@@ -54,7 +58,7 @@ export function serve(params: ModelParams, { config }: ForwardOptions): ModelPar
 const passOf = (options: ForwardOptions): Pass => ({ options, noise: noNoise, dropoutRate: 0, tokens: null, dropless: true })
 
 /** What depends on the sizes of a batch alone: relative position biases, and an empty cache. */
-export function startDecoding(params: ModelParams, { rows, inputLength, maxLength }: DecodeSizes, { config }: ForwardOptions): DecodeStart {
+export function startDecoding(params: PositionParams, { rows, inputLength, maxLength }: DecodeSizes, { config }: ForwardOptions): DecodeStart {
   const nothing = (): Array => np.zeros([rows, config.numHeads, maxLength, config.headDim], config.dtype) // [batch, heads, maxLength, headDim]
   return {
     encoderBias: positionBias(params, 'encoder', inputLength, config),

@@ -14,6 +14,8 @@ export interface GenerateOptions {
   router: RouterConfig
   /** How many tokens are made at most, EOS among them. */
   maxNewTokens: number
+  /** Whether the parameters become the generator's own, which then keeps one copy of them, packed for products: they can be used for nothing else. */
+  release?: boolean
 }
 
 export interface RunOptions {
@@ -33,14 +35,14 @@ const LENGTH_MULTIPLE = 16
  * A generator for a model. The encoder runs once; then every step makes one token for all rows, until every search is over. Keep
  * it: it compiles once for each shape of a batch. An input's answers depend neither on the others in its batch nor on padding.
  */
-export function makeGenerator({ config, router, maxNewTokens }: GenerateOptions): Generator {
+export function makeGenerator({ config, router, maxNewTokens, release }: GenerateOptions): Generator {
   const options: ForwardOptions = { config, router, mode: 'eval' }
   const served = new WeakMap<ModelParams, ModelParams>()
   const servedOf = (params: ModelParams): ModelParams => {
     if (!served.has(params)) served.set(params, serve(params, options))
     return served.get(params)!
   }
-  const { start, encode, advance, reorder } = compileDecoding(options, maxNewTokens)
+  const { start, encode, advance, reorder } = compileDecoding(options, maxNewTokens, release)
 
   return async (params, inputs, searches, { signal, onStep } = {}) => {
     const layout = rowsOf(searches)

@@ -36,7 +36,7 @@ async function quantizedOf(weights: Weights, spec: ParameterSpec, bits: Bits | n
 const servedPath = ({ path }: ParameterSpec, { activation }: ModelConfig): string =>
   (activation === 'relu' ? path.replace(/\/expert\/(wi|wo)\/kernel$/, '/served/$1') : path)
 
-/** The memory that answering takes, in bytes: the weights, and what ONNX Runtime packs for products, which is all of them but the experts. */
+/** The memory that answering takes, in bytes, while it begins: the weights, and what ONNX Runtime is packing for products, which is all of them but the experts. */
 export function servedBytes({ specs, bits: stored }: Pick<Weights, 'specs' | 'bits'>, bits: Bits | null = stored ?? null): number {
   const bytes = (spec: ParameterSpec): number => {
     const types = bits && quantizedTypes(spec, bits)

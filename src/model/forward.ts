@@ -13,7 +13,7 @@ import { decoderLayer, encoderLayer, zeroPadding } from './layers.js'
 import type { LayerOutput, Pass } from './layers.js'
 import { decoderMasks, encoderMasks } from './masks.js'
 import type { EncoderBatch } from './masks.js'
-import type { Batch, ForwardOptions, ForwardOutput, LayerRecord, ModelParams } from './types.js'
+import type { Batch, ForwardOptions, ForwardOutput, LayerRecord, ModelParams, RelativeBiasParams } from './types.js'
 
 /** The whole encoder-decoder on a batch whose targets are known. */
 export function forward(params: ModelParams, batch: Batch, options: ForwardOptions): ForwardOutput {
@@ -99,7 +99,7 @@ export function outputLogits(params: ModelParams, x: Array, config: ModelConfig)
 }
 
 /** The relative position bias that all layers of a stack share. */
-export function positionBias(params: ModelParams, stack: StackName, length: number, config: ModelConfig): Array {
+export function positionBias(params: { [S in StackName]: { relpos_bias: RelativeBiasParams } }, stack: StackName, length: number, config: ModelConfig): Array {
   return relativePositionBias(params[stack].relpos_bias.rel_embedding, length, length, {
     numBuckets: config.relativePositionBuckets,
     maxDistance: config.relativePositionMaxDistance,

@@ -15,6 +15,11 @@ import type { ArrayTree, TracedFunction } from './tracing.js'
 export interface SpecializeOptions {
   /** Arguments that are given away, counted with the first: see `JitOptions`. */
   donate?: readonly number[]
+  /**
+   * Whether weights that the backend has copied are given up: there is one copy of them then, and whoever else uses the arrays gets an
+   * error. Give no two functions the same weights.
+   */
+  release?: boolean
 }
 
 /**
@@ -25,7 +30,7 @@ export interface SpecializeOptions {
  * that are no other length in the program, and differ wherever they are different things.
  */
 export function specialize<W extends ArrayTree, A extends ArrayTree[], R extends ArrayTree>(
-  f: (weights: W, ...args: A) => R, examples: readonly [Tree<ArrayType>[], Tree<ArrayType>[]], { donate = [] }: SpecializeOptions = {},
+  f: (weights: W, ...args: A) => R, examples: readonly [Tree<ArrayType>[], Tree<ArrayType>[]], { donate = [], release }: SpecializeOptions = {},
 ): (weights: W, ...args: A) => R {
   const name = f.name || 'f'
   const traced = new Map<string, TracedFunction>()
@@ -37,7 +42,7 @@ export function specialize<W extends ArrayTree, A extends ArrayTree[], R extends
     traced.set(key, found)
     return found
   }
-  const bound = new WeakMap<Value, { weights: readonly Value[]; run: (program: Program, inputs: readonly Value[], name: string) => Concrete[] }>()
+  const bound = new WeakMap<Value, { weights: readonly Value[]; run: (program: Program, inputs: readonly Value[]) => Concrete[] }>()
   return (weights, ...args) => {
     if (isTracing()) return f(weights, ...args)
     const { values: ofWeights } = flattenArgs([weights])
@@ -49,9 +54,9 @@ export function specialize<W extends ArrayTree, A extends ArrayTree[], R extends
       const donated = [weights, ...args].flatMap((arg, i) => flatten(arg).leaves.map(() => donate.includes(i)))
       const [first] = ofWeights
       const engine = first instanceof Concrete ? first.evaluator : defaultEngine()
-      compiled = { weights: ofWeights, run: engine.bind([programs[0], programs[1]], values.map((v, i) => (i < ofWeights.length ? v : null)), donated) }
+      compiled = { weights: ofWeights, run: engine.bind([programs[0], programs[1]], values.map((v, i) => (i < ofWeights.length ? v : null)), { donated, release, name }) }
       bound.set(ofWeights[0], compiled)
     }
-    return rebuild<R>(outputDef, compiled.run(program, values, name))
+    return rebuild<R>(outputDef, compiled.run(program, values))
   }
 }

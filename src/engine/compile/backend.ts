@@ -30,6 +30,8 @@ export interface Executable {
 
 /** A function compiled once for the data of some of its inputs, and for any sizes of the others. */
 export interface BoundFunction {
+  /** The places of the bound inputs whose data the backend has copied: it needs the arrays no more. */
+  readonly copied: readonly number[]
   /** Its program at some sizes, ready to run. The bound inputs are given to each run with the others. */
   at(program: Program): Promise<Executable>
 }

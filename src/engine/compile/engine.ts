@@ -12,7 +12,8 @@ import type { Backend, Buffer, Executable } from './backend.js'
 
 /** An array that exists, or is being computed: a future for a backend's buffer. */
 export class Concrete extends Value {
-  private donatedTo: string | null = null
+  /** Why its data is not there any more. */
+  private gone: string | null = null
   private readonly reads = new Set<Promise<unknown>>()
 
   constructor(readonly aval: Aval, override readonly evaluator: Engine, private future: Promise<Buffer>) {
@@ -39,18 +40,35 @@ export class Concrete extends Value {
   /** Gives the buffer away; resolves to it when reads that have begun are done. */
   donate(to: string): Promise<Buffer> {
     const buffer = this.buffer
-    this.donatedTo = to
-    this.future = Promise.reject(new Error('donated'))
-    this.future.catch(() => undefined)
+    this.leave(`was donated to ${to} and its memory holds something else now: use what that returned instead`)
     return Promise.all(this.reads).then(() => buffer)
   }
 
-  /** Throws a SwitchyardError if it was donated. */
+  /** Gives the memory up: whoever needs the data has it in another form. */
+  release(by: string): void {
+    if (this.gone === null) this.leave(`belongs to ${by}, which keeps it in another form: load it again for other uses`)
+  }
+
+  private leave(why: string): void {
+    this.gone = why
+    this.future = Promise.reject(new Error('gone'))
+    this.future.catch(() => undefined)
+  }
+
+  /** Throws a SwitchyardError if it was donated or released. */
   checkAlive(): void {
-    if (this.donatedTo === null) return
-    throw new SwitchyardError(`this ${formatAval(this.aval)} was donated to ${this.donatedTo} and its memory holds something else now: use what that returned instead`)
+    if (this.gone !== null) throw new SwitchyardError(`this ${formatAval(this.aval)} ${this.gone}`)
   }
 }
+
+export interface BindOptions {
+  donated?: readonly boolean[]
+  release?: boolean
+  name?: string
+}
+
+/** What stands for a bound input whose data the backend has copied. */
+const released = (aval: Aval): Buffer => ({ aval, read: () => Promise.reject(new Error(`a released ${formatAval(aval)} was read`)) })
 
 /** A backend with its cache of compiled programs: runs programs, and single primitives outside `jit`, one after the other. */
 export class Engine implements Evaluator {
@@ -93,15 +111,25 @@ export class Engine implements Evaluator {
 
   /**
    * Compiles a function for inputs that are the same arrays at each run (null: not this one), from its programs at two sizes (see `Backend.bind`).
-   * Returns what runs its program at any sizes.
+   * Returns what runs its program at any sizes. `release`: bound arrays that the backend has copied are given up, as if they were donated.
    */
-  bind(examples: readonly [Program, Program], bound: readonly (Value | null)[], donated: readonly boolean[] = []): (program: Program, inputs: readonly Value[], name?: string) => Concrete[] {
-    const compiled = Promise.all(bound.map(v => v && this.bufferOf(v))).then(buffers => this.backend.bind(examples, buffers, donated))
+  bind(
+    examples: readonly [Program, Program], bound: readonly (Value | null)[], { donated = [], release = false, name = 'a program' }: BindOptions = {},
+  ): (program: Program, inputs: readonly Value[]) => Concrete[] {
+    const held = bound.map(v => v && this.bufferOf(v))
+    const compiled = Promise.all(held).then(buffers => this.backend.bind(examples, buffers, donated)).then(fn => {
+      for (const i of release ? fn.copied : []) {
+        const value = bound[i]
+        if (value instanceof Concrete) value.release(name)
+        held[i] = Promise.resolve(released(value!.aval))
+      }
+      return fn
+    })
     const executables = new WeakMap<Program, Promise<Executable>>()
-    return (program, inputs, name = 'a program') => {
+    return (program, inputs) => {
       let executable = executables.get(program)
       if (!executable) executables.set(program, executable = compiled.then(c => c.at(program)))
-      return this.start(executable, program, inputs, donated, name)
+      return this.start(executable, program, inputs, donated, name, held)
     }
   }
 
@@ -120,14 +148,16 @@ export class Engine implements Evaluator {
     return executable
   }
 
-  /** Queues a run behind those that have begun: none of them then reads memory that this one may write. */
-  private start(executable: Promise<Executable>, program: Program, inputs: readonly Value[], donated: readonly boolean[], name: string): Concrete[] {
+  /** Queues a run behind those that have begun: none of them then reads memory that this one may write. `held`: buffers of inputs that are known already. */
+  private start(
+    executable: Promise<Executable>, program: Program, inputs: readonly Value[], donated: readonly boolean[], name: string, held: readonly (Promise<Buffer> | null)[] = [],
+  ): Concrete[] {
     inputs.forEach((x, i) => {
       if (donated[i] && inputs.indexOf(x) !== inputs.lastIndexOf(x)) throw new SwitchyardError(`${name} was given the same ${formatAval(x.aval)} twice, once to be donated: donated arrays must be different ones`)
     })
     // Nothing is given away before it is known that everything is there.
-    for (const x of inputs) if (x instanceof Concrete) x.checkAlive()
-    const buffers = inputs.map((x, i) => (donated[i] ? null : this.bufferOf(x)))
+    for (const [i, x] of inputs.entries()) if (x instanceof Concrete && !held[i]) x.checkAlive()
+    const buffers = inputs.map((x, i) => (donated[i] ? null : held[i] ?? this.bufferOf(x)))
     const taken = inputs.map((x, i) => buffers[i] ?? (x instanceof Concrete && x.evaluator === this ? x.donate(name) : this.bufferOf(x)))
     const before = this.last
     const results = Promise.all([executable, Promise.all(taken), before] as const).then(([e, ready]) => e.run(ready))

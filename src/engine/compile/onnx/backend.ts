@@ -1,5 +1,5 @@
 import type { HostTensor } from '../../../base/tensor.js'
-import type { Program } from '../../program/program.js'
+import { Program } from '../../program/program.js'
 import { simplify } from '../../transform/simplify.js'
 import type { Backend, BoundFunction, Buffer, Executable } from '../backend.js'
 import { cutUpdate } from '../segments.js'
@@ -11,7 +11,7 @@ import { HostBuffer, StateMemory } from './buffer.js'
 import { OnnxExecutable } from './executable.js'
 import { generalize } from './generalize.js'
 import { atBoundary, bytesOfAval, toGraph } from './model.js'
-import type { Session, SessionFactory } from './session.js'
+import type { SessionFactory } from './session.js'
 
 /**
  * The backend that compiles a program to one ONNX graph, run by ONNX Runtime, and its update of donated state to WebAssembly
@@ -44,13 +44,18 @@ export class OnnxBackend implements Backend {
   async bind(examples: readonly [Program, Program], bound: readonly (Buffer | null)[], donated: readonly boolean[] = []): Promise<BoundFunction> {
     const general = generalize(toGraph(simplify(examples[0])), toGraph(simplify(examples[1])))
     // Sizes that no graph can have open: each has its own then, without copies of what is bound.
-    if (!general) return { at: program => this.compile(program, donated) }
-    const { graph, kept, boundBytes } = bindWeights(general, bound.map(b => (b ? atBoundary((b as HostBuffer).tensor) : null)))
+    if (!general) return { copied: [], at: program => this.compile(program, donated) }
+    const { graph, kept, copied, boundBytes } = bindWeights(general, bound.map(b => (b ? atBoundary((b as HostBuffer).tensor) : null)))
     const session = await this.sessions.create(graph, { keepMemory: true })
     const stats = { nodes: graph.nodes.length, fusedLoops: 0, inPlaceBytes: 0, boundBytes }
-    const shared: Session = { run: (inputs, outputs) => session.run(kept.map(i => inputs[i]), outputs) }
+    const keptOf = <T>(all: readonly T[]): T[] => kept.map(i => all[i])
     return {
-      at: async program => new OnnxExecutable(this.memory, this.loops, shared, { main: program, outputs: program.outputs, loops: [] }, stats, donated),
+      copied,
+      at: async program => {
+        const main = new Program(keptOf(program.inputs), program.equations, program.outputs)
+        const executable = new OnnxExecutable(this.memory, this.loops, session, { main, outputs: main.outputs, loops: [] }, stats, keptOf(donated))
+        return { stats, run: inputs => executable.run(keptOf(inputs)) }
+      },
     }
   }
 }

@@ -11,6 +11,8 @@ export interface BoundGraph {
   graph: GraphInfo
   /** The places of the inputs that it still has, which are called `x0, x1, ...` again. */
   kept: readonly number[]
+  /** The places of those that it has as weights, and only so. */
+  copied: readonly number[]
   /** The size of the weights in it. */
   boundBytes: number
 }
@@ -45,6 +47,7 @@ export function bindWeights(graph: GraphInfo, tensors: readonly (HostTensor | nu
       inputs: kept.map((at, i) => ({ ...graph.inputs[at], name: `x${i}` })),
     },
     kept,
+    copied: graph.inputs.flatMap(({ name }, i) => (weights.has(`weight_${name}`) && !read.has(name) ? i : [])),
     boundBytes: [...weights.values()].reduce((sum, { data }) => sum + data.byteLength, 0),
   }
 }

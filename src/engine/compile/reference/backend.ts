@@ -13,5 +13,5 @@ export const referenceBackend: Backend = {
     stats: { nodes: program.equations.length, fusedLoops: 0, inPlaceBytes: 0, boundBytes: 0 },
     run: async inputs => interpret(program, await Promise.all(inputs.map(b => b.read()))).map(put),
   }),
-  bind: async () => ({ at: program => referenceBackend.compile(program) }),
+  bind: async () => ({ copied: [], at: program => referenceBackend.compile(program) }),
 }
