@@ -86,16 +86,17 @@ function runStack(stack: StackName, params: ModelParams, tokens: Array, pass: Pa
 /** A stack's final norm. */
 export function stackNorm(stack: StackName, params: ModelParams, x: Array, pass: Pass): Array {
   const norm = stack === 'encoder' ? params.encoder.encoder_norm : params.decoder.decoder_norm
-  return zeroPadding(rmsNorm(norm, x, pass.options.config.layerNormEpsilon), pass) // [batch, length, dModel]
+  const { layerNormEpsilon, dtype } = pass.options.config
+  return zeroPadding(rmsNorm(norm, x, layerNormEpsilon, dtype), pass) // [batch, length, dModel]
 }
 
 /** Scores of every vocabulary entry, float32, from the decoder's output [batch, length, dModel]. */
 export function outputLogits(params: ModelParams, x: Array, config: ModelConfig): Array {
-  const scaled = config.scaleLogits ? np.multiply(x, 1 / Math.sqrt(config.dModel)) : x // [batch, length, dModel]
-  const wide = np.astype(scaled, 'float32')
+  const wide = np.astype(x, 'float32')
+  const scaled = config.scaleLogits ? np.multiply(wide, 1 / Math.sqrt(config.dModel)) : wide // [batch, length, dModel]
   const { logits_dense: untied } = params.decoder
   if (!config.tiedLogits && untied === undefined) throw new SwitchyardError('tiedLogits is false, but the parameters have no decoder/logits_dense')
-  return dense(config.tiedLogits ? { kernel: projection(params.token_embedder.embedding) } : untied!, wide) // [batch, length, vocab]
+  return dense(config.tiedLogits ? { kernel: projection(params.token_embedder.embedding) } : untied!, scaled) // [batch, length, vocab]
 }
 
 /** The relative position bias that all layers of a stack share. */

@@ -66,9 +66,10 @@ function feedForward(params: { pre_mlp_layer_norm: NormParams; mlp: MlpParams | 
   return { x: output, record }
 }
 
-/** x + dropout(f(norm(x))): every sublayer. */
+/** x + dropout(f(norm(x))): every sublayer. What is normed has the model's dtype; the sum is float32 from the first sparse sublayer on. */
 function residual(norm: NormParams, x: Array, pass: Pass, f: (y: Array) => Array): Array {
-  const normed = zeroPadding(rmsNorm(norm, x, pass.options.config.layerNormEpsilon), pass) // [batch, length, dModel]
+  const { layerNormEpsilon, dtype } = pass.options.config
+  const normed = zeroPadding(rmsNorm(norm, x, layerNormEpsilon, dtype), pass) // [batch, length, dModel]
   return np.add(x, pass.noise.dropout(f(normed), pass.dropoutRate, 1)) // [batch, length, dModel]
 }
 

@@ -30,14 +30,14 @@ export const keysAndValues = (params: AttentionParams, x: Array, numHeads: numbe
   ({ keys: projectHeads(params.key, x, numHeads), values: projectHeads(params.value, x, numHeads) })
 
 /**
- * Multi-head attention (Vaswani et al. 2017) as T5 has it: scores are not scaled. x [batch, query, dModel]; `bias`,
- * float32 and broadcast to [batch, heads, query, key], is added to them. Dropout masks are the same for all queries.
+ * Multi-head attention (Vaswani et al. 2017) as T5 has it: scores are not scaled. x [batch, query, dModel]; `bias`, broadcast
+ * to [batch, heads, query, key], is added to them. All is in x's dtype, as in Flaxformer. Dropout masks are the same for all queries.
  */
 export function attention(params: AttentionParams, x: Array, { keys, values }: KeysAndValues, bias: Array, noise: Noise, dropoutRate = 0): Array {
   const [batch, length] = x.shape
   const queries = projectHeads(params.query, x, keys.shape[1]) // [batch, heads, query, headDim]
   const scores = np.einsum('bhqd,bhkd->bhqk', queries, keys) // [batch, heads, query, key]
-  const probabilities = np.astype(softmax(np.add(np.astype(scores, 'float32'), bias)), x.dtype) // [batch, heads, query, key]
+  const probabilities = softmax(np.add(scores, np.astype(bias, x.dtype))) // [batch, heads, query, key]
   const kept = noise.dropout(probabilities, dropoutRate, 2)
   const mixed = np.einsum('bhqk,bhkd->bqhd', kept, values) // [batch, query, heads, headDim]
   return dense(params.out, np.reshape(mixed, [batch, length, -1])) // [batch, query, dModel]

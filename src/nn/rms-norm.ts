@@ -1,3 +1,4 @@
+import type { DType } from '../base/dtypes.js'
 import type { Array } from '../engine/api/array.js'
 import { composite } from '../engine/api/composite.js'
 import * as np from '../engine/api/np.js'
@@ -8,11 +9,12 @@ const last = { axis: -1, keepdims: true }
 
 /**
  * x / rms(x) * scale over the last axis: no mean is subtracted, there is no bias (Zhang and Sennrich 2019, "Root Mean
- * Square Layer Normalization"). The mean square is taken in float32; the result has x's dtype.
+ * Square Layer Normalization"). x / rms(x) is computed in float32 and then has the dtype that is asked for, in which it is scaled.
  */
-export function rmsNorm({ scale }: NormParams, x: Array, epsilon: number): Array {
-  const wide = np.astype(x, 'float32')
-  return np.astype(float32Norm(epsilon)(wide, np.astype(scale, 'float32')).normed, x.dtype)
+export function rmsNorm({ scale }: NormParams, x: Array, epsilon: number, dtype: DType = x.dtype): Array {
+  const norm = (s: Array): Array => float32Norm(epsilon)(np.astype(x, 'float32'), s).normed // [..., dModel]
+  if (dtype === 'float32') return norm(np.astype(scale, dtype))
+  return np.multiply(np.astype(norm(np.ones(scale.shape)), dtype), np.astype(scale, dtype))
 }
 
 type Normed = {
