@@ -34,7 +34,7 @@ export interface MoeOptions {
 /**
  * The sparse feed-forward sublayer: each token's output is the sum of its experts', each times its gate (Switch
  * Transformers, equation 2), or 0 where it found no room. x [batch, length, dModel]; only tokens where `mask` [batch, length]
- * holds are routed (null: all). The router is float32 whatever x is.
+ * holds are routed (null: all). The router and the output are float32 whatever x and the experts are.
  */
 export function moeLayer(params: MoeParams, x: Array, mask: Array | null, options: MoeOptions, noise: Noise): RouterRecord {
   const { groups, capacity } = options
@@ -58,7 +58,7 @@ export function moeLayer(params: MoeParams, x: Array, mask: Array | null, option
   const seen = options.jitterExperts ? np.astype(jittered, x.dtype) : grouped // [groups, tokens, dModel]
   const tokens = np.reshape(seen, [numGroups * tokensPerGroup, -1]) // [tokens, dModel]
   const outputs = experts(params.expert, tokens, slots, noise, options.expertDropoutRate) // [tokens, choices, dModel]
-  const gates = np.astype(np.reshape(gate, [...slots.slotOfChoice.shape, 1]), x.dtype) // [tokens, choices, 1]
+  const gates = np.reshape(gate, [...slots.slotOfChoice.shape, 1]) // [tokens, choices, 1]
   const gated = np.sum(np.multiply(outputs, gates), { axis: 1 }) // [tokens, dModel]
 
   const weights = options.countMasked ? np.ones([numGroups, tokensPerGroup]) : present // [groups, tokens]

@@ -17,7 +17,7 @@ export type RouterRecord = {
   auxLoss: Array // []
   zLoss: Array // []
   statistics: RouterStatistics
-  /** The layer's output, before its residual. */
+  /** The layer's output, before its residual, float32. */
   output: Array // [batch, length, dModel]
 }
 
