@@ -47,6 +47,14 @@ describe('overrides', () => {
   })
 })
 
+describe('a saved configuration', () => {
+  it('may be from before relative position biases could be those of a layer', () => {
+    const { relativePositionBias: _, ...model } = g2p.model
+    expect(parseRunConfig({ ...g2p, model })).toEqual(g2p)
+    expect(() => parseRunConfig({ ...g2p, model: { ...model, relativePositionBias: 'none' } })).toThrow('model.relativePositionBias: must be perStack or perLayer')
+  })
+})
+
 describe('some settings of a model', () => {
   it('are taken from a value and overrides', () => {
     expect(parsePartialModel({ model: { dFf: 7 } }, ['router.maxGroupSize=8', 'model.activation=gatedGelu', 'router.ignorePaddingTokens=true'], 'x'))

@@ -43,6 +43,7 @@ export const modelSchema = z.strictObject({
   activation: z.enum(['relu', 'gatedGelu']),
   tiedLogits: z.boolean(),
   scaleLogits: z.boolean(),
+  relativePositionBias: z.enum(['perStack', 'perLayer']),
   relativePositionBuckets: z.int().min(2).refine(n => n % 2 === 0, 'must be even: half of the buckets are for each direction'),
   relativePositionMaxDistance: size,
   layerNormEpsilon: positive,
@@ -123,7 +124,8 @@ export const nativeSchema = z.strictObject({
 
 export const runSchema = z.strictObject({
   task: taskSchema,
-  model: modelSchema,
+  // Runs from before this was a setting do not have it.
+  model: modelSchema.extend({ relativePositionBias: modelSchema.shape.relativePositionBias.default('perStack') }),
   router: routerSchema,
   train: trainSchema,
 }).refine(({ model }) => model.numExperts > 0 || (model.encoderSparseEvery === 0 && model.decoderSparseEvery === 0), {

@@ -1,12 +1,13 @@
 import type { Array } from '../engine/api/array.js'
 import * as lax from '../engine/api/lax.js'
 import * as np from '../engine/api/np.js'
-import { encode, outputLogits, positionBias, stackNorm } from '../model/forward.js'
+import type { StackName } from '../model/config.js'
+import { encode, outputLogits, stackNorm } from '../model/forward.js'
 import { decoderLayer } from '../model/layers.js'
 import type { Pass } from '../model/layers.js'
 import { causalMask, keyMask } from '../model/masks.js'
-import type { StackName } from '../model/config.js'
-import type { DecoderLayerParams, ForwardOptions, ModelParams, RelativeBiasParams } from '../model/types.js'
+import { addMask, biasOfLayer, positionBiases } from '../model/position-bias.js'
+import type { DecoderLayerParams, ForwardOptions, ModelParams } from '../model/types.js'
 import { keysAndValues, maskBias } from '../nn/attention.js'
 import type { KeysAndValues } from '../nn/attention.js'
 import { embed } from '../nn/embedding.js'
@@ -25,12 +26,13 @@ export type DecodeCache = KeysAndValues[] // [batch, heads, maxLength, headDim] 
 
 export interface DecodeSizes { rows: number; inputLength: number; maxLength: number }
 
-/** The parameters that `startDecoding` reads. */
-export type PositionParams = { [S in StackName]: { relpos_bias: RelativeBiasParams } }
+/** The tables of relative positions, which are all that `startDecoding` reads. */
+export type PositionTables = { [S in StackName]: Array[] } // [heads, buckets] each
 
 export type DecodeStart = {
-  encoderBias: Array // [1, heads, inputLength, inputLength]
-  selfBias: Array // [1, heads, maxLength, maxLength]
+  /** One that all layers share, or one for each, as selfBiases. */
+  encoderBiases: Array[] // [1, heads, inputLength, inputLength]
+  selfBiases: Array[] // [1, heads, maxLength, maxLength]
   cache: DecodeCache
 }
 
@@ -58,18 +60,18 @@ export function serve(params: ModelParams, { config }: ForwardOptions): ModelPar
 const passOf = (options: ForwardOptions): Pass => ({ options, noise: noNoise, dropoutRate: 0, tokens: null, dropless: true })
 
 /** What depends on the sizes of a batch alone: relative position biases, and an empty cache. */
-export function startDecoding(params: PositionParams, { rows, inputLength, maxLength }: DecodeSizes, { config }: ForwardOptions): DecodeStart {
+export function startDecoding(tables: PositionTables, { rows, inputLength, maxLength }: DecodeSizes, { config }: ForwardOptions): DecodeStart {
   const nothing = (): Array => np.zeros([rows, config.numHeads, maxLength, config.headDim], config.dtype) // [batch, heads, maxLength, headDim]
   return {
-    encoderBias: positionBias(params, 'encoder', inputLength, config),
-    selfBias: np.add(positionBias(params, 'decoder', maxLength, config), maskBias(causalMask(maxLength))),
+    encoderBiases: positionBiases(tables.encoder, 'encoder', inputLength, config),
+    selfBiases: addMask(positionBiases(tables.decoder, 'decoder', maxLength, config), causalMask(maxLength)),
     cache: globalThis.Array.from({ length: config.numDecoderLayers }, () => ({ keys: nothing(), values: nothing() })),
   }
 }
 
 /** Encodes inputs [inputs, length] (0 is padding), once each, for the rows of a batch, `inputOfRow` [batch]. */
-export function encodeInputs(params: ModelParams, inputs: Array, inputOfRow: Array, encoderBias: Array, options: ForwardOptions): EncodedInputs {
-  const { output } = encode(params, { encoder_input_tokens: inputs }, options, noNoise, encoderBias)
+export function encodeInputs(params: ModelParams, inputs: Array, inputOfRow: Array, encoderBiases: Array[], options: ForwardOptions): EncodedInputs {
+  const { output } = encode(params, { encoder_input_tokens: inputs }, options, noNoise, encoderBiases)
   const ofRows = (x: Array): Array => np.take(x, inputOfRow, 0) // [batch, ...]
   return {
     cross: decoderLayers(params, options).map(layer => {
@@ -85,12 +87,11 @@ export function encodeInputs(params: ModelParams, inputs: Array, inputOfRow: Arr
  * with them in it.
  */
 export function decodeStep(
-  params: ModelParams, encoded: EncodedInputs, selfBias: Array, cache: DecodeCache, tokens: Array, step: Array, options: ForwardOptions,
+  params: ModelParams, encoded: EncodedInputs, selfBiases: Array[], cache: DecodeCache, tokens: Array, step: Array, options: ForwardOptions,
 ): { logits: Array; cache: DecodeCache } {
   const { config } = options
   const pass = passOf(options)
-  const [, heads, , maxLength] = selfBias.shape
-  const ownBias = lax.dynamicSlice(selfBias, [0, 0, step, 0], [1, heads, 1, maxLength]) // [1, heads, 1, maxLength]
+  const ownBiases = selfBiases.map(bias => lax.dynamicSlice(bias, [0, 0, step, 0], [1, config.numHeads, 1, bias.shape[3]])) // [1, heads, 1, maxLength]
   const next: DecodeCache = []
   let x = embed(params.token_embedder.embedding, np.expandDims(tokens, 1), config.dModel, config.dtype) // [batch, 1, dModel]
   decoderLayers(params, options).forEach((layer, i) => {
@@ -100,7 +101,7 @@ export function decodeStep(
       next.push({ keys: lax.dynamicUpdateSlice(cache[i].keys, keys, at), values: lax.dynamicUpdateSlice(cache[i].values, values, at) })
       return next[i]
     }
-    x = decoderLayer(layer, x, { self, cross: encoded.cross[i], selfBias: ownBias, crossBias: encoded.crossBias }, pass).x // [batch, 1, dModel]
+    x = decoderLayer(layer, x, { self, cross: encoded.cross[i], selfBias: biasOfLayer(ownBiases, i), crossBias: encoded.crossBias }, pass).x // [batch, 1, dModel]
   })
   const logits = outputLogits(params, stackNorm('decoder', params, x, pass), config) // [batch, 1, vocab]
   return { logits: np.squeeze(logits, 1), cache: next }

@@ -22,8 +22,7 @@ const config: ModelConfig = {
   initScale: 8, tiedLogits: false, scaleLogits: false,
 }
 const router: RouterConfig = base.router
-const params = (): ModelParams => jit((key: Array) => initParameters(declareParameters(config, router), key))(random.key(5))
-const options = { config, router, mode: 'eval' } as const
+const params = (of = config): ModelParams => jit((key: Array) => initParameters(declareParameters(of, router), key))(random.key(5))
 const ids = (rows: number[][]): Array => np.array(rows, 'int32')
 const pad = (row: number[], length: number): number[] => [...row, ...new globalThis.Array<number>(length - row.length).fill(0)]
 const sentences = [[7, 12, 30, 4, 1], [9, 9, 21, 1], [35, 3, 17, 28, 6, 11, 1]]
@@ -46,17 +45,18 @@ describe('generation', () => {
     expect(new Set(together.map(String)).size).toBe(3)
   })
 
-  it('gives logits that do not depend on them either, to 1e-5, and are those of a pass over the whole sequence', async () => {
-    const p = params()
+  it.each(['perStack', 'perLayer'] as const)('gives logits that do not depend on them either, to 1e-5, and are those of a whole pass, with position biases %s', async relativePositionBias => {
+    const options = { config: { ...config, relativePositionBias }, router, mode: 'eval' } as const
+    const p = params(options.config)
     const targets = [5, 31, 8]
     const stepwise = async (inputs: Array): Promise<number[][]> => {
       const { start, encode, advance } = compileDecoding(options, 4)
-      const { encoderBias, selfBias, cache } = start(p, inputs.shape[0], inputs.shape[1])
-      const encoded = encode(p, inputs, np.arange(inputs.shape[0], 'int32'), encoderBias)
+      const { encoderBiases, selfBiases, cache } = start(p, inputs.shape[0], inputs.shape[1])
+      const encoded = encode(p, inputs, np.arange(inputs.shape[0], 'int32'), encoderBiases)
       let state = { logits: np.zeros([1]), cache }
       const rows: number[][] = []
       for (const [i, token] of [0, ...targets].entries()) {
-        state = advance(p, encoded, selfBias, state.cache, np.full([inputs.shape[0]], token, 'int32'), np.full([], i, 'int32'))
+        state = advance(p, encoded, selfBiases, state.cache, np.full([inputs.shape[0]], token, 'int32'), np.full([], i, 'int32'))
         rows.push((await state.logits.numbers()).slice(0, config.vocabSize))
       }
       return rows

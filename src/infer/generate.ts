@@ -48,13 +48,13 @@ export function makeGenerator({ config, router, maxNewTokens, release }: Generat
     const layout = rowsOf(searches)
     const weights = servedOf(params)
     const ids = padded(inputs)
-    const { encoderBias, selfBias, cache: empty } = start(weights, layout.inputOfRow.length, ids.shape[1])
-    const encoded = encode(weights, ids, ints(layout.inputOfRow), encoderBias)
+    const { encoderBiases, selfBiases, cache: empty } = start(weights, layout.inputOfRow.length, ids.shape[1])
+    const encoded = encode(weights, ids, ints(layout.inputOfRow), encoderBiases)
     let cache = empty
     let tokens = ints(layout.inputOfRow.map(() => START_ID))
     const open = new Set(searches)
     for (let step = 0; open.size > 0 && step < maxNewTokens && !signal?.aborted; step++) {
-      const next = advance(weights, encoded, selfBias, cache, tokens, fromHost(hostTensor('int32', [], Int32Array.of(step))))
+      const next = advance(weights, encoded, selfBiases, cache, tokens, fromHost(hostTensor('int32', [], Int32Array.of(step))))
       cache = next.cache
       const { data, shape: [, vocab] } = await hostView(next.logits)
       const logits = data as Float32Array

@@ -23,6 +23,8 @@ export interface ModelConfig {
   tiedLogits: boolean
   /** Whether the decoder's output is scaled by 1/sqrt(dModel) before the output projection. */
   scaleLogits: boolean
+  /** Whether a stack's layers share one table of relative position biases, or each has its own, as in Flaxformer's scanned models. */
+  relativePositionBias: 'perStack' | 'perLayer'
   relativePositionBuckets: number
   relativePositionMaxDistance: number
   layerNormEpsilon: number

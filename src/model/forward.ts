@@ -6,14 +6,14 @@ import { dense } from '../nn/dense.js'
 import { embed, projection } from '../nn/embedding.js'
 import { noNoise, noiseFrom } from '../nn/noise.js'
 import type { Noise } from '../nn/noise.js'
-import { relativePositionBias } from '../nn/relative-bias.js'
 import { rmsNorm } from '../nn/rms-norm.js'
 import type { ModelConfig, StackName } from './config.js'
 import { decoderLayer, encoderLayer, zeroPadding } from './layers.js'
 import type { LayerOutput, Pass } from './layers.js'
 import { decoderMasks, encoderMasks } from './masks.js'
 import type { EncoderBatch } from './masks.js'
-import type { Batch, ForwardOptions, ForwardOutput, LayerRecord, ModelParams, RelativeBiasParams } from './types.js'
+import { addMask, biasOfLayer, positionBiases, positionTables } from './position-bias.js'
+import type { Batch, ForwardOptions, ForwardOutput, LayerRecord, ModelParams } from './types.js'
 
 /** The whole encoder-decoder on a batch whose targets are known. */
 export function forward(params: ModelParams, batch: Batch, options: ForwardOptions): ForwardOutput {
@@ -37,16 +37,16 @@ export interface StackOutput {
   routers: LayerRecord[]
 }
 
-/** The encoder: token ids to one vector a token. The relative position bias of this length may be there already. */
+/** The encoder: token ids to one vector a token. The relative position biases of this length may be there already. */
 export function encode(
   params: ModelParams, batch: EncoderBatch, options: ForwardOptions, noise: Noise = noNoise,
-  relativeBias = positionBias(params, 'encoder', batch.encoder_input_tokens.shape[1], options.config),
+  relativeBiases = positionBiases(positionTables(params, 'encoder', options.config), 'encoder', batch.encoder_input_tokens.shape[1], options.config),
 ): StackOutput {
   const { encoder } = params
   const masks = encoderMasks(batch, options.config.reference)
-  const bias = np.add(relativeBias, maskBias(masks.selfAttention)) // [batch, heads, query, key]
+  const biases = addMask(relativeBiases, masks.selfAttention)
   const pass = newPass(options, noise, masks.tokens)
-  return runStack('encoder', params, batch.encoder_input_tokens, pass, (x, i) => encoderLayer(encoder[`layers_${i}`], x, bias, pass))
+  return runStack('encoder', params, batch.encoder_input_tokens, pass, (x, i) => encoderLayer(encoder[`layers_${i}`], x, biasOfLayer(biases, i), pass))
 }
 
 function decode(params: ModelParams, batch: Batch, encoderOutput: Array, options: ForwardOptions, noise: Noise): StackOutput {
@@ -54,7 +54,7 @@ function decode(params: ModelParams, batch: Batch, encoderOutput: Array, options
   const { decoder } = params
   const masks = decoderMasks(batch, config.reference)
   const length = batch.decoder_input_tokens.shape[1]
-  const selfBias = np.add(positionBias(params, 'decoder', length, config), maskBias(masks.selfAttention)) // [batch, heads, query, key]
+  const selfBiases = addMask(positionBiases(positionTables(params, 'decoder', config), 'decoder', length, config), masks.selfAttention)
   const crossBias = maskBias(masks.crossAttention) // [batch, 1, query, key]
   const pass = newPass(options, noise, masks.tokens)
   return runStack('decoder', params, batch.decoder_input_tokens, pass, (x, i) => {
@@ -62,7 +62,7 @@ function decode(params: ModelParams, batch: Batch, encoderOutput: Array, options
     return decoderLayer(layer, x, {
       self: y => keysAndValues(layer.self_attention, y, config.numHeads),
       cross: keysAndValues(layer.encoder_decoder_attention, encoderOutput, config.numHeads),
-      selfBias,
+      selfBias: biasOfLayer(selfBiases, i),
       crossBias,
     }, pass)
   })
@@ -97,15 +97,6 @@ export function outputLogits(params: ModelParams, x: Array, config: ModelConfig)
   const { logits_dense: untied } = params.decoder
   if (!config.tiedLogits && untied === undefined) throw new SwitchyardError('tiedLogits is false, but the parameters have no decoder/logits_dense')
   return dense(config.tiedLogits ? { kernel: projection(params.token_embedder.embedding) } : untied!, scaled) // [batch, length, vocab]
-}
-
-/** The relative position bias that all layers of a stack share. */
-export function positionBias(params: { [S in StackName]: { relpos_bias: RelativeBiasParams } }, stack: StackName, length: number, config: ModelConfig): Array {
-  return relativePositionBias(params[stack].relpos_bias.rel_embedding, length, length, {
-    numBuckets: config.relativePositionBuckets,
-    maxDistance: config.relativePositionMaxDistance,
-    bidirectional: stack === 'encoder',
-  }) // [1, heads, query, key]
 }
 
 function newPass(options: ForwardOptions, noise: Noise, tokens: Array | null): Pass {

@@ -112,6 +112,11 @@ describe('the model in training', () => {
     }
   })
 
+  it('asks for the position biases that its configuration speaks of', () => {
+    expect(() => forward(params(), batchOf(5, 4), { config: { ...config, relativePositionBias: 'perLayer' }, router, mode: 'eval' }))
+      .toThrow('relativePositionBias is perLayer, but the parameters of the encoder have no such relpos_bias')
+  })
+
   it.each(['float32', 'bfloat16'] as const)('has a finite gradient for every parameter in %s', async dtype => {
     const options: LossOptions = { config: { ...config, dtype }, router, mode: 'train' }
     const [loss, gradients] = jit(valueAndGrad((p: ModelParams, b: Batch) => lossFunction(p, b, options)[0]))(params(), batchOf(8, 8))

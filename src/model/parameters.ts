@@ -27,14 +27,12 @@ export interface ParameterSpec {
 
 /** Every parameter of a model, in the order of its data flow. */
 export function declareParameters(config: ModelConfig, router: RouterConfig): ParameterSpec[] {
-  const { dModel, vocabSize, numHeads, relativePositionBuckets: buckets } = config
+  const { dModel, vocabSize } = config
   const specs: ParameterSpec[] = [
     spec('token_embedder/embedding', [vocabSize, dModel], ['vocab', 'embed'], { kind: 'normal', stddev: 1 }),
   ]
   for (const stack of ['encoder', 'decoder'] as const) {
-    // Uniform with variance 1 / fan_avg.
-    const limit = Math.sqrt(3 / ((numHeads + buckets) / 2))
-    specs.push(spec(`${stack}/relpos_bias/rel_embedding`, [numHeads, buckets], ['heads', 'relpos_buckets'], { kind: 'uniform', limit }))
+    if (config.relativePositionBias === 'perStack') specs.push(declareRelativeBias(stack, config))
     stackLayers(config, stack).forEach(({ sparse }, i) => specs.push(...declareLayer(`${stack}/layers_${i}`, stack, sparse, config, router)))
     specs.push(norm(`${stack}/${stack}_norm`, dModel))
   }
@@ -46,14 +44,21 @@ export function declareParameters(config: ModelConfig, router: RouterConfig): Pa
 
 function declareLayer(at: string, stack: StackName, sparse: boolean, config: ModelConfig, router: RouterConfig): ParameterSpec[] {
   const { dModel } = config
+  const bias = config.relativePositionBias === 'perLayer' ? [declareRelativeBias(at, config)] : []
   const sublayers = stack === 'encoder'
-    ? [norm(`${at}/pre_attention_layer_norm`, dModel), ...declareAttention(`${at}/attention`, config)]
+    ? [norm(`${at}/pre_attention_layer_norm`, dModel), ...bias, ...declareAttention(`${at}/attention`, config)]
     : [
-        norm(`${at}/pre_self_attention_layer_norm`, dModel), ...declareAttention(`${at}/self_attention`, config),
+        norm(`${at}/pre_self_attention_layer_norm`, dModel), ...bias, ...declareAttention(`${at}/self_attention`, config),
         norm(`${at}/pre_cross_attention_layer_norm`, dModel), ...declareAttention(`${at}/encoder_decoder_attention`, config),
       ]
   const mlp = sparse ? declareExperts(`${at}/mlp`, config, router) : declareMlp(`${at}/mlp`, config)
   return [...sublayers, norm(`${at}/pre_mlp_layer_norm`, dModel), ...mlp]
+}
+
+function declareRelativeBias(at: string, { numHeads, relativePositionBuckets: buckets }: ModelConfig): ParameterSpec {
+  // Uniform with variance 1 / fan_avg.
+  const limit = Math.sqrt(3 / ((numHeads + buckets) / 2))
+  return spec(`${at}/relpos_bias/rel_embedding`, [numHeads, buckets], ['heads', 'relpos_buckets'], { kind: 'uniform', limit })
 }
 
 function declareAttention(at: string, { dModel, numHeads, headDim, initScale }: ModelConfig): ParameterSpec[] {

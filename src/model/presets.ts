@@ -13,6 +13,7 @@ export const baseModel: Omit<ModelConfig, 'dModel' | 'dFf' | 'numHeads' | 'numEn
   activation: 'relu',
   tiedLogits: true,
   scaleLogits: true,
+  relativePositionBias: 'perStack',
   relativePositionBuckets: 32,
   relativePositionMaxDistance: 128,
   layerNormEpsilon: 1e-6,

@@ -15,10 +15,11 @@ export type ModelParams = {
   encoder: EncoderParams
   decoder: DecoderParams
 }
-export type EncoderParams = { [layer: `layers_${number}`]: EncoderLayerParams; relpos_bias: RelativeBiasParams; encoder_norm: NormParams }
+/** Relative position biases are the stack's or its layers'. */
+export type EncoderParams = { [layer: `layers_${number}`]: EncoderLayerParams; relpos_bias?: RelativeBiasParams; encoder_norm: NormParams }
 export type DecoderParams = {
   [layer: `layers_${number}`]: DecoderLayerParams
-  relpos_bias: RelativeBiasParams
+  relpos_bias?: RelativeBiasParams
   decoder_norm: NormParams
   /** The output projection, where it is not the token embedding. */
   logits_dense?: DenseParams
@@ -26,12 +27,14 @@ export type DecoderParams = {
 export type RelativeBiasParams = { rel_embedding: Array } // [heads, buckets]
 export type EncoderLayerParams = {
   pre_attention_layer_norm: NormParams
+  relpos_bias?: RelativeBiasParams
   attention: AttentionParams
   pre_mlp_layer_norm: NormParams
   mlp: MlpParams | MoeParams | ServedMoeParams
 }
 export type DecoderLayerParams = {
   pre_self_attention_layer_norm: NormParams
+  relpos_bias?: RelativeBiasParams
   self_attention: AttentionParams
   pre_cross_attention_layer_norm: NormParams
   encoder_decoder_attention: AttentionParams

@@ -20,7 +20,8 @@ const config: TrainerConfig = {
   model: {
     vocabSize: task.vocabSize, dModel: 8, dFf: 16, numHeads: 2, headDim: 4, numEncoderLayers: 1, numDecoderLayers: 1,
     encoderSparseEvery: 1, decoderSparseEvery: 1, numExperts: 2, activation: 'relu', tiedLogits: true, scaleLogits: true,
-    relativePositionBuckets: 8, relativePositionMaxDistance: 16, layerNormEpsilon: 1e-6, dropoutRate: 0.1, initScale: 1, dtype: 'float32', reference: 'switchyard',
+    relativePositionBias: 'perStack', relativePositionBuckets: 8, relativePositionMaxDistance: 16, layerNormEpsilon: 1e-6, dropoutRate: 0.1, initScale: 1,
+    dtype: 'float32', reference: 'switchyard',
   },
   router: {
     kind: 'tokensChoose', maxGroupSize: 64, trainCapacityFactor: 1.25, evalCapacityFactor: 2, minExpertCapacity: 4, expertCapacity: null,

@@ -14,8 +14,8 @@ import { loadFixture, readJson, treeOf, worstDifference } from './t5x-fixtures.j
 const model: ModelConfig = {
   vocabSize: 128, dModel: 32, dFf: 64, numHeads: 4, headDim: 8, numEncoderLayers: 2, numDecoderLayers: 2,
   encoderSparseEvery: 2, decoderSparseEvery: 2, numExperts: 4, activation: 'relu', tiedLogits: true, scaleLogits: true,
-  relativePositionBuckets: 32, relativePositionMaxDistance: 128, layerNormEpsilon: 1e-6, dropoutRate: 0, initScale: 1,
-  dtype: 'float32', reference: 't5x',
+  relativePositionBias: 'perStack', relativePositionBuckets: 32, relativePositionMaxDistance: 128, layerNormEpsilon: 1e-6, dropoutRate: 0,
+  initScale: 1, dtype: 'float32', reference: 't5x',
 }
 const router: RouterConfig = {
   kind: 'tokensChoose', maxGroupSize: 8192, trainCapacityFactor: 1.25, evalCapacityFactor: 2, minExpertCapacity: 4, expertCapacity: null,

@@ -61,6 +61,7 @@ export function configFromHf(json: Json, tensors: readonly TensorInfo[], path: s
       activation: gated ? 'gatedGelu' : 'relu',
       tiedLogits: !shapes.has('lm_head.weight') || (tied && scaleLogits),
       scaleLogits,
+      relativePositionBias: 'perStack',
       relativePositionMaxDistance: number('relative_attention_max_distance', 128),
       layerNormEpsilon: number('layer_norm_epsilon', 1e-6),
       dropoutRate: number('dropout_rate', 0.1),
@@ -87,6 +88,9 @@ export function configFromHf(json: Json, tensors: readonly TensorInfo[], path: s
 
 /** HF's config.json for our configuration. Throws a ConfigError where transformers has no such model. */
 export function configToHf(model: ModelConfig, router: RouterConfig): { readonly [key: string]: Json } {
+  if (model.relativePositionBias === 'perLayer') {
+    throw new ConfigError('each layer of this model has relative position biases of its own, and in transformers the layers of a stack share them: store it as a T5X checkpoint')
+  }
   const gated = model.activation === 'gatedGelu'
   const shared = {
     architectures: [model.numExperts > 0 ? 'SwitchTransformersForConditionalGeneration' : 'T5ForConditionalGeneration'],

@@ -4,7 +4,7 @@ import type { HostTensor } from '../../base/tensor.js'
 import { declareParameters } from '../../model/parameters.js'
 import { preset } from '../../model/presets.js'
 import type { CheckpointReader, TensorInfo } from '../format.js'
-import { configFromHf } from './hf-config.js'
+import { configFromHf, configToHf } from './hf-config.js'
 import { hfEntry, readEntry, toHf } from './hf.js'
 import type { HfFamily } from './hf.js'
 
@@ -52,6 +52,10 @@ describe('HF configurations', () => {
     const tensors = infoOf(exported(declareParameters(gated, router), 't5'))
     const json = { model_type: 't5', tie_word_embeddings: false, feed_forward_proj: 'gated-gelu' }
     expect(configFromHf(json, tensors, 't5').model).toMatchObject({ tiedLogits: false, scaleLogits: false, activation: 'gatedGelu', numExperts: 0 })
+  })
+
+  it('say what transformers cannot hold', () => {
+    expect(() => configToHf({ ...config, relativePositionBias: 'perLayer' }, router)).toThrow('in transformers the layers of a stack share them')
   })
 
   it('say what is not supported', () => {

@@ -1,0 +1,40 @@
+import { SwitchyardError } from '../base/errors.js'
+import type { Array } from '../engine/api/array.js'
+import * as np from '../engine/api/np.js'
+import { maskBias } from '../nn/attention.js'
+import { relativePositionBias } from '../nn/relative-bias.js'
+import { stackLayers } from './config.js'
+import type { ModelConfig, StackName } from './config.js'
+import type { ModelParams } from './types.js'
+
+/** How many relative position biases a stack has: one that its layers share, or one for each. */
+export const countPositionBiases = (config: ModelConfig, stack: StackName): number =>
+  (config.relativePositionBias === 'perLayer' ? stackLayers(config, stack).length : 1)
+
+/** A stack's tables of relative positions [heads, buckets]. */
+export function positionTables(params: ModelParams, stack: StackName, config: ModelConfig): Array[] {
+  return globalThis.Array.from({ length: countPositionBiases(config, stack) }, (_, i) => {
+    const table = (config.relativePositionBias === 'perLayer' ? params[stack][`layers_${i}`] : params[stack]).relpos_bias
+    if (table === undefined) throw new SwitchyardError(`relativePositionBias is ${config.relativePositionBias}, but the parameters of the ${stack} have no such relpos_bias`)
+    return table.rel_embedding
+  })
+}
+
+/** The relative position biases of a stack's tables, for so many tokens. */
+export function positionBiases(tables: readonly Array[], stack: StackName, length: number, config: ModelConfig): Array[] {
+  const positions = {
+    numBuckets: config.relativePositionBuckets,
+    maxDistance: config.relativePositionMaxDistance,
+    bidirectional: stack === 'encoder',
+  }
+  return tables.map(table => relativePositionBias(table, length, length, positions)) // [1, heads, query, key] each
+}
+
+/** Relative position biases with what may not be seen hidden. */
+export function addMask(biases: readonly Array[], mask: Array): Array[] {
+  const hiding = maskBias(mask) // [batch, 1, query, key]
+  return biases.map(bias => np.add(bias, hiding)) // [batch, heads, query, key] each
+}
+
+/** A layer's own bias, or the one that all share. */
+export const biasOfLayer = (biases: readonly Array[], layer: number): Array => biases[layer % biases.length]
