@@ -15,7 +15,8 @@ export function configFromT5x(tensors: readonly TensorInfo[], path: string): { m
     return shape
   }
   const [vocabSize, dModel] = shapeOf('token_embedder/embedding')
-  const [numHeads, relativePositionBuckets] = shapeOf('encoder/relpos_bias/rel_embedding')
+  const relativePositionBias = shapes.has('encoder/layers_0/relpos_bias/rel_embedding') ? 'perLayer' : 'perStack'
+  const [numHeads, relativePositionBuckets] = shapeOf(`encoder/${relativePositionBias === 'perLayer' ? 'layers_0/' : ''}relpos_bias/rel_embedding`)
   const [, innerDim] = shapeOf('encoder/layers_0/attention/query/kernel')
   const numLayers = (stack: string): number => new Set([...shapes.keys()].flatMap(name => new RegExp(`^${stack}/layers_\\d+/`).exec(name) ?? [])).size
   const sparseEvery = (stack: string): number => {
@@ -31,7 +32,7 @@ export function configFromT5x(tensors: readonly TensorInfo[], path: string): { m
   return {
     model: {
       ...defaults.model,
-      vocabSize, dModel, numHeads, relativePositionBuckets, tiedLogits,
+      vocabSize, dModel, numHeads, relativePositionBias, relativePositionBuckets, tiedLogits,
       scaleLogits: tiedLogits,
       headDim: innerDim / numHeads,
       dFf: output[1][output[1].length - 2],

@@ -63,7 +63,15 @@ describe('T5X weights', () => {
     expect(error).toContain('encoder/encoder_norm/scale is [2,16] and not [32]')
   })
 
-  it('of scanned models cannot be run: each of their layers has a position bias of its own', async () => {
-    await expect(openT5xWeights(fixture('t5x_ckpt/scan_f32/checkpoint_7'))).rejects.toThrow(/relative position bias in every layer/)
+  it('of scanned models have position biases in each layer, and come back layer by layer', async () => {
+    const weights = await openT5xWeights(fixture('t5x_ckpt/scan_f32/checkpoint_7'))
+    expect(weights.model).toMatchObject({ numHeads: 4, relativePositionBias: 'perLayer', relativePositionBuckets: 32, numEncoderLayers: 4, numDecoderLayers: 4, encoderSparseEvery: 2 })
+    const path = join(scratch, 'checkpoint_8')
+    await writeT5xWeights(path, weights)
+    const again = await openT5xWeights(path)
+    expect(again.model).toEqual(weights.model)
+    expect(await all(again)).toEqual(await all(weights))
+    await again.close()
+    await weights.close()
   })
 })

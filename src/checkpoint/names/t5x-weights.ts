@@ -1,4 +1,4 @@
-import { FileError, SwitchyardError } from '../../base/errors.js'
+import { SwitchyardError } from '../../base/errors.js'
 import type { HostTensor } from '../../base/tensor.js'
 import { sameShape } from '../../engine/program/aval.js'
 import { declareParameters } from '../../model/parameters.js'
@@ -23,9 +23,6 @@ export async function openT5xWeights(path: string): Promise<Weights> {
 
 function weightsOf(path: string, reader: CheckpointReader): Weights {
   const infos = new Map(reader.list().map(info => [info.name, info]))
-  if (infos.has('encoder/layers_0/relpos_bias/rel_embedding')) {
-    throw new FileError(`${path}: this model has a relative position bias in every layer, as Flaxformer's scanned models have, and Switchyard's models have one a stack: it cannot be run; its tensors can be read as those of a checkpoint`)
-  }
   const { model, router } = configFromT5x(reader.list(), path)
   const declared = new Map(declareParameters(model, router).map(spec => [spec.path, spec]))
   const specs = [...declared.values()]

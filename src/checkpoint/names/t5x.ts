@@ -18,12 +18,12 @@ const layersAxis = 1
 const maxLayers = 10_000
 
 /**
- * The parameters of an open T5X checkpoint under our paths: what is in `target/`, without that, and scanned layers each by itself
- * (`encoder/encoder/subblock_1/mlp/...` of shape [a, blocks, ...] is `encoder/layers_<1 + 2 * block>/mlp/...` of shape [a, ...]). Read
- * in the order of `list()`, every stacked tensor is read once and one is kept. Closing it closes the checkpoint.
+ * The parameters of an open T5X checkpoint under our paths: what is in `target/` (or another root), without that, and scanned
+ * layers each by itself (`encoder/encoder/subblock_1/mlp/...` of shape [a, blocks, ...] is `encoder/layers_<1 + 2 * block>/mlp/...` of shape
+ * [a, ...]). Read in the order of `list()`, every stacked tensor is read once and one is kept. Closing it closes the checkpoint.
  */
-export function t5xParameters(reader: CheckpointReader): CheckpointReader {
-  const entries = entriesOf(reader)
+export function t5xParameters(reader: CheckpointReader, root: 'target/' | '' = 'target/'): CheckpointReader {
+  const entries = entriesOf(reader, root)
   let kept: { name: string; tensor: Promise<HostTensor> } | undefined
   const readStacked = (name: string): Promise<HostTensor> => {
     if (kept?.name !== name) kept = { name, tensor: reader.read(name) }
@@ -55,19 +55,20 @@ export function t5xSource({ infos, entries }: TensorSource, step: number): Tenso
   return { infos: [{ name: 'state/step', dtype: 'int32', shape: [] }, ...infos.map(info => ({ ...info, name: `target/${info.name}` }))], entries: state() }
 }
 
-function entriesOf(reader: CheckpointReader): Map<string, Entry> {
-  const infos = reader.list().filter(({ name }) => name.startsWith('target/'))
-  if (infos.length === 0) throw new FileError(`${reader.path}: there is nothing in "target/", where a T5X checkpoint has the model's parameters`)
-  const blocks = subblocksOf(reader.path, infos)
+function entriesOf(reader: CheckpointReader, root: string): Map<string, Entry> {
+  const infos = reader.list().filter(({ name }) => name.startsWith(root))
+  if (infos.length === 0) throw new FileError(`${reader.path}: there are no parameters in it; a T5X checkpoint has a model's under the names "${root}..."`)
+  const blocks = subblocksOf(reader.path, infos, root)
   const entries = new Map<string, Entry>()
   const add = (entry: Entry): void => {
     if (entries.has(entry.name)) throw new FileError(`${reader.path}: both ${quote(entries.get(entry.name)!.stored)} and ${quote(entry.stored)} are parameter ${quote(entry.name)}: the checkpoint holds two models`)
     entries.set(entry.name, entry)
   }
   for (const { name: stored, dtype, shape } of infos) {
-    const scanned = parseScanned(stored)
+    const path = stored.slice(root.length)
+    const scanned = parseScanned(path)
     if (scanned === undefined) {
-      add({ name: stored.slice('target/'.length), dtype, shape, stored, layer: undefined })
+      add({ name: path, dtype, shape, stored, layer: undefined })
       continue
     }
     const { stack, subblock, rest } = scanned
@@ -79,17 +80,17 @@ function entriesOf(reader: CheckpointReader): Map<string, Entry> {
   return entries
 }
 
-/** `target/encoder/encoder/subblock_1/rest`, or without a subblock where a scanned block is one layer. */
-function parseScanned(name: string): { stack: string; subblock: number; rest: string } | undefined {
-  const match = /^target\/(encoder|decoder)\/\1\/(?:subblock_(0|[1-9]\d{0,5})\/)?(.+)$/.exec(name)
+/** `encoder/encoder/subblock_1/rest`, or without a subblock where a scanned block is one layer. */
+function parseScanned(path: string): { stack: string; subblock: number; rest: string } | undefined {
+  const match = /^(encoder|decoder)\/\1\/(?:subblock_(0|[1-9]\d{0,5})\/)?(.+)$/.exec(path)
   return match === null ? undefined : { stack: match[1], subblock: Number(match[2] ?? 0), rest: match[3] }
 }
 
 /** For each scanned stack, the layers that one block of it has and the number of blocks. */
-function subblocksOf(path: string, infos: readonly TensorInfo[]): Map<string, { count: number; layers: number }> {
+function subblocksOf(path: string, infos: readonly TensorInfo[], root: string): Map<string, { count: number; layers: number }> {
   const found = new Map<string, { subblocks: Set<number>; layers: number }>()
   for (const { name, shape } of infos) {
-    const scanned = parseScanned(name)
+    const scanned = parseScanned(name.slice(root.length))
     if (scanned === undefined) continue
     const stack = found.get(scanned.stack) ?? { subblocks: new Set(), layers: shape[layersAxis] }
     stack.subblocks.add(scanned.subblock)

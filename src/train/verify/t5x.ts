@@ -1,11 +1,12 @@
 import { FileError } from '../../base/errors.js'
 import type { HostTensor } from '../../base/tensor.js'
-import { readCheckpoint } from '../../checkpoint/format.js'
+import { readCheckpoint, readTensors } from '../../checkpoint/format.js'
 import { safetensors } from '../../checkpoint/safetensors.js'
 import type { Array } from '../../engine/api/array.js'
 import * as np from '../../engine/api/np.js'
 import type { ModelConfig, RouterConfig } from '../../model/config.js'
 import { configFromT5x } from '../../checkpoint/names/t5x-config.js'
+import { t5xParameters } from '../../checkpoint/names/t5x.js'
 import type { Batch } from '../../model/types.js'
 import { compareAll } from './compare.js'
 import type { Row } from './compare.js'
@@ -14,7 +15,7 @@ import { paramsFromHost, runPass } from './run.js'
 import type { PassResult } from './run.js'
 
 export interface T5xCase {
-  /** A safetensors file of parameters under T5X's paths. */
+  /** A safetensors file of parameters under T5X's paths; scanned layers may be stacked. */
   params: string
   /** A safetensors file of a batch (`batch/<feature>`) and what T5X made of it, under `eval/` and `train/`. */
   cases: string
@@ -26,7 +27,7 @@ export interface T5xCase {
 
 /** Runs a T5X model and compares every tensor of the case: logits, layers' outputs, dispatch, losses, metrics, gradients. */
 export async function verifyT5x({ params, cases, model = {}, router = {}, tolerance }: T5xCase): Promise<Row[]> {
-  const tensors = await readCheckpoint(safetensors, params)
+  const tensors = await readParams(params)
   const derived = configFromT5x([...tensors].map(([name, { dtype, shape }]) => ({ name, dtype, shape })), params)
   const expected = await readCheckpoint(safetensors, cases)
   const batch = t5xBatch(expected, cases)
@@ -42,6 +43,15 @@ export async function verifyT5x({ params, cases, model = {}, router = {}, tolera
     rows.push(...(await compareAll(actual, ofMode, tolerance)).map(row => ({ ...row, tensor: `${mode}/${row.tensor}` })))
   }
   return rows
+}
+
+async function readParams(path: string): Promise<Map<string, HostTensor>> {
+  const file = await safetensors.open(path)
+  try {
+    return await readTensors(t5xParameters(file, ''))
+  } finally {
+    await file.close()
+  }
 }
 
 function t5xBatch(cases: ReadonlyMap<string, HostTensor>, path: string): Batch {
