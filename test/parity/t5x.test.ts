@@ -31,6 +31,12 @@ describe('T5X', () => {
     expectAgreement(rows.filter(({ tensor }) => rounded.some(name => tensor === `eval/${name}`)), 0)
   })
 
+  it('with scanned layers, each with position biases of its own: logits and loss', async () => {
+    const rows = await verifyT5x({ params: fixture('scan_params'), cases: fixture('scan_padded') })
+    expectAgreement(rows, 5e-6)
+    expect(rows.map(row => row.tensor)).toEqual(['eval/logits', 'eval/total_loss'])
+  })
+
   it('fails where there is a difference', async () => {
     const rows = await verifyT5x({ params: fixture('params'), cases: fixture('switch_padded_mincap1'), router: { minExpertCapacity: 4 } })
     const failed = rows.filter(row => !row.ok).map(row => row.tensor)
