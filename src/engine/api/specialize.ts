@@ -24,7 +24,8 @@ export interface SpecializeOptions {
 
 /**
  * As `jit`, for a function whose first argument is the same arrays again and again, a model's weights: they are laid out once as the
- * backend reads them fastest, for all sizes of the other arguments together. For other weights it is compiled anew.
+ * backend reads them fastest, for all sizes of the other arguments together. For other weights (another tree, which is not to be
+ * changed) it is compiled anew.
  *
  * `examples`: the types of the arguments after the first at two sizes, which show what depends on sizes. Their sizes should be primes
  * that are no other length in the program, and differ wherever they are different things.
@@ -34,29 +35,51 @@ export function specialize<W extends ArrayTree, A extends ArrayTree[], R extends
 ): (weights: W, ...args: A) => R {
   const name = f.name || 'f'
   const traced = new Map<string, TracedFunction>()
-  const programOf = (args: readonly (ArrayTree | Tree<ArrayType>)[]): TracedFunction => {
+  const bound = new WeakMap<object, BoundWeights>()
+
+  const programOf = (weights: BoundWeights, args: readonly (ArrayTree | Tree<ArrayType>)[]): TracedFunction => {
     const { leaves, def } = flatten<Aval>(args as Tree<Aval>)
-    const key = [treeKey(def), ...leaves.map(formatAval)].join(' ')
-    const found = traced.get(key) ?? traceTree(f as (...all: ArrayTree[]) => R, def, leaves)
-    if (found.captured.length > 0) throw new SwitchyardError(`${name} uses arrays from outside: give them to it as arguments, they may be other ones for other sizes`)
-    traced.set(key, found)
+    const key = [weights.key, treeKey(def), ...leaves.map(formatAval)].join(' ')
+    let found = traced.get(key)
+    if (!found) {
+      const all = flatten<Aval>([weights.tree, ...args] as Tree<Aval>)
+      found = traceTree(f as (...all: ArrayTree[]) => R, all.def, all.leaves)
+      if (found.captured.length > 0) throw new SwitchyardError(`${name} uses arrays from outside: give them to it as arguments, they may be other ones for other sizes`)
+      traced.set(key, found)
+    }
     return found
   }
-  const bound = new WeakMap<Value, { weights: readonly Value[]; run: (program: Program, inputs: readonly Value[]) => Concrete[] }>()
+
+  const bind = (tree: W): BoundWeights => {
+    const { values, def } = flattenArgs([tree])
+    const weights: BoundWeights = { tree, values, key: [treeKey(def), ...values.map(v => formatAval(v.aval))].join(' '), run: () => { throw new Error('not bound yet') } }
+    const [first, second] = examples.map(example => programOf(weights, example).program)
+    const donated = first.inputs.map((_, i) => i >= values.length && donate.includes(argumentOf(examples[0], i - values.length) + 1))
+    const engine = values[0] instanceof Concrete ? values[0].evaluator : defaultEngine()
+    weights.run = engine.bind([first, second], first.inputs.map((_, i) => values[i] ?? null), { donated, release, name })
+    return weights
+  }
+
   return (weights, ...args) => {
     if (isTracing()) return f(weights, ...args)
-    const { values: ofWeights } = flattenArgs([weights])
-    const { values } = flattenArgs([weights, ...args])
-    const { program, outputDef } = programOf([weights, ...args])
-    let compiled = bound.get(ofWeights[0])
-    if (!compiled || compiled.weights.some((w, i) => w !== ofWeights[i])) {
-      const programs = examples.map(example => programOf([weights, ...example]).program)
-      const donated = [weights, ...args].flatMap((arg, i) => flatten(arg).leaves.map(() => donate.includes(i)))
-      const [first] = ofWeights
-      const engine = first instanceof Concrete ? first.evaluator : defaultEngine()
-      compiled = { weights: ofWeights, run: engine.bind([programs[0], programs[1]], values.map((v, i) => (i < ofWeights.length ? v : null)), { donated, release, name }) }
-      bound.set(ofWeights[0], compiled)
-    }
-    return rebuild<R>(outputDef, compiled.run(program, values))
+    const tree = weights as object
+    let known = bound.get(tree)
+    if (!known) bound.set(tree, known = bind(weights))
+    const { program, outputDef } = programOf(known, args)
+    return rebuild<R>(outputDef, known.run(program, [...known.values, ...flattenArgs(args).values]))
   }
+}
+
+interface BoundWeights {
+  readonly tree: ArrayTree
+  readonly values: readonly Value[]
+  /** Their structure and types. */
+  readonly key: string
+  run(program: Program, inputs: readonly Value[]): Concrete[]
+}
+
+/** Which of the arguments a leaf belongs to. */
+function argumentOf(args: readonly Tree<ArrayType>[], leaf: number): number {
+  let end = 0
+  return args.findIndex(arg => leaf < (end += flatten(arg).leaves.length))
 }

@@ -23,6 +23,7 @@ export class GraphWriter {
   readonly nodes: Node[] = []
   readonly initializers = new Map<string, HostTensor>()
   private readonly makers = new Map<string, Node>()
+  private readonly made = new Map<string, Lowered>()
   private readonly constants = new Map<string, Lowered>()
   private readonly indexNodes = new Map<string, Lowered[]>()
   private count = 0
@@ -48,7 +49,10 @@ export class GraphWriter {
     const named = outputs.map(o => ({ ...o, name: this.fresh() }))
     const node = { op, domain, inputs: inputs.map(i => i?.name ?? ''), outputs: named.map(o => o.name), attributes }
     this.nodes.push(node)
-    for (const o of named) this.makers.set(o.name, node)
+    for (const o of named) {
+      this.makers.set(o.name, node)
+      this.made.set(o.name, o)
+    }
     if (key !== undefined) this.indexNodes.set(key, named)
     return named
   }
@@ -90,8 +94,17 @@ export class GraphWriter {
   /** A shape, axes or sizes operand: a vector of int64. */
   ints(values: readonly number[]): Lowered { return this.numbers('int64', [values.length], values) }
 
+  /** Reshapes; what was only reshaped before is reshaped once, or not at all. */
   reshape(x: Lowered, shape: readonly number[]): Lowered {
-    return sameShape(x.shape, shape) ? x : this.node('Reshape', [x, this.ints(shape)], x.dtype, shape, { allowzero: 1 })
+    const from = this.beforeReshape(x)
+    return sameShape(from.shape, shape) ? from : this.node('Reshape', [from, this.ints(shape)], x.dtype, shape, { allowzero: 1 })
+  }
+
+  /** The value that a reshaped one was. */
+  beforeReshape(x: Lowered): Lowered {
+    const maker = this.makers.get(x.name)
+    const from = maker?.op === 'Reshape' ? this.made.get(maker.inputs[0]) : undefined
+    return from ?? x
   }
 
   /** The value with every axis at its full length. */

@@ -27,11 +27,13 @@ export const dotGeneral: Lowering<'dotGeneral'> = ({ g, ins: [ax, ay], outs: [ou
   const rowAxes = lead.length === 0 && fx.length > 1 && !a.transposed ? fx.map(i => ax.shape[i]) : [rows]
   const left = g.reshape(a.value, [...lead, ...(a.transposed ? [inner, rows] : [...rowAxes, inner])])
   const right = g.reshape(b.value, [...lead, ...(b.transposed ? [columns, inner] : [inner, columns])])
-  const shape = [...lead, ...rowAxes, columns]
-  const product = a.transposed || b.transposed
-    ? g.node('FusedMatMul', [left, right], out.dtype, shape, { transA: Number(a.transposed), transB: Number(b.transposed) }, 'com.microsoft')
-    : g.node('MatMul', [left, right], out.dtype, shape)
-  return [g.reshape(product, out.shape)]
+  if (a.transposed || b.transposed) {
+    return [g.reshape(g.node('FusedMatMul', [left, right], out.dtype, [...lead, ...rowAxes, columns], { transA: Number(a.transposed), transB: Number(b.transposed) }, 'com.microsoft'), out.shape)]
+  }
+  // Rows that were several axes are so again for MatMul, which needs no reshaping for them: what follows often does neither.
+  const before = g.beforeReshape(left)
+  const rowsFrom = lead.length === 0 && before.shape.length > 1 && before.shape[before.shape.length - 1] === inner ? before : left
+  return [g.reshape(g.node('MatMul', [rowsFrom, right], out.dtype, [...rowsFrom.shape.slice(0, -1), columns]), out.shape)]
 }
 
 /** Contracted axes may be summed in any order: the one that keeps the left (or else the right) operand as it stands. */
