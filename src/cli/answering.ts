@@ -2,12 +2,12 @@ import { createInterface } from 'node:readline/promises'
 import { Readable } from 'node:stream'
 import { ConfigError } from '../base/errors.js'
 import type { Bits } from '../checkpoint/quantize.js'
+import { openTextModel } from '../config/text-model.js'
 import { fillBlanks } from '../infer/blanks.js'
 import { TextGenerator } from '../infer/text-generator.js'
 import type { TextModel } from '../infer/text-generator.js'
 import { searchOf } from '../infer/text-options.js'
 import type { TextOptions } from '../infer/text-options.js'
-import { openTextModel } from './text-model.js'
 import { escapeControls, linesOf, unknownSymbols } from './texts.js'
 
 /** What is said of each text. */
@@ -19,7 +19,7 @@ interface Output {
 
 /** Answers texts, or the lines of the standard input, or whoever sits at the terminal. */
 export async function answerTexts(path: string, texts: readonly string[], options: TextOptions, { bits, ...output }: Output & { bits?: Bits }): Promise<void> {
-  const model = await openTextModel(path, { maxNewTokens: options.maxNewTokens, bits })
+  const model = await openTextModel(path, { maxNewTokens: options.maxNewTokens, bits, onNotice: message => console.error(message) })
   // What is wrong with the options is said before anything is read.
   searchOf(options, model.codec.targets, model.options.maxNewTokens)
   const generator = new TextGenerator(model)

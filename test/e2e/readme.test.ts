@@ -74,6 +74,7 @@ describe('every program of the README and docs', () => {
     await symlink(cli.package_, join(folder, 'node_modules', 'switchyard')).catch(() => undefined)
     const file = join(folder, `program-${Date.now()}.mjs`)
     await writeFile(file, ts.transpileModule(text, { compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext } }).outputText)
-    await promisify(execFile)(process.execPath, [file], { cwd: folder })
+    // Where the commands above have left their runs.
+    await promisify(execFile)(process.execPath, [file], { cwd: cli.folder })
   })
 })

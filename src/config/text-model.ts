@@ -3,8 +3,6 @@ import { FileError, SwitchyardError } from '../base/errors.js'
 import { formatBytes, formatCount } from '../base/format.js'
 import { exists } from '../checkpoint/atomic.js'
 import type { Bits } from '../checkpoint/quantize.js'
-import { openWeights } from '../config/open-weights.js'
-import type { OpenedWeights } from '../config/open-weights.js'
 import { loadT5Vocabulary, loadVocabulary, vocabularyFiles } from '../data/load-vocabulary.js'
 import { taskFromSpec } from '../data/task.js'
 import type { Vocabulary } from '../data/vocabulary.js'
@@ -12,6 +10,8 @@ import { loadServed, servedBytes } from '../infer/load.js'
 import type { TextModel } from '../infer/text-generator.js'
 import { countParameters } from '../model/parameters.js'
 import { answerOptions } from '../train/evaluate.js'
+import { openWeights } from './open-weights.js'
+import type { OpenedWeights } from './open-weights.js'
 
 /** How many tokens an answer of a model from elsewhere has at most, unless told. */
 const DEFAULT_NEW_TOKENS = 128
@@ -23,14 +23,16 @@ export interface TextModelOptions {
   maxNewTokens?: number
   /** Kernels are quantized to so many bits as they are loaded. */
   bits?: Bits
+  /** Told, for a person, of a large load that begins, and of a vocabulary that is taken for granted. */
+  onNotice?: (message: string) => void
 }
 
 /** The model of a run, of a folder of Hugging Face or of a checkpoint of T5X, with its vocabulary. */
-export async function openTextModel(path: string, { maxNewTokens, bits }: TextModelOptions = {}): Promise<TextModel> {
+export async function openTextModel(path: string, { maxNewTokens, bits, onNotice = () => undefined }: TextModelOptions = {}): Promise<TextModel> {
   const weights = await openWeights(path)
   try {
-    const { codec, limit } = await codecOf(weights)
-    checkFits(weights, bits)
+    const { codec, limit } = await codecOf(weights, onNotice)
+    checkFits(weights, bits, onNotice)
     // Our own way of answering: nothing is dropped, and no answer depends on padding or its batch.
     const config = { ...weights.model, reference: 'switchyard', dtype: 'float32' } as const
     return { params: await loadServed(weights, bits), options: { config, router: weights.router, maxNewTokens: maxNewTokens ?? limit, release: true }, codec }
@@ -39,29 +41,29 @@ export async function openTextModel(path: string, { maxNewTokens, bits }: TextMo
   }
 }
 
-async function codecOf({ run, path, model, container }: OpenedWeights): Promise<{ codec: TextModel['codec']; limit: number }> {
+async function codecOf({ run, path, model, container }: OpenedWeights, onNotice: (message: string) => void): Promise<{ codec: TextModel['codec']; limit: number }> {
   if (run) return { codec: taskFromSpec(run.task), limit: answerOptions(run.config).maxNewTokens }
   // A checkpoint of T5X is a folder `checkpoint_<step>` in the model's.
-  const vocabulary = await vocabularyOf(container === 't5x' ? [path, dirname(path)] : [path], model.vocabSize)
+  const vocabulary = await vocabularyOf(container === 't5x' ? [path, dirname(path)] : [path], model.vocabSize, onNotice)
   return { codec: { inputs: vocabulary, targets: vocabulary, prepare: text => text }, limit: DEFAULT_NEW_TOKENS }
 }
 
 /** Announces a large load, and refuses one that cannot fit before it is tried. */
-function checkFits(weights: OpenedWeights, bits?: Bits): void {
+function checkFits(weights: OpenedWeights, bits: Bits | undefined, onNotice: (message: string) => void): void {
   const [needed, free] = [servedBytes(weights, bits), process.availableMemory()]
   if (needed > free) {
     const smaller = ([8, 4] as const).find(b => b < (bits ?? weights.bits ?? 32) && servedBytes(weights, b) <= free)
     throw new SwitchyardError(`${weights.path}: answering takes about ${formatBytes(needed)} of memory, and ${formatBytes(free)} are free: `
-      + (smaller ? `with --quantize int${smaller} it takes ${formatBytes(servedBytes(weights, smaller))}` : 'take a machine with more, or a smaller model'))
+      + (smaller ? `in ${smaller} bits (--quantize int${smaller}) it takes ${formatBytes(servedBytes(weights, smaller))}` : 'take a machine with more, or a smaller model'))
   }
-  if (needed > LARGE_BYTES) console.error(`${weights.path}: ${formatCount(countParameters(weights.specs))} parameters, about ${formatBytes(needed)} in memory`)
+  if (needed > LARGE_BYTES) onNotice(`${weights.path}: ${formatCount(countParameters(weights.specs))} parameters, about ${formatBytes(needed)} in memory`)
 }
 
 /** The size of the embedding of T5, Flan-T5 and Switch models, which share a vocabulary. */
 const T5_VOCAB_SIZE = 32_128
 
 /** The vocabulary in one of the folders; a model of T5's size that has none gets T5's. */
-async function vocabularyOf(folders: readonly string[], vocabSize: number): Promise<Vocabulary> {
+async function vocabularyOf(folders: readonly string[], vocabSize: number, onNotice: (message: string) => void): Promise<Vocabulary> {
   for (const folder of folders) {
     const own = await Promise.all(vocabularyFiles.map(name => exists(join(folder, name))))
     if (!own.includes(true)) continue
@@ -71,6 +73,6 @@ async function vocabularyOf(folders: readonly string[], vocabSize: number): Prom
   }
   const [folder] = folders
   if (vocabSize !== T5_VOCAB_SIZE) throw new FileError(`${folder}: there is no vocabulary (${vocabularyFiles.join(', ')}) beside the weights`)
-  console.error(`${folder}: there is no vocabulary beside the weights; T5's is taken`)
+  onNotice(`${folder}: there is no vocabulary beside the weights; T5's is taken`)
   return loadT5Vocabulary()
 }

@@ -6,9 +6,9 @@ import { writeHfWeights } from '../checkpoint/names/hf-weights.js'
 import { newWeights } from '../checkpoint/weights.js'
 import { TextGenerator } from '../infer/text-generator.js'
 import { preset } from '../model/presets.js'
-import { convertWeights } from './conversion.js'
+import { convertWeights } from '../cli/conversion.js'
 import { openTextModel } from './text-model.js'
-import { unknownSymbols } from './texts.js'
+import { unknownSymbols } from '../cli/texts.js'
 
 const base = preset('switch-base-8')
 const small = { dModel: 16, dFf: 24, numHeads: 2, headDim: 8, numEncoderLayers: 2, numDecoderLayers: 2, numExperts: 4, dtype: 'float32' } as const
@@ -53,7 +53,7 @@ describe('a folder of Hugging Face as a model of texts', () => {
     const folder = await write('large', 32_128)
     const free = vi.spyOn(process, 'availableMemory').mockReturnValue(3_000_000)
     try {
-      await expect(openTextModel(folder)).rejects.toThrow(/answering takes about 4\.\d+ MiB of memory, and 2\.86 MiB are free: with --quantize int8 it takes 1\.\d+ MiB/)
+      await expect(openTextModel(folder)).rejects.toThrow(/answering takes about 4\.\d+ MiB of memory, and 2\.86 MiB are free: in 8 bits \(--quantize int8\) it takes 1\.\d+ MiB/)
       free.mockReturnValue(1000)
       await expect(openTextModel(folder)).rejects.toThrow('take a machine with more, or a smaller model')
     } finally {
