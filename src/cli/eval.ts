@@ -6,6 +6,7 @@ import { wholeNumber } from './options.js'
 interface EvalOptions {
   split: SplitName
   examples?: number
+  numBeams?: number
 }
 
 export const evalCommand = (): Command => new Command('eval')
@@ -13,7 +14,8 @@ export const evalCommand = (): Command => new Command('eval')
   .argument('<folder>', 'a run, such as runs/g2p, or one of its checkpoints')
   .addOption(new Option('--split <name>', 'which examples').choices(['train', 'validation', 'test']).default('test'))
   .option('--examples <count>', 'how many examples; all by default', wholeNumber(1))
-  .action(async (folder: string, { split, examples }: EvalOptions) => {
+  .option('--num-beams <n>', 'beam search with so many beams, instead of greedy generation', wholeNumber(1))
+  .action(async (folder: string, { split, examples, numBeams }: EvalOptions) => {
     const { openModel } = await import('../train/open-model.js')
     const { loadTask } = await import('../data/tasks.js')
     const { parseRunConfig } = await import('../config/validate.js')
@@ -27,6 +29,6 @@ export const evalCommand = (): Command => new Command('eval')
         + '--split train shows what the model makes of the examples that it learned from')
     }
     const result = await watchPredictions(unitOf(task), onProgress =>
-      evaluate(opened.params, opened.config, task, { split, limit: examples ?? null, onProgress }))
+      evaluate(opened.params, opened.config, task, { split, limit: examples ?? null, numBeams, onProgress }))
     console.log(`${formatSamples(result, 12)}\n\n${formatRates(result, task)}`)
   })

@@ -21,6 +21,8 @@ export interface EvaluateOptions {
   split: SplitName
   /** How many examples; null: all. */
   limit: number | null
+  /** Above 1: beam search with so many beams instead of greedy generation. */
+  numBeams?: number
   /** Hears how many examples are done, of how many. */
   onProgress?: (done: number, count: number) => void
 }
@@ -28,14 +30,14 @@ export interface EvaluateOptions {
 /** How a run's model answers: with at most as many tokens as the targets it was trained on had room for. */
 export const answerOptions = ({ model, router, train }: TrainerConfig): GenerateOptions => ({ config: model, router, maxNewTokens: train.targetLength })
 
-/** Error rates of greedy generation on a split's examples: on all of them, or on `limit`, spread evenly over the split. */
+/** Error rates of generation on a split's examples: on all of them, or on `limit`, spread evenly over the split. */
 export async function evaluate(
-  params: ModelParams, config: TrainerConfig, task: Task, { split, limit, onProgress }: EvaluateOptions,
+  params: ModelParams, config: TrainerConfig, task: Task, { split, limit, numBeams, onProgress }: EvaluateOptions,
 ): Promise<Evaluation> {
   const all = task.split(split)
   const count = Math.min(limit ?? all.length, all.length)
   const examples = Array.from({ length: count }, (_, i) => all[Math.floor((i * all.length) / count)])
-  const predict = makePredictor(params, answerOptions(config), task)
+  const predict = makePredictor(params, { ...answerOptions(config), numBeams }, task)
   const predictions = await predict(examples.map(example => example.input), done => onProgress?.(done, count))
   return { split, total: all.length, rates: sequenceErrorRates(predictions, examples, text => task.symbols(text)), examples, predictions }
 }

@@ -149,6 +149,9 @@ describe('switchyard infer and eval', () => {
     const empty = await cli.run('infer', 'runs/first')
     expect(empty).toMatchObject({ code: 0, stdout: '', stderr: expect.stringContaining('nothing came on the standard input') as string })
     const evaluated = await cli.run('eval', 'runs/first/step-6', '--split', 'validation', '--examples', '5')
+    const byBeams = await cli.run('eval', 'runs/first/step-6', '--split', 'validation', '--examples', '1', '--num-beams', '3')
+    const [, word, predicted] = /^ {4}(\S+) +(.*?) {2,}(?:right|wrong)/m.exec(byBeams.stdout)!
+    expect((await cli.run('infer', 'runs/first/step-6', word, '--num-beams', '3')).stdout.slice(0, 40)).toBe(`${word}\t${predicted}\n`.slice(0, 40))
     expect(evaluated).toMatchObject({ code: 0, stderr: '' })
     expect(evaluated.stdout).toMatch(/on 5 of the [\d,]+ held-out words/)
   })
