@@ -14,17 +14,32 @@ import { checkComplete, readRows, storedSpecs } from './weights.js'
 import type { Mismatch, Weights } from './weights.js'
 
 /** What `checkpoint.json` has as the configuration of weights that were written by themselves. */
-export interface NativeConfig { model: ModelConfig; router: RouterConfig; bits: Bits | null }
+export interface NativeConfig {
+  model: ModelConfig
+  router: RouterConfig
+  bits: Bits | null
+  /** How many tokens an answer has at most, where the model is a run's: its task, which has the vocabulary, is beside this. */
+  maxNewTokens: number | null
+}
+
+export interface NativeOptions {
+  dtype?: ParameterSpec['dtype']
+  /** Kernels are quantized to so many bits. */
+  bits?: Bits | null
+  files?: Readonly<Record<string, Uint8Array>>
+  /** Of a run: what its texts are made of, and how many tokens an answer has at most. */
+  texts?: { readonly task: unknown; readonly maxNewTokens: number }
+}
 
 /** A quantized parameter is two tensors. */
 const partsOf = (path: string): { values: string; scales: string } => ({ values: `${path}/values`, scales: `${path}/scales` })
 
 /** Writes weights in our own format; with `bits`, kernels are quantized. */
 export async function writeNativeWeights(
-  folder: string, weights: Weights, { dtype, bits = null, files }: { dtype?: ParameterSpec['dtype']; bits?: Bits | null; files?: Readonly<Record<string, Uint8Array>> } = {},
+  folder: string, weights: Weights, { dtype, bits = null, files, texts }: NativeOptions = {},
 ): Promise<void> {
-  const config: NativeConfig = { model: weights.model, router: weights.router, bits }
-  await saveModel(folder, { model: { ...config.model }, router: { ...config.router }, bits }, nativeSource(weights, dtype, bits), files)
+  const config = { model: { ...weights.model }, router: { ...weights.router }, bits, maxNewTokens: texts?.maxNewTokens ?? null } satisfies NativeConfig
+  await saveModel(folder, { config, task: texts?.task }, nativeSource(weights, dtype, bits), files)
 }
 
 function nativeSource(weights: Weights, dtype: ParameterSpec['dtype'] | undefined, bits: Bits | null): TensorSource {
@@ -47,7 +62,7 @@ function nativeSource(weights: Weights, dtype: ParameterSpec['dtype'] | undefine
 }
 
 /** The weights of an open checkpoint of ours. */
-export function nativeWeights(checkpoint: Checkpoint, { model, router, bits }: NativeConfig): Weights {
+export function nativeWeights(checkpoint: Checkpoint, { model, router, bits }: Pick<NativeConfig, 'model' | 'router' | 'bits'>): Weights {
   const { params, folder } = checkpoint
   const infos = new Map(params.list().map(info => [info.name, info]))
   const specs = new Map(declareParameters(model, router).map(spec => [spec.path, spec]))

@@ -84,8 +84,8 @@ export async function saveCheckpoint(runFolder: string, content: CheckpointConte
 }
 
 /** Writes a model's weights alone, with `files` (a vocabulary) beside them: they can be run, not resumed. */
-export async function saveModel(folder: string, config: Json, params: TensorSource, files: Readonly<Record<string, Uint8Array>> = {}): Promise<void> {
-  await writeParts(folder, { ...unknownRun, config }, { params }, {}, false, files)
+export async function saveModel(folder: string, { config, task = null }: { config: Json; task?: unknown }, params: TensorSource, files: Readonly<Record<string, Uint8Array>> = {}): Promise<void> {
+  await writeParts(folder, { ...unknownRun, config, task }, { params }, {}, false, files)
 }
 
 /** The facts of weights that no run has made. */

@@ -11,7 +11,7 @@ const random = (shape: readonly number[]): HostTensor =>
   hostFrom('float32', shape, Float32Array.from({ length: shape.reduce((n, d) => n * d, 1) }, (_, i) => Math.sin(i * i * 0.37 + i) * (1 + (i % 7))))
 const spec = (path: string, shape: number[], axes: readonly ('expert' | 'embed' | 'mlp')[] = ['embed', 'mlp']): Parameters<typeof quantize>[0] => ({ path, shape, axes })
 const kernel = spec('encoder/layers_0/mlp/wi/kernel', [64, 6])
-const experts = spec('encoder/layers_1/mlp/expert/wi/kernel', [3, 48, 10], ['expert', 'embed', 'mlp'])
+const experts = spec('encoder/layers_1/mlp/expert/wi/kernel', [3, 48, 16], ['expert', 'embed', 'mlp'])
 const table = spec('token_embedder/embedding', [11, 32])
 
 describe.each([8, 4] as const)('in %i bits', bits => {
@@ -38,6 +38,12 @@ describe.each([8, 4] as const)('in %i bits', bits => {
     }
   })
 
+  it('what is not finite is refused', () => {
+    const tensor = random([6, 64])
+    ;(tensor.data as Float32Array)[70] = Infinity
+    expect(() => quantize(kernel, tensor, bits)).toThrow('encoder/layers_0/mlp/wi/kernel has an element that is not finite')
+  })
+
   it('a block of zeros is zeros', () => {
     const restored = dequantizeHost(kernel, quantize(kernel, hostFrom('float32', [6, 64], new Float32Array(384)), bits)!, bits)
     expect(new Set(restored.data as Float32Array)).toEqual(new Set([0]))
@@ -45,8 +51,8 @@ describe.each([8, 4] as const)('in %i bits', bits => {
 })
 
 it('experts in 8 bits have one scale for each output, other kernels one for each block of at most 128 inputs, in 4 bits 32', () => {
-  expect(quantizedTypes(experts, 8)).toEqual({ values: [3, 10, 1, 48], scales: [3, 10, 1] })
-  expect(quantizedTypes(experts, 4)).toEqual({ values: [3, 10, 3, 8], scales: [3, 10, 3] })
+  expect(quantizedTypes(experts, 8)).toEqual({ values: [3, 16, 1, 48], scales: [3, 16, 1] })
+  expect(quantizedTypes(experts, 4)).toEqual({ values: [3, 16, 3, 8], scales: [3, 16, 3] })
   expect(quantizedTypes(spec('decoder/logits_dense/kernel', [256, 10]), 8)).toEqual({ values: [10, 2, 128], scales: [10, 2] })
   expect(quantizedTypes(spec('decoder/logits_dense/kernel', [256, 10]), 4)).toEqual({ values: [10, 8, 16], scales: [10, 8] })
 })

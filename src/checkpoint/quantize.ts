@@ -1,3 +1,4 @@
+import { SwitchyardError } from '../base/errors.js'
 import { castHost, sizeOf } from '../base/tensor.js'
 import type { HostTensor } from '../base/tensor.js'
 import type { ParameterSpec } from '../model/parameters.js'
@@ -21,7 +22,8 @@ export function quantizedTypes(spec: Pick<ParameterSpec, 'path' | 'shape' | 'axe
   if (!isTable(spec) && (!path.endsWith('/kernel') || path.includes('/router/'))) return null
   const [outputs, inputs] = isTable(spec) ? shape : shape.toReversed()
   const isExpert = axes[0] === 'expert'
-  const block = blockOf(inputs, bits, isExpert)
+  // An expert's kernels go both ways between the same widths, and are to have blocks of one size.
+  const block = blockOf(inputs, isExpert ? [inputs, outputs] : [inputs], bits, isExpert)
   if (block === null) return null
   const scales = [...(isExpert ? [shape[0]] : []), outputs, inputs / block]
   return { values: [...scales, (block * bits) / 8], scales }
@@ -31,14 +33,15 @@ export function quantizedTypes(spec: Pick<ParameterSpec, 'path' | 'shape' | 'axe
  * How many inputs share a scale: with 4 bits few, for what quality is left; with 8 many, which is read faster, and of experts all,
  * which `QMoE` reads twice as fast as blocks.
  */
-function blockOf(inputs: number, bits: Bits, isExpert: boolean): number | null {
-  if (bits === 8 && isExpert) return inputs % LEAST_BLOCK === 0 ? inputs : null
-  for (let block = bits === 8 ? 128 : 32; block >= LEAST_BLOCK; block /= 2) if (inputs % block === 0) return block
+function blockOf(inputs: number, widths: readonly number[], bits: Bits, isExpert: boolean): number | null {
+  if (bits === 8 && isExpert) return widths.every(width => width % LEAST_BLOCK === 0) ? inputs : null
+  for (let block = bits === 8 ? 128 : 32; block >= LEAST_BLOCK; block /= 2) if (widths.every(width => width % block === 0)) return block
   return null
 }
 
 /**
- * A parameter in fewer bits: every block's largest element is 127 or 7 (-127 or -7) times its scale. Null if it stays as it is.
+ * A parameter in fewer bits: every block's largest element is 127 or 7 (-127 or -7) times its scale. Null if it stays as it is. Throws a
+ * SwitchyardError if an element is not finite.
  * `rows`: the parameter turned round, [..., out, in].
  */
 export function quantize(spec: Pick<ParameterSpec, 'path' | 'shape' | 'axes'>, rows: HostTensor, bits: Bits): QuantizedTensor | null {
@@ -53,12 +56,13 @@ export function quantize(spec: Pick<ParameterSpec, 'path' | 'shape' | 'axes'>, r
     const [start, end] = [i * block, (i + 1) * block]
     let largest = 0
     for (let k = start; k < end; k++) largest = Math.max(largest, Math.abs(elements[k]))
+    if (!Number.isFinite(largest)) throw new SwitchyardError(`${spec.path} has an element that is not finite: it cannot be quantized`)
     scales[i] = largest / most
     const inverse = largest === 0 ? 0 : most / largest
     for (let k = start; k < end; k++) {
       const stored = Math.round(elements[k] * inverse) + zero
       if (bits === 8) values[k] = stored
-      else values[k >> 1] |= stored << (4 * (k & 1))
+      else values[Math.floor(k / 2)] |= stored << (4 * (k % 2))
     }
   }
   return { values: { dtype: 'uint8', shape: types.values, data: values }, scales: { dtype: 'float32', shape: types.scales, data: scales } }
@@ -71,7 +75,7 @@ export function dequantizeHost(spec: Pick<ParameterSpec, 'path' | 'shape'>, { va
   const zero = 2 ** (bits - 1)
   const [stored, factors] = [values.data as Uint8Array, scales.data as Float32Array]
   for (let k = 0; k < data.length; k++) {
-    const value = bits === 8 ? stored[k] : (stored[k >> 1] >> (4 * (k & 1))) & 15
+    const value = bits === 8 ? stored[k] : (stored[Math.floor(k / 2)] >> (4 * (k % 2))) & 15
     data[k] = (value - zero) * factors[Math.floor(k / block)]
   }
   if (isTable(spec)) return { dtype: 'float32', shape: spec.shape, data }

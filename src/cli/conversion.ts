@@ -7,8 +7,8 @@ import { writeHfWeights } from '../checkpoint/names/hf-weights.js'
 import { writeT5xWeights } from '../checkpoint/names/t5x-weights.js'
 import { writeNativeWeights } from '../checkpoint/native-weights.js'
 import { newWeights } from '../checkpoint/weights.js'
-import type { Weights } from '../checkpoint/weights.js'
 import { openWeights } from '../config/open-weights.js'
+import type { OpenedWeights } from '../config/open-weights.js'
 import { vocabularyFiles } from '../data/load-vocabulary.js'
 import { countParameters } from '../model/parameters.js'
 import { preset } from '../model/presets.js'
@@ -35,15 +35,15 @@ export async function convertWeights(source: string, folder: string, options: Co
   }
 }
 
-async function write(folder: string, weights: Weights, { to, dtype }: ConvertOptions, files: Record<string, Uint8Array> = {}): Promise<void> {
+async function write(folder: string, weights: OpenedWeights, { to, dtype }: ConvertOptions, files: Record<string, Uint8Array> = {}): Promise<void> {
   const bits = dtype === 'int8' || dtype === 'int4' ? bitsOf[dtype] : null
   if (bits && to !== 'native') throw new ConfigError(`${to} has no ${String(dtype)}: only our own format has, --to native`)
-  if (weights.bits && to === 'native' && dtype === undefined) throw new ConfigError(`${weights.path}: its weights have ${weights.bits} bits already: they are in our own format; give a --dtype for another`)
+  if (weights.bits && (bits || (to === 'native' && dtype === undefined))) throw new ConfigError(`${weights.path}: its weights are in our own format and have ${weights.bits} bits already; --dtype float32 gives back what is left of them`)
   console.error(`${weights.path} (${weights.container}): ${formatCount(countParameters(weights.specs))} parameters, ${weights.specs.length} tensors`)
   const stored = dtype === 'float32' || dtype === 'bfloat16' ? dtype : undefined
   if (to === 'safetensors') return writeHfWeights(folder, weights, { dtype: stored, files })
   if (to === 't5x') return writeT5xWeights(folder, weights, { dtype: stored })
-  return writeNativeWeights(folder, weights, { dtype: stored, bits, files })
+  return writeNativeWeights(folder, weights, { dtype: stored, bits, files, texts: weights.texts })
 }
 
 /** The vocabulary beside the weights, which a folder of Hugging Face has too. */

@@ -1,8 +1,11 @@
 import { Command, Option } from 'commander'
+import { ConfigError } from '../base/errors.js'
 import type { TextOptions } from '../infer/text-options.js'
 import { anyNumber, bitsOf, wholeNumber } from './options.js'
 
-interface InferOptions extends TextOptions {
+interface InferOptions extends Omit<TextOptions, 'noRepeatNgram'> {
+  /** What `--no-repeat-ngram` is to commander, which takes it for the negation of another option: true, or its number. */
+  repeatNgram: true | number
   json?: boolean
   target?: string
   quantize?: 'int8' | 'int4'
@@ -30,7 +33,10 @@ export const inferCommand = (): Command => new Command('infer')
   .option('--repetition-penalty <x>', 'above 1 tokens that came before are less likely', anyNumber)
   .option('--no-repeat-ngram <n>', 'no sequence of so many tokens comes twice', wholeNumber(1))
   .addOption(new Option('--stop <text...>', 'the answer ends where one of these texts has come'))
-  .action(async (model: string, texts: string[], { json = false, target, quantize, revision, ...options }: InferOptions) => {
+  .action(async (model: string, texts: string[], { json = false, target, quantize, revision, repeatNgram, ...rest }: InferOptions) => {
+    const options: TextOptions = { ...rest, ...(repeatNgram === true ? {} : { noRepeatNgram: repeatNgram }) }
+    const ways = Object.keys(options).filter(way => way !== 'maxNewTokens')
+    if (target !== undefined && ways.length > 0) throw new ConfigError(`--target makes no answer, so that ${ways.join(', ')} has no meaning: leave it out`)
     const { findFolder } = await import('./find-folder.js')
     const folder = await findFolder(model, revision)
     const { answerTexts } = await import('./answering.js')

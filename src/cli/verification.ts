@@ -38,7 +38,7 @@ export async function verify(folder: string | undefined, { params, cases, weight
     }
     if (!(await exists(path))) throw new FileError(`${path}: there is no such folder`)
     if (await native.detect(path) || await latestCheckpoint(path) !== undefined) {
-      throw new FileError(`${path}: this is a run of Switchyard, and has no reference to compare with: switchyard eval ${path} measures it`)
+      throw new FileError(`${path}: these are weights of Switchyard, which have no reference beside them: give the folder of one, and --weights ${path}; a run is measured by switchyard eval`)
     }
     const model = await loadHfFolder(path)
     const tested = weights === undefined ? model : { ...model, params: await paramsFrom(weights, model) }

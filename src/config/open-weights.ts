@@ -5,14 +5,14 @@ import { openT5xWeights } from '../checkpoint/names/t5x-weights.js'
 import { nativeWeights } from '../checkpoint/native-weights.js'
 import { t5x } from '../checkpoint/t5x/t5x.js'
 import type { Weights } from '../checkpoint/weights.js'
-import { openCheckpoint } from '../train/checkpointing.js'
-import type { RunConfig } from './schema.js'
+import { isRun, openCheckpoint } from '../train/checkpointing.js'
+import { answerOptions } from '../train/evaluate.js'
 import { nativeSchema } from './schema.js'
 import { parseConfig, parseRunConfig } from './validate.js'
 
-/** The weights of a model, and what it was trained on if it is a run's. */
+/** The weights of a model, and if it is a run's, what its texts are made of and how many tokens an answer has at most. */
 export interface OpenedWeights extends Weights {
-  readonly run?: { readonly config: RunConfig; readonly task: unknown }
+  readonly texts?: { readonly task: unknown; readonly maxNewTokens: number }
 }
 
 /** The weights at a path, whatever they are stored in: a folder of Hugging Face, a checkpoint of T5X, a run of ours, or what `convert` wrote. */
@@ -25,9 +25,13 @@ async function openNativeWeights(path: string): Promise<OpenedWeights> {
   const checkpoint = await openCheckpoint(path)
   try {
     const what = `the configuration in ${checkpoint.folder}`
-    if (checkpoint.task === null) return nativeWeights(checkpoint, parseConfig(nativeSchema, checkpoint.config, what))
-    const config = parseRunConfig(checkpoint.config, what)
-    return { ...nativeWeights(checkpoint, { ...config, bits: null }), run: { config, task: checkpoint.task } }
+    if (isRun(checkpoint)) {
+      const config = parseRunConfig(checkpoint.config, what)
+      return { ...nativeWeights(checkpoint, { ...config, bits: null }), texts: { task: checkpoint.task, maxNewTokens: answerOptions(config).maxNewTokens } }
+    }
+    const config = parseConfig(nativeSchema, checkpoint.config, what)
+    const { maxNewTokens } = config
+    return { ...nativeWeights(checkpoint, config), ...(maxNewTokens === null ? {} : { texts: { task: checkpoint.task, maxNewTokens } }) }
   } catch (error) {
     await checkpoint.close()
     throw error

@@ -120,6 +120,7 @@ export const nativeSchema = z.strictObject({
   model: modelSchema,
   router: routerSchema,
   bits: z.literal([4, 8]).nullable(),
+  maxNewTokens: size.nullable(),
 }) satisfies z.ZodType<NativeConfig>
 
 export const runSchema = z.strictObject({

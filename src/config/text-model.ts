@@ -1,5 +1,5 @@
 import { dirname, join } from 'node:path'
-import { FileError, SwitchyardError } from '../base/errors.js'
+import { ConfigError, FileError, SwitchyardError } from '../base/errors.js'
 import { formatBytes, formatCount } from '../base/format.js'
 import { exists } from '../checkpoint/atomic.js'
 import type { Bits } from '../checkpoint/quantize.js'
@@ -9,12 +9,14 @@ import type { Vocabulary } from '../data/vocabulary.js'
 import { loadServed, servedBytes } from '../infer/load.js'
 import type { TextModel } from '../infer/text-generator.js'
 import { countParameters } from '../model/parameters.js'
-import { answerOptions } from '../train/evaluate.js'
 import { openWeights } from './open-weights.js'
 import type { OpenedWeights } from './open-weights.js'
 
 /** How many tokens an answer of a model from elsewhere has at most, unless told. */
 const DEFAULT_NEW_TOKENS = 128
+
+/** Attention of each token to each other one takes memory from the start. */
+const MOST_NEW_TOKENS = 4096
 
 /** Models that take more are announced before they are loaded. */
 const LARGE_BYTES = 2 ** 28
@@ -29,6 +31,7 @@ export interface TextModelOptions {
 
 /** The model of a run, of a folder of Hugging Face or of a checkpoint of T5X, with its vocabulary. */
 export async function openTextModel(path: string, { maxNewTokens, bits, onNotice = () => undefined }: TextModelOptions = {}): Promise<TextModel> {
+  if (maxNewTokens !== undefined && maxNewTokens > MOST_NEW_TOKENS) throw new ConfigError(`an answer has at most ${MOST_NEW_TOKENS} tokens, not ${maxNewTokens} (maxNewTokens)`)
   const weights = await openWeights(path)
   try {
     const { codec, limit } = await codecOf(weights, onNotice)
@@ -41,8 +44,8 @@ export async function openTextModel(path: string, { maxNewTokens, bits, onNotice
   }
 }
 
-async function codecOf({ run, path, model, container }: OpenedWeights, onNotice: (message: string) => void): Promise<{ codec: TextModel['codec']; limit: number }> {
-  if (run) return { codec: taskFromSpec(run.task), limit: answerOptions(run.config).maxNewTokens }
+async function codecOf({ texts, path, model, container }: OpenedWeights, onNotice: (message: string) => void): Promise<{ codec: TextModel['codec']; limit: number }> {
+  if (texts) return { codec: taskFromSpec(texts.task), limit: texts.maxNewTokens }
   // A checkpoint of T5X is a folder `checkpoint_<step>` in the model's.
   const vocabulary = await vocabularyOf(container === 't5x' ? [path, dirname(path)] : [path], model.vocabSize, onNotice)
   return { codec: { inputs: vocabulary, targets: vocabulary, prepare: text => text }, limit: DEFAULT_NEW_TOKENS }

@@ -10,6 +10,8 @@ import { decodeTypes, encodeTypes } from './example-types.js'
 
 /** The parts of decoding (decode.ts), compiled. One compiled form, and one copy of the weights, serves all sizes of a batch. */
 export interface CompiledDecoding {
+  /** Lays the parameters out; resolves to those that are needed no more, since there is a copy of them. */
+  prepare(params: ModelParams): Promise<readonly Array[]>
   start(params: ModelParams, rows: number, inputLength: number): DecodeStart
   encode(params: ModelParams, inputs: Array, inputOfRow: Array, encoderBiases: Array[]): EncodedInputs
   advance(params: ModelParams, encoded: EncodedInputs, selfBiases: Array[], cache: DecodeCache, tokens: Array, step: Array): { logits: Array; cache: DecodeCache }
@@ -17,22 +19,22 @@ export interface CompiledDecoding {
   reorder(cache: DecodeCache, parents: Array): DecodeCache
 }
 
-/** `release`: see `SpecializeOptions`. */
-export function compileDecoding(options: ForwardOptions, maxLength: number, release = false): CompiledDecoding {
+export function compileDecoding(options: ForwardOptions, maxLength: number): CompiledDecoding {
   const start = jit(function start_decoding(tables: PositionTables, rows: number, inputLength: number) {
     return startDecoding(tables, { rows, inputLength, maxLength }, options)
   }, { static: [1, 2] })
   const encode = specialize(function encode_inputs(params: ModelParams, inputs: Array, inputOfRow: Array, encoderBiases: Array[]) {
     return encodeInputs(params, inputs, inputOfRow, encoderBiases, options)
-  }, encodeTypes(options.config), { release })
+  }, encodeTypes(options.config))
   const advance = specialize(function decode_step(params: ModelParams, encoded: EncodedInputs, selfBiases: Array[], cache: DecodeCache, tokens: Array, step: Array) {
     return decodeStep(params, encoded, selfBiases, cache, tokens, step, options)
-  }, decodeTypes(options.config), { donate: [3], release })
+  }, decodeTypes(options.config), { donate: [3] })
   const reorder = jit(function reorder_cache(cache: DecodeCache, parents: Array): DecodeCache {
     return cache.map(({ keys, values }) => ({ keys: np.take(keys, parents, 0), values: np.take(values, parents, 0) })) // [rows, heads, maxLength, headDim]
   }, { donate: [0] })
   return {
     start: (params, rows, inputLength) => start({ encoder: positionTables(params, 'encoder', options.config), decoder: positionTables(params, 'decoder', options.config) }, rows, inputLength),
+    prepare: async params => (await Promise.all([encode.prepare(params), advance.prepare(params)])).flat(),
     encode, advance, reorder,
   }
 }

@@ -1,19 +1,19 @@
 import type { Tree } from '../base/pytree.js'
 import { ArrayType } from '../engine/api/eval-shape.js'
+import type { ExampleTypes } from '../engine/api/specialize.js'
 import type { ModelConfig, StackName } from '../model/config.js'
 import { countPositionBiases } from '../model/position-bias.js'
 
 interface Sizes { inputs: number; rows: number; inputLength: number; maxLength: number }
 
-/** Primes, each for one thing, so that a compiler that sees both finds out what depends on what. */
-const exampleSizes: readonly [Sizes, Sizes] = [
-  { inputs: 101, rows: 107, inputLength: 113, maxLength: 131 },
-  { inputs: 103, rows: 109, inputLength: 127, maxLength: 137 },
+/** Primes, each for one thing and growing in its own way, small and large: a compiler that sees them finds out what depends on what. */
+const exampleSizes: readonly [Sizes, Sizes, Sizes] = [
+  { inputs: 3, rows: 5, inputLength: 7, maxLength: 11 },
+  { inputs: 101, rows: 211, inputLength: 307, maxLength: 401 },
+  { inputs: 1009, rows: 2003, inputLength: 3001, maxLength: 4001 },
 ]
 
-type Types = readonly [Tree<ArrayType>[], Tree<ArrayType>[]]
-
-const atBoth = (types: (sizes: Sizes) => Tree<ArrayType>[]): Types => [types(exampleSizes[0]), types(exampleSizes[1])]
+const atAll = (types: (sizes: Sizes) => Tree<ArrayType>[]): ExampleTypes => [types(exampleSizes[0]), types(exampleSizes[1]), types(exampleSizes[2])]
 
 const int32 = (...shape: number[]): ArrayType => new ArrayType('int32', shape)
 const float32 = (...shape: number[]): ArrayType => new ArrayType('float32', shape)
@@ -22,11 +22,11 @@ const biases = (config: ModelConfig, stack: StackName, length: number): ArrayTyp
   Array.from({ length: countPositionBiases(config, stack) }, () => float32(1, config.numHeads, length, length))
 
 /** The types of `encodeInputs`' arguments after the parameters. */
-export const encodeTypes = (config: ModelConfig): Types =>
-  atBoth(({ inputs, rows, inputLength }) => [int32(inputs, inputLength), int32(rows), biases(config, 'encoder', inputLength)])
+export const encodeTypes = (config: ModelConfig): ExampleTypes =>
+  atAll(({ inputs, rows, inputLength }) => [int32(inputs, inputLength), int32(rows), biases(config, 'encoder', inputLength)])
 
 /** The types of `decodeStep`'s arguments after the parameters. */
-export const decodeTypes = (config: ModelConfig): Types => atBoth(({ rows, inputLength, maxLength }) => {
+export const decodeTypes = (config: ModelConfig): ExampleTypes => atAll(({ rows, inputLength, maxLength }) => {
   const { numHeads, headDim, numDecoderLayers, dtype } = config
   const keysAndValues = (length: number): Tree<ArrayType> => {
     const type = new ArrayType(dtype, [rows, numHeads, length, headDim])

@@ -1,8 +1,13 @@
 import { describe, expect, it } from 'vitest'
+import { newWeights } from '../checkpoint/weights.js'
 import { Array } from '../engine/api/array.js'
+import { setBackend } from '../engine/api/engine.js'
 import { jit } from '../engine/api/jit.js'
 import * as np from '../engine/api/np.js'
 import * as random from '../engine/api/random.js'
+import type { BoundFunction } from '../engine/compile/backend.js'
+import { OnnxBackend } from '../engine/compile/onnx/backend.js'
+import { nodeSessions } from '../engine/compile/onnx/node.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import { forward } from '../model/forward.js'
 import { initParameters } from '../model/init.js'
@@ -12,8 +17,20 @@ import type { Batch, ModelParams } from '../model/types.js'
 import { compileDecoding } from './compiled.js'
 import { beamSearch } from './beam.js'
 import { makeGenerator } from './generate.js'
+import { loadServed } from './load.js'
 import { greedySearch, sampling } from './search.js'
 import type { Search } from './search.js'
+
+/** For each function that was bound: how many of its weights are laid out anew; 0: it is compiled for each size by itself. */
+const copied: number[] = []
+class Recording extends OnnxBackend {
+  override async bind(...args: Parameters<OnnxBackend['bind']>): Promise<BoundFunction> {
+    const bound = await super.bind(...args)
+    copied.push(bound.copied.length)
+    return bound
+  }
+}
+setBackend(new Recording(nodeSessions()))
 
 const base = preset('switch-base-8')
 const config: ModelConfig = {
@@ -77,6 +94,25 @@ describe('generation', () => {
         expect(Math.abs(logit - whole[i * config.vocabSize + v])).toBeLessThan(1e-5 * scale)
       })
     }
+  })
+
+  const dense = { numExperts: 0, encoderSparseEvery: 0, decoderSparseEvery: 0 }
+  it.each([
+    ['a sparse model', {}, null], ['a dense one', dense, null], ['a gated dense one', { ...dense, activation: 'gatedGelu' }, null],
+    ['one that ties its logits', { tiedLogits: true }, null], ['a sparse one in 8 bits', {}, 8], ['a sparse one in 4 bits', {}, 4], ['a dense one in 4 bits', dense, 4],
+  ] as [string, Partial<ModelConfig>, 4 | 8 | null][])('has one copy of the weights, packed, for all sizes: %s', async (_, changes, bits) => {
+    // As wide as quantized kernels must be.
+    const model: ModelConfig = { ...config, dModel: 64, dFf: 128, headDim: 16, ...changes }
+    const p = await loadServed(newWeights('test', model, router, 0), bits)
+    const own = makeGenerator({ config: model, router, maxNewTokens, release: true })
+    const before = copied.length
+    // A call that makes no step, and sizes that are equal, or 1.
+    await own(p, [sentences[0]], [greedySearch({ maxNewTokens })], { signal: AbortSignal.abort() })
+    const answers = [sentences, [sentences[2]], [...sentences, ...sentences]].map(inputs => own(p, inputs, inputs.map(() => greedySearch({ maxNewTokens }))))
+    expect((await Promise.all(answers)).map(a => a.length)).toEqual([3, 1, 6])
+    expect((await answers[0]).map(([{ tokens }]) => tokens)).toEqual((await answers[2]).slice(0, 3).map(([{ tokens }]) => tokens))
+    expect(copied.slice(before).map(n => n > 10)).toEqual([true, true])
+    expect(await own(p, [], [])).toEqual([])
   })
 
   it('ends at EOS, or where it is told to', async () => {

@@ -1,5 +1,5 @@
 import { hostTensor } from '../base/tensor.js'
-import { fromHost, hostView } from '../engine/api/array.js'
+import { fromHost, hostView, releaseArrays } from '../engine/api/array.js'
 import type { Array as EngineArray } from '../engine/api/array.js'
 import { PAD_ID } from '../data/vocabulary.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
@@ -42,11 +42,21 @@ export function makeGenerator({ config, router, maxNewTokens, release }: Generat
     if (!served.has(params)) served.set(params, serve(params, options))
     return served.get(params)!
   }
-  const { start, encode, advance, reorder } = compileDecoding(options, maxNewTokens, release)
+  const { prepare, start, encode, advance, reorder } = compileDecoding(options, maxNewTokens)
+
+  const owned = new WeakMap<ModelParams, Promise<void>>()
+  const own = (weights: ModelParams): Promise<void> => {
+    const owning = owned.get(weights) ?? prepare(weights).then(copied => releaseArrays(copied, 'a generator'))
+    owned.set(weights, owning)
+    owning.catch(() => owned.delete(weights))
+    return owning
+  }
 
   return async (params, inputs, searches, { signal, onStep } = {}) => {
+    if (inputs.length === 0) return []
     const layout = rowsOf(searches)
     const weights = servedOf(params)
+    if (release) await own(weights)
     const ids = padded(inputs)
     const { encoderBiases, selfBiases, cache: empty } = start(weights, layout.inputOfRow.length, ids.shape[1])
     const encoded = encode(weights, ids, ints(layout.inputOfRow), encoderBiases)

@@ -42,6 +42,8 @@ export function servedBytes({ specs, bits: stored }: Pick<Weights, 'specs' | 'bi
     const types = bits && quantizedTypes(spec, bits)
     return types ? sizeOf(types.values) + 4 * sizeOf(types.scales) : 4 * sizeOf(spec.shape)
   }
-  return specs.reduce((sum, spec) => sum + bytes(spec) * (spec.axes[0] === 'expert' ? 1 : 2), 0)
+  const largest = Math.max(...specs.map(spec => sizeOf(spec.shape)))
+  // A parameter that is read comes in parts, is put together and cast.
+  return specs.reduce((sum, spec) => sum + bytes(spec) * (spec.axes[0] === 'expert' ? 1 : 2), 8 * largest)
 }
 

@@ -50,6 +50,9 @@ export async function openCheckpoint(path: string): Promise<Checkpoint> {
     : `${path}: there is no checkpoint of Switchyard in this folder`)
 }
 
+/** Whether a checkpoint is of a run, which can be evaluated and resumed, or a model's weights alone. */
+export const isRun = ({ config }: Pick<Checkpoint, 'config'>): boolean => config !== null && typeof config === 'object' && 'train' in config
+
 /** The runs in a folder that have a checkpoint, each with its latest. */
 export async function runsIn(folder: string): Promise<{ folder: string; checkpoint: string }[]> {
   const names = await readdir(folder).catch(() => [])

@@ -1,8 +1,9 @@
+import { FileError } from '../base/errors.js'
 import { taskFromSpec } from '../data/task.js'
 import type { TaskCodec } from '../data/task.js'
 import { declareParameters } from '../model/parameters.js'
 import type { ModelParams } from '../model/types.js'
-import { openCheckpoint, readTree } from './checkpointing.js'
+import { isRun, openCheckpoint, readTree } from './checkpointing.js'
 import type { TrainerConfig } from './trainer.js'
 
 /** A trained model, as a checkpoint holds it. */
@@ -19,6 +20,7 @@ export interface OpenedModel<C extends TrainerConfig> {
 export async function openModel<C extends TrainerConfig>(path: string, parse: (config: unknown, what: string) => C): Promise<OpenedModel<C>> {
   const checkpoint = await openCheckpoint(path)
   try {
+    if (!isRun(checkpoint)) throw new FileError(`${checkpoint.folder}: these are a model's weights alone: switchyard infer runs them; a run was expected, with its task and its settings`)
     const config = parse(checkpoint.config, `the configuration in ${checkpoint.folder}`)
     const params = await readTree(checkpoint.params, declareParameters(config.model, config.router)) as ModelParams
     return { params, config, codec: taskFromSpec(checkpoint.task), taskSpec: checkpoint.task, step: checkpoint.step }

@@ -126,7 +126,7 @@ describe('switchyard infer and eval', () => {
     expect(infer.stdout).toMatch(/^switch\t.*\nYard\t.*\n$/)
     const lines = await cli.start(['infer', 'runs/first'], undefined, 'switch\n\nYard\n')
     expect(lines.stdout).toBe(infer.stdout.replace('\n', '\n\n'))
-    expect(await cli.run('verify', 'runs/first')).toMatchObject({ code: 1, stderr: expect.stringContaining('this is a run of Switchyard') as string })
+    expect(await cli.run('verify', 'runs/first')).toMatchObject({ code: 1, stderr: expect.stringContaining('which have no reference beside them') as string })
     // One who writes a line and waits for its answer gets it.
     const spoken = await cli.start(['infer', 'runs/first'], (stdout, child) => { if (stdout === '') return; child.stdin!.end() }, null, 'switch\n')
     expect(spoken.stdout).toMatch(/^switch\t.*\n$/)
@@ -136,11 +136,22 @@ describe('switchyard infer and eval', () => {
     expect(answers[0].score).toBeGreaterThanOrEqual(answers[1].score)
     expect(answers[0].tokens.length).toBeLessThanOrEqual(4)
     expect(await cli.run('infer', 'runs/first', 'switch', '--temperature', '0')).toMatchObject({ code: 2, stdout: '', stderr: 'switchyard: temperature must be greater than 0, not 0\n' })
+    // An untrained model's answer, that says the same again and again.
+    const tokensOf = async (...args: string[]): Promise<number[]> =>
+      (JSON.parse((await cli.run('infer', 'runs/first', 'switch', '--json', ...args)).stdout) as { answers: { tokens: number[] }[] }).answers[0].tokens
+    const [repeating, varied] = [await tokensOf(), await tokensOf('--no-repeat-ngram', '1')]
+    expect(new Set(repeating).size).toBeLessThan(repeating.length)
+    expect(new Set(varied).size).toBe(varied.length)
     const scored = await cli.run('infer', 'runs/first', 'switch', 'Yard', '--target', 'S W IH CH')
     expect(scored.stdout).toMatch(/^switch\tS W IH CH\t-\d+\.\d{4}\nYard\tS W IH CH\t-\d+\.\d{4}\n$/)
     const details = JSON.parse((await cli.run('infer', 'runs/first', 'switch', '--target', 'S W IH CH', '--json')).stdout) as { score: number; logProbabilities: number[] }
     expect(details.logProbabilities).toHaveLength(5)
     expect(scored.stdout).toContain(`\t${details.score.toFixed(4)}\n`)
+    expect(await cli.run('infer', 'runs/first', 'switch', '--target', 'S', '--num-beams', '2')).toMatchObject({ code: 2, stderr: 'switchyard: --target makes no answer, so that numBeams has no meaning: leave it out\n' })
+    expect((await cli.run('convert', 'runs/first', 'smaller', '--to', 'native', '--dtype', 'int8')).code).toBe(0)
+    expect((await cli.run('infer', 'smaller', 'switch', 'Yard')).stdout).toMatch(/^switch\t.*\nYard\t.*\n$/)
+    expect((await cli.run('convert', 'smaller', 'again', '--to', 'native', '--dtype', 'int4')).stderr).toContain('have 8 bits already')
+    expect(await cli.run('eval', 'smaller')).toMatchObject({ code: 1, stderr: expect.stringContaining('these are a model\'s weights alone: switchyard infer runs them') as string })
     const sampled = ['infer', 'runs/first', 'switch', '--temperature', '2', '--seed', '5']
     expect((await cli.run(...sampled)).stdout).toBe((await cli.run(...sampled)).stdout)
     const odd = await cli.run('infer', 'runs/first', 'caf\u00e9\t1')

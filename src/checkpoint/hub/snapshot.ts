@@ -1,4 +1,5 @@
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
+import { FileError } from '../../base/errors.js'
 import { isIndex, weightFiles } from '../index-file.js'
 import type { ModelCache } from './cache.js'
 import type { HubModel } from './name.js'
@@ -24,9 +25,19 @@ export async function cachedSnapshot(cache: ModelCache, { revision }: HubModel):
   const missing = await isThere(configFile) ? [] : [configFile]
   const weights = await firstOf(weightFiles, isThere)
   if (weights === undefined) missing.push(weightFiles.join(' or '))
-  else if (isIndex(weights)) for (const shard of await shardsOf(join(folder, weights))) if (!(await isThere(shard))) missing.push(shard)
+  else if (isIndex(weights)) for (const shard of await shardsIn(join(folder, weights))) if (!(await isThere(shard))) missing.push(shard)
   const unknown = await firstOf(optionalFiles, async name => !(await isThere(name)) && !(await cache.isAbsent(commit, name)))
   return { commit, folder, missing, complete: missing.length === 0 && unknown === undefined }
+}
+
+/** The shards of an index in the cache. A broken one is as good as missing: it is fetched again. */
+async function shardsIn(index: string): Promise<string[]> {
+  try {
+    return await shardsOf(index)
+  } catch (error) {
+    if (error instanceof FileError) return [basename(index)]
+    throw error
+  }
 }
 
 async function firstOf(names: readonly string[], test: (name: string) => Promise<boolean>): Promise<string | undefined> {

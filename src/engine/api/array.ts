@@ -101,5 +101,10 @@ export async function hostView(array: Array): Promise<HostTensor> {
   throw new SwitchyardError(`a traced ${array} has no data yet: return it from the function and read it outside`)
 }
 
+/** Gives up the arrays' memory, of which `owner` has a copy of its own: whoever uses one of them gets an error that says so. */
+export function releaseArrays(arrays: readonly Array[], owner: string): void {
+  for (const { value } of arrays) if (value instanceof Concrete) value.release(owner)
+}
+
 /** Puts host data into an array. Its memory is not copied: leave it alone from then on. */
 export const fromHost = (tensor: HostTensor): Array => new Array(defaultEngine().put(tensor))

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { OnnxBackend } from '../compile/onnx/backend.js'
 import { nodeSessions } from '../compile/onnx/node.js'
 import type { BoundFunction } from '../compile/backend.js'
+import { releaseArrays } from './array.js'
 import type { Array } from './array.js'
 import { setBackend } from './engine.js'
 import { ArrayType } from './eval-shape.js'
@@ -10,6 +11,7 @@ import * as lax from './lax.js'
 import * as np from './np.js'
 import * as random from './random.js'
 import { specialize } from './specialize.js'
+import type { ExampleTypes } from './specialize.js'
 
 /** How many bytes each function that was bound has laid out for all sizes; 0: it is compiled for each size by itself. */
 const boundBytes: number[] = []
@@ -46,7 +48,9 @@ const argsAt = (batch: number, length: number, places: number): [Array, Array, A
   [np.astype(np.reshape(np.remainder(np.multiply(np.arange(batch * length), 37), 500), [batch, length]), 'int32'), noise(batch, batch, places, 100), np.array(places - 1, 'int32')]
 const typesAt = (batch: number, length: number, places: number): ArrayType[] =>
   [new ArrayType('int32', [batch, length]), new ArrayType('float32', [batch, places, 100]), new ArrayType('int32', [])]
-const examples: readonly [ArrayType[], ArrayType[]] = [typesAt(11, 13, 17), typesAt(19, 23, 29)]
+const examples: ExampleTypes = [typesAt(3, 5, 7), typesAt(101, 211, 307), typesAt(1009, 2003, 3001)]
+/** Rows of 64 numbers. */
+const rowExamples: ExampleTypes = [[new ArrayType('float32', [3, 64])], [new ArrayType('float32', [101, 64])], [new ArrayType('float32', [1009, 64])]]
 const numbers = async ({ y, cache }: Result): Promise<number[]> => [...await y.numbers(), ...await cache.numbers()]
 
 /** Packed products add in another order. */
@@ -74,22 +78,48 @@ describe('specialize', () => {
   it('compiles each size by itself where no one graph serves all', async () => {
     // The places are a constant of as many numbers as there are.
     const f = (w: Array, x: Array): Array => np.multiply(np.matmul(x, w), np.expandDims(np.arange(x.shape[0]), 1))
-    const special = specialize(f, [[new ArrayType('float32', [11, 64])], [new ArrayType('float32', [13, 64])]])
+    const special = specialize(f, rowExamples)
     const w = noise(0, 64, 300)
     const before = boundBytes.length
     for (const n of [3, 1]) expect(await special(w, noise(n, n, 64)).numbers()).toEqual(await jit(f)(w, noise(n, n, 64)).numbers())
     expect(boundBytes.slice(before)).toEqual([0])
   })
 
-  it('gives up weights that are copied, if it may', async () => {
+  it('says which weights it has copied, which can then be released', async () => {
     const weights = newWeights(1)
     const expected = await numbers(jit(model)(weights, ...argsAt(3, 5, 4)))
-    const f = specialize(model, examples, { release: true })
-    for (const _ of [1, 2]) expect(largest((await numbers(f(weights, ...argsAt(3, 5, 4)))).map((x, i) => x - expected[i]))).toBeLessThan(1e-6 * largest(expected))
-    expect(() => np.add(weights.kernel, 1)).toThrow('this f32[64,300] belongs to model, which keeps it in another form: load it again for other uses')
-    expect(() => jit(model)(weights, ...argsAt(3, 5, 4))).toThrow('belongs to model')
+    const f = specialize(model, examples)
+    const copied = await f.prepare(weights)
     // The table is read where it is.
+    expect(copied.map(a => a.shape)).toEqual([weights.bias.shape, weights.kernel.shape])
+    releaseArrays(copied, 'a test')
+    for (const _ of [1, 2]) expect(largest((await numbers(f(weights, ...argsAt(3, 5, 4)))).map((x, i) => x - expected[i]))).toBeLessThan(1e-6 * largest(expected))
+    expect(() => np.add(weights.kernel, 1)).toThrow('this f32[64,300] belongs to a test, which keeps it in another form: load it again for other uses')
     expect(await np.sum(weights.table).item()).toBeTypeOf('number')
+  })
+
+  it('tries again after a failure', async () => {
+    let failures = 1
+    const sessions = nodeSessions()
+    setBackend(new Recording({ ...sessions, create: (graph, options) => (graph.weights && failures-- > 0 ? Promise.reject(new Error('no memory')) : sessions.create(graph, options)) }))
+    try {
+      const weights = newWeights(1)
+      const f = specialize(model, examples)
+      await expect(numbers(f(weights, ...argsAt(3, 5, 4)))).rejects.toThrow('no memory')
+      await expectSame(f(weights, ...argsAt(3, 5, 4)), jit(model)(weights, ...argsAt(3, 5, 4)))
+    } finally {
+      setBackend(new Recording(sessions))
+    }
+  })
+
+  it('refuses arguments that are not as the examples', () => {
+    const f = specialize(model, examples)
+    const [ids, cache, step] = argsAt(3, 5, 4)
+    const refused = (...args: [Array, Array, Array]): void => expect(() => f(newWeights(1), ...args)).toThrow("which is not of the examples' types")
+    refused(np.astype(ids, 'float32'), cache, step)
+    refused(ids, noise(0, 4, 4, 100), step)
+    refused(ids, noise(0, 3, 4, 99), step)
+    refused(ids, noise(0, 3, 400), step)
   })
 
   it('takes donated memory, is a plain function inside jit, and refuses arrays from outside', async () => {
@@ -100,7 +130,7 @@ describe('specialize', () => {
     expect(cache.shape).toEqual([3, 4, 100])
     expect(await jit((w: Weights) => f(w, ...argsAt(3, 5, 4)).y)(weights).numbers()).toEqual(await jit(model)(weights, ...argsAt(3, 5, 4)).y.numbers())
     const outer = noise(0, 64)
-    const closed = specialize((w: Array, x: Array) => np.add(np.matmul(x, w), outer), [[new ArrayType('float32', [11, 64])], [new ArrayType('float32', [13, 64])]])
+    const closed = specialize((w: Array, x: Array) => np.add(np.matmul(x, w), outer), rowExamples)
     expect(() => closed(noise(0, 64, 64), noise(1, 2, 64))).toThrow('uses arrays from outside')
   })
 })

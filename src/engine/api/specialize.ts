@@ -1,25 +1,30 @@
 import { SwitchyardError } from '../../base/errors.js'
 import { flatten, treeKey } from '../../base/pytree.js'
 import type { Tree } from '../../base/pytree.js'
+import { Concrete } from '../compile/engine.js'
+import type { BoundProgram } from '../compile/engine.js'
 import { formatAval } from '../program/aval.js'
 import type { Aval } from '../program/aval.js'
 import { isTracing } from '../program/trace.js'
 import type { Value } from '../program/value.js'
-import type { Program } from '../program/program.js'
-import { Concrete } from '../compile/engine.js'
-import type { ArrayType } from './eval-shape.js'
+import { Array } from './array.js'
 import { defaultEngine } from './engine.js'
+import type { ArrayType } from './eval-shape.js'
 import { flattenArgs, rebuild, traceTree } from './tracing.js'
 import type { ArrayTree, TracedFunction } from './tracing.js'
 
 export interface SpecializeOptions {
   /** Arguments that are given away, counted with the first: see `JitOptions`. */
   donate?: readonly number[]
-  /**
-   * Whether weights that the backend has copied are given up: there is one copy of them then, and whoever else uses the arrays gets an
-   * error. Give no two functions the same weights.
-   */
-  release?: boolean
+}
+
+/** The types of a function's arguments after the first, at three different sizes. */
+export type ExampleTypes = readonly [Tree<ArrayType>[], Tree<ArrayType>[], Tree<ArrayType>[]]
+
+export interface Specialized<W extends ArrayTree, A extends ArrayTree[], R extends ArrayTree> {
+  (weights: W, ...args: A): R
+  /** Lays the weights out, if that is not done yet, and resolves to those of which the backend has a copy: this function needs the arrays no more. */
+  prepare(weights: W): Promise<readonly Array[]>
 }
 
 /**
@@ -27,21 +32,23 @@ export interface SpecializeOptions {
  * backend reads them fastest, for all sizes of the other arguments together. For other weights (another tree, which is not to be
  * changed) it is compiled anew.
  *
- * `examples`: the types of the arguments after the first at two sizes, which show what depends on sizes. Their sizes should be primes
- * that are no other length in the program, and differ wherever they are different things.
+ * `examples` show what depends on sizes. Lengths that may be any differ among the three, each in its own way, are no other length in the
+ * program and cover small and large (primes: 3, 101, 1009). Axes that have the same lengths in all three have so at each call, and all
+ * other lengths are as in the examples: anything else throws a SwitchyardError.
  */
 export function specialize<W extends ArrayTree, A extends ArrayTree[], R extends ArrayTree>(
-  f: (weights: W, ...args: A) => R, examples: readonly [Tree<ArrayType>[], Tree<ArrayType>[]], { donate = [], release }: SpecializeOptions = {},
-): (weights: W, ...args: A) => R {
+  f: (weights: W, ...args: A) => R, examples: ExampleTypes, { donate = [] }: SpecializeOptions = {},
+): Specialized<W, A, R> {
   const name = f.name || 'f'
   const traced = new Map<string, TracedFunction>()
   const bound = new WeakMap<object, BoundWeights>()
 
-  const programOf = (weights: BoundWeights, args: readonly (ArrayTree | Tree<ArrayType>)[]): TracedFunction => {
+  const programOf = (weights: Pick<BoundWeights, 'tree' | 'key'>, args: readonly (ArrayTree | Tree<ArrayType>)[]): TracedFunction => {
     const { leaves, def } = flatten<Aval>(args as Tree<Aval>)
     const key = [weights.key, treeKey(def), ...leaves.map(formatAval)].join(' ')
     let found = traced.get(key)
     if (!found) {
+      checkArguments(name, leaves, examples.map(example => flatten(example).leaves))
       const all = flatten<Aval>([weights.tree, ...args] as Tree<Aval>)
       found = traceTree(f as (...all: ArrayTree[]) => R, all.def, all.leaves)
       if (found.captured.length > 0) throw new SwitchyardError(`${name} uses arrays from outside: give them to it as arguments, they may be other ones for other sizes`)
@@ -52,22 +59,33 @@ export function specialize<W extends ArrayTree, A extends ArrayTree[], R extends
 
   const bind = (tree: W): BoundWeights => {
     const { values, def } = flattenArgs([tree])
-    const weights: BoundWeights = { tree, values, key: [treeKey(def), ...values.map(v => formatAval(v.aval))].join(' '), run: () => { throw new Error('not bound yet') } }
-    const [first, second] = examples.map(example => programOf(weights, example).program)
-    const donated = first.inputs.map((_, i) => i >= values.length && donate.includes(argumentOf(examples[0], i - values.length) + 1))
+    const weights = { tree, values, key: [treeKey(def), ...values.map(v => formatAval(v.aval))].join(' ') }
+    const [first, ...others] = examples.map(example => programOf(weights, example).program)
+    const ofArguments = examples[0].flatMap((arg, i) => flatten(arg).leaves.map(() => donate.includes(i + 1)))
     const engine = values[0] instanceof Concrete ? values[0].evaluator : defaultEngine()
-    weights.run = engine.bind([first, second], first.inputs.map((_, i) => values[i] ?? null), { donated, release, name })
-    return weights
+    const program = engine.bind([first, others[0], others[1]], first.inputs.map((_, i) => values[i] ?? null), [...values.map(() => false), ...ofArguments], name)
+    // What failed, perhaps for want of memory, may be tried again.
+    program.copied.catch(() => bound.delete(tree as object))
+    return { ...weights, program }
   }
 
-  return (weights, ...args) => {
-    if (isTracing()) return f(weights, ...args)
-    const tree = weights as object
-    let known = bound.get(tree)
-    if (!known) bound.set(tree, known = bind(weights))
-    const { program, outputDef } = programOf(known, args)
-    return rebuild<R>(outputDef, known.run(program, [...known.values, ...flattenArgs(args).values]))
+  const boundOf = (tree: W): BoundWeights => {
+    let known = bound.get(tree as object)
+    if (!known) bound.set(tree as object, known = bind(tree))
+    return known
   }
+
+  return Object.assign((weights: W, ...args: A): R => {
+    if (isTracing()) return f(weights, ...args)
+    const known = boundOf(weights)
+    const { program, outputDef } = programOf(known, args)
+    return rebuild<R>(outputDef, known.program.run(program, flattenArgs(args).values))
+  }, {
+    prepare: async (weights: W) => {
+      const { values, program } = boundOf(weights)
+      return (await program.copied).map(i => new Array(values[i]))
+    },
+  })
 }
 
 interface BoundWeights {
@@ -75,11 +93,22 @@ interface BoundWeights {
   readonly values: readonly Value[]
   /** Their structure and types. */
   readonly key: string
-  run(program: Program, inputs: readonly Value[]): Concrete[]
+  readonly program: BoundProgram
 }
 
-/** Which of the arguments a leaf belongs to. */
-function argumentOf(args: readonly Tree<ArrayType>[], leaf: number): number {
-  let end = 0
-  return args.findIndex(arg => leaf < (end += flatten(arg).leaves.length))
+/** Throws a SwitchyardError unless arguments are of the examples' types, at some sizes. */
+function checkArguments(name: string, args: readonly Aval[], examples: readonly (readonly Aval[])[]): void {
+  const known = new Map<string, number>()
+  args.forEach((arg, i) => {
+    const types = examples.map(example => example[i])
+    const fits = types.every(t => t?.dtype === arg.dtype && t.shape.length === arg.shape.length) && arg.shape.every((length, axis) => {
+      const lengths = types.map(t => t.shape[axis])
+      const key = lengths.join()
+      const expected = lengths.every(l => l === lengths[0]) ? lengths[0] : known.get(key)
+      if (expected === undefined) known.set(key, length)
+      return (expected ?? length) === length
+    })
+    if (!fits) throw new SwitchyardError(`${name} was given ${formatAval(arg)}, which is not of the examples' types (${types.map(t => (t ? formatAval(t) : 'nothing')).join(', ')}) at any sizes`)
+  })
+  if (args.length !== examples[0].length) throw new SwitchyardError(`${name} was given ${args.length} arrays besides its weights, and its examples have ${examples[0].length}`)
 }

@@ -28,11 +28,14 @@ export interface Executable {
   run(inputs: readonly Buffer[]): Promise<Buffer[]>
 }
 
+/** A function's programs at three different sizes. */
+export type Examples = readonly [Program, Program, Program]
+
 /** A function compiled once for the data of some of its inputs, and for any sizes of the others. */
 export interface BoundFunction {
-  /** The places of the bound inputs whose data the backend has copied: it needs the arrays no more. */
+  /** The places of the bound inputs whose data the backend has copied: it keeps their buffers no longer. */
   readonly copied: readonly number[]
-  /** Its program at some sizes, ready to run. The bound inputs are given to each run with the others. */
+  /** Its program at some sizes, ready to run on the inputs that are not bound. */
   at(program: Program): Promise<Executable>
 }
 
@@ -45,8 +48,8 @@ export interface Backend {
   /** `donated`: the inputs whose memory the results may take. */
   compile(program: Program, donated?: readonly boolean[]): Promise<Executable>
   /**
-   * Compiles a function some of whose inputs hold the same data at each run (null: not this one). `examples`, its programs at two sizes, show
+   * Compiles a function some of whose inputs hold the same data at each run (null: not this one). `examples`, its programs at three sizes, show
    * what depends on sizes: the data is laid out once for all of them. A backend that gains nothing by that compiles each program.
    */
-  bind(examples: readonly [Program, Program], bound: readonly (Buffer | null)[], donated?: readonly boolean[]): Promise<BoundFunction>
+  bind(examples: Examples, bound: readonly (Buffer | null)[], donated?: readonly boolean[]): Promise<BoundFunction>
 }

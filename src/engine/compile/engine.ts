@@ -8,7 +8,7 @@ import { Program, Var } from '../program/program.js'
 import type { Equation } from '../program/program.js'
 import { Literal, Value } from '../program/value.js'
 import type { Evaluator } from '../program/value.js'
-import type { Backend, Buffer, Executable } from './backend.js'
+import type { Backend, Buffer, Examples, Executable } from './backend.js'
 
 /** An array that exists, or is being computed: a future for a backend's buffer. */
 export class Concrete extends Value {
@@ -44,9 +44,9 @@ export class Concrete extends Value {
     return Promise.all(this.reads).then(() => buffer)
   }
 
-  /** Gives the memory up: whoever needs the data has it in another form. */
-  release(by: string): void {
-    if (this.gone === null) this.leave(`belongs to ${by}, which keeps it in another form: load it again for other uses`)
+  /** Gives the memory up: `owner` has the data in another form. */
+  release(owner: string): void {
+    if (this.gone === null) this.leave(`belongs to ${owner}, which keeps it in another form: load it again for other uses`)
   }
 
   private leave(why: string): void {
@@ -61,14 +61,11 @@ export class Concrete extends Value {
   }
 }
 
-export interface BindOptions {
-  donated?: readonly boolean[]
-  release?: boolean
-  name?: string
+/** A function with some of its inputs bound. */
+export interface BoundProgram {
+  readonly copied: Promise<readonly number[]>
+  run(program: Program, others: readonly Value[]): Concrete[]
 }
-
-/** What stands for a bound input whose data the backend has copied. */
-const released = (aval: Aval): Buffer => ({ aval, read: () => Promise.reject(new Error(`a released ${formatAval(aval)} was read`)) })
 
 /** A backend with its cache of compiled programs: runs programs, and single primitives outside `jit`, one after the other. */
 export class Engine implements Evaluator {
@@ -110,26 +107,23 @@ export class Engine implements Evaluator {
   }
 
   /**
-   * Compiles a function for inputs that are the same arrays at each run (null: not this one), from its programs at two sizes (see `Backend.bind`).
-   * Returns what runs its program at any sizes. `release`: bound arrays that the backend has copied are given up, as if they were donated.
+   * Compiles a function some of whose inputs are the same arrays at each run (null: not this one; see `Backend.bind`). Returns what runs its
+   * program at any sizes on the inputs that are not bound, and, once compiled, the places of the bound ones whose arrays are needed no more.
    */
-  bind(
-    examples: readonly [Program, Program], bound: readonly (Value | null)[], { donated = [], release = false, name = 'a program' }: BindOptions = {},
-  ): (program: Program, inputs: readonly Value[]) => Concrete[] {
-    const held = bound.map(v => v && this.bufferOf(v))
-    const compiled = Promise.all(held).then(buffers => this.backend.bind(examples, buffers, donated)).then(fn => {
-      for (const i of release ? fn.copied : []) {
-        const value = bound[i]
-        if (value instanceof Concrete) value.release(name)
-        held[i] = Promise.resolve(released(value!.aval))
-      }
-      return fn
-    })
+  bind(examples: Examples, bound: readonly (Value | null)[], donated: readonly boolean[] = [], name = 'a function'): BoundProgram {
+    const compiled = Promise.all(bound.map(v => v && this.bufferOf(v))).then(buffers => this.backend.bind(examples, buffers, donated))
+    // Whoever runs it hears of a failure.
+    compiled.catch(() => undefined)
+    const isOther = (_: unknown, i: number): boolean => bound[i] === null
+    const donatedOthers = donated.filter(isOther)
     const executables = new WeakMap<Program, Promise<Executable>>()
-    return (program, inputs) => {
-      let executable = executables.get(program)
-      if (!executable) executables.set(program, executable = compiled.then(c => c.at(program)))
-      return this.start(executable, program, inputs, donated, name, held)
+    return {
+      copied: compiled.then(c => c.copied),
+      run: (program, others) => {
+        let executable = executables.get(program)
+        if (!executable) executables.set(program, executable = compiled.then(c => c.at(program)))
+        return this.start(executable, program, others, donatedOthers, name)
+      },
     }
   }
 
@@ -148,16 +142,14 @@ export class Engine implements Evaluator {
     return executable
   }
 
-  /** Queues a run behind those that have begun: none of them then reads memory that this one may write. `held`: buffers of inputs that are known already. */
-  private start(
-    executable: Promise<Executable>, program: Program, inputs: readonly Value[], donated: readonly boolean[], name: string, held: readonly (Promise<Buffer> | null)[] = [],
-  ): Concrete[] {
+  /** Queues a run behind those that have begun: none of them then reads memory that this one may write. */
+  private start(executable: Promise<Executable>, program: Program, inputs: readonly Value[], donated: readonly boolean[], name: string): Concrete[] {
     inputs.forEach((x, i) => {
       if (donated[i] && inputs.indexOf(x) !== inputs.lastIndexOf(x)) throw new SwitchyardError(`${name} was given the same ${formatAval(x.aval)} twice, once to be donated: donated arrays must be different ones`)
     })
     // Nothing is given away before it is known that everything is there.
-    for (const [i, x] of inputs.entries()) if (x instanceof Concrete && !held[i]) x.checkAlive()
-    const buffers = inputs.map((x, i) => (donated[i] ? null : held[i] ?? this.bufferOf(x)))
+    for (const x of inputs) if (x instanceof Concrete) x.checkAlive()
+    const buffers = inputs.map((x, i) => (donated[i] ? null : this.bufferOf(x)))
     const taken = inputs.map((x, i) => buffers[i] ?? (x instanceof Concrete && x.evaluator === this ? x.donate(name) : this.bufferOf(x)))
     const before = this.last
     const results = Promise.all([executable, Promise.all(taken), before] as const).then(([e, ready]) => e.run(ready))

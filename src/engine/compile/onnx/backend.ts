@@ -1,7 +1,8 @@
 import type { HostTensor } from '../../../base/tensor.js'
 import { Program } from '../../program/program.js'
 import { simplify } from '../../transform/simplify.js'
-import type { Backend, BoundFunction, Buffer, Executable } from '../backend.js'
+import type { Backend, BoundFunction, Buffer, Examples, Executable } from '../backend.js'
+import { withBound } from '../bound.js'
 import { cutUpdate } from '../segments.js'
 import { MAX_TOGETHER } from '../wasm/arena.js'
 import { canFuse } from '../wasm/codegen.js'
@@ -9,6 +10,7 @@ import { Loops } from '../wasm/loop.js'
 import { bindWeights } from './bind-weights.js'
 import { HostBuffer, StateMemory } from './buffer.js'
 import { OnnxExecutable } from './executable.js'
+import type { SpareMemory } from './executable.js'
 import { generalize } from './generalize.js'
 import { atBoundary, bytesOfAval, toGraph } from './model.js'
 import type { SessionFactory } from './session.js'
@@ -41,20 +43,24 @@ export class OnnxBackend implements Backend {
     return new OnnxExecutable(this.memory, this.loops, session, segments, stats, donated)
   }
 
-  async bind(examples: readonly [Program, Program], bound: readonly (Buffer | null)[], donated: readonly boolean[] = []): Promise<BoundFunction> {
-    const general = generalize(toGraph(simplify(examples[0])), toGraph(simplify(examples[1])))
+  async bind(examples: Examples, bound: readonly (Buffer | null)[], donated: readonly boolean[] = []): Promise<BoundFunction> {
+    const general = generalize(examples.map(program => toGraph(simplify(program))))
     // Sizes that no graph can have open: each has its own then, without copies of what is bound.
-    if (!general) return { copied: [], at: program => this.compile(program, donated) }
+    if (!general) return { copied: [], at: async program => withBound(await this.compile(program, donated), bound) }
     const { graph, kept, copied, boundBytes } = bindWeights(general, bound.map(b => (b ? atBoundary((b as HostBuffer).tensor) : null)))
     const session = await this.sessions.create(graph, { keepMemory: true })
     const stats = { nodes: graph.nodes.length, fusedLoops: 0, inPlaceBytes: 0, boundBytes }
     const keptOf = <T>(all: readonly T[]): T[] => kept.map(i => all[i])
+    // Nothing refers to what was copied from here on, and so to `bound` neither.
+    const places = bound.flatMap((b, i) => (b ? [] : i))
+    const inputs = kept.map(i => ({ buffer: bound[i], place: places.indexOf(i) }))
+    const spare: SpareMemory = new Map()
     return {
       copied,
       at: async program => {
         const main = new Program(keptOf(program.inputs), program.equations, program.outputs)
-        const executable = new OnnxExecutable(this.memory, this.loops, session, { main, outputs: main.outputs, loops: [] }, stats, keptOf(donated))
-        return { stats, run: inputs => executable.run(keptOf(inputs)) }
+        const executable = new OnnxExecutable(this.memory, this.loops, session, { main, outputs: main.outputs, loops: [] }, stats, keptOf(donated), spare)
+        return { stats, run: others => executable.run(inputs.map(({ buffer, place }) => buffer ?? others[place])) }
       },
     }
   }

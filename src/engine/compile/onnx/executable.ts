@@ -13,6 +13,9 @@ import type { StateMemory } from './buffer.js'
 import { atBoundary, bytesOfAval } from './model.js'
 import type { Session } from './session.js'
 
+/** Memory of donated inputs that no loop wrote, by its size, for results of that size in the next run. */
+export type SpareMemory = Map<number, HostTensor['data'][]>
+
 /** A session for the first part of a program, and the loops that follow it. */
 export class OnnxExecutable implements Executable {
   private readonly loops: { fused: FusedLoop; code: Loop; arrays: readonly Var[]; scalars: readonly Var[] }[]
@@ -20,12 +23,10 @@ export class OnnxExecutable implements Executable {
   private readonly made: ReadonlySet<Var>
   /** How many of the first part's results are returned; the others are for the loops. */
   private readonly numKept: number
-  /** Memory of donated inputs that no loop wrote, for results of the same size in the next run. */
-  private readonly spare = new Map<number, HostTensor['data'][]>()
 
   constructor(
     private readonly memory: StateMemory, loops: Loops, private readonly session: Session | null, private readonly segments: Segments,
-    readonly stats: ExecutableStats, private readonly donated: readonly boolean[],
+    readonly stats: ExecutableStats, private readonly donated: readonly boolean[], private readonly spare: SpareMemory = new Map(),
   ) {
     this.made = new Set(segments.loops.flatMap(l => l.outputs))
     this.numKept = segments.outputs.filter(o => !(o instanceof Var && this.made.has(o))).length

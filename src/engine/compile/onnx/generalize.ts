@@ -3,59 +3,62 @@ import type { HostTensor } from '../../../base/tensor.js'
 import { sameShape } from '../../program/aval.js'
 import type { GraphInfo, Node, ValueInfo } from './proto.js'
 
+/** A number in each of the example graphs. */
+type Examples = readonly number[]
+
 /** A size that is not known yet: the length of an axis of an input. */
 interface Size {
   name: string
   input: string
   axis: number
-  /** What it is in either example. */
-  values: readonly [number, number]
+  values: Examples
 }
 
+const allEqual = (values: Examples): boolean => values.every(v => v === values[0])
+const same = (a: Examples, b: Examples): boolean => a.every((v, i) => v === b[i])
+
 /**
- * One graph for any sizes, from those of one function at two different ones: where they differ, in the inputs' axes and in constants
+ * One graph for any sizes, from those of one function at three different ones: where they differ, in the inputs' axes and in constants
  * (shapes, bounds of slices), sizes are read from the inputs at run time. Null if they differ in anything else, or in a number that is
- * neither `a * size + b` nor a product of sizes. For good guesses the examples' sizes should be primes that occur nowhere else.
+ * neither a size, a multiple of one, a product of two nor a size and some more, or that is so in two ways. Two examples make a formula, the
+ * third one tests it.
  */
-export function generalize(a: GraphInfo, b: GraphInfo): GraphInfo | null {
-  const sizes = sizesOf(a.inputs, b.inputs)
-  if (!sizes || a.nodes.length !== b.nodes.length || a.outputs.length !== b.outputs.length) return null
+export function generalize(graphs: readonly GraphInfo[]): GraphInfo | null {
+  const [first, ...others] = graphs
+  const sizes = sizesOf(graphs.map(g => g.inputs))
+  if (!sizes || others.some(g => g.nodes.length !== first.nodes.length || g.outputs.length !== first.outputs.length)) return null
   const writer = new SizeWriter(sizes)
-  /** The name in `b` of each value of `a`. */
-  const names = new Map(a.inputs.map((x, i) => [x.name, b.inputs[i].name]))
+  /** What each value of the first graph is called in the others. */
+  const names = new Map(first.inputs.map((x, i) => [x.name, others.map(g => g.inputs[i].name)]))
   const nodes: Node[] = []
-  for (const [i, node] of a.nodes.entries()) {
-    const other = b.nodes[i]
-    if (!sameOperation(node, other)) return null
-    const inputs: string[] = []
-    for (const [k, name] of node.inputs.entries()) {
-      const [x, y] = [a.initializers.get(name), b.initializers.get(other.inputs[k])]
-      const general = x && y ? writer.constant(name, x, y, node.op === 'Reshape' && k === 1) : (names.get(name) ?? name) === other.inputs[k] ? name : null
-      if (general === null) return null
-      inputs.push(general)
-    }
-    node.outputs.forEach((name, k) => names.set(name, other.outputs[k]))
-    nodes.push({ ...node, inputs })
+  for (const [i, node] of first.nodes.entries()) {
+    const alike = others.map(g => g.nodes[i])
+    if (!alike.every(other => sameOperation(node, other))) return null
+    const inputs = node.inputs.map((name, k) => {
+      const constants = graphs.flatMap((g, n) => g.initializers.get([node, ...alike][n].inputs[k]) ?? [])
+      if (constants.length === graphs.length) return writer.constant(name, constants, node.op === 'Reshape' && k === 1)
+      const expected = name === '' ? alike.map(() => '') : names.get(name)
+      return alike.every((other, n) => other.inputs[k] === expected?.[n]) ? name : null
+    })
+    if (inputs.includes(null)) return null
+    node.outputs.forEach((name, k) => names.set(name, alike.map(other => other.outputs[k])))
+    nodes.push({ ...node, inputs: inputs as string[] })
   }
-  const outputs = a.outputs.map((o, i) => generalInfo(o, b.outputs[i], sizes))
-  return {
-    nodes: [...writer.nodes, ...nodes],
-    initializers: writer.initializers,
-    inputs: a.inputs.map((x, i) => generalInfo(x, b.inputs[i], sizes)),
-    outputs,
-  }
+  if (!first.outputs.every((o, i) => names.get(o.name)?.every((name, n) => name === others[n].outputs[i].name))) return null
+  const info = (kind: 'inputs' | 'outputs') => (x: ValueInfo, i: number): ValueInfo => generalInfo(graphs.map(g => g[kind][i]), x, sizes)
+  return { nodes: [...writer.nodes, ...nodes], initializers: writer.initializers, inputs: first.inputs.map(info('inputs')), outputs: first.outputs.map(info('outputs')) }
 }
 
 /** The sizes in which the inputs differ; null if they differ in more than that. */
-function sizesOf(a: readonly ValueInfo[], b: readonly ValueInfo[]): Size[] | null {
+function sizesOf(examples: readonly (readonly ValueInfo[])[]): Size[] | null {
   const sizes = new Map<string, Size>()
-  if (a.length !== b.length) return null
-  for (const [i, x] of a.entries()) {
-    const y = b[i]
-    if (x.dtype !== y.dtype || x.shape.length !== y.shape.length) return null
-    x.shape.forEach((d, axis) => {
-      const values = [Number(d), Number(y.shape[axis])] as const
-      if (values[0] !== values[1] && !sizes.has(values.join())) sizes.set(values.join(), { name: `size${sizes.size}`, input: x.name, axis, values })
+  const [first, ...others] = examples
+  if (others.some(inputs => inputs.length !== first.length)) return null
+  for (const [i, x] of first.entries()) {
+    if (others.some(inputs => inputs[i].dtype !== x.dtype || inputs[i].shape.length !== x.shape.length)) return null
+    x.shape.forEach((_, axis) => {
+      const values = examples.map(inputs => Number(inputs[i].shape[axis]))
+      if (!allEqual(values) && !sizes.has(values.join())) sizes.set(values.join(), { name: `size${sizes.size}`, input: x.name, axis, values })
     })
   }
   return [...sizes.values()]
@@ -68,11 +71,11 @@ const sameOperation = (a: Node, b: Node): boolean =>
   && JSON.stringify(a.attributes) === JSON.stringify(b.attributes)
 
 /** Lengths that are a size get its name; other ones that differ get a name of their own, which says nothing. */
-const generalInfo = (a: ValueInfo, b: ValueInfo, sizes: readonly Size[]): ValueInfo => ({
-  ...a,
-  shape: a.shape.map((d, axis) => {
-    if (d === b.shape[axis]) return d
-    return sizes.find(({ values }) => values[0] === d && values[1] === b.shape[axis])?.name ?? `${a.name}_${axis}`
+const generalInfo = (examples: readonly ValueInfo[], x: ValueInfo, sizes: readonly Size[]): ValueInfo => ({
+  ...x,
+  shape: x.shape.map((length, axis) => {
+    const values = examples.map(e => Number(e.shape[axis]))
+    return allEqual(values) ? length : sizes.find(size => same(size.values, values))?.name ?? `${x.name}_${axis}`
   }),
 })
 
@@ -84,44 +87,57 @@ class SizeWriter {
 
   constructor(private readonly sizes: readonly Size[]) {}
 
-  /** The value that is `a` in one example and `b` in the other, under a name; null if nobody knows. */
-  constant(name: string, a: HostTensor, b: HostTensor, isTargetShape: boolean): string | null {
-    if (a.dtype !== b.dtype || !sameShape(a.shape, b.shape)) return null
-    const [x, y] = [toNumbers(a), toNumbers(b)]
-    const differing = x.flatMap((n, i) => (Object.is(n, y[i]) ? [] : i))
-    if (differing.length === 0) {
-      this.initializers.set(name, a)
+  /** A value that is these tensors in the examples, under a name; null if nobody knows what it is at other sizes. */
+  constant(name: string, tensors: readonly HostTensor[], isTargetShape: boolean): string | null {
+    const [{ dtype, shape }] = tensors
+    if (tensors.some(t => t.dtype !== dtype || !sameShape(t.shape, shape))) return null
+    const examples = tensors.map(toNumbers)
+    const elements = examples[0].map((_, i) => examples.map(numbers => numbers[i]))
+    const open = elements.flatMap((values, i) => (allEqual(values) || values.every(Number.isNaN) ? [] : i))
+    if (open.length === 0) {
+      this.initializers.set(name, tensors[0])
       return name
     }
-    if (a.dtype !== 'int64' || a.shape.length !== 1) return null
+    if (dtype !== 'int64' || shape.length !== 1) return null
     // Reshape finds out one length by itself.
-    if (isTargetShape && differing.length === 1 && !x.includes(0)) return this.ints(x.map((n, i) => (i === differing[0] ? -1 : n)))
-    const parts = x.map((n, i) => (n === y[i] ? this.ints([n]) : this.formula(n, y[i])))
+    if (isTargetShape && open.length === 1 && !examples[0].includes(0)) return this.ints(examples[0].map((n, i) => (i === open[0] ? -1 : n)))
+    const parts = elements.map(values => (allEqual(values) ? this.ints([values[0]]) : this.formula(values)))
     if (parts.includes(null)) return null
     return parts.length === 1 ? parts[0] : this.node('Concat', parts as string[], { axis: 0 })
   }
 
-  /** A vector of one number that is `a` at the first sizes and `b` at the second. */
-  private formula(a: number, b: number): string | null {
-    for (const size of this.sizes) {
-      const [from, to] = size.values
-      const factor = (b - a) / (to - from)
-      const rest = a - factor * from
-      // A size itself, a multiple of one, or one and some more; anything else is unlikely to be meant.
-      if (!Number.isInteger(factor) || factor < 1 || (factor !== 1 && rest !== 0)) continue
-      const scaled = factor === 1 ? this.size(size) : this.node('Mul', [this.size(size), this.ints([factor])])
-      return rest === 0 ? scaled : this.node('Add', [scaled, this.ints([rest])])
-    }
-    for (const [i, s] of this.sizes.entries()) {
-      for (const t of this.sizes.slice(i)) {
-        const factor = a / (s.values[0] * t.values[0])
-        if (!Number.isInteger(factor) || b !== factor * s.values[1] * t.values[1]) continue
-        const product = this.node('Mul', [this.size(s), this.size(t)])
-        return factor === 1 ? product : this.node('Mul', [product, this.ints([factor])])
-      }
+  /** A vector of the one number that has these values in the examples. */
+  private formula(values: Examples): string | null {
+    for (const ways of [this.multiples(values), this.products(values), this.sums(values)]) {
+      if (ways.length > 0) return ways.length === 1 ? ways[0]() : null
     }
     return null
   }
+
+  private multiples(values: Examples): (() => string)[] {
+    return this.sizes.flatMap(size => {
+      const factor = values[0] / size.values[0]
+      const fits = Number.isInteger(factor) && same(values, size.values.map(v => factor * v))
+      return fits ? () => this.times(this.size(size), factor) : []
+    })
+  }
+
+  private products(values: Examples): (() => string)[] {
+    return this.sizes.flatMap((s, i) => this.sizes.slice(i).flatMap(t => {
+      const factor = values[0] / (s.values[0] * t.values[0])
+      const fits = Number.isInteger(factor) && same(values, s.values.map((v, n) => factor * v * t.values[n]))
+      return fits ? () => this.times(this.node('Mul', [this.size(s), this.size(t)]), factor) : []
+    }))
+  }
+
+  private sums(values: Examples): (() => string)[] {
+    return this.sizes.flatMap(size => {
+      const rest = values[0] - size.values[0]
+      return same(values, size.values.map(v => v + rest)) ? () => this.node('Add', [this.size(size), this.ints([rest])]) : []
+    })
+  }
+
+  private times(name: string, factor: number): string { return factor === 1 ? name : this.node('Mul', [name, this.ints([factor])]) }
 
   private size({ input, axis }: Size): string { return this.node('Shape', [input], { start: axis, end: axis + 1 }) }
 

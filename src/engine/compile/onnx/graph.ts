@@ -1,5 +1,4 @@
-import { hostFrom } from '../../../base/tensor.js'
-import { bytesOf } from '../../../base/tensor.js'
+import { bytesOf, hostFrom } from '../../../base/tensor.js'
 import type { DType } from '../../../base/dtypes.js'
 import type { HostTensor } from '../../../base/tensor.js'
 import { sameShape } from '../../program/aval.js'

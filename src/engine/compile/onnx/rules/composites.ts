@@ -27,12 +27,12 @@ const fused: { readonly [name: string]: Fused } = {
     return [g.node('MatMulNBits', [x, values, scales], out.dtype, out.shape, { K: blocks * block_size, N, bits, block_size, accuracy_level: 4 }, 'com.microsoft')]
   },
 
-  // It weighs the one expert with 1, and not with its share of all. Its two kernels must be in blocks of one size, or in one block each.
+  // It weighs the one expert with 1, and not with its share of all. Its two kernels must be in several blocks of one size, or in one block each.
   quantized_moe_ffn: ({ g, ins, outs: [out] }, inputs, { bits }) => {
     const [x, logits, ...kernels] = inputs.map((input, i) => g.expand(input, ins[i].shape))
     const [, , , { shape: [experts, dFf, blocks, bytes] }, , { shape: [, dModel, woBlocks, woBytes] }] = ins
     const isWhole = blocks === 1 && woBlocks === 1
-    if (!isWhole && bytes !== woBytes) return null
+    if (!isWhole && (bytes !== woBytes || blocks === 1 || woBlocks === 1)) return null
     const scales = (kernel: Lowered, outputs: number, n: number): Lowered => g.reshape(kernel, isWhole ? [experts, outputs] : [experts, outputs, n])
     const wi = [g.reshape(kernels[1], [experts, dFf, blocks * bytes]), scales(kernels[0], dFf, blocks)]
     const wo = [g.reshape(kernels[3], [experts, dModel, woBlocks * woBytes]), scales(kernels[2], dModel, woBlocks)]

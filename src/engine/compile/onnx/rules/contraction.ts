@@ -25,15 +25,16 @@ export const dotGeneral: Lowering<'dotGeneral'> = ({ g, ins: [ax, ay], outs: [ou
   const a = asMatrix(g, g.expand(x, ax.shape), bx, fx, cxSorted, mayTranspose)
   const b = asMatrix(g, g.expand(y, ay.shape), by, cySorted, fy, mayTranspose)
   const rowAxes = lead.length === 0 && fx.length > 1 && !a.transposed ? fx.map(i => ax.shape[i]) : [rows]
-  const left = g.reshape(a.value, [...lead, ...(a.transposed ? [inner, rows] : [...rowAxes, inner])])
+  const matrix = g.reshape(a.value, [...lead, ...(a.transposed ? [inner, rows] : [...rowAxes, inner])])
+  // Rows that were several axes before they were one may be so again: what follows often wants them back.
+  const before = g.beforeReshape(matrix)
+  const left = lead.length === 0 && !a.transposed && before.shape.length > 1 && before.shape[before.shape.length - 1] === inner ? before : matrix
   const right = g.reshape(b.value, [...lead, ...(b.transposed ? [columns, inner] : [inner, columns])])
-  if (a.transposed || b.transposed) {
-    return [g.reshape(g.node('FusedMatMul', [left, right], out.dtype, [...lead, ...rowAxes, columns], { transA: Number(a.transposed), transB: Number(b.transposed) }, 'com.microsoft'), out.shape)]
-  }
-  // Rows that were several axes are so again for MatMul, which needs no reshaping for them: what follows often does neither.
-  const before = g.beforeReshape(left)
-  const rowsFrom = lead.length === 0 && before.shape.length > 1 && before.shape[before.shape.length - 1] === inner ? before : left
-  return [g.reshape(g.node('MatMul', [rowsFrom, right], out.dtype, [...rowsFrom.shape.slice(0, -1), columns]), out.shape)]
+  const shape = [...(a.transposed ? [...lead, rows] : left.shape.slice(0, -1)), columns]
+  const product = a.transposed || b.transposed
+    ? g.node('FusedMatMul', [left, right], out.dtype, shape, { transA: Number(a.transposed), transB: Number(b.transposed) }, 'com.microsoft')
+    : g.node('MatMul', [left, right], out.dtype, shape)
+  return [g.reshape(product, out.shape)]
 }
 
 /** Contracted axes may be summed in any order: the one that keeps the left (or else the right) operand as it stands. */
