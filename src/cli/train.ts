@@ -10,7 +10,7 @@ export interface TrainOptions {
 
 export const trainCommand = (): Command => new Command('train')
   .description('train a model by a recipe, or on your own pairs of texts, and evaluate it on held-out examples')
-  .argument('[recipe]', 'g2p: English spelling to phonemes, about four minutes on 2 cores; g2p-full: a larger model, about half an hour')
+  .argument('[recipe]', 'g2p: English spelling to phonemes, about four minutes on 2 cores; g2p-full: a larger model, about an hour')
   .option('--data <file>', 'lines of input TAB target to learn from, instead of a recipe')
   .option('--set <path=value>', 'change a setting, such as train.steps=300; may be given again', collect, [])
   .option('--resume [folder]', 'go on with a run, by default the latest under runs/')

@@ -38,13 +38,13 @@ const g2p: RunConfig = {
   },
 }
 
-/** The same with a larger model, for about half an hour. A larger model wants a lower rate: with twice this one it takes 1,000 steps more to find out what to attend to. */
+/** The same with a larger model, for about an hour. A larger model wants a lower rate: with twice this one it takes 1,000 steps more to find out what to attend to. */
 const g2pFull: RunConfig = {
   ...g2p,
   model: { ...g2p.model, dModel: 192, dFf: 384, headDim: 48, numEncoderLayers: 3, numDecoderLayers: 3, numExperts: 16 },
   train: {
     ...g2p.train,
-    steps: 9000,
+    steps: 24_000,
     schedule: { kind: 'linear', peak: 8e-4, warmupSteps: 500 },
     logEvery: 50,
     checkpointEvery: 1000,
