@@ -8,7 +8,7 @@ import { TextGenerator } from '../infer/text-generator.js'
 import type { TextModel } from '../infer/text-generator.js'
 import { searchOf } from '../infer/text-options.js'
 import type { TextOptions } from '../infer/text-options.js'
-import { escapeControls, linesOf, unknownSymbols } from './texts.js'
+import { escapeControls, linesOf, unknownIn, unknownSymbols } from './texts.js'
 
 /** What is said of each text. */
 interface Output {
@@ -22,6 +22,7 @@ export async function answerTexts(path: string, texts: readonly string[], option
   const model = await openTextModel(path, { maxNewTokens: options.maxNewTokens, bits, onNotice: message => console.error(message) })
   // What is wrong with the options is said before anything is read.
   searchOf(options, model.codec.targets, model.options.maxNewTokens)
+  if (output.target !== undefined) warnOfUnknown(output.target, unknownIn(model.codec.targets, output.target))
   const generator = new TextGenerator(model)
   if (texts.length === 0 && process.stdin.isTTY && output.target === undefined) return prompt(generator, options)
   const lines = texts.length > 0 ? Readable.from(texts) : linesOf(process.stdin)
@@ -57,7 +58,7 @@ async function* answersOf(model: TextModel, generator: TextGenerator, lines: Asy
 
 async function answerLine(model: TextModel, generator: TextGenerator, line: string, options: TextOptions, { json, target }: Output): Promise<string> {
   if (line.trim() === '') return json ? JSON.stringify({ input: line, answers: [] }) : ''
-  warnOfUnknown(model, line)
+  warnOfUnknown(line, unknownSymbols(model.codec, line))
   if (target !== undefined) {
     const score = await generator.score(line, target)
     return json ? JSON.stringify({ input: line, target, ...score }) : `${escapeControls(line)}\t${escapeControls(target)}\t${score.score.toFixed(4)}`
@@ -73,9 +74,8 @@ async function answerLine(model: TextModel, generator: TextGenerator, line: stri
   })
 }
 
-function warnOfUnknown({ codec }: TextModel, input: string): void {
-  const unknown = unknownSymbols(codec, input)
-  if (unknown.length > 0) console.error(`warning: ${escapeControls(input)}: the model has never seen ${unknown.map(s => `"${escapeControls(s)}"`).join(', ')}`)
+function warnOfUnknown(text: string, unknown: readonly string[]): void {
+  if (unknown.length > 0) console.error(`warning: ${escapeControls(text)}: the model has never seen ${unknown.map(s => `"${escapeControls(s)}"`).join(', ')}`)
 }
 
 /** Answers line by line, each piece as it is made, until the input ends. Ctrl-C ends an answer, or the prompt. */

@@ -41,6 +41,7 @@ async function write(folder: string, weights: OpenedWeights, { to, dtype }: Conv
   if (weights.bits && (bits || (to === 'native' && dtype === undefined))) throw new ConfigError(`${weights.path}: its weights are in our own format and have ${weights.bits} bits already; --dtype float32 gives back what is left of them`)
   console.error(`${weights.path} (${weights.container}): ${formatCount(countParameters(weights.specs))} parameters, ${weights.specs.length} tensors`)
   const stored = dtype === 'float32' || dtype === 'bfloat16' ? dtype : undefined
+  if (weights.texts && to !== 'native') console.error(`${to} has no place for a run's vocabulary: what is written can be inspected and converted, but infer needs --to native`)
   if (to === 'safetensors') return writeHfWeights(folder, weights, { dtype: stored, files })
   if (to === 't5x') return writeT5xWeights(folder, weights, { dtype: stored })
   return writeNativeWeights(folder, weights, { dtype: stored, bits, files, texts: weights.texts })

@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander'
 import { ConfigError } from '../base/errors.js'
 import type { TextOptions } from '../infer/text-options.js'
-import { anyNumber, bitsOf, wholeNumber } from './options.js'
+import { anyNumber, bitsOf, collect, wholeNumber } from './options.js'
 
 interface InferOptions extends Omit<TextOptions, 'noRepeatNgram'> {
   /** What `--no-repeat-ngram` is to commander, which takes it for the negation of another option: true, or its number. */
@@ -32,7 +32,7 @@ export const inferCommand = (): Command => new Command('infer')
   .option('--seed <n>', 'sampling: the same seed, the same text', wholeNumber(0))
   .option('--repetition-penalty <x>', 'above 1 tokens that came before are less likely', anyNumber)
   .option('--no-repeat-ngram <n>', 'no sequence of so many tokens comes twice', wholeNumber(1))
-  .addOption(new Option('--stop <text...>', 'the answer ends where one of these texts has come'))
+  .option('--stop <text>', 'the answer ends where this text has come; may be given again', collect)
   .action(async (model: string, texts: string[], { json = false, target, quantize, revision, repeatNgram, ...rest }: InferOptions) => {
     const options: TextOptions = { ...rest, ...(repeatNgram === true ? {} : { noRepeatNgram: repeatNgram }) }
     const ways = Object.keys(options).filter(way => way !== 'maxNewTokens')

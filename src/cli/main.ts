@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { ConfigError, SwitchyardError } from '../base/errors.js'
 import { libraryVersion } from '../train/version.js'
+import { tolerateBrokenPipe } from './broken-pipe.js'
 import { convertCommand } from './convert.js'
 import { evalCommand } from './eval.js'
 import { Exit } from './exit.js'
@@ -16,6 +17,7 @@ import { verifyCommand } from './verify.js'
  * 130 for an interruption.
  */
 export async function main(argv: readonly string[]): Promise<number> {
+  tolerateBrokenPipe(argv[0] === 'train')
   const program = new Command('switchyard')
     .description('Switch Transformers: train, evaluate and run mixture-of-experts and dense T5 models')
     .version(libraryVersion())

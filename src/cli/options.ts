@@ -16,3 +16,6 @@ export function anyNumber(text: string): number {
   if (text.trim() === '' || Number.isNaN(value)) throw new InvalidArgumentError('expected a number')
   return value
 }
+
+/** An option that may be given again: all of its values. */
+export const collect = (value: string, previous: string[] = []): string[] => [...previous, value]

@@ -1,4 +1,5 @@
 import type { TaskCodec } from '../data/task.js'
+import type { Vocabulary } from '../data/vocabulary.js'
 import { codePoints, splitWords, WordVocabulary } from '../data/vocabulary-lists.js'
 
 /** The lines of a stream as they come, empty ones too: so many come out of `infer`. */
@@ -21,8 +22,11 @@ export const escapeControls = (line: string): string =>
 const named: ReadonlyMap<string, string> = new Map([['\t', '\\t'], ['\n', '\\n'], ['\r', '\\r']])
 
 /** The symbols of an input that the model's vocabulary does not hold, each once. */
-export function unknownSymbols({ inputs, prepare }: Pick<TaskCodec, 'inputs' | 'prepare'>, input: string): string[] {
-  const text = inputs.sentinelIds.length > 0 ? prepare(input).replaceAll(/<extra_id_\d+>/g, '') : prepare(input)
-  const symbols = (inputs instanceof WordVocabulary ? splitWords : codePoints)(text)
-  return [...new Set(symbols)].filter(symbol => inputs.encode(symbol).includes(inputs.unkId))
+export const unknownSymbols = ({ inputs, prepare }: Pick<TaskCodec, 'inputs' | 'prepare'>, input: string): string[] => unknownIn(inputs, prepare(input))
+
+/** The symbols of a text that a vocabulary does not hold, each once. */
+export function unknownIn(vocabulary: Vocabulary, text: string): string[] {
+  const rest = vocabulary.sentinelIds.length > 0 ? text.replaceAll(/<extra_id_\d+>/g, '') : text
+  const symbols = (vocabulary instanceof WordVocabulary ? splitWords : codePoints)(rest)
+  return [...new Set(symbols)].filter(symbol => vocabulary.encode(symbol).includes(vocabulary.unkId))
 }

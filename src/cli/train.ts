@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { collect } from './options.js'
 
 export interface TrainOptions {
   data?: string
@@ -23,7 +24,3 @@ The dense twin of a model, with one expert's cost for a token:
     const { train } = await import('./training.js')
     await train(recipe, options)
   })
-
-export function collect(value: string, previous: string[]): string[] {
-  return [...previous, value]
-}

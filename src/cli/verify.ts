@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { collect } from './train.js'
+import { collect } from './options.js'
 
 export interface VerifyOptions {
   params?: string
@@ -13,7 +13,7 @@ export interface VerifyOptions {
 export const verifyCommand = (): Command => new Command('verify')
   .description('compare a model with its reference: run it on recorded cases, and compare every tensor that they hold')
   .argument('[folder]', 'config.json, model.safetensors and cases.safetensors, as of Hugging Face; generation.json if it is there')
-  .option('--weights <path>', 'take the weights from here instead of from the folder: in any format, quantized ones too; only what weights decide is compared')
+  .option('--weights <path>', 'take the weights from here instead of from the folder: in any format, quantized ones too; gradients are left out')
   .option('--params <file>', 'instead of a folder: parameters under the names of T5X')
   .option('--cases <file>', 'a batch, and what the reference made of it')
   .addOption(new Option('--reference <name>', 'what made the cases').choices(['t5x']).default('t5x'))

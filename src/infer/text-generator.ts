@@ -54,11 +54,12 @@ export class TextGenerator {
   constructor(private readonly model: TextModel) { this.generate = makeGenerator(model.options) }
 
   /** The answers to a text, the best first: one, or `numReturned` of beam search. Rejects with the signal's reason when it is aborted. */
-  async answer(text: string, options: TextOptions & { signal?: AbortSignal } = {}): Promise<TextAnswer[]> {
+  async answer(text: string, options: TextOptions & { signal?: AbortSignal } = {}): Promise<[TextAnswer, ...TextAnswer[]]> {
     const { signal } = options
     const search = this.searchFor(options)
     await this.submit(text, search, signal, () => undefined)
-    return search.answers().map(({ tokens, score }) => ({ text: this.model.codec.targets.decode(tokens), tokens, score }))
+    // There always is one.
+    return search.answers().map(({ tokens, score }) => ({ text: this.model.codec.targets.decode(tokens), tokens, score })) as [TextAnswer, ...TextAnswer[]]
   }
 
   /** How probable a given answer is, and each of its tokens, EOS among them. Throws a ConfigError if it is longer than answers may be. */

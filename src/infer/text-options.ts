@@ -40,6 +40,8 @@ export function searchOf(options: TextOptions, vocabulary: Vocabulary, maxNewTok
     processors: processorsOf(options, vocabulary),
     ...(stop.length > 0 ? { stop: (tokens: readonly number[]) => { const text = vocabulary.decode(tokens); return stop.some(s => text.includes(s)) } } : {}),
   }
+  const { minNewTokens: least } = options
+  if (least !== undefined && least > common.maxNewTokens) throw new ConfigError(`minNewTokens is ${least}, more than an answer has at most (maxNewTokens, ${common.maxNewTokens})`)
   const samples = [options.temperature, options.topK, options.topP, options.minP, seed].some(x => x !== undefined)
   if (numBeams > 1) {
     if (samples) throw new ConfigError('beam search and sampling (temperature, topK, topP, minP, seed) cannot be combined: choose one of them')

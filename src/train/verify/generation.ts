@@ -41,9 +41,9 @@ const SCORE_TOLERANCE = 1e-4
 
 /**
  * Generates from the inputs of an HF folder's cases in each way that its `generation.json` holds, and compares: one wrong token is
- * a failure, scores of beams may differ by 1e-4 of the largest. `tested`: the model, if it is not the folder's own.
+ * a failure, scores of beams may differ by `tolerance` of the largest. `tested`: the model, if it is not the folder's own.
  */
-export async function verifyGeneration(folder: string, tested?: HfModel): Promise<Row[]> {
+export async function verifyGeneration(folder: string, tested?: HfModel, tolerance = SCORE_TOLERANCE): Promise<Row[]> {
   const path = join(folder, 'generation.json')
   const text = await readSmallText(path, 2 ** 24)
   const parsed = casesSchema.safeParse(parseJson(text, message => new FileError(`${path}: this is not JSON, ${message}`)))
@@ -58,7 +58,7 @@ export async function verifyGeneration(folder: string, tested?: HfModel): Promis
     const [actual, expected] = [answers.map(a => a.tokens), sequences.map(answerOf)]
     const length = Math.max(...[...actual, ...expected].map(tokens => tokens.length))
     rows.push(compare(`generation/${name}`, matrix(actual, length), matrix(expected, length), 0))
-    if (scores) rows.push(compare(`generation/${name}/scores`, vector(answers.map(a => a.score)), vector(scores), SCORE_TOLERANCE))
+    if (scores) rows.push(compare(`generation/${name}/scores`, vector(answers.map(a => a.score)), vector(scores), tolerance))
   }
   return rows
 }
