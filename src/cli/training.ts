@@ -151,7 +151,7 @@ async function conclude({ trainer, config, task, folder }: Run): Promise<void> {
   const name = shellWord(folder)
   const [texts, again] = config.task.kind === 'g2p'
     ? ['switchyard transformer "your word"', 'train g2p --set train.steps=20000 --set model.numExperts=32']
-    : ['"your input"', `train --data ${shellWord(config.task.path)} --set train.steps=${4 * config.train.steps}`]
+    : ['"your input"', `train --resume ${name} --set train.steps=${4 * config.train.steps}`]
   const commands = [`infer ${name} ${texts}`, ...(evaluated ? [`eval ${name}`] : []), again]
   console.log(`\nsaved in ${folder}. What to do next:\n\n${commands.map(command => `    npx switchyard ${command}`).join('\n')}`)
 }

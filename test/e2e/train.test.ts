@@ -68,7 +68,8 @@ describe('switchyard train', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toContain('training in runs/pairs')
     expect(stdout).toMatch(/symbol error rate [\d.]+%, wrong answers [\d.]+%, on 12 of the \d+ held-out pairs/)
-    expect(stdout).toContain('npx switchyard train --data pairs.tsv --set train.steps=12\n')
+    expect(stdout).toContain('npx switchyard train --resume runs/pairs --set train.steps=12\n')
+    expect((await cli.run('train', '--resume', 'runs/pairs', '--set', 'train.steps=4')).code).toBe(0)
     expect((await cli.run('eval', 'runs/pairs')).code).toBe(0)
   })
 
