@@ -24,6 +24,14 @@ function fetchTiny(options: FetchOptions = {}): Promise<string> {
 /** The checksum of the weights that are fetched. */
 const fetchWeights = async (options: FetchOptions = {}): Promise<string> => sha256(await readFile(join(await fetchTiny(options), 'model.safetensors')))
 
+it('a host that does not exist is tried twice, no more', async () => {
+  for (const endpoint of ['http://no-such-host.invalid', 'http://localhost:1']) {
+    vi.stubEnv('HF_ENDPOINT', endpoint)
+    expect(await failure(fetchTiny(), TransientError)).toContain('cannot be reached')
+    expect(notices).toHaveLength(1)
+  }
+})
+
 describe('refusals', () => {
   const answer = (status: number, code?: string, headers?: Record<string, string>): void => {
     test.hub.intercept = ({ server }, response) => { if (server === 'hub') refuse(response, status, code, headers); return server === 'hub' }

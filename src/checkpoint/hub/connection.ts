@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { formatDuration } from '../../base/format.js'
 import { quote } from '../format.js'
-import { HubError, refusal, TransientError } from './errors.js'
+import { HubError, refusal, TransientError, UnreachableError } from './errors.js'
 import type { HubModel } from './name.js'
 import type { HubSettings } from './settings.js'
 
@@ -76,7 +76,7 @@ export class Connection {
         }
         const wait = error.retryAfter ?? firstWait * 2 ** (failures - 1)
         if (wait > maxWait) throw new TransientError(`${error.message}, and asks to wait for ${formatDuration(wait)}: try again then`, wait, { cause: error })
-        if (failures >= attempts) throw error
+        if (failures >= (error instanceof UnreachableError ? Math.min(2, attempts) : attempts)) throw error
         onNotice?.(`${this.model.repo}: ${error.message}; trying again in ${formatDuration(wait)}`)
         await sleep(wait * 1000, undefined, { signal }).catch(() => signal?.throwIfAborted())
       }
@@ -140,7 +140,8 @@ class Watch {
     } catch (error) {
       this.user?.throwIfAborted()
       if (this.stalled.signal.aborted) throw new TransientError(`${url.host} has sent nothing for ${formatDuration(stallMs / 1000)}`, undefined, { cause: error })
-      throw new TransientError(`${url.host} cannot be reached, or the connection broke (${rootMessage(error)})`, undefined, { cause: error })
+      const Kind = ['ENOTFOUND', 'EAI_AGAIN', 'bad port'].includes(rootCode(error)) ? UnreachableError : TransientError
+      throw new Kind(`${url.host} cannot be reached, or the connection broke (${rootMessage(error)})`, undefined, { cause: error })
     }
   }
 
@@ -150,9 +151,20 @@ class Watch {
 }
 
 /** fetch says "fetch failed" or "terminated"; its causes say why. */
-function rootMessage(error: unknown): string {
+function rootOf(error: unknown): unknown {
   let root = error
   while (root instanceof Error && root.cause instanceof Error) root = root.cause
+  return root
+}
+
+/** A system's code, or what fetch says where there is none. */
+function rootCode(error: unknown): string {
+  const root = rootOf(error)
+  return root instanceof Error ? String('code' in root ? root.code : root.message) : ''
+}
+
+function rootMessage(error: unknown): string {
+  const root = rootOf(error)
   if (!(root instanceof Error)) return String(root)
   return root.message || ('code' in root ? String(root.code) : root.name)
 }

@@ -17,6 +17,11 @@ export class TransientError extends HubError {
   }
 }
 
+/** There is no such host, or no name service: a second try is as good as many. */
+export class UnreachableError extends TransientError {
+  override name = 'UnreachableError'
+}
+
 export interface Refusal {
   readonly url: URL
   readonly status: number
