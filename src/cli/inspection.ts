@@ -28,7 +28,8 @@ export async function findModel(name: string): Promise<Inspected> {
   if (known !== undefined) return { name, model: known.model, router: known.router }
   const names = [...presets.keys(), ...Object.keys(recipes)]
   if (!(await exists(name))) {
-    const guess = nearest(name, names)
+    // A model of the hub is called as its preset, after its owner.
+    const guess = nearest(name.slice(name.indexOf('/') + 1), names)
     throw new ConfigError(`there is no preset, recipe or folder ${name}; ${guess ? `did you mean ${guess}?` : `there are ${names.join(', ')}`}`)
   }
   const weights = await openWeights(name)

@@ -22,6 +22,8 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
     [['train', 'g2p', '--resume', 'runs/g2p'], 'leave the others out'],
     [['train', '--resume'], 'there is no run with a checkpoint under runs/'],
     [['inspect', 'switch-bass-8'], 'did you mean switch-base-8?'],
+    [['inspect', 'google/switch-base-8'], 'did you mean switch-base-8?'],
+    [['train', 'g2p', '--set', 'train.steps=50'], 'needs more than the 50 steps of this run: lower it, --set train.schedule.warmupSteps=5'],
     [['eval', 'runs/g2p', '--examples', '0'], 'expected a whole number of 1 or more'],
     [['eval', 'runs/g2p', '--split', 'tset'], 'Allowed choices are train, validation, test'],
     [['trian', 'g2p'], "unknown command 'trian'"],

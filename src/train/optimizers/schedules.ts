@@ -24,7 +24,7 @@ export function makeSchedule(config: ScheduleConfig, totalSteps: number): Schedu
   const { warmupSteps } = config
   const falls = config.kind === 'linear' || config.kind === 'cosine'
   if (falls && warmupSteps >= totalSteps) {
-    throw new ConfigError(`a ${config.kind} schedule that warms up for ${warmupSteps} steps needs more than the ${totalSteps} steps of this run: lower train.schedule.warmupSteps`)
+    throw new ConfigError(`a ${config.kind} schedule that warms up for ${warmupSteps} steps needs more than the ${totalSteps} steps of this run: lower it, --set train.schedule.warmupSteps=${Math.floor(totalSteps / 10)}`)
   }
   const warmup = (step: number): number => (warmupSteps === 0 ? 1 : Math.min(1, step / warmupSteps))
   const progress = (step: number): number => Math.min(1, Math.max(0, (step - warmupSteps) / (totalSteps - warmupSteps)))
