@@ -8,9 +8,9 @@ import type { ParameterSpec } from '../model/parameters.js'
 import type { TensorInfo, TensorSource } from './format.js'
 import { saveModel } from './native.js'
 import type { Checkpoint } from './native.js'
-import { dequantizeHost, quantize, quantizedTypes } from './quantize.js'
+import { dequantizeHost, quantizedTypes } from './quantize.js'
 import type { Bits, QuantizedTensor } from './quantize.js'
-import { checkComplete, readRows, storedSpecs } from './weights.js'
+import { checkComplete, readInBits, storedSpecs } from './weights.js'
 import type { Mismatch, Weights } from './weights.js'
 
 /** What `checkpoint.json` has as the configuration of weights that were written by themselves. */
@@ -52,7 +52,7 @@ function nativeSource(weights: Weights, dtype: ParameterSpec['dtype'] | undefine
   })
   async function* entries(): AsyncGenerator<[string, HostTensor]> {
     for (const spec of weights.specs) {
-      const quantized = bits && quantizedTypes(spec, bits) && quantize(spec, await readRows(weights, spec), bits)
+      const quantized = bits && await readInBits(weights, spec, bits)
       const { values, scales } = partsOf(spec.path)
       if (quantized) yield* [[values, quantized.values], [scales, quantized.scales]] satisfies [string, HostTensor][]
       else yield [spec.path, castHost(await weights.read(spec.path), dtype ?? spec.dtype)]

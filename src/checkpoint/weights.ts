@@ -12,7 +12,7 @@ import type { ModelConfig, RouterConfig } from '../model/config.js'
 import type { ModelParams } from '../model/types.js'
 import { quote } from './format.js'
 import { transposeMatrix } from './layout.js'
-import { isTable } from './quantize.js'
+import { isTable, quantize, quantizedTypes } from './quantize.js'
 import type { Bits, QuantizedTensor } from './quantize.js'
 
 /** A model's weights under our paths, whatever they are stored in: sizes are known, data is read parameter by parameter. */
@@ -39,9 +39,12 @@ export interface Weights {
 export const readTurned = async (weights: Weights, path: string): Promise<HostTensor> =>
   weights.readTurned ? weights.readTurned(path) : transposeMatrix(await weights.read(path))
 
-/** A parameter as it is quantized: a kernel turned round, an embedding as it lies. */
-export const readRows = (weights: Weights, spec: Pick<ParameterSpec, 'path'>): Promise<HostTensor> =>
-  (isTable(spec) ? weights.read(spec.path) : readTurned(weights, spec.path))
+/** A parameter in so many bits, as it is stored or quantized here; null if it stays as it is. */
+export async function readInBits(weights: Weights, spec: ParameterSpec, bits: Bits | null): Promise<QuantizedTensor | null> {
+  if (weights.readQuantized) return weights.readQuantized(spec.path)
+  if (!bits || !quantizedTypes(spec, bits)) return null
+  return quantize(spec, await (isTable(spec) ? weights.read(spec.path) : readTurned(weights, spec.path)), bits)
+}
 
 /** Every parameter in turn, in its own dtype or in another one. */
 export async function* readWeights({ specs, read }: Pick<Weights, 'specs' | 'read'>, dtype?: ParameterSpec['dtype']): AsyncGenerator<[path: string, tensor: HostTensor]> {

@@ -1,9 +1,9 @@
 import { SwitchyardError } from '../base/errors.js'
 import { treeFromPaths } from '../base/pytree.js'
 import { castHost, sizeOf } from '../base/tensor.js'
-import { quantize, quantizedTypes } from '../checkpoint/quantize.js'
-import type { Bits, QuantizedTensor } from '../checkpoint/quantize.js'
-import { readRows, readTurned } from '../checkpoint/weights.js'
+import { quantizedTypes } from '../checkpoint/quantize.js'
+import type { Bits } from '../checkpoint/quantize.js'
+import { readInBits, readTurned } from '../checkpoint/weights.js'
 import type { Weights } from '../checkpoint/weights.js'
 import { fromHost } from '../engine/api/array.js'
 import type { Array } from '../engine/api/array.js'
@@ -20,16 +20,11 @@ export async function loadServed(weights: Weights, bits: Bits | null = null): Pr
   const entries: [string, Array][] = []
   for (const spec of weights.specs) {
     const at = servedPath(spec, weights.model)
-    const quantized = await quantizedOf(weights, spec, bits)
+    const quantized = await readInBits(weights, spec, bits)
     if (quantized) entries.push([`${at}/values`, fromHost(quantized.values)], [`${at}/scales`, fromHost(quantized.scales)])
     else entries.push([at, fromHost(castHost(await (at === spec.path ? weights.read(at) : readTurned(weights, spec.path)), 'float32'))])
   }
   return treeFromPaths(entries) as unknown as ModelParams
-}
-
-async function quantizedOf(weights: Weights, spec: ParameterSpec, bits: Bits | null): Promise<QuantizedTensor | null> {
-  if (weights.readQuantized) return weights.readQuantized(spec.path)
-  return bits && quantizedTypes(spec, bits) ? quantize(spec, await readRows(weights, spec), bits) : null
 }
 
 /** Where answering has a parameter: the kernels of experts that are not gated are turned round. */

@@ -3,7 +3,7 @@ import { composite } from '../../engine/api/composite.js'
 import * as np from '../../engine/api/np.js'
 import type { MlpParams } from '../mlp.js'
 import { noNoise } from '../noise.js'
-import { bitsOf, dequantize, isQuantized } from '../quantized.js'
+import { bitsOf, isQuantized } from '../quantized.js'
 import type { Kernel, QuantizedKernel } from '../quantized.js'
 import { softmax } from '../softmax.js'
 import { droplessSlots } from './dispatch.js'
@@ -36,10 +36,9 @@ export function servedMoe({ router, served }: ServedMoeParams, x: Array): Array 
 }
 
 function ffn({ wi, wo }: ServedMoeParams['served'], x: Array, logits: Array): Array {
+  // An expert's kernels are quantized both or neither (checkpoint/quantize.ts).
   if (isQuantized(wi) && isQuantized(wo)) return quantizedMoeFfn(bitsOf(wi, x.shape[1]))(np.astype(x, 'float32'), logits, wi, wo) // [tokens, dModel]
-  const dFf = isQuantized(wi) ? wi.scales.shape[1] : wi.shape[1]
-  const whole = (kernel: Kernel, inputs: number): Array => np.astype(isQuantized(kernel) ? dequantize(kernel, bitsOf(kernel, inputs)) : kernel, x.dtype)
-  return moeFfn(x, logits, whole(wi, x.shape[1]), whole(wo, dFf)) // [tokens, dModel]
+  return moeFfn(x, logits, np.astype(wi as Array, x.dtype), np.astype(wo as Array, x.dtype)) // [tokens, dModel]
 }
 
 /** A backend that knows `moe_ffn`, or `quantized_moe_ffn`, reads the chosen experts in place; here their kernels are gathered. */
