@@ -46,14 +46,12 @@ export class OnnxBackend implements Backend {
   async bind(examples: Examples, bound: readonly (Buffer | null)[], donated: readonly boolean[] = []): Promise<BoundFunction> {
     const general = generalize(examples.map(program => toGraph(simplify(program))))
     // Sizes that no graph can have open: each has its own then, without copies of what is bound.
-    if (!general) return { copied: [], at: async program => withBound(await this.compile(program, donated), bound) }
+    if (!general) return this.eachSize(bound, donated)
     const { graph, kept, copied, boundBytes } = bindWeights(general, bound.map(b => (b ? atBoundary((b as HostBuffer).tensor) : null)))
     const session = await this.sessions.create(graph, { keepMemory: true })
     const stats = { nodes: graph.nodes.length, fusedLoops: 0, inPlaceBytes: 0, boundBytes }
     const keptOf = <T>(all: readonly T[]): T[] => kept.map(i => all[i])
-    // Nothing refers to what was copied from here on, and so to `bound` neither.
-    const places = bound.flatMap((b, i) => (b ? [] : i))
-    const inputs = kept.map(i => ({ buffer: bound[i], place: places.indexOf(i) }))
+    const inputs = inputsOf(kept, bound)
     const spare: SpareMemory = new Map()
     return {
       copied,
@@ -64,4 +62,17 @@ export class OnnxBackend implements Backend {
       },
     }
   }
+
+  private eachSize(bound: readonly (Buffer | null)[], donated: readonly boolean[]): BoundFunction {
+    return { copied: [], at: async program => withBound(await this.compile(program, donated), bound) }
+  }
+}
+
+/**
+ * Where each input that a graph has kept comes from: what is bound, or a place among the others. (A function of its own: one that a
+ * closure of `bind` saw would keep all of `bound` alive, and with it what was copied.)
+ */
+function inputsOf(kept: readonly number[], bound: readonly (Buffer | null)[]): { buffer: Buffer | null; place: number }[] {
+  const others = bound.flatMap((b, i) => (b ? [] : i))
+  return kept.map(i => ({ buffer: bound[i], place: others.indexOf(i) }))
 }
