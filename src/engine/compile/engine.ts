@@ -15,9 +15,11 @@ export class Concrete extends Value {
   /** Why its data is not there any more. */
   private gone: string | null = null
   private readonly reads = new Set<Promise<unknown>>()
+  private future: Promise<Buffer> | null
 
-  constructor(readonly aval: Aval, override readonly evaluator: Engine, private future: Promise<Buffer>) {
+  constructor(readonly aval: Aval, override readonly evaluator: Engine, future: Promise<Buffer>) {
     super()
+    this.future = future
     // A failed computation is reported to whoever reads the array, not as an unhandled rejection.
     future.catch(() => undefined)
   }
@@ -25,7 +27,7 @@ export class Concrete extends Value {
   /** The buffer, once computed. Throws a SwitchyardError when it was donated. */
   get buffer(): Promise<Buffer> {
     this.checkAlive()
-    return this.future
+    return this.future!
   }
 
   /** The data, once computed, for as long as the array is not donated: it may be the buffer's own memory. */
@@ -51,8 +53,7 @@ export class Concrete extends Value {
 
   private leave(why: string): void {
     this.gone = why
-    this.future = Promise.reject(new Error('gone'))
-    this.future.catch(() => undefined)
+    this.future = null
   }
 
   /** Throws a SwitchyardError if it was donated or released. */

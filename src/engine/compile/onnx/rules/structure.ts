@@ -83,27 +83,26 @@ export const dynamicSlice: Lowering<'dynamicSlice'> = ({ g, ins: [a], outs: [out
   return [g.node('Slice', [g.expand(x, a.shape), from, to], out.dtype, out.shape)]
 }
 
-/** A window along one axis is written as whole rows of that axis; any other element by element. */
+/** Rows are written: what lies behind the last axis along which the window is a part. */
 export const dynamicUpdateSlice: Lowering<'dynamicUpdateSlice'> = ({ g, ins: [a, au], outs: [out] }, [x, update, ...starts]) => {
   if (starts.length === 0) return [update]
   if (sizeOf(au.shape) === 0) return [x]
-  const f = new Formula(g)
+  const part = g.expand(update, au.shape)
+  const axes = range(au.shape.findLastIndex((length, i) => length !== a.shape[i]) + 1)
+  if (axes.length === 0) return [part]
   const from = windowStarts(g, starts, a.shape, au.shape)
-  const [whole, part] = [g.expand(x, a.shape), g.expand(update, au.shape)]
-  const moving = range(a.shape.length).filter(i => au.shape[i] !== a.shape[i])
-  if (moving.length === 0) return [part]
-  const first = moving[0]
-  if (moving.length === 1) {
-    const start = g.node('Gather', [from, g.ints([first])], 'int64', [1], { axis: 0 })
-    const rows = g.reshape(f.op('Add', start, g.ints(range(au.shape[first]))), au.shape.map((d, i) => (i === first ? d : 1)))
-    return [g.node('ScatterElements', [whole, g.expand(rows, au.shape), part], out.dtype, out.shape, { axis: first })]
-  }
-  const strides = a.shape.map((_, i) => sizeOf(a.shape.slice(i + 1)))
-  const offset = g.node('ReduceSum', [f.op('Mul', from, g.ints(strides)), g.ints([0])], 'int64', [], { keepdims: 0 })
-  const count = sizeOf(au.shape)
-  const places = range(count).map(i => au.shape.reduce((sum, d, axis) => sum + (Math.floor(i / sizeOf(au.shape.slice(axis + 1))) % d) * strides[axis], 0))
-  const at = f.op('Add', g.ints(places), offset)
-  const flat = g.reshape(whole, [sizeOf(a.shape)])
-  const written = g.node('ScatterElements', [flat, at, g.reshape(part, [count])], out.dtype, flat.shape, { axis: 0 })
-  return [g.reshape(written, out.shape)]
+  const grid = [...axes.map(axis => au.shape[axis]), 1] // an index of a row is one number an axis
+  const along = axes.map(axis => {
+    const start = g.node('Gather', [from, g.ints([axis])], 'int64', [1], { axis: 0 })
+    const places = au.shape[axis] === 1 ? start : new Formula(g).op('Add', start, indices(g, au.shape[axis]))
+    return g.expand(g.reshape(places, grid.map((length, i) => (i === axis ? length : 1))), grid)
+  })
+  const at = along.length === 1 ? along[0] : g.node('Concat', along, 'int64', [...grid.slice(0, -1), axes.length], { axis: axes.length })
+  return [g.node('ScatterND', [g.expand(x, a.shape), at, part], out.dtype, out.shape)]
+}
+
+/** 0, 1, ... A node makes them, and not a constant, since a bound graph (generalize.ts) must know them for any length. */
+function indices(g: GraphWriter, length: number): Lowered {
+  const end = g.node('Squeeze', [g.ints([length])], 'int64', [])
+  return g.node('Range', [g.scalar('int64', 0), end, g.scalar('int64', 1)], 'int64', [length])
 }
