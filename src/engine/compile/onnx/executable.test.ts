@@ -3,12 +3,15 @@ import { hostFrom, toNumbers } from '../../../base/tensor.js'
 import { aval } from '../../program/aval.js'
 import * as ops from '../../program/ops.js'
 import { traceClosed } from '../../program/trace.js'
+import type { Buffer } from '../backend.js'
 import { cutUpdate } from '../segments.js'
 import { Arenas, MAX_TOGETHER } from '../wasm/arena.js'
 import { canFuse } from '../wasm/codegen.js'
 import { Loops } from '../wasm/loop.js'
+import { OnnxBackend } from './backend.js'
 import { HostBuffer, StateMemory } from './buffer.js'
 import { OnnxExecutable } from './executable.js'
+import { nodeSessions } from './node.js'
 
 const type = aval('float32', [4])
 const array = (...values: number[]): HostBuffer => new HostBuffer(type, hostFrom('float32', type.shape, values))
@@ -33,4 +36,29 @@ it('moves all arrays of a loop to another arena where those that are placed leav
   const stayed = await step(moved, array(1, 1, 1, 1))
   expect(toNumbers(stayed.tensor)).toEqual([7, 16, 25, 34])
   expect(stayed.block).toBe(second)
+})
+
+it('writes a window into a donated array that nothing else reads, and into a copy of one that is read', async () => {
+  const window = aval('float32', [1, 2])
+  const state = aval('float32', [3, 2])
+  const at = [aval('int32', []), aval('int32', [])]
+  const run = async (readsOld: boolean): Promise<{ isSameMemory: boolean; results: number[][] }> => {
+    const program = traceClosed([state, window, ...at], ([x, y, ...starts]) => {
+      const written = ops.dynamicUpdateSlice(x, y, starts)
+      return [written, ops.neg(readsOld ? ops.add(x, written) : written)]
+    })
+    const backend = new OnnxBackend(nodeSessions(1))
+    const update = await backend.compile(program, [true, false, false, false])
+    const put = (dtype: 'float32' | 'int32', shape: number[], values: number[]): Buffer => backend.put(hostFrom(dtype, shape, values))
+    const rest = (row: number): Buffer[] => [put('float32', [1, 2], [7, 8]), put('int32', [], [row]), put('int32', [], [0])]
+    // A user's own array is never written into.
+    const own = put('float32', [3, 2], [1, 2, 3, 4, 5, 6])
+    const [first] = await update.run([own, ...rest(1)])
+    expect(toNumbers(await own.read())).toEqual([1, 2, 3, 4, 5, 6])
+    const before = (await first.read()).data
+    const results = await Promise.all((await update.run([first, ...rest(0)])).map(r => r.read()))
+    return { isSameMemory: results[0].data.buffer === before.buffer, results: results.map(toNumbers) }
+  }
+  expect(await run(false)).toEqual({ isSameMemory: true, results: [[7, 8, 7, 8, 5, 6], [-7, -8, -7, -8, -5, -6]] })
+  expect(await run(true)).toEqual({ isSameMemory: false, results: [[7, 8, 7, 8, 5, 6], [-8, -10, -14, -16, -10, -12]] })
 })

@@ -10,6 +10,7 @@ import type { Arena, Block } from '../wasm/arena.js'
 import type { Loop, Loops } from '../wasm/loop.js'
 import { HostBuffer } from './buffer.js'
 import type { StateMemory } from './buffer.js'
+import { writtenInPlace } from './in-place.js'
 import { atBoundary, bytesOfAval } from './model.js'
 import type { Session } from './session.js'
 
@@ -23,6 +24,8 @@ export class OnnxExecutable implements Executable {
   private readonly made: ReadonlySet<Var>
   /** How many of the first part's results are returned; the others are for the loops. */
   private readonly numKept: number
+  /** For each result of the first part, the input in whose memory it stands, if any. */
+  private readonly donors: readonly (number | null)[]
 
   constructor(
     private readonly memory: StateMemory, loops: Loops, private readonly session: Session | null, private readonly segments: Segments,
@@ -30,6 +33,8 @@ export class OnnxExecutable implements Executable {
   ) {
     this.made = new Set(segments.loops.flatMap(l => l.outputs))
     this.numKept = segments.outputs.filter(o => !(o instanceof Var && this.made.has(o))).length
+    const read = new Set(segments.loops.flatMap(l => l.inputs))
+    this.donors = writtenInPlace(segments.main, segments.main.inputs.map((v, i) => donated[i] && !read.has(v)))
     this.loops = segments.loops.map(fused => ({
       fused, code: loops.of(fused.program),
       arrays: fused.inputs.filter(v => v.aval.shape.length > 0), scalars: fused.inputs.filter(v => v.aval.shape.length === 0),
@@ -59,7 +64,9 @@ export class OnnxExecutable implements Executable {
     // First the results that are returned, in memory of their own; then what the loops read, where they read it.
     const results = main.outputs.map((o, i) => {
       const block = i >= this.numKept && o instanceof Var ? blocks.get(o) : undefined
-      return block ? new HostBuffer(o.aval, tensorOn(block, o.aval.shape, sizeOf(o.aval.shape))) : this.fresh(o.aval)
+      if (block) return new HostBuffer(o.aval, tensorOn(block, o.aval.shape, sizeOf(o.aval.shape)))
+      const donor = this.donors[i] === null ? undefined : values.get(main.inputs[this.donors[i]])
+      return donor?.recyclable ? passOn(donor) : this.fresh(o.aval)
     })
     await this.session?.run(inputs.map(atBoundary), results.map(r => atBoundary(r.tensor)))
     main.outputs.forEach((o, i) => { if (o instanceof Var && !values.has(o)) values.set(o, results[i]) })
@@ -137,4 +144,12 @@ export class OnnxExecutable implements Executable {
       return buffer
     })
   }
+}
+
+/** A donated buffer's memory, for the result that stands in its place. */
+function passOn(donor: HostBuffer): HostBuffer {
+  const buffer = new HostBuffer(donor.aval, donor.tensor)
+  buffer.recyclable = true
+  donor.recyclable = false
+  return buffer
 }

@@ -1,0 +1,19 @@
+import { is } from '../../program/program.js'
+import type { Atom, Program } from '../../program/program.js'
+
+/**
+ * For each result the input (its place, or null) in whose memory it may stand: a window written into a donated input that nothing else
+ * reads. ONNX Runtime then writes the window alone: ScatterND copies its operand unless that stands where its result shall be.
+ */
+export function writtenInPlace({ equations, inputs, outputs }: Program, donated: readonly boolean[]): (number | null)[] {
+  const makers = new Map<Atom, number>(equations.flatMap((eqn, i) => eqn.outputs.map(o => [o, i] as const)))
+  const reads = new Map<Atom, number>()
+  for (const atom of [...equations.flatMap(e => e.inputs), ...outputs]) reads.set(atom, (reads.get(atom) ?? 0) + 1)
+  return outputs.map((output, i) => {
+    const eqn = equations[makers.get(output) ?? -1]
+    if (!eqn || !is(eqn, 'dynamicUpdateSlice') || outputs.indexOf(output) !== i) return null
+    const [operand] = eqn.inputs
+    const place = inputs.findIndex(v => v === operand)
+    return donated[place] && reads.get(operand) === 1 ? place : null
+  })
+}
