@@ -50,8 +50,8 @@ describe.each([8, 4] as const)('in %i bits', bits => {
   })
 })
 
-it('experts in 8 bits have one scale for each output, other kernels one for each block of at most 128 inputs, in 4 bits 32', () => {
-  expect(quantizedTypes(experts, 8)).toEqual({ values: [3, 16, 1, 48], scales: [3, 16, 1] })
+it('kernels have one scale for each block of at most 128 inputs, in 4 bits 32', () => {
+  expect(quantizedTypes(experts, 8)).toEqual({ values: [3, 16, 3, 16], scales: [3, 16, 3] })
   expect(quantizedTypes(experts, 4)).toEqual({ values: [3, 16, 3, 8], scales: [3, 16, 3] })
   expect(quantizedTypes(spec('decoder/logits_dense/kernel', [256, 10]), 8)).toEqual({ values: [10, 2, 128], scales: [10, 2] })
   expect(quantizedTypes(spec('decoder/logits_dense/kernel', [256, 10]), 4)).toEqual({ values: [10, 8, 16], scales: [10, 8] })

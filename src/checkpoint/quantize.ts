@@ -21,21 +21,15 @@ export function quantizedTypes(spec: Pick<ParameterSpec, 'path' | 'shape' | 'axe
   const { path, shape, axes } = spec
   if (!isTable(spec) && (!path.endsWith('/kernel') || path.includes('/router/'))) return null
   const [outputs, inputs] = isTable(spec) ? shape : shape.toReversed()
-  const isExpert = axes[0] === 'expert'
-  // An expert's kernels go both ways between the same widths, and are to have blocks of one size.
-  const block = blockOf(inputs, isExpert ? [inputs, outputs] : [inputs], bits, isExpert)
+  const block = blockOf(inputs, bits)
   if (block === null) return null
-  const scales = [...(isExpert ? [shape[0]] : []), outputs, inputs / block]
+  const scales = [...(axes[0] === 'expert' ? [shape[0]] : []), outputs, inputs / block]
   return { values: [...scales, (block * bits) / 8], scales }
 }
 
-/**
- * How many inputs share a scale: with 4 bits few, for what quality is left; with 8 many, which is read faster, and of experts all,
- * which `QMoE` reads twice as fast as blocks.
- */
-function blockOf(inputs: number, widths: readonly number[], bits: Bits, isExpert: boolean): number | null {
-  if (bits === 8 && isExpert) return widths.every(width => width % LEAST_BLOCK === 0) ? inputs : null
-  for (let block = bits === 8 ? 128 : 32; block >= LEAST_BLOCK; block /= 2) if (widths.every(width => width % block === 0)) return block
+/** How many inputs share a scale: with 4 bits few, for what quality is left; with 8 many, which is read faster. */
+function blockOf(inputs: number, bits: Bits): number | null {
+  for (let block = bits === 8 ? 128 : 32; block >= LEAST_BLOCK; block /= 2) if (inputs % block === 0) return block
   return null
 }
 

@@ -11,7 +11,6 @@ import type { DecoderLayerParams, ForwardOptions, ModelParams } from '../model/t
 import { keysAndValues, maskBias } from '../nn/attention.js'
 import type { KeysAndValues } from '../nn/attention.js'
 import { embed } from '../nn/embedding.js'
-import { serveExperts } from '../nn/moe/serving.js'
 import { noNoise } from '../nn/noise.js'
 
 /** What decoding needs of the inputs, computed once. */
@@ -34,26 +33,6 @@ export type DecodeStart = {
   encoderBiases: Array[] // [1, heads, inputLength, inputLength]
   selfBiases: Array[] // [1, heads, maxLength, maxLength]
   cache: DecodeCache
-}
-
-/**
- * The parameters as answering reads them fastest: only experts that were chosen. In bfloat16 no kernel knows how to do that, and
- * in the references' encoders experts have a capacity.
- */
-export function serve(params: ModelParams, { config }: ForwardOptions): ModelParams {
-  if (config.dtype !== 'float32') return params
-  const served = <S extends ModelParams['encoder'] | ModelParams['decoder']>(stack: S, count: number): S => {
-    const layers = globalThis.Array.from({ length: count }, (_, i) => `layers_${i}` as const).map(name => {
-      const { mlp, ...layer } = stack[name]
-      return [name, { ...layer, mlp: 'expert' in mlp ? serveExperts(mlp) : mlp }] as const
-    })
-    return { ...stack, ...Object.fromEntries(layers) }
-  }
-  return {
-    ...params,
-    encoder: config.reference === 'switchyard' ? served(params.encoder, config.numEncoderLayers) : params.encoder,
-    decoder: served(params.decoder, config.numDecoderLayers),
-  }
 }
 
 /** Decoding routes each token alone, as every reference does with a cache: nothing is dropped. */

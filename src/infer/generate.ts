@@ -5,7 +5,6 @@ import { PAD_ID } from '../data/vocabulary.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import type { ForwardOptions, ModelParams } from '../model/types.js'
 import { compileDecoding } from './compiled.js'
-import { serve } from './decode.js'
 import { greedySearch, START_ID } from './search.js'
 import type { Answer, NextTokens, Search } from './search.js'
 
@@ -37,11 +36,6 @@ const LENGTH_MULTIPLE = 16
  */
 export function makeGenerator({ config, router, maxNewTokens, release }: GenerateOptions): Generator {
   const options: ForwardOptions = { config, router, mode: 'eval' }
-  const served = new WeakMap<ModelParams, ModelParams>()
-  const servedOf = (params: ModelParams): ModelParams => {
-    if (!served.has(params)) served.set(params, serve(params, options))
-    return served.get(params)!
-  }
   const { prepare, start, encode, advance, reorder } = compileDecoding(options, maxNewTokens)
 
   const owned = new WeakMap<ModelParams, Promise<void>>()
@@ -55,16 +49,15 @@ export function makeGenerator({ config, router, maxNewTokens, release }: Generat
   return async (params, inputs, searches, { signal, onStep } = {}) => {
     if (inputs.length === 0) return []
     const layout = rowsOf(searches)
-    const weights = servedOf(params)
-    if (release) await own(weights)
+    if (release) await own(params)
     const ids = padded(inputs)
-    const { encoderBiases, selfBiases, cache: empty } = start(weights, layout.inputOfRow.length, ids.shape[1])
-    const encoded = encode(weights, ids, ints(layout.inputOfRow), encoderBiases)
+    const { encoderBiases, selfBiases, cache: empty } = start(params, layout.inputOfRow.length, ids.shape[1])
+    const encoded = encode(params, ids, ints(layout.inputOfRow), encoderBiases)
     let cache = empty
     let tokens = ints(layout.inputOfRow.map(() => START_ID))
     const open = new Set(searches)
     for (let step = 0; open.size > 0 && step < maxNewTokens && !signal?.aborted; step++) {
-      const next = advance(weights, encoded, selfBiases, cache, tokens, fromHost(hostTensor('int32', [], Int32Array.of(step))))
+      const next = advance(params, encoded, selfBiases, cache, tokens, fromHost(hostTensor('int32', [], Int32Array.of(step))))
       cache = next.cache
       const { data, shape: [, vocab] } = await hostView(next.logits)
       const logits = data as Float32Array

@@ -3,33 +3,28 @@ import { treeFromPaths } from '../base/pytree.js'
 import { castHost, sizeOf } from '../base/tensor.js'
 import { quantizedTypes } from '../checkpoint/quantize.js'
 import type { Bits } from '../checkpoint/quantize.js'
-import { readInBits, readTurned } from '../checkpoint/weights.js'
+import { readInBits } from '../checkpoint/weights.js'
 import type { Weights } from '../checkpoint/weights.js'
 import { fromHost } from '../engine/api/array.js'
 import type { Array } from '../engine/api/array.js'
-import type { ModelConfig } from '../model/config.js'
 import type { ParameterSpec } from '../model/parameters.js'
 import type { ModelParams } from '../model/types.js'
 
 /**
- * A model's weights as answering reads them (see `serve` in decode.ts), loaded parameter by parameter: besides them there is
+ * A model's weights as answering reads them, loaded parameter by parameter: besides them there is
  * never more than one. With `bits` kernels are quantized as they come.
  */
 export async function loadServed(weights: Weights, bits: Bits | null = null): Promise<ModelParams> {
   if (bits && weights.bits && bits !== weights.bits) throw new SwitchyardError(`${weights.path}: its weights have ${weights.bits} bits already, and cannot be given ${bits}`)
   const entries: [string, Array][] = []
   for (const spec of weights.specs) {
-    const at = servedPath(spec, weights.model)
+    const { path } = spec
     const quantized = await readInBits(weights, spec, bits)
-    if (quantized) entries.push([`${at}/values`, fromHost(quantized.values)], [`${at}/scales`, fromHost(quantized.scales)])
-    else entries.push([at, fromHost(castHost(await (at === spec.path ? weights.read(at) : readTurned(weights, spec.path)), 'float32'))])
+    if (quantized) entries.push([`${path}/values`, fromHost(quantized.values)], [`${path}/scales`, fromHost(quantized.scales)])
+    else entries.push([path, fromHost(castHost(await weights.read(path), 'float32'))])
   }
   return treeFromPaths(entries) as unknown as ModelParams
 }
-
-/** Where answering has a parameter: the kernels of experts that are not gated are turned round. */
-const servedPath = ({ path }: ParameterSpec, { activation }: ModelConfig): string =>
-  (activation === 'relu' ? path.replace(/\/expert\/(wi|wo)\/kernel$/, '/served/$1') : path)
 
 /** The memory that answering takes, in bytes, while it begins: the weights, and what ONNX Runtime is packing for products, which is all of them but the experts. */
 export function servedBytes({ specs, bits: stored }: Pick<Weights, 'specs' | 'bits'>, bits: Bits | null = stored ?? null): number {

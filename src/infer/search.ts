@@ -105,7 +105,13 @@ export function checkOptions({ maxNewTokens }: SearchOptions): void {
 
 function argmax(scores: Float32Array): number {
   let best = 0
-  for (let i = 1; i < scores.length; i++) if (scores[i] > scores[best]) best = i
+  let top = scores[0]
+  for (let i = 1; i < scores.length; i++) {
+    if (scores[i] > top) {
+      top = scores[i]
+      best = i
+    }
+  }
   return best
 }
 

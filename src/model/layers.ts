@@ -6,8 +6,6 @@ import { mlp } from '../nn/mlp.js'
 import type { MlpParams } from '../nn/mlp.js'
 import { moeLayer } from '../nn/moe/layer.js'
 import type { MoeParams } from '../nn/moe/layer.js'
-import { servedMoe } from '../nn/moe/serving.js'
-import type { ServedMoeParams } from '../nn/moe/serving.js'
 import type { RouterRecord } from '../nn/moe/types.js'
 import type { Noise } from '../nn/noise.js'
 import { rmsNorm } from '../nn/rms-norm.js'
@@ -55,10 +53,9 @@ export function decoderLayer(params: DecoderLayerParams, x: Array, { self, cross
   return feedForward(params, informed, pass)
 }
 
-function feedForward(params: { pre_mlp_layer_norm: NormParams; mlp: MlpParams | MoeParams | ServedMoeParams }, x: Array, pass: Pass): LayerOutput {
+function feedForward(params: { pre_mlp_layer_norm: NormParams; mlp: MlpParams | MoeParams }, x: Array, pass: Pass): LayerOutput {
   let record: RouterRecord | null = null
   const output = residual(params.pre_mlp_layer_norm, x, pass, y => {
-    if ('served' in params.mlp) return servedMoe(params.mlp, y)
     if (!('router' in params.mlp)) return mlp(params.mlp, y, pass.noise, pass.dropoutRate)
     record = moeLayer(params.mlp, y, routedTokens(pass), moeOptions(pass, y.shape[0], y.shape[1]), pass.noise)
     return record.output

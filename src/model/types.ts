@@ -4,7 +4,6 @@ import type { DenseParams } from '../nn/dense.js'
 import type { Embedding } from '../nn/embedding.js'
 import type { MlpParams } from '../nn/mlp.js'
 import type { MoeParams } from '../nn/moe/layer.js'
-import type { ServedMoeParams } from '../nn/moe/serving.js'
 import type { RouterRecord } from '../nn/moe/types.js'
 import type { NormParams } from '../nn/rms-norm.js'
 import type { ModelConfig, RouterConfig, StackName } from './config.js'
@@ -30,7 +29,7 @@ export type EncoderLayerParams = {
   relpos_bias?: RelativeBiasParams
   attention: AttentionParams
   pre_mlp_layer_norm: NormParams
-  mlp: MlpParams | MoeParams | ServedMoeParams
+  mlp: MlpParams | MoeParams
 }
 export type DecoderLayerParams = {
   pre_self_attention_layer_norm: NormParams
@@ -39,7 +38,7 @@ export type DecoderLayerParams = {
   pre_cross_attention_layer_norm: NormParams
   encoder_decoder_attention: AttentionParams
   pre_mlp_layer_norm: NormParams
-  mlp: MlpParams | MoeParams | ServedMoeParams
+  mlp: MlpParams | MoeParams
 }
 
 /** What the model is trained on, under T5X's names (data/features.ts makes it): [batch, length] each. */

@@ -7,10 +7,8 @@ import * as np from '../engine/api/np.js'
 import * as random from '../engine/api/random.js'
 import { makeProgram } from '../engine/api/transforms.js'
 import { toGraph } from '../engine/compile/onnx/model.js'
-import type { DenseParams } from './dense.js'
 import { embed } from './embedding.js'
-import { serveExperts, servedMoe } from './moe/serving.js'
-import type { ServedMoeParams } from './moe/serving.js'
+import { raggedDot } from './moe/ragged-dot.js'
 import { dequantize, product } from './quantized.js'
 import type { QuantizedKernel } from './quantized.js'
 
@@ -52,17 +50,17 @@ describe('kernels in fewer bits', () => {
     expect(await distance(product(short, odd), np.matmul(short, np.transpose(dequantize(odd, bits))))).toBeLessThan(1e-6)
   })
 
-  it.each([[8, 64, 128], [8, 32, 32], [4, 32, 32]])('are what chosen experts compute with, with %i bits in blocks of %i and %i', async (bits, block, woBlock) => {
-    const [experts, dModel, dFf] = [4, 64, 128]
-    const router = { router_weights: { w: { kernel: noise(3, dModel, experts) } } }
-    const wi = kernelOf(bits, [experts, dFf], dModel / block, block)
-    const wo = kernelOf(bits, [experts, dModel], dFf / woBlock, woBlock, 2)
-    const float = (kernel: QuantizedKernel): { kernel: Array } => ({ kernel: np.swapaxes(dequantize(kernel, bits), 1, 2) })
-    const served = (params: { wi: DenseParams; wo: DenseParams }): ServedMoeParams => serveExperts({ router, expert: params }) as ServedMoeParams
-    const x = noise(4, 6, 1, dModel)
-    const f = jit((y: Array) => servedMoe(served({ wi: { kernel: wi }, wo: { kernel: wo } }), y))
-    expect(await distance(f(x), servedMoe(served({ wi: float(wi), wo: float(wo) }), x))).toBeLessThan(0.01)
-    expect(toGraph(makeProgram(f)(x)).nodes.map(n => n.op)).toContain('QMoE')
+  it.each([[8, 128], [4, 32]])('are what groups of rows multiply with, with %i bits', async (bits, block) => {
+    const kernels = kernelOf(bits, [4, 48], 2, block)
+    const x = noise(4, 9, 2 * block)
+    const sizes = np.array([3, 0, 5, 0], 'int32')
+    const expected = raggedDot(x, np.swapaxes(dequantize(kernels, bits), 1, 2), sizes)
+    const f = jit((y: Array) => raggedDot(y, kernels, sizes))
+    expect(await distance(f(x), expected)).toBeLessThan(0.01)
+    expect(toGraph(makeProgram(f)(x)).nodes.map(n => n.op)).toContain('RaggedDot')
+    const odd = kernelOf(bits, [4, 48], 2, 24)
+    const short = noise(4, 9, 48)
+    expect(await distance(raggedDot(short, odd, sizes), raggedDot(short, np.swapaxes(dequantize(odd, bits), 1, 2), sizes))).toBeLessThan(1e-6)
   })
 
   it('are rows of an embedding', async () => {

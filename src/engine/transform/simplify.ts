@@ -1,5 +1,5 @@
 import { hostFrom, toNumbers } from '../../base/tensor.js'
-import { sameShape } from '../program/aval.js'
+import { sameAval, sameShape } from '../program/aval.js'
 import { range } from '../program/ops.js'
 import type { DotParams, PrimitiveName } from '../program/primitives.js'
 import { is, Lit, printParam, Program, Var } from '../program/program.js'
@@ -102,6 +102,9 @@ class Simplifier {
       if (inner) return inner.inputs[0]
     } else if (is(eqn, 'select')) {
       if (eqn.inputs[1] === eqn.inputs[2]) return eqn.inputs[1]
+      const condition = this.constant(x)
+      const chosen = eqn.inputs[condition === 0 ? 2 : 1]
+      if (condition !== undefined && sameAval(chosen.aval, eqn.outputs[0].aval)) return chosen
     } else if (is(eqn, 'broadcastInDim')) {
       if (sameShape(x.aval.shape, eqn.params.shape)) return x
       const inner = this.madeBy(x, 'broadcastInDim')

@@ -1,11 +1,9 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Array } from '../../engine/api/array.js'
 import * as np from '../../engine/api/np.js'
 import type { Program } from '../../engine/program/program.js'
-import { jit } from '../../engine/api/jit.js'
 import { grad, makeProgram } from '../../engine/api/transforms.js'
-import { bufferSlots, combine, dispatch, droplessSlots } from './dispatch.js'
+import { bufferSlots, combine, dispatch, raggedSlots } from './dispatch.js'
 import type { Slots } from './dispatch.js'
 
 const ints = (values: number[][]): Array => np.array(values, 'int32')
@@ -33,13 +31,13 @@ describe('buffers of fixed capacity', () => {
   it('take tokens there and back; empty slots and dropped tokens are 0', async () => {
     const x = np.reshape(np.arange(1, 7, 1, 'float32'), [6, 1])
     const dispatched = dispatch(x, slots())
-    expect(dispatched.shape).toEqual([2, 4, 1])
+    expect(dispatched.shape).toEqual([8, 1])
     expect(await dispatched.numbers()).toEqual([0, 0, 4, 6, 1, 2, 5, 0])
     expect(await combine(dispatched, slots()).numbers()).toEqual([1, 2, 0, 4, 5, 6])
   })
 
   it('have gradients that are gathers', async () => {
-    const weights = np.reshape(np.arange(1, 9, 1, 'float32'), [2, 4, 1])
+    const weights = np.reshape(np.arange(1, 9, 1, 'float32'), [8, 1])
     const s = slots()
     const f = (x: Array): Array => np.sum(combine(np.multiply(dispatch(x, s), weights), s))
     const x = np.ones([6, 1])
@@ -63,7 +61,7 @@ describe('tokens with several choices', () => {
     const s = slots()
     const dispatched = dispatch(x(), s)
     expect(await dispatched.numbers()).toEqual([1, 0, 1, 2])
-    const outputs = combine(np.multiply(dispatched, np.array([[[10], [10]], [[100], [100]]])), s)
+    const outputs = combine(np.multiply(dispatched, np.array([[10], [10], [100], [100]])), s)
     expect(outputs.shape).toEqual([3, 2, 1])
     expect(await outputs.numbers()).toEqual([10, 100, 200, 0, 0, 0])
   })
@@ -76,21 +74,14 @@ describe('tokens with several choices', () => {
   })
 })
 
-describe('dropless slots', () => {
-  const layout = jit((experts: Array, position: Array, load: Array) => {
-    const { blocks, rows, ...arrays } = droplessSlots({ expert: oneChoice(experts), position: oneChoice(position), kept: oneChoice(np.ones(experts.shape, 'bool')) }, load)
-    return { ...arrays, blocks: np.full([1], blocks, 'int32'), rows: np.full([1], rows, 'int32') }
-  })
-
-  it.each([[1, 6], [5, 3], [12, 4]])('give each of %i tokens a slot of its own in a block of its expert, however uneven the load of %i experts', async (numTokens, numExperts) => {
-    await fc.assert(fc.asyncProperty(fc.array(fc.integer({ min: 0, max: numExperts - 1 }), { minLength: numTokens, maxLength: numTokens }), async experts => {
-      const position = experts.map((e, i) => experts.slice(0, i).filter(other => other === e).length)
-      const load = globalThis.Array.from({ length: numExperts }, (_, e) => experts.filter(other => other === e).length)
-      const slots = layout(ints([experts]), ints([position]), np.array(load))
-      const [places, expertOfBlock, blocks, rows] = await Promise.all([slots.slotOfChoice, slots.expertOfBlock!, slots.blocks, slots.rows].map(x => x.numbers()))
-      expect(new Set(places).size).toBe(experts.length)
-      expect(places.map(slot => expertOfBlock[Math.floor(slot / rows[0])])).toEqual(experts)
-      expect(blocks[0] * rows[0]).toBeLessThan(2 * experts.length + numExperts)
-    }), { numRuns: 25 })
+describe('ragged slots', () => {
+  it('stand in the order of the experts and of their tokens; what is not kept stands behind', async () => {
+    const slots = raggedSlots({
+      expert: np.reshape(ints([[2, 0], [0, 2], [0, 1]]), [1, 3, 2]),
+      kept: np.reshape(np.array([[true, true], [true, true], [true, false]]), [1, 3, 2]),
+    }, 4)
+    expect(await slots.choiceOfSlot.numbers()).toEqual([1, 2, 4, 0, 3, 5])
+    expect(await slots.slotOfChoice.numbers()).toEqual([3, 0, 1, 4, 2, 5])
+    expect(await (slots.slotsOfExpert as Array).numbers()).toEqual([3, 0, 2, 0])
   })
 })

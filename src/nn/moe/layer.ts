@@ -4,7 +4,7 @@ import { dense } from '../dense.js'
 import type { MlpParams } from '../mlp.js'
 import type { Noise } from '../noise.js'
 import { softmax } from '../softmax.js'
-import { bufferSlots, droplessSlots } from './dispatch.js'
+import { bufferSlots, raggedSlots } from './dispatch.js'
 import { experts } from './experts.js'
 import { fromGroups, toGroups } from './groups.js'
 import type { TokenGroups } from './groups.js'
@@ -52,9 +52,7 @@ export function moeLayer(params: MoeParams, x: Array, mask: Array | null, option
 
   const assignment = options.router.assign({ logits, probabilities }, groupedMask, capacity)
   const { expert, position, kept, gate, choice } = assignment
-  const slots = capacity === null
-    ? droplessSlots(assignment, np.sum(choice, { axis: [0, 1] }))
-    : bufferSlots(assignment, numExperts, capacity)
+  const slots = capacity === null ? raggedSlots(assignment, numExperts) : bufferSlots(assignment, numExperts, capacity)
   const seen = options.jitterExperts ? np.astype(jittered, x.dtype) : grouped // [groups, tokens, dModel]
   const tokens = np.reshape(seen, [numGroups * tokensPerGroup, -1]) // [tokens, dModel]
   const outputs = experts(params.expert, tokens, slots, noise, options.expertDropoutRate) // [tokens, choices, dModel]

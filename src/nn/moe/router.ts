@@ -40,7 +40,7 @@ export const tokensChooseTop1: Router = {
     const chosen = np.oneHot(expert, numExperts, { dtype: 'int32' }) // [groups, tokens, experts]
     const counted = mask ? np.where(np.expandDims(mask, 2), chosen, 0) : chosen // [groups, tokens, experts]
     const position = np.subtract(np.sum(np.multiply(np.cumsum(counted, 1), counted), { axis: 2 }), 1) // [groups, tokens]
-    const present = np.greaterEqual(position, 0) // [groups, tokens]
+    const present = mask ?? np.ones(expert.shape, 'bool') // [groups, tokens]
     const kept = capacity === null ? present : np.logicalAnd(present, np.less(position, capacity)) // [groups, tokens]
     const choice = np.astype(counted, 'float32') // [groups, tokens, experts]
     const gate = np.where(kept, np.sum(np.multiply(probabilities, choice), { axis: 2 }), 0) // [groups, tokens]

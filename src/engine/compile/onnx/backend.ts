@@ -13,6 +13,7 @@ import { OnnxExecutable } from './executable.js'
 import type { SpareMemory } from './executable.js'
 import { generalize } from './generalize.js'
 import { atBoundary, bytesOfAval, toGraph } from './model.js'
+import { expandRaggedDots } from './ragged-dot.js'
 import type { SessionFactory } from './session.js'
 
 /**
@@ -32,7 +33,7 @@ export class OnnxBackend implements Backend {
 
   async compile(program: Program, donated: readonly boolean[] = []): Promise<Executable> {
     const segments = cutUpdate(simplify(program), donated, { canFuse, maxBytes: MAX_TOGETHER })
-    const graph = toGraph(segments.main)
+    const graph = expandRaggedDots(toGraph(segments.main))
     const session = segments.main.outputs.length === 0 ? null : await this.sessions.create(graph, { keepMemory: segments.loops.length > 0 })
     const stats = {
       nodes: graph.nodes.length,
@@ -47,7 +48,8 @@ export class OnnxBackend implements Backend {
     const general = generalize(examples.map(program => toGraph(simplify(program))))
     // Sizes that no graph can have open: each has its own then, without copies of what is bound.
     if (!general) return this.eachSize(bound, donated)
-    const { graph, kept, copied, boundBytes } = bindWeights(general, bound.map(b => (b ? atBoundary((b as HostBuffer).tensor) : null)))
+    const { graph: whole, kept, copied, boundBytes } = bindWeights(general, bound.map(b => (b ? atBoundary((b as HostBuffer).tensor) : null)))
+    const graph = expandRaggedDots(whole)
     const session = await this.sessions.create(graph, { keepMemory: true })
     const stats = { nodes: graph.nodes.length, fusedLoops: 0, inPlaceBytes: 0, boundBytes }
     const keptOf = <T>(all: readonly T[]): T[] => kept.map(i => all[i])

@@ -1,11 +1,12 @@
 import type { HostTensor } from '../../../base/tensor.js'
 import type { GraphInfo } from './proto.js'
+import { RAGGED_DOT } from './ragged-dot.js'
 
 /** Weights of at most so many bytes are copied whatever they are for: to give them at each run takes longer than to read them. */
 const SMALL_BYTES = 2 ** 16
 
 /** Which operands of an operation are packed. */
-const packed: { readonly [op: string]: readonly number[] } = { MatMul: [1], FusedMatMul: [1], MatMulNBits: [1, 2] }
+const packed: { readonly [op: string]: readonly number[] } = { MatMul: [1], FusedMatMul: [1], MatMulNBits: [1, 2], [RAGGED_DOT]: [2, 3] }
 
 export interface BoundGraph {
   graph: GraphInfo
@@ -20,7 +21,7 @@ export interface BoundGraph {
 /**
  * Makes inputs whose data is known weights of the graph, where ONNX Runtime then reads them faster: it packs the right side of a
  * matrix product for its kernel when the session is made (design.md: two to three times as fast). It copies what it packs, so large
- * tensors that have another use, such as the kernels of experts, stay inputs and are read where they are.
+ * tensors that have another use, such as an embedding, stay inputs and are read where they are.
  */
 export function bindWeights(graph: GraphInfo, tensors: readonly (HostTensor | null)[]): BoundGraph {
   const tensorOf = new Map(graph.inputs.flatMap(({ name }, i) => (tensors[i] ? [[name, tensors[i]] as const] : [])))
@@ -30,7 +31,7 @@ export function bindWeights(graph: GraphInfo, tensors: readonly (HostTensor | nu
     inputs: node.inputs.map((name, k) => {
       const tensor = tensorOf.get(name)
       // A product of more than matrices is not packed.
-      const isPacked = packed[node.op]?.includes(k) && (node.op === 'MatMulNBits' || tensor?.shape.length === 2)
+      const isPacked = packed[node.op]?.includes(k) && (!node.op.endsWith('MatMul') || tensor?.shape.length === 2)
       if (!tensor || (tensor.data.byteLength > SMALL_BYTES && !isPacked)) return name
       weights.set(`weight_${name}`, tensor)
       return `weight_${name}`

@@ -44,14 +44,22 @@ describe('one graph for any sizes', () => {
     expect(await run(generalize(graphs(flat))!, 2, 3, [6])).toEqual([100, 101, 102, 101, 102, 103])
   })
 
+  it('looks into branches', async () => {
+    // The order of numbers is another one where there is a NaN.
+    const f: F = (a, b) => np.concatenate([a, np.astype(np.argsort(np.negative(b)), 'float32')])
+    const general = generalize(graphs(f))!
+    expect(general.nodes.map(n => n.op)).toContain('If')
+    expect(await run(general, 2, 3, [5])).toEqual([0, 1, 2, 1, 0])
+  })
+
   it('gives up what it cannot be sure of', () => {
     const rounded: F = (a, b) => np.add(np.zeros([Math.ceil(a.shape[0] / 14), b.shape[0]]), 1)
     expect(generalize(graphs(rounded))).toBeNull()
     // The same in two examples, but not in the third one.
     const clamped: F = (a, b) => np.add(np.expandDims(b, 0), np.zeros([Math.min(8, a.shape[0]), 1]))
     expect(generalize(graphs(clamped))).toBeNull()
-    // A constant of as many elements as there are.
-    expect(generalize(graphs((a, b) => np.concatenate([np.multiply(a, np.arange(a.shape[0])), b])))).toBeNull()
+    // A size that is computed with.
+    expect(generalize(graphs((a, b) => np.concatenate([np.divide(a, a.shape[0]), b])))).toBeNull()
     const branching: F = (a, b) => (a.shape[0] > 50 ? np.concatenate([a, b]) : np.concatenate([np.sin(a), b]))
     expect(generalize(graphs(branching))).toBeNull()
   })

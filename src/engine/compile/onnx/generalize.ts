@@ -30,23 +30,41 @@ export function generalize(graphs: readonly GraphInfo[]): GraphInfo | null {
   const writer = new SizeWriter(sizes)
   /** What each value of the first graph is called in the others. */
   const names = new Map(first.inputs.map((x, i) => [x.name, others.map(g => g.inputs[i].name)]))
+  const nodes = generalNodes(graphs.map(g => g.nodes), names, graphs.map(g => g.initializers), writer)
+  if (!nodes || !first.outputs.every((o, i) => names.get(o.name)?.every((name, n) => name === others[n].outputs[i].name))) return null
+  const info = (kind: 'inputs' | 'outputs') => (x: ValueInfo, i: number): ValueInfo => generalInfo(graphs.map(g => g[kind][i]), x, sizes)
+  return { nodes: [...writer.nodes, ...nodes], initializers: writer.initializers, inputs: first.inputs.map(info('inputs')), outputs: first.outputs.map(info('outputs')) }
+}
+
+/** The nodes of a graph, or of a body in it, for any sizes. `names` is added to. */
+function generalNodes(examples: readonly (readonly Node[])[], names: Map<string, string[]>, constants: readonly GraphInfo['initializers'][], writer: SizeWriter): Node[] | null {
   const nodes: Node[] = []
-  for (const [i, node] of first.nodes.entries()) {
-    const alike = others.map(g => g.nodes[i])
+  for (const [i, node] of examples[0].entries()) {
+    const all = examples.map(list => list[i])
+    const [, ...alike] = all
     if (!alike.every(other => sameOperation(node, other))) return null
     const inputs = node.inputs.map((name, k) => {
-      const constants = graphs.flatMap((g, n) => g.initializers.get([node, ...alike][n].inputs[k]) ?? [])
-      if (constants.length === graphs.length) return writer.constant(name, constants, node.op === 'Reshape' && k === 1)
+      const tensors = constants.flatMap((known, n) => known.get(all[n].inputs[k]) ?? [])
+      if (tensors.length === all.length) return writer.constant(name, tensors, node.op === 'Reshape' && k === 1)
       const expected = name === '' ? alike.map(() => '') : names.get(name)
       return alike.every((other, n) => other.inputs[k] === expected?.[n]) ? name : null
     })
-    if (inputs.includes(null)) return null
+    const attributes = Object.entries(node.attributes).map(([key, value]) =>
+      [key, isBody(value) ? generalBody(all.map(other => (other.attributes[key] as Body).graph), names, constants, writer) : value] as const)
+    if (inputs.includes(null) || attributes.some(([, value]) => value === null)) return null
     node.outputs.forEach((name, k) => names.set(name, alike.map(other => other.outputs[k])))
-    nodes.push({ ...node, inputs: inputs as string[] })
+    nodes.push({ ...node, inputs: inputs as string[], attributes: Object.fromEntries(attributes) as Node['attributes'] })
   }
-  if (!first.outputs.every((o, i) => names.get(o.name)?.every((name, n) => name === others[n].outputs[i].name))) return null
-  const info = (kind: 'inputs' | 'outputs') => (x: ValueInfo, i: number): ValueInfo => generalInfo(graphs.map(g => g[kind][i]), x, sizes)
-  return { nodes: [...writer.nodes, ...nodes], initializers: writer.initializers, inputs: first.inputs.map(info('inputs')), outputs: first.outputs.map(info('outputs')) }
+  return nodes
+}
+
+/** A branch for any sizes: how long its results are, nobody says. (Bodies of loops, which have inputs, are not looked into.) */
+function generalBody(examples: readonly GraphInfo[], names: Map<string, string[]>, constants: readonly GraphInfo['initializers'][], writer: SizeWriter): Body | null {
+  const [first, ...others] = examples
+  if (first.inputs.length > 0 || others.some(g => g.nodes.length !== first.nodes.length)) return null
+  const nodes = generalNodes(examples.map(g => g.nodes), names, constants, writer)
+  if (!nodes || !first.outputs.every((o, i) => others.every((g, n) => names.get(o.name)?.[n] === g.outputs[i].name))) return null
+  return { graph: { ...first, nodes, outputs: first.outputs.map(o => ({ ...o, shape: o.shape.map((_, axis) => `${o.name}_${axis}`) })) } }
 }
 
 /** The sizes in which the inputs differ; null if they differ in more than that. */
@@ -66,9 +84,11 @@ function sizesOf(examples: readonly (readonly ValueInfo[])[]): Size[] | null {
 
 const sameOperation = (a: Node, b: Node): boolean =>
   a.op === b.op && a.domain === b.domain && a.inputs.length === b.inputs.length && a.outputs.length === b.outputs.length
-  // The bodies of loops are not looked into.
-  && !Object.values(a.attributes).some(value => typeof value === 'object' && 'graph' in value)
-  && JSON.stringify(a.attributes) === JSON.stringify(b.attributes)
+  && JSON.stringify(a.attributes, withoutBodies) === JSON.stringify(b.attributes, withoutBodies)
+
+type Body = { graph: GraphInfo }
+const isBody = (value: unknown): value is Body => typeof value === 'object' && value !== null && 'graph' in value
+const withoutBodies = (_: string, value: unknown): unknown => (isBody(value) ? 'body' : value)
 
 /** Lengths that are a size get its name; other ones that differ get a name of their own, which says nothing. */
 const generalInfo = (examples: readonly ValueInfo[], x: ValueInfo, sizes: readonly Size[]): ValueInfo => ({

@@ -17,6 +17,9 @@ export interface Lowered {
 
 type Attributes = { [name: string]: Attribute }
 
+/** Operations whose result has no other elements than their first operand. */
+const keepingBounds: readonly string[] = ['Cast', 'Expand', 'Reshape', 'Transpose']
+
 /** A graph being written. Constants are shared. Names are unique among a graph and the subgraphs of its nodes. */
 export class GraphWriter {
   readonly nodes: Node[] = []
@@ -25,6 +28,7 @@ export class GraphWriter {
   private readonly made = new Map<string, Lowered>()
   private readonly constants = new Map<string, Lowered>()
   private readonly indexNodes = new Map<string, Lowered[]>()
+  private readonly bounds = new Map<string, number>()
   private count = 0
 
   /** `outer`: the graph in which this one is the body of a node; it sees that graph's values. */
@@ -52,6 +56,8 @@ export class GraphWriter {
       this.makers.set(o.name, node)
       this.made.set(o.name, o)
     }
+    const bound = keepingBounds.includes(op) && inputs[0] ? this.bounds.get(inputs[0].name) : undefined
+    if (bound !== undefined) this.bounds.set(named[0].name, bound)
     if (key !== undefined) this.indexNodes.set(key, named)
     return named
   }
@@ -63,6 +69,15 @@ export class GraphWriter {
     const outputs = write(g, named).map(o => g.node('Identity', [o], o.dtype, o.shape))
     return { graph: { nodes: g.nodes, initializers: g.initializers, inputs: named, outputs } }
   }
+
+  /** Says of a value that its elements are whole numbers from 0 to below `bound`; returns it. */
+  bounded(x: Lowered, bound: number): Lowered {
+    this.bounds.set(x.name, bound)
+    return x
+  }
+
+  /** What a value's elements, from 0 on, are below of, if that is known. */
+  boundOf(x: Lowered): number | undefined { return this.bounds.get(x.name) }
 
   /** The node of this graph that makes a value. */
   madeBy(x: Lowered): Node | undefined { return this.makers.get(x.name) }
@@ -84,6 +99,8 @@ export class GraphWriter {
     return c
   }
 
+  private constantOf(x: Lowered): HostTensor | undefined { return this.outer ? this.outer.constantOf(x) : this.initializers.get(x.name) }
+
   numbers(dtype: DType, shape: readonly number[], values: readonly number[]): Lowered {
     return this.constant(hostFrom(dtype, shape, values))
   }
@@ -93,9 +110,11 @@ export class GraphWriter {
   /** A shape, axes or sizes operand: a vector of int64. */
   ints(values: readonly number[]): Lowered { return this.numbers('int64', [values.length], values) }
 
-  /** Reshapes; what was only reshaped before is reshaped once, or not at all. */
+  /** Reshapes; what was only reshaped before is reshaped once, or not at all, and a number here. */
   reshape(x: Lowered, shape: readonly number[]): Lowered {
     const from = this.beforeReshape(x)
+    const number = from.shape.length === 0 ? this.constantOf(from) : undefined
+    if (number) return this.constant({ ...number, shape })
     return sameShape(from.shape, shape) ? from : this.node('Reshape', [from, this.ints(shape)], x.dtype, shape, { allowzero: 1 })
   }
 
@@ -123,8 +142,13 @@ export class GraphWriter {
     return this.transpose({ name: maker.inputs[0], dtype: x.dtype, shape }, perm.map(p => before[p]))
   }
 
+  /** Casts; what was cast from that type before, and fits both, is not cast at all. */
   cast(x: Lowered, dtype: ElementType): Lowered {
-    return x.dtype === dtype ? x : this.node('Cast', [x], dtype, x.shape, { to: elementTypes[dtype] })
+    if (x.dtype === dtype) return x
+    const maker = this.bounds.has(x.name) ? this.madeBy(this.beforeReshape(x)) : undefined
+    const from = maker?.op === 'Cast' ? this.made.get(maker.inputs[0]) : undefined
+    if (from?.dtype === dtype) return this.reshape(from, x.shape)
+    return this.node('Cast', [x], dtype, x.shape, { to: elementTypes[dtype] })
   }
 
   /** The same bits as another type of the same width. (Bytes have no BitCast; their Cast wraps, which is the same.) */

@@ -4,6 +4,19 @@ import type { GraphWriter, Lowered } from '../graph.js'
 import { Formula } from './elementwise.js'
 import type { Lowering } from './rule.js'
 
+/** 0, 1, ... A node makes them, and not a constant, since a bound graph (generalize.ts) must know them for any length. */
+export function indices(g: GraphWriter, length: number): Lowered {
+  const end = g.node('Squeeze', [g.ints([length])], 'int64', [])
+  return g.node('Range', [g.scalar('int64', 0), end, g.scalar('int64', 1)], 'int64', [length])
+}
+
+/** Whether a value is 0, 1, ... along an axis. */
+export function areIndices(g: GraphWriter, x: Lowered, axis: number): boolean {
+  if (x.shape.some((length, i) => i !== axis && length !== 1)) return false
+  const maker = g.madeBy(g.beforeReshape(x))
+  return maker?.op === 'Range' || (maker?.op === 'Cast' && g.madeBy({ ...x, name: maker.inputs[0] })?.op === 'Range')
+}
+
 /** Max and Min compare the low halves of int64 alone in ONNX Runtime 1.30: larger numbers are compared and selected. */
 export function clamp(f: Formula, x: Lowered, last: readonly number[]): Lowered {
   const [zero, end] = [f.g.scalar('int64', 0), f.g.ints(last)]
@@ -11,10 +24,11 @@ export function clamp(f: Formula, x: Lowered, last: readonly number[]): Lowered 
   return f.where(f.test('Greater', below, zero), below, zero)
 }
 
-/** Index vectors (their last axis counts the indexed axes) moved into an operand's bounds, and whether each was inside. */
-function clampIndices(g: GraphWriter, indices: Lowered, sizes: readonly number[]): { clamped: Lowered; inside: () => Lowered } {
+/** Index vectors (their last axis counts the indexed axes) moved into an operand's bounds, and whether each was inside; null: they all were. */
+function clampIndices(g: GraphWriter, indices: Lowered, sizes: readonly number[]): { clamped: Lowered; inside: (() => Lowered) | null } {
   const f = new Formula(g)
   const wide = g.cast(indices, 'int64')
+  if (sizes.length === 1 && g.boundOf(wide)! <= sizes[0]) return { clamped: wide, inside: null }
   const clamped = clamp(f, wide, sizes.map(s => s - 1))
   const inside = (): Lowered => {
     const each = g.cast(f.test('Equal', clamped, wide), 'int32')
@@ -31,7 +45,8 @@ export const gather: Lowering<'gather'> = ({ g, ins: [ax, ai], outs: [out] }, [x
   const { clamped, inside } = clampIndices(g, g.expand(index, ai.shape), sizes)
   const rest = range(ax.shape.length).filter(i => i >= batchDims && !axes.includes(i))
   const lead = ai.shape.slice(0, -1)
-  if (axes.length === 1 && batchDims === 0 && mode === 'clip') {
+  const isInside = mode === 'clip' || inside === null
+  if (axes.length === 1 && batchDims === 0 && isInside) {
     // ONNX leaves the gathered axes where the axis was: they are moved to the front, and often moved back by what follows.
     const [axis] = axes
     const inPlace = [...ax.shape.slice(0, axis), ...lead, ...ax.shape.slice(axis + 1)]
@@ -40,7 +55,7 @@ export const gather: Lowering<'gather'> = ({ g, ins: [ax, ai], outs: [out] }, [x
     return [g.transpose(gathered, [...gatheredAxes, ...range(inPlace.length).filter(i => !gatheredAxes.includes(i))])]
   }
   const operand = g.transpose(g.expand(x, ax.shape), [...range(batchDims), ...axes, ...rest])
-  if (axes.length === 1 && batchDims === 0) {
+  if (axes.length === 1 && batchDims === 0 && !isInside) {
     const at = g.reshape(clamped, lead)
     // A row of zeros behind the operand costs a copy of it, and Where three passes over the result.
     if (sizeOf(operand.shape) <= 2 * sizeOf(out.shape)) {
@@ -53,7 +68,7 @@ export const gather: Lowering<'gather'> = ({ g, ins: [ax, ai], outs: [out] }, [x
   const gathered = axes.length === 1 && rest.length === 0 && batchDims === lead.length - 1
     ? g.node('GatherElements', [operand, g.reshape(clamped, lead)], out.dtype, out.shape, { axis: batchDims })
     : g.node('GatherND', [operand, clamped], out.dtype, out.shape, { batch_dims: batchDims })
-  if (mode === 'clip') return [gathered]
+  if (isInside) return [gathered]
   const mask = g.reshape(inside(), [...lead, ...rest.map(() => 1)])
   return [f.where(mask, gathered, g.cast(g.scalar('int32', 0), out.dtype))]
 }
@@ -85,7 +100,7 @@ export const scatter = (reduction: 'none' | 'add'): Lowering<'scatter' | 'scatte
       rows = f.op('Add', rows, g.numbers('int64', [...batch, ...lead.slice(batchDims).map(() => 1)], offsets))
     }
     // What is dropped goes to a row of its own behind the others.
-    const dropping = mode !== 'clip'
+    const dropping = mode !== 'clip' && inside !== null
     if (dropping) rows = f.where(inside(), rows, g.scalar('int64', numRows))
     const operand = g.reshape(g.transpose(g.expand(x, ax.shape), perm), [numRows, width])
     const height = dropping ? numRows + 1 : numRows

@@ -4,6 +4,7 @@ import { hostScalar, sizeOf } from '../../../../base/tensor.js'
 import { range } from '../../../program/ops.js'
 import type { GraphWriter, Lowered } from '../graph.js'
 import { Formula } from './elementwise.js'
+import { areIndices } from './indexing.js'
 import type { Lowering, LoweringContext } from './rule.js'
 
 type Reduction = 'reduceSum' | 'reduceMax' | 'reduceMin' | 'reduceProd'
@@ -125,7 +126,7 @@ function placesInOrder(context: LoweringContext, x: Lowered, axis: number, k: nu
     const byValue = order(b, new Formula(b).where(b.cast(nan, 'bool'), b.scalar('float32', Infinity), x), x.shape[axis])
     return [pick(b, byValue, order(b, pick(b, nan, byValue), k))]
   })
-  return places
+  return context.g.bounded(places, x.shape[axis])
 }
 
 /** All operands in the order of the first. */
@@ -134,7 +135,7 @@ export const sort: Lowering<'sort'> = (context, inputs, { axis }) => {
   const whole = inputs.map((x, i) => g.expand(x, ins[i].shape))
   if (sizeOf(ins[0].shape) === 0) return whole
   const places = placesInOrder(context, whole[0], axis, ins[0].shape[axis], 0)
-  return whole.map(x => g.node('GatherElements', [x, places], x.dtype, x.shape, { axis }))
+  return whole.map((x, i) => (areIndices(g, inputs[i], axis) ? g.cast(places, x.dtype) : g.node('GatherElements', [x, places], x.dtype, x.shape, { axis })))
 }
 
 export const topK: Lowering<'topK'> = (context, [operand], { k }) => {

@@ -2,6 +2,7 @@ import { sizeOf } from '../../../../base/tensor.js'
 import { range } from '../../../program/ops.js'
 import type { GraphWriter, Lowered } from '../graph.js'
 import { Formula } from './elementwise.js'
+import { indices } from './indexing.js'
 import type { Lowering } from './rule.js'
 
 /** Bound of a slice that has no end: smaller than any index. */
@@ -67,7 +68,7 @@ export const rev: Lowering<'rev'> = ({ g, ins: [a], outs: [out] }, [x], { axes }
 }
 
 export const iota: Lowering<'iota'> = ({ g }, _, { dtype, shape, axis }) =>
-  [g.numbers(dtype, shape.map((d, i) => (i === axis ? d : 1)), range(shape[axis]))]
+  [g.reshape(g.cast(indices(g, shape[axis]), dtype), shape.map((d, i) => (i === axis ? d : 1)))]
 
 /** Starts as one int64 vector, clamped so that the window fits. */
 function windowStarts(g: GraphWriter, starts: readonly Lowered[], shape: readonly number[], sizes: readonly number[]): Lowered {
@@ -99,10 +100,4 @@ export const dynamicUpdateSlice: Lowering<'dynamicUpdateSlice'> = ({ g, ins: [a,
   })
   const at = along.length === 1 ? along[0] : g.node('Concat', along, 'int64', [...grid.slice(0, -1), axes.length], { axis: axes.length })
   return [g.node('ScatterND', [g.expand(x, a.shape), at, part], out.dtype, out.shape)]
-}
-
-/** 0, 1, ... A node makes them, and not a constant, since a bound graph (generalize.ts) must know them for any length. */
-function indices(g: GraphWriter, length: number): Lowered {
-  const end = g.node('Squeeze', [g.ints([length])], 'int64', [])
-  return g.node('Range', [g.scalar('int64', 0), end, g.scalar('int64', 1)], 'int64', [length])
 }
