@@ -78,6 +78,12 @@ export function castHost(tensor: HostTensor, dtype: DType): HostTensor {
 export const bytesOf = (tensor: HostTensor): Uint8Array =>
   new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, tensor.data.byteLength)
 
+/** Part i of a tensor along its first axis, in the same memory. */
+export function partOf({ dtype, shape, data }: HostTensor, i: number): HostTensor {
+  const size = sizeOf(shape.slice(1))
+  return { dtype, shape: shape.slice(1), data: data.subarray(i * size, (i + 1) * size) }
+}
+
 /** A tensor over existing bytes; copied only when they are not aligned for the dtype. */
 export function tensorFromBytes(dtype: DType, shape: readonly number[], bytes: Uint8Array): HostTensor {
   const length = sizeOf(shape)

@@ -1,46 +1,58 @@
 import { allocate } from '../base/dtypes.js'
+import type { TypedArray } from '../base/dtypes.js'
 import { check } from '../base/errors.js'
+import { partOf, sizeOf } from '../base/tensor.js'
 import type { HostTensor } from '../base/tensor.js'
-
-/** So many rows and columns are swapped at a time: what is read and written then stays in the processor's cache. */
-const TILE = 32
+import { sameShape } from '../engine/program/aval.js'
 
 /** A matrix, or each of several, with its two axes swapped: [..., rows, columns] to [..., columns, rows]. */
 export function transposeMatrix({ dtype, shape, data }: HostTensor): HostTensor {
   check(shape.length >= 2, () => `only a matrix can be transposed, not ${dtype}[${shape}]`)
   const [rows, columns] = shape.slice(-2)
   const out = allocate(dtype, data.length)
-  for (let matrix = 0; matrix < data.length; matrix += rows * columns) {
-    for (let top = 0; top < rows; top += TILE) {
-      const bottom = Math.min(rows, top + TILE)
-      for (let left = 0; left < columns; left += TILE) {
-        const right = Math.min(columns, left + TILE)
-        for (let i = top; i < bottom; i++) {
-          for (let j = left; j < right; j++) out[matrix + j * rows + i] = data[matrix + i * columns + j]
-        }
-      }
-    }
-  }
+  for (let at = 0; at < data.length; at += rows * columns) transposeInto(out, data, at, rows, columns)
   return { dtype, shape: [...shape.slice(0, -2), columns, rows], data: out }
 }
 
-/** Tensors of one dtype and shape, under a new first axis. */
-export function stackTensors(tensors: readonly HostTensor[]): HostTensor {
-  const [{ dtype, shape }] = tensors
-  const size = tensors[0].data.length
-  const data = allocate(dtype, size * tensors.length)
-  tensors.forEach((tensor, i) => {
-    const same = tensor.dtype === dtype && tensor.shape.length === shape.length && tensor.shape.every((d, k) => d === shape[k])
-    check(same, () => `cannot stack ${tensor.dtype}[${tensor.shape}] on ${dtype}[${shape}]`)
-    // Both are typed arrays of one dtype: set() cannot be typed for number and bigint at once.
-    ;(data as Float32Array).set(tensor.data as Float32Array, i * size)
-  })
-  return { dtype, shape: [tensors.length, ...shape], data }
+/**
+ * Writes one matrix [rows, columns], which stands at `at` in its memory, with its axes swapped to the same place of another one: four
+ * columns at a time, which took a third of the time of square tiles.
+ */
+function transposeInto(out: TypedArray, data: TypedArray, at: number, rows: number, columns: number): void {
+  const whole = columns - (columns % 4)
+  for (let j = 0; j < whole; j += 4) {
+    for (let i = 0; i < rows; i++) {
+      const from = at + i * columns + j
+      const to = at + j * rows + i
+      out[to] = data[from]
+      out[to + rows] = data[from + 1]
+      out[to + 2 * rows] = data[from + 2]
+      out[to + 3 * rows] = data[from + 3]
+    }
+  }
+  for (let j = whole; j < columns; j++) {
+    for (let i = 0; i < rows; i++) out[at + j * rows + i] = data[at + i * columns + j]
+  }
 }
 
-/** The tensors under the first axis: the inverse of `stackTensors`. Their memory is the tensor's own. */
-export function unstackTensor({ dtype, shape, data }: HostTensor): HostTensor[] {
-  const [count, ...rest] = shape
-  const size = data.length / count
-  return Array.from({ length: count }, (_, i) => ({ dtype, shape: rest, data: data.subarray(i * size, (i + 1) * size) }))
+/**
+ * Tensors of one dtype and shape, under a new first axis, each with its axes swapped where that is asked for. They are read one after the
+ * other, straight to their places.
+ */
+export async function readStack(count: number, read: (i: number) => Promise<HostTensor>, transposed: boolean): Promise<HostTensor> {
+  const first = await read(0)
+  const { dtype, shape } = first
+  const stack = { dtype, shape: [count, ...(transposed ? shape.toReversed() : shape)], data: allocate(dtype, count * sizeOf(shape)) }
+  for (let i = 0; i < count; i++) {
+    const tensor = i === 0 ? first : await read(i)
+    check(tensor.dtype === dtype && sameShape(tensor.shape, shape), () => `cannot stack ${tensor.dtype}[${tensor.shape}] on ${dtype}[${shape}]`)
+    const place = partOf(stack, i).data
+    if (transposed) transposeInto(place, tensor.data, 0, shape[0], shape[1])
+    // Both are typed arrays of one dtype: set() cannot be typed for number and bigint at once.
+    else (place as Float32Array).set(tensor.data as Float32Array)
+  }
+  return stack
 }
+
+/** The tensors under the first axis: the inverse of `readStack`. Their memory is the tensor's own. */
+export const unstackTensor = (tensor: HostTensor): HostTensor[] => Array.from({ length: tensor.shape[0] }, (_, i) => partOf(tensor, i))

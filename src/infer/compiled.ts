@@ -10,8 +10,8 @@ import { decodeTypes, encodeTypes } from './example-types.js'
 
 /** The parts of decoding (decode.ts), compiled. One compiled form, and one copy of the weights, serves all sizes of a batch. */
 export interface CompiledDecoding {
-  /** Lays the parameters out; resolves to those that are needed no more, since there is a copy of them. */
-  prepare(params: ModelParams): Promise<readonly Array[]>
+  /** Lays the parameters out, the encoder's before the decoder's: it takes memory. Yields those that are needed no more, since there is a copy of them. */
+  prepare(params: ModelParams): AsyncIterable<readonly Array[]>
   start(params: ModelParams, rows: number, inputLength: number): DecodeStart
   encode(params: ModelParams, inputs: Array, inputOfRow: Array, encoderBiases: Array[]): EncodedInputs
   advance(params: ModelParams, encoded: EncodedInputs, selfBiases: Array[], cache: DecodeCache, tokens: Array, step: Array): { logits: Array; cache: DecodeCache }
@@ -34,7 +34,10 @@ export function compileDecoding(options: ForwardOptions, maxLength: number): Com
   }, { donate: [0] })
   return {
     start: (params, rows, inputLength) => start({ encoder: positionTables(params, 'encoder', options.config), decoder: positionTables(params, 'decoder', options.config) }, rows, inputLength),
-    prepare: async params => (await Promise.all([encode.prepare(params), advance.prepare(params)])).flat(),
+    prepare: async function* (params) {
+      yield await encode.prepare(params)
+      yield await advance.prepare(params)
+    },
     encode, advance, reorder,
   }
 }

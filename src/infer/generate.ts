@@ -39,10 +39,10 @@ export function makeGenerator({ config, router, maxNewTokens, release }: Generat
   const { prepare, start, encode, advance, reorder } = compileDecoding(options, maxNewTokens)
 
   const owned = new WeakMap<ModelParams, Promise<void>>()
-  const own = (weights: ModelParams): Promise<void> => {
-    const owning = owned.get(weights) ?? prepare(weights).then(copied => releaseArrays(copied, 'a generator'))
-    owned.set(weights, owning)
-    owning.catch(() => owned.delete(weights))
+  const own = (params: ModelParams): Promise<void> => {
+    const owning = owned.get(params) ?? takeOver(prepare(params))
+    owned.set(params, owning)
+    owning.catch(() => owned.delete(params))
     return owning
   }
 
@@ -76,6 +76,10 @@ export function makeGenerator({ config, router, maxNewTokens, release }: Generat
     }
     return searches.map(search => search.answers())
   }
+}
+
+async function takeOver(copied: AsyncIterable<readonly EngineArray[]>): Promise<void> {
+  for await (const arrays of copied) releaseArrays(arrays, 'a generator')
 }
 
 function place({ tokens, parents }: NextTokens, first: number, chosen: number[], allParents: number[]): void {

@@ -26,14 +26,16 @@ export async function loadServed(weights: Weights, bits: Bits | null = null): Pr
   return treeFromPaths(entries) as unknown as ModelParams
 }
 
-/** The memory that answering takes, in bytes, while it begins: the weights, and what ONNX Runtime is packing for products, which is all of them but the experts. */
+/**
+ * The memory that answering takes at most, in bytes, which is when it begins: the weights, as ONNX Runtime packs them for products too, and
+ * the copy of one stack's that it makes for that (first the encoder's, then the decoder's: see `CompiledDecoding.prepare`).
+ */
 export function servedBytes({ specs, bits: stored }: Pick<Weights, 'specs' | 'bits'>, bits: Bits | null = stored ?? null): number {
   const bytes = (spec: ParameterSpec): number => {
     const types = bits && quantizedTypes(spec, bits)
     return types ? sizeOf(types.values) + 4 * sizeOf(types.scales) : 4 * sizeOf(spec.shape)
   }
-  const largest = Math.max(...specs.map(spec => sizeOf(spec.shape)))
-  // A parameter that is read comes in parts, is put together and cast.
-  return specs.reduce((sum, spec) => sum + bytes(spec) * (spec.axes[0] === 'expert' ? 1 : 2), 8 * largest)
+  const sum = (of: readonly ParameterSpec[]): number => of.reduce((total, spec) => total + bytes(spec), 0)
+  const inEncoder = (spec: ParameterSpec): boolean => spec.path.startsWith('encoder/')
+  return 2 * sum(specs) + Math.max(sum(specs.filter(inEncoder)), sum(specs.filter(spec => !inEncoder(spec))))
 }
-

@@ -3,7 +3,7 @@ import { SwitchyardError } from '../../base/errors.js'
 import type { HostTensor } from '../../base/tensor.js'
 import type { ParameterSpec } from '../../model/parameters.js'
 import type { CheckpointReader } from '../format.js'
-import { stackTensors, transposeMatrix, unstackTensor } from '../layout.js'
+import { readStack, transposeMatrix, unstackTensor } from '../layout.js'
 
 /** Where one of our parameters is found: in one tensor, or stacked from one an expert. */
 export interface HfEntry {
@@ -64,12 +64,9 @@ export const hfFamily = (names: Iterable<string>): HfFamily => ([...names].some(
 
 /** One of our parameters, from the tensors that hold it, in the dtype in which they are stored. */
 export async function readEntry(reader: CheckpointReader, { names, stacked, transposed }: HfEntry): Promise<HostTensor> {
-  const parts: HostTensor[] = []
-  for (const name of names) {
-    const tensor = await reader.read(name)
-    parts.push(transposed ? transposeMatrix(tensor) : tensor)
-  }
-  return stacked ? stackTensors(parts) : parts[0]
+  if (stacked) return readStack(names.length, i => reader.read(names[i]), transposed)
+  const tensor = await reader.read(names[0])
+  return transposed ? transposeMatrix(tensor) : tensor
 }
 
 /** One of our parameters as HF's tensors. */

@@ -5,8 +5,11 @@ import { Concrete } from '../compile/engine.js'
 import type { BoundProgram } from '../compile/engine.js'
 import { formatAval } from '../program/aval.js'
 import type { Aval } from '../program/aval.js'
+import { Program } from '../program/program.js'
+import type { Atom } from '../program/program.js'
 import { isTracing } from '../program/trace.js'
 import type { Value } from '../program/value.js'
+import { withoutDeadCode } from '../transform/dead-code.js'
 import { Array } from './array.js'
 import { defaultEngine } from './engine.js'
 import type { ArrayType } from './eval-shape.js'
@@ -40,33 +43,35 @@ export function specialize<W extends ArrayTree, A extends ArrayTree[], R extends
   f: (weights: W, ...args: A) => R, examples: ExampleTypes, { donate = [] }: SpecializeOptions = {},
 ): Specialized<W, A, R> {
   const name = f.name || 'f'
-  const traced = new Map<string, TracedFunction>()
+  const traced = new Map<string, TracedWithWeights>()
   const bound = new WeakMap<object, BoundWeights>()
 
-  const programOf = (weights: Pick<BoundWeights, 'tree' | 'key'>, args: readonly (ArrayTree | Tree<ArrayType>)[]): TracedFunction => {
+  const programOf = (weights: Pick<BoundWeights, 'tree' | 'key'>, args: readonly (ArrayTree | Tree<ArrayType>)[]): TracedWithWeights => {
     const { leaves, def } = flatten<Aval>(args as Tree<Aval>)
     const key = [weights.key, treeKey(def), ...leaves.map(formatAval)].join(' ')
     let found = traced.get(key)
     if (!found) {
       checkArguments(name, leaves, examples.map(example => flatten(example).leaves))
       const all = flatten<Aval>([weights.tree, ...args] as Tree<Aval>)
-      found = traceTree(f as (...all: ArrayTree[]) => R, all.def, all.leaves)
-      if (found.captured.length > 0) throw new SwitchyardError(`${name} uses arrays from outside: give them to it as arguments, they may be other ones for other sizes`)
+      const whole = traceTree(f as (...all: ArrayTree[]) => R, all.def, all.leaves)
+      if (whole.captured.length > 0) throw new SwitchyardError(`${name} uses arrays from outside: give them to it as arguments, they may be other ones for other sizes`)
+      found = withUsedWeights(whole, all.leaves.length - leaves.length)
       traced.set(key, found)
     }
     return found
   }
 
   const bind = (tree: W): BoundWeights => {
-    const { values, def } = flattenArgs([tree])
-    const weights = { tree, values, key: [treeKey(def), ...values.map(v => formatAval(v.aval))].join(' ') }
-    const [first, ...others] = examples.map(example => programOf(weights, example).program)
+    const { values: all, def } = flattenArgs([tree])
+    const weights = { tree, key: [treeKey(def), ...all.map(v => formatAval(v.aval))].join(' ') }
+    const [{ program: first, used }, ...others] = examples.map(example => programOf(weights, example))
+    const values = used.map(i => all[i])
     const ofArguments = examples[0].flatMap((arg, i) => flatten(arg).leaves.map(() => donate.includes(i + 1)))
     const engine = values[0] instanceof Concrete ? values[0].evaluator : defaultEngine()
-    const program = engine.bind([first, others[0], others[1]], first.inputs.map((_, i) => values[i] ?? null), [...values.map(() => false), ...ofArguments], name)
+    const program = engine.bind([first, others[0].program, others[1].program], first.inputs.map((_, i) => values[i] ?? null), [...values.map(() => false), ...ofArguments], name)
     // What failed, perhaps for want of memory, may be tried again.
     program.copied.catch(() => bound.delete(tree as object))
-    return { ...weights, program }
+    return { ...weights, values, used, program }
   }
 
   const boundOf = (tree: W): BoundWeights => {
@@ -78,7 +83,8 @@ export function specialize<W extends ArrayTree, A extends ArrayTree[], R extends
   return Object.assign((weights: W, ...args: A): R => {
     if (isTracing()) return f(weights, ...args)
     const known = boundOf(weights)
-    const { program, outputDef } = programOf(known, args)
+    const { program, outputDef, used } = programOf(known, args)
+    if (used.join() !== known.used.join()) throw new SwitchyardError(`${name} uses other weights at these sizes than in its examples`)
     return rebuild<R>(outputDef, known.program.run(program, flattenArgs(args).values))
   }, {
     prepare: async (weights: W) => {
@@ -88,10 +94,24 @@ export function specialize<W extends ArrayTree, A extends ArrayTree[], R extends
   })
 }
 
+/** Its program's inputs are the weights that it uses, then the arguments. */
+interface TracedWithWeights extends Pick<TracedFunction, 'program' | 'outputDef'> {
+  /** The weights' places in their tree. */
+  readonly used: readonly number[]
+}
+
+function withUsedWeights({ program, outputDef }: TracedFunction, numWeights: number): TracedWithWeights {
+  const { inputs, equations, outputs } = withoutDeadCode(program)
+  const read = new Set<Atom>([...equations.flatMap(e => e.inputs), ...outputs])
+  const used = inputs.slice(0, numWeights).flatMap((v, i) => (read.has(v) ? i : []))
+  return { program: new Program([...used.map(i => inputs[i]), ...inputs.slice(numWeights)], equations, outputs), outputDef, used }
+}
+
 interface BoundWeights {
   readonly tree: ArrayTree
+  readonly used: readonly number[]
   readonly values: readonly Value[]
-  /** Their structure and types. */
+  /** The structure and types of all. */
   readonly key: string
   readonly program: BoundProgram
 }

@@ -1,4 +1,4 @@
-import { hostFrom, sizeOf } from '../../../base/tensor.js'
+import { hostFrom, partOf, sizeOf } from '../../../base/tensor.js'
 import type { HostTensor } from '../../../base/tensor.js'
 import { range } from '../../program/ops.js'
 import { elementTypes } from './proto.js'
@@ -194,9 +194,3 @@ class Expansion {
 }
 
 const make = (op: string, inputs: readonly string[], outputs: readonly string[], attributes: Node['attributes'] = {}, domain = ''): Node => ({ op, domain, inputs, outputs, attributes })
-
-/** Part i of a tensor along its first axis, in the same memory. */
-function partOf({ dtype, shape, data }: HostTensor, i: number): HostTensor {
-  const size = sizeOf(shape.slice(1))
-  return { dtype, shape: shape.slice(1), data: data.subarray(i * size, (i + 1) * size) }
-}
