@@ -1,3 +1,4 @@
+import { flatten } from '../base/pytree.js'
 import type { Array } from '../engine/api/array.js'
 import { jit } from '../engine/api/jit.js'
 import * as np from '../engine/api/np.js'
@@ -35,8 +36,11 @@ export function compileDecoding(options: ForwardOptions, maxLength: number): Com
   return {
     start: (params, rows, inputLength) => start({ encoder: positionTables(params, 'encoder', options.config), decoder: positionTables(params, 'decoder', options.config) }, rows, inputLength),
     prepare: async function* (params) {
-      yield await encode.prepare(params)
-      yield await advance.prepare(params)
+      const inEncoder = new Set(flatten<Array>(params.encoder).leaves.map(a => a.value))
+      const copied = await encode.prepare(params)
+      yield copied.filter(a => inEncoder.has(a.value))
+      // A small table that both read is copied by both.
+      yield [...copied.filter(a => !inEncoder.has(a.value)), ...await advance.prepare(params)]
     },
     encode, advance, reorder,
   }
