@@ -1,6 +1,7 @@
+import { readdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { Presets, SingleBar } from 'cli-progress'
-import { FileError } from '../base/errors.js'
+import { FileError, nearest } from '../base/errors.js'
 import { formatBytes } from '../base/format.js'
 import { exists } from '../checkpoint/atomic.js'
 import type { FetchProgress } from '../checkpoint/hub/fetch-files.js'
@@ -15,7 +16,11 @@ export async function findFolder(name: string, revision?: string): Promise<strin
     return name
   }
   // A run that is not there, or a folder beside one that is, is no name on the hub.
-  if (!isHubName(name) || name.startsWith('runs/') || await exists(dirname(name))) throw new FileError(`${name}: there is no such folder; a run was expected (runs/g2p), a model's folder, or a model of the Hugging Face hub (google/switch-base-8)`)
+  if (!isHubName(name) || name.startsWith('runs/') || await exists(dirname(name))) {
+    const guess = nearest(name, await runs()) ?? nearest(`runs/${name}`, await runs())
+    throw new FileError(`${name}: there is no such folder; ${guess ? `did you mean ${guess}?`
+      : 'a run was expected (runs/g2p), a model\'s folder, or a model of the Hugging Face hub (google/switch-base-8)'}`)
+  }
   const { fetchModel } = await import('../checkpoint/hub/fetch-model.js')
   const progress = showDownload()
   const { signal, stop } = onInterrupt(() => progress.notice('stopping; what has come is kept, and the same command goes on from there'))
@@ -28,6 +33,8 @@ export async function findFolder(name: string, revision?: string): Promise<strin
     progress.stop()
   }
 }
+
+const runs = async (): Promise<string[]> => (await readdir('runs').catch(() => [])).map(run => `runs/${run}`)
 
 interface Download {
   show: (progress: FetchProgress) => void

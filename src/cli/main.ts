@@ -30,19 +30,27 @@ export async function main(argv: readonly string[]): Promise<number> {
     await program.parseAsync(argv, { from: 'user' })
     return 0
   } catch (error) {
-    return exitCodeOf(error)
+    return exitCodeOf(error, program.commands.find(command => command.name() === argv[0]))
   }
 }
 
-function exitCodeOf(error: unknown): number {
+function exitCodeOf(error: unknown, command?: Command): number {
   // Commander has printed its own messages; help and version end with 0.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
   if (error instanceof Exit) return error.code
   if (error instanceof SwitchyardError) {
-    console.error(`switchyard: ${error.message}`)
+    console.error(`switchyard: ${inOptions(error.message, command)}`)
     return error instanceof ConfigError ? 2 : 1
   }
   console.error('switchyard: this is a defect of Switchyard; please report it with these lines')
   console.error(error)
   return 1
 }
+
+/** A message of the library with its names for a command's options (numBeams) as they are typed (--num-beams). Single words mean themselves. */
+function inOptions(message: string, command?: Command): string {
+  const names = (command?.options ?? []).flatMap(({ long }) => (long?.slice(2).includes('-') ? [[camelCase(long.slice(2)), long] as const] : []))
+  return names.reduce((text, [name, long]) => text.replaceAll(new RegExp(`(?<![\\w.])${name}\\b`, 'g'), long), message)
+}
+
+const camelCase = (name: string): string => name.replaceAll(/-(\w)/g, (_, letter: string) => letter.toUpperCase())

@@ -5,18 +5,28 @@ import type { Example } from './source.js'
 /** A longer line is no pair of sequences but a wrong file; the limit also bounds the memory. */
 export const MAX_LINE_BYTES = 1 << 20
 
+/** So many wrong lines are named at once. */
+const MAX_PROBLEMS = 5
+
 /**
  * Reads a UTF-8 file of lines `input TAB target`, one at a time. Spaces around a column are dropped, blank lines skipped;
- * CRLF and a byte order mark are fine. Everything else that is wrong is a FileError that names the file and the line.
+ * CRLF and a byte order mark are fine. Everything else that is wrong is a FileError that names the file and the first few lines.
  */
 export async function* readPairs(path: string): AsyncGenerator<Example> {
   let number = 0
+  const problems: string[] = []
   for await (const line of readLines(path)) {
     number++
-    const text = decode(line, `${path}:${number}`, number === 1)
-    const example = parseLine(text, `${path}:${number}`)
-    if (example) yield example
+    try {
+      const example = parseLine(decode(line, `${path}:${number}`, number === 1), `${path}:${number}`)
+      if (example && problems.length === 0) yield example
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error
+      problems.push(error.message)
+      if (problems.length === MAX_PROBLEMS) break
+    }
   }
+  if (problems.length > 0) throw new FileError(problems.join('\n'))
 }
 
 function parseLine(line: string, where: string): Example | undefined {
