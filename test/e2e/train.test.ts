@@ -136,6 +136,7 @@ describe('switchyard infer and eval', () => {
     expect([input, answers.length]).toEqual(['switch', 2])
     expect(answers[0].score).toBeGreaterThanOrEqual(answers[1].score)
     expect(answers[0].tokens.length).toBeLessThanOrEqual(4)
+    expect(await cli.run('infer', 'frist', 'switch')).toMatchObject({ code: 1, stderr: 'switchyard: frist: there is no such folder; did you mean runs/first?\n' })
     expect(await cli.run('infer', 'runs/first', 'switch', '--temperature', '0')).toMatchObject({ code: 2, stdout: '', stderr: 'switchyard: temperature must be greater than 0, not 0\n' })
     // An untrained model's answer, that says the same again and again.
     const tokensOf = async (...args: string[]): Promise<number[]> =>
