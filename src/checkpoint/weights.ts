@@ -36,7 +36,7 @@ export interface Weights {
 }
 
 /** A kernel [..., in, out] as [..., out, in]. */
-export const readTurned = async (weights: Weights, path: string): Promise<HostTensor> =>
+const readTurned = async (weights: Weights, path: string): Promise<HostTensor> =>
   weights.readTurned ? weights.readTurned(path) : transposeMatrix(await weights.read(path))
 
 /** A parameter in so many bits, as it is stored or quantized here; null if it stays as it is. */

@@ -99,6 +99,7 @@ describe('generation', () => {
   const dense = { numExperts: 0, encoderSparseEvery: 0, decoderSparseEvery: 0 }
   it.each([
     ['a sparse model', {}, null], ['a dense one', dense, null], ['a gated dense one', { ...dense, activation: 'gatedGelu' }, null],
+    ['a gated sparse one', { activation: 'gatedGelu' }, null], ['one of many experts', { numExperts: 20 }, null], ['one of many, gated, in 8 bits', { numExperts: 20, activation: 'gatedGelu' }, 8],
     ['one that ties its logits', { tiedLogits: true }, null], ['a sparse one in 8 bits', {}, 8], ['a sparse one in 4 bits', {}, 4], ['a dense one in 4 bits', dense, 4],
   ] as [string, Partial<ModelConfig>, 4 | 8 | null][])('has one copy of the weights, packed, for all sizes: %s', async (_, changes, bits) => {
     // As wide as quantized kernels must be.

@@ -37,5 +37,7 @@ export function servedBytes({ specs, bits: stored }: Pick<Weights, 'specs' | 'bi
   }
   const sum = (of: readonly ParameterSpec[]): number => of.reduce((total, spec) => total + bytes(spec), 0)
   const inEncoder = (spec: ParameterSpec): boolean => spec.path.startsWith('encoder/')
-  return 2 * sum(specs) + Math.max(sum(specs.filter(inEncoder)), sum(specs.filter(spec => !inEncoder(spec))))
+  const packing = sum(specs) + Math.max(sum(specs.filter(inEncoder)), sum(specs.filter(spec => !inEncoder(spec))))
+  // Before, a parameter that is read comes in parts, is put together and cast.
+  return sum(specs) + Math.max(packing, ...specs.map(spec => 8 * sizeOf(spec.shape)))
 }

@@ -4,8 +4,8 @@ import * as random from '../engine/api/random.js'
 
 /** The randomness of a forward pass: each use draws anew. */
 export interface Noise {
-  /** Zeroes a share `rate` of x and scales the rest to keep the mean; the mask is the same along `sharedAxis`. */
-  dropout(x: Array, rate: number, sharedAxis: number): Array
+  /** Zeroes a share `rate` of x and scales the rest to keep the mean; the mask is the same along `sharedAxis`, if one is given. */
+  dropout(x: Array, rate: number, sharedAxis: number | null): Array
   /** x times uniform noise in [1 - amount, 1 + amount]. */
   jitter(x: Array, amount: number): Array
 }

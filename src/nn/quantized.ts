@@ -32,6 +32,10 @@ export function dequantize({ values, scales }: QuantizedKernel, bits: number): A
   return np.reshape(elements, [...scales.shape.slice(0, -1), -1]) // [..., out, in]
 }
 
+/** A kernel that so many inputs go into as it is computed with, in its own dtype or float32. */
+export const wholeKernel = (kernel: Kernel, inputs: number): Array =>
+  (isQuantized(kernel) ? np.swapaxes(dequantize(kernel, bitsOf(kernel, inputs)), -1, -2) : kernel) // [..., in, out]
+
 /** x [rows, in] times a kernel [in, out], in x's dtype. */
 export function product(x: Array, kernel: Kernel): Array {
   if (!isQuantized(kernel)) return np.matmul(x, np.astype(kernel, x.dtype)) // [rows, out]

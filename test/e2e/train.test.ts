@@ -149,7 +149,7 @@ describe('switchyard infer and eval', () => {
     const details = JSON.parse((await cli.run('infer', 'runs/first', 'switch', '--target', 'S W IH CH', '--json')).stdout) as { score: number; logProbabilities: number[] }
     expect(details.logProbabilities).toHaveLength(5)
     expect(scored.stdout).toContain(`\t${details.score.toFixed(4)}\n`)
-    expect(await cli.run('infer', 'runs/first', 'switch', '--target', 'S', '--num-beams', '2')).toMatchObject({ code: 2, stderr: 'switchyard: --target makes no answer, so that numBeams has no meaning: leave it out\n' })
+    expect(await cli.run('infer', 'runs/first', 'switch', '--target', 'S', '--num-beams', '2')).toMatchObject({ code: 2, stderr: 'switchyard: --target makes no answer, so that --num-beams has no meaning: leave it out\n' })
     expect((await cli.run('convert', 'runs/first', 'smaller', '--to', 'native', '--dtype', 'int8')).code).toBe(0)
     expect((await cli.run('infer', 'smaller', 'switch', 'Yard')).stdout).toMatch(/^switch\t.*\nYard\t.*\n$/)
     expect((await cli.run('convert', 'smaller', 'again', '--to', 'native', '--dtype', 'int4')).stderr).toContain('have 8 bits already')

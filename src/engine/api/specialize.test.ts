@@ -85,6 +85,21 @@ describe('specialize', () => {
     expect(boundBytes.slice(before)).toEqual([0])
   })
 
+  it('knows what branches read', async () => {
+    // Sorting has a branch for NaN, in which y is an input and, where it is looked up, a weight.
+    const types = (n: number): ArrayType[] => [new ArrayType('float32', [n, 64]), new ArrayType('float32', [n])]
+    const f = (w: { kernel: Array; order: Array }, x: Array, y: Array): Array => np.add(np.add(np.matmul(x, w.kernel), np.sum(np.multiply(np.sort(y), np.arange(y.shape[0])))), np.sum(np.multiply(np.sort(w.order), np.arange(7))))
+    const weights = { kernel: noise(0, 64, 300), order: noise(1, 7) }
+    const expected = await jit(f)(weights, noise(2, 5, 64), noise(3, 5)).numbers()
+    const actual = await specialize(f, [types(3), types(101), types(1009)])(weights, noise(2, 5, 64), noise(3, 5)).numbers()
+    expect(largest(actual.map((x, i) => x - expected[i]))).toBeLessThan(1e-5 * largest(expected))
+  })
+
+  it('refuses to read other weights at other sizes than in its examples', () => {
+    const f = specialize((w: { a: Array; b: Array }, x: Array) => np.matmul(x, x.shape[0] === 2 ? w.b : w.a), rowExamples)
+    expect(() => f({ a: noise(0, 64, 3), b: noise(1, 64, 3) }, noise(2, 2, 64))).toThrow('uses other weights at these sizes than in its examples')
+  })
+
   it('says which weights it has copied, which can then be released', async () => {
     const weights = newWeights(1)
     const expected = await numbers(jit(model)(weights, ...argsAt(3, 5, 4)))

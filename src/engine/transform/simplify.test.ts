@@ -38,6 +38,15 @@ describe('simplify', () => {
     `)
   })
 
+  it('takes a side of a choice whose condition is known', () => {
+    const always = (value: number): Value => ops.full([2, 3], value, 'bool')
+    expect(simplified(x => [ops.select(always(1), x, ops.sin(x)), ops.select(always(0), ops.sin(x), x), ops.select(always(0), x, ops.full([2, 3], 1, 'float32'))])).toMatchInlineSnapshot(`
+      "{ lambda a:f32[2,3] ; let
+          b:f32[2,3] = broadcastInDim[shape=(2,3) dims=()] 1:f32[]
+        in (a, a, b) }"
+    `)
+  })
+
   it('inlines calls', () => {
     const program = traceClosed([matrix], ([x]) => [ops.exp(x)])
     expect(simplified(x => bind('call', [x], { name: 'f', program, remat: false }))).toMatchInlineSnapshot(`

@@ -3,7 +3,7 @@ import * as np from '../../engine/api/np.js'
 import { hiddenActivations } from '../mlp.js'
 import type { MlpParams } from '../mlp.js'
 import type { Noise } from '../noise.js'
-import { bitsOf, dequantize, isQuantized } from '../quantized.js'
+import { wholeKernel } from '../quantized.js'
 import type { Kernel } from '../quantized.js'
 import { combine, dispatch } from './dispatch.js'
 import type { Slots } from './dispatch.js'
@@ -12,19 +12,18 @@ import { raggedDot } from './ragged-dot.js'
 /**
  * Every expert's feed-forward network (mlp.ts, with kernels [experts, in, out]) on the tokens in its slots. x [tokens, dModel]; choices
  * without a slot get 0. Where experts have equally many slots a kernel is one batched product, and a dropout mask the same for all of
- * an expert's tokens.
+ * an expert's tokens; where slots are ragged it is one product for each expert, and a mask for each token.
  */
 export function experts(params: MlpParams, x: Array, slots: Slots, noise: Noise, dropoutRate = 0): Array {
   const { slotsOfExpert } = slots
   const dispatched = dispatch(x, slots) // [slots, dModel]
-  const isRagged = typeof slotsOfExpert !== 'number'
-  const tokens = isRagged ? dispatched : np.reshape(dispatched, [-1, slotsOfExpert, x.shape[1]]) // [..., dModel]
-  const apply = (kernel: Kernel, y: Array): Array =>
-    (isRagged ? raggedDot(y, kernel, slotsOfExpert) : np.matmul(y, np.astype(wholeKernels(kernel, y.shape[2]), x.dtype)))
-  const hidden = hiddenActivations(params, ({ kernel }) => apply(kernel, tokens)) // [..., dFf]
-  const outputs = apply(params.wo.kernel, noise.dropout(hidden, dropoutRate, 1)) // [..., dModel]
+  const outputs = typeof slotsOfExpert === 'number'
+    ? network(params, np.reshape(dispatched, [-1, slotsOfExpert, x.shape[1]]), (y, kernel) => np.matmul(y, np.astype(wholeKernel(kernel, y.shape[2]), y.dtype)), y => noise.dropout(y, dropoutRate, 1)) // [experts, slots, dModel]
+    : network(params, dispatched, (y, kernel) => raggedDot(y, kernel, slotsOfExpert), y => noise.dropout(y, dropoutRate, null)) // [slots, dModel]
   return combine(np.reshape(outputs, dispatched.shape), slots) // [tokens, choices, dModel]
 }
 
-const wholeKernels = (kernel: Kernel, inputs: number): Array =>
-  (isQuantized(kernel) ? np.swapaxes(dequantize(kernel, bitsOf(kernel, inputs)), 1, 2) : kernel) // [experts, in, out]
+function network(params: MlpParams, x: Array, apply: (y: Array, kernel: Kernel) => Array, dropout: (y: Array) => Array): Array {
+  const hidden = hiddenActivations(params, ({ kernel }) => apply(x, kernel)) // [experts, slots, dFf] or [slots, dFf]
+  return apply(dropout(hidden), params.wo.kernel) // [experts, slots, dModel] or [slots, dModel]
+}

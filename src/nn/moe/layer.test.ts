@@ -6,6 +6,7 @@ import * as random from '../../engine/api/random.js'
 import { grad } from '../../engine/api/transforms.js'
 import { mlp } from '../mlp.js'
 import { noNoise } from '../noise.js'
+import type { Noise } from '../noise.js'
 import { evenGroups, oneGroup } from './groups.js'
 import { moeLayer } from './layer.js'
 import type { MoeOptions, MoeParams } from './layer.js'
@@ -32,6 +33,13 @@ const close = (actual: number[], expected: number[]): void => {
 }
 
 describe('sparse feed-forward layer', () => {
+  it('has a dropout mask for all of an expert\'s slots where they are even, and one for each slot where they are ragged', () => {
+    const masks: [number[], number | null][] = []
+    const watching: Noise = { dropout: (x, _, sharedAxis) => { masks.push([[...x.shape], sharedAxis]); return x }, jitter: x => x }
+    for (const options of [dropless, { ...dropless, capacity: 5 }]) moeLayer(params(), inputs(), null, { ...options, expertDropoutRate: 0.5 }, watching)
+    expect(masks).toEqual([[[batch * length, dFf], null], [[numExperts, 5, dFf], 1]])
+  })
+
   it('gives each token its expert\'s output times the gate', async () => {
     const p = params() as MoeParams & { expert: { wi: { kernel: Array }; wo: { kernel: Array } } }
     const { output, expert, gate } = run(dropless, p)

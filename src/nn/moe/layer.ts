@@ -54,7 +54,7 @@ export function moeLayer(params: MoeParams, x: Array, mask: Array | null, option
   const { expert, position, kept, gate, choice } = assignment
   const slots = capacity === null ? raggedSlots(assignment, numExperts) : bufferSlots(assignment, numExperts, capacity)
   const seen = options.jitterExperts ? np.astype(jittered, x.dtype) : grouped // [groups, tokens, dModel]
-  const tokens = np.reshape(seen, [numGroups * tokensPerGroup, -1]) // [tokens, dModel]
+  const tokens = np.reshape(seen, [numGroups * tokensPerGroup, x.shape[2]]) // [tokens, dModel]
   const outputs = experts(params.expert, tokens, slots, noise, options.expertDropoutRate) // [tokens, choices, dModel]
   const gates = np.reshape(gate, [...slots.slotOfChoice.shape, 1]) // [tokens, choices, 1]
   const gated = np.sum(np.multiply(outputs, gates), { axis: 1 }) // [tokens, dModel]
@@ -74,7 +74,7 @@ export function moeLayer(params: MoeParams, x: Array, mask: Array | null, option
 }
 
 /** The router's float32 logits of x [..., dModel]. */
-export function routerLogits({ kernel, bias }: { kernel: Array; bias?: Array }, x: Array): Array {
+function routerLogits({ kernel, bias }: { kernel: Array; bias?: Array }, x: Array): Array {
   const logits = dense({ kernel }, x) // [groups, tokens, experts]
   return bias ? np.add(logits, np.astype(bias, 'float32')) : logits
 }

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Array } from '../../engine/api/array.js'
 import { jit } from '../../engine/api/jit.js'
+import * as lax from '../../engine/api/lax.js'
 import * as np from '../../engine/api/np.js'
 import * as random from '../../engine/api/random.js'
 import { grad, makeProgram } from '../../engine/api/transforms.js'
@@ -67,6 +68,20 @@ describe('raggedDot', () => {
     actual.forEach((y, i) => expect(y).toBeCloseTo(expected[i], 4))
     const { nodes } = expandRaggedDots(toGraph(makeProgram(f)(sizes)))
     expect(nodes.filter(n => n.op === 'If').length).toBe(numGroups === 3 ? 0 : numGroups === 20 ? 3 : 2)
+  })
+
+  it('is right with operands that are broadcast, without rows, and inside loops and branches', async () => {
+    const kernels = normal(2, 4, inputs, outputs)
+    const two = (): Array => np.full([4], 2, 'int32')
+    const x = normal(1, 8, inputs)
+    const expected = await rowByRow(x, kernels, [2, 2, 2, 2])
+    const near = (actual: number[]): void => actual.forEach((y, i) => expect(y).toBeCloseTo(expected[i], 5))
+    near(await jit((y: Array) => raggedDot(y, kernels, two()))(x).numbers())
+    const [total] = jit((y: Array) => lax.scan((sum: Array) => [np.add(sum, raggedDot(y, kernels, two())), sum], np.zeros([8, outputs]), null, { length: 1 }))(x)
+    near(await total.numbers())
+    near(await jit((y: Array, on: Array) => lax.cond(on, (z: Array) => raggedDot(z, kernels, two()), (z: Array) => np.zeros([z.shape[0], outputs]), y))(x, np.array(true)).numbers())
+    expect(await jit((y: Array) => raggedDot(y, kernels, np.zeros([4], 'int32')))(np.zeros([0, inputs])).numbers()).toEqual([])
+    expect(await raggedDot(np.zeros([0, inputs]), kernels, np.zeros([4], 'int32')).numbers()).toEqual([])
   })
 
   it('stays whole in programs, for a backend that knows it', () => {

@@ -1,14 +1,14 @@
 import type { Array } from '../../engine/api/array.js'
 import { composite } from '../../engine/api/composite.js'
 import * as np from '../../engine/api/np.js'
-import { bitsOf, dequantize, isQuantized } from '../quantized.js'
+import { bitsOf, isQuantized, wholeKernel } from '../quantized.js'
 import type { Kernel, QuantizedKernel } from '../quantized.js'
 import { takeRows } from './dispatch.js'
 
 /**
  * Products of rows that stand in groups, each group with a kernel of its own, in x's dtype: the first `groupSizes[0]` rows of x [rows, in]
  * times kernel 0 of [groups, in, out], the next `groupSizes[1]` (int32) times kernel 1, and so on; rows behind the last group become 0.
- * Returns [rows, out]. (JAX's `ragged_dot`.)
+ * The groups may not have more rows than there are. Returns [rows, out]. (JAX's `ragged_dot`.)
  */
 export function raggedDot(x: Array, kernels: Kernel, groupSizes: Array): Array {
   if (!isQuantized(kernels)) return raggedProduct(x, np.astype(kernels, x.dtype), groupSizes) // [rows, out]
@@ -17,15 +17,15 @@ export function raggedDot(x: Array, kernels: Kernel, groupSizes: Array): Array {
 
 /** A backend that knows `ragged_dot`, or `quantized_ragged_dot`, reads the kernels of groups that have rows, and computes those alone. */
 const raggedProduct = composite('ragged_dot', (x: Array, kernels: Array, groupSizes: Array): Array =>
-  productOfBlocks(x, groupSizes, group => np.take(kernels, group, 0)))
+  productOfBlocks(x, groupSizes, group => np.take(kernels, group, 0))) // [rows, out]
 
 const quantizedProduct = (bits: number): ((x: Array, kernels: QuantizedKernel, groupSizes: Array) => Array) =>
   composite('quantized_ragged_dot', (x, { values, scales }, groupSizes) => productOfBlocks(x, groupSizes, group =>
-    np.swapaxes(dequantize({ values: np.take(values, group, 0), scales: np.take(scales, group, 0) }, bits), 1, 2)), { attributes: { bits } })
+    wholeKernel({ values: np.take(values, group, 0), scales: np.take(scales, group, 0) }, x.shape[1])), { attributes: { bits } }) // [rows, out]
 
 /**
- * In fixed shapes: groups are cut into blocks as high as the mean group, so that one batched product of less than twice as many rows
- * does it. `kernelsOf` gives the kernels [blocks, in, out] of the groups [blocks] that blocks belong to.
+ * In fixed shapes: groups are cut into blocks as high as the mean group, so that one batched product of at most twice as many rows, and
+ * one for each group, does it. `kernelsOf` gives the kernels [blocks, in, out] of the groups [blocks] that blocks belong to.
  */
 function productOfBlocks(x: Array, groupSizes: Array, kernelsOf: (group: Array) => Array): Array {
   const [[numRows], [numGroups]] = [x.shape, groupSizes.shape]
@@ -42,13 +42,14 @@ function productOfBlocks(x: Array, groupSizes: Array, kernelsOf: (group: Array) 
   const firstRow = np.add(np.take(start, groupOfBlock, 0), np.multiply(np.subtract(block, np.take(firstBlock, groupOfBlock, 0)), height)) // [blocks]
   const slotRow = np.add(np.expandDims(firstRow, 1), np.arange(height)) // [blocks, height]
   const isFilled = np.less(slotRow, np.expandDims(np.take(end, groupOfBlock, 0), 1)) // [blocks, height]
-  const products = np.matmul(takeRows(x, np.where(isFilled, slotRow, numRows)), kernelsOf(groupOfBlock)) // [blocks, height, out]
+  const kernels = kernelsOf(groupOfBlock) // [blocks, in, out]
+  const products = np.matmul(takeRows(x, np.where(isFilled, slotRow, numRows)), kernels) // [blocks, height, out]
 
   const row = np.arange(numRows) // [rows]
   const groupOfRow = groupAt(row, end) // [rows]
   const slot = np.add(np.multiply(np.take(firstBlock, groupOfRow, 0), height), np.subtract(row, np.take(start, groupOfRow, 0))) // [rows]
   const isInGroup = np.less(row, np.sum(groupSizes)) // [rows]
-  return takeRows(np.reshape(products, [numBlocks * height, -1]), np.where(isInGroup, slot, numBlocks * height)) // [rows, out]
+  return takeRows(np.reshape(products, [numBlocks * height, kernels.shape[2]]), np.where(isInGroup, slot, numBlocks * height)) // [rows, out]
 }
 
 /** The group that each place belongs to, where groups end before `ends` [groups]: the last one for places behind all. */

@@ -1,5 +1,6 @@
 import type { HostTensor } from '../../../base/tensor.js'
-import type { GraphInfo } from './proto.js'
+import { mapBodies, namesRead, renameNode } from './nodes.js'
+import type { GraphInfo, Node } from './proto.js'
 import { RAGGED_DOT } from './ragged-dot.js'
 
 /** Weights of at most so many bytes are copied whatever they are for: to give them at each run takes longer than to read them. */
@@ -26,24 +27,25 @@ export interface BoundGraph {
 export function bindWeights(graph: GraphInfo, tensors: readonly (HostTensor | null)[]): BoundGraph {
   const tensorOf = new Map(graph.inputs.flatMap(({ name }, i) => (tensors[i] ? [[name, tensors[i]] as const] : [])))
   const weights = new Map<string, HostTensor>()
-  const bound = graph.nodes.map(node => ({
-    ...node,
-    inputs: node.inputs.map((name, k) => {
+  const bind = (node: Node): Node => {
+    const inputs = node.inputs.map((name, k) => {
       const tensor = tensorOf.get(name)
       // A product of more than matrices is not packed.
       const isPacked = packed[node.op]?.includes(k) && (!node.op.endsWith('MatMul') || tensor?.shape.length === 2)
       if (!tensor || (tensor.data.byteLength > SMALL_BYTES && !isPacked)) return name
       weights.set(`weight_${name}`, tensor)
       return `weight_${name}`
-    }),
-  }))
-  const read = new Set(bound.flatMap(n => n.inputs))
+    })
+    return { ...mapBodies(node, nodes => nodes.map(bind)), inputs }
+  }
+  const bound = graph.nodes.map(bind)
+  const read = new Set(bound.flatMap(namesRead))
   const kept = graph.inputs.flatMap(({ name }, i) => (read.has(name) ? i : []))
   const renamed = new Map(kept.map((at, i) => [graph.inputs[at].name, `x${i}`]))
   return {
     graph: {
       ...graph,
-      nodes: bound.map(n => ({ ...n, inputs: n.inputs.map(name => renamed.get(name) ?? name) })),
+      nodes: bound.map(node => renameNode(node, renamed)),
       weights,
       inputs: kept.map((at, i) => ({ ...graph.inputs[at], name: `x${i}` })),
     },

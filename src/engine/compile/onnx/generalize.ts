@@ -1,7 +1,8 @@
 import { hostFrom, toNumbers } from '../../../base/tensor.js'
 import type { HostTensor } from '../../../base/tensor.js'
 import { sameShape } from '../../program/aval.js'
-import type { GraphInfo, Node, ValueInfo } from './proto.js'
+import { isBody } from './nodes.js'
+import type { Attribute, GraphInfo, Node, ValueInfo } from './proto.js'
 
 /** A number in each of the example graphs. */
 type Examples = readonly number[]
@@ -50,7 +51,7 @@ function generalNodes(examples: readonly (readonly Node[])[], names: Map<string,
       return alike.every((other, n) => other.inputs[k] === expected?.[n]) ? name : null
     })
     const attributes = Object.entries(node.attributes).map(([key, value]) =>
-      [key, isBody(value) ? generalBody(all.map(other => (other.attributes[key] as Body).graph), names, constants, writer) : value] as const)
+      [key, isBody(value) ? generalBody(all.map(other => (other.attributes[key] as typeof value).graph), names, constants, writer) : value] as const)
     if (inputs.includes(null) || attributes.some(([, value]) => value === null)) return null
     node.outputs.forEach((name, k) => names.set(name, alike.map(other => other.outputs[k])))
     nodes.push({ ...node, inputs: inputs as string[], attributes: Object.fromEntries(attributes) as Node['attributes'] })
@@ -59,7 +60,7 @@ function generalNodes(examples: readonly (readonly Node[])[], names: Map<string,
 }
 
 /** A branch for any sizes: how long its results are, nobody says. (Bodies of loops, which have inputs, are not looked into.) */
-function generalBody(examples: readonly GraphInfo[], names: Map<string, string[]>, constants: readonly GraphInfo['initializers'][], writer: SizeWriter): Body | null {
+function generalBody(examples: readonly GraphInfo[], names: Map<string, string[]>, constants: readonly GraphInfo['initializers'][], writer: SizeWriter): Attribute | null {
   const [first, ...others] = examples
   if (first.inputs.length > 0 || others.some(g => g.nodes.length !== first.nodes.length)) return null
   const nodes = generalNodes(examples.map(g => g.nodes), names, constants, writer)
@@ -86,9 +87,7 @@ const sameOperation = (a: Node, b: Node): boolean =>
   a.op === b.op && a.domain === b.domain && a.inputs.length === b.inputs.length && a.outputs.length === b.outputs.length
   && JSON.stringify(a.attributes, withoutBodies) === JSON.stringify(b.attributes, withoutBodies)
 
-type Body = { graph: GraphInfo }
-const isBody = (value: unknown): value is Body => typeof value === 'object' && value !== null && 'graph' in value
-const withoutBodies = (_: string, value: unknown): unknown => (isBody(value) ? 'body' : value)
+const withoutBodies = (_: string, value: Attribute): unknown => (isBody(value) ? 'body' : value)
 
 /** Lengths that are a size get its name; other ones that differ get a name of their own, which says nothing. */
 const generalInfo = (examples: readonly ValueInfo[], x: ValueInfo, sizes: readonly Size[]): ValueInfo => ({

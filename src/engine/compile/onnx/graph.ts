@@ -2,6 +2,7 @@ import { bytesOf, hostFrom } from '../../../base/tensor.js'
 import type { DType } from '../../../base/dtypes.js'
 import type { HostTensor } from '../../../base/tensor.js'
 import { sameShape } from '../../program/aval.js'
+import { isBody, namesRead, renameNode } from './nodes.js'
 import { elementTypes } from './proto.js'
 import type { Attribute, ElementType, GraphInfo, Node } from './proto.js'
 
@@ -17,8 +18,9 @@ export interface Lowered {
 
 type Attributes = { [name: string]: Attribute }
 
-/** Operations whose result has no other elements than their first operand. */
-const keepingBounds: readonly string[] = ['Cast', 'Expand', 'Reshape', 'Transpose']
+/** Whether a result has no other elements than the first operand: places in an array fit these types. */
+const keepsBound = (op: string, dtype: ElementType): boolean =>
+  ['Expand', 'Reshape', 'Transpose'].includes(op) || (op === 'Cast' && ['int32', 'uint32', 'int64'].includes(dtype))
 
 /** A graph being written. Constants are shared. Names are unique among a graph and the subgraphs of its nodes. */
 export class GraphWriter {
@@ -45,7 +47,7 @@ export class GraphWriter {
   several(op: string, inputs: readonly (Lowered | null)[], outputs: readonly Omit<Lowered, 'name'>[], attributes: Attributes = {}, domain = ''): Lowered[] {
     // Arithmetic on indices is written out by every rule anew. (Floats that are computed twice may be so on purpose: see optimizationBarrier;
     // and an Identity is there to give a value another name.)
-    const isPlain = op !== 'Identity' && !Object.values(attributes).some(value => typeof value === 'object' && 'graph' in value)
+    const isPlain = op !== 'Identity' && !Object.values(attributes).some(isBody)
     const key = isPlain && outputs.every(o => o.dtype === 'int64') ? JSON.stringify([op, domain, inputs.map(i => i?.name), attributes]) : undefined
     const same = key === undefined ? undefined : this.indexNodes.get(key)
     if (same) return same
@@ -56,7 +58,7 @@ export class GraphWriter {
       this.makers.set(o.name, node)
       this.made.set(o.name, o)
     }
-    const bound = keepingBounds.includes(op) && inputs[0] ? this.bounds.get(inputs[0].name) : undefined
+    const bound = keepsBound(op, outputs[0].dtype) && inputs[0] ? this.bounds.get(inputs[0].name) : undefined
     if (bound !== undefined) this.bounds.set(named[0].name, bound)
     if (key !== undefined) this.indexNodes.set(key, named)
     return named
@@ -177,20 +179,9 @@ export class GraphWriter {
 /** A rule may look through its operand's node; what nothing reads any more is left out. */
 function withoutDeadNodes(nodes: readonly Node[], outputs: readonly string[]): Node[] {
   const needed = new Set(outputs)
-  const need = ({ inputs, attributes }: Node): void => {
-    inputs.forEach(name => needed.add(name))
-    for (const value of Object.values(attributes)) if (typeof value === 'object' && 'graph' in value) value.graph.nodes.forEach(need)
-  }
   return nodes.toReversed().filter(node => {
     const alive = node.outputs.some(name => needed.has(name))
-    if (alive) need(node)
+    if (alive) namesRead(node).forEach(name => needed.add(name))
     return alive
   }).toReversed()
-}
-
-function renameNode(node: Node, names: ReadonlyMap<string, string>): Node {
-  const rename = (name: string): string => names.get(name) ?? name
-  const attributes = Object.fromEntries(Object.entries(node.attributes).map(([key, value]) =>
-    [key, typeof value === 'object' && 'graph' in value ? { graph: { ...value.graph, nodes: value.graph.nodes.map(n => renameNode(n, names)) } } : value]))
-  return { ...node, inputs: node.inputs.map(rename), outputs: node.outputs.map(rename), attributes }
 }

@@ -9,9 +9,9 @@ export function writtenInPlace({ equations, inputs, outputs }: Program, donated:
   const makers = new Map<Atom, number>(equations.flatMap((eqn, i) => eqn.outputs.map(o => [o, i] as const)))
   const reads = new Map<Atom, number>()
   for (const atom of [...equations.flatMap(e => e.inputs), ...outputs]) reads.set(atom, (reads.get(atom) ?? 0) + 1)
-  return outputs.map((output, i) => {
+  return outputs.map(output => {
     const eqn = equations[makers.get(output) ?? -1]
-    if (!eqn || !is(eqn, 'dynamicUpdateSlice') || outputs.indexOf(output) !== i) return null
+    if (!eqn || !is(eqn, 'dynamicUpdateSlice')) return null
     const [operand] = eqn.inputs
     const place = inputs.findIndex(v => v === operand)
     return donated[place] && reads.get(operand) === 1 ? place : null

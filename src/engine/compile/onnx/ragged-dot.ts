@@ -1,8 +1,9 @@
 import { hostFrom, partOf, sizeOf } from '../../../base/tensor.js'
 import type { HostTensor } from '../../../base/tensor.js'
 import { range } from '../../program/ops.js'
+import { allNodes, mapBodies, namesRead } from './nodes.js'
 import { elementTypes } from './proto.js'
-import type { Attribute, GraphInfo, Node } from './proto.js'
+import type { Attribute, GraphInfo, Node, ValueInfo } from './proto.js'
 
 /**
  * A product of groups of rows, each with a kernel of its own: inputs x [rows, in], groupSizes (int64) [groups], and each kernel
@@ -22,21 +23,31 @@ const MOST_BRANCHES = 16
  * (com.microsoft.MoE and QMoE 1.30).
  */
 export function expandRaggedDots(graph: GraphInfo): GraphInfo {
-  const regions = regionsOf(graph)
-  if (regions.length === 0) return graph
-  const inRegion = new Map(regions.flatMap(region => region.map(node => [node, region] as const)))
-  const others = graph.nodes.filter(node => !inRegion.has(node))
-  const split = new Set(regions.flat().filter(isRagged).flatMap(kernelsOf))
-  for (const node of others) node.inputs.forEach(name => split.delete(name))
+  const nodes = allNodes(graph.nodes)
+  if (!nodes.some(isRagged)) return graph
+  const split = new Set(nodes.filter(isRagged).flatMap(kernelsOf))
+  for (const node of nodes) if (!isRagged(node)) node.inputs.forEach(name => split.delete(name))
   const weights = new Map([...graph.weights ?? []].filter(([name]) => !split.has(name)))
   const initializers = new Map(graph.initializers)
+  const places: Places = { whole: graph.weights ?? new Map(), weights, initializers }
+  return { ...graph, nodes: expandNodes(graph.nodes, graph.outputs, places), weights, initializers }
+}
+
+/** The graph's tensors, for its bodies too. */
+interface Places {
+  readonly whole: ReadonlyMap<string, HostTensor>
+  readonly weights: Map<string, HostTensor>
+  readonly initializers: Map<string, HostTensor>
+}
+
+function expandNodes(nodes: readonly Node[], outputs: readonly ValueInfo[], places: Places): Node[] {
+  const inRegion = new Map(regionsOf(nodes, outputs, places.initializers).flatMap(region => region.map(node => [node, region] as const)))
   // A region is written where its last node stands: all that it reads is there by then.
-  const nodes = graph.nodes.flatMap(node => {
+  return nodes.flatMap(node => {
     const region = inRegion.get(node)
-    if (!region) return node
-    return node === region.at(-1) ? new Expansion(region, graph.weights ?? new Map(), weights, initializers).write() : []
+    if (!region) return mapBodies(node, (inner, body) => expandNodes(inner, body.outputs, places))
+    return node === region.at(-1) ? new Expansion(region, places).write() : []
   })
-  return { ...graph, nodes, weights, initializers }
 }
 
 const isRagged = ({ domain }: Node): boolean => domain === OURS
@@ -50,14 +61,21 @@ const elementwise: readonly string[] = ['Add', 'Sub', 'Mul', 'Div', 'Neg', 'Pow'
  * Ragged products that are skipped together: those of the same groups, with the element-wise nodes between them, in order, such as an
  * expert's whole feed-forward network. The last one's result alone is read outside.
  */
-function regionsOf(graph: GraphInfo): Node[][] {
-  const ragged = graph.nodes.filter(isRagged)
+function regionsOf(nodes: readonly Node[], outputs: readonly ValueInfo[], initializers: GraphInfo['initializers']): Node[][] {
+  const ragged = nodes.filter(isRagged)
+  const isNumber = (name: string): boolean => { const tensor = initializers.get(name); return tensor !== undefined && sizeOf(tensor.shape) === 1 }
+  const isWhole = (region: readonly Node[]): boolean => {
+    const made = new Set(region.flatMap(n => n.outputs))
+    const readOutside = new Set([...nodes.filter(n => !region.includes(n)).flatMap(namesRead), ...outputs.map(o => o.name)])
+    return region.every(n => (isRagged(n) || (elementwise.includes(n.op) && n.inputs.every(name => made.has(name) || isNumber(name))))
+      && (n === region.at(-1) || !n.outputs.some(name => readOutside.has(name))))
+  }
   return [...new Set(ragged.map(sizesOf))].flatMap(sizes => {
     const dots = ragged.filter(n => sizesOf(n) === sizes)
-    const after = reached(graph.nodes, new Set(dots.flatMap(n => n.outputs)), n => n.inputs, n => n.outputs)
-    const before = reached(graph.nodes.toReversed(), new Set(dots.map(n => n.inputs[0])), n => n.outputs, n => n.inputs)
-    const region = graph.nodes.filter(n => dots.includes(n) || (after.has(n) && before.has(n)))
-    return isWhole(region, graph) ? [region] : dots.map(dot => [dot])
+    const after = reached(nodes, new Set(dots.flatMap(n => n.outputs)), n => n.inputs, n => n.outputs)
+    const before = reached(nodes.toReversed(), new Set(dots.map(n => n.inputs[0])), n => n.outputs, n => n.inputs)
+    const region = nodes.filter(n => dots.includes(n) || (after.has(n) && before.has(n)))
+    return isWhole(region) ? [region] : dots.map(dot => [dot])
   })
 }
 
@@ -72,18 +90,6 @@ function reached(nodes: readonly Node[], from: Set<string>, enters: (n: Node) =>
   return found
 }
 
-function isWhole(region: readonly Node[], graph: GraphInfo): boolean {
-  const made = new Set(region.flatMap(n => n.outputs))
-  const isNumber = (name: string): boolean => { const tensor = graph.initializers.get(name); return tensor !== undefined && sizeOf(tensor.shape) === 1 }
-  const last = region.at(-1)!
-  const readOutside = new Set([...graph.nodes.filter(n => !region.includes(n)).flatMap(namesIn), ...graph.outputs.map(o => o.name)])
-  return region.every(n => (isRagged(n) || (elementwise.includes(n.op) && n.inputs.every(name => made.has(name) || isNumber(name))))
-    && (n === last || !n.outputs.some(name => readOutside.has(name))))
-}
-
-const namesIn = ({ inputs, attributes }: Node): string[] =>
-  [...inputs, ...Object.values(attributes).flatMap(value => (typeof value === 'object' && 'graph' in value ? value.graph.nodes.flatMap(namesIn) : []))]
-
 class Expansion {
   private readonly out: string
   private readonly sizes: string
@@ -92,10 +98,7 @@ class Expansion {
   /** The values outside whose rows are split. */
   private readonly inputs: readonly string[]
 
-  constructor(
-    private readonly region: readonly Node[], private readonly whole: ReadonlyMap<string, HostTensor>,
-    private readonly weights: Map<string, HostTensor>, private readonly initializers: Map<string, HostTensor>,
-  ) {
+  constructor(private readonly region: readonly Node[], private readonly places: Places) {
     const last = region.at(-1)!
     const made = new Set(region.flatMap(n => n.outputs))
     ;[this.out] = last.outputs
@@ -178,17 +181,17 @@ class Expansion {
 
   /** One group's part of a kernel tensor: a weight, or read where it is needed. */
   private kernelOf(kernel: string, group: number, name: string): { name: string; nodes: Node[] } {
-    const tensor = this.whole.get(kernel)
+    const tensor = this.places.whole.get(kernel)
     if (!tensor) return { name, nodes: [make('Gather', [kernel, this.constant(`index_${group}`, hostFrom('int64', [], [group]))], [name], { axis: 0 })] }
     const weight = `${kernel}_of${group}`
-    this.weights.set(weight, partOf(tensor, group))
+    this.places.weights.set(weight, partOf(tensor, group))
     return { name: weight, nodes: [] }
   }
 
   private ints(values: readonly number[]): string { return this.constant(`ints_${values.join('_')}`, hostFrom('int64', [values.length], values)) }
 
   private constant(name: string, tensor: HostTensor): string {
-    this.initializers.set(name, tensor)
+    this.places.initializers.set(name, tensor)
     return name
   }
 }

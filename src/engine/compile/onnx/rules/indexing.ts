@@ -28,7 +28,8 @@ export function clamp(f: Formula, x: Lowered, last: readonly number[]): Lowered 
 function clampIndices(g: GraphWriter, indices: Lowered, sizes: readonly number[]): { clamped: Lowered; inside: (() => Lowered) | null } {
   const f = new Formula(g)
   const wide = g.cast(indices, 'int64')
-  if (sizes.length === 1 && g.boundOf(wide)! <= sizes[0]) return { clamped: wide, inside: null }
+  // Equal, since a bound graph (generalize.ts) is to be right at other sizes than its examples'.
+  if (sizes.length === 1 && g.boundOf(wide) === sizes[0]) return { clamped: wide, inside: null }
   const clamped = clamp(f, wide, sizes.map(s => s - 1))
   const inside = (): Lowered => {
     const each = g.cast(f.test('Equal', clamped, wide), 'int32')
