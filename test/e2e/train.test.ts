@@ -155,7 +155,7 @@ describe('switchyard infer and eval', () => {
     expect((await cli.run('convert', 'smaller', 'again', '--to', 'native', '--dtype', 'int4')).stderr).toContain('have 8 bits already')
     expect(await cli.run('eval', 'smaller')).toMatchObject({ code: 1, stderr: expect.stringContaining('these are a model\'s weights alone: switchyard infer runs them') as string })
     expect((await cli.run('infer', 'runs/first', 'switch', '--target', 'zzz')).stderr).toContain('warning: zzz: the model has never seen "zzz"')
-    expect(await cli.run('infer', 'runs/first', 'switch', '--min-new-tokens', '9', '--max-new-tokens', '5')).toMatchObject({ code: 2, stderr: expect.stringContaining('minNewTokens is 9, more than') as string })
+    expect(await cli.run('infer', 'runs/first', 'switch', '--min-new-tokens', '9', '--max-new-tokens', '5')).toMatchObject({ code: 2, stderr: expect.stringContaining('--min-new-tokens is 9, more than an answer has at most (--max-new-tokens, 5)') as string })
     expect((await cli.run('infer', 'runs/first', '--stop', 'IH', 'switch')).stdout).toMatch(/^switch\t/)
     // As for `| head`: whoever reads has left.
     const left = await cli.start(['infer', 'runs/first'], (stdout, child) => { if (stdout !== '') child.stdout!.destroy() }, 'switch\n'.repeat(5000))
