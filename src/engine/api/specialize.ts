@@ -1,6 +1,6 @@
 import { SwitchyardError } from '../../base/errors.js'
 import { flatten, treeKey } from '../../base/pytree.js'
-import type { Tree } from '../../base/pytree.js'
+import type { Tree, TreeDef } from '../../base/pytree.js'
 import { Concrete } from '../compile/engine.js'
 import type { BoundProgram } from '../compile/engine.js'
 import { formatAval } from '../program/aval.js'
@@ -43,35 +43,42 @@ export function specialize<W extends ArrayTree, A extends ArrayTree[], R extends
   f: (weights: W, ...args: A) => R, examples: ExampleTypes, { donate = [] }: SpecializeOptions = {},
 ): Specialized<W, A, R> {
   const name = f.name || 'f'
-  const traced = new Map<string, TracedWithWeights>()
+  /** By the weights' types, and by the arguments'. */
+  const traced = new Map<string, Map<string, TracedWithWeights>>()
   const bound = new WeakMap<object, BoundWeights>()
 
-  const programOf = (weights: Pick<BoundWeights, 'tree' | 'key'>, args: readonly (ArrayTree | Tree<ArrayType>)[]): TracedWithWeights => {
-    const { leaves, def } = flatten<Aval>(args as Tree<Aval>)
-    const key = [weights.key, treeKey(def), ...leaves.map(formatAval)].join(' ')
-    let found = traced.get(key)
+  const programOf = ({ tree, traced: known }: Pick<BoundWeights, 'tree' | 'traced'>, args: readonly (ArrayTree | Tree<ArrayType>)[], types: readonly Aval[], def: TreeDef): TracedWithWeights => {
+    const key = [treeKey(def), ...types.map(formatAval)].join(' ')
+    let found = known.get(key)
     if (!found) {
-      checkArguments(name, leaves, examples.map(example => flatten(example).leaves))
-      const all = flatten<Aval>([weights.tree, ...args] as Tree<Aval>)
+      checkArguments(name, types, examples.map(example => flatten(example).leaves))
+      const all = flatten<Aval>([tree, ...args] as Tree<Aval>)
       const whole = traceTree(f as (...all: ArrayTree[]) => R, all.def, all.leaves)
       if (whole.captured.length > 0) throw new SwitchyardError(`${name} uses arrays from outside: give them to it as arguments, they may be other ones for other sizes`)
-      found = withUsedWeights(whole, all.leaves.length - leaves.length)
-      traced.set(key, found)
+      found = withUsedWeights(whole, all.leaves.length - types.length)
+      const [example = found] = known.values()
+      if (found.used.join() !== example.used.join()) throw new SwitchyardError(`${name} uses other weights at these sizes than in its examples`)
+      known.set(key, found)
     }
     return found
   }
 
   const bind = (tree: W): BoundWeights => {
     const { values: all, def } = flattenArgs([tree])
-    const weights = { tree, key: [treeKey(def), ...all.map(v => formatAval(v.aval))].join(' ') }
-    const [{ program: first, used }, ...others] = examples.map(example => programOf(weights, example))
+    const key = [treeKey(def), ...all.map(v => formatAval(v.aval))].join(' ')
+    const weights = { tree, traced: traced.get(key) ?? new Map<string, TracedWithWeights>() }
+    traced.set(key, weights.traced)
+    const [{ program: first, used }, ...others] = examples.map(example => {
+      const { leaves, def: exampleDef } = flatten<Aval>(example as Tree<Aval>)
+      return programOf(weights, example, leaves, exampleDef)
+    })
     const values = used.map(i => all[i])
     const ofArguments = examples[0].flatMap((arg, i) => flatten(arg).leaves.map(() => donate.includes(i + 1)))
     const engine = values[0] instanceof Concrete ? values[0].evaluator : defaultEngine()
     const program = engine.bind([first, others[0].program, others[1].program], first.inputs.map((_, i) => values[i] ?? null), [...values.map(() => false), ...ofArguments], name)
     // What failed, perhaps for want of memory, may be tried again.
     program.copied.catch(() => bound.delete(tree as object))
-    return { ...weights, values, used, program }
+    return { ...weights, values, program }
   }
 
   const boundOf = (tree: W): BoundWeights => {
@@ -83,9 +90,9 @@ export function specialize<W extends ArrayTree, A extends ArrayTree[], R extends
   return Object.assign((weights: W, ...args: A): R => {
     if (isTracing()) return f(weights, ...args)
     const known = boundOf(weights)
-    const { program, outputDef, used } = programOf(known, args)
-    if (used.join() !== known.used.join()) throw new SwitchyardError(`${name} uses other weights at these sizes than in its examples`)
-    return rebuild<R>(outputDef, known.program.run(program, flattenArgs(args).values))
+    const { values, def } = flattenArgs(args)
+    const { program, outputDef } = programOf(known, args, values.map(v => v.aval), def)
+    return rebuild<R>(outputDef, known.program.run(program, values))
   }, {
     prepare: async (weights: W) => {
       const { values, program } = boundOf(weights)
@@ -109,10 +116,9 @@ function withUsedWeights({ program, outputDef }: TracedFunction, numWeights: num
 
 interface BoundWeights {
   readonly tree: ArrayTree
-  readonly used: readonly number[]
+  /** Those that are used. */
   readonly values: readonly Value[]
-  /** The structure and types of all. */
-  readonly key: string
+  readonly traced: Map<string, TracedWithWeights>
   readonly program: BoundProgram
 }
 

@@ -3,6 +3,7 @@ import type { Tensor } from 'onnxruntime-node'
 import { bytesOf } from '../../../base/tensor.js'
 import type { HostTensor } from '../../../base/tensor.js'
 import { encodeModel } from './proto.js'
+import { sameShape } from '../../program/aval.js'
 import type { GraphInfo } from './proto.js'
 import type { SessionFactory } from './session.js'
 
@@ -20,8 +21,15 @@ export function nodeSessions(threads = availableParallelism()): SessionFactory {
         extra: { session: { intra_op: { spin_duration_us: SPIN_MICROSECONDS } } },
         externalData: Array.from(graph.weights ?? [], ([path, tensor]) => ({ path, data: bytesOf(tensor) })),
       })
+      // What stands in the same memory at each run, a model's weights and its caches, is wrapped once.
+      const wrapped = new WeakMap<HostTensor['data'], Tensor>()
+      const tensorOf = ({ dtype, shape, data }: HostTensor): Tensor => {
+        let tensor = wrapped.get(data)
+        if (tensor?.type !== dtype || !sameShape(tensor.dims, shape)) wrapped.set(data, tensor = new ort.Tensor(dtype as 'float32', data as Float32Array, shape))
+        return tensor
+      }
       const wrap = (prefix: string, tensors: readonly HostTensor[]): { [name: string]: Tensor } =>
-        Object.fromEntries(tensors.map((t, i) => [`${prefix}${i}`, new ort.Tensor(t.dtype as 'float32', t.data as Float32Array, t.shape)]))
+        Object.fromEntries(tensors.map((t, i) => [`${prefix}${i}`, tensorOf(t)]))
       return {
         run: async (inputs, outputs) => {
           try {
