@@ -7,7 +7,6 @@ import { readInBits } from '../checkpoint/weights.js'
 import type { Weights } from '../checkpoint/weights.js'
 import { fromHost } from '../engine/api/array.js'
 import type { Array } from '../engine/api/array.js'
-import type { ParameterSpec } from '../model/parameters.js'
 import type { ModelParams } from '../model/types.js'
 
 /**
@@ -27,17 +26,15 @@ export async function loadServed(weights: Weights, bits: Bits | null = null): Pr
 }
 
 /**
- * The memory that answering takes at most, in bytes, which is when it begins: the weights, as ONNX Runtime packs them for products too, and
- * the copy of one stack's that it makes for that (first the encoder's, then the decoder's: see `CompiledDecoding.prepare`).
+ * The memory that answering takes at most, in bytes, which is when it begins: the weights, ONNX Runtime's copy of them, and what it packs
+ * of that for products. (Afterwards what is packed is left.)
  */
 export function servedBytes({ specs, bits: stored }: Pick<Weights, 'specs' | 'bits'>, bits: Bits | null = stored ?? null): number {
-  const bytes = (spec: ParameterSpec): number => {
+  const bytes = specs.map((spec): number => {
     const types = bits && quantizedTypes(spec, bits)
     return types ? sizeOf(types.values) + 4 * sizeOf(types.scales) : 4 * sizeOf(spec.shape)
-  }
-  const sum = (of: readonly ParameterSpec[]): number => of.reduce((total, spec) => total + bytes(spec), 0)
-  const inEncoder = (spec: ParameterSpec): boolean => spec.path.startsWith('encoder/')
-  const packing = sum(specs) + Math.max(sum(specs.filter(inEncoder)), sum(specs.filter(spec => !inEncoder(spec))))
+  })
+  const sum = bytes.reduce((a, b) => a + b, 0)
   // Before, a parameter that is read comes in parts, is put together and cast.
-  return sum(specs) + Math.max(packing, ...specs.map(spec => 8 * sizeOf(spec.shape)))
+  return sum + Math.max(2 * sum, ...specs.map(spec => 8 * sizeOf(spec.shape)))
 }
