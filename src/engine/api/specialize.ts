@@ -6,10 +6,9 @@ import type { BoundProgram } from '../compile/engine.js'
 import { formatAval } from '../program/aval.js'
 import type { Aval } from '../program/aval.js'
 import { Program } from '../program/program.js'
-import type { Atom } from '../program/program.js'
 import { isTracing } from '../program/trace.js'
 import type { Value } from '../program/value.js'
-import { withoutDeadCode } from '../transform/dead-code.js'
+import { neededInputs, withoutDeadCode } from '../transform/dead-code.js'
 import { Array } from './array.js'
 import { defaultEngine } from './engine.js'
 import type { ArrayType } from './eval-shape.js'
@@ -108,9 +107,9 @@ interface TracedWithWeights extends Pick<TracedFunction, 'program' | 'outputDef'
 }
 
 function withUsedWeights({ program, outputDef }: TracedFunction, numWeights: number): TracedWithWeights {
-  const { inputs, equations, outputs } = withoutDeadCode(program)
-  const read = new Set<Atom>([...equations.flatMap(e => e.inputs), ...outputs])
-  const used = inputs.slice(0, numWeights).flatMap((v, i) => (read.has(v) ? i : []))
+  const live = withoutDeadCode(program)
+  const { inputs, equations, outputs } = live
+  const used = neededInputs(live).slice(0, numWeights).flatMap((isNeeded, i) => (isNeeded ? i : []))
   return { program: new Program([...used.map(i => inputs[i]), ...inputs.slice(numWeights)], equations, outputs), outputDef, used }
 }
 

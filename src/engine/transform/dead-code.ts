@@ -36,8 +36,14 @@ const filter = <T>(list: readonly T[], keep: readonly boolean[]): T[] => list.fi
 function narrow(program: Program, used: readonly boolean[]): { program: Program; needed: boolean[] } {
   const outputs = filter(program.outputs, used)
   const equations = liveEquations(program.equations, outputs)
+  const narrowed = new Program(program.inputs, equations, outputs)
+  return { program: narrowed, needed: neededInputs(narrowed) }
+}
+
+/** Which inputs a program without dead code reads or returns. */
+export function neededInputs({ inputs, equations, outputs }: Program): boolean[] {
   const read = new Set<Atom>([...equations.flatMap(e => e.inputs), ...outputs])
-  return { program: new Program(program.inputs, equations, outputs), needed: program.inputs.map(v => read.has(v)) }
+  return inputs.map(v => read.has(v))
 }
 
 const withInputs = (program: Program, needed: readonly boolean[]): Program =>

@@ -1,8 +1,8 @@
-import type { Aval } from '../../../program/aval.js'
-import type { GraphWriter, Lowered } from '../graph.js'
+import type { Lowered } from '../graph.js'
 import { OURS, RAGGED_DOT } from '../ragged-dot.js'
 import { Formula } from './elementwise.js'
 import { clamp } from './indexing.js'
+import { wholeOf } from './rule.js'
 import type { Lowering, LoweringContext } from './rule.js'
 
 type Fused = (context: LoweringContext, inputs: readonly Lowered[], attributes: { readonly [name: string]: number }) => Lowered[] | null
@@ -16,19 +16,19 @@ const fused: { readonly [name: string]: Fused } = {
     g.several('SimplifiedLayerNormalization', [g.expand(x, a.shape), g.expand(scale, s.shape)], [normed, inverseRms], { axis: -1, epsilon: { float: epsilon } }).toReversed(),
 
   ragged_dot: ({ g, ins, outs: [out] }, inputs) => {
-    const [x, kernels, groupSizes] = whole(g, inputs, ins)
+    const [x, kernels, groupSizes] = wholeOf({ g, ins }, inputs)
     const [groups, , outputs] = kernels.shape
     return [g.node(RAGGED_DOT, [x, g.cast(groupSizes, 'int64'), kernels], out.dtype, out.shape, { groups, outputs }, OURS)]
   },
 
   // accuracy_level 4: x is rounded to 8 bits, a block at a time, for products of integers.
   quantized_product: ({ g, ins, outs: [out] }, inputs, { bits }) => {
-    const [x, scales, values] = whole(g, inputs, ins)
+    const [x, scales, values] = wholeOf({ g, ins }, inputs)
     const blocks = blocksOf(values.shape, bits)
     return blocks && [g.node('MatMulNBits', [x, values, scales], out.dtype, out.shape, blocks, 'com.microsoft')]
   },
   quantized_ragged_dot: ({ g, ins, outs: [out] }, inputs, { bits }) => {
-    const [x, scales, values, groupSizes] = whole(g, inputs, ins)
+    const [x, scales, values, groupSizes] = wholeOf({ g, ins }, inputs)
     const blocks = blocksOf(values.shape, bits)
     const [groups, outputs] = values.shape
     return blocks && [g.node(RAGGED_DOT, [x, g.cast(groupSizes, 'int64'), values, scales], out.dtype, out.shape, { groups, outputs, ...blocks }, OURS)]
@@ -48,8 +48,6 @@ const fused: { readonly [name: string]: Fused } = {
     return [{ ...f.op('Sub', ofTarget(whole), logP), shape: logZ.shape }, f.op('Neg', logP)]
   },
 }
-
-const whole = (g: GraphWriter, inputs: readonly Lowered[], types: readonly Aval[]): Lowered[] => inputs.map((x, i) => g.expand(x, types[i].shape))
 
 /** The attributes of MatMulNBits for kernels of this shape, [..., out, blocks, bytes of a block]; null if they are in blocks that it does not know. */
 function blocksOf(shape: readonly number[], bits: number): { [name: string]: number } | null {

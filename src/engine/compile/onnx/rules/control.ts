@@ -2,11 +2,10 @@ import { range } from '../../../program/ops.js'
 import type { Program } from '../../../program/program.js'
 import type { GraphWriter, Lowered } from '../graph.js'
 import { Formula } from './elementwise.js'
+import { wholeOf } from './rule.js'
 import type { Lowering, LoweringContext } from './rule.js'
 
 type InContext = Pick<LoweringContext, 'inline'>
-
-const wholeOf = ({ g, ins }: LoweringContext, inputs: readonly Lowered[]): Lowered[] => inputs.map((x, i) => g.expand(x, ins[i].shape))
 
 /** ONNX Scan. Without scanned operands it counts over a dummy one. */
 export const scan: Lowering<'scan'> = (context, operands, { body, numConsts, numCarry, length, reverse }) => {

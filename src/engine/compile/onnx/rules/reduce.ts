@@ -5,6 +5,7 @@ import { range } from '../../../program/ops.js'
 import type { GraphWriter, Lowered } from '../graph.js'
 import { Formula } from './elementwise.js'
 import { areIndices } from './indexing.js'
+import { wholeOf } from './rule.js'
 import type { Lowering, LoweringContext } from './rule.js'
 
 type Reduction = 'reduceSum' | 'reduceMax' | 'reduceMin' | 'reduceProd'
@@ -132,7 +133,7 @@ function placesInOrder(context: LoweringContext, x: Lowered, axis: number, k: nu
 /** All operands in the order of the first. */
 export const sort: Lowering<'sort'> = (context, inputs, { axis }) => {
   const { g, ins } = context
-  const whole = inputs.map((x, i) => g.expand(x, ins[i].shape))
+  const whole = wholeOf(context, inputs)
   if (sizeOf(ins[0].shape) === 0) return whole
   const places = placesInOrder(context, whole[0], axis, ins[0].shape[axis], 0)
   return whole.map((x, i) => (areIndices(g, inputs[i], axis) ? g.cast(places, x.dtype) : g.node('GatherElements', [x, places], x.dtype, x.shape, { axis })))

@@ -16,6 +16,9 @@ export interface LoweringContext {
 /** Writes the nodes of one equation and returns its results. */
 export type Lowering<P extends PrimitiveName> = (context: LoweringContext, inputs: readonly Lowered[], params: PrimitiveParams[P]) => Lowered[]
 
+/** The operands with every axis at its full length. */
+export const wholeOf = ({ g, ins }: Pick<LoweringContext, 'g' | 'ins'>, inputs: readonly Lowered[]): Lowered[] => inputs.map((x, i) => g.expand(x, ins[i].shape))
+
 /** The shape that unbroadcast operands of an element-wise operation have together. */
 export function joined(...inputs: readonly Lowered[]): number[] {
   const rank = Math.max(...inputs.map(x => x.shape.length))

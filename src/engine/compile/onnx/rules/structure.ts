@@ -3,6 +3,7 @@ import { range } from '../../../program/ops.js'
 import type { GraphWriter, Lowered } from '../graph.js'
 import { Formula } from './elementwise.js'
 import { indices } from './indexing.js'
+import { wholeOf } from './rule.js'
 import type { Lowering } from './rule.js'
 
 /** Bound of a slice that has no end: smaller than any index. */
@@ -21,7 +22,7 @@ export const reshape: Lowering<'reshape'> = ({ g, ins: [a] }, [x], { shape }) =>
 export const transpose: Lowering<'transpose'> = ({ g }, [x], { perm }) => [g.transpose(x, perm)]
 
 export const concatenate: Lowering<'concatenate'> = ({ g, ins, outs: [out] }, inputs, { axis }) =>
-  [g.node('Concat', inputs.map((x, i) => g.expand(x, ins[i].shape)), out.dtype, out.shape, { axis })]
+  [g.node('Concat', wholeOf({ g, ins }, inputs), out.dtype, out.shape, { axis })]
 
 /** Interior padding is padding of each element's own row, once the axis is split in two. */
 export const pad: Lowering<'pad'> = ({ g, ins: [a], outs: [out] }, [operand, value], { low, high, interior }) => {
