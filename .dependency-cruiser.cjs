@@ -1,9 +1,24 @@
 // The design's list of layers: a file imports only from its own folder or from folders above it in this list.
 const layers = [
-  'base', 'engine/program', 'engine/transform', 'engine/compile', 'engine/api', 'nn', 'model', 'data', 'checkpoint', 'infer',
-  'train', 'config', 'cli',
+  'base',
+  'engine/program',
+  'engine/transform',
+  'engine/compile',
+  'engine/api',
+  'text',
+  'nn',
+  'model',
+  'metrics',
+  'data',
+  'checkpoint',
+  'infer',
+  'train',
+  'verify',
+  'config',
+  'open',
+  'cli',
 ]
-const browserSafe = '^src/(base|engine/(program|transform|api)|nn|model)/|^src/engine/compile/[^/]+$|^src/data/vocabular'
+const browserSafe = '^src/(base|engine/(program|transform|api)|text|nn|model|metrics)/|^src/engine/compile/[^/]+$'
 const path = names => `^src/(${names.join('|')})/`
 
 module.exports = {
@@ -25,7 +40,7 @@ module.exports = {
   options: {
     tsConfig: { fileName: 'tsconfig.json' },
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: '\\.(test|conformance)\\.ts$' },
-    tsPreCompilationDeps: false,
+    exclude: { path: '\\.test\\.ts$' },
+    tsPreCompilationDeps: true,
   },
 }

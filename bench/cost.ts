@@ -1,5 +1,5 @@
 import { dtypes } from '../src/base/dtypes.js'
-import { sizeOf } from '../src/base/tensor.js'
+import { sizeOf } from '../src/base/host-tensor.js'
 import type { Aval } from '../src/engine/program/aval.js'
 import { Program, Var, is } from '../src/engine/program/program.js'
 import type { Equation } from '../src/engine/program/program.js'
@@ -35,10 +35,12 @@ const views: ReadonlySet<string> = new Set(['broadcastInDim', 'reshape', 'iota',
  */
 export function peakIntermediateBytes(program: Program): number {
   const lastUse = new Map<Var, number>()
-  program.equations.forEach((eqn, i) => { for (const v of eqn.inputs) if (v instanceof Var) lastUse.set(v, i) })
+  program.equations.forEach((eqn, i) => {
+    for (const v of eqn.inputs) if (v instanceof Var) lastUse.set(v, i)
+  })
   for (const v of program.outputs) if (v instanceof Var) lastUse.delete(v)
   const freedAfter = new Map<number, Var[]>()
-  for (const [v, i] of lastUse) freedAfter.set(i, [...freedAfter.get(i) ?? [], v])
+  for (const [v, i] of lastUse) freedAfter.set(i, [...(freedAfter.get(i) ?? []), v])
   const owned = new Set<Var>()
   let [now, peak] = [0, 0]
   program.equations.forEach((eqn, i) => {

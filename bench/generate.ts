@@ -8,7 +8,7 @@ import { formatTable } from '../src/base/format.js'
 import { writeHfWeights } from '../src/checkpoint/names/hf-weights.js'
 import { newWeights } from '../src/checkpoint/weights.js'
 import type { Weights } from '../src/checkpoint/weights.js'
-import { openWeights } from '../src/config/open-weights.js'
+import { openWeights } from '../src/open/open-weights.js'
 import { countActiveParameters } from '../src/model/parameters.js'
 import { benchmarkModel, benchmarkRouter, NEW_TOKENS } from './model.js'
 import { at, checkMachine, python } from './peers.js'
@@ -16,8 +16,17 @@ import { Contestant } from './protocol.js'
 import type { Ready } from './protocol.js'
 import { median } from './results.js'
 
-interface Generated { seconds: number; firstSeconds: number; tokens: number[][]; peakRssBytes: number }
-interface Racer { name: string; contestant: Contestant; loadSeconds: number }
+interface Generated {
+  seconds: number
+  firstSeconds: number
+  tokens: number[][]
+  peakRssBytes: number
+}
+interface Racer {
+  name: string
+  contestant: Contestant
+  loadSeconds: number
+}
 
 const ourselves = fileURLToPath(new URL('switchyard-generate.js', import.meta.url))
 
@@ -49,7 +58,9 @@ else {
   }
 }
 const [fewest] = tokenSeconds.keys()
-for (const [experts, seconds] of tokenSeconds) if (experts !== fewest) console.log(`a token with ${experts} experts / with ${fewest}: ${(seconds / tokenSeconds.get(fewest)!).toFixed(2)}`)
+for (const [experts, seconds] of tokenSeconds)
+  if (experts !== fewest)
+    console.log(`a token with ${experts} experts / with ${fewest}: ${(seconds / tokenSeconds.get(fewest)!).toFixed(2)}`)
 
 /** All contestants in turns on one folder, and a table of what they took. */
 async function race(title: string, folder: string, experts?: number): Promise<void> {
@@ -72,21 +83,51 @@ async function race(title: string, folder: string, experts?: number): Promise<vo
           if (turn >= 0) results[i].push(result)
         }
       }
-      const logits = await Promise.all(racers.map(({ contestant }) => contestant.ask<{ logits: number[][] }>(`logits ${batch}`)))
+      const logits = await Promise.all(
+        racers.map(({ contestant }) => contestant.ask<{ logits: number[][] }>(`logits ${batch}`)),
+      )
       for (const [i, { name, loadSeconds }] of racers.entries()) {
         const [whole, first] = (['seconds', 'firstSeconds'] as const).map(key => median(results[i].map(r => r[key])))
         const token = (whole - first) / (NEW_TOKENS - 1)
         if (batch === 1 && name === 'switchyard' && experts !== undefined) tokenSeconds.set(experts, token)
         const bytes = name === 'switchyard int8' ? bytesPerToken / 4 : bytesPerToken
         rows.push([
-          name, String(batch), milliseconds(whole), withPeer && i > 0 ? (whole / median(results[0].map(r => r.seconds))).toFixed(2) : '', milliseconds(first), milliseconds(token),
-          (batch / token).toFixed(0), batch === 1 ? `${(bytes / token / 1e9).toFixed(1)} GB/s` : '', `${loadSeconds.toFixed(1)} s`, `${(results[i].at(-1)!.peakRssBytes / 1e6).toFixed(0)} MB`,
-          withPeer && i > 0 ? `${sameAnswers(results[i][0], results[0][0])}, ${distance(logits[i].logits, logits[0].logits).toExponential(1)}` : '',
+          name,
+          String(batch),
+          milliseconds(whole),
+          withPeer && i > 0 ? (whole / median(results[0].map(r => r.seconds))).toFixed(2) : '',
+          milliseconds(first),
+          milliseconds(token),
+          (batch / token).toFixed(0),
+          batch === 1 ? `${(bytes / token / 1e9).toFixed(1)} GB/s` : '',
+          `${loadSeconds.toFixed(1)} s`,
+          `${(results[i].at(-1)!.peakRssBytes / 1e6).toFixed(0)} MB`,
+          withPeer && i > 0
+            ? `${sameAnswers(results[i][0], results[0][0])}, ${distance(logits[i].logits, logits[0].logits).toExponential(1)}`
+            : '',
         ])
       }
     }
-    console.log(`\n${title}; ${(bytesPerToken / 1e6).toFixed(1)} MB of float32 weights a token; load average ${loadavg().map(x => x.toFixed(1)).join(' ')}\n${formatTable([
-      ['', 'batch', `${NEW_TOKENS} tokens`, '/ hf', 'first token', 'each token', 'tokens/s', 'weights read', 'load', 'peak', 'as hf: answers, logits'], ...rows])}`)
+    console.log(
+      `\n${title}; ${(bytesPerToken / 1e6).toFixed(1)} MB of float32 weights a token; load average ${loadavg()
+        .map(x => x.toFixed(1))
+        .join(' ')}\n${formatTable([
+        [
+          '',
+          'batch',
+          `${NEW_TOKENS} tokens`,
+          '/ hf',
+          'first token',
+          'each token',
+          'tokens/s',
+          'weights read',
+          'load',
+          'peak',
+          'as hf: answers, logits',
+        ],
+        ...rows,
+      ])}`,
+    )
   } finally {
     for (const { contestant } of racers) await contestant.quit()
   }
@@ -101,21 +142,30 @@ function sameAnswers(ours: Generated, theirs: Generated): string {
 /** The largest difference of two sets of logits, of the largest logit. */
 function distance(ours: number[][], theirs: number[][]): number {
   let [difference, largest] = [0, 0]
-  theirs.forEach((row, i) => row.forEach((x, k) => {
-    difference = Math.max(difference, Math.abs(x - ours[i][k]))
-    largest = Math.max(largest, Math.abs(x))
-  }))
+  theirs.forEach((row, i) =>
+    row.forEach((x, k) => {
+      difference = Math.max(difference, Math.abs(x - ours[i][k]))
+      largest = Math.max(largest, Math.abs(x))
+    }),
+  )
   return difference / largest
 }
 
 /** New weights of the benchmark model, with room for every token in Hugging Face's experts. */
 function benchmarkWeights(experts: number): Weights {
-  return newWeights('benchmark', { ...benchmarkModel(experts), initScale: 1 }, { ...benchmarkRouter, expertCapacity: 64 }, 0)
+  return newWeights(
+    'benchmark',
+    { ...benchmarkModel(experts), initScale: 1 },
+    { ...benchmarkRouter, expertCapacity: 64 },
+    0,
+  )
 }
 
 /** How many bytes of float32 weights one decoder token meets. */
 async function decoderBytes(folder: string): Promise<number> {
   const { specs, close } = await openWeights(folder)
   await close()
-  return 4 * countActiveParameters(specs.filter(s => s.path.startsWith('decoder/') || s.path.startsWith('token_embedder/')))
+  return (
+    4 * countActiveParameters(specs.filter(s => s.path.startsWith('decoder/') || s.path.startsWith('token_embedder/')))
+  )
 }

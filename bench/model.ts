@@ -24,7 +24,11 @@ export const benchmarkModel = (experts: number): ModelConfig => ({
 })
 
 /** No noise; one group, in which experts have as many slots as JAX's. */
-export const benchmarkRouter: RouterConfig = { ...baseRouter, maxGroupSize: BATCH * ENCODER_LENGTH, minExpertCapacity: 1 }
+export const benchmarkRouter: RouterConfig = {
+  ...baseRouter,
+  maxGroupSize: BATCH * ENCODER_LENGTH,
+  minExpertCapacity: 1,
+}
 
 /** Token ids in 3..7999, the same on every run. */
 export function randomTokens(seed: number, count: number): Int32Array {
@@ -37,4 +41,6 @@ export function randomTokens(seed: number, count: number): Int32Array {
 
 /** Rows of token ids to generate from, the same as peers/common.py's. */
 export const promptTokens = (rows: number, length: number): number[][] =>
-  Array.from({ length: rows }, (_, row) => Array.from({ length }, (__, i) => 3 + ((row * length + i) * 7919 + row * 31) % 7997))
+  Array.from({ length: rows }, (_, row) =>
+    Array.from({ length }, (__, i) => 3 + (((row * length + i) * 7919 + row * 31) % 7997)),
+  )

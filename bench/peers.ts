@@ -11,7 +11,9 @@ export const python = process.env.SWITCHYARD_PEERS_PYTHON ?? at('peers/.venv/bin
 /** Whether the peers are installed; says so if they are not, and if the machine is not idle. */
 export function checkMachine(): boolean {
   const installed = existsSync(python)
-  if (!installed) console.log(`The peers are not installed (${python} is missing): see bench/peers/README.md. Switchyard runs alone.`)
-  if (loadavg()[0] > 1) console.log(`Other work is running (load average ${loadavg()[0].toFixed(1)}): the times below are not worth much.`)
+  if (!installed)
+    console.log(`The peers are not installed (${python} is missing): see bench/peers/README.md. Switchyard runs alone.`)
+  if (loadavg()[0] > 1)
+    console.log(`Other work is running (load average ${loadavg()[0].toFixed(1)}): the times below are not worth much.`)
   return installed
 }

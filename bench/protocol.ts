@@ -27,25 +27,45 @@ export interface SwitchyardReady extends Ready {
   fusedLoops: number
 }
 
-export interface Steps { stepSeconds: number[]; loss: number; peakRssBytes: number }
-export interface Gemm { flopsPerSecond: number }
+export interface Steps {
+  stepSeconds: number[]
+  loss: number
+  peakRssBytes: number
+}
+export interface Gemm {
+  flopsPerSecond: number
+}
 
 /** A contestant in a process of its own. */
 export class Contestant {
   private readonly lines: AsyncIterator<string>
   private lastWords = ''
 
-  private constructor(readonly name: string, private readonly child: ChildProcessWithoutNullStreams) {
+  private constructor(
+    readonly name: string,
+    private readonly child: ChildProcessWithoutNullStreams,
+  ) {
     this.lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-    child.stderr.on('data', (text: Buffer) => { this.lastWords = (this.lastWords + text.toString()).slice(-2000) })
+    child.stderr.on('data', (text: Buffer) => {
+      this.lastWords = (this.lastWords + text.toString()).slice(-2000)
+    })
     // A write to a process that died is reported by the read that follows.
     child.stdin.on('error', () => undefined)
   }
 
   /** Starts a program and waits until it is ready. */
-  static async start(name: string, command: string, args: readonly string[]): Promise<{ contestant: Contestant; ready: Ready }> {
+  static async start(
+    name: string,
+    command: string,
+    args: readonly string[],
+  ): Promise<{ contestant: Contestant; ready: Ready }> {
     const child = spawn(command, args, { stdio: 'pipe' })
-    await Promise.race([once(child, 'spawn'), once(child, 'error').then(([error]) => { throw error as Error })])
+    await Promise.race([
+      once(child, 'spawn'),
+      once(child, 'error').then(([error]) => {
+        throw error as Error
+      }),
+    ])
     const contestant = new Contestant(name, child)
     return { contestant, ready: await contestant.reply<Ready>() }
   }
@@ -73,16 +93,22 @@ export class Contestant {
 }
 
 /** Says ready, then answers `<command> <count>` lines until `quit` or the end of stdin. */
-export async function serve(ready: object, commands: { readonly [name: string]: (count: number) => Promise<object> }): Promise<void> {
-  const reply = (message: object): void => { process.stdout.write(`${JSON.stringify(message)}\n`) }
+export async function serve(
+  ready: object,
+  commands: { readonly [name: string]: (count: number) => Promise<object> },
+): Promise<void> {
+  const reply = (message: object): void => {
+    process.stdout.write(`${JSON.stringify(message)}\n`)
+  }
   reply({ ready: true, ...ready, peakRssBytes: peakRssBytes() })
   for await (const line of createInterface({ input: process.stdin })) {
     const [name, count] = line.trim().split(/\s+/)
     if (name === '') continue
     if (name === 'quit') break
     try {
-      if (!(name in commands) || !(Number(count) >= 1)) throw new Error(`expected quit or one of ${Object.keys(commands)} with a count, got ${JSON.stringify(line)}`)
-      reply({ ...await commands[name](Number(count)), peakRssBytes: peakRssBytes() })
+      if (!(name in commands) || !(Number(count) >= 1))
+        throw new Error(`expected quit or one of ${Object.keys(commands)} with a count, got ${JSON.stringify(line)}`)
+      reply({ ...(await commands[name](Number(count))), peakRssBytes: peakRssBytes() })
     } catch (error) {
       process.stderr.write(`${(error as Error).stack}\n`)
       reply({ error: String(error) })
@@ -92,6 +118,8 @@ export async function serve(ready: object, commands: { readonly [name: string]: 
 
 /** The most memory this process has held. */
 function peakRssBytes(): number {
-  const line = readFileSync('/proc/self/status', 'utf8').split('\n').find(l => l.startsWith('VmHWM:'))
+  const line = readFileSync('/proc/self/status', 'utf8')
+    .split('\n')
+    .find(l => l.startsWith('VmHWM:'))
   return Number(line!.split(/\s+/)[1]) * 1024
 }

@@ -22,10 +22,23 @@ interface Entry {
 
 function entriesOf(experts: number, stepsPerTurn: number, without: readonly string[]): Entry[] {
   const size = ['--experts', String(experts)]
-  const own = (name: string, ...args: string[]): Entry => ({ name, command: process.execPath, args: [ourselves, ...size, ...args], stepsPerTurn })
-  const peer = (name: string, file: string): Entry => ({ name, command: python, args: [at(`peers/${file}`), ...size], stepsPerTurn })
+  const own = (name: string, ...args: string[]): Entry => ({
+    name,
+    command: process.execPath,
+    args: [ourselves, ...size, ...args],
+    stepsPerTurn,
+  })
+  const peer = (name: string, file: string): Entry => ({
+    name,
+    command: python,
+    args: [at(`peers/${file}`), ...size],
+    stepsPerTurn,
+  })
   const all = [
-    own('switchyard'), peer('jax', 'jax_train.py'), peer('hf', 'hf_train.py'), own('dense', '--dense'),
+    own('switchyard'),
+    peer('jax', 'jax_train.py'),
+    peer('hf', 'hf_train.py'),
+    own('dense', '--dense'),
     { ...own('op by op', '--op-by-op'), stepsPerTurn: 1, slow: true },
   ]
   return all.filter(({ name }) => !without.includes(name))
@@ -61,7 +74,8 @@ async function race(experts: number, turns: number, entries: readonly Entry[]): 
     for (let i = 0; i < turns; i++) {
       process.stderr.write(`turn ${i + 1} of ${turns}\n`)
       gemm.push(await running.get('switchyard')!.ask<Gemm>('gemm 5'))
-      for (const entry of entries) if (running.has(entry.name) && (!entry.slow || i === turns - 1)) await turn(entry, true)
+      for (const entry of entries)
+        if (running.has(entry.name) && (!entry.slow || i === turns - 1)) await turn(entry, true)
     }
   } finally {
     for (const contestant of running.values()) await contestant.quit()
@@ -89,5 +103,8 @@ for (const experts of options.experts.split(',').map(Number)) {
 mkdirSync(at('results'), { recursive: true })
 const file = at(`results/${new Date().toISOString().slice(0, 16).replace(':', '-')}.json`)
 const [{ model }] = cpus()
-writeFileSync(file, `${JSON.stringify({ date: new Date().toISOString(), node: process.version, cpu: `${cpus().length} x ${model}`, rounds }, null, 2)}\n`)
+writeFileSync(
+  file,
+  `${JSON.stringify({ date: new Date().toISOString(), node: process.version, cpu: `${cpus().length} x ${model}`, rounds }, null, 2)}\n`,
+)
 console.log(`\nWritten to ${file}.`)

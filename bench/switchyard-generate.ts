@@ -1,6 +1,6 @@
 /** Switchyard as a contestant: generates from a folder of weights, told what to do on stdin. Arguments: the folder, and 8 or 4 for fewer bits. */
 import type { Bits } from '../src/checkpoint/quantize.js'
-import { openWeights } from '../src/config/open-weights.js'
+import { openWeights } from '../src/open/open-weights.js'
 import { makeGenerator } from '../src/infer/generate.js'
 import { loadServed } from '../src/infer/load.js'
 import { minNewTokens } from '../src/infer/processors.js'
@@ -13,24 +13,54 @@ import { serve } from './protocol.js'
 const [folder, bits] = process.argv.slice(2)
 const begin = performance.now()
 const weights = await openWeights(folder)
-const params = await loadServed(weights, bits === undefined ? null : Number(bits) as Bits)
+const params = await loadServed(weights, bits === undefined ? null : (Number(bits) as Bits))
 await weights.close()
-const generate = makeGenerator({ config: { ...weights.model, reference: 'switchyard' }, router: weights.router, maxNewTokens: NEW_TOKENS, release: true })
-
-await serve({ name: 'switchyard', loadSeconds: (performance.now() - begin) / 1000, parameters: countParameters(weights.specs) }, {
-  generate: async batch => {
-    const prompts = promptTokens(batch, ENCODER_LENGTH)
-    const start = performance.now()
-    let firstSeconds = 0
-    const answers = await generate(params, prompts, prompts.map(() => greedySearch({ maxNewTokens: NEW_TOKENS, processors: [minNewTokens(NEW_TOKENS)] })), {
-      onStep: () => { if (firstSeconds === 0) firstSeconds = (performance.now() - start) / 1000 },
-    })
-    return { seconds: (performance.now() - start) / 1000, firstSeconds, tokens: answers.map(([{ tokens }]) => tokens) }
-  },
-  logits: async batch => {
-    const seen: number[][] = []
-    const prompts = promptTokens(batch, ENCODER_LENGTH)
-    await generate(params, prompts, prompts.map((): Search => ({ rows: 1, next: logits => { seen.push([...logits]); return null }, answers: () => [] })))
-    return { logits: seen }
-  },
+const generate = makeGenerator({
+  config: { ...weights.model, reference: 'switchyard' },
+  router: weights.router,
+  maxNewTokens: NEW_TOKENS,
+  release: true,
 })
+
+await serve(
+  { name: 'switchyard', loadSeconds: (performance.now() - begin) / 1000, parameters: countParameters(weights.specs) },
+  {
+    generate: async batch => {
+      const prompts = promptTokens(batch, ENCODER_LENGTH)
+      const start = performance.now()
+      let firstSeconds = 0
+      const answers = await generate(
+        params,
+        prompts,
+        prompts.map(() => greedySearch({ maxNewTokens: NEW_TOKENS, processors: [minNewTokens(NEW_TOKENS)] })),
+        {
+          onStep: () => {
+            if (firstSeconds === 0) firstSeconds = (performance.now() - start) / 1000
+          },
+        },
+      )
+      return {
+        seconds: (performance.now() - start) / 1000,
+        firstSeconds,
+        tokens: answers.map(([{ tokens }]) => tokens),
+      }
+    },
+    logits: async batch => {
+      const seen: number[][] = []
+      const prompts = promptTokens(batch, ENCODER_LENGTH)
+      await generate(
+        params,
+        prompts,
+        prompts.map((): Search => ({
+          rows: 1,
+          next: logits => {
+            seen.push([...logits])
+            return null
+          },
+          answers: () => [],
+        })),
+      )
+      return { logits: seen }
+    },
+  },
+)

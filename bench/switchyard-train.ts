@@ -1,9 +1,9 @@
 /** Switchyard as a contestant: trains the benchmark model, told what to do on stdin. */
 import { parseArgs } from 'node:util'
 import { flatten } from '../src/base/pytree.js'
-import { hostFrom, hostTensor } from '../src/base/tensor.js'
-import { defaultEngine, fromHost, hostView } from '../src/engine/api/array.js'
-import type { Array as NdArray } from '../src/engine/api/array.js'
+import { hostFrom, hostTensor } from '../src/base/host-tensor.js'
+import { defaultEngine, fromHost, hostView } from '../src/engine/api/tensor.js'
+import type { Tensor } from '../src/engine/api/tensor.js'
 import { jit } from '../src/engine/api/jit.js'
 import * as np from '../src/engine/api/np.js'
 import * as random from '../src/engine/api/random.js'
@@ -17,24 +17,43 @@ import { adamW } from '../src/train/optimizers/adamw.js'
 import { trainStepFunction } from '../src/train/step.js'
 import type { StepInputs, TrainArrays } from '../src/train/step.js'
 import { peakIntermediateBytes, productFlops } from './cost.js'
-import { BATCH, DECODER_LENGTH, ENCODER_LENGTH, LEARNING_RATE, benchmarkModel, benchmarkRouter, randomTokens } from './model.js'
+import {
+  BATCH,
+  DECODER_LENGTH,
+  ENCODER_LENGTH,
+  LEARNING_RATE,
+  benchmarkModel,
+  benchmarkRouter,
+  randomTokens,
+} from './model.js'
 import { serve } from './protocol.js'
 import type { SwitchyardReady } from './protocol.js'
 
 const seconds = (since: number): number => (performance.now() - since) / 1000
 
 function trainingBatch(): Batch {
-  const ids = (length: number, data: Int32Array): NdArray => fromHost(hostTensor('int32', [BATCH, length], data))
+  const ids = (length: number, data: Int32Array): Tensor => fromHost(hostTensor('int32', [BATCH, length], data))
   const targets = randomTokens(1, BATCH * DECODER_LENGTH)
   return {
     encoder_input_tokens: ids(ENCODER_LENGTH, randomTokens(0, BATCH * ENCODER_LENGTH)),
-    decoder_input_tokens: ids(DECODER_LENGTH, targets.map((_, i) => (i % DECODER_LENGTH === 0 ? 0 : targets[i - 1]))),
+    decoder_input_tokens: ids(
+      DECODER_LENGTH,
+      targets.map((_, i) => (i % DECODER_LENGTH === 0 ? 0 : targets[i - 1])),
+    ),
     decoder_target_tokens: ids(DECODER_LENGTH, targets),
-    decoder_loss_weights: fromHost(hostTensor('int32', [BATCH, DECODER_LENGTH], new Int32Array(BATCH * DECODER_LENGTH).fill(1))),
+    decoder_loss_weights: fromHost(
+      hostTensor('int32', [BATCH, DECODER_LENGTH], new Int32Array(BATCH * DECODER_LENGTH).fill(1)),
+    ),
   }
 }
 
-const { values: options } = parseArgs({ options: { experts: { type: 'string', default: '8' }, dense: { type: 'boolean', default: false }, 'op-by-op': { type: 'boolean', default: false } } })
+const { values: options } = parseArgs({
+  options: {
+    experts: { type: 'string', default: '8' },
+    dense: { type: 'boolean', default: false },
+    'op-by-op': { type: 'boolean', default: false },
+  },
+})
 const model = benchmarkModel(options.dense ? 0 : Number(options.experts))
 const specs = declareParameters(model, benchmarkRouter)
 const optimizer = adamW()
@@ -42,12 +61,15 @@ const trainStep = trainStepFunction(trainingLoss(model, benchmarkRouter), optimi
 
 const initialParams = initParameters(specs, random.key(0))
 let arrays: TrainArrays = { params: initialParams, optimizer: optimizer.init(initialParams) }
-await Promise.all(flatten<NdArray>(arrays).leaves.map(hostView))
+await Promise.all(flatten<Tensor>(arrays).leaves.map(hostView))
 
 let count = 0
 const [batch, key] = [trainingBatch(), random.key(1)]
 const inputs = (): StepInputs<Batch> => ({
-  batch, key, step: fromHost(hostFrom('int32', [], [count++])), learningRate: fromHost(hostFrom('float32', [], [LEARNING_RATE])),
+  batch,
+  key,
+  step: fromHost(hostFrom('int32', [], [count++])),
+  learningRate: fromHost(hostFrom('float32', [], [LEARNING_RATE])),
 })
 
 // What jit does, in its parts, so that they can be timed.
@@ -55,13 +77,20 @@ const begin = performance.now()
 const { values, def } = flattenArgs([arrays, inputs()])
 const { program, captured, outputDef } = traceTree(trainStep, def, values)
 const traceSeconds = seconds(begin)
-const donated = values.map((_, i) => i < flatten<NdArray>(arrays).leaves.length)
+const donated = values.map((_, i) => i < flatten<Tensor>(arrays).leaves.length)
 const beginCompile = performance.now()
-const { stats } = options['op-by-op'] ? { stats: { nodes: 0, fusedLoops: 0 } } : await defaultEngine().compile(program, donated)
+const { stats } = options['op-by-op']
+  ? { stats: { nodes: 0, fusedLoops: 0 } }
+  : await defaultEngine().compile(program, donated)
 const compileSeconds = seconds(beginCompile)
 
 function wholeStep(): ReturnType<typeof trainStep> {
-  const results = defaultEngine().run(program, [...flattenArgs([arrays, inputs()]).values, ...captured], donated, 'trainStep')
+  const results = defaultEngine().run(
+    program,
+    [...flattenArgs([arrays, inputs()]).values, ...captured],
+    donated,
+    'trainStep',
+  )
   return rebuild<ReturnType<typeof trainStep>>(outputDef, results)
 }
 
@@ -73,7 +102,7 @@ const ready: Omit<SwitchyardReady, 'ready' | 'peakRssBytes'> = {
   compileSeconds: options['op-by-op'] ? 0 : compileSeconds,
   parameters: countParameters(specs),
   flops: productFlops(simplified),
-  stateBytes: flatten<NdArray>(arrays).leaves.reduce((n, a) => n + 4 * a.size, 0),
+  stateBytes: flatten<Tensor>(arrays).leaves.reduce((n, a) => n + 4 * a.size, 0),
   activationBytes: peakIntermediateBytes(simplified),
   nodes: stats.nodes,
   fusedLoops: stats.fusedLoops,
@@ -87,7 +116,7 @@ await serve(ready, {
       const result = options['op-by-op'] ? trainStep(arrays, inputs()) : wholeStep()
       arrays = result.arrays
       // A step is over when the new state is there, not only the loss.
-      await Promise.all(flatten<NdArray>(result).leaves.map(hostView))
+      await Promise.all(flatten<Tensor>(result).leaves.map(hostView))
       stepSeconds.push(seconds(start))
       loss = await result.metrics.loss.item()
     }
@@ -97,7 +126,7 @@ await serve(ready, {
   // The best of n large matrix products, in the process that trains: what its limit is measured with.
   gemm: async n => {
     const size = 1536
-    const product = jit((x: NdArray, y: NdArray) => np.matmul(x, y))
+    const product = jit((x: Tensor, y: Tensor) => np.matmul(x, y))
     const [x, y] = [random.normal(random.key(2), [size, size]), random.normal(random.key(3), [size, size])]
     await hostView(product(x, y))
     let best = Infinity

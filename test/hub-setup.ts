@@ -11,7 +11,8 @@ export function useTestHub(): { readonly hub: TestHub; readonly cache: string } 
   beforeEach(async () => {
     current.hub = await TestHub.start()
     current.cache = await mkdtemp(join(tmpdir(), 'switchyard-hub-'))
-    for (const name of ['HF_HOME', 'XDG_CACHE_HOME', 'HF_TOKEN', 'HUGGING_FACE_HUB_TOKEN', 'HF_HUB_OFFLINE']) vi.stubEnv(name, '')
+    for (const name of ['HF_HOME', 'XDG_CACHE_HOME', 'HF_TOKEN', 'HUGGING_FACE_HUB_TOKEN', 'HF_HUB_OFFLINE'])
+      vi.stubEnv(name, '')
     vi.stubEnv('HF_ENDPOINT', current.hub.url)
     vi.stubEnv('HF_HUB_CACHE', current.cache)
     vi.stubEnv('HF_TOKEN_PATH', join(current.cache, 'no-token'))
@@ -25,8 +26,14 @@ export function useTestHub(): { readonly hub: TestHub; readonly cache: string } 
 }
 
 /** What the error says with which something fails, which must be of a kind. */
-export async function failure(body: Promise<unknown>, kind: abstract new (...args: never[]) => Error = HubError): Promise<string> {
-  const error: unknown = await body.then(() => undefined, (e: unknown) => e)
+export async function failure(
+  body: Promise<unknown>,
+  kind: abstract new (...args: never[]) => Error = HubError,
+): Promise<string> {
+  const error: unknown = await body.then(
+    () => undefined,
+    (e: unknown) => e,
+  )
   expect(error).toBeInstanceOf(kind)
   return (error as Error).message
 }

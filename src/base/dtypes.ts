@@ -2,10 +2,7 @@ import { check } from './errors.js'
 
 /** Element types of arrays. The last three are for storage only: convert before computing. */
 export type DType =
-  | 'float32' | 'float16' | 'bfloat16'
-  | 'int32' | 'uint32' | 'int64'
-  | 'bool'
-  | 'uint8' | 'int8' | 'uint16'
+  'float32' | 'float16' | 'bfloat16' | 'int32' | 'uint32' | 'int64' | 'bool' | 'uint8' | 'int8' | 'uint16'
 
 /** The memory behind an array. float16, bfloat16 keep their bits in a Uint16Array; bool is a byte of 0 or 1. */
 export type TypedArray = Float32Array | Uint16Array | Int32Array | Uint32Array | BigInt64Array | Uint8Array | Int8Array
@@ -33,7 +30,10 @@ export const dtypes: { readonly [D in DType]: DTypeInfo } = {
 
 /** Throws a ShapeError that lists the dtypes unless there is this one: JavaScript checks no types. */
 export function checkDType(dtype: string): asserts dtype is DType {
-  check(Object.hasOwn(dtypes, dtype), () => `there is no dtype ${JSON.stringify(dtype)}: choose one of ${Object.keys(dtypes).join(', ')}`)
+  check(
+    Object.hasOwn(dtypes, dtype),
+    () => `there is no dtype ${JSON.stringify(dtype)}: choose one of ${Object.keys(dtypes).join(', ')}`,
+  )
 }
 
 export const isFloat = (d: DType): boolean => dtypes[d].kind === 'float'

@@ -27,6 +27,11 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
   const widths = rows[0].map((_, column) => Math.max(...rows.map(row => row[column].length)))
   const numeric = (cell: string): boolean => /^[-+]?[\d,.]+(e[-+]?\d+)?%?$/i.test(cell)
   return rows
-    .map(row => row.map((cell, i) => (numeric(cell) ? cell.padStart(widths[i]) : cell.padEnd(widths[i]))).join('  ').trimEnd())
+    .map(row =>
+      row
+        .map((cell, i) => (numeric(cell) ? cell.padStart(widths[i]) : cell.padEnd(widths[i])))
+        .join('  ')
+        .trimEnd(),
+    )
     .join('\n')
 }

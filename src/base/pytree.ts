@@ -39,10 +39,14 @@ export function unflatten<L>(def: TreeDef, leaves: readonly L[]): Tree<L> {
   let next = 0
   const build = (d: TreeDef): Tree<L> => {
     switch (d.kind) {
-      case 'leaf': return leaves[next++]
-      case 'empty': return d.value
-      case 'list': return d.items.map(build)
-      case 'dict': return Object.fromEntries(d.keys.map((k, i) => [k, build(d.items[i])]))
+      case 'leaf':
+        return leaves[next++]
+      case 'empty':
+        return d.value
+      case 'list':
+        return d.items.map(build)
+      case 'dict':
+        return Object.fromEntries(d.keys.map((k, i) => [k, build(d.items[i])]))
     }
   }
   const tree = build(def)
@@ -53,10 +57,14 @@ export function unflatten<L>(def: TreeDef, leaves: readonly L[]): Tree<L> {
 /** A string that is equal for equal structures. */
 export function treeKey(def: TreeDef): string {
   switch (def.kind) {
-    case 'leaf': return '*'
-    case 'empty': return def.value === null ? '-' : '~'
-    case 'list': return `[${def.items.map(treeKey).join(',')}]`
-    case 'dict': return `{${def.keys.map((k, i) => `${JSON.stringify(k)}:${treeKey(def.items[i])}`).join(',')}}`
+    case 'leaf':
+      return '*'
+    case 'empty':
+      return def.value === null ? '-' : '~'
+    case 'list':
+      return `[${def.items.map(treeKey).join(',')}]`
+    case 'dict':
+      return `{${def.keys.map((k, i) => `${JSON.stringify(k)}:${treeKey(def.items[i])}`).join(',')}}`
   }
 }
 
@@ -68,7 +76,10 @@ export function treeMap<L, R>(f: (leaf: L, ...rest: L[]) => R, tree: Tree<L>, ..
     check(treeKey(flat.def) === treeKey(def), () => `trees differ: ${treeKey(def)} and ${treeKey(flat.def)}`)
     return flat.leaves
   })
-  return unflatten(def, leaves.map((leaf, i) => f(leaf, ...others.map(o => o[i]))))
+  return unflatten(
+    def,
+    leaves.map((leaf, i) => f(leaf, ...others.map(o => o[i]))),
+  )
 }
 
 /** The leaves with their paths, keys joined by `/`: `encoder/layers_0/mlp/wi/kernel`. */
@@ -81,10 +92,14 @@ export function leavesWithPaths<L>(tree: Tree<L>): [path: string, leaf: L][] {
 export function pathsOf(def: TreeDef, prefix = ''): string[] {
   const join = (key: string | number): string => (prefix === '' ? String(key) : `${prefix}/${key}`)
   switch (def.kind) {
-    case 'leaf': return [prefix]
-    case 'empty': return []
-    case 'list': return def.items.flatMap((item, i) => pathsOf(item, join(i)))
-    case 'dict': return def.items.flatMap((item, i) => pathsOf(item, join(def.keys[i])))
+    case 'leaf':
+      return [prefix]
+    case 'empty':
+      return []
+    case 'list':
+      return def.items.flatMap((item, i) => pathsOf(item, join(i)))
+    case 'dict':
+      return def.items.flatMap((item, i) => pathsOf(item, join(def.keys[i])))
   }
 }
 

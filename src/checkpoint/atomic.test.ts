@@ -8,7 +8,9 @@ import { FileError } from '../base/errors.js'
 import { nextFreeFolder, removeAtomically, writeFileAtomically, writeFolderAtomically } from './atomic.js'
 
 let scratch: string
-beforeEach(async () => { scratch = await mkdtemp(join(tmpdir(), 'switchyard-atomic-')) })
+beforeEach(async () => {
+  scratch = await mkdtemp(join(tmpdir(), 'switchyard-atomic-'))
+})
 afterEach(() => rm(scratch, { recursive: true, force: true }))
 
 const host = hostname().replace(/\W/g, '_').slice(0, 64)
@@ -28,21 +30,29 @@ describe('writeFolderAtomically', () => {
   })
 
   it('leaves nothing when filling fails', async () => {
-    await expect(writeFolderAtomically(join(scratch, 'x'), async temp => {
-      await writeFile(join(temp, 'file'), 'text')
-      throw new RangeError('mine')
-    })).rejects.toThrow(RangeError)
+    await expect(
+      writeFolderAtomically(join(scratch, 'x'), async temp => {
+        await writeFile(join(temp, 'file'), 'text')
+        throw new RangeError('mine')
+      }),
+    ).rejects.toThrow(RangeError)
     expect(await readdir(scratch)).toEqual([])
   })
 
   it('gives errors the name that the folder was to have', async () => {
     const fill = (temp: string): Promise<void> => Promise.reject(new FileError(`${temp}/f: the disk is full`))
-    await expect(writeFolderAtomically(join(scratch, 'a'), fill)).rejects.toThrow(`${join(scratch, 'a')}/f: the disk is full`)
+    await expect(writeFolderAtomically(join(scratch, 'a'), fill)).rejects.toThrow(
+      `${join(scratch, 'a')}/f: the disk is full`,
+    )
   })
 
   it('refuses what exists, before filling', async () => {
     await writeFile(join(scratch, 'x'), 'precious')
-    await expect(writeFolderAtomically(join(scratch, 'x'), () => { throw new Error('not reached') })).rejects.toThrow(FileError)
+    await expect(
+      writeFolderAtomically(join(scratch, 'x'), () => {
+        throw new Error('not reached')
+      }),
+    ).rejects.toThrow(FileError)
     expect(await readFile(join(scratch, 'x'), 'utf8')).toBe('precious')
   })
 
@@ -58,10 +68,14 @@ describe('writeFolderAtomically', () => {
   })
 
   it('lets writers of one folder work side by side', async () => {
-    await Promise.all([1, 2, 3, 4].map(i => writeFolderAtomically(join(scratch, String(i)), async temp => {
-      await new Promise(done => setTimeout(done, 5 * i))
-      await writeFile(join(temp, 'file'), '')
-    })))
+    await Promise.all(
+      [1, 2, 3, 4].map(i =>
+        writeFolderAtomically(join(scratch, String(i)), async temp => {
+          await new Promise(done => setTimeout(done, 5 * i))
+          await writeFile(join(temp, 'file'), '')
+        }),
+      ),
+    )
     expect((await readdir(scratch)).sort()).toEqual(['1', '2', '3', '4'])
   })
 
@@ -84,7 +98,9 @@ describe('writeFolderAtomically', () => {
       `.switchyard-elsewhere-1-0-00000001`, // perhaps still written, on another machine
       `.switchyard-${host}-${process.ppid}-0-00000001`,
       `.switchyard-${host}-${dead}-0-nothex`,
-      'step-5', '.hidden', 'mine',
+      'step-5',
+      '.hidden',
+      'mine',
     ]
     await make(gone[0])
     await make(gone[1])
@@ -103,9 +119,19 @@ describe('writeFileAtomically', () => {
       await handle.write('one')
       expect(await readdir(scratch)).not.toContain('file')
     })
-    await expect(writeFileAtomically(path, async handle => { await handle.write('two') })).rejects.toThrow(FileError)
+    await expect(
+      writeFileAtomically(path, async handle => {
+        await handle.write('two')
+      }),
+    ).rejects.toThrow(FileError)
     expect(await readFile(path, 'utf8')).toBe('one')
-    await writeFileAtomically(path, async handle => { await handle.write('two') }, { replace: true })
+    await writeFileAtomically(
+      path,
+      async handle => {
+        await handle.write('two')
+      },
+      { replace: true },
+    )
     expect(await readFile(path, 'utf8')).toBe('two')
     expect(await readdir(scratch)).toEqual(['file'])
   })

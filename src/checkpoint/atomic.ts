@@ -22,7 +22,11 @@ export interface AtomicOptions {
  * are brought to the disk before it takes the name. A folder that is replaced is called `PATH.replaced` for the moment
  * in which neither has the name: a crash just then leaves that one.
  */
-export async function writeFolderAtomically(path: string, fill: (folder: string) => Promise<void>, options: AtomicOptions = {}): Promise<void> {
+export async function writeFolderAtomically(
+  path: string,
+  fill: (folder: string) => Promise<void>,
+  options: AtomicOptions = {},
+): Promise<void> {
   await writeAtomically(path, options, async temp => {
     await withPath(path, () => mkdir(temp))
     try {
@@ -37,8 +41,13 @@ export async function writeFolderAtomically(path: string, fill: (folder: string)
 }
 
 /** The same for a single file. `write` must not close the handle. */
-export async function writeFileAtomically(path: string, write: (handle: FileHandle) => Promise<void>, options: AtomicOptions = {}): Promise<void> {
-  if (await withPath(path, () => isFolder(path))) throw new FileError(`${path}: this is a folder, and a file was to be written: choose another name`)
+export async function writeFileAtomically(
+  path: string,
+  write: (handle: FileHandle) => Promise<void>,
+  options: AtomicOptions = {},
+): Promise<void> {
+  if (await withPath(path, () => isFolder(path)))
+    throw new FileError(`${path}: this is a folder, and a file was to be written: choose another name`)
   await writeAtomically(path, options, async temp => {
     const handle = await withPath(path, () => open(temp, 'wx'))
     try {
@@ -85,7 +94,8 @@ export async function nextFreeFolder(path: string): Promise<string> {
 export async function removeLeftovers(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     const path = join(folder, name)
-    if (await isLeftover(path).catch(() => false)) await rm(path, { recursive: true, force: true }).catch(() => undefined)
+    if (await isLeftover(path).catch(() => false))
+      await rm(path, { recursive: true, force: true }).catch(() => undefined)
   }
 }
 
@@ -99,7 +109,11 @@ export async function exists(path: string): Promise<boolean> {
   }
 }
 
-async function writeAtomically(path: string, options: AtomicOptions, fill: (temp: string) => Promise<void>): Promise<void> {
+async function writeAtomically(
+  path: string,
+  options: AtomicOptions,
+  fill: (temp: string) => Promise<void>,
+): Promise<void> {
   const target = withoutEndSeparator(path)
   const folder = dirname(target)
   await withPath(path, async () => {
@@ -125,7 +139,8 @@ async function writeAtomically(path: string, options: AtomicOptions, fill: (temp
 }
 
 async function refuseExisting(path: string): Promise<void> {
-  if (await exists(path)) throw new FileError(`${path}: something is there already: choose another name, or remove it first`)
+  if (await exists(path))
+    throw new FileError(`${path}: something is there already: choose another name, or remove it first`)
 }
 
 async function moveInto(temp: string, target: string): Promise<void> {
@@ -158,7 +173,8 @@ async function isLeftover(path: string): Promise<boolean> {
 async function newestChange(path: string): Promise<number> {
   const info = await lstat(path)
   let newest = info.mtimeMs
-  if (info.isDirectory()) for (const name of await readdir(path)) newest = Math.max(newest, await newestChange(join(path, name)))
+  if (info.isDirectory())
+    for (const name of await readdir(path)) newest = Math.max(newest, await newestChange(join(path, name)))
   return newest
 }
 

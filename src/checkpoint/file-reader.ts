@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises'
-import type { HostTensor } from '../base/tensor.js'
+import type { HostTensor } from '../base/host-tensor.js'
 import { closedReader, unknownTensor } from './format.js'
 import type { CheckpointReader, TensorInfo } from './format.js'
 
@@ -8,7 +8,10 @@ export abstract class FileReader<T extends TensorInfo> implements CheckpointRead
   private closed = false
 
   constructor(
-    readonly path: string, readonly metadata: ReadonlyMap<string, string>, protected readonly handle: FileHandle, private readonly tensors: ReadonlyMap<string, T>,
+    readonly path: string,
+    readonly metadata: ReadonlyMap<string, string>,
+    protected readonly handle: FileHandle,
+    private readonly tensors: ReadonlyMap<string, T>,
   ) {}
 
   protected abstract readTensor(tensor: T): Promise<HostTensor>

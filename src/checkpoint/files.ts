@@ -45,7 +45,8 @@ export async function isFile(path: string): Promise<boolean> {
 }
 
 /** Whether a name from elsewhere is one of a file within a folder: neither a path nor a name with a meaning of its own. */
-export const isPlainName = (name: string): boolean => !['', '.', '..'].includes(name) && !/[/\\:\p{Cc}]/u.test(name) && name.length <= 255
+export const isPlainName = (name: string): boolean =>
+  !['', '.', '..'].includes(name) && !/[/\\:\p{Cc}]/u.test(name) && name.length <= 255
 
 /** The names in a folder; none if there is no such folder. */
 export async function namesIn(folder: string): Promise<string[]> {
@@ -76,12 +77,19 @@ export async function openFile(path: string): Promise<{ handle: FileHandle; byte
 }
 
 /** Reads exactly `length` bytes; `what` names them in the error if the file ends before or memory does not suffice. */
-export async function readExactly(path: string, handle: FileHandle, position: number, length: number, what: string): Promise<Uint8Array> {
+export async function readExactly(
+  path: string,
+  handle: FileHandle,
+  position: number,
+  length: number,
+  what: string,
+): Promise<Uint8Array> {
   const bytes = allocateBytes(path, length, what)
   await withPath(path, async () => {
     for (let done = 0; done < length;) {
       const { bytesRead } = await handle.read(bytes, done, Math.min(length - done, pieceBytes), position + done)
-      if (bytesRead === 0) throw new FileError(`${path}: the file ends within ${what}: it was cut off, copy or download it again`)
+      if (bytesRead === 0)
+        throw new FileError(`${path}: the file ends within ${what}: it was cut off, copy or download it again`)
       done += bytesRead
     }
   })
@@ -104,7 +112,12 @@ export async function firstBytes(path: string, length: number): Promise<Uint8Arr
 
 export async function writeExactly(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
   for (let done = 0; done < bytes.byteLength;) {
-    const { bytesWritten } = await handle.write(bytes, done, Math.min(bytes.byteLength - done, pieceBytes), position + done)
+    const { bytesWritten } = await handle.write(
+      bytes,
+      done,
+      Math.min(bytes.byteLength - done, pieceBytes),
+      position + done,
+    )
     done += bytesWritten
   }
 }
@@ -113,7 +126,10 @@ export async function writeExactly(handle: FileHandle, bytes: Uint8Array, positi
 export async function readSmallText(path: string, limit: number): Promise<string> {
   const { handle, bytes } = await openFile(path)
   try {
-    if (bytes > limit) throw new FileError(`${path}: it has ${formatBytes(bytes)}, more than the ${formatBytes(limit)} that such a file may have`)
+    if (bytes > limit)
+      throw new FileError(
+        `${path}: it has ${formatBytes(bytes)}, more than the ${formatBytes(limit)} that such a file may have`,
+      )
     return decodeUtf8(path, await readExactly(path, handle, 0, bytes, 'its text'), 'the file')
   } finally {
     await handle.close()
@@ -132,6 +148,8 @@ function allocateBytes(path: string, length: number, what: string): Uint8Array {
   try {
     return new Uint8Array(length)
   } catch (error) {
-    throw new FileError(`${path}: ${what} has ${formatBytes(length)}, more than this machine can hold in one piece`, { cause: error })
+    throw new FileError(`${path}: ${what} has ${formatBytes(length)}, more than this machine can hold in one piece`, {
+      cause: error,
+    })
   }
 }

@@ -2,8 +2,8 @@ import { dtypes } from '../base/dtypes.js'
 import type { DType } from '../base/dtypes.js'
 import { FileError, SwitchyardError } from '../base/errors.js'
 import { formatCount } from '../base/format.js'
-import { bytesOf } from '../base/tensor.js'
-import type { HostTensor } from '../base/tensor.js'
+import { bytesOf } from '../base/host-tensor.js'
+import type { HostTensor } from '../base/host-tensor.js'
 
 /** What is known of a stored tensor without reading its data. */
 export interface TensorInfo {
@@ -65,7 +65,10 @@ export async function readTensors(reader: CheckpointReader): Promise<Map<string,
 }
 
 /** The same for a checkpoint at a path. */
-export async function readCheckpoint(format: Pick<CheckpointFormat, 'open'>, path: string): Promise<Map<string, HostTensor>> {
+export async function readCheckpoint(
+  format: Pick<CheckpointFormat, 'open'>,
+  path: string,
+): Promise<Map<string, HostTensor>> {
   const reader = await format.open(path)
   try {
     return await readTensors(reader)
@@ -76,10 +79,14 @@ export async function readCheckpoint(format: Pick<CheckpointFormat, 'open'>, pat
 
 /** Throws unless `tensor` is what `info` promised. */
 export function checkAgainstInfo(path: string, info: TensorInfo, tensor: HostTensor): void {
-  const same = tensor.dtype === info.dtype && tensor.shape.length === info.shape.length && tensor.shape.every((d, i) => d === info.shape[i])
+  const same =
+    tensor.dtype === info.dtype &&
+    tensor.shape.length === info.shape.length &&
+    tensor.shape.every((d, i) => d === info.shape[i])
   if (same) return
   throw new SwitchyardError(
-    `${path}: tensor ${quote(info.name)} was announced as ${info.dtype}[${info.shape}] and came as ${tensor.dtype}[${tensor.shape}]`)
+    `${path}: tensor ${quote(info.name)} was announced as ${info.dtype}[${info.shape}] and came as ${tensor.dtype}[${tensor.shape}]`,
+  )
 }
 
 /** Why no tensor may have this name, or undefined if one may. */
@@ -107,13 +114,17 @@ export const isBoolData = (bytes: Uint8Array): boolean => bytes.every(b => b <= 
 /** The tensor, unless it is bool and has other bytes than 0 and 1. */
 export function checkBools(path: string, name: string, tensor: HostTensor): HostTensor {
   if (tensor.dtype !== 'bool' || isBoolData(bytesOf(tensor))) return tensor
-  throw new FileError(`${path}: tensor ${quote(name)} is bool and has bytes other than 0 and 1: the file is broken, copy or download it again`)
+  throw new FileError(
+    `${path}: tensor ${quote(name)} is bool and has bytes other than 0 and 1: the file is broken, copy or download it again`,
+  )
 }
 
 /** The error of a reader that was asked for a tensor that it does not have. */
 export function unknownTensor(path: string, name: string, known: ReadonlyMap<string, unknown>): FileError {
   const some = [...known.keys()].slice(0, 3).map(quote).join(', ')
-  return new FileError(`${path}: there is no tensor ${quote(name)}; it holds ${formatCount(known.size)} tensors${some && `: ${some} ...`}`)
+  return new FileError(
+    `${path}: there is no tensor ${quote(name)}; it holds ${formatCount(known.size)} tensors${some && `: ${some} ...`}`,
+  )
 }
 
 /** The error of a reader that was asked for a tensor after it was closed. */
@@ -123,5 +134,8 @@ export const closedReader = (path: string, name: string): FileError =>
 /** A name from a file, for a message: quoted, control characters escaped (a terminal would obey them), not too long. */
 export function quote(name: string): string {
   const short = name.length > 120 ? `${name.slice(0, 100)}...(${name.length} characters)` : name
-  return JSON.stringify(short).replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, c => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return JSON.stringify(short).replace(
+    /[\p{Cc}\p{Cf}\u2028\u2029]/gu,
+    c => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
 }

@@ -12,5 +12,7 @@ export const checkpointFormats: readonly CheckpointFormat[] = [native, huggingfa
 /** The format of what is at the path. */
 export async function detectFormat(path: string): Promise<CheckpointFormat> {
   for (const format of checkpointFormats) if (await format.detect(path)) return format
-  throw new FileError(`${path}: no checkpoint is here that Switchyard can read; it reads ${checkpointFormats.map(f => f.name).join(', ')}`)
+  throw new FileError(
+    `${path}: no checkpoint is here that Switchyard can read; it reads ${checkpointFormats.map(f => f.name).join(', ')}`,
+  )
 }

@@ -8,7 +8,12 @@ import { JsonReader } from './json.js'
 // {"metadata": {"total_size"}, "weight_map": {tensor: shard file}}.
 
 /** What may hold the weights or list their shards, in the order in which it counts. */
-export const weightFiles = ['model.safetensors', 'model.safetensors.index.json', 'pytorch_model.bin', 'pytorch_model.bin.index.json'] as const
+export const weightFiles = [
+  'model.safetensors',
+  'model.safetensors.index.json',
+  'pytorch_model.bin',
+  'pytorch_model.bin.index.json',
+] as const
 
 export const maxIndexBytes = 100_000_000
 const maxTensors = 500_000
@@ -19,7 +24,10 @@ export const isIndex = (path: string): boolean => /\.(safetensors|bin)\.index\.j
 
 /** The shard of each tensor, in the index's order. Shards are checked to be names of weights' files in the same folder, not to be there. */
 export async function readIndex(path: string): Promise<Map<string, string>> {
-  const json = new JsonReader(await readSmallText(path, maxIndexBytes), message => new FileError(`${path}: this is not the JSON of an index, ${message}: copy or download it again`))
+  const json = new JsonReader(
+    await readSmallText(path, maxIndexBytes),
+    message => new FileError(`${path}: this is not the JSON of an index, ${message}: copy or download it again`),
+  )
   const ending = path.endsWith('.bin.index.json') ? '.bin' : '.safetensors'
   const weightMap = new Map<string, string>()
   const shards = new Set<string>()
@@ -32,14 +40,25 @@ export async function readIndex(path: string): Promise<Map<string, string>> {
       const problem = nameProblem(name)
       if (problem !== undefined) throw new FileError(`${path}: tensor ${quote(name)}: ${problem}`)
       if (!isPlainName(shard) || !shard.endsWith(ending)) {
-        throw new FileError(`${path}: tensor ${quote(name)} is said to be in ${quote(shard)}, which is no name of a ${ending} file in this folder: the index is broken or malicious, and that file was neither fetched nor opened`)
+        throw new FileError(
+          `${path}: tensor ${quote(name)} is said to be in ${quote(shard)}, which is no name of a ${ending} file in this folder: the index is broken or malicious, and that file was neither fetched nor opened`,
+        )
       }
-      if (weightMap.set(name, shard).size > maxTensors) throw new FileError(`${path}: the index has more than ${formatCount(maxTensors)} tensors: this is not an honest file`)
-      if (shards.add(shard).size > maxShards) throw new FileError(`${path}: the index names more than ${formatCount(maxShards)} shards: this is not an honest file`)
+      if (weightMap.set(name, shard).size > maxTensors)
+        throw new FileError(
+          `${path}: the index has more than ${formatCount(maxTensors)} tensors: this is not an honest file`,
+        )
+      if (shards.add(shard).size > maxShards)
+        throw new FileError(
+          `${path}: the index names more than ${formatCount(maxShards)} shards: this is not an honest file`,
+        )
     })
   })
   json.end()
-  if (!found) throw new FileError(`${path}: the index has no "weight_map", which says what shard each tensor is in: copy or download it again`)
+  if (!found)
+    throw new FileError(
+      `${path}: the index has no "weight_map", which says what shard each tensor is in: copy or download it again`,
+    )
   if (shards.size === 0) throw new FileError(`${path}: the index names no shards: copy or download it again`)
   return weightMap
 }

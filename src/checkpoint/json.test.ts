@@ -5,28 +5,40 @@ import { findNotJson, parseJson } from './json.js'
 const parse = (text: string): unknown => parseJson(text, message => new SyntaxError(message))
 
 describe('parseJson', () => {
-  it('reads what JSON.parse reads', () => fc.assert(fc.property(fc.json({ stringUnit: 'binary' }), fc.nat(3), (text, indent) => {
-    fc.pre(!text.includes('__proto__'))
-    const value: unknown = JSON.parse(text)
-    expect(parse(JSON.stringify(value, null, indent))).toEqual(value)
-  })))
+  it('reads what JSON.parse reads', () =>
+    fc.assert(
+      fc.property(fc.json({ stringUnit: 'binary' }), fc.nat(3), (text, indent) => {
+        fc.pre(!text.includes('__proto__'))
+        const value: unknown = JSON.parse(text)
+        expect(parse(JSON.stringify(value, null, indent))).toEqual(value)
+      }),
+    ))
 
-  it('refuses what JSON.parse refuses', () => fc.assert(fc.property(fc.json(), fc.nat(), fc.constantFrom('', ',', '"', '}', ']', '0', '\\', 'e', '\n', '-'), (text, place, token) => {
-    const at = place % (text.length + 1)
-    const broken = text.slice(0, at) + token + text.slice(at + 1)
-    let theirs: unknown
-    try {
-      theirs = JSON.parse(broken)
-    } catch {
-      expect(() => parse(broken)).toThrow(SyntaxError)
-      return
-    }
-    try {
-      expect(parse(broken)).toEqual(theirs)
-    } catch (error) {
-      expect((error as Error).message).toMatch(/stands twice|__proto__/) // the only differences
-    }
-  }), { numRuns: 1000 }))
+  it('refuses what JSON.parse refuses', () =>
+    fc.assert(
+      fc.property(
+        fc.json(),
+        fc.nat(),
+        fc.constantFrom('', ',', '"', '}', ']', '0', '\\', 'e', '\n', '-'),
+        (text, place, token) => {
+          const at = place % (text.length + 1)
+          const broken = text.slice(0, at) + token + text.slice(at + 1)
+          let theirs: unknown
+          try {
+            theirs = JSON.parse(broken)
+          } catch {
+            expect(() => parse(broken)).toThrow(SyntaxError)
+            return
+          }
+          try {
+            expect(parse(broken)).toEqual(theirs)
+          } catch (error) {
+            expect((error as Error).message).toMatch(/stands twice|__proto__/) // the only differences
+          }
+        },
+      ),
+      { numRuns: 1000 },
+    ))
 
   it.each([
     ['{"a":1,"a":1}', /character \d+: the key "a" stands twice/],
@@ -43,10 +55,13 @@ describe('parseJson', () => {
 })
 
 describe('findNotJson', () => {
-  it('finds nothing in JSON', () => fc.assert(fc.property(fc.jsonValue({ maxDepth: 4 }), value => {
-    fc.pre(!JSON.stringify(value).includes('__proto__'))
-    expect(findNotJson(value)).toBeUndefined()
-  })))
+  it('finds nothing in JSON', () =>
+    fc.assert(
+      fc.property(fc.jsonValue({ maxDepth: 4 }), value => {
+        fc.pre(!JSON.stringify(value).includes('__proto__'))
+        expect(findNotJson(value)).toBeUndefined()
+      }),
+    ))
 
   it('says where the first value is that would not come back', () => {
     expect(findNotJson(NaN)).toBe('the value is NaN')

@@ -16,7 +16,10 @@ export class JsonReader {
   private depth = 0
 
   /** `fail` makes the error to be thrown of a message such as `character 17: expected ":"`. */
-  constructor(private readonly text: string, private readonly fail: (message: string) => Error) {}
+  constructor(
+    private readonly text: string,
+    private readonly fail: (message: string) => Error,
+  ) {}
 
   /** Reads an object; `visit` must read the value of each key. */
   object(visit: (key: string) => void): void {
@@ -54,7 +57,7 @@ export class JsonReader {
     if (this.peek() !== '"') throw this.error('expected a string')
     const start = this.at++
     let plain = true
-    for (;; this.at++) {
+    for (; ; this.at++) {
       const code = this.text.charCodeAt(this.at)
       if (code === 0x22) break
       if (!(code >= 0x20)) throw this.error('expected the rest of a string') // a control character, or NaN past the end
@@ -97,9 +100,14 @@ export class JsonReader {
         this.array(() => items.push(this.value()))
         return items
       }
-      case '"': return this.string()
-      case 't': case 'f': case 'n': return JSON.parse(this.token(/^(?:true|false|null)/, 'a value')) as Json
-      default: return this.number()
+      case '"':
+        return this.string()
+      case 't':
+      case 'f':
+      case 'n':
+        return JSON.parse(this.token(/^(?:true|false|null)/, 'a value')) as Json
+      default:
+        return this.number()
     }
   }
 

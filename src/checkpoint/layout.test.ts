@@ -1,15 +1,28 @@
 import { expect, it } from 'vitest'
-import { hostFrom, toNumbers } from '../base/tensor.js'
+import { hostFrom, toNumbers } from '../base/host-tensor.js'
 import { readStack, transposeMatrix, unstackTensor } from './layout.js'
 
 const matrix = (rows: number, columns: number, start = 0): ReturnType<typeof hostFrom> =>
-  hostFrom('float32', [rows, columns], Array.from({ length: rows * columns }, (_, i) => start + i))
+  hostFrom(
+    'float32',
+    [rows, columns],
+    Array.from({ length: rows * columns }, (_, i) => start + i),
+  )
 
-it.each([[1, 1], [3, 4], [4, 3], [5, 9]])('matrices of %i rows and %i columns are turned round, each of several', (rows, columns) => {
+it.each([
+  [1, 1],
+  [3, 4],
+  [4, 3],
+  [5, 9],
+])('matrices of %i rows and %i columns are turned round, each of several', (rows, columns) => {
   const expected = Array.from({ length: columns * rows }, (_, at) => (at % rows) * columns + Math.floor(at / rows))
   expect(transposeMatrix(matrix(rows, columns))).toMatchObject({ shape: [columns, rows] })
   expect(toNumbers(transposeMatrix(matrix(rows, columns)))).toEqual(expected)
-  const two = hostFrom('float32', [2, rows, columns], [...toNumbers(matrix(rows, columns)), ...toNumbers(matrix(rows, columns, 100))])
+  const two = hostFrom(
+    'float32',
+    [2, rows, columns],
+    [...toNumbers(matrix(rows, columns)), ...toNumbers(matrix(rows, columns, 100))],
+  )
   expect(toNumbers(transposeMatrix(two))).toEqual([...expected, ...expected.map(x => x + 100)])
 })
 
@@ -21,5 +34,7 @@ it('a stack is read part by part, and comes apart again', async () => {
   const turned = await readStack(2, i => Promise.resolve(parts[i]), true)
   expect(turned.shape).toEqual([2, 3, 2])
   expect(unstackTensor(turned).map(toNumbers)).toEqual(parts.map(part => toNumbers(transposeMatrix(part))))
-  await expect(readStack(2, i => Promise.resolve(i === 0 ? parts[0] : matrix(3, 2)), false)).rejects.toThrow('cannot stack float32[3,2] on float32[2,3]')
+  await expect(readStack(2, i => Promise.resolve(i === 0 ? parts[0] : matrix(3, 2)), false)).rejects.toThrow(
+    'cannot stack float32[3,2] on float32[2,3]',
+  )
 })

@@ -1,8 +1,8 @@
 import { allocate } from '../base/dtypes.js'
 import type { TypedArray } from '../base/dtypes.js'
 import { check } from '../base/errors.js'
-import { partOf, sizeOf } from '../base/tensor.js'
-import type { HostTensor } from '../base/tensor.js'
+import { partOf, sizeOf } from '../base/host-tensor.js'
+import type { HostTensor } from '../base/host-tensor.js'
 import { sameShape } from '../engine/program/aval.js'
 
 /** A matrix, or each of several, with its two axes swapped: [..., rows, columns] to [..., columns, rows]. */
@@ -39,13 +39,24 @@ function transposeInto(out: TypedArray, data: TypedArray, at: number, rows: numb
  * Tensors of one dtype and shape, under a new first axis, each with its axes swapped where that is asked for. They are read one after the
  * other, straight to their places.
  */
-export async function readStack(count: number, read: (i: number) => Promise<HostTensor>, transposed: boolean): Promise<HostTensor> {
+export async function readStack(
+  count: number,
+  read: (i: number) => Promise<HostTensor>,
+  transposed: boolean,
+): Promise<HostTensor> {
   const first = await read(0)
   const { dtype, shape } = first
-  const stack = { dtype, shape: [count, ...(transposed ? shape.toReversed() : shape)], data: allocate(dtype, count * sizeOf(shape)) }
+  const stack = {
+    dtype,
+    shape: [count, ...(transposed ? shape.toReversed() : shape)],
+    data: allocate(dtype, count * sizeOf(shape)),
+  }
   for (let i = 0; i < count; i++) {
     const tensor = i === 0 ? first : await read(i)
-    check(tensor.dtype === dtype && sameShape(tensor.shape, shape), () => `cannot stack ${tensor.dtype}[${tensor.shape}] on ${dtype}[${shape}]`)
+    check(
+      tensor.dtype === dtype && sameShape(tensor.shape, shape),
+      () => `cannot stack ${tensor.dtype}[${tensor.shape}] on ${dtype}[${shape}]`,
+    )
     const place = partOf(stack, i).data
     if (transposed) transposeInto(place, tensor.data, 0, shape[0], shape[1])
     // Both are typed arrays of one dtype: set() cannot be typed for number and bigint at once.
@@ -55,4 +66,5 @@ export async function readStack(count: number, read: (i: number) => Promise<Host
 }
 
 /** The tensors under the first axis: the inverse of `readStack`. Their memory is the tensor's own. */
-export const unstackTensor = (tensor: HostTensor): HostTensor[] => Array.from({ length: tensor.shape[0] }, (_, i) => partOf(tensor, i))
+export const unstackTensor = (tensor: HostTensor): HostTensor[] =>
+  Array.from({ length: tensor.shape[0] }, (_, i) => partOf(tensor, i))

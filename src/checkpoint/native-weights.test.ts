@@ -10,11 +10,24 @@ import { newWeights } from './weights.js'
 import type { Weights } from './weights.js'
 
 const base = preset('switch-base-8')
-const model = { ...base.model, vocabSize: 50, dModel: 32, dFf: 48, numHeads: 2, headDim: 16, numEncoderLayers: 2, numDecoderLayers: 2, numExperts: 2, dtype: 'float32' } as const
+const model = {
+  ...base.model,
+  vocabSize: 50,
+  dModel: 32,
+  dFf: 48,
+  numHeads: 2,
+  headDim: 16,
+  numEncoderLayers: 2,
+  numDecoderLayers: 2,
+  numExperts: 2,
+  dtype: 'float32',
+} as const
 
 describe('weights by themselves in our own format', () => {
   let scratch: string
-  beforeAll(async () => { scratch = await mkdtemp(join(tmpdir(), 'switchyard-native-weights-')) })
+  beforeAll(async () => {
+    scratch = await mkdtemp(join(tmpdir(), 'switchyard-native-weights-'))
+  })
   afterAll(() => rm(scratch, { recursive: true, force: true }))
   const source = newWeights('new', model, base.router, 3)
   const open = async (folder: string): Promise<Weights> => {
@@ -25,7 +38,7 @@ describe('weights by themselves in our own format', () => {
   it.each([null, 8, 4] as const)('come back, with %s bits', async bits => {
     const folder = join(scratch, `bits-${bits}`)
     await writeNativeWeights(folder, source, { bits, files: { 'spiece.model': Uint8Array.of(1, 2) } })
-    expect([...await readFile(join(folder, 'spiece.model'))]).toEqual([1, 2])
+    expect([...(await readFile(join(folder, 'spiece.model')))]).toEqual([1, 2])
     const weights = await open(folder)
     expect(weights.bits).toBe(bits ?? undefined)
     expect(weights.model).toEqual(model)
@@ -36,7 +49,9 @@ describe('weights by themselves in our own format', () => {
       const error = Math.max(...(expected.data as Float32Array).map((x, i) => Math.abs(x - Number(actual.data[i]))))
       expect(error / largest, path).toBeLessThan(bits === null ? 1e-12 : bits === 8 ? 0.005 : 0.08)
     }
-    expect((await weights.readQuantized?.('decoder/layers_0/mlp/wi/kernel'))?.values.dtype).toBe(bits === null ? undefined : 'uint8')
+    expect((await weights.readQuantized?.('decoder/layers_0/mlp/wi/kernel'))?.values.dtype).toBe(
+      bits === null ? undefined : 'uint8',
+    )
     await weights.close()
   })
 
@@ -45,8 +60,12 @@ describe('weights by themselves in our own format', () => {
     await writeNativeWeights(folder, source, { bits: 8 })
     const checkpoint = await loadCheckpoint(folder)
     const config = { model: { ...model, dFf: 64 }, router: base.router, bits: 8 } as const
-    expect(() => nativeWeights(checkpoint, config)).toThrow(/of a wrong shape: \d+ .*wi\/kernel\/values is uint8\[48,1,32\] and not uint8\[64,1,32\]/)
-    expect(() => nativeWeights(checkpoint, { ...config, model, bits: null })).toThrow(/missing: .*token_embedder\/embedding[^]*in no model of this kind: /)
+    expect(() => nativeWeights(checkpoint, config)).toThrow(
+      /of a wrong shape: \d+ .*wi\/kernel\/values is uint8\[48,1,32\] and not uint8\[64,1,32\]/,
+    )
+    expect(() => nativeWeights(checkpoint, { ...config, model, bits: null })).toThrow(
+      /missing: .*token_embedder\/embedding[^]*in no model of this kind: /,
+    )
     await checkpoint.close()
   })
 })

@@ -1,6 +1,6 @@
 import { SwitchyardError } from '../base/errors.js'
-import { castHost } from '../base/tensor.js'
-import type { HostTensor } from '../base/tensor.js'
+import { castHost } from '../base/host-tensor.js'
+import type { HostTensor } from '../base/host-tensor.js'
 import { sameShape } from '../engine/program/aval.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import { declareParameters } from '../model/parameters.js'
@@ -32,13 +32,23 @@ export interface NativeOptions {
 }
 
 /** A quantized parameter is two tensors. */
-const partsOf = (path: string): { values: string; scales: string } => ({ values: `${path}/values`, scales: `${path}/scales` })
+const partsOf = (path: string): { values: string; scales: string } => ({
+  values: `${path}/values`,
+  scales: `${path}/scales`,
+})
 
 /** Writes weights in our own format; with `bits`, kernels are quantized. */
 export async function writeNativeWeights(
-  folder: string, weights: Weights, { dtype, bits = null, files, texts }: NativeOptions = {},
+  folder: string,
+  weights: Weights,
+  { dtype, bits = null, files, texts }: NativeOptions = {},
 ): Promise<void> {
-  const config = { model: { ...weights.model }, router: { ...weights.router }, bits, maxNewTokens: texts?.maxNewTokens ?? null } satisfies NativeConfig
+  const config = {
+    model: { ...weights.model },
+    router: { ...weights.router },
+    bits,
+    maxNewTokens: texts?.maxNewTokens ?? null,
+  } satisfies NativeConfig
   await saveModel(folder, { config, task: texts?.task }, nativeSource(weights, dtype, bits), files)
 }
 
@@ -47,14 +57,21 @@ function nativeSource(weights: Weights, dtype: ParameterSpec['dtype'] | undefine
     const types = bits && quantizedTypes(spec, bits)
     const { values, scales } = partsOf(spec.path)
     return types
-      ? [{ name: values, dtype: 'uint8', shape: types.values }, { name: scales, dtype: 'float32', shape: types.scales }]
+      ? [
+          { name: values, dtype: 'uint8', shape: types.values },
+          { name: scales, dtype: 'float32', shape: types.scales },
+        ]
       : [{ name: spec.path, dtype: dtype ?? spec.dtype, shape: spec.shape }]
   })
   async function* entries(): AsyncGenerator<[string, HostTensor]> {
     for (const spec of weights.specs) {
-      const quantized = bits && await readInBits(weights, spec, bits)
+      const quantized = bits && (await readInBits(weights, spec, bits))
       const { values, scales } = partsOf(spec.path)
-      if (quantized) yield* [[values, quantized.values], [scales, quantized.scales]] satisfies [string, HostTensor][]
+      if (quantized)
+        yield* [
+          [values, quantized.values],
+          [scales, quantized.scales],
+        ] satisfies [string, HostTensor][]
       else yield [spec.path, castHost(await weights.read(spec.path), dtype ?? spec.dtype)]
     }
   }
@@ -62,11 +79,15 @@ function nativeSource(weights: Weights, dtype: ParameterSpec['dtype'] | undefine
 }
 
 /** The weights of an open checkpoint of ours. */
-export function nativeWeights(checkpoint: Checkpoint, { model, router, bits }: Pick<NativeConfig, 'model' | 'router' | 'bits'>): Weights {
+export function nativeWeights(
+  checkpoint: Checkpoint,
+  { model, router, bits }: Pick<NativeConfig, 'model' | 'router' | 'bits'>,
+): Weights {
   const { params, folder } = checkpoint
   const infos = new Map(params.list().map(info => [info.name, info]))
   const specs = new Map(declareParameters(model, router).map(spec => [spec.path, spec]))
-  const typesOf = (spec: ParameterSpec): ReturnType<typeof quantizedTypes> => (bits === null ? null : quantizedTypes(spec, bits))
+  const typesOf = (spec: ParameterSpec): ReturnType<typeof quantizedTypes> =>
+    bits === null ? null : quantizedTypes(spec, bits)
   checkComplete(folder, mismatchOf([...specs.values()], infos, typesOf))
   const readQuantized = async (path: string): Promise<QuantizedTensor | null> => {
     const spec = specs.get(path)
@@ -89,14 +110,19 @@ export function nativeWeights(checkpoint: Checkpoint, { model, router, bits }: P
   }
 }
 
-function mismatchOf(specs: readonly ParameterSpec[], infos: ReadonlyMap<string, TensorInfo>, typesOf: (spec: ParameterSpec) => ReturnType<typeof quantizedTypes>): Mismatch {
+function mismatchOf(
+  specs: readonly ParameterSpec[],
+  infos: ReadonlyMap<string, TensorInfo>,
+  typesOf: (spec: ParameterSpec) => ReturnType<typeof quantizedTypes>,
+): Mismatch {
   const mismatch: Mismatch = { missing: [], surplus: [], misshapen: [] }
   const known = new Set<string>()
   const expect = (name: string, shape: readonly number[], dtype?: string): void => {
     known.add(name)
     const info = infos.get(name)
     if (!info) mismatch.missing.push(name)
-    else if (!sameShape(info.shape, shape) || (dtype ?? info.dtype) !== info.dtype) mismatch.misshapen.push(`${name} is ${info.dtype}[${info.shape}] and not ${dtype ?? ''}[${shape}]`)
+    else if (!sameShape(info.shape, shape) || (dtype ?? info.dtype) !== info.dtype)
+      mismatch.misshapen.push(`${name} is ${info.dtype}[${info.shape}] and not ${dtype ?? ''}[${shape}]`)
   }
   for (const spec of specs) {
     const types = typesOf(spec)

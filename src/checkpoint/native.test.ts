@@ -7,23 +7,34 @@ import fc from 'fast-check'
 import ts from 'typescript'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { FileError, SwitchyardError } from '../base/errors.js'
-import { hostFrom } from '../base/tensor.js'
+import { hostFrom } from '../base/host-tensor.js'
 import { sourceOf } from './format.js'
 import { latestCheckpoint, listCheckpoints, loadCheckpoint, native, saveCheckpoint } from './native.js'
 import type { CheckpointContent } from './native.js'
 
 let run: string
-beforeEach(async () => { run = await mkdtemp(join(tmpdir(), 'switchyard-native-')) })
+beforeEach(async () => {
+  run = await mkdtemp(join(tmpdir(), 'switchyard-native-'))
+})
 afterEach(() => rm(run, { recursive: true, force: true }))
 
 const facts = (step: number) => ({
-  step, config: { model: { dModel: 128 }, rate: 3e-3, name: 'g2p' }, task: ['letters', null], data: { epoch: 2, order: [3, 1, 2] },
-  seed: 42, backendVersion: 'onnxruntime-node 1.30.0', threads: 2, libraryVersion: '0.1.0',
+  step,
+  config: { model: { dModel: 128 }, rate: 3e-3, name: 'g2p' },
+  task: ['letters', null],
+  data: { epoch: 2, order: [3, 1, 2] },
+  seed: 42,
+  backendVersion: 'onnxruntime-node 1.30.0',
+  threads: 2,
+  libraryVersion: '0.1.0',
 })
 const content = (step: number, value = step): CheckpointContent => ({
   ...facts(step),
   params: new Map([['encoder/w', hostFrom('float32', [2, 2], [value, 1, 2, 3])]]),
-  optimizer: new Map([['encoder/w/m', hostFrom('bfloat16', [2, 2], [value, 1, 2, 3])], ['count', hostFrom('int32', [], [step])]]),
+  optimizer: new Map([
+    ['encoder/w/m', hostFrom('bfloat16', [2, 2], [value, 1, 2, 3])],
+    ['count', hostFrom('int32', [], [step])],
+  ]),
 })
 
 async function firstParam(folder: string | undefined): Promise<number> {
@@ -37,7 +48,10 @@ const steps = async (): Promise<number[]> => (await listCheckpoints(run)).map(c 
 
 describe('saveCheckpoint and loadCheckpoint', () => {
   it('give everything back', async () => {
-    const folder = await saveCheckpoint(run, { ...content(7), state: new Map([['rng', hostFrom('uint32', [2], [1, 2])]]) })
+    const folder = await saveCheckpoint(run, {
+      ...content(7),
+      state: new Map([['rng', hostFrom('uint32', [2], [1, 2])]]),
+    })
     expect(folder).toBe(join(run, 'step-7'))
     const { params, optimizer, state, close, folder: where, ...info } = await loadCheckpoint(folder)
     expect(info).toEqual(facts(7))
@@ -46,15 +60,27 @@ describe('saveCheckpoint and loadCheckpoint', () => {
     expect([...(await optimizer!.read('count')).data]).toEqual([7])
     expect([...(await state!.read('rng')).data]).toEqual([1, 2])
     await close()
-    expect((await readdir(folder)).sort()).toEqual(['checkpoint.json', 'optimizer.safetensors', 'params.safetensors', 'state.safetensors'])
+    expect((await readdir(folder)).sort()).toEqual([
+      'checkpoint.json',
+      'optimizer.safetensors',
+      'params.safetensors',
+      'state.safetensors',
+    ])
   })
 
-  it('keep any JSON as it is', () => fc.assert(fc.asyncProperty(fc.jsonValue({ stringUnit: 'binary' }), fc.jsonValue(), async (config, data) => {
-    fc.pre(!JSON.stringify([config, data]).match(/__proto__|toJSON|-0/))
-    const checkpoint = await loadCheckpoint(await saveCheckpoint(run, { ...content(1), config, data }))
-    await checkpoint.close()
-    expect({ config: checkpoint.config, data: checkpoint.data }).toEqual({ config: JSON.parse(JSON.stringify(config)), data: JSON.parse(JSON.stringify(data)) })
-  }), { numRuns: 50 }))
+  it('keep any JSON as it is', () =>
+    fc.assert(
+      fc.asyncProperty(fc.jsonValue({ stringUnit: 'binary' }), fc.jsonValue(), async (config, data) => {
+        fc.pre(!JSON.stringify([config, data]).match(/__proto__|toJSON|-0/))
+        const checkpoint = await loadCheckpoint(await saveCheckpoint(run, { ...content(1), config, data }))
+        await checkpoint.close()
+        expect({ config: checkpoint.config, data: checkpoint.data }).toEqual({
+          config: JSON.parse(JSON.stringify(config)),
+          data: JSON.parse(JSON.stringify(data)),
+        })
+      }),
+      { numRuns: 50 },
+    ))
 
   it('write the same bytes for the same content', async () => {
     const a = await saveCheckpoint(join(run, 'a'), content(1))
@@ -65,7 +91,11 @@ describe('saveCheckpoint and loadCheckpoint', () => {
   it('refuse what could not be loaded again, and write nothing', async () => {
     const wrong: [object, RegExp][] = [
       [{ data: { position: NaN } }, /data\.position is NaN/],
-      [{ step: -1 }, /step/], [{ step: 1.5 }, /step/], [{ seed: 2 ** 60 }, /seed/], [{ threads: 0 }, /threads/], [{ task: undefined }, /task/],
+      [{ step: -1 }, /step/],
+      [{ step: 1.5 }, /step/],
+      [{ seed: 2 ** 60 }, /seed/],
+      [{ threads: 0 }, /threads/],
+      [{ task: undefined }, /task/],
       [{ params: new Map([['__proto__', hostFrom('float32', [], [1])]]) }, /__proto__/],
       [{ other: 1 }, /other/],
     ]
@@ -80,7 +110,9 @@ describe('saveCheckpoint and loadCheckpoint', () => {
     const folder = await saveCheckpoint(run, content(7))
     const optimizer = join(folder, 'optimizer.safetensors')
     await truncate(optimizer, (await stat(optimizer)).size - 4)
-    await expect(loadCheckpoint(folder)).rejects.toThrow(/step-7\/optimizer\.safetensors: tensor "(count|encoder\/w\/m)" ends at .*if the run has an older checkpoint, remove .*step-7/)
+    await expect(loadCheckpoint(folder)).rejects.toThrow(
+      /step-7\/optimizer\.safetensors: tensor "(count|encoder\/w\/m)" ends at .*if the run has an older checkpoint, remove .*step-7/,
+    )
     await rm(join(folder, 'params.safetensors'))
     await expect(loadCheckpoint(folder)).rejects.toThrow(/step-7\/params\.safetensors: there is no such file/)
     await writeFile(join(folder, 'checkpoint.json'), '{"step": 7')
@@ -134,7 +166,13 @@ describe('the checkpoints of a run', () => {
   it('are not thinned when the new one cannot be written', async () => {
     await saveCheckpoint(run, content(1))
     const bad = content(2)
-    await expect(saveCheckpoint(run, { ...bad, params: new Map([['w', { dtype: 'float32', shape: [3], data: new Float32Array(2) }]]) }, { keep: 1 })).rejects.toThrow(/"w"/)
+    await expect(
+      saveCheckpoint(
+        run,
+        { ...bad, params: new Map([['w', { dtype: 'float32', shape: [3], data: new Float32Array(2) }]]) },
+        { keep: 1 },
+      ),
+    ).rejects.toThrow(/"w"/)
     expect(await readdir(run)).toEqual(['step-1'])
     expect(await firstParam(await latestCheckpoint(run))).toBe(1)
   })
@@ -210,7 +248,9 @@ describe('kill -9', () => {
     }
     await writeFile(join(target, 'package.json'), '{"type": "module"}')
     await symlink(join(src, '..', 'node_modules'), join(target, 'node_modules'))
-    await writeFile(join(target, 'main.js'), `
+    await writeFile(
+      join(target, 'main.js'),
+      `
       import { saveCheckpoint } from './checkpoint/native.js'
       const run = process.argv[2]
       let step = Number(process.argv[3])
@@ -219,7 +259,8 @@ describe('kill -9', () => {
         const info = { step: Math.floor(step / 2), config: null, task: null, data: step, seed: 0, backendVersion: '', threads: 1, libraryVersion: '' }
         await saveCheckpoint(run, { ...info, params: new Map([['w', w]]), optimizer: new Map([['w', w]]) }, { keep: 1 })
         process.stdout.write(step + '\\n')
-      }`)
+      }`,
+    )
   }
 
   it('leaves a whole latest checkpoint, never older than the last that was reported', async () => {
@@ -228,13 +269,17 @@ describe('kill -9', () => {
     const folder = join(run, 'run')
     let last = -1
     for (let round = 0; round < 8; round++) {
-      const child = spawn(process.execPath, [join(code, 'main.js'), folder, String(last + 1)], { stdio: ['ignore', 'pipe', 'inherit'] })
+      const child = spawn(process.execPath, [join(code, 'main.js'), folder, String(last + 1)], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
       let output = ''
       const ended = new Promise(done => child.once('close', done))
-      await new Promise<void>(saved => child.stdout.on('data', (chunk: Buffer) => {
-        output += chunk.toString()
-        saved()
-      }))
+      await new Promise<void>(saved =>
+        child.stdout.on('data', (chunk: Buffer) => {
+          output += chunk.toString()
+          saved()
+        }),
+      )
       await new Promise(done => setTimeout(done, 3 + Math.random() * 40))
       child.kill('SIGKILL')
       await ended
@@ -242,7 +287,8 @@ describe('kill -9', () => {
       const checkpoint = await loadCheckpoint((await latestCheckpoint(folder))!)
       const value = checkpoint.data as number
       expect(value).toBeGreaterThanOrEqual(reported)
-      for (const part of [checkpoint.params, checkpoint.optimizer!]) expect((await part.read('w')).data.every(x => x === value)).toBe(true)
+      for (const part of [checkpoint.params, checkpoint.optimizer!])
+        expect((await part.read('w')).data.every(x => x === value)).toBe(true)
       await checkpoint.close()
       last = value
     }

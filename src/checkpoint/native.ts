@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { FileError, SwitchyardError } from '../base/errors.js'
 import { formatBytes } from '../base/format.js'
-import type { HostTensor } from '../base/tensor.js'
+import type { HostTensor } from '../base/host-tensor.js'
 import { isFile, namesIn, readSmallText, withPath } from './files.js'
 import { exists, removeAtomically, writeFolderAtomically } from './atomic.js'
 import { sourceOf } from './format.js'
@@ -68,7 +68,11 @@ export interface Checkpoint extends CheckpointInfo {
  * that the newest `keep` up to this one remain. A checkpoint of the same step is replaced. The tensors' memory is not
  * copied: leave it alone until the promise settles.
  */
-export async function saveCheckpoint(runFolder: string, content: CheckpointContent, options: { keep?: number } = {}): Promise<string> {
+export async function saveCheckpoint(
+  runFolder: string,
+  content: CheckpointContent,
+  options: { keep?: number } = {},
+): Promise<string> {
   const { keep = Infinity } = options
   if (!(keep >= 1)) throw new SwitchyardError(`keep is ${keep}: the checkpoint that is being saved must be kept`)
   const folder = join(runFolder, `step-${content.step}`)
@@ -84,12 +88,26 @@ export async function saveCheckpoint(runFolder: string, content: CheckpointConte
 }
 
 /** Writes a model's weights alone, with `files` (a vocabulary) beside them: they can be run, not resumed. */
-export async function saveModel(folder: string, { config, task = null }: { config: Json; task?: unknown }, params: TensorSource, files: Readonly<Record<string, Uint8Array>> = {}): Promise<void> {
+export async function saveModel(
+  folder: string,
+  { config, task = null }: { config: Json; task?: unknown },
+  params: TensorSource,
+  files: Readonly<Record<string, Uint8Array>> = {},
+): Promise<void> {
   await writeParts(folder, { ...unknownRun, config, task }, { params }, {}, false, files)
 }
 
 /** The facts of weights that no run has made. */
-const unknownRun = { step: 0, config: null, task: null, data: null, seed: 0, backendVersion: '', threads: 1, libraryVersion: '' }
+const unknownRun = {
+  step: 0,
+  config: null,
+  task: null,
+  data: null,
+  seed: 0,
+  backendVersion: '',
+  threads: 1,
+  libraryVersion: '',
+}
 
 /** The folder of the checkpoint with the highest step, or undefined. What a crash has left unfinished does not count. */
 export async function latestCheckpoint(runFolder: string): Promise<string | undefined> {
@@ -102,7 +120,9 @@ export async function listCheckpoints(runFolder: string): Promise<{ step: number
 }
 
 /** Superseded: what a crash has left of replaced checkpoints whose replacements are in place. */
-async function scanRun(runFolder: string): Promise<{ checkpoints: { step: number; path: string }[]; superseded: string[] }> {
+async function scanRun(
+  runFolder: string,
+): Promise<{ checkpoints: { step: number; path: string }[]; superseded: string[] }> {
   const found = new Map<number, string>()
   const superseded: string[] = []
   // Sorted: `step-5` comes before `step-5.replaced`, which counts only where there is nothing else of step 5.
@@ -112,7 +132,7 @@ async function scanRun(runFolder: string): Promise<{ checkpoints: { step: number
     const path = join(runFolder, name)
     const step = Number(match[1])
     if (found.has(step) && match[2] !== undefined) superseded.push(path)
-    else if (await isFile(join(path, jsonName)) && await isFile(join(path, paramsName))) found.set(step, path)
+    else if ((await isFile(join(path, jsonName))) && (await isFile(join(path, paramsName)))) found.set(step, path)
   }
   const checkpoints = Array.from(found, ([step, path]) => ({ step, path })).sort((a, b) => a.step - b.step)
   return { checkpoints, superseded }
@@ -122,7 +142,9 @@ async function scanRun(runFolder: string): Promise<{ checkpoints: { step: number
 export async function loadCheckpoint(folder: string): Promise<Checkpoint> {
   const info = await readInfo(folder)
   const opened: CheckpointReader[] = []
-  const close = async (): Promise<void> => { for (const reader of opened) await reader.close() }
+  const close = async (): Promise<void> => {
+    for (const reader of opened) await reader.close()
+  }
   const part = async (name: string): Promise<CheckpointReader> => {
     const reader = await openPart(folder, name)
     opened.push(reader)
@@ -131,7 +153,14 @@ export async function loadCheckpoint(folder: string): Promise<Checkpoint> {
   const optionalPart = async (name: string): Promise<CheckpointReader | undefined> =>
     (await withPath(folder, () => exists(join(folder, name)))) ? part(name) : undefined
   try {
-    return { ...info, folder, params: await part(paramsName), optimizer: await optionalPart(optimizerName), state: await optionalPart(stateName), close }
+    return {
+      ...info,
+      folder,
+      params: await part(paramsName),
+      optimizer: await optionalPart(optimizerName),
+      state: await optionalPart(stateName),
+      close,
+    }
   } catch (error) {
     await close()
     throw error
@@ -161,26 +190,42 @@ interface Parts {
   state?: TensorSource
 }
 
-async function writeParts(folder: string, info: Omit<CheckpointContent, keyof Parts>, parts: Parts, metadata: Readonly<Record<string, string>>, replace: boolean, files: Readonly<Record<string, Uint8Array>> = {}): Promise<void> {
+async function writeParts(
+  folder: string,
+  info: Omit<CheckpointContent, keyof Parts>,
+  parts: Parts,
+  metadata: Readonly<Record<string, string>>,
+  replace: boolean,
+  files: Readonly<Record<string, Uint8Array>> = {},
+): Promise<void> {
   const text = infoText(folder, info)
-  await writeFolderAtomically(folder, async temp => {
-    await safetensors.write(join(temp, paramsName), parts.params, { metadata })
-    if (parts.optimizer) await safetensors.write(join(temp, optimizerName), parts.optimizer)
-    if (parts.state) await safetensors.write(join(temp, stateName), parts.state)
-    for (const [name, bytes] of Object.entries({ ...files, [jsonName]: text })) await withPath(folder, () => writeFile(join(temp, name), bytes))
-  }, { replace })
+  await writeFolderAtomically(
+    folder,
+    async temp => {
+      await safetensors.write(join(temp, paramsName), parts.params, { metadata })
+      if (parts.optimizer) await safetensors.write(join(temp, optimizerName), parts.optimizer)
+      if (parts.state) await safetensors.write(join(temp, stateName), parts.state)
+      for (const [name, bytes] of Object.entries({ ...files, [jsonName]: text }))
+        await withPath(folder, () => writeFile(join(temp, name), bytes))
+    },
+    { replace },
+  )
 }
 
 /** checkpoint.json, checked as a reader will: what is saved can be loaded. */
 function infoText(folder: string, info: Omit<CheckpointContent, keyof Parts>): string {
-  const wrong = (message: string): SwitchyardError => new SwitchyardError(`${folder}: the checkpoint cannot be saved: ${message}`)
+  const wrong = (message: string): SwitchyardError =>
+    new SwitchyardError(`${folder}: the checkpoint cannot be saved: ${message}`)
   const notJson = findNotJson(info)
   if (notJson !== undefined) throw wrong(`${notJson}, which JSON cannot hold`)
   const checked = infoSchema.safeParse({ format: 'switchyard', version, ...info })
   if (!checked.success) throw wrong(z.prettifyError(checked.error))
   const text = `${JSON.stringify(checked.data, null, 2)}\n`
   const bytes = Buffer.byteLength(text)
-  if (bytes > maxJsonBytes) throw wrong(`${jsonName} would have ${formatBytes(bytes)}, more than ${formatBytes(maxJsonBytes)}: put what is big into tensors`)
+  if (bytes > maxJsonBytes)
+    throw wrong(
+      `${jsonName} would have ${formatBytes(bytes)}, more than ${formatBytes(maxJsonBytes)}: put what is big into tensors`,
+    )
   return text
 }
 
@@ -190,9 +235,13 @@ async function readInfo(folder: string): Promise<CheckpointInfo> {
   const text = await readSmallText(path, maxJsonBytes)
   const value = parseJson(text, message => new FileError(`${path}: this is not JSON, ${message}; ${advice}`))
   const newer = z.object({ format: z.literal('switchyard'), version: z.number().gt(version) }).safeParse(value)
-  if (newer.success) throw new FileError(`${path}: it has version ${newer.data.version} of the format, and this Switchyard knows ${version}: update switchyard`)
+  if (newer.success)
+    throw new FileError(
+      `${path}: it has version ${newer.data.version} of the format, and this Switchyard knows ${version}: update switchyard`,
+    )
   const parsed = infoSchema.safeParse(value)
-  if (!parsed.success) throw new FileError(`${path}: this is not what Switchyard writes; ${advice}\n${z.prettifyError(parsed.error)}`)
+  if (!parsed.success)
+    throw new FileError(`${path}: this is not what Switchyard writes; ${advice}\n${z.prettifyError(parsed.error)}`)
   const { format: _format, version: _version, ...info } = parsed.data
   return info
 }
@@ -211,5 +260,7 @@ async function openPart(folder: string, name: string): Promise<CheckpointReader>
 /** To replace means to delete: only a checkpoint, or nothing much, may be. */
 async function refuseForeignFolder(path: string): Promise<void> {
   if ((await native.detect(path)) || (await namesIn(path)).length === 0) return
-  throw new FileError(`${path}: this folder is not a checkpoint of ours and is not replaced: choose another name, or remove it first`)
+  throw new FileError(
+    `${path}: this folder is not a checkpoint of ours and is not replaced: choose another name, or remove it first`,
+  )
 }

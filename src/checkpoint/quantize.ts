@@ -1,6 +1,6 @@
 import { SwitchyardError } from '../base/errors.js'
-import { castHost, sizeOf } from '../base/tensor.js'
-import type { HostTensor } from '../base/tensor.js'
+import { castHost, sizeOf } from '../base/host-tensor.js'
+import type { HostTensor } from '../base/host-tensor.js'
 import type { ParameterSpec } from '../model/parameters.js'
 import { transposeMatrix } from './layout.js'
 
@@ -17,7 +17,10 @@ export interface QuantizedTensor {
 const LEAST_BLOCK = 16
 
 /** The types of the two parts of a parameter in fewer bits; null if it stays as it is: norms, routers, small or odd kernels. */
-export function quantizedTypes(spec: Pick<ParameterSpec, 'path' | 'shape' | 'axes'>, bits: Bits): { values: readonly number[]; scales: readonly number[] } | null {
+export function quantizedTypes(
+  spec: Pick<ParameterSpec, 'path' | 'shape' | 'axes'>,
+  bits: Bits,
+): { values: readonly number[]; scales: readonly number[] } | null {
   const { path, shape, axes } = spec
   if (!isTable(spec) && (!path.endsWith('/kernel') || path.includes('/router/'))) return null
   const [outputs, inputs] = isTable(spec) ? shape : shape.toReversed()
@@ -38,7 +41,11 @@ function blockOf(inputs: number, bits: Bits): number | null {
  * SwitchyardError if an element is not finite.
  * `rows`: the parameter turned round, [..., out, in].
  */
-export function quantize(spec: Pick<ParameterSpec, 'path' | 'shape' | 'axes'>, rows: HostTensor, bits: Bits): QuantizedTensor | null {
+export function quantize(
+  spec: Pick<ParameterSpec, 'path' | 'shape' | 'axes'>,
+  rows: HostTensor,
+  bits: Bits,
+): QuantizedTensor | null {
   const types = quantizedTypes(spec, bits)
   if (!types) return null
   const values = new Uint8Array(sizeOf(types.values))
@@ -50,7 +57,8 @@ export function quantize(spec: Pick<ParameterSpec, 'path' | 'shape' | 'axes'>, r
     const [start, end] = [i * block, (i + 1) * block]
     let largest = 0
     for (let k = start; k < end; k++) largest = Math.max(largest, Math.abs(elements[k]))
-    if (!Number.isFinite(largest)) throw new SwitchyardError(`${spec.path} has an element that is not finite: it cannot be quantized`)
+    if (!Number.isFinite(largest))
+      throw new SwitchyardError(`${spec.path} has an element that is not finite: it cannot be quantized`)
     scales[i] = largest / most
     const inverse = largest === 0 ? 0 : most / largest
     for (let k = start; k < end; k++) {
@@ -59,11 +67,18 @@ export function quantize(spec: Pick<ParameterSpec, 'path' | 'shape' | 'axes'>, r
       else values[Math.floor(k / 2)] |= stored << (4 * (k % 2))
     }
   }
-  return { values: { dtype: 'uint8', shape: types.values, data: values }, scales: { dtype: 'float32', shape: types.scales, data: scales } }
+  return {
+    values: { dtype: 'uint8', shape: types.values, data: values },
+    scales: { dtype: 'float32', shape: types.scales, data: scales },
+  }
 }
 
 /** What a parameter in fewer bits stands for, in float32, as the parameter lies. */
-export function dequantizeHost(spec: Pick<ParameterSpec, 'path' | 'shape'>, { values, scales }: QuantizedTensor, bits: Bits): HostTensor {
+export function dequantizeHost(
+  spec: Pick<ParameterSpec, 'path' | 'shape'>,
+  { values, scales }: QuantizedTensor,
+  bits: Bits,
+): HostTensor {
   const data = new Float32Array(sizeOf(spec.shape))
   const block = (values.shape.at(-1)! * 8) / bits
   const zero = 2 ** (bits - 1)
@@ -73,7 +88,11 @@ export function dequantizeHost(spec: Pick<ParameterSpec, 'path' | 'shape'>, { va
     data[k] = (value - zero) * factors[Math.floor(k / block)]
   }
   if (isTable(spec)) return { dtype: 'float32', shape: spec.shape, data }
-  return transposeMatrix({ dtype: 'float32', shape: [...spec.shape.slice(0, -2), spec.shape.at(-1)!, spec.shape.at(-2)!], data })
+  return transposeMatrix({
+    dtype: 'float32',
+    shape: [...spec.shape.slice(0, -2), spec.shape.at(-1)!, spec.shape.at(-2)!],
+    data,
+  })
 }
 
 /** An embedding lies turned round as it is: a row for each output. */

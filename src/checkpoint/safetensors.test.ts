@@ -5,13 +5,15 @@ import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { FileError } from '../base/errors.js'
-import { hostFrom } from '../base/tensor.js'
+import { hostFrom } from '../base/host-tensor.js'
 import { readTensors, sourceOf } from './format.js'
 import { detectFormat } from './formats.js'
 import { safetensors } from './safetensors.js'
 
 let scratch: string
-beforeAll(async () => { scratch = await mkdtemp(join(tmpdir(), 'switchyard-safetensors-')) })
+beforeAll(async () => {
+  scratch = await mkdtemp(join(tmpdir(), 'switchyard-safetensors-'))
+})
 afterAll(() => rm(scratch, { recursive: true, force: true }))
 
 let count = 0
@@ -26,7 +28,10 @@ async function fileOf(header: unknown, dataBytes = 0): Promise<string> {
 }
 
 async function failure(path: string): Promise<string> {
-  const error: unknown = await safetensors.open(path).then(reader => reader.close(), (e: unknown) => e)
+  const error: unknown = await safetensors.open(path).then(
+    reader => reader.close(),
+    (e: unknown) => e,
+  )
   expect(error).toBeInstanceOf(FileError)
   const { message } = error as FileError
   expect(message.startsWith(`${path}: `)).toBe(true)
@@ -39,7 +44,7 @@ describe('safetensors: hostile files', () => {
   const folder = fileURLToPath(new URL('../../test/fixtures/hostile/', import.meta.url))
   const expected: Record<string, RegExp> = {
     'duplicate-key': /the key "w" stands twice in one object.*download/,
-    'empty': /the file is empty.*download/,
+    empty: /the file is empty.*download/,
     'header-length-huge': /header claims 9,223,372,036,854,77.*allows 100,000,000/,
     'header-length-past-end': /header claims 5,000 bytes, and the file has 2 after/,
     'header-not-json': /not the JSON.*character 2: expected a string/,
@@ -54,7 +59,9 @@ describe('safetensors: hostile files', () => {
   }
 
   it('has an expectation for every file', async () => {
-    const names = (await readdir(folder)).filter(n => n.endsWith('.safetensors')).map(n => n.replace('.safetensors', ''))
+    const names = (await readdir(folder))
+      .filter(n => n.endsWith('.safetensors'))
+      .map(n => n.replace('.safetensors', ''))
     expect(names.sort()).toEqual(Object.keys(expected).sort())
   })
 
@@ -83,33 +90,63 @@ describe('safetensors: what the format forbids', () => {
     ['metadata that is not text', { __metadata__: { a: 1 } }, 0, /expected a string/],
     ['metadata that is a list', { __metadata__: [] }, 0, /expected "\{"/],
     ['metadata twice', '{"__metadata__":{},"__metadata__":{}}', 0, /stands twice/],
-    ['a field twice', '{"w":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}}', 4, /tensor "w".*"dtype" stands twice/],
+    [
+      'a field twice',
+      '{"w":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}}',
+      4,
+      /tensor "w".*"dtype" stands twice/,
+    ],
     ['a field too many', w({ stride: [1] }), 4, /tensor "w": has the field "stride"/],
     ['a field too few', { w: { dtype: 'F32', shape: [1] } }, 4, /tensor "w".*missing/],
     ['one offset', w({ data_offsets: [0] }), 4, /tensor "w".*missing/],
     ['three offsets', w({ data_offsets: [0, 4, 4] }), 4, /tensor "w".*more than 2/],
-    ['a fraction in the shape', '{"w":{"dtype":"F32","shape":[1.0],"data_offsets":[0,4]}}', 4, /tensor "w".*expected an integer/],
+    [
+      'a fraction in the shape',
+      '{"w":{"dtype":"F32","shape":[1.0],"data_offsets":[0,4]}}',
+      4,
+      /tensor "w".*expected an integer/,
+    ],
     ['a number past 2^53', w({ shape: [2 ** 53] }), 4, /tensor "w".*past 2\^53/],
-    ['a huge shape that a 0 would make empty', w({ shape: [2 ** 30, 2 ** 30, 0], data_offsets: [0, 0] }), 0, /tensor "w".*overflows/],
+    [
+      'a huge shape that a 0 would make empty',
+      w({ shape: [2 ** 30, 2 ** 30, 0], data_offsets: [0, 0] }),
+      0,
+      /tensor "w".*overflows/,
+    ],
     ['a long shape', w({ shape: Array(65).fill(1) }), 4, /tensor "w".*more than 64/],
     ['offsets backwards', w({ shape: [0], data_offsets: [4, 0] }), 4, /tensor "w".*needs 0 bytes/],
     ['negative offsets', w({ data_offsets: [-4, 0] }), 4, /tensor "w".*negative/],
     ['a hole at the start', w({ data_offsets: [4, 8] }), 8, /4 bytes before tensor "w" belong to no tensor/],
     ['a hole at the end', w(), 12, /last 8 bytes belong to no tensor/],
     ['a hole behind the only empty tensor', w({ shape: [0], data_offsets: [0, 0] }), 1, /last 1 bytes/],
-    ['an empty tensor inside another', { ...w(), z: { dtype: 'U8', shape: [0], data_offsets: [2, 2] } }, 4, /tensor "z" overlaps tensor "w"/],
+    [
+      'an empty tensor inside another',
+      { ...w(), z: { dtype: 'U8', shape: [0], data_offsets: [2, 2] } },
+      4,
+      /tensor "z" overlaps tensor "w"/,
+    ],
     ['a shape that is a string', w({ shape: '1' }), 4, /tensor "w".*expected "\["/],
     ['a tensor that is null', { w: null }, 0, /tensor "w".*expected "\{"/],
     ['__proto__ in a path', { 'a/__proto__/b': {} }, 0, /"__proto__" is not allowed/],
     ['__proto__ in a dotted path', { 'a.__proto__.b': {} }, 0, /"__proto__" is not allowed/],
-    ['half a surrogate pair in a name', '{"\\ud800":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}', 4, /not well-formed Unicode/],
+    [
+      'half a surrogate pair in a name',
+      '{"\\ud800":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}',
+      4,
+      /not well-formed Unicode/,
+    ],
     ['a dtype that we lack', w({ dtype: 'F64', data_offsets: [0, 8] }), 8, /dtype F64 is not supported.*F32/],
     ['another', w({ dtype: 'I16', data_offsets: [0, 2] }), 2, /dtype I16 is not supported.*I32/],
     ['a string that does not end', '{"w', 0, /at its end: expected the rest of a string/],
     ['a million brackets', `{"w":${'['.repeat(1e6)}`, 0, /expected "\{"/],
     ['a million digits', `{"w":{"shape":[${'9'.repeat(1e6)}]}}`, 0, /expected an integer/],
     ['a million escapes', `{"${'\\n'.repeat(1e6)}`, 0, /expected the rest of a string/],
-    ['too much metadata', `{"__metadata__":{${Array.from({ length: 100_001 }, (_, i) => `"${i}":""`).join()}}}`, 0, /more than 100,000 pieces of metadata/],
+    [
+      'too much metadata',
+      `{"__metadata__":{${Array.from({ length: 100_001 }, (_, i) => `"${i}":""`).join()}}}`,
+      0,
+      /more than 100,000 pieces of metadata/,
+    ],
     ['a wrong escape', '{"\\x":{}}', 0, /wrong escape/],
   ])('%s', async (_, header, bytes, message) => {
     expect(await failure(await fileOf(header, bytes))).toMatch(message)
@@ -141,10 +178,14 @@ describe('safetensors: what the format forbids', () => {
 
 describe('safetensors: what the format allows', () => {
   it('data in another order than the header, and unaligned', async () => {
-    const path = await fileOf({
-      late: { dtype: 'F32', shape: [1], data_offsets: [3, 7] }, empty: { dtype: 'I64', shape: [0], data_offsets: [3, 3] },
-      early: { dtype: 'U8', shape: [3], data_offsets: [0, 3] },
-    }, 7)
+    const path = await fileOf(
+      {
+        late: { dtype: 'F32', shape: [1], data_offsets: [3, 7] },
+        empty: { dtype: 'I64', shape: [0], data_offsets: [3, 3] },
+        early: { dtype: 'U8', shape: [3], data_offsets: [0, 3] },
+      },
+      7,
+    )
     const reader = await safetensors.open(path)
     expect(reader.list().map(i => i.name)).toEqual(['late', 'empty', 'early'])
     expect([...(await reader.read('late')).data]).toEqual([0])
@@ -152,14 +193,19 @@ describe('safetensors: what the format allows', () => {
   })
 
   it('white space in and after the header', async () => {
-    const reader = await safetensors.open(await fileOf(`{ "w" :\n{"dtype":"F32","shape":[ ],"data_offsets":[0 , 4]} }     `, 4))
+    const reader = await safetensors.open(
+      await fileOf(`{ "w" :\n{"dtype":"F32","shape":[ ],"data_offsets":[0 , 4]} }     `, 4),
+    )
     expect(reader.list()).toEqual([{ name: 'w', dtype: 'float32', shape: [] }])
     await reader.close()
   })
 
   it('a file past 4 GiB, with a tensor behind that mark', async () => {
     const big = 5 * 2 ** 30
-    const path = await fileOf({ big: { dtype: 'U8', shape: [5, 2 ** 30], data_offsets: [0, big] }, tail: { dtype: 'I32', shape: [2], data_offsets: [big, big + 8] } })
+    const path = await fileOf({
+      big: { dtype: 'U8', shape: [5, 2 ** 30], data_offsets: [0, big] },
+      tail: { dtype: 'I32', shape: [2], data_offsets: [big, big + 8] },
+    })
     const handle = await open(path, 'r+') // sparse: it takes no room on the disk
     const start = (await handle.stat()).size
     await handle.write(new Uint8Array(new Int32Array([7, -7]).buffer), 0, 8, start + big)
@@ -173,33 +219,57 @@ describe('safetensors: what the format allows', () => {
 
   it('random headers are read or refused, never anything else', () => {
     const number = fc.oneof(fc.nat(16), fc.constantFrom(-1, 0.5, 2 ** 31, 2 ** 53 - 1, 1e300, null, '4'))
-    const tensor = fc.record({
-      dtype: fc.constantFrom<unknown>('F32', 'BF16', 'BOOL', 'U8', 'F64', 'X', 3), shape: fc.array(number, { maxLength: 3 }),
-      data_offsets: fc.array(number, { minLength: 1, maxLength: 3 }),
-    }, { requiredKeys: [] })
-    return fc.assert(fc.asyncProperty(fc.dictionary(fc.string(), fc.oneof(tensor, fc.jsonValue())), fc.nat(40), async (header, bytes) => {
-      const path = await fileOf(header, bytes)
-      try {
-        const reader = await safetensors.open(path)
-        await readTensors(reader).finally(() => reader.close())
-      } catch (error) {
-        expect(error).toBeInstanceOf(FileError)
-      } finally {
-        await rm(path)
-      }
-    }), { numRuns: Number(process.env.FUZZ_RUNS ?? 500) })
+    const tensor = fc.record(
+      {
+        dtype: fc.constantFrom<unknown>('F32', 'BF16', 'BOOL', 'U8', 'F64', 'X', 3),
+        shape: fc.array(number, { maxLength: 3 }),
+        data_offsets: fc.array(number, { minLength: 1, maxLength: 3 }),
+      },
+      { requiredKeys: [] },
+    )
+    return fc.assert(
+      fc.asyncProperty(
+        fc.dictionary(fc.string(), fc.oneof(tensor, fc.jsonValue())),
+        fc.nat(40),
+        async (header, bytes) => {
+          const path = await fileOf(header, bytes)
+          try {
+            const reader = await safetensors.open(path)
+            await readTensors(reader).finally(() => reader.close())
+          } catch (error) {
+            expect(error).toBeInstanceOf(FileError)
+          } finally {
+            await rm(path)
+          }
+        },
+      ),
+      { numRuns: Number(process.env.FUZZ_RUNS ?? 500) },
+    )
   })
 })
 
 describe('safetensors: what is written', () => {
   it('is the format byte for byte: aligned, padded, wide dtypes first', async () => {
     const path = join(scratch, 'bytes.safetensors')
-    await safetensors.write(path, sourceOf([['b', hostFrom('uint8', [1], [9])], ['a', hostFrom('int32', [1], [1])]]), { metadata: { format: 'pt' } })
+    await safetensors.write(
+      path,
+      sourceOf([
+        ['b', hostFrom('uint8', [1], [9])],
+        ['a', hostFrom('int32', [1], [1])],
+      ]),
+      { metadata: { format: 'pt' } },
+    )
     const bytes = await readFile(path)
     const length = Number(bytes.readBigUInt64LE())
     expect(length % 8).toBe(0)
-    expect(bytes.subarray(8, 8 + length).toString().trimEnd()).toBe(
-      '{"__metadata__":{"format":"pt"},"b":{"dtype":"U8","shape":[1],"data_offsets":[4,5]},"a":{"dtype":"I32","shape":[1],"data_offsets":[0,4]}}')
+    expect(
+      bytes
+        .subarray(8, 8 + length)
+        .toString()
+        .trimEnd(),
+    ).toBe(
+      '{"__metadata__":{"format":"pt"},"b":{"dtype":"U8","shape":[1],"data_offsets":[4,5]},"a":{"dtype":"I32","shape":[1],"data_offsets":[0,4]}}',
+    )
     expect([...bytes.subarray(8 + length)]).toEqual([1, 0, 0, 0, 9])
   })
 
@@ -209,9 +279,15 @@ describe('safetensors: what is written', () => {
     for (const name of ['__metadata__', '__proto__', 'a/__proto__', '\ud800']) {
       await expect(safetensors.write(path, sourceOf([[name, tensor]]))).rejects.toThrow(/cannot be written/)
     }
-    await expect(safetensors.write(path, sourceOf([['w', { dtype: 'bool', shape: [1], data: new Uint8Array([2]) }]]))).rejects.toThrow(/"w" is bool/)
-    await expect(safetensors.write(path, sourceOf([['w', { dtype: 'int8', shape: [2], data: new Int8Array(1) }]]))).rejects.toThrow(/"w".*brings 1 bytes/)
-    await expect(safetensors.write(path, sourceOf([['w', { dtype: 'int8', shape: [-1], data: new Int8Array(1) }]]))).rejects.toThrow(/not the shape/)
+    await expect(
+      safetensors.write(path, sourceOf([['w', { dtype: 'bool', shape: [1], data: new Uint8Array([2]) }]])),
+    ).rejects.toThrow(/"w" is bool/)
+    await expect(
+      safetensors.write(path, sourceOf([['w', { dtype: 'int8', shape: [2], data: new Int8Array(1) }]])),
+    ).rejects.toThrow(/"w".*brings 1 bytes/)
+    await expect(
+      safetensors.write(path, sourceOf([['w', { dtype: 'int8', shape: [-1], data: new Int8Array(1) }]])),
+    ).rejects.toThrow(/not the shape/)
     expect(await readdir(scratch)).not.toContain('refused.safetensors')
   })
 

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { FileError, SwitchyardError } from '../base/errors.js'
-import { bytesOf, castHost, hostFrom, toNumbers } from '../base/tensor.js'
-import type { HostTensor } from '../base/tensor.js'
+import { bytesOf, castHost, hostFrom, toNumbers } from '../base/host-tensor.js'
+import type { HostTensor } from '../base/host-tensor.js'
 import { readCheckpoint, sourceOf } from './format.js'
 import { detectFormat } from './formats.js'
 import { safetensors } from './safetensors.js'
@@ -16,13 +16,18 @@ const fixture = (name: string): string => fileURLToPath(new URL(`../../test/fixt
 let scratch: string
 let count = 0
 const fresh = (): string => join(scratch, String(count++))
-beforeAll(async () => { scratch = await mkdtemp(join(tmpdir(), 'switchyard-sharded-')) })
+beforeAll(async () => {
+  scratch = await mkdtemp(join(tmpdir(), 'switchyard-sharded-'))
+})
 afterAll(() => rm(scratch, { recursive: true, force: true }))
 
 const readAll = async (path: string): Promise<Map<string, HostTensor>> => readCheckpoint(await detectFormat(path), path)
 
 async function failure(path: string): Promise<string> {
-  const error: unknown = await readAll(path).then(() => undefined, (e: unknown) => e)
+  const error: unknown = await readAll(path).then(
+    () => undefined,
+    (e: unknown) => e,
+  )
   expect(error).toBeInstanceOf(FileError)
   expect((error as FileError).message.startsWith(path)).toBe(true)
   return (error as FileError).message
@@ -33,7 +38,9 @@ const tied = ['encoder.embed_tokens.weight', 'decoder.embed_tokens.weight', 'lm_
 
 describe('the containers of switch-tiny hold the same tensors', () => {
   let reference: Map<string, HostTensor>
-  beforeAll(async () => { reference = await readAll(fixture('switch-tiny/model.safetensors')) })
+  beforeAll(async () => {
+    reference = await readAll(fixture('switch-tiny/model.safetensors'))
+  })
 
   it.each(['switch-tiny', 'switch-tiny-bin', 'switch-tiny-bin-sharded', 'switch-tiny-sharded'])('%s', async name => {
     expect((await detectFormat(fixture(name))).name).toBe('huggingface')
@@ -68,20 +75,56 @@ describe('an index that does not fit', () => {
   const first = 'model-00001-of-00009.safetensors'
 
   it.each<[string, (text: string) => string, RegExp]>([
-    ['a tensor that is nowhere', text => text.replace(norm, '"decoder.norm"'), /not in the shard that the index names, 1: "decoder\.norm" in "model-0000\d-of-00009\.safetensors"/],
-    ['a tensor that is elsewhere', text => text.replace(new RegExp(`${norm}: "[^"]*"`), `${norm}: "${first}"`), /not in the shard that the index names, 1: "decoder\.final_layer_norm\.weight" in "model-00001/],
-    ['a tensor too many in a shard', text => text.replace(new RegExp(`${norm}: "[^"]*",`), ''), /without the index saying so, 1: "decoder\.final_layer_norm\.weight" in "model-0000\d/],
-    ['shards that are missing', text => text.replaceAll(first, 'a.safetensors').replaceAll('00002-of', '00012-of'), /shards are missing, 2 of 9: .*"model-00012-of-00009.safetensors"/],
-    ['a shard outside', text => text.replace(first, '../switch-tiny/model.safetensors'), /no name of a \.safetensors file in this folder/],
-    ['a shard at an absolute path', text => text.replace(first, '/etc/passwd'), /no name of a \.safetensors file in this folder/],
-    ['a shard at a Windows path', text => text.replace(first, 'C:\\\\model'), /no name of a \.safetensors file in this folder/],
+    [
+      'a tensor that is nowhere',
+      text => text.replace(norm, '"decoder.norm"'),
+      /not in the shard that the index names, 1: "decoder\.norm" in "model-0000\d-of-00009\.safetensors"/,
+    ],
+    [
+      'a tensor that is elsewhere',
+      text => text.replace(new RegExp(`${norm}: "[^"]*"`), `${norm}: "${first}"`),
+      /not in the shard that the index names, 1: "decoder\.final_layer_norm\.weight" in "model-00001/,
+    ],
+    [
+      'a tensor too many in a shard',
+      text => text.replace(new RegExp(`${norm}: "[^"]*",`), ''),
+      /without the index saying so, 1: "decoder\.final_layer_norm\.weight" in "model-0000\d/,
+    ],
+    [
+      'shards that are missing',
+      text => text.replaceAll(first, 'a.safetensors').replaceAll('00002-of', '00012-of'),
+      /shards are missing, 2 of 9: .*"model-00012-of-00009.safetensors"/,
+    ],
+    [
+      'a shard outside',
+      text => text.replace(first, '../switch-tiny/model.safetensors'),
+      /no name of a \.safetensors file in this folder/,
+    ],
+    [
+      'a shard at an absolute path',
+      text => text.replace(first, '/etc/passwd'),
+      /no name of a \.safetensors file in this folder/,
+    ],
+    [
+      'a shard at a Windows path',
+      text => text.replace(first, 'C:\\\\model'),
+      /no name of a \.safetensors file in this folder/,
+    ],
     ['a shard that is the folder', text => text.replace(first, '.'), /no name of a \.safetensors file in this folder/],
     ['a tensor twice', text => text.replace(/("encoder[^\n]*\n)/, '$1$1'), /stands twice/],
     ['__proto__', text => text.replace(norm, '"a.__proto__.b"'), /"__proto__" is not allowed/],
-    ['a shard of another format', text => text.replace(first, 'model.bin'), /no name of a \.safetensors file in this folder/],
+    [
+      'a shard of another format',
+      text => text.replace(first, 'model.bin'),
+      /no name of a \.safetensors file in this folder/,
+    ],
     ['no shards', () => '{"weight_map": {}}', /names no shards/],
     ['no weight_map', text => text.replace('weight_map', 'weights'), /has no "weight_map"/],
-    ['a shard that is a number', text => text.replace(new RegExp(`${norm}: "[^"]*"`), `${norm}: 1`), /expected a string/],
+    [
+      'a shard that is a number',
+      text => text.replace(new RegExp(`${norm}: "[^"]*"`), `${norm}: 1`),
+      /expected a string/,
+    ],
     ['no JSON', () => 'weights', /not the JSON of an index, character 1/],
   ])('%s', async (_, change, message) => {
     expect(await failure(await withIndex(change))).toMatch(message)
@@ -102,7 +145,11 @@ describe('an index that does not fit', () => {
   it('a shard that became another file', async () => {
     const path = fresh()
     const write = (n: number, values: number[]): Promise<void> =>
-      safetensors.write(join(path, `${n}.safetensors`), sourceOf([[`t${n}`, hostFrom('float32', [values.length], values)]]), { replace: true })
+      safetensors.write(
+        join(path, `${n}.safetensors`),
+        sourceOf([[`t${n}`, hostFrom('float32', [values.length], values)]]),
+        { replace: true },
+      )
     const map: Record<string, string> = {}
     for (let n = 0; n < 40; n++) {
       await write(n, [n])
@@ -117,15 +164,38 @@ describe('an index that does not fit', () => {
 })
 
 describe('shards, written', () => {
-  const tensors = new Map(Array.from({ length: 100 }, (_, i) => [`t${i}`, hostFrom('float32', [i % 5 + 1], Array.from({ length: i % 5 + 1 }, () => i))]))
+  const tensors = new Map(
+    Array.from({ length: 100 }, (_, i) => [
+      `t${i}`,
+      hostFrom(
+        'float32',
+        [(i % 5) + 1],
+        Array.from({ length: (i % 5) + 1 }, () => i),
+      ),
+    ]),
+  )
 
   it('have the names, sizes and index of Hugging Face', async () => {
     const path = fresh()
-    await huggingface.write(path, sourceOf([['b', hostFrom('float32', [2], [1, 2])], ['a', hostFrom('float32', [3], [3, 4, 5])], ['9', hostFrom('int8', [2], [6, 7])]]), {
-      maxShardBytes: 10, files: { 'config.json': '{}' },
-    })
+    await huggingface.write(
+      path,
+      sourceOf([
+        ['b', hostFrom('float32', [2], [1, 2])],
+        ['a', hostFrom('float32', [3], [3, 4, 5])],
+        ['9', hostFrom('int8', [2], [6, 7])],
+      ]),
+      {
+        maxShardBytes: 10,
+        files: { 'config.json': '{}' },
+      },
+    )
     expect((await readdir(path)).sort()).toEqual([
-      'config.json', 'model-00001-of-00003.safetensors', 'model-00002-of-00003.safetensors', 'model-00003-of-00003.safetensors', 'model.safetensors.index.json'])
+      'config.json',
+      'model-00001-of-00003.safetensors',
+      'model-00002-of-00003.safetensors',
+      'model-00003-of-00003.safetensors',
+      'model.safetensors.index.json',
+    ])
     expect(await readFile(join(path, 'model.safetensors.index.json'), 'utf8')).toBe(`{
   "metadata": {
     "total_size": 22
@@ -154,7 +224,9 @@ describe('shards, written', () => {
     const path = fresh()
     await huggingface.write(path, sourceOf(tensors), { maxShardBytes })
     const reader = await huggingface.open(path)
-    const back = await Promise.all([...tensors.keys()].reverse().map(async name => [name, await reader.read(name)] as const))
+    const back = await Promise.all(
+      [...tensors.keys()].reverse().map(async name => [name, await reader.read(name)] as const),
+    )
     for (const [name, tensor] of back) expect(tensor).toEqual(tensors.get(name))
     await reader.close()
   })
@@ -162,17 +234,27 @@ describe('shards, written', () => {
   it('are filled in whatever order the tensors come', async () => {
     const path = fresh()
     const { infos, entries } = sourceOf(tensors)
-    await huggingface.write(path, { infos, entries: [...entries as [string, HostTensor][]].reverse() }, { maxShardBytes: 40 })
+    await huggingface.write(
+      path,
+      { infos, entries: [...(entries as [string, HostTensor][])].reverse() },
+      { maxShardBytes: 40 },
+    )
     expect(await readAll(path)).toEqual(tensors)
   })
 
   it('are not written where a tensor is announced twice or comes twice, in whatever shard', async () => {
     const { infos, entries } = sourceOf(tensors)
-    const list = [...entries as [string, HostTensor][]]
+    const list = [...(entries as [string, HostTensor][])]
     const path = fresh()
-    await expect(huggingface.write(path, { infos: [...infos, infos[0]], entries }, { maxShardBytes: 20 })).rejects.toThrow(/"t0".*two/)
-    await expect(huggingface.write(path, { infos, entries: [...list, list[0]] }, { maxShardBytes: 20 })).rejects.toThrow(/"t0" came twice/)
-    await expect(huggingface.write(path, { infos, entries: list.slice(1) }, { maxShardBytes: 20 })).rejects.toThrow(/never came: "t0"/)
+    await expect(
+      huggingface.write(path, { infos: [...infos, infos[0]], entries }, { maxShardBytes: 20 }),
+    ).rejects.toThrow(/"t0".*two/)
+    await expect(
+      huggingface.write(path, { infos, entries: [...list, list[0]] }, { maxShardBytes: 20 }),
+    ).rejects.toThrow(/"t0" came twice/)
+    await expect(huggingface.write(path, { infos, entries: list.slice(1) }, { maxShardBytes: 20 })).rejects.toThrow(
+      /never came: "t0"/,
+    )
     expect(await readdir(scratch)).not.toContain(path.split('/').at(-1))
   })
 
@@ -182,13 +264,19 @@ describe('shards, written', () => {
     await huggingface.write(path, sourceOf(tensors), { replace: true })
     expect(await readdir(path)).toEqual(['model.safetensors'])
     await mkdir(join(path, '.git'))
-    await expect(huggingface.write(path, sourceOf(tensors), { replace: true })).rejects.toThrow(/more than a model \("\.git"\)/)
+    await expect(huggingface.write(path, sourceOf(tensors), { replace: true })).rejects.toThrow(
+      /more than a model \("\.git"\)/,
+    )
   })
 
   it('refuses names that are no files beside the weights, and shards of no size', async () => {
     for (const name of ['../x.json', 'model.safetensors', 'model.safetensors.index.json', '.json', 'run.sh']) {
-      await expect(huggingface.write(fresh(), sourceOf(tensors), { files: { [name]: '' } })).rejects.toThrow(SwitchyardError)
+      await expect(huggingface.write(fresh(), sourceOf(tensors), { files: { [name]: '' } })).rejects.toThrow(
+        SwitchyardError,
+      )
     }
-    await expect(huggingface.write(fresh(), sourceOf(tensors), { maxShardBytes: 0 })).rejects.toThrow(/maxShardBytes is 0/)
+    await expect(huggingface.write(fresh(), sourceOf(tensors), { maxShardBytes: 0 })).rejects.toThrow(
+      /maxShardBytes is 0/,
+    )
   })
 })

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { FileError } from '../base/errors.js'
 import { formatCount } from '../base/format.js'
-import type { HostTensor } from '../base/tensor.js'
+import type { HostTensor } from '../base/host-tensor.js'
 import { isFile, withPath } from './files.js'
 import { closedReader, quote, unknownTensor } from './format.js'
 import type { CheckpointFormat, CheckpointReader, TensorInfo } from './format.js'
@@ -25,7 +25,8 @@ export const huggingface = {
   async open(path: string): Promise<CheckpointReader> {
     await withPath(path, () => stat(path))
     const found = await find(path)
-    if (found === undefined) throw new FileError(`${path}: there are no weights here: none of ${weightFiles.join(', ')}`)
+    if (found === undefined)
+      throw new FileError(`${path}: there are no weights here: none of ${weightFiles.join(', ')}`)
     const format = /\.bin(\.index\.json)?$/.test(found) ? torch : safetensors
     return isIndex(found) ? openIndex(found, format) : format.open(found)
   },
@@ -36,7 +37,7 @@ export const huggingface = {
 /** The file of weights, or the index, that counts in a folder; an index by itself. */
 async function find(path: string): Promise<string | undefined> {
   for (const file of weightFiles) if (await isFile(join(path, file))) return join(path, file)
-  return isIndex(path) && await isFile(path) ? path : undefined
+  return isIndex(path) && (await isFile(path)) ? path : undefined
 }
 
 async function openIndex(path: string, format: CheckpointFormat): Promise<CheckpointReader> {
@@ -52,11 +53,18 @@ async function openIndex(path: string, format: CheckpointFormat): Promise<Checkp
 }
 
 /** Looks into every shard: each tensor must be where the index says, and no others may be there. */
-async function checkShards(path: string, weightMap: ReadonlyMap<string, string>, shards: Shards): Promise<{ infos: Map<string, TensorInfo>; metadata: ReadonlyMap<string, string> }> {
+async function checkShards(
+  path: string,
+  weightMap: ReadonlyMap<string, string>,
+  shards: Shards,
+): Promise<{ infos: Map<string, TensorInfo>; metadata: ReadonlyMap<string, string> }> {
   const files = [...new Set(weightMap.values())]
   const missing: string[] = []
   for (const file of files) if (!(await isFile(join(dirname(path), file)))) missing.push(file)
-  if (missing.length > 0) throw new FileError(`${path}: shards are missing, ${missing.length} of ${files.length}: ${some(missing.map(quote))}: download them into the same folder`)
+  if (missing.length > 0)
+    throw new FileError(
+      `${path}: shards are missing, ${missing.length} of ${files.length}: ${some(missing.map(quote))}: download them into the same folder`,
+    )
 
   const found = new Map<string, TensorInfo>()
   const surplus: [string, string][] = []
@@ -72,20 +80,34 @@ async function checkShards(path: string, weightMap: ReadonlyMap<string, string>,
   }
   const absent = Array.from(weightMap).filter(([name]) => !found.has(name))
   const mixed = 'index and shards are not of the same model, download them again together'
-  if (absent.length > 0) throw new FileError(`${path}: tensors are not in the shard that the index names, ${formatCount(absent.length)}: ${some(absent.map(where))}: ${mixed}`)
-  if (surplus.length > 0) throw new FileError(`${path}: tensors are in a shard without the index saying so, ${formatCount(surplus.length)}: ${some(surplus.map(where))}: ${mixed}`)
-  return { infos: new Map(Array.from(weightMap.keys(), name => [name, found.get(name)!])), metadata: metadata ?? new Map() }
+  if (absent.length > 0)
+    throw new FileError(
+      `${path}: tensors are not in the shard that the index names, ${formatCount(absent.length)}: ${some(absent.map(where))}: ${mixed}`,
+    )
+  if (surplus.length > 0)
+    throw new FileError(
+      `${path}: tensors are in a shard without the index saying so, ${formatCount(surplus.length)}: ${some(surplus.map(where))}: ${mixed}`,
+    )
+  return {
+    infos: new Map(Array.from(weightMap.keys(), name => [name, found.get(name)!])),
+    metadata: metadata ?? new Map(),
+  }
 }
 
 class ShardedReader implements CheckpointReader {
   private closed = false
 
   constructor(
-    readonly path: string, private readonly shards: Shards, private readonly weightMap: ReadonlyMap<string, string>,
-    private readonly infos: ReadonlyMap<string, TensorInfo>, readonly metadata: ReadonlyMap<string, string>,
+    readonly path: string,
+    private readonly shards: Shards,
+    private readonly weightMap: ReadonlyMap<string, string>,
+    private readonly infos: ReadonlyMap<string, TensorInfo>,
+    readonly metadata: ReadonlyMap<string, string>,
   ) {}
 
-  list(): readonly TensorInfo[] { return [...this.infos.values()] }
+  list(): readonly TensorInfo[] {
+    return [...this.infos.values()]
+  }
 
   async read(name: string): Promise<HostTensor> {
     if (this.closed) throw closedReader(this.path, name)
@@ -94,7 +116,9 @@ class ShardedReader implements CheckpointReader {
     const tensor = await this.shards.use(this.weightMap.get(name)!, reader => reader.read(name))
     // A shard may have been closed and opened again, and be another file by now.
     if (tensor.dtype === info.dtype && tensor.shape.join() === info.shape.join()) return tensor
-    throw new FileError(`${this.path}: tensor ${quote(name)} was ${info.dtype}[${info.shape}] and is ${tensor.dtype}[${tensor.shape}] now: its shard was changed meanwhile, open the checkpoint again`)
+    throw new FileError(
+      `${this.path}: tensor ${quote(name)} was ${info.dtype}[${info.shape}] and is ${tensor.dtype}[${tensor.shape}] now: its shard was changed meanwhile, open the checkpoint again`,
+    )
   }
 
   async close(): Promise<void> {
@@ -113,7 +137,10 @@ class Shards {
   private readonly open = new Map<string, OpenShard>()
   private limit = maxOpen
 
-  constructor(private readonly folder: string, private readonly format: CheckpointFormat) {}
+  constructor(
+    private readonly folder: string,
+    private readonly format: CheckpointFormat,
+  ) {}
 
   async use<T>(file: string, body: (reader: CheckpointReader) => Promise<T>): Promise<T> {
     const shard = this.open.get(file) ?? { reader: this.openShard(file), users: 0 }

@@ -1,9 +1,9 @@
 import { FileError, SwitchyardError } from '../base/errors.js'
 import { treeFromPaths } from '../base/pytree.js'
-import { castHost } from '../base/tensor.js'
-import type { HostTensor } from '../base/tensor.js'
-import { fromHost, hostView } from '../engine/api/array.js'
-import type { Array } from '../engine/api/array.js'
+import { castHost } from '../base/host-tensor.js'
+import type { HostTensor } from '../base/host-tensor.js'
+import { fromHost, hostView } from '../engine/api/tensor.js'
+import type { Tensor } from '../engine/api/tensor.js'
 import * as random from '../engine/api/random.js'
 import { initParameter } from '../model/init.js'
 import { declareParameters } from '../model/parameters.js'
@@ -40,20 +40,30 @@ const readTurned = async (weights: Weights, path: string): Promise<HostTensor> =
   weights.readTurned ? weights.readTurned(path) : transposeMatrix(await weights.read(path))
 
 /** A parameter in so many bits, as it is stored or quantized here; null if it stays as it is. */
-export async function readInBits(weights: Weights, spec: ParameterSpec, bits: Bits | null): Promise<QuantizedTensor | null> {
+export async function readInBits(
+  weights: Weights,
+  spec: ParameterSpec,
+  bits: Bits | null,
+): Promise<QuantizedTensor | null> {
   if (weights.readQuantized) return weights.readQuantized(spec.path)
   if (!bits || !quantizedTypes(spec, bits)) return null
   return quantize(spec, await (isTable(spec) ? weights.read(spec.path) : readTurned(weights, spec.path)), bits)
 }
 
 /** Every parameter in turn, in its own dtype or in another one. */
-export async function* readWeights({ specs, read }: Pick<Weights, 'specs' | 'read'>, dtype?: ParameterSpec['dtype']): AsyncGenerator<[path: string, tensor: HostTensor]> {
+export async function* readWeights(
+  { specs, read }: Pick<Weights, 'specs' | 'read'>,
+  dtype?: ParameterSpec['dtype'],
+): AsyncGenerator<[path: string, tensor: HostTensor]> {
   for (const spec of specs) yield [spec.path, castHost(await read(spec.path), dtype ?? spec.dtype)]
 }
 
 /** The weights as parameters on the engine. */
-export async function readParameters(weights: Pick<Weights, 'specs' | 'read'>, dtype?: ParameterSpec['dtype']): Promise<ModelParams> {
-  const entries: [string, Array][] = []
+export async function readParameters(
+  weights: Pick<Weights, 'specs' | 'read'>,
+  dtype?: ParameterSpec['dtype'],
+): Promise<ModelParams> {
+  const entries: [string, Tensor][] = []
   for await (const [path, tensor] of readWeights(weights, dtype)) entries.push([path, fromHost(tensor)])
   return treeFromPaths(entries) as unknown as ModelParams
 }
@@ -63,7 +73,11 @@ export function newWeights(name: string, model: ModelConfig, router: RouterConfi
   const specs = declareParameters(model, router)
   const places = new Map(specs.map((spec, i) => [spec.path, i]))
   return {
-    path: name, container: 'new weights', model, router, specs,
+    path: name,
+    container: 'new weights',
+    model,
+    router,
+    specs,
     read: async path => {
       const i = places.get(path)
       if (i === undefined) throw new SwitchyardError(`${name}: there is no parameter ${path} in this model`)
@@ -87,11 +101,17 @@ export function checkComplete(path: string, { missing, surplus, misshapen }: Mis
     ...(surplus.length > 0 ? [`in no model of this kind: ${listed(surplus)}`] : []),
     ...(misshapen.length > 0 ? [`of a wrong shape: ${listed(misshapen)}`] : []),
   ]
-  if (problems.length > 0) throw new FileError(`${path}: the tensors are not those of the model that the configuration describes\n  ${problems.join('\n  ')}`)
+  if (problems.length > 0)
+    throw new FileError(
+      `${path}: the tensors are not those of the model that the configuration describes\n  ${problems.join('\n  ')}`,
+    )
 }
 
 const listed = (names: readonly string[]): string => `${names.length} (${names.map(quote).join(', ')})`
 
 /** The parameters of a model, with the dtypes in which they are stored. */
-export const storedSpecs = (model: ModelConfig, router: RouterConfig, dtypeOf: (spec: ParameterSpec) => ParameterSpec['dtype']): ParameterSpec[] =>
-  declareParameters(model, router).map(spec => ({ ...spec, dtype: dtypeOf(spec) }))
+export const storedSpecs = (
+  model: ModelConfig,
+  router: RouterConfig,
+  dtypeOf: (spec: ParameterSpec) => ParameterSpec['dtype'],
+): ParameterSpec[] => declareParameters(model, router).map(spec => ({ ...spec, dtype: dtypeOf(spec) }))

@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline/promises'
 import { Readable } from 'node:stream'
 import { ConfigError } from '../base/errors.js'
 import type { Bits } from '../checkpoint/quantize.js'
-import { openTextModel } from '../config/text-model.js'
+import { openTextModel } from '../open/text-model.js'
 import { fillBlanks } from '../infer/blanks.js'
 import { TextGenerator } from '../infer/text-generator.js'
 import type { TextModel } from '../infer/text-generator.js'
@@ -18,8 +18,17 @@ interface Output {
 }
 
 /** Answers texts, or the lines of the standard input, or whoever sits at the terminal. */
-export async function answerTexts(path: string, texts: readonly string[], options: TextOptions, { bits, ...output }: Output & { bits?: Bits }): Promise<void> {
-  const model = await openTextModel(path, { maxNewTokens: options.maxNewTokens, bits, onNotice: message => console.error(message) })
+export async function answerTexts(
+  path: string,
+  texts: readonly string[],
+  options: TextOptions,
+  { bits, ...output }: Output & { bits?: Bits },
+): Promise<void> {
+  const model = await openTextModel(path, {
+    maxNewTokens: options.maxNewTokens,
+    bits,
+    onNotice: message => console.error(message),
+  })
   // What is wrong with the options is said before anything is read.
   searchOf(options, model.codec.targets, model.options.maxNewTokens)
   if (output.target !== undefined) warnOfUnknown(output.target, unknownIn(model.codec.targets, output.target))
@@ -31,18 +40,28 @@ export async function answerTexts(path: string, texts: readonly string[], option
     console.log(line)
     count++
   }
-  if (count === 0) console.error(`nothing came on the standard input; to give texts: switchyard infer ${path} "your text"`)
+  if (count === 0)
+    console.error(`nothing came on the standard input; to give texts: switchyard infer ${path} "your text"`)
 }
 
 /** How many lines are answered at once. */
 const AT_ONCE = 64
 
 /** What comes out for each line in, in order and as soon as it is there, while more lines are read and answered. */
-async function* answersOf(model: TextModel, generator: TextGenerator, lines: AsyncIterator<string>, options: TextOptions, output: Output): AsyncGenerator<string> {
+async function* answersOf(
+  model: TextModel,
+  generator: TextGenerator,
+  lines: AsyncIterator<string>,
+  options: TextOptions,
+  output: Output,
+): AsyncGenerator<string> {
   const waiting: Promise<string>[] = []
   let reading: Promise<IteratorResult<string>> | null = lines.next()
   while (reading || waiting.length > 0) {
-    const isRead: boolean = reading !== null && waiting.length < AT_ONCE && await Promise.race([reading.then(() => true), ...waiting.slice(0, 1).map(w => w.then(() => false))])
+    const isRead: boolean =
+      reading !== null &&
+      waiting.length < AT_ONCE &&
+      (await Promise.race([reading.then(() => true), ...waiting.slice(0, 1).map(w => w.then(() => false))]))
     if (!isRead) {
       yield await waiting.shift()!
       continue
@@ -56,36 +75,57 @@ async function* answersOf(model: TextModel, generator: TextGenerator, lines: Asy
   }
 }
 
-async function answerLine(model: TextModel, generator: TextGenerator, line: string, options: TextOptions, { json, target }: Output): Promise<string> {
+async function answerLine(
+  model: TextModel,
+  generator: TextGenerator,
+  line: string,
+  options: TextOptions,
+  { json, target }: Output,
+): Promise<string> {
   if (line.trim() === '') return json ? JSON.stringify({ input: line, answers: [] }) : ''
   warnOfUnknown(line, unknownSymbols(model.codec, line))
   if (target !== undefined) {
     const score = await generator.score(line, target)
-    return json ? JSON.stringify({ input: line, target, ...score }) : `${escapeControls(line)}\t${escapeControls(target)}\t${score.score.toFixed(4)}`
+    return json
+      ? JSON.stringify({ input: line, target, ...score })
+      : `${escapeControls(line)}\t${escapeControls(target)}\t${score.score.toFixed(4)}`
   }
   const answers = await generator.answer(line, options)
   const filled = answers.map(({ tokens }) => fillBlanks(line, tokens, model.codec.targets))
-  if (!json) return answers.map(({ text }, i) => `${escapeControls(line)}\t${escapeControls(filled[i] ?? text)}`).join('\n')
+  if (!json)
+    return answers.map(({ text }, i) => `${escapeControls(line)}\t${escapeControls(filled[i] ?? text)}`).join('\n')
   return JSON.stringify({
     input: line,
     answers: answers.map(({ text, tokens, score }, i) => ({
-      text, tokens, ...(Number.isNaN(score) ? {} : { score }), ...(filled[i] === null ? {} : { filled: filled[i] }),
+      text,
+      tokens,
+      ...(Number.isNaN(score) ? {} : { score }),
+      ...(filled[i] === null ? {} : { filled: filled[i] }),
     })),
   })
 }
 
 function warnOfUnknown(text: string, unknown: readonly string[]): void {
-  if (unknown.length > 0) console.error(`warning: ${escapeControls(text)}: the model has never seen ${unknown.map(s => `"${escapeControls(s)}"`).join(', ')}`)
+  if (unknown.length > 0)
+    console.error(
+      `warning: ${escapeControls(text)}: the model has never seen ${unknown.map(s => `"${escapeControls(s)}"`).join(', ')}`,
+    )
 }
 
 /** Answers line by line, each piece as it is made, until the input ends. Ctrl-C ends an answer, or the prompt. */
 async function prompt(generator: TextGenerator, options: TextOptions): Promise<void> {
-  if ((options.numReturned ?? 1) > 1) throw new ConfigError('at the prompt there is one answer for each text: leave --num-returned out')
+  if ((options.numReturned ?? 1) > 1)
+    throw new ConfigError('at the prompt there is one answer for each text: leave --num-returned out')
   const terminal = createInterface({ input: process.stdin, output: process.stdout, prompt: '> ' })
   let current: AbortController | null = null
   let isOpen = true
-  terminal.on('SIGINT', () => { if (current) current.abort(); else terminal.close() })
-  terminal.on('close', () => { isOpen = false })
+  terminal.on('SIGINT', () => {
+    if (current) current.abort()
+    else terminal.close()
+  })
+  terminal.on('close', () => {
+    isOpen = false
+  })
   console.log('a text and Enter; Ctrl-C ends an answer, Ctrl-D the prompt')
   try {
     terminal.prompt()

@@ -3,9 +3,9 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { recipes } from '../config/recipes.js'
 import { LETTERS, PHONEMES } from '../data/cmudict.js'
-import { sequenceErrorRates } from '../data/metrics.js'
+import { sequenceErrorRates } from '../metrics/error-rates.js'
 import { taskCodec } from '../data/task.js'
-import { sideBySide } from '../data/vocabulary-lists.js'
+import { sideBySide } from '../text/symbols.js'
 import { declareParameters } from '../model/parameters.js'
 import { describeModel, findModel, forwardFlops } from './inspection.js'
 import { countExamples, formatRates, formatSamples } from './report.js'
@@ -18,7 +18,7 @@ describe('inspect', () => {
     const attention = 4 * dModel * numHeads * headDim
     const mlp = 2 * dModel * dFf
     const [layers, sparse] = [2, 1]
-    const input = layers * (attention + mlp) + sparse * dModel * numExperts + layers * attention / 2
+    const input = layers * (attention + mlp) + sparse * dModel * numExperts + (layers * attention) / 2
     const target = layers * (attention + attention / 2 + mlp) + sparse * dModel * numExperts + vocabSize * dModel
     expect(forwardFlops(declareParameters(model, router))).toEqual({ input: 2 * input, target: 2 * target })
   })
@@ -27,13 +27,16 @@ describe('inspect', () => {
     const fixture = fileURLToPath(new URL('../../test/fixtures/switch-tiny', import.meta.url))
     const { model } = await findModel(fixture)
     expect(model).toMatchObject({ dModel: 32, numExperts: 4, reference: 'hf' })
-    expect(describeModel(await findModel(fixture.replace('tiny', 'bf16')))).toMatch(/stored as +huggingface, bfloat16 \(49 parameters\)\n +experts +4 in 1 of 2 encoder and 1 of 2 decoder layers\n/)
+    expect(describeModel(await findModel(fixture.replace('tiny', 'bf16')))).toMatch(
+      /stored as +huggingface, bfloat16 \(49 parameters\)\n +experts +4 in 1 of 2 encoder and 1 of 2 decoder layers\n/,
+    )
   })
 
   it('writes layers that are the same once', async () => {
     const text = describeModel(await findModel('switch-base-8'))
     expect(text.match(/^ {2}\w+\/layers_[\d,]+$/gm)).toEqual(
-      ['encoder', 'decoder'].flatMap(stack => [`  ${stack}/layers_0,2,4,6,8,10`, `  ${stack}/layers_1,3,5,7,9,11`]))
+      ['encoder', 'decoder'].flatMap(stack => [`  ${stack}/layers_0,2,4,6,8,10`, `  ${stack}/layers_1,3,5,7,9,11`]),
+    )
     expect(text).toContain('bytes in bfloat16                 1,238,678,016 (1.15 GiB)')
   })
 })
@@ -48,7 +51,12 @@ describe('reports', () => {
 
   it('show right, also right and wrong answers', () => {
     const lines = formatSamples({ examples, predictions }, 12).split('\n')
-    expect(lines.map(line => line.trim().split(/ {2,}/).at(-1))).toEqual(['truth', 'right', 'right (also Y)', 'wrong: W'])
+    expect(lines.map(line => line.trim().split(/ {2,}/).at(-1))).toEqual([
+      'truth',
+      'right',
+      'right (also Y)',
+      'wrong: W',
+    ])
     expect(Math.max(...lines.map(line => line.length))).toBeLessThan(100)
     expect(formatSamples({ examples, predictions }, 1).split('\n')).toHaveLength(2)
   })
@@ -57,8 +65,12 @@ describe('reports', () => {
     const rates = sequenceErrorRates(['X', 'Z', 'V'], examples)
     const words = { source: { kind: 'cmudict' } } as const
     const pairs = { source: { kind: 'pairs', path: '/p' } } as const
-    expect(formatRates({ rates, total: 3, split: 'test' }, words)).toBe('phoneme error rate (PER) 33.3%, word error rate (WER) 33.3%, on 3 held-out words')
-    expect(formatRates({ rates, total: 6226, split: 'test' }, pairs)).toBe('symbol error rate 33.3%, wrong answers 33.3%, on 3 of the 6,226 held-out pairs')
+    expect(formatRates({ rates, total: 3, split: 'test' }, words)).toBe(
+      'phoneme error rate (PER) 33.3%, word error rate (WER) 33.3%, on 3 held-out words',
+    )
+    expect(formatRates({ rates, total: 6226, split: 'test' }, pairs)).toBe(
+      'symbol error rate 33.3%, wrong answers 33.3%, on 3 of the 6,226 held-out pairs',
+    )
     expect(formatRates({ rates, total: 3, split: 'train' }, words)).toContain('on 3 training words')
     expect(countExamples(1, pairs)).toBe('1 pair')
   })
@@ -83,7 +95,13 @@ describe('texts', () => {
 
   it('may hold what a model has never seen', () => {
     const { characters, words } = sideBySide(LETTERS, PHONEMES)
-    const codec = taskCodec({ name: 'g2p', source: { kind: 'cmudict' }, lowercase: true, inputs: characters, targets: words })
+    const codec = taskCodec({
+      name: 'g2p',
+      source: { kind: 'cmudict' },
+      lowercase: true,
+      inputs: characters,
+      targets: words,
+    })
     expect(unknownSymbols(codec, ' Café 4é')).toEqual(['é', ' ', '4'])
     expect(unknownSymbols(codec, "Don't")).toEqual([])
   })

@@ -3,16 +3,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { formatBytes, formatCount, formatTable } from '../base/format.js'
 import { flatten } from '../base/pytree.js'
-import { toNumbers } from '../base/tensor.js'
-import type { HostTensor } from '../base/tensor.js'
+import { toNumbers } from '../base/host-tensor.js'
+import type { HostTensor } from '../base/host-tensor.js'
 import { recipes } from '../config/recipes.js'
 import type { RunConfig } from '../config/schema.js'
 import { parseRunConfig } from '../config/validate.js'
 import { LETTERS, PHONEMES } from '../data/cmudict.js'
 import { packBatch, tokenize } from '../data/features.js'
 import { taskCodec, taskSpec } from '../data/task.js'
-import { sideBySide } from '../data/vocabulary-lists.js'
-import type { Array } from '../engine/api/array.js'
+import { sideBySide } from '../text/symbols.js'
+import type { Tensor } from '../engine/api/tensor.js'
 import { jit } from '../engine/api/jit.js'
 import * as np from '../engine/api/np.js'
 import * as random from '../engine/api/random.js'
@@ -29,12 +29,12 @@ import type { Batch, ModelParams } from '../model/types.js'
 import { batchOf } from '../train/batch.js'
 import { saveRun } from '../train/checkpointing.js'
 import { trainingLoss } from '../train/loss.js'
-import { openModel } from '../train/open-model.js'
+import { openModel } from '../open/open-model.js'
 import { makeOptimizer } from '../train/optimizers/optimizers.js'
 import { answerOptions } from '../train/evaluate.js'
 import { makePredictor } from '../infer/predictor.js'
 import { makeTrainStep, trainStepFunction } from '../train/step.js'
-import { libraryVersion } from '../train/version.js'
+import { libraryVersion } from '../base/version.js'
 
 const examples = [
   { input: 'switch', target: 'S W IH CH' },
@@ -45,8 +45,16 @@ const examples = [
 const config: RunConfig = {
   ...recipes.g2p,
   model: {
-    ...recipes.g2p.model, dModel: 16, dFf: 32, numHeads: 2, headDim: 8, numEncoderLayers: 1, numDecoderLayers: 1,
-    encoderSparseEvery: 1, decoderSparseEvery: 1, numExperts: 2,
+    ...recipes.g2p.model,
+    dModel: 16,
+    dFf: 32,
+    numHeads: 2,
+    headDim: 8,
+    numEncoderLayers: 1,
+    numDecoderLayers: 1,
+    encoderSparseEvery: 1,
+    decoderSparseEvery: 1,
+    numExperts: 2,
   },
   train: { ...recipes.g2p.train, rows: 1, inputLength: 12, targetLength: 10 },
 }
@@ -56,81 +64,143 @@ const steps = 60
 export async function* explain({ full }: { full: boolean }): AsyncGenerator<string> {
   const { model, router, train } = config
   const { characters, words } = sideBySide(LETTERS, PHONEMES)
-  const task = taskCodec({ name: 'g2p', source: { kind: 'cmudict' }, lowercase: true, inputs: characters, targets: words })
+  const task = taskCodec({
+    name: 'g2p',
+    source: { kind: 'cmudict' },
+    lowercase: true,
+    inputs: characters,
+    targets: words,
+  })
   const print = (program: Program): string => formatProgram(program, full)
 
-  yield section('Text', 'Two examples of the task g2p: letters in, phonemes out.', examples.map(e => `${e.input} -> ${e.target}`).join('\n'))
+  yield section(
+    'Text',
+    'Two examples of the task g2p: letters in, phonemes out.',
+    examples.map(e => `${e.input} -> ${e.target}`).join('\n'),
+  )
 
-  const { features } = packBatch(examples.map(e => tokenize(task, e)), train)
-  yield section('Features', 'Both are tokens of one row; the segment ids keep them apart. 1 ends a sequence, 0 is padding.', formatFeatures(features))
+  const { features } = packBatch(
+    examples.map(e => tokenize(task, e)),
+    train,
+  )
+  yield section(
+    'Features',
+    'Both are tokens of one row; the segment ids keep them apart. 1 ends a sequence, 0 is padding.',
+    formatFeatures(features),
+  )
 
   const specs = declareParameters(model, router)
   const params = initParameters(specs, random.key(0))
   const batch = batchOf(features)
   const loss = trainingLoss(model, router)
   const key = random.key(1)
-  yield section('Program', `The loss of a model with ${formatCount(countParameters(specs))} parameters, traced once, in the notation of JAX.`,
-    print(makeProgram((p: ModelParams, b: Batch) => loss(p, b, key)[0])(params, batch)))
+  yield section(
+    'Program',
+    `The loss of a model with ${formatCount(countParameters(specs))} parameters, traced once, in the notation of JAX.`,
+    print(makeProgram((p: ModelParams, b: Batch) => loss(p, b, key)[0])(params, batch)),
+  )
 
   const optimizer = makeOptimizer(train.optimizer, specs)
-  const scalars = (step: number): { key: Array; step: Array; learningRate: Array } =>
-    ({ key, step: np.array(step, 'int32'), learningRate: np.array(0.01) })
+  const scalars = (step: number): { key: Tensor; step: Tensor; learningRate: Tensor } => ({
+    key,
+    step: np.array(step, 'int32'),
+    learningRate: np.array(0.01),
+  })
   let arrays = { params, optimizer: jit(optimizer.init<ModelParams>)(params) }
   const traced = makeProgram(trainStepFunction(loss, optimizer, train.clipNorm))(arrays, { batch, ...scalars(0) })
-  yield section('Gradient program', 'A whole training step: the loss, its gradient, clipping and the update of every parameter.', print(traced))
+  yield section(
+    'Gradient program',
+    'A whole training step: the loss, its gradient, clipping and the update of every parameter.',
+    print(traced),
+  )
 
   const simple = simplify(traced)
-  yield section('Simplified', 'Calls are inlined, what is computed twice is computed once, and what nothing needs is left out.', print(simple))
+  yield section(
+    'Simplified',
+    'Calls are inlined, what is computed twice is computed once, and what nothing needs is left out.',
+    print(simple),
+  )
 
   const donated = traced.inputs.map((_, i) => i < flatten(arrays).leaves.length)
   const segments = cutUpdate(simple, donated, { canFuse, maxBytes: MAX_TOGETHER })
   const inPlace = segments.loops.flatMap(loop => loop.inPlace.filter(v => v !== null))
-  yield section('Memory plan', 'Parameters and optimizer state are donated: the update writes over them, in loops of their own, once all reads are done.',
+  yield section(
+    'Memory plan',
+    'Parameters and optimizer state are donated: the update writes over them, in loops of their own, once all reads are done.',
     [
-      `${formatCount(donated.filter(Boolean).length)} donated arrays, ${formatCount(inPlace.length)} of them written in place `
-        + `(${formatBytes(inPlace.reduce((n, v) => n + bytesOfAval(v.aval), 0))})`,
+      `${formatCount(donated.filter(Boolean).length)} donated arrays, ${formatCount(inPlace.length)} of them written in place ` +
+        `(${formatBytes(inPlace.reduce((n, v) => n + bytesOfAval(v.aval), 0))})`,
       `${formatCount(segments.loops.length)} loops as WebAssembly; the first of them:`,
       ...segments.loops.slice(0, 1).map(loop => print(loop.program)),
-    ].join('\n'))
+    ].join('\n'),
+  )
 
   const graph = toGraph(segments.main)
-  yield section('ONNX nodes', 'The rest is one graph for ONNX Runtime.', [
-    `${formatCount(graph.nodes.length)} nodes: ${histogram(graph.nodes.map(node => node.op))}`,
-    ...shorten(graph.nodes.map(({ op, inputs, outputs }) => `    ${outputs.join(' ')} = ${op} ${inputs.join(' ')}`), full),
-  ].join('\n'))
+  yield section(
+    'ONNX nodes',
+    'The rest is one graph for ONNX Runtime.',
+    [
+      `${formatCount(graph.nodes.length)} nodes: ${histogram(graph.nodes.map(node => node.op))}`,
+      ...shorten(
+        graph.nodes.map(({ op, inputs, outputs }) => `    ${outputs.join(' ')} = ${op} ${inputs.join(' ')}`),
+        full,
+      ),
+    ].join('\n'),
+  )
 
   const step = makeTrainStep(loss, optimizer, train.clipNorm)
   const losses: string[] = []
   for (let i = 0; i < steps; i++) {
     const result = step(arrays, { batch, ...scalars(i) })
     arrays = result.arrays as typeof arrays
-    if (i % 10 === 0 || i === steps - 1) losses.push(`step ${String(i + 1).padStart(2)}  loss ${(await result.metrics.loss.item()).toFixed(4)}`)
+    if (i % 10 === 0 || i === steps - 1)
+      losses.push(`step ${String(i + 1).padStart(2)}  loss ${(await result.metrics.loss.item()).toFixed(4)}`)
   }
   yield section('Training', `${steps} steps on the same row.`, losses.join('\n'))
 
   const folder = await mkdtemp(join(tmpdir(), 'switchyard-explain-'))
   try {
-    const facts = { step: steps, config, task: taskSpec(task), data: null, seed: 0, libraryVersion: libraryVersion() }
+    const facts = { step: steps, config, task: taskSpec(task), data: null, seed: 0, libraryVersion: libraryVersion }
     const saved = await saveRun(folder, facts, arrays, 1)
-    const files = await Promise.all((await readdir(saved)).map(async name => [name, formatBytes((await stat(join(saved, name))).size)]))
-    yield section('Checkpoint', 'Parameters, optimizer state, and all that is needed to go on or to answer; it appears complete or not at all.', formatTable(files))
+    const files = await Promise.all(
+      (await readdir(saved)).map(async name => [name, formatBytes((await stat(join(saved, name))).size)]),
+    )
+    yield section(
+      'Checkpoint',
+      'Parameters, optimizer state, and all that is needed to go on or to answer; it appears complete or not at all.',
+      formatTable(files),
+    )
 
     const opened = await openModel(folder, parseRunConfig)
-    const answers = await makePredictor(opened.params, answerOptions(opened.config), opened.codec)(examples.map(e => e.input))
-    yield section('Generated text', 'The parameters of the checkpoint, read again; one phoneme after the other.', examples.map((e, i) => `${e.input} -> ${answers[i]}`).join('\n'))
+    const answers = await makePredictor(
+      opened.params,
+      answerOptions(opened.config),
+      opened.codec,
+    )(examples.map(e => e.input))
+    yield section(
+      'Generated text',
+      'The parameters of the checkpoint, read again; one phoneme after the other.',
+      examples.map((e, i) => `${e.input} -> ${answers[i]}`).join('\n'),
+    )
   } finally {
     await rm(folder, { recursive: true })
   }
 }
 
 const section = (title: string, about: string, body: string): string =>
-  `\n== ${title} ==\n${about}\n\n${body.split('\n').map(line => `  ${line}`).join('\n')}`
+  `\n== ${title} ==\n${about}\n\n${body
+    .split('\n')
+    .map(line => `  ${line}`)
+    .join('\n')}`
 
 /** A table for each side: a feature a line. */
 function formatFeatures(features: object): string {
-  const side = (prefix: string): string => formatTable(Object.entries(features)
-    .filter(([name]) => name.startsWith(prefix))
-    .map(([name, tensor]: [string, HostTensor]) => [name, ...toNumbers(tensor).map(String)]))
+  const side = (prefix: string): string =>
+    formatTable(
+      Object.entries(features)
+        .filter(([name]) => name.startsWith(prefix))
+        .map(([name, tensor]: [string, HostTensor]) => [name, ...toNumbers(tensor).map(String)]),
+    )
   return `${side('encoder_')}\n\n${side('decoder_')}`
 }
 
@@ -144,12 +214,17 @@ function formatProgram(program: Program, full: boolean): string {
 function shorten(lines: readonly string[], full: boolean): string[] {
   if (full) return [...lines]
   const cut = lines.map(line => (line.length <= 140 ? line : `${line.slice(0, 137)}...`))
-  return cut.length <= 24 ? cut : [...cut.slice(0, 14), `    ... ${formatCount(cut.length - 18)} lines (--full prints them) ...`, ...cut.slice(-4)]
+  return cut.length <= 24
+    ? cut
+    : [...cut.slice(0, 14), `    ... ${formatCount(cut.length - 18)} lines (--full prints them) ...`, ...cut.slice(-4)]
 }
 
 /** How often each name occurs, the most frequent first. */
 function histogram(names: readonly string[]): string {
   const counts = new Map<string, number>()
   for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1)
-  return [...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1)).map(([name, n]) => `${name} ${n}`).join(', ')
+  return [...counts]
+    .sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1))
+    .map(([name, n]) => `${name} ${n}`)
+    .join(', ')
 }

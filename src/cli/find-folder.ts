@@ -1,7 +1,8 @@
 import { readdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { Presets, SingleBar } from 'cli-progress'
-import { FileError, nearest } from '../base/errors.js'
+import { FileError } from '../base/errors.js'
+import { nearest } from '../base/edit-distance.js'
 import { formatBytes } from '../base/format.js'
 import { exists } from '../checkpoint/atomic.js'
 import type { FetchProgress } from '../checkpoint/hub/fetch-files.js'
@@ -12,18 +13,26 @@ import { onInterrupt } from './interrupt.js'
 /** The folder that a name stands for: the path itself, or where a model of the Hugging Face hub is in the cache, fetched if it is not there yet. */
 export async function findFolder(name: string, revision?: string): Promise<string> {
   if (await exists(name)) {
-    if (revision !== undefined) throw new FileError(`${name}: this is a folder; --revision is for models of the Hugging Face hub`)
+    if (revision !== undefined)
+      throw new FileError(`${name}: this is a folder; --revision is for models of the Hugging Face hub`)
     return name
   }
   // A run that is not there, or a folder beside one that is, is no name on the hub.
-  if (!isHubName(name) || name.startsWith('runs/') || await exists(dirname(name))) {
+  if (!isHubName(name) || name.startsWith('runs/') || (await exists(dirname(name)))) {
     const guess = nearest(name, await runs()) ?? nearest(`runs/${name}`, await runs())
-    throw new FileError(`${name}: there is no such folder; ${guess ? `did you mean ${guess}?`
-      : 'a run was expected (runs/g2p), a model\'s folder, or a model of the Hugging Face hub (google/switch-base-8)'}`)
+    throw new FileError(
+      `${name}: there is no such folder; ${
+        guess
+          ? `did you mean ${guess}?`
+          : "a run was expected (runs/g2p), a model's folder, or a model of the Hugging Face hub (google/switch-base-8)"
+      }`,
+    )
   }
   const { fetchModel } = await import('../checkpoint/hub/fetch-model.js')
   const progress = showDownload()
-  const { signal, stop } = onInterrupt(() => progress.notice('stopping; what has come is kept, and the same command goes on from there'))
+  const { signal, stop } = onInterrupt(() =>
+    progress.notice('stopping; what has come is kept, and the same command goes on from there'),
+  )
   try {
     return await fetchModel(name, { revision, signal, onProgress: progress.show, onNotice: progress.notice })
   } catch (error) {
@@ -55,9 +64,17 @@ function showDownload(): Download {
       stop: () => undefined,
     }
   }
-  const bar = new SingleBar({
-    format: '{bar} {percentage}%  {done} of {all}  {file}', stream: process.stderr, hideCursor: true, gracefulExit: false, clearOnComplete: true, barsize: 20,
-  }, Presets.shades_classic)
+  const bar = new SingleBar(
+    {
+      format: '{bar} {percentage}%  {done} of {all}  {file}',
+      stream: process.stderr,
+      hideCursor: true,
+      gracefulExit: false,
+      clearOnComplete: true,
+      barsize: 20,
+    },
+    Presets.shades_classic,
+  )
   let isStarted = false
   return {
     show: ({ file: name, allBytes, allTotalBytes }) => {
@@ -71,6 +88,8 @@ function showDownload(): Download {
       isStarted = false
       console.error(message)
     },
-    stop: () => { if (isStarted) bar.stop() },
+    stop: () => {
+      if (isStarted) bar.stop()
+    },
   }
 }

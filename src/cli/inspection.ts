@@ -1,12 +1,13 @@
 import { dtypes } from '../base/dtypes.js'
 import type { DType } from '../base/dtypes.js'
-import { ConfigError, nearest } from '../base/errors.js'
+import { ConfigError } from '../base/errors.js'
+import { nearest } from '../base/edit-distance.js'
 import { formatBytes, formatCount, formatTable } from '../base/format.js'
-import { sizeOf } from '../base/tensor.js'
+import { sizeOf } from '../base/host-tensor.js'
 import { exists } from '../checkpoint/atomic.js'
 import { quantizedTypes } from '../checkpoint/quantize.js'
-import { openWeights } from '../config/open-weights.js'
-import type { OpenedWeights } from '../config/open-weights.js'
+import { openWeights } from '../open/open-weights.js'
+import type { OpenedWeights } from '../open/open-weights.js'
 import { recipes } from '../config/recipes.js'
 import { stackLayers } from '../model/config.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
@@ -30,7 +31,9 @@ export async function findModel(name: string): Promise<Inspected> {
   if (!(await exists(name))) {
     // A model of the hub is called as its preset, after its owner.
     const guess = nearest(name.slice(name.indexOf('/') + 1), names)
-    throw new ConfigError(`there is no preset, recipe or folder ${name}; ${guess ? `did you mean ${guess}?` : `there are ${names.join(', ')}`}`)
+    throw new ConfigError(
+      `there is no preset, recipe or folder ${name}; ${guess ? `did you mean ${guess}?` : `there are ${names.join(', ')}`}`,
+    )
   }
   const weights = await openWeights(name)
   await weights.close()
@@ -56,13 +59,20 @@ export function describeModel({ name, model, router, stored: storage }: Inspecte
   const total = countParameters(specs)
   const flops = forwardFlops(specs)
   const stored: DType[] = ['float32', 'bfloat16', 'int8']
-  const sparse = (['encoder', 'decoder'] as const).map(stack => stackLayers(model, stack)).map(layers => `${layers.filter(l => l.sparse).length} of ${layers.length}`)
+  const sparse = (['encoder', 'decoder'] as const)
+    .map(stack => stackLayers(model, stack))
+    .map(layers => `${layers.filter(l => l.sparse).length} of ${layers.length}`)
   const facts = [
     ...(storage === undefined ? [] : [['stored as', storage]]),
-    ...(model.numExperts > 0 ? [['experts', `${formatCount(model.numExperts)} in ${sparse[0]} encoder and ${sparse[1]} decoder layers`]] : []),
+    ...(model.numExperts > 0
+      ? [['experts', `${formatCount(model.numExperts)} in ${sparse[0]} encoder and ${sparse[1]} decoder layers`]]
+      : []),
     ['parameters', formatCount(total)],
     ['active per token', formatCount(countActiveParameters(specs))],
-    ...stored.map(dtype => [`bytes in ${dtype}`, `${formatCount(total * dtypes[dtype].bytes)} (${formatBytes(total * dtypes[dtype].bytes)})`]),
+    ...stored.map(dtype => [
+      `bytes in ${dtype}`,
+      `${formatCount(total * dtypes[dtype].bytes)} (${formatBytes(total * dtypes[dtype].bytes)})`,
+    ]),
     ['FLOPs per input token', `${formatCount(flops.input)} forward, ${formatCount(3 * flops.input)} in training`],
     ['FLOPs per target token', `${formatCount(flops.target)} forward, ${formatCount(3 * flops.target)} in training`],
     ['and for each token attended to', `${formatCount(4 * model.numHeads * model.headDim)} in every attention`],
@@ -80,7 +90,10 @@ export function forwardFlops(specs: readonly ParameterSpec[]): { input: number; 
   for (const { path, shape, axes } of specs) {
     const weights = 2 * sizeOf(axes[0] === 'expert' ? shape.slice(1) : shape)
     if (path === 'token_embedder/embedding') flops.target += tied ? weights : 0
-    else if (path.endsWith('/kernel')) flops[path.startsWith('encoder/') || /\/encoder_decoder_attention\/(key|value)\//.test(path) ? 'input' : 'target'] += weights
+    else if (path.endsWith('/kernel'))
+      flops[
+        path.startsWith('encoder/') || /\/encoder_decoder_attention\/(key|value)\//.test(path) ? 'input' : 'target'
+      ] += weights
   }
   return flops
 }
@@ -90,16 +103,24 @@ function formatTree(specs: readonly ParameterSpec[]): string {
   const parts = new Map<string, ParameterSpec[]>()
   for (const spec of specs) {
     const part = /^\w+\/layers_\d+(?=\/)|^\w+/.exec(spec.path)![0]
-    parts.set(part, [...parts.get(part) ?? [], spec])
+    parts.set(part, [...(parts.get(part) ?? []), spec])
   }
   const alike = new Map<string, string[]>()
   for (const [part, members] of parts) {
     const key = part.split('_')[0] + members.map(({ path, shape }) => ` ${path.slice(part.length)}[${shape}]`).join('')
-    alike.set(key, [...alike.get(key) ?? [], part])
+    alike.set(key, [...(alike.get(key) ?? []), part])
   }
-  return formatTable([...alike.values()].flatMap(([first, ...others]) => {
-    const heading = [first, ...others.map(part => part.slice(part.lastIndexOf('_') + 1))].join(',')
-    const rows = parts.get(first)!.map(({ path, shape }) => [`    ${path.slice(first.length + 1)}`, `[${shape.join(', ')}]`, formatCount(sizeOf(shape))])
-    return [[`  ${heading}`, '', ''], ...rows]
-  }))
+  return formatTable(
+    [...alike.values()].flatMap(([first, ...others]) => {
+      const heading = [first, ...others.map(part => part.slice(part.lastIndexOf('_') + 1))].join(',')
+      const rows = parts
+        .get(first)!
+        .map(({ path, shape }) => [
+          `    ${path.slice(first.length + 1)}`,
+          `[${shape.join(', ')}]`,
+          formatCount(sizeOf(shape)),
+        ])
+      return [[`  ${heading}`, '', ''], ...rows]
+    }),
+  )
 }

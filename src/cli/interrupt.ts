@@ -11,5 +11,10 @@ export function onInterrupt(announce: () => void): { signal: AbortSignal; stop: 
   }
   const signals = ['SIGINT', 'SIGTERM'] as const
   for (const name of signals) process.on(name, handle)
-  return { signal: controller.signal, stop: () => { for (const name of signals) process.off(name, handle) } }
+  return {
+    signal: controller.signal,
+    stop: () => {
+      for (const name of signals) process.off(name, handle)
+    },
+  }
 }

@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { ConfigError, SwitchyardError } from '../base/errors.js'
-import { libraryVersion } from '../train/version.js'
+import { libraryVersion } from '../base/version.js'
 import { tolerateBrokenPipe } from './broken-pipe.js'
 import { convertCommand } from './convert.js'
 import { evalCommand } from './eval.js'
@@ -20,9 +20,18 @@ export async function main(argv: readonly string[]): Promise<number> {
   tolerateBrokenPipe(argv[0] === 'train')
   const program = new Command('switchyard')
     .description('Switch Transformers: train, evaluate and run mixture-of-experts and dense T5 models')
-    .version(libraryVersion())
+    .version(libraryVersion)
     .showHelpAfterError('(--help shows what there is)')
-  for (const command of [trainCommand(), inferCommand(), evalCommand(), inspectCommand(), verifyCommand(), convertCommand(), initCommand(), explainCommand()]) {
+  for (const command of [
+    trainCommand(),
+    inferCommand(),
+    evalCommand(),
+    inspectCommand(),
+    verifyCommand(),
+    convertCommand(),
+    initCommand(),
+    explainCommand(),
+  ]) {
     program.addCommand(command.copyInheritedSettings(program))
   }
   for (const command of [program, ...program.commands]) command.exitOverride()
@@ -30,7 +39,10 @@ export async function main(argv: readonly string[]): Promise<number> {
     await program.parseAsync(argv, { from: 'user' })
     return 0
   } catch (error) {
-    return exitCodeOf(error, program.commands.find(command => command.name() === argv[0]))
+    return exitCodeOf(
+      error,
+      program.commands.find(command => command.name() === argv[0]),
+    )
   }
 }
 
@@ -49,7 +61,9 @@ function exitCodeOf(error: unknown, command?: Command): number {
 
 /** A message of the library with its names for a command's options (numBeams) as they are typed (--num-beams). Single words mean themselves. */
 function inOptions(message: string, command?: Command): string {
-  const names = (command?.options ?? []).flatMap(({ long }) => (long?.slice(2).includes('-') ? [[camelCase(long.slice(2)), long] as const] : []))
+  const names = (command?.options ?? []).flatMap(({ long }) =>
+    long?.slice(2).includes('-') ? [[camelCase(long.slice(2)), long] as const] : [],
+  )
   return names.reduce((text, [name, long]) => text.replaceAll(new RegExp(`(?<![\\w.])${name}\\b`, 'g'), long), message)
 }
 

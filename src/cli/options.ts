@@ -4,11 +4,14 @@ import { InvalidArgumentError } from 'commander'
 export const bitsOf = { int8: 8, int4: 4 } as const
 
 /** Reads an option that is a whole number of at least `least`. */
-export const wholeNumber = (least: number) => (text: string): number => {
-  const value = Number(text)
-  if (text.trim() === '' || !Number.isInteger(value) || value < least) throw new InvalidArgumentError(`expected a whole number of ${least} or more`)
-  return value
-}
+export const wholeNumber =
+  (least: number) =>
+  (text: string): number => {
+    const value = Number(text)
+    if (text.trim() === '' || !Number.isInteger(value) || value < least)
+      throw new InvalidArgumentError(`expected a whole number of ${least} or more`)
+    return value
+  }
 
 /** Reads an option that is any number; what it may be is said by whoever uses it. */
 export function anyNumber(text: string): number {

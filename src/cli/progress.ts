@@ -11,7 +11,16 @@ export function showProgress(steps: number, unit: string): { show: (progress: Pr
 }
 
 function progressBar(steps: number, unit: string): ReturnType<typeof showProgress> {
-  const bar = new SingleBar({ format: '{bar} step {value}/{total}  {figures}', stream: process.stdout, hideCursor: true, gracefulExit: false, barsize: 20 }, Presets.shades_classic)
+  const bar = new SingleBar(
+    {
+      format: '{bar} step {value}/{total}  {figures}',
+      stream: process.stdout,
+      hideCursor: true,
+      gracefulExit: false,
+      barsize: 20,
+    },
+    Presets.shades_classic,
+  )
   let started = false
   return {
     show: progress => {
@@ -41,7 +50,10 @@ function progressLines(unit: string): ReturnType<typeof showProgress> {
  * Runs `predict`, and shows meanwhile on the standard error how many examples are done, of how many. The standard output is left to
  * the answers.
  */
-export async function watchPredictions<T>(unit: string, predict: (onProgress: (done: number, count: number) => void) => Promise<T>): Promise<T> {
+export async function watchPredictions<T>(
+  unit: string,
+  predict: (onProgress: (done: number, count: number) => void) => Promise<T>,
+): Promise<T> {
   const { show, stop } = process.stderr.isTTY ? predictionBar(unit) : predictionLines(unit)
   try {
     return await predict(show)
@@ -57,9 +69,22 @@ interface Predictions {
 
 /** It is gone when all is done. */
 function predictionBar(unit: string): Predictions {
-  const bar = new SingleBar({ format: `{bar} {value}/{total} ${unit} answered`, stream: process.stderr, hideCursor: true, gracefulExit: false, clearOnComplete: true, barsize: 20 }, Presets.shades_classic)
+  const bar = new SingleBar(
+    {
+      format: `{bar} {value}/{total} ${unit} answered`,
+      stream: process.stderr,
+      hideCursor: true,
+      gracefulExit: false,
+      clearOnComplete: true,
+      barsize: 20,
+    },
+    Presets.shades_classic,
+  )
   return {
-    show: (done, count) => { if (done === 0) bar.start(count, 0); else bar.update(done) },
+    show: (done, count) => {
+      if (done === 0) bar.start(count, 0)
+      else bar.update(done)
+    },
     stop: () => bar.stop(),
   }
 }

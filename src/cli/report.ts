@@ -13,16 +13,23 @@ export const countExamples = (count: number, task: Pick<TaskCodec, 'source'>, ki
   `${formatCount(count)} ${kind}${count === 1 ? unitOf(task).slice(0, -1) : unitOf(task)}`
 
 /** Error rates in a line, in the task's own terms, and on how many of how many examples. */
-export function formatRates({ rates: { per, wer, examples }, total, split }: Pick<Evaluation, 'rates' | 'total' | 'split'>, task: Pick<TaskCodec, 'source'>): string {
-  const names = task.source.kind === 'cmudict'
-    ? ['phoneme error rate (PER)', 'word error rate (WER)']
-    : ['symbol error rate', 'wrong answers']
+export function formatRates(
+  { rates: { per, wer, examples }, total, split }: Pick<Evaluation, 'rates' | 'total' | 'split'>,
+  task: Pick<TaskCodec, 'source'>,
+): string {
+  const names =
+    task.source.kind === 'cmudict'
+      ? ['phoneme error rate (PER)', 'word error rate (WER)']
+      : ['symbol error rate', 'wrong answers']
   const part = examples < total ? `${formatCount(examples)} of the ` : ''
   return `${names[0]} ${percent(per)}, ${names[1]} ${percent(wer)}, on ${part}${countExamples(total, task, split === 'train' ? 'training ' : 'held-out ')}`
 }
 
 /** Some predictions beside the truth, spread over the examples. */
-export function formatSamples({ examples, predictions }: Pick<Evaluation, 'examples' | 'predictions'>, count: number): string {
+export function formatSamples(
+  { examples, predictions }: Pick<Evaluation, 'examples' | 'predictions'>,
+  count: number,
+): string {
   const shown = Math.min(count, examples.length)
   const rows = Array.from({ length: shown }, (_, k) => {
     const i = Math.floor((k * examples.length) / shown)

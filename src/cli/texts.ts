@@ -1,6 +1,6 @@
 import type { TaskCodec } from '../data/task.js'
-import type { Vocabulary } from '../data/vocabulary.js'
-import { codePoints, splitWords, WordVocabulary } from '../data/vocabulary-lists.js'
+import type { Vocabulary } from '../text/vocabulary.js'
+import { codePoints, splitWords, WordVocabulary } from '../text/symbols.js'
 
 /** The lines of a stream as they come, empty ones too: so many come out of `infer`. */
 export async function* linesOf(stream: AsyncIterable<Uint8Array | string>): AsyncGenerator<string> {
@@ -19,10 +19,15 @@ export async function* linesOf(stream: AsyncIterable<Uint8Array | string>): Asyn
 export const escapeControls = (line: string): string =>
   line.replace(/[\p{Cc}\u2028\u2029]/gu, c => named.get(c) ?? `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
 
-const named: ReadonlyMap<string, string> = new Map([['\t', '\\t'], ['\n', '\\n'], ['\r', '\\r']])
+const named: ReadonlyMap<string, string> = new Map([
+  ['\t', '\\t'],
+  ['\n', '\\n'],
+  ['\r', '\\r'],
+])
 
 /** The symbols of an input that the model's vocabulary does not hold, each once. */
-export const unknownSymbols = ({ inputs, prepare }: Pick<TaskCodec, 'inputs' | 'prepare'>, input: string): string[] => unknownIn(inputs, prepare(input))
+export const unknownSymbols = ({ inputs, prepare }: Pick<TaskCodec, 'inputs' | 'prepare'>, input: string): string[] =>
+  unknownIn(inputs, prepare(input))
 
 /** The symbols of a text that a vocabulary does not hold, each once. */
 export function unknownIn(vocabulary: Vocabulary, text: string): string[] {

@@ -1,26 +1,26 @@
 import { Command } from 'commander'
 import { collect } from './options.js'
+import type { TrainOptions } from './training.js'
 
-export interface TrainOptions {
-  data?: string
-  set: string[]
-  resume?: string | true
-  out?: string
-  printConfig?: true
-}
-
-export const trainCommand = (): Command => new Command('train')
-  .description('train a model by a recipe, or on your own pairs of texts, and evaluate it on held-out examples')
-  .argument('[recipe]', 'g2p: English spelling to phonemes, about four minutes on 2 cores; g2p-full: a larger model, about an hour')
-  .option('--data <file>', 'lines of input TAB target to learn from, instead of a recipe')
-  .option('--set <path=value>', 'change a setting, such as train.steps=300; may be given again', collect, [])
-  .option('--resume [folder]', 'go on with a run, by default the latest under runs/')
-  .option('--out <folder>', 'where the run is saved; if it exists, the next free name (default: runs/NAME)')
-  .option('--print-config', 'print the settings and stop')
-  .addHelpText('after', `
+export const trainCommand = (): Command =>
+  new Command('train')
+    .description('train a model by a recipe, or on your own pairs of texts, and evaluate it on held-out examples')
+    .argument(
+      '[recipe]',
+      'g2p: English spelling to phonemes, about four minutes on 2 cores; g2p-full: a larger model, about an hour',
+    )
+    .option('--data <file>', 'lines of input TAB target to learn from, instead of a recipe')
+    .option('--set <path=value>', 'change a setting, such as train.steps=300; may be given again', collect, [])
+    .option('--resume [folder]', 'go on with a run, by default the latest under runs/')
+    .option('--out <folder>', 'where the run is saved; if it exists, the next free name (default: runs/NAME)')
+    .option('--print-config', 'print the settings and stop')
+    .addHelpText(
+      'after',
+      `
 The dense twin of a model, with one expert's cost for a token:
-  switchyard train g2p --set model.encoderSparseEvery=0 --set model.decoderSparseEvery=0`)
-  .action(async (recipe: string | undefined, options: TrainOptions) => {
-    const { train } = await import('./training.js')
-    await train(recipe, options)
-  })
+  switchyard train g2p --set model.encoderSparseEvery=0 --set model.decoderSparseEvery=0`,
+    )
+    .action(async (recipe: string | undefined, options: TrainOptions) => {
+      const { train } = await import('./training.js')
+      await train(recipe, options)
+    })

@@ -5,29 +5,43 @@ import { exists } from '../checkpoint/atomic.js'
 import { readSmallText } from '../checkpoint/files.js'
 import { parseJson } from '../checkpoint/json.js'
 import { latestCheckpoint, native } from '../checkpoint/native.js'
-import { openWeights } from '../config/open-weights.js'
+import { openWeights } from '../open/open-weights.js'
 import { parsePartialModel } from '../config/partial.js'
 import { readParameters } from '../checkpoint/weights.js'
 import { declareParameters } from '../model/parameters.js'
 import type { ModelParams } from '../model/types.js'
-import type { Row } from '../train/verify/compare.js'
-import { verifyGeneration } from '../train/verify/generation.js'
-import { loadHfFolder, verifyFolder } from '../train/verify/hf-folder.js'
-import type { HfModel } from '../train/verify/hf-folder.js'
-import { verifyT5x } from '../train/verify/t5x.js'
+import type { Row } from '../verify/compare.js'
+import { verifyGeneration } from '../verify/generation.js'
+import { loadHfFolder, verifyFolder } from '../verify/hf-folder.js'
+import type { HfModel } from '../verify/hf-folder.js'
+import { verifyT5x } from '../verify/t5x.js'
 import { Exit } from './exit.js'
-import type { VerifyOptions } from './verify.js'
+
+export interface VerifyOptions {
+  params?: string
+  cases?: string
+  weights?: string
+  config?: string
+  set: string[]
+  tolerance?: number
+}
 
 /** Compares, prints the differences of every tensor, and ends with code 1 if one is past the tolerance. */
-export async function verify(folder: string | undefined, { params, cases, weights, config, set, tolerance }: VerifyOptions): Promise<void> {
+export async function verify(
+  folder: string | undefined,
+  { params, cases, weights, config, set, tolerance }: VerifyOptions,
+): Promise<void> {
   const rows = folder === undefined ? await verifyFiles() : await verifyOneFolder(folder)
   console.log(formatRows(rows))
   const wrong = rows.filter(row => !row.ok).length
-  console.log(`\n${formatCount(rows.length)} tensors compared, ${wrong === 0 ? 'all within the tolerance' : `${formatCount(wrong)} past the tolerance`}`)
+  console.log(
+    `\n${formatCount(rows.length)} tensors compared, ${wrong === 0 ? 'all within the tolerance' : `${formatCount(wrong)} past the tolerance`}`,
+  )
   if (wrong > 0) throw new Exit(1)
 
   async function verifyFiles(): Promise<Row[]> {
-    if (params === undefined || cases === undefined || weights !== undefined) throw new ConfigError('give a folder, or both --params and --cases')
+    if (params === undefined || cases === undefined || weights !== undefined)
+      throw new ConfigError('give a folder, or both --params and --cases')
     const value = config === undefined ? {} : await readJson(config)
     return verifyT5x({ params, cases, ...parsePartialModel(value, set, config ?? 'the configuration'), tolerance })
   }
@@ -37,15 +51,19 @@ export async function verify(folder: string | undefined, { params, cases, weight
       throw new ConfigError('a folder holds its own configuration, parameters and cases: leave the other options out')
     }
     if (!(await exists(path))) throw new FileError(`${path}: there is no such folder`)
-    if (await native.detect(path) || await latestCheckpoint(path) !== undefined) {
-      throw new FileError(`${path}: these are weights of Switchyard, which have no reference beside them: give the folder of one, and --weights ${path}; a run is measured by switchyard eval`)
+    if ((await native.detect(path)) || (await latestCheckpoint(path)) !== undefined) {
+      throw new FileError(
+        `${path}: these are weights of Switchyard, which have no reference beside them: give the folder of one, and --weights ${path}; a run is measured by switchyard eval`,
+      )
     }
     const model = await loadHfFolder(path)
     const tested = weights === undefined ? model : { ...model, params: await paramsFrom(weights, model) }
     const compared = await verifyFolder(path, tolerance, tested)
     // Gradients are the model's that was trained, and not of what was made of it.
     const shown = weights === undefined ? compared : compared.filter(({ tensor }) => !tensor.startsWith('grad.'))
-    return await exists(join(path, 'generation.json')) ? [...shown, ...await verifyGeneration(path, tested, tolerance)] : shown
+    return (await exists(join(path, 'generation.json')))
+      ? [...shown, ...(await verifyGeneration(path, tested, tolerance))]
+      : shown
   }
 }
 
@@ -53,9 +71,12 @@ export async function verify(folder: string | undefined, { params, cases, weight
 async function paramsFrom(path: string, { model, router }: HfModel): Promise<ModelParams> {
   const weights = await openWeights(path)
   try {
-    const [expected, actual] = [declareParameters(model, router), weights.specs].map(specs => specs.map(spec => `${spec.path} [${spec.shape}]`))
+    const [expected, actual] = [declareParameters(model, router), weights.specs].map(specs =>
+      specs.map(spec => `${spec.path} [${spec.shape}]`),
+    )
     const other = expected.find((text, i) => text !== actual[i]) ?? actual[expected.length]
-    if (other !== undefined) throw new ConfigError(`${path}: these are the weights of another model: ${other} is not in both`)
+    if (other !== undefined)
+      throw new ConfigError(`${path}: these are the weights of another model: ${other} is not in both`)
     return await readParameters(weights, 'float32')
   } finally {
     await weights.close()
@@ -63,10 +84,19 @@ async function paramsFrom(path: string, { model, router }: HfModel): Promise<Mod
 }
 
 async function readJson(path: string): Promise<unknown> {
-  return parseJson(await readSmallText(path, 2 ** 20), message => new FileError(`${path}: this is not JSON, ${message}`))
+  return parseJson(
+    await readSmallText(path, 2 ** 20),
+    message => new FileError(`${path}: this is not JSON, ${message}`),
+  )
 }
 
-const formatRows = (rows: readonly Row[]): string => formatTable([
-  ['tensor', 'absolute', 'relative', ''],
-  ...rows.map(({ tensor, maxAbsolute, maxRelative, ok }) => [tensor, maxAbsolute.toExponential(1), maxRelative.toExponential(1), ok ? 'ok' : 'DIFFERS']),
-])
+const formatRows = (rows: readonly Row[]): string =>
+  formatTable([
+    ['tensor', 'absolute', 'relative', ''],
+    ...rows.map(({ tensor, maxAbsolute, maxRelative, ok }) => [
+      tensor,
+      maxAbsolute.toExponential(1),
+      maxRelative.toExponential(1),
+      ok ? 'ok' : 'DIFFERS',
+    ]),
+  ])

@@ -13,15 +13,36 @@ const g2p = recipes.g2p
 
 describe('overrides', () => {
   it('change a copy, with the type of each setting', () => {
-    const changed = overrideConfig(g2p, ['train.steps=30', 'train.clipNorm=null', 'model.tiedLogits=false', 'model.dtype=bfloat16', 'train.schedule.peak=1e-4'])
-    expect(changed.train).toMatchObject({ steps: 30, clipNorm: null, schedule: { kind: 'linear', peak: 1e-4, warmupSteps: 100 } })
+    const changed = overrideConfig(g2p, [
+      'train.steps=30',
+      'train.clipNorm=null',
+      'model.tiedLogits=false',
+      'model.dtype=bfloat16',
+      'train.schedule.peak=1e-4',
+    ])
+    expect(changed.train).toMatchObject({
+      steps: 30,
+      clipNorm: null,
+      schedule: { kind: 'linear', peak: 1e-4, warmupSteps: 100 },
+    })
     expect(changed.model).toMatchObject({ tiedLogits: false, dtype: 'bfloat16' })
     expect(g2p.train.steps).not.toBe(30)
   })
 
   it('change a kind first, keep what both have and bring the defaults of the rest', () => {
-    const changed = overrideConfig(g2p, ['train.optimizer.decayRate=0.7', 'train.optimizer.kind=adafactor', 'train.schedule.kind=cosine'])
-    expect(changed.train.optimizer).toEqual({ kind: 'adafactor', decayRate: 0.7, stepOffset: 0, clippingThreshold: 1, epsilon1: 1e-30, epsilon2: 1e-3 })
+    const changed = overrideConfig(g2p, [
+      'train.optimizer.decayRate=0.7',
+      'train.optimizer.kind=adafactor',
+      'train.schedule.kind=cosine',
+    ])
+    expect(changed.train.optimizer).toEqual({
+      kind: 'adafactor',
+      decayRate: 0.7,
+      stepOffset: 0,
+      clippingThreshold: 1,
+      epsilon1: 1e-30,
+      epsilon2: 1e-3,
+    })
     expect(changed.train.schedule).toEqual({ kind: 'cosine', peak: 1.5e-3, warmupSteps: 100 })
   })
 
@@ -35,7 +56,10 @@ describe('overrides', () => {
     ['train.steps=many', 'train.steps: must be a number, got "many"'],
     ['train.steps=0', 'train.steps: must be 1 or more, got 0'],
     ['model.dtype=float64', 'model.dtype: must be float32 or bfloat16, got "float64"'],
-    ['model.relativePositionMaxDistance=16', 'model.relativePositionMaxDistance: must be more than half of relativePositionBuckets'],
+    [
+      'model.relativePositionMaxDistance=16',
+      'model.relativePositionMaxDistance: must be more than half of relativePositionBuckets',
+    ],
     ['model.numEncoderLayers=1000000000', 'model.numEncoderLayers: must be 10000 or less'],
     ['model.numExperts=0', 'model.numExperts: must be 1 or more where layers are sparse'],
     ['train.optimizer.kind=sgd', 'train.optimizer.kind=sgd is not right'],
@@ -51,23 +75,33 @@ describe('a saved configuration', () => {
   it('may be from before relative position biases could be those of a layer', () => {
     const { relativePositionBias: _, ...model } = g2p.model
     expect(parseRunConfig({ ...g2p, model })).toEqual(g2p)
-    expect(() => parseRunConfig({ ...g2p, model: { ...model, relativePositionBias: 'none' } })).toThrow('model.relativePositionBias: must be perStack or perLayer')
+    expect(() => parseRunConfig({ ...g2p, model: { ...model, relativePositionBias: 'none' } })).toThrow(
+      'model.relativePositionBias: must be perStack or perLayer',
+    )
   })
 })
 
 describe('some settings of a model', () => {
   it('are taken from a value and overrides', () => {
-    expect(parsePartialModel({ model: { dFf: 7 } }, ['router.maxGroupSize=8', 'model.activation=gatedGelu', 'router.ignorePaddingTokens=true'], 'x'))
-      .toEqual({ model: { dFf: 7, activation: 'gatedGelu' }, router: { maxGroupSize: 8, ignorePaddingTokens: true } })
+    expect(
+      parsePartialModel(
+        { model: { dFf: 7 } },
+        ['router.maxGroupSize=8', 'model.activation=gatedGelu', 'router.ignorePaddingTokens=true'],
+        'x',
+      ),
+    ).toEqual({ model: { dFf: 7, activation: 'gatedGelu' }, router: { maxGroupSize: 8, ignorePaddingTokens: true } })
     expect(() => parsePartialModel({}, ['router.maxGroupsize=8'], 'x')).toThrow('did you mean router.maxGroupSize?')
     expect(() => parsePartialModel({}, ['train.steps=8'], 'x')).toThrow('there is no setting train.steps')
-    expect(() => parsePartialModel({ model: { width: 3 } }, [], 'x.json')).toThrow('x.json is not right:\n  model.width: there is no such setting')
+    expect(() => parsePartialModel({ model: { width: 3 } }, [], 'x.json')).toThrow(
+      'x.json is not right:\n  model.width: there is no such setting',
+    )
   })
 })
 
 describe('recipes', () => {
   it('are valid and survive JSON', () => {
-    for (const recipe of Object.values(recipes)) expect(parseRunConfig(JSON.parse(JSON.stringify(recipe)))).toEqual(recipe)
+    for (const recipe of Object.values(recipes))
+      expect(parseRunConfig(JSON.parse(JSON.stringify(recipe)))).toEqual(recipe)
   })
 
   it('are found by name', () => {
@@ -79,8 +113,20 @@ describe('recipes', () => {
 
 describe('a configuration for pairs', () => {
   const taskOf = (count: number, length: number): Task => {
-    const examples = Array.from({ length: count }, (_, i) => ({ input: 'ab'.repeat(length / 2), target: `x y${i % 3}`, alternatives: [] }))
-    return { ...taskCodec({ name: 't', source: { kind: 'pairs', path: '/p' }, lowercase: false, ...pairsVocabularies(examples) }), split: () => examples }
+    const examples = Array.from({ length: count }, (_, i) => ({
+      input: 'ab'.repeat(length / 2),
+      target: `x y${i % 3}`,
+      alternatives: [],
+    }))
+    return {
+      ...taskCodec({
+        name: 't',
+        source: { kind: 'pairs', path: '/p' },
+        lowercase: false,
+        ...pairsVocabularies(examples),
+      }),
+      split: () => examples,
+    }
   }
 
   it('fits the data', () => {

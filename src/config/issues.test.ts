@@ -46,7 +46,11 @@ describe('what is wrong with a setting', () => {
     ['model.dropoutRate', 1, 'must be less than 1, got 1'],
     ['model.relativePositionBuckets', 3, 'must be even: half of the buckets are for each direction, got 3'],
     ['model.width', 3, 'there is no such setting'],
-    ['router.kind', 'x\u202e'.padEnd(200, 'y'), String.raw`must be tokensChoose, got "x\u202e${'y'.repeat(98)}...(200 characters)"`],
+    [
+      'router.kind',
+      'x\u202e'.padEnd(200, 'y'),
+      String.raw`must be tokensChoose, got "x\u202e${'y'.repeat(98)}...(200 characters)"`,
+    ],
     ['task', { kind: 'pairs', path: 3 }, 'must be text, got 3'],
     ['task', { kind: 'pairs', path: '' }, 'must not be empty, got ""'],
   ])('%s = %j', (path, value, message) => {
@@ -63,7 +67,14 @@ describe('what is wrong with a setting', () => {
   })
 
   it('stands on a line for each', () => {
-    expect(failure({ ...recipes.g2p, task: { kind: 'g2p', x: 1, y: 2 }, train: { ...recipes.g2p.train, steps: 0, rows: 0 } })).toBe(
-      'x.json is not right:\n  task.x, task.y: there is no such setting\n  train.steps: must be 1 or more, got 0\n  train.rows: must be 1 or more, got 0')
+    expect(
+      failure({
+        ...recipes.g2p,
+        task: { kind: 'g2p', x: 1, y: 2 },
+        train: { ...recipes.g2p.train, steps: 0, rows: 0 },
+      }),
+    ).toBe(
+      'x.json is not right:\n  task.x, task.y: there is no such setting\n  train.steps: must be 1 or more, got 0\n  train.rows: must be 1 or more, got 0',
+    )
   })
 })

@@ -4,13 +4,18 @@ import { quote } from '../checkpoint/format.js'
 type Issue = z.core.$ZodIssue
 
 const types: Readonly<Record<string, string>> = {
-  number: 'a number', int: 'a whole number', boolean: 'true or false', string: 'text', object: 'a group of settings',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  string: 'text',
+  object: 'a group of settings',
 }
 
 /** What zod found wrong with a value, in words for a person, the setting's path first: `train.steps: must be 1 or more, got 0`. */
 export function describeIssue(issue: Issue, value: unknown): string {
   const path = issue.path.map(String).join('.')
-  if (issue.code === 'unrecognized_keys') return `${issue.keys.map(key => (path ? `${path}.${key}` : key)).join(', ')}: there is no such setting`
+  if (issue.code === 'unrecognized_keys')
+    return `${issue.keys.map(key => (path ? `${path}.${key}` : key)).join(', ')}: there is no such setting`
   const actual = issue.path.reduce<unknown>((node, key) => (node as Record<PropertyKey, unknown>)[key], value)
   return `${path || 'it'}: ${actual === undefined ? 'is missing' : `${rule(issue)}, got ${show(actual)}`}`
 }
@@ -18,14 +23,19 @@ export function describeIssue(issue: Issue, value: unknown): string {
 /** What the value must be. A refinement's message says so itself. */
 function rule(issue: Issue): string {
   switch (issue.code) {
-    case 'invalid_type': return `must be ${types[issue.expected] ?? issue.expected}`
-    case 'invalid_value': return `must be ${oneOf(issue.values)}`
-    case 'invalid_union': return 'options' in issue && issue.options ? `must be ${oneOf(issue.options)}` : issue.message
+    case 'invalid_type':
+      return `must be ${types[issue.expected] ?? issue.expected}`
+    case 'invalid_value':
+      return `must be ${oneOf(issue.values)}`
+    case 'invalid_union':
+      return 'options' in issue && issue.options ? `must be ${oneOf(issue.options)}` : issue.message
     case 'too_small':
       if (issue.origin === 'string') return 'must not be empty'
       return issue.inclusive ? `must be ${issue.minimum} or more` : `must be more than ${issue.minimum}`
-    case 'too_big': return issue.inclusive ? `must be ${issue.maximum} or less` : `must be less than ${issue.maximum}`
-    default: return issue.message
+    case 'too_big':
+      return issue.inclusive ? `must be ${issue.maximum} or less` : `must be less than ${issue.maximum}`
+    default:
+      return issue.message
   }
 }
 

@@ -46,9 +46,18 @@ function setValue(config: Settings, path: string, text: string): void {
   const keys = path.split('.')
   const key = keys.at(-1)!
   const group = groupAt(config, keys.slice(0, -1))
-  if (group === undefined || !Object.hasOwn(group, key)) throw unknownSetting(path, settingsOf(config).map(([known]) => known))
+  if (group === undefined || !Object.hasOwn(group, key))
+    throw unknownSetting(
+      path,
+      settingsOf(config).map(([known]) => known),
+    )
   const current = group[key]
-  if (isGroup(current)) throw new ConfigError(`${path} is a group of settings: set one of ${Object.keys(current).map(k => `${path}.${k}`).join(', ')}`)
+  if (isGroup(current))
+    throw new ConfigError(
+      `${path} is a group of settings: set one of ${Object.keys(current)
+        .map(k => `${path}.${k}`)
+        .join(', ')}`,
+    )
   group[key] = typeof current === 'string' ? text : parseValue(text)
 }
 

@@ -21,7 +21,11 @@ export function pairsConfig(task: Task, path: string): RunConfig {
   const inputLength = rowLength(examples.map(e => e.inputs.length))
   const targetLength = rowLength(examples.map(e => e.targets.length))
   const rows = Math.max(4, Math.round(batchTokens / Math.max(inputLength, targetLength)))
-  const steps = clamp(Math.ceil(epochs * examples.length / examplesPerBatch(examples, rows, inputLength, targetLength)), 300, 2400)
+  const steps = clamp(
+    Math.ceil((epochs * examples.length) / examplesPerBatch(examples, rows, inputLength, targetLength)),
+    300,
+    2400,
+  )
   const { model, router, train } = recipes.g2p
   return {
     task: { kind: 'pairs', path },
@@ -35,8 +39,14 @@ export function pairsConfig(task: Task, path: string): RunConfig {
 const rowLength = (lengths: readonly number[]): number =>
   clamp(Math.ceil(lengths.reduce((a, b) => Math.max(a, b)) / 16) * 16, 64, longestByDefault)
 
-function examplesPerBatch(examples: readonly TokenExample[], rows: number, inputLength: number, targetLength: number): number {
-  const mean = (side: 'inputs' | 'targets'): number => examples.reduce((sum, e) => sum + e[side].length, 0) / examples.length
+function examplesPerBatch(
+  examples: readonly TokenExample[],
+  rows: number,
+  inputLength: number,
+  targetLength: number,
+): number {
+  const mean = (side: 'inputs' | 'targets'): number =>
+    examples.reduce((sum, e) => sum + e[side].length, 0) / examples.length
   return Math.max(rows, rows * Math.min(inputLength / mean('inputs'), targetLength / mean('targets')))
 }
 

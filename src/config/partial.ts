@@ -11,7 +11,10 @@ export interface PartialModel {
 }
 
 const schema = z.strictObject({ model: modelSchema.partial().default({}), router: routerSchema.partial().default({}) })
-const known = [...Object.keys(modelSchema.shape).map(key => `model.${key}`), ...Object.keys(routerSchema.shape).map(key => `router.${key}`)]
+const known = [
+  ...Object.keys(modelSchema.shape).map(key => `model.${key}`),
+  ...Object.keys(routerSchema.shape).map(key => `router.${key}`),
+]
 
 /** Settings from a value (of a file), changed by overrides such as `router.maxGroupSize=8`. */
 export function parsePartialModel(value: unknown, overrides: readonly string[], what: string): PartialModel {

@@ -1,6 +1,7 @@
-import { ConfigError, nearest } from '../base/errors.js'
+import { ConfigError } from '../base/errors.js'
+import { nearest } from '../base/edit-distance.js'
 import { LETTERS, PHONEMES } from '../data/cmudict.js'
-import { FIRST_SYMBOL_ID } from '../data/vocabulary.js'
+import { FIRST_SYMBOL_ID } from '../text/vocabulary.js'
 import { baseModel, baseRouter } from '../model/presets.js'
 import type { RunConfig } from './schema.js'
 
@@ -58,5 +59,7 @@ export const recipes: Readonly<Record<string, RunConfig>> = { g2p, 'g2p-full': g
 export function recipeOf(name: string): RunConfig {
   if (Object.hasOwn(recipes, name)) return recipes[name]
   const guess = nearest(name, Object.keys(recipes))
-  throw new ConfigError(`there is no recipe "${name}"; ${guess ? `did you mean ${guess}?` : `there are ${Object.keys(recipes).join(', ')}.`} For data of your own: --data pairs.tsv`)
+  throw new ConfigError(
+    `there is no recipe "${name}"; ${guess ? `did you mean ${guess}?` : `there are ${Object.keys(recipes).join(', ')}.`} For data of your own: --data pairs.tsv`,
+  )
 }

@@ -44,7 +44,10 @@ export const modelSchema = z.strictObject({
   tiedLogits: z.boolean(),
   scaleLogits: z.boolean(),
   relativePositionBias: z.enum(['perStack', 'perLayer']),
-  relativePositionBuckets: z.int().min(2).refine(n => n % 2 === 0, 'must be even: half of the buckets are for each direction'),
+  relativePositionBuckets: z
+    .int()
+    .min(2)
+    .refine(n => n % 2 === 0, 'must be even: half of the buckets are for each direction'),
   relativePositionMaxDistance: size,
   layerNormEpsilon: positive,
   dropoutRate: share,
@@ -123,16 +126,19 @@ export const nativeSchema = z.strictObject({
   maxNewTokens: size.nullable(),
 }) satisfies z.ZodType<NativeConfig>
 
-export const runSchema = z.strictObject({
-  task: taskSchema,
-  // Runs from before this was a setting do not have it.
-  model: modelSchema.extend({ relativePositionBias: modelSchema.shape.relativePositionBias.default('perStack') }),
-  router: routerSchema,
-  train: trainSchema,
-}).refine(({ model }) => model.numExperts > 0 || (model.encoderSparseEvery === 0 && model.decoderSparseEvery === 0), {
-  path: ['model', 'numExperts'],
-  message: 'must be 1 or more where layers are sparse; a dense model has encoderSparseEvery and decoderSparseEvery 0',
-}).refine(({ model }) => model.relativePositionMaxDistance > model.relativePositionBuckets / 2, {
-  path: ['model', 'relativePositionMaxDistance'],
-  message: 'must be more than half of relativePositionBuckets: nearer distances have a bucket each',
-}) satisfies z.ZodType<RunConfig>
+export const runSchema = z
+  .strictObject({
+    task: taskSchema,
+    // Runs from before this was a setting do not have it.
+    model: modelSchema.extend({ relativePositionBias: modelSchema.shape.relativePositionBias.default('perStack') }),
+    router: routerSchema,
+    train: trainSchema,
+  })
+  .refine(({ model }) => model.numExperts > 0 || (model.encoderSparseEvery === 0 && model.decoderSparseEvery === 0), {
+    path: ['model', 'numExperts'],
+    message: 'must be 1 or more where layers are sparse; a dense model has encoderSparseEvery and decoderSparseEvery 0',
+  })
+  .refine(({ model }) => model.relativePositionMaxDistance > model.relativePositionBuckets / 2, {
+    path: ['model', 'relativePositionMaxDistance'],
+    message: 'must be more than half of relativePositionBuckets: nearer distances have a bucket each',
+  }) satisfies z.ZodType<RunConfig>

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
-import { ConfigError, nearest } from '../base/errors.js'
+import { ConfigError } from '../base/errors.js'
+import { nearest } from '../base/edit-distance.js'
 import { describeIssue } from './issues.js'
 import { runSchema } from './schema.js'
 import type { RunConfig } from './schema.js'
@@ -8,16 +9,22 @@ import type { RunConfig } from './schema.js'
 export function parseConfig<S extends z.ZodType>(schema: S, value: unknown, what: string): z.output<S> {
   const result = schema.safeParse(value)
   if (result.success) return result.data
-  throw new ConfigError(`${what} is not right:\n${result.error.issues.map(issue => `  ${describeIssue(issue, value)}`).join('\n')}`)
+  throw new ConfigError(
+    `${what} is not right:\n${result.error.issues.map(issue => `  ${describeIssue(issue, value)}`).join('\n')}`,
+  )
 }
 
 /** A run's configuration from a value that may come from a file. */
-export const parseRunConfig = (value: unknown, what = 'the configuration'): RunConfig => parseConfig(runSchema, value, what)
+export const parseRunConfig = (value: unknown, what = 'the configuration'): RunConfig =>
+  parseConfig(runSchema, value, what)
 
 /** Every setting of a configuration, with its value: `train.steps`, `model.dModel` ... */
 export function settingsOf(config: object, prefix = ''): [path: string, value: unknown][] {
   return Object.entries(config).flatMap(([key, value]: [string, unknown]) =>
-    value !== null && typeof value === 'object' ? settingsOf(value, `${prefix}${key}.`) : [[`${prefix}${key}`, value] as [string, unknown]])
+    value !== null && typeof value === 'object'
+      ? settingsOf(value, `${prefix}${key}.`)
+      : [[`${prefix}${key}`, value] as [string, unknown]],
+  )
 }
 
 /** A ConfigError for a setting that does not exist, with the nearest one that does. */
@@ -26,10 +33,16 @@ export function unknownSetting(path: string, known: readonly string[]): ConfigEr
   const sameEnding = known.filter(candidate => last(candidate) === last(path))
   const group = path.slice(0, path.lastIndexOf('.') + 1)
   const siblings = known.filter(candidate => candidate.startsWith(group))
-  const guess = sameEnding[0] ?? nearest(path, siblings) ?? nearest(path, known)
-    ?? known.find(candidate => last(candidate) === nearest(last(path), known.map(last)))
-  const advice = guess !== undefined ? `did you mean ${guess}?`
-    : siblings.length > 0 && group !== '' ? `${group.slice(0, -1)} has ${siblings.map(s => s.slice(group.length)).join(', ')}`
-      : 'switchyard train g2p --print-config shows all of them'
+  const guess =
+    sameEnding[0] ??
+    nearest(path, siblings) ??
+    nearest(path, known) ??
+    known.find(candidate => last(candidate) === nearest(last(path), known.map(last)))
+  const advice =
+    guess !== undefined
+      ? `did you mean ${guess}?`
+      : siblings.length > 0 && group !== ''
+        ? `${group.slice(0, -1)} has ${siblings.map(s => s.slice(group.length)).join(', ')}`
+        : 'switchyard train g2p --print-config shows all of them'
   return new ConfigError(`there is no setting ${path}; ${advice}`)
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { examplesFromDictionary, LETTERS, loadCmudict, PHONEMES } from './cmudict.js'
 import { splitExamples } from './source.js'
-import { codePoints, sortedSymbols, splitWords } from './vocabulary-lists.js'
+import { codePoints, sortedSymbols, splitWords } from '../text/symbols.js'
 
 describe('the CMU Pronouncing Dictionary', async () => {
   const examples = await loadCmudict()
@@ -19,7 +19,12 @@ describe('the CMU Pronouncing Dictionary', async () => {
   })
 
   it('uses exactly the letters and phonemes that are declared', () => {
-    expect(sortedSymbols(examples.map(e => e.input), codePoints)).toEqual(LETTERS)
+    expect(
+      sortedSymbols(
+        examples.map(e => e.input),
+        codePoints,
+      ),
+    ).toEqual(LETTERS)
     const spoken = examples.flatMap(e => [e.target, ...e.alternatives])
     expect(sortedSymbols(spoken, splitWords)).toEqual(PHONEMES)
     expect(PHONEMES.length).toBe(39)

@@ -4,9 +4,8 @@ import type { Example } from './source.js'
 export const LETTERS = "'abcdefghijklmnopqrstuvwxyz".split('')
 
 /** The phonemes of CMUdict (ARPAbet), without stress. */
-export const PHONEMES = (
-  'AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH'
-).split(' ')
+export const PHONEMES =
+  'AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH'.split(' ')
 
 /**
  * Letters, with apostrophes inside only: 124,095 words. Left out are hyphened compounds, abbreviations with dots ("a.m."),

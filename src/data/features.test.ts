@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ShapeError } from '../base/errors.js'
-import { toNumbers } from '../base/tensor.js'
-import type { HostTensor } from '../base/tensor.js'
+import { toNumbers } from '../base/host-tensor.js'
+import type { HostTensor } from '../base/host-tensor.js'
 import { fitLengths, packBatch, padBatch, tokenize } from './features.js'
 import type { TokenExample } from './features.js'
-import { CharacterVocabulary } from './vocabulary-lists.js'
+import { CharacterVocabulary } from '../text/symbols.js'
 
 const rowsOf = (tensor: HostTensor): number[][] => {
   const [rows, length] = tensor.shape
@@ -19,7 +19,10 @@ const numbered = (features: object): Record<string, number[][]> =>
 describe('tokenize', () => {
   it('ends both sides with EOS', () => {
     const vocabulary = CharacterVocabulary.fromTexts(['abc'])
-    expect(tokenize({ inputs: vocabulary, targets: vocabulary }, { input: 'ab', target: '' })).toEqual({ inputs: [3, 4, 1], targets: [1] })
+    expect(tokenize({ inputs: vocabulary, targets: vocabulary }, { input: 'ab', target: '' })).toEqual({
+      inputs: [3, 4, 1],
+      targets: [1],
+    })
   })
 })
 
@@ -33,14 +36,38 @@ describe('packBatch', () => {
     ]
     const { features, packed, rest } = packBatch(examples, { rows: 2, inputLength: 5, targetLength: 6 })
     expect(numbered(features)).toEqual({
-      encoder_input_tokens: [[10, 11, 1, 14, 1], [12, 13, 1, 15, 1]],
-      encoder_segment_ids: [[1, 1, 1, 2, 2], [1, 1, 1, 2, 2]],
-      encoder_positions: [[0, 1, 2, 0, 1], [0, 1, 2, 0, 1]],
-      decoder_target_tokens: [[20, 1, 23, 1, 0, 0], [21, 22, 1, 24, 25, 1]],
-      decoder_input_tokens: [[0, 20, 0, 23, 0, 0], [0, 21, 22, 0, 24, 25]],
-      decoder_loss_weights: [[1, 1, 1, 1, 0, 0], [1, 1, 1, 1, 1, 1]],
-      decoder_segment_ids: [[1, 1, 2, 2, 0, 0], [1, 1, 1, 2, 2, 2]],
-      decoder_positions: [[0, 1, 0, 1, 0, 0], [0, 1, 2, 0, 1, 2]],
+      encoder_input_tokens: [
+        [10, 11, 1, 14, 1],
+        [12, 13, 1, 15, 1],
+      ],
+      encoder_segment_ids: [
+        [1, 1, 1, 2, 2],
+        [1, 1, 1, 2, 2],
+      ],
+      encoder_positions: [
+        [0, 1, 2, 0, 1],
+        [0, 1, 2, 0, 1],
+      ],
+      decoder_target_tokens: [
+        [20, 1, 23, 1, 0, 0],
+        [21, 22, 1, 24, 25, 1],
+      ],
+      decoder_input_tokens: [
+        [0, 20, 0, 23, 0, 0],
+        [0, 21, 22, 0, 24, 25],
+      ],
+      decoder_loss_weights: [
+        [1, 1, 1, 1, 0, 0],
+        [1, 1, 1, 1, 1, 1],
+      ],
+      decoder_segment_ids: [
+        [1, 1, 2, 2, 0, 0],
+        [1, 1, 1, 2, 2, 2],
+      ],
+      decoder_positions: [
+        [0, 1, 0, 1, 0, 0],
+        [0, 1, 2, 0, 1, 2],
+      ],
     })
     expect([packed, rest]).toEqual([4, []])
     for (const [name, tensor] of Object.entries(features)) {
@@ -55,65 +82,90 @@ describe('packBatch', () => {
   })
 
   const size = { rows: 3, inputLength: 8, targetLength: 6 }
-  const side = (longest: number) => fc.array(fc.integer({ min: 2, max: 99 }), { maxLength: longest - 1 }).map(ids => [...ids, 1])
-  const anyExamples = fc.array(fc.record({ inputs: side(size.inputLength), targets: side(size.targetLength) }), { maxLength: 30 })
+  const side = (longest: number) =>
+    fc.array(fc.integer({ min: 2, max: 99 }), { maxLength: longest - 1 }).map(ids => [...ids, 1])
+  const anyExamples = fc.array(fc.record({ inputs: side(size.inputLength), targets: side(size.targetLength) }), {
+    maxLength: 30,
+  })
 
   it('loses, changes and mixes nothing, whatever the examples', () => {
-    fc.assert(fc.property(anyExamples, examples => {
-      const { features, packed, rest } = packBatch(examples, size)
-      const f = numbered(features)
-      const found: TokenExample[] = []
-      for (let row = 0; row < size.rows; row++) {
-        const segments = Math.max(...f.encoder_segment_ids[row], ...f.decoder_segment_ids[row])
-        for (let k = 1; k <= segments; k++) {
-          const pick = (values: number[], ids: number[]) => values.filter((_, i) => ids[i] === k)
-          const inputs = pick(f.encoder_input_tokens[row], f.encoder_segment_ids[row])
-          const targets = pick(f.decoder_target_tokens[row], f.decoder_segment_ids[row])
-          expect(pick(f.encoder_positions[row], f.encoder_segment_ids[row])).toEqual(inputs.map((_, i) => i))
-          expect(pick(f.decoder_positions[row], f.decoder_segment_ids[row])).toEqual(targets.map((_, i) => i))
-          expect(pick(f.decoder_input_tokens[row], f.decoder_segment_ids[row])).toEqual([0, ...targets.slice(0, -1)])
-          found.push({ inputs, targets })
+    fc.assert(
+      fc.property(anyExamples, examples => {
+        const { features, packed, rest } = packBatch(examples, size)
+        const f = numbered(features)
+        const found: TokenExample[] = []
+        for (let row = 0; row < size.rows; row++) {
+          const segments = Math.max(...f.encoder_segment_ids[row], ...f.decoder_segment_ids[row])
+          for (let k = 1; k <= segments; k++) {
+            const pick = (values: number[], ids: number[]) => values.filter((_, i) => ids[i] === k)
+            const inputs = pick(f.encoder_input_tokens[row], f.encoder_segment_ids[row])
+            const targets = pick(f.decoder_target_tokens[row], f.decoder_segment_ids[row])
+            expect(pick(f.encoder_positions[row], f.encoder_segment_ids[row])).toEqual(inputs.map((_, i) => i))
+            expect(pick(f.decoder_positions[row], f.decoder_segment_ids[row])).toEqual(targets.map((_, i) => i))
+            expect(pick(f.decoder_input_tokens[row], f.decoder_segment_ids[row])).toEqual([0, ...targets.slice(0, -1)])
+            found.push({ inputs, targets })
+          }
+          for (const s of ['encoder', 'decoder'] as const) {
+            const tokens = f[s === 'encoder' ? 'encoder_input_tokens' : 'decoder_target_tokens'][row]
+            const ids = f[`${s}_segment_ids`][row]
+            // Segments stand in order, padding at the end, and padding is 0 everywhere.
+            expect(ids.filter(id => id > 0)).toEqual(ids.filter(id => id > 0).sort((a, b) => a - b))
+            expect(ids.slice(ids.indexOf(0) < 0 ? ids.length : ids.indexOf(0)).every(id => id === 0)).toBe(true)
+            expect(tokens.map(t => t > 0)).toEqual(ids.map(id => id > 0))
+            expect(f[`${s}_positions`][row].every((p, i) => ids[i] > 0 || p === 0)).toBe(true)
+          }
+          expect(f.decoder_loss_weights[row]).toEqual(f.decoder_target_tokens[row].map(t => (t > 0 ? 1 : 0)))
+          expect(f.decoder_input_tokens[row].every((t, i) => f.decoder_segment_ids[row][i] > 0 || t === 0)).toBe(true)
         }
-        for (const s of ['encoder', 'decoder'] as const) {
-          const tokens = f[s === 'encoder' ? 'encoder_input_tokens' : 'decoder_target_tokens'][row]
-          const ids = f[`${s}_segment_ids`][row]
-          // Segments stand in order, padding at the end, and padding is 0 everywhere.
-          expect(ids.filter(id => id > 0)).toEqual(ids.filter(id => id > 0).sort((a, b) => a - b))
-          expect(ids.slice(ids.indexOf(0) < 0 ? ids.length : ids.indexOf(0)).every(id => id === 0)).toBe(true)
-          expect(tokens.map(t => t > 0)).toEqual(ids.map(id => id > 0))
-          expect(f[`${s}_positions`][row].every((p, i) => ids[i] > 0 || p === 0)).toBe(true)
-        }
-        expect(f.decoder_loss_weights[row]).toEqual(f.decoder_target_tokens[row].map(t => (t > 0 ? 1 : 0)))
-        expect(f.decoder_input_tokens[row].every((t, i) => f.decoder_segment_ids[row][i] > 0 || t === 0)).toBe(true)
-      }
-      expect(found.length).toBe(packed)
-      const key = (e: TokenExample) => JSON.stringify([e.inputs, e.targets])
-      expect([...found, ...rest].map(key).sort()).toEqual(examples.map(key).sort())
-    }))
+        expect(found.length).toBe(packed)
+        const key = (e: TokenExample) => JSON.stringify([e.inputs, e.targets])
+        expect([...found, ...rest].map(key).sort()).toEqual(examples.map(key).sort())
+      }),
+    )
   })
 
   it('leaves out only what fits nowhere', () => {
-    fc.assert(fc.property(anyExamples, examples => {
-      const { features, rest } = packBatch(examples, size)
-      const f = numbered(features)
-      const room = (name: string) => f[name].map(ids => ids.filter(id => id === 0).length)
-      const inputRoom = room('encoder_segment_ids')
-      const targetRoom = room('decoder_segment_ids')
-      for (const { inputs, targets } of rest) {
-        expect(inputRoom.some((free, row) => inputs.length <= free && targets.length <= targetRoom[row])).toBe(false)
-      }
-    }))
+    fc.assert(
+      fc.property(anyExamples, examples => {
+        const { features, rest } = packBatch(examples, size)
+        const f = numbered(features)
+        const room = (name: string) => f[name].map(ids => ids.filter(id => id === 0).length)
+        const inputRoom = room('encoder_segment_ids')
+        const targetRoom = room('decoder_segment_ids')
+        for (const { inputs, targets } of rest) {
+          expect(inputRoom.some((free, row) => inputs.length <= free && targets.length <= targetRoom[row])).toBe(false)
+        }
+      }),
+    )
   })
 })
 
 describe('padBatch', () => {
   it('pads to a multiple of the longest, and shifts as T5X does', () => {
-    const features = padBatch([{ inputs: [10, 1], targets: [20, 21, 1] }, { inputs: [11, 12, 13, 1], targets: [22, 1] }], { inputMultiple: 3, targetMultiple: 2 })
+    const features = padBatch(
+      [
+        { inputs: [10, 1], targets: [20, 21, 1] },
+        { inputs: [11, 12, 13, 1], targets: [22, 1] },
+      ],
+      { inputMultiple: 3, targetMultiple: 2 },
+    )
     expect(numbered(features)).toEqual({
-      encoder_input_tokens: [[10, 1, 0, 0, 0, 0], [11, 12, 13, 1, 0, 0]],
-      decoder_target_tokens: [[20, 21, 1, 0], [22, 1, 0, 0]],
-      decoder_input_tokens: [[0, 20, 21, 1], [0, 22, 1, 0]],
-      decoder_loss_weights: [[1, 1, 1, 0], [1, 1, 0, 0]],
+      encoder_input_tokens: [
+        [10, 1, 0, 0, 0, 0],
+        [11, 12, 13, 1, 0, 0],
+      ],
+      decoder_target_tokens: [
+        [20, 21, 1, 0],
+        [22, 1, 0, 0],
+      ],
+      decoder_input_tokens: [
+        [0, 20, 21, 1],
+        [0, 22, 1, 0],
+      ],
+      decoder_loss_weights: [
+        [1, 1, 1, 0],
+        [1, 1, 0, 0],
+      ],
     })
   })
 
@@ -134,12 +186,18 @@ describe('fitLengths', () => {
   const size = { inputLength: 3, targetLength: 2 }
 
   it('skips, and counts', () => {
-    expect(fitLengths([longInput, fits, longTarget], size, 'skip')).toEqual({ examples: [fits], skipped: 2, truncated: 0 })
+    expect(fitLengths([longInput, fits, longTarget], size, 'skip')).toEqual({
+      examples: [fits],
+      skipped: 2,
+      truncated: 0,
+    })
   })
 
   it('cuts, and counts', () => {
     expect(fitLengths([longInput, fits, longTarget], size, 'truncate')).toEqual({
-      examples: [{ inputs: [3, 3, 3], targets: [4, 1] }, fits, { inputs: [3, 1], targets: [4, 4] }], skipped: 0, truncated: 2,
+      examples: [{ inputs: [3, 3, 3], targets: [4, 1] }, fits, { inputs: [3, 1], targets: [4, 4] }],
+      skipped: 0,
+      truncated: 2,
     })
   })
 })

@@ -1,9 +1,9 @@
-import { hostTensor } from '../base/tensor.js'
-import type { HostTensor } from '../base/tensor.js'
+import { hostTensor } from '../base/host-tensor.js'
+import type { HostTensor } from '../base/host-tensor.js'
 import { check } from '../base/errors.js'
 import type { Example } from './source.js'
 import type { TaskCodec } from './task.js'
-import { EOS_ID, PAD_ID } from './vocabulary.js'
+import { EOS_ID, PAD_ID } from '../text/vocabulary.js'
 
 /** An example as token ids; both sides end with EOS, unless they were cut. */
 export interface TokenExample {
@@ -37,7 +37,10 @@ export interface PackedSize {
 }
 
 /** Encodes an example and ends both sides with EOS. */
-export function tokenize(task: Pick<TaskCodec, 'inputs' | 'targets'>, example: Pick<Example, 'input' | 'target'>): TokenExample {
+export function tokenize(
+  task: Pick<TaskCodec, 'inputs' | 'targets'>,
+  example: Pick<Example, 'input' | 'target'>,
+): TokenExample {
   return {
     inputs: [...task.inputs.encode(example.input), EOS_ID],
     targets: [...task.targets.encode(example.target), EOS_ID],
@@ -55,7 +58,11 @@ export interface Fitted {
 }
 
 /** Makes every example fit a length for each side, and counts those that did not. */
-export function fitLengths(examples: Iterable<TokenExample>, size: { inputLength: number; targetLength: number }, tooLong: TooLong): Fitted {
+export function fitLengths(
+  examples: Iterable<TokenExample>,
+  size: { inputLength: number; targetLength: number },
+  tooLong: TooLong,
+): Fitted {
   const { inputLength, targetLength } = size
   const fitted: TokenExample[] = []
   let long = 0
@@ -63,7 +70,8 @@ export function fitLengths(examples: Iterable<TokenExample>, size: { inputLength
     const fits = example.inputs.length <= inputLength && example.targets.length <= targetLength
     if (!fits) long++
     if (fits) fitted.push(example)
-    else if (tooLong === 'truncate') fitted.push({ inputs: example.inputs.slice(0, inputLength), targets: example.targets.slice(0, targetLength) })
+    else if (tooLong === 'truncate')
+      fitted.push({ inputs: example.inputs.slice(0, inputLength), targets: example.targets.slice(0, targetLength) })
   }
   return { examples: fitted, skipped: tooLong === 'skip' ? long : 0, truncated: tooLong === 'truncate' ? long : 0 }
 }
@@ -89,8 +97,11 @@ export class OpenRows {
     const targets = example.targets.length
     // Rows would never fill up with nothing.
     check(inputs > 0 && targets > 0, 'an example needs at least one token on each side: end both with EOS')
-    check(inputs <= this.size.inputLength && targets <= this.size.targetLength, () =>
-      `an example of ${inputs}+${targets} tokens cannot fit a row of ${this.size.inputLength}+${this.size.targetLength}: use fitLengths first`)
+    check(
+      inputs <= this.size.inputLength && targets <= this.size.targetLength,
+      () =>
+        `an example of ${inputs}+${targets} tokens cannot fit a row of ${this.size.inputLength}+${this.size.targetLength}: use fitLengths first`,
+    )
     for (let row = 0; row < this.rows.length; row++) {
       if (this.inputRoom[row] >= inputs && this.targetRoom[row] >= targets) {
         this.rows[row].push(example)
@@ -110,8 +121,16 @@ export class OpenRows {
   /** The features of the rows as they are now. */
   features(): PackedFeatures {
     const { rows, inputLength, targetLength } = this.size
-    const encoder = packSide(this.rows.map(row => row.map(e => e.inputs)), rows, inputLength)
-    const decoder = packSide(this.rows.map(row => row.map(e => e.targets)), rows, targetLength)
+    const encoder = packSide(
+      this.rows.map(row => row.map(e => e.inputs)),
+      rows,
+      inputLength,
+    )
+    const decoder = packSide(
+      this.rows.map(row => row.map(e => e.targets)),
+      rows,
+      targetLength,
+    )
     return {
       encoder_input_tokens: encoder.tokens,
       decoder_input_tokens: shiftRight(decoder.tokens, decoder.segmentIds),
@@ -129,7 +148,10 @@ export class OpenRows {
  * Packs examples into rows, first fit, in their order. `rest` holds those that found no room. (Training packs by an
  * iterator, which carries the rest over: iterator.ts.)
  */
-export function packBatch(examples: Iterable<TokenExample>, size: PackedSize): { features: PackedFeatures; packed: number; rest: TokenExample[] } {
+export function packBatch(
+  examples: Iterable<TokenExample>,
+  size: PackedSize,
+): { features: PackedFeatures; packed: number; rest: TokenExample[] } {
   const open = new OpenRows(size)
   const rest: TokenExample[] = []
   let packed = 0
@@ -152,11 +174,25 @@ export interface PadOptions {
 export function padBatch(examples: readonly TokenExample[], options: PadOptions): Features {
   const rows = options.rows ?? examples.length
   check(examples.length <= rows, () => `${examples.length} examples do not fit ${rows} rows`)
-  const inputLength = roundedLength(examples.map(e => e.inputs.length), options.inputMultiple)
-  const targetLength = roundedLength(examples.map(e => e.targets.length), options.targetMultiple)
-  const targets = packSide(examples.map(e => [e.targets]), rows, targetLength).tokens
+  const inputLength = roundedLength(
+    examples.map(e => e.inputs.length),
+    options.inputMultiple,
+  )
+  const targetLength = roundedLength(
+    examples.map(e => e.targets.length),
+    options.targetMultiple,
+  )
+  const targets = packSide(
+    examples.map(e => [e.targets]),
+    rows,
+    targetLength,
+  ).tokens
   return {
-    encoder_input_tokens: packSide(examples.map(e => [e.inputs]), rows, inputLength).tokens,
+    encoder_input_tokens: packSide(
+      examples.map(e => [e.inputs]),
+      rows,
+      inputLength,
+    ).tokens,
     decoder_input_tokens: shiftRight(targets),
     decoder_target_tokens: targets,
     decoder_loss_weights: lossWeights(targets),

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ConfigError } from '../base/errors.js'
-import { toNumbers } from '../base/tensor.js'
+import { toNumbers } from '../base/host-tensor.js'
 import { tokenize } from './features.js'
 import type { TokenExample } from './features.js'
 import { TrainIterator } from './iterator.js'
@@ -11,12 +11,14 @@ import { g2pTask } from './tasks.js'
 const size = { rows: 4, inputLength: 16, targetLength: 12, seed: 1 }
 
 /** Examples that can be told apart: number i has i+10 as its first token, and a length that varies. */
-const numberedExamples = (count: number): TokenExample[] => Array.from({ length: count }, (_, i) => ({
-  inputs: [i + 10, ...Array<number>((i * 7) % 11).fill(2), 1],
-  targets: [i + 10, ...Array<number>((i * 5) % 9).fill(2), 1],
-}))
+const numberedExamples = (count: number): TokenExample[] =>
+  Array.from({ length: count }, (_, i) => ({
+    inputs: [i + 10, ...Array<number>((i * 7) % 11).fill(2), 1],
+    targets: [i + 10, ...Array<number>((i * 5) % 9).fill(2), 1],
+  }))
 
-const take = (iterator: TrainIterator, count: number): TrainBatch[] => Array.from({ length: count }, () => iterator.next())
+const take = (iterator: TrainIterator, count: number): TrainBatch[] =>
+  Array.from({ length: count }, () => iterator.next())
 
 /** The numbers of the examples in a batch: the tokens at position 0. */
 const numbersIn = ({ features }: TrainBatch): number[] => {
@@ -62,7 +64,9 @@ describe('TrainIterator', () => {
     const batch = new TrainIterator(numberedExamples(100), size).next()
     expect(batch.examples).toBe(numbersIn(batch).length)
     const { encoder_input_tokens, decoder_target_tokens } = batch.features
-    expect(batch.tokens).toBe([...toNumbers(encoder_input_tokens), ...toNumbers(decoder_target_tokens)].filter(t => t > 0).length)
+    expect(batch.tokens).toBe(
+      [...toNumbers(encoder_input_tokens), ...toNumbers(decoder_target_tokens)].filter(t => t > 0).length,
+    )
   })
 
   it('works with fewer examples than a batch holds', () => {
@@ -86,18 +90,26 @@ describe('resume', () => {
   const examples = numberedExamples(97)
 
   it('gives exactly the batches that follow, from any point', () => {
-    fc.assert(fc.property(fc.nat(60), fc.integer({ min: -5, max: 2 ** 32 - 1 }), fc.integer({ min: 1, max: 20 }), (before, seed, maxCarried) => {
-      const options = { ...size, seed, maxCarried }
-      const original = new TrainIterator(examples, options)
-      take(original, before)
-      const saved: unknown = JSON.parse(JSON.stringify(original.state()))
-      const resumed = new TrainIterator(examples, options)
-      take(resumed, before % 7) // it may have been used before
-      resumed.restore(saved)
-      expect(resumed.state()).toEqual(saved)
-      expect(take(resumed, 20)).toEqual(take(original, 20))
-      expect(resumed.state()).toEqual(original.state())
-    }), { numRuns: 30 })
+    fc.assert(
+      fc.property(
+        fc.nat(60),
+        fc.integer({ min: -5, max: 2 ** 32 - 1 }),
+        fc.integer({ min: 1, max: 20 }),
+        (before, seed, maxCarried) => {
+          const options = { ...size, seed, maxCarried }
+          const original = new TrainIterator(examples, options)
+          take(original, before)
+          const saved: unknown = JSON.parse(JSON.stringify(original.state()))
+          const resumed = new TrainIterator(examples, options)
+          take(resumed, before % 7) // it may have been used before
+          resumed.restore(saved)
+          expect(resumed.state()).toEqual(saved)
+          expect(take(resumed, 20)).toEqual(take(original, 20))
+          expect(resumed.state()).toEqual(original.state())
+        },
+      ),
+      { numRuns: 30 },
+    )
   })
 
   it('is not disturbed by what happens to a state that was handed out', () => {
@@ -119,7 +131,14 @@ describe('resume', () => {
     expect(() => new TrainIterator(changed, size).restore(state)).toThrow(/not those that this run began with/)
     expect(() => new TrainIterator(examples, { ...size, seed: 2 }).restore(state)).toThrow(/data seed 1, not 2/)
     expect(() => iterator.restore({ ...state, carried: [97] })).toThrow(/past the 97 examples/)
-    for (const bad of [null, {}, { ...state, position: -1 }, { ...state, position: 98 }, { ...state, carried: 'x' }, { ...state, more: 1 }]) {
+    for (const bad of [
+      null,
+      {},
+      { ...state, position: -1 },
+      { ...state, position: 98 },
+      { ...state, carried: 'x' },
+      { ...state, more: 1 },
+    ]) {
       expect(() => iterator.restore(bad)).toThrow(ConfigError)
     }
   })
@@ -133,7 +152,8 @@ describe('on the pronouncing dictionary', async () => {
     const iterator = new TrainIterator(examples, { rows: 16, inputLength: 64, targetLength: 64, seed: 0 })
     expect([iterator.skipped, iterator.truncated]).toEqual([0, 0])
     const batches = take(iterator, 300)
-    const mean = (of: (batch: TrainBatch) => number) => batches.reduce((sum, batch) => sum + of(batch), 0) / batches.length
+    const mean = (of: (batch: TrainBatch) => number) =>
+      batches.reduce((sum, batch) => sum + of(batch), 0) / batches.length
     expect(mean(b => b.tokens) / (16 * 128)).toBeGreaterThan(0.91)
     expect(mean(b => b.examples)).toBeGreaterThan(117)
     expect(mean(b => b.examples)).toBeLessThan(121)

@@ -2,7 +2,8 @@ import { z } from 'zod'
 import { ConfigError } from '../base/errors.js'
 import { fitLengths, OpenRows } from './features.js'
 import type { PackedFeatures, PackedSize, TokenExample, TooLong } from './features.js'
-import { HASH_SEED, hashStep, mix32, shuffledIndices } from './random.js'
+import { shuffledIndices } from './shuffle.js'
+import { HASH_SEED, hashStep, mix32 } from '../base/hash.js'
 
 export interface IteratorOptions extends PackedSize {
   /** A 32-bit integer: with the examples and the sizes it determines every batch. */
@@ -53,18 +54,25 @@ export class TrainIterator {
   private carried: number[] = []
   private order: Uint32Array
 
-  constructor(examples: Iterable<TokenExample>, private readonly options: IteratorOptions) {
+  constructor(
+    examples: Iterable<TokenExample>,
+    private readonly options: IteratorOptions,
+  ) {
     const { rows, inputLength, targetLength, seed } = options
     const maxCarried = options.maxCarried ?? 4 * rows
     for (const [name, value] of Object.entries({ rows, inputLength, targetLength, maxCarried })) {
-      if (!Number.isInteger(value) || value < 1) throw new ConfigError(`${name} must be a whole number of 1 or more, not ${value}`)
+      if (!Number.isInteger(value) || value < 1)
+        throw new ConfigError(`${name} must be a whole number of 1 or more, not ${value}`)
     }
-    if (!Number.isInteger(seed) || seed < -(2 ** 31) || seed >= 2 ** 32) throw new ConfigError(`the seed must be a 32-bit integer, not ${seed}`)
+    if (!Number.isInteger(seed) || seed < -(2 ** 31) || seed >= 2 ** 32)
+      throw new ConfigError(`the seed must be a 32-bit integer, not ${seed}`)
     const fitted = fitLengths(examples, options, options.tooLong ?? 'skip')
     if (fitted.examples.length === 0) {
-      throw new ConfigError(fitted.skipped === 0
-        ? 'there are no examples to train on'
-        : `all ${fitted.skipped} examples are longer than ${inputLength} input or ${targetLength} target tokens: raise the lengths`)
+      throw new ConfigError(
+        fitted.skipped === 0
+          ? 'there are no examples to train on'
+          : `all ${fitted.skipped} examples are longer than ${inputLength} input or ${targetLength} target tokens: raise the lengths`,
+      )
     }
     this.examples = fitted.examples
     this.skipped = fitted.skipped
@@ -113,7 +121,9 @@ export class TrainIterator {
     if (!result.success) throw new ConfigError(`not the state of a data iterator: ${z.prettifyError(result.error)}`)
     const state = result.data
     if (state.fingerprint !== this.fingerprint) {
-      throw new ConfigError('the training examples are not those that this run began with; exact resume needs the same data, vocabulary and lengths')
+      throw new ConfigError(
+        'the training examples are not those that this run began with; exact resume needs the same data, vocabulary and lengths',
+      )
     }
     if (state.seed !== this.options.seed) {
       throw new ConfigError(`this run began with the data seed ${state.seed}, not ${this.options.seed}`)

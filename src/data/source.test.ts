@@ -31,7 +31,8 @@ describe('splitExamples', () => {
 
 describe('mergeInputs', () => {
   it('makes the further answers of an input alternatives', () => {
-    expect(mergeInputs([example('x', '1', '2'), example('y', '1'), example('x', '3', '1'), example('x', '2')]))
-      .toEqual([example('x', '1', '2', '3'), example('y', '1')])
+    expect(mergeInputs([example('x', '1', '2'), example('y', '1'), example('x', '3', '1'), example('x', '2')])).toEqual(
+      [example('x', '1', '2', '3'), example('y', '1')],
+    )
   })
 })

@@ -1,4 +1,4 @@
-import { hashText } from './random.js'
+import { hashText } from '../base/hash.js'
 
 /** One thing to learn: text in, text out. Every source gives these. */
 export interface Example {

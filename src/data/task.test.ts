@@ -23,7 +23,10 @@ describe('g2pTask', async () => {
     expect(task.vocabSize).toBe(3 + 27 + 39)
     const letters = task.inputs.encode("'z")
     const phonemes = task.targets.encode('AA ZH')
-    expect([letters, phonemes]).toEqual([[3, 29], [30, 68]])
+    expect([letters, phonemes]).toEqual([
+      [3, 29],
+      [30, 68],
+    ])
     expect(task.targets.decode(phonemes)).toBe('AA ZH')
   })
 
@@ -36,7 +39,9 @@ describe('g2pTask', async () => {
   })
 
   it('splits its examples, with alternatives', () => {
-    expect((['train', 'validation', 'test'] as const).map(name => task.split(name).length)).toEqual([116_611, 1_258, 6_226])
+    expect((['train', 'validation', 'test'] as const).map(name => task.split(name).length)).toEqual([
+      116_611, 1_258, 6_226,
+    ])
     expect(task.split('validation')[0]).toEqual({ input: 'abbe', target: 'AE B IY', alternatives: ['AE B EY'] })
   })
 
@@ -51,7 +56,12 @@ describe('pairsTask', () => {
   const inputs = ['switchyard', 'a', 'aba', 'aba', 'abbe']
 
   it('reads symbols where targets are spaced', async () => {
-    const task = await pairsTask(write('symbols.tsv', inputs.map((input, i) => `${input}\tS${i} S1`)))
+    const task = await pairsTask(
+      write(
+        'symbols.tsv',
+        inputs.map((input, i) => `${input}\tS${i} S1`),
+      ),
+    )
     expect(task.name).toBe('symbols')
     expect(task.targets.toJSON().kind).toBe('words')
     expect(task.vocabSize).toBe(task.inputs.size)
@@ -127,7 +137,14 @@ describe('a task as JSON', () => {
     const characters = { kind: 'characters', symbols: ['a'] }
     const good = { name: 'x', source: { kind: 'cmudict' }, lowercase: true, inputs: characters }
     expect(taskFromSpec(good).vocabSize).toBe(4)
-    for (const bad of [null, {}, { ...good, name: '' }, { ...good, source: { kind: 'web' } }, { ...good, inputs: undefined }, { ...good, more: 1 }]) {
+    for (const bad of [
+      null,
+      {},
+      { ...good, name: '' },
+      { ...good, source: { kind: 'web' } },
+      { ...good, inputs: undefined },
+      { ...good, more: 1 },
+    ]) {
       expect(() => taskFromSpec(bad)).toThrow(ConfigError)
     }
   })

@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { ConfigError } from '../base/errors.js'
 import type { Example, SplitName } from './source.js'
-import { vocabularyFromJSON, vocabularySpec } from './vocabularies.js'
-import { codePoints, splitWords, WordVocabulary } from './vocabulary-lists.js'
-import type { Vocabulary } from './vocabulary.js'
+import { vocabularyFromJSON, vocabularySpec } from '../text/from-json.js'
+import { codePoints, splitWords, WordVocabulary } from '../text/symbols.js'
+import type { Vocabulary } from '../text/vocabulary.js'
 
 /** Where a task's examples come from. A new source adds a member here and a case in `loadTask` (tasks.ts). */
 const sourceSpec = z.discriminatedUnion('kind', [
@@ -62,7 +62,9 @@ export function taskCodec(parts: Pick<TaskCodec, 'name' | 'source' | 'lowercase'
 export function taskSpec(task: TaskCodec): TaskSpec {
   const { name, source, lowercase, inputs, targets } = task
   return taskSpecSchema.parse({
-    name, source, lowercase,
+    name,
+    source,
+    lowercase,
     inputs: inputs.toJSON(),
     targets: targets === inputs ? undefined : targets.toJSON(),
   })

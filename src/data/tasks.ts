@@ -6,8 +6,8 @@ import type { Example, SplitName } from './source.js'
 import { taskCodec, taskFromSpec } from './task.js'
 import type { Task, TaskCodec } from './task.js'
 import { readPairs } from './tsv.js'
-import { CharacterVocabulary, codePoints, sideBySide, sortedSymbols, splitWords } from './vocabulary-lists.js'
-import type { Vocabulary } from './vocabulary.js'
+import { CharacterVocabulary, codePoints, sideBySide, sortedSymbols, splitWords } from '../text/symbols.js'
+import type { Vocabulary } from '../text/vocabulary.js'
 
 /** More different words than this are a language, not a set of symbols: such targets are learned by characters. */
 export const MAX_TARGET_SYMBOLS = 1_000
@@ -15,7 +15,13 @@ export const MAX_TARGET_SYMBOLS = 1_000
 /** Spelling to phonemes on the CMU Pronouncing Dictionary: 27 letters and 39 phonemes with ids of their own. */
 export async function g2pTask(): Promise<Task> {
   const { characters, words } = sideBySide(LETTERS, PHONEMES)
-  const codec = taskCodec({ name: 'g2p', source: { kind: 'cmudict' }, lowercase: true, inputs: characters, targets: words })
+  const codec = taskCodec({
+    name: 'g2p',
+    source: { kind: 'cmudict' },
+    lowercase: true,
+    inputs: characters,
+    targets: words,
+  })
   return withData(codec, await loadCmudict())
 }
 
@@ -29,7 +35,9 @@ export async function pairsTask(path: string): Promise<Task> {
   const examples = await readAll(file)
   const { train } = splitExamples(examples)
   if (train.length === 0) {
-    throw new FileError(`${path}: ${examples.length} examples, and none of them falls into the training split; more are needed`)
+    throw new FileError(
+      `${path}: ${examples.length} examples, and none of them falls into the training split; more are needed`,
+    )
   }
   const source = { kind: 'pairs', path: file } as const
   const name = basename(file, extname(file))
@@ -57,9 +65,12 @@ export async function loadTask(spec: unknown): Promise<Task> {
   const codec = taskFromSpec(spec)
   const { source } = codec
   switch (source.kind) {
-    case 'cmudict': return withData(codec, await loadCmudict())
-    case 'pairs': return withData(codec, await readAll(source.path))
-    default: return unreachable(source)
+    case 'cmudict':
+      return withData(codec, await loadCmudict())
+    case 'pairs':
+      return withData(codec, await readAll(source.path))
+    default:
+      return unreachable(source)
   }
 }
 
@@ -72,6 +83,10 @@ async function readAll(path: string): Promise<Example[]> {
 function withData(codec: TaskCodec, raw: readonly Example[]): Task {
   const examples = raw.map(e => ({ ...e, input: codec.prepare(e.input) }))
   const { train, validation, test } = splitExamples(examples)
-  const splits: Record<SplitName, readonly Example[]> = { train, validation: mergeInputs(validation), test: mergeInputs(test) }
+  const splits: Record<SplitName, readonly Example[]> = {
+    train,
+    validation: mergeInputs(validation),
+    test: mergeInputs(test),
+  }
   return { ...codec, split: name => splits[name] }
 }

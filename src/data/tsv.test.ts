@@ -17,7 +17,8 @@ async function read(content: string | Uint8Array): Promise<Example[]> {
   return examples
 }
 
-const pairs = async (content: string | Uint8Array): Promise<string[][]> => (await read(content)).map(e => [e.input, e.target])
+const pairs = async (content: string | Uint8Array): Promise<string[][]> =>
+  (await read(content)).map(e => [e.input, e.target])
 
 describe('readPairs', () => {
   it('reads one pair a line', async () => {
@@ -28,7 +29,11 @@ describe('readPairs', () => {
   })
 
   it('takes CRLF, blank lines, a byte order mark, spaces around columns, and a last line without an end', async () => {
-    expect(await pairs('\ufeffab\tA B\r\n\r\n  \n c d \t C \r\n\ne\tE')).toEqual([['ab', 'A B'], ['c d', 'C'], ['e', 'E']])
+    expect(await pairs('\ufeffab\tA B\r\n\r\n  \n c d \t C \r\n\ne\tE')).toEqual([
+      ['ab', 'A B'],
+      ['c d', 'C'],
+      ['e', 'E'],
+    ])
     expect(await pairs('')).toEqual([])
     expect(await pairs('\n')).toEqual([])
   })
@@ -48,10 +53,18 @@ describe('readPairs', () => {
     ['three columns', 'a\tb\tc\n', /pairs\.tsv:1: expected 2 columns .* got 3/],
     ['an empty input', 'a\tb\n \tb', /pairs\.tsv:2: the input \(first column\) is empty/],
     ['an empty target', 'a\t\r\n', /pairs\.tsv:1: the target \(second column\) is empty/],
-    ['bytes that are not UTF-8', Buffer.concat([Buffer.from('a\tb\nc\t'), Buffer.from([0xff, 0x0a])]), /pairs\.tsv:2: not valid UTF-8/],
+    [
+      'bytes that are not UTF-8',
+      Buffer.concat([Buffer.from('a\tb\nc\t'), Buffer.from([0xff, 0x0a])]),
+      /pairs\.tsv:2: not valid UTF-8/,
+    ],
     ['a character cut short', Buffer.from([0x61, 0x09, 0xc3]), /pairs\.tsv:1: not valid UTF-8/],
     ['UTF-16', Buffer.from('\ufeffa\tb\n', 'utf16le'), /pairs\.tsv:1: not valid UTF-8/],
-    ['a line too long', `a\tb\n${'x'.repeat(MAX_LINE_BYTES - 1)}\ty\n`, /pairs\.tsv:2: the line is longer than 1048576 bytes/],
+    [
+      'a line too long',
+      `a\tb\n${'x'.repeat(MAX_LINE_BYTES - 1)}\ty\n`,
+      /pairs\.tsv:2: the line is longer than 1048576 bytes/,
+    ],
     ['a file without lines', 'x'.repeat(3 * MAX_LINE_BYTES), /pairs\.tsv:1: the line is longer/],
   ]
   for (const [what, content, message] of bad) {

@@ -48,7 +48,8 @@ async function* readLines(path: string): AsyncGenerator<Uint8Array> {
   let number = 1
   const take = (bytes: Uint8Array): void => {
     pendingBytes += bytes.length
-    if (pendingBytes > MAX_LINE_BYTES) throw new FileError(`${path}:${number}: the line is longer than ${MAX_LINE_BYTES} bytes`)
+    if (pendingBytes > MAX_LINE_BYTES)
+      throw new FileError(`${path}:${number}: the line is longer than ${MAX_LINE_BYTES} bytes`)
     pending.push(bytes)
   }
   const flush = (): Uint8Array => {

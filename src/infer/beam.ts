@@ -1,4 +1,4 @@
-import { EOS_ID } from '../data/vocabulary.js'
+import { EOS_ID } from '../text/vocabulary.js'
 import { checkSetting, logSumExp } from './processors.js'
 import { checkOptions, START_ID } from './search.js'
 import type { Answer, NextTokens, Search, SearchOptions } from './search.js'
@@ -17,8 +17,15 @@ export interface BeamOptions extends SearchOptions {
 }
 
 /** Tokens with the start token, their log-probabilities, and the sum of those that the processors left. */
-interface Beam { tokens: number[]; logProbabilities: number[]; sum: number }
-interface Finished { beam: Beam; score: number }
+interface Beam {
+  tokens: number[]
+  logProbabilities: number[]
+  sum: number
+}
+interface Finished {
+  beam: Beam
+  score: number
+}
 
 /**
  * Beam search with HF's meaning (transformers 5, `_beam_search`): each step keeps the 2 * numBeams best continuations of all beams; those that end
@@ -28,7 +35,12 @@ export function beamSearch(options: BeamOptions): Search {
   checkOptions(options)
   const { numBeams, numReturned = 1 } = options
   checkSetting('numBeams', numBeams, Number.isInteger(numBeams) && numBeams > 0, 'a positive whole number')
-  checkSetting('numReturned', numReturned, Number.isInteger(numReturned) && numReturned > 0 && numReturned <= numBeams, `a whole number from 1 to numBeams (${numBeams})`)
+  checkSetting(
+    'numReturned',
+    numReturned,
+    Number.isInteger(numReturned) && numReturned > 0 && numReturned <= numBeams,
+    `a whole number from 1 to numBeams (${numBeams})`,
+  )
   return new BeamSearch(options)
 }
 
@@ -38,7 +50,9 @@ class BeamSearch implements Search {
   /** Best first, at most numBeams. */
   private finished: Finished[] = []
 
-  constructor(private readonly options: BeamOptions) { this.rows = options.numBeams }
+  constructor(private readonly options: BeamOptions) {
+    this.rows = options.numBeams
+  }
 
   next(logits: Float32Array): NextTokens | null {
     const { numBeams, maxNewTokens, stop } = this.options
@@ -47,10 +61,15 @@ class BeamSearch implements Search {
     const going: { beam: Beam; parent: number }[] = []
     best.forEach(({ parent, token, sum }, rank) => {
       const { tokens, logProbabilities } = this.beams[parent]
-      const beam: Beam = { tokens: [...tokens, token], logProbabilities: [...logProbabilities, raw(parent, token)], sum }
+      const beam: Beam = {
+        tokens: [...tokens, token],
+        logProbabilities: [...logProbabilities, raw(parent, token)],
+        sum,
+      }
       const ends = token === EOS_ID || made === maxNewTokens || stop?.(beam.tokens.slice(1))
-      if (!ends) { if (going.length < numBeams) going.push({ beam, parent }) }
-      else if (rank < numBeams) this.finish(beam, made)
+      if (!ends) {
+        if (going.length < numBeams) going.push({ beam, parent })
+      } else if (rank < numBeams) this.finish(beam, made)
     })
     if (going.length === 0 || !this.mayImprove(going[0].beam, made)) return null
     this.beams = going.map(g => g.beam)
@@ -60,13 +79,16 @@ class BeamSearch implements Search {
   }
 
   /** The best `2 * numBeams` continuations of all beams, best first, and the model's own log-probability of a token. */
-  private bestContinuations(logits: Float32Array, vocab: number): { best: { parent: number; token: number; sum: number }[]; raw: (parent: number, token: number) => number } {
+  private bestContinuations(
+    logits: Float32Array,
+    vocab: number,
+  ): { best: { parent: number; token: number; sum: number }[]; raw: (parent: number, token: number) => number } {
     const count = 2 * this.options.numBeams
     const best: { parent: number; token: number; sum: number }[] = []
     const normalizers: number[] = []
     this.beams.forEach(({ tokens, sum: before }, parent) => {
       const row = logits.subarray(parent * vocab, (parent + 1) * vocab)
-      const normalizer = normalizers[parent] = logSumExp(row)
+      const normalizer = (normalizers[parent] = logSumExp(row))
       const scores = row.map(x => x - normalizer)
       for (const process of this.options.processors ?? []) process(scores, tokens)
       for (let token = 0; token < vocab; token++) {
@@ -101,7 +123,10 @@ class BeamSearch implements Search {
 
   answers(): Answer[] {
     // If it was ended before its time, or nothing was possible any more: what there is.
-    if (this.finished.length === 0) for (const beam of this.beams) this.finish(beam, Math.max(beam.tokens.length - 1, 1))
-    return this.finished.slice(0, this.options.numReturned ?? 1).map(({ beam, score }) => ({ tokens: beam.tokens.slice(1), score, logProbabilities: beam.logProbabilities }))
+    if (this.finished.length === 0)
+      for (const beam of this.beams) this.finish(beam, Math.max(beam.tokens.length - 1, 1))
+    return this.finished
+      .slice(0, this.options.numReturned ?? 1)
+      .map(({ beam, score }) => ({ tokens: beam.tokens.slice(1), score, logProbabilities: beam.logProbabilities }))
   }
 }

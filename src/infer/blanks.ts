@@ -1,4 +1,4 @@
-import type { Vocabulary } from '../data/vocabulary.js'
+import type { Vocabulary } from '../text/vocabulary.js'
 
 /** The text that an answer gives for each blank, by its number: `<extra_id_0> a <extra_id_1> b` gives `a` and `b`. */
 export function readBlanks(tokens: readonly number[], vocabulary: Vocabulary): Map<number, string> {
@@ -10,7 +10,7 @@ export function readBlanks(tokens: readonly number[], vocabulary: Vocabulary): M
     if (k < 0) current?.push(token)
     // A sentinel that comes again belongs to no blank: the first fills it.
     else if (blanks.has(k)) current = undefined
-    else blanks.set(k, current = [])
+    else blanks.set(k, (current = []))
   }
   return new Map([...blanks].map(([k, ids]) => [k, vocabulary.decode(ids).trim()]))
 }

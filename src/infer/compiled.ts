@@ -1,5 +1,5 @@
 import { flatten } from '../base/pytree.js'
-import type { Array } from '../engine/api/array.js'
+import type { Tensor } from '../engine/api/tensor.js'
 import { jit } from '../engine/api/jit.js'
 import * as np from '../engine/api/np.js'
 import { specialize } from '../engine/api/specialize.js'
@@ -12,36 +12,75 @@ import { decodeTypes, encodeTypes } from './example-types.js'
 /** The parts of decoding (decode.ts), compiled. One compiled form, and one copy of the weights, serves all sizes of a batch. */
 export interface CompiledDecoding {
   /** Lays the parameters out, the encoder's before the decoder's: it takes memory. Yields those that are needed no more, since there is a copy of them. */
-  prepare(params: ModelParams): AsyncIterable<readonly Array[]>
+  prepare(params: ModelParams): AsyncIterable<readonly Tensor[]>
   start(params: ModelParams, rows: number, inputLength: number): DecodeStart
-  encode(params: ModelParams, inputs: Array, inputOfRow: Array, encoderBiases: Array[]): EncodedInputs
-  advance(params: ModelParams, encoded: EncodedInputs, selfBiases: Array[], cache: DecodeCache, tokens: Array, step: Array): { logits: Array; cache: DecodeCache }
+  encode(params: ModelParams, inputs: Tensor, inputOfRow: Tensor, encoderBiases: Tensor[]): EncodedInputs
+  advance(
+    params: ModelParams,
+    encoded: EncodedInputs,
+    selfBiases: Tensor[],
+    cache: DecodeCache,
+    tokens: Tensor,
+    step: Tensor,
+  ): { logits: Tensor; cache: DecodeCache }
   /** The cache with row i as row `parents[i]` was. */
-  reorder(cache: DecodeCache, parents: Array): DecodeCache
+  reorder(cache: DecodeCache, parents: Tensor): DecodeCache
 }
 
 export function compileDecoding(options: ForwardOptions, maxLength: number): CompiledDecoding {
-  const start = jit(function start_decoding(tables: PositionTables, rows: number, inputLength: number) {
-    return startDecoding(tables, { rows, inputLength, maxLength }, options)
-  }, { static: [1, 2] })
-  const encode = specialize(function encode_inputs(params: ModelParams, inputs: Array, inputOfRow: Array, encoderBiases: Array[]) {
+  const start = jit(
+    function start_decoding(tables: PositionTables, rows: number, inputLength: number) {
+      return startDecoding(tables, { rows, inputLength, maxLength }, options)
+    },
+    { static: [1, 2] },
+  )
+  const encode = specialize(function encode_inputs(
+    params: ModelParams,
+    inputs: Tensor,
+    inputOfRow: Tensor,
+    encoderBiases: Tensor[],
+  ) {
     return encodeInputs(params, inputs, inputOfRow, encoderBiases, options)
   }, encodeTypes(options.config))
-  const advance = specialize(function decode_step(params: ModelParams, encoded: EncodedInputs, selfBiases: Array[], cache: DecodeCache, tokens: Array, step: Array) {
-    return decodeStep(params, encoded, selfBiases, cache, tokens, step, options)
-  }, decodeTypes(options.config), { donate: [3] })
-  const reorder = jit(function reorder_cache(cache: DecodeCache, parents: Array): DecodeCache {
-    return cache.map(({ keys, values }) => ({ keys: np.take(keys, parents, 0), values: np.take(values, parents, 0) })) // [rows, heads, maxLength, headDim]
-  }, { donate: [0] })
+  const advance = specialize(
+    function decode_step(
+      params: ModelParams,
+      encoded: EncodedInputs,
+      selfBiases: Tensor[],
+      cache: DecodeCache,
+      tokens: Tensor,
+      step: Tensor,
+    ) {
+      return decodeStep(params, encoded, selfBiases, cache, tokens, step, options)
+    },
+    decodeTypes(options.config),
+    { donate: [3] },
+  )
+  const reorder = jit(
+    function reorder_cache(cache: DecodeCache, parents: Tensor): DecodeCache {
+      return cache.map(({ keys, values }) => ({ keys: np.take(keys, parents, 0), values: np.take(values, parents, 0) })) // [rows, heads, maxLength, headDim]
+    },
+    { donate: [0] },
+  )
   return {
-    start: (params, rows, inputLength) => start({ encoder: positionTables(params, 'encoder', options.config), decoder: positionTables(params, 'decoder', options.config) }, rows, inputLength),
+    start: (params, rows, inputLength) =>
+      start(
+        {
+          encoder: positionTables(params, 'encoder', options.config),
+          decoder: positionTables(params, 'decoder', options.config),
+        },
+        rows,
+        inputLength,
+      ),
     prepare: async function* (params) {
-      const inEncoder = new Set(flatten<Array>(params.encoder).leaves.map(a => a.value))
+      const inEncoder = new Set(flatten<Tensor>(params.encoder).leaves.map(a => a.value))
       const copied = await encode.prepare(params)
       yield copied.filter(a => inEncoder.has(a.value))
       // A small table that both read is copied by both.
-      yield [...copied.filter(a => !inEncoder.has(a.value)), ...await advance.prepare(params)]
+      yield [...copied.filter(a => !inEncoder.has(a.value)), ...(await advance.prepare(params))]
     },
-    encode, advance, reorder,
+    encode,
+    advance,
+    reorder,
   }
 }

@@ -1,10 +1,10 @@
-import type { Array } from '../engine/api/array.js'
+import type { Tensor } from '../engine/api/tensor.js'
 import * as lax from '../engine/api/lax.js'
 import * as np from '../engine/api/np.js'
 import type { StackName } from '../model/config.js'
 import { encode, outputLogits, stackNorm } from '../model/forward.js'
 import { decoderLayer } from '../model/layers.js'
-import type { Pass } from '../model/layers.js'
+import type { Pass } from '../model/pass.js'
 import { causalMask, keyMask } from '../model/masks.js'
 import { addMask, biasOfLayer, positionBiases } from '../model/position-bias.js'
 import type { DecoderLayerParams, ForwardOptions, ModelParams } from '../model/types.js'
@@ -17,41 +17,61 @@ import { noNoise } from '../nn/noise.js'
 export type EncodedInputs = {
   /** Keys and values of the encoder's output, for each decoder layer's cross attention. */
   cross: KeysAndValues[]
-  crossBias: Array // [batch, 1, 1, encoder length]
+  crossBias: Tensor // [batch, 1, 1, encoder length]
 }
 
 /** Each layer's keys and values of the tokens so far. The shape is fixed: places that are not filled yet are masked. */
 export type DecodeCache = KeysAndValues[] // [batch, heads, maxLength, headDim] each
 
-export interface DecodeSizes { rows: number; inputLength: number; maxLength: number }
+export interface DecodeSizes {
+  rows: number
+  inputLength: number
+  maxLength: number
+}
 
 /** The tables of relative positions, which are all that `startDecoding` reads. */
-export type PositionTables = { [S in StackName]: Array[] } // [heads, buckets] each
+export type PositionTables = { [S in StackName]: Tensor[] } // [heads, buckets] each
 
 export type DecodeStart = {
   /** One that all layers share, or one for each, as selfBiases. */
-  encoderBiases: Array[] // [1, heads, inputLength, inputLength]
-  selfBiases: Array[] // [1, heads, maxLength, maxLength]
+  encoderBiases: Tensor[] // [1, heads, inputLength, inputLength]
+  selfBiases: Tensor[] // [1, heads, maxLength, maxLength]
   cache: DecodeCache
 }
 
 /** Decoding routes each token alone, as every reference does with a cache: nothing is dropped. */
-const passOf = (options: ForwardOptions): Pass => ({ options, noise: noNoise, dropoutRate: 0, tokens: null, dropless: true })
+const passOf = (options: ForwardOptions): Pass => ({
+  options,
+  noise: noNoise,
+  dropoutRate: 0,
+  tokens: null,
+  dropless: true,
+})
 
 /** What depends on the sizes of a batch alone: relative position biases, and an empty cache. */
-export function startDecoding(tables: PositionTables, { rows, inputLength, maxLength }: DecodeSizes, { config }: ForwardOptions): DecodeStart {
-  const nothing = (): Array => np.zeros([rows, config.numHeads, maxLength, config.headDim], config.dtype) // [batch, heads, maxLength, headDim]
+export function startDecoding(
+  tables: PositionTables,
+  { rows, inputLength, maxLength }: DecodeSizes,
+  { config }: ForwardOptions,
+): DecodeStart {
+  const nothing = (): Tensor => np.zeros([rows, config.numHeads, maxLength, config.headDim], config.dtype) // [batch, heads, maxLength, headDim]
   return {
     encoderBiases: positionBiases(tables.encoder, 'encoder', inputLength, config),
     selfBiases: addMask(positionBiases(tables.decoder, 'decoder', maxLength, config), causalMask(maxLength)),
-    cache: globalThis.Array.from({ length: config.numDecoderLayers }, () => ({ keys: nothing(), values: nothing() })),
+    cache: Array.from({ length: config.numDecoderLayers }, () => ({ keys: nothing(), values: nothing() })),
   }
 }
 
 /** Encodes inputs [inputs, length] (0 is padding), once each, for the rows of a batch, `inputOfRow` [batch]. */
-export function encodeInputs(params: ModelParams, inputs: Array, inputOfRow: Array, encoderBiases: Array[], options: ForwardOptions): EncodedInputs {
+export function encodeInputs(
+  params: ModelParams,
+  inputs: Tensor,
+  inputOfRow: Tensor,
+  encoderBiases: Tensor[],
+  options: ForwardOptions,
+): EncodedInputs {
   const { output } = encode(params, { encoder_input_tokens: inputs }, options, noNoise, encoderBiases)
-  const ofRows = (x: Array): Array => np.take(x, inputOfRow, 0) // [batch, ...]
+  const ofRows = (x: Tensor): Tensor => np.take(x, inputOfRow, 0) // [batch, ...]
   return {
     cross: decoderLayers(params, options).map(layer => {
       const { keys, values } = keysAndValues(layer.encoder_decoder_attention, output, options.config.numHeads) // [inputs, heads, length, headDim]
@@ -66,21 +86,37 @@ export function encodeInputs(params: ModelParams, inputs: Array, inputOfRow: Arr
  * with them in it.
  */
 export function decodeStep(
-  params: ModelParams, encoded: EncodedInputs, selfBiases: Array[], cache: DecodeCache, tokens: Array, step: Array, options: ForwardOptions,
-): { logits: Array; cache: DecodeCache } {
+  params: ModelParams,
+  encoded: EncodedInputs,
+  selfBiases: Tensor[],
+  cache: DecodeCache,
+  tokens: Tensor,
+  step: Tensor,
+  options: ForwardOptions,
+): { logits: Tensor; cache: DecodeCache } {
   const { config } = options
   const pass = passOf(options)
-  const ownBiases = selfBiases.map(bias => lax.dynamicSlice(bias, [0, 0, step, 0], [1, config.numHeads, 1, bias.shape[3]])) // [1, heads, 1, maxLength]
+  const ownBiases = selfBiases.map(bias =>
+    lax.dynamicSlice(bias, [0, 0, step, 0], [1, config.numHeads, 1, bias.shape[3]]),
+  ) // [1, heads, 1, maxLength]
   const next: DecodeCache = []
   let x = embed(params.token_embedder.embedding, np.expandDims(tokens, 1), config.dModel, config.dtype) // [batch, 1, dModel]
   decoderLayers(params, options).forEach((layer, i) => {
-    const self = (y: Array): KeysAndValues => {
+    const self = (y: Tensor): KeysAndValues => {
       const { keys, values } = keysAndValues(layer.self_attention, y, config.numHeads) // [batch, heads, 1, headDim]
       const at = [0, 0, step, 0]
-      next.push({ keys: lax.dynamicUpdateSlice(cache[i].keys, keys, at), values: lax.dynamicUpdateSlice(cache[i].values, values, at) })
+      next.push({
+        keys: lax.dynamicUpdateSlice(cache[i].keys, keys, at),
+        values: lax.dynamicUpdateSlice(cache[i].values, values, at),
+      })
       return next[i]
     }
-    x = decoderLayer(layer, x, { self, cross: encoded.cross[i], selfBias: biasOfLayer(ownBiases, i), crossBias: encoded.crossBias }, pass).x // [batch, 1, dModel]
+    x = decoderLayer(
+      layer,
+      x,
+      { self, cross: encoded.cross[i], selfBias: biasOfLayer(ownBiases, i), crossBias: encoded.crossBias },
+      pass,
+    ).x // [batch, 1, dModel]
   })
   const logits = outputLogits(params, stackNorm('decoder', params, x, pass), config) // [batch, 1, vocab]
   return { logits: np.squeeze(logits, 1), cache: next }

@@ -1,10 +1,15 @@
 import type { Tree } from '../base/pytree.js'
-import { ArrayType } from '../engine/api/eval-shape.js'
+import { TensorType } from '../engine/api/eval-shape.js'
 import type { ExampleTypes } from '../engine/api/specialize.js'
 import type { ModelConfig, StackName } from '../model/config.js'
 import { countPositionBiases } from '../model/position-bias.js'
 
-interface Sizes { inputs: number; rows: number; inputLength: number; maxLength: number }
+interface Sizes {
+  inputs: number
+  rows: number
+  inputLength: number
+  maxLength: number
+}
 
 /** Primes, each for one thing and growing in its own way, small and large: a compiler that sees them finds out what depends on what. */
 const exampleSizes: readonly [Sizes, Sizes, Sizes] = [
@@ -13,26 +18,36 @@ const exampleSizes: readonly [Sizes, Sizes, Sizes] = [
   { inputs: 1009, rows: 2003, inputLength: 3001, maxLength: 4001 },
 ]
 
-const atAll = (types: (sizes: Sizes) => Tree<ArrayType>[]): ExampleTypes => [types(exampleSizes[0]), types(exampleSizes[1]), types(exampleSizes[2])]
+const atAll = (types: (sizes: Sizes) => Tree<TensorType>[]): ExampleTypes => [
+  types(exampleSizes[0]),
+  types(exampleSizes[1]),
+  types(exampleSizes[2]),
+]
 
-const int32 = (...shape: number[]): ArrayType => new ArrayType('int32', shape)
-const float32 = (...shape: number[]): ArrayType => new ArrayType('float32', shape)
+const int32 = (...shape: number[]): TensorType => new TensorType('int32', shape)
+const float32 = (...shape: number[]): TensorType => new TensorType('float32', shape)
 
-const biases = (config: ModelConfig, stack: StackName, length: number): ArrayType[] =>
+const biases = (config: ModelConfig, stack: StackName, length: number): TensorType[] =>
   Array.from({ length: countPositionBiases(config, stack) }, () => float32(1, config.numHeads, length, length))
 
 /** The types of `encodeInputs`' arguments after the parameters. */
 export const encodeTypes = (config: ModelConfig): ExampleTypes =>
-  atAll(({ inputs, rows, inputLength }) => [int32(inputs, inputLength), int32(rows), biases(config, 'encoder', inputLength)])
+  atAll(({ inputs, rows, inputLength }) => [
+    int32(inputs, inputLength),
+    int32(rows),
+    biases(config, 'encoder', inputLength),
+  ])
 
 /** The types of `decodeStep`'s arguments after the parameters. */
-export const decodeTypes = (config: ModelConfig): ExampleTypes => atAll(({ rows, inputLength, maxLength }) => {
-  const { numHeads, headDim, numDecoderLayers, dtype } = config
-  const keysAndValues = (length: number): Tree<ArrayType> => {
-    const type = new ArrayType(dtype, [rows, numHeads, length, headDim])
-    return { keys: type, values: type }
-  }
-  const ofLayers = (length: number): Tree<ArrayType> => Array.from({ length: numDecoderLayers }, () => keysAndValues(length))
-  const encoded = { cross: ofLayers(inputLength), crossBias: float32(rows, 1, 1, inputLength) }
-  return [encoded, biases(config, 'decoder', maxLength), ofLayers(maxLength), int32(rows), int32()]
-})
+export const decodeTypes = (config: ModelConfig): ExampleTypes =>
+  atAll(({ rows, inputLength, maxLength }) => {
+    const { numHeads, headDim, numDecoderLayers, dtype } = config
+    const keysAndValues = (length: number): Tree<TensorType> => {
+      const type = new TensorType(dtype, [rows, numHeads, length, headDim])
+      return { keys: type, values: type }
+    }
+    const ofLayers = (length: number): Tree<TensorType> =>
+      Array.from({ length: numDecoderLayers }, () => keysAndValues(length))
+    const encoded = { cross: ofLayers(inputLength), crossBias: float32(rows, 1, 1, inputLength) }
+    return [encoded, biases(config, 'decoder', maxLength), ofLayers(maxLength), int32(rows), int32()]
+  })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { newWeights } from '../checkpoint/weights.js'
-import { Array } from '../engine/api/array.js'
+import { Tensor } from '../engine/api/tensor.js'
 import { setBackend } from '../engine/api/engine.js'
 import { jit } from '../engine/api/jit.js'
 import * as np from '../engine/api/np.js'
@@ -34,15 +34,31 @@ setBackend(new Recording(nodeSessions()))
 
 const base = preset('switch-base-8')
 const config: ModelConfig = {
-  ...base.model, vocabSize: 40, dModel: 16, dFf: 24, numHeads: 2, headDim: 8, numEncoderLayers: 2, numDecoderLayers: 2, numExperts: 4, dtype: 'float32',
+  ...base.model,
+  vocabSize: 40,
+  dModel: 16,
+  dFf: 24,
+  numHeads: 2,
+  headDim: 8,
+  numEncoderLayers: 2,
+  numDecoderLayers: 2,
+  numExperts: 4,
+  dtype: 'float32',
   // So that an untrained model's answers differ: large layers, and logits that do not favour the token that came in.
-  initScale: 8, tiedLogits: false, scaleLogits: false,
+  initScale: 8,
+  tiedLogits: false,
+  scaleLogits: false,
 }
 const router: RouterConfig = base.router
-const params = (of = config): ModelParams => jit((key: Array) => initParameters(declareParameters(of, router), key))(random.key(5))
-const ids = (rows: number[][]): Array => np.array(rows, 'int32')
-const pad = (row: number[], length: number): number[] => [...row, ...new globalThis.Array<number>(length - row.length).fill(0)]
-const sentences = [[7, 12, 30, 4, 1], [9, 9, 21, 1], [35, 3, 17, 28, 6, 11, 1]]
+const params = (of = config): ModelParams =>
+  jit((key: Tensor) => initParameters(declareParameters(of, router), key))(random.key(5))
+const ids = (rows: number[][]): Tensor => np.array(rows, 'int32')
+const pad = (row: number[], length: number): number[] => [...row, ...new Array<number>(length - row.length).fill(0)]
+const sentences = [
+  [7, 12, 30, 4, 1],
+  [9, 9, 21, 1],
+  [35, 3, 17, 28, 6, 11, 1],
+]
 
 describe('generation', () => {
   const maxNewTokens = 6
@@ -55,76 +71,112 @@ describe('generation', () => {
     ['by sampling', () => sampling({ maxNewTokens, seed: 7 })],
     ['by beam search', () => beamSearch({ maxNewTokens, numBeams: 3, numReturned: 2 })],
   ])('does not depend on the other rows or on padding, %s', async (_, search) => {
-    const together = await tokensOf([...sentences, pad(sentences[0], 20)], [search(), greedySearch({ maxNewTokens }), search(), search()])
+    const together = await tokensOf(
+      [...sentences, pad(sentences[0], 20)],
+      [search(), greedySearch({ maxNewTokens }), search(), search()],
+    )
     expect(await tokensOf([sentences[0]], [search()])).toEqual([together[0]])
     expect(await tokensOf([sentences[2]], [search()])).toEqual([together[2]])
     expect(together[3]).toEqual(together[0])
     expect(new Set(together.map(String)).size).toBe(3)
   })
 
-  it.each(['perStack', 'perLayer'] as const)('gives logits that do not depend on them either, to 1e-5, and are those of a whole pass, with position biases %s', async relativePositionBias => {
-    const options = { config: { ...config, relativePositionBias }, router, mode: 'eval' } as const
-    const p = params(options.config)
-    const targets = [5, 31, 8]
-    const stepwise = async (inputs: Array): Promise<number[][]> => {
-      const { start, encode, advance } = compileDecoding(options, 4)
-      const { encoderBiases, selfBiases, cache } = start(p, inputs.shape[0], inputs.shape[1])
-      const encoded = encode(p, inputs, np.arange(inputs.shape[0], 'int32'), encoderBiases)
-      let state = { logits: np.zeros([1]), cache }
-      const rows: number[][] = []
-      for (const [i, token] of [0, ...targets].entries()) {
-        state = advance(p, encoded, selfBiases, state.cache, np.full([inputs.shape[0]], token, 'int32'), np.full([], i, 'int32'))
-        rows.push((await state.logits.numbers()).slice(0, config.vocabSize))
+  it.each(['perStack', 'perLayer'] as const)(
+    'gives logits that do not depend on them either, to 1e-5, and are those of a whole pass, with position biases %s',
+    async relativePositionBias => {
+      const options = { config: { ...config, relativePositionBias }, router, mode: 'eval' } as const
+      const p = params(options.config)
+      const targets = [5, 31, 8]
+      const stepwise = async (inputs: Tensor): Promise<number[][]> => {
+        const { start, encode, advance } = compileDecoding(options, 4)
+        const { encoderBiases, selfBiases, cache } = start(p, inputs.shape[0], inputs.shape[1])
+        const encoded = encode(p, inputs, np.arange(inputs.shape[0], 'int32'), encoderBiases)
+        let state = { logits: np.zeros([1]), cache }
+        const rows: number[][] = []
+        for (const [i, token] of [0, ...targets].entries()) {
+          state = advance(
+            p,
+            encoded,
+            selfBiases,
+            state.cache,
+            np.full([inputs.shape[0]], token, 'int32'),
+            np.full([], i, 'int32'),
+          )
+          rows.push((await state.logits.numbers()).slice(0, config.vocabSize))
+        }
+        return rows
       }
-      return rows
-    }
-    const alone = await stepwise(ids([sentences[0]]))
-    const padded = await stepwise(ids(sentences.map(s => pad(s, 12))))
-    const batch: Batch = {
-      encoder_input_tokens: ids([sentences[0]]),
-      decoder_input_tokens: ids([[0, ...targets]]),
-      decoder_target_tokens: ids([[...targets, 1]]),
-      decoder_loss_weights: np.ones([1, 4]),
-    }
-    const whole = await jit((q: ModelParams, b: Batch) => forward(q, b, options).logits)(p, batch).numbers()
-    for (const [i, row] of alone.entries()) {
-      const scale = Math.max(...row.map(Math.abs))
-      row.forEach((logit, v) => {
-        expect(Math.abs(logit - padded[i][v])).toBeLessThan(1e-5 * scale)
-        expect(Math.abs(logit - whole[i * config.vocabSize + v])).toBeLessThan(1e-5 * scale)
-      })
-    }
-  })
+      const alone = await stepwise(ids([sentences[0]]))
+      const padded = await stepwise(ids(sentences.map(s => pad(s, 12))))
+      const batch: Batch = {
+        encoder_input_tokens: ids([sentences[0]]),
+        decoder_input_tokens: ids([[0, ...targets]]),
+        decoder_target_tokens: ids([[...targets, 1]]),
+        decoder_loss_weights: np.ones([1, 4]),
+      }
+      const whole = await jit((q: ModelParams, b: Batch) => forward(q, b, options).logits)(p, batch).numbers()
+      for (const [i, row] of alone.entries()) {
+        const scale = Math.max(...row.map(Math.abs))
+        row.forEach((logit, v) => {
+          expect(Math.abs(logit - padded[i][v])).toBeLessThan(1e-5 * scale)
+          expect(Math.abs(logit - whole[i * config.vocabSize + v])).toBeLessThan(1e-5 * scale)
+        })
+      }
+    },
+  )
 
   const dense = { numExperts: 0, encoderSparseEvery: 0, decoderSparseEvery: 0 }
   it.each([
-    ['a sparse model', {}, null], ['a dense one', dense, null], ['a gated dense one', { ...dense, activation: 'gatedGelu' }, null],
-    ['a gated sparse one', { activation: 'gatedGelu' }, null], ['one of many experts', { numExperts: 20 }, null], ['one of many, gated, in 8 bits', { numExperts: 20, activation: 'gatedGelu' }, 8],
-    ['one that ties its logits', { tiedLogits: true }, null], ['a sparse one in 8 bits', {}, 8], ['a sparse one in 4 bits', {}, 4], ['a dense one in 4 bits', dense, 4],
-  ] as [string, Partial<ModelConfig>, 4 | 8 | null][])('has one copy of the weights, packed, for all sizes: %s', async (_, changes, bits) => {
-    // As wide as quantized kernels must be.
-    const model: ModelConfig = { ...config, dModel: 64, dFf: 128, headDim: 16, ...changes }
-    const p = await loadServed(newWeights('test', model, router, 0), bits)
-    const own = makeGenerator({ config: model, router, maxNewTokens, release: true })
-    const before = copied.length
-    // A call that makes no step, and sizes that are equal, or 1.
-    await own(p, [sentences[0]], [greedySearch({ maxNewTokens })], { signal: AbortSignal.abort() })
-    const answers = [sentences, [sentences[2]], [...sentences, ...sentences]].map(inputs => own(p, inputs, inputs.map(() => greedySearch({ maxNewTokens }))))
-    expect((await Promise.all(answers)).map(a => a.length)).toEqual([3, 1, 6])
-    expect((await answers[0]).map(([{ tokens }]) => tokens)).toEqual((await answers[2]).slice(0, 3).map(([{ tokens }]) => tokens))
-    expect(copied.slice(before).map(n => n > 10)).toEqual([true, true])
-    expect(await own(p, [], [])).toEqual([])
-  })
+    ['a sparse model', {}, null],
+    ['a dense one', dense, null],
+    ['a gated dense one', { ...dense, activation: 'gatedGelu' }, null],
+    ['a gated sparse one', { activation: 'gatedGelu' }, null],
+    ['one of many experts', { numExperts: 20 }, null],
+    ['one of many, gated, in 8 bits', { numExperts: 20, activation: 'gatedGelu' }, 8],
+    ['one that ties its logits', { tiedLogits: true }, null],
+    ['a sparse one in 8 bits', {}, 8],
+    ['a sparse one in 4 bits', {}, 4],
+    ['a dense one in 4 bits', dense, 4],
+  ] as [string, Partial<ModelConfig>, 4 | 8 | null][])(
+    'has one copy of the weights, packed, for all sizes: %s',
+    async (_, changes, bits) => {
+      // As wide as quantized kernels must be.
+      const model: ModelConfig = { ...config, dModel: 64, dFf: 128, headDim: 16, ...changes }
+      const p = await loadServed(newWeights('test', model, router, 0), bits)
+      const own = makeGenerator({ config: model, router, maxNewTokens, release: true })
+      const before = copied.length
+      // A call that makes no step, and sizes that are equal, or 1.
+      await own(p, [sentences[0]], [greedySearch({ maxNewTokens })], { signal: AbortSignal.abort() })
+      const answers = [sentences, [sentences[2]], [...sentences, ...sentences]].map(inputs =>
+        own(
+          p,
+          inputs,
+          inputs.map(() => greedySearch({ maxNewTokens })),
+        ),
+      )
+      expect((await Promise.all(answers)).map(a => a.length)).toEqual([3, 1, 6])
+      expect((await answers[0]).map(([{ tokens }]) => tokens)).toEqual(
+        (await answers[2]).slice(0, 3).map(([{ tokens }]) => tokens),
+      )
+      expect(copied.slice(before).map(n => n > 10)).toEqual([true, true])
+      expect(await own(p, [], [])).toEqual([])
+    },
+  )
 
   it('ends at EOS, or where it is told to', async () => {
     const p = params()
     const [[all]] = await tokensOf([sentences[0]], [greedySearch({ maxNewTokens })], p)
     expect(all.length).toBe(maxNewTokens)
-    const kernel = p.decoder.logits_dense!.kernel as Array
+    const kernel = p.decoder.logits_dense!.kernel as Tensor
     const surest = np.multiply(kernel.get(':', all[0]), 3)
-    const changed: ModelParams = { ...p, decoder: { ...p.decoder, logits_dense: { kernel: kernel.at(':', 1).set(surest) } } }
+    const changed: ModelParams = {
+      ...p,
+      decoder: { ...p.decoder, logits_dense: { kernel: kernel.at(':', 1).set(surest) } },
+    }
     expect(await tokensOf([sentences[0]], [greedySearch({ maxNewTokens })], changed)).toEqual([[[1]]])
-    expect(await tokensOf([sentences[0]], [greedySearch({ maxNewTokens, stop: tokens => tokens.length === 2 })], p)).toEqual([[all.slice(0, 2)]])
+    expect(
+      await tokensOf([sentences[0]], [greedySearch({ maxNewTokens, stop: tokens => tokens.length === 2 })], p),
+    ).toEqual([[all.slice(0, 2)]])
   })
 
   it('can be watched and ended', async () => {

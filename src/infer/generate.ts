@@ -1,7 +1,7 @@
-import { hostTensor } from '../base/tensor.js'
-import { fromHost, hostView, releaseArrays } from '../engine/api/array.js'
-import type { Array as EngineArray } from '../engine/api/array.js'
-import { PAD_ID } from '../data/vocabulary.js'
+import { hostTensor } from '../base/host-tensor.js'
+import { fromHost, hostView, releaseArrays } from '../engine/api/tensor.js'
+import type { Tensor } from '../engine/api/tensor.js'
+import { PAD_ID } from '../text/vocabulary.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import type { ForwardOptions, ModelParams } from '../model/types.js'
 import { compileDecoding } from './compiled.js'
@@ -25,7 +25,12 @@ export interface RunOptions {
 }
 
 /** Generates for a batch: an input's token ids (EOS among them, no padding) and the search for its answers, for each; returns each one's answers. */
-export type Generator = (params: ModelParams, inputs: readonly (readonly number[])[], searches: readonly Search[], options?: RunOptions) => Promise<(readonly Answer[])[]>
+export type Generator = (
+  params: ModelParams,
+  inputs: readonly (readonly number[])[],
+  searches: readonly Search[],
+  options?: RunOptions,
+) => Promise<(readonly Answer[])[]>
 
 /** Lengths of inputs are rounded up to this, and rows to a power of two, so that few different shapes are compiled. */
 const LENGTH_MULTIPLE = 16
@@ -57,9 +62,19 @@ export function makeGenerator({ config, router, maxNewTokens, release }: Generat
     let tokens = ints(layout.inputOfRow.map(() => START_ID))
     const open = new Set(searches)
     for (let step = 0; open.size > 0 && step < maxNewTokens && !signal?.aborted; step++) {
-      const next = advance(params, encoded, selfBiases, cache, tokens, fromHost(hostTensor('int32', [], Int32Array.of(step))))
+      const next = advance(
+        params,
+        encoded,
+        selfBiases,
+        cache,
+        tokens,
+        fromHost(hostTensor('int32', [], Int32Array.of(step))),
+      )
       cache = next.cache
-      const { data, shape: [, vocab] } = await hostView(next.logits)
+      const {
+        data,
+        shape: [, vocab],
+      } = await hostView(next.logits)
       const logits = data as Float32Array
       const chosen = layout.inputOfRow.map(() => PAD_ID)
       const parents = layout.inputOfRow.map((_, row) => row)
@@ -78,7 +93,7 @@ export function makeGenerator({ config, router, maxNewTokens, release }: Generat
   }
 }
 
-async function takeOver(copied: AsyncIterable<readonly EngineArray[]>): Promise<void> {
+async function takeOver(copied: AsyncIterable<readonly Tensor[]>): Promise<void> {
   for await (const arrays of copied) releaseArrays(arrays, 'a generator')
 }
 
@@ -100,7 +115,7 @@ function rowsOf(searches: readonly Search[]): { inputOfRow: number[]; firstRow: 
 const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n))
 
 /** Token ids [inputs, length], padded; inputs are filled up with copies of the last. */
-function padded(inputs: readonly (readonly number[])[]): EngineArray {
+function padded(inputs: readonly (readonly number[])[]): Tensor {
   const longest = Math.max(...inputs.map(input => input.length))
   const length = Math.max(1, Math.ceil(longest / LENGTH_MULTIPLE)) * LENGTH_MULTIPLE
   const rows = powerOfTwo(inputs.length)
@@ -109,10 +124,19 @@ function padded(inputs: readonly (readonly number[])[]): EngineArray {
   return fromHost(hostTensor('int32', [rows, length], ids))
 }
 
-const ints = (values: readonly number[]): EngineArray => fromHost(hostTensor('int32', [values.length], Int32Array.from(values)))
+const ints = (values: readonly number[]): Tensor =>
+  fromHost(hostTensor('int32', [values.length], Int32Array.from(values)))
 
 /** Greedy generation in one call: each input's tokens. To generate more than once keep a generator: see makeGenerator. */
-export async function generate(params: ModelParams, inputs: readonly (readonly number[])[], options: GenerateOptions): Promise<(readonly number[])[]> {
-  const answers = await makeGenerator(options)(params, inputs, inputs.map(() => greedySearch(options)))
+export async function generate(
+  params: ModelParams,
+  inputs: readonly (readonly number[])[],
+  options: GenerateOptions,
+): Promise<(readonly number[])[]> {
+  const answers = await makeGenerator(options)(
+    params,
+    inputs,
+    inputs.map(() => greedySearch(options)),
+  )
   return answers.map(([{ tokens }]) => tokens)
 }

@@ -14,9 +14,14 @@ export type Predictor = (inputs: readonly string[], onProgress?: (done: number) 
 const batchRows = 128
 
 /** Answers of a trained model: greedy, or the best of beam search. */
-export function makePredictor(params: ModelParams, options: GenerateOptions & { numBeams?: number }, codec: Pick<TaskCodec, 'inputs' | 'targets' | 'prepare'>): Predictor {
+export function makePredictor(
+  params: ModelParams,
+  options: GenerateOptions & { numBeams?: number },
+  codec: Pick<TaskCodec, 'inputs' | 'targets' | 'prepare'>,
+): Predictor {
   const { numBeams = 1, maxNewTokens } = options
-  const newSearch = (): Search => (numBeams > 1 ? beamSearch({ maxNewTokens, numBeams }) : greedySearch({ maxNewTokens }))
+  const newSearch = (): Search =>
+    numBeams > 1 ? beamSearch({ maxNewTokens, numBeams }) : greedySearch({ maxNewTokens })
   const batchInputs = Math.max(1, Math.floor(batchRows / numBeams))
   const generate = makeGenerator(options)
   return async (inputs, onProgress) => {
@@ -27,8 +32,14 @@ export function makePredictor(params: ModelParams, options: GenerateOptions & { 
     for (let start = 0; start < order.length; start += batchInputs) {
       onProgress?.(start)
       const batch = order.slice(start, start + batchInputs)
-      const answers = await generate(params, batch.map(i => tokens[i]), batch.map(newSearch))
-      batch.forEach((index, i) => { texts[index] = codec.targets.decode(answers[i][0].tokens) })
+      const answers = await generate(
+        params,
+        batch.map(i => tokens[i]),
+        batch.map(newSearch),
+      )
+      batch.forEach((index, i) => {
+        texts[index] = codec.targets.decode(answers[i][0].tokens)
+      })
     }
     return texts
   }

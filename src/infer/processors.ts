@@ -1,5 +1,5 @@
 import { ConfigError } from '../base/errors.js'
-import { EOS_ID } from '../data/vocabulary.js'
+import { EOS_ID } from '../text/vocabulary.js'
 
 /**
  * Changes the scores [vocab] of a row's next token in place, before one is chosen: the seam for whatever shall be likelier, less likely
@@ -13,15 +13,18 @@ export function checkSetting(name: string, value: number, holds: boolean, must: 
 }
 
 /** EOS is impossible before there are `count` tokens. */
-export const minNewTokens = (count: number): ScoreProcessor => (scores, tokens) => {
-  if (tokens.length - 1 < count) scores[EOS_ID] = -Infinity
-}
+export const minNewTokens =
+  (count: number): ScoreProcessor =>
+  (scores, tokens) => {
+    if (tokens.length - 1 < count) scores[EOS_ID] = -Infinity
+  }
 
 /** Scores of tokens that the row has already are divided by `penalty`, negative ones multiplied (Keskar et al. 2019, "CTRL", section 4.1). */
 export function repetitionPenalty(penalty: number): ScoreProcessor {
   checkSetting('repetitionPenalty', penalty, penalty > 0, 'greater than 0')
   return (scores, tokens) => {
-    for (const token of new Set(tokens)) scores[token] = scores[token] < 0 ? scores[token] * penalty : scores[token] / penalty
+    for (const token of new Set(tokens))
+      scores[token] = scores[token] < 0 ? scores[token] * penalty : scores[token] / penalty
   }
 }
 
@@ -39,26 +42,34 @@ export function noRepeatNgram(size: number): ScoreProcessor {
 }
 
 /** None of these sequences of tokens comes: the last token of one is impossible after the others. */
-export const banTokens = (sequences: readonly (readonly number[])[]): ScoreProcessor => (scores, tokens) => {
-  for (const sequence of sequences) {
-    const before = sequence.length - 1
-    const follows = before <= tokens.length - 1 && sequence.slice(0, before).every((token, i) => tokens[tokens.length - before + i] === token)
-    if (follows && before >= 0) scores[sequence[before]] = -Infinity
+export const banTokens =
+  (sequences: readonly (readonly number[])[]): ScoreProcessor =>
+  (scores, tokens) => {
+    for (const sequence of sequences) {
+      const before = sequence.length - 1
+      const follows =
+        before <= tokens.length - 1 &&
+        sequence.slice(0, before).every((token, i) => tokens[tokens.length - before + i] === token)
+      if (follows && before >= 0) scores[sequence[before]] = -Infinity
+    }
   }
-}
 
 /** The answer begins with these tokens. */
-export const forceTokens = (first: readonly number[]): ScoreProcessor => (scores, tokens) => {
-  const forced = first[tokens.length - 1]
-  if (forced === undefined) return
-  scores.fill(-Infinity)
-  scores[forced] = 0
-}
+export const forceTokens =
+  (first: readonly number[]): ScoreProcessor =>
+  (scores, tokens) => {
+    const forced = first[tokens.length - 1]
+    if (forced === undefined) return
+    scores.fill(-Infinity)
+    scores[forced] = 0
+  }
 
 /** Divides scores: below 1 likely tokens become likelier, above 1 the distribution flatter. */
 export function temperature(value: number): ScoreProcessor {
   checkSetting('temperature', value, value > 0 && Number.isFinite(value), 'greater than 0')
-  return scores => { for (let i = 0; i < scores.length; i++) scores[i] /= value }
+  return scores => {
+    for (let i = 0; i < scores.length; i++) scores[i] /= value
+  }
 }
 
 /** Only the k likeliest tokens are possible, and those that tie with the last of them. */

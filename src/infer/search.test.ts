@@ -1,6 +1,16 @@
 import { describe, expect, it } from 'vitest'
 import { beamSearch } from './beam.js'
-import { banTokens, forceTokens, minNewTokens, minP, noRepeatNgram, repetitionPenalty, temperature, topK, topP } from './processors.js'
+import {
+  banTokens,
+  forceTokens,
+  minNewTokens,
+  minP,
+  noRepeatNgram,
+  repetitionPenalty,
+  temperature,
+  topK,
+  topP,
+} from './processors.js'
 import type { ScoreProcessor } from './processors.js'
 import { greedySearch, sampling, scoring } from './search.js'
 import type { Search } from './search.js'
@@ -63,12 +73,13 @@ describe('sampling', () => {
     const tokens = sample(1)
     expect(sample(1)).toEqual(tokens)
     expect(sample(2)).not.toEqual(tokens)
-    for (const token of [2, 3, 4]) expect(Math.abs(tokens.filter(t => t === token).length / 2000 - 1 / 3)).toBeLessThan(0.04)
+    for (const token of [2, 3, 4])
+      expect(Math.abs(tokens.filter(t => t === token).length / 2000 - 1 / 3)).toBeLessThan(0.04)
   })
 })
 
 describe('log-probabilities', () => {
-  it('are the model\'s, whatever the processors do', () => {
+  it("are the model's, whatever the processors do", () => {
     const search = greedySearch({ maxNewTokens: 1, logProbabilities: true, processors: [banTokens([[2]])] })
     run(search, [logs(0.1, 0.2, 0.4, 0.3)])
     const [{ tokens, score, logProbabilities }] = search.answers()
@@ -80,12 +91,7 @@ describe('log-probabilities', () => {
 
 describe('beam search', () => {
   // 2 looks better than 3 at first, but what follows it is less certain.
-  const table = [
-    logs(0, 0, 0.6, 0.4),
-    [],
-    logs(0, 0.5, 0.25, 0.25),
-    logs(0, 0.9, 0.05, 0.05),
-  ]
+  const table = [logs(0, 0, 0.6, 0.4), [], logs(0, 0.5, 0.25, 0.25), logs(0, 0.9, 0.05, 0.05)]
 
   it('finds an answer that a greedy choice misses, and scores it by its length', () => {
     const greedy = greedySearch({ maxNewTokens: 4 })
@@ -93,7 +99,10 @@ describe('beam search', () => {
     expect(greedy.answers()[0].tokens).toEqual([2, 1])
     const search = beamSearch({ maxNewTokens: 4, numBeams: 2, numReturned: 2 })
     run(search, table)
-    expect(search.answers().map(a => a.tokens)).toEqual([[3, 1], [2, 1]])
+    expect(search.answers().map(a => a.tokens)).toEqual([
+      [3, 1],
+      [2, 1],
+    ])
     expect(search.answers()[0].score).toBeCloseTo(Math.log(0.4 * 0.9) / 2, 6)
     expect(search.answers()[0].logProbabilities.map(Math.exp)).toEqual([expect.closeTo(0.4, 6), expect.closeTo(0.9, 6)])
   })
@@ -112,7 +121,9 @@ describe('beam search', () => {
   })
 
   it('says what is wrong with a setting', () => {
-    expect(() => beamSearch({ maxNewTokens: 4, numBeams: 2, numReturned: 3 })).toThrow('numReturned must be a whole number from 1 to numBeams (2), not 3')
+    expect(() => beamSearch({ maxNewTokens: 4, numBeams: 2, numReturned: 3 })).toThrow(
+      'numReturned must be a whole number from 1 to numBeams (2), not 3',
+    )
     expect(() => greedySearch({ maxNewTokens: 0 })).toThrow('maxNewTokens must be a positive whole number, not 0')
   })
 })

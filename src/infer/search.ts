@@ -1,5 +1,5 @@
-import { mix32 } from '../data/random.js'
-import { EOS_ID, PAD_ID } from '../data/vocabulary.js'
+import { mix32 } from '../base/hash.js'
+import { EOS_ID, PAD_ID } from '../text/vocabulary.js'
 import { checkSetting, logSumExp, softmax } from './processors.js'
 import type { ScoreProcessor } from './processors.js'
 
@@ -58,7 +58,7 @@ export function sampling(options: ChoiceOptions & { seed: number }): Search {
   let state = mix32(options.seed)
   return new Chain(options, scores => {
     // splitmix32, two words: 53 random bits.
-    const word = (): number => mix32(state = (state + 0x9e3779b9) | 0)
+    const word = (): number => mix32((state = (state + 0x9e3779b9) | 0))
     return draw(softmax(scores), ((word() >>> 5) * 2 ** 26 + (word() >>> 6)) / 2 ** 53)
   })
 }
@@ -75,7 +75,10 @@ class Chain implements Search {
   private readonly tokens: number[] = [START_ID]
   private readonly logProbabilities: number[] = []
 
-  constructor(private readonly options: ChoiceOptions, private readonly choose: (scores: Float32Array) => number) {
+  constructor(
+    private readonly options: ChoiceOptions,
+    private readonly choose: (scores: Float32Array) => number,
+  ) {
     checkOptions(options)
   }
 
@@ -100,7 +103,12 @@ class Chain implements Search {
 }
 
 export function checkOptions({ maxNewTokens }: SearchOptions): void {
-  checkSetting('maxNewTokens', maxNewTokens, Number.isInteger(maxNewTokens) && maxNewTokens > 0, 'a positive whole number')
+  checkSetting(
+    'maxNewTokens',
+    maxNewTokens,
+    Number.isInteger(maxNewTokens) && maxNewTokens > 0,
+    'a positive whole number',
+  )
 }
 
 function argmax(scores: Float32Array): number {

@@ -1,6 +1,6 @@
 import { ConfigError } from '../base/errors.js'
-import { EOS_ID } from '../data/vocabulary.js'
-import type { Vocabulary } from '../data/vocabulary.js'
+import { EOS_ID } from '../text/vocabulary.js'
+import type { Vocabulary } from '../text/vocabulary.js'
 import type { ModelParams } from '../model/types.js'
 import { makeGenerator } from './generate.js'
 import type { GenerateOptions, Generator } from './generate.js'
@@ -51,22 +51,35 @@ export class TextGenerator {
   private readonly waiting: Request[] = []
   private running: Promise<void> | null = null
 
-  constructor(private readonly model: TextModel) { this.generate = makeGenerator(model.options) }
+  constructor(private readonly model: TextModel) {
+    this.generate = makeGenerator(model.options)
+  }
 
   /** The answers to a text, the best first: one, or `numReturned` of beam search. Rejects with the signal's reason when it is aborted. */
-  async answer(text: string, options: TextOptions & { signal?: AbortSignal } = {}): Promise<[TextAnswer, ...TextAnswer[]]> {
+  async answer(
+    text: string,
+    options: TextOptions & { signal?: AbortSignal } = {},
+  ): Promise<[TextAnswer, ...TextAnswer[]]> {
     const { signal } = options
     const search = this.searchFor(options)
     await this.submit(text, search, signal, () => undefined)
     // There always is one.
-    return search.answers().map(({ tokens, score }) => ({ text: this.model.codec.targets.decode(tokens), tokens, score })) as [TextAnswer, ...TextAnswer[]]
+    return search
+      .answers()
+      .map(({ tokens, score }) => ({ text: this.model.codec.targets.decode(tokens), tokens, score })) as [
+      TextAnswer,
+      ...TextAnswer[],
+    ]
   }
 
   /** How probable a given answer is, and each of its tokens, EOS among them. Throws a ConfigError if it is longer than answers may be. */
   async score(text: string, answer: string, { signal }: { signal?: AbortSignal } = {}): Promise<TextScore> {
     const tokens = [...this.model.codec.targets.encode(answer), EOS_ID]
     const { maxNewTokens } = this.model.options
-    if (tokens.length > maxNewTokens) throw new ConfigError(`the answer has ${tokens.length} tokens, and at most ${maxNewTokens} (maxNewTokens) can be scored: ${JSON.stringify(answer.slice(0, 60))}`)
+    if (tokens.length > maxNewTokens)
+      throw new ConfigError(
+        `the answer has ${tokens.length} tokens, and at most ${maxNewTokens} (maxNewTokens) can be scored: ${JSON.stringify(answer.slice(0, 60))}`,
+      )
     const search = scoring(tokens)
     await this.submit(text, search, signal, () => undefined)
     const [{ score, logProbabilities }] = search.answers()
@@ -74,19 +87,31 @@ export class TextGenerator {
   }
 
   /** An answer in pieces as it is made, never half a character. Beam search gives it whole, at the end. Aborted or left early, it costs no more steps. */
-  async *stream(text: string, options: TextOptions & { signal?: AbortSignal } = {}): AsyncGenerator<string, void, undefined> {
+  async *stream(
+    text: string,
+    options: TextOptions & { signal?: AbortSignal } = {},
+  ): AsyncGenerator<string, void, undefined> {
     const left = new AbortController()
     const signal = options.signal ? AbortSignal.any([options.signal, left.signal]) : left.signal
     const search = this.searchFor(options)
     const decoder = this.model.codec.targets.stream()
     let [read, isNews, isDone] = [0, false, false]
     let wake = (): void => undefined
-    const tell = (): void => { isNews = true; wake() }
-    const done = this.submit(text, search, signal, tell).finally(() => { isDone = true; tell() })
+    const tell = (): void => {
+      isNews = true
+      wake()
+    }
+    const done = this.submit(text, search, signal, tell).finally(() => {
+      isDone = true
+      tell()
+    })
     done.catch(() => undefined)
     try {
       while (!isDone) {
-        if (!isNews) await new Promise<void>(resolve => { wake = resolve })
+        if (!isNews)
+          await new Promise<void>(resolve => {
+            wake = resolve
+          })
         isNews = false
         const piece = search.rows === 1 || isDone ? take() : ''
         if (piece !== '') yield piece
@@ -100,7 +125,10 @@ export class TextGenerator {
 
     function take(): string {
       const { tokens } = search.answers()[0]
-      const piece = tokens.slice(read).map(token => decoder.push(token)).join('')
+      const piece = tokens
+        .slice(read)
+        .map(token => decoder.push(token))
+        .join('')
       read = tokens.length
       return piece
     }
@@ -114,7 +142,10 @@ export class TextGenerator {
     signal?.throwIfAborted()
     const { inputs, prepare } = this.model.codec
     return new Promise((resolve, reject) => {
-      const onDone = (error?: unknown): void => { if (error === undefined) resolve(); else reject(error) }
+      const onDone = (error?: unknown): void => {
+        if (error === undefined) resolve()
+        else reject(error)
+      }
       this.waiting.push({ inputs: [...inputs.encode(prepare(text)), EOS_ID], search, signal, onStep, onDone })
       // All calls that are made at once share the first batch.
       this.running ??= Promise.resolve().then(() => this.run())
@@ -126,7 +157,12 @@ export class TextGenerator {
       const batch = this.nextBatch()
       if (batch.length === 0) continue
       try {
-        await this.generate(this.model.params, batch.map(r => r.inputs), batch.map(settling), { onStep: () => batch.forEach(r => r.onStep()) })
+        await this.generate(
+          this.model.params,
+          batch.map(r => r.inputs),
+          batch.map(settling),
+          { onStep: () => batch.forEach(r => r.onStep()) },
+        )
       } catch (error) {
         for (const { onDone } of batch) onDone(error)
       }

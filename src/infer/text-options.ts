@@ -1,7 +1,16 @@
 import { ConfigError } from '../base/errors.js'
-import type { Vocabulary } from '../data/vocabulary.js'
+import type { Vocabulary } from '../text/vocabulary.js'
 import { beamSearch } from './beam.js'
-import { banTokens, minNewTokens, minP, noRepeatNgram, repetitionPenalty, temperature, topK, topP } from './processors.js'
+import {
+  banTokens,
+  minNewTokens,
+  minP,
+  noRepeatNgram,
+  repetitionPenalty,
+  temperature,
+  topK,
+  topP,
+} from './processors.js'
 import type { ScoreProcessor } from './processors.js'
 import { greedySearch, sampling } from './search.js'
 import type { Search } from './search.js'
@@ -38,23 +47,38 @@ export function searchOf(options: TextOptions, vocabulary: Vocabulary, maxNewTok
   const common = {
     maxNewTokens: Math.min(options.maxNewTokens ?? maxNewTokens, maxNewTokens),
     processors: processorsOf(options, vocabulary),
-    ...(stop.length > 0 ? { stop: (tokens: readonly number[]) => { const text = vocabulary.decode(tokens); return stop.some(s => text.includes(s)) } } : {}),
+    ...(stop.length > 0
+      ? {
+          stop: (tokens: readonly number[]) => {
+            const text = vocabulary.decode(tokens)
+            return stop.some(s => text.includes(s))
+          },
+        }
+      : {}),
   }
   const { minNewTokens: least } = options
-  if (least !== undefined && least > common.maxNewTokens) throw new ConfigError(`minNewTokens is ${least}, more than an answer has at most (maxNewTokens, ${common.maxNewTokens})`)
+  if (least !== undefined && least > common.maxNewTokens)
+    throw new ConfigError(
+      `minNewTokens is ${least}, more than an answer has at most (maxNewTokens, ${common.maxNewTokens})`,
+    )
   const samples = [options.temperature, options.topK, options.topP, options.minP, seed].some(x => x !== undefined)
   if (numBeams > 1) {
-    if (samples) throw new ConfigError('beam search and sampling (temperature, topK, topP, minP, seed) cannot be combined: choose one of them')
+    if (samples)
+      throw new ConfigError(
+        'beam search and sampling (temperature, topK, topP, minP, seed) cannot be combined: choose one of them',
+      )
     const { numReturned, lengthPenalty, earlyStopping } = options
     return beamSearch({ ...common, numBeams, numReturned, lengthPenalty, earlyStopping })
   }
-  if ((options.numReturned ?? 1) > 1) throw new ConfigError('several answers come from beam search alone: give numBeams too')
+  if ((options.numReturned ?? 1) > 1)
+    throw new ConfigError('several answers come from beam search alone: give numBeams too')
   return samples ? sampling({ ...common, seed: seed ?? 0 }) : greedySearch(common)
 }
 
 /** In HF's order. */
 function processorsOf(options: TextOptions, vocabulary: Vocabulary): ScoreProcessor[] {
-  const made = <T>(value: T | undefined, make: (value: T) => ScoreProcessor): ScoreProcessor[] => (value === undefined ? [] : [make(value)])
+  const made = <T>(value: T | undefined, make: (value: T) => ScoreProcessor): ScoreProcessor[] =>
+    value === undefined ? [] : [make(value)]
   return [
     ...made(options.repetitionPenalty, repetitionPenalty),
     ...made(options.noRepeatNgram, noRepeatNgram),
@@ -64,6 +88,6 @@ function processorsOf(options: TextOptions, vocabulary: Vocabulary): ScoreProces
     ...made(options.topK, topK),
     ...made(options.topP, topP),
     ...made(options.minP, minP),
-    ...options.processors ?? [],
+    ...(options.processors ?? []),
   ]
 }

@@ -68,8 +68,9 @@ export const isSparseLayer = (index: number, sparseEvery: number): boolean =>
 
 /** A stack's number of layers and which of them are sparse. */
 export function stackLayers(config: ModelConfig, stack: StackName): { sparse: boolean }[] {
-  const [count, every] = stack === 'encoder'
-    ? [config.numEncoderLayers, config.encoderSparseEvery]
-    : [config.numDecoderLayers, config.decoderSparseEvery]
+  const [count, every] =
+    stack === 'encoder'
+      ? [config.numEncoderLayers, config.encoderSparseEvery]
+      : [config.numDecoderLayers, config.decoderSparseEvery]
   return Array.from({ length: count }, (_, i) => ({ sparse: isSparseLayer(i, every) }))
 }

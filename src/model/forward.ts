@@ -1,4 +1,4 @@
-import type { Array } from '../engine/api/array.js'
+import type { Tensor } from '../engine/api/tensor.js'
 import { SwitchyardError } from '../base/errors.js'
 import * as np from '../engine/api/np.js'
 import { keysAndValues, maskBias } from '../nn/attention.js'
@@ -9,7 +9,8 @@ import type { Noise } from '../nn/noise.js'
 import { rmsNorm } from '../nn/rms-norm.js'
 import type { ModelConfig, StackName } from './config.js'
 import { decoderLayer, encoderLayer, zeroPadding } from './layers.js'
-import type { LayerOutput, Pass } from './layers.js'
+import type { LayerOutput } from './layers.js'
+import type { Pass } from './pass.js'
 import { decoderMasks, encoderMasks } from './masks.js'
 import type { EncoderBatch } from './masks.js'
 import { addMask, biasOfLayer, positionBiases, positionTables } from './position-bias.js'
@@ -31,48 +32,84 @@ export function forward(params: ModelParams, batch: Batch, options: ForwardOptio
 }
 
 export interface StackOutput {
-  output: Array // [batch, length, dModel]
+  output: Tensor // [batch, length, dModel]
   /** The input of each layer, then the last one's output, before the stack's norm. */
-  states: Array[]
+  states: Tensor[]
   routers: LayerRecord[]
 }
 
 /** The encoder: token ids to one vector a token. The relative position biases of this length may be there already. */
 export function encode(
-  params: ModelParams, batch: EncoderBatch, options: ForwardOptions, noise: Noise = noNoise,
-  relativeBiases = positionBiases(positionTables(params, 'encoder', options.config), 'encoder', batch.encoder_input_tokens.shape[1], options.config),
+  params: ModelParams,
+  batch: EncoderBatch,
+  options: ForwardOptions,
+  noise: Noise = noNoise,
+  relativeBiases = positionBiases(
+    positionTables(params, 'encoder', options.config),
+    'encoder',
+    batch.encoder_input_tokens.shape[1],
+    options.config,
+  ),
 ): StackOutput {
   const { encoder } = params
   const masks = encoderMasks(batch, options.config.reference)
   const biases = addMask(relativeBiases, masks.selfAttention)
   const pass = newPass(options, noise, masks.tokens)
-  return runStack('encoder', params, batch.encoder_input_tokens, pass, (x, i) => encoderLayer(encoder[`layers_${i}`], x, biasOfLayer(biases, i), pass))
+  return runStack('encoder', params, batch.encoder_input_tokens, pass, (x, i) =>
+    encoderLayer(encoder[`layers_${i}`], x, biasOfLayer(biases, i), pass),
+  )
 }
 
-function decode(params: ModelParams, batch: Batch, encoderOutput: Array, options: ForwardOptions, noise: Noise): StackOutput {
+function decode(
+  params: ModelParams,
+  batch: Batch,
+  encoderOutput: Tensor,
+  options: ForwardOptions,
+  noise: Noise,
+): StackOutput {
   const { config } = options
   const { decoder } = params
   const masks = decoderMasks(batch, config.reference)
   const length = batch.decoder_input_tokens.shape[1]
-  const selfBiases = addMask(positionBiases(positionTables(params, 'decoder', config), 'decoder', length, config), masks.selfAttention)
+  const selfBiases = addMask(
+    positionBiases(positionTables(params, 'decoder', config), 'decoder', length, config),
+    masks.selfAttention,
+  )
   const crossBias = maskBias(masks.crossAttention) // [batch, 1, query, key]
   const pass = newPass(options, noise, masks.tokens)
   return runStack('decoder', params, batch.decoder_input_tokens, pass, (x, i) => {
     const layer = decoder[`layers_${i}`]
-    return decoderLayer(layer, x, {
-      self: y => keysAndValues(layer.self_attention, y, config.numHeads),
-      cross: keysAndValues(layer.encoder_decoder_attention, encoderOutput, config.numHeads),
-      selfBias: biasOfLayer(selfBiases, i),
-      crossBias,
-    }, pass)
+    return decoderLayer(
+      layer,
+      x,
+      {
+        self: y => keysAndValues(layer.self_attention, y, config.numHeads),
+        cross: keysAndValues(layer.encoder_decoder_attention, encoderOutput, config.numHeads),
+        selfBias: biasOfLayer(selfBiases, i),
+        crossBias,
+      },
+      pass,
+    )
   })
 }
 
 /** Embeds tokens, applies a stack's layers one after the other, and normalizes. */
-function runStack(stack: StackName, params: ModelParams, tokens: Array, pass: Pass, layer: (x: Array, index: number) => LayerOutput): StackOutput {
+function runStack(
+  stack: StackName,
+  params: ModelParams,
+  tokens: Tensor,
+  pass: Pass,
+  layer: (x: Tensor, index: number) => LayerOutput,
+): StackOutput {
   const { config } = pass.options
   const numLayers = stack === 'encoder' ? config.numEncoderLayers : config.numDecoderLayers
-  const states = [pass.noise.dropout(embed(params.token_embedder.embedding, tokens, config.dModel, config.dtype), pass.dropoutRate, 1)] // [batch, length, dModel]
+  const states = [
+    pass.noise.dropout(
+      embed(params.token_embedder.embedding, tokens, config.dModel, config.dtype),
+      pass.dropoutRate,
+      1,
+    ),
+  ] // [batch, length, dModel]
   const routers: LayerRecord[] = []
   for (let i = 0; i < numLayers; i++) {
     const { x, record } = layer(states[i], i)
@@ -84,30 +121,40 @@ function runStack(stack: StackName, params: ModelParams, tokens: Array, pass: Pa
 }
 
 /** A stack's final norm. */
-export function stackNorm(stack: StackName, params: ModelParams, x: Array, pass: Pass): Array {
+export function stackNorm(stack: StackName, params: ModelParams, x: Tensor, pass: Pass): Tensor {
   const norm = stack === 'encoder' ? params.encoder.encoder_norm : params.decoder.decoder_norm
   const { layerNormEpsilon, dtype } = pass.options.config
   return zeroPadding(rmsNorm(norm, x, layerNormEpsilon, dtype), pass) // [batch, length, dModel]
 }
 
 /** Scores of every vocabulary entry, float32, from the decoder's output [batch, length, dModel]. */
-export function outputLogits(params: ModelParams, x: Array, config: ModelConfig): Array {
+export function outputLogits(params: ModelParams, x: Tensor, config: ModelConfig): Tensor {
   const wide = np.astype(x, 'float32')
   const scaled = config.scaleLogits ? np.multiply(wide, 1 / Math.sqrt(config.dModel)) : wide // [batch, length, dModel]
   const { logits_dense: untied } = params.decoder
-  if (!config.tiedLogits && untied === undefined) throw new SwitchyardError('tiedLogits is false, but the parameters have no decoder/logits_dense')
+  if (!config.tiedLogits && untied === undefined)
+    throw new SwitchyardError('tiedLogits is false, but the parameters have no decoder/logits_dense')
   return dense(config.tiedLogits ? { kernel: projection(params.token_embedder.embedding) } : untied!, scaled) // [batch, length, vocab]
 }
 
-function newPass(options: ForwardOptions, noise: Noise, tokens: Array | null): Pass {
+function newPass(options: ForwardOptions, noise: Noise, tokens: Tensor | null): Pass {
   const { config, mode } = options
   // Switchyard drops tokens in training only, when it has to fit them into fixed shapes at speed.
-  return { options, noise, tokens, dropoutRate: mode === 'train' ? config.dropoutRate : 0, dropless: config.reference === 'switchyard' && mode === 'eval' }
+  return {
+    options,
+    noise,
+    tokens,
+    dropoutRate: mode === 'train' ? config.dropoutRate : 0,
+    dropless: config.reference === 'switchyard' && mode === 'eval',
+  }
 }
 
 function noiseOf({ config, router, mode, key }: ForwardOptions): Noise {
   const isNoisy = mode === 'train' && (config.dropoutRate > 0 || router.jitterNoise > 0 || router.expertDropoutRate > 0)
   if (!isNoisy) return noNoise
-  if (key === undefined) throw new SwitchyardError('training with dropout or jitter needs a random key: forward(params, batch, { key: random.key(seed), ... })')
+  if (key === undefined)
+    throw new SwitchyardError(
+      'training with dropout or jitter needs a random key: forward(params, batch, { key: random.key(seed), ... })',
+    )
   return noiseFrom(key)
 }

@@ -1,5 +1,5 @@
 import { treeFromPaths } from '../base/pytree.js'
-import type { Array } from '../engine/api/array.js'
+import type { Tensor } from '../engine/api/tensor.js'
 import { jit } from '../engine/api/jit.js'
 import * as np from '../engine/api/np.js'
 import * as random from '../engine/api/random.js'
@@ -10,27 +10,34 @@ import type { ModelParams } from './types.js'
  * New parameters, as they are declared: each from a key of its own, made of its place in the declaration. Parameters of
  * one kind and shape share a compiled program, so outside of `jit` this is soon done; inside, it is one long program.
  */
-export function initParameters(specs: readonly ParameterSpec[], key: Array): ModelParams {
+export function initParameters(specs: readonly ParameterSpec[], key: Tensor): ModelParams {
   return treeFromPaths(specs.map((spec, i) => [spec.path, initParameter(spec, i, key)])) as unknown as ModelParams
 }
 
 /** One new parameter: `index` is its place in the declaration. */
-export function initParameter({ init, shape, dtype }: ParameterSpec, index: number, key: Array): Array {
+export function initParameter({ init, shape, dtype }: ParameterSpec, index: number, key: Tensor): Tensor {
   switch (init.kind) {
-    case 'ones': return np.ones(shape, dtype)
-    case 'zeros': return np.zeros(shape, dtype)
-    case 'uniform': return np.astype(draw(key, np.array(index, 'int32'), np.array(init.limit), init.kind, shape.join()), dtype)
-    default: return np.astype(draw(key, np.array(index, 'int32'), np.array(init.stddev), init.kind, shape.join()), dtype)
+    case 'ones':
+      return np.ones(shape, dtype)
+    case 'zeros':
+      return np.zeros(shape, dtype)
+    case 'uniform':
+      return np.astype(draw(key, np.array(index, 'int32'), np.array(init.limit), init.kind, shape.join()), dtype)
+    default:
+      return np.astype(draw(key, np.array(index, 'int32'), np.array(init.stddev), init.kind, shape.join()), dtype)
   }
 }
 
 /** Random numbers of a shape, given as text, times a scale. */
-const draw = jit(function draw(key: Array, index: Array, scale: Array, kind: keyof typeof distributions, shape: string): Array {
-  return np.multiply(distributions[kind](random.foldIn(key, index), shape.split(',').map(Number)), scale)
-}, { static: [3, 4] })
+const draw = jit(
+  function draw(key: Tensor, index: Tensor, scale: Tensor, kind: keyof typeof distributions, shape: string): Tensor {
+    return np.multiply(distributions[kind](random.foldIn(key, index), shape.split(',').map(Number)), scale)
+  },
+  { static: [3, 4] },
+)
 
 const distributions = {
-  normal: (key: Array, shape: readonly number[]) => random.normal(key, shape),
-  truncatedNormal: (key: Array, shape: readonly number[]) => random.truncatedNormal(key, -2, 2, shape),
-  uniform: (key: Array, shape: readonly number[]) => random.uniform(key, shape, { minval: -1, maxval: 1 }),
+  normal: (key: Tensor, shape: readonly number[]) => random.normal(key, shape),
+  truncatedNormal: (key: Tensor, shape: readonly number[]) => random.truncatedNormal(key, -2, 2, shape),
+  uniform: (key: Tensor, shape: readonly number[]) => random.uniform(key, shape, { minval: -1, maxval: 1 }),
 }

@@ -1,4 +1,4 @@
-import type { Array } from '../engine/api/array.js'
+import type { Tensor } from '../engine/api/tensor.js'
 import * as np from '../engine/api/np.js'
 import { attention, keysAndValues } from '../nn/attention.js'
 import type { KeysAndValues } from '../nn/attention.js'
@@ -7,53 +7,57 @@ import type { MlpParams } from '../nn/mlp.js'
 import { moeLayer } from '../nn/moe/layer.js'
 import type { MoeParams } from '../nn/moe/layer.js'
 import type { RouterRecord } from '../nn/moe/types.js'
-import type { Noise } from '../nn/noise.js'
 import { rmsNorm } from '../nn/rms-norm.js'
 import type { NormParams } from '../nn/rms-norm.js'
+import type { Pass } from './pass.js'
 import { moeOptions } from './routing.js'
-import type { DecoderLayerParams, EncoderLayerParams, ForwardOptions } from './types.js'
-
-/** What the layers of one stack share in one pass. */
-export interface Pass {
-  options: ForwardOptions
-  noise: Noise
-  dropoutRate: number
-  /** The tokens that are no padding; null: all. */
-  tokens: Array | null // [batch, length]
-  /** Whether experts take all tokens that come, so that no token depends on another one. */
-  dropless: boolean
-}
+import type { DecoderLayerParams, EncoderLayerParams } from './types.js'
 
 /** A layer's output, and what its router did if it is sparse. */
-export interface LayerOutput { x: Array; record: RouterRecord | null } // [batch, length, dModel]
+export interface LayerOutput {
+  x: Tensor
+  record: RouterRecord | null
+} // [batch, length, dModel]
 
 /** Self-attention, then a feed-forward network, each a residual around a normalized input. */
-export function encoderLayer(params: EncoderLayerParams, x: Array, bias: Array, pass: Pass): LayerOutput {
+export function encoderLayer(params: EncoderLayerParams, x: Tensor, bias: Tensor, pass: Pass): LayerOutput {
   const { numHeads } = pass.options.config
   const attended = residual(params.pre_attention_layer_norm, x, pass, y =>
-    attention(params.attention, y, keysAndValues(params.attention, y, numHeads), bias, pass.noise, pass.dropoutRate))
+    attention(params.attention, y, keysAndValues(params.attention, y, numHeads), bias, pass.noise, pass.dropoutRate),
+  )
   return feedForward(params, attended, pass)
 }
 
 export interface DecoderAttention {
   /** Keys and values for self-attention, from the layer's normalized input: of itself, or of a cache that it joins. */
-  self: (y: Array) => KeysAndValues
+  self: (y: Tensor) => KeysAndValues
   cross: KeysAndValues
-  selfBias: Array // broadcast to [batch, heads, query, key], as crossBias
-  crossBias: Array
+  selfBias: Tensor // broadcast to [batch, heads, query, key], as crossBias
+  crossBias: Tensor
 }
 
 /** As an encoder's layer, with attention to the encoder's output in between. */
-export function decoderLayer(params: DecoderLayerParams, x: Array, { self, cross, selfBias, crossBias }: DecoderAttention, pass: Pass): LayerOutput {
+export function decoderLayer(
+  params: DecoderLayerParams,
+  x: Tensor,
+  { self, cross, selfBias, crossBias }: DecoderAttention,
+  pass: Pass,
+): LayerOutput {
   const { noise, dropoutRate } = pass
   const attended = residual(params.pre_self_attention_layer_norm, x, pass, y =>
-    attention(params.self_attention, y, self(y), selfBias, noise, dropoutRate))
+    attention(params.self_attention, y, self(y), selfBias, noise, dropoutRate),
+  )
   const informed = residual(params.pre_cross_attention_layer_norm, attended, pass, y =>
-    attention(params.encoder_decoder_attention, y, cross, crossBias, noise, dropoutRate))
+    attention(params.encoder_decoder_attention, y, cross, crossBias, noise, dropoutRate),
+  )
   return feedForward(params, informed, pass)
 }
 
-function feedForward(params: { pre_mlp_layer_norm: NormParams; mlp: MlpParams | MoeParams }, x: Array, pass: Pass): LayerOutput {
+function feedForward(
+  params: { pre_mlp_layer_norm: NormParams; mlp: MlpParams | MoeParams },
+  x: Tensor,
+  pass: Pass,
+): LayerOutput {
   let record: RouterRecord | null = null
   const output = residual(params.pre_mlp_layer_norm, x, pass, y => {
     if (!('router' in params.mlp)) return mlp(params.mlp, y, pass.noise, pass.dropoutRate)
@@ -64,18 +68,18 @@ function feedForward(params: { pre_mlp_layer_norm: NormParams; mlp: MlpParams | 
 }
 
 /** x + dropout(f(norm(x))): every sublayer. What is normed has the model's dtype; the sum is float32 from the first sparse sublayer on. */
-function residual(norm: NormParams, x: Array, pass: Pass, f: (y: Array) => Array): Array {
+function residual(norm: NormParams, x: Tensor, pass: Pass, f: (y: Tensor) => Tensor): Tensor {
   const { layerNormEpsilon, dtype } = pass.options.config
   const normed = zeroPadding(rmsNorm(norm, x, layerNormEpsilon, dtype), pass) // [batch, length, dModel]
   return np.add(x, pass.noise.dropout(f(normed), pass.dropoutRate, 1)) // [batch, length, dModel]
 }
 
 /** T5X sets padding to 0 after every norm. */
-export function zeroPadding(x: Array, { options, tokens }: Pass): Array {
+export function zeroPadding(x: Tensor, { options, tokens }: Pass): Tensor {
   if (options.config.reference !== 't5x' || tokens === null) return x
   return np.multiply(x, np.astype(np.expandDims(tokens, 2), x.dtype)) // [batch, length, dModel]
 }
 
 /** The tokens that are routed; null: padding too, as both references do unless they are told otherwise. */
-const routedTokens = ({ options, tokens }: Pass): Array | null =>
+const routedTokens = ({ options, tokens }: Pass): Tensor | null =>
   options.config.reference === 'switchyard' || options.router.ignorePaddingTokens ? tokens : null

@@ -32,13 +32,17 @@ describe('parameter declarations', () => {
     const { model, router } = preset('switch-base-128')
     const dense = { ...model, encoderSparseEvery: 0, decoderSparseEvery: 0 }
     const routers = 12 * 768 * 128
-    expect(countActiveParameters(declareParameters(model, router))).toBe(countParameters(declareParameters(dense, router)) + routers)
+    expect(countActiveParameters(declareParameters(model, router))).toBe(
+      countParameters(declareParameters(dense, router)) + routers,
+    )
   })
 
   it('have a table of relative position biases for each stack, or for each layer', () => {
     const { model, router } = preset('switch-base-8')
     const tables = (relativePositionBias: 'perStack' | 'perLayer'): string[] =>
-      declareParameters({ ...model, relativePositionBias }, router).map(s => s.path).filter(path => path.includes('relpos_bias'))
+      declareParameters({ ...model, relativePositionBias }, router)
+        .map(s => s.path)
+        .filter(path => path.includes('relpos_bias'))
     expect(tables('perStack')).toEqual(['encoder/relpos_bias/rel_embedding', 'decoder/relpos_bias/rel_embedding'])
     expect(tables('perLayer').length).toBe(24)
     expect(tables('perLayer').at(-1)).toBe('decoder/layers_11/relpos_bias/rel_embedding')

@@ -1,5 +1,5 @@
 import { SwitchyardError } from '../base/errors.js'
-import type { Array } from '../engine/api/array.js'
+import type { Tensor } from '../engine/api/tensor.js'
 import * as np from '../engine/api/np.js'
 import { maskBias } from '../nn/attention.js'
 import { relativePositionBias } from '../nn/relative-bias.js'
@@ -9,19 +9,28 @@ import type { ModelParams } from './types.js'
 
 /** How many relative position biases a stack has: one that its layers share, or one for each. */
 export const countPositionBiases = (config: ModelConfig, stack: StackName): number =>
-  (config.relativePositionBias === 'perLayer' ? stackLayers(config, stack).length : 1)
+  config.relativePositionBias === 'perLayer' ? stackLayers(config, stack).length : 1
 
 /** A stack's tables of relative positions [heads, buckets]. */
-export function positionTables(params: ModelParams, stack: StackName, config: ModelConfig): Array[] {
-  return globalThis.Array.from({ length: countPositionBiases(config, stack) }, (_, i) => {
-    const table = (config.relativePositionBias === 'perLayer' ? params[stack][`layers_${i}`] : params[stack]).relpos_bias
-    if (table === undefined) throw new SwitchyardError(`relativePositionBias is ${config.relativePositionBias}, but the parameters of the ${stack} have no such relpos_bias`)
+export function positionTables(params: ModelParams, stack: StackName, config: ModelConfig): Tensor[] {
+  return Array.from({ length: countPositionBiases(config, stack) }, (_, i) => {
+    const table = (config.relativePositionBias === 'perLayer' ? params[stack][`layers_${i}`] : params[stack])
+      .relpos_bias
+    if (table === undefined)
+      throw new SwitchyardError(
+        `relativePositionBias is ${config.relativePositionBias}, but the parameters of the ${stack} have no such relpos_bias`,
+      )
     return table.rel_embedding
   })
 }
 
 /** The relative position biases of a stack's tables, for so many tokens. */
-export function positionBiases(tables: readonly Array[], stack: StackName, length: number, config: ModelConfig): Array[] {
+export function positionBiases(
+  tables: readonly Tensor[],
+  stack: StackName,
+  length: number,
+  config: ModelConfig,
+): Tensor[] {
   const positions = {
     numBuckets: config.relativePositionBuckets,
     maxDistance: config.relativePositionMaxDistance,
@@ -31,10 +40,10 @@ export function positionBiases(tables: readonly Array[], stack: StackName, lengt
 }
 
 /** Relative position biases with what may not be seen hidden. */
-export function addMask(biases: readonly Array[], mask: Array): Array[] {
+export function addMask(biases: readonly Tensor[], mask: Tensor): Tensor[] {
   const hiding = maskBias(mask) // [batch, 1, query, key]
   return biases.map(bias => np.add(bias, hiding)) // [batch, heads, query, key] each
 }
 
 /** A layer's own bias, or the one that all share. */
-export const biasOfLayer = (biases: readonly Array[], layer: number): Array => biases[layer % biases.length]
+export const biasOfLayer = (biases: readonly Tensor[], layer: number): Tensor => biases[layer % biases.length]

@@ -1,7 +1,11 @@
-import { ConfigError, nearest } from '../base/errors.js'
+import { ConfigError } from '../base/errors.js'
+import { nearest } from '../base/edit-distance.js'
 import type { ModelConfig, RouterConfig } from './config.js'
 
-export interface Preset { model: ModelConfig; router: RouterConfig }
+export interface Preset {
+  model: ModelConfig
+  router: RouterConfig
+}
 
 /** What all presets share: T5's constants (Flaxformer's and T5X's published configurations). */
 export const baseModel: Omit<ModelConfig, 'dModel' | 'dFf' | 'numHeads' | 'numEncoderLayers' | 'numDecoderLayers'> = {
@@ -42,15 +46,38 @@ export const baseRouter: RouterConfig = {
 /** dModel, dFf, numHeads, encoder layers, decoder layers. */
 type Size = readonly [number, number, number, number, number]
 
-const sized = ([dModel, dFf, numHeads, numEncoderLayers, numDecoderLayers]: Size) => ({ dModel, dFf, numHeads, numEncoderLayers, numDecoderLayers })
+const sized = ([dModel, dFf, numHeads, numEncoderLayers, numDecoderLayers]: Size) => ({
+  dModel,
+  dFf,
+  numHeads,
+  numEncoderLayers,
+  numDecoderLayers,
+})
 
-const dense = (size: Size, overrides: Partial<ModelConfig> = {}): Preset => ({ model: { ...baseModel, ...sized(size), ...overrides }, router: baseRouter })
+const dense = (size: Size, overrides: Partial<ModelConfig> = {}): Preset => ({
+  model: { ...baseModel, ...sized(size), ...overrides },
+  router: baseRouter,
+})
 
 /** T5 1.1's changes: gated GELU and an output projection of its own. */
 const gated = { activation: 'gatedGelu', tiedLogits: false, scaleLogits: false } as const
 
-const sparse = (size: Size, numExperts: number, every: number, overrides: Partial<ModelConfig>, router: Partial<RouterConfig>): Preset => ({
-  model: { ...baseModel, ...sized(size), numExperts, encoderSparseEvery: every, decoderSparseEvery: every, initScale: 0.1, ...overrides },
+const sparse = (
+  size: Size,
+  numExperts: number,
+  every: number,
+  overrides: Partial<ModelConfig>,
+  router: Partial<RouterConfig>,
+): Preset => ({
+  model: {
+    ...baseModel,
+    ...sized(size),
+    numExperts,
+    encoderSparseEvery: every,
+    decoderSparseEvery: every,
+    initScale: 0.1,
+    ...overrides,
+  },
   router: { ...baseRouter, ...router },
 })
 
@@ -75,11 +102,29 @@ const family = (prefix: string, sizes: Record<string, Size>, overrides: Partial<
 
 /** Every published model by name. */
 export const presets: ReadonlyMap<string, Preset> = new Map<string, Preset>([
-  ...[8, 16, 32, 64, 128, 256].map((experts): [string, Preset] => [`switch-base-${experts}`, sparse([768, 3072, 12, 12, 12], experts, 2, {}, {})]),
+  ...[8, 16, 32, 64, 128, 256].map((experts): [string, Preset] => [
+    `switch-base-${experts}`,
+    sparse([768, 3072, 12, 12, 12], experts, 2, {}, {}),
+  ]),
   ['switch-large-128', sparse([1024, 4096, 16, 24, 24], 128, 2, {}, { maxGroupSize: 4096 })],
-  ['switch-xxl-128', sparse([4096, 10240, 64, 24, 24], 128, 2, gated, { maxGroupSize: 4096, evalCapacityFactor: 4, minExpertCapacity: 2 })],
-  ['switch-c-2048', sparse([2080, 6144, 30, 15, 15], 2048, 1, { tiedLogits: false, scaleLogits: false },
-    { maxGroupSize: 2048, trainCapacityFactor: 1, minExpertCapacity: 2 })],
+  [
+    'switch-xxl-128',
+    sparse([4096, 10240, 64, 24, 24], 128, 2, gated, {
+      maxGroupSize: 4096,
+      evalCapacityFactor: 4,
+      minExpertCapacity: 2,
+    }),
+  ],
+  [
+    'switch-c-2048',
+    sparse(
+      [2080, 6144, 30, 15, 15],
+      2048,
+      1,
+      { tiedLogits: false, scaleLogits: false },
+      { maxGroupSize: 2048, trainCapacityFactor: 1, minExpertCapacity: 2 },
+    ),
+  ],
   ['t5-1.0-small', dense([512, 2048, 8, 6, 6])],
   ['t5-1.0-base', dense([768, 3072, 12, 12, 12])],
   ['t5-1.0-large', dense([1024, 4096, 16, 24, 24])],
@@ -94,5 +139,7 @@ export function preset(name: string): Preset {
   if (found) return found
   const names = [...presets.keys()]
   const near = nearest(name, names)
-  throw new ConfigError(`there is no preset ${JSON.stringify(name)}; ${near ? `did you mean ${near}?` : `the presets are ${names.join(', ')}`}`)
+  throw new ConfigError(
+    `there is no preset ${JSON.stringify(name)}; ${near ? `did you mean ${near}?` : `the presets are ${names.join(', ')}`}`,
+  )
 }

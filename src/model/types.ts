@@ -1,4 +1,4 @@
-import type { Array } from '../engine/api/array.js'
+import type { Tensor } from '../engine/api/tensor.js'
 import type { AttentionParams } from '../nn/attention.js'
 import type { DenseParams } from '../nn/dense.js'
 import type { Embedding } from '../nn/embedding.js'
@@ -15,7 +15,11 @@ export type ModelParams = {
   decoder: DecoderParams
 }
 /** Relative position biases are the stack's or its layers'. */
-export type EncoderParams = { [layer: `layers_${number}`]: EncoderLayerParams; relpos_bias?: RelativeBiasParams; encoder_norm: NormParams }
+export type EncoderParams = {
+  [layer: `layers_${number}`]: EncoderLayerParams
+  relpos_bias?: RelativeBiasParams
+  encoder_norm: NormParams
+}
 export type DecoderParams = {
   [layer: `layers_${number}`]: DecoderLayerParams
   relpos_bias?: RelativeBiasParams
@@ -23,7 +27,7 @@ export type DecoderParams = {
   /** The output projection, where it is not the token embedding. */
   logits_dense?: DenseParams
 }
-export type RelativeBiasParams = { rel_embedding: Array } // [heads, buckets]
+export type RelativeBiasParams = { rel_embedding: Tensor } // [heads, buckets]
 export type EncoderLayerParams = {
   pre_attention_layer_norm: NormParams
   relpos_bias?: RelativeBiasParams
@@ -43,16 +47,16 @@ export type DecoderLayerParams = {
 
 /** What the model is trained on, under T5X's names (data/features.ts makes it): [batch, length] each. */
 export type Batch = {
-  encoder_input_tokens: Array
-  decoder_input_tokens: Array
-  decoder_target_tokens: Array
+  encoder_input_tokens: Tensor
+  decoder_input_tokens: Tensor
+  decoder_target_tokens: Tensor
   /** 1 where a target counts in the loss. */
-  decoder_loss_weights: Array
+  decoder_loss_weights: Tensor
   /** Which of a packed row's examples a token belongs to, from 1; 0 is padding. */
-  encoder_segment_ids?: Array
-  decoder_segment_ids?: Array
-  encoder_positions?: Array
-  decoder_positions?: Array
+  encoder_segment_ids?: Tensor
+  decoder_segment_ids?: Tensor
+  encoder_positions?: Tensor
+  decoder_positions?: Tensor
 }
 
 export interface ForwardOptions {
@@ -61,23 +65,27 @@ export interface ForwardOptions {
   /** `train`: dropout, jitter and the training capacity. */
   mode: 'train' | 'eval'
   /** Randomness for dropout and jitter: a key of random.ts. Needed in training where one of their rates is not 0. */
-  key?: Array
+  key?: Tensor
 }
 
 /** What the router of one sparse layer did. */
-export interface LayerRecord { stack: StackName; layer: number; record: RouterRecord }
+export interface LayerRecord {
+  stack: StackName
+  layer: number
+  record: RouterRecord
+}
 
 export interface ForwardOutput {
-  logits: Array // [batch, decoder length, vocab], float32
+  logits: Tensor // [batch, decoder length, vocab], float32
   /** What a stack makes of its tokens, after its final norm. */
-  encoderOutput: Array // [batch, encoder length, dModel]
-  decoderOutput: Array // [batch, decoder length, dModel]
+  encoderOutput: Tensor // [batch, encoder length, dModel]
+  decoderOutput: Tensor // [batch, decoder length, dModel]
   /** The input of each layer of a stack, then the last one's output, before the final norm. */
-  encoderStates: Array[]
-  decoderStates: Array[]
+  encoderStates: Tensor[]
+  decoderStates: Tensor[]
   /** One for each sparse layer, encoder first. */
   routers: LayerRecord[]
 }
 
 /** Scalars (and `expertLoad/<stack>/layers_<i>`: [experts]) by name. */
-export type Metrics = { [name: string]: Array }
+export type Metrics = { [name: string]: Tensor }

@@ -1,4 +1,4 @@
-import type { Array } from '../engine/api/array.js'
+import type { Tensor } from '../engine/api/tensor.js'
 import * as np from '../engine/api/np.js'
 import { dense } from './dense.js'
 import type { DenseParams } from './dense.js'
@@ -12,28 +12,37 @@ export type AttentionParams = {
   out: DenseParams // [heads * headDim, dModel]
 }
 
-export type KeysAndValues = { keys: Array; values: Array } // [batch, heads, length, headDim]
+export type KeysAndValues = { keys: Tensor; values: Tensor } // [batch, heads, length, headDim]
 
 /** Added to the scores of keys that must not be seen: it swallows the score, so a row that sees nothing is uniform. */
 const hidden = -1e10
 
 /** A mask of what may be seen as a bias on scores. */
-export const maskBias = (mask: Array): Array => np.where(mask, 0, hidden) // [batch, 1, query, key]
+export const maskBias = (mask: Tensor): Tensor => np.where(mask, 0, hidden) // [batch, 1, query, key]
 
 /** Projects x [batch, length, dModel] and splits the heads apart. */
-export function projectHeads(params: DenseParams, x: Array, numHeads: number): Array {
+export function projectHeads(params: DenseParams, x: Tensor, numHeads: number): Tensor {
   const [batch, length] = x.shape
   return np.transpose(np.reshape(dense(params, x), [batch, length, numHeads, -1]), [0, 2, 1, 3]) // [batch, heads, length, headDim]
 }
 
-export const keysAndValues = (params: AttentionParams, x: Array, numHeads: number): KeysAndValues =>
-  ({ keys: projectHeads(params.key, x, numHeads), values: projectHeads(params.value, x, numHeads) })
+export const keysAndValues = (params: AttentionParams, x: Tensor, numHeads: number): KeysAndValues => ({
+  keys: projectHeads(params.key, x, numHeads),
+  values: projectHeads(params.value, x, numHeads),
+})
 
 /**
  * Multi-head attention (Vaswani et al. 2017) as T5 has it: scores are not scaled. x [batch, query, dModel]; `bias`, broadcast
  * to [batch, heads, query, key], is added to them. All is in x's dtype, as in Flaxformer. Dropout masks are the same for all queries.
  */
-export function attention(params: AttentionParams, x: Array, { keys, values }: KeysAndValues, bias: Array, noise: Noise, dropoutRate = 0): Array {
+export function attention(
+  params: AttentionParams,
+  x: Tensor,
+  { keys, values }: KeysAndValues,
+  bias: Tensor,
+  noise: Noise,
+  dropoutRate = 0,
+): Tensor {
   const [batch, length] = x.shape
   const queries = projectHeads(params.query, x, keys.shape[1]) // [batch, heads, query, headDim]
   const scores = np.einsum('bhqd,bhkd->bhqk', queries, keys) // [batch, heads, query, key]

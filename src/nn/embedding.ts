@@ -1,4 +1,4 @@
-import type { Array } from '../engine/api/array.js'
+import type { Tensor } from '../engine/api/tensor.js'
 import * as np from '../engine/api/np.js'
 import type { DType } from '../base/dtypes.js'
 import { bitsOf, dequantize, isQuantized } from './quantized.js'
@@ -8,11 +8,12 @@ import type { Kernel } from './quantized.js'
 export type Embedding = Kernel
 
 /** The rows of token ids [batch, length]. */
-export function embed(embedding: Embedding, tokens: Array, dModel: number, dtype: DType): Array {
+export function embed(embedding: Embedding, tokens: Tensor, dModel: number, dtype: DType): Tensor {
   if (!isQuantized(embedding)) return np.astype(np.take(embedding, tokens, 0), dtype) // [batch, length, dModel]
   const rows = { values: np.take(embedding.values, tokens, 0), scales: np.take(embedding.scales, tokens, 0) } // [batch, length, blocks, ...]
   return np.astype(dequantize(rows, bitsOf(embedding, dModel)), dtype) // [batch, length, dModel]
 }
 
 /** The embedding as a projection to the vocabulary [dModel, vocab]. */
-export const projection = (embedding: Embedding): Kernel => (isQuantized(embedding) ? embedding : np.transpose(embedding))
+export const projection = (embedding: Embedding): Kernel =>
+  isQuantized(embedding) ? embedding : np.transpose(embedding)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Array } from '../engine/api/array.js'
+import type { Tensor } from '../engine/api/tensor.js'
 import { jit } from '../engine/api/jit.js'
 import * as np from '../engine/api/np.js'
 import * as random from '../engine/api/random.js'
@@ -10,19 +10,28 @@ import { relativePositionBucket } from './relative-bias.js'
 import { rmsNorm } from './rms-norm.js'
 import { softmax } from './softmax.js'
 
-const x = (): Array => np.array([[0.5, -1, 2], [3, 0.1, -0.4]])
-const weights = (): Array => np.array([[1, -2, 0.5], [0.3, 4, -1]])
+const x = (): Tensor =>
+  np.array([
+    [0.5, -1, 2],
+    [3, 0.1, -0.4],
+  ])
+const weights = (): Tensor =>
+  np.array([
+    [1, -2, 0.5],
+    [0.3, 4, -1],
+  ])
 
 /** A derivative written by hand against that of the formula itself, which the engine derives. */
-async function sameGradient(f: (x: Array) => Array, formula: (x: Array) => Array): Promise<void> {
-  const gradientOf = (g: (x: Array) => Array): Promise<number[]> => jit(grad((y: Array) => np.sum(np.multiply(g(y), weights()))))(x()).numbers()
+async function sameGradient(f: (x: Tensor) => Tensor, formula: (x: Tensor) => Tensor): Promise<void> {
+  const gradientOf = (g: (x: Tensor) => Tensor): Promise<number[]> =>
+    jit(grad((y: Tensor) => np.sum(np.multiply(g(y), weights()))))(x()).numbers()
   const [actual, expected] = [await gradientOf(f), await gradientOf(formula)]
   actual.forEach((a, i) => expect(a).toBeCloseTo(expected[i], 5))
 }
 
 describe('layers', () => {
   it('softmax: values and gradient', async () => {
-    const formula = (y: Array): Array => np.divide(np.exp(y), np.sum(np.exp(y), { axis: -1, keepdims: true }))
+    const formula = (y: Tensor): Tensor => np.divide(np.exp(y), np.sum(np.exp(y), { axis: -1, keepdims: true }))
     const [a, b] = [await softmax(x()).numbers(), await formula(x()).numbers()]
     a.forEach((v, i) => expect(v).toBeCloseTo(b[i], 6))
     await sameGradient(softmax, formula)
@@ -31,15 +40,23 @@ describe('layers', () => {
 
   it('RMS norm: values and gradients in x and scale', async () => {
     const scale = np.array([2, 1, -1])
-    const formula = (y: Array, s: Array): Array => np.multiply(np.divide(y, np.sqrt(np.add(np.mean(np.square(y), { axis: -1, keepdims: true }), 1e-6))), s)
+    const formula = (y: Tensor, s: Tensor): Tensor =>
+      np.multiply(np.divide(y, np.sqrt(np.add(np.mean(np.square(y), { axis: -1, keepdims: true }), 1e-6))), s)
     const [a, b] = [await rmsNorm({ scale }, x(), 1e-6).numbers(), await formula(x(), scale).numbers()]
     a.forEach((v, i) => expect(v).toBeCloseTo(b[i], 5))
-    await sameGradient(y => rmsNorm({ scale }, y, 1e-6), y => formula(y, scale))
-    const ofScale = (f: (s: Array) => Array): Promise<number[]> => grad((s: Array) => np.sum(np.multiply(f(s), weights())))(scale).numbers()
+    await sameGradient(
+      y => rmsNorm({ scale }, y, 1e-6),
+      y => formula(y, scale),
+    )
+    const ofScale = (f: (s: Tensor) => Tensor): Promise<number[]> =>
+      grad((s: Tensor) => np.sum(np.multiply(f(s), weights())))(scale).numbers()
     const [c, d] = [await ofScale(s => rmsNorm({ scale: s }, x(), 1e-6)), await ofScale(s => formula(x(), s))]
     c.forEach((v, i) => expect(v).toBeCloseTo(d[i], 5))
     // A gradient of a gradient goes through what the rule keeps.
-    const penalty = (f: (y: Array) => Array) => grad((y: Array) => np.sum(np.square(grad((z: Array) => np.sum(np.multiply(f(z), weights())))(y))))(x()).numbers()
+    const penalty = (f: (y: Tensor) => Tensor) =>
+      grad((y: Tensor) => np.sum(np.square(grad((z: Tensor) => np.sum(np.multiply(f(z), weights())))(y))))(
+        x(),
+      ).numbers()
     const [e, g] = [await penalty(y => rmsNorm({ scale }, y, 1e-6)), await penalty(y => formula(y, scale))]
     expect(Math.max(...g.map(Math.abs))).toBeGreaterThan(0.1)
     e.forEach((v, i) => expect(v).toBeCloseTo(g[i], 4))
@@ -47,7 +64,7 @@ describe('layers', () => {
 
   it('activations', async () => {
     expect(await relu(np.array([-1, 0, 2])).numbers()).toEqual([0, 0, 2])
-    expect(await grad((y: Array) => np.sum(relu(y)))(np.array([-1, 0, 2])).numbers()).toEqual([0, 0, 1])
+    expect(await grad((y: Tensor) => np.sum(relu(y)))(np.array([-1, 0, 2])).numbers()).toEqual([0, 0, 1])
     expect(await gelu(np.array(1)).item()).toBeCloseTo(0.841192, 5)
     expect(await gelu(np.array(-10)).item()).toBeCloseTo(0, 5)
   })
@@ -57,8 +74,12 @@ describe('relative position buckets', () => {
   const encoder = { numBuckets: 32, maxDistance: 128, bidirectional: true }
   const decoder = { ...encoder, bidirectional: false }
   it('are exact nearby, then wider, then one', () => {
-    expect([0, -1, -7, -8, -11, -12, -16, -64, -127, -128, -1000].map(d => relativePositionBucket(d, encoder))).toEqual([0, 1, 7, 8, 8, 9, 10, 14, 15, 15, 15])
-    expect([0, -1, -15, -16, -32, -128, -1000].map(d => relativePositionBucket(d, decoder))).toEqual([0, 1, 15, 16, 21, 31, 31])
+    expect([0, -1, -7, -8, -11, -12, -16, -64, -127, -128, -1000].map(d => relativePositionBucket(d, encoder))).toEqual(
+      [0, 1, 7, 8, 8, 9, 10, 14, 15, 15, 15],
+    )
+    expect([0, -1, -15, -16, -32, -128, -1000].map(d => relativePositionBucket(d, decoder))).toEqual([
+      0, 1, 15, 16, 21, 31, 31,
+    ])
   })
   it('tell before from after in an encoder; in a decoder after does not matter', () => {
     expect([1, 7, 8, 1000].map(d => relativePositionBucket(d, encoder))).toEqual([17, 23, 24, 31])
@@ -68,7 +89,7 @@ describe('relative position buckets', () => {
 
 describe('noise', () => {
   const dropped = (seed: number, rate: number): Promise<number[]> =>
-    jit((k: Array) => noiseFrom(k).dropout(np.ones([4, 3, 500]), rate, 1))(random.key(seed)).numbers()
+    jit((k: Tensor) => noiseFrom(k).dropout(np.ones([4, 3, 500]), rate, 1))(random.key(seed)).numbers()
 
   it('drops the given share and keeps the mean', async () => {
     const values = await dropped(0, 0.25)

@@ -1,4 +1,4 @@
-import type { Array } from '../engine/api/array.js'
+import type { Tensor } from '../engine/api/tensor.js'
 import * as np from '../engine/api/np.js'
 import { gelu, relu } from './activations.js'
 import { dense } from './dense.js'
@@ -9,11 +9,11 @@ import type { Noise } from './noise.js'
 export type MlpParams = { wi: DenseParams; wo: DenseParams } | { wi_0: DenseParams; wi_1: DenseParams; wo: DenseParams }
 
 /** The hidden activations, by whatever way `map` applies a kernel (dense here, batched over experts in moe/). */
-export const hiddenActivations = (params: MlpParams, map: (kernel: DenseParams) => Array): Array =>
+export const hiddenActivations = (params: MlpParams, map: (kernel: DenseParams) => Tensor): Tensor =>
   'wi' in params ? relu(map(params.wi)) : np.multiply(gelu(map(params.wi_0)), map(params.wi_1))
 
 /** The feed-forward sublayer: relu(x wi) wo, or (gelu(x wi_0) * x wi_1) wo (Shazeer 2020, "GLU Variants"). */
-export function mlp(params: MlpParams, x: Array, noise: Noise, dropoutRate = 0): Array {
+export function mlp(params: MlpParams, x: Tensor, noise: Noise, dropoutRate = 0): Tensor {
   const hidden = hiddenActivations(params, kernel => dense(kernel, x)) // [batch, length, dFf]
   return dense(params.wo, noise.dropout(hidden, dropoutRate, 1)) // [batch, length, dModel]
 }

@@ -1,31 +1,38 @@
-import type { Array } from '../engine/api/array.js'
+import type { Tensor } from '../engine/api/tensor.js'
 import * as np from '../engine/api/np.js'
 import * as random from '../engine/api/random.js'
 
 /** The randomness of a forward pass: each use draws anew. */
 export interface Noise {
   /** Zeroes a share `rate` of x and scales the rest to keep the mean; the mask is the same along `sharedAxis`, if one is given. */
-  dropout(x: Array, rate: number, sharedAxis: number | null): Array
+  dropout(x: Tensor, rate: number, sharedAxis: number | null): Tensor
   /** x times uniform noise in [1 - amount, 1 + amount]. */
-  jitter(x: Array, amount: number): Array
+  jitter(x: Tensor, amount: number): Tensor
 }
 
 /** No randomness: evaluation. */
 export const noNoise: Noise = { dropout: x => x, jitter: x => x }
 
 /** Randomness from a key: the n-th use takes the key folded with n, so that equal keys give equal passes. */
-export function noiseFrom(key: Array): Noise {
+export function noiseFrom(key: Tensor): Noise {
   let uses = 0
-  const next = (): Array => random.foldIn(key, uses++)
+  const next = (): Tensor => random.foldIn(key, uses++)
   return {
     dropout(x, rate, sharedAxis) {
       if (rate === 0) return x
-      const keep = random.bernoulli(next(), 1 - rate, x.shape.map((d, axis) => (axis === sharedAxis ? 1 : d)))
+      const keep = random.bernoulli(
+        next(),
+        1 - rate,
+        x.shape.map((d, axis) => (axis === sharedAxis ? 1 : d)),
+      )
       return np.multiply(x, np.where(keep, np.full([], 1 / (1 - rate), x.dtype), 0))
     },
     jitter(x, amount) {
       if (amount === 0) return x
-      return np.multiply(x, np.astype(random.uniform(next(), x.shape, { minval: 1 - amount, maxval: 1 + amount }), x.dtype))
+      return np.multiply(
+        x,
+        np.astype(random.uniform(next(), x.shape, { minval: 1 - amount, maxval: 1 + amount }), x.dtype),
+      )
     },
   }
 }

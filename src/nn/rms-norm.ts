@@ -1,9 +1,9 @@
 import type { DType } from '../base/dtypes.js'
-import type { Array } from '../engine/api/array.js'
+import type { Tensor } from '../engine/api/tensor.js'
 import { composite } from '../engine/api/composite.js'
 import * as np from '../engine/api/np.js'
 
-export type NormParams = { scale: Array } // [dModel]
+export type NormParams = { scale: Tensor } // [dModel]
 
 const last = { axis: -1, keepdims: true }
 
@@ -11,19 +11,19 @@ const last = { axis: -1, keepdims: true }
  * x / rms(x) * scale over the last axis: no mean is subtracted, there is no bias (Zhang and Sennrich 2019, "Root Mean
  * Square Layer Normalization"). x / rms(x) is computed in float32 and then has the dtype that is asked for, in which it is scaled.
  */
-export function rmsNorm({ scale }: NormParams, x: Array, epsilon: number, dtype: DType = x.dtype): Array {
-  const norm = (s: Array): Array => float32Norm(epsilon)(np.astype(x, 'float32'), s).normed // [..., dModel]
+export function rmsNorm({ scale }: NormParams, x: Tensor, epsilon: number, dtype: DType = x.dtype): Tensor {
+  const norm = (s: Tensor): Tensor => float32Norm(epsilon)(np.astype(x, 'float32'), s).normed // [..., dModel]
   if (dtype === 'float32') return norm(np.astype(scale, dtype))
   return np.multiply(np.astype(norm(np.ones(scale.shape)), dtype), np.astype(scale, dtype))
 }
 
 type Normed = {
-  normed: Array // [..., dModel]
-  inverseRms: Array // [..., 1]
+  normed: Tensor // [..., dModel]
+  inverseRms: Tensor // [..., 1]
 }
 
-const float32Norm = (epsilon: number): ((x: Array, scale: Array) => Normed) => {
-  const norm = (x: Array, scale: Array): Normed => {
+const float32Norm = (epsilon: number): ((x: Tensor, scale: Tensor) => Normed) => {
+  const norm = (x: Tensor, scale: Tensor): Normed => {
     const inverseRms = np.rsqrt(np.add(np.mean(np.square(x), last), epsilon)) // [..., 1]
     return { normed: np.multiply(np.multiply(x, inverseRms), scale), inverseRms }
   }
@@ -35,7 +35,7 @@ const float32Norm = (epsilon: number): ((x: Array, scale: Array) => Normed) => {
         return [output, { x, scale, r: output.inverseRms }]
       },
       // With r = 1/rms(x) and n = x r: dx = r (dn - n mean(dn n)), and dr = -r^2 mean(n dx). (This very rule reads r: a second derivative goes through it.)
-      backward: ({ x, scale, r }: { x: Array; scale: Array; r: Array }, ct) => {
+      backward: ({ x, scale, r }: { x: Tensor; scale: Tensor; r: Tensor }, ct) => {
         const n = np.multiply(x, r)
         const dn = np.multiply(ct.normed, scale)
         const fromInverse = np.divide(np.multiply(ct.inverseRms, r), x.shape[x.ndim - 1]) // [..., 1]

@@ -1,5 +1,5 @@
 import type { PackedFeatures } from '../data/features.js'
-import { fromHost } from '../engine/api/array.js'
+import { fromHost } from '../engine/api/tensor.js'
 import type { Batch } from '../model/types.js'
 
 /** Features as arrays. */

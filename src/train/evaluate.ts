@@ -1,5 +1,5 @@
-import { sequenceErrorRates } from '../data/metrics.js'
-import type { ErrorRates } from '../data/metrics.js'
+import { sequenceErrorRates } from '../metrics/error-rates.js'
+import type { ErrorRates } from '../metrics/error-rates.js'
 import type { Example, SplitName } from '../data/source.js'
 import type { Task } from '../data/task.js'
 import type { ModelParams } from '../model/types.js'
@@ -28,16 +28,32 @@ export interface EvaluateOptions {
 }
 
 /** How a run's model answers: with at most as many tokens as the targets it was trained on had room for. */
-export const answerOptions = ({ model, router, train }: TrainerConfig): GenerateOptions => ({ config: model, router, maxNewTokens: train.targetLength })
+export const answerOptions = ({ model, router, train }: TrainerConfig): GenerateOptions => ({
+  config: model,
+  router,
+  maxNewTokens: train.targetLength,
+})
 
 /** Error rates of generation on a split's examples: on all of them, or on `limit`, spread evenly over the split. */
 export async function evaluate(
-  params: ModelParams, config: TrainerConfig, task: Task, { split, limit, numBeams, onProgress }: EvaluateOptions,
+  params: ModelParams,
+  config: TrainerConfig,
+  task: Task,
+  { split, limit, numBeams, onProgress }: EvaluateOptions,
 ): Promise<Evaluation> {
   const all = task.split(split)
   const count = Math.min(limit ?? all.length, all.length)
   const examples = Array.from({ length: count }, (_, i) => all[Math.floor((i * all.length) / count)])
   const predict = makePredictor(params, { ...answerOptions(config), numBeams }, task)
-  const predictions = await predict(examples.map(example => example.input), done => onProgress?.(done, count))
-  return { split, total: all.length, rates: sequenceErrorRates(predictions, examples, text => task.symbols(text)), examples, predictions }
+  const predictions = await predict(
+    examples.map(example => example.input),
+    done => onProgress?.(done, count),
+  )
+  return {
+    split,
+    total: all.length,
+    rates: sequenceErrorRates(predictions, examples, text => task.symbols(text)),
+    examples,
+    predictions,
+  }
 }

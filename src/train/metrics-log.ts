@@ -25,7 +25,13 @@ export class MetricsLog {
   /** Drops what was recorded after a step, and a line that a crash has cut: the run goes on from there. */
   async rewind(step: number): Promise<void> {
     const kept = (await this.lines()).filter(line => stepOf(line) <= step)
-    await writeFileAtomically(this.path, async handle => { await handle.writeFile(kept.map(line => `${line}\n`).join('')) }, { replace: true })
+    await writeFileAtomically(
+      this.path,
+      async handle => {
+        await handle.writeFile(kept.map(line => `${line}\n`).join(''))
+      },
+      { replace: true },
+    )
   }
 
   private async lines(): Promise<string[]> {

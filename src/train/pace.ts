@@ -3,7 +3,10 @@ export class Pace {
   private readonly ends: { at: number; examples: number }[]
   private steps = 0
 
-  constructor(private readonly now: () => number = () => performance.now() / 1000, private readonly window = 100) {
+  constructor(
+    private readonly now: () => number = () => performance.now() / 1000,
+    private readonly window = 100,
+  ) {
     this.ends = [{ at: now(), examples: 0 }]
   }
 
@@ -25,6 +28,6 @@ export class Pace {
 
   /** Seconds until some more steps are done. */
   secondsFor(steps: number): number {
-    return steps * this.seconds / (this.ends.length - 1)
+    return (steps * this.seconds) / (this.ends.length - 1)
   }
 }

@@ -3,20 +3,25 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { readTensors } from '../checkpoint/format.js'
-import type { Array } from '../engine/api/array.js'
+import type { Tensor } from '../engine/api/tensor.js'
 import * as np from '../engine/api/np.js'
 import { environmentWarning, expectedOf, openCheckpoint, readTree, saveRun } from './checkpointing.js'
 import { MetricsLog } from './metrics-log.js'
 import { Pace } from './pace.js'
 
 let folder: string
-beforeEach(async () => { folder = await mkdtemp(join(tmpdir(), 'switchyard-')) })
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'switchyard-'))
+})
 afterEach(() => rm(folder, { recursive: true }))
 
 const facts = (step: number) => ({ step, config: { a: 1 }, task: null, data: null, seed: 0, libraryVersion: '1' })
 
 describe('checkpoints of a run', () => {
-  const arrays = (value: number) => ({ params: { a: { kernel: np.array([[1, value]]) } }, optimizer: { m: { a: np.array([3]) } } })
+  const arrays = (value: number) => ({
+    params: { a: { kernel: np.array([[1, value]]) } },
+    optimizer: { m: { a: np.array([3]) } },
+  })
 
   it('come back as they were', async () => {
     await saveRun(folder, facts(3), arrays(2), 1)
@@ -25,11 +30,13 @@ describe('checkpoints of a run', () => {
     const checkpoint = await openCheckpoint(folder)
     try {
       expect(checkpoint.step).toBe(5)
-      const params = await readTree(checkpoint.params, expectedOf(arrays(0).params)) as { a: { kernel: Array } }
+      const params = (await readTree(checkpoint.params, expectedOf(arrays(0).params))) as { a: { kernel: Tensor } }
       expect(await params.a.kernel.numbers()).toEqual([1, Math.fround(0.1)])
       expect([...(await readTensors(checkpoint.optimizer!)).keys()]).toEqual(['m/a'])
       expect(await environmentWarning(checkpoint)).toBeUndefined()
-      expect(await environmentWarning({ ...checkpoint, threads: checkpoint.threads + 1 })).toContain('not the same bit for bit')
+      expect(await environmentWarning({ ...checkpoint, threads: checkpoint.threads + 1 })).toContain(
+        'not the same bit for bit',
+      )
     } finally {
       await checkpoint.close()
     }
@@ -39,18 +46,24 @@ describe('checkpoints of a run', () => {
     await saveRun(folder, facts(3), arrays(2), 1)
     const { params, close } = await openCheckpoint(join(folder, 'step-3'))
     const expected = (path: string, shape: number[]) => ({ path, shape, dtype: 'float32' as const })
-    await expect(readTree(params, [expected('a/kernel', [2, 1])])).rejects.toThrow('a/kernel is float32[1,2], and the configuration beside it asks for float32[2,1]')
+    await expect(readTree(params, [expected('a/kernel', [2, 1])])).rejects.toThrow(
+      'a/kernel is float32[1,2], and the configuration beside it asks for float32[2,1]',
+    )
     await expect(readTree(params, [expected('a/bias', [1])])).rejects.toThrow('a/bias is missing')
     await expect(readTree(params, [])).rejects.toThrow('a/kernel belongs to no part')
     await close()
     await expect(openCheckpoint(join(folder, 'none'))).rejects.toThrow('there is no such folder')
     await mkdir(join(folder, 'empty'))
-    await expect(openCheckpoint(join(folder, 'empty'))).rejects.toThrow('there is no checkpoint of Switchyard in this folder')
+    await expect(openCheckpoint(join(folder, 'empty'))).rejects.toThrow(
+      'there is no checkpoint of Switchyard in this folder',
+    )
   })
 
   it('are found in a folder of runs', async () => {
     for (const name of ['b', 'a']) await saveRun(join(folder, name), facts(3), arrays(2), 1)
-    await expect(openCheckpoint(folder)).rejects.toThrow(`this is a folder of runs; give one of them: ${join(folder, 'a')}, ${join(folder, 'b')}`)
+    await expect(openCheckpoint(folder)).rejects.toThrow(
+      `this is a folder of runs; give one of them: ${join(folder, 'a')}, ${join(folder, 'b')}`,
+    )
   })
 
   it('are never saved with what is not finite', async () => {
@@ -67,7 +80,9 @@ describe('the records of a run', () => {
     for (const step of [1, 2, 3]) await log.append({ step, loss: step / 2, load: [1, step] })
     await writeFile(log.path, `${await readFile(log.path, 'utf8')}{"step":1`)
     await log.rewind(2)
-    expect(await readFile(log.path, 'utf8')).toBe('{"step":1,"loss":0.5,"load":[1,1]}\n{"step":2,"loss":1,"load":[1,2]}\n')
+    expect(await readFile(log.path, 'utf8')).toBe(
+      '{"step":1,"loss":0.5,"load":[1,1]}\n{"step":2,"loss":1,"load":[1,2]}\n',
+    )
   })
 })
 
@@ -75,13 +90,18 @@ describe('pace', () => {
   it('forgets the first step, which compiles, and what is long ago', () => {
     let now = 0
     const pace = new Pace(() => now, 3)
-    const step = (seconds: number): void => { now += seconds; pace.add(10) }
+    const step = (seconds: number): void => {
+      now += seconds
+      pace.add(10)
+    }
     step(9)
     expect(pace.examplesPerSecond).toBeCloseTo(10 / 9)
     step(1)
     expect(pace.examplesPerSecond).toBe(10)
     expect(pace.secondsFor(7)).toBe(7)
-    step(1); step(2); step(2)
+    step(1)
+    step(2)
+    step(2)
     expect(pace.examplesPerSecond).toBe(30 / 5)
   })
 })

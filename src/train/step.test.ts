@@ -1,16 +1,16 @@
 import { describe, expect, it } from 'vitest'
-import type { Array } from '../engine/api/array.js'
+import type { Tensor } from '../engine/api/tensor.js'
 import * as np from '../engine/api/np.js'
 import * as random from '../engine/api/random.js'
 import { adamW } from './optimizers/adamw.js'
 import { makeTrainStep } from './step.js'
 import type { Loss } from './step.js'
 
-type Line = { x: Array; y: Array }
+type Line = { x: Tensor; y: Tensor }
 
 /** Squared error of a line through points; noise shows what key a step was given. */
 const loss: Loss<Line> = (params, { x, y }, key) => {
-  const { w, b } = params as { w: Array; b: Array }
+  const { w, b } = params as { w: Tensor; b: Tensor }
   const error = np.subtract(np.add(np.multiply(w, x), b), y)
   return [np.mean(np.square(error)), { noise: random.uniform(key, []) }]
 }
@@ -27,7 +27,12 @@ describe('a training step', () => {
     const losses: number[] = []
     const noise = new Set<number>()
     for (let i = 0; i < 200; i++) {
-      const result = step(arrays, { batch, key: random.key(0), step: np.array(i, 'int32'), learningRate: np.array(0.1) })
+      const result = step(arrays, {
+        batch,
+        key: random.key(0),
+        step: np.array(i, 'int32'),
+        learningRate: np.array(0.1),
+      })
       arrays = result.arrays as typeof arrays
       losses.push(await result.metrics.loss.item())
       noise.add(await result.metrics.noise.item())
@@ -43,8 +48,14 @@ describe('a training step', () => {
     const optimizer = adamW()
     for (const clipNorm of [0.5, null]) {
       const params = { w: np.array([0]), b: np.array([0]) }
-      const { metrics } = makeTrainStep(loss, optimizer, clipNorm)({ params, optimizer: optimizer.init(params) },
-        { batch, key: random.key(0), step: np.array(0, 'int32'), learningRate: np.array(0.1) })
+      const { metrics } = makeTrainStep(
+        loss,
+        optimizer,
+        clipNorm,
+      )(
+        { params, optimizer: optimizer.init(params) },
+        { batch, key: random.key(0), step: np.array(0, 'int32'), learningRate: np.array(0.1) },
+      )
       // d/dw = -2 mean(x y) = -17, d/db = -2 mean(y) = -8.
       expect(await metrics.gradientNorm.item()).toBeCloseTo(Math.hypot(17, 8), 4)
     }

@@ -5,13 +5,13 @@ import { tokenize } from '../data/features.js'
 import { TrainIterator } from '../data/iterator.js'
 import { taskSpec } from '../data/task.js'
 import type { Task } from '../data/task.js'
-import type { Array } from '../engine/api/array.js'
+import type { Tensor } from '../engine/api/tensor.js'
 import { evalShape } from '../engine/api/eval-shape.js'
-import type { ArrayType } from '../engine/api/eval-shape.js'
+import type { TensorType } from '../engine/api/eval-shape.js'
 import { jit } from '../engine/api/jit.js'
 import * as np from '../engine/api/np.js'
 import * as random from '../engine/api/random.js'
-import type { ArrayTree } from '../engine/api/tracing.js'
+import type { TensorTree } from '../engine/api/tracing.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import { initParameters } from '../model/init.js'
 import { declareParameters } from '../model/parameters.js'
@@ -28,7 +28,7 @@ import type { Schedule } from './optimizers/schedules.js'
 import { Pace } from './pace.js'
 import { makeTrainStep } from './step.js'
 import type { StepMetrics, TrainArrays, TrainStep } from './step.js'
-import { libraryVersion } from './version.js'
+import { libraryVersion } from '../base/version.js'
 
 /** What a run is made of. It is saved as it is in every checkpoint, with whatever else the object holds. */
 export interface TrainerConfig {
@@ -95,7 +95,10 @@ export class Trainer {
 
   /** Goes on from a checkpoint. The configuration may be another than the checkpoint's, as long as its arrays and data fit. */
   static async resume(config: TrainerConfig, task: Task, checkpoint: Checkpoint): Promise<Trainer> {
-    if (checkpoint.optimizer === undefined) throw new SwitchyardError(`${checkpoint.folder}: this checkpoint holds parameters only, and cannot be gone on from`)
+    if (checkpoint.optimizer === undefined)
+      throw new SwitchyardError(
+        `${checkpoint.folder}: this checkpoint holds parameters only, and cannot be gone on from`,
+      )
     const parts = prepare(config, task)
     parts.iterator.restore(checkpoint.data)
     const types = typesOf(parts.initialize)(parts.rootKey)
@@ -165,33 +168,55 @@ export class Trainer {
     return { step: this.step, examples, learningRate, metrics }
   }
 
-  private async report({ step, examples, learningRate, metrics }: Pending, { folder, pace, log, onProgress }: Reporting): Promise<void> {
+  private async report(
+    { step, examples, learningRate, metrics }: Pending,
+    { folder, pace, log, onProgress }: Reporting,
+  ): Promise<void> {
     const loss = await metrics.loss.item()
     if (!Number.isFinite(loss)) throw this.diverged(folder, step, loss)
     pace.add(examples)
     const { steps, logEvery } = this.config.train
     if (step % logEvery === 0 || step === steps) {
-      const figures = await Promise.all(Object.entries(metrics).map(async ([name, value]) =>
-        [name, value.size === 1 ? await value.item() : await value.numbers()] as const))
+      const figures = await Promise.all(
+        Object.entries(metrics).map(
+          async ([name, value]) => [name, value.size === 1 ? await value.item() : await value.numbers()] as const,
+        ),
+      )
       this.record = { step, learningRate, examplesPerSecond: pace.examplesPerSecond, ...Object.fromEntries(figures) }
       await log.append(this.record)
     }
-    onProgress?.({ step, steps, loss, examplesPerSecond: pace.examplesPerSecond, secondsLeft: pace.secondsFor(steps - step), record: this.record })
+    onProgress?.({
+      step,
+      steps,
+      loss,
+      examplesPerSecond: pace.examplesPerSecond,
+      secondsLeft: pace.secondsFor(steps - step),
+      record: this.record,
+    })
   }
 
   private diverged(folder: string, step: number, loss: number): SwitchyardError {
-    return new SwitchyardError(`the loss is ${loss} at step ${step}; ${this.saved(folder)}. A lower train.schedule.peak or train.clipNorm may help`)
+    return new SwitchyardError(
+      `the loss is ${loss} at step ${step}; ${this.saved(folder)}. A lower train.schedule.peak or train.clipNorm may help`,
+    )
   }
 
   private saved(folder: string): string {
-    return this.savedStep === undefined ? 'no checkpoint was saved' : `the last checkpoint, of step ${this.savedStep} in ${folder}, is from before`
+    return this.savedStep === undefined
+      ? 'no checkpoint was saved'
+      : `the last checkpoint, of step ${this.savedStep} in ${folder}, is from before`
   }
 
   private async save(folder: string): Promise<void> {
     if (this.savedStep === this.step) return
-    const { config, task, parts: { iterator }, step } = this
+    const {
+      config,
+      task,
+      parts: { iterator },
+      step,
+    } = this
     const { seed, keep } = config.train
-    const facts = { step, config, task: taskSpec(task), data: iterator.state(), seed, libraryVersion: libraryVersion() }
+    const facts = { step, config, task: taskSpec(task), data: iterator.state(), seed, libraryVersion: libraryVersion }
     try {
       await saveRun(folder, facts, this.arrays, keep)
     } catch (error) {
@@ -205,26 +230,30 @@ export class Trainer {
 }
 
 /** `evalShape`, for trees whose structure TypeScript does not know: it would follow their types for ever. */
-const typesOf = evalShape as unknown as (f: (key: Array) => TrainArrays) => (key: Array) => { params: Tree<ArrayType>; optimizer: Tree<ArrayType> }
+const typesOf = evalShape as unknown as (
+  f: (key: Tensor) => TrainArrays,
+) => (key: Tensor) => { params: Tree<TensorType>; optimizer: Tree<TensorType> }
 
 /** What a run needs besides its arrays, and a function that makes those. */
 interface Parts {
   readonly iterator: TrainIterator
   readonly schedule: Schedule
-  readonly rootKey: Array
-  readonly stepKey: Array
-  readonly initialize: (key: Array) => TrainArrays
+  readonly rootKey: Tensor
+  readonly stepKey: Tensor
+  readonly initialize: (key: Tensor) => TrainArrays
   readonly trainStep: TrainStep<Batch>
 }
 
 function prepare({ model, router, train }: TrainerConfig, task: Task): Parts {
   if (model.vocabSize < task.vocabSize) {
-    throw new ConfigError(`model.vocabSize is ${model.vocabSize}, and the task ${task.name} has ${task.vocabSize} tokens: raise it`)
+    throw new ConfigError(
+      `model.vocabSize is ${model.vocabSize}, and the task ${task.name} has ${task.vocabSize} tokens: raise it`,
+    )
   }
   const { rows, inputLength, targetLength, seed, clipNorm } = train
   const specs = declareParameters(model, router)
   const optimizer = makeOptimizer(train.optimizer, specs)
-  const initOptimizer = jit(optimizer.init<ArrayTree>)
+  const initOptimizer = jit(optimizer.init<TensorTree>)
   const rootKey = random.key(seed)
   return {
     iterator: new TrainIterator(tokenized(task), { rows, inputLength, targetLength, seed }),

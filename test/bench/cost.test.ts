@@ -7,14 +7,32 @@ import { bind, traceClosed } from '../../src/engine/program/trace.js'
 const x = aval('float32', [2, 3])
 
 it('counts two operations for each element of a product and each contracted one, whatever the axes', () => {
-  const program = traceClosed([aval('float32', [7, 2, 3]), aval('float32', [5, 3, 7])], ([a, b]) =>
-    [ops.exp(ops.dotGeneral(a, b, { contract: [[2], [1]], batch: [[0], [2]] }))])
+  const program = traceClosed([aval('float32', [7, 2, 3]), aval('float32', [5, 3, 7])], ([a, b]) => [
+    ops.exp(ops.dotGeneral(a, b, { contract: [[2], [1]], batch: [[0], [2]] })),
+  ])
   expect(productFlops(program)).toBe(2 * 7 * 2 * 5 * 3)
 })
 
-it('counts a scan\'s body each time', () => {
-  const body = traceClosed([x], ([a]) => [ops.mul(a, ops.broadcastInDim(ops.dotGeneral(a, a, { contract: [[0, 1], [0, 1]], batch: [[], []] }), [2, 3], []))])
-  const program = traceClosed([x], ([a]) => bind('scan', [a], { body, numConsts: 0, numCarry: 1, length: 10, reverse: false }))
+it("counts a scan's body each time", () => {
+  const body = traceClosed([x], ([a]) => [
+    ops.mul(
+      a,
+      ops.broadcastInDim(
+        ops.dotGeneral(a, a, {
+          contract: [
+            [0, 1],
+            [0, 1],
+          ],
+          batch: [[], []],
+        }),
+        [2, 3],
+        [],
+      ),
+    ),
+  ])
+  const program = traceClosed([x], ([a]) =>
+    bind('scan', [a], { body, numConsts: 0, numCarry: 1, length: 10, reverse: false }),
+  )
   expect(productFlops(program)).toBe(10 * 2 * 6)
 })
 

@@ -6,8 +6,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { allocate, dtypes } from '../../src/base/dtypes.js'
 import type { DType } from '../../src/base/dtypes.js'
 import { FileError, SwitchyardError } from '../../src/base/errors.js'
-import { bytesOf, hostFrom, sizeOf } from '../../src/base/tensor.js'
-import type { HostTensor } from '../../src/base/tensor.js'
+import { bytesOf, hostFrom, sizeOf } from '../../src/base/host-tensor.js'
+import type { HostTensor } from '../../src/base/host-tensor.js'
 import { readCheckpoint, sourceOf } from '../../src/checkpoint/format.js'
 import type { CheckpointFormat } from '../../src/checkpoint/format.js'
 
@@ -31,31 +31,65 @@ export interface CheckpointConformance {
 export const fuzzRuns = Number(process.env.FUZZ_RUNS ?? 500)
 
 const weirdNames = [
-  '', ' ', '0', '-1', '10', '2', 'a/b', 'a.b', 'a\\b', '../../etc/passwd', '/absolute', 'with "quotes"', 'tab\tnewline\nnul\u0000', '\u001b[31m',
-  'Ünïcödé', '日本語', '😀', 'constructor', 'toString', 'hasOwnProperty', 'prototype', 'metadata', 'x'.repeat(1000),
+  '',
+  ' ',
+  '0',
+  '-1',
+  '10',
+  '2',
+  'a/b',
+  'a.b',
+  'a\\b',
+  '../../etc/passwd',
+  '/absolute',
+  'with "quotes"',
+  'tab\tnewline\nnul\u0000',
+  '\u001b[31m',
+  'Ünïcödé',
+  '日本語',
+  '😀',
+  'constructor',
+  'toString',
+  'hasOwnProperty',
+  'prototype',
+  'metadata',
+  'x'.repeat(1000),
 ]
 
 /** The files in a folder and in those below it. */
 export const filesIn = async (folder: string): Promise<string[]> =>
-  (await readdir(folder, { recursive: true, withFileTypes: true })).filter(entry => entry.isFile()).map(entry => relative(folder, join(entry.parentPath, entry.name)))
+  (await readdir(folder, { recursive: true, withFileTypes: true }))
+    .filter(entry => entry.isFile())
+    .map(entry => relative(folder, join(entry.parentPath, entry.name)))
 
 /** Every bit pattern of a byte, in every position of a `dtype`: NaNs with payloads, infinities, -0, subnormals. */
 function everyBit(dtype: DType, shape: readonly number[], seed = 1): HostTensor {
   const data = allocate(dtype, sizeOf(shape))
   const bytes = new Uint8Array(data.buffer)
-  for (let i = 0; i < bytes.length; i++) bytes[i] = dtype === 'bool' ? (i * seed) % 3 & 1 : (i * 167 * seed + (i >> 8)) & 0xff
+  for (let i = 0; i < bytes.length; i++)
+    bytes[i] = dtype === 'bool' ? ((i * seed) % 3) & 1 : (i * 167 * seed + (i >> 8)) & 0xff
   return { dtype, shape, data }
 }
 
 /** What every CheckpointFormat must do. */
-export function checkpointConformance({ format, pathName, dataFile, make, without = [], holds = () => true, title = format.name }: CheckpointConformance): void {
+export function checkpointConformance({
+  format,
+  pathName,
+  dataFile,
+  make,
+  without = [],
+  holds = () => true,
+  title = format.name,
+}: CheckpointConformance): void {
   const all = (Object.keys(dtypes) as DType[]).filter(d => !without.includes(d))
 
   describe(`checkpoint format ${title}`, () => {
     let scratch: string
     let count = 0
     const fresh = (): string => join(scratch, String(count++), pathName)
-    beforeAll(async () => { scratch = await mkdtemp(join(tmpdir(), 'switchyard-conformance-')) })
+    beforeAll(async () => {
+      scratch = await mkdtemp(join(tmpdir(), 'switchyard-conformance-'))
+    })
     afterAll(() => rm(scratch, { recursive: true, force: true }))
 
     async function write(tensors: Iterable<readonly [string, HostTensor]>): Promise<string> {
@@ -75,13 +109,23 @@ export function checkpointConformance({ format, pathName, dataFile, make, withou
       expect([...back.keys()]).toEqual([...tensors.keys()])
       for (const [name, tensor] of tensors) {
         const { dtype, shape, data } = back.get(name)!
-        expect({ name, dtype, shape, kind: data.constructor }).toEqual({ name, dtype: tensor.dtype, shape: tensor.shape, kind: tensor.data.constructor })
+        expect({ name, dtype, shape, kind: data.constructor }).toEqual({
+          name,
+          dtype: tensor.dtype,
+          shape: tensor.shape,
+          kind: tensor.data.constructor,
+        })
         expect(Buffer.compare(bytesOf(back.get(name)!), bytesOf(tensor))).toBe(0)
       }
     }
 
     it.each(all)('gives %s back bit for bit', async dtype => {
-      await expectRoundTrip(new Map([['a', everyBit(dtype, [16, 33])], ['b', everyBit(dtype, [7], 5)]]))
+      await expectRoundTrip(
+        new Map([
+          ['a', everyBit(dtype, [16, 33])],
+          ['b', everyBit(dtype, [7], 5)],
+        ]),
+      )
     })
 
     it('mixes dtypes, scalars and empty tensors, and keeps their order', async () => {
@@ -97,25 +141,51 @@ export function checkpointConformance({ format, pathName, dataFile, make, withou
 
     it('holds no tensors at all', () => expectRoundTrip(new Map()))
 
-    it('holds only empty tensors', () => expectRoundTrip(new Map([['z', everyBit('float32', [0])], ['a', everyBit('float32', [2, 0])]])))
+    it('holds only empty tensors', () =>
+      expectRoundTrip(
+        new Map([
+          ['z', everyBit('float32', [0])],
+          ['a', everyBit('float32', [2, 0])],
+        ]),
+      ))
 
-    it('takes any name that it can hold', () => expectRoundTrip(new Map(weirdNames.filter(holds).map((name, i) => [name, hostFrom('float32', [1], [i])]))))
+    it('takes any name that it can hold', () =>
+      expectRoundTrip(new Map(weirdNames.filter(holds).map((name, i) => [name, hostFrom('float32', [1], [i])]))))
 
     it('writes a view of a larger memory', () => {
       const memory = new Float32Array(100).map((_, i) => i)
       return expectRoundTrip(new Map([['view', { dtype: 'float32', shape: [2, 3], data: memory.subarray(17, 23) }]]))
     })
 
-    it('gives any tensors back (random)', () => fc.assert(fc.asyncProperty(
-      fc.uniqueArray(fc.tuple(
-        fc.string({ unit: 'grapheme' }).filter(s => !s.includes('__') && holds(s)), fc.constantFrom(...all), fc.array(fc.nat(4), { maxLength: 4 }), fc.nat(1000),
-      ), { selector: ([name]) => name, maxLength: 8 }),
-      list => expectRoundTrip(new Map(list.map(([name, dtype, shape, seed]) => [name, everyBit(dtype, shape, seed)]))),
-    ), { numRuns: 50 }))
+    it('gives any tensors back (random)', () =>
+      fc.assert(
+        fc.asyncProperty(
+          fc.uniqueArray(
+            fc.tuple(
+              fc.string({ unit: 'grapheme' }).filter(s => !s.includes('__') && holds(s)),
+              fc.constantFrom(...all),
+              fc.array(fc.nat(4), { maxLength: 4 }),
+              fc.nat(1000),
+            ),
+            { selector: ([name]) => name, maxLength: 8 },
+          ),
+          list =>
+            expectRoundTrip(new Map(list.map(([name, dtype, shape, seed]) => [name, everyBit(dtype, shape, seed)]))),
+        ),
+        { numRuns: 50 },
+      ))
 
     it('lists without reading, and reads one tensor alone, several at once', async () => {
-      const reader = await format.open(await write([['b', hostFrom('int32', [2], [1, 2])], ['a', hostFrom('float32', [], [3])]]))
-      expect(reader.list()).toEqual([{ name: 'b', dtype: 'int32', shape: [2] }, { name: 'a', dtype: 'float32', shape: [] }])
+      const reader = await format.open(
+        await write([
+          ['b', hostFrom('int32', [2], [1, 2])],
+          ['a', hostFrom('float32', [], [3])],
+        ]),
+      )
+      expect(reader.list()).toEqual([
+        { name: 'b', dtype: 'int32', shape: [2] },
+        { name: 'a', dtype: 'float32', shape: [] },
+      ])
       const [a, b] = await Promise.all([reader.read('a'), reader.read('b')])
       expect([[...a.data], [...b.data]]).toEqual([[3], [1, 2]])
       await reader.close()
@@ -126,7 +196,10 @@ export function checkpointConformance({ format, pathName, dataFile, make, withou
     if (make) {
       it('refuses to write, and says what to write instead', async () => {
         const path = fresh()
-        const error = await format.write(path, sourceOf([])).then(() => undefined, (e: unknown) => e)
+        const error = await format.write(path, sourceOf([])).then(
+          () => undefined,
+          (e: unknown) => e,
+        )
         expect(error).toBeInstanceOf(SwitchyardError)
         expect(String(error)).toContain(path)
         expect(String(error)).toContain('safetensors')
@@ -136,7 +209,10 @@ export function checkpointConformance({ format, pathName, dataFile, make, withou
         const path = fresh()
         await format.write(path, sourceOf([]), { metadata: { format: 'pt', text: '"ü"\n' } })
         const reader = await format.open(path)
-        expect([...reader.metadata]).toEqual([['format', 'pt'], ['text', '"ü"\n']])
+        expect([...reader.metadata]).toEqual([
+          ['format', 'pt'],
+          ['text', '"ü"\n'],
+        ])
         await reader.close()
       })
 
@@ -147,7 +223,11 @@ export function checkpointConformance({ format, pathName, dataFile, make, withou
           for (const i of [2, 0, 1]) yield [String(i), hostFrom('float32', [1], [i])]
         }
         await format.write(path, { infos, entries: entries() })
-        expect([...(await readAll(path))].map(([name, t]) => [name, t.data[0]])).toEqual([['0', 0], ['1', 1], ['2', 2]])
+        expect([...(await readAll(path))].map(([name, t]) => [name, t.data[0]])).toEqual([
+          ['0', 0],
+          ['1', 1],
+          ['2', 2],
+        ])
       })
 
       it('writes nothing when the tensors are not the announced ones', async () => {
@@ -157,8 +237,20 @@ export function checkpointConformance({ format, pathName, dataFile, make, withou
           [/"w"/, []],
           [/"w"/, [['w', hostFrom('float32', [3], [1, 2, 3])]]],
           [/"w"/, [['w', hostFrom('int32', [2], [1, 2])]]],
-          [/"w"/, [['w', good], ['w', good]]],
-          [/"v"/, [['w', good], ['v', good]]],
+          [
+            /"w"/,
+            [
+              ['w', good],
+              ['w', good],
+            ],
+          ],
+          [
+            /"v"/,
+            [
+              ['w', good],
+              ['v', good],
+            ],
+          ],
         ]
         for (const [message, entries] of wrong) {
           const path = fresh()
@@ -195,7 +287,10 @@ export function checkpointConformance({ format, pathName, dataFile, make, withou
       const path = await write([['w', hostFrom('float32', [1], [1])]])
       const reader = await format.open(path)
       for (const name of ['v', 'constructor', '__proto__', '']) {
-        const error = await reader.read(name).then(() => undefined, (e: unknown) => e)
+        const error = await reader.read(name).then(
+          () => undefined,
+          (e: unknown) => e,
+        )
         expect(error).toBeInstanceOf(FileError)
         expect(String(error)).toContain(path)
         expect(String(error)).toContain(JSON.stringify(name))
@@ -218,19 +313,28 @@ export function checkpointConformance({ format, pathName, dataFile, make, withou
     })
 
     it('names the file, cut off at any byte', async () => {
-      const path = await write([['first', everyBit('float32', [5])], ['last', everyBit('int8', [3])]])
+      const path = await write([
+        ['first', everyBit('float32', [5])],
+        ['last', everyBit('int8', [3])],
+      ])
       const file = await dataFileOf(path)
       const whole = await readFile(file)
       for (let length = 0; length < whole.length; length++) {
         await writeFile(file, whole.subarray(0, length))
-        const error = await readAll(path).then(() => undefined, (e: unknown) => e)
+        const error = await readAll(path).then(
+          () => undefined,
+          (e: unknown) => e,
+        )
         expect(error, `cut off at ${length}`).toBeInstanceOf(FileError)
         expect(String(error)).toContain(file)
       }
     })
 
     it('names the tensor when the file shrinks after it was opened', async () => {
-      const path = await write([['first', everyBit('float32', [5])], ['last', everyBit('float32', [500])]])
+      const path = await write([
+        ['first', everyBit('float32', [5])],
+        ['last', everyBit('float32', [500])],
+      ])
       const reader = await format.open(path)
       const file = await dataFileOf(path)
       await truncate(file, Math.floor((await stat(file)).size / 2))
@@ -241,25 +345,36 @@ export function checkpointConformance({ format, pathName, dataFile, make, withou
     })
 
     it(`reads ${fuzzRuns} mutations of a good one, or refuses them with a FileError`, async () => {
-      const good = await write([['encoder/w', everyBit('float32', [2, 3])], ['b', everyBit('bool', [4])], ['s', everyBit('int64', [])]])
+      const good = await write([
+        ['encoder/w', everyBit('float32', [2, 3])],
+        ['b', everyBit('bool', [4])],
+        ['s', everyBit('int64', [])],
+      ])
       const names = (await stat(good)).isDirectory() ? await filesIn(good) : ['']
       const originals = new Map<string, Buffer>()
       for (const name of names) originals.set(name, await readFile(join(good, name)))
       const path = fresh()
       await cp(good, path, { recursive: true })
-      await fc.assert(fc.asyncProperty(fc.constantFrom(...names), fc.array(mutation, { minLength: 1, maxLength: 4 }), async (name, mutations) => {
-        const mutated = mutations.reduce<Buffer>((bytes, mutate) => mutate(bytes), originals.get(name)!)
-        await writeFile(join(path, name), mutated)
-        const started = performance.now()
-        try {
-          for (const tensor of (await readAll(path)).values()) expect(tensor.data.length).toBe(sizeOf(tensor.shape))
-        } catch (error) {
-          expect(error).toBeInstanceOf(FileError)
-          expect((error as FileError).message).toContain(path)
-        }
-        expect(performance.now() - started).toBeLessThan(5000)
-        await writeFile(join(path, name), originals.get(name)!)
-      }), { numRuns: fuzzRuns })
+      await fc.assert(
+        fc.asyncProperty(
+          fc.constantFrom(...names),
+          fc.array(mutation, { minLength: 1, maxLength: 4 }),
+          async (name, mutations) => {
+            const mutated = mutations.reduce<Buffer>((bytes, mutate) => mutate(bytes), originals.get(name)!)
+            await writeFile(join(path, name), mutated)
+            const started = performance.now()
+            try {
+              for (const tensor of (await readAll(path)).values()) expect(tensor.data.length).toBe(sizeOf(tensor.shape))
+            } catch (error) {
+              expect(error).toBeInstanceOf(FileError)
+              expect((error as FileError).message).toContain(path)
+            }
+            expect(performance.now() - started).toBeLessThan(5000)
+            await writeFile(join(path, name), originals.get(name)!)
+          },
+        ),
+        { numRuns: fuzzRuns },
+      )
     })
   })
 }
@@ -269,7 +384,27 @@ const position = fc.oneof(fc.double({ min: 0, max: 1, noNaN: true }), fc.double(
 const at = (bytes: Buffer, share: number): number => Math.floor(share * bytes.length)
 const splice = (bytes: Buffer, start: number, removed: number, added: Uint8Array): Buffer =>
   Buffer.concat([bytes.subarray(0, start), added, bytes.subarray(start + removed)])
-const tokens = ['"', '{', '}', '[', ']', ',', ':', '0', '-1', '9'.repeat(20), '1e9', '0.5', 'null', '__proto__', '\\u0000', '\\', '\u00ff', '\ud83d\ude00', '[['.repeat(300)]
+const tokens = [
+  '"',
+  '{',
+  '}',
+  '[',
+  ']',
+  ',',
+  ':',
+  '0',
+  '-1',
+  '9'.repeat(20),
+  '1e9',
+  '0.5',
+  'null',
+  '__proto__',
+  '\\u0000',
+  '\\',
+  '\u00ff',
+  '\ud83d\ude00',
+  '[['.repeat(300),
+]
 
 export const mutation: fc.Arbitrary<(bytes: Buffer) => Buffer> = fc.oneof(
   fc.tuple(position, fc.nat(7)).map(([p, bit]) => (b: Buffer) => {
@@ -277,9 +412,25 @@ export const mutation: fc.Arbitrary<(bytes: Buffer) => Buffer> = fc.oneof(
     if (copy.length > 0) copy[Math.min(at(b, p), b.length - 1)] ^= 1 << bit
     return copy
   }),
-  fc.tuple(position, fc.uint8Array({ maxLength: 9 })).map(([p, bytes]) => (b: Buffer) => splice(b, at(b, p), bytes.length, bytes)),
-  fc.tuple(position, fc.constantFrom(...tokens), fc.nat(3)).map(([p, token, removed]) => (b: Buffer) => splice(b, at(b, p), removed, Buffer.from(token))),
-  fc.tuple(position, position).map(([p, q]) => (b: Buffer) => splice(b, at(b, p), Math.min(at(b, q), 40), new Uint8Array())),
-  fc.tuple(position, position, fc.nat(60)).map(([from, to, n]) => (b: Buffer) => splice(b, at(b, to), 0, b.subarray(at(b, from), at(b, from) + n))),
+  fc.tuple(position, fc.uint8Array({ maxLength: 9 })).map(
+    ([p, bytes]) =>
+      (b: Buffer) =>
+        splice(b, at(b, p), bytes.length, bytes),
+  ),
+  fc.tuple(position, fc.constantFrom(...tokens), fc.nat(3)).map(
+    ([p, token, removed]) =>
+      (b: Buffer) =>
+        splice(b, at(b, p), removed, Buffer.from(token)),
+  ),
+  fc.tuple(position, position).map(
+    ([p, q]) =>
+      (b: Buffer) =>
+        splice(b, at(b, p), Math.min(at(b, q), 40), new Uint8Array()),
+  ),
+  fc.tuple(position, position, fc.nat(60)).map(
+    ([from, to, n]) =>
+      (b: Buffer) =>
+        splice(b, at(b, to), 0, b.subarray(at(b, from), at(b, from) + n)),
+  ),
   position.map(p => (b: Buffer) => b.subarray(0, at(b, p))),
 )

@@ -1,4 +1,4 @@
-import type { Array as EngineArray } from '../../src/engine/api/array.js'
+import type { Tensor } from '../../src/engine/api/tensor.js'
 import * as np from '../../src/engine/api/np.js'
 import { tokensChooseTop1 } from '../../src/nn/moe/router.js'
 import type { Router } from '../../src/nn/moe/router.js'
@@ -8,7 +8,7 @@ describeRouter('tokens choose top 1', tokensChooseTop1)
 
 // Two more, so that the seam is known to hold them: tokens with two choices, and experts that choose.
 
-const below = (position: EngineArray, capacity: number | null): EngineArray =>
+const below = (position: Tensor, capacity: number | null): Tensor =>
   np.logicalAnd(np.greaterEqual(position, 0), np.less(position, capacity ?? Infinity))
 
 /** Second choices find room after all first choices. */
@@ -22,7 +22,13 @@ const tokensChooseTop2: Router = {
     const rank = np.subtract(np.sum(np.multiply(np.cumsum(inOrder, 1), inOrder), { axis: 2 }), 1) // [groups, 2 * tokens]
     const position = np.swapaxes(np.reshape(rank, [groups, 2, tokens]), 1, 2) // [groups, tokens, 2]
     const kept = below(position, capacity) // [groups, tokens, 2]
-    return { expert, position, kept, gate: np.where(kept, gates, 0), choice: np.astype(np.sum(chosen, { axis: 2 }), 'float32') }
+    return {
+      expert,
+      position,
+      kept,
+      gate: np.where(kept, gates, 0),
+      choice: np.astype(np.sum(chosen, { axis: 2 }), 'float32'),
+    }
   },
 }
 

@@ -27,9 +27,20 @@ export class Cli {
   static async build(): Promise<Cli> {
     const package_ = await mkdtemp(join(tmpdir(), 'switchyard-package-'))
     const tsc = join(repository, 'node_modules/typescript/bin/tsc')
-    await promisify(execFile)(process.execPath,
-      [tsc, '-p', join(repository, 'tsconfig.build.json'), '--noCheck', '--incremental', 'false', '--tsBuildInfoFile', 'null', '--outDir', join(package_, 'dist')])
-    for (const name of ['package.json', 'bin', 'assets']) await cp(join(repository, name), join(package_, name), { recursive: true })
+    await promisify(execFile)(process.execPath, [
+      tsc,
+      '-p',
+      join(repository, 'tsconfig.build.json'),
+      '--noCheck',
+      '--incremental',
+      'false',
+      '--tsBuildInfoFile',
+      'null',
+      '--outDir',
+      join(package_, 'dist'),
+    ])
+    for (const name of ['package.json', 'bin', 'assets'])
+      await cp(join(repository, name), join(package_, name), { recursive: true })
     await symlink(join(repository, 'node_modules'), join(package_, 'node_modules'))
     return new Cli(package_, await mkdtemp(join(tmpdir(), 'switchyard-e2e-')))
   }
@@ -39,12 +50,25 @@ export class Cli {
   }
 
   /** Starts `switchyard ...args`. `watch` sees what it prints so far, and may end it. `input` null: its standard input gets `first` and stays open. */
-  start(args: readonly string[], watch: (stdout: string, process: ChildProcess) => void = () => undefined, input: string | null = '', first = ''): Promise<Ended> {
-    const child = spawn(process.execPath, [join(this.package_, 'bin/switchyard.js'), ...args], { cwd: this.folder, env: { ...process.env, NO_COLOR: '1' } })
+  start(
+    args: readonly string[],
+    watch: (stdout: string, process: ChildProcess) => void = () => undefined,
+    input: string | null = '',
+    first = '',
+  ): Promise<Ended> {
+    const child = spawn(process.execPath, [join(this.package_, 'bin/switchyard.js'), ...args], {
+      cwd: this.folder,
+      env: { ...process.env, NO_COLOR: '1' },
+    })
     let stdout = ''
     let stderr = ''
-    child.stdout.setEncoding('utf8').on('data', (text: string) => { stdout += text; watch(stdout, child) })
-    child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text
+      watch(stdout, child)
+    })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text
+    })
     if (input !== null) child.stdin.end(input)
     else child.stdin.write(first)
     return new Promise((resolve, reject) => {
@@ -60,6 +84,16 @@ export class Cli {
 
 /** Settings of a model that learns nothing much, but in no time. */
 export const tiny = [
-  'model.dModel=8', 'model.dFf=16', 'model.numHeads=2', 'model.headDim=4', 'model.numExperts=2', 'train.rows=2',
-  'train.inputLength=32', 'train.targetLength=32', 'train.schedule.warmupSteps=2', 'train.logEvery=1', 'train.checkpointEvery=2', 'train.evalExamples=12',
+  'model.dModel=8',
+  'model.dFf=16',
+  'model.numHeads=2',
+  'model.headDim=4',
+  'model.numExperts=2',
+  'train.rows=2',
+  'train.inputLength=32',
+  'train.targetLength=32',
+  'train.schedule.warmupSteps=2',
+  'train.logEvery=1',
+  'train.checkpointEvery=2',
+  'train.evalExamples=12',
 ].flatMap(setting => ['--set', setting])

@@ -17,22 +17,38 @@ describe('a model of the Hugging Face hub', () => {
   const before = keys.map(key => process.env[key])
 
   beforeAll(async () => {
-    [cli, hub, scratch] = await Promise.all([Cli.build(), TestHub.start(), mkdtemp(join(tmpdir(), 'switchyard-hub-'))])
+    ;[cli, hub, scratch] = await Promise.all([Cli.build(), TestHub.start(), mkdtemp(join(tmpdir(), 'switchyard-hub-'))])
     process.env.HF_ENDPOINT = hub.url
     process.env.HF_HUB_CACHE = join(scratch, 'cache')
     const base = preset('switch-base-8')
-    const model = { ...base.model, dModel: 16, dFf: 24, numHeads: 2, headDim: 8, numEncoderLayers: 2, numDecoderLayers: 2, dtype: 'float32' } as const
+    const model = {
+      ...base.model,
+      dModel: 16,
+      dFf: 24,
+      numHeads: 2,
+      headDim: 8,
+      numEncoderLayers: 2,
+      numDecoderLayers: 2,
+      dtype: 'float32',
+    } as const
     const folder = join(scratch, 'model')
     await writeHfWeights(folder, newWeights('tiny', model, base.router, 0))
-    await copyFile(fileURLToPath(new URL('../../assets/t5-vocab/spiece.model', import.meta.url)), join(folder, 'spiece.model'))
+    await copyFile(
+      fileURLToPath(new URL('../../assets/t5-vocab/spiece.model', import.meta.url)),
+      join(folder, 'spiece.model'),
+    )
     await hub.addFolder('google/switch-tiny', folder)
   }, 120_000)
   afterAll(async () => {
-    keys.forEach((key, i) => { if (before[i] === undefined) delete process.env[key]; else process.env[key] = before[i] })
+    keys.forEach((key, i) => {
+      if (before[i] === undefined) delete process.env[key]
+      else process.env[key] = before[i]
+    })
     await Promise.all([cli.remove(), hub.stop(), rm(scratch, { recursive: true, force: true })])
   })
 
-  const infer = (...args: string[]): ReturnType<Cli['run']> => cli.run('infer', 'google/switch-tiny', 'The cat sat', '--max-new-tokens', '4', ...args)
+  const infer = (...args: string[]): ReturnType<Cli['run']> =>
+    cli.run('infer', 'google/switch-tiny', 'The cat sat', '--max-new-tokens', '4', ...args)
 
   it('is fetched once, goes on after a broken connection, and answers', async () => {
     hub.cut(sha256(await readFile(join(scratch, 'model/model.safetensors'))), 100_000)
@@ -47,12 +63,26 @@ describe('a model of the Hugging Face hub', () => {
     expect(await infer()).toMatchObject({ code: 0, stdout: first.stdout, stderr: '' })
     delete process.env.HF_HUB_OFFLINE
     expect(hub.seen.length).toBe(sent)
-    expect(await readdir(join(scratch, 'cache/models--google--switch-tiny'))).toEqual(expect.arrayContaining(['blobs', 'refs', 'snapshots']))
+    expect(await readdir(join(scratch, 'cache/models--google--switch-tiny'))).toEqual(
+      expect.arrayContaining(['blobs', 'refs', 'snapshots']),
+    )
   })
 
   it('can be converted, at a revision', async () => {
     const commit = await readFile(join(scratch, 'cache/models--google--switch-tiny/refs/main'), 'utf8')
-    expect(await cli.run('convert', 'google/switch-tiny', 'small', '--to', 'native', '--dtype', 'int8', '--revision', commit.trim())).toMatchObject({ code: 0 })
+    expect(
+      await cli.run(
+        'convert',
+        'google/switch-tiny',
+        'small',
+        '--to',
+        'native',
+        '--dtype',
+        'int8',
+        '--revision',
+        commit.trim(),
+      ),
+    ).toMatchObject({ code: 0 })
     expect((await cli.run('infer', 'small', 'The cat sat', '--max-new-tokens', '4')).stdout).toMatch(/^The cat sat\t/)
     expect((await infer('--revision', 'nosuch')).stderr).toContain('there is no revision "nosuch" of this model')
     expect((await cli.run('infer', 'google/nosuch', 'a')).stderr).toContain('google/nosuch: there is no such model at')

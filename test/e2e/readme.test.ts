@@ -10,7 +10,14 @@ import { Cli, tiny } from './cli.js'
 
 const repository = fileURLToPath(new URL('../..', import.meta.url))
 const docs = join(repository, 'docs')
-const pages = [join(repository, 'README.md'), ...(existsSync(docs) ? readdirSync(docs).filter(name => name.endsWith('.md')).map(name => join(docs, name)) : [])]
+const pages = [
+  join(repository, 'README.md'),
+  ...(existsSync(docs)
+    ? readdirSync(docs)
+        .filter(name => name.endsWith('.md'))
+        .map(name => join(docs, name))
+    : []),
+]
 
 interface Block {
   readonly page: string
@@ -22,17 +29,32 @@ interface Block {
 function blocksOf(page: string): Block[] {
   const markdown = readFileSync(page, 'utf8')
   const name = page.slice(repository.length)
-  const fenced = [...markdown.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].map(([, language, text]) => ({ page: name, language, text }))
-  const indented = [...markdown.replace(/^```[\s\S]*?^```$/gm, '').matchAll(/(?:^ {4}.*\n)+/gm)].map(([text]) => ({ page: name, language: 'sh', text }))
+  const fenced = [...markdown.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].map(([, language, text]) => ({
+    page: name,
+    language,
+    text,
+  }))
+  const indented = [...markdown.replace(/^```[\s\S]*?^```$/gm, '').matchAll(/(?:^ {4}.*\n)+/gm)].map(([text]) => ({
+    page: name,
+    language: 'sh',
+    text,
+  }))
   return [...fenced, ...indented]
 }
 
 const blocks = pages.flatMap(blocksOf)
-const commands = blocks.filter(block => ['sh', 'bash', 'shell'].includes(block.language))
-  .flatMap(({ text }) => text.split('\n').flatMap(line => line.split('&&')).map(line => line.replace(/(^|\s)#.*$/, '').trim()))
+const commands = blocks
+  .filter(block => ['sh', 'bash', 'shell'].includes(block.language))
+  .flatMap(({ text }) =>
+    text
+      .split('\n')
+      .flatMap(line => line.split('&&'))
+      .map(line => line.replace(/(^|\s)#.*$/, '').trim()),
+  )
   .filter(line => /^(npm|npx|switchyard) /.test(line))
 
-const words = (command: string): string[] => [...command.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain)
+const words = (command: string): string[] =>
+  [...command.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain)
 
 /** The same command on a model that learns nothing much, so that it ends soon. */
 function quickly(args: readonly string[]): string[] {
@@ -49,13 +71,16 @@ beforeAll(async () => {
 afterAll(() => cli?.remove())
 
 describe('every command of the README and docs', () => {
-  const { scripts } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as { scripts: Record<string, string> }
+  const { scripts } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as {
+    scripts: Record<string, string>
+  }
 
   it.each(commands)('%s', async command => {
     const [tool, ...args] = words(command)
     const script = /^npm (?:run )?(\w[\w:]*)/.exec(command)?.[1] ?? ''
     if (tool === 'npm' && ['ci', 'install', 'pack'].includes(script)) return
-    if (tool === 'npm' && scripts[script]?.startsWith('node bin/switchyard.js ')) return runSwitchyard(words(scripts[script]).slice(2))
+    if (tool === 'npm' && scripts[script]?.startsWith('node bin/switchyard.js '))
+      return runSwitchyard(words(scripts[script]).slice(2))
     if (tool === 'npm') return expect(Object.keys(scripts), `npm run ${script}`).toContain(script)
     if (tool === 'npx') expect(args.shift(), command).toBe('switchyard')
     await runSwitchyard(args)
@@ -71,9 +96,13 @@ describe('every program of the README and docs', () => {
   it.each(blocks.filter(block => ['ts', 'js'].includes(block.language)))('$page: $text', async ({ text }) => {
     const folder = join(cli.folder, 'programs')
     await mkdir(join(folder, 'node_modules'), { recursive: true })
-    await symlink(cli.package_, join(folder, 'node_modules', 'switchyard')).catch(() => undefined)
+    await symlink(cli.package_, join(folder, 'node_modules', 'switchyard-ml')).catch(() => undefined)
     const file = join(folder, `program-${Date.now()}.mjs`)
-    await writeFile(file, ts.transpileModule(text, { compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext } }).outputText)
+    await writeFile(
+      file,
+      ts.transpileModule(text, { compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext } })
+        .outputText,
+    )
     // Where the commands above have left their runs.
     await promisify(execFile)(process.execPath, [file], { cwd: cli.folder })
   })

@@ -7,22 +7,40 @@ import { Cli, tiny } from './cli.js'
 import type { Ended } from './cli.js'
 
 let cli: Cli
-beforeAll(async () => { cli = await Cli.build() }, 120_000)
+beforeAll(async () => {
+  cli = await Cli.build()
+}, 120_000)
 afterAll(() => cli?.remove())
 
 const at = (...names: string[]): string => join(cli.folder, ...names)
-const train = (folder: string, steps: number): string[] => ['train', 'g2p', ...tiny, '--set', `train.steps=${steps}`, '--out', folder]
+const train = (folder: string, steps: number): string[] => [
+  'train',
+  'g2p',
+  ...tiny,
+  '--set',
+  `train.steps=${steps}`,
+  '--out',
+  folder,
+]
 
 /** The files of a checkpoint, which must be the same bit for bit. */
 async function contents(checkpoint: string): Promise<Record<string, string>> {
   const names = ['params.safetensors', 'optimizer.safetensors', 'checkpoint.json']
-  return Object.fromEntries(await Promise.all(names.map(async name => [name, (await readFile(at(checkpoint, name))).toString('base64')])))
+  return Object.fromEntries(
+    await Promise.all(names.map(async name => [name, (await readFile(at(checkpoint, name))).toString('base64')])),
+  )
 }
 
-interface MetricsRecord { step: number; loss: number }
+interface MetricsRecord {
+  step: number
+  loss: number
+}
 
 function recordsOf(folder: string): MetricsRecord[] {
-  return readFileSync(at(folder, 'metrics.jsonl'), 'utf8').trim().split('\n').map(line => JSON.parse(line) as MetricsRecord)
+  return readFileSync(at(folder, 'metrics.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line) as MetricsRecord)
 }
 
 /** Ends a process with kill -9 as soon as the run has recorded a step. */
@@ -32,7 +50,9 @@ function killAt(folder: string, step: number): (stdout: string, child: ChildProc
     watching ??= setInterval(() => {
       try {
         if (recordsOf(folder).at(-1)!.step >= step) child.kill('SIGKILL')
-      } catch { /* there is no record yet, or half of one */ }
+      } catch {
+        /* there is no record yet, or half of one */
+      }
     }, 1)
     child.on('close', () => clearInterval(watching))
   }
@@ -44,9 +64,15 @@ describe('switchyard train', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toContain('training in runs/first')
     expect(stdout).toMatch(/step 6\/6 {2}loss \d+\.\d+ {2}[\d,]+ words\/s {2}\d+\.\d% dropped/)
-    expect(stdout).toMatch(/phoneme error rate \(PER\) [\d.]+%, word error rate \(WER\) [\d.]+%, on 12 of the [\d,]+ held-out words/)
+    expect(stdout).toMatch(
+      /phoneme error rate \(PER\) [\d.]+%, word error rate \(WER\) [\d.]+%, on 12 of the [\d,]+ held-out words/,
+    )
     expect(stdout.match(/ {2}(wrong: |right)/g)).toHaveLength(12)
-    for (const next of ['infer runs/first switchyard transformer "your word"', 'eval runs/first', 'train g2p --set train.steps=20000']) {
+    for (const next of [
+      'infer runs/first switchyard transformer "your word"',
+      'eval runs/first',
+      'train g2p --set train.steps=20000',
+    ]) {
       expect(stdout).toContain(`npx switchyard ${next}`)
     }
     expect((await readdir(at('runs/first'))).sort()).toEqual(['metrics.jsonl', 'step-4', 'step-6'])
@@ -61,7 +87,7 @@ describe('switchyard train', () => {
     expect((await readdir(at('runs'))).sort()).toEqual(['first', 'first-2'])
   })
 
-  it('learns from pairs of the user\'s own, without any configuration', async () => {
+  it("learns from pairs of the user's own, without any configuration", async () => {
     const pairs = Array.from({ length: 400 }, (_, i) => `${i.toString(2)}\t${i.toString(16)}`)
     await writeFile(at('pairs.tsv'), `${pairs.join('\n')}\n`)
     const { code, stdout, stderr } = await cli.run('train', '--data', 'pairs.tsv', ...tiny, '--set', 'train.steps=3')
@@ -80,21 +106,29 @@ describe('switchyard train', () => {
     expect(stdout).toContain('3 pairs to learn from, with only 1 different input;')
     expect(stdout).toContain('no example fell into the held-out split')
     expect(stdout).not.toContain('switchyard eval')
-    expect(await cli.run('eval', 'runs/one')).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('no example fell into the test split') as string })
+    expect(await cli.run('eval', 'runs/one')).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringContaining('no example fell into the test split') as string,
+    })
     expect((await cli.run('eval', 'runs/one', '--split', 'train')).stdout).toContain('on 3 training pairs')
   })
 
   it('saves on Ctrl-C and goes on exactly', async () => {
     const whole = await cli.run(...train('runs/whole', 150))
     expect(whole.code, whole.stderr).toBe(0)
-    const stopped = await cli.start(train('runs/stopped', 150), (stdout, child) => { if (/step \d+\/150/.test(stdout) && !child.killed) child.kill('SIGINT') })
+    const stopped = await cli.start(train('runs/stopped', 150), (stdout, child) => {
+      if (/step \d+\/150/.test(stdout) && !child.killed) child.kill('SIGINT')
+    })
     expect(stopped.code, stopped.stderr).toBe(130)
     expect(stopped.stdout).toContain('npx switchyard train --resume runs/stopped')
     const resumed = await cli.run('train', '--resume', 'runs/stopped')
     expect(resumed).toMatchObject({ code: 0, stderr: '' })
     expect(resumed.stdout).toContain('going on in runs/stopped from step')
     expect(await contents('runs/stopped/step-150')).toEqual(await contents('runs/whole/step-150'))
-    expect(recordsOf('runs/stopped').map(r => [r.step, r.loss])).toEqual(recordsOf('runs/whole').map(r => [r.step, r.loss]))
+    expect(recordsOf('runs/stopped').map(r => [r.step, r.loss])).toEqual(
+      recordsOf('runs/whole').map(r => [r.step, r.loss]),
+    )
   })
 
   it('goes on exactly after kill -9 at random steps', async () => {
@@ -106,16 +140,27 @@ describe('switchyard train', () => {
     expect(ended.signal, ended.stderr).toBe('SIGKILL')
     ended = await cli.run('train', '--resume', 'runs/killed')
     expect(ended.code, ended.stderr).toBe(0)
-    expect(await contents('runs/killed/step-150'), `killed at ${kills.join(', ')}`).toEqual(await contents('runs/whole/step-150'))
-    expect(recordsOf('runs/killed').map(r => [r.step, r.loss])).toEqual(recordsOf('runs/whole').map(r => [r.step, r.loss]))
+    expect(await contents('runs/killed/step-150'), `killed at ${kills.join(', ')}`).toEqual(
+      await contents('runs/whole/step-150'),
+    )
+    expect(recordsOf('runs/killed').map(r => [r.step, r.loss])).toEqual(
+      recordsOf('runs/whole').map(r => [r.step, r.loss]),
+    )
   })
 })
 
 describe('switchyard train --resume of a finished run', () => {
   it('says that there is nothing to do, and what would be', async () => {
     const before = await readdir(at('runs/first'))
-    expect(await cli.run('train', '--resume', 'runs/first')).toMatchObject({ code: 0, stdout: expect.stringContaining('already finished at step 6; --set train.steps=12 trains on') as string })
-    expect(await cli.run('train', '--resume', 'runs/first', '--set', 'train.steps=5')).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('has made 6 already') as string })
+    expect(await cli.run('train', '--resume', 'runs/first')).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('already finished at step 6; --set train.steps=12 trains on') as string,
+    })
+    expect(await cli.run('train', '--resume', 'runs/first', '--set', 'train.steps=5')).toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: expect.stringContaining('has made 6 already') as string,
+    })
     expect(await readdir(at('runs/first'))).toEqual(before)
   })
 })
@@ -127,38 +172,99 @@ describe('switchyard infer and eval', () => {
     expect(infer.stdout).toMatch(/^switch\t.*\nYard\t.*\n$/)
     const lines = await cli.start(['infer', 'runs/first'], undefined, 'switch\n\nYard\n')
     expect(lines.stdout).toBe(infer.stdout.replace('\n', '\n\n'))
-    expect(await cli.run('verify', 'runs/first')).toMatchObject({ code: 1, stderr: expect.stringContaining('which have no reference beside them') as string })
+    expect(await cli.run('verify', 'runs/first')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('which have no reference beside them') as string,
+    })
     // One who writes a line and waits for its answer gets it.
-    const spoken = await cli.start(['infer', 'runs/first'], (stdout, child) => { if (stdout === '') return; child.stdin!.end() }, null, 'switch\n')
+    const spoken = await cli.start(
+      ['infer', 'runs/first'],
+      (stdout, child) => {
+        if (stdout === '') return
+        child.stdin!.end()
+      },
+      null,
+      'switch\n',
+    )
     expect(spoken.stdout).toMatch(/^switch\t.*\n$/)
-    const json = await cli.run('infer', 'runs/first', 'switch', '--json', '--num-beams', '3', '--num-returned', '2', '--max-new-tokens', '4')
-    const { input, answers } = JSON.parse(json.stdout) as { input: string; answers: { text: string; tokens: number[]; score: number }[] }
+    const json = await cli.run(
+      'infer',
+      'runs/first',
+      'switch',
+      '--json',
+      '--num-beams',
+      '3',
+      '--num-returned',
+      '2',
+      '--max-new-tokens',
+      '4',
+    )
+    const { input, answers } = JSON.parse(json.stdout) as {
+      input: string
+      answers: { text: string; tokens: number[]; score: number }[]
+    }
     expect([input, answers.length]).toEqual(['switch', 2])
     expect(answers[0].score).toBeGreaterThanOrEqual(answers[1].score)
     expect(answers[0].tokens.length).toBeLessThanOrEqual(4)
-    expect(await cli.run('infer', 'frist', 'switch')).toMatchObject({ code: 1, stderr: 'switchyard: frist: there is no such folder; did you mean runs/first?\n' })
-    expect(await cli.run('infer', 'runs/first', 'switch', '--temperature', '0')).toMatchObject({ code: 2, stdout: '', stderr: 'switchyard: temperature must be greater than 0, not 0\n' })
+    expect(await cli.run('infer', 'frist', 'switch')).toMatchObject({
+      code: 1,
+      stderr: 'switchyard: frist: there is no such folder; did you mean runs/first?\n',
+    })
+    expect(await cli.run('infer', 'runs/first', 'switch', '--temperature', '0')).toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: 'switchyard: temperature must be greater than 0, not 0\n',
+    })
     // An untrained model's answer, that says the same again and again.
     const tokensOf = async (...args: string[]): Promise<number[]> =>
-      (JSON.parse((await cli.run('infer', 'runs/first', 'switch', '--json', ...args)).stdout) as { answers: { tokens: number[] }[] }).answers[0].tokens
+      (
+        JSON.parse((await cli.run('infer', 'runs/first', 'switch', '--json', ...args)).stdout) as {
+          answers: { tokens: number[] }[]
+        }
+      ).answers[0].tokens
     const [repeating, varied] = [await tokensOf(), await tokensOf('--no-repeat-ngram', '1')]
     expect(new Set(repeating).size).toBeLessThan(repeating.length)
     expect(new Set(varied).size).toBe(varied.length)
     const scored = await cli.run('infer', 'runs/first', 'switch', 'Yard', '--target', 'S W IH CH')
     expect(scored.stdout).toMatch(/^switch\tS W IH CH\t-\d+\.\d{4}\nYard\tS W IH CH\t-\d+\.\d{4}\n$/)
-    const details = JSON.parse((await cli.run('infer', 'runs/first', 'switch', '--target', 'S W IH CH', '--json')).stdout) as { score: number; logProbabilities: number[] }
+    const details = JSON.parse(
+      (await cli.run('infer', 'runs/first', 'switch', '--target', 'S W IH CH', '--json')).stdout,
+    ) as { score: number; logProbabilities: number[] }
     expect(details.logProbabilities).toHaveLength(5)
     expect(scored.stdout).toContain(`\t${details.score.toFixed(4)}\n`)
-    expect(await cli.run('infer', 'runs/first', 'switch', '--target', 'S', '--num-beams', '2')).toMatchObject({ code: 2, stderr: 'switchyard: --target makes no answer, so that --num-beams has no meaning: leave it out\n' })
+    expect(await cli.run('infer', 'runs/first', 'switch', '--target', 'S', '--num-beams', '2')).toMatchObject({
+      code: 2,
+      stderr: 'switchyard: --target makes no answer, so that --num-beams has no meaning: leave it out\n',
+    })
     expect((await cli.run('convert', 'runs/first', 'smaller', '--to', 'native', '--dtype', 'int8')).code).toBe(0)
     expect((await cli.run('infer', 'smaller', 'switch', 'Yard')).stdout).toMatch(/^switch\t.*\nYard\t.*\n$/)
-    expect((await cli.run('convert', 'smaller', 'again', '--to', 'native', '--dtype', 'int4')).stderr).toContain('have 8 bits already')
-    expect(await cli.run('eval', 'smaller')).toMatchObject({ code: 1, stderr: expect.stringContaining('these are a model\'s weights alone: switchyard infer runs them') as string })
-    expect((await cli.run('infer', 'runs/first', 'switch', '--target', 'zzz')).stderr).toContain('warning: zzz: the model has never seen "zzz"')
-    expect(await cli.run('infer', 'runs/first', 'switch', '--min-new-tokens', '9', '--max-new-tokens', '5')).toMatchObject({ code: 2, stderr: expect.stringContaining('--min-new-tokens is 9, more than an answer has at most (--max-new-tokens, 5)') as string })
+    expect((await cli.run('convert', 'smaller', 'again', '--to', 'native', '--dtype', 'int4')).stderr).toContain(
+      'have 8 bits already',
+    )
+    expect(await cli.run('eval', 'smaller')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("these are a model's weights alone: switchyard infer runs them") as string,
+    })
+    expect((await cli.run('infer', 'runs/first', 'switch', '--target', 'zzz')).stderr).toContain(
+      'warning: zzz: the model has never seen "zzz"',
+    )
+    expect(
+      await cli.run('infer', 'runs/first', 'switch', '--min-new-tokens', '9', '--max-new-tokens', '5'),
+    ).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(
+        '--min-new-tokens is 9, more than an answer has at most (--max-new-tokens, 5)',
+      ) as string,
+    })
     expect((await cli.run('infer', 'runs/first', '--stop', 'IH', 'switch')).stdout).toMatch(/^switch\t/)
     // As for `| head`: whoever reads has left.
-    const left = await cli.start(['infer', 'runs/first'], (stdout, child) => { if (stdout !== '') child.stdout!.destroy() }, 'switch\n'.repeat(5000))
+    const left = await cli.start(
+      ['infer', 'runs/first'],
+      (stdout, child) => {
+        if (stdout !== '') child.stdout!.destroy()
+      },
+      'switch\n'.repeat(5000),
+    )
     expect(left).toMatchObject({ code: 0, stderr: '' })
     const sampled = ['infer', 'runs/first', 'switch', '--temperature', '2', '--seed', '5']
     expect((await cli.run(...sampled)).stdout).toBe((await cli.run(...sampled)).stdout)
@@ -166,11 +272,26 @@ describe('switchyard infer and eval', () => {
     expect(odd.stderr).toBe('warning: caf\u00e9\\t1: the model has never seen "\u00e9", "\\t", "1"\n')
     expect(odd.stdout).toMatch(/^caf\u00e9\\t1\t[^\t]*\n$/)
     const empty = await cli.run('infer', 'runs/first')
-    expect(empty).toMatchObject({ code: 0, stdout: '', stderr: expect.stringContaining('nothing came on the standard input') as string })
+    expect(empty).toMatchObject({
+      code: 0,
+      stdout: '',
+      stderr: expect.stringContaining('nothing came on the standard input') as string,
+    })
     const evaluated = await cli.run('eval', 'runs/first/step-6', '--split', 'validation', '--examples', '5')
-    const byBeams = await cli.run('eval', 'runs/first/step-6', '--split', 'validation', '--examples', '1', '--num-beams', '3')
+    const byBeams = await cli.run(
+      'eval',
+      'runs/first/step-6',
+      '--split',
+      'validation',
+      '--examples',
+      '1',
+      '--num-beams',
+      '3',
+    )
     const [, word, predicted] = /^ {4}(\S+) +(.*?) {2,}(?:right|wrong)/m.exec(byBeams.stdout)!
-    expect((await cli.run('infer', 'runs/first/step-6', word, '--num-beams', '3')).stdout.slice(0, 40)).toBe(`${word}\t${predicted}\n`.slice(0, 40))
+    expect((await cli.run('infer', 'runs/first/step-6', word, '--num-beams', '3')).stdout.slice(0, 40)).toBe(
+      `${word}\t${predicted}\n`.slice(0, 40),
+    )
     expect(evaluated).toMatchObject({ code: 0, stderr: '' })
     expect(evaluated.stdout).toMatch(/on 5 of the [\d,]+ held-out words/)
   })

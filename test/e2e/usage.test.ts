@@ -6,7 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Cli, tiny } from './cli.js'
 
 let cli: Cli
-beforeAll(async () => { cli = await Cli.build() }, 120_000)
+beforeAll(async () => {
+  cli = await Cli.build()
+}, 120_000)
 afterAll(() => cli?.remove())
 
 describe('wrong usage ends with code 2, one message and no trace', () => {
@@ -18,15 +20,24 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
     [['train', 'g2p', '--out', 'file'], '--out file: this is a file, and a folder is to be made'],
     [['train'], 'give a recipe (g2p, g2p-full), or --data'],
     [['train', 'g2p', '--data', 'x.tsv'], 'give a recipe (g2p, g2p-full), or --data with a file of your own, not both'],
-    [['train', 'g2p', '--set', 'model.vocabSize=10'], 'model.vocabSize is 10, and the task g2p has 69 tokens: raise it'],
+    [
+      ['train', 'g2p', '--set', 'model.vocabSize=10'],
+      'model.vocabSize is 10, and the task g2p has 69 tokens: raise it',
+    ],
     [['train', 'g2p', '--resume', 'runs/g2p'], 'leave the others out'],
     [['train', '--resume'], 'there is no run with a checkpoint under runs/'],
     [['inspect', 'switch-bass-8'], 'did you mean switch-base-8?'],
     [['inspect', 'google/switch-base-8'], 'did you mean switch-base-8?'],
-    [['train', 'g2p', '--set', 'train.steps=50'], 'needs more than the 50 steps of this run: lower it, --set train.schedule.warmupSteps=5'],
+    [
+      ['train', 'g2p', '--set', 'train.steps=50'],
+      'needs more than the 50 steps of this run: lower it, --set train.schedule.warmupSteps=5',
+    ],
     [['eval', 'runs/g2p', '--examples', '0'], 'expected a whole number of 1 or more'],
     [['eval', 'runs/g2p', '--split', 'tset'], 'Allowed choices are train, validation, test'],
-    [['infer', 'runs/g2p', 'x', '--target', 'y', '--num-beams', '2'], '--target makes no answer, so that --num-beams has no meaning: leave it out'],
+    [
+      ['infer', 'runs/g2p', 'x', '--target', 'y', '--num-beams', '2'],
+      '--target makes no answer, so that --num-beams has no meaning: leave it out',
+    ],
     [['trian', 'g2p'], "unknown command 'trian'"],
     [['train', 'g2p', '--stepz', '3'], "unknown option '--stepz'"],
   ])('%j', async (args, message) => {
@@ -43,20 +54,42 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
 describe('failures end with code 1', () => {
   it.each<[string[], string | RegExp]>([
     [['infer', 'runs/none', 'word'], 'runs/none: there is no such folder'],
-    [['infer', 'nosuch', 'word'], 'nosuch: there is no such folder; a run was expected (runs/g2p), a model\'s folder, or a model of the Hugging Face hub'],
+    [
+      ['infer', 'nosuch', 'word'],
+      "nosuch: there is no such folder; a run was expected (runs/g2p), a model's folder, or a model of the Hugging Face hub",
+    ],
     [['verify', 'nosuch'], 'nosuch: there is no such folder'],
     [['train', '--data', 'none.tsv'], 'none.tsv: there is no such file'],
-    [['train', '--data', 'bad.tsv'], /bad\.tsv:2: expected 2 columns \(input TAB target\), got 1: "c"\n.*bad\.tsv:4: the input \(first column\) is empty/],
+    [
+      ['train', '--data', 'bad.tsv'],
+      /bad\.tsv:2: expected 2 columns \(input TAB target\), got 1: "c"\n.*bad\.tsv:4: the input \(first column\) is empty/,
+    ],
   ])('%j', async (args, message) => {
     await writeFile(join(cli.folder, 'bad.tsv'), 'a\tb\nc\nd\te\n\tf\n')
     const { code, stderr } = await cli.run(...args)
-    expect(stderr).toEqual(typeof message === 'string' ? expect.stringContaining(message) : expect.stringMatching(message))
+    expect(stderr).toEqual(
+      typeof message === 'string' ? expect.stringContaining(message) : expect.stringMatching(message),
+    )
     expect(stderr).not.toMatch(/^ {4}at /m)
     expect(code).toBe(1)
   })
 
   it('when the loss is no longer finite, and save nothing broken', async () => {
-    const { code, stderr } = await cli.run('train', 'g2p', ...tiny, '--set', 'train.steps=30', '--set', 'train.schedule.peak=1e30', '--set', 'train.clipNorm=null', '--set', 'train.checkpointEvery=30', '--out', 'diverged')
+    const { code, stderr } = await cli.run(
+      'train',
+      'g2p',
+      ...tiny,
+      '--set',
+      'train.steps=30',
+      '--set',
+      'train.schedule.peak=1e30',
+      '--set',
+      'train.clipNorm=null',
+      '--set',
+      'train.checkpointEvery=30',
+      '--out',
+      'diverged',
+    )
     expect(stderr).toMatch(/the loss is (NaN|Infinity) at step \d+|is not finite after step \d+/)
     expect(code).toBe(1)
     expect(await readdir(cli.folder)).not.toContain('diverged')
@@ -65,12 +98,17 @@ describe('failures end with code 1', () => {
 
 describe('facts', () => {
   it('--version and --help', async () => {
-    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+      version: string
+    }
     expect(await cli.run('--version')).toMatchObject({ code: 0, stdout: `${version}\n` })
     const help = await cli.run('--help')
     expect(help.code).toBe(0)
-    for (const command of ['train', 'infer', 'eval', 'inspect', 'verify', 'convert', 'init', 'explain']) expect(help.stdout).toContain(`  ${command} `)
-    expect((await cli.run('train', '--help')).stdout).toContain('--set model.encoderSparseEvery=0 --set model.decoderSparseEvery=0')
+    for (const command of ['train', 'infer', 'eval', 'inspect', 'verify', 'convert', 'init', 'explain'])
+      expect(help.stdout).toContain(`  ${command} `)
+    expect((await cli.run('train', '--help')).stdout).toContain(
+      '--set model.encoderSparseEvery=0 --set model.decoderSparseEvery=0',
+    )
   })
 
   it('--print-config prints what --set changes, as JSON', async () => {
@@ -96,24 +134,39 @@ const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/${n
 describe('convert', () => {
   it('writes a folder that means the same, and none over another', async () => {
     const done = await cli.run('convert', fixture('switch-tiny'), 'converted')
-    expect(done).toMatchObject({ code: 0, stdout: 'written to converted; to see what it holds: npx switchyard inspect converted\n' })
-    for (const name of ['cases.safetensors', 'generation.json']) await copyFile(join(fixture('switch-tiny'), name), join(cli.folder, 'converted', name))
+    expect(done).toMatchObject({
+      code: 0,
+      stdout: 'written to converted; to see what it holds: npx switchyard inspect converted\n',
+    })
+    for (const name of ['cases.safetensors', 'generation.json'])
+      await copyFile(join(fixture('switch-tiny'), name), join(cli.folder, 'converted', name))
     const verified = await cli.run('verify', 'converted')
     expect(verified.stdout).toContain('148 tensors compared, all within the tolerance')
     expect(verified.code).toBe(0)
     expect((await cli.run('convert', 'converted', 'as-t5x', '--to', 't5x')).code).toBe(0)
     expect((await cli.run('convert', 'as-t5x', 'back')).code).toBe(0)
-    expect(await readFile(join(cli.folder, 'back/model.safetensors'))).toEqual(await readFile(join(cli.folder, 'converted/model.safetensors')))
+    expect(await readFile(join(cli.folder, 'back/model.safetensors'))).toEqual(
+      await readFile(join(cli.folder, 'converted/model.safetensors')),
+    )
     expect((await cli.run('inspect', 'as-t5x')).stdout).toContain('parameters                        115,008\n')
     const again = await cli.run('convert', fixture('switch-tiny'), 'converted')
     expect(again.stderr).toContain('something is there already')
     expect(again.code).toBe(1)
-    expect((await cli.run('infer', 'converted', 'a text')).stderr).toContain('there is no vocabulary (spiece.model, tokenizer.json, tokenizer_config.json) beside the weights')
+    expect((await cli.run('infer', 'converted', 'a text')).stderr).toContain(
+      'there is no vocabulary (spiece.model, tokenizer.json, tokenizer_config.json) beside the weights',
+    )
   })
 })
 
 describe('verify', () => {
-  const files = ['--params', fixture('t5x/params.safetensors'), '--cases', fixture('t5x/switch_padded.safetensors'), '--reference', 't5x']
+  const files = [
+    '--params',
+    fixture('t5x/params.safetensors'),
+    '--cases',
+    fixture('t5x/switch_padded.safetensors'),
+    '--reference',
+    't5x',
+  ]
 
   it('ends with 0 when every tensor is that of the reference', async () => {
     const t5x = await cli.run('verify', ...files)
@@ -134,7 +187,10 @@ describe('verify', () => {
 
   it('refuses settings that do not exist', async () => {
     expect(await cli.run('verify', ...files, '--set', 'router.minCapacity=9')).toMatchObject({ code: 2, stdout: '' })
-    expect(await cli.run('verify')).toMatchObject({ code: 2, stderr: 'switchyard: give a folder, or both --params and --cases\n' })
+    expect(await cli.run('verify')).toMatchObject({
+      code: 2,
+      stderr: 'switchyard: give a folder, or both --params and --cases\n',
+    })
   })
 })
 
@@ -143,7 +199,18 @@ describe('explain', () => {
     const { code, stdout, stderr } = await cli.run('explain')
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     const headings = [...stdout.matchAll(/^== (.+) ==$/gm)].map(match => match[1])
-    expect(headings).toEqual(['Text', 'Features', 'Program', 'Gradient program', 'Simplified', 'Memory plan', 'ONNX nodes', 'Training', 'Checkpoint', 'Generated text'])
+    expect(headings).toEqual([
+      'Text',
+      'Features',
+      'Program',
+      'Gradient program',
+      'Simplified',
+      'Memory plan',
+      'ONNX nodes',
+      'Training',
+      'Checkpoint',
+      'Generated text',
+    ])
     const last = stdout.slice(stdout.indexOf('== Generated text =='))
     expect(last).toContain('switch -> S W IH CH')
     expect(last).toContain('yard -> Y AA R D')

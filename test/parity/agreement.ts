@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import type { Row } from '../../src/train/verify/compare.js'
+import type { Row } from '../../src/verify/compare.js'
 
 /** Expects every row to agree within `limit`, which says what is reached: tighter than what verification allows. */
 export function expectAgreement(rows: readonly Row[], limit: number): void {

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import type { RouterConfig } from '../../src/model/config.js'
-import { verifyT5x } from '../../src/train/verify/t5x.js'
+import { verifyT5x } from '../../src/verify/t5x.js'
 import { expectAgreement } from './agreement.js'
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/t5x/${name}.safetensors`, import.meta.url))
@@ -17,18 +17,28 @@ const cases: [name: string, params: string, router: Partial<RouterConfig>, rows:
 ]
 
 describe('T5X', () => {
-  it.each(cases)('%s: logits, layers, dispatch, losses, metrics and all gradients', async (name, params, router, count) => {
-    const rows = await verifyT5x({ params: fixture(params), cases: fixture(name), router })
-    expectAgreement(rows, 5e-6)
-    expect(rows.length).toBe(count)
-  })
+  it.each(cases)(
+    '%s: logits, layers, dispatch, losses, metrics and all gradients',
+    async (name, params, router, count) => {
+      const rows = await verifyT5x({ params: fixture(params), cases: fixture(name), router })
+      expectAgreement(rows, 5e-6)
+      expect(rows.length).toBe(count)
+    },
+  )
 
   it('in bfloat16: what is bfloat16 bit for bit', async () => {
-    const rows = await verifyT5x({ params: fixture('params'), cases: fixture('switch_padded_bf16'), model: { dtype: 'bfloat16' } })
+    const rows = await verifyT5x({
+      params: fixture('params'),
+      cases: fixture('switch_padded_bf16'),
+      model: { dtype: 'bfloat16' },
+    })
     expectAgreement(rows, 1e-6)
     expect(rows.length).toBe(23)
     const rounded = ['encoder/layers_0/output', 'encoder/output', 'decoder/layers_0/output']
-    expectAgreement(rows.filter(({ tensor }) => rounded.some(name => tensor === `eval/${name}`)), 0)
+    expectAgreement(
+      rows.filter(({ tensor }) => rounded.some(name => tensor === `eval/${name}`)),
+      0,
+    )
   })
 
   it('with scanned layers, each with position biases of its own: logits and loss', async () => {
@@ -38,7 +48,11 @@ describe('T5X', () => {
   })
 
   it('fails where there is a difference', async () => {
-    const rows = await verifyT5x({ params: fixture('params'), cases: fixture('switch_padded_mincap1'), router: { minExpertCapacity: 4 } })
+    const rows = await verifyT5x({
+      params: fixture('params'),
+      cases: fixture('switch_padded_mincap1'),
+      router: { minExpertCapacity: 4 },
+    })
     const failed = rows.filter(row => !row.ok).map(row => row.tensor)
     expect(failed).toContain('train/decoder/layers_1/mlp/router/dispatch_mask')
     expect(failed).toContain('train/logits')

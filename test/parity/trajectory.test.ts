@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { toNumbers } from '../../src/base/tensor.js'
+import { toNumbers } from '../../src/base/host-tensor.js'
 import * as np from '../../src/engine/api/np.js'
 import * as random from '../../src/engine/api/random.js'
 import type { ModelConfig, RouterConfig } from '../../src/model/config.js'
@@ -12,19 +12,50 @@ import { loadFixture, readJson, treeOf, worstDifference } from './t5x-fixtures.j
 
 /** The sizes of the reference's model (Flaxformer's switch_base.gin, made tiny). */
 const model: ModelConfig = {
-  vocabSize: 128, dModel: 32, dFf: 64, numHeads: 4, headDim: 8, numEncoderLayers: 2, numDecoderLayers: 2,
-  encoderSparseEvery: 2, decoderSparseEvery: 2, numExperts: 4, activation: 'relu', tiedLogits: true, scaleLogits: true,
-  relativePositionBias: 'perStack', relativePositionBuckets: 32, relativePositionMaxDistance: 128, layerNormEpsilon: 1e-6, dropoutRate: 0,
-  initScale: 1, dtype: 'float32', reference: 't5x',
+  vocabSize: 128,
+  dModel: 32,
+  dFf: 64,
+  numHeads: 4,
+  headDim: 8,
+  numEncoderLayers: 2,
+  numDecoderLayers: 2,
+  encoderSparseEvery: 2,
+  decoderSparseEvery: 2,
+  numExperts: 4,
+  activation: 'relu',
+  tiedLogits: true,
+  scaleLogits: true,
+  relativePositionBias: 'perStack',
+  relativePositionBuckets: 32,
+  relativePositionMaxDistance: 128,
+  layerNormEpsilon: 1e-6,
+  dropoutRate: 0,
+  initScale: 1,
+  dtype: 'float32',
+  reference: 't5x',
 }
 const router: RouterConfig = {
-  kind: 'tokensChoose', maxGroupSize: 8192, trainCapacityFactor: 1.25, evalCapacityFactor: 2, minExpertCapacity: 4, expertCapacity: null,
-  bias: false, jitterNoise: 0, expertDropoutRate: 0, auxLossFactor: 0.01, zLossFactor: 0, ignorePaddingTokens: false,
+  kind: 'tokensChoose',
+  maxGroupSize: 8192,
+  trainCapacityFactor: 1.25,
+  evalCapacityFactor: 2,
+  minExpertCapacity: 4,
+  expertCapacity: null,
+  bias: false,
+  jitterNoise: 0,
+  expertDropoutRate: 0,
+  auxLossFactor: 0.01,
+  zLossFactor: 0,
+  ignorePaddingTokens: false,
 }
 
 it('trains as T5X does: ten whole steps of Switch with Adafactor', async () => {
   const expected = await loadFixture('trajectory.safetensors')
-  const batches = await Promise.all(['switch_padded', 'switch_packed'].map(async name => treeOf(await loadFixture(`${name}.safetensors`), 'batch/') as unknown as Batch))
+  const batches = await Promise.all(
+    ['switch_padded', 'switch_packed'].map(
+      async name => treeOf(await loadFixture(`${name}.safetensors`), 'batch/') as unknown as Batch,
+    ),
+  )
   const axes = readJson<Record<string, string[]>>('param_axes.json')
   const specs = declareParameters(model, router)
   for (const spec of specs) expect(spec.axes, spec.path).toEqual(axes[spec.path])
@@ -35,11 +66,18 @@ it('trains as T5X does: ten whole steps of Switch with Adafactor', async () => {
   let arrays = { params, optimizer: optimizer.init(params) }
   const losses: number[] = []
   for (let i = 0; i < 10; i++) {
-    const result = step(arrays, { batch: batches[i % 2], key: random.key(0), step: np.array(i, 'int32'), learningRate: np.array(0.01) })
+    const result = step(arrays, {
+      batch: batches[i % 2],
+      key: random.key(0),
+      step: np.array(i, 'int32'),
+      learningRate: np.array(0.01),
+    })
     arrays = result.arrays
     losses.push(await result.metrics.loss.item())
   }
-  toNumbers(expected.get('losses')!).forEach((loss, i) => expect(Math.abs(losses[i] / loss - 1), `loss of step ${i}`).toBeLessThan(2e-6))
+  toNumbers(expected.get('losses')!).forEach((loss, i) =>
+    expect(Math.abs(losses[i] / loss - 1), `loss of step ${i}`).toBeLessThan(2e-6),
+  )
 
   expect(await worstDifference(arrays.params, expected, 'params/')).toBeLessThan(1e-5)
   expect(await worstDifference(arrays.optimizer, expected, 'state/')).toBeLessThan(1e-5)

@@ -11,7 +11,9 @@ vi.mock(import('node:fs/promises'), async original => ({
 }))
 
 const test = useTestHub()
-beforeEach(() => { test.hub.add('a/b', { 'config.json': '{}', 'model.safetensors': 'weights' }) })
+beforeEach(() => {
+  test.hub.add('a/b', { 'config.json': '{}', 'model.safetensors': 'weights' })
+})
 
 it('a snapshot holds copies where links are not possible, and these are not fetched again', async () => {
   const snapshot = await fetchModel('a/b')

@@ -19,7 +19,10 @@ import { isCommit } from './name.js'
 export class ModelCache {
   readonly folder: string
 
-  constructor(private readonly root: string, repo: string) {
+  constructor(
+    private readonly root: string,
+    repo: string,
+  ) {
     this.folder = resolve(root, `models--${repo.replace('/', '--')}`)
   }
 
@@ -38,7 +41,8 @@ export class ModelCache {
     if (!(await isFile(path))) return undefined
     await this.checkInside(path)
     const commit = (await readSmallText(path, 1000)).trim()
-    if (!isCommit(commit)) throw new FileError(`${path}: this should hold the name of a commit, and does not: remove it`)
+    if (!isCommit(commit))
+      throw new FileError(`${path}: this should hold the name of a commit, and does not: remove it`)
     return commit
   }
 
@@ -107,7 +111,9 @@ export class ModelCache {
 
   /** Links may lead to where the whole cache, or all of this model, is kept (newer Pythons share blobs among models), and nowhere else. */
   private async checkInside(path: string): Promise<void> {
-    const [real, ...homes] = await withPath(path, () => Promise.all([path, this.root, this.folder].map(place => realpath(place))))
+    const [real, ...homes] = await withPath(path, () =>
+      Promise.all([path, this.root, this.folder].map(place => realpath(place))),
+    )
     if (homes.some(home => real === home || real.startsWith(home + sep))) return
     throw new FileError(`${path}: this leads out of the cache, to ${real}, and was not followed: remove the link`)
   }

@@ -22,7 +22,8 @@ function fetchTiny(options: FetchOptions = {}): Promise<string> {
   return fetchModel(repo, { firstWait: 0.01, onNotice: notice => notices.push(notice), ...options })
 }
 /** The checksum of the weights that are fetched. */
-const fetchWeights = async (options: FetchOptions = {}): Promise<string> => sha256(await readFile(join(await fetchTiny(options), 'model.safetensors')))
+const fetchWeights = async (options: FetchOptions = {}): Promise<string> =>
+  sha256(await readFile(join(await fetchTiny(options), 'model.safetensors')))
 
 it('a host that does not exist is tried twice, no more', async () => {
   for (const endpoint of ['http://no-such-host.invalid', 'http://localhost:1']) {
@@ -34,7 +35,10 @@ it('a host that does not exist is tried twice, no more', async () => {
 
 describe('refusals', () => {
   const answer = (status: number, code?: string, headers?: Record<string, string>): void => {
-    test.hub.intercept = ({ server }, response) => { if (server === 'hub') refuse(response, status, code, headers); return server === 'hub' }
+    test.hub.intercept = ({ server }, response) => {
+      if (server === 'hub') refuse(response, status, code, headers)
+      return server === 'hub'
+    }
   }
 
   it('say what to do', async () => {
@@ -54,10 +58,16 @@ describe('refusals', () => {
     expect(test.hub.seen).toHaveLength(7) // none of them is tried again
   })
 
-  it.each([[429, 'asks for fewer requests'], [503, 'has an error just now']])('for a time (%i) are waited for', async (status, text) => {
+  it.each([
+    [429, 'asks for fewer requests'],
+    [503, 'has an error just now'],
+  ])('for a time (%i) are waited for', async (status, text) => {
     test.hub.add(repo, model)
     let left = 3
-    test.hub.intercept = (_, response) => { if (left > 0) refuse(response, status, undefined, { 'retry-after': '0' }); return left-- > 0 }
+    test.hub.intercept = (_, response) => {
+      if (left > 0) refuse(response, status, undefined, { 'retry-after': '0' })
+      return left-- > 0
+    }
     expect(await fetchWeights({ firstWait: 1000 })).toBe(etag) // Retry-After counts, not our own wait
     expect(notices).toHaveLength(3)
     expect(notices[0]).toContain(text)
@@ -85,14 +95,18 @@ describe('refusals', () => {
       return true
     }
     expect(await fetchWeights()).toBe(etag)
-    expect(test.hub.seen.filter(({ path }) => path.includes('/resolve/') && path.endsWith('model.safetensors'))).toHaveLength(2)
+    expect(
+      test.hub.seen.filter(({ path }) => path.includes('/resolve/') && path.endsWith('model.safetensors')),
+    ).toHaveLength(2)
   })
 
   it('can be waited for no longer by an abort', async () => {
     answer(500)
     const reason = new Error('stop')
     const controller = new AbortController()
-    await expect(fetchTiny({ firstWait: 200, signal: controller.signal, onNotice: () => controller.abort(reason) })).rejects.toBe(reason)
+    await expect(
+      fetchTiny({ firstWait: 200, signal: controller.signal, onNotice: () => controller.abort(reason) }),
+    ).rejects.toBe(reason)
   })
 })
 
@@ -102,7 +116,8 @@ describe('the token', () => {
     if (variable === 'HF_TOKEN_PATH') await writeFile(join(test.cache, 'no-token'), 'hf_secret\n')
     else vi.stubEnv('HF_TOKEN', 'hf_secret')
     await fetchTiny()
-    const sent = (server: string): Set<string | undefined> => new Set(test.hub.seen.filter(request => request.server === server).map(({ authorization }) => authorization))
+    const sent = (server: string): Set<string | undefined> =>
+      new Set(test.hub.seen.filter(request => request.server === server).map(({ authorization }) => authorization))
     expect(sent('hub')).toEqual(new Set(['Bearer hf_secret']))
     expect(sent('storage')).toEqual(new Set([undefined]))
   })
@@ -144,10 +159,30 @@ describe('answers that no hub gives', () => {
     ['too much', '/revision/', Buffer.alloc(10_000_001, ' '), /larger than 9.54 MiB/],
     ['no list', '/tree/', '{"a": 1}', /does not answer as a hub/],
     ['entries without a name', '/tree/', '[null]', /does not answer as a hub/],
-    ['a checksum that is a path', '/tree/', JSON.stringify([{ type: 'file', path: 'config.json', size: 2, oid: '../../x' }]), /does not answer as a hub/],
-    ['a sha256 that is a path', '/tree/', JSON.stringify([{ type: 'file', path: 'config.json', size: 2, oid, lfs: { oid: '../x', size: 2 } }]), /does not answer as a hub/],
-    ['a negative size', '/tree/', JSON.stringify([{ type: 'file', path: 'config.json', size: -2, oid }]), /does not answer as a hub/],
-    ['only names that are paths', '/tree/', JSON.stringify([{ type: 'file', path: '../config.json', size: 2, oid }]), /no weights .* it has $/],
+    [
+      'a checksum that is a path',
+      '/tree/',
+      JSON.stringify([{ type: 'file', path: 'config.json', size: 2, oid: '../../x' }]),
+      /does not answer as a hub/,
+    ],
+    [
+      'a sha256 that is a path',
+      '/tree/',
+      JSON.stringify([{ type: 'file', path: 'config.json', size: 2, oid, lfs: { oid: '../x', size: 2 } }]),
+      /does not answer as a hub/,
+    ],
+    [
+      'a negative size',
+      '/tree/',
+      JSON.stringify([{ type: 'file', path: 'config.json', size: -2, oid }]),
+      /does not answer as a hub/,
+    ],
+    [
+      'only names that are paths',
+      '/tree/',
+      JSON.stringify([{ type: 'file', path: '../config.json', size: 2, oid }]),
+      /no weights .* it has $/,
+    ],
   ])('%s', async (_, part, body, message) => {
     test.hub.add(repo, model)
     answer(part, body)
@@ -163,20 +198,36 @@ describe('answers that no hub gives', () => {
   })
 
   it('redirects without end, or to something else', async () => {
-    test.hub.intercept = (_, response) => { response.writeHead(302, { location: '/again' }).end(); return true }
+    test.hub.intercept = (_, response) => {
+      response.writeHead(302, { location: '/again' }).end()
+      return true
+    }
     expect(await failure(fetchTiny())).toContain('redirects more than 10 times')
-    test.hub.intercept = (_, response) => { response.writeHead(302, { location: 'file:///etc/passwd' }).end(); return true }
+    test.hub.intercept = (_, response) => {
+      response.writeHead(302, { location: 'file:///etc/passwd' }).end()
+      return true
+    }
     expect(await failure(fetchTiny())).toContain('"file:///etc/passwd", which is not safe to follow')
   })
 
-  it.each(['../../evil.safetensors', '/evil.safetensors', 'config.json', 'a\\evil.safetensors', 'evil.bin'])('an index that names the shard %s', async shard => {
-    test.hub.add(repo, { 'config.json': '{}', 'model.safetensors.index.json': JSON.stringify({ weight_map: { a: shard } }), [shard]: 'evil' })
-    expect(await failure(fetchTiny(), FileError)).toContain('is no name of a .safetensors file in this folder')
-    expect(test.hub.seen.some(({ path }) => decodeURIComponent(path).includes('evil'))).toBe(false)
-  })
+  it.each(['../../evil.safetensors', '/evil.safetensors', 'config.json', 'a\\evil.safetensors', 'evil.bin'])(
+    'an index that names the shard %s',
+    async shard => {
+      test.hub.add(repo, {
+        'config.json': '{}',
+        'model.safetensors.index.json': JSON.stringify({ weight_map: { a: shard } }),
+        [shard]: 'evil',
+      })
+      expect(await failure(fetchTiny(), FileError)).toContain('is no name of a .safetensors file in this folder')
+      expect(test.hub.seen.some(({ path }) => decodeURIComponent(path).includes('evil'))).toBe(false)
+    },
+  )
 
   it('an index of more shards than any model has, or of none', async () => {
-    const index = (shards: number): string => JSON.stringify({ weight_map: Object.fromEntries(Array.from({ length: shards }, (_, i) => [`t${i}`, `${i}.safetensors`])) })
+    const index = (shards: number): string =>
+      JSON.stringify({
+        weight_map: Object.fromEntries(Array.from({ length: shards }, (_, i) => [`t${i}`, `${i}.safetensors`])),
+      })
     test.hub.add(repo, { 'config.json': '{}', 'model.safetensors.index.json': index(10_001) })
     expect(await failure(fetchTiny(), FileError)).toContain('more than 10,000 shards')
     test.hub.add(repo, { 'config.json': '{}', 'model.safetensors.index.json': index(0) })

@@ -37,7 +37,11 @@ export interface Answer {
 export class Connection {
   private readonly origin: string
 
-  constructor(readonly settings: HubSettings, readonly model: HubModel, private readonly options: ConnectionOptions = {}) {
+  constructor(
+    readonly settings: HubSettings,
+    readonly model: HubModel,
+    private readonly options: ConnectionOptions = {},
+  ) {
     this.origin = new URL(settings.endpoint).origin
   }
 
@@ -48,14 +52,19 @@ export class Connection {
       let address = new URL(url)
       let contentName: string | undefined
       for (let redirects = 0; redirects <= maxRedirects; redirects++) {
-        const response = await watch.guard(address, () => fetch(address, { headers: this.headersFor(address, headers), redirect: 'manual', signal: watch.signal }))
+        const response = await watch.guard(address, () =>
+          fetch(address, { headers: this.headersFor(address, headers), redirect: 'manual', signal: watch.signal }),
+        )
         if (address.origin === this.origin) contentName ??= contentNameOf(response.headers)
         const location = response.headers.get('location')
-        if (![301, 302, 303, 307, 308].includes(response.status) || location === null) return this.answer(address, response, contentName, watch)
+        if (![301, 302, 303, 307, 308].includes(response.status) || location === null)
+          return this.answer(address, response, contentName, watch)
         await watch.guard(address, async () => response.body?.cancel())
         address = this.redirected(address, location)
       }
-      throw new HubError(`${this.model.repo}: ${new URL(url).host} redirects more than ${maxRedirects} times: check HF_ENDPOINT`)
+      throw new HubError(
+        `${this.model.repo}: ${new URL(url).host} redirects more than ${maxRedirects} times: check HF_ENDPOINT`,
+      )
     } catch (error) {
       watch.end()
       throw error
@@ -75,7 +84,12 @@ export class Connection {
           failures = 1
         }
         const wait = error.retryAfter ?? firstWait * 2 ** (failures - 1)
-        if (wait > maxWait) throw new TransientError(`${error.message}, and asks to wait for ${formatDuration(wait)}: try again then`, wait, { cause: error })
+        if (wait > maxWait)
+          throw new TransientError(
+            `${error.message}, and asks to wait for ${formatDuration(wait)}: try again then`,
+            wait,
+            { cause: error },
+          )
         if (failures >= (error instanceof UnreachableError ? Math.min(2, attempts) : attempts)) throw error
         onNotice?.(`${this.model.repo}: ${error.message}; trying again in ${formatDuration(wait)}`)
         await sleep(wait * 1000, undefined, { signal }).catch(() => signal?.throwIfAborted())
@@ -86,13 +100,25 @@ export class Connection {
   private headersFor(address: URL, headers: Readonly<Record<string, string>>): Record<string, string> {
     const { token } = this.settings
     // Sizes and ranges are those of the file itself, not of something compressed.
-    return { 'user-agent': 'switchyard', 'accept-encoding': 'identity', ...headers, ...(token !== undefined && address.origin === this.origin && { authorization: `Bearer ${token}` }) }
+    return {
+      'user-agent': 'switchyard',
+      'accept-encoding': 'identity',
+      ...headers,
+      ...(token !== undefined && address.origin === this.origin && { authorization: `Bearer ${token}` }),
+    }
   }
 
   private redirected(from: URL, location: string): URL {
     const to = URL.canParse(location, from) ? new URL(location, from) : undefined
-    if (to !== undefined && to.username + to.password === '' && (to.protocol === 'https:' || (to.protocol === 'http:' && from.protocol === 'http:'))) return to
-    throw new HubError(`${this.model.repo}: ${from.host} redirects to ${quote(location)}, which is not safe to follow: check HF_ENDPOINT`)
+    if (
+      to !== undefined &&
+      to.username + to.password === '' &&
+      (to.protocol === 'https:' || (to.protocol === 'http:' && from.protocol === 'http:'))
+    )
+      return to
+    throw new HubError(
+      `${this.model.repo}: ${from.host} redirects to ${quote(location)}, which is not safe to follow: check HF_ENDPOINT`,
+    )
   }
 
   private async answer(url: URL, response: Response, contentName: string | undefined, watch: Watch): Promise<Answer> {
@@ -107,7 +133,10 @@ export class Connection {
       throw refusal({ url, status, headers }, this.model, this.settings.endpoint, this.settings.token !== undefined)
     }
     return {
-      status, headers, contentName, close,
+      status,
+      headers,
+      contentName,
+      close,
       async *chunks() {
         try {
           for (;;) {
@@ -139,9 +168,14 @@ class Watch {
       return await body()
     } catch (error) {
       this.user?.throwIfAborted()
-      if (this.stalled.signal.aborted) throw new TransientError(`${url.host} has sent nothing for ${formatDuration(stallMs / 1000)}`, undefined, { cause: error })
+      if (this.stalled.signal.aborted)
+        throw new TransientError(`${url.host} has sent nothing for ${formatDuration(stallMs / 1000)}`, undefined, {
+          cause: error,
+        })
       const Kind = ['ENOTFOUND', 'EAI_AGAIN', 'bad port'].includes(rootCode(error)) ? UnreachableError : TransientError
-      throw new Kind(`${url.host} cannot be reached, or the connection broke (${rootMessage(error)})`, undefined, { cause: error })
+      throw new Kind(`${url.host} cannot be reached, or the connection broke (${rootMessage(error)})`, undefined, {
+        cause: error,
+      })
     }
   }
 
@@ -171,6 +205,8 @@ function rootMessage(error: unknown): string {
 
 /** The hub's own header for files that are stored elsewhere, or the ETag if it is a checksum, too. */
 function contentNameOf(headers: Headers): string | undefined {
-  const names = [headers.get('x-linked-etag'), headers.get('etag')].map(tag => /^(?:W\/)?"?([0-9a-f]{64}|[0-9a-f]{40})"?$/.exec(tag ?? '')?.[1])
+  const names = [headers.get('x-linked-etag'), headers.get('etag')].map(
+    tag => /^(?:W\/)?"?([0-9a-f]{64}|[0-9a-f]{40})"?$/.exec(tag ?? '')?.[1],
+  )
   return names[0] ?? names[1]
 }

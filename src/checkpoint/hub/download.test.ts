@@ -26,20 +26,29 @@ function fetchTiny(options: FetchOptions = {}): Promise<string> {
   return fetchModel(repo, { firstWait: 0.01, onNotice: notice => notices.push(notice), ...options })
 }
 /** The checksum of the weights that are fetched. */
-const fetchWeights = async (options: FetchOptions = {}): Promise<string> => sha256(await readFile(join(await fetchTiny(options), 'model.safetensors')))
+const fetchWeights = async (options: FetchOptions = {}): Promise<string> =>
+  sha256(await readFile(join(await fetchTiny(options), 'model.safetensors')))
 
 /** What was asked of the storage: from which byte on, and how many were sent. */
 const transfers = (): [from: number, bytes: number][] =>
-  test.hub.seen.filter(({ server }) => server === 'storage').map(({ range, sent }) => [Number(/^bytes=(\d+)-$/.exec(range ?? 'bytes=0-')?.[1]), sent])
+  test.hub.seen
+    .filter(({ server }) => server === 'storage')
+    .map(({ range, sent }) => [Number(/^bytes=(\d+)-$/.exec(range ?? 'bytes=0-')?.[1]), sent])
 
 describe('a connection that breaks', () => {
   it('is taken up again where it broke, and no byte is sent twice', async () => {
     test.hub.add(repo, model)
     test.hub.cut(etag, 100_000, 150_000)
     expect(await fetchWeights()).toBe(etag)
-    expect(transfers()).toEqual([[0, 100_000], [100_000, 150_000], [250_000, 150_000]])
+    expect(transfers()).toEqual([
+      [0, 100_000],
+      [100_000, 150_000],
+      [250_000, 150_000],
+    ])
     expect(notices).toHaveLength(2)
-    expect(notices[0]).toMatch(/^google\/tiny: 127.0.0.1:\d+ cannot be reached, or the connection broke \(.+\); trying again in 0s$/)
+    expect(notices[0]).toMatch(
+      /^google\/tiny: 127.0.0.1:\d+ cannot be reached, or the connection broke \(.+\); trying again in 0s$/,
+    )
     expect(await weightNames()).toEqual([etag])
   })
 
@@ -53,7 +62,9 @@ describe('a connection that breaks', () => {
   it('again and again without getting further ends in an error, and the next call goes on', async () => {
     test.hub.add(repo, model)
     test.hub.cut(etag, 100_000, 0, 0, 0, 0, 0)
-    expect(await failure(fetchTiny(), TransientError)).toMatch(/^google\/tiny: .*what has come of model.safetensors is kept/)
+    expect(await failure(fetchTiny(), TransientError)).toMatch(
+      /^google\/tiny: .*what has come of model.safetensors is kept/,
+    )
     expect(sha256(await readFile(blob('.incomplete')))).toBe(sha256(weights.subarray(0, 100_000)))
     test.hub.cut(etag)
     expect(await fetchWeights()).toBe(etag)
@@ -71,19 +82,22 @@ describe('a connection that breaks', () => {
     expect(await fetchWeights()).toBe(etag)
   })
 
-  it.each([['another range', 206, 'bytes 0-399999/400000'], ['a file of another size', 206, 'bytes 100000-499999/500000'], ['none', 416, 'bytes */400000']])(
-    'starts from the beginning if the server gives %s', async (_, status, range) => {
-      test.hub.add(repo, model)
-      test.hub.cut(etag, 100_000)
-      test.hub.intercept = (request, response) => {
-        if (request.server !== 'storage' || request.range === undefined) return false
-        response.writeHead(status, { 'content-range': range }).end(weights)
-        return true
-      }
-      expect(await fetchWeights()).toBe(etag)
-      expect(notices.at(-1)).toContain('cannot go on')
-      expect(transfers().at(-1)).toEqual([0, 400_000])
-    })
+  it.each([
+    ['another range', 206, 'bytes 0-399999/400000'],
+    ['a file of another size', 206, 'bytes 100000-499999/500000'],
+    ['none', 416, 'bytes */400000'],
+  ])('starts from the beginning if the server gives %s', async (_, status, range) => {
+    test.hub.add(repo, model)
+    test.hub.cut(etag, 100_000)
+    test.hub.intercept = (request, response) => {
+      if (request.server !== 'storage' || request.range === undefined) return false
+      response.writeHead(status, { 'content-range': range }).end(weights)
+      return true
+    }
+    expect(await fetchWeights()).toBe(etag)
+    expect(notices.at(-1)).toContain('cannot go on')
+    expect(transfers().at(-1)).toEqual([0, 400_000])
+  })
 })
 
 describe('what an earlier process has left', () => {
@@ -201,7 +215,9 @@ describe('wrong content', () => {
     let asked = 0
     test.hub.intercept = ({ path }, response) => {
       if (!path.endsWith('/model.safetensors') || ++asked < 2) return false
-      response.writeHead(302, { location: `${test.hub.storageUrl}/${etag}`, 'x-linked-etag': `"${'0'.repeat(64)}"` }).end()
+      response
+        .writeHead(302, { location: `${test.hub.storageUrl}/${etag}`, 'x-linked-etag': `"${'0'.repeat(64)}"` })
+        .end()
       return true
     }
     expect(await failure(fetchTiny())).toContain(`sends another model.safetensors than it lists (${'0'.repeat(64)}`)

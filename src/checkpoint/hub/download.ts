@@ -20,15 +20,27 @@ export interface DownloadOptions {
  * Fetches a file of the model at a commit into `blob`, whose folder is there. It appears there complete and with the
  * right checksum, or not at all; what has come when this ends early is where the next download goes on.
  */
-export async function downloadBlob(connection: Connection, commit: string, file: RemoteFile, blob: string, { signal, onBytes }: DownloadOptions): Promise<void> {
-  const { settings: { endpoint }, model: { repo } } = connection
+export async function downloadBlob(
+  connection: Connection,
+  commit: string,
+  file: RemoteFile,
+  blob: string,
+  { signal, onBytes }: DownloadOptions,
+): Promise<void> {
+  const {
+    settings: { endpoint },
+    model: { repo },
+  } = connection
   const url = `${endpoint}/${repo}/resolve/${commit}/${encodeURIComponent(file.name)}`
   const path = await withPath(blob, () => claimPartial(blob))
   try {
     const partial = await PartialBlob.open(path, file, signal)
     try {
       onBytes(partial.bytes)
-      await connection.withRetries(() => fetchRest(connection, url, file, partial, onBytes), () => partial.bytes)
+      await connection.withRetries(
+        () => fetchRest(connection, url, file, partial, onBytes),
+        () => partial.bytes,
+      )
       await partial.finish(`${repo}: ${file.name}`)
     } finally {
       await partial.close()
@@ -41,35 +53,54 @@ export async function downloadBlob(connection: Connection, commit: string, file:
     if (error instanceof WrongContent) await rm(path, { force: true })
     else await releasePartial(path, blob)
     if (!(error instanceof TransientError)) throw error
-    throw new TransientError(`${repo}: ${error.message}: what has come of ${file.name} is kept, run the same again to go on from there`, error.retryAfter, { cause: error })
+    throw new TransientError(
+      `${repo}: ${error.message}: what has come of ${file.name} is kept, run the same again to go on from there`,
+      error.retryAfter,
+      { cause: error },
+    )
   }
 }
 
-async function fetchRest(connection: Connection, url: string, file: RemoteFile, partial: PartialBlob, onBytes: (bytes: number) => void): Promise<void> {
+async function fetchRest(
+  connection: Connection,
+  url: string,
+  file: RemoteFile,
+  partial: PartialBlob,
+  onBytes: (bytes: number) => void,
+): Promise<void> {
   if (partial.bytes === file.size) return
   const answer = await connection.get(url, partial.bytes > 0 ? { range: `bytes=${partial.bytes}-` } : {})
   try {
     checkContentName(connection, file, answer)
-    if (answer.status === 200) await partial.restart() // all of it from the start, whatever was asked for
+    if (answer.status === 200)
+      await partial.restart() // all of it from the start, whatever was asked for
     else if (!continues(answer, partial.bytes, file.size)) {
       await partial.restart()
       throw new TransientError(`the server of ${file.name} cannot go on where the download was broken off`)
     }
     for await (const chunk of answer.chunks()) {
-      if (partial.bytes + chunk.byteLength > file.size) throw new WrongContent(`${connection.model.repo}: ${file.name} is longer than the ${formatCount(file.size)} bytes that the hub lists, and was deleted: try again`)
+      if (partial.bytes + chunk.byteLength > file.size)
+        throw new WrongContent(
+          `${connection.model.repo}: ${file.name} is longer than the ${formatCount(file.size)} bytes that the hub lists, and was deleted: try again`,
+        )
       await partial.append(chunk)
       onBytes(partial.bytes)
     }
   } finally {
     await answer.close()
   }
-  if (partial.bytes < file.size) throw new TransientError(`${file.name} ended after ${formatCount(partial.bytes)} of ${formatCount(file.size)} bytes`)
+  if (partial.bytes < file.size)
+    throw new TransientError(
+      `${file.name} ended after ${formatCount(partial.bytes)} of ${formatCount(file.size)} bytes`,
+    )
 }
 
 /** Nothing is added to a file that has become another one: at a commit that never happens honestly. */
 function checkContentName({ model: { repo } }: Connection, file: RemoteFile, answer: Answer): void {
   if (answer.contentName === undefined || answer.contentName === file.etag) return
-  throw new WrongContent(`${repo}: the hub sends another ${file.name} than it lists (${answer.contentName} instead of ${file.etag}): what had come of it was deleted, try again`)
+  throw new WrongContent(
+    `${repo}: the hub sends another ${file.name} than it lists (${answer.contentName} instead of ${file.etag}): what had come of it was deleted, try again`,
+  )
 }
 
 /** Whether a partial answer is the rest of the file: `Content-Range: bytes FIRST-LAST/SIZE`. */
@@ -86,7 +117,11 @@ class PartialBlob {
   bytes = 0
   private hash: Hash
 
-  private constructor(private readonly path: string, private readonly file: RemoteFile, private readonly handle: FileHandle) {
+  private constructor(
+    private readonly path: string,
+    private readonly file: RemoteFile,
+    private readonly handle: FileHandle,
+  ) {
     this.hash = newHash(file)
   }
 
@@ -96,7 +131,11 @@ class PartialBlob {
       const handle = await open(path, constants.O_RDWR | constants.O_CREAT)
       const partial = new PartialBlob(path, file, handle)
       try {
-        for await (const chunk of handle.createReadStream({ start: 0, autoClose: false, highWaterMark: 2 ** 20 }) as AsyncIterable<Uint8Array>) {
+        for await (const chunk of handle.createReadStream({
+          start: 0,
+          autoClose: false,
+          highWaterMark: 2 ** 20,
+        }) as AsyncIterable<Uint8Array>) {
           signal?.throwIfAborted()
           partial.add(chunk)
         }
@@ -122,7 +161,10 @@ class PartialBlob {
   /** Checks the whole file and brings it to the disk. */
   async finish(name: string): Promise<void> {
     const digest = this.hash.digest('hex')
-    if (digest !== this.file.etag) throw new WrongContent(`${name} has the checksum ${digest} instead of ${this.file.etag}: it was damaged on the way, and was deleted: try again`)
+    if (digest !== this.file.etag)
+      throw new WrongContent(
+        `${name} has the checksum ${digest} instead of ${this.file.etag}: it was damaged on the way, and was deleted: try again`,
+      )
     await withPath(this.path, () => this.handle.sync())
   }
 

@@ -12,7 +12,11 @@ export class TransientError extends HubError {
   override name = 'TransientError'
 
   /** `retryAfter`: the seconds to wait that the hub asks for. */
-  constructor(message: string, readonly retryAfter?: number, options?: ErrorOptions) {
+  constructor(
+    message: string,
+    readonly retryAfter?: number,
+    options?: ErrorOptions,
+  ) {
     super(message, options)
   }
 }
@@ -29,29 +33,47 @@ export interface Refusal {
 }
 
 /** The error for an answer that is no success. The hub's own and those of its storage, on another host, mean different things. */
-export function refusal({ url, status, headers }: Refusal, model: HubModel, endpoint: string, hasToken: boolean): HubError {
+export function refusal(
+  { url, status, headers }: Refusal,
+  model: HubModel,
+  endpoint: string,
+  hasToken: boolean,
+): HubError {
   if (status === 408 || status === 429 || status >= 500) {
     const what = status === 429 ? 'asks for fewer requests' : 'has an error just now'
     return new TransientError(`${url.host} ${what} (HTTP ${status})`, retryAfter(headers))
   }
   // The storage's addresses are signed and good for a time only: the hub gives a new one.
   const isHub = url.origin === new URL(endpoint).origin
-  if (!isHub && [401, 403].includes(status)) return new TransientError(`${url.host}, which stores the files, refused the address from the hub (HTTP ${status})`)
+  if (!isHub && [401, 403].includes(status))
+    return new TransientError(`${url.host}, which stores the files, refused the address from the hub (HTTP ${status})`)
   const known = isHub ? reason(status, headers, model, endpoint, hasToken) : undefined
   return new HubError(`${model.repo}: ${known ?? `${url.host} answered with HTTP ${status}${hubMessage(headers)}`}`)
 }
 
-function reason(status: number, headers: Headers, { repo, revision }: HubModel, endpoint: string, hasToken: boolean): string | undefined {
+function reason(
+  status: number,
+  headers: Headers,
+  { repo, revision }: HubModel,
+  endpoint: string,
+  hasToken: boolean,
+): string | undefined {
   const page = `${endpoint}/${repo}`
   const login = `make a token that may read it at ${endpoint}/settings/tokens and set HF_TOKEN to it`
   const code = headers.get('x-error-code')
-  if (code === 'GatedRepo') return `this model is gated: ask for access at ${page}${hasToken ? ', with the account that your token is of' : `, then ${login}`}`
-  if (code === 'RevisionNotFound') return `there is no revision ${quote(revision)} of this model: its branches and tags are listed at ${page}/tree/main`
-  if (code === 'EntryNotFound') return `a file of this model is gone from the hub${hubMessage(headers)}: see ${page}/tree/main`
-  if (status === 401 && hasToken) return `the hub does not accept your token (HF_TOKEN, or the file of "hf auth login")${hubMessage(headers)}: ${login}`
-  if (status === 401) return `there is no such model at ${endpoint}, or it is private: check the name; if it is private, ${login}`
+  if (code === 'GatedRepo')
+    return `this model is gated: ask for access at ${page}${hasToken ? ', with the account that your token is of' : `, then ${login}`}`
+  if (code === 'RevisionNotFound')
+    return `there is no revision ${quote(revision)} of this model: its branches and tags are listed at ${page}/tree/main`
+  if (code === 'EntryNotFound')
+    return `a file of this model is gone from the hub${hubMessage(headers)}: see ${page}/tree/main`
+  if (status === 401 && hasToken)
+    return `the hub does not accept your token (HF_TOKEN, or the file of "hf auth login")${hubMessage(headers)}: ${login}`
+  if (status === 401)
+    return `there is no such model at ${endpoint}, or it is private: check the name; if it is private, ${login}`
   if (status === 403) return `your token may not read this model${hubMessage(headers)}: ${login}`
-  if (status === 404) return `there is no such model at ${endpoint}${hasToken ? ', or your token may not see it' : ''}: check the name`
+  if (status === 404)
+    return `there is no such model at ${endpoint}${hasToken ? ', or your token may not see it' : ''}: check the name`
   return undefined
 }
 

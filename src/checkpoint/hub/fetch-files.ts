@@ -25,19 +25,26 @@ interface FilesOptions {
 }
 
 /** Brings files into the snapshot of a commit. What the cache has is not fetched again, whoever brought it there. */
-export async function fetchFiles(connection: Connection, cache: ModelCache, commit: string, files: readonly RemoteFile[], { signal, onProgress }: FilesOptions): Promise<void> {
+export async function fetchFiles(
+  connection: Connection,
+  cache: ModelCache,
+  commit: string,
+  files: readonly RemoteFile[],
+  { signal, onProgress }: FilesOptions,
+): Promise<void> {
   const folder = await cache.makeBlobs()
   const absent: RemoteFile[] = []
   for (const file of files) {
-    if (await cache.sizeOf(commit, file.name) === file.size) continue
-    if (await cache.blobSize(file.etag) === file.size) await cache.link(commit, file.name, file.etag)
+    if ((await cache.sizeOf(commit, file.name)) === file.size) continue
+    if ((await cache.blobSize(file.etag)) === file.size) await cache.link(commit, file.name, file.etag)
     else absent.push(file)
   }
   await checkSpace(folder, cache, absent)
   const allTotalBytes = sum(absent.map(file => file.size))
   let before = 0
   for (const file of absent) {
-    const onBytes = (bytes: number): void => onProgress?.({ file: file.name, bytes, totalBytes: file.size, allBytes: before + bytes, allTotalBytes })
+    const onBytes = (bytes: number): void =>
+      onProgress?.({ file: file.name, bytes, totalBytes: file.size, allBytes: before + bytes, allTotalBytes })
     await downloadBlob(connection, commit, file, cache.blob(file.etag), { signal, onBytes })
     await cache.link(commit, file.name, file.etag)
     before += file.size
@@ -46,10 +53,13 @@ export async function fetchFiles(connection: Connection, cache: ModelCache, comm
 
 /** A disk that is full after hours of downloading is better found out now. */
 async function checkSpace(folder: string, cache: ModelCache, files: readonly RemoteFile[]): Promise<void> {
-  const needed = sum(files.map(file => file.size)) - sum(await Promise.all(files.map(file => partialBytes(cache.blob(file.etag)))))
+  const needed =
+    sum(files.map(file => file.size)) - sum(await Promise.all(files.map(file => partialBytes(cache.blob(file.etag)))))
   const { bavail, bsize } = await withPath(folder, () => statfs(folder))
   if (needed <= bavail * bsize) return
-  throw new FileError(`${folder}: ${formatBytes(needed)} are to be downloaded, and this disk has ${formatBytes(bavail * bsize)} free: free some space, or set HF_HUB_CACHE to a folder on another disk`)
+  throw new FileError(
+    `${folder}: ${formatBytes(needed)} are to be downloaded, and this disk has ${formatBytes(bavail * bsize)} free: free some space, or set HF_HUB_CACHE to a folder on another disk`,
+  )
 }
 
 const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0)

@@ -26,26 +26,58 @@ const read = (path: string, name: string): Promise<Buffer> => readFile(join(path
 const checksum = async (path: string): Promise<string> => sha256(await read(path, 'model.safetensors'))
 const blobs = async (): Promise<string[]> => (await readdir(join(folder(), 'blobs'))).sort()
 const incomplete = (data: Uint8Array): string => join(folder(), 'blobs', `${sha256(data)}.incomplete`)
-const storageRequests = (): (string | undefined)[] => test.hub.seen.filter(({ server }) => server === 'storage').map(({ range }) => range)
+const storageRequests = (): (string | undefined)[] =>
+  test.hub.seen.filter(({ server }) => server === 'storage').map(({ range }) => range)
 
 describe('what is fetched', () => {
   it('is what the readers use and nothing else, laid out as Python does', async () => {
-    const commit = test.hub.add(repo, { ...model, 'pytorch_model.bin': 'x', 'tf_model.h5': 'x', 'flax_model.msgpack': 'x', 'README.md': 'x', 'tokenizer.json': '{}' })
+    const commit = test.hub.add(repo, {
+      ...model,
+      'pytorch_model.bin': 'x',
+      'tf_model.h5': 'x',
+      'flax_model.msgpack': 'x',
+      'README.md': 'x',
+      'tokenizer.json': '{}',
+    })
     const snapshot = await fetchTiny()
     expect(snapshot).toBe(join(folder(), 'snapshots', commit))
-    expect((await readdir(snapshot)).sort()).toEqual(['config.json', 'model.safetensors', 'spiece.model', 'tokenizer.json'])
+    expect((await readdir(snapshot)).sort()).toEqual([
+      'config.json',
+      'model.safetensors',
+      'spiece.model',
+      'tokenizer.json',
+    ])
     expect(await checksum(snapshot)).toBe(sha256(weights))
     expect(await readlink(join(snapshot, 'model.safetensors'))).toBe(`../../blobs/${sha256(weights)}`)
     expect(await readlink(join(snapshot, 'config.json'))).toBe(`../../blobs/${gitSha1(Buffer.from(config))}`)
     expect(await readFile(join(folder(), 'refs/main'), 'utf8')).toBe(commit)
-    expect((await readdir(join(folder(), '.no_exist', commit))).sort()).toEqual(['generation_config.json', 'tokenizer_config.json'])
+    expect((await readdir(join(folder(), '.no_exist', commit))).sort()).toEqual([
+      'generation_config.json',
+      'tokenizer_config.json',
+    ])
     expect(await blobs()).toHaveLength(4)
   })
 
   it('is the index and its shards if there is no single file', async () => {
-    const index = JSON.stringify({ metadata: {}, weight_map: { a: 'model-1.safetensors', b: 'model-2.safetensors', c: 'model-1.safetensors' } })
-    test.hub.add(repo, { ...small, 'model.safetensors.index.json': index, 'model-1.safetensors': 'one', 'model-2.safetensors': 'two', 'model-3.safetensors': 'three', 'pytorch_model.bin': 'x' })
-    expect((await readdir(await fetchTiny())).sort()).toEqual(['config.json', 'model-1.safetensors', 'model-2.safetensors', 'model.safetensors.index.json', 'spiece.model'])
+    const index = JSON.stringify({
+      metadata: {},
+      weight_map: { a: 'model-1.safetensors', b: 'model-2.safetensors', c: 'model-1.safetensors' },
+    })
+    test.hub.add(repo, {
+      ...small,
+      'model.safetensors.index.json': index,
+      'model-1.safetensors': 'one',
+      'model-2.safetensors': 'two',
+      'model-3.safetensors': 'three',
+      'pytorch_model.bin': 'x',
+    })
+    expect((await readdir(await fetchTiny())).sort()).toEqual([
+      'config.json',
+      'model-1.safetensors',
+      'model-2.safetensors',
+      'model.safetensors.index.json',
+      'spiece.model',
+    ])
   })
 
   it('is the .bin if there are no safetensors', async () => {
@@ -65,7 +97,13 @@ describe('what is fetched', () => {
     const seen: FetchProgress[] = []
     await fetchTiny({ onProgress: progress => seen.push(progress) })
     const total = config.length + 6 + weights.byteLength
-    expect(seen.at(-1)).toEqual({ file: 'model.safetensors', bytes: weights.byteLength, totalBytes: weights.byteLength, allBytes: total, allTotalBytes: total })
+    expect(seen.at(-1)).toEqual({
+      file: 'model.safetensors',
+      bytes: weights.byteLength,
+      totalBytes: weights.byteLength,
+      allBytes: total,
+      allTotalBytes: total,
+    })
     expect(seen.map(({ allBytes }) => allBytes)).toEqual(seen.map(({ allBytes }) => allBytes).sort((a, b) => a - b))
   })
 
@@ -74,7 +112,16 @@ describe('what is fetched', () => {
     test.hub.intercept = ({ path }, response) => {
       if (!path.includes('/tree/')) return false
       const oid = '0'.repeat(40)
-      sendJson(response, [{ type: 'file', path: 'config.json', size: 2, oid }, { type: 'file', path: 'model.safetensors', size: 2 ** 52, oid, lfs: { oid: '0'.repeat(64), size: 2 ** 52, pointerSize: 1 } }])
+      sendJson(response, [
+        { type: 'file', path: 'config.json', size: 2, oid },
+        {
+          type: 'file',
+          path: 'model.safetensors',
+          size: 2 ** 52,
+          oid,
+          lfs: { oid: '0'.repeat(64), size: 2 ** 52, pointerSize: 1 },
+        },
+      ])
       return true
     }
     expect(await failure(fetchTiny(), FileError)).toMatch(/4\.00 PiB are to be downloaded, and this disk has .* free/)
@@ -116,13 +163,16 @@ describe('revisions', () => {
     const commit = test.hub.add(repo, { ...model, 'config.json': '{}' })
     const snapshot = await fetchTiny()
     expect(snapshot.endsWith(commit)).toBe(true)
-    expect(test.hub.seen.filter(({ path }) => path.includes('/resolve/')).map(({ path }) => path)).toEqual([`/${repo}/resolve/${commit}/config.json`])
+    expect(test.hub.seen.filter(({ path }) => path.includes('/resolve/')).map(({ path }) => path)).toEqual([
+      `/${repo}/resolve/${commit}/config.json`,
+    ])
     expect(await read(snapshot, 'config.json')).toEqual(Buffer.from('{}'))
     expect(await read(join(folder(), 'snapshots', old), 'config.json')).toEqual(Buffer.from(config))
   })
 
   it('and names that could leave the cache are refused', async () => {
-    for (const revision of ['../../x', '/x', 'a//b', 'a/../b', 'C:\\x', '']) expect(await failure(fetchTiny({ revision }), ConfigError)).toContain('no revision')
+    for (const revision of ['../../x', '/x', 'a//b', 'a/../b', 'C:\\x', ''])
+      expect(await failure(fetchTiny({ revision }), ConfigError)).toContain('no revision')
     expect(await failure(fetchModel('../x'), ConfigError)).toContain('owner/name')
     expect(test.hub.seen).toEqual([])
   })
@@ -131,7 +181,8 @@ describe('revisions', () => {
 describe('a cache that Python has filled', () => {
   async function fill(commit: string, names = Object.keys(model)): Promise<string> {
     const snapshot = join(folder(), 'snapshots', commit)
-    for (const path of ['blobs', 'refs', join('snapshots', commit), join('.no_exist', commit)]) await mkdir(join(folder(), path), { recursive: true })
+    for (const path of ['blobs', 'refs', join('snapshots', commit), join('.no_exist', commit)])
+      await mkdir(join(folder(), path), { recursive: true })
     for (const name of names) {
       const data = Buffer.from(model[name as keyof typeof model])
       const etag = name === 'config.json' ? gitSha1(data) : sha256(data)
@@ -145,7 +196,8 @@ describe('a cache that Python has filled', () => {
   it('is used as it is, without a request if it says what the model lacks', async () => {
     const commit = test.hub.add(repo, model)
     const snapshot = await fill(commit)
-    for (const name of ['generation_config.json', 'tokenizer.json', 'tokenizer_config.json']) await writeFile(join(folder(), '.no_exist', commit, name), '')
+    for (const name of ['generation_config.json', 'tokenizer.json', 'tokenizer_config.json'])
+      await writeFile(join(folder(), '.no_exist', commit, name), '')
     expect(await fetchTiny({ revision: commit })).toBe(snapshot)
     expect(test.hub.seen).toEqual([])
   })
@@ -154,7 +206,10 @@ describe('a cache that Python has filled', () => {
     const commit = test.hub.add(repo, model)
     await fill(commit, ['config.json', 'model.safetensors'])
     const snapshot = await fetchTiny({ revision: commit })
-    expect(test.hub.seen.filter(({ server }) => server === 'hub').map(({ path }) => path.split('?')[0])).toEqual([`/api/models/${repo}/tree/${commit}`, `/${repo}/resolve/${commit}/spiece.model`])
+    expect(test.hub.seen.filter(({ server }) => server === 'hub').map(({ path }) => path.split('?')[0])).toEqual([
+      `/api/models/${repo}/tree/${commit}`,
+      `/${repo}/resolve/${commit}/spiece.model`,
+    ])
     expect(await read(snapshot, 'spiece.model')).toEqual(Buffer.from('pieces'))
   })
 
@@ -220,12 +275,19 @@ describe('offline', () => {
     vi.stubEnv('HF_HUB_OFFLINE', 'true')
     expect(await fetchTiny()).toBe(snapshot)
     await rm(join(snapshot, 'model.safetensors'))
-    expect(await failure(fetchTiny(), FileError)).toContain(`lacks model.safetensors or model.safetensors.index.json or pytorch_model.bin or pytorch_model.bin.index.json of commit ${commit}`)
+    expect(await failure(fetchTiny(), FileError)).toContain(
+      `lacks model.safetensors or model.safetensors.index.json or pytorch_model.bin or pytorch_model.bin.index.json of commit ${commit}`,
+    )
     expect(test.hub.seen).toEqual([])
   })
 
   it('names shards that are missing', async () => {
-    test.hub.add(repo, { ...small, 'model.safetensors.index.json': '{"weight_map": {"a": "a.safetensors", "b": "b.safetensors"}}', 'a.safetensors': 'a', 'b.safetensors': 'b' })
+    test.hub.add(repo, {
+      ...small,
+      'model.safetensors.index.json': '{"weight_map": {"a": "a.safetensors", "b": "b.safetensors"}}',
+      'a.safetensors': 'a',
+      'b.safetensors': 'b',
+    })
     await rm(join(await fetchTiny(), 'b.safetensors'))
     expect(await failure(fetchTiny({ offline: true }), FileError)).toContain('lacks b.safetensors of')
   })
@@ -238,13 +300,18 @@ describe('offline', () => {
     expect(await fetchTiny({ onNotice: notice => notices.push(notice) })).toBe(snapshot)
     expect(notices).toHaveLength(1)
     expect(notices[0]).toMatch(/127.0.0.1:9 cannot be reached.*using commit [0-9a-f]{40} from the cache/)
-    expect(await failure(fetchTiny({ revision: 'v2' }), TransientError)).toMatch(/cannot be reached.*the cache .* does not hold v2/)
+    expect(await failure(fetchTiny({ revision: 'v2' }), TransientError)).toMatch(
+      /cannot be reached.*the cache .* does not hold v2/,
+    )
   })
 
   it('by an error of the hub, too', async () => {
     test.hub.add(repo, model)
     const snapshot = await fetchTiny()
-    test.hub.intercept = (_, response) => { refuse(response, 503); return true }
+    test.hub.intercept = (_, response) => {
+      refuse(response, 503)
+      return true
+    }
     const notices: string[] = []
     expect(await fetchTiny({ onNotice: notice => notices.push(notice) })).toBe(snapshot)
     expect(notices.join()).toContain('HTTP 503')
@@ -268,7 +335,13 @@ it('an abort keeps what has come, and the next call goes on from there', async (
   const controller = new AbortController()
   const reason = new Error('stop')
   const onNotice = vi.fn()
-  const fetching = fetchTiny({ onNotice, signal: controller.signal, onProgress: ({ file, bytes }) => { if (file === 'model.safetensors' && bytes === 100_000) controller.abort(reason) } })
+  const fetching = fetchTiny({
+    onNotice,
+    signal: controller.signal,
+    onProgress: ({ file, bytes }) => {
+      if (file === 'model.safetensors' && bytes === 100_000) controller.abort(reason)
+    },
+  })
   await expect(fetching).rejects.toBe(reason)
   expect(onNotice).not.toHaveBeenCalled()
   expect(sha256(await readFile(incomplete(weights)))).toBe(sha256(weights.subarray(0, 100_000)))

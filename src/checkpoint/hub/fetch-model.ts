@@ -55,13 +55,22 @@ export async function fetchModel(repo: string, options: FetchOptions = {}): Prom
 
 function offlineFolder(cache: ModelCache, { repo, revision }: HubModel, cached: CachedSnapshot | undefined): string {
   if (cached?.missing.length === 0) return cached.folder
-  const lacks = cached === undefined ? `knows no revision ${quote(revision)} of it` : `lacks ${cached.missing.join(', ')} of commit ${cached.commit}`
-  throw new FileError(`${cache.folder}: ${repo} is wanted offline, and the cache ${lacks}: fetch it once with a connection (without HF_HUB_OFFLINE), or set HF_HUB_CACHE to the cache that has it`)
+  const lacks =
+    cached === undefined
+      ? `knows no revision ${quote(revision)} of it`
+      : `lacks ${cached.missing.join(', ')} of commit ${cached.commit}`
+  throw new FileError(
+    `${cache.folder}: ${repo} is wanted offline, and the cache ${lacks}: fetch it once with a connection (without HF_HUB_OFFLINE), or set HF_HUB_CACHE to the cache that has it`,
+  )
 }
 
 /** Asks the hub for the revision's commit and files, as far as the cache does not know them. If it cannot be reached, the copy in the cache must do. */
 async function lookUp(
-  settings: HubSettings, cache: ModelCache, model: HubModel, cached: CachedSnapshot | undefined, options: FetchOptions,
+  settings: HubSettings,
+  cache: ModelCache,
+  model: HubModel,
+  cached: CachedSnapshot | undefined,
+  options: FetchOptions,
 ): Promise<{ folder: string } | { commit: string; files: Map<string, RemoteFile> }> {
   const isUsable = cached?.missing.length === 0
   const connection = new Connection(settings, model, { ...options, attempts: isUsable ? 1 : undefined })
@@ -73,25 +82,47 @@ async function lookUp(
     return snapshot
   } catch (error) {
     if (!(error instanceof TransientError)) throw error
-    if (!isUsable) throw new TransientError(`${model.repo}: ${error.message}, and the cache (${cache.folder}) does not hold ${model.revision}: check the connection, and HF_ENDPOINT if you set it`, error.retryAfter, { cause: error })
-    options.onNotice?.(`${model.repo}: ${error.message}; using commit ${cached.commit} from the cache, which may not be the newest of ${model.revision}`)
+    if (!isUsable)
+      throw new TransientError(
+        `${model.repo}: ${error.message}, and the cache (${cache.folder}) does not hold ${model.revision}: check the connection, and HF_ENDPOINT if you set it`,
+        error.retryAfter,
+        { cause: error },
+      )
+    options.onNotice?.(
+      `${model.repo}: ${error.message}; using commit ${cached.commit} from the cache, which may not be the newest of ${model.revision}`,
+    )
     return cached
   }
 }
 
-async function fetchSnapshot(connection: Connection, cache: ModelCache, commit: string, files: ReadonlyMap<string, RemoteFile>, options: FetchOptions): Promise<void> {
+async function fetchSnapshot(
+  connection: Connection,
+  cache: ModelCache,
+  commit: string,
+  files: ReadonlyMap<string, RemoteFile>,
+  options: FetchOptions,
+): Promise<void> {
   const { repo, revision } = connection.model
   const get = (name: string): RemoteFile => {
     const file = files.get(name)
-    if (file === undefined) throw new HubError(`${repo}: the model has no ${quote(name)} on the hub at ${revision}: it is incomplete, or not in the format of Transformers`)
+    if (file === undefined)
+      throw new HubError(
+        `${repo}: the model has no ${quote(name)} on the hub at ${revision}: it is incomplete, or not in the format of Transformers`,
+      )
     return file
   }
   const weights = weightFiles.find(name => files.has(name))
-  if (weights === undefined) throw new HubError(`${repo}: the model has no weights on the hub that can be read here, which would be ${weightFiles.join(' or ')}: it has ${[...files.keys()].slice(0, 20).map(quote).join(', ')}`)
+  if (weights === undefined)
+    throw new HubError(
+      `${repo}: the model has no weights on the hub that can be read here, which would be ${weightFiles.join(' or ')}: it has ${[...files.keys()].slice(0, 20).map(quote).join(', ')}`,
+    )
   const needed = [get(configFile), ...optionalFiles.filter(name => files.has(name)).map(get), get(weights)]
   if (isIndex(weights)) {
     const index = get(weights)
-    if (index.size > maxIndexBytes) throw new HubError(`${repo}: ${weights} has ${formatBytes(index.size)}, more than the ${formatBytes(maxIndexBytes)} that an index may have`)
+    if (index.size > maxIndexBytes)
+      throw new HubError(
+        `${repo}: ${weights} has ${formatBytes(index.size)}, more than the ${formatBytes(maxIndexBytes)} that an index may have`,
+      )
     await fetchFiles(connection, cache, commit, [index], options)
     needed.push(...(await shardsOf(join(cache.snapshot(commit), weights))).map(get))
   }

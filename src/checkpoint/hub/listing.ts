@@ -33,8 +33,19 @@ const entry = z.object({
 export async function resolveCommit(connection: Connection): Promise<string> {
   const { repo, revision } = connection.model
   const { modelInfo } = await import('@huggingface/hub')
-  const { sha } = await asHub(connection, () => modelInfo({ name: repo, revision, additionalFields: ['sha'], hubUrl: connection.settings.endpoint, fetch: jsonFetch(connection) }))
-  if (typeof sha !== 'string' || !isCommit(sha)) throw new HubError(`${repo}: the hub names ${quote(String(sha))} as the commit of ${quote(revision)}, which is none: check HF_ENDPOINT`)
+  const { sha } = await asHub(connection, () =>
+    modelInfo({
+      name: repo,
+      revision,
+      additionalFields: ['sha'],
+      hubUrl: connection.settings.endpoint,
+      fetch: jsonFetch(connection),
+    }),
+  )
+  if (typeof sha !== 'string' || !isCommit(sha))
+    throw new HubError(
+      `${repo}: the hub names ${quote(String(sha))} as the commit of ${quote(revision)}, which is none: check HF_ENDPOINT`,
+    )
   return sha
 }
 
@@ -45,10 +56,17 @@ export async function listModel(connection: Connection, commit: string): Promise
   return asHub(connection, async () => {
     const files = new Map<string, RemoteFile>()
     let entries = 0
-    for await (const item of listFiles({ repo, revision: commit, hubUrl: connection.settings.endpoint, fetch: jsonFetch(connection) })) {
-      if (++entries > maxEntries) throw new HubError(`${repo}: the hub lists more than ${formatCount(maxEntries)} files: this is no model`)
+    for await (const item of listFiles({
+      repo,
+      revision: commit,
+      hubUrl: connection.settings.endpoint,
+      fetch: jsonFetch(connection),
+    })) {
+      if (++entries > maxEntries)
+        throw new HubError(`${repo}: the hub lists more than ${formatCount(maxEntries)} files: this is no model`)
       const { type, path, size, oid, lfs } = entry.parse(item)
-      if (type === 'file' && isPlainName(path)) files.set(path, { name: path, size: lfs?.size ?? size, etag: lfs?.oid ?? oid })
+      if (type === 'file' && isPlainName(path))
+        files.set(path, { name: path, size: lfs?.size ?? size, etag: lfs?.oid ?? oid })
     }
     return files
   })
@@ -59,8 +77,15 @@ async function asHub<T>(connection: Connection, body: () => Promise<T>): Promise
   try {
     return await body()
   } catch (error) {
-    if (error instanceof SwitchyardError || !(error instanceof TypeError || error instanceof SyntaxError || error instanceof z.ZodError)) throw error
-    throw new HubError(`${connection.model.repo}: ${connection.settings.endpoint} does not answer as a hub does: check HF_ENDPOINT, and whether a proxy or a login page stands between`, { cause: error })
+    if (
+      error instanceof SwitchyardError ||
+      !(error instanceof TypeError || error instanceof SyntaxError || error instanceof z.ZodError)
+    )
+      throw error
+    throw new HubError(
+      `${connection.model.repo}: ${connection.settings.endpoint} does not answer as a hub does: check HF_ENDPOINT, and whether a proxy or a login page stands between`,
+      { cause: error },
+    )
   }
 }
 
@@ -71,14 +96,20 @@ function jsonFetch(connection: Connection): typeof fetch {
     const url = String(input)
     const { repo } = connection.model
     // The list's further pages are at addresses that come from the server.
-    if (new URL(url).origin !== new URL(connection.settings.endpoint).origin || ++pages > maxPages) throw new HubError(`${repo}: the hub's list of files goes on without end, or elsewhere, at ${quote(url)}: check HF_ENDPOINT`)
+    if (new URL(url).origin !== new URL(connection.settings.endpoint).origin || ++pages > maxPages)
+      throw new HubError(
+        `${repo}: the hub's list of files goes on without end, or elsewhere, at ${quote(url)}: check HF_ENDPOINT`,
+      )
     return connection.withRetries(async () => {
       const answer = await connection.get(url, { accept: 'application/json' })
       const pieces: Uint8Array[] = []
       let bytes = 0
       for await (const piece of answer.chunks()) {
         bytes += piece.byteLength
-        if (bytes > maxAnswerBytes) throw new HubError(`${repo}: the hub's answer is larger than ${formatBytes(maxAnswerBytes)}: check HF_ENDPOINT`)
+        if (bytes > maxAnswerBytes)
+          throw new HubError(
+            `${repo}: the hub's answer is larger than ${formatBytes(maxAnswerBytes)}: check HF_ENDPOINT`,
+          )
         pieces.push(piece)
       }
       return new Response(Buffer.concat(pieces), { headers: answer.headers })

@@ -19,7 +19,10 @@ export const isCommit = (revision: string): boolean => /^[0-9a-f]{40}$/.test(rev
 
 /** Throws a ConfigError if these cannot be the name of a model and of one of its revisions: they become parts of paths and of URLs. */
 export function checkModel({ repo, revision }: HubModel): void {
-  if (!isHubName(repo)) throw new ConfigError(`${quote(repo)} is no name of a model on the hub, which would be owner/name, such as google/switch-base-8`)
+  if (!isHubName(repo))
+    throw new ConfigError(
+      `${quote(repo)} is no name of a model on the hub, which would be owner/name, such as google/switch-base-8`,
+    )
   if (revision.length > 255 || !revision.split('/').every(isPlainName)) {
     throw new ConfigError(`${quote(revision)} is no revision of ${repo}: give a branch, a tag or a commit`)
   }

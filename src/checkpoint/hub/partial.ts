@@ -27,7 +27,7 @@ export async function claimPartial(blob: string): Promise<string> {
 export async function releasePartial(own: string, blob: string): Promise<void> {
   const left = `${blob}.incomplete`
   const size = await sizeOf(own)
-  if (size === 0 || size < await sizeOf(left)) await rm(own, { force: true })
+  if (size === 0 || size < (await sizeOf(left))) await rm(own, { force: true })
   else await rename(own, left)
 }
 
@@ -48,7 +48,8 @@ async function partials(blob: string): Promise<{ path: string; bytes: number }[]
     if (!name.startsWith(basename(blob))) continue
     const path = join(dirname(blob), name)
     const info = await lstat(path).catch(() => undefined) // its owner may have renamed it meanwhile
-    if (info?.isFile() && isFree(name.slice(basename(blob).length), info.mtimeMs)) found.push({ path, bytes: info.size })
+    if (info?.isFile() && isFree(name.slice(basename(blob).length), info.mtimeMs))
+      found.push({ path, bytes: info.size })
   }
   return found.sort((a, b) => b.bytes - a.bytes)
 }

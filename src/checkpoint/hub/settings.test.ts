@@ -23,12 +23,34 @@ describe('the cache folder', () => {
 it('the hub is that of HF_ENDPOINT, if it is an address', async () => {
   expect((await readSettings({})).endpoint).toBe('https://huggingface.co')
   expect((await readSettings({ HF_ENDPOINT: 'http://mirror:8080/hf/' })).endpoint).toBe('http://mirror:8080/hf')
-  for (const HF_ENDPOINT of ['mirror', 'file:///x', 'https://user:secret@mirror', 'https://mirror/?a']) await expect(readSettings({ HF_ENDPOINT })).rejects.toThrow(ConfigError)
+  for (const HF_ENDPOINT of ['mirror', 'file:///x', 'https://user:secret@mirror', 'https://mirror/?a'])
+    await expect(readSettings({ HF_ENDPOINT })).rejects.toThrow(ConfigError)
 })
 
 it('names of models are what the hub allows, and no paths', () => {
   for (const name of ['google/switch-base-8', 'a/b', 'A_1/x.y-z_', '0/0']) expect(isHubName(name), name).toBe(true)
-  for (const name of ['', 't5-small', 'a/b/c', '/a/b', 'a/', './a', '../a', 'a/..', 'a/.b', 'a/b.', 'a/b-', '-a/b', 'a--b/c', 'a/b..c', 'a/b.git', 'a/b c', 'a\\b', 'a/b\n', 'ä/b', `a/${'b'.repeat(97)}`]) {
+  for (const name of [
+    '',
+    't5-small',
+    'a/b/c',
+    '/a/b',
+    'a/',
+    './a',
+    '../a',
+    'a/..',
+    'a/.b',
+    'a/b.',
+    'a/b-',
+    '-a/b',
+    'a--b/c',
+    'a/b..c',
+    'a/b.git',
+    'a/b c',
+    'a\\b',
+    'a/b\n',
+    'ä/b',
+    `a/${'b'.repeat(97)}`,
+  ]) {
     expect(isHubName(name), name).toBe(false)
   }
 })

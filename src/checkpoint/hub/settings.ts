@@ -29,20 +29,34 @@ export async function readSettings(env: Environment = process.env): Promise<HubS
 
 /** `~` and `$NAME` or `${NAME}` at their values, as Python's expanduser and expandvars do. */
 const expand = (path: string, env: Environment): string =>
-  path.replace(/^~(?=$|[/\\])/, homedir()).replace(/\$(?:(\w+)|\{(\w+)\})/g, (text: string, bare?: string, braced?: string) => env[bare ?? braced ?? ''] ?? text)
+  path
+    .replace(/^~(?=$|[/\\])/, homedir())
+    .replace(
+      /\$(?:(\w+)|\{(\w+)\})/g,
+      (text: string, bare?: string, braced?: string) => env[bare ?? braced ?? ''] ?? text,
+    )
 
 function readEndpoint(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
-  if (url === undefined || !['http:', 'https:'].includes(url.protocol) || url.username + url.password + url.search + url.hash !== '') {
-    throw new ConfigError(`HF_ENDPOINT is ${quote(text)}: it must be the address of a hub, such as https://huggingface.co`)
+  if (
+    url === undefined ||
+    !['http:', 'https:'].includes(url.protocol) ||
+    url.username + url.password + url.search + url.hash !== ''
+  ) {
+    throw new ConfigError(
+      `HF_ENDPOINT is ${quote(text)}: it must be the address of a hub, such as https://huggingface.co`,
+    )
   }
   return url.href.replace(/\/+$/, '')
 }
 
 async function readToken(env: Environment, path: string): Promise<string | undefined> {
   const variable = env.HF_TOKEN || env.HUGGING_FACE_HUB_TOKEN || undefined
-  const token = (variable ?? (await isFile(path) ? await readSmallText(path, 10_000) : '')).trim()
+  const token = (variable ?? ((await isFile(path)) ? await readSmallText(path, 10_000) : '')).trim()
   // It goes into a header. A wrong one is not printed: it may be a secret that was pasted badly.
-  if (!/^[\x21-\x7e]*$/.test(token)) throw new ConfigError(`${variable ? 'HF_TOKEN' : path}: this is no access token: it holds spaces or other characters that no token has`)
+  if (!/^[\x21-\x7e]*$/.test(token))
+    throw new ConfigError(
+      `${variable ? 'HF_TOKEN' : path}: this is no access token: it holds spaces or other characters that no token has`,
+    )
   return token || undefined
 }

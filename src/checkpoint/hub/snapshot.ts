@@ -22,11 +22,15 @@ export async function cachedSnapshot(cache: ModelCache, { revision }: HubModel):
   const folder = cache.snapshot(commit)
   const isThere = async (name: string): Promise<boolean> => (await cache.sizeOf(commit, name)) !== undefined
 
-  const missing = await isThere(configFile) ? [] : [configFile]
+  const missing = (await isThere(configFile)) ? [] : [configFile]
   const weights = await firstOf(weightFiles, isThere)
   if (weights === undefined) missing.push(weightFiles.join(' or '))
-  else if (isIndex(weights)) for (const shard of await shardsIn(join(folder, weights))) if (!(await isThere(shard))) missing.push(shard)
-  const unknown = await firstOf(optionalFiles, async name => !(await isThere(name)) && !(await cache.isAbsent(commit, name)))
+  else if (isIndex(weights))
+    for (const shard of await shardsIn(join(folder, weights))) if (!(await isThere(shard))) missing.push(shard)
+  const unknown = await firstOf(
+    optionalFiles,
+    async name => !(await isThere(name)) && !(await cache.isAbsent(commit, name)),
+  )
   return { commit, folder, missing, complete: missing.length === 0 && unknown === undefined }
 }
 
@@ -40,7 +44,10 @@ async function shardsIn(index: string): Promise<string[]> {
   }
 }
 
-async function firstOf(names: readonly string[], test: (name: string) => Promise<boolean>): Promise<string | undefined> {
+async function firstOf(
+  names: readonly string[],
+  test: (name: string) => Promise<boolean>,
+): Promise<string | undefined> {
   for (const name of names) if (await test(name)) return name
   return undefined
 }

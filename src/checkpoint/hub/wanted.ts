@@ -1,4 +1,4 @@
-import { vocabularyFiles } from '../../data/load-vocabulary.js'
+import { vocabularyFiles } from '../../text/files.js'
 import { readIndex } from '../index-file.js'
 
 // What our readers use of a model's folder, beside the weights (../index-file.ts). Nothing else is ever fetched.

@@ -10,27 +10,41 @@ import type { Json } from '../json.js'
  * right: published configurations differ in their words, and HF works out sparse layers from more than one of them. The
  * reference is `hf`; set it to `switchyard` to use the weights as ours.
  */
-export function configFromHf(json: Json, tensors: readonly TensorInfo[], path: string): { model: ModelConfig; router: RouterConfig } {
-  if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new FileError(`${path}: config.json is not an object`)
+export function configFromHf(
+  json: Json,
+  tensors: readonly TensorInfo[],
+  path: string,
+): { model: ModelConfig; router: RouterConfig } {
+  if (typeof json !== 'object' || json === null || Array.isArray(json))
+    throw new FileError(`${path}: config.json is not an object`)
   const config = json as { readonly [key: string]: Json }
   const type = config.model_type
   if (type !== 't5' && type !== 'mt5' && type !== 'switch_transformers') {
-    if (type === undefined) throw new FileError(`${path}: config.json has no model_type, which says what the model is: t5, mt5 or switch_transformers`)
+    if (type === undefined)
+      throw new FileError(
+        `${path}: config.json has no model_type, which says what the model is: t5, mt5 or switch_transformers`,
+      )
     throw new ConfigError(`${path}: model_type ${quote(String(type))} is not one of t5, mt5, switch_transformers`)
   }
   const number = (key: string, fallback: number): number => {
     const value = config[key] ?? fallback
-    if (typeof value !== 'number') throw new ConfigError(`${path}: ${key} must be a number, not ${quote(JSON.stringify(value))}`)
+    if (typeof value !== 'number')
+      throw new ConfigError(`${path}: ${key} must be a number, not ${quote(JSON.stringify(value))}`)
     return value
   }
   const shapes = new Map(tensors.map(({ name, shape }) => [name, shape]))
   const shapeOf = (name: string): readonly number[] => {
     const shape = shapes.get(name)
-    if (!shape) throw new FileError(`${path}: there is no tensor ${quote(name)}, which every T5 and Switch Transformers checkpoint has`)
+    if (!shape)
+      throw new FileError(
+        `${path}: there is no tensor ${quote(name)}, which every T5 and Switch Transformers checkpoint has`,
+      )
     return shape
   }
   const [vocabSize, dModel] = shapeOf('shared.weight')
-  const [relativePositionBuckets, numHeads] = shapeOf('encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight')
+  const [relativePositionBuckets, numHeads] = shapeOf(
+    'encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight',
+  )
   const [innerDim] = shapeOf('encoder.block.0.layer.0.SelfAttention.q.weight')
   const encoder = stackOf('encoder', shapes, path)
   const decoder = stackOf('decoder', shapes, path)
@@ -42,7 +56,9 @@ export function configFromHf(json: Json, tensors: readonly TensorInfo[], path: s
 
   // A file may say anything, and an expert is some tensors each.
   if (router && (router[1].length !== 2 || router[1][1] !== dModel || router[1][0] > tensors.length)) {
-    throw new FileError(`${path}: ${quote(router[0])} is [${router[1]}], which is no router of this file's experts: [experts, ${dModel}]`)
+    throw new FileError(
+      `${path}: ${quote(router[0])} is [${router[1]}], which is no router of this file's experts: [experts, ${dModel}]`,
+    )
   }
 
   // T5 1.1's published configurations say tie_word_embeddings: false, which HF also takes to mean: do not scale.
@@ -50,7 +66,10 @@ export function configFromHf(json: Json, tensors: readonly TensorInfo[], path: s
   const scaleLogits = typeof config.scale_decoder_outputs === 'boolean' ? config.scale_decoder_outputs : tied
   return {
     model: {
-      vocabSize, dModel, numHeads, relativePositionBuckets,
+      vocabSize,
+      dModel,
+      numHeads,
+      relativePositionBuckets,
       dFf: input[1][0],
       headDim: innerDim / numHeads,
       numEncoderLayers: encoder.layers,
@@ -89,51 +108,99 @@ export function configFromHf(json: Json, tensors: readonly TensorInfo[], path: s
 /** HF's config.json for our configuration. Throws a ConfigError where transformers has no such model. */
 export function configToHf(model: ModelConfig, router: RouterConfig): { readonly [key: string]: Json } {
   if (model.relativePositionBias === 'perLayer') {
-    throw new ConfigError('each layer of this model has relative position biases of its own, and in transformers the layers of a stack share them: store it as a T5X checkpoint')
+    throw new ConfigError(
+      'each layer of this model has relative position biases of its own, and in transformers the layers of a stack share them: store it as a T5X checkpoint',
+    )
   }
   const gated = model.activation === 'gatedGelu'
   const shared = {
     architectures: [model.numExperts > 0 ? 'SwitchTransformersForConditionalGeneration' : 'T5ForConditionalGeneration'],
-    d_model: model.dModel, d_ff: model.dFf, d_kv: model.headDim, num_heads: model.numHeads,
-    num_layers: model.numEncoderLayers, num_decoder_layers: model.numDecoderLayers, vocab_size: model.vocabSize,
-    relative_attention_num_buckets: model.relativePositionBuckets, relative_attention_max_distance: model.relativePositionMaxDistance,
-    layer_norm_epsilon: model.layerNormEpsilon, dropout_rate: model.dropoutRate, initializer_factor: 1, dtype: model.dtype,
-    is_encoder_decoder: true, use_cache: true, pad_token_id: 0, eos_token_id: 1, decoder_start_token_id: 0, tie_word_embeddings: model.tiedLogits,
+    d_model: model.dModel,
+    d_ff: model.dFf,
+    d_kv: model.headDim,
+    num_heads: model.numHeads,
+    num_layers: model.numEncoderLayers,
+    num_decoder_layers: model.numDecoderLayers,
+    vocab_size: model.vocabSize,
+    relative_attention_num_buckets: model.relativePositionBuckets,
+    relative_attention_max_distance: model.relativePositionMaxDistance,
+    layer_norm_epsilon: model.layerNormEpsilon,
+    dropout_rate: model.dropoutRate,
+    initializer_factor: 1,
+    dtype: model.dtype,
+    is_encoder_decoder: true,
+    use_cache: true,
+    pad_token_id: 0,
+    eos_token_id: 1,
+    decoder_start_token_id: 0,
+    tie_word_embeddings: model.tiedLogits,
   }
   if (model.numExperts === 0) {
     return {
-      ...shared, model_type: 't5', feed_forward_proj: gated ? 'gated-gelu' : 'relu', is_gated_act: gated, dense_act_fn: gated ? 'gelu_new' : 'relu',
+      ...shared,
+      model_type: 't5',
+      feed_forward_proj: gated ? 'gated-gelu' : 'relu',
+      is_gated_act: gated,
+      dense_act_fn: gated ? 'gelu_new' : 'relu',
       scale_decoder_outputs: model.scaleLogits,
     }
   }
   if (gated) throw new ConfigError('transformers has no Switch Transformer with gated experts')
-  if (model.tiedLogits !== model.scaleLogits) throw new ConfigError('in transformers a Switch Transformer scales its logits when they are tied to the embedding, and only then')
+  if (model.tiedLogits !== model.scaleLogits)
+    throw new ConfigError(
+      'in transformers a Switch Transformer scales its logits when they are tied to the embedding, and only then',
+    )
   const sparse = (stack: StackName): { every: number; count: number } => {
     const layers = stackLayers(model, stack)
     const count = layers.filter(layer => layer.sparse).length
     const every = stack === 'encoder' ? model.encoderSparseEvery : model.decoderSparseEvery
-    if (every > 2) throw new ConfigError(`transformers would look for the ${stack}'s experts in other layers: it knows every layer, every second one and none, not every ${every}`)
+    if (every > 2)
+      throw new ConfigError(
+        `transformers would look for the ${stack}'s experts in other layers: it knows every layer, every second one and none, not every ${every}`,
+      )
     return { every, count }
   }
   const [encoder, decoder] = [sparse('encoder'), sparse('decoder')]
   return {
-    ...shared, model_type: 'switch_transformers', dense_act_fn: 'relu', add_router_probs: false,
-    num_experts: model.numExperts, expert_capacity: router.expertCapacity ?? 64,
-    encoder_sparse_step: encoder.every, num_sparse_encoder_layers: encoder.count, decoder_sparse_step: decoder.every, num_sparse_decoder_layers: decoder.count,
-    router_bias: router.bias, router_dtype: 'float32', router_ignore_padding_tokens: false, router_jitter_noise: router.jitterNoise,
-    router_aux_loss_coef: router.auxLossFactor, router_z_loss_coef: router.zLossFactor,
+    ...shared,
+    model_type: 'switch_transformers',
+    dense_act_fn: 'relu',
+    add_router_probs: false,
+    num_experts: model.numExperts,
+    expert_capacity: router.expertCapacity ?? 64,
+    encoder_sparse_step: encoder.every,
+    num_sparse_encoder_layers: encoder.count,
+    decoder_sparse_step: decoder.every,
+    num_sparse_decoder_layers: decoder.count,
+    router_bias: router.bias,
+    router_dtype: 'float32',
+    router_ignore_padding_tokens: false,
+    router_jitter_noise: router.jitterNoise,
+    router_aux_loss_coef: router.auxLossFactor,
+    router_z_loss_coef: router.zLossFactor,
   }
 }
 
 /** What transformers wants to be floating point numbers: it refuses 0 for 0.0. */
-const floats = ['dropout_rate', 'layer_norm_epsilon', 'initializer_factor', 'router_jitter_noise', 'router_aux_loss_coef', 'router_z_loss_coef']
+const floats = [
+  'dropout_rate',
+  'layer_norm_epsilon',
+  'initializer_factor',
+  'router_jitter_noise',
+  'router_aux_loss_coef',
+  'router_z_loss_coef',
+]
 
 /** A configuration as the text of config.json. */
 export const hfConfigText = (config: { readonly [key: string]: Json }): string =>
   `${JSON.stringify(config, null, 2).replace(new RegExp(`^( *"(?:${floats.join('|')})": -?\\d+)(,?)$`, 'gm'), '$1.0$2')}\n`
 
 /** How many layers a stack has, and how often one is sparse. */
-function stackOf(stack: string, shapes: ReadonlyMap<string, unknown>, path: string): { layers: number; sparseEvery: number } {
+function stackOf(
+  stack: string,
+  shapes: ReadonlyMap<string, unknown>,
+  path: string,
+): { layers: number; sparseEvery: number } {
   const blocks = new Set<number>()
   const sparse = new Set<number>()
   for (const name of shapes.keys()) {
@@ -145,13 +212,20 @@ function stackOf(stack: string, shapes: ReadonlyMap<string, unknown>, path: stri
   const layers = blocks.size
   if (sparse.size === 0) return { layers, sparseEvery: 0 }
   const sparseEvery = Math.min(...sparse) + 1
-  const regular = Array.from({ length: layers }, (_, i) => sparse.has(i) === (i % sparseEvery === sparseEvery - 1)).every(Boolean)
-  if (!regular) throw new ConfigError(`${path}: the ${stack}'s sparse layers ${[...sparse].sort((a, b) => a - b).join(', ')} of ${layers} are not every n-th layer, which is not supported`)
+  const regular = Array.from(
+    { length: layers },
+    (_, i) => sparse.has(i) === (i % sparseEvery === sparseEvery - 1),
+  ).every(Boolean)
+  if (!regular)
+    throw new ConfigError(
+      `${path}: the ${stack}'s sparse layers ${[...sparse].sort((a, b) => a - b).join(', ')} of ${layers} are not every n-th layer, which is not supported`,
+    )
   return { layers, sparseEvery }
 }
 
 function checkActivation(config: { readonly [key: string]: Json }, gated: boolean, path: string): void {
   const name = config.feed_forward_proj ?? config.dense_act_fn ?? 'relu'
   const known = gated ? ['gated-gelu', 'gelu_new'] : ['relu']
-  if (!known.includes(String(name))) throw new ConfigError(`${path}: the activation ${quote(String(name))} is not supported: relu and gated-gelu are`)
+  if (!known.includes(String(name)))
+    throw new ConfigError(`${path}: the activation ${quote(String(name))} is not supported: relu and gated-gelu are`)
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { HostTensor } from '../../base/tensor.js'
+import type { HostTensor } from '../../base/host-tensor.js'
 import { readCheckpoint, sourceOf } from '../format.js'
 import { huggingface } from '../sharded.js'
 import { readWeights } from '../weights.js'
@@ -21,26 +21,31 @@ const tensorsOf = (folder: string): Promise<Map<string, HostTensor>> => readChec
 
 describe('Hugging Face weights', () => {
   let scratch: string
-  beforeAll(async () => { scratch = await mkdtemp(join(tmpdir(), 'switchyard-hf-')) })
+  beforeAll(async () => {
+    scratch = await mkdtemp(join(tmpdir(), 'switchyard-hf-'))
+  })
   afterAll(() => rm(scratch, { recursive: true, force: true }))
 
-  it.each(['switch-tiny', 'switch-roomy', 'switch-every-layer', 'switch-bf16', 't5-v1_0', 't5-v1_1'])('%s comes back as it was, written in one file or in shards', async name => {
-    const weights = await openHfWeights(fixture(name))
-    const original = await tensorsOf(fixture(name))
-    for (const maxShardBytes of [undefined, 20_000]) {
-      const folder = join(scratch, `${name}-${maxShardBytes}`)
-      await writeHfWeights(folder, weights, { maxShardBytes })
-      expect((await readdir(folder)).includes('model.safetensors.index.json')).toBe(maxShardBytes !== undefined)
-      // What transformers wants to be floating point is written as such.
-      expect(await readFile(join(folder, 'config.json'), 'utf8')).toMatch(/"dropout_rate": 0\.0,?\n/)
-      const again = await openHfWeights(folder)
-      expect({ model: again.model, router: again.router }).toEqual({ model: weights.model, router: weights.router })
-      expect(await all(again)).toEqual(await all(weights))
-      expect(new Map([...await tensorsOf(folder)].sort())).toEqual(new Map([...original].sort()))
-      await again.close()
-    }
-    await weights.close()
-  })
+  it.each(['switch-tiny', 'switch-roomy', 'switch-every-layer', 'switch-bf16', 't5-v1_0', 't5-v1_1'])(
+    '%s comes back as it was, written in one file or in shards',
+    async name => {
+      const weights = await openHfWeights(fixture(name))
+      const original = await tensorsOf(fixture(name))
+      for (const maxShardBytes of [undefined, 20_000]) {
+        const folder = join(scratch, `${name}-${maxShardBytes}`)
+        await writeHfWeights(folder, weights, { maxShardBytes })
+        expect((await readdir(folder)).includes('model.safetensors.index.json')).toBe(maxShardBytes !== undefined)
+        // What transformers wants to be floating point is written as such.
+        expect(await readFile(join(folder, 'config.json'), 'utf8')).toMatch(/"dropout_rate": 0\.0,?\n/)
+        const again = await openHfWeights(folder)
+        expect({ model: again.model, router: again.router }).toEqual({ model: weights.model, router: weights.router })
+        expect(await all(again)).toEqual(await all(weights))
+        expect(new Map([...(await tensorsOf(folder))].sort())).toEqual(new Map([...original].sort()))
+        await again.close()
+      }
+      await weights.close()
+    },
+  )
 
   it('are stored in another dtype if that is asked for', async () => {
     const weights = await openHfWeights(fixture('switch-tiny'))
@@ -58,9 +63,14 @@ describe('Hugging Face weights', () => {
     tensors.delete('encoder.final_layer_norm.weight')
     tensors.delete('decoder.block.1.layer.2.mlp.experts.expert_3.wo.weight')
     const { data } = tensors.get('encoder.block.0.layer.0.layer_norm.weight')!
-    tensors.set('encoder.block.0.layer.0.layer_norm.weight', { dtype: 'float32', shape: [2, 16], data }).set('extra', tensors.get('shared.weight')!)
-    await huggingface.write(folder, sourceOf(tensors), { files: { 'config.json': await readFile(join(fixture('switch-tiny'), 'config.json'), 'utf8') } })
-    await expect(openHfWeights(folder)).rejects.toThrow(`${folder}: the tensors are not those of the model that the configuration describes
+    tensors
+      .set('encoder.block.0.layer.0.layer_norm.weight', { dtype: 'float32', shape: [2, 16], data })
+      .set('extra', tensors.get('shared.weight')!)
+    await huggingface.write(folder, sourceOf(tensors), {
+      files: { 'config.json': await readFile(join(fixture('switch-tiny'), 'config.json'), 'utf8') },
+    })
+    await expect(openHfWeights(folder)).rejects
+      .toThrow(`${folder}: the tensors are not those of the model that the configuration describes
   missing: 2 ("encoder.final_layer_norm.weight", "decoder.block.1.layer.2.mlp.experts.expert_3.wo.weight")
   in no model of this kind: 1 ("extra")
   of a wrong shape: 1 ("encoder.block.0.layer.0.layer_norm.weight is [2,16] and not [32]")`)

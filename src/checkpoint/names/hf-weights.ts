@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { FileError, SwitchyardError } from '../../base/errors.js'
-import type { HostTensor } from '../../base/tensor.js'
+import type { HostTensor } from '../../base/host-tensor.js'
 import type { ModelConfig, RouterConfig } from '../../model/config.js'
 import { sameShape } from '../../engine/program/aval.js'
 import { declareParameters } from '../../model/parameters.js'
@@ -16,12 +16,19 @@ import { hfEntry, hfFamily, hfShape, readEntry, toHf } from './hf.js'
 import type { HfEntry, HfFamily } from './hf.js'
 
 /** What some published files hold besides: copies of the token embedding, and a table for cross attention, which has no position bias. */
-const ignored = ['encoder.embed_tokens.weight', 'decoder.embed_tokens.weight', 'decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight']
+const ignored = [
+  'encoder.embed_tokens.weight',
+  'decoder.embed_tokens.weight',
+  'decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight',
+]
 
 /** The weights of a Hugging Face folder: config.json, and safetensors or torch files, whole or in shards. */
 export async function openHfWeights(folder: string): Promise<Weights> {
   const configPath = join(folder, 'config.json')
-  const json = parseJson(await readSmallText(configPath, 2 ** 20), message => new FileError(`${configPath}: this is not JSON, ${message}`))
+  const json = parseJson(
+    await readSmallText(configPath, 2 ** 20),
+    message => new FileError(`${configPath}: this is not JSON, ${message}`),
+  )
   const reader = await huggingface.open(folder)
   try {
     const { model, router } = configFromHf(json, reader.list(), folder)
@@ -35,7 +42,9 @@ export async function openHfWeights(folder: string): Promise<Weights> {
 function weightsOf(folder: string, reader: CheckpointReader, model: ModelConfig, router: RouterConfig): Weights {
   const infos = new Map(reader.list().map(info => [info.name, info]))
   const family = hfFamily(infos.keys())
-  const entries = new Map(declareParameters(model, router).map(spec => [spec.path, { spec, entry: hfEntry(spec, family) }]))
+  const entries = new Map(
+    declareParameters(model, router).map(spec => [spec.path, { spec, entry: hfEntry(spec, family) }]),
+  )
   checkComplete(folder, mismatchOf(entries.values(), infos, model))
   const entryOf = (path: string): HfEntry => {
     const known = entries.get(path)
@@ -57,7 +66,11 @@ function weightsOf(folder: string, reader: CheckpointReader, model: ModelConfig,
   }
 }
 
-function mismatchOf(entries: Iterable<{ spec: ParameterSpec; entry: HfEntry }>, infos: ReadonlyMap<string, TensorInfo>, model: ModelConfig): Mismatch {
+function mismatchOf(
+  entries: Iterable<{ spec: ParameterSpec; entry: HfEntry }>,
+  infos: ReadonlyMap<string, TensorInfo>,
+  model: ModelConfig,
+): Mismatch {
   const known = new Set([...ignored, ...(model.tiedLogits ? ['lm_head.weight'] : [])])
   const mismatch: Mismatch = { missing: [], surplus: [], misshapen: [] }
   for (const { spec, entry } of entries) {
@@ -66,7 +79,8 @@ function mismatchOf(entries: Iterable<{ spec: ParameterSpec; entry: HfEntry }>, 
       known.add(name)
       const info = infos.get(name)
       if (!info) mismatch.missing.push(name)
-      else if (!sameShape(info.shape, expected)) mismatch.misshapen.push(`${name} is [${info.shape}] and not [${expected}]`)
+      else if (!sameShape(info.shape, expected))
+        mismatch.misshapen.push(`${name} is [${info.shape}] and not [${expected}]`)
     }
   }
   for (const name of infos.keys()) if (!known.has(name)) mismatch.surplus.push(name)
@@ -74,7 +88,15 @@ function mismatchOf(entries: Iterable<{ spec: ParameterSpec; entry: HfEntry }>, 
 }
 
 /** Writes weights as a Hugging Face folder that `from_pretrained` reads: config.json, safetensors, in shards past a size, and `files` (a vocabulary). */
-export async function writeHfWeights(folder: string, weights: Weights, options: { dtype?: ParameterSpec['dtype']; maxShardBytes?: number; files?: Readonly<Record<string, Uint8Array>> } = {}): Promise<void> {
+export async function writeHfWeights(
+  folder: string,
+  weights: Weights,
+  options: {
+    dtype?: ParameterSpec['dtype']
+    maxShardBytes?: number
+    files?: Readonly<Record<string, Uint8Array>>
+  } = {},
+): Promise<void> {
   const family: HfFamily = weights.model.numExperts > 0 ? 'switch' : 't5'
   const config = { ...configToHf(weights.model, weights.router), ...(options.dtype ? { dtype: options.dtype } : {}) }
   await huggingface.write(folder, hfSource(weights, family, options.dtype), {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { hostFrom, sizeOf } from '../../base/tensor.js'
-import type { HostTensor } from '../../base/tensor.js'
+import { hostFrom, sizeOf } from '../../base/host-tensor.js'
+import type { HostTensor } from '../../base/host-tensor.js'
 import { declareParameters } from '../../model/parameters.js'
 import { preset } from '../../model/presets.js'
 import type { CheckpointReader, TensorInfo } from '../format.js'
@@ -9,15 +9,35 @@ import { hfEntry, readEntry, toHf } from './hf.js'
 import type { HfFamily } from './hf.js'
 
 const { model, router } = preset('switch-base-8')
-const config = { ...model, vocabSize: 6, dModel: 4, dFf: 5, numHeads: 2, headDim: 3, numEncoderLayers: 4, numDecoderLayers: 2, numExperts: 3 }
+const config = {
+  ...model,
+  vocabSize: 6,
+  dModel: 4,
+  dFf: 5,
+  numHeads: 2,
+  headDim: 3,
+  numEncoderLayers: 4,
+  numDecoderLayers: 2,
+  numExperts: 3,
+}
 const specs = declareParameters(config, router)
-const fill = (shape: readonly number[], seed: number): HostTensor => hostFrom('float32', shape, Array.from({ length: sizeOf(shape) }, (_, i) => seed + i / 64))
+const fill = (shape: readonly number[], seed: number): HostTensor =>
+  hostFrom(
+    'float32',
+    shape,
+    Array.from({ length: sizeOf(shape) }, (_, i) => seed + i / 64),
+  )
 
 const exported = (of = specs, family: HfFamily = 'switch'): Map<string, HostTensor> =>
   new Map(of.flatMap((spec, i) => toHf(spec.path, fill(spec.shape, i), family)))
-const infoOf = (tensors: ReadonlyMap<string, HostTensor>): TensorInfo[] => [...tensors].map(([name, { dtype, shape }]) => ({ name, dtype, shape }))
+const infoOf = (tensors: ReadonlyMap<string, HostTensor>): TensorInfo[] =>
+  [...tensors].map(([name, { dtype, shape }]) => ({ name, dtype, shape }))
 const readerOf = (tensors: ReadonlyMap<string, HostTensor>): CheckpointReader => ({
-  path: 'model.safetensors', metadata: new Map(), list: () => infoOf(tensors), read: async name => tensors.get(name)!, close: async () => undefined,
+  path: 'model.safetensors',
+  metadata: new Map(),
+  list: () => infoOf(tensors),
+  read: async name => tensors.get(name)!,
+  close: async () => undefined,
 })
 
 describe('HF names', () => {
@@ -28,18 +48,31 @@ describe('HF names', () => {
     expect(names).toContain('decoder.block.1.layer.2.mlp.router.classifier.weight')
     expect(names).toContain('decoder.block.0.layer.1.EncDecAttention.o.weight')
     expect(names).toContain('encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight')
-    expect([...exported(declareParameters({ ...config, numExperts: 0, encoderSparseEvery: 0, decoderSparseEvery: 0 }, router), 't5').keys()])
-      .toContain('decoder.block.0.layer.2.DenseReluDense.wo.weight')
+    expect([
+      ...exported(
+        declareParameters({ ...config, numExperts: 0, encoderSparseEvery: 0, decoderSparseEvery: 0 }, router),
+        't5',
+      ).keys(),
+    ]).toContain('decoder.block.0.layer.2.DenseReluDense.wo.weight')
   })
 
   it('there and back give the same parameters', async () => {
     const reader = readerOf(exported())
-    for (const [i, spec] of specs.entries()) expect(await readEntry(reader, hfEntry(spec, 'switch'))).toEqual(fill(spec.shape, i))
+    for (const [i, spec] of specs.entries())
+      expect(await readEntry(reader, hfEntry(spec, 'switch'))).toEqual(fill(spec.shape, i))
   })
 })
 
 describe('HF configurations', () => {
-  const hub = { model_type: 'switch_transformers', num_sparse_encoder_layers: 6, encoder_sparse_step: 2, expert_capacity: 64, num_layers: 12, d_ff: 2048, d_kv: 64 }
+  const hub = {
+    model_type: 'switch_transformers',
+    num_sparse_encoder_layers: 6,
+    encoder_sparse_step: 2,
+    expert_capacity: 64,
+    num_layers: 12,
+    d_ff: 2048,
+    d_kv: 64,
+  }
 
   it('are read from the tensors where those speak', () => {
     const read = configFromHf(hub, infoOf(exported()), 'google/switch-base-8')
@@ -48,24 +81,54 @@ describe('HF configurations', () => {
   })
 
   it('of T5 1.1 have a projection of their own, unscaled', () => {
-    const gated = { ...config, activation: 'gatedGelu', tiedLogits: false, scaleLogits: false, numExperts: 0, encoderSparseEvery: 0, decoderSparseEvery: 0 } as const
+    const gated = {
+      ...config,
+      activation: 'gatedGelu',
+      tiedLogits: false,
+      scaleLogits: false,
+      numExperts: 0,
+      encoderSparseEvery: 0,
+      decoderSparseEvery: 0,
+    } as const
     const tensors = infoOf(exported(declareParameters(gated, router), 't5'))
     const json = { model_type: 't5', tie_word_embeddings: false, feed_forward_proj: 'gated-gelu' }
-    expect(configFromHf(json, tensors, 't5').model).toMatchObject({ tiedLogits: false, scaleLogits: false, activation: 'gatedGelu', numExperts: 0 })
+    expect(configFromHf(json, tensors, 't5').model).toMatchObject({
+      tiedLogits: false,
+      scaleLogits: false,
+      activation: 'gatedGelu',
+      numExperts: 0,
+    })
   })
 
   it('say what transformers cannot hold', () => {
-    expect(() => configToHf({ ...config, relativePositionBias: 'perLayer' }, router)).toThrow('in transformers the layers of a stack share them')
+    expect(() => configToHf({ ...config, relativePositionBias: 'perLayer' }, router)).toThrow(
+      'in transformers the layers of a stack share them',
+    )
   })
 
   it('say what is not supported', () => {
     const tensors = infoOf(exported())
-    expect(() => configFromHf({ ...hub, model_type: 'bart' }, tensors, 'x')).toThrow('model_type "bart" is not one of t5, mt5, switch_transformers')
+    expect(() => configFromHf({ ...hub, model_type: 'bart' }, tensors, 'x')).toThrow(
+      'model_type "bart" is not one of t5, mt5, switch_transformers',
+    )
     expect(() => configFromHf({}, tensors, 'x')).toThrow('x: config.json has no model_type')
-    expect(() => configFromHf({ ...hub, dense_act_fn: 'silu' }, tensors, 'x')).toThrow('the activation "silu" is not supported')
-    expect(() => configFromHf({ ...hub, expert_capacity: 'many' }, tensors, 'x')).toThrow('expert_capacity must be a number')
+    expect(() => configFromHf({ ...hub, dense_act_fn: 'silu' }, tensors, 'x')).toThrow(
+      'the activation "silu" is not supported',
+    )
+    expect(() => configFromHf({ ...hub, expert_capacity: 'many' }, tensors, 'x')).toThrow(
+      'expert_capacity must be a number',
+    )
     expect(() => configFromHf(hub, [], 'x')).toThrow('there is no tensor "shared.weight"')
     const irregular = tensors.filter(({ name }) => !name.startsWith('encoder.block.1.layer.1.mlp.router'))
-    expect(() => configFromHf(hub, [...irregular, { name: 'encoder.block.0.layer.1.mlp.router.classifier.weight', dtype: 'float32', shape: [3, 4] }], 'x')).toThrow('not every n-th layer')
+    expect(() =>
+      configFromHf(
+        hub,
+        [
+          ...irregular,
+          { name: 'encoder.block.0.layer.1.mlp.router.classifier.weight', dtype: 'float32', shape: [3, 4] },
+        ],
+        'x',
+      ),
+    ).toThrow('not every n-th layer')
   })
 })

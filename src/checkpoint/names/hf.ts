@@ -1,6 +1,6 @@
 /** The names and layouts of Hugging Face transformers' T5 and Switch Transformers, as a map from and to our own (T5X's). */
 import { SwitchyardError } from '../../base/errors.js'
-import type { HostTensor } from '../../base/tensor.js'
+import type { HostTensor } from '../../base/host-tensor.js'
 import type { ParameterSpec } from '../../model/parameters.js'
 import type { CheckpointReader } from '../format.js'
 import { readStack, transposeMatrix, unstackTensor } from '../layout.js'
@@ -20,7 +20,11 @@ const attentionNames: Record<string, [sublayer: number, name: string]> = {
   encoder_decoder_attention: [1, 'EncDecAttention'],
 }
 const projectionNames: Record<string, string> = { query: 'q', key: 'k', value: 'v', out: 'o' }
-const normSublayers: Record<string, number> = { pre_attention_layer_norm: 0, pre_self_attention_layer_norm: 0, pre_cross_attention_layer_norm: 1 }
+const normSublayers: Record<string, number> = {
+  pre_attention_layer_norm: 0,
+  pre_self_attention_layer_norm: 0,
+  pre_cross_attention_layer_norm: 1,
+}
 
 /** What the feed-forward module is called: T5 and Switch Transformers differ. */
 export type HfFamily = 't5' | 'switch'
@@ -38,13 +42,15 @@ export function hfEntry({ path, shape }: Pick<ParameterSpec, 'path' | 'shape'>, 
   const block = `${stack}.block.${/^layers_(\d+)$/.exec(layer)?.[1]}`
   const feedForward = stack === 'encoder' ? 1 : 2
   const [module, part] = rest
-  if (module.endsWith('_layer_norm')) return one(`${block}.layer.${normSublayers[module] ?? feedForward}.layer_norm.weight`)
+  if (module.endsWith('_layer_norm'))
+    return one(`${block}.layer.${normSublayers[module] ?? feedForward}.layer_norm.weight`)
   if (module in attentionNames) {
     const [sublayer, name] = attentionNames[module]
     return one(`${block}.layer.${sublayer}.${name}.${projectionNames[part]}.weight`, true)
   }
   const mlp = `${block}.layer.${feedForward}.${mlpName(family)}`
-  if (part === 'router') return path.endsWith('/bias') ? one(`${mlp}.router.classifier.bias`) : one(`${mlp}.router.classifier.weight`, true)
+  if (part === 'router')
+    return path.endsWith('/bias') ? one(`${mlp}.router.classifier.bias`) : one(`${mlp}.router.classifier.weight`, true)
   if (part === 'expert') {
     const names = Array.from({ length: shape[0] }, (_, i) => `${mlp}.experts.expert_${i}.${rest[2]}.weight`)
     return { names, stacked: true, transposed: true }
@@ -60,10 +66,14 @@ export function hfShape(shape: readonly number[], { stacked, transposed }: HfEnt
 }
 
 /** The family of a file's tensors, by their names. */
-export const hfFamily = (names: Iterable<string>): HfFamily => ([...names].some(name => name.includes('.DenseReluDense.')) ? 't5' : 'switch')
+export const hfFamily = (names: Iterable<string>): HfFamily =>
+  [...names].some(name => name.includes('.DenseReluDense.')) ? 't5' : 'switch'
 
 /** One of our parameters, from the tensors that hold it, in the dtype in which they are stored. */
-export async function readEntry(reader: CheckpointReader, { names, stacked, transposed }: HfEntry): Promise<HostTensor> {
+export async function readEntry(
+  reader: CheckpointReader,
+  { names, stacked, transposed }: HfEntry,
+): Promise<HostTensor> {
   if (stacked) return readStack(names.length, i => reader.read(names[i]), transposed)
   const tensor = await reader.read(names[0])
   return transposed ? transposeMatrix(tensor) : tensor

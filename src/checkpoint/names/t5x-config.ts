@@ -7,7 +7,10 @@ import type { TensorInfo } from '../format.js'
  * Our configuration for parameters under T5X's paths. Sizes are read from the shapes; what shapes do not tell has the values of
  * Flaxformer's Switch models: those of the base sizes, or XXL's where the feed-forward networks are gated. The reference is `t5x`.
  */
-export function configFromT5x(tensors: readonly TensorInfo[], path: string): { model: ModelConfig; router: RouterConfig } {
+export function configFromT5x(
+  tensors: readonly TensorInfo[],
+  path: string,
+): { model: ModelConfig; router: RouterConfig } {
   const shapes = new Map(tensors.map(({ name, shape }) => [name, shape]))
   const shapeOf = (name: string): readonly number[] => {
     const shape = shapes.get(name)
@@ -16,11 +19,16 @@ export function configFromT5x(tensors: readonly TensorInfo[], path: string): { m
   }
   const [vocabSize, dModel] = shapeOf('token_embedder/embedding')
   const relativePositionBias = shapes.has('encoder/layers_0/relpos_bias/rel_embedding') ? 'perLayer' : 'perStack'
-  const [numHeads, relativePositionBuckets] = shapeOf(`encoder/${relativePositionBias === 'perLayer' ? 'layers_0/' : ''}relpos_bias/rel_embedding`)
+  const [numHeads, relativePositionBuckets] = shapeOf(
+    `encoder/${relativePositionBias === 'perLayer' ? 'layers_0/' : ''}relpos_bias/rel_embedding`,
+  )
   const [, innerDim] = shapeOf('encoder/layers_0/attention/query/kernel')
-  const numLayers = (stack: string): number => new Set([...shapes.keys()].flatMap(name => new RegExp(`^${stack}/layers_\\d+/`).exec(name) ?? [])).size
+  const numLayers = (stack: string): number =>
+    new Set([...shapes.keys()].flatMap(name => new RegExp(`^${stack}/layers_\\d+/`).exec(name) ?? [])).size
   const sparseEvery = (stack: string): number => {
-    const first = Array.from({ length: numLayers(stack) }, (_, i) => shapes.has(`${stack}/layers_${i}/mlp/expert/wo/kernel`)).indexOf(true)
+    const first = Array.from({ length: numLayers(stack) }, (_, i) =>
+      shapes.has(`${stack}/layers_${i}/mlp/expert/wo/kernel`),
+    ).indexOf(true)
     return first + 1
   }
   const output = [...shapes].find(([name]) => name.endsWith('/mlp/wo/kernel') || name.endsWith('/mlp/expert/wo/kernel'))
@@ -32,7 +40,12 @@ export function configFromT5x(tensors: readonly TensorInfo[], path: string): { m
   return {
     model: {
       ...defaults.model,
-      vocabSize, dModel, numHeads, relativePositionBias, relativePositionBuckets, tiedLogits,
+      vocabSize,
+      dModel,
+      numHeads,
+      relativePositionBias,
+      relativePositionBuckets,
+      tiedLogits,
       scaleLogits: tiedLogits,
       headDim: innerDim / numHeads,
       dFf: output[1][output[1].length - 2],
@@ -45,6 +58,10 @@ export function configFromT5x(tensors: readonly TensorInfo[], path: string): { m
       dtype: 'float32',
       reference: 't5x',
     },
-    router: { ...defaults.router, ignorePaddingTokens: false, bias: [...shapes.keys()].some(name => name.endsWith('/router_weights/w/bias')) },
+    router: {
+      ...defaults.router,
+      ignorePaddingTokens: false,
+      bias: [...shapes.keys()].some(name => name.endsWith('/router_weights/w/bias')),
+    },
   }
 }

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { castHost } from '../../base/tensor.js'
-import type { HostTensor } from '../../base/tensor.js'
+import { castHost } from '../../base/host-tensor.js'
+import type { HostTensor } from '../../base/host-tensor.js'
 import { readTensors, sourceOf } from '../format.js'
 import { safetensors } from '../safetensors.js'
 import { t5x } from '../t5x/t5x.js'
@@ -22,12 +22,20 @@ const all = async (weights: Weights): Promise<Map<string, HostTensor>> => {
 
 describe('T5X weights', () => {
   let scratch: string
-  beforeAll(async () => { scratch = await mkdtemp(join(tmpdir(), 'switchyard-t5x-weights-')) })
+  beforeAll(async () => {
+    scratch = await mkdtemp(join(tmpdir(), 'switchyard-t5x-weights-'))
+  })
   afterAll(() => rm(scratch, { recursive: true, force: true }))
 
   it('are those of a Switch model, and come back as they were', async () => {
     const weights = await openT5xWeights(fixture('t5x_ckpt/f32/checkpoint_1'))
-    expect(weights.model).toMatchObject({ vocabSize: 128, dModel: 32, numExperts: 4, numEncoderLayers: 2, encoderSparseEvery: 2 })
+    expect(weights.model).toMatchObject({
+      vocabSize: 128,
+      dModel: 32,
+      numExperts: 4,
+      numEncoderLayers: 2,
+      encoderSparseEvery: 2,
+    })
     const path = join(scratch, 'checkpoint_5')
     await writeT5xWeights(path, weights, { step: 5 })
     const again = await openT5xWeights(path)
@@ -42,7 +50,9 @@ describe('T5X weights', () => {
     const path = join(scratch, 'half')
     await writeT5xWeights(path, weights, { dtype: 'bfloat16' })
     const half = await openT5xWeights(path)
-    expect(await half.read('encoder/encoder_norm/scale')).toEqual(castHost(await weights.read('encoder/encoder_norm/scale'), 'bfloat16'))
+    expect(await half.read('encoder/encoder_norm/scale')).toEqual(
+      castHost(await weights.read('encoder/encoder_norm/scale'), 'bfloat16'),
+    )
     expect(() => half.read('nothing')).toThrow('there is no parameter nothing')
     await half.close()
     await weights.close()
@@ -65,7 +75,14 @@ describe('T5X weights', () => {
 
   it('of scanned models have position biases in each layer, and come back layer by layer', async () => {
     const weights = await openT5xWeights(fixture('t5x_ckpt/scan_f32/checkpoint_7'))
-    expect(weights.model).toMatchObject({ numHeads: 4, relativePositionBias: 'perLayer', relativePositionBuckets: 32, numEncoderLayers: 4, numDecoderLayers: 4, encoderSparseEvery: 2 })
+    expect(weights.model).toMatchObject({
+      numHeads: 4,
+      relativePositionBias: 'perLayer',
+      relativePositionBuckets: 32,
+      numEncoderLayers: 4,
+      numDecoderLayers: 4,
+      encoderSparseEvery: 2,
+    })
     const path = join(scratch, 'checkpoint_8')
     await writeT5xWeights(path, weights)
     const again = await openT5xWeights(path)

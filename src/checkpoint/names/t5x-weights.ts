@@ -1,5 +1,5 @@
 import { SwitchyardError } from '../../base/errors.js'
-import type { HostTensor } from '../../base/tensor.js'
+import type { HostTensor } from '../../base/host-tensor.js'
 import { sameShape } from '../../engine/program/aval.js'
 import { declareParameters } from '../../model/parameters.js'
 import type { ParameterSpec } from '../../model/parameters.js'
@@ -31,7 +31,9 @@ function weightsOf(path: string, reader: CheckpointReader): Weights {
     surplus: [...infos.keys()].filter(name => !declared.has(name)),
     misshapen: specs.flatMap(spec => {
       const shape = infos.get(spec.path)?.shape
-      return shape === undefined || sameShape(shape, spec.shape) ? [] : `${spec.path} is [${shape}] and not [${spec.shape}]`
+      return shape === undefined || sameShape(shape, spec.shape)
+        ? []
+        : `${spec.path} is [${shape}] and not [${spec.shape}]`
     }),
   })
   return {
@@ -49,7 +51,11 @@ function weightsOf(path: string, reader: CheckpointReader): Weights {
 }
 
 /** Writes weights as a T5X checkpoint without optimizer state. T5X itself wants the folder to be called `checkpoint_<step>`. */
-export async function writeT5xWeights(path: string, weights: Weights, options: { dtype?: ParameterSpec['dtype']; step?: number } = {}): Promise<void> {
+export async function writeT5xWeights(
+  path: string,
+  weights: Weights,
+  options: { dtype?: ParameterSpec['dtype']; step?: number } = {},
+): Promise<void> {
   const infos = weights.specs.map(spec => ({ name: spec.path, dtype: options.dtype ?? spec.dtype, shape: spec.shape }))
   const entries: AsyncIterable<readonly [string, HostTensor]> = readWeights(weights, options.dtype)
   await t5x.write(path, t5xSource({ infos, entries }, options.step ?? 0))

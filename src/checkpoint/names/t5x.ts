@@ -1,8 +1,8 @@
 /** T5X's state as our parameters. Our paths are T5X's; what differs is where they stand, and that T5X may stack ("scan") its layers. */
 import { allocate } from '../../base/dtypes.js'
 import { FileError } from '../../base/errors.js'
-import { hostFrom, sizeOf } from '../../base/tensor.js'
-import type { HostTensor } from '../../base/tensor.js'
+import { hostFrom, sizeOf } from '../../base/host-tensor.js'
+import type { HostTensor } from '../../base/host-tensor.js'
 import { quote, unknownTensor } from '../format.js'
 import type { CheckpointReader, TensorInfo, TensorSource } from '../format.js'
 
@@ -36,7 +36,9 @@ export function t5xParameters(reader: CheckpointReader, root: 'target/' | '' = '
     async read(name) {
       const entry = entries.get(name)
       if (entry === undefined) throw unknownTensor(reader.path, name, entries)
-      return entry.layer === undefined ? reader.read(entry.stored) : layerOf(await readStacked(entry.stored), entry.layer)
+      return entry.layer === undefined
+        ? reader.read(entry.stored)
+        : layerOf(await readStacked(entry.stored), entry.layer)
     },
     close() {
       kept = undefined
@@ -52,16 +54,28 @@ export function t5xSource({ infos, entries }: TensorSource, step: number): Tenso
     yield ['state/step', stepTensor]
     for await (const [name, tensor] of entries) yield [`target/${name}`, tensor]
   }
-  return { infos: [{ name: 'state/step', dtype: 'int32', shape: [] }, ...infos.map(info => ({ ...info, name: `target/${info.name}` }))], entries: state() }
+  return {
+    infos: [
+      { name: 'state/step', dtype: 'int32', shape: [] },
+      ...infos.map(info => ({ ...info, name: `target/${info.name}` })),
+    ],
+    entries: state(),
+  }
 }
 
 function entriesOf(reader: CheckpointReader, root: string): Map<string, Entry> {
   const infos = reader.list().filter(({ name }) => name.startsWith(root))
-  if (infos.length === 0) throw new FileError(`${reader.path}: there are no parameters in it; a T5X checkpoint has a model's under the names "${root}..."`)
+  if (infos.length === 0)
+    throw new FileError(
+      `${reader.path}: there are no parameters in it; a T5X checkpoint has a model's under the names "${root}..."`,
+    )
   const blocks = subblocksOf(reader.path, infos, root)
   const entries = new Map<string, Entry>()
   const add = (entry: Entry): void => {
-    if (entries.has(entry.name)) throw new FileError(`${reader.path}: both ${quote(entries.get(entry.name)!.stored)} and ${quote(entry.stored)} are parameter ${quote(entry.name)}: the checkpoint holds two models`)
+    if (entries.has(entry.name))
+      throw new FileError(
+        `${reader.path}: both ${quote(entries.get(entry.name)!.stored)} and ${quote(entry.stored)} are parameter ${quote(entry.name)}: the checkpoint holds two models`,
+      )
     entries.set(entry.name, entry)
   }
   for (const { name: stored, dtype, shape } of infos) {
@@ -73,9 +87,13 @@ function entriesOf(reader: CheckpointReader, root: string): Map<string, Entry> {
     }
     const { stack, subblock, rest } = scanned
     const { count, layers } = blocks.get(stack)!
-    if (!(layers <= maxLayers) || shape[layersAxis] !== layers) throw new FileError(`${reader.path}: tensor ${quote(stored)} has the shape [${shape}], and axis ${layersAxis} is that of the ${quote(stack)}'s scanned layers, of which another tensor has ${layers}: the checkpoint is broken`)
+    if (!(layers <= maxLayers) || shape[layersAxis] !== layers)
+      throw new FileError(
+        `${reader.path}: tensor ${quote(stored)} has the shape [${shape}], and axis ${layersAxis} is that of the ${quote(stack)}'s scanned layers, of which another tensor has ${layers}: the checkpoint is broken`,
+      )
     const layerShape = shape.toSpliced(layersAxis, 1)
-    for (let i = 0; i < layers; i++) add({ name: `${stack}/layers_${i * count + subblock}/${rest}`, dtype, shape: layerShape, stored, layer: i })
+    for (let i = 0; i < layers; i++)
+      add({ name: `${stack}/layers_${i * count + subblock}/${rest}`, dtype, shape: layerShape, stored, layer: i })
   }
   return entries
 }
@@ -87,7 +105,11 @@ function parseScanned(path: string): { stack: string; subblock: number; rest: st
 }
 
 /** For each scanned stack, the layers that one block of it has and the number of blocks. */
-function subblocksOf(path: string, infos: readonly TensorInfo[], root: string): Map<string, { count: number; layers: number }> {
+function subblocksOf(
+  path: string,
+  infos: readonly TensorInfo[],
+  root: string,
+): Map<string, { count: number; layers: number }> {
   const found = new Map<string, { subblocks: Set<number>; layers: number }>()
   for (const { name, shape } of infos) {
     const scanned = parseScanned(name.slice(root.length))
@@ -96,11 +118,16 @@ function subblocksOf(path: string, infos: readonly TensorInfo[], root: string): 
     stack.subblocks.add(scanned.subblock)
     found.set(scanned.stack, stack)
   }
-  return new Map(Array.from(found, ([stack, { subblocks, layers }]) => {
-    const count = Math.max(...subblocks) + 1
-    if (subblocks.size !== count) throw new FileError(`${path}: the scanned blocks of the ${quote(stack)} have the layers ${[...subblocks].sort((a, b) => a - b).join(', ')}: some are missing`)
-    return [stack, { count, layers }]
-  }))
+  return new Map(
+    Array.from(found, ([stack, { subblocks, layers }]) => {
+      const count = Math.max(...subblocks) + 1
+      if (subblocks.size !== count)
+        throw new FileError(
+          `${path}: the scanned blocks of the ${quote(stack)} have the layers ${[...subblocks].sort((a, b) => a - b).join(', ')}: some are missing`,
+        )
+      return [stack, { count, layers }]
+    }),
+  )
 }
 
 /** A copy of one layer of a stacked tensor [a, layers, ...]: [a, ...]. */

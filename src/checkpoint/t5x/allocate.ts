@@ -1,8 +1,8 @@
 import { allocate } from '../../base/dtypes.js'
 import { FileError } from '../../base/errors.js'
 import { formatBytes } from '../../base/format.js'
-import { sizeOf } from '../../base/tensor.js'
-import type { HostTensor } from '../../base/tensor.js'
+import { sizeOf } from '../../base/host-tensor.js'
+import type { HostTensor } from '../../base/host-tensor.js'
 import { byteLength, quote } from '../format.js'
 import type { TensorInfo } from '../format.js'
 
@@ -11,6 +11,9 @@ export function allocateTensor(path: string, { name, dtype, shape }: TensorInfo)
   try {
     return { dtype, shape, data: allocate(dtype, sizeOf(shape)) }
   } catch (error) {
-    throw new FileError(`${path}: tensor ${quote(name)} has ${formatBytes(byteLength(dtype, shape) ?? Infinity)}, more than this machine can hold in one piece`, { cause: error })
+    throw new FileError(
+      `${path}: tensor ${quote(name)} has ${formatBytes(byteLength(dtype, shape) ?? Infinity)}, more than this machine can hold in one piece`,
+      { cause: error },
+    )
   }
 }

@@ -5,7 +5,7 @@ import { ZSTDDecoder } from 'zstddec'
 import { dtypes } from '../../base/dtypes.js'
 import { FileError } from '../../base/errors.js'
 import { formatBytes, formatCount } from '../../base/format.js'
-import { stridesOf } from '../../base/tensor.js'
+import { stridesOf } from '../../base/host-tensor.js'
 import { openFile, readExactly } from '../files.js'
 import { quote } from '../format.js'
 import type { ZarrLayout } from './zarr-metadata.js'
@@ -18,34 +18,54 @@ const maxZstdBytes = 2 ** 30
  * Reads one chunk's file into its place in `target`, the whole array's bytes. `index` is the chunk's place in the grid. Memory
  * stays flat, whatever the file unpacks to, but for zstd, which takes the chunk's size beside.
  */
-export async function readChunk(path: string, name: string, layout: ZarrLayout, index: readonly number[], target: Uint8Array): Promise<void> {
+export async function readChunk(
+  path: string,
+  name: string,
+  layout: ZarrLayout,
+  index: readonly number[],
+  target: Uint8Array,
+): Promise<void> {
   const { compressor, chunkBytes } = layout
   const wrong = (message: string, cause?: unknown): FileError =>
-    new FileError(`${path}: this chunk of tensor ${quote(name)} ${message}: the file is broken, copy or download it again`, { cause })
+    new FileError(
+      `${path}: this chunk of tensor ${quote(name)} ${message}: the file is broken, copy or download it again`,
+      { cause },
+    )
   const { handle, bytes } = await openFile(path)
   const place = new ChunkPlace(layout, index, target)
   try {
-    for await (const piece of compressor === 'gzip' ? gunzip(path, handle, bytes, wrong) : compressor === 'zstd' ? unzstd(path, handle, bytes, chunkBytes, wrong) : pieces(path, handle, bytes)) {
-      if (place.filled + piece.length > chunkBytes) throw wrong(`unpacks to more than the ${formatCount(chunkBytes)} bytes that a chunk has`)
+    for await (const piece of compressor === 'gzip'
+      ? gunzip(path, handle, bytes, wrong)
+      : compressor === 'zstd'
+        ? unzstd(path, handle, bytes, chunkBytes, wrong)
+        : pieces(path, handle, bytes)) {
+      if (place.filled + piece.length > chunkBytes)
+        throw wrong(`unpacks to more than the ${formatCount(chunkBytes)} bytes that a chunk has`)
       place.put(piece)
     }
   } finally {
     await handle.close()
   }
-  if (place.filled !== chunkBytes) throw wrong(`has ${formatCount(place.filled)} bytes, and a chunk of ${layout.dtype}[${layout.chunks}] has ${formatCount(chunkBytes)}`)
+  if (place.filled !== chunkBytes)
+    throw wrong(
+      `has ${formatCount(place.filled)} bytes, and a chunk of ${layout.dtype}[${layout.chunks}] has ${formatCount(chunkBytes)}`,
+    )
 }
 
 type Wrong = (message: string, cause?: unknown) => FileError
 
 async function* pieces(path: string, handle: FileHandle, bytes: number): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < bytes; at += pieceBytes) yield await readExactly(path, handle, at, Math.min(pieceBytes, bytes - at), 'a chunk')
+  for (let at = 0; at < bytes; at += pieceBytes)
+    yield await readExactly(path, handle, at, Math.min(pieceBytes, bytes - at), 'a chunk')
 }
 
 async function* gunzip(path: string, handle: FileHandle, bytes: number, wrong: Wrong): AsyncGenerator<Uint8Array> {
   let failure: unknown
   const source = Readable.from(pieces(path, handle, bytes))
   const unpacked = pipeline(source, createGunzip({ chunkSize: 2 ** 18 }), () => undefined)
-  source.once('error', (error: unknown) => { failure = error })
+  source.once('error', (error: unknown) => {
+    failure = error
+  })
   try {
     if (bytes === 0) throw new Error('the file is empty') // zlib takes that for the end of good data
     yield* unpacked as AsyncIterable<Uint8Array>
@@ -58,15 +78,26 @@ async function* gunzip(path: string, handle: FileHandle, bytes: number, wrong: W
   }
 }
 
-async function* unzstd(path: string, handle: FileHandle, bytes: number, chunkBytes: number, wrong: Wrong): AsyncGenerator<Uint8Array> {
+async function* unzstd(
+  path: string,
+  handle: FileHandle,
+  bytes: number,
+  chunkBytes: number,
+  wrong: Wrong,
+): AsyncGenerator<Uint8Array> {
   if (chunkBytes > maxZstdBytes || bytes > maxZstdBytes) {
-    throw wrong(`is packed with zstd, ${formatBytes(bytes)} for ${formatBytes(chunkBytes)}, and Switchyard unpacks at most ${formatBytes(maxZstdBytes)} at once`)
+    throw wrong(
+      `is packed with zstd, ${formatBytes(bytes)} for ${formatBytes(chunkBytes)}, and Switchyard unpacks at most ${formatBytes(maxZstdBytes)} at once`,
+    )
   }
   const packed = await readExactly(path, handle, 0, bytes, 'a chunk')
   const decoder = new ZSTDDecoder()
   await decoder.init()
   const unpacked = decoder.decode(packed, chunkBytes) // empty where the bytes are no zstd or unpack to more
-  if (unpacked.length === 0) throw wrong(`is not what zstd writes, or unpacks to more than the ${formatCount(chunkBytes)} bytes that a chunk has`)
+  if (unpacked.length === 0)
+    throw wrong(
+      `is not what zstd writes, or unpacks to more than the ${formatCount(chunkBytes)} bytes that a chunk has`,
+    )
   yield unpacked
 }
 
@@ -82,7 +113,11 @@ class ChunkPlace {
   private readonly strides: readonly number[]
   private readonly begin: readonly number[]
 
-  constructor(private readonly layout: ZarrLayout, index: readonly number[], private readonly target: Uint8Array) {
+  constructor(
+    private readonly layout: ZarrLayout,
+    index: readonly number[],
+    private readonly target: Uint8Array,
+  ) {
     const { shape, chunks, dtype } = layout
     const width = dtypes[dtype].bytes
     this.strides = stridesOf(shape).map(stride => stride * width)

@@ -1,10 +1,11 @@
-import { bytesOf } from '../../base/tensor.js'
-import type { HostTensor } from '../../base/tensor.js'
+import { bytesOf } from '../../base/host-tensor.js'
+import type { HostTensor } from '../../base/host-tensor.js'
 import { SwitchyardError } from '../../base/errors.js'
 import { msgpackLimits } from './msgpack.js'
 
 /** What a checkpoint's msgpack is made of. A tensor becomes flax's array extension. */
-export type Encodable = number | string | readonly number[] | ReadonlyMap<string, Encodable> | { readonly tensor: HostTensor }
+export type Encodable =
+  number | string | readonly number[] | ReadonlyMap<string, Encodable> | { readonly tensor: HostTensor }
 
 /** A value as msgpack, within the limits of `readMsgpack`. Numbers are integers from 0 to 2^53. */
 export function encodeMsgpack(path: string, value: Encodable): Uint8Array {
@@ -14,7 +15,10 @@ export function encodeMsgpack(path: string, value: Encodable): Uint8Array {
   const text = (s: string): void => {
     const bytes = Buffer.from(s)
     textBytes += bytes.length
-    if (bytes.length > msgpackLimits.textBytes) throw new SwitchyardError(`${path}: a text of ${bytes.length} bytes is too long for a checkpoint: write it to a file of its own`)
+    if (bytes.length > msgpackLimits.textBytes)
+      throw new SwitchyardError(
+        `${path}: a text of ${bytes.length} bytes is too long for a checkpoint: write it to a file of its own`,
+      )
     pieces.push(header(bytes.length, [0xa0, 31], [0xd9, 0xda, 0xdb]), bytes)
   }
   const encode = (v: Encodable): void => {
@@ -33,13 +37,19 @@ export function encodeMsgpack(path: string, value: Encodable): Uint8Array {
   }
   encode(value)
   if (values > msgpackLimits.values / 4 || textBytes > msgpackLimits.allTextBytes) {
-    throw new SwitchyardError(`${path}: the names and shapes of the tensors take ${values} values and ${textBytes} bytes of text, more than a T5X checkpoint may have: write safetensors instead`)
+    throw new SwitchyardError(
+      `${path}: the names and shapes of the tensors take ${values} values and ${textBytes} bytes of text, more than a T5X checkpoint may have: write safetensors instead`,
+    )
   }
   return Buffer.concat(pieces)
 }
 
 /** A length, or a whole number, with its code: in the code itself where that has room, or in 1, 2 or 4 bytes after it. */
-function header(length: number, [small, most]: [number, number], [one, two, four]: [number | undefined, number, number]): Uint8Array {
+function header(
+  length: number,
+  [small, most]: [number, number],
+  [one, two, four]: [number | undefined, number, number],
+): Uint8Array {
   if (length <= most) return Buffer.from([small | length])
   if (length < 2 ** 8 && one !== undefined) return Buffer.from([one, length])
   return length < 2 ** 16 ? Buffer.from([two, length >> 8, length & 0xff]) : withUint32(four, length)
@@ -60,12 +70,22 @@ function integer(value: number): Uint8Array {
   return bytes
 }
 
-const sizes = (values: readonly number[]): Uint8Array[] => [header(values.length, [0x90, 15], [undefined, 0xdc, 0xdd]), ...values.map(integer)]
+const sizes = (values: readonly number[]): Uint8Array[] => [
+  header(values.length, [0x90, 15], [undefined, 0xdc, 0xdd]),
+  ...values.map(integer),
+]
 
 /** [shape, dtype's name, bytes] as extension 1. */
 function array(tensor: HostTensor): Uint8Array[] {
   const data = bytesOf(tensor)
   const name = Buffer.from(tensor.dtype)
-  const payload = Buffer.concat([Buffer.from([0x93]), ...sizes(tensor.shape), Buffer.from([0xa0 | name.length]), name, header(data.length, [0, -1], [0xc4, 0xc5, 0xc6]), data])
+  const payload = Buffer.concat([
+    Buffer.from([0x93]),
+    ...sizes(tensor.shape),
+    Buffer.from([0xa0 | name.length]),
+    name,
+    header(data.length, [0, -1], [0xc4, 0xc5, 0xc6]),
+    data,
+  ])
   return [header(payload.length, [0, -1], [0xc7, 0xc8, 0xc9]), Buffer.from([1]), payload]
 }

@@ -8,18 +8,30 @@ import { nameProblem, quote } from '../format.js'
 // arrays are extension 1 and NumPy scalars extension 3, both [shape, dtype's name, bytes] in msgpack again.
 
 /** Ours: no honest checkpoint comes near, and a file of nothing but tiny values would take gigabytes of memory. */
-export const msgpackLimits = { values: 1_000_000, depth: 100, textBytes: 2 ** 20, allTextBytes: 64 * 2 ** 20, rank: 32 } as const
+export const msgpackLimits = {
+  values: 1_000_000,
+  depth: 100,
+  textBytes: 2 ** 20,
+  allTextBytes: 64 * 2 ** 20,
+  rank: 32,
+} as const
 
 const windowBytes = 64 * 2 ** 10
 const copyAgain = 'the file is broken, copy or download it again'
 
 /** A NumPy array or scalar of the file: `length` bytes at `offset`, not read. */
 export class StoredArray {
-  constructor(readonly dtype: string, readonly shape: readonly number[], readonly offset: number, readonly length: number) {}
+  constructor(
+    readonly dtype: string,
+    readonly shape: readonly number[],
+    readonly offset: number,
+    readonly length: number,
+  ) {}
 }
 
 export type MsgpackMap = ReadonlyMap<string, MsgpackValue>
-export type MsgpackValue = null | boolean | number | bigint | string | readonly MsgpackValue[] | MsgpackMap | StoredArray
+export type MsgpackValue =
+  null | boolean | number | bigint | string | readonly MsgpackValue[] | MsgpackMap | StoredArray
 
 export const isMap = (value: MsgpackValue | undefined): value is MsgpackMap => value instanceof Map
 
@@ -40,18 +52,24 @@ class MsgpackReader {
   /** Where in the structure the reader is. */
   private readonly keys: string[] = []
 
-  constructor(private readonly path: string, private readonly handle: FileHandle, private readonly fileBytes: number) {}
+  constructor(
+    private readonly path: string,
+    private readonly handle: FileHandle,
+    private readonly fileBytes: number,
+  ) {}
 
   async whole(): Promise<MsgpackMap> {
     if (this.fileBytes === 0) throw new FileError(`${this.path}: the file is empty: copy or download it again`)
     const value = await this.value()
     if (!isMap(value)) throw new FileError(`${this.path}: this is no T5X checkpoint, which begins with a msgpack map`)
-    if (this.position !== this.fileBytes) throw this.error(`${formatCount(this.fileBytes - this.position)} bytes follow its end: ${copyAgain}`)
+    if (this.position !== this.fileBytes)
+      throw this.error(`${formatCount(this.fileBytes - this.position)} bytes follow its end: ${copyAgain}`)
     return value
   }
 
   private async value(): Promise<MsgpackValue> {
-    if (++this.values > msgpackLimits.values) throw this.error(`it has more than ${formatCount(msgpackLimits.values)} values: this is not an honest checkpoint`)
+    if (++this.values > msgpackLimits.values)
+      throw this.error(`it has more than ${formatCount(msgpackLimits.values)} values: this is not an honest checkpoint`)
     const code = await this.uint(1)
     if (code < 0x80) return code
     if (code < 0x90) return this.map(code & 0x0f)
@@ -59,28 +77,60 @@ class MsgpackReader {
     if (code < 0xc0) return this.text(code & 0x1f)
     if (code >= 0xe0) return code - 0x100
     switch (code) {
-      case 0xc0: return null
-      case 0xc2: return false
-      case 0xc3: return true
-      case 0xc7: case 0xc8: case 0xc9: return this.extension(await this.uint(1 << (code - 0xc7)))
-      case 0xca: return (await this.bytes(4)).getFloat32(0)
-      case 0xcb: return (await this.bytes(8)).getFloat64(0)
-      case 0xcc: case 0xcd: case 0xce: return this.uint(1 << (code - 0xcc))
-      case 0xcf: return exact((await this.bytes(8)).getBigUint64(0))
-      case 0xd0: return (await this.bytes(1)).getInt8(0)
-      case 0xd1: return (await this.bytes(2)).getInt16(0)
-      case 0xd2: return (await this.bytes(4)).getInt32(0)
-      case 0xd3: return exact((await this.bytes(8)).getBigInt64(0))
-      case 0xd4: case 0xd5: case 0xd6: case 0xd7: case 0xd8: return this.extension(1 << (code - 0xd4))
-      case 0xd9: case 0xda: case 0xdb: return this.text(await this.uint(1 << (code - 0xd9)))
-      case 0xdc: case 0xdd: return this.list(await this.uint(2 << (code - 0xdc)))
-      case 0xde: case 0xdf: return this.map(await this.uint(2 << (code - 0xde)))
-      default: throw this.error(`byte ${formatCount(this.position)} is 0x${code.toString(16)}, which begins no value of a T5X checkpoint: ${copyAgain}`)
+      case 0xc0:
+        return null
+      case 0xc2:
+        return false
+      case 0xc3:
+        return true
+      case 0xc7:
+      case 0xc8:
+      case 0xc9:
+        return this.extension(await this.uint(1 << (code - 0xc7)))
+      case 0xca:
+        return (await this.bytes(4)).getFloat32(0)
+      case 0xcb:
+        return (await this.bytes(8)).getFloat64(0)
+      case 0xcc:
+      case 0xcd:
+      case 0xce:
+        return this.uint(1 << (code - 0xcc))
+      case 0xcf:
+        return exact((await this.bytes(8)).getBigUint64(0))
+      case 0xd0:
+        return (await this.bytes(1)).getInt8(0)
+      case 0xd1:
+        return (await this.bytes(2)).getInt16(0)
+      case 0xd2:
+        return (await this.bytes(4)).getInt32(0)
+      case 0xd3:
+        return exact((await this.bytes(8)).getBigInt64(0))
+      case 0xd4:
+      case 0xd5:
+      case 0xd6:
+      case 0xd7:
+      case 0xd8:
+        return this.extension(1 << (code - 0xd4))
+      case 0xd9:
+      case 0xda:
+      case 0xdb:
+        return this.text(await this.uint(1 << (code - 0xd9)))
+      case 0xdc:
+      case 0xdd:
+        return this.list(await this.uint(2 << (code - 0xdc)))
+      case 0xde:
+      case 0xdf:
+        return this.map(await this.uint(2 << (code - 0xde)))
+      default:
+        throw this.error(
+          `byte ${formatCount(this.position)} is 0x${code.toString(16)}, which begins no value of a T5X checkpoint: ${copyAgain}`,
+        )
     }
   }
 
   private async map(count: number): Promise<MsgpackMap> {
-    if (this.keys.length >= msgpackLimits.depth) throw this.error(`nested more than ${msgpackLimits.depth} deep: this is not an honest checkpoint`)
+    if (this.keys.length >= msgpackLimits.depth)
+      throw this.error(`nested more than ${msgpackLimits.depth} deep: this is not an honest checkpoint`)
     const entries = new Map<string, MsgpackValue>()
     for (let i = 0; i < count; i++) {
       const key = await this.value()
@@ -97,11 +147,15 @@ class MsgpackReader {
 
   /** Lists of numbers, as shapes are, and nothing else. */
   private async list(count: number): Promise<readonly MsgpackValue[]> {
-    if (count > msgpackLimits.rank) throw this.error(`a list of ${formatCount(count)}, and only shapes are lists, of at most ${msgpackLimits.rank}: ${copyAgain}`)
+    if (count > msgpackLimits.rank)
+      throw this.error(
+        `a list of ${formatCount(count)}, and only shapes are lists, of at most ${msgpackLimits.rank}: ${copyAgain}`,
+      )
     const items: number[] = []
     for (let i = 0; i < count; i++) {
       const item = await this.value()
-      if (typeof item !== 'number' || !Number.isSafeInteger(item) || item < 0) throw this.error(`a list holds what is not a size: ${copyAgain}`)
+      if (typeof item !== 'number' || !Number.isSafeInteger(item) || item < 0)
+        throw this.error(`a list holds what is not a size: ${copyAgain}`)
       items.push(item)
     }
     return items
@@ -109,7 +163,8 @@ class MsgpackReader {
 
   private async text(length: number): Promise<string> {
     this.textBytes += length
-    if (length > msgpackLimits.textBytes || this.textBytes > msgpackLimits.allTextBytes) throw this.error(`it has ${formatBytes(this.textBytes)} of text: this is not an honest checkpoint`)
+    if (length > msgpackLimits.textBytes || this.textBytes > msgpackLimits.allTextBytes)
+      throw this.error(`it has ${formatBytes(this.textBytes)} of text: this is not an honest checkpoint`)
     const { buffer, byteOffset } = await this.bytes(length)
     return decodeUtf8(this.path, new Uint8Array(buffer, byteOffset, length), `a text in ${this.place()}`)
   }
@@ -117,10 +172,13 @@ class MsgpackReader {
   private async extension(length: number): Promise<StoredArray> {
     const type = (await this.bytes(1)).getInt8(0)
     const end = this.position + length
-    if (type !== 1 && type !== 3) throw this.error(`extension ${type}, where T5X has arrays (1) and numbers (3) only: ${type === 2 ? 'complex numbers are not supported' : copyAgain}`)
+    if (type !== 1 && type !== 3)
+      throw this.error(
+        `extension ${type}, where T5X has arrays (1) and numbers (3) only: ${type === 2 ? 'complex numbers are not supported' : copyAgain}`,
+      )
     if (end > this.fileBytes) throw this.cutOff('an array')
     const broken = (): FileError => this.error(`an array is not [shape, dtype, bytes]: ${copyAgain}`)
-    if (await this.uint(1) !== 0x93) throw broken()
+    if ((await this.uint(1)) !== 0x93) throw broken()
     const shape = await this.value()
     const dtype = await this.value()
     const code = await this.uint(1)
@@ -143,7 +201,13 @@ class MsgpackReader {
     const at = this.position
     if (at + length > this.fileBytes) throw this.cutOff('a value')
     if (at < this.windowBegin || at + length > this.windowBegin + this.window.byteLength) {
-      const bytes = await readExactly(this.path, this.handle, at, Math.min(Math.max(length, windowBytes), this.fileBytes - at), 'its structure')
+      const bytes = await readExactly(
+        this.path,
+        this.handle,
+        at,
+        Math.min(Math.max(length, windowBytes), this.fileBytes - at),
+        'its structure',
+      )
       this.window = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
       this.windowBegin = at
     }

@@ -2,7 +2,7 @@ import { dtypes } from '../../base/dtypes.js'
 import type { DType } from '../../base/dtypes.js'
 import { FileError } from '../../base/errors.js'
 import { formatCount } from '../../base/format.js'
-import { sizeOf } from '../../base/tensor.js'
+import { sizeOf } from '../../base/host-tensor.js'
 import { isPlainName } from '../files.js'
 import { byteLength, quote } from '../format.js'
 import type { TensorInfo } from '../format.js'
@@ -44,7 +44,8 @@ export function readStateTree(path: string, root: MsgpackMap): StateTree {
   const visit = (value: MsgpackValue, name: string): void => {
     const leaf = leafOf(path, name, value)
     if (leaf !== undefined) {
-      if (leaves.has(name)) throw new FileError(`${path}: there are two tensors ${quote(name)}: the file is broken or malicious`)
+      if (leaves.has(name))
+        throw new FileError(`${path}: there are two tensors ${quote(name)}: the file is broken or malicious`)
       leaves.set(name, leaf)
     } else if (isMap(value)) {
       for (const [key, child] of value) visit(child, name === '' ? key : `${name}/${key}`)
@@ -65,10 +66,13 @@ function stateOf(path: string, root: MsgpackMap): MsgpackMap {
   const version = root.get('version') ?? 0
   if (version === 0) return root
   if (version !== 2 && version !== newestVersion) {
-    throw new FileError(`${path}: it has version ${String(version)} of T5X's format, and Switchyard knows 2 and ${newestVersion}: ${convert}`)
+    throw new FileError(
+      `${path}: it has version ${String(version)} of T5X's format, and Switchyard knows 2 and ${newestVersion}: ${convert}`,
+    )
   }
   const state = root.get('optimizer')
-  if (!isMap(state)) throw new FileError(`${path}: there is no "optimizer", which holds all tensors of a T5X checkpoint: ${copyAgain}`)
+  if (!isMap(state))
+    throw new FileError(`${path}: there is no "optimizer", which holds all tensors of a T5X checkpoint: ${copyAgain}`)
   return state
 }
 
@@ -85,7 +89,9 @@ function inlineLeaf(path: string, name: string, shape: readonly number[], pieces
   const bytes = byteLength(dtype, shape)
   const present = pieces.reduce((sum, piece) => sum + piece.length, 0)
   if (bytes !== present) {
-    throw new FileError(`${path}: tensor ${quote(name)}: ${dtype}[${shape}] does not take the ${formatCount(present)} bytes that it has: ${copyAgain}`)
+    throw new FileError(
+      `${path}: tensor ${quote(name)}: ${dtype}[${shape}] does not take the ${formatCount(present)} bytes that it has: ${copyAgain}`,
+    )
   }
   return { name, dtype, shape, pieces }
 }
@@ -101,8 +107,16 @@ function chunkedLeaf(path: string, name: string, value: MsgpackMap): InlineLeaf 
   const shape = inOrder('shape')
   const pieces = inOrder('chunks')
   const sizes = shape?.every(d => typeof d === 'number' && Number.isSafeInteger(d) && d >= 0)
-  const alike = pieces?.every(p => p instanceof StoredArray && p.dtype === (pieces[0] as StoredArray).dtype && byteLength('uint8', p.shape) === sizeOf(p.shape))
-  if (!sizes || !alike || pieces!.length === 0) throw new FileError(`${path}: tensor ${quote(name)}, an array in pieces, is not {shape, chunks} with pieces of one dtype: ${copyAgain}`)
+  const alike = pieces?.every(
+    p =>
+      p instanceof StoredArray &&
+      p.dtype === (pieces[0] as StoredArray).dtype &&
+      byteLength('uint8', p.shape) === sizeOf(p.shape),
+  )
+  if (!sizes || !alike || pieces!.length === 0)
+    throw new FileError(
+      `${path}: tensor ${quote(name)}, an array in pieces, is not {shape, chunks} with pieces of one dtype: ${copyAgain}`,
+    )
   return inlineLeaf(path, name, shape as number[], pieces as StoredArray[])
 }
 
@@ -110,25 +124,34 @@ function zarrLeaf(path: string, name: string, spec: MsgpackMap): ZarrLeaf {
   const wrong = (message: string): FileError => new FileError(`${path}: tensor ${quote(name)}: ${message}`)
   const kvstore = spec.get('kvstore')
   const metadata = spec.get('metadata')
-  if (!isMap(kvstore) || !isMap(metadata)) throw wrong(`its description has no "kvstore" or no "metadata": ${copyAgain}`)
+  if (!isMap(kvstore) || !isMap(metadata))
+    throw wrong(`its description has no "kvstore" or no "metadata": ${copyAgain}`)
   const store = kvstore.get('driver')
   if (store === 'ocdbt') throw wrong(`it is stored in OCDBT, which Switchyard does not read: ${convert}`)
   if (spec.get('driver') !== 'zarr' || !['file', 'gfile', 'gcs'].includes(store as string)) {
-    throw wrong(`it is stored as ${quote(String(spec.get('driver')))} in ${quote(String(store))}, and Switchyard reads "zarr" in "file", "gfile" or "gcs": ${convert}`)
+    throw wrong(
+      `it is stored as ${quote(String(spec.get('driver')))} in ${quote(String(store))}, and Switchyard reads "zarr" in "file", "gfile" or "gcs": ${convert}`,
+    )
   }
   // Wherever the writer's store was, the folder is beside the msgpack file now.
   const place = kvstore.get('path') ?? spec.get('path')
   const folder = typeof place === 'string' ? place.replace(/\/$/, '') : ''
-  if (!isPlainName(folder)) throw wrong(`it is said to be in ${quote(String(place))}, which is no name of a folder in this one: the file is broken or malicious, and that folder was not opened`)
+  if (!isPlainName(folder))
+    throw wrong(
+      `it is said to be in ${quote(String(place))}, which is no name of a folder in this one: the file is broken or malicious, and that folder was not opened`,
+    )
   const shape = metadata.get('shape')
   if (!(shape instanceof Array)) throw wrong(`its description has no shape: ${copyAgain}`)
   const dtype = dtypeOf(path, name, spec.get('dtype'))
-  if (byteLength(dtype, shape as number[]) === undefined) throw wrong(`the shape [${shape.join()}] overflows: no array is that large, the file is broken or malicious`)
+  if (byteLength(dtype, shape as number[]) === undefined)
+    throw wrong(`the shape [${shape.join()}] overflows: no array is that large, the file is broken or malicious`)
   return { name, dtype, shape: shape as number[], folder, metadata }
 }
 
 /** NumPy's names of dtypes are ours. */
 function dtypeOf(path: string, name: string, dtype: MsgpackValue | undefined): DType {
   if (typeof dtype === 'string' && Object.hasOwn(dtypes, dtype)) return dtype as DType
-  throw new FileError(`${path}: tensor ${quote(name)}: the dtype ${quote(String(dtype))} is not supported; supported: ${Object.keys(dtypes).join(', ')}`)
+  throw new FileError(
+    `${path}: tensor ${quote(name)}: the dtype ${quote(String(dtype))} is not supported; supported: ${Object.keys(dtypes).join(', ')}`,
+  )
 }

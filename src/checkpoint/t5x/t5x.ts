@@ -2,8 +2,8 @@ import { readdir, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { FileError } from '../../base/errors.js'
-import { bytesOf } from '../../base/tensor.js'
-import type { HostTensor } from '../../base/tensor.js'
+import { bytesOf } from '../../base/host-tensor.js'
+import type { HostTensor } from '../../base/host-tensor.js'
 import { FileReader } from '../file-reader.js'
 import { firstBytes, isFile, openFile, readExactly, withPath } from '../files.js'
 import { checkBools, quote } from '../format.js'
@@ -30,7 +30,11 @@ export const t5x = {
     const inFolder = await firstBytes(join(path, 'checkpoint'), 1)
     if (inFolder !== undefined) return beginsMap(inFolder)
     const start = await firstBytes(path, 10)
-    return start !== undefined && beginsMap(start) && /^.(version|optimizer|target|state)/.test(Buffer.from(start.subarray(1)).toString('latin1'))
+    return (
+      start !== undefined &&
+      beginsMap(start) &&
+      /^.(version|optimizer|target|state)/.test(Buffer.from(start.subarray(1)).toString('latin1'))
+    )
   },
 
   async open(path: string): Promise<CheckpointReader> {
@@ -60,23 +64,34 @@ async function isOrbax(path: string): Promise<boolean> {
 }
 
 async function findFile(path: string): Promise<string> {
-  if (await isOrbax(path)) throw new FileError(`${path}: this is an Orbax checkpoint (OCDBT), which Switchyard does not read: ${convert}`)
+  if (await isOrbax(path))
+    throw new FileError(`${path}: this is an Orbax checkpoint (OCDBT), which Switchyard does not read: ${convert}`)
   if (!(await withPath(path, () => stat(path))).isDirectory()) return path
   const file = join(path, 'checkpoint')
   if (await isFile(file)) return file
   const steps = (await withPath(path, () => readdir(path))).filter(name => /^checkpoint_\d+$/.test(name))
-  const hint = steps.length > 0 ? `; choose one of those in this folder: ${steps.slice(0, 5).map(quote).join(', ')}` : ''
+  const hint =
+    steps.length > 0 ? `; choose one of those in this folder: ${steps.slice(0, 5).map(quote).join(', ')}` : ''
   throw new FileError(`${path}: there is no file "checkpoint", which every T5X checkpoint has${hint}`)
 }
 
 class T5xReader extends FileReader<StateLeaf> {
   /** `file` is the msgpack file. */
-  constructor(path: string, private readonly file: string, handle: FileHandle, { metadata, leaves }: StateTree) {
+  constructor(
+    path: string,
+    private readonly file: string,
+    handle: FileHandle,
+    { metadata, leaves }: StateTree,
+  ) {
     super(path, metadata, handle, leaves)
   }
 
   protected async readTensor(leaf: StateLeaf): Promise<HostTensor> {
-    return checkBools(this.path, leaf.name, 'pieces' in leaf ? await this.readInline(leaf) : await readZarr(dirname(this.file), leaf))
+    return checkBools(
+      this.path,
+      leaf.name,
+      'pieces' in leaf ? await this.readInline(leaf) : await readZarr(dirname(this.file), leaf),
+    )
   }
 
   private async readInline(leaf: InlineLeaf): Promise<HostTensor> {
@@ -85,7 +100,13 @@ class T5xReader extends FileReader<StateLeaf> {
     let at = 0
     for (const { offset, length } of leaf.pieces) {
       for (let done = 0; done < length; done += pieceBytes) {
-        const piece = await readExactly(this.file, this.handle, offset + done, Math.min(pieceBytes, length - done), `tensor ${quote(leaf.name)}`)
+        const piece = await readExactly(
+          this.file,
+          this.handle,
+          offset + done,
+          Math.min(pieceBytes, length - done),
+          `tensor ${quote(leaf.name)}`,
+        )
         target.set(piece, at)
         at += piece.length
       }

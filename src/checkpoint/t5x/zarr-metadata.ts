@@ -14,8 +14,16 @@ import type { ZarrLeaf } from './state-tree.js'
 
 /** `.zarray` names a dtype by byte order, kind and width; bfloat16 is TensorStore's own addition. */
 export const zarrDtypes: { readonly [D in DType]: string } = {
-  float32: '<f4', float16: '<f2', bfloat16: 'bfloat16',
-  int64: '<i8', int32: '<i4', uint32: '<u4', uint16: '<u2', uint8: '|u1', int8: '|i1', bool: '|b1',
+  float32: '<f4',
+  float16: '<f2',
+  bfloat16: 'bfloat16',
+  int64: '<i8',
+  int32: '<i4',
+  uint32: '<u4',
+  uint16: '<u2',
+  uint8: '|u1',
+  int8: '|i1',
+  bool: '|b1',
 }
 
 export type Compressor = 'gzip' | 'zstd' | 'none'
@@ -55,12 +63,27 @@ const zarraySchema = storedSchema.extend({
 export function parseZarray(path: string, text: string, leaf: ZarrLeaf): ZarrLayout {
   const json = parseJson(text, message => wrong(path, leaf, `this is not JSON, ${message}: ${copyAgain}`))
   const { dtype, shape, fill_value: fill, chunks, compressor } = check(zarraySchema, path, leaf, json)
-  if (shape.join() !== leaf.shape.join()) throw wrong(path, leaf, `its shape is [${shape}], and the checkpoint says [${leaf.shape}]: these files are not of one checkpoint, copy it again`)
+  if (shape.join() !== leaf.shape.join())
+    throw wrong(
+      path,
+      leaf,
+      `its shape is [${shape}], and the checkpoint says [${leaf.shape}]: these files are not of one checkpoint, copy it again`,
+    )
   const width = /^[<|](.*)$/.exec(dtype)?.[1] ?? dtype
   if (width !== zarrDtypes[leaf.dtype].replace(/^[<|]/, '')) {
-    throw wrong(path, leaf, `its dtype is ${quote(dtype)}, and the checkpoint says ${leaf.dtype}, ${quote(zarrDtypes[leaf.dtype])}: these files are not of one checkpoint, or its numbers are big endian`)
+    throw wrong(
+      path,
+      leaf,
+      `its dtype is ${quote(dtype)}, and the checkpoint says ${leaf.dtype}, ${quote(zarrDtypes[leaf.dtype])}: these files are not of one checkpoint, or its numbers are big endian`,
+    )
   }
-  return layOut(path, leaf, chunks, compressor, fill === null ? undefined : Number(typeof fill === 'string' ? floats[fill] : fill))
+  return layOut(
+    path,
+    leaf,
+    chunks,
+    compressor,
+    fill === null ? undefined : Number(typeof fill === 'string' ? floats[fill] : fill),
+  )
 }
 
 /** The layout that the msgpack file says, for a folder without `.zarray`. `path` is the folder. */
@@ -69,17 +92,29 @@ export function layoutWithoutZarray(path: string, leaf: ZarrLeaf): ZarrLayout {
   return layOut(path, leaf, chunks, compressor, undefined)
 }
 
-function layOut(path: string, leaf: ZarrLeaf, chunks: readonly number[], compressor: { id: string } | null, fill: number | undefined): ZarrLayout {
+function layOut(
+  path: string,
+  leaf: ZarrLeaf,
+  chunks: readonly number[],
+  compressor: { id: string } | null,
+  fill: number | undefined,
+): ZarrLayout {
   const { dtype, shape } = leaf
   const id = compressor?.id ?? 'none'
-  if (id !== 'gzip' && id !== 'zstd' && id !== 'none') throw wrong(path, leaf, `its compressor is ${quote(id)}, and Switchyard reads gzip, zstd and uncompressed chunks`)
+  if (id !== 'gzip' && id !== 'zstd' && id !== 'none')
+    throw wrong(path, leaf, `its compressor is ${quote(id)}, and Switchyard reads gzip, zstd and uncompressed chunks`)
   const chunkBytes = byteLength(dtype, chunks)
   if (chunks.length !== shape.length || chunkBytes === undefined || chunks.some((c, i) => c === 0 && shape[i] !== 0)) {
     throw wrong(path, leaf, `[${shape}] cannot be cut into chunks of [${chunks}]: ${copyAgain}`)
   }
   const grid = shape.map((d, i) => (d === 0 ? 0 : Math.ceil(d / chunks[i])))
   const count = grid.reduce((n, g) => n * g, 1)
-  if (count > maxChunks) throw wrong(path, leaf, `it is cut into ${formatCount(count)} chunks, more than ${formatCount(maxChunks)}: this is not an honest file`)
+  if (count > maxChunks)
+    throw wrong(
+      path,
+      leaf,
+      `it is cut into ${formatCount(count)} chunks, more than ${formatCount(maxChunks)}: this is not an honest file`,
+    )
   return { dtype, shape, chunks, grid, chunkBytes, compressor: id, fill }
 }
 
@@ -99,12 +134,21 @@ export function chooseChunks(dtype: DType, shape: readonly number[], bytes: numb
 }
 
 /** The text of `.zarray` for gzip chunks, keys in the order in which TensorStore writes them. */
-export const zarrayText = (dtype: DType, shape: readonly number[], chunks: readonly number[], level: number): string => JSON.stringify({
-  chunks, compressor: { id: 'gzip', level }, dimension_separator: '.', dtype: zarrDtypes[dtype],
-  fill_value: null, filters: null, order: 'C', shape, zarr_format: 2,
-})
+export const zarrayText = (dtype: DType, shape: readonly number[], chunks: readonly number[], level: number): string =>
+  JSON.stringify({
+    chunks,
+    compressor: { id: 'gzip', level },
+    dimension_separator: '.',
+    dtype: zarrDtypes[dtype],
+    fill_value: null,
+    filters: null,
+    order: 'C',
+    shape,
+    zarr_format: 2,
+  })
 
-const wrong = (path: string, leaf: ZarrLeaf, message: string): FileError => new FileError(`${path}: tensor ${quote(leaf.name)}: ${message}`)
+const wrong = (path: string, leaf: ZarrLeaf, message: string): FileError =>
+  new FileError(`${path}: tensor ${quote(leaf.name)}: ${message}`)
 
 function check<T>(schema: z.ZodType<T>, path: string, leaf: ZarrLeaf, value: Json): T {
   const parsed = schema.safeParse(value)
@@ -113,7 +157,8 @@ function check<T>(schema: z.ZodType<T>, path: string, leaf: ZarrLeaf, value: Jso
 }
 
 function toJson(value: MsgpackValue): Json {
-  if (value instanceof Map) return Object.fromEntries(Array.from(value as MsgpackMap, ([key, item]) => [key, toJson(item)]))
+  if (value instanceof Map)
+    return Object.fromEntries(Array.from(value as MsgpackMap, ([key, item]) => [key, toJson(item)]))
   if (value instanceof Array) return value.map(toJson)
   return typeof value === 'number' || typeof value === 'string' || typeof value === 'boolean' ? value : null
 }

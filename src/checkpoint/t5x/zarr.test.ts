@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { FileError } from '../../base/errors.js'
-import { hostFrom, sizeOf, stridesOf, toNumbers } from '../../base/tensor.js'
+import { hostFrom, sizeOf, stridesOf, toNumbers } from '../../base/host-tensor.js'
 import type { Json } from '../json.js'
 import type { MsgpackMap, MsgpackValue } from './msgpack.js'
 import type { ZarrLeaf } from './state-tree.js'
@@ -13,12 +13,33 @@ import { gridOf, readZarr } from './zarr.js'
 
 let scratch: string
 let count = 0
-beforeAll(async () => { scratch = await mkdtemp(join(tmpdir(), 'switchyard-zarr-')) })
+beforeAll(async () => {
+  scratch = await mkdtemp(join(tmpdir(), 'switchyard-zarr-'))
+})
 afterAll(() => rm(scratch, { recursive: true, force: true }))
 
-const zarray = { chunks: [2, 3], compressor: { id: 'gzip', level: 1 }, dtype: '<f4', fill_value: null, filters: null, order: 'C', shape: [4, 5], zarr_format: 2 }
-const inMsgpack: MsgpackMap = new Map<string, MsgpackValue>([['chunks', [2, 3]], ['compressor', new Map([['id', 'gzip']])], ['shape', [4, 5]]])
-const leafOf = (shape: readonly number[]): ZarrLeaf => ({ name: 'target/w', dtype: 'float32', shape, folder: 'w', metadata: inMsgpack })
+const zarray = {
+  chunks: [2, 3],
+  compressor: { id: 'gzip', level: 1 },
+  dtype: '<f4',
+  fill_value: null,
+  filters: null,
+  order: 'C',
+  shape: [4, 5],
+  zarr_format: 2,
+}
+const inMsgpack: MsgpackMap = new Map<string, MsgpackValue>([
+  ['chunks', [2, 3]],
+  ['compressor', new Map([['id', 'gzip']])],
+  ['shape', [4, 5]],
+])
+const leafOf = (shape: readonly number[]): ZarrLeaf => ({
+  name: 'target/w',
+  dtype: 'float32',
+  shape,
+  folder: 'w',
+  metadata: inMsgpack,
+})
 
 /** A checkpoint folder with these files in `w`. */
 async function folderOf(files: Readonly<Record<string, Uint8Array | string>>): Promise<string> {
@@ -35,18 +56,25 @@ function* chunksOf(shape: readonly number[], chunks: readonly number[]): Generat
   const strides = stridesOf(shape)
   for (const index of gridOf({ grid: shape.map((d, i) => Math.ceil(d / chunks[i])) })) {
     const inside = [...gridOf({ grid: chunks })].map(at => at.map((a, d) => index[d] * chunks[d] + a))
-    yield [index.join('.') || '0', inside.map(at => (at.every((a, d) => a < shape[d]) ? at.reduce((sum, a, d) => sum + a * strides[d], 0) : 99))]
+    yield [
+      index.join('.') || '0',
+      inside.map(at => (at.every((a, d) => a < shape[d]) ? at.reduce((sum, a, d) => sum + a * strides[d], 0) : 99)),
+    ]
   }
 }
 
 /** The files of `zarray`'s array, gzip. */
 const goodFiles = (): Record<string, Uint8Array | string> => ({
-  '.zarray': JSON.stringify(zarray), ...Object.fromEntries(Array.from(chunksOf([4, 5], [2, 3]), ([name, values]) => [name, gzipSync(floats(values))])),
+  '.zarray': JSON.stringify(zarray),
+  ...Object.fromEntries(Array.from(chunksOf([4, 5], [2, 3]), ([name, values]) => [name, gzipSync(floats(values))])),
 })
 
 async function failure(files: Readonly<Record<string, Uint8Array | string>>, leaf = leafOf([4, 5])): Promise<string> {
   const checkpoint = await folderOf(files)
-  const error: unknown = await readZarr(checkpoint, leaf).then(() => undefined, (e: unknown) => e)
+  const error: unknown = await readZarr(checkpoint, leaf).then(
+    () => undefined,
+    (e: unknown) => e,
+  )
   expect(error).toBeInstanceOf(FileError)
   const { message } = error as FileError
   expect(message.startsWith(join(checkpoint, 'w'))).toBe(true)
@@ -55,26 +83,54 @@ async function failure(files: Readonly<Record<string, Uint8Array | string>>, lea
 }
 
 describe('zarr arrays', () => {
-  it('are put together from chunks of any shape (random)', () => fc.assert(fc.asyncProperty(
-    fc.array(fc.tuple(fc.integer({ min: 1, max: 6 }), fc.integer({ min: 1, max: 7 })), { maxLength: 4 }), fc.boolean(),
-    async (axes, packed) => {
-      const shape = axes.map(([d]) => d)
-      const chunks = axes.map(([, c]) => c)
-      const files = Object.fromEntries(Array.from(chunksOf(shape, chunks), ([name, values]) => [name, packed ? gzipSync(floats(values)) : floats(values)]))
-      const text = JSON.stringify({ ...zarray, shape, chunks, compressor: packed ? { id: 'gzip' } : null })
-      const tensor = await readZarr(await folderOf({ ...files, '.zarray': text }), leafOf(shape))
-      expect(tensor).toEqual(hostFrom('float32', shape, Array.from({ length: sizeOf(shape) }, (_, i) => i)))
-    },
-  ), { numRuns: 200 }))
+  it('are put together from chunks of any shape (random)', () =>
+    fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.integer({ min: 1, max: 6 }), fc.integer({ min: 1, max: 7 })), { maxLength: 4 }),
+        fc.boolean(),
+        async (axes, packed) => {
+          const shape = axes.map(([d]) => d)
+          const chunks = axes.map(([, c]) => c)
+          const files = Object.fromEntries(
+            Array.from(chunksOf(shape, chunks), ([name, values]) => [
+              name,
+              packed ? gzipSync(floats(values)) : floats(values),
+            ]),
+          )
+          const text = JSON.stringify({ ...zarray, shape, chunks, compressor: packed ? { id: 'gzip' } : null })
+          const tensor = await readZarr(await folderOf({ ...files, '.zarray': text }), leafOf(shape))
+          expect(tensor).toEqual(
+            hostFrom(
+              'float32',
+              shape,
+              Array.from({ length: sizeOf(shape) }, (_, i) => i),
+            ),
+          )
+        },
+      ),
+      { numRuns: 200 },
+    ))
 
   it('need no .zarray', async () => {
     const { '.zarray': _, ...files } = goodFiles()
-    expect(toNumbers(await readZarr(await folderOf(files), leafOf([4, 5])))).toEqual(Array.from({ length: 20 }, (__, i) => i))
+    expect(toNumbers(await readZarr(await folderOf(files), leafOf([4, 5])))).toEqual(
+      Array.from({ length: 20 }, (__, i) => i),
+    )
   })
 
-  it.each<[Json, number]>([[1.5, 1.5], [0, 0], ['NaN', NaN], ['-Infinity', -Infinity]])('have the fill_value %s where a chunk is not stored', async (fill, value) => {
+  it.each<[Json, number]>([
+    [1.5, 1.5],
+    [0, 0],
+    ['NaN', NaN],
+    ['-Infinity', -Infinity],
+  ])('have the fill_value %s where a chunk is not stored', async (fill, value) => {
     const { '1.1': _, ...files } = goodFiles()
-    const values = toNumbers(await readZarr(await folderOf({ ...files, '.zarray': JSON.stringify({ ...zarray, fill_value: fill }) }), leafOf([4, 5])))
+    const values = toNumbers(
+      await readZarr(
+        await folderOf({ ...files, '.zarray': JSON.stringify({ ...zarray, fill_value: fill }) }),
+        leafOf([4, 5]),
+      ),
+    )
     expect(values).toEqual(Array.from({ length: 20 }, (__, i) => (i >= 10 && i % 5 >= 3 ? value : i)))
   })
 
@@ -120,7 +176,11 @@ describe('broken and malicious zarr arrays', () => {
     ['empty', Buffer.alloc(0), /0\.1: .*not what gzip writes/],
     ['no gzip', Buffer.from('hello, world'), /0\.1: .*not what gzip writes/],
     ['cut off', gzipSync(floats([1, 2, 3, 4, 5, 6])).subarray(0, 20), /0\.1: .*not what gzip writes/],
-    ['of a wrong checksum', Buffer.from(gzipSync(floats([1, 2, 3, 4, 5, 6])).map((b, i, all) => (i === all.length - 8 ? b ^ 1 : b))), /0\.1: .*not what gzip writes/],
+    [
+      'of a wrong checksum',
+      Buffer.from(gzipSync(floats([1, 2, 3, 4, 5, 6])).map((b, i, all) => (i === all.length - 8 ? b ^ 1 : b))),
+      /0\.1: .*not what gzip writes/,
+    ],
     ['too short', gzipSync(floats([1, 2, 3])), /0\.1: .*has 12 bytes.*has 24/],
     ['too long', gzipSync(floats([1, 2, 3, 4, 5, 6, 7])), /0\.1: .*more than the 24 bytes/],
   ])('with a chunk that is %s', async (_, chunk, message) => {
@@ -145,9 +205,13 @@ describe('broken and malicious zarr arrays', () => {
     const before = process.memoryUsage().rss
     for (const fill of [null, 0]) {
       const huge = { ...zarray, shape: [2 ** 40], chunks: [2 ** 38], fill_value: fill }
-      expect(await failure({ '.zarray': JSON.stringify(huge) }, leafOf([2 ** 40]))).toMatch(/is missing|more than this machine/)
+      expect(await failure({ '.zarray': JSON.stringify(huge) }, leafOf([2 ** 40]))).toMatch(
+        /is missing|more than this machine/,
+      )
       const many = { ...zarray, shape: [2 ** 31], chunks: [1], fill_value: fill }
-      expect(await failure({ '.zarray': JSON.stringify(many) }, leafOf([2 ** 31]))).toMatch(/cut into 2,147,483,648 chunks/)
+      expect(await failure({ '.zarray': JSON.stringify(many) }, leafOf([2 ** 31]))).toMatch(
+        /cut into 2,147,483,648 chunks/,
+      )
     }
     expect(process.memoryUsage().rss - before).toBeLessThan(50e6)
   })
@@ -173,12 +237,20 @@ describe('zstd chunks', () => {
     size.writeUInt32LE(bytes)
     return Buffer.concat([Buffer.from('28b52ffda0', 'hex'), size, block])
   }
-  const rawBlock = (data: Uint8Array): Uint8Array => Buffer.concat([Buffer.from([1 | data.length << 3 & 0xff, data.length >> 5, 0]), data])
+  const rawBlock = (data: Uint8Array): Uint8Array =>
+    Buffer.concat([Buffer.from([1 | ((data.length << 3) & 0xff), data.length >> 5, 0]), data])
 
   it('are unpacked', async () => {
-    for (const chunk of [zeros, unsized]) expect(toNumbers(await readZarr(await folderOf({ '.zarray': text, 0: chunk }), leafOf([100])))).toEqual(new Array(100).fill(0))
+    for (const chunk of [zeros, unsized])
+      expect(toNumbers(await readZarr(await folderOf({ '.zarray': text, 0: chunk }), leafOf([100])))).toEqual(
+        new Array(100).fill(0),
+      )
     const values = Array.from({ length: 100 }, (_, i) => i)
-    expect(toNumbers(await readZarr(await folderOf({ '.zarray': text, 0: frame(400, rawBlock(floats(values))) }), leafOf([100])))).toEqual(values)
+    expect(
+      toNumbers(
+        await readZarr(await folderOf({ '.zarray': text, 0: frame(400, rawBlock(floats(values))) }), leafOf([100])),
+      ),
+    ).toEqual(values)
   })
 
   it.each<[string, Uint8Array, RegExp]>([
@@ -187,8 +259,16 @@ describe('zstd chunks', () => {
     ['cut off', frame(400, rawBlock(floats([1, 2, 3]))).subarray(0, 15), /not what zstd writes/],
     ['too short', frame(12, rawBlock(floats([1, 2, 3]))), /has 12 bytes.*has 400/],
     ['shorter than it says', frame(400, rawBlock(floats([1, 2, 3]))), /not what zstd writes/],
-    ['too long', frame(404, rawBlock(floats(new Array<number>(101).fill(1)))), /not what zstd writes, or unpacks to more than the 400 bytes/],
-    ['a bomb', frame(0xffffffff, Buffer.from([0x03, 0x00, 0x10, 0x00])), /not what zstd writes, or unpacks to more than the 400 bytes/],
+    [
+      'too long',
+      frame(404, rawBlock(floats(new Array<number>(101).fill(1)))),
+      /not what zstd writes, or unpacks to more than the 400 bytes/,
+    ],
+    [
+      'a bomb',
+      frame(0xffffffff, Buffer.from([0x03, 0x00, 0x10, 0x00])),
+      /not what zstd writes, or unpacks to more than the 400 bytes/,
+    ],
   ])('that are %s', async (_, chunk, message) => {
     const before = process.memoryUsage().rss
     expect(await failure({ '.zarray': text, 0: chunk }, leafOf([100]))).toMatch(message)

@@ -2,8 +2,8 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FileError } from '../../base/errors.js'
 import { formatCount } from '../../base/format.js'
-import { bytesOf, sizeOf, writer } from '../../base/tensor.js'
-import type { HostTensor } from '../../base/tensor.js'
+import { bytesOf, sizeOf, writer } from '../../base/host-tensor.js'
+import type { HostTensor } from '../../base/host-tensor.js'
 import { readSmallText, withPath } from '../files.js'
 import { quote } from '../format.js'
 import { allocateTensor } from './allocate.js'
@@ -18,11 +18,17 @@ const maxZarrayBytes = 2 ** 20
 export async function readZarr(checkpoint: string, leaf: ZarrLeaf): Promise<HostTensor> {
   const folder = join(checkpoint, leaf.folder)
   const { name } = leaf
-  const files = new Set(await withPath(folder, () => readdir(folder)).catch((error: unknown) => {
-    throw error instanceof FileError ? new FileError(`${error.message}: tensor ${quote(name)} should be here`, { cause: error }) : error
-  }))
+  const files = new Set(
+    await withPath(folder, () => readdir(folder)).catch((error: unknown) => {
+      throw error instanceof FileError
+        ? new FileError(`${error.message}: tensor ${quote(name)} should be here`, { cause: error })
+        : error
+    }),
+  )
   const zarray = join(folder, '.zarray')
-  const layout = files.has('.zarray') ? parseZarray(zarray, await readSmallText(zarray, maxZarrayBytes), leaf) : layoutWithoutZarray(folder, leaf)
+  const layout = files.has('.zarray')
+    ? parseZarray(zarray, await readSmallText(zarray, maxZarrayBytes), leaf)
+    : layoutWithoutZarray(folder, leaf)
   checkAllThere(folder, name, layout, files)
 
   const tensor = allocateTensor(folder, leaf)
@@ -58,6 +64,8 @@ function checkAllThere(folder: string, name: string, layout: ZarrLayout, files: 
   if (layout.fill !== undefined) return
   for (const index of gridOf(layout)) {
     if (files.has(chunkName(index))) continue
-    throw new FileError(`${folder}: tensor ${quote(name)}: chunk ${chunkName(index)} of ${formatCount(sizeOf(layout.grid))} is missing, and there is no fill_value to stand for it: copy or download the folder again`)
+    throw new FileError(
+      `${folder}: tensor ${quote(name)}: chunk ${chunkName(index)} of ${formatCount(sizeOf(layout.grid))} is missing, and there is no fill_value to stand for it: copy or download the folder again`,
+    )
   }
 }

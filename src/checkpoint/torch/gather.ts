@@ -1,6 +1,6 @@
 import { dtypes } from '../../base/dtypes.js'
-import { sizeOf, stridesOf, tensorFromBytes } from '../../base/tensor.js'
-import type { HostTensor } from '../../base/tensor.js'
+import { sizeOf, stridesOf, tensorFromBytes } from '../../base/host-tensor.js'
+import type { HostTensor } from '../../base/host-tensor.js'
 import type { StridedTensor } from './state-dict.js'
 
 /** Reads `length` bytes of a storage. */
@@ -19,7 +19,8 @@ export async function gather(tensor: StridedTensor, readStorage: ReadStorage): P
   const width = dtypes[dtype].bytes
   const read = (first: number, count: number): Promise<Uint8Array> => readStorage(first * width, count * width)
   const elements = sizeOf(shape)
-  if (isContiguous(shape, strides)) return tensorFromBytes(dtype, shape, elements === 0 ? new Uint8Array() : await read(offset, elements))
+  if (isContiguous(shape, strides))
+    return tensorFromBytes(dtype, shape, elements === 0 ? new Uint8Array() : await read(offset, elements))
 
   const result = new Uint8Array(elements * width)
   const outStrides = stridesOf(shape)
@@ -29,7 +30,8 @@ export async function gather(tensor: StridedTensor, readStorage: ReadStorage): P
       const block = await read(from, span)
       copyElements(block, result, shape, strides, outStrides, axis, 0, to, width)
     } else {
-      for (let i = 0; i < shape[axis]; i++) await gatherFrom(axis + 1, from + i * strides[axis], to + i * outStrides[axis])
+      for (let i = 0; i < shape[axis]; i++)
+        await gatherFrom(axis + 1, from + i * strides[axis], to + i * outStrides[axis])
     }
   }
   await gatherFrom(0, offset, 0)
@@ -50,14 +52,31 @@ function spanOf(shape: readonly number[], strides: readonly number[], axis: numb
 }
 
 function copyElements(
-  block: Uint8Array, result: Uint8Array, shape: readonly number[], strides: readonly number[], outStrides: readonly number[],
-  axis: number, from: number, to: number, width: number,
+  block: Uint8Array,
+  result: Uint8Array,
+  shape: readonly number[],
+  strides: readonly number[],
+  outStrides: readonly number[],
+  axis: number,
+  from: number,
+  to: number,
+  width: number,
 ): void {
   if (axis === shape.length) {
     for (let b = 0; b < width; b++) result[to * width + b] = block[from * width + b]
     return
   }
   for (let i = 0; i < shape[axis]; i++) {
-    copyElements(block, result, shape, strides, outStrides, axis + 1, from + i * strides[axis], to + i * outStrides[axis], width)
+    copyElements(
+      block,
+      result,
+      shape,
+      strides,
+      outStrides,
+      axis + 1,
+      from + i * strides[axis],
+      to + i * outStrides[axis],
+      width,
+    )
   }
 }

@@ -13,7 +13,10 @@ export class PickleGlobal {
 
 /** What the pickle would have a global called with. */
 export class PickleCall {
-  constructor(readonly callee: string, readonly args: readonly PickleValue[]) {}
+  constructor(
+    readonly callee: string,
+    readonly args: readonly PickleValue[],
+  ) {}
 }
 
 /** A reference to something outside the pickle, as `torch.save` makes for a storage. */
@@ -22,7 +25,15 @@ export class PickleReference {
 }
 
 export type PickleValue =
-  | null | boolean | number | string | readonly PickleValue[] | Map<string | number, PickleValue> | PickleGlobal | PickleCall | PickleReference
+  | null
+  | boolean
+  | number
+  | string
+  | readonly PickleValue[]
+  | Map<string | number, PickleValue>
+  | PickleGlobal
+  | PickleCall
+  | PickleReference
 
 /** Ours: about 140,000 tensors in one file, and at most a few hundred megabytes of memory. */
 export const maxPickleBytes = 16 * 2 ** 20
@@ -47,7 +58,11 @@ class Unpickler {
   private at = 0
   private objects = 0
 
-  constructor(private readonly path: string, private readonly bytes: Uint8Array, private readonly allowed: ReadonlySet<string>) {
+  constructor(
+    private readonly path: string,
+    private readonly bytes: Uint8Array,
+    private readonly allowed: ReadonlySet<string>,
+  ) {
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   }
 
@@ -63,7 +78,9 @@ class Unpickler {
 
   push(value: PickleValue): void {
     if (typeof value === 'object' && value !== null && ++this.objects > maxObjects) {
-      throw this.broken(`it makes more than ${formatCount(maxObjects)} objects: this is not an honest file; if it is, split it`)
+      throw this.broken(
+        `it makes more than ${formatCount(maxObjects)} objects: this is not an honest file; if it is, split it`,
+      )
     }
     this.stack.push(value)
   }
@@ -73,7 +90,9 @@ class Unpickler {
     return this.stack.pop()!
   }
 
-  mark(): void { this.marks.push(this.stack.length) }
+  mark(): void {
+    this.marks.push(this.stack.length)
+  }
 
   /** What was pushed since the last mark. */
   popMark(): PickleValue[] {
@@ -90,20 +109,28 @@ class Unpickler {
   /** An unsigned integer of so many bytes. */
   number(length: 1 | 2 | 4): number {
     const at = this.take(length)
-    return length === 1 ? this.view.getUint8(at) : length === 2 ? this.view.getUint16(at, true) : this.view.getUint32(at, true)
+    return length === 1
+      ? this.view.getUint8(at)
+      : length === 2
+        ? this.view.getUint16(at, true)
+        : this.view.getUint32(at, true)
   }
 
-  signed(): number { return this.view.getInt32(this.take(4), true) }
+  signed(): number {
+    return this.view.getInt32(this.take(4), true)
+  }
 
   /** IEEE 754, big endian. */
-  float(): number { return this.view.getFloat64(this.take(8), false) }
+  float(): number {
+    return this.view.getFloat64(this.take(8), false)
+  }
 
   /** An integer of any length, in two's complement; one that no size or place can have is refused. */
   long(): number {
     const length = this.number(1)
     const at = this.take(length)
     let value = 0n
-    for (let i = length - 1; i >= 0; i--) value = value << 8n | BigInt(this.bytes[at + i])
+    for (let i = length - 1; i >= 0; i--) value = (value << 8n) | BigInt(this.bytes[at + i])
     const exact = Number(BigInt.asIntN(8 * length, value))
     if (!Number.isSafeInteger(exact)) throw this.broken('it has an integer past 2^53')
     return exact
@@ -122,8 +149,10 @@ class Unpickler {
   global(): void {
     const name = `${this.line()}.${this.line()}`
     if (name !== orderedDict && !this.allowed.has(name)) {
-      throw new FileError(`${this.path}: its pickle asks for ${quote(name)}, which is no part of a checkpoint of tensors. Nothing of it was run. ` +
-        'If you do not know why it is there, do not open this file with anything; otherwise save the state_dict alone, or as safetensors')
+      throw new FileError(
+        `${this.path}: its pickle asks for ${quote(name)}, which is no part of a checkpoint of tensors. Nothing of it was run. ` +
+          'If you do not know why it is there, do not open this file with anything; otherwise save the state_dict alone, or as safetensors',
+      )
     }
     this.push(new PickleGlobal(name))
   }
@@ -172,10 +201,12 @@ class Unpickler {
 
   setItems(items: readonly PickleValue[]): void {
     const dict = this.pop()
-    if (!(dict instanceof Map) || items.length % 2 !== 0) throw this.broken('it sets the items of what is not a dictionary')
+    if (!(dict instanceof Map) || items.length % 2 !== 0)
+      throw this.broken('it sets the items of what is not a dictionary')
     for (let i = 0; i < items.length; i += 2) {
       const key = items[i]
-      if (typeof key !== 'string' && typeof key !== 'number') throw this.broken('a dictionary has a key that is neither text nor a number')
+      if (typeof key !== 'string' && typeof key !== 'number')
+        throw this.broken('a dictionary has a key that is neither text nor a number')
       if (dict.has(key)) throw this.broken(`a dictionary has the key ${quote(String(key))} twice`)
       dict.set(key, items[i + 1])
     }
@@ -183,7 +214,9 @@ class Unpickler {
   }
 
   broken(message: string): FileError {
-    return new FileError(`${this.path}: its pickle is not one of a state_dict, byte ${formatCount(this.at)}: ${message}`)
+    return new FileError(
+      `${this.path}: its pickle is not one of a state_dict, byte ${formatCount(this.at)}: ${message}`,
+    )
   }
 
   private stop(): PickleValue {
@@ -212,10 +245,15 @@ class Unpickler {
 const maxNameBytes = 1000
 
 const operations: ReadonlyMap<number, (machine: Unpickler) => void> = new Map([
-  [0x80, m => { // PROTO
-    const protocol = m.number(1)
-    if (protocol !== 2) throw m.broken(`it has protocol ${protocol}, and torch.save writes 2: save it again without pickle_protocol`)
-  }],
+  [
+    0x80,
+    m => {
+      // PROTO
+      const protocol = m.number(1)
+      if (protocol !== 2)
+        throw m.broken(`it has protocol ${protocol}, and torch.save writes 2: save it again without pickle_protocol`)
+    },
+  ],
   [0x28, m => m.mark()], // MARK
   [0x4e, m => m.push(null)], // NONE
   [0x88, m => m.push(true)], // NEWTRUE
@@ -235,7 +273,13 @@ const operations: ReadonlyMap<number, (machine: Unpickler) => void> = new Map([
   [0x61, m => m.append([m.pop()])], // APPEND
   [0x65, m => m.append(m.popMark())], // APPENDS
   [0x7d, m => m.push(new Map())], // EMPTY_DICT
-  [0x73, m => { const value = m.pop(); m.setItems([m.pop(), value]) }], // SETITEM
+  [
+    0x73,
+    m => {
+      const value = m.pop()
+      m.setItems([m.pop(), value])
+    },
+  ], // SETITEM
   [0x75, m => m.setItems(m.popMark())], // SETITEMS
   [0x71, m => m.remember(m.number(1))], // BINPUT
   [0x72, m => m.remember(m.number(4))], // LONG_BINPUT

@@ -2,7 +2,7 @@ import { dtypes } from '../../base/dtypes.js'
 import type { DType } from '../../base/dtypes.js'
 import { FileError } from '../../base/errors.js'
 import { formatCount } from '../../base/format.js'
-import { sizeOf } from '../../base/tensor.js'
+import { sizeOf } from '../../base/host-tensor.js'
 import { byteLength, nameProblem, quote } from '../format.js'
 import type { TensorInfo } from '../format.js'
 import { PickleCall, PickleGlobal, PickleReference, unpickle } from './pickle.js'
@@ -12,13 +12,21 @@ const rebuildTensor = 'torch._utils._rebuild_tensor_v2'
 const rebuildParameter = 'torch._utils._rebuild_parameter'
 
 const storages: ReadonlyMap<string, DType> = new Map([
-  ['torch.FloatStorage', 'float32'], ['torch.HalfStorage', 'float16'], ['torch.BFloat16Storage', 'bfloat16'],
-  ['torch.LongStorage', 'int64'], ['torch.IntStorage', 'int32'], ['torch.CharStorage', 'int8'], ['torch.ByteStorage', 'uint8'], ['torch.BoolStorage', 'bool'],
+  ['torch.FloatStorage', 'float32'],
+  ['torch.HalfStorage', 'float16'],
+  ['torch.BFloat16Storage', 'bfloat16'],
+  ['torch.LongStorage', 'int64'],
+  ['torch.IntStorage', 'int32'],
+  ['torch.CharStorage', 'int8'],
+  ['torch.ByteStorage', 'uint8'],
+  ['torch.BoolStorage', 'bool'],
 ])
 /** Storages of dtypes that Switchyard has no arrays of, and what to store instead. */
 const instead: ReadonlyMap<string, string> = new Map([
-  ['torch.DoubleStorage', 'float32'], ['torch.ShortStorage', 'int32'],
-  ['torch.ComplexFloatStorage', 'two float32 tensors'], ['torch.ComplexDoubleStorage', 'two float32 tensors'],
+  ['torch.DoubleStorage', 'float32'],
+  ['torch.ShortStorage', 'int32'],
+  ['torch.ComplexFloatStorage', 'two float32 tensors'],
+  ['torch.ComplexDoubleStorage', 'two float32 tensors'],
 ])
 const allowed: ReadonlySet<string> = new Set([rebuildTensor, rebuildParameter, ...storages.keys(), ...instead.keys()])
 
@@ -36,7 +44,8 @@ export interface StridedTensor extends TensorInfo {
 /** Reads the pickle of a `torch.save(model.state_dict())`: every tensor's dtype, shape and place, checked to lie in its storage. */
 export function readStateDict(path: string, pickle: Uint8Array): Map<string, StridedTensor> {
   const value = unpickle(path, pickle, allowed)
-  if (!(value instanceof Map)) throw new FileError(`${path}: it holds ${describe(value)}, not a dictionary of tensors: save model.state_dict()`)
+  if (!(value instanceof Map))
+    throw new FileError(`${path}: it holds ${describe(value)}, not a dictionary of tensors: save model.state_dict()`)
   const tensors = new Map<string, StridedTensor>()
   for (const [key, item] of value) {
     const name = String(key)
@@ -52,40 +61,69 @@ function readTensor(name: string, value: PickleValue, wrong: (message: string) =
   const broken = (message: string): FileError => wrong(`${message}: the file is broken or malicious`)
   const inner = value instanceof PickleCall && value.callee === rebuildParameter ? value.args[0] : value
   if (!(inner instanceof PickleCall) || inner.callee !== rebuildTensor) {
-    throw wrong(`it is ${describe(inner)}, not a tensor: this may be a training checkpoint; save model.state_dict() alone`)
+    throw wrong(
+      `it is ${describe(inner)}, not a tensor: this may be a training checkpoint; save model.state_dict() alone`,
+    )
   }
   const [reference, offset, shape, strides, , , metadata = null] = inner.args
   if (!(reference instanceof PickleReference)) throw broken('it has no storage')
   if (metadata !== null && !(metadata instanceof Map && metadata.size === 0)) {
     throw wrong('it is a conjugated or negated view: save it again after resolve_conj() and resolve_neg()')
   }
-  if (!isSizes(shape) || !isSizes(strides) || !isSize(offset) || shape.length !== strides.length || shape.length > maxRank) {
+  if (
+    !isSizes(shape) ||
+    !isSizes(strides) ||
+    !isSize(offset) ||
+    shape.length !== strides.length ||
+    shape.length > maxRank
+  ) {
     throw broken('its offset, shape and strides are not those of a tensor')
   }
   const { dtype, key, length } = readStorage(reference, wrong, broken)
-  if (byteLength(dtype, shape) === undefined || byteLength(dtype, [length]) === undefined) throw broken(`the shape [${shape}] overflows`)
+  if (byteLength(dtype, shape) === undefined || byteLength(dtype, [length]) === undefined)
+    throw broken(`the shape [${shape}] overflows`)
   const elements = sizeOf(shape)
   const end = elements === 0 ? 0 : offset + shape.reduce((last, d, i) => last + (d - 1) * strides[i], 0) + 1
   if (!(end <= length)) {
-    throw broken(`${dtype}[${shape}] with strides [${strides}] reaches to element ${formatCount(end)} of a storage that has ${formatCount(length)}`)
+    throw broken(
+      `${dtype}[${shape}] with strides [${strides}] reaches to element ${formatCount(end)} of a storage that has ${formatCount(length)}`,
+    )
   }
   // An expanded view repeats elements: a few bytes of the file could ask for any amount of memory.
-  if (elements > length) throw wrong(`it is an expanded view of ${formatCount(length)} elements as ${formatCount(elements)}: save it again after contiguous()`)
+  if (elements > length)
+    throw wrong(
+      `it is an expanded view of ${formatCount(length)} elements as ${formatCount(elements)}: save it again after contiguous()`,
+    )
   return { name, dtype, shape, key, storageLength: length, offset, strides }
 }
 
 /** A reference is ('storage', type, key, device, number of elements). */
-function readStorage({ id }: PickleReference, wrong: (message: string) => FileError, broken: (message: string) => FileError): { dtype: DType; key: string; length: number } {
+function readStorage(
+  { id }: PickleReference,
+  wrong: (message: string) => FileError,
+  broken: (message: string) => FileError,
+): { dtype: DType; key: string; length: number } {
   const [kind, type, key, , length] = id
-  if (id.length !== 5 || kind !== 'storage' || !(type instanceof PickleGlobal) || typeof key !== 'string' || !isSize(length)) throw broken('its storage is not described as torch does')
+  if (
+    id.length !== 5 ||
+    kind !== 'storage' ||
+    !(type instanceof PickleGlobal) ||
+    typeof key !== 'string' ||
+    !isSize(length)
+  )
+    throw broken('its storage is not described as torch does')
   const dtype = storages.get(type.name)
   if (dtype !== undefined) return { dtype, key, length }
   const other = instead.get(type.name)
-  throw other === undefined ? broken(`${type.name} is no storage`) : wrong(`${type.name} is not supported: convert the tensor to ${other} and save it again`)
+  throw other === undefined
+    ? broken(`${type.name} is no storage`)
+    : wrong(`${type.name} is not supported: convert the tensor to ${other} and save it again`)
 }
 
-const isSize = (value: PickleValue | undefined): value is number => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
-const isSizes = (value: PickleValue | undefined): value is readonly number[] => Array.isArray(value) && value.every(isSize)
+const isSize = (value: PickleValue | undefined): value is number =>
+  typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+const isSizes = (value: PickleValue | undefined): value is readonly number[] =>
+  Array.isArray(value) && value.every(isSize)
 
 /** The bytes of a tensor's whole storage. */
 export const storageBytes = ({ dtype, storageLength }: StridedTensor): number => storageLength * dtypes[dtype].bytes

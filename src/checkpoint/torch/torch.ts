@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises'
 import { FileError, SwitchyardError } from '../../base/errors.js'
 import { formatBytes, formatCount } from '../../base/format.js'
-import type { HostTensor } from '../../base/tensor.js'
+import type { HostTensor } from '../../base/host-tensor.js'
 import { FileReader } from '../file-reader.js'
 import { firstBytes, openFile, readExactly } from '../files.js'
 import { checkBools, quote } from '../format.js'
@@ -43,7 +43,11 @@ export const torch: CheckpointFormat = {
   },
 
   write(path) {
-    return Promise.reject(new SwitchyardError(`${path}: Switchyard reads torch files and does not write them: write safetensors instead (a name that ends with .safetensors), which torch users can read`))
+    return Promise.reject(
+      new SwitchyardError(
+        `${path}: Switchyard reads torch files and does not write them: write safetensors instead (a name that ends with .safetensors), which torch users can read`,
+      ),
+    )
   },
 }
 
@@ -55,7 +59,9 @@ async function refuseOtherKinds(path: string, handle: FileHandle, bytes: number)
   if (bytes === 0) throw new FileError(`${path}: the file is empty: copy or download it again`)
   const start = await readExactly(path, handle, 0, Math.min(bytes, oldStart.length), 'its first bytes')
   if (Buffer.compare(start, oldStart) === 0) {
-    throw new FileError(`${path}: this file has the layout of torch before 1.6: load it with a newer torch and save it again, or as safetensors`)
+    throw new FileError(
+      `${path}: this file has the layout of torch before 1.6: load it with a newer torch and save it again, or as safetensors`,
+    )
   }
 }
 
@@ -63,42 +69,68 @@ async function refuseOtherKinds(path: string, handle: FileHandle, bytes: number)
 class Contents {
   private readonly root: string
 
-  constructor(private readonly path: string, private readonly handle: FileHandle, private readonly archive: ZipArchive) {
+  constructor(
+    private readonly path: string,
+    private readonly handle: FileHandle,
+    private readonly archive: ZipArchive,
+  ) {
     const roots = Array.from(archive.entries.keys()).filter(name => /^[^/]+\/data\.pkl$/.test(name))
-    if (roots.length !== 1) throw new FileError(`${path}: the archive has ${roots.length} entries NAME/data.pkl, and a file of torch.save has one: this is not one, or it is broken`)
+    if (roots.length !== 1)
+      throw new FileError(
+        `${path}: the archive has ${roots.length} entries NAME/data.pkl, and a file of torch.save has one: this is not one, or it is broken`,
+      )
     this.root = roots[0].slice(0, -'data.pkl'.length)
   }
 
   async checkByteOrder(): Promise<void> {
     if (!this.archive.entries.has(`${this.root}byteorder`)) return // not written before torch 2.1
     const order = Buffer.from(await this.readWhole('byteorder', 16)).toString('latin1')
-    if (order !== 'little') throw new FileError(`${this.path}: its byte order is ${quote(order)}, and Switchyard reads "little" only: save it again on another machine`)
+    if (order !== 'little')
+      throw new FileError(
+        `${this.path}: its byte order is ${quote(order)}, and Switchyard reads "little" only: save it again on another machine`,
+      )
   }
 
   async readWhole(name: string, limit: number): Promise<Uint8Array> {
     const entry = this.archive.entries.get(this.root + name)!
-    if (entry.bytes > limit) throw new FileError(`${this.path}: its ${name} has ${formatBytes(entry.bytes)}, more than the ${formatBytes(limit)} that it may have: this is not an honest file; if it is, split it`)
+    if (entry.bytes > limit)
+      throw new FileError(
+        `${this.path}: its ${name} has ${formatBytes(entry.bytes)}, more than the ${formatBytes(limit)} that it may have: this is not an honest file; if it is, split it`,
+      )
     return readExactly(this.path, this.handle, await this.archive.dataStart(entry), entry.bytes, name)
   }
 
   /** The entry with a tensor's storage, which must have the size that the pickle says. */
   storageOf(tensor: StridedTensor): ZipEntry {
     const entry = this.archive.entries.get(`${this.root}data/${tensor.key}`)
-    const wrong = (message: string): FileError => new FileError(`${this.path}: tensor ${quote(tensor.name)}: ${message}: the file is broken, copy or download it again`)
+    const wrong = (message: string): FileError =>
+      new FileError(
+        `${this.path}: tensor ${quote(tensor.name)}: ${message}: the file is broken, copy or download it again`,
+      )
     if (entry === undefined) throw wrong(`its storage ${quote(tensor.key)} is not in the archive`)
     const bytes = storageBytes(tensor)
-    if (entry.bytes !== bytes) throw wrong(`its storage ${quote(tensor.key)} should have ${formatCount(bytes)} bytes and has ${formatCount(entry.bytes)}`)
+    if (entry.bytes !== bytes)
+      throw wrong(
+        `its storage ${quote(tensor.key)} should have ${formatCount(bytes)} bytes and has ${formatCount(entry.bytes)}`,
+      )
     return entry
   }
 
   async readTensor(tensor: StridedTensor): Promise<HostTensor> {
     const start = await this.archive.dataStart(this.storageOf(tensor))
-    return gather(tensor, (position, length) => readExactly(this.path, this.handle, start + position, length, `tensor ${quote(tensor.name)}`))
+    return gather(tensor, (position, length) =>
+      readExactly(this.path, this.handle, start + position, length, `tensor ${quote(tensor.name)}`),
+    )
   }
 }
 
 class TorchReader extends FileReader<StridedTensor> {
-  constructor(path: string, handle: FileHandle, private readonly contents: Contents, tensors: ReadonlyMap<string, StridedTensor>) {
+  constructor(
+    path: string,
+    handle: FileHandle,
+    private readonly contents: Contents,
+    tensors: ReadonlyMap<string, StridedTensor>,
+  ) {
     super(path, new Map(), handle, tensors)
   }
 

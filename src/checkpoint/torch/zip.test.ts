@@ -10,7 +10,9 @@ import { ZipArchive } from './zip.js'
 
 let scratch: string
 let count = 0
-beforeAll(async () => { scratch = await mkdtemp(join(tmpdir(), 'switchyard-zip-')) })
+beforeAll(async () => {
+  scratch = await mkdtemp(join(tmpdir(), 'switchyard-zip-'))
+})
 afterAll(() => rm(scratch, { recursive: true, force: true }))
 
 const data = (text: string): Uint8Array => Buffer.from(text)
@@ -22,7 +24,9 @@ async function readZip(path: string): Promise<Record<string, string>> {
     const archive = await ZipArchive.open(path, handle, bytes)
     const texts: Record<string, string> = {}
     for (const entry of archive.entries.values()) {
-      texts[entry.name] = Buffer.from(await readExactly(path, handle, await archive.dataStart(entry), Math.min(entry.bytes, 100), entry.name)).toString()
+      texts[entry.name] = Buffer.from(
+        await readExactly(path, handle, await archive.dataStart(entry), Math.min(entry.bytes, 100), entry.name),
+      ).toString()
     }
     return texts
   } finally {
@@ -30,7 +34,11 @@ async function readZip(path: string): Promise<Record<string, string>> {
   }
 }
 
-async function zipOf(entries: readonly Entry[], change: (bytes: Buffer) => Buffer | undefined = () => undefined, zip64 = false): Promise<string> {
+async function zipOf(
+  entries: readonly Entry[],
+  change: (bytes: Buffer) => Buffer | undefined = () => undefined,
+  zip64 = false,
+): Promise<string> {
   const path = join(scratch, `${count++}.zip`)
   await writeZip(path, entries, zip64)
   const changed = change(await readFile(path))
@@ -39,7 +47,10 @@ async function zipOf(entries: readonly Entry[], change: (bytes: Buffer) => Buffe
 }
 
 const second = 'ü'.repeat(30)
-const two: Entry[] = [{ name: 'a/b', data: data('one') }, { name: second, data: data('second') }]
+const two: Entry[] = [
+  { name: 'a/b', data: data('one') },
+  { name: second, data: data('second') },
+]
 
 describe('ZipArchive', () => {
   it.each([false, true])('reads stored entries (all numbers zip64: %s)', async zip64 => {
@@ -58,8 +69,10 @@ describe('ZipArchive', () => {
   it('reads entries that are larger than 2 and 4 GiB, and entries behind those marks', async () => {
     const path = join(scratch, 'sparse.zip') // zeros take no room on the disk
     await writeZip(path, [
-      { name: 'half', bytes: 2 ** 31 + 5 }, { name: 'behind 2 GiB', data: data('two') },
-      { name: 'big', bytes: 2 ** 32 + 5 }, { name: 'behind 6 GiB', data: data('six') },
+      { name: 'half', bytes: 2 ** 31 + 5 },
+      { name: 'behind 2 GiB', data: data('two') },
+      { name: 'big', bytes: 2 ** 32 + 5 },
+      { name: 'behind 6 GiB', data: data('six') },
     ])
     const texts = await readZip(path)
     expect([texts['behind 2 GiB'], texts['behind 6 GiB']]).toEqual(['two', 'six'])
@@ -74,8 +87,12 @@ describe('ZipArchive', () => {
   /** Where the directory's first record, and the end record, stand. */
   const central = (bytes: Buffer): number => bytes.indexOf('PK\x01\x02', 0, 'latin1')
   const end = (bytes: Buffer): number => bytes.lastIndexOf('PK\x05\x06', undefined, 'latin1')
-  const put16 = (where: (bytes: Buffer) => number, offset: number, value: number) => (bytes: Buffer): Buffer => (bytes.writeUInt16LE(value, where(bytes) + offset), bytes)
-  const put32 = (where: (bytes: Buffer) => number, offset: number, value: number) => (bytes: Buffer): Buffer => (bytes.writeUInt32LE(value, where(bytes) + offset), bytes)
+  const put16 =
+    (where: (bytes: Buffer) => number, offset: number, value: number) =>
+    (bytes: Buffer): Buffer => (bytes.writeUInt16LE(value, where(bytes) + offset), bytes)
+  const put32 =
+    (where: (bytes: Buffer) => number, offset: number, value: number) =>
+    (bytes: Buffer): Buffer => (bytes.writeUInt32LE(value, where(bytes) + offset), bytes)
   const start = (): number => 0
 
   it.each<[string, (bytes: Buffer) => Buffer, RegExp]>([
@@ -84,9 +101,21 @@ describe('ZipArchive', () => {
     ['bytes after the end', bytes => Buffer.concat([bytes, data('x')]), /its end is missing/],
     ['bytes before the start', bytes => Buffer.concat([data('x'), bytes]), /directory should end at byte/],
     ['a second disk', put16(end, 4, 1), /one part of an archive/],
-    ['more entries than there are', bytes => put16(end, 8, 3)(put16(end, 10, 3)(bytes)), /entry 3 of the archive's directory is broken/],
-    ['far more entries than can be', bytes => put16(end, 8, 60000)(put16(end, 10, 60000)(bytes)), /claims 60,000 entries/],
-    ['fewer entries than there are', bytes => put16(end, 8, 1)(put16(end, 10, 1)(bytes)), /goes on after its last entry/],
+    [
+      'more entries than there are',
+      bytes => put16(end, 8, 3)(put16(end, 10, 3)(bytes)),
+      /entry 3 of the archive's directory is broken/,
+    ],
+    [
+      'far more entries than can be',
+      bytes => put16(end, 8, 60000)(put16(end, 10, 60000)(bytes)),
+      /claims 60,000 entries/,
+    ],
+    [
+      'fewer entries than there are',
+      bytes => put16(end, 8, 1)(put16(end, 10, 1)(bytes)),
+      /goes on after its last entry/,
+    ],
     ['a directory elsewhere', put32(end, 16, 5), /directory should end/],
     ['a directory past the file', put32(end, 16, 0x7fffffff), /directory should end/],
     ['a broken record', put32(central, 0, 0), /entry 1 of the archive's directory is broken/],
@@ -94,16 +123,27 @@ describe('ZipArchive', () => {
     ['an encrypted entry', put16(central, 8, 1), /"a\/b" is encrypted/],
     ['a compressed entry', put16(central, 10, 8), /"a\/b" is compressed/],
     ['two sizes', put32(central, 20, 2), /"a\/b" is stored and has two sizes/],
-    ['a size past the next entry', bytes => put32(central, 20, 200)(put32(central, 24, 200)(bytes)), /"a\/b" of 200 bytes does not fit/],
+    [
+      'a size past the next entry',
+      bytes => put32(central, 20, 200)(put32(central, 24, 200)(bytes)),
+      /"a\/b" of 200 bytes does not fit/,
+    ],
     ['a place past the directory', put32(central, 42, 0x7fffffff), /"a\/b" of 3 bytes does not fit/],
-    ['a zip64 size without its field', bytes => put32(central, 20, 0xffffffff)(put32(central, 24, 0xffffffff)(bytes)), /entry 1 of the archive's directory is broken/],
+    [
+      'a zip64 size without its field',
+      bytes => put32(central, 20, 0xffffffff)(put32(central, 24, 0xffffffff)(bytes)),
+      /entry 1 of the archive's directory is broken/,
+    ],
     ['a local header that is none', put32(start, 0, 0), /header of entry "a\/b" is not what/],
     ['a local header of another name', put16(start, 30, 0x6161), /header of entry "a\/b" is not what/],
     ['a local header that compresses', put16(start, 8, 8), /header of entry "a\/b" is not what/],
     ['a local header that moves the data', put16(start, 28, 60000), /header of entry "a\/b" is not what/],
   ])('refuses %s', async (_, change, message) => {
     const path = await zipOf(two, change)
-    const error: unknown = await readZip(path).then(() => undefined, (e: unknown) => e)
+    const error: unknown = await readZip(path).then(
+      () => undefined,
+      (e: unknown) => e,
+    )
     expect(error).toBeInstanceOf(FileError)
     expect((error as FileError).message).toMatch(message)
     expect((error as FileError).message.startsWith(path)).toBe(true)
@@ -111,8 +151,12 @@ describe('ZipArchive', () => {
 
   it('refuses zip64 numbers that are too large, and an end record that is elsewhere', async () => {
     const end64 = (bytes: Buffer): number => bytes.lastIndexOf('PK\x06\x06', undefined, 'latin1')
-    const huge = (offset: number) => (bytes: Buffer): Buffer => (bytes.writeBigUInt64LE(2n ** 63n, end64(bytes) + offset), bytes)
-    await expect(readZip(await zipOf(two, huge(48), true))).rejects.toThrow(/9,223,372,036,854,775,808 bytes: the file is broken or malicious/)
+    const huge =
+      (offset: number) =>
+      (bytes: Buffer): Buffer => (bytes.writeBigUInt64LE(2n ** 63n, end64(bytes) + offset), bytes)
+    await expect(readZip(await zipOf(two, huge(48), true))).rejects.toThrow(
+      /9,223,372,036,854,775,808 bytes: the file is broken or malicious/,
+    )
     await expect(readZip(await zipOf(two, put32(end64, 0, 0), true))).rejects.toThrow(/zip64 end record is not where/)
     const locator = (bytes: Buffer): number => bytes.lastIndexOf('PK\x06\x07', undefined, 'latin1')
     await expect(readZip(await zipOf(two, put32(locator, 8, 1), true))).rejects.toThrow(/zip64 end record is not where/)
@@ -123,13 +167,19 @@ describe('ZipArchive', () => {
     await expect(readZip(await zipOf(two, manyEntries, true))).rejects.toThrow(/claims 1,099,511,627,776 entries/)
   })
 
-  it.each(['../a', 'a/../../b', '/etc/passwd', 'C:\\a', 'a\\..\\b', 'C:/a', '', 'a\0b'])('refuses the name %j', async name => {
-    await expect(readZip(await zipOf([{ name, data: data('x') }]))).rejects.toThrow(/leads out of the archive/)
-  })
+  it.each(['../a', 'a/../../b', '/etc/passwd', 'C:\\a', 'a\\..\\b', 'C:/a', '', 'a\0b'])(
+    'refuses the name %j',
+    async name => {
+      await expect(readZip(await zipOf([{ name, data: data('x') }]))).rejects.toThrow(/leads out of the archive/)
+    },
+  )
 
   it('refuses two entries of one name, or at one place', async () => {
     await expect(readZip(await zipOf([two[0], two[0]]))).rejects.toThrow(/two entries "a\/b"/)
-    const samePlace = (bytes: Buffer): Buffer => (bytes.writeUInt32LE(0, bytes.lastIndexOf('PK\x01\x02', undefined, 'latin1') + 42), bytes)
+    const samePlace = (bytes: Buffer): Buffer => (
+      bytes.writeUInt32LE(0, bytes.lastIndexOf('PK\x01\x02', undefined, 'latin1') + 42),
+      bytes
+    )
     await expect(readZip(await zipOf(two, samePlace))).rejects.toThrow(/does not fit/)
   })
 

@@ -37,14 +37,20 @@ export interface ZipEntry {
 
 /** An archive whose directory has been read and checked: names that stay inside, entries that stay inside and apart. */
 export class ZipArchive {
-  private constructor(private readonly path: string, private readonly handle: FileHandle, readonly entries: ReadonlyMap<string, ZipEntry>) {}
+  private constructor(
+    private readonly path: string,
+    private readonly handle: FileHandle,
+    readonly entries: ReadonlyMap<string, ZipEntry>,
+  ) {}
 
   /** Reads the directory, of a file of `fileBytes`. The handle stays the caller's. */
   static async open(path: string, handle: FileHandle, fileBytes: number): Promise<ZipArchive> {
     const directory = await findDirectory(path, handle, fileBytes)
     if (directory.bytes > maxDirectoryBytes || directory.count > maxEntries) {
-      throw new FileError(`${path}: its directory has ${formatCount(directory.count)} entries in ${formatBytes(directory.bytes)}, more than Switchyard reads: ` +
-        'this is not an honest file; if it is, split it')
+      throw new FileError(
+        `${path}: its directory has ${formatCount(directory.count)} entries in ${formatBytes(directory.bytes)}, more than Switchyard reads: ` +
+          'this is not an honest file; if it is, split it',
+      )
     }
     const bytes = await readExactly(path, handle, directory.begin, directory.bytes, "the archive's directory")
     return new ZipArchive(path, handle, parseDirectory(path, bytes, directory))
@@ -56,9 +62,16 @@ export class ZipArchive {
     const what = `the header of entry ${quote(entry.name)}`
     const nameBytes = Buffer.from(entry.name)
     const view = viewOf(await readExactly(path, this.handle, entry.begin, localBytes + nameBytes.length, what))
-    const wrong = (): FileError => new FileError(`${path}: ${what} is not what the archive's directory says: ${copyAgain}`)
-    if (view.getUint32(0, true) !== localSignature || view.getUint16(8, true) !== 0 || view.getUint16(26, true) !== nameBytes.length) throw wrong()
-    if (nameBytes.compare(new Uint8Array(view.buffer, view.byteOffset + localBytes, nameBytes.length)) !== 0) throw wrong()
+    const wrong = (): FileError =>
+      new FileError(`${path}: ${what} is not what the archive's directory says: ${copyAgain}`)
+    if (
+      view.getUint32(0, true) !== localSignature ||
+      view.getUint16(8, true) !== 0 ||
+      view.getUint16(26, true) !== nameBytes.length
+    )
+      throw wrong()
+    if (nameBytes.compare(new Uint8Array(view.buffer, view.byteOffset + localBytes, nameBytes.length)) !== 0)
+      throw wrong()
     const start = entry.begin + localBytes + nameBytes.length + view.getUint16(28, true)
     if (start + entry.bytes > entry.limit) throw wrong()
     return start
@@ -77,7 +90,9 @@ async function findDirectory(path: string, handle: FileHandle, fileBytes: number
   const tail = viewOf(await readExactly(path, handle, tailBegin, tailBytes, 'its last bytes'))
   const at = findEnd(tail)
   if (at === undefined) {
-    throw new FileError(`${path}: this is no zip archive, or its end is missing: it was cut off, or is not what torch.save writes: copy or download it again`)
+    throw new FileError(
+      `${path}: this is no zip archive, or its end is missing: it was cut off, or is not what torch.save writes: copy or download it again`,
+    )
   }
   const hasLocator = at >= locatorBytes && tail.getUint32(at - locatorBytes, true) === locatorSignature
   const { directory, begin: endBegin } = hasLocator
@@ -85,10 +100,14 @@ async function findDirectory(path: string, handle: FileHandle, fileBytes: number
     : { directory: readEnd(path, tail, at), begin: tailBegin + at }
   // Both hold in every file of a plain writer, and leave no room for a second directory or for foreign bytes.
   if (directory.begin + directory.bytes !== endBegin) {
-    throw new FileError(`${path}: the archive's directory should end at byte ${formatCount(endBegin)}, and its end record says ${formatCount(directory.begin + directory.bytes)}: ${copyAgain}`)
+    throw new FileError(
+      `${path}: the archive's directory should end at byte ${formatCount(endBegin)}, and its end record says ${formatCount(directory.begin + directory.bytes)}: ${copyAgain}`,
+    )
   }
   if (directory.count * centralBytes > directory.bytes) {
-    throw new FileError(`${path}: the archive claims ${formatCount(directory.count)} entries, and its directory has ${formatCount(directory.bytes)} bytes: ${copyAgain}`)
+    throw new FileError(
+      `${path}: the archive claims ${formatCount(directory.count)} entries, and its directory has ${formatCount(directory.bytes)} bytes: ${copyAgain}`,
+    )
   }
   return directory
 }
@@ -96,34 +115,50 @@ async function findDirectory(path: string, handle: FileHandle, fileBytes: number
 /** The last end record whose comment reaches exactly to the end of the file. */
 function findEnd(tail: DataView): number | undefined {
   for (let at = tail.byteLength - endBytes; at >= 0; at--) {
-    if (tail.getUint32(at, true) === endSignature && at + endBytes + tail.getUint16(at + 20, true) === tail.byteLength) return at
+    if (tail.getUint32(at, true) === endSignature && at + endBytes + tail.getUint16(at + 20, true) === tail.byteLength)
+      return at
   }
   return undefined
 }
 
 function readEnd(path: string, view: DataView, at: number): Directory {
   const count = view.getUint16(at + 10, true)
-  checkOneDisk(path, view.getUint16(at + 4, true) === 0 && view.getUint16(at + 6, true) === 0 && view.getUint16(at + 8, true) === count)
+  checkOneDisk(
+    path,
+    view.getUint16(at + 4, true) === 0 && view.getUint16(at + 6, true) === 0 && view.getUint16(at + 8, true) === count,
+  )
   return { count, bytes: view.getUint32(at + 12, true), begin: view.getUint32(at + 16, true) }
 }
 
-async function readEnd64(path: string, handle: FileHandle, begin: number, locatorBegin: number): Promise<{ directory: Directory; begin: number }> {
+async function readEnd64(
+  path: string,
+  handle: FileHandle,
+  begin: number,
+  locatorBegin: number,
+): Promise<{ directory: Directory; begin: number }> {
   const wrong = new FileError(`${path}: the archive's zip64 end record is not where the file says: ${copyAgain}`)
   if (begin + end64Bytes !== locatorBegin) throw wrong
   const view = viewOf(await readExactly(path, handle, begin, end64Bytes, "the archive's zip64 end record"))
   if (view.getUint32(0, true) !== end64Signature) throw wrong
   const count = bigNumber(path, view, 32)
-  checkOneDisk(path, view.getUint32(16, true) === 0 && view.getUint32(20, true) === 0 && bigNumber(path, view, 24) === count)
+  checkOneDisk(
+    path,
+    view.getUint32(16, true) === 0 && view.getUint32(20, true) === 0 && bigNumber(path, view, 24) === count,
+  )
   return { directory: { count, bytes: bigNumber(path, view, 40), begin: bigNumber(path, view, 48) }, begin }
 }
 
 function checkOneDisk(path: string, one: boolean): void {
-  if (!one) throw new FileError(`${path}: this is one part of an archive in several, which torch.save does not write: ${copyAgain}`)
+  if (!one)
+    throw new FileError(
+      `${path}: this is one part of an archive in several, which torch.save does not write: ${copyAgain}`,
+    )
 }
 
 function parseDirectory(path: string, bytes: Uint8Array, { begin, count }: Directory): Map<string, ZipEntry> {
   const view = viewOf(bytes)
-  const broken = (i: number): FileError => new FileError(`${path}: entry ${i + 1} of the archive's directory is broken: ${copyAgain}`)
+  const broken = (i: number): FileError =>
+    new FileError(`${path}: entry ${i + 1} of the archive's directory is broken: ${copyAgain}`)
   const found: Omit<ZipEntry, 'limit'>[] = []
   let at = 0
   for (let i = 0; i < count; i++) {
@@ -134,19 +169,24 @@ function parseDirectory(path: string, bytes: Uint8Array, { begin, count }: Direc
     if (end > bytes.length) throw broken(i)
     const name = decodeUtf8(path, bytes.subarray(at + centralBytes, nameEnd), `the name of entry ${i + 1}`)
     const refuse = (why: string): FileError => new FileError(`${path}: entry ${quote(name)} ${why}`)
-    if (escapes(name)) throw refuse('has a name that leads out of the archive: no honest file has that, and it was not opened')
+    if (escapes(name))
+      throw refuse('has a name that leads out of the archive: no honest file has that, and it was not opened')
     const sizes = sizesOf(path, view, at, nameEnd, extraEnd)
     if (sizes === undefined) throw broken(i)
     const [size, packed, offset] = sizes
     if ((view.getUint16(at + 8, true) & 1) !== 0) throw refuse('is encrypted, which torch.save does not do')
     if (view.getUint16(at + 10, true) !== 0) {
-      throw refuse(`is compressed (${formatBytes(packed)} that claim to be ${formatBytes(size)}), which torch.save does not do: load the file with torch and save it again`)
+      throw refuse(
+        `is compressed (${formatBytes(packed)} that claim to be ${formatBytes(size)}), which torch.save does not do: load the file with torch and save it again`,
+      )
     }
-    if (size !== packed) throw refuse(`is stored and has two sizes, ${formatCount(size)} and ${formatCount(packed)}: ${copyAgain}`)
+    if (size !== packed)
+      throw refuse(`is stored and has two sizes, ${formatCount(size)} and ${formatCount(packed)}: ${copyAgain}`)
     found.push({ name, bytes: size, begin: offset })
     at = end
   }
-  if (at !== bytes.length) throw new FileError(`${path}: the archive's directory goes on after its last entry: ${copyAgain}`)
+  if (at !== bytes.length)
+    throw new FileError(`${path}: the archive's directory goes on after its last entry: ${copyAgain}`)
   return placeEntries(path, found, begin)
 }
 
@@ -173,28 +213,41 @@ function sizesOf(path: string, view: DataView, at: number, extraBegin: number, e
 }
 
 /** Entries may not share bytes with each other or with the directory. */
-function placeEntries(path: string, found: readonly Omit<ZipEntry, 'limit'>[], directoryBegin: number): Map<string, ZipEntry> {
+function placeEntries(
+  path: string,
+  found: readonly Omit<ZipEntry, 'limit'>[],
+  directoryBegin: number,
+): Map<string, ZipEntry> {
   const ordered = [...found].sort((a, b) => a.begin - b.begin)
-  const limits = new Map(ordered.map((entry, i) => [entry, i + 1 < ordered.length ? ordered[i + 1].begin : directoryBegin]))
+  const limits = new Map(
+    ordered.map((entry, i) => [entry, i + 1 < ordered.length ? ordered[i + 1].begin : directoryBegin]),
+  )
   const entries = new Map<string, ZipEntry>()
   for (const entry of found) {
     const limit = limits.get(entry)!
     if (entry.begin + localBytes + entry.bytes > limit) {
-      throw new FileError(`${path}: entry ${quote(entry.name)} of ${formatCount(entry.bytes)} bytes does not fit where the archive's directory puts it: the file is broken or malicious`)
+      throw new FileError(
+        `${path}: entry ${quote(entry.name)} of ${formatCount(entry.bytes)} bytes does not fit where the archive's directory puts it: the file is broken or malicious`,
+      )
     }
-    if (entries.has(entry.name)) throw new FileError(`${path}: there are two entries ${quote(entry.name)}: the file is broken or malicious`)
+    if (entries.has(entry.name))
+      throw new FileError(`${path}: there are two entries ${quote(entry.name)}: the file is broken or malicious`)
     entries.set(entry.name, { ...entry, limit })
   }
   return entries
 }
 
-const escapes = (name: string): boolean => name === '' || /^\/|^[A-Za-z]:|[\\\0]/.test(name) || name.split('/').includes('..')
+const escapes = (name: string): boolean =>
+  name === '' || /^\/|^[A-Za-z]:|[\\\0]/.test(name) || name.split('/').includes('..')
 
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
 /** A number of 64 bits, which has to be exact. */
 function bigNumber(path: string, view: DataView, at: number): number {
   const value = view.getBigUint64(at, true)
-  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw new FileError(`${path}: the archive claims a size or place of ${formatCount(value)} bytes: the file is broken or malicious`)
+  if (value > BigInt(Number.MAX_SAFE_INTEGER))
+    throw new FileError(
+      `${path}: the archive claims a size or place of ${formatCount(value)} bytes: the file is broken or malicious`,
+    )
   return Number(value)
 }

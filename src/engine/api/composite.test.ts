@@ -1,41 +1,51 @@
 import { describe, expect, it } from 'vitest'
-import type { Array } from './array.js'
+import type { Tensor } from './tensor.js'
 import { composite, customVjp } from './composite.js'
 import { jit } from './jit.js'
 import * as np from './np.js'
 import { grad, jvp, makeProgram, vjp } from './transforms.js'
 
-const vector = (): Array => np.array([1, 2, 3])
-const softplus = (x: Array): Array => np.log1p(np.exp(x))
+const vector = (): Tensor => np.array([1, 2, 3])
+const softplus = (x: Tensor): Tensor => np.log1p(np.exp(x))
 
 describe('composite', () => {
   it('leaves a named equation, and computes what the function does', async () => {
     const f = composite('softplus', softplus)
     expect(makeProgram(f)(vector()).equations.map(e => e.primitive)).toEqual(['composite'])
     expect(await f(vector()).numbers()).toEqual(await softplus(vector()).numbers())
-    expect(await grad((x: Array) => np.sum(f(x)))(vector()).numbers()).toEqual(await grad((x: Array) => np.sum(softplus(x)))(vector()).numbers())
+    expect(await grad((x: Tensor) => np.sum(f(x)))(vector()).numbers()).toEqual(
+      await grad((x: Tensor) => np.sum(softplus(x)))(vector()).numbers(),
+    )
   })
 
   it('takes trees and closed-over arrays', async () => {
     const scale = np.array(3)
-    const f = composite('scaled', ({ a, b }: { a: Array; b: Array }) => ({ sum: np.multiply(np.add(a, b), scale) }))
+    const f = composite('scaled', ({ a, b }: { a: Tensor; b: Tensor }) => ({ sum: np.multiply(np.add(a, b), scale) }))
     expect(await f({ a: vector(), b: vector() }).sum.numbers()).toEqual([6, 12, 18])
   })
 })
 
 describe('customVjp', () => {
   // A wrong derivative on purpose: 10 x instead of 2 x tells which rule was used.
-  const square = customVjp((x: Array) => np.square(x), x => [np.square(x), x], (x, ct) => [np.multiply(np.multiply(x, 10), ct)])
-  const loss = (x: Array): Array => np.sum(square(x))
+  const square = customVjp(
+    (x: Tensor) => np.square(x),
+    x => [np.square(x), x],
+    (x, ct) => [np.multiply(np.multiply(x, 10), ct)],
+  )
+  const loss = (x: Tensor): Tensor => np.sum(square(x))
 
   it('is used by reverse mode, under jit and nesting', async () => {
     expect(await grad(loss)(vector()).numbers()).toEqual([10, 20, 30])
     expect(await jit(grad(jit(loss)))(vector()).numbers()).toEqual([10, 20, 30])
-    const twice = customVjp((x: Array) => np.multiply(square(x), 2), x => [np.multiply(square(x), 2), x], (x, ct) => {
-      const [, pullback] = vjp(square, x)
-      return [pullback(ct)[0]]
-    })
-    expect(await grad((x: Array) => np.sum(twice(x)))(vector()).numbers()).toEqual([10, 20, 30])
+    const twice = customVjp(
+      (x: Tensor) => np.multiply(square(x), 2),
+      x => [np.multiply(square(x), 2), x],
+      (x, ct) => {
+        const [, pullback] = vjp(square, x)
+        return [pullback(ct)[0]]
+      },
+    )
+    expect(await grad((x: Tensor) => np.sum(twice(x)))(vector()).numbers()).toEqual([10, 20, 30])
   })
 
   it('leaves forward mode to the function', async () => {
@@ -43,39 +53,72 @@ describe('customVjp', () => {
   })
 
   it('has second derivatives: those of the backward pass', async () => {
-    expect(await grad((x: Array) => np.sum(grad(loss)(x)))(vector()).numbers()).toEqual([10, 10, 10])
+    expect(await grad((x: Tensor) => np.sum(grad(loss)(x)))(vector()).numbers()).toEqual([10, 10, 10])
   })
 
   it('keeps the name of the value when the residuals are inputs and outputs', () => {
-    const names = (f: (x: Array) => Array): string[] => makeProgram(grad((x: Array) => np.sum(f(x))))(vector())
-      .equations.flatMap(e => (e.primitive === 'composite' ? [(e.params as { name: string }).name] : []))
-    const slope = (y: Array, ct: Array): [Array] => [np.multiply(y, ct)]
-    const exp = (x: Array): Array => np.exp(x)
-    expect(names(composite('e', exp, { vjp: { forward: x => { const y = exp(x); return [y, y] }, backward: slope } }))).toEqual(['e'])
-    expect(names(composite('e', exp, { vjp: { forward: x => [exp(x), exp(np.add(x, 0))], backward: slope } }))).toEqual(['e.forward'])
+    const names = (f: (x: Tensor) => Tensor): string[] =>
+      makeProgram(grad((x: Tensor) => np.sum(f(x))))(vector()).equations.flatMap(e =>
+        e.primitive === 'composite' ? [(e.params as { name: string }).name] : [],
+      )
+    const slope = (y: Tensor, ct: Tensor): [Tensor] => [np.multiply(y, ct)]
+    const exp = (x: Tensor): Tensor => np.exp(x)
+    expect(
+      names(
+        composite('e', exp, {
+          vjp: {
+            forward: x => {
+              const y = exp(x)
+              return [y, y]
+            },
+            backward: slope,
+          },
+        }),
+      ),
+    ).toEqual(['e'])
+    expect(names(composite('e', exp, { vjp: { forward: x => [exp(x), exp(np.add(x, 0))], backward: slope } }))).toEqual(
+      ['e.forward'],
+    )
   })
 
   it('passes a gradient where the function has none (straight through)', async () => {
-    const round = customVjp((x: Array) => np.round(x), x => [np.round(x), null], (_, ct) => [ct])
-    expect(await grad((x: Array) => np.sum(np.multiply(round(x), x)))(np.array([1.4, 2.6])).numbers()).toEqual([1.4, 2.6].map((v, i) => Math.fround(v + [1, 3][i])))
+    const round = customVjp(
+      (x: Tensor) => np.round(x),
+      x => [np.round(x), null],
+      (_, ct) => [ct],
+    )
+    expect(await grad((x: Tensor) => np.sum(np.multiply(round(x), x)))(np.array([1.4, 2.6])).numbers()).toEqual(
+      [1.4, 2.6].map((v, i) => Math.fround(v + [1, 3][i])),
+    )
   })
 
   it('takes integers, trees and closed-over arrays', async () => {
     const scale = np.array(2)
     const pick = customVjp(
-      ({ table }: { table: Array }, at: Array) => np.multiply(np.take(table, at), scale),
+      ({ table }: { table: Tensor }, at: Tensor) => np.multiply(np.take(table, at), scale),
       ({ table }, at) => [np.multiply(np.take(table, at), scale), { table }],
       ({ table }, ct) => [{ table: np.multiply(np.broadcastTo(np.sum(ct), table.shape), scale) }, null],
     )
-    const f = (table: Array): Array => np.sum(pick({ table }, np.array([0, 2], 'int32')))
+    const f = (table: Tensor): Tensor => np.sum(pick({ table }, np.array([0, 2], 'int32')))
     expect(await grad(f)(vector()).numbers()).toEqual([4, 4, 4])
     expect(await jit(grad(f))(vector()).numbers()).toEqual([4, 4, 4])
   })
 
   it('says what is wrong with a rule', () => {
-    const bad = customVjp((x: Array) => np.sum(x), x => [np.sum(x), null], (_, ct) => [ct])
+    const bad = customVjp(
+      (x: Tensor) => np.sum(x),
+      x => [np.sum(x), null],
+      (_, ct) => [ct],
+    )
     expect(() => bad(vector())).toThrow('the cotangent of argument 0 must be f32[3], got f32[]')
-    const closed = (y: Array): Array => np.sum(customVjp((x: Array) => np.multiply(x, y), x => [np.multiply(x, y), null], (_, ct) => [ct])(vector()))
+    const closed = (y: Tensor): Tensor =>
+      np.sum(
+        customVjp(
+          (x: Tensor) => np.multiply(x, y),
+          x => [np.multiply(x, y), null],
+          (_, ct) => [ct],
+        )(vector()),
+      )
     expect(() => grad(closed)(vector())).toThrow('pass it as an argument')
   })
 })

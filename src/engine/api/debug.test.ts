@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest'
-import type { Array } from './array.js'
+import type { Tensor } from './tensor.js'
 import { debugNaNs } from './debug.js'
 import * as np from './np.js'
 import { grad } from './transforms.js'
 
-const f = (x: Array): Array => np.sum(np.sqrt(np.add(x, 1)))
+const f = (x: Tensor): Tensor => np.sum(np.sqrt(np.add(x, 1)))
 
 it('returns what the function does', async () => {
   expect(await (await debugNaNs(f)(np.array([0, 3]))).item()).toBe(3)

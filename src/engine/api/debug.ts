@@ -1,30 +1,41 @@
 import { isFloat } from '../../base/dtypes.js'
 import { SwitchyardError } from '../../base/errors.js'
-import { hostScalar, toNumbers } from '../../base/tensor.js'
-import type { HostTensor } from '../../base/tensor.js'
+import { hostScalar, toNumbers } from '../../base/host-tensor.js'
+import type { HostTensor } from '../../base/host-tensor.js'
 import { Concrete } from '../compile/engine.js'
 import { interpret } from '../compile/reference/interpret.js'
 import { formatAval } from '../program/aval.js'
 import { Lit, Program, Var } from '../program/program.js'
 import type { Atom, Equation } from '../program/program.js'
 import { simplify } from '../transform/simplify.js'
-import { fromHost } from './array.js'
+import { fromHost } from './tensor.js'
 import { flattenArgs, rebuild, traceTree } from './tracing.js'
-import type { ArrayTree } from './tracing.js'
+import type { TensorTree } from './tracing.js'
 
 /**
  * The function itself, run slowly by the interpreter, one equation after the other: the first equation that makes a NaN from
  * operands without one is an error that names it, its operands' types and their ranges. For finding out where a loss went wrong.
  */
-export function debugNaNs<A extends ArrayTree[], R extends ArrayTree>(f: (...args: A) => R): (...args: A) => Promise<R> {
+export function debugNaNs<A extends TensorTree[], R extends TensorTree>(
+  f: (...args: A) => R,
+): (...args: A) => Promise<R> {
   return async (...args) => {
     const { values, def } = flattenArgs(args)
-    const { program, captured, outputDef } = traceTree(f, def, values.map(v => v.aval))
-    const inputs = await Promise.all([...values, ...captured].map(v => {
-      if (v instanceof Concrete) return v.read()
-      throw new SwitchyardError('debugNaNs needs arrays that exist: call it outside of traced functions')
-    }))
-    return rebuild<R>(outputDef, runChecked(simplify(program), inputs).map(t => fromHost(t).value))
+    const { program, captured, outputDef } = traceTree(
+      f,
+      def,
+      values.map(v => v.aval),
+    )
+    const inputs = await Promise.all(
+      [...values, ...captured].map(v => {
+        if (v instanceof Concrete) return v.read()
+        throw new SwitchyardError('debugNaNs needs arrays that exist: call it outside of traced functions')
+      }),
+    )
+    return rebuild<R>(
+      outputDef,
+      runChecked(simplify(program), inputs).map(t => fromHost(t).value),
+    )
   }
 }
 
@@ -34,7 +45,8 @@ function runChecked(program: Program, inputs: readonly HostTensor[]): HostTensor
   for (const eqn of program.equations) {
     const operands = eqn.inputs.filter((a): a is Var => a instanceof Var)
     const outputs = interpret(new Program(operands, [eqn], eqn.outputs), operands.map(read))
-    if (outputs.some(hasNaN) && !operands.map(read).some(hasNaN)) throw new SwitchyardError(describe(eqn, eqn.inputs.map(read)))
+    if (outputs.some(hasNaN) && !operands.map(read).some(hasNaN))
+      throw new SwitchyardError(describe(eqn, eqn.inputs.map(read)))
     eqn.outputs.forEach((v, i) => env.set(v, outputs[i]))
   }
   return program.outputs.map(read)

@@ -8,13 +8,23 @@ import { broadcastShapes, constant, normalizeAxis, stretch } from './values.js'
 
 /** A range of positions along an axis, as Python's start:stop:step. */
 export class Slice {
-  constructor(readonly start: number | null, readonly stop: number | null, readonly step: number) {}
+  constructor(
+    readonly start: number | null,
+    readonly stop: number | null,
+    readonly step: number,
+  ) {}
 }
 
 /** Python's start:stop:step. null stands for the end where the range begins or stops; negative positions count from the last. */
 export function slice(start: number | null = null, stop: number | null = null, step = 1): Slice {
-  check(Number.isInteger(step) && step !== 0, () => `the step of a slice must be a whole number other than 0, not ${step}`)
-  check([start, stop].every(n => n === null || Number.isInteger(n)), () => `slice(${start}, ${stop}) needs whole numbers`)
+  check(
+    Number.isInteger(step) && step !== 0,
+    () => `the step of a slice must be a whole number other than 0, not ${step}`,
+  )
+  check(
+    [start, stop].every(n => n === null || Number.isInteger(n)),
+    () => `slice(${start}, ${stop}) needs whole numbers`,
+  )
   return new Slice(start, stop, step)
 }
 
@@ -22,7 +32,11 @@ export function slice(start: number | null = null, stop: number | null = null, s
 export type IndexOf<A> = number | Slice | ':' | '...' | null | A
 
 /** The positions first, first + step, ... of an axis. */
-interface Window { first: number; step: number; length: number }
+interface Window {
+  first: number
+  step: number
+  length: number
+}
 
 /** What happens along one axis of the operand. `dropped`: the axis, of one position, is not in the result. */
 type AxisIndex = { window: Window; dropped: boolean } | { positions: Value }
@@ -46,7 +60,8 @@ function windowOf({ start, stop, step }: Slice, size: number): Window {
 function planIndex(operand: Aval, indices: readonly IndexOf<Value>[]): Plan {
   const { shape } = operand
   const named = indices.filter(i => i !== null && i !== '...').length
-  const isAdvanced = (i: IndexOf<Value>): boolean => typeof i === 'number' || (typeof i === 'object' && i !== null && !(i instanceof Slice))
+  const isAdvanced = (i: IndexOf<Value>): boolean =>
+    typeof i === 'number' || (typeof i === 'object' && i !== null && !(i instanceof Slice))
   check(named <= shape.length, () => `${named} indices are too many for ${formatAval(operand)}`)
   check(indices.filter(i => i === '...').length <= 1, "'...' may stand only once in an index")
   const axes: AxisIndex[] = []
@@ -63,7 +78,11 @@ function planIndex(operand: Aval, indices: readonly IndexOf<Value>[]): Plan {
     if (index === null) result.push('new')
     else if (index === '...') for (let n = shape.length - named; n > 0; n--) whole()
     else if (index === ':') whole()
-    else if (typeof index === 'number') axes.push({ window: { first: normalizeAxisIndex(index, operand, axes.length), step: 1, length: 1 }, dropped: true })
+    else if (typeof index === 'number')
+      axes.push({
+        window: { first: normalizeAxisIndex(index, operand, axes.length), step: 1, length: 1 },
+        dropped: true,
+      })
     else if (index instanceof Slice) {
       result.push(axes.length)
       axes.push({ window: windowOf(index, size), dropped: false })
@@ -83,7 +102,10 @@ function planIndex(operand: Aval, indices: readonly IndexOf<Value>[]): Plan {
 
 function normalizeAxisIndex(index: number, operand: Aval, axis: number): number {
   const size = operand.shape[axis]
-  check(Number.isInteger(index) && index >= -size && index < size, () => `index ${index} is out of bounds for axis ${axis} of ${formatAval(operand)}`)
+  check(
+    Number.isInteger(index) && index >= -size && index < size,
+    () => `index ${index} is out of bounds for axis ${axis} of ${formatAval(operand)}`,
+  )
   return normalizeAxis(index, size)
 }
 
@@ -94,7 +116,8 @@ function fromTheEnd(positions: Value, size: number): Value {
 }
 
 const isDropped = (a: AxisIndex): boolean => 'window' in a && a.dropped
-const keptAxes = ({ axes }: Plan): number[] => ops.range(axes.length).filter(k => 'window' in axes[k] && !isDropped(axes[k]))
+const keptAxes = ({ axes }: Plan): number[] =>
+  ops.range(axes.length).filter(k => 'window' in axes[k] && !isDropped(axes[k]))
 const lengthOf = (a: AxisIndex): number => ('window' in a ? a.window.length : 1)
 
 function resultShape({ axes, grid, result }: Plan): number[] {
@@ -105,13 +128,20 @@ function resultShape({ axes, grid, result }: Plan): number[] {
 function resultOrder(plan: Plan): number[] {
   const gridDims = plan.grid?.length ?? 0
   const kept = keptAxes(plan)
-  return plan.result.flatMap(r => (r === 'new' ? [] : r === 'grid' ? ops.range(gridDims) : [gridDims + kept.indexOf(r)]))
+  return plan.result.flatMap(r =>
+    r === 'new' ? [] : r === 'grid' ? ops.range(gridDims) : [gridDims + kept.indexOf(r)],
+  )
 }
 
 /** The window as the parameters of `slice`; a negative step is read upwards here and turned around by `rev`. */
-function bounds(axes: readonly AxisIndex[], shape: readonly number[]): { start: number[]; limit: number[]; strides: number[]; reversed: number[] } {
+function bounds(
+  axes: readonly AxisIndex[],
+  shape: readonly number[],
+): { start: number[]; limit: number[]; strides: number[]; reversed: number[] } {
   const windows = axes.map((a, k): Window => ('window' in a ? a.window : { first: 0, step: 1, length: shape[k] }))
-  const start = windows.map(({ first, step, length }) => (length === 0 ? 0 : Math.min(first, first + (length - 1) * step)))
+  const start = windows.map(({ first, step, length }) =>
+    length === 0 ? 0 : Math.min(first, first + (length - 1) * step),
+  )
   const strides = windows.map(w => Math.abs(w.step))
   const limit = windows.map((w, k) => (w.length === 0 ? 0 : start[k] + (w.length - 1) * strides[k] + 1))
   return { start, limit, strides, reversed: ops.range(axes.length).filter(k => windows[k].step < 0) }
@@ -127,7 +157,10 @@ export function getIndexed(x: Value, indices: readonly IndexOf<Value>[]): Value 
   const isWhole = sameShape(limit, x.shape) && start.every(n => n === 0) && strides.every(n => n === 1)
   const window = turn(isWhole ? x : ops.slice(x, start, limit, strides), reversed)
   const present = ops.range(x.ndim).filter(k => !isDropped(plan.axes[k]))
-  const y = ops.reshape(window, present.map(k => window.shape[k]))
+  const y = ops.reshape(
+    window,
+    present.map(k => window.shape[k]),
+  )
   if (plan.grid === null) return ops.reshape(y, resultShape(plan))
   const columns = plan.axes.flatMap(a => ('positions' in a ? [column(stretch(a.positions, plan.grid!))] : []))
   const axes = ops.range(present.length).filter(i => 'positions' in plan.axes[present[i]])
@@ -143,21 +176,42 @@ export function updateIndexed(kind: 'set' | 'add', x: Value, indices: readonly I
   const plan = planIndex(x.aval, indices)
   const stretched = stretch(update, resultShape(plan))
   const order = resultOrder(plan)
-  const ordered = ops.reshape(stretched, stretched.shape.filter((_, i) => flatResult(plan)[i] !== 'new'))
-  const values = ops.transpose(ordered, order.map((_, i) => order.indexOf(i))) // [grid, kept axes]
+  const ordered = ops.reshape(
+    stretched,
+    stretched.shape.filter((_, i) => flatResult(plan)[i] !== 'new'),
+  )
+  const values = ops.transpose(
+    ordered,
+    order.map((_, i) => order.indexOf(i)),
+  ) // [grid, kept axes]
   return plan.grid === null ? updateWindow(kind, x, plan, values) : updateGrid(kind, x, plan, plan.grid, values)
 }
 
 /** The kind of each dimension of the result. */
-const flatResult = ({ result, grid }: Plan): Plan['result'] => result.flatMap((r): Plan['result'] => (r === 'grid' ? grid!.map(() => r) : [r]))
+const flatResult = ({ result, grid }: Plan): Plan['result'] =>
+  result.flatMap((r): Plan['result'] => (r === 'grid' ? grid!.map(() => r) : [r]))
 
 function updateWindow(kind: 'set' | 'add', x: Value, { axes }: Plan, values: Value): Value {
   const { start, limit, strides, reversed } = bounds(axes, x.shape)
   const window = turn(ops.reshape(values, axes.map(lengthOf)), reversed)
   if (window.size === 0) return x
-  if (kind === 'set' && strides.every(s => s === 1)) return ops.dynamicUpdateSlice(x, window, start.map(n => constant(n, 'int32')))
-  const widen = (v: Value): Value => ops.pad(v, constant(0, v.dtype), start, limit.map((n, k) => x.shape[k] - n), strides.map(s => s - 1))
-  return kind === 'add' ? ops.add(x, widen(window)) : ops.select(widen(ops.full(window.shape, true, 'bool')), widen(window), x)
+  if (kind === 'set' && strides.every(s => s === 1))
+    return ops.dynamicUpdateSlice(
+      x,
+      window,
+      start.map(n => constant(n, 'int32')),
+    )
+  const widen = (v: Value): Value =>
+    ops.pad(
+      v,
+      constant(0, v.dtype),
+      start,
+      limit.map((n, k) => x.shape[k] - n),
+      strides.map(s => s - 1),
+    )
+  return kind === 'add'
+    ? ops.add(x, widen(window))
+    : ops.select(widen(ops.full(window.shape, true, 'bool')), widen(window), x)
 }
 
 /** By scatter: positions, and windows that are not whole axes, as one grid of positions. */
@@ -169,7 +223,8 @@ function updateGrid(kind: 'set' | 'add', x: Value, plan: Plan, grid: readonly nu
   const points = [...grid, ...cut.map(k => lengthOf(plan.axes[k]))]
   const columns = plan.axes.flatMap((a, k) => {
     if (isWhole(a, k)) return []
-    if ('positions' in a) return [column(ops.broadcastInDim(stretch(a.positions, grid), points, ops.range(grid.length)))]
+    if ('positions' in a)
+      return [column(ops.broadcastInDim(stretch(a.positions, grid), points, ops.range(grid.length)))]
     if (a.dropped) return [column(ops.full(points, a.window.first, 'int32'))]
     const steps = ops.iota('int32', points, grid.length + cut.indexOf(k))
     return [column(ops.add(ops.mul(steps, a.window.step), a.window.first))]

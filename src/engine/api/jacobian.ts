@@ -11,22 +11,24 @@ import { mapped, unmapped } from '../transform/batching.js'
 import { jvpEval } from '../transform/jvp.js'
 import { vjpEval } from '../transform/linearize.js'
 import { batchEval } from '../transform/vmap.js'
-import type { Array } from './array.js'
+import type { Tensor } from './tensor.js'
 import { grad } from './transforms.js'
 import { flattenArgs, rebuild, traceTree } from './tracing.js'
-import type { ArrayTree } from './tracing.js'
+import type { TensorTree } from './tracing.js'
 
 /** The structure of `R` with the structure of `X` in place of every array. */
-export type Jacobian<R extends ArrayTree, X extends ArrayTree> =
-  R extends Array ? X : { -readonly [K in keyof R]: R[K] extends ArrayTree ? Jacobian<R[K], X> : never }
+export type Jacobian<R extends TensorTree, X extends TensorTree> = R extends Tensor
+  ? X
+  : { -readonly [K in keyof R]: R[K] extends TensorTree ? Jacobian<R[K], X> : never }
 
 /**
  * All partial derivatives of a function's outputs by argument `argument` (default 0): for each output of shape `a` and each
  * array of the argument of shape `b` an array of shape [...a, ...b]. `mode` 'reverse' (the default) takes one pullback for
  * each output element, 'forward' one derivative for each input element: take the smaller.
  */
-export function jacobian<A extends ArrayTree[], R extends ArrayTree, I extends number = 0>(
-  f: (...args: A) => R, { argument = 0 as I, mode = 'reverse' }: { argument?: I; mode?: 'forward' | 'reverse' } = {},
+export function jacobian<A extends TensorTree[], R extends TensorTree, I extends number = 0>(
+  f: (...args: A) => R,
+  { argument = 0 as I, mode = 'reverse' }: { argument?: I; mode?: 'forward' | 'reverse' } = {},
 ): (...args: A) => Jacobian<R, A[I]> {
   return (...args) => {
     const { values, def } = flattenArgs(args)
@@ -39,13 +41,17 @@ export function jacobian<A extends ArrayTree[], R extends ArrayTree, I extends n
     }
     const inputs = [...values, ...captured]
     const blocks = mode === 'reverse' ? byRows(program, inputs, positions) : byColumns(program, inputs, positions)
-    return unflatten<unknown>(outputDef, blocks.map(row => rebuild<ArrayTree>(argumentDef, row))) as Jacobian<R, A[I]>
+    return unflatten<unknown>(
+      outputDef,
+      blocks.map(row => rebuild<TensorTree>(argumentDef, row)),
+    ) as Jacobian<R, A[I]>
   }
 }
 
 /** The matrix of second derivatives of a scalar function, by argument `argument` (default 0): forward over reverse mode. */
-export function hessian<A extends ArrayTree[], I extends number = 0>(
-  f: (...args: A) => Array, { argument = 0 as I }: { argument?: I } = {},
+export function hessian<A extends TensorTree[], I extends number = 0>(
+  f: (...args: A) => Tensor,
+  { argument = 0 as I }: { argument?: I } = {},
 ): (...args: A) => Jacobian<A[I], A[I]> {
   return jacobian(grad(f, { argument }) as (...args: A) => A[I], { argument, mode: 'forward' })
 }
@@ -56,26 +62,45 @@ function alongBasis(type: Aval, f: (direction: Value) => Value[]): Value[] {
   const n = type.shape.reduce((a, b) => a * b, 1)
   const identity = ops.eq(ops.iota('int32', [n, n], 0), ops.iota('int32', [n, n], 1))
   const basis = ops.reshape(ops.convertElementType(identity, type.dtype), [n, ...type.shape])
-  return batchEval(program, n, [mapped(basis), ...captured.map(unmapped)])
-    .map(({ value, batched }) => (batched ? value : ops.broadcastInDim(value, [n, ...value.shape], ops.range(value.ndim, 1))))
+  return batchEval(program, n, [mapped(basis), ...captured.map(unmapped)]).map(({ value, batched }) =>
+    batched ? value : ops.broadcastInDim(value, [n, ...value.shape], ops.range(value.ndim, 1)),
+  )
 }
 
 /** Blocks [output][input] of the Jacobian, by reverse mode. */
 function byRows(program: Program, inputs: readonly Value[], positions: readonly number[]): Value[][] {
-  const { outputs, pullback } = vjpEval(program, inputs, inputs.map((_, i) => positions.includes(i)))
-  return outputs.map((y, k) => alongBasis(y.aval, ct => pullback(outputs.map((_, i) => (i === k ? ct : null))))
-    .map((rows, j) => ops.reshape(rows, [...y.shape, ...inputs[positions[j]].shape])))
+  const { outputs, pullback } = vjpEval(
+    program,
+    inputs,
+    inputs.map((_, i) => positions.includes(i)),
+  )
+  return outputs.map((y, k) =>
+    alongBasis(y.aval, ct => pullback(outputs.map((_, i) => (i === k ? ct : null)))).map((rows, j) =>
+      ops.reshape(rows, [...y.shape, ...inputs[positions[j]].shape]),
+    ),
+  )
 }
 
 /** The same by forward mode. */
 function byColumns(program: Program, inputs: readonly Value[], positions: readonly number[]): Value[][] {
-  const columns = positions.map(position => alongBasis(inputs[position].aval, direction => {
-    const [outputs, tangents] = jvpEval(program, inputs, inputs.map((_, i) => (i === position ? direction : null)))
-    return tangents.map((t, i) => t ?? ops.zerosLike(outputs[i]))
-  }))
-  return program.outputs.map((o, k) => positions.map((position, j) => {
-    const column = columns[j][k] // [input elements, ...output]
-    const ndim = o.aval.shape.length
-    return ops.reshape(ops.transpose(column, [...ops.range(ndim, 1), 0]), [...o.aval.shape, ...inputs[position].shape])
-  }))
+  const columns = positions.map(position =>
+    alongBasis(inputs[position].aval, direction => {
+      const [outputs, tangents] = jvpEval(
+        program,
+        inputs,
+        inputs.map((_, i) => (i === position ? direction : null)),
+      )
+      return tangents.map((t, i) => t ?? ops.zerosLike(outputs[i]))
+    }),
+  )
+  return program.outputs.map((o, k) =>
+    positions.map((position, j) => {
+      const column = columns[j][k] // [input elements, ...output]
+      const ndim = o.aval.shape.length
+      return ops.reshape(ops.transpose(column, [...ops.range(ndim, 1), 0]), [
+        ...o.aval.shape,
+        ...inputs[position].shape,
+      ])
+    }),
+  )
 }

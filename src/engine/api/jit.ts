@@ -4,7 +4,7 @@ import { formatAval } from '../program/aval.js'
 import { bind, isTracing } from '../program/trace.js'
 import { defaultEngine } from './engine.js'
 import { flattenArgs, rebuild, traceTree } from './tracing.js'
-import type { ArrayTree, TracedFunction } from './tracing.js'
+import type { TensorTree, TracedFunction } from './tracing.js'
 
 export interface JitOptions {
   /** Arguments whose arrays are given away: the results may take their memory, and they may not be used again. */
@@ -17,17 +17,24 @@ export interface JitOptions {
  * Compiles a function: it is traced once for each structure, shape and dtype of its arguments, then run whole.
  * Inside another traced function it leaves a `call`.
  */
-export function jit<A extends unknown[], R extends ArrayTree>(f: (...args: A) => R, options: JitOptions = {}): (...args: A) => R {
+export function jit<A extends unknown[], R extends TensorTree>(
+  f: (...args: A) => R,
+  options: JitOptions = {},
+): (...args: A) => R {
   const { donate = [], static: fixed = [] } = options
   const cache = new Map<string, TracedFunction>()
   const name = f.name || 'f'
   return (...args) => {
-    const dynamic = args.map((arg, i) => (fixed.includes(i) ? null : arg as ArrayTree))
+    const dynamic = args.map((arg, i) => (fixed.includes(i) ? null : (arg as TensorTree)))
     const { values, def } = flattenArgs(dynamic)
     const key = [treeKey(def), ...values.map(v => formatAval(v.aval)), ...fixed.map(i => staticKey(args[i]))].join(' ')
     let traced = cache.get(key)
     if (!traced) {
-      traced = traceTree((...arrays: ArrayTree[]) => f(...(arrays.map((a, i) => (fixed.includes(i) ? args[i] : a)) as A)), def, values)
+      traced = traceTree(
+        (...arrays: TensorTree[]) => f(...(arrays.map((a, i) => (fixed.includes(i) ? args[i] : a)) as A)),
+        def,
+        values,
+      )
       // A function that closes over another function's tracer is only good inside that one.
       if (traced.captured.every(v => v.evaluator !== null)) cache.set(key, traced)
     }
@@ -47,9 +54,10 @@ let nextIdentity = 0
 function staticKey(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value)
   if (Object.is(value, -0)) return 'number:-0'
-  if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return `${typeof value}:${String(value)}`
+  if ((typeof value !== 'object' && typeof value !== 'function') || value === null)
+    return `${typeof value}:${String(value)}`
   let id = identities.get(value)
-  if (id === undefined) identities.set(value, id = nextIdentity++)
+  if (id === undefined) identities.set(value, (id = nextIdentity++))
   return `#${id}`
 }
 
@@ -61,7 +69,10 @@ export function assertMaxTraces<A extends unknown[], R>(f: (...args: A) => R, ma
   let traces = 0
   const counted = (...args: A): R => {
     traces++
-    if (traces > max) throw new SwitchyardError(`${f.name || 'a function'} was traced ${traces} times, and at most ${max} were allowed: its arguments' shapes, dtypes or static values keep changing`)
+    if (traces > max)
+      throw new SwitchyardError(
+        `${f.name || 'a function'} was traced ${traces} times, and at most ${max} were allowed: its arguments' shapes, dtypes or static values keep changing`,
+      )
     return f(...args)
   }
   return Object.defineProperty(counted, 'name', { value: f.name })

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { referenceBackend } from '../compile/reference/backend.js'
-import { toNumbers } from '../../base/tensor.js'
-import type { Array } from './array.js'
+import { toNumbers } from '../../base/host-tensor.js'
+import type { Tensor } from './tensor.js'
 import { setBackend } from './engine.js'
 import { OnnxBackend } from '../compile/onnx/backend.js'
 import { nodeSessions } from '../compile/onnx/node.js'
@@ -11,12 +11,16 @@ import * as np from './np.js'
 import * as random from './random.js'
 import { vmap } from './vmap.js'
 
-interface Case { call: string; seed: number; value: NestedNumbers }
+interface Case {
+  call: string
+  seed: number
+  value: NestedNumbers
+}
 type NestedNumbers = number | boolean | NestedNumbers[]
 const { cases } = JSON.parse(readFileSync('test/fixtures/jax-random.json', 'utf8')) as { cases: Case[] }
 
 /** Our call for each of JAX's, and how near the values must be. */
-const calls: Record<string, { call: (k: Array) => Array; within: number }> = {
+const calls: Record<string, { call: (k: Tensor) => Tensor; within: number }> = {
   'key_data(key(seed))': { call: k => k, within: 0 },
   'key_data(split(key(seed),3))': { call: k => random.split(k, 3), within: 0 },
   'key_data(fold_in(key(seed),7))': { call: k => random.foldIn(k, 7), within: 0 },
@@ -24,7 +28,10 @@ const calls: Record<string, { call: (k: Array) => Array; within: number }> = {
   'bits(key(seed),(2,3))': { call: k => random.bits(k, [2, 3]), within: 0 },
   'bits(key(seed),(3,),uint8)': { call: k => random.bits(k, [3], 'uint8'), within: 0 },
   'uniform(key(seed),(4,))': { call: k => random.uniform(k, [4]), within: 1e-6 },
-  'uniform(key(seed),(4,),minval=-2,maxval=3)': { call: k => random.uniform(k, [4], { minval: -2, maxval: 3 }), within: 1e-6 },
+  'uniform(key(seed),(4,),minval=-2,maxval=3)': {
+    call: k => random.uniform(k, [4], { minval: -2, maxval: 3 }),
+    within: 1e-6,
+  },
   'normal(key(seed),(4,))': { call: k => random.normal(k, [4]), within: 1e-6 },
   'truncated_normal(key(seed),-2,2,(4,))': { call: k => random.truncatedNormal(k, -2, 2, [4]), within: 1e-6 },
   'gumbel(key(seed),(4,))': { call: k => random.gumbel(k, [4]), within: 1e-6 },
@@ -32,17 +39,25 @@ const calls: Record<string, { call: (k: Array) => Array; within: number }> = {
   'randint(key(seed),(6,),0,100)': { call: k => random.randint(k, [6], 0, 100), within: 0 },
   'permutation(key(seed),10)': { call: k => random.permutation(k, 10), within: 0 },
   'categorical(key(seed),log([.1,.2,.3,.4]),shape=(8,))': {
-    call: k => random.categorical(k, np.log(np.array([0.1, 0.2, 0.3, 0.4])), { shape: [8] }), within: 0,
+    call: k => random.categorical(k, np.log(np.array([0.1, 0.2, 0.3, 0.4])), { shape: [8] }),
+    within: 0,
   },
 }
 
-const shapeOf = (v: NestedNumbers): number[] => (globalThis.Array.isArray(v) ? [v.length, ...shapeOf(v[0])] : [])
-const flat = (v: NestedNumbers): number[] => (globalThis.Array.isArray(v) ? v.flatMap(flat) : [Number(v)])
+const shapeOf = (v: NestedNumbers): number[] => (Array.isArray(v) ? [v.length, ...shapeOf(v[0])] : [])
+const flat = (v: NestedNumbers): number[] => (Array.isArray(v) ? v.flatMap(flat) : [Number(v)])
 
-for (const [name, backend] of [['interpreted', () => referenceBackend], ['compiled by ONNX Runtime', async () => new OnnxBackend(await nodeSessions())]] as const) {
+for (const [name, backend] of [
+  ['interpreted', () => referenceBackend],
+  ['compiled by ONNX Runtime', async () => new OnnxBackend(await nodeSessions())],
+] as const) {
   describe(`random numbers are JAX's, ${name}`, () => {
-    beforeAll(async () => { setBackend(await backend()) })
-    afterAll(() => { setBackend(referenceBackend) })
+    beforeAll(async () => {
+      setBackend(await backend())
+    })
+    afterAll(() => {
+      setBackend(referenceBackend)
+    })
 
     it.each(cases)('$call, seed $seed', async ({ call, seed, value }) => {
       const ours = calls[call]
@@ -50,14 +65,19 @@ for (const [name, backend] of [['interpreted', () => referenceBackend], ['compil
       expect(data.shape).toEqual(shapeOf(value))
       const got = toNumbers(data)
       if (ours.within === 0) expect(got).toEqual(flat(value))
-      else flat(value).forEach((v, i) => expect(Math.abs(got[i] - v)).toBeLessThanOrEqual(ours.within * Math.max(1, Math.abs(v))))
+      else
+        flat(value).forEach((v, i) =>
+          expect(Math.abs(got[i] - v)).toBeLessThanOrEqual(ours.within * Math.max(1, Math.abs(v))),
+        )
     })
   })
 }
 
 describe('random numbers', () => {
-  beforeAll(() => { setBackend(referenceBackend) })
-  const k = (): Array => random.key(42)
+  beforeAll(() => {
+    setBackend(referenceBackend)
+  })
+  const k = (): Tensor => random.key(42)
 
   it('take keys of 64 bits', async () => {
     expect(await random.key(2n ** 33n + 5n).numbers()).toEqual([2, 5])
@@ -66,14 +86,16 @@ describe('random numbers', () => {
 
   it('are the same for a step known while tracing or not, and under vmap', async () => {
     const step = np.array(7, 'int32')
-    expect(await jit((s: Array) => random.foldIn(k(), s))(step).numbers()).toEqual(await random.foldIn(k(), 7).numbers())
+    expect(await jit((s: Tensor) => random.foldIn(k(), s))(step).numbers()).toEqual(
+      await random.foldIn(k(), 7).numbers(),
+    )
     const keys = random.splitKeys(k(), 3)
     const each = await Promise.all(keys.map(key => random.normal(key, [2]).numbers()))
-    expect(await vmap((key: Array) => random.normal(key, [2]))(random.split(k(), 3)).numbers()).toEqual(each.flat())
+    expect(await vmap((key: Tensor) => random.normal(key, [2]))(random.split(k(), 3)).numbers()).toEqual(each.flat())
   })
 
   it('keep to their bounds', async () => {
-    const least = Math.min(...await random.truncatedNormal(k(), -0.01, 5, [2000]).numbers())
+    const least = Math.min(...(await random.truncatedNormal(k(), -0.01, 5, [2000]).numbers()))
     expect(least).toBeGreaterThan(-0.01)
     expect(least).toBeLessThan(0.01)
     const uniform = await random.uniform(k(), [2000], { minval: np.array(3), maxval: 3.5 }).numbers()
@@ -91,7 +113,11 @@ describe('random numbers', () => {
     const order = await random.permutation(k(), 10).numbers()
     expect(await random.permutation(k(), rows).numbers()).toEqual(order.flatMap(i => [2 * i, 2 * i + 1]))
     expect(await random.permutation(k(), np.transpose(rows), 1).get(0).numbers()).toEqual(order.map(i => 2 * i))
-    const certain = np.array([[0, -Infinity], [-Infinity, 0], [0, -Infinity]])
+    const certain = np.array([
+      [0, -Infinity],
+      [-Infinity, 0],
+      [0, -Infinity],
+    ])
     expect(await random.categorical(k(), certain).numbers()).toEqual([0, 1, 0])
     const columns = await random.categorical(k(), certain, { axis: 0, shape: [40, 2] }).numbers()
     expect(columns.map((c, i) => (i % 2 === 0 ? c % 2 === 0 : c === 1))).toEqual(columns.map(() => true))
@@ -101,10 +127,17 @@ describe('random numbers', () => {
   })
 
   it('take the length of one axis for a shape', async () => {
-    for (const draw of [random.bits, random.uniform, random.normal, random.gumbel]) expect(await draw(k(), 3).numbers()).toEqual(await draw(k(), [3]).numbers())
+    for (const draw of [random.bits, random.uniform, random.normal, random.gumbel])
+      expect(await draw(k(), 3).numbers()).toEqual(await draw(k(), [3]).numbers())
     const logits = np.zeros([5])
-    expect([random.randint(k(), 3, 0, 9), random.bernoulli(k(), 0.5, 3), random.truncatedNormal(k(), -1, 1, 3), random.categorical(k(), logits, { shape: 3 })]
-      .map(x => x.shape)).toEqual([[3], [3], [3], [3]])
+    expect(
+      [
+        random.randint(k(), 3, 0, 9),
+        random.bernoulli(k(), 0.5, 3),
+        random.truncatedNormal(k(), -1, 1, 3),
+        random.categorical(k(), logits, { shape: 3 }),
+      ].map(x => x.shape),
+    ).toEqual([[3], [3], [3], [3]])
   })
 
   it('say what is wrong', () => {

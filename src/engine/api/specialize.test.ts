@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest'
 import { OnnxBackend } from '../compile/onnx/backend.js'
 import { nodeSessions } from '../compile/onnx/node.js'
 import type { BoundFunction } from '../compile/backend.js'
-import { releaseArrays } from './array.js'
-import type { Array } from './array.js'
+import { releaseArrays } from './tensor.js'
+import type { Tensor } from './tensor.js'
 import { setBackend } from './engine.js'
-import { ArrayType } from './eval-shape.js'
+import { TensorType } from './eval-shape.js'
 import { jit } from './jit.js'
 import * as lax from './lax.js'
 import * as np from './np.js'
@@ -20,38 +20,58 @@ class Recording extends OnnxBackend {
   override async bind(...args: Parameters<OnnxBackend['bind']>): Promise<BoundFunction> {
     const bound = await super.bind(...args)
     const at = boundBytes.push(-1) - 1
-    return { ...bound, at: async program => {
-      const executable = await bound.at(program)
-      boundBytes[at] = executable.stats.boundBytes
-      return executable
-    } }
+    return {
+      ...bound,
+      at: async program => {
+        const executable = await bound.at(program)
+        boundBytes[at] = executable.stats.boundBytes
+        return executable
+      },
+    }
   }
 }
 setBackend(new Recording(nodeSessions()))
 
-const noise = (seed: number, ...shape: number[]): Array => random.normal(random.key(seed), shape)
-const newWeights = (seed: number): { kernel: Array; bias: Array; table: Array } => ({ kernel: noise(seed, 64, 300), bias: noise(seed, 1, 300), table: noise(seed, 500, 64) })
+const noise = (seed: number, ...shape: number[]): Tensor => random.normal(random.key(seed), shape)
+const newWeights = (seed: number): { kernel: Tensor; bias: Tensor; table: Tensor } => ({
+  kernel: noise(seed, 64, 300),
+  bias: noise(seed, 1, 300),
+  table: noise(seed, 500, 64),
+})
 type Weights = ReturnType<typeof newWeights>
-type Result = { y: Array; cache: Array }
+type Result = { y: Tensor; cache: Tensor }
 
 /** Something of everything that depends on sizes: reshapes to products of sizes, slices, broadcasts, updates. */
-function model({ kernel, bias, table }: Weights, ids: Array, cache: Array, step: Array): Result {
+function model({ kernel, bias, table }: Weights, ids: Tensor, cache: Tensor, step: Tensor): Result {
   const [batch, length] = ids.shape
   const x = np.reshape(np.take(table, ids, 0), [batch * length, 64])
   const y = np.reshape(np.add(np.matmul(x, kernel), bias), [batch, length, 3, 100])
   const last = np.squeeze(lax.slice(y, [0, length - 1, 0, 0], [batch, length, 3, 100]), 1) // [batch, 3, 100]
   const spread = np.concatenate([np.expandDims(last, 2), np.zeros([batch, 3, cache.shape[1], 100])], 2)
-  return { y: np.sum(spread, { axis: 1 }), cache: lax.dynamicUpdateSlice(cache, np.sum(last, { axis: 1, keepdims: true }), [0, step, 0]) }
+  return {
+    y: np.sum(spread, { axis: 1 }),
+    cache: lax.dynamicUpdateSlice(cache, np.sum(last, { axis: 1, keepdims: true }), [0, step, 0]),
+  }
 }
 
-const argsAt = (batch: number, length: number, places: number): [Array, Array, Array] =>
-  [np.astype(np.reshape(np.remainder(np.multiply(np.arange(batch * length), 37), 500), [batch, length]), 'int32'), noise(batch, batch, places, 100), np.array(places - 1, 'int32')]
-const typesAt = (batch: number, length: number, places: number): ArrayType[] =>
-  [new ArrayType('int32', [batch, length]), new ArrayType('float32', [batch, places, 100]), new ArrayType('int32', [])]
+const argsAt = (batch: number, length: number, places: number): [Tensor, Tensor, Tensor] => [
+  np.astype(np.reshape(np.remainder(np.multiply(np.arange(batch * length), 37), 500), [batch, length]), 'int32'),
+  noise(batch, batch, places, 100),
+  np.array(places - 1, 'int32'),
+]
+const typesAt = (batch: number, length: number, places: number): TensorType[] => [
+  new TensorType('int32', [batch, length]),
+  new TensorType('float32', [batch, places, 100]),
+  new TensorType('int32', []),
+]
 const examples: ExampleTypes = [typesAt(3, 5, 7), typesAt(101, 211, 307), typesAt(1009, 2003, 3001)]
 /** Rows of 64 numbers. */
-const rowExamples: ExampleTypes = [[new ArrayType('float32', [3, 64])], [new ArrayType('float32', [101, 64])], [new ArrayType('float32', [1009, 64])]]
-const numbers = async ({ y, cache }: Result): Promise<number[]> => [...await y.numbers(), ...await cache.numbers()]
+const rowExamples: ExampleTypes = [
+  [new TensorType('float32', [3, 64])],
+  [new TensorType('float32', [101, 64])],
+  [new TensorType('float32', [1009, 64])],
+]
+const numbers = async ({ y, cache }: Result): Promise<number[]> => [...(await y.numbers()), ...(await cache.numbers())]
 
 /** Packed products add in another order. */
 async function expectSame(actual: Result, expected: Result): Promise<void> {
@@ -67,7 +87,14 @@ describe('specialize', () => {
     const [one, other] = [newWeights(1), newWeights(2)]
     const f = specialize(model, examples, { donate: [2] })
     const before = boundBytes.length
-    const sizes: [number, number, number][] = [[3, 5, 4], [1, 1, 1], [1, 7, 2], [16, 1, 16], [4, 4, 4], [40, 3, 30]]
+    const sizes: [number, number, number][] = [
+      [3, 5, 4],
+      [1, 1, 1],
+      [1, 7, 2],
+      [16, 1, 16],
+      [4, 4, 4],
+      [40, 3, 30],
+    ]
     for (const size of sizes) await expectSame(f(one, ...argsAt(...size)), jit(model)(one, ...argsAt(...size)))
     // The kernel and the bias; the table is large and read where it is.
     expect(boundBytes.slice(before)).toEqual([4 * (64 * 300 + 300)])
@@ -77,27 +104,41 @@ describe('specialize', () => {
 
   it('compiles each size by itself where no one graph serves all', async () => {
     // A size that is computed with.
-    const f = (w: Array, x: Array): Array => np.divide(np.matmul(x, w), x.shape[0])
+    const f = (w: Tensor, x: Tensor): Tensor => np.divide(np.matmul(x, w), x.shape[0])
     const special = specialize(f, rowExamples)
     const w = noise(0, 64, 300)
     const before = boundBytes.length
-    for (const n of [3, 1]) expect(await special(w, noise(n, n, 64)).numbers()).toEqual(await jit(f)(w, noise(n, n, 64)).numbers())
+    for (const n of [3, 1])
+      expect(await special(w, noise(n, n, 64)).numbers()).toEqual(await jit(f)(w, noise(n, n, 64)).numbers())
     expect(boundBytes.slice(before)).toEqual([0])
   })
 
   it('knows what branches read', async () => {
     // Sorting has a branch for NaN, in which y is an input and, where it is looked up, a weight.
-    const types = (n: number): ArrayType[] => [new ArrayType('float32', [n, 64]), new ArrayType('float32', [n])]
-    const f = (w: { kernel: Array; order: Array }, x: Array, y: Array): Array => np.add(np.add(np.matmul(x, w.kernel), np.sum(np.multiply(np.sort(y), np.arange(y.shape[0])))), np.sum(np.multiply(np.sort(w.order), np.arange(7))))
+    const types = (n: number): TensorType[] => [new TensorType('float32', [n, 64]), new TensorType('float32', [n])]
+    const f = (w: { kernel: Tensor; order: Tensor }, x: Tensor, y: Tensor): Tensor =>
+      np.add(
+        np.add(np.matmul(x, w.kernel), np.sum(np.multiply(np.sort(y), np.arange(y.shape[0])))),
+        np.sum(np.multiply(np.sort(w.order), np.arange(7))),
+      )
     const weights = { kernel: noise(0, 64, 300), order: noise(1, 7) }
     const expected = await jit(f)(weights, noise(2, 5, 64), noise(3, 5)).numbers()
-    const actual = await specialize(f, [types(3), types(101), types(1009)])(weights, noise(2, 5, 64), noise(3, 5)).numbers()
+    const actual = await specialize(f, [types(3), types(101), types(1009)])(
+      weights,
+      noise(2, 5, 64),
+      noise(3, 5),
+    ).numbers()
     expect(largest(actual.map((x, i) => x - expected[i]))).toBeLessThan(1e-5 * largest(expected))
   })
 
   it('refuses to read other weights at other sizes than in its examples', () => {
-    const f = specialize((w: { a: Array; b: Array }, x: Array) => np.matmul(x, x.shape[0] === 2 ? w.b : w.a), rowExamples)
-    expect(() => f({ a: noise(0, 64, 3), b: noise(1, 64, 3) }, noise(2, 2, 64))).toThrow('uses other weights at these sizes than in its examples')
+    const f = specialize(
+      (w: { a: Tensor; b: Tensor }, x: Tensor) => np.matmul(x, x.shape[0] === 2 ? w.b : w.a),
+      rowExamples,
+    )
+    expect(() => f({ a: noise(0, 64, 3), b: noise(1, 64, 3) }, noise(2, 2, 64))).toThrow(
+      'uses other weights at these sizes than in its examples',
+    )
   })
 
   it('says which weights it has copied, which can then be released', async () => {
@@ -108,15 +149,26 @@ describe('specialize', () => {
     // The table is read where it is.
     expect(copied.map(a => a.shape)).toEqual([weights.bias.shape, weights.kernel.shape])
     releaseArrays(copied, 'a test')
-    for (const _ of [1, 2]) expect(largest((await numbers(f(weights, ...argsAt(3, 5, 4)))).map((x, i) => x - expected[i]))).toBeLessThan(1e-6 * largest(expected))
-    expect(() => np.add(weights.kernel, 1)).toThrow('this f32[64,300] belongs to a test, which keeps it in another form: load it again for other uses')
+    for (const _ of [1, 2])
+      expect(largest((await numbers(f(weights, ...argsAt(3, 5, 4)))).map((x, i) => x - expected[i]))).toBeLessThan(
+        1e-6 * largest(expected),
+      )
+    expect(() => np.add(weights.kernel, 1)).toThrow(
+      'this f32[64,300] belongs to a test, which keeps it in another form: load it again for other uses',
+    )
     expect(await np.sum(weights.table).item()).toBeTypeOf('number')
   })
 
   it('tries again after a failure', async () => {
     let failures = 1
     const sessions = nodeSessions()
-    setBackend(new Recording({ ...sessions, create: (graph, options) => (graph.weights && failures-- > 0 ? Promise.reject(new Error('no memory')) : sessions.create(graph, options)) }))
+    setBackend(
+      new Recording({
+        ...sessions,
+        create: (graph, options) =>
+          graph.weights && failures-- > 0 ? Promise.reject(new Error('no memory')) : sessions.create(graph, options),
+      }),
+    )
     try {
       const weights = newWeights(1)
       const f = specialize(model, examples)
@@ -130,7 +182,8 @@ describe('specialize', () => {
   it('refuses arguments that are not as the examples', () => {
     const f = specialize(model, examples)
     const [ids, cache, step] = argsAt(3, 5, 4)
-    const refused = (...args: [Array, Array, Array]): void => expect(() => f(newWeights(1), ...args)).toThrow("which is not of the examples' types")
+    const refused = (...args: [Tensor, Tensor, Tensor]): void =>
+      expect(() => f(newWeights(1), ...args)).toThrow("which is not of the examples' types")
     refused(np.astype(ids, 'float32'), cache, step)
     refused(ids, noise(0, 4, 4, 100), step)
     refused(ids, noise(0, 3, 4, 99), step)
@@ -143,9 +196,11 @@ describe('specialize', () => {
     const { cache } = f(weights, ...args)
     expect(() => np.add(args[1], 1)).toThrow('was donated to model')
     expect(cache.shape).toEqual([3, 4, 100])
-    expect(await jit((w: Weights) => f(w, ...argsAt(3, 5, 4)).y)(weights).numbers()).toEqual(await jit(model)(weights, ...argsAt(3, 5, 4)).y.numbers())
+    expect(await jit((w: Weights) => f(w, ...argsAt(3, 5, 4)).y)(weights).numbers()).toEqual(
+      await jit(model)(weights, ...argsAt(3, 5, 4)).y.numbers(),
+    )
     const outer = noise(0, 64)
-    const closed = specialize((w: Array, x: Array) => np.add(np.matmul(x, w), outer), rowExamples)
+    const closed = specialize((w: Tensor, x: Tensor) => np.add(np.matmul(x, w), outer), rowExamples)
     expect(() => closed(noise(0, 64, 64), noise(1, 2, 64))).toThrow('uses arrays from outside')
   })
 })

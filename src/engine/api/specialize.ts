@@ -9,11 +9,11 @@ import { Program } from '../program/program.js'
 import { isTracing } from '../program/trace.js'
 import type { Value } from '../program/value.js'
 import { neededInputs, withoutDeadCode } from '../transform/dead-code.js'
-import { Array } from './array.js'
+import { Tensor } from './tensor.js'
 import { defaultEngine } from './engine.js'
-import type { ArrayType } from './eval-shape.js'
+import type { TensorType } from './eval-shape.js'
 import { flattenArgs, rebuild, traceTree } from './tracing.js'
-import type { ArrayTree, TracedFunction } from './tracing.js'
+import type { TensorTree, TracedFunction } from './tracing.js'
 
 export interface SpecializeOptions {
   /** Arguments that are given away, counted with the first: see `JitOptions`. */
@@ -21,12 +21,12 @@ export interface SpecializeOptions {
 }
 
 /** The types of a function's arguments after the first, at three different sizes. */
-export type ExampleTypes = readonly [Tree<ArrayType>[], Tree<ArrayType>[], Tree<ArrayType>[]]
+export type ExampleTypes = readonly [Tree<TensorType>[], Tree<TensorType>[], Tree<TensorType>[]]
 
-export interface Specialized<W extends ArrayTree, A extends ArrayTree[], R extends ArrayTree> {
+export interface Specialized<W extends TensorTree, A extends TensorTree[], R extends TensorTree> {
   (weights: W, ...args: A): R
   /** Lays the weights out, if that is not done yet, and resolves to those of which the backend has a copy: this function needs the arrays no more. */
-  prepare(weights: W): Promise<readonly Array[]>
+  prepare(weights: W): Promise<readonly Tensor[]>
 }
 
 /**
@@ -38,25 +38,40 @@ export interface Specialized<W extends ArrayTree, A extends ArrayTree[], R exten
  * program and cover small and large (primes: 3, 101, 1009). Axes that have the same lengths in all three have so at each call, and all
  * other lengths are as in the examples: anything else throws a SwitchyardError.
  */
-export function specialize<W extends ArrayTree, A extends ArrayTree[], R extends ArrayTree>(
-  f: (weights: W, ...args: A) => R, examples: ExampleTypes, { donate = [] }: SpecializeOptions = {},
+export function specialize<W extends TensorTree, A extends TensorTree[], R extends TensorTree>(
+  f: (weights: W, ...args: A) => R,
+  examples: ExampleTypes,
+  { donate = [] }: SpecializeOptions = {},
 ): Specialized<W, A, R> {
   const name = f.name || 'f'
   /** By the weights' types, and by the arguments'. */
   const traced = new Map<string, Map<string, TracedWithWeights>>()
   const bound = new WeakMap<object, BoundWeights>()
 
-  const programOf = ({ tree, traced: known }: Pick<BoundWeights, 'tree' | 'traced'>, args: readonly (ArrayTree | Tree<ArrayType>)[], types: readonly Aval[], def: TreeDef): TracedWithWeights => {
+  const programOf = (
+    { tree, traced: known }: Pick<BoundWeights, 'tree' | 'traced'>,
+    args: readonly (TensorTree | Tree<TensorType>)[],
+    types: readonly Aval[],
+    def: TreeDef,
+  ): TracedWithWeights => {
     const key = [treeKey(def), ...types.map(formatAval)].join(' ')
     let found = known.get(key)
     if (!found) {
-      checkArguments(name, types, examples.map(example => flatten(example).leaves))
+      checkArguments(
+        name,
+        types,
+        examples.map(example => flatten(example).leaves),
+      )
       const all = flatten<Aval>([tree, ...args] as Tree<Aval>)
-      const whole = traceTree(f as (...all: ArrayTree[]) => R, all.def, all.leaves)
-      if (whole.captured.length > 0) throw new SwitchyardError(`${name} uses arrays from outside: give them to it as arguments, they may be other ones for other sizes`)
+      const whole = traceTree(f as (...all: TensorTree[]) => R, all.def, all.leaves)
+      if (whole.captured.length > 0)
+        throw new SwitchyardError(
+          `${name} uses arrays from outside: give them to it as arguments, they may be other ones for other sizes`,
+        )
       found = withUsedWeights(whole, all.leaves.length - types.length)
       const [example = found] = known.values()
-      if (found.used.join() !== example.used.join()) throw new SwitchyardError(`${name} uses other weights at these sizes than in its examples`)
+      if (found.used.join() !== example.used.join())
+        throw new SwitchyardError(`${name} uses other weights at these sizes than in its examples`)
       known.set(key, found)
     }
     return found
@@ -74,7 +89,12 @@ export function specialize<W extends ArrayTree, A extends ArrayTree[], R extends
     const values = used.map(i => all[i])
     const ofArguments = examples[0].flatMap((arg, i) => flatten(arg).leaves.map(() => donate.includes(i + 1)))
     const engine = values[0] instanceof Concrete ? values[0].evaluator : defaultEngine()
-    const program = engine.bind([first, others[0].program, others[1].program], first.inputs.map((_, i) => values[i] ?? null), [...values.map(() => false), ...ofArguments], name)
+    const program = engine.bind(
+      [first, others[0].program, others[1].program],
+      first.inputs.map((_, i) => values[i] ?? null),
+      [...values.map(() => false), ...ofArguments],
+      name,
+    )
     // What failed, perhaps for want of memory, may be tried again.
     program.copied.catch(() => bound.delete(tree as object))
     return { ...weights, values, program }
@@ -82,22 +102,30 @@ export function specialize<W extends ArrayTree, A extends ArrayTree[], R extends
 
   const boundOf = (tree: W): BoundWeights => {
     let known = bound.get(tree as object)
-    if (!known) bound.set(tree as object, known = bind(tree))
+    if (!known) bound.set(tree as object, (known = bind(tree)))
     return known
   }
 
-  return Object.assign((weights: W, ...args: A): R => {
-    if (isTracing()) return f(weights, ...args)
-    const known = boundOf(weights)
-    const { values, def } = flattenArgs(args)
-    const { program, outputDef } = programOf(known, args, values.map(v => v.aval), def)
-    return rebuild<R>(outputDef, known.program.run(program, values))
-  }, {
-    prepare: async (weights: W) => {
-      const { values, program } = boundOf(weights)
-      return (await program.copied).map(i => new Array(values[i]))
+  return Object.assign(
+    (weights: W, ...args: A): R => {
+      if (isTracing()) return f(weights, ...args)
+      const known = boundOf(weights)
+      const { values, def } = flattenArgs(args)
+      const { program, outputDef } = programOf(
+        known,
+        args,
+        values.map(v => v.aval),
+        def,
+      )
+      return rebuild<R>(outputDef, known.program.run(program, values))
     },
-  })
+    {
+      prepare: async (weights: W) => {
+        const { values, program } = boundOf(weights)
+        return (await program.copied).map(i => new Tensor(values[i]))
+      },
+    },
+  )
 }
 
 /** Its program's inputs are the weights that it uses, then the arguments. */
@@ -109,12 +137,18 @@ interface TracedWithWeights extends Pick<TracedFunction, 'program' | 'outputDef'
 function withUsedWeights({ program, outputDef }: TracedFunction, numWeights: number): TracedWithWeights {
   const live = withoutDeadCode(program)
   const { inputs, equations, outputs } = live
-  const used = neededInputs(live).slice(0, numWeights).flatMap((isNeeded, i) => (isNeeded ? i : []))
-  return { program: new Program([...used.map(i => inputs[i]), ...inputs.slice(numWeights)], equations, outputs), outputDef, used }
+  const used = neededInputs(live)
+    .slice(0, numWeights)
+    .flatMap((isNeeded, i) => (isNeeded ? i : []))
+  return {
+    program: new Program([...used.map(i => inputs[i]), ...inputs.slice(numWeights)], equations, outputs),
+    outputDef,
+    used,
+  }
 }
 
 interface BoundWeights {
-  readonly tree: ArrayTree
+  readonly tree: TensorTree
   /** Those that are used. */
   readonly values: readonly Value[]
   readonly traced: Map<string, TracedWithWeights>
@@ -126,14 +160,22 @@ function checkArguments(name: string, args: readonly Aval[], examples: readonly 
   const known = new Map<string, number>()
   args.forEach((arg, i) => {
     const types = examples.map(example => example[i])
-    const fits = types.every(t => t?.dtype === arg.dtype && t.shape.length === arg.shape.length) && arg.shape.every((length, axis) => {
-      const lengths = types.map(t => t.shape[axis])
-      const key = lengths.join()
-      const expected = lengths.every(l => l === lengths[0]) ? lengths[0] : known.get(key)
-      if (expected === undefined) known.set(key, length)
-      return (expected ?? length) === length
-    })
-    if (!fits) throw new SwitchyardError(`${name} was given ${formatAval(arg)}, which is not of the examples' types (${types.map(t => (t ? formatAval(t) : 'nothing')).join(', ')}) at any sizes`)
+    const fits =
+      types.every(t => t?.dtype === arg.dtype && t.shape.length === arg.shape.length) &&
+      arg.shape.every((length, axis) => {
+        const lengths = types.map(t => t.shape[axis])
+        const key = lengths.join()
+        const expected = lengths.every(l => l === lengths[0]) ? lengths[0] : known.get(key)
+        if (expected === undefined) known.set(key, length)
+        return (expected ?? length) === length
+      })
+    if (!fits)
+      throw new SwitchyardError(
+        `${name} was given ${formatAval(arg)}, which is not of the examples' types (${types.map(t => (t ? formatAval(t) : 'nothing')).join(', ')}) at any sizes`,
+      )
   })
-  if (args.length !== examples[0].length) throw new SwitchyardError(`${name} was given ${args.length} arrays besides its weights, and its examples have ${examples[0].length}`)
+  if (args.length !== examples[0].length)
+    throw new SwitchyardError(
+      `${name} was given ${args.length} arrays besides its weights, and its examples have ${examples[0].length}`,
+    )
 }

@@ -6,10 +6,10 @@ import { Program, Var } from '../program/program.js'
 import { trace } from '../program/trace.js'
 import type { Traced } from '../program/trace.js'
 import type { Value } from '../program/value.js'
-import { Array } from './array.js'
+import { Tensor } from './tensor.js'
 
 /** Arrays in nested lists and objects. */
-export type ArrayTree = Tree<Array>
+export type TensorTree = Tree<Tensor>
 
 export interface TracedFunction {
   program: Program
@@ -18,24 +18,43 @@ export interface TracedFunction {
 }
 
 /** Runs `f` on tracers of the arguments' types. */
-export function traceTree<A extends ArrayTree[], R extends ArrayTree>(f: (...args: A) => R, def: TreeDef, types: readonly Aval[]): TracedFunction {
+export function traceTree<A extends TensorTree[], R extends TensorTree>(
+  f: (...args: A) => R,
+  def: TreeDef,
+  types: readonly Aval[],
+): TracedFunction {
   let outputDef: TreeDef | undefined
-  const traced = trace(types.map(({ dtype, shape }) => ({ dtype, shape })), inputs => {
-    const output = flatten<Array>(f(...(unflatten(def, inputs.map(v => new Array(v))) as unknown as A)))
-    outputDef = output.def
-    return output.leaves.map(a => {
-      check(a instanceof Array, () => `a transformed function must return arrays, not ${String(a)}`)
-      return a.value
-    })
-  })
+  const traced = trace(
+    types.map(({ dtype, shape }) => ({ dtype, shape })),
+    inputs => {
+      const output = flatten<Tensor>(
+        f(
+          ...(unflatten(
+            def,
+            inputs.map(v => new Tensor(v)),
+          ) as unknown as A),
+        ),
+      )
+      outputDef = output.def
+      return output.leaves.map(a => {
+        check(a instanceof Tensor, () => `a transformed function must return arrays, not ${String(a)}`)
+        return a.value
+      })
+    },
+  )
   return { ...traced, outputDef: outputDef! }
 }
 
-export const rebuild = <R extends ArrayTree>(def: TreeDef, values: readonly Value[]): R => unflatten(def, values.map(v => new Array(v))) as R
+export const rebuild = <R extends TensorTree>(def: TreeDef, values: readonly Value[]): R =>
+  unflatten(
+    def,
+    values.map(v => new Tensor(v)),
+  ) as R
 
-export function flattenArgs(args: readonly ArrayTree[]): { values: Value[]; def: TreeDef } {
-  const { leaves, def } = flatten<Array>(args)
-  for (const leaf of leaves) check(leaf instanceof Array, () => `arguments must be arrays (np.array), not ${String(leaf)}`)
+export function flattenArgs(args: readonly TensorTree[]): { values: Value[]; def: TreeDef } {
+  const { leaves, def } = flatten<Tensor>(args)
+  for (const leaf of leaves)
+    check(leaf instanceof Tensor, () => `arguments must be arrays (np.array), not ${String(leaf)}`)
   return { values: leaves.map(a => a.value), def }
 }
 

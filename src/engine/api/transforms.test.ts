@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest'
-import type { Array } from './array.js'
+import type { Tensor } from './tensor.js'
 import * as np from './np.js'
 import { jit } from './jit.js'
 import { grad, jvp, makeProgram, valueAndGrad, vjp } from './transforms.js'
 
-const vector = (): Array => np.array([1, 2, 3])
+const vector = (): Tensor => np.array([1, 2, 3])
 
 describe('transformations', () => {
   it('prints programs', () => {
-    expect(makeProgram((x: Array) => np.sum(np.multiply(np.sin(x), 2)))(vector()).toString()).toMatchInlineSnapshot(`
+    expect(makeProgram((x: Tensor) => np.sum(np.multiply(np.sin(x), 2)))(vector()).toString()).toMatchInlineSnapshot(`
       "{ lambda a:f32[3] ; let
           b:f32[3] = sin a
           c:f32[3] = broadcastInDim[shape=(3) dims=()] 2:f32[]
@@ -19,7 +19,7 @@ describe('transformations', () => {
   })
 
   it('differentiates to any order: x^3, 3x^2, 6x, 6', async () => {
-    const cube = (x: Array): Array => np.multiply(x, np.multiply(x, x))
+    const cube = (x: Tensor): Tensor => np.multiply(x, np.multiply(x, x))
     const x = np.array(2)
     expect(await cube(x).item()).toBe(8)
     expect(await grad(cube)(x).item()).toBe(12)
@@ -28,7 +28,7 @@ describe('transformations', () => {
   })
 
   it('passes through jit in either order', async () => {
-    const f = (x: Array): Array => np.sum(np.multiply(np.sin(x), np.exp(x)))
+    const f = (x: Tensor): Tensor => np.sum(np.multiply(np.sin(x), np.exp(x)))
     const expected = await grad(f)(vector()).numbers()
     expect(await jit(grad(f))(vector()).numbers()).toEqual(expected)
     expect(await grad(jit(f))(vector()).numbers()).toEqual(expected)
@@ -36,8 +36,14 @@ describe('transformations', () => {
   })
 
   it('differentiates trees, one argument at a time', async () => {
-    const loss = (p: { w: Array; b: Array }, x: Array): Array => np.sum(np.square(np.add(np.matmul(p.w, x), p.b)))
-    const params = { w: np.array([[1, 2], [3, 4]]), b: np.array([1, -1]) }
+    const loss = (p: { w: Tensor; b: Tensor }, x: Tensor): Tensor => np.sum(np.square(np.add(np.matmul(p.w, x), p.b)))
+    const params = {
+      w: np.array([
+        [1, 2],
+        [3, 4],
+      ]),
+      b: np.array([1, -1]),
+    }
     const x = np.array([1, -1])
     const [value, g] = valueAndGrad(loss)(params, x)
     expect(await value.item()).toBe(4) // (1 - 2 + 1)^2 + (3 - 4 - 1)^2
@@ -48,14 +54,14 @@ describe('transformations', () => {
 
   it('closes over arrays and over tracers of an outer function', async () => {
     const y = np.array(3)
-    const f = (x: Array): Array => grad((z: Array) => np.multiply(np.multiply(z, x), y))(x)
+    const f = (x: Tensor): Tensor => grad((z: Tensor) => np.multiply(np.multiply(z, x), y))(x)
     expect(await f(np.array(2)).item()).toBe(6)
     expect(await grad(f)(np.array(2)).item()).toBe(3)
     expect(await jit(grad(f))(np.array(2)).item()).toBe(3)
   })
 
   it('has jvp and vjp', async () => {
-    const f = (x: Array): Array => np.square(x)
+    const f = (x: Tensor): Tensor => np.square(x)
     const [y, dy] = jvp(f, [vector()], [np.array([1, 0, 2])])
     expect(await y.numbers()).toEqual([1, 4, 9])
     expect(await dy.numbers()).toEqual([2, 0, 12])
@@ -64,34 +70,42 @@ describe('transformations', () => {
   })
 
   it('finds x^0 flat, also at 0', async () => {
-    expect(await grad((x: Array) => np.power(x, 0))(np.array(0)).item()).toBe(0)
-    expect(await grad((x: Array) => np.power(x, 1))(np.array(0)).item()).toBe(1)
+    expect(await grad((x: Tensor) => np.power(x, 0))(np.array(0)).item()).toBe(0)
+    expect(await grad((x: Tensor) => np.power(x, 1))(np.array(0)).item()).toBe(1)
   })
 
   it('tells static values apart', async () => {
-    const f = jit((x: Array, a: string, b: string) => np.multiply(x, a.length * 100 + b.length), { static: [1, 2] })
+    const f = jit((x: Tensor, a: string, b: string) => np.multiply(x, a.length * 100 + b.length), { static: [1, 2] })
     expect(await f(np.array(1), 'a string:b', 'c').item()).toBe(1001)
     expect(await f(np.array(1), 'a', 'b string:c').item()).toBe(110)
-    const inverse = jit((x: Array, y: number) => np.multiply(x, 1 / y), { static: [1] })
+    const inverse = jit((x: Tensor, y: number) => np.multiply(x, 1 / y), { static: [1] })
     expect(await inverse(np.array(1), 0).item()).toBe(Infinity)
     expect(await inverse(np.array(1), -0).item()).toBe(-Infinity)
   })
 
   it('traces a jitted function once a type', () => {
     let traces = 0
-    const f = jit((x: Array) => { traces++; return np.add(x, 1) })
-    f(vector()); f(vector()); f(np.array([1, 2]))
+    const f = jit((x: Tensor) => {
+      traces++
+      return np.add(x, 1)
+    })
+    f(vector())
+    f(vector())
+    f(np.array([1, 2]))
     expect(traces).toBe(2)
   })
 
   it('says what is wrong', async () => {
     expect(() => np.add(np.ones([2]), np.ones([3]))).toThrow('the shapes [2] and [3] do not broadcast together')
-    expect(() => grad((x: Array) => x)(vector())).toThrow('returns one floating-point scalar, not f32[3]')
+    expect(() => grad((x: Tensor) => x)(vector())).toThrow('returns one floating-point scalar, not f32[3]')
     expect(() => np.reshape(vector(), [2, 2])).toThrow('reshape(f32[3]): cannot reshape 3 elements to [2,2]')
-    let leaked: Array | undefined
-    jit((x: Array) => { leaked = x; return x })(vector())
+    let leaked: Tensor | undefined
+    jit((x: Tensor) => {
+      leaked = x
+      return x
+    })(vector())
     await expect(leaked!.data()).rejects.toThrow('has no data yet')
-    expect(() => jit((x: Array) => np.add(x, leaked!))(vector())).toThrow('used after its function had returned')
+    expect(() => jit((x: Tensor) => np.add(x, leaked!))(vector())).toThrow('used after its function had returned')
   })
 })
 
@@ -106,14 +120,27 @@ describe('np', () => {
   })
 
   it('multiplies matrices and batches of them', async () => {
-    expect(await np.matmul(np.array([[1, 2], [3, 4]]), np.array([[5], [6]])).numbers()).toEqual([17, 39])
+    expect(
+      await np
+        .matmul(
+          np.array([
+            [1, 2],
+            [3, 4],
+          ]),
+          np.array([[5], [6]]),
+        )
+        .numbers(),
+    ).toEqual([17, 39])
     const batched = np.matmul(np.ones([5, 1, 2, 3]), np.ones([4, 3, 2]))
     expect(batched.shape).toEqual([5, 4, 2, 2])
     expect(await np.matmul(np.array([1, 2]), np.array([3, 4])).item()).toBe(11)
   })
 
   it('reduces, selects and takes', async () => {
-    const x = np.array([[1, 5, 3], [4, 2, 6]])
+    const x = np.array([
+      [1, 5, 3],
+      [4, 2, 6],
+    ])
     expect(await np.mean(x, { axis: -1 }).numbers()).toEqual([3, 4])
     expect(np.sum(x, { axis: 0, keepdims: true }).shape).toEqual([1, 3])
     expect(await np.argmax(x).numbers()).toEqual([1, 2])

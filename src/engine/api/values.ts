@@ -22,7 +22,10 @@ export function broadcastShapes(...shapes: (readonly number[])[]): number[] {
   return ops.range(ndim).map(i => {
     const sizes = shapes.map(s => s[i - ndim + s.length] ?? 1)
     const size = sizes.find(d => d !== 1) ?? 1
-    check(sizes.every(d => d === 1 || d === size), () => `the shapes ${shapes.map(s => `[${s}]`).join(' and ')} do not broadcast together`)
+    check(
+      sizes.every(d => d === 1 || d === size),
+      () => `the shapes ${shapes.map(s => `[${s}]`).join(' and ')} do not broadcast together`,
+    )
     return size
   })
 }
@@ -37,7 +40,10 @@ export function stretch(x: Value, shape: readonly number[]): Value {
 export type Axes = number | readonly number[]
 
 export function normalizeAxis(axis: number, ndim: number): number {
-  check(Number.isInteger(axis) && axis >= -ndim && axis < ndim, () => `axis ${axis} is out of bounds for ${ndim} dimensions`)
+  check(
+    Number.isInteger(axis) && axis >= -ndim && axis < ndim,
+    () => `axis ${axis} is out of bounds for ${ndim} dimensions`,
+  )
   return axis < 0 ? axis + ndim : axis
 }
 
@@ -55,6 +61,9 @@ export type Shape = number | readonly number[]
 /** The lengths of a shape. Throws a ShapeError unless they are whole numbers of 0 or more. */
 export function checkShape(shape: Shape): readonly number[] {
   const lengths = typeof shape === 'number' ? [shape] : shape
-  check(lengths.every(d => Number.isInteger(d) && d >= 0), () => `a shape holds whole numbers of 0 or more, not [${lengths}]`)
+  check(
+    lengths.every(d => Number.isInteger(d) && d >= 0),
+    () => `a shape holds whole numbers of 0 or more, not [${lengths}]`,
+  )
   return lengths
 }

@@ -6,7 +6,7 @@ import * as ops from '../program/ops.js'
 import { mapped, unmapped } from '../transform/batching.js'
 import { batchEval } from '../transform/vmap.js'
 import { flattenArgs, rebuild, traceTree } from './tracing.js'
-import type { ArrayTree } from './tracing.js'
+import type { TensorTree } from './tracing.js'
 
 /** The mapped axis of each array (null: not mapped); a number or null stands for a whole subtree. */
 export type AxisTree = number | null | readonly AxisTree[] | { readonly [key: string]: AxisTree }
@@ -17,34 +17,56 @@ export type AxisTree = number | null | readonly AxisTree[] | { readonly [key: st
  * batch stands in the outputs. Both are 0 unless given, and may be negative. Throws a ShapeError when the mapped
  * axes have different lengths.
  */
-export function vmap<A extends ArrayTree[], R extends ArrayTree>(
-  f: (...args: A) => R, { in: inAxes = 0, out: outAxes = 0 }: { in?: AxisTree; out?: AxisTree } = {},
+export function vmap<A extends TensorTree[], R extends TensorTree>(
+  f: (...args: A) => R,
+  { in: inAxes = 0, out: outAxes = 0 }: { in?: AxisTree; out?: AxisTree } = {},
 ): (...args: A) => R {
   return (...args) => {
     const { values, def } = flattenArgs(args)
     const paths = pathsOf(def)
-    const axes = spread(inAxes, def, 'in').map((axis, i) => axis === null ? null : normalize(axis, values[i].ndim, () => `vmap: argument ${paths[i]}, ${formatAval(values[i].aval)},`))
+    const axes = spread(inAxes, def, 'in').map((axis, i) =>
+      axis === null
+        ? null
+        : normalize(axis, values[i].ndim, () => `vmap: argument ${paths[i]}, ${formatAval(values[i].aval)},`),
+    )
     const sizes = values.flatMap((v, i) => (axes[i] === null ? [] : [v.shape[axes[i]]]))
     check(sizes.length > 0, 'vmap: no argument is mapped')
-    check(sizes.every(s => s === sizes[0]), () => `vmap: the mapped axes have different lengths: ${
-      values.flatMap((v, i) => (axes[i] === null ? [] : [`axis ${axes[i]} of argument ${paths[i]}, ${formatAval(v.aval)}`])).join('; ')}`)
+    check(
+      sizes.every(s => s === sizes[0]),
+      () =>
+        `vmap: the mapped axes have different lengths: ${values
+          .flatMap((v, i) =>
+            axes[i] === null ? [] : [`axis ${axes[i]} of argument ${paths[i]}, ${formatAval(v.aval)}`],
+          )
+          .join('; ')}`,
+    )
     const example = values.map((v, i) => ({ dtype: v.dtype, shape: v.shape.filter((_, axis) => axis !== axes[i]) }))
     const { program, captured, outputDef } = traceTree(f, def, example)
     const leading = values.map((v, i) => (axes[i] === null ? unmapped(v) : mapped(ops.moveAxis(v, axes[i], 0))))
     const outputs = batchEval(program, sizes[0], [...leading, ...captured.map(unmapped)])
     const places = spread(outAxes, outputDef, 'out')
-    return rebuild<R>(outputDef, outputs.map(({ value, batched }, i) => {
-      const place = places[i]
-      if (place === null) {
-        check(!batched, () => `vmap: out is null for an output ${formatAval(value.aval)} that differs between examples`)
-        return value
-      }
-      const ndim = value.ndim + (batched ? 0 : 1)
-      const axis = normalize(place, ndim, () => `vmap: an output of ${ndim} axes,`)
-      if (batched) return ops.moveAxis(value, 0, axis)
-      const shape = value.shape.toSpliced(axis, 0, sizes[0])
-      return ops.broadcastInDim(value, shape, ops.range(ndim).filter(a => a !== axis))
-    }))
+    return rebuild<R>(
+      outputDef,
+      outputs.map(({ value, batched }, i) => {
+        const place = places[i]
+        if (place === null) {
+          check(
+            !batched,
+            () => `vmap: out is null for an output ${formatAval(value.aval)} that differs between examples`,
+          )
+          return value
+        }
+        const ndim = value.ndim + (batched ? 0 : 1)
+        const axis = normalize(place, ndim, () => `vmap: an output of ${ndim} axes,`)
+        if (batched) return ops.moveAxis(value, 0, axis)
+        const shape = value.shape.toSpliced(axis, 0, sizes[0])
+        return ops.broadcastInDim(
+          value,
+          shape,
+          ops.range(ndim).filter(a => a !== axis),
+        )
+      }),
+    )
   }
 }
 
@@ -58,9 +80,11 @@ function spread(axes: AxisTree, def: TreeDef, option: string): (number | null)[]
   if (typeof axes === 'number' || axes === null) return pathsOf(def).map(() => axes)
   const wrong = (): string => `vmap: \`${option}\` does not have the structure of what it maps`
   if (def.kind === 'list') {
-    check(globalThis.Array.isArray(axes) && axes.length === def.items.length, wrong)
+    check(Array.isArray(axes) && axes.length === def.items.length, wrong)
     return def.items.flatMap((item, i) => spread((axes as readonly AxisTree[])[i], item, option))
   }
   check(def.kind === 'dict' && def.keys.every(key => key in axes), wrong)
-  return def.items.flatMap((item, i) => spread((axes as { readonly [key: string]: AxisTree })[def.keys[i]], item, option))
+  return def.items.flatMap((item, i) =>
+    spread((axes as { readonly [key: string]: AxisTree })[def.keys[i]], item, option),
+  )
 }

@@ -1,4 +1,4 @@
-import type { HostTensor } from '../../base/tensor.js'
+import type { HostTensor } from '../../base/host-tensor.js'
 import type { Aval } from '../program/aval.js'
 import type { Program } from '../program/program.js'
 

@@ -1,11 +1,11 @@
 import { SwitchyardError } from '../../base/errors.js'
-import { hostScalar } from '../../base/tensor.js'
-import type { HostTensor } from '../../base/tensor.js'
+import { hostScalar } from '../../base/host-tensor.js'
+import type { HostTensor } from '../../base/host-tensor.js'
 import { formatAval } from '../program/aval.js'
 import type { Aval } from '../program/aval.js'
-import type { PrimitiveName, PrimitiveParams } from '../program/primitives.js'
+import type { PrimitiveName } from '../program/primitives.js'
+import type { Equation, PrimitiveParams } from '../program/program.js'
 import { Program, Var } from '../program/program.js'
-import type { Equation } from '../program/program.js'
 import { Literal, Value } from '../program/value.js'
 import type { Evaluator } from '../program/value.js'
 import type { Backend, Buffer, Examples, Executable } from './backend.js'
@@ -17,7 +17,11 @@ export class Concrete extends Value {
   private readonly reads = new Set<Promise<unknown>>()
   private future: Promise<Buffer> | null
 
-  constructor(readonly aval: Aval, override readonly evaluator: Engine, future: Promise<Buffer>) {
+  constructor(
+    readonly aval: Aval,
+    override readonly evaluator: Engine,
+    future: Promise<Buffer>,
+  ) {
     super()
     this.future = future
     // A failed computation is reported to whoever reads the array, not as an unhandled rejection.
@@ -48,7 +52,8 @@ export class Concrete extends Value {
 
   /** Gives the memory up: `owner` has the data in another form. */
   release(owner: string): void {
-    if (this.gone === null) this.leave(`belongs to ${owner}, which keeps it in another form: load it again for other uses`)
+    if (this.gone === null)
+      this.leave(`belongs to ${owner}, which keeps it in another form: load it again for other uses`)
   }
 
   private leave(why: string): void {
@@ -77,13 +82,21 @@ export class Engine implements Evaluator {
   private last: Promise<unknown> = Promise.resolve()
 
   /** `maxPrograms`: how many different ones are kept compiled for whoever comes with an equal program. */
-  constructor(readonly backend: Backend, private readonly maxPrograms = 1000) {}
+  constructor(
+    readonly backend: Backend,
+    private readonly maxPrograms = 1000,
+  ) {}
 
   put(tensor: HostTensor): Concrete {
     return new Concrete({ dtype: tensor.dtype, shape: tensor.shape }, this, Promise.resolve(this.backend.put(tensor)))
   }
 
-  evaluate<P extends PrimitiveName>(primitive: P, inputs: readonly Value[], params: PrimitiveParams[P], outputs: readonly Aval[]): Concrete[] {
+  evaluate<P extends PrimitiveName>(
+    primitive: P,
+    inputs: readonly Value[],
+    params: PrimitiveParams[P],
+    outputs: readonly Aval[],
+  ): Concrete[] {
     // Literals too are inputs here: the same operation on another number is the same program.
     const vars = inputs.map(x => new Var(x.aval))
     const results = outputs.map(a => new Var(a))
@@ -101,9 +114,9 @@ export class Engine implements Evaluator {
   compile(program: Program, donated: readonly boolean[] = []): Promise<Executable> {
     const mask = donated.map(Number).join('')
     let versions = this.keys.get(program)
-    if (!versions) this.keys.set(program, versions = new Map())
+    if (!versions) this.keys.set(program, (versions = new Map()))
     let key = versions.get(mask)
-    if (key === undefined) versions.set(mask, key = `${mask} ${program}`)
+    if (key === undefined) versions.set(mask, (key = `${mask} ${program}`))
     return this.compileText(key, program, donated)
   }
 
@@ -111,8 +124,15 @@ export class Engine implements Evaluator {
    * Compiles a function some of whose inputs are the same arrays at each run (null: not this one; see `Backend.bind`). Returns what runs its
    * program at any sizes on the inputs that are not bound, and, once compiled, the places of the bound ones whose arrays are needed no more.
    */
-  bind(examples: Examples, bound: readonly (Value | null)[], donated: readonly boolean[] = [], name = 'a function'): BoundProgram {
-    const compiled = Promise.all(bound.map(v => v && this.bufferOf(v))).then(buffers => this.backend.bind(examples, buffers, donated))
+  bind(
+    examples: Examples,
+    bound: readonly (Value | null)[],
+    donated: readonly boolean[] = [],
+    name = 'a function',
+  ): BoundProgram {
+    const compiled = Promise.all(bound.map(v => v && this.bufferOf(v))).then(buffers =>
+      this.backend.bind(examples, buffers, donated),
+    )
     // Whoever runs it hears of a failure.
     compiled.catch(() => undefined)
     const isOther = (_: unknown, i: number): boolean => bound[i] === null
@@ -122,7 +142,7 @@ export class Engine implements Evaluator {
       copied: compiled.then(c => c.copied),
       run: (program, others) => {
         let executable = executables.get(program)
-        if (!executable) executables.set(program, executable = compiled.then(c => c.at(program)))
+        if (!executable) executables.set(program, (executable = compiled.then(c => c.at(program))))
         return this.start(executable, program, others, donatedOthers, name)
       },
     }
@@ -139,23 +159,43 @@ export class Engine implements Evaluator {
   private compileNew(key: string, program: Program, donated: readonly boolean[]): Promise<Executable> {
     const executable = this.backend.compile(program, donated)
     // What failed, perhaps for want of memory, may be tried again.
-    executable.catch(() => { if (this.byText.get(key) === executable) this.byText.delete(key) })
+    executable.catch(() => {
+      if (this.byText.get(key) === executable) this.byText.delete(key)
+    })
     return executable
   }
 
   /** Queues a run behind those that have begun: none of them then reads memory that this one may write. */
-  private start(executable: Promise<Executable>, program: Program, inputs: readonly Value[], donated: readonly boolean[], name: string): Concrete[] {
+  private start(
+    executable: Promise<Executable>,
+    program: Program,
+    inputs: readonly Value[],
+    donated: readonly boolean[],
+    name: string,
+  ): Concrete[] {
     inputs.forEach((x, i) => {
-      if (donated[i] && inputs.indexOf(x) !== inputs.lastIndexOf(x)) throw new SwitchyardError(`${name} was given the same ${formatAval(x.aval)} twice, once to be donated: donated arrays must be different ones`)
+      if (donated[i] && inputs.indexOf(x) !== inputs.lastIndexOf(x))
+        throw new SwitchyardError(
+          `${name} was given the same ${formatAval(x.aval)} twice, once to be donated: donated arrays must be different ones`,
+        )
     })
     // Nothing is given away before it is known that everything is there.
     for (const x of inputs) if (x instanceof Concrete) x.checkAlive()
     const buffers = inputs.map((x, i) => (donated[i] ? null : this.bufferOf(x)))
-    const taken = inputs.map((x, i) => buffers[i] ?? (x instanceof Concrete && x.evaluator === this ? x.donate(name) : this.bufferOf(x)))
+    const taken = inputs.map(
+      (x, i) => buffers[i] ?? (x instanceof Concrete && x.evaluator === this ? x.donate(name) : this.bufferOf(x)),
+    )
     const before = this.last
     const results = Promise.all([executable, Promise.all(taken), before] as const).then(([e, ready]) => e.run(ready))
     this.last = results.catch(() => undefined)
-    return program.outputs.map((o, i) => new Concrete(o.aval, this, results.then(r => r[i])))
+    return program.outputs.map(
+      (o, i) =>
+        new Concrete(
+          o.aval,
+          this,
+          results.then(r => r[i]),
+        ),
+    )
   }
 
   private bufferOf(x: Value): Promise<Buffer> {

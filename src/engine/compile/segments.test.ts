@@ -8,7 +8,12 @@ import { cutUpdate } from './segments.js'
 import { canFuse } from './wasm/codegen.js'
 
 const cut = (donated: boolean[], f: (...xs: Value[]) => Value[], shapes = [[4], [4], []]) => {
-  const program = simplify(traceClosed(shapes.map(s => aval('float32', s)), xs => f(...xs)))
+  const program = simplify(
+    traceClosed(
+      shapes.map(s => aval('float32', s)),
+      xs => f(...xs),
+    ),
+  )
   return { program, ...cutUpdate(program, donated, { canFuse, maxBytes: 2 ** 32 }) }
 }
 const scaled = (x: Value, s: Value): Value => ops.mul(x, ops.broadcastInDim(s, x.shape, []))
@@ -56,7 +61,10 @@ describe('cutUpdate', () => {
   })
 
   it('keeps a value that both a loop and the first part fill', () => {
-    const { main, loops } = cut([true, false, false], (p, x, rate) => [ops.mul(p, ops.broadcastInDim(rate, [4], [])), ops.exp(scaled(x, rate))])
+    const { main, loops } = cut([true, false, false], (p, x, rate) => [
+      ops.mul(p, ops.broadcastInDim(rate, [4], [])),
+      ops.exp(scaled(x, rate)),
+    ])
     expect(loops).toHaveLength(1)
     expect(main.equations.map(e => e.primitive)).toEqual(['broadcastInDim', 'mul', 'exp'])
   })

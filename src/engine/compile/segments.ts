@@ -1,4 +1,4 @@
-import { sizeOf } from '../../base/tensor.js'
+import { sizeOf } from '../../base/host-tensor.js'
 import { sameAval, sameShape } from '../program/aval.js'
 import { is, Lit, Program, Var } from '../program/program.js'
 import type { Atom, Equation } from '../program/program.js'
@@ -52,7 +52,11 @@ export function cutUpdate(program: Program, donated: readonly boolean[], { canFu
   const fused = new Set(loops.flatMap(l => l.program.equations.filter(e => tail.has(e) && !isScalarFill(e))))
   const read = new Set(loops.flatMap(l => l.inputs.filter(v => !program.inputs.includes(v))))
   const rest = program.equations.filter(e => !fused.has(e))
-  return { main: withoutDeadCode(new Program(program.inputs, rest, [...outputs.filter(o => !made.has(o)), ...read])), outputs, loops }
+  return {
+    main: withoutDeadCode(new Program(program.inputs, rest, [...outputs.filter(o => !made.has(o)), ...read])),
+    outputs,
+    loops,
+  }
 }
 
 const isScalarFill = (eqn: Equation): boolean => is(eqn, 'broadcastInDim') && eqn.inputs[0].aval.shape.length === 0
@@ -74,19 +78,21 @@ function elementwiseTail(program: Program, canFuse: (eqn: Equation) => boolean):
 function components(program: Program, tail: ReadonlySet<Equation>): Equation[][] {
   const group = new Map<Atom, number>()
   const merged: number[] = []
-  const find = (g: number): number => (merged[g] === g ? g : merged[g] = find(merged[g]))
+  const find = (g: number): number => (merged[g] === g ? g : (merged[g] = find(merged[g])))
   const equations = program.equations.filter(e => tail.has(e))
   const fills = new Map<Atom, Equation>(equations.filter(isScalarFill).map(e => [e.outputs[0], e]))
-  const members = equations.filter(e => !isScalarFill(e)).map(eqn => {
-    const id = merged.push(merged.length) - 1
-    for (const a of [...eqn.inputs, ...eqn.outputs]) {
-      if (a instanceof Lit || a.aval.shape.length === 0 || fills.has(a)) continue
-      const other = group.get(a)
-      if (other === undefined) group.set(a, id)
-      else merged[find(other)] = find(id)
-    }
-    return { eqn, id }
-  })
+  const members = equations
+    .filter(e => !isScalarFill(e))
+    .map(eqn => {
+      const id = merged.push(merged.length) - 1
+      for (const a of [...eqn.inputs, ...eqn.outputs]) {
+        if (a instanceof Lit || a.aval.shape.length === 0 || fills.has(a)) continue
+        const other = group.get(a)
+        if (other === undefined) group.set(a, id)
+        else merged[find(other)] = find(id)
+      }
+      return { eqn, id }
+    })
   const byGroup = new Map<number, Equation[]>()
   for (const { eqn, id } of members) {
     const g = find(id)
@@ -99,7 +105,12 @@ function components(program: Program, tail: ReadonlySet<Equation>): Equation[][]
 }
 
 /** One loop, or null if no donated memory is there for it, or shapes differ, or something that enters or leaves is not float32. */
-function makeLoop(tail: readonly Equation[], program: Program, donatedInputs: readonly Var[], makers: ReadonlyMap<Atom, Equation>): FusedLoop | null {
+function makeLoop(
+  tail: readonly Equation[],
+  program: Program,
+  donatedInputs: readonly Var[],
+  makers: ReadonlyMap<Atom, Equation>,
+): FusedLoop | null {
   const { shape } = tail[tail.length - 1].outputs[0].aval
   const equations = recomputeCheap(tail, makers)
   const defined = new Set<Atom>(equations.flatMap(e => e.outputs))

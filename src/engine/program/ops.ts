@@ -25,25 +25,66 @@ const like = (x: Operand, other: Operand): Value => {
   return full(other.shape, x, other.dtype)
 }
 
-const unary = (p: UnaryPrimitive) => (x: Value): Value => bind(p, [x], none)[0]
-const binary = (p: BinaryPrimitive | ComparePrimitive) => (x: Operand, y: Operand): Value => bind(p, [like(x, y), like(y, x)], none)[0]
+const unary =
+  (p: UnaryPrimitive) =>
+  (x: Value): Value =>
+    bind(p, [x], none)[0]
+const binary =
+  (p: BinaryPrimitive | ComparePrimitive) =>
+  (x: Operand, y: Operand): Value =>
+    bind(p, [like(x, y), like(y, x)], none)[0]
 
-export const neg = unary('neg'), abs = unary('abs'), sign = unary('sign'), floor = unary('floor'), ceil = unary('ceil')
-export const round = unary('round'), exp = unary('exp'), expm1 = unary('expm1'), log = unary('log'), log1p = unary('log1p')
-export const sqrt = unary('sqrt'), rsqrt = unary('rsqrt'), sin = unary('sin'), cos = unary('cos'), tanh = unary('tanh')
-export const logistic = unary('logistic'), erf = unary('erf'), erfInv = unary('erfInv'), not = unary('not')
-export const isFinite = unary('isFinite'), stopGradient = unary('stopGradient'), optimizationBarrier = unary('optimizationBarrier')
-export const add = binary('add'), sub = binary('sub'), mul = binary('mul'), div = binary('div'), rem = binary('rem')
-export const pow = binary('pow'), max = binary('max'), min = binary('min'), atan2 = binary('atan2')
-export const and = binary('and'), or = binary('or'), xor = binary('xor')
-export const shiftLeft = binary('shiftLeft'), shiftRightLogical = binary('shiftRightLogical')
+export const neg = unary('neg'),
+  abs = unary('abs'),
+  sign = unary('sign'),
+  floor = unary('floor'),
+  ceil = unary('ceil')
+export const round = unary('round'),
+  exp = unary('exp'),
+  expm1 = unary('expm1'),
+  log = unary('log'),
+  log1p = unary('log1p')
+export const sqrt = unary('sqrt'),
+  rsqrt = unary('rsqrt'),
+  sin = unary('sin'),
+  cos = unary('cos'),
+  tanh = unary('tanh')
+export const logistic = unary('logistic'),
+  erf = unary('erf'),
+  erfInv = unary('erfInv'),
+  not = unary('not')
+export const isFinite = unary('isFinite'),
+  stopGradient = unary('stopGradient'),
+  optimizationBarrier = unary('optimizationBarrier')
+export const add = binary('add'),
+  sub = binary('sub'),
+  mul = binary('mul'),
+  div = binary('div'),
+  rem = binary('rem')
+export const pow = binary('pow'),
+  max = binary('max'),
+  min = binary('min'),
+  atan2 = binary('atan2')
+export const and = binary('and'),
+  or = binary('or'),
+  xor = binary('xor')
+export const shiftLeft = binary('shiftLeft'),
+  shiftRightLogical = binary('shiftRightLogical')
 export const shiftRightArithmetic = binary('shiftRightArithmetic')
-export const eq = binary('eq'), ne = binary('ne'), lt = binary('lt'), le = binary('le'), gt = binary('gt'), ge = binary('ge')
+export const eq = binary('eq'),
+  ne = binary('ne'),
+  lt = binary('lt'),
+  le = binary('le'),
+  gt = binary('gt'),
+  ge = binary('ge')
 
-export const select = (condition: Value, x: Operand, y: Operand): Value => bind('select', [condition, like(x, y), like(y, x)], none)[0]
+export const select = (condition: Value, x: Operand, y: Operand): Value =>
+  bind('select', [condition, like(x, y), like(y, x)], none)[0]
 
-export const convertElementType = (x: Value, dtype: DType): Value => (x.dtype === dtype ? x : bind('convertElementType', [x], { dtype })[0])
-export const bitcastConvertType = (x: Value, dtype: DType): Value => (x.dtype === dtype ? x : bind('bitcastConvertType', [x], { dtype })[0])
+export const convertElementType = (x: Value, dtype: DType): Value =>
+  x.dtype === dtype ? x : bind('convertElementType', [x], { dtype })[0]
+export const bitcastConvertType = (x: Value, dtype: DType): Value =>
+  x.dtype === dtype ? x : bind('bitcastConvertType', [x], { dtype })[0]
 
 export const broadcastInDim = (x: Value, shape: readonly number[], dims: readonly number[]): Value =>
   sameShape(x.shape, shape) ? x : bind('broadcastInDim', [x], { shape, dims })[0]
@@ -51,28 +92,50 @@ export const reshape = (x: Value, shape: readonly number[]): Value =>
   sameShape(x.shape, shape) ? x : bind('reshape', [x], { shape })[0]
 export const transpose = (x: Value, perm: readonly number[]): Value =>
   perm.every((p, i) => p === i) ? x : bind('transpose', [x], { perm })[0]
-export const concatenate = (xs: readonly Value[], axis: number): Value => (xs.length === 1 ? xs[0] : bind('concatenate', xs, { axis })[0])
-export const pad = (x: Value, value: Value, low: readonly number[], high: readonly number[], interior: readonly number[] = low.map(() => 0)): Value =>
-  bind('pad', [x, value], { low, high, interior })[0]
-export const slice = (x: Value, start: readonly number[], limit: readonly number[], strides: readonly number[] = start.map(() => 1)): Value =>
-  bind('slice', [x], { start, limit, strides })[0]
+export const concatenate = (xs: readonly Value[], axis: number): Value =>
+  xs.length === 1 ? xs[0] : bind('concatenate', xs, { axis })[0]
+export const pad = (
+  x: Value,
+  value: Value,
+  low: readonly number[],
+  high: readonly number[],
+  interior: readonly number[] = low.map(() => 0),
+): Value => bind('pad', [x, value], { low, high, interior })[0]
+export const slice = (
+  x: Value,
+  start: readonly number[],
+  limit: readonly number[],
+  strides: readonly number[] = start.map(() => 1),
+): Value => bind('slice', [x], { start, limit, strides })[0]
 export const rev = (x: Value, axes: readonly number[]): Value => bind('rev', [x], { axes })[0]
-export const iota = (dtype: DType, shape: readonly number[], axis: number): Value => bind('iota', [], { dtype, shape, axis })[0]
-export const dynamicSlice = (x: Value, starts: readonly Value[], sizes: readonly number[]): Value => bind('dynamicSlice', [x, ...starts], { sizes })[0]
-export const dynamicUpdateSlice = (x: Value, update: Value, starts: readonly Value[]): Value => bind('dynamicUpdateSlice', [x, update, ...starts], none)[0]
+export const iota = (dtype: DType, shape: readonly number[], axis: number): Value =>
+  bind('iota', [], { dtype, shape, axis })[0]
+export const dynamicSlice = (x: Value, starts: readonly Value[], sizes: readonly number[]): Value =>
+  bind('dynamicSlice', [x, ...starts], { sizes })[0]
+export const dynamicUpdateSlice = (x: Value, update: Value, starts: readonly Value[]): Value =>
+  bind('dynamicUpdateSlice', [x, update, ...starts], none)[0]
 
 type Reduction = 'reduceSum' | 'reduceMax' | 'reduceMin' | 'reduceProd' | 'reduceAnd' | 'reduceOr'
-const reduction = (p: Reduction) => (x: Value, axes: readonly number[]): Value => (axes.length === 0 ? x : bind(p, [x], { axes })[0])
-export const reduceSum = reduction('reduceSum'), reduceMax = reduction('reduceMax'), reduceMin = reduction('reduceMin')
-export const reduceProd = reduction('reduceProd'), reduceAnd = reduction('reduceAnd'), reduceOr = reduction('reduceOr')
+const reduction =
+  (p: Reduction) =>
+  (x: Value, axes: readonly number[]): Value =>
+    axes.length === 0 ? x : bind(p, [x], { axes })[0]
+export const reduceSum = reduction('reduceSum'),
+  reduceMax = reduction('reduceMax'),
+  reduceMin = reduction('reduceMin')
+export const reduceProd = reduction('reduceProd'),
+  reduceAnd = reduction('reduceAnd'),
+  reduceOr = reduction('reduceOr')
 export const argmax = (x: Value, axis: number): Value => bind('argmax', [x], { axis })[0]
 export const argmin = (x: Value, axis: number): Value => bind('argmin', [x], { axis })[0]
 export const cumsum = (x: Value, axis: number, reverse = false): Value => bind('cumsum', [x], { axis, reverse })[0]
 
 export const dotGeneral = (x: Value, y: Value, params: DotParams): Value => bind('dotGeneral', [x, y], params)[0]
 export const gather = (x: Value, indices: Value, params: GatherParams): Value => bind('gather', [x, indices], params)[0]
-export const scatter = (x: Value, indices: Value, updates: Value, params: GatherParams): Value => bind('scatter', [x, indices, updates], params)[0]
-export const scatterAdd = (x: Value, indices: Value, updates: Value, params: GatherParams): Value => bind('scatterAdd', [x, indices, updates], params)[0]
+export const scatter = (x: Value, indices: Value, updates: Value, params: GatherParams): Value =>
+  bind('scatter', [x, indices, updates], params)[0]
+export const scatterAdd = (x: Value, indices: Value, updates: Value, params: GatherParams): Value =>
+  bind('scatterAdd', [x, indices, updates], params)[0]
 export const sort = (xs: readonly Value[], axis: number): Value[] => bind('sort', xs, { axis })
 export const topK = (x: Value, k: number): Value[] => bind('topK', [x], { k })
 export const threefry2x32 = (inputs: readonly Value[]): Value[] => bind('threefry2x32', inputs, none)

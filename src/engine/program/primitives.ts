@@ -1,12 +1,13 @@
 import type { DType } from '../../base/dtypes.js'
-import type { Program } from './program.js'
 
 /** What an index out of bounds means: moved to the edge, read as zero, or (scatters) left out. */
 export type IndexMode = 'clip' | 'fill' | 'drop'
 
 type None = Record<string, never>
 
-export interface ReduceParams { axes: readonly number[] }
+export interface ReduceParams {
+  axes: readonly number[]
+}
 
 /** Contracted and batch axes of the two operands, as XLA's dot_general. Output: batch, left free, right free. */
 export interface DotParams {
@@ -19,9 +20,13 @@ export interface DotParams {
  * index for each of `axes`. Output: batch, the other axes of indices, the remaining axes of the operand, in order.
  * scatter and scatterAdd (operand, indices, updates) write where gather reads.
  */
-export interface GatherParams { axes: readonly number[]; batchDims: number; mode: IndexMode }
+export interface GatherParams {
+  axes: readonly number[]
+  batchDims: number
+  mode: IndexMode
+}
 
-export interface ScanParams {
+export interface ScanParams<Program> {
   /** (consts, carry, x) -> (carry, y). */
   body: Program
   numConsts: number
@@ -31,15 +36,19 @@ export interface ScanParams {
 }
 
 /** A custom reverse-mode derivative of a composite. */
-export interface VjpPrograms {
+export interface VjpPrograms<Program> {
   /** inputs -> outputs, then residuals. */
   forward: Program
   /** residuals, cotangents of the outputs -> cotangents of the first inputs; the inputs after them have none. */
   backward: Program
 }
 
-/** Every primitive and its parameters: the one list that all rule tables are mapped over. */
-export interface PrimitiveParams {
+// prettier-ignore
+/**
+ * Every primitive and its parameters: the one list that all rule tables are mapped over. The type of a program is a
+ * parameter, so that this file does not import `program.ts`, which imports this one.
+ */
+export interface PrimitiveParamsOf<Program> {
   // element-wise, one operand
   neg: None; abs: None; sign: None; floor: None; ceil: None; round: None
   exp: None; expm1: None; log: None; log1p: None; sqrt: None; rsqrt: None
@@ -92,25 +101,27 @@ export interface PrimitiveParams {
    * As call; a backend may know a faster way for the name, with whatever numbers are in `attributes`. With `vjp` it brings its
    * own reverse-mode derivative.
    */
-  composite: { name: string; program: Program; attributes?: { readonly [name: string]: number }; vjp?: VjpPrograms }
+  composite: { name: string; program: Program; attributes?: { readonly [name: string]: number }; vjp?: VjpPrograms<Program> }
   /**
    * linearCall(residuals, operands): `program`, which is linear in the operands. Run backwards it is `transpose`, of
    * (residuals, cotangents of the outputs): how a custom derivative stands in a tangent program.
    */
   linearCall: { name: string; program: Program; transpose: Program; numResiduals: number }
-  scan: ScanParams
+  scan: ScanParams<Program>
   while: { condition: Program; body: Program; numConditionConsts: number; numBodyConsts: number }
   /** cond(index, ...operands): branches[index](operands). */
   cond: { branches: readonly Program[] }
 }
 
-export type PrimitiveName = keyof PrimitiveParams
+export type PrimitiveName = keyof PrimitiveParamsOf<unknown>
 
+// prettier-ignore
 export const unaryPrimitives = [
   'neg', 'abs', 'sign', 'floor', 'ceil', 'round', 'exp', 'expm1', 'log', 'log1p', 'sqrt', 'rsqrt', 'sin', 'cos', 'tanh',
   'logistic', 'erf', 'erfInv', 'not', 'isFinite', 'stopGradient', 'optimizationBarrier',
 ] as const satisfies readonly PrimitiveName[]
 
+// prettier-ignore
 export const binaryPrimitives = [
   'add', 'sub', 'mul', 'div', 'rem', 'pow', 'max', 'min', 'atan2', 'and', 'or', 'xor', 'shiftLeft', 'shiftRightLogical',
   'shiftRightArithmetic',
@@ -123,7 +134,12 @@ export type BinaryPrimitive = (typeof binaryPrimitives)[number]
 export type ComparePrimitive = (typeof comparePrimitives)[number]
 
 const elementwiseNames: ReadonlySet<PrimitiveName> = new Set<PrimitiveName>([
-  ...unaryPrimitives, ...binaryPrimitives, ...comparePrimitives, 'select', 'convertElementType', 'bitcastConvertType',
+  ...unaryPrimitives,
+  ...binaryPrimitives,
+  ...comparePrimitives,
+  'select',
+  'convertElementType',
+  'bitcastConvertType',
 ])
 
 /** Whether each output element depends on the operands' elements at the same place alone. */

@@ -1,7 +1,8 @@
 import type { DType } from '../../base/dtypes.js'
 import { formatAval } from './aval.js'
 import type { Aval } from './aval.js'
-import type { PrimitiveName, PrimitiveParams } from './primitives.js'
+import type { PrimitiveName, PrimitiveParamsOf } from './primitives.js'
+import type * as primitives from './primitives.js'
 
 /** A value inside a program, defined once: an input or an equation's output. */
 export class Var {
@@ -11,7 +12,10 @@ export class Var {
 /** A scalar constant written in a program. bool is 0 or 1; int64 may be a bigint. */
 export class Lit {
   readonly aval: Aval
-  constructor(readonly value: number | bigint, dtype: DType) {
+  constructor(
+    readonly value: number | bigint,
+    dtype: DType,
+  ) {
     this.aval = { dtype, shape: [] }
   }
 }
@@ -40,8 +44,13 @@ export class Program {
   }
 }
 
+export type PrimitiveParams = PrimitiveParamsOf<Program>
+export type ScanParams = primitives.ScanParams<Program>
+export type VjpPrograms = primitives.VjpPrograms<Program>
+
 /** Whether an equation is of one primitive; narrows its parameters. */
-export const is = <P extends PrimitiveName>(eqn: Equation, primitive: P): eqn is Equation<P> => eqn.primitive === primitive
+export const is = <P extends PrimitiveName>(eqn: Equation, primitive: P): eqn is Equation<P> =>
+  eqn.primitive === primitive
 
 function printProgram(program: Program, indent = ''): string {
   const names = new Map<Var, string>()
@@ -54,7 +63,8 @@ function printProgram(program: Program, indent = ''): string {
     return name
   }
   const define = (v: Var): string => `${nameOf(v)}:${formatAval(v.aval)}`
-  const use = (a: Atom): string => (a instanceof Var ? nameOf(a) : `${Object.is(a.value, -0) ? '-0' : a.value}:${formatAval(a.aval)}`)
+  const use = (a: Atom): string =>
+    a instanceof Var ? nameOf(a) : `${Object.is(a.value, -0) ? '-0' : a.value}:${formatAval(a.aval)}`
   const inner = `${indent}    `
   const lines = [`${indent}{ lambda ${program.inputs.map(define).join(' ')} ; let`]
   for (const eqn of program.equations) {

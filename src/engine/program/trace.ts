@@ -1,16 +1,23 @@
 import { SwitchyardError } from '../../base/errors.js'
 import type { Aval } from './aval.js'
-import type { PrimitiveName, PrimitiveParams } from './primitives.js'
+import type { PrimitiveName } from './primitives.js'
+import type { Atom, Equation, PrimitiveParams } from './program.js'
 import { Lit, Program, Var } from './program.js'
-import type { Atom, Equation } from './program.js'
 import { shapeOf } from './shapes.js'
 import { Literal, Value } from './value.js'
 import type { Evaluator } from './value.js'
 
 /** A value of a program that is being written. */
 export class Tracer extends Value {
-  constructor(readonly trace: Trace, readonly atom: Atom) { super() }
-  get aval(): Aval { return this.atom.aval }
+  constructor(
+    readonly trace: Trace,
+    readonly atom: Atom,
+  ) {
+    super()
+  }
+  get aval(): Aval {
+    return this.atom.aval
+  }
 }
 
 /** A program being written: equations in order, and the outer values it refers to, which become inputs. */
@@ -19,9 +26,16 @@ export class Trace {
   readonly captured = new Map<Value, Var>()
   open = true
 
-  input(aval: Aval): Tracer { return new Tracer(this, new Var(aval)) }
+  input(aval: Aval): Tracer {
+    return new Tracer(this, new Var(aval))
+  }
 
-  emit<P extends PrimitiveName>(primitive: P, inputs: readonly Value[], params: PrimitiveParams[P], outputs: readonly Aval[]): Tracer[] {
+  emit<P extends PrimitiveName>(
+    primitive: P,
+    inputs: readonly Value[],
+    params: PrimitiveParams[P],
+    outputs: readonly Aval[],
+  ): Tracer[] {
     const eqn = { primitive, inputs: inputs.map(v => this.atomOf(v)), params, outputs: outputs.map(a => new Var(a)) }
     this.equations.push(eqn as unknown as Equation)
     return eqn.outputs.map(v => new Tracer(this, v))
@@ -32,7 +46,9 @@ export class Trace {
     if (value instanceof Tracer && value.trace === this) return value.atom
     if (value instanceof Literal) return new Lit(value.value, value.dtype)
     if (value instanceof Tracer && !value.trace.open) {
-      throw new SwitchyardError('a traced value was used after its function had returned: return it from the function instead of storing it')
+      throw new SwitchyardError(
+        'a traced value was used after its function had returned: return it from the function instead of storing it',
+      )
     }
     let v = this.captured.get(value)
     if (v === undefined) {
@@ -50,11 +66,21 @@ let fallback: Evaluator | null = null
 export const isTracing = (): boolean => traces.length > 0
 
 /** Sets who evaluates primitives that have no concrete operand (iota, a broadcast literal). */
-export function setFallbackEvaluator(evaluator: Evaluator): void { fallback = evaluator }
+export function setFallbackEvaluator(evaluator: Evaluator): void {
+  fallback = evaluator
+}
 
 /** Applies a primitive: into the program being traced, or at once when there is none. Throws a ShapeError on bad operands. */
-export function bind<P extends PrimitiveName>(primitive: P, inputs: readonly Value[], params: PrimitiveParams[P]): Value[] {
-  const outputs = shapeOf(primitive, inputs.map(v => v.aval), params)
+export function bind<P extends PrimitiveName>(
+  primitive: P,
+  inputs: readonly Value[],
+  params: PrimitiveParams[P],
+): Value[] {
+  const outputs = shapeOf(
+    primitive,
+    inputs.map(v => v.aval),
+    params,
+  )
   if (traces.length > 0) return traces[traces.length - 1].emit(primitive, inputs, params, outputs)
   const evaluator = inputs.find(v => v.evaluator !== null)?.evaluator ?? fallback
   if (evaluator === null) throw new Error(`${primitive} has no concrete operand and no evaluator is set`)

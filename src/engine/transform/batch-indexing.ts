@@ -1,7 +1,8 @@
 /** Batching of the primitives that take positions. */
 import { sameShape } from '../program/aval.js'
 import * as ops from '../program/ops.js'
-import type { GatherParams, PrimitiveParams } from '../program/primitives.js'
+import type { GatherParams } from '../program/primitives.js'
+import type { PrimitiveParams } from '../program/program.js'
 import { bind } from '../program/trace.js'
 import type { Value } from '../program/value.js'
 import { lead, mapped, shift } from './batching.js'
@@ -13,7 +14,12 @@ const zero = (): Value => ops.full([], 0, 'int32')
  * Positions of a window in an operand of one example's `shape`, as gather's indices: the start, moved so that the window
  * fits, plus every offset along the axes that the window cuts. Indices are [batch, ...window's cut axes, axis].
  */
-function windowIndices(shape: readonly number[], sizes: readonly number[], starts: readonly Batched[], size: number): { axes: number[]; indices: Value } {
+function windowIndices(
+  shape: readonly number[],
+  sizes: readonly number[],
+  starts: readonly Batched[],
+  size: number,
+): { axes: number[]; indices: Value } {
   const axes = ops.range(shape.length).filter(i => sizes[i] < shape[i])
   const grid = [size, ...axes.map(i => sizes[i])]
   const columns = axes.map((axis, k) => {
@@ -31,9 +37,9 @@ const windowOrder = (ndim: number, axes: readonly number[]): number[] => {
   return [0, ...ops.range(ndim).map(i => 1 + order.indexOf(i))]
 }
 
-
 export const dynamicSlice: BatchRule<'dynamicSlice'> = ([x, ...starts], { sizes }, size) => {
-  if (starts.every(s => !s.batched)) return [mapped(ops.dynamicSlice(x.value, [zero(), ...starts.map(s => s.value)], [size, ...sizes]))]
+  if (starts.every(s => !s.batched))
+    return [mapped(ops.dynamicSlice(x.value, [zero(), ...starts.map(s => s.value)], [size, ...sizes]))]
   const shape = x.batched ? x.value.shape.slice(1) : x.value.shape
   if (sameShape(shape, sizes)) return [x]
   const { axes, indices } = windowIndices(shape, sizes, starts, size)
@@ -45,7 +51,8 @@ export const dynamicSlice: BatchRule<'dynamicSlice'> = ([x, ...starts], { sizes 
 
 export const dynamicUpdateSlice: BatchRule<'dynamicUpdateSlice'> = ([x, update, ...starts], _, size) => {
   const [operand, updates] = [lead(x, size), lead(update, size)]
-  if (starts.every(s => !s.batched)) return [mapped(ops.dynamicUpdateSlice(operand, updates, [zero(), ...starts.map(s => s.value)]))]
+  if (starts.every(s => !s.batched))
+    return [mapped(ops.dynamicUpdateSlice(operand, updates, [zero(), ...starts.map(s => s.value)]))]
   const shape = operand.shape.slice(1)
   if (sameShape(shape, updates.shape.slice(1))) return [mapped(updates)]
   const { axes, indices } = windowIndices(shape, updates.shape.slice(1), starts, size)
@@ -56,7 +63,8 @@ export const dynamicUpdateSlice: BatchRule<'dynamicUpdateSlice'> = ([x, update, 
 /** One more batch axis when both are mapped; otherwise the batch is one more axis of the one that is. */
 export const gather: BatchRule<'gather'> = ([x, indices], params, size) => {
   const { axes, batchDims: n, mode } = params
-  if (x.batched && indices.batched) return [mapped(ops.gather(x.value, indices.value, { axes: shift(axes), batchDims: n + 1, mode }))]
+  if (x.batched && indices.batched)
+    return [mapped(ops.gather(x.value, indices.value, { axes: shift(axes), batchDims: n + 1, mode }))]
   if (x.batched) {
     const gathered = ops.gather(ops.moveAxis(x.value, 0, n), indices.value, { axes: shift(axes), batchDims: n, mode })
     return [mapped(ops.moveAxis(gathered, indices.value.ndim - 1, 0))]
@@ -65,19 +73,32 @@ export const gather: BatchRule<'gather'> = ([x, indices], params, size) => {
   return [mapped(ops.moveAxis(gathered, n, 0))]
 }
 
-export const scatter = (primitive: 'scatter' | 'scatterAdd'): BatchRule<'scatter' | 'scatterAdd'> => ([x, indices, updates], params: GatherParams, size) => {
-  const [operand, added] = [lead(x, size), lead(updates, size)]
-  const { axes, batchDims: n, mode } = params
-  if (indices.batched) return [mapped(bind(primitive, [operand, indices.value, added], { axes: shift(axes), batchDims: n + 1, mode })[0])]
-  const window = ops.moveAxis(added, 0, indices.value.ndim - 1)
-  const result = bind(primitive, [ops.moveAxis(operand, 0, n), indices.value, window], { axes: shift(axes), batchDims: n, mode })[0]
-  return [mapped(ops.moveAxis(result, n, 0))]
-}
+export const scatter =
+  (primitive: 'scatter' | 'scatterAdd'): BatchRule<'scatter' | 'scatterAdd'> =>
+  ([x, indices, updates], params: GatherParams, size) => {
+    const [operand, added] = [lead(x, size), lead(updates, size)]
+    const { axes, batchDims: n, mode } = params
+    if (indices.batched)
+      return [
+        mapped(bind(primitive, [operand, indices.value, added], { axes: shift(axes), batchDims: n + 1, mode })[0]),
+      ]
+    const window = ops.moveAxis(added, 0, indices.value.ndim - 1)
+    const result = bind(primitive, [ops.moveAxis(operand, 0, n), indices.value, window], {
+      axes: shift(axes),
+      batchDims: n,
+      mode,
+    })[0]
+    return [mapped(ops.moveAxis(result, n, 0))]
+  }
 
 /** A padding value for each example: pad with zeros, then put the value wherever the operand does not reach. */
 export const pad: BatchRule<'pad'> = ([x, value], { low, high, interior }: PrimitiveParams['pad'], size) => {
   const operand = lead(x, size)
-  const amounts = [[0, ...low], [0, ...high], [0, ...interior]] as const
+  const amounts = [
+    [0, ...low],
+    [0, ...high],
+    [0, ...interior],
+  ] as const
   if (!value.batched) return [mapped(ops.pad(operand, value.value, ...amounts))]
   const padded = ops.pad(operand, ops.full([], 0, operand.dtype), ...amounts)
   const inside = ops.pad(ops.full(operand.shape, true, 'bool'), ops.full([], false, 'bool'), ...amounts)
@@ -87,9 +108,28 @@ export const pad: BatchRule<'pad'> = ([x, value], { low, high, interior }: Primi
 /** A mapped operand beside one that is not: the batch is a free axis, moved to the front. */
 export const dotGeneral: BatchRule<'dotGeneral'> = ([x, y], { contract: [cx, cy], batch: [bx, by] }) => {
   if (x.batched && y.batched) {
-    return [mapped(ops.dotGeneral(x.value, y.value, { contract: [shift(cx), shift(cy)], batch: [[0, ...shift(bx)], [0, ...shift(by)]] }))]
+    return [
+      mapped(
+        ops.dotGeneral(x.value, y.value, {
+          contract: [shift(cx), shift(cy)],
+          batch: [
+            [0, ...shift(bx)],
+            [0, ...shift(by)],
+          ],
+        }),
+      ),
+    ]
   }
-  if (x.batched) return [mapped(ops.moveAxis(ops.dotGeneral(x.value, y.value, { contract: [shift(cx), cy], batch: [shift(bx), by] }), bx.length, 0))]
+  if (x.batched)
+    return [
+      mapped(
+        ops.moveAxis(
+          ops.dotGeneral(x.value, y.value, { contract: [shift(cx), cy], batch: [shift(bx), by] }),
+          bx.length,
+          0,
+        ),
+      ),
+    ]
   const product = ops.dotGeneral(x.value, y.value, { contract: [cx, shift(cy)], batch: [bx, shift(by)] })
   return [mapped(ops.moveAxis(product, x.value.ndim - cx.length, 0))]
 }

@@ -6,51 +6,68 @@ import { isFloat } from '../../base/dtypes.js'
 import { SwitchyardError } from '../../base/errors.js'
 import { formatAval } from '../program/aval.js'
 import * as ops from '../program/ops.js'
-import type { PrimitiveParams, VjpPrograms } from '../program/primitives.js'
-import type { Program } from '../program/program.js'
+import type { PrimitiveParams, Program, VjpPrograms } from '../program/program.js'
 import { bind, evalProgram, traceClosed } from '../program/trace.js'
 import type { Value } from '../program/value.js'
 import { isLinear, valueOf } from './linear.js'
 import type { Cotangent, JvpEval, JvpRule, Operand, Tangent } from './rules.js'
 
 /** Through the decomposition, unless the composite has its own derivative. */
-export const compositeJvp = (jvpEval: JvpEval): JvpRule<'composite'> => (primals, tangents, params) => {
-  const { name, program, vjp } = params
-  if (!vjp) return jvpEval(program, primals, tangents)
-  const active = ops.range(primals.length).filter(i => tangents[i] !== null)
-  checkArguments(name, vjp, primals, tangents)
+export const compositeJvp =
+  (jvpEval: JvpEval): JvpRule<'composite'> =>
+  (primals, tangents, params) => {
+    const { name, program, vjp } = params
+    if (!vjp) return jvpEval(program, primals, tangents)
+    const active = ops.range(primals.length).filter(i => tangents[i] !== null)
+    checkArguments(name, vjp, primals, tangents)
 
-  const { outputs, residuals } = value(primals, params, vjp)
-  const known = [...residuals, ...primals]
-  const knownAvals = known.map(v => v.aval)
-  const floats = ops.range(outputs.length).filter(i => isFloat(outputs[i].dtype))
-  const forward = traceClosed([...knownAvals, ...active.map(i => primals[i].aval)], v => {
-    const dots = v.slice(known.length)
-    const spread = primals.map((_, i): Tangent => (active.includes(i) ? dots[active.indexOf(i)] : null))
-    const [, outDots] = jvpEval(program, v.slice(residuals.length, known.length), spread)
-    return floats.map(i => outDots[i] ?? ops.zerosLike(outputs[i]))
-  })
-  const transpose = traceClosed([...knownAvals, ...floats.map(i => outputs[i].aval)], v => {
-    const cts = v.slice(known.length)
-    const spread = outputs.map((y, i) => (floats.includes(i) ? cts[floats.indexOf(i)] : ops.zerosLike(y)))
-    const gradients = evalProgram(vjp.backward, [...v.slice(0, residuals.length), ...spread])
-    return active.map(i => gradients[i])
-  })
-  const dots = bind('linearCall', [...known, ...active.map(i => tangents[i]!)], { name, program: forward, transpose, numResiduals: known.length })
-  return [outputs, outputs.map((_, i) => (floats.includes(i) ? dots[floats.indexOf(i)] : null))]
-}
+    const { outputs, residuals } = value(primals, params, vjp)
+    const known = [...residuals, ...primals]
+    const knownAvals = known.map(v => v.aval)
+    const floats = ops.range(outputs.length).filter(i => isFloat(outputs[i].dtype))
+    const forward = traceClosed([...knownAvals, ...active.map(i => primals[i].aval)], v => {
+      const dots = v.slice(known.length)
+      const spread = primals.map((_, i): Tangent => (active.includes(i) ? dots[active.indexOf(i)] : null))
+      const [, outDots] = jvpEval(program, v.slice(residuals.length, known.length), spread)
+      return floats.map(i => outDots[i] ?? ops.zerosLike(outputs[i]))
+    })
+    const transpose = traceClosed([...knownAvals, ...floats.map(i => outputs[i].aval)], v => {
+      const cts = v.slice(known.length)
+      const spread = outputs.map((y, i) => (floats.includes(i) ? cts[floats.indexOf(i)] : ops.zerosLike(y)))
+      const gradients = evalProgram(vjp.backward, [...v.slice(0, residuals.length), ...spread])
+      return active.map(i => gradients[i])
+    })
+    const dots = bind('linearCall', [...known, ...active.map(i => tangents[i]!)], {
+      name,
+      program: forward,
+      transpose,
+      numResiduals: known.length,
+    })
+    return [outputs, outputs.map((_, i) => (floats.includes(i) ? dots[floats.indexOf(i)] : null))]
+  }
 
-function checkArguments(name: string, { backward }: VjpPrograms, primals: readonly Value[], tangents: readonly Tangent[]): void {
+function checkArguments(
+  name: string,
+  { backward }: VjpPrograms,
+  primals: readonly Value[],
+  tangents: readonly Tangent[],
+): void {
   const closedOver = primals.find((_, i) => i >= backward.outputs.length && tangents[i] !== null)
   if (!closedOver) return
-  throw new SwitchyardError(`${name} has its own derivative, and closes over an array ${formatAval(closedOver.aval)} that is being differentiated: pass it as an argument`)
+  throw new SwitchyardError(
+    `${name} has its own derivative, and closes over an array ${formatAval(closedOver.aval)} that is being differentiated: pass it as an argument`,
+  )
 }
 
 /**
  * The outputs, and what the backward pass needs. When that is made of inputs and outputs alone, the value is still the
  * composite that a backend may know; otherwise it is the composite `name.forward`, which returns the residuals too.
  */
-function value(primals: readonly Value[], params: PrimitiveParams['composite'], { forward }: VjpPrograms): { outputs: Value[]; residuals: Value[] } {
+function value(
+  primals: readonly Value[],
+  params: PrimitiveParams['composite'],
+  { forward }: VjpPrograms,
+): { outputs: Value[]; residuals: Value[] } {
   const numOutputs = params.program.outputs.length
   const sources = forward.outputs.slice(numOutputs).map(r => {
     const input = (forward.inputs as Program['outputs']).indexOf(r)
@@ -66,7 +83,9 @@ function value(primals: readonly Value[], params: PrimitiveParams['composite'], 
 
 /** The custom rule: `transpose` of the residuals and the outputs' cotangents. */
 export function linearCallTranspose(
-  cotangents: readonly Cotangent[], operands: readonly Operand[], { transpose, numResiduals, program }: PrimitiveParams['linearCall'],
+  cotangents: readonly Cotangent[],
+  operands: readonly Operand[],
+  { transpose, numResiduals, program }: PrimitiveParams['linearCall'],
 ): Cotangent[] {
   const residuals = operands.slice(0, numResiduals)
   const cts = cotangents.map((ct, i) => ct ?? ops.full(program.outputs[i].aval.shape, 0, program.outputs[i].aval.dtype))

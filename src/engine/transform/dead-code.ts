@@ -51,7 +51,12 @@ const withInputs = (program: Program, needed: readonly boolean[]): Program =>
 
 function reduceCall(eqn: Equation<'call'>, used: readonly boolean[]): Equation {
   const { program, needed } = narrow(eqn.params.program, used)
-  return { ...eqn, params: { ...eqn.params, program: withInputs(program, needed) }, inputs: filter(eqn.inputs, needed), outputs: filter(eqn.outputs, used) } as Equation
+  return {
+    ...eqn,
+    params: { ...eqn.params, program: withInputs(program, needed) },
+    inputs: filter(eqn.inputs, needed),
+    outputs: filter(eqn.outputs, used),
+  } as Equation
 }
 
 function reduceCond(eqn: Equation<'cond'>, used: readonly boolean[]): Equation {
@@ -59,8 +64,10 @@ function reduceCond(eqn: Equation<'cond'>, used: readonly boolean[]): Equation {
   const branches = eqn.params.branches.map(b => narrow(b, used))
   const needed = operands.map((_, i) => branches.some(b => b.needed[i]))
   return {
-    ...eqn, params: { branches: branches.map(b => withInputs(b.program, needed)) },
-    inputs: [index, ...filter(operands, needed)], outputs: filter(eqn.outputs, used),
+    ...eqn,
+    params: { branches: branches.map(b => withInputs(b.program, needed)) },
+    inputs: [index, ...filter(operands, needed)],
+    outputs: filter(eqn.outputs, used),
   } as Equation
 }
 
@@ -77,7 +84,13 @@ function reduceScan(eqn: Equation<'scan'>, used: readonly boolean[]): Equation {
   const count = (from: number, to: number): number => inputs.slice(from, to).filter(Boolean).length
   return {
     ...eqn,
-    params: { ...eqn.params, body: withInputs(program, inputs), numConsts: count(0, numConsts), numCarry: count(numConsts, numConsts + numCarry) },
-    inputs: filter(eqn.inputs, inputs), outputs: filter(eqn.outputs, wanted),
+    params: {
+      ...eqn.params,
+      body: withInputs(program, inputs),
+      numConsts: count(0, numConsts),
+      numCarry: count(numConsts, numConsts + numCarry),
+    },
+    inputs: filter(eqn.inputs, inputs),
+    outputs: filter(eqn.outputs, wanted),
   } as Equation
 }

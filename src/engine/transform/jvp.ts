@@ -1,9 +1,9 @@
 import { isFloat } from '../../base/dtypes.js'
-import { sizeOf } from '../../base/tensor.js'
+import { sizeOf } from '../../base/host-tensor.js'
 import * as ops from '../program/ops.js'
-import type { BinaryPrimitive, PrimitiveName, PrimitiveParams, ReduceParams, UnaryPrimitive } from '../program/primitives.js'
+import type { BinaryPrimitive, PrimitiveName, ReduceParams, UnaryPrimitive } from '../program/primitives.js'
+import type { Atom, PrimitiveParams, Program, Var } from '../program/program.js'
 import { Lit } from '../program/program.js'
-import type { Atom, Program, Var } from '../program/program.js'
 import { bind } from '../program/trace.js'
 import { Literal } from '../program/value.js'
 import type { Value } from '../program/value.js'
@@ -17,7 +17,8 @@ import type { Duals, JvpRule, Tangent } from './rules.js'
  */
 export function jvpEval(program: Program, primals: readonly Value[], tangents: readonly Tangent[]): Duals {
   const env = new Map<Var, [Value, Tangent]>()
-  const read = (a: Atom): [Value, Tangent] => (a instanceof Lit ? [new Literal(a.value, a.aval.dtype), null] : env.get(a)!)
+  const read = (a: Atom): [Value, Tangent] =>
+    a instanceof Lit ? [new Literal(a.value, a.aval.dtype), null] : env.get(a)!
   program.inputs.forEach((v, i) => env.set(v, [primals[i], tangents[i]]))
   for (const eqn of program.equations) {
     const inputs = eqn.inputs.map(read)
@@ -32,8 +33,12 @@ export function jvpEval(program: Program, primals: readonly Value[], tangents: r
   return [outputs.map(([x]) => x), outputs.map(([, t]) => t)]
 }
 
-const applyRule = <P extends PrimitiveName>(primitive: P, primals: readonly Value[], tangents: readonly Tangent[], params: PrimitiveParams[P]): Duals =>
-  jvpRules[primitive](primals, tangents, params)
+const applyRule = <P extends PrimitiveName>(
+  primitive: P,
+  primals: readonly Value[],
+  tangents: readonly Tangent[],
+  params: PrimitiveParams[P],
+): Duals => jvpRules[primitive](primals, tangents, params)
 
 /** A zero tangent written out, where a rule needs it. */
 const dense = (t: Tangent, x: Value): Value => t ?? ops.zerosLike(x)
@@ -41,47 +46,72 @@ const dense = (t: Tangent, x: Value): Value => t ?? ops.zerosLike(x)
 const addTangents = (a: Tangent, b: Tangent): Tangent => (a === null ? b : b === null ? a : ops.add(a, b))
 
 /** d f(x) = derivative(x, f(x)) * dx. */
-const unary = (name: UnaryPrimitive, derivative: (x: Value, y: Value) => Value): JvpRule<UnaryPrimitive> => ([x], [t]) => {
-  const y = bind<UnaryPrimitive>(name, [x], {})[0]
-  return [[y], [ops.mul(t!, derivative(x, y))]]
-}
+const unary =
+  (name: UnaryPrimitive, derivative: (x: Value, y: Value) => Value): JvpRule<UnaryPrimitive> =>
+  ([x], [t]) => {
+    const y = bind<UnaryPrimitive>(name, [x], {})[0]
+    return [[y], [ops.mul(t!, derivative(x, y))]]
+  }
 
 /** Each operand's tangent, through its own partial derivative; null where that is zero. */
-const binary = (
-  name: BinaryPrimitive,
-  dx: ((t: Value, x: Value, y: Value, z: Value) => Value) | null,
-  dy: ((t: Value, x: Value, y: Value, z: Value) => Value) | null,
-): JvpRule<BinaryPrimitive> => ([x, y], [tx, ty]) => {
-  const z = bind<BinaryPrimitive>(name, [x, y], {})[0]
-  return [[z], [addTangents(tx && dx && dx(tx, x, y, z), ty && dy && dy(ty, x, y, z))]]
-}
+const binary =
+  (
+    name: BinaryPrimitive,
+    dx: ((t: Value, x: Value, y: Value, z: Value) => Value) | null,
+    dy: ((t: Value, x: Value, y: Value, z: Value) => Value) | null,
+  ): JvpRule<BinaryPrimitive> =>
+  ([x, y], [tx, ty]) => {
+    const z = bind<BinaryPrimitive>(name, [x, y], {})[0]
+    return [[z], [addTangents(tx && dx && dx(tx, x, y, z), ty && dy && dy(ty, x, y, z))]]
+  }
 
 /** The derivative is zero wherever there is one. */
-const flat = <P extends PrimitiveName>(name: P): JvpRule<P> => (primals, _, params) => {
-  const outputs = bind(name, primals, params)
-  return [outputs, outputs.map(() => null)]
-}
+const flat =
+  <P extends PrimitiveName>(name: P): JvpRule<P> =>
+  (primals, _, params) => {
+    const outputs = bind(name, primals, params)
+    return [outputs, outputs.map(() => null)]
+  }
 
 /** The primitive is linear in its first operand and has no other that a tangent can reach. */
-const linear = <P extends PrimitiveName>(name: P): JvpRule<P> => ([x, ...rest], [t], params) =>
-  [bind(name, [x, ...rest], params), [t && bind(name, [t, ...rest], params)[0]]]
+const linear =
+  <P extends PrimitiveName>(name: P): JvpRule<P> =>
+  ([x, ...rest], [t], params) => [bind(name, [x, ...rest], params), [t && bind(name, [t, ...rest], params)[0]]]
 
 /** Linear in all operands together: the tangents are put through the same primitive, zeros written out. */
-const linearInAll = <P extends PrimitiveName>(name: P): JvpRule<P> => (primals, tangents, params) =>
-  [bind(name, primals, params), bind(name, primals.map((x, i) => dense(tangents[i], x)), params)]
+const linearInAll =
+  <P extends PrimitiveName>(name: P): JvpRule<P> =>
+  (primals, tangents, params) => [
+    bind(name, primals, params),
+    bind(
+      name,
+      primals.map((x, i) => dense(tangents[i], x)),
+      params,
+    ),
+  ]
 
 /** Linear in the first `n` operands together; the rest are indices. */
-const linearInFirst = <P extends PrimitiveName>(name: P, operands: readonly number[]): JvpRule<P> => (primals, tangents, params) =>
-  [bind(name, primals, params), bind(name, primals.map((x, i) => (operands.includes(i) ? dense(tangents[i], x) : x)), params)]
+const linearInFirst =
+  <P extends PrimitiveName>(name: P, operands: readonly number[]): JvpRule<P> =>
+  (primals, tangents, params) => [
+    bind(name, primals, params),
+    bind(
+      name,
+      primals.map((x, i) => (operands.includes(i) ? dense(tangents[i], x) : x)),
+      params,
+    ),
+  ]
 
 /** The maximum's tangent is the mean of the tangents at the places that hold it. */
-const reduceExtreme = (name: 'reduceMax' | 'reduceMin'): JvpRule<'reduceMax' | 'reduceMin'> => ([x], [t], { axes }: ReduceParams) => {
-  const y = bind(name, [x], { axes })[0]
-  const kept = ops.range(x.ndim).filter(i => !axes.includes(i))
-  const atBest = ops.convertElementType(ops.eq(x, ops.broadcastInDim(y, x.shape, kept)), x.dtype)
-  const count = ops.reduceSum(atBest, axes)
-  return [[y], [ops.div(ops.reduceSum(ops.mul(t!, atBest), axes), count)]]
-}
+const reduceExtreme =
+  (name: 'reduceMax' | 'reduceMin'): JvpRule<'reduceMax' | 'reduceMin'> =>
+  ([x], [t], { axes }: ReduceParams) => {
+    const y = bind(name, [x], { axes })[0]
+    const kept = ops.range(x.ndim).filter(i => !axes.includes(i))
+    const atBest = ops.convertElementType(ops.eq(x, ops.broadcastInDim(y, x.shape, kept)), x.dtype)
+    const count = ops.reduceSum(atBest, axes)
+    return [[y], [ops.div(ops.reduceSum(ops.mul(t!, atBest), axes), count)]]
+  }
 
 /**
  * The product's tangent, through a tree of products of pairs: right where factors are zero, unlike y * sum(t / x), and so
@@ -91,12 +121,19 @@ const reduceProd: JvpRule<'reduceProd'> = ([x], [t], { axes }) => {
   const kept = ops.range(x.ndim).filter(i => !axes.includes(i))
   const keptShape = kept.map(i => x.shape[i])
   const last = kept.length
-  const rows = (v: Value): Value => ops.reshape(ops.transpose(v, [...kept, ...axes]), [...keptShape, sizeOf(axes.map(i => x.shape[i]))])
-  const part = (v: Value, from: number, to: number): Value => ops.slice(v, [...kept.map(() => 0), from], [...keptShape, to])
+  const rows = (v: Value): Value =>
+    ops.reshape(ops.transpose(v, [...kept, ...axes]), [...keptShape, sizeOf(axes.map(i => x.shape[i]))])
+  const part = (v: Value, from: number, to: number): Value =>
+    ops.slice(v, [...kept.map(() => 0), from], [...keptShape, to])
   let [factors, dots] = [rows(x), rows(t!)]
   for (let n = factors.shape[last]; n > 1; n = factors.shape[last]) {
     const half = Math.floor(n / 2)
-    const [a, b, da, db] = [part(factors, 0, half), part(factors, half, 2 * half), part(dots, 0, half), part(dots, half, 2 * half)]
+    const [a, b, da, db] = [
+      part(factors, 0, half),
+      part(factors, half, 2 * half),
+      part(dots, 0, half),
+      part(dots, half, 2 * half),
+    ]
     const rest = (v: Value): Value[] => (n % 2 === 0 ? [] : [part(v, n - 1, n)])
     dots = ops.concatenate([ops.add(ops.mul(da, b), ops.mul(a, db)), ...rest(dots)], last)
     factors = ops.concatenate([ops.mul(a, b), ...rest(factors)], last)
@@ -113,7 +150,10 @@ const twoOverSqrtPi = 2 / Math.sqrt(Math.PI)
 const jvpRules: { [P in PrimitiveName]: JvpRule<P> } = {
   neg: linear('neg'),
   abs: unary('abs', x => ops.sign(x)),
-  sign: flat('sign'), floor: flat('floor'), ceil: flat('ceil'), round: flat('round'),
+  sign: flat('sign'),
+  floor: flat('floor'),
+  ceil: flat('ceil'),
+  round: flat('round'),
   exp: unary('exp', (_, y) => y),
   expm1: unary('expm1', (_, y) => ops.add(y, 1)),
   log: ([x], [t]) => [[ops.log(x)], [ops.div(t!, x)]],
@@ -126,30 +166,80 @@ const jvpRules: { [P in PrimitiveName]: JvpRule<P> } = {
   logistic: unary('logistic', (_, y) => ops.mul(y, ops.sub(1, y))),
   erf: unary('erf', x => ops.mul(ops.exp(ops.neg(ops.mul(x, x))), twoOverSqrtPi)),
   erfInv: unary('erfInv', (_, y) => ops.mul(ops.exp(ops.mul(y, y)), 1 / twoOverSqrtPi)),
-  not: flat('not'), isFinite: flat('isFinite'), stopGradient: flat('stopGradient'), optimizationBarrier: linear('optimizationBarrier'),
-  convertElementType: ([x], [t], { dtype }) => [[ops.convertElementType(x, dtype)], [isFloat(dtype) ? ops.convertElementType(t!, dtype) : null]],
+  not: flat('not'),
+  isFinite: flat('isFinite'),
+  stopGradient: flat('stopGradient'),
+  optimizationBarrier: linear('optimizationBarrier'),
+  convertElementType: ([x], [t], { dtype }) => [
+    [ops.convertElementType(x, dtype)],
+    [isFloat(dtype) ? ops.convertElementType(t!, dtype) : null],
+  ],
   bitcastConvertType: flat('bitcastConvertType'),
-  add: binary('add', t => t, t => t),
-  sub: binary('sub', t => t, t => ops.neg(t)),
-  mul: binary('mul', (t, _, y) => ops.mul(t, y), (t, x) => ops.mul(t, x)),
-  div: binary('div', (t, _, y) => ops.div(t, y), (t, _, y, z) => ops.neg(ops.mul(t, ops.div(z, y)))),
-  rem: binary('rem', t => t, (t, x, y) => {
-    const quotient = ops.div(x, y)
-    return ops.neg(ops.mul(t, ops.mul(ops.sign(quotient), ops.floor(ops.abs(quotient)))))
-  }),
-  pow: binary('pow',
+  add: binary(
+    'add',
+    t => t,
+    t => t,
+  ),
+  sub: binary(
+    'sub',
+    t => t,
+    t => ops.neg(t),
+  ),
+  mul: binary(
+    'mul',
+    (t, _, y) => ops.mul(t, y),
+    (t, x) => ops.mul(t, x),
+  ),
+  div: binary(
+    'div',
+    (t, _, y) => ops.div(t, y),
+    (t, _, y, z) => ops.neg(ops.mul(t, ops.div(z, y))),
+  ),
+  rem: binary(
+    'rem',
+    t => t,
+    (t, x, y) => {
+      const quotient = ops.div(x, y)
+      return ops.neg(ops.mul(t, ops.mul(ops.sign(quotient), ops.floor(ops.abs(quotient)))))
+    },
+  ),
+  pow: binary(
+    'pow',
     // x^0 is flat, also at 0, where x^-1 has no value.
     (t, x, y) => ops.mul(t, ops.mul(y, ops.pow(x, ops.select(ops.eq(y, 0), 1, ops.sub(y, 1))))),
-    (t, x, _, z) => ops.mul(t, ops.mul(z, ops.log(ops.select(ops.eq(x, 0), 1, x))))),
-  max: binary('max', (t, x, y) => ops.mul(t, half(ops.gt(x, y), ops.eq(x, y), x)), (t, x, y) => ops.mul(t, half(ops.gt(y, x), ops.eq(x, y), x))),
-  min: binary('min', (t, x, y) => ops.mul(t, half(ops.lt(x, y), ops.eq(x, y), x)), (t, x, y) => ops.mul(t, half(ops.lt(y, x), ops.eq(x, y), x))),
-  atan2: binary('atan2',
+    (t, x, _, z) => ops.mul(t, ops.mul(z, ops.log(ops.select(ops.eq(x, 0), 1, x)))),
+  ),
+  max: binary(
+    'max',
+    (t, x, y) => ops.mul(t, half(ops.gt(x, y), ops.eq(x, y), x)),
+    (t, x, y) => ops.mul(t, half(ops.gt(y, x), ops.eq(x, y), x)),
+  ),
+  min: binary(
+    'min',
+    (t, x, y) => ops.mul(t, half(ops.lt(x, y), ops.eq(x, y), x)),
+    (t, x, y) => ops.mul(t, half(ops.lt(y, x), ops.eq(x, y), x)),
+  ),
+  atan2: binary(
+    'atan2',
     (t, y, x) => ops.mul(t, ops.div(x, ops.add(ops.mul(x, x), ops.mul(y, y)))),
-    (t, y, x) => ops.neg(ops.mul(t, ops.div(y, ops.add(ops.mul(x, x), ops.mul(y, y)))))),
-  and: flat('and'), or: flat('or'), xor: flat('xor'),
-  shiftLeft: flat('shiftLeft'), shiftRightLogical: flat('shiftRightLogical'), shiftRightArithmetic: flat('shiftRightArithmetic'),
-  eq: flat('eq'), ne: flat('ne'), lt: flat('lt'), le: flat('le'), gt: flat('gt'), ge: flat('ge'),
-  select: ([condition, x, y], [, tx, ty]) => [[ops.select(condition, x, y)], [ops.select(condition, dense(tx, x), dense(ty, y))]],
+    (t, y, x) => ops.neg(ops.mul(t, ops.div(y, ops.add(ops.mul(x, x), ops.mul(y, y))))),
+  ),
+  and: flat('and'),
+  or: flat('or'),
+  xor: flat('xor'),
+  shiftLeft: flat('shiftLeft'),
+  shiftRightLogical: flat('shiftRightLogical'),
+  shiftRightArithmetic: flat('shiftRightArithmetic'),
+  eq: flat('eq'),
+  ne: flat('ne'),
+  lt: flat('lt'),
+  le: flat('le'),
+  gt: flat('gt'),
+  ge: flat('ge'),
+  select: ([condition, x, y], [, tx, ty]) => [
+    [ops.select(condition, x, y)],
+    [ops.select(condition, dense(tx, x), dense(ty, y))],
+  ],
   broadcastInDim: linear('broadcastInDim'),
   reshape: linear('reshape'),
   transpose: linear('transpose'),
@@ -164,11 +254,15 @@ const jvpRules: { [P in PrimitiveName]: JvpRule<P> } = {
   reduceMax: reduceExtreme('reduceMax'),
   reduceMin: reduceExtreme('reduceMin'),
   reduceProd,
-  reduceAnd: flat('reduceAnd'), reduceOr: flat('reduceOr'),
-  argmax: flat('argmax'), argmin: flat('argmin'),
+  reduceAnd: flat('reduceAnd'),
+  reduceOr: flat('reduceOr'),
+  argmax: flat('argmax'),
+  argmin: flat('argmin'),
   cumsum: linear('cumsum'),
-  dotGeneral: ([x, y], [tx, ty], params) =>
-    [[ops.dotGeneral(x, y, params)], [addTangents(tx && ops.dotGeneral(tx, y, params), ty && ops.dotGeneral(x, ty, params))]],
+  dotGeneral: ([x, y], [tx, ty], params) => [
+    [ops.dotGeneral(x, y, params)],
+    [addTangents(tx && ops.dotGeneral(tx, y, params), ty && ops.dotGeneral(x, ty, params))],
+  ],
   gather: linear('gather'),
   scatter: linearInFirst('scatter', [0, 2]),
   scatterAdd: linearInFirst('scatterAdd', [0, 2]),
@@ -180,7 +274,10 @@ const jvpRules: { [P in PrimitiveName]: JvpRule<P> } = {
   },
   topK: ([x], [t], { k }) => {
     const [values, positions] = ops.topK(x, k)
-    return [[values, positions], [takeAlong(t!, positions, x.ndim - 1), null]]
+    return [
+      [values, positions],
+      [takeAlong(t!, positions, x.ndim - 1), null],
+    ]
   },
   threefry2x32: flat('threefry2x32'),
   call: programs.call(jvpEval),
@@ -193,6 +290,8 @@ const jvpRules: { [P in PrimitiveName]: JvpRule<P> } = {
 
 /** x's elements at `positions` along an axis, all other axes alike. */
 function takeAlong(x: Value, positions: Value, axis: number): Value {
-  const indices = ops.range(x.ndim).map(i => ops.reshape(i === axis ? positions : ops.iota('int32', positions.shape, i), [...positions.shape, 1]))
+  const indices = ops
+    .range(x.ndim)
+    .map(i => ops.reshape(i === axis ? positions : ops.iota('int32', positions.shape, i), [...positions.shape, 1]))
   return ops.gather(x, ops.concatenate(indices, x.ndim), { axes: ops.range(x.ndim), batchDims: 0, mode: 'clip' })
 }

@@ -1,4 +1,4 @@
-import { sizeOf } from '../../base/tensor.js'
+import { sizeOf } from '../../base/host-tensor.js'
 import type { Aval } from '../program/aval.js'
 import * as ops from '../program/ops.js'
 import type { GatherParams } from '../program/primitives.js'
@@ -7,8 +7,29 @@ import type { Operand, TransposeRule } from './rules.js'
 
 /** The primitives that are linear in an operand: what jvp's rules leave on the way of a tangent. */
 export type LinearPrimitive =
-  | 'neg' | 'optimizationBarrier' | 'convertElementType' | 'add' | 'sub' | 'mul' | 'div' | 'select' | 'broadcastInDim' | 'reshape' | 'transpose' | 'concatenate'
-  | 'pad' | 'slice' | 'rev' | 'dynamicSlice' | 'dynamicUpdateSlice' | 'reduceSum' | 'cumsum' | 'dotGeneral' | 'gather' | 'scatter' | 'scatterAdd'
+  | 'neg'
+  | 'optimizationBarrier'
+  | 'convertElementType'
+  | 'add'
+  | 'sub'
+  | 'mul'
+  | 'div'
+  | 'select'
+  | 'broadcastInDim'
+  | 'reshape'
+  | 'transpose'
+  | 'concatenate'
+  | 'pad'
+  | 'slice'
+  | 'rev'
+  | 'dynamicSlice'
+  | 'dynamicUpdateSlice'
+  | 'reduceSum'
+  | 'cumsum'
+  | 'dotGeneral'
+  | 'gather'
+  | 'scatter'
+  | 'scatterAdd'
 
 export const isLinear = (o: Operand): o is { linear: Aval } => 'linear' in o
 export const avalOf = (o: Operand): Aval => (isLinear(o) ? o.linear : o.known.aval)
@@ -44,25 +65,54 @@ export const linearRules: { [P in LinearPrimitive]: TransposeRule<P> } = {
       const size = avalOf(o).shape[axis]
       const start = ct.shape.map((_, i) => (i === axis ? offset : 0))
       offset += size
-      return isLinear(o) ? ops.slice(ct, start, ct.shape.map((d, i) => (i === axis ? offset : d))) : null
+      return isLinear(o)
+        ? ops.slice(
+            ct,
+            start,
+            ct.shape.map((d, i) => (i === axis ? offset : d)),
+          )
+        : null
     })
   },
   pad: (ct, [x, value], { low, high, interior }) => {
     // Padding by the negated amounts brings the operand's window back, then the interior is stepped over.
     const shape = avalOf(x).shape
     const zero = zeros({ dtype: ct.dtype, shape: [] })
-    const window = ops.pad(ct, zero, low.map(n => -n), high.map(n => -n))
-    const back = ops.slice(window, shape.map(() => 0), window.shape, interior.map(n => n + 1))
-    const total = isLinear(value) ? ops.sub(ops.reduceSum(ct, ops.range(ct.ndim)), ops.reduceSum(back, ops.range(ct.ndim))) : null
+    const window = ops.pad(
+      ct,
+      zero,
+      low.map(n => -n),
+      high.map(n => -n),
+    )
+    const back = ops.slice(
+      window,
+      shape.map(() => 0),
+      window.shape,
+      interior.map(n => n + 1),
+    )
+    const total = isLinear(value)
+      ? ops.sub(ops.reduceSum(ct, ops.range(ct.ndim)), ops.reduceSum(back, ops.range(ct.ndim)))
+      : null
     return [isLinear(x) ? back : null, total]
   },
   slice: (ct, [x], { start, strides }) => {
     const { shape, dtype } = avalOf(x)
     const high = shape.map((d, i) => d - start[i] - (ct.shape[i] === 0 ? 0 : (ct.shape[i] - 1) * strides[i] + 1))
-    return [ops.pad(ct, zeros({ dtype, shape: [] }), start, high, strides.map(s => s - 1))]
+    return [
+      ops.pad(
+        ct,
+        zeros({ dtype, shape: [] }),
+        start,
+        high,
+        strides.map(s => s - 1),
+      ),
+    ]
   },
   rev: (ct, _, { axes }) => [ops.rev(ct, axes)],
-  dynamicSlice: (ct, [x, ...starts]) => [ops.dynamicUpdateSlice(zeros(avalOf(x)), ct, starts.map(valueOf)), ...starts.map(() => null)],
+  dynamicSlice: (ct, [x, ...starts]) => [
+    ops.dynamicUpdateSlice(zeros(avalOf(x)), ct, starts.map(valueOf)),
+    ...starts.map(() => null),
+  ],
   dynamicUpdateSlice: (ct, [x, update, ...starts]) => {
     const at = starts.map(valueOf)
     return [
@@ -73,27 +123,48 @@ export const linearRules: { [P in LinearPrimitive]: TransposeRule<P> } = {
   },
   reduceSum: (ct, [x], { axes }) => {
     const { shape } = avalOf(x)
-    return [ops.broadcastInDim(ct, shape, ops.range(shape.length).filter(i => !axes.includes(i)))]
+    return [
+      ops.broadcastInDim(
+        ct,
+        shape,
+        ops.range(shape.length).filter(i => !axes.includes(i)),
+      ),
+    ]
   },
   cumsum: (ct, _, { axis, reverse }) => [ops.cumsum(ct, axis, !reverse)],
   dotGeneral: (ct, [x, y], { contract: [cx, cy], batch: [bx, by] }) =>
     isLinear(x)
       ? [dotTranspose(ct, avalOf(x), valueOf(y), cx, cy, bx, by, false), null]
       : [null, dotTranspose(ct, avalOf(y), valueOf(x), cy, cx, by, bx, true)],
-  gather: (ct, [x, indices], params) =>
-    [ops.scatterAdd(zeros(avalOf(x)), valueOf(indices), ct, params.mode === 'fill' ? { ...params, mode: 'drop' } : params), null],
+  gather: (ct, [x, indices], params) => [
+    ops.scatterAdd(
+      zeros(avalOf(x)),
+      valueOf(indices),
+      ct,
+      params.mode === 'fill' ? { ...params, mode: 'drop' } : params,
+    ),
+    null,
+  ],
   scatter: (ct, [x, indices, updates], params) => {
     const at = valueOf(indices)
     return [
       isLinear(x) ? ops.scatter(ct, at, zeros(avalOf(updates)), params) : null,
       null,
-      isLinear(updates) ? ops.select(lastWritten(avalOf(x), avalOf(updates), at, params), ops.gather(ct, at, params.mode === 'drop' ? { ...params, mode: 'fill' } : params), 0) : null,
+      isLinear(updates)
+        ? ops.select(
+            lastWritten(avalOf(x), avalOf(updates), at, params),
+            ops.gather(ct, at, params.mode === 'drop' ? { ...params, mode: 'fill' } : params),
+            0,
+          )
+        : null,
     ]
   },
   scatterAdd: (ct, [x, indices, updates], params) => [
     isLinear(x) ? ct : null,
     null,
-    isLinear(updates) ? ops.gather(ct, valueOf(indices), params.mode === 'drop' ? { ...params, mode: 'fill' } : params) : null,
+    isLinear(updates)
+      ? ops.gather(ct, valueOf(indices), params.mode === 'drop' ? { ...params, mode: 'fill' } : params)
+      : null,
   ],
 }
 
@@ -113,8 +184,14 @@ function lastWritten(operand: Aval, updates: Aval, indices: Value, { axes, batch
  * axes, its axes then put back in the operand's order. `second`: whether the operand is the right one.
  */
 function dotTranspose(
-  ct: Value, operand: Aval, other: Value,
-  contract: readonly number[], otherContract: readonly number[], batch: readonly number[], otherBatch: readonly number[], second: boolean,
+  ct: Value,
+  operand: Aval,
+  other: Value,
+  contract: readonly number[],
+  otherContract: readonly number[],
+  batch: readonly number[],
+  otherBatch: readonly number[],
+  second: boolean,
 ): Value {
   const free = ops.range(operand.shape.length).filter(i => !contract.includes(i) && !batch.includes(i))
   const otherFree = ops.range(other.ndim).filter(i => !otherContract.includes(i) && !otherBatch.includes(i))

@@ -31,12 +31,20 @@ export function linearize(program: Program, active: readonly boolean[]): Lineari
     return [...outputs, ...outTangents.filter(t => t !== null)]
   })
   // Known: everything but the tangents.
-  const { known, unknown, numResiduals } = split(joint, joint.inputs.map((_, i) => i >= types.length), joint.outputs.map((_, i) => i >= numOutputs))
+  const { known, unknown, numResiduals } = split(
+    joint,
+    joint.inputs.map((_, i) => i >= types.length),
+    joint.outputs.map((_, i) => i >= numOutputs),
+  )
   return { primal: known, tangent: unknown, numResiduals, activeOutputs }
 }
 
 /** The reverse-mode derivative, ready to run: values of the outputs, and a function from cotangents to gradients. */
-export function vjpEval(program: Program, inputs: readonly Value[], active: readonly boolean[]): {
+export function vjpEval(
+  program: Program,
+  inputs: readonly Value[],
+  active: readonly boolean[],
+): {
   outputs: Value[]
   pullback: (cotangents: readonly Cotangent[]) => Value[]
 } {
@@ -49,7 +57,11 @@ export function vjpEval(program: Program, inputs: readonly Value[], active: read
     outputs,
     pullback: cotangents => {
       const known = [...residuals, ...activeInputs.map(() => null)]
-      const gradients = transposeEval(tangent, known, cotangents.filter((_, i) => activeOutputs[i])).slice(residuals.length)
+      const gradients = transposeEval(
+        tangent,
+        known,
+        cotangents.filter((_, i) => activeOutputs[i]),
+      ).slice(residuals.length)
       return gradients.map((g, i) => g ?? ops.zerosLike(activeInputs[i]))
     },
   }

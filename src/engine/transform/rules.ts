@@ -1,7 +1,7 @@
 /** The types of the rule tables. */
 import type { Aval } from '../program/aval.js'
-import type { PrimitiveName, PrimitiveParams } from '../program/primitives.js'
-import type { Equation, Program } from '../program/program.js'
+import type { PrimitiveName } from '../program/primitives.js'
+import type { Equation, PrimitiveParams, Program } from '../program/program.js'
 import type { Value } from '../program/value.js'
 
 /** A tangent, or null for one that is known to be zero. */
@@ -10,7 +10,11 @@ export type Tangent = Value | null
 export type Duals = [primals: Value[], tangents: Tangent[]]
 
 /** Outputs and their tangents, from operands and theirs, of which at least one is not null. */
-export type JvpRule<P extends PrimitiveName> = (primals: readonly Value[], tangents: readonly Tangent[], params: PrimitiveParams[P]) => Duals
+export type JvpRule<P extends PrimitiveName> = (
+  primals: readonly Value[],
+  tangents: readonly Tangent[],
+  params: PrimitiveParams[P],
+) => Duals
 
 /** `jvpEval`, as the rules of primitives that carry programs get it. */
 export type JvpEval = (program: Program, primals: readonly Value[], tangents: readonly Tangent[]) => Duals
@@ -22,22 +26,46 @@ export type Operand = { known: Value } | { linear: Aval }
 export type Cotangent = Value | null
 
 /** The operands' cotangents from the only output's. */
-export type TransposeRule<P extends PrimitiveName> = (cotangent: Value, operands: readonly Operand[], params: PrimitiveParams[P]) => Cotangent[]
+export type TransposeRule<P extends PrimitiveName> = (
+  cotangent: Value,
+  operands: readonly Operand[],
+  params: PrimitiveParams[P],
+) => Cotangent[]
 
 /** The operands' cotangents from the outputs', of which at least one is not null. */
-export type ProgramTransposeRule<P extends PrimitiveName> = (cotangents: readonly Cotangent[], operands: readonly Operand[], params: PrimitiveParams[P]) => Cotangent[]
+export type ProgramTransposeRule<P extends PrimitiveName> = (
+  cotangents: readonly Cotangent[],
+  operands: readonly Operand[],
+  params: PrimitiveParams[P],
+) => Cotangent[]
 
 /** `transposeEval`, as the rules of primitives that carry programs get it. */
-export type TransposeEval = (program: Program, inputs: readonly (Value | null)[], cotangents: readonly Cotangent[]) => Cotangent[]
+export type TransposeEval = (
+  program: Program,
+  inputs: readonly (Value | null)[],
+  cotangents: readonly Cotangent[],
+) => Cotangent[]
 
 /** A value, and whether it is mapped: then axis 0 is the batch. */
-export interface Batched { value: Value; batched: boolean }
+export interface Batched {
+  value: Value
+  batched: boolean
+}
 
 /** Outputs from operands, of which at least one is mapped over a batch of `size`. */
-export type BatchRule<P extends PrimitiveName> = (inputs: readonly Batched[], params: PrimitiveParams[P], size: number) => Batched[]
+export type BatchRule<P extends PrimitiveName> = (
+  inputs: readonly Batched[],
+  params: PrimitiveParams[P],
+  size: number,
+) => Batched[]
 
 /** `batchProgram`, as the rules of primitives that carry programs get it. */
-export type BatchProgram = (program: Program, size: number, batched: readonly boolean[], whole?: readonly boolean[]) => { program: Program; batched: boolean[] }
+export type BatchProgram = (
+  program: Program,
+  size: number,
+  batched: readonly boolean[],
+  whole?: readonly boolean[],
+) => { program: Program; batched: boolean[] }
 
 /** A program in two parts: what its known inputs suffice for, and the rest. */
 export interface Split {
@@ -53,4 +81,7 @@ export interface Split {
 export type SplitProgram = (program: Program, unknownInputs: readonly boolean[], wanted?: readonly boolean[]) => Split
 
 /** The known part of an equation, and the unknown part, whose outputs are the unknown ones. */
-export interface SplitEquation { known: readonly Equation[]; unknown: Equation | null }
+export interface SplitEquation {
+  known: readonly Equation[]
+  unknown: Equation | null
+}

@@ -1,4 +1,4 @@
-import { hostFrom, toNumbers } from '../../base/tensor.js'
+import { hostFrom, toNumbers } from '../../base/host-tensor.js'
 import { sameAval, sameShape } from '../program/aval.js'
 import { range } from '../program/ops.js'
 import type { DotParams, PrimitiveName } from '../program/primitives.js'
@@ -63,7 +63,7 @@ class Simplifier {
   private nameOf(a: Atom): string {
     if (a instanceof Lit) return `${Object.is(a.value, -0) ? '-0' : a.value}${typeof a.value}:${a.aval.dtype}`
     let id = this.ids.get(a)
-    if (id === undefined) this.ids.set(a, id = this.ids.size)
+    if (id === undefined) this.ids.set(a, (id = this.ids.size))
     return `v${id}`
   }
 
@@ -108,22 +108,29 @@ class Simplifier {
     } else if (is(eqn, 'broadcastInDim')) {
       if (sameShape(x.aval.shape, eqn.params.shape)) return x
       const inner = this.madeBy(x, 'broadcastInDim')
-      if (inner) return become(eqn, 'broadcastInDim', inner.inputs, { shape: eqn.params.shape, dims: inner.params.dims.map(d => eqn.params.dims[d]) })
+      if (inner)
+        return become(eqn, 'broadcastInDim', inner.inputs, {
+          shape: eqn.params.shape,
+          dims: inner.params.dims.map(d => eqn.params.dims[d]),
+        })
     } else if (is(eqn, 'reshape')) {
       if (sameShape(x.aval.shape, eqn.params.shape)) return x
       const inner = this.madeBy(x, 'reshape')
       if (inner) return become(eqn, 'reshape', inner.inputs, eqn.params)
       const filled = this.madeBy(x, 'broadcastInDim')
-      if (filled && filled.inputs[0].aval.shape.length === 0) return become(eqn, 'broadcastInDim', filled.inputs, { shape: eqn.params.shape, dims: [] })
+      if (filled && filled.inputs[0].aval.shape.length === 0)
+        return become(eqn, 'broadcastInDim', filled.inputs, { shape: eqn.params.shape, dims: [] })
     } else if (is(eqn, 'transpose')) {
       return this.rewriteTranspose(eqn)
     } else if (is(eqn, 'dotGeneral')) {
       return this.foldTransposes(eqn)
     } else if (is(eqn, 'convertElementType')) {
       if (x.aval.dtype === eqn.params.dtype) return x
-      if (x instanceof Lit && eqn.params.dtype === 'float32') return new Lit(Math.fround(toNumbers(hostFrom(x.aval.dtype, [], [Number(x.value)]))[0]), 'float32')
+      if (x instanceof Lit && eqn.params.dtype === 'float32')
+        return new Lit(Math.fround(toNumbers(hostFrom(x.aval.dtype, [], [Number(x.value)]))[0]), 'float32')
     } else if (is(eqn, 'reduceSum') || is(eqn, 'reduceMax') || is(eqn, 'reduceMin')) {
-      if (eqn.params.axes.every(axis => x.aval.shape[axis] === 1)) return become(eqn, 'reshape', [x], { shape: eqn.outputs[0].aval.shape })
+      if (eqn.params.axes.every(axis => x.aval.shape[axis] === 1))
+        return become(eqn, 'reshape', [x], { shape: eqn.outputs[0].aval.shape })
     }
     return eqn
   }
@@ -146,7 +153,8 @@ class Simplifier {
     if (inner) return become(eqn, 'transpose', inner.inputs, { perm: perm.map(p => inner.params.perm[p]) })
     // Axes of length 1 that move past others leave the data where it is.
     const long = perm.filter(p => x.aval.shape[p] !== 1)
-    if (long.every((p, i) => i === 0 || long[i - 1] < p)) return become(eqn, 'reshape', [x], { shape: eqn.outputs[0].aval.shape })
+    if (long.every((p, i) => i === 0 || long[i - 1] < p))
+      return become(eqn, 'reshape', [x], { shape: eqn.outputs[0].aval.shape })
     const dot = this.madeBy(x, 'dotGeneral')
     if (!dot) return eqn
     // [batch, left, right] -> [batch, right, left]: the product of the operands the other way round.
@@ -174,21 +182,31 @@ class Simplifier {
         const mapped = axes[side].map(i => perm[i])
         return side === 0 ? [mapped, axes[1]] : [axes[0], mapped]
       }
-      return become(eqn, 'dotGeneral', inputs, { contract: through(eqn.params.contract), batch: through(eqn.params.batch) })
+      return become(eqn, 'dotGeneral', inputs, {
+        contract: through(eqn.params.contract),
+        batch: through(eqn.params.batch),
+      })
     }
     return eqn
   }
 }
 
 /** An equation with the results of another. */
-function become<P extends PrimitiveName>(eqn: Equation, primitive: P, inputs: readonly Atom[], params: Equation<P>['params']): Equation {
+function become<P extends PrimitiveName>(
+  eqn: Equation,
+  primitive: P,
+  inputs: readonly Atom[],
+  params: Equation<P>['params'],
+): Equation {
   const [output] = eqn.outputs
   return { primitive, inputs, params, outputs: [new Var(output.aval)] } as unknown as Equation
 }
 
 /** The equation with its subprograms simplified, without the derivative that a composite brought. */
 function withSimplePrograms(eqn: Equation): Equation {
-  const params = Object.entries(eqn.params).filter(([key]) => key !== 'vjp').map(([key, value]: [string, unknown]) => [key, simpleParam(value)])
+  const params = Object.entries(eqn.params)
+    .filter(([key]) => key !== 'vjp')
+    .map(([key, value]: [string, unknown]) => [key, simpleParam(value)])
   return { ...eqn, params: Object.fromEntries(params) } as unknown as Equation
 }
 
@@ -196,4 +214,3 @@ function simpleParam(value: unknown): unknown {
   if (value instanceof Program) return simplify(value)
   return Array.isArray(value) && value.some(v => v instanceof Program) ? value.map(simpleParam) : value
 }
-

@@ -19,7 +19,11 @@ const either = (a: readonly boolean[], b: readonly boolean[]): boolean[] => a.ma
  */
 export function splitScan(split: SplitProgram, eqn: Equation<'scan'>, unknown: readonly boolean[]): SplitEquation {
   const { body, numConsts, numCarry } = eqn.params
-  const parts = <T>(list: readonly T[]): [T[], T[], T[]] => [list.slice(0, numConsts), list.slice(numConsts, numConsts + numCarry), list.slice(numConsts + numCarry)]
+  const parts = <T>(list: readonly T[]): [T[], T[], T[]] => [
+    list.slice(0, numConsts),
+    list.slice(numConsts, numConsts + numCarry),
+    list.slice(numConsts + numCarry),
+  ]
   const [constsU, , xsU] = parts(unknown)
   // A carry is unknown if it enters so, or if the body makes it so.
   const settle = (carried: boolean[]): { carried: boolean[]; steps: ReturnType<SplitProgram> } => {
@@ -32,12 +36,21 @@ export function splitScan(split: SplitProgram, eqn: Equation<'scan'>, unknown: r
   const [bodyConsts, , bodyXs] = parts<Atom>(body.inputs)
 
   const residuals = steps.unknown.inputs.slice(0, steps.numResiduals)
-  const { equations: invariant, values: invariants } = invariantPart(steps.known, whereNot(body.inputs.slice(0, numConsts), constsU))
+  const { equations: invariant, values: invariants } = invariantPart(
+    steps.known,
+    whereNot(body.inputs.slice(0, numConsts), constsU),
+  )
   const hoisted = residuals.filter(r => invariants.has(r))
   const once = hoisted.map(r => new Var(r.aval))
   const before = equation({
-    primitive: 'call', inputs: whereNot(consts, constsU), outputs: once,
-    params: { name: 'invariant', remat: false, program: withoutDeadCode(new Program(whereNot(body.inputs.slice(0, numConsts), constsU), invariant, hoisted)) },
+    primitive: 'call',
+    inputs: whereNot(consts, constsU),
+    outputs: once,
+    params: {
+      name: 'invariant',
+      remat: false,
+      program: withoutDeadCode(new Program(whereNot(body.inputs.slice(0, numConsts), constsU), invariant, hoisted)),
+    },
   })
   const fixed = residuals.filter(r => bodyConsts.includes(r))
   const rows = residuals.filter(r => bodyXs.includes(r))
@@ -48,7 +61,12 @@ export function splitScan(split: SplitProgram, eqn: Equation<'scan'>, unknown: r
   const known = equation({
     ...eqn,
     inputs: [...whereNot(consts, constsU), ...whereNot(carry, carried), ...whereNot(xs, xsU)],
-    params: { ...eqn.params, numConsts: whereNot(consts, constsU).length, numCarry: whereNot(carry, carried).length, body: new Program(steps.known.inputs, steps.known.equations, [...knownBody, ...stacked]) },
+    params: {
+      ...eqn.params,
+      numConsts: whereNot(consts, constsU).length,
+      numCarry: whereNot(carry, carried).length,
+      body: new Program(steps.known.inputs, steps.known.equations, [...knownBody, ...stacked]),
+    },
     outputs: [...whereNot(eqn.outputs, steps.unknownOutputs), ...stacks],
   })
   const [unknownConsts, unknownCarry] = [where(consts, constsU), where(carry, carried)]
@@ -57,12 +75,23 @@ export function splitScan(split: SplitProgram, eqn: Equation<'scan'>, unknown: r
   const rest = equation({
     ...eqn,
     inputs: [
-      ...fixed.map(r => consts[bodyConsts.indexOf(r)]), ...once, ...unknownConsts, ...unknownCarry,
-      ...rows.map(r => xs[bodyXs.indexOf(r)]), ...stacks, ...where(xs, xsU),
+      ...fixed.map(r => consts[bodyConsts.indexOf(r)]),
+      ...once,
+      ...unknownConsts,
+      ...unknownCarry,
+      ...rows.map(r => xs[bodyXs.indexOf(r)]),
+      ...stacks,
+      ...where(xs, xsU),
     ],
     params: {
-      ...eqn.params, numConsts: fixed.length + once.length + unknownConsts.length, numCarry: unknownCarry.length,
-      body: new Program([...fixed, ...hoisted, ...declared.slice(0, numBefore), ...rows, ...stacked, ...declared.slice(numBefore)], steps.unknown.equations, steps.unknown.outputs),
+      ...eqn.params,
+      numConsts: fixed.length + once.length + unknownConsts.length,
+      numCarry: unknownCarry.length,
+      body: new Program(
+        [...fixed, ...hoisted, ...declared.slice(0, numBefore), ...rows, ...stacked, ...declared.slice(numBefore)],
+        steps.unknown.equations,
+        steps.unknown.outputs,
+      ),
     },
     outputs: where(eqn.outputs, steps.unknownOutputs),
   })
@@ -70,7 +99,10 @@ export function splitScan(split: SplitProgram, eqn: Equation<'scan'>, unknown: r
 }
 
 /** The equations of a body that nothing but these constants goes into, and what they compute. */
-function invariantPart({ equations }: Program, consts: readonly Var[]): { equations: Equation[]; values: ReadonlySet<Var> } {
+function invariantPart(
+  { equations }: Program,
+  consts: readonly Var[],
+): { equations: Equation[]; values: ReadonlySet<Var> } {
   const fixed = new Set<Atom>(consts)
   const values = new Set<Var>()
   const kept = equations.filter(eqn => {
@@ -108,27 +140,48 @@ export function splitCond(split: SplitProgram, eqn: Equation<'cond'>, unknown: r
     })
     return { parts, places }
   })
-  const shared = [...new Set(branches.flatMap(b => b.places.flatMap(p => (p.operand === undefined ? [] : [p.operand]))))]
+  const shared = [
+    ...new Set(branches.flatMap(b => b.places.flatMap(p => (p.operand === undefined ? [] : [p.operand])))),
+  ]
 
   const slotVars = slots.map(a => new Var(a))
   const known = equation({
-    ...eqn, inputs: [index, ...whereNot(operands, mask)], outputs: [...whereNot(eqn.outputs, wanted), ...slotVars],
+    ...eqn,
+    inputs: [index, ...whereNot(operands, mask)],
+    outputs: [...whereNot(eqn.outputs, wanted), ...slotVars],
     params: {
-      branches: branches.map(({ parts, places }) => traceClosed(parts.known.inputs.map(v => v.aval), v => {
-        const outputs = evalProgram(parts.known, v)
-        const residuals = outputs.splice(outputs.length - places.length)
-        return [...outputs, ...slots.map((a, s) => residuals[places.findIndex(p => p.slot === s)] ?? ops.full(a.shape, 0, a.dtype))]
-      })),
+      branches: branches.map(({ parts, places }) =>
+        traceClosed(
+          parts.known.inputs.map(v => v.aval),
+          v => {
+            const outputs = evalProgram(parts.known, v)
+            const residuals = outputs.splice(outputs.length - places.length)
+            return [
+              ...outputs,
+              ...slots.map((a, s) => residuals[places.findIndex(p => p.slot === s)] ?? ops.full(a.shape, 0, a.dtype)),
+            ]
+          },
+        ),
+      ),
     },
   })
   const inputs = [...shared.map(i => operands[i]), ...slotVars, ...where(operands, mask)]
   const rest = equation({
-    ...eqn, inputs: [index, ...inputs], outputs: where(eqn.outputs, wanted),
+    ...eqn,
+    inputs: [index, ...inputs],
+    outputs: where(eqn.outputs, wanted),
     params: {
-      branches: branches.map(({ parts, places }) => traceClosed(inputs.map(v => v.aval), v => {
-        const residuals = places.map(p => v[p.operand === undefined ? shared.length + p.slot : shared.indexOf(p.operand)])
-        return evalProgram(parts.unknown, [...residuals, ...v.slice(shared.length + slots.length)])
-      })),
+      branches: branches.map(({ parts, places }) =>
+        traceClosed(
+          inputs.map(v => v.aval),
+          v => {
+            const residuals = places.map(
+              p => v[p.operand === undefined ? shared.length + p.slot : shared.indexOf(p.operand)],
+            )
+            return evalProgram(parts.unknown, [...residuals, ...v.slice(shared.length + slots.length)])
+          },
+        ),
+      ),
     },
   })
   return { known: [known], unknown: rest }
@@ -143,16 +196,30 @@ export function splitCall(split: SplitProgram, eqn: Equation<'call'>, unknown: r
   const { known, unknown: rest, unknownOutputs, numResiduals } = split(program, unknown)
   const numKnown = known.outputs.length - numResiduals
   const knownOutputs = known.outputs.slice(0, numKnown)
-  const again = traceClosed(program.inputs.map(v => v.aval), v => {
-    const residuals = evalProgram(known, whereNot(v, unknown).map(ops.optimizationBarrier)).slice(numKnown)
-    return evalProgram(rest, [...residuals, ...where(v, unknown)])
-  })
+  const again = traceClosed(
+    program.inputs.map(v => v.aval),
+    v => {
+      const residuals = evalProgram(known, whereNot(v, unknown).map(ops.optimizationBarrier)).slice(numKnown)
+      return evalProgram(rest, [...residuals, ...where(v, unknown)])
+    },
+  )
   return {
-    known: [equation({
-      ...eqn, inputs: whereNot(eqn.inputs, unknown), outputs: whereNot(eqn.outputs, unknownOutputs),
-      params: { ...eqn.params, program: new Program(known.inputs, liveEquations(known.equations, knownOutputs), knownOutputs) },
-    })],
-    unknown: equation({ ...eqn, outputs: where(eqn.outputs, unknownOutputs), params: { ...eqn.params, program: withoutDeadCode(again) } }),
+    known: [
+      equation({
+        ...eqn,
+        inputs: whereNot(eqn.inputs, unknown),
+        outputs: whereNot(eqn.outputs, unknownOutputs),
+        params: {
+          ...eqn.params,
+          program: new Program(known.inputs, liveEquations(known.equations, knownOutputs), knownOutputs),
+        },
+      }),
+    ],
+    unknown: equation({
+      ...eqn,
+      outputs: where(eqn.outputs, unknownOutputs),
+      params: { ...eqn.params, program: withoutDeadCode(again) },
+    }),
   }
 }
 

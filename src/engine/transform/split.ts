@@ -30,7 +30,11 @@ export function split(program: Program, unknownInputs: readonly boolean[], wante
   for (const a of [...live.flatMap(e => e.inputs), ...rest]) if (a instanceof Var && !unknown.has(a)) residuals.add(a)
   const knownOutputs = [...program.outputs.filter((_, i) => !unknownOutputs[i]), ...residuals]
   return {
-    known: new Program(program.inputs.filter((_, i) => !unknownInputs[i]), liveEquations(knownEquations, knownOutputs), knownOutputs),
+    known: new Program(
+      program.inputs.filter((_, i) => !unknownInputs[i]),
+      liveEquations(knownEquations, knownOutputs),
+      knownOutputs,
+    ),
     unknown: new Program([...residuals, ...program.inputs.filter((_, i) => unknownInputs[i])], live, rest),
     numResiduals: residuals.size,
     unknownOutputs,
@@ -42,8 +46,10 @@ function splitEquation(eqn: Equation, unknown: readonly boolean[]): SplitEquatio
   if (is(eqn, 'cond')) return splitCond(split, eqn, unknown)
   if (is(eqn, 'call')) return splitCall(split, eqn, unknown)
   if (is(eqn, 'while')) {
-    throw new SwitchyardError(`while(${eqn.inputs.map(a => formatAval(a.aval)).join(', ')}) has no reverse mode: `
-      + 'how many steps it takes, and so how much to keep, is not known when it is traced; use scan, or forward mode (jvp)')
+    throw new SwitchyardError(
+      `while(${eqn.inputs.map(a => formatAval(a.aval)).join(', ')}) has no reverse mode: ` +
+        'how many steps it takes, and so how much to keep, is not known when it is traced; use scan, or forward mode (jvp)',
+    )
   }
   return { known: [], unknown: eqn }
 }

@@ -17,10 +17,16 @@ import type { Cotangent, Operand, ProgramTransposeRule, TransposeRule } from './
  * Runs a program that is linear in some of its inputs backwards: cotangents of its outputs to cotangents of those
  * inputs. Equations that do not depend on a linear input are applied first, in order.
  */
-export function transposeEval(program: Program, inputs: readonly (Value | null)[], cotangents: readonly Cotangent[]): Cotangent[] {
+export function transposeEval(
+  program: Program,
+  inputs: readonly (Value | null)[],
+  cotangents: readonly Cotangent[],
+): Cotangent[] {
   const known = new Map<Var, Value>()
   const pending: Equation[] = []
-  program.inputs.forEach((v, i) => { if (inputs[i] !== null) known.set(v, inputs[i]) })
+  program.inputs.forEach((v, i) => {
+    if (inputs[i] !== null) known.set(v, inputs[i])
+  })
   const value = (a: Atom): Value | undefined => (a instanceof Lit ? new Literal(a.value, a.aval.dtype) : known.get(a))
   for (const eqn of program.equations) {
     const values = eqn.inputs.map(value)
@@ -44,7 +50,7 @@ export function transposeEval(program: Program, inputs: readonly (Value | null)[
     })
     applyRule(eqn, cts, operands).forEach((c, i) => accumulate(eqn.inputs[i], c))
   }
-  return program.inputs.map((v, i) => (inputs[i] === null ? flowing.get(v) ?? null : null))
+  return program.inputs.map((v, i) => (inputs[i] === null ? (flowing.get(v) ?? null) : null))
 }
 
 function applyRule(eqn: Equation, cotangents: readonly Cotangent[], operands: readonly Operand[]): Cotangent[] {
@@ -52,7 +58,9 @@ function applyRule(eqn: Equation, cotangents: readonly Cotangent[], operands: re
   if (rule) return rule(cotangents[0]!, operands, eqn.params)
   const programRule = programRules[eqn.primitive] as ProgramTransposeRule<PrimitiveName> | undefined
   if (programRule) return programRule(cotangents, operands, eqn.params)
-  throw new SwitchyardError(`${eqn.primitive}(${operands.map(o => formatAval(avalOf(o))).join(', ')}) is not linear, so it has no transpose`)
+  throw new SwitchyardError(
+    `${eqn.primitive}(${operands.map(o => formatAval(avalOf(o))).join(', ')}) is not linear, so it has no transpose`,
+  )
 }
 
 /** The linear primitives that carry programs. */

@@ -1,4 +1,4 @@
-import type { Array } from '../../engine/api/array.js'
+import type { Tensor } from '../../engine/api/tensor.js'
 import { customVjp } from '../../engine/api/composite.js'
 import * as lax from '../../engine/api/lax.js'
 import * as np from '../../engine/api/np.js'
@@ -10,10 +10,10 @@ import type { Assignment } from './router.js'
  * dropped choice, an empty slot).
  */
 export type Slots = {
-  slotOfChoice: Array // [tokens, choices], int32
-  choiceOfSlot: Array // [slots], int32
+  slotOfChoice: Tensor // [tokens, choices], int32
+  choiceOfSlot: Tensor // [slots], int32
   /** How many slots each expert has; a number: all as many. */
-  slotsOfExpert: Array | number // [experts], int32
+  slotsOfExpert: Tensor | number // [experts], int32
 }
 
 type Places = Pick<Assignment, 'expert' | 'position' | 'kept'>
@@ -29,7 +29,11 @@ export function bufferSlots({ expert, position, kept }: Places, numExperts: numb
   const slotOfChoice = np.reshape(slot, [-1, slot.shape[2]]) // [tokens, choices]
   const numChoices = slotOfChoice.size
   const nowhere = np.full([numExperts * rows], numChoices, 'int32')
-  const choiceOfSlot = lax.scatter(nowhere, np.reshape(slotOfChoice, [-1, 1]), np.arange(numChoices), { axes: [0], batchDims: 0, mode: 'drop' }) // [slots]
+  const choiceOfSlot = lax.scatter(nowhere, np.reshape(slotOfChoice, [-1, 1]), np.arange(numChoices), {
+    axes: [0],
+    batchDims: 0,
+    mode: 'drop',
+  }) // [slots]
   return { slotOfChoice, choiceOfSlot, slotsOfExpert: rows }
 }
 
@@ -48,32 +52,40 @@ export function raggedSlots({ expert, kept }: Pick<Places, 'expert' | 'kept'>, n
 }
 
 /** Tokens [tokens, dModel] into their slots; empty slots are 0. */
-export const dispatch = (x: Array, { slotOfChoice, choiceOfSlot }: Slots): Array =>
+export const dispatch = (x: Tensor, { slotOfChoice, choiceOfSlot }: Slots): Tensor =>
   tokensToSlots(x, slotOfChoice, choiceOfSlot) // [slots, dModel]
 
 /** What the experts made [slots, dModel] back to the tokens' choices; choices without a slot get 0. */
-export const combine = (y: Array, { slotOfChoice, choiceOfSlot }: Slots): Array =>
+export const combine = (y: Tensor, { slotOfChoice, choiceOfSlot }: Slots): Tensor =>
   slotsToChoices(y, slotOfChoice, choiceOfSlot) // [tokens, choices, dModel]
 
 /** No slot belongs to two choices, and the maps are each other's inverse, so a gradient is gathers too: by the other map. */
 const tokensToSlots = customVjp(
-  function tokens_to_slots(x: Array, slotOfChoice: Array, choiceOfSlot: Array): Array { return takeTokens(x, slotOfChoice, choiceOfSlot) },
+  function tokens_to_slots(x: Tensor, slotOfChoice: Tensor, choiceOfSlot: Tensor): Tensor {
+    return takeTokens(x, slotOfChoice, choiceOfSlot)
+  },
   (x, slotOfChoice, choiceOfSlot) => [takeTokens(x, slotOfChoice, choiceOfSlot), { slotOfChoice }],
-  ({ slotOfChoice }: { slotOfChoice: Array }, ct) => [np.sum(takeRows(ct, slotOfChoice), { axis: 1 }), null, null],
+  ({ slotOfChoice }: { slotOfChoice: Tensor }, ct) => [np.sum(takeRows(ct, slotOfChoice), { axis: 1 }), null, null],
 )
 
 const slotsToChoices = customVjp(
-  function slots_to_choices(y: Array, slotOfChoice: Array, _choiceOfSlot: Array): Array { return takeRows(y, slotOfChoice) },
+  function slots_to_choices(y: Tensor, slotOfChoice: Tensor, _choiceOfSlot: Tensor): Tensor {
+    return takeRows(y, slotOfChoice)
+  },
   (y, slotOfChoice, choiceOfSlot) => [takeRows(y, slotOfChoice), { choiceOfSlot }],
-  ({ choiceOfSlot }: { choiceOfSlot: Array }, ct) => [takeRows(np.reshape(ct, [-1, ct.shape[2]]), choiceOfSlot), null, null],
+  ({ choiceOfSlot }: { choiceOfSlot: Tensor }, ct) => [
+    takeRows(np.reshape(ct, [-1, ct.shape[2]]), choiceOfSlot),
+    null,
+    null,
+  ],
 )
 
 /** Rows of x [tokens, dModel] for the slots' choices. An empty slot's number is past the last token's, too. */
-function takeTokens(x: Array, slotOfChoice: Array, choiceOfSlot: Array): Array {
+function takeTokens(x: Tensor, slotOfChoice: Tensor, choiceOfSlot: Tensor): Tensor {
   const choices = slotOfChoice.shape[1]
   return takeRows(x, choices === 1 ? choiceOfSlot : np.floorDivide(choiceOfSlot, choices)) // [slots, dModel]
 }
 
 /** Rows of x [rows, dModel]; numbers past the end give 0. */
-export const takeRows = (x: Array, index: Array): Array =>
+export const takeRows = (x: Tensor, index: Tensor): Tensor =>
   lax.gather(x, np.expandDims(index, index.ndim), { axes: [0], batchDims: 0, mode: 'fill' }) // [...index, dModel]

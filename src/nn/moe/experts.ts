@@ -1,4 +1,4 @@
-import type { Array } from '../../engine/api/array.js'
+import type { Tensor } from '../../engine/api/tensor.js'
 import * as np from '../../engine/api/np.js'
 import { hiddenActivations } from '../mlp.js'
 import type { MlpParams } from '../mlp.js'
@@ -14,16 +14,32 @@ import { raggedDot } from './ragged-dot.js'
  * without a slot get 0. Where experts have equally many slots a kernel is one batched product, and a dropout mask the same for all of
  * an expert's tokens; where slots are ragged it is one product for each expert, and a mask for each token.
  */
-export function experts(params: MlpParams, x: Array, slots: Slots, noise: Noise, dropoutRate = 0): Array {
+export function experts(params: MlpParams, x: Tensor, slots: Slots, noise: Noise, dropoutRate = 0): Tensor {
   const { slotsOfExpert } = slots
   const dispatched = dispatch(x, slots) // [slots, dModel]
-  const outputs = typeof slotsOfExpert === 'number'
-    ? network(params, np.reshape(dispatched, [-1, slotsOfExpert, x.shape[1]]), (y, kernel) => np.matmul(y, np.astype(wholeKernel(kernel, y.shape[2]), y.dtype)), y => noise.dropout(y, dropoutRate, 1)) // [experts, slots, dModel]
-    : network(params, dispatched, (y, kernel) => raggedDot(y, kernel, slotsOfExpert), y => noise.dropout(y, dropoutRate, null)) // [slots, dModel]
+  const outputs =
+    typeof slotsOfExpert === 'number'
+      ? network(
+          params,
+          np.reshape(dispatched, [-1, slotsOfExpert, x.shape[1]]),
+          (y, kernel) => np.matmul(y, np.astype(wholeKernel(kernel, y.shape[2]), y.dtype)),
+          y => noise.dropout(y, dropoutRate, 1),
+        ) // [experts, slots, dModel]
+      : network(
+          params,
+          dispatched,
+          (y, kernel) => raggedDot(y, kernel, slotsOfExpert),
+          y => noise.dropout(y, dropoutRate, null),
+        ) // [slots, dModel]
   return combine(np.reshape(outputs, dispatched.shape), slots) // [tokens, choices, dModel]
 }
 
-function network(params: MlpParams, x: Array, apply: (y: Array, kernel: Kernel) => Array, dropout: (y: Array) => Array): Array {
+function network(
+  params: MlpParams,
+  x: Tensor,
+  apply: (y: Tensor, kernel: Kernel) => Tensor,
+  dropout: (y: Tensor) => Tensor,
+): Tensor {
   const hidden = hiddenActivations(params, ({ kernel }) => apply(x, kernel)) // [experts, slots, dFf] or [slots, dFf]
   return apply(dropout(hidden), params.wo.kernel) // [experts, slots, dModel] or [slots, dModel]
 }

@@ -1,6 +1,6 @@
 import { roundHalfEven } from '../../base/dtypes.js'
 import { check } from '../../base/errors.js'
-import type { Array } from '../../engine/api/array.js'
+import type { Tensor } from '../../engine/api/tensor.js'
 import * as np from '../../engine/api/np.js'
 
 /** How a batch of tokens is divided into groups, within which experts have a capacity. */
@@ -42,16 +42,30 @@ export function fewestGroups(batch: number, length: number, maxGroupSize: number
   const fewest = Math.ceil(tokens / maxGroupSize)
   let numGroups = fewest
   while (tokens % numGroups !== 0) numGroups++
-  check(numGroups <= 4 * fewest, () => `a batch of ${batch} x ${length} tokens cannot be divided evenly into groups of about ${maxGroupSize}: `
-    + 'choose another number of rows, or a router.maxGroupSize of at least as many tokens')
+  check(
+    numGroups <= 4 * fewest,
+    () =>
+      `a batch of ${batch} x ${length} tokens cannot be divided evenly into groups of about ${maxGroupSize}: ` +
+      'choose another number of rows, or a router.maxGroupSize of at least as many tokens',
+  )
   return { batch, length, numGroups, tokensPerGroup: tokens / numGroups }
 }
 
 /** Each sequence is a group, as in HF. */
-export const sequenceGroups = (batch: number, length: number): TokenGroups => ({ batch, length, numGroups: batch, tokensPerGroup: length })
+export const sequenceGroups = (batch: number, length: number): TokenGroups => ({
+  batch,
+  length,
+  numGroups: batch,
+  tokensPerGroup: length,
+})
 
 /** All tokens are one group: for routing without capacity, where groups do not matter. */
-export const oneGroup = (batch: number, length: number): TokenGroups => ({ batch, length, numGroups: 1, tokensPerGroup: batch * length })
+export const oneGroup = (batch: number, length: number): TokenGroups => ({
+  batch,
+  length,
+  numGroups: 1,
+  tokensPerGroup: batch * length,
+})
 
 /**
  * How many tokens of a group an expert takes: its fair share times a factor (Switch Transformers, equation 3), rounded half
@@ -61,14 +75,17 @@ export const expertCapacity = (factor: number, tokensPerGroup: number, numExpert
   Math.max(roundHalfEven((factor * tokensPerGroup) / numExperts), minimum)
 
 /** Arranges x [batch, length, ...] by groups, with zeros added. */
-export function toGroups(x: Array, { batch, length, numGroups, tokensPerGroup }: TokenGroups): Array {
+export function toGroups(x: Tensor, { batch, length, numGroups, tokensPerGroup }: TokenGroups): Tensor {
   const [rows, positions, ...rest] = x.shape
-  const padded = batch === rows && length === positions ? x : np.pad(x, [[0, batch - rows], [0, length - positions], ...rest.map(() => [0, 0] as const)])
+  const padded =
+    batch === rows && length === positions
+      ? x
+      : np.pad(x, [[0, batch - rows], [0, length - positions], ...rest.map(() => [0, 0] as const)])
   return np.reshape(padded, [numGroups, tokensPerGroup, ...rest]) // [groups, tokens, ...]
 }
 
 /** The inverse of `toGroups`, to [batch, length, ...] as they were; x has a row for each token of each group. */
-export function fromGroups(x: Array, groups: TokenGroups, batch: number, length: number): Array {
+export function fromGroups(x: Tensor, groups: TokenGroups, batch: number, length: number): Tensor {
   const padded = np.reshape(x, [groups.batch, groups.length, -1])
   return padded.get(np.slice(0, batch), np.slice(0, length)) // [batch, length, dModel]
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Array } from '../../engine/api/array.js'
+import type { Tensor } from '../../engine/api/tensor.js'
 import { jit } from '../../engine/api/jit.js'
 import * as np from '../../engine/api/np.js'
 import * as random from '../../engine/api/random.js'
@@ -14,18 +14,31 @@ import { tokensChooseTop1 } from './router.js'
 
 const [batch, length, dModel, dFf, numExperts] = [2, 6, 4, 8, 3]
 const dropless: MoeOptions = {
-  router: tokensChooseTop1, groups: oneGroup(batch, length), capacity: null, countMasked: false, jitterNoise: 0, jitterExperts: false, expertDropoutRate: 0,
+  router: tokensChooseTop1,
+  groups: oneGroup(batch, length),
+  capacity: null,
+  countMasked: false,
+  jitterNoise: 0,
+  jitterExperts: false,
+  expertDropoutRate: 0,
 }
-const withCapacity = (capacity: number): MoeOptions => ({ ...dropless, groups: evenGroups(batch, length, numExperts, 8192), capacity })
+const withCapacity = (capacity: number): MoeOptions => ({
+  ...dropless,
+  groups: evenGroups(batch, length, numExperts, 8192),
+  capacity,
+})
 
-const normal = (seed: number, shape: number[]): Array => random.normal(random.key(seed), shape)
+const normal = (seed: number, shape: number[]): Tensor => random.normal(random.key(seed), shape)
 const params = (): MoeParams => ({
   router: { router_weights: { w: { kernel: normal(0, [dModel, numExperts]) } } },
-  expert: { wi: { kernel: normal(1, [numExperts, dModel, dFf]) }, wo: { kernel: normal(2, [numExperts, dFf, dModel]) } },
+  expert: {
+    wi: { kernel: normal(1, [numExperts, dModel, dFf]) },
+    wo: { kernel: normal(2, [numExperts, dFf, dModel]) },
+  },
 })
-const inputs = (): Array => normal(3, [batch, length, dModel])
-const run = (options: MoeOptions, p = params(), x = inputs(), mask: Array | null = null) =>
-  jit((p: MoeParams, x: Array, mask: Array | null) => moeLayer(p, x, mask, options, noNoise))(p, x, mask)
+const inputs = (): Tensor => normal(3, [batch, length, dModel])
+const run = (options: MoeOptions, p = params(), x = inputs(), mask: Tensor | null = null) =>
+  jit((p: MoeParams, x: Tensor, mask: Tensor | null) => moeLayer(p, x, mask, options, noNoise))(p, x, mask)
 
 const close = (actual: number[], expected: number[]): void => {
   expect(actual.length).toBe(expected.length)
@@ -33,28 +46,52 @@ const close = (actual: number[], expected: number[]): void => {
 }
 
 describe('sparse feed-forward layer', () => {
-  it('has a dropout mask for all of an expert\'s slots where they are even, and one for each slot where they are ragged', () => {
+  it("has a dropout mask for all of an expert's slots where they are even, and one for each slot where they are ragged", () => {
     const masks: [number[], number | null][] = []
-    const watching: Noise = { dropout: (x, _, sharedAxis) => { masks.push([[...x.shape], sharedAxis]); return x }, jitter: x => x }
-    for (const options of [dropless, { ...dropless, capacity: 5 }]) moeLayer(params(), inputs(), null, { ...options, expertDropoutRate: 0.5 }, watching)
-    expect(masks).toEqual([[[batch * length, dFf], null], [[numExperts, 5, dFf], 1]])
+    const watching: Noise = {
+      dropout: (x, _, sharedAxis) => {
+        masks.push([[...x.shape], sharedAxis])
+        return x
+      },
+      jitter: x => x,
+    }
+    for (const options of [dropless, { ...dropless, capacity: 5 }])
+      moeLayer(params(), inputs(), null, { ...options, expertDropoutRate: 0.5 }, watching)
+    expect(masks).toEqual([
+      [[batch * length, dFf], null],
+      [[numExperts, 5, dFf], 1],
+    ])
   })
 
-  it('gives each token its expert\'s output times the gate', async () => {
-    const p = params() as MoeParams & { expert: { wi: { kernel: Array }; wo: { kernel: Array } } }
+  it("gives each token its expert's output times the gate", async () => {
+    const p = params() as MoeParams & { expert: { wi: { kernel: Tensor }; wo: { kernel: Tensor } } }
     const { output, expert, gate } = run(dropless, p)
-    const byExpert = await Promise.all([0, 1, 2].map(e =>
-      mlp({ wi: { kernel: p.expert.wi.kernel.get(e) }, wo: { kernel: p.expert.wo.kernel.get(e) } }, inputs(), noNoise).numbers()))
+    const byExpert = await Promise.all(
+      [0, 1, 2].map(e =>
+        mlp(
+          { wi: { kernel: p.expert.wi.kernel.get(e) }, wo: { kernel: p.expert.wo.kernel.get(e) } },
+          inputs(),
+          noNoise,
+        ).numbers(),
+      ),
+    )
     const [chosen, gates] = [await expert.numbers(), await gate.numbers()]
     expect(new Set(chosen).size).toBeGreaterThan(1)
-    close(await output.numbers(), chosen.flatMap((e, token) => byExpert[e].slice(token * dModel, (token + 1) * dModel).map(y => y * gates[token])))
+    close(
+      await output.numbers(),
+      chosen.flatMap((e, token) => byExpert[e].slice(token * dModel, (token + 1) * dModel).map(y => y * gates[token])),
+    )
   })
 
   it('is the same through buffers as without them when nothing is dropped, gradients too', async () => {
-    const gradient = (options: MoeOptions) => jit(grad((p: MoeParams) => np.sum(np.square(moeLayer(p, inputs(), null, options, noNoise).output))))(params())
+    const gradient = (options: MoeOptions) =>
+      jit(grad((p: MoeParams) => np.sum(np.square(moeLayer(p, inputs(), null, options, noNoise).output))))(params())
     close(await run(withCapacity(4)).output.numbers(), await run(dropless).output.numbers())
-    const [a, b] = [gradient(withCapacity(4)), gradient(dropless)] as (MoeParams & { expert: { wi: { kernel: Array } } })[]
-    const worst = async (x: Array, y: Array): Promise<number> => np.divide(np.max(np.abs(np.subtract(x, y))), np.max(np.abs(y))).item()
+    const [a, b] = [gradient(withCapacity(4)), gradient(dropless)] as (MoeParams & {
+      expert: { wi: { kernel: Tensor } }
+    })[]
+    const worst = async (x: Tensor, y: Tensor): Promise<number> =>
+      np.divide(np.max(np.abs(np.subtract(x, y))), np.max(np.abs(y))).item()
     expect(await worst(a.expert.wi.kernel, b.expert.wi.kernel)).toBeLessThan(1e-5)
     expect(await worst(a.router.router_weights.w.kernel, b.router.router_weights.w.kernel)).toBeLessThan(1e-5)
   })
@@ -70,7 +107,10 @@ describe('sparse feed-forward layer', () => {
 
   it('leaves masked tokens out of everything', async () => {
     const real = inputs()
-    const mask = np.array([[true, true, true, true, false, false], [true, true, false, false, false, false]])
+    const mask = np.array([
+      [true, true, true, true, false, false],
+      [true, true, false, false, false, false],
+    ])
     const noisy = np.where(np.expandDims(mask, 2), real, 100)
     const [a, b] = [run(dropless, params(), real, mask), run(dropless, params(), noisy, mask)]
     close(await a.output.numbers(), await b.output.numbers())
@@ -82,7 +122,10 @@ describe('sparse feed-forward layer', () => {
   })
 
   it('has losses that say what they mean: 1 in balance, E when one expert has everything', async () => {
-    const favour = (bias: number[]): MoeParams => ({ ...params(), router: { router_weights: { w: { kernel: np.zeros([dModel, numExperts]), bias: np.array(bias) } } } })
+    const favour = (bias: number[]): MoeParams => ({
+      ...params(),
+      router: { router_weights: { w: { kernel: np.zeros([dModel, numExperts]), bias: np.array(bias) } } },
+    })
     const collapsed = run(dropless, favour([50, 0, 0]))
     expect(await collapsed.auxLoss.item()).toBeCloseTo(numExperts, 4)
     expect(await collapsed.statistics.deadExperts.item()).toBe(2)

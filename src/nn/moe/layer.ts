@@ -1,4 +1,4 @@
-import type { Array } from '../../engine/api/array.js'
+import type { Tensor } from '../../engine/api/tensor.js'
 import * as np from '../../engine/api/np.js'
 import { dense } from '../dense.js'
 import type { MlpParams } from '../mlp.js'
@@ -14,7 +14,7 @@ import { routerStatistics } from './statistics.js'
 import type { RouterRecord } from './types.js'
 
 export type MoeParams = {
-  router: { router_weights: { w: { kernel: Array; bias?: Array } } } // [dModel, experts], [experts]
+  router: { router_weights: { w: { kernel: Tensor; bias?: Tensor } } } // [dModel, experts], [experts]
   expert: MlpParams // kernels [experts, in, out]
 }
 
@@ -36,7 +36,13 @@ export interface MoeOptions {
  * Transformers, equation 2), or 0 where it found no room. x [batch, length, dModel]; only tokens where `mask` [batch, length]
  * holds are routed (null: all). The router and the output are float32 whatever x and the experts are.
  */
-export function moeLayer(params: MoeParams, x: Array, mask: Array | null, options: MoeOptions, noise: Noise): RouterRecord {
+export function moeLayer(
+  params: MoeParams,
+  x: Tensor,
+  mask: Tensor | null,
+  options: MoeOptions,
+  noise: Noise,
+): RouterRecord {
   const { groups, capacity } = options
   const { numGroups, tokensPerGroup } = groups
   const grouped = toGroups(x, groups) // [groups, tokens, dModel]
@@ -45,7 +51,7 @@ export function moeLayer(params: MoeParams, x: Array, mask: Array | null, option
 
   const jittered = noise.jitter(np.astype(grouped, 'float32'), options.jitterNoise) // [groups, tokens, dModel]
   const routed = routerLogits(params.router.router_weights.w, jittered) // [groups, tokens, experts]
-  const ofPresent = (y: Array): Array => (groupedMask ? np.multiply(y, np.expandDims(present, 2)) : y)
+  const ofPresent = (y: Tensor): Tensor => (groupedMask ? np.multiply(y, np.expandDims(present, 2)) : y)
   const logits = ofPresent(routed) // [groups, tokens, experts]
   const probabilities = ofPresent(softmax(routed)) // [groups, tokens, experts]
   const numExperts = logits.shape[2]
@@ -61,20 +67,33 @@ export function moeLayer(params: MoeParams, x: Array, mask: Array | null, option
 
   const weights = options.countMasked ? np.ones([numGroups, tokensPerGroup]) : present // [groups, tokens]
   const groupTokens = np.sum(weights, { axis: 1 }) // [groups]
-  const perToken = (total: Array): Array => np.divide(total, np.maximum(np.expandDims(groupTokens, 1), 1)) // [groups, experts]
+  const perToken = (total: Tensor): Tensor => np.divide(total, np.maximum(np.expandDims(groupTokens, 1), 1)) // [groups, experts]
   const fraction = perToken(np.sum(choice, { axis: 1 })) // [groups, experts]
   const meanProbability = perToken(np.sum(probabilities, { axis: 1 })) // [groups, experts]
   return {
-    logits, probabilities, expert, position, kept, gate, fraction, meanProbability,
+    logits,
+    probabilities,
+    expert,
+    position,
+    kept,
+    gate,
+    fraction,
+    meanProbability,
     auxLoss: loadBalancingLoss(fraction, meanProbability, groupTokens),
     zLoss: routerZLoss(logits, weights),
-    statistics: routerStatistics(logits, probabilities, assignment, present, capacity === null ? null : numExperts * numGroups * capacity),
+    statistics: routerStatistics(
+      logits,
+      probabilities,
+      assignment,
+      present,
+      capacity === null ? null : numExperts * numGroups * capacity,
+    ),
     output: fromGroups(gated, groups, x.shape[0], x.shape[1]),
   }
 }
 
 /** The router's float32 logits of x [..., dModel]. */
-function routerLogits({ kernel, bias }: { kernel: Array; bias?: Array }, x: Array): Array {
+function routerLogits({ kernel, bias }: { kernel: Tensor; bias?: Tensor }, x: Tensor): Tensor {
   const logits = dense({ kernel }, x) // [groups, tokens, experts]
   return bias ? np.add(logits, np.astype(bias, 'float32')) : logits
 }

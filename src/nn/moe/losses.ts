@@ -1,4 +1,4 @@
-import type { Array } from '../../engine/api/array.js'
+import type { Tensor } from '../../engine/api/tensor.js'
 import * as np from '../../engine/api/np.js'
 import { weightedMean } from '../weighted-mean.js'
 
@@ -7,10 +7,11 @@ import { weightedMean } from '../weighted-mean.js'
  * share of the group's tokens that chose the expert and P its mean probability; the mean over groups, weighted by their
  * tokens. 1 when perfectly balanced.
  */
-export function loadBalancingLoss(fraction: Array, meanProbability: Array, tokens: Array): Array {
+export function loadBalancingLoss(fraction: Tensor, meanProbability: Tensor, tokens: Tensor): Tensor {
   const ofGroup = np.multiply(np.sum(np.multiply(fraction, meanProbability), { axis: 1 }), fraction.shape[1]) // [groups]
   return weightedMean(ofGroup, tokens) // []
 }
 
 /** The mean square of log(sum(exp(logits))) (Zoph et al. 2022, "ST-MoE", equation 5, without its coefficient). */
-export const routerZLoss = (logits: Array, weights: Array): Array => weightedMean(np.square(np.logsumexp(logits, { axis: 2 })), weights) // []
+export const routerZLoss = (logits: Tensor, weights: Tensor): Tensor =>
+  weightedMean(np.square(np.logsumexp(logits, { axis: 2 })), weights) // []

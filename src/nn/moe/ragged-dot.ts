@@ -1,4 +1,4 @@
-import type { Array } from '../../engine/api/array.js'
+import type { Tensor } from '../../engine/api/tensor.js'
 import { composite } from '../../engine/api/composite.js'
 import * as np from '../../engine/api/np.js'
 import { bitsOf, isQuantized, wholeKernel } from '../quantized.js'
@@ -10,24 +10,31 @@ import { takeRows } from './dispatch.js'
  * times kernel 0 of [groups, in, out], the next `groupSizes[1]` (int32) times kernel 1, and so on; rows behind the last group become 0.
  * The groups may not have more rows than there are. Returns [rows, out]. (JAX's `ragged_dot`.)
  */
-export function raggedDot(x: Array, kernels: Kernel, groupSizes: Array): Array {
+export function raggedDot(x: Tensor, kernels: Kernel, groupSizes: Tensor): Tensor {
   if (!isQuantized(kernels)) return raggedProduct(x, np.astype(kernels, x.dtype), groupSizes) // [rows, out]
   return np.astype(quantizedProduct(bitsOf(kernels, x.shape[1]))(np.astype(x, 'float32'), kernels, groupSizes), x.dtype) // [rows, out]
 }
 
 /** A backend that knows `ragged_dot`, or `quantized_ragged_dot`, reads the kernels of groups that have rows, and computes those alone. */
-const raggedProduct = composite('ragged_dot', (x: Array, kernels: Array, groupSizes: Array): Array =>
-  productOfBlocks(x, groupSizes, group => np.take(kernels, group, 0))) // [rows, out]
+const raggedProduct = composite('ragged_dot', (x: Tensor, kernels: Tensor, groupSizes: Tensor): Tensor =>
+  productOfBlocks(x, groupSizes, group => np.take(kernels, group, 0)),
+) // [rows, out]
 
-const quantizedProduct = (bits: number): ((x: Array, kernels: QuantizedKernel, groupSizes: Array) => Array) =>
-  composite('quantized_ragged_dot', (x, { values, scales }, groupSizes) => productOfBlocks(x, groupSizes, group =>
-    wholeKernel({ values: np.take(values, group, 0), scales: np.take(scales, group, 0) }, x.shape[1])), { attributes: { bits } }) // [rows, out]
+const quantizedProduct = (bits: number): ((x: Tensor, kernels: QuantizedKernel, groupSizes: Tensor) => Tensor) =>
+  composite(
+    'quantized_ragged_dot',
+    (x, { values, scales }, groupSizes) =>
+      productOfBlocks(x, groupSizes, group =>
+        wholeKernel({ values: np.take(values, group, 0), scales: np.take(scales, group, 0) }, x.shape[1]),
+      ),
+    { attributes: { bits } },
+  ) // [rows, out]
 
 /**
  * In fixed shapes: groups are cut into blocks as high as the mean group, so that one batched product of at most twice as many rows, and
  * one for each group, does it. `kernelsOf` gives the kernels [blocks, in, out] of the groups [blocks] that blocks belong to.
  */
-function productOfBlocks(x: Array, groupSizes: Array, kernelsOf: (group: Array) => Array): Array {
+function productOfBlocks(x: Tensor, groupSizes: Tensor, kernelsOf: (group: Tensor) => Tensor): Tensor {
   const [[numRows], [numGroups]] = [x.shape, groupSizes.shape]
   const height = Math.max(1, Math.ceil(numRows / numGroups))
   const numBlocks = Math.floor(numRows / height) + Math.min(numGroups, numRows)
@@ -39,7 +46,10 @@ function productOfBlocks(x: Array, groupSizes: Array, kernelsOf: (group: Array) 
 
   const block = np.arange(numBlocks) // [blocks]
   const groupOfBlock = groupAt(block, blockEnd) // [blocks]
-  const firstRow = np.add(np.take(start, groupOfBlock, 0), np.multiply(np.subtract(block, np.take(firstBlock, groupOfBlock, 0)), height)) // [blocks]
+  const firstRow = np.add(
+    np.take(start, groupOfBlock, 0),
+    np.multiply(np.subtract(block, np.take(firstBlock, groupOfBlock, 0)), height),
+  ) // [blocks]
   const slotRow = np.add(np.expandDims(firstRow, 1), np.arange(height)) // [blocks, height]
   const isFilled = np.less(slotRow, np.expandDims(np.take(end, groupOfBlock, 0), 1)) // [blocks, height]
   const kernels = kernelsOf(groupOfBlock) // [blocks, in, out]
@@ -47,13 +57,19 @@ function productOfBlocks(x: Array, groupSizes: Array, kernelsOf: (group: Array) 
 
   const row = np.arange(numRows) // [rows]
   const groupOfRow = groupAt(row, end) // [rows]
-  const slot = np.add(np.multiply(np.take(firstBlock, groupOfRow, 0), height), np.subtract(row, np.take(start, groupOfRow, 0))) // [rows]
+  const slot = np.add(
+    np.multiply(np.take(firstBlock, groupOfRow, 0), height),
+    np.subtract(row, np.take(start, groupOfRow, 0)),
+  ) // [rows]
   const isInGroup = np.less(row, np.sum(groupSizes)) // [rows]
-  return takeRows(np.reshape(products, [numBlocks * height, kernels.shape[2]]), np.where(isInGroup, slot, numBlocks * height)) // [rows, out]
+  return takeRows(
+    np.reshape(products, [numBlocks * height, kernels.shape[2]]),
+    np.where(isInGroup, slot, numBlocks * height),
+  ) // [rows, out]
 }
 
 /** The group that each place belongs to, where groups end before `ends` [groups]: the last one for places behind all. */
-function groupAt(places: Array, ends: Array): Array {
+function groupAt(places: Tensor, ends: Tensor): Tensor {
   const isBehind = np.lessEqual(np.expandDims(ends, 0), np.expandDims(places, 1)) // [places, groups]
   return np.minimum(np.sum(np.astype(isBehind, 'int32'), { axis: 1 }), ends.shape[0] - 1) // [places]
 }

@@ -1,23 +1,23 @@
-import type { Array } from '../../engine/api/array.js'
+import type { Tensor } from '../../engine/api/tensor.js'
 import * as np from '../../engine/api/np.js'
 
 /** The router's float32 scores of every expert for every token. */
 export interface RouterScores {
-  logits: Array // [groups, tokens, experts]
-  probabilities: Array // [groups, tokens, experts]
+  logits: Tensor // [groups, tokens, experts]
+  probabilities: Tensor // [groups, tokens, experts]
 }
 
 /** Which experts each token goes to, and where in their buffers it stands. A token has one choice or several. */
 export type Assignment = {
-  expert: Array // [groups, tokens, choices], int32
+  expert: Tensor // [groups, tokens, choices], int32
   /** The choice's place among its group's choices of the same expert, from 0; -1 where it is left out. */
-  position: Array // [groups, tokens, choices], int32
+  position: Tensor // [groups, tokens, choices], int32
   /** Whether the choice is not left out and there is room for it. */
-  kept: Array // [groups, tokens, choices], bool
+  kept: Tensor // [groups, tokens, choices], bool
   /** What the expert's output is multiplied by before the token's outputs are added up; 0 where not kept. */
-  gate: Array // [groups, tokens, choices], float32
+  gate: Tensor // [groups, tokens, choices], float32
   /** 1 where a token chose an expert, whether kept or not. */
-  choice: Array // [groups, tokens, experts], float32
+  choice: Tensor // [groups, tokens, experts], float32
 }
 
 /** How tokens and experts find each other: the seam for other kinds of routing. */
@@ -26,7 +26,7 @@ export interface Router {
    * Only tokens where `mask` [groups, tokens] holds take part (null: all). An expert takes at most `capacity` choices of a
    * group (null: all that come). Where experts choose tokens, a token has as many choices as there are experts, and those count that were taken.
    */
-  assign(scores: RouterScores, mask: Array | null, capacity: number | null): Assignment
+  assign(scores: RouterScores, mask: Tensor | null, capacity: number | null): Assignment
 }
 
 /**
@@ -44,7 +44,7 @@ export const tokensChooseTop1: Router = {
     const kept = capacity === null ? present : np.logicalAnd(present, np.less(position, capacity)) // [groups, tokens]
     const choice = np.astype(counted, 'float32') // [groups, tokens, experts]
     const gate = np.where(kept, np.sum(np.multiply(probabilities, choice), { axis: 2 }), 0) // [groups, tokens]
-    const only = (x: Array): Array => np.expandDims(x, 2) // [groups, tokens, 1]
+    const only = (x: Tensor): Tensor => np.expandDims(x, 2) // [groups, tokens, 1]
     return { expert: only(expert), position: only(position), kept: only(kept), gate: only(gate), choice }
   },
 }

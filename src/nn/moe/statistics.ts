@@ -1,17 +1,26 @@
-import type { Array } from '../../engine/api/array.js'
+import type { Tensor } from '../../engine/api/tensor.js'
 import * as np from '../../engine/api/np.js'
 import { weightedMean } from '../weighted-mean.js'
 import type { Assignment } from './router.js'
 import type { RouterStatistics } from './types.js'
 
 /** Statistics of the tokens where `present` [groups, tokens] is 1. `slots`: how many there are, or null. */
-export function routerStatistics(logits: Array, probabilities: Array, assignment: Assignment, present: Array, slots: number | null): RouterStatistics {
+export function routerStatistics(
+  logits: Tensor,
+  probabilities: Tensor,
+  assignment: Assignment,
+  present: Tensor,
+  slots: number | null,
+): RouterStatistics {
   const { choice } = assignment
   const kept = np.astype(assignment.kept, 'float32') // [groups, tokens, choices]
   const served = np.max(kept, { axis: 2 }) // [groups, tokens]
   const chosen = np.sum(choice, { axis: [0, 1] }) // [experts]
   // -sum(p log p) = log Z - sum(p logit), which has no log of 0.
-  const entropy = np.subtract(np.logsumexp(logits, { axis: 2 }), np.sum(np.multiply(probabilities, logits), { axis: 2 })) // [groups, tokens]
+  const entropy = np.subtract(
+    np.logsumexp(logits, { axis: 2 }),
+    np.sum(np.multiply(probabilities, logits), { axis: 2 }),
+  ) // [groups, tokens]
   return {
     shareDropped: np.subtract(1, weightedMean(served, present)),
     load: np.divide(chosen, np.maximum(np.sum(chosen), 1)),

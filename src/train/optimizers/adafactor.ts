@@ -1,8 +1,8 @@
 import { check } from '../../base/errors.js'
 import { leavesWithPaths, treeFromPaths } from '../../base/pytree.js'
-import type { Array } from '../../engine/api/array.js'
+import type { Tensor } from '../../engine/api/tensor.js'
 import * as np from '../../engine/api/np.js'
-import type { ArrayTree } from '../../engine/api/tracing.js'
+import type { TensorTree } from '../../engine/api/tracing.js'
 import { factoringOf } from './factoring.js'
 import type { Factoring, ParameterAxes } from './factoring.js'
 import type { Optimizer } from './optimizer.js'
@@ -37,8 +37,14 @@ export function adafactor(specs: readonly ParameterAxes[], options: AdafactorOpt
   }
 
   /** The new second moment, and what a gradient is to be multiplied with: one over its root. */
-  function secondMoment(old: Moments, squares: Array, decay: Array, { factors }: Factoring): { moments: Moments; scale: Array } {
-    const average = (name: string, now: Array): Array => np.add(np.multiply(old[name], decay), np.multiply(now, np.subtract(1, decay)))
+  function secondMoment(
+    old: Moments,
+    squares: Tensor,
+    decay: Tensor,
+    { factors }: Factoring,
+  ): { moments: Moments; scale: Tensor } {
+    const average = (name: string, now: Tensor): Tensor =>
+      np.add(np.multiply(old[name], decay), np.multiply(now, np.subtract(1, decay)))
     if (factors === null) {
       const v = average('v', squares)
       return { moments: { v }, scale: np.rsqrt(v) }
@@ -48,35 +54,46 @@ export function adafactor(specs: readonly ParameterAxes[], options: AdafactorOpt
     const column = average('v_col', np.mean(squares, { axis: rows }))
     const rowsLeft = rows.map(axis => axis - columns.filter(c => c < axis).length)
     const rowScale = np.rsqrt(np.divide(row, np.mean(row, { axis: rowsLeft, keepdims: true })))
-    const keep = (x: Array, dropped: readonly number[]): Array =>
-      np.reshape(x, squares.shape.map((size, axis) => (dropped.includes(axis) ? 1 : size)))
-    return { moments: { v_row: row, v_col: column }, scale: np.multiply(keep(rowScale, columns), keep(np.rsqrt(column), rows)) }
+    const keep = (x: Tensor, dropped: readonly number[]): Tensor =>
+      np.reshape(
+        x,
+        squares.shape.map((size, axis) => (dropped.includes(axis) ? 1 : size)),
+      )
+    return {
+      moments: { v_row: row, v_col: column },
+      scale: np.multiply(keep(rowScale, columns), keep(np.rsqrt(column), rows)),
+    }
   }
 
   return {
     kind: 'adafactor',
 
     init(params) {
-      return treeFromPaths<Array>(leavesWithPaths<Array>(params).flatMap(([path, { shape }]): [string, Array][] => {
-        const { factors } = factoring(path)
-        const without = (axes: readonly number[]): number[] => shape.filter((_, axis) => !axes.includes(axis))
-        return factors === null
-          ? [[`${path}/v`, np.zeros(shape)]]
-          : [[`${path}/v_row`, np.zeros(without(factors.columns))], [`${path}/v_col`, np.zeros(without(factors.rows))]]
-      }))
+      return treeFromPaths<Tensor>(
+        leavesWithPaths<Tensor>(params).flatMap(([path, { shape }]): [string, Tensor][] => {
+          const { factors } = factoring(path)
+          const without = (axes: readonly number[]): number[] => shape.filter((_, axis) => !axes.includes(axis))
+          return factors === null
+            ? [[`${path}/v`, np.zeros(shape)]]
+            : [
+                [`${path}/v_row`, np.zeros(without(factors.columns))],
+                [`${path}/v_col`, np.zeros(without(factors.rows))],
+              ]
+        }),
+      )
     },
 
     update(gradients, state, params, { learningRate, step }) {
       const decay = np.subtract(1, np.power(np.add(step, 1 - stepOffset), -decayRate))
-      const gradientAt = new Map(leavesWithPaths<Array>(gradients))
-      const momentAt = new Map(leavesWithPaths<Array>(state))
-      const newParams: [string, Array][] = []
-      const newState: [string, Array][] = []
-      for (const [path, p] of leavesWithPaths<Array>(params)) {
+      const gradientAt = new Map(leavesWithPaths<Tensor>(gradients))
+      const momentAt = new Map(leavesWithPaths<Tensor>(state))
+      const newParams: [string, Tensor][] = []
+      const newState: [string, Tensor][] = []
+      for (const [path, p] of leavesWithPaths<Tensor>(params)) {
         const g = gradientAt.get(path)
         check(g !== undefined, () => `there is no gradient for ${path}`)
         const how = factoring(path)
-        const rms = (x: Array): Array => np.sqrt(np.mean(np.square(x), { axis: how.averaged, keepdims: true }))
+        const rms = (x: Tensor): Tensor => np.sqrt(np.mean(np.square(x), { axis: how.averaged, keepdims: true }))
         const old = Object.fromEntries(momentNames(how).map(name => [name, momentAt.get(`${path}/${name}`)!]))
         const { moments, scale } = secondMoment(old, np.add(np.square(g), epsilon1), decay, how)
         const direction = np.multiply(g, scale)
@@ -85,11 +102,14 @@ export function adafactor(specs: readonly ParameterAxes[], options: AdafactorOpt
         newParams.push([path, np.subtract(p, np.multiply(direction, np.divide(rate, excess)))])
         for (const name of momentNames(how)) newState.push([`${path}/${name}`, moments[name]])
       }
-      return { params: treeFromPaths(newParams) as typeof params, state: treeFromPaths(newState) as ArrayTree as typeof state }
+      return {
+        params: treeFromPaths(newParams) as typeof params,
+        state: treeFromPaths(newState) as TensorTree as typeof state,
+      }
     },
   }
 }
 
-type Moments = Readonly<Record<string, Array>>
+type Moments = Readonly<Record<string, Tensor>>
 
 const momentNames = ({ factors }: Factoring): string[] => (factors ? ['v_row', 'v_col'] : ['v'])

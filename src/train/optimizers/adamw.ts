@@ -1,8 +1,8 @@
 import { flatten, treeMap, unflatten } from '../../base/pytree.js'
 import { check } from '../../base/errors.js'
-import type { Array } from '../../engine/api/array.js'
+import type { Tensor } from '../../engine/api/tensor.js'
 import * as np from '../../engine/api/np.js'
-import type { ArrayTree } from '../../engine/api/tracing.js'
+import type { TensorTree } from '../../engine/api/tracing.js'
 import type { Optimizer } from './optimizer.js'
 
 export interface AdamWOptions {
@@ -36,7 +36,7 @@ export function adamW({ b1 = 0.9, b2 = 0.999, epsilon = 1e-8, weightDecay = 0 }:
       const rootCorrection = np.rsqrt(oneMinusPower(b2, t))
       const kept = np.subtract(1, np.multiply(learningRate, weightDecay))
 
-      const updateOne = (p: Array, g: Array, m: Array, v: Array): [Array, Array, Array] => {
+      const updateOne = (p: Tensor, g: Tensor, m: Tensor, v: Tensor): [Tensor, Tensor, Tensor] => {
         const newM = np.add(np.multiply(m, b1), np.multiply(g, 1 - b1))
         const newV = np.add(np.multiply(v, b2), np.multiply(np.square(g), 1 - b2))
         const root = np.add(np.multiply(np.sqrt(newV), rootCorrection), epsilon)
@@ -44,18 +44,26 @@ export function adamW({ b1 = 0.9, b2 = 0.999, epsilon = 1e-8, weightDecay = 0 }:
         return [np.subtract(decayed, np.divide(np.multiply(newM, stepSize), root)), newM, newV]
       }
 
-      const { def, leaves } = flatten<Array>(params)
-      const { m, v } = state as unknown as { m: ArrayTree; v: ArrayTree }
-      const [gs, ms, vs] = [gradients, m, v].map(tree => flatten<Array>(tree).leaves)
-      check([gs, ms, vs].every(list => list.length === leaves.length), 'gradients and state must have the structure of the parameters')
+      const { def, leaves } = flatten<Tensor>(params)
+      const { m, v } = state as unknown as { m: TensorTree; v: TensorTree }
+      const [gs, ms, vs] = [gradients, m, v].map(tree => flatten<Tensor>(tree).leaves)
+      check(
+        [gs, ms, vs].every(list => list.length === leaves.length),
+        'gradients and state must have the structure of the parameters',
+      )
       const updated = leaves.map((p, i) => updateOne(p, gs[i], ms[i], vs[i]))
-      const [newParams, newM, newV] = [0, 1, 2].map(part => unflatten(def, updated.map(u => u[part])))
+      const [newParams, newM, newV] = [0, 1, 2].map(part =>
+        unflatten(
+          def,
+          updated.map(u => u[part]),
+        ),
+      )
       return { params: newParams as typeof params, state: { m: newM, v: newV } as unknown as typeof state }
     },
   }
 }
 
-const zerosLike = (p: Array): Array => np.zeros(p.shape)
+const zerosLike = (p: Tensor): Tensor => np.zeros(p.shape)
 
 /** 1 - base^t, exact also where base^t is close to 1. */
-const oneMinusPower = (base: number, t: Array): Array => np.negative(np.expm1(np.multiply(t, Math.log(base))))
+const oneMinusPower = (base: number, t: Tensor): Tensor => np.negative(np.expm1(np.multiply(t, Math.log(base))))

@@ -1,18 +1,22 @@
 import { flatten, treeMap } from '../../base/pytree.js'
-import type { Array } from '../../engine/api/array.js'
+import type { Tensor } from '../../engine/api/tensor.js'
 import * as np from '../../engine/api/np.js'
-import type { ArrayTree } from '../../engine/api/tracing.js'
+import type { TensorTree } from '../../engine/api/tracing.js'
 
 /** The root of the sum of squares over all elements of all arrays, shape []. */
-export const globalNorm = (tree: ArrayTree): Array =>
-  np.sqrt(flatten<Array>(tree).leaves.map(x => np.sum(np.square(x))).reduce((a, b) => np.add(a, b)))
+export const globalNorm = (tree: TensorTree): Tensor =>
+  np.sqrt(
+    flatten<Tensor>(tree)
+      .leaves.map(x => np.sum(np.square(x)))
+      .reduce((a, b) => np.add(a, b)),
+  )
 
 /**
  * Scales gradients down so that their global norm is at most `maxNorm` (Pascanu et al. 2013). Smaller ones stay as they
  * are, bit for bit. Also returns the norm before clipping.
  */
-export function clipByGlobalNorm<G extends ArrayTree>(gradients: G, maxNorm: number): { gradients: G; norm: Array } {
+export function clipByGlobalNorm<G extends TensorTree>(gradients: G, maxNorm: number): { gradients: G; norm: Tensor } {
   const norm = globalNorm(gradients)
   const scale = np.divide(maxNorm, np.maximum(norm, maxNorm))
-  return { gradients: treeMap((g: Array) => np.multiply(g, scale), gradients) as G, norm }
+  return { gradients: treeMap((g: Tensor) => np.multiply(g, scale), gradients) as G, norm }
 }

@@ -8,8 +8,19 @@ type AxisRole = 'row' | 'column' | 'batch' | 'none'
 
 /** T5X's standard rules for the logical axes of its models (t5x/adafactor.py, `standard_logical_factor_rules`). */
 const roles: Readonly<Record<string, AxisRole>> = {
-  vocab: 'column', embed: 'row', mlp: 'column', heads: 'column', kv: 'column', joined_kv: 'column', relpos_buckets: 'none',
-  layers: 'batch', stack: 'batch', expert: 'batch', expert_mlp: 'column', unmodeled: 'none', mlp_embed: 'row',
+  vocab: 'column',
+  embed: 'row',
+  mlp: 'column',
+  heads: 'column',
+  kv: 'column',
+  joined_kv: 'column',
+  relpos_buckets: 'none',
+  layers: 'batch',
+  stack: 'batch',
+  expert: 'batch',
+  expert_mlp: 'column',
+  unmodeled: 'none',
+  mlp_embed: 'row',
 }
 
 /** What is asked of a parameter's declaration. */
@@ -34,7 +45,10 @@ const minSizeToFactor = 128
 /** Decides a parameter's factoring from its shape and logical axis names, as T5X does. Throws a ConfigError on an unknown name. */
 export function factoringOf({ path, shape, axes }: ParameterAxes): Factoring {
   const named = axes.map(axis => {
-    if (roles[axis] === undefined) throw new ConfigError(`${path}: Adafactor does not know the axis "${axis}"; known: ${Object.keys(roles).join(', ')}`)
+    if (roles[axis] === undefined)
+      throw new ConfigError(
+        `${path}: Adafactor does not know the axis "${axis}"; known: ${Object.keys(roles).join(', ')}`,
+      )
     return roles[axis]
   })
   const all = shape.map((_, axis) => axis)

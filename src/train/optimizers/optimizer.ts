@@ -1,11 +1,11 @@
-import type { Array } from '../../engine/api/array.js'
-import type { ArrayTree } from '../../engine/api/tracing.js'
+import type { Tensor } from '../../engine/api/tensor.js'
+import type { TensorTree } from '../../engine/api/tracing.js'
 
 /** What changes from step to step, as float32 arrays of shape []. */
 export type UpdateScalars = {
-  readonly learningRate: Array
+  readonly learningRate: Tensor
   /** How many updates were made before this one. */
-  readonly step: Array
+  readonly step: Tensor
 }
 
 /**
@@ -16,7 +16,12 @@ export type UpdateScalars = {
 export interface Optimizer {
   readonly kind: string
   /** The state before the first update. */
-  init<P extends ArrayTree>(params: P): ArrayTree
+  init<P extends TensorTree>(params: P): TensorTree
   /** New parameters and state. `gradients` has the structure and shapes of `params`. */
-  update<P extends ArrayTree, S extends ArrayTree>(gradients: P, state: S, params: P, scalars: UpdateScalars): { params: P; state: S }
+  update<P extends TensorTree, S extends TensorTree>(
+    gradients: P,
+    state: S,
+    params: P,
+    scalars: UpdateScalars,
+  ): { params: P; state: S }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Array } from '../../engine/api/array.js'
+import type { Tensor } from '../../engine/api/tensor.js'
 import * as np from '../../engine/api/np.js'
 import { jit } from '../../engine/api/jit.js'
 import { adamW } from './adamw.js'
@@ -17,21 +17,29 @@ describe('adamW', () => {
     let params = { kernel: np.array([start.kernel.slice(0, 2), start.kernel.slice(2)]), scale: np.array(start.scale) }
     let state = optimizer.init(params)
     const update = jit(optimizer.update<typeof params, typeof state>)
-    const expected = { kernel: start.kernel.map(p => ({ p, m: 0, v: 0 })), scale: start.scale.map(p => ({ p, m: 0, v: 0 })) }
+    const expected = {
+      kernel: start.kernel.map(p => ({ p, m: 0, v: 0 })),
+      scale: start.scale.map(p => ({ p, m: 0, v: 0 })),
+    }
     for (let step = 0; step < 4; step++) {
-      const [gk, gs] = [expected.kernel, expected.scale].map(list => list.map(({ p }) => Math.fround(gradient(p, step))))
+      const [gk, gs] = [expected.kernel, expected.scale].map(list =>
+        list.map(({ p }) => Math.fround(gradient(p, step))),
+      )
       const gradients = { kernel: np.reshape(np.array(gk), [2, 2]), scale: np.array(gs) }
       ;({ params, state } = update(gradients, state, params, { learningRate: np.array(rate), step: np.array(step) }))
-      for (const [list, gs2, decay] of [[expected.kernel, gk, weightDecay], [expected.scale, gs, 0]] as const) {
+      for (const [list, gs2, decay] of [
+        [expected.kernel, gk, weightDecay],
+        [expected.scale, gs, 0],
+      ] as const) {
         list.forEach((x, i) => {
           x.m = b1 * x.m + (1 - b1) * gs2[i]
           x.v = b2 * x.v + (1 - b2) * gs2[i] ** 2
           const [m, v] = [x.m / (1 - b1 ** (step + 1)), x.v / (1 - b2 ** (step + 1))]
-          x.p -= rate * m / (Math.sqrt(v) + epsilon) + rate * decay * x.p
+          x.p -= (rate * m) / (Math.sqrt(v) + epsilon) + rate * decay * x.p
         })
       }
     }
-    const close = async (actual: Array, list: { p: number }[]): Promise<void> =>
+    const close = async (actual: Tensor, list: { p: number }[]): Promise<void> =>
       (await actual.numbers()).forEach((a, i) => expect(Math.abs(a - list[i].p)).toBeLessThan(1e-5))
     await close(params.kernel, expected.kernel)
     await close(params.scale, expected.scale)
@@ -54,7 +62,9 @@ describe('clipping by the global norm', () => {
 describe('schedules', () => {
   it('warm up, then stay or fall to nothing', () => {
     const shared = { peak: 0.5, warmupSteps: 10 }
-    const [constant, linear, cosine] = (['constant', 'linear', 'cosine'] as const).map(kind => makeSchedule({ kind, ...shared }, 110))
+    const [constant, linear, cosine] = (['constant', 'linear', 'cosine'] as const).map(kind =>
+      makeSchedule({ kind, ...shared }, 110),
+    )
     for (const schedule of [constant, linear, cosine]) {
       expect(schedule(0)).toBe(1e-8)
       expect(schedule(5)).toBe(0.25)
@@ -70,11 +80,21 @@ describe('schedules', () => {
 
 describe('factoring', () => {
   it('goes by size for matrices and by axes for experts', () => {
-    expect(factoringOf({ path: 'p', shape: [128, 200], axes: ['mlp', 'embed'] }).factors).toEqual({ rows: [0], columns: [1] })
-    expect(factoringOf({ path: 'p', shape: [200, 128], axes: ['mlp', 'embed'] }).factors).toEqual({ rows: [1], columns: [0] })
+    expect(factoringOf({ path: 'p', shape: [128, 200], axes: ['mlp', 'embed'] }).factors).toEqual({
+      rows: [0],
+      columns: [1],
+    })
+    expect(factoringOf({ path: 'p', shape: [200, 128], axes: ['mlp', 'embed'] }).factors).toEqual({
+      rows: [1],
+      columns: [0],
+    })
     expect(factoringOf({ path: 'p', shape: [127, 4000], axes: ['mlp', 'embed'] }).factors).toBeNull()
-    expect(factoringOf({ path: 'p', shape: [2, 8, 4], axes: ['expert', 'expert_mlp', 'mlp_embed'] }))
-      .toEqual({ averaged: [1, 2], factors: { rows: [2], columns: [1] } })
-    expect(() => factoringOf({ path: 'a/b', shape: [1], axes: ['width'] })).toThrow('a/b: Adafactor does not know the axis "width"')
+    expect(factoringOf({ path: 'p', shape: [2, 8, 4], axes: ['expert', 'expert_mlp', 'mlp_embed'] })).toEqual({
+      averaged: [1, 2],
+      factors: { rows: [2], columns: [1] },
+    })
+    expect(() => factoringOf({ path: 'a/b', shape: [1], axes: ['width'] })).toThrow(
+      'a/b: Adafactor does not know the axis "width"',
+    )
   })
 })

@@ -24,17 +24,24 @@ export function makeSchedule(config: ScheduleConfig, totalSteps: number): Schedu
   const { warmupSteps } = config
   const falls = config.kind === 'linear' || config.kind === 'cosine'
   if (falls && warmupSteps >= totalSteps) {
-    throw new ConfigError(`a ${config.kind} schedule that warms up for ${warmupSteps} steps needs more than the ${totalSteps} steps of this run: lower it, --set train.schedule.warmupSteps=${Math.floor(totalSteps / 10)}`)
+    throw new ConfigError(
+      `a ${config.kind} schedule that warms up for ${warmupSteps} steps needs more than the ${totalSteps} steps of this run: lower it, --set train.schedule.warmupSteps=${Math.floor(totalSteps / 10)}`,
+    )
   }
   const warmup = (step: number): number => (warmupSteps === 0 ? 1 : Math.min(1, step / warmupSteps))
   const progress = (step: number): number => Math.min(1, Math.max(0, (step - warmupSteps) / (totalSteps - warmupSteps)))
   const height = (step: number): number => {
     switch (config.kind) {
-      case 'constant': return config.peak
-      case 'linear': return config.peak * (1 - progress(step))
-      case 'cosine': return config.peak * 0.5 * (1 + Math.cos(Math.PI * progress(step)))
-      case 'inverseSquareRoot': return config.scale / Math.sqrt(Math.max(step, config.decayFrom))
-      default: return unreachable(config)
+      case 'constant':
+        return config.peak
+      case 'linear':
+        return config.peak * (1 - progress(step))
+      case 'cosine':
+        return config.peak * 0.5 * (1 + Math.cos(Math.PI * progress(step)))
+      case 'inverseSquareRoot':
+        return config.scale / Math.sqrt(Math.max(step, config.decayFrom))
+      default:
+        return unreachable(config)
     }
   }
   return step => Math.max(minRate, warmup(step) * height(step))

@@ -15,7 +15,13 @@ function counted(sessions: SessionFactory): { sessions: SessionFactory; launches
       describe: () => sessions.describe(),
       create: async (model, options) => {
         const session = await sessions.create(model, options)
-        return { ...session, run: (inputs, outputs) => { count++; return session.run(inputs, outputs) } }
+        return {
+          ...session,
+          run: (inputs, outputs) => {
+            count++
+            return session.run(inputs, outputs)
+          },
+        }
       },
     },
   }

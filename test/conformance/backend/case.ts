@@ -1,18 +1,22 @@
 import { allocate, dtypes, isFloat } from '../../../src/base/dtypes.js'
 import type { DType } from '../../../src/base/dtypes.js'
-import { hostFrom, sizeOf } from '../../../src/base/tensor.js'
-import type { HostTensor } from '../../../src/base/tensor.js'
+import { hostFrom, sizeOf } from '../../../src/base/host-tensor.js'
+import type { HostTensor } from '../../../src/base/host-tensor.js'
 import { bind, traceClosed } from '../../../src/engine/program/trace.js'
 import { broadcastInDim } from '../../../src/engine/program/ops.js'
-import type { PrimitiveName, PrimitiveParams } from '../../../src/engine/program/primitives.js'
-import type { Program } from '../../../src/engine/program/program.js'
+import type { PrimitiveName } from '../../../src/engine/program/primitives.js'
+import type { PrimitiveParams, Program } from '../../../src/engine/program/program.js'
 import { Literal } from '../../../src/engine/program/value.js'
 import type { Value } from '../../../src/engine/program/value.js'
 import type { Tolerance } from './compare.js'
 
 /** An operand that reaches the primitive through a broadcastInDim, which a backend may have kept small. */
 export class Broadcast {
-  constructor(readonly of: HostTensor | Literal, readonly shape: readonly number[], readonly dims: readonly number[]) {}
+  constructor(
+    readonly of: HostTensor | Literal,
+    readonly shape: readonly number[],
+    readonly dims: readonly number[],
+  ) {}
 }
 
 export type Operand = HostTensor | Literal | Broadcast
@@ -50,46 +54,143 @@ export function sample(dtype: DType, shape: readonly number[], seed = 0): HostTe
     if (isFloat(dtype)) return 3 * Math.sin(12.9898 * (i + 1) + 78.233 * seed)
     return ((i * 7 + seed * 5) % 19) - (isUnsigned(dtype) ? 0 : 9)
   }
-  return hostFrom(dtype, shape, Array.from({ length: sizeOf(shape) }, (_, i) => value(i)))
+  return hostFrom(
+    dtype,
+    shape,
+    Array.from({ length: sizeOf(shape) }, (_, i) => value(i)),
+  )
 }
 
 /** A tensor of these values, a vector unless a shape is given. */
-export function tensor(dtype: DType, values: readonly (number | bigint)[], shape: readonly number[] = [values.length]): HostTensor {
+export function tensor(
+  dtype: DType,
+  values: readonly (number | bigint)[],
+  shape: readonly number[] = [values.length],
+): HostTensor {
   if (dtype === 'int64') return { dtype, shape, data: BigInt64Array.from(values, v => BigInt(v)) }
   return hostFrom(dtype, shape, values.map(Number))
 }
 
-export const zeros = (dtype: DType, shape: readonly number[]): HostTensor => ({ dtype, shape, data: allocate(dtype, sizeOf(shape)) })
+export const zeros = (dtype: DType, shape: readonly number[]): HostTensor => ({
+  dtype,
+  shape,
+  data: allocate(dtype, sizeOf(shape)),
+})
 
 /** Where arithmetic has its corners: zeros of both signs, halves, infinities, NaN; the ends of the integers. */
 export function specialValues(dtype: DType): (number | bigint)[] {
   switch (dtype) {
-    case 'float32': return [0, -0, 1, -1, 0.5, -0.5, 1.5, 2.5, -2.5, 3.7, 0.001, -30, 100, 3.4028234e38, 1.1754944e-38, Infinity, -Infinity, NaN]
-    case 'float16': return [0, -0, 1, -1, 0.5, -0.5, 1.5, 2.5, -2.5, 3.7, 0.001, -8, 100, 65504, 6.104e-5, 5.97e-8, Infinity, -Infinity, NaN]
-    case 'bfloat16': return [0, -0, 1, -1, 0.5, -0.5, 1.5, 2.5, -2.5, 3.7, 0.001, -30, 100, 3.38e38, 1.1754944e-38, Infinity, -Infinity, NaN]
-    case 'int32': return [0, 1, -1, 2, -7, 7, 65537, 2147483647, -2147483648]
-    case 'uint32': return [0, 1, 2, 7, 65537, 2147483647, 2147483648, 4294967295]
-    case 'int64': return [0n, 1n, -1n, 7n, -7n, 2n ** 31n, 2n ** 53n + 1n, -(2n ** 53n) - 1n, 2n ** 63n - 1n, -(2n ** 63n)]
-    case 'bool': return [0, 1]
-    case 'uint8': return [0, 1, 127, 128, 255]
-    case 'int8': return [0, 1, -1, 127, -128]
-    case 'uint16': return [0, 1, 32767, 32768, 65535]
+    case 'float32':
+      return [
+        0,
+        -0,
+        1,
+        -1,
+        0.5,
+        -0.5,
+        1.5,
+        2.5,
+        -2.5,
+        3.7,
+        0.001,
+        -30,
+        100,
+        3.4028234e38,
+        1.1754944e-38,
+        Infinity,
+        -Infinity,
+        NaN,
+      ]
+    case 'float16':
+      return [
+        0,
+        -0,
+        1,
+        -1,
+        0.5,
+        -0.5,
+        1.5,
+        2.5,
+        -2.5,
+        3.7,
+        0.001,
+        -8,
+        100,
+        65504,
+        6.104e-5,
+        5.97e-8,
+        Infinity,
+        -Infinity,
+        NaN,
+      ]
+    case 'bfloat16':
+      return [
+        0,
+        -0,
+        1,
+        -1,
+        0.5,
+        -0.5,
+        1.5,
+        2.5,
+        -2.5,
+        3.7,
+        0.001,
+        -30,
+        100,
+        3.38e38,
+        1.1754944e-38,
+        Infinity,
+        -Infinity,
+        NaN,
+      ]
+    case 'int32':
+      return [0, 1, -1, 2, -7, 7, 65537, 2147483647, -2147483648]
+    case 'uint32':
+      return [0, 1, 2, 7, 65537, 2147483647, 2147483648, 4294967295]
+    case 'int64':
+      return [0n, 1n, -1n, 7n, -7n, 2n ** 31n, 2n ** 53n + 1n, -(2n ** 53n) - 1n, 2n ** 63n - 1n, -(2n ** 63n)]
+    case 'bool':
+      return [0, 1]
+    case 'uint8':
+      return [0, 1, 127, 128, 255]
+    case 'int8':
+      return [0, 1, -1, 127, -128]
+    case 'uint16':
+      return [0, 1, 32767, 32768, 65535]
   }
 }
 
 /** Every pair of the values, as two vectors. */
 export function pairs(dtype: DType, xs: readonly (number | bigint)[], ys = xs): [HostTensor, HostTensor] {
-  return [tensor(dtype, xs.flatMap(x => ys.map(() => x))), tensor(dtype, xs.flatMap(() => ys))]
+  return [
+    tensor(
+      dtype,
+      xs.flatMap(x => ys.map(() => x)),
+    ),
+    tensor(
+      dtype,
+      xs.flatMap(() => ys),
+    ),
+  ]
 }
 
 /** The same case with every operand constant along its first axis, and known to be so only through a broadcastInDim. */
-export function withBroadcastOperands<P extends PrimitiveName>({ name, operands, params }: Case<P>): Case<P> | undefined {
+export function withBroadcastOperands<P extends PrimitiveName>({
+  name,
+  operands,
+  params,
+}: Case<P>): Case<P> | undefined {
   let changed = false
   const rows = operands.map(x => {
     if (x instanceof Literal || x instanceof Broadcast || x.shape.length === 0 || x.shape[0] < 2) return x
     changed = true
     const shape = [1, ...x.shape.slice(1)]
-    return new Broadcast({ dtype: x.dtype, shape, data: x.data.slice(0, sizeOf(shape)) }, x.shape, shape.map((_, i) => i))
+    return new Broadcast(
+      { dtype: x.dtype, shape, data: x.data.slice(0, sizeOf(shape)) },
+      x.shape,
+      shape.map((_, i) => i),
+    )
   })
   return changed ? { name: `${name}, operands broadcast`, operands: rows, params } : undefined
 }
@@ -112,7 +213,8 @@ export function batch<P extends PrimitiveName>(primitive: P, cases: readonly Cas
   const program = traceClosed(inputs, values => {
     let next = 0
     const sourceOf = (x: HostTensor | Literal): Value => (x instanceof Literal ? x : values[next++])
-    const valueOf = (x: Operand): Value => (x instanceof Broadcast ? broadcastInDim(sourceOf(x.of), x.shape, x.dims) : sourceOf(x))
+    const valueOf = (x: Operand): Value =>
+      x instanceof Broadcast ? broadcastInDim(sourceOf(x.of), x.shape, x.dims) : sourceOf(x)
     return cases.flatMap(c => {
       const outputs = bind(primitive, c.operands.map(valueOf), c.params)
       counts.push(outputs.length)

@@ -10,5 +10,11 @@ const { whileCases, ...others } = control
 
 /** Cases for every primitive; a primitive without any is a compile error. */
 export const cases: { readonly [P in PrimitiveName]: PrimitiveCases<P> } = {
-  ...elementwiseCases, select: selectCases, ...shape, ...reduce, ...indexing, ...others, while: whileCases,
+  ...elementwiseCases,
+  select: selectCases,
+  ...shape,
+  ...reduce,
+  ...indexing,
+  ...others,
+  while: whileCases,
 }

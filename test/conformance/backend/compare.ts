@@ -1,8 +1,8 @@
 import { isFloat, toBfloat16Bits, toFloat16Bits } from '../../../src/base/dtypes.js'
 import type { DType } from '../../../src/base/dtypes.js'
 import { formatAval, sameAval } from '../../../src/engine/program/aval.js'
-import { bytesOf, reader } from '../../../src/base/tensor.js'
-import type { HostTensor } from '../../../src/base/tensor.js'
+import { bytesOf, reader } from '../../../src/base/host-tensor.js'
+import type { HostTensor } from '../../../src/base/host-tensor.js'
 
 /**
  * How far a float32 result may lie from the interpreter's, which computes in double precision and rounds once: this
@@ -27,8 +27,12 @@ export function difference(actual: HostTensor, expected: HostTensor, tolerance: 
     if (!isFloat(dtype) ? !equal : !near(dtype, readActual(i), readExpected(i), tolerance)) wrong.push(i)
   }
   if (wrong.length === 0) return undefined
-  const show = (t: HostTensor, i: number): string => String(isFloat(dtype) ? signedZero(reader(dtype, t.data)(i)) : t.data[i])
-  const some = wrong.slice(0, 4).map(i => `[${i}] is ${show(actual, i)}, must be ${show(expected, i)}`).join('; ')
+  const show = (t: HostTensor, i: number): string =>
+    String(isFloat(dtype) ? signedZero(reader(dtype, t.data)(i)) : t.data[i])
+  const some = wrong
+    .slice(0, 4)
+    .map(i => `[${i}] is ${show(actual, i)}, must be ${show(expected, i)}`)
+    .join('; ')
   return `${wrong.length} of ${expected.data.length} elements differ: ${some}`
 }
 
@@ -38,7 +42,10 @@ function near(dtype: DType, actual: number, expected: number, tolerance: Toleran
   if (Object.is(actual, expected)) return true
   if (tolerance === 'bits' || Number.isNaN(actual) || Number.isNaN(expected)) return false
   const ulps = tolerance.ulps === 0 || dtype === 'float32' ? tolerance.ulps : 1
-  return Math.abs(ordinal(dtype, actual) - ordinal(dtype, expected)) <= ulps || Math.abs(actual - expected) <= (tolerance.absolute ?? 0)
+  return (
+    Math.abs(ordinal(dtype, actual) - ordinal(dtype, expected)) <= ulps ||
+    Math.abs(actual - expected) <= (tolerance.absolute ?? 0)
+  )
 }
 
 const float = new Float32Array(1)
@@ -47,9 +54,11 @@ const bits = new Int32Array(float.buffer)
 /** Neighbouring floats have neighbouring ordinals; both zeros have 0, and infinity follows the largest. */
 function ordinal(dtype: DType, x: number): number {
   float[0] = Math.abs(x)
-  const magnitude = dtype === 'float32' ? bits[0] : dtype === 'float16' ? toFloat16Bits(float[0]) : toBfloat16Bits(float[0])
+  const magnitude =
+    dtype === 'float32' ? bits[0] : dtype === 'float16' ? toFloat16Bits(float[0]) : toBfloat16Bits(float[0])
   return x < 0 ? -magnitude : magnitude
 }
 
 /** Whether two tensors are the same, bit for bit. */
-export const sameBits = (a: HostTensor, b: HostTensor): boolean => sameAval(a, b) && Buffer.compare(bytesOf(a), bytesOf(b)) === 0
+export const sameBits = (a: HostTensor, b: HostTensor): boolean =>
+  sameAval(a, b) && Buffer.compare(bytesOf(a), bytesOf(b)) === 0

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { DType } from '../../../src/base/dtypes.js'
-import type { HostTensor } from '../../../src/base/tensor.js'
+import type { HostTensor } from '../../../src/base/host-tensor.js'
 import type { Backend } from '../../../src/engine/compile/backend.js'
 import { interpret } from '../../../src/engine/compile/reference/interpret.js'
 import type { PrimitiveName } from '../../../src/engine/program/primitives.js'
@@ -25,9 +25,15 @@ export interface BackendConformance {
 /** What every Backend must do. */
 export function backendConformance({ create, launches, updatesInPlace = false }: BackendConformance): void {
   let backend: Backend
-  beforeAll(() => { backend = create() })
+  beforeAll(() => {
+    backend = create()
+  })
 
-  async function run(program: Program, inputs: readonly HostTensor[], donated?: readonly boolean[]): Promise<HostTensor[]> {
+  async function run(
+    program: Program,
+    inputs: readonly HostTensor[],
+    donated?: readonly boolean[],
+  ): Promise<HostTensor[]> {
     const executable = await backend.compile(program, donated)
     const before = launches?.() ?? 0
     const outputs = await executable.run(inputs.map(t => backend.put(t)))
@@ -40,7 +46,11 @@ export function backendConformance({ create, launches, updatesInPlace = false }:
   }
 
   /** What is wrong with each case that fails. All run as one program; one by one only to find out which are at fault. */
-  async function failures<P extends PrimitiveName>(primitive: P, list: readonly Case<P>[], tolerance: Tolerance): Promise<string[]> {
+  async function failures<P extends PrimitiveName>(
+    primitive: P,
+    list: readonly Case<P>[],
+    tolerance: Tolerance,
+  ): Promise<string[]> {
     const { program, inputs, counts } = batch(primitive, list)
     const reference = interpret(program, inputs)
     let results: HostTensor[]
@@ -49,8 +59,10 @@ export function backendConformance({ create, launches, updatesInPlace = false }:
     } catch (error) {
       if (list.length === 1) return [`${list[0].name} ${doesNotRun} ${firstLine(error)}`]
       const found: string[] = []
-      for (const c of list) found.push(...await failures(primitive, [c], tolerance))
-      return found.some(f => f.includes(doesNotRun)) ? found : [...found, `all together, though each alone does, ${doesNotRun} ${firstLine(error)}`]
+      for (const c of list) found.push(...(await failures(primitive, [c], tolerance)))
+      return found.some(f => f.includes(doesNotRun))
+        ? found
+        : [...found, `all together, though each alone does, ${doesNotRun} ${firstLine(error)}`]
     }
     let next = 0
     return list.flatMap((c, i) => {
@@ -69,14 +81,17 @@ export function backendConformance({ create, launches, updatesInPlace = false }:
       const list = of.cases(dtype)
       const broadcast = list.map(withBroadcastOperands).filter(c => c !== undefined)
       const wrong = await failures(primitive, [...list, ...broadcast], of.tolerance)
-      if (wrong.length > 0) throw new Error(`${wrong.length} of ${list.length + broadcast.length} cases fail:\n${wrong.join('\n')}`)
+      if (wrong.length > 0)
+        throw new Error(`${wrong.length} of ${list.length + broadcast.length} cases fail:\n${wrong.join('\n')}`)
     })
   })
 
   describe('programs', () => {
     it.each(programs)('$name', async ({ program, inputs }) => {
       const results = await run(program, inputs)
-      interpret(program, inputs).forEach((expected, i) => expect(difference(results[i], expected, 'bits'), `output ${i}`).toBeUndefined())
+      interpret(program, inputs).forEach((expected, i) =>
+        expect(difference(results[i], expected, 'bits'), `output ${i}`).toBeUndefined(),
+      )
     })
   })
 
@@ -85,4 +100,7 @@ export function backendConformance({ create, launches, updatesInPlace = false }:
 }
 
 const doesNotRun = 'does not run:'
-const firstLine = (error: unknown): string => String(error instanceof Error ? error.message : error).split('\n')[0].slice(0, 300)
+const firstLine = (error: unknown): string =>
+  String(error instanceof Error ? error.message : error)
+    .split('\n')[0]
+    .slice(0, 300)

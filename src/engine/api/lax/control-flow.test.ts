@@ -2,23 +2,29 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { OnnxBackend } from '../../compile/onnx/backend.js'
 import { nodeSessions } from '../../compile/onnx/node.js'
 import { referenceBackend } from '../../compile/reference/backend.js'
-import type { Array } from '../array.js'
+import type { Tensor } from '../tensor.js'
 import { setBackend } from '../engine.js'
 import { jit } from '../jit.js'
 import * as lax from '../lax.js'
 import * as np from '../np.js'
 import { makeProgram } from '../transforms.js'
 
-const vector = (): Array => np.array([1, 2, 3])
-const int = (n: number): Array => np.array(n, 'int32')
+const vector = (): Tensor => np.array([1, 2, 3])
+const int = (n: number): Tensor => np.array(n, 'int32')
 
 describe.each(['interpreted', 'compiled'])('control flow, %s', backend => {
-  beforeAll(async () => { setBackend(backend === 'compiled' ? new OnnxBackend(await nodeSessions()) : referenceBackend) })
-  afterAll(() => { setBackend(referenceBackend) })
+  beforeAll(async () => {
+    setBackend(backend === 'compiled' ? new OnnxBackend(await nodeSessions()) : referenceBackend)
+  })
+  afterAll(() => {
+    setBackend(referenceBackend)
+  })
 
   it('scans with a carry, rows and stacked results, in trees', async () => {
-    const f = (carry: { total: Array }, x: Array): [{ total: Array }, { before: Array; twice: Array }] =>
-      [{ total: np.add(carry.total, x) }, { before: carry.total, twice: np.multiply(x, 2) }]
+    const f = (carry: { total: Tensor }, x: Tensor): [{ total: Tensor }, { before: Tensor; twice: Tensor }] => [
+      { total: np.add(carry.total, x) },
+      { before: carry.total, twice: np.multiply(x, 2) },
+    ]
     const [last, ys] = lax.scan(f, { total: np.array(10) }, vector())
     expect(await last.total.item()).toBe(16)
     expect(await ys.before.numbers()).toEqual([10, 11, 13])
@@ -27,40 +33,57 @@ describe.each(['interpreted', 'compiled'])('control flow, %s', backend => {
 
   it('scans backwards, closes over arrays, and takes a length without rows', async () => {
     const scale = np.array(2)
-    const f = (c: Array, x: Array): [Array, Array] => { const next = np.add(np.multiply(c, scale), x); return [next, next] }
+    const f = (c: Tensor, x: Tensor): [Tensor, Tensor] => {
+      const next = np.add(np.multiply(c, scale), x)
+      return [next, next]
+    }
     const [last, ys] = lax.scan(f, np.array(0), vector(), { reverse: true })
     expect(await last.item()).toBe(17) // ((3 * 2) + 2) * 2 + 1
     expect(await ys.numbers()).toEqual([17, 8, 3])
-    const [power, none] = lax.scan((c: Array) => [np.multiply(c, scale), null], np.array(1), null, { length: 5 })
+    const [power, none] = lax.scan((c: Tensor) => [np.multiply(c, scale), null], np.array(1), null, { length: 5 })
     expect(await power.item()).toBe(32)
     expect(none).toBe(null)
-    expect(await jit((x: Array) => lax.scan(f, x, vector())[0])(np.array(1)).item()).toBe(19)
+    expect(await jit((x: Tensor) => lax.scan(f, x, vector())[0])(np.array(1)).item()).toBe(19)
   })
 
   it('loops while a condition holds', async () => {
     const limit = np.array(100)
-    const double = (x: Array): Array => lax.whileLoop(v => np.less(v, limit), v => np.add(v, v), x)
+    const double = (x: Tensor): Tensor =>
+      lax.whileLoop(
+        v => np.less(v, limit),
+        v => np.add(v, v),
+        x,
+      )
     expect(await double(np.array(3)).item()).toBe(192)
     expect(await jit(double)(np.array(200)).item()).toBe(200)
   })
 
   it('loops over a range, with bounds known while tracing or not', async () => {
-    const sum = (low: number | Array, high: number | Array): Array => lax.foriLoop(low, high, (i, total) => np.add(total, i), np.array(0))
+    const sum = (low: number | Tensor, high: number | Tensor): Tensor =>
+      lax.foriLoop(low, high, (i, total) => np.add(total, i), np.array(0))
     expect(await sum(2, 5).item()).toBe(9)
     expect(await sum(2, int(5)).item()).toBe(9)
-    expect(await jit((n: Array) => sum(0, n))(int(4)).item()).toBe(6)
+    expect(await jit((n: Tensor) => sum(0, n))(int(4)).item()).toBe(6)
     expect(await sum(5, 2).item()).toBe(0)
-    const primitives = (f: (n: Array) => Array): string[] => makeProgram(f)(int(3)).equations.map(e => e.primitive)
+    const primitives = (f: (n: Tensor) => Tensor): string[] => makeProgram(f)(int(3)).equations.map(e => e.primitive)
     expect(primitives(() => sum(0, 3))).toContain('scan')
     expect(primitives(n => sum(0, n))).toContain('while')
   })
 
   it('takes one of two branches, or of several', async () => {
     const shift = np.array(100)
-    const f = jit((pred: Array, x: Array) => lax.cond(pred, (v: Array) => np.add(v, shift), (v: Array) => np.negative(v), x))
+    const f = jit((pred: Tensor, x: Tensor) =>
+      lax.cond(
+        pred,
+        (v: Tensor) => np.add(v, shift),
+        (v: Tensor) => np.negative(v),
+        x,
+      ),
+    )
     expect(await f(np.array(true), vector()).numbers()).toEqual([101, 102, 103])
     expect(await f(np.array(false), vector()).numbers()).toEqual([-1, -2, -3])
-    const pick = (i: number): Array => lax.switchBranch(int(i), [(x: Array) => x, (x: Array) => np.square(x), () => shift], np.array(7))
+    const pick = (i: number): Tensor =>
+      lax.switchBranch(int(i), [(x: Tensor) => x, (x: Tensor) => np.square(x), () => shift], np.array(7))
     expect(await Promise.all([-1, 0, 1, 2, 9].map(i => pick(i).item()))).toEqual([7, 7, 49, 100, 100])
   })
 })
@@ -68,15 +91,41 @@ describe.each(['interpreted', 'compiled'])('control flow, %s', backend => {
 describe('control flow', () => {
   it('says what is wrong', () => {
     const x = np.array(0)
-    expect(() => lax.scan((c: Array, row: Array) => [np.add(c, row), null], x, np.ones([2, 3]))).toThrow('scan: the state is f32[] before a step and f32[3] after it')
-    expect(() => lax.scan((c: { n: Array }) => [{ n: np.astype(c.n, 'int32') }, null], { n: x }, null, { length: 2 })).toThrow('the state n is f32[] before a step and i32[] after it')
-    expect(() => lax.scan((c: Array) => [c, null], x, null)).toThrow('give `length`')
-    expect(() => lax.scan((c: Array) => [c, null], x, vector(), { length: 2 })).toThrow('2 steps do not fit xs of f32[3]')
-    expect(() => lax.scan((c: Array) => [c, null], x, x)).toThrow('f32[], which has no rows')
-    expect(() => lax.whileLoop(v => v, v => v, x)).toThrow('one bool scalar, not f32[]')
-    expect(() => lax.cond(x, (v: Array) => v, (v: Array) => v, x)).toThrow('a bool scalar, not f32[]')
-    expect(() => lax.cond(np.array(true), (v: Array) => v, () => np.zeros([2]), x)).toThrow('the branches return different types')
-    expect(() => lax.switchBranch(x, [(v: Array) => v], x)).toThrow('an int32 scalar, not f32[]')
+    expect(() => lax.scan((c: Tensor, row: Tensor) => [np.add(c, row), null], x, np.ones([2, 3]))).toThrow(
+      'scan: the state is f32[] before a step and f32[3] after it',
+    )
+    expect(() =>
+      lax.scan((c: { n: Tensor }) => [{ n: np.astype(c.n, 'int32') }, null], { n: x }, null, { length: 2 }),
+    ).toThrow('the state n is f32[] before a step and i32[] after it')
+    expect(() => lax.scan((c: Tensor) => [c, null], x, null)).toThrow('give `length`')
+    expect(() => lax.scan((c: Tensor) => [c, null], x, vector(), { length: 2 })).toThrow(
+      '2 steps do not fit xs of f32[3]',
+    )
+    expect(() => lax.scan((c: Tensor) => [c, null], x, x)).toThrow('f32[], which has no rows')
+    expect(() =>
+      lax.whileLoop(
+        v => v,
+        v => v,
+        x,
+      ),
+    ).toThrow('one bool scalar, not f32[]')
+    expect(() =>
+      lax.cond(
+        x,
+        (v: Tensor) => v,
+        (v: Tensor) => v,
+        x,
+      ),
+    ).toThrow('a bool scalar, not f32[]')
+    expect(() =>
+      lax.cond(
+        np.array(true),
+        (v: Tensor) => v,
+        () => np.zeros([2]),
+        x,
+      ),
+    ).toThrow('the branches return different types')
+    expect(() => lax.switchBranch(x, [(v: Tensor) => v], x)).toThrow('an int32 scalar, not f32[]')
     expect(() => lax.foriLoop(x, 3, (_, v) => v, x)).toThrow('the bounds are int32 scalars, not f32[]')
   })
 })

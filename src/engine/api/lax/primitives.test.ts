@@ -1,13 +1,15 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { referenceBackend } from '../../compile/reference/backend.js'
-import type { Array } from '../array.js'
+import type { Tensor } from '../tensor.js'
 import { setBackend } from '../engine.js'
 import * as lax from '../lax.js'
 import * as np from '../np.js'
 import { grad } from '../transforms.js'
 
 describe('lax', () => {
-  beforeAll(() => { setBackend(referenceBackend) })
+  beforeAll(() => {
+    setBackend(referenceBackend)
+  })
 
   it('is the primitives, strict about shapes and dtypes', async () => {
     const x = np.array([-7, 7], 'int32')
@@ -22,6 +24,6 @@ describe('lax', () => {
   })
 
   it('stops gradients', async () => {
-    expect(await grad((x: Array) => np.multiply(x, lax.stopGradient(x)))(np.array(3)).item()).toBe(3)
+    expect(await grad((x: Tensor) => np.multiply(x, lax.stopGradient(x)))(np.array(3)).item()).toBe(3)
   })
 })

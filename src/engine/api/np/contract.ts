@@ -1,11 +1,14 @@
 /** Products of several labelled arrays, summed over labels: what einsum, matmul and the like come down to. */
 import { check } from '../../../base/errors.js'
-import { sizeOf } from '../../../base/tensor.js'
+import { sizeOf } from '../../../base/host-tensor.js'
 import * as ops from '../../program/ops.js'
 import type { Value } from '../../program/value.js'
 
 /** A value with a name for each axis. Equal names are one index. */
-export interface Labelled { value: Value; labels: readonly string[] }
+export interface Labelled {
+  value: Value
+  labels: readonly string[]
+}
 
 /**
  * The sum, over all labels not in `output`, of the operands' product; its axes are `output`. A repeated label within an
@@ -28,7 +31,10 @@ function labelSizes(operands: readonly Labelled[]): Map<string, number> {
   for (const { value, labels } of operands) {
     labels.forEach((label, i) => {
       const [known, size] = [sizes.get(label) ?? 1, value.shape[i]]
-      check(known === 1 || size === 1 || known === size, () => `the index ${label} has length ${known} in one place and ${size} in another`)
+      check(
+        known === 1 || size === 1 || known === size,
+        () => `the index ${label} has length ${known} in one place and ${size} in another`,
+      )
       if (known === 1) sizes.set(label, size)
     })
   }
@@ -36,7 +42,11 @@ function labelSizes(operands: readonly Labelled[]): Map<string, number> {
 }
 
 /** The axes in the order of `labels`. */
-const arrange = (t: Labelled, labels: readonly string[]): Value => ops.transpose(t.value, labels.map(l => t.labels.indexOf(l)))
+const arrange = (t: Labelled, labels: readonly string[]): Value =>
+  ops.transpose(
+    t.value,
+    labels.map(l => t.labels.indexOf(l)),
+  )
 
 /** Each label once: [n, n] flattened, every (n+1)-th element. */
 function diagonal(t: Labelled): Labelled {
@@ -48,14 +58,25 @@ function diagonal(t: Labelled): Labelled {
   const others = ops.range(t.labels.length).filter(axis => axis !== i && axis !== j)
   const lengths = others.map(axis => t.value.shape[axis])
   const flat = ops.reshape(ops.transpose(t.value, [...others, i, j]), [...lengths, n * n])
-  const value = ops.slice(flat, flat.shape.map(() => 0), flat.shape, [...lengths.map(() => 1), n + 1])
+  const value = ops.slice(
+    flat,
+    flat.shape.map(() => 0),
+    flat.shape,
+    [...lengths.map(() => 1), n + 1],
+  )
   return diagonal({ value, labels: [...others, i].map(axis => t.labels[axis]) })
 }
 
 /** Without the axes of length 1 that stand for a longer one. */
 function dropStretched({ value, labels }: Labelled, sizes: ReadonlyMap<string, number>): Labelled {
   const kept = ops.range(labels.length).filter(i => value.shape[i] === sizes.get(labels[i]))
-  return { value: ops.reshape(value, kept.map(i => value.shape[i])), labels: kept.map(i => labels[i]) }
+  return {
+    value: ops.reshape(
+      value,
+      kept.map(i => value.shape[i]),
+    ),
+    labels: kept.map(i => labels[i]),
+  }
 }
 
 function sumOut({ value, labels }: Labelled, kept: readonly string[]): Labelled {
@@ -90,7 +111,10 @@ function multiply(left: Labelled, right: Labelled, kept: readonly string[]): Lab
     return { value: ops.mul(x.value, arrange(y, x.labels)), labels: x.labels } // nothing is summed: element by element
   }
   const axes = (t: Labelled, labels: readonly string[]): number[] => labels.map(l => t.labels.indexOf(l))
-  const value = ops.dotGeneral(x.value, y.value, { contract: [axes(x, summed), axes(y, summed)], batch: [axes(x, batch), axes(y, batch)] })
+  const value = ops.dotGeneral(x.value, y.value, {
+    contract: [axes(x, summed), axes(y, summed)],
+    batch: [axes(x, batch), axes(y, batch)],
+  })
   const free = (t: Labelled): string[] => t.labels.filter(l => !shared.includes(l))
   return { value, labels: [...batch, ...free(x), ...free(y)] }
 }

@@ -1,6 +1,6 @@
 import { check } from '../../../base/errors.js'
 import * as ops from '../../program/ops.js'
-import { Array } from '../array.js'
+import { Tensor } from '../tensor.js'
 import { contract } from './contract.js'
 import { commonDtype, lift } from './operands.js'
 
@@ -9,9 +9,14 @@ import { commonDtype, lift } from './operands.js'
  * repeated within an operand is its diagonal; '...' stands for any axes, broadcast together. Without '->' the output has
  * '...' and then, in alphabetical order, the indices that occur once. Throws a ShapeError when the spec does not fit.
  */
-export function einsum(spec: string, ...operands: readonly Array[]): Array {
+export function einsum(spec: string, ...operands: readonly Tensor[]): Tensor {
   const fail = (message: string): string => `einsum('${spec}', ${operands.join(', ')}): ${message}`
-  check(/^([a-zA-Z]*(\.\.\.)?[a-zA-Z]*)(,[a-zA-Z]*(\.\.\.)?[a-zA-Z]*)*(->[a-zA-Z]*(\.\.\.)?[a-zA-Z]*)?$/.test(spec.replaceAll(' ', '')), fail("the spec must read like 'ij,...jk->...ik'"))
+  check(
+    /^([a-zA-Z]*(\.\.\.)?[a-zA-Z]*)(,[a-zA-Z]*(\.\.\.)?[a-zA-Z]*)*(->[a-zA-Z]*(\.\.\.)?[a-zA-Z]*)?$/.test(
+      spec.replaceAll(' ', ''),
+    ),
+    fail("the spec must read like 'ij,...jk->...ik'"),
+  )
   const [left, right] = spec.replaceAll(' ', '').split('->')
   const terms = left.split(',')
   check(terms.length === operands.length, () => fail(`the spec has ${terms.length} operands, got ${operands.length}`))
@@ -19,7 +24,9 @@ export function einsum(spec: string, ...operands: readonly Array[]): Array {
   const letters = (term: string): string[] => [...term.replace('...', '')]
   const restOf = terms.map((term, i) => {
     const rest = operands[i].ndim - letters(term).length
-    check(rest === 0 || (rest > 0 && term.includes('...')), () => fail(`'${term}' names ${letters(term).length} axes of ${operands[i]}`))
+    check(rest === 0 || (rest > 0 && term.includes('...')), () =>
+      fail(`'${term}' names ${letters(term).length} axes of ${operands[i]}`),
+    )
     return rest
   })
   const expand = (term: string, rest: number): string[] => {
@@ -28,18 +35,25 @@ export function einsum(spec: string, ...operands: readonly Array[]): Array {
   }
   const mostRest = Math.max(0, ...restOf)
   const all = terms.flatMap(letters)
-  const implicit = (): string => `...${[...new Set(all)].filter(l => all.indexOf(l) === all.lastIndexOf(l)).sort().join('')}`
+  const implicit = (): string =>
+    `...${[...new Set(all)]
+      .filter(l => all.indexOf(l) === all.lastIndexOf(l))
+      .sort()
+      .join('')}`
   const output = right ?? implicit()
   const named = letters(output)
   check(mostRest === 0 || output.includes('...'), fail("the output needs '...' for the axes that '...' stands for"))
   check(new Set(named).size === named.length, fail('an index repeats in the output'))
-  check(named.every(l => all.includes(l)), fail('the output has an index that no operand has'))
+  check(
+    named.every(l => all.includes(l)),
+    fail('the output has an index that no operand has'),
+  )
 
   const dtype = commonDtype(...operands)
   check(dtype !== 'bool', fail('bool has no products: convert it first (np.astype)'))
   const labelled = terms.map((term, i) => ({ value: lift(operands[i], dtype), labels: expand(term, restOf[i]) }))
   try {
-    return new Array(contract(labelled, expand(output, mostRest)))
+    return new Tensor(contract(labelled, expand(output, mostRest)))
   } catch (error) {
     if (error instanceof Error) error.message = fail(error.message)
     throw error

@@ -1,38 +1,150 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { referenceBackend } from '../../compile/reference/backend.js'
-import type { Array } from '../array.js'
+import type { Tensor } from '../tensor.js'
 import { setBackend } from '../engine.js'
 import * as np from '../np.js'
 import { grad } from '../transforms.js'
-import { itComputes } from './cases.conformance.js'
+import { itComputes } from '../../../../test/conformance/np.js'
 
-beforeAll(() => { setBackend(referenceBackend) })
-const x = (): Array => np.reshape(np.arange(6), [2, 3])
-const deep = (): Array => np.zeros([2, 3, 4, 5])
+beforeAll(() => {
+  setBackend(referenceBackend)
+})
+const x = (): Tensor => np.reshape(np.arange(6), [2, 3])
+const deep = (): Tensor => np.zeros([2, 3, 4, 5])
 
 describe('shapes', () => {
   itComputes({
-    'reshape with a length worked out': [() => np.reshape(x(), [3, -1]), [[0, 1], [2, 3], [4, 5]]],
-    'ravel': [() => np.ravel(x()), [0, 1, 2, 3, 4, 5]],
-    'transpose': [() => np.transpose(x()), [[0, 3], [1, 4], [2, 5]]],
-    'swapaxes': [() => np.swapaxes(x(), 0, -1), [[0, 3], [1, 4], [2, 5]]],
+    'reshape with a length worked out': [
+      () => np.reshape(x(), [3, -1]),
+      [
+        [0, 1],
+        [2, 3],
+        [4, 5],
+      ],
+    ],
+    ravel: [() => np.ravel(x()), [0, 1, 2, 3, 4, 5]],
+    transpose: [
+      () => np.transpose(x()),
+      [
+        [0, 3],
+        [1, 4],
+        [2, 5],
+      ],
+    ],
+    swapaxes: [
+      () => np.swapaxes(x(), 0, -1),
+      [
+        [0, 3],
+        [1, 4],
+        [2, 5],
+      ],
+    ],
     'reshape to one axis': [() => np.reshape(np.reshape(x(), -1), 6), [0, 1, 2, 3, 4, 5]],
     'broadcastTo one axis': [() => np.broadcastTo(np.array(4), 3), [4, 4, 4]],
-    'broadcastTo': [() => np.broadcastTo(np.array([[1], [2]]), [2, 2, 2]), [[[1, 1], [2, 2]], [[1, 1], [2, 2]]]],
-    'concatenate, to a common dtype': [() => np.concatenate([x(), np.array([[0.5], [1.5]])], 1), [[0, 1, 2, 0.5], [3, 4, 5, 1.5]]],
-    'stack along the last axis': [() => np.stack([np.array([1, 2]), np.array([3, 4])], -1), [[1, 3], [2, 4]]],
+    broadcastTo: [
+      () => np.broadcastTo(np.array([[1], [2]]), [2, 2, 2]),
+      [
+        [
+          [1, 1],
+          [2, 2],
+        ],
+        [
+          [1, 1],
+          [2, 2],
+        ],
+      ],
+    ],
+    'concatenate, to a common dtype': [
+      () => np.concatenate([x(), np.array([[0.5], [1.5]])], 1),
+      [
+        [0, 1, 2, 0.5],
+        [3, 4, 5, 1.5],
+      ],
+    ],
+    'stack along the last axis': [
+      () => np.stack([np.array([1, 2]), np.array([3, 4])], -1),
+      [
+        [1, 3],
+        [2, 4],
+      ],
+    ],
     'split into equal parts': [() => np.split(x(), 3, 1)[2], [[2], [5]]],
     'split at positions': [() => np.concatenate(np.split(np.arange(5), [1, 3]).toReversed()), [3, 4, 1, 2, 0]],
-    'pad all ends': [() => np.pad(np.array([[1]]), 1), [[0, 0, 0], [0, 1, 0], [0, 0, 0]]],
-    'pad each axis': [() => np.pad(np.array([[1, 2]]), [[0, 1], [2, 0]], 9), [[9, 9, 1, 2], [9, 9, 9, 9]]],
-    'pad all axes alike': [() => np.pad(np.array([[1]]), [1, 0]), [[0, 0], [0, 1]]],
-    'flip': [() => np.flip(x(), 1), [[2, 1, 0], [5, 4, 3]]],
-    'flip all axes': [() => np.flip(x()), [[5, 4, 3], [2, 1, 0]]],
-    'roll': [() => np.roll(x(), 1, 1), [[2, 0, 1], [5, 3, 4]]],
+    'pad all ends': [
+      () => np.pad(np.array([[1]]), 1),
+      [
+        [0, 0, 0],
+        [0, 1, 0],
+        [0, 0, 0],
+      ],
+    ],
+    'pad each axis': [
+      () =>
+        np.pad(
+          np.array([[1, 2]]),
+          [
+            [0, 1],
+            [2, 0],
+          ],
+          9,
+        ),
+      [
+        [9, 9, 1, 2],
+        [9, 9, 9, 9],
+      ],
+    ],
+    'pad all axes alike': [
+      () => np.pad(np.array([[1]]), [1, 0]),
+      [
+        [0, 0],
+        [0, 1],
+      ],
+    ],
+    flip: [
+      () => np.flip(x(), 1),
+      [
+        [2, 1, 0],
+        [5, 4, 3],
+      ],
+    ],
+    'flip all axes': [
+      () => np.flip(x()),
+      [
+        [5, 4, 3],
+        [2, 1, 0],
+      ],
+    ],
+    roll: [
+      () => np.roll(x(), 1, 1),
+      [
+        [2, 0, 1],
+        [5, 3, 4],
+      ],
+    ],
     'roll back, more than once around': [() => np.roll(np.arange(4), -5, 0), [1, 2, 3, 0]],
-    'tile': [() => np.tile(np.arange(3), [2, 2]), [[0, 1, 2, 0, 1, 2], [0, 1, 2, 0, 1, 2]]],
-    'tile the last axis': [() => np.tile(np.array([[1], [2]]), 2), [[1, 1], [2, 2]]],
-    'repeat': [() => np.repeat(np.reshape(np.arange(4), [2, 2]), 2, 0), [[0, 1], [0, 1], [2, 3], [2, 3]]],
+    tile: [
+      () => np.tile(np.arange(3), [2, 2]),
+      [
+        [0, 1, 2, 0, 1, 2],
+        [0, 1, 2, 0, 1, 2],
+      ],
+    ],
+    'tile the last axis': [
+      () => np.tile(np.array([[1], [2]]), 2),
+      [
+        [1, 1],
+        [2, 2],
+      ],
+    ],
+    repeat: [
+      () => np.repeat(np.reshape(np.arange(4), [2, 2]), 2, 0),
+      [
+        [0, 1],
+        [0, 1],
+        [2, 3],
+        [2, 3],
+      ],
+    ],
   })
 
   it('moves, adds and drops axes', async () => {
@@ -45,7 +157,8 @@ describe('shapes', () => {
   })
 
   it('has derivatives', async () => {
-    const f = (v: Array): Array => np.sum(np.multiply(np.concatenate([np.tile(v, 2), np.roll(v, 1, 0), np.pad(v, 1)]), np.arange(10, 'float32')))
+    const f = (v: Tensor): Tensor =>
+      np.sum(np.multiply(np.concatenate([np.tile(v, 2), np.roll(v, 1, 0), np.pad(v, 1)]), np.arange(10, 'float32')))
     expect(await grad(f)(np.array([1, 2])).numbers()).toEqual([0 + 2 + 5 + 7, 1 + 3 + 4 + 8])
   })
 

@@ -1,4 +1,4 @@
-import type { HostTensor } from '../../../base/tensor.js'
+import type { HostTensor } from '../../../base/host-tensor.js'
 import { Program } from '../../program/program.js'
 import { simplify } from '../../transform/simplify.js'
 import type { Backend, BoundFunction, Buffer, Examples, Executable } from '../backend.js'
@@ -27,14 +27,21 @@ export class OnnxBackend implements Backend {
 
   constructor(private readonly sessions: SessionFactory) {}
 
-  describe(): Promise<string> { return this.sessions.describe() }
+  describe(): Promise<string> {
+    return this.sessions.describe()
+  }
 
-  put(tensor: HostTensor): Buffer { return new HostBuffer({ dtype: tensor.dtype, shape: tensor.shape }, tensor) }
+  put(tensor: HostTensor): Buffer {
+    return new HostBuffer({ dtype: tensor.dtype, shape: tensor.shape }, tensor)
+  }
 
   async compile(program: Program, donated: readonly boolean[] = []): Promise<Executable> {
     const segments = cutUpdate(simplify(program), donated, { canFuse, maxBytes: MAX_TOGETHER })
     const graph = expandRaggedDots(toGraph(segments.main))
-    const session = segments.main.outputs.length === 0 ? null : await this.sessions.create(graph, { keepMemory: segments.loops.length > 0 })
+    const session =
+      segments.main.outputs.length === 0
+        ? null
+        : await this.sessions.create(graph, { keepMemory: segments.loops.length > 0 })
     const stats = {
       nodes: graph.nodes.length,
       fusedLoops: segments.loops.length,
@@ -44,11 +51,23 @@ export class OnnxBackend implements Backend {
     return new OnnxExecutable(this.memory, this.loops, session, segments, stats, donated)
   }
 
-  async bind(examples: Examples, bound: readonly (Buffer | null)[], donated: readonly boolean[] = []): Promise<BoundFunction> {
+  async bind(
+    examples: Examples,
+    bound: readonly (Buffer | null)[],
+    donated: readonly boolean[] = [],
+  ): Promise<BoundFunction> {
     const general = generalize(examples.map(program => toGraph(simplify(program))))
     // Sizes that no graph can have open: each has its own then, without copies of what is bound.
     if (!general) return this.eachSize(bound, donated)
-    const { graph: whole, kept, copied, boundBytes } = bindWeights(general, bound.map(b => (b ? atBoundary((b as HostBuffer).tensor) : null)))
+    const {
+      graph: whole,
+      kept,
+      copied,
+      boundBytes,
+    } = bindWeights(
+      general,
+      bound.map(b => (b ? atBoundary((b as HostBuffer).tensor) : null)),
+    )
     const graph = expandRaggedDots(whole)
     const session = await this.sessions.create(graph, { keepMemory: true })
     const stats = { nodes: graph.nodes.length, fusedLoops: 0, inPlaceBytes: 0, boundBytes }
@@ -59,7 +78,15 @@ export class OnnxBackend implements Backend {
       copied,
       at: async program => {
         const main = new Program(keptOf(program.inputs), program.equations, program.outputs)
-        const executable = new OnnxExecutable(this.memory, this.loops, session, { main, outputs: main.outputs, loops: [] }, stats, keptOf(donated), spare)
+        const executable = new OnnxExecutable(
+          this.memory,
+          this.loops,
+          session,
+          { main, outputs: main.outputs, loops: [] },
+          stats,
+          keptOf(donated),
+          spare,
+        )
         return { stats, run: others => executable.run(inputs.map(({ buffer, place }) => buffer ?? others[place])) }
       },
     }
@@ -74,7 +101,10 @@ export class OnnxBackend implements Backend {
  * Where each input that a graph has kept comes from: what is bound, or a place among the others. (A function of its own: one that a
  * closure of `bind` saw would keep all of `bound` alive, and with it what was copied.)
  */
-function inputsOf(kept: readonly number[], bound: readonly (Buffer | null)[]): { buffer: Buffer | null; place: number }[] {
+function inputsOf(
+  kept: readonly number[],
+  bound: readonly (Buffer | null)[],
+): { buffer: Buffer | null; place: number }[] {
   const others = bound.flatMap((b, i) => (b ? [] : i))
   return kept.map(i => ({ buffer: bound[i], place: others.indexOf(i) }))
 }

@@ -1,4 +1,4 @@
-import type { HostTensor } from '../../../base/tensor.js'
+import type { HostTensor } from '../../../base/host-tensor.js'
 import { mapBodies, namesRead, renameNode } from './nodes.js'
 import type { GraphInfo, Node } from './proto.js'
 import { RAGGED_DOT } from './ragged-dot.js'
@@ -7,7 +7,12 @@ import { RAGGED_DOT } from './ragged-dot.js'
 const SMALL_BYTES = 2 ** 16
 
 /** Which operands of an operation are packed. */
-const packed: { readonly [op: string]: readonly number[] } = { MatMul: [1], FusedMatMul: [1], MatMulNBits: [1, 2], [RAGGED_DOT]: [2, 3] }
+const packed: { readonly [op: string]: readonly number[] } = {
+  MatMul: [1],
+  FusedMatMul: [1],
+  MatMulNBits: [1, 2],
+  [RAGGED_DOT]: [2, 3],
+}
 
 export interface BoundGraph {
   graph: GraphInfo

@@ -1,5 +1,5 @@
-import { sizeOf } from '../../../base/tensor.js'
-import type { HostTensor } from '../../../base/tensor.js'
+import { sizeOf } from '../../../base/host-tensor.js'
+import type { HostTensor } from '../../../base/host-tensor.js'
 import type { Aval } from '../../program/aval.js'
 import type { Buffer } from '../backend.js'
 import { Arenas, tensorOn } from '../wasm/arena.js'
@@ -10,8 +10,13 @@ export class HostBuffer implements Buffer {
   block: Block | null = null
   /** Whether its memory may be written again once it is donated: a user's own arrays are not. */
   recyclable = false
-  constructor(readonly aval: Aval, readonly tensor: HostTensor) {}
-  async read(): Promise<HostTensor> { return this.tensor }
+  constructor(
+    readonly aval: Aval,
+    readonly tensor: HostTensor,
+  ) {}
+  async read(): Promise<HostTensor> {
+    return this.tensor
+  }
 }
 
 /** The memory that loops write in place: blocks of arenas, each held by one buffer. */

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { hostFrom, toNumbers } from '../../../base/tensor.js'
+import { hostFrom, toNumbers } from '../../../base/host-tensor.js'
 import { aval } from '../../program/aval.js'
 import * as ops from '../../program/ops.js'
 import { traceClosed } from '../../program/trace.js'
@@ -19,9 +19,21 @@ const array = (...values: number[]): HostBuffer => new HostBuffer(type, hostFrom
 it('moves all arrays of a loop to another arena where those that are placed leave no room', async () => {
   const memory = new StateMemory(new Arenas(2 ** 16))
   const donated = [true, false]
-  const segments = cutUpdate(traceClosed([type, type], ([state, x]) => [ops.sub(state, x)]), donated, { canFuse, maxBytes: MAX_TOGETHER })
-  const update = new OnnxExecutable(memory, new Loops(), null, segments, { nodes: 0, fusedLoops: 1, inPlaceBytes: 16, boundBytes: 0 }, donated)
-  const step = async (state: HostBuffer, x: HostBuffer): Promise<HostBuffer> => (await update.run([state, x]))[0] as HostBuffer
+  const segments = cutUpdate(
+    traceClosed([type, type], ([state, x]) => [ops.sub(state, x)]),
+    donated,
+    { canFuse, maxBytes: MAX_TOGETHER },
+  )
+  const update = new OnnxExecutable(
+    memory,
+    new Loops(),
+    null,
+    segments,
+    { nodes: 0, fusedLoops: 1, inPlaceBytes: 16, boundBytes: 0 },
+    donated,
+  )
+  const step = async (state: HostBuffer, x: HostBuffer): Promise<HostBuffer> =>
+    (await update.run([state, x]))[0] as HostBuffer
 
   const placed = await step(array(10, 20, 30, 40), array(1, 2, 3, 4))
   const first = placed.block!
@@ -49,8 +61,13 @@ it('writes a window into a donated array that nothing else reads, and into a cop
     })
     const backend = new OnnxBackend(nodeSessions(1))
     const update = await backend.compile(program, [true, false, false, false])
-    const put = (dtype: 'float32' | 'int32', shape: number[], values: number[]): Buffer => backend.put(hostFrom(dtype, shape, values))
-    const rest = (row: number): Buffer[] => [put('float32', [1, 2], [7, 8]), put('int32', [], [row]), put('int32', [], [0])]
+    const put = (dtype: 'float32' | 'int32', shape: number[], values: number[]): Buffer =>
+      backend.put(hostFrom(dtype, shape, values))
+    const rest = (row: number): Buffer[] => [
+      put('float32', [1, 2], [7, 8]),
+      put('int32', [], [row]),
+      put('int32', [], [0]),
+    ]
     // A user's own array is never written into.
     const own = put('float32', [3, 2], [1, 2, 3, 4, 5, 6])
     const [first] = await update.run([own, ...rest(1)])
@@ -59,6 +76,18 @@ it('writes a window into a donated array that nothing else reads, and into a cop
     const results = await Promise.all((await update.run([first, ...rest(0)])).map(r => r.read()))
     return { isSameMemory: results[0].data.buffer === before.buffer, results: results.map(toNumbers) }
   }
-  expect(await run(false)).toEqual({ isSameMemory: true, results: [[7, 8, 7, 8, 5, 6], [-7, -8, -7, -8, -5, -6]] })
-  expect(await run(true)).toEqual({ isSameMemory: false, results: [[7, 8, 7, 8, 5, 6], [-8, -10, -14, -16, -10, -12]] })
+  expect(await run(false)).toEqual({
+    isSameMemory: true,
+    results: [
+      [7, 8, 7, 8, 5, 6],
+      [-7, -8, -7, -8, -5, -6],
+    ],
+  })
+  expect(await run(true)).toEqual({
+    isSameMemory: false,
+    results: [
+      [7, 8, 7, 8, 5, 6],
+      [-8, -10, -14, -16, -10, -12],
+    ],
+  })
 })

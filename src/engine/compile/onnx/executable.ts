@@ -1,6 +1,6 @@
 import { allocate, dtypes } from '../../../base/dtypes.js'
-import { reader, sizeOf } from '../../../base/tensor.js'
-import type { HostTensor } from '../../../base/tensor.js'
+import { reader, sizeOf } from '../../../base/host-tensor.js'
+import type { HostTensor } from '../../../base/host-tensor.js'
 import type { Aval } from '../../program/aval.js'
 import { Var } from '../../program/program.js'
 import type { Buffer, Executable, ExecutableStats } from '../backend.js'
@@ -28,16 +28,26 @@ export class OnnxExecutable implements Executable {
   private readonly donors: readonly (number | null)[]
 
   constructor(
-    private readonly memory: StateMemory, loops: Loops, private readonly session: Session | null, private readonly segments: Segments,
-    readonly stats: ExecutableStats, private readonly donated: readonly boolean[], private readonly spare: SpareMemory = new Map(),
+    private readonly memory: StateMemory,
+    loops: Loops,
+    private readonly session: Session | null,
+    private readonly segments: Segments,
+    readonly stats: ExecutableStats,
+    private readonly donated: readonly boolean[],
+    private readonly spare: SpareMemory = new Map(),
   ) {
     this.made = new Set(segments.loops.flatMap(l => l.outputs))
     this.numKept = segments.outputs.filter(o => !(o instanceof Var && this.made.has(o))).length
     const read = new Set(segments.loops.flatMap(l => l.inputs))
-    this.donors = writtenInPlace(segments.main, segments.main.inputs.map((v, i) => donated[i] && !read.has(v)))
+    this.donors = writtenInPlace(
+      segments.main,
+      segments.main.inputs.map((v, i) => donated[i] && !read.has(v)),
+    )
     this.loops = segments.loops.map(fused => ({
-      fused, code: loops.of(fused.program),
-      arrays: fused.inputs.filter(v => v.aval.shape.length > 0), scalars: fused.inputs.filter(v => v.aval.shape.length === 0),
+      fused,
+      code: loops.of(fused.program),
+      arrays: fused.inputs.filter(v => v.aval.shape.length > 0),
+      scalars: fused.inputs.filter(v => v.aval.shape.length === 0),
     }))
   }
 
@@ -68,12 +78,23 @@ export class OnnxExecutable implements Executable {
       const donor = this.donors[i] === null ? undefined : values.get(main.inputs[this.donors[i]])
       return donor?.recyclable ? passOn(donor) : this.fresh(o.aval)
     })
-    await this.session?.run(inputs.map(atBoundary), results.map(r => atBoundary(r.tensor)))
-    main.outputs.forEach((o, i) => { if (o instanceof Var && !values.has(o)) values.set(o, results[i]) })
+    await this.session?.run(
+      inputs.map(atBoundary),
+      results.map(r => atBoundary(r.tensor)),
+    )
+    main.outputs.forEach((o, i) => {
+      if (o instanceof Var && !values.has(o)) values.set(o, results[i])
+    })
 
     for (const { fused, code, arrays, scalars } of this.loops) {
-      code.run(fused.outputs[0].aval.shape, [...arrays, ...fused.outputs].map(v => blocks.get(v)!),
-        scalars.map(v => { const { dtype, data } = values.get(v)!.tensor; return reader(dtype, data)(0) }))
+      code.run(
+        fused.outputs[0].aval.shape,
+        [...arrays, ...fused.outputs].map(v => blocks.get(v)!),
+        scalars.map(v => {
+          const { dtype, data } = values.get(v)!.tensor
+          return reader(dtype, data)(0)
+        }),
+      )
       fused.outputs.forEach((o, i) => {
         const donor = fused.inPlace[i]
         if (donor) this.memory.take(values.get(donor)!)
@@ -85,13 +106,21 @@ export class OnnxExecutable implements Executable {
 
   /** Gives every array of a loop a block in one arena, moving donated state there. */
   private placeLoop(
-    { outputs, inPlace }: FusedLoop, arrays: readonly Var[], values: Map<Var, HostBuffer>, blocks: Map<Var, Block>, temporary: Block[],
+    { outputs, inPlace }: FusedLoop,
+    arrays: readonly Var[],
+    values: Map<Var, HostBuffer>,
+    blocks: Map<Var, Block>,
+    temporary: Block[],
   ): void {
     const home: Arena | undefined = arrays.map(v => values.get(v)?.block?.arena).find(a => a !== undefined)
     const there = arrays.filter(v => values.get(v)?.block && values.get(v)!.block!.arena === home)
     const elsewhere: readonly Var[] = arrays.filter(v => !there.includes(v))
     const made = outputs.filter((_, i) => inPlace[i] === null)
-    const blocksFor = (vars: readonly Var[], preferred?: Arena): Block[] => this.memory.arenas.allocateTogether(vars.map(v => bytesOfAval(v.aval)), preferred)
+    const blocksFor = (vars: readonly Var[], preferred?: Arena): Block[] =>
+      this.memory.arenas.allocateTogether(
+        vars.map(v => bytesOfAval(v.aval)),
+        preferred,
+      )
     let moving = elsewhere
     let found = blocksFor([...moving, ...made], home)
     if (there.length > 0 && found.some(b => b.arena !== home)) {
@@ -105,19 +134,28 @@ export class OnnxExecutable implements Executable {
       const block = found[i]
       blocks.set(v, block)
       const source = values.get(v)
-      if (source) (tensorOn(block, v.aval.shape, sizeOf(v.aval.shape)).data as Float32Array).set(source.tensor.data as Float32Array)
+      if (source)
+        (tensorOn(block, v.aval.shape, sizeOf(v.aval.shape)).data as Float32Array).set(
+          source.tensor.data as Float32Array,
+        )
       if (source && inPlace.includes(v)) values.set(v, this.memory.hold(v.aval, block))
       else temporary.push(block)
     }
     made.forEach((o, i) => blocks.set(o, found[moving.length + i]))
-    outputs.forEach((o, i) => { if (inPlace[i]) blocks.set(o, blocks.get(inPlace[i])!) })
+    outputs.forEach((o, i) => {
+      if (inPlace[i]) blocks.set(o, blocks.get(inPlace[i])!)
+    })
   }
 
   private fresh(aval: Aval): HostBuffer {
     const bytes = bytesOfAval(aval)
     const data = this.spare.get(bytes)?.pop()
     const { dtype, shape } = aval
-    const buffer = new HostBuffer(aval, { dtype, shape, data: data ? dtypes[dtype].make(data.buffer, 0, sizeOf(shape)) : allocate(dtype, sizeOf(shape)) })
+    const buffer = new HostBuffer(aval, {
+      dtype,
+      shape,
+      data: data ? dtypes[dtype].make(data.buffer, 0, sizeOf(shape)) : allocate(dtype, sizeOf(shape)),
+    })
     buffer.recyclable = true
     return buffer
   }

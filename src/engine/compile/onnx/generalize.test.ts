@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Array } from '../../api/array.js'
+import type { Tensor } from '../../api/tensor.js'
 import * as lax from '../../api/lax.js'
 import * as np from '../../api/np.js'
 import { traceTree, flattenArgs } from '../../api/tracing.js'
@@ -8,22 +8,42 @@ import { toGraph } from './model.js'
 import type { GraphInfo } from './proto.js'
 import { nodeSessions } from './node.js'
 
-type F = (a: Array, b: Array) => Array
+type F = (a: Tensor, b: Tensor) => Tensor
 
 /** A function of two vectors, at three pairs of lengths. */
-const graphs = (f: F, sizes: [number, number][] = [[3, 5], [101, 211], [1009, 2003]]): GraphInfo[] => sizes.map(([m, n]) => {
-  const { values, def } = flattenArgs([np.zeros([m]), np.zeros([n])])
-  return toGraph(traceTree(f as (...args: Array[]) => Array, def, values.map(v => v.aval)).program)
-})
+const graphs = (
+  f: F,
+  sizes: [number, number][] = [
+    [3, 5],
+    [101, 211],
+    [1009, 2003],
+  ],
+): GraphInfo[] =>
+  sizes.map(([m, n]) => {
+    const { values, def } = flattenArgs([np.zeros([m]), np.zeros([n])])
+    return toGraph(
+      traceTree(
+        f as (...args: Tensor[]) => Tensor,
+        def,
+        values.map(v => v.aval),
+      ).program,
+    )
+  })
 
 /** The result at other lengths. */
 async function run(graph: GraphInfo, m: number, n: number, shape: number[]): Promise<number[]> {
   const session = await nodeSessions().create(graph, { keepMemory: false })
-  const vector = (length: number, start: number): { dtype: 'float32'; shape: number[]; data: Float32Array } =>
-    ({ dtype: 'float32', shape: [length], data: Float32Array.from({ length }, (_, i) => start + i) })
+  const vector = (length: number, start: number): { dtype: 'float32'; shape: number[]; data: Float32Array } => ({
+    dtype: 'float32',
+    shape: [length],
+    data: Float32Array.from({ length }, (_, i) => start + i),
+  })
   const y = { dtype: 'float32' as const, shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)) }
   const inputs = [vector(m, 0), vector(n, 100)]
-  await session.run(graph.inputs.map(({ name }) => inputs[Number(name.slice(1))]), [y])
+  await session.run(
+    graph.inputs.map(({ name }) => inputs[Number(name.slice(1))]),
+    [y],
+  )
   return [...y.data]
 }
 
@@ -31,12 +51,19 @@ describe('one graph for any sizes', () => {
   it('takes a constant for the size that it is, not for another one and some more', async () => {
     // The ends of the slice are b's length, and that and 2: a's grows by as much between the first two of such examples.
     const f: F = (a, b) => lax.slice(np.concatenate([b, b, a]), [b.shape[0]], [b.shape[0] + 2])
-    const general = generalize(graphs(f, [[101, 107], [103, 109], [1009, 2003]]))!
+    const general = generalize(
+      graphs(f, [
+        [101, 107],
+        [103, 109],
+        [1009, 2003],
+      ]),
+    )!
     expect(await run(general, 4, 9, [2])).toEqual([100, 101])
   })
 
   it('knows multiples, products and sums of sizes', async () => {
-    const f: F = (a, b) => np.add(np.reshape(np.concatenate([a, np.zeros([7])]), [-1, 1]), np.zeros([1, 3 * b.shape[0]]))
+    const f: F = (a, b) =>
+      np.add(np.reshape(np.concatenate([a, np.zeros([7])]), [-1, 1]), np.zeros([1, 3 * b.shape[0]]))
     const general = generalize(graphs(f))!
     const rows = await run(general, 2, 3, [9, 9])
     expect(rows.filter((_, i) => i % 9 === 0)).toEqual([0, 1, 0, 0, 0, 0, 0, 0, 0])

@@ -1,6 +1,6 @@
-import { bytesOf, hostFrom } from '../../../base/tensor.js'
+import { bytesOf, hostFrom } from '../../../base/host-tensor.js'
 import type { DType } from '../../../base/dtypes.js'
-import type { HostTensor } from '../../../base/tensor.js'
+import type { HostTensor } from '../../../base/host-tensor.js'
 import { sameShape } from '../../program/aval.js'
 import { isBody, namesRead, renameNode } from './nodes.js'
 import { elementTypes } from './proto.js'
@@ -36,19 +36,37 @@ export class GraphWriter {
   /** `outer`: the graph in which this one is the body of a node; it sees that graph's values. */
   constructor(private readonly outer?: GraphWriter) {}
 
-  fresh(): string { return this.outer ? this.outer.fresh() : `v${this.count++}` }
+  fresh(): string {
+    return this.outer ? this.outer.fresh() : `v${this.count++}`
+  }
 
   /** Adds a node with one output of the given type. */
-  node(op: string, inputs: readonly Lowered[], dtype: ElementType, shape: readonly number[], attributes: Attributes = {}, domain = ''): Lowered {
+  node(
+    op: string,
+    inputs: readonly Lowered[],
+    dtype: ElementType,
+    shape: readonly number[],
+    attributes: Attributes = {},
+    domain = '',
+  ): Lowered {
     return this.several(op, inputs, [{ dtype, shape }], attributes, domain)[0]
   }
 
   /** Adds a node with several outputs. An input that is left out is null. */
-  several(op: string, inputs: readonly (Lowered | null)[], outputs: readonly Omit<Lowered, 'name'>[], attributes: Attributes = {}, domain = ''): Lowered[] {
+  several(
+    op: string,
+    inputs: readonly (Lowered | null)[],
+    outputs: readonly Omit<Lowered, 'name'>[],
+    attributes: Attributes = {},
+    domain = '',
+  ): Lowered[] {
     // Arithmetic on indices is written out by every rule anew. (Floats that are computed twice may be so on purpose: see optimizationBarrier;
     // and an Identity is there to give a value another name.)
     const isPlain = op !== 'Identity' && !Object.values(attributes).some(isBody)
-    const key = isPlain && outputs.every(o => o.dtype === 'int64') ? JSON.stringify([op, domain, inputs.map(i => i?.name), attributes]) : undefined
+    const key =
+      isPlain && outputs.every(o => o.dtype === 'int64')
+        ? JSON.stringify([op, domain, inputs.map(i => i?.name), attributes])
+        : undefined
     const same = key === undefined ? undefined : this.indexNodes.get(key)
     if (same) return same
     const named = outputs.map(o => ({ ...o, name: this.fresh() }))
@@ -79,10 +97,14 @@ export class GraphWriter {
   }
 
   /** What a value's elements, from 0 on, are below of, if that is known. */
-  boundOf(x: Lowered): number | undefined { return this.bounds.get(x.name) }
+  boundOf(x: Lowered): number | undefined {
+    return this.bounds.get(x.name)
+  }
 
   /** The node of this graph that makes a value. */
-  madeBy(x: Lowered): Node | undefined { return this.makers.get(x.name) }
+  madeBy(x: Lowered): Node | undefined {
+    return this.makers.get(x.name)
+  }
 
   constant(tensor: HostTensor): Lowered {
     if (this.outer) return this.outer.constant(tensor)
@@ -101,23 +123,31 @@ export class GraphWriter {
     return c
   }
 
-  private constantOf(x: Lowered): HostTensor | undefined { return this.outer ? this.outer.constantOf(x) : this.initializers.get(x.name) }
+  private constantOf(x: Lowered): HostTensor | undefined {
+    return this.outer ? this.outer.constantOf(x) : this.initializers.get(x.name)
+  }
 
   numbers(dtype: DType, shape: readonly number[], values: readonly number[]): Lowered {
     return this.constant(hostFrom(dtype, shape, values))
   }
 
-  scalar(dtype: DType, value: number): Lowered { return this.numbers(dtype, [], [value]) }
+  scalar(dtype: DType, value: number): Lowered {
+    return this.numbers(dtype, [], [value])
+  }
 
   /** A shape, axes or sizes operand: a vector of int64. */
-  ints(values: readonly number[]): Lowered { return this.numbers('int64', [values.length], values) }
+  ints(values: readonly number[]): Lowered {
+    return this.numbers('int64', [values.length], values)
+  }
 
   /** Reshapes; what was only reshaped before is reshaped once, or not at all, and a number here. */
   reshape(x: Lowered, shape: readonly number[]): Lowered {
     const from = this.beforeReshape(x)
     const number = from.shape.length === 0 ? this.constantOf(from) : undefined
     if (number) return this.constant({ ...number, shape })
-    return sameShape(from.shape, shape) ? from : this.node('Reshape', [from, this.ints(shape)], x.dtype, shape, { allowzero: 1 })
+    return sameShape(from.shape, shape)
+      ? from
+      : this.node('Reshape', [from, this.ints(shape)], x.dtype, shape, { allowzero: 1 })
   }
 
   /** The value that a reshaped one was. */
@@ -138,10 +168,20 @@ export class GraphWriter {
   transpose(x: Lowered, perm: readonly number[]): Lowered {
     if (perm.every((p, i) => p === i)) return x
     const maker = this.makers.get(x.name)
-    if (maker?.op !== 'Transpose') return this.node('Transpose', [x], x.dtype, perm.map(p => x.shape[p]), { perm })
+    if (maker?.op !== 'Transpose')
+      return this.node(
+        'Transpose',
+        [x],
+        x.dtype,
+        perm.map(p => x.shape[p]),
+        { perm },
+      )
     const before = maker.attributes.perm as readonly number[]
     const shape = before.map((_, i) => x.shape[before.indexOf(i)])
-    return this.transpose({ name: maker.inputs[0], dtype: x.dtype, shape }, perm.map(p => before[p]))
+    return this.transpose(
+      { name: maker.inputs[0], dtype: x.dtype, shape },
+      perm.map(p => before[p]),
+    )
   }
 
   /** Casts; what was cast from that type before, and fits both, is not cast at all. */
@@ -156,7 +196,11 @@ export class GraphWriter {
   /** The same bits as another type of the same width. (Bytes have no BitCast; their Cast wraps, which is the same.) */
   bitcast(x: Lowered, dtype: ElementType): Lowered {
     const bytes = ['bool', 'int8', 'uint8'].includes(dtype)
-    return x.dtype === dtype ? x : bytes ? this.cast(x, dtype) : this.node('BitCast', [x], dtype, x.shape, { to: elementTypes[dtype] })
+    return x.dtype === dtype
+      ? x
+      : bytes
+        ? this.cast(x, dtype)
+        : this.node('BitCast', [x], dtype, x.shape, { to: elementTypes[dtype] })
   }
 
   /**
@@ -171,17 +215,28 @@ export class GraphWriter {
       if (made.has(value.name) && !renamed.has(value.name)) renamed.set(value.name, name)
       else copies.push({ op: 'Identity', domain: '', inputs: [value.name], outputs: [name], attributes: {} })
     }
-    const nodes = withoutDeadNodes([...this.nodes, ...copies].map(n => renameNode(n, renamed)), outputs.map(o => o.name))
-    return { nodes, initializers: this.initializers, inputs, outputs: outputs.map(({ name, value }) => ({ ...value, name })) }
+    const nodes = withoutDeadNodes(
+      [...this.nodes, ...copies].map(n => renameNode(n, renamed)),
+      outputs.map(o => o.name),
+    )
+    return {
+      nodes,
+      initializers: this.initializers,
+      inputs,
+      outputs: outputs.map(({ name, value }) => ({ ...value, name })),
+    }
   }
 }
 
 /** A rule may look through its operand's node; what nothing reads any more is left out. */
 function withoutDeadNodes(nodes: readonly Node[], outputs: readonly string[]): Node[] {
   const needed = new Set(outputs)
-  return nodes.toReversed().filter(node => {
-    const alive = node.outputs.some(name => needed.has(name))
-    if (alive) namesRead(node).forEach(name => needed.add(name))
-    return alive
-  }).toReversed()
+  return nodes
+    .toReversed()
+    .filter(node => {
+      const alive = node.outputs.some(name => needed.has(name))
+      if (alive) namesRead(node).forEach(name => needed.add(name))
+      return alive
+    })
+    .toReversed()
 }

@@ -5,7 +5,10 @@ import type { Atom, Program } from '../../program/program.js'
  * For each result the input (its place, or null) in whose memory it may stand: a window written into a donated input that nothing else
  * reads. ONNX Runtime then writes the window alone: ScatterND copies its operand unless that stands where its result shall be.
  */
-export function writtenInPlace({ equations, inputs, outputs }: Program, donated: readonly boolean[]): (number | null)[] {
+export function writtenInPlace(
+  { equations, inputs, outputs }: Program,
+  donated: readonly boolean[],
+): (number | null)[] {
   const makers = new Map<Atom, number>(equations.flatMap((eqn, i) => eqn.outputs.map(o => [o, i] as const)))
   const reads = new Map<Atom, number>()
   for (const atom of [...equations.flatMap(e => e.inputs), ...outputs]) reads.set(atom, (reads.get(atom) ?? 0) + 1)

@@ -1,8 +1,8 @@
-import { hostScalar } from '../../../base/tensor.js'
+import { hostScalar } from '../../../base/host-tensor.js'
 import type { Aval } from '../../program/aval.js'
-import type { PrimitiveName, PrimitiveParams } from '../../program/primitives.js'
+import type { PrimitiveName } from '../../program/primitives.js'
+import type { Atom, PrimitiveParams, Program, Var } from '../../program/program.js'
 import { Lit } from '../../program/program.js'
-import type { Atom, Program, Var } from '../../program/program.js'
 import { GraphWriter } from './graph.js'
 import type { Lowered } from './graph.js'
 import { composite } from './rules/composites.js'
@@ -22,23 +22,38 @@ export function lowerProgram(g: GraphWriter, program: Program, inputs: readonly 
   const read = (a: Atom): Lowered => (a instanceof Lit ? constant(g, a) : env.get(a)!)
   program.inputs.forEach((v, i) => env.set(v, inputs[i]))
   for (const eqn of program.equations) {
-    const outputs = lowerEquation(g, eqn.primitive, eqn.inputs.map(read), eqn.params, eqn.inputs.map(a => a.aval), eqn.outputs.map(o => o.aval))
+    const outputs = lowerEquation(
+      g,
+      eqn.primitive,
+      eqn.inputs.map(read),
+      eqn.params,
+      eqn.inputs.map(a => a.aval),
+      eqn.outputs.map(o => o.aval),
+    )
     eqn.outputs.forEach((v, i) => env.set(v, outputs[i]))
   }
   return program.outputs.map(o => g.expand(read(o), o.aval.shape))
 }
 
-const constant = (g: GraphWriter, { value, aval: { dtype } }: Lit): Lowered =>
-  g.constant(hostScalar(dtype, value))
+const constant = (g: GraphWriter, { value, aval: { dtype } }: Lit): Lowered => g.constant(hostScalar(dtype, value))
 
 /** One equation. Operands of a type that ONNX Runtime cannot compute with go through a wider one and come back, rounded or wrapped. */
 function lowerEquation<P extends PrimitiveName>(
-  g: GraphWriter, primitive: P, inputs: readonly Lowered[], params: PrimitiveParams[P], ins: readonly Aval[], outs: readonly Aval[],
+  g: GraphWriter,
+  primitive: P,
+  inputs: readonly Lowered[],
+  params: PrimitiveParams[P],
+  ins: readonly Aval[],
+  outs: readonly Aval[],
 ): Lowered[] {
   const rule = lowerings[primitive] as Lowering<P>
   const wide = (a: Aval): Aval => ({ dtype: computedAs(primitive, a.dtype), shape: a.shape })
   const context = { g, ins: ins.map(wide), outs: outs.map(wide), inline: lowerProgram }
-  const results = rule(context, inputs.map((x, i) => g.cast(x, context.ins[i].dtype)), params)
+  const results = rule(
+    context,
+    inputs.map((x, i) => g.cast(x, context.ins[i].dtype)),
+    params,
+  )
   return results.map((y, i) => g.cast(y, outs[i].dtype))
 }
 

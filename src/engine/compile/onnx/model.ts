@@ -1,7 +1,7 @@
 import { dtypes } from '../../../base/dtypes.js'
 import type { DType } from '../../../base/dtypes.js'
-import { sizeOf } from '../../../base/tensor.js'
-import type { HostTensor } from '../../../base/tensor.js'
+import { sizeOf } from '../../../base/host-tensor.js'
+import type { HostTensor } from '../../../base/host-tensor.js'
 import type { Aval } from '../../program/aval.js'
 import type { Program } from '../../program/program.js'
 import { GraphWriter } from './graph.js'
@@ -13,18 +13,28 @@ import type { GraphInfo } from './proto.js'
 export const boundaryType = (dtype: DType): DType => (dtype === 'bfloat16' ? 'uint16' : dtype)
 
 /** The same memory as the type that crosses a model's boundary. */
-export const atBoundary = (tensor: HostTensor): HostTensor =>
-  ({ dtype: boundaryType(tensor.dtype), shape: tensor.shape, data: tensor.data })
+export const atBoundary = (tensor: HostTensor): HostTensor => ({
+  dtype: boundaryType(tensor.dtype),
+  shape: tensor.shape,
+  data: tensor.data,
+})
 
 export const bytesOfAval = (a: Aval): number => a.shape.reduce((n, d) => n * d, dtypes[a.dtype].bytes)
 
 /** A program as an ONNX graph: inputs `x0, x1, ...`, outputs `y0, y1, ...`. */
 export function toGraph(program: Program): GraphInfo {
   const g = new GraphWriter()
-  const inputs = program.inputs.map(({ aval: { dtype, shape } }, i): Lowered => ({ name: `x${i}`, dtype: boundaryType(dtype), shape }))
+  const inputs = program.inputs.map(({ aval: { dtype, shape } }, i): Lowered => ({
+    name: `x${i}`,
+    dtype: boundaryType(dtype),
+    shape,
+  }))
   const values = inputs.map((x, i) => g.bitcast(x, program.inputs[i].aval.dtype))
   const results = lowerProgram(g, program, values)
-  return g.finish(inputs, results.map((value, i) => ({ name: `y${i}`, value: leaving(g, value, program.outputs[i].aval) })))
+  return g.finish(
+    inputs,
+    results.map((value, i) => ({ name: `y${i}`, value: leaving(g, value, program.outputs[i].aval) })),
+  )
 }
 
 /** A result as it crosses the boundary. (BitCast of nothing fails in ONNX Runtime 1.30.) */

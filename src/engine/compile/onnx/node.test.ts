@@ -1,17 +1,28 @@
 import { expect, it } from 'vitest'
-import { hostFrom, hostTensor } from '../../../base/tensor.js'
+import { hostFrom, hostTensor } from '../../../base/host-tensor.js'
 import { nodeSessions } from './node.js'
 import type { GraphInfo } from './proto.js'
 
 const length = 2 ** 20
-const value = (name: string): { name: string; dtype: 'float32'; shape: number[] } => ({ name, dtype: 'float32', shape: [length] })
+const value = (name: string): { name: string; dtype: 'float32'; shape: number[] } => ({
+  name,
+  dtype: 'float32',
+  shape: [length],
+})
 const graph = (op: string): GraphInfo => ({
-  nodes: [{ op, domain: '', inputs: ['x0'], outputs: ['y0'], attributes: {} }], initializers: new Map(), inputs: [value('x0')], outputs: [value('y0')],
+  nodes: [{ op, domain: '', inputs: ['x0'], outputs: ['y0'], attributes: {} }],
+  initializers: new Map(),
+  inputs: [value('x0')],
+  outputs: [value('y0')],
 })
 
 it('writes results into the memory it is given, and makes no copy of them', async () => {
   const session = await nodeSessions(1).create(graph('Neg'), { keepMemory: false })
-  const x = hostFrom('float32', [length], Array.from({ length }, (_, i) => i))
+  const x = hostFrom(
+    'float32',
+    [length],
+    Array.from({ length }, (_, i) => i),
+  )
   const y = hostTensor('float32', [length], new Float32Array(length))
   await session.run([x], [y])
   expect(y.data[length - 1]).toBe(1 - length)

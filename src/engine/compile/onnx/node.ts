@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 import type { Tensor } from 'onnxruntime-node'
-import { bytesOf } from '../../../base/tensor.js'
-import type { HostTensor } from '../../../base/tensor.js'
+import { bytesOf } from '../../../base/host-tensor.js'
+import type { HostTensor } from '../../../base/host-tensor.js'
 import { encodeModel } from './proto.js'
 import { sameShape } from '../../program/aval.js'
 import type { GraphInfo } from './proto.js'
@@ -17,7 +17,11 @@ export function nodeSessions(threads = availableParallelism()): SessionFactory {
     create: async (graph, { keepMemory }) => {
       const { default: ort } = await import('onnxruntime-node')
       const session = await ort.InferenceSession.create(encodeModel(withStop(graph)), {
-        executionProviders: ['cpu'], intraOpNumThreads: threads, interOpNumThreads: 1, logSeverityLevel: 3, enableCpuMemArena: keepMemory,
+        executionProviders: ['cpu'],
+        intraOpNumThreads: threads,
+        interOpNumThreads: 1,
+        logSeverityLevel: 3,
+        enableCpuMemArena: keepMemory,
         extra: { session: { intra_op: { spin_duration_us: SPIN_MICROSECONDS } } },
         externalData: Array.from(graph.weights ?? [], ([path, tensor]) => ({ path, data: bytesOf(tensor) })),
       })
@@ -25,7 +29,8 @@ export function nodeSessions(threads = availableParallelism()): SessionFactory {
       const wrapped = new WeakMap<HostTensor['data'], Tensor>()
       const tensorOf = ({ dtype, shape, data }: HostTensor): Tensor => {
         let tensor = wrapped.get(data)
-        if (tensor?.type !== dtype || !sameShape(tensor.dims, shape)) wrapped.set(data, tensor = new ort.Tensor(dtype as 'float32', data as Float32Array, shape))
+        if (tensor?.type !== dtype || !sameShape(tensor.dims, shape))
+          wrapped.set(data, (tensor = new ort.Tensor(dtype as 'float32', data as Float32Array, shape)))
         return tensor
       }
       const wrap = (prefix: string, tensors: readonly HostTensor[]): { [name: string]: Tensor } =>

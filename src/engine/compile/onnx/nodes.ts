@@ -3,18 +3,27 @@ import type { Attribute, GraphInfo, Node } from './proto.js'
 type Body = { graph: GraphInfo }
 
 /** Whether an attribute is the body of a loop or a branch. */
-export const isBody = (value: Attribute | null): value is Body => typeof value === 'object' && value !== null && 'graph' in value
+export const isBody = (value: Attribute | null): value is Body =>
+  typeof value === 'object' && value !== null && 'graph' in value
 
 /** The node with its bodies' nodes changed. */
 export function mapBodies(node: Node, change: (nodes: readonly Node[], body: GraphInfo) => readonly Node[]): Node {
   if (!Object.values(node.attributes).some(isBody)) return node
-  const attributes = Object.entries(node.attributes).map(([key, value]) => [key, isBody(value) ? { graph: { ...value.graph, nodes: change(value.graph.nodes, value.graph) } } : value])
+  const attributes = Object.entries(node.attributes).map(([key, value]) => [
+    key,
+    isBody(value) ? { graph: { ...value.graph, nodes: change(value.graph.nodes, value.graph) } } : value,
+  ])
   return { ...node, attributes: Object.fromEntries(attributes) as Node['attributes'] }
 }
 
 /** The nodes, and those in their bodies. */
 export const allNodes = (nodes: readonly Node[]): Node[] =>
-  nodes.flatMap(node => [node, ...Object.values(node.attributes).filter(isBody).flatMap(({ graph }) => allNodes(graph.nodes))])
+  nodes.flatMap(node => [
+    node,
+    ...Object.values(node.attributes)
+      .filter(isBody)
+      .flatMap(({ graph }) => allNodes(graph.nodes)),
+  ])
 
 /** All that a node reads, in its bodies too. (Names are unique among a graph and its bodies.) */
 export const namesRead = (node: Node): string[] => allNodes([node]).flatMap(n => n.inputs)

@@ -1,14 +1,24 @@
 import protobuf from 'protobufjs/minimal.js'
 import type { DType } from '../../../base/dtypes.js'
-import type { HostTensor } from '../../../base/tensor.js'
-import { bytesOf } from '../../../base/tensor.js'
+import type { HostTensor } from '../../../base/host-tensor.js'
+import { bytesOf } from '../../../base/host-tensor.js'
 
 /** The types a value can have inside a graph: ours, and uint64, which shifts of int64 go through. */
 export type ElementType = DType | 'uint64'
 
 /** ONNX's numbers for element types (onnx.proto, TensorProto.DataType). */
 export const elementTypes: { readonly [D in ElementType]: number } = {
-  float32: 1, uint8: 2, int8: 3, uint16: 4, int32: 6, int64: 7, bool: 9, float16: 10, uint32: 12, uint64: 13, bfloat16: 16,
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  uint16: 4,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+  uint32: 12,
+  uint64: 13,
+  bfloat16: 16,
 }
 
 export type Attribute = number | string | readonly number[] | { float: number } | { graph: GraphInfo }
@@ -49,7 +59,10 @@ const EXTERNAL = 1
 export function encodeModel(graph: GraphInfo): Uint8Array {
   const w = new protobuf.Writer()
   w.uint32(field(1, 0)).int64(IR_VERSION)
-  for (const [domain, version] of [['', OPSET], ['com.microsoft', 1]] as const) {
+  for (const [domain, version] of [
+    ['', OPSET],
+    ['com.microsoft', 1],
+  ] as const) {
     w.uint32(field(8, 2)).fork().uint32(field(1, 2)).string(domain).uint32(field(2, 0)).int64(version).ldelim()
   }
   w.uint32(field(7, 2)).fork()
@@ -70,12 +83,19 @@ function encodeGraph(w: protobuf.Writer, graph: GraphInfo): void {
     w.uint32(field(5, 2)).fork()
     for (const d of tensor.shape) w.uint32(field(1, 0)).int64(d)
     w.uint32(field(2, 0)).int32(elementTypes[tensor.dtype]).uint32(field(8, 2)).string(name)
-    for (const [key, value] of [['location', name], ['offset', '0'], ['length', String(tensor.data.byteLength)]]) {
+    for (const [key, value] of [
+      ['location', name],
+      ['offset', '0'],
+      ['length', String(tensor.data.byteLength)],
+    ]) {
       w.uint32(field(13, 2)).fork().uint32(field(1, 2)).string(key).uint32(field(2, 2)).string(value).ldelim()
     }
     w.uint32(field(14, 0)).int32(EXTERNAL).ldelim()
   }
-  for (const [number, values] of [[11, graph.inputs], [12, graph.outputs]] as const) {
+  for (const [number, values] of [
+    [11, graph.inputs],
+    [12, graph.outputs],
+  ] as const) {
     for (const { name, dtype, shape, isSequence } of values) {
       w.uint32(field(number, 2)).fork().uint32(field(1, 2)).string(name)
       w.uint32(field(2, 2)).fork()

@@ -1,5 +1,5 @@
-import { hostFrom, partOf, sizeOf } from '../../../base/tensor.js'
-import type { HostTensor } from '../../../base/tensor.js'
+import { hostFrom, partOf, sizeOf } from '../../../base/host-tensor.js'
+import type { HostTensor } from '../../../base/host-tensor.js'
 import { range } from '../../program/ops.js'
 import { allNodes, mapBodies, namesRead } from './nodes.js'
 import { elementTypes } from './proto.js'
@@ -27,7 +27,7 @@ export function expandRaggedDots(graph: GraphInfo): GraphInfo {
   if (!nodes.some(isRagged)) return graph
   const split = new Set(nodes.filter(isRagged).flatMap(kernelsOf))
   for (const node of nodes) if (!isRagged(node)) node.inputs.forEach(name => split.delete(name))
-  const weights = new Map([...graph.weights ?? []].filter(([name]) => !split.has(name)))
+  const weights = new Map([...(graph.weights ?? [])].filter(([name]) => !split.has(name)))
   const initializers = new Map(graph.initializers)
   const places: Places = { whole: graph.weights ?? new Map(), weights, initializers }
   return { ...graph, nodes: expandNodes(graph.nodes, graph.outputs, places), weights, initializers }
@@ -41,7 +41,9 @@ interface Places {
 }
 
 function expandNodes(nodes: readonly Node[], outputs: readonly ValueInfo[], places: Places): Node[] {
-  const inRegion = new Map(regionsOf(nodes, outputs, places.initializers).flatMap(region => region.map(node => [node, region] as const)))
+  const inRegion = new Map(
+    regionsOf(nodes, outputs, places.initializers).flatMap(region => region.map(node => [node, region] as const)),
+  )
   // A region is written where its last node stands: all that it reads is there by then.
   return nodes.flatMap(node => {
     const region = inRegion.get(node)
@@ -55,32 +57,74 @@ const sizesOf = ({ inputs }: Node): string => inputs[1]
 const kernelsOf = ({ inputs }: Node): readonly string[] => inputs.slice(2)
 
 /** What computes each element of a row from those at its place, and from numbers. */
-const elementwise: readonly string[] = ['Add', 'Sub', 'Mul', 'Div', 'Neg', 'Pow', 'Sqrt', 'Exp', 'Erf', 'Tanh', 'Sigmoid', 'Relu', 'Gelu']
+const elementwise: readonly string[] = [
+  'Add',
+  'Sub',
+  'Mul',
+  'Div',
+  'Neg',
+  'Pow',
+  'Sqrt',
+  'Exp',
+  'Erf',
+  'Tanh',
+  'Sigmoid',
+  'Relu',
+  'Gelu',
+]
 
 /**
  * Ragged products that are skipped together: those of the same groups, with the element-wise nodes between them, in order, such as an
  * expert's whole feed-forward network. The last one's result alone is read outside.
  */
-function regionsOf(nodes: readonly Node[], outputs: readonly ValueInfo[], initializers: GraphInfo['initializers']): Node[][] {
+function regionsOf(
+  nodes: readonly Node[],
+  outputs: readonly ValueInfo[],
+  initializers: GraphInfo['initializers'],
+): Node[][] {
   const ragged = nodes.filter(isRagged)
-  const isNumber = (name: string): boolean => { const tensor = initializers.get(name); return tensor !== undefined && sizeOf(tensor.shape) === 1 }
+  const isNumber = (name: string): boolean => {
+    const tensor = initializers.get(name)
+    return tensor !== undefined && sizeOf(tensor.shape) === 1
+  }
   const isWhole = (region: readonly Node[]): boolean => {
     const made = new Set(region.flatMap(n => n.outputs))
-    const readOutside = new Set([...nodes.filter(n => !region.includes(n)).flatMap(namesRead), ...outputs.map(o => o.name)])
-    return region.every(n => (isRagged(n) || (elementwise.includes(n.op) && n.inputs.every(name => made.has(name) || isNumber(name))))
-      && (n === region.at(-1) || !n.outputs.some(name => readOutside.has(name))))
+    const readOutside = new Set([
+      ...nodes.filter(n => !region.includes(n)).flatMap(namesRead),
+      ...outputs.map(o => o.name),
+    ])
+    return region.every(
+      n =>
+        (isRagged(n) || (elementwise.includes(n.op) && n.inputs.every(name => made.has(name) || isNumber(name)))) &&
+        (n === region.at(-1) || !n.outputs.some(name => readOutside.has(name))),
+    )
   }
   return [...new Set(ragged.map(sizesOf))].flatMap(sizes => {
     const dots = ragged.filter(n => sizesOf(n) === sizes)
-    const after = reached(nodes, new Set(dots.flatMap(n => n.outputs)), n => n.inputs, n => n.outputs)
-    const before = reached(nodes.toReversed(), new Set(dots.map(n => n.inputs[0])), n => n.outputs, n => n.inputs)
+    const after = reached(
+      nodes,
+      new Set(dots.flatMap(n => n.outputs)),
+      n => n.inputs,
+      n => n.outputs,
+    )
+    const before = reached(
+      nodes.toReversed(),
+      new Set(dots.map(n => n.inputs[0])),
+      n => n.outputs,
+      n => n.inputs,
+    )
     const region = nodes.filter(n => dots.includes(n) || (after.has(n) && before.has(n)))
     return isWhole(region) ? [region] : dots.map(dot => [dot])
   })
 }
 
 /** The nodes that a walk in this order finds from some values on. */
-function reached(nodes: readonly Node[], from: Set<string>, enters: (n: Node) => readonly string[], leaves: (n: Node) => readonly string[]): Set<Node> {
+function reached(
+  nodes: readonly Node[],
+  from: Set<string>,
+  enters: (n: Node) => readonly string[],
+  leaves: (n: Node) => readonly string[],
+): Set<Node> {
   const found = new Set<Node>()
   for (const node of nodes) {
     if (!enters(node).some(name => from.has(name))) continue
@@ -98,7 +142,10 @@ class Expansion {
   /** The values outside whose rows are split. */
   private readonly inputs: readonly string[]
 
-  constructor(private readonly region: readonly Node[], private readonly places: Places) {
+  constructor(
+    private readonly region: readonly Node[],
+    private readonly places: Places,
+  ) {
     const last = region.at(-1)!
     const made = new Set(region.flatMap(n => n.outputs))
     ;[this.out] = last.outputs
@@ -135,17 +182,30 @@ class Expansion {
     const [partSizes, any, ys] = [each('sizes'), each('any'), each('y')]
     const missing = parts.length * most - groups.length
     return [
-      make('Concat', [sizes, ...(missing > 0 ? [this.ints(range(missing).map(() => 0))] : [])], [`${out}_filled`], { axis: 0 }),
+      make('Concat', [sizes, ...(missing > 0 ? [this.ints(range(missing).map(() => 0))] : [])], [`${out}_filled`], {
+        axis: 0,
+      }),
       make('Reshape', [`${out}_filled`, this.ints([parts.length, most])], [`${out}_table`]),
       make('ReduceSum', [`${out}_table`, this.ints([1])], [`${out}_counts`], { keepdims: 0 }),
       make('Cast', [`${out}_counts`], [`${out}_anys`], { to: elementTypes.bool }),
       make('Split', [`${out}_anys`, this.ints(parts.map(() => 1))], any, { axis: 0 }),
       make('Split', [sizes, this.ints(parts.map(part => part.length))], partSizes, { axis: 0 }),
       ...inputs.map((x, k) => make('Split', [x, `${out}_counts`], each(`in${k}_`), { axis: 0 })),
-      ...parts.map((part, i) => make('If', [any[i]], [ys[i]], {
-        then_branch: this.branch(`${ys[i]}_some`, name => this.groups(inputs.map((_, k) => each(`in${k}_`)[i]), partSizes[i], part, name)),
-        else_branch: this.branch(`${ys[i]}_none`, name => [make('ConstantOfShape', [this.ints([0, this.outputs])], [name])]),
-      })),
+      ...parts.map((part, i) =>
+        make('If', [any[i]], [ys[i]], {
+          then_branch: this.branch(`${ys[i]}_some`, name =>
+            this.groups(
+              inputs.map((_, k) => each(`in${k}_`)[i]),
+              partSizes[i],
+              part,
+              name,
+            ),
+          ),
+          else_branch: this.branch(`${ys[i]}_none`, name => [
+            make('ConstantOfShape', [this.ints([0, this.outputs])], [name]),
+          ]),
+        }),
+      ),
       make('Concat', ys, [out], { axis: 0 }),
     ]
   }
@@ -160,7 +220,8 @@ class Expansion {
     const names = new Map(this.inputs.map((x, i) => [x, inputs[i]]))
     return this.region.flatMap(node => {
       const made = node === this.region.at(-1) ? out : `${out}_${node.outputs[0]}`
-      const nodes = isRagged(node) ? this.product(node, names.get(node.inputs[0])!, sizes, groups, made)
+      const nodes = isRagged(node)
+        ? this.product(node, names.get(node.inputs[0])!, sizes, groups, made)
         : [{ ...node, inputs: node.inputs.map(name => names.get(name) ?? name), outputs: [made] }]
       names.set(node.outputs[0], made)
       return nodes
@@ -174,7 +235,10 @@ class Expansion {
     const [rows, ys] = ['x', 'y'].map(kind => groups.map(group => `${out}_${kind}${group}`))
     const products = groups.flatMap((group, i) => {
       const ofGroup = kernels.map((kernel, k) => this.kernelOf(kernel, group, `${out}_kernel${k}_of${group}`))
-      return [...ofGroup.flatMap(({ nodes }) => nodes), make(op, [rows[i], ...ofGroup.map(({ name }) => name)], [ys[i]], blocks, domain)]
+      return [
+        ...ofGroup.flatMap(({ nodes }) => nodes),
+        make(op, [rows[i], ...ofGroup.map(({ name }) => name)], [ys[i]], blocks, domain),
+      ]
     })
     return [make('Split', [x, sizes], rows, { axis: 0 }), ...products, make('Concat', ys, [out], { axis: 0 })]
   }
@@ -182,13 +246,23 @@ class Expansion {
   /** One group's part of a kernel tensor: a weight, or read where it is needed. */
   private kernelOf(kernel: string, group: number, name: string): { name: string; nodes: Node[] } {
     const tensor = this.places.whole.get(kernel)
-    if (!tensor) return { name, nodes: [make('Gather', [kernel, this.constant(`index_${group}`, hostFrom('int64', [], [group]))], [name], { axis: 0 })] }
+    if (!tensor)
+      return {
+        name,
+        nodes: [
+          make('Gather', [kernel, this.constant(`index_${group}`, hostFrom('int64', [], [group]))], [name], {
+            axis: 0,
+          }),
+        ],
+      }
     const weight = `${kernel}_of${group}`
     this.places.weights.set(weight, partOf(tensor, group))
     return { name: weight, nodes: [] }
   }
 
-  private ints(values: readonly number[]): string { return this.constant(`ints_${values.join('_')}`, hostFrom('int64', [values.length], values)) }
+  private ints(values: readonly number[]): string {
+    return this.constant(`ints_${values.join('_')}`, hostFrom('int64', [values.length], values))
+  }
 
   private constant(name: string, tensor: HostTensor): string {
     this.places.initializers.set(name, tensor)
@@ -196,4 +270,10 @@ class Expansion {
   }
 }
 
-const make = (op: string, inputs: readonly string[], outputs: readonly string[], attributes: Node['attributes'] = {}, domain = ''): Node => ({ op, domain, inputs, outputs, attributes })
+const make = (
+  op: string,
+  inputs: readonly string[],
+  outputs: readonly string[],
+  attributes: Node['attributes'] = {},
+  domain = '',
+): Node => ({ op, domain, inputs, outputs, attributes })

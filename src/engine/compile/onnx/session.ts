@@ -1,4 +1,4 @@
-import type { HostTensor } from '../../../base/tensor.js'
+import type { HostTensor } from '../../../base/host-tensor.js'
 import type { GraphInfo } from './proto.js'
 
 /** Runs one graph on host tensors, writing each output into memory that is given. */

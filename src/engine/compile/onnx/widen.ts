@@ -8,16 +8,43 @@ import type { PrimitiveName } from '../../program/primitives.js'
  * conversion back wraps; the small integers go through int32.
  */
 const wider: { readonly [D in DType]: DType } = {
-  float32: 'float32', float16: 'float32', bfloat16: 'float32',
-  int32: 'int32', uint32: 'int64', int64: 'int64', bool: 'bool',
-  uint8: 'int32', int8: 'int32', uint16: 'int32',
+  float32: 'float32',
+  float16: 'float32',
+  bfloat16: 'float32',
+  int32: 'int32',
+  uint32: 'int64',
+  int64: 'int64',
+  bool: 'bool',
+  uint8: 'int32',
+  int8: 'int32',
+  uint16: 'int32',
 }
 
 /** These move data and do not compute: every type as it is, but what Pad lacks. */
 const structural: ReadonlySet<PrimitiveName> = new Set<PrimitiveName>([
-  'reshape', 'transpose', 'broadcastInDim', 'concatenate', 'slice', 'rev', 'gather', 'scatter', 'dynamicSlice', 'dynamicUpdateSlice', 'iota',
-  'convertElementType', 'bitcastConvertType', 'select', 'stopGradient', 'optimizationBarrier', 'threefry2x32',
-  'call', 'composite', 'linearCall', 'scan', 'while', 'cond',
+  'reshape',
+  'transpose',
+  'broadcastInDim',
+  'concatenate',
+  'slice',
+  'rev',
+  'gather',
+  'scatter',
+  'dynamicSlice',
+  'dynamicUpdateSlice',
+  'iota',
+  'convertElementType',
+  'bitcastConvertType',
+  'select',
+  'stopGradient',
+  'optimizationBarrier',
+  'threefry2x32',
+  'call',
+  'composite',
+  'linearCall',
+  'scan',
+  'while',
+  'cond',
 ])
 
 /** These order bool as 0 and 1. */

@@ -1,4 +1,4 @@
-import type { HostTensor } from '../../../base/tensor.js'
+import type { HostTensor } from '../../../base/host-tensor.js'
 import { withBound } from '../bound.js'
 import type { Backend, Buffer } from '../backend.js'
 import { interpret } from './interpret.js'
@@ -14,5 +14,8 @@ export const referenceBackend: Backend = {
     stats: { nodes: program.equations.length, fusedLoops: 0, inPlaceBytes: 0, boundBytes: 0 },
     run: async inputs => interpret(program, await Promise.all(inputs.map(b => b.read()))).map(put),
   }),
-  bind: async (_, bound) => ({ copied: [], at: async program => withBound(await referenceBackend.compile(program), bound) }),
+  bind: async (_, bound) => ({
+    copied: [],
+    at: async program => withBound(await referenceBackend.compile(program), bound),
+  }),
 }

@@ -31,10 +31,12 @@ export const unaryRules: { [P in UnaryPrimitive]: Unary } = {
   optimizationBarrier: x => x,
 }
 
-const shifted = (shift: (x: number, by: number) => number): Binary => (x, y, dtype) => {
-  const bits = 8 * dtypes[dtype].bytes
-  return y < 0 || y >= bits ? shift(x, bits) : shift(x, y)
-}
+const shifted =
+  (shift: (x: number, by: number) => number): Binary =>
+  (x, y, dtype) => {
+    const bits = 8 * dtypes[dtype].bytes
+    return y < 0 || y >= bits ? shift(x, bits) : shift(x, y)
+  }
 
 export const binaryRules: { [P in BinaryPrimitive | ComparePrimitive]: Binary } = {
   add: (x, y) => x + y,

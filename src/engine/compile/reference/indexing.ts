@@ -1,6 +1,6 @@
 import { allocate, isFloat } from '../../../base/dtypes.js'
-import { reader, sizeOf, stridesOf, toNumbers, writer } from '../../../base/tensor.js'
-import type { HostTensor } from '../../../base/tensor.js'
+import { reader, sizeOf, stridesOf, toNumbers, writer } from '../../../base/host-tensor.js'
+import type { HostTensor } from '../../../base/host-tensor.js'
 import type { GatherParams } from '../../program/primitives.js'
 import { integerReader, integerWriter } from './integers.js'
 import { copyElement, dot, eachIndex } from './structure.js'
@@ -10,7 +10,10 @@ import { copyElement, dot, eachIndex } from './structure.js'
  * position in the operand, or -1 when an index is out of bounds and the mode is not `clip`.
  */
 function eachGathered(
-  operand: HostTensor, indices: HostTensor, { axes, batchDims, mode }: GatherParams, shape: readonly number[],
+  operand: HostTensor,
+  indices: HostTensor,
+  { axes, batchDims, mode }: GatherParams,
+  shape: readonly number[],
   f: (window: number, element: number) => void,
 ): void {
   const strides = stridesOf(operand.shape)
@@ -32,7 +35,12 @@ function eachGathered(
   })
 }
 
-export function gather(operand: HostTensor, indices: HostTensor, params: GatherParams, shape: readonly number[]): HostTensor {
+export function gather(
+  operand: HostTensor,
+  indices: HostTensor,
+  params: GatherParams,
+  shape: readonly number[],
+): HostTensor {
   const data = allocate(operand.dtype, sizeOf(shape))
   eachGathered(operand, indices, params, shape, (window, element) => {
     if (element >= 0) copyElement(operand.data, element, data, window)
@@ -40,7 +48,12 @@ export function gather(operand: HostTensor, indices: HostTensor, params: GatherP
   return { dtype: operand.dtype, shape, data }
 }
 
-export function scatter(operand: HostTensor, indices: HostTensor, updates: HostTensor, params: GatherParams): HostTensor {
+export function scatter(
+  operand: HostTensor,
+  indices: HostTensor,
+  updates: HostTensor,
+  params: GatherParams,
+): HostTensor {
   const data = operand.data.slice()
   eachGathered(operand, indices, params, updates.shape, (window, element) => {
     if (element >= 0) copyElement(updates.data, window, data, element)
@@ -48,10 +61,19 @@ export function scatter(operand: HostTensor, indices: HostTensor, updates: HostT
   return { ...operand, data }
 }
 
-export function scatterAdd(operand: HostTensor, indices: HostTensor, updates: HostTensor, params: GatherParams): HostTensor {
+export function scatterAdd(
+  operand: HostTensor,
+  indices: HostTensor,
+  updates: HostTensor,
+  params: GatherParams,
+): HostTensor {
   const data = operand.data.slice()
   if (!isFloat(operand.dtype)) {
-    const [current, update, write] = [integerReader(data), integerReader(updates.data), integerWriter(operand.dtype, data)]
+    const [current, update, write] = [
+      integerReader(data),
+      integerReader(updates.data),
+      integerWriter(operand.dtype, data),
+    ]
     eachGathered(operand, indices, params, updates.shape, (window, element) => {
       if (element >= 0) write(element, current(element) + update(window))
     })

@@ -1,11 +1,17 @@
 import { allocate, dtypes, extremeOf, isFloat } from '../../../base/dtypes.js'
-import { castHost, hostScalar, reader, sizeOf, writer } from '../../../base/tensor.js'
-import type { HostTensor } from '../../../base/tensor.js'
+import { castHost, hostScalar, reader, sizeOf, writer } from '../../../base/host-tensor.js'
+import type { HostTensor } from '../../../base/host-tensor.js'
 import type { Aval } from '../../program/aval.js'
 import { binaryPrimitives, comparePrimitives, unaryPrimitives } from '../../program/primitives.js'
-import type { BinaryPrimitive, ComparePrimitive, PrimitiveName, PrimitiveParams, ReduceParams, UnaryPrimitive } from '../../program/primitives.js'
+import type {
+  BinaryPrimitive,
+  ComparePrimitive,
+  PrimitiveName,
+  ReduceParams,
+  UnaryPrimitive,
+} from '../../program/primitives.js'
+import type { Atom, PrimitiveParams, Program, Var } from '../../program/program.js'
 import { Lit } from '../../program/program.js'
-import type { Atom, Program, Var } from '../../program/program.js'
 import { binaryRules, int64Binary, int64Unary, unaryRules } from './elementwise.js'
 import * as indexing from './indexing.js'
 import { integerReader, integerWriter } from './integers.js'
@@ -13,7 +19,11 @@ import * as reduction from './reduce.js'
 import * as structure from './structure.js'
 import { threefry2x32 } from './threefry.js'
 
-type Rule<P extends PrimitiveName> = (inputs: readonly HostTensor[], params: PrimitiveParams[P], outputs: readonly Aval[]) => HostTensor[]
+type Rule<P extends PrimitiveName> = (
+  inputs: readonly HostTensor[],
+  params: PrimitiveParams[P],
+  outputs: readonly Aval[],
+) => HostTensor[]
 
 /** Runs a program on host tensors, one equation after the other. */
 export function interpret(program: Program, inputs: readonly HostTensor[]): HostTensor[] {
@@ -21,14 +31,23 @@ export function interpret(program: Program, inputs: readonly HostTensor[]): Host
   program.inputs.forEach((v, i) => env.set(v, inputs[i]))
   const read = (a: Atom): HostTensor => (a instanceof Lit ? scalar(a) : env.get(a)!)
   for (const eqn of program.equations) {
-    const outputs = evaluate(eqn.primitive, eqn.inputs.map(read), eqn.params, eqn.outputs.map(o => o.aval))
+    const outputs = evaluate(
+      eqn.primitive,
+      eqn.inputs.map(read),
+      eqn.params,
+      eqn.outputs.map(o => o.aval),
+    )
     eqn.outputs.forEach((v, i) => env.set(v, outputs[i]))
   }
   return program.outputs.map(read)
 }
 
-const evaluate = <P extends PrimitiveName>(primitive: P, inputs: readonly HostTensor[], params: PrimitiveParams[P], outputs: readonly Aval[]): HostTensor[] =>
-  rules[primitive](inputs, params, outputs)
+const evaluate = <P extends PrimitiveName>(
+  primitive: P,
+  inputs: readonly HostTensor[],
+  params: PrimitiveParams[P],
+  outputs: readonly Aval[],
+): HostTensor[] => rules[primitive](inputs, params, outputs)
 
 const scalar = ({ value, aval: { dtype } }: Lit): HostTensor => hostScalar(dtype, value)
 
@@ -37,7 +56,9 @@ function unary(primitive: UnaryPrimitive): Rule<UnaryPrimitive> {
     const data = allocate(out.dtype, x.data.length)
     if (x.data instanceof BigInt64Array) {
       const f = int64Unary[primitive]!
-      x.data.forEach((v, i) => { (data as BigInt64Array)[i] = f(v) })
+      x.data.forEach((v, i) => {
+        ;(data as BigInt64Array)[i] = f(v)
+      })
     } else {
       const [read, write, f] = [reader(x.dtype, x.data), writer(out.dtype, data), unaryRules[primitive]]
       for (let i = 0; i < data.length; i++) write(i, f(read(i), x.dtype))
@@ -57,7 +78,12 @@ function binary(primitive: BinaryPrimitive | ComparePrimitive): Rule<BinaryPrimi
         else data[i] = Number(value)
       }
     } else {
-      const [readX, readY, write, f] = [reader(x.dtype, x.data), reader(y.dtype, y.data), writer(out.dtype, data), binaryRules[primitive]]
+      const [readX, readY, write, f] = [
+        reader(x.dtype, x.data),
+        reader(y.dtype, y.data),
+        writer(out.dtype, data),
+        binaryRules[primitive],
+      ]
       for (let i = 0; i < data.length; i++) write(i, f(readX(i), readY(i), x.dtype))
     }
     return [{ ...out, data }]
@@ -67,9 +93,11 @@ function binary(primitive: BinaryPrimitive | ComparePrimitive): Rule<BinaryPrimi
 const table = <P extends PrimitiveName>(names: readonly P[], rule: (name: P) => unknown): { [Q in P]: Rule<Q> } =>
   Object.fromEntries(names.map(name => [name, rule(name)])) as { [Q in P]: Rule<Q> }
 
-const fold = (initial: number | ((x: HostTensor) => number | bigint), rule: reduction.Fold) =>
-  ([x]: readonly HostTensor[], { axes }: ReduceParams): HostTensor[] =>
-    [reduction.reduce(x, axes, typeof initial === 'number' ? initial : initial(x), rule)]
+const fold =
+  (initial: number | ((x: HostTensor) => number | bigint), rule: reduction.Fold) =>
+  ([x]: readonly HostTensor[], { axes }: ReduceParams): HostTensor[] => [
+    reduction.reduce(x, axes, typeof initial === 'number' ? initial : initial(x), rule),
+  ]
 
 /** Floats are cut to integers; integers wrap. */
 function convert(x: HostTensor, { dtype }: PrimitiveParams['convertElementType']): HostTensor {
@@ -115,11 +143,13 @@ const whileLoop: Rule<'while'> = (inputs, { condition, body, numConditionConsts,
   const conditionConsts = inputs.slice(0, numConditionConsts)
   const bodyConsts = inputs.slice(numConditionConsts, numConditionConsts + numBodyConsts)
   let carry = inputs.slice(numConditionConsts + numBodyConsts)
-  while (interpret(condition, [...conditionConsts, ...carry])[0].data[0]) carry = interpret(body, [...bodyConsts, ...carry])
+  while (interpret(condition, [...conditionConsts, ...carry])[0].data[0])
+    carry = interpret(body, [...bodyConsts, ...carry])
   return [...carry]
 }
 
-const subprogram = (inputs: readonly HostTensor[], { program }: { program: Program }): HostTensor[] => interpret(program, inputs)
+const subprogram = (inputs: readonly HostTensor[], { program }: { program: Program }): HostTensor[] =>
+  interpret(program, inputs)
 
 const rules: { [P in PrimitiveName]: Rule<P> } = {
   ...table(unaryPrimitives, unary),

@@ -1,7 +1,7 @@
 import { allocate, isFloat } from '../../../base/dtypes.js'
 import type { DType, TypedArray } from '../../../base/dtypes.js'
-import { reader, sizeOf, stridesOf, writer } from '../../../base/tensor.js'
-import type { HostTensor } from '../../../base/tensor.js'
+import { reader, sizeOf, stridesOf, writer } from '../../../base/host-tensor.js'
+import type { HostTensor } from '../../../base/host-tensor.js'
 import type { DotParams } from '../../program/primitives.js'
 import { integerReader, integerWriter } from './integers.js'
 import { copyElement, dot, eachIndex } from './structure.js'
@@ -21,15 +21,22 @@ export function reduce(x: HostTensor, axes: readonly number[], initial: number |
 }
 
 function foldInto<T>(
-  x: HostTensor, axes: readonly number[], initial: T, f: (a: T, b: T) => T,
-  read: (i: number) => T, writing: (dtype: DType, data: TypedArray) => (i: number, value: T) => void,
+  x: HostTensor,
+  axes: readonly number[],
+  initial: T,
+  f: (a: T, b: T) => T,
+  read: (i: number) => T,
+  writing: (dtype: DType, data: TypedArray) => (i: number, value: T) => void,
 ): HostTensor {
   const kept = x.shape.map((_, i) => i).filter(i => !axes.includes(i))
   const shape = kept.map(i => x.shape[i])
   const strides = stridesOf(shape)
   const accumulated = Array.from({ length: sizeOf(shape) }, () => initial)
   eachIndex(x.shape, (index, i) => {
-    const at = dot(strides, kept.map(k => index[k]))
+    const at = dot(
+      strides,
+      kept.map(k => index[k]),
+    )
     accumulated[at] = f(accumulated[at], read(i))
   })
   const data = allocate(x.dtype, accumulated.length)
@@ -39,7 +46,11 @@ function foldInto<T>(
 }
 
 /** The first position along `axis` that no other beats. NaN beats everything, as in NumPy. */
-export function argBest(x: HostTensor, axis: number, beats: (a: number | bigint, b: number | bigint) => boolean): HostTensor {
+export function argBest(
+  x: HostTensor,
+  axis: number,
+  beats: (a: number | bigint, b: number | bigint) => boolean,
+): HostTensor {
   const shape = x.shape.filter((_, i) => i !== axis)
   const stride = stridesOf(x.shape)[axis]
   const strides = stridesOf(x.shape).filter((_, i) => i !== axis)
@@ -63,7 +74,12 @@ export function cumsum(x: HostTensor, axis: number, reverse: boolean): HostTenso
   const length = x.shape[axis]
   const data = allocate(x.dtype, x.data.length)
   const others = x.shape.map((d, i) => (i === axis ? 1 : d))
-  const run = <T>(zero: T, plus: (a: T, b: T) => T, read: (i: number) => T, write: (i: number, value: T) => void): void =>
+  const run = <T>(
+    zero: T,
+    plus: (a: T, b: T) => T,
+    read: (i: number) => T,
+    write: (i: number, value: T) => void,
+  ): void =>
     eachIndex(others, index => {
       const base = dot(strides, index)
       let sum = zero
@@ -78,8 +94,13 @@ export function cumsum(x: HostTensor, axis: number, reverse: boolean): HostTenso
   return { dtype: x.dtype, shape: x.shape, data }
 }
 
-export function dotGeneral(x: HostTensor, y: HostTensor, { contract: [cx, cy], batch: [bx, by] }: DotParams): HostTensor {
-  const free = (t: HostTensor, used: readonly number[]): number[] => t.shape.map((_, i) => i).filter(i => !used.includes(i))
+export function dotGeneral(
+  x: HostTensor,
+  y: HostTensor,
+  { contract: [cx, cy], batch: [bx, by] }: DotParams,
+): HostTensor {
+  const free = (t: HostTensor, used: readonly number[]): number[] =>
+    t.shape.map((_, i) => i).filter(i => !used.includes(i))
   const fx = free(x, [...bx, ...cx])
   const fy = free(y, [...by, ...cy])
   const [sx, sy] = [stridesOf(x.shape), stridesOf(y.shape)]
@@ -88,14 +109,37 @@ export function dotGeneral(x: HostTensor, y: HostTensor, { contract: [cx, cy], b
   const outX = [...bx.map(d => sx[d]), ...fx.map(d => sx[d]), ...fy.map(() => 0)]
   const outY = [...by.map(d => sy[d]), ...fx.map(() => 0), ...fy.map(d => sy[d])]
   const contracted: [number, number][] = []
-  eachIndex(cx.map(d => x.shape[d]), index => contracted.push([dot(cx.map(d => sx[d]), index), dot(cy.map(d => sy[d]), index)]))
+  eachIndex(
+    cx.map(d => x.shape[d]),
+    index =>
+      contracted.push([
+        dot(
+          cx.map(d => sx[d]),
+          index,
+        ),
+        dot(
+          cy.map(d => sy[d]),
+          index,
+        ),
+      ]),
+  )
   const data = allocate(x.dtype, sizeOf(shape))
-  const run = <T>(zero: T, plusProduct: (sum: T, a: T, b: T) => T, readX: (i: number) => T, readY: (i: number) => T, write: (i: number, value: T) => void): void =>
+  const run = <T>(
+    zero: T,
+    plusProduct: (sum: T, a: T, b: T) => T,
+    readX: (i: number) => T,
+    readY: (i: number) => T,
+    write: (i: number, value: T) => void,
+  ): void =>
     eachIndex(shape, (index, i) => {
       const [baseX, baseY] = [dot(outX, index), dot(outY, index)]
-      write(i, contracted.reduce((sum, [dx, dy]) => plusProduct(sum, readX(baseX + dx), readY(baseY + dy)), zero))
+      write(
+        i,
+        contracted.reduce((sum, [dx, dy]) => plusProduct(sum, readX(baseX + dx), readY(baseY + dy)), zero),
+      )
     })
-  if (isFloat(x.dtype)) run(0, (sum, a, b) => sum + a * b, reader(x.dtype, x.data), reader(y.dtype, y.data), writer(x.dtype, data))
+  if (isFloat(x.dtype))
+    run(0, (sum, a, b) => sum + a * b, reader(x.dtype, x.data), reader(y.dtype, y.data), writer(x.dtype, data))
   else run(0n, (sum, a, b) => sum + a * b, integerReader(x.data), integerReader(y.data), integerWriter(x.dtype, data))
   return { dtype: x.dtype, shape, data }
 }
@@ -107,12 +151,15 @@ export function sort(xs: readonly HostTensor[], axis: number): HostTensor[] {
   const stride = strides[axis]
   const read = orderReader(keys)
   const results = xs.map(x => ({ ...x, data: x.data.slice() }))
-  eachIndex(keys.shape.map((d, i) => (i === axis ? 1 : d)), index => {
-    const base = dot(strides, index)
-    const order = Array.from({ length: keys.shape[axis] }, (_, n) => base + n * stride)
-    order.sort((a, b) => compareNaNLast(read(a), read(b)))
-    xs.forEach((x, k) => order.forEach((from, n) => copyElement(x.data, from, results[k].data, base + n * stride)))
-  })
+  eachIndex(
+    keys.shape.map((d, i) => (i === axis ? 1 : d)),
+    index => {
+      const base = dot(strides, index)
+      const order = Array.from({ length: keys.shape[axis] }, (_, n) => base + n * stride)
+      order.sort((a, b) => compareNaNLast(read(a), read(b)))
+      xs.forEach((x, k) => order.forEach((from, n) => copyElement(x.data, from, results[k].data, base + n * stride)))
+    },
+  )
   return results
 }
 
@@ -144,5 +191,8 @@ export function topK(x: HostTensor, k: number): [HostTensor, HostTensor] {
       indices[row * k + i] = order[i]
     }
   }
-  return [{ dtype: x.dtype, shape, data: values }, { dtype: 'int32', shape, data: indices }]
+  return [
+    { dtype: x.dtype, shape, data: values },
+    { dtype: 'int32', shape, data: indices },
+  ]
 }

@@ -1,7 +1,7 @@
 import { allocate } from '../../../base/dtypes.js'
-import { reader, sizeOf, stridesOf, writer } from '../../../base/tensor.js'
-import type { HostTensor } from '../../../base/tensor.js'
-import type { PrimitiveParams } from '../../program/primitives.js'
+import { reader, sizeOf, stridesOf, writer } from '../../../base/host-tensor.js'
+import type { HostTensor } from '../../../base/host-tensor.js'
+import type { PrimitiveParams } from '../../program/program.js'
 
 /** Calls `f` with every index of a shape in row-major order, and its position. The index array is reused. */
 export function eachIndex(shape: readonly number[], f: (index: number[], position: number) => void): void {
@@ -30,12 +30,25 @@ function take(x: HostTensor, shape: readonly number[], position: (index: readonl
 
 export function broadcastInDim(x: HostTensor, { shape, dims }: PrimitiveParams['broadcastInDim']): HostTensor {
   const strides = stridesOf(x.shape).map((s, i) => (x.shape[i] === 1 ? 0 : s))
-  return take(x, shape, index => dot(strides, dims.map(d => index[d])))
+  return take(x, shape, index =>
+    dot(
+      strides,
+      dims.map(d => index[d]),
+    ),
+  )
 }
 
 export function transpose(x: HostTensor, { perm }: PrimitiveParams['transpose']): HostTensor {
   const strides = stridesOf(x.shape)
-  return take(x, perm.map(p => x.shape[p]), index => dot(perm.map(p => strides[p]), index))
+  return take(
+    x,
+    perm.map(p => x.shape[p]),
+    index =>
+      dot(
+        perm.map(p => strides[p]),
+        index,
+      ),
+  )
 }
 
 export function slice(x: HostTensor, { start, limit, strides: steps }: PrimitiveParams['slice']): HostTensor {
@@ -46,10 +59,19 @@ export function slice(x: HostTensor, { start, limit, strides: steps }: Primitive
 
 export function rev(x: HostTensor, { axes }: PrimitiveParams['rev']): HostTensor {
   const strides = stridesOf(x.shape)
-  return take(x, x.shape, index => dot(strides, index.map((n, i) => (axes.includes(i) ? x.shape[i] - 1 - n : n))))
+  return take(x, x.shape, index =>
+    dot(
+      strides,
+      index.map((n, i) => (axes.includes(i) ? x.shape[i] - 1 - n : n)),
+    ),
+  )
 }
 
-export function concatenate(xs: readonly HostTensor[], { axis }: PrimitiveParams['concatenate'], shape: readonly number[]): HostTensor {
+export function concatenate(
+  xs: readonly HostTensor[],
+  { axis }: PrimitiveParams['concatenate'],
+  shape: readonly number[],
+): HostTensor {
   const data = allocate(xs[0].dtype, sizeOf(shape))
   const strides = stridesOf(shape)
   let offset = 0
@@ -60,7 +82,12 @@ export function concatenate(xs: readonly HostTensor[], { axis }: PrimitiveParams
   return { dtype: xs[0].dtype, shape, data }
 }
 
-export function pad(x: HostTensor, value: HostTensor, { low, interior }: PrimitiveParams['pad'], shape: readonly number[]): HostTensor {
+export function pad(
+  x: HostTensor,
+  value: HostTensor,
+  { low, interior }: PrimitiveParams['pad'],
+  shape: readonly number[],
+): HostTensor {
   const data = allocate(x.dtype, sizeOf(shape))
   for (let i = 0; i < data.length; i++) copyElement(value.data, 0, data, i)
   const strides = stridesOf(shape)
@@ -82,7 +109,11 @@ export function iota({ dtype, shape, axis }: PrimitiveParams['iota']): HostTenso
 const clampStarts = (starts: readonly HostTensor[], sizes: readonly number[], shape: readonly number[]): number[] =>
   starts.map((s, i) => Math.max(0, Math.min(reader(s.dtype, s.data)(0), shape[i] - sizes[i])))
 
-export function dynamicSlice(x: HostTensor, starts: readonly HostTensor[], { sizes }: PrimitiveParams['dynamicSlice']): HostTensor {
+export function dynamicSlice(
+  x: HostTensor,
+  starts: readonly HostTensor[],
+  { sizes }: PrimitiveParams['dynamicSlice'],
+): HostTensor {
   const start = clampStarts(starts, sizes, x.shape)
   return slice(x, { start, limit: start.map((s, i) => s + sizes[i]), strides: sizes.map(() => 1) })
 }

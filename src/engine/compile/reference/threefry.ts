@@ -1,12 +1,20 @@
-import type { HostTensor } from '../../../base/tensor.js'
+import type { HostTensor } from '../../../base/host-tensor.js'
 
-const rotations = [[13, 15, 26, 6], [17, 29, 16, 24]]
+const rotations = [
+  [13, 15, 26, 6],
+  [17, 29, 16, 24],
+]
 
 /**
  * Threefry-2x32 with 20 rounds: a keyed permutation of 64-bit counters, element by element.
  * Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (2011), section 3.3.
  */
-export function threefry2x32(key0: HostTensor, key1: HostTensor, count0: HostTensor, count1: HostTensor): [HostTensor, HostTensor] {
+export function threefry2x32(
+  key0: HostTensor,
+  key1: HostTensor,
+  count0: HostTensor,
+  count1: HostTensor,
+): [HostTensor, HostTensor] {
   const [y0, y1] = [new Uint32Array(key0.data.length), new Uint32Array(key0.data.length)]
   for (let i = 0; i < y0.length; i++) {
     const k0 = Number(key0.data[i])
@@ -25,5 +33,8 @@ export function threefry2x32(key0: HostTensor, key1: HostTensor, count0: HostTen
     y0[i] = x0
     y1[i] = x1
   }
-  return [{ ...key0, data: y0 }, { ...key0, data: y1 }]
+  return [
+    { ...key0, data: y0 },
+    { ...key0, data: y1 },
+  ]
 }

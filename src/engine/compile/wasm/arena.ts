@@ -1,4 +1,4 @@
-import type { HostTensor } from '../../../base/tensor.js'
+import type { HostTensor } from '../../../base/host-tensor.js'
 
 const PAGE = 65536
 /** A WebAssembly memory ends at 4 GiB; the last page is left out so that every address fits 32 bits. */
@@ -45,7 +45,8 @@ export class Arena {
     let i = this.free.findIndex(f => f.offset > offset)
     if (i < 0) i = this.free.length
     this.free.splice(i, 0, { offset, bytes })
-    const joins = (a: number): boolean => a >= 0 && a + 1 < this.free.length && this.free[a].offset + this.free[a].bytes === this.free[a + 1].offset
+    const joins = (a: number): boolean =>
+      a >= 0 && a + 1 < this.free.length && this.free[a].offset + this.free[a].bytes === this.free[a + 1].offset
     for (const at of [i, i - 1]) {
       if (!joins(at)) continue
       const [next] = this.free.splice(at + 1, 1)
@@ -68,7 +69,10 @@ export class Arenas {
       if (blocks) return blocks
     }
     const total = sizes.reduce((sum, n) => sum + n + ALIGNMENT, 2 * ALIGNMENT)
-    if (total > MAX_BYTES) throw new RangeError(`arrays of ${total} bytes that are updated together do not fit the 4 GiB of a WebAssembly memory`)
+    if (total > MAX_BYTES)
+      throw new RangeError(
+        `arrays of ${total} bytes that are updated together do not fit the 4 GiB of a WebAssembly memory`,
+      )
     const arena = new Arena(Math.min(MAX_BYTES, Math.max(this.leastBytes, 4 * total)))
     this.arenas.push(arena)
     return allocateAll(arena, sizes)!
@@ -89,5 +93,8 @@ function allocateAll(arena: Arena, sizes: readonly number[]): Block[] | null {
 }
 
 /** A float32 array on a block. */
-export const tensorOn = ({ arena, offset }: Block, shape: readonly number[], length: number): HostTensor =>
-  ({ dtype: 'float32', shape, data: new Float32Array(arena.memory.buffer, offset, length) })
+export const tensorOn = ({ arena, offset }: Block, shape: readonly number[], length: number): HostTensor => ({
+  dtype: 'float32',
+  shape,
+  data: new Float32Array(arena.memory.buffer, offset, length),
+})

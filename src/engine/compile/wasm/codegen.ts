@@ -4,12 +4,32 @@ import type { Atom, Equation, Program, Var } from '../../program/program.js'
 
 /** Opcodes after the SIMD prefix 0xfd (WebAssembly specification, appendix "Index of Instructions"). */
 const simd: { readonly [P in PrimitiveName]?: number } = {
-  add: 0xe4, sub: 0xe5, mul: 0xe6, div: 0xe7, min: 0xe8, max: 0xe9, abs: 0xe0, neg: 0xe1, sqrt: 0xe3,
-  ceil: 0x67, floor: 0x68, round: 0x6a,
-  eq: 0x41, ne: 0x42, lt: 0x43, gt: 0x44, le: 0x45, ge: 0x46,
+  add: 0xe4,
+  sub: 0xe5,
+  mul: 0xe6,
+  div: 0xe7,
+  min: 0xe8,
+  max: 0xe9,
+  abs: 0xe0,
+  neg: 0xe1,
+  sqrt: 0xe3,
+  ceil: 0x67,
+  floor: 0x68,
+  round: 0x6a,
+  eq: 0x41,
+  ne: 0x42,
+  lt: 0x43,
+  gt: 0x44,
+  le: 0x45,
+  ge: 0x46,
 }
-const LOAD = 0x00, STORE = 0x0b, SPLAT_F32 = 0x13, BITSELECT = 0x52
-const I32 = 0x7f, F32 = 0x7d, V128 = 0x7b
+const LOAD = 0x00,
+  STORE = 0x0b,
+  SPLAT_F32 = 0x13,
+  BITSELECT = 0x52
+const I32 = 0x7f,
+  F32 = 0x7d,
+  V128 = 0x7b
 
 /** Whether a loop can compute an equation: float32, or the comparisons and selections between. */
 export function canFuse(eqn: Equation): boolean {
@@ -31,9 +51,11 @@ export function compileLoop(program: Program): Uint8Array<ArrayBuffer> {
   const params = [I32, ...Array<number>(pointers).fill(I32), ...scalars.map(() => F32)]
   const body = new LoopBody(params.length)
   const index = body.local(I32)
-  arrays.forEach((v, i) => body.define(v, () => {
-    body.code.push(...get(index), ...get(1 + i), 0x6a, 0xfd, ...leb(LOAD), 4, 0)
-  }))
+  arrays.forEach((v, i) =>
+    body.define(v, () => {
+      body.code.push(...get(index), ...get(1 + i), 0x6a, 0xfd, ...leb(LOAD), 4, 0)
+    }),
+  )
   scalars.forEach((v, i) => body.splat(v, get(1 + pointers + i)))
 
   // Before the loop: scalars spread over a vector. In the loop: loads, equations, stores.
@@ -49,7 +71,14 @@ export function compileLoop(program: Program): Uint8Array<ArrayBuffer> {
   const locals = body.locals.flatMap(t => [1, t])
   const func = [...leb(body.locals.length), ...locals, ...code]
   return new Uint8Array([
-    0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0,
+    0x00,
+    0x61,
+    0x73,
+    0x6d,
+    1,
+    0,
+    0,
+    0,
     ...section(1, [1, 0x60, ...leb(params.length), ...params, 0]),
     ...section(2, [1, ...text('env'), ...text('memory'), 0x02, 0x00, 0]),
     ...section(3, [1, 0]),
@@ -68,7 +97,9 @@ class LoopBody {
 
   constructor(private readonly numParams: number) {}
 
-  local(type: number): number { return this.numParams + this.locals.push(type) - 1 }
+  local(type: number): number {
+    return this.numParams + this.locals.push(type) - 1
+  }
 
   /** Gives a value a local, which `compute` leaves on the stack. */
   define(v: Var, compute: () => void): void {
@@ -79,7 +110,9 @@ class LoopBody {
   }
 
   /** A scalar that the code pushes, spread over a vector once, before the loop. */
-  splat(v: Var, push: readonly number[]): void { this.where.set(v, this.hoist(push)) }
+  splat(v: Var, push: readonly number[]): void {
+    this.where.set(v, this.hoist(push))
+  }
 
   private hoist(push: readonly number[]): number {
     const local = this.local(V128)
@@ -92,7 +125,8 @@ class LoopBody {
       const value = Math.fround(Number(a.value))
       const key = Object.is(value, -0) ? '-0' : String(value)
       let local = this.literals.get(key)
-      if (local === undefined) this.literals.set(key, local = this.hoist([0x43, ...new Uint8Array(new Float32Array([value]).buffer)]))
+      if (local === undefined)
+        this.literals.set(key, (local = this.hoist([0x43, ...new Uint8Array(new Float32Array([value]).buffer)])))
       this.code.push(...get(local))
     } else {
       this.code.push(...get(this.where.get(a)!))
@@ -105,7 +139,10 @@ class LoopBody {
       this.define(output, () => this.read(eqn.inputs[0]))
     } else if (is(eqn, 'select')) {
       const [condition, x, y] = eqn.inputs
-      this.define(output, () => { for (const a of [x, y, condition]) this.read(a); this.code.push(0xfd, ...leb(BITSELECT)) })
+      this.define(output, () => {
+        for (const a of [x, y, condition]) this.read(a)
+        this.code.push(0xfd, ...leb(BITSELECT))
+      })
     } else if (is(eqn, 'rsqrt')) {
       this.define(output, () => {
         this.read(new Lit(1, 'float32'))
@@ -113,7 +150,10 @@ class LoopBody {
         this.code.push(0xfd, ...leb(simd.sqrt!), 0xfd, ...leb(simd.div!))
       })
     } else {
-      this.define(output, () => { eqn.inputs.forEach(a => this.read(a)); this.code.push(0xfd, ...leb(simd[eqn.primitive]!)) })
+      this.define(output, () => {
+        eqn.inputs.forEach(a => this.read(a))
+        this.code.push(0xfd, ...leb(simd[eqn.primitive]!))
+      })
     }
   }
 }

@@ -1,4 +1,4 @@
-import { sizeOf } from '../../../base/tensor.js'
+import { sizeOf } from '../../../base/host-tensor.js'
 import type { Program } from '../../program/program.js'
 import type { Arena, Block } from './arena.js'
 import { compileLoop } from './codegen.js'
@@ -34,7 +34,7 @@ export class Loops {
   of(program: Program): Loop {
     const key = program.toString().replaceAll(/\[[\d,]+\]|shape=\([\d,]*\)/g, '[n]')
     let loop = this.known.get(key)
-    if (!loop) this.known.set(key, loop = new Loop(program))
+    if (!loop) this.known.set(key, (loop = new Loop(program)))
     return loop
   }
 }

@@ -8,37 +8,112 @@ import type { Tolerance } from '../compare.js'
 
 type Reduction = 'reduceSum' | 'reduceMax' | 'reduceMin' | 'reduceProd' | 'reduceAnd' | 'reduceOr'
 
-const reduce = (dtypes: readonly DType[], tolerance: Tolerance, more: (dtype: DType) => Case<Reduction>[] = () => []): PrimitiveCases<Reduction> => ({
+const reduce = (
+  dtypes: readonly DType[],
+  tolerance: Tolerance,
+  more: (dtype: DType) => Case<Reduction>[] = () => [],
+): PrimitiveCases<Reduction> => ({
   dtypes,
   tolerance,
   cases: dtype => {
-    const of = (shape: number[], axes: number[]): Case<Reduction> => ({ name: `[${shape}] along [${axes}]`, operands: [sample(dtype, shape)], params: { axes } })
+    const of = (shape: number[], axes: number[]): Case<Reduction> => ({
+      name: `[${shape}] along [${axes}]`,
+      operands: [sample(dtype, shape)],
+      params: { axes },
+    })
     return [
-      of([5], [0]), of([2, 3], [0]), of([2, 3], [1]), of([2, 3], [0, 1]), of([2, 3, 4], [2, 0]), of([2, 3, 4], [1]), of([2, 3], []), of([], []), of([1], [0]),
-      of([0], [0]), of([0, 2], [0]), of([0, 2], [1]), of([2, 0, 3], [1]), of([2, 0], []),
-      { name: 'special values', operands: [tensor(dtype, specialValues(dtype).filter(v => !Number.isNaN(v)))], params: { axes: [0] } },
+      of([5], [0]),
+      of([2, 3], [0]),
+      of([2, 3], [1]),
+      of([2, 3], [0, 1]),
+      of([2, 3, 4], [2, 0]),
+      of([2, 3, 4], [1]),
+      of([2, 3], []),
+      of([], []),
+      of([1], [0]),
+      of([0], [0]),
+      of([0, 2], [0]),
+      of([0, 2], [1]),
+      of([2, 0, 3], [1]),
+      of([2, 0], []),
+      {
+        name: 'special values',
+        operands: [
+          tensor(
+            dtype,
+            specialValues(dtype).filter(v => !Number.isNaN(v)),
+          ),
+        ],
+        params: { axes: [0] },
+      },
       { name: 'broadcast literal', operands: [new Broadcast(literal(1, dtype), [3, 2], [])], params: { axes: [0] } },
-      { name: 'broadcast along both', operands: [new Broadcast(sample(dtype, [2, 1]), [2, 3], [0, 1])], params: { axes: [1] } },
+      {
+        name: 'broadcast along both',
+        operands: [new Broadcast(sample(dtype, [2, 1]), [2, 3], [0, 1])],
+        params: { axes: [1] },
+      },
       ...more(dtype),
     ]
   },
 })
 
-const stated = (only: DType, name: string, xs: (number | bigint)[], result: number | bigint) => (dtype: DType): Case<Reduction>[] =>
-  (dtype === only ? [{ name, operands: [tensor(dtype, xs)], params: { axes: [0] }, expected: [tensor(dtype, [result], [])] }] : [])
+const stated =
+  (only: DType, name: string, xs: (number | bigint)[], result: number | bigint) =>
+  (dtype: DType): Case<Reduction>[] =>
+    dtype === only
+      ? [{ name, operands: [tensor(dtype, xs)], params: { axes: [0] }, expected: [tensor(dtype, [result], [])] }]
+      : []
 
 /** One NaN makes the whole NaN. */
 const nan = (dtype: DType): Case<Reduction>[] =>
-  (isFloat(dtype) ? [{ name: 'NaN', operands: [tensor(dtype, [1, 2, NaN, 3, NaN, Infinity], [3, 2])], params: { axes: [1] } }] : [])
+  isFloat(dtype)
+    ? [{ name: 'NaN', operands: [tensor(dtype, [1, 2, NaN, 3, NaN, Infinity], [3, 2])], params: { axes: [1] } }]
+    : []
 
-const all = (...lists: ((dtype: DType) => Case<Reduction>[])[]) => (dtype: DType): Case<Reduction>[] => lists.flatMap(list => list(dtype))
+const all =
+  (...lists: ((dtype: DType) => Case<Reduction>[])[]) =>
+  (dtype: DType): Case<Reduction>[] =>
+    lists.flatMap(list => list(dtype))
 
-export const reduceSum = reduce(numeric, { ulps: 4, absolute: 1e-5 }, all(nan, dtype => [{ name: 'long', operands: [sample(dtype, [3, 1000])], params: { axes: [1] } }],
-  stated('int32', 'wraps', [2147483647, 1, 1], -2147483647), stated('uint32', 'wraps', [4294967295, 3], 2), stated('int64', 'is exact', [2n ** 53n, 1n, 2n ** 60n], 2n ** 60n + 2n ** 53n + 1n)))
-export const reduceProd = reduce(numeric, { ulps: 8, absolute: 1e-5 }, all(nan, stated('int32', 'wraps', [65537, 65537, 65537], 196609), stated('uint32', 'wraps', [4294967295, 4294967295, 4294967295], 4294967295)))
-export const reduceMax = reduce(numeric, exact, all(nan,
-  stated('int64', 'next to each other', [2n ** 53n, 2n ** 53n + 1n], 2n ** 53n + 1n), stated('uint32', 'unsigned', [1, 4294967295], 4294967295), stated('int64', 'of nothing', [], -(2n ** 63n))))
-export const reduceMin = reduce(numeric, exact, all(nan, stated('int64', 'next to each other', [2n ** 53n + 1n, 2n ** 53n], 2n ** 53n), stated('int64', 'of nothing', [], 2n ** 63n - 1n)))
+export const reduceSum = reduce(
+  numeric,
+  { ulps: 4, absolute: 1e-5 },
+  all(
+    nan,
+    dtype => [{ name: 'long', operands: [sample(dtype, [3, 1000])], params: { axes: [1] } }],
+    stated('int32', 'wraps', [2147483647, 1, 1], -2147483647),
+    stated('uint32', 'wraps', [4294967295, 3], 2),
+    stated('int64', 'is exact', [2n ** 53n, 1n, 2n ** 60n], 2n ** 60n + 2n ** 53n + 1n),
+  ),
+)
+export const reduceProd = reduce(
+  numeric,
+  { ulps: 8, absolute: 1e-5 },
+  all(
+    nan,
+    stated('int32', 'wraps', [65537, 65537, 65537], 196609),
+    stated('uint32', 'wraps', [4294967295, 4294967295, 4294967295], 4294967295),
+  ),
+)
+export const reduceMax = reduce(
+  numeric,
+  exact,
+  all(
+    nan,
+    stated('int64', 'next to each other', [2n ** 53n, 2n ** 53n + 1n], 2n ** 53n + 1n),
+    stated('uint32', 'unsigned', [1, 4294967295], 4294967295),
+    stated('int64', 'of nothing', [], -(2n ** 63n)),
+  ),
+)
+export const reduceMin = reduce(
+  numeric,
+  exact,
+  all(
+    nan,
+    stated('int64', 'next to each other', [2n ** 53n + 1n, 2n ** 53n], 2n ** 53n),
+    stated('int64', 'of nothing', [], 2n ** 63n - 1n),
+  ),
+)
 export const reduceAnd = reduce(['bool'], exact)
 export const reduceOr = reduce(['bool'], exact)
 
@@ -47,17 +122,45 @@ function argBest(): PrimitiveCases<'argmax' | 'argmin'> {
     dtypes: computing,
     tolerance: exact,
     cases: dtype => {
-      const of = (shape: number[], axis: number): Case<'argmax'> => ({ name: `[${shape}] along ${axis}`, operands: [sample(dtype, shape)], params: { axis } })
+      const of = (shape: number[], axis: number): Case<'argmax'> => ({
+        name: `[${shape}] along ${axis}`,
+        operands: [sample(dtype, shape)],
+        params: { axis },
+      })
       const cases = [
-        of([5], 0), of([2, 3], 0), of([2, 3], 1), of([2, 3, 4], 1), of([1], 0), of([3, 1], 1), of([0, 2], 1),
+        of([5], 0),
+        of([2, 3], 0),
+        of([2, 3], 1),
+        of([2, 3, 4], 1),
+        of([1], 0),
+        of([3, 1], 1),
+        of([0, 2], 1),
         { name: 'ties: the first', operands: [tensor(dtype, [1, 0, 1, 0, 0, 0, 1, 1], [2, 4])], params: { axis: 1 } },
-        { name: 'special values', operands: [tensor(dtype, specialValues(dtype).filter(v => !Number.isNaN(v)))], params: { axis: 0 } },
+        {
+          name: 'special values',
+          operands: [
+            tensor(
+              dtype,
+              specialValues(dtype).filter(v => !Number.isNaN(v)),
+            ),
+          ],
+          params: { axis: 0 },
+        },
         { name: 'of a broadcast', operands: [new Broadcast(literal(1, dtype), [3, 2], [])], params: { axis: 0 } },
       ]
       if (isFloat(dtype)) {
-        cases.push({ name: 'the first NaN', operands: [tensor(dtype, [1, NaN, 5, NaN, NaN, 1, 2, 3, Infinity, -Infinity, 4, NaN], [3, 4])], params: { axis: 1 } })
+        cases.push({
+          name: 'the first NaN',
+          operands: [tensor(dtype, [1, NaN, 5, NaN, NaN, 1, 2, 3, Infinity, -Infinity, 4, NaN], [3, 4])],
+          params: { axis: 1 },
+        })
       }
-      if (dtype === 'int64') cases.push({ name: 'beyond 2^53', operands: [tensor(dtype, [2n ** 53n, 2n ** 53n + 1n, 2n ** 53n - 1n])], params: { axis: 0 } })
+      if (dtype === 'int64')
+        cases.push({
+          name: 'beyond 2^53',
+          operands: [tensor(dtype, [2n ** 53n, 2n ** 53n + 1n, 2n ** 53n - 1n])],
+          params: { axis: 0 },
+        })
       return cases
     },
   }
@@ -66,7 +169,11 @@ function argBest(): PrimitiveCases<'argmax' | 'argmin'> {
 /** The position beyond 2^53 is stated, since doubles cannot tell the values apart. */
 const withStatedPosition = (position: number): PrimitiveCases<'argmax' | 'argmin'> => {
   const { cases, ...rest } = argBest()
-  return { ...rest, cases: dtype => cases(dtype).map(c => (c.name === 'beyond 2^53' ? { ...c, expected: [tensor('int32', [position], [])] } : c)) }
+  return {
+    ...rest,
+    cases: dtype =>
+      cases(dtype).map(c => (c.name === 'beyond 2^53' ? { ...c, expected: [tensor('int32', [position], [])] } : c)),
+  }
 }
 export const argmax = withStatedPosition(1)
 export const argmin = withStatedPosition(2)
@@ -74,15 +181,55 @@ export const argmin = withStatedPosition(2)
 export const cumsum: PrimitiveCases<'cumsum'> = {
   dtypes: numeric,
   tolerance: { ulps: 16, absolute: 1e-5 },
-  cases: dtype => [false, true].flatMap(reverse => {
-    const of = (shape: number[], axis: number): Case<'cumsum'> => ({ name: `[${shape}] along ${axis}${reverse ? ', reverse' : ''}`, operands: [sample(dtype, shape)], params: { axis, reverse } })
-    const cases = [of([5], 0), of([2, 3], 0), of([2, 3], 1), of([2, 3, 4], 1), of([0], 0), of([2, 0], 0), of([1, 3], 0), of([100], 0),
-      { name: `broadcast literal${reverse ? ', reverse' : ''}`, operands: [new Broadcast(literal(1, dtype), [3, 2], [])], params: { axis: 0, reverse } }]
-    if (isFloat(dtype)) cases.push({ name: 'NaN', operands: [tensor(dtype, [1, 2, NaN, 3])], params: { axis: 0, reverse } })
-    return cases
-  }).concat(
-    dtype === 'int32' ? [{ name: 'wraps', operands: [tensor(dtype, [2147483647, 1, 1])], params: { axis: 0, reverse: false }, expected: [tensor(dtype, [2147483647, -2147483648, -2147483647])] }] : [],
-    dtype === 'int64' ? [{ name: 'beyond 2^53', operands: [tensor(dtype, [2n ** 53n, 1n, 1n])], params: { axis: 0, reverse: false }, expected: [tensor(dtype, [2n ** 53n, 2n ** 53n + 1n, 2n ** 53n + 2n])] }] : []),
+  cases: dtype =>
+    [false, true]
+      .flatMap(reverse => {
+        const of = (shape: number[], axis: number): Case<'cumsum'> => ({
+          name: `[${shape}] along ${axis}${reverse ? ', reverse' : ''}`,
+          operands: [sample(dtype, shape)],
+          params: { axis, reverse },
+        })
+        const cases = [
+          of([5], 0),
+          of([2, 3], 0),
+          of([2, 3], 1),
+          of([2, 3, 4], 1),
+          of([0], 0),
+          of([2, 0], 0),
+          of([1, 3], 0),
+          of([100], 0),
+          {
+            name: `broadcast literal${reverse ? ', reverse' : ''}`,
+            operands: [new Broadcast(literal(1, dtype), [3, 2], [])],
+            params: { axis: 0, reverse },
+          },
+        ]
+        if (isFloat(dtype))
+          cases.push({ name: 'NaN', operands: [tensor(dtype, [1, 2, NaN, 3])], params: { axis: 0, reverse } })
+        return cases
+      })
+      .concat(
+        dtype === 'int32'
+          ? [
+              {
+                name: 'wraps',
+                operands: [tensor(dtype, [2147483647, 1, 1])],
+                params: { axis: 0, reverse: false },
+                expected: [tensor(dtype, [2147483647, -2147483648, -2147483647])],
+              },
+            ]
+          : [],
+        dtype === 'int64'
+          ? [
+              {
+                name: 'beyond 2^53',
+                operands: [tensor(dtype, [2n ** 53n, 1n, 1n])],
+                params: { axis: 0, reverse: false },
+                expected: [tensor(dtype, [2n ** 53n, 2n ** 53n + 1n, 2n ** 53n + 2n])],
+              },
+            ]
+          : [],
+      ),
 }
 
 export const dotGeneral: PrimitiveCases<'dotGeneral'> = {
@@ -90,27 +237,128 @@ export const dotGeneral: PrimitiveCases<'dotGeneral'> = {
   tolerance: { ulps: 4, absolute: 3e-5 },
   cases: dtype => {
     type Axes = readonly [number[], number[]]
-    const of = (x: number[], y: number[], contract: Axes, batch: Axes = [[], []]): Case<'dotGeneral'> =>
-      ({ name: `[${x}] [${y}] contract ${contract.map(a => `[${a}]`).join('')} batch ${batch.map(a => `[${a}]`).join('')}`, operands: [sample(dtype, x, 1), sample(dtype, y, 2)], params: { contract, batch } })
+    const of = (x: number[], y: number[], contract: Axes, batch: Axes = [[], []]): Case<'dotGeneral'> => ({
+      name: `[${x}] [${y}] contract ${contract.map(a => `[${a}]`).join('')} batch ${batch.map(a => `[${a}]`).join('')}`,
+      operands: [sample(dtype, x, 1), sample(dtype, y, 2)],
+      params: { contract, batch },
+    })
     const cases = [
-      of([2, 3], [3, 4], [[1], [0]]), of([3, 2], [3, 4], [[0], [0]]), of([2, 3], [4, 3], [[1], [1]]), of([3, 2], [4, 3], [[0], [1]]),
-      of([3], [3], [[0], [0]]), of([2, 3], [3], [[1], [0]]), of([3], [3, 2], [[0], [0]]), of([], [], [[], []]), of([2], [3], [[], []]), of([], [2, 3], [[], []]), of([2, 3], [], [[], []]),
-      of([2, 3, 4], [2, 4, 5], [[2], [1]], [[0], [0]]), of([2, 3, 4], [2, 5, 4], [[2], [2]], [[0], [0]]), of([2, 3, 4], [4, 2, 5], [[2], [0]], [[0], [1]]),
-      of([2, 3, 4, 5], [2, 3, 5, 6], [[3], [2]], [[0, 1], [0, 1]]), of([4, 2, 3], [3, 5], [[2], [0]]),
-      of([2, 3, 4], [4, 5, 3], [[1, 2], [2, 0]]), of([2, 3, 4], [4, 3, 5], [[2, 1], [0, 1]]), of([2, 3, 2], [2, 3, 2], [[0, 1, 2], [0, 1, 2]]),
-      of([3, 2, 4], [5, 3, 2], [[0], [1]], [[1], [2]]), of([2, 3, 2, 4], [2, 4, 2, 5], [[3], [1]], [[2, 0], [0, 2]]), of([2, 3], [2, 3], [[], []], [[0, 1], [0, 1]]), of([4, 2], [4, 2], [[0], [0]], [[1], [1]]),
-      of([2, 3, 4, 5], [5, 6], [[3], [0]]), of([6, 5], [2, 5, 3], [[1], [1]]), of([2, 3, 4], [2, 5], [[], []], [[0], [0]]),
-      of([2, 0], [0, 3], [[1], [0]]), of([0, 3], [3, 2], [[1], [0]]), of([2, 3], [3, 0], [[1], [0]]), of([0, 2, 3], [0, 3, 4], [[2], [1]], [[0], [0]]), of([0], [0], [[0], [0]]), of([1, 1], [1, 1], [[1], [0]]),
-      { name: 'broadcast operands', operands: [new Broadcast(sample(dtype, [2, 1]), [2, 3], [0, 1]), new Broadcast(literal(1, dtype), [3, 4], [])], params: { contract: [[1], [0]], batch: [[], []] } },
-      { name: 'broadcast batch', operands: [new Broadcast(sample(dtype, [2, 3]), [4, 2, 3], [1, 2]), sample(dtype, [4, 3, 2])], params: { contract: [[2], [1]], batch: [[0], [0]] } },
+      of([2, 3], [3, 4], [[1], [0]]),
+      of([3, 2], [3, 4], [[0], [0]]),
+      of([2, 3], [4, 3], [[1], [1]]),
+      of([3, 2], [4, 3], [[0], [1]]),
+      of([3], [3], [[0], [0]]),
+      of([2, 3], [3], [[1], [0]]),
+      of([3], [3, 2], [[0], [0]]),
+      of([], [], [[], []]),
+      of([2], [3], [[], []]),
+      of([], [2, 3], [[], []]),
+      of([2, 3], [], [[], []]),
+      of([2, 3, 4], [2, 4, 5], [[2], [1]], [[0], [0]]),
+      of([2, 3, 4], [2, 5, 4], [[2], [2]], [[0], [0]]),
+      of([2, 3, 4], [4, 2, 5], [[2], [0]], [[0], [1]]),
+      of(
+        [2, 3, 4, 5],
+        [2, 3, 5, 6],
+        [[3], [2]],
+        [
+          [0, 1],
+          [0, 1],
+        ],
+      ),
+      of([4, 2, 3], [3, 5], [[2], [0]]),
+      of(
+        [2, 3, 4],
+        [4, 5, 3],
+        [
+          [1, 2],
+          [2, 0],
+        ],
+      ),
+      of(
+        [2, 3, 4],
+        [4, 3, 5],
+        [
+          [2, 1],
+          [0, 1],
+        ],
+      ),
+      of(
+        [2, 3, 2],
+        [2, 3, 2],
+        [
+          [0, 1, 2],
+          [0, 1, 2],
+        ],
+      ),
+      of([3, 2, 4], [5, 3, 2], [[0], [1]], [[1], [2]]),
+      of(
+        [2, 3, 2, 4],
+        [2, 4, 2, 5],
+        [[3], [1]],
+        [
+          [2, 0],
+          [0, 2],
+        ],
+      ),
+      of(
+        [2, 3],
+        [2, 3],
+        [[], []],
+        [
+          [0, 1],
+          [0, 1],
+        ],
+      ),
+      of([4, 2], [4, 2], [[0], [0]], [[1], [1]]),
+      of([2, 3, 4, 5], [5, 6], [[3], [0]]),
+      of([6, 5], [2, 5, 3], [[1], [1]]),
+      of([2, 3, 4], [2, 5], [[], []], [[0], [0]]),
+      of([2, 0], [0, 3], [[1], [0]]),
+      of([0, 3], [3, 2], [[1], [0]]),
+      of([2, 3], [3, 0], [[1], [0]]),
+      of([0, 2, 3], [0, 3, 4], [[2], [1]], [[0], [0]]),
+      of([0], [0], [[0], [0]]),
+      of([1, 1], [1, 1], [[1], [0]]),
+      {
+        name: 'broadcast operands',
+        operands: [new Broadcast(sample(dtype, [2, 1]), [2, 3], [0, 1]), new Broadcast(literal(1, dtype), [3, 4], [])],
+        params: { contract: [[1], [0]], batch: [[], []] },
+      },
+      {
+        name: 'broadcast batch',
+        operands: [new Broadcast(sample(dtype, [2, 3]), [4, 2, 3], [1, 2]), sample(dtype, [4, 3, 2])],
+        params: { contract: [[2], [1]], batch: [[0], [0]] },
+      },
     ] as Case<'dotGeneral'>[]
     const row = { contract: [[0], [0]], batch: [[], []] } as const
     const wrapping = isUnsigned(dtype) ? 4294967295 : 2147483647
-    if (dtype === 'int32' || dtype === 'uint32') cases.push({ name: 'wraps', operands: [tensor(dtype, [wrapping, wrapping]), tensor(dtype, [wrapping, 3])], params: row, expected: [tensor(dtype, [dtype === 'int32' ? 2147483646 : 4294967294], [])] })
-    if (dtype === 'int64') cases.push({ name: 'beyond 2^53', operands: [tensor(dtype, [2n ** 53n, 1n]), tensor(dtype, [1n, 1n])], params: row, expected: [tensor(dtype, [2n ** 53n + 1n], [])] })
+    if (dtype === 'int32' || dtype === 'uint32')
+      cases.push({
+        name: 'wraps',
+        operands: [tensor(dtype, [wrapping, wrapping]), tensor(dtype, [wrapping, 3])],
+        params: row,
+        expected: [tensor(dtype, [dtype === 'int32' ? 2147483646 : 4294967294], [])],
+      })
+    if (dtype === 'int64')
+      cases.push({
+        name: 'beyond 2^53',
+        operands: [tensor(dtype, [2n ** 53n, 1n]), tensor(dtype, [1n, 1n])],
+        params: row,
+        expected: [tensor(dtype, [2n ** 53n + 1n], [])],
+      })
     if (isFloat(dtype)) {
-      cases.push({ name: 'special values', operands: [tensor(dtype, [1, Infinity, NaN, 0], [4, 1]), tensor(dtype, [2, 0, -1], [1, 3])], params: { contract: [[1], [0]], batch: [[], []] } })
-      cases.push({ name: 'of nothing is 0', operands: [zeros(dtype, [2, 0]), zeros(dtype, [0, 2])], params: { contract: [[1], [0]], batch: [[], []] }, expected: [zeros(dtype, [2, 2])] })
+      cases.push({
+        name: 'special values',
+        operands: [tensor(dtype, [1, Infinity, NaN, 0], [4, 1]), tensor(dtype, [2, 0, -1], [1, 3])],
+        params: { contract: [[1], [0]], batch: [[], []] },
+      })
+      cases.push({
+        name: 'of nothing is 0',
+        operands: [zeros(dtype, [2, 0]), zeros(dtype, [0, 2])],
+        params: { contract: [[1], [0]], batch: [[], []] },
+        expected: [zeros(dtype, [2, 2])],
+      })
     }
     return cases
   },

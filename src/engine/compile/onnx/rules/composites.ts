@@ -5,20 +5,33 @@ import { clamp } from './indexing.js'
 import { wholeOf } from './rule.js'
 import type { Lowering, LoweringContext } from './rule.js'
 
-type Fused = (context: LoweringContext, inputs: readonly Lowered[], attributes: { readonly [name: string]: number }) => Lowered[] | null
+type Fused = (
+  context: LoweringContext,
+  inputs: readonly Lowered[],
+  attributes: { readonly [name: string]: number },
+) => Lowered[] | null
 
 /** Composites that ONNX Runtime has a float32 kernel for; in other types, under other names, and where a rule returns null they are inlined. */
 const fused: { readonly [name: string]: Fused } = {
-  softmax: ({ g, ins: [a], outs: [out] }, [x]) => [g.node('Softmax', [g.expand(x, a.shape)], out.dtype, out.shape, { axis: -1 })],
+  softmax: ({ g, ins: [a], outs: [out] }, [x]) => [
+    g.node('Softmax', [g.expand(x, a.shape)], out.dtype, out.shape, { axis: -1 }),
+  ],
 
   // Outputs: inverseRms, normed.
   rms_norm: ({ g, ins: [a, s], outs: [inverseRms, normed] }, [x, scale], { epsilon }) =>
-    g.several('SimplifiedLayerNormalization', [g.expand(x, a.shape), g.expand(scale, s.shape)], [normed, inverseRms], { axis: -1, epsilon: { float: epsilon } }).toReversed(),
+    g
+      .several('SimplifiedLayerNormalization', [g.expand(x, a.shape), g.expand(scale, s.shape)], [normed, inverseRms], {
+        axis: -1,
+        epsilon: { float: epsilon },
+      })
+      .toReversed(),
 
   ragged_dot: ({ g, ins, outs: [out] }, inputs) => {
     const [x, kernels, groupSizes] = wholeOf({ g, ins }, inputs)
     const [groups, , outputs] = kernels.shape
-    return [g.node(RAGGED_DOT, [x, g.cast(groupSizes, 'int64'), kernels], out.dtype, out.shape, { groups, outputs }, OURS)]
+    return [
+      g.node(RAGGED_DOT, [x, g.cast(groupSizes, 'int64'), kernels], out.dtype, out.shape, { groups, outputs }, OURS),
+    ]
   },
 
   // accuracy_level 4: x is rounded to 8 bits, a block at a time, for products of integers.
@@ -31,7 +44,18 @@ const fused: { readonly [name: string]: Fused } = {
     const [x, scales, values, groupSizes] = wholeOf({ g, ins }, inputs)
     const blocks = blocksOf(values.shape, bits)
     const [groups, outputs] = values.shape
-    return blocks && [g.node(RAGGED_DOT, [x, g.cast(groupSizes, 'int64'), values, scales], out.dtype, out.shape, { groups, outputs, ...blocks }, OURS)]
+    return (
+      blocks && [
+        g.node(
+          RAGGED_DOT,
+          [x, g.cast(groupSizes, 'int64'), values, scales],
+          out.dtype,
+          out.shape,
+          { groups, outputs, ...blocks },
+          OURS,
+        ),
+      ]
+    )
   },
 
   relu: ({ g }, [x]) => [new Formula(g).op('Relu', x)],
@@ -43,7 +67,8 @@ const fused: { readonly [name: string]: Fused } = {
     const axis = a.shape.length - 1
     const column = [...loss.shape, 1]
     const at = g.reshape(g.expand(clamp(f, g.cast(targets, 'int64'), [a.shape[axis] - 1]), loss.shape), column)
-    const ofTarget = (x: Lowered): Lowered => g.reshape(g.node('GatherElements', [x, at], 'float32', column, { axis }), loss.shape)
+    const ofTarget = (x: Lowered): Lowered =>
+      g.reshape(g.node('GatherElements', [x, at], 'float32', column, { axis }), loss.shape)
     const logP = ofTarget(g.node('LogSoftmax', [whole], 'float32', a.shape, { axis }))
     return [{ ...f.op('Sub', ofTarget(whole), logP), shape: logZ.shape }, f.op('Neg', logP)]
   },

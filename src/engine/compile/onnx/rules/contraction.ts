@@ -1,26 +1,41 @@
 import { isFloat } from '../../../../base/dtypes.js'
-import { sizeOf } from '../../../../base/tensor.js'
+import { sizeOf } from '../../../../base/host-tensor.js'
 import type { Aval } from '../../../program/aval.js'
 import { range } from '../../../program/ops.js'
 import type { GraphWriter, Lowered } from '../graph.js'
 import type { Lowering } from './rule.js'
 
 /** One operand of a matrix product, as [...batch, rows, columns] or, `transposed`, [...batch, columns, rows]. */
-interface Matrix { value: Lowered; transposed: boolean }
+interface Matrix {
+  value: Lowered
+  transposed: boolean
+}
 
 /**
  * One MatMul over [...batch, rows, inner] and [...batch, inner, columns], or, without batch axes, [...rows, inner] and [inner, columns]. An
  * operand that already stands the other way round is left so: FusedMatMul reads it that way at full speed, and neither forward nor
  * backward needs a Transpose.
  */
-export const dotGeneral: Lowering<'dotGeneral'> = ({ g, ins: [ax, ay], outs: [out] }, [x, y], { contract: [cx, cy], batch: [bx, by] }) => {
+export const dotGeneral: Lowering<'dotGeneral'> = (
+  { g, ins: [ax, ay], outs: [out] },
+  [x, y],
+  { contract: [cx, cy], batch: [bx, by] },
+) => {
   const free = (a: Aval, used: readonly number[]): number[] => range(a.shape.length).filter(i => !used.includes(i))
   const [fx, fy] = [free(ax, [...bx, ...cx]), free(ay, [...by, ...cy])]
   const sizes = (a: Aval, axes: readonly number[]): number => sizeOf(axes.map(i => a.shape[i]))
   const [rows, inner, columns] = [sizes(ax, fx), sizes(ax, cx), sizes(ay, fy)]
   const lead = bx.map(i => ax.shape[i])
   const mayTranspose = isFloat(out.dtype)
-  if (inner === 0 || sizeOf(out.shape) === 0) return [g.expand(g.numbers('int32', [], [0]).dtype === out.dtype ? g.scalar('int32', 0) : g.cast(g.scalar('int32', 0), out.dtype), out.shape)]
+  if (inner === 0 || sizeOf(out.shape) === 0)
+    return [
+      g.expand(
+        g.numbers('int32', [], [0]).dtype === out.dtype
+          ? g.scalar('int32', 0)
+          : g.cast(g.scalar('int32', 0), out.dtype),
+        out.shape,
+      ),
+    ]
   const [cxSorted, cySorted] = alignContraction(cx, cy, fx.length > 0 && bx.every((d, i) => d === i))
   const a = asMatrix(g, g.expand(x, ax.shape), bx, fx, cxSorted, mayTranspose)
   const b = asMatrix(g, g.expand(y, ay.shape), by, cySorted, fy, mayTranspose)
@@ -28,12 +43,23 @@ export const dotGeneral: Lowering<'dotGeneral'> = ({ g, ins: [ax, ay], outs: [ou
   const matrix = g.reshape(a.value, [...lead, ...(a.transposed ? [inner, rows] : [...rowAxes, inner])])
   // Rows that were several axes before they were one may be so again: what follows often wants them back.
   const before = g.beforeReshape(matrix)
-  const left = lead.length === 0 && !a.transposed && before.shape.length > 1 && before.shape[before.shape.length - 1] === inner ? before : matrix
+  const left =
+    lead.length === 0 && !a.transposed && before.shape.length > 1 && before.shape[before.shape.length - 1] === inner
+      ? before
+      : matrix
   const right = g.reshape(b.value, [...lead, ...(b.transposed ? [columns, inner] : [inner, columns])])
   const shape = [...(a.transposed ? [...lead, rows] : left.shape.slice(0, -1)), columns]
-  const product = a.transposed || b.transposed
-    ? g.node('FusedMatMul', [left, right], out.dtype, shape, { transA: Number(a.transposed), transB: Number(b.transposed) }, 'com.microsoft')
-    : g.node('MatMul', [left, right], out.dtype, shape)
+  const product =
+    a.transposed || b.transposed
+      ? g.node(
+          'FusedMatMul',
+          [left, right],
+          out.dtype,
+          shape,
+          { transA: Number(a.transposed), transB: Number(b.transposed) },
+          'com.microsoft',
+        )
+      : g.node('MatMul', [left, right], out.dtype, shape)
   return [g.reshape(product, out.shape)]
 }
 
@@ -44,8 +70,16 @@ function alignContraction(cx: readonly number[], cy: readonly number[], left: bo
   return [order.map(i => cx[i]), order.map(i => cy[i])]
 }
 
-function asMatrix(g: GraphWriter, x: Lowered, batch: readonly number[], first: readonly number[], second: readonly number[], mayTranspose: boolean): Matrix {
+function asMatrix(
+  g: GraphWriter,
+  x: Lowered,
+  batch: readonly number[],
+  first: readonly number[],
+  second: readonly number[],
+  mayTranspose: boolean,
+): Matrix {
   const inOrder = (perm: readonly number[]): boolean => perm.every((p, i) => p === i)
-  const transposed = mayTranspose && !inOrder([...batch, ...first, ...second]) && inOrder([...batch, ...second, ...first])
+  const transposed =
+    mayTranspose && !inOrder([...batch, ...first, ...second]) && inOrder([...batch, ...second, ...first])
   return { value: transposed ? x : g.transpose(x, [...batch, ...first, ...second]), transposed }
 }

@@ -15,21 +15,31 @@ export const scan: Lowering<'scan'> = (context, operands, { body, numConsts, num
   const carry = inputs.slice(numConsts, numConsts + numCarry)
   const xs = inputs.slice(numConsts + numCarry)
   const rows = xs.map((x, i) => ({ dtype: x.dtype, shape: ins[numConsts + numCarry + i].shape.slice(1) }))
-  if (length === 0) return [...carry, ...outs.slice(numCarry).map(o => g.expand(g.cast(g.scalar('int32', 0), o.dtype), o.shape))]
+  if (length === 0)
+    return [...carry, ...outs.slice(numCarry).map(o => g.expand(g.cast(g.scalar('int32', 0), o.dtype), o.shape))]
   const counting = xs.length === 0
   const scanned = counting ? [g.ints(range(length))] : xs
   const dummy = { dtype: 'int64' as const, shape: [] }
-  const graph = g.body([...carry.map(c => ({ dtype: c.dtype, shape: c.shape })), ...(counting ? [dummy] : rows)], (b, values) =>
-    inline(b, body, [...consts, ...values.slice(0, numCarry), ...(counting ? [] : values.slice(numCarry))]))
+  const graph = g.body(
+    [...carry.map(c => ({ dtype: c.dtype, shape: c.shape })), ...(counting ? [dummy] : rows)],
+    (b, values) =>
+      inline(b, body, [...consts, ...values.slice(0, numCarry), ...(counting ? [] : values.slice(numCarry))]),
+  )
   const direction = Number(reverse)
   return g.several('Scan', [...carry, ...scanned], outs, {
-    body: graph, num_scan_inputs: scanned.length,
-    scan_input_directions: scanned.map(() => direction), scan_output_directions: outs.slice(numCarry).map(() => direction),
+    body: graph,
+    num_scan_inputs: scanned.length,
+    scan_input_directions: scanned.map(() => direction),
+    scan_output_directions: outs.slice(numCarry).map(() => direction),
   })
 }
 
 /** ONNX Loop without a trip count. */
-export const whileLoop: Lowering<'while'> = (context, operands, { condition, body, numConditionConsts, numBodyConsts }) => {
+export const whileLoop: Lowering<'while'> = (
+  context,
+  operands,
+  { condition, body, numConditionConsts, numBodyConsts },
+) => {
   const { g, outs, inline } = context
   const inputs = wholeOf(context, operands)
   const conditionConsts = inputs.slice(0, numConditionConsts)
@@ -37,10 +47,13 @@ export const whileLoop: Lowering<'while'> = (context, operands, { condition, bod
   const carry = inputs.slice(numConditionConsts + numBodyConsts)
   const [start] = inline(g, condition, [...conditionConsts, ...carry])
   const none = { name: '', dtype: 'int64', shape: [] } as const
-  const graph = g.body([{ dtype: 'int64', shape: [] }, { dtype: 'bool', shape: [] }, ...carry], (b, [, , ...values]) => {
-    const next = inline(b, body, [...bodyConsts, ...values])
-    return [...inline(b, condition, [...conditionConsts, ...next]), ...next]
-  })
+  const graph = g.body(
+    [{ dtype: 'int64', shape: [] }, { dtype: 'bool', shape: [] }, ...carry],
+    (b, [, , ...values]) => {
+      const next = inline(b, body, [...bodyConsts, ...values])
+      return [...inline(b, condition, [...conditionConsts, ...next]), ...next]
+    },
+  )
   return g.several('Loop', [none, start, ...carry], outs, { body: graph })
 }
 
@@ -59,5 +72,8 @@ export const cond: Lowering<'cond'> = (context, [index, ...operands], { branches
   return choose(g, 0)
 }
 
-export const inlined = ({ g, inline }: Pick<LoweringContext, 'g'> & InContext, inputs: readonly Lowered[], { program }: { program: Program }): Lowered[] =>
-  inline(g, program, inputs)
+export const inlined = (
+  { g, inline }: Pick<LoweringContext, 'g'> & InContext,
+  inputs: readonly Lowered[],
+  { program }: { program: Program },
+): Lowered[] => inline(g, program, inputs)

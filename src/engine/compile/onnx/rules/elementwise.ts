@@ -8,44 +8,71 @@ import type { Lowering } from './rule.js'
 
 type Plain = UnaryPrimitive | BinaryPrimitive | ComparePrimitive | 'select'
 
-const whereThrough: { [D in ElementType]?: ElementType } = { bfloat16: 'float32', float16: 'float32', int8: 'int32', uint16: 'int32' }
+const whereThrough: { [D in ElementType]?: ElementType } = {
+  bfloat16: 'float32',
+  float16: 'float32',
+  int8: 'int32',
+  uint16: 'int32',
+}
 
 /** Element-wise formulas on unbroadcast values. */
 export class Formula {
   constructor(readonly g: GraphWriter) {}
-  op(name: string, ...inputs: readonly Lowered[]): Lowered { return this.g.node(name, inputs, inputs[0].dtype, joined(...inputs)) }
-  test(name: string, ...inputs: readonly Lowered[]): Lowered { return this.g.node(name, inputs, 'bool', joined(...inputs)) }
+  op(name: string, ...inputs: readonly Lowered[]): Lowered {
+    return this.g.node(name, inputs, inputs[0].dtype, joined(...inputs))
+  }
+  test(name: string, ...inputs: readonly Lowered[]): Lowered {
+    return this.g.node(name, inputs, 'bool', joined(...inputs))
+  }
   /** Where is missing for some types: those go through another that holds their values. */
   where(condition: Lowered, x: Lowered, y: Lowered): Lowered {
     const { g } = this
     const shape = joined(condition, x, y)
-    if (x.dtype === 'bool') return this.op('Or', this.op('And', condition, x), this.op('And', this.op('Not', condition), y))
-    if (x.dtype === 'uint32') return g.bitcast(g.node('Where', [condition, g.bitcast(x, 'int32'), g.bitcast(y, 'int32')], 'int32', shape), 'uint32')
+    if (x.dtype === 'bool')
+      return this.op('Or', this.op('And', condition, x), this.op('And', this.op('Not', condition), y))
+    if (x.dtype === 'uint32')
+      return g.bitcast(
+        g.node('Where', [condition, g.bitcast(x, 'int32'), g.bitcast(y, 'int32')], 'int32', shape),
+        'uint32',
+      )
     const through = whereThrough[x.dtype]
-    if (through) return g.cast(g.node('Where', [condition, g.cast(x, through), g.cast(y, through)], through, shape), x.dtype)
+    if (through)
+      return g.cast(g.node('Where', [condition, g.cast(x, through), g.cast(y, through)], through, shape), x.dtype)
     return g.node('Where', [condition, x, y], x.dtype, shape)
   }
-  constant(like: Lowered, value: number): Lowered { return this.g.scalar(like.dtype as DType, value) }
+  constant(like: Lowered, value: number): Lowered {
+    return this.g.scalar(like.dtype as DType, value)
+  }
   /** c0 + x (c1 + x (c2 + ...)) */
   polynomial(x: Lowered, coefficients: readonly number[]): Lowered {
-    return coefficients.slice(0, -1).reduceRight(
-      (sum, c) => this.op('Add', this.op('Mul', x, sum), this.constant(x, c)),
-      this.constant(x, coefficients[coefficients.length - 1]))
+    return coefficients
+      .slice(0, -1)
+      .reduceRight(
+        (sum, c) => this.op('Add', this.op('Mul', x, sum), this.constant(x, c)),
+        this.constant(x, coefficients[coefficients.length - 1]),
+      )
   }
 }
 
-const node = (op: string): Lowering<Plain> => ({ g }, inputs) => [new Formula(g).op(op, ...inputs)]
-const formula = (write: (f: Formula, inputs: readonly Lowered[]) => Lowered): Lowering<Plain> => ({ g }, inputs) => [write(new Formula(g), inputs)]
+const node =
+  (op: string): Lowering<Plain> =>
+  ({ g }, inputs) => [new Formula(g).op(op, ...inputs)]
+const formula =
+  (write: (f: Formula, inputs: readonly Lowered[]) => Lowered): Lowering<Plain> =>
+  ({ g }, inputs) => [write(new Formula(g), inputs)]
 
-const logical = (op: string, bitwise: string): Lowering<Plain> => ({ g }, inputs) =>
-  [new Formula(g).op(inputs[0].dtype === 'bool' ? op : bitwise, ...inputs)]
+const logical =
+  (op: string, bitwise: string): Lowering<Plain> =>
+  ({ g }, inputs) => [new Formula(g).op(inputs[0].dtype === 'bool' ? op : bitwise, ...inputs)]
 
 /** Comparisons order bool as int32 does. */
-const compare = (op: string, negated = false): Lowering<Plain> => ({ g }, inputs) => {
-  const f = new Formula(g)
-  const result = f.test(op, ...inputs.map(x => (x.dtype === 'bool' ? g.cast(x, 'int32') : x)))
-  return [negated ? f.op('Not', result) : result]
-}
+const compare =
+  (op: string, negated = false): Lowering<Plain> =>
+  ({ g }, inputs) => {
+    const f = new Formula(g)
+    const result = f.test(op, ...inputs.map(x => (x.dtype === 'bool' ? g.cast(x, 'int32') : x)))
+    return [negated ? f.op('Not', result) : result]
+  }
 
 /** exp(x) - 1 = 2t / (1 - t), t = tanh(x/2), near 0, where the difference would lose its digits. */
 const expm1 = formula((f, [x]) => {
@@ -69,10 +96,20 @@ const log1p = formula((f, [x]) => {
 const erfInv = formula((f, [x]) => {
   const one = f.constant(x, 1)
   const w = f.op('Neg', f.op('Log', f.op('Mul', f.op('Sub', one, x), f.op('Add', one, x))))
-  const central = f.polynomial(f.op('Sub', w, f.constant(x, 2.5)),
-    [1.50140941, 0.246640727, -0.00417768164, -0.00125372503, 0.00021858087, -4.39150654e-6, -3.5233877e-6, 3.43273939e-7, 2.81022636e-8])
-  const tail = f.polynomial(f.op('Sub', f.op('Sqrt', w), f.constant(x, 3)),
-    [2.83297682, 1.00167406, 0.00943887047, -0.0076224613, 0.00573950773, -0.00367342844, 0.00134934322, 0.000100950558, -0.000200214257])
+  const central = f.polynomial(
+    f.op('Sub', w, f.constant(x, 2.5)),
+    [
+      1.50140941, 0.246640727, -0.00417768164, -0.00125372503, 0.00021858087, -4.39150654e-6, -3.5233877e-6,
+      3.43273939e-7, 2.81022636e-8,
+    ],
+  )
+  const tail = f.polynomial(
+    f.op('Sub', f.op('Sqrt', w), f.constant(x, 3)),
+    [
+      2.83297682, 1.00167406, 0.00943887047, -0.0076224613, 0.00573950773, -0.00367342844, 0.00134934322,
+      0.000100950558, -0.000200214257,
+    ],
+  )
   const inside = f.op('Mul', x, f.where(f.test('Less', w, f.constant(x, 5)), central, tail))
   const edge = f.test('Equal', f.op('Abs', x), one)
   return f.where(edge, f.op('Mul', x, f.constant(x, Infinity)), inside)
@@ -90,7 +127,8 @@ const atan2 = formula((f, [y, x]) => {
   const first = f.op('Atan', safe)
   const quadrant = f.where(steep, f.op('Sub', f.constant(x, Math.PI / 2), first), first)
   // A zero's sign counts: 1/x tells -0 from 0.
-  const negative = (v: Lowered): Lowered => f.test('Less', f.where(f.test('Equal', v, zero), f.op('Div', f.constant(v, 1), v), v), zero)
+  const negative = (v: Lowered): Lowered =>
+    f.test('Less', f.where(f.test('Equal', v, zero), f.op('Div', f.constant(v, 1), v), v), zero)
   const half = f.where(negative(x), f.op('Sub', f.constant(x, Math.PI), quadrant), quadrant)
   return f.where(negative(y), f.op('Neg', half), half)
 })
@@ -122,26 +160,32 @@ function guardDivisor(f: Formula, y: Lowered): [byZero: Lowered, byMinusOne: Low
 }
 
 /** Shifts exist for unsigned integers only. A count past the width shifts everything out. */
-const shift = (direction: 'LEFT' | 'RIGHT', arithmetic = false): Lowering<Plain> => ({ g, outs: [out], ...context }, [x, y]) => {
-  const f = new Formula(g)
-  if (arithmetic && out.dtype === 'uint32') {
-    const signed = shift(direction, true)({ g, ...context, outs: [{ ...out, dtype: 'int32' }] }, [g.bitcast(x, 'int32'), g.bitcast(y, 'int32')], {})
-    return [g.bitcast(signed[0], 'uint32')]
+const shift =
+  (direction: 'LEFT' | 'RIGHT', arithmetic = false): Lowering<Plain> =>
+  ({ g, outs: [out], ...context }, [x, y]) => {
+    const f = new Formula(g)
+    if (arithmetic && out.dtype === 'uint32') {
+      const signed = shift(direction, true)(
+        { g, ...context, outs: [{ ...out, dtype: 'int32' }] },
+        [g.bitcast(x, 'int32'), g.bitcast(y, 'int32')],
+        {},
+      )
+      return [g.bitcast(signed[0], 'uint32')]
+    }
+    const unsigned: ElementType = out.dtype === 'int32' ? 'uint32' : out.dtype === 'int64' ? 'uint64' : out.dtype
+    const bits = (v: Lowered): Lowered => (unsigned === 'uint32' ? g.bitcast(v, unsigned) : g.cast(v, unsigned))
+    const width = 8 * dtypes[out.dtype].bytes
+    const lowest = f.constant(y, 0)
+    const past = f.op('Or', f.test('Less', y, lowest), f.test('GreaterOrEqual', y, f.constant(y, width)))
+    const count = f.where(past, f.constant(y, arithmetic ? width - 1 : 0), y)
+    // A negative number's sign is shifted in by shifting its complement and complementing back.
+    const negative = arithmetic ? f.test('Less', x, f.constant(x, 0)) : undefined
+    const flip = (v: Lowered): Lowered => (negative ? f.where(negative, f.op('BitwiseNot', v), v) : v)
+    const source = flip(x)
+    const shifted = g.node('BitShift', [bits(source), bits(count)], unsigned, joined(source, count), { direction })
+    const back = flip(unsigned === 'uint32' ? g.bitcast(shifted, out.dtype) : g.cast(shifted, out.dtype))
+    return [arithmetic ? back : f.where(past, f.constant(back, 0), back)]
   }
-  const unsigned: ElementType = out.dtype === 'int32' ? 'uint32' : out.dtype === 'int64' ? 'uint64' : out.dtype
-  const bits = (v: Lowered): Lowered => (unsigned === 'uint32' ? g.bitcast(v, unsigned) : g.cast(v, unsigned))
-  const width = 8 * dtypes[out.dtype].bytes
-  const lowest = f.constant(y, 0)
-  const past = f.op('Or', f.test('Less', y, lowest), f.test('GreaterOrEqual', y, f.constant(y, width)))
-  const count = f.where(past, f.constant(y, arithmetic ? width - 1 : 0), y)
-  // A negative number's sign is shifted in by shifting its complement and complementing back.
-  const negative = arithmetic ? f.test('Less', x, f.constant(x, 0)) : undefined
-  const flip = (v: Lowered): Lowered => (negative ? f.where(negative, f.op('BitwiseNot', v), v) : v)
-  const source = flip(x)
-  const shifted = g.node('BitShift', [bits(source), bits(count)], unsigned, joined(source, count), { direction })
-  const back = flip(unsigned === 'uint32' ? g.bitcast(shifted, out.dtype) : g.cast(shifted, out.dtype))
-  return [arithmetic ? back : f.where(past, f.constant(back, 0), back)]
-}
 
 const select = formula((f, [condition, x, y]) => f.where(condition, x, y))
 
@@ -157,11 +201,14 @@ const sign: Lowering<Plain> = ({ g, outs: [out] }, [x]) => {
 }
 
 /** Max and Min of int64 compare the low halves alone in ONNX Runtime 1.30: there it is a comparison and a selection. */
-const extreme = (op: string, better: string): Lowering<Plain> => ({ g, outs: [out] }, [x, y]) => {
-  const f = new Formula(g)
-  return [out.dtype === 'int64' ? f.where(f.test(better, x, y), x, y) : f.op(op, x, y)]
-}
+const extreme =
+  (op: string, better: string): Lowering<Plain> =>
+  ({ g, outs: [out] }, [x, y]) => {
+    const f = new Formula(g)
+    return [out.dtype === 'int64' ? f.where(f.test(better, x, y), x, y) : f.op(op, x, y)]
+  }
 
+// prettier-ignore
 export const elementwiseRules = {
   neg: ({ g, outs: [out] }, [x]) => {
     const f = new Formula(g)
@@ -174,7 +221,8 @@ export const elementwiseRules = {
   not: logical('Not', 'BitwiseNot'),
   isFinite: formula((f, [x]) => f.op('Not', f.op('Or', f.test('IsInf', x), f.test('IsNaN', x)))),
   stopGradient: same, optimizationBarrier: same,
-  add: node('Add'), sub: node('Sub'), mul: node('Mul'), div, rem, pow: node('Pow'), max: extreme('Max', 'Greater'), min: extreme('Min', 'Less'), atan2,
+  add: node('Add'), sub: node('Sub'), mul: node('Mul'), div, rem, pow: node('Pow'),
+  max: extreme('Max', 'Greater'), min: extreme('Min', 'Less'), atan2,
   and: logical('And', 'BitwiseAnd'), or: logical('Or', 'BitwiseOr'), xor: logical('Xor', 'BitwiseXor'),
   shiftLeft: shift('LEFT'), shiftRightLogical: shift('RIGHT'), shiftRightArithmetic: shift('RIGHT', true),
   eq: compare('Equal'), ne: compare('Equal', true),

@@ -1,4 +1,4 @@
-import { sizeOf, stridesOf } from '../../../../base/tensor.js'
+import { sizeOf, stridesOf } from '../../../../base/host-tensor.js'
 import { inversePermutation, range } from '../../../program/ops.js'
 import type { GraphWriter, Lowered } from '../graph.js'
 import { Formula } from './elementwise.js'
@@ -25,12 +25,20 @@ export function clamp(f: Formula, x: Lowered, last: readonly number[]): Lowered 
 }
 
 /** Index vectors (their last axis counts the indexed axes) moved into an operand's bounds, and whether each was inside; null: they all were. */
-function clampIndices(g: GraphWriter, indices: Lowered, sizes: readonly number[]): { clamped: Lowered; inside: (() => Lowered) | null } {
+function clampIndices(
+  g: GraphWriter,
+  indices: Lowered,
+  sizes: readonly number[],
+): { clamped: Lowered; inside: (() => Lowered) | null } {
   const f = new Formula(g)
   const wide = g.cast(indices, 'int64')
   // Equal, since a bound graph (generalize.ts) is to be right at other sizes than its examples'.
   if (sizes.length === 1 && g.boundOf(wide) === sizes[0]) return { clamped: wide, inside: null }
-  const clamped = clamp(f, wide, sizes.map(s => s - 1))
+  const clamped = clamp(
+    f,
+    wide,
+    sizes.map(s => s - 1),
+  )
   const inside = (): Lowered => {
     const each = g.cast(f.test('Equal', clamped, wide), 'int32')
     const shape = wide.shape.slice(0, -1)
@@ -39,10 +47,15 @@ function clampIndices(g: GraphWriter, indices: Lowered, sizes: readonly number[]
   return { clamped, inside }
 }
 
-export const gather: Lowering<'gather'> = ({ g, ins: [ax, ai], outs: [out] }, [x, index], { axes, batchDims, mode }) => {
+export const gather: Lowering<'gather'> = (
+  { g, ins: [ax, ai], outs: [out] },
+  [x, index],
+  { axes, batchDims, mode },
+) => {
   const f = new Formula(g)
   const sizes = axes.map(a => ax.shape[a])
-  if (sizeOf(out.shape) === 0 || sizeOf(ax.shape) === 0) return [g.expand(g.cast(g.scalar('int32', 0), out.dtype), out.shape)]
+  if (sizeOf(out.shape) === 0 || sizeOf(ax.shape) === 0)
+    return [g.expand(g.cast(g.scalar('int32', 0), out.dtype), out.shape)]
   const { clamped, inside } = clampIndices(g, g.expand(index, ai.shape), sizes)
   const rest = range(ax.shape.length).filter(i => i >= batchDims && !axes.includes(i))
   const lead = ai.shape.slice(0, -1)
@@ -63,12 +76,15 @@ export const gather: Lowering<'gather'> = ({ g, ins: [ax, ai], outs: [out] }, [x
       const rows = sizes[0]
       const zeros = g.expand(g.cast(g.scalar('int32', 0), out.dtype), [1, ...operand.shape.slice(1)])
       const extended = g.node('Concat', [operand, zeros], out.dtype, [rows + 1, ...operand.shape.slice(1)], { axis: 0 })
-      return [g.node('Gather', [extended, f.where(inside(), at, g.scalar('int64', rows))], out.dtype, out.shape, { axis: 0 })]
+      return [
+        g.node('Gather', [extended, f.where(inside(), at, g.scalar('int64', rows))], out.dtype, out.shape, { axis: 0 }),
+      ]
     }
   }
-  const gathered = axes.length === 1 && rest.length === 0 && batchDims === lead.length - 1
-    ? g.node('GatherElements', [operand, g.reshape(clamped, lead)], out.dtype, out.shape, { axis: batchDims })
-    : g.node('GatherND', [operand, clamped], out.dtype, out.shape, { batch_dims: batchDims })
+  const gathered =
+    axes.length === 1 && rest.length === 0 && batchDims === lead.length - 1
+      ? g.node('GatherElements', [operand, g.reshape(clamped, lead)], out.dtype, out.shape, { axis: batchDims })
+      : g.node('GatherND', [operand, clamped], out.dtype, out.shape, { batch_dims: batchDims })
   if (isInside) return [gathered]
   const mask = g.reshape(inside(), [...lead, ...rest.map(() => 1)])
   return [f.where(mask, gathered, g.cast(g.scalar('int32', 0), out.dtype))]
@@ -78,7 +94,8 @@ export const gather: Lowering<'gather'> = ({ g, ins: [ax, ai], outs: [out] }, [x
  * Scattering by rows: the indexed axes are brought to the front and counted as one, the others lie along a row. ScatterElements is
  * the operator that adds duplicates right (ScatterND loses some with several threads).
  */
-export const scatter = (reduction: 'none' | 'add'): Lowering<'scatter' | 'scatterAdd'> =>
+export const scatter =
+  (reduction: 'none' | 'add'): Lowering<'scatter' | 'scatterAdd'> =>
   ({ g, ins: [ax, ai, au], outs: [out] }, [x, index, updates], { axes, batchDims, mode }) => {
     if (sizeOf(au.shape) === 0 || sizeOf(ax.shape) === 0) return [x]
     const f = new Formula(g)
@@ -90,11 +107,22 @@ export const scatter = (reduction: 'none' | 'add'): Lowering<'scatter' | 'scatte
     const lead = ai.shape.slice(0, -1)
     const count = sizeOf(lead)
 
-    const { clamped, inside } = clampIndices(g, g.expand(index, ai.shape), axes.map(a => ax.shape[a]))
+    const { clamped, inside } = clampIndices(
+      g,
+      g.expand(index, ai.shape),
+      axes.map(a => ax.shape[a]),
+    )
     const strides = stridesOf(permuted.slice(0, batchDims + axes.length))
-    let rows = axes.length === 1
-      ? g.reshape(clamped, lead)
-      : g.node('ReduceSum', [f.op('Mul', clamped, g.ints(strides.slice(batchDims))), g.ints([lead.length])], 'int64', lead, { keepdims: 0 })
+    let rows =
+      axes.length === 1
+        ? g.reshape(clamped, lead)
+        : g.node(
+            'ReduceSum',
+            [f.op('Mul', clamped, g.ints(strides.slice(batchDims))), g.ints([lead.length])],
+            'int64',
+            lead,
+            { keepdims: 0 },
+          )
     if (batchDims > 0) {
       const batch = lead.slice(0, batchDims)
       const offsets = range(sizeOf(batch)).map(i => i * strides[batchDims - 1])
@@ -106,11 +134,25 @@ export const scatter = (reduction: 'none' | 'add'): Lowering<'scatter' | 'scatte
     const operand = g.reshape(g.transpose(g.expand(x, ax.shape), perm), [numRows, width])
     const height = dropping ? numRows + 1 : numRows
     const target = dropping
-      ? g.node('Concat', [operand, g.expand(g.cast(g.scalar('int32', 0), out.dtype), [1, width])], out.dtype, [height, width], { axis: 0 })
+      ? g.node(
+          'Concat',
+          [operand, g.expand(g.cast(g.scalar('int32', 0), out.dtype), [1, width])],
+          out.dtype,
+          [height, width],
+          { axis: 0 },
+        )
       : operand
     const at = g.expand(g.reshape(rows, [count, 1]), [count, width])
     const source = g.reshape(g.expand(updates, au.shape), [count, width])
-    const written = g.node('ScatterElements', [target, at, source], out.dtype, [height, width], reduction === 'add' ? { axis: 0, reduction } : { axis: 0 })
-    const kept = dropping ? g.node('Slice', [written, g.ints([0]), g.ints([numRows]), g.ints([0])], out.dtype, [numRows, width]) : written
+    const written = g.node(
+      'ScatterElements',
+      [target, at, source],
+      out.dtype,
+      [height, width],
+      reduction === 'add' ? { axis: 0, reduction } : { axis: 0 },
+    )
+    const kept = dropping
+      ? g.node('Slice', [written, g.ints([0]), g.ints([numRows]), g.ints([0])], out.dtype, [numRows, width])
+      : written
     return [g.transpose(g.reshape(kept, permuted), inversePermutation(perm))]
   }

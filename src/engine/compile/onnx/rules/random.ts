@@ -2,7 +2,10 @@ import type { GraphWriter, Lowered } from '../graph.js'
 import { Formula } from './elementwise.js'
 import type { Lowering } from './rule.js'
 
-const rotations = [[13, 15, 26, 6], [17, 29, 16, 24]]
+const rotations = [
+  [13, 15, 26, 6],
+  [17, 29, 16, 24],
+]
 
 /** Threefry-2x32 with 20 rounds, in uint32 (Salmon et al. 2011, section 3.3). */
 export const threefry2x32: Lowering<'threefry2x32'> = ({ g }, [key0, key1, count0, count1]) => {
@@ -23,6 +26,7 @@ export const threefry2x32: Lowering<'threefry2x32'> = ({ g }, [key0, key1, count
 }
 
 function rotateLeft(g: GraphWriter, x: Lowered, bits: number): Lowered {
-  const by = (n: number, direction: string): Lowered => g.node('BitShift', [x, g.scalar('uint32', n)], 'uint32', x.shape, { direction })
+  const by = (n: number, direction: string): Lowered =>
+    g.node('BitShift', [x, g.scalar('uint32', n)], 'uint32', x.shape, { direction })
   return g.node('BitwiseOr', [by(bits, 'LEFT'), by(32 - bits, 'RIGHT')], 'uint32', x.shape)
 }

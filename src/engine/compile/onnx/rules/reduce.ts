@@ -1,6 +1,6 @@
 import { extremeOf, isFloat } from '../../../../base/dtypes.js'
 import type { DType } from '../../../../base/dtypes.js'
-import { hostScalar, sizeOf } from '../../../../base/tensor.js'
+import { hostScalar, sizeOf } from '../../../../base/host-tensor.js'
 import { range } from '../../../program/ops.js'
 import type { GraphWriter, Lowered } from '../graph.js'
 import { Formula } from './elementwise.js'
@@ -12,29 +12,41 @@ type Reduction = 'reduceSum' | 'reduceMax' | 'reduceMin' | 'reduceProd'
 type Logical = 'reduceAnd' | 'reduceOr'
 
 /** What every reduction does alike: along no axis it is the operand, over no elements its neutral value. */
-const reduction = <P extends Reduction | Logical>(neutral: (dtype: DType) => number | bigint, rule: Lowering<P>): Lowering<P> => (context, [x], params) => {
-  const { g, ins: [a], outs: [out] } = context
-  const axes: readonly number[] = params.axes
-  if (axes.length === 0) return [x]
-  if (axes.some(axis => a.shape[axis] === 0)) {
-    return [g.expand(g.constant(hostScalar(out.dtype, neutral(out.dtype))), out.shape)]
+const reduction =
+  <P extends Reduction | Logical>(neutral: (dtype: DType) => number | bigint, rule: Lowering<P>): Lowering<P> =>
+  (context, [x], params) => {
+    const {
+      g,
+      ins: [a],
+      outs: [out],
+    } = context
+    const axes: readonly number[] = params.axes
+    if (axes.length === 0) return [x]
+    if (axes.some(axis => a.shape[axis] === 0)) {
+      return [g.expand(g.constant(hostScalar(out.dtype, neutral(out.dtype))), out.shape)]
+    }
+    return rule(context, [g.expand(x, a.shape)], params)
   }
-  return rule(context, [g.expand(x, a.shape)], params)
-}
 
-const node = (op: string): Lowering<Reduction> => ({ g, outs: [out] }, [x], { axes }) =>
-  [g.node(op, [x, g.ints(axes)], out.dtype, out.shape, { keepdims: 0 })]
+const node =
+  (op: string): Lowering<Reduction> =>
+  ({ g, outs: [out] }, [x], { axes }) => [g.node(op, [x, g.ints(axes)], out.dtype, out.shape, { keepdims: 0 })]
 
 /** A sum of squares is one pass over memory, without the squares in between. */
 const sumOfFloats: Lowering<Reduction> = (context, [x], params) => {
   const maker = context.g.madeBy(x)
   const isSquare = maker?.op === 'Mul' && maker.inputs[0] === maker.inputs[1]
-  return isSquare ? node('ReduceSumSquare')(context, [{ ...x, name: maker.inputs[0] }], params) : node('ReduceSum')(context, [x], params)
+  return isSquare
+    ? node('ReduceSumSquare')(context, [{ ...x, name: maker.inputs[0] }], params)
+    : node('ReduceSum')(context, [x], params)
 }
 
 /** int64 is added in double precision by ONNX Runtime: its halves are added apart, each exactly. */
 const sum: Lowering<Reduction> = (context, [x], params) => {
-  const { g, outs: [out] } = context
+  const {
+    g,
+    outs: [out],
+  } = context
   if (out.dtype !== 'int64') return sumOfFloats(context, [x], params)
   const f = new Formula(g)
   const low = f.op('BitwiseAnd', x, g.scalar('int64', 2 ** 32 - 1))
@@ -45,88 +57,161 @@ const sum: Lowering<Reduction> = (context, [x], params) => {
 
 /** Integer products wrap: halves are multiplied until one row is left. */
 const product: Lowering<Reduction> = (context, [x], params) => {
-  const { g, outs: [out] } = context
+  const {
+    g,
+    outs: [out],
+  } = context
   if (isFloat(out.dtype)) return node('ReduceProd')(context, [x], params)
   const f = new Formula(g)
   let { value, rows, width } = rowsFirst(context, x, params.axes)
   while (rows > 1) {
     const half = Math.floor(rows / 2)
-    const part = (from: number, to: number): Lowered => g.node('Slice', [value, g.ints([from]), g.ints([to]), g.ints([0])], out.dtype, [to - from, width])
+    const part = (from: number, to: number): Lowered =>
+      g.node('Slice', [value, g.ints([from]), g.ints([to]), g.ints([0])], out.dtype, [to - from, width])
     const multiplied = f.op('Mul', part(0, half), part(half, 2 * half))
-    value = rows % 2 === 0 ? multiplied : g.node('Concat', [multiplied, part(2 * half, rows)], out.dtype, [half + 1, width], { axis: 0 })
+    value =
+      rows % 2 === 0
+        ? multiplied
+        : g.node('Concat', [multiplied, part(2 * half, rows)], out.dtype, [half + 1, width], { axis: 0 })
     rows = half + (rows % 2)
   }
   return [g.reshape(value, out.shape)]
 }
 
 /** ReduceMax and ReduceMin compare the low halves of int64 alone in ONNX Runtime 1.30; TopK is right. */
-const best = (op: string, largest: 0 | 1): Lowering<Reduction> => (context, [x], params) => {
-  const { g, outs: [out] } = context
-  if (out.dtype !== 'int64') return node(op)(context, [x], params)
-  const { value, width } = rowsFirst(context, x, params.axes)
-  const [top] = g.several('TopK', [value, g.ints([1])], [{ dtype: 'int64', shape: [1, width] }, { dtype: 'int64', shape: [1, width] }], { axis: 0, largest })
-  return [g.reshape(top, out.shape)]
-}
+const best =
+  (op: string, largest: 0 | 1): Lowering<Reduction> =>
+  (context, [x], params) => {
+    const {
+      g,
+      outs: [out],
+    } = context
+    if (out.dtype !== 'int64') return node(op)(context, [x], params)
+    const { value, width } = rowsFirst(context, x, params.axes)
+    const [top] = g.several(
+      'TopK',
+      [value, g.ints([1])],
+      [
+        { dtype: 'int64', shape: [1, width] },
+        { dtype: 'int64', shape: [1, width] },
+      ],
+      { axis: 0, largest },
+    )
+    return [g.reshape(top, out.shape)]
+  }
 
 /** [reduced elements, kept elements]. */
-function rowsFirst({ g, ins: [a] }: LoweringContext, x: Lowered, axes: readonly number[]): { value: Lowered; rows: number; width: number } {
+function rowsFirst(
+  { g, ins: [a] }: LoweringContext,
+  x: Lowered,
+  axes: readonly number[],
+): { value: Lowered; rows: number; width: number } {
   const kept = a.shape.map((_, i) => i).filter(i => !axes.includes(i))
   const [rows, width] = [axes, kept].map(list => sizeOf(list.map(i => a.shape[i])))
   return { value: g.reshape(g.transpose(x, [...axes, ...kept]), [rows, width]), rows, width }
 }
 
-const logical = (op: string): Lowering<Logical> => ({ g, outs: [out] }, [x], { axes }) =>
-  [g.cast(g.node(op, [g.cast(x, 'int32'), g.ints(axes)], 'int32', out.shape, { keepdims: 0 }), 'bool')]
+const logical =
+  (op: string): Lowering<Logical> =>
+  ({ g, outs: [out] }, [x], { axes }) => [
+    g.cast(g.node(op, [g.cast(x, 'int32'), g.ints(axes)], 'int32', out.shape, { keepdims: 0 }), 'bool'),
+  ]
 
 /**
  * ONNX's order of NaN is not defined, and NumPy's is: `plain`, but `careful` where there is a NaN. (A sum is NaN if an element is,
  * or if two infinities cancel, where being careful does no harm.)
  */
-function unlessNaN({ g }: LoweringContext, x: Lowered, outputs: readonly Omit<Lowered, 'name'>[], plain: (g: GraphWriter) => Lowered[], careful: (g: GraphWriter) => Lowered[]): Lowered[] {
+function unlessNaN(
+  { g }: LoweringContext,
+  x: Lowered,
+  outputs: readonly Omit<Lowered, 'name'>[],
+  plain: (g: GraphWriter) => Lowered[],
+  careful: (g: GraphWriter) => Lowered[],
+): Lowered[] {
   if (x.dtype !== 'float32') return plain(g)
   const sum = g.node('ReduceSum', [x, g.ints(range(x.shape.length))], x.dtype, [], { keepdims: 0 })
-  return g.several('If', [new Formula(g).test('IsNaN', sum)], outputs, { then_branch: g.body([], careful), else_branch: g.body([], plain) })
+  return g.several('If', [new Formula(g).test('IsNaN', sum)], outputs, {
+    then_branch: g.body([], careful),
+    else_branch: g.body([], plain),
+  })
 }
 
 const isNaN = (g: GraphWriter, x: Lowered): Lowered => g.cast(new Formula(g).test('IsNaN', x), 'int32')
 
 /** The first NaN where there is one. */
-const argBest = (op: string): Lowering<'argmax' | 'argmin'> => (context, [operand], { axis }) => {
-  const { g, ins: [a], outs: [out] } = context
-  const x = g.expand(operand, a.shape)
-  const at = (b: GraphWriter, name: string, v: Lowered): Lowered => b.node(name, [v], 'int64', out.shape, { axis, keepdims: 0 })
-  const [best] = unlessNaN(context, x, [{ dtype: 'int64', shape: out.shape }], b => [at(b, op, x)], b => {
-    const nan = isNaN(b, x)
-    const any = b.cast(b.node('ReduceMax', [nan, b.ints([axis])], 'int32', out.shape, { keepdims: 0 }), 'bool')
-    return [new Formula(b).where(any, at(b, 'ArgMax', nan), at(b, op, x))]
-  })
-  return [g.cast(best, 'int32')]
-}
+const argBest =
+  (op: string): Lowering<'argmax' | 'argmin'> =>
+  (context, [operand], { axis }) => {
+    const {
+      g,
+      ins: [a],
+      outs: [out],
+    } = context
+    const x = g.expand(operand, a.shape)
+    const at = (b: GraphWriter, name: string, v: Lowered): Lowered =>
+      b.node(name, [v], 'int64', out.shape, { axis, keepdims: 0 })
+    const [best] = unlessNaN(
+      context,
+      x,
+      [{ dtype: 'int64', shape: out.shape }],
+      b => [at(b, op, x)],
+      b => {
+        const nan = isNaN(b, x)
+        const any = b.cast(b.node('ReduceMax', [nan, b.ints([axis])], 'int32', out.shape, { keepdims: 0 }), 'bool')
+        return [new Formula(b).where(any, at(b, 'ArgMax', nan), at(b, op, x))]
+      },
+    )
+    return [g.cast(best, 'int32')]
+  }
 
 export const reduceRules = {
-  reduceSum: reduction(() => 0, sum), reduceProd: reduction(() => 1, product),
-  reduceMax: reduction(d => extremeOf(d, 'least'), best('ReduceMax', 1)), reduceMin: reduction(d => extremeOf(d, 'greatest'), best('ReduceMin', 0)),
-  reduceAnd: reduction(() => 1, logical('ReduceMin')), reduceOr: reduction(() => 0, logical('ReduceMax')),
-  argmax: argBest('ArgMax'), argmin: argBest('ArgMin'),
+  reduceSum: reduction(() => 0, sum),
+  reduceProd: reduction(() => 1, product),
+  reduceMax: reduction(d => extremeOf(d, 'least'), best('ReduceMax', 1)),
+  reduceMin: reduction(d => extremeOf(d, 'greatest'), best('ReduceMin', 0)),
+  reduceAnd: reduction(() => 1, logical('ReduceMin')),
+  reduceOr: reduction(() => 0, logical('ReduceMax')),
+  argmax: argBest('ArgMax'),
+  argmin: argBest('ArgMin'),
 }
 
-export const cumsum: Lowering<'cumsum'> = ({ g, ins: [a], outs: [out] }, [x], { axis, reverse }) =>
-  [g.node('CumSum', [g.expand(x, a.shape), g.scalar('int64', axis)], out.dtype, out.shape, { reverse: Number(reverse) })]
+export const cumsum: Lowering<'cumsum'> = ({ g, ins: [a], outs: [out] }, [x], { axis, reverse }) => [
+  g.node('CumSum', [g.expand(x, a.shape), g.scalar('int64', axis)], out.dtype, out.shape, { reverse: Number(reverse) }),
+]
 
 /** The places of the k smallest (or largest) along an axis, in order; ties keep their order, and NaN counts as larger than all. */
 function placesInOrder(context: LoweringContext, x: Lowered, axis: number, k: number, largest: 0 | 1): Lowered {
   const shape = x.shape.map((d, i) => (i === axis ? k : d))
   const order = (b: GraphWriter, v: Lowered, count: number): Lowered => {
     const result = { shape: v.shape.map((d, i) => (i === axis ? count : d)) }
-    return b.several('TopK', [v, b.ints([count])], [{ dtype: v.dtype, ...result }, { dtype: 'int64', ...result }], { axis, largest })[1]
+    return b.several(
+      'TopK',
+      [v, b.ints([count])],
+      [
+        { dtype: v.dtype, ...result },
+        { dtype: 'int64', ...result },
+      ],
+      { axis, largest },
+    )[1]
   }
-  const pick = (b: GraphWriter, v: Lowered, at: Lowered): Lowered => b.node('GatherElements', [v, at], v.dtype, at.shape, { axis })
-  const [places] = unlessNaN(context, x, [{ dtype: 'int64', shape }], b => [order(b, x, k)], b => {
-    // By value, with NaN as infinity; then, keeping that order, by whether it is NaN.
-    const nan = isNaN(b, x)
-    const byValue = order(b, new Formula(b).where(b.cast(nan, 'bool'), b.scalar('float32', Infinity), x), x.shape[axis])
-    return [pick(b, byValue, order(b, pick(b, nan, byValue), k))]
-  })
+  const pick = (b: GraphWriter, v: Lowered, at: Lowered): Lowered =>
+    b.node('GatherElements', [v, at], v.dtype, at.shape, { axis })
+  const [places] = unlessNaN(
+    context,
+    x,
+    [{ dtype: 'int64', shape }],
+    b => [order(b, x, k)],
+    b => {
+      // By value, with NaN as infinity; then, keeping that order, by whether it is NaN.
+      const nan = isNaN(b, x)
+      const byValue = order(
+        b,
+        new Formula(b).where(b.cast(nan, 'bool'), b.scalar('float32', Infinity), x),
+        x.shape[axis],
+      )
+      return [pick(b, byValue, order(b, pick(b, nan, byValue), k))]
+    },
+  )
   return context.g.bounded(places, x.shape[axis])
 }
 
@@ -136,11 +221,19 @@ export const sort: Lowering<'sort'> = (context, inputs, { axis }) => {
   const whole = wholeOf(context, inputs)
   if (sizeOf(ins[0].shape) === 0) return whole
   const places = placesInOrder(context, whole[0], axis, ins[0].shape[axis], 0)
-  return whole.map((x, i) => (areIndices(g, inputs[i], axis) ? g.cast(places, x.dtype) : g.node('GatherElements', [x, places], x.dtype, x.shape, { axis })))
+  return whole.map((x, i) =>
+    areIndices(g, inputs[i], axis)
+      ? g.cast(places, x.dtype)
+      : g.node('GatherElements', [x, places], x.dtype, x.shape, { axis }),
+  )
 }
 
 export const topK: Lowering<'topK'> = (context, [operand], { k }) => {
-  const { g, ins: [a], outs } = context
+  const {
+    g,
+    ins: [a],
+    outs,
+  } = context
   const axis = a.shape.length - 1
   if (sizeOf(outs[0].shape) === 0) return outs.map(o => g.expand(g.cast(g.scalar('int32', 0), o.dtype), o.shape))
   const x = g.expand(operand, a.shape)

@@ -1,6 +1,6 @@
 import type { Aval } from '../../../program/aval.js'
-import type { PrimitiveName, PrimitiveParams } from '../../../program/primitives.js'
-import type { Program } from '../../../program/program.js'
+import type { PrimitiveName } from '../../../program/primitives.js'
+import type { PrimitiveParams, Program } from '../../../program/program.js'
 import type { GraphWriter, Lowered } from '../graph.js'
 
 /** What a rule may use besides its operands. */
@@ -14,10 +14,15 @@ export interface LoweringContext {
 }
 
 /** Writes the nodes of one equation and returns its results. */
-export type Lowering<P extends PrimitiveName> = (context: LoweringContext, inputs: readonly Lowered[], params: PrimitiveParams[P]) => Lowered[]
+export type Lowering<P extends PrimitiveName> = (
+  context: LoweringContext,
+  inputs: readonly Lowered[],
+  params: PrimitiveParams[P],
+) => Lowered[]
 
 /** The operands with every axis at its full length. */
-export const wholeOf = ({ g, ins }: Pick<LoweringContext, 'g' | 'ins'>, inputs: readonly Lowered[]): Lowered[] => inputs.map((x, i) => g.expand(x, ins[i].shape))
+export const wholeOf = ({ g, ins }: Pick<LoweringContext, 'g' | 'ins'>, inputs: readonly Lowered[]): Lowered[] =>
+  inputs.map((x, i) => g.expand(x, ins[i].shape))
 
 /** The shape that unbroadcast operands of an element-wise operation have together. */
 export function joined(...inputs: readonly Lowered[]): number[] {

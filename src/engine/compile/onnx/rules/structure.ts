@@ -1,4 +1,4 @@
-import { sizeOf } from '../../../../base/tensor.js'
+import { sizeOf } from '../../../../base/host-tensor.js'
 import { range } from '../../../program/ops.js'
 import type { GraphWriter, Lowered } from '../graph.js'
 import { Formula } from './elementwise.js'
@@ -11,18 +11,30 @@ const BEFORE_ALL = -(2 ** 31)
 
 export const broadcastInDim: Lowering<'broadcastInDim'> = ({ g }, [x], { shape, dims }) =>
   // Stretched later, by the operation that reads it, or not at all.
-  [g.reshape(x, shape.map((_, i) => (dims.includes(i) ? x.shape[dims.indexOf(i)] : 1)))]
+  [
+    g.reshape(
+      x,
+      shape.map((_, i) => (dims.includes(i) ? x.shape[dims.indexOf(i)] : 1)),
+    ),
+  ]
 
 export const reshape: Lowering<'reshape'> = ({ g, ins: [a] }, [x], { shape }) => {
   // Only axes of length 1 come or go: a value that is still unbroadcast can stay so.
-  if (x.shape.every(d => d === 1)) return [g.reshape(x, shape.map(() => 1))]
+  if (x.shape.every(d => d === 1))
+    return [
+      g.reshape(
+        x,
+        shape.map(() => 1),
+      ),
+    ]
   return [g.reshape(g.expand(x, a.shape), shape)]
 }
 
 export const transpose: Lowering<'transpose'> = ({ g }, [x], { perm }) => [g.transpose(x, perm)]
 
-export const concatenate: Lowering<'concatenate'> = ({ g, ins, outs: [out] }, inputs, { axis }) =>
-  [g.node('Concat', wholeOf({ g, ins }, inputs), out.dtype, out.shape, { axis })]
+export const concatenate: Lowering<'concatenate'> = ({ g, ins, outs: [out] }, inputs, { axis }) => [
+  g.node('Concat', wholeOf({ g, ins }, inputs), out.dtype, out.shape, { axis }),
+]
 
 /** Interior padding is padding of each element's own row, once the axis is split in two. */
 export const pad: Lowering<'pad'> = ({ g, ins: [a], outs: [out] }, [operand, value], { low, high, interior }) => {
@@ -31,9 +43,25 @@ export const pad: Lowering<'pad'> = ({ g, ins: [a], outs: [out] }, [operand, val
   if (interior.some(n => n > 0)) {
     const pairs = a.shape.flatMap(d => [d, 1])
     const padded = a.shape.flatMap((d, i) => [d, 1 + interior[i]])
-    x = padNode(g, g.reshape(x, pairs), pairs.map(() => 0), a.shape.flatMap((_, i) => [0, interior[i]]), padded, value)
-    x = g.reshape(x, a.shape.map((d, i) => d * (1 + interior[i])))
-    x = sliceNode(g, x, spread.map(() => 0), spread, spread)
+    x = padNode(
+      g,
+      g.reshape(x, pairs),
+      pairs.map(() => 0),
+      a.shape.flatMap((_, i) => [0, interior[i]]),
+      padded,
+      value,
+    )
+    x = g.reshape(
+      x,
+      a.shape.map((d, i) => d * (1 + interior[i])),
+    )
+    x = sliceNode(
+      g,
+      x,
+      spread.map(() => 0),
+      spread,
+      spread,
+    )
   }
   const crop = (n: number): number => Math.min(n, 0)
   if ([...low, ...high].some(n => n < 0)) {
@@ -48,33 +76,66 @@ export const pad: Lowering<'pad'> = ({ g, ins: [a], outs: [out] }, [operand, val
   return [padNode(g, x, low, high, out.shape, value)]
 }
 
-function padNode(g: GraphWriter, x: Lowered, low: readonly number[], high: readonly number[], shape: readonly number[], value: Lowered): Lowered {
+function padNode(
+  g: GraphWriter,
+  x: Lowered,
+  low: readonly number[],
+  high: readonly number[],
+  shape: readonly number[],
+  value: Lowered,
+): Lowered {
   if ([...low, ...high].every(n => n === 0)) return x
-  if (x.dtype === 'bool') return g.cast(padNode(g, g.cast(x, 'uint8'), low, high, shape, g.cast(value, 'uint8')), 'bool')
+  if (x.dtype === 'bool')
+    return g.cast(padNode(g, g.cast(x, 'uint8'), low, high, shape, g.cast(value, 'uint8')), 'bool')
   return g.node('Pad', [x, g.ints([...low, ...high]), g.reshape(value, [])], x.dtype, shape)
 }
 
-function sliceNode(g: GraphWriter, x: Lowered, start: readonly number[], limit: readonly number[], shape: readonly number[], strides?: readonly number[]): Lowered {
+function sliceNode(
+  g: GraphWriter,
+  x: Lowered,
+  start: readonly number[],
+  limit: readonly number[],
+  shape: readonly number[],
+  strides?: readonly number[],
+): Lowered {
   const inputs = [x, g.ints(start), g.ints(limit), g.ints(range(x.shape.length))]
   return x.shape.length === 0 ? x : g.node('Slice', strides ? [...inputs, g.ints(strides)] : inputs, x.dtype, shape)
 }
 
-export const slice: Lowering<'slice'> = ({ g, ins: [a], outs: [out] }, [x], { start, limit, strides }) =>
-  [sliceNode(g, g.expand(x, a.shape), start, limit, out.shape, strides)]
+export const slice: Lowering<'slice'> = ({ g, ins: [a], outs: [out] }, [x], { start, limit, strides }) => [
+  sliceNode(g, g.expand(x, a.shape), start, limit, out.shape, strides),
+]
 
 export const rev: Lowering<'rev'> = ({ g, ins: [a], outs: [out] }, [x], { axes }) => {
   if (axes.length === 0) return [x]
   const each = (n: number): Lowered => g.ints(axes.map(() => n))
-  return [g.node('Slice', [g.expand(x, a.shape), each(-1), each(BEFORE_ALL), g.ints(axes), each(-1)], out.dtype, out.shape)]
+  return [
+    g.node('Slice', [g.expand(x, a.shape), each(-1), each(BEFORE_ALL), g.ints(axes), each(-1)], out.dtype, out.shape),
+  ]
 }
 
-export const iota: Lowering<'iota'> = ({ g }, _, { dtype, shape, axis }) =>
-  [g.reshape(g.cast(indices(g, shape[axis]), dtype), shape.map((d, i) => (i === axis ? d : 1)))]
+export const iota: Lowering<'iota'> = ({ g }, _, { dtype, shape, axis }) => [
+  g.reshape(
+    g.cast(indices(g, shape[axis]), dtype),
+    shape.map((d, i) => (i === axis ? d : 1)),
+  ),
+]
 
 /** Starts as one int64 vector, clamped so that the window fits. */
-function windowStarts(g: GraphWriter, starts: readonly Lowered[], shape: readonly number[], sizes: readonly number[]): Lowered {
+function windowStarts(
+  g: GraphWriter,
+  starts: readonly Lowered[],
+  shape: readonly number[],
+  sizes: readonly number[],
+): Lowered {
   const f = new Formula(g)
-  const joined = g.node('Concat', starts.map(s => g.reshape(g.cast(s, 'int64'), [1])), 'int64', [shape.length], { axis: 0 })
+  const joined = g.node(
+    'Concat',
+    starts.map(s => g.reshape(g.cast(s, 'int64'), [1])),
+    'int64',
+    [shape.length],
+    { axis: 0 },
+  )
   return f.op('Max', f.op('Min', joined, g.ints(shape.map((d, i) => d - sizes[i]))), g.scalar('int64', 0))
 }
 
@@ -86,7 +147,10 @@ export const dynamicSlice: Lowering<'dynamicSlice'> = ({ g, ins: [a], outs: [out
 }
 
 /** Rows are written: what lies behind the last axis along which the window is a part. */
-export const dynamicUpdateSlice: Lowering<'dynamicUpdateSlice'> = ({ g, ins: [a, au], outs: [out] }, [x, update, ...starts]) => {
+export const dynamicUpdateSlice: Lowering<'dynamicUpdateSlice'> = (
+  { g, ins: [a, au], outs: [out] },
+  [x, update, ...starts],
+) => {
   if (starts.length === 0) return [update]
   if (sizeOf(au.shape) === 0) return [x]
   const part = g.expand(update, au.shape)
@@ -97,8 +161,17 @@ export const dynamicUpdateSlice: Lowering<'dynamicUpdateSlice'> = ({ g, ins: [a,
   const along = axes.map(axis => {
     const start = g.node('Gather', [from, g.ints([axis])], 'int64', [1], { axis: 0 })
     const places = au.shape[axis] === 1 ? start : new Formula(g).op('Add', start, indices(g, au.shape[axis]))
-    return g.expand(g.reshape(places, grid.map((length, i) => (i === axis ? length : 1))), grid)
+    return g.expand(
+      g.reshape(
+        places,
+        grid.map((length, i) => (i === axis ? length : 1)),
+      ),
+      grid,
+    )
   })
-  const at = along.length === 1 ? along[0] : g.node('Concat', along, 'int64', [...grid.slice(0, -1), axes.length], { axis: axes.length })
+  const at =
+    along.length === 1
+      ? along[0]
+      : g.node('Concat', along, 'int64', [...grid.slice(0, -1), axes.length], { axis: axes.length })
   return [g.node('ScatterND', [g.expand(x, a.shape), at, part], out.dtype, out.shape)]
 }

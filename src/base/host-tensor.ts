@@ -1,0 +1,116 @@
+import { allocate, dtypes, fromBfloat16Bits, fromFloat16Bits, toBfloat16Bits, toFloat16Bits } from './dtypes.js'
+import type { DType, TypedArray } from './dtypes.js'
+import { check } from './errors.js'
+
+/** Plain data on the host, in row-major order: what files, batches and backends exchange. */
+export interface HostTensor {
+  readonly dtype: DType
+  readonly shape: readonly number[]
+  readonly data: TypedArray
+}
+
+/** The number of elements of a shape. */
+export const sizeOf = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1)
+
+/** Row-major strides of a shape, in elements. */
+export function stridesOf(shape: readonly number[]): number[] {
+  const strides = new Array<number>(shape.length)
+  let stride = 1
+  for (let i = shape.length - 1; i >= 0; i--) {
+    strides[i] = stride
+    stride *= shape[i]
+  }
+  return strides
+}
+
+/** Builds a HostTensor and checks that the data fits the shape. */
+export function hostTensor(dtype: DType, shape: readonly number[], data: TypedArray): HostTensor {
+  check(
+    data.length === sizeOf(shape),
+    () => `a ${dtype} tensor of shape [${shape}] needs ${sizeOf(shape)} elements, got ${data.length}`,
+  )
+  return { dtype, shape, data }
+}
+
+/** A HostTensor from JS numbers, converted to `dtype`. */
+export function hostFrom(dtype: DType, shape: readonly number[], values: ArrayLike<number>): HostTensor {
+  const data = allocate(dtype, values.length)
+  const write = writer(dtype, data)
+  for (let i = 0; i < values.length; i++) write(i, values[i])
+  return hostTensor(dtype, shape, data)
+}
+
+/** A HostTensor of shape []. A bigint keeps all the digits of an int64. */
+export const hostScalar = (dtype: DType, value: number | bigint): HostTensor =>
+  typeof value === 'bigint' && dtype === 'int64'
+    ? { dtype, shape: [], data: new BigInt64Array([value]) }
+    : hostFrom(dtype, [], [Number(value)])
+
+/** Reads element `i` as a JS number; int64 is read as a number too (exact up to 2^53). */
+export function reader(dtype: DType, data: TypedArray): (i: number) => number {
+  if (data instanceof BigInt64Array) return i => Number(data[i])
+  if (dtype === 'bfloat16') return i => fromBfloat16Bits(data[i])
+  if (dtype === 'float16') return i => fromFloat16Bits(data[i])
+  return i => data[i]
+}
+
+/** Writes a JS number to element `i`, rounded or wrapped to the dtype as a C cast would. NaN and infinities are 0 as integers. */
+export function writer(dtype: DType, data: TypedArray): (i: number, value: number) => void {
+  if (data instanceof BigInt64Array)
+    return (i, v) => {
+      data[i] = Number.isFinite(v) ? BigInt.asIntN(64, BigInt(Math.trunc(v))) : 0n
+    }
+  if (dtype === 'bfloat16')
+    return (i, v) => {
+      data[i] = toBfloat16Bits(v)
+    }
+  if (dtype === 'float16')
+    return (i, v) => {
+      data[i] = toFloat16Bits(v)
+    }
+  if (dtype === 'bool')
+    return (i, v) => {
+      data[i] = v === 0 ? 0 : 1
+    }
+  return (i, v) => {
+    data[i] = v
+  }
+}
+
+/** All elements as JS numbers. */
+export function toNumbers(tensor: HostTensor): number[] {
+  const read = reader(tensor.dtype, tensor.data)
+  return Array.from({ length: tensor.data.length }, (_, i) => read(i))
+}
+
+/** A copy of the tensor in another dtype. */
+export function castHost(tensor: HostTensor, dtype: DType): HostTensor {
+  if (tensor.dtype === dtype) return tensor
+  const read = reader(tensor.dtype, tensor.data)
+  const data = allocate(dtype, tensor.data.length)
+  const write = writer(dtype, data)
+  for (let i = 0; i < data.length; i++) write(i, read(i))
+  return { dtype, shape: tensor.shape, data }
+}
+
+/** The tensor's bytes, without a copy. */
+export const bytesOf = (tensor: HostTensor): Uint8Array =>
+  new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, tensor.data.byteLength)
+
+/** Part i of a tensor along its first axis, in the same memory. */
+export function partOf({ dtype, shape, data }: HostTensor, i: number): HostTensor {
+  const size = sizeOf(shape.slice(1))
+  return { dtype, shape: shape.slice(1), data: data.subarray(i * size, (i + 1) * size) }
+}
+
+/** A tensor over existing bytes; copied only when they are not aligned for the dtype. */
+export function tensorFromBytes(dtype: DType, shape: readonly number[], bytes: Uint8Array): HostTensor {
+  const length = sizeOf(shape)
+  const { bytes: width, make } = dtypes[dtype]
+  check(
+    bytes.byteLength === length * width,
+    () => `a ${dtype} tensor of shape [${shape}] needs ${length * width} bytes, got ${bytes.byteLength}`,
+  )
+  const aligned = bytes.byteOffset % width === 0 ? bytes : bytes.slice()
+  return { dtype, shape, data: make(aligned.buffer, aligned.byteOffset, length) }
+}

@@ -1,0 +1,133 @@
+import type { DType } from '../../base/dtypes.js'
+import { SwitchyardError } from '../../base/errors.js'
+import { hostScalar, reader, toNumbers } from '../../base/host-tensor.js'
+import type { HostTensor } from '../../base/host-tensor.js'
+import { Concrete } from '../compile/engine.js'
+import { formatAval } from '../program/aval.js'
+import { convertElementType } from '../program/ops.js'
+import { Literal } from '../program/value.js'
+import type { Value } from '../program/value.js'
+import { defaultEngine } from './engine.js'
+import { getIndexed, updateIndexed } from './indexing.js'
+import type { IndexOf } from './indexing.js'
+import { constant } from './values.js'
+
+export { defaultEngine }
+
+/** An index of an array: see `Tensor.get`. */
+export type Index = IndexOf<Tensor>
+
+/** Updates of the elements that an index names; each returns a new array. */
+export interface IndexedUpdate {
+  /** With those elements replaced. The value is broadcast and takes the array's dtype. */
+  set(value: TensorLike): Tensor
+  /** With the value added to those elements, once for each time that an index array names them. */
+  add(value: TensorLike): Tensor
+}
+
+/** An array with a dtype and a static shape: computed, being computed, or standing for an input while a function is traced. */
+export class Tensor {
+  constructor(readonly value: Value) {}
+
+  get shape(): readonly number[] {
+    return this.value.shape
+  }
+  get dtype(): DType {
+    return this.value.dtype
+  }
+  get ndim(): number {
+    return this.value.ndim
+  }
+  /** The number of elements. */
+  get size(): number {
+    return this.value.size
+  }
+
+  /** A copy of the array's data on the host, once computed. Throws inside a traced function, where there is none yet. */
+  async data(): Promise<HostTensor> {
+    const view = await hostView(this)
+    return { ...view, data: view.data.slice() }
+  }
+
+  /** The elements as JS numbers, in row-major order. */
+  async numbers(): Promise<number[]> {
+    return toNumbers(await hostView(this))
+  }
+
+  /** The one element of an array of size 1, as a JS number. */
+  async item(): Promise<number> {
+    if (this.size !== 1) throw new SwitchyardError(`item() needs an array of one element, not ${this}`)
+    const { dtype, data } = await hostView(this)
+    return reader(dtype, data)(0)
+  }
+
+  /**
+   * NumPy's x[...]: `x.get(0, slice(1, 3), ':', null, '...', positions)`. A number takes one position and drops the
+   * axis, `np.slice(start, stop, step)` a range, ':' the whole axis; null makes a new axis, '...' stands for all axes
+   * not named, an integer array takes its positions (several broadcast together). Negative positions count from the
+   * last; numbers out of bounds throw a ShapeError, those in arrays are moved to the edge.
+   */
+  get(...indices: Index[]): Tensor {
+    return new Tensor(getIndexed(this.value, indices.map(indexValue)))
+  }
+
+  /**
+   * The elements that `get` with the same index reads, to be updated: `x.at(0).set(1)`, `x.at(positions).add(y)`.
+   * Positions in arrays that are out of bounds are left out.
+   */
+  at(...indices: Index[]): IndexedUpdate {
+    const update =
+      (kind: 'set' | 'add') =>
+      (value: TensorLike): Tensor =>
+        new Tensor(
+          updateIndexed(
+            kind,
+            this.value,
+            indices.map(indexValue),
+            value instanceof Tensor ? convertElementType(value.value, this.dtype) : constant(value, this.dtype),
+          ),
+        )
+    return { set: update('set'), add: update('add') }
+  }
+
+  toString(): string {
+    return formatAval(this.value.aval)
+  }
+
+  /** `x > y` and `x + y` would work on texts: they are errors that name the functions to use. */
+  [Symbol.toPrimitive](hint: string): string {
+    if (hint === 'string') return this.toString()
+    throw new SwitchyardError(
+      `JavaScript's operators do not work on ${this}: use np.add, np.multiply, np.greater, np.where and the like`,
+    )
+  }
+
+  /** What console.log shows in Node. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString()
+  }
+}
+
+const indexValue = (index: Index): IndexOf<Value> => (index instanceof Tensor ? index.value : index)
+
+/** What array functions accept: a bare number takes the other operand's dtype; a bigint is int64. */
+export type TensorLike = Tensor | number | bigint | boolean
+
+/**
+ * An array's data without a copy, once computed. It is the array's own memory: only for reading, and only while the array is
+ * referred to and not donated. Throws inside a traced function.
+ */
+export async function hostView(array: Tensor): Promise<HostTensor> {
+  const { value } = array
+  if (value instanceof Concrete) return value.read()
+  if (value instanceof Literal) return hostScalar(array.dtype, value.value)
+  throw new SwitchyardError(`a traced ${array} has no data yet: return it from the function and read it outside`)
+}
+
+/** Gives up the arrays' memory, of which `owner` has a copy of its own: whoever uses one of them gets an error that says so. */
+export function releaseArrays(arrays: readonly Tensor[], owner: string): void {
+  for (const { value } of arrays) if (value instanceof Concrete) value.release(owner)
+}
+
+/** Puts host data into an array. Its memory is not copied: leave it alone from then on. */
+export const fromHost = (tensor: HostTensor): Tensor => new Tensor(defaultEngine().put(tensor))

@@ -1,0 +1,108 @@
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import fc from 'fast-check'
+import { afterAll, describe, expect, it } from 'vitest'
+import { FileError } from '../base/errors.js'
+import { loadT5Vocabulary, loadVocabulary } from './load-vocabulary.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'switchyard-vocabulary-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const small = resolve(import.meta.dirname, '../../test/fixtures/vocabulary/small.model')
+const tokenizerJson = JSON.stringify({
+  pre_tokenizer: { type: 'Metaspace', replacement: '\u2581' },
+  model: {
+    type: 'Unigram',
+    unk_id: 2,
+    vocab: [
+      ['<pad>', 0],
+      ['</s>', 0],
+      ['<unk>', 0],
+      ['\u2581a', -1],
+    ],
+  },
+})
+
+function write(name: string, content: string | Uint8Array): string {
+  const path = join(folder, name)
+  writeFileSync(path, content)
+  return path
+}
+
+function folderOf(name: string, files: Record<string, string>): string {
+  const path = join(folder, name)
+  mkdirSync(path)
+  for (const [file, content] of Object.entries(files)) writeFileSync(join(path, file), content)
+  return path
+}
+
+describe('loadVocabulary', () => {
+  it('loads a SentencePiece model by its file or folder', async () => {
+    const path = folderOf('both', { 'tokenizer.json': 'not read', 'config.json': '{}' })
+    copyFileSync(small, join(path, 'spiece.model'))
+    const vocabulary = await loadVocabulary(path)
+    expect(vocabulary.size).toBe(367 + 100)
+    expect((await loadVocabulary(small)).toJSON()).toEqual(vocabulary.toJSON())
+  })
+
+  it('loads a tokenizer.json', async () => {
+    const vocabulary = await loadVocabulary(
+      folderOf('json', { 'tokenizer.json': tokenizerJson, 'tokenizer_config.json': '{}' }),
+    )
+    expect(vocabulary.encode('a a')).toEqual([3, 3])
+  })
+
+  it("loads ByT5's, which is a configuration only", async () => {
+    expect(
+      (
+        await loadVocabulary(
+          folderOf('byt5', { 'tokenizer_config.json': '{"tokenizer_class": "ByT5Tokenizer", "extra_ids": 7}' }),
+        )
+      ).toJSON(),
+    ).toEqual({ kind: 'bytes', sentinels: 7 })
+  })
+
+  it("loads T5's, which is in the package", async () => {
+    const vocabulary = await loadT5Vocabulary()
+    expect(vocabulary.size).toBe(32_100)
+    expect(vocabulary.encode('Hello, world! <extra_id_0>')).toEqual([8774, 6, 296, 55, 32_099])
+  })
+
+  it('refuses what is no vocabulary, and says what it is', async () => {
+    const huge = write('huge.model', '')
+    truncateSync(huge, 2 ** 24 + 1)
+    const wrong: [string, RegExp][] = [
+      [join(folder, 'nowhere'), /nowhere: there is no such file or folder/],
+      [folderOf('empty', {}), /empty: the folder holds no vocabulary/],
+      [
+        folderOf('bert', { 'tokenizer_config.json': '{"tokenizer_class": "BertTokenizer"}' }),
+        /tokenizer_config.json: .*ByT5Tokenizer/,
+      ],
+      [write('cut.model', readFileSync(small).subarray(0, 3000)), /cut.model: .*broken one/],
+      [write('cut.json', tokenizerJson.slice(0, -9)), /cut.json: not JSON, or cut off/],
+      [write('latin1.json', Uint8Array.of(0x22, 0xe9, 0x22)), /latin1.json: not JSON/],
+      [write('deep.json', '['.repeat(1e6)), /deep.json: not/],
+      [write('text.model', 'pieces'), /text.model: not a SentencePiece model/],
+      [huge, /huge.model: 1\S+ \w+ are too many/],
+      ['/dev/null', /not a regular file/],
+    ]
+    for (const [path, message] of wrong) {
+      await expect(loadVocabulary(path), path).rejects.toThrow(FileError)
+      await expect(loadVocabulary(path), path).rejects.toThrow(message)
+    }
+  })
+
+  it('gives a vocabulary or a FileError for any bytes', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom('x.model', 'tokenizer.json', 'tokenizer_config.json'),
+        fc.uint8Array({ maxLength: 40 }),
+        async (name, bytes) => {
+          await expect(loadVocabulary(write(name, bytes))).rejects.toThrow(FileError)
+        },
+      ),
+      { numRuns: Number(process.env.FUZZ_RUNS ?? 500) },
+    )
+  })
+})

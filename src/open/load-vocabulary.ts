@@ -1,0 +1,101 @@
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { z } from 'zod'
+import { ConfigError, FileError } from '../base/errors.js'
+import { formatBytes } from '../base/format.js'
+import { ByteVocabulary } from '../text/bytes.js'
+import { SentencePieceVocabulary } from '../text/sentencepiece.js'
+import { vocabularyFiles } from '../text/files.js'
+import { MAX_MODEL_BYTES } from '../text/spiece-model.js'
+import { fromTokenizerJson } from '../text/tokenizer-json.js'
+import type { Vocabulary } from '../text/vocabulary.js'
+
+/** mT5's tokenizer.json, the largest of the family, has 16 MB. */
+const MAX_JSON_BYTES = 2 ** 26
+
+const byteConfig = z.object({
+  tokenizer_class: z.literal(
+    'ByT5Tokenizer',
+    'must be "ByT5Tokenizer": other tokenizers have a spiece.model or tokenizer.json, which is missing here',
+  ),
+  extra_ids: z.int().optional(),
+})
+
+/**
+ * Loads the vocabulary of a model's folder, or of one of its files: `spiece.model`, `tokenizer.json` or ByT5's
+ * `tokenizer_config.json`. A FileError says what is missing or wrong: the files may come from anywhere, and nothing in them is trusted.
+ */
+export async function loadVocabulary(path: string): Promise<Vocabulary> {
+  return readVocabulary((await isFolder(path)) ? await findFile(path) : path)
+}
+
+/** T5's own vocabulary, which Flan-T5 and Switch share: 32,000 pieces and 100 sentinels. It is part of the package. */
+export async function loadT5Vocabulary(): Promise<SentencePieceVocabulary> {
+  return readModel(fileURLToPath(new URL('../../assets/t5-vocab/spiece.model', import.meta.url)))
+}
+
+async function findFile(folder: string): Promise<string> {
+  const names = new Set(await orFileError(folder, () => readdir(folder)))
+  const name = vocabularyFiles.find(candidate => names.has(candidate))
+  if (name === undefined)
+    throw new FileError(`${folder}: the folder holds no vocabulary, which would be ${vocabularyFiles.join(' or ')}`)
+  return join(folder, name)
+}
+
+async function readVocabulary(path: string): Promise<Vocabulary> {
+  if (!path.endsWith('.json')) return readModel(path)
+  return build(path, MAX_JSON_BYTES, bytes => {
+    const json = parseJson(bytes)
+    if (path.endsWith('tokenizer_config.json')) return bytesFromConfig(json)
+    return fromTokenizerJson(json)
+  })
+}
+
+const readModel = (path: string): Promise<SentencePieceVocabulary> =>
+  build(path, MAX_MODEL_BYTES, bytes => SentencePieceVocabulary.fromModel(bytes))
+
+function bytesFromConfig(json: unknown): ByteVocabulary {
+  const result = byteConfig.safeParse(json)
+  if (!result.success) throw new ConfigError(z.prettifyError(result.error))
+  return new ByteVocabulary(result.data.extra_ids)
+}
+
+function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as unknown
+  } catch (error) {
+    throw new ConfigError(`not JSON, or cut off: ${(error as Error).message}`)
+  }
+}
+
+/** Makes a vocabulary of a whole file. What is wrong with its content becomes a FileError that names it. */
+async function build<V extends Vocabulary>(path: string, maxBytes: number, make: (bytes: Uint8Array) => V): Promise<V> {
+  const info = await orFileError(path, () => stat(path))
+  if (!info.isFile()) throw new FileError(`${path}: this is not a regular file`)
+  if (info.size > maxBytes)
+    throw new FileError(
+      `${path}: ${formatBytes(info.size)} are too many for a vocabulary; at most ${formatBytes(maxBytes)} are read`,
+    )
+  const bytes = await orFileError(path, () => readFile(path))
+  try {
+    return make(bytes)
+  } catch (error) {
+    if (error instanceof ConfigError) throw new FileError(`${path}: ${error.message}`, { cause: error })
+    throw error
+  }
+}
+
+const isFolder = async (path: string): Promise<boolean> => (await orFileError(path, () => stat(path))).isDirectory()
+
+async function orFileError<T>(path: string, body: () => Promise<T>): Promise<T> {
+  try {
+    return await body()
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    throw new FileError(
+      code === 'ENOENT' ? `${path}: there is no such file or folder` : `${path}: cannot be read: ${message}`,
+      { cause: error },
+    )
+  }
+}

@@ -1,0 +1,91 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { writeHfWeights } from '../checkpoint/names/hf-weights.js'
+import { newWeights } from '../checkpoint/weights.js'
+import { TextGenerator } from '../infer/text-generator.js'
+import { preset } from '../model/presets.js'
+import { convertWeights } from '../cli/conversion.js'
+import { openTextModel } from './text-model.js'
+import { unknownSymbols } from '../cli/texts.js'
+
+const base = preset('switch-base-8')
+const small = {
+  dModel: 16,
+  dFf: 24,
+  numHeads: 2,
+  headDim: 8,
+  numEncoderLayers: 2,
+  numDecoderLayers: 2,
+  numExperts: 4,
+  dtype: 'float32',
+} as const
+
+describe('a folder of Hugging Face as a model of texts', () => {
+  let scratch: string
+  beforeAll(async () => {
+    scratch = await mkdtemp(join(tmpdir(), 'switchyard-text-model-'))
+  })
+  afterAll(() => rm(scratch, { recursive: true, force: true }))
+
+  async function write(name: string, vocabSize: number): Promise<string> {
+    await writeHfWeights(join(scratch, name), newWeights(name, { ...base.model, ...small, vocabSize }, base.router, 0))
+    return join(scratch, name)
+  }
+
+  it("of T5's size has T5's vocabulary, and answers", async () => {
+    const model = await openTextModel(await write('t5', 32_128), { maxNewTokens: 4 })
+    expect(model.codec.inputs.encode('The <extra_id_0> walks')).toEqual([37, 32099, 10681])
+    expect(unknownSymbols(model.codec, 'The <extra_id_0> walks \u{1F600}')).toEqual(['\u{1F600}'])
+    const [{ text, tokens }] = await new TextGenerator(model).answer('The cat sat', { minNewTokens: 4 })
+    expect(tokens.length).toBe(4)
+    expect(model.codec.targets.decode(tokens)).toBe(text)
+  })
+
+  it('is the same model as a checkpoint of T5X, or of our own, and nearly the same in 8 bits', async () => {
+    const folder = await write('source', 32_128)
+    const answer = async (path: string, bits?: 8 | 4): Promise<readonly number[]> =>
+      (
+        await new TextGenerator(await openTextModel(path, { maxNewTokens: 8, bits })).answer('The cat sat', {
+          minNewTokens: 8,
+        })
+      )[0].tokens
+    const expected = await answer(folder)
+    await convertWeights(folder, join(scratch, 'checkpoint_0'), { to: 't5x' })
+    await convertWeights(folder, join(scratch, 'native'), { to: 'native' })
+    for (const name of ['checkpoint_0', 'native']) expect(await answer(join(scratch, name))).toEqual(expected)
+    await convertWeights(folder, join(scratch, 'int8'), { to: 'native', dtype: 'int8' })
+    const quantized = await answer(join(scratch, 'int8'))
+    expect(quantized[0]).toBe(expected[0])
+    // As they are loaded, or from a file: the same.
+    expect(await answer(folder, 8)).toEqual(quantized)
+    await expect(answer(join(scratch, 'int8'), 4)).rejects.toThrow(
+      'its weights have 8 bits already, and cannot be given 4',
+    )
+    await expect(convertWeights(folder, join(scratch, 'no'), { to: 't5x', dtype: 'int8' })).rejects.toThrow(
+      't5x has no int8: only our own format has',
+    )
+  })
+
+  it('that cannot fit is refused before it is loaded, with what would', async () => {
+    const folder = await write('large', 32_128)
+    const free = vi.spyOn(process, 'availableMemory').mockReturnValue(5_000_000)
+    try {
+      await expect(openTextModel(folder)).rejects.toThrow(
+        /answering takes about 6\.\d+ MiB of memory, and 4\.77 MiB are free: in 8 bits \(--quantize int8\) it takes 4\.\d+ MiB/,
+      )
+      free.mockReturnValue(1000)
+      await expect(openTextModel(folder)).rejects.toThrow('take a machine with more, or a smaller model')
+    } finally {
+      free.mockRestore()
+    }
+  })
+
+  it('of another size needs its own', async () => {
+    const folder = await write('other', 500)
+    await expect(openTextModel(folder)).rejects.toThrow(
+      `${folder}: there is no vocabulary (spiece.model, tokenizer.json, tokenizer_config.json) beside the weights`,
+    )
+  })
+})

@@ -1,0 +1,69 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { ConfigError } from '../base/errors.js'
+import { vocabularyFromJSON } from './from-json.js'
+import { ByteVocabulary } from './bytes.js'
+import { vocabularyConformance } from '../../test/conformance/vocabulary.js'
+
+const texts = [
+  '',
+  'hello',
+  '  héllo\twörld\r\n',
+  '日本語 \u{1f469}\u200d\u{1f680}',
+  '\u0000\ufeffx',
+  '\ufeff',
+  '</s> <pad>',
+]
+vocabularyConformance('bytes', () => new ByteVocabulary(), texts)
+vocabularyConformance('bytes without sentinels', () => new ByteVocabulary(0), [...texts, '<extra_id_0>'])
+
+describe('bytes', () => {
+  const vocabulary = new ByteVocabulary()
+
+  it('are the ids of UTF-8, after three special ids', () => {
+    expect(vocabulary.encode('Aé\u0000')).toEqual([68, 198, 172, 3])
+    expect(vocabulary.size).toBe(384)
+  })
+
+  it('give back every well-formed text', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), text => {
+        expect(vocabulary.decode(vocabulary.encode(text))).toBe(text)
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  it('have U+FFFD for a lone surrogate', () => {
+    expect(vocabulary.encode('a\ud800b')).toEqual(vocabulary.encode('a\ufffdb'))
+    expect(vocabulary.encode('\udc00')).toEqual(vocabulary.encode('\ufffd'))
+  })
+
+  it('decode what is not UTF-8 to U+FFFD', () => {
+    const euro = vocabulary.encode('€')
+    expect(vocabulary.decode(euro.slice(0, 2))).toBe('\ufffd')
+    expect(vocabulary.decode([...euro.slice(0, 2), ...vocabulary.encode('a€')])).toBe('\ufffda€')
+    expect(vocabulary.decode([3 + 0xff, ...euro])).toBe('\ufffd€')
+    expect(vocabulary.decode([...euro.slice(0, 1), 2, ...euro])).toBe('\ufffd\u2047€')
+  })
+
+  it('number their sentinels upwards from 259, whole ones only', () => {
+    expect(vocabulary.encode('a<extra_id_0><extra_id_124> b')).toEqual([100, 259, 383, 35, 101])
+    expect(vocabulary.encode('<extra_id_125>')).toHaveLength(14)
+    expect(vocabulary.encode('<extra_id_00>')).toHaveLength(13)
+    expect(vocabulary.decode([259, 260, 100, 383])).toBe('<extra_id_0><extra_id_1>a<extra_id_124>')
+  })
+
+  it('stream a character when its last byte comes', () => {
+    const stream = vocabulary.stream()
+    expect(vocabulary.encode('é\u{1f680}').map(id => stream.push(id))).toEqual(['', 'é', '', '', '', '\u{1f680}'])
+    expect([stream.push(3 + 0xf0), stream.push(1), stream.push(68), stream.end()]).toEqual(['', '\ufffd', '', ''])
+  })
+
+  it('refuse a number of sentinels that is none', () => {
+    for (const sentinels of [-1, 0.5, 1e9, '5']) {
+      expect(() => vocabularyFromJSON({ kind: 'bytes', sentinels })).toThrow(ConfigError)
+    }
+    expect(() => new ByteVocabulary(-1)).toThrow(/number of sentinels is -1/)
+  })
+})

@@ -1,0 +1,30 @@
+import { z } from 'zod'
+import { ConfigError } from '../base/errors.js'
+import { bytesSpec, ByteVocabulary } from './bytes.js'
+import { charactersSpec, CharacterVocabulary, wordsSpec, WordVocabulary } from './symbols.js'
+import { sentencePieceSpec, SentencePieceVocabulary } from './sentencepiece.js'
+import type { Vocabulary } from './vocabulary.js'
+
+/** One member for each implementation: a new one adds its schema here and its constructor below. */
+export const vocabularySpec = z.discriminatedUnion('kind', [charactersSpec, wordsSpec, bytesSpec, sentencePieceSpec])
+
+type AnySpec = z.infer<typeof vocabularySpec>
+
+// A mapped type over the kinds, so that a schema without a constructor does not compile.
+const constructors: { [K in AnySpec['kind']]: (spec: Extract<AnySpec, { kind: K }>) => Vocabulary } = {
+  characters: ({ symbols, firstId, size }) => new CharacterVocabulary(symbols, { firstId, size }),
+  words: ({ symbols, firstId, size }) => new WordVocabulary(symbols, { firstId, size }),
+  bytes: ({ sentinels }) => new ByteVocabulary(sentinels),
+  sentencepiece: spec => SentencePieceVocabulary.fromJSON(spec),
+}
+
+/** Builds a vocabulary from what its `toJSON` returned, perhaps read from a file: nothing in it is trusted. */
+export function vocabularyFromJSON(spec: unknown): Vocabulary {
+  const result = vocabularySpec.safeParse(spec)
+  if (!result.success) throw new ConfigError(`not a vocabulary: ${z.prettifyError(result.error)}`)
+  return construct(result.data)
+}
+
+function construct<K extends AnySpec['kind']>(spec: Extract<AnySpec, { kind: K }>): Vocabulary {
+  return constructors[spec.kind as K](spec)
+}

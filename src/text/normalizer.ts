@@ -1,0 +1,82 @@
+import { Charsmap } from './charsmap.js'
+
+/** Stands for a space inside pieces (U+2581). */
+export const SPACE_SYMBOL = '\u2581'
+
+export interface NormalizerSpec {
+  /** SentencePiece's precompiled character map (`Charsmap`); empty for none. */
+  readonly charsmap: Uint8Array
+  /** Puts a space before the text, so that a word is the same piece first and elsewhere. */
+  readonly addDummyPrefix: boolean
+  /** Drops spaces first and last, and all but one of a run. */
+  readonly removeExtraWhitespaces: boolean
+}
+
+const SPACE = 0x20
+const SPACE_SYMBOL_BYTES = new TextEncoder().encode(SPACE_SYMBOL)
+
+/** What SentencePiece does to a text before it is cut into pieces: character map, spaces, and U+2581 for each space left. */
+export class Normalizer {
+  private readonly charsmap: Charsmap | undefined
+  /** Symbols that the character map leaves alone, by first byte, longer ones first. */
+  private readonly userDefined = new Map<number, Uint8Array[]>()
+
+  constructor(
+    private readonly spec: NormalizerSpec,
+    userDefined: readonly string[],
+  ) {
+    this.charsmap = spec.charsmap.length === 0 ? undefined : new Charsmap(spec.charsmap)
+    const symbols = userDefined.map(symbol => new TextEncoder().encode(symbol)).sort((a, b) => b.length - a.length)
+    for (const symbol of symbols) {
+      const sameStart = this.userDefined.get(symbol[0])
+      if (sameStart === undefined) this.userDefined.set(symbol[0], [symbol])
+      else sameStart.push(symbol)
+    }
+  }
+
+  /**
+   * Normalizes a whole text or, with `continues`, what follows a sentinel in it: there a space first stays, and none is
+   * put there. A lone surrogate counts as U+FFFD.
+   */
+  normalize(text: string, continues = false): string {
+    if (text === '') return ''
+    const { addDummyPrefix, removeExtraWhitespaces } = this.spec
+    const input = new TextEncoder().encode(text)
+    const output: number[] = []
+    if (addDummyPrefix && !continues) output.push(...SPACE_SYMBOL_BYTES)
+    let afterSpace = removeExtraWhitespaces && !continues
+    for (let at = 0; at < input.length;) {
+      const { chunk, taken } = this.next(input, at)
+      at += taken
+      let from = 0
+      while (afterSpace && chunk[from] === SPACE) from++
+      if (from === chunk.length) continue
+      for (let i = from; i < chunk.length; i++) {
+        if (chunk[i] === SPACE) output.push(...SPACE_SYMBOL_BYTES)
+        else output.push(chunk[i])
+      }
+      afterSpace = removeExtraWhitespaces && chunk[chunk.length - 1] === SPACE
+    }
+    const normalized = new TextDecoder('utf-8', { ignoreBOM: true }).decode(Uint8Array.from(output))
+    return removeExtraWhitespaces ? withoutTrailingSpaces(normalized) : normalized
+  }
+
+  /** What the input has at a place, after the character map, and how many bytes of input that is. */
+  private next(input: Uint8Array, at: number): { chunk: Uint8Array; taken: number } {
+    const symbol = this.userDefined.get(input[at])?.find(bytes => bytes.every((byte, i) => input[at + i] === byte))
+    if (symbol !== undefined) return { chunk: symbol, taken: symbol.length }
+    const replacement = this.charsmap?.match(input, at)
+    if (replacement !== undefined) return { chunk: replacement, taken: this.charsmap!.matched }
+    const taken = characterLength(input[at])
+    return { chunk: input.subarray(at, at + taken), taken }
+  }
+}
+
+/** The length in bytes of the character that starts with this byte, in well-formed UTF-8. */
+const characterLength = (byte: number): number => (byte < 0x80 ? 1 : byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4)
+
+function withoutTrailingSpaces(text: string): string {
+  let end = text.length
+  while (end > 0 && text[end - 1] === SPACE_SYMBOL) end--
+  return text.slice(0, end)
+}

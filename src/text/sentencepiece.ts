@@ -1,0 +1,223 @@
+import { z } from 'zod'
+import { ConfigError } from '../base/errors.js'
+import { fromBase64, toBase64 } from './base64.js'
+import { Normalizer, SPACE_SYMBOL } from './normalizer.js'
+import { cutAtSentinels, MAX_SENTINELS, sentinelNumber, sentinelText } from './sentinels.js'
+import { MAX_MODEL_BYTES, parseSentencePieceModel, serializeSentencePieceModel } from './spiece-model.js'
+import type { Piece, SentencePieceModel } from './spiece-model.js'
+import { decodeAll, textStream, Utf8Stream } from './stream.js'
+import { Unigram } from './unigram.js'
+import { EOS_ID, PAD_ID, UNK_ID } from './vocabulary.js'
+import type { TextStream, Vocabulary } from './vocabulary.js'
+
+const T5_SENTINELS = 100
+/** Bounds on time and memory: mT5's 250,000 pieces have less than 2 million characters together. */
+const MAX_UNITS = 2 ** 22
+const MAX_USER_DEFINED = 10_000
+
+const appended = z.int().min(0).max(MAX_SENTINELS)
+export const sentencePieceSpec = z.strictObject({
+  kind: z.literal('sentencepiece'),
+  /** The model as a `spiece.model` has it, in base64. */
+  model: z.string().max(Math.ceil(MAX_MODEL_BYTES / 3) * 4),
+  /** How many sentinels follow the model's pieces. */
+  appendedSentinels: appended,
+})
+
+/**
+ * A SentencePiece unigram model (T5, Flan-T5, Switch, mT5), exact with the sentencepiece library. Beyond that library:
+ *
+ * - Sentinels. `<extra_id_k>` in a text is one id, for T5 32000 + 99 - k. They are pieces of the model itself (mT5) or are appended to
+ *   it, the last one first. A sentinel takes the space before it as its own, as in SeqIO; the text after it keeps its space.
+ * - `</s>` and the like in a text are text.
+ */
+export class SentencePieceVocabulary implements Vocabulary {
+  readonly padId = PAD_ID
+  readonly eosId = EOS_ID
+  readonly unkId = UNK_ID
+  readonly size: number
+  readonly sentinelIds: readonly number[]
+  /** The text of each piece, U+2581 for spaces; undefined for the unknown piece. */
+  private readonly surfaces: readonly (string | undefined)[]
+  private readonly normalizer: Normalizer
+  private readonly unigram: Unigram
+  /** The piece of each byte, where unknown characters are written in bytes. */
+  private readonly byteIds: readonly number[] | undefined
+  private readonly byteOf: ReadonlyMap<number, number>
+
+  /** `appendedSentinels` is 100, T5's number, unless the model has sentinels itself: then it must be 0, and is. */
+  constructor(
+    private readonly model: SentencePieceModel,
+    appendedSentinels?: number,
+  ) {
+    checkPieces(model.pieces)
+    const own = ownSentinels(model.pieces)
+    const count = appendedSentinels ?? (own.length > 0 ? 0 : T5_SENTINELS)
+    if (!appended.safeParse(count).success || (own.length > 0 && count > 0)) {
+      throw new ConfigError(
+        `${count} sentinels cannot follow a SentencePiece model with ${own.length} of its own; the number must be an integer from 0 to ${MAX_SENTINELS}, 0 if the model has any`,
+      )
+    }
+    const end = model.pieces.length
+    this.size = end + count
+    this.sentinelIds = own.length > 0 ? own : Array.from({ length: count }, (_, k) => end + count - 1 - k)
+    this.surfaces = surfacesOf(model.pieces, this.sentinelIds)
+    const sentinels = new Set(this.sentinelIds)
+    const texts = model.pieces.map((piece, id) => [piece, id] as const).filter(([, id]) => !sentinels.has(id))
+    const userDefined = texts.filter(([{ type }]) => type === 'userDefined').map(([{ text }]) => text)
+    this.normalizer = new Normalizer(model.normalizer, userDefined)
+    this.unigram = new Unigram(
+      texts.filter(([{ type }]) => type === 'normal' || type === 'userDefined'),
+      end,
+    )
+    this.byteOf = bytesOfPieces(model.pieces)
+    this.byteIds = model.byteFallback ? idsOfBytes(this.byteOf) : undefined
+  }
+
+  /** Reads the bytes of a `spiece.model`. A ConfigError says what is wrong with them. */
+  static fromModel(bytes: Uint8Array, appendedSentinels?: number): SentencePieceVocabulary {
+    return new SentencePieceVocabulary(parseSentencePieceModel(bytes), appendedSentinels)
+  }
+
+  static fromJSON({ model, appendedSentinels }: z.infer<typeof sentencePieceSpec>): SentencePieceVocabulary {
+    return SentencePieceVocabulary.fromModel(
+      fromBase64(model, 'vocabulary of sentencepiece: its model'),
+      appendedSentinels,
+    )
+  }
+
+  encode(text: string): number[] {
+    return cutAtSentinels(text, this.sentinelIds.length).flatMap((part, i) =>
+      typeof part === 'number' ? [this.sentinelIds[part]] : this.encodeText(part, i > 0),
+    )
+  }
+
+  decode(ids: Iterable<number>): string {
+    return decodeAll(this.stream(), ids)
+  }
+
+  stream(): TextStream {
+    const { addDummyPrefix, removeExtraWhitespaces } = this.model.normalizer
+    const utf8 = new Utf8Stream()
+    let atStart = addDummyPrefix || removeExtraWhitespaces // where a space is one that encoding put there
+    const pieceText = (id: number): string => {
+      const surface = this.surfaces[id]
+      if (surface === undefined) return this.model.unknownSurface
+      const dropsSpace = atStart && surface.startsWith(SPACE_SYMBOL)
+      if (dropsSpace) atStart = removeExtraWhitespaces
+      return surface.slice(dropsSpace ? 1 : 0).replaceAll(SPACE_SYMBOL, ' ')
+    }
+    return textStream(
+      id => {
+        const byte = this.byteOf.get(id)
+        let text = byte === undefined ? utf8.flush() : utf8.push(byte)
+        atStart &&= text === ''
+        if (byte === undefined) text += pieceText(id)
+        atStart &&= text === ''
+        return text
+      },
+      () => utf8.flush(),
+    )
+  }
+
+  toJSON(): z.infer<typeof sentencePieceSpec> {
+    return {
+      kind: 'sentencepiece',
+      model: toBase64(serializeSentencePieceModel(this.model)),
+      appendedSentinels: this.size - this.model.pieces.length,
+    }
+  }
+
+  private encodeText(text: string, continues: boolean): number[] {
+    const utf8 = new TextEncoder()
+    return this.unigram.segment(this.normalizer.normalize(text, continues)).flatMap(part => {
+      if (typeof part === 'number') return [part]
+      return this.byteIds === undefined ? [UNK_ID] : Array.from(utf8.encode(part.unknown), byte => this.byteIds![byte])
+    })
+  }
+}
+
+function checkPieces(pieces: readonly Piece[]): void {
+  const special = pieces
+    .slice(0, 3)
+    .map(({ type }) => type)
+    .join(', ')
+  if (special !== 'control, control, unknown') {
+    throw new ConfigError(
+      `the SentencePiece model's first pieces are of the types "${special}"; T5's are padding, EOS and unknown: "control, control, unknown". Models of other families are not supported`,
+    )
+  }
+  const units = pieces.reduce((sum, { text }) => sum + text.length, 0)
+  if (units > MAX_UNITS)
+    throw new ConfigError(
+      `the SentencePiece model's pieces have ${units} characters together; at most ${MAX_UNITS} are read`,
+    )
+  const userDefined = pieces.filter(({ type }) => type === 'userDefined').length
+  if (userDefined > MAX_USER_DEFINED)
+    throw new ConfigError(
+      `the SentencePiece model has ${userDefined} user-defined pieces; at most ${MAX_USER_DEFINED} are read`,
+    )
+  const ids = new Map<string, number>()
+  pieces.forEach(({ text, score, type }, id) => {
+    if (text === '') throw new ConfigError(`piece ${id} of the SentencePiece model is empty`)
+    if (!Number.isFinite(score))
+      throw new ConfigError(`the score of piece ${id} (${JSON.stringify(text)}) of the SentencePiece model is ${score}`)
+    if (type === 'unknown' && id !== UNK_ID)
+      throw new ConfigError(`the SentencePiece model has two unknown pieces, ${UNK_ID} and ${id}`)
+    const other = ids.get(text)
+    if (other !== undefined)
+      throw new ConfigError(`pieces ${other} and ${id} of the SentencePiece model are both ${JSON.stringify(text)}`)
+    ids.set(text, id)
+  })
+}
+
+/** The ids of the model's own sentinels in their order. */
+function ownSentinels(pieces: readonly Piece[]): number[] {
+  const ids = new Map<number, number>()
+  pieces.forEach(({ text }, id) => {
+    const k = sentinelNumber(withoutSpace(text))
+    if (k !== undefined) ids.set(k, id)
+  })
+  const inOrder = Array.from(ids.keys(), (_, k) => ids.get(k))
+  const missing = inOrder.indexOf(undefined)
+  if (missing >= 0)
+    throw new ConfigError(`the SentencePiece model has ${ids.size} sentinels, but no ${sentinelText(missing)}`)
+  return inOrder as number[]
+}
+
+/** A sentinel is a word of its own, whether its piece says so or not. */
+function surfacesOf(pieces: readonly Piece[], sentinelIds: readonly number[]): (string | undefined)[] {
+  const surfaces = pieces.map(({ text, type }) => (type === 'unknown' ? undefined : type === 'control' ? '' : text))
+  sentinelIds.forEach((id, k) => {
+    surfaces[id] = SPACE_SYMBOL + sentinelText(k)
+  })
+  return surfaces
+}
+
+const withoutSpace = (text: string): string => (text.startsWith(SPACE_SYMBOL) ? text.slice(1) : text)
+
+/** The byte that each byte piece, written as `<0x41>`, stands for. */
+function bytesOfPieces(pieces: readonly Piece[]): Map<number, number> {
+  const bytes = new Map<number, number>()
+  pieces.forEach(({ text, type }, id) => {
+    if (type !== 'byte') return
+    const hex = /^<0x([0-9A-F]{2})>$/u.exec(text)?.[1]
+    if (hex === undefined)
+      throw new ConfigError(
+        `piece ${id} of the SentencePiece model is a byte, but is called ${JSON.stringify(text)} instead of, for example, "<0x41>"`,
+      )
+    bytes.set(id, Number.parseInt(hex, 16))
+  })
+  return bytes
+}
+
+/** The inverse of `bytesOfPieces`, for all 256 bytes. */
+function idsOfBytes(byteOf: ReadonlyMap<number, number>): number[] {
+  if (byteOf.size !== 256)
+    throw new ConfigError(
+      `the SentencePiece model writes unknown characters in bytes, but has ${byteOf.size} of the 256 byte pieces`,
+    )
+  const ids = new Array<number>(256)
+  for (const [id, byte] of byteOf) ids[byte] = id
+  return ids
+}

@@ -1,0 +1,192 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { ConfigError } from '../base/errors.js'
+import { toBase64 } from './base64.js'
+import { parseSentencePieceModel } from './spiece-model.js'
+import { fromTokenizerJson } from './tokenizer-json.js'
+import { vocabularyConformance } from '../../test/conformance/vocabulary.js'
+
+const root = resolve(import.meta.dirname, '../..')
+const t5Model = parseSentencePieceModel(readFileSync(resolve(root, 'assets/t5-vocab/spiece.model')))
+const charsmap = toBase64(t5Model.normalizer.charsmap)
+const special = ['<pad>', '</s>', '<unk>'].map((content, id) => ({ id, content, special: true }))
+const metaspace = { type: 'Metaspace', replacement: '\u2581', prepend_scheme: 'always', add_prefix_space: true }
+
+/** A tokenizer.json of T5 in the form of transformers 5, made of its spiece.model. Sentinels are pieces, as well as added tokens. */
+const t5Json = {
+  version: '1.0',
+  added_tokens: [
+    ...special,
+    ...Array.from({ length: 100 }, (_, i) => ({ id: 32_000 + i, content: `<extra_id_${99 - i}>`, special: true })),
+  ],
+  normalizer: {
+    type: 'Sequence',
+    normalizers: [
+      { type: 'Precompiled', precompiled_charsmap: charsmap },
+      { type: 'Strip', strip_left: false, strip_right: true },
+      { type: 'Replace', pattern: { Regex: ' {2,}' }, content: '\u2581' },
+    ],
+  },
+  pre_tokenizer: { ...metaspace, prepend_scheme: 'first' },
+  model: {
+    type: 'Unigram',
+    unk_id: 2,
+    vocab: [
+      ...t5Model.pieces.map(({ text, score }) => [text, score]),
+      ...Array.from({ length: 100 }, (_, i) => [`<extra_id_${99 - i}>`, 0]),
+    ],
+    byte_fallback: false,
+  },
+}
+
+/** The older form, with sentinels that are only added. */
+const t5OldJson = {
+  added_tokens: t5Json.added_tokens,
+  normalizer: { type: 'Precompiled', precompiled_charsmap: charsmap },
+  pre_tokenizer: {
+    type: 'Sequence',
+    pretokenizers: [{ type: 'WhitespaceSplit' }, { type: 'Metaspace', replacement: '\u2581', add_prefix_space: true }],
+  },
+  model: { type: 'Unigram', unk_id: 2, vocab: t5Json.model.vocab.slice(0, 32_000) },
+}
+
+const bytePieces = Array.from({ length: 256 }, (_, byte) => [
+  `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`,
+  0,
+])
+const smallJson = {
+  added_tokens: special,
+  normalizer: null,
+  pre_tokenizer: metaspace,
+  model: {
+    type: 'Unigram',
+    unk_id: 2,
+    vocab: [['<pad>', 0], ['</s>', 0], ['<unk>', 0], ...bytePieces, ['\u2581', -2], ['\u2581a', -3], ['b', -4]],
+    byte_fallback: true,
+  },
+}
+
+vocabularyConformance('tokenizer.json with byte fallback', () => fromTokenizerJson(smallJson), [
+  '',
+  'ab a',
+  'b \u{1f680}日',
+])
+
+describe('a tokenizer.json', () => {
+  const { cases } = JSON.parse(
+    readFileSync(resolve(root, 'test/fixtures/vocabulary/tokenizer-cases.json'), 'utf8'),
+  ) as { cases: { text: string; spm_ids: number[]; decoded: string }[] }
+
+  for (const [form, json] of [
+    ['as transformers 5 writes it', t5Json],
+    ['as older ones wrote it', t5OldJson],
+  ] as const) {
+    it(`of T5 is exact with sentencepiece, ${form}`, () => {
+      const vocabulary = fromTokenizerJson(JSON.parse(JSON.stringify(json)))
+      for (const { text, spm_ids: ids, decoded } of cases) {
+        if (!text.includes('<extra_id_')) expect(vocabulary.encode(text), text).toEqual(ids)
+        expect(vocabulary.decode(ids)).toBe(decoded)
+      }
+      expect(vocabulary.size).toBe(32_100)
+      expect(vocabulary.encode('Thank you <extra_id_0> me to your party <extra_id_1> week.')).toEqual([
+        1562, 25, 32_099, 140, 12, 39, 1088, 32_098, 471, 5,
+      ])
+    })
+  }
+
+  it('adds no space first where it says so', () => {
+    const vocabulary = fromTokenizerJson({ ...smallJson, pre_tokenizer: { ...metaspace, prepend_scheme: 'never' } })
+    expect(vocabulary.encode('b a')).toEqual([261, 260])
+    expect(fromTokenizerJson(smallJson).encode('b a')).toEqual([259, 261, 260])
+  })
+
+  const { model } = smallJson
+  const wrong: [string, unknown, RegExp][] = [
+    ['a list', [], /not a tokenizer\.json/],
+    ['another model', { ...smallJson, model: { ...model, type: 'BPE' } }, /must be "Unigram"/],
+    ['another unknown id', { ...smallJson, model: { ...model, unk_id: 0 } }, /unk_id/],
+    ['a score that is a text', { ...smallJson, model: { ...model, vocab: [['a', '1']] } }, /vocab\[0\]\[1\]/],
+    ['too few pieces', { ...smallJson, model: { ...model, vocab: [['a', 1]] }, added_tokens: [] }, /first pieces/],
+    ['a normalizer that we lack', { ...smallJson, normalizer: { type: 'Lowercase' } }, /normalizer/],
+    [
+      'two character maps',
+      {
+        ...smallJson,
+        normalizer: {
+          type: 'Sequence',
+          normalizers: [0, 1].map(() => ({ type: 'Precompiled', precompiled_charsmap: charsmap })),
+        },
+      },
+      /2 Precompiled/,
+    ],
+    [
+      'a character map that is not base64',
+      { ...smallJson, normalizer: { type: 'Precompiled', precompiled_charsmap: '?' } },
+      /precompiled_charsmap .* base64/,
+    ],
+    ['no Metaspace', { ...smallJson, pre_tokenizer: { type: 'WhitespaceSplit' } }, /without a Metaspace/],
+    [
+      'an added token that we lack',
+      { ...smallJson, added_tokens: [{ id: 262, content: '<sep>' }] },
+      /added token "<sep>" with the id 262/,
+    ],
+    [
+      'an added token far out',
+      { ...smallJson, added_tokens: [{ id: 1e9, content: '<extra_id_0>' }] },
+      /"<extra_id_0>" with the id 1000000000/,
+    ],
+    [
+      'a special token of another name',
+      { ...smallJson, added_tokens: [{ id: 1, content: '<eos>' }] },
+      /"<eos>" with the id 1/,
+    ],
+  ]
+  for (const [what, json, message] of wrong) {
+    it(`is refused: ${what}`, () => {
+      expect(() => fromTokenizerJson(json)).toThrow(ConfigError)
+      expect(() => fromTokenizerJson(json)).toThrow(message)
+    })
+  }
+
+  it('gives a vocabulary or a ConfigError, whatever its values are', () => {
+    const parts = JSON.stringify({
+      ...smallJson,
+      model: {
+        ...model,
+        vocab: [
+          ['<pad>', 0],
+          ['</s>', 0],
+          ['<unk>', 0],
+          ['a', -2],
+          ['<extra_id_0>', -2],
+        ],
+        byte_fallback: false,
+      },
+    }).split(/("[^"]*"|-?\d+|true|false|null)/u) // values and keys at odd places
+    const edit = fc.tuple(
+      fc.nat((parts.length - 3) / 2).map(i => 2 * i + 1),
+      fc.jsonValue(),
+    )
+    fc.assert(
+      fc.property(fc.array(edit, { minLength: 1, maxLength: 3 }), edits => {
+        const mutated = [...parts]
+        for (const [at, value] of edits) mutated[at] = JSON.stringify(value)
+        let json: unknown
+        try {
+          json = JSON.parse(mutated.join(''))
+        } catch {
+          return // a key that became no key
+        }
+        try {
+          const vocabulary = fromTokenizerJson(json)
+          vocabulary.decode(vocabulary.encode('ab \u{1f680}'))
+        } catch (error) {
+          expect(error).toBeInstanceOf(ConfigError)
+        }
+      }),
+      { numRuns: Number(process.env.FUZZ_RUNS ?? 500) },
+    )
+  })
+})

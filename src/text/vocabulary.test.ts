@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest'
+import { ConfigError } from '../base/errors.js'
+import { vocabularyFromJSON } from './from-json.js'
+import { CharacterVocabulary, sideBySide, WordVocabulary } from './symbols.js'
+import { vocabularyConformance } from '../../test/conformance/vocabulary.js'
+
+const g2p = (): ReturnType<typeof sideBySide> => sideBySide(['a', 'b', '\u{1f600}'], ['AA', 'B', 'a'])
+
+vocabularyConformance('characters', () => CharacterVocabulary.fromTexts(['héllo wörld', '\u{1f600}']), [
+  'hello'.replace('e', 'é'),
+  'lw \u{1f600}',
+  '',
+  ' d',
+])
+vocabularyConformance('words', () => WordVocabulary.fromTexts(['AA B', 'K']), ['AA', 'B K AA', ''])
+vocabularyConformance('characters beside words', () => g2p().characters, ['ab', '\u{1f600}'])
+vocabularyConformance('words beside characters', () => g2p().words, ['AA B', 'a'])
+
+describe('characters', () => {
+  it('are sorted and numbered from 3, whatever the order of the texts', () => {
+    const vocabulary = CharacterVocabulary.fromTexts(['ca', 'b\u{1f600}'])
+    expect(vocabulary.symbols).toEqual(['a', 'b', 'c', '\u{1f600}'])
+    expect(vocabulary.encode('abc\u{1f600}?')).toEqual([3, 4, 5, 6, 2])
+    expect(CharacterVocabulary.fromTexts(['\u{1f600}b', 'ac']).toJSON()).toEqual(vocabulary.toJSON())
+    expect(vocabulary.size).toBe(7)
+  })
+})
+
+describe('words', () => {
+  it('are separated by any white space and joined by one space', () => {
+    const vocabulary = WordVocabulary.fromTexts(['B  AA\tK\n'])
+    expect(vocabulary.encode(' K\tB \u00a0 X ')).toEqual([5, 4, 2])
+    expect(vocabulary.decode([5, 4, 2])).toBe('K B \u2047')
+  })
+})
+
+describe('side by side', () => {
+  it('share one id space and no id', () => {
+    const { characters, words } = g2p()
+    expect([characters.size, words.size]).toEqual([9, 9])
+    expect(characters.encode('ab\u{1f600}')).toEqual([3, 4, 5])
+    expect(words.encode('AA B a')).toEqual([6, 7, 8])
+    expect(words.decode([3, 6])).toBe('\u2047 AA')
+  })
+})
+
+describe('vocabularyFromJSON', () => {
+  const bad: [string, unknown, RegExp][] = [
+    ['an unknown kind', { kind: 'runes', symbols: [] }, /not a vocabulary/],
+    ['no object', null, /not a vocabulary/],
+    ['two code points', { kind: 'characters', symbols: ['ab'] }, /single code point/],
+    ['a space in a word', { kind: 'words', symbols: ['a b'] }, /white space/],
+    ['an empty word', { kind: 'words', symbols: [''] }, /symbols\[0\]/],
+    ['a symbol twice', { kind: 'words', symbols: ['x', 'y', 'x'] }, /"x" is listed twice/],
+    ['symbols past the size', { kind: 'words', symbols: ['x', 'y'], size: 4 }, /do not fit a size of 4/],
+    ['symbols on special ids', { kind: 'words', symbols: ['x'], firstId: 1 }, /firstId/],
+    ['a giant size', { kind: 'words', symbols: ['x'], size: 1e12 }, /size/],
+    ['an unknown key', { kind: 'words', symbols: ['x'], sizes: 4 }, /sizes/],
+  ]
+  for (const [what, spec, message] of bad) {
+    it(`refuses ${what}`, () => {
+      expect(() => vocabularyFromJSON(spec)).toThrow(ConfigError)
+      expect(() => vocabularyFromJSON(spec)).toThrow(message)
+    })
+  }
+})

@@ -1,0 +1,128 @@
+import { join } from 'node:path'
+import { z } from 'zod'
+import { FileError } from '../base/errors.js'
+import { hostFrom, toNumbers } from '../base/host-tensor.js'
+import type { HostTensor } from '../base/host-tensor.js'
+import { readSmallText } from '../checkpoint/files.js'
+import { parseJson } from '../checkpoint/json.js'
+import { safetensors } from '../checkpoint/safetensors.js'
+import { EOS_ID, PAD_ID } from '../text/vocabulary.js'
+import { beamSearch } from '../infer/beam.js'
+import { makeGenerator } from '../infer/generate.js'
+import { minNewTokens, noRepeatNgram, repetitionPenalty } from '../infer/processors.js'
+import { greedySearch } from '../infer/search.js'
+import type { Search } from '../infer/search.js'
+import { compare } from './compare.js'
+import type { Row } from './compare.js'
+import { loadHfFolder } from './hf-folder.js'
+import type { HfModel } from './hf-folder.js'
+
+/** The arguments of HF's `generate` that are known here; another one is an error, since it might matter. */
+const argumentsSchema = z.strictObject({
+  max_new_tokens: z.int().min(1),
+  num_beams: z.int().min(1).default(1),
+  num_return_sequences: z.int().min(1).default(1),
+  length_penalty: z.number().default(1),
+  early_stopping: z.union([z.boolean(), z.literal('never')]).default(false),
+  min_new_tokens: z.int().min(0).optional(),
+  no_repeat_ngram_size: z.int().min(1).optional(),
+  repetition_penalty: z.number().gt(0).optional(),
+})
+type Arguments = z.infer<typeof argumentsSchema>
+
+const casesSchema = z.record(
+  z.string(),
+  z.object({
+    args: argumentsSchema,
+    sequences: z.array(z.array(z.int()).min(1)).min(1),
+    sequences_scores: z.array(z.number()).optional(),
+  }),
+)
+
+/** Scores are written with six digits. */
+const SCORE_TOLERANCE = 1e-4
+
+/**
+ * Generates from the inputs of an HF folder's cases in each way that its `generation.json` holds, and compares: one wrong token is
+ * a failure, scores of beams may differ by `tolerance` of the largest. `tested`: the model, if it is not the folder's own.
+ */
+export async function verifyGeneration(folder: string, tested?: HfModel, tolerance = SCORE_TOLERANCE): Promise<Row[]> {
+  const path = join(folder, 'generation.json')
+  const text = await readSmallText(path, 2 ** 24)
+  const parsed = casesSchema.safeParse(
+    parseJson(text, message => new FileError(`${path}: this is not JSON, ${message}`)),
+  )
+  if (!parsed.success)
+    throw new FileError(`${path}: these are no cases of generation: ${z.prettifyError(parsed.error)}`)
+  const { model, router, params } = tested ?? (await loadHfFolder(folder))
+  const inputs = await inputsOf(join(folder, 'cases.safetensors'))
+
+  const rows: Row[] = []
+  for (const [name, { args, sequences, sequences_scores: scores }] of Object.entries(parsed.data)) {
+    const generate = makeGenerator({ config: model, router, maxNewTokens: args.max_new_tokens })
+    const answers = (
+      await generate(
+        params,
+        inputs,
+        inputs.map(() => searchOf(args)),
+      )
+    ).flat()
+    const [actual, expected] = [answers.map(a => a.tokens), sequences.map(answerOf)]
+    const length = Math.max(...[...actual, ...expected].map(tokens => tokens.length))
+    rows.push(compare(`generation/${name}`, matrix(actual, length), matrix(expected, length), 0))
+    if (scores)
+      rows.push(compare(`generation/${name}/scores`, vector(answers.map(a => a.score)), vector(scores), tolerance))
+  }
+  return rows
+}
+
+function searchOf(args: Arguments): Search {
+  const options = {
+    maxNewTokens: args.max_new_tokens,
+    // In HF's order.
+    processors: [
+      ...(args.repetition_penalty === undefined ? [] : [repetitionPenalty(args.repetition_penalty)]),
+      ...(args.no_repeat_ngram_size === undefined ? [] : [noRepeatNgram(args.no_repeat_ngram_size)]),
+      ...(args.min_new_tokens === undefined ? [] : [minNewTokens(args.min_new_tokens)]),
+    ],
+  }
+  if (args.num_beams === 1) return greedySearch(options)
+  return beamSearch({
+    ...options,
+    numBeams: args.num_beams,
+    numReturned: args.num_return_sequences,
+    lengthPenalty: args.length_penalty,
+    earlyStopping: args.early_stopping,
+  })
+}
+
+/** Token ids of each input without the padding at its end. */
+async function inputsOf(path: string): Promise<number[][]> {
+  const reader = await safetensors.open(path)
+  try {
+    const ids = await reader.read('input_ids')
+    const [rows, length] = ids.shape
+    const values = toNumbers(ids)
+    return Array.from({ length: rows }, (_, row) => {
+      const input = values.slice(row * length, (row + 1) * length)
+      return input.slice(0, input.findLastIndex(id => id !== PAD_ID) + 1)
+    })
+  } finally {
+    await reader.close()
+  }
+}
+
+/** Answers as rows of one length. */
+function matrix(answers: readonly (readonly number[])[], length: number): HostTensor {
+  const rows = answers.map(tokens => [...tokens, ...Array.from({ length: length - tokens.length }, () => PAD_ID)])
+  return hostFrom('int32', [rows.length, length], rows.flat())
+}
+
+/** HF's sequences begin with padding, and what comes after EOS is padding or, from beam search, more EOS. */
+function answerOf(sequence: readonly number[]): readonly number[] {
+  const answer = sequence.slice(1)
+  const end = answer.indexOf(EOS_ID)
+  return end < 0 ? answer : answer.slice(0, end + 1)
+}
+
+const vector = (values: readonly number[]): HostTensor => hostFrom('float32', [values.length], values)

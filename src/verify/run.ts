@@ -1,0 +1,42 @@
+import { leavesWithPaths, treeFromPaths } from '../base/pytree.js'
+import type { HostTensor } from '../base/host-tensor.js'
+import type { Tensor } from '../engine/api/tensor.js'
+import { jit } from '../engine/api/jit.js'
+import * as np from '../engine/api/np.js'
+import { grad } from '../engine/api/transforms.js'
+import { forward } from '../model/forward.js'
+import { lossFunction, lossOf } from '../model/loss.js'
+import type { LossOptions } from '../model/loss.js'
+import type { Batch, ForwardOutput, Metrics, ModelParams } from '../model/types.js'
+
+/** Parameters on the engine, from tensors by path. */
+export const paramsFromHost = (tensors: Iterable<readonly [string, HostTensor]>): ModelParams =>
+  treeFromPaths([...tensors].map(([path, tensor]) => [path, np.fromHost(tensor)])) as unknown as ModelParams
+
+export interface PassResult {
+  output: ForwardOutput
+  loss: Tensor
+  metrics: Metrics
+  /** The gradient of the loss in every parameter, by path. */
+  gradients: Map<string, Tensor>
+}
+
+/** One pass forward and back. */
+export function runPass(params: ModelParams, batch: Batch, options: LossOptions): PassResult {
+  // What is no array is kept out of the compiled function's result.
+  let layers: ForwardOutput['routers'] = []
+  const evaluate = jit((p: ModelParams, b: Batch) => {
+    const { routers, ...arrays } = forward(p, b, options)
+    layers = routers
+    const [loss, metrics] = lossOf({ logits: arrays.logits, routers }, b, options)
+    return { arrays, records: routers.map(r => r.record), loss, metrics }
+  })
+  const { arrays, records, loss, metrics } = evaluate(params, batch)
+  const gradients = jit(grad((p: ModelParams, b: Batch) => lossFunction(p, b, options)[0]))(params, batch)
+  return {
+    output: { ...arrays, routers: layers.map(({ stack, layer }, i) => ({ stack, layer, record: records[i] })) },
+    loss,
+    metrics,
+    gradients: new Map(leavesWithPaths<Tensor>(gradients)),
+  }
+}
