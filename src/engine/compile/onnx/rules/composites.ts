@@ -1,6 +1,6 @@
 import type { Lowered } from '../graph.js'
 import { OURS, RAGGED_DOT } from '../ragged-dot.js'
-import { Formula } from './elementwise.js'
+import { Formula } from './formula.js'
 import { clamp } from './indexing.js'
 import { wholeOf } from './rule.js'
 import type { Lowering, LoweringContext } from './rule.js'

@@ -1,7 +1,7 @@
 import { range } from '../../../program/ops.js'
 import type { Program } from '../../../program/program.js'
 import type { GraphWriter, Lowered } from '../graph.js'
-import { Formula } from './elementwise.js'
+import { Formula } from './formula.js'
 import { wholeOf } from './rule.js'
 import type { Lowering, LoweringContext } from './rule.js'
 

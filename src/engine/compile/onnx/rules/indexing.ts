@@ -1,7 +1,7 @@
 import { sizeOf, stridesOf } from '../../../../base/host-tensor.js'
 import { inversePermutation, range } from '../../../program/ops.js'
 import type { GraphWriter, Lowered } from '../graph.js'
-import { Formula } from './elementwise.js'
+import { Formula } from './formula.js'
 import type { Lowering } from './rule.js'
 
 /** 0, 1, ... A node makes them, and not a constant, since a bound graph (generalize.ts) must know them for any length. */

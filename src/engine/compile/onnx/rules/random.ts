@@ -1,5 +1,5 @@
 import type { GraphWriter, Lowered } from '../graph.js'
-import { Formula } from './elementwise.js'
+import { Formula } from './formula.js'
 import type { Lowering } from './rule.js'
 
 const rotations = [

@@ -1,7 +1,7 @@
 import { sizeOf } from '../../../../base/host-tensor.js'
 import { range } from '../../../program/ops.js'
 import type { GraphWriter, Lowered } from '../graph.js'
-import { Formula } from './elementwise.js'
+import { Formula } from './formula.js'
 import { indices } from './indexing.js'
 import { wholeOf } from './rule.js'
 import type { Lowering } from './rule.js'
