@@ -1,7 +1,7 @@
 import { dtypes, isFloat } from '../../../../base/dtypes.js'
-import type { DType } from '../../../../base/dtypes.js'
 import type { BinaryPrimitive, ComparePrimitive, PrimitiveName, UnaryPrimitive } from '../../../program/primitives.js'
 import type { Lowered } from '../graph.js'
+import type { ElementType } from '../proto.js'
 import { Formula } from './formula.js'
 import { joined } from './rule.js'
 import type { Lowering } from './rule.js'
