@@ -4,15 +4,17 @@ import type { Program, VjpPrograms } from '../program/program.js'
 import { bind, evalProgram, traceClosed } from '../program/trace.js'
 import type { Value } from '../program/value.js'
 import { lead, mapped } from './batching.js'
+import { allOf, either, scanParts, settle } from './masks.js'
+import type { Mask } from './masks.js'
 import type { Batched, BatchProgram, BatchRule } from './rules.js'
 
 const flags = (inputs: readonly Batched[]): boolean[] => inputs.map(x => x.batched)
 const values = (inputs: readonly Batched[]): Value[] => inputs.map(x => x.value)
-const zip = (outputs: readonly Value[], batched: readonly boolean[]): Batched[] =>
+const zip = (outputs: readonly Value[], batched: Mask): Batched[] =>
   outputs.map((value, i) => ({ value, batched: batched[i] }))
-const all = (list: readonly unknown[]): boolean[] => list.map(() => true)
-const either = (a: readonly boolean[], b: readonly boolean[]): boolean[] => a.map((x, i) => x || b[i])
-const same = (a: readonly boolean[], b: readonly boolean[]): boolean => a.every((x, i) => x === b[i])
+/** The initial carry, with a batch axis where the loop needs one. */
+const startOf = (carry: readonly Batched[], carried: Mask, size: number): Value[] =>
+  carry.map((c, i) => (carried[i] ? lead(c, size) : c.value))
 
 export const call =
   (batchProgram: BatchProgram): BatchRule<'call'> =>
@@ -21,11 +23,11 @@ export const call =
     return zip(bind('call', values(inputs), { ...params, program }), batched)
   }
 
-/** A batched composite is another function, so it gets another name, that no backend takes for the original. */
+/** A batched composite computes another function, so it is named `vmap(name)`: no backend takes it for the original. */
 export const composite =
   (batchProgram: BatchProgram): BatchRule<'composite'> =>
   (inputs, { name, program, vjp }, size) => {
-    const outputs = batchProgram(program, size, flags(inputs), vjp && all(program.outputs))
+    const outputs = batchProgram(program, size, flags(inputs), vjp && allOf(program.outputs))
     const params = { name: `vmap(${name})`, program: outputs.program }
     const custom = vjp && { vjp: batchVjp(batchProgram, vjp, size, flags(inputs), program.outputs.length) }
     return zip(bind('composite', values(inputs), { ...params, ...custom }), outputs.batched)
@@ -35,7 +37,7 @@ function batchVjp(
   batchProgram: BatchProgram,
   { forward, backward }: VjpPrograms,
   size: number,
-  batched: readonly boolean[],
+  batched: Mask,
   numOutputs: number,
 ): VjpPrograms {
   const ahead = batchProgram(
@@ -51,21 +53,21 @@ function batchVjp(
       batchProgram,
       backward,
       size,
-      [...residuals, ...all(forward.outputs.slice(0, numOutputs))],
+      [...residuals, ...allOf(forward.outputs.slice(0, numOutputs))],
       batched,
     ),
   }
 }
 
-/** A program that returns cotangents: those of operands that are not mapped are summed over the batch. */
+/** Batches a program that returns cotangents. Those of operands that are not mapped are summed over the batch. */
 function batchBackward(
   batchProgram: BatchProgram,
   backward: Program,
   size: number,
-  inputs: readonly boolean[],
-  operands: readonly boolean[],
+  inputs: Mask,
+  operands: Mask,
 ): Program {
-  const { program } = batchProgram(backward, size, inputs, all(backward.outputs))
+  const { program } = batchProgram(backward, size, inputs, allOf(backward.outputs))
   return traceClosed(
     program.inputs.map(v => v.aval),
     v => evalProgram(program, v).map((gradient, i) => (operands[i] ? gradient : ops.reduceSum(gradient, [0]))),
@@ -76,12 +78,12 @@ export const linearCall =
   (batchProgram: BatchProgram): BatchRule<'linearCall'> =>
   (inputs, { name, program, transpose, numResiduals }, size) => {
     const batched = flags(inputs)
-    const outputs = batchProgram(program, size, batched, all(program.outputs))
+    const outputs = batchProgram(program, size, batched, allOf(program.outputs))
     const backward = batchBackward(
       batchProgram,
       transpose,
       size,
-      [...batched.slice(0, numResiduals), ...all(program.outputs)],
+      [...batched.slice(0, numResiduals), ...allOf(program.outputs)],
       batched.slice(numResiduals),
     )
     return zip(
@@ -95,43 +97,33 @@ export const linearCall =
     )
   }
 
-/** A carry is mapped if it enters so, or if the body makes it so: found by repetition. */
+/** A carry is mapped if its initial value is, or if the body makes it so: see `settle`. */
 export const scan =
   (batchProgram: BatchProgram): BatchRule<'scan'> =>
   (inputs, params, size) => {
-    const { body, numConsts, numCarry } = params
-    const [consts, carry, xs] = [
-      inputs.slice(0, numConsts),
-      inputs.slice(numConsts, numConsts + numCarry),
-      inputs.slice(numConsts + numCarry),
-    ]
-    const settle = (carried: boolean[]): { carried: boolean[]; body: ReturnType<BatchProgram> } => {
-      const tried = batchProgram(body, size, [...flags(consts), ...carried, ...flags(xs)], carried)
-      const next = tried.batched.slice(0, numCarry)
-      return same(next, carried) ? { carried, body: tried } : settle(next)
-    }
-    const settled = settle(flags(carry))
-    const start = carry.map((c, i) => (settled.carried[i] ? lead(c, size) : c.value))
+    const { body, numCarry } = params
+    const [consts, carry, xs] = scanParts(inputs, params)
+    const { carried, program, batched } = settle(flags(carry), mask => {
+      const tried = batchProgram(body, size, [...flags(consts), ...mask, ...flags(xs)], mask)
+      return { ...tried, after: tried.batched.slice(0, numCarry) }
+    })
+    const start = startOf(carry, carried, size)
     const rows = xs.map(x => (x.batched ? ops.moveAxis(x.value, 0, 1) : x.value))
-    const outputs = bind('scan', [...values(consts), ...start, ...rows], { ...params, body: settled.body.program })
-    return zip(outputs, settled.body.batched).map((y, i) =>
-      i >= numCarry && y.batched ? mapped(ops.moveAxis(y.value, 1, 0)) : y,
-    )
+    const outputs = bind('scan', [...values(consts), ...start, ...rows], { ...params, body: program })
+    return zip(outputs, batched).map((y, i) => (i >= numCarry && y.batched ? mapped(ops.moveAxis(y.value, 1, 0)) : y))
   }
 
-/** With a condition for each example, the loop runs until all are done, and those that are done keep their carry. */
+/** If the condition differs between examples, the loop runs until it is false for all; finished examples keep their carry. */
 export const whileLoop =
   (batchProgram: BatchProgram): BatchRule<'while'> =>
   (inputs, { condition, body, numConditionConsts: n, numBodyConsts: m }, size) => {
     const [conditionConsts, bodyConsts, carry] = [inputs.slice(0, n), inputs.slice(n, n + m), inputs.slice(n + m)]
-    const settle = (carried: boolean[]): boolean[] => {
-      const next = either(carried, batchProgram(body, size, [...flags(bodyConsts), ...carried]).batched)
-      return same(next, carried) ? carried : settle(next)
-    }
-    const carried = settle(flags(carry))
+    const { carried } = settle(flags(carry), mask => ({
+      after: either(mask, batchProgram(body, size, [...flags(bodyConsts), ...mask]).batched),
+    }))
     const test = batchProgram(condition, size, [...flags(conditionConsts), ...carried])
     if (!test.batched[0]) {
-      const start = carry.map((c, i) => (carried[i] ? lead(c, size) : c.value))
+      const start = startOf(carry, carried, size)
       const { program } = batchProgram(body, size, [...flags(bodyConsts), ...carried], carried)
       const outputs = bind('while', [...values(conditionConsts), ...values(bodyConsts), ...start], {
         condition: test.program,
@@ -141,7 +133,7 @@ export const whileLoop =
       })
       return zip(outputs, carried)
     }
-    const whole = all(carry)
+    const whole = allOf(carry)
     const each = batchProgram(condition, size, [...flags(conditionConsts), ...whole], [true]).program
     const step = batchProgram(body, size, [...flags(bodyConsts), ...whole], whole).program
     const anyLeft = traceClosed(
@@ -164,7 +156,7 @@ export const whileLoop =
     return outputs.map(mapped)
   }
 
-/** With an index for each example, every branch is applied and each example selects its own. */
+/** If the index differs between examples, all branches are applied and each example selects the results of its own. */
 export const cond =
   (batchProgram: BatchProgram): BatchRule<'cond'> =>
   ([index, ...operands], { branches }, size) => {
@@ -174,7 +166,7 @@ export const cond =
       return zip(bind('cond', [index.value, ...values(operands)], { branches: programs }), natural)
     }
     const results = branches.map(b =>
-      evalProgram(batchProgram(b, size, flags(operands), all(b.outputs)).program, values(operands)),
+      evalProgram(batchProgram(b, size, flags(operands), allOf(b.outputs)).program, values(operands)),
     )
     return results[0].map((first, i) =>
       mapped(

@@ -10,7 +10,7 @@ import type { PrimitiveParams, Program, VjpPrograms } from '../program/program.j
 import { bind, evalProgram, traceClosed } from '../program/trace.js'
 import type { Value } from '../program/value.js'
 import { isLinear, valueOf } from './linear.js'
-import type { Cotangent, JvpEval, JvpRule, Operand, Tangent } from './rules.js'
+import type { Cotangent, JvpEval, JvpRule, LinearOperand, Tangent } from './rules.js'
 
 /** Through the decomposition, unless the composite has its own derivative. */
 export const compositeJvp =
@@ -84,7 +84,7 @@ function value(
 /** The custom rule: `transpose` of the residuals and the outputs' cotangents. */
 export function linearCallTranspose(
   cotangents: readonly Cotangent[],
-  operands: readonly Operand[],
+  operands: readonly LinearOperand[],
   { transpose, numResiduals, program }: PrimitiveParams['linearCall'],
 ): Cotangent[] {
   const residuals = operands.slice(0, numResiduals)

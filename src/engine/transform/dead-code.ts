@@ -1,5 +1,6 @@
 import { is, Program } from '../program/program.js'
 import type { Atom, Equation } from '../program/program.js'
+import { scanParts, select, settle } from './masks.js'
 
 /**
  * The program without what no output needs: equations, results of loops, branches and calls, and the operands those
@@ -30,11 +31,9 @@ function reduce(eqn: Equation, used: readonly boolean[]): Equation {
   return eqn
 }
 
-const filter = <T>(list: readonly T[], keep: readonly boolean[]): T[] => list.filter((_, i) => keep[i])
-
 /** The program with some of its outputs, and which of its inputs those need. */
 function narrow(program: Program, used: readonly boolean[]): { program: Program; needed: boolean[] } {
-  const outputs = filter(program.outputs, used)
+  const outputs = select(program.outputs, used)
   const equations = liveEquations(program.equations, outputs)
   const narrowed = new Program(program.inputs, equations, outputs)
   return { program: narrowed, needed: neededInputs(narrowed) }
@@ -47,15 +46,15 @@ export function neededInputs({ inputs, equations, outputs }: Program): boolean[]
 }
 
 const withInputs = (program: Program, needed: readonly boolean[]): Program =>
-  new Program(filter(program.inputs, needed), program.equations, program.outputs)
+  new Program(select(program.inputs, needed), program.equations, program.outputs)
 
 function reduceCall(eqn: Equation<'call'>, used: readonly boolean[]): Equation {
   const { program, needed } = narrow(eqn.params.program, used)
   return {
     ...eqn,
     params: { ...eqn.params, program: withInputs(program, needed) },
-    inputs: filter(eqn.inputs, needed),
-    outputs: filter(eqn.outputs, used),
+    inputs: select(eqn.inputs, needed),
+    outputs: select(eqn.outputs, used),
   } as Equation
 }
 
@@ -66,31 +65,32 @@ function reduceCond(eqn: Equation<'cond'>, used: readonly boolean[]): Equation {
   return {
     ...eqn,
     params: { branches: branches.map(b => withInputs(b.program, needed)) },
-    inputs: [index, ...filter(operands, needed)],
-    outputs: filter(eqn.outputs, used),
+    inputs: [index, ...select(operands, needed)],
+    outputs: select(eqn.outputs, used),
   } as Equation
 }
 
-/** A carry stays if it is used afterwards, or if the next step needs it for something that is. */
+/** A carry is needed if it is used after the loop, or if the next step needs it for something that is. */
 function reduceScan(eqn: Equation<'scan'>, used: readonly boolean[]): Equation {
-  const { body, numConsts, numCarry } = eqn.params
-  const settle = (wanted: readonly boolean[]): { wanted: readonly boolean[]; program: Program; needed: boolean[] } => {
-    const narrowed = narrow(body, wanted)
-    const next = wanted.map((w, i) => w || (i < numCarry && narrowed.needed[numConsts + i]))
-    return next.every((w, i) => w === wanted[i]) ? { wanted, ...narrowed } : settle(next)
-  }
-  const { wanted, program, needed } = settle(used)
-  const inputs = needed.map((n, i) => (i >= numConsts && i < numConsts + numCarry ? wanted[i - numConsts] : n))
-  const count = (from: number, to: number): number => inputs.slice(from, to).filter(Boolean).length
+  const { params } = eqn
+  const { numCarry } = params
+  const usedYs = used.slice(numCarry)
+  const { carried, program, needed } = settle(used.slice(0, numCarry), mask => {
+    const narrowed = narrow(params.body, [...mask, ...usedYs])
+    const [, carry] = scanParts(narrowed.needed, params)
+    return { ...narrowed, after: mask.map((m, i) => m || carry[i]) }
+  })
+  const [consts, , rows] = scanParts(needed, params)
+  const inputs = [...consts, ...carried, ...rows]
   return {
     ...eqn,
     params: {
-      ...eqn.params,
+      ...params,
       body: withInputs(program, inputs),
-      numConsts: count(0, numConsts),
-      numCarry: count(numConsts, numConsts + numCarry),
+      numConsts: consts.filter(Boolean).length,
+      numCarry: carried.filter(Boolean).length,
     },
-    inputs: filter(eqn.inputs, inputs),
-    outputs: filter(eqn.outputs, wanted),
+    inputs: select(eqn.inputs, inputs),
+    outputs: select(eqn.outputs, [...carried, ...usedYs]),
   } as Equation
 }

@@ -1,144 +1,137 @@
-/** Forward mode of the primitives that carry programs: the same primitive, its programs carrying tangents along. */
+/** Forward mode of the primitives that carry programs: the same primitive, whose programs compute tangents too. */
+import type { Aval } from '../program/aval.js'
 import * as ops from '../program/ops.js'
 import { bind, evalProgram, traceClosed } from '../program/trace.js'
 import type { Value } from '../program/value.js'
+import { isPresent, present, scanParts, select, settle, spread } from './masks.js'
+import type { Mask } from './masks.js'
 import type { JvpEval, JvpRule, Tangent } from './rules.js'
 
-const isActive = (tangents: readonly Tangent[]): boolean[] => tangents.map(t => t !== null)
-const present = (tangents: readonly Tangent[]): Value[] => tangents.filter(t => t !== null)
-const dense = (t: Tangent, x: Value): Value => t ?? ops.zerosLike(x)
-const some = <T>(list: readonly T[], keep: readonly boolean[]): T[] => list.filter((_, i) => keep[i])
+const avalsOf = (values: readonly Value[]): Aval[] => values.map(v => v.aval)
 
-/** Puts the tangents of the active values back at their places, taking them from an iterator. */
-const place = (active: readonly boolean[], from: Iterator<Value>): Tangent[] =>
-  active.map(a => (a ? (from.next().value as Value) : null))
-
-/** The tangents of a list of outputs that is partly active, zeros written out. */
-const tangentsOf = (outputs: readonly Value[], tangents: readonly Tangent[], active: readonly boolean[]): Value[] =>
-  some(
-    outputs.map((y, i) => dense(tangents[i], y)),
-    active,
+/** The tangents of the outputs at which the mask holds, zeros written out. */
+const denseTangents = (outputs: readonly Value[], tangents: readonly Tangent[], mask: Mask): Value[] =>
+  select(
+    outputs.map((y, i) => tangents[i] ?? ops.zerosLike(y)),
+    mask,
   )
 
-/** Inlined; a rematerialized call stays one, for the linearization to find. */
+/** A function that takes the next `n` values from an iterator. */
+const taker =
+  (next: Iterator<Value>) =>
+  (n: number): Value[] =>
+    ops.range(n).map(() => next.next().value as Value)
+
+/** A `call` is inlined. One with `remat` stays a call, because the split of its derivative needs to find it. */
 export const call =
   (jvpEval: JvpEval): JvpRule<'call'> =>
   (primals, tangents, params) => {
     if (!params.remat) return jvpEval(params.program, primals, tangents)
-    const active = isActive(tangents)
+    const active = isPresent(tangents)
     const n = primals.length
     let reached: boolean[] = []
-    const program = traceClosed(
-      [...primals, ...present(tangents)].map(v => v.aval),
-      v => {
-        const [outputs, dots] = jvpEval(params.program, v.slice(0, n), place(active, v.slice(n).values()))
-        reached = isActive(dots)
-        return [...outputs, ...present(dots)]
-      },
-    )
+    const program = traceClosed(avalsOf([...primals, ...present(tangents)]), v => {
+      const [outputs, dots] = jvpEval(params.program, v.slice(0, n), spread(active, v.slice(n)))
+      reached = isPresent(dots)
+      return [...outputs, ...present(dots)]
+    })
     const results = bind('call', [...primals, ...present(tangents)], { ...params, program })
-    const outputs = results.slice(0, reached.length)
-    return [outputs, place(reached, results.slice(reached.length).values())]
+    return [results.slice(0, reached.length), spread(reached, results.slice(reached.length))]
   }
 
-/** A carry has a tangent if it enters with one, or if the body gives it one: found by repetition. */
+/** A carry has a tangent if its initial value has one, or if the body gives it one: see `settle`. */
 export const scan =
   (jvpEval: JvpEval): JvpRule<'scan'> =>
   (primals, tangents, params) => {
-    const { body, numConsts, numCarry } = params
-    const parts = <T>(list: readonly T[]): [T[], T[], T[]] => [
-      list.slice(0, numConsts),
-      list.slice(numConsts, numConsts + numCarry),
-      list.slice(numConsts + numCarry),
-    ]
-    const [consts, carry, xs] = parts(primals)
-    const [constDots, carryDots, xDots] = parts(tangents)
-    const bodyTypes = body.inputs.map(v => v.aval)
-    const attempt = (carried: boolean[]) => {
-      const active = [...isActive(constDots), ...carried, ...isActive(xDots)]
-      const [c, k, x] = parts(bodyTypes)
-      const [ca, ka, xa] = parts(active)
+    const { body, numCarry } = params
+    const [consts, carry, rows] = scanParts(primals, params)
+    const [constDots, carryDots, rowDots] = scanParts(tangents, params)
+    const [constTypes, carryTypes, rowTypes] = scanParts(avalsOf(primals), params)
+    const rowType = ({ dtype, shape }: Aval): Aval => ({ dtype, shape: shape.slice(1) })
+    const attempt = (carried: Mask) => {
+      const groups = [
+        { types: constTypes, active: isPresent(constDots) },
+        { types: carryTypes, active: carried },
+        { types: rowTypes.map(rowType), active: isPresent(rowDots) },
+      ]
       let reached: boolean[] = []
-      // (consts, their tangents, carry, its tangents, rows, their tangents) -> (carry, its tangents, rows, their tangents)
-      const program = traceClosed([...c, ...some(c, ca), ...k, ...some(k, ka), ...x, ...some(x, xa)], v => {
-        const next = v.values()
-        const take = (n: number): Value[] => ops.range(n).map(() => next.next().value as Value)
-        const primalsIn: Value[] = []
-        const dotsIn: Tangent[] = []
-        for (const group of [ca, ka, xa]) {
-          primalsIn.push(...take(group.length))
-          dotsIn.push(...place(group, next))
-        }
-        const [outputs, dots] = jvpEval(body, primalsIn, dotsIn)
-        reached = isActive(dots).map((a, i) => a || (i < numCarry && carried[i]))
-        return [
-          ...outputs.slice(0, numCarry),
-          ...tangentsOf(outputs.slice(0, numCarry), dots, carried),
-          ...outputs.slice(numCarry),
-          ...present(dots.slice(numCarry)),
-        ]
-      })
-      return { program, reached }
+      // (consts, their tangents, carry, its tangents, rows, their tangents) -> (carry, its tangents, ys, their tangents)
+      const program = traceClosed(
+        groups.flatMap(({ types, active }) => [...types, ...select(types, active)]),
+        v => {
+          const next = v.values()
+          const take = taker(next)
+          const primalsIn: Value[] = []
+          const dotsIn: Tangent[] = []
+          for (const { types, active } of groups) {
+            primalsIn.push(...take(types.length))
+            dotsIn.push(...spread(active, take(active.filter(Boolean).length)))
+          }
+          const [outputs, dots] = jvpEval(body, primalsIn, dotsIn)
+          reached = isPresent(dots)
+          return [
+            ...outputs.slice(0, numCarry),
+            ...denseTangents(outputs.slice(0, numCarry), dots, carried),
+            ...outputs.slice(numCarry),
+            ...present(dots.slice(numCarry)),
+          ]
+        },
+      )
+      return { program, reached, after: carried.map((c, i) => c || reached[i]) }
     }
-    const settle = (
-      carried: boolean[],
-    ): { carried: boolean[]; program: ReturnType<typeof attempt>['program']; reached: boolean[] } => {
-      const tried = attempt(carried)
-      const next = tried.reached.slice(0, numCarry)
-      return next.every((a, i) => a === carried[i]) ? { carried, ...tried } : settle(next)
-    }
-    const { carried, program, reached } = settle(isActive(carryDots))
-    const results = bind(
-      'scan',
-      [...consts, ...present(constDots), ...carry, ...tangentsOf(carry, carryDots, carried), ...xs, ...present(xDots)],
-      {
-        ...params,
-        body: program,
-        numConsts: numConsts + present(constDots).length,
-        numCarry: numCarry + carried.filter(Boolean).length,
-      },
-    ).values()
-    const take = (n: number): Value[] => ops.range(n).map(() => results.next().value as Value)
+    const { carried, program, reached } = settle(isPresent(carryDots), attempt)
+    const take = taker(
+      bind(
+        'scan',
+        [
+          ...[...consts, ...present(constDots)],
+          ...[...carry, ...denseTangents(carry, carryDots, carried)],
+          ...[...rows, ...present(rowDots)],
+        ],
+        {
+          ...params,
+          body: program,
+          numConsts: consts.length + present(constDots).length,
+          numCarry: numCarry + carried.filter(Boolean).length,
+        },
+      ).values(),
+    )
+    const takeAt = (mask: Mask): Tangent[] => spread(mask, take(mask.filter(Boolean).length))
     const lastCarry = take(numCarry)
-    const lastDots = place(carried, results)
+    const lastDots = takeAt(carried)
     const ys = take(body.outputs.length - numCarry)
     return [
       [...lastCarry, ...ys],
-      [...lastDots, ...place(reached.slice(numCarry), results)],
+      [...lastDots, ...takeAt(reached.slice(numCarry))],
     ]
   }
 
-/** As scan; the condition sees no tangents. */
+/** As `scan`. The condition reads the primal carry only. */
 export const whileLoop =
   (jvpEval: JvpEval): JvpRule<'while'> =>
   (primals, tangents, { condition, body, numConditionConsts: n, numBodyConsts: m }) => {
     const [conditionConsts, bodyConsts, carry] = [primals.slice(0, n), primals.slice(n, n + m), primals.slice(n + m)]
     const [constDots, carryDots] = [tangents.slice(n, n + m), tangents.slice(n + m)]
-    const types = (values: readonly Value[]): Value['aval'][] => values.map(v => v.aval)
-    const attempt = (carried: boolean[]) => {
-      let reached: boolean[] = []
+    const attempt = (carried: Mask) => {
+      let after: boolean[] = []
       const program = traceClosed(
-        types([...bodyConsts, ...present(constDots), ...carry, ...some(carry, carried)]),
+        avalsOf([...bodyConsts, ...present(constDots), ...carry, ...select(carry, carried)]),
         v => {
-          const next = v.values()
-          const take = (count: number): Value[] => ops.range(count).map(() => next.next().value as Value)
+          const take = taker(v.values())
           const constsIn = take(m)
-          const constDotsIn = place(isActive(constDots), next)
+          const constDotsIn = spread(isPresent(constDots), take(present(constDots).length))
           const carryIn = take(carry.length)
-          const [outputs, dots] = jvpEval(body, [...constsIn, ...carryIn], [...constDotsIn, ...place(carried, next)])
-          reached = isActive(dots).map((a, i) => a || carried[i])
-          return [...outputs, ...tangentsOf(outputs, dots, carried)]
+          const carryDotsIn = spread(carried, take(carried.filter(Boolean).length))
+          const [outputs, dots] = jvpEval(body, [...constsIn, ...carryIn], [...constDotsIn, ...carryDotsIn])
+          after = carried.map((c, i) => c || dots[i] !== null)
+          return [...outputs, ...denseTangents(outputs, dots, carried)]
         },
       )
-      return { program, reached }
+      return { program, after }
     }
-    const settle = (carried: boolean[]): { carried: boolean[]; program: ReturnType<typeof attempt>['program'] } => {
-      const { program, reached } = attempt(carried)
-      return reached.every((a, i) => a === carried[i]) ? { carried, program } : settle(reached)
-    }
-    const { carried, program } = settle(isActive(carryDots))
-    const start = [...carry, ...tangentsOf(carry, carryDots, carried)]
-    const test = traceClosed(types([...conditionConsts, ...start]), v =>
+    const { carried, program } = settle(isPresent(carryDots), attempt)
+    const start = [...carry, ...denseTangents(carry, carryDots, carried)]
+    const test = traceClosed(avalsOf([...conditionConsts, ...start]), v =>
       evalProgram(condition, v.slice(0, n + carry.length)),
     )
     const results = bind('while', [...conditionConsts, ...bodyConsts, ...present(constDots), ...start], {
@@ -147,29 +140,29 @@ export const whileLoop =
       numConditionConsts: n,
       numBodyConsts: m + present(constDots).length,
     })
-    return [results.slice(0, carry.length), place(carried, results.slice(carry.length).values())]
+    return [results.slice(0, carry.length), spread(carried, results.slice(carry.length))]
   }
 
-/** An output has a tangent if any branch gives it one; the other branches give zeros. */
+/** An output has a tangent if any branch gives it one; branches that do not return zeros for it. */
 export const cond =
   (jvpEval: JvpEval): JvpRule<'cond'> =>
   ([index, ...operands], [, ...tangents], { branches }) => {
-    const active = isActive(tangents)
-    const types = [...operands, ...present(tangents)].map(v => v.aval)
+    const active = isPresent(tangents)
+    const types = avalsOf([...operands, ...present(tangents)])
     const n = operands.length
     const reached = branches[0].outputs.map(() => false)
-    const derive = (whole: boolean) =>
+    const derive = (isComplete: boolean) =>
       branches.map(branch =>
         traceClosed(types, v => {
-          const [outputs, dots] = jvpEval(branch, v.slice(0, n), place(active, v.slice(n).values()))
-          if (!whole)
-            isActive(dots).forEach((a, i) => {
+          const [outputs, dots] = jvpEval(branch, v.slice(0, n), spread(active, v.slice(n)))
+          if (!isComplete)
+            isPresent(dots).forEach((a, i) => {
               reached[i] ||= a
             })
-          return [...outputs, ...tangentsOf(outputs, dots, reached)]
+          return [...outputs, ...denseTangents(outputs, dots, reached)]
         }),
       )
-    derive(false)
+    derive(false) // finds `reached`
     const results = bind('cond', [index, ...operands, ...present(tangents)], { branches: derive(true) })
-    return [results.slice(0, reached.length), place(reached, results.slice(reached.length).values())]
+    return [results.slice(0, reached.length), spread(reached, results.slice(reached.length))]
   }

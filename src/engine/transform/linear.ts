@@ -3,7 +3,7 @@ import type { Aval } from '../program/aval.js'
 import * as ops from '../program/ops.js'
 import type { GatherParams } from '../program/primitives.js'
 import type { Value } from '../program/value.js'
-import type { Operand, TransposeRule } from './rules.js'
+import type { LinearOperand, TransposeRule } from './rules.js'
 
 /** The primitives that are linear in an operand: what jvp's rules leave on the way of a tangent. */
 export type LinearPrimitive =
@@ -31,10 +31,10 @@ export type LinearPrimitive =
   | 'scatter'
   | 'scatterAdd'
 
-export const isLinear = (o: Operand): o is { linear: Aval } => 'linear' in o
-export const avalOf = (o: Operand): Aval => (isLinear(o) ? o.linear : o.known.aval)
+export const isLinear = (o: LinearOperand): o is { linear: Aval } => 'linear' in o
+export const avalOf = (o: LinearOperand): Aval => (isLinear(o) ? o.linear : o.known.aval)
 export const zeros = (a: Aval): Value => ops.full(a.shape, 0, a.dtype)
-export const valueOf = (o: Operand): Value => {
+export const valueOf = (o: LinearOperand): Value => {
   if (isLinear(o)) throw new Error('a product of two tangents is not linear')
   return o.known
 }

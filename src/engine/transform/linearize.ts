@@ -3,6 +3,7 @@ import type { Program } from '../program/program.js'
 import { evalProgram, traceClosed } from '../program/trace.js'
 import type { Value } from '../program/value.js'
 import { jvpEval } from './jvp.js'
+import { isPresent, present, select, spread } from './masks.js'
 import type { Cotangent } from './rules.js'
 import { split } from './split.js'
 import { transposeEval } from './transpose.js'
@@ -23,12 +24,11 @@ export function linearize(program: Program, active: readonly boolean[]): Lineari
   const types = program.inputs.map(v => v.aval)
   const numOutputs = program.outputs.length
   let activeOutputs: boolean[] = []
-  const joint = traceClosed([...types, ...types.filter((_, i) => active[i])], inputs => {
-    let next = types.length
-    const tangents = types.map((_, i) => (active[i] ? inputs[next++] : null))
+  const joint = traceClosed([...types, ...select(types, active)], inputs => {
+    const tangents = spread(active, inputs.slice(types.length))
     const [outputs, outTangents] = jvpEval(program, inputs.slice(0, types.length), tangents)
-    activeOutputs = outTangents.map(t => t !== null)
-    return [...outputs, ...outTangents.filter(t => t !== null)]
+    activeOutputs = isPresent(outTangents)
+    return [...outputs, ...present(outTangents)]
   })
   // Known: everything but the tangents.
   const { known, unknown, numResiduals } = split(
@@ -52,16 +52,12 @@ export function vjpEval(
   const values = evalProgram(primal, inputs)
   const outputs = values.slice(0, program.outputs.length)
   const residuals = values.slice(program.outputs.length)
-  const activeInputs = inputs.filter((_, i) => active[i])
+  const activeInputs = select(inputs, active)
   return {
     outputs,
     pullback: cotangents => {
       const known = [...residuals, ...activeInputs.map(() => null)]
-      const gradients = transposeEval(
-        tangent,
-        known,
-        cotangents.filter((_, i) => activeOutputs[i]),
-      ).slice(residuals.length)
+      const gradients = transposeEval(tangent, known, select(cotangents, activeOutputs)).slice(residuals.length)
       return gradients.map((g, i) => g ?? ops.zerosLike(activeInputs[i]))
     },
   }

@@ -19,8 +19,8 @@ export type JvpRule<P extends PrimitiveName> = (
 /** `jvpEval`, as the rules of primitives that carry programs get it. */
 export type JvpEval = (program: Program, primals: readonly Value[], tangents: readonly Tangent[]) => Duals
 
-/** An operand of a linear equation: a known value, or the type of one that a cotangent flows back to. */
-export type Operand = { known: Value } | { linear: Aval }
+/** An operand of an equation that is being transposed: a known value, or the type of an input that gets a cotangent. */
+export type LinearOperand = { known: Value } | { linear: Aval }
 
 /** A cotangent, or null for one that is known to be zero. */
 export type Cotangent = Value | null
@@ -28,14 +28,14 @@ export type Cotangent = Value | null
 /** The operands' cotangents from the only output's. */
 export type TransposeRule<P extends PrimitiveName> = (
   cotangent: Value,
-  operands: readonly Operand[],
+  operands: readonly LinearOperand[],
   params: PrimitiveParams[P],
 ) => Cotangent[]
 
 /** The operands' cotangents from the outputs', of which at least one is not null. */
 export type ProgramTransposeRule<P extends PrimitiveName> = (
   cotangents: readonly Cotangent[],
-  operands: readonly Operand[],
+  operands: readonly LinearOperand[],
   params: PrimitiveParams[P],
 ) => Cotangent[]
 

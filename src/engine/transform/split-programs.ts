@@ -6,50 +6,41 @@ import { Lit, Program, Var } from '../program/program.js'
 import type { Atom, Equation } from '../program/program.js'
 import { evalProgram, traceClosed } from '../program/trace.js'
 import { liveEquations, withoutDeadCode } from './dead-code.js'
+import { either, reject, scanParts, select, settle } from './masks.js'
+import type { Mask } from './masks.js'
 import type { SplitEquation, SplitProgram } from './rules.js'
 
-const where = <T>(list: readonly T[], keep: readonly boolean[]): T[] => list.filter((_, i) => keep[i])
-const whereNot = <T>(list: readonly T[], drop: readonly boolean[]): T[] => list.filter((_, i) => !drop[i])
-const either = (a: readonly boolean[], b: readonly boolean[]): boolean[] => a.map((x, i) => x || b[i])
-
 /**
- * The known scan returns the residuals of each step as further rows, which the unknown scan reads. A residual that is
- * an operand of the body (a constant, a scanned row) is read from there, and one that only constants go into, which is
- * the same at every step, is computed once, before the loop.
+ * Two scans: the known one returns the residuals of each step as additional stacked outputs, and the unknown one scans
+ * over them. A residual that is an operand of the body (a constant or a scanned row) is not stored again. A residual
+ * computed from constants alone is the same at every step: it is computed once, before the loop.
  */
-export function splitScan(split: SplitProgram, eqn: Equation<'scan'>, unknown: readonly boolean[]): SplitEquation {
+export function splitScan(split: SplitProgram, eqn: Equation<'scan'>, unknown: Mask): SplitEquation {
   const { body, numConsts, numCarry } = eqn.params
-  const parts = <T>(list: readonly T[]): [T[], T[], T[]] => [
-    list.slice(0, numConsts),
-    list.slice(numConsts, numConsts + numCarry),
-    list.slice(numConsts + numCarry),
-  ]
-  const [constsU, , xsU] = parts(unknown)
-  // A carry is unknown if it enters so, or if the body makes it so.
-  const settle = (carried: boolean[]): { carried: boolean[]; steps: ReturnType<SplitProgram> } => {
-    const steps = split(body, [...constsU, ...carried, ...xsU], carried)
-    const next = steps.unknownOutputs.slice(0, numCarry)
-    return next.every((u, i) => u === carried[i]) ? { carried, steps } : settle(next)
-  }
-  const { carried, steps } = settle(parts(unknown)[1])
-  const [consts, carry, xs] = parts(eqn.inputs)
-  const [bodyConsts, , bodyXs] = parts<Atom>(body.inputs)
+  const [constsU, carryU, xsU] = scanParts(unknown, eqn.params)
+  // A carry is unknown if its initial value is, or if the body makes it so.
+  const { carried, ...steps } = settle(carryU, mask => {
+    const parts = split(body, [...constsU, ...mask, ...xsU], mask)
+    return { ...parts, after: parts.unknownOutputs.slice(0, numCarry) }
+  })
+  const [consts, carry, xs] = scanParts(eqn.inputs, eqn.params)
+  const [bodyConsts, , bodyXs] = scanParts<Atom>(body.inputs, eqn.params)
 
   const residuals = steps.unknown.inputs.slice(0, steps.numResiduals)
   const { equations: invariant, values: invariants } = invariantPart(
     steps.known,
-    whereNot(body.inputs.slice(0, numConsts), constsU),
+    reject(body.inputs.slice(0, numConsts), constsU),
   )
   const hoisted = residuals.filter(r => invariants.has(r))
   const once = hoisted.map(r => new Var(r.aval))
   const before = equation({
     primitive: 'call',
-    inputs: whereNot(consts, constsU),
+    inputs: reject(consts, constsU),
     outputs: once,
     params: {
       name: 'invariant',
       remat: false,
-      program: withoutDeadCode(new Program(whereNot(body.inputs.slice(0, numConsts), constsU), invariant, hoisted)),
+      program: withoutDeadCode(new Program(reject(body.inputs.slice(0, numConsts), constsU), invariant, hoisted)),
     },
   })
   const fixed = residuals.filter(r => bodyConsts.includes(r))
@@ -60,16 +51,16 @@ export function splitScan(split: SplitProgram, eqn: Equation<'scan'>, unknown: r
   const knownBody = steps.known.outputs.slice(0, steps.known.outputs.length - residuals.length)
   const known = equation({
     ...eqn,
-    inputs: [...whereNot(consts, constsU), ...whereNot(carry, carried), ...whereNot(xs, xsU)],
+    inputs: [...reject(consts, constsU), ...reject(carry, carried), ...reject(xs, xsU)],
     params: {
       ...eqn.params,
-      numConsts: whereNot(consts, constsU).length,
-      numCarry: whereNot(carry, carried).length,
+      numConsts: reject(consts, constsU).length,
+      numCarry: reject(carry, carried).length,
       body: new Program(steps.known.inputs, steps.known.equations, [...knownBody, ...stacked]),
     },
-    outputs: [...whereNot(eqn.outputs, steps.unknownOutputs), ...stacks],
+    outputs: [...reject(eqn.outputs, steps.unknownOutputs), ...stacks],
   })
-  const [unknownConsts, unknownCarry] = [where(consts, constsU), where(carry, carried)]
+  const [unknownConsts, unknownCarry] = [select(consts, constsU), select(carry, carried)]
   const declared = steps.unknown.inputs.slice(residuals.length)
   const numBefore = unknownConsts.length + unknownCarry.length
   const rest = equation({
@@ -81,7 +72,7 @@ export function splitScan(split: SplitProgram, eqn: Equation<'scan'>, unknown: r
       ...unknownCarry,
       ...rows.map(r => xs[bodyXs.indexOf(r)]),
       ...stacks,
-      ...where(xs, xsU),
+      ...select(xs, xsU),
     ],
     params: {
       ...eqn.params,
@@ -93,12 +84,12 @@ export function splitScan(split: SplitProgram, eqn: Equation<'scan'>, unknown: r
         steps.unknown.outputs,
       ),
     },
-    outputs: where(eqn.outputs, steps.unknownOutputs),
+    outputs: select(eqn.outputs, steps.unknownOutputs),
   })
   return { known: [before, known], unknown: rest }
 }
 
-/** The equations of a body that nothing but these constants goes into, and what they compute. */
+/** The equations of a body that depend on these constants alone, and the values that they compute. */
 function invariantPart(
   { equations }: Program,
   consts: readonly Var[],
@@ -117,10 +108,11 @@ function invariantPart(
 }
 
 /**
- * Every branch has residuals of its own. The known branches return them in common slots, one for each type, zeros in the
- * slots that a branch has no use for; a residual that is an operand is read from there.
+ * The branches have different residuals, but must return the same types. So the known branches return a list of slots
+ * that all branches share: a residual goes to a free slot of its type, and unused slots hold zeros. A residual that is
+ * an operand of the branch needs no slot.
  */
-export function splitCond(split: SplitProgram, eqn: Equation<'cond'>, unknown: readonly boolean[]): SplitEquation {
+export function splitCond(split: SplitProgram, eqn: Equation<'cond'>, unknown: Mask): SplitEquation {
   if (unknown[0]) return { known: [], unknown: eqn }
   const [index, ...operands] = eqn.inputs
   const mask = unknown.slice(1)
@@ -147,8 +139,8 @@ export function splitCond(split: SplitProgram, eqn: Equation<'cond'>, unknown: r
   const slotVars = slots.map(a => new Var(a))
   const known = equation({
     ...eqn,
-    inputs: [index, ...whereNot(operands, mask)],
-    outputs: [...whereNot(eqn.outputs, wanted), ...slotVars],
+    inputs: [index, ...reject(operands, mask)],
+    outputs: [...reject(eqn.outputs, wanted), ...slotVars],
     params: {
       branches: branches.map(({ parts, places }) =>
         traceClosed(
@@ -165,11 +157,11 @@ export function splitCond(split: SplitProgram, eqn: Equation<'cond'>, unknown: r
       ),
     },
   })
-  const inputs = [...shared.map(i => operands[i]), ...slotVars, ...where(operands, mask)]
+  const inputs = [...shared.map(i => operands[i]), ...slotVars, ...select(operands, mask)]
   const rest = equation({
     ...eqn,
     inputs: [index, ...inputs],
-    outputs: where(eqn.outputs, wanted),
+    outputs: select(eqn.outputs, wanted),
     params: {
       branches: branches.map(({ parts, places }) =>
         traceClosed(
@@ -188,10 +180,11 @@ export function splitCond(split: SplitProgram, eqn: Equation<'cond'>, unknown: r
 }
 
 /**
- * Rematerialization: the only residuals are the call's inputs. The unknown part applies the whole program again, to its
- * inputs behind a barrier, so that no simplification finds it equal to the known part and keeps that instead.
+ * A call with `remat`: its only residuals are its inputs. The unknown part computes the known values again, from inputs
+ * behind an `optimizationBarrier`. Without the barrier, simplification would merge both computations into one and keep
+ * its results in memory.
  */
-export function splitCall(split: SplitProgram, eqn: Equation<'call'>, unknown: readonly boolean[]): SplitEquation {
+export function splitCall(split: SplitProgram, eqn: Equation<'call'>, unknown: Mask): SplitEquation {
   const { program } = eqn.params
   const { known, unknown: rest, unknownOutputs, numResiduals } = split(program, unknown)
   const numKnown = known.outputs.length - numResiduals
@@ -199,16 +192,16 @@ export function splitCall(split: SplitProgram, eqn: Equation<'call'>, unknown: r
   const again = traceClosed(
     program.inputs.map(v => v.aval),
     v => {
-      const residuals = evalProgram(known, whereNot(v, unknown).map(ops.optimizationBarrier)).slice(numKnown)
-      return evalProgram(rest, [...residuals, ...where(v, unknown)])
+      const residuals = evalProgram(known, reject(v, unknown).map(ops.optimizationBarrier)).slice(numKnown)
+      return evalProgram(rest, [...residuals, ...select(v, unknown)])
     },
   )
   return {
     known: [
       equation({
         ...eqn,
-        inputs: whereNot(eqn.inputs, unknown),
-        outputs: whereNot(eqn.outputs, unknownOutputs),
+        inputs: reject(eqn.inputs, unknown),
+        outputs: reject(eqn.outputs, unknownOutputs),
         params: {
           ...eqn.params,
           program: new Program(known.inputs, liveEquations(known.equations, knownOutputs), knownOutputs),
@@ -217,7 +210,7 @@ export function splitCall(split: SplitProgram, eqn: Equation<'call'>, unknown: r
     ],
     unknown: equation({
       ...eqn,
-      outputs: where(eqn.outputs, unknownOutputs),
+      outputs: select(eqn.outputs, unknownOutputs),
       params: { ...eqn.params, program: withoutDeadCode(again) },
     }),
   }

@@ -3,15 +3,17 @@ import { formatAval } from '../program/aval.js'
 import { is, Program, Var } from '../program/program.js'
 import type { Atom, Equation } from '../program/program.js'
 import { liveEquations } from './dead-code.js'
+import { reject, select } from './masks.js'
 import type { Split, SplitEquation } from './rules.js'
 import { splitCall, splitCond, splitScan } from './split-programs.js'
 
 /**
- * Splits a program by which inputs are unknown. The residuals are the known values that the unknown part reads.
- * `wanted` outputs count as unknown even if they are not.
+ * Splits a program in two (partial evaluation): `known` computes all that does not depend on the unknown inputs, and
+ * `unknown` the rest. Residuals are known values that `unknown` reads: outputs of the former, inputs of the latter.
+ * Outputs of the mask `wanted` are computed by `unknown` even if they are known.
  */
 export function split(program: Program, unknownInputs: readonly boolean[], wanted: readonly boolean[] = []): Split {
-  const unknown = new Set<Var>(program.inputs.filter((_, i) => unknownInputs[i]))
+  const unknown = new Set<Var>(select(program.inputs, unknownInputs))
   const isUnknown = (a: Atom): boolean => a instanceof Var && unknown.has(a)
   const [knownEquations, unknownEquations]: [Equation[], Equation[]] = [[], []]
   for (const eqn of program.equations) {
@@ -24,18 +26,18 @@ export function split(program: Program, unknownInputs: readonly boolean[], wante
     }
   }
   const unknownOutputs = program.outputs.map((o, i) => isUnknown(o) || wanted[i] === true)
-  const rest = program.outputs.filter((_, i) => unknownOutputs[i])
+  const rest = select(program.outputs, unknownOutputs)
   const live = liveEquations(unknownEquations, rest)
   const residuals = new Set<Var>()
   for (const a of [...live.flatMap(e => e.inputs), ...rest]) if (a instanceof Var && !unknown.has(a)) residuals.add(a)
-  const knownOutputs = [...program.outputs.filter((_, i) => !unknownOutputs[i]), ...residuals]
+  const knownOutputs = [...reject(program.outputs, unknownOutputs), ...residuals]
   return {
     known: new Program(
-      program.inputs.filter((_, i) => !unknownInputs[i]),
+      reject(program.inputs, unknownInputs),
       liveEquations(knownEquations, knownOutputs),
       knownOutputs,
     ),
-    unknown: new Program([...residuals, ...program.inputs.filter((_, i) => unknownInputs[i])], live, rest),
+    unknown: new Program([...residuals, ...select(program.inputs, unknownInputs)], live, rest),
     numResiduals: residuals.size,
     unknownOutputs,
   }

@@ -11,7 +11,7 @@ import { linearCallTranspose } from './custom-vjp.js'
 import { avalOf, linearRules } from './linear.js'
 import type { LinearPrimitive } from './linear.js'
 import * as programs from './transpose-programs.js'
-import type { Cotangent, Operand, ProgramTransposeRule, TransposeRule } from './rules.js'
+import type { Cotangent, LinearOperand, ProgramTransposeRule, TransposeRule } from './rules.js'
 
 /**
  * Runs a program that is linear in some of its inputs backwards: cotangents of its outputs to cotangents of those
@@ -44,7 +44,7 @@ export function transposeEval(
   for (const eqn of pending.toReversed()) {
     const cts = eqn.outputs.map(o => flowing.get(o) ?? null)
     if (cts.every(ct => ct === null)) continue
-    const operands = eqn.inputs.map((a): Operand => {
+    const operands = eqn.inputs.map((a): LinearOperand => {
       const v = value(a)
       return v === undefined ? { linear: a.aval } : { known: v }
     })
@@ -53,7 +53,7 @@ export function transposeEval(
   return program.inputs.map((v, i) => (inputs[i] === null ? (flowing.get(v) ?? null) : null))
 }
 
-function applyRule(eqn: Equation, cotangents: readonly Cotangent[], operands: readonly Operand[]): Cotangent[] {
+function applyRule(eqn: Equation, cotangents: readonly Cotangent[], operands: readonly LinearOperand[]): Cotangent[] {
   const rule = linearRules[eqn.primitive as LinearPrimitive] as TransposeRule<PrimitiveName> | undefined
   if (rule) return rule(cotangents[0]!, operands, eqn.params)
   const programRule = programRules[eqn.primitive] as ProgramTransposeRule<PrimitiveName> | undefined
