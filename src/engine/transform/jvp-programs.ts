@@ -84,9 +84,12 @@ export const scan =
       bind(
         'scan',
         [
-          ...[...consts, ...present(constDots)],
-          ...[...carry, ...denseTangents(carry, carryDots, carried)],
-          ...[...rows, ...present(rowDots)],
+          ...consts,
+          ...present(constDots),
+          ...carry,
+          ...denseTangents(carry, carryDots, carried),
+          ...rows,
+          ...present(rowDots),
         ],
         {
           ...params,
