@@ -8,7 +8,7 @@ let engine: Engine | undefined
 
 /** The engine that new arrays live on, made at first use: ONNX Runtime, unless `setBackend` chose another. */
 export function defaultEngine(): Engine {
-  return engine ?? setBackend(new OnnxBackend(lazyNodeSessions))
+  return engine ?? setBackend(new OnnxBackend(lazySessions))
 }
 
 /** Makes a backend the default for new arrays. Arrays of another backend are copied over where they are used. */
@@ -18,10 +18,13 @@ export function setBackend(backend: Backend): Engine {
   return engine
 }
 
-const load = async (): Promise<SessionFactory> => (await import('../compile/onnx/node.js')).nodeSessions()
+const load = async (): Promise<SessionFactory> => (await import('#onnx-sessions')).defaultSessions()
 
-/** Node's sessions, loaded when the first one is made: importing the library does no work. */
-const lazyNodeSessions: SessionFactory = {
+/**
+ * ONNX Runtime's sessions for where this runs: `#onnx-sessions` is onnx/node.ts, or onnx/web.ts in a bundle for the browser
+ * (see "imports" in package.json). They are loaded with the first session: importing the library does no work.
+ */
+const lazySessions: SessionFactory = {
   describe: async () => (await load()).describe(),
-  create: async (model, options) => (await load()).create(model, options),
+  create: async (graph, options) => (await load()).create(graph, options),
 }

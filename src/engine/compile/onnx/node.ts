@@ -48,6 +48,9 @@ export function nodeSessions(threads = availableParallelism()): SessionFactory {
   }
 }
 
+/** What `#onnx-sessions` (package.json) means in Node. */
+export const defaultSessions = (): SessionFactory => nodeSessions()
+
 /**
  * How long a session's threads wait for more work before they sleep. By default it is many milliseconds, in which they keep the
  * processors from the next session: an encoder that has just run slows the decoder's first steps to a fifth.

@@ -1,7 +1,7 @@
 import type { HostTensor } from '../../../base/host-tensor.js'
 import type { GraphInfo } from './proto.js'
 
-/** Runs one graph on host tensors, writing each output into memory that is given. */
+/** Runs one graph. The inputs are the graph's `x0, x1, ...`; its outputs `y0, y1, ...` are written into the given tensors. */
 export interface Session {
   run(inputs: readonly HostTensor[], outputs: readonly HostTensor[]): Promise<void>
 }
@@ -14,7 +14,7 @@ export interface SessionOptions {
   keepMemory: boolean
 }
 
-/** Makes sessions: Node's ONNX Runtime, or the browser's. */
+/** Makes sessions. `nodeSessions` (node.ts) uses onnxruntime-node, `webSessions` (web.ts) onnxruntime-web. */
 export interface SessionFactory {
   describe(): Promise<string>
   create(graph: GraphInfo, options: SessionOptions): Promise<Session>
