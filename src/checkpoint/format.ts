@@ -1,6 +1,6 @@
 import { dtypes } from '../base/dtypes.js'
 import type { DType } from '../base/dtypes.js'
-import { FileError, SwitchyardError } from '../base/errors.js'
+import { FileError } from '../base/errors.js'
 import { formatCount } from '../base/format.js'
 import { bytesOf } from '../base/host-tensor.js'
 import type { HostTensor } from '../base/host-tensor.js'
@@ -77,18 +77,6 @@ export async function readCheckpoint(
   }
 }
 
-/** Throws unless `tensor` is what `info` promised. */
-export function checkAgainstInfo(path: string, info: TensorInfo, tensor: HostTensor): void {
-  const same =
-    tensor.dtype === info.dtype &&
-    tensor.shape.length === info.shape.length &&
-    tensor.shape.every((d, i) => d === info.shape[i])
-  if (same) return
-  throw new SwitchyardError(
-    `${path}: tensor ${quote(info.name)} was announced as ${info.dtype}[${info.shape}] and came as ${tensor.dtype}[${tensor.shape}]`,
-  )
-}
-
 /** Why no tensor may have this name, or undefined if one may. */
 export function nameProblem(name: string): string | undefined {
   if (name.split(/[./]/).includes('__proto__')) return 'a name with "__proto__" is not allowed'
@@ -130,6 +118,12 @@ export function unknownTensor(path: string, name: string, known: ReadonlyMap<str
 /** The error of a reader that was asked for a tensor after it was closed. */
 export const closedReader = (path: string, name: string): FileError =>
   new FileError(`${path}: tensor ${quote(name)} cannot be read: the file has been closed`)
+
+/** Names for a message: at most ten, quoted, and how many more there are. */
+export function listNames(names: readonly string[]): string {
+  const shown = names.slice(0, 10).map(quote).join(', ')
+  return names.length > 10 ? `${shown} and ${formatCount(names.length - 10)} more` : shown
+}
 
 /** A name from a file, for a message: quoted, control characters escaped (a terminal would obey them), not too long. */
 export function quote(name: string): string {

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { FileError } from '../base/errors.js'
 import { readTensors } from './format.js'
-import { detectFormat } from './formats.js'
+import { detectFormat } from '../../test/conformance/formats.js'
 
 const folder = fileURLToPath(new URL('../../test/fixtures/hostile/', import.meta.url))
 

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { FileError } from '../base/errors.js'
 import { hostFrom } from '../base/host-tensor.js'
 import { readTensors, sourceOf } from './format.js'
-import { detectFormat } from './formats.js'
+import { detectFormat } from '../../test/conformance/formats.js'
 import { safetensors } from './safetensors.js'
 
 let scratch: string
@@ -145,7 +145,7 @@ describe('safetensors: what the format forbids', () => {
       'too much metadata',
       `{"__metadata__":{${Array.from({ length: 100_001 }, (_, i) => `"${i}":""`).join()}}}`,
       0,
-      /more than 100,000 pieces of metadata/,
+      /more than 100,000 entries of metadata/,
     ],
     ['a wrong escape', '{"\\x":{}}', 0, /wrong escape/],
   ])('%s', async (_, header, bytes, message) => {
@@ -284,7 +284,7 @@ describe('safetensors: what is written', () => {
     ).rejects.toThrow(/"w" is bool/)
     await expect(
       safetensors.write(path, sourceOf([['w', { dtype: 'int8', shape: [2], data: new Int8Array(1) }]])),
-    ).rejects.toThrow(/"w".*brings 1 bytes/)
+    ).rejects.toThrow(/"w".*has 1 bytes/)
     await expect(
       safetensors.write(path, sourceOf([['w', { dtype: 'int8', shape: [-1], data: new Int8Array(1) }]])),
     ).rejects.toThrow(/not the shape/)

@@ -2,25 +2,26 @@ import { open, writeFile } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FileError, SwitchyardError } from '../base/errors.js'
-import type { HostTensor } from '../base/host-tensor.js'
 import { writeFolderAtomically } from './atomic.js'
-import { isPlainName, namesIn, withPath } from './files.js'
-import { byteLength, quote } from './format.js'
+import { isPlainName, namesIn, withPath, writeExactly } from './files.js'
+import { byteLength, listNames, quote } from './format.js'
 import type { TensorInfo, TensorSource, WriteOptions } from './format.js'
-import { SafetensorsBody, layOut } from './safetensors.js'
-import type { SafetensorsLayout } from './safetensors.js'
+import type { StoredTensor } from './safetensors-header.js'
+import { safetensorsLayout, safetensorsRules } from './safetensors-layout.js'
+import type { SafetensorsLayout } from './safetensors-layout.js'
+import { checkAnnounced, delivered } from './tensor-source.js'
 
 export interface HuggingFaceWriteOptions extends WriteOptions {
-  /** The tensors of one file take at most so many bytes, a larger tensor has one to itself. 5 GB unless told, as Hugging Face's. */
+  /** Most bytes of the tensors in one file; a larger tensor has a file of its own. Default 5 GB, as Hugging Face's. */
   maxShardBytes?: number
-  /** What stands beside the weights, by file name: config.json. */
+  /** Further files of the folder by name: config.json. */
   files?: Readonly<Record<string, string | Uint8Array>>
 }
 
 /**
  * Writes a Hugging Face folder: `model.safetensors`, or shards `model-00001-of-00003.safetensors` with their index. The
- * folder appears complete or not at all, and a replaced one is replaced as a whole. Tensors that come in the order of
- * the source's `infos` need one open file at a time.
+ * folder appears complete or not at all, also when it replaces another. If tensors are delivered in the order in which
+ * they were announced, one file is open at a time.
  */
 export async function writeShards(
   path: string,
@@ -28,8 +29,7 @@ export async function writeShards(
   options: HuggingFaceWriteOptions = {},
 ): Promise<void> {
   const { maxShardBytes = 5e9, files = {}, metadata = { format: 'pt' }, replace = false } = options
-  if (!(maxShardBytes >= 1))
-    throw new SwitchyardError(`maxShardBytes is ${maxShardBytes}: a shard has to hold something`)
+  if (!(maxShardBytes >= 1)) throw new SwitchyardError(`maxShardBytes is ${maxShardBytes}: it must be at least 1`)
   const parts = split(source.infos, maxShardBytes)
   const names = parts.map((_, i) =>
     parts.length === 1 ? 'model.safetensors' : `model-${digits(i + 1)}-of-${digits(parts.length)}.safetensors`,
@@ -41,26 +41,18 @@ export async function writeShards(
   }
   if (replace) await refuseForeignFolder(path)
 
-  const shards = parts.map((infos, i) => new Shard(path, names[i], layOut(join(path, names[i]), infos, metadata)))
-  const shardOf = new Map<string, Shard>()
-  parts.forEach((infos, i) =>
-    infos.forEach(({ name }) => {
-      if (shardOf.has(name))
-        throw new SwitchyardError(`${path}: tensor ${quote(name)} cannot be written: there are two of this name`)
-      shardOf.set(name, shards[i])
-    }),
+  checkAnnounced(path, source.infos, safetensorsRules)
+  const shards = parts.map(
+    (infos, i) => new Shard(path, names[i], safetensorsLayout(join(path, names[i]), infos, metadata)),
   )
+  const places = new Map<string, ShardedTensor>(shards.flatMap(shard => [...shard.tensors()]))
 
   await writeFolderAtomically(
     path,
     async temp => {
       try {
-        for await (const [name, tensor] of source.entries) {
-          const shard = shardOf.get(name)
-          if (shard === undefined)
-            throw new SwitchyardError(`${path}: tensor ${quote(name)} came without having been announced`)
-          await shard.put(temp, name, tensor)
-        }
+        for await (const { info, bytes } of delivered(path, source.entries, places))
+          await info.shard.put(temp, info, bytes)
         for (const shard of shards) await shard.end(temp)
       } finally {
         for (const shard of shards) await shard.close()
@@ -74,12 +66,12 @@ export async function writeShards(
 
 const digits = (n: number): string => String(n).padStart(5, '0')
 
-/** In the order of the tensors; at least one part. */
+/** Divides the tensors, in their order, into the shards' tensors. At least one shard. */
 function split(infos: readonly TensorInfo[], maxShardBytes: number): TensorInfo[][] {
   const parts: TensorInfo[][] = [[]]
   let used = 0
   for (const info of infos) {
-    const bytes = byteLength(info.dtype, info.shape) ?? 0 // what has no length is refused where it is laid out
+    const bytes = byteLength(info.dtype, info.shape) ?? 0 // an invalid shape is refused by safetensorsLayout
     if (used > 0 && used + bytes > maxShardBytes) {
       parts.push([])
       used = 0
@@ -90,7 +82,7 @@ function split(infos: readonly TensorInfo[], maxShardBytes: number): TensorInfo[
   return parts
 }
 
-/** Put together by hand: an object would bring names like "0" to the front. */
+/** The index file's JSON. It is concatenated: an object would move names like "0" to the front. */
 function indexText(parts: readonly (readonly TensorInfo[])[], names: readonly string[]): string {
   const total = parts.flat().reduce((sum, { dtype, shape }) => sum + (byteLength(dtype, shape) ?? 0), 0)
   const lines = parts.flatMap((infos, i) =>
@@ -99,25 +91,37 @@ function indexText(parts: readonly (readonly TensorInfo[])[], names: readonly st
   return `{\n  "metadata": {\n    "total_size": ${total}\n  },\n  "weight_map": {\n${lines.join(',\n')}\n  }\n}\n`
 }
 
-/** One file, made when its first tensor comes and closed after its last. `path` is the folder's final name, for messages. */
+/** A tensor's place in its shard, and the shard. */
+interface ShardedTensor extends StoredTensor {
+  readonly shard: Shard
+}
+
+/** One file of a folder. It is created when its first tensor is written and closed after its last. */
 class Shard {
   private handle: FileHandle | undefined
-  private body: SafetensorsBody | undefined
+  private written = 0
 
+  /** `folder`: the final path of the folder, for messages. */
   constructor(
-    private readonly path: string,
+    private readonly folder: string,
     private readonly file: string,
     private readonly layout: SafetensorsLayout,
   ) {}
 
-  async put(temp: string, name: string, tensor: HostTensor): Promise<void> {
-    const body = await this.begin(temp)
-    await body.put(name, tensor)
-    if (body.complete) await this.close()
+  *tensors(): Generator<[name: string, tensor: ShardedTensor]> {
+    for (const [name, tensor] of this.layout.tensors) yield [name, { ...tensor, shard: this }]
   }
 
+  async put(temp: string, { begin }: StoredTensor, bytes: Uint8Array): Promise<void> {
+    const { header, tensors } = this.layout
+    if (this.written === 0) await this.create(temp)
+    await withPath(join(this.folder, this.file), () => writeExactly(this.handle!, bytes, header.byteLength + begin))
+    if (++this.written === tensors.size) await this.close()
+  }
+
+  /** Creates the file of a shard without tensors: the one file of an empty model. */
   async end(temp: string): Promise<void> {
-    ;(await this.begin(temp)).end()
+    if (this.layout.tensors.size === 0) await this.create(temp)
     await this.close()
   }
 
@@ -126,23 +130,22 @@ class Shard {
     this.handle = undefined
   }
 
-  private async begin(temp: string): Promise<SafetensorsBody> {
-    if (this.body !== undefined) return this.body
-    const path = join(this.path, this.file)
-    this.handle = await withPath(path, () => open(join(temp, this.file), 'wx'))
-    this.body = await SafetensorsBody.begin(path, this.handle, this.layout)
-    return this.body
+  private async create(temp: string): Promise<void> {
+    await withPath(join(this.folder, this.file), async () => {
+      this.handle = await open(join(temp, this.file), 'wx')
+      await writeExactly(this.handle, this.layout.header, 0)
+    })
   }
 }
 
-/** What stands in a Hugging Face folder of weights. */
+/** Names of files that belong in a Hugging Face folder of weights. */
 const ownFile = /^[^.].*\.(safetensors|bin|json|model|txt|jinja|md)$/
 
-/** To replace means to delete: only a folder of weights, or an empty one, may be; not one with a .git in it. */
+/** Replacing deletes the old folder. Throws a FileError if it holds anything but weights (a .git, say). */
 async function refuseForeignFolder(path: string): Promise<void> {
   const foreign = (await namesIn(path)).filter(name => !ownFile.test(name))
   if (foreign.length === 0) return
   throw new FileError(
-    `${path}: this folder holds more than a model (${foreign.slice(0, 3).map(quote).join(', ')}) and is not replaced: choose another name, or remove it first`,
+    `${path}: this folder holds more than a model (${listNames(foreign)}) and is not replaced: choose another name, or remove it first`,
   )
 }

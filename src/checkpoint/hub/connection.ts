@@ -22,7 +22,7 @@ export interface ConnectionOptions {
 }
 
 /** An answer to a request, whose body is still to be read. */
-export interface Answer {
+export interface HubResponse {
   readonly status: number
   readonly headers: Headers
   /** What names the file's content according to the hub: sha256 or git's sha1, if it says. */
@@ -46,7 +46,7 @@ export class Connection {
   }
 
   /** Gets a URL, following redirects. Whatever is no success is an error, but for a range that does not exist (416). */
-  async get(url: string, headers: Readonly<Record<string, string>>): Promise<Answer> {
+  async get(url: string, headers: Readonly<Record<string, string>>): Promise<HubResponse> {
     const watch = new Watch(this.options.signal)
     try {
       let address = new URL(url)
@@ -121,7 +121,12 @@ export class Connection {
     )
   }
 
-  private async answer(url: URL, response: Response, contentName: string | undefined, watch: Watch): Promise<Answer> {
+  private async answer(
+    url: URL,
+    response: Response,
+    contentName: string | undefined,
+    watch: Watch,
+  ): Promise<HubResponse> {
     const { status, headers, body } = response
     const reader = body?.getReader()
     const close = async (): Promise<void> => {

@@ -5,7 +5,7 @@ import { open, rename, rm } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { formatCount } from '../../base/format.js'
 import { withPath, writeExactly } from '../files.js'
-import type { Answer, Connection } from './connection.js'
+import type { HubResponse, Connection } from './connection.js'
 import { HubError, TransientError } from './errors.js'
 import type { RemoteFile } from './listing.js'
 import { claimPartial, discardPartials, releasePartial } from './partial.js'
@@ -96,7 +96,7 @@ async function fetchRest(
 }
 
 /** Nothing is added to a file that has become another one: at a commit that never happens honestly. */
-function checkContentName({ model: { repo } }: Connection, file: RemoteFile, answer: Answer): void {
+function checkContentName({ model: { repo } }: Connection, file: RemoteFile, answer: HubResponse): void {
   if (answer.contentName === undefined || answer.contentName === file.etag) return
   throw new WrongContent(
     `${repo}: the hub sends another ${file.name} than it lists (${answer.contentName} instead of ${file.etag}): what had come of it was deleted, try again`,
@@ -104,7 +104,7 @@ function checkContentName({ model: { repo } }: Connection, file: RemoteFile, ans
 }
 
 /** Whether a partial answer is the rest of the file: `Content-Range: bytes FIRST-LAST/SIZE`. */
-function continues(answer: Answer, from: number, size: number): boolean {
+function continues(answer: HubResponse, from: number, size: number): boolean {
   const match = /^bytes (\d+)-\d+\/(\d+)$/.exec(answer.headers.get('content-range') ?? '')
   return answer.status === 206 && match !== null && Number(match[1]) === from && Number(match[2]) === size
 }

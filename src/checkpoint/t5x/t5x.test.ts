@@ -9,7 +9,7 @@ import { FileError, SwitchyardError } from '../../base/errors.js'
 import { castHost, hostFrom, hostScalar, sizeOf } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
 import { readCheckpoint, sourceOf } from '../format.js'
-import { detectFormat } from '../formats.js'
+import { detectFormat } from '../../../test/conformance/formats.js'
 import { safetensors } from '../safetensors.js'
 import { t5x } from './t5x.js'
 

@@ -3,38 +3,41 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import { allocate, dtypes } from '../../base/dtypes.js'
-import { FileError, SwitchyardError } from '../../base/errors.js'
-import { formatCount } from '../../base/format.js'
-import { bytesOf, sizeOf, stridesOf, tensorFromBytes } from '../../base/host-tensor.js'
+import { FileError } from '../../base/errors.js'
+import { sizeOf, stridesOf, tensorFromBytes } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
 import { writeFolderAtomically } from '../atomic.js'
 import { isFile, isPlainName, namesIn, withPath } from '../files.js'
-import { byteLength, checkAgainstInfo, isBoolData, nameProblem, quote } from '../format.js'
+import { nameProblem, quote } from '../format.js'
 import type { TensorInfo, TensorSource, WriteOptions } from '../format.js'
+import { cannotWrite, checkAnnounced, delivered } from '../tensor-source.js'
 import { msgpackLimits } from './msgpack.js'
 import { encodeMsgpack } from './msgpack-write.js'
 import type { Encodable } from './msgpack-write.js'
 import { chooseChunks, zarrayText } from './zarr-metadata.js'
 import { chunkName, gridOf } from './zarr.js'
 
-/** As T5X's: chunks of about so many bytes, packed lightly. */
+/** T5X's defaults: the size of a chunk before compression, and the level of gzip. */
 const chunkBytes = 64 * 2 ** 20
 const gzipLevel = 1
 
 const pack = promisify<Uint8Array, { level: number }, Buffer>(gzip)
 
 export interface T5xWriteOptions extends WriteOptions {
-  /** The bytes of a chunk, before it is packed: 64 MiB unless told. */
+  /** Bytes of a chunk before compression. Default 64 MiB. */
   chunkBytes?: number
 }
 
-/** What T5X does not partition and keeps in the msgpack file: scalars, place holders, and the factored statistics of scanned kernels. */
+/**
+ * Whether T5X keeps a tensor in the msgpack file instead of partitioning it: scalars, placeholders, and Adafactor's row
+ * and column means of scanned kernels.
+ */
 const isUnpartitioned = ({ name, shape }: TensorInfo): boolean =>
   sizeOf(shape) <= 1 || (shape.length === 2 && /^state\/param_states\/(\w+)\/\1\/.*\/v_(row|col)$/.test(name))
 
-/** One tensor to be. */
+/** Where one tensor will be written. */
 interface Place extends TensorInfo {
-  /** undefined for one in the msgpack file. */
+  /** The name of its zarr folder; undefined if it is kept in the msgpack file. */
   readonly folder: string | undefined
   readonly chunks: readonly number[]
 }
@@ -45,32 +48,20 @@ interface Place extends TensorInfo {
  */
 export async function writeT5x(path: string, source: TensorSource, options: T5xWriteOptions = {}): Promise<void> {
   const { metadata = {}, replace = false } = options
-  const places = layOut(path, source.infos, options.chunkBytes ?? chunkBytes)
+  const places = placeTensors(path, source.infos, options.chunkBytes ?? chunkBytes)
   const inline = new Map<string, HostTensor>()
   for (const { name, dtype, shape, folder } of places.values())
     if (folder === undefined) inline.set(name, { dtype, shape, data: allocate(dtype, sizeOf(shape)) })
-  encodeCheckpoint(path, places, inline, metadata) // for its errors: all else is the longer work
+  encodeCheckpoint(path, places, inline, metadata) // throws its errors before the long work begins
   if (replace) await refuseForeignFolder(path)
 
   await writeFolderAtomically(
     path,
     async temp => {
-      const missing = new Set(places.keys())
-      for await (const [name, tensor] of source.entries) {
-        const place = places.get(name)
-        if (place === undefined || !missing.delete(name))
-          throw new SwitchyardError(
-            `${path}: tensor ${quote(name)} came ${place === undefined ? 'without having been announced' : 'twice'}`,
-          )
-        checkTensor(path, place, tensor)
-        if (place.folder === undefined)
-          inline.set(name, tensorFromBytes(tensor.dtype, tensor.shape, bytesOf(tensor).slice()))
-        else await writeZarr(join(temp, place.folder), place, bytesOf(tensor))
+      for await (const { info, bytes } of delivered(path, source.entries, places)) {
+        if (info.folder === undefined) inline.set(info.name, tensorFromBytes(info.dtype, info.shape, bytes.slice()))
+        else await writeZarr(join(temp, info.folder), info, bytes)
       }
-      if (missing.size > 0)
-        throw new SwitchyardError(
-          `${path}: ${formatCount(missing.size)} announced tensors never came: ${[...missing].slice(0, 5).map(quote).join(', ')}`,
-        )
       const file = join(temp, 'checkpoint')
       await withPath(file, () => writeFile(file, encodeCheckpoint(path, places, inline, metadata)))
     },
@@ -78,7 +69,7 @@ export async function writeT5x(path: string, source: TensorSource, options: T5xW
   )
 }
 
-/** Why T5X's format cannot hold a tensor of this name, or undefined if it can: its folder is called as its path, with `.` for `/`. */
+/** Why T5X's format cannot hold a tensor of this name; undefined if it can. A tensor's folder is its path with `.` for `/`. */
 export function t5xNameProblem(name: string): string | undefined {
   const keys = name.split('/')
   if (keys.includes('')) return 'a part of its path is empty'
@@ -90,20 +81,15 @@ export function t5xNameProblem(name: string): string | undefined {
 
 const folderOf = (name: string): string => name.replaceAll('/', '.')
 
-function layOut(path: string, infos: readonly TensorInfo[], most: number): Map<string, Place> {
+function placeTensors(path: string, infos: readonly TensorInfo[], most: number): Map<string, Place> {
+  checkAnnounced(path, infos, { maxRank: msgpackLimits.rank, nameProblem: t5xNameProblem })
   const places = new Map<string, Place>()
   const owners = new Map<string, string>()
   for (const info of infos) {
     const { name, dtype, shape } = info
     const folder = folderOf(name)
     const owner = owners.get(folder)
-    const problem =
-      t5xNameProblem(name) ??
-      (places.has(name) ? 'there are two of this name' : undefined) ??
-      (owner === undefined ? undefined : `its folder would be that of ${quote(owner)}`) ??
-      (shape.length > msgpackLimits.rank ? `it has more than ${msgpackLimits.rank} dimensions` : undefined) ??
-      (byteLength(dtype, shape) === undefined ? `[${shape}] is not the shape of an array` : undefined)
-    if (problem !== undefined) throw new SwitchyardError(`${path}: tensor ${quote(name)} cannot be written: ${problem}`)
+    if (owner !== undefined) throw cannotWrite(path, name, `its folder would be the folder of ${quote(owner)}`)
     owners.set(folder, name)
     const inside = isUnpartitioned(info)
     places.set(name, {
@@ -116,15 +102,12 @@ function layOut(path: string, infos: readonly TensorInfo[], most: number): Map<s
   }
   for (const name of places.keys()) {
     const parent = parentsOf(name).find(p => places.has(p))
-    if (parent !== undefined)
-      throw new SwitchyardError(
-        `${path}: tensor ${quote(name)} cannot be written: a part of its path, ${quote(parent)}, is a tensor itself`,
-      )
+    if (parent !== undefined) throw cannotWrite(path, name, `a part of its path, ${quote(parent)}, is a tensor itself`)
   }
   return places
 }
 
-/** `a`, `a/b` of `a/b/c`. */
+/** The proper prefixes of a path: `a` and `a/b` for `a/b/c`. */
 const parentsOf = (name: string): string[] =>
   name
     .split('/')
@@ -187,17 +170,6 @@ function zarrSpec({ dtype, shape, chunks, folder }: Place): Map<string, Encodabl
   ])
 }
 
-function checkTensor(path: string, place: Place, tensor: HostTensor): void {
-  checkAgainstInfo(path, place, tensor)
-  const bytes = bytesOf(tensor)
-  if (bytes.byteLength !== byteLength(place.dtype, place.shape))
-    throw new SwitchyardError(
-      `${path}: tensor ${quote(place.name)} of ${tensor.dtype}[${tensor.shape}] brings ${bytes.byteLength} bytes`,
-    )
-  if (tensor.dtype === 'bool' && !isBoolData(bytes))
-    throw new SwitchyardError(`${path}: tensor ${quote(place.name)} is bool and has bytes other than 0 and 1`)
-}
-
 async function writeZarr(folder: string, { dtype, shape, chunks }: Place, bytes: Uint8Array): Promise<void> {
   await withPath(folder, () => mkdir(folder))
   await withPath(folder, () => writeFile(join(folder, '.zarray'), zarrayText(dtype, shape, chunks, gzipLevel)))
@@ -219,7 +191,7 @@ function padded(bytes: Uint8Array, length: number): Uint8Array {
   return all
 }
 
-/** To replace means to delete: only a checkpoint, or nothing much, may be. */
+/** Replacing deletes the old folder. Throws a FileError if it holds anything but a T5X checkpoint. */
 async function refuseForeignFolder(path: string): Promise<void> {
   for (const name of await namesIn(path)) {
     if (name === 'checkpoint' || (await isFile(join(path, name, '.zarray')))) continue

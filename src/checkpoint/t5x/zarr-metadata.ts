@@ -77,7 +77,7 @@ export function parseZarray(path: string, text: string, leaf: ZarrLeaf): ZarrLay
       `its dtype is ${quote(dtype)}, and the checkpoint says ${leaf.dtype}, ${quote(zarrDtypes[leaf.dtype])}: these files are not of one checkpoint, or its numbers are big endian`,
     )
   }
-  return layOut(
+  return zarrLayout(
     path,
     leaf,
     chunks,
@@ -89,10 +89,10 @@ export function parseZarray(path: string, text: string, leaf: ZarrLeaf): ZarrLay
 /** The layout that the msgpack file says, for a folder without `.zarray`. `path` is the folder. */
 export function layoutWithoutZarray(path: string, leaf: ZarrLeaf): ZarrLayout {
   const { chunks, compressor } = check(storedSchema, path, leaf, toJson(leaf.metadata))
-  return layOut(path, leaf, chunks, compressor, undefined)
+  return zarrLayout(path, leaf, chunks, compressor, undefined)
 }
 
-function layOut(
+function zarrLayout(
   path: string,
   leaf: ZarrLeaf,
   chunks: readonly number[],

@@ -16,7 +16,7 @@ import type { Entry, View } from '../../../test/conformance/torch-file.js'
 import { FileError } from '../../base/errors.js'
 import { bytesOf, hostFrom, sizeOf, stridesOf, toNumbers } from '../../base/host-tensor.js'
 import { readTensors } from '../format.js'
-import { detectFormat } from '../formats.js'
+import { detectFormat } from '../../../test/conformance/formats.js'
 import { readStateDict } from './state-dict.js'
 import { torch } from './torch.js'
 
