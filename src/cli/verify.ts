@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, InvalidArgumentError } from 'commander'
 import { collect } from './options.js'
 import type { VerifyOptions } from './verification.js'
 
@@ -16,8 +16,7 @@ export const verifyCommand = (): Command =>
       'take the weights from here instead of from the folder: in any format, quantized ones too; gradients are left out',
     )
     .option('--params <file>', 'instead of a folder: parameters under the names of T5X')
-    .option('--cases <file>', 'a batch, and what the reference made of it')
-    .addOption(new Option('--reference <name>', 'what made the cases').choices(['t5x']).default('t5x'))
+    .option('--cases <file>', 'a batch, and the tensors that T5X computed from it')
     .option('--config <file>', 'JSON with settings under model and router; sizes are read from the parameters')
     .option('--set <path=value>', 'change a setting, such as router.maxGroupSize=8; may be given again', collect, [])
     .option(

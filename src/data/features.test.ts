@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { ShapeError } from '../base/errors.js'
 import { toNumbers } from '../base/host-tensor.js'
 import type { HostTensor } from '../base/host-tensor.js'
-import { fitLengths, packBatch, padBatch, tokenize } from './features.js'
+import { fitLengths, packBatch, tokenize } from './features.js'
 import type { TokenExample } from './features.js'
 import { CharacterVocabulary } from '../text/symbols.js'
 
@@ -44,10 +44,6 @@ describe('packBatch', () => {
         [1, 1, 1, 2, 2],
         [1, 1, 1, 2, 2],
       ],
-      encoder_positions: [
-        [0, 1, 2, 0, 1],
-        [0, 1, 2, 0, 1],
-      ],
       decoder_target_tokens: [
         [20, 1, 23, 1, 0, 0],
         [21, 22, 1, 24, 25, 1],
@@ -63,10 +59,6 @@ describe('packBatch', () => {
       decoder_segment_ids: [
         [1, 1, 2, 2, 0, 0],
         [1, 1, 1, 2, 2, 2],
-      ],
-      decoder_positions: [
-        [0, 1, 0, 1, 0, 0],
-        [0, 1, 2, 0, 1, 2],
       ],
     })
     expect([packed, rest]).toEqual([4, []])
@@ -100,8 +92,6 @@ describe('packBatch', () => {
             const pick = (values: number[], ids: number[]) => values.filter((_, i) => ids[i] === k)
             const inputs = pick(f.encoder_input_tokens[row], f.encoder_segment_ids[row])
             const targets = pick(f.decoder_target_tokens[row], f.decoder_segment_ids[row])
-            expect(pick(f.encoder_positions[row], f.encoder_segment_ids[row])).toEqual(inputs.map((_, i) => i))
-            expect(pick(f.decoder_positions[row], f.decoder_segment_ids[row])).toEqual(targets.map((_, i) => i))
             expect(pick(f.decoder_input_tokens[row], f.decoder_segment_ids[row])).toEqual([0, ...targets.slice(0, -1)])
             found.push({ inputs, targets })
           }
@@ -112,7 +102,6 @@ describe('packBatch', () => {
             expect(ids.filter(id => id > 0)).toEqual(ids.filter(id => id > 0).sort((a, b) => a - b))
             expect(ids.slice(ids.indexOf(0) < 0 ? ids.length : ids.indexOf(0)).every(id => id === 0)).toBe(true)
             expect(tokens.map(t => t > 0)).toEqual(ids.map(id => id > 0))
-            expect(f[`${s}_positions`][row].every((p, i) => ids[i] > 0 || p === 0)).toBe(true)
           }
           expect(f.decoder_loss_weights[row]).toEqual(f.decoder_target_tokens[row].map(t => (t > 0 ? 1 : 0)))
           expect(f.decoder_input_tokens[row].every((t, i) => f.decoder_segment_ids[row][i] > 0 || t === 0)).toBe(true)
@@ -137,45 +126,6 @@ describe('packBatch', () => {
         }
       }),
     )
-  })
-})
-
-describe('padBatch', () => {
-  it('pads to a multiple of the longest, and shifts as T5X does', () => {
-    const features = padBatch(
-      [
-        { inputs: [10, 1], targets: [20, 21, 1] },
-        { inputs: [11, 12, 13, 1], targets: [22, 1] },
-      ],
-      { inputMultiple: 3, targetMultiple: 2 },
-    )
-    expect(numbered(features)).toEqual({
-      encoder_input_tokens: [
-        [10, 1, 0, 0, 0, 0],
-        [11, 12, 13, 1, 0, 0],
-      ],
-      decoder_target_tokens: [
-        [20, 21, 1, 0],
-        [22, 1, 0, 0],
-      ],
-      decoder_input_tokens: [
-        [0, 20, 21, 1],
-        [0, 22, 1, 0],
-      ],
-      decoder_loss_weights: [
-        [1, 1, 1, 0],
-        [1, 1, 0, 0],
-      ],
-    })
-  })
-
-  it('adds rows of padding, and refuses too few', () => {
-    const example = { inputs: [10, 1], targets: [1] }
-    const features = padBatch([example], { inputMultiple: 8, targetMultiple: 8, rows: 3 })
-    expect(features.encoder_input_tokens.shape).toEqual([3, 8])
-    expect(toNumbers(features.decoder_loss_weights).reduce((a, b) => a + b)).toBe(1)
-    expect(() => padBatch([example, example], { inputMultiple: 8, targetMultiple: 8, rows: 1 })).toThrow(ShapeError)
-    expect(() => padBatch([example], { inputMultiple: 0, targetMultiple: 8 })).toThrow(ShapeError)
   })
 })
 

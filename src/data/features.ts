@@ -25,9 +25,6 @@ export interface Features {
 export interface PackedFeatures extends Features {
   readonly encoder_segment_ids: HostTensor
   readonly decoder_segment_ids: HostTensor
-  /** Each token's place in its own segment. */
-  readonly encoder_positions: HostTensor
-  readonly decoder_positions: HostTensor
 }
 
 export interface PackedSize {
@@ -138,8 +135,6 @@ export class OpenRows {
       decoder_loss_weights: lossWeights(decoder.tokens),
       encoder_segment_ids: encoder.segmentIds,
       decoder_segment_ids: decoder.segmentIds,
-      encoder_positions: encoder.positions,
-      decoder_positions: decoder.positions,
     }
   }
 }
@@ -162,77 +157,33 @@ export function packBatch(
   return { features: open.features(), packed, rest }
 }
 
-export interface PadOptions {
-  /** Lengths are rounded up to a multiple, so that few different shapes are compiled. */
-  readonly inputMultiple: number
-  readonly targetMultiple: number
-  /** Rows of padding are added up to this number, for the same reason. Default: one row an example. */
-  readonly rows?: number
-}
-
-/** One example a row, padded to the longest: for evaluation and generation. */
-export function padBatch(examples: readonly TokenExample[], options: PadOptions): Features {
-  const rows = options.rows ?? examples.length
-  check(examples.length <= rows, () => `${examples.length} examples do not fit ${rows} rows`)
-  const inputLength = roundedLength(
-    examples.map(e => e.inputs.length),
-    options.inputMultiple,
-  )
-  const targetLength = roundedLength(
-    examples.map(e => e.targets.length),
-    options.targetMultiple,
-  )
-  const targets = packSide(
-    examples.map(e => [e.targets]),
-    rows,
-    targetLength,
-  ).tokens
-  return {
-    encoder_input_tokens: packSide(
-      examples.map(e => [e.inputs]),
-      rows,
-      inputLength,
-    ).tokens,
-    decoder_input_tokens: shiftRight(targets),
-    decoder_target_tokens: targets,
-    decoder_loss_weights: lossWeights(targets),
-  }
-}
-
-function roundedLength(lengths: readonly number[], multiple: number): number {
-  check(Number.isInteger(multiple) && multiple > 0, () => `a length cannot be a multiple of ${multiple}`)
-  return Math.ceil(lengths.reduce((a, b) => Math.max(a, b), 1) / multiple) * multiple
-}
-
 /** Lays the sequences of each row one after the other. */
 function packSide(sequences: (readonly number[])[][], rows: number, length: number) {
   const tokens = new Int32Array(rows * length)
   const segmentIds = new Int32Array(rows * length)
-  const positions = new Int32Array(rows * length)
   sequences.forEach((row, r) => {
     let at = r * length
     row.forEach((sequence, k) => {
-      for (let position = 0; position < sequence.length; position++, at++) {
-        tokens[at] = sequence[position]
-        segmentIds[at] = k + 1
-        positions[at] = position
+      for (const id of sequence) {
+        tokens[at] = id
+        segmentIds[at++] = k + 1
       }
     })
   })
   const tensor = (data: Int32Array): HostTensor => hostTensor('int32', [rows, length], data)
-  return { tokens: tensor(tokens), segmentIds: tensor(segmentIds), positions: tensor(positions) }
+  return { tokens: tensor(tokens), segmentIds: tensor(segmentIds) }
 }
 
 /**
- * The decoder's inputs: the targets of the same row one place to the right, with 0 where a segment starts. Without segments
- * a last EOS moves into the padding behind it, as in T5X and HF; packed it does not, also as in T5X.
+ * The decoder's inputs: the targets of the same row one place to the right, with 0 where a segment starts. The last EOS
+ * of a row does not move into the padding behind it, as in T5X.
  */
-function shiftRight(targets: HostTensor, segmentIds?: HostTensor): HostTensor {
+function shiftRight(targets: HostTensor, segmentIds: HostTensor): HostTensor {
   const [rows, length] = targets.shape
   const shifted = new Int32Array(rows * length)
   for (let row = 0; row < rows; row++) {
     for (let i = row * length + 1; i < (row + 1) * length; i++) {
-      const sameSegment = !segmentIds || segmentIds.data[i] === segmentIds.data[i - 1]
+      const sameSegment = segmentIds.data[i] === segmentIds.data[i - 1]
       shifted[i] = sameSegment ? Number(targets.data[i - 1]) : PAD_ID
     }
   }

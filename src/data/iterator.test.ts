@@ -20,11 +20,13 @@ const numberedExamples = (count: number): TokenExample[] =>
 const take = (iterator: TrainIterator, count: number): TrainBatch[] =>
   Array.from({ length: count }, () => iterator.next())
 
-/** The numbers of the examples in a batch: the tokens at position 0. */
+/** The numbers of the examples in a batch: the first token of each segment. */
 const numbersIn = ({ features }: TrainBatch): number[] => {
   const tokens = toNumbers(features.encoder_input_tokens)
-  const positions = toNumbers(features.encoder_positions)
-  return tokens.filter((token, i) => token > 0 && positions[i] === 0).map(token => token - 10)
+  const segments = toNumbers(features.encoder_segment_ids)
+  return tokens
+    .filter((token, i) => token > 0 && (i % size.inputLength === 0 || segments[i] !== segments[i - 1]))
+    .map(token => token - 10)
 }
 
 describe('TrainIterator', () => {

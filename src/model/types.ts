@@ -55,8 +55,6 @@ export type Batch = {
   /** Which of a packed row's examples a token belongs to, from 1; 0 is padding. */
   encoder_segment_ids?: Tensor
   decoder_segment_ids?: Tensor
-  encoder_positions?: Tensor
-  decoder_positions?: Tensor
 }
 
 export interface ForwardOptions {

@@ -159,14 +159,7 @@ describe('convert', () => {
 })
 
 describe('verify', () => {
-  const files = [
-    '--params',
-    fixture('t5x/params.safetensors'),
-    '--cases',
-    fixture('t5x/switch_padded.safetensors'),
-    '--reference',
-    't5x',
-  ]
+  const files = ['--params', fixture('t5x/params.safetensors'), '--cases', fixture('t5x/switch_padded.safetensors')]
 
   it('ends with 0 when every tensor is that of the reference', async () => {
     const t5x = await cli.run('verify', ...files)
