@@ -9,8 +9,11 @@ import type { Lowered } from './graph.js'
 import { lowerProgram } from './lower.js'
 import type { GraphInfo } from './proto.js'
 
-/** ONNX Runtime's JavaScript API has no bfloat16: at a model's boundary such a tensor is its bits. */
-export const boundaryType = (dtype: DType): DType => (dtype === 'bfloat16' ? 'uint16' : dtype)
+/**
+ * The type in which a tensor enters or leaves a model. float16 and bfloat16 cross as their bits: ONNX Runtime's JavaScript API
+ * has no bfloat16, and where JavaScript has a Float16Array (Node 24 and later) it refuses float16 in a Uint16Array.
+ */
+export const boundaryType = (dtype: DType): DType => (dtype === 'bfloat16' || dtype === 'float16' ? 'uint16' : dtype)
 
 /** The same memory as the type that crosses a model's boundary. */
 export const atBoundary = (tensor: HostTensor): HostTensor => ({
