@@ -1,58 +1,121 @@
-import { execFileSync, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
-/** A user's project: empty, but for what npm puts there. */
-describe('as a dependency', () => {
+const root = resolve(import.meta.dirname, '../..')
+// `npm test` passes its own settings to this process (npm_config_*). A user's npm would not get them.
+const settings = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm|onnxruntime)_/i.test(name)))
+
+/** The line of the README that installs the package, as words. */
+const [, ...installLine] = /^ {4}(npm install switchyard-ml\b.*)$/m
+  .exec(readFileSync(join(root, 'README.md'), 'utf8'))![1]
+  .split(' ')
+
+const folders: string[] = []
+function newFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'switchyard-user-'))
-  const run = (command: string, ...args: string[]): string => {
-    const { status, stdout, stderr } = spawnSync(command, args, { cwd: folder, encoding: 'utf8' })
+  folders.push(folder)
+  return folder
+}
+afterAll(() => folders.forEach(folder => rmSync(folder, { recursive: true, force: true })))
+
+let tarball: string
+beforeAll(() => {
+  const folder = newFolder()
+  const { stdout } = start(root, 'npm', ['pack', '--json', '--pack-destination', folder])
+  const [{ filename }] = JSON.parse(stdout.replace(/^[^[]*(?=\[\s*\{)/, '')) as [{ filename: string }]
+  tarball = join(folder, filename)
+})
+
+interface Ended {
+  readonly status: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+function start(cwd: string, command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Ended {
+  return spawnSync(command, args, { cwd, encoding: 'utf8', env: { ...settings, ...env } })
+}
+
+/** A user's project: empty, but for what npm puts there. */
+class Project {
+  readonly folder = newFolder()
+
+  constructor() {
+    writeFileSync(join(this.folder, 'package.json'), JSON.stringify({ name: 'user', private: true, type: 'module' }))
+  }
+
+  /** Runs the README's install line with the packed file instead of the name. Nothing but npm's registry can be reached. */
+  install(...words: readonly string[]): Ended {
+    const args = words.map(word => (word === 'switchyard-ml' ? tarball : word))
+    return start(this.folder, 'npm', [...args, '--no-audit', '--no-fund', '--prefer-offline'], {
+      GLOBAL_AGENT_HTTPS_PROXY: 'http://127.0.0.1:9',
+    })
+  }
+
+  run(command: string, ...args: readonly string[]): string {
+    const { status, stdout, stderr } = start(this.folder, command, args)
     expect(status, `${command} ${args.join(' ')}\n${stdout}${stderr}`).toBe(0)
     return stdout
   }
-  const root = resolve(import.meta.dirname, '../..')
 
-  beforeAll(() => {
-    const [{ filename }] = JSON.parse(
-      execFileSync('npm', ['pack', '--json', '--pack-destination', folder], {
-        cwd: root,
-        encoding: 'utf8',
-        stdio: 'pipe',
-      }).replace(/^[^[]*(?=\[\s*\{)/, ''),
-    ) as [{ filename: string }]
-    writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'user', private: true, type: 'module' }))
-    run('npm', 'install', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline', join(folder, filename))
-    cpSync(join(root, 'examples/fit-a-line.ts'), join(folder, 'fit-a-line.ts'))
-  }, 240_000)
-  afterAll(() => rmSync(folder, { recursive: true, force: true }))
-
-  it('brings its types, and trains a ten-line model, with install scripts blocked', () => {
+  fitALine(): string {
     const tsc = join(root, 'node_modules/typescript/bin/tsc')
-    run(
-      process.execPath,
-      tsc,
-      'fit-a-line.ts',
-      '--strict',
-      '--target',
-      'es2022',
-      '--module',
-      'nodenext',
-      '--lib',
-      'es2023,dom',
-    )
-    expect(readFileSync(join(folder, 'fit-a-line.js'), 'utf8')).toContain('valueAndGrad')
-    expect(run(process.execPath, 'fit-a-line.js')).toBe('y = 3.000 x + -1.000\n')
+    cpSync(join(root, 'examples/fit-a-line.ts'), join(this.folder, 'fit-a-line.ts'))
+    const options = '--strict --target es2022 --module nodenext --lib es2023,dom'
+    this.run(process.execPath, tsc, 'fit-a-line.ts', ...options.split(' '))
+    return this.run(process.execPath, 'fit-a-line.js')
+  }
+}
+
+const line = 'y = 3.000 x + -1.000\n'
+
+describe('as a dependency', () => {
+  const project = new Project()
+  beforeAll(() => {
+    const { status, stderr } = project.install(...installLine)
+    expect(status, stderr).toBe(0)
+  })
+
+  it("is installed by the README's line, brings its types, and trains a ten-line model", () => {
+    expect(project.fitALine()).toBe(line)
   })
 
   it('brings its command', () => {
-    expect(run('npx', 'switchyard', '--version')).toMatch(/^\d+\.\d+\.\d+\n$/)
+    expect(project.run('npx', 'switchyard', '--version')).toMatch(/^\d+\.\d+\.\d+\n$/)
   })
+
   it("brings T5's vocabulary", () => {
     const script =
       'const { loadT5Vocabulary } = await import(process.argv[1]); console.log((await loadT5Vocabulary()).encode("Hello, world!").join())'
-    const module = join(folder, 'node_modules/switchyard-ml/dist/open/load-vocabulary.js')
-    expect(run(process.execPath, '--input-type=module', '--eval', script, module)).toBe('8774,6,296,55\n')
+    const module = join(project.folder, 'node_modules/switchyard-ml/dist/open/load-vocabulary.js')
+    expect(project.run(process.execPath, '--input-type=module', '--eval', script, module)).toBe('8774,6,296,55\n')
+  })
+
+  it.each([
+    ['incomplete', 'bin/napi-v6'],
+    ['missing', ''],
+  ])('says how to install ONNX Runtime when it is %s', (_, part) => {
+    rmSync(join(project.folder, 'node_modules/onnxruntime-node', part), { recursive: true })
+    const { status, stderr } = start(project.folder, 'npx', ['switchyard', 'train', 'g2p'])
+    expect(status).toBe(1)
+    expect(stderr).toMatch(/^switchyard: ONNX Runtime cannot be loaded \(Cannot find .*\)\. Install it again: .*\n$/)
+    expect(stderr).toContain(installLine.join(' '))
+  })
+})
+
+describe('without the setting of the README', () => {
+  it('is installed and works if install scripts are blocked', () => {
+    const project = new Project()
+    const { status, stderr } = project.install('install', 'switchyard-ml', '--ignore-scripts')
+    expect(status, stderr).toBe(0)
+    expect(project.fitALine()).toBe(line)
+  })
+
+  it('is not installed if install scripts may run and NuGet cannot be reached', () => {
+    const project = new Project()
+    expect(project.install('install', 'switchyard-ml', '--ignore-scripts=false').status).not.toBe(0)
   })
 })

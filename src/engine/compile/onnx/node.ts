@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import type { Tensor } from 'onnxruntime-node'
 import { bytesOf } from '../../../base/host-tensor.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
+import { loadRuntime } from './load-runtime.js'
 import { encodeModel } from './proto.js'
 import { sameShape } from '../../program/aval.js'
 import type { GraphInfo } from './proto.js'
@@ -11,11 +12,11 @@ import type { SessionFactory } from './session.js'
 export function nodeSessions(threads = availableParallelism()): SessionFactory {
   return {
     describe: async () => {
-      const { default: ort } = await import('onnxruntime-node')
+      const ort = await loadRuntime()
       return `onnxruntime-node ${ort.env.versions.node ?? ort.env.versions.common}, ${threads} threads`
     },
     create: async (graph, { keepMemory }) => {
-      const { default: ort } = await import('onnxruntime-node')
+      const ort = await loadRuntime()
       const session = await ort.InferenceSession.create(encodeModel(withStop(graph)), {
         executionProviders: ['cpu'],
         intraOpNumThreads: threads,

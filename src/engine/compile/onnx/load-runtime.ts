@@ -1,0 +1,75 @@
+import { isMainThread } from 'node:worker_threads'
+import { SwitchyardError } from '../../../base/errors.js'
+
+/** ONNX Runtime's module for Node. */
+export type Runtime = typeof import('onnxruntime-node')
+
+let loaded: Promise<Runtime> | undefined
+
+/**
+ * Loads ONNX Runtime, once a thread, with its telemetry turned off. Throws a SwitchyardError that says how to install it if it
+ * is missing or incomplete.
+ */
+export function loadRuntime(): Promise<Runtime> {
+  return (loaded ??= load())
+}
+
+async function load(): Promise<Runtime> {
+  await disableTelemetry()
+  try {
+    return (await import('onnxruntime-node')).default
+  } catch (error) {
+    throw new SwitchyardError(
+      `ONNX Runtime cannot be loaded (${firstLine(error)}). ` +
+        'Install it again: npm install switchyard-ml --onnxruntime-node-install=skip (in a clone of Switchyard: npm ci)',
+      { cause: error },
+    )
+  }
+}
+
+/**
+ * ONNX Runtime reads this variable when its first session is created. Unless it is set, the library reads /etc/machine-id, keeps
+ * a database under ~/.cache/Microsoft and reports to mobile.events.data.microsoft.com.
+ */
+const SWITCH = 'ORT_DISABLE_TELEMETRY'
+
+/** Sets the variable in the process's environment. A value that the user has given is left as it is. */
+async function disableTelemetry(): Promise<void> {
+  process.env[SWITCH] ??= '1'
+  // A worker's `process.env` is a copy that native code does not see. The main thread's is the process's own.
+  if (!isMainThread) await evaluateInMainThread(`process.env.${SWITCH} ??= ${JSON.stringify(process.env[SWITCH])}`)
+}
+
+/** How long the main thread may take. It answers while it is busy in JavaScript, but not while it waits in `Atomics.wait`. */
+const MAIN_THREAD_SECONDS = 10
+
+async function evaluateInMainThread(expression: string): Promise<void> {
+  const { Session } = await import('node:inspector')
+  const session = new Session()
+  let timer: NodeJS.Timeout | undefined
+  try {
+    session.connectToMainThread()
+    await new Promise<void>((resolve, reject) => {
+      timer = setTimeout(() => reject(new Error('the main thread does not answer')), MAIN_THREAD_SECONDS * 1000)
+      session.post('Runtime.evaluate', { expression }, (error: Error | null) => (error ? reject(error) : resolve()))
+    })
+  } catch (error) {
+    if (isSetInProcess()) return
+    throw new SwitchyardError(
+      `the telemetry of ONNX Runtime cannot be turned off from this worker thread (${firstLine(error)}). ` +
+        `Start the process with ${SWITCH}=1 in its environment`,
+      { cause: error },
+    )
+  } finally {
+    clearTimeout(timer)
+    session.disconnect()
+  }
+}
+
+/** Whether native code sees the variable. In a worker only a diagnostic report tells. */
+function isSetInProcess(): boolean {
+  const report = process.report.getReport() as { environmentVariables?: Readonly<Record<string, string>> }
+  return report.environmentVariables?.[SWITCH] !== undefined
+}
+
+const firstLine = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split('\n')[0]
