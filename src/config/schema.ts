@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import type { NativeConfig } from '../checkpoint/native-weights.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
+import { meanings } from '../model/meaning.js'
+import { routers } from '../nn/moe/router.js'
 import type { TrainConfig } from '../train/config.js'
 import type { OptimizerConfig } from '../train/optimizers/optimizers.js'
 import type { ScheduleConfig } from '../train/optimizers/schedules.js'
@@ -15,6 +17,10 @@ export interface RunConfig {
   router: RouterConfig
   train: TrainConfig
 }
+
+/** One of a record's keys. */
+const namesOf = <K extends string>(record: Readonly<Record<K, unknown>>): z.ZodType<K> =>
+  z.enum(Object.keys(record) as K[])
 
 const count = z.int().min(0)
 const size = z.int().min(1)
@@ -53,11 +59,11 @@ export const modelSchema = z.strictObject({
   dropoutRate: share,
   initScale: positive,
   dtype: z.enum(['float32', 'bfloat16']),
-  reference: z.enum(['switchyard', 't5x', 'hf']),
+  reference: namesOf(meanings),
 }) satisfies z.ZodType<ModelConfig>
 
 export const routerSchema = z.strictObject({
-  kind: z.literal('tokensChoose'),
+  kind: namesOf(routers),
   maxGroupSize: size,
   trainCapacityFactor: positive,
   evalCapacityFactor: positive,

@@ -4,6 +4,7 @@ import * as np from '../engine/api/np.js'
 import type { StackName } from '../model/config.js'
 import { encode, outputLogits, stackNorm } from '../model/forward.js'
 import { decoderLayer } from '../model/layers.js'
+import { newPass } from '../model/pass.js'
 import type { Pass } from '../model/pass.js'
 import { causalMask, keyMask } from '../model/masks.js'
 import { addMask, biasOfLayer, positionBiases } from '../model/position-bias.js'
@@ -39,14 +40,8 @@ export type DecodeStart = {
   cache: DecodeCache
 }
 
-/** Decoding routes each token alone, as every reference does with a cache: nothing is dropped. */
-const passOf = (options: ForwardOptions): Pass => ({
-  options,
-  noise: noNoise,
-  dropoutRate: 0,
-  tokens: null,
-  dropless: true,
-})
+/** A pass over one position. Its tokens are routed without capacity, as in every reference that decodes with a cache. */
+const passOf = (options: ForwardOptions): Pass => ({ ...newPass(options, noNoise, null), dropless: true })
 
 /** What depends on the sizes of a batch alone: relative position biases, and an empty cache. */
 export function startDecoding(

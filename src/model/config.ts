@@ -1,8 +1,5 @@
-/**
- * Whose exact meaning the model follows. `switchyard` trains as T5X + Flaxformer do, with padding left out of routing,
- * losses and statistics, and infers without dropping tokens. `t5x` and `hf` follow each reference with its warts.
- */
-export type Reference = 'switchyard' | 't5x' | 'hf'
+import type { RouterKind } from '../nn/moe/router.js'
+import type { Reference } from './meaning.js'
 
 /** The sizes and fixed choices of an encoder-decoder. All sizes count elements. */
 export interface ModelConfig {
@@ -34,12 +31,14 @@ export interface ModelConfig {
   initScale: number
   /** What activations and weights are computed in; the router, logits and losses are float32 whatever this says. */
   dtype: 'float32' | 'bfloat16'
+  /** The name of the meaning that the model follows: see meaning.ts. */
   reference: Reference
 }
 
 /** How tokens find experts. */
 export interface RouterConfig {
-  kind: 'tokensChoose'
+  /** The name of the router: see nn/moe/router.ts. */
+  kind: RouterKind
   /** Tokens are routed in groups of at most this many. */
   maxGroupSize: number
   /** An expert takes at most factor * tokensPerGroup / numExperts tokens of a group. */
@@ -56,7 +55,7 @@ export interface RouterConfig {
   expertDropoutRate: number
   auxLossFactor: number
   zLossFactor: number
-  /** Leave padding out of routing, losses and statistics. The reference `switchyard` always does. */
+  /** Leave padding out of routing, losses and statistics. The meaning `switchyard` always does. */
   ignorePaddingTokens: boolean
 }
 

@@ -10,6 +10,8 @@ import { rmsNorm } from '../nn/rms-norm.js'
 import type { ModelConfig, StackName } from './config.js'
 import { decoderLayer, encoderLayer, zeroPadding } from './layers.js'
 import type { LayerOutput } from './layers.js'
+import { meaningOf } from './meaning.js'
+import { newPass } from './pass.js'
 import type { Pass } from './pass.js'
 import { decoderMasks, encoderMasks } from './masks.js'
 import type { EncoderBatch } from './masks.js'
@@ -52,9 +54,9 @@ export function encode(
   ),
 ): StackOutput {
   const { encoder } = params
-  const masks = encoderMasks(batch, options.config.reference)
+  const masks = encoderMasks(batch, meaningOf(options))
   const biases = addMask(relativeBiases, masks.selfAttention)
-  const pass = newPass(options, noise, masks.tokens)
+  const pass = newPass(options, noise, masks.nonPadding)
   return runStack('encoder', params, batch.encoder_input_tokens, pass, (x, i) =>
     encoderLayer(encoder[`layers_${i}`], x, biasOfLayer(biases, i), pass),
   )
@@ -69,14 +71,14 @@ function decode(
 ): StackOutput {
   const { config } = options
   const { decoder } = params
-  const masks = decoderMasks(batch, config.reference)
+  const masks = decoderMasks(batch, meaningOf(options))
   const length = batch.decoder_input_tokens.shape[1]
   const selfBiases = addMask(
     positionBiases(positionTables(params, 'decoder', config), 'decoder', length, config),
     masks.selfAttention,
   )
   const crossBias = maskBias(masks.crossAttention) // [batch, 1, query, key]
-  const pass = newPass(options, noise, masks.tokens)
+  const pass = newPass(options, noise, masks.nonPadding)
   return runStack('decoder', params, batch.decoder_input_tokens, pass, (x, i) => {
     const layer = decoder[`layers_${i}`]
     return decoderLayer(
@@ -135,18 +137,6 @@ export function outputLogits(params: ModelParams, x: Tensor, config: ModelConfig
   if (!config.tiedLogits && untied === undefined)
     throw new SwitchyardError('tiedLogits is false, but the parameters have no decoder/logits_dense')
   return dense(config.tiedLogits ? { kernel: projection(params.token_embedder.embedding) } : untied!, scaled) // [batch, length, vocab]
-}
-
-function newPass(options: ForwardOptions, noise: Noise, tokens: Tensor | null): Pass {
-  const { config, mode } = options
-  // Switchyard drops tokens in training only, when it has to fit them into fixed shapes at speed.
-  return {
-    options,
-    noise,
-    tokens,
-    dropoutRate: mode === 'train' ? config.dropoutRate : 0,
-    dropless: config.reference === 'switchyard' && mode === 'eval',
-  }
 }
 
 function noiseOf({ config, router, mode, key }: ForwardOptions): Noise {

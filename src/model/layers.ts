@@ -74,12 +74,12 @@ function residual(norm: NormParams, x: Tensor, pass: Pass, f: (y: Tensor) => Ten
   return np.add(x, pass.noise.dropout(f(normed), pass.dropoutRate, 1)) // [batch, length, dModel]
 }
 
-/** T5X sets padding to 0 after every norm. */
-export function zeroPadding(x: Tensor, { options, tokens }: Pass): Tensor {
-  if (options.config.reference !== 't5x' || tokens === null) return x
-  return np.multiply(x, np.astype(np.expandDims(tokens, 2), x.dtype)) // [batch, length, dModel]
+/** Sets x [batch, length, dModel] to 0 at padding positions, if the meaning asks for it. */
+export function zeroPadding(x: Tensor, { meaning, nonPadding }: Pick<Pass, 'meaning' | 'nonPadding'>): Tensor {
+  if (!meaning.zeroesPadding || nonPadding === null) return x // [batch, length, dModel]
+  return np.multiply(x, np.astype(np.expandDims(nonPadding, 2), x.dtype)) // [batch, length, dModel]
 }
 
-/** The tokens that are routed; null: padding too, as both references do unless they are told otherwise. */
-const routedTokens = ({ options, tokens }: Pass): Tensor | null =>
-  options.config.reference === 'switchyard' || options.router.ignorePaddingTokens ? tokens : null
+/** Where positions are routed to experts. null: all of them are, padding too. */
+const routedTokens = ({ meaning, nonPadding, options }: Pass): Tensor | null =>
+  meaning.neverRoutesPadding || options.router.ignorePaddingTokens ? nonPadding : null // [batch, length], bool

@@ -1,21 +1,23 @@
 import type { Tensor } from '../engine/api/tensor.js'
 import * as np from '../engine/api/np.js'
 import { softmaxCrossEntropy } from '../nn/cross-entropy.js'
-import { loadBalancingLoss } from '../nn/moe/losses.js'
 import { weightedMean } from '../nn/weighted-mean.js'
 import { forward } from './forward.js'
-import { stackLayers } from './config.js'
-import type { ModelConfig, StackName } from './config.js'
+import type { StackName } from './config.js'
+import { meaningOf } from './meaning.js'
+import { meanOf } from './router-losses.js'
+import type { StackRouters } from './router-losses.js'
 import type { Batch, ForwardOptions, ForwardOutput, LayerRecord, Metrics, ModelParams } from './types.js'
 
 export interface LossOptions extends ForwardOptions {
-  /** Factor of the mean square of log(sum(exp(logits))), which keeps logits from drifting. Default 1e-4, as T5X; none for HF. */
+  /** Factor of the mean square of log(sum(exp(logits))), which keeps logits from drifting. Default: the meaning's. */
   zLossFactor?: number
 }
 
 /**
- * The training loss, and what to log. The loss is the sum of four terms, each a metric of its own, with their
- * factors applied: `crossEntropy` (mean over the targets that count, in nats), `zLoss`, `auxLoss` (load balancing), `routerZLoss`.
+ * The training loss, a float32 scalar, and metrics to log. The loss is the sum of four terms, each a metric with its
+ * factor applied: `crossEntropy` (mean over the targets, by their weights, in nats), `zLoss`, `auxLoss` (load
+ * balancing) and `routerZLoss`.
  */
 export const lossFunction = (
   params: ModelParams,
@@ -23,7 +25,7 @@ export const lossFunction = (
   options: LossOptions,
 ): [loss: Tensor, metrics: Metrics] => lossOf(forward(params, batch, options), batch, options)
 
-/** The loss of a forward pass that has been done. */
+/** The loss and metrics of a forward pass's output. */
 export function lossOf(
   { logits, routers }: Pick<ForwardOutput, 'logits' | 'routers'>,
   batch: Batch,
@@ -32,7 +34,7 @@ export function lossOf(
   const { decoder_target_tokens: targets } = batch
   const weights = np.astype(batch.decoder_loss_weights, 'float32') // [batch, length]
   const { loss, logZ } = softmaxCrossEntropy(logits, targets) // [batch, length] each
-  const zLossFactor = options.zLossFactor ?? (options.config.reference === 'hf' ? 0 : 1e-4)
+  const zLossFactor = options.zLossFactor ?? meaningOf(options).zLossFactor
   const terms = {
     crossEntropy: weightedMean(loss, weights),
     zLoss: np.multiply(weightedMean(np.square(logZ), weights), zLossFactor),
@@ -52,45 +54,25 @@ export function lossOf(
   ]
 }
 
-/** Before their factors. */
-interface RouterLosses {
-  auxLoss: Tensor
-  zLoss: Tensor
-} // []
-
+/** The two terms of the loss that routers add, with their factors applied. */
 function routerLosses(
   routers: readonly LayerRecord[],
   options: ForwardOptions,
 ): { auxLoss: Tensor; routerZLoss: Tensor } {
   const { auxLossFactor, zLossFactor } = options.router
-  const { auxLoss, zLoss } =
-    options.config.reference === 'hf'
-      ? hfRouterLosses(routers, options)
-      : {
-          auxLoss: meanOf(routers.map(r => r.record.auxLoss)),
-          zLoss: meanOf(routers.map(r => r.record.zLoss)),
-        }
-  return { auxLoss: np.multiply(auxLoss, auxLossFactor), routerZLoss: np.multiply(zLoss, zLossFactor) }
+  const { numEncoderLayers, numDecoderLayers } = options.config
+  const { auxLoss, zLoss } = meaningOf(options).routerLosses([
+    stackRouters('encoder', routers, numEncoderLayers),
+    stackRouters('decoder', routers, numDecoderLayers),
+  ])
+  return { auxLoss: np.multiply(auxLoss, auxLossFactor), routerZLoss: np.multiply(zLoss, zLossFactor) } // [] each
 }
 
-/** HF adds up the stacks. */
-function hfRouterLosses(routers: readonly LayerRecord[], { config }: ForwardOptions): RouterLosses {
-  const [encoder, decoder] = (['encoder', 'decoder'] as const).map(stack => hfStackLosses(stack, routers, config))
-  return { auxLoss: np.add(encoder.auxLoss, decoder.auxLoss), zLoss: np.add(encoder.zLoss, decoder.zLoss) }
-}
-
-/** HF lays a stack's layers end to end before it takes means, and leaves out a stack all of whose layers are sparse. */
-export function hfStackLosses(stack: StackName, routers: readonly LayerRecord[], config: ModelConfig): RouterLosses {
-  const records = routers.filter(r => r.stack === stack).map(r => r.record)
-  if (records.length === 0 || stackLayers(config, stack).every(layer => layer.sparse))
-    return { auxLoss: np.zeros([]), zLoss: np.zeros([]) }
-  const fraction = meanOf(records.map(r => r.fraction)) // [groups, experts]
-  const meanProbability = meanOf(records.map(r => r.meanProbability)) // [groups, experts]
-  return {
-    auxLoss: loadBalancingLoss(fraction, meanProbability, np.ones([fraction.shape[0]])),
-    zLoss: meanOf(records.map(r => r.zLoss)),
-  }
-}
+/** The records of one stack's routers. */
+export const stackRouters = (stack: StackName, routers: readonly LayerRecord[], numLayers: number): StackRouters => ({
+  records: routers.filter(r => r.stack === stack).map(r => r.record),
+  numLayers,
+})
 
 /** Means over the sparse layers, the number of dead experts over all of them, and the load of each layer's experts. */
 function routerMetrics(routers: readonly LayerRecord[]): Metrics {
@@ -107,11 +89,3 @@ function routerMetrics(routers: readonly LayerRecord[]): Metrics {
     ),
   }
 }
-
-const meanOf = (xs: readonly Tensor[]): Tensor =>
-  xs.length === 0
-    ? np.zeros([])
-    : np.divide(
-        xs.reduce((a, b) => np.add(a, b)),
-        xs.length,
-      )

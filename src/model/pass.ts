@@ -1,14 +1,31 @@
 import type { Tensor } from '../engine/api/tensor.js'
 import type { Noise } from '../nn/noise.js'
+import { meaningOf } from './meaning.js'
+import type { Meaning } from './meaning.js'
 import type { ForwardOptions } from './types.js'
 
-/** What the layers of one stack share in one pass. */
+/** What the layers of one stack share in one forward pass. */
 export interface Pass {
   options: ForwardOptions
+  meaning: Meaning
   noise: Noise
   dropoutRate: number
-  /** The tokens that are no padding; null: all. */
-  tokens: Tensor | null // [batch, length]
-  /** Whether experts take all tokens that come, so that no token depends on another one. */
+  /** Where positions are tokens and not padding. null: all positions are tokens. */
+  nonPadding: Tensor | null // [batch, length], bool
+  /** Whether experts take every token, so that no token's output depends on another token. */
   dropless: boolean
+}
+
+/** The pass of one stack over a whole batch. */
+export function newPass(options: ForwardOptions, noise: Noise, nonPadding: Tensor | null): Pass {
+  const { config, mode } = options
+  const meaning = meaningOf(options)
+  return {
+    options,
+    meaning,
+    noise,
+    nonPadding,
+    dropoutRate: mode === 'train' ? config.dropoutRate : 0,
+    dropless: meaning.droplessEvaluation && mode === 'eval',
+  }
 }

@@ -4,9 +4,11 @@ import type { DenseParams } from '../nn/dense.js'
 import type { Embedding } from '../nn/embedding.js'
 import type { MlpParams } from '../nn/mlp.js'
 import type { MoeParams } from '../nn/moe/layer.js'
+import type { Router } from '../nn/moe/router.js'
 import type { RouterRecord } from '../nn/moe/types.js'
 import type { NormParams } from '../nn/rms-norm.js'
 import type { ModelConfig, RouterConfig, StackName } from './config.js'
+import type { Meaning } from './meaning.js'
 
 /** A model's parameters: T5X's tree. parameters.ts declares them. */
 export type ModelParams = {
@@ -60,6 +62,10 @@ export type Batch = {
 export interface ForwardOptions {
   config: ModelConfig
   router: RouterConfig
+  /** A router to use instead of the one that `router.kind` names. The other settings of `router` still apply. */
+  customRouter?: Router
+  /** A meaning to follow instead of the one that `config.reference` names. */
+  meaning?: Meaning
   /** `train`: dropout, jitter and the training capacity. */
   mode: 'train' | 'eval'
   /** Randomness for dropout and jitter: a key of random.ts. Needed in training where one of their rates is not 0. */

@@ -10,7 +10,8 @@ import { readParameters } from '../checkpoint/weights.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import * as np from '../engine/api/np.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
-import { hfStackLosses } from '../model/loss.js'
+import { stackRouters } from '../model/loss.js'
+import { hfStackLosses } from '../model/router-losses.js'
 import type { Batch, ModelParams } from '../model/types.js'
 import { compareAll } from './compare.js'
 import type { Row } from './compare.js'
@@ -53,7 +54,9 @@ export async function verifyFolder(folder: string, tolerance?: number, tested?: 
     const [states, last] =
       stack === 'encoder' ? [output.encoderStates, output.encoderOutput] : [output.decoderStates, output.decoderOutput]
     ;[...states.slice(0, -1), last].forEach((x, i) => actual.set(`${stack}_hidden_states.${i}`, x))
-    const { auxLoss, zLoss } = hfStackLosses(stack, output.routers, model)
+    const { auxLoss, zLoss } = hfStackLosses(
+      stackRouters(stack, output.routers, stack === 'encoder' ? model.numEncoderLayers : model.numDecoderLayers),
+    )
     actual.set(`${stack}_aux_loss`, auxLoss).set(`${stack}_z_loss`, zLoss)
     const routers = output.routers.filter(r => r.stack === stack)
     for (const [i, { layer, record }] of routers.entries()) {

@@ -48,3 +48,9 @@ export const tokensChooseTop1: Router = {
     return { expert: only(expert), position: only(position), kept: only(kept), gate: only(gate), choice }
   },
 }
+
+/** The routers that a configuration can name. */
+export const routers = { tokensChoose: tokensChooseTop1 } satisfies Record<string, Router>
+
+/** The name of a router. */
+export type RouterKind = keyof typeof routers
