@@ -84,7 +84,13 @@ describe("a caller's router in a model", () => {
   const { model, router } = preset('switch-base-8')
   const config: ModelConfig = {
     ...model,
-    ...{ vocabSize: 20, dModel: 8, dFf: 12, numHeads: 2, headDim: 4, numEncoderLayers: 2, numDecoderLayers: 2 },
+    vocabSize: 20,
+    dModel: 8,
+    dFf: 12,
+    numHeads: 2,
+    headDim: 4,
+    numEncoderLayers: 2,
+    numDecoderLayers: 2,
     numExperts: 3,
     dtype: 'float32',
   }
