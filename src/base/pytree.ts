@@ -54,6 +54,10 @@ export function unflatten<L>(def: TreeDef, leaves: readonly L[]): Tree<L> {
   return tree
 }
 
+/** The number of leaves of a structure. */
+export const leafCount = (def: TreeDef): number =>
+  def.kind === 'leaf' ? 1 : def.kind === 'empty' ? 0 : def.items.reduce((n, item) => n + leafCount(item), 0)
+
 /** A string that is equal for equal structures. */
 export function treeKey(def: TreeDef): string {
   switch (def.kind) {

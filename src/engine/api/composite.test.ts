@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import type { Tensor } from './tensor.js'
-import { composite, customVjp } from './composite.js'
+import { composite, customJvp, customVjp } from './composite.js'
 import { jit } from './jit.js'
 import * as np from './np.js'
 import { grad, jvp, makeProgram, vjp } from './transforms.js'
+import { vmap } from './vmap.js'
 
 const vector = (): Tensor => np.array([1, 2, 3])
 const softplus = (x: Tensor): Tensor => np.log1p(np.exp(x))
@@ -117,6 +118,51 @@ describe('customVjp', () => {
           (x: Tensor) => np.multiply(x, y),
           x => [np.multiply(x, y), null],
           (_, ct) => [ct],
+        )(vector()),
+      )
+    expect(() => grad(closed)(vector())).toThrow('pass it as an argument')
+  })
+})
+
+describe('customJvp', () => {
+  // Wrong derivatives on purpose (10 x and 7 n instead of 2 x and 1) tell that the rule was used.
+  const scale = np.array(2)
+  const f = customJvp(
+    ({ x }: { x: Tensor }, n: Tensor) => ({ y: np.add(np.square(x), np.multiply(n, 0)), n }),
+    ([{ x }, n], [{ x: dx }]) => [
+      { y: np.square(x), n },
+      { y: np.multiply(np.multiply(np.multiply(x, 5), dx), scale), n: np.zerosLike(n) },
+    ],
+  )
+  const n = np.array(3, 'int32')
+  const loss = (x: Tensor): Tensor => np.sum(f({ x }, n).y)
+
+  it('is used in both modes, under jit, vmap and second derivatives', async () => {
+    expect(await jvp(loss, [vector()], [np.ones([3])])[1].item()).toBe(60)
+    expect(await grad(loss)(vector()).numbers()).toEqual([10, 20, 30])
+    expect(await jit(grad(loss))(vector()).numbers()).toEqual([10, 20, 30])
+    expect(await vmap(grad(loss))(vector()).numbers()).toEqual([10, 20, 30])
+    expect(await grad((x: Tensor) => np.sum(vmap(loss)(x)))(vector()).numbers()).toEqual([10, 20, 30])
+    expect(await grad((x: Tensor) => np.sum(grad(loss)(x)))(vector()).numbers()).toEqual([10, 10, 10])
+    expect(await loss(vector()).item()).toBe(14)
+  })
+
+  it('says what is wrong with a rule', () => {
+    const one = customJvp(
+      (x: Tensor) => x,
+      ([x]) => x as unknown as [Tensor, Tensor],
+    )
+    expect(() => one(vector())).toThrow('the rule must return [output, tangent], not f32[3]')
+    const flat = customJvp(
+      (x: Tensor) => x,
+      ([x]) => [x, np.sum(x)],
+    )
+    expect(() => flat(vector())).toThrow("the rule's tangent must be f32[3], got f32[]")
+    const closed = (y: Tensor): Tensor =>
+      np.sum(
+        customJvp(
+          (x: Tensor) => np.multiply(x, y),
+          ([x], [dx]) => [np.multiply(x, y), dx],
         )(vector()),
       )
     expect(() => grad(closed)(vector())).toThrow('pass it as an argument')

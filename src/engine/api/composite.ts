@@ -1,30 +1,34 @@
+/** Functions that keep their name in programs, and derivatives written by hand. */
+import { isFloat } from '../../base/dtypes.js'
 import { check } from '../../base/errors.js'
-import { flatten, treeKey } from '../../base/pytree.js'
+import { flatten, leafCount, treeKey } from '../../base/pytree.js'
 import type { TreeDef } from '../../base/pytree.js'
 import { formatAval, sameAval } from '../program/aval.js'
+import type { Aval } from '../program/aval.js'
 import * as ops from '../program/ops.js'
 import type { VjpPrograms } from '../program/program.js'
 import { Program } from '../program/program.js'
 import { bind, trace } from '../program/trace.js'
 import type { Value } from '../program/value.js'
+import { spread } from '../transform/masks.js'
+import { checkFunction, describe } from './arguments.js'
 import { Tensor } from './tensor.js'
 import { flattenArgs, rebuild, share, traceTree } from './tracing.js'
 import type { TensorTree, TracedFunction } from './tracing.js'
 
-/** A reverse-mode derivative written by hand. `S`: whatever the forward pass keeps for the backward pass. */
+/** A reverse-mode derivative written by hand. `S`: the residuals, which the forward pass keeps for the backward pass. */
 export interface Vjp<A extends TensorTree[], R extends TensorTree, S extends TensorTree> {
-  /** The function's output, and what `backward` needs. */
+  /** The function's output, and the residuals. */
   forward: (...args: A) => [output: R, residuals: S]
-  /** A cotangent for each argument, of its structure; null where it is zero, and for integers. */
+  /** A cotangent for each argument, of its structure; null for a zero, and for integers. */
   backward: (residuals: S, cotangent: R) => { [I in keyof A]: A[I] | null }
 }
 
 /**
- * A function that stays whole in programs, as `composite[name]`: transformations and the interpreter use what `f` does,
- * a backend that knows the name may compute it faster. With `vjp`, reverse mode uses that rule (the program then keeps
- * the name where the rule's residuals are inputs and outputs of `f`, and `name.forward` where they are not);
- * forward mode still goes through `f`. Arrays that `f` or the rule closes over cannot be differentiated. `attributes` are
- * numbers that `f` closes over and a backend has to know.
+ * A function that stays whole in programs, as `composite[name]`. Transformations and the interpreter apply `f`; a backend
+ * that knows the name may compute it faster, and reads the numbers in `attributes`. With `vjp`, reverse mode uses that rule,
+ * and forward mode still goes through `f`. (The differentiated program keeps the name if the rule's residuals are inputs
+ * and outputs of `f`, and has `name.forward` if not.) Arrays that `f` or the rule closes over cannot be differentiated.
  */
 export function composite<A extends TensorTree[], R extends TensorTree, S extends TensorTree = TensorTree>(
   name: string,
@@ -32,29 +36,93 @@ export function composite<A extends TensorTree[], R extends TensorTree, S extend
   { vjp: rule, attributes }: { vjp?: Vjp<A, R, S>; attributes?: { readonly [name: string]: number } } = {},
 ): (...args: A) => R {
   return (...args) => {
-    const { values, def } = flattenArgs(args)
-    const traced = traceTree(f, def, values)
+    const { values, def } = flattenArgs(args, name)
+    const traced = traceTree(f, def, values, name)
     const known = attributes && { attributes }
-    if (!rule)
-      return rebuild<R>(
-        traced.outputDef,
-        bind('composite', [...values, ...traced.captured], { name, ...known, program: traced.program }),
-      )
-    const { captured, program, vjp } = traceVjp(name, rule, traced, values, def)
-    return rebuild<R>(traced.outputDef, bind('composite', [...values, ...captured], { name, ...known, program, vjp }))
+    const { captured, program, vjp } = rule ? traceVjp(name, rule, traced, values, def) : { ...traced, vjp: undefined }
+    const params = { name, ...known, program, ...(vjp && { vjp }) }
+    return rebuild<R>(traced.outputDef, bind('composite', [...values, ...captured], params))
   }
 }
 
-/** `f` with a reverse-mode derivative of its own: see `composite`, whose name is that of `f` here. */
+/** `f` with a reverse-mode derivative of its own; see `composite`, whose name is that of `f` here. */
 export function customVjp<A extends TensorTree[], R extends TensorTree, S extends TensorTree>(
   f: (...args: A) => R,
   forward: Vjp<A, R, S>['forward'],
   backward: Vjp<A, R, S>['backward'],
 ): (...args: A) => R {
+  checkFunction(f, 'customVjp: the function')
+  checkFunction(forward, 'customVjp: the forward rule')
+  checkFunction(backward, 'customVjp: the backward rule')
   return composite(f.name || 'customVjp', f, { vjp: { forward, backward } })
 }
 
-/** Traces the rule, and gives all three programs the same hidden inputs: whatever any of them closes over. */
+/**
+ * `f` with a derivative of its own, in forward and in reverse mode. `rule(primals, tangents)` returns [output, tangent of
+ * the output], of the types of f's output, and must be linear in the tangents. Tangents have the types of the arguments;
+ * those of integers are zeros. Arrays that `f` or the rule closes over cannot be differentiated.
+ */
+export function customJvp<A extends TensorTree[], R extends TensorTree>(
+  f: (...args: A) => R,
+  rule: (primals: A, tangents: A) => [output: R, tangent: R],
+): (...args: A) => R {
+  checkFunction(f, 'customJvp: the function')
+  checkFunction(rule, 'customJvp: the rule')
+  const name = f.name || 'customJvp'
+  return (...args) => {
+    const { values, def } = flattenArgs(args, name)
+    const traced = traceTree(f, def, values, name)
+    const isDifferentiable = values.map(v => isFloat(v.dtype))
+    const n = values.length
+    const derived = trace(
+      [...values, ...values.filter((_, i) => isDifferentiable[i])].map(v => v.aval),
+      v => {
+        const dots = spread(isDifferentiable, v.slice(n)).map((t, i) => t ?? ops.zerosLike(values[i]))
+        const result: unknown = rule(rebuild<A>(def, v.slice(0, n)), rebuild<A>(def, dots))
+        check(
+          Array.isArray(result) && result.length === 2,
+          () => `${name}: the rule must return [output, tangent], not ${describe(result)}`,
+        )
+        const types = traced.program.outputs.map(o => o.aval)
+        const [outputs, tangents] = (result as [R, R]).map((tree, i) =>
+          ruleValues(tree, traced.outputDef, types, () => `${name}: the rule's ${i === 0 ? 'output' : 'tangent'}`),
+        )
+        return [...outputs, ...tangents.filter((_, i) => isFloat(types[i].dtype))]
+      },
+    )
+    const all = [...new Set([...traced.captured, ...derived.captured])]
+    const numDeclared = derived.program.inputs.length - derived.captured.length
+    const { inputs, equations, outputs } = share(derived, numDeclared, all)
+    // (arguments, tangents, captured) becomes (arguments, captured, tangents).
+    const reordered = [...inputs.slice(0, n), ...inputs.slice(numDeclared), ...inputs.slice(n, numDeclared)]
+    return rebuild<R>(
+      traced.outputDef,
+      bind('composite', [...values, ...all], {
+        name,
+        program: share(traced, n, all),
+        jvp: new Program(reordered, equations, outputs),
+      }),
+    )
+  }
+}
+
+/** The leaves of a tree that a rule returns. Throws a ShapeError unless they have these types and this structure. */
+function ruleValues(tree: TensorTree, def: TreeDef, types: readonly Aval[], what: () => string): Value[] {
+  const { leaves, def: got } = flatten<Tensor>(tree)
+  check(treeKey(got) === treeKey(def), () => `${what()} must have the structure ${treeKey(def)}, got ${treeKey(got)}`)
+  return leaves.map((leaf, i) => {
+    check(
+      leaf instanceof Tensor && sameAval(leaf.value.aval, types[i]),
+      () => `${what()} must be ${formatAval(types[i])}, got ${describe(leaf)}`,
+    )
+    return leaf.value
+  })
+}
+
+/**
+ * Traces a reverse-mode rule. The function's program and the rule's two programs get the same hidden inputs: all values
+ * that any of the three closes over.
+ */
 function traceVjp<A extends TensorTree[], R extends TensorTree, S extends TensorTree>(
   name: string,
   { forward, backward }: Vjp<A, R, S>,
@@ -127,31 +195,15 @@ function argumentCotangents(
 ): Value[] {
   const items = def.kind === 'list' ? def.items : []
   check(
-    cotangents.length === items.length,
+    Array.isArray(cotangents) && cotangents.length === items.length,
     () =>
-      `${name}: the rule's backward must return a cotangent for each of the ${items.length} arguments, got ${cotangents.length}`,
+      `${name}: the rule's backward must return a cotangent for each of the ${items.length} arguments, got ${Array.isArray(cotangents) ? cotangents.length : describe(cotangents)}`,
   )
   let next = 0
   return items.flatMap((item, argument) => {
-    const avals = values.slice(next, (next += leafCount(item)))
+    const types = values.slice(next, (next += leafCount(item))).map(v => v.aval)
     const cotangent = cotangents[argument]
-    if (cotangent === null) return avals.map(ops.zerosLike)
-    const { leaves, def: got } = flatten<Tensor>(cotangent)
-    check(
-      treeKey(got) === treeKey(item),
-      () =>
-        `${name}: the cotangent of argument ${argument} must have the argument's structure ${treeKey(item)}, got ${treeKey(got)}`,
-    )
-    return leaves.map((leaf, i) => {
-      check(
-        leaf instanceof Tensor && sameAval(leaf.value.aval, avals[i].aval),
-        () =>
-          `${name}: the cotangent of argument ${argument} must be ${formatAval(avals[i].aval)}, got ${String(leaf)}`,
-      )
-      return leaf.value
-    })
+    if (cotangent === null) return types.map(a => ops.full(a.shape, 0, a.dtype))
+    return ruleValues(cotangent, item, types, () => `${name}: the cotangent of argument ${argument}`)
   })
 }
-
-const leafCount = (def: TreeDef): number =>
-  def.kind === 'leaf' ? 1 : def.kind === 'empty' ? 0 : def.items.reduce((n, item) => n + leafCount(item), 0)

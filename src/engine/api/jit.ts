@@ -2,6 +2,7 @@ import { SwitchyardError } from '../../base/errors.js'
 import { flatten, treeKey } from '../../base/pytree.js'
 import { formatAval } from '../program/aval.js'
 import { bind, isTracing } from '../program/trace.js'
+import { checkFunction } from './arguments.js'
 import { defaultEngine } from './engine.js'
 import { flattenArgs, rebuild, traceTree } from './tracing.js'
 import type { TensorTree, TracedFunction } from './tracing.js'
@@ -22,11 +23,12 @@ export function jit<A extends unknown[], R extends TensorTree>(
   options: JitOptions = {},
 ): (...args: A) => R {
   const { donate = [], static: fixed = [] } = options
+  checkFunction(f, 'jit: the function')
   const cache = new Map<string, TracedFunction>()
   const name = f.name || 'f'
   return (...args) => {
     const dynamic = args.map((arg, i) => (fixed.includes(i) ? null : (arg as TensorTree)))
-    const { values, def } = flattenArgs(dynamic)
+    const { values, def } = flattenArgs(dynamic, 'jit')
     const key = [treeKey(def), ...values.map(v => formatAval(v.aval)), ...fixed.map(i => staticKey(args[i]))].join(' ')
     let traced = cache.get(key)
     if (!traced) {
@@ -34,6 +36,8 @@ export function jit<A extends unknown[], R extends TensorTree>(
         (...arrays: TensorTree[]) => f(...(arrays.map((a, i) => (fixed.includes(i) ? args[i] : a)) as A)),
         def,
         values,
+        'jit',
+        name,
       )
       // A function that closes over another function's tracer is only good inside that one.
       if (traced.captured.every(v => v.evaluator !== null)) cache.set(key, traced)

@@ -5,6 +5,8 @@ import type { HostTensor } from '../../base/host-tensor.js'
 import { Concrete } from '../compile/engine.js'
 import { formatAval } from '../program/aval.js'
 import { convertElementType } from '../program/ops.js'
+import { refuseRead } from '../program/trace.js'
+import type { Tracer } from '../program/trace.js'
 import { Literal } from '../program/value.js'
 import type { Value } from '../program/value.js'
 import { defaultEngine } from './engine.js'
@@ -56,8 +58,8 @@ export class Tensor {
 
   /** The one element of an array of size 1, as a JS number. */
   async item(): Promise<number> {
-    if (this.size !== 1) throw new SwitchyardError(`item() needs an array of one element, not ${this}`)
     const { dtype, data } = await hostView(this)
+    if (this.size !== 1) throw new SwitchyardError(`item() needs an array of one element, not ${this}`)
     return reader(dtype, data)(0)
   }
 
@@ -102,6 +104,11 @@ export class Tensor {
     )
   }
 
+  /** What JSON.stringify writes: the type. The data may not be there yet; `await x.numbers()` gives it. */
+  toJSON(): { dtype: DType; shape: readonly number[] } {
+    return { dtype: this.dtype, shape: this.shape }
+  }
+
   /** What console.log shows in Node. */
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return this.toString()
@@ -115,13 +122,13 @@ export type TensorLike = Tensor | number | bigint | boolean
 
 /**
  * An array's data without a copy, once computed. It is the array's own memory: only for reading, and only while the array is
- * referred to and not donated. Throws inside a traced function.
+ * referred to and not donated. Inside a traced function the call of that function throws.
  */
 export async function hostView(array: Tensor): Promise<HostTensor> {
   const { value } = array
   if (value instanceof Concrete) return value.read()
   if (value instanceof Literal) return hostScalar(array.dtype, value.value)
-  throw new SwitchyardError(`a traced ${array} has no data yet: return it from the function and read it outside`)
+  return refuseRead(value as Tracer)
 }
 
 /** Gives up the arrays' memory, of which `owner` has a copy of its own: whoever uses one of them gets an error that says so. */

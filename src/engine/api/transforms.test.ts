@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Tensor } from './tensor.js'
 import * as np from './np.js'
 import { jit } from './jit.js'
-import { grad, jvp, makeProgram, valueAndGrad, vjp } from './transforms.js'
+import { grad, jvp, linearize, makeProgram, valueAndGrad, vjp } from './transforms.js'
 
 const vector = (): Tensor => np.array([1, 2, 3])
 
@@ -69,6 +69,51 @@ describe('transformations', () => {
     expect(await pullback(np.ones([3]))[0].numbers()).toEqual([2, 4, 6])
   })
 
+  it('differentiates auxiliary results in an outer derivative, not in the inner one', async () => {
+    const inner = (x: Tensor): [Tensor, { cube: Tensor }] => [np.square(x), { cube: np.multiply(x, np.square(x)) }]
+    const x = np.array(2)
+    const [[value, aux], gradient] = valueAndGrad(inner, { hasAux: true })(x)
+    expect(await value.item()).toBe(4)
+    expect(await aux.cube.item()).toBe(8)
+    expect(await gradient.item()).toBe(4)
+    const cubeOf = (y: Tensor): Tensor => valueAndGrad(inner, { hasAux: true })(y)[0][1].cube
+    expect(await grad(cubeOf)(x).item()).toBe(12)
+    expect(await jvp(cubeOf, [x], [np.array(1)])[1].item()).toBe(12)
+    expect(await grad(jit(cubeOf))(x).item()).toBe(12)
+    // Nothing is kept for the derivative of auxiliary results.
+    const program = makeProgram((y: Tensor) => grad(inner, { hasAux: true })(y))(x)
+    expect(program.equations.filter(e => e.primitive === 'mul').length).toBeLessThanOrEqual(5)
+  })
+
+  it('takes auxiliary results in grad, jvp, vjp and linearize', async () => {
+    const f = (x: Tensor): [Tensor, Tensor] => [np.sin(x), np.astype(x, 'int32')]
+    const [g, n] = grad(f, { hasAux: true })(np.array(0))
+    expect(await g.item()).toBe(1)
+    expect(n.dtype).toBe('int32')
+    const [y, dy, aux] = jvp(f, [np.array(0)], [np.array(3)], { hasAux: true })
+    expect([await y.item(), await dy.item(), await aux.item()]).toEqual([0, 3, 0])
+    const [value, pullback, more] = vjp(f, np.array(0), { hasAux: true })
+    expect([await value.item(), await pullback(np.array(3))[0].item(), await more.item()]).toEqual([0, 3, 0])
+    const [, pushforward, rest] = linearize(f, np.array(0), { hasAux: true })
+    expect([await pushforward(np.array(5)).item(), await rest.item()]).toEqual([5, 0])
+    expect(() => grad((x: Tensor) => x as unknown as [Tensor, Tensor], { hasAux: true })(np.array(0))).toThrow(
+      'must return [value, auxiliary results]',
+    )
+  })
+
+  it('linearizes: the derivative is applied to any number of tangents', async () => {
+    const f = (p: { w: Tensor }, n: Tensor): [Tensor, Tensor] => [np.multiply(np.exp(p.w), n), n]
+    const [[y], forward] = linearize(f, { w: np.array([0, 1]) }, np.array(2, 'int32'))
+    expect((await y.numbers())[0]).toBe(2)
+    for (const t of [1, 2]) {
+      const [dy, dn] = forward({ w: np.array([t, 0]) }, np.array(0, 'int32'))
+      expect(await dy.numbers()).toEqual([2 * t, 0])
+      expect(dn.dtype).toBe('int32')
+    }
+    const second = grad((x: Tensor) => linearize((z: Tensor) => np.multiply(z, np.square(z)), x)[1](np.array(1)))
+    expect(await second(np.array(2)).item()).toBe(12)
+  })
+
   it('finds x^0 flat, also at 0', async () => {
     expect(await grad((x: Tensor) => np.power(x, 0))(np.array(0)).item()).toBe(0)
     expect(await grad((x: Tensor) => np.power(x, 1))(np.array(0)).item()).toBe(1)
@@ -93,6 +138,72 @@ describe('transformations', () => {
     f(vector())
     f(np.array([1, 2]))
     expect(traces).toBe(2)
+  })
+
+  it('takes bare numbers as arguments and results', async () => {
+    const square = (x: Tensor): Tensor => np.square(x)
+    expect(await grad(square)(3 as unknown as Tensor).item()).toBe(6)
+    expect(await jit(square)(3 as unknown as Tensor).item()).toBe(9)
+    const [a, b] = jit((x: Tensor) => [x, 2] as unknown as [Tensor, Tensor])(np.array(1))
+    expect([await a.item(), await b.item()]).toEqual([1, 2])
+  })
+
+  it('reports reads of data in a traced function at its call', async () => {
+    const unhandled: unknown[] = []
+    const listen = (reason: unknown): void => void unhandled.push(reason)
+    process.on('unhandledRejection', listen)
+    const helper = async (x: Tensor): Promise<void> => {
+      await x.item()
+    }
+    const reads: ((x: Tensor) => unknown)[] = [
+      x => (void x.data(), x),
+      x => (void x.numbers(), x),
+      x => (void x.item(), x),
+      x => (void helper(x), x),
+      x => np.multiply(x, x.item() as unknown as number),
+      async x => np.multiply(x, await x.item()),
+    ]
+    for (const read of reads)
+      for (const transform of [jit, (f: (x: Tensor) => Tensor) => grad(f)])
+        expect(() => transform(read as (x: Tensor) => Tensor)(np.array(2))).toThrow('has no data yet')
+    const slow = async (x: Tensor): Promise<Tensor> => {
+      await Promise.resolve()
+      return np.add(x, 1)
+    }
+    expect(() => jit(slow as unknown as (x: Tensor) => Tensor)(np.array(2))).toThrow('must not be async')
+    await new Promise(resolve => setTimeout(resolve, 20))
+    process.off('unhandledRejection', listen)
+    expect(unhandled).toEqual([])
+  })
+
+  it('says what a leaked tracer is', () => {
+    let leaked: Tensor | undefined
+    const trace = (): Tensor =>
+      jit(function loss(x: Tensor) {
+        leaked = np.sin(x)
+        return x
+      })(vector())
+    trace()
+    for (const use of [
+      () => np.add(leaked!, 1),
+      () => jit((x: Tensor) => x)(leaked!),
+      () => grad((x: Tensor) => np.sum(x))(leaked!),
+    ])
+      expect(use).toThrow(
+        expect.objectContaining({
+          name: 'SwitchyardError',
+          message: expect.stringContaining('f32[3], the result of sin in the traced function loss, was used after'),
+        }),
+      )
+  })
+
+  it('names what is no array and no function', () => {
+    expect(() => grad(3 as unknown as () => Tensor)()).toThrow('grad: the function must be a function, not 3')
+    expect(() => jit((x: Tensor) => x)('a' as unknown as Tensor)).toThrow('not the string "a" (argument 0)')
+    expect(() => jit(() => ({ y: 'b' }) as unknown as Tensor)()).toThrow(
+      'must return arrays, not the string "b" (at y)',
+    )
+    expect(JSON.stringify({ x: vector() })).toBe('{"x":{"dtype":"float32","shape":[3]}}')
   })
 
   it('says what is wrong', async () => {

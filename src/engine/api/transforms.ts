@@ -1,26 +1,33 @@
+/** Derivatives of functions of trees of arrays. */
 import { isFloat } from '../../base/dtypes.js'
 import { check } from '../../base/errors.js'
-import { flatten, treeKey, treeMap } from '../../base/pytree.js'
+import { flatten, leafCount, treeKey } from '../../base/pytree.js'
+import type { TreeDef } from '../../base/pytree.js'
 import { formatAval, sameAval } from '../program/aval.js'
+import type { Aval } from '../program/aval.js'
 import * as ops from '../program/ops.js'
 import type { Program } from '../program/program.js'
+import type { Value } from '../program/value.js'
 import { jvpEval } from '../transform/jvp.js'
-import { vjpEval } from '../transform/linearize.js'
-import { Tensor } from './tensor.js'
+import { linearizeEval, vjpEval } from '../transform/linearize.js'
+import { reject, select, spread } from '../transform/masks.js'
+import type { Mask } from '../transform/masks.js'
+import type { Tangent } from '../transform/rules.js'
+import type { Tensor } from './tensor.js'
 import { flattenArgs, rebuild, traceTree } from './tracing.js'
-import type { TensorTree } from './tracing.js'
+import type { TensorTree, TracedFunction } from './tracing.js'
 
 /** The program of a function for these arguments; captured arrays are its last inputs. */
 export function makeProgram<A extends TensorTree[], R extends TensorTree>(
   f: (...args: A) => R,
 ): (...args: A) => Program {
   return (...args) => {
-    const { values, def } = flattenArgs(args)
-    return traceTree(f, def, values).program
+    const { values, def } = flattenArgs(args, 'makeProgram')
+    return traceTree(f, def, values, 'makeProgram').program
   }
 }
 
-/** Which argument, or list of arguments, to differentiate in. */
+/** Which argument to differentiate with respect to, or a list of arguments. */
 export type Which = number | readonly number[]
 
 /** The type of a gradient: as the argument, or a list of such. */
@@ -30,18 +37,25 @@ export type Gradient<A extends TensorTree[], I extends Which> = I extends number
     ? { -readonly [K in keyof I]: A[I[K] & number] }
     : never
 
-interface GradOptions<I extends Which> {
-  /** The argument to differentiate in (default 0), or a list of arguments: then the gradient is a list. */
+export interface GradOptions<I extends Which> {
+  /** The argument to differentiate with respect to (default 0), or a list of arguments: then the gradient is a list. */
   argument?: I
 }
 
+/** With this option the function returns [value, auxiliary results]. The latter take no part in the derivative. */
+export interface HasAux {
+  hasAux: true
+}
+
 /**
- * The value of a scalar function and its gradient. With `hasAux` the function returns [scalar, further results], and so
- * does the value. Throws a ShapeError when the function's value is no floating-point scalar.
+ * A function that returns the value of a scalar function and its gradient: `[value, gradient]`. With `hasAux` the
+ * function returns `[scalar, auxiliary results]`, and so does the value. An outer derivative goes through auxiliary
+ * results as through the value. Throws a ShapeError when the function's value is no floating-point scalar, or the
+ * chosen argument holds integers.
  */
 export function valueAndGrad<A extends TensorTree[], X extends TensorTree, const I extends Which = 0>(
   f: (...args: A) => readonly [Tensor, X],
-  options: GradOptions<I> & { hasAux: true },
+  options: GradOptions<I> & HasAux,
 ): (...args: A) => [[Tensor, X], Gradient<A, I>]
 export function valueAndGrad<A extends TensorTree[], const I extends Which = 0>(
   f: (...args: A) => Tensor,
@@ -52,13 +66,14 @@ export function valueAndGrad<A extends TensorTree[]>(
   { argument = 0, hasAux = false }: GradOptions<Which> & { hasAux?: boolean } = {},
 ): (...args: A) => [TensorTree, TensorTree] {
   return (...args) => {
-    const { values, def } = flattenArgs(args)
-    const { program, captured, outputDef } = traceTree(hasAux ? (...xs: A) => lossAndAux(f(...xs)) : f, def, values)
-    const loss = hasAux ? program.outputs.slice(0, 1) : program.outputs
+    const { values, def } = flattenArgs(args, 'grad')
+    const { program, captured, outputDef } = traceTree(f, def, values, 'grad')
+    const isLoss = hasAux ? valueMask('grad', outputDef) : program.outputs.map(() => true)
+    const loss = select(program.outputs, isLoss)
     check(
       loss.length === 1 && loss[0].aval.shape.length === 0 && isFloat(loss[0].aval.dtype),
       () =>
-        `grad needs a function that returns one floating-point scalar, not ${loss.map(o => formatAval(o.aval)).join(', ')}`,
+        `grad needs a function that returns one floating-point scalar, not ${loss.map(o => formatAval(o.aval)).join(', ') || 'nothing'}`,
     )
     const chosen = typeof argument === 'number' ? [argument] : argument
     const leaves = leavesOf(args)
@@ -71,12 +86,9 @@ export function valueAndGrad<A extends TensorTree[]>(
       )
 
     const inputs = [...values, ...captured]
-    const { outputs, pullback } = vjpEval(
-      program,
-      inputs,
-      inputs.map((_, i) => active.has(i)),
-    )
-    const gradients = pullback(outputs.map((y, i) => (i === 0 ? ops.full([], 1, y.dtype) : null)))
+    const activeInputs = inputs.map((_, i) => active.has(i))
+    const { outputs, pullback } = vjpEval(program, inputs, activeInputs, isLoss)
+    const gradients = pullback(outputs.map((y, i) => (isLoss[i] ? ops.full([], 1, y.dtype) : null)))
     const order = [...active].sort((a, b) => a - b)
     const trees = chosen.map(i =>
       rebuild(
@@ -88,77 +100,199 @@ export function valueAndGrad<A extends TensorTree[]>(
   }
 }
 
-/** The loss, and the rest without tangents: no residual is kept for what is not differentiated. */
-function lossAndAux(output: TensorTree): TensorTree {
-  check(
-    Array.isArray(output) && output.length === 2 && output[0] instanceof Tensor,
-    'with hasAux the function must return [scalar, further results]',
-  )
-  const [loss, aux] = output as [Tensor, TensorTree]
-  return [loss, treeMap<Tensor, Tensor>(a => new Tensor(ops.stopGradient(a.value)), aux)]
-}
-
 /** The positions of each argument's leaves among all leaves. */
 function leavesOf(args: readonly TensorTree[]): number[][] {
   let next = 0
   return args.map(a => ops.range(flatten(a).leaves.length).map(() => next++))
 }
 
-/** The gradient of a scalar function in argument `argument`, or in a list of arguments: see `valueAndGrad`. */
+/**
+ * A function that returns the gradient of a scalar function; with `hasAux`, `[gradient, auxiliary results]`. See
+ * `valueAndGrad`.
+ */
+export function grad<A extends TensorTree[], X extends TensorTree, const I extends Which = 0>(
+  f: (...args: A) => readonly [Tensor, X],
+  options: GradOptions<I> & HasAux,
+): (...args: A) => [Gradient<A, I>, X]
 export function grad<A extends TensorTree[], const I extends Which = 0>(
   f: (...args: A) => Tensor,
   options?: GradOptions<I>,
-): (...args: A) => Gradient<A, I> {
-  const both = valueAndGrad(f, options)
-  return (...args) => both(...args)[1]
+): (...args: A) => Gradient<A, I>
+export function grad<A extends TensorTree[]>(
+  f: (...args: A) => TensorTree,
+  options: GradOptions<Which> & { hasAux?: boolean } = {},
+): (...args: A) => TensorTree {
+  const both = valueAndGrad(f as (...args: A) => readonly [Tensor, TensorTree], options as GradOptions<Which> & HasAux)
+  return (...args) => {
+    const [value, gradient] = both(...args) as [readonly [Tensor, TensorTree], TensorTree]
+    return options.hasAux ? [gradient, value[1]] : gradient
+  }
 }
 
-/** Value and directional derivative: f(args), and its derivative along `tangents` (those of integers are ignored). */
-export function jvp<A extends TensorTree[], R extends TensorTree>(f: (...args: A) => R, args: A, tangents: A): [R, R] {
-  const { values, def } = flattenArgs(args)
-  const dots = flattenArgs(tangents)
-  check(treeKey(def) === treeKey(dots.def), 'tangents must have the structure of the arguments')
-  values.forEach((v, i) =>
-    check(
-      sameAval(v.aval, dots.values[i].aval),
-      () => `the tangent of ${formatAval(v.aval)} must be of that type, not ${formatAval(dots.values[i].aval)}`,
-    ),
+/**
+ * Forward mode: `[f(args), directional derivative]`, the derivative of f at `args` along `tangents`, which have the types
+ * of the arguments (tangents of integers are ignored). With `hasAux` the function returns [value, auxiliary results], and
+ * the result is `[value, derivative, auxiliary results]`.
+ */
+export function jvp<A extends TensorTree[], R extends TensorTree, X extends TensorTree>(
+  f: (...args: A) => readonly [R, X],
+  args: A,
+  tangents: A,
+  options: HasAux,
+): [R, R, X]
+export function jvp<A extends TensorTree[], R extends TensorTree>(f: (...args: A) => R, args: A, tangents: A): [R, R]
+export function jvp<A extends TensorTree[]>(
+  f: (...args: A) => TensorTree,
+  args: A,
+  tangents: A,
+  { hasAux = false }: { hasAux?: boolean } = {},
+): TensorTree[] {
+  const { values, def } = flattenArgs(args, 'jvp')
+  const traced = traceTree(f, def, values, 'jvp')
+  const dots = tangentsFor('jvp', values, def, tangents)
+  const { program, captured } = traced
+  const [outputs, outDots] = jvpEval(program, [...values, ...captured], [...dots, ...captured.map(() => null)])
+  const { value, derivative, aux } = parts('jvp', traced, outputs, hasAux)
+  return [value, derivative(outDots), ...aux]
+}
+
+/** The tangents of the arguments' leaves; null for integers. */
+function tangentsFor(who: string, values: readonly Value[], def: TreeDef, tangents: readonly TensorTree[]): Tangent[] {
+  const dots = flattenArgs(tangents, who)
+  check(
+    treeKey(def) === treeKey(dots.def),
+    () => `${who}: the tangents must have the structure of the arguments, ${treeKey(def)}, not ${treeKey(dots.def)}`,
   )
-  const { program, captured, outputDef } = traceTree(f, def, values)
-  const tangentsIn = dots.values.map(t => (isFloat(t.dtype) ? t : null))
-  const [outputs, outDots] = jvpEval(program, [...values, ...captured], [...tangentsIn, ...captured.map(() => null)])
-  return [
-    rebuild<R>(outputDef, outputs),
-    rebuild<R>(
-      outputDef,
-      outDots.map((t, i) => t ?? ops.zerosLike(outputs[i])),
-    ),
-  ]
+  values.forEach((v, i) => {
+    const got = dots.values[i].aval
+    check(
+      sameAval(v.aval, got),
+      () => `the tangent of ${formatAval(v.aval)} must be of that type, not ${formatAval(got)}`,
+    )
+  })
+  return dots.values.map(t => (isFloat(t.dtype) ? t : null))
 }
 
-/** The value, and a function from cotangents of the outputs to cotangents of every argument (zeros for integers). */
+/** Which outputs are the value's, of a function that returns [value, auxiliary results]. */
+function valueMask(who: string, def: TreeDef): boolean[] {
+  check(
+    def.kind === 'list' && def.items.length === 2,
+    `${who}: with hasAux the function must return [value, auxiliary results]`,
+  )
+  return def.items.flatMap((item, i) => ops.range(leafCount(item)).map(() => i === 0))
+}
+
+/** What a function returned, in parts: its value, the tree of a derivative of that value, and the auxiliary results, if any. */
+function parts(
+  who: string,
+  { outputDef }: TracedFunction,
+  outputs: readonly Value[],
+  hasAux: boolean,
+): {
+  isValue: Mask
+  value: TensorTree
+  valueKey: string
+  valueTypes: Aval[]
+  derivative: (tangents: readonly Tangent[]) => TensorTree
+  aux: TensorTree[]
+} {
+  const isValue = hasAux ? valueMask(who, outputDef) : outputs.map(() => true)
+  const [def, auxDef] = hasAux && outputDef.kind === 'list' ? outputDef.items : [outputDef]
+  const values = select(outputs, isValue)
+  return {
+    isValue,
+    value: rebuild(def, values),
+    valueKey: treeKey(def),
+    valueTypes: values.map(v => v.aval),
+    derivative: tangents =>
+      rebuild(
+        def,
+        select(tangents, isValue).map((t, i) => t ?? ops.zerosLike(values[i])),
+      ),
+    aux: auxDef ? [rebuild(auxDef, reject(outputs, isValue))] : [],
+  }
+}
+
+/** Takes the options off the end of an argument list: an object with `hasAux`, which no tree of arrays has as a boolean. */
+function splitOptions<A extends TensorTree[]>(args: readonly unknown[]): { args: A; hasAux: boolean } {
+  const last = args.at(-1)
+  const isOptions = typeof last === 'object' && last !== null && typeof (last as HasAux).hasAux === 'boolean'
+  return { args: (isOptions ? args.slice(0, -1) : args) as A, hasAux: isOptions && (last as HasAux).hasAux }
+}
+
+/**
+ * Reverse mode: `[f(...args), pullback]`. The pullback takes cotangents, of the structure and types of the value, and
+ * returns a cotangent for each argument (zeros for integers). With `{ hasAux: true }` as the last argument the function
+ * returns [value, auxiliary results], and the result is `[value, pullback, auxiliary results]`.
+ */
+export function vjp<A extends TensorTree[], R extends TensorTree, X extends TensorTree>(
+  f: (...args: A) => readonly [R, X],
+  ...args: [...A, HasAux]
+): [R, (cotangents: R) => A, X]
 export function vjp<A extends TensorTree[], R extends TensorTree>(
   f: (...args: A) => R,
   ...args: A
-): [R, (cotangents: R) => A] {
-  const { values, def } = flattenArgs(args)
-  const { program, captured, outputDef } = traceTree(f, def, values)
+): [R, (cotangents: R) => A]
+export function vjp<A extends TensorTree[]>(f: (...args: A) => TensorTree, ...rest: unknown[]): unknown[] {
+  const { args, hasAux } = splitOptions<A>(rest)
+  const { values, def } = flattenArgs(args, 'vjp')
+  const traced = traceTree(f, def, values, 'vjp')
+  const { program, captured, outputDef } = traced
   const active = values.map(v => isFloat(v.dtype))
-  const { outputs, pullback } = vjpEval(program, [...values, ...captured], [...active, ...captured.map(() => false)])
-  return [
-    rebuild<R>(outputDef, outputs),
-    cotangents => {
-      const cts = flattenArgs([cotangents])
-      check(
-        cts.values.length === outputs.length && outputs.every((y, i) => sameAval(y.aval, cts.values[i].aval)),
-        () =>
-          `the cotangents must be ${outputs.map(y => formatAval(y.aval)).join(', ')}, not ${cts.values.map(v => formatAval(v.aval)).join(', ')}`,
-      )
-      const gradients = pullback(cts.values).values()
-      return rebuild<TensorTree>(
-        def,
-        values.map((v, i) => (active[i] ? gradients.next().value! : ops.zerosLike(v))),
-      ) as A
-    },
-  ]
+  const { outputs, pullback } = vjpEval(
+    program,
+    [...values, ...captured],
+    [...active, ...captured.map(() => false)],
+    hasAux ? valueMask('vjp', outputDef) : undefined,
+  )
+  const { isValue, value, valueKey, valueTypes, aux } = parts('vjp', traced, outputs, hasAux)
+  const back = (cotangents: TensorTree): A => {
+    const { values: cts, def: ctDef } = flattenArgs([cotangents], 'vjp')
+    check(
+      treeKey(ctDef) === `[${valueKey}]`,
+      () => `the cotangents must have the structure of the value, ${valueKey}, not ${treeKey(ctDef).slice(1, -1)}`,
+    )
+    check(
+      valueTypes.every((type, i) => sameAval(type, cts[i].aval)),
+      () =>
+        `the cotangents must be ${valueTypes.map(formatAval).join(', ')}, not ${cts.map(v => formatAval(v.aval)).join(', ')}`,
+    )
+    const gradients = spread(active, pullback(spread(isValue, cts)))
+    return rebuild<TensorTree>(
+      def,
+      gradients.map((g, i) => g ?? ops.zerosLike(values[i])),
+    ) as A
+  }
+  return [value, back, ...aux]
+}
+
+/**
+ * The value and the derivative as a linear function: `[f(...args), pushforward]`. The pushforward takes tangents, of the
+ * types of the arguments, and returns the directional derivative, as `jvp` does, but the value is computed only once for
+ * any number of directions. `{ hasAux: true }` as for `vjp`.
+ */
+export function linearize<A extends TensorTree[], R extends TensorTree, X extends TensorTree>(
+  f: (...args: A) => readonly [R, X],
+  ...args: [...A, HasAux]
+): [R, (...tangents: A) => R, X]
+export function linearize<A extends TensorTree[], R extends TensorTree>(
+  f: (...args: A) => R,
+  ...args: A
+): [R, (...tangents: A) => R]
+export function linearize<A extends TensorTree[]>(f: (...args: A) => TensorTree, ...rest: unknown[]): unknown[] {
+  const { args, hasAux } = splitOptions<A>(rest)
+  const { values, def } = flattenArgs(args, 'linearize')
+  const traced = traceTree(f, def, values, 'linearize')
+  const { program, captured, outputDef } = traced
+  const active = values.map(v => isFloat(v.dtype))
+  const { outputs, pushforward } = linearizeEval(
+    program,
+    [...values, ...captured],
+    [...active, ...captured.map(() => false)],
+    hasAux ? valueMask('linearize', outputDef) : undefined,
+  )
+  const { value, derivative, aux } = parts('linearize', traced, outputs, hasAux)
+  const forward = (...tangents: A): TensorTree =>
+    derivative(pushforward(select(tangentsFor('linearize', values, def, tangents), active) as Value[]))
+  return [value, forward, ...aux]
 }

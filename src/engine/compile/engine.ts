@@ -6,6 +6,7 @@ import type { Aval } from '../program/aval.js'
 import type { PrimitiveName } from '../program/primitives.js'
 import type { Equation, PrimitiveParams } from '../program/program.js'
 import { Program, Var } from '../program/program.js'
+import { leaked, Tracer } from '../program/trace.js'
 import { Literal, Value } from '../program/value.js'
 import type { Evaluator } from '../program/value.js'
 import type { Backend, Buffer, Examples, Executable } from './backend.js'
@@ -202,6 +203,7 @@ export class Engine implements Evaluator {
     if (x instanceof Concrete && x.evaluator === this) return x.buffer
     if (x instanceof Concrete) return x.read().then(tensor => this.backend.put(tensor))
     if (x instanceof Literal) return Promise.resolve(this.backend.put(hostScalar(x.dtype, x.value)))
-    throw new Error(`expected a concrete array, got a traced ${formatAval(x.aval)}`)
+    if (x instanceof Tracer) throw leaked(x)
+    throw new Error(`expected a concrete array, got ${formatAval(x.aval)}`)
   }
 }

@@ -98,10 +98,14 @@ export interface PrimitiveParamsOf<Program> {
   // programs within programs
   call: { name: string; program: Program; remat: boolean }
   /**
-   * As call; a backend may know a faster way for the name, with whatever numbers are in `attributes`. With `vjp` it brings its
-   * own reverse-mode derivative.
+   * As call; a backend may compute the name in a faster way, and reads the numbers in `attributes`. With `vjp` it has its
+   * own reverse-mode derivative. With `jvp` it has its own derivative in both modes: a program from the inputs and the
+   * tangents of the floating-point inputs to the outputs and the tangents of the floating-point outputs, linear in the tangents.
    */
-  composite: { name: string; program: Program; attributes?: { readonly [name: string]: number }; vjp?: VjpPrograms<Program> }
+  composite: {
+    name: string; program: Program; attributes?: { readonly [name: string]: number }
+    vjp?: VjpPrograms<Program>; jvp?: Program
+  }
   /**
    * linearCall(residuals, operands): `program`, which is linear in the operands. Run backwards it is `transpose`, of
    * (residuals, cotangents of the outputs): how a custom derivative stands in a tangent program.

@@ -1,4 +1,5 @@
 import { SwitchyardError } from '../../base/errors.js'
+import { formatAval } from './aval.js'
 import type { Aval } from './aval.js'
 import type { PrimitiveName } from './primitives.js'
 import type { Atom, Equation, PrimitiveParams } from './program.js'
@@ -24,7 +25,13 @@ export class Tracer extends Value {
 export class Trace {
   readonly equations: Equation[] = []
   readonly captured = new Map<Value, Var>()
+  /** Whether the function is still running. */
   open = true
+  /** The first read of data in the function, which has none yet: see `refuseRead`. */
+  refused: SwitchyardError | null = null
+
+  /** `name`: the traced function's, for errors. */
+  constructor(readonly name: string) {}
 
   input(aval: Aval): Tracer {
     return new Tracer(this, new Var(aval))
@@ -45,11 +52,7 @@ export class Trace {
   atomOf(value: Value): Atom {
     if (value instanceof Tracer && value.trace === this) return value.atom
     if (value instanceof Literal) return new Lit(value.value, value.dtype)
-    if (value instanceof Tracer && !value.trace.open) {
-      throw new SwitchyardError(
-        'a traced value was used after its function had returned: return it from the function instead of storing it',
-      )
-    }
+    if (value instanceof Tracer && !value.trace.open) throw leaked(value)
     let v = this.captured.get(value)
     if (v === undefined) {
       v = new Var(value.aval)
@@ -59,11 +62,36 @@ export class Trace {
   }
 }
 
+/** The error for a tracer that was stored and is used after its function has returned: what it is, and what to do. */
+export function leaked({ trace, atom, aval }: Tracer): SwitchyardError {
+  const made = trace.equations.find(e => (e.outputs as readonly Atom[]).includes(atom))
+  return new SwitchyardError(
+    `${formatAval(aval)}, ${made ? `the result of ${made.primitive}` : 'an argument'} in the traced function ${trace.name || '(anonymous)'}, ` +
+      'was used after its function had returned, when it stands for no data: return it from the function instead of storing it',
+  )
+}
+
 // The functions being traced now, innermost last, and who evaluates when there is none and no operand knows.
 const traces: Trace[] = []
 let fallback: Evaluator | null = null
 
 export const isTracing = (): boolean => traces.length > 0
+
+/**
+ * The error for a read of a tracer's data. While its function runs, the function's call will throw the error (even if
+ * the function catches it here, or never awaits the read), so the read itself stays pending: a rejection that nobody
+ * awaits would end the process. Afterwards the read is rejected.
+ */
+export function refuseRead(tracer: Tracer): Promise<never> {
+  const what = `a traced ${formatAval(tracer.aval)} has no data yet`
+  const current = traces.at(-1)
+  if (!tracer.trace.open || current === undefined)
+    return Promise.reject(new SwitchyardError(`${what}: return it from the function and read it outside`))
+  current.refused ??= new SwitchyardError(
+    `${what}, so that ${current.name || 'a traced function'} cannot read it: return it from the function and read it outside`,
+  )
+  return new Promise(() => undefined)
+}
 
 /** Sets who evaluates primitives that have no concrete operand (iota, a broadcast literal). */
 export function setFallbackEvaluator(evaluator: Evaluator): void {
@@ -82,6 +110,7 @@ export function bind<P extends PrimitiveName>(
     params,
   )
   if (traces.length > 0) return traces[traces.length - 1].emit(primitive, inputs, params, outputs)
+  for (const v of inputs) if (v instanceof Tracer) throw leaked(v)
   const evaluator = inputs.find(v => v.evaluator !== null)?.evaluator ?? fallback
   if (evaluator === null) throw new Error(`${primitive} has no concrete operand and no evaluator is set`)
   return evaluator.evaluate(primitive, inputs, params, outputs)
@@ -93,15 +122,19 @@ export interface Traced {
   captured: Value[]
 }
 
-/** Runs `f` on tracers of the given types and returns what it did as a program. */
-export function trace(avals: readonly Aval[], f: (inputs: Value[]) => readonly Value[]): Traced {
-  const t = new Trace()
+/** Runs `f` on tracers of the given types and returns what it did as a program. `name`: the function's, for errors. */
+export function trace(avals: readonly Aval[], f: (inputs: Value[]) => readonly Value[], name = ''): Traced {
+  const t = new Trace(name)
   const inputs = avals.map(a => t.input(a))
   traces.push(t)
   try {
     const outputs = f(inputs).map(v => t.atomOf(v))
+    if (t.refused) throw t.refused
     const inputVars = [...inputs.map(i => i.atom as Var), ...t.captured.values()]
     return { program: new Program(inputVars, t.equations, outputs), captured: [...t.captured.keys()] }
+  } catch (error) {
+    // What fails after a refused read fails because of it.
+    throw t.refused ?? error
   } finally {
     traces.pop()
     t.open = false

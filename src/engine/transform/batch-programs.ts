@@ -1,4 +1,5 @@
 /** Batching of the primitives that carry programs. */
+import { isFloat } from '../../base/dtypes.js'
 import * as ops from '../program/ops.js'
 import type { Program, VjpPrograms } from '../program/program.js'
 import { bind, evalProgram, traceClosed } from '../program/trace.js'
@@ -26,12 +27,24 @@ export const call =
 /** A batched composite computes another function, so it is named `vmap(name)`: no backend takes it for the original. */
 export const composite =
   (batchProgram: BatchProgram): BatchRule<'composite'> =>
-  (inputs, { name, program, vjp }, size) => {
-    const outputs = batchProgram(program, size, flags(inputs), vjp && allOf(program.outputs))
-    const params = { name: `vmap(${name})`, program: outputs.program }
-    const custom = vjp && { vjp: batchVjp(batchProgram, vjp, size, flags(inputs), program.outputs.length) }
-    return zip(bind('composite', values(inputs), { ...params, ...custom }), outputs.batched)
+  (inputs, { name, program, vjp, jvp }, size) => {
+    const batched = flags(inputs)
+    const isCustom = vjp !== undefined || jvp !== undefined
+    const outputs = batchProgram(program, size, batched, isCustom ? allOf(program.outputs) : [])
+    const params = {
+      name: `vmap(${name})`,
+      program: outputs.program,
+      ...(vjp && { vjp: batchVjp(batchProgram, vjp, size, batched, program.outputs.length) }),
+      ...(jvp && { jvp: batchJvp(batchProgram, jvp, size, inputs) }),
+    }
+    return zip(bind('composite', values(inputs), params), outputs.batched)
   }
+
+/** A tangent is mapped where its input is. */
+function batchJvp(batchProgram: BatchProgram, jvp: Program, size: number, inputs: readonly Batched[]): Program {
+  const floats = inputs.filter(x => isFloat(x.value.dtype)).slice(0, jvp.inputs.length - inputs.length)
+  return batchProgram(jvp, size, [...flags(inputs), ...flags(floats)], allOf(jvp.outputs)).program
+}
 
 function batchVjp(
   batchProgram: BatchProgram,

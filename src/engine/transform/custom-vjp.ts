@@ -1,6 +1,7 @@
 /**
- * A composite's own reverse-mode derivative. Differentiated, the composite becomes its value and a `linearCall` from
- * the operands' tangents: forwards that is the derivative of the decomposition, backwards the custom rule.
+ * Derivatives of a composite: its own, or that of its program. A composite with its own reverse-mode derivative becomes
+ * its value and a `linearCall` of the operands' tangents. Run forwards, the `linearCall` is the derivative of the
+ * composite's program; transposed, it is the custom rule.
  */
 import { isFloat } from '../../base/dtypes.js'
 import { SwitchyardError } from '../../base/errors.js'
@@ -10,16 +11,18 @@ import type { PrimitiveParams, Program, VjpPrograms } from '../program/program.j
 import { bind, evalProgram, traceClosed } from '../program/trace.js'
 import type { Value } from '../program/value.js'
 import { isLinear, valueOf } from './linear.js'
+import { spread } from './masks.js'
 import type { Cotangent, JvpEval, JvpRule, LinearOperand, Tangent } from './rules.js'
 
-/** Through the decomposition, unless the composite has its own derivative. */
+/** The derivative of the composite's program, unless the composite has its own. */
 export const compositeJvp =
   (jvpEval: JvpEval): JvpRule<'composite'> =>
   (primals, tangents, params) => {
-    const { name, program, vjp } = params
+    const { name, program, vjp, jvp } = params
+    if (jvp) return customJvp(name, jvp, program.outputs.length, primals, tangents)
     if (!vjp) return jvpEval(program, primals, tangents)
     const active = ops.range(primals.length).filter(i => tangents[i] !== null)
-    checkArguments(name, vjp, primals, tangents)
+    checkArguments(name, vjp.backward.outputs.length, primals, tangents)
 
     const { outputs, residuals } = value(primals, params, vjp)
     const known = [...residuals, ...primals]
@@ -46,13 +49,38 @@ export const compositeJvp =
     return [outputs, outputs.map((_, i) => (floats.includes(i) ? dots[floats.indexOf(i)] : null))]
   }
 
+/** The rule's program, inlined. Its tangents are those of the first floating-point inputs; captured ones have none. */
+function customJvp(
+  name: string,
+  jvp: Program,
+  numOutputs: number,
+  primals: readonly Value[],
+  tangents: readonly Tangent[],
+): [Value[], Tangent[]] {
+  const numTangents = jvp.inputs.length - primals.length
+  const floats = ops.range(primals.length).filter(i => isFloat(primals[i].dtype))
+  const declared = floats.slice(0, numTangents)
+  checkArguments(name, (declared.at(-1) ?? -1) + 1, primals, tangents)
+  const dots = declared.map(i => tangents[i] ?? ops.zerosLike(primals[i]))
+  const results = evalProgram(jvp, [...primals, ...dots])
+  const outputs = results.slice(0, numOutputs)
+  return [
+    outputs,
+    spread(
+      outputs.map(y => isFloat(y.dtype)),
+      results.slice(numOutputs),
+    ),
+  ]
+}
+
+/** Throws if an input after the declared ones, which the function captured, is being differentiated. */
 function checkArguments(
   name: string,
-  { backward }: VjpPrograms,
+  numDeclared: number,
   primals: readonly Value[],
   tangents: readonly Tangent[],
 ): void {
-  const closedOver = primals.find((_, i) => i >= backward.outputs.length && tangents[i] !== null)
+  const closedOver = primals.find((_, i) => i >= numDeclared && tangents[i] !== null)
   if (!closedOver) return
   throw new SwitchyardError(
     `${name} has its own derivative, and closes over an array ${formatAval(closedOver.aval)} that is being differentiated: pass it as an argument`,
@@ -60,8 +88,9 @@ function checkArguments(
 }
 
 /**
- * The outputs, and what the backward pass needs. When that is made of inputs and outputs alone, the value is still the
- * composite that a backend may know; otherwise it is the composite `name.forward`, which returns the residuals too.
+ * The outputs, and the residuals for the backward pass. If all residuals are inputs or outputs, the value is still the
+ * composite itself, which a backend may know by its name. Otherwise it is the composite `name.forward`, which returns the
+ * residuals too.
  */
 function value(
   primals: readonly Value[],
@@ -81,7 +110,7 @@ function value(
   return { outputs: all.slice(0, numOutputs), residuals: all.slice(numOutputs) }
 }
 
-/** The custom rule: `transpose` of the residuals and the outputs' cotangents. */
+/** Applies the custom rule, `transpose`, to the residuals and the outputs' cotangents. */
 export function linearCallTranspose(
   cotangents: readonly Cotangent[],
   operands: readonly LinearOperand[],

@@ -3,8 +3,9 @@ import type { Program } from '../program/program.js'
 import { evalProgram, traceClosed } from '../program/trace.js'
 import type { Value } from '../program/value.js'
 import { jvpEval } from './jvp.js'
-import { isPresent, present, select, spread } from './masks.js'
-import type { Cotangent } from './rules.js'
+import { allOf, isPresent, present, select, spread } from './masks.js'
+import type { Mask } from './masks.js'
+import type { Cotangent, Tangent } from './rules.js'
 import { split } from './split.js'
 import { transposeEval } from './transpose.js'
 
@@ -19,14 +20,18 @@ export interface Linearized {
   activeOutputs: boolean[]
 }
 
-/** Splits a program into its value and its derivative, linear in the tangents of the `active` inputs. */
-export function linearize(program: Program, active: readonly boolean[]): Linearized {
+/**
+ * Splits a program into its value and its derivative, which is linear in the tangents of the `active` inputs. Outputs
+ * outside of the mask `wanted` get no tangent; everything that only their tangents need is left out.
+ */
+export function linearize(program: Program, active: Mask, wanted: Mask = allOf(program.outputs)): Linearized {
   const types = program.inputs.map(v => v.aval)
   const numOutputs = program.outputs.length
   let activeOutputs: boolean[] = []
   const joint = traceClosed([...types, ...select(types, active)], inputs => {
     const tangents = spread(active, inputs.slice(types.length))
-    const [outputs, outTangents] = jvpEval(program, inputs.slice(0, types.length), tangents)
+    const [outputs, allTangents] = jvpEval(program, inputs.slice(0, types.length), tangents)
+    const outTangents = allTangents.map((t, i) => (wanted[i] ? t : null))
     activeOutputs = isPresent(outTangents)
     return [...outputs, ...present(outTangents)]
   })
@@ -39,19 +44,20 @@ export function linearize(program: Program, active: readonly boolean[]): Lineari
   return { primal: known, tangent: unknown, numResiduals, activeOutputs }
 }
 
-/** The reverse-mode derivative, ready to run: values of the outputs, and a function from cotangents to gradients. */
+/**
+ * The value of a program, and its reverse-mode derivative: `pullback` takes a cotangent for each output and returns the
+ * cotangents of the active inputs. Outputs outside of the mask `wanted` take no part in the derivative.
+ */
 export function vjpEval(
   program: Program,
   inputs: readonly Value[],
-  active: readonly boolean[],
+  active: Mask,
+  wanted?: Mask,
 ): {
   outputs: Value[]
   pullback: (cotangents: readonly Cotangent[]) => Value[]
 } {
-  const { primal, tangent, activeOutputs } = linearize(program, active)
-  const values = evalProgram(primal, inputs)
-  const outputs = values.slice(0, program.outputs.length)
-  const residuals = values.slice(program.outputs.length)
+  const { outputs, residuals, tangent, activeOutputs } = evalPrimal(program, inputs, active, wanted)
   const activeInputs = select(inputs, active)
   return {
     outputs,
@@ -61,4 +67,36 @@ export function vjpEval(
       return gradients.map((g, i) => g ?? ops.zerosLike(activeInputs[i]))
     },
   }
+}
+
+/**
+ * The value of a program, and its forward-mode derivative at that point: `pushforward` takes a tangent for each active
+ * input and returns the outputs' tangents (null: zero). It computes nothing of the value again.
+ */
+export function linearizeEval(
+  program: Program,
+  inputs: readonly Value[],
+  active: Mask,
+  wanted?: Mask,
+): {
+  outputs: Value[]
+  pushforward: (tangents: readonly Value[]) => Tangent[]
+} {
+  const { outputs, residuals, tangent, activeOutputs } = evalPrimal(program, inputs, active, wanted)
+  return {
+    outputs,
+    pushforward: tangents => spread(activeOutputs, evalProgram(tangent, [...residuals, ...tangents])),
+  }
+}
+
+function evalPrimal(
+  program: Program,
+  inputs: readonly Value[],
+  active: Mask,
+  wanted?: Mask,
+): Pick<Linearized, 'tangent' | 'activeOutputs'> & { outputs: Value[]; residuals: Value[] } {
+  const { primal, tangent, activeOutputs } = linearize(program, active, wanted)
+  const values = evalProgram(primal, inputs)
+  const n = program.outputs.length
+  return { outputs: values.slice(0, n), residuals: values.slice(n), tangent, activeOutputs }
 }

@@ -205,7 +205,7 @@ function become<P extends PrimitiveName>(
 /** The equation with its subprograms simplified, without the derivative that a composite brought. */
 function withSimplePrograms(eqn: Equation): Equation {
   const params = Object.entries(eqn.params)
-    .filter(([key]) => key !== 'vjp')
+    .filter(([key]) => key !== 'vjp' && key !== 'jvp')
     .map(([key, value]: [string, unknown]) => [key, simpleParam(value)])
   return { ...eqn, params: Object.fromEntries(params) } as unknown as Equation
 }
