@@ -86,7 +86,7 @@ export { vocabularyFromJSON } from './text/from-json.js'
 export type { TextStream, Vocabulary } from './text/vocabulary.js'
 
 // Released weights
-export { openHfWeights, writeHfWeights } from './checkpoint/names/hf-weights.js'
+export { openHfWeights, writeHfWeights } from './checkpoint/names/hf-folder.js'
 export { openT5xWeights, writeT5xWeights } from './checkpoint/names/t5x-weights.js'
 export { readWeights } from './checkpoint/weights.js'
 export type { Weights } from './checkpoint/weights.js'

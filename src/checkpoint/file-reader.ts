@@ -1,17 +1,18 @@
-import type { FileHandle } from 'node:fs/promises'
 import type { HostTensor } from '../base/host-tensor.js'
+import type { ByteSource } from './byte-source.js'
 import { closedReader, unknownTensor } from './format.js'
 import type { CheckpointReader, TensorInfo } from './format.js'
 
-/** A checkpoint's reader over one open file: what is the same for all formats, round the reading of a tensor. */
+/** The part of a checkpoint reader that all formats of one file share. A format adds how a tensor is read: `readTensor`. */
 export abstract class FileReader<T extends TensorInfo> implements CheckpointReader {
   private closed = false
 
+  /** `path` is the checkpoint's, for messages: a format may call it something other than the file. */
   constructor(
-    readonly path: string,
+    protected readonly source: ByteSource,
     readonly metadata: ReadonlyMap<string, string>,
-    protected readonly handle: FileHandle,
     private readonly tensors: ReadonlyMap<string, T>,
+    readonly path = source.path,
   ) {}
 
   protected abstract readTensor(tensor: T): Promise<HostTensor>
@@ -30,6 +31,6 @@ export abstract class FileReader<T extends TensorInfo> implements CheckpointRead
   async close(): Promise<void> {
     if (this.closed) return
     this.closed = true
-    await this.handle.close()
+    await this.source.close?.()
   }
 }

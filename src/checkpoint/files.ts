@@ -1,7 +1,9 @@
 import { open, readdir, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
-import { formatBytes } from '../base/format.js'
 import { FileError } from '../base/errors.js'
+import { formatBytes } from '../base/format.js'
+import { decodeUtf8, readExactly } from './byte-source.js'
+import type { ByteSource } from './byte-source.js'
 
 /** One system call moves at most 2 GiB; smaller pieces let other work in between. */
 const pieceBytes = 256 * 2 ** 20
@@ -60,15 +62,15 @@ export async function namesIn(folder: string): Promise<string[]> {
   })
 }
 
-/** Opens a regular file for reading; anything else (a folder, a pipe that would block) is refused. */
-export async function openFile(path: string): Promise<{ handle: FileHandle; bytes: number }> {
+/** Opens a regular file for reading. Anything else (a folder, a pipe that would block) is a FileError. */
+export async function openFile(path: string): Promise<OpenFile> {
   return withPath(path, async () => {
     const info = await stat(path)
     if (info.isDirectory()) throw new FileError(`${path}: ${advice.EISDIR}`)
     if (!info.isFile()) throw new FileError(`${path}: this is not a regular file`)
     const handle = await open(path, 'r')
     try {
-      return { handle, bytes: (await handle.stat()).size }
+      return fileSource(path, handle, (await handle.stat()).size)
     } catch (error) {
       await handle.close()
       throw error
@@ -76,34 +78,47 @@ export async function openFile(path: string): Promise<{ handle: FileHandle; byte
   })
 }
 
-/** Reads exactly `length` bytes; `what` names them in the error if the file ends before or memory does not suffice. */
-export async function readExactly(
-  path: string,
-  handle: FileHandle,
-  position: number,
-  length: number,
-  what: string,
-): Promise<Uint8Array> {
-  const bytes = allocateBytes(path, length, what)
-  await withPath(path, async () => {
-    for (let done = 0; done < length;) {
-      const { bytesRead } = await handle.read(bytes, done, Math.min(length - done, pieceBytes), position + done)
-      if (bytesRead === 0)
-        throw new FileError(`${path}: the file ends within ${what}: it was cut off, copy or download it again`)
-      done += bytesRead
-    }
-  })
-  return bytes
+/** Opens a file and makes a reader of it, which closes the file; if that fails, the file is closed here. */
+export async function openFrom<R>(path: string, read: (source: ByteSource) => Promise<R>): Promise<R> {
+  const file = await openFile(path)
+  try {
+    return await read(file)
+  } catch (error) {
+    await file.close()
+    throw error
+  }
 }
+
+/** A file on disk that is open: `close` is always there. */
+export type OpenFile = ByteSource & Required<Pick<ByteSource, 'close'>>
+
+/** Reads go straight into the memory that they return. */
+const fileSource = (path: string, handle: FileHandle, size: number): OpenFile => ({
+  path,
+  size,
+  read: async (offset, length) => {
+    const bytes = new Uint8Array(length)
+    let done = 0
+    await withPath(path, async () => {
+      while (done < length) {
+        const { bytesRead } = await handle.read(bytes, done, Math.min(length - done, pieceBytes), offset + done)
+        if (bytesRead === 0) break
+        done += bytesRead
+      }
+    })
+    return done < length ? bytes.subarray(0, done) : bytes
+  },
+  close: () => handle.close(),
+})
 
 /** Up to `length` first bytes of a file; undefined if there is no file that can be read. For detecting a format. */
 export async function firstBytes(path: string, length: number): Promise<Uint8Array | undefined> {
   try {
-    const { handle, bytes } = await openFile(path)
+    const file = await openFile(path)
     try {
-      return await readExactly(path, handle, 0, Math.min(length, bytes), 'its first bytes')
+      return await readExactly(file, 0, Math.min(length, file.size), 'its first bytes')
     } finally {
-      await handle.close()
+      await file.close()
     }
   } catch {
     return undefined
@@ -124,32 +139,14 @@ export async function writeExactly(handle: FileHandle, bytes: Uint8Array, positi
 
 /** Reads a small text file whole; one past `limit` bytes is refused before it is read. */
 export async function readSmallText(path: string, limit: number): Promise<string> {
-  const { handle, bytes } = await openFile(path)
+  const file = await openFile(path)
   try {
-    if (bytes > limit)
+    if (file.size > limit)
       throw new FileError(
-        `${path}: it has ${formatBytes(bytes)}, more than the ${formatBytes(limit)} that such a file may have`,
+        `${path}: it has ${formatBytes(file.size)}, more than the ${formatBytes(limit)} that such a file may have`,
       )
-    return decodeUtf8(path, await readExactly(path, handle, 0, bytes, 'its text'), 'the file')
+    return decodeUtf8(path, await readExactly(file, 0, file.size, 'its text'), 'the file')
   } finally {
-    await handle.close()
-  }
-}
-
-export function decodeUtf8(path: string, bytes: Uint8Array, what: string): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-  } catch (error) {
-    throw new FileError(`${path}: ${what} is not UTF-8 text`, { cause: error })
-  }
-}
-
-function allocateBytes(path: string, length: number, what: string): Uint8Array {
-  try {
-    return new Uint8Array(length)
-  } catch (error) {
-    throw new FileError(`${path}: ${what} has ${formatBytes(length)}, more than this machine can hold in one piece`, {
-      cause: error,
-    })
+    await file.close()
   }
 }

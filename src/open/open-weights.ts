@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { isFile } from '../checkpoint/files.js'
-import { openHfWeights } from '../checkpoint/names/hf-weights.js'
+import { openHfWeights } from '../checkpoint/names/hf-folder.js'
 import { openT5xWeights } from '../checkpoint/names/t5x-weights.js'
 import { nativeWeights } from '../checkpoint/native-weights.js'
 import { t5x } from '../checkpoint/t5x/t5x.js'

@@ -1,4 +1,3 @@
-import type { FileHandle } from 'node:fs/promises'
 import { Readable, pipeline } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { ZSTDDecoder } from 'zstddec'
@@ -6,7 +5,9 @@ import { dtypes } from '../../base/dtypes.js'
 import { FileError } from '../../base/errors.js'
 import { formatBytes, formatCount } from '../../base/format.js'
 import { stridesOf } from '../../base/host-tensor.js'
-import { openFile, readExactly } from '../files.js'
+import { readExactly } from '../byte-source.js'
+import type { ByteSource } from '../byte-source.js'
+import { openFile } from '../files.js'
 import { quote } from '../format.js'
 import type { ZarrLayout } from './zarr-metadata.js'
 
@@ -31,20 +32,20 @@ export async function readChunk(
       `${path}: this chunk of tensor ${quote(name)} ${message}: the file is broken, copy or download it again`,
       { cause },
     )
-  const { handle, bytes } = await openFile(path)
+  const file = await openFile(path)
   const place = new ChunkPlace(layout, index, target)
   try {
     for await (const piece of compressor === 'gzip'
-      ? gunzip(path, handle, bytes, wrong)
+      ? gunzip(file, wrong)
       : compressor === 'zstd'
-        ? unzstd(path, handle, bytes, chunkBytes, wrong)
-        : pieces(path, handle, bytes)) {
+        ? unzstd(file, chunkBytes, wrong)
+        : pieces(file)) {
       if (place.filled + piece.length > chunkBytes)
         throw wrong(`unpacks to more than the ${formatCount(chunkBytes)} bytes that a chunk has`)
       place.put(piece)
     }
   } finally {
-    await handle.close()
+    await file.close()
   }
   if (place.filled !== chunkBytes)
     throw wrong(
@@ -54,20 +55,20 @@ export async function readChunk(
 
 type Wrong = (message: string, cause?: unknown) => FileError
 
-async function* pieces(path: string, handle: FileHandle, bytes: number): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < bytes; at += pieceBytes)
-    yield await readExactly(path, handle, at, Math.min(pieceBytes, bytes - at), 'a chunk')
+async function* pieces(file: ByteSource): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < file.size; at += pieceBytes)
+    yield await readExactly(file, at, Math.min(pieceBytes, file.size - at), 'a chunk')
 }
 
-async function* gunzip(path: string, handle: FileHandle, bytes: number, wrong: Wrong): AsyncGenerator<Uint8Array> {
+async function* gunzip(file: ByteSource, wrong: Wrong): AsyncGenerator<Uint8Array> {
   let failure: unknown
-  const source = Readable.from(pieces(path, handle, bytes))
+  const source = Readable.from(pieces(file))
   const unpacked = pipeline(source, createGunzip({ chunkSize: 2 ** 18 }), () => undefined)
   source.once('error', (error: unknown) => {
     failure = error
   })
   try {
-    if (bytes === 0) throw new Error('the file is empty') // zlib takes that for the end of good data
+    if (file.size === 0) throw new Error('the file is empty') // zlib takes that for the end of good data
     yield* unpacked as AsyncIterable<Uint8Array>
   } catch (error) {
     if (failure instanceof FileError) throw failure
@@ -78,19 +79,14 @@ async function* gunzip(path: string, handle: FileHandle, bytes: number, wrong: W
   }
 }
 
-async function* unzstd(
-  path: string,
-  handle: FileHandle,
-  bytes: number,
-  chunkBytes: number,
-  wrong: Wrong,
-): AsyncGenerator<Uint8Array> {
+async function* unzstd(file: ByteSource, chunkBytes: number, wrong: Wrong): AsyncGenerator<Uint8Array> {
+  const { size: bytes } = file
   if (chunkBytes > maxZstdBytes || bytes > maxZstdBytes) {
     throw wrong(
       `is packed with zstd, ${formatBytes(bytes)} for ${formatBytes(chunkBytes)}, and Switchyard unpacks at most ${formatBytes(maxZstdBytes)} at once`,
     )
   }
-  const packed = await readExactly(path, handle, 0, bytes, 'a chunk')
+  const packed = await readExactly(file, 0, bytes, 'a chunk')
   const decoder = new ZSTDDecoder()
   await decoder.init()
   const unpacked = decoder.decode(packed, chunkBytes) // empty where the bytes are no zstd or unpack to more

@@ -1,7 +1,7 @@
-import type { FileHandle } from 'node:fs/promises'
 import { FileError } from '../../base/errors.js'
 import { formatBytes, formatCount } from '../../base/format.js'
-import { decodeUtf8, readExactly } from '../files.js'
+import { decodeUtf8, readExactly } from '../byte-source.js'
+import type { ByteSource } from '../byte-source.js'
 import { nameProblem, quote } from '../format.js'
 
 // The part of msgpack (github.com/msgpack/msgpack, spec.md) that flax.serialization writes, numbers big endian. NumPy
@@ -36,11 +36,11 @@ export type MsgpackValue =
 export const isMap = (value: MsgpackValue | undefined): value is MsgpackMap => value instanceof Map
 
 /**
- * Reads the structure of a whole file of `fileBytes`, a map, without the arrays' bytes, through a window of fixed size. All maps
- * have distinct texts as keys. What is broken or past a limit is a FileError that names the file and the key.
+ * Reads the structure of a whole file, a map, without the arrays' bytes, through a window of fixed size. All maps have distinct
+ * texts as keys. What is broken or past a limit is a FileError that names the file and the key.
  */
-export async function readMsgpack(path: string, handle: FileHandle, fileBytes: number): Promise<MsgpackMap> {
-  return new MsgpackReader(path, handle, fileBytes).whole()
+export async function readMsgpack(source: ByteSource): Promise<MsgpackMap> {
+  return new MsgpackReader(source).whole()
 }
 
 class MsgpackReader {
@@ -52,11 +52,13 @@ class MsgpackReader {
   /** Where in the structure the reader is. */
   private readonly keys: string[] = []
 
-  constructor(
-    private readonly path: string,
-    private readonly handle: FileHandle,
-    private readonly fileBytes: number,
-  ) {}
+  private readonly path: string
+  private readonly fileBytes: number
+
+  constructor(private readonly source: ByteSource) {
+    this.path = source.path
+    this.fileBytes = source.size
+  }
 
   async whole(): Promise<MsgpackMap> {
     if (this.fileBytes === 0) throw new FileError(`${this.path}: the file is empty: copy or download it again`)
@@ -202,8 +204,7 @@ class MsgpackReader {
     if (at + length > this.fileBytes) throw this.cutOff('a value')
     if (at < this.windowBegin || at + length > this.windowBegin + this.window.byteLength) {
       const bytes = await readExactly(
-        this.path,
-        this.handle,
+        this.source,
         at,
         Math.min(Math.max(length, windowBytes), this.fileBytes - at),
         'its structure',

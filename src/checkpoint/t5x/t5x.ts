@@ -1,11 +1,12 @@
 import { readdir, stat } from 'node:fs/promises'
-import type { FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { FileError } from '../../base/errors.js'
 import { bytesOf } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
 import { FileReader } from '../file-reader.js'
-import { firstBytes, isFile, openFile, readExactly, withPath } from '../files.js'
+import { readExactly } from '../byte-source.js'
+import type { ByteSource } from '../byte-source.js'
+import { firstBytes, isFile, openFrom, withPath } from '../files.js'
 import { checkBools, quote } from '../format.js'
 import type { CheckpointFormat, CheckpointReader } from '../format.js'
 import { allocateTensor } from './allocate.js'
@@ -39,14 +40,7 @@ export const t5x = {
 
   async open(path: string): Promise<CheckpointReader> {
     const file = await findFile(path)
-    const { handle, bytes } = await openFile(file)
-    try {
-      const tree = readStateTree(file, await readMsgpack(file, handle, bytes))
-      return new T5xReader(path, file, handle, tree)
-    } catch (error) {
-      await handle.close()
-      throw error
-    }
+    return openFrom(file, async source => new T5xReader(path, source, readStateTree(file, await readMsgpack(source))))
   },
 
   write: writeT5x,
@@ -76,33 +70,27 @@ async function findFile(path: string): Promise<string> {
 }
 
 class T5xReader extends FileReader<StateLeaf> {
-  /** `file` is the msgpack file. */
-  constructor(
-    path: string,
-    private readonly file: string,
-    handle: FileHandle,
-    { metadata, leaves }: StateTree,
-  ) {
-    super(path, metadata, handle, leaves)
+  /** `source` is the msgpack file; `path` may be the folder that holds it. */
+  constructor(path: string, source: ByteSource, { metadata, leaves }: StateTree) {
+    super(source, metadata, leaves, path)
   }
 
   protected async readTensor(leaf: StateLeaf): Promise<HostTensor> {
     return checkBools(
       this.path,
       leaf.name,
-      'pieces' in leaf ? await this.readInline(leaf) : await readZarr(dirname(this.file), leaf),
+      'pieces' in leaf ? await this.readInline(leaf) : await readZarr(dirname(this.source.path), leaf),
     )
   }
 
   private async readInline(leaf: InlineLeaf): Promise<HostTensor> {
-    const tensor = allocateTensor(this.file, leaf)
+    const tensor = allocateTensor(this.source.path, leaf)
     const target = bytesOf(tensor)
     let at = 0
     for (const { offset, length } of leaf.pieces) {
       for (let done = 0; done < length; done += pieceBytes) {
         const piece = await readExactly(
-          this.file,
-          this.handle,
+          this.source,
           offset + done,
           Math.min(pieceBytes, length - done),
           `tensor ${quote(leaf.name)}`,

@@ -1,20 +1,8 @@
-import type { FileHandle } from 'node:fs/promises'
-import { FileError, SwitchyardError } from '../../base/errors.js'
-import { formatBytes, formatCount } from '../../base/format.js'
-import type { HostTensor } from '../../base/host-tensor.js'
-import { FileReader } from '../file-reader.js'
-import { firstBytes, openFile, readExactly } from '../files.js'
-import { checkBools, quote } from '../format.js'
+import { SwitchyardError } from '../../base/errors.js'
+import { sameBytes } from '../byte-source.js'
+import { firstBytes, openFrom } from '../files.js'
 import type { CheckpointFormat } from '../format.js'
-import { gather } from './gather.js'
-import { maxPickleBytes } from './pickle.js'
-import { readStateDict, storageBytes } from './state-dict.js'
-import type { StridedTensor } from './state-dict.js'
-import { ZipArchive } from './zip.js'
-import type { ZipEntry } from './zip.js'
-
-// A file of torch.save (torch 1.6 or newer) is a zip archive: NAME/data.pkl describes the tensors, NAME/data/<key> holds
-// the bytes of each storage, NAME/byteorder says which way round.
+import { openTorch } from './read.js'
 
 /** Files of torch.save that hold a state_dict: `pytorch_model.bin`, `.pt`, `.pth`. Read only. */
 export const torch: CheckpointFormat = {
@@ -23,23 +11,11 @@ export const torch: CheckpointFormat = {
   async detect(path) {
     if (/\.(bin|pt|pth)$/.test(path)) return true
     const start = await firstBytes(path, 4)
-    return start !== undefined && Buffer.compare(start, zipStart) === 0
+    return start !== undefined && sameBytes(start, zipStart)
   },
 
-  async open(path) {
-    const { handle, bytes } = await openFile(path)
-    try {
-      await refuseOtherKinds(path, handle, bytes)
-      const archive = await ZipArchive.open(path, handle, bytes)
-      const contents = new Contents(path, handle, archive)
-      await contents.checkByteOrder()
-      const tensors = readStateDict(path, await contents.readWhole('data.pkl', maxPickleBytes))
-      for (const tensor of tensors.values()) contents.storageOf(tensor)
-      return new TorchReader(path, handle, contents, tensors)
-    } catch (error) {
-      await handle.close()
-      throw error
-    }
+  open(path) {
+    return openFrom(path, openTorch)
   },
 
   write(path) {
@@ -52,89 +28,3 @@ export const torch: CheckpointFormat = {
 }
 
 const zipStart = new Uint8Array([0x50, 0x4b, 3, 4])
-/** The pickled number that torch.save began files with before 1.6. */
-const oldStart = new Uint8Array([0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19])
-
-async function refuseOtherKinds(path: string, handle: FileHandle, bytes: number): Promise<void> {
-  if (bytes === 0) throw new FileError(`${path}: the file is empty: copy or download it again`)
-  const start = await readExactly(path, handle, 0, Math.min(bytes, oldStart.length), 'its first bytes')
-  if (Buffer.compare(start, oldStart) === 0) {
-    throw new FileError(
-      `${path}: this file has the layout of torch before 1.6: load it with a newer torch and save it again, or as safetensors`,
-    )
-  }
-}
-
-/** The entries of one archive, which all stand below one folder of any name. */
-class Contents {
-  private readonly root: string
-
-  constructor(
-    private readonly path: string,
-    private readonly handle: FileHandle,
-    private readonly archive: ZipArchive,
-  ) {
-    const roots = Array.from(archive.entries.keys()).filter(name => /^[^/]+\/data\.pkl$/.test(name))
-    if (roots.length !== 1)
-      throw new FileError(
-        `${path}: the archive has ${roots.length} entries NAME/data.pkl, and a file of torch.save has one: this is not one, or it is broken`,
-      )
-    this.root = roots[0].slice(0, -'data.pkl'.length)
-  }
-
-  async checkByteOrder(): Promise<void> {
-    if (!this.archive.entries.has(`${this.root}byteorder`)) return // not written before torch 2.1
-    const order = Buffer.from(await this.readWhole('byteorder', 16)).toString('latin1')
-    if (order !== 'little')
-      throw new FileError(
-        `${this.path}: its byte order is ${quote(order)}, and Switchyard reads "little" only: save it again on another machine`,
-      )
-  }
-
-  async readWhole(name: string, limit: number): Promise<Uint8Array> {
-    const entry = this.archive.entries.get(this.root + name)!
-    if (entry.bytes > limit)
-      throw new FileError(
-        `${this.path}: its ${name} has ${formatBytes(entry.bytes)}, more than the ${formatBytes(limit)} that it may have: this is not an honest file; if it is, split it`,
-      )
-    return readExactly(this.path, this.handle, await this.archive.dataStart(entry), entry.bytes, name)
-  }
-
-  /** The entry with a tensor's storage, which must have the size that the pickle says. */
-  storageOf(tensor: StridedTensor): ZipEntry {
-    const entry = this.archive.entries.get(`${this.root}data/${tensor.key}`)
-    const wrong = (message: string): FileError =>
-      new FileError(
-        `${this.path}: tensor ${quote(tensor.name)}: ${message}: the file is broken, copy or download it again`,
-      )
-    if (entry === undefined) throw wrong(`its storage ${quote(tensor.key)} is not in the archive`)
-    const bytes = storageBytes(tensor)
-    if (entry.bytes !== bytes)
-      throw wrong(
-        `its storage ${quote(tensor.key)} should have ${formatCount(bytes)} bytes and has ${formatCount(entry.bytes)}`,
-      )
-    return entry
-  }
-
-  async readTensor(tensor: StridedTensor): Promise<HostTensor> {
-    const start = await this.archive.dataStart(this.storageOf(tensor))
-    return gather(tensor, (position, length) =>
-      readExactly(this.path, this.handle, start + position, length, `tensor ${quote(tensor.name)}`),
-    )
-  }
-}
-
-class TorchReader extends FileReader<StridedTensor> {
-  constructor(
-    path: string,
-    handle: FileHandle,
-    private readonly contents: Contents,
-    tensors: ReadonlyMap<string, StridedTensor>,
-  ) {
-    super(path, new Map(), handle, tensors)
-  }
-
-  protected async readTensor(info: StridedTensor): Promise<HostTensor> {
-    return checkBools(this.path, info.name, await this.contents.readTensor(info))
-  }
-}

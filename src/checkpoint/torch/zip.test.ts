@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { writeZip } from '../../../test/conformance/torch-file.js'
 import type { Entry } from '../../../test/conformance/torch-file.js'
 import { FileError } from '../../base/errors.js'
-import { openFile, readExactly } from '../files.js'
+import { readExactly } from '../byte-source.js'
+import { openFile } from '../files.js'
 import { ZipArchive } from './zip.js'
 
 let scratch: string
@@ -19,18 +20,18 @@ const data = (text: string): Uint8Array => Buffer.from(text)
 
 /** Every entry's data, as text. */
 async function readZip(path: string): Promise<Record<string, string>> {
-  const { handle, bytes } = await openFile(path)
+  const file = await openFile(path)
   try {
-    const archive = await ZipArchive.open(path, handle, bytes)
+    const archive = await ZipArchive.open(file)
     const texts: Record<string, string> = {}
     for (const entry of archive.entries.values()) {
       texts[entry.name] = Buffer.from(
-        await readExactly(path, handle, await archive.dataStart(entry), Math.min(entry.bytes, 100), entry.name),
+        await readExactly(file, await archive.dataStart(entry), Math.min(entry.bytes, 100), entry.name),
       ).toString()
     }
     return texts
   } finally {
-    await handle.close()
+    await file.close()
   }
 }
 
@@ -76,11 +77,11 @@ describe('ZipArchive', () => {
     ])
     const texts = await readZip(path)
     expect([texts['behind 2 GiB'], texts['behind 6 GiB']]).toEqual(['two', 'six'])
-    const { handle, bytes } = await openFile(path)
-    const { entries } = await ZipArchive.open(path, handle, bytes)
+    const file = await openFile(path)
+    const { entries } = await ZipArchive.open(file)
     expect(entries.get('big')!.bytes).toBe(2 ** 32 + 5)
     expect(entries.get('behind 6 GiB')!.begin).toBeGreaterThan(6 * 2 ** 30)
-    await handle.close()
+    await file.close()
     await rm(path)
   })
 

@@ -1,7 +1,7 @@
-import type { FileHandle } from 'node:fs/promises'
 import { FileError } from '../../base/errors.js'
 import { formatBytes, formatCount } from '../../base/format.js'
-import { decodeUtf8, readExactly } from '../files.js'
+import { decodeUtf8, readExactly, sameBytes } from '../byte-source.js'
+import type { ByteSource } from '../byte-source.js'
 import { quote } from '../format.js'
 
 // The part of the zip format (PKWARE's APPNOTE 6.3) that torch.save writes: stored entries, zip64 where a number needs
@@ -38,30 +38,30 @@ export interface ZipEntry {
 /** An archive whose directory has been read and checked: names that stay inside, entries that stay inside and apart. */
 export class ZipArchive {
   private constructor(
-    private readonly path: string,
-    private readonly handle: FileHandle,
+    private readonly source: ByteSource,
     readonly entries: ReadonlyMap<string, ZipEntry>,
   ) {}
 
-  /** Reads the directory, of a file of `fileBytes`. The handle stays the caller's. */
-  static async open(path: string, handle: FileHandle, fileBytes: number): Promise<ZipArchive> {
-    const directory = await findDirectory(path, handle, fileBytes)
+  /** Reads the archive's directory. The caller closes the source. */
+  static async open(source: ByteSource): Promise<ZipArchive> {
+    const { path } = source
+    const directory = await findDirectory(source)
     if (directory.bytes > maxDirectoryBytes || directory.count > maxEntries) {
       throw new FileError(
         `${path}: its directory has ${formatCount(directory.count)} entries in ${formatBytes(directory.bytes)}, more than Switchyard reads: ` +
           'this is not an honest file; if it is, split it',
       )
     }
-    const bytes = await readExactly(path, handle, directory.begin, directory.bytes, "the archive's directory")
-    return new ZipArchive(path, handle, parseDirectory(path, bytes, directory))
+    const bytes = await readExactly(source, directory.begin, directory.bytes, "the archive's directory")
+    return new ZipArchive(source, parseDirectory(path, bytes, directory))
   }
 
   /** Where an entry's data begins. It is read from the entry's own header, which has to agree with the directory. */
   async dataStart(entry: ZipEntry): Promise<number> {
-    const { path } = this
+    const { path } = this.source
     const what = `the header of entry ${quote(entry.name)}`
-    const nameBytes = Buffer.from(entry.name)
-    const view = viewOf(await readExactly(path, this.handle, entry.begin, localBytes + nameBytes.length, what))
+    const nameBytes = new TextEncoder().encode(entry.name)
+    const view = viewOf(await readExactly(this.source, entry.begin, localBytes + nameBytes.length, what))
     const wrong = (): FileError =>
       new FileError(`${path}: ${what} is not what the archive's directory says: ${copyAgain}`)
     if (
@@ -70,7 +70,7 @@ export class ZipArchive {
       view.getUint16(26, true) !== nameBytes.length
     )
       throw wrong()
-    if (nameBytes.compare(new Uint8Array(view.buffer, view.byteOffset + localBytes, nameBytes.length)) !== 0)
+    if (!sameBytes(nameBytes, new Uint8Array(view.buffer, view.byteOffset + localBytes, nameBytes.length)))
       throw wrong()
     const start = entry.begin + localBytes + nameBytes.length + view.getUint16(28, true)
     if (start + entry.bytes > entry.limit) throw wrong()
@@ -84,10 +84,11 @@ interface Directory {
   readonly count: number
 }
 
-async function findDirectory(path: string, handle: FileHandle, fileBytes: number): Promise<Directory> {
+async function findDirectory(source: ByteSource): Promise<Directory> {
+  const { path, size: fileBytes } = source
   const tailBytes = Math.min(fileBytes, endBytes + maxCommentBytes + locatorBytes)
   const tailBegin = fileBytes - tailBytes
-  const tail = viewOf(await readExactly(path, handle, tailBegin, tailBytes, 'its last bytes'))
+  const tail = viewOf(await readExactly(source, tailBegin, tailBytes, 'its last bytes'))
   const at = findEnd(tail)
   if (at === undefined) {
     throw new FileError(
@@ -96,7 +97,7 @@ async function findDirectory(path: string, handle: FileHandle, fileBytes: number
   }
   const hasLocator = at >= locatorBytes && tail.getUint32(at - locatorBytes, true) === locatorSignature
   const { directory, begin: endBegin } = hasLocator
-    ? await readEnd64(path, handle, bigNumber(path, tail, at - locatorBytes + 8), tailBegin + at - locatorBytes)
+    ? await readEnd64(source, bigNumber(path, tail, at - locatorBytes + 8), tailBegin + at - locatorBytes)
     : { directory: readEnd(path, tail, at), begin: tailBegin + at }
   // Both hold in every file of a plain writer, and leave no room for a second directory or for foreign bytes.
   if (directory.begin + directory.bytes !== endBegin) {
@@ -131,14 +132,14 @@ function readEnd(path: string, view: DataView, at: number): Directory {
 }
 
 async function readEnd64(
-  path: string,
-  handle: FileHandle,
+  source: ByteSource,
   begin: number,
   locatorBegin: number,
 ): Promise<{ directory: Directory; begin: number }> {
+  const { path } = source
   const wrong = new FileError(`${path}: the archive's zip64 end record is not where the file says: ${copyAgain}`)
   if (begin + end64Bytes !== locatorBegin) throw wrong
-  const view = viewOf(await readExactly(path, handle, begin, end64Bytes, "the archive's zip64 end record"))
+  const view = viewOf(await readExactly(source, begin, end64Bytes, "the archive's zip64 end record"))
   if (view.getUint32(0, true) !== end64Signature) throw wrong
   const count = bigNumber(path, view, 32)
   checkOneDisk(

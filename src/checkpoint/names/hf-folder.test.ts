@@ -8,7 +8,7 @@ import { readCheckpoint, sourceOf } from '../format.js'
 import { huggingface } from '../sharded.js'
 import { readWeights } from '../weights.js'
 import type { Weights } from '../weights.js'
-import { openHfWeights, writeHfWeights } from './hf-weights.js'
+import { openHfWeights, writeHfWeights } from './hf-folder.js'
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../../../test/fixtures/${name}`, import.meta.url))
 const all = async (weights: Weights): Promise<Map<string, HostTensor>> => {

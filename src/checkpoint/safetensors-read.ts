@@ -1,0 +1,64 @@
+import { FileError } from '../base/errors.js'
+import { formatCount } from '../base/format.js'
+import { tensorFromBytes } from '../base/host-tensor.js'
+import type { HostTensor } from '../base/host-tensor.js'
+import { decodeUtf8, readExactly } from './byte-source.js'
+import type { ByteSource } from './byte-source.js'
+import { FileReader } from './file-reader.js'
+import { isBoolData, quote } from './format.js'
+import type { CheckpointReader } from './format.js'
+import { headerLength, maxHeaderBytes, parseHeader } from './safetensors-header.js'
+import type { Header, StoredTensor } from './safetensors-header.js'
+
+/**
+ * Opens a safetensors file. Strict: what the format forbids is a FileError, and so are tensor names with `__proto__` or malformed
+ * Unicode. The reader's `close` closes the source; if opening fails, the caller does.
+ */
+export async function openSafetensors(source: ByteSource): Promise<CheckpointReader> {
+  const { path, size } = source
+  const length = await readHeaderLength(source)
+  const text = decodeUtf8(path, await readExactly(source, 8, length, 'the header'), 'the header')
+  return new SafetensorsReader(source, 8 + length, parseHeader(path, text, size - 8 - length))
+}
+
+class SafetensorsReader extends FileReader<StoredTensor> {
+  constructor(
+    source: ByteSource,
+    private readonly dataStart: number,
+    { metadata, tensors }: Header,
+  ) {
+    super(source, metadata, tensors)
+  }
+
+  protected async readTensor({ name, dtype, shape, begin, end }: StoredTensor): Promise<HostTensor> {
+    const bytes = await readExactly(this.source, this.dataStart + begin, end - begin, `tensor ${quote(name)}`)
+    if (dtype === 'bool' && !isBoolData(bytes)) {
+      throw new FileError(
+        `${this.path}: tensor ${quote(name)} is BOOL and has bytes other than 0 and 1: write it again as U8`,
+      )
+    }
+    return tensorFromBytes(dtype, shape, bytes)
+  }
+}
+
+async function readHeaderLength(source: ByteSource): Promise<number> {
+  const { path, size: fileBytes } = source
+  const again = 'it was cut off, or is not a safetensors file: copy or download it again'
+  if (fileBytes === 0) throw new FileError(`${path}: the file is empty: copy or download it again`)
+  if (fileBytes < 8)
+    throw new FileError(
+      `${path}: the file has ${fileBytes} bytes, and a safetensors file begins with 8 bytes of header length: ${again}`,
+    )
+  const length = headerLength(await readExactly(source, 0, 8, 'the header length'))
+  if (length > maxHeaderBytes) {
+    throw new FileError(
+      `${path}: the header claims ${formatCount(length)} bytes, and the format allows ${formatCount(maxHeaderBytes)}: this is not a safetensors file, or it is broken`,
+    )
+  }
+  if (length > fileBytes - 8) {
+    throw new FileError(
+      `${path}: the header claims ${formatCount(length)} bytes, and the file has ${formatCount(fileBytes - 8)} after the length: ${again}`,
+    )
+  }
+  return length
+}

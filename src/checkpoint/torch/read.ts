@@ -1,0 +1,119 @@
+import { FileError } from '../../base/errors.js'
+import { formatBytes, formatCount } from '../../base/format.js'
+import type { HostTensor } from '../../base/host-tensor.js'
+import { readExactly, sameBytes } from '../byte-source.js'
+import type { ByteSource } from '../byte-source.js'
+import { FileReader } from '../file-reader.js'
+import { checkBools, quote } from '../format.js'
+import type { CheckpointReader } from '../format.js'
+import { gather } from './gather.js'
+import { maxPickleBytes } from './pickle.js'
+import { readStateDict, storageBytes } from './state-dict.js'
+import type { StridedTensor } from './state-dict.js'
+import { ZipArchive } from './zip.js'
+import type { ZipEntry } from './zip.js'
+
+// A file of torch.save (torch 1.6 or newer) is a zip archive: NAME/data.pkl describes the tensors, NAME/data/<key> holds
+// the bytes of each storage, NAME/byteorder says which way round.
+
+/**
+ * Opens a file of `torch.save` that holds a state_dict. Nothing in it is run. The reader's `close` closes the source; if opening
+ * fails, the caller does.
+ */
+export async function openTorch(source: ByteSource): Promise<CheckpointReader> {
+  await refuseOtherKinds(source)
+  const contents = new Contents(source, await ZipArchive.open(source))
+  await contents.checkByteOrder()
+  const tensors = readStateDict(source.path, await contents.readWhole('data.pkl', maxPickleBytes))
+  for (const tensor of tensors.values()) contents.storageOf(tensor)
+  return new TorchReader(source, contents, tensors)
+}
+
+/** The pickled number that torch.save began files with before 1.6. */
+const oldStart = new Uint8Array([0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19])
+
+async function refuseOtherKinds(source: ByteSource): Promise<void> {
+  const { path, size } = source
+  if (size === 0) throw new FileError(`${path}: the file is empty: copy or download it again`)
+  if (sameBytes(await readExactly(source, 0, Math.min(size, oldStart.length), 'its first bytes'), oldStart)) {
+    throw new FileError(
+      `${path}: this file has the layout of torch before 1.6: load it with a newer torch and save it again, or as safetensors`,
+    )
+  }
+}
+
+/** The entries of one archive. All their names begin with the same folder, which may have any name. */
+class Contents {
+  private readonly root: string
+
+  private readonly path: string
+
+  constructor(
+    private readonly source: ByteSource,
+    private readonly archive: ZipArchive,
+  ) {
+    const { path } = source
+    this.path = path
+    const roots = Array.from(archive.entries.keys()).filter(name => /^[^/]+\/data\.pkl$/.test(name))
+    if (roots.length !== 1)
+      throw new FileError(
+        `${path}: the archive has ${roots.length} entries NAME/data.pkl, and a file of torch.save has one: this is not one, or it is broken`,
+      )
+    this.root = roots[0].slice(0, -'data.pkl'.length)
+  }
+
+  async checkByteOrder(): Promise<void> {
+    if (!this.archive.entries.has(`${this.root}byteorder`)) return // not written before torch 2.1
+    const order = String.fromCharCode(...(await this.readWhole('byteorder', 16)))
+    if (order !== 'little')
+      throw new FileError(
+        `${this.path}: its byte order is ${quote(order)}, and Switchyard reads "little" only: save it again on another machine`,
+      )
+  }
+
+  async readWhole(name: string, limit: number): Promise<Uint8Array> {
+    const entry = this.archive.entries.get(this.root + name)!
+    if (entry.bytes > limit)
+      throw new FileError(
+        `${this.path}: its ${name} has ${formatBytes(entry.bytes)}, more than the ${formatBytes(limit)} that it may have: this is not an honest file; if it is, split it`,
+      )
+    return readExactly(this.source, await this.archive.dataStart(entry), entry.bytes, name)
+  }
+
+  /** The entry with a tensor's storage, which must have the size that the pickle says. */
+  storageOf(tensor: StridedTensor): ZipEntry {
+    const entry = this.archive.entries.get(`${this.root}data/${tensor.key}`)
+    const wrong = (message: string): FileError =>
+      new FileError(
+        `${this.path}: tensor ${quote(tensor.name)}: ${message}: the file is broken, copy or download it again`,
+      )
+    if (entry === undefined) throw wrong(`its storage ${quote(tensor.key)} is not in the archive`)
+    const bytes = storageBytes(tensor)
+    if (entry.bytes !== bytes)
+      throw wrong(
+        `its storage ${quote(tensor.key)} should have ${formatCount(bytes)} bytes and has ${formatCount(entry.bytes)}`,
+      )
+    return entry
+  }
+
+  async readTensor(tensor: StridedTensor): Promise<HostTensor> {
+    const start = await this.archive.dataStart(this.storageOf(tensor))
+    return gather(tensor, (position, length) =>
+      readExactly(this.source, start + position, length, `tensor ${quote(tensor.name)}`),
+    )
+  }
+}
+
+class TorchReader extends FileReader<StridedTensor> {
+  constructor(
+    source: ByteSource,
+    private readonly contents: Contents,
+    tensors: ReadonlyMap<string, StridedTensor>,
+  ) {
+    super(source, new Map(), tensors)
+  }
+
+  protected async readTensor(info: StridedTensor): Promise<HostTensor> {
+    return checkBools(this.path, info.name, await this.contents.readTensor(info))
+  }
+}
