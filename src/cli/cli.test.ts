@@ -2,13 +2,13 @@ import { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { recipes } from '../config/recipes.js'
-import { LETTERS, PHONEMES } from '../data/cmudict.js'
-import { sequenceErrorRates } from '../metrics/error-rates.js'
-import { taskCodec } from '../data/task.js'
-import { sideBySide } from '../text/symbols.js'
+import { symbolErrorRate, wrongAnswerRate } from '../metrics/error-rates.js'
+import type { Metric } from '../metrics/metric.js'
+import { g2pCodec } from '../data/tasks/g2p.js'
+import { splitWords } from '../text/symbols.js'
 import { declareParameters } from '../model/parameters.js'
 import { describeModel, findModel, forwardFlops } from './inspection.js'
-import { countExamples, formatRates, formatSamples } from './report.js'
+import { countExamples, formatSamples, formatScores } from './report.js'
 import { escapeControls, linesOf, unknownSymbols } from './texts.js'
 
 describe('inspect', () => {
@@ -61,17 +61,25 @@ describe('reports', () => {
     expect(formatSamples({ examples, predictions }, 1).split('\n')).toHaveLength(2)
   })
 
-  it('name error rates in the words of the task', () => {
-    const rates = sequenceErrorRates(['X', 'Z', 'V'], examples)
-    const words = { source: { kind: 'cmudict' } } as const
-    const pairs = { source: { kind: 'pairs', path: '/p' } } as const
-    expect(formatRates({ rates, total: 3, split: 'test' }, words)).toBe(
+  it('name figures and examples in the words of the task', () => {
+    const score = (metric: Metric) => ({ metric, value: metric.compute(['X', 'Z', 'V'], examples) })
+    const words = { units: { one: 'word', many: 'words' } }
+    const pairs = { units: { one: 'pair', many: 'pairs' } }
+    const g2pScores = [
+      score(symbolErrorRate('phoneme error rate (PER)', splitWords)),
+      score(wrongAnswerRate('word error rate (WER)', splitWords)),
+    ]
+    const scores = [
+      score(symbolErrorRate('symbol error rate', splitWords)),
+      score(wrongAnswerRate('wrong answers', splitWords)),
+    ]
+    expect(formatScores({ scores: g2pScores, examples, total: 3, split: 'test' }, words)).toBe(
       'phoneme error rate (PER) 33.3%, word error rate (WER) 33.3%, on 3 held-out words',
     )
-    expect(formatRates({ rates, total: 6226, split: 'test' }, pairs)).toBe(
+    expect(formatScores({ scores, examples, total: 6226, split: 'test' }, pairs)).toBe(
       'symbol error rate 33.3%, wrong answers 33.3%, on 3 of the 6,226 held-out pairs',
     )
-    expect(formatRates({ rates, total: 3, split: 'train' }, words)).toContain('on 3 training words')
+    expect(formatScores({ scores, examples, total: 3, split: 'train' }, words)).toContain('on 3 training words')
     expect(countExamples(1, pairs)).toBe('1 pair')
   })
 })
@@ -94,14 +102,7 @@ describe('texts', () => {
   })
 
   it('may hold what a model has never seen', () => {
-    const { characters, words } = sideBySide(LETTERS, PHONEMES)
-    const codec = taskCodec({
-      name: 'g2p',
-      source: { kind: 'cmudict' },
-      lowercase: true,
-      inputs: characters,
-      targets: words,
-    })
+    const codec = g2pCodec()
     expect(unknownSymbols(codec, ' Café 4é')).toEqual(['é', ' ', '4'])
     expect(unknownSymbols(codec, "Don't")).toEqual([])
   })

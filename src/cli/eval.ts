@@ -11,28 +11,27 @@ interface EvalOptions {
 
 export const evalCommand = (): Command =>
   new Command('eval')
-    .description('measure the error rates of a trained model on held-out examples')
+    .description('score a trained model on held-out examples, by the metrics of its task')
     .argument('<folder>', 'a run, such as runs/g2p, or one of its checkpoints')
     .addOption(new Option('--split <name>', 'which examples').choices(['train', 'validation', 'test']).default('test'))
-    .option('--examples <count>', 'how many examples; all by default', wholeNumber(1))
-    .option('--num-beams <n>', 'beam search with so many beams, instead of greedy generation', wholeNumber(1))
+    .option('--examples <count>', 'how many examples (default: all)', wholeNumber(1))
+    .option('--num-beams <n>', 'beam search with this many beams, instead of greedy generation', wholeNumber(1))
     .action(async (folder: string, { split, examples, numBeams }: EvalOptions) => {
       const { openModel } = await import('../open/open-model.js')
-      const { loadTask } = await import('../data/tasks.js')
-      const { parseRunConfig } = await import('../config/validate.js')
+      const { loadTask } = await import('../data/tasks/registry.js')
       const { evaluate } = await import('../train/evaluate.js')
-      const { formatRates, formatSamples, unitOf } = await import('./report.js')
+      const { formatSamples, formatScores } = await import('./report.js')
       const { watchPredictions } = await import('./progress.js')
-      const opened = await openModel(folder, parseRunConfig)
-      const task = await loadTask(opened.taskSpec)
+      const { params, config, codec } = await openModel(folder)
+      const task = await loadTask(config.task, codec)
       if (task.split(split).length === 0) {
         throw new SwitchyardError(
-          `no example fell into the ${split} split: more data is needed to evaluate. ` +
-            '--split train shows what the model makes of the examples that it learned from',
+          `the data is so little that no example fell into the ${split} split. ` +
+            '--split train evaluates the model on the examples it was trained on',
         )
       }
-      const result = await watchPredictions(unitOf(task), onProgress =>
-        evaluate(opened.params, opened.config, task, { split, limit: examples ?? null, numBeams, onProgress }),
+      const result = await watchPredictions(task.units.many, onProgress =>
+        evaluate(params, config, task, { split, limit: examples ?? null, generation: { numBeams }, onProgress }),
       )
-      console.log(`${formatSamples(result, 12)}\n\n${formatRates(result, task)}`)
+      console.log(`${formatSamples(result, 12)}\n\n${formatScores(result, task)}`)
     })

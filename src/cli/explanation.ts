@@ -6,12 +6,10 @@ import { flatten } from '../base/pytree.js'
 import { toNumbers } from '../base/host-tensor.js'
 import type { HostTensor } from '../base/host-tensor.js'
 import { recipes } from '../config/recipes.js'
-import type { RunConfig } from '../config/schema.js'
-import { parseRunConfig } from '../config/validate.js'
-import { LETTERS, PHONEMES } from '../data/cmudict.js'
+import type { RunConfig } from '../train/config.js'
 import { packBatch, tokenize } from '../data/features.js'
-import { taskCodec, taskSpec } from '../data/task.js'
-import { sideBySide } from '../text/symbols.js'
+import { saveCodec } from '../data/task.js'
+import { g2pCodec } from '../data/tasks/g2p.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import { jit } from '../engine/api/jit.js'
 import * as np from '../engine/api/np.js'
@@ -31,8 +29,8 @@ import { saveRun } from '../train/checkpointing.js'
 import { trainingLoss } from '../train/loss.js'
 import { openModel } from '../open/open-model.js'
 import { makeOptimizer } from '../train/optimizers/optimizers.js'
-import { answerOptions } from '../train/evaluate.js'
-import { makePredictor } from '../infer/predictor.js'
+import { trainedTextModel } from '../train/evaluate.js'
+import { TextGenerator } from '../infer/text-generator.js'
 import { makeTrainStep, trainStepFunction } from '../train/step.js'
 import { libraryVersion } from '../base/version.js'
 
@@ -63,14 +61,7 @@ const steps = 60
 /** The stages of one sentence's way, each as a text with a heading. */
 export async function* explain({ full }: { full: boolean }): AsyncGenerator<string> {
   const { model, router, train } = config
-  const { characters, words } = sideBySide(LETTERS, PHONEMES)
-  const task = taskCodec({
-    name: 'g2p',
-    source: { kind: 'cmudict' },
-    lowercase: true,
-    inputs: characters,
-    targets: words,
-  })
+  const codec = g2pCodec()
   const print = (program: Program): string => formatProgram(program, full)
 
   yield section(
@@ -80,7 +71,7 @@ export async function* explain({ full }: { full: boolean }): AsyncGenerator<stri
   )
 
   const { features } = packBatch(
-    examples.map(e => tokenize(task, e)),
+    examples.map(e => tokenize(codec, e)),
     train,
   )
   yield section(
@@ -106,7 +97,7 @@ export async function* explain({ full }: { full: boolean }): AsyncGenerator<stri
     step: np.array(step, 'int32'),
     learningRate: np.array(0.01),
   })
-  let arrays = { params, optimizer: jit(optimizer.init<ModelParams>)(params) }
+  let arrays = { params, optimizer: jit((p: ModelParams) => optimizer.init(p))(params) }
   const traced = makeProgram(trainStepFunction(loss, optimizer, train.clipNorm))(arrays, { batch, ...scalars(0) })
   yield section(
     'Gradient program',
@@ -160,7 +151,7 @@ export async function* explain({ full }: { full: boolean }): AsyncGenerator<stri
 
   const folder = await mkdtemp(join(tmpdir(), 'switchyard-explain-'))
   try {
-    const facts = { step: steps, config, task: taskSpec(task), data: null, seed: 0, libraryVersion: libraryVersion }
+    const facts = { step: steps, config, task: saveCodec({ name: 'g2p', codec }), data: null, seed: 0, libraryVersion }
     const saved = await saveRun(folder, facts, arrays, 1)
     const files = await Promise.all(
       (await readdir(saved)).map(async name => [name, formatBytes((await stat(join(saved, name))).size)]),
@@ -171,16 +162,13 @@ export async function* explain({ full }: { full: boolean }): AsyncGenerator<stri
       formatTable(files),
     )
 
-    const opened = await openModel(folder, parseRunConfig)
-    const answers = await makePredictor(
-      opened.params,
-      answerOptions(opened.config),
-      opened.codec,
-    )(examples.map(e => e.input))
+    const opened = await openModel(folder)
+    const generator = new TextGenerator(trainedTextModel(opened.params, opened.config, opened.codec))
+    const answers = await generator.answerAll(examples.map(e => e.input))
     yield section(
       'Generated text',
       'The parameters of the checkpoint, read again; one phoneme after the other.',
-      examples.map((e, i) => `${e.input} -> ${answers[i]}`).join('\n'),
+      examples.map((e, i) => `${e.input} -> ${answers[i][0].text}`).join('\n'),
     )
   } finally {
     await rm(folder, { recursive: true })

@@ -1,11 +1,11 @@
 import { Presets, SingleBar } from 'cli-progress'
 import { formatCount, formatDuration } from '../base/format.js'
-import type { Progress } from '../train/trainer.js'
+import type { Progress } from '../train/reporter.js'
 
-/** Seconds between two lines where there is no terminal. */
+/** Seconds between two lines, if the output is not a terminal. */
 const lineEvery = 5
 
-/** One line that is always up to date on a terminal, and a new line every few seconds elsewhere. */
+/** Shows a run's progress: as a bar on a terminal, else as a line every few seconds. `unit` is what examples are called. */
 export function showProgress(steps: number, unit: string): { show: (progress: Progress) => void; stop: () => void } {
   return process.stdout.isTTY ? progressBar(steps, unit) : progressLines(unit)
 }
@@ -47,8 +47,8 @@ function progressLines(unit: string): ReturnType<typeof showProgress> {
 }
 
 /**
- * Runs `predict`, and shows meanwhile on the standard error how many examples are done, of how many. The standard output is left to
- * the answers.
+ * Runs `predict`, and shows on the standard error how many examples it has answered, of how many. The standard output is
+ * only for the answers.
  */
 export async function watchPredictions<T>(
   unit: string,
@@ -67,7 +67,7 @@ interface Predictions {
   stop: () => void
 }
 
-/** It is gone when all is done. */
+/** A bar that disappears at the end. */
 function predictionBar(unit: string): Predictions {
   const bar = new SingleBar(
     {

@@ -1,31 +1,23 @@
 import { formatCount, formatTable } from '../base/format.js'
 import type { Example } from '../data/source.js'
-import type { TaskCodec } from '../data/task.js'
+import type { Task } from '../data/task.js'
 import type { Evaluation } from '../train/evaluate.js'
 
-/** What a task's examples are called. */
-export const unitOf = (task: Pick<TaskCodec, 'source'>): string => (task.source.kind === 'cmudict' ? 'words' : 'pairs')
+/** A number of a task's examples, by the task's own word: "1 pair", "6,226 words". `kind` goes between: "held-out ". */
+export const countExamples = (count: number, { units }: Pick<Task, 'units'>, kind = ''): string =>
+  `${formatCount(count)} ${kind}${count === 1 ? units.one : units.many}`
 
-const percent = (share: number): string => `${(100 * share).toFixed(1)}%`
-
-/** So many of a task's examples: "1 pair", "6,226 words". */
-export const countExamples = (count: number, task: Pick<TaskCodec, 'source'>, kind = ''): string =>
-  `${formatCount(count)} ${kind}${count === 1 ? unitOf(task).slice(0, -1) : unitOf(task)}`
-
-/** Error rates in a line, in the task's own terms, and on how many of how many examples. */
-export function formatRates(
-  { rates: { per, wer, examples }, total, split }: Pick<Evaluation, 'rates' | 'total' | 'split'>,
-  task: Pick<TaskCodec, 'source'>,
+/** The scores in one line, and on how many of how many examples they were measured. */
+export function formatScores(
+  { scores, examples, total, split }: Pick<Evaluation, 'scores' | 'examples' | 'total' | 'split'>,
+  task: Pick<Task, 'units'>,
 ): string {
-  const names =
-    task.source.kind === 'cmudict'
-      ? ['phoneme error rate (PER)', 'word error rate (WER)']
-      : ['symbol error rate', 'wrong answers']
-  const part = examples < total ? `${formatCount(examples)} of the ` : ''
-  return `${names[0]} ${percent(per)}, ${names[1]} ${percent(wer)}, on ${part}${countExamples(total, task, split === 'train' ? 'training ' : 'held-out ')}`
+  const figures = scores.map(({ metric, value }) => `${metric.name} ${metric.format(value)}`)
+  const part = examples.length < total ? `${formatCount(examples.length)} of the ` : ''
+  return `${figures.join(', ')}, on ${part}${countExamples(total, task, split === 'train' ? 'training ' : 'held-out ')}`
 }
 
-/** Some predictions beside the truth, spread over the examples. */
+/** A table of `count` examples, spread evenly over all: the input, the model's answer, and whether it is right. */
 export function formatSamples(
   { examples, predictions }: Pick<Evaluation, 'examples' | 'predictions'>,
   count: number,

@@ -1,8 +1,8 @@
-import type { TaskCodec } from '../data/task.js'
+import type { TextCodec } from '../text/codec.js'
 import type { Vocabulary } from '../text/vocabulary.js'
-import { codePoints, splitWords, WordVocabulary } from '../text/symbols.js'
+import { symbolsOf } from '../text/symbols.js'
 
-/** The lines of a stream as they come, empty ones too: so many come out of `infer`. */
+/** The lines of a stream, one by one as they arrive. Empty lines count: `infer` prints one line for each. */
 export async function* linesOf(stream: AsyncIterable<Uint8Array | string>): AsyncGenerator<string> {
   const decoder = new TextDecoder()
   let rest = ''
@@ -15,7 +15,7 @@ export async function* linesOf(stream: AsyncIterable<Uint8Array | string>): Asyn
   if (rest !== '') yield rest
 }
 
-/** A text with its tabs, line ends and other control characters as \t, \n, \u001b ...: neither a column nor a terminal is upset. */
+/** Writes tabs, line ends and other control characters as \t, \n, \u001b ..., so that a text stays one column and sends nothing to a terminal. */
 export const escapeControls = (line: string): string =>
   line.replace(/[\p{Cc}\u2028\u2029]/gu, c => named.get(c) ?? `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
 
@@ -25,13 +25,14 @@ const named: ReadonlyMap<string, string> = new Map([
   ['\r', '\\r'],
 ])
 
-/** The symbols of an input that the model's vocabulary does not hold, each once. */
-export const unknownSymbols = ({ inputs, prepare }: Pick<TaskCodec, 'inputs' | 'prepare'>, input: string): string[] =>
+/** The symbols of a user's input that the model's vocabulary does not hold, each once. */
+export const unknownSymbols = ({ inputs, prepare }: Pick<TextCodec, 'inputs' | 'prepare'>, input: string): string[] =>
   unknownIn(inputs, prepare(input))
 
 /** The symbols of a text that a vocabulary does not hold, each once. */
 export function unknownIn(vocabulary: Vocabulary, text: string): string[] {
   const rest = vocabulary.sentinelIds.length > 0 ? text.replaceAll(/<extra_id_\d+>/g, '') : text
-  const symbols = (vocabulary instanceof WordVocabulary ? splitWords : codePoints)(rest)
-  return [...new Set(symbols)].filter(symbol => vocabulary.encode(symbol).includes(vocabulary.unkId))
+  return [...new Set(symbolsOf(vocabulary)(rest))].filter(symbol =>
+    vocabulary.encode(symbol).includes(vocabulary.unkId),
+  )
 }

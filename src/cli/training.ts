@@ -8,19 +8,18 @@ import type { Checkpoint } from '../checkpoint/native.js'
 import { overrideConfig } from '../config/overrides.js'
 import { pairsConfig } from '../config/pairs.js'
 import { recipeOf, recipes } from '../config/recipes.js'
-import type { RunConfig } from '../config/schema.js'
 import { parseRunConfig } from '../config/validate.js'
-import type { Task } from '../data/task.js'
-import { g2pTask, loadTask, pairsTask } from '../data/tasks.js'
+import { pairsTask } from '../data/tasks/pairs.js'
 import { countActiveParameters, countParameters, declareParameters } from '../model/parameters.js'
 import { environmentWarning, openCheckpoint, runsIn } from '../train/checkpointing.js'
+import type { RunConfig } from '../train/config.js'
 import { evaluate } from '../train/evaluate.js'
 import { MetricsLog } from '../train/metrics-log.js'
 import { Trainer } from '../train/trainer.js'
 import { Exit } from './exit.js'
 import { onInterrupt } from './interrupt.js'
 import { showProgress, watchPredictions } from './progress.js'
-import { countExamples, formatRates, formatSamples, unitOf } from './report.js'
+import { countExamples, formatSamples, formatScores } from './report.js'
 
 export interface TrainOptions {
   data?: string
@@ -32,23 +31,21 @@ export interface TrainOptions {
 
 interface Run {
   readonly trainer: Trainer
-  readonly config: RunConfig
-  readonly task: Task
   readonly folder: string
 }
 
-/** Trains by a recipe, on pairs of texts, or on from a checkpoint; then evaluates and says what to do next. */
+/** Trains by a recipe, on pairs of texts, or from a checkpoint; then evaluates and proposes what to do next. */
 export async function train(recipe: string | undefined, options: TrainOptions): Promise<void> {
-  const run = options.resume === undefined ? await begin(recipe, options) : await goOn(recipe, options)
+  const run = options.resume === undefined ? await begin(recipe, options) : await resumeRun(recipe, options)
   if (run === undefined) return
-  const { trainer, config, task, folder } = run
+  const { trainer, folder } = run
   if (trainer.skippedExamples > 0)
     console.log(
-      `${formatCount(trainer.skippedExamples)} examples are longer than a row and left out; train.inputLength and train.targetLength set it`,
+      `${countExamples(trainer.skippedExamples, trainer.task)} longer than a row left out; train.inputLength and train.targetLength set its size`,
     )
 
   const interruption = onInterrupt(() => console.log('\nfinishing the step and saving; Ctrl-C again quits at once'))
-  const progress = showProgress(config.train.steps, unitOf(task))
+  const progress = showProgress(trainer.config.train.steps, trainer.task.units.many)
   let ended: 'finished' | 'interrupted'
   try {
     ended = await trainer.run(folder, { signal: interruption.signal, onProgress: progress.show })
@@ -60,12 +57,13 @@ export async function train(recipe: string | undefined, options: TrainOptions): 
     interruption.stop()
   }
   if (ended === 'interrupted') {
-    console.log(`saved step ${trainer.step} in ${folder}; to go on:\n\n    npx switchyard train --resume ${folder}`)
+    console.log(`saved step ${trainer.step} in ${folder}; to resume:\n\n    npx switchyard train --resume ${folder}`)
     throw new Exit(130)
   }
   await conclude(run)
 }
 
+/** Begins a run by a recipe or on a file of pairs. undefined: --print-config was given. */
 async function begin(
   recipe: string | undefined,
   { data, set, out, printConfig }: TrainOptions,
@@ -83,23 +81,23 @@ async function begin(
     console.log(JSON.stringify(config, null, 2))
     return undefined
   }
-  const task = pairs ?? (await g2pTask())
-  const trainer = Trainer.begin(config, task)
-  const wanted = out ?? join('runs', recipe ?? task.name)
+  const trainer = await Trainer.begin(config, { task: pairs })
+  const wanted = out ?? join('runs', recipe ?? trainer.task.name)
   const folder = await nextFreeFolder(wanted)
   console.log(
     basename(folder) === basename(wanted) ? `training in ${folder}` : `${wanted} exists already; training in ${folder}`,
   )
-  describeRun(config, task)
-  return { trainer, config, task, folder }
+  describeRun(trainer)
+  return { trainer, folder }
 }
 
-async function goOn(
+/** Resumes a run from its latest checkpoint. undefined: --print-config was given, or the run is finished. */
+async function resumeRun(
   recipe: string | undefined,
   { data, set, out, resume, printConfig }: TrainOptions,
 ): Promise<Run | undefined> {
   if (recipe !== undefined || data !== undefined || out !== undefined) {
-    throw new ConfigError('--resume takes recipe, data and folder from the run itself: leave the others out')
+    throw new ConfigError('--resume takes the recipe, the data and the folder from the run itself: leave them out')
   }
   const given = resume === true ? await latestRun() : resume!
   const checkpoint = await openCheckpoint(given)
@@ -110,33 +108,32 @@ async function goOn(
       return undefined
     }
     if (checkpoint.step >= config.train.steps) return alreadyFinished(checkpoint, config)
-    const task = await loadTask(checkpoint.task)
-    const trainer = await Trainer.resume(config, task, checkpoint)
+    const trainer = await Trainer.resume(config, checkpoint)
     const folder = join(checkpoint.folder, '..')
-    console.log(`going on in ${folder} from step ${checkpoint.step} of ${config.train.steps}`)
+    console.log(`resuming ${folder} from step ${checkpoint.step} of ${config.train.steps}`)
     const warning = await environmentWarning(checkpoint)
     if (warning !== undefined) console.error(`warning: ${warning}`)
-    return { trainer, config, task, folder }
+    return { trainer, folder }
   } finally {
     await checkpoint.close()
   }
 }
 
-/** There is nothing to train: said, and an error if fewer steps are asked for than are done. */
+/** Says that the run has made all its steps. Throws a ConfigError if it has made more than are asked for. */
 function alreadyFinished({ folder, step }: Pick<Checkpoint, 'folder' | 'step'>, { train }: RunConfig): undefined {
   const run = shellWord(join(folder, '..'))
   if (step > train.steps) {
     throw new ConfigError(
-      `train.steps is ${train.steps}, and ${folder} has made ${step} already: --set train.steps=${2 * step} trains on`,
+      `train.steps is ${train.steps}, and ${folder} has made ${step} already: --set train.steps=${2 * step} continues`,
     )
   }
-  console.log(`${run}: already finished at step ${step}; --set train.steps=${2 * step} trains on:\n
+  console.log(`${run}: already finished at step ${step}; --set train.steps=${2 * step} continues:\n
     npx switchyard train --resume ${run} --set train.steps=${2 * step}
     npx switchyard eval ${run}`)
   return undefined
 }
 
-/** Removes the folder of a run that has failed before its first checkpoint. What is not ours stays. */
+/** Removes the folder of a run that failed before its first checkpoint, unless it holds other files. */
 async function removeUnused(folder: string): Promise<void> {
   const checkpoints = await listCheckpoints(folder).catch(() => undefined)
   if (checkpoints?.length !== 0) return
@@ -150,7 +147,7 @@ const isFile = (path: string): Promise<boolean> =>
     () => false,
   )
 
-/** The run under runs/ that was saved last. */
+/** The run under runs/ whose checkpoint is the newest. */
 async function latestRun(): Promise<string> {
   const saved = await Promise.all(
     (await runsIn('runs')).map(async ({ folder, checkpoint }) => ({ folder, at: (await stat(checkpoint)).mtimeMs })),
@@ -161,38 +158,39 @@ async function latestRun(): Promise<string> {
   return latest.folder
 }
 
-function describeRun({ model, router, train }: RunConfig, task: Task): void {
+/** Prints the sizes of the data and the model. */
+function describeRun({ task, config: { model, router, train } }: Trainer): void {
   const specs = declareParameters(model, router)
   const examples = task.split('train')
   const inputs = new Set(examples.map(example => example.input)).size
-  // Repeated lines look like more data than there is.
-  const repeated = task.source.kind === 'pairs' && inputs < examples.length / 2
+  // The number of lines would overstate a data set that repeats its inputs.
+  const repeated = inputs < examples.length / 2
   console.log(
     `${task.name}: ${countExamples(examples.length, task)} to learn from${repeated ? `, with only ${formatCount(inputs)} different ${inputs === 1 ? 'input' : 'inputs'}` : ''}; ` +
       `${formatCount(countParameters(specs))} parameters, ${formatCount(countActiveParameters(specs))} for a token; ${formatCount(train.steps)} steps`,
   )
 }
 
-async function conclude({ trainer, config, task, folder }: Run): Promise<void> {
-  const result = await watchPredictions(unitOf(task), onProgress =>
+/** Evaluates the trained model, and prints commands to use it. */
+async function conclude({ trainer, folder }: Run): Promise<void> {
+  const { config, task } = trainer
+  const result = await watchPredictions(task.units.many, onProgress =>
     evaluate(trainer.params, config, task, { split: 'test', limit: config.train.evalExamples, onProgress }),
   )
   const evaluated = result.total > 0
   console.log(
     evaluated
-      ? `\nheld-out ${unitOf(task)}:\n\n${formatSamples(result, 12)}\n\n${formatRates(result, task)}`
-      : '\nno example fell into the held-out split: more data is needed to evaluate',
+      ? `\nheld-out ${task.units.many}:\n\n${formatSamples(result, 12)}\n\n${formatScores(result, task)}`
+      : '\nno example fell into the held-out split, so there is nothing to evaluate on',
   )
   const name = shellWord(folder)
-  const [texts, again] =
-    config.task.kind === 'g2p'
-      ? ['switchyard transformer "your word"', 'train g2p --set train.steps=20000 --set model.numExperts=32']
-      : ['"your input"', `train --resume ${name} --set train.steps=${4 * config.train.steps}`]
-  const commands = [`infer ${name} ${texts}`, ...(evaluated ? [`eval ${name}`] : []), again]
+  const { inputs, train: larger = `train --resume ${name} --set train.steps=${4 * config.train.steps}` } =
+    task.suggestions
+  const commands = [`infer ${name} ${inputs.map(shellWord).join(' ')}`, ...(evaluated ? [`eval ${name}`] : []), larger]
   console.log(
     `\nsaved in ${folder}. What to do next:\n\n${commands.map(command => `    npx switchyard ${command}`).join('\n')}`,
   )
 }
 
-/** An argument as one writes it in a shell. */
+/** An argument as a person types it in a shell: quoted where it has to be. */
 const shellWord = (text: string): string => (/^[\w./:\\-]+$/.test(text) ? text : JSON.stringify(text))

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { ConfigError } from '../base/errors.js'
-import { taskCodec } from '../data/task.js'
+import { makeTask, taskCodec } from '../data/task.js'
 import type { Task } from '../data/task.js'
-import { pairsVocabularies } from '../data/tasks.js'
+import { pairsVocabularies } from '../data/tasks/pairs.js'
 import { overrideConfig } from './overrides.js'
 import { pairsConfig } from './pairs.js'
 import { parsePartialModel } from './partial.js'
@@ -119,12 +119,7 @@ describe('a configuration for pairs', () => {
       alternatives: [],
     }))
     return {
-      ...taskCodec({
-        name: 't',
-        source: { kind: 'pairs', path: '/p' },
-        lowercase: false,
-        ...pairsVocabularies(examples),
-      }),
+      ...makeTask({ name: 't', codec: taskCodec(pairsVocabularies(examples)), examples }),
       split: () => examples,
     }
   }

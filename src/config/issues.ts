@@ -11,7 +11,7 @@ const types: Readonly<Record<string, string>> = {
   object: 'a group of settings',
 }
 
-/** What zod found wrong with a value, in words for a person, the setting's path first: `train.steps: must be 1 or more, got 0`. */
+/** What zod found wrong with a value, as a sentence: `train.steps: must be 1 or more, got 0`. */
 export function describeIssue(issue: Issue, value: unknown): string {
   const path = issue.path.map(String).join('.')
   if (issue.code === 'unrecognized_keys')
@@ -20,7 +20,7 @@ export function describeIssue(issue: Issue, value: unknown): string {
   return `${path || 'it'}: ${actual === undefined ? 'is missing' : `${rule(issue)}, got ${show(actual)}`}`
 }
 
-/** What the value must be. A refinement's message says so itself. */
+/** What the value must be. The messages of refinements in schema.ts have this form already. */
 function rule(issue: Issue): string {
   switch (issue.code) {
     case 'invalid_type':
@@ -28,7 +28,10 @@ function rule(issue: Issue): string {
     case 'invalid_value':
       return `must be ${oneOf(issue.values)}`
     case 'invalid_union':
-      return 'options' in issue && issue.options ? `must be ${oneOf(issue.options)}` : issue.message
+      // `custom` is written by a program that supplies a value; a person cannot choose it.
+      return 'options' in issue && issue.options
+        ? `must be ${oneOf(issue.options.filter(kind => kind !== 'custom'))}`
+        : issue.message
     case 'too_small':
       if (issue.origin === 'string') return 'must not be empty'
       return issue.inclusive ? `must be ${issue.minimum} or more` : `must be more than ${issue.minimum}`

@@ -1,10 +1,10 @@
 import { z } from 'zod'
 import { ConfigError } from '../base/errors.js'
 import { optimizerSchema, scheduleSchema } from './schema.js'
-import type { RunConfig } from './schema.js'
+import type { RunConfig } from '../train/config.js'
 import { parseConfig, parseRunConfig, settingsOf, unknownSetting } from './validate.js'
 
-/** Groups of settings that come in kinds, each with settings of its own. */
+/** Groups of settings whose `kind` decides which other settings they have. */
 const kinds: Readonly<Record<string, z.ZodType>> = {
   'train.optimizer': optimizerSchema,
   'train.schedule': scheduleSchema,
@@ -14,9 +14,9 @@ type Settings = { [key: string]: unknown }
 
 /**
  * A copy of a configuration with some settings changed, each given as `path=value`: `train.steps=300`,
- * `train.optimizer.kind=adafactor`. A change of kind goes first, whatever the order: it brings the kind's defaults, and keeps the
- * settings that both kinds have. Throws a ConfigError that names the nearest setting for an unknown one, and the path of
- * a value that is not allowed.
+ * `train.optimizer.kind=adafactor`. Changes of a kind are made first. The new kind starts from its defaults, and keeps the
+ * settings that the old kind has as well. Throws a ConfigError for an unknown setting (it proposes the most similar one) and
+ * for a value that is not allowed.
  */
 export function overrideConfig(config: RunConfig, overrides: readonly string[]): RunConfig {
   const changed = structuredClone(config) as unknown as Settings
@@ -27,6 +27,7 @@ export function overrideConfig(config: RunConfig, overrides: readonly string[]):
   return parseRunConfig(changed)
 }
 
+/** Splits `path=value` at the first `=`. */
 export function parseOverride(override: string): [path: string, text: string] {
   const at = override.indexOf('=')
   if (at < 1) throw new ConfigError(`--set ${override}: expected a setting and its value, such as train.steps=300`)
@@ -72,7 +73,7 @@ function groupAt(config: Settings, keys: readonly string[]): Settings | undefine
   return isGroup(group) ? group : undefined
 }
 
-/** Numbers, true, false and null as JSON has them; anything else stays text, for the schema to judge. */
+/** Reads a value as JSON (numbers, true, false, null). Anything else stays text, which the schema accepts or refuses. */
 export function parseValue(text: string): unknown {
   try {
     return JSON.parse(text) as unknown

@@ -3,20 +3,21 @@ import { tokenize } from '../data/features.js'
 import type { TokenExample } from '../data/features.js'
 import type { Task } from '../data/task.js'
 import { recipes } from './recipes.js'
-import type { RunConfig } from './schema.js'
+import type { RunConfig } from '../train/config.js'
 
-/** What is longer is skipped, unless the lengths are set by hand. */
+/** Longer examples are left out, unless the user sets the lengths. */
 const longestByDefault = 512
-/** Tokens a batch and side, as in the recipe g2p, as far as the lengths allow. */
+/** Tokens of a batch on each side, as in the recipe g2p. */
 const batchTokens = 1024
+/** How often each example is seen, if that takes neither too few steps nor too many. */
 const epochs = 20
 
 /**
- * A configuration for pairs of texts of which nothing else is known: the model and the optimizer of g2p, rows that hold the longest
- * example, and enough steps to see each example about twenty times, within the limits of a few minutes.
+ * A configuration for the pairs of texts in a file: the model and the optimizer of the recipe g2p, rows as long as the
+ * longest example, and steps for about twenty epochs, but at least 300 and at most 2,400.
  */
 export function pairsConfig(task: Task, path: string): RunConfig {
-  const examples = task.split('train').map(example => tokenize(task, example))
+  const examples = task.split('train').map(example => tokenize(task.codec, example))
   if (examples.length === 0) throw new ConfigError(`${path}: there are no examples to train on`)
   const inputLength = rowLength(examples.map(e => e.inputs.length))
   const targetLength = rowLength(examples.map(e => e.targets.length))
@@ -29,13 +30,13 @@ export function pairsConfig(task: Task, path: string): RunConfig {
   const { model, router, train } = recipes.g2p
   return {
     task: { kind: 'pairs', path },
-    model: { ...model, vocabSize: task.vocabSize },
+    model: { ...model, vocabSize: task.codec.vocabSize },
     router: { ...router, maxGroupSize: rows * Math.max(inputLength, targetLength) },
     train: { ...train, rows, inputLength, targetLength, steps },
   }
 }
 
-/** Room for the longest, rounded up so that a few shorter ones fit beside each other. */
+/** The length of the longest example, rounded up to a multiple of 16; at least 64, so that short examples share a row. */
 const rowLength = (lengths: readonly number[]): number =>
   clamp(Math.ceil(lengths.reduce((a, b) => Math.max(a, b)) / 16) * 16, 64, longestByDefault)
 

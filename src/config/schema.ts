@@ -1,22 +1,13 @@
 import { z } from 'zod'
 import type { NativeConfig } from '../checkpoint/native-weights.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
+import { customSchema } from '../base/custom.js'
+import { taskSchema } from '../data/tasks/registry.js'
 import { meanings } from '../model/meaning.js'
 import { routers } from '../nn/moe/router.js'
-import type { TrainConfig } from '../train/config.js'
+import type { RunConfig, TrainConfig } from '../train/config.js'
 import type { OptimizerConfig } from '../train/optimizers/optimizers.js'
 import type { ScheduleConfig } from '../train/optimizers/schedules.js'
-
-/** Where a run's examples come from. */
-export type TaskConfig = { kind: 'g2p' } | { kind: 'pairs'; path: string }
-
-/** Everything that decides a run. It is saved in its checkpoints. */
-export interface RunConfig {
-  task: TaskConfig
-  model: ModelConfig
-  router: RouterConfig
-  train: TrainConfig
-}
 
 /** One of a record's keys. */
 const namesOf = <K extends string>(record: Readonly<Record<K, unknown>>): z.ZodType<K> =>
@@ -24,16 +15,11 @@ const namesOf = <K extends string>(record: Readonly<Record<K, unknown>>): z.ZodT
 
 const count = z.int().min(0)
 const size = z.int().min(1)
-/** A file may say anything: more are declared one by one, and no honest model has them. */
+/** The limit keeps a broken or malicious file from declaring parameters for billions of layers. */
 const layers = size.max(10_000)
 const share = z.number().min(0).lt(1)
 const positive = z.number().gt(0)
 const amount = z.number().min(0)
-
-const taskSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('g2p') }),
-  z.strictObject({ kind: z.literal('pairs'), path: z.string().min(1) }),
-]) satisfies z.ZodType<TaskConfig>
 
 export const modelSchema = z.strictObject({
   vocabSize: size,
@@ -77,6 +63,7 @@ export const routerSchema = z.strictObject({
   ignorePaddingTokens: z.boolean(),
 }) satisfies z.ZodType<RouterConfig>
 
+/** The built-in optimizers, with their defaults. */
 export const optimizerSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('adamW'),
@@ -97,6 +84,7 @@ export const optimizerSchema = z.discriminatedUnion('kind', [
 
 const peaked = { peak: positive.default(1e-3), warmupSteps: count.default(1000) }
 
+/** The built-in schedules, with their defaults. */
 export const scheduleSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('constant'), ...peaked }),
   z.strictObject({ kind: z.literal('linear'), ...peaked }),
@@ -115,8 +103,8 @@ const trainSchema = z.strictObject({
   inputLength: size,
   targetLength: size,
   seed: count.max(2 ** 31 - 1),
-  optimizer: optimizerSchema,
-  schedule: scheduleSchema,
+  optimizer: z.discriminatedUnion('kind', [customSchema, ...optimizerSchema.options]),
+  schedule: z.discriminatedUnion('kind', [customSchema, ...scheduleSchema.options]),
   clipNorm: positive.nullable(),
   logEvery: size,
   checkpointEvery: size,
@@ -124,7 +112,7 @@ const trainSchema = z.strictObject({
   evalExamples: size.nullable(),
 }) satisfies z.ZodType<TrainConfig>
 
-/** Weights that were written by themselves. */
+/** The configuration of a native checkpoint that holds weights only, as `convert` writes it. */
 export const nativeSchema = z.strictObject({
   model: modelSchema,
   router: routerSchema,
@@ -135,7 +123,7 @@ export const nativeSchema = z.strictObject({
 export const runSchema = z
   .strictObject({
     task: taskSchema,
-    // Runs from before this was a setting do not have it.
+    // Runs of older versions do not have this setting.
     model: modelSchema.extend({ relativePositionBias: modelSchema.shape.relativePositionBias.default('perStack') }),
     router: routerSchema,
     train: trainSchema,

@@ -3,9 +3,9 @@ import { ConfigError } from '../base/errors.js'
 import { nearest } from '../base/edit-distance.js'
 import { describeIssue } from './issues.js'
 import { runSchema } from './schema.js'
-import type { RunConfig } from './schema.js'
+import type { RunConfig } from '../train/config.js'
 
-/** The schema's type of an unknown value, or a ConfigError with a line for each thing that is wrong, its path first. */
+/** Checks a value against a schema. Throws a ConfigError with one line for each problem, which begins with its path. */
 export function parseConfig<S extends z.ZodType>(schema: S, value: unknown, what: string): z.output<S> {
   const result = schema.safeParse(value)
   if (result.success) return result.data
@@ -14,11 +14,11 @@ export function parseConfig<S extends z.ZodType>(schema: S, value: unknown, what
   )
 }
 
-/** A run's configuration from a value that may come from a file. */
+/** Checks a run's configuration, which may come from a file. */
 export const parseRunConfig = (value: unknown, what = 'the configuration'): RunConfig =>
   parseConfig(runSchema, value, what)
 
-/** Every setting of a configuration, with its value: `train.steps`, `model.dModel` ... */
+/** All settings of a configuration, as paths (`train.steps`, `model.dModel` ...) and values. */
 export function settingsOf(config: object, prefix = ''): [path: string, value: unknown][] {
   return Object.entries(config).flatMap(([key, value]: [string, unknown]) =>
     value !== null && typeof value === 'object'
@@ -27,7 +27,7 @@ export function settingsOf(config: object, prefix = ''): [path: string, value: u
   )
 }
 
-/** A ConfigError for a setting that does not exist, with the nearest one that does. */
+/** A ConfigError for a setting that does not exist; it proposes the most similar existing one. */
 export function unknownSetting(path: string, known: readonly string[]): ConfigError {
   const last = (p: string): string => p.slice(p.lastIndexOf('.') + 1)
   const sameEnding = known.filter(candidate => last(candidate) === last(path))

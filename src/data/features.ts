@@ -2,27 +2,26 @@ import { hostTensor } from '../base/host-tensor.js'
 import type { HostTensor } from '../base/host-tensor.js'
 import { check } from '../base/errors.js'
 import type { Example } from './source.js'
-import type { TaskCodec } from './task.js'
+import type { TextCodec } from '../text/codec.js'
 import { EOS_ID, PAD_ID } from '../text/vocabulary.js'
 
-/** An example as token ids; both sides end with EOS, unless they were cut. */
+/** An example as token ids. Both sides end with EOS, unless they were truncated. */
 export interface TokenExample {
   readonly inputs: readonly number[]
   readonly targets: readonly number[]
 }
 
-/** What a model is trained on, under T5X's names, each [rows, length]: int32, but float32 for the weights. */
-export interface Features {
+/**
+ * A training batch, under T5X's names. Each tensor is [rows, length], int32 (float32 for the weights). A row holds several
+ * examples: segment k (from 1; 0 is padding) of the encoder's and of the decoder's row is one example.
+ */
+export interface PackedFeatures {
   readonly encoder_input_tokens: HostTensor
-  /** The targets, one place to the right: what the decoder has seen when it predicts. */
+  /** The targets shifted right by one: the tokens that the decoder has seen when it predicts the next one. */
   readonly decoder_input_tokens: HostTensor
   readonly decoder_target_tokens: HostTensor
-  /** 1 where a target counts, 0 on padding. */
+  /** 1 for each target, 0 for padding. */
   readonly decoder_loss_weights: HostTensor
-}
-
-/** Features of rows that hold several examples: segment k (from 1; 0 is padding) of both sides is one example. */
-export interface PackedFeatures extends Features {
   readonly encoder_segment_ids: HostTensor
   readonly decoder_segment_ids: HostTensor
 }
@@ -35,26 +34,26 @@ export interface PackedSize {
 
 /** Encodes an example and ends both sides with EOS. */
 export function tokenize(
-  task: Pick<TaskCodec, 'inputs' | 'targets'>,
+  codec: Pick<TextCodec, 'inputs' | 'targets'>,
   example: Pick<Example, 'input' | 'target'>,
 ): TokenExample {
   return {
-    inputs: [...task.inputs.encode(example.input), EOS_ID],
-    targets: [...task.targets.encode(example.target), EOS_ID],
+    inputs: [...codec.inputs.encode(example.input), EOS_ID],
+    targets: [...codec.targets.encode(example.target), EOS_ID],
   }
 }
 
-/** What to do with an example that is longer than a row. Cutting drops the end, EOS with it, as T5X does. */
+/** What to do with an example that is longer than a row. Truncating drops the end and the EOS, as in T5X. */
 export type TooLong = 'skip' | 'truncate'
 
 export interface Fitted {
   readonly examples: TokenExample[]
-  /** How many examples were left out, or cut: to be shown to the user. */
+  /** How many examples were left out, and how many were truncated. */
   readonly skipped: number
   readonly truncated: number
 }
 
-/** Makes every example fit a length for each side, and counts those that did not. */
+/** Leaves out or truncates the examples that are longer than a row, and counts them. */
 export function fitLengths(
   examples: Iterable<TokenExample>,
   size: { inputLength: number; targetLength: number },
@@ -73,9 +72,7 @@ export function fitLengths(
   return { examples: fitted, skipped: tooLong === 'skip' ? long : 0, truncated: tooLong === 'truncate' ? long : 0 }
 }
 
-/**
- * Rows that are being filled, both sides together. An example goes into the first row that has room for both of its sides.
- */
+/** The rows of a batch while it is packed. An example goes into the first row that has room for both its input and target. */
 export class OpenRows {
   /** The examples of each row, in order. */
   readonly rows: TokenExample[][]
@@ -88,11 +85,11 @@ export class OpenRows {
     this.targetRoom = new Int32Array(size.rows).fill(size.targetLength)
   }
 
-  /** Whether the example found a place. */
+  /** Puts the example into a row. Returns false if no row has room for it. */
   place(example: TokenExample): boolean {
     const inputs = example.inputs.length
     const targets = example.targets.length
-    // Rows would never fill up with nothing.
+    // Empty examples would never fill a row.
     check(inputs > 0 && targets > 0, 'an example needs at least one token on each side: end both with EOS')
     check(
       inputs <= this.size.inputLength && targets <= this.size.targetLength,
@@ -110,12 +107,12 @@ export class OpenRows {
     return false
   }
 
-  /** Whether no row has room for even the shortest example (one token a side). */
+  /** Whether no row has room for an example of one token on each side. */
   get full(): boolean {
     return this.rows.every((_, row) => this.inputRoom[row] === 0 || this.targetRoom[row] === 0)
   }
 
-  /** The features of the rows as they are now. */
+  /** The features of the rows as filled so far. */
   features(): PackedFeatures {
     const { rows, inputLength, targetLength } = this.size
     const encoder = packSide(
@@ -140,8 +137,8 @@ export class OpenRows {
 }
 
 /**
- * Packs examples into rows, first fit, in their order. `rest` holds those that found no room. (Training packs by an
- * iterator, which carries the rest over: iterator.ts.)
+ * Packs examples, in their order, into the rows of one batch. `rest` holds the examples that no row had room for. (Training
+ * uses `TrainIterator`, which carries the rest over into the next batch.)
  */
 export function packBatch(
   examples: Iterable<TokenExample>,
@@ -157,7 +154,7 @@ export function packBatch(
   return { features: open.features(), packed, rest }
 }
 
-/** Lays the sequences of each row one after the other. */
+/** Writes the sequences of each row one after the other. */
 function packSide(sequences: (readonly number[])[][], rows: number, length: number) {
   const tokens = new Int32Array(rows * length)
   const segmentIds = new Int32Array(rows * length)
@@ -175,8 +172,8 @@ function packSide(sequences: (readonly number[])[][], rows: number, length: numb
 }
 
 /**
- * The decoder's inputs: the targets of the same row one place to the right, with 0 where a segment starts. The last EOS
- * of a row does not move into the padding behind it, as in T5X.
+ * The decoder's inputs: each segment's targets shifted right by one, beginning with 0. The segment's EOS is shifted out, as
+ * in T5X.
  */
 function shiftRight(targets: HostTensor, segmentIds: HostTensor): HostTensor {
   const [rows, length] = targets.shape

@@ -6,7 +6,7 @@ import { tokenize } from './features.js'
 import type { TokenExample } from './features.js'
 import { TrainIterator } from './iterator.js'
 import type { TrainBatch } from './iterator.js'
-import { g2pTask } from './tasks.js'
+import { g2pTask } from './tasks/g2p.js'
 
 const size = { rows: 4, inputLength: 16, targetLength: 12, seed: 1 }
 
@@ -148,7 +148,7 @@ describe('resume', () => {
 
 describe('on the pronouncing dictionary', async () => {
   const task = await g2pTask()
-  const examples = task.split('train').map(example => tokenize(task, example))
+  const examples = task.split('train').map(example => tokenize(task.codec, example))
 
   it('fills at least 90% of 16 rows of 64+64, with some 119 words', () => {
     const iterator = new TrainIterator(examples, { rows: 16, inputLength: 64, targetLength: 64, seed: 0 })

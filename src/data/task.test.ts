@@ -4,8 +4,12 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { ConfigError, FileError } from '../base/errors.js'
 import { splitOf } from './source.js'
-import { taskFromSpec, taskSpec } from './task.js'
-import { g2pTask, loadTask, MAX_TARGET_SYMBOLS, pairsTask } from './tasks.js'
+import { makeTask, readCodec, saveCodec, taskCodec } from './task.js'
+import { g2pTask } from './tasks/g2p.js'
+import { MAX_TARGET_SYMBOLS, pairsTask } from './tasks/pairs.js'
+import { loadTask, taskSchema } from './tasks/registry.js'
+import { ByteVocabulary } from '../text/bytes.js'
+import { symbolsOf } from '../text/symbols.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'switchyard-task-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -20,20 +24,20 @@ describe('g2pTask', async () => {
   const task = await g2pTask()
 
   it('has letters and phonemes in one id space', () => {
-    expect(task.vocabSize).toBe(3 + 27 + 39)
-    const letters = task.inputs.encode("'z")
-    const phonemes = task.targets.encode('AA ZH')
+    expect(task.codec.vocabSize).toBe(3 + 27 + 39)
+    const letters = task.codec.inputs.encode("'z")
+    const phonemes = task.codec.targets.encode('AA ZH')
     expect([letters, phonemes]).toEqual([
       [3, 29],
       [30, 68],
     ])
-    expect(task.targets.decode(phonemes)).toBe('AA ZH')
+    expect(task.codec.targets.decode(phonemes)).toBe('AA ZH')
   })
 
   it('knows every symbol of every split', () => {
     for (const split of ['train', 'validation', 'test'] as const) {
       for (const { input, target } of task.split(split)) {
-        expect(task.inputs.encode(input).includes(2) || task.targets.encode(target).includes(2)).toBe(false)
+        expect(task.codec.inputs.encode(input).includes(2) || task.codec.targets.encode(target).includes(2)).toBe(false)
       }
     }
   })
@@ -45,9 +49,12 @@ describe('g2pTask', async () => {
     expect(task.split('validation')[0]).toEqual({ input: 'abbe', target: 'AE B IY', alternatives: ['AE B EY'] })
   })
 
-  it('lower-cases what a user types and counts phonemes', () => {
-    expect(task.prepare(' Switchyard ')).toBe('switchyard')
-    expect(task.symbols('S W IH CH')).toEqual(['S', 'W', 'IH', 'CH'])
+  it('lower-cases what a user types, and counts errors in phonemes', () => {
+    expect(task.codec.prepare(' Switchyard ')).toBe('switchyard')
+    const [per, wer] = task.metrics
+    const answers = [{ target: 'S W IH CH', alternatives: [] }]
+    expect([per.name, per.compute(['S W IY CH'], answers)]).toEqual(['phoneme error rate (PER)', 1 / 4])
+    expect([wer.name, wer.compute(['S W IY CH'], answers)]).toEqual(['word error rate (WER)', 1])
   })
 })
 
@@ -63,25 +70,25 @@ describe('pairsTask', () => {
       ),
     )
     expect(task.name).toBe('symbols')
-    expect(task.targets.toJSON().kind).toBe('words')
-    expect(task.vocabSize).toBe(task.inputs.size)
+    expect(task.codec.targets.toJSON().kind).toBe('words')
+    expect(task.codec.vocabSize).toBe(task.codec.inputs.size)
     // From the training split: the letters of "switchyard" and "a", and S0, S1.
-    expect(task.vocabSize).toBe(3 + 10 + 2)
-    expect(task.targets.encode('S0 S1 S2')).toEqual([13, 14, 2])
-    expect(task.symbols('S0 S1')).toEqual(['S0', 'S1'])
+    expect(task.codec.vocabSize).toBe(3 + 10 + 2)
+    expect(task.codec.targets.encode('S0 S1 S2')).toEqual([13, 14, 2])
+    expect(symbolsOf(task.codec.targets)('S0 S1')).toEqual(['S0', 'S1'])
     expect(task.split('test')).toEqual([{ input: 'aba', target: 'S2 S1', alternatives: ['S3 S1'] }])
   })
 
   it('reads characters where targets are not spaced, with the same ids on both sides', async () => {
     const task = await pairsTask(write('past.tsv', ['go\twent', 'switchyard\tswitchyards', 'a\tb c']))
-    expect(task.targets).toBe(task.inputs)
-    expect(task.targets.decode(task.targets.encode('went'))).toBe('went')
-    expect(task.symbols('b c')).toEqual(['b', ' ', 'c'])
+    expect(task.codec.targets).toBe(task.codec.inputs)
+    expect(task.codec.targets.decode(task.codec.targets.encode('went'))).toBe('went')
+    expect(symbolsOf(task.codec.targets)('b c')).toEqual(['b', ' ', 'c'])
   })
 
   it('reads characters where there are too many different words', async () => {
     const many = Array.from({ length: MAX_TARGET_SYMBOLS }, (_, i) => `w${i} w${i + 1}\tv${i} v${i + 1}`)
-    const kind = async (lines: string[]) => (await pairsTask(write('many.tsv', lines))).targets.toJSON().kind
+    const kind = async (lines: string[]) => (await pairsTask(write('many.tsv', lines))).codec.targets.toJSON().kind
     expect(await kind(many.slice(0, 900))).toBe('words')
     expect(await kind([...many, ...many.map(line => line.replaceAll('v', 'u'))])).toBe('characters')
   })
@@ -96,7 +103,7 @@ describe('pairsTask', () => {
     const path = write('held-out.tsv', ['aba\tx'])
     expect(splitOf('aba')).toBe('test')
     await expect(pairsTask(path)).rejects.toThrow(FileError)
-    await expect(pairsTask(path)).rejects.toThrow(/1 examples, and none of them falls into the training split/)
+    await expect(pairsTask(path)).rejects.toThrow(/none of its 1 examples fell into the training split/)
   })
 })
 
@@ -106,46 +113,67 @@ describe('a task as JSON', () => {
   it('is enough for inference without the data', async () => {
     const path = write('gone.tsv', ['switchyard\tS W', 'a\tAH'])
     for (const task of [await g2pTask(), await pairsTask(path)]) {
-      const codec = taskFromSpec(roundTrip(taskSpec(task)))
-      expect(codec.name).toBe(task.name)
-      expect(codec.vocabSize).toBe(task.vocabSize)
-      expect(codec.inputs.encode('switchyard')).toEqual(task.inputs.encode('switchyard'))
-      expect(codec.targets.encode('S W')).toEqual(task.targets.encode('S W'))
-      expect(codec.symbols('S W')).toEqual(task.symbols('S W'))
-      expect(taskSpec(codec)).toEqual(taskSpec(task))
+      const codec = readCodec(roundTrip(saveCodec(task)))
+      expect(codec.vocabSize).toBe(task.codec.vocabSize)
+      expect(codec.inputs.encode('switchyard')).toEqual(task.codec.inputs.encode('switchyard'))
+      expect(codec.targets.encode('S W')).toEqual(task.codec.targets.encode('S W'))
+      expect(saveCodec({ name: task.name, codec })).toEqual(saveCodec(task))
     }
   })
 
   it('keeps one vocabulary one', async () => {
-    const spec = taskSpec(await pairsTask(write('one.tsv', ['a\tb'])))
+    const spec = saveCodec(await pairsTask(write('one.tsv', ['a\tb'])))
     expect(spec.targets).toBeUndefined()
-    const codec = taskFromSpec(roundTrip(spec))
+    const codec = readCodec(roundTrip(spec))
     expect(codec.targets).toBe(codec.inputs)
   })
 
   it('finds the data again, and keeps the vocabularies it was trained with', async () => {
     const path = write('grows.tsv', ['a\tb'])
-    const spec = roundTrip(taskSpec(await pairsTask(path)))
+    const task = await pairsTask(path)
+    const spec = roundTrip(saveCodec(task))
     write('grows.tsv', ['a\tb', 'switchyard\tzzz'])
-    const again = await loadTask(spec)
+    const again = await loadTask(task.config!, readCodec(spec))
     expect(again.split('train').length).toBe(2)
-    expect(again.vocabSize).toBe(5)
-    expect((await loadTask(taskSpec(await g2pTask()))).split('test').length).toBe(6_226)
+    expect(again.codec.vocabSize).toBe(5)
+    expect((await loadTask({ kind: 'g2p' })).split('test').length).toBe(6_226)
   })
 
   it('is checked', () => {
     const characters = { kind: 'characters', symbols: ['a'] }
-    const good = { name: 'x', source: { kind: 'cmudict' }, lowercase: true, inputs: characters }
-    expect(taskFromSpec(good).vocabSize).toBe(4)
-    for (const bad of [
-      null,
-      {},
-      { ...good, name: '' },
-      { ...good, source: { kind: 'web' } },
-      { ...good, inputs: undefined },
-      { ...good, more: 1 },
-    ]) {
-      expect(() => taskFromSpec(bad)).toThrow(ConfigError)
+    const good = { name: 'x', lowercase: true, inputs: characters }
+    expect(readCodec(good).vocabSize).toBe(4)
+    // Written by older versions.
+    expect(readCodec({ ...good, source: { kind: 'cmudict' } }).vocabSize).toBe(4)
+    for (const bad of [null, {}, { ...good, name: '' }, { ...good, inputs: undefined }, { ...good, more: 1 }]) {
+      expect(() => readCodec(bad)).toThrow(ConfigError)
     }
+  })
+})
+
+describe('the registry', () => {
+  it('checks settings, and names the task that it does not have', async () => {
+    expect(taskSchema.parse({ kind: 'pairs', path: 'x.tsv' })).toEqual({ kind: 'pairs', path: 'x.tsv' })
+    expect(taskSchema.safeParse({ kind: 'g2p', path: 'x.tsv' }).success).toBe(false)
+    await expect(loadTask({ kind: 'pairs' })).rejects.toThrow(/the settings of the task pairs: .*string/s)
+    await expect(loadTask({ kind: 'translate' })).rejects.toThrow('there is no task "translate"; there are g2p, pairs')
+    await expect(loadTask({ kind: 'custom', name: 'reverse' })).rejects.toThrow(
+      'the task "reverse" is not built in: the program that began this run supplied it',
+    )
+  })
+})
+
+describe('makeTask', () => {
+  it('prepares inputs, splits examples and scores by characters where nothing else is said', () => {
+    const vocabulary = new ByteVocabulary()
+    const task = makeTask({
+      name: 'upper',
+      codec: taskCodec({ inputs: vocabulary, targets: vocabulary, lowercase: true }),
+      examples: [' Switchyard', 'ABA', 'aba'].map(input => ({ input, target: input.toUpperCase(), alternatives: [] })),
+    })
+    expect(task.split('train').map(e => e.input)).toEqual(['switchyard'])
+    expect(task.split('test')).toEqual([{ input: 'aba', target: 'ABA', alternatives: [] }])
+    expect(task.metrics.map(({ compute }) => compute(['ABB'], task.split('test')))).toEqual([1 / 3, 1])
+    expect(task.units).toEqual({ one: 'pair', many: 'pairs' })
   })
 })

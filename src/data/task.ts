@@ -1,81 +1,121 @@
 import { z } from 'zod'
 import { ConfigError } from '../base/errors.js'
-import type { Example, SplitName } from './source.js'
+import { symbolErrorRate, wrongAnswerRate } from '../metrics/error-rates.js'
+import type { Metric } from '../metrics/metric.js'
+import type { TextCodec } from '../text/codec.js'
 import { vocabularyFromJSON, vocabularySpec } from '../text/from-json.js'
-import { codePoints, splitWords, WordVocabulary } from '../text/symbols.js'
-import type { Vocabulary } from '../text/vocabulary.js'
+import { symbolsOf } from '../text/symbols.js'
+import { mergeInputs, splitExamples } from './source.js'
+import type { Example, SplitName } from './source.js'
 
-/** Where a task's examples come from. A new source adds a member here and a case in `loadTask` (tasks.ts). */
-const sourceSpec = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('cmudict') }),
-  z.strictObject({ kind: z.literal('pairs'), path: z.string().min(1) }),
-])
+/** Names a task and its settings in a configuration: `{ kind: 'pairs', path: 'pairs.tsv' }`. */
+export interface TaskConfig {
+  readonly kind: string
+  readonly [setting: string]: unknown
+}
 
-const taskSpecSchema = z.strictObject({
+/** A task's codec. It is plain data, so a checkpoint can hold it. */
+export interface TaskCodec extends TextCodec {
+  /** `prepare` trims inputs; if this is true, it lower-cases them as well. */
+  readonly lowercase: boolean
+  /** The ids of both sides are below it: the least size of the model's embedding table. */
+  readonly vocabSize: number
+}
+
+/** Something to learn: examples of texts, and everything the rest of the program asks about them. */
+export interface Task {
+  /** Names the task in messages, and its runs' folders. */
+  readonly name: string
+  readonly codec: TaskCodec
+  /** What one example and several examples are called: `word`, `words`. */
+  readonly units: { readonly one: string; readonly many: string }
+  /** The figures that score a model's answers, the most important first. */
+  readonly metrics: readonly Metric[]
+  /** What the command line proposes after training. */
+  readonly suggestions: {
+    /** Inputs to try. */
+    readonly inputs: readonly string[]
+    /** Arguments of `switchyard` that train longer or larger. Default: resume the run with four times the steps. */
+    readonly train?: string
+  }
+  /** How a configuration names this task. Left out by tasks that are not built in. */
+  readonly config?: TaskConfig
+  /** The examples of a split, in a fixed order. In validation and test each input occurs once, with all its right answers. */
+  split(name: SplitName): readonly Example[]
+}
+
+/** A codec from two vocabularies (one object for both sides, if they share it). Both use one id space. */
+export function taskCodec({
+  inputs,
+  targets,
+  lowercase = false,
+}: Pick<TaskCodec, 'inputs' | 'targets'> & { lowercase?: boolean }): TaskCodec {
+  return {
+    inputs,
+    targets,
+    lowercase,
+    vocabSize: Math.max(inputs.size, targets.size),
+    prepare: text => (lowercase ? text.trim().toLowerCase() : text.trim()),
+  }
+}
+
+/**
+ * A task from a list of examples, which are split by `splitOf`. By default an example is called a pair, and answers are
+ * scored by two error rates: of symbols (words or characters, as the targets' vocabulary has them) and of whole answers.
+ */
+export function makeTask(
+  parts: Pick<Task, 'name' | 'codec'> &
+    Partial<Pick<Task, 'units' | 'metrics' | 'suggestions' | 'config'>> & { examples: Iterable<Example> },
+): Task {
+  const { examples, codec, ...given } = parts
+  const symbols = symbolsOf(codec.targets)
+  const { train, validation, test } = splitExamples(
+    Array.from(examples, example => ({ ...example, input: codec.prepare(example.input) })),
+  )
+  const splits: Record<SplitName, readonly Example[]> = {
+    train,
+    validation: mergeInputs(validation),
+    test: mergeInputs(test),
+  }
+  return {
+    units: { one: 'pair', many: 'pairs' },
+    metrics: [symbolErrorRate('symbol error rate', symbols), wrongAnswerRate('wrong answers', symbols)],
+    suggestions: { inputs: ['your input'] },
+    ...given,
+    codec,
+    split: name => splits[name],
+  }
+}
+
+const savedCodecSchema = z.strictObject({
   name: z.string().min(1).max(200),
-  source: sourceSpec,
   lowercase: z.boolean(),
   inputs: vocabularySpec,
   /** Left out when both sides have the same vocabulary. */
   targets: vocabularySpec.optional(),
+  /** Written by older versions. Where the data is, is now said by the configuration alone. */
+  source: z.unknown().optional(),
 })
 
-export type SourceSpec = z.infer<typeof sourceSpec>
-/** A task as plain data. It is saved in a checkpoint, so that `infer` needs nothing else and `eval` finds the data again. */
-export type TaskSpec = z.infer<typeof taskSpecSchema>
+/** A task's codec as plain data. A checkpoint holds it, so that a model can answer without the task's data. */
+export type SavedCodec = z.infer<typeof savedCodecSchema>
 
-/** How a task's text becomes tokens and tokens become text: all that inference needs. */
-export interface TaskCodec {
-  readonly name: string
-  readonly source: SourceSpec
-  /** Whether inputs are lower-cased before they are encoded. */
-  readonly lowercase: boolean
-  readonly inputs: Vocabulary
-  readonly targets: Vocabulary
-  /** The ids of both sides lie below it: the least size of the model's embedding table. */
-  readonly vocabSize: number
-  /** What is done to a user's input before `inputs` encodes it. The examples of a split have it done. */
-  prepare(text: string): string
-  /** The units in which errors are counted: words where the targets' vocabulary has words, else characters. */
-  symbols(text: string): string[]
-}
-
-/** A task with its data. */
-export interface Task extends TaskCodec {
-  /** The examples of a split, in a fixed order. In validation and test an input stands once, with all its right answers. */
-  split(name: SplitName): readonly Example[]
-}
-
-/** Builds the codec of a task, from its parts. */
-export function taskCodec(parts: Pick<TaskCodec, 'name' | 'source' | 'lowercase' | 'inputs' | 'targets'>): TaskCodec {
-  const { lowercase, inputs, targets } = parts
-  const symbols = targets instanceof WordVocabulary ? splitWords : codePoints
-  return {
-    ...parts,
-    vocabSize: Math.max(inputs.size, targets.size),
-    prepare: text => (lowercase ? text.trim().toLowerCase() : text.trim()),
-    symbols,
-  }
-}
-
-/** A task as plain data; `taskFromSpec` is the inverse. */
-export function taskSpec(task: TaskCodec): TaskSpec {
-  const { name, source, lowercase, inputs, targets } = task
-  return taskSpecSchema.parse({
+/** The task's codec as plain data; `readCodec` is the inverse. */
+export function saveCodec({ name, codec }: Pick<Task, 'name' | 'codec'>): SavedCodec {
+  const { lowercase, inputs, targets } = codec
+  return savedCodecSchema.parse({
     name,
-    source,
     lowercase,
     inputs: inputs.toJSON(),
     targets: targets === inputs ? undefined : targets.toJSON(),
   })
 }
 
-/** The codec of a saved task, without its data. What the spec says is checked: it may come from a file. */
-export function taskFromSpec(spec: unknown): TaskCodec {
-  const result = taskSpecSchema.safeParse(spec)
-  if (!result.success) throw new ConfigError(`not a task: ${z.prettifyError(result.error)}`)
-  const { name, source, lowercase, inputs: inputsSpec, targets: targetsSpec } = result.data
+/** The codec of a saved task. The value may come from a file: a ConfigError says what is wrong with it. */
+export function readCodec(saved: unknown): TaskCodec {
+  const result = savedCodecSchema.safeParse(saved)
+  if (!result.success) throw new ConfigError(`not a saved task: ${z.prettifyError(result.error)}`)
+  const { lowercase, inputs: inputsSpec, targets: targetsSpec } = result.data
   const inputs = vocabularyFromJSON(inputsSpec)
-  const targets = targetsSpec === undefined ? inputs : vocabularyFromJSON(targetsSpec)
-  return taskCodec({ name, source, lowercase, inputs, targets })
+  return taskCodec({ inputs, targets: targetsSpec === undefined ? inputs : vocabularyFromJSON(targetsSpec), lowercase })
 }

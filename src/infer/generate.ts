@@ -5,44 +5,54 @@ import { PAD_ID } from '../text/vocabulary.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import type { ForwardOptions, ModelParams } from '../model/types.js'
 import { compileDecoding } from './compiled.js'
-import { greedySearch, START_ID } from './search.js'
+import { checkSetting } from './processors.js'
+import { checkNext, greedySearch, START_ID } from './search.js'
 import type { Answer, NextTokens, Search } from './search.js'
 
 export interface GenerateOptions {
   config: ModelConfig
   router: RouterConfig
-  /** How many tokens are made at most, EOS among them. */
+  /** The most tokens an answer has, EOS included. */
   maxNewTokens: number
-  /** Whether the parameters become the generator's own, which then keeps one copy of them, packed for products: they can be used for nothing else. */
+  /**
+   * If true, the generator takes the parameters over: it packs them for matrix products and releases the originals, so that
+   * memory holds them once. They cannot be used for anything else afterwards.
+   */
   release?: boolean
 }
 
-export interface RunOptions {
-  /** Ends generation; the answers are what there is by then. */
+/** Options of one call of a generator. */
+export interface BatchOptions {
+  /** Ends generation. The answers are those that the searches have when it is aborted. */
   signal?: AbortSignal
-  /** Hears after each token that the searches have gone on. */
+  /** Called after every decoding step. */
   onStep?: () => void
 }
 
-/** Generates for a batch: an input's token ids (EOS among them, no padding) and the search for its answers, for each; returns each one's answers. */
+/**
+ * Answers a batch of inputs. `inputs[i]` holds token ids, EOS included and without padding; `searches[i]` chooses the tokens
+ * of its answers. Resolves to the answers of each input.
+ */
 export type Generator = (
   params: ModelParams,
   inputs: readonly (readonly number[])[],
   searches: readonly Search[],
-  options?: RunOptions,
+  options?: BatchOptions,
 ) => Promise<(readonly Answer[])[]>
 
-/** Lengths of inputs are rounded up to this, and rows to a power of two, so that few different shapes are compiled. */
+/** Input lengths are rounded up to a multiple of this, and rows to a power of two, so that few different shapes are compiled. */
 const LENGTH_MULTIPLE = 16
 
 /**
- * A generator for a model. The encoder runs once; then every step makes one token for all rows, until every search is over. Keep
- * it: it compiles once for each shape of a batch. An input's answers depend neither on the others in its batch nor on padding.
+ * Makes a generator for a model. It runs the encoder once, then decodes one token for all rows in each step until every
+ * search has finished. It compiles once for each batch shape, so keep it for later calls. An input's answers depend neither
+ * on the other inputs of its batch nor on padding.
  */
 export function makeGenerator({ config, router, maxNewTokens, release }: GenerateOptions): Generator {
   const options: ForwardOptions = { config, router, mode: 'eval' }
   const { prepare, start, encode, advance, reorder } = compileDecoding(options, maxNewTokens)
 
+  /** The parameter trees that this generator has taken over, or is taking over. */
   const owned = new WeakMap<ModelParams, Promise<void>>()
   const own = (params: ModelParams): Promise<void> => {
     const owning = owned.get(params) ?? takeOver(prepare(params))
@@ -62,28 +72,20 @@ export function makeGenerator({ config, router, maxNewTokens, release }: Generat
     let tokens = ints(layout.inputOfRow.map(() => START_ID))
     const open = new Set(searches)
     for (let step = 0; open.size > 0 && step < maxNewTokens && !signal?.aborted; step++) {
-      const next = advance(
-        params,
-        encoded,
-        selfBiases,
-        cache,
-        tokens,
-        fromHost(hostTensor('int32', [], Int32Array.of(step))),
-      )
-      cache = next.cache
-      const {
-        data,
-        shape: [, vocab],
-      } = await hostView(next.logits)
-      const logits = data as Float32Array
+      const position = fromHost(hostTensor('int32', [], Int32Array.of(step)))
+      const decoded = advance(params, encoded, selfBiases, cache, tokens, position)
+      cache = decoded.cache
+      const vocab = decoded.logits.shape[1]
+      const logits = (await hostView(decoded.logits)).data as Float32Array // [rows * vocab]
       const chosen = layout.inputOfRow.map(() => PAD_ID)
       const parents = layout.inputOfRow.map((_, row) => row)
       searches.forEach((search, i) => {
         if (!open.has(search)) return
         const first = layout.firstRow[i]
-        const going = search.next(logits.subarray(first * vocab, (first + search.rows) * vocab))
-        if (going) place(going, first, chosen, parents)
-        else open.delete(search)
+        const next = search.next(logits.subarray(first * vocab, (first + search.rows) * vocab))
+        if (next === null) return void open.delete(search)
+        checkNext(next, search.rows, vocab)
+        place(next, first, chosen, parents)
       })
       if (parents.some((parent, row) => parent !== row)) cache = reorder(cache, ints(parents))
       tokens = ints(chosen)
@@ -97,6 +99,7 @@ async function takeOver(copied: AsyncIterable<readonly Tensor[]>): Promise<void>
   for await (const arrays of copied) releaseArrays(arrays, 'a generator')
 }
 
+/** Writes a search's choice into the arrays of the whole batch, at the search's first row. */
 function place({ tokens, parents }: NextTokens, first: number, chosen: number[], allParents: number[]): void {
   tokens.forEach((token, i) => {
     chosen[first + i] = token
@@ -104,8 +107,10 @@ function place({ tokens, parents }: NextTokens, first: number, chosen: number[],
   })
 }
 
-/** Which input each row belongs to, rows filled up with more of the last one, and each input's first row. */
+/** The input of each row, and each input's first row. The rows are filled up to a power of two with copies of the last. */
 function rowsOf(searches: readonly Search[]): { inputOfRow: number[]; firstRow: number[] } {
+  for (const { rows } of searches)
+    checkSetting('the rows of a search', rows, Number.isInteger(rows) && rows > 0, 'a positive whole number')
   const inputOfRow = searches.flatMap((search, i) => Array.from({ length: search.rows }, () => i))
   const firstRow = searches.map((_, i) => inputOfRow.indexOf(i))
   while (inputOfRow.length < powerOfTwo(inputOfRow.length)) inputOfRow.push(searches.length - 1)
@@ -114,7 +119,7 @@ function rowsOf(searches: readonly Search[]): { inputOfRow: number[]; firstRow: 
 
 const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n))
 
-/** Token ids [inputs, length], padded; inputs are filled up with copies of the last. */
+/** Token ids [inputs, length], padded with 0. The inputs are filled up to a power of two with copies of the last. */
 function padded(inputs: readonly (readonly number[])[]): Tensor {
   const longest = Math.max(...inputs.map(input => input.length))
   const length = Math.max(1, Math.ceil(longest / LENGTH_MULTIPLE)) * LENGTH_MULTIPLE
@@ -127,7 +132,7 @@ function padded(inputs: readonly (readonly number[])[]): Tensor {
 const ints = (values: readonly number[]): Tensor =>
   fromHost(hostTensor('int32', [values.length], Int32Array.from(values)))
 
-/** Greedy generation in one call: each input's tokens. To generate more than once keep a generator: see makeGenerator. */
+/** Generates greedily in one call; resolves to the tokens of each answer. For several calls, keep a `makeGenerator`. */
 export async function generate(
   params: ModelParams,
   inputs: readonly (readonly number[])[],

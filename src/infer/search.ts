@@ -1,75 +1,81 @@
+import { ConfigError } from '../base/errors.js'
 import { mix32 } from '../base/hash.js'
 import { EOS_ID, PAD_ID } from '../text/vocabulary.js'
 import { checkSetting, logSumExp, softmax } from './processors.js'
 import type { ScoreProcessor } from './processors.js'
 
-/** T5 has no token for the beginning: decoding starts from padding. */
+/** T5 has no token that begins a sequence: decoding starts from the padding token. */
 export const START_ID = PAD_ID
 
-/** What the rows of one input go on with. */
+/** The tokens that a search appends to its rows. */
 export interface NextTokens {
-  /** A token for each row. */
+  /** One token id for each row. */
   readonly tokens: readonly number[]
-  /** The row whose past each row goes on from; null: each from its own. */
+  /** For each row, the row (from 0, within this search) whose tokens the new token is appended to. null: its own. */
   readonly parents: readonly number[] | null
 }
 
 export interface Answer {
-  /** Up to and with EOS, if it came. */
+  /** The generated tokens, without the start token; the last is EOS if the answer ended with it. */
   readonly tokens: readonly number[]
-  /** The sum of the tokens' log-probabilities; in beam search divided by a power of their number. NaN where it was not asked for. */
+  /** The sum of the tokens' log-probabilities; beam search divides it by a power of their number. NaN if not requested. */
   readonly score: number
-  /** Of each token, from the model's scores before they were changed. Empty where they were not asked for. */
+  /** The log-probability of each token, by the model's scores before any processor. Empty if not requested. */
   readonly logProbabilities: readonly number[]
 }
 
-/** The search for the answers to one input: the seam for ways to choose tokens. */
+/**
+ * The search for the answers to one input: it decides which tokens follow. Generators take any value of this type; those
+ * that are built in are `greedySearch`, `sampling`, `beamSearch` and `scoring`. A search holds the state of one input, and
+ * cannot be used again.
+ */
 export interface Search {
-  /** How many rows of the batch it needs. */
+  /** How many rows of the batch it needs. A search with one row only ever appends tokens, so its answer can be streamed. */
   readonly rows: number
-  /** Reads the logits [rows * vocab] of each row's next token (they must not be changed). null: it is over. */
+  /** Chooses the next tokens by the logits [rows * vocab], which it must not change. null: the search has finished. */
   next(logits: Float32Array): NextTokens | null
-  /** What there is so far, the best first. */
+  /** The answers so far, best first, at least one. */
   answers(): readonly Answer[]
 }
 
-/** What all kinds of search share. */
+/** Options that every kind of search has. */
 export interface SearchOptions {
-  /** How many tokens are made at most, EOS among them. */
+  /** The most tokens an answer has, EOS included. */
   maxNewTokens: number
+  /** Change the scores before each choice, in this order. */
   processors?: readonly ScoreProcessor[]
-  /** Whether an answer (without the start token) is complete, besides by EOS. */
+  /** Ends an answer that has not reached EOS: called with its tokens so far, without the start token. */
   stop?: (tokens: readonly number[]) => boolean
 }
 
 export interface ChoiceOptions extends SearchOptions {
-  /** Whether answers have log-probabilities and scores. They cost a pass over the vocabulary each. */
+  /** If true, answers have log-probabilities and scores. That costs a pass over the vocabulary for each token. */
   logProbabilities?: boolean
 }
 
-/** The most probable token each time; the first one of a tie. */
+/** Always chooses the most probable token; of a tie, the one with the lowest id. */
 export const greedySearch = (options: ChoiceOptions): Search => new Chain(options, argmax)
 
 /**
- * Tokens drawn from the model's distribution, as the processors (temperature, topK, topP, minP) leave it. The same seed and the
- * same input give the same answer, whatever else is in the batch.
+ * Draws tokens from the model's distribution, as the processors (temperature, topK, topP, minP) have changed it. The same
+ * seed and input give the same answer, independent of the rest of the batch.
  */
 export function sampling(options: ChoiceOptions & { seed: number }): Search {
   let state = mix32(options.seed)
   return new Chain(options, scores => {
-    // splitmix32, two words: 53 random bits.
+    // Two words of splitmix32 give 53 random bits.
     const word = (): number => mix32((state = (state + 0x9e3779b9) | 0))
     return draw(softmax(scores), ((word() >>> 5) * 2 ** 26 + (word() >>> 6)) / 2 ** 53)
   })
 }
 
-/** No search: the tokens are given (EOS last), and what comes is how probable each is. */
+/** Scores a given answer (EOS last): it always chooses the answer's next token, and reports the log-probabilities. */
 export function scoring(target: readonly number[]): Search {
   let next = 0
   return new Chain({ maxNewTokens: target.length, logProbabilities: true }, () => target[next++])
 }
 
-/** One row, one token after the other. */
+/** A search with one row, which appends one token in each step. */
 class Chain implements Search {
   readonly rows = 1
   private readonly tokens: number[] = [START_ID]
@@ -84,7 +90,7 @@ class Chain implements Search {
 
   next(logits: Float32Array): NextTokens | null {
     const { processors = [], maxNewTokens, stop, logProbabilities } = this.options
-    // Logits belong to the engine: whoever changes them gets a copy.
+    // The logits belong to the engine, so processors get a copy that they may change.
     const scores = processors.length > 0 ? logits.slice() : logits
     for (const process of processors) process(scores, this.tokens)
     const token = this.choose(scores)
@@ -100,6 +106,17 @@ class Chain implements Search {
     const score = this.options.logProbabilities ? logProbabilities.reduce((a, b) => a + b, 0) : NaN
     return [{ tokens: this.tokens.slice(1), score, logProbabilities }]
   }
+}
+
+/** Throws a ConfigError unless what a search chose fits its rows and the vocabulary. */
+export function checkNext({ tokens, parents }: NextTokens, rows: number, vocab: number): void {
+  const within = (list: readonly number[], end: number): boolean =>
+    list.length === rows && list.every(x => Number.isInteger(x) && x >= 0 && x < end)
+  if (!within(tokens, vocab) || (parents !== null && !within(parents, rows)))
+    throw new ConfigError(
+      `a search of ${rows} ${rows === 1 ? 'row' : 'rows'} chose the tokens [${tokens}] after the rows [${parents ?? 'unchanged'}]: ` +
+        `it needs one token id below ${vocab} and one row below ${rows} for each row`,
+    )
 }
 
 export function checkOptions({ maxNewTokens }: SearchOptions): void {
@@ -123,7 +140,7 @@ function argmax(scores: Float32Array): number {
   return best
 }
 
-/** The token in whose share of [0, 1) `at` lies. */
+/** Cuts [0, 1) into one interval for each token, as long as its probability; returns the token whose interval holds `at`. */
 function draw(probabilities: Float64Array, at: number): number {
   let sum = 0
   let last = 0

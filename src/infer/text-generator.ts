@@ -1,9 +1,11 @@
 import { ConfigError } from '../base/errors.js'
-import { EOS_ID } from '../text/vocabulary.js'
-import type { Vocabulary } from '../text/vocabulary.js'
 import type { ModelParams } from '../model/types.js'
+import type { TextCodec } from '../text/codec.js'
+import { EOS_ID } from '../text/vocabulary.js'
+import { BatchQueue } from './batch-queue.js'
+import type { QueueOptions } from './batch-queue.js'
 import { makeGenerator } from './generate.js'
-import type { GenerateOptions, Generator } from './generate.js'
+import type { GenerateOptions } from './generate.js'
 import { scoring } from './search.js'
 import type { Answer, Search } from './search.js'
 import { searchOf } from './text-options.js'
@@ -12,67 +14,80 @@ import type { TextOptions } from './text-options.js'
 /** A model that answers texts. */
 export interface TextModel {
   readonly params: ModelParams
-  /** `maxNewTokens`: no answer is longer. */
   readonly options: GenerateOptions
-  readonly codec: {
-    readonly inputs: Vocabulary
-    readonly targets: Vocabulary
-    prepare(text: string): string
-  }
+  readonly codec: TextCodec
 }
 
 export interface TextAnswer {
   readonly text: string
   readonly tokens: readonly number[]
-  /** Of beam search alone; NaN otherwise. */
+  /** The score of beam search; NaN for greedy search and sampling. */
   readonly score: number
 }
 
-/** In nats; `score` is the sum. */
+/** The answers to one text, best first: one, or `numReturned` of beam search. */
+export type TextAnswers = [TextAnswer, ...TextAnswer[]]
+
+/** Log-probabilities (natural logarithms) of a given answer's tokens; `score` is their sum. */
 export type TextScore = Pick<Answer, 'tokens' | 'score' | 'logProbabilities'>
 
-interface Request {
-  readonly inputs: readonly number[]
-  readonly search: Search
-  readonly signal: AbortSignal | undefined
-  onStep(): void
-  /** Settles the call; only the first time counts. */
-  onDone(error?: unknown): void
+export type AnswerOptions = TextOptions & {
+  /** Ends generation; the call rejects with the signal's reason. */
+  signal?: AbortSignal
 }
 
-/** Rows of one batch at most. */
-const MAX_ROWS = 64
-
 /**
- * Answers texts. Calls that come while a batch is running share the next one: an answer depends on nothing else in its batch.
+ * Answers texts. Calls that are made at the same time share batches. An answer does not depend on the other texts of its
+ * batch, and a long-lived process needs one TextGenerator for each model.
  */
 export class TextGenerator {
-  private readonly generate: Generator
-  private readonly waiting: Request[] = []
-  private running: Promise<void> | null = null
+  private readonly queue: BatchQueue
 
-  constructor(private readonly model: TextModel) {
-    this.generate = makeGenerator(model.options)
+  constructor(
+    private readonly model: TextModel,
+    { maxRows = 64 }: Partial<QueueOptions> = {},
+  ) {
+    this.queue = new BatchQueue(makeGenerator(model.options), model.params, { maxRows })
   }
 
-  /** The answers to a text, the best first: one, or `numReturned` of beam search. Rejects with the signal's reason when it is aborted. */
-  async answer(
-    text: string,
-    options: TextOptions & { signal?: AbortSignal } = {},
-  ): Promise<[TextAnswer, ...TextAnswer[]]> {
-    const { signal } = options
-    const search = this.searchFor(options)
-    await this.submit(text, search, signal, () => undefined)
-    // There always is one.
-    return search
-      .answers()
-      .map(({ tokens, score }) => ({ text: this.model.codec.targets.decode(tokens), tokens, score })) as [
-      TextAnswer,
-      ...TextAnswer[],
-    ]
+  /** The answers to a text. */
+  async answer(text: string, options: AnswerOptions = {}): Promise<TextAnswers> {
+    return this.answerTokens(this.encode(text), options)
   }
 
-  /** How probable a given answer is, and each of its tokens, EOS among them. Throws a ConfigError if it is longer than answers may be. */
+  /**
+   * The answers to many texts, in their order. Texts of similar length share a batch, which leaves little padding.
+   * `onProgress` is called after each text with the number of texts that are answered. If one text fails, the rest is
+   * abandoned.
+   */
+  async answerAll(
+    texts: readonly string[],
+    options: AnswerOptions = {},
+    onProgress?: (done: number) => void,
+  ): Promise<TextAnswers[]> {
+    const failed = new AbortController()
+    const signal = options.signal ? AbortSignal.any([options.signal, failed.signal]) : failed.signal
+    const inputs = texts.map(text => this.encode(text))
+    const answers = new Array<TextAnswers>(texts.length)
+    let done = 0
+    const byLength = inputs.map((_, i) => i).sort((a, b) => inputs[a].length - inputs[b].length)
+    try {
+      await Promise.all(
+        byLength.map(async i => {
+          answers[i] = await this.answerTokens(inputs[i], { ...options, signal })
+          onProgress?.(++done)
+        }),
+      )
+    } finally {
+      failed.abort()
+    }
+    return answers
+  }
+
+  /**
+   * The log-probability of a given answer to a text, and of each of its tokens, EOS included. Throws a ConfigError if the
+   * answer is longer than answers may be.
+   */
   async score(text: string, answer: string, { signal }: { signal?: AbortSignal } = {}): Promise<TextScore> {
     const tokens = [...this.model.codec.targets.encode(answer), EOS_ID]
     const { maxNewTokens } = this.model.options
@@ -81,31 +96,31 @@ export class TextGenerator {
         `the answer has ${tokens.length} tokens, and at most ${maxNewTokens} (maxNewTokens) can be scored: ${JSON.stringify(answer.slice(0, 60))}`,
       )
     const search = scoring(tokens)
-    await this.submit(text, search, signal, () => undefined)
+    await this.queue.run(this.encode(text), search, { signal })
     const [{ score, logProbabilities }] = search.answers()
     return { tokens, score, logProbabilities }
   }
 
-  /** An answer in pieces as it is made, never half a character. Beam search gives it whole, at the end. Aborted or left early, it costs no more steps. */
-  async *stream(
-    text: string,
-    options: TextOptions & { signal?: AbortSignal } = {},
-  ): AsyncGenerator<string, void, undefined> {
+  /**
+   * An answer in pieces, as they are generated; no piece ends within a character. Beam search yields the whole answer at the
+   * end. Generation stops when the signal is aborted, or when the reader leaves the loop.
+   */
+  async *stream(text: string, options: AnswerOptions = {}): AsyncGenerator<string, void, undefined> {
     const left = new AbortController()
     const signal = options.signal ? AbortSignal.any([options.signal, left.signal]) : left.signal
     const search = this.searchFor(options)
     const decoder = this.model.codec.targets.stream()
     let [read, isNews, isDone] = [0, false, false]
     let wake = (): void => undefined
-    const tell = (): void => {
+    const onStep = (): void => {
       isNews = true
       wake()
     }
-    const done = this.submit(text, search, signal, tell).finally(() => {
+    const done = this.queue.run(this.encode(text), search, { signal, onStep }).finally(() => {
       isDone = true
-      tell()
+      onStep()
     })
-    done.catch(() => undefined)
+    done.catch(() => undefined) // It is awaited below, unless the reader leaves.
     try {
       while (!isDone) {
         if (!isNews)
@@ -123,6 +138,7 @@ export class TextGenerator {
       left.abort()
     }
 
+    /** The text of the tokens that were generated since the last call. */
     function take(): string {
       const { tokens } = search.answers()[0]
       const piece = tokens
@@ -134,66 +150,22 @@ export class TextGenerator {
     }
   }
 
+  private encode(text: string): number[] {
+    const { inputs, prepare } = this.model.codec
+    return [...inputs.encode(prepare(text)), EOS_ID]
+  }
+
   private searchFor(options: TextOptions): Search {
     return searchOf(options, this.model.codec.targets, this.model.options.maxNewTokens)
   }
 
-  private submit(text: string, search: Search, signal: AbortSignal | undefined, onStep: () => void): Promise<void> {
-    signal?.throwIfAborted()
-    const { inputs, prepare } = this.model.codec
-    return new Promise((resolve, reject) => {
-      const onDone = (error?: unknown): void => {
-        if (error === undefined) resolve()
-        else reject(error)
-      }
-      this.waiting.push({ inputs: [...inputs.encode(prepare(text)), EOS_ID], search, signal, onStep, onDone })
-      // All calls that are made at once share the first batch.
-      this.running ??= Promise.resolve().then(() => this.run())
-    })
-  }
-
-  private async run(): Promise<void> {
-    while (this.waiting.length > 0) {
-      const batch = this.nextBatch()
-      if (batch.length === 0) continue
-      try {
-        await this.generate(
-          this.model.params,
-          batch.map(r => r.inputs),
-          batch.map(settling),
-          { onStep: () => batch.forEach(r => r.onStep()) },
-        )
-      } catch (error) {
-        for (const { onDone } of batch) onDone(error)
-      }
-    }
-    this.running = null
-  }
-
-  /** As many of those that wait as there is room for, at least one; but whoever has left is left out. */
-  private nextBatch(): Request[] {
-    let rows = 0
-    const count = this.waiting.findIndex(({ search }, i) => (rows += search.rows) > MAX_ROWS && i > 0)
-    return this.waiting.splice(0, count < 0 ? this.waiting.length : count).filter(({ signal, onDone }) => {
-      if (signal?.aborted) onDone(signal.reason)
-      return !signal?.aborted
-    })
+  private async answerTokens(inputs: readonly number[], { signal, ...options }: AnswerOptions): Promise<TextAnswers> {
+    const search = this.searchFor(options)
+    await this.queue.run(inputs, search, { signal })
+    const answers = search
+      .answers()
+      .map(({ tokens, score }) => ({ text: this.model.codec.targets.decode(tokens), tokens, score }))
+    if (answers.length === 0) throw new ConfigError('the search finished without an answer: `answers` returned []')
+    return answers as TextAnswers
   }
 }
-
-/** The request's search, which settles the call as soon as it is over, fails or is told to end: its batch may go on. */
-const settling = ({ search, signal, onDone }: Request): Search => ({
-  rows: search.rows,
-  next: logits => {
-    try {
-      signal?.throwIfAborted()
-      const going = search.next(logits)
-      if (going === null) onDone()
-      return going
-    } catch (error) {
-      onDone(error)
-      return null
-    }
-  },
-  answers: () => search.answers(),
-})

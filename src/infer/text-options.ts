@@ -13,69 +13,89 @@ import {
 } from './processors.js'
 import type { ScoreProcessor } from './processors.js'
 import { greedySearch, sampling } from './search.js'
-import type { Search } from './search.js'
+import type { Search, SearchOptions } from './search.js'
 
-/** How a text is answered. With none of these: greedily, until EOS. */
+/** How an answer is generated. Without options: greedily, until EOS. */
 export interface TextOptions {
-  /** How many tokens are made at most. */
+  /** The most tokens an answer has, EOS included. The model's own limit cannot be exceeded. */
   maxNewTokens?: number
+  /** The fewest tokens before EOS. */
   minNewTokens?: number
-  /** Above 1: beam search, which cannot be combined with sampling. */
+  /** The number of beams. Above 1: beam search, which cannot be combined with sampling. */
   numBeams?: number
+  /** The number of answers that beam search returns. */
   numReturned?: number
+  /** Beam search divides scores by length ** lengthPenalty: values above 0 favour long answers. */
   lengthPenalty?: number
+  /** When beam search stops: see `BeamOptions`. */
   earlyStopping?: boolean | 'never'
-  /** Any of the next five: sampling. The same seed gives the same text; the default is 0. */
+  /** Sampling, if any of the next five is given. `temperature` divides the scores. */
   temperature?: number
+  /** Samples from the k most probable tokens. */
   topK?: number
+  /** Samples from the most probable tokens whose probabilities add up to this share. */
   topP?: number
+  /** Samples from tokens at least this share as probable as the most probable one. */
   minP?: number
+  /** The same seed gives the same text. Default: 0. */
   seed?: number
+  /** Above 1: tokens that occurred before become less probable. */
   repetitionPenalty?: number
+  /** No sequence of this many tokens occurs twice. */
   noRepeatNgram?: number
-  /** Texts that must not come. */
+  /** Texts that the answer never contains. */
   banned?: readonly string[]
   /** The answer ends with the token that completes one of these texts. */
   stop?: readonly string[]
-  /** Whoever wants to change scores in another way. They come after all others. */
+  /** Custom processors, applied after the built-in ones. */
   processors?: readonly ScoreProcessor[]
+  /**
+   * A custom search in place of greedy search, sampling and beam search. It is called once for each text, with the limit,
+   * the processors and the stopping rule that the other options ask for.
+   */
+  search?: (options: SearchOptions) => Search
 }
 
-/** The search that the options ask for. Throws a ConfigError if they contradict each other. */
-export function searchOf(options: TextOptions, vocabulary: Vocabulary, maxNewTokens: number): Search {
-  const { numBeams = 1, stop = [], seed } = options
-  const common = {
-    maxNewTokens: Math.min(options.maxNewTokens ?? maxNewTokens, maxNewTokens),
+/**
+ * The search that the options ask for, for one text. `limit` is the model's own limit of new tokens. Throws a ConfigError
+ * if options contradict each other.
+ */
+export function searchOf(options: TextOptions, vocabulary: Vocabulary, limit: number): Search {
+  const common: SearchOptions = {
+    maxNewTokens: Math.min(options.maxNewTokens ?? limit, limit),
     processors: processorsOf(options, vocabulary),
-    ...(stop.length > 0
-      ? {
-          stop: (tokens: readonly number[]) => {
-            const text = vocabulary.decode(tokens)
-            return stop.some(s => text.includes(s))
-          },
-        }
-      : {}),
+    ...(options.stop?.length ? { stop: containsAny(options.stop, vocabulary) } : {}),
   }
-  const { minNewTokens: least } = options
-  if (least !== undefined && least > common.maxNewTokens)
+  if (options.minNewTokens !== undefined && options.minNewTokens > common.maxNewTokens)
     throw new ConfigError(
-      `minNewTokens is ${least}, more than an answer has at most (maxNewTokens, ${common.maxNewTokens})`,
+      `minNewTokens is ${options.minNewTokens}, more than an answer has at most (maxNewTokens, ${common.maxNewTokens})`,
     )
+  const { numBeams = 1, numReturned, lengthPenalty, earlyStopping, seed } = options
   const samples = [options.temperature, options.topK, options.topP, options.minP, seed].some(x => x !== undefined)
+  if (options.search) {
+    if (samples || numBeams > 1)
+      throw new ConfigError(
+        'a custom search cannot be combined with beam search (numBeams) or sampling (temperature, topK, topP, minP, seed)',
+      )
+    return options.search(common)
+  }
   if (numBeams > 1) {
     if (samples)
       throw new ConfigError(
         'beam search and sampling (temperature, topK, topP, minP, seed) cannot be combined: choose one of them',
       )
-    const { numReturned, lengthPenalty, earlyStopping } = options
     return beamSearch({ ...common, numBeams, numReturned, lengthPenalty, earlyStopping })
   }
-  if ((options.numReturned ?? 1) > 1)
-    throw new ConfigError('several answers come from beam search alone: give numBeams too')
+  if ((numReturned ?? 1) > 1) throw new ConfigError('only beam search returns several answers: give numBeams too')
   return samples ? sampling({ ...common, seed: seed ?? 0 }) : greedySearch(common)
 }
 
-/** In HF's order. */
+const containsAny = (texts: readonly string[], vocabulary: Vocabulary) => (tokens: readonly number[]) => {
+  const answer = vocabulary.decode(tokens)
+  return texts.some(text => answer.includes(text))
+}
+
+/** The processors that the options ask for, in the order of transformers' `generate`. */
 function processorsOf(options: TextOptions, vocabulary: Vocabulary): ScoreProcessor[] {
   const made = <T>(value: T | undefined, make: (value: T) => ScoreProcessor): ScoreProcessor[] =>
     value === undefined ? [] : [make(value)]

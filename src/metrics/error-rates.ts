@@ -1,63 +1,67 @@
 import { check } from '../base/errors.js'
 import { editDistance } from '../base/edit-distance.js'
-import { splitWords } from '../text/symbols.js'
+import { formatPercent } from './metric.js'
+import type { AcceptedAnswers, Metric } from './metric.js'
 
-/** The right answers to one input: any of them counts as right. */
-export interface AcceptedAnswers {
-  readonly target: string
-  readonly alternatives: readonly string[]
-}
-
-export interface ErrorRates {
-  /** Symbol errors over symbols: for phonemes, the phoneme error rate. 0.05 is 5%; it can pass 1. NaN without examples. */
-  readonly per: number
-  /** The share of examples whose prediction is none of the accepted answers: for words, the word error rate. */
-  readonly wer: number
-  readonly examples: number
-  readonly wrong: number
-  readonly edits: number
-  readonly referenceSymbols: number
-}
+/** Cuts a text into the units that edits are counted in: words, characters, phonemes. */
+export type SplitSymbols = (text: string) => string[]
 
 /**
- * Error rates over a whole corpus: edits and lengths are summed first and divided once, as usual in this field. Each
- * prediction is measured against the accepted answer nearest to it (the target if it is among the nearest), and that
- * answer's length is what counts. `symbols` cuts a text into the units of the edit distance.
+ * Edits (insertions, deletions, substitutions of symbols) divided by the symbols of the accepted answers. For phonemes it
+ * is the phoneme error rate, for characters the character error rate. 0.05 is 5%; it can exceed 1. Edits and lengths are
+ * summed over all examples and divided once. Each prediction is compared with the accepted answer that is nearest to it,
+ * and with the target if that is among the nearest; the compared answer's length is what counts.
  */
-export function sequenceErrorRates(
-  predictions: readonly string[],
-  examples: readonly AcceptedAnswers[],
-  symbols: (text: string) => string[] = splitWords,
-): ErrorRates {
-  check(
-    predictions.length === examples.length,
-    () => `${predictions.length} predictions for ${examples.length} examples`,
-  )
-  let wrong = 0
-  let edits = 0
-  let referenceSymbols = 0
-  examples.forEach(({ target, alternatives }, i) => {
-    const predicted = symbols(predictions[i])
-    let distance = Infinity
+export const symbolErrorRate = (name: string, symbols: SplitSymbols): Metric => ({
+  name,
+  format: formatPercent,
+  compute(predictions, answers) {
+    checkCounts(predictions, answers)
+    let edits = 0
     let length = 0
-    for (const answer of [target, ...alternatives]) {
-      const reference = symbols(answer)
-      const d = editDistance(predicted, reference)
-      if (d < distance) {
-        distance = d
-        length = reference.length
-      }
-    }
-    if (distance > 0) wrong++
-    edits += distance
-    referenceSymbols += length
-  })
-  return {
-    per: edits / referenceSymbols,
-    wer: wrong / examples.length,
-    examples: examples.length,
-    wrong,
-    edits,
-    referenceSymbols,
+    answers.forEach((accepted, i) => {
+      const nearest = nearestAnswer(symbols(predictions[i]), accepted, symbols)
+      edits += nearest.edits
+      length += nearest.length
+    })
+    return edits / length
+  },
+})
+
+/**
+ * The share of predictions that equal no accepted answer, symbol by symbol. For words it is the word error rate of
+ * grapheme-to-phoneme conversion.
+ */
+export const wrongAnswerRate = (name: string, symbols: SplitSymbols): Metric => ({
+  name,
+  format: formatPercent,
+  compute(predictions, answers) {
+    checkCounts(predictions, answers)
+    const key = (text: string): string => JSON.stringify(symbols(text))
+    const wrong = answers.filter(
+      ({ target, alternatives }, i) => ![target, ...alternatives].map(key).includes(key(predictions[i])),
+    )
+    return wrong.length / answers.length
+  },
+})
+
+function nearestAnswer(
+  predicted: readonly string[],
+  { target, alternatives }: AcceptedAnswers,
+  symbols: SplitSymbols,
+): { edits: number; length: number } {
+  let nearest = { edits: Infinity, length: 0 }
+  for (const answer of [target, ...alternatives]) {
+    const reference = symbols(answer)
+    const edits = editDistance(predicted, reference)
+    if (edits < nearest.edits) nearest = { edits, length: reference.length }
   }
+  return nearest
+}
+
+function checkCounts(predictions: readonly string[], answers: readonly AcceptedAnswers[]): void {
+  check(
+    predictions.length === answers.length,
+    () => `a metric got ${predictions.length} predictions for ${answers.length} examples: it needs one for each`,
+  )
 }

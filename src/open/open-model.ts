@@ -1,35 +1,33 @@
 import { FileError } from '../base/errors.js'
-import { taskFromSpec } from '../data/task.js'
+import { parseRunConfig } from '../config/validate.js'
+import { readCodec } from '../data/task.js'
 import type { TaskCodec } from '../data/task.js'
 import { declareParameters } from '../model/parameters.js'
 import type { ModelParams } from '../model/types.js'
 import { isRun, openCheckpoint, readTree } from '../train/checkpointing.js'
-import type { TrainerConfig } from '../train/trainer.js'
+import type { RunConfig } from '../train/config.js'
 
-/** A trained model, as a checkpoint holds it. */
-export interface OpenedModel<C extends TrainerConfig> {
+/** The model of a training run, as one of its checkpoints holds it. */
+export interface OpenedModel {
   readonly params: ModelParams
-  readonly config: C
+  readonly config: RunConfig
+  /** The codec it was trained with. `loadTask(config.task, codec)` loads its data as well. */
   readonly codec: TaskCodec
-  /** The task as it was saved: `loadTask` finds its data again. */
-  readonly taskSpec: unknown
   readonly step: number
 }
 
-/** Reads the model of a run's latest checkpoint, or of a checkpoint's folder. `parse` checks the saved configuration. */
-export async function openModel<C extends TrainerConfig>(
-  path: string,
-  parse: (config: unknown, what: string) => C,
-): Promise<OpenedModel<C>> {
+/** Reads the model of a run's latest checkpoint, or of a checkpoint's own folder. */
+export async function openModel(path: string): Promise<OpenedModel> {
   const checkpoint = await openCheckpoint(path)
   try {
     if (!isRun(checkpoint))
       throw new FileError(
-        `${checkpoint.folder}: these are a model's weights alone: switchyard infer runs them; a run was expected, with its task and its settings`,
+        `${checkpoint.folder}: this checkpoint holds a model's weights without the run's task and settings, ` +
+          'which evaluating needs; switchyard infer can use it',
       )
-    const config = parse(checkpoint.config, `the configuration in ${checkpoint.folder}`)
+    const config = parseRunConfig(checkpoint.config, `the configuration in ${checkpoint.folder}`)
     const params = (await readTree(checkpoint.params, declareParameters(config.model, config.router))) as ModelParams
-    return { params, config, codec: taskFromSpec(checkpoint.task), taskSpec: checkpoint.task, step: checkpoint.step }
+    return { params, config, codec: readCodec(checkpoint.task), step: checkpoint.step }
   } finally {
     await checkpoint.close()
   }

@@ -6,16 +6,16 @@ import { nativeWeights } from '../checkpoint/native-weights.js'
 import { t5x } from '../checkpoint/t5x/t5x.js'
 import type { Weights } from '../checkpoint/weights.js'
 import { isRun, openCheckpoint } from '../train/checkpointing.js'
-import { answerOptions } from '../train/evaluate.js'
 import { nativeSchema } from '../config/schema.js'
 import { parseConfig, parseRunConfig } from '../config/validate.js'
 
-/** The weights of a model, and if it is a run's, what its texts are made of and how many tokens an answer has at most. */
+/** A model's weights in any format. */
 export interface OpenedWeights extends Weights {
+  /** The saved codec (see `readCodec`) and the most tokens of an answer. Only models trained here have them. */
   readonly texts?: { readonly task: unknown; readonly maxNewTokens: number }
 }
 
-/** The weights at a path, whatever they are stored in: a folder of Hugging Face, a checkpoint of T5X, a run of ours, or what `convert` wrote. */
+/** Opens the weights at a path: a Hugging Face folder, a T5X checkpoint, a run, or a native checkpoint that `convert` wrote. */
 export async function openWeights(path: string): Promise<OpenedWeights> {
   if (await isFile(join(path, 'config.json'))) return openHfWeights(path)
   return (await t5x.detect(path)) ? openT5xWeights(path) : openNativeWeights(path)
@@ -29,7 +29,7 @@ async function openNativeWeights(path: string): Promise<OpenedWeights> {
       const config = parseRunConfig(checkpoint.config, what)
       return {
         ...nativeWeights(checkpoint, { ...config, bits: null }),
-        texts: { task: checkpoint.task, maxNewTokens: answerOptions(config).maxNewTokens },
+        texts: { task: checkpoint.task, maxNewTokens: config.train.targetLength },
       }
     }
     const config = parseConfig(nativeSchema, checkpoint.config, what)

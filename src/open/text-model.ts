@@ -5,7 +5,8 @@ import { exists } from '../checkpoint/atomic.js'
 import type { Bits } from '../checkpoint/quantize.js'
 import { loadT5Vocabulary, loadVocabulary } from './load-vocabulary.js'
 import { vocabularyFiles } from '../text/files.js'
-import { taskFromSpec } from '../data/task.js'
+import { readCodec } from '../data/task.js'
+import type { TextCodec } from '../text/codec.js'
 import type { Vocabulary } from '../text/vocabulary.js'
 import { loadServed, servedBytes } from '../infer/load.js'
 import type { TextModel } from '../infer/text-generator.js'
@@ -13,24 +14,25 @@ import { countParameters } from '../model/parameters.js'
 import { openWeights } from './open-weights.js'
 import type { OpenedWeights } from './open-weights.js'
 
-/** How many tokens an answer of a model from elsewhere has at most, unless told. */
+/** The most tokens of an answer, for models that do not say (those from Hugging Face and T5X). */
 const DEFAULT_NEW_TOKENS = 128
 
-/** Attention of each token to each other one takes memory from the start. */
+/** Decoding allocates position biases and caches for the longest answer in advance, so there is a limit. */
 const MOST_NEW_TOKENS = 4096
 
-/** Models that take more are announced before they are loaded. */
+/** A notice announces the loading of models that take more memory than this. */
 const LARGE_BYTES = 2 ** 28
 
 export interface TextModelOptions {
+  /** The most tokens of an answer. Default: that of the model, or 128. */
   maxNewTokens?: number
-  /** Kernels are quantized to so many bits as they are loaded. */
+  /** Quantizes kernels to this many bits while they are loaded. */
   bits?: Bits
-  /** Told, for a person, of a large load that begins, and of a vocabulary that is taken for granted. */
+  /** Receives messages for a person: a large model is being loaded, or T5's vocabulary is assumed. */
   onNotice?: (message: string) => void
 }
 
-/** The model of a run, of a folder of Hugging Face or of a checkpoint of T5X, with its vocabulary. */
+/** Loads the model of a run, a Hugging Face folder or a T5X checkpoint, with its vocabulary, for answering texts. */
 export async function openTextModel(
   path: string,
   { maxNewTokens, bits, onNotice = () => undefined }: TextModelOptions = {},
@@ -41,7 +43,7 @@ export async function openTextModel(
   try {
     const { codec, limit } = await codecOf(weights, onNotice)
     checkFits(weights, bits, onNotice)
-    // Our own way of answering: nothing is dropped, and no answer depends on padding or its batch.
+    // Under the reference `switchyard` no token is dropped, and no answer depends on padding or on its batch.
     const config = { ...weights.model, reference: 'switchyard', dtype: 'float32' } as const
     return {
       params: await loadServed(weights, bits),
@@ -56,14 +58,14 @@ export async function openTextModel(
 async function codecOf(
   { texts, path, model, container }: OpenedWeights,
   onNotice: (message: string) => void,
-): Promise<{ codec: TextModel['codec']; limit: number }> {
-  if (texts) return { codec: taskFromSpec(texts.task), limit: texts.maxNewTokens }
-  // A checkpoint of T5X is a folder `checkpoint_<step>` in the model's.
+): Promise<{ codec: TextCodec; limit: number }> {
+  if (texts) return { codec: readCodec(texts.task), limit: texts.maxNewTokens }
+  // A T5X checkpoint is a folder `checkpoint_<step>` within the model's folder, which may hold the vocabulary.
   const vocabulary = await vocabularyOf(container === 't5x' ? [path, dirname(path)] : [path], model.vocabSize, onNotice)
   return { codec: { inputs: vocabulary, targets: vocabulary, prepare: text => text }, limit: DEFAULT_NEW_TOKENS }
 }
 
-/** Announces a large load, and refuses one that cannot fit before it is tried. */
+/** Announces the loading of a large model. Throws a SwitchyardError if the model does not fit into the free memory. */
 function checkFits(weights: OpenedWeights, bits: Bits | undefined, onNotice: (message: string) => void): void {
   const [needed, free] = [servedBytes(weights, bits), process.availableMemory()]
   if (needed > free) {
@@ -81,10 +83,10 @@ function checkFits(weights: OpenedWeights, bits: Bits | undefined, onNotice: (me
     )
 }
 
-/** The size of the embedding of T5, Flan-T5 and Switch models, which share a vocabulary. */
+/** The vocabSize of T5, Flan-T5 and Switch models, which share one vocabulary. */
 const T5_VOCAB_SIZE = 32_128
 
-/** The vocabulary in one of the folders; a model of T5's size that has none gets T5's. */
+/** The vocabulary in the first of the folders that has one. Without any, a model of T5's vocabSize gets T5's vocabulary. */
 async function vocabularyOf(
   folders: readonly string[],
   vocabSize: number,
@@ -96,13 +98,13 @@ async function vocabularyOf(
     const vocabulary = await loadVocabulary(folder)
     if (vocabulary.size > vocabSize)
       throw new FileError(
-        `${folder}: the vocabulary has ${vocabulary.size} tokens, and the model only ${vocabSize}: they do not belong together`,
+        `${folder}: the vocabulary has ${vocabulary.size} tokens, and the model only ${vocabSize}: it belongs to another model`,
       )
     return vocabulary
   }
   const [folder] = folders
   if (vocabSize !== T5_VOCAB_SIZE)
     throw new FileError(`${folder}: there is no vocabulary (${vocabularyFiles.join(', ')}) beside the weights`)
-  onNotice(`${folder}: there is no vocabulary beside the weights; T5's is taken`)
+  onNotice(`${folder}: there is no vocabulary beside the weights; T5's is used`)
   return loadT5Vocabulary()
 }

@@ -1,25 +1,35 @@
+import type { TaskConfig } from '../data/task.js'
+import type { ModelConfig, RouterConfig } from '../model/config.js'
 import type { OptimizerConfig } from './optimizers/optimizers.js'
 import type { ScheduleConfig } from './optimizers/schedules.js'
 
-/** Everything that decides a training run, besides the model and the data. */
+/** Everything that determines a run. Each of its checkpoints holds it. */
+export interface RunConfig {
+  task: TaskConfig
+  model: ModelConfig
+  router: RouterConfig
+  train: TrainConfig
+}
+
+/** Everything that determines how a model is trained, besides the model and the data. */
 export interface TrainConfig {
-  /** Updates in the whole run; the schedule ends with it. */
+  /** Updates in the whole run; falling schedules reach 0 at the last one. */
   steps: number
   /** A batch is this many packed rows of inputLength + targetLength tokens. */
   rows: number
   inputLength: number
   targetLength: number
-  /** Decides the initial parameters, the order of the data and dropout. */
+  /** Determines the initial parameters, the order of the data and dropout. */
   seed: number
   optimizer: OptimizerConfig
   schedule: ScheduleConfig
-  /** Largest global norm of the gradients, or null: they are not clipped. */
+  /** Gradients are scaled down to this global norm if theirs is larger; null: never. */
   clipNorm: number | null
   /** Steps between two records in metrics.jsonl. */
   logEvery: number
-  /** Steps between two checkpoints; there is always one at the end. */
+  /** Steps between two checkpoints; the last step always has one. */
   checkpointEvery: number
-  /** How many checkpoints are kept. */
+  /** How many checkpoints are kept; older ones are deleted. */
   keep: number
   /** How many held-out examples are evaluated at the end; null: all. */
   evalExamples: number | null

@@ -1,58 +1,66 @@
-import { sequenceErrorRates } from '../metrics/error-rates.js'
-import type { ErrorRates } from '../metrics/error-rates.js'
+import type { Metric } from '../metrics/metric.js'
 import type { Example, SplitName } from '../data/source.js'
 import type { Task } from '../data/task.js'
+import { TextGenerator } from '../infer/text-generator.js'
+import type { TextModel } from '../infer/text-generator.js'
+import type { TextOptions } from '../infer/text-options.js'
 import type { ModelParams } from '../model/types.js'
-import type { GenerateOptions } from '../infer/generate.js'
-import { makePredictor } from '../infer/predictor.js'
-import type { TrainerConfig } from './trainer.js'
+import type { TextCodec } from '../text/codec.js'
+import type { RunConfig } from './config.js'
 
 export interface Evaluation {
   readonly split: SplitName
   /** How many examples the split has. */
   readonly total: number
-  readonly rates: ErrorRates
+  /** The value of each of the task's metrics, over `examples`. */
+  readonly scores: readonly { readonly metric: Metric; readonly value: number }[]
+  /** The examples that were evaluated, and the model's answer to each. */
   readonly examples: readonly Example[]
-  /** One for each example that was evaluated. */
   readonly predictions: readonly string[]
 }
 
 export interface EvaluateOptions {
   split: SplitName
-  /** How many examples; null: all. */
+  /** How many examples are evaluated, spread evenly over the split; null: all. */
   limit: number | null
-  /** Above 1: beam search with so many beams instead of greedy generation. */
-  numBeams?: number
-  /** Hears how many examples are done, of how many. */
+  /** How answers are generated. Default: greedily. */
+  generation?: TextOptions
+  /** Called at the beginning and after each answer with the number of examples answered, and of all. */
   onProgress?: (done: number, count: number) => void
 }
 
-/** How a run's model answers: with at most as many tokens as the targets it was trained on had room for. */
-export const answerOptions = ({ model, router, train }: TrainerConfig): GenerateOptions => ({
-  config: model,
-  router,
-  maxNewTokens: train.targetLength,
-})
+/** Evaluation generates in larger batches than serving does: all texts are known, and throughput is all that counts. */
+const EVALUATION_ROWS = 128
 
-/** Error rates of generation on a split's examples: on all of them, or on `limit`, spread evenly over the split. */
+/** A run's parameters as a model that answers texts. Answers have at most as many tokens as the targets in training. */
+export const trainedTextModel = (
+  params: ModelParams,
+  { model, router, train }: Pick<RunConfig, 'model' | 'router' | 'train'>,
+  codec: TextCodec,
+): TextModel => ({ params, options: { config: model, router, maxNewTokens: train.targetLength }, codec })
+
+/** Generates an answer to each example of a split (or to `limit` of them), and scores the answers by the task's metrics. */
 export async function evaluate(
   params: ModelParams,
-  config: TrainerConfig,
+  config: Pick<RunConfig, 'model' | 'router' | 'train'>,
   task: Task,
-  { split, limit, numBeams, onProgress }: EvaluateOptions,
+  { split, limit, generation, onProgress }: EvaluateOptions,
 ): Promise<Evaluation> {
   const all = task.split(split)
   const count = Math.min(limit ?? all.length, all.length)
   const examples = Array.from({ length: count }, (_, i) => all[Math.floor((i * all.length) / count)])
-  const predict = makePredictor(params, { ...answerOptions(config), numBeams }, task)
-  const predictions = await predict(
+  const generator = new TextGenerator(trainedTextModel(params, config, task.codec), { maxRows: EVALUATION_ROWS })
+  onProgress?.(0, count)
+  const answers = await generator.answerAll(
     examples.map(example => example.input),
+    generation,
     done => onProgress?.(done, count),
   )
+  const predictions = answers.map(([best]) => best.text)
   return {
     split,
     total: all.length,
-    rates: sequenceErrorRates(predictions, examples, text => task.symbols(text)),
+    scores: task.metrics.map(metric => ({ metric, value: metric.compute(predictions, examples) })),
     examples,
     predictions,
   }

@@ -4,28 +4,34 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { leavesWithPaths } from '../base/pytree.js'
+import { makeTask, taskCodec } from '../data/task.js'
 import type { Task } from '../data/task.js'
-import { taskCodec } from '../data/task.js'
-import { pairsVocabularies } from '../data/tasks.js'
+import { pairsVocabularies } from '../data/tasks/pairs.js'
 import type * as api from '../engine/api/tensor.js'
 import { openCheckpoint } from './checkpointing.js'
+import type { RunConfig } from './config.js'
+import { evaluate } from './evaluate.js'
+import type { Optimizer } from './optimizers/optimizer.js'
+import { parseRunConfig } from '../config/validate.js'
+import { treeMap } from '../base/pytree.js'
+import type { Metric } from '../metrics/metric.js'
+import * as np from '../engine/api/np.js'
 import { Trainer } from './trainer.js'
-import type { TrainerConfig } from './trainer.js'
 
 const examples = Array.from({ length: 40 }, (_, i) => ({
   input: i.toString(2),
   target: i.toString(16),
   alternatives: [],
 }))
-const vocabularies = pairsVocabularies(examples)
 const task: Task = {
-  ...taskCodec({ name: 'hex', source: { kind: 'pairs', path: '/hex.tsv' }, lowercase: false, ...vocabularies }),
+  ...makeTask({ name: 'hex', codec: taskCodec(pairsVocabularies(examples)), examples }),
   split: () => examples,
 }
 
-const config: TrainerConfig = {
+const config: RunConfig = {
+  task: { kind: 'custom', name: 'hex' },
   model: {
-    vocabSize: task.vocabSize,
+    vocabSize: task.codec.vocabSize,
     dModel: 8,
     dFf: 16,
     numHeads: 2,
@@ -91,10 +97,10 @@ async function valuesOf(trainer: Trainer): Promise<Record<string, number[]>> {
   )
 }
 
-async function resume(from: string, changed: Partial<TrainerConfig> = {}): Promise<Trainer> {
+async function resume(from: string, changed: Partial<RunConfig> = {}): Promise<Trainer> {
   const checkpoint = await openCheckpoint(from)
   try {
-    return await Trainer.resume({ ...config, ...changed }, task, checkpoint)
+    return await Trainer.resume({ ...config, ...changed }, checkpoint, { task })
   } finally {
     await checkpoint.close()
   }
@@ -103,7 +109,7 @@ async function resume(from: string, changed: Partial<TrainerConfig> = {}): Promi
 describe('Trainer', () => {
   it('gives the same parameters every time, and after going on from any checkpoint, dropout included', async () => {
     const steps: number[] = []
-    const whole = Trainer.begin(config, task)
+    const whole = await Trainer.begin(config, { task })
     expect(
       await whole.run(folder, {
         onProgress: ({ step }) => {
@@ -119,13 +125,13 @@ describe('Trainer', () => {
     await resumed.run(join(folder))
     expect(await valuesOf(resumed)).toEqual(expected)
 
-    const other = Trainer.begin({ ...config, train: { ...config.train, seed: 4 } }, task)
+    const other = await Trainer.begin({ ...config, train: { ...config.train, seed: 4 } }, { task })
     expect(await valuesOf(other)).not.toEqual(expected)
   })
 
   it('stops where it is asked to, and goes on from there', async () => {
     const abort = new AbortController()
-    const stopped = Trainer.begin(config, task)
+    const stopped = await Trainer.begin(config, { task })
     expect(
       await stopped.run(folder, {
         signal: abort.signal,
@@ -139,14 +145,14 @@ describe('Trainer', () => {
     expect(resumed.step).toBe(stopped.step)
     await resumed.run(folder)
 
-    const whole = Trainer.begin(config, task)
+    const whole = await Trainer.begin(config, { task })
     const elsewhere = join(folder, 'whole')
     await whole.run(elsewhere)
     expect(await valuesOf(resumed)).toEqual(await valuesOf(whole))
   })
 
   it('leaves nothing of the way that it has left by going on from an earlier checkpoint', async () => {
-    await Trainer.begin(config, task).run(folder)
+    await (await Trainer.begin(config, { task })).run(folder)
     const changed = { train: { ...config.train, checkpointEvery: 3, steps: 7 } }
     const stepsAfterSaving: string[][] = []
     const resumed = await resume(join(folder, 'step-4'), changed)
@@ -161,19 +167,107 @@ describe('Trainer', () => {
 
   it('says what is saved when saving fails', async () => {
     await writeFile(join(folder, 'step-8'), '')
-    await expect(Trainer.begin(config, task).run(folder)).rejects.toThrow(
+    await expect((await Trainer.begin(config, { task })).run(folder)).rejects.toThrow(
       /step-8: .*; the last checkpoint, of step 4 in /,
     )
   })
 
   it('says what is wrong', async () => {
-    expect(() => Trainer.begin({ ...config, model: { ...config.model, vocabSize: 5 } }, task)).toThrow(
+    await expect(Trainer.begin({ ...config, model: { ...config.model, vocabSize: 5 } }, { task })).rejects.toThrow(
       'model.vocabSize is 5, and the task hex has',
     )
-    await Trainer.begin({ ...config, train: { ...config.train, steps: 1 } }, task).run(folder)
+    await (await Trainer.begin({ ...config, train: { ...config.train, steps: 1 } }, { task })).run(folder)
     await expect(resume(folder, { model: { ...config.model, dFf: 32 } })).rejects.toThrow(
       'and the configuration beside it asks for float32[2,8,32]',
     )
     await expect(resume(folder, { train: { ...config.train, seed: 4 } })).rejects.toThrow('began with the data seed 3')
+  })
+})
+
+describe('values from outside', () => {
+  /** Sign descent with momentum: p <- p - rate sign(m), m <- 0.9 m + g. */
+  const signMomentum: Optimizer = {
+    name: 'signMomentum',
+    init: params => treeMap((p: api.Tensor) => np.zeros(p.shape), params),
+    update(gradients, state, params, { learningRate }) {
+      const newState = treeMap((m: api.Tensor, g: api.Tensor) => np.add(np.multiply(m, 0.9), g), state, gradients)
+      const step = (p: api.Tensor, m: api.Tensor) => np.subtract(p, np.multiply(learningRate, np.sign(m)))
+      return { params: treeMap(step, params, newState) as typeof params, state: newState as typeof state }
+    },
+  }
+  /** Sign descent: an optimizer without any state. */
+  const signDescent: Optimizer = {
+    name: 'signDescent',
+    init: () => ({}),
+    update(gradients, state, params, { learningRate }) {
+      const step = (p: api.Tensor, g: api.Tensor) => np.subtract(p, np.multiply(learningRate, np.sign(g)))
+      return { params: treeMap(step, params, gradients) as typeof params, state }
+    },
+  }
+  const everyThird = (step: number): number => (step % 3 === 2 ? 0.01 : 0)
+  const firstSymbol: Metric = {
+    name: 'first symbol right',
+    compute: (predictions, answers) => predictions.filter((p, i) => p[0] === answers[i].target[0]).length,
+    format: value => `${value} times`,
+  }
+  const hex: Task = { ...task, units: { one: 'number', many: 'numbers' }, metrics: [firstSymbol] }
+  const values = { task: hex, optimizer: signMomentum, schedule: everyThird }
+  const resumeWith = async (given: object): Promise<Trainer> => {
+    const checkpoint = await openCheckpoint(join(folder, 'step-4'))
+    try {
+      return await Trainer.resume(config, checkpoint, given)
+    } finally {
+      await checkpoint.close()
+    }
+  }
+
+  it('take the place of those that the configuration names, and are recorded by name', async () => {
+    const trainer = await Trainer.begin(config, values)
+    const before = await valuesOf(trainer)
+    const rates: unknown[] = []
+    await trainer.run(folder, { onProgress: ({ record }) => rates.push(record?.learningRate) })
+    // A record every second step: steps 2, 4, 6, 8 have the schedule's rates of 1, 3, 5, 7.
+    expect(rates).toEqual([undefined, 0, 0, 0, 0, 0.01, 0.01, 0])
+    // Two updates, each of which moves an element by the rate or not at all.
+    const moved = Object.entries(await valuesOf(trainer)).flatMap(([path, after]) =>
+      after.map((x, i) => Math.round(Math.abs(x - before[path][i]) * 1000) / 1000),
+    )
+    expect([...new Set(moved)].sort()).toEqual([0, 0.01, 0.02])
+
+    const { scores } = await evaluate(trainer.params, config, hex, { split: 'test', limit: 5 })
+    expect(scores.map(({ metric, value }) => [metric.name, metric.format(value)])).toEqual([
+      ['first symbol right', expect.stringMatching(/^[0-5] times$/)],
+    ])
+
+    const checkpoint = await openCheckpoint(folder)
+    await checkpoint.close()
+    const saved = parseRunConfig(checkpoint.config)
+    expect([saved.task, saved.train.optimizer, saved.train.schedule]).toEqual([
+      { kind: 'custom', name: 'hex' },
+      { kind: 'custom', name: 'signMomentum' },
+      { kind: 'custom', name: 'everyThird' },
+    ])
+  })
+
+  it('resume exactly when they are supplied again, and say which one is missing', async () => {
+    const whole = await Trainer.begin(config, values)
+    await whole.run(folder)
+    const resumed = await resumeWith(values)
+    await resumed.run(folder)
+    expect(await valuesOf(resumed)).toEqual(await valuesOf(whole))
+    for (const missing of ['task', 'optimizer', 'schedule'] as const) {
+      const { [missing]: left, ...rest } = values
+      await expect(resumeWith(rest)).rejects.toThrow(
+        `the ${missing} "${left.name}" is not built in: the program that began this run supplied it. Supply it again`,
+      )
+    }
+  })
+
+  it('may be an optimizer that has no state', async () => {
+    const whole = await Trainer.begin(config, { ...values, optimizer: signDescent })
+    await whole.run(folder)
+    const resumed = await resumeWith({ ...values, optimizer: signDescent })
+    await resumed.run(folder)
+    expect(await valuesOf(resumed)).toEqual(await valuesOf(whole))
   })
 })

@@ -1,141 +1,113 @@
-import { ConfigError, FileError, SwitchyardError } from '../base/errors.js'
+import { FileError, SwitchyardError } from '../base/errors.js'
 import type { Tree } from '../base/pytree.js'
+import { libraryVersion } from '../base/version.js'
 import type { Checkpoint } from '../checkpoint/native.js'
-import { tokenize } from '../data/features.js'
-import { TrainIterator } from '../data/iterator.js'
-import { taskSpec } from '../data/task.js'
+import { readCodec, saveCodec } from '../data/task.js'
 import type { Task } from '../data/task.js'
-import type { Tensor } from '../engine/api/tensor.js'
 import { evalShape } from '../engine/api/eval-shape.js'
 import type { TensorType } from '../engine/api/eval-shape.js'
-import { jit } from '../engine/api/jit.js'
 import * as np from '../engine/api/np.js'
-import * as random from '../engine/api/random.js'
-import type { TensorTree } from '../engine/api/tracing.js'
-import type { ModelConfig, RouterConfig } from '../model/config.js'
-import { initParameters } from '../model/init.js'
-import { declareParameters } from '../model/parameters.js'
-import type { Batch, ModelParams } from '../model/types.js'
+import type { ModelParams } from '../model/types.js'
 import { batchOf } from './batch.js'
 import { expectedOf, readTree, removeAbandoned, saveRun } from './checkpointing.js'
-import type { TrainConfig } from './config.js'
+import type { RunConfig } from './config.js'
 import { MetricsLog } from './metrics-log.js'
-import type { MetricsRecord } from './metrics-log.js'
-import { trainingLoss } from './loss.js'
-import { makeOptimizer } from './optimizers/optimizers.js'
-import { makeSchedule } from './optimizers/schedules.js'
-import type { Schedule } from './optimizers/schedules.js'
-import { Pace } from './pace.js'
-import { makeTrainStep } from './step.js'
-import type { StepMetrics, TrainArrays, TrainStep } from './step.js'
-import { libraryVersion } from '../base/version.js'
+import { checkSupplied, makeParts } from './parts.js'
+import type { TrainerParts, TrainerValues } from './parts.js'
+import { Reporter } from './reporter.js'
+import type { PendingStep, Progress } from './reporter.js'
+import type { TrainArrays } from './step.js'
 
-/** What a run is made of. It is saved as it is in every checkpoint, with whatever else the object holds. */
-export interface TrainerConfig {
-  readonly model: ModelConfig
-  readonly router: RouterConfig
-  readonly train: TrainConfig
-}
-
-export interface Progress {
-  /** Steps that are done, of how many. */
-  readonly step: number
-  readonly steps: number
-  readonly loss: number
-  readonly examplesPerSecond: number
-  readonly secondsLeft: number
-  /** The latest record of all figures, if there is one yet. */
-  readonly record: MetricsRecord | undefined
-}
-
-export interface RunOptions {
+export interface TrainerRunOptions {
+  /** Called after every step. */
   onProgress?: (progress: Progress) => void
-  /** When it is aborted, the step that is being made is finished and a checkpoint saved. */
+  /** When it is aborted, the trainer finishes the current step, saves a checkpoint and returns. */
   signal?: AbortSignal
 }
 
-interface Pending {
-  readonly step: number
-  readonly examples: number
-  readonly learningRate: number
-  readonly metrics: StepMetrics
-}
-
-interface Reporting {
-  readonly folder: string
-  readonly pace: Pace
-  readonly log: MetricsLog
-  readonly onProgress: RunOptions['onProgress']
-}
-
 /**
- * Trains a model, from the beginning or from a checkpoint. Going on from a checkpoint gives the same parameters, bit for
- * bit, as not having stopped.
+ * Trains a model, from the beginning or from a checkpoint. Resuming from a checkpoint gives the same parameters, bit for
+ * bit, as training without the interruption.
  */
 export class Trainer {
   private savedStep: number | undefined
-  /** The step of the checkpoint that was gone on from, until there is a newer one. */
+  /** The step of the checkpoint this run resumed from, until it has saved a newer one. */
   private resumedStep: number | undefined
-  private record: MetricsRecord | undefined
 
   private constructor(
-    readonly config: TrainerConfig,
-    readonly task: Task,
-    private readonly parts: Parts,
+    private readonly parts: TrainerParts,
     private arrays: TrainArrays,
     /** How many steps have been made. */
     public step: number,
   ) {}
 
-  /** A run from the beginning. */
-  static begin(config: TrainerConfig, task: Task): Trainer {
-    const parts = prepare(config, task)
-    return new Trainer(config, task, parts, parts.initialize(random.foldIn(parts.rootKey, 0)), 0)
+  /**
+   * Begins a run. The configuration names the task, the optimizer and the schedule; a value in `values` takes the place of
+   * the named one. Throws a ConfigError if the parts do not fit each other.
+   */
+  static async begin(config: RunConfig, values: TrainerValues = {}): Promise<Trainer> {
+    const parts = await makeParts(config, values)
+    return new Trainer(parts, parts.initialize(), 0)
   }
 
-  /** Goes on from a checkpoint. The configuration may be another than the checkpoint's, as long as its arrays and data fit. */
-  static async resume(config: TrainerConfig, task: Task, checkpoint: Checkpoint): Promise<Trainer> {
+  /**
+   * Resumes a run from a checkpoint. Its custom values (`TrainerValues`) must be supplied again. The configuration may differ
+   * from the checkpoint's as long as the arrays and the data fit.
+   */
+  static async resume(config: RunConfig, checkpoint: Checkpoint, values: TrainerValues = {}): Promise<Trainer> {
     if (checkpoint.optimizer === undefined)
       throw new SwitchyardError(
-        `${checkpoint.folder}: this checkpoint holds parameters only, and cannot be gone on from`,
+        `${checkpoint.folder}: this checkpoint holds parameters and no optimizer state, so training cannot resume from it`,
       )
-    const parts = prepare(config, task)
+    checkSupplied(checkpoint.config, values)
+    const parts = await makeParts(config, values, readCodec(checkpoint.task))
     parts.iterator.restore(checkpoint.data)
-    const types = typesOf(parts.initialize)(parts.rootKey)
+    const types = typesOf(parts.initialize)()
     const arrays = {
       params: await readTree(checkpoint.params, expectedOf(types.params)),
       optimizer: await readTree(checkpoint.optimizer, expectedOf(types.optimizer)),
     }
-    const trainer = new Trainer(config, task, parts, arrays, checkpoint.step)
+    const trainer = new Trainer(parts, arrays, checkpoint.step)
     trainer.savedStep = checkpoint.step
     trainer.resumedStep = checkpoint.step
     return trainer
   }
 
-  /** The parameters as they are now. They must not be used after another call of `run`. */
+  /** The run's configuration, as its checkpoints hold it. */
+  get config(): RunConfig {
+    return this.parts.config
+  }
+
+  get task(): Task {
+    return this.parts.task
+  }
+
+  /** The current parameters. The next call of `run` donates them: do not use them afterwards. */
   get params(): ModelParams {
     return this.arrays.params as ModelParams
   }
 
-  /** Examples that are too long for a row, and not trained on. */
+  /** How many examples are longer than a row, and therefore not trained on. */
   get skippedExamples(): number {
     return this.parts.iterator.skipped
   }
 
   /**
-   * Makes the steps that are left, and saves checkpoints and records in the run's folder, which exists and to which
-   * nobody else writes. Throws a SwitchyardError when the loss is no longer finite; checkpoints from before stay as they are. Those
-   * after the one that was gone on from are deleted when a new one is saved.
+   * Makes the remaining steps, and saves checkpoints and records in the run's folder. The folder exists, and nothing else
+   * writes to it. Throws a SwitchyardError when the loss is no longer finite; earlier checkpoints stay as they are. After a
+   * resume, the first new checkpoint deletes those that the previous attempt made after the resumed step.
    */
-  async run(folder: string, { onProgress, signal }: RunOptions = {}): Promise<'finished' | 'interrupted'> {
+  async run(folder: string, { onProgress, signal }: TrainerRunOptions = {}): Promise<'finished' | 'interrupted'> {
     const { steps, checkpointEvery } = this.config.train
-    const pace = new Pace()
     const log = new MetricsLog(folder)
     await log.rewind(this.step)
-    // A step's loss is read when the next one is on its way, so that nothing waits for the host.
-    let pending: Pending | undefined
+    const reporter = new Reporter(log, this.config.train, onProgress)
+    // A step's loss is read after the next step was sent to the backend, which therefore never waits for JavaScript.
+    let pending: PendingStep | undefined
     const report = async (): Promise<void> => {
-      if (pending !== undefined) await this.report(pending, { folder, pace, log, onProgress })
+      if (pending === undefined) return
+      const loss = await reporter.report(pending)
+      if (!Number.isFinite(loss)) throw this.diverged(folder, pending.step, loss)
       pending = undefined
     }
     while (this.step < steps && !signal?.aborted) {
@@ -152,8 +124,8 @@ export class Trainer {
     return this.step < steps ? 'interrupted' : 'finished'
   }
 
-  /** Sends a step on its way. */
-  private advance(): Pending {
+  /** Sends one step to the backend, without waiting for it. */
+  private advance(): PendingStep {
     const { iterator, schedule, stepKey, trainStep } = this.parts
     const { features, examples } = iterator.next()
     const learningRate = schedule(this.step)
@@ -168,33 +140,6 @@ export class Trainer {
     return { step: this.step, examples, learningRate, metrics }
   }
 
-  private async report(
-    { step, examples, learningRate, metrics }: Pending,
-    { folder, pace, log, onProgress }: Reporting,
-  ): Promise<void> {
-    const loss = await metrics.loss.item()
-    if (!Number.isFinite(loss)) throw this.diverged(folder, step, loss)
-    pace.add(examples)
-    const { steps, logEvery } = this.config.train
-    if (step % logEvery === 0 || step === steps) {
-      const figures = await Promise.all(
-        Object.entries(metrics).map(
-          async ([name, value]) => [name, value.size === 1 ? await value.item() : await value.numbers()] as const,
-        ),
-      )
-      this.record = { step, learningRate, examplesPerSecond: pace.examplesPerSecond, ...Object.fromEntries(figures) }
-      await log.append(this.record)
-    }
-    onProgress?.({
-      step,
-      steps,
-      loss,
-      examplesPerSecond: pace.examplesPerSecond,
-      secondsLeft: pace.secondsFor(steps - step),
-      record: this.record,
-    })
-  }
-
   private diverged(folder: string, step: number, loss: number): SwitchyardError {
     return new SwitchyardError(
       `the loss is ${loss} at step ${step}; ${this.saved(folder)}. A lower train.schedule.peak or train.clipNorm may help`,
@@ -204,19 +149,14 @@ export class Trainer {
   private saved(folder: string): string {
     return this.savedStep === undefined
       ? 'no checkpoint was saved'
-      : `the last checkpoint, of step ${this.savedStep} in ${folder}, is from before`
+      : `the last checkpoint, of step ${this.savedStep} in ${folder}, is not affected`
   }
 
   private async save(folder: string): Promise<void> {
     if (this.savedStep === this.step) return
-    const {
-      config,
-      task,
-      parts: { iterator },
-      step,
-    } = this
+    const { step, config, task } = this
     const { seed, keep } = config.train
-    const facts = { step, config, task: taskSpec(task), data: iterator.state(), seed, libraryVersion: libraryVersion }
+    const facts = { step, config, task: saveCodec(task), data: this.parts.iterator.state(), seed, libraryVersion }
     try {
       await saveRun(folder, facts, this.arrays, keep)
     } catch (error) {
@@ -229,45 +169,7 @@ export class Trainer {
   }
 }
 
-/** `evalShape`, for trees whose structure TypeScript does not know: it would follow their types for ever. */
+/** `evalShape` for a tree whose structure TypeScript does not know; the types of `evalShape` itself would recurse endlessly. */
 const typesOf = evalShape as unknown as (
-  f: (key: Tensor) => TrainArrays,
-) => (key: Tensor) => { params: Tree<TensorType>; optimizer: Tree<TensorType> }
-
-/** What a run needs besides its arrays, and a function that makes those. */
-interface Parts {
-  readonly iterator: TrainIterator
-  readonly schedule: Schedule
-  readonly rootKey: Tensor
-  readonly stepKey: Tensor
-  readonly initialize: (key: Tensor) => TrainArrays
-  readonly trainStep: TrainStep<Batch>
-}
-
-function prepare({ model, router, train }: TrainerConfig, task: Task): Parts {
-  if (model.vocabSize < task.vocabSize) {
-    throw new ConfigError(
-      `model.vocabSize is ${model.vocabSize}, and the task ${task.name} has ${task.vocabSize} tokens: raise it`,
-    )
-  }
-  const { rows, inputLength, targetLength, seed, clipNorm } = train
-  const specs = declareParameters(model, router)
-  const optimizer = makeOptimizer(train.optimizer, specs)
-  const initOptimizer = jit(optimizer.init<TensorTree>)
-  const rootKey = random.key(seed)
-  return {
-    iterator: new TrainIterator(tokenized(task), { rows, inputLength, targetLength, seed }),
-    schedule: makeSchedule(train.schedule, train.steps),
-    rootKey,
-    stepKey: random.foldIn(rootKey, 1),
-    initialize: key => {
-      const params = initParameters(specs, key)
-      return { params, optimizer: initOptimizer(params) }
-    },
-    trainStep: makeTrainStep(trainingLoss(model, router), optimizer, clipNorm),
-  }
-}
-
-function* tokenized(task: Task) {
-  for (const example of task.split('train')) yield tokenize(task, example)
-}
+  f: () => TrainArrays,
+) => () => { params: Tree<TensorType>; optimizer: Tree<TensorType> }

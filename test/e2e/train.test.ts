@@ -124,7 +124,7 @@ describe('switchyard train', () => {
     expect(stopped.stdout).toContain('npx switchyard train --resume runs/stopped')
     const resumed = await cli.run('train', '--resume', 'runs/stopped')
     expect(resumed).toMatchObject({ code: 0, stderr: '' })
-    expect(resumed.stdout).toContain('going on in runs/stopped from step')
+    expect(resumed.stdout).toContain('resuming runs/stopped from step')
     expect(await contents('runs/stopped/step-150')).toEqual(await contents('runs/whole/step-150'))
     expect(recordsOf('runs/stopped').map(r => [r.step, r.loss])).toEqual(
       recordsOf('runs/whole').map(r => [r.step, r.loss]),
@@ -132,7 +132,7 @@ describe('switchyard train', () => {
   })
 
   it('goes on exactly after kill -9 at random steps', async () => {
-    // From step 3 on there is a checkpoint to go on from.
+    // The first checkpoint is saved at step 2.
     const kills = [3, 50].map(from => from + Math.floor(Math.random() * 40))
     let ended: Ended = await cli.start(train('runs/killed', 150), killAt('runs/killed', kills[0]))
     expect(ended.signal, ended.stderr).toBe('SIGKILL')
@@ -154,7 +154,7 @@ describe('switchyard train --resume of a finished run', () => {
     const before = await readdir(at('runs/first'))
     expect(await cli.run('train', '--resume', 'runs/first')).toMatchObject({
       code: 0,
-      stdout: expect.stringContaining('already finished at step 6; --set train.steps=12 trains on') as string,
+      stdout: expect.stringContaining('already finished at step 6; --set train.steps=12 continues') as string,
     })
     expect(await cli.run('train', '--resume', 'runs/first', '--set', 'train.steps=5')).toMatchObject({
       code: 2,
@@ -243,7 +243,9 @@ describe('switchyard infer and eval', () => {
     )
     expect(await cli.run('eval', 'smaller')).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining("these are a model's weights alone: switchyard infer runs them") as string,
+      stderr: expect.stringContaining(
+        "this checkpoint holds a model's weights without the run's task and settings",
+      ) as string,
     })
     expect((await cli.run('infer', 'runs/first', 'switch', '--target', 'zzz')).stderr).toContain(
       'warning: zzz: the model has never seen "zzz"',

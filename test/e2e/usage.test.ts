@@ -30,7 +30,7 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
     [['inspect', 'google/switch-base-8'], 'did you mean switch-base-8?'],
     [
       ['train', 'g2p', '--set', 'train.steps=50'],
-      'needs more than the 50 steps of this run: lower it, --set train.schedule.warmupSteps=5',
+      'needs more than the 50 steps of this run: lower the warm-up, --set train.schedule.warmupSteps=5',
     ],
     [['eval', 'runs/g2p', '--examples', '0'], 'expected a whole number of 1 or more'],
     [['eval', 'runs/g2p', '--split', 'tset'], 'Allowed choices are train, validation, test'],

@@ -66,7 +66,7 @@ export function adafactor(specs: readonly ParameterAxes[], options: AdafactorOpt
   }
 
   return {
-    kind: 'adafactor',
+    name: 'adafactor',
 
     init(params) {
       return treeFromPaths<Tensor>(

@@ -26,7 +26,7 @@ export interface AdamWOptions {
  */
 export function adamW({ b1 = 0.9, b2 = 0.999, epsilon = 1e-8, weightDecay = 0 }: AdamWOptions = {}): Optimizer {
   return {
-    kind: 'adamW',
+    name: 'adamW',
 
     init: params => ({ m: treeMap(zerosLike, params), v: treeMap(zerosLike, params) }),
 

@@ -4,17 +4,19 @@ import type { TensorTree } from '../../engine/api/tracing.js'
 /** What changes from step to step, as float32 arrays of shape []. */
 export type UpdateScalars = {
   readonly learningRate: Tensor
-  /** How many updates were made before this one. */
+  /** How many updates were made before this one: 0 at the first. */
   readonly step: Tensor
 }
 
 /**
- * One way to turn gradients into new parameters. Both functions are pure and can be traced: a training step compiles
- * `update` with the forward and backward pass, and donates the parameters and the state to it. The state is a tree of
- * float32 arrays whose structure and shapes depend on the parameters' alone.
+ * Turns gradients into new parameters. `Trainer` and `makeTrainStep` take any value of this type; those that are built in
+ * are `adamW` and `adafactor`. Both functions are pure and are traced: a training step compiles `update` together with the
+ * forward and backward pass, and donates the parameters and the state to it. The state is a tree of float32 arrays (perhaps
+ * empty) whose structure and shapes depend on the parameters' structure and shapes alone.
  */
 export interface Optimizer {
-  readonly kind: string
+  /** Names it in checkpoints and messages. */
+  readonly name: string
   /** The state before the first update. */
   init<P extends TensorTree>(params: P): TensorTree
   /** New parameters and state. `gradients` has the structure and shapes of `params`. */

@@ -1,0 +1,30 @@
+import { z } from 'zod'
+import { customSchema, missingValue } from '../../base/custom.js'
+import { ConfigError } from '../../base/errors.js'
+import type { Task, TaskCodec, TaskConfig } from '../task.js'
+import { g2p } from './g2p.js'
+import type { TaskKind } from './kind.js'
+import { pairs } from './pairs.js'
+
+/** The built-in tasks. A new task is a file beside this one, and an entry here. */
+const kinds: readonly TaskKind[] = [g2p, pairs]
+
+const kindOf = ({ schema }: TaskKind): unknown => (schema.shape.kind as z.ZodLiteral<string>).value
+
+/** A configuration's `task`: the kind and settings of a built-in task, or the name of a custom one. */
+export const taskSchema = z.discriminatedUnion('kind', [
+  customSchema,
+  ...kinds.map(kind => kind.schema),
+]) as unknown as z.ZodType<TaskConfig>
+
+/**
+ * The task that a configuration names, with its data; `codec` as for `TaskKind.load`. Throws a ConfigError for a custom
+ * task, which only a program can supply, and for an unknown kind.
+ */
+export async function loadTask(config: TaskConfig, codec?: TaskCodec): Promise<Task> {
+  if (config.kind === 'custom') throw missingValue('task', String(config.name))
+  const kind = kinds.find(candidate => kindOf(candidate) === config.kind)
+  if (kind === undefined)
+    throw new ConfigError(`there is no task "${config.kind}"; there are ${kinds.map(kindOf).join(', ')}`)
+  return kind.load(config, codec)
+}

@@ -1,0 +1,105 @@
+import { missingValue } from '../base/custom.js'
+import { ConfigError } from '../base/errors.js'
+import { tokenize } from '../data/features.js'
+import type { TokenExample } from '../data/features.js'
+import { TrainIterator } from '../data/iterator.js'
+import type { Task, TaskCodec } from '../data/task.js'
+import { loadTask } from '../data/tasks/registry.js'
+import type { Tensor } from '../engine/api/tensor.js'
+import { jit } from '../engine/api/jit.js'
+import * as random from '../engine/api/random.js'
+import type { TensorTree } from '../engine/api/tracing.js'
+import { initParameters } from '../model/init.js'
+import { declareParameters } from '../model/parameters.js'
+import type { Batch } from '../model/types.js'
+import type { RunConfig } from './config.js'
+import { trainingLoss } from './loss.js'
+import type { Optimizer } from './optimizers/optimizer.js'
+import { makeOptimizer } from './optimizers/optimizers.js'
+import { makeSchedule } from './optimizers/schedules.js'
+import type { Schedule } from './optimizers/schedules.js'
+import { makeTrainStep } from './step.js'
+import type { TrainArrays, TrainStep } from './step.js'
+
+/**
+ * Values that a program supplies in place of those that the configuration names. The run's checkpoints hold their names
+ * only, so resuming needs the same values again.
+ */
+export interface TrainerValues {
+  task?: Task
+  optimizer?: Optimizer
+  schedule?: Schedule
+}
+
+/** Everything a run needs besides its arrays. */
+export interface TrainerParts {
+  /** The configuration as checkpoints hold it: `{ kind: 'custom', name }` where a value was supplied. */
+  readonly config: RunConfig
+  readonly task: Task
+  readonly iterator: TrainIterator
+  readonly schedule: Schedule
+  readonly trainStep: TrainStep<Batch>
+  /** The key of the run's dropout and router noise; each step folds its number in. */
+  readonly stepKey: Tensor
+  /** Makes the parameters and the optimizer's state at step 0. */
+  initialize(): TrainArrays
+}
+
+/**
+ * Makes the parts of a run from its configuration and the supplied values. `codec` is that of the checkpoint a run resumes
+ * from. Throws a ConfigError if the parts do not fit each other, or if a custom value is named and not supplied.
+ */
+export async function makeParts(config: RunConfig, values: TrainerValues, codec?: TaskCodec): Promise<TrainerParts> {
+  const { model, router, train } = config
+  const task = values.task ?? (await loadTask(config.task, codec))
+  if (model.vocabSize < task.codec.vocabSize) {
+    throw new ConfigError(
+      `model.vocabSize is ${model.vocabSize}, and the task ${task.name} has ${task.codec.vocabSize} tokens: raise it to that or more`,
+    )
+  }
+  const { rows, inputLength, targetLength, seed, clipNorm } = train
+  const specs = declareParameters(model, router)
+  const optimizer = values.optimizer ?? makeOptimizer(train.optimizer, specs)
+  const initOptimizer = jit((params: TensorTree) => optimizer.init(params))
+  const rootKey = random.key(seed)
+  return {
+    config: named(config, { ...values, task }),
+    task,
+    iterator: new TrainIterator(tokenized(task), { rows, inputLength, targetLength, seed }),
+    schedule: values.schedule ?? makeSchedule(train.schedule, train.steps),
+    trainStep: makeTrainStep(trainingLoss(model, router), optimizer, clipNorm),
+    stepKey: random.foldIn(rootKey, 1),
+    initialize: () => {
+      const params = initParameters(specs, random.foldIn(rootKey, 0))
+      return { params, optimizer: initOptimizer(params) }
+    },
+  }
+}
+
+/** Throws a ConfigError if a checkpoint's configuration names a custom value that is not supplied. */
+export function checkSupplied(saved: unknown, values: TrainerValues): void {
+  const { task, train } = (saved ?? {}) as Partial<RunConfig>
+  const named = { task, optimizer: train?.optimizer, schedule: train?.schedule }
+  for (const what of ['task', 'optimizer', 'schedule'] as const) {
+    const value = named[what]
+    if (value?.kind === 'custom' && values[what] === undefined) throw missingValue(what, String(value.name))
+  }
+}
+
+/** The configuration with the name of each supplied value in the value's place. */
+function named(config: RunConfig, { task, optimizer, schedule }: TrainerValues & { task: Task }): RunConfig {
+  return {
+    ...config,
+    task: task.config ?? { kind: 'custom', name: task.name },
+    train: {
+      ...config.train,
+      ...(optimizer && { optimizer: { kind: 'custom', name: optimizer.name } }),
+      // An anonymous function has the name ''.
+      ...(schedule && { schedule: { kind: 'custom', name: schedule.name || 'anonymous' } }),
+    },
+  }
+}
+
+function* tokenized(task: Task): Generator<TokenExample> {
+  for (const example of task.split('train')) yield tokenize(task.codec, example)
+}
