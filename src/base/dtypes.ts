@@ -39,9 +39,10 @@ export function checkDType(dtype: string): asserts dtype is DType {
 export const isFloat = (d: DType): boolean => dtypes[d].kind === 'float'
 export const isInteger = (d: DType): boolean => dtypes[d].kind === 'int'
 
-/** The least value of a dtype, or the greatest: an infinity, or an exact integer. */
+/** The least value of a dtype, or the greatest: an infinity, or an exact integer (0 and 1 of bool). */
 export function extremeOf(dtype: DType, which: 'least' | 'greatest'): number | bigint {
   if (isFloat(dtype)) return which === 'least' ? -Infinity : Infinity
+  if (dtype === 'bool') return which === 'least' ? 0n : 1n
   const bits = BigInt(8 * dtypes[dtype].bytes)
   if (dtype.startsWith('u')) return which === 'least' ? 0n : 2n ** bits - 1n
   return which === 'least' ? -(2n ** (bits - 1n)) : 2n ** (bits - 1n) - 1n
@@ -93,11 +94,12 @@ export function fromFloat16Bits(bits: number): number {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
 }
 
-/** Rounds to the nearest integer, ties to the even one (IEEE 754, Python's and NumPy's `round`). */
+/** Rounds to the nearest integer, ties to the even one (IEEE 754, Python's and NumPy's `round`). The sign of a zero is that of x. */
 export function roundHalfEven(x: number): number {
-  const floor = Math.floor(x)
-  const diff = x - floor
-  if (diff < 0.5) return floor
-  if (diff > 0.5) return floor + 1
-  return floor % 2 === 0 ? floor : floor + 1
+  const magnitude = Math.abs(x)
+  const floor = Math.floor(magnitude)
+  const rest = magnitude - floor
+  const isUp = rest > 0.5 || (rest === 0.5 && floor % 2 === 1)
+  const rounded = isUp ? floor + 1 : floor
+  return x < 0 || Object.is(x, -0) ? -rounded : rounded
 }

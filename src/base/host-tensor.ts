@@ -1,4 +1,14 @@
-import { allocate, dtypes, fromBfloat16Bits, fromFloat16Bits, toBfloat16Bits, toFloat16Bits } from './dtypes.js'
+import {
+  allocate,
+  dtypes,
+  extremeOf,
+  fromBfloat16Bits,
+  fromFloat16Bits,
+  isFloat,
+  isInteger,
+  toBfloat16Bits,
+  toFloat16Bits,
+} from './dtypes.js'
 import type { DType, TypedArray } from './dtypes.js'
 import { check } from './errors.js'
 
@@ -83,14 +93,52 @@ export function toNumbers(tensor: HostTensor): number[] {
   return Array.from({ length: tensor.data.length }, (_, i) => read(i))
 }
 
-/** A copy of the tensor in another dtype. */
+/**
+ * The tensor in another dtype: a copy, unless it has that dtype already. Floats become integers by dropping the fraction; what is
+ * out of range becomes the nearest integer of the dtype, and NaN 0. Integers become narrower ones by keeping their low bits.
+ * Everything but 0 becomes true, NaN too. This is XLA's `convert`.
+ */
 export function castHost(tensor: HostTensor, dtype: DType): HostTensor {
   if (tensor.dtype === dtype) return tensor
-  const read = reader(tensor.dtype, tensor.data)
   const data = allocate(dtype, tensor.data.length)
-  const write = writer(dtype, data)
-  for (let i = 0; i < data.length; i++) write(i, read(i))
+  if (isFloat(tensor.dtype) && isInteger(dtype)) saturate(tensor, dtype, data)
+  else if (tensor.data instanceof BigInt64Array && isInteger(dtype)) {
+    const bits = 8 * dtypes[dtype].bytes
+    tensor.data.forEach((v, i) => {
+      data[i] = Number(BigInt.asUintN(bits, v))
+    })
+  } else {
+    const { data: source } = tensor
+    const read = source instanceof BigInt64Array ? (i: number) => toOdd(source[i]) : reader(tensor.dtype, source)
+    const write = writer(dtype, data)
+    for (let i = 0; i < data.length; i++) write(i, read(i))
+  }
   return { dtype, shape: tensor.shape, data }
+}
+
+/** Writes floats as integers: cut off after the point, and moved into the range of the dtype. */
+function saturate(tensor: HostTensor, dtype: DType, data: TypedArray): void {
+  const read = reader(tensor.dtype, tensor.data)
+  const [least, greatest] = [extremeOf(dtype, 'least'), extremeOf(dtype, 'greatest')]
+  const [low, high] = [Number(least), Number(greatest)]
+  for (let i = 0; i < data.length; i++) {
+    const value = read(i)
+    if (data instanceof BigInt64Array) {
+      const whole = Number.isFinite(value) ? BigInt(Math.trunc(value)) : 0n
+      data[i] = value >= high ? BigInt(greatest) : value <= low ? BigInt(least) : whole
+    } else data[i] = Number.isNaN(value) ? 0 : Math.max(low, Math.min(high, Math.trunc(value)))
+  }
+}
+
+/**
+ * A double that rounds to every narrower float as the integer itself does. Of more than 53 bits, the last kept bit tells whether
+ * any dropped one was set ("rounding to odd"); rounding to the nearest double first would round twice.
+ */
+function toOdd(value: bigint): number {
+  const magnitude = value < 0n ? -value : value
+  if (magnitude < 2n ** 53n) return Number(value)
+  const kept = (magnitude >> 11n) | BigInt((magnitude & 2047n) !== 0n)
+  return Number(value < 0n ? -kept : kept) * 2048
 }
 
 /** The tensor's bytes, without a copy. */

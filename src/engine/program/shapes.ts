@@ -144,15 +144,15 @@ const shapeRules: { [P in PrimitiveName]: ShapeRule<P> } = {
     )
     return [aval(dtype, x.shape)]
   },
-  add: binary(numeric),
+  add: binary(anything),
   sub: binary(numeric),
-  mul: binary(numeric),
+  mul: binary(anything),
   div: binary(numeric),
   rem: binary(numeric),
   pow: binary(isFloat),
   atan2: binary(isFloat),
-  max: binary(numeric),
-  min: binary(numeric),
+  max: binary(anything),
+  min: binary(anything),
   and: binary(logical),
   or: binary(logical),
   xor: binary(logical),
@@ -249,6 +249,7 @@ const shapeRules: { [P in PrimitiveName]: ShapeRule<P> } = {
   },
   iota: (_, { dtype, shape, axis }) => {
     checkDType(dtype)
+    check(numeric(dtype), 'positions have no bool; choose an integer or floating dtype')
     checkAxes([axis], shape.length)
     return [aval(dtype, shape)]
   },
@@ -276,17 +277,17 @@ const shapeRules: { [P in PrimitiveName]: ShapeRule<P> } = {
     )
     return [x]
   },
-  reduceSum: reduce(numeric),
-  reduceMax: reduce(numeric),
-  reduceMin: reduce(numeric),
-  reduceProd: reduce(numeric),
+  reduceSum: reduce(anything),
+  reduceMax: reduce(anything),
+  reduceMin: reduce(anything),
+  reduceProd: reduce(anything),
   reduceAnd: reduce(d => d === 'bool'),
   reduceOr: reduce(d => d === 'bool'),
   argmax: reduceIndex,
   argmin: reduceIndex,
   cumsum: ([x], { axis }) => {
     checkAxes([axis], x.shape.length)
-    check(numeric(x.dtype), 'not defined for bool')
+    check(numeric(x.dtype), 'not defined for bool; convert it first (np.astype)')
     return [x]
   },
   dotGeneral: ([x, y], { contract: [cx, cy], batch: [bx, by] }) => {

@@ -136,15 +136,7 @@ export const linearRules: { [P in LinearPrimitive]: TransposeRule<P> } = {
     isLinear(x)
       ? [dotTranspose(ct, avalOf(x), valueOf(y), cx, cy, bx, by, false), null]
       : [null, dotTranspose(ct, avalOf(y), valueOf(x), cy, cx, by, bx, true)],
-  gather: (ct, [x, indices], params) => [
-    ops.scatterAdd(
-      zeros(avalOf(x)),
-      valueOf(indices),
-      ct,
-      params.mode === 'fill' ? { ...params, mode: 'drop' } : params,
-    ),
-    null,
-  ],
+  gather: (ct, [x, indices], params) => [addGathered(zeros(avalOf(x)), ct, valueOf(indices), params), null],
   scatter: (ct, [x, indices, updates], params) => {
     const at = valueOf(indices)
     return [
@@ -167,6 +159,10 @@ export const linearRules: { [P in LinearPrimitive]: TransposeRule<P> } = {
       : null,
   ],
 }
+
+/** `total` plus the cotangent of a gather, at the places that the gather read. */
+export const addGathered = (total: Value, ct: Value, indices: Value, params: GatherParams): Value =>
+  ops.scatterAdd(total, indices, ct, params.mode === 'fill' ? { ...params, mode: 'drop' } : params)
 
 /** Which updates a scatter leaves standing, where several go to one place: each index row writes its number, and reads who won. */
 function lastWritten(operand: Aval, updates: Aval, indices: Value, { axes, batchDims, mode }: GatherParams): Value {

@@ -9,7 +9,9 @@ import { withoutDeadCode } from './dead-code.js'
 /**
  * An equal program with less to do: calls are inlined, equal equations are computed once, identities and moves of data
  * that cancel are dropped, transpositions go into the products that read them, and what no output needs is left out.
- * Results are those of the original, but for the sign of a zero.
+ *
+ * Results are those of the original bit for bit, except for the sign of a zero: x + 0 and the sum of a single -0 become x, where
+ * IEEE 754 has +0. In particular, additions keep their order, since (a + b) + c and a + (b + c) round differently.
  */
 export function simplify(program: Program): Program {
   const writer = new Simplifier()
@@ -86,7 +88,6 @@ class Simplifier {
     if (is(eqn, 'add')) {
       if (this.constant(x) === 0) return y
       if (this.constant(y) === 0) return x
-      return this.addToScattered(eqn)
     } else if (is(eqn, 'sub')) {
       if (this.constant(y) === 0) return x
     } else if (is(eqn, 'mul')) {
@@ -131,16 +132,6 @@ class Simplifier {
     } else if (is(eqn, 'reduceSum') || is(eqn, 'reduceMax') || is(eqn, 'reduceMin')) {
       if (eqn.params.axes.every(axis => x.aval.shape[axis] === 1))
         return become(eqn, 'reshape', [x], { shape: eqn.outputs[0].aval.shape })
-    }
-    return eqn
-  }
-
-  /** x + (zeros with updates added in places) is x with them added: the gradient of a table that is read twice. */
-  private addToScattered(eqn: Equation<'add'>): Equation {
-    for (const side of [0, 1]) {
-      const scattered = this.madeBy(eqn.inputs[side], 'scatterAdd')
-      if (!scattered || this.constant(scattered.inputs[0]) !== 0) continue
-      return become(eqn, 'scatterAdd', [eqn.inputs[1 - side], ...scattered.inputs.slice(1)], scattered.params)
     }
     return eqn
   }

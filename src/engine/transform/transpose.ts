@@ -2,13 +2,13 @@ import { SwitchyardError } from '../../base/errors.js'
 import { formatAval } from '../program/aval.js'
 import * as ops from '../program/ops.js'
 import type { PrimitiveName } from '../program/primitives.js'
-import { Lit, Var } from '../program/program.js'
+import { is, Lit, Var } from '../program/program.js'
 import type { Atom, Equation, Program } from '../program/program.js'
 import { bind } from '../program/trace.js'
 import { Literal } from '../program/value.js'
 import type { Value } from '../program/value.js'
 import { linearCallTranspose } from './custom-vjp.js'
-import { avalOf, linearRules } from './linear.js'
+import { addGathered, avalOf, linearRules, valueOf } from './linear.js'
 import type { LinearPrimitive } from './linear.js'
 import * as programs from './transpose-programs.js'
 import type { Cotangent, LinearOperand, ProgramTransposeRule, TransposeRule } from './rules.js'
@@ -48,7 +48,11 @@ export function transposeEval(
       const v = value(a)
       return v === undefined ? { linear: a.aval } : { known: v }
     })
-    applyRule(eqn, cts, operands).forEach((c, i) => accumulate(eqn.inputs[i], c))
+    const total = is(eqn, 'gather') ? flowing.get(eqn.inputs[0] as Var) : undefined
+    if (total && is(eqn, 'gather')) {
+      // A table that is read several times: the rows go into its cotangent directly, and not through an array of zeros.
+      flowing.set(eqn.inputs[0] as Var, addGathered(total, cts[0]!, valueOf(operands[1]), eqn.params))
+    } else applyRule(eqn, cts, operands).forEach((c, i) => accumulate(eqn.inputs[i], c))
   }
   return program.inputs.map((v, i) => (inputs[i] === null ? (flowing.get(v) ?? null) : null))
 }

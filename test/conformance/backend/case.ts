@@ -1,6 +1,6 @@
 import { allocate, dtypes, isFloat } from '../../../src/base/dtypes.js'
 import type { DType } from '../../../src/base/dtypes.js'
-import { hostFrom, sizeOf } from '../../../src/base/host-tensor.js'
+import { hostFrom, sizeOf, toNumbers } from '../../../src/base/host-tensor.js'
 import type { HostTensor } from '../../../src/base/host-tensor.js'
 import { bind, traceClosed } from '../../../src/engine/program/trace.js'
 import { broadcastInDim } from '../../../src/engine/program/ops.js'
@@ -41,9 +41,8 @@ export type Case<P extends PrimitiveName = PrimitiveName> = CaseOf<PrimitivePara
 export type PrimitiveCases<P extends PrimitiveName = PrimitiveName> = CasesOf<PrimitiveParams[P]>
 
 export const floats: readonly DType[] = ['float32', 'float16', 'bfloat16']
-export const integers: readonly DType[] = ['int32', 'uint32', 'int64']
+export const integers: readonly DType[] = ['int32', 'uint32', 'int64', 'uint8', 'int8', 'uint16']
 export const numeric: readonly DType[] = [...floats, ...integers]
-export const computing: readonly DType[] = [...numeric, 'bool']
 export const everyDType = Object.keys(dtypes) as DType[]
 export const isUnsigned = (dtype: DType): boolean => dtype.startsWith('u')
 
@@ -69,6 +68,16 @@ export function tensor(
 ): HostTensor {
   if (dtype === 'int64') return { dtype, shape, data: BigInt64Array.from(values, v => BigInt(v)) }
   return hostFrom(dtype, shape, values.map(Number))
+}
+
+/** Rows of n floats, [n + 1, n]: row p has a NaN at position p, the last row has none. */
+export function diagonal(dtype: DType, n: number): HostTensor {
+  const numbers = toNumbers(sample(dtype, [n + 1, n]))
+  return tensor(
+    dtype,
+    numbers.map((v, i) => (Math.floor(i / n) === i % n ? NaN : v)),
+    [n + 1, n],
+  )
 }
 
 export const zeros = (dtype: DType, shape: readonly number[]): HostTensor => ({

@@ -6,12 +6,13 @@ import type { HostTensor } from '../../../src/base/host-tensor.js'
 
 /**
  * How far a float32 result may lie from the interpreter's, which computes in double precision and rounds once: this
- * many units in the last place, or this much in all. 'bits': the very same, the sign of a zero included. Of float16
- * and bfloat16 one unit in the last place is allowed, or `absolute`; integers and bool are exact.
+ * many units in the last place, or this much in all. 'bits': the very same. Of float16 and bfloat16 one unit in the last place is
+ * allowed, or `absolute`; integers and bool are exact. A zero keeps its sign, unless `eitherZero`.
  */
-export type Tolerance = 'bits' | { ulps: number; absolute?: number }
+export type Tolerance = 'bits' | { ulps: number; absolute?: number; eitherZero?: boolean }
 
 export const exact: Tolerance = { ulps: 0 }
+export const eitherZero: Tolerance = { ulps: 0, eitherZero: true }
 
 /** What is wrong with `actual`, in one line, or undefined. NaN equals NaN. */
 export function difference(actual: HostTensor, expected: HostTensor, tolerance: Tolerance): string | undefined {
@@ -41,6 +42,7 @@ const signedZero = (x: number): string => (Object.is(x, -0) ? '-0' : String(x))
 function near(dtype: DType, actual: number, expected: number, tolerance: Tolerance): boolean {
   if (Object.is(actual, expected)) return true
   if (tolerance === 'bits' || Number.isNaN(actual) || Number.isNaN(expected)) return false
+  if (actual === 0 && expected === 0) return tolerance.eitherZero === true
   const ulps = tolerance.ulps === 0 || dtype === 'float32' ? tolerance.ulps : 1
   return (
     Math.abs(ordinal(dtype, actual) - ordinal(dtype, expected)) <= ulps ||

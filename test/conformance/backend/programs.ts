@@ -4,7 +4,7 @@ import type { Program } from '../../../src/engine/program/program.js'
 import { traceClosed } from '../../../src/engine/program/trace.js'
 import { literal } from '../../../src/engine/program/value.js'
 import type { Value } from '../../../src/engine/program/value.js'
-import { computing, everyDType, sample, zeros } from './case.js'
+import { everyDType, sample, zeros } from './case.js'
 
 interface ProgramCase {
   name: string
@@ -53,7 +53,7 @@ export const programs: readonly ProgramCase[] = [
   }),
   of(
     'every dtype in and out',
-    computing.map(d => sample(d, [2, 3])),
+    everyDType.map(d => sample(d, [2, 3])),
     xs => xs.map(v => ops.rev(v, [1])),
   ),
   of('inputs of size 0 and rank 0', [zeros('float32', [0, 3]), sample('int32', [])], ([a, b]) => [

@@ -8,6 +8,7 @@ import type { Lowered } from './graph.js'
 import { composite } from './rules/composites.js'
 import { dotGeneral } from './rules/contraction.js'
 import * as control from './rules/control.js'
+import { convertElementType } from './rules/convert.js'
 import { elementwiseRules } from './rules/elementwise.js'
 import { gather, scatter } from './rules/indexing.js'
 import { threefry2x32 } from './rules/random.js'
@@ -48,7 +49,7 @@ function lowerEquation<P extends PrimitiveName>(
 ): Lowered[] {
   const rule = lowerings[primitive] as Lowering<P>
   const wide = (a: Aval): Aval => ({ dtype: computedAs(primitive, a.dtype), shape: a.shape })
-  const context = { g, ins: ins.map(wide), outs: outs.map(wide), inline: lowerProgram }
+  const context = { g, ins: ins.map(wide), outs: outs.map(wide), resultDType: outs[0]?.dtype, inline: lowerProgram }
   const results = rule(
     context,
     inputs.map((x, i) => g.cast(x, context.ins[i].dtype)),
@@ -59,7 +60,7 @@ function lowerEquation<P extends PrimitiveName>(
 
 const lowerings: { [P in PrimitiveName]: Lowering<P> } = {
   ...elementwiseRules,
-  convertElementType: ({ g }, [x], { dtype }) => [g.cast(x, dtype)],
+  convertElementType,
   bitcastConvertType: ({ g }, [x], { dtype }) => [g.bitcast(x, dtype)],
   broadcastInDim: structure.broadcastInDim,
   reshape: structure.reshape,

@@ -47,16 +47,34 @@ const structural: ReadonlySet<PrimitiveName> = new Set<PrimitiveName>([
   'cond',
 ])
 
-/** These order bool as 0 and 1. */
-const ordering: ReadonlySet<PrimitiveName> = new Set<PrimitiveName>(['argmax', 'argmin', 'sort', 'topK', 'max', 'min'])
+/** These read bool as 0 and 1; a result that is not 0 is true again. */
+const ofBoolsAsNumbers: ReadonlySet<PrimitiveName> = new Set<PrimitiveName>([
+  'argmax',
+  'argmin',
+  'sort',
+  'topK',
+  'reduceSum',
+  'reduceProd',
+  'reduceMax',
+  'reduceMin',
+  'dotGeneral',
+  'scatterAdd',
+])
+
+/** Their results depend on the width of the type, so their rules widen the narrow integers themselves. */
+const shifts: ReadonlySet<PrimitiveName> = new Set<PrimitiveName>([
+  'shiftLeft',
+  'shiftRightLogical',
+  'shiftRightArithmetic',
+])
 
 /** The element-wise operations that have no uint32 kernel and are not written with those that have. */
 const noUint32: ReadonlySet<PrimitiveName> = new Set<PrimitiveName>(['div', 'rem'])
 
 /** The type in which a primitive computes on operands (or results) of a type. */
 export function computedAs(primitive: PrimitiveName, dtype: DType): DType {
-  if (structural.has(primitive)) return dtype
-  if (dtype === 'bool' && ordering.has(primitive)) return 'int32'
+  if (structural.has(primitive) || shifts.has(primitive)) return dtype
+  if (dtype === 'bool' && ofBoolsAsNumbers.has(primitive)) return 'int32'
   // Sums of int32 are exact in the double precision in which ONNX Runtime adds, but saturate instead of wrapping.
   if (dtype === 'int32' && primitive === 'reduceSum') return 'int64'
   if (dtype === 'uint32') return isElementwise(primitive) && !noUint32.has(primitive) ? dtype : wider[dtype]

@@ -31,11 +31,13 @@ export const unaryRules: { [P in UnaryPrimitive]: Unary } = {
   optimizationBarrier: x => x,
 }
 
+/** `shift` gets x's bits, without a sign, and the count; a count outside 0..width-1 becomes the width, up to 32. */
 const shifted =
-  (shift: (x: number, by: number) => number): Binary =>
+  (shift: (bits: number, by: number, width: number) => number): Binary =>
   (x, y, dtype) => {
-    const bits = 8 * dtypes[dtype].bytes
-    return y < 0 || y >= bits ? shift(x, bits) : shift(x, y)
+    const width = 8 * dtypes[dtype].bytes
+    const bits = width === 32 ? x >>> 0 : x & (2 ** width - 1)
+    return shift(bits, y < 0 || y >= width ? width : y, width)
   }
 
 export const binaryRules: { [P in BinaryPrimitive | ComparePrimitive]: Binary } = {
@@ -51,9 +53,9 @@ export const binaryRules: { [P in BinaryPrimitive | ComparePrimitive]: Binary } 
   and: (x, y) => x & y,
   or: (x, y) => x | y,
   xor: (x, y) => x ^ y,
-  shiftLeft: shifted((x, by) => (by > 31 ? 0 : x << by)),
-  shiftRightLogical: shifted((x, by) => (by > 31 ? 0 : x >>> by)),
-  shiftRightArithmetic: shifted((x, by) => x >> Math.min(by, 31)),
+  shiftLeft: shifted((bits, by) => (by > 31 ? 0 : bits << by)),
+  shiftRightLogical: shifted((bits, by) => (by > 31 ? 0 : bits >>> by)),
+  shiftRightArithmetic: shifted((bits, by, width) => (bits << (32 - width)) >> Math.min(32 - width + by, 31)),
   eq: (x, y) => Number(x === y),
   ne: (x, y) => Number(x !== y),
   lt: (x, y) => Number(x < y),

@@ -1,4 +1,4 @@
-import { allocate, dtypes, extremeOf, isFloat } from '../../../base/dtypes.js'
+import { allocate, dtypes, extremeOf } from '../../../base/dtypes.js'
 import { castHost, hostScalar, reader, sizeOf, writer } from '../../../base/host-tensor.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
 import type { Aval } from '../../program/aval.js'
@@ -14,7 +14,6 @@ import type { Atom, PrimitiveParams, Program, Var } from '../../program/program.
 import { Lit } from '../../program/program.js'
 import { binaryRules, int64Binary, int64Unary, unaryRules } from './elementwise.js'
 import * as indexing from './indexing.js'
-import { integerReader, integerWriter } from './integers.js'
 import * as reduction from './reduce.js'
 import * as structure from './structure.js'
 import { threefry2x32 } from './threefry.js'
@@ -99,20 +98,6 @@ const fold =
     reduction.reduce(x, axes, typeof initial === 'number' ? initial : initial(x), rule),
   ]
 
-/** Floats are cut to integers; integers wrap. */
-function convert(x: HostTensor, { dtype }: PrimitiveParams['convertElementType']): HostTensor {
-  if (dtype === 'bool' || x.dtype === dtype || isFloat(dtype)) return castHost(x, dtype)
-  const data = allocate(dtype, x.data.length)
-  if (isFloat(x.dtype)) {
-    const [read, write] = [reader(x.dtype, x.data), writer(dtype, data)]
-    for (let i = 0; i < data.length; i++) write(i, Math.trunc(read(i)))
-  } else {
-    const [read, write] = [integerReader(x.data), integerWriter(dtype, data)]
-    for (let i = 0; i < data.length; i++) write(i, read(i))
-  }
-  return { dtype, shape: x.shape, data }
-}
-
 function bitcast(x: HostTensor, { dtype }: PrimitiveParams['bitcastConvertType']): HostTensor {
   const copy = x.data.slice()
   return { dtype, shape: x.shape, data: dtypes[dtype].make(copy.buffer, copy.byteOffset, copy.length) }
@@ -154,7 +139,7 @@ const subprogram = (inputs: readonly HostTensor[], { program }: { program: Progr
 const rules: { [P in PrimitiveName]: Rule<P> } = {
   ...table(unaryPrimitives, unary),
   ...table([...binaryPrimitives, ...comparePrimitives], binary),
-  convertElementType: ([x], params) => [convert(x, params)],
+  convertElementType: ([x], { dtype }) => [castHost(x, dtype)],
   bitcastConvertType: ([x], params) => [bitcast(x, params)],
   select: ([condition, x, y]) => {
     const data = y.data.slice()

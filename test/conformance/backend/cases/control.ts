@@ -6,7 +6,7 @@ import { bind, traceClosed } from '../../../../src/engine/program/trace.js'
 import type { Program } from '../../../../src/engine/program/program.js'
 import { literal } from '../../../../src/engine/program/value.js'
 import type { Value } from '../../../../src/engine/program/value.js'
-import { Broadcast, computing, sample, tensor, zeros } from '../case.js'
+import { Broadcast, everyDType, sample, tensor, zeros } from '../case.js'
 import type { Case, PrimitiveCases } from '../case.js'
 import type { HostTensor } from '../../../../src/base/host-tensor.js'
 import { exact } from '../compare.js'
@@ -120,7 +120,7 @@ function subprograms<P extends 'call' | 'composite'>(
 }
 
 export const call: PrimitiveCases<'call'> = {
-  dtypes: computing,
+  dtypes: everyDType,
   tolerance: exact,
   cases: dtype => [
     ...subprograms<'call'>(dtype, p => ({ name: 'f', program: p, remat: false })),
@@ -132,7 +132,7 @@ export const call: PrimitiveCases<'call'> = {
 }
 
 export const composite: PrimitiveCases<'composite'> = {
-  dtypes: computing,
+  dtypes: everyDType,
   tolerance: exact,
   cases: dtype => subprograms<'composite'>(dtype, p => ({ name: 'conformance_unknown_to_every_backend', program: p })),
 }
@@ -158,7 +158,7 @@ export const linearCall: PrimitiveCases<'linearCall'> = {
 const flags = (name: string, reverse: boolean): string => `${name}${reverse ? ', reverse' : ''}`
 
 export const scan: PrimitiveCases<'scan'> = {
-  dtypes: computing,
+  dtypes: everyDType,
   tolerance: exact,
   cases: dtype => {
     const s = aval(dtype, [])
@@ -266,7 +266,7 @@ export const scan: PrimitiveCases<'scan'> = {
 }
 
 export const whileCases: PrimitiveCases<'while'> = {
-  dtypes: computing,
+  dtypes: everyDType,
   tolerance: exact,
   cases: dtype => {
     const n = aval('int32', [])
@@ -331,7 +331,7 @@ export const whileCases: PrimitiveCases<'while'> = {
 }
 
 export const cond: PrimitiveCases<'cond'> = {
-  dtypes: computing,
+  dtypes: everyDType,
   tolerance: exact,
   cases: dtype => {
     const x = aval(dtype, [2, 3])

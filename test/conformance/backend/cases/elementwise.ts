@@ -4,6 +4,7 @@ import type { BinaryPrimitive, ComparePrimitive, UnaryPrimitive } from '../../..
 import { literal } from '../../../../src/engine/program/value.js'
 import {
   Broadcast,
+  diagonal,
   everyDType,
   floats,
   integers,
@@ -15,7 +16,7 @@ import {
   tensor,
 } from '../case.js'
 import type { Case, PrimitiveCases } from '../case.js'
-import { exact } from '../compare.js'
+import { eitherZero, exact } from '../compare.js'
 import type { Tolerance } from '../compare.js'
 
 const params = {}
@@ -136,6 +137,19 @@ const shift = (more: (dtype: DType) => Case<BinaryPrimitive | ComparePrimitive>[
     return [{ name: 'every count', operands: pairs(dtype, specialValues(dtype), counts), params }, ...more(dtype)]
   })
 
+/** A NaN at every position of vectors of 1 to 40 elements, on either side, against a vector and against a scalar. */
+function nanEverywhere(dtype: DType): Case<BinaryPrimitive | ComparePrimitive>[] {
+  if (!isFloat(dtype)) return []
+  return Array.from({ length: 40 }, (_, i) => i + 1).flatMap(n => {
+    const nan = diagonal(dtype, n)
+    const others = [sample(dtype, [n + 1, n]), new Broadcast(constant(dtype), [n + 1, n], [])]
+    return others.flatMap((other, k) => [
+      { name: `NaN on the left, ${n}, ${k}`, operands: [nan, other], params },
+      { name: `NaN on the right, ${n}, ${k}`, operands: [other, nan], params },
+    ])
+  })
+}
+
 const int64Extremes = [2n ** 53n, 2n ** 53n + 1n, -(2n ** 53n) - 1n, 2n ** 63n - 1n, -(2n ** 63n)]
 const compare: Binary = binary(everyDType, exact, dtype =>
   dtype === 'int64' ? [{ name: 'beyond 2^53', operands: pairs(dtype, int64Extremes), params }] : [],
@@ -148,13 +162,17 @@ export const elementwiseCases: { readonly [P in UnaryPrimitive]: PrimitiveCases<
 } = {
   neg: unary(numeric, exact, stated('uint32', 'wraps', [1, 4294967295], [4294967295, 1])),
   abs: unary(numeric, exact, stated('int64', 'extremes', [minInt64, -5n], [minInt64, 5n])),
-  sign: unary(numeric, exact, stated('float32', 'NaN stays', [NaN, -Infinity, -3], [NaN, -1, -1])),
+  sign: unary(
+    numeric,
+    exact,
+    stated('float32', 'NaN and -0 stay', [NaN, -Infinity, -3, -0, 1e-45, -1e-45], [NaN, -1, -1, -0, 1, -1]),
+  ),
   floor: unary(floats, exact),
   ceil: unary(floats, exact),
   round: unary(
     floats,
     exact,
-    stated('float32', 'halves go to the even neighbour', [0.5, 1.5, 2.5, -0.5, -1.5, 0.49999997], [0, 2, 2, 0, -2, 0]),
+    stated('float32', 'halves go to the even neighbour', [0.5, 1.5, 2.5, -0.5, -1.5, 0.49999997], [0, 2, 2, -0, -2, 0]),
   ),
   exp: unary(floats, { ulps: 4, absolute: 1e-37 }),
   expm1: unary(floats, { ulps: 8, absolute: 1e-37 }, dtype => [
@@ -180,9 +198,16 @@ export const elementwiseCases: { readonly [P in UnaryPrimitive]: PrimitiveCases<
   optimizationBarrier: unary(everyDType, 'bits'),
 
   add: binary(
-    numeric,
+    everyDType,
     { ulps: 0 },
     all(
+      statedPairs('bool', 'is or', [
+        [0, 0, 0],
+        [1, 0, 1],
+        [1, 1, 1],
+      ]),
+      statedPairs('int8', 'wraps', [[127, 1, -128]]),
+      statedPairs('uint16', 'wraps', [[65535, 2, 1]]),
       statedPairs('uint32', 'wraps', [[4294967295, 2, 1]]),
       statedPairs('int64', 'is 64 bits wide', [
         [2n ** 53n, 1n, 2n ** 53n + 1n],
@@ -192,9 +217,15 @@ export const elementwiseCases: { readonly [P in UnaryPrimitive]: PrimitiveCases<
   ),
   sub: binary(numeric, { ulps: 0 }, statedPairs('uint32', 'wraps', [[0, 1, 4294967295]])),
   mul: binary(
-    numeric,
+    everyDType,
     { ulps: 0 },
     all(
+      statedPairs('bool', 'is and', [
+        [0, 0, 0],
+        [1, 0, 0],
+        [1, 1, 1],
+      ]),
+      statedPairs('uint8', 'wraps', [[200, 2, 144]]),
       statedPairs('int32', 'wraps', [
         [65537, 65537, 131073],
         [2147483647, 2147483647, 1],
@@ -221,6 +252,17 @@ export const elementwiseCases: { readonly [P in UnaryPrimitive]: PrimitiveCases<
         [7, 2, 3],
         [5, 0, 4294967295],
       ]),
+      statedPairs('int8', 'by zero and -1', [
+        [5, 0, -1],
+        [0, 0, -1],
+        [-128, -1, -128],
+        [-128, 1, -128],
+      ]),
+      statedPairs('uint8', 'by zero', [
+        [5, 0, 255],
+        [255, 2, 127],
+      ]),
+      statedPairs('uint16', 'by zero', [[5, 0, 65535]]),
       statedPairs('int64', 'by zero and -1', [
         [5n, 0n, -1n],
         [minInt64, -1n, minInt64],
@@ -238,6 +280,9 @@ export const elementwiseCases: { readonly [P in UnaryPrimitive]: PrimitiveCases<
         [5.5, -3, 2.5],
         [5, Infinity, 5],
         [5, 0, NaN],
+        [-6, 3, -0],
+        [-0, 3, -0],
+        [Infinity, 2, NaN],
       ]),
       statedPairs('int32', 'the sign of the dividend; by zero', [
         [7, 3, 1],
@@ -246,6 +291,11 @@ export const elementwiseCases: { readonly [P in UnaryPrimitive]: PrimitiveCases<
         [5, 0, 5],
         [-2147483648, -1, 0],
       ]),
+      statedPairs('int8', 'by zero and -1', [
+        [5, 0, 5],
+        [-128, -1, 0],
+      ]),
+      statedPairs('uint8', 'by zero', [[5, 0, 5]]),
       statedPairs('int64', 'by zero and -1', [
         [5n, 0n, 5n],
         [minInt64, -1n, 0n],
@@ -264,25 +314,45 @@ export const elementwiseCases: { readonly [P in UnaryPrimitive]: PrimitiveCases<
       [-8, 0.5, NaN],
       [-1, Infinity, 1],
       [2, -Infinity, 0],
+      [-0, 3, -0],
+      [-0, -3, -Infinity],
+      [-Infinity, 3, -Infinity],
+      [Infinity, 0, 1],
     ]),
   ),
   max: binary(
-    numeric,
-    exact,
-    statedPairs('float32', 'NaN wins', [
-      [NaN, 1, NaN],
-      [1, NaN, NaN],
-      [-Infinity, NaN, NaN],
-    ]),
+    everyDType,
+    eitherZero,
+    all(
+      statedPairs('float32', 'NaN wins', [
+        [NaN, 1, NaN],
+        [1, NaN, NaN],
+        [-Infinity, NaN, NaN],
+      ]),
+      statedPairs('bool', 'is or', [
+        [0, 0, 0],
+        [1, 0, 1],
+        [1, 1, 1],
+      ]),
+      nanEverywhere,
+    ),
   ),
   min: binary(
-    numeric,
-    exact,
-    statedPairs('float32', 'NaN wins', [
-      [NaN, 1, NaN],
-      [1, NaN, NaN],
-      [Infinity, NaN, NaN],
-    ]),
+    everyDType,
+    eitherZero,
+    all(
+      statedPairs('float32', 'NaN wins', [
+        [NaN, 1, NaN],
+        [1, NaN, NaN],
+        [Infinity, NaN, NaN],
+      ]),
+      statedPairs('bool', 'is and', [
+        [0, 0, 0],
+        [1, 0, 0],
+        [1, 1, 1],
+      ]),
+      nanEverywhere,
+    ),
   ),
   atan2: binary(floats, { ulps: 4, absolute: 5e-7 }),
   and: binary(['bool', ...integers], exact),
@@ -294,6 +364,15 @@ export const elementwiseCases: { readonly [P in UnaryPrimitive]: PrimitiveCases<
         [1, 31, -2147483648],
         [1, 32, 0],
         [1, -1, 0],
+      ]),
+      statedPairs('int8', 'past the width', [
+        [1, 7, -128],
+        [1, 8, 0],
+        [1, 32, 0],
+      ]),
+      statedPairs('uint8', 'past the width', [
+        [1, 7, 128],
+        [1, 8, 0],
       ]),
       statedPairs('int64', 'past 32', [
         [1n, 33n, 2n ** 33n],
@@ -307,6 +386,11 @@ export const elementwiseCases: { readonly [P in UnaryPrimitive]: PrimitiveCases<
         [-1, 1, 2147483647],
         [-1, 32, 0],
       ]),
+      statedPairs('int8', 'zeros come in', [
+        [-128, 1, 64],
+        [-128, 7, 1],
+        [-128, 8, 0],
+      ]),
       statedPairs('int64', 'zeros come in', [[-1n, 1n, 2n ** 63n - 1n]]),
     ),
   ),
@@ -316,6 +400,19 @@ export const elementwiseCases: { readonly [P in UnaryPrimitive]: PrimitiveCases<
         [-8, 1, -4],
         [-8, 40, -1],
         [8, 40, 0],
+      ]),
+      statedPairs('int8', 'the sign comes in', [
+        [-128, 1, -64],
+        [-128, 100, -1],
+      ]),
+      statedPairs('uint8', 'the top bit comes in', [
+        [255, 1, 255],
+        [128, 1, 192],
+        [127, 1, 63],
+      ]),
+      statedPairs('uint16', 'the top bit comes in', [
+        [65535, 100, 65535],
+        [32768, 1, 49152],
       ]),
       statedPairs('int64', 'the sign comes in', [
         [-(2n ** 60n), 3n, -(2n ** 57n)],
@@ -349,8 +446,8 @@ export const elementwiseCases: { readonly [P in UnaryPrimitive]: PrimitiveCases<
 
 export const selectCases: PrimitiveCases<'select'> = {
   dtypes: everyDType,
-  // ONNX Runtime's Where may lose the sign of a zero.
-  tolerance: exact,
+  // ONNX Runtime's Where loses the sign of a zero.
+  tolerance: eitherZero,
   cases: dtype => {
     const special = specialValues(dtype)
     return [

@@ -3,7 +3,7 @@ import type { DType } from '../../../../src/base/dtypes.js'
 import type { HostTensor } from '../../../../src/base/host-tensor.js'
 import type { GatherParams, IndexMode } from '../../../../src/engine/program/primitives.js'
 import { literal } from '../../../../src/engine/program/value.js'
-import { Broadcast, computing, everyDType, floats, numeric, sample, specialValues, tensor, zeros } from '../case.js'
+import { Broadcast, diagonal, everyDType, floats, numeric, sample, specialValues, tensor, zeros } from '../case.js'
 import type { Case, PrimitiveCases } from '../case.js'
 
 interface Indexed {
@@ -153,7 +153,7 @@ function scatterCases<P extends 'scatter' | 'scatterAdd'>(dtype: DType): Case<P>
 }
 
 export const scatter: PrimitiveCases<'scatter'> = {
-  dtypes: computing,
+  dtypes: everyDType,
   tolerance: 'bits',
   // Which of two updates of one place stays is not defined: no case has any.
   cases: dtype => [
@@ -290,7 +290,7 @@ export const scatterAdd: PrimitiveCases<'scatterAdd'> = {
 }
 
 export const sort: PrimitiveCases<'sort'> = {
-  dtypes: computing,
+  dtypes: everyDType,
   tolerance: 'bits',
   cases: dtype => {
     const of = (shape: number[], axis: number): Case<'sort'> => ({
@@ -312,12 +312,7 @@ export const sort: PrimitiveCases<'sort'> = {
       of([100], 0),
       {
         name: 'special values',
-        operands: [
-          tensor(
-            dtype,
-            specialValues(dtype).filter(v => !Object.is(v, -0)),
-          ),
-        ],
+        operands: [tensor(dtype, specialValues(dtype))],
         params: { axis: 0 },
       },
       { name: 'ties keep their order', operands: [keys, positions], params: { axis: 1 } },
@@ -340,6 +335,15 @@ export const sort: PrimitiveCases<'sort'> = {
         params: { axis: 0 },
         expected: [tensor(dtype, [-Infinity, 1, Infinity, NaN, NaN]), tensor('int32', [3, 1, 4, 0, 2])],
       })
+      cases.push({
+        name: 'zeros are equal and keep their signs',
+        operands: [tensor(dtype, [0, -0, 1, -0, 0]), tensor('int32', [0, 1, 2, 3, 4])],
+        params: { axis: 0 },
+        expected: [tensor(dtype, [0, -0, -0, 0, 1]), tensor('int32', [0, 1, 3, 4, 2])],
+      })
+      for (let n = 1; n <= 40; n++)
+        for (const axis of [0, 1])
+          cases.push({ name: `NaN, ${n} along ${axis}`, operands: [diagonal(dtype, n)], params: { axis } })
     }
     if (dtype === 'int64')
       cases.push({
@@ -353,7 +357,7 @@ export const sort: PrimitiveCases<'sort'> = {
 }
 
 export const topK: PrimitiveCases<'topK'> = {
-  dtypes: computing,
+  dtypes: everyDType,
   tolerance: 'bits',
   cases: dtype => {
     const of = (shape: number[], k: number): Case<'topK'> => ({
@@ -375,18 +379,22 @@ export const topK: PrimitiveCases<'topK'> = {
       { name: 'ties: the first', operands: [tensor(dtype, [0, 1, 1, 0, 1, 0, 0, 1], [2, 4])], params: { k: 3 } },
       {
         name: 'special values',
-        operands: [
-          tensor(
-            dtype,
-            specialValues(dtype).filter(v => !Number.isNaN(v) && v !== 0),
-          ),
-        ],
-        params: { k: 1 },
+        operands: [tensor(dtype, specialValues(dtype))],
+        params: { k: specialValues(dtype).length },
       },
       { name: 'of a broadcast', operands: [new Broadcast(literal(1, dtype), [2, 3], [])], params: { k: 2 } },
     ] as Case<'topK'>[]
-    if (floats.includes(dtype))
+    if (floats.includes(dtype)) {
       cases.push({ name: 'NaN', operands: [tensor(dtype, [1, NaN, 3, NaN])], params: { k: 3 } })
+      cases.push({
+        name: 'zeros are equal and keep their signs',
+        operands: [tensor(dtype, [-0, 0, -1, -0])],
+        params: { k: 3 },
+        expected: [tensor(dtype, [-0, 0, -0]), tensor('int32', [0, 1, 3])],
+      })
+      for (let n = 1; n <= 40; n++)
+        cases.push({ name: `NaN of ${n}`, operands: [diagonal(dtype, n)], params: { k: Math.ceil(n / 2) } })
+    }
     if (dtype === 'int64')
       cases.push({
         name: 'beyond 2^53',

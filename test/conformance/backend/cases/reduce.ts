@@ -1,7 +1,7 @@
 import { isFloat } from '../../../../src/base/dtypes.js'
 import type { DType } from '../../../../src/base/dtypes.js'
 import { literal } from '../../../../src/engine/program/value.js'
-import { Broadcast, computing, isUnsigned, numeric, sample, specialValues, tensor, zeros } from '../case.js'
+import { Broadcast, diagonal, everyDType, isUnsigned, numeric, sample, specialValues, tensor, zeros } from '../case.js'
 import type { Case, PrimitiveCases } from '../case.js'
 import { exact } from '../compare.js'
 import type { Tolerance } from '../compare.js'
@@ -64,6 +64,18 @@ const stated =
       ? [{ name, operands: [tensor(dtype, xs)], params: { axes: [0] }, expected: [tensor(dtype, [result], [])] }]
       : []
 
+/** A NaN at every position of rows and columns of 1 to 40 elements; rows without one keep their result. */
+const nanEverywhere = (dtype: DType): Case<Reduction>[] =>
+  isFloat(dtype)
+    ? Array.from({ length: 40 }, (_, i) => diagonal(dtype, i + 1)).flatMap(x =>
+        [[0], [1], [0, 1]].map(axes => ({
+          name: `NaN, [${x.shape}] along [${axes}]`,
+          operands: [x],
+          params: { axes },
+        })),
+      )
+    : []
+
 /** One NaN makes the whole NaN. */
 const nan = (dtype: DType): Case<Reduction>[] =>
   isFloat(dtype)
@@ -76,40 +88,51 @@ const all =
     lists.flatMap(list => list(dtype))
 
 export const reduceSum = reduce(
-  numeric,
+  everyDType,
   { ulps: 4, absolute: 1e-5 },
   all(
     nan,
     dtype => [{ name: 'long', operands: [sample(dtype, [3, 1000])], params: { axes: [1] } }],
+    stated('bool', 'is or', [0, 1, 1], 1),
+    stated('uint8', 'wraps', [200, 100], 44),
     stated('int32', 'wraps', [2147483647, 1, 1], -2147483647),
     stated('uint32', 'wraps', [4294967295, 3], 2),
     stated('int64', 'is exact', [2n ** 53n, 1n, 2n ** 60n], 2n ** 60n + 2n ** 53n + 1n),
   ),
 )
 export const reduceProd = reduce(
-  numeric,
+  everyDType,
   { ulps: 8, absolute: 1e-5 },
   all(
     nan,
+    stated('bool', 'is and', [1, 1, 0], 0),
     stated('int32', 'wraps', [65537, 65537, 65537], 196609),
     stated('uint32', 'wraps', [4294967295, 4294967295, 4294967295], 4294967295),
   ),
 )
 export const reduceMax = reduce(
-  numeric,
+  everyDType,
   exact,
   all(
     nan,
+    nanEverywhere,
+    stated('float32', 'infinities of both signs are no NaN', [Infinity, -Infinity, 1], Infinity),
+    stated('bool', 'is or', [0, 1, 0], 1),
+    stated('bool', 'of nothing', [], 0),
     stated('int64', 'next to each other', [2n ** 53n, 2n ** 53n + 1n], 2n ** 53n + 1n),
     stated('uint32', 'unsigned', [1, 4294967295], 4294967295),
     stated('int64', 'of nothing', [], -(2n ** 63n)),
   ),
 )
 export const reduceMin = reduce(
-  numeric,
+  everyDType,
   exact,
   all(
     nan,
+    nanEverywhere,
+    stated('float32', 'infinities of both signs are no NaN', [Infinity, -Infinity, 1], -Infinity),
+    stated('bool', 'is and', [1, 1, 0], 0),
+    stated('bool', 'of nothing', [], 1),
     stated('int64', 'next to each other', [2n ** 53n + 1n, 2n ** 53n], 2n ** 53n),
     stated('int64', 'of nothing', [], 2n ** 63n - 1n),
   ),
@@ -119,7 +142,7 @@ export const reduceOr = reduce(['bool'], exact)
 
 function argBest(): PrimitiveCases<'argmax' | 'argmin'> {
   return {
-    dtypes: computing,
+    dtypes: everyDType,
     tolerance: exact,
     cases: dtype => {
       const of = (shape: number[], axis: number): Case<'argmax'> => ({
@@ -154,6 +177,10 @@ function argBest(): PrimitiveCases<'argmax' | 'argmin'> {
           operands: [tensor(dtype, [1, NaN, 5, NaN, NaN, 1, 2, 3, Infinity, -Infinity, 4, NaN], [3, 4])],
           params: { axis: 1 },
         })
+        for (let n = 1; n <= 40; n++)
+          for (const axis of [0, 1])
+            cases.push({ name: `NaN, ${n} along ${axis}`, operands: [diagonal(dtype, n)], params: { axis } })
+        cases.push({ name: 'zeros are equal', operands: [tensor(dtype, [-0, 0, -0, 0])], params: { axis: 0 } })
       }
       if (dtype === 'int64')
         cases.push({
@@ -233,7 +260,7 @@ export const cumsum: PrimitiveCases<'cumsum'> = {
 }
 
 export const dotGeneral: PrimitiveCases<'dotGeneral'> = {
-  dtypes: numeric,
+  dtypes: everyDType,
   tolerance: { ulps: 4, absolute: 3e-5 },
   cases: dtype => {
     type Axes = readonly [number[], number[]]
@@ -339,6 +366,20 @@ export const dotGeneral: PrimitiveCases<'dotGeneral'> = {
         operands: [tensor(dtype, [wrapping, wrapping]), tensor(dtype, [wrapping, 3])],
         params: row,
         expected: [tensor(dtype, [dtype === 'int32' ? 2147483646 : 4294967294], [])],
+      })
+    if (dtype === 'bool')
+      cases.push({
+        name: 'is or of ands',
+        operands: [tensor(dtype, [1, 1, 0, 1, 0, 0], [3, 2]), tensor(dtype, [1, 0, 1, 1], [2, 2])],
+        params: { contract: [[1], [0]], batch: [[], []] },
+        expected: [tensor(dtype, [1, 1, 1, 1, 0, 0], [3, 2])],
+      })
+    if (dtype === 'uint8')
+      cases.push({
+        name: 'wraps',
+        operands: [tensor(dtype, [200, 100]), tensor(dtype, [2, 1])],
+        params: row,
+        expected: [tensor(dtype, [244], [])],
       })
     if (dtype === 'int64')
       cases.push({

@@ -1,13 +1,19 @@
-import { dtypes } from '../../../../src/base/dtypes.js'
+import { dtypes, extremeOf } from '../../../../src/base/dtypes.js'
 import type { DType } from '../../../../src/base/dtypes.js'
 import type { HostTensor } from '../../../../src/base/host-tensor.js'
 import { literal } from '../../../../src/engine/program/value.js'
-import { Broadcast, computing, everyDType, isUnsigned, numeric, sample, specialValues, tensor, zeros } from '../case.js'
+import { Broadcast, everyDType, isUnsigned, numeric, sample, specialValues, tensor, zeros } from '../case.js'
 import type { Case, PrimitiveCases } from '../case.js'
 import { exact } from '../compare.js'
 
 /** A scalar that is not a literal. */
 const scalar = (dtype: DType, value: number): HostTensor => tensor(dtype, [value], [])
+
+/** The floats next to the ends of an integer type. */
+function endsOf(dtype: DType): number[] {
+  const ends = [Number(extremeOf(dtype, 'least')), Number(extremeOf(dtype, 'greatest'))]
+  return ends.flatMap(end => [end, end * (1 - 2 ** -23), end * (1 + 2 ** -22), end - 0.5, end + 0.5, end - 1, end + 1])
+}
 
 export const convertElementType: PrimitiveCases<'convertElementType'> = {
   dtypes: everyDType,
@@ -23,7 +29,6 @@ export const convertElementType: PrimitiveCases<'convertElementType'> = {
         { name: `to ${dtype}, broadcast`, operands: [new Broadcast(sample(from, [1, 3]), [2, 3], [0, 1])], params },
       ]
       const [floating, integer] = [dtypes[from].kind === 'float', dtypes[dtype].kind === 'int']
-      // What a float outside an integer's range becomes is not defined: it differs between processors.
       if (floating && integer) {
         const values = isUnsigned(dtype)
           ? [0, 0.25, 0.99, 2.5, 3.5, 100.7]
@@ -34,6 +39,16 @@ export const convertElementType: PrimitiveCases<'convertElementType'> = {
           params,
           expected: [tensor(dtype, values.map(Math.trunc))],
         })
+        const [least, greatest] = [extremeOf(dtype, 'least'), extremeOf(dtype, 'greatest')]
+        const high = from === 'float16' ? Infinity : 2 ** (8 * dtypes[dtype].bytes) // beyond every integer of the type
+        cases.push({
+          name: `to ${dtype}, out of range`,
+          operands: [tensor(from, [NaN, Infinity, -Infinity, high, -high, NaN])],
+          params,
+          expected: [tensor(dtype, [0, greatest, least, greatest, least, 0])],
+        })
+        if (from === 'float32')
+          cases.push({ name: `to ${dtype}, around its ends`, operands: [tensor(from, endsOf(dtype))], params })
       } else {
         cases.push({ name: `to ${dtype}, special values`, operands: [tensor(from, specialValues(from))], params })
       }
@@ -50,6 +65,14 @@ export const convertElementType: PrimitiveCases<'convertElementType'> = {
           operands: [tensor(from, [2n ** 40n + 5n, -(2n ** 33n) - 1n, 2n ** 60n + 7n])],
           params,
           expected: [tensor(dtype, [5, -1, 7])],
+        })
+      }
+      if (from === 'int64' && dtype === 'float32') {
+        cases.push({
+          name: 'to float32, rounded once',
+          operands: [tensor(from, [2n ** 60n + 2n ** 36n + 1n, 2n ** 60n + 2n ** 36n, -(2n ** 60n) - 2n ** 36n - 1n])],
+          params,
+          expected: [tensor(dtype, [2 ** 60 + 2 ** 37, 2 ** 60, -(2 ** 60) - 2 ** 37])],
         })
       }
       if (from === 'int32' && dtype === 'uint8') {
@@ -214,7 +237,7 @@ export const concatenate: PrimitiveCases<'concatenate'> = {
 }
 
 export const pad: PrimitiveCases<'pad'> = {
-  dtypes: computing,
+  dtypes: everyDType,
   tolerance: 'bits',
   cases: dtype => {
     const by = (shape: number[], low: number[], high: number[], interior: number[]): Case<'pad'> => ({

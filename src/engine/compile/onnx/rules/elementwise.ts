@@ -1,4 +1,5 @@
 import { dtypes, isFloat } from '../../../../base/dtypes.js'
+import type { DType } from '../../../../base/dtypes.js'
 import type { BinaryPrimitive, ComparePrimitive, PrimitiveName, UnaryPrimitive } from '../../../program/primitives.js'
 import type { Lowered } from '../graph.js'
 import type { ElementType } from '../proto.js'
@@ -15,9 +16,10 @@ const formula =
   (write: (f: Formula, inputs: readonly Lowered[]) => Lowered): Lowering<Plain> =>
   ({ g }, inputs) => [write(new Formula(g), inputs)]
 
+/** One operator for bool, another for every other type. */
 const logical =
-  (op: string, bitwise: string): Lowering<Plain> =>
-  ({ g }, inputs) => [new Formula(g).op(inputs[0].dtype === 'bool' ? op : bitwise, ...inputs)]
+  (ofBool: string, ofNumbers: string): Lowering<Plain> =>
+  ({ g }, inputs) => [new Formula(g).op(inputs[0].dtype === 'bool' ? ofBool : ofNumbers, ...inputs)]
 
 /** Comparisons order bool as int32 does. */
 const compare =
@@ -33,7 +35,7 @@ const expm1 = formula((f, [x]) => {
   const t = f.op('Tanh', f.op('Mul', x, f.constant(x, 0.5)))
   const near = f.op('Div', f.op('Mul', t, f.constant(x, 2)), f.op('Sub', f.constant(x, 1), t))
   const far = f.op('Sub', f.op('Exp', x), f.constant(x, 1))
-  return f.where(f.test('Less', f.op('Abs', x), f.constant(x, 0.5)), near, far)
+  return f.whereExactly(f.test('Less', f.op('Abs', x), f.constant(x, 0.5)), near, far)
 })
 
 /** log(1 + x) = log(u) x / (u - 1) with u = 1 + x rounded: the ratio undoes the rounding (Kahan; Higham 2002, section 1.14.1). */
@@ -43,7 +45,8 @@ const log1p = formula((f, [x]) => {
   const gap = f.op('Sub', u, one)
   const lost = f.test('Equal', gap, f.constant(x, 0))
   const corrected = f.op('Mul', f.op('Log', u), f.op('Div', x, f.where(lost, one, gap)))
-  return f.where(f.g.node('IsInf', [u], 'bool', u.shape, { detect_negative: 0 }), u, f.where(lost, x, corrected))
+  const isInfinite = f.g.node('IsInf', [u], 'bool', u.shape, { detect_negative: 0 })
+  return f.whereExactly(isInfinite, u, f.whereExactly(lost, x, corrected))
 })
 
 /** Single precision inverse error function (Giles 2012, "Approximating the erfinv function", figure 5). */
@@ -66,7 +69,7 @@ const erfInv = formula((f, [x]) => {
   )
   const inside = f.op('Mul', x, f.where(f.test('Less', w, f.constant(x, 5)), central, tail))
   const edge = f.test('Equal', f.op('Abs', x), one)
-  return f.where(edge, f.op('Mul', x, f.constant(x, Infinity)), inside)
+  return f.whereExactly(edge, f.op('Mul', x, f.constant(x, Infinity)), inside)
 })
 
 /** The angle of (x, y), from the arc tangent of the smaller over the larger, put into its octant. */
@@ -84,7 +87,7 @@ const atan2 = formula((f, [y, x]) => {
   const negative = (v: Lowered): Lowered =>
     f.test('Less', f.where(f.test('Equal', v, zero), f.op('Div', f.constant(v, 1), v), v), zero)
   const half = f.where(negative(x), f.op('Sub', f.constant(x, Math.PI), quadrant), quadrant)
-  return f.where(negative(y), f.op('Neg', half), half)
+  return f.whereExactly(negative(y), f.op('Neg', half), half)
 })
 
 /** Integers: by 0 gives -1 (and the remainder x); by -1 is a negation. ONNX Runtime's own division would trap on both. */
@@ -113,11 +116,17 @@ function guardDivisor(f: Formula, y: Lowered): [byZero: Lowered, byMinusOne: Low
   return [byZero, byMinusOne, f.where(f.op('Or', byZero, byMinusOne), f.constant(y, 1), y)]
 }
 
-/** Shifts exist for unsigned integers only. A count past the width shifts everything out. */
+/** BitShift exists for unsigned integers only, and not for uint16. A count past the width shifts everything out. */
 const shift =
   (direction: 'LEFT' | 'RIGHT', arithmetic = false): Lowering<Plain> =>
   ({ g, outs: [out], ...context }, [x, y]) => {
     const f = new Formula(g)
+    if (dtypes[out.dtype].bytes < 4) {
+      const dtype = arithmetic ? 'int32' : 'uint32'
+      const operands = [arithmetic ? signExtended(f, x) : zeroExtended(f, x), wideCount(f, y, dtype)]
+      const [shifted] = shift(direction, arithmetic)({ g, ...context, outs: [{ ...out, dtype }] }, operands, {})
+      return [g.cast(shifted, out.dtype)]
+    }
     if (arithmetic && out.dtype === 'uint32') {
       const signed = shift(direction, true)(
         { g, ...context, outs: [{ ...out, dtype: 'int32' }] },
@@ -141,24 +150,55 @@ const shift =
     return [arithmetic ? back : f.where(past, f.constant(back, 0), back)]
   }
 
+const zeroExtended = ({ g }: Formula, x: Lowered): Lowered =>
+  g.cast(x.dtype === 'int8' ? g.cast(x, 'uint8') : x, 'uint32')
+
+/** A narrow integer in int32, its top bit repeated to the left even if the type has no sign. */
+function signExtended(f: Formula, x: Lowered): Lowered {
+  const { g } = f
+  if (x.dtype !== 'uint16') return g.cast(g.cast(x, 'int8'), 'int32')
+  const wide = g.cast(x, 'int32')
+  const isNegative = f.test('GreaterOrEqual', wide, g.scalar('int32', 2 ** 15))
+  return f.where(isNegative, f.op('Sub', wide, g.scalar('int32', 2 ** 16)), wide)
+}
+
+/** The count of a narrow shift for a shift of 32 bits: a count past the narrow width is past the wide one too. */
+function wideCount(f: Formula, y: Lowered, dtype: 'int32' | 'uint32'): Lowered {
+  const { g } = f
+  const wide = g.cast(y, 'int32')
+  const width = g.scalar('int32', 8 * dtypes[y.dtype as DType].bytes)
+  const isPast = f.op('Or', f.test('Less', wide, g.scalar('int32', 0)), f.test('GreaterOrEqual', wide, width))
+  return g.cast(f.where(isPast, g.scalar('int32', 32), wide), dtype)
+}
+
 const select = formula((f, [condition, x, y]) => f.where(condition, x, y))
 
 const same: Lowering<Plain> = (_, [x]) => [x]
 
-/** NaN is kept, which ONNX's Sign loses; and of int64 it reads the low half alone. */
+/**
+ * ONNX's Sign loses NaN and -0, and of int64 it reads the low half alone. Floats are scaled by 2^149, in two factors that float32
+ * can hold, which makes the smallest of them 1, and clipped.
+ */
 const sign: Lowering<Plain> = ({ g, outs: [out] }, [x]) => {
   const f = new Formula(g)
-  if (isFloat(out.dtype)) return [f.where(f.test('IsNaN', x), x, f.op('Sign', x))]
+  if (isFloat(out.dtype)) {
+    const scaled = f.op('Mul', f.op('Mul', x, f.constant(x, 2 ** 100)), f.constant(x, 2 ** 49))
+    return [f.op('Clip', scaled, f.constant(x, -1), f.constant(x, 1))]
+  }
   const zero = f.constant(x, 0)
   const negative = out.dtype.startsWith('u') ? zero : f.where(f.test('Less', x, zero), f.constant(x, -1), zero)
   return [f.where(f.test('Greater', x, zero), f.constant(x, 1), negative)]
 }
 
-/** Max and Min of int64 compare the low halves alone in ONNX Runtime 1.30: there it is a comparison and a selection. */
+/**
+ * Max and Min of int64 compare the low halves alone in ONNX Runtime 1.30: there it is a comparison and a selection. Those of floats
+ * keep NaN at every position, unlike ReduceMax and ReduceMin.
+ */
 const extreme =
-  (op: string, better: string): Lowering<Plain> =>
+  (op: string, better: string, ofBool: string): Lowering<Plain> =>
   ({ g, outs: [out] }, [x, y]) => {
     const f = new Formula(g)
+    if (out.dtype === 'bool') return [f.op(ofBool, x, y)]
     return [out.dtype === 'int64' ? f.where(f.test(better, x, y), x, y) : f.op(op, x, y)]
   }
 
@@ -175,8 +215,8 @@ export const elementwiseRules = {
   not: logical('Not', 'BitwiseNot'),
   isFinite: formula((f, [x]) => f.op('Not', f.op('Or', f.test('IsInf', x), f.test('IsNaN', x)))),
   stopGradient: same, optimizationBarrier: same,
-  add: node('Add'), sub: node('Sub'), mul: node('Mul'), div, rem, pow: node('Pow'),
-  max: extreme('Max', 'Greater'), min: extreme('Min', 'Less'), atan2,
+  add: logical('Or', 'Add'), sub: node('Sub'), mul: logical('And', 'Mul'), div, rem, pow: node('Pow'),
+  max: extreme('Max', 'Greater', 'Or'), min: extreme('Min', 'Less', 'And'), atan2,
   and: logical('And', 'BitwiseAnd'), or: logical('Or', 'BitwiseOr'), xor: logical('Xor', 'BitwiseXor'),
   shiftLeft: shift('LEFT'), shiftRightLogical: shift('RIGHT'), shiftRightArithmetic: shift('RIGHT', true),
   eq: compare('Equal'), ne: compare('Equal', true),

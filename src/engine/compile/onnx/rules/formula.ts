@@ -20,7 +20,10 @@ export class Formula {
   test(name: string, ...inputs: readonly Lowered[]): Lowered {
     return this.g.node(name, inputs, 'bool', joined(...inputs))
   }
-  /** Where. ONNX Runtime lacks it for some types: their values go through a wider type. */
+  /**
+   * Where. ONNX Runtime lacks it for some types: their values go through a wider type. Of floats it adds up what the two sides
+   * give, which turns -0 into 0: see `whereExactly`.
+   */
   where(condition: Lowered, x: Lowered, y: Lowered): Lowered {
     const { g } = this
     const shape = joined(condition, x, y)
@@ -35,6 +38,11 @@ export class Formula {
     if (through)
       return g.cast(g.node('Where', [condition, g.cast(x, through), g.cast(y, through)], through, shape), x.dtype)
     return g.node('Where', [condition, x, y], x.dtype, shape)
+  }
+  /** Where of float32 that keeps the sign of a zero: it selects bits. Each BitCast is a copy, so this is for rare operations. */
+  whereExactly(condition: Lowered, x: Lowered, y: Lowered): Lowered {
+    const bits = (v: Lowered): Lowered => this.g.bitcast(v, 'int32')
+    return this.g.bitcast(this.where(condition, bits(x), bits(y)), 'float32')
   }
   constant(like: Lowered, value: number): Lowered {
     return this.g.scalar(like.dtype as DType, value)

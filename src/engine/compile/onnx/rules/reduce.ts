@@ -23,7 +23,7 @@ const reduction =
     const axes: readonly number[] = params.axes
     if (axes.length === 0) return [x]
     if (axes.some(axis => a.shape[axis] === 0)) {
-      return [g.expand(g.constant(hostScalar(out.dtype, neutral(out.dtype))), out.shape)]
+      return [g.expand(g.constant(hostScalar(out.dtype, neutral(context.resultDType))), out.shape)]
     }
     return rule(context, [g.expand(x, a.shape)], params)
   }
@@ -78,7 +78,10 @@ const product: Lowering<Reduction> = (context, [x], params) => {
   return [g.reshape(value, out.shape)]
 }
 
-/** ReduceMax and ReduceMin compare the low halves of int64 alone in ONNX Runtime 1.30; TopK is right. */
+/**
+ * ReduceMax and ReduceMin lose a NaN, depending on its position, and compare the low halves of int64 alone (ONNX Runtime 1.30). So
+ * floats are summed too, which shows whether there is a NaN and takes no longer than the maximum; of int64, TopK is right.
+ */
 const best =
   (op: string, largest: 0 | 1): Lowering<Reduction> =>
   (context, [x], params) => {
@@ -86,7 +89,20 @@ const best =
       g,
       outs: [out],
     } = context
-    if (out.dtype !== 'int64') return node(op)(context, [x], params)
+    const plain = (b: GraphWriter): Lowered => node(op)({ ...context, g: b }, [x], params)[0]
+    const careful = (b: GraphWriter): Lowered => {
+      const ofRow = b.node('ReduceMax', [isNaN(b, x), b.ints(params.axes)], 'int32', out.shape, { keepdims: 0 })
+      const f = new Formula(b)
+      return f.where(b.cast(ofRow, 'bool'), f.constant(x, NaN), plain(b))
+    }
+    if (out.dtype !== 'int64')
+      return unlessNaN(
+        context,
+        x,
+        [out],
+        b => [plain(b)],
+        b => [careful(b)],
+      )
     const { value, width } = rowsFirst(context, x, params.axes)
     const [top] = g.several(
       'TopK',

@@ -1,3 +1,4 @@
+import type { DType } from '../../../../base/dtypes.js'
 import type { Aval } from '../../../program/aval.js'
 import type { PrimitiveName } from '../../../program/primitives.js'
 import type { PrimitiveParams, Program } from '../../../program/program.js'
@@ -9,6 +10,8 @@ export interface LoweringContext {
   /** Types of the operands and results as the program has them; a `Lowered` may still be unbroadcast. */
   ins: readonly Aval[]
   outs: readonly Aval[]
+  /** The dtype of the first result in the program, where `outs` has the wider one that the rule computes in. */
+  resultDType: DType
   /** Writes a subprogram into a graph (this one, or the body of a node); its outputs are whole. */
   inline(g: GraphWriter, program: Program, inputs: readonly Lowered[]): Lowered[]
 }
