@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { FileError, SwitchyardError } from '../base/errors.js'
 import { formatBytes } from '../base/format.js'
 import type { HostTensor } from '../base/host-tensor.js'

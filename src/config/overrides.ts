@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { ConfigError } from '../base/errors.js'
 import { optimizerSchema, scheduleSchema } from './schema.js'
 import type { RunConfig } from '../train/config.js'

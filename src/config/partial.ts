@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import { parseOverride, parseValue } from './overrides.js'
 import { modelSchema, routerSchema } from './schema.js'

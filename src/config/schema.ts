@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { NativeConfig } from '../checkpoint/native-weights.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import { customSchema } from '../base/custom.js'

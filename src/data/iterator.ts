@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { ConfigError } from '../base/errors.js'
 import { fitLengths, OpenRows } from './features.js'
 import type { PackedFeatures, PackedSize, TokenExample, TooLong } from './features.js'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { ConfigError } from '../base/errors.js'
 import { symbolErrorRate, wrongAnswerRate } from '../metrics/error-rates.js'
 import type { Metric } from '../metrics/metric.js'

@@ -1,7 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { z } from 'zod'
+import * as z from 'zod'
 import { ConfigError, FileError } from '../base/errors.js'
 import { formatBytes } from '../base/format.js'
 import { ByteVocabulary } from '../text/bytes.js'

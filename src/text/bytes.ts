@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { ConfigError } from '../base/errors.js'
 import { cutAtSentinels, MAX_SENTINELS, sentinelText } from './sentinels.js'
 import { decodeAll, textStream, Utf8Stream } from './stream.js'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { ConfigError } from '../base/errors.js'
 import { bytesSpec, ByteVocabulary } from './bytes.js'
 import { charactersSpec, CharacterVocabulary, wordsSpec, WordVocabulary } from './symbols.js'

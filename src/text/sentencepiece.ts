@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { ConfigError } from '../base/errors.js'
 import { fromBase64, toBase64 } from './base64.js'
 import { Normalizer, SPACE_SYMBOL } from './normalizer.js'

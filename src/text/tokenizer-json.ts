@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { ConfigError } from '../base/errors.js'
 import { fromBase64 } from './base64.js'
 import { SPACE_SYMBOL } from './normalizer.js'

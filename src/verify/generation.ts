@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { FileError } from '../base/errors.js'
 import { hostFrom, toNumbers } from '../base/host-tensor.js'
 import type { HostTensor } from '../base/host-tensor.js'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { SwitchyardError } from '../../base/errors.js'
 import { formatBytes, formatCount } from '../../base/format.js'
 import { isPlainName } from '../files.js'

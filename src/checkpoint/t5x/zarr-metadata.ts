@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { dtypes } from '../../base/dtypes.js'
 import type { DType } from '../../base/dtypes.js'
 import { FileError } from '../../base/errors.js'

@@ -1,0 +1,13 @@
+/** `switchyard-ml/data`: tasks, which bring examples, their vocabularies and the metrics of their answers. For Node. */
+
+// Tasks
+export { makeTask, taskCodec } from './data/task.js'
+export type { Task, TaskCodec, TaskConfig } from './data/task.js'
+export type { Example, SplitName } from './data/source.js'
+export { g2pTask } from './data/tasks/g2p.js'
+export { pairsTask } from './data/tasks/pairs.js'
+export { loadTask } from './data/tasks/registry.js'
+
+// Metrics
+export { symbolErrorRate, wrongAnswerRate } from './metrics/error-rates.js'
+export type { AcceptedAnswers, Metric } from './metrics/metric.js'

@@ -1,0 +1,35 @@
+/** `switchyard-ml/engine`: arrays, transformations of functions, backends. Runs in Node and in browsers. */
+
+// Arrays, and functions on them
+export { Tensor } from './engine/api/tensor.js'
+export type { TensorLike, Index, IndexedUpdate } from './engine/api/tensor.js'
+export * as np from './engine/api/np.js'
+export * as lax from './engine/api/lax.js'
+export * as random from './engine/api/random.js'
+
+// Transformations of functions
+export { assertMaxTraces, jit } from './engine/api/jit.js'
+export type { JitOptions } from './engine/api/jit.js'
+export { specialize } from './engine/api/specialize.js'
+export type { SpecializeOptions } from './engine/api/specialize.js'
+export { grad, jvp, linearize, makeProgram, valueAndGrad, vjp } from './engine/api/transforms.js'
+export { hessian, jacobian } from './engine/api/jacobian.js'
+export { vmap } from './engine/api/vmap.js'
+export { remat } from './engine/api/remat.js'
+export { composite, customJvp, customVjp } from './engine/api/composite.js'
+export type { Vjp } from './engine/api/composite.js'
+export { TensorType, evalShape } from './engine/api/eval-shape.js'
+export { debugNaNs } from './engine/api/debug.js'
+export type { TensorTree } from './engine/api/tracing.js'
+
+// Backends
+export { setBackend } from './engine/api/engine.js'
+export type { Backend, Buffer, Executable } from './engine/compile/backend.js'
+export { OnnxBackend } from './engine/compile/onnx/backend.js'
+export type { Session, SessionFactory, SessionOptions } from './engine/compile/onnx/session.js'
+export { referenceBackend } from './engine/compile/reference/backend.js'
+
+// Errors and types
+export { ConfigError, FileError, ShapeError, SwitchyardError } from './base/errors.js'
+export type { DType } from './base/dtypes.js'
+export type { HostTensor } from './base/host-tensor.js'

@@ -1,0 +1,32 @@
+/** What runs in Node and in browsers: the root and `switchyard-ml/browser` both have all of it. */
+
+export * from './engine.js'
+export * from './model.js'
+export * from './text.js'
+
+// Answers
+export { generate, makeGenerator } from './infer/generate.js'
+export type { BatchOptions, GenerateOptions, Generator } from './infer/generate.js'
+export { greedySearch, sampling, scoring } from './infer/search.js'
+export { beamSearch } from './infer/beam.js'
+export type { Answer, ChoiceOptions, NextTokens, Search, SearchOptions } from './infer/search.js'
+export type { BeamOptions } from './infer/beam.js'
+export { TextGenerator } from './infer/text-generator.js'
+export type { AnswerOptions, TextAnswer, TextAnswers, TextModel, TextScore } from './infer/text-generator.js'
+export type { TextOptions } from './infer/text-options.js'
+export { fillBlanks, readBlanks } from './infer/blanks.js'
+export * as processors from './infer/processors.js'
+export type { ScoreProcessor } from './infer/processors.js'
+
+// Weights from bytes: a file's, in memory, of a Blob, behind a URL
+export { blobSource, memorySource } from './checkpoint/byte-source.js'
+export type { ByteSource } from './checkpoint/byte-source.js'
+export { urlSource } from './checkpoint/url-source.js'
+export type { UrlOptions } from './checkpoint/url-source.js'
+export { openSafetensors } from './checkpoint/safetensors-read.js'
+export { openTorch } from './checkpoint/torch/read.js'
+export type { CheckpointReader, TensorInfo } from './checkpoint/format.js'
+export { hfWeights } from './checkpoint/names/hf-weights.js'
+export { readParameters, readWeights } from './checkpoint/weights.js'
+export type { Weights } from './checkpoint/weights.js'
+export { loadServed } from './infer/load.js'

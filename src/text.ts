@@ -1,0 +1,10 @@
+/** `switchyard-ml/text`: vocabularies, which turn texts into token ids and back. Runs in Node and in browsers. */
+
+// Vocabularies, and how they are made
+export { ByteVocabulary } from './text/bytes.js'
+export { CharacterVocabulary, WordVocabulary } from './text/symbols.js'
+export { SentencePieceVocabulary } from './text/sentencepiece.js'
+export { fromTokenizerJson } from './text/tokenizer-json.js'
+export { vocabularyFromJSON } from './text/from-json.js'
+export type { TextCodec } from './text/codec.js'
+export type { TextStream, Vocabulary } from './text/vocabulary.js'

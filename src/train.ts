@@ -1,0 +1,23 @@
+/** `switchyard-ml/train`: training and evaluation of models. For Node. */
+
+// Optimizers and schedules
+export { adamW } from './train/optimizers/adamw.js'
+export { adafactor } from './train/optimizers/adafactor.js'
+export { clipByGlobalNorm, globalNorm } from './train/optimizers/clipping.js'
+export { makeSchedule } from './train/optimizers/schedules.js'
+export type { Schedule } from './train/optimizers/schedules.js'
+export type { Optimizer } from './train/optimizers/optimizer.js'
+
+// The training step, the training loop and its checkpoints
+export { makeTrainStep } from './train/step.js'
+export { Trainer } from './train/trainer.js'
+export type { TrainerRunOptions } from './train/trainer.js'
+export type { TrainerValues } from './train/parts.js'
+export type { Progress } from './train/reporter.js'
+export type { RunConfig, TrainConfig } from './train/config.js'
+export { openCheckpoint } from './train/checkpointing.js'
+export { recipes } from './config/recipes.js'
+
+// Evaluation
+export { evaluate, trainedTextModel } from './train/evaluate.js'
+export type { EvaluateOptions, Evaluation } from './train/evaluate.js'
