@@ -7,7 +7,7 @@ import { setBackend } from '../engine.js'
 import { jit } from '../jit.js'
 import * as lax from '../lax.js'
 import * as np from '../np.js'
-import { makeProgram } from '../transforms.js'
+import { grad, makeProgram } from '../transforms.js'
 
 const vector = (): Tensor => np.array([1, 2, 3])
 const int = (n: number): Tensor => np.array(n, 'int32')
@@ -111,12 +111,12 @@ describe('control flow', () => {
     ).toThrow('one bool scalar, not f32[]')
     expect(() =>
       lax.cond(
-        x,
+        vector(),
         (v: Tensor) => v,
         (v: Tensor) => v,
         x,
       ),
-    ).toThrow('a bool scalar, not f32[]')
+    ).toThrow('lax.cond: the predicate must be a scalar, not f32[3]')
     expect(() =>
       lax.cond(
         np.array(true),
@@ -124,8 +124,105 @@ describe('control flow', () => {
         () => np.zeros([2]),
         x,
       ),
-    ).toThrow('the branches return different types')
-    expect(() => lax.switchBranch(x, [(v: Tensor) => v], x)).toThrow('an int32 scalar, not f32[]')
-    expect(() => lax.foriLoop(x, 3, (_, v) => v, x)).toThrow('the bounds are int32 scalars, not f32[]')
+    ).toThrow('lax.cond: onFalse returns f32[2] and onTrue f32[]')
+    expect(() => lax.switchBranch(x, [(v: Tensor) => v], x)).toThrow(
+      'lax.switchBranch: the index must be an integer scalar, not f32[]',
+    )
+    expect(() => lax.foriLoop(x, 3, (_, v) => v, x)).toThrow('lax.foriLoop: low must be an integer scalar, not f32[]')
+  })
+  it('takes bare numbers for predicates, indices, bounds and states', async () => {
+    const pick = (pred: boolean | number): Tensor =>
+      lax.cond(
+        pred,
+        () => np.array(1),
+        () => np.array(2),
+      )
+    expect(await Promise.all([true, false, 1, 0, 0.5].map(p => pick(p).item()))).toEqual([1, 2, 1, 2, 1])
+    const branches = [() => np.array(1), () => np.array(2)]
+    expect(await Promise.all([-5, 0, 1, 9].map(i => lax.switchBranch(i, branches).item()))).toEqual([1, 1, 2, 2])
+    const count = lax.foriLoop(int(2), 5, (_, n: Tensor) => np.add(n, 1), 0 as unknown as Tensor)
+    expect(await count.item()).toBe(3)
+    const halved = lax.whileLoop(
+      (n: Tensor) => np.greater(n, 1),
+      (n: Tensor) => np.divide(n, 2),
+      8 as unknown as Tensor,
+    )
+    expect(await halved.item()).toBe(1)
+    expect(
+      await lax
+        .cond(
+          np.array(2),
+          () => 1 as unknown as Tensor,
+          () => 0 as unknown as Tensor,
+        )
+        .item(),
+    ).toBe(1)
+  })
+
+  it('maps one row after the other', async () => {
+    const f = ({ x }: { x: Tensor }): Tensor => np.sum(np.square(x))
+    const rows = np.array([
+      [1, 2],
+      [3, 4],
+    ])
+    expect(await lax.map(f, { x: rows }).numbers()).toEqual([5, 25])
+    expect(await grad((x: Tensor) => np.sum(lax.map(f, { x })))(rows).numbers()).toEqual([2, 4, 6, 8])
+  })
+
+  it.each([
+    [
+      'cond',
+      () => lax.cond('yes' as unknown as boolean, vector, vector),
+      'the predicate must be an array or a number, not the string "yes"',
+    ],
+    [
+      'cond',
+      () => lax.cond(null as unknown as boolean, vector, vector),
+      'the predicate must be an array or a number, not null',
+    ],
+    [
+      'cond',
+      () => lax.cond(true, 3 as unknown as typeof vector, vector),
+      'lax.cond, onTrue: the function must be a function, not 3',
+    ],
+    [
+      'cond',
+      () => lax.cond(true, vector, () => [vector()] as unknown as Tensor),
+      'onFalse returns the structure [*] and onTrue *',
+    ],
+    ['switchBranch', () => lax.switchBranch(0, undefined as unknown as []), 'give a list of one branch or more'],
+    ['switchBranch', () => lax.switchBranch(0.5, [vector]), 'the index: int32 cannot hold 0.5'],
+    [
+      'scan',
+      () => lax.scan(undefined as unknown as (c: null, x: Tensor) => [null, null], null, vector()),
+      'scan: the function must be a function, not undefined',
+    ],
+    [
+      'scan',
+      () => lax.scan((c: Tensor) => c as unknown as [Tensor, null], np.array(1), vector()),
+      'must return [carry, y]',
+    ],
+    [
+      'scan',
+      () => lax.scan((c: Tensor) => [c, null] as [Tensor, null], np.array(1), null, { length: 1.5 }),
+      'length must be a whole number',
+    ],
+    [
+      'scan',
+      () => lax.scan((c: Tensor) => [c, null] as [Tensor, null], 'a' as unknown as Tensor, vector()),
+      'not the string "a"',
+    ],
+    [
+      'map',
+      () => lax.map({} as unknown as (x: Tensor) => Tensor, vector()),
+      'map: the function must be a function, not a plain object',
+    ],
+    [
+      'foriLoop',
+      () => lax.foriLoop(0, 3, null as unknown as (i: Tensor, x: Tensor) => Tensor, vector()),
+      'the body must be a function, not null',
+    ],
+  ])('names the argument that is wrong: %s', (_, call, message) => {
+    expect(call).toThrow(expect.objectContaining({ name: 'ShapeError', message: expect.stringContaining(message) }))
   })
 })

@@ -1,4 +1,4 @@
-/** Loops and branches inside programs. What their functions close over becomes an operand. */
+/** Loops and branches inside programs. Arrays that their functions close over become operands. */
 import { check } from '../../../base/errors.js'
 import { flatten, pathsOf, treeKey } from '../../../base/pytree.js'
 import type { TreeDef } from '../../../base/pytree.js'
@@ -8,22 +8,25 @@ import * as ops from '../../program/ops.js'
 import { Program } from '../../program/program.js'
 import { bind } from '../../program/trace.js'
 import type { Value } from '../../program/value.js'
+import { checkFunction } from '../arguments.js'
 import { Tensor } from '../tensor.js'
+import type { TensorLike } from '../tensor.js'
 import { arange } from '../np/creation.js'
 import { flattenArgs, rebuild, share, traceTree } from '../tracing.js'
 import type { TensorTree, TracedFunction } from '../tracing.js'
-import { constant } from '../values.js'
+import { index, operand } from './operands.js'
 
 export interface ScanOptions {
-  /** The number of steps: needed when xs has no arrays. */
+  /** The number of steps; needed when xs has no arrays. */
   length?: number
-  /** From the last row to the first; the ys stand where their xs do. */
+  /** From the last row to the first. Each y is stacked at the position of its x. */
   reverse?: boolean
 }
 
 /**
- * A loop with state: f(carry, x) returns [the next carry, y]. x runs over the rows (axis 0) of the arrays in xs; returns
- * the last carry and the ys, stacked. The carry keeps its structure, shapes and dtypes. Differentiable in both modes.
+ * A loop with state over the rows (axis 0) of the arrays in `xs`: f(carry, x) returns [next carry, y]. Returns the last
+ * carry and the ys, stacked along a new axis 0. The carry keeps its structure, shapes and dtypes; a bare number in it is a
+ * float32 scalar. Differentiable in both modes.
  */
 export function scan<C extends TensorTree, X extends TensorTree, Y extends TensorTree>(
   f: (carry: C, x: X) => [C, Y],
@@ -31,18 +34,22 @@ export function scan<C extends TensorTree, X extends TensorTree, Y extends Tenso
   xs: X,
   { length, reverse = false }: ScanOptions = {},
 ): [C, Y] {
-  const carry = flattenArgs([init]).values
-  const rows = flattenArgs([xs]).values
-  const { values, def } = flattenArgs([init, xs])
+  const { values, def } = flattenArgs([init, xs], 'scan')
+  const numCarry = flatten(init).leaves.length
+  const [carry, rows] = [values.slice(0, numCarry), values.slice(numCarry)]
   rows.forEach(x => check(x.ndim > 0, () => `scan: xs hold ${formatAval(x.aval)}, which has no rows to run over`))
   const steps = length ?? rows[0]?.shape[0]
-  check(steps !== undefined, 'scan: give `length` when xs have no arrays')
+  check(Number.isInteger(steps) && steps >= 0, () =>
+    steps === undefined
+      ? 'scan: give `length` when xs have no arrays'
+      : `scan: length must be a whole number of 0 or more, not ${steps}`,
+  )
   check(
     rows.every(x => x.shape[0] === steps),
     () => `scan: ${steps} steps do not fit xs of ${rows.map(x => formatAval(x.aval)).join(', ')}`,
   )
   const example = values.map((v, i) => (i < carry.length ? v.aval : { dtype: v.dtype, shape: v.shape.slice(1) }))
-  const traced = traceTree(f, def, example)
+  const traced = traceTree(f, def, example, 'scan')
   const [after, ys] = outputsOf(traced.outputDef, 'scan: the function must return [carry, y]')
   checkCarry(
     'scan',
@@ -62,17 +69,20 @@ export function scan<C extends TensorTree, X extends TensorTree, Y extends Tenso
   return [rebuild<C>(after, results.slice(0, carry.length)), rebuild<Y>(ys, results.slice(carry.length))]
 }
 
-/** Repeats `body` while `condition` holds of the state, which keeps its structure, shapes and dtypes. Has no reverse derivative: the number of steps is not known. */
+/**
+ * Applies `body` to the state as long as condition(state), a bool scalar, is true. The state keeps its structure, shapes and
+ * dtypes; a bare number in it is a float32 scalar. No reverse mode: the number of steps is unknown while tracing.
+ */
 export function whileLoop<C extends TensorTree>(condition: (state: C) => Tensor, body: (state: C) => C, init: C): C {
-  const { values, def } = flattenArgs([init])
-  const test = traceTree(condition, def, values)
+  const { values, def } = flattenArgs([init], 'whileLoop')
+  const test = traceTree(condition, def, values, 'whileLoop, the condition')
   const [result] = test.program.outputs
   check(
     test.outputDef.kind === 'leaf' && sameAval(result.aval, { dtype: 'bool', shape: [] }),
     () =>
       `whileLoop: the condition must return one bool scalar, not ${test.program.outputs.map(o => formatAval(o.aval)).join(', ')}`,
   )
-  const step = traceTree(body, def, values)
+  const step = traceTree(body, def, values, 'whileLoop, the body')
   const state = flatten(init).def
   checkCarry(
     'whileLoop',
@@ -94,8 +104,8 @@ export function whileLoop<C extends TensorTree>(condition: (state: C) => Tensor,
 }
 
 /**
- * state = body(i, state) for i = low, ..., high - 1 (int32). With numbers as bounds it is a scan, which has derivatives;
- * with arrays (int32 scalars) a while loop, which has none in reverse mode.
+ * state = body(i, state) for i = low, ..., high - 1 (int32). With numbers as bounds it is a scan, which has derivatives in
+ * both modes. With arrays (integer scalars) it is a `whileLoop`, which has no reverse mode.
  */
 export function foriLoop<C extends TensorTree>(
   low: number | Tensor,
@@ -103,17 +113,12 @@ export function foriLoop<C extends TensorTree>(
   body: (i: Tensor, state: C) => C,
   init: C,
 ): C {
+  checkFunction(body, 'foriLoop: the body')
+  const [start, end] = [low, high].map((n, i) => new Tensor(index('foriLoop', i === 0 ? 'low' : 'high', n)))
   if (typeof low === 'number' && typeof high === 'number') {
-    return scan((state: C, i: Tensor): [C, null] => [body(i, state), null], init, arange(low, Math.max(low, high)))[0]
+    const positions = arange(low, Math.max(low, high))
+    return scan((state: C, i: Tensor): [C, null] => [body(i, state), null], init, positions)[0]
   }
-  const [start, end] = [low, high].map(n => {
-    const bound = n instanceof Tensor ? n.value : constant(n, 'int32')
-    check(
-      sameAval(bound.aval, { dtype: 'int32', shape: [] }),
-      () => `foriLoop: the bounds are int32 scalars, not ${formatAval(bound.aval)}`,
-    )
-    return new Tensor(bound)
-  })
   return whileLoop<{ i: Tensor; state: C }>(
     ({ i }) => new Tensor(ops.lt(i.value, end.value)),
     ({ i, state }) => ({ i: new Tensor(ops.add(i.value, 1)), state: body(i, state) }),
@@ -121,62 +126,79 @@ export function foriLoop<C extends TensorTree>(
   ).state
 }
 
-/** pred ? onTrue(...operands) : onFalse(...operands), of which only one is run. `pred` is a bool scalar. */
+/** f(x) for each row x (axis 0) of the arrays in `xs`, one after the other; the results are stacked. `vmap` does all at once. */
+export function map<X extends TensorTree, Y extends TensorTree>(f: (x: X) => Y, xs: X): Y {
+  checkFunction(f, 'map: the function')
+  return scan((_: null, x: X): [null, Y] => [null, f(x)], null, xs)[1]
+}
+
+/**
+ * pred ? onTrue(...operands) : onFalse(...operands), of which only one runs. `pred` is a scalar, true if it is not 0. Both
+ * functions are traced, and must return the same structure, shapes and dtypes. (Under `vmap` with a mapped `pred` both run.)
+ */
 export function cond<A extends TensorTree[], R extends TensorTree>(
-  pred: Tensor,
+  pred: TensorLike,
   onTrue: (...operands: A) => R,
   onFalse: (...operands: A) => R,
   ...operands: A
 ): R {
-  check(
-    sameAval(pred.value.aval, { dtype: 'bool', shape: [] }),
-    () => `cond: the predicate must be a bool scalar, not ${pred}`,
-  )
-  return branch(ops.convertElementType(pred.value, 'int32'), [onFalse, onTrue], operands)
+  const value = operand('cond', 'the predicate', pred)
+  check(value.ndim === 0, () => `lax.cond: the predicate must be a scalar, not ${formatAval(value.aval)}`)
+  const isTrue = value.dtype === 'bool' ? value : ops.ne(value, 0)
+  return branch('cond', ops.convertElementType(isTrue, 'int32'), [onFalse, onTrue], ['onFalse', 'onTrue'], operands)
 }
 
-/** branches[index](...operands), the only one that is run. `index` is an int32 scalar, moved into bounds. */
+/** branches[index](...operands), of which only one runs. `index` is an integer scalar; out of bounds, the nearest branch runs. */
 export function switchBranch<A extends TensorTree[], R extends TensorTree>(
-  index: Tensor,
+  at: TensorLike,
   branches: readonly ((...operands: A) => R)[],
   ...operands: A
 ): R {
-  check(branches.length > 0, 'switchBranch needs a branch or more')
-  check(
-    sameAval(index.value.aval, { dtype: 'int32', shape: [] }),
-    () => `switchBranch: the index must be an int32 scalar, not ${index}`,
-  )
-  return branch(index.value, branches, operands)
+  check(Array.isArray(branches) && branches.length > 0, 'lax.switchBranch: give a list of one branch or more')
+  const names = branches.map((_, i) => `branch ${i}`)
+  return branch('switchBranch', index('switchBranch', 'the index', at), branches, names, operands)
 }
 
 function branch<A extends TensorTree[], R extends TensorTree>(
-  index: Value,
+  who: string,
+  at: Value,
   branches: readonly ((...operands: A) => R)[],
+  names: readonly string[],
   operands: A,
 ): R {
-  const { values, def } = flattenArgs(operands)
-  const traced = branches.map(f => traceTree(f, def, values))
-  const [{ outputDef }] = traced
-  for (const other of traced) {
+  const { values, def } = flattenArgs(operands, who)
+  const traced = branches.map((f, i) => traceTree(f, def, values, `lax.${who}, ${names[i]}`))
+  const [{ outputDef, program }] = traced
+  const paths = pathsOf(outputDef)
+  traced.forEach((other, i) => {
     check(
       treeKey(other.outputDef) === treeKey(outputDef),
-      () => `the branches return different structures: ${treeKey(outputDef)} and ${treeKey(other.outputDef)}`,
+      () =>
+        `lax.${who}: ${names[0]} returns the structure ${treeKey(outputDef)} and ${names[i]} ${treeKey(other.outputDef)}: they must return the same`,
     )
-  }
+    program.outputs.forEach((o, k) => {
+      const got = other.program.outputs[k].aval
+      check(
+        sameAval(o.aval, got),
+        () =>
+          `lax.${who}: ${names[0]} returns ${formatAval(o.aval)}${paths[k] && ` at ${paths[k]}`} and ${names[i]} ${formatAval(got)}: they must return the same`,
+      )
+    })
+  })
   const all = [...new Set(traced.flatMap(t => t.captured))]
   return rebuild<R>(
     outputDef,
-    bind('cond', [index, ...values, ...all], { branches: traced.map(t => share(t, values.length, all)) }),
+    bind('cond', [at, ...values, ...all], { branches: traced.map(t => share(t, values.length, all)) }),
   )
 }
 
-/** The structures of the two things that a function returns. */
+/** The structures of the two trees that a function returns. */
 function outputsOf(def: TreeDef, message: string): [TreeDef, TreeDef] {
   check(def.kind === 'list' && def.items.length === 2, message)
   return [def.items[0], def.items[1]]
 }
 
-/** Loops keep their state's structure and types. */
+/** Throws a ShapeError unless a step keeps the structure and the types of the loop's state. */
 function checkCarry(
   loop: string,
   def: TreeDef,
@@ -198,7 +220,7 @@ function checkCarry(
   )
 }
 
-/** The program with its hidden inputs before the declared ones, as loops have them. */
+/** The program with its captured inputs before the declared ones: the order of a loop's operands. */
 function capturedFirst(
   { program, captured }: TracedFunction,
   numDeclared: number,
