@@ -8,7 +8,7 @@ import type { ParameterSpec } from '../model/parameters.js'
 import type { TensorInfo, TensorSource } from './format.js'
 import { saveModel } from './native.js'
 import type { Checkpoint } from './native.js'
-import { dequantizeHost, quantizedTypes } from './quantize.js'
+import { dequantizeHost, quantizedShapes } from './quantize.js'
 import type { Bits, QuantizedTensor } from './quantize.js'
 import { checkComplete, readInBits, storedSpecs } from './weights.js'
 import type { Mismatch, Weights } from './weights.js'
@@ -54,7 +54,7 @@ export async function writeNativeWeights(
 
 function nativeSource(weights: Weights, dtype: ParameterSpec['dtype'] | undefined, bits: Bits | null): TensorSource {
   const infos = weights.specs.flatMap((spec): TensorInfo[] => {
-    const types = bits && quantizedTypes(spec, bits)
+    const types = bits && quantizedShapes(spec, bits)
     const { values, scales } = partsOf(spec.path)
     return types
       ? [
@@ -86,8 +86,8 @@ export function nativeWeights(
   const { params, folder } = checkpoint
   const infos = new Map(params.list().map(info => [info.name, info]))
   const specs = new Map(declareParameters(model, router).map(spec => [spec.path, spec]))
-  const typesOf = (spec: ParameterSpec): ReturnType<typeof quantizedTypes> =>
-    bits === null ? null : quantizedTypes(spec, bits)
+  const typesOf = (spec: ParameterSpec): ReturnType<typeof quantizedShapes> =>
+    bits === null ? null : quantizedShapes(spec, bits)
   checkComplete(folder, mismatchOf([...specs.values()], infos, typesOf))
   const readQuantized = async (path: string): Promise<QuantizedTensor | null> => {
     const spec = specs.get(path)
@@ -113,7 +113,7 @@ export function nativeWeights(
 function mismatchOf(
   specs: readonly ParameterSpec[],
   infos: ReadonlyMap<string, TensorInfo>,
-  typesOf: (spec: ParameterSpec) => ReturnType<typeof quantizedTypes>,
+  typesOf: (spec: ParameterSpec) => ReturnType<typeof quantizedShapes>,
 ): Mismatch {
   const mismatch: Mismatch = { missing: [], surplus: [], misshapen: [] }
   const known = new Set<string>()

@@ -1,56 +1,65 @@
 import { SwitchyardError } from '../base/errors.js'
 import { castHost, sizeOf } from '../base/host-tensor.js'
 import type { HostTensor } from '../base/host-tensor.js'
-import type { ParameterSpec } from '../model/parameters.js'
+import type { ParameterRole, ParameterSpec } from '../model/parameters.js'
 import { transposeMatrix } from './layout.js'
 
-/** How many bits an element of a quantized kernel has. */
+/** Bits of one element of a quantized kernel. */
 export type Bits = 4 | 8
 
-/** A kernel as nn/quantized.ts computes with it, on the host. */
+/** A quantized kernel in host memory, laid out as nn/quantized.ts computes with it. */
 export interface QuantizedTensor {
   values: HostTensor // uint8 [..., out, blocks, bytes of a block]
   scales: HostTensor // float32 [..., out, blocks]
 }
 
-/** Blocks must be a power of two of at least this many for the kernels that know them. */
+/** The smallest block of ONNX Runtime's MatMulNBits, whose blocks are powers of two. */
 const LEAST_BLOCK = 16
 
-/** The types of the two parts of a parameter in fewer bits; null if it stays as it is: norms, routers, small or odd kernels. */
-export function quantizedTypes(
-  spec: Pick<ParameterSpec, 'path' | 'shape' | 'axes'>,
+/** What quantizing asks of a parameter's declaration. */
+type QuantizedSpec = Pick<ParameterSpec, 'path' | 'role' | 'shape'>
+
+const quantizedRoles: readonly ParameterRole[] = ['embedding', 'outputProjection', 'kernel', 'expertKernel']
+
+/** Whether a parameter [..., out, in] has outputs before inputs, as quantized values have: the embedding, a row a token. */
+export const isOutputsFirst = ({ role }: Pick<ParameterSpec, 'role'>): boolean => role === 'embedding'
+
+/**
+ * The shapes of a parameter's values and scales in `bits` bits. null if the parameter is not quantized: norms, biases,
+ * routers, and kernels whose number of inputs has no block size.
+ */
+export function quantizedShapes(
+  spec: QuantizedSpec,
   bits: Bits,
 ): { values: readonly number[]; scales: readonly number[] } | null {
-  const { path, shape, axes } = spec
-  if (!isTable(spec) && (!path.endsWith('/kernel') || path.includes('/router/'))) return null
-  const [outputs, inputs] = isTable(spec) ? shape : shape.toReversed()
+  if (!quantizedRoles.includes(spec.role)) return null
+  const leading = spec.shape.slice(0, -2)
+  const [outputs, inputs] = isOutputsFirst(spec) ? spec.shape : spec.shape.slice(-2).toReversed()
   const block = blockOf(inputs, bits)
   if (block === null) return null
-  const scales = [...(axes[0] === 'expert' ? [shape[0]] : []), outputs, inputs / block]
+  const scales = [...leading, outputs, inputs / block]
   return { values: [...scales, (block * bits) / 8], scales }
 }
 
-/** How many inputs share a scale: with 4 bits few, for what quality is left; with 8 many, which is read faster. */
+/**
+ * The number of inputs that share a scale, or null if no block size divides the inputs. 4 bits need small blocks for
+ * quality; 8 bits take large ones, which are read faster.
+ */
 function blockOf(inputs: number, bits: Bits): number | null {
   for (let block = bits === 8 ? 128 : 32; block >= LEAST_BLOCK; block /= 2) if (inputs % block === 0) return block
   return null
 }
 
 /**
- * A parameter in fewer bits: every block's largest element is 127 or 7 (-127 or -7) times its scale. Null if it stays as it is. Throws a
- * SwitchyardError if an element is not finite.
- * `rows`: the parameter turned round, [..., out, in].
+ * Quantizes a parameter, given as `rows` [..., out, in]. The scale of a block makes its largest magnitude 127 (8 bits) or
+ * 7 (4 bits). Returns null if the parameter is not quantized. Throws a SwitchyardError if an element is not finite.
  */
-export function quantize(
-  spec: Pick<ParameterSpec, 'path' | 'shape' | 'axes'>,
-  rows: HostTensor,
-  bits: Bits,
-): QuantizedTensor | null {
-  const types = quantizedTypes(spec, bits)
-  if (!types) return null
-  const values = new Uint8Array(sizeOf(types.values))
-  const scales = new Float32Array(sizeOf(types.scales))
-  const block = (types.values.at(-1)! * 8) / bits
+export function quantize(spec: QuantizedSpec, rows: HostTensor, bits: Bits): QuantizedTensor | null {
+  const shapes = quantizedShapes(spec, bits)
+  if (!shapes) return null
+  const values = new Uint8Array(sizeOf(shapes.values))
+  const scales = new Float32Array(sizeOf(shapes.scales))
+  const block = (shapes.values.at(-1)! * 8) / bits
   const elements = castHost(rows, 'float32').data as Float32Array
   const [zero, most] = [2 ** (bits - 1), 2 ** (bits - 1) - 1]
   for (let i = 0; i < scales.length; i++) {
@@ -68,17 +77,13 @@ export function quantize(
     }
   }
   return {
-    values: { dtype: 'uint8', shape: types.values, data: values },
-    scales: { dtype: 'float32', shape: types.scales, data: scales },
+    values: { dtype: 'uint8', shape: shapes.values, data: values },
+    scales: { dtype: 'float32', shape: shapes.scales, data: scales },
   }
 }
 
-/** What a parameter in fewer bits stands for, in float32, as the parameter lies. */
-export function dequantizeHost(
-  spec: Pick<ParameterSpec, 'path' | 'shape'>,
-  { values, scales }: QuantizedTensor,
-  bits: Bits,
-): HostTensor {
+/** The float32 values of a quantized parameter, in the parameter's own shape. */
+export function dequantizeHost(spec: QuantizedSpec, { values, scales }: QuantizedTensor, bits: Bits): HostTensor {
   const data = new Float32Array(sizeOf(spec.shape))
   const block = (values.shape.at(-1)! * 8) / bits
   const zero = 2 ** (bits - 1)
@@ -87,13 +92,10 @@ export function dequantizeHost(
     const value = bits === 8 ? stored[k] : (stored[Math.floor(k / 2)] >> (4 * (k % 2))) & 15
     data[k] = (value - zero) * factors[Math.floor(k / block)]
   }
-  if (isTable(spec)) return { dtype: 'float32', shape: spec.shape, data }
+  if (isOutputsFirst(spec)) return { dtype: 'float32', shape: spec.shape, data }
   return transposeMatrix({
     dtype: 'float32',
     shape: [...spec.shape.slice(0, -2), spec.shape.at(-1)!, spec.shape.at(-2)!],
     data,
   })
 }
-
-/** An embedding lies turned round as it is: a row for each output. */
-export const isTable = ({ path }: Pick<ParameterSpec, 'path'>): boolean => path === 'token_embedder/embedding'

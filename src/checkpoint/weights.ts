@@ -12,7 +12,7 @@ import type { ModelConfig, RouterConfig } from '../model/config.js'
 import type { ModelParams } from '../model/types.js'
 import { quote } from './format.js'
 import { transposeMatrix } from './layout.js'
-import { isTable, quantize, quantizedTypes } from './quantize.js'
+import { isOutputsFirst, quantize, quantizedShapes } from './quantize.js'
 import type { Bits, QuantizedTensor } from './quantize.js'
 
 /** A model's weights under our paths, whatever they are stored in: sizes are known, data is read parameter by parameter. */
@@ -46,8 +46,8 @@ export async function readInBits(
   bits: Bits | null,
 ): Promise<QuantizedTensor | null> {
   if (weights.readQuantized) return weights.readQuantized(spec.path)
-  if (!bits || !quantizedTypes(spec, bits)) return null
-  return quantize(spec, await (isTable(spec) ? weights.read(spec.path) : readTurned(weights, spec.path)), bits)
+  if (!bits || !quantizedShapes(spec, bits)) return null
+  return quantize(spec, await (isOutputsFirst(spec) ? weights.read(spec.path) : readTurned(weights, spec.path)), bits)
 }
 
 /** Every parameter in turn, in its own dtype or in another one. */

@@ -5,14 +5,14 @@ import { nearest } from '../base/edit-distance.js'
 import { formatBytes, formatCount, formatTable } from '../base/format.js'
 import { sizeOf } from '../base/host-tensor.js'
 import { exists } from '../checkpoint/atomic.js'
-import { quantizedTypes } from '../checkpoint/quantize.js'
+import { quantizedShapes } from '../checkpoint/quantize.js'
 import { openWeights } from '../open/open-weights.js'
 import type { OpenedWeights } from '../open/open-weights.js'
 import { recipes } from '../config/recipes.js'
 import { stackLayers } from '../model/config.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
-import { countActiveParameters, countParameters, declareParameters } from '../model/parameters.js'
-import type { ParameterSpec } from '../model/parameters.js'
+import { activeSize, countActiveParameters, countParameters, declareParameters } from '../model/parameters.js'
+import type { ParameterRole, ParameterSpec } from '../model/parameters.js'
 import { presets } from '../model/presets.js'
 
 export interface Inspected {
@@ -45,7 +45,7 @@ export async function findModel(name: string): Promise<Inspected> {
 function storedAs({ container, specs, bits }: OpenedWeights): string {
   const counts = new Map<string, { tensors: number; elements: number }>()
   for (const spec of specs) {
-    const type = bits && quantizedTypes(spec, bits) ? `int${bits}` : spec.dtype
+    const type = bits && quantizedShapes(spec, bits) ? `int${bits}` : spec.dtype
     const count = counts.get(type) ?? { tensors: 0, elements: 0 }
     counts.set(type, { tensors: count.tensors + 1, elements: count.elements + sizeOf(spec.shape) })
   }
@@ -81,28 +81,31 @@ export function describeModel({ name, model, router, stored: storage }: Inspecte
 }
 
 /**
- * FLOPs (multiplications and additions) of one token's forward pass through the weight matrices: two for each weight that it meets.
- * A cross attention's keys and values are made of input tokens. Norms, biases and lookups do not count.
+ * FLOPs (multiplications and additions) of one token's forward pass through the weight matrices: two for each weight.
+ * The keys and values of cross attention are computed for input tokens. Norms, biases and lookups are not counted.
  */
 export function forwardFlops(specs: readonly ParameterSpec[]): { input: number; target: number } {
-  const tied = !specs.some(({ path }) => path.startsWith('decoder/logits_dense/'))
+  const tied = !specs.some(({ role }) => role === 'outputProjection')
   const flops = { input: 0, target: 0 }
-  for (const { path, shape, axes } of specs) {
-    const weights = 2 * sizeOf(axes[0] === 'expert' ? shape.slice(1) : shape)
-    if (path === 'token_embedder/embedding') flops.target += tied ? weights : 0
-    else if (path.endsWith('/kernel'))
-      flops[
-        path.startsWith('encoder/') || /\/encoder_decoder_attention\/(key|value)\//.test(path) ? 'input' : 'target'
-      ] += weights
+  for (const spec of specs) {
+    const { role, place } = spec
+    if (!matrixRoles.includes(role) || (role === 'embedding' && !tied)) continue
+    const ofEncoderOutput =
+      place.sublayer === 'crossAttention' && (place.projection === 'key' || place.projection === 'value')
+    flops[place.stack === 'encoder' || ofEncoderOutput ? 'input' : 'target'] += 2 * activeSize(spec)
   }
   return flops
 }
+
+/** Roles of the parameters that activations are multiplied by as matrices. The embedding is one where it makes the logits. */
+const matrixRoles: readonly ParameterRole[] = ['embedding', 'outputProjection', 'kernel', 'expertKernel', 'router']
 
 /** The parameters by part and layer. Layers of a stack that have the same ones are written once: `encoder/layers_1,3,5`. */
 function formatTree(specs: readonly ParameterSpec[]): string {
   const parts = new Map<string, ParameterSpec[]>()
   for (const spec of specs) {
-    const part = /^\w+\/layers_\d+(?=\/)|^\w+/.exec(spec.path)![0]
+    const { stack, layer } = spec.place
+    const part = layer === null ? spec.path.slice(0, spec.path.indexOf('/')) : `${stack}/layers_${layer}`
     parts.set(part, [...(parts.get(part) ?? []), spec])
   }
   const alike = new Map<string, string[]>()

@@ -1,7 +1,7 @@
 import { SwitchyardError } from '../base/errors.js'
 import { treeFromPaths } from '../base/pytree.js'
 import { castHost, sizeOf } from '../base/host-tensor.js'
-import { quantizedTypes } from '../checkpoint/quantize.js'
+import { quantizedShapes } from '../checkpoint/quantize.js'
 import type { Bits } from '../checkpoint/quantize.js'
 import { readInBits } from '../checkpoint/weights.js'
 import type { Weights } from '../checkpoint/weights.js'
@@ -38,7 +38,7 @@ export function servedBytes(
   bits: Bits | null = stored ?? null,
 ): number {
   const bytes = specs.map((spec): number => {
-    const types = bits && quantizedTypes(spec, bits)
+    const types = bits && quantizedShapes(spec, bits)
     return types ? sizeOf(types.values) + 4 * sizeOf(types.scales) : 4 * sizeOf(spec.shape)
   })
   const sum = bytes.reduce((a, b) => a + b, 0)

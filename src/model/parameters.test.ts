@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { countActiveParameters, countParameters, declareParameters } from './parameters.js'
+import type { ParameterRole } from './parameters.js'
 import { preset, presets } from './presets.js'
 
 const count = (name: string): number => {
@@ -50,5 +51,27 @@ describe('parameter declarations', () => {
 
   it('suggests the nearest preset', () => {
     expect(() => preset('switch-base8')).toThrow('did you mean switch-base-8?')
+  })
+})
+
+describe('the role and place of a parameter', () => {
+  const { model, router } = preset('switch-xxl-128')
+  const specs = declareParameters({ ...model, numEncoderLayers: 2, numDecoderLayers: 2 }, { ...router, bias: true })
+  const count = (role: ParameterRole): number => specs.filter(s => s.role === role).length
+
+  it('say what it is used for', () => {
+    const roles = { embedding: 1, outputProjection: 1, relativePositionBias: 2, norm: 12, router: 2, routerBias: 2 }
+    for (const [role, expected] of Object.entries(roles)) expect(count(role as ParameterRole), role).toBe(expected)
+    expect([count('kernel'), count('expertKernel')]).toEqual([6 * 4 + 2 * 3, 2 * 3])
+  })
+
+  it('are those that its path says', () => {
+    for (const { path, role, place, axes } of specs) {
+      expect(path.startsWith(`${place.stack}/`), path).toBe(place.stack !== null)
+      expect(path.includes(`/layers_${place.layer}/`), path).toBe(place.layer !== null)
+      expect(path.includes(`/${place.projection}/kernel`), path).toBe(role === 'kernel' || role === 'expertKernel')
+      expect(axes.includes('expert'), path).toBe(role === 'expertKernel')
+      expect(place.sublayer === 'crossAttention', path).toBe(/encoder_decoder_attention|pre_cross/.test(path))
+    }
   })
 })

@@ -12,6 +12,7 @@ import * as np from '../engine/api/np.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import { stackRouters } from '../model/loss.js'
 import { hfStackLosses } from '../model/router-losses.js'
+import { declareParameters } from '../model/parameters.js'
 import type { Batch, ModelParams } from '../model/types.js'
 import { compareAll } from './compare.js'
 import type { Row } from './compare.js'
@@ -65,8 +66,9 @@ export async function verifyFolder(folder: string, tolerance?: number, tested?: 
     }
   }
   const family = hfFamily(cases.keys())
-  for (const [parameter, gradient] of gradients) {
-    for (const [name, tensor] of toHf(parameter, await gradient.data(), family)) actual.set(`grad.${name}`, tensor)
+  for (const spec of declareParameters(model, router)) {
+    const gradient = await gradients.get(spec.path)!.data()
+    for (const [name, tensor] of toHf(spec, gradient, family)) actual.set(`grad.${name}`, tensor)
   }
   const inputs = new Set(['input_ids', 'attention_mask', 'labels', 'decoder_input_ids'])
   return compareAll(

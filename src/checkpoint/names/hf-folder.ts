@@ -1,12 +1,12 @@
 import { join } from 'node:path'
 import { FileError } from '../../base/errors.js'
+import { castHost } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
 import type { ParameterSpec } from '../../model/parameters.js'
 import { readSmallText } from '../files.js'
 import type { TensorInfo, TensorSource } from '../format.js'
 import { parseJson } from '../json.js'
 import { huggingface } from '../sharded.js'
-import { readWeights } from '../weights.js'
 import type { Weights } from '../weights.js'
 import { configToHf, hfConfigText } from './hf-config.js'
 import { hfEntry, hfShape, toHf } from './hf.js'
@@ -53,7 +53,8 @@ function hfSource(weights: Weights, family: HfFamily, dtype: ParameterSpec['dtyp
     return entry.names.map(name => ({ name, dtype: dtype ?? spec.dtype, shape: hfShape(spec.shape, entry) }))
   })
   async function* entries(): AsyncGenerator<[string, HostTensor]> {
-    for await (const [path, tensor] of readWeights(weights, dtype)) yield* toHf(path, tensor, family)
+    for (const spec of weights.specs)
+      yield* toHf(spec, castHost(await weights.read(spec.path), dtype ?? spec.dtype), family)
   }
   return { infos, entries: entries() }
 }

@@ -29,7 +29,7 @@ const fill = (shape: readonly number[], seed: number): HostTensor =>
   )
 
 const exported = (of = specs, family: HfFamily = 'switch'): Map<string, HostTensor> =>
-  new Map(of.flatMap((spec, i) => toHf(spec.path, fill(spec.shape, i), family)))
+  new Map(of.flatMap((spec, i) => toHf(spec, fill(spec.shape, i), family)))
 const infoOf = (tensors: ReadonlyMap<string, HostTensor>): TensorInfo[] =>
   [...tensors].map(([name, { dtype, shape }]) => ({ name, dtype, shape }))
 const readerOf = (tensors: ReadonlyMap<string, HostTensor>): CheckpointReader => ({

@@ -1,65 +1,85 @@
-/** The names and layouts of Hugging Face transformers' T5 and Switch Transformers, as a map from and to our own (T5X's). */
+/** The tensor names and layouts of Hugging Face transformers' T5 and Switch Transformers, mapped from and to our parameters. */
 import { SwitchyardError } from '../../base/errors.js'
 import type { HostTensor } from '../../base/host-tensor.js'
-import type { ParameterSpec } from '../../model/parameters.js'
+import type { ParameterPlace, ParameterSpec, Projection, Sublayer } from '../../model/parameters.js'
 import type { CheckpointReader } from '../format.js'
 import { readStack, transposeMatrix, unstackTensor } from '../layout.js'
 
-/** Where one of our parameters is found: in one tensor, or stacked from one an expert. */
+/** The tensors of an HF file that hold one of our parameters: one tensor, or one for each expert. */
 export interface HfEntry {
   readonly names: readonly string[]
-  /** Whether an axis for the experts comes first. */
+  /** Whether the tensors are stacked along a new first axis, the experts'. */
   readonly stacked: boolean
-  /** HF's linear weights are [out, in], its relative position tables [buckets, heads]. */
+  /** Whether HF stores the transpose: its linear weights are [out, in], its relative position tables [buckets, heads]. */
   readonly transposed: boolean
 }
 
-const attentionNames: Record<string, [sublayer: number, name: string]> = {
-  attention: [0, 'SelfAttention'],
-  self_attention: [0, 'SelfAttention'],
-  encoder_decoder_attention: [1, 'EncDecAttention'],
-}
-const projectionNames: Record<string, string> = { query: 'q', key: 'k', value: 'v', out: 'o' }
-const normSublayers: Record<string, number> = {
-  pre_attention_layer_norm: 0,
-  pre_self_attention_layer_norm: 0,
-  pre_cross_attention_layer_norm: 1,
+const projectionNames: Readonly<Record<Projection, string>> = {
+  query: 'q',
+  key: 'k',
+  value: 'v',
+  out: 'o',
+  wi: 'wi',
+  wi_0: 'wi_0',
+  wi_1: 'wi_1',
+  wo: 'wo',
 }
 
-/** What the feed-forward module is called: T5 and Switch Transformers differ. */
+/** The two kinds of models, which call the feed-forward module differently. */
 export type HfFamily = 't5' | 'switch'
-const mlpName = (family: HfFamily): string => (family === 't5' ? 'DenseReluDense' : 'mlp')
 
-/** HF's tensors for one of our parameters. Throws when HF has no name for it. */
-export function hfEntry({ path, shape }: Pick<ParameterSpec, 'path' | 'shape'>, family: HfFamily): HfEntry {
-  const one = (name: string, transposed = false): HfEntry => ({ names: [name], stacked: false, transposed })
-  if (path === 'token_embedder/embedding') return one('shared.weight')
-  if (path === 'decoder/logits_dense/kernel') return one('lm_head.weight', true)
-  const [stack, layer, ...rest] = path.split('/')
-  if (layer === 'relpos_bias') return one(`${stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight`, true)
-  if (layer === `${stack}_norm`) return one(`${stack}.final_layer_norm.weight`)
-
-  const block = `${stack}.block.${/^layers_(\d+)$/.exec(layer)?.[1]}`
-  const feedForward = stack === 'encoder' ? 1 : 2
-  const [module, part] = rest
-  if (module.endsWith('_layer_norm'))
-    return one(`${block}.layer.${normSublayers[module] ?? feedForward}.layer_norm.weight`)
-  if (module in attentionNames) {
-    const [sublayer, name] = attentionNames[module]
-    return one(`${block}.layer.${sublayer}.${name}.${projectionNames[part]}.weight`, true)
+/** HF's tensors for one of our parameters. Throws a SwitchyardError if HF has no name for it. */
+export function hfEntry(spec: Pick<ParameterSpec, 'path' | 'role' | 'place' | 'shape'>, family: HfFamily): HfEntry {
+  const { role, place, shape } = spec
+  const one = (name: string, transposed: boolean): HfEntry => ({ names: [name], stacked: false, transposed })
+  switch (role) {
+    case 'embedding':
+      return one('shared.weight', false)
+    case 'outputProjection':
+      return one('lm_head.weight', true)
+    case 'relativePositionBias':
+      if (place.layer !== null)
+        throw new SwitchyardError(
+          `Hugging Face transformers has no tensor for ${spec.path}: its layers share one table`,
+        )
+      return one(`${place.stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight`, true)
+    case 'norm':
+      return place.sublayer === null
+        ? one(`${place.stack}.final_layer_norm.weight`, false)
+        : one(`${sublayerName(place)}.layer_norm.weight`, false)
+    case 'kernel':
+      return one(`${moduleName(place, family)}.${projectionNames[place.projection!]}.weight`, true)
+    case 'router':
+      return one(`${moduleName(place, family)}.router.classifier.weight`, true)
+    case 'routerBias':
+      return one(`${moduleName(place, family)}.router.classifier.bias`, false)
+    case 'expertKernel': {
+      const experts = `${moduleName(place, family)}.experts`
+      const ofExpert = (i: number): string => `${experts}.expert_${i}.${projectionNames[place.projection!]}.weight`
+      return { names: Array.from({ length: shape[0] }, (_, i) => ofExpert(i)), stacked: true, transposed: true }
+    }
   }
-  const mlp = `${block}.layer.${feedForward}.${mlpName(family)}`
-  if (part === 'router')
-    return path.endsWith('/bias') ? one(`${mlp}.router.classifier.bias`) : one(`${mlp}.router.classifier.weight`, true)
-  if (part === 'expert') {
-    const names = Array.from({ length: shape[0] }, (_, i) => `${mlp}.experts.expert_${i}.${rest[2]}.weight`)
-    return { names, stacked: true, transposed: true }
-  }
-  if (module === 'mlp') return one(`${mlp}.${part}.weight`, true)
-  throw new SwitchyardError(`Hugging Face transformers has no tensor for ${path}`)
 }
 
-/** The shape of the tensors that hold one of our parameters: the parameter's own, or one expert's. */
+/** `decoder.block.3.layer.1`: HF numbers a block's sublayers in their order. */
+function sublayerName({ stack, layer, sublayer }: ParameterPlace): string {
+  const order = stack === 'encoder' ? encoderSublayers : decoderSublayers
+  return `${stack}.block.${layer}.layer.${order.indexOf(sublayer!)}`
+}
+const encoderSublayers: readonly Sublayer[] = ['selfAttention', 'feedForward']
+const decoderSublayers: readonly Sublayer[] = ['selfAttention', 'crossAttention', 'feedForward']
+
+/** `decoder.block.3.layer.1.EncDecAttention`. */
+function moduleName(place: ParameterPlace, family: HfFamily): string {
+  const modules: Readonly<Record<Sublayer, string>> = {
+    selfAttention: 'SelfAttention',
+    crossAttention: 'EncDecAttention',
+    feedForward: family === 't5' ? 'DenseReluDense' : 'mlp',
+  }
+  return `${sublayerName(place)}.${modules[place.sublayer!]}`
+}
+
+/** The shape that each tensor of an entry has in an HF file, from our parameter's shape. */
 export function hfShape(shape: readonly number[], { stacked, transposed }: HfEntry): readonly number[] {
   const part = stacked ? shape.slice(1) : shape
   return transposed ? part.toReversed() : part
@@ -69,7 +89,7 @@ export function hfShape(shape: readonly number[], { stacked, transposed }: HfEnt
 export const hfFamily = (names: Iterable<string>): HfFamily =>
   [...names].some(name => name.includes('.DenseReluDense.')) ? 't5' : 'switch'
 
-/** One of our parameters, from the tensors that hold it, in the dtype in which they are stored. */
+/** Reads one of our parameters from an HF file, in the dtype in which it is stored. */
 export async function readEntry(
   reader: CheckpointReader,
   { names, stacked, transposed }: HfEntry,
@@ -80,8 +100,8 @@ export async function readEntry(
 }
 
 /** One of our parameters as HF's tensors. */
-export function toHf(path: string, tensor: HostTensor, family: HfFamily): [name: string, tensor: HostTensor][] {
-  const entry = hfEntry({ path, shape: tensor.shape }, family)
-  const parts = entry.stacked ? unstackTensor(tensor) : [tensor]
-  return entry.names.map((name, i) => [name, entry.transposed ? transposeMatrix(parts[i]) : parts[i]])
+export function toHf(spec: ParameterSpec, tensor: HostTensor, family: HfFamily): [name: string, tensor: HostTensor][] {
+  const { names, stacked, transposed } = hfEntry(spec, family)
+  const parts = stacked ? unstackTensor(tensor) : [tensor]
+  return names.map((name, i) => [name, transposed ? transposeMatrix(parts[i]) : parts[i]])
 }
