@@ -5,7 +5,7 @@ import { formatCount } from '../base/format.js'
 import { bytesOf } from '../base/host-tensor.js'
 import type { HostTensor } from '../base/host-tensor.js'
 
-/** What is known of a stored tensor without reading its data. */
+/** A stored tensor without its data. */
 export interface TensorInfo {
   readonly name: string
   readonly dtype: DType
@@ -18,7 +18,7 @@ export interface TensorInfo {
  */
 export interface CheckpointReader {
   readonly path: string
-  /** Free text that the writer left; nothing in it is needed to read the tensors. */
+  /** Text entries from the writer. Reading the tensors needs none of them. */
   readonly metadata: ReadonlyMap<string, string>
   /** In the order of the file's own table of contents. */
   list(): readonly TensorInfo[]
@@ -27,8 +27,8 @@ export interface CheckpointReader {
 }
 
 /**
- * Tensors to be written. `infos` says beforehand what will come (a header stands before the data); `entries` then
- * brings every one of them exactly once, in any order, and may make each only when it is asked for it.
+ * Tensors to be written. `infos` announces all of them, since a header precedes the data. `entries` then delivers each
+ * exactly once, in any order, and may compute each only when it is asked for.
  */
 export interface TensorSource {
   readonly infos: readonly TensorInfo[]
@@ -37,21 +37,21 @@ export interface TensorSource {
 
 export interface WriteOptions {
   metadata?: Readonly<Record<string, string>>
-  /** Whether something that is already at the path may be replaced; otherwise that is an error. */
+  /** Whether to replace what is already at the path. Otherwise an existing path is an error. */
   replace?: boolean
 }
 
-/** One container format. Its meaning of `path` (a file or a folder) is its own. */
+/** One container format. Whether a `path` is a file or a folder depends on the format. */
 export interface CheckpointFormat {
   readonly name: string
-  /** Whether the path looks like this format, by name or first bytes: a broken one counts, and `open` says what is wrong. */
+  /** Whether the path looks like this format, by its name or first bytes. A broken file counts: `open` reports what is wrong. */
   detect(path: string): Promise<boolean>
   open(path: string): Promise<CheckpointReader>
-  /** Appears at the path complete or not at all. The tensors' memory is not copied: leave it alone until the promise settles. */
+  /** The result appears at the path complete or not at all. The tensors' memory is not copied: do not change it until the promise settles. */
   write(path: string, source: TensorSource, options?: WriteOptions): Promise<void>
 }
 
-/** Tensors that are in memory already, as a source. */
+/** A source of tensors that are in memory already. */
 export function sourceOf(tensors: Iterable<readonly [string, HostTensor]>): TensorSource {
   const entries = [...tensors]
   return { infos: entries.map(([name, { dtype, shape }]) => ({ name, dtype, shape })), entries }
@@ -64,7 +64,7 @@ export async function readTensors(reader: CheckpointReader): Promise<Map<string,
   return tensors
 }
 
-/** The same for a checkpoint at a path. */
+/** Reads every tensor of the checkpoint at a path into memory. */
 export async function readCheckpoint(
   format: Pick<CheckpointFormat, 'open'>,
   path: string,
@@ -77,17 +77,17 @@ export async function readCheckpoint(
   }
 }
 
-/** Why no tensor may have this name, or undefined if one may. */
+/** Why no tensor may have this name; undefined if one may. */
 export function nameProblem(name: string): string | undefined {
   if (name.split(/[./]/).includes('__proto__')) return 'a name with "__proto__" is not allowed'
   if (/\p{Surrogate}/u.test(name)) return 'the name is not well-formed Unicode'
   return undefined
 }
 
-/** The bytes that a tensor takes; undefined if a dimension is not a size or the product is past 2^53. */
+/** A tensor's size in bytes; undefined if a dimension is no non-negative integer or the size is above 2^53. */
 export function byteLength(dtype: DType, shape: readonly number[]): number | undefined {
   if (!shape.every(d => Number.isSafeInteger(d) && d >= 0)) return undefined
-  // As safetensors' own reader: an overflow counts even where a later 0 would undo it.
+  // An overflow counts even if a later dimension is 0, as in safetensors' own reader.
   let bytes = dtypes[dtype].bytes
   for (const d of shape) {
     bytes *= d
@@ -109,21 +109,22 @@ export function checkBools(path: string, name: string, tensor: HostTensor): Host
 
 /** The error of a reader that was asked for a tensor that it does not have. */
 export function unknownTensor(path: string, name: string, known: ReadonlyMap<string, unknown>): FileError {
-  const some = [...known.keys()].slice(0, 3).map(quote).join(', ')
-  return new FileError(
-    `${path}: there is no tensor ${quote(name)}; it holds ${formatCount(known.size)} tensors${some && `: ${some} ...`}`,
-  )
+  const holds = known.size === 0 ? 'no tensors' : `${formatCount(known.size)} tensors: ${listNames([...known.keys()])}`
+  return new FileError(`${path}: there is no tensor ${quote(name)}; the file holds ${holds}`)
 }
 
 /** The error of a reader that was asked for a tensor after it was closed. */
 export const closedReader = (path: string, name: string): FileError =>
   new FileError(`${path}: tensor ${quote(name)} cannot be read: the file has been closed`)
 
-/** Names for a message: at most ten, quoted, and how many more there are. */
-export function listNames(names: readonly string[]): string {
-  const shown = names.slice(0, 10).map(quote).join(', ')
-  return names.length > 10 ? `${shown} and ${formatCount(names.length - 10)} more` : shown
+/** A list for a message: at most ten items, and how many more there are of `total`. */
+export function listItems(items: readonly (string | number)[], total = items.length): string {
+  const shown = items.slice(0, 10)
+  return shown.join(', ') + (total > shown.length ? ` and ${formatCount(total - shown.length)} more` : '')
 }
+
+/** Names from a file, quoted, as a list for a message. */
+export const listNames = (names: readonly string[]): string => listItems(names.map(quote))
 
 /** A name from a file, for a message: quoted, control characters escaped (a terminal would obey them), not too long. */
 export function quote(name: string): string {

@@ -78,22 +78,22 @@ describe('an index that does not fit', () => {
     [
       'a tensor that is nowhere',
       text => text.replace(norm, '"decoder.norm"'),
-      /not in the shard that the index names, 1: "decoder\.norm" in "model-0000\d-of-00009\.safetensors"/,
+      /1 tensors are not in the shard that the index names \("decoder\.norm" in "model-0000\d-of-00009\.safetensors"/,
     ],
     [
       'a tensor that is elsewhere',
       text => text.replace(new RegExp(`${norm}: "[^"]*"`), `${norm}: "${first}"`),
-      /not in the shard that the index names, 1: "decoder\.final_layer_norm\.weight" in "model-00001/,
+      /1 tensors are not in the shard that the index names \("decoder\.final_layer_norm\.weight" in "model-00001/,
     ],
     [
       'a tensor too many in a shard',
       text => text.replace(new RegExp(`${norm}: "[^"]*",`), ''),
-      /without the index saying so, 1: "decoder\.final_layer_norm\.weight" in "model-0000\d/,
+      /1 tensors are in a shard that the index does not name for them \("decoder\.final_layer_norm\.weight" in "model-0000\d/,
     ],
     [
       'shards that are missing',
       text => text.replaceAll(first, 'a.safetensors').replaceAll('00002-of', '00012-of'),
-      /shards are missing, 2 of 9: .*"model-00012-of-00009.safetensors"/,
+      /2 of 9 shards are missing \(.*"model-00012-of-00009.safetensors"/,
     ],
     [
       'a shard outside',
@@ -139,7 +139,7 @@ describe('an index that does not fit', () => {
   it('a folder without weights', async () => {
     const path = fresh()
     await mkdir(path)
-    await expect(huggingface.open(path)).rejects.toThrow(/no weights here: none of model\.safetensors/)
+    await expect(huggingface.open(path)).rejects.toThrow(/no weights here: the folder has none of model\.safetensors/)
   })
 
   it('a shard that became another file', async () => {
@@ -158,7 +158,9 @@ describe('an index that does not fit', () => {
     await writeFile(join(path, 'model.safetensors.index.json'), JSON.stringify({ weight_map: map }))
     const reader = await huggingface.open(path)
     await write(0, [1, 2])
-    await expect(reader.read('t0')).rejects.toThrow(/"t0" was float32\[1\] and is float32\[2\] now/)
+    await expect(reader.read('t0')).rejects.toThrow(
+      /"t0" was float32\[1\] when the checkpoint was opened and is float32\[2\] now/,
+    )
     await reader.close()
   })
 })

@@ -4,17 +4,17 @@ import { FileError } from '../base/errors.js'
 import { formatCount } from '../base/format.js'
 import type { HostTensor } from '../base/host-tensor.js'
 import { isFile, withPath } from './files.js'
-import { closedReader, quote, unknownTensor } from './format.js'
+import { closedReader, listItems, listNames, quote, unknownTensor } from './format.js'
 import type { CheckpointFormat, CheckpointReader, TensorInfo } from './format.js'
 import { isIndex, readIndex, weightFiles } from './index-file.js'
 import { safetensors } from './safetensors.js'
 import { writeShards } from './sharded-write.js'
 import { torch } from './torch/torch.js'
 
-/** Shards that are kept open: a process may open only so many files. */
+/** The most shards that are kept open: the system limits a process's open files. */
 const maxOpen = 32
 
-/** Folders as Hugging Face's, of one file or of shards, and an index file by itself. Safetensors are written. */
+/** Hugging Face folders of one weights file or of shards, and index files. Reads safetensors and torch files, writes safetensors. */
 export const huggingface = {
   name: 'huggingface',
 
@@ -26,7 +26,7 @@ export const huggingface = {
     await withPath(path, () => stat(path))
     const found = await find(path)
     if (found === undefined)
-      throw new FileError(`${path}: there are no weights here: none of ${weightFiles.join(', ')}`)
+      throw new FileError(`${path}: there are no weights here: the folder has none of ${weightFiles.join(', ')}`)
     const format = /\.bin(\.index\.json)?$/.test(found) ? torch : safetensors
     return isIndex(found) ? openIndex(found, format) : format.open(found)
   },
@@ -34,7 +34,7 @@ export const huggingface = {
   write: writeShards,
 } satisfies CheckpointFormat
 
-/** The file of weights, or the index, that counts in a folder; an index by itself. */
+/** The weights file or index to read: the first of `weightFiles` in a folder, or the path itself if it is an index. */
 async function find(path: string): Promise<string | undefined> {
   for (const file of weightFiles) if (await isFile(join(path, file))) return join(path, file)
   return isIndex(path) && (await isFile(path)) ? path : undefined
@@ -52,7 +52,7 @@ async function openIndex(path: string, format: CheckpointFormat): Promise<Checkp
   }
 }
 
-/** Looks into every shard: each tensor must be where the index says, and no others may be there. */
+/** Checks that every shard holds exactly the tensors that the index names for it. Reads the shards' headers. */
 async function checkShards(
   path: string,
   weightMap: ReadonlyMap<string, string>,
@@ -63,7 +63,7 @@ async function checkShards(
   for (const file of files) if (!(await isFile(join(dirname(path), file)))) missing.push(file)
   if (missing.length > 0)
     throw new FileError(
-      `${path}: shards are missing, ${missing.length} of ${files.length}: ${some(missing.map(quote))}: download them into the same folder`,
+      `${path}: ${formatCount(missing.length)} of ${formatCount(files.length)} shards are missing (${listNames(missing)}): download them into the same folder`,
     )
 
   const found = new Map<string, TensorInfo>()
@@ -79,14 +79,14 @@ async function checkShards(
     })
   }
   const absent = Array.from(weightMap).filter(([name]) => !found.has(name))
-  const mixed = 'index and shards are not of the same model, download them again together'
+  const mixed = 'the index and the shards are of different models, download them again together'
   if (absent.length > 0)
     throw new FileError(
-      `${path}: tensors are not in the shard that the index names, ${formatCount(absent.length)}: ${some(absent.map(where))}: ${mixed}`,
+      `${path}: ${formatCount(absent.length)} tensors are not in the shard that the index names (${listItems(absent.map(where))}): ${mixed}`,
     )
   if (surplus.length > 0)
     throw new FileError(
-      `${path}: tensors are in a shard without the index saying so, ${formatCount(surplus.length)}: ${some(surplus.map(where))}: ${mixed}`,
+      `${path}: ${formatCount(surplus.length)} tensors are in a shard that the index does not name for them (${listItems(surplus.map(where))}): ${mixed}`,
     )
   return {
     infos: new Map(Array.from(weightMap.keys(), name => [name, found.get(name)!])),
@@ -114,10 +114,10 @@ class ShardedReader implements CheckpointReader {
     const info = this.infos.get(name)
     if (info === undefined) throw unknownTensor(this.path, name, this.infos)
     const tensor = await this.shards.use(this.weightMap.get(name)!, reader => reader.read(name))
-    // A shard may have been closed and opened again, and be another file by now.
+    // The shard may have been closed and reopened since its header was read, and replaced by another file in between.
     if (tensor.dtype === info.dtype && tensor.shape.join() === info.shape.join()) return tensor
     throw new FileError(
-      `${this.path}: tensor ${quote(name)} was ${info.dtype}[${info.shape}] and is ${tensor.dtype}[${tensor.shape}] now: its shard was changed meanwhile, open the checkpoint again`,
+      `${this.path}: tensor ${quote(name)} was ${info.dtype}[${info.shape}] when the checkpoint was opened and is ${tensor.dtype}[${tensor.shape}] now: its shard has changed, open the checkpoint again`,
     )
   }
 
@@ -132,7 +132,7 @@ interface OpenShard {
   users: number
 }
 
-/** Shards, opened when they are used; those used last stay open. */
+/** Opens shards when they are used, and keeps the most recently used ones open. */
 class Shards {
   private readonly open = new Map<string, OpenShard>()
   private limit = maxOpen
@@ -145,7 +145,7 @@ class Shards {
   async use<T>(file: string, body: (reader: CheckpointReader) => Promise<T>): Promise<T> {
     const shard = this.open.get(file) ?? { reader: this.openShard(file), users: 0 }
     this.open.delete(file)
-    this.open.set(file, shard) // at the end: the last used
+    this.open.set(file, shard) // the end of the map holds the most recently used
     shard.users++
     try {
       return await body(await shard.reader)
@@ -155,7 +155,7 @@ class Shards {
     }
   }
 
-  /** What is in use is closed when that ends. */
+  /** Closes idle shards now, and shards in use when their use ends. */
   async close(): Promise<void> {
     this.limit = 0
     await this.closeIdle()
@@ -181,4 +181,3 @@ class Shards {
 }
 
 const where = ([name, file]: [string, string]): string => `${quote(name)} in ${quote(file)}`
-const some = (items: readonly string[]): string => items.slice(0, 5).join(', ') + (items.length > 5 ? ' ...' : '')

@@ -1,4 +1,5 @@
 import { FileError, SwitchyardError } from '../base/errors.js'
+import { formatCount } from '../base/format.js'
 import { treeFromPaths } from '../base/pytree.js'
 import { castHost } from '../base/host-tensor.js'
 import type { HostTensor } from '../base/host-tensor.js'
@@ -10,7 +11,7 @@ import { declareParameters } from '../model/parameters.js'
 import type { ParameterSpec } from '../model/parameters.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import type { ModelParams } from '../model/types.js'
-import { quote } from './format.js'
+import { listNames } from './format.js'
 import { transposeMatrix } from './layout.js'
 import { isOutputsFirst, quantize, quantizedShapes } from './quantize.js'
 import type { Bits, QuantizedTensor } from './quantize.js'
@@ -107,7 +108,7 @@ export function checkComplete(path: string, { missing, surplus, misshapen }: Mis
     )
 }
 
-const listed = (names: readonly string[]): string => `${names.length} (${names.map(quote).join(', ')})`
+const listed = (names: readonly string[]): string => `${formatCount(names.length)} (${listNames(names)})`
 
 /** The parameters of a model, with the dtypes in which they are stored. */
 export const storedSpecs = (

@@ -44,7 +44,8 @@ describe('what is wrong with a setting', () => {
     ['model.reference', 3, 'must be switchyard, t5x or hf, got 3'],
     ['model.tiedLogits', 'yes', 'must be true or false, got "yes"'],
     ['model.dropoutRate', 1, 'must be less than 1, got 1'],
-    ['model.relativePositionBuckets', 3, 'must be even: half of the buckets are for each direction, got 3'],
+    ['model.relativePositionBuckets', 2, 'must be 4 or more, got 2'],
+    ['model.relativePositionBuckets', 5, 'must be even: half of the buckets are for each direction, got 5'],
     ['model.width', 3, 'there is no such setting'],
     [
       'router.kind',

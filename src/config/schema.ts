@@ -38,7 +38,7 @@ export const modelSchema = z.strictObject({
   relativePositionBias: z.enum(['perStack', 'perLayer']),
   relativePositionBuckets: z
     .int()
-    .min(2)
+    .min(4)
     .refine(n => n % 2 === 0, 'must be even: half of the buckets are for each direction'),
   relativePositionMaxDistance: size,
   layerNormEpsilon: positive,

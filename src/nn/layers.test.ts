@@ -6,7 +6,7 @@ import * as random from '../engine/api/random.js'
 import { grad } from '../engine/api/transforms.js'
 import { gelu, relu } from './activations.js'
 import { noiseFrom } from './noise.js'
-import { relativePositionBucket } from './relative-bias.js'
+import { relativePositionBias, relativePositionBucket } from './relative-bias.js'
 import { rmsNorm } from './rms-norm.js'
 import { softmax } from './softmax.js'
 
@@ -84,6 +84,16 @@ describe('relative position buckets', () => {
   it('tell before from after in an encoder; in a decoder after does not matter', () => {
     expect([1, 7, 8, 1000].map(d => relativePositionBucket(d, encoder))).toEqual([17, 23, 24, 31])
     expect([1, 1000].map(d => relativePositionBucket(d, decoder))).toEqual([0, 0])
+  })
+  it('have finite biases from 4 buckets on, and are refused below', async () => {
+    const biasOf = (numBuckets: number, maxDistance: number, bidirectional: boolean): Promise<number[]> =>
+      relativePositionBias(np.ones([1, numBuckets]), 9, 9, { numBuckets, maxDistance, bidirectional }).numbers()
+    for (const bidirectional of [true, false]) {
+      expect(new Set(await biasOf(4, 8, bidirectional))).toEqual(new Set([1]))
+      expect(() => biasOf(2, 8, bidirectional)).toThrow('there are 2 relative position buckets')
+      expect(() => biasOf(5, 8, bidirectional)).toThrow('an even number of at least 4')
+      expect(() => biasOf(8, 4, bidirectional)).toThrow('more than half of the 8 buckets')
+    }
   })
 })
 

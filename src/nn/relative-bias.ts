@@ -1,18 +1,19 @@
+import { check } from '../base/errors.js'
 import { hostTensor } from '../base/host-tensor.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import * as np from '../engine/api/np.js'
 
 export interface RelativePositions {
   numBuckets: number
-  /** Keys at this distance or farther share the last bucket. */
+  /** Keys at this distance from their query or farther share the last bucket. */
   maxDistance: number
-  /** Whether keys after the query have buckets of their own (encoder), or none (decoder: they are masked). */
+  /** Whether half of the buckets are for keys after the query (encoder). In the decoder those keys are masked. */
   bidirectional: boolean
 }
 
 /**
- * The bucket of a key `distance` positions after its query (Raffel et al. 2020, section 2.1): one for each small distance,
- * then logarithmically wider ones.
+ * The bucket of a key `distance` positions after its query (Raffel et al. 2020, section 2.1). The first half of a
+ * direction's buckets are for one distance each; the others are for logarithmically growing ranges up to `maxDistance`.
  */
 export function relativePositionBucket(
   distance: number,
@@ -23,7 +24,8 @@ export function relativePositionBucket(
   const away = bidirectional ? Math.abs(distance) : Math.max(-distance, 0)
   const exact = Math.floor(buckets / 2)
   if (away < exact) return offset + away
-  // float32 and its epsilon, as the references compute it: a distance on the edge of two buckets is in the farther one.
+  // In float32 and with its epsilon added, as the references compute it. Otherwise a distance at the edge of two buckets
+  // could fall into the nearer one.
   const ratio = Math.fround(Math.fround(away / exact) + 2 ** -23)
   const logarithmic = Math.fround(
     Math.fround(Math.fround(Math.log(ratio)) / Math.log(maxDistance / exact)) * (buckets - exact),
@@ -31,13 +33,26 @@ export function relativePositionBucket(
   return offset + Math.min(exact + Math.trunc(logarithmic), buckets - 1)
 }
 
-/** The bias that is added to attention scores, from a learned table [heads, buckets] and the distance of key and query. */
+/**
+ * The bias that is added to attention scores: the element of a learned table [heads, buckets] for the bucket of each
+ * query's and key's distance. Throws a ShapeError unless there are at least 4 buckets, an even number, and `maxDistance`
+ * is beyond the buckets of single distances.
+ */
 export function relativePositionBias(
   table: Tensor,
   queryLength: number,
   keyLength: number,
   positions: RelativePositions,
 ): Tensor {
+  const { numBuckets, maxDistance } = positions
+  check(
+    numBuckets >= 4 && numBuckets % 2 === 0,
+    () => `there are ${numBuckets} relative position buckets: they must be an even number of at least 4`,
+  )
+  check(
+    maxDistance > numBuckets / 2,
+    () => `the largest relative distance is ${maxDistance}: it must be more than half of the ${numBuckets} buckets`,
+  )
   const buckets = new Int32Array(queryLength * keyLength)
   for (let query = 0; query < queryLength; query++) {
     for (let key = 0; key < keyLength; key++)

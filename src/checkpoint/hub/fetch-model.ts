@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { FileError } from '../../base/errors.js'
 import { formatBytes } from '../../base/format.js'
-import { quote } from '../format.js'
+import { listItems, listNames, quote } from '../format.js'
 import { isIndex, maxIndexBytes, weightFiles } from '../index-file.js'
 import { ModelCache } from './cache.js'
 import { Connection } from './connection.js'
@@ -58,7 +58,7 @@ function offlineFolder(cache: ModelCache, { repo, revision }: HubModel, cached: 
   const lacks =
     cached === undefined
       ? `knows no revision ${quote(revision)} of it`
-      : `lacks ${cached.missing.join(', ')} of commit ${cached.commit}`
+      : `lacks ${listItems(cached.missing)} of commit ${cached.commit}`
   throw new FileError(
     `${cache.folder}: ${repo} is wanted offline, and the cache ${lacks}: fetch it once with a connection (without HF_HUB_OFFLINE), or set HF_HUB_CACHE to the cache that has it`,
   )
@@ -114,7 +114,7 @@ async function fetchSnapshot(
   const weights = weightFiles.find(name => files.has(name))
   if (weights === undefined)
     throw new HubError(
-      `${repo}: the model has no weights on the hub that can be read here, which would be ${weightFiles.join(' or ')}: it has ${[...files.keys()].slice(0, 20).map(quote).join(', ')}`,
+      `${repo}: the model has no weights on the hub that can be read here, which would be ${weightFiles.join(' or ')}: it has ${listNames([...files.keys()])}`,
     )
   const needed = [get(configFile), ...optionalFiles.filter(name => files.has(name)).map(get), get(weights)]
   if (isIndex(weights)) {

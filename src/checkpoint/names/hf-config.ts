@@ -2,7 +2,7 @@ import { ConfigError, FileError } from '../../base/errors.js'
 import { stackLayers } from '../../model/config.js'
 import type { ModelConfig, RouterConfig, StackName } from '../../model/config.js'
 import type { TensorInfo } from '../format.js'
-import { quote } from '../format.js'
+import { listItems, quote } from '../format.js'
 import type { Json } from '../json.js'
 
 /**
@@ -218,7 +218,7 @@ function stackOf(
   ).every(Boolean)
   if (!regular)
     throw new ConfigError(
-      `${path}: the ${stack}'s sparse layers ${[...sparse].sort((a, b) => a - b).join(', ')} of ${layers} are not every n-th layer, which is not supported`,
+      `${path}: the ${stack}'s sparse layers ${listItems([...sparse].sort((a, b) => a - b))} of ${layers} are not every n-th layer, which is not supported`,
     )
   return { layers, sparseEvery }
 }

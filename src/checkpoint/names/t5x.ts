@@ -3,7 +3,7 @@ import { allocate } from '../../base/dtypes.js'
 import { FileError } from '../../base/errors.js'
 import { hostFrom, sizeOf } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
-import { quote, unknownTensor } from '../format.js'
+import { listItems, quote, unknownTensor } from '../format.js'
 import type { CheckpointReader, TensorInfo, TensorSource } from '../format.js'
 
 /** Where one of our parameters is: a tensor, or a layer of a stacked one. */
@@ -123,7 +123,7 @@ function subblocksOf(
       const count = Math.max(...subblocks) + 1
       if (subblocks.size !== count)
         throw new FileError(
-          `${path}: the scanned blocks of the ${quote(stack)} have the layers ${[...subblocks].sort((a, b) => a - b).join(', ')}: some are missing`,
+          `${path}: the scanned blocks of the ${quote(stack)} have the layers ${listItems([...subblocks].sort((a, b) => a - b))}: some are missing`,
         )
       return [stack, { count, layers }]
     }),

@@ -7,7 +7,7 @@ import { FileReader } from '../file-reader.js'
 import { readExactly } from '../byte-source.js'
 import type { ByteSource } from '../byte-source.js'
 import { firstBytes, isFile, openFrom, withPath } from '../files.js'
-import { checkBools, quote } from '../format.js'
+import { checkBools, listNames, quote } from '../format.js'
 import type { CheckpointFormat, CheckpointReader } from '../format.js'
 import { allocateTensor } from './allocate.js'
 import { readMsgpack } from './msgpack.js'
@@ -64,8 +64,7 @@ async function findFile(path: string): Promise<string> {
   const file = join(path, 'checkpoint')
   if (await isFile(file)) return file
   const steps = (await withPath(path, () => readdir(path))).filter(name => /^checkpoint_\d+$/.test(name))
-  const hint =
-    steps.length > 0 ? `; choose one of those in this folder: ${steps.slice(0, 5).map(quote).join(', ')}` : ''
+  const hint = steps.length > 0 ? `; choose one of those in this folder: ${listNames(steps)}` : ''
   throw new FileError(`${path}: there is no file "checkpoint", which every T5X checkpoint has${hint}`)
 }
 

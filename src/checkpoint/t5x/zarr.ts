@@ -5,7 +5,7 @@ import { formatCount } from '../../base/format.js'
 import { bytesOf, sizeOf, writer } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
 import { readSmallText, withPath } from '../files.js'
-import { quote } from '../format.js'
+import { listItems, quote } from '../format.js'
 import { allocateTensor } from './allocate.js'
 import { readChunk } from './chunk.js'
 import type { ZarrLeaf } from './state-tree.js'
@@ -14,7 +14,7 @@ import type { ZarrLayout } from './zarr-metadata.js'
 
 const maxZarrayBytes = 2 ** 20
 
-/** Reads a leaf's zarr folder, which stands in `checkpoint`, chunk by chunk into the tensor. */
+/** Reads one tensor from its zarr folder in the folder `checkpoint`, chunk by chunk. */
 export async function readZarr(checkpoint: string, leaf: ZarrLeaf): Promise<HostTensor> {
   const folder = join(checkpoint, leaf.folder)
   const { name } = leaf
@@ -43,10 +43,10 @@ export async function readZarr(checkpoint: string, leaf: ZarrLeaf): Promise<Host
   return tensor
 }
 
-/** The name of a chunk's file, by its place in the grid. */
+/** The name of a chunk's file, from its index in the grid: `0.2`. */
 export const chunkName = (index: readonly number[]): string => (index.length === 0 ? '0' : index.join('.'))
 
-/** The places of all chunks in a grid, the last axis running fastest. */
+/** The indices of all chunks in a grid, the last axis varying fastest. */
 export function* gridOf({ grid }: Pick<ZarrLayout, 'grid'>): Generator<number[]> {
   const count = sizeOf(grid)
   for (let n = 0; n < count; n++) {
@@ -59,13 +59,27 @@ export function* gridOf({ grid }: Pick<ZarrLayout, 'grid'>): Generator<number[]>
   }
 }
 
-/** A chunk may be left out only where zarr says what its elements are: otherwise a half-copied folder would read as zeros. */
+/**
+ * Throws a FileError if a chunk is missing and the array has no fill value. (zarr allows missing chunks, whose elements
+ * are the fill value; without one, a half-copied folder would be read as zeros.)
+ */
 function checkAllThere(folder: string, name: string, layout: ZarrLayout, files: ReadonlySet<string>): void {
   if (layout.fill !== undefined) return
+  const total = sizeOf(layout.grid)
+  const missing = total - [...files].filter(file => isChunkOf(layout, file)).length
+  if (missing === 0) return
+  const first: string[] = []
   for (const index of gridOf(layout)) {
-    if (files.has(chunkName(index))) continue
-    throw new FileError(
-      `${folder}: tensor ${quote(name)}: chunk ${chunkName(index)} of ${formatCount(sizeOf(layout.grid))} is missing, and there is no fill_value to stand for it: copy or download the folder again`,
-    )
+    if (!files.has(chunkName(index))) first.push(chunkName(index))
+    if (first.length === Math.min(missing, 10)) break
   }
+  throw new FileError(
+    `${folder}: tensor ${quote(name)}: ${formatCount(missing)} of ${formatCount(total)} chunks are missing (${listItems(first, missing)}), and .zarray has no fill_value for their elements: copy or download the folder again`,
+  )
+}
+
+/** Whether a file's name is that of a chunk in the grid. */
+function isChunkOf({ grid }: Pick<ZarrLayout, 'grid'>, file: string): boolean {
+  const index = grid.length === 0 ? [] : file.split('.').map(Number)
+  return index.length === grid.length && index.every((i, d) => i < grid[d]) && chunkName(index) === file
 }

@@ -8,22 +8,25 @@ import type { Factoring, ParameterAxes } from './factoring.js'
 import type { Optimizer } from './optimizer.js'
 
 export interface AdafactorOptions {
-  /** The second moment's decay at update t (from 1) is 1 - t^-decayRate. */
+  /** The second moment decays by 1 - t^-decayRate in update t, counted from 1. */
   decayRate?: number
-  /** Updates made before the decay begins to count: the number of pretraining steps, when fine-tuning. */
+  /**
+   * The update from which t is counted. Updates up to it have t = 1, so a decay of 0: the second moment is that of the
+   * current gradient. T5X sets it to the number of pretraining steps when it fine-tunes, since its step count goes on.
+   */
   stepOffset?: number
-  /** The largest root mean square of an update, before it is scaled. */
+  /** An update whose root mean square is larger is scaled down to it, before the learning rate applies. */
   clippingThreshold?: number
   /** Added to squared gradients. */
   epsilon1?: number
-  /** The least scale of a parameter. */
+  /** The learning rate is multiplied by a parameter's root mean square, or by this if it is larger. */
   epsilon2?: number
 }
 
 /**
  * Adafactor as T5X has it (Shazeer and Stern 2018, without momentum): the learning rate is relative to each parameter's
- * root mean square, updates are clipped, and the second moment of matrices is kept as row and column means. What is
- * factored, and what counts as one parameter (each expert by itself), follows the declared axes: factoring.ts.
+ * root mean square, updates are clipped, and the second moment of a matrix is kept as its row and column means.
+ * factoring.ts decides from the declared axes which parameters are matrices, and that each expert counts by itself.
  *
  * State, for each parameter: `{ v_row, v_col }` if it is factored, otherwise `{ v }`.
  */
@@ -32,11 +35,11 @@ export function adafactor(specs: readonly ParameterAxes[], options: AdafactorOpt
   const factorings = new Map(specs.map(spec => [spec.path, factoringOf(spec)]))
   const factoring = (path: string): Factoring => {
     const known = factorings.get(path)
-    check(known !== undefined, () => `Adafactor got a parameter ${path} that was not declared`)
+    check(known !== undefined, () => `Adafactor knows no parameter ${path}: its specs do not declare it`)
     return known
   }
 
-  /** The new second moment, and what a gradient is to be multiplied with: one over its root. */
+  /** The new second moment, and its inverse square root, which the gradient is multiplied by. */
   function secondMoment(
     old: Moments,
     squares: Tensor,
@@ -84,14 +87,15 @@ export function adafactor(specs: readonly ParameterAxes[], options: AdafactorOpt
     },
 
     update(gradients, state, params, { learningRate, step }) {
-      const decay = np.subtract(1, np.power(np.add(step, 1 - stepOffset), -decayRate))
+      const t = np.maximum(np.add(step, 1 - stepOffset), 1) // []
+      const decay = np.subtract(1, np.power(t, -decayRate)) // []
       const gradientAt = new Map(leavesWithPaths<Tensor>(gradients))
       const momentAt = new Map(leavesWithPaths<Tensor>(state))
       const newParams: [string, Tensor][] = []
       const newState: [string, Tensor][] = []
       for (const [path, p] of leavesWithPaths<Tensor>(params)) {
         const g = gradientAt.get(path)
-        check(g !== undefined, () => `there is no gradient for ${path}`)
+        check(g !== undefined, () => `the gradients have no leaf ${path}, which is a parameter`)
         const how = factoring(path)
         const rms = (x: Tensor): Tensor => np.sqrt(np.mean(np.square(x), { axis: how.averaged, keepdims: true }))
         const old = Object.fromEntries(momentNames(how).map(name => [name, momentAt.get(`${path}/${name}`)!]))

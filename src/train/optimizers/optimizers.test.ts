@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Tensor } from '../../engine/api/tensor.js'
 import * as np from '../../engine/api/np.js'
 import { jit } from '../../engine/api/jit.js'
+import { adafactor } from './adafactor.js'
 import { adamW } from './adamw.js'
 import { clipByGlobalNorm, globalNorm } from './clipping.js'
 import { factoringOf } from './factoring.js'
@@ -43,6 +44,25 @@ describe('adamW', () => {
       (await actual.numbers()).forEach((a, i) => expect(Math.abs(a - list[i].p)).toBeLessThan(1e-5))
     await close(params.kernel, expected.kernel)
     await close(params.scale, expected.scale)
+  })
+})
+
+describe('adafactor', () => {
+  it('decays by the first step until its offset, and counts from there', async () => {
+    const specs = [{ path: 'w', shape: [3], axes: ['embed'] }]
+    const params = { w: np.array([1, -2, 0.5]) }
+    const gradients = { w: np.array([0.1, 0.2, -0.3]) }
+    const state = { w: { v: np.array([4, 5, 6]) } }
+    const updated = async (stepOffset: number, step: number): Promise<number[][]> => {
+      const scalars = { learningRate: np.array(0.1), step: np.array(step) }
+      const next = adafactor(specs, { stepOffset }).update(gradients, state, params, scalars)
+      return Promise.all([next.params.w.numbers(), next.state.w.v.numbers()])
+    }
+    const first = await updated(0, 0)
+    expect(first.flat().every(Number.isFinite)).toBe(true)
+    for (const step of [0, 5, 10]) expect(await updated(10, step), `step ${step}`).toEqual(first)
+    expect(await updated(10, 11)).toEqual(await updated(0, 1))
+    expect(await updated(10, 11)).not.toEqual(first)
   })
 })
 
