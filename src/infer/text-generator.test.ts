@@ -6,6 +6,8 @@ import { initParameters } from '../model/init.js'
 import { declareParameters } from '../model/parameters.js'
 import { preset } from '../model/presets.js'
 import { readBlanks, fillBlanks } from './blanks.js'
+import type { ScoreProcessor } from './processors.js'
+import type { Search, SearchOptions } from './search.js'
 import { TextGenerator } from './text-generator.js'
 import type { TextOptions } from './text-options.js'
 
@@ -95,6 +97,82 @@ describe('TextGenerator', () => {
     for await (const _ of g.stream('third', { minNewTokens: 12 })) break
     expect((await whole)[0].text).toBe((await g.answer('hello'))[0].text)
     await expect(g.answer('hello', { signal: controller.signal })).rejects.toThrow('abort')
+  })
+
+  it('answers many texts in their order, whatever their lengths, and reports each', async () => {
+    const texts = ['a longer text than the others', '', 'hello', 'hi', 'hello']
+    const done: number[] = []
+    const answers = await generator().answerAll(texts, { numBeams: 2 }, count => done.push(count))
+    expect(done).toEqual([1, 2, 3, 4, 5])
+    const g = generator()
+    for (const [i, text] of texts.entries())
+      expect(answers[i][0].tokens).toEqual((await g.answer(text, { numBeams: 2 }))[0].tokens)
+    expect(await g.answerAll([])).toEqual([])
+  })
+
+  describe('with values from outside', () => {
+    const token = (text: string): number => vocabulary.encode(text)[0]
+    /** Appends the letters of a word one after the other, then EOS. */
+    const spell =
+      (word: string) =>
+      ({ maxNewTokens }: SearchOptions): Search => {
+        const tokens: number[] = []
+        return {
+          rows: 1,
+          next: () => {
+            tokens.push([...vocabulary.encode(word), 1][tokens.length])
+            return tokens.at(-1) === 1 || tokens.length === maxNewTokens
+              ? null
+              : { tokens: [tokens.at(-1)!], parents: null }
+          },
+          answers: () => [{ tokens, score: 7, logProbabilities: [] }],
+        }
+      }
+
+    it('changes scores by a custom processor, after the built-in ones', async () => {
+      const onlyB: ScoreProcessor = (scores, tokens) => {
+        const banned = scores[token('b')] === -Infinity
+        scores.fill(-Infinity)
+        scores[banned || tokens.length > 3 ? 1 : token('b')] = 0
+      }
+      const [{ text }] = await generator().answer('hello', { processors: [onlyB] })
+      expect(text).toBe('bbb')
+      expect((await generator().answer('hello', { processors: [onlyB], banned: ['b'] }))[0].text).toBe('')
+    })
+
+    it('chooses tokens by a custom search, whole and streamed', async () => {
+      const g = generator()
+      expect(await g.answer('hello', { search: spell('word') })).toEqual([
+        { text: 'word', tokens: [...vocabulary.encode('word'), 1], score: 7 },
+      ])
+      expect((await piecesOf(g.stream('hello', { search: spell('word') }))).join('')).toBe('word')
+      expect((await g.answer('hello', { search: spell('word'), maxNewTokens: 2 }))[0].text).toBe('wo')
+      await expect(g.answer('hello', { search: spell('word'), numBeams: 2 })).rejects.toThrow('cannot be combined')
+    })
+
+    it('ends a search at the limit of the model, even if the search would go on', async () => {
+      const endless = (): Search => {
+        let count = 0
+        return {
+          rows: 1,
+          next: () => ({ tokens: [3 + (count++ % 9)], parents: null }),
+          answers: () => [{ tokens: [count], score: NaN, logProbabilities: [] }],
+        }
+      }
+      expect((await generator().answer('hello', { search: endless }))[0].tokens).toEqual([12])
+    })
+
+    it.each([
+      ['two tokens for a row', { tokens: [5, 5], parents: null }, 'a search of 1 row chose the tokens [5,5]'],
+      ['a token that does not exist', { tokens: [9999], parents: null }, 'it needs one token id below'],
+      ['the tokens of a row that does not exist', { tokens: [5], parents: [1] }, 'after the rows [1]'],
+    ])('refuses a search that chooses %s, and answers the rest of the batch', async (_, next, message) => {
+      const wrong: Search = { rows: 1, next: () => next, answers: () => [] }
+      const g = generator()
+      const right = g.answer('hello')
+      await expect(g.answer('hello', { search: () => wrong })).rejects.toThrow(message)
+      expect((await right)[0].tokens).toEqual((await g.answer('hello'))[0].tokens)
+    })
   })
 
   it('says what cannot be combined', async () => {

@@ -24,7 +24,7 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
       ['train', 'g2p', '--set', 'model.vocabSize=10'],
       'model.vocabSize is 10, and the task g2p has 69 tokens: raise it',
     ],
-    [['train', 'g2p', '--resume', 'runs/g2p'], 'leave the others out'],
+    [['train', 'g2p', '--resume', 'runs/g2p'], 'the folder from the run itself: leave them out'],
     [['train', '--resume'], 'there is no run with a checkpoint under runs/'],
     [['inspect', 'switch-bass-8'], 'did you mean switch-base-8?'],
     [['inspect', 'google/switch-base-8'], 'did you mean switch-base-8?'],

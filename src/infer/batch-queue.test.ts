@@ -1,0 +1,49 @@
+import { describe, expect, it } from 'vitest'
+import type { ModelParams } from '../model/types.js'
+import { BatchQueue } from './batch-queue.js'
+import type { Generator } from './generate.js'
+import type { Search } from './search.js'
+
+const search = (rows: number): Search => ({ rows, next: () => null, answers: () => [] })
+
+/** A queue of at most 4 rows in a batch, and the rows of each search of each batch that it has run. */
+function queue(fails = false): { batches: number[][]; run: (rows: number, signal?: AbortSignal) => Promise<void> } {
+  const batches: number[][] = []
+  const generate: Generator = async (_, _inputs, searches) => {
+    batches.push(searches.map(({ rows }) => rows))
+    await Promise.resolve()
+    if (fails) throw new Error('no memory')
+    for (const { rows, next } of searches) next(new Float32Array(rows * 8))
+    return []
+  }
+  const requests = new BatchQueue(generate, {} as ModelParams, { maxRows: 4 })
+  return { batches, run: (rows, signal) => requests.run([1], search(rows), { signal }) }
+}
+
+describe('BatchQueue', () => {
+  it('fills batches up to maxRows, in order; a larger search has a batch of its own', async () => {
+    const { batches, run } = queue()
+    await Promise.all([1, 3, 2, 6, 1, 1].map(rows => run(rows)))
+    expect(batches).toEqual([[1, 3], [2], [6], [1, 1]])
+    await run(2)
+    expect(batches.at(-1)).toEqual([2])
+  })
+
+  it('leaves out a request that is aborted while it waits', async () => {
+    const { batches, run } = queue()
+    const controller = new AbortController()
+    const [first, aborted] = [run(4), run(2, controller.signal)]
+    controller.abort(new Error('left'))
+    await first
+    await expect(aborted).rejects.toThrow('left')
+    await expect(run(1, controller.signal)).rejects.toThrow('left')
+    expect(batches).toEqual([[4]])
+  })
+
+  it('rejects every request of a batch that fails, and goes on', async () => {
+    const { batches, run } = queue(true)
+    const results = await Promise.allSettled([run(4), run(1), run(2)])
+    expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
+    expect(batches).toEqual([[4], [1, 2]])
+  })
+})
