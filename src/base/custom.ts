@@ -15,9 +15,8 @@ export const customSchema = z.strictObject({
   name: z.string().min(1),
 }) satisfies z.ZodType<Custom>
 
-/** The error for a configuration that names a custom value which was not supplied. `what` is its key in `TrainerValues`. */
+/** The error for a configuration that names a custom value which was not supplied. `what` is the key it is supplied under. */
 export const missingValue = (what: string, name: string): ConfigError =>
   new ConfigError(
-    `the ${what} "${name}" is not built in: the program that began this run supplied it. ` +
-      `Supply it again from a program: Trainer.resume(config, checkpoint, { ${what} })`,
+    `the ${what} "${name}" is not built in: the program that began this run supplied it. Supply it again from a program, as { ${what} }`,
   )

@@ -50,6 +50,7 @@ export const modelSchema = z.strictObject({
 
 export const routerSchema = z.strictObject({
   kind: namesOf(routers),
+  custom: z.string().min(1).optional(),
   maxGroupSize: size,
   trainCapacityFactor: positive,
   evalCapacityFactor: positive,

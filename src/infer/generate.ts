@@ -4,6 +4,7 @@ import type { Tensor } from '../engine/api/tensor.js'
 import { PAD_ID } from '../text/vocabulary.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import type { ForwardOptions, ModelParams } from '../model/types.js'
+import type { Router } from '../nn/moe/router.js'
 import { compileDecoding } from './compiled.js'
 import { checkSetting } from './processors.js'
 import { checkNext, greedySearch, START_ID } from './search.js'
@@ -12,6 +13,8 @@ import type { Answer, NextTokens, Search } from './search.js'
 export interface GenerateOptions {
   config: ModelConfig
   router: RouterConfig
+  /** A router to use instead of the one that `router` names. */
+  customRouter?: Router
   /** The most tokens an answer has, EOS included. */
   maxNewTokens: number
   /**
@@ -48,8 +51,8 @@ const LENGTH_MULTIPLE = 16
  * search has finished. It compiles once for each batch shape, so keep it for later calls. An input's answers depend neither
  * on the other inputs of its batch nor on padding.
  */
-export function makeGenerator({ config, router, maxNewTokens, release }: GenerateOptions): Generator {
-  const options: ForwardOptions = { config, router, mode: 'eval' }
+export function makeGenerator({ config, router, customRouter, maxNewTokens, release }: GenerateOptions): Generator {
+  const options: ForwardOptions = { config, router, customRouter, mode: 'eval' }
   const { prepare, start, encode, advance, reorder } = compileDecoding(options, maxNewTokens)
 
   /** The parameter trees that this generator has taken over, or is taking over. */

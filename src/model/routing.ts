@@ -1,7 +1,17 @@
+import { missingValue } from '../base/custom.js'
 import { expertCapacity, oneGroup } from '../nn/moe/groups.js'
 import type { MoeOptions } from '../nn/moe/layer.js'
 import { routers } from '../nn/moe/router.js'
+import type { Router } from '../nn/moe/router.js'
 import type { Pass } from './pass.js'
+import type { ForwardOptions } from './types.js'
+
+/** The caller's router, or the one that the configuration names. Throws a ConfigError if that is a custom one. */
+function routerOf({ customRouter, router }: ForwardOptions): Router {
+  if (customRouter) return customRouter
+  if (router.custom !== undefined) throw missingValue('router', router.custom)
+  return routers[router.kind]
+}
 
 /**
  * How a sparse layer routes tokens [batch, length]: by the caller's router, or by the one that the configuration names.
@@ -22,7 +32,7 @@ export function moeOptions(
   const capacity =
     router.expertCapacity ?? expertCapacity(factor, groups.tokensPerGroup, numExperts, router.minExpertCapacity)
   return {
-    router: options.customRouter ?? routers[router.kind],
+    router: routerOf(options),
     groups,
     capacity: dropless ? null : capacity,
     countMasked: meaning.countsUnroutedTokens,

@@ -10,6 +10,7 @@ import type { TextCodec } from '../text/codec.js'
 import type { Vocabulary } from '../text/vocabulary.js'
 import { loadServed, servedBytes } from '../infer/load.js'
 import type { TextModel } from '../infer/text-generator.js'
+import type { Router } from '../nn/moe/router.js'
 import { countParameters } from '../model/parameters.js'
 import { openWeights } from './open-weights.js'
 import type { OpenedWeights } from './open-weights.js'
@@ -28,6 +29,8 @@ export interface TextModelOptions {
   maxNewTokens?: number
   /** Quantizes kernels to this many bits while they are loaded. */
   bits?: Bits
+  /** The router, if the model was trained with one that a program supplied. */
+  router?: Router
   /** Receives messages for a person: a large model is being loaded, or T5's vocabulary is assumed. */
   onNotice?: (message: string) => void
 }
@@ -35,7 +38,7 @@ export interface TextModelOptions {
 /** Loads the model of a run, a Hugging Face folder or a T5X checkpoint, with its vocabulary, for answering texts. */
 export async function openTextModel(
   path: string,
-  { maxNewTokens, bits, onNotice = () => undefined }: TextModelOptions = {},
+  { maxNewTokens, bits, router, onNotice = () => undefined }: TextModelOptions = {},
 ): Promise<TextModel> {
   if (maxNewTokens !== undefined && maxNewTokens > MOST_NEW_TOKENS)
     throw new ConfigError(`an answer has at most ${MOST_NEW_TOKENS} tokens, not ${maxNewTokens} (maxNewTokens)`)
@@ -47,7 +50,13 @@ export async function openTextModel(
     const config = { ...weights.model, reference: 'switchyard', dtype: 'float32' } as const
     return {
       params: await loadServed(weights, bits),
-      options: { config, router: weights.router, maxNewTokens: maxNewTokens ?? limit, release: true },
+      options: {
+        config,
+        router: weights.router,
+        customRouter: router,
+        maxNewTokens: maxNewTokens ?? limit,
+        release: true,
+      },
       codec,
     }
   } finally {

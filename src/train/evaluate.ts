@@ -5,6 +5,7 @@ import { TextGenerator } from '../infer/text-generator.js'
 import type { TextModel } from '../infer/text-generator.js'
 import type { TextOptions } from '../infer/text-options.js'
 import type { ModelParams } from '../model/types.js'
+import type { Router } from '../nn/moe/router.js'
 import type { TextCodec } from '../text/codec.js'
 import type { RunConfig } from './config.js'
 
@@ -25,6 +26,8 @@ export interface EvaluateOptions {
   limit: number | null
   /** How answers are generated. Default: greedily. */
   generation?: TextOptions
+  /** The router, if the run was trained with one that a program supplied. */
+  router?: Router
   /** Called at the beginning and after each answer with the number of examples answered, and of all. */
   onProgress?: (done: number, count: number) => void
 }
@@ -32,24 +35,34 @@ export interface EvaluateOptions {
 /** Evaluation generates in larger batches than serving does: all texts are known, and throughput is all that counts. */
 const EVALUATION_ROWS = 128
 
-/** A run's parameters as a model that answers texts. Answers have at most as many tokens as the targets in training. */
+/**
+ * A run's parameters as a model that answers texts. Answers have at most as many tokens as the targets in training. A custom
+ * router must be supplied again.
+ */
 export const trainedTextModel = (
   params: ModelParams,
   { model, router, train }: Pick<RunConfig, 'model' | 'router' | 'train'>,
   codec: TextCodec,
-): TextModel => ({ params, options: { config: model, router, maxNewTokens: train.targetLength }, codec })
+  customRouter?: Router,
+): TextModel => ({
+  params,
+  options: { config: model, router, customRouter, maxNewTokens: train.targetLength },
+  codec,
+})
 
 /** Generates an answer to each example of a split (or to `limit` of them), and scores the answers by the task's metrics. */
 export async function evaluate(
   params: ModelParams,
   config: Pick<RunConfig, 'model' | 'router' | 'train'>,
   task: Task,
-  { split, limit, generation, onProgress }: EvaluateOptions,
+  { split, limit, generation, router, onProgress }: EvaluateOptions,
 ): Promise<Evaluation> {
   const all = task.split(split)
   const count = Math.min(limit ?? all.length, all.length)
   const examples = Array.from({ length: count }, (_, i) => all[Math.floor((i * all.length) / count)])
-  const generator = new TextGenerator(trainedTextModel(params, config, task.codec), { maxRows: EVALUATION_ROWS })
+  const generator = new TextGenerator(trainedTextModel(params, config, task.codec, router), {
+    maxRows: EVALUATION_ROWS,
+  })
   onProgress?.(0, count)
   const answers = await generator.answerAll(
     examples.map(example => example.input),

@@ -12,6 +12,7 @@ import type { TensorTree } from '../engine/api/tracing.js'
 import { initParameters } from '../model/init.js'
 import { declareParameters } from '../model/parameters.js'
 import type { Batch } from '../model/types.js'
+import type { Router } from '../nn/moe/router.js'
 import type { RunConfig } from './config.js'
 import { trainingLoss } from './loss.js'
 import type { Optimizer } from './optimizers/optimizer.js'
@@ -29,6 +30,7 @@ export interface TrainerValues {
   task?: Task
   optimizer?: Optimizer
   schedule?: Schedule
+  router?: Router
 }
 
 /** Everything a run needs besides its arrays. */
@@ -67,7 +69,7 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
     task,
     iterator: new TrainIterator(tokenized(task), { rows, inputLength, targetLength, seed }),
     schedule: values.schedule ?? makeSchedule(train.schedule, train.steps),
-    trainStep: makeTrainStep(trainingLoss(model, router), optimizer, clipNorm),
+    trainStep: makeTrainStep(trainingLoss(model, router, values.router), optimizer, clipNorm),
     stepKey: random.foldIn(rootKey, 1),
     initialize: () => {
       const params = initParameters(specs, random.foldIn(rootKey, 0))
@@ -78,7 +80,8 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
 
 /** Throws a ConfigError if a checkpoint's configuration names a custom value that is not supplied. */
 export function checkSupplied(saved: unknown, values: TrainerValues): void {
-  const { task, train } = (saved ?? {}) as Partial<RunConfig>
+  const { task, router, train } = (saved ?? {}) as Partial<RunConfig>
+  if (router?.custom !== undefined && !values.router) throw missingValue('router', router.custom)
   const named = { task, optimizer: train?.optimizer, schedule: train?.schedule }
   for (const what of ['task', 'optimizer', 'schedule'] as const) {
     const value = named[what]
@@ -87,10 +90,11 @@ export function checkSupplied(saved: unknown, values: TrainerValues): void {
 }
 
 /** The configuration with the name of each supplied value in the value's place. */
-function named(config: RunConfig, { task, optimizer, schedule }: TrainerValues & { task: Task }): RunConfig {
+function named(config: RunConfig, { task, optimizer, schedule, router }: TrainerValues & { task: Task }): RunConfig {
   return {
     ...config,
     task: task.config ?? { kind: 'custom', name: task.name },
+    router: { ...config.router, ...(router && { custom: router.name }) },
     train: {
       ...config.train,
       ...(optimizer && { optimizer: { kind: 'custom', name: optimizer.name } }),

@@ -14,6 +14,7 @@ import { evaluate } from './evaluate.js'
 import type { Optimizer } from './optimizers/optimizer.js'
 import { parseRunConfig } from '../config/validate.js'
 import { treeMap } from '../base/pytree.js'
+import type { Router } from '../nn/moe/router.js'
 import type { Metric } from '../metrics/metric.js'
 import * as np from '../engine/api/np.js'
 import { Trainer } from './trainer.js'
@@ -261,6 +262,39 @@ describe('values from outside', () => {
         `the ${missing} "${left.name}" is not built in: the program that began this run supplied it. Supply it again`,
       )
     }
+  })
+
+  it('may be a router, with which the model is trained and evaluated', async () => {
+    /** Sends every token to expert 0. */
+    const first: Router = {
+      name: 'first',
+      assign: ({ probabilities }, mask) => {
+        const [groups, tokens, experts] = probabilities.shape
+        const zeros = np.zeros([groups, tokens, 1], 'int32') // [groups, tokens, choices]
+        const kept = mask ? np.expandDims(mask, 2) : np.ones([groups, tokens, 1], 'bool') // [groups, tokens, choices]
+        const position = np.subtract(np.cumsum(np.astype(kept, 'int32'), 1), 1) // [groups, tokens, choices]
+        return {
+          expert: zeros,
+          position: np.where(kept, position, -1),
+          kept: np.logicalAnd(kept, np.less(position, 2)),
+          gate: np.astype(kept, 'float32'),
+          choice: np.where(kept, np.oneHot(np.zeros([groups, tokens], 'int32'), experts), 0),
+        }
+      },
+    }
+    const trainer = await Trainer.begin(config, { task: hex, router: first })
+    const before = await valuesOf(trainer)
+    await trainer.run(folder)
+    const path = Object.keys(before).find(name => name.startsWith('encoder') && name.includes('/expert'))!
+    const [after, half] = [(await valuesOf(trainer))[path], before[path].length / 2]
+    expect(after.slice(half)).toEqual(before[path].slice(half))
+    expect(after.slice(0, half)).not.toEqual(before[path].slice(0, half))
+    expect(trainer.config.router).toMatchObject({ kind: 'tokensChoose', custom: 'first' })
+
+    await expect(resumeWith({ task: hex })).rejects.toThrow('the router "first" is not built in')
+    const options = { split: 'test', limit: 2 } as const
+    await expect(evaluate(trainer.params, trainer.config, hex, options)).rejects.toThrow('the router "first"')
+    await evaluate(trainer.params, trainer.config, hex, { ...options, router: first })
   })
 
   it('may be an optimizer that has no state', async () => {

@@ -28,6 +28,7 @@ const below = (position: Tensor, capacity: number | null): Tensor =>
 
 /** Second choices find room after all first choices. */
 const tokensChooseTop2: Router = {
+  name: 'tokensChooseTop2',
   assign({ probabilities }, mask, capacity) {
     const [groups, tokens, experts] = probabilities.shape
     const [gates, expert] = np.topK(probabilities, 2) // [groups, tokens, 2]
@@ -49,6 +50,7 @@ const tokensChooseTop2: Router = {
 
 /** Each expert takes the tokens that it is most probable for. */
 const expertsChoose: Router = {
+  name: 'expertsChoose',
   assign({ probabilities }, mask, capacity) {
     const [groups, tokens, experts] = probabilities.shape
     const scores = mask ? np.where(np.expandDims(mask, 2), probabilities, -1) : probabilities // [groups, tokens, experts]
@@ -65,6 +67,7 @@ describeRouter('experts choose', expertsChoose)
 
 /** A hash router: a token's place in its group decides its expert (as in Roller et al. 2021, but for the hash). */
 const hashRouter: Router = {
+  name: 'hash',
   assign({ probabilities }, mask, capacity) {
     const [groups, tokens, experts] = probabilities.shape
     const expert = np.broadcastTo(np.remainder(np.arange(tokens), experts), [groups, tokens]) // [groups, tokens]

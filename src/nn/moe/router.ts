@@ -22,6 +22,8 @@ export type Assignment = {
 
 /** How tokens and experts find each other: the seam for other kinds of routing. */
 export interface Router {
+  /** Names it in checkpoints and messages. */
+  readonly name: string
   /**
    * Only tokens where `mask` [groups, tokens] holds take part (null: all). An expert takes at most `capacity` choices of a
    * group (null: all that come). Where experts choose tokens, a token has as many choices as there are experts, and those count that were taken.
@@ -34,6 +36,7 @@ export interface Router {
  * Transformers", section 2.1). The gate is the probability itself (equation 2), so that the router gets a gradient.
  */
 export const tokensChooseTop1: Router = {
+  name: 'tokensChoose',
   assign({ probabilities }, mask, capacity) {
     const numExperts = probabilities.shape[2]
     const expert = np.argmax(probabilities) // [groups, tokens]
