@@ -7,20 +7,21 @@ import { FileError } from '../base/errors.js'
 import { errorCode, withPath } from './files.js'
 import { hasEnded, host, isAbandoned } from './owner.js'
 
-// What is being written, or being deleted, has a temporary name beside its final one (a rename is atomic only within
-// a file system). The name says who works on it: the next writer removes what a crash has left.
+// A file or folder that is being written or deleted has a temporary name in the same folder, because a rename is atomic only
+// within one file system. The temporary name holds the writer's host, pid and thread. The next writer in that folder reads from
+// it whether a crash has left the file, and then removes it.
 const temporary = /^\.switchyard-(\w+)-(\d+)-(\d+)-[0-9a-f]{8}$/
 const inUse = new Set<string>()
 
 export interface AtomicOptions {
-  /** Whether what is at the path already may be replaced; otherwise that is an error, and nothing is written. */
+  /** Replace a file or folder that has the path already. Without it, that is a FileError, and nothing is written. */
   replace?: boolean
 }
 
 /**
  * Makes a folder that appears at `path` complete, or not at all: `fill` writes into a temporary folder, whose files
- * are brought to the disk before it takes the name. A folder that is replaced is called `PATH.replaced` for the moment
- * in which neither has the name: a crash just then leaves that one.
+ * are flushed to the disk before it is renamed to `path`. A folder that is replaced is first renamed to `PATH.replaced`; a crash
+ * between the two renames leaves it under that name, and an error gives it its own name back.
  */
 export async function writeFolderAtomically(
   path: string,
@@ -32,7 +33,7 @@ export async function writeFolderAtomically(
     try {
       await fill(temp)
     } catch (error) {
-      // The temporary name means nothing to a person.
+      // Messages name the path that the user gave.
       if (error instanceof FileError) throw new FileError(error.message.replaceAll(temp, path), { cause: error })
       throw error
     }
@@ -40,14 +41,14 @@ export async function writeFolderAtomically(
   })
 }
 
-/** The same for a single file. `write` must not close the handle. */
+/** As `writeFolderAtomically`, for a single file. `write` must not close the handle. */
 export async function writeFileAtomically(
   path: string,
   write: (handle: FileHandle) => Promise<void>,
   options: AtomicOptions = {},
 ): Promise<void> {
   if (await withPath(path, () => isFolder(path)))
-    throw new FileError(`${path}: this is a folder, and a file was to be written: choose another name`)
+    throw new FileError(`${path}: this is a folder, so no file can be written under this name: choose another`)
   await writeAtomically(path, options, async temp => {
     const handle = await withPath(path, () => open(temp, 'wx'))
     try {
@@ -59,7 +60,7 @@ export async function writeFileAtomically(
   })
 }
 
-/** Removes a file or folder so that a crash leaves all of it under its name, or nothing. */
+/** Removes a file or folder. A crash leaves either all of it under its name, or nothing under that name. */
 export async function removeAtomically(path: string): Promise<void> {
   const temp = temporaryBeside(path)
   try {
@@ -90,7 +91,7 @@ export async function nextFreeFolder(path: string): Promise<string> {
   })
 }
 
-/** Deletes what crashed writers left in a folder. What cannot be deleted is left to the next time. */
+/** Deletes the temporary files and folders that crashed writers left in a folder. Those that cannot be deleted are skipped. */
 export async function removeLeftovers(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     const path = join(folder, name)
@@ -125,7 +126,7 @@ async function writeAtomically(
   try {
     await fill(temp)
     await withPath(path, async () => {
-      // Once more, for what came meanwhile: a rename would replace a file without a word.
+      // Checked again, because a rename would silently replace a file that was made in the meantime.
       if (!options.replace) await refuseExisting(target)
       await moveInto(temp, target)
       await syncFolder(folder)
@@ -143,13 +144,20 @@ async function refuseExisting(path: string): Promise<void> {
     throw new FileError(`${path}: something is there already: choose another name, or remove it first`)
 }
 
+/** Gives `temp` the target's name. If that fails, what had the name before has it again. */
 async function moveInto(temp: string, target: string): Promise<void> {
   const aside = `${target}.replaced`
-  if (!(await isFolder(target))) return rename(temp, target)
-  if (await exists(aside)) await removeAtomically(aside)
-  await rename(target, aside)
-  await rename(temp, target)
-  await removeAtomically(aside)
+  if (await isFolder(target)) {
+    if (await exists(aside)) await removeAtomically(aside)
+    await rename(target, aside)
+    try {
+      await rename(temp, target)
+    } catch (error) {
+      await rename(aside, target)
+      throw error
+    }
+  } else await rename(temp, target)
+  if (await isFolder(aside)) await removeAtomically(aside)
 }
 
 async function isFolder(path: string): Promise<boolean> {
@@ -178,7 +186,7 @@ async function newestChange(path: string): Promise<number> {
   return newest
 }
 
-/** Brings a folder's files to the disk, then the folder's own list of names. */
+/** Flushes a folder's files to the disk, then the folder's own list of names. */
 async function syncTree(folder: string): Promise<void> {
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name)
@@ -189,7 +197,7 @@ async function syncTree(folder: string): Promise<void> {
 }
 
 async function syncFolder(folder: string): Promise<void> {
-  // Windows does not let a folder be opened; there the rename alone must do.
+  // Windows cannot open a folder, so there its list of names is not flushed.
   if (process.platform !== 'win32') await sync(folder)
 }
 

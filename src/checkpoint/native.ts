@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as z from 'zod'
 import { FileError, SwitchyardError } from '../base/errors.js'
@@ -119,20 +119,46 @@ export async function listCheckpoints(runFolder: string): Promise<{ step: number
   return (await scanRun(runFolder)).checkpoints
 }
 
-/** Superseded: what a crash has left of replaced checkpoints whose replacements are in place. */
+/**
+ * Before a run that went on from step `from` saves its next checkpoint, `next`: renames the checkpoints of later steps to
+ * `step-<n>.abandoned-by-<next>`. Until `step-<next>` exists they count as before. From then on they are ignored, and deleted
+ * by the next `saveCheckpoint`. So at no moment, after a crash either, are checkpoints of two histories mixed.
+ */
+export async function abandonAfter(runFolder: string, from: number, next: number): Promise<void> {
+  const later = (await listCheckpoints(runFolder)).filter(({ step }) => step > from)
+  // First the one whose name the next checkpoint needs: its presence is what tells that the rest is abandoned.
+  for (const { step, path } of later.sort((a, b) => Number(b.step === next) - Number(a.step === next))) {
+    const aside = join(runFolder, `step-${step}.abandoned-by-${next}`)
+    if (path === aside) continue
+    if (await exists(aside)) await removeAtomically(aside)
+    await withPath(path, () => rename(path, aside))
+  }
+}
+
+const checkpointName = /^step-(0|[1-9]\d{0,15})(?:\.(replaced)|\.abandoned-by-(\d{1,16}))?$/
+
+/**
+ * The checkpoints of a run, and the folders that count no more: those that were replaced or abandoned and whose replacement or
+ * successor is in place.
+ */
 async function scanRun(
   runFolder: string,
 ): Promise<{ checkpoints: { step: number; path: string }[]; superseded: string[] }> {
   const found = new Map<number, string>()
   const superseded: string[] = []
-  // Sorted: `step-5` comes before `step-5.replaced`, which counts only where there is nothing else of step 5.
-  for (const name of (await namesIn(runFolder)).sort()) {
-    const match = /^step-(0|[1-9]\d{0,15})(\.replaced)?$/.exec(name)
-    if (match === null) continue
+  // Sorted, so that `step-5` comes before `step-5.replaced` and `step-5.abandoned-by-7`, which count only without it.
+  const names = (await namesIn(runFolder)).filter(name => checkpointName.test(name)).sort()
+  const isComplete = async (name: string): Promise<boolean> =>
+    (await isFile(join(runFolder, name, jsonName))) && (await isFile(join(runFolder, name, paramsName)))
+  const complete = new Set<string>()
+  for (const name of names) if (await isComplete(name)) complete.add(name)
+  for (const name of names) {
+    const [, digits, replaced, successor] = checkpointName.exec(name)!
     const path = join(runFolder, name)
-    const step = Number(match[1])
-    if (found.has(step) && match[2] !== undefined) superseded.push(path)
-    else if ((await isFile(join(path, jsonName))) && (await isFile(join(path, paramsName)))) found.set(step, path)
+    const step = Number(digits)
+    const isAside = replaced !== undefined || successor !== undefined
+    if ((isAside && found.has(step)) || complete.has(`step-${successor}`)) superseded.push(path)
+    else if (complete.has(name)) found.set(step, path)
   }
   const checkpoints = Array.from(found, ([step, path]) => ({ step, path })).sort((a, b) => a.step - b.step)
   return { checkpoints, superseded }

@@ -1,20 +1,23 @@
-import { rm, rmdir, stat } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { readdir, rm, rmdir, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { ConfigError } from '../base/errors.js'
 import { formatCount } from '../base/format.js'
 import { nextFreeFolder } from '../checkpoint/atomic.js'
-import { listCheckpoints } from '../checkpoint/native.js'
+import { latestCheckpoint, listCheckpoints } from '../checkpoint/native.js'
 import type { Checkpoint } from '../checkpoint/native.js'
+import { RunLock } from '../checkpoint/run-lock.js'
 import { overrideConfig } from '../config/overrides.js'
 import { pairsConfig } from '../config/pairs.js'
 import { recipeOf, recipes } from '../config/recipes.js'
 import { parseRunConfig } from '../config/validate.js'
 import { pairsTask } from '../data/tasks/pairs.js'
 import { countActiveParameters, countParameters, declareParameters } from '../model/parameters.js'
-import { environmentWarning, openCheckpoint, runsIn } from '../train/checkpointing.js'
+import { environmentWarning, findCheckpoint, openCheckpoint } from '../train/checkpointing.js'
 import type { RunConfig } from '../train/config.js'
 import { evaluate } from '../train/evaluate.js'
 import { MetricsLog } from '../train/metrics-log.js'
+import { readRunStart, removeRunStart } from '../train/run-start.js'
+import type { RunStart } from '../train/run-start.js'
 import { Trainer } from '../train/trainer.js'
 import { Exit } from './exit.js'
 import { onInterrupt } from './interrupt.js'
@@ -32,13 +35,14 @@ export interface TrainOptions {
 interface Run {
   readonly trainer: Trainer
   readonly folder: string
+  readonly lock: RunLock
 }
 
 /** Trains by a recipe, on pairs of texts, or from a checkpoint; then evaluates and proposes what to do next. */
 export async function train(recipe: string | undefined, options: TrainOptions): Promise<void> {
   const run = options.resume === undefined ? await begin(recipe, options) : await resumeRun(recipe, options)
   if (run === undefined) return
-  const { trainer, folder } = run
+  const { trainer, folder, lock } = run
   if (trainer.skippedExamples > 0)
     console.log(
       `${countExamples(trainer.skippedExamples, trainer.task)} longer than a row left out; train.inputLength and train.targetLength set its size`,
@@ -48,11 +52,12 @@ export async function train(recipe: string | undefined, options: TrainOptions): 
   const progress = showProgress(trainer.config.train.steps, trainer.task.units.many)
   let ended: 'finished' | 'interrupted'
   try {
-    ended = await trainer.run(folder, { signal: interruption.signal, onProgress: progress.show })
+    ended = await trainer.run(folder, { signal: interruption.signal, onProgress: progress.show, lock })
   } catch (error) {
-    await removeUnused(folder)
+    await removeUnused(folder, lock)
     throw error
   } finally {
+    await lock.release()
     progress.stop()
     interruption.stop()
   }
@@ -77,18 +82,16 @@ async function begin(
     throw new ConfigError(`--out ${out}: this is a file, and a folder is to be made: choose another name`)
   const pairs = data === undefined ? undefined : await pairsTask(data)
   const config = overrideConfig(pairs && data !== undefined ? pairsConfig(pairs, data) : recipeOf(recipe!), set)
-  if (printConfig) {
-    console.log(JSON.stringify(config, null, 2))
-    return undefined
-  }
+  if (printConfig) return printSettings(config)
   const trainer = await Trainer.begin(config, { task: pairs })
   const wanted = out ?? join('runs', recipe ?? trainer.task.name)
   const folder = await nextFreeFolder(wanted)
+  const lock = await RunLock.acquire(folder)
   console.log(
     basename(folder) === basename(wanted) ? `training in ${folder}` : `${wanted} exists already; training in ${folder}`,
   )
   describeRun(trainer)
-  return { trainer, folder }
+  return { trainer, folder, lock }
 }
 
 /** Resumes a run from its latest checkpoint. undefined: --print-config was given, or the run is finished. */
@@ -100,23 +103,53 @@ async function resumeRun(
     throw new ConfigError('--resume takes the recipe, the data and the folder from the run itself: leave them out')
   }
   const given = resume === true ? await latestRun() : resume!
-  const checkpoint = await openCheckpoint(given)
+  const start = await readRunStart(given)
+  if (start !== undefined && (await latestCheckpoint(given)) === undefined)
+    return beginAgain(given, start, { set, printConfig })
+  const folder = dirname(await findCheckpoint(given))
+  // Locked before the checkpoint is read: a process that is training here may replace it at any moment.
+  const lock = printConfig ? undefined : await RunLock.acquire(folder)
+  let run: Run | undefined
   try {
-    const config = overrideConfig(parseRunConfig(checkpoint.config, `the configuration in ${checkpoint.folder}`), set)
-    if (printConfig) {
-      console.log(JSON.stringify(config, null, 2))
-      return undefined
+    const checkpoint = await openCheckpoint(given)
+    try {
+      const config = overrideConfig(parseRunConfig(checkpoint.config, `the configuration in ${checkpoint.folder}`), set)
+      if (lock === undefined) return printSettings(config)
+      if (checkpoint.step >= config.train.steps) return alreadyFinished(checkpoint, config)
+      const trainer = await Trainer.resume(config, checkpoint)
+      console.log(`resuming ${folder} from step ${checkpoint.step} of ${config.train.steps}`)
+      const warning = await environmentWarning(checkpoint)
+      if (warning !== undefined) console.error(`warning: ${warning}`)
+      return (run = { trainer, folder, lock })
+    } finally {
+      await checkpoint.close()
     }
-    if (checkpoint.step >= config.train.steps) return alreadyFinished(checkpoint, config)
-    const trainer = await Trainer.resume(config, checkpoint)
-    const folder = join(checkpoint.folder, '..')
-    console.log(`resuming ${folder} from step ${checkpoint.step} of ${config.train.steps}`)
-    const warning = await environmentWarning(checkpoint)
-    if (warning !== undefined) console.error(`warning: ${warning}`)
-    return { trainer, folder }
   } finally {
-    await checkpoint.close()
+    if (run === undefined) await lock?.release()
   }
+}
+
+/** Begins a run again that was stopped before its first checkpoint. undefined: --print-config was given. */
+async function beginAgain(
+  folder: string,
+  start: RunStart,
+  { set, printConfig }: Pick<TrainOptions, 'set' | 'printConfig'>,
+): Promise<Run | undefined> {
+  const config = overrideConfig(parseRunConfig(start.config, `the configuration in ${folder}`), set)
+  if (printConfig) return printSettings(config)
+  const lock = await RunLock.acquire(folder)
+  try {
+    const trainer = await Trainer.begin(config)
+    console.log(`${folder} was stopped before its first checkpoint: beginning again from step 0`)
+    return { trainer, folder, lock }
+  } catch (error) {
+    await lock.release()
+    throw error
+  }
+}
+
+function printSettings(config: RunConfig): undefined {
+  console.log(JSON.stringify(config, null, 2))
 }
 
 /** Says that the run has made all its steps. Throws a ConfigError if it has made more than are asked for. */
@@ -133,11 +166,13 @@ function alreadyFinished({ folder, step }: Pick<Checkpoint, 'folder' | 'step'>, 
   return undefined
 }
 
-/** Removes the folder of a run that failed before its first checkpoint, unless it holds other files. */
-async function removeUnused(folder: string): Promise<void> {
+/** Removes the folder of a run that failed before its first checkpoint, unless it holds files that Switchyard did not write. */
+async function removeUnused(folder: string, lock: RunLock): Promise<void> {
   const checkpoints = await listCheckpoints(folder).catch(() => undefined)
   if (checkpoints?.length !== 0) return
   await rm(new MetricsLog(folder).path, { force: true }).catch(() => undefined)
+  await removeRunStart(folder).catch(() => undefined)
+  await lock.release()
   await rmdir(folder).catch(() => undefined)
 }
 
@@ -147,12 +182,18 @@ const isFile = (path: string): Promise<boolean> =>
     () => false,
   )
 
-/** The run under runs/ whose checkpoint is the newest. */
+/** The run under runs/ that was saved last, or begun last if it has no checkpoint yet. */
 async function latestRun(): Promise<string> {
-  const saved = await Promise.all(
-    (await runsIn('runs')).map(async ({ folder, checkpoint }) => ({ folder, at: (await stat(checkpoint)).mtimeMs })),
+  const names = await readdir('runs').catch(() => [])
+  const runs = await Promise.all(
+    names.map(async name => {
+      const folder = join('runs', name)
+      const latest = await latestCheckpoint(folder).catch(() => undefined)
+      if (latest === undefined && (await readRunStart(folder).catch(() => undefined)) === undefined) return []
+      return { folder, at: (await stat(latest ?? folder)).mtimeMs }
+    }),
   )
-  const [latest] = saved.sort((a, b) => b.at - a.at)
+  const [latest] = runs.flat().sort((a, b) => b.at - a.at)
   if (latest === undefined)
     throw new ConfigError('there is no run with a checkpoint under runs/: give its folder, as in --resume runs/g2p')
   return latest.folder

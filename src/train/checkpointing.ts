@@ -8,29 +8,31 @@ import { leavesWithPaths, treeFromPaths } from '../base/pytree.js'
 import type { Tree } from '../base/pytree.js'
 import { reader } from '../base/host-tensor.js'
 import type { HostTensor } from '../base/host-tensor.js'
-import { exists, removeAtomically } from '../checkpoint/atomic.js'
+import { exists } from '../checkpoint/atomic.js'
+import { isLocked } from '../checkpoint/run-lock.js'
 import type { CheckpointReader } from '../checkpoint/format.js'
-import { latestCheckpoint, listCheckpoints, loadCheckpoint, native, saveCheckpoint } from '../checkpoint/native.js'
+import { latestCheckpoint, loadCheckpoint, native, saveCheckpoint } from '../checkpoint/native.js'
 import type { Checkpoint, CheckpointContent } from '../checkpoint/native.js'
 import { fromHost, hostView } from '../engine/api/tensor.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import { defaultEngine } from '../engine/api/engine.js'
 import type { TensorTree } from '../engine/api/tracing.js'
+import { readRunStart } from './run-start.js'
 import type { TrainArrays } from './step.js'
 
-/** What is saved with the arrays. */
+/** The part of a checkpoint that is not arrays. */
 export type RunFacts = Pick<CheckpointContent, 'step' | 'config' | 'task' | 'data' | 'seed' | 'libraryVersion'>
 
-/** What resumed results depend on besides the checkpoint. */
+/** The software and hardware that the bits of a resumed run's results depend on. */
 const environment = async (): Promise<{ backendVersion: string; threads: number }> => ({
   backendVersion: await defaultEngine().backend.describe(),
   threads: availableParallelism(),
 })
 
 /**
- * Saves the arrays of a run as `folder/step-<n>`, and deletes all but the newest `keep`. Nothing that is not finite is
- * saved: then a SwitchyardError names the tensor, and older checkpoints stay as they are. Reads the arrays' own memory: the
- * next step must wait.
+ * Saves the arrays of a run as `folder/step-<n>`, and deletes all but the newest `keep` checkpoints. If a value is NaN or
+ * infinite, nothing is saved or deleted and a SwitchyardError names the tensor. Reads the arrays' own memory: do not start the
+ * next step, which overwrites it, before the promise settles.
  */
 export async function saveRun(folder: string, facts: RunFacts, arrays: TrainArrays, keep: number): Promise<string> {
   const [params, optimizer] = await Promise.all([toHost(arrays.params), toHost(arrays.optimizer)])
@@ -41,13 +43,23 @@ export async function saveRun(folder: string, facts: RunFacts, arrays: TrainArra
   return saveCheckpoint(folder, { ...facts, ...(await environment()), params, optimizer }, { keep })
 }
 
-/** The checkpoint at a path: the path's own, or the latest of the run there. Close it after use. */
-export async function openCheckpoint(path: string): Promise<Checkpoint> {
-  if (await native.detect(path)) return loadCheckpoint(path)
+/** Opens the checkpoint that `findCheckpoint` finds. Close it after use. */
+export const openCheckpoint = async (path: string): Promise<Checkpoint> => loadCheckpoint(await findCheckpoint(path))
+
+/** The folder of a checkpoint: the path itself, or the latest checkpoint of the run at the path. */
+export async function findCheckpoint(path: string): Promise<string> {
+  if (await native.detect(path)) return path
   const latest = await latestCheckpoint(path)
-  if (latest !== undefined) return loadCheckpoint(latest)
+  if (latest !== undefined) return latest
   if (!(await exists(path)))
     throw new FileError(`${path}: there is no such folder; a run's folder was expected, such as runs/g2p`)
+  if ((await readRunStart(path)) !== undefined) {
+    throw new FileError(
+      (await isLocked(path))
+        ? `${path}: this run is being trained and has no checkpoint yet: wait for its first`
+        : `${path}: this run was stopped before its first checkpoint; train --resume ${path} begins it again`,
+    )
+  }
   const runs = (await runsIn(path)).map(run => run.folder)
   throw new FileError(
     runs.length > 0
@@ -73,14 +85,10 @@ export async function runsIn(folder: string): Promise<{ folder: string; checkpoi
   return found.flat()
 }
 
-/** Deletes the checkpoints after a step, but for one: a run that went on from there has left their way. */
-export async function removeAbandoned(folder: string, after: number, except: number): Promise<void> {
-  for (const { step, path } of await listCheckpoints(folder)) {
-    if (step > after && step !== except) await removeAtomically(path)
-  }
-}
-
-/** What differs from where the checkpoint was written, so that going on from it may not be exact; undefined: nothing. */
+/**
+ * A warning if the checkpoint was written with another version of the backend or another number of threads, because the resumed
+ * run is not exact then. Undefined if both are the same.
+ */
 export async function environmentWarning({
   backendVersion,
   threads,
@@ -88,7 +96,7 @@ export async function environmentWarning({
   const now = await environment()
   if (now.backendVersion === backendVersion && now.threads === threads) return undefined
   return (
-    `this run was made with ${backendVersion} on ${threads} processors, and goes on with ${now.backendVersion} on ${now.threads}: ` +
+    `the checkpoint was written by ${backendVersion} on ${threads} processors, and the run continues with ${now.backendVersion} on ${now.threads}: ` +
     'its results will be as good, but not the same bit for bit'
   )
 }
@@ -102,7 +110,7 @@ export interface Expected extends Typed {
   readonly path: string
 }
 
-/** Reads a tree of arrays, which must be exactly those that are expected. */
+/** Reads the tensors of a checkpoint as a tree. They must be exactly the expected ones, by path, shape and dtype; else a FileError. */
 export async function readTree(from: CheckpointReader, expected: readonly Expected[]): Promise<TensorTree> {
   const stored = new Map(from.list().map(info => [info.name, info]))
   const entries: [string, Tensor][] = []
@@ -123,7 +131,7 @@ export async function readTree(from: CheckpointReader, expected: readonly Expect
   return treeFromPaths(entries)
 }
 
-/** What is expected of a tree like this one, of arrays or of their types. */
+/** The paths, shapes and dtypes of a tree of arrays, or of a tree of their types. */
 export const expectedOf = (tree: Tree<Typed>): Expected[] =>
   leavesWithPaths<Typed>(tree).map(([path, { shape, dtype }]) => ({ path, shape, dtype }))
 

@@ -1,50 +1,85 @@
-import { appendFile, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { writeFileAtomically } from '../checkpoint/atomic.js'
-import { withPath } from '../checkpoint/files.js'
+import { appendFile, readFile, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { exists, writeFileAtomically } from '../checkpoint/atomic.js'
+import { errorCode, namesIn, withPath } from '../checkpoint/files.js'
 
-/** What is known of a step: its number, counted from 1, and figures by name. */
+/** The figures of one step, by name. Steps are counted from 1. */
 export interface MetricsRecord {
   readonly step: number
   readonly [name: string]: number | readonly number[]
 }
 
-/** A run's `metrics.jsonl`: one JSON object a line, in the order of the steps. */
+/**
+ * A run's `metrics.jsonl`: one JSON object a line, in the order of the steps.
+ *
+ * A run that goes on from a checkpoint drops the records of later steps, but only once its next checkpoint is saved: until then a
+ * crash leaves the old checkpoints with their old records. Meanwhile new records are kept in memory. `prepare` writes the new log
+ * to `metrics.jsonl.step-<n>`, and after the checkpoint is saved `commit` renames it. If a crash comes between, `open` finds both the
+ * file and its checkpoint and renames it.
+ */
 export class MetricsLog {
   readonly path: string
+  /** The lines of the new log while the file still holds records of later steps. */
+  private rewound: string[] | undefined
 
-  constructor(folder: string) {
+  constructor(private readonly folder: string) {
     this.path = join(folder, 'metrics.jsonl')
   }
 
-  async append(record: MetricsRecord): Promise<void> {
-    // JSON has no NaN: such a figure becomes null.
-    await withPath(this.path, () => appendFile(this.path, `${JSON.stringify(record)}\n`))
+  /** Continues the log after a step: 0 for a new run. */
+  async open(step: number): Promise<void> {
+    await this.recover(step)
+    const lines = await this.lines()
+    const kept = lines.filter(line => stepOf(line) <= step)
+    this.rewound = kept.length < lines.length ? kept : undefined
   }
 
-  /** Drops what was recorded after a step, and a line that a crash has cut: the run goes on from there. */
-  async rewind(step: number): Promise<void> {
-    const kept = (await this.lines()).filter(line => stepOf(line) <= step)
-    await writeFileAtomically(
-      this.path,
-      async handle => {
-        await handle.writeFile(kept.map(line => `${line}\n`).join(''))
-      },
-      { replace: true },
-    )
+  async append(record: MetricsRecord): Promise<void> {
+    // JSON has no NaN and no infinity: JSON.stringify writes null.
+    const line = JSON.stringify(record)
+    if (this.rewound) this.rewound.push(line)
+    else await withPath(this.path, () => appendFile(this.path, `${line}\n`))
+  }
+
+  /** Call before the checkpoint of a step is saved. */
+  async prepare(step: number): Promise<void> {
+    if (this.rewound === undefined) return
+    const text = this.rewound.map(line => `${line}\n`).join('')
+    await writeFileAtomically(this.rewoundPath(step), async handle => handle.writeFile(text), { replace: true })
+  }
+
+  /** Call after the checkpoint of that step is saved. */
+  async commit(step: number): Promise<void> {
+    if (this.rewound === undefined) return
+    await withPath(this.path, () => rename(this.rewoundPath(step), this.path))
+    this.rewound = undefined
+  }
+
+  private readonly rewoundPath = (step: number): string => `${this.path}.step-${step}`
+
+  /** Completes a `commit` that a crash has prevented, and deletes new logs whose checkpoint was never saved. */
+  private async recover(step: number): Promise<void> {
+    const prefix = `${basename(this.path)}.step-`
+    for (const name of await namesIn(dirname(this.path))) {
+      if (!name.startsWith(prefix)) continue
+      const path = join(this.folder, name)
+      const saved = await exists(join(this.folder, `step-${name.slice(prefix.length)}`))
+      if (saved && name === `${prefix}${step}`) await withPath(path, () => rename(path, this.path))
+      else await rm(path, { force: true })
+    }
   }
 
   private async lines(): Promise<string[]> {
     try {
-      return (await readFile(this.path, 'utf8')).split('\n')
+      return (await readFile(this.path, 'utf8')).split('\n').filter(line => line !== '')
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+      if (errorCode(error) === 'ENOENT') return []
       throw error
     }
   }
 }
 
-/** Infinity for a line that is no record. */
+/** Infinity for a line that is no record, such as one that a crash has cut off. */
 function stepOf(line: string): number {
   try {
     return Number((JSON.parse(line) as MetricsRecord).step)

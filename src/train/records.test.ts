@@ -76,12 +76,17 @@ describe('checkpoints of a run', () => {
 describe('the records of a run', () => {
   it('go back to a step, without a line that was cut', async () => {
     const log = new MetricsLog(folder)
-    await log.rewind(0)
+    await log.open(0)
     for (const step of [1, 2, 3]) await log.append({ step, loss: step / 2, load: [1, step] })
     await writeFile(log.path, `${await readFile(log.path, 'utf8')}{"step":1`)
-    await log.rewind(2)
+    const before = await readFile(log.path, 'utf8')
+    await log.open(2)
+    await log.append({ step: 3, loss: 9 })
+    expect(await readFile(log.path, 'utf8')).toBe(before)
+    await log.prepare(3)
+    await log.commit(3)
     expect(await readFile(log.path, 'utf8')).toBe(
-      '{"step":1,"loss":0.5,"load":[1,1]}\n{"step":2,"loss":1,"load":[1,2]}\n',
+      '{"step":1,"loss":0.5,"load":[1,1]}\n{"step":2,"loss":1,"load":[1,2]}\n{"step":3,"loss":9}\n',
     )
   })
 })

@@ -1,7 +1,9 @@
 import { FileError, SwitchyardError } from '../base/errors.js'
 import type { Tree } from '../base/pytree.js'
 import { libraryVersion } from '../base/version.js'
+import { abandonAfter, latestCheckpoint } from '../checkpoint/native.js'
 import type { Checkpoint } from '../checkpoint/native.js'
+import { RunLock } from '../checkpoint/run-lock.js'
 import { readCodec, saveCodec } from '../data/task.js'
 import type { Task } from '../data/task.js'
 import { evalShape } from '../engine/api/eval-shape.js'
@@ -9,13 +11,14 @@ import type { TensorType } from '../engine/api/eval-shape.js'
 import * as np from '../engine/api/np.js'
 import type { ModelParams } from '../model/types.js'
 import { batchOf } from './batch.js'
-import { expectedOf, readTree, removeAbandoned, saveRun } from './checkpointing.js'
+import { expectedOf, readTree, saveRun } from './checkpointing.js'
 import type { RunConfig } from './config.js'
 import { MetricsLog } from './metrics-log.js'
 import { checkSupplied, makeParts } from './parts.js'
 import type { TrainerParts, TrainerValues } from './parts.js'
 import { Reporter } from './reporter.js'
 import type { PendingStep, Progress } from './reporter.js'
+import { removeRunStart, writeRunStart } from './run-start.js'
 import type { TrainArrays } from './step.js'
 
 export interface TrainerRunOptions {
@@ -23,6 +26,8 @@ export interface TrainerRunOptions {
   onProgress?: (progress: Progress) => void
   /** When it is aborted, the trainer finishes the current step, saves a checkpoint and returns. */
   signal?: AbortSignal
+  /** The lock of the run's folder, if the caller holds it. Otherwise the trainer holds the lock while it runs. */
+  lock?: RunLock
 }
 
 /**
@@ -93,14 +98,27 @@ export class Trainer {
   }
 
   /**
-   * Makes the remaining steps, and saves checkpoints and records in the run's folder. The folder exists, and nothing else
-   * writes to it. Throws a SwitchyardError when the loss is no longer finite; earlier checkpoints stay as they are. After a
-   * resume, the first new checkpoint deletes those that the previous attempt made after the resumed step.
+   * Makes the remaining steps, and saves checkpoints and records in the run's folder. Throws a FileError if another process is
+   * training there, and a SwitchyardError when the loss is no longer finite; earlier checkpoints stay as they are. After a
+   * resume, the first new checkpoint takes the place of those that the previous attempt made after the resumed step.
    */
-  async run(folder: string, { onProgress, signal }: TrainerRunOptions = {}): Promise<'finished' | 'interrupted'> {
+  async run(folder: string, options: TrainerRunOptions = {}): Promise<'finished' | 'interrupted'> {
+    const lock = options.lock ?? (await RunLock.acquire(folder))
+    try {
+      return await this.runLocked(folder, options)
+    } finally {
+      if (options.lock === undefined) await lock.release()
+    }
+  }
+
+  private async runLocked(
+    folder: string,
+    { onProgress, signal }: TrainerRunOptions,
+  ): Promise<'finished' | 'interrupted'> {
     const { steps, checkpointEvery } = this.config.train
     const log = new MetricsLog(folder)
-    await log.rewind(this.step)
+    if (this.savedStep === undefined) await this.enter(folder)
+    await log.open(this.step)
     const reporter = new Reporter(log, this.config.train, onProgress)
     // A step's loss is read after the next step was sent to the backend, which therefore never waits for JavaScript.
     let pending: PendingStep | undefined
@@ -116,12 +134,20 @@ export class Trainer {
       pending = next
       if (this.step % checkpointEvery === 0) {
         await report()
-        await this.save(folder)
+        await this.save(folder, log)
       }
     }
     await report()
-    await this.save(folder)
+    await this.save(folder, log)
     return this.step < steps ? 'interrupted' : 'finished'
+  }
+
+  /** Checks that the folder of a new run holds no other run, and records there which run begins. */
+  private async enter(folder: string): Promise<void> {
+    const latest = await latestCheckpoint(folder)
+    if (latest !== undefined)
+      throw new FileError(`${latest}: this folder has a run already: resume that run, or train in another folder`)
+    await writeRunStart(folder, { config: this.config })
   }
 
   /** Sends one step to the backend, without waiting for it. */
@@ -152,19 +178,22 @@ export class Trainer {
       : `the last checkpoint, of step ${this.savedStep} in ${folder}, is not affected`
   }
 
-  private async save(folder: string): Promise<void> {
+  private async save(folder: string, log: MetricsLog): Promise<void> {
     if (this.savedStep === this.step) return
     const { step, config, task } = this
     const { seed, keep } = config.train
     const facts = { step, config, task: saveCodec(task), data: this.parts.iterator.state(), seed, libraryVersion }
+    if (this.resumedStep !== undefined) await abandonAfter(folder, this.resumedStep, step)
     try {
+      await log.prepare(step)
       await saveRun(folder, facts, this.arrays, keep)
+      await log.commit(step)
     } catch (error) {
       if (error instanceof FileError) throw new FileError(`${error.message}; ${this.saved(folder)}`, { cause: error })
       throw error
     }
+    if (this.savedStep === undefined) await removeRunStart(folder)
     this.savedStep = step
-    if (this.resumedStep !== undefined) await removeAbandoned(folder, this.resumedStep, step)
     this.resumedStep = undefined
   }
 }

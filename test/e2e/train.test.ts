@@ -131,6 +131,55 @@ describe('switchyard train', () => {
     )
   })
 
+  it('lets one process at a time train in a folder', async () => {
+    let second: Promise<Ended> | undefined
+    let latest: Promise<Ended> | undefined
+    const first = await cli.start(train('runs/held', 100_000), (stdout, child) => {
+      if (second !== undefined || !/step \d+\/100000/.test(stdout)) return
+      second = cli.run('train', '--resume', 'runs/held')
+      latest = cli.run('train', '--resume')
+      void Promise.all([second, latest]).finally(() => child.kill('SIGINT'))
+    })
+    const refused = {
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(
+        /^switchyard: runs\/held: another process \(pid \d+, since .*\) is training here/,
+      ) as string,
+    }
+    expect(await second).toEqual({ ...refused, signal: null })
+    expect(await latest).toEqual({ ...refused, signal: null })
+    expect(first.code, first.stderr).toBe(130)
+    // Of two that go on at the same moment, one does.
+    const steps = ['--set', `train.steps=${recordsOf('runs/held').at(-1)!.step + 4}`]
+    const both = await Promise.all([1, 2].map(() => cli.run('train', '--resume', 'runs/held', ...steps)))
+    const going = both.filter(({ stdout }) => stdout.includes('resuming runs/held'))
+    expect(going, JSON.stringify(both)).toMatchObject([{ code: 0 }])
+    expect((await readdir(at('runs/held'))).filter(name => !/^(metrics\.jsonl|step-\d+)$/.test(name))).toEqual([])
+  })
+
+  it('begins again when it was killed before its first checkpoint', async () => {
+    const late = ['--set', 'train.checkpointEvery=6']
+    const killed = await cli.start([...train('runs/early', 6), ...late], killAt('runs/early', 2))
+    expect(killed.signal, killed.stderr).toBe('SIGKILL')
+    expect(await cli.run('eval', 'runs/early')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(
+        'was stopped before its first checkpoint; train --resume runs/early begins it again',
+      ) as string,
+    })
+    const again = await cli.run('train', '--resume')
+    expect(again, again.stderr).toMatchObject({ code: 0 })
+    expect(again.stdout).toContain('runs/early was stopped before its first checkpoint: beginning again from step 0')
+    expect((await readdir(at('runs/early'))).sort()).toEqual(['metrics.jsonl', 'step-6'])
+    expect(recordsOf('runs/early').map(r => [r.step, r.loss])).toEqual(
+      recordsOf('runs/first').map(r => [r.step, r.loss]),
+    )
+    expect(await readFile(at('runs/early/step-6/params.safetensors'))).toEqual(
+      await readFile(at('runs/first/step-6/params.safetensors')),
+    )
+  })
+
   it('goes on exactly after kill -9 at random steps', async () => {
     // The first checkpoint is saved at step 2.
     const kills = [3, 50].map(from => from + Math.floor(Math.random() * 40))
