@@ -1,4 +1,5 @@
 /** NumPy's basic and integer-array indexing, on values: what `x.get` and `x.at` do. */
+import { isInteger } from '../../base/dtypes.js'
 import { check } from '../../base/errors.js'
 import { formatAval, sameShape } from '../program/aval.js'
 import type { Aval } from '../program/aval.js'
@@ -109,10 +110,20 @@ function normalizeAxisIndex(index: number, operand: Aval, axis: number): number 
   return normalizeAxis(index, size)
 }
 
-/** Positions as int32, negative ones counted from the last. */
-function fromTheEnd(positions: Value, size: number): Value {
-  const p = ops.convertElementType(positions, 'int32')
-  return positions.dtype.startsWith('u') ? p : ops.select(ops.lt(p, 0), ops.add(p, size), p)
+/**
+ * Positions as int32, negative ones counted from the end of an axis of length `size`. Positions outside -size..size-1 stay
+ * outside 0..size-1, on the same side. Throws a ShapeError for positions that are no integers.
+ */
+export function fromTheEnd(positions: Value, size: number): Value {
+  const { dtype, shape } = positions
+  check(isInteger(dtype), () => `positions must be integers, not ${dtype}: convert them first (np.astype)`)
+  const isUnsigned = dtype.startsWith('u')
+  const bound = (n: number): Value => ops.full(shape, n, dtype)
+  let p = positions
+  if (dtype === 'uint32' || dtype === 'int64') p = ops.min(p, bound(size)) // int32 does not hold all of them
+  if (dtype === 'int64') p = ops.max(p, bound(-size - 1))
+  const narrow = ops.convertElementType(p, 'int32')
+  return isUnsigned ? narrow : ops.select(ops.lt(narrow, 0), ops.add(narrow, size), narrow)
 }
 
 const isDropped = (a: AxisIndex): boolean => 'window' in a && a.dropped

@@ -1,118 +1,29 @@
-/** NumPy's functions on arrays, with its broadcasting. A bare number takes the dtype of the array beside it. */
+/**
+ * NumPy's functions on arrays, after jax.numpy. docs/numpy.md lists all of NumPy's names with ours.
+ *
+ * Wherever an array is expected, a bare number or nested lists are taken too. A number takes the dtype of the array
+ * beside it; a fraction beside integers gives float32; alone it is float32. Operands broadcast and take their common dtype
+ * (see `promote`). Nothing changes an array that exists. A shape or dtype that does not fit throws a ShapeError before
+ * anything is computed. Each file begins with a list of its functions.
+ */
 export { fromHost } from './tensor.js'
-export {
-  array,
-  arange,
-  eye,
-  full,
-  fullLike,
-  linspace,
-  oneHot,
-  ones,
-  onesLike,
-  tril,
-  triu,
-  zeros,
-  zerosLike,
-} from './np/creation.js'
-export type { Nested } from './np/creation.js'
-export { promote } from './np/operands.js'
-export {
-  abs,
-  add,
-  astype,
-  atan2,
-  bitwiseAnd,
-  bitwiseNot,
-  bitwiseOr,
-  bitwiseXor,
-  ceil,
-  clip,
-  cos,
-  divide,
-  equal,
-  erf,
-  erfInv,
-  exp,
-  exp2,
-  expm1,
-  floor,
-  floorDivide,
-  greater,
-  greaterEqual,
-  isFinite,
-  isInf,
-  isNan,
-  leftShift,
-  less,
-  lessEqual,
-  log,
-  log10,
-  log1p,
-  log2,
-  logaddexp,
-  logicalAnd,
-  logicalNot,
-  logicalOr,
-  logicalXor,
-  maximum,
-  minimum,
-  multiply,
-  negative,
-  notEqual,
-  power,
-  reciprocal,
-  remainder,
-  rightShift,
-  round,
-  rsqrt,
-  sigmoid,
-  sign,
-  sin,
-  sqrt,
-  square,
-  subtract,
-  tan,
-  tanh,
-  trunc,
-  where,
-} from './np/elementwise.js'
-export {
-  all,
-  any,
-  argmax,
-  argmin,
-  cumsum,
-  logsumexp,
-  max,
-  mean,
-  min,
-  prod,
-  std,
-  sum,
-  variance as var,
-} from './np/reductions.js'
-export type { ReduceOptions, VarianceOptions } from './np/reductions.js'
-export { dot, einsum, matmul, outer, tensordot } from './np/linear-algebra.js'
-export {
-  broadcastShapes,
-  broadcastTo,
-  concatenate,
-  expandDims,
-  flip,
-  moveaxis,
-  pad,
-  ravel,
-  repeat,
-  reshape,
-  roll,
-  split,
-  squeeze,
-  stack,
-  swapaxes,
-  tile,
-  transpose,
-} from './np/shape.js'
-export { slice, take, takeAlongAxis } from './np/indexing.js'
-export { argsort, sort, topK } from './np/sorting.js'
+export { promote } from './values.js'
 export type { Axes, Shape } from './values.js'
+export * from './np/creation.js'
+export * from './np/matrices.js'
+export * from './np/arithmetic.js'
+export * from './np/rounding.js'
+export * from './np/exponential.js'
+export * from './np/trigonometric.js'
+export * from './np/comparison.js'
+export * from './np/logic.js'
+export { all, amax, amin, any, argmax, argmin, average, countNonzero } from './np/reductions.js'
+export { logsumexp, max, mean, min, prod, ptp, std, sum, variance as var } from './np/reductions.js'
+export type { ReduceOptions, VarianceOptions } from './np/reductions.js'
+export * from './np/cumulative.js'
+export * from './np/linear-algebra.js'
+export * from './np/shape.js'
+export * from './np/joining.js'
+export * from './np/padding.js'
+export * from './np/indexing.js'
+export * from './np/sorting.js'

@@ -4,7 +4,6 @@ import { hostScalar, reader, toNumbers } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
 import { Concrete } from '../compile/engine.js'
 import { formatAval } from '../program/aval.js'
-import { convertElementType } from '../program/ops.js'
 import { refuseRead } from '../program/trace.js'
 import type { Tracer } from '../program/trace.js'
 import { Literal } from '../program/value.js'
@@ -12,7 +11,8 @@ import type { Value } from '../program/value.js'
 import { defaultEngine } from './engine.js'
 import { getIndexed, updateIndexed } from './indexing.js'
 import type { IndexOf } from './indexing.js'
-import { constant } from './values.js'
+import { valueOf } from './nested.js'
+import type { Nested } from './nested.js'
 
 export { defaultEngine }
 
@@ -81,14 +81,7 @@ export class Tensor {
     const update =
       (kind: 'set' | 'add') =>
       (value: TensorLike): Tensor =>
-        new Tensor(
-          updateIndexed(
-            kind,
-            this.value,
-            indices.map(indexValue),
-            value instanceof Tensor ? convertElementType(value.value, this.dtype) : constant(value, this.dtype),
-          ),
-        )
+        new Tensor(updateIndexed(kind, this.value, indices.map(indexValue), valueOf(value, this.dtype)))
     return { set: update('set'), add: update('add') }
   }
 
@@ -117,8 +110,11 @@ export class Tensor {
 
 const indexValue = (index: Index): IndexOf<Value> => (index instanceof Tensor ? index.value : index)
 
-/** What array functions accept: a bare number takes the other operand's dtype; a bigint is int64. */
-export type TensorLike = Tensor | number | bigint | boolean
+/**
+ * What is accepted wherever an array is: an array, a number, or nested lists of them. A number takes the dtype of the
+ * arrays beside it; alone it is float32, or int32 as an index. A bigint is int64, a boolean bool.
+ */
+export type TensorLike = Nested<Tensor>
 
 /**
  * An array's data without a copy, once computed. It is the array's own memory: only for reading, and only while the array is

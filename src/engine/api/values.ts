@@ -1,5 +1,5 @@
 /** What the array functions share, on values: constants, broadcasting, axes. */
-import { checkDType, isFloat } from '../../base/dtypes.js'
+import { checkDType, extremeOf, isFloat } from '../../base/dtypes.js'
 import type { DType } from '../../base/dtypes.js'
 import { check } from '../../base/errors.js'
 import { sameShape } from '../program/aval.js'
@@ -7,13 +7,55 @@ import * as ops from '../program/ops.js'
 import { literal } from '../program/value.js'
 import type { Value } from '../program/value.js'
 
-/** A JS number as a constant of a dtype: cut off after the point for integers, 0 or 1 for bool. */
+/**
+ * A number as an element of an integer dtype. A fraction loses what is behind the point, NaN is 0 and an infinity the
+ * nearest end of the range, as in XLA's conversions. Throws a ShapeError for a whole number outside the range.
+ */
+export function integerOf(value: number | bigint | boolean, dtype: DType): number | bigint {
+  const [least, greatest] = [extremeOf(dtype, 'least'), extremeOf(dtype, 'greatest')]
+  if (typeof value === 'boolean' || Number.isNaN(value)) return Number(value) || 0
+  const isWhole = typeof value === 'bigint' || Number.isInteger(value)
+  check(
+    !isWhole || (value >= least && value <= greatest),
+    () => `${value} does not fit ${dtype} (${least} to ${greatest}): convert the array first (np.astype)`,
+  )
+  const end =
+    value < least ? least : value > greatest ? greatest : typeof value === 'number' ? Math.trunc(value) : value
+  return dtype === 'int64' ? end : Number(end)
+}
+
+/** A number as a constant of a dtype. bool: whether it is other than 0. Integers: see `integerOf`. */
 export function constant(value: number | bigint | boolean, dtype: DType): Value {
   checkDType(dtype)
-  if (typeof value === 'boolean') return literal(value, dtype)
-  if (dtype === 'bool') return literal(Boolean(value), dtype)
-  if (typeof value === 'bigint') return literal(dtype === 'int64' ? value : Number(value), dtype)
-  return literal(isFloat(dtype) ? value : Math.trunc(value), dtype)
+  if (dtype === 'bool') return literal(Boolean(value) || Number.isNaN(value), dtype)
+  return literal(isFloat(dtype) ? Number(value) : integerOf(value, dtype), dtype)
+}
+
+const rank: readonly DType[] = [
+  'bool',
+  'uint8',
+  'int8',
+  'uint16',
+  'int32',
+  'uint32',
+  'int64',
+  'float16',
+  'bfloat16',
+  'float32',
+]
+
+/**
+ * The dtype that two arrays are converted to before they are combined: the wider one. float16 with bfloat16 gives
+ * float32 and uint32 with a signed integer int64, as in JAX; other mixtures of signed and unsigned integers int32.
+ */
+export function promote(a: DType, b: DType): DType {
+  if (a === b) return a
+  const [low, high] = rank.indexOf(a) < rank.indexOf(b) ? [a, b] : [b, a]
+  if (low === 'float16' && high === 'bfloat16') return 'float32'
+  if (high === 'uint32' && (low === 'int32' || low === 'int8')) return 'int64'
+  if (low === 'uint8' && high === 'int8') return 'int32'
+  if (low === 'int8' && high === 'uint16') return 'int32'
+  return high
 }
 
 /** NumPy's broadcast shape of several shapes; throws a ShapeError when there is none. */

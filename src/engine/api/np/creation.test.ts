@@ -114,7 +114,7 @@ describe('creation', () => {
 
   it('says what is wrong', () => {
     expect(() => np.array([[1, 2], [3]])).toThrow('ragged')
-    expect(() => np.array([[1], 2])).toThrow('different depths')
+    expect(() => np.array([[1], 2])).toThrow('ragged: entry [1] is no list')
     expect(() => np.zeros([2, -1])).toThrow('whole numbers of 0 or more, not [2,-1]')
     expect(() => np.ones(1.5)).toThrow('whole numbers of 0 or more, not [1.5]')
     expect(() => np.arange(0, 1, 0)).toThrow('has no end')

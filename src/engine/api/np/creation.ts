@@ -1,130 +1,203 @@
-/** New arrays. */
-import { checkDType } from '../../../base/dtypes.js'
+/**
+ * New arrays.
+ *
+ * - from values: array, asarray
+ * - of one value: full, zeros, ones, empty, fullLike, zerosLike, onesLike, emptyLike
+ * - ranges: arange, linspace, logspace, geomspace
+ * - grids: meshgrid, indices, oneHot
+ *
+ * Matrices (eye, diag, tri ...) are in `matrices.ts`. The dtype is float32 unless given or said otherwise.
+ */
+import { checkDType, isFloat, isInteger } from '../../../base/dtypes.js'
 import type { DType } from '../../../base/dtypes.js'
-import { check, SwitchyardError } from '../../../base/errors.js'
-import { hostFrom, hostTensor } from '../../../base/host-tensor.js'
+import { check } from '../../../base/errors.js'
 import * as ops from '../../program/ops.js'
-import { Tensor, fromHost } from '../tensor.js'
+import type { Value } from '../../program/value.js'
+import { Tensor } from '../tensor.js'
+import type { TensorLike } from '../tensor.js'
 import { defaultEngine } from '../engine.js'
-import { checkShape, constant, normalizeAxis } from '../values.js'
+import { checkShape, integerOf, normalizeAxis } from '../values.js'
 import type { Shape } from '../values.js'
+import { asIndices, asTensor, broadcast, commonDtype, lift } from './operands.js'
 
-/** Nested lists of numbers, bigints or booleans. */
-export type Nested = number | bigint | boolean | readonly Nested[]
+/** Nested lists of numbers, bigints, booleans or arrays: what `array` takes. */
+export type { TensorLike as Nested }
 
 /**
- * An array from nested lists: `array([[1, 2], [3, 4]])`. float32 unless a dtype is given; booleans make a bool array,
- * bigints an int64 array. Throws a SwitchyardError when the lists are ragged or there is no such dtype.
+ * An array from nested lists: `array([[1, 2], [3, 4]])`; arrays in a list are stacked, `array([x, y])`.
+ *
+ * dtype: float32 for numbers (in NumPy and JAX whole numbers give integers), bool for booleans, int64 for bigints; of arrays their
+ * common dtype. A given dtype converts: fractions are cut off for integers. Throws a SwitchyardError for ragged lists,
+ * for entries that are no numbers (null, strings, objects) and for whole numbers outside the dtype's range.
  */
-export function array(nested: Nested, dtype?: DType): Tensor {
-  const shape: number[] = []
-  for (let level: Nested = nested; typeof level === 'object'; level = level[0]) {
-    shape.push(level.length)
-    if (level.length === 0) break
-  }
-  const values: (number | bigint | boolean)[] = []
-  const visit = (node: Nested, depth: number): void => {
-    if (typeof node !== 'object') {
-      if (depth !== shape.length) throw new SwitchyardError('the nested lists have different depths')
-      values.push(node)
-      return
-    }
-    if (node.length !== shape[depth])
-      throw new SwitchyardError(`the nested lists are ragged: expected ${shape[depth]} entries, got ${node.length}`)
-    for (const child of node) visit(child, depth + 1)
-  }
-  visit(nested, 0)
-  const type = dtype ?? dtypeOf(values)
-  checkDType(type)
-  if (type !== 'int64') return fromHost(hostFrom(type, shape, values.map(Number)))
-  return fromHost(
-    hostTensor(
-      'int64',
-      shape,
-      BigInt64Array.from(values, v => BigInt(typeof v === 'number' ? Math.trunc(v) : v)),
-    ),
-  )
+export function array(nested: TensorLike, dtype: DType = commonDtype(nested)): Tensor {
+  checkDType(dtype)
+  defaultEngine()
+  return new Tensor(lift(nested, dtype))
 }
 
-function dtypeOf(values: readonly (number | bigint | boolean)[]): DType {
-  if (values.some(v => typeof v === 'bigint')) return 'int64'
-  return values.length > 0 && values.every(v => typeof v === 'boolean') ? 'bool' : 'float32'
-}
+/** Another name of `array`. An array of the right dtype is returned itself. */
+export const asarray = (x: TensorLike, dtype?: DType): Tensor =>
+  x instanceof Tensor && (dtype === undefined || dtype === x.dtype) ? x : array(x, dtype)
 
-/** An array of one value; its dtype is float32, of a boolean bool, of a bigint int64, unless given. */
-export function full(shape: Shape, value: number | bigint | boolean, dtype: DType = dtypeOf([value])): Tensor {
+/** An array of one value; its dtype is float32, of a boolean bool, of a bigint int64, of an array its own, unless given. */
+export function full(shape: Shape, value: TensorLike, dtype: DType = commonDtype(value)): Tensor {
   const lengths = checkShape(shape)
   defaultEngine()
-  return new Tensor(ops.broadcastInDim(constant(value, dtype), lengths, []))
+  const filled = lift(value, dtype)
+  return new Tensor(ops.broadcastInDim(filled, lengths, ops.range(filled.ndim, lengths.length - filled.ndim)))
 }
-export const zeros = (shape: Shape, dtype: DType = 'float32'): Tensor => full(shape, 0, dtype)
-export const ones = (shape: Shape, dtype: DType = 'float32'): Tensor => full(shape, 1, dtype)
-/** Arrays of x's shape, and of its dtype unless given. */
-export const fullLike = (x: Tensor, value: number | bigint | boolean, dtype: DType = x.dtype): Tensor =>
-  full(x.shape, value, dtype)
-export const zerosLike = (x: Tensor, dtype: DType = x.dtype): Tensor => full(x.shape, 0, dtype)
-export const onesLike = (x: Tensor, dtype: DType = x.dtype): Tensor => full(x.shape, 1, dtype)
 
-/** start, start + step, ... before stop; start is 0 and step 1 unless given. int32 when all are whole numbers, else float32. */
+/** An array of zeros. */
+export const zeros = (shape: Shape, dtype: DType = 'float32'): Tensor => full(shape, 0, dtype)
+
+/** An array of ones. */
+export const ones = (shape: Shape, dtype: DType = 'float32'): Tensor => full(shape, 1, dtype)
+
+/** An array of zeros, as in JAX: there is no memory without a value. */
+export const empty = zeros
+
+/** An array of one value, of x's shape, and of x's dtype unless given. */
+export function fullLike(x: TensorLike, value: TensorLike, dtype?: DType): Tensor {
+  const model = asTensor(x)
+  return full(model.shape, value, dtype ?? model.dtype)
+}
+
+/** Zeros of x's shape, and of x's dtype unless given. */
+export const zerosLike = (x: TensorLike, dtype?: DType): Tensor => fullLike(x, 0, dtype)
+
+/** Ones of x's shape, and of x's dtype unless given. */
+export const onesLike = (x: TensorLike, dtype?: DType): Tensor => fullLike(x, 1, dtype)
+
+/** Zeros of x's shape, and of x's dtype unless given. */
+export const emptyLike = zerosLike
+
+/**
+ * The numbers start, start + step, ... before stop; start is 0 and step 1 unless given: `arange(5)`, `arange(1, 5)`,
+ * `arange(0, 1, 0.25)`, `arange(5, 'float32')`.
+ *
+ * dtype: int32 when all three are whole, else float32, unless given. With an integer dtype, start and step are cut off to whole
+ * numbers, but the length is that of the fractions, as in JAX.
+ */
 export function arange(stop: number, dtype?: DType): Tensor
 export function arange(start: number, stop: number, step?: number, dtype?: DType): Tensor
 export function arange(first: number, second?: number | DType, step = 1, last?: DType): Tensor {
   const [start, stop, given] = typeof second === 'number' ? [first, second, last] : [0, first, second]
   check([start, stop, step].every(Number.isFinite) && step !== 0, () => `arange(${start}, ${stop}, ${step}) has no end`)
   const dtype = given ?? ([start, stop, step].every(Number.isInteger) ? 'int32' : 'float32')
+  checkDType(dtype)
   defaultEngine()
-  const steps = ops.iota(dtype, [Math.max(0, Math.ceil((stop - start) / step))], 0)
-  const scaled = step === 1 ? steps : ops.mul(steps, step)
-  return new Tensor(start === 0 ? scaled : ops.add(scaled, start))
+  // 16-bit floats hold few whole numbers exactly: their ranges are computed in float32.
+  const computed = isFloat(dtype) ? 'float32' : dtype
+  const [from, by] = isInteger(dtype) ? [integerOf(start, dtype), integerOf(step, dtype)] : [start, step]
+  const steps = ops.iota(computed, [Math.max(0, Math.ceil((stop - start) / step))], 0)
+  const scaled = by === 1 || by === 1n ? steps : ops.mul(steps, ops.full(steps.shape, by, computed))
+  const moved = from === 0 || from === 0n ? scaled : ops.add(scaled, ops.full(steps.shape, from, computed))
+  return new Tensor(ops.convertElementType(moved, dtype))
 }
 
-/** `n` evenly spaced numbers from start to stop, which is the last one unless `endpoint` is false. */
-export function linspace(
-  start: number,
-  stop: number,
-  n = 50,
-  { endpoint = true, dtype = 'float32' }: { endpoint?: boolean; dtype?: DType } = {},
+/** Options of `linspace`, `logspace` and `geomspace`. */
+export interface SpaceOptions {
+  /** Whether stop is the last number: true unless given. */
+  endpoint?: boolean
+  /** float32 unless given. For integers the numbers are rounded down. */
+  dtype?: DType
+}
+
+/** `n` numbers t in [0, 1] mapped by `f`, along a new first axis, of broadcast start and stop. */
+function spaced(
+  name: string,
+  start: TensorLike,
+  stop: TensorLike,
+  n: number,
+  { endpoint = true, dtype = 'float32' }: SpaceOptions,
+  f: (start: Value, stop: Value, t: Value) => Value,
 ): Tensor {
-  checkShape([n])
+  check(Number.isInteger(n) && n >= 0, () => `${name} needs a whole number of points, not ${n}`)
+  checkDType(dtype)
   defaultEngine()
-  const t = ops.div(ops.iota(dtype, [n], 0), Math.max(1, endpoint ? n - 1 : n))
-  return new Tensor(ops.add(ops.mul(ops.sub(1, t), start), ops.mul(t, stop))) // exact at both ends
+  const [a, b] = broadcast(lift(start, 'float32'), lift(stop, 'float32'))
+  const shape = [n, ...a.shape]
+  const t = ops.div(ops.iota('float32', shape, 0), Math.max(1, endpoint ? n - 1 : n))
+  const [from, to] = [a, b].map(v => ops.broadcastInDim(v, shape, ops.range(v.ndim, 1)))
+  const points = f(from, to, t)
+  return new Tensor(ops.convertElementType(isInteger(dtype) ? ops.floor(points) : points, dtype))
 }
 
-/** Ones where column - row = k, zeros elsewhere: the identity of n rows, unless `columns` or `k` say otherwise. */
-export function eye(n: number, columns = n, { k = 0, dtype = 'float32' }: { k?: number; dtype?: DType } = {}): Tensor {
-  checkShape([n, columns])
-  defaultEngine()
-  const onDiagonal = ops.eq(ops.add(ops.iota('int32', [n, columns], 0), k), ops.iota('int32', [n, columns], 1))
-  return new Tensor(ops.convertElementType(onDiagonal, dtype))
+const between = (start: Value, stop: Value, t: Value): Value => ops.add(ops.mul(ops.sub(1, t), start), ops.mul(t, stop)) // exact at both ends
+
+/**
+ * `n` evenly spaced numbers from start to stop, which is the last one unless `endpoint` is false: start (1 - t) + stop t. start
+ * and stop may be arrays; the numbers are along a new first axis. For an integer dtype they are rounded down.
+ */
+export const linspace = (start: TensorLike, stop: TensorLike, n = 50, options: SpaceOptions = {}): Tensor =>
+  spaced('linspace', start, stop, n, options, between)
+
+/** `n` numbers from base^start to base^stop whose logarithms are evenly spaced. See `linspace`. */
+export const logspace = (
+  start: TensorLike,
+  stop: TensorLike,
+  n = 50,
+  { base = 10, ...options }: SpaceOptions & { base?: number } = {},
+): Tensor =>
+  spaced('logspace', start, stop, n, options, (a, b, t) => {
+    const exponent = between(a, b, t)
+    return ops.pow(ops.full(exponent.shape, base, 'float32'), exponent)
+  })
+
+/** `n` numbers from start to stop, both above 0 or both below, each the same multiple of the one before. See `linspace`. */
+export const geomspace = (start: TensorLike, stop: TensorLike, n = 50, options: SpaceOptions = {}): Tensor =>
+  spaced('geomspace', start, stop, n, options, (a, b, t) => {
+    const inner = ops.mul(a, ops.pow(ops.div(b, a), t))
+    return ops.select(ops.eq(t, 0), a, ops.select(ops.eq(t, 1), b, inner))
+  })
+
+/**
+ * The coordinates of a grid's points: for each of the n vectors an array of n axes, which repeats it along the others.
+ * indexing 'xy' (unless given) has the first vector along the second axis, 'ij' along the first.
+ */
+export function meshgrid(
+  vectors: readonly TensorLike[],
+  { indexing = 'xy' }: { indexing?: 'xy' | 'ij' } = {},
+): Tensor[] {
+  check(indexing === 'xy' || indexing === 'ij', () => `the indexing of meshgrid is 'xy' or 'ij', not ${indexing}`)
+  const operands = vectors.map(asTensor)
+  check(
+    operands.every(v => v.ndim <= 1),
+    () => `meshgrid takes vectors, not ${operands.join(', ')}`,
+  )
+  const axisOf = (i: number): number => (indexing === 'xy' && i < 2 && operands.length > 1 ? 1 - i : i)
+  const shape = ops.range(operands.length).map(axis => operands[axisOf(axis)].size)
+  return operands.map((v, i) => new Tensor(ops.broadcastInDim(ops.reshape(v.value, [v.size]), shape, [axisOf(i)])))
 }
 
-/** Keeps the elements of matrices (the last two axes) for which `keep` holds of column - row. */
-const triangle =
-  (keep: 'le' | 'ge') =>
-  (x: Tensor, k = 0): Tensor => {
-    check(x.ndim >= 2, () => `tril and triu need two axes or more, not ${x}`)
-    const [row, column] = [x.ndim - 2, x.ndim - 1].map(axis => ops.iota('int32', x.shape, axis))
-    return new Tensor(ops.select(ops[keep](column, ops.add(row, k)), x.value, ops.zerosLike(x.value)))
-  }
-/** The lower triangles of matrices, zeros above diagonal k. */
-export const tril = triangle('le')
-/** The upper triangles of matrices, zeros below diagonal k. */
-export const triu = triangle('ge')
+/** For each axis of a shape, every place's position along it: [axes, ...shape], int32 unless given. */
+export function indices(shape: Shape, dtype: DType = 'int32'): Tensor {
+  const lengths = checkShape(shape)
+  checkDType(dtype)
+  defaultEngine()
+  if (lengths.length === 0) return zeros([0], dtype)
+  const grids = lengths.map((_, axis) => ops.reshape(ops.iota(dtype, lengths, axis), [1, ...lengths]))
+  return new Tensor(ops.concatenate(grids, 0))
+}
 
-/** One-hot vectors of length n along a new axis; all zeros for positions outside 0..n-1. */
+/**
+ * One-hot vectors of length n along a new axis (the last unless given): 1 at the position, 0 elsewhere; all 0 for
+ * positions outside 0..n-1. JAX's `jax.nn.one_hot`.
+ */
 export function oneHot(
-  positions: Tensor,
+  positions: TensorLike,
   n: number,
   { axis = -1, dtype = 'float32' }: { axis?: number; dtype?: DType } = {},
 ): Tensor {
   checkShape([n])
-  const at = normalizeAxis(axis, positions.ndim + 1)
-  const shape = positions.shape.toSpliced(at, 0, n)
+  const { value, ndim } = asIndices(positions, 'the positions of oneHot')
+  const at = normalizeAxis(axis, ndim + 1)
+  const shape = value.shape.toSpliced(at, 0, n)
   const spread = ops.broadcastInDim(
-    positions.value,
+    value,
     shape,
     ops.range(shape.length).filter(i => i !== at),
   )
-  return new Tensor(ops.convertElementType(ops.eq(spread, ops.iota(positions.dtype, shape, at)), dtype))
+  return new Tensor(ops.convertElementType(ops.eq(spread, ops.iota(value.dtype, shape, at)), dtype))
 }

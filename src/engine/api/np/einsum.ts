@@ -1,15 +1,20 @@
+/** Einstein's summation. */
 import { check } from '../../../base/errors.js'
 import * as ops from '../../program/ops.js'
-import { Tensor } from '../tensor.js'
+import type { Tensor, TensorLike } from '../tensor.js'
 import { contract } from './contract.js'
-import { commonDtype, lift } from './operands.js'
+import { asTensor, product } from './operands.js'
 
 /**
- * Einstein's summation: `einsum('bqhd,bkhd->bhqk', queries, keys)`. Indices not in the output are summed over; an index
- * repeated within an operand is its diagonal; '...' stands for any axes, broadcast together. Without '->' the output has
- * '...' and then, in alphabetical order, the indices that occur once. Throws a ShapeError when the spec does not fit.
+ * Einstein's summation: `einsum('bqhd,bkhd->bhqk', queries, keys)` is the sum over d of queries[b,q,h,d] keys[b,k,h,d].
+ *
+ * Indices not in the output are summed over. An index repeated within an operand is its diagonal. '...' is any number of axes,
+ * broadcast together. Without '->' the output has '...' and then, in alphabetical order, the indices that occur once.
+ * Operands take their common dtype; several are multiplied two at a time, the cheapest pair first. Products of bool
+ * are bool. Throws a ShapeError when the spec does not fit the operands. NumPy's lists of axis numbers are not taken.
  */
-export function einsum(spec: string, ...operands: readonly Tensor[]): Tensor {
+export function einsum(spec: string, ...given: readonly TensorLike[]): Tensor {
+  const operands = given.map(asTensor)
   const fail = (message: string): string => `einsum('${spec}', ${operands.join(', ')}): ${message}`
   check(
     /^([a-zA-Z]*(\.\.\.)?[a-zA-Z]*)(,[a-zA-Z]*(\.\.\.)?[a-zA-Z]*)*(->[a-zA-Z]*(\.\.\.)?[a-zA-Z]*)?$/.test(
@@ -49,11 +54,14 @@ export function einsum(spec: string, ...operands: readonly Tensor[]): Tensor {
     fail('the output has an index that no operand has'),
   )
 
-  const dtype = commonDtype(...operands)
-  check(dtype !== 'bool', fail('bool has no products: convert it first (np.astype)'))
-  const labelled = terms.map((term, i) => ({ value: lift(operands[i], dtype), labels: expand(term, restOf[i]) }))
+  const labels = terms.map((term, i) => expand(term, restOf[i]))
   try {
-    return new Tensor(contract(labelled, expand(output, mostRest)))
+    return product(given, values =>
+      contract(
+        values.map((value, i) => ({ value, labels: labels[i] })),
+        expand(output, mostRest),
+      ),
+    )
   } catch (error) {
     if (error instanceof Error) error.message = fail(error.message)
     throw error

@@ -333,7 +333,10 @@ describe('take', () => {
     ])
   itComputes({
     'rows along an axis': [() => np.take(m(), int([[2, 0]]), 1), [[[3, 1]], [[6, 4]]]],
-    'take moves indices to the edge': [() => np.take(np.arange(3), int([-1, 5])), [0, 2]],
+    'take counts negative positions from the end and moves others to the edge': [
+      () => np.take(np.arange(3), int([-1, -3, 5, -9])),
+      [2, 0, 2, 0],
+    ],
     takeAlongAxis: [
       () =>
         np.takeAlongAxis(

@@ -1,41 +1,181 @@
-/** Elements by position: see also `Tensor.get` and `Tensor.at`. */
+/**
+ * Elements by position: take, takeAlongAxis, putAlongAxis, slice, and positions of elements: nonzero, flatnonzero, argwhere,
+ * compress, extract, unravelIndex, ravelMultiIndex. See also `Tensor.get` and `Tensor.at`.
+ *
+ * Positions are integers; negative ones count from the end. Functions whose result would have a shape that depends on
+ * data take its `size`, as in JAX under `jit`.
+ */
 import { check } from '../../../base/errors.js'
+import { sizeOf, stridesOf } from '../../../base/host-tensor.js'
 import { sameShape } from '../../program/aval.js'
 import * as ops from '../../program/ops.js'
+import type { Value } from '../../program/value.js'
+import { fromTheEnd } from '../indexing.js'
 import { Tensor } from '../tensor.js'
-import { normalizeAxis } from '../values.js'
+import type { TensorLike } from '../tensor.js'
+import { checkShape, normalizeAxis, stretch } from '../values.js'
+import type { Shape } from '../values.js'
+import { floorDivide, remainder } from './arithmetic.js'
+import { asIndices, asTensor, broadcast, lift, truth } from './operands.js'
+import { ravel } from './shape.js'
 
 export { slice } from '../indexing.js'
 
-/** Rows of x along an axis, by integer indices of any shape; indices out of bounds are moved to the edge. */
-export function take(x: Tensor, indices: Tensor, axis = 0): Tensor {
-  const at = normalizeAxis(axis, x.ndim)
-  const gathered = ops.gather(x.value, ops.reshape(indices.value, [...indices.shape, 1]), {
-    axes: [at],
-    batchDims: 0,
-    mode: 'clip',
-  })
+const column = (positions: Value): Value => ops.reshape(positions, [...positions.shape, 1])
+
+/**
+ * Rows of x along an axis (the first unless given; of the flattened array if null): x[..., positions, ...], so that the
+ * axes of the positions stand where the axis was. Positions beyond the ends are moved to the edge (JAX's default gives
+ * NaN there). Throws a ShapeError for positions that are no integers.
+ */
+export function take(x: TensorLike, positions: TensorLike, axis: number | null = 0): Tensor {
+  const operand = axis === null ? ravel(x) : asTensor(x)
+  const at = normalizeAxis(axis ?? 0, operand.ndim)
+  const index = fromTheEnd(asIndices(positions, 'the positions of take').value, operand.shape[at])
+  const gathered = ops.gather(operand.value, column(index), { axes: [at], batchDims: 0, mode: 'clip' })
   // The gathered axes come first: put them where the axis was.
-  const n = indices.ndim
+  const n = index.ndim
   return new Tensor(
-    ops.transpose(gathered, [...ops.range(at, n), ...ops.range(n), ...ops.range(x.ndim - 1 - at, n + at)]),
+    ops.transpose(gathered, [...ops.range(at, n), ...ops.range(n), ...ops.range(operand.ndim - 1 - at, n + at)]),
   )
 }
 
-/** For each place of `indices`, which differs from x in one axis only, the element of x at that index of the axis; indices out of bounds are moved to the edge. */
-export function takeAlongAxis(x: Tensor, indices: Tensor, axis = -1): Tensor {
+/** Checks that positions have x's shape but for one axis, and moves that axis last. */
+function along(name: string, x: Tensor, positions: TensorLike, axis: number): { at: number; index: Value } {
   const at = normalizeAxis(axis, x.ndim)
+  const given = asIndices(positions, `the positions of ${name}`)
   const others = (a: Tensor): number[] => a.shape.filter((_, i) => i !== at)
   check(
-    indices.ndim === x.ndim && sameShape(others(x), others(indices)),
-    () => `takeAlongAxis: ${x} and indices ${indices} may differ in axis ${at} only`,
+    given.ndim === x.ndim && sameShape(others(x), others(given)),
+    () => `${name}: ${x} and positions ${given} may differ in axis ${at} only`,
   )
-  const last = x.ndim - 1
-  const positions = ops.moveAxis(indices.value, at, last)
-  const rows = ops.gather(ops.moveAxis(x.value, at, last), ops.reshape(positions, [...positions.shape, 1]), {
+  return { at, index: ops.moveAxis(fromTheEnd(given.value, x.shape[at]), at, x.ndim - 1) }
+}
+
+/**
+ * For each place of `positions`, whose shape differs from x's in one axis only (the last unless given), the element of x at
+ * that position of the axis: y[i, j] = x[i, positions[i, j]]. Positions beyond the ends are moved to the edge.
+ */
+export function takeAlongAxis(x: TensorLike, positions: TensorLike, axis = -1): Tensor {
+  const operand = asTensor(x)
+  const { at, index } = along('takeAlongAxis', operand, positions, axis)
+  const last = operand.ndim - 1
+  const rows = ops.gather(ops.moveAxis(operand.value, at, last), column(index), {
     axes: [last],
     batchDims: last,
     mode: 'clip',
   })
   return new Tensor(ops.moveAxis(rows, last, at))
+}
+
+/**
+ * x with values (broadcast to the shape of `positions`) at the places that `takeAlongAxis` reads. Positions beyond the ends are
+ * left out; where positions repeat, any one of the values is kept.
+ */
+export function putAlongAxis(x: TensorLike, positions: TensorLike, values: TensorLike, axis = -1): Tensor {
+  const operand = asTensor(x)
+  const { at, index } = along('putAlongAxis', operand, positions, axis)
+  const last = operand.ndim - 1
+  const spread = stretch(lift(values, operand.dtype), asTensor(positions).shape)
+  const written = ops.scatter(ops.moveAxis(operand.value, at, last), column(index), ops.moveAxis(spread, at, last), {
+    axes: [last],
+    batchDims: last,
+    mode: 'drop',
+  })
+  return new Tensor(ops.moveAxis(written, last, at))
+}
+
+/** Functions whose result's length depends on data. */
+export interface SizedOptions {
+  /** The length of the result. What is beyond it is left out. */
+  size: number
+  /** What fills the result's end where there are fewer elements: 0 unless given. */
+  fillValue?: number
+}
+
+/** The flat positions of the true elements in order, then -1 up to `size`. */
+function truePositions(x: TensorLike, size: number): Value {
+  checkShape([size])
+  const isTrue = truth(x)
+  const flat = ops.reshape(isTrue, [isTrue.size])
+  if (flat.size === 0) return ops.full([size], -1, 'int32')
+  // The rank of each true element among them is its place in the result; the others are written nowhere.
+  const rank = ops.sub(ops.cumsum(ops.convertElementType(flat, 'int32'), 0), 1)
+  const place = ops.select(flat, rank, size)
+  const positions = ops.iota('int32', flat.shape, 0)
+  return ops.scatter(ops.full([size], -1, 'int32'), column(place), positions, { axes: [0], batchDims: 0, mode: 'drop' })
+}
+
+/** The positions (int32, [size]) of the elements of the flattened array that are other than 0. The end is filled. */
+export function flatnonzero(x: TensorLike, { size, fillValue = 0 }: SizedOptions): Tensor {
+  const found = truePositions(x, size)
+  return new Tensor(ops.select(ops.lt(found, 0), fillValue, found))
+}
+
+/** The positions of the elements other than 0, in row-major order: an int32 array [size] for each axis, as `get` takes them. */
+export function nonzero(x: TensorLike, { size, fillValue = 0 }: SizedOptions): Tensor[] {
+  const operand = asTensor(x)
+  const found = truePositions(operand, size)
+  const isMissing = ops.lt(found, 0)
+  const places = unravelIndex(
+    new Tensor(ops.select(isMissing, 0, found)),
+    operand.shape.map(d => Math.max(1, d)),
+  )
+  return places.map(place => new Tensor(ops.select(isMissing, fillValue, place.value)))
+}
+
+/** The positions of the elements other than 0, one row each: int32 [size, axes]. */
+export const argwhere = (x: TensorLike, options: SizedOptions): Tensor => {
+  const places = nonzero(x, options)
+  if (places.length === 0) return new Tensor(ops.full([options.size, 0], 0, 'int32'))
+  return new Tensor(
+    ops.concatenate(
+      places.map(p => column(p.value)),
+      1,
+    ),
+  )
+}
+
+/** The rows of x along an axis (the flattened array's elements when none is given) where a vector is true: `size` of them, the end filled. */
+export function compress(
+  condition: TensorLike,
+  x: TensorLike,
+  { size, fillValue = 0, axis }: SizedOptions & { axis?: number },
+): Tensor {
+  const operand = axis === undefined ? ravel(x) : asTensor(x)
+  const at = normalizeAxis(axis ?? 0, operand.ndim)
+  const mask = asTensor(condition)
+  check(mask.ndim === 1, () => `compress takes a vector of conditions, not ${mask}`)
+  check(mask.size <= operand.shape[at], () => `compress: ${mask} is longer than axis ${at} of ${operand}`)
+  const found = truePositions(mask, size)
+  const rows = take(operand, new Tensor(ops.max(found, 0)), at).value
+  const isMissing = ops.broadcastInDim(ops.lt(found, 0), rows.shape, [at])
+  const filler = ops.broadcastInDim(lift(fillValue, rows.dtype), rows.shape, [])
+  return new Tensor(ops.select(isMissing, filler, rows))
+}
+
+/** The elements of x where a condition of x's shape is true, in row-major order: `size` of them, the end filled. A boolean mask. */
+export const extract = (condition: TensorLike, x: TensorLike, options: SizedOptions): Tensor =>
+  compress(ravel(condition), x, options)
+
+/** Flat positions in an array of a shape as positions along each axis (int32): the inverse of `ravelMultiIndex`. */
+export function unravelIndex(positions: TensorLike, shape: Shape): Tensor[] {
+  const lengths = checkShape(shape)
+  const flat = new Tensor(fromTheEnd(asIndices(positions, 'the positions of unravelIndex').value, sizeOf(lengths)))
+  return stridesOf(lengths).map((stride, i) => remainder(floorDivide(flat, stride), lengths[i]))
+}
+
+/** Positions along each axis of an array of a shape as flat positions (int32). Positions beyond the ends are moved to the edge. */
+export function ravelMultiIndex(positions: readonly TensorLike[], shape: Shape): Tensor {
+  const lengths = checkShape(shape)
+  check(
+    positions.length === lengths.length && lengths.length > 0,
+    () => `ravelMultiIndex: ${positions.length} positions for a shape of ${lengths.length} axes`,
+  )
+  const strides = stridesOf(lengths)
+  const terms = positions.map((p, i) => {
+    const index = fromTheEnd(asIndices(p, 'the positions of ravelMultiIndex').value, lengths[i])
+    return ops.mul(ops.min(ops.max(index, 0), lengths[i] - 1), strides[i])
+  })
+  return new Tensor(broadcast(...terms).reduce((a, b) => ops.add(a, b)))
 }

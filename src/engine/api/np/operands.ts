@@ -1,57 +1,98 @@
-import { isFloat } from '../../../base/dtypes.js'
+/** Operands of np's functions as values: their common dtype, broadcasting, and functions lifted from values to arrays. */
+import { isFloat, isInteger } from '../../../base/dtypes.js'
 import type { DType } from '../../../base/dtypes.js'
+import { check } from '../../../base/errors.js'
 import * as ops from '../../program/ops.js'
 import type { Value } from '../../program/value.js'
+import { commonDtypeOf, valueOf } from '../nested.js'
 import { Tensor } from '../tensor.js'
 import type { TensorLike } from '../tensor.js'
-import { defaultEngine } from '../engine.js'
-import { constant } from '../values.js'
+import { broadcastShapes, constant, stretch } from '../values.js'
 
-const rank: readonly DType[] = [
-  'bool',
-  'uint8',
-  'int8',
-  'uint16',
-  'int32',
-  'uint32',
-  'int64',
-  'float16',
-  'bfloat16',
-  'float32',
-]
-
-/** The wider of two dtypes; float16 with bfloat16 gives float32, uint32 with a signed integer int64, as in JAX. */
-export function promote(a: DType, b: DType): DType {
-  if (a === b) return a
-  const [low, high] = rank.indexOf(a) < rank.indexOf(b) ? [a, b] : [b, a]
-  if (low === 'float16' && high === 'bfloat16') return 'float32'
-  if (high === 'uint32' && (low === 'int32' || low === 'int8')) return 'int64'
-  if (low === 'uint8' && high === 'int8') return 'int32'
-  if (low === 'int8' && high === 'uint16') return 'int32'
-  return high
-}
-
-/**
- * The common dtype of operands. A bare number is weak: it takes the others' dtype, but a non-integer beside integers
- * gives float32, and any number beside bool int32 or float32. A bigint is int64. Numbers alone give float32.
- */
-export function commonDtype(...operands: readonly TensorLike[]): DType {
-  const strong = operands.flatMap((x): DType[] =>
-    x instanceof Tensor ? [x.dtype] : typeof x === 'bigint' ? ['int64'] : [],
-  )
-  const numbers = operands.filter(x => typeof x === 'number')
-  if (strong.length === 0) return numbers.length > 0 ? 'float32' : 'bool'
-  const dtype = strong.reduce(promote)
-  if (numbers.length === 0 || isFloat(dtype)) return dtype
-  if (!numbers.every(Number.isInteger)) return 'float32'
-  return dtype === 'bool' ? 'int32' : dtype
-}
+/** The common dtype of operands, by the rules of `commonDtypeOf`. */
+export const commonDtype = (...operands: readonly TensorLike[]): DType => commonDtypeOf(operands)
 
 /** An operand as a value of a dtype. */
-export function lift(x: TensorLike, dtype: DType): Value {
-  defaultEngine()
-  return x instanceof Tensor ? ops.convertElementType(x.value, dtype) : constant(x, dtype)
+export const lift = (x: TensorLike, dtype: DType): Value => valueOf(x, dtype)
+
+/** An operand as an array: itself, or what `np.array` makes of a number or list. */
+export const asTensor = (x: TensorLike): Tensor => (x instanceof Tensor ? x : new Tensor(lift(x, commonDtype(x))))
+
+/** The dtype that a function of real numbers computes in: the dtype itself, or float32 for integers and bool. */
+export const floating = (dtype: DType): DType => (isFloat(dtype) ? dtype : 'float32')
+
+/** An operand as a float array: integers and bool become float32. */
+export function asFloat(x: TensorLike): Tensor {
+  const tensor = asTensor(x)
+  return new Tensor(lift(tensor, floating(tensor.dtype)))
 }
 
-/** Whether elements are other than 0. */
-export const truth = (x: Tensor): Value => (x.dtype === 'bool' ? x.value : ops.ne(x.value, 0))
+/** Values stretched to the shape that they broadcast to. */
+export function broadcast(...values: readonly Value[]): Value[] {
+  const shape = broadcastShapes(...values.map(v => v.shape))
+  return values.map(v => stretch(v, shape))
+}
+
+/** Whether elements are other than 0. NaN is. */
+export function truth(x: TensorLike): Value {
+  const { value } = asTensor(x)
+  return value.dtype === 'bool' ? value : ops.ne(value, 0)
+}
+
+/** Indices as integers: whole numbers and lists of them are int32. Throws a ShapeError for floats and bool. */
+export function asIndices(indices: TensorLike, name: string): Tensor {
+  const own = commonDtype(indices)
+  const isBare = !(indices instanceof Tensor) && own === 'float32'
+  const dtype = isBare ? commonDtype(indices, new Tensor(constant(0, 'int32'))) : own
+  check(isInteger(dtype), () => `${name} must be integers, not ${dtype}: convert them first (np.astype)`)
+  return new Tensor(lift(indices, dtype))
+}
+
+/** A function of one array. TypeScript infers from the last signature what `jit(np.sin)` and the like take. */
+export interface Unary {
+  (x: TensorLike): Tensor
+  (x: Tensor): Tensor
+}
+
+/** A function of two arrays: see `Unary`. */
+export interface Binary {
+  (x: TensorLike, y: TensorLike): Tensor
+  (x: Tensor, y: Tensor): Tensor
+}
+
+/** A function of a value as one of an array that keeps its dtype. */
+export const unary =
+  (f: (x: Value) => Value): Unary =>
+  (x: TensorLike) =>
+    new Tensor(f(asTensor(x).value))
+
+/** A function of a float value as one of an array: integers and bool become float32. */
+export const floatUnary =
+  (f: (x: Value) => Value): Unary =>
+  (x: TensorLike) =>
+    new Tensor(f(asFloat(x).value))
+
+const lifted =
+  (f: (x: Value, y: Value) => Value, dtypeOf: (common: DType) => DType): Binary =>
+  (x: TensorLike, y: TensorLike) => {
+    const dtype = dtypeOf(commonDtype(x, y))
+    const [a, b] = broadcast(lift(x, dtype), lift(y, dtype))
+    return new Tensor(f(a, b))
+  }
+
+/** A function of two values of one shape and dtype as one of arrays: operands take their common dtype and broadcast. */
+export const binary = (f: (x: Value, y: Value) => Value) => lifted(f, dtype => dtype)
+
+/** As `binary`; integers and bool become float32. */
+export const floatBinary = (f: (x: Value, y: Value) => Value) => lifted(f, floating)
+
+/** As `binary`; bool becomes int32, as in JAX. */
+export const numericBinary = (f: (x: Value, y: Value) => Value) =>
+  lifted(f, dtype => (dtype === 'bool' ? 'int32' : dtype))
+
+/** Applies a product to operands of their common dtype. bool is multiplied as int32: some pair is true where the sum is not 0. */
+export function product(operands: readonly TensorLike[], f: (values: Value[]) => Value): Tensor {
+  const dtype = commonDtype(...operands)
+  if (dtype !== 'bool') return new Tensor(f(operands.map(x => lift(x, dtype))))
+  return new Tensor(ops.ne(f(operands.map(x => lift(x, 'int32'))), 0))
+}

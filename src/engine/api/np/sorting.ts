@@ -1,19 +1,107 @@
-/** Order along an axis. NaN counts as the greatest. */
+/**
+ * Order along an axis (the last unless given): sort, argsort, lexsort, topK, searchsorted, digitize. NaN counts as the
+ * greatest. Elements that are equal keep their order.
+ */
+import { isFloat } from '../../../base/dtypes.js'
+import { check } from '../../../base/errors.js'
 import * as ops from '../../program/ops.js'
+import type { Value } from '../../program/value.js'
 import { Tensor } from '../tensor.js'
+import type { TensorLike } from '../tensor.js'
 import { normalizeAxis } from '../values.js'
+import { asTensor, commonDtype, lift } from './operands.js'
 
-/** In ascending order along an axis. */
-export const sort = (x: Tensor, axis = -1): Tensor => new Tensor(ops.sort([x.value], normalizeAxis(axis, x.ndim))[0])
-
-/** The positions (int32) of the elements in ascending order, the earlier first among equals. */
-export function argsort(x: Tensor, axis = -1): Tensor {
-  const at = normalizeAxis(axis, x.ndim)
-  return new Tensor(ops.sort([x.value, ops.iota('int32', x.shape, at)], at)[1])
+/** Options of `sort` and `argsort`. */
+export interface SortOptions {
+  /** From the greatest to the least, NaN first; equal elements keep their order. false unless given. */
+  descending?: boolean
 }
 
-/** The k greatest elements along the last axis, in descending order, and their positions (int32). */
-export function topK(x: Tensor, k: number): [values: Tensor, positions: Tensor] {
-  const [values, positions] = ops.topK(x.value, k)
+/** Sorts values together; the last one by the first, which is bool as int32. */
+function ordered(x: TensorLike, axis: number, descending: boolean, withPositions: boolean): Value {
+  const { value, ndim, shape, dtype } = asTensor(x)
+  const at = normalizeAxis(axis, ndim)
+  const key = dtype === 'bool' ? ops.convertElementType(value, 'int32') : value
+  // Descending and stable: sort the reversed axis, and reverse the result.
+  const turn = (v: Value): Value => (descending ? ops.rev(v, [at]) : v)
+  const operands = withPositions ? [key, ops.iota('int32', shape, at)] : [key]
+  const sorted = ops.sort(operands.map(turn), at)
+  const result = turn(sorted[sorted.length - 1])
+  return withPositions ? result : ops.convertElementType(result, dtype)
+}
+
+/** The elements in ascending order along an axis. */
+export const sort = (x: TensorLike, axis = -1, { descending = false }: SortOptions = {}): Tensor =>
+  new Tensor(ordered(x, axis, descending, false))
+
+/** The positions (int32) of the elements in ascending order along an axis, the earlier first among equals. */
+export const argsort = (x: TensorLike, axis = -1, { descending = false }: SortOptions = {}): Tensor =>
+  new Tensor(ordered(x, axis, descending, true))
+
+/**
+ * The positions (int32) that sort by several keys of one shape along an axis: by the last key, then, where it is equal, by the
+ * one before, and so on, as in NumPy.
+ */
+export function lexsort(keys: readonly TensorLike[], axis = -1): Tensor {
+  check(keys.length > 0, 'lexsort needs a key or more')
+  const operands = keys.map(asTensor)
+  const at = normalizeAxis(axis, operands[0].ndim)
+  let positions = ops.iota('int32', operands[0].shape, at)
+  const last = operands[0].ndim - 1
+  for (const { value, dtype } of operands) {
+    const key = ops.moveAxis(dtype === 'bool' ? ops.convertElementType(value, 'int32') : value, at, last)
+    const index = ops.reshape(ops.moveAxis(positions, at, last), [...key.shape, 1])
+    const arranged = ops.gather(key, index, { axes: [last], batchDims: last, mode: 'clip' })
+    positions = ops.sort([ops.moveAxis(arranged, last, at), positions], at)[1]
+  }
+  return new Tensor(positions)
+}
+
+/** The k greatest elements along the last axis, in descending order, and their positions (int32). JAX's `lax.top_k`. */
+export function topK(x: TensorLike, k: number): [values: Tensor, positions: Tensor] {
+  const [values, positions] = ops.topK(asTensor(x).value, k)
   return [new Tensor(values), new Tensor(positions)]
+}
+
+/**
+ * For each value the position (int32) in a sorted vector before which it belongs: side 'left' (unless given) before equal
+ * elements, 'right' behind them. NaN counts as the greatest. Compares every pair: for long vectors and many values, cost
+ * and memory are the product of their lengths.
+ */
+export function searchsorted(
+  sorted: TensorLike,
+  values: TensorLike,
+  { side = 'left' }: { side?: 'left' | 'right' } = {},
+): Tensor {
+  const [vector, wanted] = [asTensor(sorted), asTensor(values)]
+  check(vector.ndim === 1, () => `searchsorted looks in a sorted vector, not in ${vector}`)
+  check(side === 'left' || side === 'right', () => `the side of searchsorted is 'left' or 'right', not ${String(side)}`)
+  const dtype = commonDtype(vector, wanted)
+  const shape = [...wanted.shape, vector.size]
+  const last = shape.length - 1
+  const row = ops.broadcastInDim(lift(vector, dtype), shape, [last])
+  const value = ops.broadcastInDim(lift(wanted, dtype), shape, ops.range(last))
+  const isNan = (v: Value): Value => (isFloat(dtype) ? ops.ne(v, v) : ops.full(shape, false, 'bool'))
+  const isBefore =
+    side === 'left'
+      ? ops.or(ops.lt(row, value), ops.and(isNan(value), ops.not(isNan(row))))
+      : ops.or(ops.le(row, value), isNan(value))
+  return new Tensor(ops.reduceSum(ops.convertElementType(isBefore, 'int32'), [last]))
+}
+
+/**
+ * The number (int32) of the bin of each value, between the edges of a rising or falling vector: i where bins[i-1] <= x <
+ * bins[i]; with `right` bins[i-1] < x <= bins[i]. `falling` says that the edges fall (NumPy sees it from the data).
+ */
+export function digitize(
+  x: TensorLike,
+  bins: TensorLike,
+  { right = false, falling = false }: { right?: boolean; falling?: boolean } = {},
+): Tensor {
+  const side = right ? 'left' : 'right'
+  if (!falling) return searchsorted(bins, x, { side })
+  const edges = asTensor(bins)
+  const reversed = new Tensor(ops.rev(edges.value, [0]))
+  const before = searchsorted(reversed, x, { side })
+  return new Tensor(ops.sub(ops.full(before.shape, edges.size, 'int32'), before.value))
 }

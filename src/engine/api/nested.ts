@@ -1,0 +1,127 @@
+/**
+ * Bare numbers and nested lists as values: what is accepted wherever an array is. `Tensor` is built on this file, so an
+ * array is known here only by the value that it holds.
+ */
+import { checkDType, isFloat, isInteger } from '../../base/dtypes.js'
+import type { DType } from '../../base/dtypes.js'
+import { check, SwitchyardError } from '../../base/errors.js'
+import { hostFrom, hostTensor } from '../../base/host-tensor.js'
+import type { HostTensor } from '../../base/host-tensor.js'
+import { formatAval, sameShape } from '../program/aval.js'
+import * as ops from '../program/ops.js'
+import { Value } from '../program/value.js'
+import { defaultEngine } from './engine.js'
+import { constant, integerOf, promote } from './values.js'
+
+/** An array, a number, or nested lists of them. */
+export type Nested<T> = T | number | bigint | boolean | readonly Nested<T>[]
+
+type Scalar = number | bigint | boolean
+interface Holder {
+  readonly value: Value
+}
+
+/** Nested lists taken apart: the lengths of the lists, and the leaves in row-major order. */
+interface Flat {
+  lengths: readonly number[]
+  leaves: readonly (Scalar | Holder)[]
+}
+
+const isHolder = (x: unknown): x is Holder =>
+  typeof x === 'object' && x !== null && (x as { value?: unknown }).value instanceof Value
+const isScalar = (x: unknown): x is Scalar => typeof x === 'number' || typeof x === 'bigint' || typeof x === 'boolean'
+const isList = (x: unknown): x is readonly unknown[] =>
+  Array.isArray(x) || (ArrayBuffer.isView(x) && !(x instanceof DataView))
+
+function describe(x: unknown): string {
+  if (typeof x === 'string') return `the string ${JSON.stringify(x)}`
+  if (typeof x === 'object' && x !== null) return `an object of class ${x.constructor?.name ?? 'Object'}`
+  return typeof x === 'function' ? 'a function' : String(x)
+}
+
+/** Takes nested lists apart. Throws a SwitchyardError that names the first entry that is no number or array, or a ragged list. */
+function flatten(nested: unknown): Flat {
+  if (isScalar(nested) || isHolder(nested)) return { lengths: [], leaves: [nested] }
+  const lengths: number[] = []
+  for (let level: unknown = nested; isList(level); level = level[0]) {
+    lengths.push(level.length)
+    if (level.length === 0) break
+  }
+  const leaves: (Scalar | Holder)[] = []
+  const visit = (node: unknown, path: readonly number[]): void => {
+    const place = (): string => (path.length === 0 ? 'the argument' : `entry [${path.join('][')}]`)
+    if (isList(node)) {
+      if (node.length !== lengths[path.length])
+        throw new SwitchyardError(
+          `the nested lists are ragged: ${place()} is a list of ${node.length}, where ` +
+            (path.length < lengths.length ? `the first has ${lengths[path.length]}` : 'the first is no list'),
+        )
+      for (let i = 0; i < node.length; i++) visit(node[i], [...path, i])
+      return
+    }
+    if (!isScalar(node) && !isHolder(node))
+      throw new SwitchyardError(
+        `an array holds numbers, bigints, booleans and arrays, but ${place()} is ${describe(node)}`,
+      )
+    if (path.length !== lengths.length)
+      throw new SwitchyardError(`the nested lists are ragged: ${place()} is no list, where the first is one`)
+    leaves.push(node)
+  }
+  visit(nested, [])
+  return { lengths, leaves }
+}
+
+const isNumber = (x: unknown): x is number => typeof x === 'number'
+
+/**
+ * The common dtype of operands. A bare number is weak: it takes the dtype of the arrays and bigints beside it, but a
+ * fraction (or NaN, or an infinity) beside integers gives float32, and a number beside bool int32 or float32. Numbers
+ * alone give float32, booleans alone bool. A bigint is int64. The numbers in a list count as bare ones.
+ */
+export function commonDtypeOf(operands: readonly Nested<Holder>[]): DType {
+  const leaves = operands.flatMap(x => (isHolder(x) ? x : flatten(x).leaves))
+  const strong = leaves.flatMap((x): DType[] =>
+    isHolder(x) ? [x.value.dtype] : typeof x === 'bigint' ? ['int64'] : [],
+  )
+  const numbers = leaves.filter(isNumber)
+  if (strong.length === 0) return numbers.length === 0 && leaves.length > 0 ? 'bool' : 'float32'
+  const dtype = strong.reduce(promote)
+  if (numbers.length === 0 || isFloat(dtype)) return dtype
+  if (!numbers.every(Number.isInteger)) return 'float32'
+  return dtype === 'bool' ? 'int32' : dtype
+}
+
+/**
+ * An array, number or nested list as a value of a dtype. Arrays in lists are stacked. Throws a ShapeError for a whole
+ * number outside an integer dtype's range, and for arrays of different shapes in one list.
+ */
+export function valueOf(x: Nested<Holder>, dtype: DType): Value {
+  if (isHolder(x)) return ops.convertElementType(x.value, dtype)
+  defaultEngine()
+  if (isScalar(x)) return constant(x, dtype)
+  const { lengths, leaves } = flatten(x)
+  if (leaves.every(isScalar)) return defaultEngine().put(hostOf(leaves, lengths, dtype))
+  const rows = leaves.map(leaf => valueOf(leaf, dtype))
+  const [{ shape }] = rows
+  check(
+    rows.every(row => sameShape(row.shape, shape)),
+    () => `arrays in one list need one shape, not ${rows.map(row => formatAval(row.aval)).join(', ')}`,
+  )
+  const stacked = ops.concatenate(
+    rows.map(row => ops.reshape(row, [1, ...shape])),
+    0,
+  )
+  return ops.reshape(stacked, [...lengths, ...shape])
+}
+
+function hostOf(values: readonly Scalar[], shape: readonly number[], dtype: DType): HostTensor {
+  checkDType(dtype)
+  if (dtype === 'int64')
+    return hostTensor(
+      dtype,
+      shape,
+      BigInt64Array.from(values, v => BigInt(integerOf(v, dtype))),
+    )
+  const numbers = isInteger(dtype) ? values.map(v => Number(integerOf(v, dtype))) : values.map(Number)
+  return hostFrom(dtype, shape, numbers)
+}

@@ -1,0 +1,103 @@
+/**
+ * Running sums and differences along an axis: cumsum, cumprod, nancumsum, nancumprod, diff, ediff1d, trapezoid.
+ *
+ * The axis is the last one unless given (NumPy's cumsum and cumprod flatten x then).
+ */
+import { isFloat } from '../../../base/dtypes.js'
+import { check } from '../../../base/errors.js'
+import * as ops from '../../program/ops.js'
+import type { Value } from '../../program/value.js'
+import { Tensor } from '../tensor.js'
+import type { TensorLike } from '../tensor.js'
+import { normalizeAxis } from '../values.js'
+import { divide, multiply } from './arithmetic.js'
+import { asFloat, asTensor } from './operands.js'
+import type { Unary } from './operands.js'
+import { countable, sum } from './reductions.js'
+
+/** Running sums: the i-th is x[0] + ... + x[i]. Narrow integers and bool are counted in 32 bits, as in `sum`. */
+export function cumsum(x: TensorLike, axis = -1): Tensor {
+  const value = countable(x)
+  return new Tensor(ops.cumsum(value, normalizeAxis(axis, value.ndim), false))
+}
+
+/** Running products: the i-th is x[0] ... x[i], multiplied pairwise. Narrow integers and bool as in `prod`. */
+export function cumprod(x: TensorLike, axis = -1): Tensor {
+  const value = countable(x)
+  const at = normalizeAxis(axis, value.ndim)
+  const n = value.shape[at]
+  let result = value
+  // After the step of width w, element i is the product of the 2 w elements up to i.
+  for (let width = 1; width < n; width *= 2) {
+    const low = value.shape.map((_, i) => (i === at ? width : 0))
+    const high = value.shape.map((_, i) => (i === at ? -width : 0))
+    const before = ops.pad(result, ops.full([], 1, value.dtype), low, high)
+    result = ops.mul(result, before)
+  }
+  return new Tensor(result)
+}
+
+const without = (x: TensorLike, neutral: number): Tensor => {
+  const operand = asTensor(x)
+  const { value } = operand
+  return isFloat(value.dtype) ? new Tensor(ops.select(ops.ne(value, value), neutral, value)) : operand
+}
+
+/** Running sums that count NaN as 0. */
+export const nancumsum = (x: TensorLike, axis = -1): Tensor => cumsum(without(x, 0), axis)
+
+/** Running products that count NaN as 1. */
+export const nancumprod = (x: TensorLike, axis = -1): Tensor => cumprod(without(x, 1), axis)
+
+const part = (x: Value, axis: number, start: number, stop: number): Value =>
+  ops.slice(
+    x,
+    x.shape.map((_, i) => (i === axis ? start : 0)),
+    x.shape.map((d, i) => (i === axis ? stop : d)),
+  )
+
+/** Differences of neighbours, x[i + 1] - x[i], taken `n` times: the axis is n shorter. Of bool: whether neighbours differ. */
+export function diff(x: TensorLike, { n = 1, axis = -1 }: { n?: number; axis?: number } = {}): Tensor {
+  check(Number.isInteger(n) && n >= 0, () => `diff is taken a whole number of times, not ${n}`)
+  let { value } = asTensor(x)
+  const at = normalizeAxis(axis, value.ndim)
+  for (let time = 0; time < n; time++) {
+    const length = value.shape[at]
+    const [next, own] = [part(value, at, Math.min(1, length), length), part(value, at, 0, Math.max(0, length - 1))]
+    value = value.dtype === 'bool' ? ops.xor(next, own) : ops.sub(next, own)
+  }
+  return new Tensor(value)
+}
+
+/** Differences of neighbours in the flattened array. */
+export const ediff1d: Unary = (x: TensorLike) => {
+  const { value, size } = asTensor(x)
+  return diff(new Tensor(ops.reshape(value, [size])))
+}
+
+/**
+ * The integral along an axis by the trapezoidal rule: the sum of (y[i] + y[i + 1]) / 2 times the distance of the points,
+ * which is `dx` (1 unless given), or the differences of the points `x` (a vector, or of y's shape).
+ */
+export function trapezoid(
+  y: TensorLike,
+  { x, dx = 1, axis = -1 }: { x?: TensorLike; dx?: number; axis?: number } = {},
+): Tensor {
+  const { value } = asFloat(y)
+  const at = normalizeAxis(axis, value.ndim)
+  const n = value.shape[at]
+  const pairs = new Tensor(ops.add(part(value, at, Math.min(1, n), n), part(value, at, 0, Math.max(0, n - 1))))
+  if (x === undefined) return multiply(sum(divide(pairs, 2), { axis: at }), dx)
+  const points = asFloat(x)
+  const widths = diff(points, { axis: points.ndim === 1 ? 0 : at })
+  const shaped =
+    points.ndim === 1
+      ? new Tensor(
+          ops.reshape(
+            widths.value,
+            value.shape.map((_, i) => (i === at ? widths.size : 1)),
+          ),
+        )
+      : widths
+  return sum(divide(multiply(pairs, shaped), 2), { axis: at })
+}
