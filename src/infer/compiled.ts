@@ -5,6 +5,7 @@ import * as np from '../engine/api/np.js'
 import { specialize } from '../engine/api/specialize.js'
 import { positionTables } from '../model/position-bias.js'
 import type { ForwardOptions, ModelParams } from '../model/types.js'
+import { rowsAt } from '../nn/rows.js'
 import { decodeStep, encodeInputs, startDecoding } from './decode.js'
 import type { DecodeCache, DecodeStart, EncodedInputs, PositionTables } from './decode.js'
 import { decodeTypes, encodeTypes } from './example-types.js'
@@ -58,7 +59,7 @@ export function compileDecoding(options: ForwardOptions, maxLength: number): Com
   )
   const reorder = jit(
     function reorder_cache(cache: DecodeCache, parents: Tensor): DecodeCache {
-      return cache.map(({ keys, values }) => ({ keys: np.take(keys, parents, 0), values: np.take(values, parents, 0) })) // [rows, heads, maxLength, headDim]
+      return cache.map(({ keys, values }) => ({ keys: rowsAt(keys, parents), values: rowsAt(values, parents) })) // [rows, heads, maxLength, headDim]
     },
     { donate: [0] },
   )

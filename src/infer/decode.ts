@@ -13,6 +13,7 @@ import { keysAndValues, maskBias } from '../nn/attention.js'
 import type { KeysAndValues } from '../nn/attention.js'
 import { embed } from '../nn/embedding.js'
 import { noNoise } from '../nn/noise.js'
+import { rowsAt } from '../nn/rows.js'
 
 /** What decoding needs of the inputs, computed once. */
 export type EncodedInputs = {
@@ -66,7 +67,7 @@ export function encodeInputs(
   options: ForwardOptions,
 ): EncodedInputs {
   const { output } = encode(params, { encoder_input_tokens: inputs }, options, noNoise, encoderBiases)
-  const ofRows = (x: Tensor): Tensor => np.take(x, inputOfRow, 0) // [batch, ...]
+  const ofRows = (x: Tensor): Tensor => rowsAt(x, inputOfRow) // [batch, ...]
   return {
     cross: decoderLayers(params, options).map(layer => {
       const { keys, values } = keysAndValues(layer.encoder_decoder_attention, output, options.config.numHeads) // [inputs, heads, length, headDim]

@@ -3,14 +3,15 @@ import * as np from '../engine/api/np.js'
 import type { DType } from '../base/dtypes.js'
 import { bitsOf, dequantize, isQuantized } from './quantized.js'
 import type { Kernel } from './quantized.js'
+import { rowsAt } from './rows.js'
 
 /** A row of numbers for each token: [vocab, dModel], or a kernel [dModel, vocab], which lies turned round, in fewer bits. */
 export type Embedding = Kernel
 
 /** The rows of token ids [batch, length]. */
 export function embed(embedding: Embedding, tokens: Tensor, dModel: number, dtype: DType): Tensor {
-  if (!isQuantized(embedding)) return np.astype(np.take(embedding, tokens, 0), dtype) // [batch, length, dModel]
-  const rows = { values: np.take(embedding.values, tokens, 0), scales: np.take(embedding.scales, tokens, 0) } // [batch, length, blocks, ...]
+  if (!isQuantized(embedding)) return np.astype(rowsAt(embedding, tokens), dtype) // [batch, length, dModel]
+  const rows = { values: rowsAt(embedding.values, tokens), scales: rowsAt(embedding.scales, tokens) } // [batch, length, blocks, ...]
   return np.astype(dequantize(rows, bitsOf(embedding, dModel)), dtype) // [batch, length, dModel]
 }
 

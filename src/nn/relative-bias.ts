@@ -58,6 +58,6 @@ export function relativePositionBias(
     for (let key = 0; key < keyLength; key++)
       buckets[query * keyLength + key] = relativePositionBucket(key - query, positions)
   }
-  const bias = np.take(table, np.fromHost(hostTensor('int32', [queryLength, keyLength], buckets)), 1) // [heads, query, key]
+  const bias = np.take(table, np.fromHost(hostTensor('int32', [queryLength, keyLength], buckets)), 1, { mode: 'clip' }) // [heads, query, key]
   return np.reshape(np.astype(bias, 'float32'), [1, table.shape[0], queryLength, keyLength]) // [1, heads, query, key]
 }

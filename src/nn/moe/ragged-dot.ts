@@ -2,6 +2,7 @@ import type { Tensor } from '../../engine/api/tensor.js'
 import { composite } from '../../engine/api/composite.js'
 import * as np from '../../engine/api/np.js'
 import { bitsOf, isQuantized, wholeKernel } from '../quantized.js'
+import { rowsAt } from '../rows.js'
 import type { Kernel, QuantizedKernel } from '../quantized.js'
 import { takeRows } from './dispatch.js'
 
@@ -17,7 +18,7 @@ export function raggedDot(x: Tensor, kernels: Kernel, groupSizes: Tensor): Tenso
 
 /** A backend that knows `ragged_dot`, or `quantized_ragged_dot`, reads the kernels of groups that have rows, and computes those alone. */
 const raggedProduct = composite('ragged_dot', (x: Tensor, kernels: Tensor, groupSizes: Tensor): Tensor =>
-  productOfBlocks(x, groupSizes, group => np.take(kernels, group, 0)),
+  productOfBlocks(x, groupSizes, group => rowsAt(kernels, group)),
 ) // [rows, out]
 
 const quantizedProduct = (bits: number): ((x: Tensor, kernels: QuantizedKernel, groupSizes: Tensor) => Tensor) =>
@@ -25,7 +26,7 @@ const quantizedProduct = (bits: number): ((x: Tensor, kernels: QuantizedKernel, 
     'quantized_ragged_dot',
     (x, { values, scales }, groupSizes) =>
       productOfBlocks(x, groupSizes, group =>
-        wholeKernel({ values: np.take(values, group, 0), scales: np.take(scales, group, 0) }, x.shape[1]),
+        wholeKernel({ values: rowsAt(values, group), scales: rowsAt(scales, group) }, x.shape[1]),
       ),
     { attributes: { bits } },
   ) // [rows, out]
@@ -47,20 +48,17 @@ function productOfBlocks(x: Tensor, groupSizes: Tensor, kernelsOf: (group: Tenso
   const block = np.arange(numBlocks) // [blocks]
   const groupOfBlock = groupAt(block, blockEnd) // [blocks]
   const firstRow = np.add(
-    np.take(start, groupOfBlock, 0),
-    np.multiply(np.subtract(block, np.take(firstBlock, groupOfBlock, 0)), height),
+    rowsAt(start, groupOfBlock),
+    np.multiply(np.subtract(block, rowsAt(firstBlock, groupOfBlock)), height),
   ) // [blocks]
   const slotRow = np.add(np.expandDims(firstRow, 1), np.arange(height)) // [blocks, height]
-  const isFilled = np.less(slotRow, np.expandDims(np.take(end, groupOfBlock, 0), 1)) // [blocks, height]
+  const isFilled = np.less(slotRow, np.expandDims(rowsAt(end, groupOfBlock), 1)) // [blocks, height]
   const kernels = kernelsOf(groupOfBlock) // [blocks, in, out]
   const products = np.matmul(takeRows(x, np.where(isFilled, slotRow, numRows)), kernels) // [blocks, height, out]
 
   const row = np.arange(numRows) // [rows]
   const groupOfRow = groupAt(row, end) // [rows]
-  const slot = np.add(
-    np.multiply(np.take(firstBlock, groupOfRow, 0), height),
-    np.subtract(row, np.take(start, groupOfRow, 0)),
-  ) // [rows]
+  const slot = np.add(np.multiply(rowsAt(firstBlock, groupOfRow), height), np.subtract(row, rowsAt(start, groupOfRow))) // [rows]
   const isInGroup = np.less(row, np.sum(groupSizes)) // [rows]
   return takeRows(
     np.reshape(products, [numBlocks * height, kernels.shape[2]]),

@@ -23,20 +23,42 @@ export { slice } from '../indexing.js'
 
 const column = (positions: Value): Value => ops.reshape(positions, [...positions.shape, 1])
 
+/** Options of `take`. */
+export interface TakeOptions {
+  /**
+   * What positions outside 0..n-1 mean. Unless given, negative ones count from the end, and what is beyond both ends is moved to
+   * the edge. 'clip': all are moved to the edge, negative ones to 0. 'wrap': they go round, modulo n.
+   */
+  mode?: 'clip' | 'wrap'
+}
+
 /**
  * Rows of x along an axis (the first unless given; of the flattened array if null): x[..., positions, ...], so that the
- * axes of the positions stand where the axis was. Positions beyond the ends are moved to the edge (JAX's default gives
- * NaN there). Throws a ShapeError for positions that are no integers.
+ * axes of the positions stand where the axis was. Negative positions count from the end; positions beyond the ends are
+ * moved to the edge (JAX's default gives NaN there). Throws a ShapeError for positions that are no integers, and when
+ * the axis is empty but the positions are not.
  */
-export function take(x: TensorLike, positions: TensorLike, axis: number | null = 0): Tensor {
+export function take(
+  x: TensorLike,
+  positions: TensorLike,
+  axis: number | null = 0,
+  { mode }: TakeOptions = {},
+): Tensor {
   const operand = axis === null ? ravel(x) : asTensor(x)
   const at = normalizeAxis(axis ?? 0, operand.ndim)
-  const index = fromTheEnd(asIndices(positions, 'the positions of take').value, operand.shape[at])
+  const given = asIndices(positions, 'the positions of take')
+  const n = operand.shape[at]
+  check(n > 0 || given.size === 0, () => `take: axis ${at} of ${operand} is empty, there is nothing to take`)
+  check(
+    mode === undefined || mode === 'clip' || mode === 'wrap',
+    () => `the mode of take is 'clip' or 'wrap', not ${mode}`,
+  )
+  const index = mode === 'clip' ? given.value : mode === 'wrap' ? remainder(given, n).value : fromTheEnd(given.value, n)
   const gathered = ops.gather(operand.value, column(index), { axes: [at], batchDims: 0, mode: 'clip' })
   // The gathered axes come first: put them where the axis was.
-  const n = index.ndim
+  const m = index.ndim
   return new Tensor(
-    ops.transpose(gathered, [...ops.range(at, n), ...ops.range(n), ...ops.range(operand.ndim - 1 - at, n + at)]),
+    ops.transpose(gathered, [...ops.range(at, m), ...ops.range(m), ...ops.range(operand.ndim - 1 - at, m + at)]),
   )
 }
 
