@@ -1,7 +1,6 @@
 import { flatten } from '../base/pytree.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import { jit } from '../engine/api/jit.js'
-import * as np from '../engine/api/np.js'
 import { specialize } from '../engine/api/specialize.js'
 import { positionTables } from '../model/position-bias.js'
 import type { ForwardOptions, ModelParams } from '../model/types.js'
