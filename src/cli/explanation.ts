@@ -17,8 +17,7 @@ import * as random from '../engine/api/random.js'
 import { makeProgram } from '../engine/api/transforms.js'
 import { bytesOfAval, toGraph } from '../engine/compile/onnx/model.js'
 import { cutUpdate } from '../engine/compile/segments.js'
-import { MAX_TOGETHER } from '../engine/compile/wasm/arena.js'
-import { canFuse } from '../engine/compile/wasm/codegen.js'
+import { loopLimits } from '../engine/compile/wasm/codegen.js'
 import type { Program } from '../engine/program/program.js'
 import { simplify } from '../engine/transform/simplify.js'
 import { initParameters } from '../model/init.js'
@@ -113,7 +112,7 @@ export async function* explain({ full }: { full: boolean }): AsyncGenerator<stri
   )
 
   const donated = traced.inputs.map((_, i) => i < flatten(arrays).leaves.length)
-  const segments = cutUpdate(simple, donated, { canFuse, maxBytes: MAX_TOGETHER })
+  const segments = cutUpdate(simple, donated, loopLimits)
   const inPlace = segments.loops.flatMap(loop => loop.inPlace.filter(v => v !== null))
   yield section(
     'Memory plan',

@@ -5,7 +5,7 @@ import { traceClosed } from '../program/trace.js'
 import type { Value } from '../program/value.js'
 import { simplify } from '../transform/simplify.js'
 import { cutUpdate } from './segments.js'
-import { canFuse } from './wasm/codegen.js'
+import { loopLimits } from './wasm/codegen.js'
 
 const cut = (donated: boolean[], f: (...xs: Value[]) => Value[], shapes = [[4], [4], []]) => {
   const program = simplify(
@@ -14,7 +14,7 @@ const cut = (donated: boolean[], f: (...xs: Value[]) => Value[], shapes = [[4], 
       xs => f(...xs),
     ),
   )
-  return { program, ...cutUpdate(program, donated, { canFuse, maxBytes: 2 ** 32 }) }
+  return { program, ...cutUpdate(program, donated, loopLimits) }
 }
 const scaled = (x: Value, s: Value): Value => ops.mul(x, ops.broadcastInDim(s, x.shape, []))
 
@@ -67,5 +67,28 @@ describe('cutUpdate', () => {
     ])
     expect(loops).toHaveLength(1)
     expect(main.equations.map(e => e.primitive)).toEqual(['broadcastInDim', 'mul', 'exp'])
+  })
+
+  it('makes no loop that is larger than a backend can run', () => {
+    const shapes = (n: number): number[][] => Array.from({ length: n }, () => [4])
+    const donated = (n: number): boolean[] => Array.from({ length: n }, () => true)
+    const sum = (...xs: Value[]): Value[] => [xs.reduce((a, b) => ops.add(a, b))]
+    expect(cut(donated(800), sum, shapes(800)).loops).toHaveLength(1)
+    expect(cut(donated(1100), sum, shapes(1100)).loops).toHaveLength(0)
+    const deep = (p: Value): Value[] => [shapes(2500).reduce(x => ops.sqrt(x), p)]
+    expect(cut([true], deep, [[4]]).loops).toHaveLength(0)
+  })
+
+  it('cuts an update of many arrays, connected in a long line, without deep recursion', () => {
+    const n = 30_000
+    const shapes = Array.from({ length: 2 * n }, () => [4])
+    const each = cut(
+      shapes.map((_, i) => i < n),
+      (...xs) => xs.slice(0, n).map((p, i) => ops.sub(p, xs[n + i])),
+      shapes,
+    )
+    expect(each.loops).toHaveLength(n)
+    const line = cut([true], p => [shapes.reduce(x => ops.neg(ops.abs(x)), p)], [[4]])
+    expect(line.loops).toHaveLength(0)
   })
 })

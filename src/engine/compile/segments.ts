@@ -28,6 +28,10 @@ export interface LoopLimits {
   canFuse: (eqn: Equation) => boolean
   /** How large the arrays of one loop may be together. */
   maxBytes: number
+  /** How many inputs and outputs one loop may have. */
+  maxOperands: number
+  /** How many equations one loop may have. */
+  maxEquations: number
 }
 
 /**
@@ -35,22 +39,25 @@ export interface LoopLimits {
  * training step. Every reader of a donated input other than its loop is then in the first part, which is done before the
  * loops write; so writing in place is safe whatever the order inside either part.
  */
-export function cutUpdate(program: Program, donated: readonly boolean[], { canFuse, maxBytes }: LoopLimits): Segments {
+export function cutUpdate(program: Program, donated: readonly boolean[], limits: LoopLimits): Segments {
+  const { canFuse } = limits
   const { outputs } = program
   const whole: Segments = { main: program, outputs, loops: [] }
-  const donatedInputs = program.inputs.filter((_, i) => donated[i])
-  if (donatedInputs.length === 0) return whole
+  const donatedInputs = new Set(program.inputs.filter((_, i) => donated[i]))
+  if (donatedInputs.size === 0) return whole
   const tail = elementwiseTail(program, canFuse)
   const makers = new Map<Atom, Equation>(program.equations.filter(canFuse).map(e => [e.outputs[0], e]))
+  const returned = new Map<Atom, number>(outputs.map((o, i) => [o, i] as const).toReversed())
   const loops = components(program, tail)
-    .map(equations => makeLoop(equations, program, donatedInputs, makers))
-    .filter((loop): loop is FusedLoop => loop !== null && bytesOf(loop) <= maxBytes)
+    .map(equations => makeLoop(equations, returned, donatedInputs, makers))
+    .filter((loop): loop is FusedLoop => loop !== null && fits(loop, limits))
   if (loops.length === 0) return whole
 
   const made = new Set<Atom>(loops.flatMap(l => l.outputs))
   // A filled array is made by each loop for itself; the first part keeps it too if it still reads it.
   const fused = new Set(loops.flatMap(l => l.program.equations.filter(e => tail.has(e) && !isScalarFill(e))))
-  const read = new Set(loops.flatMap(l => l.inputs.filter(v => !program.inputs.includes(v))))
+  const given = new Set(program.inputs)
+  const read = new Set(loops.flatMap(l => l.inputs.filter(v => !given.has(v))))
   const rest = program.equations.filter(e => !fused.has(e))
   return {
     main: withoutDeadCode(new Program(program.inputs, rest, [...outputs.filter(o => !made.has(o)), ...read])),
@@ -78,7 +85,10 @@ function elementwiseTail(program: Program, canFuse: (eqn: Equation) => boolean):
 function components(program: Program, tail: ReadonlySet<Equation>): Equation[][] {
   const group = new Map<Atom, number>()
   const merged: number[] = []
-  const find = (g: number): number => (merged[g] === g ? g : (merged[g] = find(merged[g])))
+  const find = (g: number): number => {
+    while (merged[g] !== g) g = merged[g] = merged[merged[g]]
+    return g
+  }
   const equations = program.equations.filter(e => tail.has(e))
   const fills = new Map<Atom, Equation>(equations.filter(isScalarFill).map(e => [e.outputs[0], e]))
   const members = equations
@@ -93,33 +103,38 @@ function components(program: Program, tail: ReadonlySet<Equation>): Equation[][]
       }
       return { eqn, id }
     })
-  const byGroup = new Map<number, Equation[]>()
+  // Sets: one loop may have thousands of equations.
+  const byGroup = new Map<number, Set<Equation>>()
   for (const { eqn, id } of members) {
     const g = find(id)
-    const list = byGroup.get(g) ?? []
-    const own = eqn.inputs.map(a => fills.get(a)).filter(f => f !== undefined && !list.includes(f)) as Equation[]
-    list.push(...own, eqn)
-    byGroup.set(g, list)
+    const list = byGroup.get(g) ?? new Set()
+    for (const a of eqn.inputs) {
+      const fill = fills.get(a)
+      if (fill) list.add(fill)
+    }
+    byGroup.set(g, list.add(eqn))
   }
-  return [...byGroup.values()]
+  return [...byGroup.values()].map(list => [...list])
 }
 
 /** One loop, or null if no donated memory is there for it, or shapes differ, or something that enters or leaves is not float32. */
 function makeLoop(
   tail: readonly Equation[],
-  program: Program,
-  donatedInputs: readonly Var[],
+  returned: ReadonlyMap<Atom, number>,
+  donatedInputs: ReadonlySet<Var>,
   makers: ReadonlyMap<Atom, Equation>,
 ): FusedLoop | null {
   const { shape } = tail[tail.length - 1].outputs[0].aval
   const equations = recomputeCheap(tail, makers)
-  const defined = new Set<Atom>(equations.flatMap(e => e.outputs))
   const inputs = inputsOf(equations)
-  const outputs = [...new Set(program.outputs.filter((o): o is Var => o instanceof Var && defined.has(o)))]
+  const outputs = equations
+    .flatMap(e => e.outputs)
+    .filter(o => returned.has(o))
+    .sort((a, b) => returned.get(a)! - returned.get(b)!)
   const arrays = [...inputs.filter(v => v.aval.shape.length > 0), ...outputs]
   if (sizeOf(shape) === 0 || !arrays.every(v => sameShape(v.aval.shape, shape))) return null
   if (![...inputs, ...outputs].every(v => v.aval.dtype === 'float32')) return null
-  const free = inputs.filter(v => donatedInputs.includes(v))
+  const free = inputs.filter(v => donatedInputs.has(v))
   if (free.length === 0) return null
   const inPlace = outputs.map(o => {
     const at = free.findIndex(v => sameAval(v.aval, o.aval))
@@ -138,15 +153,24 @@ const inputsOf = (equations: readonly Equation[]): Var[] => {
  * the value is made of anyway: memory costs more than arithmetic.
  */
 function recomputeCheap(tail: readonly Equation[], makers: ReadonlyMap<Atom, Equation>): Equation[] {
-  const equations = [...tail]
-  for (let again = true; again;) {
-    const inputs = inputsOf(equations)
-    const cheap = inputs.map(v => makers.get(v)).find(e => e?.inputs.every(a => a instanceof Lit || inputs.includes(a)))
-    if (cheap) equations.unshift(cheap)
-    again = cheap !== undefined
+  const inputs = new Set<Atom>(inputsOf(tail))
+  const recomputed: Equation[] = []
+  for (const v of inputs) {
+    const maker = makers.get(v)
+    if (!maker?.inputs.every(a => a instanceof Lit || inputs.has(a))) continue
+    inputs.delete(v)
+    recomputed.push(maker)
   }
-  return equations
+  // A later one may make what an earlier one reads.
+  return [...recomputed.reverse(), ...tail]
 }
 
-const bytesOf = ({ inputs, outputs }: FusedLoop): number =>
-  [...inputs, ...outputs].reduce((sum, v) => sum + 4 * sizeOf(v.aval.shape), 0)
+/** Whether a backend can run a loop. */
+function fits({ inputs, outputs, program }: FusedLoop, limits: LoopLimits): boolean {
+  const operands = [...inputs, ...outputs]
+  return (
+    operands.length <= limits.maxOperands &&
+    program.equations.length <= limits.maxEquations &&
+    operands.reduce((sum, v) => sum + 4 * sizeOf(v.aval.shape), 0) <= limits.maxBytes
+  )
+}

@@ -4,15 +4,14 @@ import { simplify } from '../../transform/simplify.js'
 import type { Backend, BoundFunction, Buffer, Examples, Executable } from '../backend.js'
 import { withBound } from '../bound.js'
 import { cutUpdate } from '../segments.js'
-import { MAX_TOGETHER } from '../wasm/arena.js'
-import { canFuse } from '../wasm/codegen.js'
+import { loopLimits } from '../wasm/codegen.js'
 import { Loops } from '../wasm/loop.js'
 import { bindWeights } from './bind-weights.js'
 import { HostBuffer, StateMemory } from './buffer.js'
 import { OnnxExecutable } from './executable.js'
 import type { SpareMemory } from './executable.js'
 import { generalize } from './generalize.js'
-import { atBoundary, bytesOfAval, toGraph } from './model.js'
+import { atBoundary, bytesOfAval, toGraph, toGraphInChunks } from './model.js'
 import { expandRaggedDots } from './ragged-dot.js'
 import type { SessionFactory } from './session.js'
 
@@ -36,8 +35,8 @@ export class OnnxBackend implements Backend {
   }
 
   async compile(program: Program, donated: readonly boolean[] = []): Promise<Executable> {
-    const segments = cutUpdate(simplify(program), donated, { canFuse, maxBytes: MAX_TOGETHER })
-    const graph = expandRaggedDots(toGraph(segments.main))
+    const segments = cutUpdate(simplify(program), donated, loopLimits)
+    const graph = expandRaggedDots(toGraphInChunks(segments.main))
     const session =
       segments.main.outputs.length === 0
         ? null

@@ -6,7 +6,7 @@ import { traceClosed } from '../../program/trace.js'
 import type { Buffer } from '../backend.js'
 import { cutUpdate } from '../segments.js'
 import { Arenas, MAX_TOGETHER } from '../wasm/arena.js'
-import { canFuse } from '../wasm/codegen.js'
+import { loopLimits } from '../wasm/codegen.js'
 import { Loops } from '../wasm/loop.js'
 import { OnnxBackend } from './backend.js'
 import { HostBuffer, StateMemory } from './buffer.js'
@@ -22,7 +22,7 @@ it('moves all arrays of a loop to another arena where those that are placed leav
   const segments = cutUpdate(
     traceClosed([type, type], ([state, x]) => [ops.sub(state, x)]),
     donated,
-    { canFuse, maxBytes: MAX_TOGETHER },
+    loopLimits,
   )
   const update = new OnnxExecutable(
     memory,

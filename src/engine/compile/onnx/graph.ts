@@ -204,27 +204,27 @@ export class GraphWriter {
   }
 
   /**
-   * The graph with these inputs and outputs. An output takes its name from the node that makes it; only an output that is an
-   * input, a constant, or stands twice needs a node of its own.
+   * The graph with these inputs and outputs, and the types of the values that its nodes make. An output gives its name to the value
+   * itself; only an output that is an input, a constant or a second name of one value gets an Identity node.
    */
-  finish(inputs: readonly Lowered[], outputs: readonly { name: string; value: Lowered }[]): GraphInfo {
-    const made = new Set(this.nodes.flatMap(n => n.outputs))
+  finish(
+    inputs: readonly Lowered[],
+    outputs: readonly { name: string; value: Lowered }[],
+  ): { graph: GraphInfo; types: ReadonlyMap<string, Lowered> } {
     const renamed = new Map<string, string>()
     const copies: Node[] = []
+    const types = new Map(this.made)
     for (const { name, value } of outputs) {
-      if (made.has(value.name) && !renamed.has(value.name)) renamed.set(value.name, name)
+      if (this.made.has(value.name) && !renamed.has(value.name)) renamed.set(value.name, name)
       else copies.push({ op: 'Identity', domain: '', inputs: [value.name], outputs: [name], attributes: {} })
+      types.set(name, { ...value, name })
     }
     const nodes = withoutDeadNodes(
       [...this.nodes, ...copies].map(n => renameNode(n, renamed)),
       outputs.map(o => o.name),
     )
-    return {
-      nodes,
-      initializers: this.initializers,
-      inputs,
-      outputs: outputs.map(({ name, value }) => ({ ...value, name })),
-    }
+    const named = outputs.map(({ name, value }) => ({ ...value, name }))
+    return { graph: { nodes, initializers: this.initializers, inputs, outputs: named }, types }
   }
 }
 

@@ -4,6 +4,7 @@ import { sizeOf } from '../../../base/host-tensor.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
 import type { Aval } from '../../program/aval.js'
 import type { Program } from '../../program/program.js'
+import { inChunks } from './chunks.js'
 import { GraphWriter } from './graph.js'
 import type { Lowered } from './graph.js'
 import { lowerProgram } from './lower.js'
@@ -25,19 +26,28 @@ export const atBoundary = (tensor: HostTensor): HostTensor => ({
 export const bytesOfAval = (a: Aval): number => a.shape.reduce((n, d) => n * d, dtypes[a.dtype].bytes)
 
 /** A program as an ONNX graph: inputs `x0, x1, ...`, outputs `y0, y1, ...`. */
-export function toGraph(program: Program): GraphInfo {
-  const g = new GraphWriter()
+export const toGraph = (program: Program): GraphInfo => write(program).graph
+
+/** The same graph, cut into chunks if ONNX Runtime would take long to make a session of it. */
+export function toGraphInChunks(program: Program): GraphInfo {
+  const { graph, types, writer } = write(program)
+  return inChunks(graph, types, writer)
+}
+
+function write(program: Program): { graph: GraphInfo; types: ReadonlyMap<string, Lowered>; writer: GraphWriter } {
+  const writer = new GraphWriter()
   const inputs = program.inputs.map(({ aval: { dtype, shape } }, i): Lowered => ({
     name: `x${i}`,
     dtype: boundaryType(dtype),
     shape,
   }))
-  const values = inputs.map((x, i) => g.bitcast(x, program.inputs[i].aval.dtype))
-  const results = lowerProgram(g, program, values)
-  return g.finish(
+  const values = inputs.map((x, i) => writer.bitcast(x, program.inputs[i].aval.dtype))
+  const results = lowerProgram(writer, program, values)
+  const { graph, types } = writer.finish(
     inputs,
-    results.map((value, i) => ({ name: `y${i}`, value: leaving(g, value, program.outputs[i].aval) })),
+    results.map((value, i) => ({ name: `y${i}`, value: leaving(writer, value, program.outputs[i].aval) })),
   )
+  return { graph, types, writer }
 }
 
 /** A result as it crosses the boundary. (BitCast of nothing fails in ONNX Runtime 1.30.) */

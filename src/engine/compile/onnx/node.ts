@@ -23,7 +23,11 @@ export function nodeSessions(threads = availableParallelism()): SessionFactory {
         interOpNumThreads: 1,
         logSeverityLevel: 3,
         enableCpuMemArena: keepMemory,
-        extra: { session: { intra_op: { spin_duration_us: SPIN_MICROSECONDS } } },
+        extra: {
+          session: { intra_op: { spin_duration_us: SPIN_MICROSECONDS } },
+          // It compares each constant with each: quadratic in their number. Our graphs share constants already.
+          optimization: { disable_specified_optimizers: 'ConstantSharing' },
+        },
         externalData: Array.from(graph.weights ?? [], ([path, tensor]) => ({ path, data: bytesOf(tensor) })),
       })
       // What stands in the same memory at each run, a model's weights and its caches, is wrapped once.

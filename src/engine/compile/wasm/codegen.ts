@@ -1,6 +1,8 @@
+import type { LoopLimits } from '../segments.js'
 import type { PrimitiveName } from '../../program/primitives.js'
 import { is, Lit } from '../../program/program.js'
 import type { Atom, Equation, Program, Var } from '../../program/program.js'
+import { MAX_TOGETHER } from './arena.js'
 
 /** Opcodes after the SIMD prefix 0xfd (WebAssembly specification, appendix "Index of Instructions"). */
 const simd: { readonly [P in PrimitiveName]?: number } = {
@@ -38,6 +40,9 @@ export function canFuse(eqn: Equation): boolean {
   if (is(eqn, 'stopGradient') || is(eqn, 'rsqrt')) return types[0] === 'float32'
   return simd[eqn.primitive] !== undefined && eqn.inputs.every(a => a.aval.dtype === 'float32')
 }
+
+/** What one generated loop may be. V8 allows a function 1,000 parameters and 50,000 locals. */
+export const loopLimits: LoopLimits = { canFuse, maxBytes: MAX_TOGETHER, maxOperands: 900, maxEquations: 2_000 }
 
 /**
  * A WebAssembly module with one function, `loop(end, pointers..., scalars...)`: computes an element-wise program four elements at
