@@ -58,11 +58,10 @@ function outputValue(leaf: unknown, i: number, def: TreeDef): Value {
     leaf.catch(() => undefined)
     check(false, 'a transformed function must not be async: it is called once, to record what it computes')
   }
-  const path = pathsOf(def)[i]
-  check(
-    leaf instanceof Tensor || isScalar(leaf),
-    () => `a transformed function must return arrays, not ${describe(leaf)}${path === '' ? '' : ` (at ${path})`}`,
-  )
+  check(leaf instanceof Tensor || isScalar(leaf), () => {
+    const path = pathsOf(def)[i]
+    return `a transformed function must return arrays, not ${describe(leaf)}${path === '' ? '' : ` (at ${path})`}`
+  })
   return valueOf(leaf, 'a returned number')
 }
 

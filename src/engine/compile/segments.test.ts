@@ -80,7 +80,7 @@ describe('cutUpdate', () => {
   })
 
   it('cuts an update of many arrays, connected in a long line, without deep recursion', () => {
-    const n = 30_000
+    const n = 10_000
     const shapes = Array.from({ length: 2 * n }, () => [4])
     const each = cut(
       shapes.map((_, i) => i < n),

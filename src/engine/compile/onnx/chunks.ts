@@ -14,13 +14,13 @@ export const MAX_STEPS = 1e6
 const CHUNK_NODES = 250
 
 /**
- * The graph with its nodes in chunks, if ONNX Runtime would take long to sort it; otherwise the graph itself. A chunk is the body of
- * an `If` whose condition always holds, which ONNX Runtime sorts and optimizes for itself. The condition is computed from the size of
- * an input, because an `If` with a constant condition is inlined again. `types` has the type of each value that the nodes make.
+ * The graph with its nodes in chunks. A chunk is the body of an `If` whose condition always holds, which ONNX Runtime sorts and
+ * optimizes for itself. The condition is computed from the size of an input, because an `If` with a constant condition is inlined
+ * again; a graph without inputs stays whole. `types` has the type of each value that the nodes make.
  */
 export function inChunks(graph: GraphInfo, types: ReadonlyMap<string, Lowered>, writer: GraphWriter): GraphInfo {
   const { nodes, inputs, outputs } = graph
-  if (inputs.length === 0 || sortingSteps(nodes) <= MAX_STEPS) return graph
+  if (inputs.length === 0) return graph
   const chunkOf = new Map(nodes.flatMap((node, i) => node.outputs.map(name => [name, Math.floor(i / CHUNK_NODES)])))
   // For each chunk its values that are read outside of it.
   const results: Set<string>[] = []

@@ -4,7 +4,7 @@ import { sizeOf } from '../../../base/host-tensor.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
 import type { Aval } from '../../program/aval.js'
 import type { Program } from '../../program/program.js'
-import { inChunks } from './chunks.js'
+import { inChunks, MAX_STEPS, sortingSteps } from './chunks.js'
 import { GraphWriter } from './graph.js'
 import type { Lowered } from './graph.js'
 import { lowerProgram } from './lower.js'
@@ -28,10 +28,10 @@ export const bytesOfAval = (a: Aval): number => a.shape.reduce((n, d) => n * d, 
 /** A program as an ONNX graph: inputs `x0, x1, ...`, outputs `y0, y1, ...`. */
 export const toGraph = (program: Program): GraphInfo => write(program).graph
 
-/** The same graph, cut into chunks if ONNX Runtime would take long to make a session of it. */
-export function toGraphInChunks(program: Program): GraphInfo {
+/** The same graph, cut into chunks if ONNX Runtime would take more than `maxSteps` to sort its nodes. */
+export function toGraphInChunks(program: Program, maxSteps = MAX_STEPS): GraphInfo {
   const { graph, types, writer } = write(program)
-  return inChunks(graph, types, writer)
+  return sortingSteps(graph.nodes) > maxSteps ? inChunks(graph, types, writer) : graph
 }
 
 function write(program: Program): { graph: GraphInfo; types: ReadonlyMap<string, Lowered>; writer: GraphWriter } {
