@@ -85,7 +85,8 @@ function digammaOf(x: Value): Value {
     return ops.sub(sum, ops.div(c, ops.mul(d, d)))
   }, ops.zerosLike(z))
   const y = ops.sub(ops.add(logT, ops.div(slope, lanczosSum(z))), ops.div(lanczosG, t))
-  const angle = ops.mul(ops.sub(x, ops.floor(ops.add(x, 0.5))), Math.PI)
+  // Where nothing is reflected the angle is a constant: a division by sin(0) would make the derivative NaN.
+  const angle = ops.select(isReflected, ops.mul(ops.sub(x, ops.floor(ops.add(x, 0.5))), Math.PI), Math.PI / 2)
   const reflected = ops.sub(y, ops.div(ops.mul(ops.cos(angle), Math.PI), ops.sin(angle)))
   const isPole = ops.and(ops.le(x, 0), ops.eq(x, ops.floor(x)))
   return ops.select(isPole, NaN, ops.select(isReflected, reflected, y))
