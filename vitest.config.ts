@@ -1,10 +1,15 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
+const source = (name: string): string => fileURLToPath(new URL(`src/${name}.ts`, import.meta.url))
+
 export default defineConfig({
-  // As "paths" in tsconfig.json: tests run the sources, and package.json points to the build.
+  // As "paths" in tsconfig.json: tests run the sources, while package.json points to the build.
   resolve: {
-    alias: { '#onnx-sessions': fileURLToPath(new URL('src/engine/compile/onnx/node.ts', import.meta.url)) },
+    alias: [
+      { find: '#onnx-sessions', replacement: source('engine/compile/onnx/node') },
+      { find: /^switchyard-ml\/(\w+)$/, replacement: source('$1') },
+    ],
   },
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],

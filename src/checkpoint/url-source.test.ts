@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
+import { sendRange, startServer } from '../../test/browser/server.js'
+import type { Answer } from '../../test/browser/server.js'
 import { FileError } from '../base/errors.js'
 import { memorySource } from './byte-source.js'
 import { readTensors } from './format.js'
@@ -14,27 +13,16 @@ const file = await readFile(
   fileURLToPath(new URL('../../test/fixtures/switch-tiny/model.safetensors', import.meta.url)),
 )
 
-type Answer = (request: IncomingMessage, response: ServerResponse) => void
 let answer: Answer
 let sent = 0
-const server = createServer((request, response) => answer(request, response))
-let url: string
-beforeAll(async () => {
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/model.safetensors`
-})
-afterAll(() => server.close())
+const server = await startServer((request, response) => answer(request, response))
+const url = `${server.url}/model.safetensors`
+afterAll(server.close)
 
-/** Answers range requests on `bytes`, as a web server does. */
 const ranges =
   (bytes: Uint8Array, etag = '"1"'): Answer =>
   (request, response) => {
-    const [begin, end] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range!)!.slice(1).map(Number)
-    if (begin >= bytes.length) return void response.writeHead(416).end()
-    const body = bytes.subarray(begin, end + 1)
-    sent += body.length
-    const range = `bytes ${begin}-${begin + body.length - 1}/${bytes.length}`
-    response.writeHead(206, { 'content-range': range, etag }).end(body)
+    sent += sendRange(bytes, request, response, { etag })
   }
 
 const failure = async (promise: Promise<unknown>): Promise<string> => {

@@ -8,10 +8,40 @@ import type { Weights } from '../checkpoint/weights.js'
 import { fromHost } from '../engine/api/tensor.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import type { ModelParams } from '../model/types.js'
+import type { Router } from '../nn/moe/router.js'
+import type { TextCodec } from '../text/codec.js'
+import type { TextModel } from './text-generator.js'
+
+/** The most tokens of an answer, for models that do not say. */
+export const DEFAULT_NEW_TOKENS = 128
+
+export interface LoadOptions {
+  /** The most tokens of an answer. Default: 128. */
+  maxNewTokens?: number
+  /** Quantizes kernels to this many bits while they are loaded. */
+  bits?: Bits
+  /** The router, if the model was trained with one that a program supplied. */
+  router?: Router
+}
+
+/** Loads a model for answering texts, for a TextGenerator. The weights may be closed afterwards. */
+export async function loadTextModel(
+  weights: Weights,
+  codec: TextCodec,
+  { maxNewTokens = DEFAULT_NEW_TOKENS, bits, router }: LoadOptions = {},
+): Promise<TextModel> {
+  // Under the reference `switchyard` no token is dropped, and no answer depends on padding or on its batch.
+  const config = { ...weights.model, reference: 'switchyard', dtype: 'float32' } as const
+  return {
+    params: await loadServed(weights, bits),
+    options: { config, router: weights.router, customRouter: router, maxNewTokens, release: true },
+    codec,
+  }
+}
 
 /**
- * A model's weights as answering reads them, loaded parameter by parameter: besides them there is
- * never more than one. With `bits` kernels are quantized as they come.
+ * Loads a model's weights for inference, parameter by parameter, so that memory holds one parameter more than the result. With
+ * `bits`, kernels are quantized while they are loaded.
  */
 export async function loadServed(weights: Weights, bits: Bits | null = null): Promise<ModelParams> {
   if (bits && weights.bits && bits !== weights.bits)
@@ -30,8 +60,8 @@ export async function loadServed(weights: Weights, bits: Bits | null = null): Pr
 }
 
 /**
- * The memory that answering takes at most, in bytes, which is when it begins: the weights, ONNX Runtime's copy of them, and what it packs
- * of that for products. (Afterwards what is packed is left.)
+ * The most memory that inference takes, in bytes. The peak is at its start: the weights, ONNX Runtime's copy of them, and its
+ * copy in the layout of matrix products. Afterwards only the last remains.
  */
 export function servedBytes(
   { specs, bits: stored }: Pick<Weights, 'specs' | 'bits'>,
@@ -42,6 +72,6 @@ export function servedBytes(
     return types ? sizeOf(types.values) + 4 * sizeOf(types.scales) : 4 * sizeOf(spec.shape)
   })
   const sum = bytes.reduce((a, b) => a + b, 0)
-  // Before, a parameter that is read comes in parts, is put together and cast.
+  // While loading, the largest parameter exists twice: its parts as read, and the assembled float32 copy.
   return sum + Math.max(2 * sum, ...specs.map(spec => 8 * sizeOf(spec.shape)))
 }

@@ -6,17 +6,16 @@ import type { Bits } from '../checkpoint/quantize.js'
 import { loadT5Vocabulary, loadVocabulary } from './load-vocabulary.js'
 import { vocabularyFiles } from '../text/files.js'
 import { readCodec } from '../data/task.js'
+import { plainCodec } from '../text/codec.js'
 import type { TextCodec } from '../text/codec.js'
 import type { Vocabulary } from '../text/vocabulary.js'
-import { loadServed, servedBytes } from '../infer/load.js'
+import { DEFAULT_NEW_TOKENS, loadTextModel, servedBytes } from '../infer/load.js'
+import type { LoadOptions } from '../infer/load.js'
 import type { TextModel } from '../infer/text-generator.js'
 import type { Router } from '../nn/moe/router.js'
 import { countParameters } from '../model/parameters.js'
 import { openWeights } from './open-weights.js'
 import type { OpenedWeights } from './open-weights.js'
-
-/** The most tokens of an answer, for models that do not say (those from Hugging Face and T5X). */
-const DEFAULT_NEW_TOKENS = 128
 
 /** Decoding allocates position biases and caches for the longest answer in advance, so there is a limit. */
 const MOST_NEW_TOKENS = 4096
@@ -24,13 +23,7 @@ const MOST_NEW_TOKENS = 4096
 /** A notice announces the loading of models that take more memory than this. */
 const LARGE_BYTES = 2 ** 28
 
-export interface TextModelOptions {
-  /** The most tokens of an answer. Default: that of the model, or 128. */
-  maxNewTokens?: number
-  /** Quantizes kernels to this many bits while they are loaded. */
-  bits?: Bits
-  /** The router, if the model was trained with one that a program supplied. */
-  router?: Router
+export interface TextModelOptions extends LoadOptions {
   /** Receives messages for a person: a large model is being loaded, or T5's vocabulary is assumed. */
   onNotice?: (message: string) => void
 }
@@ -46,19 +39,7 @@ export async function openTextModel(
   try {
     const { codec, limit } = await codecOf(weights, onNotice)
     checkFits(weights, bits, onNotice)
-    // Under the reference `switchyard` no token is dropped, and no answer depends on padding or on its batch.
-    const config = { ...weights.model, reference: 'switchyard', dtype: 'float32' } as const
-    return {
-      params: await loadServed(weights, bits),
-      options: {
-        config,
-        router: weights.router,
-        customRouter: router,
-        maxNewTokens: maxNewTokens ?? limit,
-        release: true,
-      },
-      codec,
-    }
+    return await loadTextModel(weights, codec, { maxNewTokens: maxNewTokens ?? limit, bits, router })
   } finally {
     await weights.close()
   }
@@ -71,7 +52,7 @@ async function codecOf(
   if (texts) return { codec: readCodec(texts.task), limit: texts.maxNewTokens }
   // A T5X checkpoint is a folder `checkpoint_<step>` within the model's folder, which may hold the vocabulary.
   const vocabulary = await vocabularyOf(container === 't5x' ? [path, dirname(path)] : [path], model.vocabSize, onNotice)
-  return { codec: { inputs: vocabulary, targets: vocabulary, prepare: text => text }, limit: DEFAULT_NEW_TOKENS }
+  return { codec: plainCodec(vocabulary), limit: DEFAULT_NEW_TOKENS }
 }
 
 /** Announces the loading of a large model. Throws a SwitchyardError if the model does not fit into the free memory. */

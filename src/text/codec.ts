@@ -8,3 +8,10 @@ export interface TextCodec {
   /** Normalizes a user's input; `inputs` encodes the result. */
   prepare(text: string): string
 }
+
+/** The codec of models whose inputs and answers share one vocabulary: texts are encoded as they are. */
+export const plainCodec = (vocabulary: Vocabulary): TextCodec => ({
+  inputs: vocabulary,
+  targets: vocabulary,
+  prepare: text => text,
+})
