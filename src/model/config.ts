@@ -10,50 +10,56 @@ export interface ModelConfig {
   headDim: number
   numEncoderLayers: number
   numDecoderLayers: number
-  /** Layer i of a stack is sparse when i % sparseEvery === sparseEvery - 1; 0: none is, the model is dense. */
+  /** Layer i of a stack is sparse if i % sparseEvery === sparseEvery - 1. 0: no layer is sparse. */
   encoderSparseEvery: number
   decoderSparseEvery: number
   numExperts: number
   /** `relu`: wi, relu, wo. `gatedGelu`: gelu(wi_0) * wi_1, wo. */
   activation: 'relu' | 'gatedGelu'
-  /** Whether the output projection is the token embedding. */
+  /** Whether the token embedding is also the output projection. */
   tiedLogits: boolean
   /** Whether the decoder's output is scaled by 1/sqrt(dModel) before the output projection. */
   scaleLogits: boolean
-  /** Whether a stack's layers share one table of relative position biases, or each has its own, as in Flaxformer's scanned models. */
+  /**
+   * Whether a stack's layers share one relative position table, or each has its own, as in Flaxformer's scanned models.
+   */
   relativePositionBias: 'perStack' | 'perLayer'
+  /** An even number of at least 4; half of the encoder's are for each direction. */
   relativePositionBuckets: number
   relativePositionMaxDistance: number
   layerNormEpsilon: number
-  /** Dropped share of activations in training; masks are broadcast over the length axis. */
+  /** Share of activations dropped in training. All positions of a sequence share a mask, as in Flaxformer. */
   dropoutRate: number
-  /** Variance of new kernels, times fan-in. Switch Transformers, section 2.4: 0.1, a tenth of T5's, trains more stably. */
+  /**
+   * The variance of new kernels times their fan-in. 0.1, a tenth of T5's, trains more stably (Switch Transformers,
+   * section 2.4).
+   */
   initScale: number
-  /** What activations and weights are computed in; the router, logits and losses are float32 whatever this says. */
+  /** The dtype of activations, and of weights in products. The router, logits and losses are always float32. */
   dtype: 'float32' | 'bfloat16'
   /** The name of the meaning that the model follows: see meaning.ts. */
   reference: Reference
 }
 
-/** How tokens find experts. */
+/** How tokens are routed to experts. */
 export interface RouterConfig {
   /** The name of the router: see nn/moe/router.ts. */
   kind: RouterKind
   /** The name of a router that a program supplied, which is used instead of `kind`: see `ForwardOptions.customRouter`. */
   custom?: string
-  /** Tokens are routed in groups of at most this many. */
+  /** Tokens are routed in groups of at most this many tokens. */
   maxGroupSize: number
   /** An expert takes at most factor * tokensPerGroup / numExperts tokens of a group. */
   trainCapacityFactor: number
   evalCapacityFactor: number
   minExpertCapacity: number
-  /** A fixed number of slots an expert and group, instead of the factors (what HF does), or null. */
+  /** A fixed capacity for each expert and group instead of the factors, as in HF; or null. */
   expertCapacity: number | null
-  /** Whether the router has a bias (some HF configurations). */
+  /** Whether the router has a bias, as in some HF configurations. */
   bias: boolean
-  /** Router inputs are multiplied by uniform noise in [1 - jitter, 1 + jitter] in training. */
+  /** In training, router inputs are multiplied by uniform noise in [1 - jitterNoise, 1 + jitterNoise). */
   jitterNoise: number
-  /** Dropped share of an expert's hidden activations in training; one mask an expert, the same for all of its tokens. */
+  /** Share of an expert's hidden activations dropped in training. All tokens of an expert share a mask. */
   expertDropoutRate: number
   auxLossFactor: number
   zLossFactor: number
@@ -64,10 +70,10 @@ export interface RouterConfig {
 export type StackName = 'encoder' | 'decoder'
 
 /** Whether layer `index` of a stack has experts. */
-export const isSparseLayer = (index: number, sparseEvery: number): boolean =>
+const isSparseLayer = (index: number, sparseEvery: number): boolean =>
   sparseEvery > 0 && index % sparseEvery === sparseEvery - 1
 
-/** A stack's number of layers and which of them are sparse. */
+/** The layers of a stack, and which of them are sparse. */
 export function stackLayers(config: ModelConfig, stack: StackName): { sparse: boolean }[] {
   const [count, every] =
     stack === 'encoder'

@@ -18,7 +18,10 @@ import type { EncoderBatch } from './masks.js'
 import { addMask, biasOfLayer, positionBiases, positionTables } from './position-bias.js'
 import type { Batch, ForwardOptions, ForwardOutput, LayerRecord, ModelParams } from './types.js'
 
-/** The whole encoder-decoder on a batch whose targets are known. */
+/**
+ * Runs the encoder and the decoder on a batch with known targets. Throws a SwitchyardError if training needs a key and
+ * has none.
+ */
 export function forward(params: ModelParams, batch: Batch, options: ForwardOptions): ForwardOutput {
   const noise = noiseOf(options)
   const encoded = encode(params, batch, options, noise)
@@ -35,12 +38,18 @@ export function forward(params: ModelParams, batch: Batch, options: ForwardOptio
 
 export interface StackOutput {
   output: Tensor // [batch, length, dModel]
-  /** The input of each layer, then the last one's output, before the stack's norm. */
+  /**
+   * The input of each layer, and last the output of the last layer, before the stack's norm: [batch, length, dModel]
+   * each.
+   */
   states: Tensor[]
   routers: LayerRecord[]
 }
 
-/** The encoder: token ids to one vector a token. The relative position biases of this length may be there already. */
+/**
+ * Runs the encoder: one vector for each token. `relativeBiases` can be given if they were computed for this length
+ * before.
+ */
 export function encode(
   params: ModelParams,
   batch: EncoderBatch,
@@ -95,7 +104,7 @@ function decode(
   })
 }
 
-/** Embeds tokens, applies a stack's layers one after the other, and normalizes. */
+/** Embeds tokens [batch, length], applies a stack's layers in order, and normalizes. */
 function runStack(
   stack: StackName,
   params: ModelParams,
@@ -122,20 +131,22 @@ function runStack(
   return { output, states, routers }
 }
 
-/** A stack's final norm. */
+/** A stack's final norm of x [batch, length, dModel]. */
 export function stackNorm(stack: StackName, params: ModelParams, x: Tensor, pass: Pass): Tensor {
   const norm = stack === 'encoder' ? params.encoder.encoder_norm : params.decoder.decoder_norm
   const { layerNormEpsilon, dtype } = pass.options.config
   return zeroPadding(rmsNorm(norm, x, layerNormEpsilon, dtype), pass) // [batch, length, dModel]
 }
 
-/** Scores of every vocabulary entry, float32, from the decoder's output [batch, length, dModel]. */
+/** The float32 logits of the whole vocabulary, from the decoder's output [batch, length, dModel]. */
 export function outputLogits(params: ModelParams, x: Tensor, config: ModelConfig): Tensor {
-  const wide = np.astype(x, 'float32')
+  const wide = np.astype(x, 'float32') // [batch, length, dModel]
   const scaled = config.scaleLogits ? np.multiply(wide, 1 / Math.sqrt(config.dModel)) : wide // [batch, length, dModel]
   const { logits_dense: untied } = params.decoder
   if (!config.tiedLogits && untied === undefined)
-    throw new SwitchyardError('tiedLogits is false, but the parameters have no decoder/logits_dense')
+    throw new SwitchyardError(
+      'the configuration has tiedLogits false, but the parameters have no decoder/logits_dense: use the configuration that the parameters were made with',
+    )
   return dense(config.tiedLogits ? { kernel: projection(params.token_embedder.embedding) } : untied!, scaled) // [batch, length, vocab]
 }
 

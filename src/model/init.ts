@@ -7,14 +7,14 @@ import type { ParameterSpec } from './parameters.js'
 import type { ModelParams } from './types.js'
 
 /**
- * New parameters, as they are declared: each from a key of its own, made of its place in the declaration. Parameters of
- * one kind and shape share a compiled program, so outside of `jit` this is soon done; inside, it is one long program.
+ * New random parameters. Each is drawn from the key with its index in the declaration folded in. Outside `jit`,
+ * parameters of one distribution and shape share a compiled program. Inside `jit`, everything becomes one long program.
  */
 export function initParameters(specs: readonly ParameterSpec[], key: Tensor): ModelParams {
   return treeFromPaths(specs.map((spec, i) => [spec.path, initParameter(spec, i, key)])) as unknown as ModelParams
 }
 
-/** One new parameter: `index` is its place in the declaration. */
+/** One new random parameter. `index` is its index in the declaration. */
 export function initParameter({ init, shape, dtype }: ParameterSpec, index: number, key: Tensor): Tensor {
   switch (init.kind) {
     case 'ones':
@@ -28,7 +28,10 @@ export function initParameter({ init, shape, dtype }: ParameterSpec, index: numb
   }
 }
 
-/** Random numbers of a shape, given as text, times a scale. */
+/**
+ * Random numbers of a shape times a scale. The shape is text (`3,4`), since static arguments of `jit` are compared by
+ * value.
+ */
 const draw = jit(
   function draw(key: Tensor, index: Tensor, scale: Tensor, kind: keyof typeof distributions, shape: string): Tensor {
     return np.multiply(distributions[kind](random.foldIn(key, index), shape.split(',').map(Number)), scale)

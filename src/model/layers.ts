@@ -13,13 +13,16 @@ import type { Pass } from './pass.js'
 import { moeOptions } from './routing.js'
 import type { DecoderLayerParams, EncoderLayerParams } from './types.js'
 
-/** A layer's output, and what its router did if it is sparse. */
+/** A layer's output, and its router's record if it is sparse. */
 export interface LayerOutput {
-  x: Tensor
+  x: Tensor // [batch, length, dModel]
   record: RouterRecord | null
-} // [batch, length, dModel]
+}
 
-/** Self-attention, then a feed-forward network, each a residual around a normalized input. */
+/**
+ * An encoder layer of x [batch, length, dModel]: self-attention, then the feed-forward network, each with a norm before
+ * and a residual around it.
+ */
 export function encoderLayer(params: EncoderLayerParams, x: Tensor, bias: Tensor, pass: Pass): LayerOutput {
   const { numHeads } = pass.options.config
   const attended = residual(params.pre_attention_layer_norm, x, pass, y =>
@@ -29,14 +32,20 @@ export function encoderLayer(params: EncoderLayerParams, x: Tensor, bias: Tensor
 }
 
 export interface DecoderAttention {
-  /** Keys and values for self-attention, from the layer's normalized input: of itself, or of a cache that it joins. */
+  /**
+   * Self-attention's keys and values, from the layer's normalized input [batch, length, dModel]. Decoding appends them
+   * to a cache.
+   */
   self: (y: Tensor) => KeysAndValues
   cross: KeysAndValues
-  selfBias: Tensor // broadcast to [batch, heads, query, key], as crossBias
-  crossBias: Tensor
+  selfBias: Tensor // broadcasts to [batch, heads, query, key]
+  crossBias: Tensor // broadcasts to [batch, heads, query, key]
 }
 
-/** As an encoder's layer, with attention to the encoder's output in between. */
+/**
+ * A decoder layer of x [batch, length, dModel]: self-attention, cross attention to the encoder's output, feed-forward
+ * network.
+ */
 export function decoderLayer(
   params: DecoderLayerParams,
   x: Tensor,
@@ -67,7 +76,10 @@ function feedForward(
   return { x: output, record }
 }
 
-/** x + dropout(f(norm(x))): every sublayer. What is normed has the model's dtype; the sum is float32 from the first sparse sublayer on. */
+/**
+ * One sublayer with its norm and residual: x + dropout(f(norm(x))), of x [batch, length, dModel]. The norm's output has
+ * the model's dtype. The sum is float32 from a stack's first sparse layer on, since a sparse layer's output is float32.
+ */
 function residual(norm: NormParams, x: Tensor, pass: Pass, f: (y: Tensor) => Tensor): Tensor {
   const { layerNormEpsilon, dtype } = pass.options.config
   const normed = zeroPadding(rmsNorm(norm, x, layerNormEpsilon, dtype), pass) // [batch, length, dModel]

@@ -40,7 +40,7 @@ export function lossOf(
     zLoss: np.multiply(weightedMean(np.square(logZ), weights), zLossFactor),
     ...routerLosses(routers, options),
   }
-  const total = Object.values(terms).reduce((a, b) => np.add(a, b))
+  const total = Object.values(terms).reduce((a, b) => np.add(a, b)) // []
   const correct = np.astype(np.equal(np.argmax(logits), targets), 'float32') // [batch, length]
   return [
     total,
@@ -74,7 +74,10 @@ export const stackRouters = (stack: StackName, routers: readonly LayerRecord[], 
   numLayers,
 })
 
-/** Means over the sparse layers, the number of dead experts over all of them, and the load of each layer's experts. */
+/**
+ * Statistics of the routers: means over the sparse layers, the total of dead experts, and the load of each layer's
+ * experts.
+ */
 function routerMetrics(routers: readonly LayerRecord[]): Metrics {
   if (routers.length === 0) return {}
   const statistics = routers.map(r => r.record.statistics)
@@ -83,7 +86,7 @@ function routerMetrics(routers: readonly LayerRecord[]): Metrics {
     routerEntropy: meanOf(statistics.map(s => s.entropy)),
     routerConfidence: meanOf(statistics.map(s => s.confidence)),
     expertUsage: meanOf(statistics.map(s => s.expertUsage)),
-    deadExperts: statistics.map(s => s.deadExperts).reduce((a, b) => np.add(a, b)),
+    deadExperts: statistics.map(s => s.deadExperts).reduce((a, b) => np.add(a, b)), // []
     ...Object.fromEntries(
       routers.map(({ stack, layer, record }) => [`expertLoad/${stack}/layers_${layer}`, record.statistics.load]),
     ),

@@ -4,7 +4,9 @@ import type { Meaning } from './meaning.js'
 import { nonPaddingTokens } from './padding.js'
 import type { Batch } from './types.js'
 
-/** The masks of one stack. Attention masks are true where a query sees a key, and broadcast to [batch, 1, query, key]. */
+/**
+ * The masks of one stack. Attention masks are true where a query sees a key, and broadcast to [batch, 1, query, key].
+ */
 export interface StackMasks {
   selfAttention: Tensor
   /** Where positions are tokens and not padding. null: all positions are tokens. */
@@ -20,7 +22,10 @@ export const keyMask = (ids: Tensor): Tensor => alongKeys(nonPaddingTokens(ids))
 /** Hides later keys from every query. */
 export const causalMask = (length: number): Tensor => np.tril(np.ones([1, 1, length, length], 'bool')) // [1, 1, query, key]
 
-/** Hides keys of other segments: the examples packed into one row do not see each other. Segment ids are [batch, length]. */
+/**
+ * Hides keys of other segments: the examples packed into one row do not see each other. Segment ids are [batch,
+ * length].
+ */
 function withinSegments(mask: Tensor, querySegments?: Tensor, keySegments?: Tensor): Tensor {
   if (!querySegments || !keySegments) return mask // [batch, 1, query, key]
   return np.logicalAnd(mask, np.equal(alongQueries(querySegments), alongKeys(keySegments))) // [batch, 1, query, key]

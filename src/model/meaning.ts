@@ -10,19 +10,25 @@ import type { RouterLosses, StackRouters } from './router-losses.js'
  * positions are padding and what happens to them, how tokens are routed, and what the loss is. Differences that belong
  * to a checkpoint instead (activation, tied or scaled logits) are settings of `ModelConfig`.
  *
- * A `ModelConfig` names one of `meanings`. A caller of `forward` or `lossFunction` can pass another record as `meaning`.
+ * A `ModelConfig` names one of `meanings`. A caller of `forward` or `lossFunction` can pass another record as
+ * `meaning`.
  */
 export interface Meaning {
   // Attention masks
 
   /** Whether queries at padding positions see no key. Real positions are not affected. */
   readonly hidesKeysFromPadding: boolean
-  /** Whether decoder self-attention hides padding keys in addition to later keys. Padding comes last, so real positions are not affected. */
+  /**
+   * Whether decoder self-attention hides padding keys in addition to later keys. Padding comes last, so real positions
+   * are not affected.
+   */
   readonly hidesPaddingFromDecoder: boolean
 
   // Padding
 
-  /** Which encoder positions are tokens and not padding, from token ids [batch, length]. null: all positions are tokens. */
+  /**
+   * Which encoder positions are tokens and not padding, from token ids [batch, length]. null: all positions are tokens.
+   */
   encoderTokens(ids: Tensor): Tensor | null // [batch, length], bool
   /** Which decoder positions are tokens and not padding. null: all positions are tokens. */
   decoderTokens(decoderInputs: Tensor, decoderTargets: Tensor): Tensor | null // [batch, length], bool
@@ -50,7 +56,10 @@ export interface Meaning {
   routerLosses(stacks: readonly StackRouters[]): RouterLosses
 }
 
-/** T5X with Flaxformer, which trained the released checkpoints. Sources are files of flaxformer/architectures unless named. */
+/**
+ * T5X with Flaxformer, which trained the released checkpoints. Sources are files of flaxformer/architectures unless
+ * named.
+ */
 const t5x: Meaning = {
   // t5/t5_architecture.py, EncoderDecoder: make_attention_mask(queries > 0, keys > 0) for all three attentions.
   hidesKeysFromPadding: true,
@@ -99,8 +108,8 @@ const hf: Meaning = {
 }
 
 /**
- * Our own: T5X's training with padding left out of routing, losses and statistics, and evaluation without dropped tokens.
- * Capacity groups are as large as allowed, since a larger group drops fewer tokens and there is one device.
+ * Our own: T5X's training with padding left out of routing, losses and statistics, and evaluation without dropped
+ * tokens. Capacity groups are as large as allowed, since a larger group drops fewer tokens and there is one device.
  */
 const switchyard: Meaning = {
   ...t5x,

@@ -54,8 +54,8 @@ export interface ParameterPlace {
 }
 
 /**
- * The declaration of one parameter. Code that treats some parameters differently (quantizing, freezing, naming, counting)
- * asks for `role`, `place` and `axes`, never for parts of the path.
+ * The declaration of one parameter. Code that treats some parameters differently (quantizing, freezing, naming,
+ * counting) asks for `role`, `place` and `axes`, never for parts of the path.
  */
 export interface ParameterSpec {
   /** T5X's path: `encoder/layers_0/attention/query/kernel`. */

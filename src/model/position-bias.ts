@@ -7,11 +7,11 @@ import { stackLayers } from './config.js'
 import type { ModelConfig, StackName } from './config.js'
 import type { ModelParams } from './types.js'
 
-/** How many relative position biases a stack has: one that its layers share, or one for each. */
+/** The number of relative position tables in a stack: one that its layers share, or one for each layer. */
 export const countPositionBiases = (config: ModelConfig, stack: StackName): number =>
   config.relativePositionBias === 'perLayer' ? stackLayers(config, stack).length : 1
 
-/** A stack's tables of relative positions [heads, buckets]. */
+/** A stack's relative position tables, [heads, buckets] each. Throws a SwitchyardError if the parameters lack one. */
 export function positionTables(params: ModelParams, stack: StackName, config: ModelConfig): Tensor[] {
   return Array.from({ length: countPositionBiases(config, stack) }, (_, i) => {
     const table = (config.relativePositionBias === 'perLayer' ? params[stack][`layers_${i}`] : params[stack])
@@ -24,7 +24,7 @@ export function positionTables(params: ModelParams, stack: StackName, config: Mo
   })
 }
 
-/** The relative position biases of a stack's tables, for so many tokens. */
+/** The relative position biases of a stack's tables for queries and keys of one length. */
 export function positionBiases(
   tables: readonly Tensor[],
   stack: StackName,
@@ -39,11 +39,11 @@ export function positionBiases(
   return tables.map(table => relativePositionBias(table, length, length, positions)) // [1, heads, query, key] each
 }
 
-/** Relative position biases with what may not be seen hidden. */
+/** Relative position biases plus a mask (true where a query sees a key) as a bias. */
 export function addMask(biases: readonly Tensor[], mask: Tensor): Tensor[] {
   const hiding = maskBias(mask) // [batch, 1, query, key]
   return biases.map(bias => np.add(bias, hiding)) // [batch, heads, query, key] each
 }
 
-/** A layer's own bias, or the one that all share. */
+/** The bias of one layer: its own, or the one that all layers share. */
 export const biasOfLayer = (biases: readonly Tensor[], layer: number): Tensor => biases[layer % biases.length]

@@ -7,7 +7,7 @@ export interface Preset {
   router: RouterConfig
 }
 
-/** What all presets share: T5's constants (Flaxformer's and T5X's published configurations). */
+/** The settings that all presets share, from Flaxformer's and T5X's published configurations of T5. */
 export const baseModel: Omit<ModelConfig, 'dModel' | 'dFf' | 'numHeads' | 'numEncoderLayers' | 'numDecoderLayers'> = {
   vocabSize: 32128,
   headDim: 64,
@@ -27,7 +27,7 @@ export const baseModel: Omit<ModelConfig, 'dModel' | 'dFf' | 'numHeads' | 'numEn
   reference: 'switchyard',
 }
 
-/** Switch's router. */
+/** The router of Flaxformer's Switch models. */
 export const baseRouter: RouterConfig = {
   kind: 'tokensChoose',
   maxGroupSize: 8192,
@@ -59,7 +59,7 @@ const dense = (size: Size, overrides: Partial<ModelConfig> = {}): Preset => ({
   router: baseRouter,
 })
 
-/** T5 1.1's changes: gated GELU and an output projection of its own. */
+/** The changes of T5 1.1: gated GELU, and an output projection that is not the embedding. */
 const gated = { activation: 'gatedGelu', tiedLogits: false, scaleLogits: false } as const
 
 const sparse = (
@@ -100,7 +100,7 @@ const byt5: Record<string, Size> = {
 const family = (prefix: string, sizes: Record<string, Size>, overrides: Partial<ModelConfig>): [string, Preset][] =>
   Object.entries(sizes).map(([name, size]) => [`${prefix}-${name}`, dense(size, overrides)])
 
-/** Every published model by name. */
+/** The published models by name. */
 export const presets: ReadonlyMap<string, Preset> = new Map<string, Preset>([
   ...[8, 16, 32, 64, 128, 256].map((experts): [string, Preset] => [
     `switch-base-${experts}`,

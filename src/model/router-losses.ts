@@ -17,7 +17,10 @@ export interface RouterLosses {
   zLoss: Tensor // []
 }
 
-/** The mean over all sparse layers of both stacks, as Flaxformer (`moe_loss_fn` in t5x/contrib/moe/models.py). 0 without any. */
+/**
+ * The mean over all sparse layers of both stacks, as Flaxformer (`moe_loss_fn` in t5x/contrib/moe/models.py). 0 without
+ * any.
+ */
 export function meanRouterLosses(stacks: readonly StackRouters[]): RouterLosses {
   const records = stacks.flatMap(stack => stack.records)
   return { auxLoss: meanOf(records.map(r => r.auxLoss)), zLoss: meanOf(records.map(r => r.zLoss)) }
@@ -35,7 +38,7 @@ export function sumOfStackLosses(stacks: readonly StackRouters[]): RouterLosses 
  * multiplies means over layers. It returns 0 for a stack all of whose layers are sparse.
  */
 export function hfStackLosses({ records, numLayers }: StackRouters): RouterLosses {
-  if (records.length === 0 || records.length === numLayers) return { auxLoss: np.zeros([]), zLoss: np.zeros([]) }
+  if (records.length === 0 || records.length === numLayers) return { auxLoss: np.zeros([]), zLoss: np.zeros([]) } // [] each
   const fraction = meanOf(records.map(r => r.fraction)) // [groups, experts]
   const meanProbability = meanOf(records.map(r => r.meanProbability)) // [groups, experts]
   return {
@@ -48,5 +51,5 @@ export function hfStackLosses({ records, numLayers }: StackRouters): RouterLosse
 export function meanOf(xs: readonly Tensor[]): Tensor {
   if (xs.length === 0) return np.zeros([])
   const sum = xs.reduce((a, b) => np.add(a, b))
-  return np.divide(sum, xs.length) // the shape of one
+  return np.divide(sum, xs.length)
 }

@@ -15,8 +15,8 @@ function routerOf({ customRouter, router }: ForwardOptions): Router {
 
 /**
  * How a sparse layer routes tokens [batch, length]: by the caller's router, or by the one that the configuration names.
- * Tokens are divided into groups, in each of which an expert has a capacity. A dropless pass has no capacity, so it needs
- * one group only.
+ * Tokens are divided into groups, in each of which an expert has a capacity. A dropless pass has no capacity, so it
+ * needs one group only.
  */
 export function moeOptions(
   { options, meaning, dropless }: Pick<Pass, 'options' | 'meaning' | 'dropless'>,

@@ -10,13 +10,13 @@ import type { NormParams } from '../nn/rms-norm.js'
 import type { ModelConfig, RouterConfig, StackName } from './config.js'
 import type { Meaning } from './meaning.js'
 
-/** A model's parameters: T5X's tree. parameters.ts declares them. */
+/** A model's parameters as a tree, with T5X's names. parameters.ts declares them. */
 export type ModelParams = {
   token_embedder: { embedding: Embedding } // [vocab, dModel]
   encoder: EncoderParams
   decoder: DecoderParams
 }
-/** Relative position biases are the stack's or its layers'. */
+/** Relative position tables belong to the stack or to each of its layers: `ModelConfig.relativePositionBias`. */
 export type EncoderParams = {
   [layer: `layers_${number}`]: EncoderLayerParams
   relpos_bias?: RelativeBiasParams
@@ -26,7 +26,7 @@ export type DecoderParams = {
   [layer: `layers_${number}`]: DecoderLayerParams
   relpos_bias?: RelativeBiasParams
   decoder_norm: NormParams
-  /** The output projection, where it is not the token embedding. */
+  /** The output projection, if it is not the token embedding. */
   logits_dense?: DenseParams
 }
 export type RelativeBiasParams = { rel_embedding: Tensor } // [heads, buckets]
@@ -47,14 +47,14 @@ export type DecoderLayerParams = {
   mlp: MlpParams | MoeParams
 }
 
-/** What the model is trained on, under T5X's names (data/features.ts makes it): [batch, length] each. */
+/** One batch for training or evaluation, under T5X's names. Arrays are [batch, length]. data/features.ts makes it. */
 export type Batch = {
   encoder_input_tokens: Tensor
   decoder_input_tokens: Tensor
   decoder_target_tokens: Tensor
-  /** 1 where a target counts in the loss. */
+  /** The weight of each target in the loss: 1, or 0 for padding. */
   decoder_loss_weights: Tensor
-  /** Which of a packed row's examples a token belongs to, from 1; 0 is padding. */
+  /** The number of the example in a packed row that a token belongs to, from 1; 0 is padding. */
   encoder_segment_ids?: Tensor
   decoder_segment_ids?: Tensor
 }
@@ -66,13 +66,13 @@ export interface ForwardOptions {
   customRouter?: Router
   /** A meaning to follow instead of the one that `config.reference` names. */
   meaning?: Meaning
-  /** `train`: dropout, jitter and the training capacity. */
+  /** `train` applies dropout, jitter and the training capacity. */
   mode: 'train' | 'eval'
-  /** Randomness for dropout and jitter: a key of random.ts. Needed in training where one of their rates is not 0. */
+  /** A random key for dropout and jitter. Required in training if one of their rates is above 0. */
   key?: Tensor
 }
 
-/** What the router of one sparse layer did. */
+/** The record of one sparse layer's router. */
 export interface LayerRecord {
   stack: StackName
   layer: number
@@ -81,15 +81,15 @@ export interface LayerRecord {
 
 export interface ForwardOutput {
   logits: Tensor // [batch, decoder length, vocab], float32
-  /** What a stack makes of its tokens, after its final norm. */
+  /** The outputs of the stacks, after their final norms. */
   encoderOutput: Tensor // [batch, encoder length, dModel]
   decoderOutput: Tensor // [batch, decoder length, dModel]
-  /** The input of each layer of a stack, then the last one's output, before the final norm. */
+  /** The input of each layer of a stack, and last the output of its last layer, before the final norm. */
   encoderStates: Tensor[]
   decoderStates: Tensor[]
-  /** One for each sparse layer, encoder first. */
+  /** One record for each sparse layer, the encoder's first. */
   routers: LayerRecord[]
 }
 
-/** Scalars (and `expertLoad/<stack>/layers_<i>`: [experts]) by name. */
+/** Metrics by name: scalars, and `expertLoad/<stack>/layers_<i>` [experts]. */
 export type Metrics = { [name: string]: Tensor }

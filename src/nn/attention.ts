@@ -12,16 +12,21 @@ export type AttentionParams = {
   out: DenseParams // [heads * headDim, dModel]
 }
 
-export type KeysAndValues = { keys: Tensor; values: Tensor } // [batch, heads, length, headDim]
+export type KeysAndValues = {
+  keys: Tensor // [batch, heads, length, headDim]
+  values: Tensor // [batch, heads, length, headDim]
+}
 
-/** Added to the scores of keys that must not be seen: it swallows the score, so a row that sees nothing is uniform. */
-const hidden = -1e10
+/**
+ * The bias on the score of a hidden key. It is so large that a query that sees no key attends to all of them equally.
+ */
+const hiddenBias = -1e10
 
-/** A mask of what may be seen as a bias on scores. */
-export const maskBias = (mask: Tensor): Tensor => np.where(mask, 0, hidden) // [batch, 1, query, key]
+/** A mask, true where a query sees a key, as a bias on attention scores. */
+export const maskBias = (mask: Tensor): Tensor => np.where(mask, 0, hiddenBias) // [batch, 1, query, key]
 
-/** Projects x [batch, length, dModel] and splits the heads apart. */
-export function projectHeads(params: DenseParams, x: Tensor, numHeads: number): Tensor {
+/** Projects x [batch, length, dModel] and separates the heads. */
+function projectHeads(params: DenseParams, x: Tensor, numHeads: number): Tensor {
   const [batch, length] = x.shape
   return np.transpose(np.reshape(dense(params, x), [batch, length, numHeads, -1]), [0, 2, 1, 3]) // [batch, heads, length, headDim]
 }
@@ -32,8 +37,9 @@ export const keysAndValues = (params: AttentionParams, x: Tensor, numHeads: numb
 })
 
 /**
- * Multi-head attention (Vaswani et al. 2017) as T5 has it: scores are not scaled. x [batch, query, dModel]; `bias`, broadcast
- * to [batch, heads, query, key], is added to them. All is in x's dtype, as in Flaxformer. Dropout masks are the same for all queries.
+ * Multi-head attention (Vaswani et al. 2017) of x [batch, query, dModel]. As in T5, scores are not divided by
+ * sqrt(headDim), and `bias`, which broadcasts to [batch, heads, query, key], is added to them. Computed in x's dtype,
+ * as in Flaxformer. One dropout mask is shared by all queries.
  */
 export function attention(
   params: AttentionParams,
@@ -47,7 +53,7 @@ export function attention(
   const queries = projectHeads(params.query, x, keys.shape[1]) // [batch, heads, query, headDim]
   const scores = np.einsum('bhqd,bhkd->bhqk', queries, keys) // [batch, heads, query, key]
   const probabilities = softmax(np.add(scores, np.astype(bias, x.dtype))) // [batch, heads, query, key]
-  const kept = noise.dropout(probabilities, dropoutRate, 2)
+  const kept = noise.dropout(probabilities, dropoutRate, 2) // [batch, heads, query, key]
   const mixed = np.einsum('bhqk,bhkd->bqhd', kept, values) // [batch, query, heads, headDim]
   return dense(params.out, np.reshape(mixed, [batch, length, -1])) // [batch, query, dModel]
 }

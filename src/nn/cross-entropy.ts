@@ -7,11 +7,14 @@ import { softmax } from './softmax.js'
 export type CrossEntropy = {
   /** -log p(target). */
   loss: Tensor // [...]
-  /** log(sum(exp(logits))), what a z-loss keeps near 0. */
+  /** log(sum(exp(logits))), which a z-loss keeps near 0. */
   logZ: Tensor // [...]
 }
 
-/** Softmax cross entropy of float32 logits [..., classes] with integer targets [...], in nats, and the normalizer's logarithm. */
+/**
+ * Softmax cross entropy, in nats, of float32 logits [..., classes] with integer targets [...]; and the logarithm of the
+ * softmax's normalizer.
+ */
 export const softmaxCrossEntropy: (logits: Tensor, targets: Tensor) => CrossEntropy = composite(
   'softmax_cross_entropy',
   crossEntropyOf,
@@ -31,13 +34,13 @@ export const softmaxCrossEntropy: (logits: Tensor, targets: Tensor) => CrossEntr
 )
 
 function crossEntropyOf(logits: Tensor, targets: Tensor): CrossEntropy {
-  const logZ = np.logsumexp(logits, { axis: -1 })
-  return { loss: np.subtract(logZ, atTarget(logits, targets)), logZ }
+  const logZ = np.logsumexp(logits, { axis: -1 }) // [...]
+  return { loss: np.subtract(logZ, atTarget(logits, targets)), logZ } // [...] each
 }
 
-const column = (x: Tensor): Tensor => np.reshape(x, [...x.shape, 1])
+const column = (x: Tensor): Tensor => np.reshape(x, [...x.shape, 1]) // [..., 1]
 
-/** One element of each row [..., classes]. */
+/** Index parameters that select one element of each row [..., classes]. */
 const oneOfRow = (ndim: number): { axes: number[]; batchDims: number; mode: 'clip' } => ({
   axes: [ndim - 1],
   batchDims: ndim - 1,

@@ -5,7 +5,7 @@ import type { Kernel } from './quantized.js'
 
 export type DenseParams = { kernel: Kernel } // [in, out]
 
-/** x W: a linear map of the last axis, without bias, computed in x's dtype. */
+/** A linear map of the last axis without bias: x [..., in] times the kernel. Computed in x's dtype. */
 export function dense({ kernel }: DenseParams, x: Tensor): Tensor {
   const inputs = x.shape[x.ndim - 1]
   const outputs = isQuantized(kernel) ? kernel.scales.shape[0] : kernel.shape[1]

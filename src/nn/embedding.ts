@@ -5,10 +5,13 @@ import { bitsOf, dequantize, isQuantized } from './quantized.js'
 import type { Kernel } from './quantized.js'
 import { rowsAt } from './rows.js'
 
-/** A row of numbers for each token: [vocab, dModel], or a kernel [dModel, vocab], which lies turned round, in fewer bits. */
+/**
+ * A vector for each token [vocab, dModel]. A quantized embedding is the quantized kernel [dModel, vocab] of the output
+ * projection, whose stored order, outputs first, is that of the embedding.
+ */
 export type Embedding = Kernel
 
-/** The rows of token ids [batch, length]. */
+/** The vectors of token ids [batch, length]. */
 export function embed(embedding: Embedding, tokens: Tensor, dModel: number, dtype: DType): Tensor {
   if (!isQuantized(embedding)) return np.astype(rowsAt(embedding, tokens), dtype) // [batch, length, dModel]
   const rows = { values: rowsAt(embedding.values, tokens), scales: rowsAt(embedding.scales, tokens) } // [batch, length, blocks, ...]
@@ -17,4 +20,4 @@ export function embed(embedding: Embedding, tokens: Tensor, dModel: number, dtyp
 
 /** The embedding as a projection to the vocabulary [dModel, vocab]. */
 export const projection = (embedding: Embedding): Kernel =>
-  isQuantized(embedding) ? embedding : np.transpose(embedding)
+  isQuantized(embedding) ? embedding : np.transpose(embedding) // [dModel, vocab]

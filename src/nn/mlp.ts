@@ -5,12 +5,17 @@ import { dense } from './dense.js'
 import type { DenseParams } from './dense.js'
 import type { Noise } from './noise.js'
 
-/** T5 1.0's `wi` [dModel, dFf] and `wo` [dFf, dModel], or T5 1.1's gated pair `wi_0`, `wi_1` in place of `wi`. */
+/**
+ * T5 1.0's kernels `wi` [dModel, dFf] and `wo` [dFf, dModel]. T5 1.1 has a gated pair `wi_0`, `wi_1` instead of `wi`.
+ */
 export type MlpParams = { wi: DenseParams; wo: DenseParams } | { wi_0: DenseParams; wi_1: DenseParams; wo: DenseParams }
 
-/** The hidden activations, by whatever way `map` applies a kernel (dense here, batched over experts in moe/). */
+/**
+ * The hidden activations. `map` multiplies the input by a kernel: `dense` does here, batched or ragged products in
+ * moe/.
+ */
 export const hiddenActivations = (params: MlpParams, map: (kernel: DenseParams) => Tensor): Tensor =>
-  'wi' in params ? relu(map(params.wi)) : np.multiply(gelu(map(params.wi_0)), map(params.wi_1))
+  'wi' in params ? relu(map(params.wi)) : np.multiply(gelu(map(params.wi_0)), map(params.wi_1)) // [..., dFf]
 
 /** The feed-forward sublayer: relu(x wi) wo, or (gelu(x wi_0) * x wi_1) wo (Shazeer 2020, "GLU Variants"). */
 export function mlp(params: MlpParams, x: Tensor, noise: Noise, dropoutRate = 0): Tensor {

@@ -2,18 +2,21 @@ import type { Tensor } from '../engine/api/tensor.js'
 import * as np from '../engine/api/np.js'
 import * as random from '../engine/api/random.js'
 
-/** The randomness of a forward pass: each use draws anew. */
+/** The randomness of a forward pass. Each call draws new numbers. */
 export interface Noise {
-  /** Zeroes a share `rate` of x and scales the rest to keep the mean; the mask is the same along `sharedAxis`, if one is given. */
+  /**
+   * Sets a share `rate` of x's elements to 0 and scales the others by 1 / (1 - rate). The mask is the same along
+   * `sharedAxis`.
+   */
   dropout(x: Tensor, rate: number, sharedAxis: number | null): Tensor
-  /** x times uniform noise in [1 - amount, 1 + amount]. */
+  /** x times uniform noise in [1 - amount, 1 + amount). */
   jitter(x: Tensor, amount: number): Tensor
 }
 
-/** No randomness: evaluation. */
+/** No randomness, for evaluation. */
 export const noNoise: Noise = { dropout: x => x, jitter: x => x }
 
-/** Randomness from a key: the n-th use takes the key folded with n, so that equal keys give equal passes. */
+/** Randomness from a key. The n-th call folds n into the key, so equal keys give equal passes. */
 export function noiseFrom(key: Tensor): Noise {
   let uses = 0
   const next = (): Tensor => random.foldIn(key, uses++)
@@ -25,7 +28,7 @@ export function noiseFrom(key: Tensor): Noise {
         1 - rate,
         x.shape.map((d, axis) => (axis === sharedAxis ? 1 : d)),
       )
-      return np.multiply(x, np.where(keep, np.full([], 1 / (1 - rate), x.dtype), 0))
+      return np.multiply(x, np.where(keep, np.full([], 1 / (1 - rate), x.dtype), 0)) // x's shape
     },
     jitter(x, amount) {
       if (amount === 0) return x

@@ -24,7 +24,8 @@ export function relativePositionBucket(
   const away = bidirectional ? Math.abs(distance) : Math.max(-distance, 0)
   const exact = Math.floor(buckets / 2)
   if (away < exact) return offset + away
-  // In float32 and with its epsilon added, as the references compute it. Otherwise a distance at the edge of two buckets
+  // In float32 and with its epsilon added, as the references compute it. Otherwise a distance at the edge of two
+  // buckets
   // could fall into the nearer one.
   const ratio = Math.fround(Math.fround(away / exact) + 2 ** -23)
   const logarithmic = Math.fround(
@@ -35,8 +36,8 @@ export function relativePositionBucket(
 
 /**
  * The bias that is added to attention scores: the element of a learned table [heads, buckets] for the bucket of each
- * query's and key's distance. Throws a ShapeError unless there are at least 4 buckets, an even number, and `maxDistance`
- * is beyond the buckets of single distances.
+ * query's and key's distance. Throws a ShapeError unless there are at least 4 buckets, an even number, and
+ * `maxDistance` is beyond the buckets of single distances.
  */
 export function relativePositionBias(
   table: Tensor,

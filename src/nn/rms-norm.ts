@@ -8,13 +8,14 @@ export type NormParams = { scale: Tensor } // [dModel]
 const last = { axis: -1, keepdims: true }
 
 /**
- * x / rms(x) * scale over the last axis: no mean is subtracted, there is no bias (Zhang and Sennrich 2019, "Root Mean
- * Square Layer Normalization"). x / rms(x) is computed in float32 and then has the dtype that is asked for, in which it is scaled.
+ * x / rms(x) * scale over the last axis: no mean is subtracted and no bias added (Zhang and Sennrich 2019, "Root Mean
+ * Square Layer Normalization"). x / rms(x) is computed in float32, rounded to `dtype`, and multiplied by the scale in
+ * it.
  */
 export function rmsNorm({ scale }: NormParams, x: Tensor, epsilon: number, dtype: DType = x.dtype): Tensor {
   const norm = (s: Tensor): Tensor => float32Norm(epsilon)(np.astype(x, 'float32'), s).normed // [..., dModel]
-  if (dtype === 'float32') return norm(np.astype(scale, dtype))
-  return np.multiply(np.astype(norm(np.ones(scale.shape)), dtype), np.astype(scale, dtype))
+  if (dtype === 'float32') return norm(np.astype(scale, dtype)) // [..., dModel]
+  return np.multiply(np.astype(norm(np.ones(scale.shape)), dtype), np.astype(scale, dtype)) // [..., dModel]
 }
 
 type Normed = {
@@ -34,15 +35,17 @@ const float32Norm = (epsilon: number): ((x: Tensor, scale: Tensor) => Normed) =>
         const output = norm(x, scale)
         return [output, { x, scale, r: output.inverseRms }]
       },
-      // With r = 1/rms(x) and n = x r: dx = r (dn - n mean(dn n)), and dr = -r^2 mean(n dx). (This very rule reads r: a second derivative goes through it.)
+      // With r = 1/rms(x) and n = x r: dx = r (dn - n mean(dn n)). The cotangent of r adds dx = -r n (r dr) / dModel;
+      // it is
+      // not 0 in second derivatives, since this rule reads r.
       backward: ({ x, scale, r }: { x: Tensor; scale: Tensor; r: Tensor }, ct) => {
-        const n = np.multiply(x, r)
-        const dn = np.multiply(ct.normed, scale)
+        const n = np.multiply(x, r) // [..., dModel]
+        const dn = np.multiply(ct.normed, scale) // [..., dModel]
         const fromInverse = np.divide(np.multiply(ct.inverseRms, r), x.shape[x.ndim - 1]) // [..., 1]
         const along = np.add(np.mean(np.multiply(dn, n), last), fromInverse) // [..., 1]
-        const dx = np.multiply(r, np.subtract(dn, np.multiply(n, along)))
+        const dx = np.multiply(r, np.subtract(dn, np.multiply(n, along))) // [..., dModel]
         const leading = x.shape.slice(0, -1).map((_, axis) => axis)
-        return [dx, np.sum(np.multiply(ct.normed, n), { axis: leading })]
+        return [dx, np.sum(np.multiply(ct.normed, n), { axis: leading })] // [..., dModel], [dModel]
       },
     },
   })

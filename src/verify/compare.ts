@@ -12,7 +12,7 @@ export interface Row {
 }
 
 /** Differences up to this share of a tensor's greatest magnitude are rounding. */
-export const defaultTolerance = 1e-4
+const defaultTolerance = 1e-4
 
 /** Compares a tensor with its expected value. Another number of elements, or a NaN, is a difference without bound. */
 export function compare(tensor: string, actual: HostTensor, expected: HostTensor, tolerance = defaultTolerance): Row {

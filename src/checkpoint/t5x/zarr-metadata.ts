@@ -13,7 +13,7 @@ import type { ZarrLeaf } from './state-tree.js'
 // chunk, called by its place in the grid of chunks: `0.2`. Chunks at the edges have the size of all others.
 
 /** `.zarray` names a dtype by byte order, kind and width; bfloat16 is TensorStore's own addition. */
-export const zarrDtypes: { readonly [D in DType]: string } = {
+const zarrDtypes: { readonly [D in DType]: string } = {
   float32: '<f4',
   float16: '<f2',
   bfloat16: 'bfloat16',

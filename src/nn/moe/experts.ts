@@ -10,9 +10,10 @@ import type { Slots } from './dispatch.js'
 import { raggedDot } from './ragged-dot.js'
 
 /**
- * Every expert's feed-forward network (mlp.ts, with kernels [experts, in, out]) on the tokens in its slots. x [tokens, dModel]; choices
- * without a slot get 0. Where experts have equally many slots a kernel is one batched product, and a dropout mask the same for all of
- * an expert's tokens; where slots are ragged it is one product for each expert, and a mask for each token.
+ * Every expert's feed-forward network (mlp.ts, with kernels [experts, in, out]) on the tokens of x [tokens, dModel] in
+ * its slots. Choices without a slot get 0. If all experts have the same number of slots, each kernel is one batched
+ * product and an expert's tokens share a dropout mask. Otherwise each kernel is a ragged product and each token has its
+ * own mask.
  */
 export function experts(params: MlpParams, x: Tensor, slots: Slots, noise: Noise, dropoutRate = 0): Tensor {
   const { slotsOfExpert } = slots
@@ -21,8 +22,8 @@ export function experts(params: MlpParams, x: Tensor, slots: Slots, noise: Noise
     typeof slotsOfExpert === 'number'
       ? network(
           params,
-          np.reshape(dispatched, [-1, slotsOfExpert, x.shape[1]]),
-          (y, kernel) => np.matmul(y, np.astype(wholeKernel(kernel, y.shape[2]), y.dtype)),
+          np.reshape(dispatched, [-1, slotsOfExpert, x.shape[1]]), // [experts, slots, dModel]
+          (y, kernel) => np.matmul(y, np.astype(wholeKernel(kernel, y.shape[2]), y.dtype)), // [experts, slots, out]
           y => noise.dropout(y, dropoutRate, 1),
         ) // [experts, slots, dModel]
       : network(

@@ -3,9 +3,11 @@ import { check } from '../../base/errors.js'
 import type { Tensor } from '../../engine/api/tensor.js'
 import * as np from '../../engine/api/np.js'
 
-/** How a batch of tokens is divided into groups, within which experts have a capacity. */
+/**
+ * The division of a batch of tokens into groups of equal size. An expert's capacity applies to each group by itself.
+ */
 export interface TokenGroups {
-  /** The batch with the rows and positions of zeros that were added so that the groups come out even. */
+  /** The batch's shape after rows or positions of zeros were added to make the groups equal. */
   readonly batch: number
   readonly length: number
   readonly numGroups: number
@@ -13,8 +15,9 @@ export interface TokenGroups {
 }
 
 /**
- * T5X's groups: zeros are added until the experts divide the number of tokens (whole rows, or whole positions if those
- * are not more); then the fewest groups of at most `maxGroupSize` tokens that the experts divide.
+ * Flaxformer's groups (`_maybe_pad` and `_num_groups` in moe/moe_layers.py). Rows or positions of zeros, whichever are
+ * fewer tokens, are added until the number of tokens is a multiple of `numExperts`. The number of groups is the
+ * smallest multiple of `numExperts` that divides the tokens into groups of at most about `maxGroupSize`.
  */
 export function evenGroups(batch: number, length: number, numExperts: number, maxGroupSize: number): TokenGroups {
   const padded = padToMultiple(batch, length, numExperts)
@@ -34,8 +37,8 @@ function padToMultiple(batch: number, length: number, divisor: number): { batch:
 }
 
 /**
- * The fewest groups of at most `maxGroupSize` tokens that divide the batch: the larger a group, the fewer tokens find no room.
- * Throws a ShapeError where they would be much smaller than they may be.
+ * The smallest number of equal groups of at most `maxGroupSize` tokens. (A larger group drops fewer tokens.) Throws a
+ * ShapeError if that needs more than four times as many groups as an uneven division.
  */
 export function fewestGroups(batch: number, length: number, maxGroupSize: number): TokenGroups {
   const tokens = batch * length
@@ -51,7 +54,7 @@ export function fewestGroups(batch: number, length: number, maxGroupSize: number
   return { batch, length, numGroups, tokensPerGroup: tokens / numGroups }
 }
 
-/** Each sequence is a group, as in HF. */
+/** One group for each sequence, as in Hugging Face transformers. */
 export const sequenceGroups = (batch: number, length: number): TokenGroups => ({
   batch,
   length,
@@ -59,7 +62,7 @@ export const sequenceGroups = (batch: number, length: number): TokenGroups => ({
   tokensPerGroup: length,
 })
 
-/** All tokens are one group: for routing without capacity, where groups do not matter. */
+/** One group of all tokens, for routing without capacity, where the division has no effect. */
 export const oneGroup = (batch: number, length: number): TokenGroups => ({
   batch,
   length,
@@ -68,24 +71,24 @@ export const oneGroup = (batch: number, length: number): TokenGroups => ({
 })
 
 /**
- * How many tokens of a group an expert takes: its fair share times a factor (Switch Transformers, equation 3), rounded half
- * to even as Python rounds.
+ * The number of a group's tokens that an expert takes: an equal share times a factor (Switch Transformers, equation 3),
+ * rounded half to even as in Python.
  */
 export const expertCapacity = (factor: number, tokensPerGroup: number, numExperts: number, minimum: number): number =>
   Math.max(roundHalfEven((factor * tokensPerGroup) / numExperts), minimum)
 
-/** Arranges x [batch, length, ...] by groups, with zeros added. */
+/** Divides x [batch, length, ...] into groups, after zeros are added. */
 export function toGroups(x: Tensor, { batch, length, numGroups, tokensPerGroup }: TokenGroups): Tensor {
   const [rows, positions, ...rest] = x.shape
   const padded =
     batch === rows && length === positions
       ? x
-      : np.pad(x, [[0, batch - rows], [0, length - positions], ...rest.map(() => [0, 0] as const)])
+      : np.pad(x, [[0, batch - rows], [0, length - positions], ...rest.map(() => [0, 0] as const)]) // [padded batch, padded length, ...]
   return np.reshape(padded, [numGroups, tokensPerGroup, ...rest]) // [groups, tokens, ...]
 }
 
-/** The inverse of `toGroups`, to [batch, length, ...] as they were; x has a row for each token of each group. */
+/** The inverse of `toGroups`: x [groups * tokens, dModel] without the added zeros. */
 export function fromGroups(x: Tensor, groups: TokenGroups, batch: number, length: number): Tensor {
-  const padded = np.reshape(x, [groups.batch, groups.length, -1])
+  const padded = np.reshape(x, [groups.batch, groups.length, -1]) // [padded batch, padded length, dModel]
   return padded.get(np.slice(0, batch), np.slice(0, length)) // [batch, length, dModel]
 }

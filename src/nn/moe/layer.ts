@@ -21,20 +21,20 @@ export type MoeParams = {
 export interface MoeOptions {
   router: Router
   groups: TokenGroups
-  /** Slots of an expert in each group; null: as many as are needed. */
+  /** The number of tokens of a group that an expert takes; null: all that choose it. */
   capacity: number | null
-  /** Whether tokens that are left out of routing still count, as zeros, in the losses' means (T5X). */
+  /** Whether tokens that are not routed still count, as zeros, in the losses' means (T5X). */
   countMasked: boolean
   jitterNoise: number
-  /** Whether the experts see the jitter too (HF), or the router alone. */
+  /** Whether the jitter noise reaches the experts too (HF), or only the router. */
   jitterExperts: boolean
   expertDropoutRate: number
 }
 
 /**
- * The sparse feed-forward sublayer: each token's output is the sum of its experts', each times its gate (Switch
- * Transformers, equation 2), or 0 where it found no room. x [batch, length, dModel]; only tokens where `mask` [batch, length]
- * holds are routed (null: all). The router and the output are float32 whatever x and the experts are.
+ * The sparse feed-forward sublayer of x [batch, length, dModel]. A token's output is the sum of its experts' outputs,
+ * each times its gate (Switch Transformers, equation 2); 0 if every expert that it chose was full. Only tokens where
+ * `mask` [batch, length] is true are routed; null: all. The router and the output are float32, whatever the dtype of x.
  */
 export function moeLayer(
   params: MoeParams,
@@ -51,7 +51,7 @@ export function moeLayer(
 
   const jittered = noise.jitter(np.astype(grouped, 'float32'), options.jitterNoise) // [groups, tokens, dModel]
   const routed = routerLogits(params.router.router_weights.w, jittered) // [groups, tokens, experts]
-  const ofPresent = (y: Tensor): Tensor => (groupedMask ? np.multiply(y, np.expandDims(present, 2)) : y)
+  const ofPresent = (y: Tensor): Tensor => (groupedMask ? np.multiply(y, np.expandDims(present, 2)) : y) // [groups, tokens, experts]
   const logits = ofPresent(routed) // [groups, tokens, experts]
   const probabilities = ofPresent(softmax(routed)) // [groups, tokens, experts]
   const numExperts = logits.shape[2]
@@ -92,8 +92,8 @@ export function moeLayer(
   }
 }
 
-/** The router's float32 logits of x [..., dModel]. */
+/** The router's float32 logits of x [groups, tokens, dModel]. */
 function routerLogits({ kernel, bias }: { kernel: Tensor; bias?: Tensor }, x: Tensor): Tensor {
   const logits = dense({ kernel }, x) // [groups, tokens, experts]
-  return bias ? np.add(logits, np.astype(bias, 'float32')) : logits
+  return bias ? np.add(logits, np.astype(bias, 'float32')) : logits // [groups, tokens, experts]
 }

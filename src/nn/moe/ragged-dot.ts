@@ -7,18 +7,21 @@ import type { Kernel, QuantizedKernel } from '../quantized.js'
 import { takeRows } from './dispatch.js'
 
 /**
- * Products of rows that stand in groups, each group with a kernel of its own, in x's dtype: the first `groupSizes[0]` rows of x [rows, in]
- * times kernel 0 of [groups, in, out], the next `groupSizes[1]` (int32) times kernel 1, and so on; rows behind the last group become 0.
- * The groups may not have more rows than there are. Returns [rows, out]. (JAX's `ragged_dot`.)
+ * Multiplies consecutive groups of rows by one kernel each, as JAX's `ragged_dot`: the first `groupSizes[0]` rows of x
+ * [rows, in] by the first of the kernels [groups, in, out], the next `groupSizes[1]` rows by the second, and so on.
+ * Rows behind the last group give 0. `groupSizes` [groups] is int32 and sums to at most `rows`. Computed in x's dtype.
+ * Returns [rows, out].
  */
 export function raggedDot(x: Tensor, kernels: Kernel, groupSizes: Tensor): Tensor {
   if (!isQuantized(kernels)) return raggedProduct(x, np.astype(kernels, x.dtype), groupSizes) // [rows, out]
   return np.astype(quantizedProduct(bitsOf(kernels, x.shape[1]))(np.astype(x, 'float32'), kernels, groupSizes), x.dtype) // [rows, out]
 }
 
-/** A backend that knows `ragged_dot`, or `quantized_ragged_dot`, reads the kernels of groups that have rows, and computes those alone. */
-const raggedProduct = composite('ragged_dot', (x: Tensor, kernels: Tensor, groupSizes: Tensor): Tensor =>
-  productOfBlocks(x, groupSizes, group => rowsAt(kernels, group)),
+/** Composites: a backend may lower these names to code that reads only the kernels of groups that have rows. */
+const raggedProduct = composite(
+  'ragged_dot',
+  (x: Tensor, kernels: Tensor, groupSizes: Tensor): Tensor =>
+    productOfBlocks(x, groupSizes, group => rowsAt(kernels, group)), // [blocks, in, out]
 ) // [rows, out]
 
 const quantizedProduct = (bits: number): ((x: Tensor, kernels: QuantizedKernel, groupSizes: Tensor) => Tensor) =>
@@ -32,8 +35,10 @@ const quantizedProduct = (bits: number): ((x: Tensor, kernels: QuantizedKernel, 
   ) // [rows, out]
 
 /**
- * In fixed shapes: groups are cut into blocks as high as the mean group, so that one batched product of at most twice as many rows, and
- * one for each group, does it. `kernelsOf` gives the kernels [blocks, in, out] of the groups [blocks] that blocks belong to.
+ * The ragged product in fixed shapes. Each group's rows are padded to whole blocks of `height` rows, the mean size of a
+ * group; then one batched product multiplies every block by its group's kernel. There are at most rows / height +
+ * groups blocks, so at most about twice as many rows are multiplied. `kernelsOf` returns the kernels [blocks, in, out]
+ * for the group numbers [blocks].
  */
 function productOfBlocks(x: Tensor, groupSizes: Tensor, kernelsOf: (group: Tensor) => Tensor): Tensor {
   const [[numRows], [numGroups]] = [x.shape, groupSizes.shape]
@@ -66,7 +71,10 @@ function productOfBlocks(x: Tensor, groupSizes: Tensor, kernelsOf: (group: Tenso
   ) // [rows, out]
 }
 
-/** The group that each place belongs to, where groups end before `ends` [groups]: the last one for places behind all. */
+/**
+ * The group that each of `places` is in. Group g covers the places from ends[g - 1] up to, but not including, ends[g]
+ * of `ends` [groups]. Places behind the last group count as in the last one.
+ */
 function groupAt(places: Tensor, ends: Tensor): Tensor {
   const isBehind = np.lessEqual(np.expandDims(ends, 0), np.expandDims(places, 1)) // [places, groups]
   return np.minimum(np.sum(np.astype(isBehind, 'int32'), { axis: 1 }), ends.shape[0] - 1) // [places]

@@ -7,33 +7,35 @@ export interface RouterScores {
   probabilities: Tensor // [groups, tokens, experts]
 }
 
-/** Which experts each token goes to, and where in their buffers it stands. A token has one choice or several. */
+/** The experts that each token goes to, and its place among each expert's tokens. A token has one or more choices. */
 export type Assignment = {
   expert: Tensor // [groups, tokens, choices], int32
-  /** The choice's place among its group's choices of the same expert, from 0; -1 where it is left out. */
+  /** The choice's place among its group's choices of the same expert, from 0; -1 if the token is not routed. */
   position: Tensor // [groups, tokens, choices], int32
-  /** Whether the choice is not left out and there is room for it. */
+  /** Whether the token is routed and the expert has capacity for this choice. */
   kept: Tensor // [groups, tokens, choices], bool
-  /** What the expert's output is multiplied by before the token's outputs are added up; 0 where not kept. */
+  /** The factor of the expert's output in the token's sum over choices; 0 if not kept. */
   gate: Tensor // [groups, tokens, choices], float32
-  /** 1 where a token chose an expert, whether kept or not. */
+  /** 1 if the token chose the expert, kept or not; else 0. */
   choice: Tensor // [groups, tokens, experts], float32
 }
 
-/** How tokens and experts find each other: the seam for other kinds of routing. */
+/** Assigns tokens to experts. A caller's own router is passed to `forward` as `customRouter`. */
 export interface Router {
   /** Names it in checkpoints and messages. */
   readonly name: string
   /**
-   * Only tokens where `mask` [groups, tokens] holds take part (null: all). An expert takes at most `capacity` choices of a
-   * group (null: all that come). Where experts choose tokens, a token has as many choices as there are experts, and those count that were taken.
+   * Routes the tokens where `mask` [groups, tokens] is true; null: all. An expert takes at most `capacity` choices of a
+   * group; null: all of them. If experts choose tokens, every expert is a choice of every token, kept where the expert
+   * took it.
    */
   assign(scores: RouterScores, mask: Tensor | null, capacity: number | null): Assignment
 }
 
 /**
- * Each token goes to its most probable expert, in order, until the expert's buffer is full (Fedus et al. 2021, "Switch
- * Transformers", section 2.1). The gate is the probability itself (equation 2), so that the router gets a gradient.
+ * Each token chooses its most probable expert, which takes tokens in their order up to its capacity (Fedus et al. 2021,
+ * "Switch Transformers", section 2.1). The gate is the probability (equation 2), through which the router gets a
+ * gradient.
  */
 export const tokensChooseTop1: Router = {
   name: 'tokensChoose',

@@ -1,17 +1,16 @@
 import type { Tensor } from '../../engine/api/tensor.js'
 
-/** What a sparse layer did with its tokens. Groups, tokens and padding: see groups.ts. */
+/** How one sparse layer routed its tokens, and its output. groups.ts defines the groups. */
 export type RouterRecord = {
-  /** Router logits and probabilities, float32. Probabilities of tokens that are left out are 0. */
+  /** The router's float32 scores; 0 for tokens that are not routed. */
   logits: Tensor // [groups, tokens, experts]
   probabilities: Tensor // [groups, tokens, experts]
-  /** The experts that each token chose, its place in their buffers, and whether there was room for it. */
+  /** Each token's choices: see `Assignment` in router.ts. */
   expert: Tensor // [groups, tokens, choices]
   position: Tensor // [groups, tokens, choices]
   kept: Tensor // [groups, tokens, choices]
-  /** What the expert's output is multiplied by; 0 where dropped. */
   gate: Tensor // [groups, tokens, choices]
-  /** Share of each group's tokens that chose each expert, before capacity (f), and mean probability (P). */
+  /** The share f of a group's tokens that chose each expert, kept or not, and the expert's mean probability P. */
   fraction: Tensor // [groups, experts]
   meanProbability: Tensor // [groups, experts]
   auxLoss: Tensor // []
@@ -21,9 +20,9 @@ export type RouterRecord = {
   output: Tensor // [batch, length, dModel]
 }
 
-/** How a router did in one pass, over the tokens that count. Scalars, float32, unless said. */
+/** Statistics of one router in one pass, over the routed tokens. float32 scalars unless a shape is given. */
 export type RouterStatistics = {
-  /** Share of the tokens that no expert had room for. */
+  /** Share of the tokens that no expert took. */
   shareDropped: Tensor
   /** Share of the tokens' choices that went to each expert. */
   load: Tensor // [experts]
@@ -31,8 +30,8 @@ export type RouterStatistics = {
   deadExperts: Tensor
   /** Mean entropy of the router's probabilities, in nats. */
   entropy: Tensor
-  /** Mean gate, over the choices that were kept. */
+  /** Mean gate over the kept choices. */
   confidence: Tensor
-  /** Share of the experts' slots that were filled; 1 where there are no fixed slots. */
+  /** Share of the experts' slots that were filled; 1 if there are no fixed slots. */
   expertUsage: Tensor
 }
