@@ -2,8 +2,8 @@ import { FileError } from '../base/errors.js'
 import { formatBytes } from '../base/format.js'
 
 /**
- * Bytes that can be read at any place. Checkpoint readers work on this, so that the bytes may be in a file on disk (`openFile`
- * in files.ts), in memory, in a Blob, or behind a URL (url-source.ts).
+ * Bytes that can be read at any place. Checkpoint readers work on this, so that the bytes may be in a file on disk
+ * (`openFile` in files.ts), in memory, in a Blob, or behind a URL (url-source.ts).
  */
 export interface ByteSource {
   /** A name for error messages: the file's path, its URL. */
@@ -11,8 +11,8 @@ export interface ByteSource {
   /** In bytes. */
   readonly size: number
   /**
-   * The `length` bytes from `offset` on, in memory that the caller may keep; fewer only if the source ends before. Reads may
-   * overlap in time.
+   * The `length` bytes from `offset` on, in memory that the caller may keep; fewer only if the source ends before.
+   * Reads may overlap in time.
    */
   read(offset: number, length: number): Promise<Uint8Array>
   /** Frees what the source holds open. No reads follow. */
@@ -45,8 +45,8 @@ export function blobSource(blob: Blob, path = nameOf(blob)): ByteSource {
 const nameOf = (blob: Blob): string => ('name' in blob && typeof blob.name === 'string' ? blob.name : 'a Blob')
 
 /**
- * Reads exactly `length` bytes. Throws a FileError if the source ends before that, or if memory does not suffice; `what` names
- * the bytes in its message.
+ * Reads exactly `length` bytes. Throws a FileError if the source ends before that, or if memory does not suffice;
+ * `what` names the bytes in its message.
  */
 export async function readExactly(
   source: ByteSource,

@@ -3,7 +3,9 @@ import type { ByteSource } from './byte-source.js'
 import { closedReader, unknownTensor } from './format.js'
 import type { CheckpointReader, TensorInfo } from './format.js'
 
-/** The part of a checkpoint reader that all formats of one file share. A format adds how a tensor is read: `readTensor`. */
+/**
+ * The part of a checkpoint reader that all formats of one file share. A format adds how a tensor is read: `readTensor`.
+ */
 export abstract class FileReader<T extends TensorInfo> implements CheckpointReader {
   private closed = false
 

@@ -46,7 +46,9 @@ export async function isFile(path: string): Promise<boolean> {
   }
 }
 
-/** Whether a name from elsewhere is one of a file within a folder: neither a path nor a name with a meaning of its own. */
+/**
+ * Whether a name from elsewhere is one of a file within a folder: neither a path nor a name with a meaning of its own.
+ */
 export const isPlainName = (name: string): boolean =>
   !['', '.', '..'].includes(name) && !/[/\\:\p{Cc}]/u.test(name) && name.length <= 255
 

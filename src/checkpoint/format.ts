@@ -44,10 +44,16 @@ export interface WriteOptions {
 /** One container format. Whether a `path` is a file or a folder depends on the format. */
 export interface CheckpointFormat {
   readonly name: string
-  /** Whether the path looks like this format, by its name or first bytes. A broken file counts: `open` reports what is wrong. */
+  /**
+   * Whether the path looks like this format, by its name or first bytes. A broken file counts: `open` reports what is
+   * wrong.
+   */
   detect(path: string): Promise<boolean>
   open(path: string): Promise<CheckpointReader>
-  /** The result appears at the path complete or not at all. The tensors' memory is not copied: do not change it until the promise settles. */
+  /**
+   * The result appears at the path complete or not at all. The tensors' memory is not copied: do not change it until
+   * the promise settles.
+   */
   write(path: string, source: TensorSource, options?: WriteOptions): Promise<void>
 }
 

@@ -7,7 +7,7 @@ import { JsonReader } from './json.js'
 // A Hugging Face folder holds its weights in one file, or in several shards with an index beside them:
 // {"metadata": {"total_size"}, "weight_map": {tensor: shard file}}.
 
-/** What may hold the weights or list their shards, in the order in which it counts. */
+/** File names that may hold the weights or list their shards. The first that exists is used. */
 export const weightFiles = [
   'model.safetensors',
   'model.safetensors.index.json',
@@ -22,7 +22,8 @@ const maxShards = 10_000
 /** Whether a file is an index, by its name. */
 export const isIndex = (path: string): boolean => /\.(safetensors|bin)\.index\.json$/.test(path)
 
-/** The shard of each tensor, in the index's order. Shards are checked to be names of weights' files in the same folder, not to be there. */
+/** Reads which shard holds each tensor, in the index's order. Throws a FileError unless every shard is named like a weights
+ * file in the same folder. Whether the shards exist is not checked. */
 export async function readIndex(path: string): Promise<Map<string, string>> {
   const json = new JsonReader(
     await readSmallText(path, maxIndexBytes),

@@ -1,21 +1,21 @@
 /** Any JSON value. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
 
-/** Deeper nesting is refused, reading and writing: it is never meant, and recursion over it would end in a stack overflow. */
+/** The deepest nesting that is read or written. Recursion over deeper values would overflow the stack. */
 const maxDepth = 100
-/** No number is written with more characters. */
+/** The most characters of a number. */
 const maxToken = 64
 
 /**
- * Reads JSON strictly, one value at a time, for files that nobody vouches for. Unlike JSON.parse it refuses an object
- * that holds a key twice (readers disagree about which one counts) and the key `__proto__`, it never builds more than
- * its caller asks for, and it says where it stopped.
+ * Reads JSON from untrusted files strictly, one value at a time. Unlike JSON.parse it refuses duplicate keys (parsers
+ * disagree which one counts) and the key `__proto__`, it builds only the values that its caller asks for, and its
+ * errors name the position.
  */
 export class JsonReader {
   private at = 0
   private depth = 0
 
-  /** `fail` makes the error to be thrown of a message such as `character 17: expected ":"`. */
+  /** `fail` makes the error to throw from a message such as `character 17: expected ":"`. */
   constructor(
     private readonly text: string,
     private readonly fail: (message: string) => Error,
@@ -52,7 +52,7 @@ export class JsonReader {
     this.depth--
   }
 
-  // No regular expressions over text of unbounded length: theirs may take a stack as long as the text.
+  // Without regular expressions: on long texts they may overflow the stack.
   string(): string {
     if (this.peek() !== '"') throw this.error('expected a string')
     const start = this.at++
@@ -87,7 +87,7 @@ export class JsonReader {
     return value + 0 // -0 is 0
   }
 
-  /** A whole value as plain data. */
+  /** Reads any value into plain data. */
   value(): Json {
     switch (this.peek()) {
       case '{': {
@@ -111,7 +111,7 @@ export class JsonReader {
     }
   }
 
-  /** Nothing but white space may follow. */
+  /** Throws unless only white space follows. */
   end(): void {
     if (this.peek() !== undefined) throw this.error('expected the end')
   }
@@ -152,7 +152,7 @@ export class JsonReader {
   }
 }
 
-/** One whole JSON text as plain data, read strictly. */
+/** Parses a whole JSON text strictly into plain data. */
 export function parseJson(text: string, fail: (message: string) => Error): Json {
   const reader = new JsonReader(text, fail)
   const value = reader.value()
@@ -161,8 +161,8 @@ export function parseJson(text: string, fail: (message: string) => Error): Json 
 }
 
 /**
- * Where a value would not come back from JSON as it is (NaN, a bigint, a Date, a cycle ...), or undefined if all of it
- * does. JSON.stringify would drop or change such values in silence. Undefined properties count as absent.
+ * The path of a part of a value that JSON cannot represent exactly (NaN, a bigint, a Date, a cycle ...), which
+ * JSON.stringify would drop or change silently; undefined if there is none. Undefined properties count as absent.
  */
 export function findNotJson(value: unknown, path = '', depth = 1): string | undefined {
   const here = path === '' ? 'the value' : path

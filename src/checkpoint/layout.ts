@@ -5,7 +5,7 @@ import { partOf, sizeOf } from '../base/host-tensor.js'
 import type { HostTensor } from '../base/host-tensor.js'
 import { sameShape } from '../engine/program/aval.js'
 
-/** A matrix, or each of several, with its two axes swapped: [..., rows, columns] to [..., columns, rows]. */
+/** A transposed copy of each matrix in a tensor: [..., rows, columns] to [..., columns, rows]. */
 export function transposeMatrix({ dtype, shape, data }: HostTensor): HostTensor {
   check(shape.length >= 2, () => `only a matrix can be transposed, not ${dtype}[${shape}]`)
   const [rows, columns] = shape.slice(-2)
@@ -15,8 +15,8 @@ export function transposeMatrix({ dtype, shape, data }: HostTensor): HostTensor 
 }
 
 /**
- * Writes one matrix [rows, columns], which stands at `at` in its memory, with its axes swapped to the same place of another one: four
- * columns at a time, which took a third of the time of square tiles.
+ * Writes the transpose of the matrix [rows, columns] that begins at element `at` of `data` to the same place of `out`.
+ * Four columns at a time take a third of the time of square tiles.
  */
 function transposeInto(out: TypedArray, data: TypedArray, at: number, rows: number, columns: number): void {
   const whole = columns - (columns % 4)
@@ -36,8 +36,8 @@ function transposeInto(out: TypedArray, data: TypedArray, at: number, rows: numb
 }
 
 /**
- * Tensors of one dtype and shape, under a new first axis, each with its axes swapped where that is asked for. They are read one after the
- * other, straight to their places.
+ * Stacks `count` tensors of one dtype and shape along a new first axis, each transposed if `transposed`. They are read
+ * one after the other, each copied into the result at once.
  */
 export async function readStack(
   count: number,
@@ -59,12 +59,12 @@ export async function readStack(
     )
     const place = partOf(stack, i).data
     if (transposed) transposeInto(place, tensor.data, 0, shape[0], shape[1])
-    // Both are typed arrays of one dtype: set() cannot be typed for number and bigint at once.
+    // The arrays have one dtype. The cast is needed since set() has no type for number and bigint arrays together.
     else (place as Float32Array).set(tensor.data as Float32Array)
   }
   return stack
 }
 
-/** The tensors under the first axis: the inverse of `readStack`. Their memory is the tensor's own. */
+/** The tensors along the first axis, the inverse of `readStack`. They share the tensor's memory. */
 export const unstackTensor = (tensor: HostTensor): HostTensor[] =>
   Array.from({ length: tensor.shape[0] }, (_, i) => partOf(tensor, i))

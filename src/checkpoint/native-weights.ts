@@ -13,31 +13,31 @@ import type { Bits, QuantizedTensor } from './quantize.js'
 import { checkComplete, readInBits, storedSpecs } from './weights.js'
 import type { Mismatch, Weights } from './weights.js'
 
-/** What `checkpoint.json` has as the configuration of weights that were written by themselves. */
+/** The configuration in `checkpoint.json` of weights that were written alone, without a training run. */
 export interface NativeConfig {
   model: ModelConfig
   router: RouterConfig
   bits: Bits | null
-  /** How many tokens an answer has at most, where the model is a run's: its task, which has the vocabulary, is beside this. */
+  /** The most tokens of an answer, for weights of a training run; null for others. */
   maxNewTokens: number | null
 }
 
 export interface NativeOptions {
   dtype?: ParameterSpec['dtype']
-  /** Kernels are quantized to so many bits. */
+  /** The bits to quantize kernels to. Default: no quantizing. */
   bits?: Bits | null
   files?: Readonly<Record<string, Uint8Array>>
-  /** Of a run: what its texts are made of, and how many tokens an answer has at most. */
+  /** For weights of a training run: its saved task, which has the vocabularies, and the most tokens of an answer. */
   texts?: { readonly task: unknown; readonly maxNewTokens: number }
 }
 
-/** A quantized parameter is two tensors. */
+/** The names of the two tensors that store a quantized parameter. */
 const partsOf = (path: string): { values: string; scales: string } => ({
   values: `${path}/values`,
   scales: `${path}/scales`,
 })
 
-/** Writes weights in our own format; with `bits`, kernels are quantized. */
+/** Writes weights in our own format. With `bits`, kernels are quantized. */
 export async function writeNativeWeights(
   folder: string,
   weights: Weights,
@@ -78,7 +78,7 @@ function nativeSource(weights: Weights, dtype: ParameterSpec['dtype'] | undefine
   return { infos, entries: entries() }
 }
 
-/** The weights of an open checkpoint of ours. */
+/** The weights in an open checkpoint of our own format. */
 export function nativeWeights(
   checkpoint: Checkpoint,
   { model, router, bits }: Pick<NativeConfig, 'model' | 'router' | 'bits'>,
@@ -122,7 +122,7 @@ function mismatchOf(
     const info = infos.get(name)
     if (!info) mismatch.missing.push(name)
     else if (!sameShape(info.shape, shape) || (dtype ?? info.dtype) !== info.dtype)
-      mismatch.misshapen.push(`${name} is ${info.dtype}[${info.shape}] and not ${dtype ?? ''}[${shape}]`)
+      mismatch.misshapen.push(`${name} is ${info.dtype}[${info.shape}] instead of ${dtype ?? ''}[${shape}]`)
   }
   for (const spec of specs) {
     const types = typesOf(spec)

@@ -42,7 +42,9 @@ const infoSchema = z.strictObject({
 export type CheckpointInfo = Omit<z.infer<typeof infoSchema>, 'format' | 'version'>
 type Opaque = 'config' | 'task' | 'data'
 
-/** What is to be saved. Where it is JSON, it must come back from JSON as it is: NaN, a Date and their like are refused. */
+/**
+ * What is to be saved. Where it is JSON, it must come back from JSON as it is: NaN, a Date and their like are refused.
+ */
 export interface CheckpointContent extends Omit<CheckpointInfo, Opaque> {
   config: unknown
   task: unknown
@@ -109,7 +111,9 @@ const unknownRun = {
   libraryVersion: '',
 }
 
-/** The folder of the checkpoint with the highest step, or undefined. What a crash has left unfinished does not count. */
+/**
+ * The folder of the checkpoint with the highest step, or undefined. What a crash has left unfinished does not count.
+ */
 export async function latestCheckpoint(runFolder: string): Promise<string | undefined> {
   return (await listCheckpoints(runFolder)).at(-1)?.path
 }
@@ -193,7 +197,9 @@ export async function loadCheckpoint(folder: string): Promise<Checkpoint> {
   }
 }
 
-/** The parameters of a checkpoint folder, behind the seam of all formats. What is written by it can be run, not resumed. */
+/**
+ * The parameters of a checkpoint folder, behind the seam of all formats. What is written by it can be run, not resumed.
+ */
 export const native: CheckpointFormat = {
   name: 'native',
 

@@ -21,7 +21,9 @@ type QuantizedSpec = Pick<ParameterSpec, 'path' | 'role' | 'shape'>
 
 const quantizedRoles: readonly ParameterRole[] = ['embedding', 'outputProjection', 'kernel', 'expertKernel']
 
-/** Whether a parameter [..., out, in] has outputs before inputs, as quantized values have: the embedding, a row a token. */
+/**
+ * Whether a parameter [..., out, in] has outputs before inputs, as quantized values have: the embedding, a row a token.
+ */
 export const isOutputsFirst = ({ role }: Pick<ParameterSpec, 'role'>): boolean => role === 'embedding'
 
 /**
@@ -51,8 +53,8 @@ function blockOf(inputs: number, bits: Bits): number | null {
 }
 
 /**
- * Quantizes a parameter, given as `rows` [..., out, in]. The scale of a block makes its largest magnitude 127 (8 bits) or
- * 7 (4 bits). Returns null if the parameter is not quantized. Throws a SwitchyardError if an element is not finite.
+ * Quantizes a parameter, given as `rows` [..., out, in]. The scale of a block makes its largest magnitude 127 (8 bits)
+ * or 7 (4 bits). Returns null if the parameter is not quantized. Throws a SwitchyardError if an element is not finite.
  */
 export function quantize(spec: QuantizedSpec, rows: HostTensor, bits: Bits): QuantizedTensor | null {
   const shapes = quantizedShapes(spec, bits)

@@ -1,7 +1,8 @@
 /**
  * The header of a .safetensors file. A file is: the header's length (8 bytes, little endian), the header (JSON, padded
- * with spaces), the data. The header is `{"__metadata__": {text: text}, name: {"dtype", "shape", "data_offsets": [begin,
- * end]}, ...}`. Offsets count from the start of the data. The tensors' ranges cover the data without gaps or overlaps.
+ * with spaces), the data. The header is `{"__metadata__": {text: text}, name: {"dtype", "shape", "data_offsets":
+ * [begin, end]}, ...}`. Offsets count from the start of the data. The tensors' ranges cover the data without gaps or
+ * overlaps.
  */
 import { FileError } from '../base/errors.js'
 import type { DType } from '../base/dtypes.js'
@@ -56,7 +57,10 @@ export interface Header {
   readonly tensors: Map<string, StoredTensor>
 }
 
-/** The header length that the first 8 bytes of a file state. Above 2^53 it is not exact, but then it is too large anyway. */
+/**
+ * The header length that the first 8 bytes of a file state. Above 2^53 it is not exact, but then it is too large
+ * anyway.
+ */
 export const headerLength = (start: Uint8Array): number =>
   Number(new DataView(start.buffer, start.byteOffset, 8).getBigUint64(0, true))
 

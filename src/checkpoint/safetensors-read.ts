@@ -11,8 +11,8 @@ import { headerLength, maxHeaderBytes, parseHeader } from './safetensors-header.
 import type { Header, StoredTensor } from './safetensors-header.js'
 
 /**
- * Opens a safetensors file. Strict: what the format forbids is a FileError, and so are tensor names with `__proto__` or malformed
- * Unicode. The reader's `close` closes the source; if opening fails, the caller does.
+ * Opens a safetensors file. Throws a FileError for whatever the format forbids, and for tensor names with `__proto__`
+ * or malformed Unicode. The reader's `close` closes the source. If opening fails, the caller closes it.
  */
 export async function openSafetensors(source: ByteSource): Promise<CheckpointReader> {
   const { path, size } = source

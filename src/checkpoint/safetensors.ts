@@ -6,7 +6,7 @@ import { safetensorsLayout } from './safetensors-layout.js'
 import { openSafetensors } from './safetensors-read.js'
 import { delivered } from './tensor-source.js'
 
-/** Single .safetensors files. safetensors-header.ts says how one is laid out. */
+/** Single .safetensors files. safetensors-header.ts describes their layout. */
 export const safetensors: CheckpointFormat = {
   name: 'safetensors',
 

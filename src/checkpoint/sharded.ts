@@ -14,7 +14,10 @@ import { torch } from './torch/torch.js'
 /** The most shards that are kept open: the system limits a process's open files. */
 const maxOpen = 32
 
-/** Hugging Face folders of one weights file or of shards, and index files. Reads safetensors and torch files, writes safetensors. */
+/**
+ * Hugging Face folders of one weights file or of shards, and index files. Reads safetensors and torch files, writes
+ * safetensors.
+ */
 export const huggingface = {
   name: 'huggingface',
 

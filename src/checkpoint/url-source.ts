@@ -11,8 +11,8 @@ export interface UrlOptions {
 }
 
 /**
- * A file behind a URL, read by HTTP range requests: only what is read is transferred. A server that ignores ranges sends the
- * whole file at once, which is then kept in memory. A file that changes between two reads is a FileError.
+ * A file behind a URL, read by HTTP range requests: only what is read is transferred. A server that ignores ranges
+ * sends the whole file at once, which is then kept in memory. A file that changes between two reads is a FileError.
  */
 export async function urlSource(url: string | URL, { headers = {}, signal }: UrlOptions = {}): Promise<ByteSource> {
   const path = String(url)

@@ -16,31 +16,37 @@ import { transposeMatrix } from './layout.js'
 import { isOutputsFirst, quantize, quantizedShapes } from './quantize.js'
 import type { Bits, QuantizedTensor } from './quantize.js'
 
-/** A model's weights under our paths, whatever they are stored in: sizes are known, data is read parameter by parameter. */
+/**
+ * A model's weights under our paths, stored in any format. Shapes are known at once; data is read parameter by
+ * parameter.
+ */
 export interface Weights {
   readonly path: string
-  /** What they are stored as, for people: `huggingface`. */
+  /** The name of the storage format, to be shown: `huggingface`. */
   readonly container: string
   readonly model: ModelConfig
   readonly router: RouterConfig
-  /** In the order of the data flow, each with the dtype in which it is stored (float32 where it is quantized). */
+  /** The declared parameters, each with the dtype in which it is stored, or float32 if it is quantized. */
   readonly specs: readonly ParameterSpec[]
-  /** In how many bits kernels are stored, where they are quantized. */
+  /** The bits of the stored kernels, if they are quantized. */
   readonly bits?: Bits
-  /** A parameter, in float32 if it is quantized. */
+  /** Reads a parameter, dequantized to float32 if it is quantized. */
   read(path: string): Promise<HostTensor>
-  /** A kernel turned round, [..., out, in], where it is stored so: see `readTurned`. */
-  readTurned?(path: string): Promise<HostTensor>
-  /** A quantized parameter as it is stored; null if this one is not. */
+  /**
+   * Reads a kernel transposed to [..., out, in]. Defined only if the file stores kernels that way, which saves a
+   * transposition.
+   */
+  readTransposed?(path: string): Promise<HostTensor>
+  /** Reads a parameter as it is stored quantized; null if this one is not quantized. */
   readQuantized?(path: string): Promise<QuantizedTensor | null>
   close(): Promise<void>
 }
 
-/** A kernel [..., in, out] as [..., out, in]. */
-const readTurned = async (weights: Weights, path: string): Promise<HostTensor> =>
-  weights.readTurned ? weights.readTurned(path) : transposeMatrix(await weights.read(path))
+/** Reads a kernel [..., in, out] transposed to [..., out, in]. */
+const readTransposed = async (weights: Weights, path: string): Promise<HostTensor> =>
+  weights.readTransposed ? weights.readTransposed(path) : transposeMatrix(await weights.read(path))
 
-/** A parameter in so many bits, as it is stored or quantized here; null if it stays as it is. */
+/** A parameter quantized to `bits`, or as it is stored quantized already; null if it is not quantized. */
 export async function readInBits(
   weights: Weights,
   spec: ParameterSpec,
@@ -48,10 +54,14 @@ export async function readInBits(
 ): Promise<QuantizedTensor | null> {
   if (weights.readQuantized) return weights.readQuantized(spec.path)
   if (!bits || !quantizedShapes(spec, bits)) return null
-  return quantize(spec, await (isOutputsFirst(spec) ? weights.read(spec.path) : readTurned(weights, spec.path)), bits)
+  return quantize(
+    spec,
+    await (isOutputsFirst(spec) ? weights.read(spec.path) : readTransposed(weights, spec.path)),
+    bits,
+  )
 }
 
-/** Every parameter in turn, in its own dtype or in another one. */
+/** Reads every parameter in order, cast to `dtype` (default: the dtype in which it is stored). */
 export async function* readWeights(
   { specs, read }: Pick<Weights, 'specs' | 'read'>,
   dtype?: ParameterSpec['dtype'],
@@ -59,7 +69,7 @@ export async function* readWeights(
   for (const spec of specs) yield [spec.path, castHost(await read(spec.path), dtype ?? spec.dtype)]
 }
 
-/** The weights as parameters on the engine. */
+/** Reads all weights into a tree of parameters, cast to `dtype`. */
 export async function readParameters(
   weights: Pick<Weights, 'specs' | 'read'>,
   dtype?: ParameterSpec['dtype'],
@@ -69,7 +79,9 @@ export async function readParameters(
   return treeFromPaths(entries) as unknown as ModelParams
 }
 
-/** New, random weights of a model, each made when it is read: a model that is larger than memory can be written. */
+/**
+ * New random weights of a model. Each parameter is drawn when it is read, so a model larger than memory can be written.
+ */
 export function newWeights(name: string, model: ModelConfig, router: RouterConfig, seed: number): Weights {
   const specs = declareParameters(model, router)
   const places = new Map(specs.map((spec, i) => [spec.path, i]))
@@ -88,18 +100,20 @@ export function newWeights(name: string, model: ModelConfig, router: RouterConfi
   }
 }
 
-/** What was found in a container for the parameters that a model should have. */
+/** How the tensors of a file differ from the parameters of a model. */
 export interface Mismatch {
   missing: string[]
+  /** Tensors that no parameter of the model is read from. */
   surplus: string[]
+  /** Descriptions of tensors with a wrong shape or dtype. */
   misshapen: string[]
 }
 
-/** Throws a FileError that lists everything that does not fit the model. */
+/** Throws a FileError that lists the differences, if there are any. */
 export function checkComplete(path: string, { missing, surplus, misshapen }: Mismatch): void {
   const problems = [
     ...(missing.length > 0 ? [`missing: ${listed(missing)}`] : []),
-    ...(surplus.length > 0 ? [`in no model of this kind: ${listed(surplus)}`] : []),
+    ...(surplus.length > 0 ? [`unexpected: ${listed(surplus)}`] : []),
     ...(misshapen.length > 0 ? [`of a wrong shape: ${listed(misshapen)}`] : []),
   ]
   if (problems.length > 0)
@@ -110,7 +124,7 @@ export function checkComplete(path: string, { missing, surplus, misshapen }: Mis
 
 const listed = (names: readonly string[]): string => `${formatCount(names.length)} (${listNames(names)})`
 
-/** The parameters of a model, with the dtypes in which they are stored. */
+/** The declared parameters of a model, with the dtypes in which they are stored. */
 export const storedSpecs = (
   model: ModelConfig,
   router: RouterConfig,

@@ -2,19 +2,19 @@ import type { HostTensor } from '../base/host-tensor.js'
 import { reader } from '../base/host-tensor.js'
 import { Tensor } from '../engine/api/tensor.js'
 
-/** How far one tensor is from its expected value. */
+/** The difference of one tensor from its expected value. */
 export interface Row {
   tensor: string
   maxAbsolute: number
-  /** The greatest difference as a share of the greatest expected magnitude. */
+  /** The largest difference divided by the largest expected magnitude. */
   maxRelative: number
   ok: boolean
 }
 
-/** Differences up to this share of a tensor's greatest magnitude are rounding. */
+/** The default bound of `maxRelative`, below which differences are rounding errors. */
 const defaultTolerance = 1e-4
 
-/** Compares a tensor with its expected value. Another number of elements, or a NaN, is a difference without bound. */
+/** Compares a tensor with its expected value. A different number of elements or a NaN is an infinite difference. */
 export function compare(tensor: string, actual: HostTensor, expected: HostTensor, tolerance = defaultTolerance): Row {
   const count = expected.data.length
   if (actual.data.length !== count) return { tensor, maxAbsolute: Infinity, maxRelative: Infinity, ok: false }
@@ -31,8 +31,7 @@ export function compare(tensor: string, actual: HostTensor, expected: HostTensor
 }
 
 /**
- * Compares everything that was expected, in its order. What was expected and not computed is a failed row, so
- * that nothing is passed over in silence.
+ * Compares every expected tensor, in order. An expected tensor that was not computed becomes a failed row.
  */
 export async function compareAll(
   actual: ReadonlyMap<string, Tensor | HostTensor>,

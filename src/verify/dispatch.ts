@@ -3,8 +3,9 @@ import type { HostTensor } from '../base/host-tensor.js'
 import type { RouterRecord } from '../nn/moe/types.js'
 
 /**
- * The references' one-hot dispatch mask [groups, tokens, experts, capacity], and the same with gates for ones, from the
- * numbers that we route by: one choice a token, as in all references. If a token stands beyond the expected capacity the arrays are larger.
+ * The one-hot dispatch mask [groups, tokens, experts, capacity] of Flaxformer, and its combine array with gates in
+ * place of ones, from a record with one choice for each token. The capacity is the expected one, or larger if a token
+ * needs it.
  */
 export async function dispatchArrays(
   record: RouterRecord,
@@ -27,7 +28,7 @@ export async function dispatchArrays(
   return { mask: hostTensor('uint8', shape, mask), combine: hostTensor('float32', shape, combine) }
 }
 
-/** HF's mask [groups, tokens, experts]: which expert a token is sent to, if it is. */
+/** HF's dispatch mask [groups, tokens, experts]: 1 for the expert that takes a token, 0 elsewhere. */
 export async function expertMask(record: RouterRecord): Promise<HostTensor> {
   const [groups, tokens, experts] = record.logits.shape
   const [expert, kept] = await Promise.all([record.expert.numbers(), record.kept.numbers()])

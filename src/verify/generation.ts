@@ -17,7 +17,7 @@ import type { Row } from './compare.js'
 import { loadHfFolder } from './hf-folder.js'
 import type { HfModel } from './hf-folder.js'
 
-/** The arguments of HF's `generate` that are known here; another one is an error, since it might matter. */
+/** The supported arguments of HF's `generate`. Any other argument is an error. */
 const argumentsSchema = z.strictObject({
   max_new_tokens: z.int().min(1),
   num_beams: z.int().min(1).default(1),
@@ -39,12 +39,12 @@ const casesSchema = z.record(
   }),
 )
 
-/** Scores are written with six digits. */
+/** The default tolerance of scores, which the file stores with six digits. */
 const SCORE_TOLERANCE = 1e-4
 
 /**
- * Generates from the inputs of an HF folder's cases in each way that its `generation.json` holds, and compares: one wrong token is
- * a failure, scores of beams may differ by `tolerance` of the largest. `tested`: the model, if it is not the folder's own.
+ * Generates from the inputs of an HF folder's cases with each set of arguments in its `generation.json`, and compares
+ * tokens exactly and beam scores within `tolerance` of the largest. `tested` replaces the folder's own model.
  */
 export async function verifyGeneration(folder: string, tested?: HfModel, tolerance = SCORE_TOLERANCE): Promise<Row[]> {
   const path = join(folder, 'generation.json')
@@ -53,7 +53,7 @@ export async function verifyGeneration(folder: string, tested?: HfModel, toleran
     parseJson(text, message => new FileError(`${path}: this is not JSON, ${message}`)),
   )
   if (!parsed.success)
-    throw new FileError(`${path}: these are no cases of generation: ${z.prettifyError(parsed.error)}`)
+    throw new FileError(`${path}: these are not recorded cases of generation: ${z.prettifyError(parsed.error)}`)
   const { model, router, params } = tested ?? (await loadHfFolder(folder))
   const inputs = await inputsOf(join(folder, 'cases.safetensors'))
 
@@ -79,7 +79,7 @@ export async function verifyGeneration(folder: string, tested?: HfModel, toleran
 function searchOf(args: Arguments): Search {
   const options = {
     maxNewTokens: args.max_new_tokens,
-    // In HF's order.
+    // HF applies processors in this order.
     processors: [
       ...(args.repetition_penalty === undefined ? [] : [repetitionPenalty(args.repetition_penalty)]),
       ...(args.no_repeat_ngram_size === undefined ? [] : [noRepeatNgram(args.no_repeat_ngram_size)]),
@@ -112,13 +112,13 @@ async function inputsOf(path: string): Promise<number[][]> {
   }
 }
 
-/** Answers as rows of one length. */
+/** Answers as a matrix, padded to one length. */
 function matrix(answers: readonly (readonly number[])[], length: number): HostTensor {
   const rows = answers.map(tokens => [...tokens, ...Array.from({ length: length - tokens.length }, () => PAD_ID)])
   return hostFrom('int32', [rows.length, length], rows.flat())
 }
 
-/** HF's sequences begin with padding, and what comes after EOS is padding or, from beam search, more EOS. */
+/** The answer in a sequence of HF's: without the padding at its start, and up to the first EOS. */
 function answerOf(sequence: readonly number[]): readonly number[] {
   const answer = sequence.slice(1)
   const end = answer.indexOf(EOS_ID)

@@ -19,7 +19,7 @@ import type { Row } from './compare.js'
 import { expertMask } from './dispatch.js'
 import { runPass } from './run.js'
 
-/** A Hugging Face folder (config.json, model weights), loaded. */
+/** A loaded Hugging Face folder: config.json and weights. */
 export interface HfModel {
   model: ModelConfig
   router: RouterConfig
@@ -37,7 +37,7 @@ export async function loadHfFolder(folder: string): Promise<HfModel> {
 
 /**
  * Runs an HF folder's model on the inputs of its `cases.safetensors` and compares every tensor there: logits, hidden
- * states, routing, losses, and the gradient of every parameter. `tested`: the model, if it is not the folder's own.
+ * states, routing, losses, and the gradient of every parameter. `tested` replaces the folder's own model.
  */
 export async function verifyFolder(folder: string, tolerance?: number, tested?: HfModel): Promise<Row[]> {
   const { model, router, params } = tested ?? (await loadHfFolder(folder))
@@ -81,7 +81,7 @@ export async function verifyFolder(folder: string, tolerance?: number, tested?: 
 function hfBatch(cases: ReadonlyMap<string, HostTensor>, path: string): Batch {
   const ids = (name: string): HostTensor => {
     const tensor = cases.get(name)
-    if (!tensor) throw new FileError(`${path}: there is no tensor ${name}`)
+    if (!tensor) throw new FileError(`${path}: there is no tensor ${name}, which recorded cases need`)
     return castHost(tensor, 'int32')
   }
   const labels = ids('labels')

@@ -9,7 +9,7 @@ import { lossFunction, lossOf } from '../model/loss.js'
 import type { LossOptions } from '../model/loss.js'
 import type { Batch, ForwardOutput, Metrics, ModelParams } from '../model/types.js'
 
-/** Parameters on the engine, from tensors by path. */
+/** A tree of parameters from host tensors by path. */
 export const paramsFromHost = (tensors: Iterable<readonly [string, HostTensor]>): ModelParams =>
   treeFromPaths([...tensors].map(([path, tensor]) => [path, np.fromHost(tensor)])) as unknown as ModelParams
 
@@ -17,13 +17,13 @@ export interface PassResult {
   output: ForwardOutput
   loss: Tensor
   metrics: Metrics
-  /** The gradient of the loss in every parameter, by path. */
+  /** The gradient of the loss with respect to every parameter, by path. */
   gradients: Map<string, Tensor>
 }
 
-/** One pass forward and back. */
+/** Runs one forward and backward pass. */
 export function runPass(params: ModelParams, batch: Batch, options: LossOptions): PassResult {
-  // What is no array is kept out of the compiled function's result.
+  // A compiled function returns arrays only, so the layers' names are kept outside.
   let layers: ForwardOutput['routers'] = []
   const evaluate = jit((p: ModelParams, b: Batch) => {
     const { routers, ...arrays } = forward(p, b, options)

@@ -17,15 +17,21 @@ import type { PassResult } from './run.js'
 export interface T5xCase {
   /** A safetensors file of parameters under T5X's paths; scanned layers may be stacked. */
   params: string
-  /** A safetensors file of a batch (`batch/<feature>`) and what T5X made of it, under `eval/` and `train/`. */
+  /**
+   * A safetensors file with a batch (`batch/<feature>`) and the tensors that T5X computed from it, under `eval/` and
+   * `train/`.
+   */
   cases: string
-  /** What the parameters' shapes do not tell and T5X's defaults get wrong. */
+  /** Settings that differ from those that `configFromT5x` assumes. */
   model?: Partial<ModelConfig>
   router?: Partial<RouterConfig>
   tolerance?: number
 }
 
-/** Runs a T5X model and compares every tensor of the case: logits, layers' outputs, dispatch, losses, metrics, gradients. */
+/**
+ * Runs a T5X model and compares every tensor of the case: logits, layers' outputs, dispatch, losses, metrics,
+ * gradients.
+ */
 export async function verifyT5x({ params, cases, model = {}, router = {}, tolerance }: T5xCase): Promise<Row[]> {
   const tensors = await readParams(params)
   const derived = configFromT5x(
@@ -78,7 +84,7 @@ function t5xBatch(cases: ReadonlyMap<string, HostTensor>, path: string): Batch {
   return batch as unknown as Batch
 }
 
-/** A pass under the names that T5X gives its parts; capacities are those of the expected dispatch masks. */
+/** The tensors of a pass by T5X's names. Dispatch masks get the capacity of the expected masks. */
 async function t5xNames(
   { output, loss, metrics, gradients }: PassResult,
   expected: ReadonlyMap<string, HostTensor>,

@@ -82,7 +82,10 @@ export class ModelCache {
     return path
   }
 
-  /** Puts a blob into a snapshot under its name. What was there, a link to nothing or a file of a wrong size, is replaced. */
+  /**
+   * Puts a blob into a snapshot under its name. What was there, a link to nothing or a file of a wrong size, is
+   * replaced.
+   */
   async link(commit: string, name: string, etag: string): Promise<void> {
     const path = join(this.snapshot(commit), name)
     const temp = `${path}.${randomBytes(4).toString('hex')}.tmp`
@@ -109,7 +112,10 @@ export class ModelCache {
     await this.checkInside(path)
   }
 
-  /** Links may lead to where the whole cache, or all of this model, is kept (newer Pythons share blobs among models), and nowhere else. */
+  /**
+   * Links may lead to where the whole cache, or all of this model, is kept (newer Pythons share blobs among models),
+   * and nowhere else.
+   */
   private async checkInside(path: string): Promise<void> {
     const [real, ...homes] = await withPath(path, () =>
       Promise.all([path, this.root, this.folder].map(place => realpath(place))),

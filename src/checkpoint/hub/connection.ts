@@ -6,34 +6,36 @@ import type { HubModel } from './name.js'
 import type { HubSettings } from './settings.js'
 
 const maxRedirects = 10
-/** A server that sends nothing for so long is given up. */
+/** A connection is given up if the server sends nothing for this time. */
 const stallMs = 60_000
-/** A server may ask for so long a wait, in seconds: the hub counts requests over five minutes. */
+/** The longest wait in seconds that a server may ask for: the hub limits requests per five minutes. */
 const maxWait = 300
 
 export interface ConnectionOptions {
   readonly signal?: AbortSignal
-  /** Told what a person should know: that something is tried again, and why. */
+  /** Called with a message for the user when a request is tried again. */
   readonly onNotice?: (message: string) => void
-  /** How often something is tried without getting any further. */
+  /** The number of tries without progress. */
   readonly attempts?: number
   /** The wait before the second try, in seconds; it doubles with each further one. */
   readonly firstWait?: number
 }
 
-/** An answer to a request, whose body is still to be read. */
+/** The response to a request, before its body is read. */
 export interface HubResponse {
   readonly status: number
   readonly headers: Headers
-  /** What names the file's content according to the hub: sha256 or git's sha1, if it says. */
+  /** The checksum of the file's content according to the hub, sha256 or git's sha1, if it sends one. */
   readonly contentName?: string
-  /** The body in pieces, once; a connection that breaks is a TransientError. */
+  /** The body in pieces; can be read once. Throws a TransientError if the connection breaks. */
   chunks(): AsyncGenerator<Uint8Array>
-  /** Ends an answer whose body is not read, or not to its end. */
+  /** Ends a response whose body was not read to its end. */
   close(): Promise<void>
 }
 
-/** Requests to one hub about one model. The token goes to the hub's own origin only, wherever a redirect leads. */
+/**
+ * Requests to one hub about one model. The token is sent to the hub's own origin only, never to a redirect elsewhere.
+ */
 export class Connection {
   private readonly origin: string
 
@@ -45,7 +47,9 @@ export class Connection {
     this.origin = new URL(settings.endpoint).origin
   }
 
-  /** Gets a URL, following redirects. Whatever is no success is an error, but for a range that does not exist (416). */
+  /**
+   * Gets a URL, following redirects. Throws for any status but success and 416 (the requested range does not exist).
+   */
   async get(url: string, headers: Readonly<Record<string, string>>): Promise<HubResponse> {
     const watch = new Watch(this.options.signal)
     try {
@@ -71,7 +75,10 @@ export class Connection {
     }
   }
 
-  /** Runs `attempt` again after a TransientError, with growing waits. Trying ends when `progress` has not grown for some tries. */
+  /**
+   * Repeats `attempt` after a TransientError, with growing waits. Gives up after several tries in which `progress` did
+   * not grow.
+   */
   async withRetries<T>(attempt: () => Promise<T>, progress: () => number = () => 0): Promise<T> {
     const { signal, onNotice, attempts = 5, firstWait = 1 } = this.options
     for (let failures = 1, reached = progress(); ; failures++) {
@@ -99,7 +106,7 @@ export class Connection {
 
   private headersFor(address: URL, headers: Readonly<Record<string, string>>): Record<string, string> {
     const { token } = this.settings
-    // Sizes and ranges are those of the file itself, not of something compressed.
+    // Without compression: sizes and ranges must be those of the file itself.
     return {
       'user-agent': 'switchyard',
       'accept-encoding': 'identity',
@@ -131,7 +138,7 @@ export class Connection {
     const reader = body?.getReader()
     const close = async (): Promise<void> => {
       watch.end()
-      await reader?.cancel().catch(() => undefined) // it may have broken before
+      await reader?.cancel().catch(() => undefined) // the connection may be broken already
     }
     if (![200, 206, 416].includes(status)) {
       await close()
@@ -157,7 +164,7 @@ export class Connection {
   }
 }
 
-/** Gives up on a server that sends nothing, and on the user's signal; says which of the two it was. */
+/** Ends a request when the server stalls or the user's signal fires, with an error that says which. */
 class Watch {
   private readonly stalled = new AbortController()
   private readonly timer = setTimeout(() => this.stalled.abort(), stallMs)
@@ -189,14 +196,14 @@ class Watch {
   }
 }
 
-/** fetch says "fetch failed" or "terminated"; its causes say why. */
+/** The innermost cause of an error. fetch's own message is only "fetch failed" or "terminated". */
 function rootOf(error: unknown): unknown {
   let root = error
   while (root instanceof Error && root.cause instanceof Error) root = root.cause
   return root
 }
 
-/** A system's code, or what fetch says where there is none. */
+/** The system's error code, or the innermost message if there is none. */
 function rootCode(error: unknown): string {
   const root = rootOf(error)
   return root instanceof Error ? String('code' in root ? root.code : root.message) : ''
@@ -208,7 +215,10 @@ function rootMessage(error: unknown): string {
   return root.message || ('code' in root ? String(root.code) : root.name)
 }
 
-/** The hub's own header for files that are stored elsewhere, or the ETag if it is a checksum, too. */
+/**
+ * The content's checksum: from the hub's header for files that are stored elsewhere, or from the ETag if it is a
+ * checksum.
+ */
 function contentNameOf(headers: Headers): string | undefined {
   const names = [headers.get('x-linked-etag'), headers.get('etag')].map(
     tag => /^(?:W\/)?"?([0-9a-f]{64}|[0-9a-f]{40})"?$/.exec(tag ?? '')?.[1],

@@ -12,7 +12,7 @@ import { claimPartial, discardPartials, releasePartial } from './partial.js'
 
 export interface DownloadOptions {
   readonly signal?: AbortSignal
-  /** Told how many bytes of the file have come, those of earlier tries included. */
+  /** Called with the number of the file's bytes that have arrived, including earlier tries. */
   readonly onBytes: (bytes: number) => void
 }
 
@@ -73,7 +73,7 @@ async function fetchRest(
   try {
     checkContentName(connection, file, answer)
     if (answer.status === 200)
-      await partial.restart() // all of it from the start, whatever was asked for
+      await partial.restart() // the server sent the whole file instead of the range
     else if (!continues(answer, partial.bytes, file.size)) {
       await partial.restart()
       throw new TransientError(`the server of ${file.name} cannot go on where the download was broken off`)
@@ -95,24 +95,24 @@ async function fetchRest(
     )
 }
 
-/** Nothing is added to a file that has become another one: at a commit that never happens honestly. */
+/** Throws if the file's content has changed since it was listed, so that parts of two files are never joined. */
 function checkContentName({ model: { repo } }: Connection, file: RemoteFile, answer: HubResponse): void {
   if (answer.contentName === undefined || answer.contentName === file.etag) return
   throw new WrongContent(
-    `${repo}: the hub sends another ${file.name} than it lists (${answer.contentName} instead of ${file.etag}): what had come of it was deleted, try again`,
+    `${repo}: the hub sends another ${file.name} than it lists (${answer.contentName} instead of ${file.etag}): the downloaded part was deleted, try again`,
   )
 }
 
-/** Whether a partial answer is the rest of the file: `Content-Range: bytes FIRST-LAST/SIZE`. */
+/** Whether a partial response is the rest of the file: `Content-Range: bytes FIRST-LAST/SIZE`. */
 function continues(answer: HubResponse, from: number, size: number): boolean {
   const match = /^bytes (\d+)-\d+\/(\d+)$/.exec(answer.headers.get('content-range') ?? '')
   return answer.status === 206 && match !== null && Number(match[1]) === from && Number(match[2]) === size
 }
 
-/** What has come is not what the hub lists: none of it can be used. */
+/** The error for a file whose content is not what the hub lists. All of it is discarded. */
 class WrongContent extends HubError {}
 
-/** The bytes of a file that have come so far, and their checksum. */
+/** The part of a file that was downloaded so far, and its checksum. */
 class PartialBlob {
   bytes = 0
   private hash: Hash
@@ -125,7 +125,7 @@ class PartialBlob {
     this.hash = newHash(file)
   }
 
-  /** Opens the file, and reads what is there for the checksum. */
+  /** Opens the file, and computes the checksum of the bytes that it holds already. */
   static async open(path: string, file: RemoteFile, signal?: AbortSignal): Promise<PartialBlob> {
     return withPath(path, async () => {
       const handle = await open(path, constants.O_RDWR | constants.O_CREAT)
@@ -158,7 +158,7 @@ class PartialBlob {
     this.add(chunk)
   }
 
-  /** Checks the whole file and brings it to the disk. */
+  /** Checks the whole file and flushes it to the disk. */
   async finish(name: string): Promise<void> {
     const digest = this.hash.digest('hex')
     if (digest !== this.file.etag)
@@ -178,7 +178,7 @@ class PartialBlob {
   }
 }
 
-/** Large files are named by their sha256, others as git names a blob: by the sha1 of a header and the content. */
+/** Large files are identified by their sha256, others by git's blob id: the sha1 of a header and the content. */
 function newHash({ etag, size }: RemoteFile): Hash {
   return etag.length === 64 ? createHash('sha256') : createHash('sha1').update(`blob ${size}\0`)
 }

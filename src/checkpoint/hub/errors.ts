@@ -2,12 +2,12 @@ import { SwitchyardError } from '../../base/errors.js'
 import { quote } from '../format.js'
 import type { HubModel } from './name.js'
 
-/** What the hub refuses, or answers as no hub should. */
+/** A request that the hub refuses, or a response that a hub should not send. */
 export class HubError extends SwitchyardError {
   override name = 'HubError'
 }
 
-/** What may go well the next time: no connection, or a hub that is busy or broken just now. */
+/** An error that another try may not meet: no connection, or a hub that is busy or failing. */
 export class TransientError extends HubError {
   override name = 'TransientError'
 
@@ -21,7 +21,7 @@ export class TransientError extends HubError {
   }
 }
 
-/** There is no such host, or no name service: a second try is as good as many. */
+/** The host's name cannot be resolved. One more try is enough. */
 export class UnreachableError extends TransientError {
   override name = 'UnreachableError'
 }
@@ -32,7 +32,10 @@ export interface Refusal {
   readonly headers: Headers
 }
 
-/** The error for an answer that is no success. The hub's own and those of its storage, on another host, mean different things. */
+/**
+ * The error for a failed request. The same status means different things from the hub and from its storage on another
+ * host.
+ */
 export function refusal(
   { url, status, headers }: Refusal,
   model: HubModel,
@@ -43,7 +46,7 @@ export function refusal(
     const what = status === 429 ? 'asks for fewer requests' : 'has an error just now'
     return new TransientError(`${url.host} ${what} (HTTP ${status})`, retryAfter(headers))
   }
-  // The storage's addresses are signed and good for a time only: the hub gives a new one.
+  // The storage's URLs are signed and expire. The hub gives a new one at the next try.
   const isHub = url.origin === new URL(endpoint).origin
   if (!isHub && [401, 403].includes(status))
     return new TransientError(`${url.host}, which stores the files, refused the address from the hub (HTTP ${status})`)

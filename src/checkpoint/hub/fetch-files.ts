@@ -8,13 +8,13 @@ import { downloadBlob } from './download.js'
 import type { RemoteFile } from './listing.js'
 import { partialBytes } from './partial.js'
 
-/** How far the fetching of a model has come. A download that goes on where an earlier one was broken off starts there. */
+/** The progress of fetching a model. A resumed download starts at the bytes that it has already. */
 export interface FetchProgress {
   readonly file: string
-  /** Of this file, in bytes. */
+  /** The size of this file in bytes. */
   readonly bytes: number
   readonly totalBytes: number
-  /** Of all files that are being fetched. An index of shards is fetched by itself, before these are known. */
+  /** The total of all files to fetch, in bytes. An index of shards is fetched alone, before the shards are known. */
   readonly allBytes: number
   readonly allTotalBytes: number
 }
@@ -24,7 +24,7 @@ interface FilesOptions {
   readonly onProgress?: (progress: FetchProgress) => void
 }
 
-/** Brings files into the snapshot of a commit. What the cache has is not fetched again, whoever brought it there. */
+/** Fetches files into the snapshot of a commit, except those that the cache holds already. */
 export async function fetchFiles(
   connection: Connection,
   cache: ModelCache,
@@ -51,7 +51,7 @@ export async function fetchFiles(
   }
 }
 
-/** A disk that is full after hours of downloading is better found out now. */
+/** Throws a FileError if the disk has too little space, before the download begins. */
 async function checkSpace(folder: string, cache: ModelCache, files: readonly RemoteFile[]): Promise<void> {
   const needed =
     sum(files.map(file => file.size)) - sum(await Promise.all(files.map(file => partialBytes(cache.blob(file.etag)))))

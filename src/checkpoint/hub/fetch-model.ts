@@ -24,7 +24,10 @@ export interface FetchOptions {
   /** Use the cache only, as with HF_HUB_OFFLINE=1. */
   readonly offline?: boolean
   readonly onProgress?: (progress: FetchProgress) => void
-  /** Told, for a person, of tries that failed and are repeated, and of a cached copy that is used because the hub cannot be reached. */
+  /**
+   * Told, for a person, of tries that failed and are repeated, and of a cached copy that is used because the hub cannot
+   * be reached.
+   */
   readonly onNotice?: (message: string) => void
   /** Ends the fetching with the signal's reason. What has come is kept, and the next call goes on from there. */
   readonly signal?: AbortSignal
@@ -64,7 +67,10 @@ function offlineFolder(cache: ModelCache, { repo, revision }: HubModel, cached: 
   )
 }
 
-/** Asks the hub for the revision's commit and files, as far as the cache does not know them. If it cannot be reached, the copy in the cache must do. */
+/**
+ * Asks the hub for the revision's commit and files, as far as the cache does not know them. If it cannot be reached,
+ * the copy in the cache must do.
+ */
 async function lookUp(
   settings: HubSettings,
   cache: ModelCache,

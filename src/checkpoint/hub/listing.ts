@@ -16,11 +16,14 @@ export interface RemoteFile {
   readonly name: string
   /** In bytes. */
   readonly size: number
-  /** What names its content: the sha256 of a large file, git's sha1 of a small one. The blob in the cache has this name. */
+  /**
+   * The checksum of its content: sha256 for a large file, git's sha1 for a small one. It is the blob's name in the
+   * cache.
+   */
   readonly etag: string
 }
 
-// Names and numbers are used for paths and sizes, so nothing about them is taken on trust.
+// Names become paths and numbers sizes, so all of them are checked.
 const entry = z.object({
   type: z.string(),
   path: z.string(),
@@ -29,7 +32,7 @@ const entry = z.object({
   lfs: z.object({ oid: z.string().regex(/^[0-9a-f]{64}$/), size: z.int().nonnegative() }).nullish(),
 })
 
-/** The commit that the model's revision stands for just now. */
+/** The commit that the model's revision currently refers to. */
 export async function resolveCommit(connection: Connection): Promise<string> {
   const { repo, revision } = connection.model
   const { modelInfo } = await import('@huggingface/hub')
@@ -72,7 +75,10 @@ export async function listModel(connection: Connection, commit: string): Promise
   })
 }
 
-/** What the package makes of an answer that is not the hub's are TypeErrors and SyntaxErrors. */
+/**
+ * Runs `body`. If the server does not answer as a hub, the package throws a TypeError or SyntaxError, which becomes a
+ * HubError.
+ */
 async function asHub<T>(connection: Connection, body: () => Promise<T>): Promise<T> {
   try {
     return await body()
@@ -95,7 +101,7 @@ function jsonFetch(connection: Connection): typeof fetch {
   return async input => {
     const url = String(input)
     const { repo } = connection.model
-    // The list's further pages are at addresses that come from the server.
+    // The URLs of the list's further pages come from the server.
     if (new URL(url).origin !== new URL(connection.settings.endpoint).origin || ++pages > maxPages)
       throw new HubError(
         `${repo}: the hub's list of files goes on without end, or elsewhere, at ${quote(url)}: check HF_ENDPOINT`,

@@ -11,13 +11,19 @@ export interface HubModel {
   readonly revision: string
 }
 
-/** Whether a text could be a model's name on the Hugging Face hub, `owner/name`. A local path of that name goes first: ask for that before. */
+/**
+ * Whether a text could be a model's name on the Hugging Face hub, `owner/name`. A local path of that name goes first:
+ * ask for that before.
+ */
 export const isHubName = (text: string): boolean => hubName.test(text) && !/--|\.\.|\.git$/.test(text)
 
 /** Whether a revision is a commit's whole name, which always means the same files. */
 export const isCommit = (revision: string): boolean => /^[0-9a-f]{40}$/.test(revision)
 
-/** Throws a ConfigError if these cannot be the name of a model and of one of its revisions: they become parts of paths and of URLs. */
+/**
+ * Throws a ConfigError if these cannot be the name of a model and of one of its revisions: they become parts of paths
+ * and of URLs.
+ */
 export function checkModel({ repo, revision }: HubModel): void {
   if (!isHubName(repo))
     throw new ConfigError(

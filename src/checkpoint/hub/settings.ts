@@ -16,7 +16,10 @@ export interface HubSettings {
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** Reads the settings; a ConfigError names the variable or the file that cannot be used. An empty variable counts as none. */
+/**
+ * Reads the settings; a ConfigError names the variable or the file that cannot be used. An empty variable counts as
+ * none.
+ */
 export async function readSettings(env: Environment = process.env): Promise<HubSettings> {
   const home = expand(env.HF_HOME || join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'huggingface'), env)
   return {

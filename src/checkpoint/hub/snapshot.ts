@@ -5,17 +5,20 @@ import type { ModelCache } from './cache.js'
 import type { HubModel } from './name.js'
 import { configFile, optionalFiles, shardsOf } from './wanted.js'
 
-/** What the cache holds of a model at a commit. */
+/** The files of a model at a commit that the cache holds. */
 export interface CachedSnapshot {
   readonly commit: string
   readonly folder: string
-  /** What the model cannot be opened without, and is not there. */
+  /** Required files that are missing. */
   readonly missing: readonly string[]
-  /** Whether nothing is missing, and it is known of every other file that we use whether the model has it: then there is nothing to ask the hub. */
+  /**
+   * Whether no required file is missing and the cache knows which optional files the model has. Then the hub need not
+   * be asked.
+   */
   readonly complete: boolean
 }
 
-/** Looks at the snapshot of the commit that a revision stands for in the cache; undefined if the cache knows of none. */
+/** Reads the cache's snapshot of a revision; undefined if the cache knows no commit for it. */
 export async function cachedSnapshot(cache: ModelCache, { revision }: HubModel): Promise<CachedSnapshot | undefined> {
   const commit = await cache.commitOf(revision)
   if (commit === undefined) return undefined
@@ -34,7 +37,7 @@ export async function cachedSnapshot(cache: ModelCache, { revision }: HubModel):
   return { commit, folder, missing, complete: missing.length === 0 && unknown === undefined }
 }
 
-/** The shards of an index in the cache. A broken one is as good as missing: it is fetched again. */
+/** The shards that an index in the cache lists. A broken index counts as missing, and is fetched again. */
 async function shardsIn(index: string): Promise<string[]> {
   try {
     return await shardsOf(index)

@@ -1,12 +1,12 @@
 import { vocabularyFiles } from '../../text/files.js'
 import { readIndex } from '../index-file.js'
 
-// What our readers use of a model's folder, beside the weights (../index-file.ts). Nothing else is ever fetched.
+// The files of a model's folder that are fetched, besides the weights (../index-file.ts). No other file is.
 
-/** What a model cannot be opened without, apart from its weights. */
+/** The required file, besides the weights. */
 export const configFile = 'config.json'
 
-/** What is used if the model has it. */
+/** Files that are fetched if the model has them. */
 export const optionalFiles: readonly string[] = ['generation_config.json', ...vocabularyFiles]
 
 /** The names of the shards that an index lists, each once. */

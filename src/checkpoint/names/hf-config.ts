@@ -6,9 +6,9 @@ import { listItems, quote } from '../format.js'
 import type { Json } from '../json.js'
 
 /**
- * Our configuration for an HF checkpoint, from its config.json and its tensors. Where both speak the tensors are
- * right: published configurations differ in their words, and HF works out sparse layers from more than one of them. The
- * reference is `hf`; set it to `switchyard` to use the weights as ours.
+ * Our configuration for an HF checkpoint, from its config.json and its tensors. If they contradict each other, the
+ * tensors are right: published configurations name settings differently, and HF derives the sparse layers from several
+ * of them. The meaning is `hf`; set `reference` to `switchyard` to run the weights with our own.
  */
 export function configFromHf(
   json: Json,
@@ -54,14 +54,14 @@ export function configFromHf(
   checkActivation(config, gated, path)
   const router = [...shapes].find(([name]) => name.endsWith('.router.classifier.weight'))
 
-  // A file may say anything, and an expert is some tensors each.
+  // Limits memory for malicious files: each expert is several declared tensors.
   if (router && (router[1].length !== 2 || router[1][1] !== dModel || router[1][0] > tensors.length)) {
     throw new FileError(
       `${path}: ${quote(router[0])} is [${router[1]}], which is no router of this file's experts: [experts, ${dModel}]`,
     )
   }
 
-  // T5 1.1's published configurations say tie_word_embeddings: false, which HF also takes to mean: do not scale.
+  // T5 1.1's published configurations have tie_word_embeddings: false. HF then does not scale the logits either.
   const tied = config.tie_word_embeddings !== false
   const scaleLogits = typeof config.scale_decoder_outputs === 'boolean' ? config.scale_decoder_outputs : tied
   return {

@@ -72,7 +72,7 @@ describe('Hugging Face weights', () => {
     await expect(openHfWeights(folder)).rejects
       .toThrow(`${folder}: the tensors are not those of the model that the configuration describes
   missing: 2 ("encoder.final_layer_norm.weight", "decoder.block.1.layer.2.mlp.experts.expert_3.wo.weight")
-  in no model of this kind: 1 ("extra")
-  of a wrong shape: 1 ("encoder.block.0.layer.0.layer_norm.weight is [2,16] and not [32]")`)
+  unexpected: 1 ("extra")
+  of a wrong shape: 1 ("encoder.block.0.layer.0.layer_norm.weight is [2,16] instead of [32]")`)
   })
 })

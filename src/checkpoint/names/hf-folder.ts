@@ -29,7 +29,10 @@ export async function openHfWeights(folder: string): Promise<Weights> {
   }
 }
 
-/** Writes weights as a Hugging Face folder that `from_pretrained` reads: config.json, safetensors, in shards past a size, and `files` (a vocabulary). */
+/**
+ * Writes weights as a Hugging Face folder that `from_pretrained` reads: config.json, safetensors, in shards past a
+ * size, and `files` (a vocabulary).
+ */
 export async function writeHfWeights(
   folder: string,
   weights: Weights,

@@ -12,8 +12,8 @@ import { hfEntry, hfFamily, hfShape, readEntry } from './hf.js'
 import type { HfEntry } from './hf.js'
 
 /**
- * Tensors of some published files that no parameter needs: copies of the token embedding, and a table for cross attention, which
- * has no position bias.
+ * Tensors of some published files that no parameter needs: copies of the token embedding, and a table for cross
+ * attention, which has no position bias.
  */
 const ignored = [
   'encoder.embed_tokens.weight',
@@ -22,8 +22,9 @@ const ignored = [
 ]
 
 /**
- * The weights of a model under our paths, read from a checkpoint with Hugging Face's names. `config` is the parsed config.json.
- * `path` is the name of both in error messages. Throws a FileError if the tensors are not those that the configuration describes.
+ * The weights of a model under our paths, read from a checkpoint with Hugging Face's names. `config` is the parsed
+ * config.json. `path` is the name of both in error messages. Throws a FileError if the tensors are not those that the
+ * configuration describes.
  */
 export function hfWeights(config: Json, reader: CheckpointReader, path = reader.path): Weights {
   const { model, router } = configFromHf(config, reader.list(), path)
@@ -45,7 +46,7 @@ export function hfWeights(config: Json, reader: CheckpointReader, path = reader.
     router,
     specs: storedSpecs(model, router, spec => infos.get(entries.get(spec.path)!.entry.names[0])!.dtype),
     read: parameter => readEntry(reader, entryOf(parameter)),
-    readTurned: parameter => {
+    readTransposed: parameter => {
       const entry = entryOf(parameter)
       return readEntry(reader, { ...entry, transposed: !entry.transposed })
     },
@@ -67,7 +68,7 @@ function mismatchOf(
       const info = infos.get(name)
       if (!info) mismatch.missing.push(name)
       else if (!sameShape(info.shape, expected))
-        mismatch.misshapen.push(`${name} is [${info.shape}] and not [${expected}]`)
+        mismatch.misshapen.push(`${name} is [${info.shape}] instead of [${expected}]`)
     }
   }
   for (const name of infos.keys()) if (!known.has(name)) mismatch.surplus.push(name)

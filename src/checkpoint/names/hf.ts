@@ -1,4 +1,7 @@
-/** The tensor names and layouts of Hugging Face transformers' T5 and Switch Transformers, mapped from and to our parameters. */
+/**
+ * The tensor names and layouts of Hugging Face transformers' T5 and Switch Transformers, mapped from and to our
+ * parameters.
+ */
 import { SwitchyardError } from '../../base/errors.js'
 import type { HostTensor } from '../../base/host-tensor.js'
 import type { ParameterPlace, ParameterSpec, Projection, Sublayer } from '../../model/parameters.js'
@@ -10,7 +13,9 @@ export interface HfEntry {
   readonly names: readonly string[]
   /** Whether the tensors are stacked along a new first axis, the experts'. */
   readonly stacked: boolean
-  /** Whether HF stores the transpose: its linear weights are [out, in], its relative position tables [buckets, heads]. */
+  /**
+   * Whether HF stores the transpose: its linear weights are [out, in], its relative position tables [buckets, heads].
+   */
   readonly transposed: boolean
 }
 

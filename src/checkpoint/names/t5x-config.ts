@@ -4,8 +4,9 @@ import { preset } from '../../model/presets.js'
 import type { TensorInfo } from '../format.js'
 
 /**
- * Our configuration for parameters under T5X's paths. Sizes are read from the shapes; what shapes do not tell has the values of
- * Flaxformer's Switch models: those of the base sizes, or XXL's where the feed-forward networks are gated. The reference is `t5x`.
+ * Our configuration for the parameters of a T5X checkpoint. Sizes come from names and shapes. All other settings are
+ * those of Flaxformer's Switch models: XXL's if the feed-forward networks are gated, otherwise Base's. The meaning is
+ * `t5x`.
  */
 export function configFromT5x(
   tensors: readonly TensorInfo[],

@@ -69,8 +69,8 @@ describe('T5X weights', () => {
     const error = String(await openT5xWeights(path).catch((e: unknown) => e))
     expect(error).toContain(path)
     expect(error).toContain('missing: 1 ("decoder/layers_0/mlp/wi/kernel")')
-    expect(error).toContain('in no model of this kind: 1 ("extra")')
-    expect(error).toContain('encoder/encoder_norm/scale is [2,16] and not [32]')
+    expect(error).toContain('unexpected: 1 ("extra")')
+    expect(error).toContain('encoder/encoder_norm/scale is [2,16] instead of [32]')
   })
 
   it('of scanned models have position biases in each layer, and come back layer by layer', async () => {

@@ -10,7 +10,10 @@ import type { Weights } from '../weights.js'
 import { configFromT5x } from './t5x-config.js'
 import { t5xParameters, t5xSource } from './t5x.js'
 
-/** The weights of a T5X checkpoint, `checkpoint_<step>`. Its configuration is not in it: `configFromT5x` says what is assumed. */
+/**
+ * Opens the weights of a T5X checkpoint, `checkpoint_<step>`. It holds no configuration: `configFromT5x` describes what
+ * is assumed.
+ */
 export async function openT5xWeights(path: string): Promise<Weights> {
   const checkpoint = await t5x.open(path)
   try {
@@ -33,7 +36,7 @@ function weightsOf(path: string, reader: CheckpointReader): Weights {
       const shape = infos.get(spec.path)?.shape
       return shape === undefined || sameShape(shape, spec.shape)
         ? []
-        : `${spec.path} is [${shape}] and not [${spec.shape}]`
+        : `${spec.path} is [${shape}] instead of [${spec.shape}]`
     }),
   })
   return {
@@ -50,7 +53,10 @@ function weightsOf(path: string, reader: CheckpointReader): Weights {
   }
 }
 
-/** Writes weights as a T5X checkpoint without optimizer state. T5X itself wants the folder to be called `checkpoint_<step>`. */
+/**
+ * Writes weights as a T5X checkpoint without optimizer state. T5X itself requires the folder's name to be
+ * `checkpoint_<step>`.
+ */
 export async function writeT5xWeights(
   path: string,
   weights: Weights,

@@ -1,4 +1,7 @@
-/** T5X's state as our parameters. Our paths are T5X's; what differs is where they stand, and that T5X may stack ("scan") its layers. */
+/**
+ * Maps T5X's state to our parameters. Paths are the same below `target/`, but T5X may stack ("scan") the layers of a
+ * stack.
+ */
 import { allocate } from '../../base/dtypes.js'
 import { FileError } from '../../base/errors.js'
 import { hostFrom, sizeOf } from '../../base/host-tensor.js'
@@ -6,21 +9,22 @@ import type { HostTensor } from '../../base/host-tensor.js'
 import { listItems, quote, unknownTensor } from '../format.js'
 import type { CheckpointReader, TensorInfo, TensorSource } from '../format.js'
 
-/** Where one of our parameters is: a tensor, or a layer of a stacked one. */
+/** Where one of our parameters is stored: in a tensor of its own, or as one layer of a stacked tensor. */
 interface Entry extends TensorInfo {
   readonly stored: string
-  /** The index on axis 1, if it is stacked. */
+  /** The index on axis 1, if the tensor is stacked. */
   readonly layer: number | undefined
 }
 
-/** T5X puts the scanned axis, `layers`, second. */
+/** The axis of the layers in T5X's stacked tensors. */
 const layersAxis = 1
 const maxLayers = 10_000
 
 /**
- * The parameters of an open T5X checkpoint under our paths: what is in `target/` (or another root), without that, and scanned
- * layers each by itself (`encoder/encoder/subblock_1/mlp/...` of shape [a, blocks, ...] is `encoder/layers_<1 + 2 * block>/mlp/...` of shape
- * [a, ...]). Read in the order of `list()`, every stacked tensor is read once and one is kept. Closing it closes the checkpoint.
+ * The parameters of an open T5X checkpoint under our paths: the tensors below `root`, without that prefix. Stacked
+ * layers are separated: `encoder/encoder/subblock_1/mlp/...` of shape [a, blocks, ...] is `encoder/layers_<1 + 2 *
+ * block>/mlp/...` of shape [a, ...]. The last stacked tensor is kept in memory, so reading in the order of `list()`
+ * reads each once. Closing the result closes the checkpoint.
  */
 export function t5xParameters(reader: CheckpointReader, root: 'target/' | '' = 'target/'): CheckpointReader {
   const entries = entriesOf(reader, root)
@@ -47,7 +51,10 @@ export function t5xParameters(reader: CheckpointReader, root: 'target/' | '' = '
   }
 }
 
-/** Parameters as the state of a T5X checkpoint without optimizer state, with the step that they are of. */
+/**
+ * A source of a T5X checkpoint's tensors, without optimizer state: the parameters, and the training step that they are
+ * of.
+ */
 export function t5xSource({ infos, entries }: TensorSource, step: number): TensorSource {
   const stepTensor = hostFrom('int32', [], [step])
   async function* state(): AsyncGenerator<[string, HostTensor]> {
@@ -98,13 +105,13 @@ function entriesOf(reader: CheckpointReader, root: string): Map<string, Entry> {
   return entries
 }
 
-/** `encoder/encoder/subblock_1/rest`, or without a subblock where a scanned block is one layer. */
+/** Parses `encoder/encoder/subblock_1/rest`. The subblock is absent if a scanned block is one layer. */
 function parseScanned(path: string): { stack: string; subblock: number; rest: string } | undefined {
   const match = /^(encoder|decoder)\/\1\/(?:subblock_(0|[1-9]\d{0,5})\/)?(.+)$/.exec(path)
   return match === null ? undefined : { stack: match[1], subblock: Number(match[2] ?? 0), rest: match[3] }
 }
 
-/** For each scanned stack, the layers that one block of it has and the number of blocks. */
+/** For each scanned stack, the number of layers in one block and the number of blocks. */
 function subblocksOf(
   path: string,
   infos: readonly TensorInfo[],
@@ -137,7 +144,7 @@ function layerOf({ dtype, shape, data }: HostTensor, layer: number): HostTensor 
   const out = allocate(dtype, outer * inner)
   for (let i = 0; i < outer; i++) {
     const start = (i * layers + layer) * inner
-    // Both are typed arrays of one dtype: set() cannot be typed for number and bigint at once.
+    // The arrays have one dtype. The cast is needed since set() has no type for number and bigint arrays together.
     ;(out as Float32Array).set(data.subarray(start, start + inner) as Float32Array, i * inner)
   }
   return { dtype, shape: [outer, ...rest], data: out }

@@ -6,7 +6,7 @@ import type { HostTensor } from '../../base/host-tensor.js'
 import { byteLength, quote } from '../format.js'
 import type { TensorInfo } from '../format.js'
 
-/** A tensor of zeros, to be filled from the file or folder at `path`. */
+/** A tensor of zeros for data that is read from `path`. Throws a FileError if memory does not suffice. */
 export function allocateTensor(path: string, { name, dtype, shape }: TensorInfo): HostTensor {
   try {
     return { dtype, shape, data: allocate(dtype, sizeOf(shape)) }

@@ -12,12 +12,12 @@ import { quote } from '../format.js'
 import type { ZarrLayout } from './zarr-metadata.js'
 
 const pieceBytes = 2 ** 20
-/** zstd chunks are unpacked in one piece, in a WebAssembly memory. */
+/** The largest zstd chunk: zstd is decompressed in one piece, in a WebAssembly memory. */
 const maxZstdBytes = 2 ** 30
 
 /**
- * Reads one chunk's file into its place in `target`, the whole array's bytes. `index` is the chunk's place in the grid. Memory
- * stays flat, whatever the file unpacks to, but for zstd, which takes the chunk's size beside.
+ * Reads one chunk's file into `target`, the bytes of the whole array. `index` is the chunk's index in the grid. The
+ * file is decompressed in small pieces, so memory stays flat; zstd needs the chunk's size in addition.
  */
 export async function readChunk(
   path: string,
@@ -68,7 +68,7 @@ async function* gunzip(file: ByteSource, wrong: Wrong): AsyncGenerator<Uint8Arra
     failure = error
   })
   try {
-    if (file.size === 0) throw new Error('the file is empty') // zlib takes that for the end of good data
+    if (file.size === 0) throw new Error('the file is empty') // zlib would accept it as complete
     yield* unpacked as AsyncIterable<Uint8Array>
   } catch (error) {
     if (failure instanceof FileError) throw failure
@@ -89,7 +89,7 @@ async function* unzstd(file: ByteSource, chunkBytes: number, wrong: Wrong): Asyn
   const packed = await readExactly(file, 0, bytes, 'a chunk')
   const decoder = new ZSTDDecoder()
   await decoder.init()
-  const unpacked = decoder.decode(packed, chunkBytes) // empty where the bytes are no zstd or unpack to more
+  const unpacked = decoder.decode(packed, chunkBytes) // empty if the bytes are not zstd or decompress to more
   if (unpacked.length === 0)
     throw wrong(
       `is not what zstd writes, or unpacks to more than the ${formatCount(chunkBytes)} bytes that a chunk has`,
@@ -97,14 +97,17 @@ async function* unzstd(file: ByteSource, chunkBytes: number, wrong: Wrong): Asyn
   yield unpacked
 }
 
-/** Where a chunk's bytes belong, which come in order: runs of the array's memory, one for each row of the chunk. */
+/**
+ * Copies a chunk's bytes, which arrive in order, to their places in the array: each row of the chunk is one contiguous
+ * run.
+ */
 class ChunkPlace {
-  /** The bytes of the chunk that have come. */
+  /** The number of the chunk's bytes that have arrived. */
   filled = 0
-  /** The axis from which on a run goes: those after it are whole in the chunk. */
+  /** The first axis of a run: the chunk covers all later axes of the array completely. */
   private readonly axis: number
   private readonly runBytes: number
-  /** At the array's edge a run ends before the chunk does. */
+  /** The bytes of a run that are inside the array: at the array's edge a chunk reaches beyond it. */
   private readonly keptBytes: number
   private readonly strides: readonly number[]
   private readonly begin: readonly number[]
@@ -139,7 +142,7 @@ class ChunkPlace {
     }
   }
 
-  /** Where a row of the chunk begins in the array; undefined past the array's edge. */
+  /** The array's byte at which a row of the chunk begins; undefined if the row is beyond the array's edge. */
   private startOf(row: number): number | undefined {
     const { shape, chunks } = this.layout
     let start = (this.begin[this.axis] ?? 0) * (this.strides[this.axis] ?? 0)

@@ -3,11 +3,11 @@ import type { HostTensor } from '../../base/host-tensor.js'
 import { SwitchyardError } from '../../base/errors.js'
 import { msgpackLimits } from './msgpack.js'
 
-/** What a checkpoint's msgpack is made of. A tensor becomes flax's array extension. */
+/** The values that can be written. A tensor becomes flax's array extension. */
 export type Encodable =
   number | string | readonly number[] | ReadonlyMap<string, Encodable> | { readonly tensor: HostTensor }
 
-/** A value as msgpack, within the limits of `readMsgpack`. Numbers are integers from 0 to 2^53. */
+/** Encodes a value as msgpack, within the limits of `readMsgpack`. Numbers must be integers from 0 to 2^53. */
 export function encodeMsgpack(path: string, value: Encodable): Uint8Array {
   const pieces: Uint8Array[] = []
   let values = 0
@@ -44,7 +44,7 @@ export function encodeMsgpack(path: string, value: Encodable): Uint8Array {
   return Buffer.concat(pieces)
 }
 
-/** A length, or a whole number, with its code: in the code itself where that has room, or in 1, 2 or 4 bytes after it. */
+/** The type code and a length or integer: within the code if it fits there, otherwise in 1, 2 or 4 bytes after it. */
 function header(
   length: number,
   [small, most]: [number, number],

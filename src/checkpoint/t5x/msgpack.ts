@@ -4,10 +4,11 @@ import { decodeUtf8, readExactly } from '../byte-source.js'
 import type { ByteSource } from '../byte-source.js'
 import { nameProblem, quote } from '../format.js'
 
-// The part of msgpack (github.com/msgpack/msgpack, spec.md) that flax.serialization writes, numbers big endian. NumPy
-// arrays are extension 1 and NumPy scalars extension 3, both [shape, dtype's name, bytes] in msgpack again.
+// The part of msgpack (github.com/msgpack/msgpack, spec.md) that flax.serialization writes. Numbers are big endian.
+// NumPy
+// arrays are extension 1 and NumPy scalars extension 3; both hold msgpack again: [shape, dtype's name, bytes].
 
-/** Ours: no honest checkpoint comes near, and a file of nothing but tiny values would take gigabytes of memory. */
+/** Our own limits, far above any real checkpoint: a file of nothing but tiny values would take gigabytes of memory. */
 export const msgpackLimits = {
   values: 1_000_000,
   depth: 100,
@@ -19,7 +20,7 @@ export const msgpackLimits = {
 const windowBytes = 64 * 2 ** 10
 const copyAgain = 'the file is broken, copy or download it again'
 
-/** A NumPy array or scalar of the file: `length` bytes at `offset`, not read. */
+/** A NumPy array or scalar in the file. Its `length` bytes at `offset` are not read yet. */
 export class StoredArray {
   constructor(
     readonly dtype: string,
@@ -36,8 +37,9 @@ export type MsgpackValue =
 export const isMap = (value: MsgpackValue | undefined): value is MsgpackMap => value instanceof Map
 
 /**
- * Reads the structure of a whole file, a map, without the arrays' bytes, through a window of fixed size. All maps have distinct
- * texts as keys. What is broken or past a limit is a FileError that names the file and the key.
+ * Reads the structure of a whole file, which is a map, without the arrays' bytes, through a window of fixed size.
+ * Throws a FileError that names the file and the key for broken data, duplicate or non-text keys, and values above a
+ * limit.
  */
 export async function readMsgpack(source: ByteSource): Promise<MsgpackMap> {
   return new MsgpackReader(source).whole()
@@ -49,7 +51,7 @@ class MsgpackReader {
   private windowBegin = 0
   private values = 0
   private textBytes = 0
-  /** Where in the structure the reader is. */
+  /** The keys that lead to the value being read. */
   private readonly keys: string[] = []
 
   private readonly path: string
@@ -147,7 +149,7 @@ class MsgpackReader {
     return entries
   }
 
-  /** Lists of numbers, as shapes are, and nothing else. */
+  /** Reads a list of numbers, such as a shape. Other lists are refused. */
   private async list(count: number): Promise<readonly MsgpackValue[]> {
     if (count > msgpackLimits.rank)
       throw this.error(
@@ -198,7 +200,7 @@ class MsgpackReader {
     return width === 2 ? view.getUint16(0) : view.getUint32(0)
   }
 
-  /** The next bytes, at the start of a view that may be longer; good until the next call. */
+  /** A view that begins with the next bytes and may be longer. Valid until the next call. */
   private async bytes(length: number): Promise<DataView> {
     const at = this.position
     if (at + length > this.fileBytes) throw this.cutOff('a value')

@@ -18,7 +18,7 @@ export interface InlineLeaf extends TensorInfo {
   readonly pieces: readonly StoredArray[]
 }
 
-/** A leaf in a zarr folder of this name; `metadata` is what the msgpack file knows of the folder's .zarray. */
+/** A leaf in the zarr folder of this name. `metadata` is the msgpack file's copy of the folder's .zarray. */
 export interface ZarrLeaf extends TensorInfo {
   readonly folder: string
   readonly metadata: MsgpackMap
@@ -27,9 +27,9 @@ export interface ZarrLeaf extends TensorInfo {
 export type StateLeaf = InlineLeaf | ZarrLeaf
 
 export interface StateTree {
-  /** By their paths in the state: `target/encoder/...`, `state/step`. */
+  /** The leaves by their paths in the state: `target/encoder/...`, `state/step`. */
   readonly leaves: ReadonlyMap<string, StateLeaf>
-  /** Our writer's texts, and whatever in the state is no array, by its path. */
+  /** The metadata that our writer stores, and all values of the state that are not arrays, by path. */
   readonly metadata: ReadonlyMap<string, string>
 }
 
@@ -37,7 +37,7 @@ const copyAgain = 'the file is broken, copy or download it again'
 const chunkedMark = '__msgpack_chunked_array__'
 const newestVersion = 3
 
-/** The leaves of a checkpoint's structure, each checked. */
+/** Finds and checks the leaves of a checkpoint's structure. */
 export function readStateTree(path: string, root: MsgpackMap): StateTree {
   const metadata = new Map<string, string>()
   const leaves = new Map<string, StateLeaf>()
@@ -59,7 +59,7 @@ export function readStateTree(path: string, root: MsgpackMap): StateTree {
   return { leaves, metadata }
 }
 
-/** What to do about a checkpoint of another kind. */
+/** The advice for checkpoints of other kinds. */
 export const convert = 'load it with T5X and save it with t5x.checkpoints.Checkpointer, or as safetensors'
 
 function stateOf(path: string, root: MsgpackMap): MsgpackMap {
@@ -76,7 +76,7 @@ function stateOf(path: string, root: MsgpackMap): MsgpackMap {
   return state
 }
 
-/** undefined for what is no leaf. */
+/** The leaf that a value describes; undefined if it is not a leaf. */
 function leafOf(path: string, name: string, value: MsgpackValue): InlineLeaf | ZarrLeaf | undefined {
   if (value instanceof StoredArray) return inlineLeaf(path, name, value.shape, [value])
   if (!isMap(value)) return undefined
@@ -133,7 +133,7 @@ function zarrLeaf(path: string, name: string, spec: MsgpackMap): ZarrLeaf {
       `it is stored as ${quote(String(spec.get('driver')))} in ${quote(String(store))}, and Switchyard reads "zarr" in "file", "gfile" or "gcs": ${convert}`,
     )
   }
-  // Wherever the writer's store was, the folder is beside the msgpack file now.
+  // The path is the writer's. Only its last part counts: the folder is beside the msgpack file.
   const place = kvstore.get('path') ?? spec.get('path')
   const folder = typeof place === 'string' ? place.replace(/\/$/, '') : ''
   if (!isPlainName(folder))
@@ -148,7 +148,7 @@ function zarrLeaf(path: string, name: string, spec: MsgpackMap): ZarrLeaf {
   return { name, dtype, shape: shape as number[], folder, metadata }
 }
 
-/** NumPy's names of dtypes are ours. */
+/** The dtype of a NumPy dtype's name, which are equal. */
 function dtypeOf(path: string, name: string, dtype: MsgpackValue | undefined): DType {
   if (typeof dtype === 'string' && Object.hasOwn(dtypes, dtype)) return dtype as DType
   throw new FileError(

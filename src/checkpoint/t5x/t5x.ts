@@ -16,12 +16,13 @@ import type { InlineLeaf, StateLeaf, StateTree } from './state-tree.js'
 import { writeT5x } from './write.js'
 import { readZarr } from './zarr.js'
 
-/** An array in the msgpack file is read in pieces of so many bytes. */
+/** The bytes of one read of an array in the msgpack file. */
 const pieceBytes = 64 * 2 ** 20
 
 /**
- * T5X checkpoints: the folder `checkpoint_<step>`, the file `checkpoint` in it, or an old single file. Tensors have their paths in the
- * state as names: `target/encoder/...`, `state/param_states/...`, `state/step`; `names/t5x.ts` makes our parameters of them.
+ * T5X checkpoints: the folder `checkpoint_<step>`, the file `checkpoint` in it, or an old single file. Tensors are
+ * named by their paths in the state: `target/encoder/...`, `state/param_states/...`, `state/step`. names/t5x.ts maps
+ * them to our parameters.
  */
 export const t5x = {
   name: 't5x',
@@ -49,7 +50,7 @@ export const t5x = {
 /** A msgpack map's first byte. A TensorFlow checkpoint's `checkpoint` is text. */
 const beginsMap = ([code]: Uint8Array): boolean => (code & 0xf0) === 0x80 || code === 0xde || code === 0xdf
 
-/** OCDBT's files, in the folder itself or in that of the state. */
+/** Whether a folder holds Orbax's OCDBT files, directly or in the folder of the state. */
 async function isOrbax(path: string): Promise<boolean> {
   for (const name of ['manifest.ocdbt', '_CHECKPOINT_METADATA', 'state/manifest.ocdbt', 'default/manifest.ocdbt']) {
     if (await isFile(join(path, name))) return true

@@ -43,8 +43,8 @@ interface Place extends TensorInfo {
 }
 
 /**
- * Writes `checkpoint_<step>` as T5X does: a msgpack file `checkpoint`, and one zarr folder a tensor. Tensors are named by their
- * paths in the state: T5X itself looks for the parameters under `target/` and for `state/step`.
+ * Writes `checkpoint_<step>` as T5X does: a msgpack file `checkpoint`, and one zarr folder for each tensor. Tensors are
+ * named by their paths in the state: T5X itself looks for the parameters under `target/` and for `state/step`.
  */
 export async function writeT5x(path: string, source: TensorSource, options: T5xWriteOptions = {}): Promise<void> {
   const { metadata = {}, replace = false } = options
@@ -69,7 +69,10 @@ export async function writeT5x(path: string, source: TensorSource, options: T5xW
   )
 }
 
-/** Why T5X's format cannot hold a tensor of this name; undefined if it can. A tensor's folder is its path with `.` for `/`. */
+/**
+ * Why T5X's format cannot hold a tensor of this name; undefined if it can. A tensor's folder is its path with `.` for
+ * `/`.
+ */
 export function t5xNameProblem(name: string): string | undefined {
   const keys = name.split('/')
   if (keys.includes('')) return 'a part of its path is empty'
@@ -114,7 +117,7 @@ const parentsOf = (name: string): string[] =>
     .slice(0, -1)
     .map((_, i, keys) => keys.slice(0, i + 1).join('/'))
 
-/** The msgpack file. */
+/** The bytes of the msgpack file. */
 function encodeCheckpoint(
   path: string,
   places: ReadonlyMap<string, Place>,

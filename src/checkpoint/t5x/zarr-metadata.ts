@@ -10,7 +10,7 @@ import type { MsgpackMap, MsgpackValue } from './msgpack.js'
 import type { ZarrLeaf } from './state-tree.js'
 
 // A zarr array of version 2 (zarr-specs.readthedocs.io) is a folder with `.zarray`, a JSON text, and a file for each
-// chunk, called by its place in the grid of chunks: `0.2`. Chunks at the edges have the size of all others.
+// chunk, named by its index in the grid of chunks: `0.2`. Chunks at the edges are stored in full size.
 
 /** `.zarray` names a dtype by byte order, kind and width; bfloat16 is TensorStore's own addition. */
 const zarrDtypes: { readonly [D in DType]: string } = {
@@ -28,20 +28,20 @@ const zarrDtypes: { readonly [D in DType]: string } = {
 
 export type Compressor = 'gzip' | 'zstd' | 'none'
 
-/** How an array is cut into chunks, and how those are stored. */
+/** How an array is divided into chunks, and how they are stored. */
 export interface ZarrLayout {
   readonly dtype: DType
   readonly shape: readonly number[]
   readonly chunks: readonly number[]
-  /** Chunks along each axis. */
+  /** The number of chunks along each axis. */
   readonly grid: readonly number[]
   readonly chunkBytes: number
   readonly compressor: Compressor
-  /** What the elements of chunks that are not stored are; undefined where all chunks must be. */
+  /** The elements' value in chunks that are not stored; undefined if all chunks must be stored. */
   readonly fill: number | undefined
 }
 
-/** Ours: T5X's chunks have 64 MiB. */
+/** Our own limit: T5X's chunks have 64 MiB each. */
 const maxChunks = 1_000_000
 const copyAgain = 'the file is broken, copy or download it again'
 
@@ -59,7 +59,7 @@ const zarraySchema = storedSchema.extend({
   dimension_separator: z.literal('.', 'must be "."').optional(),
 })
 
-/** The layout that `.zarray` says, which must agree with the msgpack file about dtype and shape. `path` is the file. */
+/** Parses `.zarray`, whose path is `path`. Throws a FileError if its dtype or shape differs from the msgpack file's. */
 export function parseZarray(path: string, text: string, leaf: ZarrLeaf): ZarrLayout {
   const json = parseJson(text, message => wrong(path, leaf, `this is not JSON, ${message}: ${copyAgain}`))
   const { dtype, shape, fill_value: fill, chunks, compressor } = check(zarraySchema, path, leaf, json)
@@ -86,7 +86,7 @@ export function parseZarray(path: string, text: string, leaf: ZarrLeaf): ZarrLay
   )
 }
 
-/** The layout that the msgpack file says, for a folder without `.zarray`. `path` is the folder. */
+/** The layout according to the msgpack file, for a folder without `.zarray`. `path` is the folder. */
 export function layoutWithoutZarray(path: string, leaf: ZarrLeaf): ZarrLayout {
   const { chunks, compressor } = check(storedSchema, path, leaf, toJson(leaf.metadata))
   return zarrLayout(path, leaf, chunks, compressor, undefined)
@@ -119,8 +119,8 @@ function zarrLayout(
 }
 
 /**
- * Chunks of at most `bytes`, cut along the first axes so that each is one piece of the array's memory. No axis of the shape
- * is 0.
+ * A chunk shape of at most `bytes` that divides only the first axes, so that each chunk is contiguous in the array's
+ * memory. No axis of the shape may be 0.
  */
 export function chooseChunks(dtype: DType, shape: readonly number[], bytes: number): number[] {
   const chunks = [...shape]

@@ -6,13 +6,14 @@ import type { StridedTensor } from './state-dict.js'
 /** Reads `length` bytes of a storage. */
 export type ReadStorage = (position: number, length: number) => Promise<Uint8Array>
 
-/** A block is read in one piece if at least a quarter of it is wanted, or if it is small. */
+/** A block is read in one piece if at least a quarter of it is needed, or if it is small. */
 const wantedShare = 1 / 4
 const smallBytes = 2 ** 16
 
 /**
- * A strided view of a storage as a tensor in row-major order. A contiguous one is read as it stands; of others,
- * blocks are read and their elements put in order, so that memory stays in proportion to the tensor, not to its storage.
+ * Reads a strided view of a storage into a tensor in row-major order. A contiguous view is read directly. Of other
+ * views, blocks are read and their elements reordered, so that memory is proportional to the tensor, not to its
+ * storage.
  */
 export async function gather(tensor: StridedTensor, readStorage: ReadStorage): Promise<HostTensor> {
   const { dtype, shape, strides, offset } = tensor
@@ -38,7 +39,7 @@ export async function gather(tensor: StridedTensor, readStorage: ReadStorage): P
   return tensorFromBytes(dtype, shape, result)
 }
 
-/** Row-major without gaps; an axis of length 1 may have any stride. */
+/** Whether a view is row-major without gaps. An axis of length 1 may have any stride. */
 const isContiguous = (shape: readonly number[], strides: readonly number[]): boolean => {
   const wanted = stridesOf(shape)
   return shape.includes(0) || shape.every((d, i) => d === 1 || strides[i] === wanted[i])

@@ -13,12 +13,13 @@ import type { StridedTensor } from './state-dict.js'
 import { ZipArchive } from './zip.js'
 import type { ZipEntry } from './zip.js'
 
-// A file of torch.save (torch 1.6 or newer) is a zip archive: NAME/data.pkl describes the tensors, NAME/data/<key> holds
+// A file of torch.save (torch 1.6 or newer) is a zip archive: NAME/data.pkl describes the tensors, NAME/data/<key>
+// holds
 // the bytes of each storage, NAME/byteorder says which way round.
 
 /**
- * Opens a file of `torch.save` that holds a state_dict. Nothing in it is run. The reader's `close` closes the source; if opening
- * fails, the caller does.
+ * Opens a file of `torch.save` that holds a state_dict. Nothing in it is run. The reader's `close` closes the source;
+ * if opening fails, the caller does.
  */
 export async function openTorch(source: ByteSource): Promise<CheckpointReader> {
   await refuseOtherKinds(source)

@@ -32,7 +32,9 @@ const allowed: ReadonlySet<string> = new Set([rebuildTensor, rebuildParameter, .
 
 const maxRank = 64
 
-/** A tensor as torch keeps it: a view of a storage, which other tensors may share. Offset and strides count elements. */
+/**
+ * A tensor as torch keeps it: a view of a storage, which other tensors may share. Offset and strides count elements.
+ */
 export interface StridedTensor extends TensorInfo {
   /** The entry of the archive that holds the storage, below `data/`. */
   readonly key: string
@@ -41,7 +43,10 @@ export interface StridedTensor extends TensorInfo {
   readonly strides: readonly number[]
 }
 
-/** Reads the pickle of a `torch.save(model.state_dict())`: every tensor's dtype, shape and place, checked to lie in its storage. */
+/**
+ * Reads the pickle of a `torch.save(model.state_dict())`: every tensor's dtype, shape and place, checked to lie in its
+ * storage.
+ */
 export function readStateDict(path: string, pickle: Uint8Array): Map<string, StridedTensor> {
   const value = unpickle(path, pickle, allowed)
   if (!(value instanceof Map))
