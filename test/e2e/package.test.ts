@@ -70,6 +70,24 @@ class Project {
   }
 }
 
+/** The package's own subpaths: '', '/engine' ... */
+const subpaths = Object.keys(
+  (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { exports: Record<string, unknown> }).exports,
+)
+  .filter(key => key !== './package.json')
+  .map(key => key.slice(1))
+
+describe('the packed file', () => {
+  it.each([
+    ['publint', ['run', '--strict']],
+    // CommonJS and the resolution of before Node 12 are not supported.
+    ['attw', ['--profile', 'esm-only', '--no-emoji']],
+  ])('passes %s', (tool, args) => {
+    const { status, stdout, stderr } = start(root, 'npx', ['--no-install', tool, ...args, tarball])
+    expect(status, stdout + stderr).toBe(0)
+  })
+})
+
 const line = 'y = 3.000 x + -1.000\n'
 
 describe('as a dependency', () => {
@@ -85,6 +103,12 @@ describe('as a dependency', () => {
 
   it('brings its command', () => {
     expect(project.run('npx', 'switchyard', '--version')).toMatch(/^\d+\.\d+\.\d+\n$/)
+  })
+
+  it.each(subpaths)('can be imported as switchyard-ml%s', subpath => {
+    const script = 'console.log(Object.keys(await import(process.argv[1])).length)'
+    const count = project.run(process.execPath, '--input-type=module', '--eval', script, `switchyard-ml${subpath}`)
+    expect(Number(count)).toBeGreaterThan(5)
   })
 
   it("brings T5's vocabulary", () => {
