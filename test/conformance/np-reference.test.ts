@@ -23,7 +23,7 @@ interface Case {
   expected: RecordedArray[]
 }
 
-const cases = JSON.parse(readFileSync(new URL('np-reference.json', import.meta.url), 'utf8')) as Case[]
+const cases = JSON.parse(readFileSync(new URL('../fixtures/numpy.json', import.meta.url), 'utf8')) as Case[]
 const words: Record<string, number> = { nan: NaN, inf: Infinity, '-inf': -Infinity, '-0': -0 }
 const numberOf = (v: number | string | boolean): number => (typeof v === 'string' ? words[v] : Number(v))
 
