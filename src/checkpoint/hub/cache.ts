@@ -12,9 +12,9 @@ import { isCommit } from './name.js'
  *
  *     models--OWNER--NAME/
  *       blobs/ETAG                 a file's content, named by its sha256, or by git's sha1 if it is small
- *       refs/REVISION              the commit that a branch or tag stood for when it was last asked
+ *       refs/REVISION              the commit of a branch or tag when the hub was last asked
  *       snapshots/COMMIT/FILE      a link to ../../blobs/ETAG, or a copy where links are not possible
- *       .no_exist/COMMIT/FILE      an empty file: this commit is known not to have that one
+ *       .no_exist/COMMIT/FILE      an empty file: this commit is known to have no such file
  */
 export class ModelCache {
   readonly folder: string
@@ -34,7 +34,7 @@ export class ModelCache {
     return join(this.folder, 'snapshots', commit)
   }
 
-  /** The commit that a revision stands for, as far as the cache knows. */
+  /** The commit of a revision, if the cache knows it. */
   async commitOf(revision: string): Promise<string | undefined> {
     if (isCommit(revision)) return revision
     const path = join(this.folder, 'refs', revision)
@@ -46,7 +46,7 @@ export class ModelCache {
     return commit
   }
 
-  /** Notes what commit a revision stands for. */
+  /** Stores the commit of a revision. */
   async setCommit(revision: string, commit: string): Promise<void> {
     if (isCommit(revision) || (await this.commitOf(revision)) === commit) return
     const path = join(this.folder, 'refs', revision)
@@ -54,7 +54,7 @@ export class ModelCache {
     await writeFileAtomically(path, handle => handle.writeFile(commit), { replace: true })
   }
 
-  /** The size in bytes of a snapshot's file; undefined if it is not there, or its link leads to nothing. */
+  /** The size in bytes of a snapshot's file; undefined if there is none or its link is dangling. */
   async sizeOf(commit: string, name: string): Promise<number | undefined> {
     return this.sizeAt(join(this.snapshot(commit), name))
   }
@@ -83,8 +83,7 @@ export class ModelCache {
   }
 
   /**
-   * Puts a blob into a snapshot under its name. What was there, a link to nothing or a file of a wrong size, is
-   * replaced.
+   * Links a blob into a snapshot under the file's name. Replaces a dangling link or a file of a wrong size.
    */
   async link(commit: string, name: string, etag: string): Promise<void> {
     const path = join(this.snapshot(commit), name)
@@ -129,7 +128,7 @@ async function linkOrCopy(blob: string, path: string): Promise<void> {
   try {
     await symlink(relative(dirname(path), blob), path)
   } catch (error) {
-    // Windows asks for a privilege, and some file systems have no links.
+    // Links need a privilege on Windows, and some file systems have none.
     if (!['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EINVAL'].includes(errorCode(error) ?? '')) throw error
     await copyFile(blob, path, constants.COPYFILE_FICLONE)
   }

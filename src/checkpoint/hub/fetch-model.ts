@@ -25,11 +25,11 @@ export interface FetchOptions {
   readonly offline?: boolean
   readonly onProgress?: (progress: FetchProgress) => void
   /**
-   * Told, for a person, of tries that failed and are repeated, and of a cached copy that is used because the hub cannot
-   * be reached.
+   * Called with a message for the user when a failed request is repeated, and when a cached copy is used because the
+   * hub cannot be reached.
    */
   readonly onNotice?: (message: string) => void
-  /** Ends the fetching with the signal's reason. What has come is kept, and the next call goes on from there. */
+  /** Aborts with the signal's reason. Downloaded parts are kept, and the next call resumes from them. */
   readonly signal?: AbortSignal
   /** The wait in seconds after a first failed try; it doubles with each further one. */
   readonly firstWait?: number
@@ -68,8 +68,8 @@ function offlineFolder(cache: ModelCache, { repo, revision }: HubModel, cached: 
 }
 
 /**
- * Asks the hub for the revision's commit and files, as far as the cache does not know them. If it cannot be reached,
- * the copy in the cache must do.
+ * Asks the hub for the revision's commit and files, unless the cache knows them. If the hub cannot be reached, a
+ * complete copy in the cache is used.
  */
 async function lookUp(
   settings: HubSettings,
@@ -134,11 +134,11 @@ async function fetchSnapshot(
   }
   await fetchFiles(connection, cache, commit, needed, options)
   for (const name of optionalFiles) if (!files.has(name)) await note(() => cache.setAbsent(commit, name))
-  // Last: a revision that was there before can be used until the new one is complete.
+  // This comes last, so that the revision's old files can be used until the new ones are complete.
   await note(() => cache.setCommit(revision, commit))
 }
 
-/** Notes for the next time are no reason to fail: the cache may be one that others keep, and read-only. */
+/** Writes an entry that only saves later requests. Failure is ignored: the cache may be shared and read-only. */
 async function note(body: () => Promise<void>): Promise<void> {
   try {
     await body()

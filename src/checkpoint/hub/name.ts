@@ -12,12 +12,12 @@ export interface HubModel {
 }
 
 /**
- * Whether a text could be a model's name on the Hugging Face hub, `owner/name`. A local path of that name goes first:
- * ask for that before.
+ * Whether a text could be a model's name on the Hugging Face hub, `owner/name`. A local path of that name has
+ * precedence: the caller checks for one first.
  */
 export const isHubName = (text: string): boolean => hubName.test(text) && !/--|\.\.|\.git$/.test(text)
 
-/** Whether a revision is a commit's whole name, which always means the same files. */
+/** Whether a revision is a full commit hash, which always names the same files. */
 export const isCommit = (revision: string): boolean => /^[0-9a-f]{40}$/.test(revision)
 
 /**

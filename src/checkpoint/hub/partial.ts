@@ -4,12 +4,14 @@ import { basename, dirname, join } from 'node:path'
 import { errorCode } from '../files.js'
 import { hasEnded, host, isAbandoned } from '../owner.js'
 
-// What has come of a blob waits in ETAG.incomplete. Who goes on with it first renames it to a name of its own,
-// ETAG.HOST-PID-RANDOM.incomplete: a rename succeeds for one of several processes, so no two ever write the same file.
-// Another one that wants the same blob meanwhile fetches all of it, as Python does.
+// The downloaded part of a blob is kept in ETAG.incomplete. A process that resumes the download first renames it to a
+// name of its own, ETAG.HOST-PID-RANDOM.incomplete. Of several processes only one succeeds, so no two write the same
+// file. Others that want the same blob in the meantime download it from the start, as Python does.
 const owned = /^\.(\w+)-(\d+)-[0-9a-f]{8}\.incomplete$/
 
-/** Takes over what there is of a blob. Returns the path to write to; nothing may be there. */
+/**
+ * Takes over the downloaded part of a blob, if there is one. Returns the path to write to, where no file may exist yet.
+ */
 export async function claimPartial(blob: string): Promise<string> {
   const own = `${blob}.${host}-${process.pid}-${randomBytes(4).toString('hex')}.incomplete`
   for (const { path } of await partials(blob)) {
@@ -17,13 +19,13 @@ export async function claimPartial(blob: string): Promise<string> {
       await rename(path, own)
       return own
     } catch (error) {
-      if (errorCode(error) !== 'ENOENT') throw error // another process was faster
+      if (errorCode(error) !== 'ENOENT') throw error // another process has taken it
     }
   }
   return own
 }
 
-/** Leaves what has come of a blob to the next one that wants it. */
+/** Releases the downloaded part of a blob, so that another download can resume it. */
 export async function releasePartial(own: string, blob: string): Promise<void> {
   const left = `${blob}.incomplete`
   const size = await sizeOf(own)
@@ -31,30 +33,30 @@ export async function releasePartial(own: string, blob: string): Promise<void> {
   else await rename(own, left)
 }
 
-/** Deletes what others have left of a blob that is complete now. */
+/** Deletes abandoned parts of a blob that is complete now. */
 export async function discardPartials(blob: string): Promise<void> {
   for (const { path } of await partials(blob)) await rm(path, { force: true })
 }
 
-/** How many bytes of a blob have come already. */
+/** The number of a blob's bytes that can be resumed from. */
 export async function partialBytes(blob: string): Promise<number> {
   return (await partials(blob))[0]?.bytes ?? 0
 }
 
-/** The files that may be taken over, the largest first. */
+/** The parts that may be taken over, the largest first. */
 async function partials(blob: string): Promise<{ path: string; bytes: number }[]> {
   const found: { path: string; bytes: number }[] = []
   for (const name of await readdir(dirname(blob))) {
     if (!name.startsWith(basename(blob))) continue
     const path = join(dirname(blob), name)
-    const info = await lstat(path).catch(() => undefined) // its owner may have renamed it meanwhile
+    const info = await lstat(path).catch(() => undefined) // its owner may have just renamed it
     if (info?.isFile() && isFree(name.slice(basename(blob).length), info.mtimeMs))
       found.push({ path, bytes: info.size })
   }
   return found.sort((a, b) => b.bytes - a.bytes)
 }
 
-/** Whether a file with this ending has no owner, or none that still works on it. */
+/** Whether a part with this file name ending has no owner, or one that no longer runs. */
 function isFree(ending: string, changedMs: number): boolean {
   if (ending === '.incomplete') return true
   const match = owned.exec(ending)

@@ -4,7 +4,7 @@ import { ConfigError } from '../../base/errors.js'
 import { isFile, readSmallText } from '../files.js'
 import { quote } from '../format.js'
 
-/** What the environment says, by the same variables as for Python's huggingface_hub. */
+/** Settings from environment variables, the same as those of Python's huggingface_hub. */
 export interface HubSettings {
   /** The cache folder. */
   readonly cache: string
@@ -30,7 +30,7 @@ export async function readSettings(env: Environment = process.env): Promise<HubS
   }
 }
 
-/** `~` and `$NAME` or `${NAME}` at their values, as Python's expanduser and expandvars do. */
+/** Expands `~`, `$NAME` and `${NAME}` in a path, as Python's expanduser and expandvars. */
 const expand = (path: string, env: Environment): string =>
   path
     .replace(/^~(?=$|[/\\])/, homedir())
@@ -56,7 +56,7 @@ function readEndpoint(text: string): string {
 async function readToken(env: Environment, path: string): Promise<string | undefined> {
   const variable = env.HF_TOKEN || env.HUGGING_FACE_HUB_TOKEN || undefined
   const token = (variable ?? ((await isFile(path)) ? await readSmallText(path, 10_000) : '')).trim()
-  // It goes into a header. A wrong one is not printed: it may be a secret that was pasted badly.
+  // The token becomes a header's value. A malformed one is not printed, since it may still contain the secret.
   if (!/^[\x21-\x7e]*$/.test(token))
     throw new ConfigError(
       `${variable ? 'HF_TOKEN' : path}: this is no access token: it holds spaces or other characters that no token has`,

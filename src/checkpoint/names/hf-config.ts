@@ -105,7 +105,7 @@ export function configFromHf(
   }
 }
 
-/** HF's config.json for our configuration. Throws a ConfigError where transformers has no such model. */
+/** HF's config.json for our configuration. Throws a ConfigError if transformers has no such model. */
 export function configToHf(model: ModelConfig, router: RouterConfig): { readonly [key: string]: Json } {
   if (model.relativePositionBias === 'perLayer') {
     throw new ConfigError(
@@ -181,7 +181,7 @@ export function configToHf(model: ModelConfig, router: RouterConfig): { readonly
   }
 }
 
-/** What transformers wants to be floating point numbers: it refuses 0 for 0.0. */
+/** Settings that must be written as floating point numbers: transformers refuses 0 instead of 0.0. */
 const floats = [
   'dropout_rate',
   'layer_norm_epsilon',
@@ -195,7 +195,7 @@ const floats = [
 export const hfConfigText = (config: { readonly [key: string]: Json }): string =>
   `${JSON.stringify(config, null, 2).replace(new RegExp(`^( *"(?:${floats.join('|')})": -?\\d+)(,?)$`, 'gm'), '$1.0$2')}\n`
 
-/** How many layers a stack has, and how often one is sparse. */
+/** The number of layers of a stack, and its `sparseEvery`. */
 function stackOf(
   stack: string,
   shapes: ReadonlyMap<string, unknown>,

@@ -2,16 +2,16 @@ import { FileError } from '../../base/errors.js'
 import { formatCount } from '../../base/format.js'
 import { quote } from '../format.js'
 
-// A pickle is a program for a stack machine. This one knows the opcodes of protocol 2 that a dictionary of tensors
-// needs. It makes plain data only: a global is a name, and a call is a record of what would be called. Nothing is
-// looked up or run.
+// A pickle is a program for a stack machine. This machine knows the opcodes of protocol 2 that a dictionary of tensors
+// needs. It makes plain data only: a global becomes a name, and a call becomes a record of the function and its
+// arguments. No function is looked up or run.
 
-/** A name of Python's, `torch.FloatStorage`. */
+/** A global name of Python, such as `torch.FloatStorage`. */
 export class PickleGlobal {
   constructor(readonly name: string) {}
 }
 
-/** What the pickle would have a global called with. */
+/** A call that the pickle describes: a global, and the arguments to call it with. */
 export class PickleCall {
   constructor(
     readonly callee: string,
@@ -35,15 +35,15 @@ export type PickleValue =
   | PickleCall
   | PickleReference
 
-/** Ours: about 140,000 tensors in one file, and at most a few hundred megabytes of memory. */
+/** Our own limit: enough for about 140,000 tensors in one file, in at most a few hundred megabytes of memory. */
 export const maxPickleBytes = 16 * 2 ** 20
 const maxObjects = 1_000_000
 
 const orderedDict = 'collections.OrderedDict'
 
 /**
- * The value that a pickle describes. Globals other than those in `allowed` (and OrderedDict, which becomes a Map) are
- * refused before anything else is done with them; so are opcodes that no dictionary of tensors needs.
+ * The value that a pickle describes. Throws for every global that is not in `allowed` (or OrderedDict, which becomes a
+ * Map), before anything is done with it, and for opcodes that no dictionary of tensors needs.
  */
 export function unpickle(path: string, bytes: Uint8Array, allowed: ReadonlySet<string>): PickleValue {
   return new Unpickler(path, bytes, allowed).run()
@@ -94,7 +94,7 @@ class Unpickler {
     this.marks.push(this.stack.length)
   }
 
-  /** What was pushed since the last mark. */
+  /** Pops the values that were pushed since the last mark. */
   popMark(): PickleValue[] {
     const mark = this.marks.pop()
     if (mark === undefined) throw this.broken('it ends a group that it did not begin')
@@ -106,7 +106,7 @@ class Unpickler {
     this.push(items.reverse())
   }
 
-  /** An unsigned integer of so many bytes. */
+  /** Reads an unsigned integer of this many bytes. */
   number(length: 1 | 2 | 4): number {
     const at = this.take(length)
     return length === 1
@@ -120,12 +120,12 @@ class Unpickler {
     return this.view.getInt32(this.take(4), true)
   }
 
-  /** IEEE 754, big endian. */
+  /** Reads a float64, big endian. */
   float(): number {
     return this.view.getFloat64(this.take(8), false)
   }
 
-  /** An integer of any length, in two's complement; one that no size or place can have is refused. */
+  /** Reads an integer of any length, in two's complement. Integers too large for a size or an offset are refused. */
   long(): number {
     const length = this.number(1)
     const at = this.take(length)
@@ -145,7 +145,7 @@ class Unpickler {
     }
   }
 
-  /** Two lines: the module and the name. */
+  /** Reads a global's module and name, one line each. */
   global(): void {
     const name = `${this.line()}.${this.line()}`
     if (name !== orderedDict && !this.allowed.has(name)) {
@@ -184,7 +184,7 @@ class Unpickler {
     else throw this.broken('it makes an OrderedDict with arguments')
   }
 
-  /** An object's further state. A state_dict has some that is not needed (`_metadata`); it is dropped. */
+  /** Drops an object's further state. A state_dict's (`_metadata`) is not needed. */
   build(): void {
     this.pop()
     const target = this.pop()

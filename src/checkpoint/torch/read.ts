@@ -14,12 +14,11 @@ import { ZipArchive } from './zip.js'
 import type { ZipEntry } from './zip.js'
 
 // A file of torch.save (torch 1.6 or newer) is a zip archive: NAME/data.pkl describes the tensors, NAME/data/<key>
-// holds
-// the bytes of each storage, NAME/byteorder says which way round.
+// holds the bytes of each storage, NAME/byteorder is their byte order.
 
 /**
- * Opens a file of `torch.save` that holds a state_dict. Nothing in it is run. The reader's `close` closes the source;
- * if opening fails, the caller does.
+ * Opens a file of `torch.save` that holds a state_dict. Nothing in it is run. The reader's `close` closes the source.
+ * If opening fails, the caller closes it.
  */
 export async function openTorch(source: ByteSource): Promise<CheckpointReader> {
   await refuseOtherKinds(source)
@@ -30,7 +29,7 @@ export async function openTorch(source: ByteSource): Promise<CheckpointReader> {
   return new TorchReader(source, contents, tensors)
 }
 
-/** The pickled number that torch.save began files with before 1.6. */
+/** The magic number at the start of files of torch.save before 1.6. */
 const oldStart = new Uint8Array([0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19])
 
 async function refuseOtherKinds(source: ByteSource): Promise<void> {
@@ -43,7 +42,7 @@ async function refuseOtherKinds(source: ByteSource): Promise<void> {
   }
 }
 
-/** The entries of one archive. All their names begin with the same folder, which may have any name. */
+/** The entries of one archive. All their names begin with the same folder, whose name is arbitrary. */
 class Contents {
   private readonly root: string
 
@@ -64,7 +63,7 @@ class Contents {
   }
 
   async checkByteOrder(): Promise<void> {
-    if (!this.archive.entries.has(`${this.root}byteorder`)) return // not written before torch 2.1
+    if (!this.archive.entries.has(`${this.root}byteorder`)) return // torch before 2.1 does not write it
     const order = String.fromCharCode(...(await this.readWhole('byteorder', 16)))
     if (order !== 'little')
       throw new FileError(
@@ -81,7 +80,7 @@ class Contents {
     return readExactly(this.source, await this.archive.dataStart(entry), entry.bytes, name)
   }
 
-  /** The entry with a tensor's storage, which must have the size that the pickle says. */
+  /** The entry with a tensor's storage. Throws unless it has the size that the pickle states. */
   storageOf(tensor: StridedTensor): ZipEntry {
     const entry = this.archive.entries.get(`${this.root}data/${tensor.key}`)
     const wrong = (message: string): FileError =>

@@ -21,7 +21,7 @@ const storages: ReadonlyMap<string, DType> = new Map([
   ['torch.ByteStorage', 'uint8'],
   ['torch.BoolStorage', 'bool'],
 ])
-/** Storages of dtypes that Switchyard has no arrays of, and what to store instead. */
+/** Storages of dtypes that Switchyard has no arrays of, and the dtype to convert each to. */
 const instead: ReadonlyMap<string, string> = new Map([
   ['torch.DoubleStorage', 'float32'],
   ['torch.ShortStorage', 'int32'],
@@ -44,8 +44,8 @@ export interface StridedTensor extends TensorInfo {
 }
 
 /**
- * Reads the pickle of a `torch.save(model.state_dict())`: every tensor's dtype, shape and place, checked to lie in its
- * storage.
+ * Reads the pickle of a `torch.save(model.state_dict())`: the dtype, shape and place of every tensor. Throws unless
+ * each tensor is inside its storage.
  */
 export function readStateDict(path: string, pickle: Uint8Array): Map<string, StridedTensor> {
   const value = unpickle(path, pickle, allowed)
@@ -94,7 +94,7 @@ function readTensor(name: string, value: PickleValue, wrong: (message: string) =
       `${dtype}[${shape}] with strides [${strides}] reaches to element ${formatCount(end)} of a storage that has ${formatCount(length)}`,
     )
   }
-  // An expanded view repeats elements: a few bytes of the file could ask for any amount of memory.
+  // An expanded view repeats elements, so a small file could demand any amount of memory.
   if (elements > length)
     throw wrong(
       `it is an expanded view of ${formatCount(length)} elements as ${formatCount(elements)}: save it again after contiguous()`,
@@ -102,7 +102,7 @@ function readTensor(name: string, value: PickleValue, wrong: (message: string) =
   return { name, dtype, shape, key, storageLength: length, offset, strides }
 }
 
-/** A reference is ('storage', type, key, device, number of elements). */
+/** Reads a storage's reference: ('storage', type, key, device, number of elements). */
 function readStorage(
   { id }: PickleReference,
   wrong: (message: string) => FileError,

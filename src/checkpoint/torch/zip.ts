@@ -6,7 +6,7 @@ import { quote } from '../format.js'
 
 // The part of the zip format (PKWARE's APPNOTE 6.3) that torch.save writes: stored entries, zip64 where a number needs
 // it. From the end of the file: the end record points to the central directory, whose records point to the entries,
-// each a local header before its data. Checksums are not compared: torch can be told to leave them out.
+// each a local header before its data. Checksums are not compared, since torch can be told not to write them.
 
 const endSignature = 0x06054b50
 const end64Signature = 0x06064b50
@@ -20,7 +20,7 @@ const centralBytes = 46
 const localBytes = 30
 const maxCommentBytes = 0xffff
 
-/** Ours: a directory of so many entries has about half of that size. */
+/** Our own limits. A directory of that many entries has about half of that size. */
 const maxDirectoryBytes = 64 * 2 ** 20
 const maxEntries = 300_000
 
@@ -30,12 +30,15 @@ const copyAgain = 'the file is broken, copy or download it again'
 export interface ZipEntry {
   readonly name: string
   readonly bytes: number
-  /** Where its local header stands, and where the next entry (or the directory) begins. */
+  /** The offset of its local header, and the offset of the next entry or of the directory. */
   readonly begin: number
   readonly limit: number
 }
 
-/** An archive whose directory has been read and checked: names that stay inside, entries that stay inside and apart. */
+/**
+ * An archive whose directory is read and checked: no name leaves the archive, no entry leaves the file or overlaps
+ * another.
+ */
 export class ZipArchive {
   private constructor(
     private readonly source: ByteSource,
@@ -56,7 +59,7 @@ export class ZipArchive {
     return new ZipArchive(source, parseDirectory(path, bytes, directory))
   }
 
-  /** Where an entry's data begins. It is read from the entry's own header, which has to agree with the directory. */
+  /** The offset of an entry's data, from the entry's own header. Throws unless that agrees with the directory. */
   async dataStart(entry: ZipEntry): Promise<number> {
     const { path } = this.source
     const what = `the header of entry ${quote(entry.name)}`
@@ -99,7 +102,7 @@ async function findDirectory(source: ByteSource): Promise<Directory> {
   const { directory, begin: endBegin } = hasLocator
     ? await readEnd64(source, bigNumber(path, tail, at - locatorBytes + 8), tailBegin + at - locatorBytes)
     : { directory: readEnd(path, tail, at), begin: tailBegin + at }
-  // Both hold in every file of a plain writer, and leave no room for a second directory or for foreign bytes.
+  // True in every file of an ordinary writer. It excludes a second directory and bytes that belong to nothing.
   if (directory.begin + directory.bytes !== endBegin) {
     throw new FileError(
       `${path}: the archive's directory should end at byte ${formatCount(endBegin)}, and its end record says ${formatCount(directory.begin + directory.bytes)}: ${copyAgain}`,
@@ -113,7 +116,7 @@ async function findDirectory(source: ByteSource): Promise<Directory> {
   return directory
 }
 
-/** The last end record whose comment reaches exactly to the end of the file. */
+/** Finds the last end record whose comment ends exactly at the end of the file. */
 function findEnd(tail: DataView): number | undefined {
   for (let at = tail.byteLength - endBytes; at >= 0; at--) {
     if (tail.getUint32(at, true) === endSignature && at + endBytes + tail.getUint16(at + 20, true) === tail.byteLength)
@@ -191,10 +194,10 @@ function parseDirectory(path: string, bytes: Uint8Array, { begin, count }: Direc
   return placeEntries(path, found, begin)
 }
 
-/** Size, stored size and offset; those past 32 bits stand in the zip64 field (id 1), in this order. */
+/** Reads size, stored size and offset. Those above 32 bits are in the zip64 field (id 1), in this order. */
 function sizesOf(path: string, view: DataView, at: number, extraBegin: number, extraEnd: number): number[] | undefined {
   const values = [view.getUint32(at + 24, true), view.getUint32(at + 20, true), view.getUint32(at + 42, true)]
-  if (view.getUint16(at + 34, true) !== 0) return undefined // begins on another disk
+  if (view.getUint16(at + 34, true) !== 0) return undefined // the entry begins on another disk
   for (let field = extraBegin; field + 4 <= extraEnd;) {
     const fieldEnd = field + 4 + view.getUint16(field + 2, true)
     if (fieldEnd > extraEnd) return undefined
@@ -213,7 +216,7 @@ function sizesOf(path: string, view: DataView, at: number, extraBegin: number, e
   return values.includes(0xffffffff) ? undefined : values
 }
 
-/** Entries may not share bytes with each other or with the directory. */
+/** Throws if entries overlap each other or the directory. */
 function placeEntries(
   path: string,
   found: readonly Omit<ZipEntry, 'limit'>[],
@@ -243,7 +246,7 @@ const escapes = (name: string): boolean =>
 
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
-/** A number of 64 bits, which has to be exact. */
+/** Reads a 64-bit number. Throws if it is above 2^53. */
 function bigNumber(path: string, view: DataView, at: number): number {
   const value = view.getBigUint64(at, true)
   if (value > BigInt(Number.MAX_SAFE_INTEGER))
