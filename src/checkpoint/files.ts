@@ -23,6 +23,9 @@ const advice: Readonly<Record<string, string>> = {
   EIO: 'the disk reports an error: the file may be lost, use another copy',
 }
 
+/** What an error of the operating system means and what to do about it; the error's own message if it is not a common one. */
+export const systemAdvice = (error: Error): string => advice[errorCode(error) ?? ''] ?? error.message
+
 export const errorCode = (error: unknown): string | undefined =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 

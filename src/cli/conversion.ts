@@ -1,7 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ConfigError } from '../base/errors.js'
-import { formatCount } from '../base/format.js'
+import { ConfigError, FileError } from '../base/errors.js'
+import { dtypes } from '../base/dtypes.js'
+import { formatBytes, formatCount } from '../base/format.js'
+import { sizeOf } from '../base/host-tensor.js'
+import { requireDiskSpace } from '../checkpoint/disk-space.js'
+import { quantizedShapes } from '../checkpoint/quantize.js'
 import { isFile } from '../checkpoint/files.js'
 import { writeHfWeights } from '../checkpoint/names/hf-folder.js'
 import { writeT5xWeights } from '../checkpoint/names/t5x-weights.js'
@@ -55,6 +59,8 @@ async function write(
   console.error(
     `${weights.path} (${weights.container}): ${formatCount(countParameters(weights.specs))} parameters, ${weights.specs.length} tensors`,
   )
+  await requireDiskSpace(folder, writtenBytes(weights, dtype), smallerType(weights, to, dtype))
+  requireMemory(weights)
   const stored = dtype === 'float32' || dtype === 'bfloat16' ? dtype : undefined
   if (weights.texts && to !== 'native')
     console.error(
@@ -63,6 +69,36 @@ async function write(
   if (to === 'safetensors') return writeHfWeights(folder, weights, { dtype: stored, files })
   if (to === 't5x') return writeT5xWeights(folder, weights, { dtype: stored })
   return writeNativeWeights(folder, weights, { dtype: stored, bits, files, texts: weights.texts })
+}
+
+/** Throws a FileError if the largest parameter, which exists as it is read and as it is written, does not fit into the free memory. */
+function requireMemory({ path, specs }: OpenedWeights): void {
+  const largest = specs.reduce((a, b) => (sizeOf(b.shape) > sizeOf(a.shape) ? b : a))
+  const [needed, free] = [8 * sizeOf(largest.shape), process.availableMemory()]
+  if (needed > free)
+    throw new FileError(
+      `${path}: ${largest.path} [${largest.shape}] takes about ${formatBytes(needed)} of memory, and ${formatBytes(free)} are free: take a machine with more`,
+    )
+}
+
+/** The bytes that the tensors take as they are written. */
+function writtenBytes({ specs, bits: stored }: OpenedWeights, dtype: ConvertOptions['dtype']): number {
+  const bits = dtype === 'int8' || dtype === 'int4' ? bitsOf[dtype] : dtype === undefined ? stored : undefined
+  return specs.reduce((sum, spec) => {
+    const quantized = bits && quantizedShapes(spec, bits)
+    if (quantized) return sum + sizeOf(quantized.values) + 4 * sizeOf(quantized.scales)
+    const type = dtype === 'float32' || dtype === 'bfloat16' ? dtype : spec.dtype
+    return sum + sizeOf(spec.shape) * dtypes[type].bytes
+  }, 0)
+}
+
+/** What to do if the disk is too small for that: the next smaller type, with its size. */
+function smallerType(weights: OpenedWeights, to: ConvertOptions['to'], dtype: ConvertOptions['dtype']): string {
+  const types = to === 'native' ? (['bfloat16', 'int8', 'int4'] as const) : (['bfloat16'] as const)
+  const smaller = types.find(type => writtenBytes(weights, type) < writtenBytes(weights, dtype))
+  return smaller
+    ? `use another disk; --dtype ${smaller} takes ${formatBytes(writtenBytes(weights, smaller))}`
+    : 'use another disk'
 }
 
 /** The vocabulary beside the weights, which a folder of Hugging Face has too. */

@@ -1,7 +1,8 @@
 import { Command, CommanderError } from 'commander'
 import { ConfigError, SwitchyardError } from '../base/errors.js'
 import { libraryVersion } from '../base/version.js'
-import { tolerateBrokenPipe } from './broken-pipe.js'
+import { errorCode, systemAdvice } from '../checkpoint/files.js'
+import { handleOutputErrors } from './broken-pipe.js'
 import { convertCommand } from './convert.js'
 import { evalCommand } from './eval.js'
 import { Exit } from './exit.js'
@@ -17,7 +18,7 @@ import { verifyCommand } from './verify.js'
  * 130 for an interruption.
  */
 export async function main(argv: readonly string[]): Promise<number> {
-  tolerateBrokenPipe(argv[0] === 'train')
+  handleOutputErrors(argv[0] === 'train')
   const program = new Command('switchyard')
     .description('Switch Transformers: train, evaluate and run mixture-of-experts and dense T5 models')
     .version(libraryVersion)
@@ -47,17 +48,32 @@ export async function main(argv: readonly string[]): Promise<number> {
 }
 
 function exitCodeOf(error: unknown, command?: Command): number {
-  // Commander has printed its own messages; help and version end with 0.
+  // Commander has already printed its message. Help and version have exit code 0.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
   if (error instanceof Exit) return error.code
   if (error instanceof SwitchyardError) {
     console.error(`switchyard: ${inOptions(error.message, command)}`)
     return error instanceof ConfigError ? 2 : 1
   }
+  if (isOutOfMemory(error)) {
+    console.error(
+      `switchyard: the memory is used up (${(error as Error).message}): end other programs, or use fewer rows (--set train.rows) or a smaller model`,
+    )
+    return 1
+  }
+  if (errorCode(error) === 'ENOSPC') {
+    console.error(`switchyard: ${systemAdvice(error as Error)}`)
+    return 1
+  }
   console.error('switchyard: this is a defect of Switchyard; please report it with these lines')
   console.error(error)
   return 1
 }
+
+/** The errors with which ONNX Runtime, V8 and WebAssembly say that an allocation failed. */
+const isOutOfMemory = (error: unknown): boolean =>
+  error instanceof Error &&
+  /bad_alloc|allocation failed|could not allocate memory|failed to allocate memory|out of memory/i.test(error.message)
 
 /** A message of the library with its names for a command's options (numBeams) as they are typed (--num-beams). Single words mean themselves. */
 function inOptions(message: string, command?: Command): string {

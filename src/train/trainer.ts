@@ -13,6 +13,7 @@ import type { ModelParams } from '../model/types.js'
 import { batchOf } from './batch.js'
 import { expectedOf, readTree, saveRun } from './checkpointing.js'
 import type { RunConfig } from './config.js'
+import { requireDisk, requireMemory, stateBytes } from './footprint.js'
 import { MetricsLog } from './metrics-log.js'
 import { checkSupplied, makeParts } from './parts.js'
 import type { TrainerParts, TrainerValues } from './parts.js'
@@ -48,10 +49,11 @@ export class Trainer {
 
   /**
    * Begins a run. The configuration names the task, the optimizer and the schedule; a value in `values` takes the place of
-   * the named one. Throws a ConfigError if the parts do not fit each other.
+   * the named one. Throws a ConfigError if the parts do not fit each other, or the run does not fit into the free memory.
    */
   static async begin(config: RunConfig, values: TrainerValues = {}): Promise<Trainer> {
     const parts = await makeParts(config, values)
+    requireMemory(parts.config, stateBytes(typesOf(parts.initialize)()))
     return new Trainer(parts, parts.initialize(), 0)
   }
 
@@ -68,6 +70,7 @@ export class Trainer {
     const parts = await makeParts(config, values, readCodec(checkpoint.task))
     parts.iterator.restore(checkpoint.data)
     const types = typesOf(parts.initialize)()
+    requireMemory(parts.config, stateBytes(types))
     const arrays = {
       params: await readTree(checkpoint.params, expectedOf(types.params)),
       optimizer: await readTree(checkpoint.optimizer, expectedOf(types.optimizer)),
@@ -117,6 +120,7 @@ export class Trainer {
   ): Promise<'finished' | 'interrupted'> {
     const { steps, checkpointEvery } = this.config.train
     const log = new MetricsLog(folder)
+    await requireDisk(folder, this.config, this.step, stateBytes(this.arrays))
     if (this.savedStep === undefined) await this.enter(folder)
     await log.open(this.step)
     const reporter = new Reporter(log, this.config.train, onProgress)

@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
 import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -72,6 +73,35 @@ describe('failures end with code 1', () => {
     )
     expect(stderr).not.toMatch(/^ {4}at /m)
     expect(code).toBe(1)
+  })
+
+  it.each<[string[], RegExp]>([
+    [
+      ['init', 'switch-c-2048', 'huge'],
+      /huge: 5\.72 TiB are to be written, and this disk has .* free: use another disk; --dtype bfloat16 takes 2\.86 TiB\n$/,
+    ],
+    [
+      ['train', 'g2p', '--set', 'model.numExperts=120000', '--out', 'huge'],
+      /^switchyard: training takes about [\d.]+ GiB of memory .* are free: --set model\.numExperts=\d+ would fit\n$/,
+    ],
+  ])('when memory or disk would not suffice, before anything is written: %j', async (args, message) => {
+    const { code, stderr } = await cli.run(...args)
+    expect(stderr).toMatch(message)
+    expect(code).toBeGreaterThan(0)
+    expect(await readdir(cli.folder)).not.toContain('huge')
+  })
+
+  it.skipIf(!existsSync('/dev/full'))('when the output cannot be written, with one line', () => {
+    const full = openSync('/dev/full', 'w')
+    const ended = spawnSync(process.execPath, [join(cli.package_, 'bin/switchyard.js'), 'inspect', 'switch-base-8'], {
+      stdio: ['ignore', full, 'pipe'],
+      encoding: 'utf8',
+    })
+    closeSync(full)
+    expect(ended).toMatchObject({
+      status: 1,
+      stderr: 'switchyard: the output cannot be written: the disk is full: free some space and try again\n',
+    })
   })
 
   it('when the loss is no longer finite, and save nothing broken', async () => {

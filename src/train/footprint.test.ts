@@ -1,0 +1,59 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { recipes } from '../config/recipes.js'
+import { overrideConfig } from '../config/overrides.js'
+import { countParameters, declareParameters } from '../model/parameters.js'
+import type { RunConfig } from './config.js'
+import { requireDisk, requireMemory, trainingBytes } from './footprint.js'
+
+const g2p = (...settings: string[]): RunConfig => overrideConfig(recipes.g2p, settings)
+const adam = ({ model, router }: RunConfig) => {
+  const params = 4 * countParameters(declareParameters(model, router))
+  return { params, optimizer: 2 * params }
+}
+const large = ['model.dModel=512', 'model.dFf=2048']
+
+describe('the memory that training takes', () => {
+  // Peak resident memory in MiB of six steps on a machine with 2 cores and 23 GiB.
+  it.each([
+    ['train.rows=16', 473],
+    ['model.numExperts=32', 591],
+    ['train.rows=64', 829],
+    ['train.rows=8 train.inputLength=512 train.targetLength=512', 1327],
+    ['model.vocabSize=32128', 1386],
+    ['model.vocabSize=32128 train.rows=4', 730],
+    ['model.dModel=512 model.dFf=2048 train.rows=4', 1780],
+    ['model.dModel=512 model.dFf=2048 train.rows=16', 2094],
+    ['model.dModel=512 model.dFf=2048 train.rows=4 model.numExperts=32', 5427],
+    ['model.dModel=512 model.dFf=2048 train.rows=4 train.optimizer.kind=adafactor', 1537],
+  ])('is estimated for g2p with %s: %i MiB were measured', (settings, measured) => {
+    const config = g2p(...settings.split(' '))
+    const { params, optimizer } = adam(config)
+    const state = { params, optimizer: settings.includes('adafactor') ? 0.01 * params : optimizer }
+    const estimated = trainingBytes(config, state) / 2 ** 20
+    expect(Math.abs(estimated / measured - 1), `${estimated}`).toBeLessThan(0.06)
+  })
+
+  it('is refused with numbers and a setting that fits', () => {
+    const many = g2p('train.rows=1024')
+    expect(() => requireMemory(many, adam(many), 2 * 2 ** 30)).toThrow(
+      /^training takes about [\d.]+ GiB of memory \(parameters and optimizer [\d.]+ MiB\), and 2\.00 GiB are free: --set train\.rows=128 would fit$/,
+    )
+    const wide = g2p(...large, 'model.numExperts=1024')
+    expect(() => requireMemory(wide, adam(wide), 2 ** 33)).toThrow('--set model.numExperts=32 would fit')
+    expect(() => requireMemory(wide, adam(wide), 2 ** 20)).toThrow('take a machine with more, or a smaller model')
+    requireMemory(many, adam(many), 2 ** 40)
+  })
+
+  it('is refused on disk, too', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'switchyard-disk-'))
+    const state = { params: 2 ** 60, optimizer: 2 ** 60 }
+    await expect(requireDisk(folder, g2p(), 0, state)).rejects.toThrow(
+      /3 checkpoints of 2048\.00 PiB are to be saved here, and this disk has .* free: free some space, or use another disk$/,
+    )
+    await requireDisk(folder, g2p(), 0, { params: 1, optimizer: 1 })
+    await rm(folder, { recursive: true })
+  })
+})

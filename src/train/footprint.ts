@@ -1,0 +1,115 @@
+import { dtypes } from '../base/dtypes.js'
+import type { DType } from '../base/dtypes.js'
+import { ConfigError } from '../base/errors.js'
+import { formatBytes } from '../base/format.js'
+import { sizeOf } from '../base/host-tensor.js'
+import { leavesWithPaths } from '../base/pytree.js'
+import type { Tree } from '../base/pytree.js'
+import { freeDiskSpace } from '../checkpoint/disk-space.js'
+import { stackLayers } from '../model/config.js'
+import { countParameters, declareParameters } from '../model/parameters.js'
+import type { RunConfig } from './config.js'
+
+/** The sizes of a run's state, in bytes. */
+export interface StateBytes {
+  readonly params: number
+  readonly optimizer: number
+}
+
+interface Typed {
+  readonly shape: readonly number[]
+  readonly dtype: DType
+}
+
+/** Of a run's arrays, or of their types. */
+export const stateBytes = ({ params, optimizer }: { params: Tree<Typed>; optimizer: Tree<Typed> }): StateBytes => ({
+  params: treeBytes(params),
+  optimizer: treeBytes(optimizer),
+})
+
+const treeBytes = (tree: Tree<Typed>): number =>
+  leavesWithPaths<Typed>(tree).reduce((sum, [, { shape, dtype }]) => sum + sizeOf(shape) * dtypes[dtype].bytes, 0)
+
+/** Node, ONNX Runtime, the program and a data set of 100,000 short examples. */
+const BASE_BYTES = 300 * 2 ** 20
+
+/**
+ * An estimate of the memory that training takes at most. Its terms are what the program holds; its factors were fitted to the
+ * peak resident memory of ten runs (1.6 to 140 million parameters, 512 to 8,192 tokens a step): it is within 6% of each.
+ */
+export function trainingBytes(config: RunConfig, { params, optimizer }: StateBytes): number {
+  // The state exists twice, as it was initialized or read and in the memory in which it is updated. The gradients exist in
+  // ONNX Runtime's memory, transposed for a product, and where the optimizer reads them. Adam's update is made in place;
+  // Adafactor's, whose state is smaller than the parameters, holds two more values of their size.
+  const copies = optimizer < params ? 5 : 3
+  return BASE_BYTES + 2 * (params + optimizer) + copies * params + 4 * activationElements(config)
+}
+
+/** How many times a step holds an activation, an attention score and a logit: its value, its gradient, what is made of them. */
+const COPIES = 2.7
+const SCORE_COPIES = 3
+const LOGIT_COPIES = 6
+
+/** The elements of the values that one training step keeps for its backward pass, with their gradients. */
+function activationElements({ model, router, train }: RunConfig): number {
+  const { dModel, dFf, numHeads, headDim, vocabSize } = model
+  const { rows, inputLength, targetLength } = train
+  const perToken = (tokens: number, width: number): number => COPIES * tokens * width
+  const attention = (queries: number, keys: number): number =>
+    perToken(rows * queries, 4 * numHeads * headDim + 3 * dModel) + SCORE_COPIES * rows * numHeads * queries * keys
+  const feedForward = (length: number, sparse: boolean): number =>
+    perToken(rows * length, 2 * dFf + 3 * dModel) * (sparse ? Math.max(1, router.trainCapacityFactor) : 1)
+  const encoder = stackLayers(model, 'encoder').map(
+    ({ sparse }) => attention(inputLength, inputLength) + feedForward(inputLength, sparse),
+  )
+  const decoder = stackLayers(model, 'decoder').map(
+    ({ sparse }) =>
+      attention(targetLength, targetLength) + attention(targetLength, inputLength) + feedForward(targetLength, sparse),
+  )
+  return [...encoder, ...decoder].reduce((a, b) => a + b, LOGIT_COPIES * rows * targetLength * vocabSize)
+}
+
+/** Throws a ConfigError with the numbers, and with a setting that fits, if training would take more memory than is free. */
+export function requireMemory(config: RunConfig, state: StateBytes, free = process.availableMemory()): void {
+  const needed = trainingBytes(config, state)
+  if (needed <= free) return
+  const fits = smallerSetting(config, state, free)
+  throw new ConfigError(
+    `training takes about ${formatBytes(needed)} of memory (parameters and optimizer ${formatBytes(state.params + state.optimizer)}), ` +
+      `and ${formatBytes(free)} are free: ${fits === undefined ? 'take a machine with more, or a smaller model' : `--set ${fits} would fit`}`,
+  )
+}
+
+/** The largest number of rows, or else of experts, that fits: halved until it does. */
+function smallerSetting(config: RunConfig, state: StateBytes, free: number): string | undefined {
+  for (let rows = config.train.rows >> 1; rows >= 1; rows >>= 1)
+    if (trainingBytes({ ...config, train: { ...config.train, rows } }, state) <= free) return `train.rows=${rows}`
+  const parameters = (numExperts: number): number =>
+    countParameters(declareParameters({ ...config.model, numExperts }, config.router))
+  for (let numExperts = config.model.numExperts >> 1; numExperts >= 1; numExperts >>= 1) {
+    const share = parameters(numExperts) / parameters(config.model.numExperts)
+    const smaller = { params: state.params * share, optimizer: state.optimizer * share }
+    if (trainingBytes(config, smaller) <= free) return `model.numExperts=${numExperts}`
+  }
+  return undefined
+}
+
+/** Throws a ConfigError if the checkpoints that a run is still to make would fill the disk of its folder. */
+export async function requireDisk(
+  folder: string,
+  { train }: RunConfig,
+  step: number,
+  state: StateBytes,
+): Promise<void> {
+  const each = state.params + state.optimizer
+  const saves = Math.ceil((train.steps - step) / train.checkpointEvery)
+  // The oldest checkpoint is deleted when the next one is in place. A run that is resumed has some already.
+  const files = (keep: number): number => (step > 0 ? 1 : Math.min(saves, keep + 1))
+  const free = await freeDiskSpace(folder)
+  if (files(train.keep) * each <= free) return
+  const keep = Math.floor(free / each) - 1
+  throw new ConfigError(
+    `${folder}: ${files(train.keep)} checkpoints of ${formatBytes(each)} are to be saved here, and this disk has ${formatBytes(free)} free: ` +
+      (keep >= 1 && step === 0 ? `--set train.keep=${keep} would fit` : 'free some space, or use another disk'),
+  )
+}
