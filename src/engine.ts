@@ -19,6 +19,8 @@ export { remat } from './engine/api/remat.js'
 export { composite, customJvp, customVjp } from './engine/api/composite.js'
 export type { Vjp } from './engine/api/composite.js'
 export { TensorType, evalShape } from './engine/api/eval-shape.js'
+export * as tree from './engine/api/tree.js'
+export type { Tree, TreeStructure } from './engine/api/tree.js'
 export { debugNaNs } from './engine/api/debug.js'
 export type { TensorTree } from './engine/api/tracing.js'
 
