@@ -5,6 +5,8 @@ import { formatAval, sameShape } from '../program/aval.js'
 import type { Aval } from '../program/aval.js'
 import * as ops from '../program/ops.js'
 import type { Value } from '../program/value.js'
+import { scatterCombine } from './scatter-combine.js'
+import type { CombineValues } from './scatter-combine.js'
 import { broadcastShapes, constant, normalizeAxis, stretch } from './values.js'
 
 /** A range of positions along an axis, as Python's start:stop:step. */
@@ -179,11 +181,14 @@ export function getIndexed(x: Value, indices: readonly IndexOf<Value>[]): Value 
   return ops.reshape(ops.transpose(gathered, resultOrder(plan)), resultShape(plan))
 }
 
+/** How an update changes the elements: it replaces them, is added, or is combined by a function. */
+export type UpdateKind = 'set' | 'add' | CombineValues
+
 /**
- * x with x[indices] set to `update`, or raised by it; the update is broadcast. Positions in arrays that are out of
- * bounds are left out. Where positions repeat, `add` adds each, `set` keeps any one.
+ * x with the elements x[indices] changed by `update`, which is broadcast. Positions in arrays that are out of bounds are left
+ * out. Where positions repeat, 'set' keeps any one; the others take all updates, one after the other.
  */
-export function updateIndexed(kind: 'set' | 'add', x: Value, indices: readonly IndexOf<Value>[], update: Value): Value {
+export function updateIndexed(kind: UpdateKind, x: Value, indices: readonly IndexOf<Value>[], update: Value): Value {
   const plan = planIndex(x.aval, indices)
   const stretched = stretch(update, resultShape(plan))
   const order = resultOrder(plan)
@@ -191,11 +196,11 @@ export function updateIndexed(kind: 'set' | 'add', x: Value, indices: readonly I
     stretched,
     stretched.shape.filter((_, i) => flatResult(plan)[i] !== 'new'),
   )
-  const values = ops.transpose(
-    ordered,
-    order.map((_, i) => order.indexOf(i)),
-  ) // [grid, kept axes]
-  return plan.grid === null ? updateWindow(kind, x, plan, values) : updateGrid(kind, x, plan, plan.grid, values)
+  const values = ops.transpose(ordered, ops.inversePermutation(order)) // [grid, kept axes]
+  if (plan.grid !== null) return updateGrid(kind, x, plan, plan.grid, values)
+  if (typeof kind === 'string') return updateWindow(kind, x, plan, values)
+  const old = ops.reshape(getIndexed(x, indices), values.shape)
+  return updateWindow('set', x, plan, kind(old, values))
 }
 
 /** The kind of each dimension of the result. */
@@ -226,7 +231,7 @@ function updateWindow(kind: 'set' | 'add', x: Value, { axes }: Plan, values: Val
 }
 
 /** By scatter: positions, and windows that are not whole axes, as one grid of positions. */
-function updateGrid(kind: 'set' | 'add', x: Value, plan: Plan, grid: readonly number[], values: Value): Value {
+function updateGrid(kind: UpdateKind, x: Value, plan: Plan, grid: readonly number[], values: Value): Value {
   const isWhole = (a: AxisIndex, k: number): boolean =>
     'window' in a && !a.dropped && a.window.first === 0 && a.window.step === 1 && a.window.length === x.shape[k]
   const kept = keptAxes(plan)
@@ -243,6 +248,8 @@ function updateGrid(kind: 'set' | 'add', x: Value, plan: Plan, grid: readonly nu
   const axes = ops.range(x.ndim).filter(k => !isWhole(plan.axes[k], k))
   const order = [...cut, ...kept.filter(k => !cut.includes(k))].map(k => grid.length + kept.indexOf(k))
   const updates = ops.transpose(values, [...ops.range(grid.length), ...order])
+  const indices = ops.concatenate(columns, points.length)
+  if (typeof kind !== 'string') return scatterCombine(kind, x, indices, updates, { axes })
   const write = kind === 'set' ? ops.scatter : ops.scatterAdd
-  return write(x, ops.concatenate(columns, points.length), updates, { axes, batchDims: 0, mode: 'drop' })
+  return write(x, indices, updates, { axes, batchDims: 0, mode: 'drop' })
 }

@@ -1,16 +1,18 @@
+import { isFloat } from '../../base/dtypes.js'
 import type { DType } from '../../base/dtypes.js'
-import { SwitchyardError } from '../../base/errors.js'
+import { check, SwitchyardError } from '../../base/errors.js'
 import { hostScalar, reader, toNumbers } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
 import { Concrete } from '../compile/engine.js'
 import { formatAval } from '../program/aval.js'
+import * as ops from '../program/ops.js'
 import { refuseRead } from '../program/trace.js'
 import type { Tracer } from '../program/trace.js'
 import { Literal } from '../program/value.js'
 import type { Value } from '../program/value.js'
 import { defaultEngine } from './engine.js'
 import { getIndexed, updateIndexed } from './indexing.js'
-import type { IndexOf } from './indexing.js'
+import type { IndexOf, UpdateKind } from './indexing.js'
 import { valueOf } from './nested.js'
 import type { Nested } from './nested.js'
 
@@ -19,12 +21,32 @@ export { defaultEngine }
 /** An index of an array: see `Tensor.get`. */
 export type Index = IndexOf<Tensor>
 
-/** Updates of the elements that an index names; each returns a new array. */
+/**
+ * Updates of the elements that an index names. Each returns a new array of the same dtype; values are broadcast and take
+ * that dtype. If an index array names an element several times, `set` keeps one of the values and `apply` is applied once;
+ * the others take every value.
+ */
 export interface IndexedUpdate {
-  /** With those elements replaced. The value is broadcast and takes the array's dtype. */
+  /** With those elements replaced. */
   set(value: TensorLike): Tensor
-  /** With the value added to those elements, once for each time that an index array names them. */
+  /** With the value added. */
   add(value: TensorLike): Tensor
+  /** With the value taken away. */
+  subtract(value: TensorLike): Tensor
+  /** Multiplied by the value. */
+  multiply(value: TensorLike): Tensor
+  /** Divided by the value; floating point only. */
+  divide(value: TensorLike): Tensor
+  /** Raised to the power of the value; floating point only. */
+  power(value: TensorLike): Tensor
+  /** The lesser one of element and value. */
+  min(value: TensorLike): Tensor
+  /** The greater one of element and value. */
+  max(value: TensorLike): Tensor
+  /** With f(elements) in their place. */
+  apply(f: (elements: Tensor) => Tensor): Tensor
+  /** The elements themselves. */
+  get(): Tensor
 }
 
 /** An array with a dtype and a static shape: computed, being computed, or standing for an input while a function is traced. */
@@ -78,11 +100,32 @@ export class Tensor {
    * Positions in arrays that are out of bounds are left out.
    */
   at(...indices: Index[]): IndexedUpdate {
-    const update =
-      (kind: 'set' | 'add') =>
+    const at = indices.map(indexValue)
+    const update = (kind: UpdateKind, value: TensorLike, x = this.value): Value =>
+      updateIndexed(kind, x, at, valueOf(value, this.dtype))
+    const by =
+      (kind: UpdateKind) =>
       (value: TensorLike): Tensor =>
-        new Tensor(updateIndexed(kind, this.value, indices.map(indexValue), valueOf(value, this.dtype)))
-    return { set: update('set'), add: update('add') }
+        new Tensor(update(kind, value))
+    // Values that meet at one element are multiplied: (x / a) / b is x / ab, and (x ** a) ** b is x ** ab.
+    const byProduct =
+      (name: string, f: (x: Value, product: Value) => Value) =>
+      (value: TensorLike): Tensor => {
+        check(isFloat(this.dtype), () => `at().${name} needs floating point, not ${this}: convert it first (np.astype)`)
+        return new Tensor(f(this.value, update(ops.mul, value, ops.full(this.shape, 1, this.dtype))))
+      }
+    return {
+      set: by('set'),
+      add: by('add'),
+      subtract: value => new Tensor(updateIndexed('add', this.value, at, ops.neg(valueOf(value, this.dtype)))),
+      multiply: by(ops.mul),
+      divide: byProduct('divide', ops.div),
+      power: byProduct('power', ops.pow),
+      min: by(ops.min),
+      max: by(ops.max),
+      apply: f => new Tensor(update('set', f(this.get(...indices)))),
+      get: () => this.get(...indices),
+    }
   }
 
   toString(): string {

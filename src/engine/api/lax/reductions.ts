@@ -4,8 +4,8 @@ import * as ops from '../../program/ops.js'
 import type { Value } from '../../program/value.js'
 import { Tensor } from '../tensor.js'
 import type { TensorLike } from '../tensor.js'
+import { prefixScan } from '../prefix-scan.js'
 import { normalizeAxis } from '../values.js'
-import { associativeScanValues } from './associative-scan.js'
 import { operand } from './operands.js'
 
 const reduction =
@@ -48,7 +48,7 @@ const cumulative =
 const scanned =
   (combine: (x: Value, y: Value) => Value) =>
   (x: Value, axis: number, reverse: boolean): Value =>
-    associativeScanValues(([a], [b]) => [combine(a, b)], [x], axis, reverse)[0]
+    prefixScan(([a], [b]) => [combine(a, b)], [x], axis, reverse)[0]
 
 /** log(exp(x) + exp(y)) without overflow. If the greater one is infinite or NaN it is the result, with no gradient. */
 function logAddExp(x: Value, y: Value): Value {
