@@ -1,4 +1,6 @@
 /** The level below `np`: the primitives on arrays, functions close to them, loops and branches. */
+import './methods.js'
+
 export {
   abs,
   add,

@@ -6,6 +6,8 @@
  * (see `promote`). Nothing changes an array that exists. A shape or dtype that does not fit throws a ShapeError before
  * anything is computed. Each file begins with a list of its functions.
  */
+import './methods.js'
+
 export { fromHost } from './tensor.js'
 export { promote } from './values.js'
 export type { Axes, Shape } from './values.js'

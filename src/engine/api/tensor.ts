@@ -15,6 +15,7 @@ import { getIndexed, updateIndexed } from './indexing.js'
 import type { IndexOf, UpdateKind } from './indexing.js'
 import { valueOf } from './nested.js'
 import type { Nested } from './nested.js'
+import type { TensorMethods } from './tensor-methods.js'
 
 export { defaultEngine }
 
@@ -48,6 +49,10 @@ export interface IndexedUpdate {
   /** The elements themselves. */
   get(): Tensor
 }
+
+// The methods that are np's functions: see `methods.ts`, which installs them.
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- methods.ts is checked to install every one
+export interface Tensor extends TensorMethods<Tensor> {}
 
 /** An array with a dtype and a static shape: computed, being computed, or standing for an input while a function is traced. */
 export class Tensor {

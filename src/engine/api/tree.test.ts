@@ -39,7 +39,7 @@ describe('tree', () => {
 
   it('reduces, tests and transposes', () => {
     expect(tree.reduce((x: number, y: number) => x * 10 + y, t)).toBe(312)
-    expect(tree.reduce((n: number, _: string) => n + 1, ['a', 'b'], 0)).toBe(2)
+    expect(tree.reduce((n: number, text: string) => n + text.length, ['a', 'b'], 0)).toBe(2)
     expect(() => tree.reduce((x: number, y: number) => x + y, [])).toThrow('needs an initial value')
     expect(tree.all((x: number) => x > 0, t)).toBe(true)
     const rows = [

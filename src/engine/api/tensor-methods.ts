@@ -1,0 +1,144 @@
+/**
+ * The methods of arrays: np's functions with the array as the first operand. This file has their types only. `T` is Tensor,
+ * which is built on this interface. `methods.ts` has the functions.
+ */
+import type { DType } from '../../base/dtypes.js'
+import type { Nested } from './nested.js'
+import type { Axes, Shape } from './values.js'
+
+interface Reduced {
+  /** All axes unless given. */
+  axis?: Axes
+  /** Keeps the reduced axes, with length 1. */
+  keepdims?: boolean
+}
+
+type Deviation = Reduced & {
+  /** What is taken from the count in the divisor (1 for the unbiased estimate). */
+  correction?: number
+}
+
+type Like<T> = Nested<T>
+
+export interface TensorMethods<T> {
+  /** With the axes reversed. */
+  readonly T: T
+
+  // Arithmetic: operands broadcast, and take their common dtype
+  /** x + y. */
+  add(y: Like<T>): T
+  /** x - y. */
+  sub(y: Like<T>): T
+  /** x - y. */
+  subtract(y: Like<T>): T
+  /** x * y. */
+  mul(y: Like<T>): T
+  /** x * y. */
+  multiply(y: Like<T>): T
+  /** x / y; integers become float32. */
+  div(y: Like<T>): T
+  /** x / y; integers become float32. */
+  divide(y: Like<T>): T
+  /** x / y rounded down, Python's `//`. */
+  floorDivide(y: Like<T>): T
+  /** The remainder with the sign of y, Python's `%`. */
+  mod(y: Like<T>): T
+  /** x to the power y. */
+  pow(y: Like<T>): T
+  /** x to the power y. */
+  power(y: Like<T>): T
+  /** -x. */
+  neg(): T
+  /** -x. */
+  negative(): T
+  /** |x|. */
+  abs(): T
+  /** The matrix product, Python's `@`. */
+  matmul(y: Like<T>): T
+  /** NumPy's `dot`. */
+  dot(y: Like<T>): T
+  /** x kept within [low, high]; null leaves a side open. */
+  clip(low: Like<T> | null, high: Like<T> | null): T
+  /** Rounded to a number of decimals (0 unless given), halves to even. */
+  round(decimals?: number): T
+
+  // Comparison and logic: bool
+  /** x = y. */
+  equal(y: Like<T>): T
+  /** x != y. */
+  notEqual(y: Like<T>): T
+  /** x < y. */
+  less(y: Like<T>): T
+  /** x <= y. */
+  lessEqual(y: Like<T>): T
+  /** x > y. */
+  greater(y: Like<T>): T
+  /** x >= y. */
+  greaterEqual(y: Like<T>): T
+  /** Whether both are other than 0. */
+  logicalAnd(y: Like<T>): T
+  /** Whether either is other than 0. */
+  logicalOr(y: Like<T>): T
+  /** Whether x is 0. */
+  logicalNot(): T
+
+  // Reductions
+  /** The sum. */
+  sum(options?: Reduced): T
+  /** The product. */
+  prod(options?: Reduced): T
+  /** The mean. */
+  mean(options?: Reduced): T
+  /** The variance. */
+  var(options?: Deviation): T
+  /** The standard deviation. */
+  std(options?: Deviation): T
+  /** The greatest element. */
+  max(options?: Reduced): T
+  /** The least element. */
+  min(options?: Reduced): T
+  /** Whether all elements are other than 0. */
+  all(options?: Reduced): T
+  /** Whether any element is other than 0. */
+  any(options?: Reduced): T
+  /** The position of the greatest element: see np.argmax. */
+  argmax(axis?: number): T
+  /** The position of the least element: see np.argmin. */
+  argmin(axis?: number): T
+  /** Running sums along an axis (the last unless given). */
+  cumsum(axis?: number): T
+  /** Running products along an axis (the last unless given). */
+  cumprod(axis?: number): T
+
+  // Shape and order
+  /** The same elements in another shape: `x.reshape([2, 3])` or `x.reshape(2, 3)`; one length may be -1. */
+  reshape(shape: Shape): T
+  reshape(...lengths: number[]): T
+  /** All elements along one axis. */
+  ravel(): T
+  /** All elements along one axis. */
+  flatten(): T
+  /** With the axes permuted: `x.transpose([1, 0])` or `x.transpose(1, 0)`; reversed if none are given. */
+  transpose(perm: readonly number[]): T
+  transpose(...perm: number[]): T
+  /** With two axes exchanged. */
+  swapaxes(a: number, b: number): T
+  /** Without axes of length 1: all of them unless given. */
+  squeeze(axis?: Axes): T
+  /** Each element repeated. */
+  repeat(times: number, axis?: number): T
+  /** In ascending order along an axis (the last unless given). */
+  sort(axis?: number): T
+  /** The positions of the elements in ascending order. */
+  argsort(axis?: number): T
+  /** Rows along an axis (the first unless given) by position. */
+  take(positions: Like<T>, axis?: number | null): T
+  /** The diagonal of the first two axes, `k` above the main one. */
+  diagonal(options?: { k?: number }): T
+  /** The sum of the diagonal. */
+  trace(options?: { k?: number }): T
+
+  // Conversion
+  /** In another dtype. */
+  astype(dtype: DType): T
+}
