@@ -10,14 +10,14 @@ import { searchOf } from '../infer/text-options.js'
 import type { TextOptions } from '../infer/text-options.js'
 import { escapeControls, linesOf, unknownIn, unknownSymbols } from './texts.js'
 
-/** What is said of each text. */
+/** The form of the output for each text. */
 interface Output {
   json: boolean
-  /** The answer that is scored, instead of one that is made. */
+  /** An answer to score, instead of generating one. */
   target?: string
 }
 
-/** Answers texts, or the lines of the standard input, or whoever sits at the terminal. */
+/** Answers the texts; without any, the lines of the standard input, or at a terminal what the user types at a prompt. */
 export async function answerTexts(
   path: string,
   texts: readonly string[],
@@ -29,7 +29,7 @@ export async function answerTexts(
     bits,
     onNotice: message => console.error(message),
   })
-  // What is wrong with the options is said before anything is read.
+  // Options that contradict each other are refused before any text is read.
   searchOf(options, model.codec.targets, model.options.maxNewTokens)
   if (output.target !== undefined) warnOfUnknown(output.target, unknownIn(model.codec.targets, output.target))
   const generator = new TextGenerator(model)
@@ -41,13 +41,13 @@ export async function answerTexts(
     count++
   }
   if (count === 0)
-    console.error(`nothing came on the standard input; to give texts: switchyard infer ${path} "your text"`)
+    console.error(`nothing came on the standard input; give texts as arguments: switchyard infer ${path} "your text"`)
 }
 
-/** How many lines are answered at once. */
+/** The most lines that wait for their answers at the same time. */
 const AT_ONCE = 64
 
-/** What comes out for each line in, in order and as soon as it is there, while more lines are read and answered. */
+/** The output for each input line, in order and as soon as it is ready. Meanwhile more lines are read and answered. */
 async function* answersOf(
   model: TextModel,
   generator: TextGenerator,
@@ -112,10 +112,10 @@ function warnOfUnknown(text: string, unknown: readonly string[]): void {
     )
 }
 
-/** Answers line by line, each piece as it is made, until the input ends. Ctrl-C ends an answer, or the prompt. */
+/** Answers what the user types, and prints each piece as it is generated. Ctrl-C ends an answer; without one, the prompt. */
 async function prompt(generator: TextGenerator, options: TextOptions): Promise<void> {
   if ((options.numReturned ?? 1) > 1)
-    throw new ConfigError('at the prompt there is one answer for each text: leave --num-returned out')
+    throw new ConfigError('the prompt gives one answer for each text: leave --num-returned out')
   const terminal = createInterface({ input: process.stdin, output: process.stdout, prompt: '> ' })
   let current: AbortController | null = null
   let isOpen = true
@@ -126,7 +126,7 @@ async function prompt(generator: TextGenerator, options: TextOptions): Promise<v
   terminal.on('close', () => {
     isOpen = false
   })
-  console.log('a text and Enter; Ctrl-C ends an answer, Ctrl-D the prompt')
+  console.log('type a text and Enter; Ctrl-C ends an answer, Ctrl-D the prompt')
   try {
     terminal.prompt()
     for await (const line of terminal) {

@@ -1,6 +1,6 @@
 import type { Example } from './source.js'
 
-/** What a plain word is spelled with. */
+/** The characters of the spellings that are used. */
 export const LETTERS = "'abcdefghijklmnopqrstuvwxyz".split('')
 
 /** The phonemes of CMUdict (ARPAbet), without stress. */
@@ -8,24 +8,24 @@ export const PHONEMES =
   'AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH'.split(' ')
 
 /**
- * Letters, with apostrophes inside only: 124,095 words. Left out are hyphened compounds, abbreviations with dots ("a.m."),
- * clipped words ("'cause") and plural possessives ("actors'"), which sound like the plural that is there already.
+ * Words of letters, with apostrophes inside only: 124,095 of them. It excludes compounds with hyphens, abbreviations with dots
+ * ("a.m."), clipped words ("'cause") and plural possessives ("actors'"), which sound like their plural.
  */
 const PLAIN_WORD = /^[a-z]+(?:'[a-z]+)*$/
 
-/** Keys of further pronunciations: "tomato(2)". */
+/** The key of another pronunciation of a word: "tomato(2)". */
 const ALTERNATE = /^(.+)\(\d+\)$/
 
 /**
- * The plain words of the CMU Pronouncing Dictionary, in its order. Further pronunciations are alternatives of their word.
- * The data (5 MB of JavaScript) is imported on the first call.
+ * The plain words of the CMU Pronouncing Dictionary, in its order. Other pronunciations are alternatives of their word. The
+ * first call imports the data (5 MB of JavaScript).
  */
 export async function loadCmudict(): Promise<Example[]> {
   const { dictionary } = await import('cmu-pronouncing-dictionary')
   return examplesFromDictionary(dictionary)
 }
 
-/** As `loadCmudict`, from any dictionary in that form. */
+/** The same from any dictionary in the form of the package cmu-pronouncing-dictionary. */
 export function examplesFromDictionary(dictionary: Readonly<Record<string, string>>): Example[] {
   const words = new Map<string, { input: string; target: string; alternatives: string[] }>()
   const alternates: [word: string, phonemes: string][] = []
@@ -34,7 +34,7 @@ export function examplesFromDictionary(dictionary: Readonly<Record<string, strin
     if (word !== undefined) alternates.push([word, phonemesOf(entry)])
     else if (PLAIN_WORD.test(key)) words.set(key, { input: key, target: phonemesOf(entry), alternatives: [] })
   }
-  // Last, so that they find their word wherever it stands. Without stress some are no different from it.
+  // After the loop, since a word may follow its other pronunciations. Some equal the first once stress is removed.
   for (const [word, phonemes] of alternates) {
     const known = words.get(word)
     if (known && phonemes !== known.target && !known.alternatives.includes(phonemes)) known.alternatives.push(phonemes)

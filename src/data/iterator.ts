@@ -6,42 +6,42 @@ import { shuffledIndices } from './shuffle.js'
 import { HASH_SEED, hashStep, mix32 } from '../base/hash.js'
 
 export interface IteratorOptions extends PackedSize {
-  /** A 32-bit integer: with the examples and the sizes it determines every batch. */
+  /** A 32-bit integer. Together with the examples and the sizes it determines every batch. */
   readonly seed: number
-  /** Default: skip. Either way they are counted. */
+  /** What to do with examples that are longer than a row; they are counted. Default: skip. */
   readonly tooLong?: TooLong
   /**
-   * A batch is closed when this many examples have found no room in it; they go first into the next one. More makes
-   * batches denser and the iterator slower. Default: 4 for each row.
+   * A batch is finished when this many examples did not fit into it. They are carried over: the next batch begins with them.
+   * A larger number makes batches denser and the iterator slower. Default: 4 for each row.
    */
   readonly maxCarried?: number
 }
 
 export interface TrainBatch {
   readonly features: PackedFeatures
-  /** How many examples the batch holds. */
+  /** The number of examples in the batch. */
   readonly examples: number
-  /** Tokens that are not padding, of both sides. */
+  /** The number of tokens that are not padding, inputs and targets together. */
   readonly tokens: number
 }
 
 const stateSchema = z.strictObject({
   seed: z.int(),
-  /** Tells the examples apart from others: going on over other data would not be the same run. */
+  /** A hash of the examples. A run cannot be resumed exactly with other examples. */
   fingerprint: z.int().min(0).max(0xffffffff),
   epoch: z.int().min(0),
-  /** How many examples of this epoch were drawn. */
+  /** How many examples of this epoch have been drawn. */
   position: z.int().min(0),
-  /** Drawn, but not yet in a batch: the numbers of the examples. */
+  /** The indices of examples that were drawn and are in no batch yet. */
   carried: z.array(z.int().min(0)),
 })
 
-/** Where an iterator stands, as plain JSON. */
+/** The position of an iterator, as plain JSON. */
 export type IteratorState = z.infer<typeof stateSchema>
 
 /**
- * Packed training batches without end. Each epoch goes over all examples in a new order, which depends on the seed and the
- * epoch alone; every example is used once an epoch, though a few of an epoch's last come in the first batches of the next.
+ * Packed training batches without end. Each epoch draws all examples once, in an order that depends only on the seed and the
+ * epoch. A few of the last examples of an epoch are in the first batches of the next.
  */
 export class TrainIterator {
   readonly skipped: number
@@ -82,12 +82,12 @@ export class TrainIterator {
     this.order = shuffledIndices(this.examples.length, seed, 0)
   }
 
-  /** How often the examples have been gone through, as a fraction: 1.5 is the middle of the second epoch. */
+  /** The number of epochs so far, as a fraction: 1.5 is the middle of the second epoch. */
   get epochs(): number {
     return this.epochNumber + this.position / this.examples.length
   }
 
-  /** The next batch. Its arrays are new and the caller's own. */
+  /** The next batch. Its arrays are new, so the caller may change them. */
   next(): TrainBatch {
     const open = new OpenRows(this.options)
     const left: number[] = []
@@ -102,27 +102,27 @@ export class TrainIterator {
         left.push(index)
       }
     }
-    // The oldest first, into empty rows: nothing is carried for ever.
+    // Carried examples are placed first, into empty rows, so that each is used in the next batch at the latest.
     for (const index of this.carried) put(index)
     while (left.length < this.maxCarried && !open.full) put(this.draw())
     this.carried = left
     return { features: open.features(), examples, tokens }
   }
 
-  /** Where the iterator stands. An iterator over the same examples that restores it gives exactly the batches that follow. */
+  /** The current position. An iterator over the same examples that restores it gives exactly the batches that follow. */
   state(): IteratorState {
     const { fingerprint, epochNumber: epoch, position, carried } = this
     return { seed: this.options.seed, fingerprint, epoch, position, carried: [...carried] }
   }
 
-  /** Goes to where a state says. The state is checked: it may come from a file. */
+  /** Moves to a saved position. The value may come from a file: a ConfigError says what is wrong with it. */
   restore(saved: unknown): void {
     const result = stateSchema.safeParse(saved)
     if (!result.success) throw new ConfigError(`not the state of a data iterator: ${z.prettifyError(result.error)}`)
     const state = result.data
     if (state.fingerprint !== this.fingerprint) {
       throw new ConfigError(
-        'the training examples are not those that this run began with; exact resume needs the same data, vocabulary and lengths',
+        'the training examples differ from those that this run began with; resuming needs the same data, vocabulary and lengths',
       )
     }
     if (state.seed !== this.options.seed) {
@@ -148,7 +148,7 @@ export class TrainIterator {
   }
 }
 
-/** 32 bits that change when any token of any example does. */
+/** A 32-bit hash of all tokens of all examples. */
 function fingerprintOf(examples: readonly TokenExample[]): number {
   let hash = hashStep(HASH_SEED, examples.length)
   for (const { inputs, targets } of examples) {

@@ -1,10 +1,10 @@
 import { hashText } from '../base/hash.js'
 
-/** One thing to learn: text in, text out. Every source gives these. */
+/** One pair of texts to learn from. */
 export interface Example {
   readonly input: string
   readonly target: string
-  /** Other right answers: accepted in evaluation, never trained on. */
+  /** Other right answers. Evaluation accepts them; training does not use them. */
   readonly alternatives: readonly string[]
 }
 
@@ -12,8 +12,8 @@ export const splitNames = ['train', 'validation', 'test'] as const
 export type SplitName = (typeof splitNames)[number]
 
 /**
- * The split that an input belongs to: 5% test, 1% validation, the rest train. It depends on nothing but the input's own
- * text, so adding data moves no example, and one input never stands in two splits.
+ * The split that an input belongs to: 5% test, 1% validation, the rest train. It depends only on the input's own text, so
+ * adding data moves no example to another split, and equal inputs are in the same split.
  */
 export function splitOf(input: string): SplitName {
   const percent = hashText(input) % 100
@@ -21,14 +21,14 @@ export function splitOf(input: string): SplitName {
   return percent === 5 ? 'validation' : 'train'
 }
 
-/** The examples of each split, in their order. */
+/** The examples of each split, in their original order. */
 export function splitExamples(examples: Iterable<Example>): Record<SplitName, Example[]> {
   const splits: Record<SplitName, Example[]> = { train: [], validation: [], test: [] }
   for (const example of examples) splits[splitOf(example.input)].push(example)
   return splits
 }
 
-/** One example for each different input: its first target, with the further ones as alternatives. For evaluation. */
+/** Merges examples with the same input, for evaluation: the first target stays, the other ones become alternatives. */
 export function mergeInputs(examples: Iterable<Example>): Example[] {
   const answers = new Map<string, Set<string>>()
   for (const { input, target, alternatives } of examples) {

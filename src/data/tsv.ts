@@ -2,15 +2,15 @@ import { createReadStream } from 'node:fs'
 import { FileError } from '../base/errors.js'
 import type { Example } from './source.js'
 
-/** A longer line is no pair of sequences but a wrong file; the limit also bounds the memory. */
+/** A longer line means that the file is not one of pairs. The limit also bounds the memory. */
 export const MAX_LINE_BYTES = 1 << 20
 
-/** So many wrong lines are named at once. */
+/** An error names at most this many wrong lines. */
 const MAX_PROBLEMS = 5
 
 /**
- * Reads a UTF-8 file of lines `input TAB target`, one at a time. Spaces around a column are dropped, blank lines skipped;
- * CRLF and a byte order mark are fine. Everything else that is wrong is a FileError that names the file and the first few lines.
+ * Reads a UTF-8 file of lines `input TAB target`, one line at a time. It drops spaces around a column, skips blank lines, and
+ * accepts CRLF and a byte order mark. Throws a FileError that names the file and the first wrong lines.
  */
 export async function* readPairs(path: string): AsyncGenerator<Example> {
   let number = 0
@@ -41,7 +41,7 @@ function parseLine(line: string, where: string): Example | undefined {
   return { input, target, alternatives: [] }
 }
 
-/** The bytes between line feeds. Lines are cut before decoding, so that a bad byte is found on its own line. */
+/** The bytes of each line. Lines are split before they are decoded, so that an error can name the line of a bad byte. */
 async function* readLines(path: string): AsyncGenerator<Uint8Array> {
   let pending: Uint8Array[] = []
   let pendingBytes = 0
@@ -85,7 +85,7 @@ async function* chunks(path: string): AsyncGenerator<Uint8Array> {
   }
 }
 
-// ignoreBOM: the decoder would drop a mark at the start of every line; ours belongs to the file's start alone.
+// ignoreBOM keeps a byte order mark in the text. Only one at the start of the file is removed, by `decode`.
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 function decode(bytes: Uint8Array, where: string, first: boolean): string {

@@ -5,18 +5,21 @@ import type { Answer, NextTokens, Search, SearchOptions } from './search.js'
 
 export interface BeamOptions extends SearchOptions {
   numBeams: number
-  /** How many answers are returned; default 1. */
+  /** How many answers are returned. Default: 1. */
   numReturned?: number
-  /** Scores are divided by length ** lengthPenalty: above 0 long answers gain. Default 1. */
+  /** Scores are divided by length ** lengthPenalty; values above 0 favour long answers. Default: 1. */
   lengthPenalty?: number
   /**
-   * When to stop looking: `true` as soon as there are numBeams answers; `false` (the default) when the best beam's score at its present
-   * length is no better than the worst answer's; 'never' when no beam could become better, whatever its length.
+   * When the search stops, once there are numBeams answers. `true`: at once. `false` (the default): when the best beam's score
+   * at its current length is no better than the worst answer's. 'never': when no beam could become better at any length.
    */
   earlyStopping?: boolean | 'never'
 }
 
-/** Tokens with the start token, their log-probabilities, and the sum of those that the processors left. */
+/**
+ * A partial answer: its tokens, the start token first; the model's log-probability of each; and `sum`, the sum of the
+ * log-probabilities after the processors changed them.
+ */
 interface Beam {
   tokens: number[]
   logProbabilities: number[]
@@ -28,8 +31,8 @@ interface Finished {
 }
 
 /**
- * Beam search with HF's meaning (transformers 5, `_beam_search`): each step keeps the 2 * numBeams best continuations of all beams; those that end
- * within the first numBeams become answers, the best numBeams others go on.
+ * Beam search as in Hugging Face transformers 5 (`_beam_search`). Each step takes the 2 * numBeams best continuations of all
+ * beams. Those of the first numBeams that end become answers; the best numBeams that do not end become the next beams.
  */
 export function beamSearch(options: BeamOptions): Search {
   checkOptions(options)
@@ -57,7 +60,7 @@ class BeamSearch implements Search {
   next(logits: Float32Array): NextTokens | null {
     const { numBeams, maxNewTokens, stop } = this.options
     const { best, raw } = this.bestContinuations(logits, logits.length / this.rows)
-    const made = this.beams[0].tokens.length // with the one that is being made, without the start token
+    const made = this.beams[0].tokens.length // tokens of an answer after this step, without the start token
     const going: { beam: Beam; parent: number }[] = []
     best.forEach(({ parent, token, sum }, rank) => {
       const { tokens, logProbabilities } = this.beams[parent]
@@ -112,7 +115,7 @@ class BeamSearch implements Search {
     if (this.finished.length > numBeams) this.finished.pop()
   }
 
-  /** Whether a beam could still become one of the answers, as far as `earlyStopping` looks. */
+  /** Whether a beam could still become one of the answers, by the rule of `earlyStopping`. */
   private mayImprove(best: Beam, made: number): boolean {
     const { numBeams, maxNewTokens, lengthPenalty = 1, earlyStopping = false } = this.options
     if (this.finished.length < numBeams) return true
@@ -122,7 +125,7 @@ class BeamSearch implements Search {
   }
 
   answers(): Answer[] {
-    // If it was ended before its time, or nothing was possible any more: what there is.
+    // The search was ended early, or the processors left no possible token: the unfinished beams are the answers.
     if (this.finished.length === 0)
       for (const beam of this.beams) this.finish(beam, Math.max(beam.tokens.length - 1, 1))
     return this.finished

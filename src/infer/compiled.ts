@@ -9,9 +9,12 @@ import { decodeStep, encodeInputs, startDecoding } from './decode.js'
 import type { DecodeCache, DecodeStart, EncodedInputs, PositionTables } from './decode.js'
 import { decodeTypes, encodeTypes } from './example-types.js'
 
-/** The parts of decoding (decode.ts), compiled. One compiled form, and one copy of the weights, serves all sizes of a batch. */
+/** The functions of decode.ts, compiled. One compiled form and one copy of the weights serve all batch sizes and lengths. */
 export interface CompiledDecoding {
-  /** Lays the parameters out, the encoder's before the decoder's: it takes memory. Yields those that are needed no more, since there is a copy of them. */
+  /**
+   * Copies and packs the parameters for ONNX Runtime, the encoder's first. Yields the parameters whose copy is finished, so
+   * that the caller can release the originals before the next ones are copied.
+   */
   prepare(params: ModelParams): AsyncIterable<readonly Tensor[]>
   start(params: ModelParams, rows: number, inputLength: number): DecodeStart
   encode(params: ModelParams, inputs: Tensor, inputOfRow: Tensor, encoderBiases: Tensor[]): EncodedInputs
@@ -23,7 +26,7 @@ export interface CompiledDecoding {
     tokens: Tensor,
     step: Tensor,
   ): { logits: Tensor; cache: DecodeCache }
-  /** The cache with row i as row `parents[i]` was. */
+  /** A cache whose row i is row `parents[i]` of the given one. */
   reorder(cache: DecodeCache, parents: Tensor): DecodeCache
 }
 
@@ -76,7 +79,7 @@ export function compileDecoding(options: ForwardOptions, maxLength: number): Com
       const inEncoder = new Set(flatten<Tensor>(params.encoder).leaves.map(a => a.value))
       const copied = await encode.prepare(params)
       yield copied.filter(a => inEncoder.has(a.value))
-      // A small table that both read is copied by both.
+      // A parameter that both stacks read (the token embedding) is copied for both, so it is released last.
       yield [...copied.filter(a => !inEncoder.has(a.value)), ...(await advance.prepare(params))]
     },
     encode,

@@ -15,14 +15,14 @@ import { embed } from '../nn/embedding.js'
 import { noNoise } from '../nn/noise.js'
 import { rowsAt } from '../nn/rows.js'
 
-/** What decoding needs of the inputs, computed once. */
+/** What the decoder reads of the inputs. It is computed once for a batch. */
 export type EncodedInputs = {
   /** Keys and values of the encoder's output, for each decoder layer's cross attention. */
   cross: KeysAndValues[]
   crossBias: Tensor // [batch, 1, 1, encoder length]
 }
 
-/** Each layer's keys and values of the tokens so far. The shape is fixed: places that are not filled yet are masked. */
+/** Each layer's keys and values of the tokens so far. The shape is fixed; positions of later tokens are masked. */
 export type DecodeCache = KeysAndValues[] // [batch, heads, maxLength, headDim] each
 
 export interface DecodeSizes {
@@ -31,11 +31,11 @@ export interface DecodeSizes {
   maxLength: number
 }
 
-/** The tables of relative positions, which are all that `startDecoding` reads. */
+/** The tables of relative position biases, the only parameters that `startDecoding` reads. */
 export type PositionTables = { [S in StackName]: Tensor[] } // [heads, buckets] each
 
 export type DecodeStart = {
-  /** One that all layers share, or one for each, as selfBiases. */
+  /** One bias that all layers share, or one for each layer. The same holds for selfBiases. */
   encoderBiases: Tensor[] // [1, heads, inputLength, inputLength]
   selfBiases: Tensor[] // [1, heads, maxLength, maxLength]
   cache: DecodeCache
@@ -44,7 +44,7 @@ export type DecodeStart = {
 /** A pass over one position. Its tokens are routed without capacity, as in every reference that decodes with a cache. */
 const passOf = (options: ForwardOptions): Pass => ({ ...newPass(options, noNoise, null), dropless: true })
 
-/** What depends on the sizes of a batch alone: relative position biases, and an empty cache. */
+/** The values that depend only on the sizes of a batch: relative position biases, and an empty cache. */
 export function startDecoding(
   tables: PositionTables,
   { rows, inputLength, maxLength }: DecodeSizes,
@@ -58,7 +58,7 @@ export function startDecoding(
   }
 }
 
-/** Encodes inputs [inputs, length] (0 is padding), once each, for the rows of a batch, `inputOfRow` [batch]. */
+/** Encodes each of the inputs [inputs, length] (0 is padding) once, and copies the results to the rows of the batch by `inputOfRow` [batch]. */
 export function encodeInputs(
   params: ModelParams,
   inputs: Tensor,
@@ -78,8 +78,8 @@ export function encodeInputs(
 }
 
 /**
- * The logits [batch, vocab] of what follows `tokens` [batch], which stand at place `step` (an int32 scalar) of the output, and the cache
- * with them in it.
+ * Decodes one token for each row. `tokens` [batch] are the tokens at position `step` (an int32 scalar) of the output. Returns
+ * the logits [batch, vocab] of the next token, and the cache with the keys and values of `tokens` added.
  */
 export function decodeStep(
   params: ModelParams,

@@ -11,7 +11,10 @@ interface Sizes {
   maxLength: number
 }
 
-/** Primes, each for one thing and growing in its own way, small and large: a compiler that sees them finds out what depends on what. */
+/**
+ * Three examples of the sizes of a batch. `specialize` compares programs traced for them to find which size each dimension
+ * depends on. They are different primes that grow by different factors, so that no two sizes can be confused.
+ */
 const exampleSizes: readonly [Sizes, Sizes, Sizes] = [
   { inputs: 3, rows: 5, inputLength: 7, maxLength: 11 },
   { inputs: 101, rows: 211, inputLength: 307, maxLength: 401 },

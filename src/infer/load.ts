@@ -40,13 +40,14 @@ export async function loadTextModel(
 }
 
 /**
- * Loads a model's weights for inference, parameter by parameter, so that memory holds one parameter more than the result. With
- * `bits`, kernels are quantized while they are loaded.
+ * Loads a model's weights for answering: in float32, or with kernels quantized to `bits`. Parameters are read one by one, so
+ * besides the loaded ones memory holds at most one parameter as it is stored. Throws a SwitchyardError if the weights are
+ * quantized to other bits already.
  */
 export async function loadServed(weights: Weights, bits: Bits | null = null): Promise<ModelParams> {
   if (bits && weights.bits && bits !== weights.bits)
     throw new SwitchyardError(
-      `${weights.path}: its weights have ${weights.bits} bits already, and cannot be given ${bits}`,
+      `${weights.path}: its weights have ${weights.bits} bits already and cannot be quantized to ${bits}`,
     )
   const entries: [string, Tensor][] = []
   for (const spec of weights.specs) {
@@ -60,8 +61,8 @@ export async function loadServed(weights: Weights, bits: Bits | null = null): Pr
 }
 
 /**
- * The most memory that inference takes, in bytes. The peak is at its start: the weights, ONNX Runtime's copy of them, and its
- * copy in the layout of matrix products. Afterwards only the last remains.
+ * An estimate of the most memory, in bytes, that loading and answering take. The peak is at the first answer: it holds the
+ * weights, ONNX Runtime's copy of them, and the form that ONNX Runtime packs for matrix products. Only the packed form stays.
  */
 export function servedBytes(
   { specs, bits: stored }: Pick<Weights, 'specs' | 'bits'>,

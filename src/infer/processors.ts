@@ -2,12 +2,12 @@ import { ConfigError } from '../base/errors.js'
 import { EOS_ID } from '../text/vocabulary.js'
 
 /**
- * Changes the scores [vocab] of a row's next token in place, before one is chosen: the seam for whatever shall be likelier, less likely
- * or (-Infinity) impossible. Scores are logits, in beam search log-probabilities. `tokens` is what the row has so far, the start token first.
+ * Changes the scores [vocab] of a row's next token in place, before a token is chosen. -Infinity makes a token impossible.
+ * Scores are logits; in beam search they are log-probabilities. `tokens` are the row's tokens so far, the start token first.
  */
 export type ScoreProcessor = (scores: Float32Array, tokens: readonly number[]) => void
 
-/** Throws a ConfigError unless a setting `holds`. */
+/** Throws a ConfigError unless `holds` is true: `topK must be a positive whole number, not 0`. */
 export function checkSetting(name: string, value: number, holds: boolean, must: string): void {
   if (!holds) throw new ConfigError(`${name} must be ${must}, not ${value}`)
 }
@@ -19,7 +19,10 @@ export const minNewTokens =
     if (tokens.length - 1 < count) scores[EOS_ID] = -Infinity
   }
 
-/** Scores of tokens that the row has already are divided by `penalty`, negative ones multiplied (Keskar et al. 2019, "CTRL", section 4.1). */
+/**
+ * Makes tokens that the row has already less probable: divides their scores by `penalty`, or multiplies them if they are
+ * negative (Keskar et al. 2019, "CTRL", section 4.1).
+ */
 export function repetitionPenalty(penalty: number): ScoreProcessor {
   checkSetting('repetitionPenalty', penalty, penalty > 0, 'greater than 0')
   return (scores, tokens) => {
@@ -28,7 +31,7 @@ export function repetitionPenalty(penalty: number): ScoreProcessor {
   }
 }
 
-/** No sequence of `size` tokens comes twice. */
+/** Makes every token impossible that would repeat a sequence of `size` tokens of the row. */
 export function noRepeatNgram(size: number): ScoreProcessor {
   checkSetting('noRepeatNgram', size, Number.isInteger(size) && size > 0, 'a positive whole number')
   return (scores, tokens) => {
@@ -41,7 +44,7 @@ export function noRepeatNgram(size: number): ScoreProcessor {
   }
 }
 
-/** None of these sequences of tokens comes: the last token of one is impossible after the others. */
+/** Bans sequences of tokens: after all but the last token of a sequence, its last token is impossible. */
 export const banTokens =
   (sequences: readonly (readonly number[])[]): ScoreProcessor =>
   (scores, tokens) => {
@@ -64,7 +67,7 @@ export const forceTokens =
     scores[forced] = 0
   }
 
-/** Divides scores: below 1 likely tokens become likelier, above 1 the distribution flatter. */
+/** Divides scores by `value`. Below 1, probable tokens become more probable; above 1, the distribution becomes flatter. */
 export function temperature(value: number): ScoreProcessor {
   checkSetting('temperature', value, value > 0 && Number.isFinite(value), 'greater than 0')
   return scores => {
@@ -72,7 +75,7 @@ export function temperature(value: number): ScoreProcessor {
   }
 }
 
-/** Only the k likeliest tokens are possible, and those that tie with the last of them. */
+/** Leaves only the k most probable tokens possible, and those that tie with the last of them. */
 export function topK(k: number): ScoreProcessor {
   checkSetting('topK', k, Number.isInteger(k) && k > 0, 'a positive whole number')
   return scores => {
@@ -82,7 +85,7 @@ export function topK(k: number): ScoreProcessor {
   }
 }
 
-/** Only the likeliest tokens whose probabilities first add up to `p` are possible (Holtzman et al. 2020, "nucleus sampling"). */
+/** Leaves only the most probable tokens whose probabilities add up to at least `p` possible (Holtzman et al. 2020, "nucleus sampling"). */
 export function topP(p: number): ScoreProcessor {
   checkSetting('topP', p, p > 0 && p <= 1, 'greater than 0 and at most 1')
   return scores => {
@@ -96,7 +99,7 @@ export function topP(p: number): ScoreProcessor {
   }
 }
 
-/** Only tokens at least `p` times as likely as the likeliest are possible (Nguyen et al. 2024, "min-p sampling"). */
+/** Leaves only tokens possible that are at least `p` times as probable as the most probable one (Nguyen et al. 2024, "min-p sampling"). */
 export function minP(p: number): ScoreProcessor {
   checkSetting('minP', p, p >= 0 && p <= 1, 'from 0 to 1')
   return scores => {

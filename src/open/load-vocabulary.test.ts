@@ -84,7 +84,7 @@ describe('loadVocabulary', () => {
       [write('latin1.json', Uint8Array.of(0x22, 0xe9, 0x22)), /latin1.json: not JSON/],
       [write('deep.json', '['.repeat(1e6)), /deep.json: not/],
       [write('text.model', 'pieces'), /text.model: not a SentencePiece model/],
-      [huge, /huge.model: 1\S+ \w+ are too many/],
+      [huge, /huge.model: 1\S+ \w+ is too large/],
       ['/dev/null', /not a regular file/],
     ]
     for (const [path, message] of wrong) {

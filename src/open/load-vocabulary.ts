@@ -11,7 +11,7 @@ import { MAX_MODEL_BYTES } from '../text/spiece-model.js'
 import { fromTokenizerJson } from '../text/tokenizer-json.js'
 import type { Vocabulary } from '../text/vocabulary.js'
 
-/** mT5's tokenizer.json, the largest of the family, has 16 MB. */
+/** The largest tokenizer.json of the family, that of mT5, has 16 MB. */
 const MAX_JSON_BYTES = 2 ** 26
 
 const byteConfig = z.object({
@@ -23,14 +23,14 @@ const byteConfig = z.object({
 })
 
 /**
- * Loads the vocabulary of a model's folder, or of one of its files: `spiece.model`, `tokenizer.json` or ByT5's
- * `tokenizer_config.json`. A FileError says what is missing or wrong: the files may come from anywhere, and nothing in them is trusted.
+ * Loads the vocabulary in a model's folder, or in one file: `spiece.model`, `tokenizer.json` or ByT5's
+ * `tokenizer_config.json`. The files are not trusted; a FileError says what is missing or wrong.
  */
 export async function loadVocabulary(path: string): Promise<Vocabulary> {
   return readVocabulary((await isFolder(path)) ? await findFile(path) : path)
 }
 
-/** T5's own vocabulary, which Flan-T5 and Switch share: 32,000 pieces and 100 sentinels. It is part of the package. */
+/** T5's vocabulary, which Flan-T5 and Switch use as well: 32,000 pieces and 100 sentinels. The package contains it. */
 export async function loadT5Vocabulary(): Promise<SentencePieceVocabulary> {
   return readModel(fileURLToPath(new URL('../../assets/t5-vocab/spiece.model', import.meta.url)))
 }
@@ -39,7 +39,7 @@ async function findFile(folder: string): Promise<string> {
   const names = new Set(await orFileError(folder, () => readdir(folder)))
   const name = vocabularyFiles.find(candidate => names.has(candidate))
   if (name === undefined)
-    throw new FileError(`${folder}: the folder holds no vocabulary, which would be ${vocabularyFiles.join(' or ')}`)
+    throw new FileError(`${folder}: the folder holds no vocabulary (${vocabularyFiles.join(', ')})`)
   return join(folder, name)
 }
 
@@ -69,13 +69,13 @@ function parseJson(bytes: Uint8Array): unknown {
   }
 }
 
-/** Makes a vocabulary of a whole file. What is wrong with its content becomes a FileError that names it. */
+/** Reads a whole file and makes a vocabulary of it. Throws a FileError that names the file if anything is wrong. */
 async function build<V extends Vocabulary>(path: string, maxBytes: number, make: (bytes: Uint8Array) => V): Promise<V> {
   const info = await orFileError(path, () => stat(path))
   if (!info.isFile()) throw new FileError(`${path}: this is not a regular file`)
   if (info.size > maxBytes)
     throw new FileError(
-      `${path}: ${formatBytes(info.size)} are too many for a vocabulary; at most ${formatBytes(maxBytes)} are read`,
+      `${path}: ${formatBytes(info.size)} is too large for a vocabulary; the limit is ${formatBytes(maxBytes)}`,
     )
   const bytes = await orFileError(path, () => readFile(path))
   try {

@@ -61,7 +61,7 @@ describe('a folder of Hugging Face as a model of texts', () => {
     // As they are loaded, or from a file: the same.
     expect(await answer(folder, 8)).toEqual(quantized)
     await expect(answer(join(scratch, 'int8'), 4)).rejects.toThrow(
-      'its weights have 8 bits already, and cannot be given 4',
+      'its weights have 8 bits already and cannot be quantized to 4',
     )
     await expect(convertWeights(folder, join(scratch, 'no'), { to: 't5x', dtype: 'int8' })).rejects.toThrow(
       't5x has no int8: only our own format has',

@@ -3,7 +3,7 @@ import { ConfigError } from '../base/errors.js'
 
 export const toBase64 = (bytes: Uint8Array): string => protobuf.util.base64.encode(bytes, 0, bytes.length)
 
-/** The bytes of a text in base64; `what` is called so in the error if it is none. */
+/** Decodes base64. Throws a ConfigError that names `what` if the text is not base64. */
 export function fromBase64(text: string, what: string): Uint8Array {
   const bytes = new Uint8Array(protobuf.util.base64.length(text))
   try {

@@ -6,19 +6,19 @@ import { EOS_ID, FIRST_SYMBOL_ID, PAD_ID, UNK_ID, UNKNOWN_TEXT } from './vocabul
 import type { TextStream, Vocabulary } from './vocabulary.js'
 
 const BYTES = 256
-/** What fills the ids up to 384, the size that ByT5's configuration names. */
+/** The number of sentinels: with them the vocabulary has 384 ids, the size in ByT5's configuration. */
 const BYT5_SENTINELS = 125
 
 const sentinels = z.int().min(0).max(MAX_SENTINELS)
 export const bytesSpec = z.strictObject({ kind: z.literal('bytes'), sentinels })
 
 /**
- * ByT5's vocabulary (Xue et al. 2021, https://arxiv.org/abs/2105.13626): a text's UTF-8 bytes b as ids 3 + b. After them come sentinels,
- * `<extra_id_k>` = 259 + k, numbered as Hugging Face's ByT5Tokenizer numbers them. (Google's own pretraining marked blanks with the ids 258, 257 ...,
- * bytes that UTF-8 never uses or hardly ever; encode such targets by id.)
+ * ByT5's vocabulary (Xue et al. 2021, https://arxiv.org/abs/2105.13626): each UTF-8 byte b of a text has the id 3 + b. The
+ * sentinels follow, `<extra_id_k>` = 259 + k, as in Hugging Face's ByT5Tokenizer. (Google's own pretraining marked blanks
+ * with the ids 258, 257 ..., bytes that UTF-8 never or hardly ever uses; encode such targets by id.)
  *
- * Every well-formed text comes back as it was. A lone surrogate, which UTF-8 cannot hold, becomes U+FFFD, and so do bytes
- * that are not UTF-8 when they are decoded.
+ * Decoding an encoded text gives the same text if it is well-formed. A lone surrogate, which UTF-8 cannot represent, becomes
+ * U+FFFD, and so do decoded bytes that are not UTF-8.
  */
 export class ByteVocabulary implements Vocabulary {
   readonly padId = PAD_ID

@@ -1,26 +1,29 @@
 import { ConfigError } from '../base/errors.js'
 
-/** No honest rule writes more for one match (the longest of nmt_nfkc is 33 bytes); more would let a short text fill the memory. */
+/**
+ * The longest allowed replacement; the longest of nmt_nfkc is 33 bytes. Without a limit, a malicious map could let a short
+ * text fill the memory.
+ */
 const MAX_REPLACEMENT_BYTES = 256
-/** Units of a double array come in blocks: an offset and any label stay inside one. */
+/** A double array has units in blocks of this size: an offset combined with any label stays inside its block. */
 const BLOCK = 256
 
 const IS_VALUE = 0x8000_0000
 
 /**
- * SentencePiece's precompiled character map: replacements of byte sequences (such as those of NFKC), the longest match first. Its layout: the
- * byte length of a trie (32 bits, little endian), the trie (a double array of 32-bit units, as the library darts-clone writes it),
- * replacements that each end with a zero byte. A unit of the trie holds its label (8 bits), whether a key ends there (bit 8)
- * and the distance to its children (bits 10 to 30, times 256 if bit 9 is set); a child's index is `base ^ label`, and the
- * unit at the base itself holds the place of the replacement.
+ * SentencePiece's precompiled character map: replacements of byte sequences (such as those of NFKC), the longest match first.
+ * Its layout: the byte length of a trie (32 bits, little endian); the trie, a double array of 32-bit units as the library
+ * darts-clone writes it; the replacements, each ended by a zero byte. A unit of the trie holds its label (8 bits), whether a
+ * key ends there (bit 8) and the distance to its children (bits 10 to 30, times 256 if bit 9 is set). A child's index is
+ * `base ^ label`, and the unit at the base itself holds the offset of the replacement.
  */
 export class Charsmap {
   private readonly units: Uint32Array
   private readonly replacements: Uint8Array
-  /** The number of bytes that the last successful match took. */
+  /** The length in bytes of the last successful match. */
   matched = 0
 
-  /** Checks the whole map, so that matching meets no index out of range. */
+  /** Checks the whole map, so that matching never reads an index out of range. */
   constructor(bytes: Uint8Array) {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     const trieBytes = bytes.length < 4 ? 0 : view.getUint32(0, true)

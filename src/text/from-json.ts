@@ -5,12 +5,12 @@ import { charactersSpec, CharacterVocabulary, wordsSpec, WordVocabulary } from '
 import { sentencePieceSpec, SentencePieceVocabulary } from './sentencepiece.js'
 import type { Vocabulary } from './vocabulary.js'
 
-/** One member for each implementation: a new one adds its schema here and its constructor below. */
+/** The schemas of all vocabularies. A new one adds its schema here and its constructor below. */
 export const vocabularySpec = z.discriminatedUnion('kind', [charactersSpec, wordsSpec, bytesSpec, sentencePieceSpec])
 
 type AnySpec = z.infer<typeof vocabularySpec>
 
-// A mapped type over the kinds, so that a schema without a constructor does not compile.
+// The mapped type makes a schema without a constructor a compile error.
 const constructors: { [K in AnySpec['kind']]: (spec: Extract<AnySpec, { kind: K }>) => Vocabulary } = {
   characters: ({ symbols, firstId, size }) => new CharacterVocabulary(symbols, { firstId, size }),
   words: ({ symbols, firstId, size }) => new WordVocabulary(symbols, { firstId, size }),
@@ -18,7 +18,7 @@ const constructors: { [K in AnySpec['kind']]: (spec: Extract<AnySpec, { kind: K 
   sentencepiece: spec => SentencePieceVocabulary.fromJSON(spec),
 }
 
-/** Builds a vocabulary from what its `toJSON` returned, perhaps read from a file: nothing in it is trusted. */
+/** Builds a vocabulary from the result of its `toJSON`. It may come from a file: a ConfigError says what is wrong with it. */
 export function vocabularyFromJSON(spec: unknown): Vocabulary {
   const result = vocabularySpec.safeParse(spec)
   if (!result.success) throw new ConfigError(`not a vocabulary: ${z.prettifyError(result.error)}`)

@@ -6,19 +6,19 @@ export const SPACE_SYMBOL = '\u2581'
 export interface NormalizerSpec {
   /** SentencePiece's precompiled character map (`Charsmap`); empty for none. */
   readonly charsmap: Uint8Array
-  /** Puts a space before the text, so that a word is the same piece first and elsewhere. */
+  /** Puts a space before the text, so that its first word becomes the same piece as elsewhere in a text. */
   readonly addDummyPrefix: boolean
-  /** Drops spaces first and last, and all but one of a run. */
+  /** Removes spaces at both ends, and replaces a run of spaces by one. */
   readonly removeExtraWhitespaces: boolean
 }
 
 const SPACE = 0x20
 const SPACE_SYMBOL_BYTES = new TextEncoder().encode(SPACE_SYMBOL)
 
-/** What SentencePiece does to a text before it is cut into pieces: character map, spaces, and U+2581 for each space left. */
+/** SentencePiece's normalization before a text is cut into pieces: the character map, then spaces, each written as U+2581. */
 export class Normalizer {
   private readonly charsmap: Charsmap | undefined
-  /** Symbols that the character map leaves alone, by first byte, longer ones first. */
+  /** Symbols that the character map does not change, by their first byte, longer ones first. */
   private readonly userDefined = new Map<number, Uint8Array[]>()
 
   constructor(
@@ -35,8 +35,8 @@ export class Normalizer {
   }
 
   /**
-   * Normalizes a whole text or, with `continues`, what follows a sentinel in it: there a space first stays, and none is
-   * put there. A lone surrogate counts as U+FFFD.
+   * Normalizes a whole text or, with `continues`, the text after a sentinel: a space at its start is kept, and none is added.
+   * A lone surrogate counts as U+FFFD.
    */
   normalize(text: string, continues = false): string {
     if (text === '') return ''
@@ -61,7 +61,7 @@ export class Normalizer {
     return removeExtraWhitespaces ? withoutTrailingSpaces(normalized) : normalized
   }
 
-  /** What the input has at a place, after the character map, and how many bytes of input that is. */
+  /** The input at a byte offset after the character map, and how many bytes of the input it replaces. */
   private next(input: Uint8Array, at: number): { chunk: Uint8Array; taken: number } {
     const symbol = this.userDefined.get(input[at])?.find(bytes => bytes.every((byte, i) => input[at + i] === byte))
     if (symbol !== undefined) return { chunk: symbol, taken: symbol.length }
@@ -72,7 +72,7 @@ export class Normalizer {
   }
 }
 
-/** The length in bytes of the character that starts with this byte, in well-formed UTF-8. */
+/** The length in bytes of the UTF-8 character that starts with this byte. The input is well-formed. */
 const characterLength = (byte: number): number => (byte < 0x80 ? 1 : byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4)
 
 function withoutTrailingSpaces(text: string): string {

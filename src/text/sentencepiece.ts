@@ -11,25 +11,26 @@ import { EOS_ID, PAD_ID, UNK_ID } from './vocabulary.js'
 import type { TextStream, Vocabulary } from './vocabulary.js'
 
 const T5_SENTINELS = 100
-/** Bounds on time and memory: mT5's 250,000 pieces have less than 2 million characters together. */
+/** Bounds time and memory. The 250,000 pieces of mT5 have less than 2 million characters in all. */
 const MAX_UNITS = 2 ** 22
 const MAX_USER_DEFINED = 10_000
 
 const appended = z.int().min(0).max(MAX_SENTINELS)
 export const sentencePieceSpec = z.strictObject({
   kind: z.literal('sentencepiece'),
-  /** The model as a `spiece.model` has it, in base64. */
+  /** The content of a `spiece.model`, in base64. */
   model: z.string().max(Math.ceil(MAX_MODEL_BYTES / 3) * 4),
   /** How many sentinels follow the model's pieces. */
   appendedSentinels: appended,
 })
 
 /**
- * A SentencePiece unigram model (T5, Flan-T5, Switch, mT5), exact with the sentencepiece library. Beyond that library:
+ * A SentencePiece unigram model (T5, Flan-T5, Switch, mT5). It gives the ids of the sentencepiece library, with two additions:
  *
- * - Sentinels. `<extra_id_k>` in a text is one id, for T5 32000 + 99 - k. They are pieces of the model itself (mT5) or are appended to
- *   it, the last one first. A sentinel takes the space before it as its own, as in SeqIO; the text after it keeps its space.
- * - `</s>` and the like in a text are text.
+ * - `<extra_id_k>` in a text is a sentinel with one id, 32000 + 99 - k for T5. Sentinels are pieces of the model itself (mT5)
+ *   or are appended to it in reverse order. As in SeqIO, a sentinel absorbs the space before it; the text after it keeps its
+ *   space.
+ * - Special tokens written in a text, such as `</s>`, are ordinary text.
  */
 export class SentencePieceVocabulary implements Vocabulary {
   readonly padId = PAD_ID
@@ -41,11 +42,11 @@ export class SentencePieceVocabulary implements Vocabulary {
   private readonly surfaces: readonly (string | undefined)[]
   private readonly normalizer: Normalizer
   private readonly unigram: Unigram
-  /** The piece of each byte, where unknown characters are written in bytes. */
+  /** The id of each byte's piece, if the model writes unknown characters as bytes. */
   private readonly byteIds: readonly number[] | undefined
   private readonly byteOf: ReadonlyMap<number, number>
 
-  /** `appendedSentinels` is 100, T5's number, unless the model has sentinels itself: then it must be 0, and is. */
+  /** `appendedSentinels` is 100 by default, as for T5. It is 0, and must be, if the model has sentinels itself. */
   constructor(
     private readonly model: SentencePieceModel,
     appendedSentinels?: number,
@@ -171,7 +172,7 @@ function checkPieces(pieces: readonly Piece[]): void {
   })
 }
 
-/** The ids of the model's own sentinels in their order. */
+/** The ids of the sentinels that the model has itself, in their order. */
 function ownSentinels(pieces: readonly Piece[]): number[] {
   const ids = new Map<number, number>()
   pieces.forEach(({ text }, id) => {
@@ -185,7 +186,7 @@ function ownSentinels(pieces: readonly Piece[]): number[] {
   return inOrder as number[]
 }
 
-/** A sentinel is a word of its own, whether its piece says so or not. */
+/** A sentinel is decoded as a word of its own, whether its piece begins with a space or not. */
 function surfacesOf(pieces: readonly Piece[], sentinelIds: readonly number[]): (string | undefined)[] {
   const surfaces = pieces.map(({ text, type }) => (type === 'unknown' ? undefined : type === 'control' ? '' : text))
   sentinelIds.forEach((id, k) => {
@@ -196,7 +197,7 @@ function surfacesOf(pieces: readonly Piece[], sentinelIds: readonly number[]): (
 
 const withoutSpace = (text: string): string => (text.startsWith(SPACE_SYMBOL) ? text.slice(1) : text)
 
-/** The byte that each byte piece, written as `<0x41>`, stands for. */
+/** The byte of each byte piece; the piece `<0x41>` is the byte 0x41. */
 function bytesOfPieces(pieces: readonly Piece[]): Map<number, number> {
   const bytes = new Map<number, number>()
   pieces.forEach(({ text, type }, id) => {

@@ -1,16 +1,16 @@
-/** More sentinels than this are not meant: T5 has 100, ByT5 125, umT5 300. */
+/** The most sentinels that are accepted. T5 has 100, ByT5 125, umT5 300. */
 export const MAX_SENTINELS = 10_000
 
-/** How the k-th sentinel, which stands for the k-th blank of a text, is written. */
+/** The text of the k-th sentinel, which marks the k-th blank of a text. */
 export const sentinelText = (k: number): string => `<extra_id_${k}>`
 
-/** The number of the sentinel that a text is, or undefined. */
+/** The number of a sentinel from its text; undefined if the text is not a sentinel. */
 export function sentinelNumber(text: string): number | undefined {
   const digits = /^<extra_id_(0|[1-9]\d{0,4})>$/u.exec(text)?.[1]
   return digits === undefined ? undefined : Number(digits)
 }
 
-/** Cuts a text at its sentinels below `count`: texts (which may be empty) and the numbers of sentinels by turns, a text first and last. */
+/** Splits a text at its sentinels below `count`. Texts (perhaps empty) and numbers of sentinels alternate; the first and the last are texts. */
 export function cutAtSentinels(text: string, count: number): (string | number)[] {
   const parts: (string | number)[] = []
   let from = 0

@@ -2,7 +2,7 @@ import protobuf from 'protobufjs/minimal.js'
 import { ConfigError } from '../base/errors.js'
 import type { NormalizerSpec } from './normalizer.js'
 
-/** What a piece is for; the numbers are the format's (sentencepiece_model.proto, SentencePiece.Type). */
+/** The types of pieces, with their numbers in the format (sentencepiece_model.proto, SentencePiece.Type). */
 export const pieceTypes = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const
 export type PieceType = keyof typeof pieceTypes
 
@@ -13,20 +13,20 @@ export interface Piece {
   readonly type: PieceType
 }
 
-/** What of a SentencePiece unigram model says how texts are encoded and decoded. A piece's id is its place. */
+/** The parts of a SentencePiece unigram model that encoding and decoding depend on. A piece's id is its index. */
 export interface SentencePieceModel {
   readonly pieces: readonly Piece[]
   readonly normalizer: NormalizerSpec
-  /** Unknown characters become the pieces of their UTF-8 bytes. */
+  /** Whether unknown characters become the pieces of their UTF-8 bytes. */
   readonly byteFallback: boolean
-  /** How an unknown piece is written. */
+  /** The text of an unknown piece. */
   readonly unknownSurface: string
 }
 
-/** SentencePiece's own. */
+/** SentencePiece's default. */
 export const UNKNOWN_SURFACE = ' \u2047 '
 
-/** Bounds on what is read: mT5, the largest of the family, has 250,000 pieces in 4.3 MB. */
+/** Bounds on a file. mT5, the largest of the family, has 250,000 pieces in 4.3 MB. */
 export const MAX_MODEL_BYTES = 2 ** 24
 const MAX_PIECES = 1_000_000
 
@@ -34,7 +34,7 @@ const UNIGRAM = 1
 const notAModel = 'not a SentencePiece model, or a broken one'
 const typeOf = new Map((Object.keys(pieceTypes) as PieceType[]).map(type => [pieceTypes[type] as number, type]))
 
-// Fields as sentencepiece_model.proto numbers them. A kind is a wire type and the way to read it.
+// Fields by their numbers in sentencepiece_model.proto. A kind is a wire type and how to read it.
 const kinds = {
   int: { wire: 0, read: (r: protobuf.Reader): number => r.int32() },
   bool: { wire: 0, read: (r: protobuf.Reader): boolean => r.bool() },
@@ -66,8 +66,8 @@ const denormalizerFields = { charsmap: [2, 'bytes'] } as const
 const [PIECES, TRAINER, NORMALIZER, DENORMALIZER] = [1, 2, 3, 5]
 
 /**
- * Reads a `spiece.model`: a protocol buffer that nobody vouches for. A ConfigError says what is wrong with it. Its meaning as a
- * whole (special ids, scores, texts that stand twice) is for `SentencePieceVocabulary` to check.
+ * Reads a `spiece.model`, a protocol buffer from an untrusted source. A ConfigError says what is wrong with it.
+ * `SentencePieceVocabulary` checks the model as a whole (special ids, scores, repeated pieces).
  */
 export function parseSentencePieceModel(bytes: Uint8Array): SentencePieceModel {
   if (bytes.length > MAX_MODEL_BYTES)
@@ -88,7 +88,7 @@ export function parseSentencePieceModel(bytes: Uint8Array): SentencePieceModel {
     })
   } catch (error) {
     if (error instanceof ConfigError) throw error
-    // The protobuf reader throws plain errors at bytes that are none of its, the decoder at texts that are not UTF-8.
+    // The protobuf reader throws plain Errors for malformed bytes, and the text decoder for texts that are not UTF-8.
     throw new ConfigError(`${notAModel}: ${(error as Error).message}`, { cause: error })
   }
   if ((trainer.modelType ?? UNIGRAM) !== UNIGRAM)
@@ -116,7 +116,7 @@ export function parseSentencePieceModel(bytes: Uint8Array): SentencePieceModel {
   }
 }
 
-/** Writes a model that `parseSentencePieceModel` and SentencePiece read: only what encoding and decoding need, in a fixed order. */
+/** Writes a model that `parseSentencePieceModel` and SentencePiece can read: only the fields that encoding and decoding need. */
 export function serializeSentencePieceModel(model: SentencePieceModel): Uint8Array {
   const w = new protobuf.Writer()
   for (const { text, score, type } of model.pieces) {
@@ -159,7 +159,7 @@ function readPiece(reader: protobuf.Reader, id: number): Piece {
   return { text: piece ?? '', score, type: name }
 }
 
-/** Reads the fields that are named, the last of each number, and skips the others. */
+/** Reads the named fields of a message and skips all other fields. If a field is repeated, its last value counts. */
 function readFields<F extends Fields>(reader: protobuf.Reader, fields: F): Message<F> {
   const result: { [name: string]: unknown } = {}
   eachField(reader, (number, wire) => {
@@ -182,7 +182,7 @@ function eachField(
   }
 }
 
-/** A reader of the message that is a field's value. */
+/** A reader for a field whose value is a message. */
 function message(number: number, wire: number, reader: protobuf.Reader): protobuf.Reader {
   if (wire !== kinds.bytes.wire) throw wrongWire(number, wire)
   return new protobuf.Reader(reader.bytes())

@@ -2,8 +2,8 @@ import { EOS_ID, PAD_ID } from './vocabulary.js'
 import type { TextStream } from './vocabulary.js'
 
 /**
- * The stream of a vocabulary: `next` gives the text of an id that is neither padding nor EOS, `rest` what an incomplete
- * last character reads as.
+ * Makes a stream. `next` returns the text of an id that is neither padding nor EOS; `rest` returns the text of an incomplete
+ * last character.
  */
 export function textStream(next: (id: number) => string, rest: () => string = () => ''): TextStream {
   let ended = false
@@ -21,7 +21,7 @@ export function textStream(next: (id: number) => string, rest: () => string = ()
   }
 }
 
-/** The whole text of some ids. */
+/** Decodes all ids at once. */
 export function decodeAll(stream: TextStream, ids: Iterable<number>): string {
   let text = ''
   for (const id of ids) {
@@ -31,7 +31,7 @@ export function decodeAll(stream: TextStream, ids: Iterable<number>): string {
   return text + stream.end()
 }
 
-/** UTF-8 that comes byte by byte. What is not UTF-8 reads as U+FFFD, as the WHATWG decoder has it. */
+/** Decodes UTF-8 byte by byte. Bytes that are not UTF-8 become U+FFFD, as in the WHATWG decoder. */
 export class Utf8Stream {
   private readonly decoder = new TextDecoder('utf-8', { ignoreBOM: true })
   private pending = false
@@ -43,7 +43,7 @@ export class Utf8Stream {
     return text
   }
 
-  /** What an incomplete character reads as; the next byte starts afresh. */
+  /** The text of an incomplete character. The next byte begins a new character. */
   flush(): string {
     if (!this.pending) return ''
     this.pending = false

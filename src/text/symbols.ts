@@ -8,7 +8,7 @@ const MAX_SYMBOLS = 1_000_000
 const MAX_SYMBOL_LENGTH = 1_000
 const MAX_SIZE = 2 ** 24
 
-/** Where a list's symbols lie in the id space. By default they follow the special ids, and nothing follows them. */
+/** The ids of a list's symbols. By default they follow the special ids and end the id space. */
 export interface Placement {
   /** The id of the first symbol. */
   readonly firstId?: number
@@ -45,7 +45,7 @@ export const wordsSpec = z.strictObject({
 
 type ListSpec = z.infer<typeof charactersSpec> | z.infer<typeof wordsSpec>
 
-/** A list of symbols with consecutive ids. How a text falls apart into symbols, and is put together, is the subclass's. */
+/** A list of symbols with consecutive ids. The subclass decides how a text is split into symbols and joined again. */
 abstract class ListVocabulary implements Vocabulary {
   readonly padId = PAD_ID
   readonly eosId = EOS_ID
@@ -74,7 +74,7 @@ abstract class ListVocabulary implements Vocabulary {
   }
 
   protected abstract split(text: string): string[]
-  /** What decoding puts between two symbols. */
+  /** Decoding joins symbols with this text. */
   protected abstract readonly separator: string
   abstract toJSON(): ListSpec
 
@@ -100,7 +100,7 @@ abstract class ListVocabulary implements Vocabulary {
   }
 }
 
-/** One id a code point. Texts are taken as they are: no case folding, no Unicode normalisation. */
+/** One id for each code point. Texts are not changed: there is no case folding and no Unicode normalization. */
 export class CharacterVocabulary extends ListVocabulary {
   protected readonly separator = ''
 
@@ -122,7 +122,7 @@ export class CharacterVocabulary extends ListVocabulary {
   }
 }
 
-/** One id a word, words being what white space separates. Decoding puts one space between two words. */
+/** One id for each word; words are separated by white space. Decoding joins words with one space. */
 export class WordVocabulary extends ListVocabulary {
   protected readonly separator = ' '
 
@@ -145,8 +145,8 @@ export class WordVocabulary extends ListVocabulary {
 }
 
 /**
- * Characters and words with ids of their own in one id space. A model has one embedding table for both sides, and a letter
- * "b" and a phoneme "B" (or even two equal symbols) have nothing in common.
+ * Two vocabularies with different ids in one id space. A model has one embedding table for both sides, and an input letter "b"
+ * and a target phoneme "B" should not share an embedding.
  */
 export function sideBySide(
   characters: readonly string[],
@@ -163,7 +163,7 @@ export function sideBySide(
 /** The code points of a text, each as a string. */
 export const codePoints = (text: string): string[] => Array.from(text)
 
-/** What white space separates in a text. */
+/** The words of a text, separated by white space. */
 export const splitWords = (text: string): string[] => text.match(/\S+/gu) ?? []
 
 /** Cuts a decoded text into the symbols of its vocabulary: words for a vocabulary of words, else characters. */

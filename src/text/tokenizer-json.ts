@@ -8,7 +8,7 @@ import { UNKNOWN_SURFACE } from './spiece-model.js'
 import type { Piece, PieceType } from './spiece-model.js'
 import { EOS_ID, PAD_ID, UNK_ID } from './vocabulary.js'
 
-// Steps of a tokenizer.json that say together what SentencePiece does. Any other step is refused, because it would be left out.
+// The steps of a tokenizer.json that together do what SentencePiece does. Other steps are refused rather than ignored.
 const normalizerStep = z.discriminatedUnion('type', [
   z.object({ type: z.literal('Precompiled'), precompiled_charsmap: z.string() }),
   z.object({ type: z.literal('Strip'), strip_right: z.literal(true) }),
@@ -46,8 +46,9 @@ const tokenizerSchema = z.object({
 })
 
 /**
- * The vocabulary that a `tokenizer.json` of the T5 family describes (a Unigram model, with a Precompiled normalizer and a Metaspace
- * pre-tokenizer): the same as that of the `spiece.model` which it was made from. A ConfigError says what is not so.
+ * Reads a `tokenizer.json` of the T5 family (a Unigram model with a Precompiled normalizer and a Metaspace pre-tokenizer). The
+ * result equals the vocabulary of the `spiece.model` that the file was made from. A ConfigError names a step that is not
+ * supported.
  */
 export function fromTokenizerJson(json: unknown): SentencePieceVocabulary {
   const result = tokenizerSchema.safeParse(json)
@@ -87,7 +88,7 @@ function typeOf(text: string, id: number, byteFallback: boolean): PieceType {
   return byteFallback && /^<0x[0-9A-F]{2}>$/u.test(text) ? 'byte' : 'normal'
 }
 
-/** Tokens are added beside the model: they repeat its special pieces, or are sentinels, which may follow its pieces. */
+/** Checks the added tokens: each repeats a special piece of the model, or is a sentinel, which may follow the pieces. */
 function addToken(pieces: Piece[], id: number, content: string): void {
   if (pieces[id]?.text === content && (id <= UNK_ID || isSentinel(content))) return
   if (id === pieces.length && isSentinel(content)) pieces.push({ text: content, score: 0, type: 'userDefined' })

@@ -1,16 +1,16 @@
 /** The node of the empty string. */
 export const ROOT = 0
-/** What `child` and `idAt` return when there is none. */
+/** The result of `child` and `idAt` if there is no node or id. */
 export const NONE = -1
 
 /**
- * A set of strings with ids, walked one UTF-16 code unit at a time, so that all members that start at a place of a text are
- * found in one walk. Edges lie in one open hash table over typed arrays, because a vocabulary has a million of
- * them: an edge's slot, plus one, is the node that it leads to.
+ * A set of strings with ids. One walk, code unit by code unit (UTF-16), finds all members that start at a position of a text.
+ * A vocabulary has a million edges, so they are stored in one open-addressing hash table over typed arrays: an edge's slot
+ * number plus one is the node that it leads to.
  */
 export class PieceTrie {
   private readonly mask: number
-  /** parent * 2^16 + code unit + 1; 0 where a slot is free. */
+  /** parent * 2^16 + code unit + 1; 0 for a free slot. */
   private readonly edges: Float64Array
   /** The id of the string that ends at a slot's node, plus one; 0 for none. */
   private readonly ids: Int32Array
@@ -24,7 +24,7 @@ export class PieceTrie {
     for (const [text, id] of strings) this.add(text, id)
   }
 
-  /** The node that a code unit leads to. */
+  /** The child of a node for a code unit. */
   child(node: number, unit: number): number {
     const slot = this.slot(node, unit)
     return this.edges[slot] === 0 ? NONE : slot + 1
@@ -46,7 +46,7 @@ export class PieceTrie {
     this.ids[node - 1] = id + 1
   }
 
-  /** Where an edge stands, or the free slot where it would. */
+  /** The slot of an edge, or the free slot where it belongs. */
   private slot(node: number, unit: number): number {
     const wanted = edge(node, unit)
     const hash = Math.imul(node ^ Math.imul(unit, 0x85ebca6b), 0x9e3779b1)

@@ -1,23 +1,23 @@
 import { NONE, PieceTrie, ROOT } from './trie.js'
 import type { Piece } from './spiece-model.js'
 
-/** How much worse than the worst piece an unknown character is, as in SentencePiece. */
+/** The score of an unknown character is this much below the lowest score of a piece, as in SentencePiece. */
 const UNKNOWN_PENALTY = 10
 
-/** A part of a text: the id of a piece, or a run of characters that are in none. */
+/** A part of a text: the id of a piece, or a run of characters that no piece contains. */
 export type Part = number | { readonly unknown: string }
 
 /**
  * SentencePiece's unigram segmentation (Kudo 2018, https://arxiv.org/abs/1804.10959): the pieces with the greatest sum of scores that make
- * up the text (Viterbi). Sums are rounded to float32 where SentencePiece rounds them, so that near ties fall as they do there.
+ * up the text (Viterbi). Sums are rounded to float32 where SentencePiece rounds them, so that near ties have the same result.
  */
 export class Unigram {
   private readonly trie: PieceTrie
-  /** By id. */
+  /** The score of each piece, by id. */
   private readonly scores: Float64Array
   private readonly unknownScore: number
 
-  /** `matched` are the pieces of the vocabulary that a text can be made of, with their ids. */
+  /** `matched` holds the pieces that a text can be cut into, with their ids. */
   constructor(matched: readonly (readonly [piece: Piece, id: number])[], size: number) {
     let least = Infinity
     let greatest = -Infinity
@@ -32,12 +32,12 @@ export class Unigram {
     this.scores = new Float64Array(size)
     const utf8 = new TextEncoder()
     for (const [{ text, score, type }, id] of matched) {
-      // What makes SentencePiece choose a user-defined piece wherever it stands.
+      // SentencePiece's bonus, which makes it choose a user-defined piece wherever one occurs.
       this.scores[id] = type === 'userDefined' ? Math.fround(utf8.encode(text).length * greatest) - 0.1 : score
     }
   }
 
-  /** Cuts a normalized, well-formed text. */
+  /** Cuts a normalized, well-formed text into parts. */
   segment(text: string): Part[] {
     const { trie, scores } = this
     const n = text.length
@@ -70,7 +70,7 @@ export class Unigram {
   }
 }
 
-/** The best parts, first to last, with neighbouring unknown characters as one. */
+/** The best parts from first to last. Adjacent unknown characters are merged into one part. */
 function traceBack(text: string, start: Int32Array, ids: Int32Array): Part[] {
   const parts: Part[] = []
   for (let end = text.length; end > 0;) {

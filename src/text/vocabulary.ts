@@ -1,47 +1,47 @@
 /**
- * Text to token ids and back. Every model here uses T5's three special ids, so they are constants and not settings.
- * The implementations are in files of their own (vocabulary-lists.ts), and vocabularies.ts reads any of them from JSON.
+ * Text to token ids and back. Every model here uses T5's three special ids, so they are constants and not settings. Each
+ * implementation has a file of its own; from-json.ts reads any of them from JSON.
  */
 
-/** Fills a row up to its length; never a token of a text. */
+/** Padding, which fills a row up to its length. No text encodes to it. */
 export const PAD_ID = 0
-/** Ends a sequence. */
+/** The end of a sequence. */
 export const EOS_ID = 1
-/** Stands for a piece of text that the vocabulary does not hold. */
+/** A piece of text that the vocabulary does not contain. */
 export const UNK_ID = 2
 /** The first id that an implementation may give to a symbol. */
 export const FIRST_SYMBOL_ID = 3
 
-/** How an unknown token is written: what SentencePiece writes too. */
+/** The text of an unknown token, as in SentencePiece. */
 export const UNKNOWN_TEXT = '\u2047'
 
-/** What `toJSON` returns: plain data that `vocabularyFromJSON` reads. Each implementation has a `kind` of its own. */
+/** The result of `toJSON`: plain data that `vocabularyFromJSON` reads. Each implementation has its own `kind`. */
 export interface VocabularySpec {
   readonly kind: string
 }
 
-/** Decodes one id at a time: the pieces that it gives, joined, are what `decode` gives of all the ids. */
+/** Decodes one id at a time. The returned pieces, joined, equal the `decode` of all the ids. */
 export interface TextStream {
-  /** The text that this id completes: none while a character is incomplete, for padding, and after EOS. */
+  /** The text that this id completes. It is empty while a character is incomplete, for padding, and after EOS. */
   push(id: number): string
-  /** What is left when no id follows: U+FFFD for a character that broke off. */
+  /** Ends the stream, and returns the rest of the text: U+FFFD if the last character is incomplete. */
   end(): string
 }
 
-/** Every implementation passes the shared suite in vocabulary.conformance.ts. */
+/** A vocabulary. Every implementation passes the shared suite in test/conformance/vocabulary.ts. */
 export interface Vocabulary {
-  /** All ids are below `size`. A model's table may be larger (padded to a round number), never smaller. */
+  /** All ids are below `size`. A model's embedding table has at least `size` rows, often more. */
   readonly size: number
   readonly padId: typeof PAD_ID
   readonly eosId: typeof EOS_ID
   readonly unkId: typeof UNK_ID
-  /** `sentinelIds[k]` is the id of `<extra_id_k>`, which stands for the k-th blank of a text. Empty where there are none. */
+  /** `sentinelIds[k]` is the id of `<extra_id_k>`, which marks the k-th blank of a text. Empty if there are no sentinels. */
   readonly sentinelIds: readonly number[]
   /** The ids of a text, without EOS. No text can produce padding or EOS. */
   encode(text: string): number[]
-  /** The text of some ids: stops at the first EOS and skips padding. An id without a meaning reads as an unknown token. */
+  /** The text of ids. It stops at the first EOS and skips padding. An id without a token gives the text of an unknown token. */
   decode(ids: Iterable<number>): string
-  /** Decodes ids as they are generated. Each stream is one text. */
+  /** A stream that decodes the ids of one text as they are generated. */
   stream(): TextStream
   toJSON(): VocabularySpec
 }

@@ -1,4 +1,4 @@
-/** How fast a run goes, over its last steps: the first ones, which compile, are soon forgotten. */
+/** Measures a run's speed over its last steps. The first step is left out, since it includes compilation. */
 export class Pace {
   private readonly ends: { at: number; examples: number }[]
   private steps = 0
@@ -10,11 +10,11 @@ export class Pace {
     this.ends = [{ at: now(), examples: 0 }]
   }
 
-  /** A step has ended. */
+  /** Records the end of a step. */
   add(examples: number): void {
     this.ends.push({ at: this.now(), examples })
     this.steps++
-    // Once there is a second step, the first one's time is left out.
+    // The second step drops the start of the first, and with it the time of the first.
     if (this.steps === 2 || this.ends.length > this.window + 1) this.ends.shift()
   }
 
@@ -26,7 +26,7 @@ export class Pace {
     return this.ends.slice(1).reduce((sum, end) => sum + end.examples, 0) / this.seconds
   }
 
-  /** Seconds until some more steps are done. */
+  /** The seconds that this many more steps will take. */
   secondsFor(steps: number): number {
     return (steps * this.seconds) / (this.ends.length - 1)
   }

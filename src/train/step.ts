@@ -7,24 +7,24 @@ import { valueAndGrad } from '../engine/api/transforms.js'
 import { clipByGlobalNorm, globalNorm } from './optimizers/clipping.js'
 import type { Optimizer } from './optimizers/optimizer.js'
 
-/** What a step replaces: donated to it, and returned new. */
+/** The arrays that a step updates. They are donated to it, and it returns new ones. */
 export type TrainArrays = { params: TensorTree; optimizer: TensorTree }
 
-/** What a step needs besides: all that is copied to the backend in a step, and small. */
+/** The other inputs of a step. They are small, and the only data that is copied to the backend in each step. */
 export type StepInputs<B extends TensorTree> = {
   batch: B
-  /** The run's random key; each step folds its number in. */
+  /** The run's random key. Each step folds its own number into it. */
   key: Tensor
-  /** int32, shape []: how many steps were made before. */
+  /** int32, shape []: the number of steps before this one. */
   step: Tensor
   /** float32, shape []. */
   learningRate: Tensor
 }
 
-/** Scalars by name, and small arrays; `loss` and `gradientNorm` (before clipping) are always there. */
+/** Scalars and small arrays by name. `loss` and `gradientNorm` (before clipping) are always present. */
 export type StepMetrics = { [name: string]: Tensor }
 
-/** A loss of shape [] and what is to be reported with it. */
+/** Computes a loss of shape [], and metrics to record with it. */
 export type Loss<B extends TensorTree> = (
   params: TensorTree,
   batch: B,
@@ -60,7 +60,7 @@ export function trainStepFunction<B extends TensorTree>(
   }
 }
 
-/** The step as one compiled program. The old parameters and optimizer state are donated to it: they may not be used afterwards. */
+/** A training step as one compiled program. The old parameters and state are donated to it: do not use them afterwards. */
 export const makeTrainStep = <B extends TensorTree>(
   loss: Loss<B>,
   optimizer: Optimizer,

@@ -283,7 +283,7 @@ describe('switchyard infer and eval', () => {
     expect(scored.stdout).toContain(`\t${details.score.toFixed(4)}\n`)
     expect(await cli.run('infer', 'runs/first', 'switch', '--target', 'S', '--num-beams', '2')).toMatchObject({
       code: 2,
-      stderr: 'switchyard: --target makes no answer, so that --num-beams has no meaning: leave it out\n',
+      stderr: 'switchyard: --target scores a given answer, so --num-beams has no effect: leave it out\n',
     })
     expect((await cli.run('convert', 'runs/first', 'smaller', '--to', 'native', '--dtype', 'int8')).code).toBe(0)
     expect((await cli.run('infer', 'smaller', 'switch', 'Yard')).stdout).toMatch(/^switch\t.*\nYard\t.*\n$/)

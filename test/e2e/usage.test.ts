@@ -37,7 +37,7 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
     [['eval', 'runs/g2p', '--split', 'tset'], 'Allowed choices are train, validation, test'],
     [
       ['infer', 'runs/g2p', 'x', '--target', 'y', '--num-beams', '2'],
-      '--target makes no answer, so that --num-beams has no meaning: leave it out',
+      '--target scores a given answer, so --num-beams has no effect: leave it out',
     ],
     [['trian', 'g2p'], "unknown command 'trian'"],
     [['train', 'g2p', '--stepz', '3'], "unknown option '--stepz'"],

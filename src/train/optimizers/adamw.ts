@@ -6,12 +6,12 @@ import type { TensorTree } from '../../engine/api/tracing.js'
 import type { Optimizer } from './optimizer.js'
 
 export interface AdamWOptions {
-  /** Decay of the mean of the gradients. */
+  /** Decay of the running mean of the gradients. */
   b1?: number
-  /** Decay of the mean of their squares. */
+  /** Decay of the running mean of the squared gradients. */
   b2?: number
   epsilon?: number
-  /** The share of a parameter, times the learning rate, that is taken away each step; vectors (norm scales) keep theirs. */
+  /** Each step subtracts this share of a parameter, times the learning rate. Vectors (norm scales) are not decayed. */
   weightDecay?: number
 }
 
@@ -21,8 +21,8 @@ export interface AdamWOptions {
  *     m <- b1 m + (1 - b1) g          v <- b2 v + (1 - b2) g^2
  *     p <- p - rate (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + epsilon) - rate weightDecay p
  *
- * with t = step + 1. What is the same for all elements is computed once, on scalars; the rest is element by element,
- * so that a backend can make one loop of it. State: `{ m, v }`, each a tree like the parameters.
+ * with t = step + 1. Factors that are equal for all elements are computed once, as scalars. The rest is element-wise, so that
+ * a backend can fuse it into one loop. State: `{ m, v }`, each a tree like the parameters.
  */
 export function adamW({ b1 = 0.9, b2 = 0.999, epsilon = 1e-8, weightDecay = 0 }: AdamWOptions = {}): Optimizer {
   return {
@@ -65,5 +65,5 @@ export function adamW({ b1 = 0.9, b2 = 0.999, epsilon = 1e-8, weightDecay = 0 }:
 
 const zerosLike = (p: Tensor): Tensor => np.zeros(p.shape)
 
-/** 1 - base^t, exact also where base^t is close to 1. */
+/** 1 - base^t. By expm1, since the difference would lose all digits where base^t is close to 1. */
 const oneMinusPower = (base: number, t: Tensor): Tensor => np.negative(np.expm1(np.multiply(t, Math.log(base))))

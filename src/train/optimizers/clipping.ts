@@ -3,7 +3,7 @@ import type { Tensor } from '../../engine/api/tensor.js'
 import * as np from '../../engine/api/np.js'
 import type { TensorTree } from '../../engine/api/tracing.js'
 
-/** The root of the sum of squares over all elements of all arrays, shape []. */
+/** The square root of the sum of squares of all elements of all arrays, shape []. */
 export const globalNorm = (tree: TensorTree): Tensor =>
   np.sqrt(
     flatten<Tensor>(tree)
@@ -12,8 +12,8 @@ export const globalNorm = (tree: TensorTree): Tensor =>
   )
 
 /**
- * Scales gradients down so that their global norm is at most `maxNorm` (Pascanu et al. 2013). Smaller ones stay as they
- * are, bit for bit. Also returns the norm before clipping.
+ * Scales gradients down so that their global norm is at most `maxNorm` (Pascanu et al. 2013). Gradients with a smaller norm
+ * stay equal bit for bit. Also returns the norm before clipping.
  */
 export function clipByGlobalNorm<G extends TensorTree>(gradients: G, maxNorm: number): { gradients: G; norm: Tensor } {
   const norm = globalNorm(gradients)

@@ -1,8 +1,8 @@
 import { ConfigError } from '../../base/errors.js'
 
 /**
- * What an axis is to Adafactor's factored second moment: a row or a column of a matrix, one of a batch of independent
- * parameters (experts, stacked layers), or neither.
+ * The role of an axis in Adafactor's factored second moment: the rows or the columns of a matrix, a batch of independent
+ * parameters (experts, stacked layers), or none of these.
  */
 type AxisRole = 'row' | 'column' | 'batch' | 'none'
 
@@ -23,7 +23,7 @@ const roles: Readonly<Record<string, AxisRole>> = {
   mlp_embed: 'row',
 }
 
-/** What is asked of a parameter's declaration. */
+/** The part of a parameter's declaration that factoring depends on. */
 export interface ParameterAxes {
   readonly path: string
   readonly shape: readonly number[]
@@ -33,13 +33,13 @@ export interface ParameterAxes {
 
 /** How Adafactor treats one parameter. */
 export interface Factoring {
-  /** The axes over which its scale and the size of its update are averaged: all but the batch axes. */
+  /** The axes over which the parameter's scale and its update's size are averaged: all but the batch axes. */
   readonly averaged: readonly number[]
-  /** Row and column axes of the factored second moment, or null: one value an element. */
+  /** Row and column axes of the factored second moment. null: it is not factored, and has one value for each element. */
   readonly factors: { readonly rows: readonly number[]; readonly columns: readonly number[] } | null
 }
 
-/** Matrices with a side smaller than this, outside batches, are not worth factoring (T5X's `min_dim_size_to_factor`). */
+/** Matrices without batch axes are factored only if both sides are at least this long (T5X's `min_dim_size_to_factor`). */
 const minSizeToFactor = 128
 
 /** Decides a parameter's factoring from its shape and logical axis names, as T5X does. Throws a ConfigError on an unknown name. */
@@ -56,7 +56,7 @@ export function factoringOf({ path, shape, axes }: ParameterAxes): Factoring {
   const averaged = all.filter(axis => named[axis] !== 'batch')
 
   if (shape.length <= 2 && averaged.length === shape.length) {
-    // By size: the two largest axes, whatever their names.
+    // Rows and columns are chosen by size, as in T5X: the names do not matter without batch axes.
     const [rows, columns] = all.toSorted((a, b) => shape[a] - shape[b])
     const large = shape.length === 2 && shape[rows] >= minSizeToFactor
     return { averaged, factors: large ? { rows: [rows], columns: [columns] } : null }
