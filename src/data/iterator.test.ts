@@ -130,7 +130,7 @@ describe('resume', () => {
     const iterator = new TrainIterator(examples, size)
     const state = iterator.state()
     const changed = examples.map((e, i) => (i === 40 ? { ...e, targets: [99, 1] } : e))
-    expect(() => new TrainIterator(changed, size).restore(state)).toThrow(/not those that this run began with/)
+    expect(() => new TrainIterator(changed, size).restore(state)).toThrow(/differ from those that this run began with/)
     expect(() => new TrainIterator(examples, { ...size, seed: 2 }).restore(state)).toThrow(/data seed 1, not 2/)
     expect(() => iterator.restore({ ...state, carried: [97] })).toThrow(/past the 97 examples/)
     for (const bad of [
