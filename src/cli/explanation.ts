@@ -10,16 +10,13 @@ import type { RunConfig } from '../train/config.js'
 import { packBatch, tokenize } from '../data/features.js'
 import { saveCodec } from '../data/task.js'
 import { g2pCodec } from '../data/tasks/g2p.js'
+import { defaultEngine } from '../engine/api/engine.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import { jit } from '../engine/api/jit.js'
 import * as np from '../engine/api/np.js'
 import * as random from '../engine/api/random.js'
 import { makeProgram } from '../engine/api/transforms.js'
-import { bytesOfAval, toGraph } from '../engine/compile/onnx/model.js'
-import { cutUpdate } from '../engine/compile/segments.js'
-import { loopLimits } from '../engine/compile/wasm/codegen.js'
 import type { Program } from '../engine/program/program.js'
-import { simplify } from '../engine/transform/simplify.js'
 import { initParameters } from '../model/init.js'
 import { countParameters, declareParameters } from '../model/parameters.js'
 import type { Batch, ModelParams } from '../model/types.js'
@@ -104,35 +101,32 @@ export async function* explain({ full }: { full: boolean }): AsyncGenerator<stri
     print(traced),
   )
 
-  const simple = simplify(traced)
+  const donated = traced.inputs.map((_, i) => i < flatten(arrays).leaves.length)
+  const compiled = defaultEngine().backend.explain(traced, donated)
   yield section(
     'Simplified',
     'Calls are inlined, what is computed twice is computed once, and what nothing needs is left out.',
-    print(simple),
+    print(compiled.program),
   )
 
-  const donated = traced.inputs.map((_, i) => i < flatten(arrays).leaves.length)
-  const segments = cutUpdate(simple, donated, loopLimits)
-  const inPlace = segments.loops.flatMap(loop => loop.inPlace.filter(v => v !== null))
   yield section(
     'Memory plan',
     'Parameters and optimizer state are donated: the update writes over them, in loops of their own, once all reads are done.',
     [
-      `${formatCount(donated.filter(Boolean).length)} donated arrays, ${formatCount(inPlace.length)} of them written in place ` +
-        `(${formatBytes(inPlace.reduce((n, v) => n + bytesOfAval(v.aval), 0))})`,
-      `${formatCount(segments.loops.length)} loops as WebAssembly; the first of them:`,
-      ...segments.loops.slice(0, 1).map(loop => print(loop.program)),
+      `${formatCount(donated.filter(Boolean).length)} donated arrays, ${formatCount(compiled.inPlaceArrays)} of them written in place ` +
+        `(${formatBytes(compiled.stats.inPlaceBytes)})`,
+      `${formatCount(compiled.loops.length)} loops as WebAssembly; the first of them:`,
+      ...compiled.loops.slice(0, 1).map(print),
     ].join('\n'),
   )
 
-  const graph = toGraph(segments.main)
   yield section(
     'ONNX nodes',
     'The rest is one graph for ONNX Runtime.',
     [
-      `${formatCount(graph.nodes.length)} nodes: ${histogram(graph.nodes.map(node => node.op))}`,
+      `${formatCount(compiled.stats.nodes)} nodes: ${histogram(compiled.nodes.map(node => node.operation))}`,
       ...shorten(
-        graph.nodes.map(({ op, inputs, outputs }) => `    ${outputs.join(' ')} = ${op} ${inputs.join(' ')}`),
+        compiled.nodes.map(node => `    ${node.text}`),
         full,
       ),
     ].join('\n'),

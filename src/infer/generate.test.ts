@@ -5,7 +5,7 @@ import { setBackend } from '../engine/api/engine.js'
 import { jit } from '../engine/api/jit.js'
 import * as np from '../engine/api/np.js'
 import * as random from '../engine/api/random.js'
-import type { BoundFunction } from '../engine/compile/backend.js'
+import type { CompiledWithWeights } from '../engine/compile/backend.js'
 import { OnnxBackend } from '../engine/compile/onnx/backend.js'
 import { nodeSessions } from '../engine/compile/onnx/node.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
@@ -24,8 +24,10 @@ import type { Search } from './search.js'
 /** For each function that was bound: how many of its weights are laid out anew; 0: it is compiled for each size by itself. */
 const copied: number[] = []
 class Recording extends OnnxBackend {
-  override async bind(...args: Parameters<OnnxBackend['bind']>): Promise<BoundFunction> {
-    const bound = await super.bind(...args)
+  override async compileWithWeights(
+    ...args: Parameters<OnnxBackend['compileWithWeights']>
+  ): Promise<CompiledWithWeights> {
+    const bound = await super.compileWithWeights(...args)
     copied.push(bound.copied.length)
     return bound
   }

@@ -1,4 +1,5 @@
 import { SwitchyardError } from '../../base/errors.js'
+import { Lru } from '../../base/lru.js'
 import { flatten, treeKey } from '../../base/pytree.js'
 import { formatAval } from '../program/aval.js'
 import { bind, isTracing } from '../program/trace.js'
@@ -14,6 +15,9 @@ export interface JitOptions {
   static?: readonly number[]
 }
 
+/** How many traced programs a jitted function keeps: a large model's takes some MB. */
+const MAX_TRACES = 128
+
 /**
  * Compiles a function: it is traced once for each structure, shape and dtype of its arguments, then run whole.
  * Inside another traced function it leaves a `call`.
@@ -24,7 +28,7 @@ export function jit<A extends unknown[], R extends TensorTree>(
 ): (...args: A) => R {
   const { donate = [], static: fixed = [] } = options
   checkFunction(f, 'jit: the function')
-  const cache = new Map<string, TracedFunction>()
+  const cache = new Lru<string, TracedFunction>(MAX_TRACES)
   const name = f.name || 'f'
   return (...args) => {
     const dynamic = args.map((arg, i) => (fixed.includes(i) ? null : (arg as TensorTree)))

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { OnnxBackend } from '../compile/onnx/backend.js'
 import { nodeSessions } from '../compile/onnx/node.js'
-import type { BoundFunction } from '../compile/backend.js'
+import type { CompiledWithWeights } from '../compile/backend.js'
 import { releaseArrays } from './tensor.js'
 import type { Tensor } from './tensor.js'
 import { setBackend } from './engine.js'
@@ -14,17 +14,19 @@ import { specialize } from './specialize.js'
 import type { ExampleTypes } from './specialize.js'
 
 /** How many bytes each function that was bound has laid out for all sizes; 0: it is compiled for each size by itself. */
-const boundBytes: number[] = []
+const weightBytes: number[] = []
 
 class Recording extends OnnxBackend {
-  override async bind(...args: Parameters<OnnxBackend['bind']>): Promise<BoundFunction> {
-    const bound = await super.bind(...args)
-    const at = boundBytes.push(-1) - 1
+  override async compileWithWeights(
+    ...args: Parameters<OnnxBackend['compileWithWeights']>
+  ): Promise<CompiledWithWeights> {
+    const bound = await super.compileWithWeights(...args)
+    const at = weightBytes.push(-1) - 1
     return {
       ...bound,
       at: async program => {
         const executable = await bound.at(program)
-        boundBytes[at] = executable.stats.boundBytes
+        weightBytes[at] = executable.stats.weightBytes
         return executable
       },
     }
@@ -86,7 +88,7 @@ describe('specialize', () => {
   it('lays weights out once and serves all sizes, with the results of jit', async () => {
     const [one, other] = [newWeights(1), newWeights(2)]
     const f = specialize(model, examples, { donate: [2] })
-    const before = boundBytes.length
+    const before = weightBytes.length
     const sizes: [number, number, number][] = [
       [3, 5, 4],
       [1, 1, 1],
@@ -97,9 +99,9 @@ describe('specialize', () => {
     ]
     for (const size of sizes) await expectSame(f(one, ...argsAt(...size)), jit(model)(one, ...argsAt(...size)))
     // The kernel and the bias; the table is large and read where it is.
-    expect(boundBytes.slice(before)).toEqual([4 * (64 * 300 + 300)])
+    expect(weightBytes.slice(before)).toEqual([4 * (64 * 300 + 300)])
     await expectSame(f(other, ...argsAt(3, 5, 4)), jit(model)(other, ...argsAt(3, 5, 4)))
-    expect(boundBytes.slice(before)).toHaveLength(2)
+    expect(weightBytes.slice(before)).toHaveLength(2)
   })
 
   it('compiles each size by itself where no one graph serves all', async () => {
@@ -107,10 +109,10 @@ describe('specialize', () => {
     const f = (w: Tensor, x: Tensor): Tensor => np.divide(np.matmul(x, w), x.shape[0])
     const special = specialize(f, rowExamples)
     const w = noise(0, 64, 300)
-    const before = boundBytes.length
+    const before = weightBytes.length
     for (const n of [3, 1])
       expect(await special(w, noise(n, n, 64)).numbers()).toEqual(await jit(f)(w, noise(n, n, 64)).numbers())
-    expect(boundBytes.slice(before)).toEqual([0])
+    expect(weightBytes.slice(before)).toEqual([0])
   })
 
   it('knows what branches read', async () => {

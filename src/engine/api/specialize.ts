@@ -1,8 +1,9 @@
 import { SwitchyardError } from '../../base/errors.js'
+import { Lru } from '../../base/lru.js'
 import { flatten, treeKey } from '../../base/pytree.js'
 import type { Tree, TreeDef } from '../../base/pytree.js'
 import { Concrete } from '../compile/engine.js'
-import type { BoundProgram } from '../compile/engine.js'
+import type { FunctionAtSizes, FunctionWithWeights } from '../compile/engine.js'
 import { formatAval } from '../program/aval.js'
 import type { Aval } from '../program/aval.js'
 import { Program } from '../program/program.js'
@@ -29,10 +30,16 @@ export interface Specialized<W extends TensorTree, A extends TensorTree[], R ext
   prepare(weights: W): Promise<readonly Tensor[]>
 }
 
+/** How many traced programs a function keeps: three examples, and the last sizes. Those of switch-base-8 take 1.8 MB each. */
+const MAX_TRACES = 8
+
+/** How many sizes a function keeps ready for one tree of weights: some kB each, or a session each where sizes share none. */
+const MAX_SIZES = 256
+
 /**
  * As `jit`, for a function whose first argument is the same arrays again and again, a model's weights: they are laid out once as the
  * backend reads them fastest, for all sizes of the other arguments together. For other weights (another tree, which is not to be
- * changed) it is compiled anew.
+ * changed) it is compiled again.
  *
  * `examples` show what depends on sizes. Lengths that may be any differ among the three, each in its own way, are no other length in the
  * program and cover small and large (primes: 3, 101, 1009). Axes that have the same lengths in all three have so at each call, and all
@@ -44,89 +51,97 @@ export function specialize<W extends TensorTree, A extends TensorTree[], R exten
   { donate = [] }: SpecializeOptions = {},
 ): Specialized<W, A, R> {
   const name = f.name || 'f'
-  /** By the weights' types, and by the arguments'. */
-  const traced = new Map<string, Map<string, TracedWithWeights>>()
-  const bound = new WeakMap<object, BoundWeights>()
+  /** By the types of the weights and of the arguments. */
+  const traced = new Lru<string, TracedWithWeights>(MAX_TRACES)
+  const compiled = new WeakMap<object, WithWeights>()
 
   const programOf = (
-    { tree, traced: known }: Pick<BoundWeights, 'tree' | 'traced'>,
+    weights: Pick<WithWeights, 'tree' | 'types'>,
     args: readonly (TensorTree | Tree<TensorType>)[],
     types: readonly Aval[],
-    def: TreeDef,
+    key: string,
   ): TracedWithWeights => {
-    const key = [treeKey(def), ...types.map(formatAval)].join(' ')
-    let found = known.get(key)
+    const fullKey = `${weights.types} ${key}`
+    let found = traced.get(fullKey)
     if (!found) {
       checkArguments(
         name,
         types,
         examples.map(example => flatten(example).leaves),
       )
-      const all = flatten<Aval>([tree, ...args] as Tree<Aval>)
+      const all = flatten<Aval>([weights.tree, ...args] as Tree<Aval>)
       const whole = traceTree(f as (...all: TensorTree[]) => R, all.def, all.leaves)
       if (whole.captured.length > 0)
         throw new SwitchyardError(
           `${name} uses arrays from outside: give them to it as arguments, they may be other ones for other sizes`,
         )
       found = withUsedWeights(whole, all.leaves.length - types.length)
-      const [example = found] = known.values()
-      if (found.used.join() !== example.used.join())
-        throw new SwitchyardError(`${name} uses other weights at these sizes than in its examples`)
-      known.set(key, found)
+      traced.set(fullKey, found)
     }
     return found
   }
 
-  const bind = (tree: W): BoundWeights => {
+  const compile = (tree: W): WithWeights => {
     const { values: all, def } = flattenArgs([tree])
-    const key = [treeKey(def), ...all.map(v => formatAval(v.aval))].join(' ')
-    const weights = { tree, traced: traced.get(key) ?? new Map<string, TracedWithWeights>() }
-    traced.set(key, weights.traced)
-    const [{ program: first, used }, ...others] = examples.map(example => {
+    const types = typesKey(
+      def,
+      all.map(v => v.aval),
+    )
+    const [first, second, third] = examples.map(example => {
       const { leaves, def: exampleDef } = flatten<Aval>(example as Tree<Aval>)
-      return programOf(weights, example, leaves, exampleDef)
+      return programOf({ tree, types }, example, leaves, typesKey(exampleDef, leaves))
     })
+    for (const other of [second, third]) checkSameWeights(name, first, other)
+    const { used } = first
     const values = used.map(i => all[i])
     const ofArguments = examples[0].flatMap((arg, i) => flatten(arg).leaves.map(() => donate.includes(i + 1)))
     const engine = values[0] instanceof Concrete ? values[0].evaluator : defaultEngine()
-    const program = engine.bind(
-      [first, others[0].program, others[1].program],
-      first.inputs.map((_, i) => values[i] ?? null),
+    const withWeights = engine.compileWithWeights(
+      [first.program, second.program, third.program],
+      first.program.inputs.map((_, i) => values[i] ?? null),
       [...values.map(() => false), ...ofArguments],
       name,
     )
     // What failed, perhaps for want of memory, may be tried again.
-    program.copied.catch(() => bound.delete(tree as object))
-    return { ...weights, values, program }
+    withWeights.copied.catch(() => compiled.delete(tree as object))
+    const sizes = new Lru<string, AtSizes>(MAX_SIZES, size => size.release())
+    return { tree, types, used, values, copied: withWeights.copied, at: withWeights.at, sizes }
   }
 
-  const boundOf = (tree: W): BoundWeights => {
-    let known = bound.get(tree as object)
-    if (!known) bound.set(tree as object, (known = bind(tree)))
+  const compiledOf = (tree: W): WithWeights => {
+    let known = compiled.get(tree as object)
+    if (!known) compiled.set(tree as object, (known = compile(tree)))
     return known
+  }
+
+  const atSizes = (weights: WithWeights, args: readonly TensorTree[], types: readonly Aval[], key: string): AtSizes => {
+    const known = weights.sizes.get(key)
+    if (known) return known
+    const program = programOf(weights, args, types, key)
+    checkSameWeights(name, weights, program)
+    const found = { ...weights.at(program.program), outputDef: program.outputDef }
+    weights.sizes.set(key, found)
+    return found
   }
 
   return Object.assign(
     (weights: W, ...args: A): R => {
       if (isTracing()) return f(weights, ...args)
-      const known = boundOf(weights)
       const { values, def } = flattenArgs(args)
-      const { program, outputDef } = programOf(
-        known,
-        args,
-        values.map(v => v.aval),
-        def,
-      )
-      return rebuild<R>(outputDef, known.program.run(program, values))
+      const types = values.map(v => v.aval)
+      const { run, outputDef } = atSizes(compiledOf(weights), args, types, typesKey(def, types))
+      return rebuild<R>(outputDef, run(values))
     },
     {
       prepare: async (weights: W) => {
-        const { values, program } = boundOf(weights)
-        return (await program.copied).map(i => new Tensor(values[i]))
+        const { values, copied } = compiledOf(weights)
+        return (await copied).map(i => new Tensor(values[i]))
       },
     },
   )
 }
+
+const typesKey = (def: TreeDef, types: readonly Aval[]): string => [treeKey(def), ...types.map(formatAval)].join(' ')
 
 /** Its program's inputs are the weights that it uses, then the arguments. */
 interface TracedWithWeights extends Pick<TracedFunction, 'program' | 'outputDef'> {
@@ -147,12 +162,28 @@ function withUsedWeights({ program, outputDef }: TracedFunction, numWeights: num
   }
 }
 
-interface BoundWeights {
+/** The function compiled with a tree of weights. */
+interface WithWeights extends FunctionWithWeights {
   readonly tree: TensorTree
-  /** Those that are used. */
+  /** The types of the weights. */
+  readonly types: string
+  /** The positions, in the tree, of the weights that the function uses. */
+  readonly used: readonly number[]
+  /** The weights that it uses. */
   readonly values: readonly Value[]
-  readonly traced: Map<string, TracedWithWeights>
-  readonly program: BoundProgram
+  /** By the types of the arguments. */
+  readonly sizes: Lru<string, AtSizes>
+}
+
+interface AtSizes extends FunctionAtSizes {
+  readonly outputDef: TreeDef
+}
+
+type Used = Pick<TracedWithWeights, 'used'>
+
+function checkSameWeights(name: string, { used }: Used, other: Used): void {
+  if (used.join() !== other.used.join())
+    throw new SwitchyardError(`${name} uses other weights at these sizes than in its examples`)
 }
 
 /** Throws a SwitchyardError unless arguments are of the examples' types, at some sizes. */

@@ -9,34 +9,52 @@ export interface Buffer {
   read(): Promise<HostTensor>
 }
 
-/** What a compiled program consists of: for tests that the fast path ran, and for people. */
+/** Figures of a compiled program, for people and for tests of what was compiled. */
 export interface ExecutableStats {
-  /** Nodes of the backend's own graph, after it was written. */
+  /** Nodes of the backend's own graph, as it was written. */
   nodes: number
   /** Loops over donated memory, written in place. */
   fusedLoops: number
-  /** How many bytes of results take the memory of donated inputs. */
+  /** Bytes of results that take the memory of donated inputs. */
   inPlaceBytes: number
-  /** How many bytes of inputs are bound: see `Backend.bind`. */
-  boundBytes: number
+  /** Bytes of weights that are part of the compiled program: see `Backend.compileWithWeights`. */
+  weightBytes: number
 }
 
 /** A program made ready to run. */
 export interface Executable {
   readonly stats: ExecutableStats
-  /** Donated inputs (see `Backend.compile`) may not be used afterwards. Runs do not overlap. */
-  run(inputs: readonly Buffer[]): Promise<Buffer[]>
+  /**
+   * Donated inputs (see `Backend.compile`) may not be used after a run that succeeded. A run that fails leaves in `written` the donated
+   * inputs whose data it may have destroyed; all others are as before. Runs do not overlap.
+   */
+  run(inputs: readonly Buffer[], written?: Set<Buffer>): Promise<Buffer[]>
+  /** Gives up what the executable holds outside JavaScript's memory. It must not be running, and cannot run afterwards. */
+  release(): Promise<void>
 }
 
-/** A function's programs at three different sizes. */
-export type Examples = readonly [Program, Program, Program]
+/** A function's programs at three different sizes: what differs between them depends on sizes. */
+export type ProgramsAtSizes = readonly [Program, Program, Program]
 
-/** A function compiled once for the data of some of its inputs, and for any sizes of the others. */
-export interface BoundFunction {
-  /** The places of the bound inputs whose data the backend has copied: it keeps their buffers no longer. */
+/** A function compiled with the data of some inputs, its weights, for any sizes of its other inputs. */
+export interface CompiledWithWeights {
+  /** The positions of the weights that the backend has copied: it does not keep their buffers. */
   readonly copied: readonly number[]
-  /** Its program at some sizes, ready to run on the inputs that are not bound. */
+  /** The function's program at some sizes, ready to run on the inputs that are not weights. */
   at(program: Program): Promise<Executable>
+}
+
+/** What a backend makes of a program, step by step. */
+export interface Compilation {
+  /** The program after simplification. */
+  readonly program: Program
+  /** Parts that run as loops in place, after the rest. */
+  readonly loops: readonly Program[]
+  /** How many donated inputs are written in place. */
+  readonly inPlaceArrays: number
+  /** The nodes of the backend's own graph: the operation's name, and the node as a line of text. */
+  readonly nodes: readonly { readonly operation: string; readonly text: string }[]
+  readonly stats: ExecutableStats
 }
 
 /** The seam between programs and whatever runs them. */
@@ -47,9 +65,15 @@ export interface Backend {
   put(tensor: HostTensor): Buffer
   /** `donated`: the inputs whose memory the results may take. */
   compile(program: Program, donated?: readonly boolean[]): Promise<Executable>
+  /** Shows what `compile` makes of a program. */
+  explain(program: Program, donated?: readonly boolean[]): Compilation
   /**
-   * Compiles a function some of whose inputs hold the same data at each run (null: not this one). `examples`, its programs at three sizes, show
-   * what depends on sizes: the data is laid out once for all of them. A backend that gains nothing by that compiles each program.
+   * Compiles a function some of whose inputs, its weights, hold the same data at each run (null: not a weight). The weights are laid out
+   * once for all sizes of the other inputs. A backend that gains nothing by that compiles the program of each size.
    */
-  bind(examples: Examples, bound: readonly (Buffer | null)[], donated?: readonly boolean[]): Promise<BoundFunction>
+  compileWithWeights(
+    examples: ProgramsAtSizes,
+    weights: readonly (Buffer | null)[],
+    donated?: readonly boolean[],
+  ): Promise<CompiledWithWeights>
 }

@@ -1,9 +1,16 @@
 import { describe, expect, it } from 'vitest'
+import { hostFrom, toNumbers } from '../../base/host-tensor.js'
 import type { Tensor } from '../api/tensor.js'
 import { assertMaxTraces, jit } from '../api/jit.js'
 import * as np from '../api/np.js'
 import { makeProgram } from '../api/transforms.js'
+import type { Backend } from './backend.js'
 import { Engine } from './engine.js'
+import type { Concrete } from './engine.js'
+import { OnnxBackend } from './onnx/backend.js'
+import type { HostBuffer } from './onnx/buffer.js'
+import { nodeSessions } from './onnx/node.js'
+import type { SessionFactory } from './onnx/session.js'
 import { referenceBackend } from './reference/backend.js'
 
 const sgd = (p: Tensor, g: Tensor): Tensor => np.subtract(p, np.multiply(g, 0.5))
@@ -123,5 +130,125 @@ describe('Engine', () => {
     expect(() => limited(np.array([1, 2]), np.array([1, 2]))).toThrow(
       'sgd was traced 2 times, and at most 1 were allowed',
     )
+  })
+
+  it('releases programs that leave its cache, after the runs that use them', async () => {
+    const events: string[] = []
+    const engine = new Engine(
+      {
+        ...referenceBackend,
+        compile: async program => {
+          const executable = await referenceBackend.compile(program)
+          const [{ shape }] = program.inputs.map(v => v.aval)
+          return {
+            ...executable,
+            run: async inputs => {
+              events.push(`run ${shape}`)
+              return executable.run(inputs)
+            },
+            release: async () => void events.push(`release ${shape}`),
+          }
+        },
+      },
+      2,
+    )
+    const run = (length: number): Promise<unknown> => {
+      const x = engine.put(hostFrom('float32', [length], new Array<number>(length).fill(0)))
+      return engine.run(makeProgram(np.exp)(np.zeros([length])), [x])[0].read()
+    }
+    await Promise.all([1, 2, 3, 4].map(run))
+    await run(5)
+    expect(events.filter(e => e.startsWith('release'))).toEqual(['release 1', 'release 2', 'release 3'])
+    for (const n of [1, 2, 3]) expect(events.indexOf(`run ${n}`)).toBeLessThan(events.indexOf(`release ${n}`))
+    for (let n = 10; n < 200; n++) await run(n)
+    expect(engine.numPrograms).toBe(2)
+  })
+})
+
+describe('a step that fails', () => {
+  /** ONNX Runtime's sessions, of which the next creation or run fails when told. */
+  const failing = { create: false, run: false }
+  const factory: SessionFactory = {
+    ...nodeSessions(1),
+    create: async (graph, options) => {
+      if (failing.create) throw new Error('no memory to create a session')
+      const session = await nodeSessions(1).create(graph, options)
+      return {
+        ...session,
+        run: async (inputs, outputs) => {
+          if (failing.run) throw new Error('no memory to run')
+          return session.run(inputs, outputs)
+        },
+      }
+    },
+  }
+  const engine = new Engine(new OnnxBackend(factory))
+  const put = (...values: number[]): Concrete => engine.put(hostFrom('float32', [values.length], values))
+  const program = makeProgram((p: Tensor, m: Tensor, g: Tensor): Tensor[] => {
+    const rate = np.sum(np.exp(g))
+    const next = np.add(m, g)
+    return [np.subtract(p, np.multiply(next, rate)), next, np.multiply(p, np.subtract(next, 1))]
+  })(np.zeros([2]), np.zeros([2]), np.zeros([2]))
+  const step = (p: Concrete, m: Concrete): Concrete[] =>
+    engine.run(program, [p, m, put(0, 0)], [true, true, false], 'step')
+  const numbers = async (x: Concrete): Promise<number[]> => toNumbers(await x.read())
+
+  it.each(['create', 'run'] as const)('leaves donated arrays as they were when %s throws', async point => {
+    const [p, m] = [put(10, 20), put(1, 2)]
+    failing[point] = true
+    const failed = step(p, m)
+    expect(() => p.checkAlive()).toThrow('was donated to step')
+    await expect(failed[0].read()).rejects.toThrow('no memory')
+    expect([await numbers(p), await numbers(m)]).toEqual([
+      [10, 20],
+      [1, 2],
+    ])
+    failing[point] = false
+    const [p2, m2] = step(p, m)
+    await p2.read()
+    // Both lie in an arena now: a step that fails must not free what it was given.
+    failing.run = true
+    const again = step(p2, m2)
+    await expect(again[2].read()).rejects.toThrow('no memory')
+    failing.run = false
+    expect([await numbers(p2), await numbers(m2)]).toEqual([
+      [8, 16],
+      [1, 2],
+    ])
+    expect(() => p.checkAlive()).toThrow('was donated to step')
+  })
+
+  it('frees the memory that it had taken for results', async () => {
+    const first = step(put(1, 1), put(1, 1))
+    const results = await Promise.all(first.map(r => r.buffer))
+    const arena = (results[0] as HostBuffer).block!.arena
+    const free = arena.freeBytes
+    for (let i = 0; i < 3; i++) {
+      failing.run = true
+      await expect(step(first[0], first[1])[0].read()).rejects.toThrow('no memory')
+      failing.run = false
+    }
+    expect(arena.freeBytes).toBe(free)
+    expect(results).toHaveLength(3)
+  })
+
+  it('keeps from the user what it has written over', async () => {
+    const half: Backend = {
+      ...referenceBackend,
+      compile: async () => ({
+        stats: { nodes: 0, fusedLoops: 0, inPlaceBytes: 0, weightBytes: 0 },
+        run: async (inputs, written) => {
+          written!.add(inputs[0])
+          throw new Error('failed half way')
+        },
+        release: async () => undefined,
+      }),
+    }
+    const broken = new Engine(half)
+    const [p, m] = [1, 2].map(v => broken.put(hostFrom('float32', [2], [v, v])))
+    const [result] = broken.run(program, [p, m, put(0, 0)], [true, true, false], 'step')
+    await expect(result.read()).rejects.toThrow('half way')
+    expect(() => p.checkAlive()).toThrow('was donated to step')
+    expect(await numbers(m)).toEqual([2, 2])
   })
 })

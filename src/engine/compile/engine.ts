@@ -1,6 +1,7 @@
 import { SwitchyardError } from '../../base/errors.js'
 import { hostScalar } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
+import { Lru } from '../../base/lru.js'
 import { formatAval } from '../program/aval.js'
 import type { Aval } from '../program/aval.js'
 import type { PrimitiveName } from '../program/primitives.js'
@@ -9,7 +10,7 @@ import { Program, Var } from '../program/program.js'
 import { leaked, Tracer } from '../program/trace.js'
 import { Literal, Value } from '../program/value.js'
 import type { Evaluator } from '../program/value.js'
-import type { Backend, Buffer, Examples, Executable } from './backend.js'
+import type { Backend, Buffer, Executable, ProgramsAtSizes } from './backend.js'
 
 /** An array that exists, or is being computed: a future for a backend's buffer. */
 export class Concrete extends Value {
@@ -44,11 +45,17 @@ export class Concrete extends Value {
     return read
   }
 
-  /** Gives the buffer away; resolves to it when reads that have begun are done. */
-  donate(to: string): Promise<Buffer> {
-    const buffer = this.buffer
+  /** Gives the buffer away: resolves to it when reads that have begun are done. `takeBack` undoes that, if it was not written. */
+  donate(to: string): { buffer: Promise<Buffer>; takeBack: () => void } {
+    const { buffer } = this
     this.leave(`was donated to ${to} and its memory holds something else now: use what that returned instead`)
-    return Promise.all(this.reads).then(() => buffer)
+    return {
+      buffer: Promise.all(this.reads).then(() => buffer),
+      takeBack: () => {
+        this.gone = null
+        this.future = buffer
+      },
+    }
   }
 
   /** Gives the memory up: `owner` has the data in another form. */
@@ -68,25 +75,47 @@ export class Concrete extends Value {
   }
 }
 
-/** A function with some of its inputs bound. */
-export interface BoundProgram {
+/** A function compiled with its weights, see `Backend.compileWithWeights`. */
+export interface FunctionWithWeights {
+  /** The positions of the weights whose arrays are not needed any more, once it is compiled. */
   readonly copied: Promise<readonly number[]>
-  run(program: Program, others: readonly Value[]): Concrete[]
+  /** The function at some sizes, those of its program. */
+  at(program: Program): FunctionAtSizes
 }
+
+/** A function with weights at some sizes of its other inputs. */
+export interface FunctionAtSizes {
+  run(others: readonly Value[]): Concrete[]
+  /** Frees what this size alone needs, after the runs that have begun. It cannot run afterwards. */
+  release(): void
+}
+
+/**
+ * How many programs are kept compiled. Each has a session of ONNX Runtime: from some 100 kB, and threads of its own. A training run
+ * needs about ten, an interactive session some dozens.
+ */
+const MAX_PROGRAMS = 256
 
 /** A backend with its cache of compiled programs: runs programs, and single primitives outside `jit`, one after the other. */
 export class Engine implements Evaluator {
   /** The keys of programs in `byText`, by which of their inputs are donated: writing a large program as text takes time. */
   private readonly keys = new WeakMap<Program, Map<string, string>>()
-  /** The one used longest ago first. */
-  private readonly byText = new Map<string, Promise<Executable>>()
+  private readonly byText: Lru<string, Promise<Executable>>
+  /** Settles when all runs that have begun are over. */
   private last: Promise<unknown> = Promise.resolve()
 
-  /** `maxPrograms`: how many different ones are kept compiled for whoever comes with an equal program. */
+  /** `maxPrograms`: how many different programs are kept compiled; the one that was used longest ago is released. */
   constructor(
     readonly backend: Backend,
-    private readonly maxPrograms = 1000,
-  ) {}
+    maxPrograms = MAX_PROGRAMS,
+  ) {
+    this.byText = new Lru(maxPrograms, executable => this.release(executable))
+  }
+
+  /** How many programs are compiled now. */
+  get numPrograms(): number {
+    return this.byText.size
+  }
 
   put(tensor: HostTensor): Concrete {
     return new Concrete({ dtype: tensor.dtype, shape: tensor.shape }, this, Promise.resolve(this.backend.put(tensor)))
@@ -103,12 +132,13 @@ export class Engine implements Evaluator {
     const results = outputs.map(a => new Var(a))
     const eqn = { primitive, inputs: vars, params, outputs: results } as unknown as Equation
     const program = new Program(vars, [eqn], results)
-    return this.start(this.compileText(program.toString(), program), program, inputs, [], primitive)
+    return this.start(this.compileText(program.toString(), program), outputs, inputs, [], primitive)
   }
 
   /** Runs a program; returns at once, with futures. Donated inputs may not be used again. */
   run(program: Program, inputs: readonly Value[], donated: readonly boolean[] = [], name = 'a program'): Concrete[] {
-    return this.start(this.compile(program, donated), program, inputs, donated, name)
+    const types = program.outputs.map(o => o.aval)
+    return this.start(this.compile(program, donated), types, inputs, donated, name)
   }
 
   /** The executable of a program: compiled once for the same program object or an equal one. */
@@ -122,46 +152,56 @@ export class Engine implements Evaluator {
   }
 
   /**
-   * Compiles a function some of whose inputs are the same arrays at each run (null: not this one; see `Backend.bind`). Returns what runs its
-   * program at any sizes on the inputs that are not bound, and, once compiled, the places of the bound ones whose arrays are needed no more.
+   * Compiles a function some of whose inputs, its weights, are the same arrays at each run (null: not a weight; see
+   * `Backend.compileWithWeights`). `examples` are its programs at three different sizes.
    */
-  bind(
-    examples: Examples,
-    bound: readonly (Value | null)[],
+  compileWithWeights(
+    examples: ProgramsAtSizes,
+    weights: readonly (Value | null)[],
     donated: readonly boolean[] = [],
     name = 'a function',
-  ): BoundProgram {
-    const compiled = Promise.all(bound.map(v => v && this.bufferOf(v))).then(buffers =>
-      this.backend.bind(examples, buffers, donated),
+  ): FunctionWithWeights {
+    const compiled = Promise.all(weights.map(v => v && this.bufferOf(v))).then(buffers =>
+      this.backend.compileWithWeights(examples, buffers, donated),
     )
-    // Whoever runs it hears of a failure.
+    // A failure is reported by each run.
     compiled.catch(() => undefined)
-    const isOther = (_: unknown, i: number): boolean => bound[i] === null
-    const donatedOthers = donated.filter(isOther)
-    const executables = new WeakMap<Program, Promise<Executable>>()
+    const donatedOthers = donated.filter((_, i) => weights[i] === null)
     return {
       copied: compiled.then(c => c.copied),
-      run: (program, others) => {
-        let executable = executables.get(program)
-        if (!executable) executables.set(program, (executable = compiled.then(c => c.at(program))))
-        return this.start(executable, program, others, donatedOthers, name)
+      at: program => {
+        const executable = compiled.then(c => c.at(program))
+        executable.catch(() => undefined)
+        const types = program.outputs.map(o => o.aval)
+        return {
+          run: others => this.start(executable, types, others, donatedOthers, name),
+          release: () => this.release(executable),
+        }
       },
     }
   }
 
   private compileText(key: string, program: Program, donated: readonly boolean[] = []): Promise<Executable> {
-    const executable = this.byText.get(key) ?? this.compileNew(key, program, donated)
-    this.byText.delete(key)
+    const known = this.byText.get(key)
+    if (known) return known
+    const executable = this.compileNew(key, program, donated)
     this.byText.set(key, executable)
-    if (this.byText.size > this.maxPrograms) this.byText.delete(this.byText.keys().next().value!)
     return executable
+  }
+
+  /** Releases an executable after the runs that have begun. */
+  private release(executable: Promise<Executable>): void {
+    const before = this.last
+    Promise.all([executable, before])
+      .then(([e]) => e.release())
+      .catch(() => undefined)
   }
 
   private compileNew(key: string, program: Program, donated: readonly boolean[]): Promise<Executable> {
     const executable = this.backend.compile(program, donated)
     // What failed, perhaps for want of memory, may be tried again.
     executable.catch(() => {
-      if (this.byText.get(key) === executable) this.byText.delete(key)
+      if (this.byText.peek(key) === executable) this.byText.delete(key)
     })
     return executable
   }
@@ -169,30 +209,34 @@ export class Engine implements Evaluator {
   /** Queues a run behind those that have begun: none of them then reads memory that this one may write. */
   private start(
     executable: Promise<Executable>,
-    program: Program,
+    types: readonly Aval[],
     inputs: readonly Value[],
     donated: readonly boolean[],
     name: string,
   ): Concrete[] {
-    inputs.forEach((x, i) => {
-      if (donated[i] && inputs.indexOf(x) !== inputs.lastIndexOf(x))
-        throw new SwitchyardError(
-          `${name} was given the same ${formatAval(x.aval)} twice, once to be donated: donated arrays must be different ones`,
-        )
-    })
+    checkDonatedOnce(inputs, donated, name)
     // Nothing is given away before it is known that everything is there.
     for (const x of inputs) if (x instanceof Concrete) x.checkAlive()
-    const buffers = inputs.map((x, i) => (donated[i] ? null : this.bufferOf(x)))
-    const taken = inputs.map(
-      (x, i) => buffers[i] ?? (x instanceof Concrete && x.evaluator === this ? x.donate(name) : this.bufferOf(x)),
+    const kept = inputs.map((x, i) => (donated[i] ? null : this.bufferOf(x)))
+    const gifts = inputs.map((x, i) =>
+      donated[i] && x instanceof Concrete && x.evaluator === this ? x.donate(name) : null,
     )
-    const before = this.last
-    const results = Promise.all([executable, Promise.all(taken), before] as const).then(([e, ready]) => e.run(ready))
+    const buffers = Promise.all(inputs.map((x, i) => kept[i] ?? gifts[i]?.buffer ?? this.bufferOf(x)))
+    const written = new Set<Buffer>()
+    const run = Promise.all([executable, buffers, this.last] as const).then(([e, ready]) => e.run(ready, written))
+    const results = run.catch(async (error: unknown) => {
+      // What the failed run has not written is as it was: a training's state survives a step that failed.
+      const ready = await buffers.catch(() => [])
+      gifts.forEach((gift, i) => {
+        if (gift && !written.has(ready[i])) gift.takeBack()
+      })
+      throw error
+    })
     this.last = results.catch(() => undefined)
-    return program.outputs.map(
-      (o, i) =>
+    return types.map(
+      (type, i) =>
         new Concrete(
-          o.aval,
+          type,
           this,
           results.then(r => r[i]),
         ),
@@ -206,4 +250,17 @@ export class Engine implements Evaluator {
     if (x instanceof Tracer) throw leaked(x)
     throw new Error(`expected a concrete array, got ${formatAval(x.aval)}`)
   }
+}
+
+/** Throws a SwitchyardError if an array that is donated is also another input. */
+function checkDonatedOnce(inputs: readonly Value[], donated: readonly boolean[], name: string): void {
+  if (!donated.includes(true)) return
+  const uses = new Map<Value, number>()
+  for (const x of inputs) uses.set(x, (uses.get(x) ?? 0) + 1)
+  inputs.forEach((x, i) => {
+    if (donated[i] && uses.get(x)! > 1)
+      throw new SwitchyardError(
+        `${name} was given the same ${formatAval(x.aval)} twice, once to be donated: donated arrays must be different ones`,
+      )
+  })
 }

@@ -1,17 +1,28 @@
 import type { HostTensor } from '../../../base/host-tensor.js'
 import { Program } from '../../program/program.js'
 import { simplify } from '../../transform/simplify.js'
-import type { Backend, BoundFunction, Buffer, Examples, Executable } from '../backend.js'
-import { withBound } from '../bound.js'
+import type {
+  Backend,
+  Buffer,
+  Compilation,
+  CompiledWithWeights,
+  Executable,
+  ExecutableStats,
+  ProgramsAtSizes,
+} from '../backend.js'
 import { cutUpdate } from '../segments.js'
+import type { Segments } from '../segments.js'
+import { withWeights } from '../with-weights.js'
 import { loopLimits } from '../wasm/codegen.js'
 import { Loops } from '../wasm/loop.js'
-import { bindWeights } from './bind-weights.js'
 import { HostBuffer, StateMemory } from './buffer.js'
+import { embedWeights } from './embed-weights.js'
 import { OnnxExecutable } from './executable.js'
 import type { SpareMemory } from './executable.js'
 import { generalize } from './generalize.js'
 import { atBoundary, bytesOfAval, toGraph, toGraphInChunks } from './model.js'
+import { allNodes } from './nodes.js'
+import type { GraphInfo } from './proto.js'
 import { expandRaggedDots } from './ragged-dot.js'
 import type { SessionFactory } from './session.js'
 
@@ -35,75 +46,101 @@ export class OnnxBackend implements Backend {
   }
 
   async compile(program: Program, donated: readonly boolean[] = []): Promise<Executable> {
-    const segments = cutUpdate(simplify(program), donated, loopLimits)
-    const graph = expandRaggedDots(toGraphInChunks(segments.main))
+    const { segments, graph, stats } = this.write(program, donated)
     const session =
       segments.main.outputs.length === 0
         ? null
         : await this.sessions.create(graph, { keepMemory: segments.loops.length > 0 })
-    const stats = {
-      nodes: graph.nodes.length,
-      fusedLoops: segments.loops.length,
-      inPlaceBytes: segments.loops.flatMap(l => l.inPlace).reduce((n, v) => n + (v ? bytesOfAval(v.aval) : 0), 0),
-      boundBytes: 0,
-    }
     return new OnnxExecutable(this.memory, this.loops, session, segments, stats, donated)
   }
 
-  async bind(
-    examples: Examples,
-    bound: readonly (Buffer | null)[],
+  explain(program: Program, donated: readonly boolean[] = []): Compilation {
+    const { simple, segments, graph, stats } = this.write(program, donated)
+    return {
+      program: simple,
+      loops: segments.loops.map(loop => loop.program),
+      inPlaceArrays: segments.loops.flatMap(l => l.inPlace).filter(v => v !== null).length,
+      nodes: graph.nodes.map(({ op, inputs, outputs }) => ({
+        operation: op,
+        text: `${outputs.join(' ')} = ${op} ${inputs.join(' ')}`,
+      })),
+      stats,
+    }
+  }
+
+  /** All of a compilation but the session and the loops' code. */
+  private write(
+    program: Program,
+    donated: readonly boolean[],
+  ): { simple: Program; segments: Segments; graph: GraphInfo; stats: ExecutableStats } {
+    const simple = simplify(program)
+    const segments = cutUpdate(simple, donated, loopLimits)
+    const graph = expandRaggedDots(toGraphInChunks(segments.main))
+    const stats = {
+      nodes: allNodes(graph.nodes).length,
+      fusedLoops: segments.loops.length,
+      inPlaceBytes: segments.loops.flatMap(l => l.inPlace).reduce((n, v) => n + (v ? bytesOfAval(v.aval) : 0), 0),
+      weightBytes: 0,
+    }
+    return { simple, segments, graph, stats }
+  }
+
+  async compileWithWeights(
+    examples: ProgramsAtSizes,
+    weights: readonly (Buffer | null)[],
     donated: readonly boolean[] = [],
-  ): Promise<BoundFunction> {
+  ): Promise<CompiledWithWeights> {
     const general = generalize(examples.map(program => toGraph(simplify(program))))
-    // Sizes that no graph can have open: each has its own then, without copies of what is bound.
-    if (!general) return this.eachSize(bound, donated)
+    // The graphs differ in more than sizes: each size gets a session of its own, without copies of the weights.
+    if (!general) return this.eachSize(weights, donated)
     const {
       graph: whole,
       kept,
       copied,
-      boundBytes,
-    } = bindWeights(
+      weightBytes,
+    } = embedWeights(
       general,
-      bound.map(b => (b ? atBoundary((b as HostBuffer).tensor) : null)),
+      weights.map(b => (b ? atBoundary((b as HostBuffer).tensor) : null)),
     )
     const graph = expandRaggedDots(whole)
     const session = await this.sessions.create(graph, { keepMemory: true })
-    const stats = { nodes: graph.nodes.length, fusedLoops: 0, inPlaceBytes: 0, boundBytes }
+    const stats = { nodes: graph.nodes.length, fusedLoops: 0, inPlaceBytes: 0, weightBytes }
     const keptOf = <T>(all: readonly T[]): T[] => kept.map(i => all[i])
-    const inputs = inputsOf(kept, bound)
+    const inputs = inputsOf(kept, weights)
     const spare: SpareMemory = new Map()
     return {
       copied,
       at: async program => {
         const main = new Program(keptOf(program.inputs), program.equations, program.outputs)
-        const executable = new OnnxExecutable(
-          this.memory,
-          this.loops,
-          session,
-          { main, outputs: main.outputs, loops: [] },
+        const segments = { main, outputs: main.outputs, loops: [] }
+        const executable = new OnnxExecutable(this.memory, this.loops, session, segments, stats, keptOf(donated), spare)
+        return {
           stats,
-          keptOf(donated),
-          spare,
-        )
-        return { stats, run: others => executable.run(inputs.map(({ buffer, place }) => buffer ?? others[place])) }
+          run: (others, written) =>
+            executable.run(
+              inputs.map(({ buffer, place }) => buffer ?? others[place]),
+              written,
+            ),
+          // The session belongs to all sizes.
+          release: async () => undefined,
+        }
       },
     }
   }
 
-  private eachSize(bound: readonly (Buffer | null)[], donated: readonly boolean[]): BoundFunction {
-    return { copied: [], at: async program => withBound(await this.compile(program, donated), bound) }
+  private eachSize(weights: readonly (Buffer | null)[], donated: readonly boolean[]): CompiledWithWeights {
+    return { copied: [], at: async program => withWeights(await this.compile(program, donated), weights) }
   }
 }
 
 /**
- * Where each input that a graph has kept comes from: what is bound, or a place among the others. (A function of its own: one that a
- * closure of `bind` saw would keep all of `bound` alive, and with it what was copied.)
+ * Where each input that the graph has kept comes from: a weight's buffer, or a position among the other inputs. (A function outside of
+ * `compileWithWeights`, because a closure in there would keep all weights alive, also those that the session has copied.)
  */
 function inputsOf(
   kept: readonly number[],
-  bound: readonly (Buffer | null)[],
+  weights: readonly (Buffer | null)[],
 ): { buffer: Buffer | null; place: number }[] {
-  const others = bound.flatMap((b, i) => (b ? [] : i))
-  return kept.map(i => ({ buffer: bound[i], place: others.indexOf(i) }))
+  const others = weights.flatMap((b, i) => (b ? [] : i))
+  return kept.map(i => ({ buffer: weights[i], place: others.indexOf(i) }))
 }

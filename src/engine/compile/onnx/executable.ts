@@ -2,7 +2,7 @@ import { allocate, dtypes } from '../../../base/dtypes.js'
 import { reader, sizeOf } from '../../../base/host-tensor.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
 import type { Aval } from '../../program/aval.js'
-import { Var } from '../../program/program.js'
+import { Program, Var } from '../../program/program.js'
 import type { Buffer, Executable, ExecutableStats } from '../backend.js'
 import type { FusedLoop, Segments } from '../segments.js'
 import { tensorOn } from '../wasm/arena.js'
@@ -22,6 +22,7 @@ export class OnnxExecutable implements Executable {
   private readonly loops: { fused: FusedLoop; code: Loop; arrays: readonly Var[]; scalars: readonly Var[] }[]
   /** What the loops make. */
   private readonly made: ReadonlySet<Var>
+  private readonly segments: Segments
   /** How many of the first part's results are returned; the others are for the loops. */
   private readonly numKept: number
   /** For each result of the first part, the input in whose memory it stands, if any. */
@@ -31,7 +32,7 @@ export class OnnxExecutable implements Executable {
     private readonly memory: StateMemory,
     loops: Loops,
     private readonly session: Session | null,
-    private readonly segments: Segments,
+    segments: Segments,
     readonly stats: ExecutableStats,
     private readonly donated: readonly boolean[],
     private readonly spare: SpareMemory = new Map(),
@@ -43,6 +44,9 @@ export class OnnxExecutable implements Executable {
       segments.main,
       segments.main.inputs.map((v, i) => donated[i] && !read.has(v)),
     )
+    // What was compiled is not needed any more, only the types.
+    const { inputs, outputs } = segments.main
+    this.segments = { ...segments, main: new Program(inputs, [], outputs) }
     this.loops = segments.loops.map(fused => ({
       fused,
       code: loops.of(fused.program),
@@ -51,32 +55,42 @@ export class OnnxExecutable implements Executable {
     }))
   }
 
-  async run(inputs: readonly Buffer[]): Promise<Buffer[]> {
+  async release(): Promise<void> {
+    await this.session?.release()
+  }
+
+  async run(inputs: readonly Buffer[], written?: Set<Buffer>): Promise<Buffer[]> {
     const { main } = this.segments
     const values = new Map<Var, HostBuffer>()
     main.inputs.forEach((v, i) => values.set(v, inputs[i] as HostBuffer))
-    // Blocks of what the loops read and nobody keeps.
-    const temporary: Block[] = []
+    // Blocks that no buffer holds: what the loops read is needed for this run alone, what they make is not made yet.
+    const unheld = new Set<Block>()
     try {
-      return await this.runSegments(values, temporary)
-    } finally {
-      for (const block of temporary) block.arena.release(block)
+      const results = await this.runSegments(values, unheld, written ?? new Set())
       this.keepSpare(inputs as readonly HostBuffer[])
+      return results
+    } finally {
+      for (const block of unheld) block.arena.release(block)
     }
   }
 
-  private async runSegments(values: Map<Var, HostBuffer>, temporary: Block[]): Promise<Buffer[]> {
+  private async runSegments(values: Map<Var, HostBuffer>, unheld: Set<Block>, written: Set<Buffer>): Promise<Buffer[]> {
     const { main } = this.segments
     const inputs = main.inputs.map(v => values.get(v)!.tensor)
     const blocks = new Map<Var, Block>()
-    for (const { fused, arrays } of this.loops) this.placeLoop(fused, arrays, values, blocks, temporary)
+    for (const { fused, code, arrays } of this.loops) {
+      this.placeLoop(fused, arrays, values, blocks, unheld)
+      code.prepare(blocks.get(fused.outputs[0])!.arena)
+    }
 
     // First the results that are returned, in memory of their own; then what the loops read, where they read it.
     const results = main.outputs.map((o, i) => {
       const block = i >= this.numKept && o instanceof Var ? blocks.get(o) : undefined
       if (block) return new HostBuffer(o.aval, tensorOn(block, o.aval.shape, sizeOf(o.aval.shape)))
       const donor = this.donors[i] === null ? undefined : values.get(main.inputs[this.donors[i]])
-      return donor?.recyclable ? passOn(donor) : this.fresh(o.aval)
+      if (!donor?.recyclable) return this.fresh(o.aval)
+      written.add(donor)
+      return passOn(donor)
     })
     await this.session?.run(
       inputs.map(atBoundary),
@@ -87,9 +101,11 @@ export class OnnxExecutable implements Executable {
     })
 
     for (const { fused, code, arrays, scalars } of this.loops) {
+      const operands = [...arrays, ...fused.outputs].map(v => blocks.get(v)!)
+      for (const v of fused.inPlace) if (v) written.add(values.get(v)!)
       code.run(
         fused.outputs[0].aval.shape,
-        [...arrays, ...fused.outputs].map(v => blocks.get(v)!),
+        operands,
         scalars.map(v => {
           const { dtype, data } = values.get(v)!.tensor
           return reader(dtype, data)(0)
@@ -98,7 +114,9 @@ export class OnnxExecutable implements Executable {
       fused.outputs.forEach((o, i) => {
         const donor = fused.inPlace[i]
         if (donor) this.memory.take(values.get(donor)!)
-        values.set(o, this.memory.hold(o.aval, blocks.get(o)!))
+        const block = blocks.get(o)!
+        unheld.delete(block)
+        values.set(o, this.memory.hold(o.aval, block))
       })
     }
     return this.outputsOf(results, values)
@@ -110,7 +128,7 @@ export class OnnxExecutable implements Executable {
     arrays: readonly Var[],
     values: Map<Var, HostBuffer>,
     blocks: Map<Var, Block>,
-    temporary: Block[],
+    unheld: Set<Block>,
   ): void {
     const home: Arena | undefined = arrays.map(v => values.get(v)?.block?.arena).find(a => a !== undefined)
     const there = arrays.filter(v => values.get(v)?.block && values.get(v)!.block!.arena === home)
@@ -139,9 +157,13 @@ export class OnnxExecutable implements Executable {
           source.tensor.data as Float32Array,
         )
       if (source && inPlace.includes(v)) values.set(v, this.memory.hold(v.aval, block))
-      else temporary.push(block)
+      else unheld.add(block)
     }
-    made.forEach((o, i) => blocks.set(o, found[moving.length + i]))
+    made.forEach((o, i) => {
+      const block = found[moving.length + i]
+      blocks.set(o, block)
+      unheld.add(block)
+    })
     outputs.forEach((o, i) => {
       if (inPlace[i]) blocks.set(o, blocks.get(inPlace[i])!)
     })

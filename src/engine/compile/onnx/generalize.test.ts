@@ -71,6 +71,15 @@ describe('one graph for any sizes', () => {
     expect(await run(generalize(graphs(flat))!, 2, 3, [6])).toEqual([100, 101, 102, 101, 102, 103])
   })
 
+  it('knows sizes that are numbers of another type: a position that counts from the end', async () => {
+    const f: F = (a, b) => np.add(np.take(a, np.astype(b, 'int32')), b)
+    const general = generalize(graphs(f))!
+    // a = 0, 1, 2, 3 and b = 100, 101: beyond the end, so the last one.
+    expect(await run(general, 4, 2, [2])).toEqual([103, 104])
+    const fromEnd: F = (a, b) => np.take(a, np.astype(np.subtract(99, b), 'int32'))
+    expect(await run(generalize(graphs(fromEnd))!, 4, 3, [3])).toEqual([3, 2, 1])
+  })
+
   it('looks into branches', async () => {
     // The order of numbers is another one where there is a NaN.
     const f: F = (a, b) => np.concatenate([a, np.astype(np.argsort(np.negative(b)), 'float32')])

@@ -2,21 +2,22 @@ import { hostFrom, toNumbers } from '../../../base/host-tensor.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
 import { sameShape } from '../../program/aval.js'
 import { isBody } from './nodes.js'
+import { elementTypes } from './proto.js'
 import type { Attribute, GraphInfo, Node, ValueInfo } from './proto.js'
 
-/** A number in each of the example graphs. */
-type Examples = readonly number[]
+/** One number's values in the example graphs. */
+type Values = readonly number[]
 
 /** A size that is not known yet: the length of an axis of an input. */
 interface Size {
   name: string
   input: string
   axis: number
-  values: Examples
+  values: Values
 }
 
-const allEqual = (values: Examples): boolean => values.every(v => v === values[0])
-const same = (a: Examples, b: Examples): boolean => a.every((v, i) => v === b[i])
+const allEqual = (values: Values): boolean => values.every(v => v === values[0])
+const same = (a: Values, b: Values): boolean => a.every((v, i) => v === b[i])
 
 /**
  * One graph for any sizes, from those of one function at three different ones: where they differ, in the inputs' axes and in constants
@@ -175,7 +176,7 @@ class SizeWriter {
 
   constructor(private readonly sizes: readonly Size[]) {}
 
-  /** A value that is these tensors in the examples, under a name; null if nobody knows what it is at other sizes. */
+  /** The name of a value that is these tensors in the examples; null if no formula says what it is at other sizes. */
   constant(name: string, tensors: readonly HostTensor[], isTargetShape: boolean): string | null {
     const [{ dtype, shape }] = tensors
     if (tensors.some(t => t.dtype !== dtype || !sameShape(t.shape, shape))) return null
@@ -186,24 +187,27 @@ class SizeWriter {
       this.initializers.set(name, tensors[0])
       return name
     }
-    if (dtype !== 'int64' || shape.length !== 1) return null
+    // A position that counts from the end reads the length of an axis as a number of the positions' type.
+    if ((dtype !== 'int64' && dtype !== 'int32') || shape.length > 1) return null
     // Reshape finds out one length by itself.
     if (isTargetShape && open.length === 1 && !examples[0].includes(0))
       return this.ints(examples[0].map((n, i) => (i === open[0] ? -1 : n)))
     const parts = elements.map(values => (allEqual(values) ? this.ints([values[0]]) : this.formula(values)))
     if (parts.includes(null)) return null
-    return parts.length === 1 ? parts[0] : this.node('Concat', parts as string[], { axis: 0 })
+    const vector = parts.length === 1 ? parts[0]! : this.node('Concat', parts as string[], { axis: 0 })
+    const typed = dtype === 'int64' ? vector : this.node('Cast', [vector], { to: elementTypes[dtype] })
+    return shape.length === 0 ? this.node('Squeeze', [typed]) : typed
   }
 
   /** A vector of the one number that has these values in the examples. */
-  private formula(values: Examples): string | null {
+  private formula(values: Values): string | null {
     for (const ways of [this.multiples(values), this.products(values), this.sums(values)]) {
       if (ways.length > 0) return ways.length === 1 ? ways[0]() : null
     }
     return null
   }
 
-  private multiples(values: Examples): (() => string)[] {
+  private multiples(values: Values): (() => string)[] {
     return this.sizes.flatMap(size => {
       const factor = values[0] / size.values[0]
       const fits =
@@ -216,7 +220,7 @@ class SizeWriter {
     })
   }
 
-  private products(values: Examples): (() => string)[] {
+  private products(values: Values): (() => string)[] {
     return this.sizes.flatMap((s, i) =>
       this.sizes.slice(i).flatMap(t => {
         const factor = values[0] / (s.values[0] * t.values[0])
@@ -231,7 +235,7 @@ class SizeWriter {
     )
   }
 
-  private sums(values: Examples): (() => string)[] {
+  private sums(values: Values): (() => string)[] {
     return this.sizes.flatMap(size => {
       const rest = values[0] - size.values[0]
       return same(

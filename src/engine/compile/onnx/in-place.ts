@@ -12,11 +12,12 @@ export function writtenInPlace(
   const makers = new Map<Atom, number>(equations.flatMap((eqn, i) => eqn.outputs.map(o => [o, i] as const)))
   const reads = new Map<Atom, number>()
   for (const atom of [...equations.flatMap(e => e.inputs), ...outputs]) reads.set(atom, (reads.get(atom) ?? 0) + 1)
+  const positions = new Map<Atom, number>(inputs.map((v, i) => [v, i]))
   return outputs.map(output => {
     const eqn = equations[makers.get(output) ?? -1]
     if (!eqn || !is(eqn, 'dynamicUpdateSlice')) return null
     const [operand] = eqn.inputs
-    const place = inputs.findIndex(v => v === operand)
-    return donated[place] && reads.get(operand) === 1 ? place : null
+    const place = positions.get(operand)
+    return place !== undefined && donated[place] && reads.get(operand) === 1 ? place : null
   })
 }

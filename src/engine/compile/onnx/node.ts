@@ -48,6 +48,7 @@ export function nodeSessions(threads = availableParallelism()): SessionFactory {
             if (!(error instanceof Error && error.message.startsWith('Non tensor type'))) throw error
           }
         },
+        release: () => session.release(),
       }
     },
   }
@@ -69,7 +70,7 @@ const STOP = 'stop'
  * takes a tenth of a training step (onnxruntime-node 1.30, `OrtValueToNapiValue`). It does so in order, and gives up with an
  * error at a result that is no tensor. So the first result is an empty list, and the others are where they should be.
  */
-const withStop = (graph: GraphInfo): GraphInfo => ({
+export const withStop = (graph: GraphInfo): GraphInfo => ({
   ...graph,
   nodes: [{ op: 'SequenceEmpty', domain: '', inputs: [], outputs: [STOP], attributes: {} }, ...graph.nodes],
   outputs: [{ name: STOP, dtype: 'float32', shape: [], isSequence: true }, ...graph.outputs],

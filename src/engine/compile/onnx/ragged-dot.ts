@@ -29,26 +29,26 @@ export function expandRaggedDots(graph: GraphInfo): GraphInfo {
   for (const node of nodes) if (!isRagged(node)) node.inputs.forEach(name => split.delete(name))
   const weights = new Map([...(graph.weights ?? [])].filter(([name]) => !split.has(name)))
   const initializers = new Map(graph.initializers)
-  const places: Places = { whole: graph.weights ?? new Map(), weights, initializers }
-  return { ...graph, nodes: expandNodes(graph.nodes, graph.outputs, places), weights, initializers }
+  const tensors: GraphTensors = { whole: graph.weights ?? new Map(), weights, initializers }
+  return { ...graph, nodes: expandNodes(graph.nodes, graph.outputs, tensors), weights, initializers }
 }
 
 /** The graph's tensors, for its bodies too. */
-interface Places {
+interface GraphTensors {
   readonly whole: ReadonlyMap<string, HostTensor>
   readonly weights: Map<string, HostTensor>
   readonly initializers: Map<string, HostTensor>
 }
 
-function expandNodes(nodes: readonly Node[], outputs: readonly ValueInfo[], places: Places): Node[] {
+function expandNodes(nodes: readonly Node[], outputs: readonly ValueInfo[], tensors: GraphTensors): Node[] {
   const inRegion = new Map(
-    regionsOf(nodes, outputs, places.initializers).flatMap(region => region.map(node => [node, region] as const)),
+    regionsOf(nodes, outputs, tensors.initializers).flatMap(region => region.map(node => [node, region] as const)),
   )
   // A region is written where its last node stands: all that it reads is there by then.
   return nodes.flatMap(node => {
     const region = inRegion.get(node)
-    if (!region) return mapBodies(node, (inner, body) => expandNodes(inner, body.outputs, places))
-    return node === region.at(-1) ? new Expansion(region, places).write() : []
+    if (!region) return mapBodies(node, (inner, body) => expandNodes(inner, body.outputs, tensors))
+    return node === region.at(-1) ? new Expansion(region, tensors).write() : []
   })
 }
 
@@ -144,7 +144,7 @@ class Expansion {
 
   constructor(
     private readonly region: readonly Node[],
-    private readonly places: Places,
+    private readonly tensors: GraphTensors,
   ) {
     const last = region.at(-1)!
     const made = new Set(region.flatMap(n => n.outputs))
@@ -245,7 +245,7 @@ class Expansion {
 
   /** One group's part of a kernel tensor: a weight, or read where it is needed. */
   private kernelOf(kernel: string, group: number, name: string): { name: string; nodes: Node[] } {
-    const tensor = this.places.whole.get(kernel)
+    const tensor = this.tensors.whole.get(kernel)
     if (!tensor)
       return {
         name,
@@ -256,7 +256,7 @@ class Expansion {
         ],
       }
     const weight = `${kernel}_of${group}`
-    this.places.weights.set(weight, partOf(tensor, group))
+    this.tensors.weights.set(weight, partOf(tensor, group))
     return { name: weight, nodes: [] }
   }
 
@@ -265,7 +265,7 @@ class Expansion {
   }
 
   private constant(name: string, tensor: HostTensor): string {
-    this.places.initializers.set(name, tensor)
+    this.tensors.initializers.set(name, tensor)
     return name
   }
 }

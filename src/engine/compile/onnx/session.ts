@@ -4,6 +4,8 @@ import type { GraphInfo } from './proto.js'
 /** Runs one graph. The inputs are the graph's `x0, x1, ...`; its outputs `y0, y1, ...` are written into the given tensors. */
 export interface Session {
   run(inputs: readonly HostTensor[], outputs: readonly HostTensor[]): Promise<void>
+  /** Frees the session's memory and threads. It must not be running, and cannot run afterwards. */
+  release(): Promise<void>
 }
 
 export interface SessionOptions {

@@ -41,6 +41,8 @@ export function webSessions({ threads, wasmUrl }: WebSessionOptions = {}): Sessi
         executionProviders: ['wasm'],
         logSeverityLevel: 3,
         enableCpuMemArena: keepMemory,
+        // It compares each constant with each: quadratic in their number. Our graphs share constants already.
+        extra: { optimization: { disable_specified_optimizers: 'ConstantSharing' } },
         externalData: Array.from(graph.weights ?? [], ([path, tensor]) => ({ path, data: bytesOf(tensor) })),
       })
       const wrap = ({ dtype, shape, data }: HostTensor): InstanceType<typeof ort.Tensor> =>
@@ -54,6 +56,7 @@ export function webSessions({ threads, wasmUrl }: WebSessionOptions = {}): Sessi
             bytesOf(target).set(new Uint8Array(buffer, byteOffset, byteLength))
           })
         },
+        release: () => session.release(),
       }
     },
   }

@@ -1,9 +1,17 @@
 import type { HostTensor } from '../../../base/host-tensor.js'
-import { withBound } from '../bound.js'
-import type { Backend, Buffer } from '../backend.js'
+import type { Program } from '../../program/program.js'
+import type { Backend, Buffer, ExecutableStats } from '../backend.js'
+import { withWeights } from '../with-weights.js'
 import { interpret } from './interpret.js'
 
 const put = (tensor: HostTensor): Buffer => ({ aval: tensor, read: async () => tensor })
+
+const statsOf = ({ equations }: Program): ExecutableStats => ({
+  nodes: equations.length,
+  fusedLoops: 0,
+  inPlaceBytes: 0,
+  weightBytes: 0,
+})
 
 /** The backend that interprets: slow, and what every other one is compared with. */
 export const referenceBackend: Backend = {
@@ -11,11 +19,19 @@ export const referenceBackend: Backend = {
   describe: async () => 'reference interpreter',
   put,
   compile: async program => ({
-    stats: { nodes: program.equations.length, fusedLoops: 0, inPlaceBytes: 0, boundBytes: 0 },
+    stats: statsOf(program),
     run: async inputs => interpret(program, await Promise.all(inputs.map(b => b.read()))).map(put),
+    release: async () => undefined,
   }),
-  bind: async (_, bound) => ({
+  explain: program => ({
+    program,
+    loops: [],
+    inPlaceArrays: 0,
+    nodes: program.equations.map(({ primitive }) => ({ operation: primitive, text: primitive })),
+    stats: statsOf(program),
+  }),
+  compileWithWeights: async (_, weights) => ({
     copied: [],
-    at: async program => withBound(await referenceBackend.compile(program), bound),
+    at: async program => withWeights(await referenceBackend.compile(program), weights),
   }),
 }

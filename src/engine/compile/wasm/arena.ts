@@ -31,6 +31,11 @@ export class Arena {
     this.free = [{ offset: ALIGNMENT, bytes: pages * PAGE - ALIGNMENT }]
   }
 
+  /** How many bytes no block has. */
+  get freeBytes(): number {
+    return this.free.reduce((sum, f) => sum + f.bytes, 0)
+  }
+
   allocate(bytes: number): Block | null {
     const size = Math.ceil(Math.max(bytes, 1) / ALIGNMENT) * ALIGNMENT
     const i = this.free.findIndex(f => f.bytes >= size)

@@ -3,7 +3,7 @@ import { mapBodies, namesRead, renameNode } from './nodes.js'
 import type { GraphInfo, Node } from './proto.js'
 import { RAGGED_DOT } from './ragged-dot.js'
 
-/** Weights of at most so many bytes are copied whatever they are for: to give them at each run takes longer than to read them. */
+/** Weights up to this size are copied whatever reads them: passing them at each run takes longer than reading them. */
 const SMALL_BYTES = 2 ** 16
 
 /** Which operands of an operation are packed. */
@@ -14,14 +14,14 @@ const packed: { readonly [op: string]: readonly number[] } = {
   [RAGGED_DOT]: [2, 3],
 }
 
-export interface BoundGraph {
+export interface GraphWithWeights {
   graph: GraphInfo
-  /** The places of the inputs that it still has, which are called `x0, x1, ...` again. */
+  /** The positions of the inputs that are still inputs of the graph, where they are called `x0, x1, ...` again. */
   kept: readonly number[]
-  /** The places of those that it has as weights, and only so. */
+  /** The positions of the inputs that became weights and that nothing reads as an input. */
   copied: readonly number[]
   /** The size of the weights in it. */
-  boundBytes: number
+  weightBytes: number
 }
 
 /**
@@ -29,10 +29,10 @@ export interface BoundGraph {
  * matrix product for its kernel when the session is made (design.md: two to three times as fast). It copies what it packs, so large
  * tensors that have another use, such as an embedding, stay inputs and are read where they are.
  */
-export function bindWeights(graph: GraphInfo, tensors: readonly (HostTensor | null)[]): BoundGraph {
+export function embedWeights(graph: GraphInfo, tensors: readonly (HostTensor | null)[]): GraphWithWeights {
   const tensorOf = new Map(graph.inputs.flatMap(({ name }, i) => (tensors[i] ? [[name, tensors[i]] as const] : [])))
   const weights = new Map<string, HostTensor>()
-  const bind = (node: Node): Node => {
+  const embed = (node: Node): Node => {
     const inputs = node.inputs.map((name, k) => {
       const tensor = tensorOf.get(name)
       // A product of more than matrices is not packed.
@@ -41,21 +41,21 @@ export function bindWeights(graph: GraphInfo, tensors: readonly (HostTensor | nu
       weights.set(`weight_${name}`, tensor)
       return `weight_${name}`
     })
-    return { ...mapBodies(node, nodes => nodes.map(bind)), inputs }
+    return { ...mapBodies(node, nodes => nodes.map(embed)), inputs }
   }
-  const bound = graph.nodes.map(bind)
-  const read = new Set(bound.flatMap(namesRead))
+  const embedded = graph.nodes.map(embed)
+  const read = new Set(embedded.flatMap(namesRead))
   const kept = graph.inputs.flatMap(({ name }, i) => (read.has(name) ? i : []))
   const renamed = new Map(kept.map((at, i) => [graph.inputs[at].name, `x${i}`]))
   return {
     graph: {
       ...graph,
-      nodes: bound.map(node => renameNode(node, renamed)),
+      nodes: embedded.map(node => renameNode(node, renamed)),
       weights,
       inputs: kept.map((at, i) => ({ ...graph.inputs[at], name: `x${i}` })),
     },
     kept,
     copied: graph.inputs.flatMap(({ name }, i) => (weights.has(`weight_${name}`) && !read.has(name) ? i : [])),
-    boundBytes: [...weights.values()].reduce((sum, { data }) => sum + data.byteLength, 0),
+    weightBytes: [...weights.values()].reduce((sum, { data }) => sum + data.byteLength, 0),
   }
 }
