@@ -1,0 +1,10 @@
+import { describe } from 'vitest'
+import { OnnxBackend } from '../../../src/engine/compile/onnx/backend.js'
+import { webSessions } from '../../../src/engine/compile/onnx/web.js'
+import { backendConformance } from './suite.js'
+
+// ONNX Runtime's build for browsers also runs in Node, without a browser's threads.
+describe('onnx, as in a browser', () => {
+  const backend = new OnnxBackend(webSessions({ threads: 1 }))
+  backendConformance({ create: () => backend, updatesInPlace: true })
+})
