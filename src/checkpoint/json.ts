@@ -30,7 +30,7 @@ export class JsonReader {
       do {
         const key = this.string()
         if (key === '__proto__') throw this.error('the key "__proto__" is not allowed')
-        if (seen.has(key)) throw this.error(`the key ${JSON.stringify(key.slice(0, 100))} stands twice in one object`)
+        if (seen.has(key)) throw this.error(`the key ${JSON.stringify(key.slice(0, 100))} appears twice in one object`)
         seen.add(key)
         this.expect(':')
         visit(key)

@@ -26,10 +26,10 @@ const infoSchema = z.strictObject({
   format: z.literal('switchyard'),
   version: z.literal(version),
   step: count,
-  /** Kept as they are, for the layers that own them. */
+  /** Stored unchanged for the layers that own them. */
   config: json,
   task: json,
-  /** Where the data iterator stands. */
+  /** The position of the data iterator. */
   data: json,
   seed: count,
   /** A resumed run is exact only on the same backend version with the same number of threads. */
@@ -38,12 +38,13 @@ const infoSchema = z.strictObject({
   libraryVersion: z.string(),
 })
 
-/** What checkpoint.json holds, besides the format's own marks. */
+/** The content of checkpoint.json without the format's name and version. */
 export type CheckpointInfo = Omit<z.infer<typeof infoSchema>, 'format' | 'version'>
 type Opaque = 'config' | 'task' | 'data'
 
 /**
- * What is to be saved. Where it is JSON, it must come back from JSON as it is: NaN, a Date and their like are refused.
+ * The content of a checkpoint to be saved. `config`, `task` and `data` must be values that JSON represents exactly: NaN
+ * or a Date are refused.
  */
 export interface CheckpointContent extends Omit<CheckpointInfo, Opaque> {
   config: unknown
@@ -51,15 +52,15 @@ export interface CheckpointContent extends Omit<CheckpointInfo, Opaque> {
   data: unknown
   params: ReadonlyMap<string, HostTensor>
   optimizer: ReadonlyMap<string, HostTensor>
-  /** Tensors of any other kind. */
+  /** Other tensors. */
   state?: ReadonlyMap<string, HostTensor>
 }
 
-/** An open checkpoint: its facts are read, its tensors are not. */
+/** An open checkpoint: checkpoint.json is read, tensors are not. */
 export interface Checkpoint extends CheckpointInfo {
   readonly folder: string
   readonly params: CheckpointReader
-  /** Absent in a checkpoint of parameters only. */
+  /** undefined in a checkpoint of parameters only. */
   readonly optimizer: CheckpointReader | undefined
   readonly state: CheckpointReader | undefined
   close(): Promise<void>
@@ -89,7 +90,10 @@ export async function saveCheckpoint(
   return folder
 }
 
-/** Writes a model's weights alone, with `files` (a vocabulary) beside them: they can be run, not resumed. */
+/**
+ * Writes only a model's weights, and `files` (a vocabulary) beside them. They can be run, but training cannot be
+ * resumed.
+ */
 export async function saveModel(
   folder: string,
   { config, task = null }: { config: Json; task?: unknown },
@@ -99,7 +103,7 @@ export async function saveModel(
   await writeParts(folder, { ...unknownRun, config, task }, { params }, {}, false, files)
 }
 
-/** The facts of weights that no run has made. */
+/** The entries of checkpoint.json for weights that are not from a training run. */
 const unknownRun = {
   step: 0,
   config: null,
@@ -112,21 +116,23 @@ const unknownRun = {
 }
 
 /**
- * The folder of the checkpoint with the highest step, or undefined. What a crash has left unfinished does not count.
+ * The folder of the checkpoint with the highest step; undefined if there is none. Unfinished folders left by a crash
+ * are ignored.
  */
 export async function latestCheckpoint(runFolder: string): Promise<string | undefined> {
   return (await listCheckpoints(runFolder)).at(-1)?.path
 }
 
-/** The checkpoints of a run, by step. A folder without its two indispensable files is not one. */
+/** The checkpoints of a run in the order of their steps. A folder without checkpoint.json or parameters is ignored. */
 export async function listCheckpoints(runFolder: string): Promise<{ step: number; path: string }[]> {
   return (await scanRun(runFolder)).checkpoints
 }
 
 /**
- * Before a run that went on from step `from` saves its next checkpoint, `next`: renames the checkpoints of later steps to
- * `step-<n>.abandoned-by-<next>`. Until `step-<next>` exists they count as before. From then on they are ignored, and deleted
- * by the next `saveCheckpoint`. So at no moment, after a crash either, are checkpoints of two histories mixed.
+ * Before a run that went on from step `from` saves its next checkpoint, `next`: renames the checkpoints of later steps
+ * to `step-<n>.abandoned-by-<next>`. Until `step-<next>` exists they count as before. From then on they are ignored,
+ * and deleted by the next `saveCheckpoint`. So at no moment, after a crash either, are checkpoints of two histories
+ * mixed.
  */
 export async function abandonAfter(runFolder: string, from: number, next: number): Promise<void> {
   const later = (await listCheckpoints(runFolder)).filter(({ step }) => step > from)
@@ -142,8 +148,8 @@ export async function abandonAfter(runFolder: string, from: number, next: number
 const checkpointName = /^step-(0|[1-9]\d{0,15})(?:\.(replaced)|\.abandoned-by-(\d{1,16}))?$/
 
 /**
- * The checkpoints of a run, and the folders that count no more: those that were replaced or abandoned and whose replacement or
- * successor is in place.
+ * The checkpoints of a run, and the folders that count no more: those that were replaced or abandoned and whose
+ * replacement or successor is in place.
  */
 async function scanRun(
   runFolder: string,

@@ -43,7 +43,7 @@ const w = (changes: object = {}): object => ({ w: { dtype: 'F32', shape: [1], da
 describe('safetensors: hostile files', () => {
   const folder = fileURLToPath(new URL('../../test/fixtures/hostile/', import.meta.url))
   const expected: Record<string, RegExp> = {
-    'duplicate-key': /the key "w" stands twice in one object.*download/,
+    'duplicate-key': /the key "w" appears twice in one object.*download/,
     empty: /the file is empty.*download/,
     'header-length-huge': /header claims 9,223,372,036,854,77.*allows 100,000,000/,
     'header-length-past-end': /header claims 5,000 bytes, and the file has 2 after/,
@@ -89,12 +89,12 @@ describe('safetensors: what the format forbids', () => {
     ['a trailing comma', '{"__metadata__":{},}', 0, /expected a string/],
     ['metadata that is not text', { __metadata__: { a: 1 } }, 0, /expected a string/],
     ['metadata that is a list', { __metadata__: [] }, 0, /expected "\{"/],
-    ['metadata twice', '{"__metadata__":{},"__metadata__":{}}', 0, /stands twice/],
+    ['metadata twice', '{"__metadata__":{},"__metadata__":{}}', 0, /appears twice/],
     [
       'a field twice',
       '{"w":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}}',
       4,
-      /tensor "w".*"dtype" stands twice/,
+      /tensor "w".*"dtype" appears twice/,
     ],
     ['a field too many', w({ stride: [1] }), 4, /tensor "w": has the field "stride"/],
     ['a field too few', { w: { dtype: 'F32', shape: [1] } }, 4, /tensor "w".*missing/],

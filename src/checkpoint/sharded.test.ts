@@ -111,7 +111,7 @@ describe('an index that does not fit', () => {
       /no name of a \.safetensors file in this folder/,
     ],
     ['a shard that is the folder', text => text.replace(first, '.'), /no name of a \.safetensors file in this folder/],
-    ['a tensor twice', text => text.replace(/("encoder[^\n]*\n)/, '$1$1'), /stands twice/],
+    ['a tensor twice', text => text.replace(/("encoder[^\n]*\n)/, '$1$1'), /appears twice/],
     ['__proto__', text => text.replace(norm, '"a.__proto__.b"'), /"__proto__" is not allowed/],
     [
       'a shard of another format',

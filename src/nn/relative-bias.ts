@@ -24,8 +24,7 @@ export function relativePositionBucket(
   const away = bidirectional ? Math.abs(distance) : Math.max(-distance, 0)
   const exact = Math.floor(buckets / 2)
   if (away < exact) return offset + away
-  // In float32 and with its epsilon added, as the references compute it. Otherwise a distance at the edge of two
-  // buckets
+  // In float32 and with its epsilon added, as the references compute it. Otherwise a distance at the edge of two buckets
   // could fall into the nearer one.
   const ratio = Math.fround(Math.fround(away / exact) + 2 ** -23)
   const logarithmic = Math.fround(

@@ -136,7 +136,7 @@ describe('broken and malicious structures', () => {
   it.each<[string, string, RegExp]>([
     ['nothing', '', /empty/],
     ['no map', '93 01 02 03', /no T5X checkpoint/],
-    ['a key twice', `${optimizer} 82 'w' c0 'w' c0`, /"optimizer".*"w" stands twice/],
+    ['a key twice', `${optimizer} 82 'w' c0 'w' c0`, /"optimizer".*"w" appears twice/],
     ['a path twice', `${optimizer} 82 'a' 81 'b' ${twoInts} 'a/b' ${twoInts}`, /two tensors "a\/b"/],
     ['a key that is a number', `${optimizer} 81 07 c0`, /key is not text/],
     ['a key __proto__', `${optimizer} 81 '__proto__' c0`, /__proto__/],

@@ -5,8 +5,7 @@ import type { ByteSource } from '../byte-source.js'
 import { nameProblem, quote } from '../format.js'
 
 // The part of msgpack (github.com/msgpack/msgpack, spec.md) that flax.serialization writes. Numbers are big endian.
-// NumPy
-// arrays are extension 1 and NumPy scalars extension 3; both hold msgpack again: [shape, dtype's name, bytes].
+// NumPy arrays are extension 1 and NumPy scalars extension 3; both hold msgpack again: [shape, dtype's name, bytes].
 
 /** Our own limits, far above any real checkpoint: a file of nothing but tiny values would take gigabytes of memory. */
 export const msgpackLimits = {
@@ -141,7 +140,7 @@ class MsgpackReader {
       if (typeof key !== 'string') throw this.error(`a key is not text: ${copyAgain}`)
       const problem = nameProblem(key)
       if (problem !== undefined) throw this.error(`the key ${quote(key)}: ${problem}`)
-      if (entries.has(key)) throw this.error(`the key ${quote(key)} stands twice: the file is broken or malicious`)
+      if (entries.has(key)) throw this.error(`the key ${quote(key)} appears twice: the file is broken or malicious`)
       this.keys.push(key)
       entries.set(key, await this.value())
       this.keys.pop()
