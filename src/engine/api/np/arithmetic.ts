@@ -16,6 +16,7 @@ import { whileLoop } from '../lax/control-flow.js'
 import { Tensor } from '../tensor.js'
 import type { TensorLike } from '../tensor.js'
 import { asTensor, binary, commonDtype, floatBinary, floatUnary, lift, numericBinary, unary } from './operands.js'
+import { isNegative, withSign } from './signs.js'
 import type { Binary, Unary } from './operands.js'
 
 /** The logical operation for bool operands, the arithmetic one for numbers. */
@@ -91,13 +92,6 @@ function integerPower(x: Value, y: Value): Value {
 /** x to the power y in floating point: integers and bool become float32. */
 export const floatPower = floatBinary(ops.pow)
 
-/** Whether the sign bit is set: x < 0, or x is -0. The sign of NaN is not seen. */
-const isNegative = (x: Value): Value => {
-  if (!isFloat(x.dtype)) return ops.lt(x, 0)
-  return ops.or(ops.lt(x, 0), ops.and(ops.eq(x, 0), ops.lt(ops.div(1, x), 0)))
-}
-
-const withSign = (size: Value, sign: Value): Value => ops.select(isNegative(sign), ops.neg(size), size)
 const signedZero = (sign: Value): Value => withSign(ops.zerosLike(sign), sign)
 const differInSign = (x: Value, y: Value): Value => ops.ne(ops.lt(x, 0), ops.lt(y, 0))
 

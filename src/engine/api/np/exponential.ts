@@ -11,8 +11,9 @@
 import * as ops from '../../program/ops.js'
 import type { Value } from '../../program/value.js'
 import type { TensorLike } from '../tensor.js'
-import { copysign, divide, multiply } from './arithmetic.js'
+import { divide, multiply } from './arithmetic.js'
 import { floatBinary, floatUnary } from './operands.js'
+import { odd } from './signs.js'
 import type { Binary, Unary } from './operands.js'
 
 /** e to the power x. */
@@ -55,17 +56,15 @@ export const sqrt = floatUnary(ops.sqrt)
 export const rsqrt = floatUnary(ops.rsqrt)
 
 /** The cube root, of negative numbers too; keeps infinities and -0. */
-export const cbrt: Unary = (x: TensorLike) => {
-  const root = floatUnary(value => {
-    const size = ops.abs(value)
+export const cbrt = floatUnary(
+  odd(size => {
     const guess = ops.pow(size, ops.full(size.shape, 1 / 3, size.dtype))
     const isPlain = ops.and(ops.gt(size, 0), ops.isFinite(size))
     const [a, y] = [ops.select(isPlain, size, 1), ops.select(isPlain, guess, 1)]
     const refined = ops.sub(y, ops.div(ops.sub(y, ops.div(a, ops.mul(y, y))), 3)) // a step of Newton's method
     return ops.select(isPlain, refined, guess)
-  })(x)
-  return copysign(root, x)
-}
+  }),
+)
 
 /** sqrt(x² + y²), where the squares may overflow; Infinity where one is infinite, even beside NaN. */
 export const hypot = floatBinary((x, y) => {

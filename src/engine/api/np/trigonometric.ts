@@ -9,9 +9,8 @@
  */
 import * as ops from '../../program/ops.js'
 import type { Value } from '../../program/value.js'
-import { copysign } from './arithmetic.js'
 import { floatBinary, floatUnary } from './operands.js'
-import type { Unary } from './operands.js'
+import { odd } from './signs.js'
 
 /** The sine of an angle; NaN at the infinities. */
 export const sin = floatUnary(ops.sin)
@@ -62,12 +61,6 @@ export const rad2deg = floatUnary(x => ops.mul(x, 180 / Math.PI))
 /** Another name of `rad2deg`. */
 export const degrees = rad2deg
 
-/** f(|x|) with the sign of x. */
-const odd =
-  (f: (size: Value) => Value): Unary =>
-  x =>
-    copysign(floatUnary(value => f(ops.abs(value)))(x), x)
-
 /** Below this size exp(x) and exp(-x) are computed as they are; above it exp(-x) no longer counts, and exp(x) may overflow. */
 const HYPERBOLIC_LIMIT = 9
 
@@ -78,11 +71,13 @@ const halfExp = (x: Value): Value => {
 }
 
 /** (exp(x) - exp(-x)) / 2, without loss of digits near 0. */
-export const sinh = odd(size => {
-  const isSmall = ops.lt(size, HYPERBOLIC_LIMIT)
-  const u = ops.expm1(ops.select(isSmall, size, 0))
-  return ops.select(isSmall, ops.mul(ops.add(u, ops.div(u, ops.add(u, 1))), 0.5), halfExp(size))
-})
+export const sinh = floatUnary(
+  odd(size => {
+    const isSmall = ops.lt(size, HYPERBOLIC_LIMIT)
+    const u = ops.expm1(ops.select(isSmall, size, 0))
+    return ops.select(isSmall, ops.mul(ops.add(u, ops.div(u, ops.add(u, 1))), 0.5), halfExp(size))
+  }),
+)
 
 /** (exp(x) + exp(-x)) / 2. */
 export const cosh = floatUnary(x => {
@@ -99,16 +94,18 @@ export const tanh = floatUnary(ops.tanh)
 const INVERSE_LIMIT = 1e4
 
 /** The number whose `sinh` is x: log(x + sqrt(x² + 1)), without loss of digits near 0 and without overflow. */
-export const arcsinh = odd(size => {
-  const isLarge = ops.gt(size, INVERSE_LIMIT)
-  const isSmall = ops.le(size, 1)
-  const a = ops.select(isSmall, size, 0)
-  const small = ops.div(ops.mul(a, a), ops.add(ops.sqrt(ops.add(ops.mul(a, a), 1)), 1))
-  const b = ops.div(1, ops.select(ops.or(isSmall, isLarge), 1, size))
-  const middle = ops.div(ops.select(isLarge, 1, size), ops.add(ops.sqrt(ops.add(ops.mul(b, b), 1)), b))
-  const result = ops.log1p(ops.add(ops.select(isLarge, 1, size), ops.select(isSmall, small, middle)))
-  return ops.select(isLarge, ops.add(ops.log(ops.select(isLarge, size, 1)), Math.LN2), result)
-})
+export const arcsinh = floatUnary(
+  odd(size => {
+    const isLarge = ops.gt(size, INVERSE_LIMIT)
+    const isSmall = ops.le(size, 1)
+    const a = ops.select(isSmall, size, 0)
+    const small = ops.div(ops.mul(a, a), ops.add(ops.sqrt(ops.add(ops.mul(a, a), 1)), 1))
+    const b = ops.div(1, ops.select(ops.or(isSmall, isLarge), 1, size))
+    const middle = ops.div(ops.select(isLarge, 1, size), ops.add(ops.sqrt(ops.add(ops.mul(b, b), 1)), b))
+    const result = ops.log1p(ops.add(ops.select(isLarge, 1, size), ops.select(isSmall, small, middle)))
+    return ops.select(isLarge, ops.add(ops.log(ops.select(isLarge, size, 1)), Math.LN2), result)
+  }),
+)
 
 /** The number, 0 or more, whose `cosh` is x: log(x + sqrt(x² - 1)); NaN below 1. */
 export const arccosh = floatUnary(x => {
@@ -121,4 +118,4 @@ export const arccosh = floatUnary(x => {
 })
 
 /** The number whose `tanh` is x: log((1 + x) / (1 - x)) / 2; infinities at -1 and 1, NaN outside. */
-export const arctanh = odd(size => ops.mul(ops.log1p(ops.div(ops.mul(size, 2), ops.sub(1, size))), 0.5))
+export const arctanh = floatUnary(odd(size => ops.mul(ops.log1p(ops.div(ops.mul(size, 2), ops.sub(1, size))), 0.5)))
