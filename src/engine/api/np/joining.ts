@@ -10,6 +10,8 @@
 import { check } from '../../../base/errors.js'
 import { sizeOf } from '../../../base/host-tensor.js'
 import * as ops from '../../program/ops.js'
+import { isTracing, traceClosed } from '../../program/trace.js'
+import type { Value } from '../../program/value.js'
 import { Tensor } from '../tensor.js'
 import type { TensorLike } from '../tensor.js'
 import { checkShape, normalizeAxis, stretch } from '../values.js'
@@ -102,17 +104,28 @@ export function block(blocks: TensorLike): Tensor {
   return join(blocks, depth)
 }
 
-const parts = (x: Tensor, ends: readonly number[], at: number): Tensor[] =>
-  ops.range(ends.length - 1).map(
-    i =>
-      new Tensor(
-        ops.slice(
-          x.value,
-          x.shape.map((_, a) => (a === at ? ends[i] : 0)),
-          x.shape.map((d, a) => (a === at ? ends[i + 1] : d)),
-        ),
+/** The parts between neighbouring ends along an axis. Outside traced functions they are one program, not one a part. */
+function parts({ value }: Tensor, ends: readonly number[], at: number): Tensor[] {
+  const cut = (x: Value): Value[] =>
+    ops.range(ends.length - 1).map(i =>
+      ops.slice(
+        x,
+        x.shape.map((_, axis) => (axis === at ? ends[i] : 0)),
+        x.shape.map((d, axis) => (axis === at ? ends[i + 1] : d)),
       ),
-  )
+    )
+  const { evaluator } = value
+  const values =
+    isTracing() || evaluator === null
+      ? cut(value)
+      : evaluator.run(
+          traceClosed([value.aval], ([x]) => cut(x)),
+          [value],
+          undefined,
+          'split',
+        )
+  return values.map(v => new Tensor(v))
+}
 
 /** Parts along an axis (the first unless given): so many of one length, or cut before each of the given positions. */
 export function split(x: TensorLike, sections: number | readonly number[], axis = 0): Tensor[] {

@@ -201,9 +201,22 @@ describe('operands', () => {
     expect(() => np.array([1]).get(np.array([0]))).toThrow('must be integers, not float32')
   })
 
-  it('split in many parts are one program', () => {
+  it('split in many parts are one program, traced or not', async () => {
     const program = makeProgram((x: Tensor) => np.split(x, 1000))(np.arange(2000))
     expect(program.equations.length).toBe(1000)
+    let compiled = 0
+    setBackend({
+      ...referenceBackend,
+      compile: (...args) => {
+        compiled++
+        return referenceBackend.compile(...args)
+      },
+    })
+    const x = np.array(Array.from({ length: 2000 }, (_, i) => i))
+    const parts = np.split(x, 1000)
+    expect(await parts[999].numbers()).toEqual([1998, 1999])
+    expect(compiled).toBe(1)
+    setBackend(referenceBackend)
   })
 })
 

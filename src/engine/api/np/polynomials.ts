@@ -6,6 +6,7 @@ import { Tensor } from '../tensor.js'
 import type { TensorLike } from '../tensor.js'
 import { add, multiply, subtract } from './arithmetic.js'
 import { asFloat, asTensor, broadcast, commonDtype, lift } from './operands.js'
+import { unstack } from './joining.js'
 import { searchsorted } from './sorting.js'
 
 const coefficients = (name: string, p: TensorLike): Tensor => {
@@ -20,7 +21,7 @@ export function polyval(p: TensorLike, x: TensorLike): Tensor {
   const dtype = commonDtype(vector, x)
   const at = new Tensor(lift(x, dtype))
   let result = new Tensor(ops.zerosLike(at.value))
-  for (const i of ops.range(vector.size)) result = add(multiply(result, at), vector.get(i))
+  for (const factor of unstack(vector)) result = add(multiply(result, at), factor)
   return result
 }
 
