@@ -56,6 +56,13 @@ describe('derivatives', () => {
     expect(await grad(grad(np.sinc as (x: Tensor) => Tensor))(np.array(0)).item()).toBeCloseTo(-(Math.PI ** 2) / 3, 4)
   })
 
+  it('are infinite where the graph is vertical', async () => {
+    expect(await grad(np.arcsin as (x: Tensor) => Tensor)(np.array(1)).item()).toBe(Infinity)
+    expect(await grad(np.arccos as (x: Tensor) => Tensor)(np.array(-1)).item()).toBe(-Infinity)
+    expect(await grad(np.arccosh as (x: Tensor) => Tensor)(np.array(1)).item()).toBe(Infinity)
+    expect(await grad(np.cbrt as (x: Tensor) => Tensor)(np.array(0)).item()).toBe(Infinity)
+  })
+
   it('of rounding are 0', async () => {
     for (const f of [np.floor, np.trunc, np.round, (x: Tensor) => np.floorDivide(x, 0.3)])
       expect(await grad(f as (x: Tensor) => Tensor)(np.array(1.7)).item()).toBe(0)

@@ -31,8 +31,8 @@ export const sinc = floatUnary(x => {
 })
 
 const one = (x: Value): Value => ops.full(x.shape, 1, x.dtype)
-/** sqrt(1 - x²), without loss of digits near 1. */
-const otherSide = (x: Value): Value => ops.sqrt(ops.mul(ops.sub(1, x), ops.add(x, 1)))
+/** sqrt(1 - x²), without loss of digits near 1. Two roots, because at 1 the gradient of one root of the product is NaN. */
+const otherSide = (x: Value): Value => ops.mul(ops.sqrt(ops.sub(1, x)), ops.sqrt(ops.add(x, 1)))
 
 /** The angle in [-pi/2, pi/2] whose sine is x; NaN outside [-1, 1]. */
 export const arcsin = floatUnary(x => ops.atan2(x, otherSide(x)))
@@ -111,7 +111,7 @@ export const arcsinh = floatUnary(
 export const arccosh = floatUnary(x => {
   const isLarge = ops.gt(x, INVERSE_LIMIT)
   const above = ops.sub(ops.select(isLarge, 1, x), 1)
-  const root = ops.sqrt(ops.mul(above, ops.add(above, 2)))
+  const root = ops.mul(ops.sqrt(above), ops.sqrt(ops.add(above, 2)))
   const small = ops.log1p(ops.add(above, root))
   const result = ops.select(isLarge, ops.add(ops.log(ops.select(isLarge, x, 1)), Math.LN2), small)
   return ops.select(ops.lt(x, 1), NaN, result)
