@@ -1,5 +1,6 @@
 /**
- * Running sums and differences along an axis: cumsum, cumprod, nancumsum, nancumprod, diff, ediff1d, trapezoid.
+ * Running sums and differences along an axis: cumsum, cumprod, nancumsum, nancumprod, diff, ediff1d, gradient, unwrap,
+ * trapezoid.
  *
  * The axis is the last one unless given (NumPy's cumsum and cumprod flatten x then).
  */
@@ -10,7 +11,8 @@ import type { Value } from '../../program/value.js'
 import { Tensor } from '../tensor.js'
 import type { TensorLike } from '../tensor.js'
 import { normalizeAxis } from '../values.js'
-import { divide, multiply } from './arithmetic.js'
+import { add, divide, multiply, remainder, subtract } from './arithmetic.js'
+import { where } from './logic.js'
 import { asFloat, asTensor } from './operands.js'
 import type { Unary } from './operands.js'
 import { countable, sum } from './reductions.js'
@@ -73,6 +75,42 @@ export function diff(x: TensorLike, { n = 1, axis = -1 }: { n?: number; axis?: n
 export const ediff1d: Unary = (x: TensorLike) => {
   const { value, size } = asTensor(x)
   return diff(new Tensor(ops.reshape(value, [size])))
+}
+
+/**
+ * The slope along an axis of values at points `dx` apart (1 unless given): half the difference of the neighbours on both sides, over
+ * dx; at the ends the difference to the one neighbour. NumPy's `gradient`, of one axis. Throws a ShapeError for an
+ * axis of fewer than 2 elements.
+ */
+export function gradient(x: TensorLike, { dx = 1, axis = -1 }: { dx?: number; axis?: number } = {}): Tensor {
+  const { value } = asFloat(x)
+  const at = normalizeAxis(axis, value.ndim)
+  const n = value.shape[at]
+  check(n >= 2, () => `gradient needs 2 elements or more along axis ${at}, not ${n}`)
+  const slope = (high: Value, low: Value, distance: number): Value => ops.div(ops.sub(high, low), distance * dx)
+  const ends = [0, n - 2].map(i => slope(part(value, at, i + 1, i + 2), part(value, at, i, i + 1), 1))
+  const middle = slope(part(value, at, 2, n), part(value, at, 0, n - 2), 2)
+  return new Tensor(ops.concatenate([ends[0], middle, ends[1]], at))
+}
+
+/** Angles along an axis without jumps: each is moved by whole periods (2 pi unless given) to within half a period of the one before. */
+export function unwrap(
+  x: TensorLike,
+  { period = 2 * Math.PI, axis = -1 }: { period?: number; axis?: number } = {},
+): Tensor {
+  const { value } = asFloat(x)
+  const at = normalizeAxis(axis, value.ndim)
+  const n = value.shape[at]
+  if (n < 2) return new Tensor(value)
+  const step = diff(new Tensor(value), { axis: at })
+  const shifted = subtract(remainder(add(step, period / 2), period), period / 2)
+  // A step of just half a period up stays one up.
+  const isUp = new Tensor(ops.and(ops.eq(shifted.value, -period / 2), ops.gt(step.value, 0)))
+  const moved = subtract(where(isUp, period / 2, shifted), step)
+  const isSmall = new Tensor(ops.lt(ops.abs(step.value), period / 2))
+  const total = cumsum(where(isSmall, 0, moved), at).value
+  const rest = ops.add(part(value, at, 1, n), total)
+  return new Tensor(ops.concatenate([part(value, at, 0, 1), rest], at))
 }
 
 /**

@@ -1,7 +1,7 @@
 /**
  * Exponentials, logarithms, roots and the functions made of them, element by element.
  *
- * - exponentials: exp, exp2, expm1, sigmoid, logaddexp, logaddexp2
+ * - exponentials: exp, exp2, expm1, ldexp, sigmoid, logaddexp, logaddexp2
  * - logarithms: log, log2, log10, log1p
  * - roots: sqrt, rsqrt, cbrt, hypot
  * - of the normal distribution: erf, erfInv
@@ -21,6 +21,9 @@ export const exp = floatUnary(ops.exp)
 
 /** 2 to the power x. Exact for whole numbers. */
 export const exp2 = floatUnary(x => ops.pow(ops.full(x.shape, 2, x.dtype), x))
+
+/** x times 2 to the power of whole numbers n, which may be floats. */
+export const ldexp: Binary = (x: TensorLike, n: TensorLike) => multiply(x, exp2(n))
 
 /** exp(x) - 1, without loss of digits near 0. */
 export const expm1 = floatUnary(ops.expm1)

@@ -1,5 +1,5 @@
 /**
- * Products of vectors, matrices and tensors: matmul, dot, vdot, inner, outer, tensordot, einsum, kron, cross.
+ * Products of vectors, matrices and tensors: matmul, matvec, vecmat, dot, vdot, vecdot, inner, outer, tensordot, einsum, kron, cross.
  *
  * Operands take their common dtype, which is the result's. Products of bool are bool: whether any pair is true in both.
  */
@@ -14,7 +14,9 @@ import type { Binary } from './operands.js'
 import { stack } from './joining.js'
 import { ravel, reshape } from './shape.js'
 
-export { einsum } from './einsum.js'
+import { einsum } from './einsum.js'
+
+export { einsum }
 
 /**
  * The matrix product: [..., n, k] and [..., k, m] give [..., n, m]; leading axes broadcast. A vector [k] is a row on the left, a
@@ -39,6 +41,12 @@ export const matmul: Binary = (x: TensorLike, y: TensorLike) => {
     ),
   )
 }
+
+/** Matrices times vectors: [..., n, k] and [..., k] give [..., n]; leading axes broadcast. */
+export const matvec: Binary = (x: TensorLike, y: TensorLike) => einsum('...nk,...k->...n', x, y)
+
+/** Vectors times matrices: [..., k] and [..., k, m] give [..., m]; leading axes broadcast. */
+export const vecmat: Binary = (x: TensorLike, y: TensorLike) => einsum('...k,...km->...m', x, y)
 
 /**
  * Sums products over pairs of axes: the last n of x with the first n of y (n is 2 unless given), or the axes listed for each.

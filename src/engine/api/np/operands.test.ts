@@ -141,6 +141,10 @@ const lists: Record<string, unknown[]> = {
   squeeze: [[1]],
   flip: [[1]],
   roll: [[1], 1],
+  gradient: [[1, 2]],
+  unwrap: [[1, 2]],
+  matvec: [[[1]], [1]],
+  vecmat: [[1], [[1]]],
 }
 
 describe('operands', () => {

@@ -10,7 +10,9 @@ import { Tensor } from '../tensor.js'
 import type { TensorLike } from '../tensor.js'
 import { checkShape } from '../values.js'
 import { asTensor, commonDtype, lift } from './operands.js'
+import { take } from './indexing.js'
 import { ravel } from './shape.js'
+import { searchsorted, sort } from './sorting.js'
 import { concatenate } from './joining.js'
 
 /** The size of a set. */
@@ -79,18 +81,15 @@ export function uniqueAll(x: TensorLike, { size, fillValue }: SetOptions): Uniqu
 /** The distinct elements of the flattened x, in ascending order: [size]. All NaN are one element. See `uniqueAll`. */
 export const unique = (x: TensorLike, options: SetOptions): Tensor => uniqueAll(x, options).values
 
-/**
- * For each element of x whether it is in y; bool, of x's shape. NaN is in nothing. Compares every pair: cost and memory are the
- * product of the sizes.
- */
+/** For each element of x whether it is in y (or, with `invert`, whether it is not): bool, of x's shape. NaN is in nothing. */
 export function isin(x: TensorLike, y: TensorLike, { invert = false }: { invert?: boolean } = {}): Tensor {
   const [element, set] = [asTensor(x), asTensor(y)]
+  if (set.size === 0) return new Tensor(ops.full(element.shape, invert, 'bool'))
   const dtype = commonDtype(element, set)
-  const shape = [...element.shape, set.size]
-  const last = shape.length - 1
-  const row = ops.broadcastInDim(ops.reshape(lift(set, dtype), [set.size]), shape, [last])
-  const own = ops.broadcastInDim(lift(element, dtype), shape, ops.range(last))
-  return new Tensor(invert ? ops.reduceAnd(ops.ne(own, row), [last]) : ops.reduceOr(ops.eq(own, row), [last]))
+  const own = lift(element, dtype)
+  const sorted = sort(new Tensor(ops.reshape(lift(set, dtype), [set.size])))
+  const nearest = take(sorted, searchsorted(sorted, new Tensor(own)), 0, { mode: 'clip' }).value
+  return new Tensor(invert ? ops.ne(own, nearest) : ops.eq(own, nearest))
 }
 
 /** The distinct elements that x or y has, in ascending order: [size]. */

@@ -63,10 +63,12 @@ export function topK(x: TensorLike, k: number): [values: Tensor, positions: Tens
   return [new Tensor(values), new Tensor(positions)]
 }
 
+/** Vectors of up to this length are compared whole; longer ones are searched by halves. */
+const COMPARED_WHOLE = 32
+
 /**
  * For each value the position (int32) in a sorted vector before which it belongs: side 'left' (unless given) before equal
- * elements, 'right' behind them. NaN counts as the greatest. Compares every pair: for long vectors and many values, cost
- * and memory are the product of their lengths.
+ * elements, 'right' behind them. NaN counts as the greatest.
  */
 export function searchsorted(
   sorted: TensorLike,
@@ -77,16 +79,37 @@ export function searchsorted(
   check(vector.ndim === 1, () => `searchsorted looks in a sorted vector, not in ${vector}`)
   check(side === 'left' || side === 'right', () => `the side of searchsorted is 'left' or 'right', not ${String(side)}`)
   const dtype = commonDtype(vector, wanted)
-  const shape = [...wanted.shape, vector.size]
-  const last = shape.length - 1
-  const row = ops.broadcastInDim(lift(vector, dtype), shape, [last])
-  const value = ops.broadcastInDim(lift(wanted, dtype), shape, ops.range(last))
-  const isNan = (v: Value): Value => (isFloat(dtype) ? ops.ne(v, v) : ops.full(shape, false, 'bool'))
-  const isBefore =
+  const isNan = (v: Value): Value => (isFloat(dtype) ? ops.ne(v, v) : ops.full(v.shape, false, 'bool'))
+  const isBefore = (element: Value, value: Value): Value =>
     side === 'left'
-      ? ops.or(ops.lt(row, value), ops.and(isNan(value), ops.not(isNan(row))))
-      : ops.or(ops.le(row, value), isNan(value))
-  return new Tensor(ops.reduceSum(ops.convertElementType(isBefore, 'int32'), [last]))
+      ? ops.or(ops.lt(element, value), ops.and(isNan(value), ops.not(isNan(element))))
+      : ops.or(ops.le(element, value), isNan(value))
+  const find = vector.size <= COMPARED_WHOLE ? countBefore : searchByHalves
+  return new Tensor(find(lift(vector, dtype), lift(wanted, dtype), isBefore))
+}
+
+type IsBefore = (element: Value, value: Value) => Value
+
+/** How many elements of a vector are before each value, all compared. */
+function countBefore(vector: Value, values: Value, isBefore: IsBefore): Value {
+  const shape = [...values.shape, vector.size]
+  const last = values.ndim
+  const element = ops.broadcastInDim(vector, shape, [last])
+  const value = ops.broadcastInDim(values, shape, ops.range(last))
+  return ops.reduceSum(ops.convertElementType(isBefore(element, value), 'int32'), [last])
+}
+
+/** How many elements of a sorted vector are before each value: the count's binary digits, the highest first. */
+function searchByHalves(vector: Value, values: Value, isBefore: IsBefore): Value {
+  const n = vector.size
+  let count = ops.full(values.shape, 0, 'int32')
+  for (let digit = 2 ** Math.floor(Math.log2(n)); digit >= 1; digit /= 2) {
+    const next = ops.add(count, digit)
+    const position = ops.reshape(ops.sub(next, 1), [...values.shape, 1])
+    const element = ops.gather(vector, position, { axes: [0], batchDims: 0, mode: 'clip' })
+    count = ops.select(ops.and(ops.le(next, n), isBefore(element, values)), next, count)
+  }
+  return count
 }
 
 /**
