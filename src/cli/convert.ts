@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander'
+import { invocation } from './invocation.js'
 import type { ConvertOptions } from './conversion.js'
 
 export const convertCommand = (): Command =>
@@ -28,6 +29,6 @@ export const convertCommand = (): Command =>
         const { findFolder } = await import('./find-folder.js')
         const { convertWeights } = await import('./conversion.js')
         await convertWeights(await findFolder(source, revision), folder, options)
-        console.log(`written to ${folder}; to see what it holds: npx switchyard inspect ${folder}`)
+        console.log(`written to ${folder}; to see what it holds: ${invocation()} inspect ${folder}`)
       },
     )

@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander'
+import { invocation } from './invocation.js'
 import { wholeNumber } from './options.js'
 
 export const initCommand = (): Command =>
@@ -11,5 +12,5 @@ export const initCommand = (): Command =>
     .action(async (name: string, folder: string, { seed, dtype }: { seed: number; dtype: 'float32' | 'bfloat16' }) => {
       const { writeNewWeights } = await import('./conversion.js')
       await writeNewWeights(name, folder, { seed, dtype })
-      console.log(`written to ${folder}; to see what it holds: npx switchyard inspect ${folder}`)
+      console.log(`written to ${folder}; to see what it holds: ${invocation()} inspect ${folder}`)
     })

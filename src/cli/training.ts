@@ -21,6 +21,7 @@ import type { RunStart } from '../train/run-start.js'
 import { Trainer } from '../train/trainer.js'
 import { Exit } from './exit.js'
 import { onInterrupt } from './interrupt.js'
+import { invocation } from './invocation.js'
 import { showProgress, watchPredictions } from './progress.js'
 import { countExamples, formatSamples, formatScores } from './report.js'
 
@@ -62,7 +63,7 @@ export async function train(recipe: string | undefined, options: TrainOptions): 
     interruption.stop()
   }
   if (ended === 'interrupted') {
-    console.log(`saved step ${trainer.step} in ${folder}; to resume:\n\n    npx switchyard train --resume ${folder}`)
+    console.log(`saved step ${trainer.step} in ${folder}; to resume:\n\n    ${invocation()} train --resume ${folder}`)
     throw new Exit(130)
   }
   await conclude(run)
@@ -161,8 +162,8 @@ function alreadyFinished({ folder, step }: Pick<Checkpoint, 'folder' | 'step'>, 
     )
   }
   console.log(`${run}: already finished at step ${step}; --set train.steps=${2 * step} continues:\n
-    npx switchyard train --resume ${run} --set train.steps=${2 * step}
-    npx switchyard eval ${run}`)
+    ${invocation()} train --resume ${run} --set train.steps=${2 * step}
+    ${invocation()} eval ${run}`)
   return undefined
 }
 
@@ -229,7 +230,7 @@ async function conclude({ trainer, folder }: Run): Promise<void> {
     task.suggestions
   const commands = [`infer ${name} ${inputs.map(shellWord).join(' ')}`, ...(evaluated ? [`eval ${name}`] : []), larger]
   console.log(
-    `\nsaved in ${folder}. What to do next:\n\n${commands.map(command => `    npx switchyard ${command}`).join('\n')}`,
+    `\nsaved in ${folder}. What to do next:\n\n${commands.map(command => `    ${invocation()} ${command}`).join('\n')}`,
   )
 }
 

@@ -20,7 +20,7 @@ export class Cli {
   private constructor(
     /** The package, as npm would install it. */
     readonly package_: string,
-    /** Where commands run; runs/ appears here. */
+    /** Where commands run and make their runs/: within the package, as in a clone, so that messages say `npx switchyard`. */
     readonly folder: string,
   ) {}
 
@@ -42,11 +42,11 @@ export class Cli {
     for (const name of ['package.json', 'bin', 'assets'])
       await cp(join(repository, name), join(package_, name), { recursive: true })
     await symlink(join(repository, 'node_modules'), join(package_, 'node_modules'))
-    return new Cli(package_, await mkdtemp(join(tmpdir(), 'switchyard-e2e-')))
+    return new Cli(package_, await mkdtemp(join(package_, 'work-')))
   }
 
   async remove(): Promise<void> {
-    for (const folder of [this.package_, this.folder]) await rm(folder, { recursive: true, force: true })
+    await rm(this.package_, { recursive: true, force: true })
   }
 
   /** Starts `switchyard ...args`. `watch` sees what it prints so far, and may end it. `input` null: its standard input gets `first` and stays open. */
