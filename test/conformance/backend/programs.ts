@@ -66,6 +66,15 @@ export const programs: readonly ProgramCase[] = [
     const columns = ops.broadcastInDim(a, [3, 2], [0])
     return [ops.add(rows, ops.transpose(columns, [1, 0])), ops.mul(rows, rows), ops.reduceMax(columns, [0])]
   }),
+  // ONNX Runtime 1.30 would end the process: see `bitCastTypes` in onnx/graph.ts.
+  of('a transposed value whose bits are returned and that is multiplied', [sample('bfloat16', [3, 1, 2])], ([a]) => {
+    const rows = ops.scatter(a, ops.full([2, 1], 1, 'int32'), ops.full([2, 3, 1], 1, 'bfloat16'), {
+      axes: [2],
+      batchDims: 0,
+      mode: 'clip',
+    })
+    return [rows, ops.dotGeneral(rows, rows, { contract: [[1], [1]], batch: [[], []] })]
+  }),
   of('a chain of a thousand equations', [x], ([a]) => [
     Array.from({ length: 1000 }).reduce<Value>((v, _, i) => (i % 2 ? ops.neg(v) : ops.max(v, -1)), a),
   ]),

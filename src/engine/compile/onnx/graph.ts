@@ -22,6 +22,12 @@ type Attributes = { [name: string]: Attribute }
 const keepsBound = (op: string, dtype: ElementType): boolean =>
   ['Expand', 'Reshape', 'Transpose'].includes(op) || (op === 'Cast' && ['int32', 'uint32', 'int64'].includes(dtype))
 
+/**
+ * Types that a BitCast reads. A Transpose whose result goes to a BitCast and, through a Cast to float32, to a MatMul ends the
+ * process in ONNX Runtime 1.30 (MatmulTransposeFusion, which wants to swap the Transpose and the Cast): they are written swapped.
+ */
+const bitCastTypes: ReadonlySet<ElementType> = new Set<ElementType>(['float16', 'bfloat16', 'int32', 'uint32'])
+
 /** A graph being written. Constants are shared. Names are unique among a graph and the subgraphs of its nodes. */
 export class GraphWriter {
   readonly nodes: Node[] = []
@@ -190,6 +196,12 @@ export class GraphWriter {
     const maker = this.bounds.has(x.name) ? this.madeBy(this.beforeReshape(x)) : undefined
     const from = maker?.op === 'Cast' ? this.made.get(maker.inputs[0]) : undefined
     if (from?.dtype === dtype) return this.reshape(from, x.shape)
+    const transposed = this.madeBy(x)
+    if (transposed?.op === 'Transpose' && dtype === 'float32' && bitCastTypes.has(x.dtype)) {
+      const perm = transposed.attributes.perm as readonly number[]
+      const shape = perm.map((_, i) => x.shape[perm.indexOf(i)])
+      return this.transpose(this.cast({ name: transposed.inputs[0], dtype: x.dtype, shape }, dtype), perm)
+    }
     return this.node('Cast', [x], dtype, x.shape, { to: elementTypes[dtype] })
   }
 

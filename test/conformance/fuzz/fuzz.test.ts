@@ -1,0 +1,190 @@
+import { availableParallelism } from 'node:os'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { isFloat } from '../../../src/base/dtypes.js'
+import type { DType } from '../../../src/base/dtypes.js'
+import { partOf, sizeOf } from '../../../src/base/host-tensor.js'
+import type { HostTensor } from '../../../src/base/host-tensor.js'
+import { fromHost } from '../../../src/engine/api/np.js'
+import { setBackend } from '../../../src/engine/api/engine.js'
+import { Tensor } from '../../../src/engine/api/tensor.js'
+import { OnnxBackend } from '../../../src/engine/compile/onnx/backend.js'
+import { nodeSessions } from '../../../src/engine/compile/onnx/node.js'
+import { interpret } from '../../../src/engine/compile/reference/interpret.js'
+import type { Program } from '../../../src/engine/program/program.js'
+import { traceClosed } from '../../../src/engine/program/trace.js'
+import { jvpEval } from '../../../src/engine/transform/jvp.js'
+import { vjpEval } from '../../../src/engine/transform/linearize.js'
+import { batchProgram } from '../../../src/engine/transform/vmap.js'
+import { everyDType, isUnsigned, specialValues, tensor } from '../backend/case.js'
+import { difference } from '../backend/compare.js'
+import type { Tolerance } from '../backend/compare.js'
+import { build, differentiable, everyOperation, show } from './steps.js'
+import type { Step } from './steps.js'
+
+/**
+ * Random programs over primitives and functions of np, all dtypes, empty shapes, scalars, NaN, infinities and ties: compiled, run
+ * step by step, batched and differentiated, they give what the interpreter gives. FUZZ_RUNS sets the number of programs (then the
+ * seed is a new one each time), FUZZ_SEED the seed; a failure prints the seed and the smallest program that fails.
+ */
+const { FUZZ_RUNS, FUZZ_SEED } = process.env
+const RUNS = Number(FUZZ_RUNS ?? 300)
+const SEED = Number(FUZZ_SEED ?? (FUZZ_RUNS ? Date.now() % 2 ** 31 : 10))
+
+const backend = new OnnxBackend(nodeSessions(Math.min(2, availableParallelism())))
+setBackend(backend)
+
+const BATCH = 3
+const shapes = [[], [1], [4], [2, 3], [3, 1, 2], [0, 2], [17]]
+
+interface Input {
+  dtype: DType
+  shape: readonly number[]
+  picks: readonly number[]
+  batched: boolean
+}
+
+/** Values with ties: any that the dtype has in its corners, or small multiples of 1/2 with a few of these. */
+function valuesOf(dtype: DType, small: boolean): (number | bigint)[] {
+  if (!small) return specialValues(dtype)
+  if (isFloat(dtype)) return [0, 0.5, 1, -1, 1, -0.5, 1.5, -2, 2, 0, 1, -1.5, NaN, 0.5, Infinity, -1]
+  return [0, 1, 2, 3, 1, ...(isUnsigned(dtype) || dtype === 'bool' ? [] : [-1, -2, -3])].map(v =>
+    dtype === 'bool' ? v % 2 : v,
+  )
+}
+
+function inputOf({ dtype, shape, picks }: Input, small: boolean, lead: readonly number[] = []): HostTensor {
+  const values = valuesOf(dtype, small)
+  const whole = [...lead, ...shape]
+  const pick = (i: number): number => picks[i % picks.length] + Math.floor(i / picks.length)
+  return tensor(
+    dtype,
+    Array.from({ length: sizeOf(whole) }, (_, i) => values[pick(i) % values.length]),
+    whole,
+  )
+}
+
+const input: fc.Arbitrary<Input> = fc.record({
+  dtype: fc.constantFrom(...everyDType),
+  shape: fc.constantFrom(...shapes),
+  picks: fc.array(fc.nat(50), { minLength: 1, maxLength: 7 }),
+  batched: fc.boolean(),
+})
+const step: fc.Arbitrary<Step> = fc.record({ op: fc.nat(999), operand: fc.nat(99), a: fc.nat(11), b: fc.nat(11) })
+const aCase = fc.record({
+  inputs: fc.array(input, { minLength: 1, maxLength: 3 }),
+  steps: fc.array(step, { minLength: 1, maxLength: 10 }),
+  small: fc.boolean(),
+  last: fc.option(fc.nat(20)),
+})
+type Case = typeof aCase extends fc.Arbitrary<infer T> ? T : never
+
+async function compiled(program: Program, inputs: readonly HostTensor[]): Promise<HostTensor[]> {
+  const executable = await backend.compile(program)
+  const outputs = await executable.run(inputs.map(t => backend.put(t)))
+  return Promise.all(outputs.map(b => b.read()))
+}
+
+function compare(
+  actual: readonly HostTensor[],
+  expected: readonly HostTensor[],
+  tolerances: readonly Tolerance[],
+  program: Program,
+  inputs: readonly HostTensor[],
+): void {
+  expected.forEach((e, i) => {
+    const wrong = difference(actual[i], e, tolerances[i])
+    if (wrong) expect.fail(`output ${i} ${wrong}\n${program}\n${inputs.map(show).join('\n')}`)
+  })
+}
+
+function traced({ steps, last }: Case, inputs: readonly HostTensor[], table: typeof everyOperation, small: boolean) {
+  let tolerances: Tolerance[] = []
+  const program = traceClosed(inputs, values => {
+    const built = build(table, values, steps, small, last)
+    tolerances = built.tolerances
+    return built.outputs
+  })
+  return { program, tolerances }
+}
+
+const near: Tolerance = { ulps: 64, absolute: 1e-4, eitherZero: true }
+
+/** Runs a case in one way; throws if results differ. */
+const ways: { readonly [name: string]: (c: Case) => Promise<void> } = {
+  'compiled as one program': async c => {
+    const inputs = c.inputs.map(i => inputOf(i, c.small))
+    const { program, tolerances } = traced(c, inputs, everyOperation, c.small)
+    compare(await compiled(program, inputs), interpret(program, inputs), tolerances, program, inputs)
+  },
+
+  'run operation by operation': async c => {
+    const inputs = c.inputs.map(i => inputOf(i, c.small))
+    const { program, tolerances } = traced(c, inputs, everyOperation, c.small)
+    const values = inputs.map(x => fromHost(x).value)
+    const { outputs } = build(everyOperation, values, c.steps, c.small, c.last)
+    const results = await Promise.all(outputs.map(v => new Tensor(v).data()))
+    compare(results, interpret(program, inputs), tolerances, program, inputs)
+  },
+
+  'batched by vmap': async c => {
+    const examples = c.inputs.map(i => inputOf(i, c.small))
+    const { program, tolerances } = traced(c, examples, everyOperation, c.small)
+    const batched = c.inputs.map(i => i.batched)
+    const inputs = c.inputs.map(i => inputOf(i, c.small, i.batched ? [BATCH] : []))
+    const whole = program.outputs.map(() => true)
+    const mapped = batchProgram(program, BATCH, batched, whole).program
+    const results = await compiled(mapped, inputs)
+    compare(results, interpret(mapped, inputs), tolerances, mapped, inputs)
+    for (let n = 0; n < BATCH; n++) {
+      const example = inputs.map((x, i) => (batched[i] ? partOf(x, n) : x))
+      const parts = results.map(y => partOf(y, n))
+      compare(parts, interpret(program, example), tolerances, program, example)
+    }
+  },
+
+  'differentiated forwards and backwards': async c => {
+    const inputs = c.inputs.map(i => inputOf(i, true))
+    const { program } = traced({ ...c, last: null }, inputs, differentiable, true)
+    const active = inputs.map(x => isFloat(x.dtype))
+    const wanted = program.outputs.map(o => isFloat(o.aval.dtype))
+    if (!active.includes(true) || !wanted.includes(true)) return
+    const tangents = c.inputs.filter((_, i) => active[i]).map(i => inputOf({ ...i, picks: [1, 2, 3] }, true))
+    const forward = traceClosed([...inputs, ...tangents], values => {
+      const rest = values.slice(inputs.length)
+      const dots = active.map(isActive => (isActive ? rest.shift()! : null))
+      const [primals, outDots] = jvpEval(program, values.slice(0, inputs.length), dots)
+      return [...primals, ...outDots.filter(t => t !== null)]
+    })
+    const both = [...inputs, ...tangents]
+    compare(
+      await compiled(forward, both),
+      interpret(forward, both),
+      forward.outputs.map(() => near),
+      forward,
+      both,
+    )
+    const cotangents = program.outputs
+      .filter((_, i) => wanted[i])
+      .map(({ aval: { dtype, shape } }) => inputOf({ dtype, shape, picks: [1, 2, 3], batched: false }, true))
+    const reverse = traceClosed([...inputs, ...cotangents], values => {
+      const rest = values.slice(inputs.length)
+      const { pullback } = vjpEval(program, values.slice(0, inputs.length), active, wanted)
+      return pullback(wanted.map(isWanted => (isWanted ? rest.shift()! : null)))
+    })
+    const all = [...inputs, ...cotangents]
+    compare(
+      await compiled(reverse, all),
+      interpret(reverse, all),
+      reverse.outputs.map(() => near),
+      reverse,
+      all,
+    )
+  },
+}
+
+describe(`random programs (seed ${SEED}, ${RUNS} programs)`, () => {
+  it.each(Object.entries(ways))('%s: as interpreted', (_, run) =>
+    fc.assert(fc.asyncProperty(aCase, run), { numRuns: Math.ceil(RUNS / Object.keys(ways).length), seed: SEED }),
+  )
+})
