@@ -6,6 +6,7 @@ export type { TensorLike, Index, IndexedUpdate } from './engine/api/tensor.js'
 export * as np from './engine/api/np.js'
 export * as lax from './engine/api/lax.js'
 export * as random from './engine/api/random.js'
+export * as nn from './nn/functions.js'
 
 // Transformations of functions
 export { assertMaxTraces, jit } from './engine/api/jit.js'

@@ -114,6 +114,18 @@ describe('transformations', () => {
     expect(await second(np.array(2)).item()).toBe(12)
   })
 
+  it('shares gradients at ties, and has second derivatives through where, max and reductions', async () => {
+    const second = (f: (x: Tensor) => Tensor) => grad((x: Tensor) => np.sum(grad((y: Tensor) => np.sum(f(y)))(x)))
+    expect(await grad((x: Tensor) => np.max(x))(np.array([1, 2, 2])).numbers()).toEqual([0, 0.5, 0.5])
+    expect(await grad((x: Tensor) => np.sum(np.maximum(x, 2)))(vector()).numbers()).toEqual([0, 0.5, 1])
+    const square = (x: Tensor): Tensor => np.square(x)
+    expect(
+      await second(x => np.where(np.greater(x, 2), np.multiply(square(x), x), square(x)))(vector()).numbers(),
+    ).toEqual([2, 2, 18])
+    expect(await second(x => square(np.maximum(x, 2)))(vector()).numbers()).toEqual([0, 0.5, 2])
+    expect(await second(x => square(np.max(x)))(vector()).numbers()).toEqual([0, 0, 2])
+  })
+
   it('finds x^0 flat, also at 0', async () => {
     expect(await grad((x: Tensor) => np.power(x, 0))(np.array(0)).item()).toBe(0)
     expect(await grad((x: Tensor) => np.power(x, 1))(np.array(0)).item()).toBe(1)
