@@ -18,7 +18,8 @@ export function setBackend(backend: Backend): Engine {
   return engine
 }
 
-const load = async (): Promise<SessionFactory> => (await import('#onnx-sessions')).defaultSessions()
+let sessions: SessionFactory | undefined
+const load = async (): Promise<SessionFactory> => (sessions ??= (await import('#onnx-sessions')).defaultSessions())
 
 /**
  * ONNX Runtime's sessions for where this runs: `#onnx-sessions` is onnx/node.ts, or onnx/web.ts in a bundle for the browser
