@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { OnnxBackend } from '../compile/onnx/backend.js'
 import { nodeSessions } from '../compile/onnx/node.js'
-import type { CompiledWithWeights } from '../compile/backend.js'
-import { releaseArrays } from './tensor.js'
-import type { Tensor } from './tensor.js'
+import type { CompiledWithWeights, Executable } from '../compile/backend.js'
+import { Engine } from '../compile/engine.js'
+import { hostFrom } from '../../base/host-tensor.js'
+import { releaseArrays, Tensor } from './tensor.js'
 import { setBackend } from './engine.js'
 import { TensorType } from './eval-shape.js'
 import { jit } from './jit.js'
@@ -13,19 +14,19 @@ import * as random from './random.js'
 import { specialize } from './specialize.js'
 import type { ExampleTypes } from './specialize.js'
 
-/** How many bytes each function that was bound has laid out for all sizes; 0: it is compiled for each size by itself. */
+/** For each function compiled with weights, how many bytes of them serve all sizes; 0: each size is compiled by itself. */
 const weightBytes: number[] = []
 
 class Recording extends OnnxBackend {
   override async compileWithWeights(
     ...args: Parameters<OnnxBackend['compileWithWeights']>
   ): Promise<CompiledWithWeights> {
-    const bound = await super.compileWithWeights(...args)
+    const compiled = await super.compileWithWeights(...args)
     const at = weightBytes.push(-1) - 1
     return {
-      ...bound,
+      ...compiled,
       at: async program => {
-        const executable = await bound.at(program)
+        const executable = await compiled.at(program)
         weightBytes[at] = executable.stats.weightBytes
         return executable
       },
@@ -113,6 +114,25 @@ describe('specialize', () => {
     for (const n of [3, 1])
       expect(await special(w, noise(n, n, 64)).numbers()).toEqual(await jit(f)(w, noise(n, n, 64)).numbers())
     expect(weightBytes.slice(before)).toEqual([0])
+  })
+
+  it('keeps the sizes that were used last, and releases what others had for themselves', async () => {
+    const released: string[] = []
+    class Releasing extends Recording {
+      override async compile(...args: Parameters<OnnxBackend['compile']>): Promise<Executable> {
+        const executable = await super.compile(...args)
+        const [, x] = args[0].inputs
+        return Object.assign(executable, { release: async () => void released.push(String(x?.aval.shape)) })
+      }
+    }
+    const engine = new Engine(new Releasing(nodeSessions(1)))
+    const put = (...shape: number[]): Tensor =>
+      new Tensor(engine.put(hostFrom('float32', shape, new Array<number>(shape.reduce((a, b) => a * b)).fill(1))))
+    const w = put(64, 300)
+    const special = specialize((k: Tensor, x: Tensor) => np.divide(np.matmul(x, k), x.shape[0]), rowExamples)
+    for (let n = 1; n <= 258; n++) await special(w, put(n, 64)).data()
+    expect(released).toEqual(['1,64', '2,64'])
+    expect(await special(w, put(1, 64)).numbers()).toEqual(new Array(300).fill(64))
   })
 
   it('knows what branches read', async () => {

@@ -118,6 +118,26 @@ describe('Engine', () => {
     expect(compiled).toBe(4)
   })
 
+  it('explains what it compiles', async () => {
+    const backend = new OnnxBackend(nodeSessions(1))
+    const program = makeProgram((p: Tensor, g: Tensor): Tensor[] => [
+      np.subtract(p, np.multiply(np.exp(g), 0.5)),
+      np.sum(np.exp(g)),
+    ])(np.zeros([4]), np.zeros([4]))
+    for (const donated of [
+      [true, false],
+      [false, false],
+    ]) {
+      const explained = backend.explain(program, donated)
+      const { stats } = await backend.compile(program, donated)
+      expect(explained.stats).toEqual(stats)
+      expect(explained.nodes).toHaveLength(stats.nodes)
+      expect(explained.loops).toHaveLength(donated[0] ? 1 : 0)
+      expect(explained.inPlaceArrays).toBe(donated[0] ? 1 : 0)
+      expect(explained.nodes.map(n => n.operation)).toContain('Exp')
+    }
+  })
+
   it('traces again for each static value, and can be told not to', () => {
     const power = assertMaxTraces(function power(x: Tensor, n: number): Tensor {
       return n === 0 ? np.ones(x.shape) : np.multiply(x, power(x, n - 1))

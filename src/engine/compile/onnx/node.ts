@@ -30,7 +30,7 @@ export function nodeSessions(threads = availableParallelism()): SessionFactory {
         },
         externalData: Array.from(graph.weights ?? [], ([path, tensor]) => ({ path, data: bytesOf(tensor) })),
       })
-      // What stands in the same memory at each run, a model's weights and its caches, is wrapped once.
+      // Tensors that keep their memory between runs, such as weights and caches, are wrapped once.
       const wrapped = new WeakMap<HostTensor['data'], Tensor>()
       const tensorOf = ({ dtype, shape, data }: HostTensor): Tensor => {
         let tensor = wrapped.get(data)
@@ -66,9 +66,10 @@ const SPIN_MICROSECONDS = '200'
 const STOP = 'stop'
 
 /**
- * When a run is over, the binding copies every result into a new ArrayBuffer, even one that stands in memory it was given, which
- * takes a tenth of a training step (onnxruntime-node 1.30, `OrtValueToNapiValue`). It does so in order, and gives up with an
- * error at a result that is no tensor. So the first result is an empty list, and the others are where they should be.
+ * The graph with an empty list as its first output. After a run, the binding of onnxruntime-node 1.30 (`OrtValueToNapiValue`) copies
+ * each output, in order, into a new ArrayBuffer, also one that was written into memory it was given: a tenth of a training step. At
+ * an output that is no tensor it gives up with an error, so it copies nothing. The version is pinned, and a test fails if it does
+ * otherwise.
  */
 export const withStop = (graph: GraphInfo): GraphInfo => ({
   ...graph,
