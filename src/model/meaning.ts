@@ -68,7 +68,7 @@ const t5x: Meaning = {
   // t5/t5_architecture.py: the encoder's logit_mask is inputs > 0; get_decoder_logit_mask reads the decoder's inputs.
   encoderTokens: nonPaddingTokens,
   decoderTokens: flaxformerDecoderTokens,
-  // t5/t5_architecture.py, EncoderLayer and DecoderLayer: layer_input *= logit_mask after each norm.
+  // t5/t5_architecture.py, EncoderLayer and DecoderLayer: x = logit_mask * x after each norm.
   zeroesPadding: true,
   // moe/routing.py: ignore_padding_tokens is a setting of the router.
   neverRoutesPadding: false,
@@ -80,7 +80,7 @@ const t5x: Meaning = {
   droplessEvaluation: false,
   // moe/routing.py, _compute_router_probabilities: the noise is applied to the router's own copy.
   jittersExperts: false,
-  // t5x/models.py: z_loss = 0.0001.
+  // The gin configurations of the released models: z_loss = 0.0001.
   zLossFactor: 1e-4,
   // t5x/contrib/moe/models.py: means over all routers.
   routerLosses: meanRouterLosses,
