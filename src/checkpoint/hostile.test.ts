@@ -56,7 +56,7 @@ describe('hostile files', () => {
         expect((error as FileError).message.startsWith(path)).toBe(true)
         expect((error as FileError).message).toMatch(message)
 
-        expect(performance.now() - started).toBeLessThan(1000)
+        expect(performance.now() - started).toBeLessThan(20_000) // a few ms; a reader that follows the file's sizes never ends
         expect(process.memoryUsage().rss - memory).toBeLessThan(50 * 2 ** 20)
         expect(await readdir(scratch, { recursive: true })).toEqual(before)
         for (const trace of ['/tmp/switchyard-slip', '/tmp/switchyard-pwned']) expect(existsSync(trace)).toBe(false)

@@ -70,7 +70,7 @@ describe('safetensors: hostile files', () => {
     expect((await detectFormat(path)).name).toBe('safetensors')
     const started = performance.now()
     expect(await failure(path)).toMatch(message)
-    expect(performance.now() - started).toBeLessThan(1000)
+    expect(performance.now() - started).toBeLessThan(20_000) // a few ms; one that follows the file's sizes never ends
   })
 
   it('gives each its own message', async () => {

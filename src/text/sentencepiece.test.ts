@@ -246,14 +246,14 @@ describe('a serialized model', () => {
   })
 })
 
-it('encodes 1,000 words in milliseconds', () => {
+it('encodes 1,000 words without quadratic work', () => {
   const text = 'the house is wonderful and every token goes to its expert '.repeat(91)
   const milliseconds = Array.from({ length: 10 }, () => {
     const start = performance.now()
     t5.encode(text)
     return performance.now() - start
   })
-  expect(Math.min(...milliseconds)).toBeLessThan(25) // 1.3 measured
+  expect(Math.min(...milliseconds)).toBeLessThan(250) // 1.3 measured; the margin is for slow and busy machines
 })
 
 type PieceRow = [text: string, score?: number, type?: Piece['type']]

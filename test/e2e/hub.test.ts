@@ -38,7 +38,7 @@ describe('a model of the Hugging Face hub', () => {
       join(folder, 'spiece.model'),
     )
     await hub.addFolder('google/switch-tiny', folder)
-  }, 120_000)
+  })
   afterAll(async () => {
     keys.forEach((key, i) => {
       if (before[i] === undefined) delete process.env[key]

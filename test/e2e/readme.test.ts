@@ -67,7 +67,7 @@ let cli: Cli
 beforeAll(async () => {
   cli = await Cli.build()
   await writeFile(join(cli.folder, 'pairs.tsv'), Array.from({ length: 200 }, (_, i) => `${i}\t${i * 7}\n`).join(''))
-}, 120_000)
+})
 afterAll(() => cli?.remove())
 
 describe('every command of the README and docs', () => {

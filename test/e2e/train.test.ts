@@ -9,7 +9,7 @@ import type { Ended } from './cli.js'
 let cli: Cli
 beforeAll(async () => {
   cli = await Cli.build()
-}, 120_000)
+})
 afterAll(() => cli?.remove())
 
 const at = (...names: string[]): string => join(cli.folder, ...names)

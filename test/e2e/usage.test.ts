@@ -9,7 +9,7 @@ import { Cli, tiny } from './cli.js'
 let cli: Cli
 beforeAll(async () => {
   cli = await Cli.build()
-}, 120_000)
+})
 afterAll(() => cli?.remove())
 
 describe('wrong usage ends with code 2, one message and no trace', () => {
