@@ -4,29 +4,17 @@ import { isInteger, extremeOf } from '../../base/dtypes.js'
 import type { DType } from '../../base/dtypes.js'
 import type { Value } from '../program/value.js'
 import { defaultEngine } from './engine.js'
+import { describe, isScalar } from './nested.js'
 import { Tensor } from './tensor.js'
 import type { TensorLike } from './tensor.js'
 import { constant } from './values.js'
 
-/** Any value in words, for error messages. */
-export function describe(x: unknown): string {
-  if (typeof x === 'string') return `the string ${JSON.stringify(x)}`
-  if (typeof x === 'function') return x.name ? `the function ${x.name}` : 'a function'
-  if (Array.isArray(x)) return 'a list'
-  if (typeof x !== 'object' || x === null) return String(x)
-  if (x instanceof Tensor) return x.toString()
-  const maker = (Object.getPrototypeOf(x) as object | null)?.constructor
-  return maker === undefined || maker === Object ? 'a plain object' : `a ${maker.name}`
-}
+export { describe, isScalar }
 
 /** Throws a ShapeError unless `f` is a function. `what`: the caller and the argument, as in "grad: the function". */
 export function checkFunction(f: unknown, what: string): void {
   check(typeof f === 'function', () => `${what} must be a function, not ${describe(f)}`)
 }
-
-/** Whether a value is a bare number: these may stand wherever an array may. */
-export const isScalar = (x: unknown): x is number | bigint | boolean =>
-  typeof x === 'number' || typeof x === 'bigint' || typeof x === 'boolean'
 
 /** The dtype of a bare number that stands alone: float32; bool for a boolean, int64 for a bigint. */
 export const scalarDType = (x: number | bigint | boolean): DType =>

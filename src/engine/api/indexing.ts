@@ -18,7 +18,10 @@ export class Slice {
   ) {}
 }
 
-/** Python's start:stop:step. null stands for the end where the range begins or stops; negative positions count from the last. */
+/**
+ * Python's start:stop:step. null stands for the end where the range begins or stops; negative positions count from the
+ * last.
+ */
 export function slice(start: number | null = null, stop: number | null = null, step = 1): Slice {
   check(
     Number.isInteger(step) && step !== 0,
@@ -31,7 +34,10 @@ export function slice(start: number | null = null, stop: number | null = null, s
   return new Slice(start, stop, step)
 }
 
-/** An index: a position, `slice(...)`, ':' (the whole axis), '...' (all axes not named), null (a new axis), or positions `A`. */
+/**
+ * An index: a position, `slice(...)`, ':' (the whole axis), '...' (all axes not named), null (a new axis), or positions
+ * `A`.
+ */
 export type IndexOf<A> = number | Slice | ':' | '...' | null | A
 
 /** The positions first, first + step, ... of an axis. */
@@ -113,8 +119,8 @@ function normalizeAxisIndex(index: number, operand: Aval, axis: number): number 
 }
 
 /**
- * Positions as int32, negative ones counted from the end of an axis of length `size`. Positions outside -size..size-1 stay
- * outside 0..size-1, on the same side. Throws a ShapeError for positions that are no integers.
+ * Positions as int32, negative ones counted from the end of an axis of length `size`. Positions outside -size..size-1
+ * stay outside 0..size-1, on the same side. Throws a ShapeError for positions that are no integers.
  */
 export function fromTheEnd(positions: Value, size: number): Value {
   const { dtype, shape } = positions
@@ -185,8 +191,8 @@ export function getIndexed(x: Value, indices: readonly IndexOf<Value>[]): Value 
 export type UpdateKind = 'set' | 'add' | CombineValues
 
 /**
- * x with the elements x[indices] changed by `update`, which is broadcast. Positions in arrays that are out of bounds are left
- * out. Where positions repeat, 'set' keeps any one; the others take all updates, one after the other.
+ * x with the elements x[indices] changed by `update`, which is broadcast. Positions in arrays that are out of bounds
+ * are left out. Where positions repeat, 'set' keeps any one; the others take all updates, one after the other.
  */
 export function updateIndexed(kind: UpdateKind, x: Value, indices: readonly IndexOf<Value>[], update: Value): Value {
   const plan = planIndex(x.aval, indices)

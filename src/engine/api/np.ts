@@ -2,9 +2,9 @@
  * NumPy's functions on arrays, after jax.numpy. docs/numpy.md lists all of NumPy's names with ours.
  *
  * Wherever an array is expected, a bare number or nested lists are taken too. A number takes the dtype of the array
- * beside it; a fraction beside integers gives float32; alone it is float32. Operands broadcast and take their common dtype
- * (see `promote`). Nothing changes an array that exists. A shape or dtype that does not fit throws a ShapeError before
- * anything is computed. Each file begins with a list of its functions.
+ * beside it; a fraction beside integers gives float32; alone it is float32. Operands broadcast and take their common
+ * dtype (see `promote`). Nothing changes an array that exists. A shape or dtype that does not fit throws a ShapeError
+ * before anything is computed. Each file begins with a list of its functions.
  */
 import './methods.js'
 

@@ -52,8 +52,8 @@ export const square: Unary = (x: TensorLike) => {
 
 /**
  * x to the power y. Integers stay integers and wrap around; bool becomes int32. An integer to the power of a negative
- * element is rounded towards 0: it is 0 unless x is 1 or -1. Throws a ShapeError for integers to the power of a negative
- * number, as NumPy and JAX do.
+ * element is rounded towards 0: it is 0 unless x is 1 or -1. Throws a ShapeError for integers to the power of a
+ * negative number, as NumPy and JAX do.
  */
 export const power: Binary = (x: TensorLike, y: TensorLike) => {
   const common = commonDtype(x, y)
@@ -123,7 +123,8 @@ function floorQuotient(x: Value, y: Value): Value {
     const { quotient, rest } = truncatedDivision(x, y)
     return ops.select(ops.and(ops.ne(rest, 0), differInSign(x, y)), ops.sub(quotient, 1), quotient)
   }
-  // As NumPy: from the exact remainder, because x / y may round up to a whole number (1 / 0.1 is 10, but 1 // 0.1 is 9).
+  // As NumPy: from the exact remainder, because x / y may round up to a whole number (1 / 0.1 is 10, but 1 // 0.1 is
+  // 9).
   const rest = ops.rem(x, y)
   const quotient = ops.div(ops.sub(x, rest), y)
   const isBelow = ops.and(ops.ne(rest, 0), differInSign(rest, y))
@@ -140,9 +141,9 @@ function floorRemainder(x: Value, y: Value): Value {
 }
 
 /**
- * x / y rounded down, Python's x // y. Floats follow NumPy: from the exact remainder, so that 1 // 0.1 is 9; x // 0 is x / 0;
- * 1 // -Infinity is -1. Integers: x // 0 is 0, and the least integer // -1 is itself. bool becomes int32. The derivative
- * is 0.
+ * x / y rounded down, Python's x // y. Floats follow NumPy: from the exact remainder, so that 1 // 0.1 is 9; x // 0 is
+ * x / 0; 1 // -Infinity is -1. Integers: x // 0 is 0, and the least integer // -1 is itself. bool becomes int32. The
+ * derivative is 0.
  */
 export const floorDivide = numericBinary(floorQuotient)
 
@@ -155,7 +156,10 @@ export const remainder = numericBinary(floorRemainder)
 /** Another name of `remainder`. */
 export const mod = remainder
 
-/** The remainder with the sign of x, C's fmod. Floats: x % 0 is NaN, and exact. Integers: x % 0 is 0. bool becomes int32. */
+/**
+ * The remainder with the sign of x, C's fmod. Floats: x % 0 is NaN, and exact. Integers: x % 0 is 0. bool becomes
+ * int32.
+ */
 export const fmod = numericBinary((x, y) => (isFloat(x.dtype) ? ops.rem(x, y) : truncatedDivision(x, y).rest))
 
 /** `floorDivide` and `remainder`, in that order. */
@@ -186,7 +190,10 @@ export const gcd: Binary = (x: TensorLike, y: TensorLike) => {
   })(x, y)
 }
 
-/** The least common multiple of integers, 0 or more; 0 where one is 0. Wraps around. Throws a ShapeError for other dtypes. */
+/**
+ * The least common multiple of integers, 0 or more; 0 where one is 0. Wraps around. Throws a ShapeError for other
+ * dtypes.
+ */
 export const lcm: Binary = (x: TensorLike, y: TensorLike) => {
   integers('lcm', x, y)
   const [a, b] = [abs(x), abs(y)]

@@ -22,8 +22,8 @@ type Relation = 'eq' | 'ne' | 'lt' | 'le' | 'gt' | 'ge'
 const mirrored: { readonly [R in Relation]: Relation } = { eq: 'eq', ne: 'ne', lt: 'gt', le: 'ge', gt: 'lt', ge: 'le' }
 
 /**
- * Integers compared with a number that their dtype may not hold (a fraction, NaN, beyond the range), exactly: the number is
- * replaced by a whole one with the same answer, or the answer is the same for all integers.
+ * Integers compared with a number that their dtype may not hold (a fraction, NaN, beyond the range), exactly: the
+ * number is replaced by a whole one with the same answer, or the answer is the same for all integers.
  */
 function compareWithNumber(relation: Relation, { value }: Tensor, number: number | bigint): Value {
   const always = (answer: boolean): Value => ops.full(value.shape, answer, 'bool')

@@ -12,8 +12,8 @@ export interface Labelled {
 
 /**
  * The sum, over all labels not in `output`, of the operands' product; its axes are `output`. A repeated label within an
- * operand is its diagonal; an axis of length 1 goes with any length of its label. Operands are multiplied two at a time,
- * the cheapest pair first; nothing is broadcast.
+ * operand is its diagonal; an axis of length 1 goes with any length of its label. Operands are multiplied two at a
+ * time, the cheapest pair first; nothing is broadcast.
  */
 export function contract(operands: readonly Labelled[], output: readonly string[]): Value {
   const sizes = labelSizes(operands)

@@ -26,9 +26,10 @@ export type { TensorLike as Nested }
 /**
  * An array from nested lists: `array([[1, 2], [3, 4]])`; arrays in a list are stacked, `array([x, y])`.
  *
- * dtype: float32 for numbers (in NumPy and JAX whole numbers give integers), bool for booleans, int64 for bigints; of arrays their
- * common dtype. A given dtype converts: fractions are cut off for integers. Throws a SwitchyardError for ragged lists,
- * for entries that are no numbers (null, strings, objects) and for whole numbers outside the dtype's range.
+ * dtype: float32 for numbers (in NumPy and JAX whole numbers give integers), bool for booleans, int64 for bigints; of
+ * arrays their common dtype. A given dtype converts: fractions are cut off for integers. Throws a SwitchyardError for
+ * ragged lists, for entries that are no numbers (null, strings, objects) and for whole numbers outside the dtype's
+ * range.
  */
 export function array(nested: TensorLike, dtype: DType = commonDtype(nested)): Tensor {
   checkDType(dtype)
@@ -40,7 +41,9 @@ export function array(nested: TensorLike, dtype: DType = commonDtype(nested)): T
 export const asarray = (x: TensorLike, dtype?: DType): Tensor =>
   x instanceof Tensor && (dtype === undefined || dtype === x.dtype) ? x : array(x, dtype)
 
-/** An array of one value; its dtype is float32, of a boolean bool, of a bigint int64, of an array its own, unless given. */
+/**
+ * An array of one value; its dtype is float32, of a boolean bool, of a bigint int64, of an array its own, unless given.
+ */
 export function full(shape: Shape, value: TensorLike, dtype: DType = commonDtype(value)): Tensor {
   const lengths = checkShape(shape)
   defaultEngine()
@@ -76,8 +79,8 @@ export const emptyLike = zerosLike
  * The numbers start, start + step, ... before stop; start is 0 and step 1 unless given: `arange(5)`, `arange(1, 5)`,
  * `arange(0, 1, 0.25)`, `arange(5, 'float32')`.
  *
- * dtype: int32 when all three are whole, else float32, unless given. With an integer dtype, start and step are cut off to whole
- * numbers, but the length is that of the fractions, as in JAX.
+ * dtype: int32 when all three are whole, else float32, unless given. With an integer dtype, start and step are cut off
+ * to whole numbers, but the length is that of the fractions, as in JAX.
  */
 export function arange(stop: number, dtype?: DType): Tensor
 export function arange(start: number, stop: number, step?: number, dtype?: DType): Tensor
@@ -124,11 +127,12 @@ function spaced(
   return new Tensor(ops.convertElementType(isInteger(dtype) ? ops.floor(points) : points, dtype))
 }
 
-const between = (start: Value, stop: Value, t: Value): Value => ops.add(ops.mul(ops.sub(1, t), start), ops.mul(t, stop)) // exact at both ends
+/** start (1 - t) + stop t: exact at both ends. */
+const between = (start: Value, stop: Value, t: Value): Value => ops.add(ops.mul(ops.sub(1, t), start), ops.mul(t, stop))
 
 /**
- * `n` evenly spaced numbers from start to stop, which is the last one unless `endpoint` is false: start (1 - t) + stop t. start
- * and stop may be arrays; the numbers are along a new first axis. For an integer dtype they are rounded down.
+ * `n` evenly spaced numbers from start to stop, which is the last one unless `endpoint` is false: start (1 - t) + stop
+ * t. start and stop may be arrays; the numbers are along a new first axis. For an integer dtype they are rounded down.
  */
 export const linspace = (start: TensorLike, stop: TensorLike, n = 50, options: SpaceOptions = {}): Tensor =>
   spaced('linspace', start, stop, n, options, between)
@@ -145,7 +149,9 @@ export const logspace = (
     return ops.pow(ops.full(exponent.shape, base, 'float32'), exponent)
   })
 
-/** `n` numbers from start to stop, both above 0 or both below, each the same multiple of the one before. See `linspace`. */
+/**
+ * `n` numbers from start to stop, both above 0 or both below, each the same multiple of the one before. See `linspace`.
+ */
 export const geomspace = (start: TensorLike, stop: TensorLike, n = 50, options: SpaceOptions = {}): Tensor =>
   spaced('geomspace', start, stop, n, options, (a, b, t) => {
     const inner = ops.mul(a, ops.pow(ops.div(b, a), t))

@@ -58,7 +58,10 @@ const part = (x: Value, axis: number, start: number, stop: number): Value =>
     x.shape.map((d, i) => (i === axis ? stop : d)),
   )
 
-/** Differences of neighbours, x[i + 1] - x[i], taken `n` times: the axis is n shorter. Of bool: whether neighbours differ. */
+/**
+ * Differences of neighbours, x[i + 1] - x[i], taken `n` times: the axis is n shorter. Of bool: whether neighbours
+ * differ.
+ */
 export function diff(x: TensorLike, { n = 1, axis = -1 }: { n?: number; axis?: number } = {}): Tensor {
   check(Number.isInteger(n) && n >= 0, () => `diff is taken a whole number of times, not ${n}`)
   let { value } = asTensor(x)
@@ -78,9 +81,9 @@ export const ediff1d: Unary = (x: TensorLike) => {
 }
 
 /**
- * The slope along an axis of values at points `dx` apart (1 unless given): half the difference of the neighbours on both sides, over
- * dx; at the ends the difference to the one neighbour. NumPy's `gradient`, of one axis. Throws a ShapeError for an
- * axis of fewer than 2 elements.
+ * The slope along an axis of values at points `dx` apart (1 unless given): half the difference of the neighbours on
+ * both sides, over dx; at the ends the difference to the one neighbour. NumPy's `gradient`, of one axis. Throws a
+ * ShapeError for an axis of fewer than 2 elements.
  */
 export function gradient(x: TensorLike, { dx = 1, axis = -1 }: { dx?: number; axis?: number } = {}): Tensor {
   const { value } = asFloat(x)
@@ -93,7 +96,10 @@ export function gradient(x: TensorLike, { dx = 1, axis = -1 }: { dx?: number; ax
   return new Tensor(ops.concatenate([ends[0], middle, ends[1]], at))
 }
 
-/** Angles along an axis without jumps: each is moved by whole periods (2 pi unless given) to within half a period of the one before. */
+/**
+ * Angles along an axis without jumps: each is moved by whole periods (2 pi unless given) to within half a period of the
+ * one before.
+ */
 export function unwrap(
   x: TensorLike,
   { period = 2 * Math.PI, axis = -1 }: { period?: number; axis?: number } = {},
@@ -114,8 +120,8 @@ export function unwrap(
 }
 
 /**
- * The integral along an axis by the trapezoidal rule: the sum of (y[i] + y[i + 1]) / 2 times the distance of the points,
- * which is `dx` (1 unless given), or the differences of the points `x` (a vector, or of y's shape).
+ * The integral along an axis by the trapezoidal rule: the sum of (y[i] + y[i + 1]) / 2 times the distance of the
+ * points, which is `dx` (1 unless given), or the differences of the points `x` (a vector, or of y's shape).
  */
 export function trapezoid(
   y: TensorLike,

@@ -8,10 +8,11 @@ import { asTensor, product } from './operands.js'
 /**
  * Einstein's summation: `einsum('bqhd,bkhd->bhqk', queries, keys)` is the sum over d of queries[b,q,h,d] keys[b,k,h,d].
  *
- * Indices not in the output are summed over. An index repeated within an operand is its diagonal. '...' is any number of axes,
- * broadcast together. Without '->' the output has '...' and then, in alphabetical order, the indices that occur once.
- * Operands take their common dtype; several are multiplied two at a time, the cheapest pair first. Products of bool
- * are bool. Throws a ShapeError when the spec does not fit the operands. NumPy's lists of axis numbers are not taken.
+ * Indices not in the output are summed over. An index repeated within an operand is its diagonal. '...' is any number
+ * of axes, broadcast together. Without '->' the output has '...' and then, in alphabetical order, the indices that
+ * occur once. Operands take their common dtype; several are multiplied two at a time, the cheapest pair first. Products
+ * of bool are bool. Throws a ShapeError when the spec does not fit the operands. NumPy's lists of axis numbers are not
+ * taken.
  */
 export function einsum(spec: string, ...given: readonly TensorLike[]): Tensor {
   const operands = given.map(asTensor)
@@ -36,7 +37,8 @@ export function einsum(spec: string, ...given: readonly TensorLike[]): Tensor {
   })
   const expand = (term: string, rest: number): string[] => {
     const [before, after] = term.includes('...') ? term.split('...') : [term, '']
-    return [...before, ...ops.range(rest).map(i => `...${rest - i}`), ...after] // counted from the last, which are broadcast together
+    // The axes that '...' stands for are counted from the last, because they broadcast together.
+    return [...before, ...ops.range(rest).map(i => `...${rest - i}`), ...after]
   }
   const mostRest = Math.max(0, ...restOf)
   const all = terms.flatMap(letters)

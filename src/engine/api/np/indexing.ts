@@ -1,6 +1,6 @@
 /**
- * Elements by position: take, takeAlongAxis, putAlongAxis, slice, and positions of elements: nonzero, flatnonzero, argwhere,
- * compress, extract, unravelIndex, ravelMultiIndex. See also `Tensor.get` and `Tensor.at`.
+ * Elements by position: take, takeAlongAxis, putAlongAxis, slice, and positions of elements: nonzero, flatnonzero,
+ * argwhere, compress, extract, unravelIndex, ravelMultiIndex. See also `Tensor.get` and `Tensor.at`.
  *
  * Positions are integers; negative ones count from the end. Functions whose result would have a shape that depends on
  * data take its `size`, as in JAX under `jit`.
@@ -26,8 +26,8 @@ const column = (positions: Value): Value => ops.reshape(positions, [...positions
 /** Options of `take`. */
 export interface TakeOptions {
   /**
-   * What positions outside 0..n-1 mean. Unless given, negative ones count from the end, and what is beyond both ends is moved to
-   * the edge. 'clip': all are moved to the edge, negative ones to 0. 'wrap': they go round, modulo n.
+   * What positions outside 0..n-1 mean. Unless given, negative ones count from the end, and what is beyond both ends is
+   * moved to the edge. 'clip': all are moved to the edge, negative ones to 0. 'wrap': they go round, modulo n.
    */
   mode?: 'clip' | 'wrap'
 }
@@ -75,8 +75,8 @@ function along(name: string, x: Tensor, positions: TensorLike, axis: number): { 
 }
 
 /**
- * For each place of `positions`, whose shape differs from x's in one axis only (the last unless given), the element of x at
- * that position of the axis: y[i, j] = x[i, positions[i, j]]. Positions beyond the ends are moved to the edge.
+ * For each place of `positions`, whose shape differs from x's in one axis only (the last unless given), the element of
+ * x at that position of the axis: y[i, j] = x[i, positions[i, j]]. Positions beyond the ends are moved to the edge.
  */
 export function takeAlongAxis(x: TensorLike, positions: TensorLike, axis = -1): Tensor {
   const operand = asTensor(x)
@@ -91,8 +91,8 @@ export function takeAlongAxis(x: TensorLike, positions: TensorLike, axis = -1): 
 }
 
 /**
- * x with values (broadcast to the shape of `positions`) at the places that `takeAlongAxis` reads. Positions beyond the ends are
- * left out; where positions repeat, any one of the values is kept.
+ * x with values (broadcast to the shape of `positions`) at the places that `takeAlongAxis` reads. Positions beyond the
+ * ends are left out; where positions repeat, any one of the values is kept.
  */
 export function putAlongAxis(x: TensorLike, positions: TensorLike, values: TensorLike, axis = -1): Tensor {
   const operand = asTensor(x)
@@ -134,7 +134,10 @@ export function flatnonzero(x: TensorLike, { size, fillValue = 0 }: SizedOptions
   return new Tensor(ops.select(ops.lt(found, 0), fillValue, found))
 }
 
-/** The positions of the elements other than 0, in row-major order: an int32 array [size] for each axis, as `get` takes them. */
+/**
+ * The positions of the elements other than 0, in row-major order: an int32 array [size] for each axis, as `get` takes
+ * them.
+ */
 export function nonzero(x: TensorLike, { size, fillValue = 0 }: SizedOptions): Tensor[] {
   const operand = asTensor(x)
   const found = truePositions(operand, size)
@@ -158,7 +161,10 @@ export const argwhere = (x: TensorLike, options: SizedOptions): Tensor => {
   )
 }
 
-/** The rows of x along an axis (the flattened array's elements when none is given) where a vector is true: `size` of them, the end filled. */
+/**
+ * The rows of x along an axis (the flattened array's elements when none is given) where a vector is true: `size` of
+ * them, the end filled.
+ */
 export function compress(
   condition: TensorLike,
   x: TensorLike,
@@ -176,7 +182,10 @@ export function compress(
   return new Tensor(ops.select(isMissing, filler, rows))
 }
 
-/** The elements of x where a condition of x's shape is true, in row-major order: `size` of them, the end filled. A boolean mask. */
+/**
+ * The elements of x where a condition of x's shape is true, in row-major order: `size` of them, the end filled. A
+ * boolean mask.
+ */
 export const extract = (condition: TensorLike, x: TensorLike, options: SizedOptions): Tensor =>
   compress(ravel(condition), x, options)
 
@@ -187,7 +196,10 @@ export function unravelIndex(positions: TensorLike, shape: Shape): Tensor[] {
   return stridesOf(lengths).map((stride, i) => remainder(floorDivide(flat, stride), lengths[i]))
 }
 
-/** Positions along each axis of an array of a shape as flat positions (int32). Positions beyond the ends are moved to the edge. */
+/**
+ * Positions along each axis of an array of a shape as flat positions (int32). Positions beyond the ends are moved to
+ * the edge.
+ */
 export function ravelMultiIndex(positions: readonly TensorLike[], shape: Shape): Tensor {
   const lengths = checkShape(shape)
   check(

@@ -86,7 +86,10 @@ export const columnStack = (xs: readonly TensorLike[]): Tensor =>
 export const append = (x: TensorLike, values: TensorLike, axis: number | null = null): Tensor =>
   concatenate([x, values], axis)
 
-/** Nested lists of arrays as blocks: the innermost lists are joined along the last axis, those around them along the one before. */
+/**
+ * Nested lists of arrays as blocks: the innermost lists are joined along the last axis, those around them along the one
+ * before.
+ */
 export function block(blocks: TensorLike): Tensor {
   const depthOf = (x: TensorLike): number => (Array.isArray(x) ? 1 + depthOf((x as readonly TensorLike[])[0] ?? 0) : 0)
   const depth = depthOf(blocks)
@@ -190,7 +193,10 @@ const positionsWithin = (name: string, given: number | readonly number[], length
   return positions
 }
 
-/** x without the elements at these positions (numbers) of an axis; of the flattened array when no axis is given. NumPy's delete. */
+/**
+ * x without the elements at these positions (numbers) of an axis; of the flattened array when no axis is given. NumPy's
+ * delete.
+ */
 export function remove(x: TensorLike, positions: number | readonly number[], axis?: number): Tensor {
   const operand = axis === undefined ? ravel(x) : asTensor(x)
   const at = normalizeAxis(axis ?? 0, operand.ndim)
@@ -202,8 +208,8 @@ export function remove(x: TensorLike, positions: number | readonly number[], axi
 }
 
 /**
- * x with a value (broadcast) before each of these positions (numbers) of an axis; of the flattened array when no axis is
- * given. Positions are those of x before anything is inserted.
+ * x with a value (broadcast) before each of these positions (numbers) of an axis; of the flattened array when no axis
+ * is given. Positions are those of x before anything is inserted.
  */
 export function insert(x: TensorLike, positions: number | readonly number[], value: TensorLike, axis?: number): Tensor {
   const operand = axis === undefined ? ravel(x) : asTensor(x)

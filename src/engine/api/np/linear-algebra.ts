@@ -1,5 +1,6 @@
 /**
- * Products of vectors, matrices and tensors: matmul, matvec, vecmat, dot, vdot, vecdot, inner, outer, tensordot, einsum, kron, cross.
+ * Products of vectors, matrices and tensors: matmul, matvec, vecmat, dot, vdot, vecdot, inner, outer, tensordot,
+ * einsum, kron, cross.
  *
  * Operands take their common dtype, which is the result's. Products of bool are bool: whether any pair is true in both.
  */
@@ -19,8 +20,9 @@ import { einsum } from './einsum.js'
 export { einsum }
 
 /**
- * The matrix product: [..., n, k] and [..., k, m] give [..., n, m]; leading axes broadcast. A vector [k] is a row on the left, a
- * column on the right, and its axis is dropped. Throws a ShapeError for scalars (use `multiply`) and other lengths.
+ * The matrix product: [..., n, k] and [..., k, m] give [..., n, m]; leading axes broadcast. A vector [k] is a row on
+ * the left, a column on the right, and its axis is dropped. Throws a ShapeError for scalars (use `multiply`) and other
+ * lengths.
  */
 export const matmul: Binary = (x: TensorLike, y: TensorLike) => {
   const [a, b] = [asTensor(x), asTensor(y)]
@@ -49,8 +51,8 @@ export const matvec: Binary = (x: TensorLike, y: TensorLike) => einsum('...nk,..
 export const vecmat: Binary = (x: TensorLike, y: TensorLike) => einsum('...k,...km->...m', x, y)
 
 /**
- * Sums products over pairs of axes: the last n of x with the first n of y (n is 2 unless given), or the axes listed for each.
- * Output: x's other axes, then y's.
+ * Sums products over pairs of axes: the last n of x with the first n of y (n is 2 unless given), or the axes listed for
+ * each. Output: x's other axes, then y's.
  */
 export function tensordot(
   x: TensorLike,
@@ -68,7 +70,9 @@ export function tensordot(
   )
 }
 
-/** Sums products over the last axis of x and the last but one of y (its only one, if it has one). A scalar multiplies. */
+/**
+ * Sums products over the last axis of x and the last but one of y (its only one, if it has one). A scalar multiplies.
+ */
 export const dot: Binary = (x: TensorLike, y: TensorLike) => {
   const [m, n] = [asTensor(x).ndim, asTensor(y).ndim]
   return m === 0 || n === 0 ? multiply(x, y) : tensordot(x, y, [[m - 1], [Math.max(0, n - 2)]])
@@ -77,7 +81,9 @@ export const dot: Binary = (x: TensorLike, y: TensorLike) => {
 /** The sum of the products of all elements, of operands of one size: both are flattened. */
 export const vdot: Binary = (x: TensorLike, y: TensorLike) => dot(ravel(x), ravel(y))
 
-/** The products' sum over the last axis, of operands [..., n] broadcast together: JAX's and the array API's `vecdot`. */
+/**
+ * The products' sum over the last axis, of operands [..., n] broadcast together: JAX's and the array API's `vecdot`.
+ */
 export function vecdot(x: TensorLike, y: TensorLike, axis = -1): Tensor {
   return product([x, y], ([a, b]) => {
     const [p, q] = broadcast(a, b)
@@ -97,7 +103,10 @@ export const outer: Binary = (x: TensorLike, y: TensorLike) =>
     ops.dotGeneral(ops.reshape(a, [a.size]), ops.reshape(b, [b.size]), { contract: [[], []], batch: [[], []] }),
   )
 
-/** The Kronecker product: each element of x times all of y, as a block. The array of fewer axes gets axes of length 1 in front. */
+/**
+ * The Kronecker product: each element of x times all of y, as a block. The array of fewer axes gets axes of length 1 in
+ * front.
+ */
 export const kron: Binary = (x: TensorLike, y: TensorLike) => {
   const [a, b] = [asTensor(x), asTensor(y)]
   const ndim = Math.max(a.ndim, b.ndim)
@@ -120,8 +129,8 @@ export const kron: Binary = (x: TensorLike, y: TensorLike) => {
 }
 
 /**
- * The cross product of vectors along an axis (the last unless given), whose length is 3 for both, or 2 (the third coordinate is 0); of
- * two vectors of length 2 only the third coordinate, without the axis. The other axes broadcast.
+ * The cross product of vectors along an axis (the last unless given), whose length is 3 for both, or 2 (the third
+ * coordinate is 0); of two vectors of length 2 only the third coordinate, without the axis. The other axes broadcast.
  */
 export function cross(x: TensorLike, y: TensorLike, axis = -1): Tensor {
   const components = (t: Tensor): Tensor[] => {

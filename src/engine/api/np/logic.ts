@@ -51,10 +51,15 @@ export const bitwiseNot = unary(ops.not)
 /** Another name of `bitwiseNot`. */
 export const invert = bitwiseNot
 
-/** x with its bits moved up by y places: x 2^y, without the bits that leave. y is 0 or more and below the dtype's width. */
+/**
+ * x with its bits moved up by y places: x 2^y, without the bits that leave. y is 0 or more and below the dtype's width.
+ */
 export const leftShift = binary(ops.shiftLeft)
 
-/** x with its bits moved down by y places: floor(x / 2^y), for negative x too. y is 0 or more and below the dtype's width. */
+/**
+ * x with its bits moved down by y places: floor(x / 2^y), for negative x too. y is 0 or more and below the dtype's
+ * width.
+ */
 export const rightShift = binary((x, y) =>
   x.dtype.startsWith('u') ? ops.shiftRightLogical(x, y) : ops.shiftRightArithmetic(x, y),
 )
@@ -73,8 +78,8 @@ export const bitwiseCount: Unary = (x: TensorLike) => {
 }
 
 /**
- * condition ? x : y, element by element; the three broadcast. A number as the condition is true unless it is 0. Both branches are
- * computed, and so are their gradients: a NaN in the gradient of the branch not taken stays one.
+ * condition ? x : y, element by element; the three broadcast. A number as the condition is true unless it is 0. Both
+ * branches are computed, and so are their gradients: a NaN in the gradient of the branch not taken stays one.
  */
 export function where(condition: TensorLike, x: TensorLike, y: TensorLike): Tensor {
   const dtype = commonDtype(x, y)
@@ -84,7 +89,9 @@ export function where(condition: TensorLike, x: TensorLike, y: TensorLike): Tens
   return new Tensor(ops.select(stretch(chosen, shape), stretch(a, shape), stretch(b, shape)))
 }
 
-/** For each element the choice of the first condition that is true there, `otherwise` (0) where none is. All broadcast. */
+/**
+ * For each element the choice of the first condition that is true there, `otherwise` (0) where none is. All broadcast.
+ */
 export function select(
   conditions: readonly TensorLike[],
   choices: readonly TensorLike[],
@@ -116,8 +123,8 @@ export function choose(positions: TensorLike, choices: readonly TensorLike[]): T
 }
 
 /**
- * x in another dtype. Floats lose what is behind the point on the way to integers; beyond the range they become its nearest
- * end, NaN becomes 0 (as in XLA). Integers keep their low bits. Whatever is not 0 is true as bool.
+ * x in another dtype. Floats lose what is behind the point on the way to integers; beyond the range they become its
+ * nearest end, NaN becomes 0 (as in XLA). Integers keep their low bits. Whatever is not 0 is true as bool.
  */
 export const astype = (x: TensorLike, dtype: DType): Tensor =>
   new Tensor(ops.convertElementType(asTensor(x).value, dtype))

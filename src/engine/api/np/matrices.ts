@@ -55,8 +55,8 @@ export const tril = (x: TensorLike, k = 0): Tensor => triangle('le', x, k)
 export const triu = (x: TensorLike, k = 0): Tensor => triangle('ge', x, k)
 
 /**
- * The elements where column - row = k, of the matrices along two axes (the first two unless given, as in NumPy). Output:
- * the other axes, then the diagonal.
+ * The elements where column - row = k, of the matrices along two axes (the first two unless given, as in NumPy).
+ * Output: the other axes, then the diagonal.
  */
 export function diagonal(
   x: TensorLike,
@@ -86,7 +86,9 @@ export function diagonal(
   )
 }
 
-/** Of a vector [n] the matrix [n + |k|, n + |k|] that has it on diagonal k, zeros elsewhere; of a matrix its diagonal k. */
+/**
+ * Of a vector [n] the matrix [n + |k|, n + |k|] that has it on diagonal k, zeros elsewhere; of a matrix its diagonal k.
+ */
 export function diag(x: TensorLike, k = 0): Tensor {
   const operand = asTensor(x)
   check(operand.ndim === 1 || operand.ndim === 2, () => `diag takes a vector or a matrix, not ${operand}`)
@@ -109,7 +111,9 @@ export const diagflat = (x: TensorLike, k = 0): Tensor => {
 export const trace = (x: TensorLike, options: { k?: number; axes?: readonly [number, number] } = {}): Tensor =>
   sum(diagonal(x, options), { axis: -1 })
 
-/** Matrices [..., n, m] with `value` (broadcast to [..., n]) on their diagonals. A new array: NumPy's changes x itself. */
+/**
+ * Matrices [..., n, m] with `value` (broadcast to [..., n]) on their diagonals. A new array: NumPy's changes x itself.
+ */
 export function fillDiagonal(x: TensorLike, value: TensorLike): Tensor {
   const operand = asTensor(x)
   check(operand.ndim >= 2, () => `fillDiagonal needs two axes or more, not ${operand}`)

@@ -1,6 +1,7 @@
 /**
  * Reductions that leave NaN out: nansum, nanprod, nanmean, nanvar, nanstd, nanmax, nanmin, nanargmax, nanargmin. See
- * `reductions.ts` for axes and dtypes; arrays of integers have no NaN. nanmedian and nanquantile are in `statistics.ts`.
+ * `reductions.ts` for axes and dtypes; arrays of integers have no NaN. nanmedian and nanquantile are in
+ * `statistics.ts`.
  */
 import { isFloat } from '../../../base/dtypes.js'
 import { check } from '../../../base/errors.js'
@@ -79,8 +80,14 @@ const position =
     return where(all(isNan(operand), { axis }), -1, real)
   }
 
-/** The position (int32) of the greatest element that is not NaN along an axis, the last unless given; -1 if all are NaN, as in JAX. */
+/**
+ * The position (int32) of the greatest element that is not NaN along an axis, the last unless given; -1 if all are NaN,
+ * as in JAX.
+ */
 export const nanargmax = position(argmax, -Infinity)
 
-/** The position (int32) of the least element that is not NaN along an axis, the last unless given; -1 if all are NaN, as in JAX. */
+/**
+ * The position (int32) of the least element that is not NaN along an axis, the last unless given; -1 if all are NaN, as
+ * in JAX.
+ */
 export const nanargmin = position(argmin, Infinity)

@@ -188,7 +188,7 @@ describe('operands', () => {
     expect(bad(['a'])).toThrow('an array holds numbers, bigints, booleans and arrays, but entry [0] is the string "a"')
     expect(bad([1, null])).toThrow('entry [1] is null')
     expect(bad([[1], [undefined]])).toThrow('entry [1][0] is undefined')
-    expect(bad({ a: 1 })).toThrow('the argument is an object of class Object')
+    expect(bad({ a: 1 })).toThrow('the argument is a plain object')
     expect(bad(undefined)).toThrow()
     expect(bad([1, [2]])).toThrow('ragged')
     expect(bad([[1, 2], [3]])).toThrow('entry [1] is a list of 1, where the first has 2')

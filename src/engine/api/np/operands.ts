@@ -1,4 +1,6 @@
-/** Operands of np's functions as values: their common dtype, broadcasting, and functions lifted from values to arrays. */
+/**
+ * Operands of np's functions as values: their common dtype, broadcasting, and functions lifted from values to arrays.
+ */
 import { isFloat, isInteger } from '../../../base/dtypes.js'
 import type { DType } from '../../../base/dtypes.js'
 import { check } from '../../../base/errors.js'
@@ -90,7 +92,10 @@ export const floatBinary = (f: (x: Value, y: Value) => Value) => lifted(f, float
 export const numericBinary = (f: (x: Value, y: Value) => Value) =>
   lifted(f, dtype => (dtype === 'bool' ? 'int32' : dtype))
 
-/** Applies a product to operands of their common dtype. bool is multiplied as int32: some pair is true where the sum is not 0. */
+/**
+ * Applies a product to operands of their common dtype. bool is multiplied as int32: some pair is true where the sum is
+ * not 0.
+ */
 export function product(operands: readonly TensorLike[], f: (values: Value[]) => Value): Tensor {
   const dtype = commonDtype(...operands)
   if (dtype !== 'bool') return new Tensor(f(operands.map(x => lift(x, dtype))))

@@ -27,8 +27,8 @@ export interface PadOptions {
 const modes: readonly PadMode[] = ['constant', 'edge', 'reflect', 'symmetric', 'wrap']
 
 /**
- * x with elements added before and after it, along each axis: `pad(x, 1)`, `pad(x, [1, 2], { mode: 'edge' })`. The third
- * argument may be the constant itself. Widths may be greater than the axis: reflections and wraps go on. Throws a
+ * x with elements added before and after it, along each axis: `pad(x, 1)`, `pad(x, [1, 2], { mode: 'edge' })`. The
+ * third argument may be the constant itself. Widths may be greater than the axis: reflections and wraps go on. Throws a
  * ShapeError when an empty axis is to be padded with its own elements. Not there: NumPy's modes linear_ramp, maximum,
  * mean, median, minimum, empty.
  */

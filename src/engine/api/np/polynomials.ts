@@ -1,4 +1,7 @@
-/** Functions given by numbers: polynomials (polyval, polyadd, polysub, polymul, polyder, polyint) and interpolation (interp). */
+/**
+ * Functions given by numbers: polynomials (polyval, polyadd, polysub, polymul, polyder, polyint) and interpolation
+ * (interp).
+ */
 import { check } from '../../../base/errors.js'
 import * as ops from '../../program/ops.js'
 import type { Value } from '../../program/value.js'
@@ -62,7 +65,10 @@ export function polyder(p: TensorLike): Tensor {
   return multiply(new Tensor(ops.slice(vector.value, [0], [n - 1])), new Tensor(lift(new Tensor(powers), vector.dtype)))
 }
 
-/** The integral of a polynomial given by its coefficients, the highest power first, that is 0 at 0: one coefficient more. */
+/**
+ * The integral of a polynomial given by its coefficients, the highest power first, that is 0 at 0: one coefficient
+ * more.
+ */
 export function polyint(p: TensorLike): Tensor {
   const vector = asFloat(coefficients('polyint', p))
   const n = vector.size
@@ -79,8 +85,9 @@ export interface InterpOptions {
 }
 
 /**
- * The piecewise linear function through the points (xp[i], fp[i]), at each x. xp is a vector that rises; fp has as many values. Integers
- * give float32. Throws a ShapeError when there are no points or the lengths differ. NumPy's period is not taken.
+ * The piecewise linear function through the points (xp[i], fp[i]), at each x. xp is a vector that rises; fp has as many
+ * values. Integers give float32. Throws a ShapeError when there are no points or the lengths differ. NumPy's period is
+ * not taken.
  */
 export function interp(x: TensorLike, xp: TensorLike, fp: TensorLike, { left, right }: InterpOptions = {}): Tensor {
   const [at, points, values] = [asFloat(x), asFloat(xp), asFloat(fp)]

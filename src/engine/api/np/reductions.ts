@@ -5,8 +5,8 @@
  * - extremes: max (amax), min (amin), ptp, argmax, argmin
  * - truth: all, any
  *
- * `axis` is one axis or several, negative ones counted from the last; all unless given. `keepdims` keeps the reduced axes,
- * with length 1. Reductions without NaN are in `nan-reductions.ts`, running ones in `cumulative.ts`.
+ * `axis` is one axis or several, negative ones counted from the last; all unless given. `keepdims` keeps the reduced
+ * axes, with length 1. Reductions without NaN are in `nan-reductions.ts`, running ones in `cumulative.ts`.
  */
 import type { DType } from '../../../base/dtypes.js'
 import { check } from '../../../base/errors.js'
@@ -81,10 +81,15 @@ const extreme = (
     return (x.dtype === 'bool' ? ofBool : ofNumbers)(x, axes)
   }, valueOf)
 
-/** The greatest element; NaN where there is one. Throws a ShapeError for an empty axis. Equal elements share the gradient. */
+/**
+ * The greatest element; NaN where there is one. Throws a ShapeError for an empty axis. Equal elements share the
+ * gradient.
+ */
 export const max = extreme('max', ops.reduceMax, ops.reduceOr)
 
-/** The least element; NaN where there is one. Throws a ShapeError for an empty axis. Equal elements share the gradient. */
+/**
+ * The least element; NaN where there is one. Throws a ShapeError for an empty axis. Equal elements share the gradient.
+ */
 export const min = extreme('min', ops.reduceMin, ops.reduceAnd)
 
 /** Another name of `max`. */
@@ -107,7 +112,10 @@ export const countNonzero = (x: TensorLike, options: ReduceOptions = {}): Tensor
 
 const count = (x: Tensor, { axis }: ReduceOptions): number => sizeOf(normalizeAxes(axis, x.ndim).map(a => x.shape[a]))
 
-/** The sum divided by the number of elements; NaN of nothing. Integers and bool give float32; 16-bit floats are summed in float32. */
+/**
+ * The sum divided by the number of elements; NaN of nothing. Integers and bool give float32; 16-bit floats are summed
+ * in float32.
+ */
 export function mean(x: TensorLike, options: ReduceOptions = {}): Tensor {
   const operand = asTensor(x)
   const total = sum(astype(operand, 'float32'), options)
@@ -145,8 +153,8 @@ export interface VarianceOptions extends ReduceOptions {
 }
 
 /**
- * The mean squared distance from the mean, divided by count - correction; NaN if that is 0 or less. Integers and bool give
- * float32; 16-bit floats are computed in float32.
+ * The mean squared distance from the mean, divided by count - correction; NaN if that is 0 or less. Integers and bool
+ * give float32; 16-bit floats are computed in float32.
  */
 export function variance(x: TensorLike, { correction = 0, ...options }: VarianceOptions = {}): Tensor {
   const operand = asTensor(x)
@@ -195,8 +203,8 @@ const position =
   }
 
 /**
- * The position (int32) of the greatest element along an axis, the first among equals; of the first NaN where there is one.
- * The last axis unless given (in NumPy: of the flattened array). Throws a ShapeError for an empty axis.
+ * The position (int32) of the greatest element along an axis, the first among equals; of the first NaN where there is
+ * one. The last axis unless given (in NumPy: of the flattened array). Throws a ShapeError for an empty axis.
  */
 export const argmax = position('argmax', ops.argmax)
 

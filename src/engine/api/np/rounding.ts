@@ -37,8 +37,8 @@ export const fix = trunc
 export const rint = rounding(ops.round)
 
 /**
- * x rounded to so many decimals, halves to the even digit: round(x 10^decimals) / 10^decimals. 16-bit floats are computed
- * in float32. Negative decimals round to tens, hundreds and so on, integers too (not in JAX).
+ * x rounded to so many decimals, halves to the even digit: round(x 10^decimals) / 10^decimals. 16-bit floats are
+ * computed in float32. Negative decimals round to tens, hundreds and so on, integers too (not in JAX).
  */
 export function round(x: TensorLike, decimals = 0): Tensor {
   check(Number.isInteger(decimals), () => `round needs a whole number of decimals, not ${decimals}`)
@@ -54,7 +54,9 @@ export function round(x: TensorLike, decimals = 0): Tensor {
   return decimals > 0 || !isInteger(value.dtype) ? operand : roundInteger(operand, 10n ** BigInt(-decimals))
 }
 
-/** An integer rounded to a multiple of `unit`, halves to the even multiple; 0 where the dtype does not hold the unit. */
+/**
+ * An integer rounded to a multiple of `unit`, halves to the even multiple; 0 where the dtype does not hold the unit.
+ */
 function roundInteger(x: Tensor, unit: bigint): Tensor {
   const { dtype, shape } = x
   let u: Value

@@ -1,6 +1,6 @@
 /**
- * Arrays as sets: unique, isin, union1d, intersect1d, setdiff1d, setxor1d. How many elements such a set has depends on data: its
- * `size` is given, as in JAX under `jit`.
+ * Arrays as sets: unique, isin, union1d, intersect1d, setdiff1d, setxor1d. How many elements such a set has depends on
+ * data: its `size` is given, as in JAX under `jit`.
  */
 import { isFloat } from '../../../base/dtypes.js'
 import { check } from '../../../base/errors.js'
@@ -39,8 +39,8 @@ const at = (index: Value): Value => ops.reshape(index, [...index.shape, 1])
 const rule = { axes: [0], batchDims: 0, mode: 'drop' } as const
 
 /**
- * The distinct elements of the flattened x and where they are. All NaN are one element, the greatest. Throws a ShapeError
- * for an empty x with a size of 1 or more and no `fillValue`.
+ * The distinct elements of the flattened x and where they are. All NaN are one element, the greatest. Throws a
+ * ShapeError for an empty x with a size of 1 or more and no `fillValue`.
  */
 export function uniqueAll(x: TensorLike, { size, fillValue }: SetOptions): Unique {
   checkShape([size])
@@ -81,7 +81,10 @@ export function uniqueAll(x: TensorLike, { size, fillValue }: SetOptions): Uniqu
 /** The distinct elements of the flattened x, in ascending order: [size]. All NaN are one element. See `uniqueAll`. */
 export const unique = (x: TensorLike, options: SetOptions): Tensor => uniqueAll(x, options).values
 
-/** For each element of x whether it is in y (or, with `invert`, whether it is not): bool, of x's shape. NaN is in nothing. */
+/**
+ * For each element of x whether it is in y (or, with `invert`, whether it is not): bool, of x's shape. NaN is in
+ * nothing.
+ */
 export function isin(x: TensorLike, y: TensorLike, { invert = false }: { invert?: boolean } = {}): Tensor {
   const [element, set] = [asTensor(x), asTensor(y)]
   if (set.size === 0) return new Tensor(ops.full(element.shape, invert, 'bool'))
@@ -134,7 +137,9 @@ export const setdiff1d = (x: TensorLike, y: TensorLike, options: SetOptions): Te
   return distinctWhere(operand, isin(operand, y, { invert: true }), options)
 }
 
-/** The distinct elements that just one of x and y has, in ascending order: [size], the end filled with 0 unless given. */
+/**
+ * The distinct elements that just one of x and y has, in ascending order: [size], the end filled with 0 unless given.
+ */
 export const setxor1d = (x: TensorLike, y: TensorLike, options: SetOptions): Tensor => {
   const dtype = commonDtype(x, y)
   const [a, b] = [x, y].map(v => ravel(new Tensor(lift(v, dtype))))

@@ -87,7 +87,9 @@ export function moveaxis(x: TensorLike, from: Axes, to: Axes): Tensor {
   )
 }
 
-/** Moves an axis back until it is before the axis that was at `start` (0 unless given). `moveaxis` is easier to read. */
+/**
+ * Moves an axis back until it is before the axis that was at `start` (0 unless given). `moveaxis` is easier to read.
+ */
 export function rollaxis(x: TensorLike, axis: number, start = 0): Tensor {
   const operand = asTensor(x)
   const n = operand.ndim
@@ -178,8 +180,8 @@ export function rot90(
 }
 
 /**
- * Shifts elements along an axis; what leaves at one end comes in at the other. Several axes take a shift each, or one for
- * all. Without an axis the elements are shifted in row-major order.
+ * Shifts elements along an axis; what leaves at one end comes in at the other. Several axes take a shift each, or one
+ * for all. Without an axis the elements are shifted in row-major order.
  */
 export function roll(x: TensorLike, shift: number | readonly number[], axis?: Axes): Tensor {
   const operand = asTensor(x)

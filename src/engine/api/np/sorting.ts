@@ -39,8 +39,8 @@ export const argsort = (x: TensorLike, axis = -1, { descending = false }: SortOp
   new Tensor(ordered(x, axis, descending, true))
 
 /**
- * The positions (int32) that sort by several keys of one shape along an axis: by the last key, then, where it is equal, by the
- * one before, and so on, as in NumPy.
+ * The positions (int32) that sort by several keys of one shape along an axis: by the last key, then, where it is equal,
+ * by the one before, and so on, as in NumPy.
  */
 export function lexsort(keys: readonly TensorLike[], axis = -1): Tensor {
   check(keys.length > 0, 'lexsort needs a key or more')
@@ -67,8 +67,8 @@ export function topK(x: TensorLike, k: number): [values: Tensor, positions: Tens
 const COMPARED_WHOLE = 32
 
 /**
- * For each value the position (int32) in a sorted vector before which it belongs: side 'left' (unless given) before equal
- * elements, 'right' behind them. NaN counts as the greatest.
+ * For each value the position (int32) in a sorted vector before which it belongs: side 'left' (unless given) before
+ * equal elements, 'right' behind them. NaN counts as the greatest.
  */
 export function searchsorted(
   sorted: TensorLike,
@@ -113,8 +113,8 @@ function searchByHalves(vector: Value, values: Value, isBefore: IsBefore): Value
 }
 
 /**
- * The number (int32) of the bin of each value, between the edges of a rising or falling vector: i where bins[i-1] <= x <
- * bins[i]; with `right` bins[i-1] < x <= bins[i]. `falling` says that the edges fall (NumPy sees it from the data).
+ * The number (int32) of the bin of each value, between the edges of a rising or falling vector: i where bins[i-1] <= x
+ * < bins[i]; with `right` bins[i-1] < x <= bins[i]. `falling` says that the edges fall (NumPy sees it from the data).
  */
 export function digitize(
   x: TensorLike,

@@ -100,9 +100,10 @@ function quantiles(
 }
 
 /**
- * The q-th quantiles of the elements along axes (all unless given), q in [0, 1]: the element at place q (n - 1) of the sorted ones, and
- * by `method` what is between two. Output: q's shape, then x's other axes. NaN where an element is NaN or q is
- * outside [0, 1]. Integers give float32; 16-bit floats are computed in float32. Throws a ShapeError for an empty axis.
+ * The q-th quantiles of the elements along axes (all unless given), q in [0, 1]: the element at place q (n - 1) of the
+ * sorted ones, and by `method` what is between two. Output: q's shape, then x's other axes. NaN where an element is NaN
+ * or q is outside [0, 1]. Integers give float32; 16-bit floats are computed in float32. Throws a ShapeError for an
+ * empty axis.
  */
 export const quantile = (x: TensorLike, q: TensorLike, options: QuantileOptions = {}): Tensor =>
   quantiles('quantile', x, q, options, false)
@@ -121,7 +122,9 @@ export const percentile = (x: TensorLike, q: TensorLike, options: QuantileOption
 export const nanpercentile = (x: TensorLike, q: TensorLike, options: QuantileOptions = {}): Tensor =>
   quantiles('nanpercentile', x, percent(q), options, true)
 
-/** The middle element of the sorted ones, or the mean of the two in the middle; NaN where an element is. See `quantile`. */
+/**
+ * The middle element of the sorted ones, or the mean of the two in the middle; NaN where an element is. See `quantile`.
+ */
 export const median = (x: TensorLike, options: ReduceOptions = {}): Tensor =>
   quantiles('median', x, 0.5, { ...options, method: 'midpoint' }, false)
 
@@ -136,9 +139,9 @@ function addedAt(positions: Value, amounts: Value, length: number): Value {
 }
 
 /**
- * How often each of 0, 1, ... length-1 occurs in a vector of integers: int32 [length]; or the sum of the `weights` [n] of its
- * occurrences. Negative numbers count as 0 and numbers from `length` on are left out, as in JAX. The length must be
- * given (NumPy takes it from the data).
+ * How often each of 0, 1, ... length-1 occurs in a vector of integers: int32 [length]; or the sum of the `weights` [n]
+ * of its occurrences. Negative numbers count as 0 and numbers from `length` on are left out, as in JAX. The length must
+ * be given (NumPy takes it from the data).
  */
 export function bincount(x: TensorLike, { length, weights }: { length: number; weights?: TensorLike }): Tensor {
   const operand = asTensor(x)
@@ -169,9 +172,9 @@ export function histogramBinEdges(x: TensorLike, { bins = 10, range }: Histogram
 }
 
 /**
- * How many elements are in each bin, and the edges of the bins: [counts, edges], of [bins] and [bins + 1]. A bin has its left edge,
- * the last one its right edge too. Elements outside are left out. `weights` of x's shape are summed instead; `density`
- * divides by the sum and by the bins' widths. Counts are float32, as in JAX.
+ * How many elements are in each bin, and the edges of the bins: [counts, edges], of [bins] and [bins + 1]. A bin has
+ * its left edge, the last one its right edge too. Elements outside are left out. `weights` of x's shape are summed
+ * instead; `density` divides by the sum and by the bins' widths. Counts are float32, as in JAX.
  */
 export function histogram(
   x: TensorLike,
@@ -201,7 +204,9 @@ export interface CovarianceOptions {
   rowvar?: boolean
 }
 
-/** The covariances of variables: [variables, variables] of a matrix [variables, observations]; of a vector its variance. */
+/**
+ * The covariances of variables: [variables, variables] of a matrix [variables, observations]; of a vector its variance.
+ */
 export function cov(x: TensorLike, { correction = 1, rowvar = true }: CovarianceOptions = {}): Tensor {
   const operand = asFloat(x)
   check(operand.ndim === 1 || operand.ndim === 2, () => `cov takes a vector or a matrix, not ${operand}`)

@@ -31,7 +31,9 @@ export const sinc = floatUnary(x => {
 })
 
 const one = (x: Value): Value => ops.full(x.shape, 1, x.dtype)
-/** sqrt(1 - x²), without loss of digits near 1. Two roots, because at 1 the gradient of one root of the product is NaN. */
+/**
+ * sqrt(1 - x²), without loss of digits near 1. Two roots, because at 1 the gradient of one root of the product is NaN.
+ */
 const otherSide = (x: Value): Value => ops.mul(ops.sqrt(ops.sub(1, x)), ops.sqrt(ops.add(x, 1)))
 
 /** The angle in [-pi/2, pi/2] whose sine is x; NaN outside [-1, 1]. */
@@ -61,7 +63,10 @@ export const rad2deg = floatUnary(x => ops.mul(x, 180 / Math.PI))
 /** Another name of `rad2deg`. */
 export const degrees = rad2deg
 
-/** Below this size exp(x) and exp(-x) are computed as they are; above it exp(-x) no longer counts, and exp(x) may overflow. */
+/**
+ * Below this size exp(x) and exp(-x) are computed as they are; above it exp(-x) no longer counts, and exp(x) may
+ * overflow.
+ */
 const HYPERBOLIC_LIMIT = 9
 
 /** exp(x) / 2, which overflows only where the result does. */
