@@ -59,15 +59,21 @@ function flatten(nested: unknown): Flat {
     if (level.length === 0) break
   }
   const leaves: (Scalar | Holder)[] = []
-  const visit = (node: unknown, path: readonly number[]): void => {
-    const place = (): string => (path.length === 0 ? 'the argument' : `entry [${path.join('][')}]`)
+  const path: number[] = []
+  const place = (): string => (path.length === 0 ? 'the argument' : `entry [${path.join('][')}]`)
+  const visit = (node: unknown): void => {
     if (isList(node)) {
       if (node.length !== lengths[path.length])
         throw new SwitchyardError(
           `the nested lists are ragged: ${place()} is a list of ${node.length}, where ` +
             (path.length < lengths.length ? `the first has ${lengths[path.length]}` : 'the first is no list'),
         )
-      for (let i = 0; i < node.length; i++) visit(node[i], [...path, i])
+      const depth = path.length
+      for (let i = 0; i < node.length; i++) {
+        path[depth] = i
+        visit(node[i])
+      }
+      path.length = depth
       return
     }
     if (!isScalar(node) && !isHolder(node))
@@ -78,11 +84,9 @@ function flatten(nested: unknown): Flat {
       throw new SwitchyardError(`the nested lists are ragged: ${place()} is no list, where the first is one`)
     leaves.push(node)
   }
-  visit(nested, [])
+  visit(nested)
   return { lengths, leaves }
 }
-
-const isNumber = (x: unknown): x is number => typeof x === 'number'
 
 /**
  * The common dtype of operands. A bare number is weak: it takes the dtype of the arrays and bigints beside it, but a
@@ -90,15 +94,21 @@ const isNumber = (x: unknown): x is number => typeof x === 'number'
  * alone give float32, booleans alone bool. A bigint is int64. The numbers in a list count as bare ones.
  */
 export function commonDtypeOf(operands: readonly Nested<Holder>[]): DType {
-  const leaves = operands.flatMap(x => (isHolder(x) ? x : flatten(x).leaves))
-  const strong = leaves.flatMap((x): DType[] =>
-    isHolder(x) ? [x.value.dtype] : typeof x === 'bigint' ? ['int64'] : [],
-  )
-  const numbers = leaves.filter(isNumber)
-  if (strong.length === 0) return numbers.length === 0 && leaves.length > 0 ? 'bool' : 'float32'
+  const strong: DType[] = []
+  let [numbers, fractions, booleans] = [0, 0, 0]
+  for (const operand of operands) {
+    for (const leaf of isHolder(operand) ? [operand] : flatten(operand).leaves) {
+      if (typeof leaf === 'number') {
+        numbers++
+        if (!Number.isInteger(leaf)) fractions++
+      } else if (typeof leaf === 'boolean') booleans++
+      else strong.push(typeof leaf === 'bigint' ? 'int64' : leaf.value.dtype)
+    }
+  }
+  if (strong.length === 0) return numbers === 0 && booleans > 0 ? 'bool' : 'float32'
   const dtype = strong.reduce(promote)
-  if (numbers.length === 0 || isFloat(dtype)) return dtype
-  if (!numbers.every(Number.isInteger)) return 'float32'
+  if (numbers === 0 || isFloat(dtype)) return dtype
+  if (fractions > 0) return 'float32'
   return dtype === 'bool' ? 'int32' : dtype
 }
 
@@ -133,6 +143,6 @@ function hostOf(values: readonly Scalar[], shape: readonly number[], dtype: DTyp
       shape,
       BigInt64Array.from(values, v => BigInt(integerOf(v, dtype))),
     )
-  const numbers = isInteger(dtype) ? values.map(v => Number(integerOf(v, dtype))) : values.map(Number)
-  return hostFrom(dtype, shape, numbers)
+  const toNumber = isInteger(dtype) ? (v: Scalar): number => Number(integerOf(v, dtype)) : Number
+  return hostFrom(dtype, shape, values.map(toNumber))
 }
