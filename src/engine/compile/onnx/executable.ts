@@ -14,18 +14,18 @@ import { writtenInPlace } from './in-place.js'
 import { atBoundary, bytesOfAval } from './model.js'
 import type { Session } from './session.js'
 
-/** Memory of donated inputs that no loop wrote, by its size, for results of that size in the next run. */
+/** Memory of donated inputs that no result took, by size in bytes. The next run puts results of the same size there. */
 export type SpareMemory = Map<number, HostTensor['data'][]>
 
 /** A session for the first part of a program, and the loops that follow it. */
 export class OnnxExecutable implements Executable {
   private readonly loops: { fused: FusedLoop; code: Loop; arrays: readonly Var[]; scalars: readonly Var[] }[]
-  /** What the loops make. */
+  /** The outputs of the loops. */
   private readonly made: ReadonlySet<Var>
   private readonly segments: Segments
-  /** How many of the first part's results are returned; the others are for the loops. */
+  /** How many of the first part's results are returned; the rest are read by the loops. */
   private readonly numKept: number
-  /** For each result of the first part, the input in whose memory it stands, if any. */
+  /** For each result of the first part, the position of the input whose memory it takes, or null. */
   private readonly donors: readonly (number | null)[]
 
   constructor(
@@ -83,7 +83,7 @@ export class OnnxExecutable implements Executable {
       code.prepare(blocks.get(fused.outputs[0])!.arena)
     }
 
-    // First the results that are returned, in memory of their own; then what the loops read, where they read it.
+    // The results that are returned get memory of their own; those that the loops read are written into the loops' blocks.
     const results = main.outputs.map((o, i) => {
       const block = i >= this.numKept && o instanceof Var ? blocks.get(o) : undefined
       if (block) return new HostBuffer(o.aval, tensorOn(block, o.aval.shape, sizeOf(o.aval.shape)))
@@ -198,7 +198,7 @@ export class OnnxExecutable implements Executable {
     return this.segments.outputs.map(o => {
       if (!(o instanceof Var && this.made.has(o))) return results[next++]
       const buffer = values.get(o)!
-      // One array is one buffer: what stands twice among the results is copied.
+      // Each returned array has its own buffer: a result that is returned twice is copied.
       if (returned.has(o)) return new HostBuffer(o.aval, { ...buffer.tensor, data: buffer.tensor.data.slice() })
       returned.add(o)
       return buffer
@@ -206,7 +206,7 @@ export class OnnxExecutable implements Executable {
   }
 }
 
-/** A donated buffer's memory, for the result that stands in its place. */
+/** A buffer of a result in the memory of a donated one. */
 function passOn(donor: HostBuffer): HostBuffer {
   const buffer = new HostBuffer(donor.aval, donor.tensor)
   buffer.recyclable = true

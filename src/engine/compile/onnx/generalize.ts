@@ -8,7 +8,7 @@ import type { Attribute, GraphInfo, Node, ValueInfo } from './proto.js'
 /** One number's values in the example graphs. */
 type Values = readonly number[]
 
-/** A size that is not known yet: the length of an axis of an input. */
+/** A size that is known at run time only: the length of an axis of an input. */
 interface Size {
   name: string
   input: string
@@ -108,7 +108,7 @@ function generalNodes(
   return nodes
 }
 
-/** A branch for any sizes: how long its results are, nobody says. (Bodies of loops, which have inputs, are not looked into.) */
+/** The body of an ONNX `If` with symbolic sizes. Its output shapes are left open. Null for bodies of loops, which have inputs. */
 function generalBody(
   examples: readonly GraphInfo[],
   names: Map<string, string[]>,
@@ -159,7 +159,7 @@ const sameOperation = (a: Node, b: Node): boolean =>
 
 const withoutBodies = (_: string, value: Attribute): unknown => (isBody(value) ? 'body' : value)
 
-/** Lengths that are a size get its name; other ones that differ get a name of their own, which says nothing. */
+/** Lengths that are a size get its name; other lengths that differ between the examples get a name that nothing else has. */
 const generalInfo = (examples: readonly ValueInfo[], x: ValueInfo, sizes: readonly Size[]): ValueInfo => ({
   ...x,
   shape: x.shape.map((length, axis) => {

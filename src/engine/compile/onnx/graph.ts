@@ -18,7 +18,7 @@ export interface Lowered {
 
 type Attributes = { [name: string]: Attribute }
 
-/** Whether a result has no other elements than the first operand: places in an array fit these types. */
+/** Whether a bound on the operand's elements also holds for the result: these operations and casts keep each element. */
 const keepsBound = (op: string, dtype: ElementType): boolean =>
   ['Expand', 'Reshape', 'Transpose'].includes(op) || (op === 'Cast' && ['int32', 'uint32', 'int64'].includes(dtype))
 
@@ -66,8 +66,8 @@ export class GraphWriter {
     attributes: Attributes = {},
     domain = '',
   ): Lowered[] {
-    // Arithmetic on indices is written out by every rule anew. (Floats that are computed twice may be so on purpose: see optimizationBarrier;
-    // and an Identity is there to give a value another name.)
+    // Rules often repeat the same arithmetic on indices: equal int64 nodes are written once. Not floats, which may be computed twice on
+    // purpose (see optimizationBarrier), and not Identity, which gives a value a second name.
     const isPlain = op !== 'Identity' && !Object.values(attributes).some(isBody)
     const key =
       isPlain && outputs.every(o => o.dtype === 'int64')
@@ -96,13 +96,13 @@ export class GraphWriter {
     return { graph: { nodes: g.nodes, initializers: g.initializers, inputs: named, outputs } }
   }
 
-  /** Says of a value that its elements are whole numbers from 0 to below `bound`; returns it. */
+  /** Records that a value's elements are integers from 0 to `bound` - 1, and returns the value. */
   bounded(x: Lowered, bound: number): Lowered {
     this.bounds.set(x.name, bound)
     return x
   }
 
-  /** What a value's elements, from 0 on, are below of, if that is known. */
+  /** Exclusive upper bound of a non-negative integer value, if known. */
   boundOf(x: Lowered): number | undefined {
     return this.bounds.get(x.name)
   }
@@ -240,7 +240,7 @@ export class GraphWriter {
   }
 }
 
-/** A rule may look through its operand's node; what nothing reads any more is left out. */
+/** Drops nodes whose results nothing reads: a rule may have replaced its operand by what that was made of. */
 function withoutDeadNodes(nodes: readonly Node[], outputs: readonly string[]): Node[] {
   const needed = new Set(outputs)
   return nodes

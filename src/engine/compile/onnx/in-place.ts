@@ -2,8 +2,8 @@ import { is } from '../../program/program.js'
 import type { Atom, Program } from '../../program/program.js'
 
 /**
- * For each result the input (its place, or null) in whose memory it may stand: a window written into a donated input that nothing else
- * reads. ONNX Runtime then writes the window alone: ScatterND copies its operand unless that stands where its result shall be.
+ * For each output the position of the input whose memory it may take, or null. It may if it is a window written into a donated input
+ * that nothing else reads. ONNX Runtime then writes the window alone: ScatterND copies its operand unless the result has the same address.
  */
 export function writtenInPlace(
   { equations, inputs, outputs }: Program,

@@ -12,9 +12,9 @@ import type { Attribute, GraphInfo, Node, ValueInfo } from './proto.js'
 export const RAGGED_DOT = 'RaggedDot'
 export const OURS = 'switchyard'
 
-/** So many products stand side by side (one of no rows takes 1 us); of more groups, those that have no rows are skipped together. */
+/** Up to this many groups get one MatMul each, empty or not (an empty one costs 1 us). With more groups, an `If` skips runs of empty ones. */
 const MOST_PRODUCTS = 8
-/** A branch that is skipped takes 3 us: of more branches, some are skipped together. */
+/** Up to this many `If` nodes side by side: a skipped one costs 3 us. With more, an outer `If` skips several together. */
 const MOST_BRANCHES = 16
 
 /**
@@ -33,7 +33,7 @@ export function expandRaggedDots(graph: GraphInfo): GraphInfo {
   return { ...graph, nodes: expandNodes(graph.nodes, graph.outputs, tensors), weights, initializers }
 }
 
-/** The graph's tensors, for its bodies too. */
+/** The constant tensors of a graph and its bodies: the weights before the expansion, and both kinds after it. */
 interface GraphTensors {
   readonly whole: ReadonlyMap<string, HostTensor>
   readonly weights: Map<string, HostTensor>
@@ -44,7 +44,7 @@ function expandNodes(nodes: readonly Node[], outputs: readonly ValueInfo[], tens
   const inRegion = new Map(
     regionsOf(nodes, outputs, tensors.initializers).flatMap(region => region.map(node => [node, region] as const)),
   )
-  // A region is written where its last node stands: all that it reads is there by then.
+  // A region is written at the position of its last node, where all that it reads has been computed.
   return nodes.flatMap(node => {
     const region = inRegion.get(node)
     if (!region) return mapBodies(node, (inner, body) => expandNodes(inner, body.outputs, tensors))
@@ -56,7 +56,7 @@ const isRagged = ({ domain }: Node): boolean => domain === OURS
 const sizesOf = ({ inputs }: Node): string => inputs[1]
 const kernelsOf = ({ inputs }: Node): readonly string[] => inputs.slice(2)
 
-/** What computes each element of a row from those at its place, and from numbers. */
+/** Operations that compute each element from the elements at the same position and from scalars. */
 const elementwise: readonly string[] = [
   'Add',
   'Sub',
@@ -118,7 +118,7 @@ function regionsOf(
   })
 }
 
-/** The nodes that a walk in this order finds from some values on. */
+/** The nodes reached from some values, walking over the nodes in the given order. */
 function reached(
   nodes: readonly Node[],
   from: Set<string>,
@@ -139,7 +139,7 @@ class Expansion {
   private readonly sizes: string
   private readonly outputs: number
   private readonly numGroups: number
-  /** The values outside whose rows are split. */
+  /** The values from outside the region whose rows are split by group. */
   private readonly inputs: readonly string[]
 
   constructor(
@@ -159,7 +159,7 @@ class Expansion {
     const name = (part: string): string => `${this.out}_${part}`
     const inside = this.inputs.map((_, i) => name(`in${i}`))
     return [
-      // The rows behind all groups, as zeros.
+      // Rows that belong to no group come last and are zeros.
       make('ReduceSum', [this.sizes], [name('inside')], { keepdims: 1 }),
       make('Shape', [this.inputs[0]], [name('rows')], { start: 0, end: 1 }),
       make('Sub', [name('rows'), name('inside')], [name('rest')]),
@@ -172,7 +172,7 @@ class Expansion {
     ]
   }
 
-  /** What the region makes of these groups' rows of its inputs. */
+  /** Nodes that compute the region for some groups, from the rows of these groups. */
   private groups(inputs: readonly string[], sizes: string, groups: readonly number[], out: string): Node[] {
     if (groups.length <= MOST_PRODUCTS) return this.products(inputs, sizes, groups, out)
     let most = MOST_PRODUCTS
@@ -243,7 +243,7 @@ class Expansion {
     return [make('Split', [x, sizes], rows, { axis: 0 }), ...products, make('Concat', ys, [out], { axis: 0 })]
   }
 
-  /** One group's part of a kernel tensor: a weight, or read where it is needed. */
+  /** One group's part of a kernel tensor: a weight of its own, or a Gather if the kernel is not a weight. */
   private kernelOf(kernel: string, group: number, name: string): { name: string; nodes: Node[] } {
     const tensor = this.tensors.whole.get(kernel)
     if (!tensor)
