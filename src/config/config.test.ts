@@ -29,7 +29,7 @@ describe('overrides', () => {
     expect(g2p.train.steps).not.toBe(30)
   })
 
-  it('change a kind first, keep what both have and bring the defaults of the rest', () => {
+  it('change a kind first, keep the settings of both kinds, and add defaults', () => {
     const changed = overrideConfig(g2p, [
       'train.optimizer.decayRate=0.7',
       'train.optimizer.kind=adafactor',
@@ -72,7 +72,7 @@ describe('overrides', () => {
 })
 
 describe('a saved configuration', () => {
-  it('may be from before relative position biases could be those of a layer', () => {
+  it('may come from a version without the setting relativePositionBias', () => {
     const { relativePositionBias: _, ...model } = g2p.model
     expect(parseRunConfig({ ...g2p, model })).toEqual(g2p)
     expect(() => parseRunConfig({ ...g2p, model: { ...model, relativePositionBias: 'none' } })).toThrow(

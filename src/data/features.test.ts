@@ -113,7 +113,7 @@ describe('packBatch', () => {
     )
   })
 
-  it('leaves out only what fits nowhere', () => {
+  it('leaves out an example only if no row has room for it', () => {
     fc.assert(
       fc.property(anyExamples, examples => {
         const { features, rest } = packBatch(examples, size)
@@ -135,7 +135,7 @@ describe('fitLengths', () => {
   const longTarget = { inputs: [3, 1], targets: [4, 4, 4, 1] }
   const size = { inputLength: 3, targetLength: 2 }
 
-  it('skips, and counts', () => {
+  it('skips long examples and counts them', () => {
     expect(fitLengths([longInput, fits, longTarget], size, 'skip')).toEqual({
       examples: [fits],
       skipped: 2,
@@ -143,7 +143,7 @@ describe('fitLengths', () => {
     })
   })
 
-  it('cuts, and counts', () => {
+  it('truncates long examples and counts them', () => {
     expect(fitLengths([longInput, fits, longTarget], size, 'truncate')).toEqual({
       examples: [{ inputs: [3, 3, 3], targets: [4, 1] }, fits, { inputs: [3, 1], targets: [4, 4] }],
       skipped: 0,

@@ -47,7 +47,7 @@ describe('TrainIterator', () => {
     expect(batches).toBeGreaterThan(100)
   })
 
-  it('carries nothing longer than a batch', () => {
+  it('uses a carried example in the next batch', () => {
     const iterator = new TrainIterator(numberedExamples(500), size)
     for (let i = 0; i < 200; i++) {
       const [oldest] = iterator.state().carried
@@ -56,13 +56,13 @@ describe('TrainIterator', () => {
     }
   })
 
-  it('gives other orders for other epochs and seeds, the same for the same', () => {
+  it('has one order for each seed and epoch', () => {
     const first = (seed: number) => numbersIn(new TrainIterator(numberedExamples(500), { ...size, seed }).next())
     expect(first(1)).toEqual(first(1))
     expect(first(1)).not.toEqual(first(2))
   })
 
-  it('counts what it says', () => {
+  it('counts the examples and tokens of a batch', () => {
     const batch = new TrainIterator(numberedExamples(100), size).next()
     expect(batch.examples).toBe(numbersIn(batch).length)
     const { encoder_input_tokens, decoder_target_tokens } = batch.features
@@ -77,7 +77,7 @@ describe('TrainIterator', () => {
     expect(iterator.epochs).toBeGreaterThan(20)
   })
 
-  it('counts what is too long, and says when nothing is left', () => {
+  it('counts examples that are too long, and refuses data without any that fit', () => {
     const long = { inputs: Array<number>(17).fill(3), targets: [1] }
     expect(new TrainIterator([long, ...numberedExamples(9)], size).skipped).toBe(1)
     expect(new TrainIterator([long, ...numberedExamples(9)], { ...size, tooLong: 'truncate' }).truncated).toBe(1)
@@ -114,7 +114,7 @@ describe('resume', () => {
     )
   })
 
-  it('is not disturbed by what happens to a state that was handed out', () => {
+  it('is not affected by changes to a state that it returned', () => {
     const iterator = new TrainIterator(examples, size)
     take(iterator, 3)
     const state = iterator.state()
@@ -126,7 +126,7 @@ describe('resume', () => {
     expect(iterator.state()).toEqual(copy)
   })
 
-  it('refuses other data, another seed, and what is no state', () => {
+  it('refuses other data, another seed, and values that are not a state', () => {
     const iterator = new TrainIterator(examples, size)
     const state = iterator.state()
     const changed = examples.map((e, i) => (i === 40 ? { ...e, targets: [99, 1] } : e))

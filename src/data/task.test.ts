@@ -93,7 +93,7 @@ describe('pairsTask', () => {
     expect(await kind([...many, ...many.map(line => line.replaceAll('v', 'u'))])).toBe('characters')
   })
 
-  it('keeps a repeated input in training as often as it stands there', async () => {
+  it('keeps repeated inputs in the training split', async () => {
     const task = await pairsTask(write('twice.tsv', ['a\tx', 'a\ty', 'a\tx']))
     expect(task.split('train').map(e => e.target)).toEqual(['x', 'y', 'x'])
     expect(task.split('test')).toEqual([])
@@ -121,7 +121,7 @@ describe('a task as JSON', () => {
     }
   })
 
-  it('keeps one vocabulary one', async () => {
+  it('keeps one vocabulary for both sides one object', async () => {
     const spec = saveCodec(await pairsTask(write('one.tsv', ['a\tb'])))
     expect(spec.targets).toBeUndefined()
     const codec = readCodec(roundTrip(spec))
@@ -139,7 +139,7 @@ describe('a task as JSON', () => {
     expect((await loadTask({ kind: 'g2p' })).split('test').length).toBe(6_226)
   })
 
-  it('is checked', () => {
+  it('refuses a value that is not a saved task', () => {
     const characters = { kind: 'characters', symbols: ['a'] }
     const good = { name: 'x', lowercase: true, inputs: characters }
     expect(readCodec(good).vocabSize).toBe(4)
@@ -164,7 +164,7 @@ describe('the registry', () => {
 })
 
 describe('makeTask', () => {
-  it('prepares inputs, splits examples and scores by characters where nothing else is said', () => {
+  it('prepares inputs, splits examples, and scores characters by default', () => {
     const vocabulary = new ByteVocabulary()
     const task = makeTask({
       name: 'upper',

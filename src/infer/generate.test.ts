@@ -165,7 +165,7 @@ describe('generation', () => {
     },
   )
 
-  it('ends at EOS, or where it is told to', async () => {
+  it('ends at EOS, at the limit, or by the stopping rule', async () => {
     const p = params()
     const [[all]] = await tokensOf([sentences[0]], [greedySearch({ maxNewTokens })], p)
     expect(all.length).toBe(maxNewTokens)
@@ -181,7 +181,7 @@ describe('generation', () => {
     ).toEqual([[all.slice(0, 2)]])
   })
 
-  it('can be watched and ended', async () => {
+  it('reports every step, and ends when its signal is aborted', async () => {
     const ended = new AbortController()
     const search = greedySearch({ maxNewTokens })
     const lengths: number[] = []

@@ -35,12 +35,12 @@ describe('processors', () => {
     expect(after(forceTokens([3]), [1, 1, 1, 1], [0, 3])).toEqual([1, 1, 1, 1])
   })
 
-  it('change how likely tokens are', () => {
+  it('change the probabilities of tokens', () => {
     expect(after(repetitionPenalty(2), [1, 4, -4, 3], [0, 1, 2, 1])).toEqual([0.5, 2, -8, 3])
     expect(after(temperature(0.5), [1, -2])).toEqual([2, -4])
   })
 
-  it('cut the unlikely tail off', () => {
+  it('make improbable tokens impossible', () => {
     expect(after(topK(2), [3, 1, 2, 2])).toEqual([3, never, 2, 2])
     const scores = logs(0.5, 0.1, 0.3, 0.1)
     expect(after(topP(0.6), scores)).toEqual([scores[0], never, scores[2], never])
@@ -48,7 +48,7 @@ describe('processors', () => {
     expect(after(minP(0.5), scores)).toEqual([scores[0], never, scores[2], never])
   })
 
-  it('say what is wrong with a setting', () => {
+  it('refuse settings that are out of range', () => {
     expect(() => temperature(0)).toThrow('temperature must be greater than 0, not 0')
     expect(() => topP(1.5)).toThrow('topP must be greater than 0 and at most 1, not 1.5')
     expect(() => topK(0)).toThrow('topK must be a positive whole number, not 0')
@@ -107,7 +107,7 @@ describe('beam search', () => {
     expect(search.answers()[0].logProbabilities.map(Math.exp)).toEqual([expect.closeTo(0.4, 6), expect.closeTo(0.9, 6)])
   })
 
-  it('returns what there is when it is ended before its time', () => {
+  it('returns its unfinished beams when it is ended early', () => {
     const search = beamSearch({ maxNewTokens: 4, numBeams: 2 })
     search.next(row(...table[0], ...table[0]))
     expect(search.answers()[0].tokens).toEqual([2])
@@ -120,7 +120,7 @@ describe('beam search', () => {
     expect(search.answers()[0].logProbabilities.map(Math.exp)).toEqual([expect.closeTo(0.4, 6), expect.closeTo(0.9, 6)])
   })
 
-  it('says what is wrong with a setting', () => {
+  it('refuses settings that are out of range', () => {
     expect(() => beamSearch({ maxNewTokens: 4, numBeams: 2, numReturned: 3 })).toThrow(
       'numReturned must be a whole number from 1 to numBeams (2), not 3',
     )

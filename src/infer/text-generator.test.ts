@@ -45,15 +45,15 @@ describe('TextGenerator', () => {
     ['greedily', {}],
     ['by sampling', { temperature: 1.5, seed: 3 }],
     ['by beam search', { numBeams: 3 }],
-    ['until a text comes', { seed: 4, stop: ['a', 'e', 'i'] }],
+    ['until a stop text', { seed: 4, stop: ['a', 'e', 'i'] }],
   ]
-  it.each(ways)('gives in pieces what it gives whole, %s', async (_, options) => {
+  it.each(ways)('streams the same text as it answers whole, %s', async (_, options) => {
     const g = generator()
     const [{ text }] = await g.answer('hello', options)
     expect((await piecesOf(g.stream('hello', options))).join('')).toBe(text)
   })
 
-  it('answers calls that are made at once as it answers them one by one', async () => {
+  it('gives the same answers to simultaneous calls as to single calls', async () => {
     const g = generator()
     const asked = ways.map(([text, options]) => [text, options] as const)
     const together = await Promise.all(asked.map(([text, options]) => g.answer(text, options)))
@@ -62,7 +62,7 @@ describe('TextGenerator', () => {
     }
   })
 
-  it('scores given answers: every next token has a share, and the greedy one the largest', async () => {
+  it('scores given answers: the probabilities of different first tokens are a part of 1', async () => {
     const g = generator()
     const answers = ['a', 'hello', ''].map(text => g.score('hello', text))
     const alone = await g.score('hello', 'hello')
@@ -84,7 +84,7 @@ describe('TextGenerator', () => {
     )
   })
 
-  it('is ended by a signal, or by a reader who leaves, and goes on for others', async () => {
+  it('ends a call when its signal is aborted or its reader leaves, and continues the other calls', async () => {
     const g = generator()
     const controller = new AbortController()
     const whole = g.answer('hello')
@@ -110,7 +110,7 @@ describe('TextGenerator', () => {
     expect(await g.answerAll([])).toEqual([])
   })
 
-  describe('with values from outside', () => {
+  describe('with a processor or a search that a program supplies', () => {
     const token = (text: string): number => vocabulary.encode(text)[0]
     /** Appends the letters of a word one after the other, then EOS. */
     const spell =
@@ -175,7 +175,7 @@ describe('TextGenerator', () => {
     })
   })
 
-  it('says what cannot be combined', async () => {
+  it('refuses options that contradict each other', async () => {
     await expect(generator().answer('x', { numBeams: 2, temperature: 1 })).rejects.toThrow('beam search and sampling')
     await expect(generator().answer('x', { numReturned: 2 })).rejects.toThrow('give numBeams too')
   })

@@ -69,7 +69,7 @@ describe('loadVocabulary', () => {
     expect(vocabulary.encode('Hello, world! <extra_id_0>')).toEqual([8774, 6, 296, 55, 32_099])
   })
 
-  it('refuses what is no vocabulary, and says what it is', async () => {
+  it('refuses files that are not a vocabulary, and names the reason', async () => {
     const huge = write('huge.model', '')
     truncateSync(huge, 2 ** 24 + 1)
     const wrong: [string, RegExp][] = [

@@ -68,7 +68,7 @@ describe('a folder of Hugging Face as a model of texts', () => {
     )
   })
 
-  it('that cannot fit is refused before it is loaded, with what would', async () => {
+  it('that does not fit into memory is refused before it is loaded, with the bits that would fit', async () => {
     const folder = await write('large', 32_128)
     const free = vi.spyOn(process, 'availableMemory').mockReturnValue(5_000_000)
     try {
@@ -82,7 +82,7 @@ describe('a folder of Hugging Face as a model of texts', () => {
     }
   })
 
-  it('of another size needs its own', async () => {
+  it('of another size needs a vocabulary beside it', async () => {
     const folder = await write('other', 500)
     await expect(openTextModel(folder)).rejects.toThrow(
       `${folder}: there is no vocabulary (spiece.model, tokenizer.json, tokenizer_config.json) beside the weights`,

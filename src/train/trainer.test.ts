@@ -108,7 +108,7 @@ async function resume(from: string, changed: Partial<RunConfig> = {}): Promise<T
 }
 
 describe('Trainer', () => {
-  it('gives the same parameters every time, and after going on from any checkpoint, dropout included', async () => {
+  it('gives the same parameters in every run, and after resuming from any checkpoint, dropout included', async () => {
     const steps: number[] = []
     const whole = await Trainer.begin(config, { task })
     expect(
@@ -130,7 +130,7 @@ describe('Trainer', () => {
     expect(await valuesOf(other)).not.toEqual(expected)
   })
 
-  it('stops where it is asked to, and goes on from there', async () => {
+  it('stops when the signal is aborted, and resumes from there exactly', async () => {
     const abort = new AbortController()
     const stopped = await Trainer.begin(config, { task })
     expect(
@@ -152,7 +152,7 @@ describe('Trainer', () => {
     expect(await valuesOf(resumed)).toEqual(await valuesOf(whole))
   })
 
-  it('leaves nothing of the way that it has left by going on from an earlier checkpoint', async () => {
+  it('removes the later checkpoints after resuming from an earlier one', async () => {
     await (await Trainer.begin(config, { task })).run(folder)
     const changed = { train: { ...config.train, checkpointEvery: 3, steps: 7 } }
     const stepsAfterSaving: string[][] = []
@@ -166,14 +166,14 @@ describe('Trainer', () => {
     expect((await readdir(folder)).filter(name => name.startsWith('step'))).toEqual(['step-4', 'step-6', 'step-7'])
   })
 
-  it('says what is saved when saving fails', async () => {
+  it('names the last good checkpoint when saving fails', async () => {
     await writeFile(join(folder, 'step-8'), '')
     await expect((await Trainer.begin(config, { task })).run(folder)).rejects.toThrow(
       /step-8: .*; the last checkpoint, of step 4 in /,
     )
   })
 
-  it('says what is wrong', async () => {
+  it('refuses a model that does not fit the task, the checkpoint or the data', async () => {
     await expect(Trainer.begin({ ...config, model: { ...config.model, vocabSize: 5 } }, { task })).rejects.toThrow(
       'model.vocabSize is 5, and the task hex has',
     )
@@ -185,7 +185,7 @@ describe('Trainer', () => {
   })
 })
 
-describe('values from outside', () => {
+describe('values that a program supplies', () => {
   /** Sign descent with momentum: p <- p - rate sign(m), m <- 0.9 m + g. */
   const signMomentum: Optimizer = {
     name: 'signMomentum',
