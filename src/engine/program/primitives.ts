@@ -56,7 +56,7 @@ export interface VjpPrograms<Program> {
  *   (shapes.ts) is a ShapeError; whatever it accepts, every backend computes.
  * - float16 and bfloat16 are computed in float32 or better and rounded after each equation, to nearest, ties to even.
  * - Integers wrap: they keep the low bits of the exact result. int64 has all of its 64 bits.
- * - bool is computed with where XLA has a meaning for it: add, max, reduceSum, reduceMax are or; mul, min, reduceProd, reduceMin are
+ * - bool is computed with where XLA has a meaning for it: add, max, reduceSum, reduceMax, scatterAdd are or; mul, min, reduceProd, reduceMin are
  *   and; dotGeneral is an or of ands; comparisons have false below true.
  * - NaN in gives NaN out, whatever its position, except where a comment says otherwise. NaN payloads and signs are not kept.
  * - A zero keeps its sign, as IEEE 754 has it, except in `select`, `max`, `min` and what `simplify` drops (x + 0 is x).
@@ -172,7 +172,7 @@ export interface PrimitiveParamsOf<Program> {
   dotGeneral: DotParams
   /** Index modes: see IndexMode. `drop` reads as `fill` does. */
   gather: GatherParams
-  /** Of several updates of one element, the last one in row-major order is kept. `fill` writes as `drop` does. */
+  /** Of several updates of one element one is kept; which one is the backend's. `fill` writes as `drop` does. */
   scatter: GatherParams
   /** Every update is added, also of one element several times, in an order that is the backend's. */
   scatterAdd: GatherParams

@@ -9,8 +9,12 @@ export const isNegative = (x: Value): Value => {
   return ops.or(ops.lt(x, 0), ops.and(ops.eq(x, 0), ops.lt(ops.div(1, x), 0)))
 }
 
+/** -1 where the condition holds, and 1 elsewhere: a factor, since a `select` of -0 may lose its sign (see primitives.ts). */
+const factorOf = (isNegative: Value, like: Value): Value =>
+  ops.select(isNegative, ops.full(like.shape, -1, like.dtype), 1)
+
 /** `size`, which is not negative, with the sign of another value. */
-export const withSign = (size: Value, sign: Value): Value => ops.select(isNegative(sign), ops.neg(size), size)
+export const withSign = (size: Value, sign: Value): Value => ops.mul(size, factorOf(isNegative(sign), size))
 
 /** f as an odd function, given for 0 and above: f(-x) = -f(x). Keeps -0; the derivative at 0 is that of f. */
 export const odd =
@@ -18,5 +22,5 @@ export const odd =
   (x: Value): Value => {
     const isBelow = isNegative(x)
     const result = f(ops.select(isBelow, ops.neg(x), x))
-    return ops.select(isBelow, ops.neg(result), result)
+    return ops.mul(result, factorOf(isBelow, result))
   }

@@ -3,7 +3,7 @@ import type { DType } from '../../../../src/base/dtypes.js'
 import type { HostTensor } from '../../../../src/base/host-tensor.js'
 import type { GatherParams, IndexMode } from '../../../../src/engine/program/primitives.js'
 import { literal } from '../../../../src/engine/program/value.js'
-import { Broadcast, diagonal, everyDType, floats, numeric, sample, specialValues, tensor, zeros } from '../case.js'
+import { Broadcast, diagonal, everyDType, floats, sample, specialValues, tensor, zeros } from '../case.js'
 import type { Case, PrimitiveCases } from '../case.js'
 
 interface Indexed {
@@ -177,7 +177,7 @@ export const scatter: PrimitiveCases<'scatter'> = {
 }
 
 export const scatterAdd: PrimitiveCases<'scatterAdd'> = {
-  dtypes: numeric,
+  dtypes: everyDType,
   // A thousand additions one after the other, each rounded to float32.
   tolerance: { ulps: 128, absolute: 1e-5 },
   cases: dtype => {
