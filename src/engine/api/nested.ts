@@ -10,6 +10,7 @@ import type { HostTensor } from '../../base/host-tensor.js'
 import { formatAval, sameShape } from '../program/aval.js'
 import * as ops from '../program/ops.js'
 import { Value } from '../program/value.js'
+import { describe, isScalar } from './describe.js'
 import { defaultEngine } from './engine.js'
 import { constant, integerOf, promote } from './values.js'
 
@@ -29,28 +30,10 @@ interface Flat {
 
 const isHolder = (x: unknown): x is Holder =>
   typeof x === 'object' && x !== null && (x as { value?: unknown }).value instanceof Value
-/** Whether a value is a bare number: these are taken wherever an array is. */
-export const isScalar = (x: unknown): x is Scalar =>
-  typeof x === 'number' || typeof x === 'bigint' || typeof x === 'boolean'
-
 const isList = (x: unknown): x is readonly unknown[] =>
   Array.isArray(x) || (ArrayBuffer.isView(x) && !(x instanceof DataView))
 
-/** Any value in words, for error messages. */
-export function describe(x: unknown): string {
-  if (typeof x === 'string') return `the string ${JSON.stringify(x)}`
-  if (typeof x === 'function') return x.name ? `the function ${x.name}` : 'a function'
-  if (Array.isArray(x)) return 'a list'
-  if (typeof x !== 'object' || x === null) return String(x)
-  if (isHolder(x)) return formatAval(x.value.aval)
-  const maker = (Object.getPrototypeOf(x) as object | null)?.constructor
-  return maker === undefined || maker === Object ? 'a plain object' : `a ${maker.name}`
-}
-
-/**
- * Takes nested lists apart. Throws a SwitchyardError that names the first entry that is no number or array, or a ragged
- * list.
- */
+/** Takes nested lists apart. Throws a SwitchyardError that names the first entry that is no number or array, or a ragged list. */
 function flatten(nested: unknown): Flat {
   if (isScalar(nested) || isHolder(nested)) return { lengths: [], leaves: [nested] }
   const lengths: number[] = []

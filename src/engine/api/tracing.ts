@@ -7,7 +7,8 @@ import { Program, Var } from '../program/program.js'
 import { trace } from '../program/trace.js'
 import type { Traced } from '../program/trace.js'
 import type { Value } from '../program/value.js'
-import { checkFunction, describe, isScalar, valueOf } from './arguments.js'
+import { checkFunction, valueOf } from './arguments.js'
+import { describe, isScalar } from './describe.js'
 import { Tensor } from './tensor.js'
 
 /** Arrays in nested lists and objects. */

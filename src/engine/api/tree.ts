@@ -5,7 +5,8 @@
 import { check } from '../../base/errors.js'
 import * as pytree from '../../base/pytree.js'
 import type { Tree, TreeDef } from '../../base/pytree.js'
-import { checkFunction, describe } from './arguments.js'
+import { checkFunction } from './arguments.js'
+import { describe } from './describe.js'
 import type { TensorTree } from './tracing.js'
 import type { Tensor } from './tensor.js'
 
