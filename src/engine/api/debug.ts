@@ -13,14 +13,14 @@ import { flattenArgs, rebuild, traceTree } from './tracing.js'
 import type { TensorTree } from './tracing.js'
 
 /**
- * The function itself, run slowly by the interpreter, one equation after the other: the first equation that makes a NaN from
- * operands without one is an error that names it, its operands' types and their ranges. For finding out where a loss went wrong.
+ * For finding where a NaN comes from: f, run by the interpreter one equation after the other, which is slow. Throws at the
+ * first equation whose result has a NaN though no operand has one, and names it, its operands' types and their ranges.
  */
 export function debugNaNs<A extends TensorTree[], R extends TensorTree>(
   f: (...args: A) => R,
 ): (...args: A) => Promise<R> {
   return async (...args) => {
-    const { values, def } = flattenArgs(args)
+    const { values, def } = flattenArgs(args, 'debugNaNs')
     const { program, captured, outputDef } = traceTree(
       f,
       def,

@@ -7,7 +7,7 @@ import type { Tensor } from './tensor.js'
 import { traceTree } from './tracing.js'
 import type { TensorTree } from './tracing.js'
 
-/** The type of an array, without the array: a leaf of trees like one. */
+/** The dtype and shape of an array that need not exist. Like an array, it is a leaf of trees. */
 export class TensorType implements Aval {
   constructor(
     readonly dtype: DType,
@@ -18,16 +18,19 @@ export class TensorType implements Aval {
   }
 }
 
-/** A tree of arrays as a tree of their types. */
+/** The type of a tree of arrays, with a TensorType in place of each. */
 export type TypesOf<T> = T extends Tensor ? TensorType : T extends object ? { [K in keyof T]: TypesOf<T[K]> } : T
 
-/** The types of what a function returns, for arguments of these types (arrays do too): it is traced, and nothing computed. */
+/**
+ * A function that returns the types of f's results, for arguments given as types or as arrays. `f` is traced; nothing is
+ * computed.
+ */
 export function evalShape<A extends TensorTree[], R extends TensorTree>(
   f: (...args: A) => R,
 ): (...args: Tree<TensorType>[]) => TypesOf<R> {
   return (...args) => {
     const { leaves, def } = flatten<TensorType>(args)
-    const { program, outputDef } = traceTree(f, def, leaves)
+    const { program, outputDef } = traceTree(f, def, leaves, 'evalShape')
     return unflatten<unknown>(
       outputDef,
       program.outputs.map(o => new TensorType(o.aval.dtype, o.aval.shape)),

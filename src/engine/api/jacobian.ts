@@ -22,17 +22,17 @@ export type Jacobian<R extends TensorTree, X extends TensorTree> = R extends Ten
   : { -readonly [K in keyof R]: R[K] extends TensorTree ? Jacobian<R[K], X> : never }
 
 /**
- * All partial derivatives of a function's outputs by argument `argument` (default 0): for each output of shape `a` and each
- * array of the argument of shape `b` an array of shape [...a, ...b]. `mode` 'reverse' (the default) takes one pullback for
- * each output element, 'forward' one derivative for each input element: take the smaller.
+ * All partial derivatives of a function's outputs with respect to argument `argument` (default 0). For each output of shape
+ * `a` and each array of the argument of shape `b`: an array of shape [...a, ...b]. `mode` 'reverse' (the default) costs a
+ * pullback for each output element, 'forward' a directional derivative for each input element: choose the cheaper.
  */
 export function jacobian<A extends TensorTree[], R extends TensorTree, I extends number = 0>(
   f: (...args: A) => R,
   { argument = 0 as I, mode = 'reverse' }: { argument?: I; mode?: 'forward' | 'reverse' } = {},
 ): (...args: A) => Jacobian<R, A[I]> {
   return (...args) => {
-    const { values, def } = flattenArgs(args)
-    const { program, captured, outputDef } = traceTree(f, def, values)
+    const { values, def } = flattenArgs(args, 'jacobian')
+    const { program, captured, outputDef } = traceTree(f, def, values, 'jacobian')
     const first = args.slice(0, argument).reduce<number>((n, a) => n + flatten(a).leaves.length, 0)
     const { leaves, def: argumentDef } = flatten(args[argument])
     const positions = ops.range(leaves.length, first)
@@ -48,7 +48,7 @@ export function jacobian<A extends TensorTree[], R extends TensorTree, I extends
   }
 }
 
-/** The matrix of second derivatives of a scalar function, by argument `argument` (default 0): forward over reverse mode. */
+/** The second derivatives of a scalar function with respect to argument `argument` (default 0), by forward over reverse mode. */
 export function hessian<A extends TensorTree[], I extends number = 0>(
   f: (...args: A) => Tensor,
   { argument = 0 as I }: { argument?: I } = {},
@@ -56,7 +56,7 @@ export function hessian<A extends TensorTree[], I extends number = 0>(
   return jacobian(grad(f, { argument }) as (...args: A) => A[I], { argument, mode: 'forward' })
 }
 
-/** Derivatives along every element of a type, batched: `f`'s results with an axis in front for the element. */
+/** f of every unit vector of a type, as one batch: the results have a leading axis for the element. */
 function alongBasis(type: Aval, f: (direction: Value) => Value[]): Value[] {
   const { program, captured } = trace([type], ([direction]) => f(direction))
   const n = type.shape.reduce((a, b) => a * b, 1)
@@ -67,7 +67,7 @@ function alongBasis(type: Aval, f: (direction: Value) => Value[]): Value[] {
   )
 }
 
-/** Blocks [output][input] of the Jacobian, by reverse mode. */
+/** The Jacobian's blocks, block [i][j] that of output i and input j, by reverse mode. */
 function byRows(program: Program, inputs: readonly Value[], positions: readonly number[]): Value[][] {
   const { outputs, pullback } = vjpEval(
     program,
@@ -81,7 +81,7 @@ function byRows(program: Program, inputs: readonly Value[], positions: readonly 
   )
 }
 
-/** The same by forward mode. */
+/** The Jacobian's blocks, as in `byRows`, by forward mode. */
 function byColumns(program: Program, inputs: readonly Value[], positions: readonly number[]): Value[][] {
   const columns = positions.map(position =>
     alongBasis(inputs[position].aval, direction => {

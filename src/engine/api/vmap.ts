@@ -8,21 +8,20 @@ import { batchEval } from '../transform/vmap.js'
 import { flattenArgs, rebuild, traceTree } from './tracing.js'
 import type { TensorTree } from './tracing.js'
 
-/** The mapped axis of each array (null: not mapped); a number or null stands for a whole subtree. */
+/** The mapped axis of each array; null: not mapped. A number or null in place of a subtree holds for all of its arrays. */
 export type AxisTree = number | null | readonly AxisTree[] | { readonly [key: string]: AxisTree }
 
 /**
- * Maps a function of one example over a batch, as one program without a loop. `in`: the axis of the batch in the
- * arguments, one for all or a list with one (or a tree) for each; null for what all examples share. `out`: where the
- * batch stands in the outputs. Both are 0 unless given, and may be negative. Throws a ShapeError when the mapped
- * axes have different lengths.
+ * Applies a function of one example to a batch at once, without a loop. `in`: the batch axis of the arguments, either one
+ * for all or a list with one (or a tree) for each; null for arguments that all examples share. `out`: the batch axis of the
+ * outputs. Both are 0 unless given, and may be negative. Throws a ShapeError when the mapped axes have different lengths.
  */
 export function vmap<A extends TensorTree[], R extends TensorTree>(
   f: (...args: A) => R,
   { in: inAxes = 0, out: outAxes = 0 }: { in?: AxisTree; out?: AxisTree } = {},
 ): (...args: A) => R {
   return (...args) => {
-    const { values, def } = flattenArgs(args)
+    const { values, def } = flattenArgs(args, 'vmap')
     const paths = pathsOf(def)
     const axes = spread(inAxes, def, 'in').map((axis, i) =>
       axis === null
@@ -41,7 +40,7 @@ export function vmap<A extends TensorTree[], R extends TensorTree>(
           .join('; ')}`,
     )
     const example = values.map((v, i) => ({ dtype: v.dtype, shape: v.shape.filter((_, axis) => axis !== axes[i]) }))
-    const { program, captured, outputDef } = traceTree(f, def, example)
+    const { program, captured, outputDef } = traceTree(f, def, example, 'vmap')
     const leading = values.map((v, i) => (axes[i] === null ? unmapped(v) : mapped(ops.moveAxis(v, axes[i], 0))))
     const outputs = batchEval(program, sizes[0], [...leading, ...captured.map(unmapped)])
     const places = spread(outAxes, outputDef, 'out')
@@ -75,7 +74,7 @@ function normalize(axis: number, ndim: number, what: () => string): number {
   return axis < 0 ? axis + ndim : axis
 }
 
-/** An axis for each leaf of a structure. */
+/** The axis of each leaf of a structure. */
 function spread(axes: AxisTree, def: TreeDef, option: string): (number | null)[] {
   if (typeof axes === 'number' || axes === null) return pathsOf(def).map(() => axes)
   const wrong = (): string => `vmap: \`${option}\` does not have the structure of what it maps`

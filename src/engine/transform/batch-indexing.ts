@@ -1,4 +1,4 @@
-/** Batching of the primitives that take positions. */
+/** Batching of the primitives that read or write at positions, of `pad` and of `dotGeneral`. */
 import { sameShape } from '../program/aval.js'
 import * as ops from '../program/ops.js'
 import type { GatherParams } from '../program/primitives.js'
@@ -11,8 +11,9 @@ import type { Batched, BatchRule } from './rules.js'
 const zero = (): Value => ops.full([], 0, 'int32')
 
 /**
- * Positions of a window in an operand of one example's `shape`, as gather's indices: the start, moved so that the window
- * fits, plus every offset along the axes that the window cuts. Indices are [batch, ...window's cut axes, axis].
+ * The window of a dynamicSlice as indices of a gather. `shape` is one example's operand shape; `axes` are those along which
+ * the window is shorter than the operand. An index is the start, clamped so that the window fits, plus the offset in the
+ * window. Indices: [batch, ...window's lengths along `axes`, number of axes].
  */
 function windowIndices(
   shape: readonly number[],
@@ -31,7 +32,7 @@ function windowIndices(
   return { axes, indices: ops.concatenate(columns, grid.length) }
 }
 
-/** The order that takes [batch, cut axes, other axes] to [batch, all axes]. */
+/** The permutation from [batch, `axes`, other axes], a gather's result, to [batch, all axes in order]. */
 const windowOrder = (ndim: number, axes: readonly number[]): number[] => {
   const order = [...axes, ...ops.range(ndim).filter(i => !axes.includes(i))]
   return [0, ...ops.range(ndim).map(i => 1 + order.indexOf(i))]
@@ -60,7 +61,7 @@ export const dynamicUpdateSlice: BatchRule<'dynamicUpdateSlice'> = ([x, update, 
   return [mapped(ops.scatter(operand, indices, ordered, { axes: shift(axes), batchDims: 1, mode: 'clip' }))]
 }
 
-/** One more batch axis when both are mapped; otherwise the batch is one more axis of the one that is. */
+/** If both operands are mapped, the gather gets a batch axis more. If one is, the batch is an axis of that one. */
 export const gather: BatchRule<'gather'> = ([x, indices], params, size) => {
   const { axes, batchDims: n, mode } = params
   if (x.batched && indices.batched)
@@ -91,7 +92,7 @@ export const scatter =
     return [mapped(ops.moveAxis(result, n, 0))]
   }
 
-/** A padding value for each example: pad with zeros, then put the value wherever the operand does not reach. */
+/** If the padding value is mapped: pad with zeros, then write each example's value outside of its operand. */
 export const pad: BatchRule<'pad'> = ([x, value], { low, high, interior }: PrimitiveParams['pad'], size) => {
   const operand = lead(x, size)
   const amounts = [
@@ -105,7 +106,7 @@ export const pad: BatchRule<'pad'> = ([x, value], { low, high, interior }: Primi
   return [mapped(ops.select(inside, padded, ops.broadcastInDim(value.value, padded.shape, [0])))]
 }
 
-/** A mapped operand beside one that is not: the batch is a free axis, moved to the front. */
+/** If both operands are mapped, the dot gets a batch axis more. If one is, its batch is a free axis, moved to the front. */
 export const dotGeneral: BatchRule<'dotGeneral'> = ([x, y], { contract: [cx, cy], batch: [bx, by] }) => {
   if (x.batched && y.batched) {
     return [

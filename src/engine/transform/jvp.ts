@@ -40,7 +40,7 @@ const applyRule = <P extends PrimitiveName>(
   params: PrimitiveParams[P],
 ): Duals => jvpRules[primitive](primals, tangents, params)
 
-/** A zero tangent written out, where a rule needs it. */
+/** The tangent, or an array of zeros where it is null. */
 const dense = (t: Tangent, x: Value): Value => t ?? ops.zerosLike(x)
 
 const addTangents = (a: Tangent, b: Tangent): Tangent => (a === null ? b : b === null ? a : ops.add(a, b))
@@ -53,7 +53,7 @@ const unary =
     return [[y], [ops.mul(t!, derivative(x, y))]]
   }
 
-/** Each operand's tangent, through its own partial derivative; null where that is zero. */
+/** dz = dx's part + dy's part. A partial derivative is null where it is zero everywhere. */
 const binary =
   (
     name: BinaryPrimitive,
@@ -65,7 +65,7 @@ const binary =
     return [[z], [addTangents(tx && dx && dx(tx, x, y, z), ty && dy && dy(ty, x, y, z))]]
   }
 
-/** The derivative is zero wherever there is one. */
+/** Piecewise constant functions, and functions of integers: no tangent. */
 const flat =
   <P extends PrimitiveName>(name: P): JvpRule<P> =>
   (primals, _, params) => {
@@ -205,7 +205,7 @@ const jvpRules: { [P in PrimitiveName]: JvpRule<P> } = {
   ),
   pow: binary(
     'pow',
-    // x^0 is flat, also at 0, where x^-1 has no value.
+    // x^0 is constant, so its derivative is 0, also at x = 0, where the formula would give 0 * x^-1 = NaN.
     (t, x, y) => ops.mul(t, ops.mul(y, ops.pow(x, ops.select(ops.eq(y, 0), 1, ops.sub(y, 1))))),
     (t, x, _, z) => ops.mul(t, ops.mul(z, ops.log(ops.select(ops.eq(x, 0), 1, x)))),
   ),
@@ -288,7 +288,7 @@ const jvpRules: { [P in PrimitiveName]: JvpRule<P> } = {
   cond: programs.cond(jvpEval),
 }
 
-/** x's elements at `positions` along an axis, all other axes alike. */
+/** x's elements at `positions` along one axis; the positions on all other axes are the same. */
 function takeAlong(x: Value, positions: Value, axis: number): Value {
   const indices = ops
     .range(x.ndim)

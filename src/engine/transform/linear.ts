@@ -5,7 +5,7 @@ import type { GatherParams } from '../program/primitives.js'
 import type { Value } from '../program/value.js'
 import type { LinearOperand, TransposeRule } from './rules.js'
 
-/** The primitives that are linear in an operand: what jvp's rules leave on the way of a tangent. */
+/** The primitives that are linear in an operand. The rules of jvp apply no others to tangents. */
 export type LinearPrimitive =
   | 'neg'
   | 'optimizationBarrier'
@@ -53,7 +53,7 @@ export const linearRules: { [P in LinearPrimitive]: TransposeRule<P> } = {
   },
   broadcastInDim: (ct, [x], { shape, dims }) => {
     const a = avalOf(x)
-    // Summed: new axes, and axes that were stretched from 1 (these come back by the reshape).
+    // Summed: new axes, and axes that were stretched from length 1, which the reshape restores.
     const axes = ops.range(shape.length).filter(i => !dims.includes(i) || a.shape[dims.indexOf(i)] !== shape[i])
     return [ops.reshape(ops.reduceSum(ct, axes), a.shape)]
   },
@@ -75,7 +75,7 @@ export const linearRules: { [P in LinearPrimitive]: TransposeRule<P> } = {
     })
   },
   pad: (ct, [x, value], { low, high, interior }) => {
-    // Padding by the negated amounts brings the operand's window back, then the interior is stepped over.
+    // Cropping by `low` and `high` gives the operand's window; strides skip the interior padding.
     const shape = avalOf(x).shape
     const zero = zeros({ dtype: ct.dtype, shape: [] })
     const window = ops.pad(
@@ -164,7 +164,10 @@ export const linearRules: { [P in LinearPrimitive]: TransposeRule<P> } = {
 export const addGathered = (total: Value, ct: Value, indices: Value, params: GatherParams): Value =>
   ops.scatterAdd(total, indices, ct, params.mode === 'fill' ? { ...params, mode: 'drop' } : params)
 
-/** Which updates a scatter leaves standing, where several go to one place: each index row writes its number, and reads who won. */
+/**
+ * Which updates a scatter keeps, where several go to one place. Each index row scatters its own number, and then gathers the
+ * number at its place: they are equal if this row was written last.
+ */
 function lastWritten(operand: Aval, updates: Aval, indices: Value, { axes, batchDims, mode }: GatherParams): Value {
   const rows = indices.shape.slice(0, -1)
   const numbers = ops.reshape(ops.iota('int32', [sizeOf(rows)], 0), rows)
@@ -177,7 +180,7 @@ function lastWritten(operand: Aval, updates: Aval, indices: Value, { axes, batch
 
 /**
  * The cotangent of one operand of a dot: the output's cotangent dotted with the other operand over the other's free
- * axes, its axes then put back in the operand's order. `second`: whether the operand is the right one.
+ * axes, and transposed to the operand's order of axes. `second`: whether the operand is the right one of the two.
  */
 function dotTranspose(
   ct: Value,

@@ -9,7 +9,7 @@ export type Tangent = Value | null
 
 export type Duals = [primals: Value[], tangents: Tangent[]]
 
-/** Outputs and their tangents, from operands and theirs, of which at least one is not null. */
+/** From operands and their tangents, at least one of which is not null, to outputs and their tangents. */
 export type JvpRule<P extends PrimitiveName> = (
   primals: readonly Value[],
   tangents: readonly Tangent[],
@@ -25,14 +25,14 @@ export type LinearOperand = { known: Value } | { linear: Aval }
 /** A cotangent, or null for one that is known to be zero. */
 export type Cotangent = Value | null
 
-/** The operands' cotangents from the only output's. */
+/** From the cotangent of the only output to the operands' cotangents. */
 export type TransposeRule<P extends PrimitiveName> = (
   cotangent: Value,
   operands: readonly LinearOperand[],
   params: PrimitiveParams[P],
 ) => Cotangent[]
 
-/** The operands' cotangents from the outputs', of which at least one is not null. */
+/** From the outputs' cotangents, at least one of which is not null, to the operands' cotangents. */
 export type ProgramTransposeRule<P extends PrimitiveName> = (
   cotangents: readonly Cotangent[],
   operands: readonly LinearOperand[],
@@ -52,7 +52,7 @@ export interface Batched {
   batched: boolean
 }
 
-/** Outputs from operands, of which at least one is mapped over a batch of `size`. */
+/** From operands, at least one of which is mapped over a batch of `size`, to outputs. */
 export type BatchRule<P extends PrimitiveName> = (
   inputs: readonly Batched[],
   params: PrimitiveParams[P],
@@ -67,7 +67,7 @@ export type BatchProgram = (
   whole?: readonly boolean[],
 ) => { program: Program; batched: boolean[] }
 
-/** A program in two parts: what its known inputs suffice for, and the rest. */
+/** A program in two parts: what depends on the known inputs alone, and the rest. */
 export interface Split {
   /** known inputs -> known outputs, then residuals. */
   known: Program

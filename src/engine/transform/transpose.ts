@@ -14,8 +14,9 @@ import * as programs from './transpose-programs.js'
 import type { Cotangent, LinearOperand, ProgramTransposeRule, TransposeRule } from './rules.js'
 
 /**
- * Runs a program that is linear in some of its inputs backwards: cotangents of its outputs to cotangents of those
- * inputs. Equations that do not depend on a linear input are applied first, in order.
+ * Transposes a program that is linear in some inputs, which are null in `inputs`: from cotangents of the outputs to
+ * cotangents of those inputs. First the equations that depend on known inputs alone are applied, in order. Then the linear
+ * equations are visited from last to first, and each adds to the cotangents of its operands.
  */
 export function transposeEval(
   program: Program,

@@ -34,8 +34,8 @@ const applyRule = <P extends PrimitiveName>(
 ): Batched[] => batchRules[primitive](inputs, params, size)
 
 /**
- * The program for a batch: its mapped inputs and outputs have the batch as axis 0. `batched` says which inputs are
- * mapped, and in the result which outputs; those of `whole` are repeated if they are not.
+ * The program for a batch: mapped inputs and outputs have the batch as axis 0. `batched` says which inputs are mapped and,
+ * in the result, which outputs are. Outputs in the mask `whole` are mapped in any case, by repetition if necessary.
  */
 export function batchProgram(
   program: Program,
@@ -57,7 +57,7 @@ export function batchProgram(
   return { program: result, batched: outBatched }
 }
 
-/** Every operand gets the batch as axis 0, and the parameters keep their meaning. */
+/** Element-wise primitives: every operand gets the batch as axis 0, and the parameters stay as they are. */
 const pointwise =
   <P extends PrimitiveName>(primitive: P): BatchRule<P> =>
   (inputs, params, size) =>
