@@ -13,6 +13,8 @@ export interface Buffer {
 export interface ExecutableStats {
   /** Nodes of the backend's own graph, as it was written. */
   nodes: number
+  /** Loops that make arrays of random numbers. */
+  generators: number
   /** Loops over donated memory, written in place. */
   fusedLoops: number
   /** Bytes of results that take the memory of donated inputs. */
@@ -48,6 +50,8 @@ export interface CompiledWithWeights {
 export interface Compilation {
   /** The program after simplification. */
   readonly program: Program
+  /** Parts that run as loops from scalars to arrays, before the rest: random numbers. */
+  readonly generators: readonly Program[]
   /** Parts that run as loops in place, after the rest. */
   readonly loops: readonly Program[]
   /** How many donated inputs are written in place. */

@@ -256,7 +256,7 @@ describe('a step that fails', () => {
     const half: Backend = {
       ...referenceBackend,
       compile: async () => ({
-        stats: { nodes: 0, fusedLoops: 0, inPlaceBytes: 0, weightBytes: 0 },
+        stats: { nodes: 0, generators: 0, fusedLoops: 0, inPlaceBytes: 0, weightBytes: 0 },
         run: async (inputs, written) => {
           written!.add(inputs[0])
           throw new Error('failed half way')

@@ -7,26 +7,30 @@ import { scan } from '../lax/control-flow.js'
 import * as np from '../np.js'
 import { Tensor } from '../tensor.js'
 import type { TensorLike } from '../tensor.js'
+import { asOneProgram } from '../tracing.js'
 import { broadcastShapes, checkShape } from '../values.js'
 import type { Shape } from '../values.js'
 import { vmap } from '../vmap.js'
 import { bits } from './keys.js'
 
 /** Uniform in [minval, maxval). 23 random bits become the fraction of a number in [1, 2), which is then scaled. */
-export function uniform(
-  k: Tensor,
-  shape: Shape = [],
-  { minval = 0, maxval = 1 }: { minval?: TensorLike; maxval?: TensorLike } = {},
-): Tensor {
-  const fraction = ops.shiftRightLogical(bits(k, shape).value, 9)
-  const unit = new Tensor(ops.sub(ops.bitcastConvertType(ops.or(fraction, 0x3f800000), 'float32'), 1))
-  if (minval === 0 && maxval === 1) return unit
-  const width =
-    typeof minval === 'number' && typeof maxval === 'number'
-      ? Math.fround(Math.fround(maxval) - Math.fround(minval))
-      : np.subtract(maxval, minval)
-  return np.maximum(np.add(np.multiply(unit, width), minval), minval) // the sum may round below
-}
+export const uniform = asOneProgram(
+  'uniform',
+  (
+    k: Tensor,
+    shape: Shape = [],
+    { minval = 0, maxval = 1 }: { minval?: TensorLike; maxval?: TensorLike } = {},
+  ): Tensor => {
+    const fraction = ops.shiftRightLogical(bits(k, shape).value, 9)
+    const unit = new Tensor(ops.sub(ops.bitcastConvertType(ops.or(fraction, 0x3f800000), 'float32'), 1))
+    if (minval === 0 && maxval === 1) return unit
+    const width =
+      typeof minval === 'number' && typeof maxval === 'number'
+        ? Math.fround(Math.fround(maxval) - Math.fround(minval))
+        : np.subtract(maxval, minval)
+    return np.maximum(np.add(np.multiply(unit, width), minval), minval) // the sum may round below
+  },
+)
 
 /** The float32 next to x, up or down. */
 function nextFloat(x: number, direction: 1 | -1): number {
@@ -41,43 +45,49 @@ function nextFloat(x: number, direction: 1 | -1): number {
 const sqrt2 = Math.fround(Math.SQRT2)
 
 /** The standard normal distribution: sqrt(2) erfInv(u), with u uniform in (-1, 1). */
-export function normal(k: Tensor, shape: Shape = []): Tensor {
+export const normal = asOneProgram('normal', (k: Tensor, shape: Shape = []): Tensor => {
   return np.multiply(np.erfInv(uniform(k, shape, { minval: nextFloat(-1, 1), maxval: 1 })), sqrt2)
-}
+})
 
 /** The standard normal distribution, conditioned on lying in (lower, upper). */
-export function truncatedNormal(k: Tensor, lower: number, upper: number, shape: Shape = []): Tensor {
-  check(lower < upper, () => `truncatedNormal needs lower < upper, not ${lower} and ${upper}`)
-  const [minval, maxval] = [lower, upper].map(bound => np.erf(np.full([], bound / sqrt2)))
-  const x = np.multiply(np.erfInv(uniform(k, shape, { minval, maxval })), sqrt2)
-  return np.clip(x, nextFloat(lower, 1), nextFloat(upper, -1))
-}
+export const truncatedNormal = asOneProgram(
+  'truncatedNormal',
+  (k: Tensor, lower: number, upper: number, shape: Shape = []): Tensor => {
+    check(lower < upper, () => `truncatedNormal needs lower < upper, not ${lower} and ${upper}`)
+    const [minval, maxval] = [lower, upper].map(bound => np.erf(np.full([], bound / sqrt2)))
+    const x = np.multiply(np.erfInv(uniform(k, shape, { minval, maxval })), sqrt2)
+    return np.clip(x, nextFloat(lower, 1), nextFloat(upper, -1))
+  },
+)
 
 /** The exponential distribution of rate 1: -log(1 - u). */
-export const exponential = (k: Tensor, shape: Shape = []): Tensor =>
-  np.negative(np.log1p(np.negative(uniform(k, shape))))
+export const exponential = asOneProgram('exponential', (k: Tensor, shape: Shape = []): Tensor =>
+  np.negative(np.log1p(np.negative(uniform(k, shape)))),
+)
 
 /** The Laplace distribution of mean 0 and scale 1: sign(u) log(1 - |u|), with u uniform in (-1, 1). */
-export function laplace(k: Tensor, shape: Shape = []): Tensor {
+export const laplace = asOneProgram('laplace', (k: Tensor, shape: Shape = []): Tensor => {
   const u = uniform(k, shape, { minval: -1 + 2 ** -24, maxval: 1 })
   return np.multiply(np.sign(u), np.log1p(np.negative(np.abs(u))))
-}
+})
 
 const smallestNormal = 2 ** -126
 
 /** The logistic distribution of mean 0 and scale 1: log(u) - log(1 - u). */
-export function logistic(k: Tensor, shape: Shape = []): Tensor {
+export const logistic = asOneProgram('logistic', (k: Tensor, shape: Shape = []): Tensor => {
   const u = uniform(k, shape, { minval: smallestNormal, maxval: 1 })
   return np.subtract(np.log(u), np.log1p(np.negative(u)))
-}
+})
 
 /** The Cauchy distribution of median 0 and scale 1: tan(pi (u - 0.5)). */
-export const cauchy = (k: Tensor, shape: Shape = []): Tensor =>
-  np.tan(np.multiply(np.subtract(uniform(k, shape, { minval: 2 ** -23, maxval: 1 }), 0.5), Math.PI))
+export const cauchy = asOneProgram('cauchy', (k: Tensor, shape: Shape = []): Tensor =>
+  np.tan(np.multiply(np.subtract(uniform(k, shape, { minval: 2 ** -23, maxval: 1 }), 0.5), Math.PI)),
+)
 
 /** The Gumbel distribution of location 0 and scale 1: -log(-log(u)). */
-export const gumbel = (k: Tensor, shape: Shape = []): Tensor =>
-  np.negative(np.log(np.negative(np.log(uniform(k, shape, { minval: smallestNormal, maxval: 1 })))))
+export const gumbel = asOneProgram('gumbel', (k: Tensor, shape: Shape = []): Tensor =>
+  np.negative(np.log(np.negative(np.log(uniform(k, shape, { minval: smallestNormal, maxval: 1 }))))),
+)
 
 /** The lower triangular L with L L^T = a, for a positive definite matrix [n, n]; column after column. */
 function cholesky(a: Tensor): Tensor {

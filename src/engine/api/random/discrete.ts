@@ -9,6 +9,7 @@ import { lgamma } from '../lax/special.js'
 import * as np from '../np.js'
 import { Tensor } from '../tensor.js'
 import type { TensorLike } from '../tensor.js'
+import { asOneProgram } from '../tracing.js'
 import { checkShape, normalizeAxis } from '../values.js'
 import type { Shape } from '../values.js'
 import { gumbel, uniform } from './continuous.js'
@@ -16,61 +17,56 @@ import { parameter } from './gamma.js'
 import { bits, splitKeys } from './keys.js'
 
 /** True with probability p: bool, of p's shape unless given. */
-export function bernoulli(
-  k: Tensor,
-  p: number | Tensor = 0.5,
-  shape: Shape = p instanceof Tensor ? p.shape : [],
-): Tensor {
-  return np.less(uniform(k, shape), p)
-}
+export const bernoulli = asOneProgram(
+  'bernoulli',
+  (k: Tensor, p: number | Tensor = 0.5, shape: Shape = p instanceof Tensor ? p.shape : []): Tensor =>
+    np.less(uniform(k, shape), p),
+)
 
 /** -1 or 1, equally likely. */
-export const rademacher = (k: Tensor, shape: Shape = [], dtype: DType = 'int32'): Tensor =>
-  np.astype(np.subtract(np.multiply(np.astype(bernoulli(k, 0.5, shape), 'int32'), 2), 1), dtype)
+export const rademacher = asOneProgram('rademacher', (k: Tensor, shape: Shape = [], dtype: DType = 'int32'): Tensor =>
+  np.astype(np.subtract(np.multiply(np.astype(bernoulli(k, 0.5, shape), 'int32'), 2), 1), dtype),
+)
 
 /**
  * Positions (int32) along an axis of unnormalized log probabilities, drawn by them (the Gumbel-max trick). One for each
  * row of `logits`; `shape`, whose last lengths are those of the rows, asks for more.
  */
-export function categorical(
-  k: Tensor,
-  logits: Tensor,
-  { axis = -1, shape }: { axis?: number; shape?: Shape } = {},
-): Tensor {
-  const at = normalizeAxis(axis, logits.ndim)
-  const rows = logits.shape.toSpliced(at, 1)
-  const drawn = checkShape(shape ?? rows)
-  const more = drawn.length - rows.length
-  check(
-    more >= 0 && sameShape(rows, drawn.slice(more)),
-    () => `categorical: the shape [${drawn}] must end with [${rows}], the rows of ${logits}`,
-  )
-  const noise = gumbel(k, drawn.toSpliced(more + at, 0, logits.shape[at]))
-  return np.argmax(np.add(noise, logits), more + at)
-}
+export const categorical = asOneProgram(
+  'categorical',
+  (k: Tensor, logits: Tensor, { axis = -1, shape }: { axis?: number; shape?: Shape } = {}): Tensor => {
+    const at = normalizeAxis(axis, logits.ndim)
+    const rows = logits.shape.toSpliced(at, 1)
+    const drawn = checkShape(shape ?? rows)
+    const more = drawn.length - rows.length
+    check(
+      more >= 0 && sameShape(rows, drawn.slice(more)),
+      () => `categorical: the shape [${drawn}] must end with [${rows}], the rows of ${logits}`,
+    )
+    const noise = gumbel(k, drawn.toSpliced(more + at, 0, logits.shape[at]))
+    return np.argmax(np.add(noise, logits), more + at)
+  },
+)
 
 /** Integers in [minval, maxval), equally likely to within 2^-32: the remainder of 64 random bits. */
-export function randint(
-  k: Tensor,
-  shape: Shape,
-  minval: number,
-  maxval: number,
-  dtype: DType & ('int32' | 'uint32') = 'int32',
-): Tensor {
-  const [least, most] = dtype === 'int32' ? [-(2 ** 31), 2 ** 31] : [0, 2 ** 32]
-  check(
-    Number.isInteger(minval) && Number.isInteger(maxval) && least <= minval && minval < maxval && maxval <= most,
-    () => `randint needs whole numbers with ${least} <= minval < maxval <= ${most}, not ${minval} and ${maxval}`,
-  )
-  const [high, low] = splitKeys(k).map(half => bits(half, shape).value)
-  const span = maxval - minval
-  const half = 2 ** 16 % span
-  const multiplier = (Math.imul(half, half) >>> 0) % span // 2^32 modulo span, in 32-bit arithmetic as JAX has it
-  // All 2^32 values are one span, whose remainder is the number itself.
-  const rest = (x: Value): Value => (span === 2 ** 32 ? x : ops.rem(x, span))
-  const offset = rest(ops.add(ops.mul(rest(high), multiplier), rest(low)))
-  return new Tensor(ops.add(ops.bitcastConvertType(offset, dtype), minval))
-}
+export const randint = asOneProgram(
+  'randint',
+  (k: Tensor, shape: Shape, minval: number, maxval: number, dtype: DType & ('int32' | 'uint32') = 'int32'): Tensor => {
+    const [least, most] = dtype === 'int32' ? [-(2 ** 31), 2 ** 31] : [0, 2 ** 32]
+    check(
+      Number.isInteger(minval) && Number.isInteger(maxval) && least <= minval && minval < maxval && maxval <= most,
+      () => `randint needs whole numbers with ${least} <= minval < maxval <= ${most}, not ${minval} and ${maxval}`,
+    )
+    const [high, low] = splitKeys(k).map(half => bits(half, shape).value)
+    const span = maxval - minval
+    const half = 2 ** 16 % span
+    const multiplier = (Math.imul(half, half) >>> 0) % span // 2^32 modulo span, in 32-bit arithmetic as JAX has it
+    // All 2^32 values are one span, whose remainder is the number itself.
+    const rest = (x: Value): Value => (span === 2 ** 32 ? x : ops.rem(x, span))
+    const offset = rest(ops.add(ops.mul(rest(high), multiplier), rest(low)))
+    return new Tensor(ops.add(ops.bitcastConvertType(offset, dtype), minval))
+  },
+)
 
 /** Draws below 10 by Knuth's method: uniform numbers are multiplied until the product is below e^-rate. */
 function poissonByProducts(k: Tensor, rate: Tensor): Tensor {

@@ -7,6 +7,7 @@ import { describe } from '../describe.js'
 import { defaultEngine } from '../engine.js'
 import * as np from '../np.js'
 import { Tensor } from '../tensor.js'
+import { asOneProgram } from '../tracing.js'
 import { checkShape, constant, stretch } from '../values.js'
 import type { Shape } from '../values.js'
 
@@ -49,13 +50,13 @@ const stackLast = (words: readonly Value[]): Tensor =>
   )
 
 /** New keys: uint32[n, 2] for a number n, uint32[...shape, 2] for a shape. */
-export const split = (k: Tensor, shape: Shape = 2): Tensor => stackLast(counted(k, shape))
+export const split = asOneProgram('split', (k: Tensor, shape: Shape = 2): Tensor => stackLast(counted(k, shape)))
 
 /** The new keys of `split(k, n)`, each an array of its own. */
 export const splitKeys = (k: Tensor, n = 2): Tensor[] => np.split(split(k, n), n).map(row => np.reshape(row, [2]))
 
 /** A new key from a key and an integer, such as a step or a layer; an array must be an integer scalar. */
-export function foldIn(k: Tensor, data: number | Tensor): Tensor {
+export const foldIn = asOneProgram('foldIn', (k: Tensor, data: number | Tensor): Tensor => {
   check(
     data instanceof Tensor ? data.ndim === 0 && np.promote(data.dtype, 'int64') === 'int64' : Number.isInteger(data),
     () => `foldIn takes an integer, not ${describe(data)}`,
@@ -63,12 +64,15 @@ export function foldIn(k: Tensor, data: number | Tensor): Tensor {
   defaultEngine()
   const low = data instanceof Tensor ? ops.convertElementType(data.value, 'uint32') : constant(data >>> 0, 'uint32')
   return stackLast(threefry(k, constant(0, 'uint32'), low))
-}
+})
 
 /** Random bits: every value of an unsigned dtype is equally likely. */
-export function bits(k: Tensor, shape: Shape = [], dtype: 'uint32' | 'uint16' | 'uint8' = 'uint32'): Tensor {
-  const [high, low] = counted(k, shape)
-  const mixed = ops.xor(high, low)
-  const narrow = dtype === 'uint32' ? mixed : ops.and(mixed, dtype === 'uint16' ? 0xffff : 0xff)
-  return new Tensor(ops.convertElementType(narrow, dtype))
-}
+export const bits = asOneProgram(
+  'bits',
+  (k: Tensor, shape: Shape = [], dtype: 'uint32' | 'uint16' | 'uint8' = 'uint32'): Tensor => {
+    const [high, low] = counted(k, shape)
+    const mixed = ops.xor(high, low)
+    const narrow = dtype === 'uint32' ? mixed : ops.and(mixed, dtype === 'uint16' ? 0xffff : 0xff)
+    return new Tensor(ops.convertElementType(narrow, dtype))
+  },
+)

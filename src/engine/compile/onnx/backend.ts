@@ -10,10 +10,14 @@ import type {
   ExecutableStats,
   ProgramsAtSizes,
 } from '../backend.js'
+import { cutGenerated } from '../generated.js'
+import type { Generated } from '../generated.js'
 import { cutUpdate } from '../segments.js'
 import type { Segments } from '../segments.js'
 import { withWeights } from '../with-weights.js'
 import { loopLimits } from '../wasm/codegen.js'
+import { Generators } from '../wasm/generator.js'
+import { generatorLimits } from '../wasm/generator-code.js'
 import { Loops } from '../wasm/loop.js'
 import { HostBuffer, StateMemory } from './buffer.js'
 import { embedWeights } from './embed-weights.js'
@@ -27,13 +31,14 @@ import { expandRaggedDots } from './ragged-dot.js'
 import type { SessionFactory } from './session.js'
 
 /**
- * The backend that compiles a program to one ONNX graph, run by ONNX Runtime, and its update of donated state to WebAssembly
- * loops in place. State moves into an arena when it is first donated and stays there.
+ * The backend that compiles a program to one ONNX graph, run by ONNX Runtime, its random numbers to WebAssembly loops that run
+ * before, and its update of donated state to WebAssembly loops in place that run after. State moves into an arena when it is first donated and stays there.
  */
 export class OnnxBackend implements Backend {
   readonly name = 'onnx'
   private readonly memory = new StateMemory()
   private readonly loops = new Loops()
+  private readonly generators = new Generators()
 
   constructor(private readonly sessions: SessionFactory) {}
 
@@ -46,18 +51,22 @@ export class OnnxBackend implements Backend {
   }
 
   async compile(program: Program, donated: readonly boolean[] = []): Promise<Executable> {
-    const { segments, graph, stats } = this.write(program, donated)
+    const { generated, segments, graph, stats } = this.write(program, donated)
     const session =
       segments.main.outputs.length === 0
         ? null
         : await this.sessions.create(graph, { keepMemory: segments.loops.length > 0 })
-    return new OnnxExecutable(this.memory, this.loops, session, segments, stats, donated)
+    return new OnnxExecutable(this.memory, this.loops, session, segments, stats, donated, undefined, {
+      ...generated,
+      loops: generated.loops.map(loop => this.generators.of(loop)),
+    })
   }
 
   explain(program: Program, donated: readonly boolean[] = []): Compilation {
-    const { simple, segments, graph, stats } = this.write(program, donated)
+    const { simple, generated, segments, graph, stats } = this.write(program, donated)
     return {
       program: simple,
+      generators: generated.loops,
       loops: segments.loops.map(loop => loop.program),
       inPlaceArrays: segments.loops.flatMap(l => l.inPlace).filter(v => v !== null).length,
       nodes: graph.nodes.map(({ op, inputs, outputs }) => ({
@@ -72,17 +81,19 @@ export class OnnxBackend implements Backend {
   private write(
     program: Program,
     donated: readonly boolean[],
-  ): { simple: Program; segments: Segments; graph: GraphInfo; stats: ExecutableStats } {
+  ): { simple: Program; generated: Generated; segments: Segments; graph: GraphInfo; stats: ExecutableStats } {
     const simple = simplify(program)
-    const segments = cutUpdate(simple, donated, loopLimits)
+    const generated = cutGenerated(simple, generatorLimits)
+    const segments = { ...cutUpdate(generated.rest, donated, loopLimits), outputs: simple.outputs }
     const graph = expandRaggedDots(toGraphInChunks(segments.main))
     const stats = {
       nodes: allNodes(graph.nodes).length,
+      generators: generated.loops.length,
       fusedLoops: segments.loops.length,
       inPlaceBytes: segments.loops.flatMap(l => l.inPlace).reduce((n, v) => n + (v ? bytesOfAval(v.aval) : 0), 0),
       weightBytes: 0,
     }
-    return { simple, segments, graph, stats }
+    return { simple, generated, segments, graph, stats }
   }
 
   async compileWithWeights(
@@ -104,7 +115,7 @@ export class OnnxBackend implements Backend {
     )
     const graph = expandRaggedDots(whole)
     const session = await this.sessions.create(graph, { keepMemory: true })
-    const stats = { nodes: graph.nodes.length, fusedLoops: 0, inPlaceBytes: 0, weightBytes }
+    const stats = { nodes: graph.nodes.length, generators: 0, fusedLoops: 0, inPlaceBytes: 0, weightBytes }
     const keptOf = <T>(all: readonly T[]): T[] => kept.map(i => all[i])
     const inputs = inputsOf(kept, weights)
     const spare: SpareMemory = new Map()

@@ -29,7 +29,7 @@ it('moves all arrays of a loop to another arena where those that are placed leav
     new Loops(),
     null,
     segments,
-    { nodes: 0, fusedLoops: 1, inPlaceBytes: 16, weightBytes: 0 },
+    { nodes: 0, generators: 0, fusedLoops: 1, inPlaceBytes: 16, weightBytes: 0 },
     donated,
   )
   const step = async (state: HostBuffer, x: HostBuffer): Promise<HostBuffer> =>

@@ -7,7 +7,9 @@ import type { Buffer, Executable, ExecutableStats } from '../backend.js'
 import type { FusedLoop, Segments } from '../segments.js'
 import { tensorOn } from '../wasm/arena.js'
 import type { Arena, Block } from '../wasm/arena.js'
+import type { Generator } from '../wasm/generator.js'
 import type { Loop, Loops } from '../wasm/loop.js'
+import { interpret } from '../reference/interpret.js'
 import { HostBuffer } from './buffer.js'
 import type { StateMemory } from './buffer.js'
 import { writtenInPlace } from './in-place.js'
@@ -17,10 +19,16 @@ import type { Session } from './session.js'
 /** Memory of donated inputs that no result took, by size in bytes. The next run puts results of the same size there. */
 export type SpareMemory = Map<number, HostTensor['data'][]>
 
-/** A session for the first part of a program, and the loops that follow it. */
+/** The random numbers that a program begins with: see `Generated`. */
+export interface GeneratedCode {
+  readonly seeds: Program
+  readonly loops: readonly Generator[]
+}
+
+/** Generators of random numbers, a session for what reads them, and the loops that follow it. */
 export class OnnxExecutable implements Executable {
   private readonly loops: { fused: FusedLoop; code: Loop; arrays: readonly Var[]; scalars: readonly Var[] }[]
-  /** The outputs of the loops. */
+  /** The outputs of the generators and the loops. */
   private readonly made: ReadonlySet<Var>
   private readonly segments: Segments
   /** How many of the first part's results are returned; the rest are read by the loops. */
@@ -36,8 +44,12 @@ export class OnnxExecutable implements Executable {
     readonly stats: ExecutableStats,
     private readonly donated: readonly boolean[],
     private readonly spare: SpareMemory = new Map(),
+    private readonly generated: GeneratedCode = { seeds: new Program([], [], []), loops: [] },
   ) {
-    this.made = new Set(segments.loops.flatMap(l => l.outputs))
+    this.made = new Set([
+      ...generated.loops.flatMap(l => l.program.outputs as Var[]),
+      ...segments.loops.flatMap(l => l.outputs),
+    ])
     this.numKept = segments.outputs.filter(o => !(o instanceof Var && this.made.has(o))).length
     const read = new Set(segments.loops.flatMap(l => l.inputs))
     this.donors = writtenInPlace(
@@ -62,7 +74,8 @@ export class OnnxExecutable implements Executable {
   async run(inputs: readonly Buffer[], written?: Set<Buffer>): Promise<Buffer[]> {
     const { main } = this.segments
     const values = new Map<Var, HostBuffer>()
-    main.inputs.forEach((v, i) => values.set(v, inputs[i] as HostBuffer))
+    inputs.forEach((buffer, i) => values.set(main.inputs[i], buffer as HostBuffer))
+    this.generate(inputs as readonly HostBuffer[], values)
     // Blocks that no buffer holds: what the loops read is needed for this run alone, what they make is not made yet.
     const unheld = new Set<Block>()
     try {
@@ -71,6 +84,25 @@ export class OnnxExecutable implements Executable {
       return results
     } finally {
       for (const block of unheld) block.arena.release(block)
+    }
+  }
+
+  /** Runs the generators. */
+  private generate(inputs: readonly HostBuffer[], values: Map<Var, HostBuffer>): void {
+    const { seeds, loops } = this.generated
+    if (loops.length === 0) return
+    const scalars = interpret(
+      seeds,
+      inputs.map(b => b.tensor),
+    )
+    for (const generator of loops) {
+      const { inputs: read, outputs } = generator.program
+      const tensors = generator.run(scalars.splice(0, read.length))
+      tensors.forEach((tensor, i) => {
+        const buffer = new HostBuffer(outputs[i].aval, tensor)
+        buffer.recyclable = true
+        values.set(outputs[i] as Var, buffer)
+      })
     }
   }
 

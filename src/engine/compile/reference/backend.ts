@@ -8,6 +8,7 @@ const put = (tensor: HostTensor): Buffer => ({ aval: tensor, read: async () => t
 
 const statsOf = ({ equations }: Program): ExecutableStats => ({
   nodes: equations.length,
+  generators: 0,
   fusedLoops: 0,
   inPlaceBytes: 0,
   weightBytes: 0,
@@ -25,6 +26,7 @@ export const referenceBackend: Backend = {
   }),
   explain: program => ({
     program,
+    generators: [],
     loops: [],
     inPlaceArrays: 0,
     nodes: program.equations.map(({ primitive }) => ({ operation: primitive, text: primitive })),

@@ -32,7 +32,7 @@ export class Loop {
 }
 
 /** Modules are a few kB of code each. An optimizer needs one or two for all parameters of a model. */
-const MAX_LOOPS = 256
+export const MAX_LOOPS = 256
 
 /** Loops by their programs: the parameters of a model mostly share one. */
 export class Loops {
@@ -40,9 +40,13 @@ export class Loops {
 
   /** The loop of a program. The shape does not matter to the code, only which operands are scalars. */
   of(program: Program): Loop {
-    const key = program.toString().replaceAll(/\[[\d,]+\]|shape=\([\d,]*\)/g, '[n]')
+    const key = loopKey(program)
     let loop = this.known.get(key)
     if (!loop) this.known.set(key, (loop = new Loop(program)))
     return loop
   }
 }
+
+/** Equal for element-wise programs that differ in the shape of their arrays alone. */
+export const loopKey = (program: Program): string =>
+  program.toString().replaceAll(/\[[\d,]+\]|shape=\([\d,]*\)/g, '[n]')

@@ -1,0 +1,72 @@
+/** Opcodes after the SIMD prefix 0xfd (WebAssembly specification, appendix "Index of Instructions"). */
+
+export const v128 = {
+  load: 0x00,
+  store: 0x0b,
+  const: 0x0c,
+  not: 0x4d,
+  and: 0x4e,
+  or: 0x50,
+  xor: 0x51,
+  bitselect: 0x52,
+  anyTrue: 0x53,
+  store32Lane: 0x5a,
+  store64Lane: 0x5b,
+} as const
+
+export const f32x4 = {
+  splat: 0x13,
+  eq: 0x41,
+  ne: 0x42,
+  lt: 0x43,
+  gt: 0x44,
+  le: 0x45,
+  ge: 0x46,
+  ceil: 0x67,
+  floor: 0x68,
+  nearest: 0x6a,
+  abs: 0xe0,
+  neg: 0xe1,
+  sqrt: 0xe3,
+  add: 0xe4,
+  sub: 0xe5,
+  mul: 0xe6,
+  div: 0xe7,
+  min: 0xe8,
+  max: 0xe9,
+  convertI32x4S: 0xfa,
+  convertI32x4U: 0xfb,
+} as const
+
+export const i32x4 = {
+  splat: 0x11,
+  eq: 0x37,
+  ne: 0x38,
+  ltS: 0x39,
+  ltU: 0x3a,
+  gtS: 0x3b,
+  gtU: 0x3c,
+  leS: 0x3d,
+  leU: 0x3e,
+  geS: 0x3f,
+  geU: 0x40,
+  abs: 0xa0,
+  neg: 0xa1,
+  shl: 0xab,
+  shrS: 0xac,
+  shrU: 0xad,
+  add: 0xae,
+  sub: 0xb1,
+  mul: 0xb5,
+  minS: 0xb6,
+  minU: 0xb7,
+  maxS: 0xb8,
+  maxU: 0xb9,
+  truncSatF32x4S: 0xf8,
+  truncSatF32x4U: 0xf9,
+  truncSatF64x2UZero: 0xfd,
+} as const
+
+export const f64x2 = { div: 0xf3, convertLowI32x4U: 0xff } as const
+export const i8x16 = { shuffle: 0x0d, narrowI16x8U: 0x66 } as const
+export const i16x8 = { narrowI32x4U: 0x86 } as const
