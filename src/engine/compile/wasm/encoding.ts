@@ -4,6 +4,10 @@ export const I32 = 0x7f
 export const F32 = 0x7d
 export const V128 = 0x7b
 
+const [LOOP, IF, END, BRANCH_IF, NO_RESULT] = [0x03, 0x04, 0x0b, 0x0d, 0x40]
+const [GET, SET, TEE] = [0x20, 0x21, 0x22]
+const LESS_UNSIGNED = 0x49
+
 /** A module whose only function is exported as `loop`; it returns nothing. `locals` are the types after the parameters. */
 export function encodeModule(
   params: readonly number[],
@@ -24,27 +28,23 @@ export function encodeModule(
   ])
 }
 
-const END = 0x0b
 const text = (s: string): number[] => [s.length, ...Array.from(s, c => c.charCodeAt(0))]
 const section = (id: number, bytes: readonly number[]): number[] => [id, ...leb(bytes.length), ...bytes]
 
-export const get = (local: number): number[] => [0x20, ...leb(local)]
-export const set = (local: number): number[] => [0x21, ...leb(local)]
+export const get = (local: number): number[] => [GET, ...leb(local)]
+export const set = (local: number): number[] => [SET, ...leb(local)]
 export const i32Const = (value: number): number[] => [0x41, ...sleb(value)]
 export const i32Add = [0x6a]
 export const simd = (opcode: number): number[] => [0xfd, ...leb(opcode)]
 
 /** `do { body; index += step } while (index < end)`, for locals `index` and `end`, unsigned. */
-export const repeat = (index: number, step: number, end: number, body: readonly number[]): number[] => [
-  ...[0x03, 0x40],
-  ...body,
-  ...[...get(index), ...i32Const(step), ...i32Add, 0x22, ...leb(index)],
-  ...[...get(end), 0x49, 0x0d, 0],
-  END,
-]
+export function repeat(index: number, step: number, end: number, body: readonly number[]): number[] {
+  const advance = [...get(index), ...i32Const(step), ...i32Add, TEE, ...leb(index)]
+  return [LOOP, NO_RESULT, ...body, ...advance, ...get(end), LESS_UNSIGNED, BRANCH_IF, 0, END]
+}
 
 /** `if (top of stack) body` */
-export const when = (body: readonly number[]): number[] => [0x04, 0x40, ...body, END]
+export const when = (body: readonly number[]): number[] => [IF, NO_RESULT, ...body, END]
 
 /** LEB128, unsigned and signed. */
 export function leb(n: number): number[] {
