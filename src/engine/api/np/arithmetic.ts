@@ -16,7 +16,7 @@ import { whileLoop } from '../lax/control-flow.js'
 import { Tensor } from '../tensor.js'
 import type { TensorLike } from '../tensor.js'
 import { asTensor, binary, commonDtype, floatBinary, floatUnary, lift, numericBinary, unary } from './operands.js'
-import { isNegative, withSign } from './signs.js'
+import { factorOf, isNegative, withSign, withSignOfZero } from './signs.js'
 import type { Binary, Unary } from './operands.js'
 
 /** The logical operation for bool operands, the arithmetic one for numbers. */
@@ -92,7 +92,6 @@ function integerPower(x: Value, y: Value): Value {
 /** x to the power y in floating point: integers and bool become float32. */
 export const floatPower = floatBinary(ops.pow)
 
-const signedZero = (sign: Value): Value => withSign(ops.zerosLike(sign), sign)
 const differInSign = (x: Value, y: Value): Value => ops.ne(ops.lt(x, 0), ops.lt(y, 0))
 
 /**
@@ -129,15 +128,15 @@ function floorQuotient(x: Value, y: Value): Value {
   const quotient = ops.div(ops.sub(x, rest), y)
   const isBelow = ops.and(ops.ne(rest, 0), differInSign(rest, y))
   const exact = ops.round(ops.select(isBelow, ops.sub(quotient, 1), quotient))
-  const signed = ops.select(ops.eq(exact, 0), signedZero(ops.div(x, y)), exact)
-  return ops.select(ops.eq(y, 0), ops.div(x, y), signed)
+  const direct = ops.stopGradient(ops.div(x, y)) // has the result's sign, that of 0 too, and is the result where y is 0
+  return withSign(ops.select(ops.eq(y, 0), ops.abs(direct), ops.abs(exact)), direct)
 }
 
 function floorRemainder(x: Value, y: Value): Value {
   const rest = isInteger(x.dtype) ? truncatedDivision(x, y).rest : ops.rem(x, y)
   const isOther = ops.and(ops.ne(rest, 0), differInSign(rest, y))
   const modulus = ops.select(isOther, ops.add(rest, y), rest)
-  return isFloat(x.dtype) ? ops.select(ops.eq(modulus, 0), signedZero(y), modulus) : modulus
+  return isFloat(x.dtype) ? withSignOfZero(modulus, y) : modulus
 }
 
 /**
@@ -219,8 +218,9 @@ export const copysign = floatBinary((x, y) => withSign(ops.abs(x), y))
 
 /** 0 where x < 0, 1 where x > 0, and y where x is 0; NaN where x is. Integers become float32. */
 export const heaviside = floatBinary((x, y) => {
-  const step = ops.select(ops.lt(x, 0), ops.zerosLike(x), ops.select(ops.gt(x, 0), 1, y))
-  return ops.select(ops.eq(x, x), step, x)
+  const factor = factorOf(ops.and(ops.eq(x, 0), isNegative(y)), y)
+  const step = ops.select(ops.lt(x, 0), ops.zerosLike(x), ops.select(ops.gt(x, 0), 1, ops.mul(y, factor)))
+  return ops.mul(ops.select(ops.eq(x, x), step, x), factor)
 })
 
 /** The greater of x and y; NaN where one is. bool: x or y. Equal operands share the gradient. */

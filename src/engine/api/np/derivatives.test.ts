@@ -68,6 +68,19 @@ describe('derivatives', () => {
       expect(await grad(f as (x: Tensor) => Tensor)(np.array(1.7)).item()).toBe(0)
   })
 
+  it('of remainders are 1 for x, also where nothing remains', async () => {
+    for (const [x, y] of [
+      [4, 2],
+      [-4, 2],
+      [0, -1],
+      [5, -2],
+    ]) {
+      const slope = grad((a: Tensor, b: Tensor) => np.remainder(a, b))(np.array(x), np.array(y))
+      expect(await slope.item()).toBe(1)
+    }
+    expect(await grad((x: Tensor) => np.floorDivide(x, 0))(np.array(5)).item()).toBe(0)
+  })
+
   it('go through negative positions, mapped too', async () => {
     const weights = np.array([1, 10, 100])
     const f = (x: Tensor): Tensor => np.sum(np.multiply(np.take(x, np.array([-1, 0, -3], 'int32')), weights))

@@ -80,6 +80,5 @@ function weighted(k: Tensor, shape: readonly number[], p: Tensor, replace: boole
   }
   const total = np.cumsum(wide, 0)
   const target = np.multiply(total.get(-1), np.subtract(1, uniform(k, shape)))
-  const isBefore = np.less(total, np.expandDims(target, -1))
-  return np.sum(np.astype(isBefore, 'int32'), { axis: -1 })
+  return np.searchsorted(total, target)
 }
