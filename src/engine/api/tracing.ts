@@ -89,12 +89,10 @@ export function flattenArgs(args: readonly TensorTree[], who?: string): { values
   return { values, def }
 }
 
-/** The traced program with a hidden input for each of `all`, in that order, whether it uses it or not. */
+/** The traced program with a hidden input for each of the values `all`, in that order, even for those that it does not use. */
 export function share({ program, captured }: Traced, numArguments: number, all: readonly Value[]): Program {
-  const hidden = all.map(v => {
-    const at = captured.indexOf(v)
-    return at < 0 ? new Var(v.aval) : program.inputs[numArguments + at]
-  })
+  const inputOf = new Map(captured.map((v, i) => [v, program.inputs[numArguments + i]]))
+  const hidden = all.map(v => inputOf.get(v) ?? new Var(v.aval))
   return new Program([...program.inputs.slice(0, numArguments), ...hidden], program.equations, program.outputs)
 }
 

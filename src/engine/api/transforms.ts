@@ -89,11 +89,12 @@ export function valueAndGrad<A extends TensorTree[]>(
     const activeInputs = inputs.map((_, i) => active.has(i))
     const { outputs, pullback } = vjpEval(program, inputs, activeInputs, isLoss)
     const gradients = pullback(outputs.map((y, i) => (isLoss[i] ? ops.full([], 1, y.dtype) : null)))
-    const order = [...active].sort((a, b) => a - b)
+    // The pullback returns the gradients of the active inputs in the order of the inputs.
+    const gradientOf = new Map([...active].sort((a, b) => a - b).map((leaf, i) => [leaf, gradients[i]]))
     const trees = chosen.map(i =>
       rebuild(
         flatten(args[i]).def,
-        leaves[i].map(leaf => gradients[order.indexOf(leaf)]),
+        leaves[i].map(leaf => gradientOf.get(leaf)!),
       ),
     )
     return [rebuild(outputDef, outputs), typeof argument === 'number' ? trees[0] : trees]

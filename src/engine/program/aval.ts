@@ -1,7 +1,7 @@
 import { dtypes } from '../../base/dtypes.js'
 import type { DType } from '../../base/dtypes.js'
 
-/** What is known of a value before it is computed: its element type and static shape. */
+/** The type of a value (JAX's "abstract value"): the dtype of its elements and its static shape. */
 export interface Aval {
   readonly dtype: DType
   readonly shape: readonly number[]

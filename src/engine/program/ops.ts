@@ -1,6 +1,7 @@
 /**
- * The primitives as functions on values: strict about shapes and dtypes, except that a JS number stands for a constant
- * of the other operand's type. Rules are written with these; the public np and lax are built on them.
+ * The primitives as functions on values; primitives.ts says what each does. They are strict about shapes and dtypes, except
+ * that a JS number is accepted as a constant of the other operand's type. The rules of transformations are written with
+ * these functions, and the public np and lax are built on them.
  */
 import type { DType } from '../../base/dtypes.js'
 import { sameShape } from './aval.js'
@@ -13,12 +14,13 @@ export type Operand = Value | number
 
 const none = {}
 
-/** A constant of the given type, broadcast. */
+/** An array of the given shape with the same value everywhere. */
 export const full = (shape: readonly number[], value: number | bigint | boolean, dtype: DType): Value =>
   broadcastInDim(literal(value, dtype), shape, [])
 
 export const zerosLike = (x: Value): Value => full(x.shape, 0, x.dtype)
 
+/** A JS number as an array of the other operand's shape and dtype. */
 const like = (x: Operand, other: Operand): Value => {
   if (typeof x !== 'number') return x
   if (typeof other === 'number') throw new Error('one operand must be an array')
@@ -140,14 +142,15 @@ export const sort = (xs: readonly Value[], axis: number): Value[] => bind('sort'
 export const topK = (x: Value, k: number): Value[] => bind('topK', [x], { k })
 export const threefry2x32 = (inputs: readonly Value[]): Value[] => bind('threefry2x32', inputs, none)
 
-/** Swaps axes so that `from` stands at `to`, the others in order. */
+/** Moves axis `from` to position `to`; the other axes keep their order. */
 export function moveAxis(x: Value, from: number, to: number): Value {
   const perm = x.shape.map((_, i) => i).filter(i => i !== from)
   perm.splice(to, 0, from)
   return transpose(x, perm)
 }
 
-/** Undoes a permutation of axes. */
+/** The permutation of axes that undoes `perm`. */
 export const inversePermutation = (perm: readonly number[]): number[] => perm.map((_, i) => perm.indexOf(i))
 
+/** start, start + 1, ..., start + n - 1. */
 export const range = (n: number, start = 0): number[] => Array.from({ length: n }, (_, i) => i + start)

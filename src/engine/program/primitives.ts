@@ -1,8 +1,9 @@
 import type { DType } from '../../base/dtypes.js'
 
 /**
- * What an index out of bounds means. `clip`: it is moved to the nearest edge. `fill`: zero is read (JAX reads NaN of floats).
- * `drop`: a scatter leaves that update out. A negative index is out of bounds: counting from the end is done by np.
+ * How an index out of bounds is treated. `clip`: it is moved to the nearest valid index. `fill`: a gather reads zero there
+ * (JAX reads NaN for floats). `drop`: a scatter skips that update. Negative indices are out of bounds here; np adds the
+ * axis length to them first.
  */
 export type IndexMode = 'clip' | 'fill' | 'drop'
 
@@ -12,7 +13,10 @@ export interface ReduceParams {
   axes: readonly number[]
 }
 
-/** Contracted and batch axes of the two operands, as XLA's dot_general. Output: batch, left free, right free. */
+/**
+ * Contracted and batch axes of the two operands, as in XLA's DotGeneral. The other axes are called free.
+ * Output axes: batch, left free, right free.
+ */
 export interface DotParams {
   contract: readonly [readonly number[], readonly number[]]
   batch: readonly [readonly number[], readonly number[]]
@@ -21,7 +25,7 @@ export interface DotParams {
 /**
  * gather(operand, indices): the first `batchDims` axes of both are batch axes; the last axis of `indices` holds one
  * index for each of `axes`. Output: batch, the other axes of indices, the remaining axes of the operand, in order.
- * scatter and scatterAdd (operand, indices, updates) write where gather reads.
+ * scatter and scatterAdd (operand, indices, updates) write to the positions that a gather with the same parameters reads.
  */
 export interface GatherParams {
   axes: readonly number[]
@@ -38,58 +42,59 @@ export interface ScanParams<Program> {
   reverse: boolean
 }
 
-/** A custom reverse-mode derivative of a composite. */
+/** A composite's own reverse-mode derivative. */
 export interface VjpPrograms<Program> {
   /** inputs -> outputs, then residuals. */
   forward: Program
-  /** residuals, cotangents of the outputs -> cotangents of the first inputs; the inputs after them have none. */
+  /** residuals, cotangents of the outputs -> cotangents of the first inputs. Later inputs, which it captured, get none. */
   backward: Program
 }
 
 /**
- * Every primitive and its parameters: the one list that all rule tables are mapped over. (The type of a program is a type
+ * Every primitive and its parameters. The types of all rule tables are derived from this list. (`Program` is a type
  * parameter, because program.ts imports this file.)
  *
- * The comments say what each primitive means at its corners; test/conformance checks it for every backend, dtype and position.
- * The meaning is XLA's, with the differences marked "unlike XLA". For all of them:
- * - Operands have one shape and one dtype: conversion and broadcasting are equations of their own. What a shape rule refuses
- *   (shapes.ts) is a ShapeError; whatever it accepts, every backend computes.
- * - float16 and bfloat16 are computed in float32 or better and rounded after each equation, to nearest, ties to even.
+ * The comments define each primitive's edge cases; test/conformance checks them for every backend and dtype.
+ * The semantics are XLA's; differences are marked "unlike XLA". For all primitives:
+ * - Operands of element-wise primitives have the same shape and dtype: conversion and broadcasting are separate primitives.
+ *   Operands that a shape rule rejects (shapes.ts) are a ShapeError. Every backend computes all operands that it accepts.
+ * - float16 and bfloat16 are computed in float32 or wider and rounded after each equation, to nearest, ties to even.
  * - Integers wrap: they keep the low bits of the exact result. int64 has all of its 64 bits.
- * - bool is computed with where XLA has a meaning for it: add, max, reduceSum, reduceMax, scatterAdd are or; mul, min, reduceProd, reduceMin are
- *   and; dotGeneral is an or of ands; comparisons have false below true.
- * - NaN in gives NaN out, whatever its position, except where a comment says otherwise. NaN payloads and signs are not kept.
- * - A zero keeps its sign, as IEEE 754 has it, except in `select`, `max`, `min` and what `simplify` drops (x + 0 is x).
+ * - bool operands: add, max, reduceSum, reduceMax and scatterAdd compute OR; mul, min, reduceProd and reduceMin compute AND;
+ *   dotGeneral computes an OR of ANDs; comparisons order false below true.
+ * - A NaN operand gives a NaN result, whatever its position, except where a comment says otherwise. NaN payloads and signs
+ *   are not kept.
+ * - Zeros keep their sign as in IEEE 754, except in `select`, `max` and `min`, and where `simplify` rewrites x + 0 as x.
  */
 // prettier-ignore
 export interface PrimitiveParamsOf<Program> {
   // Element-wise, one operand.
 
-  /** Of unsigned integers: 2^bits - x. abs and neg of the least signed integer are that integer itself. */
+  /** neg of unsigned integers: 2^bits - x. neg and abs of the least signed integer are that integer itself. */
   neg: None; abs: None
   /** -1, 0 or 1. sign(NaN) is NaN, sign(-0) is -0. */
   sign: None
   /** `round` goes to the nearest integer, ties to the even one: round(2.5) = 2, round(-0.5) = -0. */
   floor: None; ceil: None; round: None
   /**
-   * Floats only. Out of a function's domain: NaN; log(0) = -Infinity, log1p(-1) = -Infinity, rsqrt(0) = Infinity,
+   * Floats only. Outside of a function's domain: NaN; log(0) = -Infinity, log1p(-1) = -Infinity, rsqrt(0) = Infinity,
    * rsqrt(-0) = -Infinity.
    */
   exp: None; expm1: None; log: None; log1p: None; sqrt: None; rsqrt: None
   sin: None; cos: None; tanh: None; logistic: None; erf: None
-  /** The inverse of erf: erfInv(1) is Infinity, and NaN beyond. */
+  /** The inverse of erf: erfInv(1) is Infinity; outside of -1..1 it is NaN. */
   erfInv: None
-  /** Bitwise of integers, logical of bool. */
+  /** Bitwise for integers, logical for bool. */
   not: None
   isFinite: None
   /** The operand itself. Its derivative is zero. */
   stopGradient: None
-  /** The operand itself; simplification never merges or moves it (rematerialization rests on that). */
+  /** The operand itself; simplification never merges or moves it (rematerialization relies on that). */
   optimizationBarrier: None
   /**
-   * - Float to integer: the fraction is dropped; what is out of range becomes the nearest integer of the dtype; NaN becomes 0.
+   * - Float to integer: truncated; values out of range become the nearest integer of the dtype; NaN becomes 0.
    * - Integer to a narrower integer: the low bits.
-   * - To bool: everything but 0 is true, NaN too. From bool: 0 and 1.
+   * - To bool: 0 is false, all other values are true, NaN too. From bool: 0 and 1.
    * - To a narrower float: rounded to nearest, ties to even, to infinity beyond its range.
    */
   convertElementType: { dtype: DType }
@@ -99,10 +104,10 @@ export interface PrimitiveParamsOf<Program> {
   // Element-wise, two operands of one shape and dtype.
 
   add: None; sub: None; mul: None
-  /** Of integers: rounded towards 0; x / 0 is -1 (all bits set); the least integer / -1 is that integer. Never a trap. */
+  /** Integers: rounded towards 0; x / 0 is -1 (all bits set); the least integer / -1 is that integer. Never a CPU exception. */
   div: None
   /**
-   * The remainder with the sign of x, x - y trunc(x / y), exact. Of integers: x rem 0 is x, x rem -1 is 0. Of floats:
+   * The remainder with the sign of x, x - y trunc(x / y), exact. Integers: x rem 0 is x, x rem -1 is 0. Floats:
    * x rem 0 and Infinity rem y are NaN, x rem Infinity is x.
    */
   rem: None
@@ -111,34 +116,34 @@ export interface PrimitiveParamsOf<Program> {
    * NaN; pow(-1, Infinity) = 1.
    */
   pow: None
-  /** NaN if either is NaN. Of 0 and -0, either one (XLA: max gives 0, min gives -0). */
+  /** NaN if either operand is NaN. For 0 and -0 the result is either of them (unlike XLA: max gives 0, min gives -0). */
   max: None; min: None
   /** The angle of the point (y, x) for atan2(y, x), from -pi to pi; the signs of zeros choose the side. */
   atan2: None
-  /** Bitwise of integers, logical of bool. */
+  /** Bitwise for integers, logical for bool. */
   and: None; or: None; xor: None
-  /** The count is the second operand. A count below 0, or from the width of the dtype on, shifts every bit out. */
+  /** The second operand is the count. A count below 0, or not below the dtype's width in bits, shifts every bit out. */
   shiftLeft: None
-  /** Zeros come in, also for signed dtypes. */
+  /** Fills with zeros, for signed dtypes too. */
   shiftRightLogical: None
-  /** The top bit comes in, also for unsigned dtypes. */
+  /** Fills with copies of the top bit, for unsigned dtypes too. */
   shiftRightArithmetic: None
-  /** bool results. Every comparison with NaN is false, but for `ne`, which is true. 0 equals -0. */
+  /** bool results. Comparisons with NaN are false, except `ne`, which is true. 0 equals -0. */
   eq: None; ne: None; lt: None; le: None; gt: None; ge: None
   /** select(condition, onTrue, onFalse), element by element. ONNX Runtime may turn a chosen -0 into 0. */
   select: None
 
-  // Shape: these move elements and keep their bits.
+  // Shape: these move elements and keep each element's bits.
 
   broadcastInDim: { shape: readonly number[]; dims: readonly number[] }
   reshape: { shape: readonly number[] }
   transpose: { perm: readonly number[] }
   concatenate: { axis: number }
-  /** pad(operand, scalar); negative low and high crop. */
+  /** pad(operand, scalar). A negative low or high crops; interior is the number of padding elements between neighbors. */
   pad: { low: readonly number[]; high: readonly number[]; interior: readonly number[] }
   slice: { start: readonly number[]; limit: readonly number[]; strides: readonly number[] }
   rev: { axes: readonly number[] }
-  /** Each element's position along the axis, rounded (floats) or wrapped (integers) to the dtype; not of bool. */
+  /** Each element's index along the axis, rounded (floats) or wrapped (integers) to the dtype; not for bool. */
   iota: { dtype: DType; shape: readonly number[]; axis: number }
   /** dynamicSlice(operand, ...starts): starts are int32 scalars, clamped to 0..size - window, so that the window fits. */
   dynamicSlice: { sizes: readonly number[] }
@@ -147,68 +152,71 @@ export interface PrimitiveParamsOf<Program> {
 
   // Reductions and scans along an axis.
 
-  /** Over nothing: 0. The order of a float sum is the backend's. */
+  /** Over no elements: 0. The backend chooses the order in which floats are added. */
   reduceSum: ReduceParams
   /**
-   * Over nothing: the least value of the dtype (-Infinity, false), or the greatest (Infinity, true). NaN wherever
-   * there is one.
+   * Over no elements: the least value of the dtype (-Infinity, false), or the greatest (Infinity, true). NaN if any
+   * element is NaN.
    */
   reduceMax: ReduceParams; reduceMin: ReduceParams
-  /** Over nothing: 1. */
+  /** Over no elements: 1. */
   reduceProd: ReduceParams
-  /** Of bool only. Over nothing: true, or false. */
+  /** For bool only. Over no elements: true for reduceAnd, false for reduceOr. */
   reduceAnd: ReduceParams; reduceOr: ReduceParams
   /**
-   * The position of the first greatest (least) element, int32. NaN is greater (less) than everything, so the first NaN
-   * is found. The axis is not empty.
+   * The index of the first greatest (least) element along the axis, int32. NaN counts as greater (less) than all other
+   * values, so the first NaN wins. The axis may not be empty.
    */
   argmax: { axis: number }; argmin: { axis: number }
-  /** Running sums, from the end if `reverse`; not of bool. */
+  /** Cumulative sums, from the end if `reverse`; not for bool. */
   cumsum: { axis: number; reverse: boolean }
 
   // Contraction, indexing, order.
 
-  /** Integers are exact and wrap. Over nothing: 0. */
+  /** Integer sums are exact, then wrapped. Over no elements: 0. */
   dotGeneral: DotParams
   /** Index modes: see IndexMode. `drop` reads as `fill` does. */
   gather: GatherParams
-  /** Of several updates of one element one is kept; which one is the backend's. `fill` writes as `drop` does. */
+  /** If several updates have the same index, one of them is kept; the backend chooses which. `fill` writes as `drop` does. */
   scatter: GatherParams
-  /** Every update is added, also of one element several times, in an order that is the backend's. */
+  /** Adds every update, also several with the same index. The backend chooses the order. */
   scatterAdd: GatherParams
   /**
-   * Sorts all operands together along an axis, ascending and stable, by the first one. NaN is last; 0 and -0 are equal
-   * and keep their order.
+   * Sorts by the first operand along an axis, ascending and stable; the other operands are permuted alike. NaN is last;
+   * 0 and -0 are equal and keep their order.
    */
   sort: { axis: number }
   /**
-   * The k largest along the last axis, and their positions (int32). Among equals, 0 and -0 too, the earlier is first;
-   * NaN is largest. (Unlike XLA, where 0 precedes -0, and NaN has a sign.)
+   * The k largest elements along the last axis, and their indices (int32). Equal elements (0 equals -0) keep their order;
+   * NaN is largest. (Unlike XLA, where 0 precedes -0, and the sign of a NaN counts.)
    */
   topK: { k: number }
-  /** threefry2x32(key0, key1, count0, count1), all uint32: two words of bits, equal to JAX's. */
+  /** threefry2x32(key0, key1, count0, count1), all uint32: two words of random bits, equal to JAX's. */
   threefry2x32: None
 
-  // Programs within programs.
+  // Primitives that carry programs.
 
+  /** Applies `program` to the operands. With `remat`, reverse mode stores only the operands and computes the rest again. */
   call: { name: string; program: Program; remat: boolean }
   /**
-   * As call; a backend may compute the name in a faster way, and reads the numbers in `attributes`. With `vjp` it has its
-   * own reverse-mode derivative. With `jvp` it has its own derivative in both modes: a program from the inputs and the
-   * tangents of the floating-point inputs to the outputs and the tangents of the floating-point outputs, linear in the tangents.
+   * As `call`, but a backend that has a faster kernel for `name` may run that instead of `program`; `attributes` are the
+   * kernel's settings. `vjp` is a custom reverse-mode derivative. `jvp` is a custom derivative for both modes: a program from
+   * the inputs and the tangents of the floating-point inputs to the outputs and the tangents of the floating-point outputs,
+   * linear in the tangents.
    */
   composite: {
     name: string; program: Program; attributes?: { readonly [name: string]: number }
     vjp?: VjpPrograms<Program>; jvp?: Program
   }
   /**
-   * linearCall(residuals, operands): `program`, which is linear in the operands. Run backwards it is `transpose`, of
-   * (residuals, cotangents of the outputs): a custom derivative within a tangent program.
+   * linearCall(residuals, operands): applies `program`, which is linear in the operands. Its transposition is given by the
+   * program `transpose`, from the residuals and the outputs' cotangents to the operands' cotangents. So a tangent program
+   * carries a custom reverse-mode derivative.
    */
   linearCall: { name: string; program: Program; transpose: Program; numResiduals: number }
   /** A loop of `length` steps: see ScanParams. */
   scan: ScanParams<Program>
-  /** Repeats `body` on the carry while `condition` of it is true. */
+  /** carry = body(carry) while condition(carry) is true. Operands: the condition's constants, the body's, then the carry. */
   while: { condition: Program; body: Program; numConditionConsts: number; numBodyConsts: number }
   /** cond(index, ...operands): branches[index](operands), with the int32 index clamped to 0..branches - 1. */
   cond: { branches: readonly Program[] }
@@ -243,5 +251,5 @@ const elementwiseNames: ReadonlySet<PrimitiveName> = new Set<PrimitiveName>([
   'bitcastConvertType',
 ])
 
-/** Whether each output element depends on the operands' elements at the same place alone. */
+/** Whether each output element depends only on the operands' elements at the same index. */
 export const isElementwise = (primitive: PrimitiveName): boolean => elementwiseNames.has(primitive)

@@ -30,7 +30,7 @@ export interface Equation<P extends PrimitiveName = PrimitiveName> {
   readonly outputs: readonly Var[]
 }
 
-/** A straight list of equations over typed values with static shapes. */
+/** A list of equations over values with static shapes. Loops and branches are equations whose parameters hold programs. */
 export class Program {
   constructor(
     readonly inputs: readonly Var[],
@@ -48,7 +48,7 @@ export type PrimitiveParams = PrimitiveParamsOf<Program>
 export type ScanParams = primitives.ScanParams<Program>
 export type VjpPrograms = primitives.VjpPrograms<Program>
 
-/** Whether an equation is of one primitive; narrows its parameters. */
+/** Whether an equation applies the given primitive; narrows the type of its parameters. */
 export const is = <P extends PrimitiveName>(eqn: Equation, primitive: P): eqn is Equation<P> =>
   eqn.primitive === primitive
 
@@ -88,7 +88,7 @@ function printParams(params: object, indent: string): string {
   return `[${entries.map(([key, value]) => `${key}=${printParam(value, indent)}`).join(' ')}]`
 }
 
-/** Parameters as they are printed: equal ones print equally. */
+/** A parameter as text. Equal parameters have equal texts. */
 export function printParam(value: unknown, indent: string): string {
   if (value instanceof Program) return `\n${printProgram(value, indent)}\n${indent}`
   if (Array.isArray(value)) return `(${value.map(v => printParam(v, indent)).join(',')})`

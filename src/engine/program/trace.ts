@@ -8,7 +8,7 @@ import { shapeOf } from './shapes.js'
 import { Literal, Value } from './value.js'
 import type { Evaluator } from './value.js'
 
-/** A value of a program that is being written. */
+/** A value of the program that a trace is writing. It has a type and no data. */
 export class Tracer extends Value {
   constructor(
     readonly trace: Trace,
@@ -21,22 +21,24 @@ export class Tracer extends Value {
   }
 }
 
-/** A program being written: equations in order, and the outer values it refers to, which become inputs. */
+/** A program that is being written while its function runs. */
 export class Trace {
   readonly equations: Equation[] = []
+  /** Values from outside that the function uses, each with the hidden input that it becomes. */
   readonly captured = new Map<Value, Var>()
-  /** Whether the function is still running. */
+  /** Whether the traced function is still running. */
   open = true
-  /** The first read of data in the function, which has none yet: see `refuseRead`. */
+  /** The error of the first attempt to read data while the function was traced: see `refuseRead`. */
   refused: SwitchyardError | null = null
 
-  /** `name`: the traced function's, for errors. */
+  /** `name`: the traced function's name, for errors. */
   constructor(readonly name: string) {}
 
   input(aval: Aval): Tracer {
     return new Tracer(this, new Var(aval))
   }
 
+  /** Adds an equation and returns its outputs. */
   emit<P extends PrimitiveName>(
     primitive: P,
     inputs: readonly Value[],
@@ -48,7 +50,7 @@ export class Trace {
     return eqn.outputs.map(v => new Tracer(this, v))
   }
 
-  /** The atom for a value used here. A value from outside becomes a hidden input, never a constant. */
+  /** The variable or constant for a value in this program. An array from outside becomes a hidden input, never a constant. */
   atomOf(value: Value): Atom {
     if (value instanceof Tracer && value.trace === this) return value.atom
     if (value instanceof Literal) return new Lit(value.value, value.dtype)
@@ -62,25 +64,26 @@ export class Trace {
   }
 }
 
-/** The error for a tracer that was stored and is used after its function has returned: what it is, and what to do. */
+/** The error for a tracer that was stored and is used after its traced function has returned. */
 export function leaked({ trace, atom, aval }: Tracer): SwitchyardError {
-  const made = trace.equations.find(e => (e.outputs as readonly Atom[]).includes(atom))
+  const maker = trace.equations.find(e => (e.outputs as readonly Atom[]).includes(atom))
   return new SwitchyardError(
-    `${formatAval(aval)}, ${made ? `the result of ${made.primitive}` : 'an argument'} in the traced function ${trace.name || '(anonymous)'}, ` +
-      'was used after its function had returned, when it stands for no data: return it from the function instead of storing it',
+    `${formatAval(aval)}, ${maker ? `the result of ${maker.primitive}` : 'an argument'} in the traced function ${trace.name || '(anonymous)'}, ` +
+      'was used after its function had returned. It holds no data: return it from the function instead of storing it',
   )
 }
 
-// The functions being traced now, innermost last, and who evaluates when there is none and no operand knows.
+/** The traces of the functions that are running now, innermost last. */
 const traces: Trace[] = []
+/** Computes, outside of tracing, primitives none of whose operands has an evaluator. */
 let fallback: Evaluator | null = null
 
 export const isTracing = (): boolean => traces.length > 0
 
 /**
- * The error for a read of a tracer's data. While its function runs, the function's call will throw the error (even if
- * the function catches it here, or never awaits the read), so the read itself stays pending: a rejection that nobody
- * awaits would end the process. Afterwards the read is rejected.
+ * Refuses to read a tracer's data. While its function runs, the error is stored in the trace, and `trace` throws it even if
+ * the function never awaits the read. The returned promise then stays pending, because an unhandled rejection would end
+ * the process. After the function has returned, the promise is rejected with the error.
  */
 export function refuseRead(tracer: Tracer): Promise<never> {
   const what = `a traced ${formatAval(tracer.aval)} has no data yet`
@@ -88,17 +91,20 @@ export function refuseRead(tracer: Tracer): Promise<never> {
   if (!tracer.trace.open || current === undefined)
     return Promise.reject(new SwitchyardError(`${what}: return it from the function and read it outside`))
   current.refused ??= new SwitchyardError(
-    `${what}, so that ${current.name || 'a traced function'} cannot read it: return it from the function and read it outside`,
+    `${what}, so ${current.name || 'a traced function'} cannot read it: return it from the function and read it outside`,
   )
   return new Promise(() => undefined)
 }
 
-/** Sets who evaluates primitives that have no concrete operand (iota, a broadcast literal). */
+/** Sets the evaluator of primitives that have no concrete operand (iota, a broadcast literal). */
 export function setFallbackEvaluator(evaluator: Evaluator): void {
   fallback = evaluator
 }
 
-/** Applies a primitive: into the program being traced, or at once when there is none. Throws a ShapeError on bad operands. */
+/**
+ * Applies a primitive. While a function is traced this adds an equation to its program; otherwise it computes at once.
+ * Throws a ShapeError when the operands do not fit.
+ */
 export function bind<P extends PrimitiveName>(
   primitive: P,
   inputs: readonly Value[],
@@ -122,7 +128,7 @@ export interface Traced {
   captured: Value[]
 }
 
-/** Runs `f` on tracers of the given types and returns what it did as a program. `name`: the function's, for errors. */
+/** Runs `f` on tracers of the given types and returns the program that it wrote. `name`: the function's name, for errors. */
 export function trace(avals: readonly Aval[], f: (inputs: Value[]) => readonly Value[], name = ''): Traced {
   const t = new Trace(name)
   const inputs = avals.map(a => t.input(a))
@@ -133,7 +139,7 @@ export function trace(avals: readonly Aval[], f: (inputs: Value[]) => readonly V
     const inputVars = [...inputs.map(i => i.atom as Var), ...t.captured.values()]
     return { program: new Program(inputVars, t.equations, outputs), captured: [...t.captured.keys()] }
   } catch (error) {
-    // What fails after a refused read fails because of it.
+    // An error after a refused read is a consequence of that read, so the refusal is reported.
     throw t.refused ?? error
   } finally {
     traces.pop()
@@ -141,14 +147,14 @@ export function trace(avals: readonly Aval[], f: (inputs: Value[]) => readonly V
   }
 }
 
-/** As `trace`, for functions that refer to nothing outside. */
+/** As `trace`, for functions that use no values from outside: throws if `f` captures one. */
 export function traceClosed(avals: readonly Aval[], f: (inputs: Value[]) => readonly Value[]): Program {
   const { program, captured } = trace(avals, f)
   if (captured.length > 0) throw new Error('a rule captured a value from outside its program')
   return program
 }
 
-/** Applies a program's equations to values, here and now: inlined into the current trace, or one by one. */
+/** Applies a program's equations to values one by one. While a function is traced, this inlines them into its program. */
 export function evalProgram(program: Program, inputs: readonly Value[]): Value[] {
   const env = new Map<Var, Value>()
   const read = (a: Atom): Value => (a instanceof Lit ? new Literal(a.value, a.aval.dtype) : env.get(a)!)

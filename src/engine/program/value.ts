@@ -4,21 +4,23 @@ import type { Aval } from './aval.js'
 import type { PrimitiveName } from './primitives.js'
 import type { PrimitiveParams, Program } from './program.js'
 
-/** Runs one primitive at once, on concrete values: the compile layer's side of `bind`. */
+/** Computes on concrete values. `bind` calls it outside of tracing; the compile layer's `Engine` implements it. */
 export interface Evaluator {
+  /** Applies one primitive. */
   evaluate<P extends PrimitiveName>(
     primitive: P,
     inputs: readonly Value[],
     params: PrimitiveParams[P],
     outputs: readonly Aval[],
   ): Value[]
-  /** Runs a program; the memory of donated inputs may be taken for the results. */
+  /** Runs a program. The results may take the memory of donated inputs. `name`: the function's, for errors. */
   run(program: Program, inputs: readonly Value[], donated?: readonly boolean[], name?: string): Value[]
 }
 
-/** Anything a primitive can be applied to: a tracer, a literal, or a concrete array that knows its evaluator. */
+/** Anything a primitive can be applied to: a tracer, a literal, or a concrete array. */
 export abstract class Value {
   abstract readonly aval: Aval
+  /** What computes on this value: set for concrete arrays only. */
   readonly evaluator: Evaluator | null = null
   get shape(): readonly number[] {
     return this.aval.shape
@@ -34,7 +36,7 @@ export abstract class Value {
   }
 }
 
-/** A scalar known while tracing: it is written into the program. */
+/** A scalar constant. Tracing writes it into the program. */
 export class Literal extends Value {
   readonly aval: Aval
   constructor(
@@ -46,5 +48,6 @@ export class Literal extends Value {
   }
 }
 
+/** A scalar constant from a JS value; booleans become 0 or 1. */
 export const literal = (value: number | bigint | boolean, dtype: DType): Literal =>
   new Literal(typeof value === 'boolean' ? Number(value) : value, dtype)

@@ -1,4 +1,4 @@
-/** Batching of the primitives that read or write at positions, of `pad` and of `dotGeneral`. */
+/** Batching rules of slices and scatters at computed indices, of `pad` and of `dotGeneral`. */
 import { sameShape } from '../program/aval.js'
 import * as ops from '../program/ops.js'
 import type { GatherParams } from '../program/primitives.js'
@@ -11,9 +11,9 @@ import type { Batched, BatchRule } from './rules.js'
 const zero = (): Value => ops.full([], 0, 'int32')
 
 /**
- * The window of a dynamicSlice as indices of a gather. `shape` is one example's operand shape; `axes` are those along which
- * the window is shorter than the operand. An index is the start, clamped so that the window fits, plus the offset in the
- * window. Indices: [batch, ...window's lengths along `axes`, number of axes].
+ * The windows of a batch of dynamicSlices as indices of a gather. `shape` is the operand's shape for one example, `sizes` the
+ * window's. The resulting `axes` are those along which the window is shorter than the operand. An index is the start, clamped
+ * so that the window fits, plus the offset in the window. Indices: [batch, ...window's lengths along `axes`, number of axes].
  */
 function windowIndices(
   shape: readonly number[],
@@ -32,7 +32,7 @@ function windowIndices(
   return { axes, indices: ops.concatenate(columns, grid.length) }
 }
 
-/** The permutation from [batch, `axes`, other axes], a gather's result, to [batch, all axes in order]. */
+/** The permutation of a gather's result, from [batch, `axes`, other axes] to [batch, all axes in order]. */
 const windowOrder = (ndim: number, axes: readonly number[]): number[] => {
   const order = [...axes, ...ops.range(ndim).filter(i => !axes.includes(i))]
   return [0, ...ops.range(ndim).map(i => 1 + order.indexOf(i))]
@@ -61,7 +61,10 @@ export const dynamicUpdateSlice: BatchRule<'dynamicUpdateSlice'> = ([x, update, 
   return [mapped(ops.scatter(operand, indices, ordered, { axes: shift(axes), batchDims: 1, mode: 'clip' }))]
 }
 
-/** If both operands are mapped, the gather gets a batch axis more. If one is, the batch is an axis of that one. */
+/**
+ * If both operands are mapped, the gather gets one more batch axis. If only one is, the batch is an ordinary axis of it:
+ * one that is not indexed (operand), or one more axis of index vectors (indices).
+ */
 export const gather: BatchRule<'gather'> = ([x, indices], params, size) => {
   const { axes, batchDims: n, mode } = params
   if (x.batched && indices.batched)
@@ -74,16 +77,17 @@ export const gather: BatchRule<'gather'> = ([x, indices], params, size) => {
   return [mapped(ops.moveAxis(gathered, n, 0))]
 }
 
+/** As `gather`. If the indices are not mapped, the batch is an axis of operand and updates that is not indexed. */
 export const scatter =
   (primitive: 'scatter' | 'scatterAdd'): BatchRule<'scatter' | 'scatterAdd'> =>
   ([x, indices, updates], params: GatherParams, size) => {
-    const [operand, added] = [lead(x, size), lead(updates, size)]
+    const [operand, source] = [lead(x, size), lead(updates, size)]
     const { axes, batchDims: n, mode } = params
     if (indices.batched)
       return [
-        mapped(bind(primitive, [operand, indices.value, added], { axes: shift(axes), batchDims: n + 1, mode })[0]),
+        mapped(bind(primitive, [operand, indices.value, source], { axes: shift(axes), batchDims: n + 1, mode })[0]),
       ]
-    const window = ops.moveAxis(added, 0, indices.value.ndim - 1)
+    const window = ops.moveAxis(source, 0, indices.value.ndim - 1)
     const result = bind(primitive, [ops.moveAxis(operand, 0, n), indices.value, window], {
       axes: shift(axes),
       batchDims: n,
@@ -92,7 +96,7 @@ export const scatter =
     return [mapped(ops.moveAxis(result, n, 0))]
   }
 
-/** If the padding value is mapped: pad with zeros, then write each example's value outside of its operand. */
+/** If the padding value is mapped: pads with zeros, then writes each example's value to the positions outside of its operand. */
 export const pad: BatchRule<'pad'> = ([x, value], { low, high, interior }: PrimitiveParams['pad'], size) => {
   const operand = lead(x, size)
   const amounts = [
@@ -106,7 +110,7 @@ export const pad: BatchRule<'pad'> = ([x, value], { low, high, interior }: Primi
   return [mapped(ops.select(inside, padded, ops.broadcastInDim(value.value, padded.shape, [0])))]
 }
 
-/** If both operands are mapped, the dot gets a batch axis more. If one is, its batch is a free axis, moved to the front. */
+/** If both operands are mapped, the product gets one more batch axis. If one is, its batch is a free axis, moved to the front. */
 export const dotGeneral: BatchRule<'dotGeneral'> = ([x, y], { contract: [cx, cy], batch: [bx, by] }) => {
   if (x.batched && y.batched) {
     return [

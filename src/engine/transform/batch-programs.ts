@@ -1,4 +1,4 @@
-/** Batching of the primitives that carry programs. */
+/** Batching rules of the primitives that carry programs. */
 import { isFloat } from '../../base/dtypes.js'
 import * as ops from '../program/ops.js'
 import type { Program, VjpPrograms } from '../program/program.js'
@@ -24,7 +24,10 @@ export const call =
     return zip(bind('call', values(inputs), { ...params, program }), batched)
   }
 
-/** A batched composite computes another function, so it is named `vmap(name)`: no backend takes it for the original. */
+/**
+ * A batched composite computes another function than the original, so it is renamed `vmap(name)`, lest a backend run the
+ * original's kernel. With a custom derivative all outputs are mapped, because all of its cotangents or tangents are.
+ */
 export const composite =
   (batchProgram: BatchProgram): BatchRule<'composite'> =>
   (inputs, { name, program, vjp, jvp }, size) => {
@@ -40,7 +43,7 @@ export const composite =
     return zip(bind('composite', values(inputs), params), outputs.batched)
   }
 
-/** A tangent is mapped where its input is. */
+/** The batched `jvp` program. A tangent is mapped if its input is. Captured inputs, which come last, have no tangents. */
 function batchJvp(batchProgram: BatchProgram, jvp: Program, size: number, inputs: readonly Batched[]): Program {
   const floats = inputs.filter(x => isFloat(x.value.dtype)).slice(0, jvp.inputs.length - inputs.length)
   return batchProgram(jvp, size, [...flags(inputs), ...flags(floats)], allOf(jvp.outputs)).program
@@ -53,15 +56,15 @@ function batchVjp(
   batched: Mask,
   numOutputs: number,
 ): VjpPrograms {
-  const ahead = batchProgram(
+  const batchedForward = batchProgram(
     forward,
     size,
     batched,
     forward.outputs.map((_, i) => i < numOutputs),
   )
-  const residuals = ahead.batched.slice(numOutputs)
+  const residuals = batchedForward.batched.slice(numOutputs)
   return {
-    forward: ahead.program,
+    forward: batchedForward.program,
     backward: batchBackward(
       batchProgram,
       backward,
@@ -72,7 +75,7 @@ function batchVjp(
   }
 }
 
-/** Batches a program that returns cotangents. Those of operands that are not mapped are summed over the batch. */
+/** Batches a program that returns the operands' cotangents. Those of operands that are not mapped are summed over the batch. */
 function batchBackward(
   batchProgram: BatchProgram,
   backward: Program,
@@ -146,13 +149,14 @@ export const whileLoop =
       })
       return zip(outputs, carried)
     }
-    const whole = allOf(carry)
-    const each = batchProgram(condition, size, [...flags(conditionConsts), ...whole], [true]).program
-    const step = batchProgram(body, size, [...flags(bodyConsts), ...whole], whole).program
+    const all = allOf(carry)
+    const each = batchProgram(condition, size, [...flags(conditionConsts), ...all], [true]).program
+    const step = batchProgram(body, size, [...flags(bodyConsts), ...all], all).program
     const anyLeft = traceClosed(
       each.inputs.map(v => v.aval),
       v => [ops.reduceOr(evalProgram(each, v)[0], [0])],
     )
+    // The guarded body also takes the condition's constants, to see which examples are still running.
     const types = [...each.inputs.slice(0, n), ...step.inputs].map(v => v.aval)
     const guarded = traceClosed(types, v => {
       const current = v.slice(n + m)
@@ -169,18 +173,19 @@ export const whileLoop =
     return outputs.map(mapped)
   }
 
-/** If the index differs between examples, all branches are applied and each example selects the results of its own. */
+/** If the index differs between examples, all branches are applied, and each example selects the results of its branch. */
 export const cond =
   (batchProgram: BatchProgram): BatchRule<'cond'> =>
   ([index, ...operands], { branches }, size) => {
     if (!index.batched) {
-      const natural = branches.map(b => batchProgram(b, size, flags(operands)).batched).reduce(either)
-      const programs = branches.map(b => batchProgram(b, size, flags(operands), natural).program)
-      return zip(bind('cond', [index.value, ...values(operands)], { branches: programs }), natural)
+      const anyMapped = branches.map(b => batchProgram(b, size, flags(operands)).batched).reduce(either)
+      const programs = branches.map(b => batchProgram(b, size, flags(operands), anyMapped).program)
+      return zip(bind('cond', [index.value, ...values(operands)], { branches: programs }), anyMapped)
     }
     const results = branches.map(b =>
       evalProgram(batchProgram(b, size, flags(operands), allOf(b.outputs)).program, values(operands)),
     )
+    // An index below 0 selects the first branch, one that is too large the last: `cond` clamps it likewise.
     return results[0].map((first, i) =>
       mapped(
         results.slice(1).reduce((chosen, branch, k) => {

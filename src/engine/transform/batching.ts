@@ -10,5 +10,5 @@ export const unmapped = (value: Value): Batched => ({ value, batched: false })
 export const lead = ({ value, batched }: Batched, size: number): Value =>
   batched ? value : ops.broadcastInDim(value, [size, ...value.shape], ops.range(value.ndim, 1))
 
-/** Axis numbers of one example as axis numbers of the batch, whose axis 0 is the batch. */
+/** The axes of one example as axes of a mapped value, in which the batch is axis 0. */
 export const shift = (axes: readonly number[]): number[] => axes.map(a => a + 1)

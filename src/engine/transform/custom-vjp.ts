@@ -1,7 +1,7 @@
 /**
- * Derivatives of a composite: its own, or that of its program. A composite with its own reverse-mode derivative becomes
- * its value and a `linearCall` of the operands' tangents. Run forwards, the `linearCall` is the derivative of the
- * composite's program; transposed, it is the custom rule.
+ * Derivatives of composites: the composite's custom derivative, if it has one, else that of its program. jvp of a composite
+ * with a custom reverse-mode derivative writes the composite itself, for the value, and a `linearCall` of the operands'
+ * tangents. Applied, the `linearCall` computes the derivative of the composite's program; transposed, it is the custom rule.
  */
 import { isFloat } from '../../base/dtypes.js'
 import { SwitchyardError } from '../../base/errors.js'
@@ -14,7 +14,7 @@ import { isLinear, valueOf } from './linear.js'
 import { spread } from './masks.js'
 import type { Cotangent, JvpEval, JvpRule, LinearOperand, Tangent } from './rules.js'
 
-/** The derivative of the composite's program, unless the composite has its own. */
+/** The jvp rule of composites. */
 export const compositeJvp =
   (jvpEval: JvpEval): JvpRule<'composite'> =>
   (primals, tangents, params) => {
@@ -24,20 +24,20 @@ export const compositeJvp =
     const active = ops.range(primals.length).filter(i => tangents[i] !== null)
     checkArguments(name, vjp.backward.outputs.length, primals, tangents)
 
-    const { outputs, residuals } = value(primals, params, vjp)
+    const { outputs, residuals } = valueAndResiduals(primals, params, vjp)
     const known = [...residuals, ...primals]
     const knownAvals = known.map(v => v.aval)
     const floats = ops.range(outputs.length).filter(i => isFloat(outputs[i].dtype))
     const forward = traceClosed([...knownAvals, ...active.map(i => primals[i].aval)], v => {
       const dots = v.slice(known.length)
-      const spread = primals.map((_, i): Tangent => (active.includes(i) ? dots[active.indexOf(i)] : null))
-      const [, outDots] = jvpEval(program, v.slice(residuals.length, known.length), spread)
+      const inDots = primals.map((_, i): Tangent => (active.includes(i) ? dots[active.indexOf(i)] : null))
+      const [, outDots] = jvpEval(program, v.slice(residuals.length, known.length), inDots)
       return floats.map(i => outDots[i] ?? ops.zerosLike(outputs[i]))
     })
     const transpose = traceClosed([...knownAvals, ...floats.map(i => outputs[i].aval)], v => {
       const cts = v.slice(known.length)
-      const spread = outputs.map((y, i) => (floats.includes(i) ? cts[floats.indexOf(i)] : ops.zerosLike(y)))
-      const gradients = evalProgram(vjp.backward, [...v.slice(0, residuals.length), ...spread])
+      const allCts = outputs.map((y, i) => (floats.includes(i) ? cts[floats.indexOf(i)] : ops.zerosLike(y)))
+      const gradients = evalProgram(vjp.backward, [...v.slice(0, residuals.length), ...allCts])
       return active.map(i => gradients[i])
     })
     const dots = bind('linearCall', [...known, ...active.map(i => tangents[i]!)], {
@@ -49,7 +49,10 @@ export const compositeJvp =
     return [outputs, outputs.map((_, i) => (floats.includes(i) ? dots[floats.indexOf(i)] : null))]
   }
 
-/** The rule's program, inlined. Its tangents are those of the first floating-point inputs; captured ones have none. */
+/**
+ * Inlines the custom `jvp` program. It takes a tangent for each declared floating-point input; the inputs after them, which
+ * the function captured, have none.
+ */
 function customJvp(
   name: string,
   jvp: Program,
@@ -73,7 +76,7 @@ function customJvp(
   ]
 }
 
-/** Throws if an input after the declared ones, which the function captured, is being differentiated. */
+/** Throws if an input after the declared ones, which the function captured, has a tangent. */
 function checkArguments(
   name: string,
   numDeclared: number,
@@ -88,11 +91,10 @@ function checkArguments(
 }
 
 /**
- * The outputs, and the residuals for the backward pass. If all residuals are inputs or outputs, the value is still the
- * composite itself, which a backend may know by its name. Otherwise it is the composite `name.forward`, which returns the
- * residuals too.
+ * The outputs, and the residuals for the backward pass. If every residual is an input or an output, the composite itself is
+ * applied, for which a backend may have a kernel. Otherwise a composite named `name.forward` returns the residuals too.
  */
-function value(
+function valueAndResiduals(
   primals: readonly Value[],
   params: PrimitiveParams['composite'],
   { forward }: VjpPrograms,
@@ -110,7 +112,7 @@ function value(
   return { outputs: all.slice(0, numOutputs), residuals: all.slice(numOutputs) }
 }
 
-/** Applies the custom rule, `transpose`, to the residuals and the outputs' cotangents. */
+/** The transposition rule of `linearCall`: applies its `transpose` program to the residuals and the outputs' cotangents. */
 export function linearCallTranspose(
   cotangents: readonly Cotangent[],
   operands: readonly LinearOperand[],

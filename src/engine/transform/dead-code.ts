@@ -3,8 +3,8 @@ import type { Atom, Equation } from '../program/program.js'
 import { scanParts, select, settle } from './masks.js'
 
 /**
- * The program without what no output needs: equations, results of loops, branches and calls, and the operands those
- * results alone needed. Inputs and outputs stay as they are.
+ * Removes what no output needs: equations, unused results of loops, branches and calls, and operands that only those results
+ * needed. The program's inputs and outputs stay as they are.
  */
 export function withoutDeadCode(program: Program): Program {
   return new Program(program.inputs, liveEquations(program.equations, program.outputs), program.outputs)
@@ -24,6 +24,7 @@ export function liveEquations(equations: readonly Equation[], outputs: readonly 
   return kept.reverse()
 }
 
+/** The equation without its unused outputs, as far as its primitive allows that. */
 function reduce(eqn: Equation, used: readonly boolean[]): Equation {
   if (is(eqn, 'scan')) return reduceScan(eqn, used)
   if (is(eqn, 'cond')) return reduceCond(eqn, used)
@@ -31,7 +32,7 @@ function reduce(eqn: Equation, used: readonly boolean[]): Equation {
   return eqn
 }
 
-/** The program with some of its outputs, and which of its inputs those need. */
+/** The program with only the used outputs, and which of its inputs they need. */
 function narrow(program: Program, used: readonly boolean[]): { program: Program; needed: boolean[] } {
   const outputs = select(program.outputs, used)
   const equations = liveEquations(program.equations, outputs)

@@ -1,6 +1,6 @@
 /**
- * Masks: lists of booleans beside a list of values. They say which values have a tangent, are unknown, are mapped or are
- * needed. null stands for an absent value, such as a tangent that is known to be zero.
+ * Masks: lists of booleans parallel to a list of values. They say which values have a tangent, are unknown, are mapped or
+ * are needed. In a list of values, null marks an absent one, such as a tangent that is known to be zero.
  */
 import type { Value } from '../program/value.js'
 
@@ -12,25 +12,27 @@ export const isPresent = (items: readonly unknown[]): boolean[] => items.map(x =
 /** The items that are present, in order. */
 export const present = <T>(items: readonly (T | null)[]): T[] => items.filter(x => x !== null)
 
-/** The items at which the mask holds, in order. */
+/** The items at the positions where the mask is true, in order. */
 export const select = <T>(list: readonly T[], mask: Mask): T[] => list.filter((_, i) => mask[i])
 
-/** The items at which the mask does not hold, in order. */
+/** The items at the positions where the mask is false, in order. */
 export const reject = <T>(list: readonly T[], mask: Mask): T[] => list.filter((_, i) => !mask[i])
 
-/** The inverse of `select`: takes the next item wherever the mask holds, and puts null elsewhere. */
+/** The inverse of `select`: the next item at each position where the mask is true, null at all other positions. */
 export function spread(mask: Mask, items: Iterable<Value>): (Value | null)[] {
   const next = items[Symbol.iterator]()
-  return mask.map(here => (here ? (next.next().value as Value) : null))
+  return mask.map(isHere => (isHere ? (next.next().value as Value) : null))
 }
 
 export const either = (a: Mask, b: Mask): boolean[] => a.map((x, i) => x || b[i])
 export const sameMask = (a: Mask, b: Mask): boolean => a.every((x, i) => x === b[i])
+/** The mask that is true for every item of a list. */
 export const allOf = (list: readonly unknown[]): boolean[] => list.map(() => true)
 
 /**
- * The fixpoint of a loop's carry. `attempt` transforms the loop's body with the given mask of carries, and reports which
- * carries have the property after one step (those of the mask included). It is called with a larger mask until a step adds none.
+ * The fixpoint of a property of a loop's carries, such as "has a tangent". `attempt` transforms the loop's body, given the
+ * mask of the carries that have the property before a step, and returns in `after` the mask of those that have it after the
+ * step, which includes the former. It is called again with the larger mask until the mask stays the same.
  */
 export function settle<T extends { after: Mask }>(start: Mask, attempt: (carried: Mask) => T): T & { carried: Mask } {
   let carried = start
@@ -41,7 +43,7 @@ export function settle<T extends { after: Mask }>(start: Mask, attempt: (carried
   }
 }
 
-/** The three parts of a scan's operands, or of anything parallel to them. */
+/** The three parts of a list with one item for each operand of a scan. */
 export const scanParts = <T>(
   list: readonly T[],
   { numConsts, numCarry }: { numConsts: number; numCarry: number },

@@ -1,4 +1,8 @@
-/** The types of the rule tables. */
+/**
+ * The types of the rule tables. In the rules, primals are the operands' values, `dots` their tangents (as in x-dot) and `cts`
+ * cotangents. Rules of primitives that carry programs get the transformation itself as an argument, since importing it
+ * would be a cycle.
+ */
 import type { Aval } from '../program/aval.js'
 import type { PrimitiveName } from '../program/primitives.js'
 import type { Equation, PrimitiveParams, Program } from '../program/program.js'
@@ -7,6 +11,7 @@ import type { Value } from '../program/value.js'
 /** A tangent, or null for one that is known to be zero. */
 export type Tangent = Value | null
 
+/** Values with their tangents, as two parallel lists. */
 export type Duals = [primals: Value[], tangents: Tangent[]]
 
 /** From operands and their tangents, at least one of which is not null, to outputs and their tangents. */
@@ -16,10 +21,10 @@ export type JvpRule<P extends PrimitiveName> = (
   params: PrimitiveParams[P],
 ) => Duals
 
-/** `jvpEval`, as the rules of primitives that carry programs get it. */
+/** The type of `jvpEval` (jvp.ts). */
 export type JvpEval = (program: Program, primals: readonly Value[], tangents: readonly Tangent[]) => Duals
 
-/** An operand of an equation that is being transposed: a known value, or the type of an input that gets a cotangent. */
+/** An operand of an equation that is transposed: a known value, or the type of an operand that gets a cotangent. */
 export type LinearOperand = { known: Value } | { linear: Aval }
 
 /** A cotangent, or null for one that is known to be zero. */
@@ -39,14 +44,14 @@ export type ProgramTransposeRule<P extends PrimitiveName> = (
   params: PrimitiveParams[P],
 ) => Cotangent[]
 
-/** `transposeEval`, as the rules of primitives that carry programs get it. */
+/** The type of `transposeEval` (transpose.ts). */
 export type TransposeEval = (
   program: Program,
   inputs: readonly (Value | null)[],
   cotangents: readonly Cotangent[],
 ) => Cotangent[]
 
-/** A value, and whether it is mapped: then axis 0 is the batch. */
+/** A value, and whether it is mapped. Axis 0 of a mapped value is the batch. */
 export interface Batched {
   value: Value
   batched: boolean
@@ -59,15 +64,15 @@ export type BatchRule<P extends PrimitiveName> = (
   size: number,
 ) => Batched[]
 
-/** `batchProgram`, as the rules of primitives that carry programs get it. */
+/** The type of `batchProgram` (vmap.ts). */
 export type BatchProgram = (
   program: Program,
   size: number,
   batched: readonly boolean[],
-  whole?: readonly boolean[],
+  alwaysMapped?: readonly boolean[],
 ) => { program: Program; batched: boolean[] }
 
-/** A program in two parts: what depends on the known inputs alone, and the rest. */
+/** A program in two parts: the computations that depend on known inputs only, and the rest. */
 export interface Split {
   /** known inputs -> known outputs, then residuals. */
   known: Program
@@ -77,10 +82,10 @@ export interface Split {
   unknownOutputs: boolean[]
 }
 
-/** `split`, as the rules of primitives that carry programs get it. */
+/** The type of `split` (split.ts). */
 export type SplitProgram = (program: Program, unknownInputs: readonly boolean[], wanted?: readonly boolean[]) => Split
 
-/** The known part of an equation, and the unknown part, whose outputs are the unknown ones. */
+/** An equation in two parts: `known` computes its known outputs and the residuals, `unknown` its unknown outputs (null: none). */
 export interface SplitEquation {
   known: readonly Equation[]
   unknown: Equation | null

@@ -9,7 +9,7 @@ import * as programs from './batch-programs.js'
 import { lead, mapped, shift, unmapped } from './batching.js'
 import type { Batched, BatchRule } from './rules.js'
 
-/** Applies a program to a batch of `size` inputs at once. Equations that no mapped value reaches are applied once. */
+/** Applies a program to a batch of `size` examples. Equations without a mapped operand are applied once for all examples. */
 export function batchEval(program: Program, size: number, inputs: readonly Batched[]): Batched[] {
   const env = new Map<Var, Batched>()
   const read = (a: Atom): Batched => (a instanceof Lit ? unmapped(new Literal(a.value, a.aval.dtype)) : env.get(a)!)
@@ -35,13 +35,13 @@ const applyRule = <P extends PrimitiveName>(
 
 /**
  * The program for a batch: mapped inputs and outputs have the batch as axis 0. `batched` says which inputs are mapped and,
- * in the result, which outputs are. Outputs in the mask `whole` are mapped in any case, by repetition if necessary.
+ * in the result, which outputs are. Outputs in the mask `alwaysMapped` are mapped in any case, by repetition if necessary.
  */
 export function batchProgram(
   program: Program,
   size: number,
   batched: readonly boolean[],
-  whole: readonly boolean[] = [],
+  alwaysMapped: readonly boolean[] = [],
 ): { program: Program; batched: boolean[] } {
   const types = program.inputs.map(({ aval }, i) => (batched[i] ? { ...aval, shape: [size, ...aval.shape] } : aval))
   let outBatched: boolean[] = []
@@ -50,7 +50,7 @@ export function batchProgram(
       program,
       size,
       inputs.map((value, i) => ({ value, batched: batched[i] })),
-    ).map((y, i) => (whole[i] ? mapped(lead(y, size)) : y))
+    ).map((y, i) => (alwaysMapped[i] ? mapped(lead(y, size)) : y))
     outBatched = outputs.map(y => y.batched)
     return outputs.map(y => y.value)
   })
