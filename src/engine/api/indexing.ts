@@ -127,11 +127,10 @@ export function fromTheEnd(positions: Value, size: number): Value {
   check(isInteger(dtype), () => `positions must be integers, not ${dtype}: convert them first (np.astype)`)
   const isUnsigned = dtype.startsWith('u')
   const bound = (n: number): Value => ops.full(shape, n, dtype)
-  let p = positions
-  if (dtype === 'uint32' || dtype === 'int64') p = ops.min(p, bound(size)) // int32 does not hold all of them
-  if (dtype === 'int64') p = ops.max(p, bound(-size - 1))
-  const narrow = ops.convertElementType(p, 'int32')
-  return isUnsigned ? narrow : ops.select(ops.lt(narrow, 0), ops.add(narrow, size), narrow)
+  const wrapped = (p: Value): Value => (isUnsigned ? p : ops.select(ops.lt(p, 0), ops.add(p, size), p))
+  if (dtype !== 'uint32' && dtype !== 'int64') return wrapped(ops.convertElementType(positions, 'int32'))
+  const bounded = ops.min(wrapped(positions), bound(size)) // int32 does not hold all of them
+  return ops.convertElementType(isUnsigned ? bounded : ops.max(bounded, bound(-1)), 'int32')
 }
 
 const isDropped = (a: AxisIndex): boolean => 'window' in a && a.dropped

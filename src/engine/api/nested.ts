@@ -95,6 +95,13 @@ export function commonDtypeOf(operands: readonly Nested<Holder>[]): DType {
   return dtype === 'bool' ? 'int32' : dtype
 }
 
+/** The dtype of indices: an array's own. Whole numbers without an array or bigint beside them are int32. */
+export function indexDtypeOf(indices: Nested<Holder>): DType {
+  const own = commonDtypeOf([indices])
+  const areBare = !isHolder(indices) && own === 'float32'
+  return areBare ? commonDtypeOf([indices, { value: constant(0, 'int32') }]) : own
+}
+
 /**
  * An array, number or nested list as a value of a dtype. Arrays in lists are stacked. Throws a ShapeError for a whole
  * number outside an integer dtype's range, and for arrays of different shapes in one list.

@@ -105,6 +105,31 @@ describe('specialize', () => {
     expect(weightBytes.slice(before)).toHaveLength(2)
   })
 
+  it.each(['int32', 'uint32', 'int64', 'uint8'] as const)(
+    'serves all sizes where %s positions count from the end of a length that varies',
+    async dtype => {
+      const types = (rows: number, places: number): TensorType[] => [
+        new TensorType('float32', [rows, 64]),
+        new TensorType(dtype, [places]),
+      ]
+      const f = (w: Tensor, x: Tensor, at: Tensor): Tensor => {
+        const y = np.multiply(x, w)
+        return np.add(
+          np.add(np.take(y, at), y.get(at)),
+          np.add(np.take(y, at, 0, { mode: 'fill', fillValue: 5 }), y.get(-1)),
+        )
+      }
+      const special = specialize(f, [types(3, 7), types(101, 211), types(1009, 2003)])
+      const w = noise(0, 64)
+      const before = weightBytes.length
+      for (const n of [4, 1, 9]) {
+        const at = np.array(dtype.startsWith('u') ? [0, n - 1, n, n + 7] : [0, n - 1, -1, -n, n, -n - 7], dtype)
+        expect(await special(w, noise(n, n, 64), at).numbers()).toEqual(await jit(f)(w, noise(n, n, 64), at).numbers())
+      }
+      expect(weightBytes.slice(before)).toEqual([4 * 64])
+    },
+  )
+
   it('compiles each size by itself where no one graph serves all', async () => {
     // A size that is computed with.
     const f = (w: Tensor, x: Tensor): Tensor => np.divide(np.matmul(x, w), x.shape[0])

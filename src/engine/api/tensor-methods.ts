@@ -131,8 +131,12 @@ export interface TensorMethods<T> {
   sort(axis?: number): T
   /** The positions of the elements in ascending order. */
   argsort(axis?: number): T
-  /** Rows along an axis (the first unless given) by position. */
-  take(positions: Like<T>, axis?: number | null): T
+  /** Rows along an axis (the first unless given) by position. Options: see `np.take`. */
+  take(
+    positions: Like<T>,
+    axis?: number | null,
+    options?: { mode?: 'clip' | 'wrap' | 'fill'; fillValue?: number | bigint | boolean },
+  ): T
   /** The diagonal of the first two axes, `k` above the main one. */
   diagonal(options?: { k?: number }): T
   /** The sum of the diagonal. */

@@ -10,17 +10,18 @@ import { refuseRead } from '../program/trace.js'
 import type { Tracer } from '../program/trace.js'
 import { Literal } from '../program/value.js'
 import type { Value } from '../program/value.js'
+import { describe } from './describe.js'
 import { defaultEngine } from './engine.js'
-import { getIndexed, updateIndexed } from './indexing.js'
+import { getIndexed, Slice, updateIndexed } from './indexing.js'
 import type { IndexOf, UpdateKind } from './indexing.js'
-import { valueOf } from './nested.js'
+import { indexDtypeOf, valueOf } from './nested.js'
 import type { Nested } from './nested.js'
 import type { TensorMethods } from './tensor-methods.js'
 
 export { defaultEngine }
 
 /** An index of an array: see `Tensor.get`. */
-export type Index = IndexOf<Tensor>
+export type Index = IndexOf<Tensor | readonly Nested<Tensor>[]>
 
 /**
  * Updates of the elements that an index names. Each returns a new array of the same dtype; values are broadcast and take
@@ -93,7 +94,7 @@ export class Tensor {
   /**
    * NumPy's x[...]: `x.get(0, slice(1, 3), ':', null, '...', positions)`. A number takes one position and drops the
    * axis, `np.slice(start, stop, step)` a range, ':' the whole axis; null makes a new axis, '...' stands for all axes
-   * not named, an integer array takes its positions (several broadcast together). Negative positions count from the
+   * not named, an integer array or list takes its positions (several broadcast together). Negative positions count from the
    * last; numbers out of bounds throw a ShapeError, those in arrays are moved to the edge.
    */
   get(...indices: Index[]): Tensor {
@@ -156,7 +157,16 @@ export class Tensor {
   }
 }
 
-const indexValue = (index: Index): IndexOf<Value> => (index instanceof Tensor ? index.value : index)
+function indexValue(index: Index): IndexOf<Value> {
+  if (index instanceof Tensor) return index.value
+  if (index === null || index instanceof Slice || typeof index === 'number' || index === ':' || index === '...')
+    return index
+  check(
+    typeof index === 'object',
+    () => `an index is a whole number, slice(...), ':', '...', null or positions, not ${describe(index)}`,
+  )
+  return valueOf(index, indexDtypeOf(index))
+}
 
 /**
  * What is accepted wherever an array is: an array, a number, or nested lists of them. A number takes the dtype of the

@@ -51,6 +51,17 @@ describe('get', () => {
     ],
     'a slice beyond the ends': [() => np.arange(4).get(slice(-9, 9)), [0, 1, 2, 3]],
     'an empty slice': [() => np.arange(4).get(slice(3, 1)), []],
+    'a list takes its positions': [() => np.arange(4).get([0, -1]), [0, 3]],
+    'a nested list': [() => np.arange(4).get([[2], [0]]), [[2], [0]]],
+    'a list of arrays and numbers': [() => np.arange(4).get([int(2), 1]), [2, 1]],
+    'an empty list': [() => np.arange(4).get([]), []],
+    'two lists': [
+      () => a().get([0, 1], ':', [3, -1]),
+      [
+        [3, 7, 11],
+        [15, 19, 23],
+      ],
+    ],
     'an ellipsis': [
       () => a().get('...', -1),
       [
@@ -322,6 +333,17 @@ describe('at', () => {
         .at(0)
         .set(np.zeros([2, 4])),
     ).toThrow('[2,4] does not broadcast to [4]')
+    const get = (index: unknown) => () => np.arange(4).get(index as number)
+    expect(get([0.5])).toThrow('positions must be integers, not float32')
+    expect(get([true, false])).toThrow('a boolean mask')
+    expect(get(['a'])).toThrow('the string "a"')
+    expect(get({})).toThrow('a plain object')
+    for (const index of [undefined, true, 1n, 'a', Math.sin]) expect(get(index)).toThrow('an index is a whole number')
+    expect(get(0.5)).toThrow('index 0.5 is out of bounds')
+  })
+
+  it('changes the places of a list', async () => {
+    expect(await np.zeros([3]).at([0, -1, 0]).add(1).numbers()).toEqual([2, 0, 1])
   })
 })
 
@@ -336,6 +358,20 @@ describe('take', () => {
     'take counts negative positions from the end and moves others to the edge': [
       () => np.take(np.arange(3), int([-1, -3, 5, -9])),
       [2, 0, 2, 0],
+    ],
+    'take fills as JAX does': [
+      () => np.take(np.array([0, 1, 2]), int([-1, -3, -4, 3]), 0, { mode: 'fill' }),
+      [2, 0, NaN, NaN],
+    ],
+    'take fills int32 with the least': [() => np.take(int([1, 2]), int([1, 2]), 0, { mode: 'fill' }), [2, -(2 ** 31)]],
+    'take fills uint8 with the greatest': [
+      () => np.take(np.array([1, 2], 'uint8'), int([1, -3]), 0, { mode: 'fill' }),
+      [2, 255],
+    ],
+    'take fills bool with true': [() => np.take(np.array([false]), int([0, 1]), 0, { mode: 'fill' }), [false, true]],
+    'take fills columns with a value': [
+      () => m().take([[5, 0]], 1, { mode: 'fill', fillValue: -1 }),
+      [[[-1, 1]], [[-1, 4]]],
     ],
     takeAlongAxis: [
       () =>

@@ -5,6 +5,8 @@
  * Positions are integers; negative ones count from the end. Functions whose result would have a shape that depends on
  * data take its `size`, as in JAX under `jit`.
  */
+import { extremeOf, isFloat } from '../../../base/dtypes.js'
+import type { DType } from '../../../base/dtypes.js'
 import { check } from '../../../base/errors.js'
 import { sizeOf, stridesOf } from '../../../base/host-tensor.js'
 import { sameShape } from '../../program/aval.js'
@@ -27,39 +29,54 @@ const column = (positions: Value): Value => ops.reshape(positions, [...positions
 export interface TakeOptions {
   /**
    * What positions outside 0..n-1 mean. Unless given, negative ones count from the end, and what is beyond both ends is
-   * moved to the edge. 'clip': all are moved to the edge, negative ones to 0. 'wrap': they go round, modulo n.
+   * moved to the edge. 'clip': all are moved to the edge, negative ones to 0. 'wrap': they go round, modulo n. 'fill':
+   * negative ones count from the end, and what is beyond both ends is filled, as JAX does unless told otherwise.
    */
-  mode?: 'clip' | 'wrap'
+  mode?: 'clip' | 'wrap' | 'fill'
+  /** What mode 'fill' fills with. Unless given, as in JAX: NaN, the least signed or greatest unsigned integer, true. */
+  fillValue?: number | bigint | boolean
 }
 
 /**
  * Rows of x along an axis (the first unless given; of the flattened array if null): x[..., positions, ...], so that the
  * axes of the positions stand where the axis was. Negative positions count from the end; positions beyond the ends are
- * moved to the edge (JAX's default gives NaN there). Throws a ShapeError for positions that are no integers, and when
- * the axis is empty but the positions are not.
+ * moved to the edge (JAX's default is mode 'fill'). Throws a ShapeError for positions that are no integers, and when the
+ * axis is empty but the positions are not.
  */
 export function take(
   x: TensorLike,
   positions: TensorLike,
   axis: number | null = 0,
-  { mode }: TakeOptions = {},
+  { mode, fillValue }: TakeOptions = {},
 ): Tensor {
   const operand = axis === null ? ravel(x) : asTensor(x)
   const at = normalizeAxis(axis ?? 0, operand.ndim)
   const given = asIndices(positions, 'the positions of take')
   const n = operand.shape[at]
-  check(n > 0 || given.size === 0, () => `take: axis ${at} of ${operand} is empty, there is nothing to take`)
   check(
-    mode === undefined || mode === 'clip' || mode === 'wrap',
-    () => `the mode of take is 'clip' or 'wrap', not ${mode}`,
+    mode === undefined || mode === 'clip' || mode === 'wrap' || mode === 'fill',
+    () => `the mode of take is 'clip', 'wrap' or 'fill', not ${mode}`,
   )
+  check(n > 0 || given.size === 0, () => `take: axis ${at} of ${operand} is empty, there is nothing to take`)
   const index = mode === 'clip' ? given.value : mode === 'wrap' ? remainder(given, n).value : fromTheEnd(given.value, n)
   const gathered = ops.gather(operand.value, column(index), { axes: [at], batchDims: 0, mode: 'clip' })
   // The gathered axes come first: put them where the axis was.
   const m = index.ndim
-  return new Tensor(
-    ops.transpose(gathered, [...ops.range(at, m), ...ops.range(m), ...ops.range(operand.ndim - 1 - at, m + at)]),
-  )
+  const rows = ops.transpose(gathered, [
+    ...ops.range(at, m),
+    ...ops.range(m),
+    ...ops.range(operand.ndim - 1 - at, m + at),
+  ])
+  if (mode !== 'fill') return new Tensor(rows)
+  const isOutside = ops.broadcastInDim(ops.or(ops.lt(index, 0), ops.ge(index, n)), rows.shape, ops.range(m, at))
+  const filler = lift(fillValue ?? fillerOf(operand.dtype), operand.dtype)
+  return new Tensor(ops.select(isOutside, ops.broadcastInDim(filler, rows.shape, []), rows))
+}
+
+/** What JAX reads beyond the ends of an axis. */
+function fillerOf(dtype: DType): number | bigint | boolean {
+  if (isFloat(dtype)) return NaN
+  return dtype === 'bool' || extremeOf(dtype, dtype.startsWith('u') ? 'greatest' : 'least')
 }
 
 /** Checks that positions have x's shape but for one axis, and moves that axis last. */

@@ -6,10 +6,10 @@ import type { DType } from '../../../base/dtypes.js'
 import { check } from '../../../base/errors.js'
 import * as ops from '../../program/ops.js'
 import type { Value } from '../../program/value.js'
-import { commonDtypeOf, valueOf } from '../nested.js'
+import { commonDtypeOf, indexDtypeOf, valueOf } from '../nested.js'
 import { Tensor } from '../tensor.js'
 import type { TensorLike } from '../tensor.js'
-import { broadcastShapes, constant, stretch } from '../values.js'
+import { broadcastShapes, stretch } from '../values.js'
 
 /** The common dtype of operands, by the rules of `commonDtypeOf`. */
 export const commonDtype = (...operands: readonly TensorLike[]): DType => commonDtypeOf(operands)
@@ -43,9 +43,7 @@ export function truth(x: TensorLike): Value {
 
 /** Indices as integers: whole numbers and lists of them are int32. Throws a ShapeError for floats and bool. */
 export function asIndices(indices: TensorLike, name: string): Tensor {
-  const own = commonDtype(indices)
-  const isBare = !(indices instanceof Tensor) && own === 'float32'
-  const dtype = isBare ? commonDtype(indices, new Tensor(constant(0, 'int32'))) : own
+  const dtype = indexDtypeOf(indices)
   check(isInteger(dtype), () => `${name} must be integers, not ${dtype}: convert them first (np.astype)`)
   return new Tensor(lift(indices, dtype))
 }

@@ -188,7 +188,7 @@ class SizeWriter {
       return name
     }
     // A position that counts from the end reads the length of an axis as a number of the positions' type.
-    if ((dtype !== 'int64' && dtype !== 'int32') || shape.length > 1) return null
+    if ((dtype !== 'int64' && dtype !== 'int32' && dtype !== 'uint32') || shape.length > 1) return null
     // Reshape finds out one length by itself.
     if (isTargetShape && open.length === 1 && !examples[0].includes(0))
       return this.ints(examples[0].map((n, i) => (i === open[0] ? -1 : n)))
