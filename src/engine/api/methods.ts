@@ -1,10 +1,13 @@
 /**
  * Installs the methods of `TensorMethods` on Tensor, from one table.
  *
- * np's functions make Tensors, and Tensor's methods call np's functions: one of the two has to be bound late, or the modules
- * would form a cycle. So tensor.ts knows the methods' types only, and this file, which `np` and `lax` import, puts the
- * functions on the prototype. That is the only work done at import anywhere in the library (and named in package.json's
- * `sideEffects`, for bundlers): arrays come from np and lax, and nobody should have to install their methods by a call.
+ * np's functions create Tensors, and Tensor's methods call np's functions. Modules that import each other would form a
+ * cycle, so that tensor.ts declares only the methods' types, and this file puts the functions on Tensor.prototype when it is
+ * imported. `np.ts` and `lax.ts` import it, since every array comes from one of them.
+ *
+ * This is the only work at import in the library. (package.json lists this file under `sideEffects`, which keeps bundlers
+ * from dropping it.) The alternatives are worse: a table of functions that tensor.ts looks up at call time would also have
+ * to be filled by some import, and a subclass of Tensor with the methods could not be what np's functions return.
  */
 import * as arithmetic from './np/arithmetic.js'
 import * as comparison from './np/comparison.js'

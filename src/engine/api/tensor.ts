@@ -6,8 +6,7 @@ import type { HostTensor } from '../../base/host-tensor.js'
 import { Concrete } from '../compile/engine.js'
 import { formatAval } from '../program/aval.js'
 import * as ops from '../program/ops.js'
-import { refuseRead } from '../program/trace.js'
-import type { Tracer } from '../program/trace.js'
+import { failRead, isTracing, refuseRead, Tracer } from '../program/trace.js'
 import { Literal } from '../program/value.js'
 import type { Value } from '../program/value.js'
 import { describe } from './describe.js'
@@ -73,22 +72,20 @@ export class Tensor {
     return this.value.size
   }
 
-  /** A copy of the array's data on the host, once computed. Throws inside a traced function, where there is none yet. */
-  async data(): Promise<HostTensor> {
-    const view = await hostView(this)
-    return { ...view, data: view.data.slice() }
+  /** A copy of the array's data on the host, once computed. Throws inside a traced function, where a tracer has no data. */
+  data(): Promise<HostTensor> {
+    return readAs(this, view => ({ ...view, data: view.data.slice() }))
   }
 
   /** The elements as JS numbers, in row-major order. */
-  async numbers(): Promise<number[]> {
-    return toNumbers(await hostView(this))
+  numbers(): Promise<number[]> {
+    return readAs(this, toNumbers)
   }
 
-  /** The one element of an array of size 1, as a JS number. */
-  async item(): Promise<number> {
-    const { dtype, data } = await hostView(this)
-    if (this.size !== 1) throw new SwitchyardError(`item() needs an array of one element, not ${this}`)
-    return reader(dtype, data)(0)
+  /** The only element of an array of size 1, as a JS number. Throws for arrays of other sizes. */
+  item(): Promise<number> {
+    if (this.size !== 1) return failRead(new SwitchyardError(`item() needs an array of one element, not ${this}`))
+    return readAs(this, ({ dtype, data }) => reader(dtype, data)(0))
   }
 
   /**
@@ -175,14 +172,26 @@ function indexValue(index: Index): IndexOf<Value> {
 export type TensorLike = Nested<Tensor>
 
 /**
- * An array's data without a copy, once computed. It is the array's own memory: only for reading, and only while the array is
- * referred to and not donated. Inside a traced function the call of that function throws.
+ * An array's data without a copy, once computed. It is the array's own memory: only for reading, and only while the array
+ * is referred to and not donated. A read that cannot succeed (of a tracer, or of a donated array) inside a traced function
+ * makes the call of that function throw.
  */
-export async function hostView(array: Tensor): Promise<HostTensor> {
-  const { value } = array
-  if (value instanceof Concrete) return value.read()
-  if (value instanceof Literal) return hostScalar(array.dtype, value.value)
-  return refuseRead(value as Tracer)
+export function hostView({ value, dtype }: Tensor): Promise<HostTensor> {
+  if (value instanceof Tracer) return refuseRead(value)
+  if (value instanceof Literal) return Promise.resolve(hostScalar(dtype, value.value))
+  try {
+    return (value as Concrete).read()
+  } catch (error) {
+    return failRead(error as SwitchyardError)
+  }
+}
+
+/** The array's data, converted. */
+function readAs<R>(array: Tensor, convert: (view: HostTensor) => R): Promise<R> {
+  const read = hostView(array).then(convert)
+  // A traced function cannot await the read: if the computation of the array fails, the rejection must not end the process.
+  if (isTracing()) read.catch(() => undefined)
+  return read
 }
 
 /** Gives up the arrays' memory, of which `owner` has a copy of its own: whoever uses one of them gets an error that says so. */

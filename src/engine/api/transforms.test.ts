@@ -178,6 +178,15 @@ describe('transformations', () => {
     for (const read of reads)
       for (const transform of [jit, (f: (x: Tensor) => Tensor) => grad(f)])
         expect(() => transform(read as (x: Tensor) => Tensor)(np.array(2))).toThrow('has no data yet')
+    const donated = vector()
+    jit((x: Tensor) => np.add(x, 1), { donate: [0] })(donated)
+    const failing: [() => unknown, string][] = [
+      [() => donated.data(), 'was donated'],
+      [() => donated.numbers(), 'was donated'],
+      [() => vector().item(), 'item() needs an array of one element'],
+    ]
+    for (const [read, message] of failing)
+      expect(() => jit((x: Tensor) => (void read(), x))(np.array(2))).toThrow(message)
     const slow = async (x: Tensor): Promise<Tensor> => {
       await Promise.resolve()
       return np.add(x, 1)

@@ -28,7 +28,7 @@ export class Trace {
   readonly captured = new Map<Value, Var>()
   /** Whether the traced function is still running. */
   open = true
-  /** The error of the first attempt to read data while the function was traced: see `refuseRead`. */
+  /** The error of the first read in the function that failed: see `failRead`. */
   refused: SwitchyardError | null = null
 
   /** `name`: the traced function's name, for errors. */
@@ -81,19 +81,27 @@ let fallback: Evaluator | null = null
 export const isTracing = (): boolean => traces.length > 0
 
 /**
- * Refuses to read a tracer's data. While its function runs, the error is stored in the trace, and `trace` throws it even if
- * the function never awaits the read. The returned promise then stays pending, because an unhandled rejection would end
- * the process. After the function has returned, the promise is rejected with the error.
+ * Reports a read that fails. Inside a traced function, the function's call throws the error (even if the function catches
+ * it here, or never awaits the read), and the returned promise stays pending: a rejection that nobody awaits would end
+ * the process. Elsewhere the promise is rejected.
  */
+export function failRead(error: SwitchyardError): Promise<never> {
+  const current = traces.at(-1)
+  if (current === undefined) return Promise.reject(error)
+  current.refused ??= error
+  return new Promise(() => undefined)
+}
+
+/** The failure of a read of a tracer: it has no data. See `failRead`. */
 export function refuseRead(tracer: Tracer): Promise<never> {
   const what = `a traced ${formatAval(tracer.aval)} has no data yet`
   const current = traces.at(-1)
-  if (!tracer.trace.open || current === undefined)
-    return Promise.reject(new SwitchyardError(`${what}: return it from the function and read it outside`))
-  current.refused ??= new SwitchyardError(
-    `${what}, so ${current.name || 'a traced function'} cannot read it: return it from the function and read it outside`,
+  const reader = tracer.trace.open && current !== undefined ? current.name || 'a traced function' : null
+  return failRead(
+    new SwitchyardError(
+      `${what}${reader === null ? '' : `, so ${reader} cannot read it`}: return it from the function and read it outside`,
+    ),
   )
-  return new Promise(() => undefined)
 }
 
 /** Sets the evaluator of primitives that have no concrete operand (iota, a broadcast literal). */
@@ -139,7 +147,7 @@ export function trace(avals: readonly Aval[], f: (inputs: Value[]) => readonly V
     const inputVars = [...inputs.map(i => i.atom as Var), ...t.captured.values()]
     return { program: new Program(inputVars, t.equations, outputs), captured: [...t.captured.keys()] }
   } catch (error) {
-    // An error after a refused read is a consequence of that read, so the refusal is reported.
+    // An error after a failed read may be a consequence of it: report the read.
     throw t.refused ?? error
   } finally {
     traces.pop()

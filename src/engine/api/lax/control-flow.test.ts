@@ -159,6 +159,27 @@ describe('control flow', () => {
     ).toBe(1)
   })
 
+  it('gives a bare number in the initial state the dtype that the body returns for it', () => {
+    const x = np.array(2)
+    const loop = (body: (n: Tensor) => Tensor, init: number): string[] => [
+      `${lax.whileLoop((n: Tensor) => np.less(n, 3), body, init as unknown as Tensor)}`,
+      `${lax.foriLoop(0, 3, (_, n: Tensor) => body(n), init as unknown as Tensor)}`,
+      `${lax.scan((n: Tensor): [Tensor, null] => [body(n), null], init as unknown as Tensor, np.zeros(2))[0]}`,
+    ]
+    const all = (type: string): string[] => [type, type, type]
+    expect(loop(n => np.add(n, 1), 0)).toEqual(all('i32[]'))
+    expect(loop(() => 5 as unknown as Tensor, 0)).toEqual(all('i32[]'))
+    expect(loop(n => np.add(n, 0.5), 0)).toEqual(all('f32[]'))
+    expect(loop(() => 5.5 as unknown as Tensor, 0)).toEqual(all('f32[]'))
+    expect(loop(n => np.add(n, x), 0)).toEqual(all('f32[]'))
+    expect(loop(n => np.astype(np.add(n, 1), 'uint8'), 0)).toEqual(all('u8[]'))
+    expect(loop(n => np.astype(np.add(n, 1), 'bfloat16'), 0.5)).toEqual(all('bf16[]'))
+    expect(loop(n => np.add(n, 1), 2 ** 40)).toEqual(all('f32[]'))
+    expect(loop(n => np.add(n, 1), 0.5)).toEqual(all('f32[]'))
+    expect(() => loop(n => np.astype(n, 'int32'), 0.5)).toThrow('is f32[] before a step and i32[] after it')
+    expect(() => loop(n => np.greater(n, 1), 0)).toThrow('is i32[] before a step and bool[] after it')
+  })
+
   it('maps one row after the other', async () => {
     const f = ({ x }: { x: Tensor }): Tensor => np.sum(np.square(x))
     const rows = np.array([

@@ -3,7 +3,6 @@ import { check } from '../../../base/errors.js'
 import { flatten, pathsOf, treeKey } from '../../../base/pytree.js'
 import type { TreeDef } from '../../../base/pytree.js'
 import { formatAval, sameAval } from '../../program/aval.js'
-import type { Aval } from '../../program/aval.js'
 import * as ops from '../../program/ops.js'
 import { Program } from '../../program/program.js'
 import { bind } from '../../program/trace.js'
@@ -14,6 +13,7 @@ import type { TensorLike } from '../tensor.js'
 import { arange } from '../np/creation.js'
 import { flattenArgs, rebuild, share, traceTree } from '../tracing.js'
 import type { TensorTree, TracedFunction } from '../tracing.js'
+import { checkState, traceBody } from './loop-state.js'
 import { index, operand } from './operands.js'
 
 export interface ScanOptions {
@@ -25,8 +25,9 @@ export interface ScanOptions {
 
 /**
  * A loop with state over the rows (axis 0) of the arrays in `xs`: f(carry, x) returns [next carry, y]. Returns the last
- * carry and the ys, stacked along a new axis 0. The carry keeps its structure, shapes and dtypes; a bare number in it is a
- * float32 scalar. Differentiable in both modes.
+ * carry and the ys, stacked along a new axis 0. The carry keeps its structure, shapes and dtypes. A bare number in `init`
+ * takes the dtype that `f` returns for it (int32 for a whole number if `f` keeps the dtype, float32 for a fraction).
+ * Differentiable in both modes.
  */
 export function scan<C extends TensorTree, X extends TensorTree, Y extends TensorTree>(
   f: (carry: C, x: X) => [C, Y],
@@ -35,8 +36,7 @@ export function scan<C extends TensorTree, X extends TensorTree, Y extends Tenso
   { length, reverse = false }: ScanOptions = {},
 ): [C, Y] {
   const { values, def } = flattenArgs([init, xs], 'scan')
-  const numCarry = flatten(init).leaves.length
-  const [carry, rows] = [values.slice(0, numCarry), values.slice(numCarry)]
+  const rows = values.slice(flatten(init).leaves.length)
   rows.forEach(x => check(x.ndim > 0, () => `scan: xs hold ${formatAval(x.aval)}, which has no rows to run over`))
   const steps = length ?? rows[0]?.shape[0]
   check(Number.isInteger(steps) && steps >= 0, () =>
@@ -48,10 +48,10 @@ export function scan<C extends TensorTree, X extends TensorTree, Y extends Tenso
     rows.every(x => x.shape[0] === steps),
     () => `scan: ${steps} steps do not fit xs of ${rows.map(x => formatAval(x.aval)).join(', ')}`,
   )
-  const example = values.map((v, i) => (i < carry.length ? v.aval : { dtype: v.dtype, shape: v.shape.slice(1) }))
-  const traced = traceTree(f, def, example, 'scan')
+  const row = rows.map(({ dtype, shape }) => ({ dtype, shape: shape.slice(1) }))
+  const { traced, state: carry } = traceBody('scan', f, init, def, row)
   const [after, ys] = outputsOf(traced.outputDef, 'scan: the function must return [carry, y]')
-  checkCarry(
+  checkState(
     'scan',
     flatten(init).def,
     carry,
@@ -59,7 +59,7 @@ export function scan<C extends TensorTree, X extends TensorTree, Y extends Tenso
     traced.program.outputs.slice(0, carry.length).map(o => o.aval),
   )
   const { program, captured } = capturedFirst(traced, values.length)
-  const results = bind('scan', [...captured, ...values], {
+  const results = bind('scan', [...captured, ...carry, ...rows], {
     body: program,
     numConsts: captured.length,
     numCarry: carry.length,
@@ -71,30 +71,31 @@ export function scan<C extends TensorTree, X extends TensorTree, Y extends Tenso
 
 /**
  * Applies `body` to the state as long as condition(state), a bool scalar, is true. The state keeps its structure, shapes and
- * dtypes; a bare number in it is a float32 scalar. No reverse mode: the number of steps is unknown while tracing.
+ * dtypes; bare numbers in `init` as in `scan`. No reverse mode: the number of steps is unknown while tracing.
  */
 export function whileLoop<C extends TensorTree>(condition: (state: C) => Tensor, body: (state: C) => C, init: C): C {
-  const { values, def } = flattenArgs([init], 'whileLoop')
-  const test = traceTree(condition, def, values, 'whileLoop, the condition')
+  checkFunction(condition, 'whileLoop, the condition: the function')
+  const { def } = flattenArgs([init], 'whileLoop')
+  const { traced: step, state } = traceBody('whileLoop', body, init, def, [], 'whileLoop, the body')
+  const test = traceTree(condition, def, state, 'whileLoop, the condition')
   const [result] = test.program.outputs
   check(
     test.outputDef.kind === 'leaf' && sameAval(result.aval, { dtype: 'bool', shape: [] }),
     () =>
       `whileLoop: the condition must return one bool scalar, not ${test.program.outputs.map(o => formatAval(o.aval)).join(', ')}`,
   )
-  const step = traceTree(body, def, values, 'whileLoop, the body')
-  const state = flatten(init).def
-  checkCarry(
+  const stateDef = flatten(init).def
+  checkState(
     'whileLoop',
+    stateDef,
     state,
-    values,
     step.outputDef,
     step.program.outputs.map(o => o.aval),
   )
-  const [first, second] = [test, step].map(t => capturedFirst(t, values.length))
+  const [first, second] = [test, step].map(t => capturedFirst(t, state.length))
   return rebuild<C>(
-    state,
-    bind('while', [...first.captured, ...second.captured, ...values], {
+    stateDef,
+    bind('while', [...first.captured, ...second.captured, ...state], {
       condition: first.program,
       body: second.program,
       numConditionConsts: first.captured.length,
@@ -105,7 +106,7 @@ export function whileLoop<C extends TensorTree>(condition: (state: C) => Tensor,
 
 /**
  * state = body(i, state) for i = low, ..., high - 1 (int32). With numbers as bounds it is a scan, which has derivatives in
- * both modes. With arrays (integer scalars) it is a `whileLoop`, which has no reverse mode.
+ * both modes. With arrays (integer scalars) it is a `whileLoop`, which has no reverse mode. Bare numbers in `init` as in `scan`.
  */
 export function foriLoop<C extends TensorTree>(
   low: number | Tensor,
@@ -196,28 +197,6 @@ function branch<A extends TensorTree[], R extends TensorTree>(
 function outputsOf(def: TreeDef, message: string): [TreeDef, TreeDef] {
   check(def.kind === 'list' && def.items.length === 2, message)
   return [def.items[0], def.items[1]]
-}
-
-/** Throws a ShapeError unless a step keeps the structure and the types of the loop's state. */
-function checkCarry(
-  loop: string,
-  def: TreeDef,
-  before: readonly Aval[] | readonly Value[],
-  afterDef: TreeDef,
-  after: readonly Aval[],
-): void {
-  check(
-    treeKey(def) === treeKey(afterDef),
-    () => `${loop}: the state has the structure ${treeKey(def)} before a step and ${treeKey(afterDef)} after it`,
-  )
-  const paths = pathsOf(def)
-  before.forEach((b, i) =>
-    check(
-      sameAval(b, after[i]),
-      () =>
-        `${loop}: the state${paths[i] && ` ${paths[i]}`} is ${formatAval(b)} before a step and ${formatAval(after[i])} after it`,
-    ),
-  )
 }
 
 /** The program with its captured inputs before the declared ones: the order of a loop's operands. */
