@@ -2,7 +2,7 @@
 import type { Bits } from '../src/checkpoint/quantize.js'
 import { openWeights } from '../src/open/open-weights.js'
 import { makeGenerator } from '../src/infer/generate.js'
-import { loadServed } from '../src/infer/load.js'
+import { loadForInference } from '../src/infer/load.js'
 import { minNewTokens } from '../src/infer/processors.js'
 import { greedySearch } from '../src/infer/search.js'
 import type { Search } from '../src/infer/search.js'
@@ -13,7 +13,7 @@ import { serve } from './protocol.js'
 const [folder, bits] = process.argv.slice(2)
 const begin = performance.now()
 const weights = await openWeights(folder)
-const params = await loadServed(weights, bits === undefined ? null : (Number(bits) as Bits))
+const params = await loadForInference(weights, bits === undefined ? null : (Number(bits) as Bits))
 await weights.close()
 const generate = makeGenerator({
   config: { ...weights.model, reference: 'switchyard' },

@@ -1,4 +1,4 @@
-/** `switchyard-ml/data`: tasks, which bring examples, their vocabularies and the metrics of their answers. For Node. */
+/** `switchyard-ml/data`: tasks (examples, vocabularies and metrics). For Node. */
 
 // Tasks
 export { makeTask, taskCodec } from './data/task.js'

@@ -1,4 +1,4 @@
-/** `switchyard-ml`: all that runs in Node. */
+/** `switchyard-ml`: everything that runs in Node. */
 
 export * from './portable.js'
 export * from './data.js'

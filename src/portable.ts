@@ -1,10 +1,10 @@
-/** What runs in Node and in browsers: the root and `switchyard-ml/browser` both have all of it. */
+/** Everything that runs both in Node and in browsers. `switchyard-ml` and `switchyard-ml/browser` export all of it. */
 
 export * from './engine.js'
 export * from './model.js'
 export * from './text.js'
 
-// Answers
+// Generating text
 export { generate, makeGenerator } from './infer/generate.js'
 export type { BatchOptions, GenerateOptions, Generator } from './infer/generate.js'
 export { greedySearch, sampling, scoring } from './infer/search.js'
@@ -18,7 +18,7 @@ export { fillBlanks, readBlanks } from './infer/blanks.js'
 export * as processors from './infer/processors.js'
 export type { ScoreProcessor } from './infer/processors.js'
 
-// Weights from bytes: a file's, in memory, of a Blob, behind a URL
+// Weights from bytes: in memory, in a Blob, or at a URL
 export { blobSource, memorySource } from './checkpoint/byte-source.js'
 export type { ByteSource } from './checkpoint/byte-source.js'
 export { urlSource } from './checkpoint/url-source.js'

@@ -22,7 +22,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   const program = new Command('switchyard')
     .description('Switch Transformers: train, evaluate and run mixture-of-experts and dense T5 models')
     .version(libraryVersion)
-    .showHelpAfterError('(--help shows what there is)')
+    .showHelpAfterError('(--help lists the commands and options)')
   for (const command of [
     trainCommand(),
     inferCommand(),

@@ -209,7 +209,7 @@ function describeRun({ task, config: { model, router, train } }: Trainer): void 
   const repeated = inputs < examples.length / 2
   console.log(
     `${task.name}: ${countExamples(examples.length, task)} to learn from${repeated ? `, with only ${formatCount(inputs)} different ${inputs === 1 ? 'input' : 'inputs'}` : ''}; ` +
-      `${formatCount(countParameters(specs))} parameters, ${formatCount(countActiveParameters(specs))} for a token; ${formatCount(train.steps)} steps`,
+      `${formatCount(countParameters(specs))} parameters, ${formatCount(countActiveParameters(specs))} used per token; ${formatCount(train.steps)} steps`,
   )
 }
 

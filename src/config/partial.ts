@@ -4,7 +4,7 @@ import { parseOverride, parseValue } from './overrides.js'
 import { modelSchema, routerSchema } from './schema.js'
 import { parseConfig, unknownSetting } from './validate.js'
 
-/** Some settings of a model. The rest follows from elsewhere, for example from the shapes of its parameters. */
+/** Some settings of a model. The remaining ones follow from its weights, for example from the shapes of its parameters. */
 export interface PartialModel {
   model: Partial<ModelConfig>
   router: Partial<RouterConfig>

@@ -63,6 +63,6 @@ export function recipeOf(name: string): RunConfig {
   if (Object.hasOwn(recipes, name)) return recipes[name]
   const guess = nearest(name, Object.keys(recipes))
   throw new ConfigError(
-    `there is no recipe "${name}"; ${guess ? `did you mean ${guess}?` : `there are ${Object.keys(recipes).join(', ')}.`} For data of your own: --data pairs.tsv`,
+    `there is no recipe "${name}"; ${guess ? `did you mean ${guess}?` : `there are ${Object.keys(recipes).join(', ')}.`} To train on your own data: --data pairs.tsv`,
   )
 }

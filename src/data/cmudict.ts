@@ -1,6 +1,6 @@
 import type { Example } from './source.js'
 
-/** The characters of the spellings that are used. */
+/** All characters of the spellings. */
 export const LETTERS = "'abcdefghijklmnopqrstuvwxyz".split('')
 
 /** The phonemes of CMUdict (ARPAbet), without stress. */
@@ -25,7 +25,7 @@ export async function loadCmudict(): Promise<Example[]> {
   return examplesFromDictionary(dictionary)
 }
 
-/** The same from any dictionary in the form of the package cmu-pronouncing-dictionary. */
+/** The examples of any dictionary in the form of the package cmu-pronouncing-dictionary. */
 export function examplesFromDictionary(dictionary: Readonly<Record<string, string>>): Example[] {
   const words = new Map<string, { input: string; target: string; alternatives: string[] }>()
   const alternates: [word: string, phonemes: string][] = []
@@ -34,7 +34,7 @@ export function examplesFromDictionary(dictionary: Readonly<Record<string, strin
     if (word !== undefined) alternates.push([word, phonemesOf(entry)])
     else if (PLAIN_WORD.test(key)) words.set(key, { input: key, target: phonemesOf(entry), alternatives: [] })
   }
-  // After the loop, since a word may follow its other pronunciations. Some equal the first once stress is removed.
+  // After the loop, because a word may come after its alternate pronunciations. Without stress, some alternates equal the first.
   for (const [word, phonemes] of alternates) {
     const known = words.get(word)
     if (known && phonemes !== known.target && !known.alternatives.includes(phonemes)) known.alternatives.push(phonemes)

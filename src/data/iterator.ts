@@ -40,7 +40,7 @@ const stateSchema = z.strictObject({
 export type IteratorState = z.infer<typeof stateSchema>
 
 /**
- * Packed training batches without end. Each epoch draws all examples once, in an order that depends only on the seed and the
+ * An endless sequence of packed training batches. Each epoch draws all examples once, in an order that depends only on the seed and the
  * epoch. A few of the last examples of an epoch are in the first batches of the next.
  */
 export class TrainIterator {

@@ -28,7 +28,7 @@ export function splitExamples(examples: Iterable<Example>): Record<SplitName, Ex
   return splits
 }
 
-/** Merges examples with the same input, for evaluation: the first target stays, the other ones become alternatives. */
+/** Merges examples with the same input, for evaluation: the first target stays the target, later targets become alternatives. */
 export function mergeInputs(examples: Iterable<Example>): Example[] {
   const answers = new Map<string, Set<string>>()
   for (const { input, target, alternatives } of examples) {

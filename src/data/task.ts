@@ -22,7 +22,7 @@ export interface TaskCodec extends TextCodec {
   readonly vocabSize: number
 }
 
-/** Something to learn: examples of texts, and everything the rest of the program asks about them. */
+/** Something to learn: examples, their codec and metrics, and how the command line speaks of them. */
 export interface Task {
   /** Names the task in messages, and its runs' folders. */
   readonly name: string
@@ -93,7 +93,7 @@ const savedCodecSchema = z.strictObject({
   inputs: vocabularySpec,
   /** Left out when both sides have the same vocabulary. */
   targets: vocabularySpec.optional(),
-  /** Written by older versions. Where the data is, is now said by the configuration alone. */
+  /** Written by older versions, and ignored: the configuration now names the data. */
   source: z.unknown().optional(),
 })
 

@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs'
 import { FileError } from '../base/errors.js'
 import type { Example } from './source.js'
 
-/** A longer line means that the file is not one of pairs. The limit also bounds the memory. */
+/** A longer line means that this is not a file of pairs. The limit also bounds the memory. */
 export const MAX_LINE_BYTES = 1 << 20
 
 /** An error names at most this many wrong lines. */

@@ -17,7 +17,7 @@ import type { Batch, ModelParams } from '../model/types.js'
 import { compileDecoding } from './compiled.js'
 import { beamSearch } from './beam.js'
 import { makeGenerator } from './generate.js'
-import { loadServed } from './load.js'
+import { loadForInference } from './load.js'
 import { greedySearch, sampling } from './search.js'
 import type { Search } from './search.js'
 
@@ -144,7 +144,7 @@ describe('generation', () => {
     async (_, changes, bits) => {
       // As wide as quantized kernels must be.
       const model: ModelConfig = { ...config, dModel: 64, dFf: 128, headDim: 16, ...changes }
-      const p = await loadServed(newWeights('test', model, router, 0), bits)
+      const p = await loadForInference(newWeights('test', model, router, 0), bits)
       const own = makeGenerator({ config: model, router, maxNewTokens, release: true })
       const before = copied.length
       // A call that makes no step, and sizes that are equal, or 1.

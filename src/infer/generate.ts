@@ -18,7 +18,7 @@ export interface GenerateOptions {
   /** The most tokens an answer has, EOS included. */
   maxNewTokens: number
   /**
-   * If true, the generator takes the parameters over: it packs them for matrix products and releases the originals, so that
+   * If true, the generator takes the parameters over: it packs them for matmuls and releases the originals, so that
    * memory holds them once. They cannot be used for anything else afterwards.
    */
   release?: boolean
@@ -33,7 +33,7 @@ export interface BatchOptions {
 }
 
 /**
- * Answers a batch of inputs. `inputs[i]` holds token ids, EOS included and without padding; `searches[i]` chooses the tokens
+ * Generates answers to a batch of inputs. `inputs[i]` holds token ids, EOS included and without padding; `searches[i]` chooses the tokens
  * of its answers. Resolves to the answers of each input.
  */
 export type Generator = (
@@ -88,7 +88,7 @@ export function makeGenerator({ config, router, customRouter, maxNewTokens, rele
         const next = search.next(logits.subarray(first * vocab, (first + search.rows) * vocab))
         if (next === null) return void open.delete(search)
         checkNext(next, search.rows, vocab)
-        place(next, first, chosen, parents)
+        writeChoice(next, first, chosen, parents)
       })
       if (parents.some((parent, row) => parent !== row)) cache = reorder(cache, ints(parents))
       tokens = ints(chosen)
@@ -103,7 +103,7 @@ async function takeOver(copied: AsyncIterable<readonly Tensor[]>): Promise<void>
 }
 
 /** Writes a search's choice into the arrays of the whole batch, at the search's first row. */
-function place({ tokens, parents }: NextTokens, first: number, chosen: number[], allParents: number[]): void {
+function writeChoice({ tokens, parents }: NextTokens, first: number, chosen: number[], allParents: number[]): void {
   tokens.forEach((token, i) => {
     chosen[first + i] = token
     if (parents) allParents[first + i] = first + parents[i]

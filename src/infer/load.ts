@@ -24,7 +24,7 @@ export interface LoadOptions {
   router?: Router
 }
 
-/** Loads a model for answering texts, for a TextGenerator. The weights may be closed afterwards. */
+/** Loads a model for a TextGenerator. The weights may be closed afterwards. */
 export async function loadTextModel(
   weights: Weights,
   codec: TextCodec,
@@ -33,18 +33,18 @@ export async function loadTextModel(
   // Under the reference `switchyard` no token is dropped, and no answer depends on padding or on its batch.
   const config = { ...weights.model, reference: 'switchyard', dtype: 'float32' } as const
   return {
-    params: await loadServed(weights, bits),
+    params: await loadForInference(weights, bits),
     options: { config, router: weights.router, customRouter: router, maxNewTokens, release: true },
     codec,
   }
 }
 
 /**
- * Loads a model's weights for answering: in float32, or with kernels quantized to `bits`. Parameters are read one by one, so
+ * Loads a model's weights for inference: in float32, or with kernels quantized to `bits`. Parameters are read one by one, so
  * besides the loaded ones memory holds at most one parameter as it is stored. Throws a SwitchyardError if the weights are
  * quantized to other bits already.
  */
-export async function loadServed(weights: Weights, bits: Bits | null = null): Promise<ModelParams> {
+export async function loadForInference(weights: Weights, bits: Bits | null = null): Promise<ModelParams> {
   if (bits && weights.bits && bits !== weights.bits)
     throw new SwitchyardError(
       `${weights.path}: its weights have ${weights.bits} bits already and cannot be quantized to ${bits}`,
@@ -61,10 +61,11 @@ export async function loadServed(weights: Weights, bits: Bits | null = null): Pr
 }
 
 /**
- * An estimate of the most memory, in bytes, that loading and answering take. The peak is at the first answer: it holds the
- * weights, ONNX Runtime's copy of them, and the form that ONNX Runtime packs for matrix products. Only the packed form stays.
+ * Estimates the peak memory, in bytes, of loading a model and generating with it. The peak is at the first answer: memory
+ * then holds the weights, ONNX Runtime's copy of them, and the form that ONNX Runtime packs for matmuls. Only the packed
+ * form stays.
  */
-export function servedBytes(
+export function inferenceBytes(
   { specs, bits: stored }: Pick<Weights, 'specs' | 'bits'>,
   bits: Bits | null = stored ?? null,
 ): number {

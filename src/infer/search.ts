@@ -25,8 +25,8 @@ export interface Answer {
 }
 
 /**
- * The search for the answers to one input: it decides which tokens follow. Generators take any value of this type; those
- * that are built in are `greedySearch`, `sampling`, `beamSearch` and `scoring`. A search holds the state of one input, and
+ * The search for the answers to one input: it decides which tokens follow. Generators take any value of this type; the
+ * built-in ones are `greedySearch`, `sampling`, `beamSearch` and `scoring`. A search holds the state of one input, and
  * cannot be used again.
  */
 export interface Search {

@@ -11,7 +11,7 @@ import type { Answer, Search } from './search.js'
 import { searchOf } from './text-options.js'
 import type { TextOptions } from './text-options.js'
 
-/** A model that answers texts. */
+/** A model that generates a text (an answer) for an input text. */
 export interface TextModel {
   readonly params: ModelParams
   readonly options: GenerateOptions
@@ -37,7 +37,7 @@ export type AnswerOptions = TextOptions & {
 }
 
 /**
- * Answers texts. Calls that are made at the same time share batches. An answer does not depend on the other texts of its
+ * Generates answers to texts. Calls that are made at the same time share batches. An answer does not depend on the other texts of its
  * batch, and a long-lived process needs one TextGenerator for each model.
  */
 export class TextGenerator {
@@ -57,8 +57,8 @@ export class TextGenerator {
 
   /**
    * The answers to many texts, in their order. Texts of similar length share a batch, which leaves little padding.
-   * `onProgress` is called after each text with the number of texts that are answered. If one text fails, the rest is
-   * abandoned.
+   * `onProgress` is called after each text with the number of texts that are answered. If one text fails, the remaining
+   * texts are abandoned.
    */
   async answerAll(
     texts: readonly string[],
@@ -86,7 +86,7 @@ export class TextGenerator {
 
   /**
    * The log-probability of a given answer to a text, and of each of its tokens, EOS included. Throws a ConfigError if the
-   * answer is longer than answers may be.
+   * answer is longer than `maxNewTokens`.
    */
   async score(text: string, answer: string, { signal }: { signal?: AbortSignal } = {}): Promise<TextScore> {
     const tokens = [...this.model.codec.targets.encode(answer), EOS_ID]

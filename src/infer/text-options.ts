@@ -68,7 +68,7 @@ export function searchOf(options: TextOptions, vocabulary: Vocabulary, limit: nu
   }
   if (options.minNewTokens !== undefined && options.minNewTokens > common.maxNewTokens)
     throw new ConfigError(
-      `minNewTokens is ${options.minNewTokens}, more than an answer has at most (maxNewTokens, ${common.maxNewTokens})`,
+      `minNewTokens is ${options.minNewTokens}, more than the most tokens of an answer (maxNewTokens, ${common.maxNewTokens})`,
     )
   const { numBeams = 1, numReturned, lengthPenalty, earlyStopping, seed } = options
   const samples = [options.temperature, options.topK, options.topP, options.minP, seed].some(x => x !== undefined)
@@ -86,7 +86,7 @@ export function searchOf(options: TextOptions, vocabulary: Vocabulary, limit: nu
       )
     return beamSearch({ ...common, numBeams, numReturned, lengthPenalty, earlyStopping })
   }
-  if ((numReturned ?? 1) > 1) throw new ConfigError('only beam search returns several answers: give numBeams too')
+  if ((numReturned ?? 1) > 1) throw new ConfigError('numReturned above 1 needs beam search: set numBeams too')
   return samples ? sampling({ ...common, seed: seed ?? 0 }) : greedySearch(common)
 }
 
@@ -97,17 +97,17 @@ const containsAny = (texts: readonly string[], vocabulary: Vocabulary) => (token
 
 /** The processors that the options ask for, in the order of transformers' `generate`. */
 function processorsOf(options: TextOptions, vocabulary: Vocabulary): ScoreProcessor[] {
-  const made = <T>(value: T | undefined, make: (value: T) => ScoreProcessor): ScoreProcessor[] =>
+  const ifGiven = <T>(value: T | undefined, make: (value: T) => ScoreProcessor): ScoreProcessor[] =>
     value === undefined ? [] : [make(value)]
   return [
-    ...made(options.repetitionPenalty, repetitionPenalty),
-    ...made(options.noRepeatNgram, noRepeatNgram),
-    ...made(options.banned, texts => banTokens(texts.map(text => vocabulary.encode(text)))),
-    ...made(options.minNewTokens, minNewTokens),
-    ...made(options.temperature, temperature),
-    ...made(options.topK, topK),
-    ...made(options.topP, topP),
-    ...made(options.minP, minP),
+    ...ifGiven(options.repetitionPenalty, repetitionPenalty),
+    ...ifGiven(options.noRepeatNgram, noRepeatNgram),
+    ...ifGiven(options.banned, texts => banTokens(texts.map(text => vocabulary.encode(text)))),
+    ...ifGiven(options.minNewTokens, minNewTokens),
+    ...ifGiven(options.temperature, temperature),
+    ...ifGiven(options.topK, topK),
+    ...ifGiven(options.topP, topP),
+    ...ifGiven(options.minP, minP),
     ...(options.processors ?? []),
   ]
 }

@@ -35,7 +35,7 @@ export interface ModelConfig {
    * section 2.4).
    */
   initScale: number
-  /** The dtype of activations, and of weights in products. The router, logits and losses are always float32. */
+  /** The dtype of activations, and of weights in matmuls. The router, logits and losses are always float32. */
   dtype: 'float32' | 'bfloat16'
   /** The name of the meaning that the model follows: see meaning.ts. */
   reference: Reference

@@ -44,7 +44,7 @@ export type Sublayer = 'selfAttention' | 'crossAttention' | 'feedForward'
 /** T5X's name of a linear map within attention (`query` to `out`) or a feed-forward network. */
 export type Projection = 'query' | 'key' | 'value' | 'out' | 'wi' | 'wi_0' | 'wi_1' | 'wo'
 
-/** Where in a model a parameter is. What does not apply is null: the token embedding is in no stack. */
+/** Where in a model a parameter is. A field that does not apply is null: the token embedding is in no stack. */
 export interface ParameterPlace {
   readonly stack: StackName | null
   /** From 0; null for parameters that the layers of a stack share, and for its final norm. */

@@ -18,7 +18,7 @@ export function positionTables(params: ModelParams, stack: StackName, config: Mo
       .relpos_bias
     if (table === undefined)
       throw new SwitchyardError(
-        `relativePositionBias is ${config.relativePositionBias}, but the parameters of the ${stack} have no such relpos_bias`,
+        `relativePositionBias is ${config.relativePositionBias}, but the parameters of the ${stack} have no relpos_bias there`,
       )
     return table.rel_embedding
   })

@@ -6,7 +6,7 @@ import type { Router } from '../nn/moe/router.js'
 import type { Pass } from './pass.js'
 import type { ForwardOptions } from './types.js'
 
-/** The caller's router, or the one that the configuration names. Throws a ConfigError if that is a custom one. */
+/** The caller's router, or the one that the configuration names. Throws a ConfigError if it names a custom router. */
 function routerOf({ customRouter, router }: ForwardOptions): Router {
   if (customRouter) return customRouter
   if (router.custom !== undefined) throw missingValue('router', router.custom)

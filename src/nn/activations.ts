@@ -36,7 +36,7 @@ export function gelu(x: TensorLike, { approximate = true }: { approximate?: bool
   return rectified(x, 0, v => np.multiply(np.multiply(v, 0.5), lax.erfc(np.multiply(v, -Math.SQRT1_2))))
 }
 
-/** f, for functions that tend to x above and to `low` below: at infinities their formulas multiply 0 by infinity. */
+/** f at finite x, and its limits elsewhere: Infinity at Infinity, `low` at -Infinity. There its formula gives 0 * Infinity = NaN. */
 function rectified(x: TensorLike, low: number, f: (x: Tensor) => Tensor): Tensor {
   const v = asFloat(x)
   const isFinite = np.isFinite(v)

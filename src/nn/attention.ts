@@ -18,7 +18,7 @@ export type KeysAndValues = {
 }
 
 /**
- * The bias on the score of a hidden key. It is so large that a query that sees no key attends to all of them equally.
+ * The bias on the score of a masked key. It is so large that a query with no visible key attends to all keys equally.
  */
 const hiddenBias = -1e10
 

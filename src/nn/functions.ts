@@ -1,4 +1,4 @@
-/** The public namespace `nn`: activation functions, and the functions of `jax.nn` that stand beside them. */
+/** The public namespace `nn`: activation functions, softmax and other functions of `jax.nn`. */
 import * as np from '../engine/api/np.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import { softmax as softmaxLast } from './softmax.js'

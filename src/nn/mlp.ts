@@ -11,8 +11,8 @@ import type { Noise } from './noise.js'
 export type MlpParams = { wi: DenseParams; wo: DenseParams } | { wi_0: DenseParams; wi_1: DenseParams; wo: DenseParams }
 
 /**
- * The hidden activations. `map` multiplies the input by a kernel: `dense` does here, batched or ragged products in
- * moe/.
+ * The hidden activations. `map` multiplies the input by a kernel: here it is `dense`, in moe/ a batched or ragged
+ * matmul.
  */
 export const hiddenActivations = (params: MlpParams, map: (kernel: DenseParams) => Tensor): Tensor =>
   'wi' in params ? relu(map(params.wi)) : np.multiply(gelu(map(params.wi_0)), map(params.wi_1)) // [..., dFf]

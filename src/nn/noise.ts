@@ -5,7 +5,7 @@ import * as random from '../engine/api/random.js'
 /** The randomness of a forward pass. Each call draws new numbers. */
 export interface Noise {
   /**
-   * Sets a share `rate` of x's elements to 0 and scales the others by 1 / (1 - rate). The mask is the same along
+   * Sets a share `rate` of x's elements to 0 and scales the remaining elements by 1 / (1 - rate). The mask is the same along
    * `sharedAxis`.
    */
   dropout(x: Tensor, rate: number, sharedAxis: number | null): Tensor

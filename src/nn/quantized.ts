@@ -44,7 +44,7 @@ export function product(x: Tensor, kernel: Kernel): Tensor {
   return np.astype(quantizedProduct(bits)(np.astype(x, 'float32'), kernel), x.dtype) // [rows, out]
 }
 
-/** A composite, which backends may lower to a product of the stored values that rounds x to 8 bits. */
+/** A composite. A backend may lower it to a matmul of the quantized values, which also rounds x to 8 bits. */
 const quantizedProduct = (bits: number): ((x: Tensor, kernel: QuantizedKernel) => Tensor) =>
   composite(
     'quantized_product',

@@ -13,7 +13,7 @@ export interface RelativePositions {
 
 /**
  * The bucket of a key `distance` positions after its query (Raffel et al. 2020, section 2.1). The first half of a
- * direction's buckets are for one distance each; the others are for logarithmically growing ranges up to `maxDistance`.
+ * direction's buckets are for one distance each; the second half is for logarithmically growing ranges up to `maxDistance`.
  */
 export function relativePositionBucket(
   distance: number,

@@ -35,9 +35,8 @@ const float32Norm = (epsilon: number): ((x: Tensor, scale: Tensor) => Normed) =>
         const output = norm(x, scale)
         return [output, { x, scale, r: output.inverseRms }]
       },
-      // With r = 1/rms(x) and n = x r: dx = r (dn - n mean(dn n)). The cotangent of r adds dx = -r n (r dr) / dModel;
-      // it is
-      // not 0 in second derivatives, since this rule reads r.
+      // With r = 1/rms(x) and n = x r: dx = r (dn - n mean(dn n)). The cotangent dr of r adds -r n (r dr) / dModel
+      // to dx. In second derivatives it is not 0, because this rule reads r.
       backward: ({ x, scale, r }: { x: Tensor; scale: Tensor; r: Tensor }, ct) => {
         const n = np.multiply(x, r) // [..., dModel]
         const dn = np.multiply(ct.normed, scale) // [..., dModel]

@@ -73,7 +73,7 @@ describe('a folder of Hugging Face as a model of texts', () => {
     const free = vi.spyOn(process, 'availableMemory').mockReturnValue(5_000_000)
     try {
       await expect(openTextModel(folder)).rejects.toThrow(
-        /answering takes about 6\.\d+ MiB of memory, and 4\.77 MiB are free: in 8 bits \(--quantize int8\) it takes 4\.\d+ MiB/,
+        /this model takes about 6\.\d+ MiB of memory, and 4\.77 MiB are free: in 8 bits \(--quantize int8\) it takes 4\.\d+ MiB/,
       )
       free.mockReturnValue(1000)
       await expect(openTextModel(folder)).rejects.toThrow('take a machine with more, or a smaller model')

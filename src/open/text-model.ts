@@ -9,7 +9,7 @@ import { readCodec } from '../data/task.js'
 import { plainCodec } from '../text/codec.js'
 import type { TextCodec } from '../text/codec.js'
 import type { Vocabulary } from '../text/vocabulary.js'
-import { DEFAULT_NEW_TOKENS, loadTextModel, servedBytes } from '../infer/load.js'
+import { DEFAULT_NEW_TOKENS, loadTextModel, inferenceBytes } from '../infer/load.js'
 import type { LoadOptions } from '../infer/load.js'
 import type { TextModel } from '../infer/text-generator.js'
 import { countParameters } from '../model/parameters.js'
@@ -27,7 +27,7 @@ export interface TextModelOptions extends LoadOptions {
   onNotice?: (message: string) => void
 }
 
-/** Loads the model of a run, a Hugging Face folder or a T5X checkpoint, with its vocabulary, for answering texts. */
+/** Loads the model of a run, a Hugging Face folder or a T5X checkpoint, with its vocabulary, for a TextGenerator. */
 export async function openTextModel(
   path: string,
   { maxNewTokens, bits, router, onNotice = () => undefined }: TextModelOptions = {},
@@ -56,13 +56,13 @@ async function codecOf(
 
 /** Announces the loading of a large model. Throws a SwitchyardError if the model does not fit into the free memory. */
 function checkFits(weights: OpenedWeights, bits: Bits | undefined, onNotice: (message: string) => void): void {
-  const [needed, free] = [servedBytes(weights, bits), process.availableMemory()]
+  const [needed, free] = [inferenceBytes(weights, bits), process.availableMemory()]
   if (needed > free) {
-    const smaller = ([8, 4] as const).find(b => b < (bits ?? weights.bits ?? 32) && servedBytes(weights, b) <= free)
+    const smaller = ([8, 4] as const).find(b => b < (bits ?? weights.bits ?? 32) && inferenceBytes(weights, b) <= free)
     throw new SwitchyardError(
-      `${weights.path}: answering takes about ${formatBytes(needed)} of memory, and ${formatBytes(free)} are free: ` +
+      `${weights.path}: this model takes about ${formatBytes(needed)} of memory, and ${formatBytes(free)} are free: ` +
         (smaller
-          ? `in ${smaller} bits (--quantize int${smaller}) it takes ${formatBytes(servedBytes(weights, smaller))}`
+          ? `in ${smaller} bits (--quantize int${smaller}) it takes ${formatBytes(inferenceBytes(weights, smaller))}`
           : 'take a machine with more, or a smaller model'),
     )
   }

@@ -5,7 +5,7 @@ import { ConfigError } from '../base/errors.js'
  * text fill the memory.
  */
 const MAX_REPLACEMENT_BYTES = 256
-/** A double array has units in blocks of this size: an offset combined with any label stays inside its block. */
+/** The units of a double array (a trie in one array) come in blocks of this size: `base ^ label` stays in the block of `base`. */
 const BLOCK = 256
 
 const IS_VALUE = 0x8000_0000
@@ -58,7 +58,7 @@ export class Charsmap {
   }
 
   private checkUnit(unit: number, index: number): void {
-    if (isValue(unit) && index > 0) return // no match gets here
+    if (isValue(unit) && index > 0) return // `match` never uses a value as a node
     const base = childBase(unit, index)
     if (base >= this.units.length)
       throw new ConfigError(

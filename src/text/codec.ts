@@ -1,6 +1,6 @@
 import type { Vocabulary } from './vocabulary.js'
 
-/** How a model's texts become token ids, and its token ids texts: all that answering a text needs besides the model. */
+/** Converts a model's input texts to token ids, and the ids that it generates to texts. */
 export interface TextCodec {
   readonly inputs: Vocabulary
   /** The same object as `inputs` where both sides share one vocabulary. */
@@ -9,7 +9,7 @@ export interface TextCodec {
   prepare(text: string): string
 }
 
-/** The codec of models whose inputs and answers share one vocabulary: texts are encoded as they are. */
+/** The codec of models whose inputs and outputs share one vocabulary. Texts are encoded unchanged. */
 export const plainCodec = (vocabulary: Vocabulary): TextCodec => ({
   inputs: vocabulary,
   targets: vocabulary,

@@ -1,6 +1,6 @@
 import { Charsmap } from './charsmap.js'
 
-/** Stands for a space inside pieces (U+2581). */
+/** The character that represents a space inside pieces (U+2581). */
 export const SPACE_SYMBOL = '\u2581'
 
 export interface NormalizerSpec {
@@ -61,7 +61,7 @@ export class Normalizer {
     return removeExtraWhitespaces ? withoutTrailingSpaces(normalized) : normalized
   }
 
-  /** The input at a byte offset after the character map, and how many bytes of the input it replaces. */
+  /** The normalized bytes of the next symbol or character of the input, at byte offset `at`, and how many input bytes it has. */
   private next(input: Uint8Array, at: number): { chunk: Uint8Array; taken: number } {
     const symbol = this.userDefined.get(input[at])?.find(bytes => bytes.every((byte, i) => input[at + i] === byte))
     if (symbol !== undefined) return { chunk: symbol, taken: symbol.length }

@@ -100,7 +100,7 @@ export class SentencePieceVocabulary implements Vocabulary {
   stream(): TextStream {
     const { addDummyPrefix, removeExtraWhitespaces } = this.model.normalizer
     const utf8 = new Utf8Stream()
-    let atStart = addDummyPrefix || removeExtraWhitespaces // where a space is one that encoding put there
+    let atStart = addDummyPrefix || removeExtraWhitespaces // where encoding adds or removes spaces, so a leading one is dropped
     const pieceText = (id: number): string => {
       const surface = this.surfaces[id]
       if (surface === undefined) return this.model.unknownSurface
@@ -186,7 +186,7 @@ function ownSentinels(pieces: readonly Piece[]): number[] {
   return inOrder as number[]
 }
 
-/** A sentinel is decoded as a word of its own, whether its piece begins with a space or not. */
+/** The decoded text of each piece. A sentinel is a separate word, whether its piece begins with a space or not. */
 function surfacesOf(pieces: readonly Piece[], sentinelIds: readonly number[]): (string | undefined)[] {
   const surfaces = pieces.map(({ text, type }) => (type === 'unknown' ? undefined : type === 'control' ? '' : text))
   sentinelIds.forEach((id, k) => {

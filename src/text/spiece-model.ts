@@ -23,7 +23,7 @@ export interface SentencePieceModel {
   readonly unknownSurface: string
 }
 
-/** SentencePiece's default. */
+/** SentencePiece's default text of an unknown piece. */
 export const UNKNOWN_SURFACE = ' \u2047 '
 
 /** Bounds on a file. mT5, the largest of the family, has 250,000 pieces in 4.3 MB. */
@@ -93,7 +93,7 @@ export function parseSentencePieceModel(bytes: Uint8Array): SentencePieceModel {
   }
   if ((trainer.modelType ?? UNIGRAM) !== UNIGRAM)
     throw new ConfigError(
-      `a SentencePiece model of type ${trainer.modelType}; only unigram models (type ${UNIGRAM}), as T5 has them, are supported`,
+      `a SentencePiece model of type ${trainer.modelType}; only unigram models (type ${UNIGRAM}), as in T5, are supported`,
     )
   if (
     trainer.suffixSpaces === true ||
@@ -189,7 +189,7 @@ function message(number: number, wire: number, reader: protobuf.Reader): protobu
 }
 
 function skip(reader: protobuf.Reader, wire: number): void {
-  // Groups (3 and 4) are of the format's past, and nest without end.
+  // Groups (wire types 3 and 4) are obsolete. They may nest without limit, so they are refused.
   if (wire === 3 || wire === 4 || wire > 5)
     throw new ConfigError(`${notAModel}: a field of wire type ${wire} at byte ${reader.pos}`)
   reader.skipType(wire)

@@ -38,7 +38,7 @@ const tokenizerSchema = z.object({
     preTokenizerStep,
   ]),
   model: z.object({
-    type: z.literal('Unigram', 'must be "Unigram": only such models, as T5 has them, are supported'),
+    type: z.literal('Unigram', 'must be "Unigram": only Unigram models, as in T5, are supported'),
     unk_id: z.literal(UNK_ID),
     vocab: z.array(z.tuple([z.string(), z.number()])).max(1_000_000),
     byte_fallback: z.boolean().optional(),

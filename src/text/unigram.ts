@@ -44,6 +44,7 @@ export class Unigram {
     const best = new Float32Array(n + 1)
     const start = new Int32Array(n + 1).fill(-1) // where the best part that ends here starts
     const ids = new Int32Array(n + 1) // its piece, or NONE
+    /** Records the part `from`..`to` if it gives the best segmentation up to `to` so far. */
     const reach = (from: number, to: number, id: number, score: number): void => {
       const total = score + best[from]
       if (start[to] >= 0 && total <= best[to]) return

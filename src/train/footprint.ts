@@ -21,7 +21,7 @@ interface Typed {
   readonly dtype: DType
 }
 
-/** Of a run's arrays, or of their types. */
+/** The bytes of a run's arrays, which may be given by their types. */
 export const stateBytes = ({ params, optimizer }: { params: Tree<Typed>; optimizer: Tree<Typed> }): StateBytes => ({
   params: treeBytes(params),
   optimizer: treeBytes(optimizer),
@@ -39,13 +39,13 @@ const BASE_BYTES = 300 * 2 ** 20
  */
 export function trainingBytes(config: RunConfig, { params, optimizer }: StateBytes): number {
   // The state exists twice, as it was initialized or read and in the memory in which it is updated. The gradients exist in
-  // ONNX Runtime's memory, transposed for a product, and where the optimizer reads them. Adam's update is made in place;
+  // ONNX Runtime's memory, transposed for a matmul, and where the optimizer reads them. Adam's update is made in place;
   // Adafactor's, whose state is smaller than the parameters, holds two more values of their size.
   const copies = optimizer < params ? 5 : 3
   return BASE_BYTES + 2 * (params + optimizer) + copies * params + 4 * activationElements(config)
 }
 
-/** How many times a step holds an activation, an attention score and a logit: its value, its gradient, what is made of them. */
+/** How many arrays a step holds for each activation, attention score and logit: the value, its gradient and intermediate results. */
 const COPIES = 2.7
 const SCORE_COPIES = 3
 const LOGIT_COPIES = 6

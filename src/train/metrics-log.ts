@@ -12,7 +12,7 @@ export interface MetricsRecord {
 /**
  * A run's `metrics.jsonl`: one JSON object a line, in the order of the steps.
  *
- * A run that goes on from a checkpoint drops the records of later steps, but only once its next checkpoint is saved: until then a
+ * A run that resumes from a checkpoint drops the records of later steps, but only when its next checkpoint is saved: until then a
  * crash leaves the old checkpoints with their old records. Meanwhile new records are kept in memory. `prepare` writes the new log
  * to `metrics.jsonl.step-<n>`, and after the checkpoint is saved `commit` renames it. If a crash comes between, `open` finds both the
  * file and its checkpoint and renames it.

@@ -14,7 +14,7 @@ export class Pace {
   add(examples: number): void {
     this.ends.push({ at: this.now(), examples })
     this.steps++
-    // The second step drops the start of the first, and with it the time of the first.
+    // The second step removes the start time of the first step, so that the first is no longer measured.
     if (this.steps === 2 || this.ends.length > this.window + 1) this.ends.shift()
   }
 

@@ -23,7 +23,7 @@ import { makeTrainStep } from './step.js'
 import type { TrainArrays, TrainStep } from './step.js'
 
 /**
- * Values that a program supplies in place of those that the configuration names. The run's checkpoints hold their names
+ * Values that a program supplies instead of the built-in ones that the configuration names. The run's checkpoints hold their names
  * only, so resuming needs the same values again.
  */
 export interface TrainerValues {

@@ -13,15 +13,15 @@ const schema = z.object({ config: z.unknown() })
 export type RunStart = z.infer<typeof schema>
 
 /**
- * Writes `run.json` into the folder of a run that begins. Until the first checkpoint it is the record of what the run is, so
- * that a run that is killed before can be begun again.
+ * Writes `run.json` into the folder of a run that begins. Until the first checkpoint, it is the only record of the run's
+ * configuration: a run that is killed before then can be started again from it.
  */
 export async function writeRunStart(folder: string, start: RunStart): Promise<void> {
   const text = `${JSON.stringify(start, null, 2)}\n`
   await writeFileAtomically(join(folder, name), async handle => handle.writeFile(text), { replace: true })
 }
 
-/** Undefined if the folder has no `run.json`. */
+/** Reads a folder's `run.json`. Undefined if there is none. */
 export async function readRunStart(folder: string): Promise<RunStart | undefined> {
   const path = join(folder, name)
   try {
@@ -32,8 +32,8 @@ export async function readRunStart(folder: string): Promise<RunStart | undefined
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
     if (error instanceof FileError) throw error
   }
-  throw new FileError(`${path}: this is not the start of a run as Switchyard writes it: remove the folder`)
+  throw new FileError(`${path}: this file is broken, so the run cannot be started again: remove the folder`)
 }
 
-/** The first checkpoint takes its place. */
+/** Deletes `run.json`, once the first checkpoint holds the configuration. */
 export const removeRunStart = (folder: string): Promise<void> => rm(join(folder, name), { force: true })

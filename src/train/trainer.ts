@@ -146,11 +146,11 @@ export class Trainer {
     return this.step < steps ? 'interrupted' : 'finished'
   }
 
-  /** Checks that the folder of a new run holds no other run, and records there which run begins. */
+  /** Checks that the folder of a new run holds no other run, and writes `run.json` there. */
   private async enter(folder: string): Promise<void> {
     const latest = await latestCheckpoint(folder)
     if (latest !== undefined)
-      throw new FileError(`${latest}: this folder has a run already: resume that run, or train in another folder`)
+      throw new FileError(`${latest}: the folder already holds a run: resume that run, or train in another folder`)
     await writeRunStart(folder, { config: this.config })
   }
 

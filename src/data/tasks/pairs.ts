@@ -34,7 +34,9 @@ function codecFor(path: string, examples: readonly Example[]): TaskCodec {
   const { train } = splitExamples(examples)
   if (train.length === 0) {
     throw new FileError(
-      `${path}: none of its ${examples.length} examples fell into the training split; add more examples`,
+      examples.length === 0
+        ? `${path}: this file has no lines; each line must be: input TAB target`
+        : `${path}: none of its ${examples.length} examples fell into the training split; add more examples`,
     )
   }
   return taskCodec(pairsVocabularies(train))

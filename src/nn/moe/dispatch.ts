@@ -7,7 +7,7 @@ import type { Assignment } from './router.js'
 /**
  * The order of rows while experts compute them. Each row is a slot; the slots of an expert are consecutive. A token has
  * one slot for each of its choices. Choice c of token t is number `t * choices + c`. `slotOfChoice` and `choiceOfSlot`
- * are inverse to each other. A number past the end stands for a dropped choice or an empty slot.
+ * are inverse to each other. A number past the end means a dropped choice or an empty slot.
  */
 export type Slots = {
   slotOfChoice: Tensor // [tokens, choices], int32
@@ -41,8 +41,8 @@ export function bufferSlots({ expert, position, kept }: Choices, numExperts: num
 }
 
 /**
- * As many slots as there are choices: each expert has one for each of its choices, in the tokens' order. Choices that
- * are not kept have the slots behind those of the last expert.
+ * As many slots as choices, sorted by expert: each expert has one slot for each choice of it, in the tokens' order. The
+ * choices that are not kept come after the last expert's.
  */
 export function raggedSlots({ expert, kept }: Pick<Choices, 'expert' | 'kept'>, numExperts: number): Slots {
   const expertOfChoice = np.reshape(np.where(kept, expert, numExperts), [-1]) // [choices]

@@ -11,9 +11,9 @@ import { raggedDot } from './ragged-dot.js'
 
 /**
  * Every expert's feed-forward network (mlp.ts, with kernels [experts, in, out]) on the tokens of x [tokens, dModel] in
- * its slots. Choices without a slot get 0. If all experts have the same number of slots, each kernel is one batched
- * product and an expert's tokens share a dropout mask. Otherwise each kernel is a ragged product and each token has its
- * own mask.
+ * its slots. Choices without a slot get 0. If all experts have the same number of slots, each kernel takes one
+ * batched matmul and an expert's tokens share a dropout mask. Otherwise each kernel takes a ragged matmul
+ * (ragged-dot.ts) and each token has its own mask.
  */
 export function experts(params: MlpParams, x: Tensor, slots: Slots, noise: Noise, dropoutRate = 0): Tensor {
   const { slotsOfExpert } = slots

@@ -9,7 +9,7 @@ import { takeRows } from './dispatch.js'
 /**
  * Multiplies consecutive groups of rows by one kernel each, as JAX's `ragged_dot`: the first `groupSizes[0]` rows of x
  * [rows, in] by the first of the kernels [groups, in, out], the next `groupSizes[1]` rows by the second, and so on.
- * Rows behind the last group give 0. `groupSizes` [groups] is int32 and sums to at most `rows`. Computed in x's dtype.
+ * Rows after the last group give 0. `groupSizes` [groups] is int32 and sums to at most `rows`. Computed in x's dtype.
  * Returns [rows, out].
  */
 export function raggedDot(x: Tensor, kernels: Kernel, groupSizes: Tensor): Tensor {
@@ -35,8 +35,8 @@ const quantizedProduct = (bits: number): ((x: Tensor, kernels: QuantizedKernel, 
   ) // [rows, out]
 
 /**
- * The ragged product in fixed shapes. Each group's rows are padded to whole blocks of `height` rows, the mean size of a
- * group; then one batched product multiplies every block by its group's kernel. There are at most rows / height +
+ * The ragged matmul in fixed shapes. Each group's rows are padded to whole blocks of `height` rows, the mean size of a
+ * group; then one batched matmul multiplies every block by its group's kernel. There are at most rows / height +
  * groups blocks, so at most about twice as many rows are multiplied. `kernelsOf` returns the kernels [blocks, in, out]
  * for the group numbers [blocks].
  */
@@ -72,10 +72,10 @@ function productOfBlocks(x: Tensor, groupSizes: Tensor, kernelsOf: (group: Tenso
 }
 
 /**
- * The group that each of `places` is in. Group g covers the places from ends[g - 1] up to, but not including, ends[g]
- * of `ends` [groups]. Places behind the last group count as in the last one.
+ * The group of each of `indices` (row or block numbers). Group g has the indices from ends[g - 1] up to, but not
+ * including, ends[g] of `ends` [groups]. Indices after the last group count as part of it.
  */
-function groupAt(places: Tensor, ends: Tensor): Tensor {
-  const isBehind = np.lessEqual(np.expandDims(ends, 0), np.expandDims(places, 1)) // [places, groups]
-  return np.minimum(np.sum(np.astype(isBehind, 'int32'), { axis: 1 }), ends.shape[0] - 1) // [places]
+function groupAt(indices: Tensor, ends: Tensor): Tensor {
+  const isBehind = np.lessEqual(np.expandDims(ends, 0), np.expandDims(indices, 1)) // [indices, groups]
+  return np.minimum(np.sum(np.astype(isBehind, 'int32'), { axis: 1 }), ends.shape[0] - 1) // [indices]
 }

@@ -7,10 +7,10 @@ export interface RouterScores {
   probabilities: Tensor // [groups, tokens, experts]
 }
 
-/** The experts that each token goes to, and its place among each expert's tokens. A token has one or more choices. */
+/** The experts that each token chose, and its position among each expert's tokens. A token has one or more choices. */
 export type Assignment = {
   expert: Tensor // [groups, tokens, choices], int32
-  /** The choice's place among its group's choices of the same expert, from 0; -1 if the token is not routed. */
+  /** The choice's index among its group's choices of the same expert, from 0; -1 if the token is not routed. */
   position: Tensor // [groups, tokens, choices], int32
   /** Whether the token is routed and the expert has capacity for this choice. */
   kept: Tensor // [groups, tokens, choices], bool

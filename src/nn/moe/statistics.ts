@@ -17,7 +17,7 @@ export function routerStatistics(
 ): RouterStatistics {
   const { choice } = assignment
   const kept = np.astype(assignment.kept, 'float32') // [groups, tokens, choices]
-  const served = np.max(kept, { axis: 2 }) // [groups, tokens]
+  const isTaken = np.max(kept, { axis: 2 }) // [groups, tokens]
   const chosen = np.sum(choice, { axis: [0, 1] }) // [experts]
   // -sum(p log p) = log Z - sum(p logit): this form takes no log of 0.
   const entropy = np.subtract(
@@ -25,7 +25,7 @@ export function routerStatistics(
     np.sum(np.multiply(probabilities, logits), { axis: 2 }),
   ) // [groups, tokens]
   return {
-    shareDropped: np.subtract(1, weightedMean(served, present)), // []
+    shareDropped: np.subtract(1, weightedMean(isTaken, present)), // []
     load: np.divide(chosen, np.maximum(np.sum(chosen), 1)), // [experts]
     deadExperts: np.sum(np.astype(np.equal(chosen, 0), 'float32')), // []
     entropy: weightedMean(entropy, present),

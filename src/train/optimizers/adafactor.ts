@@ -11,8 +11,9 @@ export interface AdafactorOptions {
   /** The second moment decays by 1 - t^-decayRate in update t, counted from 1. */
   decayRate?: number
   /**
-   * The update from which t is counted. Updates up to it have t = 1, so a decay of 0: the second moment is that of the
-   * current gradient. T5X sets it to the number of pretraining steps when it fine-tunes, since its step count goes on.
+   * The update from which t is counted. Updates up to this number have t = 1 and decay 0: the second moment is the
+   * current gradient's square. T5X sets it to the number of pretraining steps when it fine-tunes, because its step count
+   * continues.
    */
   stepOffset?: number
   /** An update whose root mean square is larger is scaled down to it, before the learning rate applies. */
@@ -26,7 +27,7 @@ export interface AdafactorOptions {
 /**
  * Adafactor as T5X has it (Shazeer and Stern 2018, without momentum): the learning rate is relative to each parameter's
  * root mean square, updates are clipped, and the second moment of a matrix is kept as its row and column means.
- * factoring.ts decides from the declared axes which parameters are matrices, and that each expert counts by itself.
+ * factoring.ts decides from the declared axes which parameters are factored as matrices. Each expert is treated as a separate parameter.
  *
  * State, for each parameter: `{ v_row, v_col }` if it is factored, otherwise `{ v }`.
  */
@@ -35,7 +36,7 @@ export function adafactor(specs: readonly ParameterAxes[], options: AdafactorOpt
   const factorings = new Map(specs.map(spec => [spec.path, factoringOf(spec)]))
   const factoring = (path: string): Factoring => {
     const known = factorings.get(path)
-    check(known !== undefined, () => `Adafactor knows no parameter ${path}: its specs do not declare it`)
+    check(known !== undefined, () => `Adafactor was made without the parameter ${path}: add its declaration to `specs``)
     return known
   }
 
