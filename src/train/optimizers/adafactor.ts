@@ -36,7 +36,7 @@ export function adafactor(specs: readonly ParameterAxes[], options: AdafactorOpt
   const factorings = new Map(specs.map(spec => [spec.path, factoringOf(spec)]))
   const factoring = (path: string): Factoring => {
     const known = factorings.get(path)
-    check(known !== undefined, () => `Adafactor was made without the parameter ${path}: add its declaration to `specs``)
+    check(known !== undefined, () => `Adafactor was made without the parameter ${path}: add its declaration to specs`)
     return known
   }
 
