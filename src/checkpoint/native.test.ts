@@ -274,13 +274,15 @@ describe('kill -9', () => {
       })
       let output = ''
       const ended = new Promise(done => child.once('close', done))
-      await new Promise<void>(saved =>
+      // Killed at a random moment of about two savings, however long these take on this machine.
+      const seen: number[] = []
+      const duration = await new Promise<number>(measured =>
         child.stdout.on('data', (chunk: Buffer) => {
           output += chunk.toString()
-          saved()
+          if (seen.push(performance.now()) === 3) measured((seen[2] - seen[0]) / 2)
         }),
       )
-      await new Promise(done => setTimeout(done, 3 + Math.random() * 40))
+      await new Promise(done => setTimeout(done, 2 * Math.random() * duration))
       child.kill('SIGKILL')
       await ended
       const reported = Number(output.trimEnd().split('\n').at(-1))

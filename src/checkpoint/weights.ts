@@ -1,4 +1,4 @@
-import { FileError, SwitchyardError } from '../base/errors.js'
+import { ConfigError, FileError, SwitchyardError } from '../base/errors.js'
 import { formatCount } from '../base/format.js'
 import { treeFromPaths } from '../base/pytree.js'
 import { castHost } from '../base/host-tensor.js'
@@ -40,6 +40,14 @@ export interface Weights {
   /** Reads a parameter as it is stored quantized; null if this one is not quantized. */
   readQuantized?(path: string): Promise<QuantizedTensor | null>
   close(): Promise<void>
+}
+
+/** Throws a ConfigError if a router that a program supplied routes the tokens: only our own format records its name. */
+export function refuseCustomRouter({ path, router }: Weights, format: string): void {
+  if (router.custom !== undefined)
+    throw new ConfigError(
+      `${path}: the router "${router.custom}" of this model is not built in, and ${format} cannot say so: only our own format can, --to native`,
+    )
 }
 
 /** Reads a kernel [..., in, out] transposed to [..., out, in]. */

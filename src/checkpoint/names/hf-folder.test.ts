@@ -47,6 +47,15 @@ describe('Hugging Face weights', () => {
     },
   )
 
+  it('are not written where a custom router routes the tokens', async () => {
+    const weights = await openHfWeights(fixture('switch-tiny'))
+    const custom = { ...weights, router: { ...weights.router, custom: 'hashed' } }
+    await expect(writeHfWeights(join(scratch, 'custom'), custom)).rejects.toThrow(
+      'the router "hashed" of this model is not built in',
+    )
+    await weights.close()
+  })
+
   it('are stored in another dtype if that is asked for', async () => {
     const weights = await openHfWeights(fixture('switch-tiny'))
     const folder = join(scratch, 'half')

@@ -7,6 +7,7 @@ import { readSmallText } from '../files.js'
 import type { TensorInfo, TensorSource } from '../format.js'
 import { parseJson } from '../json.js'
 import { huggingface } from '../sharded.js'
+import { refuseCustomRouter } from '../weights.js'
 import type { Weights } from '../weights.js'
 import { configToHf, hfConfigText } from './hf-config.js'
 import { hfEntry, hfShape, toHf } from './hf.js'
@@ -42,6 +43,7 @@ export async function writeHfWeights(
     files?: Readonly<Record<string, Uint8Array>>
   } = {},
 ): Promise<void> {
+  refuseCustomRouter(weights, "Hugging Face's format")
   const family: HfFamily = weights.model.numExperts > 0 ? 'switch' : 't5'
   const config = { ...configToHf(weights.model, weights.router), ...(options.dtype ? { dtype: options.dtype } : {}) }
   await huggingface.write(folder, hfSource(weights, family, options.dtype), {

@@ -45,6 +45,15 @@ describe('T5X weights', () => {
     await weights.close()
   })
 
+  it('are not written where a custom router routes the tokens', async () => {
+    const weights = await openT5xWeights(fixture('t5x_ckpt/f32/checkpoint_1'))
+    const custom = { ...weights, router: { ...weights.router, custom: 'hashed' } }
+    await expect(writeT5xWeights(join(scratch, 'custom'), custom)).rejects.toThrow(
+      'the router "hashed" of this model is not built in',
+    )
+    await weights.close()
+  })
+
   it('are stored in another dtype if that is asked for', async () => {
     const weights = await openT5xWeights(fixture('t5x_ckpt/f32/checkpoint_1'))
     const path = join(scratch, 'half')

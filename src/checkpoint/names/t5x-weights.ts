@@ -5,7 +5,7 @@ import { declareParameters } from '../../model/parameters.js'
 import type { ParameterSpec } from '../../model/parameters.js'
 import type { CheckpointReader } from '../format.js'
 import { t5x } from '../t5x/t5x.js'
-import { checkComplete, readWeights, storedSpecs } from '../weights.js'
+import { checkComplete, readWeights, refuseCustomRouter, storedSpecs } from '../weights.js'
 import type { Weights } from '../weights.js'
 import { configFromT5x } from './t5x-config.js'
 import { t5xParameters, t5xSource } from './t5x.js'
@@ -62,6 +62,7 @@ export async function writeT5xWeights(
   weights: Weights,
   options: { dtype?: ParameterSpec['dtype']; step?: number } = {},
 ): Promise<void> {
+  refuseCustomRouter(weights, "T5X's format")
   const infos = weights.specs.map(spec => ({ name: spec.path, dtype: options.dtype ?? spec.dtype, shape: spec.shape }))
   const entries: AsyncIterable<readonly [string, HostTensor]> = readWeights(weights, options.dtype)
   await t5x.write(path, t5xSource({ infos, entries }, options.step ?? 0))

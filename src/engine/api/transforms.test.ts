@@ -192,7 +192,8 @@ describe('transformations', () => {
       return np.add(x, 1)
     }
     expect(() => jit(slow as unknown as (x: Tensor) => Tensor)(np.array(2))).toThrow('must not be async')
-    await new Promise(resolve => setTimeout(resolve, 20))
+    // Node reports rejections once no microtask is left, which is before the next immediate.
+    await new Promise(resolve => setImmediate(resolve))
     process.off('unhandledRejection', listen)
     expect(unhandled).toEqual([])
   })
