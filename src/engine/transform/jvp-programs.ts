@@ -1,4 +1,7 @@
-/** Forward mode of the primitives that carry programs: the same primitive, whose programs compute tangents too. */
+/**
+ * jvp rules of the primitives that carry programs: the same primitive, with programs that compute tangents too. In each rule
+ * `reached` is the mask of the outputs that have a tangent.
+ */
 import type { Aval } from '../program/aval.js'
 import * as ops from '../program/ops.js'
 import { bind, evalProgram, traceClosed } from '../program/trace.js'
@@ -9,7 +12,7 @@ import type { JvpEval, JvpRule, Tangent } from './rules.js'
 
 const avalsOf = (values: readonly Value[]): Aval[] => values.map(v => v.aval)
 
-/** The tangents of the outputs at which the mask holds, zeros written out. */
+/** The tangents of the outputs in the mask, with arrays of zeros for null. */
 const denseTangents = (outputs: readonly Value[], tangents: readonly Tangent[], mask: Mask): Value[] =>
   select(
     outputs.map((y, i) => tangents[i] ?? ops.zerosLike(y)),
@@ -154,18 +157,20 @@ export const cond =
     const types = avalsOf([...operands, ...present(tangents)])
     const n = operands.length
     const reached = branches[0].outputs.map(() => false)
-    const derive = (isComplete: boolean) =>
+    // `reached` is complete only after all branches have been traced. So they are traced twice: first to find `reached`, then
+    // with a tangent for every output in it.
+    const traceBranches = (findReached: boolean) =>
       branches.map(branch =>
         traceClosed(types, v => {
           const [outputs, dots] = jvpEval(branch, v.slice(0, n), spread(active, v.slice(n)))
-          if (!isComplete)
+          if (findReached)
             isPresent(dots).forEach((a, i) => {
               reached[i] ||= a
             })
           return [...outputs, ...denseTangents(outputs, dots, reached)]
         }),
       )
-    derive(false) // finds `reached`
-    const results = bind('cond', [index, ...operands, ...present(tangents)], { branches: derive(true) })
+    traceBranches(true)
+    const results = bind('cond', [index, ...operands, ...present(tangents)], { branches: traceBranches(false) })
     return [results.slice(0, reached.length), spread(reached, results.slice(reached.length))]
   }

@@ -12,8 +12,8 @@ import * as programs from './jvp-programs.js'
 import type { Duals, JvpRule, Tangent } from './rules.js'
 
 /**
- * Applies a program to values and tangents: the forward-mode derivative (Jacobian-vector product).
- * Equations that no tangent reaches are applied as they are.
+ * Applies a program to values and tangents: the forward-mode derivative (Jacobian-vector product). Equations none of whose
+ * operands has a tangent are applied unchanged.
  */
 export function jvpEval(program: Program, primals: readonly Value[], tangents: readonly Tangent[]): Duals {
   const env = new Map<Var, [Value, Tangent]>()
@@ -40,7 +40,7 @@ const applyRule = <P extends PrimitiveName>(
   params: PrimitiveParams[P],
 ): Duals => jvpRules[primitive](primals, tangents, params)
 
-/** The tangent, or an array of zeros where it is null. */
+/** The tangent, or an array of zeros if it is null. */
 const dense = (t: Tangent, x: Value): Value => t ?? ops.zerosLike(x)
 
 const addTangents = (a: Tangent, b: Tangent): Tangent => (a === null ? b : b === null ? a : ops.add(a, b))
@@ -53,19 +53,19 @@ const unary =
     return [[y], [ops.mul(t!, derivative(x, y))]]
   }
 
-/** dz = dx's part + dy's part. A partial derivative is null where it is zero everywhere. */
+/** dz = dx(tx, x, y, z) + dy(ty, x, y, z): each function is linear in its first argument, an operand's tangent. */
 const binary =
   (
     name: BinaryPrimitive,
-    dx: ((t: Value, x: Value, y: Value, z: Value) => Value) | null,
-    dy: ((t: Value, x: Value, y: Value, z: Value) => Value) | null,
+    dx: (t: Value, x: Value, y: Value, z: Value) => Value,
+    dy: (t: Value, x: Value, y: Value, z: Value) => Value,
   ): JvpRule<BinaryPrimitive> =>
   ([x, y], [tx, ty]) => {
     const z = bind<BinaryPrimitive>(name, [x, y], {})[0]
-    return [[z], [addTangents(tx && dx && dx(tx, x, y, z), ty && dy && dy(ty, x, y, z))]]
+    return [[z], [addTangents(tx && dx(tx, x, y, z), ty && dy(ty, x, y, z))]]
   }
 
-/** Piecewise constant functions, and functions of integers: no tangent. */
+/** Piecewise constant functions, and functions of integers: their outputs have no tangents. */
 const flat =
   <P extends PrimitiveName>(name: P): JvpRule<P> =>
   (primals, _, params) => {
@@ -73,12 +73,12 @@ const flat =
     return [outputs, outputs.map(() => null)]
   }
 
-/** The primitive is linear in its first operand and has no other that a tangent can reach. */
+/** Linear in the first operand; the other operands never have tangents. */
 const linear =
   <P extends PrimitiveName>(name: P): JvpRule<P> =>
   ([x, ...rest], [t], params) => [bind(name, [x, ...rest], params), [t && bind(name, [t, ...rest], params)[0]]]
 
-/** Linear in all operands together: the tangents are put through the same primitive, zeros written out. */
+/** Linear in all operands together: the same primitive is applied to the tangents, with arrays of zeros for null. */
 const linearInAll =
   <P extends PrimitiveName>(name: P): JvpRule<P> =>
   (primals, tangents, params) => [
@@ -90,8 +90,8 @@ const linearInAll =
     ),
   ]
 
-/** Linear in the first `n` operands together; the rest are indices. */
-const linearInFirst =
+/** Linear in the operands at these positions together; the other operands are indices. */
+const linearIn =
   <P extends PrimitiveName>(name: P, operands: readonly number[]): JvpRule<P> =>
   (primals, tangents, params) => [
     bind(name, primals, params),
@@ -102,7 +102,7 @@ const linearInFirst =
     ),
   ]
 
-/** The maximum's tangent is the mean of the tangents at the places that hold it. */
+/** The tangent of a maximum (or minimum) is the mean of the tangents of all elements that equal it. */
 const reduceExtreme =
   (name: 'reduceMax' | 'reduceMin'): JvpRule<'reduceMax' | 'reduceMin'> =>
   ([x], [t], { axes }: ReduceParams) => {
@@ -114,8 +114,8 @@ const reduceExtreme =
   }
 
 /**
- * The product's tangent, through a tree of products of pairs: right where factors are zero, unlike y * sum(t / x), and so
- * are its own derivatives.
+ * The tangent of a product, computed by multiplying pairs of factors until one is left. Unlike y * sum(t / x), this is correct
+ * when factors are zero, and so are its higher derivatives.
  */
 const reduceProd: JvpRule<'reduceProd'> = ([x], [t], { axes }) => {
   const kept = ops.range(x.ndim).filter(i => !axes.includes(i))
@@ -138,11 +138,12 @@ const reduceProd: JvpRule<'reduceProd'> = ([x], [t], { axes }) => {
     dots = ops.concatenate([ops.add(ops.mul(da, b), ops.mul(a, db)), ...rest(dots)], last)
     factors = ops.concatenate([ops.mul(a, b), ...rest(factors)], last)
   }
-  // One column is left, or none: the product of nothing does not vary.
+  // One column is left, or none: the product of no factors is constant, and the sum of no tangents is 0.
   return [[ops.reduceProd(x, axes)], [ops.reduceSum(dots, [last])]]
 }
 
-const half = (condition: Value, tie: Value, like: Value): Value =>
+/** 1 where the condition holds, 0.5 at a tie, otherwise 0: the derivative of max or min by one operand. */
+const oneOrHalf = (condition: Value, tie: Value, like: Value): Value =>
   ops.select(tie, ops.full(like.shape, 0.5, like.dtype), ops.convertElementType(condition, like.dtype))
 
 const twoOverSqrtPi = 2 / Math.sqrt(Math.PI)
@@ -211,13 +212,13 @@ const jvpRules: { [P in PrimitiveName]: JvpRule<P> } = {
   ),
   max: binary(
     'max',
-    (t, x, y) => ops.mul(t, half(ops.gt(x, y), ops.eq(x, y), x)),
-    (t, x, y) => ops.mul(t, half(ops.gt(y, x), ops.eq(x, y), x)),
+    (t, x, y) => ops.mul(t, oneOrHalf(ops.gt(x, y), ops.eq(x, y), x)),
+    (t, x, y) => ops.mul(t, oneOrHalf(ops.gt(y, x), ops.eq(x, y), x)),
   ),
   min: binary(
     'min',
-    (t, x, y) => ops.mul(t, half(ops.lt(x, y), ops.eq(x, y), x)),
-    (t, x, y) => ops.mul(t, half(ops.lt(y, x), ops.eq(x, y), x)),
+    (t, x, y) => ops.mul(t, oneOrHalf(ops.lt(x, y), ops.eq(x, y), x)),
+    (t, x, y) => ops.mul(t, oneOrHalf(ops.lt(y, x), ops.eq(x, y), x)),
   ),
   atan2: binary(
     'atan2',
@@ -249,7 +250,7 @@ const jvpRules: { [P in PrimitiveName]: JvpRule<P> } = {
   rev: linear('rev'),
   iota: flat('iota'),
   dynamicSlice: linear('dynamicSlice'),
-  dynamicUpdateSlice: linearInFirst('dynamicUpdateSlice', [0, 1]),
+  dynamicUpdateSlice: linearIn('dynamicUpdateSlice', [0, 1]),
   reduceSum: linear('reduceSum'),
   reduceMax: reduceExtreme('reduceMax'),
   reduceMin: reduceExtreme('reduceMin'),
@@ -264,8 +265,8 @@ const jvpRules: { [P in PrimitiveName]: JvpRule<P> } = {
     [addTangents(tx && ops.dotGeneral(tx, y, params), ty && ops.dotGeneral(x, ty, params))],
   ],
   gather: linear('gather'),
-  scatter: linearInFirst('scatter', [0, 2]),
-  scatterAdd: linearInFirst('scatterAdd', [0, 2]),
+  scatter: linearIn('scatter', [0, 2]),
+  scatterAdd: linearIn('scatterAdd', [0, 2]),
   sort: (xs, tangents, { axis }) => {
     const positions = ops.iota('int32', xs[0].shape, axis)
     const sorted = ops.sort([...xs, positions], axis)
@@ -288,7 +289,7 @@ const jvpRules: { [P in PrimitiveName]: JvpRule<P> } = {
   cond: programs.cond(jvpEval),
 }
 
-/** x's elements at `positions` along one axis; the positions on all other axes are the same. */
+/** x's elements at `positions` along one axis, as NumPy's take_along_axis. */
 function takeAlong(x: Value, positions: Value, axis: number): Value {
   const indices = ops
     .range(x.ndim)

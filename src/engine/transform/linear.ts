@@ -5,7 +5,7 @@ import type { GatherParams } from '../program/primitives.js'
 import type { Value } from '../program/value.js'
 import type { LinearOperand, TransposeRule } from './rules.js'
 
-/** The primitives that are linear in an operand. The rules of jvp apply no others to tangents. */
+/** The primitives that are linear in some operand. The jvp rules apply only these, and primitives that carry programs, to tangents. */
 export type LinearPrimitive =
   | 'neg'
   | 'optimizationBarrier'
@@ -31,14 +31,17 @@ export type LinearPrimitive =
   | 'scatter'
   | 'scatterAdd'
 
+/** Whether an operand gets a cotangent. */
 export const isLinear = (o: LinearOperand): o is { linear: Aval } => 'linear' in o
 export const avalOf = (o: LinearOperand): Aval => (isLinear(o) ? o.linear : o.known.aval)
 export const zeros = (a: Aval): Value => ops.full(a.shape, 0, a.dtype)
+/** The value of a known operand. */
 export const valueOf = (o: LinearOperand): Value => {
   if (isLinear(o)) throw new Error('a product of two tangents is not linear')
   return o.known
 }
 
+/** The transposition rules: from the output's cotangent to those of the operands in which the primitive is linear. */
 export const linearRules: { [P in LinearPrimitive]: TransposeRule<P> } = {
   neg: ct => [ops.neg(ct)],
   optimizationBarrier: ct => [ops.optimizationBarrier(ct)],
@@ -53,7 +56,7 @@ export const linearRules: { [P in LinearPrimitive]: TransposeRule<P> } = {
   },
   broadcastInDim: (ct, [x], { shape, dims }) => {
     const a = avalOf(x)
-    // Summed: new axes, and axes that were stretched from length 1, which the reshape restores.
+    // The cotangent is summed over new axes and over those stretched from length 1; the reshape restores the latter.
     const axes = ops.range(shape.length).filter(i => !dims.includes(i) || a.shape[dims.indexOf(i)] !== shape[i])
     return [ops.reshape(ops.reduceSum(ct, axes), a.shape)]
   },
@@ -75,7 +78,7 @@ export const linearRules: { [P in LinearPrimitive]: TransposeRule<P> } = {
     })
   },
   pad: (ct, [x, value], { low, high, interior }) => {
-    // Cropping by `low` and `high` gives the operand's window; strides skip the interior padding.
+    // Cropping by `low` and `high` leaves the operand's elements and the interior padding, which strides skip.
     const shape = avalOf(x).shape
     const zero = zeros({ dtype: ct.dtype, shape: [] })
     const window = ops.pad(
@@ -160,27 +163,28 @@ export const linearRules: { [P in LinearPrimitive]: TransposeRule<P> } = {
   ],
 }
 
-/** `total` plus the cotangent of a gather, at the places that the gather read. */
+/** The cotangent of a gather's operand, added to `total`: `ct` goes to the elements that the gather read. */
 export const addGathered = (total: Value, ct: Value, indices: Value, params: GatherParams): Value =>
   ops.scatterAdd(total, indices, ct, params.mode === 'fill' ? { ...params, mode: 'drop' } : params)
 
 /**
- * Which updates a scatter keeps, where several go to one place. Each index row scatters its own number, and then gathers the
- * number at its place: they are equal if this row was written last.
+ * Which updates a scatter keeps if several have the same index, as a mask of the shape of `updates`. Each index vector
+ * scatters its row number, then gathers the number stored at its index: if it is its own, this row was written last.
  */
 function lastWritten(operand: Aval, updates: Aval, indices: Value, { axes, batchDims, mode }: GatherParams): Value {
   const rows = indices.shape.slice(0, -1)
-  const numbers = ops.reshape(ops.iota('int32', [sizeOf(rows)], 0), rows)
-  const places = [...operand.shape.slice(0, batchDims), ...axes.map(a => operand.shape[a])]
+  const rowNumbers = ops.reshape(ops.iota('int32', [sizeOf(rows)], 0), rows)
+  const indexedShape = [...operand.shape.slice(0, batchDims), ...axes.map(a => operand.shape[a])]
   const params = { axes: ops.range(axes.length, batchDims), batchDims, mode }
-  const winners = ops.scatter(ops.full(places, -1, 'int32'), indices, numbers, params)
-  const won = ops.eq(ops.gather(winners, indices, { ...params, mode: 'clip' }), numbers)
+  const winners = ops.scatter(ops.full(indexedShape, -1, 'int32'), indices, rowNumbers, params)
+  const won = ops.eq(ops.gather(winners, indices, { ...params, mode: 'clip' }), rowNumbers)
   return ops.broadcastInDim(won, updates.shape, ops.range(rows.length))
 }
 
 /**
- * The cotangent of one operand of a dot: the output's cotangent dotted with the other operand over the other's free
- * axes, and transposed to the operand's order of axes. `second`: whether the operand is the right one of the two.
+ * The cotangent of one operand of a dotGeneral: the dotGeneral of the output's cotangent and the other operand, contracted
+ * over the other operand's free axes, transposed to this operand's order of axes. `isRight`: whether this operand is the
+ * right one.
  */
 function dotTranspose(
   ct: Value,
@@ -190,14 +194,14 @@ function dotTranspose(
   otherContract: readonly number[],
   batch: readonly number[],
   otherBatch: readonly number[],
-  second: boolean,
+  isRight: boolean,
 ): Value {
   const free = ops.range(operand.shape.length).filter(i => !contract.includes(i) && !batch.includes(i))
   const otherFree = ops.range(other.ndim).filter(i => !otherContract.includes(i) && !otherBatch.includes(i))
   const ctBatch = ops.range(batch.length)
-  const ctOther = ops.range(otherFree.length, second ? batch.length : batch.length + free.length)
+  const ctOther = ops.range(otherFree.length, isRight ? batch.length : batch.length + free.length)
   const product = ops.dotGeneral(ct, other, { contract: [ctOther, otherFree], batch: [ctBatch, otherBatch] })
-  // The product's axes: batch, the operand's free axes, then the other's contracted axes in their own order.
+  // The product's axes: batch, this operand's free axes, then the contracted axes, in their order in the other operand.
   const contractInOrder = otherContract.toSorted((a, b) => a - b).map(axis => contract[otherContract.indexOf(axis)])
   return ops.transpose(product, ops.inversePermutation([...batch, ...free, ...contractInOrder]))
 }

@@ -9,7 +9,7 @@ import type { Cotangent, Tangent } from './rules.js'
 import { split } from './split.js'
 import { transposeEval } from './transpose.js'
 
-/** A program split at its derivative. */
+/** A program split into its value and its derivative. */
 export interface Linearized {
   /** inputs -> outputs, then residuals. */
   primal: Program
@@ -21,8 +21,8 @@ export interface Linearized {
 }
 
 /**
- * Splits a program into its value and its derivative, which is linear in the tangents of the `active` inputs. Outputs
- * outside of the mask `wanted` get no tangent; everything that only their tangents need is left out.
+ * Splits a program into its value and its derivative, which is linear in the tangents of the `active` inputs. Outputs that
+ * are not in the mask `wanted` get no tangent, and what only their tangents need is not computed.
  */
 export function linearize(program: Program, active: Mask, wanted: Mask = allOf(program.outputs)): Linearized {
   const types = program.inputs.map(v => v.aval)
@@ -35,7 +35,7 @@ export function linearize(program: Program, active: Mask, wanted: Mask = allOf(p
     activeOutputs = isPresent(outTangents)
     return [...outputs, ...present(outTangents)]
   })
-  // Known: everything but the tangents.
+  // Partial evaluation with the tangents as the only unknown inputs.
   const { known, unknown, numResiduals } = split(
     joint,
     joint.inputs.map((_, i) => i >= types.length),
@@ -46,7 +46,7 @@ export function linearize(program: Program, active: Mask, wanted: Mask = allOf(p
 
 /**
  * The value of a program, and its reverse-mode derivative: `pullback` takes a cotangent for each output and returns the
- * cotangents of the active inputs. Outputs outside of the mask `wanted` take no part in the derivative.
+ * cotangents of the active inputs. Outputs that are not in the mask `wanted` take no part in the derivative.
  */
 export function vjpEval(
   program: Program,
@@ -71,7 +71,7 @@ export function vjpEval(
 
 /**
  * The value of a program, and its forward-mode derivative at that point: `pushforward` takes a tangent for each active
- * input and returns the outputs' tangents (null: zero). It computes nothing of the value again.
+ * input and returns the outputs' tangents (null: zero). It does not compute the value again.
  */
 export function linearizeEval(
   program: Program,
@@ -89,6 +89,7 @@ export function linearizeEval(
   }
 }
 
+/** Linearizes a program and computes its value: the outputs, and the residuals that the tangent program needs. */
 function evalPrimal(
   program: Program,
   inputs: readonly Value[],

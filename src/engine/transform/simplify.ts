@@ -7,11 +7,13 @@ import type { Atom, Equation } from '../program/program.js'
 import { withoutDeadCode } from './dead-code.js'
 
 /**
- * An equal program with less to do: calls are inlined, equal equations are computed once, identities and moves of data
- * that cancel are dropped, transpositions go into the products that read them, and what no output needs is left out.
+ * An equivalent program with fewer operations. Calls are inlined, equal equations are computed once, identities and data
+ * movements that cancel are removed, transpositions are folded into the matrix products that read them, and what no output
+ * needs is removed.
  *
- * Results are those of the original bit for bit, except for the sign of a zero: x + 0 and the sum of a single -0 become x, where
- * IEEE 754 has +0. In particular, additions keep their order, since (a + b) + c and a + (b + c) round differently.
+ * Results equal the original's bit for bit, except for the sign of a zero: x + 0 and the sum of a single element become x,
+ * which for x = -0 should be +0 (IEEE 754). In particular, additions keep their order, since (a + b) + c and a + (b + c) round
+ * differently.
  */
 export function simplify(program: Program): Program {
   const writer = new Simplifier()
@@ -23,10 +25,12 @@ class Simplifier {
   readonly equations: Equation[] = []
   /** The equation that defines a value of the new program. */
   private readonly source = new Map<Atom, Equation>()
-  private readonly known = new Map<string, readonly Var[]>()
+  /** The outputs of the equations written so far, by the equation's text. */
+  private readonly written = new Map<string, readonly Var[]>()
+  /** A number for each variable, for the texts of equations. */
   private readonly ids = new Map<Var, number>()
 
-  /** Writes a program's equations for these inputs; returns its outputs. */
+  /** Writes a program's equations with these inputs; returns its outputs. */
   inline(program: Program, inputs: readonly Atom[]): Atom[] {
     const env = new Map<Var, Atom>()
     const read = (a: Atom): Atom => (a instanceof Lit ? a : env.get(a)!)
@@ -38,6 +42,7 @@ class Simplifier {
     return program.outputs.map(read)
   }
 
+  /** Writes an equation in its simplest form, or finds an equal one written before; returns its outputs. */
   private add(eqn: Equation): readonly Atom[] {
     if (is(eqn, 'call') || is(eqn, 'linearCall')) return this.inline(eqn.params.program, eqn.inputs)
     const rewritten = this.rewrite(eqn)
@@ -46,22 +51,23 @@ class Simplifier {
     if (is(eqn, 'optimizationBarrier')) return this.emit(eqn)
     const simple = withSimplePrograms(eqn)
     const key = `${eqn.primitive} ${printParam(simple.params, '')} ${eqn.inputs.map(a => this.nameOf(a)).join(' ')}`
-    const same = this.known.get(key)
+    const same = this.written.get(key)
     if (same) return same
     const outputs = this.emit(simple)
-    this.known.set(key, outputs)
+    this.written.set(key, outputs)
     return outputs
   }
 
   private emit(eqn: Equation): readonly Var[] {
-    // A program that is called twice is written twice: each time it defines values of its own.
-    const isAgain = eqn.outputs.some(o => this.source.has(o))
-    const written = isAgain ? { ...eqn, outputs: eqn.outputs.map(o => new Var(o.aval)) } : eqn
+    // A program that is inlined twice defines new variables the second time.
+    const isRepeated = eqn.outputs.some(o => this.source.has(o))
+    const written = isRepeated ? { ...eqn, outputs: eqn.outputs.map(o => new Var(o.aval)) } : eqn
     this.equations.push(written)
     for (const o of written.outputs) this.source.set(o, written)
     return written.outputs
   }
 
+  /** A text that is the same for equal constants and for the same variable only. */
   private nameOf(a: Atom): string {
     if (a instanceof Lit) return `${Object.is(a.value, -0) ? '-0' : a.value}${typeof a.value}:${a.aval.dtype}`
     let id = this.ids.get(a)
@@ -69,13 +75,13 @@ class Simplifier {
     return `v${id}`
   }
 
-  /** The one equation with this result, if it is of the primitive. */
+  /** The equation that computes a value, if it applies this primitive. */
   private madeBy<P extends PrimitiveName>(a: Atom, primitive: P): Equation<P> | undefined {
     const eqn = this.source.get(a)
     return eqn && is(eqn, primitive) ? eqn : undefined
   }
 
-  /** The number of which a value is full, if that is known. */
+  /** The scalar of which a value consists, if it is a constant or a broadcast constant. */
   private constant(a: Atom): number | undefined {
     if (a instanceof Lit) return Number(a.value)
     const filled = this.madeBy(a, 'broadcastInDim')?.inputs[0]
@@ -142,13 +148,13 @@ class Simplifier {
     if (perm.every((p, i) => p === i)) return x
     const inner = this.madeBy(x, 'transpose')
     if (inner) return become(eqn, 'transpose', inner.inputs, { perm: perm.map(p => inner.params.perm[p]) })
-    // Axes of length 1 that move past others leave the data where it is.
-    const long = perm.filter(p => x.aval.shape[p] !== 1)
-    if (long.every((p, i) => i === 0 || long[i - 1] < p))
+    // If only axes of length 1 change their position, the data does not move.
+    const longAxes = perm.filter(p => x.aval.shape[p] !== 1)
+    if (longAxes.every((p, i) => i === 0 || longAxes[i - 1] < p))
       return become(eqn, 'reshape', [x], { shape: eqn.outputs[0].aval.shape })
     const dot = this.madeBy(x, 'dotGeneral')
     if (!dot) return eqn
-    // [batch, left, right] -> [batch, right, left]: the product of the operands the other way round.
+    // [batch, left, right] -> [batch, right, left] is the product with its operands swapped.
     const { contract, batch } = dot.params
     const [a, b] = dot.inputs
     const numBatch = batch[0].length
@@ -159,7 +165,10 @@ class Simplifier {
     return become(eqn, 'dotGeneral', [b, a], { contract: [contract[1], contract[0]], batch: [batch[1], batch[0]] })
   }
 
-  /** Reads an operand's own axes where it was transposed only for the product, if the order of the free axes allows it. */
+  /**
+   * Reads a transposed operand before its transposition, with the contracted and batch axes renumbered. Possible if the free
+   * axes have the same order before and after it, because that is their order in the result.
+   */
   private foldTransposes(eqn: Equation<'dotGeneral'>): Equation | Atom {
     for (const side of [0, 1] as const) {
       const inner = this.madeBy(eqn.inputs[side], 'transpose')
@@ -182,7 +191,7 @@ class Simplifier {
   }
 }
 
-/** An equation with the results of another. */
+/** An equation that replaces `eqn`: another primitive, with a result of the same type. */
 function become<P extends PrimitiveName>(
   eqn: Equation,
   primitive: P,
@@ -193,7 +202,7 @@ function become<P extends PrimitiveName>(
   return { primitive, inputs, params, outputs: [new Var(output.aval)] } as unknown as Equation
 }
 
-/** The equation with its subprograms simplified, without the derivative that a composite brought. */
+/** The equation with simplified subprograms, and without a composite's custom derivative, which is no longer needed. */
 function withSimplePrograms(eqn: Equation): Equation {
   const params = Object.entries(eqn.params)
     .filter(([key]) => key !== 'vjp' && key !== 'jvp')

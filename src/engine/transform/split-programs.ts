@@ -1,4 +1,4 @@
-/** How the primitives that carry programs split into a known and an unknown part. */
+/** How equations of primitives that carry programs are split into a known and an unknown part: see `split`. */
 import { sameAval } from '../program/aval.js'
 import type { Aval } from '../program/aval.js'
 import * as ops from '../program/ops.js'
@@ -11,12 +11,14 @@ import type { Mask } from './masks.js'
 import type { SplitEquation, SplitProgram } from './rules.js'
 
 /**
- * Two scans: the known one returns the residuals of each step as additional stacked outputs, and the unknown one scans
- * over them. A residual that is an operand of the body (a constant or a scanned row) is not stored again. A residual
- * computed from constants alone is the same at every step: it is computed once, before the loop.
+ * Splits a scan into two. There are four kinds of residuals:
+ * - `hoisted`: computed from constants only, so the same at every step. A `call` before the loops computes them once.
+ * - `fixed`: constants of the scan, and `rows`: rows of its scanned operands. The unknown scan reads the operand itself.
+ * - `stacked`: all other residuals. The known scan returns those of all steps stacked, and the unknown scan scans over them.
  */
 export function splitScan(split: SplitProgram, eqn: Equation<'scan'>, unknown: Mask): SplitEquation {
   const { body, numConsts, numCarry } = eqn.params
+  // The suffix U marks the mask of the unknown operands of each kind.
   const [constsU, carryU, xsU] = scanParts(unknown, eqn.params)
   // A carry is unknown if its initial value is, or if the body makes it so.
   const { carried, ...steps } = settle(carryU, mask => {
@@ -32,11 +34,11 @@ export function splitScan(split: SplitProgram, eqn: Equation<'scan'>, unknown: M
     reject(body.inputs.slice(0, numConsts), constsU),
   )
   const hoisted = residuals.filter(r => invariants.has(r))
-  const once = hoisted.map(r => new Var(r.aval))
-  const before = equation({
+  const hoistedVars = hoisted.map(r => new Var(r.aval))
+  const invariantCall = equation({
     primitive: 'call',
     inputs: reject(consts, constsU),
-    outputs: once,
+    outputs: hoistedVars,
     params: {
       name: 'invariant',
       remat: false,
@@ -61,13 +63,14 @@ export function splitScan(split: SplitProgram, eqn: Equation<'scan'>, unknown: M
     outputs: [...reject(eqn.outputs, steps.unknownOutputs), ...stacks],
   })
   const [unknownConsts, unknownCarry] = [select(consts, constsU), select(carry, carried)]
+  // The inputs of the unknown body after its residuals: constants and carry, then rows.
   const declared = steps.unknown.inputs.slice(residuals.length)
   const numBefore = unknownConsts.length + unknownCarry.length
   const rest = equation({
     ...eqn,
     inputs: [
       ...fixed.map(r => consts[bodyConsts.indexOf(r)]),
-      ...once,
+      ...hoistedVars,
       ...unknownConsts,
       ...unknownCarry,
       ...rows.map(r => xs[bodyXs.indexOf(r)]),
@@ -76,7 +79,7 @@ export function splitScan(split: SplitProgram, eqn: Equation<'scan'>, unknown: M
     ],
     params: {
       ...eqn.params,
-      numConsts: fixed.length + once.length + unknownConsts.length,
+      numConsts: fixed.length + hoistedVars.length + unknownConsts.length,
       numCarry: unknownCarry.length,
       body: new Program(
         [...fixed, ...hoisted, ...declared.slice(0, numBefore), ...rows, ...stacked, ...declared.slice(numBefore)],
@@ -86,10 +89,10 @@ export function splitScan(split: SplitProgram, eqn: Equation<'scan'>, unknown: M
     },
     outputs: select(eqn.outputs, steps.unknownOutputs),
   })
-  return { known: [before, known], unknown: rest }
+  return { known: [invariantCall, known], unknown: rest }
 }
 
-/** The equations of a body that depend on these constants alone, and the values that they compute. */
+/** The equations of a body that depend on these constants only, and the values that they compute. */
 function invariantPart(
   { equations }: Program,
   consts: readonly Var[],
@@ -108,9 +111,9 @@ function invariantPart(
 }
 
 /**
- * The branches have different residuals, but must return the same types. So the known branches return a list of slots
- * that all branches share: a residual goes to a free slot of its type, and unused slots hold zeros. A residual that is
- * an operand of the branch needs no slot.
+ * Splits a cond into two. The branches have different residuals, but all branches of one cond must return the same types. So
+ * each known branch returns its residuals in slots, a list of types that all branches share: a residual goes to a free slot
+ * of its type, and unused slots hold zeros. A residual that is an operand of the branch needs no slot.
  */
 export function splitCond(split: SplitProgram, eqn: Equation<'cond'>, unknown: Mask): SplitEquation {
   if (unknown[0]) return { known: [], unknown: eqn }
@@ -122,7 +125,7 @@ export function splitCond(split: SplitProgram, eqn: Equation<'cond'>, unknown: M
     const parts = split(branch, mask, wanted)
     const residuals = parts.unknown.inputs.slice(0, parts.numResiduals)
     const taken = new Set<number>()
-    const places = residuals.map(r => {
+    const sources = residuals.map(r => {
       const operand = branch.inputs.indexOf(r)
       if (operand >= 0) return { operand }
       let slot = slots.findIndex((s, i) => !taken.has(i) && sameAval(s, r.aval))
@@ -130,10 +133,11 @@ export function splitCond(split: SplitProgram, eqn: Equation<'cond'>, unknown: M
       taken.add(slot)
       return { slot }
     })
-    return { parts, places }
+    return { parts, sources }
   })
+  // Operands that are residuals of any branch.
   const shared = [
-    ...new Set(branches.flatMap(b => b.places.flatMap(p => (p.operand === undefined ? [] : [p.operand])))),
+    ...new Set(branches.flatMap(b => b.sources.flatMap(s => (s.operand === undefined ? [] : [s.operand])))),
   ]
 
   const slotVars = slots.map(a => new Var(a))
@@ -142,15 +146,15 @@ export function splitCond(split: SplitProgram, eqn: Equation<'cond'>, unknown: M
     inputs: [index, ...reject(operands, mask)],
     outputs: [...reject(eqn.outputs, wanted), ...slotVars],
     params: {
-      branches: branches.map(({ parts, places }) =>
+      branches: branches.map(({ parts, sources }) =>
         traceClosed(
           parts.known.inputs.map(v => v.aval),
           v => {
             const outputs = evalProgram(parts.known, v)
-            const residuals = outputs.splice(outputs.length - places.length)
+            const residuals = outputs.splice(outputs.length - sources.length)
             return [
               ...outputs,
-              ...slots.map((a, s) => residuals[places.findIndex(p => p.slot === s)] ?? ops.full(a.shape, 0, a.dtype)),
+              ...slots.map((a, i) => residuals[sources.findIndex(s => s.slot === i)] ?? ops.full(a.shape, 0, a.dtype)),
             ]
           },
         ),
@@ -163,12 +167,12 @@ export function splitCond(split: SplitProgram, eqn: Equation<'cond'>, unknown: M
     inputs: [index, ...inputs],
     outputs: select(eqn.outputs, wanted),
     params: {
-      branches: branches.map(({ parts, places }) =>
+      branches: branches.map(({ parts, sources }) =>
         traceClosed(
           inputs.map(v => v.aval),
           v => {
-            const residuals = places.map(
-              p => v[p.operand === undefined ? shared.length + p.slot : shared.indexOf(p.operand)],
+            const residuals = sources.map(
+              s => v[s.operand === undefined ? shared.length + s.slot : shared.indexOf(s.operand)],
             )
             return evalProgram(parts.unknown, [...residuals, ...v.slice(shared.length + slots.length)])
           },
@@ -180,9 +184,9 @@ export function splitCond(split: SplitProgram, eqn: Equation<'cond'>, unknown: M
 }
 
 /**
- * A call with `remat`: its only residuals are its inputs. The unknown part computes the known values again, from inputs
- * behind an `optimizationBarrier`. Without the barrier, simplification would merge both computations into one and keep
- * its results in memory.
+ * Splits a call with `remat`, whose only residuals are its inputs. The unknown part computes the known values again, from
+ * inputs that pass an `optimizationBarrier`. Without the barrier, simplification would merge both computations into one,
+ * and its results would stay in memory until the unknown part runs.
  */
 export function splitCall(split: SplitProgram, eqn: Equation<'call'>, unknown: Mask): SplitEquation {
   const { program } = eqn.params

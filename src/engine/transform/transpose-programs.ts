@@ -1,4 +1,4 @@
-/** Transposition of the linear primitives that carry programs. */
+/** Transposition rules of the primitives that carry programs. */
 import * as ops from '../program/ops.js'
 import { bind, traceClosed } from '../program/trace.js'
 import type { Value } from '../program/value.js'
@@ -9,7 +9,7 @@ import type { LinearOperand, ProgramTransposeRule, TransposeEval } from './rules
 const isKnown = (operands: readonly LinearOperand[]): boolean[] => operands.map(o => !isLinear(o))
 const known = (operands: readonly LinearOperand[]): Value[] => operands.filter(o => !isLinear(o)).map(valueOf)
 
-/** Inlined. For a call with `remat` this is where its known values are computed again. */
+/** Inlines the transposed program. This computes the known values of a call with `remat` again. */
 export const call =
   (transposeEval: TransposeEval): ProgramTransposeRule<'call'> =>
   (cotangents, operands, { program }) =>
@@ -19,7 +19,7 @@ export const call =
       cotangents,
     )
 
-/** The transposed branches. A branch that does not use an operand returns zeros for it. */
+/** A cond of the transposed branches. A branch that does not use an operand returns zeros as its cotangent. */
 export const cond =
   (transposeEval: TransposeEval): ProgramTransposeRule<'cond'> =>
   (cotangents, [index, ...operands], { branches }) => {
@@ -40,8 +40,8 @@ export const cond =
   }
 
 /**
- * A scan in the opposite direction. Its carry holds the cotangents of the carry and the running sums of the constants'
- * cotangents. It scans over the cotangents of the stacked outputs and stacks those of the scanned operands.
+ * A scan in the opposite direction. Its carry holds the carry's cotangents and the sums so far of the constants' cotangents.
+ * It scans over the cotangents of the stacked outputs, and stacks the cotangents of the scanned operands.
  */
 export const scan =
   (transposeEval: TransposeEval): ProgramTransposeRule<'scan'> =>
@@ -56,6 +56,8 @@ export const scan =
     const constTypes = consts.filter(isLinear).map(o => o.linear)
     const knownConsts = known(consts)
     const yTypes = select(body.outputs.slice(numCarry), isPresent(yCts)).map(o => o.aval)
+    // The operands of the transposed scan: known constants; cotangents of the carry, sums of the constants' cotangents; known
+    // rows, rows of the outputs' cotangents.
     const types = [knownConsts.map(v => v.aval), carryTypes, constTypes, select(rowTypes, isKnown(xs)), yTypes]
 
     const transposed = traceClosed(types.flat(), v => {

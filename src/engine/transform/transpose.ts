@@ -14,8 +14,8 @@ import * as programs from './transpose-programs.js'
 import type { Cotangent, LinearOperand, ProgramTransposeRule, TransposeRule } from './rules.js'
 
 /**
- * Transposes a program that is linear in some inputs, which are null in `inputs`: from cotangents of the outputs to
- * cotangents of those inputs. First the equations that depend on known inputs alone are applied, in order. Then the linear
+ * Applies the transpose of a program that is linear in some inputs, which are null in `inputs`: from cotangents of the outputs
+ * to cotangents of those inputs. First the equations that depend on known inputs only are applied, in order. Then the linear
  * equations are visited from last to first, and each adds to the cotangents of its operands.
  */
 export function transposeEval(
@@ -24,38 +24,39 @@ export function transposeEval(
   cotangents: readonly Cotangent[],
 ): Cotangent[] {
   const known = new Map<Var, Value>()
-  const pending: Equation[] = []
+  const linearEquations: Equation[] = []
   program.inputs.forEach((v, i) => {
     if (inputs[i] !== null) known.set(v, inputs[i])
   })
   const value = (a: Atom): Value | undefined => (a instanceof Lit ? new Literal(a.value, a.aval.dtype) : known.get(a))
   for (const eqn of program.equations) {
     const values = eqn.inputs.map(value)
-    if (values.some(v => v === undefined)) pending.push(eqn)
+    if (values.some(v => v === undefined)) linearEquations.push(eqn)
     else bind(eqn.primitive, values as Value[], eqn.params).forEach((y, i) => known.set(eqn.outputs[i], y))
   }
 
-  const flowing = new Map<Var, Value>()
+  /** For each variable the sum of the cotangents found so far. */
+  const sums = new Map<Var, Value>()
   const accumulate = (a: Atom, ct: Cotangent): void => {
     if (ct === null || a instanceof Lit || known.has(a)) return
-    const sofar = flowing.get(a)
-    flowing.set(a, sofar ? ops.add(sofar, ct) : ct)
+    const sum = sums.get(a)
+    sums.set(a, sum ? ops.add(sum, ct) : ct)
   }
   program.outputs.forEach((o, i) => accumulate(o, cotangents[i]))
-  for (const eqn of pending.toReversed()) {
-    const cts = eqn.outputs.map(o => flowing.get(o) ?? null)
+  for (const eqn of linearEquations.toReversed()) {
+    const cts = eqn.outputs.map(o => sums.get(o) ?? null)
     if (cts.every(ct => ct === null)) continue
     const operands = eqn.inputs.map((a): LinearOperand => {
       const v = value(a)
       return v === undefined ? { linear: a.aval } : { known: v }
     })
-    const total = is(eqn, 'gather') ? flowing.get(eqn.inputs[0] as Var) : undefined
-    if (total && is(eqn, 'gather')) {
-      // A table that is read several times: the rows go into its cotangent directly, and not through an array of zeros.
-      flowing.set(eqn.inputs[0] as Var, addGathered(total, cts[0]!, valueOf(operands[1]), eqn.params))
+    const sum = is(eqn, 'gather') ? sums.get(eqn.inputs[0] as Var) : undefined
+    if (sum && is(eqn, 'gather')) {
+      // Another gather from the same operand, such as an embedding: adds its rows to the sum, without a new array of zeros.
+      sums.set(eqn.inputs[0] as Var, addGathered(sum, cts[0]!, valueOf(operands[1]), eqn.params))
     } else applyRule(eqn, cts, operands).forEach((c, i) => accumulate(eqn.inputs[i], c))
   }
-  return program.inputs.map((v, i) => (inputs[i] === null ? (flowing.get(v) ?? null) : null))
+  return program.inputs.map((v, i) => (inputs[i] === null ? (sums.get(v) ?? null) : null))
 }
 
 function applyRule(eqn: Equation, cotangents: readonly Cotangent[], operands: readonly LinearOperand[]): Cotangent[] {
