@@ -2,20 +2,20 @@ import type { HostTensor } from '../../base/host-tensor.js'
 import type { Aval } from '../program/aval.js'
 import type { Program } from '../program/program.js'
 
-/** An array where a backend keeps it. */
+/** An array in a backend's memory. */
 export interface Buffer {
   readonly aval: Aval
-  /** The data on the host. It may be the buffer's own memory: do not write to it, and be done before the buffer is donated. */
+  /** The data on the host. It may be the buffer's own memory: do not write to it, and do not read it after the buffer is donated. */
   read(): Promise<HostTensor>
 }
 
-/** Figures of a compiled program, for people and for tests of what was compiled. */
+/** Figures of a compiled program, for people and for tests of the compiler. */
 export interface ExecutableStats {
-  /** Nodes of the backend's own graph, as it was written. */
+  /** Nodes of the backend's own graph, before its runtime optimizes it. */
   nodes: number
-  /** Loops that make arrays of random numbers. */
+  /** Loops that generate arrays of random numbers. */
   generators: number
-  /** Loops over donated memory, written in place. */
+  /** Loops that write into donated memory. */
   fusedLoops: number
   /** Bytes of results that take the memory of donated inputs. */
   inPlaceBytes: number
@@ -23,36 +23,36 @@ export interface ExecutableStats {
   weightBytes: number
 }
 
-/** A program made ready to run. */
+/** A compiled program. */
 export interface Executable {
   readonly stats: ExecutableStats
   /**
-   * Donated inputs (see `Backend.compile`) may not be used after a run that succeeded. A run that fails leaves in `written` the donated
-   * inputs whose data it may have destroyed; all others are as before. Runs do not overlap.
+   * Donated inputs (see `Backend.compile`) may not be used after a run that succeeded. A run that fails adds to `written` the
+   * donated inputs whose data it may have overwritten; all other inputs are unchanged. Runs may not overlap.
    */
   run(inputs: readonly Buffer[], written?: Set<Buffer>): Promise<Buffer[]>
-  /** Gives up what the executable holds outside JavaScript's memory. It must not be running, and cannot run afterwards. */
+  /** Frees the memory that the executable holds outside of JavaScript's. It must not be running, and cannot run afterwards. */
   release(): Promise<void>
 }
 
-/** A function's programs at three different sizes: what differs between them depends on sizes. */
+/** A function's programs at three different input sizes. What differs between them depends on the sizes. */
 export type ProgramsAtSizes = readonly [Program, Program, Program]
 
 /** A function compiled with the data of some inputs, its weights, for any sizes of its other inputs. */
 export interface CompiledWithWeights {
-  /** The positions of the weights that the backend has copied: it does not keep their buffers. */
+  /** The positions of the weights that the backend has copied, and whose buffers it therefore does not keep. */
   readonly copied: readonly number[]
-  /** The function's program at some sizes, ready to run on the inputs that are not weights. */
+  /** The executable for one set of sizes, given the function's program at these sizes. It takes the inputs that are not weights. */
   at(program: Program): Promise<Executable>
 }
 
-/** What a backend makes of a program, step by step. */
+/** The stages of a program's compilation, for inspection. */
 export interface Compilation {
   /** The program after simplification. */
   readonly program: Program
-  /** Parts that run as loops from scalars to arrays, before the rest: random numbers. */
+  /** Random numbers: parts that run as loops from scalars to arrays, before the graph. */
   readonly generators: readonly Program[]
-  /** Parts that run as loops in place, after the rest. */
+  /** Updates of donated state: parts that run as loops in place, after the graph. */
   readonly loops: readonly Program[]
   /** How many donated inputs are written in place. */
   readonly inPlaceArrays: number
@@ -61,19 +61,21 @@ export interface Compilation {
   readonly stats: ExecutableStats
 }
 
-/** The seam between programs and whatever runs them. */
+/** Compiles programs. The engine uses backends through this interface only. */
 export interface Backend {
   readonly name: string
-  /** What results depend on besides the program: library, version, number of threads. */
+  /** What results depend on besides the program, for reports: library, version, number of threads. */
   describe(): Promise<string>
+  /** Makes a buffer of host data, which the buffer may keep: do not write to it afterwards. */
   put(tensor: HostTensor): Buffer
   /** `donated`: the inputs whose memory the results may take. */
   compile(program: Program, donated?: readonly boolean[]): Promise<Executable>
-  /** Shows what `compile` makes of a program. */
+  /** The stages of `compile` for a program. */
   explain(program: Program, donated?: readonly boolean[]): Compilation
   /**
-   * Compiles a function some of whose inputs, its weights, hold the same data at each run (null: not a weight). The weights are laid out
-   * once for all sizes of the other inputs. A backend that gains nothing by that compiles the program of each size.
+   * Compiles a function some of whose inputs, its weights, hold the same data in each run. `weights` has a buffer for each of
+   * them and null for each other input. The backend prepares the weights once, for all sizes of the other inputs. A backend
+   * that has nothing to prepare compiles the program of each size separately.
    */
   compileWithWeights(
     examples: ProgramsAtSizes,

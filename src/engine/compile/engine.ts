@@ -12,10 +12,11 @@ import { Literal, Value } from '../program/value.js'
 import type { Evaluator } from '../program/value.js'
 import type { Backend, Buffer, Executable, ProgramsAtSizes } from './backend.js'
 
-/** An array that exists, or is being computed: a future for a backend's buffer. */
+/** An array that is computed, or is being computed: a future of a backend's buffer. */
 export class Concrete extends Value {
-  /** Why its data is not there any more. */
-  private gone: string | null = null
+  /** Why the array can no longer be used: donated to whom, or owned by whom. */
+  private unusable: string | null = null
+  /** Reads that have begun. Its memory may be written when they are done. */
   private readonly reads = new Set<Promise<unknown>>()
   private future: Promise<Buffer> | null
 
@@ -26,7 +27,7 @@ export class Concrete extends Value {
   ) {
     super()
     this.future = future
-    // A failed computation is reported to whoever reads the array, not as an unhandled rejection.
+    // A failed computation is an error for those who read the array, not an unhandled rejection.
     future.catch(() => undefined)
   }
 
@@ -36,7 +37,7 @@ export class Concrete extends Value {
     return this.future!
   }
 
-  /** The data, once computed, for as long as the array is not donated: it may be the buffer's own memory. */
+  /** The data, once computed. It may be the buffer's own memory, so it is valid only until the array is donated. */
   read(): Promise<HostTensor> {
     const read = this.buffer.then(b => b.read())
     const done = read.catch(() => undefined)
@@ -45,66 +46,73 @@ export class Concrete extends Value {
     return read
   }
 
-  /** Gives the buffer away: resolves to it when reads that have begun are done. `takeBack` undoes that, if it was not written. */
+  /**
+   * Donates the buffer to the function `to`: the array cannot be used any more. `buffer` resolves when all reads that have
+   * begun are done. `takeBack` makes the array usable again, for a run that failed before it wrote to the buffer.
+   */
   donate(to: string): { buffer: Promise<Buffer>; takeBack: () => void } {
     const { buffer } = this
-    this.leave(`was donated to ${to} and its memory holds something else now: use what that returned instead`)
+    this.invalidate(`was donated to ${to} and its memory holds something else now: use what that returned instead`)
     return {
       buffer: Promise.all(this.reads).then(() => buffer),
       takeBack: () => {
-        this.gone = null
+        this.unusable = null
         this.future = buffer
       },
     }
   }
 
-  /** Gives the memory up: `owner` has the data in another form. */
+  /** Frees the memory, because `owner` keeps the data in another form. The array cannot be used any more. */
   release(owner: string): void {
-    if (this.gone === null)
-      this.leave(`belongs to ${owner}, which keeps it in another form: load it again for other uses`)
+    if (this.unusable === null)
+      this.invalidate(`belongs to ${owner}, which keeps it in another form: load it again for other uses`)
   }
 
-  private leave(why: string): void {
-    this.gone = why
+  private invalidate(why: string): void {
+    this.unusable = why
     this.future = null
   }
 
   /** Throws a SwitchyardError if it was donated or released. */
   checkAlive(): void {
-    if (this.gone !== null) throw new SwitchyardError(`this ${formatAval(this.aval)} ${this.gone}`)
+    if (this.unusable !== null) throw new SwitchyardError(`this ${formatAval(this.aval)} ${this.unusable}`)
   }
 }
 
-/** A function compiled with its weights, see `Backend.compileWithWeights`. */
+/** A function compiled with its weights: see `Backend.compileWithWeights`. */
 export interface FunctionWithWeights {
-  /** The positions of the weights whose arrays are not needed any more, once it is compiled. */
+  /** Once compiled: the positions of the weights that were copied, and whose arrays are therefore no longer needed. */
   readonly copied: Promise<readonly number[]>
-  /** The function at some sizes, those of its program. */
+  /** The function at the sizes of this program. */
   at(program: Program): FunctionAtSizes
 }
 
-/** A function with weights at some sizes of its other inputs. */
+/** A function with weights, at one set of sizes of its other inputs. */
 export interface FunctionAtSizes {
   run(others: readonly Value[]): Concrete[]
-  /** Frees what this size alone needs, after the runs that have begun. It cannot run afterwards. */
+  /** Frees what only these sizes need, after the runs that have begun. It cannot run afterwards. */
   release(): void
 }
 
 /**
- * How many programs are kept compiled. Each has a session of ONNX Runtime: from some 100 kB, and threads of its own. A training run
- * needs about ten, an interactive session some dozens.
+ * How many programs are kept compiled. Each has a session of ONNX Runtime, which takes 100 kB or more and has its own threads.
+ * A training run needs about ten, an interactive session some dozens.
  */
 const MAX_PROGRAMS = 256
 
-/** A backend with its cache of compiled programs: runs programs, and single primitives outside `jit`, one after the other. */
+/** Runs programs, and single primitives outside of `jit`, on a backend, one after the other. Keeps compiled programs in a cache. */
 export class Engine implements Evaluator {
-  /** The keys of programs in `byText`, by which of their inputs are donated: writing a large program as text takes time. */
+  /**
+   * The keys of programs in `byText`, for each mask of donated inputs. They are kept because writing a large program as text
+   * takes long.
+   */
   private readonly keys = new WeakMap<Program, Map<string, string>>()
+  /** Executables by the text of their program, preceded by the mask of donated inputs. */
   private readonly byText: Lru<string, Promise<Executable>>
-  /** Settles when all runs that have begun are over. */
+  /** Settles when all runs so far are over. */
   private last: Promise<unknown> = Promise.resolve()
 
-  /** `maxPrograms`: how many different programs are kept compiled; the one that was used longest ago is released. */
+  /** `maxPrograms`: how many programs are kept compiled; the least recently used is released first. */
   constructor(
     readonly backend: Backend,
     maxPrograms = MAX_PROGRAMS,
@@ -127,7 +135,7 @@ export class Engine implements Evaluator {
     params: PrimitiveParams[P],
     outputs: readonly Aval[],
   ): Concrete[] {
-    // Literals too are inputs here: the same operation on another number is the same program.
+    // Literals are inputs here, so that the same operation on another number is the same program.
     const vars = inputs.map(x => new Var(x.aval))
     const results = outputs.map(a => new Var(a))
     const eqn = { primitive, inputs: vars, params, outputs: results } as unknown as Equation
@@ -135,13 +143,13 @@ export class Engine implements Evaluator {
     return this.start(this.compileText(program.toString(), program), outputs, inputs, [], primitive)
   }
 
-  /** Runs a program; returns at once, with futures. Donated inputs may not be used again. */
+  /** Runs a program; returns futures at once. Donated inputs may not be used again. `name`: the function's name, for errors. */
   run(program: Program, inputs: readonly Value[], donated: readonly boolean[] = [], name = 'a program'): Concrete[] {
     const types = program.outputs.map(o => o.aval)
     return this.start(this.compile(program, donated), types, inputs, donated, name)
   }
 
-  /** The executable of a program: compiled once for the same program object or an equal one. */
+  /** The executable of a program. A program that equals an earlier one is not compiled again. */
   compile(program: Program, donated: readonly boolean[] = []): Promise<Executable> {
     const mask = donated.map(Number).join('')
     let versions = this.keys.get(program)
@@ -164,7 +172,7 @@ export class Engine implements Evaluator {
     const compiled = Promise.all(weights.map(v => v && this.bufferOf(v))).then(buffers =>
       this.backend.compileWithWeights(examples, buffers, donated),
     )
-    // A failure is reported by each run.
+    // A failure is reported by each run, not as an unhandled rejection.
     compiled.catch(() => undefined)
     const donatedOthers = donated.filter((_, i) => weights[i] === null)
     return {
@@ -182,8 +190,8 @@ export class Engine implements Evaluator {
   }
 
   private compileText(key: string, program: Program, donated: readonly boolean[] = []): Promise<Executable> {
-    const known = this.byText.get(key)
-    if (known) return known
+    const existing = this.byText.get(key)
+    if (existing) return existing
     const executable = this.compileNew(key, program, donated)
     this.byText.set(key, executable)
     return executable
@@ -199,14 +207,14 @@ export class Engine implements Evaluator {
 
   private compileNew(key: string, program: Program, donated: readonly boolean[]): Promise<Executable> {
     const executable = this.backend.compile(program, donated)
-    // What failed, perhaps for want of memory, may be tried again.
+    // A failed compilation, perhaps for lack of memory, is not cached, so that it can be tried again.
     executable.catch(() => {
       if (this.byText.peek(key) === executable) this.byText.delete(key)
     })
     return executable
   }
 
-  /** Queues a run behind those that have begun: none of them then reads memory that this one may write. */
+  /** Queues a run behind all earlier ones: only then can no earlier run read memory that this run writes. */
   private start(
     executable: Promise<Executable>,
     types: readonly Aval[],
@@ -215,20 +223,20 @@ export class Engine implements Evaluator {
     name: string,
   ): Concrete[] {
     checkDonatedOnce(inputs, donated, name)
-    // Nothing is given away before it is known that everything is there.
+    // All inputs are checked before any is donated.
     for (const x of inputs) if (x instanceof Concrete) x.checkAlive()
     const kept = inputs.map((x, i) => (donated[i] ? null : this.bufferOf(x)))
-    const gifts = inputs.map((x, i) =>
+    const donations = inputs.map((x, i) =>
       donated[i] && x instanceof Concrete && x.evaluator === this ? x.donate(name) : null,
     )
-    const buffers = Promise.all(inputs.map((x, i) => kept[i] ?? gifts[i]?.buffer ?? this.bufferOf(x)))
+    const buffers = Promise.all(inputs.map((x, i) => kept[i] ?? donations[i]?.buffer ?? this.bufferOf(x)))
     const written = new Set<Buffer>()
     const run = Promise.all([executable, buffers, this.last] as const).then(([e, ready]) => e.run(ready, written))
     const results = run.catch(async (error: unknown) => {
-      // What the failed run has not written is as it was: a training's state survives a step that failed.
+      // Donated inputs that the failed run has not written are usable again: a training's state survives a failed step.
       const ready = await buffers.catch(() => [])
-      gifts.forEach((gift, i) => {
-        if (gift && !written.has(ready[i])) gift.takeBack()
+      donations.forEach((donation, i) => {
+        if (donation && !written.has(ready[i])) donation.takeBack()
       })
       throw error
     })
@@ -260,7 +268,7 @@ function checkDonatedOnce(inputs: readonly Value[], donated: readonly boolean[],
   inputs.forEach((x, i) => {
     if (donated[i] && uses.get(x)! > 1)
       throw new SwitchyardError(
-        `${name} was given the same ${formatAval(x.aval)} twice, once to be donated: donated arrays must be different ones`,
+        `${name} was given the same ${formatAval(x.aval)} twice, once to be donated: pass a copy, or do not donate it`,
       )
   })
 }

@@ -14,7 +14,7 @@ const statsOf = ({ equations }: Program): ExecutableStats => ({
   weightBytes: 0,
 })
 
-/** The backend that interprets: slow, and what every other one is compared with. */
+/** The backend that interprets programs: slow, the standard that every other backend is compared with. */
 export const referenceBackend: Backend = {
   name: 'reference',
   describe: async () => 'reference interpreter',

@@ -31,7 +31,7 @@ export const unaryRules: { [P in UnaryPrimitive]: Unary } = {
   optimizationBarrier: x => x,
 }
 
-/** `shift` gets x's bits, without a sign, and the count; a count outside 0..width-1 becomes the width, up to 32. */
+/** `shift` gets x's bits as an unsigned number, and the count `by`. A count outside of 0..width-1 is replaced by the width. */
 const shifted =
   (shift: (bits: number, by: number, width: number) => number): Binary =>
   (x, y, dtype) => {
@@ -64,10 +64,11 @@ export const binaryRules: { [P in BinaryPrimitive | ComparePrimitive]: Binary } 
   ge: (x, y) => Number(x >= y),
 }
 
+/** `past`: the result for counts outside of 0..63. */
 const int64Shift = (y: bigint, shift: () => bigint, past: bigint): bigint => (y < 0n || y > 63n ? past : shift())
-const biggest = (x: bigint, y: bigint): bigint => (x > y ? x : y)
+const larger = (x: bigint, y: bigint): bigint => (x > y ? x : y)
 
-/** The primitives that are defined for int64, in exact arithmetic; results are wrapped when they are stored. */
+/** int64 functions, in exact arithmetic; results are wrapped when they are stored. */
 export const int64Unary: { [P in UnaryPrimitive]?: (x: bigint) => bigint } = {
   neg: x => -x,
   abs: x => (x < 0n ? -x : x),
@@ -83,7 +84,7 @@ export const int64Binary: { [P in BinaryPrimitive | ComparePrimitive]?: (x: bigi
   mul: (x, y) => x * y,
   div: (x, y) => (y === 0n ? -1n : x / y),
   rem: (x, y) => (y === 0n ? x : x % y),
-  max: biggest,
+  max: larger,
   min: (x, y) => (x < y ? x : y),
   and: (x, y) => x & y,
   or: (x, y) => x | y,
@@ -99,7 +100,10 @@ export const int64Binary: { [P in BinaryPrimitive | ComparePrimitive]?: (x: bigi
   ge: (x, y) => BigInt(x >= y),
 }
 
-/** The error function, to double precision: its series near 0, a continued fraction for erfc beyond (Abramowitz and Stegun 7.1.6, 7.1.14). */
+/**
+ * The error function to double precision: below 2.5 a series, from there on a continued fraction of erfc (Abramowitz and Stegun
+ * 7.1.6, 7.1.14).
+ */
 function erf(x: number): number {
   const a = Math.abs(x)
   if (Number.isNaN(x) || x === 0) return x
@@ -118,7 +122,7 @@ function erf(x: number): number {
   return Math.sign(x) * (1 - Math.exp(-a * a) / (Math.sqrt(Math.PI) * fraction))
 }
 
-/** The inverse of erf: a rough start (Winitzki), then Newton's method on erf. */
+/** The inverse of erf: Winitzki's approximation, improved by Newton's method. */
 function erfInv(y: number): number {
   if (Number.isNaN(y) || Math.abs(y) > 1) return NaN
   if (Math.abs(y) === 1) return y * Infinity

@@ -7,7 +7,7 @@ export const integerReader =
   i =>
     BigInt(data[i])
 
-/** Writes an integer, wrapped to the width of the dtype. */
+/** Writes integers, wrapped to the width of the dtype; for bool, true unless 0. */
 export function integerWriter(dtype: DType, data: TypedArray): (i: number, value: bigint) => void {
   if (data instanceof BigInt64Array)
     return (i, v) => {

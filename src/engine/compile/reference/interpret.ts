@@ -18,6 +18,7 @@ import * as reduction from './reduce.js'
 import * as structure from './structure.js'
 import { threefry2x32 } from './threefry.js'
 
+/** Computes a primitive's outputs, whose types are `outputs`. */
 type Rule<P extends PrimitiveName> = (
   inputs: readonly HostTensor[],
   params: PrimitiveParams[P],
@@ -89,9 +90,11 @@ function binary(primitive: BinaryPrimitive | ComparePrimitive): Rule<BinaryPrimi
   }
 }
 
+/** One rule for each name. */
 const table = <P extends PrimitiveName>(names: readonly P[], rule: (name: P) => unknown): { [Q in P]: Rule<Q> } =>
   Object.fromEntries(names.map(name => [name, rule(name)])) as { [Q in P]: Rule<Q> }
 
+/** A reduction. `initial` is its result over no elements; for max and min that depends on the operand's dtype. */
 const fold =
   (initial: number | ((x: HostTensor) => number | bigint), rule: reduction.Fold) =>
   ([x]: readonly HostTensor[], { axes }: ReduceParams): HostTensor[] => [
@@ -103,6 +106,7 @@ function bitcast(x: HostTensor, { dtype }: PrimitiveParams['bitcastConvertType']
   return { dtype, shape: x.shape, data: dtypes[dtype].make(copy.buffer, copy.byteOffset, copy.length) }
 }
 
+/** Row `i` of a tensor, along axis 0. */
 const row = (x: HostTensor, i: number): HostTensor => {
   const size = sizeOf(x.shape.slice(1))
   return { dtype: x.dtype, shape: x.shape.slice(1), data: x.data.slice(i * size, (i + 1) * size) }

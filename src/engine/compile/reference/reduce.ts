@@ -6,11 +6,11 @@ import type { DotParams } from '../../program/primitives.js'
 import { integerReader, integerWriter } from './integers.js'
 import { copyElement, dot, eachIndex } from './structure.js'
 
-/** A sum or the like, in two kinds of arithmetic. */
+/** The function that a reduction applies to its result so far and the next element, in two kinds of arithmetic. */
 export interface Fold {
-  /** Of floats, in double precision. */
+  /** For floats, in double precision. */
   float: (a: number, b: number) => number
-  /** Of integers and bool, exactly; wrapped when stored. */
+  /** For integers and bool, exact; the result is wrapped when stored. */
   integer: (a: bigint, b: bigint) => bigint
 }
 
@@ -45,7 +45,7 @@ function foldInto<T>(
   return { dtype: x.dtype, shape, data }
 }
 
-/** The first position along `axis` that no other beats. NaN beats everything, as in NumPy. */
+/** The index along `axis` of the first element that no other element beats. NaN beats all others, as in NumPy. */
 export function argBest(
   x: HostTensor,
   axis: number,
@@ -69,18 +69,20 @@ export function argBest(
   return { dtype: 'int32', shape, data }
 }
 
+/** Cumulative sums along an axis, from its end if `reverse`. */
 export function cumsum(x: HostTensor, axis: number, reverse: boolean): HostTensor {
   const strides = stridesOf(x.shape)
   const length = x.shape[axis]
   const data = allocate(x.dtype, x.data.length)
-  const others = x.shape.map((d, i) => (i === axis ? 1 : d))
+  // One index for each row along the axis.
+  const rowStarts = x.shape.map((d, i) => (i === axis ? 1 : d))
   const run = <T>(
     zero: T,
     plus: (a: T, b: T) => T,
     read: (i: number) => T,
     write: (i: number, value: T) => void,
   ): void =>
-    eachIndex(others, index => {
+    eachIndex(rowStarts, index => {
       const base = dot(strides, index)
       let sum = zero
       for (let n = 0; n < length; n++) {
@@ -94,6 +96,7 @@ export function cumsum(x: HostTensor, axis: number, reverse: boolean): HostTenso
   return { dtype: x.dtype, shape: x.shape, data }
 }
 
+/** The sum of products over the contracted axes; output axes: batch, x's free axes, y's free axes. */
 export function dotGeneral(
   x: HostTensor,
   y: HostTensor,
@@ -144,7 +147,7 @@ export function dotGeneral(
   return { dtype: x.dtype, shape, data }
 }
 
-/** Sorts all operands along an axis by the first, ascending, stable, NaN last. */
+/** Sorts by the first operand along an axis, ascending, stable, NaN last; the other operands are permuted alike. */
 export function sort(xs: readonly HostTensor[], axis: number): HostTensor[] {
   const [keys] = xs
   const strides = stridesOf(keys.shape)
@@ -165,7 +168,7 @@ export function sort(xs: readonly HostTensor[], axis: number): HostTensor[] {
 
 type Ordered = number | bigint
 
-/** Reads elements for comparison: int64 as it is, all of its digits. */
+/** Reads elements for comparison. int64 stays a bigint, because a double cannot hold all of its digits. */
 const orderReader = (x: HostTensor): ((i: number) => Ordered) =>
   x.data instanceof BigInt64Array ? i => x.data[i] : reader(x.dtype, x.data)
 
@@ -176,7 +179,7 @@ function compareNaNLast(a: Ordered, b: Ordered): number {
   return Number(a > b) - Number(a < b)
 }
 
-/** The k largest along the last axis, the earlier first among equals, and their positions. */
+/** The k largest elements along the last axis, and their indices. Equal elements keep their order. */
 export function topK(x: HostTensor, k: number): [HostTensor, HostTensor] {
   const n = x.shape[x.shape.length - 1]
   const shape = [...x.shape.slice(0, -1), k]

@@ -3,7 +3,7 @@ import { reader, sizeOf, stridesOf, writer } from '../../../base/host-tensor.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
 import type { PrimitiveParams } from '../../program/program.js'
 
-/** Calls `f` with every index of a shape in row-major order, and its position. The index array is reused. */
+/** Calls `f` with every index of a shape in row-major order, and its flat position. The index array is reused: do not keep it. */
 export function eachIndex(shape: readonly number[], f: (index: number[], position: number) => void): void {
   const index = shape.map(() => 0)
   const total = sizeOf(shape)
@@ -13,6 +13,7 @@ export function eachIndex(shape: readonly number[], f: (index: number[], positio
   }
 }
 
+/** The inner product of two vectors, such as an index and strides. */
 export const dot = (a: readonly number[], b: readonly number[]): number => a.reduce((sum, x, i) => sum + x * b[i], 0)
 
 /** Copies element `from` of `source` to element `to` of `target`, of the same dtype, bit for bit. */
@@ -21,7 +22,7 @@ export function copyElement(source: HostTensor['data'], from: number, target: Ho
   else (target as Float32Array)[to] = (source as Float32Array)[from]
 }
 
-/** Each output element is the operand's at `position(index)`. */
+/** A tensor whose element at `index` is the operand's element at the flat `position(index)`. */
 function take(x: HostTensor, shape: readonly number[], position: (index: readonly number[]) => number): HostTensor {
   const data = allocate(x.dtype, sizeOf(shape))
   eachIndex(shape, (index, i) => copyElement(x.data, position(index), data, i))
@@ -105,7 +106,7 @@ export function iota({ dtype, shape, axis }: PrimitiveParams['iota']): HostTenso
   return { dtype, shape, data }
 }
 
-/** Starts moved so that a window of these sizes lies inside the shape. */
+/** The starts, clamped so that a window of these sizes lies inside the shape. */
 const clampStarts = (starts: readonly HostTensor[], sizes: readonly number[], shape: readonly number[]): number[] =>
   starts.map((s, i) => Math.max(0, Math.min(reader(s.dtype, s.data)(0), shape[i] - sizes[i])))
 
