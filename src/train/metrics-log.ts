@@ -13,17 +13,20 @@ export interface MetricsRecord {
  * A run's `metrics.jsonl`: one JSON object a line, in the order of the steps.
  *
  * A run that resumes from a checkpoint drops the records of later steps, but only when its next checkpoint is saved: until then a
- * crash leaves the old checkpoints with their old records. Meanwhile new records are kept in memory. `prepare` writes the new log
- * to `metrics.jsonl.step-<n>`, and after the checkpoint is saved `commit` renames it. If a crash comes between, `open` finds both the
- * file and its checkpoint and renames it.
+ * crash leaves the old checkpoints with their old records. Meanwhile new records are written to `metrics.jsonl.resumed`, where they
+ * can be read. `prepare` writes the new log to `metrics.jsonl.step-<n>`, and after the checkpoint is saved `commit` renames it. If a
+ * crash comes between, `open` finds both the file and its checkpoint and renames it.
  */
 export class MetricsLog {
   readonly path: string
+  /** The new records of a resumed run, until its next checkpoint. */
+  private readonly resumedPath: string
   /** The lines of the new log while the file still holds records of later steps. */
   private rewound: string[] | undefined
 
   constructor(private readonly folder: string) {
     this.path = join(folder, 'metrics.jsonl')
+    this.resumedPath = `${this.path}.resumed`
   }
 
   /** Continues the log after a step: 0 for a new run. */
@@ -37,8 +40,9 @@ export class MetricsLog {
   async append(record: MetricsRecord): Promise<void> {
     // JSON has no NaN and no infinity: JSON.stringify writes null.
     const line = JSON.stringify(record)
-    if (this.rewound) this.rewound.push(line)
-    else await withPath(this.path, () => appendFile(this.path, `${line}\n`))
+    this.rewound?.push(line)
+    const path = this.rewound ? this.resumedPath : this.path
+    await withPath(path, () => appendFile(path, `${line}\n`))
   }
 
   /** Call before the checkpoint of a step is saved. */
@@ -53,12 +57,14 @@ export class MetricsLog {
     if (this.rewound === undefined) return
     await withPath(this.path, () => rename(this.rewoundPath(step), this.path))
     this.rewound = undefined
+    await rm(this.resumedPath, { force: true })
   }
 
   private readonly rewoundPath = (step: number): string => `${this.path}.step-${step}`
 
-  /** Completes a `commit` that a crash has prevented, and deletes new logs whose checkpoint was never saved. */
+  /** Completes a `commit` that a crash has prevented, and deletes new logs and records whose checkpoint was never saved. */
   private async recover(step: number): Promise<void> {
+    await rm(this.resumedPath, { force: true })
     const prefix = `${basename(this.path)}.step-`
     for (const name of await namesIn(dirname(this.path))) {
       if (!name.startsWith(prefix)) continue

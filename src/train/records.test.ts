@@ -83,8 +83,13 @@ describe('the records of a run', () => {
     await log.open(2)
     await log.append({ step: 3, loss: 9 })
     expect(await readFile(log.path, 'utf8')).toBe(before)
+    expect(await readFile(`${log.path}.resumed`, 'utf8')).toBe('{"step":3,"loss":9}\n')
+    await log.open(2) // the run has died, and goes on again
+    await log.append({ step: 3, loss: 9 })
+    expect(await readFile(`${log.path}.resumed`, 'utf8')).toBe('{"step":3,"loss":9}\n')
     await log.prepare(3)
     await log.commit(3)
+    expect(await readdir(folder)).toEqual(['metrics.jsonl'])
     expect(await readFile(log.path, 'utf8')).toBe(
       '{"step":1,"loss":0.5,"load":[1,1]}\n{"step":2,"loss":1,"load":[1,2]}\n{"step":3,"loss":9}\n',
     )
