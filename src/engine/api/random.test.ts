@@ -73,6 +73,48 @@ for (const [name, backend] of [
   })
 }
 
+describe('a million random numbers are JAX’s', () => {
+  const large = JSON.parse(readFileSync('test/fixtures/jax-random-large.json', 'utf8')) as {
+    seed: number
+    size: number
+    cases: { call: string; at: number[]; value: number[] }[]
+  }
+  const draws: Record<string, { draw: (k: Tensor, size: number) => Tensor; within: number }> = {
+    bits: { draw: random.bits, within: 0 },
+    uniform: { draw: random.uniform, within: 0 },
+    randint: { draw: (k, size) => random.randint(k, size, -5, 1000003), within: 0 },
+    normal: { draw: random.normal, within: 1e-6 },
+    truncated_normal: { draw: (k, size) => random.truncatedNormal(k, -2, 2, size), within: 1e-6 },
+    gumbel: { draw: random.gumbel, within: 1e-6 },
+    exponential: { draw: random.exponential, within: 1e-6 },
+    laplace: { draw: random.laplace, within: 1e-6 },
+    logistic: { draw: random.logistic, within: 1e-6 },
+  }
+  beforeAll(async () => {
+    setBackend(new OnnxBackend(await nodeSessions()))
+  })
+  afterAll(() => {
+    setBackend(referenceBackend)
+  })
+
+  it.each(large.cases)('$call, at its ends too', async ({ call, at, value }) => {
+    const { draw, within } = draws[call]
+    for (const compiled of [draw, jit(draw, { static: [1] })]) {
+      const { data } = await compiled(random.key(large.seed), large.size).data()
+      at.forEach((i, n) =>
+        expect(Math.abs(Number(data[i]) - value[n])).toBeLessThanOrEqual(within * Math.max(1, Math.abs(value[n]))),
+      )
+    }
+  })
+
+  it('as few ones are: erfInv next to 1 has the error that XLA’s has', async () => {
+    const steps = [1, 1437, 1446, 1449]
+    const x = np.subtract(1, np.multiply(np.array(steps), 2 ** -23))
+    const expected = [3.74392128, 2.65726423, 2.65615892, 2.65582275]
+    ;(await np.erfInv(x).numbers()).forEach((v, i) => expect(Math.abs(v - expected[i])).toBeLessThan(1e-6))
+  })
+})
+
 describe('random numbers', () => {
   beforeAll(() => {
     setBackend(referenceBackend)

@@ -1,6 +1,7 @@
 import { dtypes, isFloat } from '../../../../base/dtypes.js'
 import type { DType } from '../../../../base/dtypes.js'
 import type { BinaryPrimitive, ComparePrimitive, PrimitiveName, UnaryPrimitive } from '../../../program/primitives.js'
+import { erfInvPolynomials } from '../../erf-inv.js'
 import type { Lowered } from '../graph.js'
 import type { ElementType } from '../proto.js'
 import { Formula } from './formula.js'
@@ -39,7 +40,7 @@ const expm1 = formula((f, [x]) => {
 })
 
 /** log(1 + x) = log(u) x / (u - 1) with u = 1 + x rounded: the ratio undoes the rounding (Kahan; Higham 2002, section 1.14.1). */
-const log1p = formula((f, [x]) => {
+const writeLog1p = (f: Formula, x: Lowered): Lowered => {
   const one = f.constant(x, 1)
   const u = f.op('Add', x, one)
   const gap = f.op('Sub', u, one)
@@ -47,28 +48,19 @@ const log1p = formula((f, [x]) => {
   const corrected = f.op('Mul', f.op('Log', u), f.op('Div', x, f.where(lost, one, gap)))
   const isInfinite = f.g.node('IsInf', [u], 'bool', u.shape, { detect_negative: 0 })
   return f.whereExactly(isInfinite, u, f.whereExactly(lost, x, corrected))
-})
+}
+const log1p = formula((f, [x]) => writeLog1p(f, x))
 
-/** Single precision inverse error function (Giles 2012, "Approximating the erfinv function", figure 5). */
+/**
+ * The inverse error function: see erf-inv.ts. w is computed from x^2 rounded, as XLA does: next to 1 and -1 that rounding is
+ * most of the error, and random.normal is to equal JAX's.
+ */
 const erfInv = formula((f, [x]) => {
-  const one = f.constant(x, 1)
-  const w = f.op('Neg', f.op('Log', f.op('Mul', f.op('Sub', one, x), f.op('Add', one, x))))
-  const central = f.polynomial(
-    f.op('Sub', w, f.constant(x, 2.5)),
-    [
-      1.50140941, 0.246640727, -0.00417768164, -0.00125372503, 0.00021858087, -4.39150654e-6, -3.5233877e-6,
-      3.43273939e-7, 2.81022636e-8,
-    ],
-  )
-  const tail = f.polynomial(
-    f.op('Sub', f.op('Sqrt', w), f.constant(x, 3)),
-    [
-      2.83297682, 1.00167406, 0.00943887047, -0.0076224613, 0.00573950773, -0.00367342844, 0.00134934322,
-      0.000100950558, -0.000200214257,
-    ],
-  )
+  const w = f.op('Neg', writeLog1p(f, f.op('Neg', f.op('Mul', x, x))))
+  const central = f.polynomial(f.op('Sub', w, f.constant(x, 2.5)), erfInvPolynomials.central)
+  const tail = f.polynomial(f.op('Sub', f.op('Sqrt', w), f.constant(x, 3)), erfInvPolynomials.tail)
   const inside = f.op('Mul', x, f.where(f.test('Less', w, f.constant(x, 5)), central, tail))
-  const edge = f.test('Equal', f.op('Abs', x), one)
+  const edge = f.test('Equal', f.op('Abs', x), f.constant(x, 1))
   return f.whereExactly(edge, f.op('Mul', x, f.constant(x, Infinity)), inside)
 })
 
