@@ -17,7 +17,7 @@ export function productFlops(program: Program): number {
   }, 0)
 }
 
-/** What an equation runs; of a `cond`'s branches, all. A derivative that a composite brings along is not run. */
+/** The subprograms that an equation runs; for `cond`, all branches. The derivative programs of a composite do not count. */
 function subprograms(eqn: Equation): Program[] {
   if (is(eqn, 'call') || is(eqn, 'composite') || is(eqn, 'linearCall')) return [eqn.params.program]
   if (is(eqn, 'scan')) return [eqn.params.body]
@@ -26,12 +26,12 @@ function subprograms(eqn: Equation): Program[] {
   return []
 }
 
-/** What needs no memory of its own: it can be read where its operand is. */
+/** Primitives whose results need no memory: they can be read from the operand's memory. */
 const views: ReadonlySet<string> = new Set(['broadcastInDim', 'reshape', 'iota', 'stopGradient'])
 
 /**
  * The most bytes of intermediate values that are alive at once when equations run in order and each value is freed after
- * its last use: activations and gradients. Inputs and outputs do not count, nor what a subprogram holds inside.
+ * its last use: activations and gradients. Inputs, outputs and the values inside subprograms do not count.
  */
 export function peakIntermediateBytes(program: Program): number {
   const lastUse = new Map<Var, number>()

@@ -1,4 +1,4 @@
-/** Times generation against Hugging Face on the same weights, in turns on one machine. How to read what comes out: docs/bench.md. */
+/** Times generation against Hugging Face on the same weights, in turns on one machine. docs/bench.md explains the output. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -62,7 +62,7 @@ for (const [experts, seconds] of tokenSeconds)
   if (experts !== fewest)
     console.log(`a token with ${experts} experts / with ${fewest}: ${(seconds / tokenSeconds.get(fewest)!).toFixed(2)}`)
 
-/** All contestants in turns on one folder, and a table of what they took. */
+/** Runs all contestants in turns on one folder, and returns a table of their times. */
 async function race(title: string, folder: string, experts?: number): Promise<void> {
   const bytesPerToken = await decoderBytes(folder)
   const racers: Racer[] = []
@@ -139,7 +139,7 @@ function sameAnswers(ours: Generated, theirs: Generated): string {
   return `${same} of ${ours.tokens.length}`
 }
 
-/** The largest difference of two sets of logits, of the largest logit. */
+/** The largest difference of two sets of logits, relative to the largest logit. */
 function distance(ours: number[][], theirs: number[][]): number {
   let [difference, largest] = [0, 0]
   theirs.forEach((row, i) =>
@@ -161,7 +161,7 @@ function benchmarkWeights(experts: number): Weights {
   )
 }
 
-/** How many bytes of float32 weights one decoder token meets. */
+/** The bytes of float32 weights that the decoder reads for one token. */
 async function decoderBytes(folder: string): Promise<number> {
   const { specs, close } = await openWeights(folder)
   await close()

@@ -2,13 +2,13 @@ import { existsSync } from 'node:fs'
 import { loadavg } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
-/** A file of bench/: these run as bench/dist/bench/*.js. */
+/** The path of a file in bench/, seen from the compiled bench/dist/bench/*.js. */
 export const at = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 
-/** The Python that has the peers. */
+/** The Python in which the peers' libraries are installed. */
 export const python = process.env.SWITCHYARD_PEERS_PYTHON ?? at('peers/.venv/bin/python')
 
-/** Whether the peers are installed; says so if they are not, and if the machine is not idle. */
+/** Whether the peers are installed. Prints a message if they are not, and if the machine is not idle. */
 export function checkMachine(): boolean {
   const installed = existsSync(python)
   if (!installed)

@@ -1,4 +1,4 @@
-/** The line protocol of peers/README.md: what a contestant says, and the two ends of it. */
+/** The line protocol of peers/README.md: a contestant's messages, and both ends of the connection. */
 import { spawn } from 'node:child_process'
 import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
@@ -15,11 +15,11 @@ export interface Ready {
   peakRssBytes: number
 }
 
-/** What Switchyard says besides. */
+/** The additional facts that Switchyard reports. */
 export interface SwitchyardReady extends Ready {
   /** Library, version and threads. */
   backend: string
-  /** Of the matrix products of one step. */
+  /** The operations of the matrix products of one step. */
   flops: number
   stateBytes: number
   activationBytes: number
@@ -92,7 +92,7 @@ export class Contestant {
   }
 }
 
-/** Says ready, then answers `<command> <count>` lines until `quit` or the end of stdin. */
+/** Prints the ready message, then answers `<command> <count>` lines until `quit` or the end of stdin. */
 export async function serve(
   ready: object,
   commands: { readonly [name: string]: (count: number) => Promise<object> },
@@ -116,7 +116,7 @@ export async function serve(
   }
 }
 
-/** The most memory this process has held. */
+/** The peak resident memory of this process, in bytes. */
 function peakRssBytes(): number {
   const line = readFileSync('/proc/self/status', 'utf8')
     .split('\n')

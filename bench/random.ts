@@ -1,4 +1,4 @@
-/** Times random numbers against JAX, draw by draw in turns on one machine. How to read what comes out: docs/bench.md. */
+/** Times random numbers against JAX, draw by draw in turns on one machine. docs/bench.md explains the output. */
 import { loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
 import { formatTable } from '../src/base/format.js'

@@ -1,4 +1,4 @@
-/** From times to judgements. */
+/** Turns the measured times into ratios, compares them with the goals, and prints both. */
 import type { Gemm, Ready, SwitchyardReady } from './protocol.js'
 
 export interface Timing {
@@ -27,13 +27,13 @@ export interface Comparison {
   ours: number
   theirs: number
   unit: 's' | 'MB'
-  /** The most that ours / theirs may be; undefined: no goal, to be looked at. */
+  /** The goal: ours / theirs is at most this. Undefined: there is no goal. */
   goal?: number
 }
 
 const MB = 1e6
 
-/** Everything that a run says, as a ratio of two numbers. Times are medians. */
+/** The ratios of a run. Times are medians. */
 export function compare({ experts, gemm, contestants }: Round): Comparison[] {
   const ours = contestants.switchyard
   const ready = ours.ready as SwitchyardReady
@@ -106,7 +106,7 @@ export function compare({ experts, gemm, contestants }: Round): Comparison[] {
 const number = (x: number, unit: string): string =>
   unit === 'MB' ? `${x.toFixed(0)} MB` : x < 1 ? `${(1000 * x).toFixed(0)} ms` : `${x.toFixed(2)} s`
 
-/** A run as text: what each contestant did, then the ratios with their goals. */
+/** A run as text: the figures of each contestant, then the ratios with their goals. */
 export function report(round: Round): string {
   const { experts, load, gemm, contestants } = round
   const { backend, flops, nodes, fusedLoops } = contestants.switchyard.ready as SwitchyardReady

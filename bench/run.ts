@@ -1,4 +1,4 @@
-/** Times Switchyard against its peers, step by step in turn on one machine. How to read what comes out: docs/bench.md. */
+/** Times Switchyard against its peers, step by step in turn on one machine. docs/bench.md explains the output. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg } from 'node:os'
 import { fileURLToPath } from 'node:url'
@@ -16,7 +16,7 @@ interface Entry {
   command: string
   args: string[]
   stepsPerTurn: number
-  /** Too slow for every turn: it steps in the last one only. */
+  /** Whether the contestant is too slow to step in every turn, and steps in the last one only. */
   slow?: boolean
 }
 
@@ -52,7 +52,7 @@ async function race(experts: number, turns: number, entries: readonly Entry[]): 
   const gemm: Gemm[] = []
   const turn = async ({ name, stepsPerTurn }: Entry, counts: boolean): Promise<void> => {
     const { stepSeconds, loss, peakRssBytes } = await running.get(name)!.ask<Steps>(`step ${stepsPerTurn}`)
-    // The first step after another process ran is often slow, and nobody's fault.
+    // The first step after another process ran is often slow, because that process has emptied the caches.
     if (counts) contestants[name].stepSeconds.push(...(stepsPerTurn > 1 ? stepSeconds.slice(1) : stepSeconds))
     Object.assign(contestants[name], { loss, peakRssBytes })
   }

@@ -1,5 +1,5 @@
 /**
- * Memory of a long-lived process that meets ever new shapes: `node --expose-gc bench/dist/bench/shapes.js [SHAPES]`. One jitted function and
+ * Measures the memory of a long-lived process that gets new shapes again and again: `node --expose-gc bench/dist/bench/shapes.js [SHAPES]`. One jitted function and
  * one operation outside jit run at each shape; the resident memory must stay flat once the caches are full.
  */
 import { defaultEngine } from '../src/engine/api/engine.js'

@@ -1,4 +1,4 @@
-/** Switchyard as a contestant: trains the benchmark model, told what to do on stdin. */
+/** Switchyard as a contestant: trains the benchmark model, by commands on stdin. */
 import { parseArgs } from 'node:util'
 import { flatten } from '../src/base/pytree.js'
 import { hostFrom, hostTensor } from '../src/base/host-tensor.js'
@@ -72,7 +72,7 @@ const inputs = (): StepInputs<Batch> => ({
   learningRate: fromHost(hostFrom('float32', [], [LEARNING_RATE])),
 })
 
-// What jit does, in its parts, so that they can be timed.
+// The steps of jit one by one, so that each can be timed.
 const begin = performance.now()
 const { values, def } = flattenArgs([arrays, inputs()])
 const { program, captured, outputDef } = traceTree(trainStep, def, values)
@@ -115,7 +115,7 @@ await serve(ready, {
       const start = performance.now()
       const result = options['op-by-op'] ? trainStep(arrays, inputs()) : wholeStep()
       arrays = result.arrays
-      // A step is over when the new state is there, not only the loss.
+      // A step ends when the new state is computed, not only the loss.
       await Promise.all(flatten<Tensor>(result).leaves.map(hostView))
       stepSeconds.push(seconds(start))
       loss = await result.metrics.loss.item()
@@ -123,7 +123,7 @@ await serve(ready, {
     return { stepSeconds, loss }
   },
 
-  // The best of n large matrix products, in the process that trains: what its limit is measured with.
+  // The fastest of n large matrix products in the training process: the speed that defines a step's lower bound.
   gemm: async n => {
     const size = 1536
     const product = jit((x: Tensor, y: Tensor) => np.matmul(x, y))

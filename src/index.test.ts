@@ -14,7 +14,7 @@ const { exports } = JSON.parse(readFileSync(`${folder}/../package.json`, 'utf8')
 const contents = readdirSync(folder).filter(name => name.endsWith('.ts') && !name.endsWith('.test.ts'))
 
 describe('the tables of contents', () => {
-  it.each(contents)('%s lists names from elsewhere, and nothing else', name => {
+  it.each(contents)('%s contains nothing but re-exports', name => {
     const source = readFileSync(folder + name, 'utf8')
     const { statements } = ts.createSourceFile(name, source, ts.ScriptTarget.Latest)
     expect(statements.length).toBeGreaterThan(0)
@@ -22,12 +22,12 @@ describe('the tables of contents', () => {
     expect(others.map(s => source.slice(s.pos, s.end))).toEqual([])
   })
 
-  it('each is a subpath of the package, but portable.ts, which is the common part of two', () => {
+  it('each but portable.ts, which two of them share, is a subpath of the package', () => {
     const subpaths = Object.keys(exports).map(key => `${key.slice(2) || 'index'}.ts`)
     expect(contents.filter(name => !subpaths.includes(name))).toEqual(['portable.ts'])
   })
 
-  // `export *` drops a name without a word if two files bring different things under it.
+  // `export *` silently drops a name that two files export with different meanings.
   it.each(Object.entries({ engine, model, text, data, train }))(
     'the root has every name of switchyard-ml/%s',
     (_, part: Record<string, unknown>) => {

@@ -13,7 +13,7 @@ import { join } from 'node:path'
 export interface Seen {
   readonly server: 'hub' | 'storage'
   readonly method: string
-  /** With the query. */
+  /** The path of the URL, with the query. */
   readonly path: string
   readonly range?: string
   readonly authorization?: string
@@ -68,7 +68,7 @@ export class TestHub {
     }
   }
 
-  /** What HF_ENDPOINT is to be. */
+  /** The value for HF_ENDPOINT. */
   get url(): string {
     return address(this.hub)
   }
@@ -96,7 +96,7 @@ export class TestHub {
     return commit
   }
 
-  /** The same with the files of a folder. */
+  /** Puts a commit with the files of a folder into a model. */
   async addFolder(repo: string, folder: string, revision = 'main'): Promise<string> {
     const names = await readdir(folder)
     return this.add(

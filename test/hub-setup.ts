@@ -25,7 +25,7 @@ export function useTestHub(): { readonly hub: TestHub; readonly cache: string } 
   return current
 }
 
-/** What the error says with which something fails, which must be of a kind. */
+/** The message of the error with which a promise rejects; the error must be of the given class. */
 export async function failure(
   body: Promise<unknown>,
   kind: abstract new (...args: never[]) => Error = HubError,

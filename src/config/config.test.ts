@@ -81,8 +81,8 @@ describe('a saved configuration', () => {
   })
 })
 
-describe('some settings of a model', () => {
-  it('are taken from a value and overrides', () => {
+describe('a partial configuration of a model', () => {
+  it('is read from a value, then overridden', () => {
     expect(
       parsePartialModel(
         { model: { dFf: 7 } },

@@ -3,7 +3,7 @@ import { ConfigError } from '../base/errors.js'
 import { recipes } from './recipes.js'
 import { parseRunConfig } from './validate.js'
 
-/** A configuration with one thing changed; undefined leaves the setting out. */
+/** A configuration with one setting changed; undefined leaves the setting out. */
 function changed(path: string, value: unknown): unknown {
   const config = structuredClone(recipes.g2p) as unknown as Record<string, unknown>
   const keys = path.split('.')
@@ -67,7 +67,7 @@ describe('what is wrong with a setting', () => {
     expect(failure(value)).toBe(`x.json is not right:\n  ${message}`)
   })
 
-  it('stands on a line for each', () => {
+  it('has a line for each wrong setting', () => {
     expect(
       failure({
         ...recipes.g2p,

@@ -37,14 +37,14 @@ describe('the CMU Pronouncing Dictionary', async () => {
     expect(find('constructor')?.target).toBe('K AH N S T R AH K T ER')
   })
 
-  it('leaves out what is not a plain word', () => {
+  it('leaves out entries that are not plain words', () => {
     for (const word of ['a.m.', "'cause", "actors'", 'able-bodied', 'a(2)']) expect(find(word)).toBeUndefined()
     expect(find("o'clock")?.target).toBe('AH K L AA K')
   })
 })
 
 describe('examplesFromDictionary', () => {
-  it('takes an alternate that comes first, once, and only if it differs without stress', () => {
+  it('accepts an alternate before its word, once, and only if it differs without stress', () => {
     const dictionary = { 'b(2)': 'B IY1', b: 'B IY0 # letter', 'b(3)': 'B AH1', 'b(4)': 'B AH0', 'c(2)': 'S IY1' }
     expect(examplesFromDictionary(dictionary)).toEqual([{ input: 'b', target: 'B IY', alternatives: ['B AH'] }])
   })

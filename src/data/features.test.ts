@@ -80,7 +80,7 @@ describe('packBatch', () => {
     maxLength: 30,
   })
 
-  it('loses, changes and mixes nothing, whatever the examples', () => {
+  it('loses, changes and mixes no example, for random examples', () => {
     fc.assert(
       fc.property(anyExamples, examples => {
         const { features, packed, rest } = packBatch(examples, size)
@@ -98,7 +98,7 @@ describe('packBatch', () => {
           for (const s of ['encoder', 'decoder'] as const) {
             const tokens = f[s === 'encoder' ? 'encoder_input_tokens' : 'decoder_target_tokens'][row]
             const ids = f[`${s}_segment_ids`][row]
-            // Segments stand in order, padding at the end, and padding is 0 everywhere.
+            // Segments are in order, padding is at the end, and padding is 0 in every feature.
             expect(ids.filter(id => id > 0)).toEqual(ids.filter(id => id > 0).sort((a, b) => a - b))
             expect(ids.slice(ids.indexOf(0) < 0 ? ids.length : ids.indexOf(0)).every(id => id === 0)).toBe(true)
             expect(tokens.map(t => t > 0)).toEqual(ids.map(id => id > 0))

@@ -10,7 +10,7 @@ import { g2pTask } from './tasks/g2p.js'
 
 const size = { rows: 4, inputLength: 16, targetLength: 12, seed: 1 }
 
-/** Examples that can be told apart: number i has i+10 as its first token, and a length that varies. */
+/** Distinguishable examples: number i has i+10 as its first token, and a length that varies. */
 const numberedExamples = (count: number): TokenExample[] =>
   Array.from({ length: count }, (_, i) => ({
     inputs: [i + 10, ...Array<number>((i * 7) % 11).fill(2), 1],
@@ -150,7 +150,7 @@ describe('on the pronouncing dictionary', async () => {
   const task = await g2pTask()
   const examples = task.split('train').map(example => tokenize(task.codec, example))
 
-  it('fills at least 90% of 16 rows of 64+64, with some 119 words', () => {
+  it('fills at least 90% of 16 rows of 64+64, with about 119 words', () => {
     const iterator = new TrainIterator(examples, { rows: 16, inputLength: 64, targetLength: 64, seed: 0 })
     expect([iterator.skipped, iterator.truncated]).toEqual([0, 0])
     const batches = take(iterator, 300)

@@ -24,7 +24,7 @@ describe('shuffledIndices', () => {
       counts.set(order, (counts.get(order) ?? 0) + 1)
     }
     expect(counts.size).toBe(6)
-    // Each is binomial with mean 1000 and standard deviation 29.
+    // Each order's count is binomial with mean 1000 and standard deviation 29.
     for (const count of counts.values()) expect(Math.abs(count - 1000)).toBeLessThan(150)
   })
 })

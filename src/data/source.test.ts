@@ -5,7 +5,7 @@ const example = (input: string, target: string, ...alternatives: string[]) => ({
 
 describe('splitOf', () => {
   it('never changes', () => {
-    // Fixed for ever: a word that changed sides would be tested on after it was trained on.
+    // Fixed for ever: if a word changed its split, a model could be tested on a word that it was trained on.
     expect(['aba', 'abaco', 'abalone', 'abatement', 'abba'].map(splitOf)).toEqual(Array(5).fill('test'))
     expect(['abbe', 'abidjan', 'ablutions'].map(splitOf)).toEqual(Array(3).fill('validation'))
     expect(['a', "a's", 'switchyard', ''].map(splitOf)).toEqual(Array(4).fill('train'))
@@ -30,7 +30,7 @@ describe('splitExamples', () => {
 })
 
 describe('mergeInputs', () => {
-  it('makes the further answers of an input alternatives', () => {
+  it('turns further targets of an input into alternatives', () => {
     expect(mergeInputs([example('x', '1', '2'), example('y', '1'), example('x', '3', '1'), example('x', '2')])).toEqual(
       [example('x', '1', '2', '3'), example('y', '1')],
     )

@@ -99,7 +99,7 @@ describe('pairsTask', () => {
     expect(task.split('test')).toEqual([])
   })
 
-  it('says when there is nothing to train on', async () => {
+  it('refuses a file without training examples', async () => {
     const path = write('held-out.tsv', ['aba\tx'])
     expect(splitOf('aba')).toBe('test')
     await expect(pairsTask(path)).rejects.toThrow(FileError)
@@ -143,7 +143,7 @@ describe('a task as JSON', () => {
     const characters = { kind: 'characters', symbols: ['a'] }
     const good = { name: 'x', lowercase: true, inputs: characters }
     expect(readCodec(good).vocabSize).toBe(4)
-    // Written by older versions.
+    // A field that older versions wrote.
     expect(readCodec({ ...good, source: { kind: 'cmudict' } }).vocabSize).toBe(4)
     for (const bad of [null, {}, { ...good, name: '' }, { ...good, inputs: undefined }, { ...good, more: 1 }]) {
       expect(() => readCodec(bad)).toThrow(ConfigError)
@@ -152,7 +152,7 @@ describe('a task as JSON', () => {
 })
 
 describe('the registry', () => {
-  it('checks settings, and names the task that it does not have', async () => {
+  it('checks settings, and names the unknown task', async () => {
     expect(taskSchema.parse({ kind: 'pairs', path: 'x.tsv' })).toEqual({ kind: 'pairs', path: 'x.tsv' })
     expect(taskSchema.safeParse({ kind: 'g2p', path: 'x.tsv' }).success).toBe(false)
     await expect(loadTask({ kind: 'pairs' })).rejects.toThrow(/the settings of the task pairs: .*string/s)

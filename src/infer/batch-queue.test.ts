@@ -6,7 +6,7 @@ import type { Search } from './search.js'
 
 const search = (rows: number): Search => ({ rows, next: () => null, answers: () => [] })
 
-/** A queue of at most 4 rows in a batch, and the rows of each search of each batch that it has run. */
+/** A queue of at most 4 rows in a batch, and a record of its batches: the rows of each search. */
 function queue(fails = false): { batches: number[][]; run: (rows: number, signal?: AbortSignal) => Promise<void> } {
   const batches: number[][] = []
   const generate: Generator = async (_, _inputs, searches) => {

@@ -21,7 +21,7 @@ import { loadForInference } from './load.js'
 import { greedySearch, sampling } from './search.js'
 import type { Search } from './search.js'
 
-/** For each function that was bound: how many of its weights are laid out anew; 0: it is compiled for each size by itself. */
+/** For each function compiled with weights: how many weights the backend copied. 0: the function is compiled for each size. */
 const copied: number[] = []
 class Recording extends OnnxBackend {
   override async compileWithWeights(
@@ -46,7 +46,7 @@ const config: ModelConfig = {
   numDecoderLayers: 2,
   numExperts: 4,
   dtype: 'float32',
-  // So that an untrained model's answers differ: large layers, and logits that do not favour the token that came in.
+  // These settings make an untrained model's answers differ: large layers, and logits that do not favour the input token.
   initScale: 8,
   tiedLogits: false,
   scaleLogits: false,
@@ -142,12 +142,12 @@ describe('generation', () => {
   ] as [string, Partial<ModelConfig>, 4 | 8 | null][])(
     'has one copy of the weights, packed, for all sizes: %s',
     async (_, changes, bits) => {
-      // As wide as quantized kernels must be.
+      // Quantized kernels need at least this width.
       const model: ModelConfig = { ...config, dModel: 64, dFf: 128, headDim: 16, ...changes }
       const p = await loadForInference(newWeights('test', model, router, 0), bits)
       const own = makeGenerator({ config: model, router, maxNewTokens, release: true })
       const before = copied.length
-      // A call that makes no step, and sizes that are equal, or 1.
+      // A call without a step; sizes that are equal; sizes of 1.
       await own(p, [sentences[0]], [greedySearch({ maxNewTokens })], { signal: AbortSignal.abort() })
       const answers = [sentences, [sentences[2]], [...sentences, ...sentences]].map(inputs =>
         own(

@@ -79,7 +79,7 @@ describe('sampling', () => {
 })
 
 describe('log-probabilities', () => {
-  it("are the model's, whatever the processors do", () => {
+  it("are the model's, independent of the processors", () => {
     const search = greedySearch({ maxNewTokens: 1, logProbabilities: true, processors: [banTokens([[2]])] })
     run(search, [logs(0.1, 0.2, 0.4, 0.3)])
     const [{ tokens, score, logProbabilities }] = search.answers()
@@ -90,7 +90,7 @@ describe('log-probabilities', () => {
 })
 
 describe('beam search', () => {
-  // 2 looks better than 3 at first, but what follows it is less certain.
+  // Token 2 is more probable than 3 at first, but the tokens after it are less certain.
   const table = [logs(0, 0, 0.6, 0.4), [], logs(0, 0.5, 0.25, 0.25), logs(0, 0.9, 0.05, 0.05)]
 
   it('finds an answer that a greedy choice misses, and scores it by its length', () => {

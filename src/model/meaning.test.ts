@@ -60,7 +60,7 @@ async function metricsOf(options: Partial<LossOptions> & { reference?: Reference
 }
 
 describe('a meaning', () => {
-  it('is what its name in the configuration stands for', async () => {
+  it('is found by its name in the configuration', async () => {
     const names = Object.keys(meanings) as Reference[]
     const losses = new Set<number>()
     for (const reference of names) {
@@ -71,7 +71,7 @@ describe('a meaning', () => {
     expect(losses.size).toBe(names.length)
   })
 
-  it('can be brought by a caller, and each of its parts is obeyed', async () => {
+  it('can be supplied by a caller, and each of its fields has an effect', async () => {
     const { switchyard } = meanings
     const usual = await metricsOf({ meaning: switchyard })
     const changes: [Partial<Meaning>, metric: string][] = [
@@ -95,7 +95,7 @@ describe('a meaning', () => {
     )
   })
 
-  it('decides what padding sees, which reaches the loss only where padding is routed', async () => {
+  it('decides what padding attends to, which affects the loss only if padding is routed', async () => {
     for (const change of [
       { hidesKeysFromPadding: false },
       { hidesPaddingFromDecoder: false },

@@ -42,7 +42,7 @@ const targets = [
   [5, 31, 8, 1],
   [14, 22, 1],
 ]
-/** One example a row, padded to the given lengths; more rows are all padding. */
+/** One example in each row, padded to the given lengths; additional rows hold padding only. */
 function batchOf(inputLength: number, targetLength: number, rows = 2): Batch {
   const filled = (sequences: number[][], length: number): number[][] =>
     Array.from({ length: rows }, (_, i) => pad(sequences[i] ?? [], length))
@@ -113,7 +113,7 @@ describe('the loss', () => {
     expect(terms.reduce((a, b) => a + b)).toBeCloseTo(loss, 5)
   })
 
-  it('counts the targets by their weights alone', async () => {
+  it('counts targets by their loss weights alone', async () => {
     const batch = batchOf(5, 4)
     const none = await metricsOf({ ...batch, decoder_loss_weights: np.zeros([2, 4]) }, evaluation)
     expect([none.get('crossEntropy'), none.get('accuracy'), none.get('targetTokens')]).toEqual([[0], [0], [0]])
@@ -133,7 +133,7 @@ describe('the model in training', () => {
       random.key(seed),
     ).item()
 
-  it('draws its noise from the key, and asks for one', async () => {
+  it('draws its noise from the key, and refuses to run without one', async () => {
     expect(await lossWith(0)).toBe(await lossWith(0))
     expect(await lossWith(0)).not.toBe(await lossWith(1))
     expect(() => lossFunction(params(), batchOf(5, 4), noisy)).toThrow('needs a random key')
@@ -151,7 +151,7 @@ describe('the model in training', () => {
     }
   })
 
-  it('asks for the position biases that its configuration speaks of', () => {
+  it('refuses parameters without the position biases of its configuration', () => {
     expect(() =>
       forward(params(), batchOf(5, 4), {
         config: { ...config, relativePositionBias: 'perLayer' },
@@ -197,7 +197,7 @@ describe('new parameters', () => {
               : init.kind === 'uniform'
                 ? init.limit / Math.sqrt(3)
                 : init.stddev * 0.87962566103423978
-      // Five standard errors of the spread of that many draws.
+      // Five standard errors of the standard deviation of this many draws.
       if (init.kind === 'ones') expect(values.every(v => v === 1)).toBe(true)
       else expect(Math.abs(rms / expected - 1), path).toBeLessThan(5 / Math.sqrt(2 * values.length))
     }

@@ -20,7 +20,7 @@ describe('parameter declarations', () => {
     expect(count(name)).toBe(expected)
   })
 
-  it('are all different, and exact in a JS number', () => {
+  it('have distinct paths, and counts that are exact as JS numbers', () => {
     for (const { model, router } of presets.values()) {
       const specs = declareParameters(model, router)
       expect(new Set(specs.map(s => s.path)).size).toBe(specs.length)
@@ -59,7 +59,7 @@ describe('the role and place of a parameter', () => {
   const specs = declareParameters({ ...model, numEncoderLayers: 2, numDecoderLayers: 2 }, { ...router, bias: true })
   const count = (role: ParameterRole): number => specs.filter(s => s.role === role).length
 
-  it('say what it is used for', () => {
+  it('tell what the parameter is used for', () => {
     const roles = { embedding: 1, outputProjection: 1, relativePositionBias: 2, norm: 12, router: 2, routerBias: 2 }
     for (const [role, expected] of Object.entries(roles)) expect(count(role as ParameterRole), role).toBe(expected)
     expect([count('kernel'), count('expertKernel')]).toEqual([6 * 4 + 2 * 3, 2 * 3])

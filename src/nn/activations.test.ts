@@ -101,7 +101,7 @@ describe('activations, compiled', () => {
   })
   const both = (f: (x: Tensor) => Tensor) => jit((x: Tensor) => ({ y: f(x), grad: vmap(grad(f))(x) }))
 
-  it.each(Object.entries(jax.functions))('%s is JAX’s, with its derivative', async (name, wanted) => {
+  it.each(Object.entries(jax.functions))('%s and its derivative equal JAX’s', async (name, wanted) => {
     const got = both(functions[name])(np.array(jax.x))
     for (const part of ['y', 'grad'] as const)
       (await got[part].numbers()).forEach((v, i) =>
@@ -112,14 +112,14 @@ describe('activations, compiled', () => {
       )
   })
 
-  it.each(Object.entries(limits))('%s has its limits, and NaN of NaN', async (name, [low, high]) => {
+  it.each(Object.entries(limits))('%s has its limits at the infinities, and NaN for NaN', async (name, [low, high]) => {
     const { y, grad: slope } = both(functions[name])(np.array([-Infinity, Infinity, NaN]))
     const [values, slopes] = [await y.numbers(), await slope.numbers()]
     expect([values[0] + 0, slopes[0] + 0, values[1] + 0, slopes[1] + 0]).toEqual([...low, ...high])
     expect(values[2]).toBeNaN()
   })
 
-  it('take integers, numbers and halves', async () => {
+  it('accept integers, plain numbers and float16', async () => {
     expect(await nn.silu(0).item()).toBe(0)
     expect(nn.elu(np.array([1, 2], 'int32')).dtype).toBe('float32')
     expect(nn.mish(np.array([1], 'bfloat16')).dtype).toBe('bfloat16')

@@ -21,7 +21,7 @@ const weights = (): Tensor =>
     [0.3, 4, -1],
   ])
 
-/** A derivative written by hand against that of the formula itself, which the engine derives. */
+/** Compares a derivative written by hand with the engine's derivative of the formula. */
 async function sameGradient(f: (x: Tensor) => Tensor, formula: (x: Tensor) => Tensor): Promise<void> {
   const gradientOf = (g: (x: Tensor) => Tensor): Promise<number[]> =>
     jit(grad((y: Tensor) => np.sum(np.multiply(g(y), weights()))))(x()).numbers()
@@ -52,7 +52,7 @@ describe('layers', () => {
       grad((s: Tensor) => np.sum(np.multiply(f(s), weights())))(scale).numbers()
     const [c, d] = [await ofScale(s => rmsNorm({ scale: s }, x(), 1e-6)), await ofScale(s => formula(x(), s))]
     c.forEach((v, i) => expect(v).toBeCloseTo(d[i], 5))
-    // A gradient of a gradient goes through what the rule keeps.
+    // A second derivative also differentiates the residuals of the rule.
     const penalty = (f: (y: Tensor) => Tensor) =>
       grad((y: Tensor) => np.sum(np.square(grad((z: Tensor) => np.sum(np.multiply(f(z), weights())))(y))))(
         x(),
@@ -73,7 +73,7 @@ describe('layers', () => {
 describe('relative position buckets', () => {
   const encoder = { numBuckets: 32, maxDistance: 128, bidirectional: true }
   const decoder = { ...encoder, bidirectional: false }
-  it('are exact nearby, then wider, then one', () => {
+  it('hold one distance each nearby, then ranges, then all larger distances', () => {
     expect([0, -1, -7, -8, -11, -12, -16, -64, -127, -128, -1000].map(d => relativePositionBucket(d, encoder))).toEqual(
       [0, 1, 7, 8, 8, 9, 10, 14, 15, 15, 15],
     )
@@ -81,7 +81,7 @@ describe('relative position buckets', () => {
       0, 1, 15, 16, 21, 31, 31,
     ])
   })
-  it('tell before from after in an encoder; in a decoder after does not matter', () => {
+  it('distinguish earlier from later keys in an encoder; in a decoder later keys are masked', () => {
     expect([1, 7, 8, 1000].map(d => relativePositionBucket(d, encoder))).toEqual([17, 23, 24, 31])
     expect([1, 1000].map(d => relativePositionBucket(d, decoder))).toEqual([0, 0])
   })
@@ -107,10 +107,12 @@ describe('noise', () => {
     expect(values.reduce((a, b) => a + b) / values.length).toBeCloseTo(1, 1)
   })
 
-  it('has one mask for all places of the shared axis', async () => {
+  it('has one mask for all positions of the shared axis', async () => {
     const values = await dropped(0, 0.5)
     for (let row = 0; row < 4; row++) {
-      const [first, second] = [0, 1].map(place => values.slice((row * 3 + place) * 500, (row * 3 + place + 1) * 500))
+      const [first, second] = [0, 1].map(position =>
+        values.slice((row * 3 + position) * 500, (row * 3 + position + 1) * 500),
+      )
       expect(second).toEqual(first)
     }
     expect(values.slice(0, 500)).not.toEqual(values.slice(1500, 2000))

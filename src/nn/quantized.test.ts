@@ -29,7 +29,7 @@ function kernelOf(bits: number, leading: number[], blocks: number, block: number
 }
 const noise = (seed: number, ...shape: number[]): Tensor => random.normal(random.key(seed), shape)
 
-/** How far two arrays are apart, of the expected one's size. */
+/** The difference of two arrays relative to the expected one. */
 async function distance(actual: Tensor, expected: Tensor): Promise<number> {
   const [a, b] = [await actual.numbers(), await expected.numbers()]
   expect(a.length).toBe(b.length)
@@ -49,11 +49,11 @@ describe('kernels in fewer bits', () => {
   it.each([
     [8, 128],
     [4, 32],
-  ])('multiply as what they stand for, with %i bits', async (bits, block) => {
+  ])('multiply like their dequantized values, with %i bits', async (bits, block) => {
     const kernel = kernelOf(bits, [48], 2, block)
     const x = noise(2, 5, 2 * block)
     const expected = np.matmul(x, np.transpose(dequantize(kernel, bits)))
-    // x is rounded to 8 bits, too.
+    // The tolerance covers x, which is rounded to 8 bits too.
     expect(await distance(jit((y: Tensor) => product(y, kernel))(x), expected)).toBeLessThan(0.01)
     expect(toGraph(makeProgram((y: Tensor) => product(y, kernel))(x)).nodes.map(n => n.op)).toContain('MatMulNBits')
     const odd = kernelOf(bits, [48], 2, 24)

@@ -34,7 +34,7 @@ describe('a folder of Hugging Face as a model of texts', () => {
     return join(scratch, name)
   }
 
-  it("of T5's size has T5's vocabulary, and answers", async () => {
+  it("of T5's size has T5's vocabulary, and generates text", async () => {
     const model = await openTextModel(await write('t5', 32_128), { maxNewTokens: 4 })
     expect(model.codec.inputs.encode('The <extra_id_0> walks')).toEqual([37, 32099, 10681])
     expect(unknownSymbols(model.codec, 'The <extra_id_0> walks \u{1F600}')).toEqual(['\u{1F600}'])
@@ -58,7 +58,7 @@ describe('a folder of Hugging Face as a model of texts', () => {
     await convertWeights(folder, join(scratch, 'int8'), { to: 'native', dtype: 'int8' })
     const quantized = await answer(join(scratch, 'int8'))
     expect(quantized[0]).toBe(expected[0])
-    // As they are loaded, or from a file: the same.
+    // Quantized while loading, or read from a quantized file: the same.
     expect(await answer(folder, 8)).toEqual(quantized)
     await expect(answer(join(scratch, 'int8'), 4)).rejects.toThrow(
       'its weights have 8 bits already and cannot be quantized to 4',

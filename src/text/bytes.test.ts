@@ -39,7 +39,7 @@ describe('bytes', () => {
     expect(vocabulary.encode('\udc00')).toEqual(vocabulary.encode('\ufffd'))
   })
 
-  it('decode what is not UTF-8 to U+FFFD', () => {
+  it('decode bytes that are not UTF-8 to U+FFFD', () => {
     const euro = vocabulary.encode('€')
     expect(vocabulary.decode(euro.slice(0, 2))).toBe('\ufffd')
     expect(vocabulary.decode([...euro.slice(0, 2), ...vocabulary.encode('a€')])).toBe('\ufffda€')
@@ -54,13 +54,13 @@ describe('bytes', () => {
     expect(vocabulary.decode([259, 260, 100, 383])).toBe('<extra_id_0><extra_id_1>a<extra_id_124>')
   })
 
-  it('stream a character when its last byte comes', () => {
+  it('stream a character with its last byte', () => {
     const stream = vocabulary.stream()
     expect(vocabulary.encode('é\u{1f680}').map(id => stream.push(id))).toEqual(['', 'é', '', '', '', '\u{1f680}'])
     expect([stream.push(3 + 0xf0), stream.push(1), stream.push(68), stream.end()]).toEqual(['', '\ufffd', '', ''])
   })
 
-  it('refuse a number of sentinels that is none', () => {
+  it('refuse an invalid number of sentinels', () => {
     for (const sentinels of [-1, 0.5, 1e9, '5']) {
       expect(() => vocabularyFromJSON({ kind: 'bytes', sentinels })).toThrow(ConfigError)
     }

@@ -40,7 +40,7 @@ const t5Cases = json<{ cases: { text: string; spm_ids: number[]; decoded: string
 const cases = json<Record<'t5' | 'small', { encode: Case[]; decode: Omit<Case, 'text'>[] }>>('sentencepiece-cases.json')
 
 describe('SentencePiece is exact with the sentencepiece library', () => {
-  // As the library has it: sentinels in a text are text.
+  // The sentencepiece library treats sentinels in a text as ordinary text.
   const raw = SentencePieceVocabulary.fromModel(t5Bytes, 0)
 
   it(`on ${t5Cases.length} texts and T5's vocabulary`, () => {
@@ -85,7 +85,7 @@ describe("T5's sentinels", () => {
     expect(t5.encode('<extra_id_1><extra_id_0> ')).toEqual([32_098, 32_099])
   })
 
-  it('are those of the model where it has them', () => {
+  it('are the model's own, if it has any', () => {
     const own = new SentencePieceVocabulary(
       modelOf([
         ['\u2581a'],
@@ -103,7 +103,7 @@ describe("T5's sentinels", () => {
 
 describe('the character map and spaces', () => {
   const pieces: PieceRow[] = [['\u2581'], ['a'], ['b']]
-  it('stay when a model says so', () => {
+  it('stay if the model asks for that', () => {
     const vocabulary = new SentencePieceVocabulary(
       modelOf(pieces, { addDummyPrefix: false, removeExtraWhitespaces: false }),
       1,
@@ -210,14 +210,14 @@ describe('a SentencePiece model that is wrong', () => {
 })
 
 describe('a serialized model', () => {
-  it('is read as it was, all of it', () => {
+  it('is read back completely', () => {
     for (const bytes of [t5Bytes, smallBytes]) {
       const model = parseSentencePieceModel(bytes)
       expect(parseSentencePieceModel(serializeSentencePieceModel(model))).toEqual(model)
     }
   })
 
-  it('gives a vocabulary or a ConfigError, whatever is done to its bytes', () => {
+  it('gives a vocabulary or a ConfigError for random changes of its bytes', () => {
     const edit = fc.record({
       at: fc.nat(smallBytes.length - 1),
       with: fc.uint8Array({ maxLength: 4 }),

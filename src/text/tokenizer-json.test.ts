@@ -41,7 +41,7 @@ const t5Json = {
   },
 }
 
-/** The older form, with sentinels that are only added. */
+/** The older form: sentinels are added tokens only, not pieces. */
 const t5OldJson = {
   added_tokens: t5Json.added_tokens,
   normalizer: { type: 'Precompiled', precompiled_charsmap: charsmap },
@@ -150,7 +150,7 @@ describe('a tokenizer.json', () => {
     })
   }
 
-  it('gives a vocabulary or a ConfigError, whatever its values are', () => {
+  it('gives a vocabulary or a ConfigError for random changes of its values', () => {
     const parts = JSON.stringify({
       ...smallJson,
       model: {
@@ -164,7 +164,7 @@ describe('a tokenizer.json', () => {
         ],
         byte_fallback: false,
       },
-    }).split(/("[^"]*"|-?\d+|true|false|null)/u) // values and keys at odd places
+    }).split(/("[^"]*"|-?\d+|true|false|null)/u) // values and keys
     const edit = fc.tuple(
       fc.nat((parts.length - 3) / 2).map(i => 2 * i + 1),
       fc.jsonValue(),

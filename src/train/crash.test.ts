@@ -8,7 +8,7 @@ import * as np from '../engine/api/np.js'
 import { openCheckpoint, saveRun } from './checkpointing.js'
 import { MetricsLog } from './metrics-log.js'
 
-// A crash is imitated by file operations that fail from a certain one on: nothing after it happens, no cleaning up either.
+// A crash is simulated: from a given file operation on, every operation fails, those that clean up included.
 const crash = vi.hoisted(() => ({ operations: 0, after: Infinity, code: 'CRASH' }))
 
 vi.mock('node:fs/promises', async importOriginal => {
@@ -32,7 +32,7 @@ afterEach(() => {
   return fs.rm(folder, { recursive: true, force: true })
 })
 
-/** Saves a checkpoint whose one parameter says which history it is of. */
+/** Saves a checkpoint whose only parameter is the number of its history (a training before or after a resume). */
 async function save(history: number, step: number): Promise<void> {
   const facts = { step, config: null, task: null, data: null, seed: 0, libraryVersion: '1' }
   await saveRun(folder, facts, { params: { history: np.array([history]) }, optimizer: {} }, 3)
@@ -48,7 +48,7 @@ async function latest(): Promise<{ history: number; step: number }> {
   }
 }
 
-/** Which history each step's record is of, once a run goes on from a checkpoint and saves its next one. */
+/** The history of each record, one digit each, after a run has resumed from a checkpoint and saved its next one. */
 async function records(from: number): Promise<string> {
   const log = new MetricsLog(folder)
   await log.open(from)
@@ -67,7 +67,7 @@ async function firstHistory(): Promise<void> {
   for (const step of [4, 6, 8]) await save(1, step)
 }
 
-/** History 2 goes on from step 4 of history 1 and saves its first checkpoint, as `Trainer` does. */
+/** History 2 resumes from step 4 of history 1 and saves its first checkpoint, as `Trainer` does. */
 async function secondHistory(next: number): Promise<void> {
   const log = new MetricsLog(folder)
   await log.open(4)
@@ -78,7 +78,7 @@ async function secondHistory(next: number): Promise<void> {
   await log.commit(next)
 }
 
-describe.each([5, 6, 8, 10])('a crash while a run that went on from step 4 saves step %i', next => {
+describe.each([5, 6, 8, 10])('a crash while a run that resumed from step 4 saves step %i', next => {
   it('leaves either all of the old history, or the new one alone', async () => {
     const seen = new Set<number>()
     for (let point = 0; ; point++) {
@@ -106,7 +106,7 @@ describe.each([5, 6, 8, 10])('a crash while a run that went on from step 4 saves
 })
 
 describe('a checkpoint that cannot be written', () => {
-  it.each(['ENOSPC', 'EIO'])('for %s leaves those from before as they are', async code => {
+  it.each(['ENOSPC', 'EIO'])('for %s leaves earlier checkpoints unchanged', async code => {
     await firstHistory()
     for (let point = 0; ; point++) {
       crash.operations = 0
@@ -117,7 +117,7 @@ describe('a checkpoint that cannot be written', () => {
       )
       crash.after = Infinity
       if (!failed) break
-      // The oldest may go once the new one is there.
+      // The oldest checkpoint may be deleted once the new one exists.
       const steps = (await listCheckpoints(folder)).map(found => found.step)
       expect(steps.slice(-3)).toEqual(steps.includes(10) ? [6, 8, 10] : [4, 6, 8])
       expect((await latest()).history).toBe(1)

@@ -23,7 +23,7 @@ describe('checkpoints of a run', () => {
     optimizer: { m: { a: np.array([3]) } },
   })
 
-  it('come back as they were', async () => {
+  it('are read back unchanged', async () => {
     await saveRun(folder, facts(3), arrays(2), 1)
     await saveRun(folder, facts(5), arrays(0.1), 1)
     expect(await readdir(folder)).toEqual(['step-5'])
@@ -42,7 +42,7 @@ describe('checkpoints of a run', () => {
     }
   })
 
-  it('are of the model that is asked for', async () => {
+  it('must be of the configured model', async () => {
     await saveRun(folder, facts(3), arrays(2), 1)
     const { params, close } = await openCheckpoint(join(folder, 'step-3'))
     const expected = (path: string, shape: number[]) => ({ path, shape, dtype: 'float32' as const })
@@ -66,7 +66,7 @@ describe('checkpoints of a run', () => {
     )
   })
 
-  it('are never saved with what is not finite', async () => {
+  it('are never saved with a value that is not finite', async () => {
     await saveRun(folder, facts(3), arrays(2), 1)
     await expect(saveRun(folder, facts(4), arrays(NaN), 1)).rejects.toThrow('a/kernel is not finite after step 4')
     expect(await readdir(folder)).toEqual(['step-3'])
@@ -74,7 +74,7 @@ describe('checkpoints of a run', () => {
 })
 
 describe('the records of a run', () => {
-  it('go back to a step, without a line that was cut', async () => {
+  it('are cut back to a step, without an incomplete line', async () => {
     const log = new MetricsLog(folder)
     await log.open(0)
     for (const step of [1, 2, 3]) await log.append({ step, loss: step / 2, load: [1, step] })
@@ -97,7 +97,7 @@ describe('the records of a run', () => {
 })
 
 describe('pace', () => {
-  it('forgets the first step, which compiles, and what is long ago', () => {
+  it('leaves out the first step, which compiles, and steps before its window', () => {
     let now = 0
     const pace = new Pace(() => now, 3)
     const step = (seconds: number): void => {

@@ -8,7 +8,7 @@ import type { Loss } from './step.js'
 
 type Line = { x: Tensor; y: Tensor }
 
-/** Squared error of a line through points; noise shows what key a step was given. */
+/** Squared error of a line through points, and random noise that shows which key the step used. */
 const loss: Loss<Line> = (params, { x, y }, key) => {
   const { w, b } = params as { w: Tensor; b: Tensor }
   const error = np.subtract(np.add(np.multiply(w, x), b), y)

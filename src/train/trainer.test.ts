@@ -130,7 +130,7 @@ describe('Trainer', () => {
     expect(await valuesOf(other)).not.toEqual(expected)
   })
 
-  it('stops when the signal is aborted, and resumes from there exactly', async () => {
+  it('stops when the signal is aborted, and resumes exactly from that step', async () => {
     const abort = new AbortController()
     const stopped = await Trainer.begin(config, { task })
     expect(
@@ -222,7 +222,7 @@ describe('values that a program supplies', () => {
     }
   }
 
-  it('take the place of those that the configuration names, and are recorded by name', async () => {
+  it('replace those that the configuration names, and are recorded by name', async () => {
     const trainer = await Trainer.begin(config, values)
     const before = await valuesOf(trainer)
     const rates: unknown[] = []

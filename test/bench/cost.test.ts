@@ -6,7 +6,7 @@ import { bind, traceClosed } from '../../src/engine/program/trace.js'
 
 const x = aval('float32', [2, 3])
 
-it('counts two operations for each element of a product and each contracted one, whatever the axes', () => {
+it('counts two operations for each output element and contracted element of a matrix product, for any axes', () => {
   const program = traceClosed([aval('float32', [7, 2, 3]), aval('float32', [5, 3, 7])], ([a, b]) => [
     ops.exp(ops.dotGeneral(a, b, { contract: [[2], [1]], batch: [[0], [2]] })),
   ])
@@ -36,7 +36,7 @@ it("counts a scan's body each time", () => {
   expect(productFlops(program)).toBe(10 * 2 * 6)
 })
 
-it('finds the most that is alive at once', () => {
+it('finds the most bytes that are alive at once', () => {
   // exp(x) lives until it is read again at the end; each negation dies as the next is made.
   const program = traceClosed([x], ([a]) => {
     const kept = ops.exp(a)

@@ -34,7 +34,7 @@ afterAll(async () => {
 })
 
 describe('a bundle for the browser', () => {
-  it.each(['engine', 'model', 'text', 'browser'])('of switchyard-ml/%s has nothing of Node', async name => {
+  it.each(['engine', 'model', 'text', 'browser'])('of switchyard-ml/%s contains no Node module', async name => {
     const made = await bundle(`export * from 'switchyard-ml/${name}'`, project)
     expect(foreignTo(made)).toEqual([])
     console.log(`switchyard-ml/${name}: ${sizesOf(made)}`)
@@ -78,7 +78,7 @@ describe.skipIf(!executable)('in chromium, on onnxruntime-web', () => {
   const wasm = join(dirname(require.resolve('onnxruntime-web/wasm')), 'ort-wasm-simd-threaded.wasm')
   let browser: Browser
   let server: Awaited<ReturnType<typeof startServer>>
-  /** What the server has been asked for. */
+  /** The paths that the server was asked for. */
   const asked: string[] = []
   beforeAll(async () => {
     await mkdir(join(project, 'www'))
@@ -99,7 +99,7 @@ describe.skipIf(!executable)('in chromium, on onnxruntime-web', () => {
     server?.close()
   })
 
-  /** A page that runs the program `text`, with what it prints and where it fails. */
+  /** A page that runs the program `text`, with its output and its errors. */
   async function open(text: string): Promise<{ page: Page; printed: string[] }> {
     for (const [name, script] of (await bundle(text, project)).files)
       await writeFile(join(project, 'www', name), script)
@@ -112,7 +112,7 @@ describe.skipIf(!executable)('in chromium, on onnxruntime-web', () => {
     return { page, printed }
   }
 
-  describe('a program returns what it does in Node:', () => {
+  describe('a program returns the same as in Node:', () => {
     let page: Page
     let printed: string[]
     beforeAll(async () => {

@@ -15,7 +15,7 @@ export async function bundle(text: string, folder: string): Promise<Bundle> {
     stdin: { contents: text, resolveDir: folder, loader: 'ts' },
     // A user's project does not have our tsconfig.json, whose "paths" lead to the sources.
     tsconfigRaw: '{}',
-    // What would be wrong here is reported by `foreignTo`, all of it.
+    // `foreignTo` reports everything that does not belong here.
     external: [...builtinModules, 'node:*', '*.node'],
     bundle: true,
     splitting: true,
@@ -32,7 +32,7 @@ export async function bundle(text: string, folder: string): Promise<Bundle> {
   return { files: new Map(outputFiles.map(file => [file.path.slice(1), file.contents])), metafile }
 }
 
-/** What has no place in a browser's bundle: modules of Node, modules that esbuild left empty or outside, onnxruntime-node. */
+/** The modules of a bundle that must not be in a browser's: Node modules, modules that esbuild left empty or external, onnxruntime-node. */
 export function foreignTo({ metafile }: Bundle): string[] {
   const inputs = Object.keys(metafile.inputs).filter(path => /\(disabled\)|onnxruntime-node/.test(path))
   const outside = Object.values(metafile.outputs).flatMap(o => o.imports.filter(i => i.external).map(i => i.path))

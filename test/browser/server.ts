@@ -43,7 +43,7 @@ const types: Readonly<Record<string, string>> = {
   wasm: 'application/wasm',
 }
 
-/** Answers with files: `fileOf` says where the file of a URL's path is. */
+/** Serves files: `fileOf` returns the file of a URL's path. */
 export function serveFiles(fileOf: (path: string) => string | undefined): Answer {
   return (request, response) => {
     const file = fileOf(new URL(request.url!, 'http://localhost').pathname)

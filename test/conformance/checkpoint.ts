@@ -13,7 +13,7 @@ import type { CheckpointFormat } from '../../src/checkpoint/format.js'
 
 export interface CheckpointConformance {
   format: CheckpointFormat
-  /** What `path` is called below a scratch folder: `model.safetensors`, `step-0`. */
+  /** The name of a checkpoint in a temporary folder: `model.safetensors`, `step-0`. */
   pathName: string
   /** A file that holds tensor data, below the path ('' if the path is the file itself), of the files that are there. */
   dataFile: string | ((names: string[]) => string)
@@ -21,13 +21,13 @@ export interface CheckpointConformance {
   make?: (path: string, tensors: readonly (readonly [string, HostTensor])[]) => Promise<void>
   /** dtypes that the format cannot hold. */
   without?: readonly DType[]
-  /** Whether the format can hold a tensor of this name, if it cannot hold any. */
+  /** Whether the format can hold a tensor of this name. Default: it can hold any name. */
   holds?: (name: string) => boolean
-  /** Where one format is tested in several settings. */
+  /** Tells several settings of one format apart in test names. */
   title?: string
 }
 
-/** `npm run fuzz` asks for more. */
+/** Random inputs of each test; `npm run fuzz` sets more. */
 export const fuzzRuns = Number(process.env.FUZZ_RUNS ?? 500)
 
 const weirdNames = [
@@ -71,7 +71,7 @@ function everyBit(dtype: DType, shape: readonly number[], seed = 1): HostTensor 
   return { dtype, shape, data }
 }
 
-/** What every CheckpointFormat must do. */
+/** The tests that every CheckpointFormat must pass. */
 export function checkpointConformance({
   format,
   pathName,
@@ -272,7 +272,7 @@ export function checkpointConformance({
         expect(await readdir(join(path, '..'))).toEqual([])
       })
 
-      it('replaces only when told', async () => {
+      it('replaces an existing checkpoint only if told to', async () => {
         const path = await write([['w', hostFrom('float32', [1], [1])]])
         const next = (): ReturnType<typeof sourceOf> => sourceOf([['w', hostFrom('float32', [1], [2])]])
         await expect(format.write(path, next())).rejects.toThrow(FileError)
@@ -298,7 +298,7 @@ export function checkpointConformance({
       await reader.close()
     })
 
-    it('detects its own, broken or not, and nothing else', async () => {
+    it('detects its own files, broken or not, and no others', async () => {
       const path = await write([['w', hostFrom('float32', [1], [1])]])
       expect(await format.detect(path)).toBe(true)
       await truncate(await dataFileOf(path), 1)

@@ -47,7 +47,7 @@ const binary = (name: string, f: (x: Value, y: Value) => Value, positive = false
 const f32 = (...shape: number[]): Aval => aval('float32', shape)
 const spread = (x: Value, shape: number[]): Value => ops.broadcastInDim(x, shape, [])
 
-/** (w, [h], i; x) -> h' = tanh(w h + x), and h h'; an integer carry is along that no tangent reaches. */
+/** (w, [h], i; x) -> h' = tanh(w h + x), and h h'; with an integer carry, which has no tangent. */
 const cell = traceClosed([f32(), f32(2), aval('int32', []), f32(2)], ([w, h, i, x]) => {
   const next = ops.tanh(
     ops.add(ops.mul(spread(w, [2]), h), ops.mul(x, ops.convertElementType(spread(ops.add(i, 1), [2]), 'float32'))),
@@ -420,7 +420,7 @@ describe('while', () => {
     }),
   )
 
-  it('has a forward mode', () => {
+  it('has a forward-mode derivative', () => {
     const forward = traceClosed([aval('float32', []), aval('float32', [])], ([x, t]) => {
       const [outputs, [dx]] = jvpEval(program, [x], [t])
       return [...outputs, dx!]
@@ -428,7 +428,7 @@ describe('while', () => {
     expect(run(forward, [[0.2], [1]]).map(v => v[0])).toEqual([Math.fround(1.6), 3, 8])
   })
 
-  it('says that it has no reverse mode', () => {
+  it('refuses reverse mode with a message', () => {
     expect(() => traceClosed([aval('float32', [])], x => vjpEval(program, x, [true]).outputs)).toThrow(
       'while(f32[], i32[], f32[]) has no reverse mode',
     )
@@ -436,7 +436,7 @@ describe('while', () => {
 })
 
 describe('programs within programs, differentiated', () => {
-  it('a scan keeps no rows for what it can read from its operands', () => {
+  it('a scan stores no residuals that it can read from its operands', () => {
     // h + w x: the derivative needs w and the rows x, which are operands.
     const body = traceClosed([f32(), f32(), f32()], ([w, h, x]) => [ops.add(h, ops.mul(w, x))])
     const gradients = traceClosed([f32(), f32(), f32(9)], ([w, h, xs]) => {
@@ -449,7 +449,7 @@ describe('programs within programs, differentiated', () => {
     expect(scans.map(e => e.outputs.map(o => o.aval.shape))).toEqual([[[]], [[], [], [9]]])
   })
 
-  it('a scan computes once what is the same at every step', () => {
+  it('a scan computes values that do not change once, before the loop', () => {
     const body = traceClosed([f32(2), f32(2), f32(2)], ([w, h, x]) => [ops.mul(h, ops.exp(w)), ops.mul(x, ops.exp(w))])
     const loss = traceClosed([f32(2), f32(2), f32(9, 2)], v =>
       bind('scan', v, { body, numConsts: 1, numCarry: 1, length: 9, reverse: false }),
@@ -466,7 +466,7 @@ describe('programs within programs, differentiated', () => {
       [true, true],
     )
     const cond = primal.equations.find(e => e.primitive === 'cond')!
-    // The value, and cos x, sin x of the first branch; exp y of the second takes one of those places.
+    // The value, and cos x, sin x of the first branch; exp y of the second reuses one of those slots.
     expect(cond.outputs).toHaveLength(3)
   })
 })

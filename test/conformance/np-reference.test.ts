@@ -28,7 +28,7 @@ const words: Record<string, number> = { nan: NaN, inf: Infinity, '-inf': -Infini
 const numberOf = (v: number | string | boolean): number => (typeof v === 'string' ? words[v] : Number(v))
 const shown = (v: number): string => (Object.is(v, -0) ? '-0' : String(v))
 
-/** An argument as it is passed: recorded arrays become arrays, options objects. */
+/** A recorded argument as np's function takes it: an array, or an object of options. */
 function argument(x: unknown): unknown {
   if (Array.isArray(x)) return x.map(argument)
   if (typeof x === 'string') return words[x] ?? x
@@ -52,10 +52,10 @@ async function compare(got: readonly Tensor[], { name, expected, exact }: Case, 
     expect({ dtype: data.dtype, shape: data.shape }, title).toEqual({ dtype: want.dtype, shape: want.shape })
     const numbers = toNumbers(data)
     want.values.map(numberOf).forEach((v, at) => {
-      const place = `${title}: element ${at} is ${shown(numbers[at])}, not ${shown(v)}`
+      const where = `${title}: element ${at} is ${shown(numbers[at])}, not ${shown(v)}`
       if (exact || !Number.isFinite(v) || v === 0)
-        expect(Object.is(numbers[at], v) || (numbers[at] === v && eitherZero.has(name)), place).toBe(true)
-      else expect(Math.abs(numbers[at] - v), place).toBeLessThanOrEqual(4e-6 * Math.abs(v))
+        expect(Object.is(numbers[at], v) || (numbers[at] === v && eitherZero.has(name)), where).toBe(true)
+      else expect(Math.abs(numbers[at] - v), where).toBeLessThanOrEqual(4e-6 * Math.abs(v))
     })
   }
 }

@@ -21,12 +21,12 @@ import { describeRouter } from './router.js'
 
 describeRouter('tokens choose top 1', tokensChooseTop1)
 
-// Two more, so that the seam is known to hold them: tokens with two choices, and experts that choose.
+// Two more kinds of routers, to test the interface: tokens with two choices, and experts that choose tokens.
 
 const below = (position: Tensor, capacity: number | null): Tensor =>
   np.logicalAnd(np.greaterEqual(position, 0), np.less(position, capacity ?? Infinity))
 
-/** Second choices find room after all first choices. */
+/** Second choices get the capacity that all first choices leave. */
 const tokensChooseTop2: Router = {
   name: 'tokensChooseTop2',
   assign({ probabilities }, mask, capacity) {
@@ -65,7 +65,7 @@ const expertsChoose: Router = {
 describeRouter('tokens choose top 2', tokensChooseTop2)
 describeRouter('experts choose', expertsChoose)
 
-/** A hash router: a token's place in its group decides its expert (as in Roller et al. 2021, but for the hash). */
+/** A hash router: a token's index in its group decides its expert (as in Roller et al. 2021, but for the hash). */
 const hashRouter: Router = {
   name: 'hash',
   assign({ probabilities }, mask, capacity) {
@@ -119,7 +119,7 @@ describe("a caller's router in a model", () => {
     ])
   })
 
-  it('is in the loss', async () => {
+  it('affects the loss', async () => {
     const [, metrics] = lossFunction(newParameters(), batch(), options)
     expect(await metrics['expertLoad/encoder/layers_1'].numbers()).toEqual([2 / 6, 2 / 6, 2 / 6].map(Math.fround))
     const [loss, ours] = [options, { ...options, customRouter: undefined }].map(

@@ -24,7 +24,7 @@ interface Routed {
   probabilities: number[]
 }
 
-/** What holds for every way in which tokens and experts find each other. */
+/** The tests that every Router must pass. */
 export function describeRouter(name: string, router: Router): void {
   const assignWith = (capacity: number | null) =>
     jit((logits: Tensor, mask: Tensor) => {
@@ -80,7 +80,7 @@ export function describeRouter(name: string, router: Router): void {
   ): Promise<void> => fc.assert(fc.asyncProperty(sample, async s => check(await route(s), s)))
 
   describe(`Router: ${name}`, () => {
-    it('gives kept choices different places below the capacity, in each group', () =>
+    it('gives kept choices of an expert different positions below the capacity, in each group', () =>
       holds(({ choices }, { capacity }) => {
         const kept = choices.filter(c => c.kept)
         expect(new Set(kept.map(c => `${c.group} ${c.expert} ${c.position}`)).size).toBe(kept.length)
@@ -100,7 +100,7 @@ export function describeRouter(name: string, router: Router): void {
         })
       }))
 
-    it('keeps every choice while there is room', () =>
+    it('keeps every choice while the expert has capacity', () =>
       holds(({ choices }, { mask, capacity }) => {
         for (const { group, token, expert, kept } of choices) {
           if (kept || !mask[token]) continue
@@ -108,7 +108,7 @@ export function describeRouter(name: string, router: Router): void {
         }
       }))
 
-    it('gates by the probability of the expert, and by 0 what is not kept', () =>
+    it('has the expert's probability as gate, and 0 for choices that are not kept', () =>
       holds(({ choices, probabilities }) => {
         for (const { token, expert, kept, gate } of choices)
           expect(gate).toBeCloseTo(kept ? probabilities[token * experts + expert] : 0, 6)

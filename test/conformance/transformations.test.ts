@@ -1,4 +1,4 @@
-/** Random programs through random words of transformations: each letter checked against what it means, with the rest of the word trusted. */
+/** Random sequences of transformations (words, one letter each) of random programs. Each letter is checked against its definition, applied to the rest of the word. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { hostFrom } from '../../src/base/host-tensor.js'
@@ -188,7 +188,7 @@ describe('words of transformations', () => {
     )
   })
 
-  it('dead code goes, and the results stay', () => {
+  it('removing dead code keeps the results', () => {
     fc.assert(
       fc.property(program, point, (start, x) => {
         const gradients = letters.grad.apply(start)

@@ -5,11 +5,11 @@ import { EOS_ID, PAD_ID, UNKNOWN_TEXT } from '../../src/text/vocabulary.js'
 import type { Vocabulary } from '../../src/text/vocabulary.js'
 
 /**
- * What holds for every vocabulary: call it from a test file with a way to make one and some texts that the vocabulary
+ * The tests that every vocabulary must pass: call it from a test file with a way to make one and some texts that the vocabulary
  * must give back unchanged.
  */
 export function vocabularyConformance(name: string, make: () => Vocabulary, roundTrips: readonly string[]): void {
-  describe(`${name}: what every vocabulary does`, () => {
+  describe(`${name}: the suite of every vocabulary`, () => {
     const vocabulary = make()
     const anyText = fc.oneof(
       fc.string({ unit: 'binary' }),
@@ -41,10 +41,10 @@ export function vocabularyConformance(name: string, make: () => Vocabulary, roun
       )
     })
 
-    // SentencePiece reads its mark for the unknown as two question marks: then the law holds where nothing was unknown.
+    // SentencePiece encodes its own text of an unknown piece as two question marks, so this holds only without unknown pieces.
     const readsUnknown = vocabulary.encode(UNKNOWN_TEXT).includes(vocabulary.unkId)
 
-    it('settles after one round: decoded text encodes to itself', () => {
+    it('is stable after one round: decoded text encodes and decodes to itself', () => {
       fc.assert(
         fc.property(anyText, text => {
           const ids = vocabulary.encode(text)

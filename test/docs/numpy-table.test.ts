@@ -1,4 +1,4 @@
-/** Makes docs/numpy.md, and fails when the file is another: `npx vitest run test/docs/numpy-table.test.ts -u` writes it. */
+/** Makes docs/numpy.md, and fails if the file differs: `npx vitest run test/docs/numpy-table.test.ts -u` writes it. */
 import { readFileSync } from 'node:fs'
 import { format, resolveConfig } from 'prettier'
 import { expect, it } from 'vitest'

@@ -15,7 +15,7 @@ export interface Ended {
   readonly stderr: string
 }
 
-/** The command line as a user has it: built from the sources as they are now, in a folder of its own. */
+/** The command line as a user has it: built from the current sources, in a temporary folder. */
 export class Cli {
   private constructor(
     /** The package, as npm would install it. */
@@ -49,7 +49,7 @@ export class Cli {
     await rm(this.package_, { recursive: true, force: true })
   }
 
-  /** Starts `switchyard ...args`. `watch` sees what it prints so far, and may end it. `input` null: its standard input gets `first` and stays open. */
+  /** Starts `switchyard ...args`. `watch` is called with its output so far, and may end it. `input` null: its standard input gets `first` and stays open. */
   start(
     args: readonly string[],
     watch: (stdout: string, process: ChildProcess) => void = () => undefined,
@@ -82,7 +82,7 @@ export class Cli {
   }
 }
 
-/** Settings of a model that learns nothing much, but in no time. */
+/** Settings of a tiny model that trains in a moment (and learns little). */
 export const tiny = [
   'model.dModel=8',
   'model.dFf=16',

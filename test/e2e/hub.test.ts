@@ -50,7 +50,7 @@ describe('a model of the Hugging Face hub', () => {
   const infer = (...args: string[]): ReturnType<Cli['run']> =>
     cli.run('infer', 'google/switch-tiny', 'The cat sat', '--max-new-tokens', '4', ...args)
 
-  it('is fetched once, goes on after a broken connection, and answers', async () => {
+  it('is fetched once, resumes a broken download, and generates text', async () => {
     hub.cut(sha256(await readFile(join(scratch, 'model/model.safetensors'))), 100_000)
     const first = await infer()
     expect(first).toMatchObject({ code: 0 })

@@ -130,7 +130,7 @@ describe('as a dependency', () => {
   })
 })
 
-describe('without the setting of the README', () => {
+describe('without the npm setting of the README', () => {
   it('is installed and works if install scripts are blocked', () => {
     const project = new Project()
     const { status, stderr } = project.install('install', 'switchyard-ml', '--ignore-scripts')

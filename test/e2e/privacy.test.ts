@@ -21,14 +21,14 @@ describe('Switchyard writes only where it is told to', () => {
   })
   afterAll(() => Promise.all([cli?.remove(), rm(home, { recursive: true, force: true })]))
 
-  /** Runs Node with an empty folder as the home, the cache and the place of temporary files. */
+  /** Runs Node with an empty folder as the home folder, the cache and the temporary folder. */
   const node = async (args: readonly string[], settings: NodeJS.ProcessEnv = {}): Promise<string> => {
     const env = { HOME: home, TMPDIR: home, XDG_CACHE_HOME: join(home, '.cache'), ...settings }
     return (await promisify(execFile)(process.execPath, args, { cwd: cli.folder, env })).stdout
   }
   const inHome = (): Promise<string[]> => readdir(home, { recursive: true })
 
-  it('trains, and leaves nothing outside of the run', async () => {
+  it('trains, and leaves no file outside of the run', async () => {
     await node([join(cli.package_, 'bin/switchyard.js'), 'train', 'g2p', ...tiny, '--set', 'train.steps=4'])
     expect(await inHome()).toEqual([])
     expect((await readdir(cli.folder)).sort()).toEqual(['compute.mjs', 'runs'])

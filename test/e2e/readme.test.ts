@@ -56,7 +56,7 @@ const commands = blocks
 const words = (command: string): string[] =>
   [...command.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain)
 
-/** The same command on a model that learns nothing much, so that it ends soon. */
+/** The same command with a tiny model, so that it ends soon. */
 function quickly(args: readonly string[]): string[] {
   if (args[0] === 'train') return [...args, ...tiny, '--set', 'train.steps=4']
   if (args[0] === 'eval') return [...args, '--examples', '5']
@@ -103,7 +103,7 @@ describe('every program of the README and docs', () => {
       ts.transpileModule(text, { compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext } })
         .outputText,
     )
-    // Where the commands above have left their runs.
+    // The commands above have left their runs in this folder.
     await promisify(execFile)(process.execPath, [file], { cwd: cli.folder })
   })
 })

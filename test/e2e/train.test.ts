@@ -51,7 +51,7 @@ function killAt(folder: string, step: number): (stdout: string, child: ChildProc
       try {
         if (recordsOf(folder).at(-1)!.step >= step) child.kill('SIGKILL')
       } catch {
-        /* there is no record yet, or half of one */
+        /* there is no record yet, or an incomplete one */
       }
     }, 1)
     child.on('close', () => clearInterval(watching))
@@ -69,7 +69,7 @@ describe('switchyard train', () => {
     )
     expect(stdout.match(/ {2}(wrong: |right)/g)).toHaveLength(12)
     for (const next of [
-      'infer runs/first switchyard transformer "your word"',
+      'infer runs/first switchyard transformer serendipity',
       'eval runs/first',
       'train g2p --set train.steps=20000',
     ]) {
@@ -99,7 +99,7 @@ describe('switchyard train', () => {
     expect((await cli.run('eval', 'runs/pairs')).code).toBe(0)
   })
 
-  it('evaluates nothing where nothing is held out', async () => {
+  it('skips evaluation if no example is held out', async () => {
     await writeFile(at('one.tsv'), 'a\tb\n'.repeat(3))
     const { code, stdout, stderr } = await cli.run('train', '--data', 'one.tsv', ...tiny, '--set', 'train.steps=3')
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
@@ -114,7 +114,7 @@ describe('switchyard train', () => {
     expect((await cli.run('eval', 'runs/one', '--split', 'train')).stdout).toContain('on 3 training pairs')
   })
 
-  it('saves on Ctrl-C and goes on exactly', async () => {
+  it('saves on Ctrl-C and resumes exactly', async () => {
     const whole = await cli.run(...train('runs/whole', 150))
     expect(whole.code, whole.stderr).toBe(0)
     const stopped = await cli.start(train('runs/stopped', 150), (stdout, child) => {
@@ -150,7 +150,7 @@ describe('switchyard train', () => {
     expect(await second).toEqual({ ...refused, signal: null })
     expect(await latest).toEqual({ ...refused, signal: null })
     expect(first.code, first.stderr).toBe(130)
-    // Of two that go on at the same moment, one does.
+    // Of two processes that resume at the same moment, one trains.
     const steps = ['--set', `train.steps=${recordsOf('runs/held').at(-1)!.step + 4}`]
     const both = await Promise.all([1, 2].map(() => cli.run('train', '--resume', 'runs/held', ...steps)))
     const going = both.filter(({ stdout }) => stdout.includes('resuming runs/held'))
@@ -180,7 +180,7 @@ describe('switchyard train', () => {
     )
   })
 
-  it('goes on exactly after kill -9 at random steps', async () => {
+  it('resumes exactly after kill -9 at random steps', async () => {
     // The first checkpoint is saved at step 2.
     const kills = [3, 50].map(from => from + Math.floor(Math.random() * 40))
     let ended: Ended = await cli.start(train('runs/killed', 150), killAt('runs/killed', kills[0]))
@@ -199,7 +199,7 @@ describe('switchyard train', () => {
 })
 
 describe('switchyard train --resume of a finished run', () => {
-  it('says that there is nothing to do, and what would be', async () => {
+  it('says that there is nothing to do, and how to train longer', async () => {
     const before = await readdir(at('runs/first'))
     expect(await cli.run('train', '--resume', 'runs/first')).toMatchObject({
       code: 0,
@@ -225,7 +225,7 @@ describe('switchyard infer and eval', () => {
       code: 1,
       stderr: expect.stringContaining('which have no reference beside them') as string,
     })
-    // One who writes a line and waits for its answer gets it.
+    // A caller that writes a line and waits gets the answer before the input ends.
     const spoken = await cli.start(
       ['infer', 'runs/first'],
       (stdout, child) => {
@@ -264,7 +264,7 @@ describe('switchyard infer and eval', () => {
       stdout: '',
       stderr: 'switchyard: temperature must be greater than 0, not 0\n',
     })
-    // An untrained model's answer, that says the same again and again.
+    // An untrained model's answer, which repeats the same tokens.
     const tokensOf = async (...args: string[]): Promise<number[]> =>
       (
         JSON.parse((await cli.run('infer', 'runs/first', 'switch', '--json', ...args)).stdout) as {
@@ -308,7 +308,7 @@ describe('switchyard infer and eval', () => {
       ) as string,
     })
     expect((await cli.run('infer', 'runs/first', '--stop', 'IH', 'switch')).stdout).toMatch(/^switch\t/)
-    // As for `| head`: whoever reads has left.
+    // As in `| head`: the reader closes the pipe.
     const left = await cli.start(
       ['infer', 'runs/first'],
       (stdout, child) => {

@@ -126,7 +126,7 @@ describe('failures end with code 1', () => {
   })
 })
 
-describe('facts', () => {
+describe('information', () => {
   it('--version and --help', async () => {
     const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
       version: string
@@ -162,7 +162,7 @@ describe('facts', () => {
 const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url))
 
 describe('convert', () => {
-  it('writes a folder that means the same, and none over another', async () => {
+  it('writes a folder with the same model, and never overwrites one', async () => {
     const done = await cli.run('convert', fixture('switch-tiny'), 'converted')
     expect(done).toMatchObject({
       code: 0,

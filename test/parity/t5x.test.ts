@@ -26,7 +26,7 @@ describe('T5X', () => {
     },
   )
 
-  it('in bfloat16: what is bfloat16 bit for bit', async () => {
+  it('in bfloat16: bfloat16 tensors bit for bit', async () => {
     const rows = await verifyT5x({
       params: fixture('params'),
       cases: fixture('switch_padded_bf16'),
@@ -47,7 +47,7 @@ describe('T5X', () => {
     expect(rows.map(row => row.tensor)).toEqual(['eval/logits', 'eval/total_loss'])
   })
 
-  it('fails where there is a difference', async () => {
+  it('reports a difference if there is one', async () => {
     const rows = await verifyT5x({
       params: fixture('params'),
       cases: fixture('switch_padded_mincap1'),

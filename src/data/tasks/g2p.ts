@@ -24,7 +24,7 @@ export async function g2pTask(codec: TaskCodec = g2pCodec()): Promise<Task> {
       wrongAnswerRate('word error rate (WER)', splitWords),
     ],
     suggestions: {
-      inputs: ['switchyard', 'transformer', 'your word'],
+      inputs: ['switchyard', 'transformer', 'serendipity'],
       train: 'train g2p --set train.steps=20000 --set model.numExperts=32',
     },
   })

@@ -9,7 +9,7 @@ import type { Slots } from './dispatch.js'
 const ints = (values: number[][]): Tensor => np.array(values, 'int32')
 const oneChoice = (x: Tensor): Tensor => np.expandDims(x, 2)
 
-/** Every primitive of a program, those of its subprograms too. */
+/** The names of all primitives in a program and its subprograms. */
 function primitivesOf(program: Program): string[] {
   return program.equations.flatMap(({ primitive, params }) => [
     primitive,
@@ -45,13 +45,13 @@ describe('buffers of fixed capacity', () => {
       2,
     )
 
-  it('have a place for each expert, group and position', async () => {
+  it('have a slot for each expert, group and position', async () => {
     // Expert 0: group 0 (0, 1), group 1 (2, 3). Expert 1: group 0 (4, 5), group 1 (6, 7).
     expect(await slots().slotOfChoice.numbers()).toEqual([4, 5, 8, 2, 6, 3])
     expect(await slots().choiceOfSlot.numbers()).toEqual([6, 6, 3, 5, 0, 1, 4, 6])
   })
 
-  it('take tokens there and back; empty slots and dropped tokens are 0', async () => {
+  it('move tokens to slots and back; empty slots and dropped tokens are 0', async () => {
     const x = np.reshape(np.arange(1, 7, 1, 'float32'), [6, 1])
     const dispatched = dispatch(x, slots())
     expect(dispatched.shape).toEqual([8, 1])
@@ -106,7 +106,7 @@ describe('tokens with several choices', () => {
     )
   const x = (): Tensor => np.array([[1], [2], [4]])
 
-  it('stand in a slot for each, and get back what each expert made', async () => {
+  it('have a slot for each choice, and get the output of each expert back', async () => {
     const s = slots()
     const dispatched = dispatch(x(), s)
     expect(await dispatched.numbers()).toEqual([1, 0, 1, 2])
@@ -134,7 +134,7 @@ describe('tokens with several choices', () => {
 })
 
 describe('ragged slots', () => {
-  it('stand in the order of the experts and of their tokens; what is not kept stands behind', async () => {
+  it('are sorted by expert, then by token; choices that are not kept come last', async () => {
     const slots = raggedSlots(
       {
         expert: np.reshape(

@@ -3,14 +3,14 @@ import * as np from '../../engine/api/np.js'
 import { evenGroups, expertCapacity, fewestGroups, fromGroups, toGroups } from './groups.js'
 
 describe('token groups', () => {
-  it('are the fewest that the experts divide, of at most the given size', () => {
+  it('are the smallest multiple of the experts with groups of at most the given size', () => {
     expect(evenGroups(4, 16, 4, 8192)).toEqual({ batch: 4, length: 16, numGroups: 4, tokensPerGroup: 16 })
     expect(evenGroups(4, 16, 4, 8)).toMatchObject({ numGroups: 8, tokensPerGroup: 8 })
     // 64 tokens of at most 5: 12 groups do not divide 64, 16 is the next number that does.
     expect(evenGroups(4, 16, 4, 5)).toMatchObject({ numGroups: 16, tokensPerGroup: 4 })
   })
 
-  it('are evened out by whole positions, or whole rows where those are fewer tokens', () => {
+  it('are made equal by added positions, or by added rows if those are fewer tokens', () => {
     // 21 tokens, 4 experts: one row of 7 gives 28, one position of 3 gives 24.
     expect(evenGroups(3, 7, 4, 8192)).toEqual({ batch: 3, length: 8, numGroups: 4, tokensPerGroup: 6 })
     // 9 * 3 = 27: one row of 3 gives 30, no; three rows 36; one position of 9 gives 36: a tie, and positions win.

@@ -83,7 +83,7 @@ describe('sparse feed-forward layer', () => {
     )
   })
 
-  it('is the same through buffers as without them when nothing is dropped, gradients too', async () => {
+  it('gives the same output and gradients with and without a capacity if no token is dropped', async () => {
     const gradient = (options: MoeOptions) =>
       jit(grad((p: MoeParams) => np.sum(np.square(moeLayer(p, inputs(), null, options, noNoise).output))))(params())
     close(await run(withCapacity(4)).output.numbers(), await run(dropless).output.numbers())
@@ -96,7 +96,7 @@ describe('sparse feed-forward layer', () => {
     expect(await worst(a.router.router_weights.w.kernel, b.router.router_weights.w.kernel)).toBeLessThan(1e-5)
   })
 
-  it('drops what finds no room, and counts it', async () => {
+  it('drops tokens beyond the capacity, and counts them', async () => {
     const { output, kept, statistics } = run(withCapacity(1))
     const keeps = await kept.numbers()
     const rows = await np.any(np.notEqual(output, 0), { axis: 2 }).numbers()
@@ -105,7 +105,7 @@ describe('sparse feed-forward layer', () => {
     expect(await statistics.shareDropped.item()).toBeCloseTo(keeps.filter(k => k === 0).length / keeps.length, 6)
   })
 
-  it('leaves masked tokens out of everything', async () => {
+  it('leaves masked tokens out of outputs, losses and statistics', async () => {
     const real = inputs()
     const mask = np.array([
       [true, true, true, true, false, false],
@@ -121,7 +121,7 @@ describe('sparse feed-forward layer', () => {
     expect(await a.statistics.entropy.item()).toBe(await b.statistics.entropy.item())
   })
 
-  it('has losses that say what they mean: 1 in balance, E when one expert has everything', async () => {
+  it('has a load-balancing loss of 1 at perfect balance, and of E if one expert takes everything', async () => {
     const favour = (bias: number[]): MoeParams => ({
       ...params(),
       router: { router_weights: { w: { kernel: np.zeros([dModel, numExperts]), bias: np.array(bias) } } },

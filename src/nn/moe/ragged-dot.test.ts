@@ -16,7 +16,7 @@ const normal = (seed: number, ...shape: number[]): Tensor => random.normal(rando
 const groupOfRow = (sizes: readonly number[], row: number): number =>
   sizes.findIndex((_, g) => row < sizes.slice(0, g + 1).reduce((a, b) => a + b))
 
-/** Row by row, each with its group's kernel: numbers [rows * outputs]. */
+/** The expected result, computed row by row with the kernel of each row's group: numbers [rows * outputs]. */
 async function rowByRow(x: Tensor, kernels: Tensor, sizes: readonly number[]): Promise<number[]> {
   const [rows, elements] = [await x.numbers(), await kernels.numbers()]
   return Array.from({ length: (rows.length / inputs) * outputs }, (_, at) => {
@@ -31,7 +31,7 @@ async function rowByRow(x: Tensor, kernels: Tensor, sizes: readonly number[]): P
 }
 
 describe('raggedDot', () => {
-  it('multiplies the rows of each group by its kernel, and makes the rows behind 0', async () => {
+  it('multiplies the rows of each group by its kernel, and sets rows after the last group to 0', async () => {
     const x = np.array([
       [1, 2],
       [3, 4],
@@ -46,7 +46,7 @@ describe('raggedDot', () => {
     expect(await raggedDot(x, kernels, np.array([1, 0, 2], 'int32')).numbers()).toEqual([1, 40, 60, 0])
   })
 
-  // More than 8 groups are skipped together, more than 128 so twice over.
+  // More than 8 groups are skipped together in one branch, more than 128 in nested branches.
   it.each([1, 5, 9, 130])('is right for %i groups of any sizes, compiled as by its formula', async numGroups => {
     const numRows = 12
     const [x, kernels] = [normal(1, numRows, inputs), normal(2, numGroups, inputs, outputs)]
@@ -58,7 +58,7 @@ describe('raggedDot', () => {
         const expected = await rowByRow(x, kernels, sizes)
         const actual = await compiled(x, kernels, np.array(sizes, 'int32')).numbers()
         actual.forEach((y, i) => expect(y).toBeCloseTo(expected[i], 5))
-        // The derivative goes through the formula that the composite stands for: 2 y times the kernel.
+        // The derivative differentiates the composite's formula: 2 y times the kernel.
         const slopes = await sum(x, kernels, np.array(sizes, 'int32')).numbers()
         const kernel = await kernels.numbers()
         slopes.forEach((slope, at) => {
@@ -135,7 +135,7 @@ describe('raggedDot', () => {
     expect(await raggedDot(np.zeros([0, inputs]), kernels, np.zeros([4], 'int32')).numbers()).toEqual([])
   })
 
-  it('stays whole in programs, for a backend that knows it', () => {
+  it('stays one composite in programs, for backends that lower it', () => {
     const program = makeProgram((y: Tensor) =>
       raggedDot(y, normal(2, 4, inputs, outputs), np.array([1, 1, 0, 3], 'int32')),
     )(normal(1, 5, inputs))

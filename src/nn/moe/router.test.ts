@@ -31,7 +31,7 @@ describe('tokens choose top 1', () => {
     expect(await expert.numbers()).toEqual([0, 0, 1, 0, 2, 0, 2, 1])
   })
 
-  it("fills each group's buffers in token order, and drops what finds no room", async () => {
+  it("fills each group's buffers in token order, and drops tokens beyond the capacity", async () => {
     const { position, kept, gate } = assign(probabilities(), null, 2)
     expect(await position.numbers()).toEqual([0, 1, 0, 2, 0, 0, 1, 0])
     expect(await kept.numbers()).toEqual([1, 1, 1, 0, 1, 1, 1, 1])
@@ -43,7 +43,7 @@ describe('tokens choose top 1', () => {
     expect(await kept.numbers()).toEqual(new Array(8).fill(1))
   })
 
-  it('leaves masked tokens out: they take no room', async () => {
+  it('leaves masked tokens out: they use no capacity', async () => {
     const mask = np.array([
       [true, false, true, true],
       [true, true, false, false],

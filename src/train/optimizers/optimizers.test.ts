@@ -48,7 +48,7 @@ describe('adamW', () => {
 })
 
 describe('adafactor', () => {
-  it('decays by the first step until its offset, and counts from there', async () => {
+  it('has decay 0 up to its step offset, and counts steps from there', async () => {
     const specs = [{ path: 'w', shape: [3], axes: ['embed'] }]
     const params = { w: np.array([1, -2, 0.5]) }
     const gradients = { w: np.array([0.1, 0.2, -0.3]) }
@@ -80,7 +80,7 @@ describe('clipping by the global norm', () => {
 })
 
 describe('schedules', () => {
-  it('warm up, then stay or fall to nothing', () => {
+  it('warm up, then stay constant or fall to 0', () => {
     const shared = { peak: 0.5, warmupSteps: 10 }
     const [constant, linear, cosine] = (['constant', 'linear', 'cosine'] as const).map(kind =>
       makeSchedule({ kind, ...shared }, 110),
@@ -99,7 +99,7 @@ describe('schedules', () => {
 })
 
 describe('factoring', () => {
-  it('goes by size for matrices and by axes for experts', () => {
+  it('depends on the size of matrices and on the axes of experts', () => {
     expect(factoringOf({ path: 'p', shape: [128, 200], axes: ['mlp', 'embed'] }).factors).toEqual({
       rows: [0],
       columns: [1],

@@ -27,7 +27,7 @@ function counted(sessions: SessionFactory): { sessions: SessionFactory; launches
   }
 }
 
-// The interpreter against itself, donation, and what the cases state.
+// The interpreter is compared with itself, with the stated results of cases, and with and without donation.
 describe('reference', () => backendConformance({ create: () => referenceBackend }))
 
 describe('onnx', () => {

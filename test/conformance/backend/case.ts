@@ -34,7 +34,7 @@ interface CasesOf<Params> {
   cases: (dtype: DType) => CaseOf<Params>[]
 }
 
-/** One equation with its operands. What it must give is what the interpreter gives, unless it is stated here. */
+/** One equation with its operands. The expected results are the interpreter's, unless they are stated here. */
 export type Case<P extends PrimitiveName = PrimitiveName> = CaseOf<PrimitiveParams[P]>
 
 /** The cases of a primitive for each dtype that it is tested with. */
@@ -46,7 +46,7 @@ export const numeric: readonly DType[] = [...floats, ...integers]
 export const everyDType = Object.keys(dtypes) as DType[]
 export const isUnsigned = (dtype: DType): boolean => dtype.startsWith('u')
 
-/** Values that differ from place to place, the same on every run: small, of both signs where the dtype has them. */
+/** Values that differ from element to element, the same on every run: small, of both signs where the dtype has them. */
 export function sample(dtype: DType, shape: readonly number[], seed = 0): HostTensor {
   const value = (i: number): number => {
     if (dtype === 'bool') return Number((i * 7 + seed * 3) % 5 < 2)
@@ -86,7 +86,7 @@ export const zeros = (dtype: DType, shape: readonly number[]): HostTensor => ({
   data: allocate(dtype, sizeOf(shape)),
 })
 
-/** Where arithmetic has its corners: zeros of both signs, halves, infinities, NaN; the ends of the integers. */
+/** Edge cases of arithmetic: zeros of both signs, halves, infinities, NaN; the ends of the integers. */
 export function specialValues(dtype: DType): (number | bigint)[] {
   switch (dtype) {
     case 'float32':
@@ -184,7 +184,7 @@ export function pairs(dtype: DType, xs: readonly (number | bigint)[], ys = xs): 
   ]
 }
 
-/** The same case with every operand constant along its first axis, and known to be so only through a broadcastInDim. */
+/** The same case with every operand broadcast along its first axis by a broadcastInDim. */
 export function withBroadcastOperands<P extends PrimitiveName>({
   name,
   operands,

@@ -5,16 +5,16 @@ import { bytesOf, reader } from '../../../src/base/host-tensor.js'
 import type { HostTensor } from '../../../src/base/host-tensor.js'
 
 /**
- * How far a float32 result may lie from the interpreter's, which computes in double precision and rounds once: this
- * many units in the last place, or this much in all. 'bits': the very same. Of float16 and bfloat16 one unit in the last place is
- * allowed, or `absolute`; integers and bool are exact. A zero keeps its sign, unless `eitherZero`.
+ * The allowed difference of a float32 result from the interpreter's, which computes in double precision and rounds once:
+ * a number of units in the last place (ulp), or an absolute difference. 'bits': none. float16 and bfloat16 results may
+ * differ by one ulp, or by `absolute`; integers and bool are exact. A zero keeps its sign, unless `eitherZero`.
  */
 export type Tolerance = 'bits' | { ulps: number; absolute?: number; eitherZero?: boolean }
 
 export const exact: Tolerance = { ulps: 0 }
 export const eitherZero: Tolerance = { ulps: 0, eitherZero: true }
 
-/** What is wrong with `actual`, in one line, or undefined. NaN equals NaN. */
+/** Describes in one line how `actual` differs; undefined if it does not. NaN equals NaN. */
 export function difference(actual: HostTensor, expected: HostTensor, tolerance: Tolerance): string | undefined {
   if (!sameAval(actual, expected)) return `is ${formatAval(actual)}, must be ${formatAval(expected)}`
   if (actual.data.constructor !== expected.data.constructor || actual.data.length !== expected.data.length) {

@@ -29,7 +29,7 @@ const of = (name: string, inputs: HostTensor[], donated: boolean[], f: (xs: Valu
   program: traceClosed(inputs, f),
 })
 
-/** Adam's update of one parameter, to its state. */
+/** Adam's update of one parameter and its moments. */
 function adam(p: Value, m: Value, v: Value, g: Value): Value[] {
   const first = ops.add(ops.mul(m, 0.9), ops.mul(g, 0.1))
   const second = ops.add(ops.mul(v, 0.999), ops.mul(ops.mul(g, g), 0.001))
@@ -58,7 +58,7 @@ const donationCases: readonly DonationCase[] = [
   ]),
   of('multiplied onto itself', square(), [true, false, false], ([a]) => [ops.dotGeneral(a, a, product)]),
   of('two results of one input', square(), [true, false, false], ([a, b]) => [ops.add(a, b), ops.sub(a, b)]),
-  of('returned as it is, and changed', square(), [true, false, false], ([a, b]) => [a, ops.add(a, b)]),
+  of('returned unchanged, and updated', square(), [true, false, false], ([a, b]) => [a, ops.add(a, b)]),
   of('nothing fits', [large([64, 64], 0), sample('int32', [5])], [true, true], ([a, b]) => [
     ops.reduceSum(a, [0]),
     ops.convertElementType(b, 'int64'),
@@ -91,7 +91,7 @@ const donationCases: readonly DonationCase[] = [
   ),
 ]
 
-/** Donated or not, a program gives the same bits, run after run, and leaves what was not donated alone. */
+/** With and without donation a program gives the same bits in each run, and does not change inputs that were not donated. */
 export function donation(backend: () => Backend, updatesInPlace: boolean): void {
   it.each(donationCases)('$name', async ({ program, inputs, donated }) => {
     const plain = await backend().compile(program)

@@ -10,7 +10,7 @@ import { Broadcast, everyDType } from './case.js'
 import type { Operand, PrimitiveCases } from './case.js'
 import { cases } from './cases.js'
 
-/** These carry programs, or are tested with some dtypes on purpose. */
+/** Primitives that carry programs, or that are deliberately tested with some dtypes only. */
 const others: readonly PrimitiveName[] = ['call', 'composite', 'linearCall', 'scan', 'while', 'cond', 'threefry2x32']
 
 const avalOf = (x: Operand): Aval =>

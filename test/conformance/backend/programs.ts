@@ -21,7 +21,7 @@ const of = (name: string, inputs: HostTensor[], f: (xs: Value[]) => Value[]): Pr
 const x = sample('float32', [2, 3])
 const y = sample('float32', [2, 3], 1)
 
-/** Programs whose wiring has its corners, whatever the primitives. */
+/** Programs with unusual connections of inputs and outputs. */
 export const programs: readonly ProgramCase[] = [
   of('an output that is an input', [x, y], ([a]) => [a]),
   of('the same output twice', [x], ([a]) => {

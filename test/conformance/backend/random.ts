@@ -14,7 +14,7 @@ import { everyDType, isUnsigned, sample, tensor } from './case.js'
 import { difference, sameBits } from './compare.js'
 import type { Tolerance } from './compare.js'
 
-/** One random choice: an equation, its operand, and numbers for whatever else it needs. */
+/** One random choice: an equation, its operand, and numbers that choose its parameters. */
 interface Step {
   op: number
   operand: number
@@ -31,7 +31,7 @@ const anyAxis =
   (x, step) =>
     x.ndim === 0 ? undefined : f(x, axisOf(x, step.a), step)
 
-/** What moves elements about, for every dtype. */
+/** Primitives that only move elements, for every dtype. */
 const movement: Op[] = [
   (x, { a }) =>
     ops.broadcastInDim(
@@ -80,7 +80,7 @@ const numeric =
   (x, step, other) =>
     x.dtype === 'bool' ? undefined : f(x, step, other)
 
-/** Arithmetic on small whole numbers, which stay small and whole: every dtype gives the very same. */
+/** Arithmetic on small whole numbers, which stay small and whole: exact in every dtype. */
 const arithmetic: Op[] = [
   numeric((x, _, other) => within(ops.add(x, other(x)))),
   numeric((x, _, other) => within(ops.mul(x, other(x)))),
@@ -123,7 +123,7 @@ const float32 =
   (x, step, other) =>
     x.dtype === 'float32' ? f(x, step, other) : undefined
 
-/** Smooth functions that keep values small, so that a little error stays little. */
+/** Smooth functions that keep values small, so that rounding errors stay small. */
 const smooth: Op[] = [
   float32(x => ops.tanh(x)),
   float32(x => ops.logistic(x)),
@@ -146,7 +146,7 @@ const smooth: Op[] = [
 const MAX_SIZE = 500
 const shapes = [[], [1], [4], [2, 3], [3, 1, 2], [0, 2]]
 
-/** The program that the steps write, from a few inputs; outputs are the last of what was made, or all of it, so that nothing is left out. */
+/** The program that the steps write, from a few inputs; its outputs are the last value, or all values, so that no equation is removed. */
 function programOf(
   table: readonly Op[],
   inputs: readonly HostTensor[],
@@ -192,7 +192,7 @@ const inputsOf = (
 
 type Run = (program: Program, inputs: readonly HostTensor[], donated?: readonly boolean[]) => Promise<HostTensor[]>
 
-/** Random programs give what the interpreter gives, and the same bits whatever is donated to them. */
+/** Random programs agree with the interpreter, and give the same bits with and without donation. */
 export function randomPrograms(run: Run): void {
   const agree = (
     table: readonly Op[],
@@ -212,7 +212,7 @@ export function randomPrograms(run: Run): void {
       { numRuns, seed: 20 },
     )
 
-  it('of exact arithmetic, all dtypes mixed: the very same', () =>
+  it('of exact arithmetic, all dtypes mixed: identical results', () =>
     agree([...movement, ...arithmetic], inputsOf(everyDType, small), { ulps: 0 }, 150))
   it('of smooth functions in float32: nearly the same', () =>
     agree(smooth, inputsOf(['float32'], sample), { ulps: 64, absolute: 2e-5 }, 100))

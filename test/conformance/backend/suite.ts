@@ -16,13 +16,13 @@ import { randomPrograms } from './random.js'
 
 export interface BackendConformance {
   create: () => Backend
-  /** How often compiled code has run so far. With it, every run must be one of compiled code: nothing is left to the interpreter. */
+  /** How often compiled code has run so far. If given, every run must run compiled code, not the interpreter. */
   launches?: () => number
   /** Whether an optimizer's update must happen in the memory of the state that is donated to it. */
   updatesInPlace?: boolean
 }
 
-/** What every Backend must do. */
+/** The tests that every Backend must pass. */
 export function backendConformance({ create, launches, updatesInPlace = false }: BackendConformance): void {
   let backend: Backend
   beforeAll(() => {
@@ -45,7 +45,7 @@ export function backendConformance({ create, launches, updatesInPlace = false }:
     return results
   }
 
-  /** What is wrong with each case that fails. All run as one program; one by one only to find out which are at fault. */
+  /** A message for each failing case. All cases run as one program; if that fails, one by one to find the failing ones. */
   async function failures<P extends PrimitiveName>(
     primitive: P,
     list: readonly Case<P>[],

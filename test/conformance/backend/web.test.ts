@@ -4,7 +4,7 @@ import { webSessions } from '../../../src/engine/compile/onnx/web.js'
 import { backendConformance } from './suite.js'
 
 // ONNX Runtime's build for browsers also runs in Node, without a browser's threads.
-describe('onnx, as in a browser', () => {
+describe('onnx, on the build for browsers', () => {
   const backend = new OnnxBackend(webSessions({ threads: 1 }))
   backendConformance({ create: () => backend, updatesInPlace: true })
 })

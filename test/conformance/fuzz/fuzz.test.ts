@@ -24,7 +24,7 @@ import type { Step } from './steps.js'
 
 /**
  * Random programs over primitives and functions of np, all dtypes, empty shapes, scalars, NaN, infinities and ties: compiled, run
- * step by step, batched and differentiated, they give what the interpreter gives. FUZZ_RUNS sets the number of programs (then the
+ * step by step, batched and differentiated, they agree with the interpreter. FUZZ_RUNS sets the number of programs (then the
  * seed is a new one each time), FUZZ_SEED the seed; a failure prints the seed and the smallest program that fails.
  */
 const { FUZZ_RUNS, FUZZ_SEED } = process.env
@@ -44,7 +44,7 @@ interface Input {
   batched: boolean
 }
 
-/** Values with ties: any that the dtype has in its corners, or small multiples of 1/2 with a few of these. */
+/** Values with ties: edge cases of the dtype, or small multiples of 1/2 with a few edge cases. */
 function valuesOf(dtype: DType, small: boolean): (number | bigint)[] {
   if (!small) return specialValues(dtype)
   if (isFloat(dtype)) return [0, 0.5, 1, -1, 1, -0.5, 1.5, -2, 2, 0, 1, -1.5, NaN, 0.5, Infinity, -1]

@@ -8,7 +8,7 @@ import type { Value } from '../../../src/engine/program/value.js'
 import { everyDType } from '../backend/case.js'
 import type { Tolerance } from '../backend/compare.js'
 
-/** One random choice: an equation, its operand, and numbers for what else it needs. */
+/** One random choice: an equation, its operand, and numbers that choose its parameters. */
 export interface Step {
   op: number
   operand: number
@@ -16,7 +16,7 @@ export interface Step {
   b: number
 }
 
-/** What an operation is given besides its operand. */
+/** The arguments of an operation besides its operand. */
 interface Context extends Step {
   /** Another value of x's type made so far, or x itself. */
   other: (x: Value) => Value
@@ -224,7 +224,7 @@ export interface Built {
   tolerances: Tolerance[]
 }
 
-/** Applies steps to values, traced or concrete. The results are everything that was made. */
+/** Applies steps to values, traced or concrete. The results are all values that the steps made. */
 export function build(
   table: readonly Operation[],
   inputs: readonly Value[],
@@ -253,6 +253,6 @@ export function build(
   return { outputs, tolerances }
 }
 
-/** A tensor as it is written in a report. */
+/** A tensor as text, for a failure's report. */
 export const show = ({ dtype, shape, data }: HostTensor): string =>
   `${dtype}[${shape}] ${dtypes[dtype].kind === 'float' && dtype !== 'float32' ? 'bits ' : ''}${data.join(' ')}`

@@ -69,7 +69,7 @@ const whole = (dtype: DType, shape: readonly number[], seed = 0): HostTensor => 
 const program = (inputs: readonly { dtype: DType; shape: readonly number[] }[], f: (xs: Value[]) => Value[]): Program =>
   traceClosed(inputs, f)
 
-/** Programs that an equation may carry: what they do with their operands is not the point, how they are wired is. */
+/** Subprograms of equations. They test how inputs and outputs are connected, not the arithmetic. */
 function subprograms<P extends 'call' | 'composite'>(
   dtype: DType,
   params: (program: Program) => Case<P>['params'],

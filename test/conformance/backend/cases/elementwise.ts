@@ -130,7 +130,7 @@ const all =
   (dtype: DType): T[] =>
     lists.flatMap(list => list(dtype))
 
-/** Counts below 0 and from the width on shift everything out. */
+/** Shift counts below 0, or of at least the number of bits, shift out all bits. */
 const shift = (more: (dtype: DType) => Case<BinaryPrimitive | ComparePrimitive>[]): Binary =>
   binary(integers, exact, dtype => {
     const counts = [0, 1, 5, 31, 32, 33, 63, 64, 100, ...(isUnsigned(dtype) ? [4294967295] : [-1])]

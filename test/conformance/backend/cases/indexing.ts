@@ -88,7 +88,7 @@ const outside: Indexed[] = [
 
 const paramsOf = ({ axes, batchDims = 0 }: Indexed, mode: IndexMode): GatherParams => ({ axes, batchDims, mode })
 
-/** The shape that gather gives and scatters take. */
+/** The shape of a gather's result and of a scatter's updates. */
 const windowShape = ({ operand, indices, axes, batchDims = 0 }: Indexed): number[] => [
   ...indices.shape.slice(0, -1),
   ...operand.filter((_, i) => i >= batchDims && !axes.includes(i)),
@@ -127,7 +127,7 @@ export const gather: PrimitiveCases<'gather'> = {
       },
     ] as Case<'gather'>[]
     if (isFloat(dtype)) {
-      // What is not read must not leak, not even as NaN times 0.
+      // Elements that are not read must not affect the result, not even as NaN times 0.
       cases.push({
         name: 'NaN, filled',
         operands: [tensor(dtype, [NaN, Infinity, 1]), tensor('int32', [0, 1, -1, 3], [4, 1])],
@@ -155,7 +155,7 @@ function scatterCases<P extends 'scatter' | 'scatterAdd'>(dtype: DType): Case<P>
 export const scatter: PrimitiveCases<'scatter'> = {
   dtypes: everyDType,
   tolerance: 'bits',
-  // Which of two updates of one place stays is not defined: no case has any.
+  // No case writes one element twice: which update wins is undefined.
   cases: dtype => [
     ...scatterCases<'scatter'>(dtype),
     {

@@ -76,7 +76,7 @@ const nanEverywhere = (dtype: DType): Case<Reduction>[] =>
       )
     : []
 
-/** One NaN makes the whole NaN. */
+/** One NaN makes the whole result NaN. */
 const nan = (dtype: DType): Case<Reduction>[] =>
   isFloat(dtype)
     ? [{ name: 'NaN', operands: [tensor(dtype, [1, 2, NaN, 3, NaN, Infinity], [3, 2])], params: { axes: [1] } }]

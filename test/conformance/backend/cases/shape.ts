@@ -9,7 +9,7 @@ import { exact } from '../compare.js'
 /** A scalar that is not a literal. */
 const scalar = (dtype: DType, value: number): HostTensor => tensor(dtype, [value], [])
 
-/** The floats next to the ends of an integer type. */
+/** The floats next to the limits of an integer type. */
 function endsOf(dtype: DType): number[] {
   const ends = [Number(extremeOf(dtype, 'least')), Number(extremeOf(dtype, 'greatest'))]
   return ends.flatMap(end => [end, end * (1 - 2 ** -23), end * (1 + 2 ** -22), end - 0.5, end + 0.5, end - 1, end + 1])
