@@ -1,6 +1,7 @@
 /**
- * How compile time grows with the number of equations, in milliseconds of processor time, stage by stage: `node bench/dist/bench/compile.js [KIND ...]`.
- * Each kind of program is compiled at 4,000 and at 20,000 equations; a compiler that is linear takes 5 times as long for the second.
+ * How compile time grows with the number of equations, in milliseconds of processor time, stage by stage. Run it by
+ * `node bench/dist/bench/compile.js [KIND ...]`. Each kind of program is compiled at 4,000 and at 20,000 equations; a
+ * linear compiler takes 5 times as long for the second.
  */
 import type { Tensor } from '../src/engine/api/tensor.js'
 import * as np from '../src/engine/api/np.js'

@@ -6,7 +6,10 @@ import type { Equation } from '../src/engine/program/program.js'
 
 const bytesOf = ({ dtype, shape }: Aval): number => sizeOf(shape) * dtypes[dtype].bytes
 
-/** Multiplications and additions of a program's matrix products, those of subprograms included; a loop's body counts each time. */
+/**
+ * Multiplications and additions of a program's matrix products, those of subprograms included; a loop's body counts
+ * each time.
+ */
 export function productFlops(program: Program): number {
   return program.equations.reduce((sum, eqn) => {
     if (is(eqn, 'dotGeneral')) {
@@ -17,7 +20,9 @@ export function productFlops(program: Program): number {
   }, 0)
 }
 
-/** The subprograms that an equation runs; for `cond`, all branches. The derivative programs of a composite do not count. */
+/**
+ * The subprograms that an equation runs; for `cond`, all branches. The derivative programs of a composite do not count.
+ */
 function subprograms(eqn: Equation): Program[] {
   if (is(eqn, 'call') || is(eqn, 'composite') || is(eqn, 'linearCall')) return [eqn.params.program]
   if (is(eqn, 'scan')) return [eqn.params.body]
@@ -30,8 +35,8 @@ function subprograms(eqn: Equation): Program[] {
 const views: ReadonlySet<string> = new Set(['broadcastInDim', 'reshape', 'iota', 'stopGradient'])
 
 /**
- * The most bytes of intermediate values that are alive at once when equations run in order and each value is freed after
- * its last use: activations and gradients. Inputs, outputs and the values inside subprograms do not count.
+ * The most bytes of intermediate values that are alive at once when equations run in order and each value is freed
+ * after its last use: activations and gradients. Inputs, outputs and the values inside subprograms do not count.
  */
 export function peakIntermediateBytes(program: Program): number {
   const lastUse = new Map<Var, number>()

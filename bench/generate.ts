@@ -1,4 +1,7 @@
-/** Times generation against Hugging Face on the same weights, in turns on one machine. docs/bench.md explains the output. */
+/**
+ * Times generation against Hugging Face on the same weights, in turns on one machine. docs/bench.md explains the
+ * output.
+ */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -33,7 +36,10 @@ const ourselves = fileURLToPath(new URL('switchyard-generate.js', import.meta.ur
 const { values: options } = parseArgs({
   options: {
     experts: { type: 'string', default: '8,32,128' },
-    /** A folder of weights instead of the benchmark model: `switchyard init switch-base-8 FOLDER` makes one of real size. */
+    /**
+     * A folder of weights instead of the benchmark model: `switchyard init switch-base-8 FOLDER` makes one of real
+     * size.
+     */
     model: { type: 'string' },
     batches: { type: 'string', default: '1,16' },
     turns: { type: 'string', default: '5' },

@@ -1,6 +1,7 @@
 /**
- * Measures the memory of a long-lived process that gets new shapes again and again: `node --expose-gc bench/dist/bench/shapes.js [SHAPES]`. One jitted function and
- * one operation outside jit run at each shape; the resident memory must stay flat once the caches are full.
+ * Measures the memory of a long-lived process that gets new shapes again and again. Run it by
+ * `node --expose-gc bench/dist/bench/shapes.js [SHAPES]`. One jitted function and one operation outside jit run at each
+ * shape; the resident memory must not grow once the caches are full.
  */
 import { defaultEngine } from '../src/engine/api/engine.js'
 import { jit } from '../src/engine/api/jit.js'

@@ -1,4 +1,7 @@
-/** Switchyard as a contestant: generates from a folder of weights, by commands on stdin. Arguments: the folder, and 8 or 4 to quantize to that many bits. */
+/**
+ * Switchyard as a contestant: generates from a folder of weights, by commands on stdin. Arguments: the folder, and 8 or
+ * 4 to quantize to that many bits.
+ */
 import type { Bits } from '../src/checkpoint/quantize.js'
 import { openWeights } from '../src/open/open-weights.js'
 import { makeGenerator } from '../src/infer/generate.js'

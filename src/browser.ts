@@ -1,4 +1,7 @@
-/** `switchyard-ml/browser`: everything that runs in browsers. Programs run on onnxruntime-web, which is installed beside the package. */
+/**
+ * `switchyard-ml/browser`: everything that runs in browsers. Programs run on onnxruntime-web, which is installed beside
+ * the package.
+ */
 
 export * from './portable.js'
 

@@ -6,8 +6,8 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 
-// Answers as the Hugging Face hub does, for tests: the API, /resolve/ with small files, and redirects to a second server,
-// on another origin, for large ones.
+// Answers as the Hugging Face hub does, for tests: the API, /resolve/ with small files, and redirects to a second
+// server, on another origin, for large ones.
 
 /** A request that was answered, and how many bytes of a file went out for it. */
 export interface Seen {
@@ -76,7 +76,10 @@ export class TestHub {
     return address(this.storage)
   }
 
-  /** Puts a commit into a model, which is made if it is new, and points a branch or tag at it. Returns the commit's name. */
+  /**
+   * Puts a commit into a model, which is made if it is new, and points a branch or tag at it. Returns the commit's
+   * name.
+   */
   add(repo: string, files: Readonly<Record<string, string | Uint8Array>>, revision = 'main'): string {
     const model = this.models.get(repo) ?? {
       revisions: new Map<string, string>(),

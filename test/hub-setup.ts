@@ -5,7 +5,9 @@ import { afterEach, beforeEach, expect, vi } from 'vitest'
 import { HubError } from '../src/checkpoint/hub/errors.js'
 import { TestHub } from './hub-server.js'
 
-/** A hub and an empty cache for each test, which the environment names; the user's own token and cache are out of reach. */
+/**
+ * A hub and an empty cache for each test, which the environment names; the user's own token and cache are out of reach.
+ */
 export function useTestHub(): { readonly hub: TestHub; readonly cache: string } {
   const current = {} as { hub: TestHub; cache: string }
   beforeEach(async () => {

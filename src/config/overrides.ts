@@ -14,9 +14,9 @@ type Settings = { [key: string]: unknown }
 
 /**
  * A copy of a configuration with some settings changed, each given as `path=value`: `train.steps=300`,
- * `train.optimizer.kind=adafactor`. Changes of a kind are made first. The new kind starts from its defaults, and keeps the
- * settings that the old kind has as well. Throws a ConfigError for an unknown setting (it proposes the most similar one) and
- * for a value that is not allowed.
+ * `train.optimizer.kind=adafactor`. Changes of a kind are made first. The new kind starts from its defaults, and keeps
+ * the settings that the old kind has as well. Throws a ConfigError for an unknown setting (it proposes the most similar
+ * one) and for a value that is not allowed.
  */
 export function overrideConfig(config: RunConfig, overrides: readonly string[]): RunConfig {
   const changed = structuredClone(config) as unknown as Settings
@@ -73,7 +73,9 @@ function groupAt(config: Settings, keys: readonly string[]): Settings | undefine
   return isGroup(group) ? group : undefined
 }
 
-/** Reads a value as JSON (numbers, true, false, null). Anything else stays text, which the schema accepts or refuses. */
+/**
+ * Reads a value as JSON (numbers, true, false, null). Anything else stays text, which the schema accepts or refuses.
+ */
 export function parseValue(text: string): unknown {
   try {
     return JSON.parse(text) as unknown

@@ -36,7 +36,9 @@ export function pairsConfig(task: Task, path: string): RunConfig {
   }
 }
 
-/** The length of the longest example, rounded up to a multiple of 16; at least 64, so that short examples share a row. */
+/**
+ * The length of the longest example, rounded up to a multiple of 16; at least 64, so that short examples share a row.
+ */
 const rowLength = (lengths: readonly number[]): number =>
   clamp(Math.ceil(lengths.reduce((a, b) => Math.max(a, b)) / 16) * 16, 64, longestByDefault)
 

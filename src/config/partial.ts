@@ -4,7 +4,9 @@ import { parseOverride, parseValue } from './overrides.js'
 import { modelSchema, routerSchema } from './schema.js'
 import { parseConfig, unknownSetting } from './validate.js'
 
-/** Some settings of a model. The remaining ones follow from its weights, for example from the shapes of its parameters. */
+/**
+ * Some settings of a model. The remaining ones follow from its weights, for example from the shapes of its parameters.
+ */
 export interface PartialModel {
   model: Partial<ModelConfig>
   router: Partial<RouterConfig>
@@ -16,7 +18,10 @@ const known = [
   ...Object.keys(routerSchema.shape).map(key => `router.${key}`),
 ]
 
-/** Checks settings that were read from a file (`what` names it), after overrides such as `router.maxGroupSize=8` were applied. */
+/**
+ * Checks settings that were read from a file (`what` names it), after overrides such as `router.maxGroupSize=8` were
+ * applied.
+ */
 export function parsePartialModel(value: unknown, overrides: readonly string[], what: string): PartialModel {
   const settings = structuredClone(parseConfig(schema, value, what)) as { [group: string]: { [key: string]: unknown } }
   for (const [path, text] of overrides.map(parseOverride)) {

@@ -40,8 +40,8 @@ const g2p: RunConfig = {
 }
 
 /**
- * The same task with a larger model. It trains in about an hour. The peak learning rate is lower: at twice this rate, the
- * cross attention takes 1,000 steps more to align letters and phonemes.
+ * The same task with a larger model. It trains in about an hour. The peak learning rate is lower: at twice this rate,
+ * the cross attention takes 1,000 steps more to align letters and phonemes.
  */
 const g2pFull: RunConfig = {
   ...g2p,

@@ -12,8 +12,8 @@ export interface TokenExample {
 }
 
 /**
- * A training batch, under T5X's names. Each tensor is [rows, length], int32 (float32 for the weights). A row holds several
- * examples: segment k (from 1; 0 is padding) of the encoder's and of the decoder's row is one example.
+ * A training batch, under T5X's names. Each tensor is [rows, length], int32 (float32 for the weights). A row holds
+ * several examples: segment k (from 1; 0 is padding) of the encoder's and of the decoder's row is one example.
  */
 export interface PackedFeatures {
   readonly encoder_input_tokens: HostTensor
@@ -72,7 +72,10 @@ export function fitLengths(
   return { examples: fitted, skipped: tooLong === 'skip' ? long : 0, truncated: tooLong === 'truncate' ? long : 0 }
 }
 
-/** The rows of a batch while it is packed. An example goes into the first row that has room for both its input and target. */
+/**
+ * The rows of a batch while it is packed. An example goes into the first row that has room for both its input and
+ * target.
+ */
 export class OpenRows {
   /** The examples of each row, in order. */
   readonly rows: TokenExample[][]
@@ -137,8 +140,8 @@ export class OpenRows {
 }
 
 /**
- * Packs examples, in their order, into the rows of one batch. `rest` holds the examples that no row had room for. (Training
- * uses `TrainIterator`, which carries the rest over into the next batch.)
+ * Packs examples, in their order, into the rows of one batch. `rest` holds the examples that no row had room for.
+ * (Training uses `TrainIterator`, which carries the rest over into the next batch.)
  */
 export function packBatch(
   examples: Iterable<TokenExample>,
@@ -172,8 +175,8 @@ function packSide(sequences: (readonly number[])[][], rows: number, length: numb
 }
 
 /**
- * The decoder's inputs: each segment's targets shifted right by one, beginning with 0. The segment's EOS is shifted out, as
- * in T5X.
+ * The decoder's inputs: each segment's targets shifted right by one, beginning with 0. The segment's EOS is shifted
+ * out, as in T5X.
  */
 function shiftRight(targets: HostTensor, segmentIds: HostTensor): HostTensor {
   const [rows, length] = targets.shape

@@ -11,8 +11,8 @@ export interface IteratorOptions extends PackedSize {
   /** What to do with examples that are longer than a row; they are counted. Default: skip. */
   readonly tooLong?: TooLong
   /**
-   * A batch is finished when this many examples did not fit into it. They are carried over: the next batch begins with them.
-   * A larger number makes batches denser and the iterator slower. Default: 4 for each row.
+   * A batch is finished when this many examples did not fit into it. They are carried over: the next batch begins with
+   * them. A larger number makes batches denser and the iterator slower. Default: 4 for each row.
    */
   readonly maxCarried?: number
 }
@@ -40,8 +40,8 @@ const stateSchema = z.strictObject({
 export type IteratorState = z.infer<typeof stateSchema>
 
 /**
- * An endless sequence of packed training batches. Each epoch draws all examples once, in an order that depends only on the seed and the
- * epoch. A few of the last examples of an epoch are in the first batches of the next.
+ * An endless sequence of packed training batches. Each epoch draws all examples once, in an order that depends only on
+ * the seed and the epoch. A few of the last examples of an epoch are in the first batches of the next.
  */
 export class TrainIterator {
   readonly skipped: number
@@ -109,7 +109,9 @@ export class TrainIterator {
     return { features: open.features(), examples, tokens }
   }
 
-  /** The current position. An iterator over the same examples that restores it gives exactly the batches that follow. */
+  /**
+   * The current position. An iterator over the same examples that restores it gives exactly the batches that follow.
+   */
   state(): IteratorState {
     const { fingerprint, epochNumber: epoch, position, carried } = this
     return { seed: this.options.seed, fingerprint, epoch, position, carried: [...carried] }

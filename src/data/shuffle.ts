@@ -1,6 +1,8 @@
 import { HASH_SEED, mix32 } from '../base/hash.js'
 
-/** A permutation of the integers below `length` that depends only on `seed` and `epoch` (Fisher-Yates, by splitmix32). */
+/**
+ * A permutation of the integers below `length` that depends only on `seed` and `epoch` (Fisher-Yates, by splitmix32).
+ */
 export function shuffledIndices(length: number, seed: number, epoch: number): Uint32Array {
   const order = Uint32Array.from({ length }, (_, i) => i)
   let state = mix32(mix32(seed ^ HASH_SEED) + epoch)

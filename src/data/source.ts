@@ -12,8 +12,8 @@ export const splitNames = ['train', 'validation', 'test'] as const
 export type SplitName = (typeof splitNames)[number]
 
 /**
- * The split that an input belongs to: 5% test, 1% validation, the rest train. It depends only on the input's own text, so
- * adding data moves no example to another split, and equal inputs are in the same split.
+ * The split that an input belongs to: 5% test, 1% validation, the rest train. It depends only on the input's own text,
+ * so adding data moves no example to another split, and equal inputs are in the same split.
  */
 export function splitOf(input: string): SplitName {
   const percent = hashText(input) % 100
@@ -28,7 +28,10 @@ export function splitExamples(examples: Iterable<Example>): Record<SplitName, Ex
   return splits
 }
 
-/** Merges examples with the same input, for evaluation: the first target stays the target, later targets become alternatives. */
+/**
+ * Merges examples with the same input, for evaluation: the first target stays the target, later targets become
+ * alternatives.
+ */
 export function mergeInputs(examples: Iterable<Example>): Example[] {
   const answers = new Map<string, Set<string>>()
   for (const { input, target, alternatives } of examples) {

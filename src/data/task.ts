@@ -40,7 +40,10 @@ export interface Task {
   }
   /** How a configuration names this task. Left out by tasks that are not built in. */
   readonly config?: TaskConfig
-  /** The examples of a split, in a fixed order. In validation and test each input occurs once, with all its right answers. */
+  /**
+   * The examples of a split, in a fixed order. In validation and test each input occurs once, with all its right
+   * answers.
+   */
   split(name: SplitName): readonly Example[]
 }
 
@@ -61,7 +64,8 @@ export function taskCodec({
 
 /**
  * A task from a list of examples, which are split by `splitOf`. By default an example is called a pair, and answers are
- * scored by two error rates: of symbols (words or characters, as the targets' vocabulary has them) and of whole answers.
+ * scored by two error rates: of symbols (words or characters, as the targets' vocabulary has them) and of whole
+ * answers.
  */
 export function makeTask(
   parts: Pick<Task, 'name' | 'codec'> &

@@ -9,8 +9,8 @@ export const MAX_LINE_BYTES = 1 << 20
 const MAX_PROBLEMS = 5
 
 /**
- * Reads a UTF-8 file of lines `input TAB target`, one line at a time. It drops spaces around a column, skips blank lines, and
- * accepts CRLF and a byte order mark. Throws a FileError that names the file and the first wrong lines.
+ * Reads a UTF-8 file of lines `input TAB target`, one line at a time. It drops spaces around a column, skips blank
+ * lines, and accepts CRLF and a byte order mark. Throws a FileError that names the file and the first wrong lines.
  */
 export async function* readPairs(path: string): AsyncGenerator<Example> {
   let number = 0
@@ -41,7 +41,9 @@ function parseLine(line: string, where: string): Example | undefined {
   return { input, target, alternatives: [] }
 }
 
-/** The bytes of each line. Lines are split before they are decoded, so that an error can name the line of a bad byte. */
+/**
+ * The bytes of each line. Lines are split before they are decoded, so that an error can name the line of a bad byte.
+ */
 async function* readLines(path: string): AsyncGenerator<Uint8Array> {
   let pending: Uint8Array[] = []
   let pendingBytes = 0

@@ -4,7 +4,9 @@ import { checkNext } from './search.js'
 import type { Search } from './search.js'
 
 export interface QueueOptions {
-  /** The most rows in one batch (a search needs one row, or one for each beam). A larger search gets a batch of its own. */
+  /**
+   * The most rows in one batch (a search needs one row, or one for each beam). A larger search gets a batch of its own.
+   */
   maxRows: number
 }
 
@@ -25,8 +27,8 @@ interface Request {
 }
 
 /**
- * Runs searches in batches. Requests that arrive while a batch is running wait, and share the next batch; requests that are
- * made in the same turn of the event loop share the first.
+ * Runs searches in batches. Requests that arrive while a batch is running wait, and share the next batch; requests that
+ * are made in the same turn of the event loop share the first.
  */
 export class BatchQueue {
   private readonly waiting: Request[] = []
@@ -38,7 +40,10 @@ export class BatchQueue {
     private readonly options: QueueOptions,
   ) {}
 
-  /** Resolves when the search is finished; its `answers` are complete then. Rejects with the signal's reason when it is aborted. */
+  /**
+   * Resolves when the search is finished; its `answers` are complete then. Rejects with the signal's reason when it is
+   * aborted.
+   */
   run(inputs: readonly number[], search: Search, { signal, onStep }: RequestOptions = {}): Promise<void> {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted()

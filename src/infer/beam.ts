@@ -10,8 +10,9 @@ export interface BeamOptions extends SearchOptions {
   /** Scores are divided by length ** lengthPenalty; values above 0 favour long answers. Default: 1. */
   lengthPenalty?: number
   /**
-   * When the search stops, once there are numBeams answers. `true`: at once. `false` (the default): when the best beam's score
-   * at its current length is no better than the worst answer's. 'never': when no beam could become better at any length.
+   * When the search stops, once there are numBeams answers. `true`: at once. `false` (the default): when the best
+   * beam's score at its current length is no better than the worst answer's. 'never': when no beam could become better
+   * at any length.
    */
   earlyStopping?: boolean | 'never'
 }
@@ -31,8 +32,9 @@ interface Finished {
 }
 
 /**
- * Beam search as in Hugging Face transformers 5 (`_beam_search`). Each step takes the 2 * numBeams best continuations of all
- * beams. Those of the first numBeams that end become answers; the best numBeams that do not end become the next beams.
+ * Beam search as in Hugging Face transformers 5 (`_beam_search`). Each step takes the 2 * numBeams best continuations
+ * of all beams. Those of the first numBeams that end become answers; the best numBeams that do not end become the next
+ * beams.
  */
 export function beamSearch(options: BeamOptions): Search {
   checkOptions(options)

@@ -1,6 +1,9 @@
 import type { Vocabulary } from '../text/vocabulary.js'
 
-/** The text that an answer has for each blank, by the blank's number: `<extra_id_0> a <extra_id_1> b` gives 0: `a`, 1: `b`. */
+/**
+ * The text that an answer has for each blank, by the blank's number: `<extra_id_0> a <extra_id_1> b` gives 0: `a`, 1:
+ * `b`.
+ */
 export function readBlanks(tokens: readonly number[], vocabulary: Vocabulary): Map<number, string> {
   const blanks = new Map<number, number[]>()
   let current: number[] | undefined
@@ -15,7 +18,10 @@ export function readBlanks(tokens: readonly number[], vocabulary: Vocabulary): M
   return new Map([...blanks].map(([k, ids]) => [k, vocabulary.decode(ids).trim()]))
 }
 
-/** The input with its blanks `<extra_id_k>` filled in; null if it has none. A blank that the answer lacks stays as it is. */
+/**
+ * The input with its blanks `<extra_id_k>` filled in; null if it has none. A blank that the answer lacks stays as it
+ * is.
+ */
 export function fillBlanks(input: string, tokens: readonly number[], vocabulary: Vocabulary): string | null {
   const pattern = /<extra_id_(\d{1,5})>/g
   if (vocabulary.sentinelIds.length === 0 || !pattern.test(input)) return null

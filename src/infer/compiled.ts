@@ -9,11 +9,14 @@ import { decodeStep, encodeInputs, startDecoding } from './decode.js'
 import type { DecodeCache, DecodeStart, EncodedInputs, PositionTables } from './decode.js'
 import { decodeTypes, encodeTypes } from './example-types.js'
 
-/** The functions of decode.ts, compiled. One compiled form and one copy of the weights serve all batch sizes and lengths. */
+/**
+ * The functions of decode.ts, compiled. One compiled form and one copy of the weights serve all batch sizes and
+ * lengths.
+ */
 export interface CompiledDecoding {
   /**
-   * Copies and packs the parameters for ONNX Runtime, the encoder's first. Yields the parameters whose copy is finished, so
-   * that the caller can release the originals before the next ones are copied.
+   * Copies and packs the parameters for ONNX Runtime, the encoder's first. Yields the parameters whose copy is
+   * finished, so that the caller can release the originals before the next ones are copied.
    */
   prepare(params: ModelParams): AsyncIterable<readonly Tensor[]>
   start(params: ModelParams, rows: number, inputLength: number): DecodeStart

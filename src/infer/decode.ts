@@ -41,7 +41,9 @@ export type DecodeStart = {
   cache: DecodeCache
 }
 
-/** A pass over one position. Its tokens are routed without capacity, as in every reference that decodes with a cache. */
+/**
+ * A pass over one position. Its tokens are routed without capacity, as in every reference that decodes with a cache.
+ */
 const passOf = (options: ForwardOptions): Pass => ({ ...newPass(options, noNoise, null), dropless: true })
 
 /** The values that depend only on the sizes of a batch: relative position biases, and an empty cache. */
@@ -58,7 +60,10 @@ export function startDecoding(
   }
 }
 
-/** Encodes each of the inputs [inputs, length] (0 is padding) once, and copies the results to the rows of the batch by `inputOfRow` [batch]. */
+/**
+ * Encodes each of the inputs [inputs, length] (0 is padding) once, and copies the results to the rows of the batch by
+ * `inputOfRow` [batch].
+ */
 export function encodeInputs(
   params: ModelParams,
   inputs: Tensor,
@@ -78,8 +83,8 @@ export function encodeInputs(
 }
 
 /**
- * Decodes one token for each row. `tokens` [batch] are the tokens at position `step` (an int32 scalar) of the output. Returns
- * the logits [batch, vocab] of the next token, and the cache with the keys and values of `tokens` added.
+ * Decodes one token for each row. `tokens` [batch] are the tokens at position `step` (an int32 scalar) of the output.
+ * Returns the logits [batch, vocab] of the next token, and the cache with the keys and values of `tokens` added.
  */
 export function decodeStep(
   params: ModelParams,

@@ -12,8 +12,8 @@ interface Sizes {
 }
 
 /**
- * Three examples of the sizes of a batch. `specialize` compares programs traced for them to find which size each dimension
- * depends on. They are different primes that grow by different factors, so that no two sizes can be confused.
+ * Three examples of the sizes of a batch. `specialize` compares programs traced for them to find which size each
+ * dimension depends on. They are different primes that grow by different factors, so that no two sizes can be confused.
  */
 const exampleSizes: readonly [Sizes, Sizes, Sizes] = [
   { inputs: 3, rows: 5, inputLength: 7, maxLength: 11 },

@@ -21,7 +21,10 @@ import { loadForInference } from './load.js'
 import { greedySearch, sampling } from './search.js'
 import type { Search } from './search.js'
 
-/** For each function compiled with weights: how many weights the backend copied. 0: the function is compiled for each size. */
+/**
+ * For each function compiled with weights: how many weights the backend copied. 0: the function is compiled for each
+ * size.
+ */
 const copied: number[] = []
 class Recording extends OnnxBackend {
   override async compileWithWeights(
@@ -46,7 +49,8 @@ const config: ModelConfig = {
   numDecoderLayers: 2,
   numExperts: 4,
   dtype: 'float32',
-  // These settings make an untrained model's answers differ: large layers, and logits that do not favour the input token.
+  // These settings make an untrained model's answers differ: large layers, and logits that do not favour the input
+  // token.
   initScale: 8,
   tiedLogits: false,
   scaleLogits: false,

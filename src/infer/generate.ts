@@ -33,8 +33,8 @@ export interface BatchOptions {
 }
 
 /**
- * Generates answers to a batch of inputs. `inputs[i]` holds token ids, EOS included and without padding; `searches[i]` chooses the tokens
- * of its answers. Resolves to the answers of each input.
+ * Generates answers to a batch of inputs. `inputs[i]` holds token ids, EOS included and without padding; `searches[i]`
+ * chooses the tokens of its answers. Resolves to the answers of each input.
  */
 export type Generator = (
   params: ModelParams,
@@ -43,13 +43,16 @@ export type Generator = (
   options?: BatchOptions,
 ) => Promise<(readonly Answer[])[]>
 
-/** Input lengths are rounded up to a multiple of this, and rows to a power of two, so that few different shapes are compiled. */
+/**
+ * Input lengths are rounded up to a multiple of this, and rows to a power of two, so that few different shapes are
+ * compiled.
+ */
 const LENGTH_MULTIPLE = 16
 
 /**
  * Makes a generator for a model. It runs the encoder once, then decodes one token for all rows in each step until every
- * search has finished. It compiles once for each batch shape, so keep it for later calls. An input's answers depend neither
- * on the other inputs of its batch nor on padding.
+ * search has finished. It compiles once for each batch shape, so keep it for later calls. An input's answers depend
+ * neither on the other inputs of its batch nor on padding.
  */
 export function makeGenerator({ config, router, customRouter, maxNewTokens, release }: GenerateOptions): Generator {
   const options: ForwardOptions = { config, router, customRouter, mode: 'eval' }
@@ -110,7 +113,9 @@ function writeChoice({ tokens, parents }: NextTokens, first: number, chosen: num
   })
 }
 
-/** The input of each row, and each input's first row. The rows are filled up to a power of two with copies of the last. */
+/**
+ * The input of each row, and each input's first row. The rows are filled up to a power of two with copies of the last.
+ */
 function rowsOf(searches: readonly Search[]): { inputOfRow: number[]; firstRow: number[] } {
   for (const { rows } of searches)
     checkSetting('the rows of a search', rows, Number.isInteger(rows) && rows > 0, 'a positive whole number')

@@ -40,9 +40,9 @@ export async function loadTextModel(
 }
 
 /**
- * Loads a model's weights for inference: in float32, or with kernels quantized to `bits`. Parameters are read one by one, so
- * besides the loaded ones memory holds at most one parameter as it is stored. Throws a SwitchyardError if the weights are
- * quantized to other bits already.
+ * Loads a model's weights for inference: in float32, or with kernels quantized to `bits`. Parameters are read one by
+ * one, so besides the loaded ones memory holds at most one parameter as it is stored. Throws a SwitchyardError if the
+ * weights are quantized to other bits already.
  */
 export async function loadForInference(weights: Weights, bits: Bits | null = null): Promise<ModelParams> {
   if (bits && weights.bits && bits !== weights.bits)
@@ -61,9 +61,9 @@ export async function loadForInference(weights: Weights, bits: Bits | null = nul
 }
 
 /**
- * Estimates the peak memory, in bytes, of loading a model and generating with it. The peak is at the first answer: memory
- * then holds the weights, ONNX Runtime's copy of them, and the form that ONNX Runtime packs for matmuls. Only the packed
- * form stays.
+ * Estimates the peak memory, in bytes, of loading a model and generating with it. The peak is at the first answer:
+ * memory then holds the weights, ONNX Runtime's copy of them, and the form that ONNX Runtime packs for matmuls. Only
+ * the packed form stays.
  */
 export function inferenceBytes(
   { specs, bits: stored }: Pick<Weights, 'specs' | 'bits'>,

@@ -2,8 +2,9 @@ import { ConfigError } from '../base/errors.js'
 import { EOS_ID } from '../text/vocabulary.js'
 
 /**
- * Changes the scores [vocab] of a row's next token in place, before a token is chosen. -Infinity makes a token impossible.
- * Scores are logits; in beam search they are log-probabilities. `tokens` are the row's tokens so far, the start token first.
+ * Changes the scores [vocab] of a row's next token in place, before a token is chosen. -Infinity makes a token
+ * impossible. Scores are logits; in beam search they are log-probabilities. `tokens` are the row's tokens so far, the
+ * start token first.
  */
 export type ScoreProcessor = (scores: Float32Array, tokens: readonly number[]) => void
 
@@ -20,8 +21,8 @@ export const minNewTokens =
   }
 
 /**
- * Makes tokens that the row has already less probable: divides their scores by `penalty`, or multiplies them if they are
- * negative (Keskar et al. 2019, "CTRL", section 4.1).
+ * Makes tokens that the row has already less probable: divides their scores by `penalty`, or multiplies them if they
+ * are negative (Keskar et al. 2019, "CTRL", section 4.1).
  */
 export function repetitionPenalty(penalty: number): ScoreProcessor {
   checkSetting('repetitionPenalty', penalty, penalty > 0, 'greater than 0')
@@ -67,7 +68,9 @@ export const forceTokens =
     scores[forced] = 0
   }
 
-/** Divides scores by `value`. Below 1, probable tokens become more probable; above 1, the distribution becomes flatter. */
+/**
+ * Divides scores by `value`. Below 1, probable tokens become more probable; above 1, the distribution becomes flatter.
+ */
 export function temperature(value: number): ScoreProcessor {
   checkSetting('temperature', value, value > 0 && Number.isFinite(value), 'greater than 0')
   return scores => {
@@ -85,7 +88,10 @@ export function topK(k: number): ScoreProcessor {
   }
 }
 
-/** Leaves only the most probable tokens whose probabilities add up to at least `p` possible (Holtzman et al. 2020, "nucleus sampling"). */
+/**
+ * Leaves only the most probable tokens whose probabilities add up to at least `p` possible (Holtzman et al. 2020,
+ * "nucleus sampling").
+ */
 export function topP(p: number): ScoreProcessor {
   checkSetting('topP', p, p > 0 && p <= 1, 'greater than 0 and at most 1')
   return scores => {
@@ -99,7 +105,10 @@ export function topP(p: number): ScoreProcessor {
   }
 }
 
-/** Leaves only tokens possible that are at least `p` times as probable as the most probable one (Nguyen et al. 2024, "min-p sampling"). */
+/**
+ * Leaves only tokens possible that are at least `p` times as probable as the most probable one (Nguyen et al. 2024,
+ * "min-p sampling").
+ */
 export function minP(p: number): ScoreProcessor {
   checkSetting('minP', p, p >= 0 && p <= 1, 'from 0 to 1')
   return scores => {

@@ -18,7 +18,9 @@ export interface NextTokens {
 export interface Answer {
   /** The generated tokens, without the start token; the last is EOS if the answer ended with it. */
   readonly tokens: readonly number[]
-  /** The sum of the tokens' log-probabilities; beam search divides it by a power of their number. NaN if not requested. */
+  /**
+   * The sum of the tokens' log-probabilities; beam search divides it by a power of their number. NaN if not requested.
+   */
   readonly score: number
   /** The log-probability of each token, by the model's scores before any processor. Empty if not requested. */
   readonly logProbabilities: readonly number[]
@@ -30,7 +32,9 @@ export interface Answer {
  * cannot be used again.
  */
 export interface Search {
-  /** How many rows of the batch it needs. A search with one row only ever appends tokens, so its answer can be streamed. */
+  /**
+   * How many rows of the batch it needs. A search with one row only ever appends tokens, so its answer can be streamed.
+   */
   readonly rows: number
   /** Chooses the next tokens by the logits [rows * vocab], which it must not change. null: the search has finished. */
   next(logits: Float32Array): NextTokens | null
@@ -57,8 +61,8 @@ export interface ChoiceOptions extends SearchOptions {
 export const greedySearch = (options: ChoiceOptions): Search => new Chain(options, argmax)
 
 /**
- * Draws tokens from the model's distribution, as the processors (temperature, topK, topP, minP) have changed it. The same
- * seed and input give the same answer, independent of the rest of the batch.
+ * Draws tokens from the model's distribution, as the processors (temperature, topK, topP, minP) have changed it. The
+ * same seed and input give the same answer, independent of the rest of the batch.
  */
 export function sampling(options: ChoiceOptions & { seed: number }): Search {
   let state = mix32(options.seed)
@@ -140,7 +144,10 @@ function argmax(scores: Float32Array): number {
   return best
 }
 
-/** Cuts [0, 1) into one interval for each token, as long as its probability; returns the token whose interval holds `at`. */
+/**
+ * Cuts [0, 1) into one interval for each token, as long as its probability; returns the token whose interval holds
+ * `at`.
+ */
 function draw(probabilities: Float64Array, at: number): number {
   let sum = 0
   let last = 0

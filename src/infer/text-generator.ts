@@ -37,8 +37,8 @@ export type AnswerOptions = TextOptions & {
 }
 
 /**
- * Generates answers to texts. Calls that are made at the same time share batches. An answer does not depend on the other texts of its
- * batch, and a long-lived process needs one TextGenerator for each model.
+ * Generates answers to texts. Calls that are made at the same time share batches. An answer does not depend on the
+ * other texts of its batch, and a long-lived process needs one TextGenerator for each model.
  */
 export class TextGenerator {
   private readonly queue: BatchQueue
@@ -85,8 +85,8 @@ export class TextGenerator {
   }
 
   /**
-   * The log-probability of a given answer to a text, and of each of its tokens, EOS included. Throws a ConfigError if the
-   * answer is longer than `maxNewTokens`.
+   * The log-probability of a given answer to a text, and of each of its tokens, EOS included. Throws a ConfigError if
+   * the answer is longer than `maxNewTokens`.
    */
   async score(text: string, answer: string, { signal }: { signal?: AbortSignal } = {}): Promise<TextScore> {
     const tokens = [...this.model.codec.targets.encode(answer), EOS_ID]
@@ -102,8 +102,8 @@ export class TextGenerator {
   }
 
   /**
-   * An answer in pieces, as they are generated; no piece ends within a character. Beam search yields the whole answer at the
-   * end. Generation stops when the signal is aborted, or when the reader leaves the loop.
+   * An answer in pieces, as they are generated; no piece ends within a character. Beam search yields the whole answer
+   * at the end. Generation stops when the signal is aborted, or when the reader leaves the loop.
    */
   async *stream(text: string, options: AnswerOptions = {}): AsyncGenerator<string, void, undefined> {
     const left = new AbortController()

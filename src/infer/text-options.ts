@@ -50,15 +50,15 @@ export interface TextOptions {
   /** Custom processors, applied after the built-in ones. */
   processors?: readonly ScoreProcessor[]
   /**
-   * A custom search in place of greedy search, sampling and beam search. It is called once for each text, with the limit,
-   * the processors and the stopping rule that the other options ask for.
+   * A custom search in place of greedy search, sampling and beam search. It is called once for each text, with the
+   * limit, the processors and the stopping rule that the other options ask for.
    */
   search?: (options: SearchOptions) => Search
 }
 
 /**
- * The search that the options ask for, for one text. `limit` is the model's own limit of new tokens. Throws a ConfigError
- * if options contradict each other.
+ * The search that the options ask for, for one text. `limit` is the model's own limit of new tokens. Throws a
+ * ConfigError if options contradict each other.
  */
 export function searchOf(options: TextOptions, vocabulary: Vocabulary, limit: number): Search {
   const common: SearchOptions = {

@@ -7,10 +7,10 @@ import type { AcceptedAnswers, Metric } from './metric.js'
 export type SplitSymbols = (text: string) => string[]
 
 /**
- * Edits (insertions, deletions, substitutions of symbols) divided by the symbols of the accepted answers. For phonemes it
- * is the phoneme error rate, for characters the character error rate. 0.05 is 5%; it can exceed 1. Edits and lengths are
- * summed over all examples and divided once. Each prediction is compared with the accepted answer that is nearest to it,
- * and with the target if that is among the nearest; the compared answer's length is what counts.
+ * Edits (insertions, deletions, substitutions of symbols) divided by the symbols of the accepted answers. For phonemes
+ * it is the phoneme error rate, for characters the character error rate. 0.05 is 5%; it can exceed 1. Edits and lengths
+ * are summed over all examples and divided once. Each prediction is compared with the accepted answer that is nearest
+ * to it, and with the target if that is among the nearest; the compared answer's length is what counts.
  */
 export const symbolErrorRate = (name: string, symbols: SplitSymbols): Metric => ({
   name,

@@ -45,7 +45,9 @@ export interface ModelConfig {
 export interface RouterConfig {
   /** The name of the router: see nn/moe/router.ts. */
   kind: RouterKind
-  /** The name of a router that a program supplied, which is used instead of `kind`: see `ForwardOptions.customRouter`. */
+  /**
+   * The name of a router that a program supplied, which is used instead of `kind`: see `ForwardOptions.customRouter`.
+   */
   custom?: string
   /** Tokens are routed in groups of at most this many tokens. */
   maxGroupSize: number

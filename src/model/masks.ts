@@ -23,8 +23,8 @@ export const keyMask = (ids: Tensor): Tensor => alongKeys(nonPaddingTokens(ids))
 export const causalMask = (length: number): Tensor => np.tril(np.ones([1, 1, length, length], 'bool')) // [1, 1, query, key]
 
 /**
- * Hides keys of other segments: examples that are packed into one row do not attend to each other. Segment ids are [batch,
- * length].
+ * Hides keys of other segments: examples that are packed into one row do not attend to each other. Segment ids are
+ * [batch, length].
  */
 function withinSegments(mask: Tensor, querySegments?: Tensor, keySegments?: Tensor): Tensor {
   if (!querySegments || !keySegments) return mask // [batch, 1, query, key]

@@ -1,6 +1,6 @@
 /**
- * Activation functions, element-wise; integers become float32. They and their derivatives are finite at infinities wherever the
- * limit is, and derivatives at kinks are JAX's.
+ * Activation functions, element-wise; integers become float32. They and their derivatives are finite at infinities
+ * wherever the limit is, and derivatives at kinks are JAX's.
  */
 import { check } from '../base/errors.js'
 import { composite } from '../engine/api/composite.js'
@@ -28,15 +28,19 @@ const geluOf = composite('gelu', (x: Tensor) => {
 })
 
 /**
- * x times the normal distribution function at x (Hendrycks and Gimpel 2016). By default with its tanh approximation, which T5
- * 1.1 was trained with, and which gives NaN at -Infinity as in JAX; with `approximate: false` exactly, by erfc.
+ * x times the normal distribution function at x (Hendrycks and Gimpel 2016). By default with its tanh approximation,
+ * which T5 1.1 was trained with, and which gives NaN at -Infinity as in JAX; with `approximate: false` exactly, by
+ * erfc.
  */
 export function gelu(x: TensorLike, { approximate = true }: { approximate?: boolean } = {}): Tensor {
   if (approximate) return geluOf(np.asarray(x))
   return rectified(x, 0, v => np.multiply(np.multiply(v, 0.5), lax.erfc(np.multiply(v, -Math.SQRT1_2))))
 }
 
-/** f at finite x, and its limits elsewhere: Infinity at Infinity, `low` at -Infinity. There its formula gives 0 * Infinity = NaN. */
+/**
+ * f at finite x, and its limits elsewhere: Infinity at Infinity, `low` at -Infinity. There its formula gives 0 *
+ * Infinity = NaN.
+ */
 function rectified(x: TensorLike, low: number, f: (x: Tensor) => Tensor): Tensor {
   const v = asFloat(x)
   const isFinite = np.isFinite(v)
@@ -104,7 +108,10 @@ export function softsign(x: TensorLike): Tensor {
 export const squareplus = (x: TensorLike, b = 4): Tensor =>
   rectified(x, 0, v => np.multiply(np.add(v, np.sqrt(np.add(np.square(v), b))), 0.5))
 
-/** Gated linear unit: the first half of an axis (the last unless given) times the sigmoid of the second half (Dauphin et al. 2016). */
+/**
+ * Gated linear unit: the first half of an axis (the last unless given) times the sigmoid of the second half (Dauphin et
+ * al. 2016).
+ */
 export function glu(x: TensorLike, axis = -1): Tensor {
   const v = asFloat(x)
   check((v.shape.at(axis) ?? 1) % 2 === 0, () => `glu halves axis ${axis}, whose length must be even, of ${v}`)

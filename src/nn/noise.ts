@@ -5,8 +5,8 @@ import * as random from '../engine/api/random.js'
 /** The randomness of a forward pass. Each call draws new numbers. */
 export interface Noise {
   /**
-   * Sets a share `rate` of x's elements to 0 and scales the remaining elements by 1 / (1 - rate). The mask is the same along
-   * `sharedAxis`.
+   * Sets a share `rate` of x's elements to 0 and scales the remaining elements by 1 / (1 - rate). The mask is the same
+   * along `sharedAxis`.
    */
   dropout(x: Tensor, rate: number, sharedAxis: number | null): Tensor
   /** x times uniform noise in [1 - amount, 1 + amount). */

@@ -13,7 +13,8 @@ export interface RelativePositions {
 
 /**
  * The bucket of a key `distance` positions after its query (Raffel et al. 2020, section 2.1). The first half of a
- * direction's buckets are for one distance each; the second half is for logarithmically growing ranges up to `maxDistance`.
+ * direction's buckets are for one distance each; the second half is for logarithmically growing ranges up to
+ * `maxDistance`.
  */
 export function relativePositionBucket(
   distance: number,
@@ -24,8 +25,8 @@ export function relativePositionBucket(
   const away = bidirectional ? Math.abs(distance) : Math.max(-distance, 0)
   const exact = Math.floor(buckets / 2)
   if (away < exact) return offset + away
-  // In float32 and with its epsilon added, as the references compute it. Otherwise a distance at the edge of two buckets
-  // could fall into the nearer one.
+  // In float32 and with its epsilon added, as the references compute it. Otherwise a distance at the edge of two
+  // buckets could fall into the nearer one.
   const ratio = Math.fround(Math.fround(away / exact) + 2 ** -23)
   const logarithmic = Math.fround(
     Math.fround(Math.fround(Math.log(ratio)) / Math.log(maxDistance / exact)) * (buckets - exact),

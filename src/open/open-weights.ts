@@ -15,7 +15,10 @@ export interface OpenedWeights extends Weights {
   readonly texts?: { readonly task: unknown; readonly maxNewTokens: number }
 }
 
-/** Opens the weights at a path: a Hugging Face folder, a T5X checkpoint, a run, or a native checkpoint that `convert` wrote. */
+/**
+ * Opens the weights at a path: a Hugging Face folder, a T5X checkpoint, a run, or a native checkpoint that `convert`
+ * wrote.
+ */
 export async function openWeights(path: string): Promise<OpenedWeights> {
   if (await isFile(join(path, 'config.json'))) return openHfWeights(path)
   return (await t5x.detect(path)) ? openT5xWeights(path) : openNativeWeights(path)

@@ -75,7 +75,9 @@ function checkFits(weights: OpenedWeights, bits: Bits | undefined, onNotice: (me
 /** The vocabSize of T5, Flan-T5 and Switch models, which share one vocabulary. */
 const T5_VOCAB_SIZE = 32_128
 
-/** The vocabulary in the first of the folders that has one. Without any, a model of T5's vocabSize gets T5's vocabulary. */
+/**
+ * The vocabulary in the first of the folders that has one. Without any, a model of T5's vocabSize gets T5's vocabulary.
+ */
 async function vocabularyOf(
   folders: readonly string[],
   vocabSize: number,

@@ -13,12 +13,12 @@ const sentinels = z.int().min(0).max(MAX_SENTINELS)
 export const bytesSpec = z.strictObject({ kind: z.literal('bytes'), sentinels })
 
 /**
- * ByT5's vocabulary (Xue et al. 2021, https://arxiv.org/abs/2105.13626): each UTF-8 byte b of a text has the id 3 + b. The
- * sentinels follow, `<extra_id_k>` = 259 + k, as in Hugging Face's ByT5Tokenizer. (Google's own pretraining marked blanks
- * with the ids 258, 257 ..., bytes that UTF-8 never or hardly ever uses; encode such targets by id.)
+ * ByT5's vocabulary (Xue et al. 2021, https://arxiv.org/abs/2105.13626): each UTF-8 byte b of a text has the id 3 + b.
+ * The sentinels follow, `<extra_id_k>` = 259 + k, as in Hugging Face's ByT5Tokenizer. (Google's own pretraining marked
+ * blanks with the ids 258, 257 ..., bytes that UTF-8 never or hardly ever uses; encode such targets by id.)
  *
- * Decoding an encoded text gives the same text if it is well-formed. A lone surrogate, which UTF-8 cannot represent, becomes
- * U+FFFD, and so do decoded bytes that are not UTF-8.
+ * Decoding an encoded text gives the same text if it is well-formed. A lone surrogate, which UTF-8 cannot represent,
+ * becomes U+FFFD, and so do decoded bytes that are not UTF-8.
  */
 export class ByteVocabulary implements Vocabulary {
   readonly padId = PAD_ID

@@ -1,21 +1,24 @@
 import { ConfigError } from '../base/errors.js'
 
 /**
- * The longest allowed replacement; the longest of nmt_nfkc is 33 bytes. Without a limit, a malicious map could let a short
- * text fill the memory.
+ * The longest allowed replacement; the longest of nmt_nfkc is 33 bytes. Without a limit, a malicious map could let a
+ * short text fill the memory.
  */
 const MAX_REPLACEMENT_BYTES = 256
-/** The units of a double array (a trie in one array) come in blocks of this size: `base ^ label` stays in the block of `base`. */
+/**
+ * The units of a double array (a trie in one array) come in blocks of this size: `base ^ label` stays in the block of
+ * `base`.
+ */
 const BLOCK = 256
 
 const IS_VALUE = 0x8000_0000
 
 /**
- * SentencePiece's precompiled character map: replacements of byte sequences (such as those of NFKC), the longest match first.
- * Its layout: the byte length of a trie (32 bits, little endian); the trie, a double array of 32-bit units as the library
- * darts-clone writes it; the replacements, each ended by a zero byte. A unit of the trie holds its label (8 bits), whether a
- * key ends there (bit 8) and the distance to its children (bits 10 to 30, times 256 if bit 9 is set). A child's index is
- * `base ^ label`, and the unit at the base itself holds the offset of the replacement.
+ * SentencePiece's precompiled character map: replacements of byte sequences (such as those of NFKC), the longest match
+ * first. Its layout: the byte length of a trie (32 bits, little endian); the trie, a double array of 32-bit units as
+ * the library darts-clone writes it; the replacements, each ended by a zero byte. A unit of the trie holds its label (8
+ * bits), whether a key ends there (bit 8) and the distance to its children (bits 10 to 30, times 256 if bit 9 is set).
+ * A child's index is `base ^ label`, and the unit at the base itself holds the offset of the replacement.
  */
 export class Charsmap {
   private readonly units: Uint32Array

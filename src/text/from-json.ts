@@ -18,7 +18,10 @@ const constructors: { [K in AnySpec['kind']]: (spec: Extract<AnySpec, { kind: K 
   sentencepiece: spec => SentencePieceVocabulary.fromJSON(spec),
 }
 
-/** Builds a vocabulary from the result of its `toJSON`. It may come from a file: a ConfigError says what is wrong with it. */
+/**
+ * Builds a vocabulary from the result of its `toJSON`. It may come from a file: a ConfigError says what is wrong with
+ * it.
+ */
 export function vocabularyFromJSON(spec: unknown): Vocabulary {
   const result = vocabularySpec.safeParse(spec)
   if (!result.success) throw new ConfigError(`not a vocabulary: ${z.prettifyError(result.error)}`)

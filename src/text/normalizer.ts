@@ -15,7 +15,10 @@ export interface NormalizerSpec {
 const SPACE = 0x20
 const SPACE_SYMBOL_BYTES = new TextEncoder().encode(SPACE_SYMBOL)
 
-/** SentencePiece's normalization before a text is cut into pieces: the character map, then spaces, each written as U+2581. */
+/**
+ * SentencePiece's normalization before a text is cut into pieces: the character map, then spaces, each written as
+ * U+2581.
+ */
 export class Normalizer {
   private readonly charsmap: Charsmap | undefined
   /** Symbols that the character map does not change, by their first byte, longer ones first. */
@@ -35,8 +38,8 @@ export class Normalizer {
   }
 
   /**
-   * Normalizes a whole text or, with `continues`, the text after a sentinel: a space at its start is kept, and none is added.
-   * A lone surrogate counts as U+FFFD.
+   * Normalizes a whole text or, with `continues`, the text after a sentinel: a space at its start is kept, and none is
+   * added. A lone surrogate counts as U+FFFD.
    */
   normalize(text: string, continues = false): string {
     if (text === '') return ''
@@ -61,7 +64,10 @@ export class Normalizer {
     return removeExtraWhitespaces ? withoutTrailingSpaces(normalized) : normalized
   }
 
-  /** The normalized bytes of the next symbol or character of the input, at byte offset `at`, and how many input bytes it has. */
+  /**
+   * The normalized bytes of the next symbol or character of the input, at byte offset `at`, and how many input bytes it
+   * has.
+   */
   private next(input: Uint8Array, at: number): { chunk: Uint8Array; taken: number } {
     const symbol = this.userDefined.get(input[at])?.find(bytes => bytes.every((byte, i) => input[at + i] === byte))
     if (symbol !== undefined) return { chunk: symbol, taken: symbol.length }

@@ -85,7 +85,7 @@ describe("T5's sentinels", () => {
     expect(t5.encode('<extra_id_1><extra_id_0> ')).toEqual([32_098, 32_099])
   })
 
-  it('are the model's own, if it has any', () => {
+  it("are the model's own, if it has any", () => {
     const own = new SentencePieceVocabulary(
       modelOf([
         ['\u2581a'],

@@ -10,7 +10,10 @@ export function sentinelNumber(text: string): number | undefined {
   return digits === undefined ? undefined : Number(digits)
 }
 
-/** Splits a text at its sentinels below `count`. Texts (perhaps empty) and numbers of sentinels alternate; the first and the last are texts. */
+/**
+ * Splits a text at its sentinels below `count`. Texts (perhaps empty) and numbers of sentinels alternate; the first and
+ * the last are texts.
+ */
 export function cutAtSentinels(text: string, count: number): (string | number)[] {
   const parts: (string | number)[] = []
   let from = 0

@@ -116,7 +116,10 @@ export function parseSentencePieceModel(bytes: Uint8Array): SentencePieceModel {
   }
 }
 
-/** Writes a model that `parseSentencePieceModel` and SentencePiece can read: only the fields that encoding and decoding need. */
+/**
+ * Writes a model that `parseSentencePieceModel` and SentencePiece can read: only the fields that encoding and decoding
+ * need.
+ */
 export function serializeSentencePieceModel(model: SentencePieceModel): Uint8Array {
   const w = new protobuf.Writer()
   for (const { text, score, type } of model.pieces) {

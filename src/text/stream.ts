@@ -2,8 +2,8 @@ import { EOS_ID, PAD_ID } from './vocabulary.js'
 import type { TextStream } from './vocabulary.js'
 
 /**
- * Makes a stream. `next` returns the text of an id that is neither padding nor EOS; `rest` returns the text of an incomplete
- * last character.
+ * Makes a stream. `next` returns the text of an id that is neither padding nor EOS; `rest` returns the text of an
+ * incomplete last character.
  */
 export function textStream(next: (id: number) => string, rest: () => string = () => ''): TextStream {
   let ended = false

@@ -145,8 +145,8 @@ export class WordVocabulary extends ListVocabulary {
 }
 
 /**
- * Two vocabularies with different ids in one id space. A model has one embedding table for both sides, and an input letter "b"
- * and a target phoneme "B" should not share an embedding.
+ * Two vocabularies with different ids in one id space. A model has one embedding table for both sides, and an input
+ * letter "b" and a target phoneme "B" should not share an embedding.
  */
 export function sideBySide(
   characters: readonly string[],

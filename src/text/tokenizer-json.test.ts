@@ -14,7 +14,10 @@ const charsmap = toBase64(t5Model.normalizer.charsmap)
 const special = ['<pad>', '</s>', '<unk>'].map((content, id) => ({ id, content, special: true }))
 const metaspace = { type: 'Metaspace', replacement: '\u2581', prepend_scheme: 'always', add_prefix_space: true }
 
-/** A tokenizer.json of T5 in the form of transformers 5, made of its spiece.model. Sentinels are pieces, as well as added tokens. */
+/**
+ * A tokenizer.json of T5 in the form of transformers 5, made of its spiece.model. Sentinels are pieces, as well as
+ * added tokens.
+ */
 const t5Json = {
   version: '1.0',
   added_tokens: [

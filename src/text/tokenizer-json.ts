@@ -46,9 +46,9 @@ const tokenizerSchema = z.object({
 })
 
 /**
- * Reads a `tokenizer.json` of the T5 family (a Unigram model with a Precompiled normalizer and a Metaspace pre-tokenizer). The
- * result equals the vocabulary of the `spiece.model` that the file was made from. A ConfigError names a step that is not
- * supported.
+ * Reads a `tokenizer.json` of the T5 family (a Unigram model with a Precompiled normalizer and a Metaspace
+ * pre-tokenizer). The result equals the vocabulary of the `spiece.model` that the file was made from. A ConfigError
+ * names a step that is not supported.
  */
 export function fromTokenizerJson(json: unknown): SentencePieceVocabulary {
   const result = tokenizerSchema.safeParse(json)
@@ -88,7 +88,9 @@ function typeOf(text: string, id: number, byteFallback: boolean): PieceType {
   return byteFallback && /^<0x[0-9A-F]{2}>$/u.test(text) ? 'byte' : 'normal'
 }
 
-/** Checks the added tokens: each repeats a special piece of the model, or is a sentinel, which may follow the pieces. */
+/**
+ * Checks the added tokens: each repeats a special piece of the model, or is a sentinel, which may follow the pieces.
+ */
 function addToken(pieces: Piece[], id: number, content: string): void {
   if (pieces[id]?.text === content && (id <= UNK_ID || isSentinel(content))) return
   if (id === pieces.length && isSentinel(content)) pieces.push({ text: content, score: 0, type: 'userDefined' })

@@ -4,9 +4,9 @@ export const ROOT = 0
 export const NONE = -1
 
 /**
- * A set of strings with ids. One walk, code unit by code unit (UTF-16), finds all members that start at a position of a text.
- * A vocabulary has a million edges, so they are stored in one open-addressing hash table over typed arrays: an edge's slot
- * number plus one is the node that it leads to.
+ * A set of strings with ids. One walk, code unit by code unit (UTF-16), finds all members that start at a position of a
+ * text. A vocabulary has a million edges, so they are stored in one open-addressing hash table over typed arrays: an
+ * edge's slot number plus one is the node that it leads to.
  */
 export class PieceTrie {
   private readonly mask: number

@@ -8,8 +8,9 @@ const UNKNOWN_PENALTY = 10
 export type Part = number | { readonly unknown: string }
 
 /**
- * SentencePiece's unigram segmentation (Kudo 2018, https://arxiv.org/abs/1804.10959): the pieces with the greatest sum of scores that make
- * up the text (Viterbi). Sums are rounded to float32 where SentencePiece rounds them, so that near ties have the same result.
+ * SentencePiece's unigram segmentation (Kudo 2018, https://arxiv.org/abs/1804.10959): the pieces with the greatest sum
+ * of scores that make up the text (Viterbi). Sums are rounded to float32 where SentencePiece rounds them, so that near
+ * ties have the same result.
  */
 export class Unigram {
   private readonly trie: PieceTrie

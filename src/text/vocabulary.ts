@@ -1,6 +1,6 @@
 /**
- * Text to token ids and back. Every model here uses T5's three special ids, so they are constants and not settings. Each
- * implementation has a file of its own; from-json.ts reads any of them from JSON.
+ * Text to token ids and back. Every model here uses T5's three special ids, so they are constants and not settings.
+ * Each implementation has a file of its own; from-json.ts reads any of them from JSON.
  */
 
 /** Padding, which fills a row up to its length. No text encodes to it. */
@@ -35,11 +35,17 @@ export interface Vocabulary {
   readonly padId: typeof PAD_ID
   readonly eosId: typeof EOS_ID
   readonly unkId: typeof UNK_ID
-  /** `sentinelIds[k]` is the id of `<extra_id_k>`, which marks the k-th blank of a text. Empty if there are no sentinels. */
+  /**
+   * `sentinelIds[k]` is the id of `<extra_id_k>`, which marks the k-th blank of a text. Empty if there are no
+   * sentinels.
+   */
   readonly sentinelIds: readonly number[]
   /** The ids of a text, without EOS. No text can produce padding or EOS. */
   encode(text: string): number[]
-  /** The text of ids. It stops at the first EOS and skips padding. An id without a token gives the text of an unknown token. */
+  /**
+   * The text of ids. It stops at the first EOS and skips padding. An id without a token gives the text of an unknown
+   * token.
+   */
   decode(ids: Iterable<number>): string
   /** A stream that decodes the ids of one text as they are generated. */
   stream(): TextStream

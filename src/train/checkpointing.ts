@@ -30,9 +30,9 @@ const environment = async (): Promise<{ backendVersion: string; threads: number 
 })
 
 /**
- * Saves the arrays of a run as `folder/step-<n>`, and deletes all but the newest `keep` checkpoints. If a value is NaN or
- * infinite, nothing is saved or deleted and a SwitchyardError names the tensor. Reads the arrays' own memory: do not start the
- * next step, which overwrites it, before the promise settles.
+ * Saves the arrays of a run as `folder/step-<n>`, and deletes all but the newest `keep` checkpoints. If a value is NaN
+ * or infinite, nothing is saved or deleted and a SwitchyardError names the tensor. Reads the arrays' own memory: do not
+ * start the next step, which overwrites it, before the promise settles.
  */
 export async function saveRun(folder: string, facts: RunFacts, arrays: TrainArrays, keep: number): Promise<string> {
   const [params, optimizer] = await Promise.all([toHost(arrays.params), toHost(arrays.optimizer)])
@@ -86,8 +86,8 @@ export async function runsIn(folder: string): Promise<{ folder: string; checkpoi
 }
 
 /**
- * A warning if the checkpoint was written with another version of the backend or another number of threads, because the resumed
- * run is not exact then. Undefined if both are the same.
+ * A warning if the checkpoint was written with another version of the backend or another number of threads, because the
+ * resumed run is not exact then. Undefined if both are the same.
  */
 export async function environmentWarning({
   backendVersion,
@@ -110,7 +110,10 @@ export interface Expected extends Typed {
   readonly path: string
 }
 
-/** Reads the tensors of a checkpoint as a tree. They must be exactly the expected ones, by path, shape and dtype; else a FileError. */
+/**
+ * Reads the tensors of a checkpoint as a tree. They must be exactly the expected ones, by path, shape and dtype; else a
+ * FileError.
+ */
 export async function readTree(from: CheckpointReader, expected: readonly Expected[]): Promise<TensorTree> {
   const stored = new Map(from.list().map(info => [info.name, info]))
   const entries: [string, Tensor][] = []

@@ -36,8 +36,8 @@ export interface EvaluateOptions {
 const EVALUATION_ROWS = 128
 
 /**
- * A run's parameters as a model that answers texts. Answers have at most as many tokens as the targets in training. A custom
- * router must be supplied again.
+ * A run's parameters as a model that answers texts. Answers have at most as many tokens as the targets in training. A
+ * custom router must be supplied again.
  */
 export const trainedTextModel = (
   params: ModelParams,
@@ -50,7 +50,9 @@ export const trainedTextModel = (
   codec,
 })
 
-/** Generates an answer to each example of a split (or to `limit` of them), and scores the answers by the task's metrics. */
+/**
+ * Generates an answer to each example of a split (or to `limit` of them), and scores the answers by the task's metrics.
+ */
 export async function evaluate(
   params: ModelParams,
   config: Pick<RunConfig, 'model' | 'router' | 'train'>,

@@ -34,18 +34,22 @@ const treeBytes = (tree: Tree<Typed>): number =>
 const BASE_BYTES = 300 * 2 ** 20
 
 /**
- * An estimate of the memory that training takes at most. Its terms are what the program holds; its factors were fitted to the
- * peak resident memory of ten runs (1.6 to 140 million parameters, 512 to 8,192 tokens a step): it is within 6% of each.
+ * An estimate of the memory that training takes at most. Its terms are what the program holds; its factors were fitted
+ * to the peak resident memory of ten runs (1.6 to 140 million parameters, 512 to 8,192 tokens a step): it is within 6%
+ * of each.
  */
 export function trainingBytes(config: RunConfig, { params, optimizer }: StateBytes): number {
-  // The state exists twice, as it was initialized or read and in the memory in which it is updated. The gradients exist in
-  // ONNX Runtime's memory, transposed for a matmul, and where the optimizer reads them. Adam's update is made in place;
-  // Adafactor's, whose state is smaller than the parameters, holds two more values of their size.
+  // The state exists twice, as it was initialized or read and in the memory in which it is updated. The gradients exist
+  // in ONNX Runtime's memory, transposed for a matmul, and where the optimizer reads them. Adam's update is made in
+  // place; Adafactor's, whose state is smaller than the parameters, holds two more values of their size.
   const copies = optimizer < params ? 5 : 3
   return BASE_BYTES + 2 * (params + optimizer) + copies * params + 4 * activationElements(config)
 }
 
-/** How many arrays a step holds for each activation, attention score and logit: the value, its gradient and intermediate results. */
+/**
+ * How many arrays a step holds for each activation, attention score and logit: the value, its gradient and intermediate
+ * results.
+ */
 const COPIES = 2.7
 const SCORE_COPIES = 3
 const LOGIT_COPIES = 6
@@ -69,7 +73,9 @@ function activationElements({ model, router, train }: RunConfig): number {
   return [...encoder, ...decoder].reduce((a, b) => a + b, LOGIT_COPIES * rows * targetLength * vocabSize)
 }
 
-/** Throws a ConfigError with the numbers, and with a setting that fits, if training would take more memory than is free. */
+/**
+ * Throws a ConfigError with the numbers, and with a setting that fits, if training would take more memory than is free.
+ */
 export function requireMemory(config: RunConfig, state: StateBytes, free = process.availableMemory()): void {
   const needed = trainingBytes(config, state)
   if (needed <= free) return

@@ -12,10 +12,11 @@ export interface MetricsRecord {
 /**
  * A run's `metrics.jsonl`: one JSON object a line, in the order of the steps.
  *
- * A run that resumes from a checkpoint drops the records of later steps, but only when its next checkpoint is saved: until then a
- * crash leaves the old checkpoints with their old records. Meanwhile new records are written to `metrics.jsonl.resumed`, where they
- * can be read. `prepare` writes the new log to `metrics.jsonl.step-<n>`, and after the checkpoint is saved `commit` renames it. If a
- * crash comes between, `open` finds both the file and its checkpoint and renames it.
+ * A run that resumes from a checkpoint drops the records of later steps, but only when its next checkpoint is saved:
+ * until then a crash leaves the old checkpoints with their old records. Meanwhile new records are written to
+ * `metrics.jsonl.resumed`, where they can be read. `prepare` writes the new log to `metrics.jsonl.step-<n>`, and after
+ * the checkpoint is saved `commit` renames it. If a crash comes between, `open` finds both the file and its checkpoint
+ * and renames it.
  */
 export class MetricsLog {
   readonly path: string
@@ -62,7 +63,9 @@ export class MetricsLog {
 
   private readonly rewoundPath = (step: number): string => `${this.path}.step-${step}`
 
-  /** Completes a `commit` that a crash has prevented, and deletes new logs and records whose checkpoint was never saved. */
+  /**
+   * Completes a `commit` that a crash has prevented, and deletes new logs and records whose checkpoint was never saved.
+   */
   private async recover(step: number): Promise<void> {
     await rm(this.resumedPath, { force: true })
     const prefix = `${basename(this.path)}.step-`

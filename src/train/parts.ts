@@ -23,8 +23,8 @@ import { makeTrainStep } from './step.js'
 import type { TrainArrays, TrainStep } from './step.js'
 
 /**
- * Values that a program supplies instead of the built-in ones that the configuration names. The run's checkpoints hold their names
- * only, so resuming needs the same values again.
+ * Values that a program supplies instead of the built-in ones that the configuration names. The run's checkpoints hold
+ * their names only, so resuming needs the same values again.
  */
 export interface TrainerValues {
   task?: Task
@@ -48,8 +48,9 @@ export interface TrainerParts {
 }
 
 /**
- * Makes the parts of a run from its configuration and the supplied values. `codec` is that of the checkpoint a run resumes
- * from. Throws a ConfigError if the parts do not fit each other, or if a custom value is named and not supplied.
+ * Makes the parts of a run from its configuration and the supplied values. `codec` is that of the checkpoint a run
+ * resumes from. Throws a ConfigError if the parts do not fit each other, or if a custom value is named and not
+ * supplied.
  */
 export async function makeParts(config: RunConfig, values: TrainerValues, codec?: TaskCodec): Promise<TrainerParts> {
   const { model, router, train } = config

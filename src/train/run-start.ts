@@ -13,8 +13,8 @@ const schema = z.object({ config: z.unknown() })
 export type RunStart = z.infer<typeof schema>
 
 /**
- * Writes `run.json` into the folder of a run that begins. Until the first checkpoint, it is the only record of the run's
- * configuration: a run that is killed before then can be started again from it.
+ * Writes `run.json` into the folder of a run that begins. Until the first checkpoint, it is the only record of the
+ * run's configuration: a run that is killed before then can be started again from it.
  */
 export async function writeRunStart(folder: string, start: RunStart): Promise<void> {
   const text = `${JSON.stringify(start, null, 2)}\n`

@@ -60,7 +60,9 @@ export function trainStepFunction<B extends TensorTree>(
   }
 }
 
-/** A training step as one compiled program. The old parameters and state are donated to it: do not use them afterwards. */
+/**
+ * A training step as one compiled program. The old parameters and state are donated to it: do not use them afterwards.
+ */
 export const makeTrainStep = <B extends TensorTree>(
   loss: Loss<B>,
   optimizer: Optimizer,

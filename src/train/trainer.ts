@@ -32,8 +32,8 @@ export interface TrainerRunOptions {
 }
 
 /**
- * Trains a model, from the beginning or from a checkpoint. Resuming from a checkpoint gives the same parameters, bit for
- * bit, as training without the interruption.
+ * Trains a model, from the beginning or from a checkpoint. Resuming from a checkpoint gives the same parameters, bit
+ * for bit, as training without the interruption.
  */
 export class Trainer {
   private savedStep: number | undefined
@@ -48,8 +48,9 @@ export class Trainer {
   ) {}
 
   /**
-   * Begins a run. The configuration names the task, the optimizer and the schedule; a value in `values` takes the place of
-   * the named one. Throws a ConfigError if the parts do not fit each other, or the run does not fit into the free memory.
+   * Begins a run. The configuration names the task, the optimizer and the schedule; a value in `values` takes the place
+   * of the named one. Throws a ConfigError if the parts do not fit each other, or the run does not fit into the free
+   * memory.
    */
   static async begin(config: RunConfig, values: TrainerValues = {}): Promise<Trainer> {
     const parts = await makeParts(config, values)
@@ -58,8 +59,8 @@ export class Trainer {
   }
 
   /**
-   * Resumes a run from a checkpoint. Its custom values (`TrainerValues`) must be supplied again. The configuration may differ
-   * from the checkpoint's as long as the arrays and the data fit.
+   * Resumes a run from a checkpoint. Its custom values (`TrainerValues`) must be supplied again. The configuration may
+   * differ from the checkpoint's as long as the arrays and the data fit.
    */
   static async resume(config: RunConfig, checkpoint: Checkpoint, values: TrainerValues = {}): Promise<Trainer> {
     if (checkpoint.optimizer === undefined)
@@ -101,9 +102,10 @@ export class Trainer {
   }
 
   /**
-   * Makes the remaining steps, and saves checkpoints and records in the run's folder. Throws a FileError if another process is
-   * training there, and a SwitchyardError when the loss is no longer finite; earlier checkpoints stay as they are. After a
-   * resume, the first new checkpoint takes the place of those that the previous attempt made after the resumed step.
+   * Makes the remaining steps, and saves checkpoints and records in the run's folder. Throws a FileError if another
+   * process is training there, and a SwitchyardError when the loss is no longer finite; earlier checkpoints stay as
+   * they are. After a resume, the first new checkpoint takes the place of those that the previous attempt made after
+   * the resumed step.
    */
   async run(folder: string, options: TrainerRunOptions = {}): Promise<'finished' | 'interrupted'> {
     const lock = options.lock ?? (await RunLock.acquire(folder))
@@ -202,7 +204,10 @@ export class Trainer {
   }
 }
 
-/** `evalShape` for a tree whose structure TypeScript does not know; the types of `evalShape` itself would recurse endlessly. */
+/**
+ * `evalShape` for a tree whose structure TypeScript does not know; the types of `evalShape` itself would recurse
+ * endlessly.
+ */
 const typesOf = evalShape as unknown as (
   f: () => TrainArrays,
 ) => () => { params: Tree<TensorType>; optimizer: Tree<TensorType> }

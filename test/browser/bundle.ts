@@ -32,7 +32,10 @@ export async function bundle(text: string, folder: string): Promise<Bundle> {
   return { files: new Map(outputFiles.map(file => [file.path.slice(1), file.contents])), metafile }
 }
 
-/** The modules of a bundle that must not be in a browser's: Node modules, modules that esbuild left empty or external, onnxruntime-node. */
+/**
+ * The modules of a bundle that must not be in a browser's: Node modules, modules that esbuild left empty or external,
+ * onnxruntime-node.
+ */
 export function foreignTo({ metafile }: Bundle): string[] {
   const inputs = Object.keys(metafile.inputs).filter(path => /\(disabled\)|onnxruntime-node/.test(path))
   const outside = Object.values(metafile.outputs).flatMap(o => o.imports.filter(i => i.external).map(i => i.path))

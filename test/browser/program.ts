@@ -1,4 +1,7 @@
-/** Runs in Node and, bundled, in a browser: browser.test.ts compares what both return. Everything is fetched from `folder`, a URL. */
+/**
+ * Runs in Node and, bundled, in a browser: browser.test.ts compares what both return. Everything is fetched from
+ * `folder`, a URL.
+ */
 import { grad, jit, np, random, valueAndGrad } from 'switchyard-ml/engine'
 import type { Tensor } from 'switchyard-ml/engine'
 import { forward } from 'switchyard-ml/model'

@@ -379,7 +379,10 @@ export function checkpointConformance({
   })
 }
 
-/** A change of a file's bytes. Positions are shares of the length, and half of them fall near the start, where headers are. */
+/**
+ * A change of a file's bytes. Positions are shares of the length, and half of them fall near the start, where headers
+ * are.
+ */
 const position = fc.oneof(fc.double({ min: 0, max: 1, noNaN: true }), fc.double({ min: 0, max: 0.1, noNaN: true }))
 const at = (bytes: Buffer, share: number): number => Math.floor(share * bytes.length)
 const splice = (bytes: Buffer, start: number, removed: number, added: Uint8Array): Buffer =>

@@ -108,7 +108,7 @@ export function describeRouter(name: string, router: Router): void {
         }
       }))
 
-    it('has the expert's probability as gate, and 0 for choices that are not kept', () =>
+    it("has the expert's probability as gate, and 0 for choices that are not kept", () =>
       holds(({ choices, probabilities }) => {
         for (const { token, expert, kept, gate } of choices)
           expect(gate).toBeCloseTo(kept ? probabilities[token * experts + expert] : 0, 6)

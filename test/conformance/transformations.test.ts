@@ -1,4 +1,7 @@
-/** Random sequences of transformations (words, one letter each) of random programs. Each letter is checked against its definition, applied to the rest of the word. */
+/**
+ * Random sequences of transformations (words, one letter each) of random programs. Each letter is checked against its
+ * definition, applied to the rest of the word.
+ */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { hostFrom } from '../../src/base/host-tensor.js'

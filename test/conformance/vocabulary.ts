@@ -5,8 +5,8 @@ import { EOS_ID, PAD_ID, UNKNOWN_TEXT } from '../../src/text/vocabulary.js'
 import type { Vocabulary } from '../../src/text/vocabulary.js'
 
 /**
- * The tests that every vocabulary must pass: call it from a test file with a way to make one and some texts that the vocabulary
- * must give back unchanged.
+ * The tests that every vocabulary must pass: call it from a test file with a way to make one and some texts that the
+ * vocabulary must give back unchanged.
  */
 export function vocabularyConformance(name: string, make: () => Vocabulary, roundTrips: readonly string[]): void {
   describe(`${name}: the suite of every vocabulary`, () => {
@@ -41,7 +41,8 @@ export function vocabularyConformance(name: string, make: () => Vocabulary, roun
       )
     })
 
-    // SentencePiece encodes its own text of an unknown piece as two question marks, so this holds only without unknown pieces.
+    // SentencePiece encodes its own text of an unknown piece as two question marks, so this holds only without unknown
+    // pieces.
     const readsUnknown = vocabulary.encode(UNKNOWN_TEXT).includes(vocabulary.unkId)
 
     it('is stable after one round: decoded text encodes and decodes to itself', () => {

@@ -1,4 +1,7 @@
-/** How NumPy's functions are called here, how they differ, and why some are not there: what docs/numpy.md says beside the names. */
+/**
+ * How NumPy's functions are called here, how they differ, and why some are not there: what docs/numpy.md says beside
+ * the names.
+ */
 
 // prettier-ignore
 /** Our name, where it is not NumPy's in camelCase. */

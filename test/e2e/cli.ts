@@ -20,7 +20,10 @@ export class Cli {
   private constructor(
     /** The package, as npm would install it. */
     readonly package_: string,
-    /** Where commands run and make their runs/: within the package, as in a clone, so that messages say `npx switchyard`. */
+    /**
+     * Where commands run and make their runs/: within the package, as in a clone, so that messages say `npx
+     * switchyard`.
+     */
     readonly folder: string,
   ) {}
 
@@ -49,7 +52,10 @@ export class Cli {
     await rm(this.package_, { recursive: true, force: true })
   }
 
-  /** Starts `switchyard ...args`. `watch` is called with its output so far, and may end it. `input` null: its standard input gets `first` and stays open. */
+  /**
+   * Starts `switchyard ...args`. `watch` is called with its output so far, and may end it. `input` null: its standard
+   * input gets `first` and stays open.
+   */
   start(
     args: readonly string[],
     watch: (stdout: string, process: ChildProcess) => void = () => undefined,

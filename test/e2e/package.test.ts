@@ -47,7 +47,9 @@ class Project {
     writeFileSync(join(this.folder, 'package.json'), JSON.stringify({ name: 'user', private: true, type: 'module' }))
   }
 
-  /** Runs the README's install line with the packed file instead of the name. Nothing but npm's registry can be reached. */
+  /**
+   * Runs the README's install line with the packed file instead of the name. Nothing but npm's registry can be reached.
+   */
   install(...words: readonly string[]): Ended {
     const args = words.map(word => (word === 'switchyard-ml' ? tarball : word))
     return start(this.folder, 'npm', [...args, '--no-audit', '--no-fund', '--prefer-offline'], {

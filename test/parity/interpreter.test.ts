@@ -8,7 +8,10 @@ import { expectAgreement } from './agreement.js'
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url))
 
-/** The remaining parity tests run compiled programs. This one checks the interpreter, which defines programs, against the same values. */
+/**
+ * The remaining parity tests run compiled programs. This one checks the interpreter, which defines programs, against
+ * the same values.
+ */
 describe('the interpreted model agrees too', () => {
   beforeAll(() => {
     setBackend(referenceBackend)

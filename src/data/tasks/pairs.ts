@@ -14,9 +14,10 @@ import { taskKind } from './kind.js'
 export const MAX_TARGET_SYMBOLS = 1_000
 
 /**
- * A user's file of lines `input TAB target`. Inputs are encoded by characters. So are targets, with the same ids, unless
- * they look like sequences of symbols: at least half of them contain a space, and there are at most 1,000 different words.
- * Then each word is a token. The vocabularies are made from the training split alone, unless a `codec` is given.
+ * A user's file of lines `input TAB target`. Inputs are encoded by characters. So are targets, with the same ids,
+ * unless they look like sequences of symbols: at least half of them contain a space, and there are at most 1,000
+ * different words. Then each word is a token. The vocabularies are made from the training split alone, unless a `codec`
+ * is given.
  */
 export async function pairsTask(path: string, codec?: TaskCodec): Promise<Task> {
   const file = resolve(path)

@@ -12,8 +12,8 @@ export interface AdafactorOptions {
   decayRate?: number
   /**
    * The update from which t is counted. Updates up to this number have t = 1 and decay 0: the second moment is the
-   * current gradient's square. T5X sets it to the number of pretraining steps when it fine-tunes, because its step count
-   * continues.
+   * current gradient's square. T5X sets it to the number of pretraining steps when it fine-tunes, because its step
+   * count continues.
    */
   stepOffset?: number
   /** An update whose root mean square is larger is scaled down to it, before the learning rate applies. */
@@ -27,7 +27,8 @@ export interface AdafactorOptions {
 /**
  * Adafactor as T5X has it (Shazeer and Stern 2018, without momentum): the learning rate is relative to each parameter's
  * root mean square, updates are clipped, and the second moment of a matrix is kept as its row and column means.
- * factoring.ts decides from the declared axes which parameters are factored as matrices. Each expert is treated as a separate parameter.
+ * factoring.ts decides from the declared axes which parameters are factored as matrices. Each expert is treated as a
+ * separate parameter.
  *
  * State, for each parameter: `{ v_row, v_col }` if it is factored, otherwise `{ v }`.
  */

@@ -21,8 +21,8 @@ export interface AdamWOptions {
  *     m <- b1 m + (1 - b1) g          v <- b2 v + (1 - b2) g^2
  *     p <- p - rate (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + epsilon) - rate weightDecay p
  *
- * with t = step + 1. Factors that are equal for all elements are computed once, as scalars. The rest is element-wise, so that
- * a backend can fuse it into one loop. State: `{ m, v }`, each a tree like the parameters.
+ * with t = step + 1. Factors that are equal for all elements are computed once, as scalars. The rest is element-wise,
+ * so that a backend can fuse it into one loop. State: `{ m, v }`, each a tree like the parameters.
  */
 export function adamW({ b1 = 0.9, b2 = 0.999, epsilon = 1e-8, weightDecay = 0 }: AdamWOptions = {}): Optimizer {
   return {

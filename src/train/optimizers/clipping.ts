@@ -12,8 +12,8 @@ export const globalNorm = (tree: TensorTree): Tensor =>
   )
 
 /**
- * Scales gradients down so that their global norm is at most `maxNorm` (Pascanu et al. 2013). Gradients with a smaller norm
- * stay equal bit for bit. Also returns the norm before clipping.
+ * Scales gradients down so that their global norm is at most `maxNorm` (Pascanu et al. 2013). Gradients with a smaller
+ * norm stay equal bit for bit. Also returns the norm before clipping.
  */
 export function clipByGlobalNorm<G extends TensorTree>(gradients: G, maxNorm: number): { gradients: G; norm: Tensor } {
   const norm = globalNorm(gradients)

@@ -1,8 +1,8 @@
 import { ConfigError } from '../../base/errors.js'
 
 /**
- * The role of an axis in Adafactor's factored second moment: the rows or the columns of a matrix, a batch of independent
- * parameters (experts, stacked layers), or none of these.
+ * The role of an axis in Adafactor's factored second moment: the rows or the columns of a matrix, a batch of
+ * independent parameters (experts, stacked layers), or none of these.
  */
 type AxisRole = 'row' | 'column' | 'batch' | 'none'
 
@@ -35,14 +35,21 @@ export interface ParameterAxes {
 export interface Factoring {
   /** The axes over which the parameter's scale and its update's size are averaged: all but the batch axes. */
   readonly averaged: readonly number[]
-  /** Row and column axes of the factored second moment. null: it is not factored, and has one value for each element. */
+  /**
+   * Row and column axes of the factored second moment. null: it is not factored, and has one value for each element.
+   */
   readonly factors: { readonly rows: readonly number[]; readonly columns: readonly number[] } | null
 }
 
-/** Matrices without batch axes are factored only if both sides are at least this long (T5X's `min_dim_size_to_factor`). */
+/**
+ * Matrices without batch axes are factored only if both sides are at least this long (T5X's `min_dim_size_to_factor`).
+ */
 const minSizeToFactor = 128
 
-/** Decides a parameter's factoring from its shape and logical axis names, as T5X does. Throws a ConfigError on an unknown name. */
+/**
+ * Decides a parameter's factoring from its shape and logical axis names, as T5X does. Throws a ConfigError on an
+ * unknown name.
+ */
 export function factoringOf({ path, shape, axes }: ParameterAxes): Factoring {
   const named = axes.map(axis => {
     if (roles[axis] === undefined)

@@ -9,10 +9,10 @@ export type UpdateScalars = {
 }
 
 /**
- * Turns gradients into new parameters. `Trainer` and `makeTrainStep` take any value of this type; the built-in ones
- * are `adamW` and `adafactor`. Both functions are pure and are traced: a training step compiles `update` together with the
- * forward and backward pass, and donates the parameters and the state to it. The state is a tree of float32 arrays (perhaps
- * empty) whose structure and shapes depend on the parameters' structure and shapes alone.
+ * Turns gradients into new parameters. `Trainer` and `makeTrainStep` take any value of this type; the built-in ones are
+ * `adamW` and `adafactor`. Both functions are pure and are traced: a training step compiles `update` together with the
+ * forward and backward pass, and donates the parameters and the state to it. The state is a tree of float32 arrays
+ * (perhaps empty) whose structure and shapes depend on the parameters' structure and shapes alone.
  */
 export interface Optimizer {
   /** Names it in checkpoints and messages. */

@@ -8,7 +8,9 @@ import type { AdamWOptions } from './adamw.js'
 import type { ParameterAxes } from './factoring.js'
 import type { Optimizer } from './optimizer.js'
 
-/** Names an optimizer in a configuration, with all its options. A new built-in one adds a member here and a case below. */
+/**
+ * Names an optimizer in a configuration, with all its options. A new built-in one adds a member here and a case below.
+ */
 export type OptimizerConfig =
   ({ kind: 'adamW' } & Required<AdamWOptions>) | ({ kind: 'adafactor' } & Required<AdafactorOptions>) | Custom
 

@@ -3,8 +3,8 @@ import type { Custom } from '../../base/custom.js'
 import { ConfigError, unreachable } from '../../base/errors.js'
 
 /**
- * Names a learning rate schedule in a configuration, with all its options. During the first `warmupSteps` steps the rate
- * rises linearly from 0 to the schedule's own value:
+ * Names a learning rate schedule in a configuration, with all its options. During the first `warmupSteps` steps the
+ * rate rises linearly from 0 to the schedule's own value:
  *
  * - `constant`: `peak`.
  * - `linear`, `cosine`: falls from `peak` to 0 at the run's last step, linearly or along half a cosine.
@@ -25,8 +25,8 @@ export type Schedule = (step: number) => number
 const minRate = 1e-8
 
 /**
- * The schedule that a configuration names, for a run of `totalSteps`. Throws a ConfigError if its warm-up leaves a falling
- * schedule no step to fall in, and for a custom one.
+ * The schedule that a configuration names, for a run of `totalSteps`. Throws a ConfigError if its warm-up leaves a
+ * falling schedule no step to fall in, and for a custom one.
  */
 export function makeSchedule(config: ScheduleConfig, totalSteps: number): Schedule {
   if (config.kind === 'custom') throw missingValue('schedule', config.name)

@@ -5,9 +5,10 @@ import { bytesOf, reader } from '../../../src/base/host-tensor.js'
 import type { HostTensor } from '../../../src/base/host-tensor.js'
 
 /**
- * The allowed difference of a float32 result from the interpreter's, which computes in double precision and rounds once:
- * a number of units in the last place (ulp), or an absolute difference. 'bits': none. float16 and bfloat16 results may
- * differ by one ulp, or by `absolute`; integers and bool are exact. A zero keeps its sign, unless `eitherZero`.
+ * The allowed difference of a float32 result from the interpreter's, which computes in double precision and rounds
+ * once: a number of units in the last place (ulp), or an absolute difference. 'bits': none. float16 and bfloat16
+ * results may differ by one ulp, or by `absolute`; integers and bool are exact. A zero keeps its sign, unless
+ * `eitherZero`.
  */
 export type Tolerance = 'bits' | { ulps: number; absolute?: number; eitherZero?: boolean }
 

@@ -91,7 +91,10 @@ const donationCases: readonly DonationCase[] = [
   ),
 ]
 
-/** With and without donation a program gives the same bits in each run, and does not change inputs that were not donated. */
+/**
+ * With and without donation a program gives the same bits in each run, and does not change inputs that were not
+ * donated.
+ */
 export function donation(backend: () => Backend, updatesInPlace: boolean): void {
   it.each(donationCases)('$name', async ({ program, inputs, donated }) => {
     const plain = await backend().compile(program)

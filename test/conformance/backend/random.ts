@@ -22,7 +22,9 @@ interface Step {
   b: number
 }
 
-/** Adds an equation on `x`; `other` finds a value of its type among those made so far. undefined if it does not apply. */
+/**
+ * Adds an equation on `x`; `other` finds a value of its type among those made so far. undefined if it does not apply.
+ */
 type Op = (x: Value, step: Step, other: (x: Value) => Value) => Value | undefined
 
 const axisOf = (x: Value, n: number): number => n % Math.max(1, x.ndim)
@@ -146,7 +148,10 @@ const smooth: Op[] = [
 const MAX_SIZE = 500
 const shapes = [[], [1], [4], [2, 3], [3, 1, 2], [0, 2]]
 
-/** The program that the steps write, from a few inputs; its outputs are the last value, or all values, so that no equation is removed. */
+/**
+ * The program that the steps write, from a few inputs; its outputs are the last value, or all values, so that no
+ * equation is removed.
+ */
 function programOf(
   table: readonly Op[],
   inputs: readonly HostTensor[],

@@ -45,7 +45,9 @@ export function backendConformance({ create, launches, updatesInPlace = false }:
     return results
   }
 
-  /** A message for each failing case. All cases run as one program; if that fails, one by one to find the failing ones. */
+  /**
+   * A message for each failing case. All cases run as one program; if that fails, one by one to find the failing ones.
+   */
   async function failures<P extends PrimitiveName>(
     primitive: P,
     list: readonly Case<P>[],

@@ -23,9 +23,10 @@ import { build, differentiable, everyOperation, show } from './steps.js'
 import type { Step } from './steps.js'
 
 /**
- * Random programs over primitives and functions of np, all dtypes, empty shapes, scalars, NaN, infinities and ties: compiled, run
- * step by step, batched and differentiated, they agree with the interpreter. FUZZ_RUNS sets the number of programs (then the
- * seed is a new one each time), FUZZ_SEED the seed; a failure prints the seed and the smallest program that fails.
+ * Random programs over primitives and functions of np, all dtypes, empty shapes, scalars, NaN, infinities and ties:
+ * compiled, run step by step, batched and differentiated, they agree with the interpreter. FUZZ_RUNS sets the number of
+ * programs (then the seed is a new one each time), FUZZ_SEED the seed; a failure prints the seed and the smallest
+ * program that fails.
  */
 const { FUZZ_RUNS, FUZZ_SEED } = process.env
 const RUNS = Number(FUZZ_RUNS ?? 300)

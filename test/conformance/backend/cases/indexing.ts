@@ -14,7 +14,10 @@ interface Indexed {
   batchDims?: number
 }
 
-/** Where gather reads and scatters write. No two rows of an operand's indices are the same, once out-of-bounds ones are dropped or filled. */
+/**
+ * Where gather reads and scatters write. No two rows of an operand's indices are the same, once out-of-bounds ones are
+ * dropped or filled.
+ */
 const places: Indexed[] = [
   { name: 'rows', operand: [4, 3], indices: tensor('int32', [2, 0, 3], [3, 1]), axes: [0] },
   { name: 'rows by int64', operand: [4, 3], indices: tensor('int64', [2, 0, 3], [3, 1]), axes: [0] },
