@@ -31,8 +31,9 @@ import { expandRaggedDots } from './ragged-dot.js'
 import type { SessionFactory } from './session.js'
 
 /**
- * The backend that compiles a program to one ONNX graph, run by ONNX Runtime, its random numbers to WebAssembly loops that run
- * before, and its update of donated state to WebAssembly loops in place that run after. State moves into an arena when it is first donated and stays there.
+ * The backend that compiles a program to one ONNX graph, run by ONNX Runtime. Two parts of a program are WebAssembly loops
+ * instead: random numbers, generated before the graph runs, and updates of donated state, written in place after it. State
+ * moves into an arena when it is first donated, and stays there.
  */
 export class OnnxBackend implements Backend {
   readonly name = 'onnx'
@@ -77,7 +78,7 @@ export class OnnxBackend implements Backend {
     }
   }
 
-  /** All of a compilation but the session and the loops' code. */
+  /** Compiles a program as far as the graph: without a session, and without the loops' code. */
   private write(
     program: Program,
     donated: readonly boolean[],
@@ -102,10 +103,10 @@ export class OnnxBackend implements Backend {
     donated: readonly boolean[] = [],
   ): Promise<CompiledWithWeights> {
     const general = generalize(examples.map(program => toGraph(simplify(program))))
-    // The graphs differ in more than sizes: each size gets a session of its own, without copies of the weights.
+    // No general graph can be made of the examples: each size gets its own session, which has no copies of the weights.
     if (!general) return this.eachSize(weights, donated)
     const {
-      graph: whole,
+      graph: withEmbedded,
       kept,
       copied,
       weightBytes,
@@ -113,7 +114,7 @@ export class OnnxBackend implements Backend {
       general,
       weights.map(b => (b ? atBoundary((b as HostBuffer).tensor) : null)),
     )
-    const graph = expandRaggedDots(whole)
+    const graph = expandRaggedDots(withEmbedded)
     const session = await this.sessions.create(graph, { keepMemory: true })
     const stats = { nodes: graph.nodes.length, generators: 0, fusedLoops: 0, inPlaceBytes: 0, weightBytes }
     const keptOf = <T>(all: readonly T[]): T[] => kept.map(i => all[i])
@@ -129,10 +130,10 @@ export class OnnxBackend implements Backend {
           stats,
           run: (others, written) =>
             executable.run(
-              inputs.map(({ buffer, place }) => buffer ?? others[place]),
+              inputs.map(({ buffer, position }) => buffer ?? others[position]),
               written,
             ),
-          // The session belongs to all sizes.
+          // All sizes share the session.
           release: async () => undefined,
         }
       },
@@ -145,13 +146,13 @@ export class OnnxBackend implements Backend {
 }
 
 /**
- * Where each input that the graph has kept comes from: a weight's buffer, or a position among the other inputs. (A function outside of
- * `compileWithWeights`, because a closure in there would keep all weights alive, also those that the session has copied.)
+ * The source of each input that is left in the graph: a weight's buffer, or a position among the inputs that are not weights.
+ * (This is not a closure in `compileWithWeights`, which would keep all weights alive, also those that the session has copied.)
  */
 function inputsOf(
   kept: readonly number[],
   weights: readonly (Buffer | null)[],
-): { buffer: Buffer | null; place: number }[] {
-  const others = weights.flatMap((b, i) => (b ? [] : i))
-  return kept.map(i => ({ buffer: weights[i], place: others.indexOf(i) }))
+): { buffer: Buffer | null; position: number }[] {
+  const others = new Map(weights.flatMap((b, i) => (b ? [] : i)).map((input, position) => [input, position]))
+  return kept.map(i => ({ buffer: weights[i], position: others.get(i) ?? -1 }))
 }

@@ -5,10 +5,10 @@ import type { Buffer } from '../backend.js'
 import { Arenas, tensorOn } from '../wasm/arena.js'
 import type { Block } from '../wasm/arena.js'
 
-/** A buffer in plain memory, or on a block of an arena, which it holds until it is collected or donated. */
+/** A buffer in plain memory, or in a block of an arena, which it holds until it is garbage-collected or donated. */
 export class HostBuffer implements Buffer {
   block: Block | null = null
-  /** Whether its memory may be written again once it is donated: a user's own arrays are not. */
+  /** Whether results may take its memory once it is donated. Not so for a user's own arrays. */
   recyclable = false
   constructor(
     readonly aval: Aval,
@@ -25,7 +25,7 @@ export class StateMemory {
 
   constructor(readonly arenas = new Arenas()) {}
 
-  /** A buffer on a block; the block is free again when nothing refers to the buffer any more. */
+  /** A buffer in a block. The block is freed when the buffer is garbage-collected. */
   hold(aval: Aval, block: Block): HostBuffer {
     const buffer = new HostBuffer(aval, tensorOn(block, aval.shape, sizeOf(aval.shape)))
     buffer.block = block
@@ -33,7 +33,7 @@ export class StateMemory {
     return buffer
   }
 
-  /** Takes the block of a donated buffer. */
+  /** Takes the block away from a donated buffer. */
   take(buffer: HostBuffer): Block {
     const { block } = buffer
     if (!block) throw new Error('this buffer has no block to take')

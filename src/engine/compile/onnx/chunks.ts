@@ -4,36 +4,36 @@ import { allNodes, namesRead, renameNode } from './nodes.js'
 import type { Attribute, GraphInfo, Node } from './proto.js'
 
 /**
- * ONNX Runtime keeps the nodes that are ready to run in a sorted linked list, and builds that list again in each of its optimizers:
- * a graph in which n nodes are ready together takes n² steps some fifty times. Above this many steps a graph is cut into chunks
- * (1,000 nodes that read only inputs cost half a million).
+ * A graph is cut into chunks if sorting its nodes takes more steps than this. ONNX Runtime keeps the nodes that are ready to run
+ * in a sorted linked list, and builds that list again in each of about fifty optimizers. If n nodes are ready at the same time,
+ * building it takes about n² / 2 steps: half a million for 1,000 nodes that read only inputs.
  */
 export const MAX_STEPS = 1e6
 
-/** 200 to 400 nodes are the fastest: with fewer the `If` nodes cost more, with more the lists of ready nodes. */
+/** Nodes of a chunk. 200 to 400 are fastest: smaller chunks need more `If` nodes, larger ones take longer to sort. */
 const CHUNK_NODES = 250
 
 /**
- * The graph with its nodes in chunks. A chunk is the body of an `If` whose condition always holds, which ONNX Runtime sorts and
- * optimizes for itself. The condition is computed from the size of an input, because an `If` with a constant condition is inlined
- * again; a graph without inputs stays whole. `types` has the type of each value that the nodes make.
+ * The graph with its nodes in chunks. A chunk is the body of an `If` whose condition is always true; ONNX Runtime sorts and
+ * optimizes each body separately. The condition is computed from the size of an input, because ONNX Runtime inlines an `If` with
+ * a constant condition. A graph without inputs is not cut. `types` has the type of each value that the nodes compute.
  */
 export function inChunks(graph: GraphInfo, types: ReadonlyMap<string, Lowered>, writer: GraphWriter): GraphInfo {
   const { nodes, inputs, outputs } = graph
   if (inputs.length === 0) return graph
   const chunkOf = new Map(nodes.flatMap((node, i) => node.outputs.map(name => [name, Math.floor(i / CHUNK_NODES)])))
-  // For each chunk its values that are read outside of it.
+  // For each chunk, those of its values that are read outside of it.
   const results: Set<string>[] = []
-  const isRead = (name: string, reader: number): void => {
+  const recordRead = (name: string, reader: number): void => {
     const chunk = chunkOf.get(name)
     if (chunk !== undefined && chunk !== reader) (results[chunk] ??= new Set()).add(name)
   }
-  nodes.forEach((node, i) => namesRead(node).forEach(name => isRead(name, Math.floor(i / CHUNK_NODES))))
-  outputs.forEach(({ name }) => isRead(name, -1))
+  nodes.forEach((node, i) => namesRead(node).forEach(name => recordRead(name, Math.floor(i / CHUNK_NODES))))
+  outputs.forEach(({ name }) => recordRead(name, -1))
 
   const outside = new GraphWriter(writer)
   const size = outside.node('Size', [inputs[0] as Lowered], 'int64', [])
-  const holds = outside.node('GreaterOrEqual', [size, outside.scalar('int64', 0)], 'bool', [])
+  const isTrue = outside.node('GreaterOrEqual', [size, outside.scalar('int64', 0)], 'bool', [])
   const chunks = results.map((names, chunk): Node => {
     const values = [...names].map(name => types.get(name)!)
     const inner = new Map(values.map(({ name }) => [name, `${name}_inside`]))
@@ -41,14 +41,15 @@ export function inChunks(graph: GraphInfo, types: ReadonlyMap<string, Lowered>, 
     return {
       op: 'If',
       domain: '',
-      inputs: [holds.name],
+      inputs: [isTrue.name],
       outputs: [...names],
       attributes: {
         then_branch: bodyOf(
           body,
           values.map(v => ({ ...v, name: inner.get(v.name)! })),
         ),
-        // Never run. ONNX needs a branch of the same types; ONNX Runtime would compute a constant one beforehand, and keep it.
+        // Never runs, but ONNX needs a branch of the same types. It reads `size`, because ONNX Runtime would compute a constant branch
+        // when it makes the session, and keep the results.
         else_branch: outside.body([], g => values.map(v => g.expand(g.cast(size, v.dtype), v.shape))),
       },
     }
@@ -60,10 +61,11 @@ const bodyOf = (nodes: readonly Node[], outputs: readonly Lowered[]): Attribute 
   graph: { nodes, initializers: new Map(), inputs: [], outputs },
 })
 
-/** How many elements of the list of ready nodes are passed over, if all nodes are put into it in the order of their depth. */
+/** How many steps ONNX Runtime takes to sort these nodes: the elements that it walks past in its list of ready nodes. */
 export function sortingSteps(nodes: readonly Node[]): number {
   const makers = new Map(nodes.flatMap(node => node.outputs.map(name => [name, node] as const)))
   const readers = new Map<Node, Node[]>(nodes.map(node => [node, []]))
+  /** For each node, how many of the nodes that it reads are not sorted yet. */
   const missing = new Map<Node, number>()
   for (const node of nodes) {
     const read = new Set(namesRead(node).flatMap(name => makers.get(name) ?? []))
@@ -85,7 +87,7 @@ export function sortingSteps(nodes: readonly Node[]): number {
   return steps
 }
 
-/** The most steps that sorting one graph takes, bodies counted apart: what a test can hold against `MAX_STEPS`. */
+/** The most steps that sorting the graph or one of its bodies takes, for tests: at most `MAX_STEPS`. */
 export const longestSort = (graph: GraphInfo): number =>
   Math.max(
     sortingSteps(graph.nodes),

@@ -3,10 +3,10 @@ import { mapBodies, namesRead, renameNode } from './nodes.js'
 import type { GraphInfo, Node } from './proto.js'
 import { RAGGED_DOT } from './ragged-dot.js'
 
-/** Weights up to this size are copied whatever reads them: passing them at each run takes longer than reading them. */
+/** Weights up to this size are always embedded: passing them as inputs in each run takes longer than reading them. */
 const SMALL_BYTES = 2 ** 16
 
-/** Which operands of an operation are packed. */
+/** For each operation, the positions of the operands that ONNX Runtime packs if they are weights: laid out for its kernel. */
 const packed: { readonly [op: string]: readonly number[] } = {
   MatMul: [1],
   FusedMatMul: [1],
@@ -16,18 +16,19 @@ const packed: { readonly [op: string]: readonly number[] } = {
 
 export interface GraphWithWeights {
   graph: GraphInfo
-  /** The positions of the inputs that are still inputs of the graph, where they are called `x0, x1, ...` again. */
+  /** The positions of the inputs that are still inputs of the graph. They are renamed `x0, x1, ...` in order. */
   kept: readonly number[]
-  /** The positions of the inputs that became weights and that nothing reads as an input. */
+  /** The positions of the inputs that became weights everywhere they are read. */
   copied: readonly number[]
-  /** The size of the weights in it. */
+  /** The total size of the graph's weights. */
   weightBytes: number
 }
 
 /**
- * Makes inputs whose data is known weights of the graph, where ONNX Runtime then reads them faster: it packs the right side of a
- * matrix product for its kernel when the session is made (design.md: two to three times as fast). It copies what it packs, so large
- * tensors that have another use, such as an embedding, stay inputs and are read where they are.
+ * Replaces inputs by weights of the graph. `tensors` has the data of each such input, and null for each other input. When ONNX
+ * Runtime makes a session, it packs weights on the right side of a matrix product for its kernel, which makes the product two to
+ * three times as fast. Packing copies the weight, so large tensors that other operations read, such as an embedding, stay inputs
+ * and are read without a copy.
  */
 export function embedWeights(graph: GraphInfo, tensors: readonly (HostTensor | null)[]): GraphWithWeights {
   const tensorOf = new Map(graph.inputs.flatMap(({ name }, i) => (tensors[i] ? [[name, tensors[i]] as const] : [])))
@@ -35,7 +36,7 @@ export function embedWeights(graph: GraphInfo, tensors: readonly (HostTensor | n
   const embed = (node: Node): Node => {
     const inputs = node.inputs.map((name, k) => {
       const tensor = tensorOf.get(name)
-      // A product of more than matrices is not packed.
+      // MatMul packs matrices only, not tensors with batch axes.
       const isPacked = packed[node.op]?.includes(k) && (!node.op.endsWith('MatMul') || tensor?.shape.length === 2)
       if (!tensor || (tensor.data.byteLength > SMALL_BYTES && !isPacked)) return name
       weights.set(`weight_${name}`, tensor)

@@ -19,21 +19,21 @@ import type { Session } from './session.js'
 /** Memory of donated inputs that no result took, by size in bytes. The next run puts results of the same size there. */
 export type SpareMemory = Map<number, HostTensor['data'][]>
 
-/** The random numbers that a program begins with: see `Generated`. */
+/** Compiled generators of a program's random numbers: see `Generated`. */
 export interface GeneratedCode {
   readonly seeds: Program
   readonly loops: readonly Generator[]
 }
 
-/** Generators of random numbers, a session for what reads them, and the loops that follow it. */
+/** A compiled program: generators of random numbers, then the session (the main part), then the loops that update state in place. */
 export class OnnxExecutable implements Executable {
   private readonly loops: { fused: FusedLoop; code: Loop; arrays: readonly Var[]; scalars: readonly Var[] }[]
-  /** The outputs of the generators and the loops. */
-  private readonly made: ReadonlySet<Var>
+  /** The outputs of the generators and of the loops. */
+  private readonly loopOutputs: ReadonlySet<Var>
   private readonly segments: Segments
-  /** How many of the first part's results are returned; the rest are read by the loops. */
-  private readonly numKept: number
-  /** For each result of the first part, the position of the input whose memory it takes, or null. */
+  /** How many of the main part's results are returned: the first ones. The loops read the rest. */
+  private readonly numReturned: number
+  /** For each result of the main part, the position of the input whose memory it takes, or null. */
   private readonly donors: readonly (number | null)[]
 
   constructor(
@@ -46,17 +46,17 @@ export class OnnxExecutable implements Executable {
     private readonly spare: SpareMemory = new Map(),
     private readonly generated: GeneratedCode = { seeds: new Program([], [], []), loops: [] },
   ) {
-    this.made = new Set([
+    this.loopOutputs = new Set([
       ...generated.loops.flatMap(l => l.program.outputs as Var[]),
       ...segments.loops.flatMap(l => l.outputs),
     ])
-    this.numKept = segments.outputs.filter(o => !(o instanceof Var && this.made.has(o))).length
+    this.numReturned = segments.outputs.filter(o => !(o instanceof Var && this.loopOutputs.has(o))).length
     const read = new Set(segments.loops.flatMap(l => l.inputs))
     this.donors = writtenInPlace(
       segments.main,
       segments.main.inputs.map((v, i) => donated[i] && !read.has(v)),
     )
-    // What was compiled is not needed any more, only the types.
+    // A compiled program needs the types of its inputs and outputs, but no equations, which would take memory.
     const { inputs, outputs } = segments.main
     this.segments = { ...segments, main: new Program(inputs, [], outputs) }
     this.loops = segments.loops.map(fused => ({
@@ -76,7 +76,7 @@ export class OnnxExecutable implements Executable {
     const values = new Map<Var, HostBuffer>()
     inputs.forEach((buffer, i) => values.set(main.inputs[i], buffer as HostBuffer))
     this.generate(inputs as readonly HostBuffer[], values)
-    // Blocks that no buffer holds: what the loops read is needed for this run alone, what they make is not made yet.
+    // Blocks that no buffer holds, to be freed after the run: copies for the loops to read, and loop outputs not computed yet.
     const unheld = new Set<Block>()
     try {
       const results = await this.runSegments(values, unheld, written ?? new Set())
@@ -87,7 +87,7 @@ export class OnnxExecutable implements Executable {
     }
   }
 
-  /** Runs the generators. */
+  /** Computes the scalars that the generators read, and runs the generators. */
   private generate(inputs: readonly HostBuffer[], values: Map<Var, HostBuffer>): void {
     const { seeds, loops } = this.generated
     if (loops.length === 0) return
@@ -106,6 +106,7 @@ export class OnnxExecutable implements Executable {
     }
   }
 
+  /** Runs the session and the loops. Adds all values that they compute to `values`. */
   private async runSegments(values: Map<Var, HostBuffer>, unheld: Set<Block>, written: Set<Buffer>): Promise<Buffer[]> {
     const { main } = this.segments
     const inputs = main.inputs.map(v => values.get(v)!.tensor)
@@ -115,9 +116,9 @@ export class OnnxExecutable implements Executable {
       code.prepare(blocks.get(fused.outputs[0])!.arena)
     }
 
-    // The results that are returned get memory of their own; those that the loops read are written into the loops' blocks.
+    // The session writes results that loops read into the loops' blocks, and all others into memory of their own.
     const results = main.outputs.map((o, i) => {
-      const block = i >= this.numKept && o instanceof Var ? blocks.get(o) : undefined
+      const block = i >= this.numReturned && o instanceof Var ? blocks.get(o) : undefined
       if (block) return new HostBuffer(o.aval, tensorOn(block, o.aval.shape, sizeOf(o.aval.shape)))
       const donor = this.donors[i] === null ? undefined : values.get(main.inputs[this.donors[i]])
       if (!donor?.recyclable) return this.fresh(o.aval)
@@ -154,7 +155,7 @@ export class OnnxExecutable implements Executable {
     return this.outputsOf(results, values)
   }
 
-  /** Gives every array of a loop a block in one arena, moving donated state there. */
+  /** Finds a block in one arena for every array of a loop, and moves donated state there. Adds the blocks to `blocks`. */
   private placeLoop(
     { outputs, inPlace }: FusedLoop,
     arrays: readonly Var[],
@@ -162,22 +163,22 @@ export class OnnxExecutable implements Executable {
     blocks: Map<Var, Block>,
     unheld: Set<Block>,
   ): void {
+    // The arena that holds the first array which is in one.
     const home: Arena | undefined = arrays.map(v => values.get(v)?.block?.arena).find(a => a !== undefined)
-    const there = arrays.filter(v => values.get(v)?.block && values.get(v)!.block!.arena === home)
-    const elsewhere: readonly Var[] = arrays.filter(v => !there.includes(v))
-    const made = outputs.filter((_, i) => inPlace[i] === null)
+    const atHome = arrays.filter(v => values.get(v)?.block && values.get(v)!.block!.arena === home)
+    const newOutputs = outputs.filter((_, i) => inPlace[i] === null)
     const blocksFor = (vars: readonly Var[], preferred?: Arena): Block[] =>
       this.memory.arenas.allocateTogether(
         vars.map(v => bytesOfAval(v.aval)),
         preferred,
       )
-    let moving = elsewhere
-    let found = blocksFor([...moving, ...made], home)
-    if (there.length > 0 && found.some(b => b.arena !== home)) {
-      // There is no room beside the arrays that are placed already: all of them move.
+    let moving: readonly Var[] = arrays.filter(v => !atHome.includes(v))
+    let found = blocksFor([...moving, ...newOutputs], home)
+    if (atHome.length > 0 && found.some(b => b.arena !== home)) {
+      // The arena has no room for the rest, so all arrays move to another one.
       for (const block of found) block.arena.release(block)
       moving = arrays
-      found = blocksFor([...moving, ...made])
+      found = blocksFor([...moving, ...newOutputs])
     }
     for (const v of arrays) if (!moving.includes(v)) blocks.set(v, values.get(v)!.block!)
     for (const [i, v] of moving.entries()) {
@@ -191,7 +192,7 @@ export class OnnxExecutable implements Executable {
       if (source && inPlace.includes(v)) values.set(v, this.memory.hold(v.aval, block))
       else unheld.add(block)
     }
-    made.forEach((o, i) => {
+    newOutputs.forEach((o, i) => {
       const block = found[moving.length + i]
       blocks.set(o, block)
       unheld.add(block)
@@ -201,6 +202,7 @@ export class OnnxExecutable implements Executable {
     })
   }
 
+  /** A buffer for a result of the session, in spare memory if there is some of its size. */
   private fresh(aval: Aval): HostBuffer {
     const bytes = bytesOfAval(aval)
     const data = this.spare.get(bytes)?.pop()
@@ -214,6 +216,7 @@ export class OnnxExecutable implements Executable {
     return buffer
   }
 
+  /** Keeps the memory of donated inputs that no result took, for the next run. */
   private keepSpare(inputs: readonly HostBuffer[]): void {
     this.spare.clear()
     inputs.forEach(({ tensor, recyclable }, i) => {
@@ -224,13 +227,14 @@ export class OnnxExecutable implements Executable {
     })
   }
 
+  /** The program's outputs: results of the session, and outputs of generators and loops. */
   private outputsOf(results: readonly HostBuffer[], values: ReadonlyMap<Var, HostBuffer>): Buffer[] {
     const returned = new Set<Var>()
     let next = 0
     return this.segments.outputs.map(o => {
-      if (!(o instanceof Var && this.made.has(o))) return results[next++]
+      if (!(o instanceof Var && this.loopOutputs.has(o))) return results[next++]
       const buffer = values.get(o)!
-      // Each returned array has its own buffer: a result that is returned twice is copied.
+      // Each output needs a buffer of its own, so a value that is returned twice is copied.
       if (returned.has(o)) return new HostBuffer(o.aval, { ...buffer.tensor, data: buffer.tensor.data.slice() })
       returned.add(o)
       return buffer
@@ -238,7 +242,7 @@ export class OnnxExecutable implements Executable {
   }
 }
 
-/** A buffer of a result in the memory of a donated one. */
+/** A buffer for a result in the memory of a donated buffer. */
 function passOn(donor: HostBuffer): HostBuffer {
   const buffer = new HostBuffer(donor.aval, donor.tensor)
   buffer.recyclable = true

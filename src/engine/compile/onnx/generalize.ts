@@ -5,10 +5,10 @@ import { isBody } from './nodes.js'
 import { elementTypes } from './proto.js'
 import type { Attribute, GraphInfo, Node, ValueInfo } from './proto.js'
 
-/** One number's values in the example graphs. */
+/** The values of one quantity, one for each example graph. */
 type Values = readonly number[]
 
-/** A size that is known at run time only: the length of an axis of an input. */
+/** A size that is known only at run time: the length of an axis of an input. */
 interface Size {
   name: string
   input: string
@@ -20,10 +20,14 @@ const allEqual = (values: Values): boolean => values.every(v => v === values[0])
 const same = (a: Values, b: Values): boolean => a.every((v, i) => v === b[i])
 
 /**
- * One graph for any sizes, from those of one function at three different ones: where they differ, in the inputs' axes and in constants
- * (shapes, bounds of slices), sizes are read from the inputs at run time. Null if they differ in anything else, or in a number that is
- * neither a size, a multiple of one, a product of two nor a size and some more, or that is so in two ways. Two examples make a formula, the
- * third one tests it.
+ * Makes one graph that works for all input sizes from the graphs of one function at three different sizes (the examples).
+ *
+ * The examples may differ in axis lengths of inputs, and in integer constants such as shapes and bounds of slices. The general
+ * graph computes each such constant at run time, by a formula that gives the right value in all three examples: a multiple of a
+ * size, a multiple of a product of two sizes, or a size plus a constant. A formula has one unknown factor or constant, so one
+ * example determines it and the others test it.
+ *
+ * Null if the examples differ in anything else, if no formula fits, or if several formulas of the same kind fit.
  */
 export function generalize(graphs: readonly GraphInfo[]): GraphInfo | null {
   const [first, ...others] = graphs
@@ -31,7 +35,7 @@ export function generalize(graphs: readonly GraphInfo[]): GraphInfo | null {
   if (!sizes || others.some(g => g.nodes.length !== first.nodes.length || g.outputs.length !== first.outputs.length))
     return null
   const writer = new SizeWriter(sizes)
-  /** What each value of the first graph is called in the others. */
+  /** For each value of the first example, its names in the other examples. */
   const names = new Map(first.inputs.map((x, i) => [x.name, others.map(g => g.inputs[i].name)]))
   const nodes = generalNodes(
     graphs.map(g => g.nodes),
@@ -60,7 +64,10 @@ export function generalize(graphs: readonly GraphInfo[]): GraphInfo | null {
   }
 }
 
-/** The nodes of a graph, or of a body in it, for any sizes. `names` is added to. */
+/**
+ * The general nodes of a graph or of a body in it; null if the examples differ too much. `names` has the names of each value of
+ * the first example in the other examples; the names of the nodes' outputs are added to it.
+ */
 function generalNodes(
   examples: readonly (readonly Node[])[],
   names: Map<string, string[]>,
@@ -70,13 +77,13 @@ function generalNodes(
   const nodes: Node[] = []
   for (const [i, node] of examples[0].entries()) {
     const all = examples.map(list => list[i])
-    const [, ...alike] = all
-    if (!alike.every(other => sameOperation(node, other))) return null
+    const [, ...others] = all
+    if (!others.every(other => sameOperation(node, other))) return null
     const inputs = node.inputs.map((name, k) => {
-      const tensors = constants.flatMap((known, n) => known.get(all[n].inputs[k]) ?? [])
+      const tensors = constants.flatMap((initializers, n) => initializers.get(all[n].inputs[k]) ?? [])
       if (tensors.length === all.length) return writer.constant(name, tensors, node.op === 'Reshape' && k === 1)
-      const expected = name === '' ? alike.map(() => '') : names.get(name)
-      return alike.every((other, n) => other.inputs[k] === expected?.[n]) ? name : null
+      const expected = name === '' ? others.map(() => '') : names.get(name)
+      return others.every((other, n) => other.inputs[k] === expected?.[n]) ? name : null
     })
     const attributes = Object.entries(node.attributes).map(
       ([key, value]) =>
@@ -96,7 +103,7 @@ function generalNodes(
     node.outputs.forEach((name, k) =>
       names.set(
         name,
-        alike.map(other => other.outputs[k]),
+        others.map(other => other.outputs[k]),
       ),
     )
     nodes.push({
@@ -108,7 +115,10 @@ function generalNodes(
   return nodes
 }
 
-/** The body of an ONNX `If` with symbolic sizes. Its output shapes are left open. Null for bodies of loops, which have inputs. */
+/**
+ * The general body of an ONNX `If`. The lengths of its outputs' axes get names of their own, which ONNX Runtime treats as unknown.
+ * Null for bodies of loops, the ones that have inputs: a function with loops cannot be generalized.
+ */
 function generalBody(
   examples: readonly GraphInfo[],
   names: Map<string, string[]>,
@@ -134,7 +144,7 @@ function generalBody(
   }
 }
 
-/** The sizes in which the inputs differ; null if they differ in more than that. */
+/** The axis lengths in which the inputs of the examples differ; null if they differ in more than lengths. */
 function sizesOf(examples: readonly (readonly ValueInfo[])[]): Size[] | null {
   const sizes = new Map<string, Size>()
   const [first, ...others] = examples
@@ -159,7 +169,7 @@ const sameOperation = (a: Node, b: Node): boolean =>
 
 const withoutBodies = (_: string, value: Attribute): unknown => (isBody(value) ? 'body' : value)
 
-/** Lengths that are a size get its name; other lengths that differ between the examples get a name that nothing else has. */
+/** An input or output of the general graph. A length that is a size gets its name; any other that differs gets a name of its own. */
 const generalInfo = (examples: readonly ValueInfo[], x: ValueInfo, sizes: readonly Size[]): ValueInfo => ({
   ...x,
   shape: x.shape.map((length, axis) => {
@@ -168,30 +178,34 @@ const generalInfo = (examples: readonly ValueInfo[], x: ValueInfo, sizes: readon
   }),
 })
 
-/** Writes constants, and the nodes that compute those which depend on sizes. */
+/** Writes constants, and nodes that compute those constants of the examples that depend on sizes. */
 class SizeWriter {
   readonly nodes: Node[] = []
   readonly initializers = new Map<string, HostTensor>()
-  private readonly known = new Map<string, string>()
+  /** The names of constants and nodes written so far, by what they compute. */
+  private readonly written = new Map<string, string>()
 
   constructor(private readonly sizes: readonly Size[]) {}
 
-  /** The name of a value that is these tensors in the examples; null if no formula says what it is at other sizes. */
+  /**
+   * Writes a constant whose values in the examples are `tensors`, and returns its name: `name` itself if they are equal. Null if no
+   * formula fits. `isTargetShape`: whether it is the shape operand of a Reshape.
+   */
   constant(name: string, tensors: readonly HostTensor[], isTargetShape: boolean): string | null {
     const [{ dtype, shape }] = tensors
     if (tensors.some(t => t.dtype !== dtype || !sameShape(t.shape, shape))) return null
     const examples = tensors.map(toNumbers)
     const elements = examples[0].map((_, i) => examples.map(numbers => numbers[i]))
-    const open = elements.flatMap((values, i) => (allEqual(values) || values.every(Number.isNaN) ? [] : i))
-    if (open.length === 0) {
+    const sizeDependent = elements.flatMap((values, i) => (allEqual(values) || values.every(Number.isNaN) ? [] : i))
+    if (sizeDependent.length === 0) {
       this.initializers.set(name, tensors[0])
       return name
     }
-    // A position that counts from the end reads the length of an axis as a number of the positions' type.
+    // Indices are int64, but a program may also compute with an axis length as an int32 constant.
     if ((dtype !== 'int64' && dtype !== 'int32' && dtype !== 'uint32') || shape.length > 1) return null
-    // Reshape finds out one length by itself.
-    if (isTargetShape && open.length === 1 && !examples[0].includes(0))
-      return this.ints(examples[0].map((n, i) => (i === open[0] ? -1 : n)))
+    // Reshape infers one length that is given as -1, unless another length is 0: then it has no way to infer it.
+    if (isTargetShape && sizeDependent.length === 1 && !examples[0].includes(0))
+      return this.ints(examples[0].map((n, i) => (i === sizeDependent[0] ? -1 : n)))
     const parts = elements.map(values => (allEqual(values) ? this.ints([values[0]]) : this.formula(values)))
     if (parts.includes(null)) return null
     const vector = parts.length === 1 ? parts[0]! : this.node('Concat', parts as string[], { axis: 0 })
@@ -199,14 +213,18 @@ class SizeWriter {
     return shape.length === 0 ? this.node('Squeeze', [typed]) : typed
   }
 
-  /** A vector of the one number that has these values in the examples. */
+  /**
+   * A vector with one element, which has these values in the examples. Null if no formula fits. The kinds of formulas are tried
+   * from the simplest on. If several of one kind fit, the result is null, since they differ at other sizes.
+   */
   private formula(values: Values): string | null {
-    for (const ways of [this.multiples(values), this.products(values), this.sums(values)]) {
-      if (ways.length > 0) return ways.length === 1 ? ways[0]() : null
+    for (const formulas of [this.multiples(values), this.products(values), this.sums(values)]) {
+      if (formulas.length > 0) return formulas.length === 1 ? formulas[0]() : null
     }
     return null
   }
 
+  /** factor * size. */
   private multiples(values: Values): (() => string)[] {
     return this.sizes.flatMap(size => {
       const factor = values[0] / size.values[0]
@@ -220,6 +238,7 @@ class SizeWriter {
     })
   }
 
+  /** factor * size * size. */
   private products(values: Values): (() => string)[] {
     return this.sizes.flatMap((s, i) =>
       this.sizes.slice(i).flatMap(t => {
@@ -235,6 +254,7 @@ class SizeWriter {
     )
   }
 
+  /** size + constant. */
   private sums(values: Values): (() => string)[] {
     return this.sizes.flatMap(size => {
       const rest = values[0] - size.values[0]
@@ -265,11 +285,12 @@ class SizeWriter {
     )
   }
 
+  /** The name of what `key` describes; `make` writes it if it is new. */
   private once(key: string, make: (name: string) => void): string {
-    let name = this.known.get(key)
+    let name = this.written.get(key)
     if (name === undefined) {
-      name = `general${this.known.size}`
-      this.known.set(key, name)
+      name = `general${this.written.size}`
+      this.written.set(key, name)
       make(name)
     }
     return name

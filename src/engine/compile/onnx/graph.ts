@@ -2,13 +2,14 @@ import { bytesOf, hostFrom } from '../../../base/host-tensor.js'
 import type { DType } from '../../../base/dtypes.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
 import { sameShape } from '../../program/aval.js'
+import { inversePermutation } from '../../program/ops.js'
 import { isBody, namesRead, renameNode } from './nodes.js'
 import { elementTypes } from './proto.js'
 import type { Attribute, ElementType, GraphInfo, Node } from './proto.js'
 
 /**
- * A value in the graph. `shape` is the one it has there: a broadcast value keeps axes of length 1 until an operation
- * needs it whole, since ONNX's element-wise operations broadcast by themselves.
+ * A value of the ONNX graph. Its `shape` in the graph may differ from that of the program's value: a broadcast value keeps axes
+ * of length 1 until an operation needs all its elements, since ONNX's element-wise operations broadcast their operands.
  */
 export interface Lowered {
   name: string
@@ -18,13 +19,14 @@ export interface Lowered {
 
 type Attributes = { [name: string]: Attribute }
 
-/** Whether a bound on the operand's elements also holds for the result: these operations and casts keep each element. */
+/** Whether the result of an operation consists of the operand's elements, unchanged: then a bound on them holds for it too. */
 const keepsBound = (op: string, dtype: ElementType): boolean =>
   ['Expand', 'Reshape', 'Transpose'].includes(op) || (op === 'Cast' && ['int32', 'uint32', 'int64'].includes(dtype))
 
 /**
- * Types that a BitCast reads. A Transpose whose result goes to a BitCast and, through a Cast to float32, to a MatMul ends the
- * process in ONNX Runtime 1.30 (MatmulTransposeFusion, which wants to swap the Transpose and the Cast): they are written swapped.
+ * Types of transposed values that are cast to float32 before the Transpose instead of after it. ONNX Runtime 1.30 crashes the
+ * process on a Transpose whose result is read by a BitCast and, through a Cast to float32, by a MatMul: its MatmulTransposeFusion
+ * fails to swap the Transpose and the Cast.
  */
 const bitCastTypes: ReadonlySet<ElementType> = new Set<ElementType>(['float16', 'bfloat16', 'int32', 'uint32'])
 
@@ -32,16 +34,22 @@ const bitCastTypes: ReadonlySet<ElementType> = new Set<ElementType>(['float16', 
 export class GraphWriter {
   readonly nodes: Node[] = []
   readonly initializers = new Map<string, HostTensor>()
+  /** The node that computes each value, by the value's name. */
   private readonly makers = new Map<string, Node>()
+  /** The values that nodes compute, by name. */
   private readonly made = new Map<string, Lowered>()
+  /** Constants by type, shape and data. */
   private readonly constants = new Map<string, Lowered>()
-  private readonly indexNodes = new Map<string, Lowered[]>()
+  /** The outputs of nodes that compute int64 values, by operation and operands, so that equal ones are written once. */
+  private readonly int64Nodes = new Map<string, Lowered[]>()
+  /** Exclusive upper bounds of non-negative integer values, by name. */
   private readonly bounds = new Map<string, number>()
   private count = 0
 
-  /** `outer`: the graph in which this one is the body of a node; it sees that graph's values. */
+  /** `outer`: if this graph is the body of a node, the graph of that node, whose values the body can read. */
   constructor(private readonly outer?: GraphWriter) {}
 
+  /** A new name. */
   fresh(): string {
     return this.outer ? this.outer.fresh() : `v${this.count++}`
   }
@@ -58,7 +66,7 @@ export class GraphWriter {
     return this.several(op, inputs, [{ dtype, shape }], attributes, domain)[0]
   }
 
-  /** Adds a node with several outputs. An input that is left out is null. */
+  /** Adds a node with several outputs. null stands for an optional input that is omitted. */
   several(
     op: string,
     inputs: readonly (Lowered | null)[],
@@ -66,14 +74,14 @@ export class GraphWriter {
     attributes: Attributes = {},
     domain = '',
   ): Lowered[] {
-    // Rules often repeat the same arithmetic on indices: equal int64 nodes are written once. Not floats, which may be computed twice on
-    // purpose (see optimizationBarrier), and not Identity, which gives a value a second name.
-    const isPlain = op !== 'Identity' && !Object.values(attributes).some(isBody)
+    // Rules often repeat the same arithmetic on indices, so equal int64 nodes are written once. Float nodes are not shared, since
+    // a program may compute a value twice on purpose (see optimizationBarrier), nor is Identity, which gives a value a second name.
+    const mayShare = op !== 'Identity' && !Object.values(attributes).some(isBody)
     const key =
-      isPlain && outputs.every(o => o.dtype === 'int64')
+      mayShare && outputs.every(o => o.dtype === 'int64')
         ? JSON.stringify([op, domain, inputs.map(i => i?.name), attributes])
         : undefined
-    const same = key === undefined ? undefined : this.indexNodes.get(key)
+    const same = key === undefined ? undefined : this.int64Nodes.get(key)
     if (same) return same
     const named = outputs.map(o => ({ ...o, name: this.fresh() }))
     const node = { op, domain, inputs: inputs.map(i => i?.name ?? ''), outputs: named.map(o => o.name), attributes }
@@ -84,11 +92,11 @@ export class GraphWriter {
     }
     const bound = keepsBound(op, outputs[0].dtype) && inputs[0] ? this.bounds.get(inputs[0].name) : undefined
     if (bound !== undefined) this.bounds.set(named[0].name, bound)
-    if (key !== undefined) this.indexNodes.set(key, named)
+    if (key !== undefined) this.int64Nodes.set(key, named)
     return named
   }
 
-  /** The body of a node, as an attribute: `write` gets a graph of its own and the body's inputs, and returns its outputs. */
+  /** The body of a node, as an attribute. `write` gets the body's graph and inputs, writes its nodes and returns its outputs. */
   body(inputs: readonly Omit<Lowered, 'name'>[], write: (g: GraphWriter, inputs: Lowered[]) => Lowered[]): Attribute {
     const g = new GraphWriter(this)
     const named = inputs.map(i => ({ ...i, name: this.fresh() }))
@@ -107,18 +115,19 @@ export class GraphWriter {
     return this.bounds.get(x.name)
   }
 
-  /** The node of this graph that makes a value. */
+  /** The node of this graph that computes a value; undefined for inputs, constants and values of the outer graph. */
   madeBy(x: Lowered): Node | undefined {
     return this.makers.get(x.name)
   }
 
+  /** A constant. Small ones with equal data are shared; large ones would take long to compare, so each gets a key of its own. */
   constant(tensor: HostTensor): Lowered {
     if (this.outer) return this.outer.constant(tensor)
     const small = tensor.data.length <= 64
     const key = `${tensor.dtype} ${tensor.shape} ${small ? bytesOf(tensor).join() : this.count}`
     let c = this.constants.get(key)
     if (!c) {
-      // A model's initializers may not be bfloat16 everywhere: such a constant is written as its bits.
+      // ONNX Runtime does not accept bfloat16 initializers in all places, so a bfloat16 constant is written as its bits.
       const bits = tensor.dtype === 'bfloat16' ? { ...tensor, dtype: 'uint16' as const } : tensor
       const name = this.fresh()
       this.initializers.set(name, bits)
@@ -129,10 +138,12 @@ export class GraphWriter {
     return c
   }
 
+  /** The data of a constant. */
   private constantOf(x: Lowered): HostTensor | undefined {
     return this.outer ? this.outer.constantOf(x) : this.initializers.get(x.name)
   }
 
+  /** A constant from a list of numbers. */
   numbers(dtype: DType, shape: readonly number[], values: readonly number[]): Lowered {
     return this.constant(hostFrom(dtype, shape, values))
   }
@@ -141,36 +152,36 @@ export class GraphWriter {
     return this.numbers(dtype, [], [value])
   }
 
-  /** A shape, axes or sizes operand: a vector of int64. */
+  /** A constant vector of int64, such as a shape or a list of axes. */
   ints(values: readonly number[]): Lowered {
     return this.numbers('int64', [values.length], values)
   }
 
-  /** Reshapes; what was only reshaped before is reshaped once, or not at all, and a number here. */
+  /** Reshapes. Successive reshapes become one, or none if they cancel; a scalar constant is reshaped at once, without a node. */
   reshape(x: Lowered, shape: readonly number[]): Lowered {
     const from = this.beforeReshape(x)
-    const number = from.shape.length === 0 ? this.constantOf(from) : undefined
-    if (number) return this.constant({ ...number, shape })
+    const scalar = from.shape.length === 0 ? this.constantOf(from) : undefined
+    if (scalar) return this.constant({ ...scalar, shape })
     return sameShape(from.shape, shape)
       ? from
       : this.node('Reshape', [from, this.ints(shape)], x.dtype, shape, { allowzero: 1 })
   }
 
-  /** The value that a reshaped one was. */
+  /** If a Reshape node of this graph computes the value, the operand of that node; otherwise the value itself. */
   beforeReshape(x: Lowered): Lowered {
     const maker = this.makers.get(x.name)
     const from = maker?.op === 'Reshape' ? this.made.get(maker.inputs[0]) : undefined
     return from ?? x
   }
 
-  /** The value with every axis at its full length. */
+  /** The value, broadcast to its full shape. */
   expand(x: Lowered, shape: readonly number[]): Lowered {
     if (sameShape(x.shape, shape)) return x
     if (x.dtype === 'bfloat16') return this.bitcast(this.expand(this.bitcast(x, 'uint16'), shape), 'bfloat16')
     return this.node('Expand', [x, this.ints(shape)], x.dtype, shape)
   }
 
-  /** Transposes; what was only transposed before is transposed once, or not at all. */
+  /** Transposes. Successive transpositions become one, or none if they cancel. */
   transpose(x: Lowered, perm: readonly number[]): Lowered {
     if (perm.every((p, i) => p === i)) return x
     const maker = this.makers.get(x.name)
@@ -182,30 +193,36 @@ export class GraphWriter {
         perm.map(p => x.shape[p]),
         { perm },
       )
-    const before = maker.attributes.perm as readonly number[]
-    const shape = before.map((_, i) => x.shape[before.indexOf(i)])
+    const earlier = maker.attributes.perm as readonly number[]
+    const shape = inversePermutation(earlier).map(i => x.shape[i])
     return this.transpose(
       { name: maker.inputs[0], dtype: x.dtype, shape },
-      perm.map(p => before[p]),
+      perm.map(p => earlier[p]),
     )
   }
 
-  /** Casts; what was cast from that type before, and fits both, is not cast at all. */
+  /**
+   * Casts. A cast back to the type from which the value was cast is dropped if the value is an index with a known bound, since
+   * indices below an axis length fit in both types.
+   */
   cast(x: Lowered, dtype: ElementType): Lowered {
     if (x.dtype === dtype) return x
     const maker = this.bounds.has(x.name) ? this.madeBy(this.beforeReshape(x)) : undefined
     const from = maker?.op === 'Cast' ? this.made.get(maker.inputs[0]) : undefined
     if (from?.dtype === dtype) return this.reshape(from, x.shape)
-    const transposed = this.madeBy(x)
+    const transposed = this.madeBy(x) // see `bitCastTypes`
     if (transposed?.op === 'Transpose' && dtype === 'float32' && bitCastTypes.has(x.dtype)) {
       const perm = transposed.attributes.perm as readonly number[]
-      const shape = perm.map((_, i) => x.shape[perm.indexOf(i)])
+      const shape = inversePermutation(perm).map(i => x.shape[i])
       return this.transpose(this.cast({ name: transposed.inputs[0], dtype: x.dtype, shape }, dtype), perm)
     }
     return this.node('Cast', [x], dtype, x.shape, { to: elementTypes[dtype] })
   }
 
-  /** The same bits as another type of the same width. (Bytes have no BitCast; their Cast wraps, which is the same.) */
+  /**
+   * The same bits as another type of the same width. ONNX Runtime has no BitCast for types of one byte, whose Cast keeps the bits:
+   * it wraps between int8 and uint8, and a byte that becomes bool is 0 or 1 (see primitives.ts).
+   */
   bitcast(x: Lowered, dtype: ElementType): Lowered {
     const bytes = ['bool', 'int8', 'uint8'].includes(dtype)
     return x.dtype === dtype
@@ -216,8 +233,8 @@ export class GraphWriter {
   }
 
   /**
-   * The graph with these inputs and outputs, and the types of the values that its nodes make. An output gives its name to the value
-   * itself; only an output that is an input, a constant or a second name of one value gets an Identity node.
+   * The graph with these inputs and outputs, and the types of the values that its nodes compute. A value that is an output is
+   * renamed to the output's name. An output that is an input, a constant or already another output gets an Identity node instead.
    */
   finish(
     inputs: readonly Lowered[],
@@ -240,7 +257,7 @@ export class GraphWriter {
   }
 }
 
-/** Drops nodes whose results nothing reads: a rule may have replaced its operand by what that was made of. */
+/** Removes nodes whose results nothing reads. Rules leave such nodes when they read the operand of an earlier node instead of its result. */
 function withoutDeadNodes(nodes: readonly Node[], outputs: readonly string[]): Node[] {
   const needed = new Set(outputs)
   return nodes

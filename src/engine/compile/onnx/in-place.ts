@@ -2,8 +2,9 @@ import { is } from '../../program/program.js'
 import type { Atom, Program } from '../../program/program.js'
 
 /**
- * For each output the position of the input whose memory it may take, or null. It may if it is a window written into a donated input
- * that nothing else reads. ONNX Runtime then writes the window alone: ScatterND copies its operand unless the result has the same address.
+ * For each output, the position of the input whose memory it may take, or null. It may if it is a dynamicUpdateSlice of a donated
+ * input that nothing else reads. ONNX Runtime then writes only the window: ScatterND copies its operand unless the result has
+ * the same address.
  */
 export function writtenInPlace(
   { equations, inputs, outputs }: Program,
@@ -17,7 +18,7 @@ export function writtenInPlace(
     const eqn = equations[makers.get(output) ?? -1]
     if (!eqn || !is(eqn, 'dynamicUpdateSlice')) return null
     const [operand] = eqn.inputs
-    const place = positions.get(operand)
-    return place !== undefined && donated[place] && reads.get(operand) === 1 ? place : null
+    const position = positions.get(operand)
+    return position !== undefined && donated[position] && reads.get(operand) === 1 ? position : null
   })
 }

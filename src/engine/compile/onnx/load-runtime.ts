@@ -7,7 +7,7 @@ export type Runtime = typeof import('onnxruntime-node')
 let loaded: Promise<Runtime> | undefined
 
 /**
- * Loads ONNX Runtime, once a thread, with its telemetry turned off. Throws a SwitchyardError that says how to install it if it
+ * Loads ONNX Runtime, once per thread, with its telemetry turned off. Throws a SwitchyardError that says how to install it if it
  * is missing or incomplete.
  */
 export function loadRuntime(): Promise<Runtime> {
@@ -33,16 +33,17 @@ async function load(): Promise<Runtime> {
  */
 const SWITCH = 'ORT_DISABLE_TELEMETRY'
 
-/** Sets the variable in the process's environment. A value that the user has given is left as it is. */
+/** Sets the variable in the process's environment, unless the user has set it. */
 async function disableTelemetry(): Promise<void> {
   process.env[SWITCH] ??= '1'
   // A worker's `process.env` is a copy that native code does not see. The main thread's is the process's own.
   if (!isMainThread) await evaluateInMainThread(`process.env.${SWITCH} ??= ${JSON.stringify(process.env[SWITCH])}`)
 }
 
-/** How long the main thread may take. It answers while it is busy in JavaScript, but not while it waits in `Atomics.wait`. */
+/** The time limit for evaluation in the main thread. It evaluates even while it is busy in JavaScript, but not during `Atomics.wait`. */
 const MAIN_THREAD_SECONDS = 10
 
+/** Evaluates an expression in the main thread, through its debugger interface. */
 async function evaluateInMainThread(expression: string): Promise<void> {
   const { Session } = await import('node:inspector')
   const session = new Session()
@@ -66,7 +67,7 @@ async function evaluateInMainThread(expression: string): Promise<void> {
   }
 }
 
-/** Whether native code sees the variable. In a worker only a diagnostic report tells. */
+/** Whether native code sees the variable. In a worker, only a diagnostic report shows the environment of the process. */
 function isSetInProcess(): boolean {
   const report = process.report.getReport() as { environmentVariables?: Readonly<Record<string, string>> }
   return report.environmentVariables?.[SWITCH] !== undefined

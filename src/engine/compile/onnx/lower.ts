@@ -17,7 +17,7 @@ import type { Lowering } from './rules/rule.js'
 import * as structure from './rules/structure.js'
 import { computedAs } from './widen.js'
 
-/** Writes a program's equations into a graph; returns its outputs, whole. */
+/** Writes a program's equations into a graph; returns its outputs, broadcast to their full shapes. */
 export function lowerProgram(g: GraphWriter, program: Program, inputs: readonly Lowered[]): Lowered[] {
   const env = new Map<Var, Lowered>()
   const read = (a: Atom): Lowered => (a instanceof Lit ? constant(g, a) : env.get(a)!)
@@ -38,7 +38,10 @@ export function lowerProgram(g: GraphWriter, program: Program, inputs: readonly 
 
 const constant = (g: GraphWriter, { value, aval: { dtype } }: Lit): Lowered => g.constant(hostScalar(dtype, value))
 
-/** One equation. Operands of a type that ONNX Runtime cannot compute with go through a wider one and come back, rounded or wrapped. */
+/**
+ * Writes one equation. If ONNX Runtime cannot compute in the operands' type, they are cast to a wider one, and the results are
+ * cast back, rounded or wrapped. `ins` and `outs`: the types of operands and results in the program.
+ */
 function lowerEquation<P extends PrimitiveName>(
   g: GraphWriter,
   primitive: P,
@@ -58,6 +61,7 @@ function lowerEquation<P extends PrimitiveName>(
   return results.map((y, i) => g.cast(y, outs[i].dtype))
 }
 
+/** The rule of every primitive. */
 const lowerings: { [P in PrimitiveName]: Lowering<P> } = {
   ...elementwiseRules,
   convertElementType,

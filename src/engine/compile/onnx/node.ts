@@ -8,7 +8,7 @@ import { sameShape } from '../../program/aval.js'
 import type { GraphInfo } from './proto.js'
 import type { SessionFactory } from './session.js'
 
-/** Sessions of ONNX Runtime for Node, which is loaded at first use. Results depend on the number of threads. */
+/** Sessions of onnxruntime-node, which is loaded at first use. Results depend on the number of threads. */
 export function nodeSessions(threads = availableParallelism()): SessionFactory {
   return {
     describe: async () => {
@@ -25,12 +25,12 @@ export function nodeSessions(threads = availableParallelism()): SessionFactory {
         enableCpuMemArena: keepMemory,
         extra: {
           session: { intra_op: { spin_duration_us: SPIN_MICROSECONDS } },
-          // It compares each constant with each: quadratic in their number. Our graphs share constants already.
+          // This optimizer compares every two constants, which is quadratic in their number. Our graphs share equal constants already.
           optimization: { disable_specified_optimizers: 'ConstantSharing' },
         },
         externalData: Array.from(graph.weights ?? [], ([path, tensor]) => ({ path, data: bytesOf(tensor) })),
       })
-      // Tensors that keep their memory between runs, such as weights and caches, are wrapped once.
+      // Arrays that are passed in many runs, such as weights and caches, are wrapped as ONNX Runtime's tensors once.
       const wrapped = new WeakMap<HostTensor['data'], Tensor>()
       const tensorOf = ({ dtype, shape, data }: HostTensor): Tensor => {
         let tensor = wrapped.get(data)
@@ -54,22 +54,23 @@ export function nodeSessions(threads = availableParallelism()): SessionFactory {
   }
 }
 
-/** What `#onnx-sessions` (package.json) means in Node. */
+/** The default sessions in Node: package.json maps `#onnx-sessions` to this module. */
 export const defaultSessions = (): SessionFactory => nodeSessions()
 
 /**
- * How long a session's threads wait for more work before they sleep. By default it is many milliseconds, in which they keep the
- * processors from the next session: an encoder that has just run slows the decoder's first steps to a fifth.
+ * How long a session's idle threads spin before they sleep. The default is many milliseconds, in which they occupy the processors
+ * that the next session needs: after a run of the encoder, the decoder's first steps take five times as long.
  */
 const SPIN_MICROSECONDS = '200'
 
+/** The name of the output that ends the copying of results: see `withStop`. */
 const STOP = 'stop'
 
 /**
  * The graph with an empty list as its first output. After a run, the binding of onnxruntime-node 1.30 (`OrtValueToNapiValue`) copies
- * each output, in order, into a new ArrayBuffer, also one that was written into memory it was given: a tenth of a training step. At
- * an output that is no tensor it gives up with an error, so it copies nothing. The version is pinned, and a test fails if it does
- * otherwise.
+ * each output, in order, into a new ArrayBuffer, even if it was written into memory that we passed. That takes a tenth of a
+ * training step. At an output that is not a tensor it throws, so with such an output first it copies nothing; `run` ignores that
+ * error. The version is pinned, and a test fails if this behavior changes.
  */
 export const withStop = (graph: GraphInfo): GraphInfo => ({
   ...graph,

@@ -2,7 +2,7 @@ import type { Attribute, GraphInfo, Node } from './proto.js'
 
 type Body = { graph: GraphInfo }
 
-/** Whether an attribute is the body of a loop or a branch. */
+/** Whether a node's attribute is a body: the graph that a loop or a branch runs. */
 export const isBody = (value: Attribute | null): value is Body =>
   typeof value === 'object' && value !== null && 'graph' in value
 
@@ -25,10 +25,10 @@ export const allNodes = (nodes: readonly Node[]): Node[] =>
       .flatMap(({ graph }) => allNodes(graph.nodes)),
   ])
 
-/** All that a node reads, in its bodies too. (Names are unique among a graph and its bodies.) */
+/** The names of all values that a node or its bodies read. (Names are unique among a graph and its bodies.) */
 export const namesRead = (node: Node): string[] => allNodes([node]).flatMap(n => n.inputs)
 
-/** The node with values under other names, in its bodies too. */
+/** The node with some values renamed, in its bodies too. */
 export const renameNode = (node: Node, names: ReadonlyMap<string, string>): Node => {
   const rename = (name: string): string => names.get(name) ?? name
   const { inputs, outputs, ...rest } = mapBodies(node, nodes => nodes.map(n => renameNode(n, names)))

@@ -3,7 +3,7 @@ import type { DType } from '../../../base/dtypes.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
 import { bytesOf } from '../../../base/host-tensor.js'
 
-/** The types a value can have inside a graph: ours, and uint64, which shifts of int64 go through. */
+/** The types that a value can have inside a graph: all dtypes, and uint64, in which int64 is shifted. */
 export type ElementType = DType | 'uint64'
 
 /** ONNX's numbers for element types (onnx.proto, TensorProto.DataType). */
@@ -31,10 +31,11 @@ export interface Node {
   attributes: { readonly [name: string]: Attribute }
 }
 
+/** A graph, or the body of a node. */
 export interface GraphInfo {
   nodes: readonly Node[]
   initializers: ReadonlyMap<string, HostTensor>
-  /** Initializers that are too large to be copied into the model: they are given beside it, under their names. */
+  /** Large initializers, which are not copied into the serialized model: the session gets them separately, by name. */
   weights?: ReadonlyMap<string, HostTensor>
   inputs: readonly ValueInfo[]
   outputs: readonly ValueInfo[]
@@ -43,16 +44,16 @@ export interface GraphInfo {
 export interface ValueInfo {
   name: string
   dtype: ElementType
-  /** A length that is not known yet has a name. */
+  /** The length of each axis, or a name for one that is known only at run time. */
   shape: readonly (number | string)[]
-  /** Not one such tensor but a list of them. */
+  /** Whether the value is a list of such tensors. */
   isSequence?: boolean
 }
 
-/** 26 is the first with BitCast. */
+/** The version of ONNX's operators. 26 is the first with BitCast. */
 const OPSET = 26
 const IR_VERSION = 10
-/** TensorProto.DataLocation */
+/** Data that is not in the model itself (onnx.proto, TensorProto.DataLocation). */
 const EXTERNAL = 1
 
 /** Serializes a graph as an ONNX model (field numbers: onnx.proto). */
@@ -115,6 +116,7 @@ function encodeGraph(w: protobuf.Writer, graph: GraphInfo): void {
   }
 }
 
+/** The tag of a protobuf field. Wire types: 0 is a varint, 2 a length-prefixed value, 5 four bytes. */
 const field = (number: number, wireType: number): number => (number << 3) | wireType
 
 function encodeNode(w: protobuf.Writer, { op, domain, inputs, outputs, attributes }: Node): void {

@@ -6,36 +6,41 @@ import { elementTypes } from './proto.js'
 import type { Attribute, GraphInfo, Node, ValueInfo } from './proto.js'
 
 /**
- * A product of groups of rows, each with a kernel of its own: inputs x [rows, in], groupSizes (int64) [groups], and each kernel
- * tensor [groups, ...]. ONNX has no such operator: `expandRaggedDots` writes it in those that there are.
+ * The ragged product: a matrix product in which each group of rows has its own kernel. Inputs: x [rows, in], group sizes (int64)
+ * [groups], and the kernels of all groups: one tensor [groups, in, out], or two if they are quantized (integers and scales, see
+ * rules/composites.ts). ONNX has no such operator: rules write it as one node, which `expandRaggedDots` replaces by ONNX's operators.
  */
 export const RAGGED_DOT = 'RaggedDot'
-export const OURS = 'switchyard'
+/** The ONNX domain of operators that exist only until they are expanded. */
+export const SWITCHYARD_DOMAIN = 'switchyard'
 
-/** Up to this many groups get one MatMul each, empty or not (an empty one costs 1 us). With more groups, an `If` skips runs of empty ones. */
+/** Up to this many groups get one MatMul each, even if empty, which costs 1 us. With more, an `If` skips runs of empty groups. */
 const MOST_PRODUCTS = 8
-/** Up to this many `If` nodes side by side: a skipped one costs 3 us. With more, an outer `If` skips several together. */
+/** The most `If` nodes side by side: a skipped one costs 3 us. With more, they are nested: an outer `If` skips several of them. */
 const MOST_BRANCHES = 16
 
 /**
- * The graph with its ragged products written out: rows are split by group, multiplied and joined. A kernel that is a weight becomes one
- * weight for each group, which ONNX Runtime packs: 1.3 to 2 times as fast as its own operators for experts, for 1 row as for 1,000
- * (com.microsoft.MoE and QMoE 1.30).
+ * Replaces ragged products by ONNX's operators: the rows are split by group, multiplied and concatenated. A kernel that is a weight
+ * of the graph becomes one weight for each group, which ONNX Runtime packs. For 1 row as for 1,000 this is 1.3 to 2 times as fast
+ * as ONNX Runtime's own operators for experts (com.microsoft.MoE and QMoE in version 1.30).
  */
 export function expandRaggedDots(graph: GraphInfo): GraphInfo {
   const nodes = allNodes(graph.nodes)
   if (!nodes.some(isRagged)) return graph
-  const split = new Set(nodes.filter(isRagged).flatMap(kernelsOf))
-  for (const node of nodes) if (!isRagged(node)) node.inputs.forEach(name => split.delete(name))
-  const weights = new Map([...(graph.weights ?? [])].filter(([name]) => !split.has(name)))
+  // Kernels that only ragged products read: the weights of the groups replace them. A kernel that other nodes read stays too.
+  const replaced = new Set(nodes.filter(isRagged).flatMap(kernelsOf))
+  for (const node of nodes) if (!isRagged(node)) node.inputs.forEach(name => replaced.delete(name))
+  const weights = new Map([...(graph.weights ?? [])].filter(([name]) => !replaced.has(name)))
   const initializers = new Map(graph.initializers)
-  const tensors: GraphTensors = { whole: graph.weights ?? new Map(), weights, initializers }
+  const tensors: GraphTensors = { original: graph.weights ?? new Map(), weights, initializers }
   return { ...graph, nodes: expandNodes(graph.nodes, graph.outputs, tensors), weights, initializers }
 }
 
-/** The constant tensors of a graph and its bodies: the weights before the expansion, and both kinds after it. */
+/** The constant tensors of a graph and its bodies. */
 interface GraphTensors {
-  readonly whole: ReadonlyMap<string, HostTensor>
+  /** The weights before the expansion, with the kernels of all groups in one tensor. */
+  readonly original: ReadonlyMap<string, HostTensor>
+  /** The weights and the other constants after the expansion. */
   readonly weights: Map<string, HostTensor>
   readonly initializers: Map<string, HostTensor>
 }
@@ -52,7 +57,7 @@ function expandNodes(nodes: readonly Node[], outputs: readonly ValueInfo[], tens
   })
 }
 
-const isRagged = ({ domain }: Node): boolean => domain === OURS
+const isRagged = ({ domain }: Node): boolean => domain === SWITCHYARD_DOMAIN
 const sizesOf = ({ inputs }: Node): string => inputs[1]
 const kernelsOf = ({ inputs }: Node): readonly string[] => inputs.slice(2)
 
@@ -74,8 +79,9 @@ const elementwise: readonly string[] = [
 ]
 
 /**
- * Ragged products that are skipped together: those of the same groups, with the element-wise nodes between them, in order, such as an
- * expert's whole feed-forward network. The last one's result alone is read outside.
+ * Regions: lists of nodes that are computed or skipped together for each group. A region has all ragged products with the same group
+ * sizes, and the nodes between them, such as the feed-forward networks of all experts. If a node between them is not element-wise, or
+ * a result other than the last one's is read outside of the region, then each ragged product is a region of its own.
  */
 function regionsOf(
   nodes: readonly Node[],
@@ -83,11 +89,11 @@ function regionsOf(
   initializers: GraphInfo['initializers'],
 ): Node[][] {
   const ragged = nodes.filter(isRagged)
-  const isNumber = (name: string): boolean => {
+  const isScalar = (name: string): boolean => {
     const tensor = initializers.get(name)
     return tensor !== undefined && sizeOf(tensor.shape) === 1
   }
-  const isWhole = (region: readonly Node[]): boolean => {
+  const canSkip = (region: readonly Node[]): boolean => {
     const made = new Set(region.flatMap(n => n.outputs))
     const readOutside = new Set([
       ...nodes.filter(n => !region.includes(n)).flatMap(namesRead),
@@ -95,7 +101,7 @@ function regionsOf(
     ])
     return region.every(
       n =>
-        (isRagged(n) || (elementwise.includes(n.op) && n.inputs.every(name => made.has(name) || isNumber(name)))) &&
+        (isRagged(n) || (elementwise.includes(n.op) && n.inputs.every(name => made.has(name) || isScalar(name)))) &&
         (n === region.at(-1) || !n.outputs.some(name => readOutside.has(name))),
     )
   }
@@ -114,30 +120,38 @@ function regionsOf(
       n => n.inputs,
     )
     const region = nodes.filter(n => dots.includes(n) || (after.has(n) && before.has(n)))
-    return isWhole(region) ? [region] : dots.map(dot => [dot])
+    return canSkip(region) ? [region] : dots.map(dot => [dot])
   })
 }
 
-/** The nodes reached from some values, walking over the nodes in the given order. */
+/**
+ * The nodes that depend on the values `from`, directly or not, for nodes in execution order, `enters` their inputs and `leaves` their
+ * outputs. With the order reversed, and `enters` and `leaves` swapped: the nodes on which these values depend.
+ */
 function reached(
   nodes: readonly Node[],
-  from: Set<string>,
+  from: ReadonlySet<string>,
   enters: (n: Node) => readonly string[],
   leaves: (n: Node) => readonly string[],
 ): Set<Node> {
   const found = new Set<Node>()
+  const values = new Set(from)
   for (const node of nodes) {
-    if (!enters(node).some(name => from.has(name))) continue
+    if (!enters(node).some(name => values.has(name))) continue
     found.add(node)
-    leaves(node).forEach(name => from.add(name))
+    leaves(node).forEach(name => values.add(name))
   }
   return found
 }
 
+/** Writes one region in ONNX's operators. */
 class Expansion {
+  /** The name of the region's result, and the prefix of all names in it. */
   private readonly out: string
+  /** The name of the group sizes. */
   private readonly sizes: string
-  private readonly outputs: number
+  /** The length of a row of the result. */
+  private readonly outputWidth: number
   private readonly numGroups: number
   /** The values from outside the region whose rows are split by group. */
   private readonly inputs: readonly string[]
@@ -150,7 +164,7 @@ class Expansion {
     const made = new Set(region.flatMap(n => n.outputs))
     ;[this.out] = last.outputs
     this.sizes = sizesOf(last)
-    this.outputs = last.attributes.outputs as number
+    this.outputWidth = last.attributes.outputs as number
     this.numGroups = last.attributes.groups as number
     this.inputs = [...new Set(region.filter(isRagged).map(n => n.inputs[0]))].filter(name => !made.has(name))
   }
@@ -159,27 +173,33 @@ class Expansion {
     const name = (part: string): string => `${this.out}_${part}`
     const inside = this.inputs.map((_, i) => name(`in${i}`))
     return [
-      // Rows that belong to no group come last and are zeros.
+      // There may be more rows than the groups have together. The rows after the last group give zeros.
       make('ReduceSum', [this.sizes], [name('inside')], { keepdims: 1 }),
       make('Shape', [this.inputs[0]], [name('rows')], { start: 0, end: 1 }),
       make('Sub', [name('rows'), name('inside')], [name('rest')]),
-      make('Concat', [name('rest'), this.ints([this.outputs])], [name('zeroShape')], { axis: 0 }),
+      make('Concat', [name('rest'), this.ints([this.outputWidth])], [name('zeroShape')], { axis: 0 }),
       make('ConstantOfShape', [name('zeroShape')], [name('zeros')]),
       make('Concat', [name('inside'), name('rest')], [name('parts')], { axis: 0 }),
-      ...this.inputs.map((x, i) => make('Split', [x, name('parts')], [inside[i], name(`behind${i}`)], { axis: 0 })),
+      ...this.inputs.map((x, i) => make('Split', [x, name('parts')], [inside[i], name(`after${i}`)], { axis: 0 })),
       ...this.groups(inside, this.sizes, range(this.numGroups), name('y')),
       make('Concat', [name('y'), name('zeros')], [this.out], { axis: 0 }),
     ]
   }
 
-  /** Nodes that compute the region for some groups, from the rows of these groups. */
+  /**
+   * Nodes that compute the region for some groups. `inputs` are the rows of these groups, `sizes` their sizes. Many groups are divided
+   * into parts of `most` groups, each in the branch of an `If` that is skipped if its groups have no rows. A part that still has many
+   * groups is divided again.
+   */
   private groups(inputs: readonly string[], sizes: string, groups: readonly number[], out: string): Node[] {
     if (groups.length <= MOST_PRODUCTS) return this.products(inputs, sizes, groups, out)
+    // The size of a part: the smallest that leaves at most MOST_BRANCHES parts, as a multiple of MOST_PRODUCTS.
     let most = MOST_PRODUCTS
     while (most * MOST_BRANCHES < groups.length) most *= MOST_BRANCHES
     const parts = range(Math.ceil(groups.length / most)).map(i => groups.slice(i * most, (i + 1) * most))
     const each = (kind: string): string[] => parts.map((_, i) => `${out}_${kind}${i}`)
-    const [partSizes, any, ys] = [each('sizes'), each('any'), each('y')]
+    // For each part: its group sizes, whether it has any rows, and its result.
+    const [partSizes, hasRows, ys] = [each('sizes'), each('hasRows'), each('y')]
     const missing = parts.length * most - groups.length
     return [
       make('Concat', [sizes, ...(missing > 0 ? [this.ints(range(missing).map(() => 0))] : [])], [`${out}_filled`], {
@@ -187,12 +207,12 @@ class Expansion {
       }),
       make('Reshape', [`${out}_filled`, this.ints([parts.length, most])], [`${out}_table`]),
       make('ReduceSum', [`${out}_table`, this.ints([1])], [`${out}_counts`], { keepdims: 0 }),
-      make('Cast', [`${out}_counts`], [`${out}_anys`], { to: elementTypes.bool }),
-      make('Split', [`${out}_anys`, this.ints(parts.map(() => 1))], any, { axis: 0 }),
+      make('Cast', [`${out}_counts`], [`${out}_hasRows`], { to: elementTypes.bool }),
+      make('Split', [`${out}_hasRows`, this.ints(parts.map(() => 1))], hasRows, { axis: 0 }),
       make('Split', [sizes, this.ints(parts.map(part => part.length))], partSizes, { axis: 0 }),
       ...inputs.map((x, k) => make('Split', [x, `${out}_counts`], each(`in${k}_`), { axis: 0 })),
       ...parts.map((part, i) =>
-        make('If', [any[i]], [ys[i]], {
+        make('If', [hasRows[i]], [ys[i]], {
           then_branch: this.branch(`${ys[i]}_some`, name =>
             this.groups(
               inputs.map((_, k) => each(`in${k}_`)[i]),
@@ -202,7 +222,7 @@ class Expansion {
             ),
           ),
           else_branch: this.branch(`${ys[i]}_none`, name => [
-            make('ConstantOfShape', [this.ints([0, this.outputs])], [name]),
+            make('ConstantOfShape', [this.ints([0, this.outputWidth])], [name]),
           ]),
         }),
       ),
@@ -210,12 +230,13 @@ class Expansion {
     ]
   }
 
+  /** A branch of an `If`. */
   private branch(output: string, write: (output: string) => Node[]): Attribute {
-    const info = { name: output, dtype: 'float32' as const, shape: [`${output}_rows`, this.outputs] }
+    const info = { name: output, dtype: 'float32' as const, shape: [`${output}_rows`, this.outputWidth] }
     return { graph: { nodes: write(output), initializers: new Map(), inputs: [], outputs: [info] } }
   }
 
-  /** The region's nodes, each ragged one as a product for each group. */
+  /** The region's nodes for some groups: each ragged product as one matrix product for each group. */
   private products(inputs: readonly string[], sizes: string, groups: readonly number[], out: string): Node[] {
     const names = new Map(this.inputs.map((x, i) => [x, inputs[i]]))
     return this.region.flatMap(node => {
@@ -228,8 +249,10 @@ class Expansion {
     })
   }
 
+  /** One ragged product. */
   private product(node: Node, x: string, sizes: string, groups: readonly number[], out: string): Node[] {
-    const { groups: _, outputs: __, ...blocks } = node.attributes
+    // The attributes of a ragged product of quantized kernels include those of MatMulNBits.
+    const { groups: _, outputs: __, ...quantization } = node.attributes
     const kernels = kernelsOf(node)
     const [op, domain] = kernels.length === 1 ? ['MatMul', ''] : ['MatMulNBits', 'com.microsoft']
     const [rows, ys] = ['x', 'y'].map(kind => groups.map(group => `${out}_${kind}${group}`))
@@ -237,15 +260,15 @@ class Expansion {
       const ofGroup = kernels.map((kernel, k) => this.kernelOf(kernel, group, `${out}_kernel${k}_of${group}`))
       return [
         ...ofGroup.flatMap(({ nodes }) => nodes),
-        make(op, [rows[i], ...ofGroup.map(({ name }) => name)], [ys[i]], blocks, domain),
+        make(op, [rows[i], ...ofGroup.map(({ name }) => name)], [ys[i]], quantization, domain),
       ]
     })
     return [make('Split', [x, sizes], rows, { axis: 0 }), ...products, make('Concat', ys, [out], { axis: 0 })]
   }
 
-  /** One group's part of a kernel tensor: a weight of its own, or a Gather if the kernel is not a weight. */
+  /** One group's kernel: a weight of its own, or, if the kernels are not a weight of the graph, a Gather at run time. */
   private kernelOf(kernel: string, group: number, name: string): { name: string; nodes: Node[] } {
-    const tensor = this.tensors.whole.get(kernel)
+    const tensor = this.tensors.original.get(kernel)
     if (!tensor)
       return {
         name,

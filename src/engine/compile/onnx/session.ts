@@ -10,14 +10,15 @@ export interface Session {
 
 export interface SessionOptions {
   /**
-   * Whether the memory of intermediate values is kept between runs: a fifth faster for a big training step, but it only ever
-   * grows, in steps of a power of two.
+   * Whether the memory of intermediate values is kept between runs. This makes a large training step a fifth faster, but the
+   * memory never shrinks, and grows in steps of a power of two.
    */
   keepMemory: boolean
 }
 
 /** Makes sessions. `nodeSessions` (node.ts) uses onnxruntime-node, `webSessions` (web.ts) onnxruntime-web. */
 export interface SessionFactory {
+  /** ONNX Runtime's package, version and threads, for reports. */
   describe(): Promise<string>
   create(graph: GraphInfo, options: SessionOptions): Promise<Session>
 }

@@ -6,11 +6,11 @@ import type { SessionFactory } from './session.js'
 
 export interface WebSessionOptions {
   /**
-   * Threads of ONNX Runtime. More than one needs a page that is cross-origin isolated. Without it, ONNX Runtime chooses.
-   * The whole page has one such setting: the first session that is made fixes it.
+   * The number of ONNX Runtime's threads. More than one needs a page that is cross-origin isolated. Default: ONNX Runtime's
+   * choice. The first session that is made fixes the number for the whole page.
    */
   threads?: number
-  /** URL of `ort-wasm-simd-threaded.wasm`. Without it, the file is expected beside the script that holds ONNX Runtime. */
+  /** URL of `ort-wasm-simd-threaded.wasm`. Default: beside the script that contains ONNX Runtime. */
   wasmUrl?: string
 }
 
@@ -41,7 +41,7 @@ export function webSessions({ threads, wasmUrl }: WebSessionOptions = {}): Sessi
         executionProviders: ['wasm'],
         logSeverityLevel: 3,
         enableCpuMemArena: keepMemory,
-        // It compares each constant with each: quadratic in their number. Our graphs share constants already.
+        // This optimizer compares every two constants, which is quadratic in their number. Our graphs share equal constants already.
         extra: { optimization: { disable_specified_optimizers: 'ConstantSharing' } },
         externalData: Array.from(graph.weights ?? [], ([path, tensor]) => ({ path, data: bytesOf(tensor) })),
       })
@@ -50,7 +50,7 @@ export function webSessions({ threads, wasmUrl }: WebSessionOptions = {}): Sessi
       return {
         run: async (inputs, outputs) => {
           const results = await session.run(Object.fromEntries(inputs.map((t, i) => [`x${i}`, wrap(t)])))
-          // Memory given for results would stay unwritten: they come out of the WebAssembly memory as copies.
+          // onnxruntime-web does not write into memory that it is given: it returns copies from its WebAssembly memory.
           outputs.forEach((target, i) => {
             const { buffer, byteOffset, byteLength } = results[`y${i}`].data as Float32Array
             bytesOf(target).set(new Uint8Array(buffer, byteOffset, byteLength))
@@ -62,5 +62,5 @@ export function webSessions({ threads, wasmUrl }: WebSessionOptions = {}): Sessi
   }
 }
 
-/** What `#onnx-sessions` (package.json) means in a browser. */
+/** The default sessions in a browser: package.json maps `#onnx-sessions` to this module. */
 export const defaultSessions = webSessions

@@ -3,9 +3,9 @@ import { isElementwise } from '../../program/primitives.js'
 import type { PrimitiveName } from '../../program/primitives.js'
 
 /**
- * Which types ONNX Runtime's CPU kernels (1.30) compute with directly, and through which wider type the others go. float16 and
- * bfloat16 are computed in float32 and rounded after each equation, as the interpreter does; uint32 goes through int64, whose
- * conversion back wraps; the small integers go through int32.
+ * For each dtype, the type in which to compute, since ONNX Runtime 1.30 lacks kernels for the other types. float16 and bfloat16
+ * are computed in float32 and rounded after each equation, as in the interpreter; uint32 is computed in int64, and the cast back
+ * wraps; integers of 8 and 16 bits are computed in int32.
  */
 const wider: { readonly [D in DType]: DType } = {
   float32: 'float32',
@@ -20,7 +20,7 @@ const wider: { readonly [D in DType]: DType } = {
   uint16: 'int32',
 }
 
-/** These move data and do not compute: every type as it is, but what Pad lacks. */
+/** Primitives that need no wider type: they only move data, or their rules handle each type. `pad` is not one: ONNX's Pad lacks some types. */
 const structural: ReadonlySet<PrimitiveName> = new Set<PrimitiveName>([
   'reshape',
   'transpose',
@@ -47,7 +47,7 @@ const structural: ReadonlySet<PrimitiveName> = new Set<PrimitiveName>([
   'cond',
 ])
 
-/** These read bool as 0 and 1; a result that is not 0 is true again. */
+/** Primitives that compute on bool as int32 0 and 1. A result other than 0 is cast back to true. */
 const ofBoolsAsNumbers: ReadonlySet<PrimitiveName> = new Set<PrimitiveName>([
   'argmax',
   'argmin',
@@ -61,21 +61,21 @@ const ofBoolsAsNumbers: ReadonlySet<PrimitiveName> = new Set<PrimitiveName>([
   'scatterAdd',
 ])
 
-/** Their results depend on the width of the type, so their rules widen the narrow integers themselves. */
+/** The results of shifts depend on the width of the type, so their rules widen narrow integers themselves. */
 const shifts: ReadonlySet<PrimitiveName> = new Set<PrimitiveName>([
   'shiftLeft',
   'shiftRightLogical',
   'shiftRightArithmetic',
 ])
 
-/** The element-wise operations that have no uint32 kernel and are not written with those that have. */
+/** Element-wise primitives that are not written in operators with uint32 kernels. All others are. */
 const noUint32: ReadonlySet<PrimitiveName> = new Set<PrimitiveName>(['div', 'rem'])
 
-/** The type in which a primitive computes on operands (or results) of a type. */
+/** The type to which a primitive's operands of type `dtype` are cast, or in which it returns results of that type. */
 export function computedAs(primitive: PrimitiveName, dtype: DType): DType {
   if (structural.has(primitive) || shifts.has(primitive)) return dtype
   if (dtype === 'bool' && ofBoolsAsNumbers.has(primitive)) return 'int32'
-  // Sums of int32 are exact in the double precision in which ONNX Runtime adds, but saturate instead of wrapping.
+  // ONNX Runtime adds int32 in double precision, which is exact, but its cast back saturates instead of wrapping.
   if (dtype === 'int32' && primitive === 'reduceSum') return 'int64'
   if (dtype === 'uint32') return isElementwise(primitive) && !noUint32.has(primitive) ? dtype : wider[dtype]
   return wider[dtype]

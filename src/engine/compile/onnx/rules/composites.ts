@@ -1,17 +1,18 @@
 import type { Lowered } from '../graph.js'
-import { OURS, RAGGED_DOT } from '../ragged-dot.js'
+import { RAGGED_DOT, SWITCHYARD_DOMAIN } from '../ragged-dot.js'
 import { Formula } from './formula.js'
 import { clamp } from './indexing.js'
-import { wholeOf } from './rule.js'
+import { expanded } from './rule.js'
 import type { Lowering, LoweringContext } from './rule.js'
 
+/** Writes a composite as one or a few nodes; null if its operands do not fit the kernel. */
 type Fused = (
   context: LoweringContext,
   inputs: readonly Lowered[],
   attributes: { readonly [name: string]: number },
 ) => Lowered[] | null
 
-/** Composites that ONNX Runtime has a float32 kernel for; in other types, under other names, and where a rule returns null they are inlined. */
+/** The composites for which ONNX Runtime has a float32 kernel. All others, and those for which a rule returns null, are inlined. */
 const fused: { readonly [name: string]: Fused } = {
   softmax: ({ g, ins: [a], outs: [out] }, [x]) => [
     g.node('Softmax', [g.expand(x, a.shape)], out.dtype, out.shape, { axis: -1 }),
@@ -27,21 +28,28 @@ const fused: { readonly [name: string]: Fused } = {
       .toReversed(),
 
   ragged_dot: ({ g, ins, outs: [out] }, inputs) => {
-    const [x, kernels, groupSizes] = wholeOf({ g, ins }, inputs)
+    const [x, kernels, groupSizes] = expanded({ g, ins }, inputs)
     const [groups, , outputs] = kernels.shape
     return [
-      g.node(RAGGED_DOT, [x, g.cast(groupSizes, 'int64'), kernels], out.dtype, out.shape, { groups, outputs }, OURS),
+      g.node(
+        RAGGED_DOT,
+        [x, g.cast(groupSizes, 'int64'), kernels],
+        out.dtype,
+        out.shape,
+        { groups, outputs },
+        SWITCHYARD_DOMAIN,
+      ),
     ]
   },
 
-  // accuracy_level 4: x is rounded to 8 bits, a block at a time, for products of integers.
+  // `blocksOf` asks for accuracy_level 4: x is rounded to 8 bits, block by block, so that the kernel multiplies integers.
   quantized_product: ({ g, ins, outs: [out] }, inputs, { bits }) => {
-    const [x, scales, values] = wholeOf({ g, ins }, inputs)
+    const [x, scales, values] = expanded({ g, ins }, inputs)
     const blocks = blocksOf(values.shape, bits)
     return blocks && [g.node('MatMulNBits', [x, values, scales], out.dtype, out.shape, blocks, 'com.microsoft')]
   },
   quantized_ragged_dot: ({ g, ins, outs: [out] }, inputs, { bits }) => {
-    const [x, scales, values, groupSizes] = wholeOf({ g, ins }, inputs)
+    const [x, scales, values, groupSizes] = expanded({ g, ins }, inputs)
     const blocks = blocksOf(values.shape, bits)
     const [groups, outputs] = values.shape
     return (
@@ -52,7 +60,7 @@ const fused: { readonly [name: string]: Fused } = {
           out.dtype,
           out.shape,
           { groups, outputs, ...blocks },
-          OURS,
+          SWITCHYARD_DOMAIN,
         ),
       ]
     )
@@ -60,21 +68,22 @@ const fused: { readonly [name: string]: Fused } = {
 
   relu: ({ g }, [x]) => [new Formula(g).op('Relu', x)],
 
-  // Outputs in the order of their names: logZ, loss. log p = logits - logZ comes from one kernel; the normalizer follows from the target's two values.
+  // Outputs: logZ (the log normalizer), loss. LogSoftmax is one kernel and gives log p = logit - logZ, so at the target
+  // logZ = logit - log p and loss = -log p.
   softmax_cross_entropy: ({ g, ins: [a], outs: [logZ, loss] }, [logits, targets]) => {
     const f = new Formula(g)
-    const whole = g.expand(logits, a.shape)
+    const fullLogits = g.expand(logits, a.shape)
     const axis = a.shape.length - 1
     const column = [...loss.shape, 1]
     const at = g.reshape(g.expand(clamp(f, g.cast(targets, 'int64'), [a.shape[axis] - 1]), loss.shape), column)
     const ofTarget = (x: Lowered): Lowered =>
       g.reshape(g.node('GatherElements', [x, at], 'float32', column, { axis }), loss.shape)
-    const logP = ofTarget(g.node('LogSoftmax', [whole], 'float32', a.shape, { axis }))
-    return [{ ...f.op('Sub', ofTarget(whole), logP), shape: logZ.shape }, f.op('Neg', logP)]
+    const logP = ofTarget(g.node('LogSoftmax', [fullLogits], 'float32', a.shape, { axis }))
+    return [{ ...f.op('Sub', ofTarget(fullLogits), logP), shape: logZ.shape }, f.op('Neg', logP)]
   },
 }
 
-/** The attributes of MatMulNBits for kernels of this shape, [..., out, blocks, bytes of a block]; null if they are in blocks that it does not know. */
+/** MatMulNBits's attributes for a kernel of the given shape, [..., out, blocks, bytes of a block]; null for block sizes that it lacks. */
 function blocksOf(shape: readonly number[], bits: number): { [name: string]: number } | null {
   const [outputs, blocks, bytes] = shape.slice(-3)
   const block_size = (8 * bytes) / bits

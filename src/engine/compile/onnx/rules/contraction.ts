@@ -5,16 +5,16 @@ import { range } from '../../../program/ops.js'
 import type { GraphWriter, Lowered } from '../graph.js'
 import type { Lowering } from './rule.js'
 
-/** One operand of a matrix product, as [...batch, rows, columns] or, `transposed`, [...batch, columns, rows]. */
+/** One operand of a matrix product: [...batch, rows, columns], or [...batch, columns, rows] if `transposed`. */
 interface Matrix {
   value: Lowered
   transposed: boolean
 }
 
 /**
- * One MatMul over [...batch, rows, inner] and [...batch, inner, columns], or, without batch axes, [...rows, inner] and [inner, columns]. An
- * operand that already stands the other way round is left so: FusedMatMul reads it that way at full speed, and neither forward nor
- * backward needs a Transpose.
+ * One MatMul of [...batch, rows, inner] and [...batch, inner, columns], or, without batch axes, of [...rows, inner] and
+ * [inner, columns]. An operand whose last two axes are in the opposite order is not transposed: FusedMatMul reads it in that order
+ * at the same speed. So products need no Transpose nodes, nor do the products of their derivatives.
  */
 export const dotGeneral: Lowering<'dotGeneral'> = (
   { g, ins: [ax, ay], outs: [out] },
@@ -27,21 +27,13 @@ export const dotGeneral: Lowering<'dotGeneral'> = (
   const [rows, inner, columns] = [sizes(ax, fx), sizes(ax, cx), sizes(ay, fy)]
   const lead = bx.map(i => ax.shape[i])
   const mayTranspose = isFloat(out.dtype)
-  if (inner === 0 || sizeOf(out.shape) === 0)
-    return [
-      g.expand(
-        g.numbers('int32', [], [0]).dtype === out.dtype
-          ? g.scalar('int32', 0)
-          : g.cast(g.scalar('int32', 0), out.dtype),
-        out.shape,
-      ),
-    ]
+  if (inner === 0 || sizeOf(out.shape) === 0) return [g.expand(g.cast(g.scalar('int32', 0), out.dtype), out.shape)]
   const [cxSorted, cySorted] = alignContraction(cx, cy, fx.length > 0 && bx.every((d, i) => d === i))
   const a = asMatrix(g, g.expand(x, ax.shape), bx, fx, cxSorted, mayTranspose)
   const b = asMatrix(g, g.expand(y, ay.shape), by, cySorted, fy, mayTranspose)
   const rowAxes = lead.length === 0 && fx.length > 1 && !a.transposed ? fx.map(i => ax.shape[i]) : [rows]
   const matrix = g.reshape(a.value, [...lead, ...(a.transposed ? [inner, rows] : [...rowAxes, inner])])
-  // Rows that were several axes before they were one may be so again: what follows often wants them back.
+  // Rows that a Reshape merged from several axes are not merged: MatMul takes several, and later operations often split them again.
   const before = g.beforeReshape(matrix)
   const left =
     lead.length === 0 && !a.transposed && before.shape.length > 1 && before.shape[before.shape.length - 1] === inner
@@ -63,13 +55,14 @@ export const dotGeneral: Lowering<'dotGeneral'> = (
   return [g.reshape(product, out.shape)]
 }
 
-/** Contracted axes may be summed in any order: the one that keeps the left (or else the right) operand as it stands. */
+/** Contracted axes may be summed in any order. This one saves a transposition of the left operand, or of the right one if not `left`. */
 function alignContraction(cx: readonly number[], cy: readonly number[], left: boolean): [number[], number[]] {
   const key = left ? cx : cy
   const order = range(cx.length).sort((i, j) => key[i] - key[j])
   return [order.map(i => cx[i]), order.map(i => cy[i])]
 }
 
+/** An operand with its axes in the order batch, first, second, or batch, second, first if that saves a transposition. */
 function asMatrix(
   g: GraphWriter,
   x: Lowered,

@@ -2,15 +2,15 @@ import { range } from '../../../program/ops.js'
 import type { Program } from '../../../program/program.js'
 import type { GraphWriter, Lowered } from '../graph.js'
 import { Formula } from './formula.js'
-import { wholeOf } from './rule.js'
+import { expanded } from './rule.js'
 import type { Lowering, LoweringContext } from './rule.js'
 
 type InContext = Pick<LoweringContext, 'inline'>
 
-/** ONNX Scan. Without scanned operands it counts over a dummy one. */
+/** ONNX's Scan needs a scanned operand. If there is none it scans over a vector of step numbers, which the body ignores. */
 export const scan: Lowering<'scan'> = (context, operands, { body, numConsts, numCarry, length, reverse }) => {
   const { g, ins, outs, inline } = context
-  const inputs = wholeOf(context, operands)
+  const inputs = expanded(context, operands)
   const consts = inputs.slice(0, numConsts)
   const carry = inputs.slice(numConsts, numConsts + numCarry)
   const xs = inputs.slice(numConsts + numCarry)
@@ -34,14 +34,14 @@ export const scan: Lowering<'scan'> = (context, operands, { body, numConsts, num
   })
 }
 
-/** ONNX Loop without a trip count. */
+/** ONNX's Loop without a maximum number of steps. Its body returns the condition for the next step, then the carry. */
 export const whileLoop: Lowering<'while'> = (
   context,
   operands,
   { condition, body, numConditionConsts, numBodyConsts },
 ) => {
   const { g, outs, inline } = context
-  const inputs = wholeOf(context, operands)
+  const inputs = expanded(context, operands)
   const conditionConsts = inputs.slice(0, numConditionConsts)
   const bodyConsts = inputs.slice(numConditionConsts, numConditionConsts + numBodyConsts)
   const carry = inputs.slice(numConditionConsts + numBodyConsts)
@@ -57,10 +57,11 @@ export const whileLoop: Lowering<'while'> = (
   return g.several('Loop', [none, start, ...carry], outs, { body: graph })
 }
 
-/** A chain of If: index 0 or less, 1, ..., the last branch for all that remain. */
+/** A chain of `If`s: the first branch for an index of 0 or less, the next for 1, ..., the last branch for all larger ones. */
 export const cond: Lowering<'cond'> = (context, [index, ...operands], { branches }) => {
   const { g, ins, outs, inline } = context
   const inputs = operands.map((x, i) => g.expand(x, ins[i + 1].shape))
+  // The nodes that select among the branches from `from` on.
   const choose = (at: GraphWriter, from: number): Lowered[] => {
     if (from === branches.length - 1) return inline(at, branches[from], inputs)
     const taken = new Formula(at).test('LessOrEqual', at.reshape(index, []), at.scalar('int32', from))
@@ -72,6 +73,7 @@ export const cond: Lowering<'cond'> = (context, [index, ...operands], { branches
   return choose(g, 0)
 }
 
+/** The equations of the subprogram, without a node for the call. */
 export const inlined = (
   { g, inline }: Pick<LoweringContext, 'g'> & InContext,
   inputs: readonly Lowered[],

@@ -5,33 +5,35 @@ import { erfInvPolynomials } from '../../erf-inv.js'
 import type { Lowered } from '../graph.js'
 import type { ElementType } from '../proto.js'
 import { Formula } from './formula.js'
-import { joined } from './rule.js'
+import { broadcastShape } from './rule.js'
 import type { Lowering } from './rule.js'
 
-type Plain = UnaryPrimitive | BinaryPrimitive | ComparePrimitive | 'select'
+type ElementwisePrimitive = UnaryPrimitive | BinaryPrimitive | ComparePrimitive | 'select'
 
+/** The ONNX operator `op`. */
 const node =
-  (op: string): Lowering<Plain> =>
+  (op: string): Lowering<ElementwisePrimitive> =>
   ({ g }, inputs) => [new Formula(g).op(op, ...inputs)]
+/** Several operators. */
 const formula =
-  (write: (f: Formula, inputs: readonly Lowered[]) => Lowered): Lowering<Plain> =>
+  (write: (f: Formula, inputs: readonly Lowered[]) => Lowered): Lowering<ElementwisePrimitive> =>
   ({ g }, inputs) => [write(new Formula(g), inputs)]
 
 /** One operator for bool, another for every other type. */
 const logical =
-  (ofBool: string, ofNumbers: string): Lowering<Plain> =>
+  (ofBool: string, ofNumbers: string): Lowering<ElementwisePrimitive> =>
   ({ g }, inputs) => [new Formula(g).op(inputs[0].dtype === 'bool' ? ofBool : ofNumbers, ...inputs)]
 
-/** Comparisons order bool as int32 does. */
+/** ONNX has no comparisons of bool: they are compared as int32 0 and 1. */
 const compare =
-  (op: string, negated = false): Lowering<Plain> =>
+  (op: string, negated = false): Lowering<ElementwisePrimitive> =>
   ({ g }, inputs) => {
     const f = new Formula(g)
     const result = f.test(op, ...inputs.map(x => (x.dtype === 'bool' ? g.cast(x, 'int32') : x)))
     return [negated ? f.op('Not', result) : result]
   }
 
-/** exp(x) - 1 = 2t / (1 - t), t = tanh(x/2), near 0, where the difference would lose its digits. */
+/** exp(x) - 1. Near 0 the subtraction would cancel, so there it is 2t / (1 - t) with t = tanh(x/2). */
 const expm1 = formula((f, [x]) => {
   const t = f.op('Tanh', f.op('Mul', x, f.constant(x, 0.5)))
   const near = f.op('Div', f.op('Mul', t, f.constant(x, 2)), f.op('Sub', f.constant(x, 1), t))
@@ -64,7 +66,7 @@ const erfInv = formula((f, [x]) => {
   return f.whereExactly(edge, f.op('Mul', x, f.constant(x, Infinity)), inside)
 })
 
-/** The angle of (x, y), from the arc tangent of the smaller over the larger, put into its octant. */
+/** The angle of the point (x, y): the arc tangent of min(|x|, |y|) / max(|x|, |y|), then moved to the point's octant. */
 const atan2 = formula((f, [y, x]) => {
   const zero = f.constant(x, 0)
   const [ax, ay] = [f.op('Abs', x), f.op('Abs', y)]
@@ -75,15 +77,18 @@ const atan2 = formula((f, [y, x]) => {
   const steep = f.test('Greater', ay, ax)
   const first = f.op('Atan', safe)
   const quadrant = f.where(steep, f.op('Sub', f.constant(x, Math.PI / 2), first), first)
-  // A zero's sign counts: 1/x tells -0 from 0.
+  // The sign of a zero counts: 1/v is negative for -0.
   const negative = (v: Lowered): Lowered =>
     f.test('Less', f.where(f.test('Equal', v, zero), f.op('Div', f.constant(v, 1), v), v), zero)
   const half = f.where(negative(x), f.op('Sub', f.constant(x, Math.PI), quadrant), quadrant)
   return f.whereExactly(negative(y), f.op('Neg', half), half)
 })
 
-/** Integers: by 0 gives -1 (and the remainder x); by -1 is a negation. ONNX Runtime's own division would trap on both. */
-const div: Lowering<Plain> = ({ g, outs: [out] }, [x, y]) => {
+/**
+ * Integers: x / 0 is -1, and x / -1 is -x. Both divide by 1 instead, because ONNX Runtime's division would raise a CPU exception
+ * for 0, and for the least integer / -1.
+ */
+const div: Lowering<ElementwisePrimitive> = ({ g, outs: [out] }, [x, y]) => {
   const f = new Formula(g)
   if (isFloat(out.dtype)) return [f.op('Div', x, y)]
   const [byZero, byMinusOne, safe] = guardDivisor(f, y)
@@ -92,15 +97,16 @@ const div: Lowering<Plain> = ({ g, outs: [out] }, [x, y]) => {
   return [f.where(byZero, f.constant(x, -1), signed)]
 }
 
-/** Integers: x - (x / y) y. ONNX's Mod with a C remainder goes through floating point, and loses digits of int64. */
-const rem: Lowering<Plain> = (context, [x, y]) => {
+/** Integers: x - (x / y) y. ONNX's Mod with fmod computes in floating point, which loses digits of int64. */
+const rem: Lowering<ElementwisePrimitive> = (context, [x, y]) => {
   const f = new Formula(context.g)
-  if (isFloat(context.outs[0].dtype)) return [context.g.node('Mod', [x, y], x.dtype, joined(x, y), { fmod: 1 })]
+  if (isFloat(context.outs[0].dtype)) return [context.g.node('Mod', [x, y], x.dtype, broadcastShape(x, y), { fmod: 1 })]
   const [byZero] = guardDivisor(f, y)
   const [quotient] = div(context, [x, y], {})
   return [f.where(byZero, x, f.op('Sub', x, f.op('Mul', quotient, y)))]
 }
 
+/** Where an integer divisor is 0 and where it is -1 (null if unsigned), and the divisor with 1 in these places. */
 function guardDivisor(f: Formula, y: Lowered): [byZero: Lowered, byMinusOne: Lowered | null, safe: Lowered] {
   const byZero = f.test('Equal', y, f.constant(y, 0))
   if (y.dtype.startsWith('u')) return [byZero, null, f.where(byZero, f.constant(y, 1), y)]
@@ -108,9 +114,12 @@ function guardDivisor(f: Formula, y: Lowered): [byZero: Lowered, byMinusOne: Low
   return [byZero, byMinusOne, f.where(f.op('Or', byZero, byMinusOne), f.constant(y, 1), y)]
 }
 
-/** BitShift exists for unsigned integers only, and not for uint16. A count past the width shifts everything out. */
+/**
+ * ONNX's BitShift exists for unsigned integers only, and in ONNX Runtime not for uint16: narrow types are shifted in 32 bits, signed
+ * ones as unsigned. A count that is not within the width shifts every bit out.
+ */
 const shift =
-  (direction: 'LEFT' | 'RIGHT', arithmetic = false): Lowering<Plain> =>
+  (direction: 'LEFT' | 'RIGHT', arithmetic = false): Lowering<ElementwisePrimitive> =>
   ({ g, outs: [out], ...context }, [x, y]) => {
     const f = new Formula(g)
     if (dtypes[out.dtype].bytes < 4) {
@@ -133,11 +142,13 @@ const shift =
     const lowest = f.constant(y, 0)
     const past = f.op('Or', f.test('Less', y, lowest), f.test('GreaterOrEqual', y, f.constant(y, width)))
     const count = f.where(past, f.constant(y, arithmetic ? width - 1 : 0), y)
-    // A negative number's sign is shifted in by shifting its complement and complementing back.
+    // An arithmetic shift of a negative number is the complement of a logical shift of its complement.
     const negative = arithmetic ? f.test('Less', x, f.constant(x, 0)) : undefined
     const flip = (v: Lowered): Lowered => (negative ? f.where(negative, f.op('BitwiseNot', v), v) : v)
     const source = flip(x)
-    const shifted = g.node('BitShift', [bits(source), bits(count)], unsigned, joined(source, count), { direction })
+    const shifted = g.node('BitShift', [bits(source), bits(count)], unsigned, broadcastShape(source, count), {
+      direction,
+    })
     const back = flip(unsigned === 'uint32' ? g.bitcast(shifted, out.dtype) : g.cast(shifted, out.dtype))
     return [arithmetic ? back : f.where(past, f.constant(back, 0), back)]
   }
@@ -145,7 +156,7 @@ const shift =
 const zeroExtended = ({ g }: Formula, x: Lowered): Lowered =>
   g.cast(x.dtype === 'int8' ? g.cast(x, 'uint8') : x, 'uint32')
 
-/** A narrow integer in int32, its top bit repeated to the left even if the type has no sign. */
+/** A narrow integer as int32, filled with copies of its top bit even if the type is unsigned. */
 function signExtended(f: Formula, x: Lowered): Lowered {
   const { g } = f
   if (x.dtype !== 'uint16') return g.cast(g.cast(x, 'int8'), 'int32')
@@ -154,7 +165,7 @@ function signExtended(f: Formula, x: Lowered): Lowered {
   return f.where(isNegative, f.op('Sub', wide, g.scalar('int32', 2 ** 16)), wide)
 }
 
-/** The count of a narrow shift for a shift of 32 bits: a count past the narrow width is past the wide one too. */
+/** The count of a narrow shift as the count of a shift in 32 bits: a count not within the narrow width becomes 32. */
 function wideCount(f: Formula, y: Lowered, dtype: 'int32' | 'uint32'): Lowered {
   const { g } = f
   const wide = g.cast(y, 'int32')
@@ -165,13 +176,13 @@ function wideCount(f: Formula, y: Lowered, dtype: 'int32' | 'uint32'): Lowered {
 
 const select = formula((f, [condition, x, y]) => f.where(condition, x, y))
 
-const same: Lowering<Plain> = (_, [x]) => [x]
+const identity: Lowering<ElementwisePrimitive> = (_, [x]) => [x]
 
 /**
- * ONNX's Sign loses NaN and -0, and of int64 it reads the low half alone. Floats are scaled by 2^149, in two factors that float32
- * can hold, which makes the smallest of them 1, and clipped.
+ * ONNX Runtime's Sign loses NaN and -0, and reads only the low 32 bits of int64. Floats are multiplied by 2^149 (by two factors,
+ * since float32 cannot hold 2^149), which makes the smallest positive float 1, and clipped to -1..1.
  */
-const sign: Lowering<Plain> = ({ g, outs: [out] }, [x]) => {
+const sign: Lowering<ElementwisePrimitive> = ({ g, outs: [out] }, [x]) => {
   const f = new Formula(g)
   if (isFloat(out.dtype)) {
     const scaled = f.op('Mul', f.op('Mul', x, f.constant(x, 2 ** 100)), f.constant(x, 2 ** 49))
@@ -183,15 +194,15 @@ const sign: Lowering<Plain> = ({ g, outs: [out] }, [x]) => {
 }
 
 /**
- * Max and Min of int64 compare the low halves alone in ONNX Runtime 1.30: there it is a comparison and a selection. Those of floats
- * keep NaN at every position, unlike ReduceMax and ReduceMin.
+ * max and min. ONNX Runtime 1.30's Max and Min compare only the low 32 bits of int64, so int64 is compared and selected instead.
+ * For floats they return NaN if any operand is NaN (unlike ReduceMax and ReduceMin, see reduce.ts).
  */
 const extreme =
-  (op: string, better: string, ofBool: string): Lowering<Plain> =>
+  (op: string, comparison: string, ofBool: string): Lowering<ElementwisePrimitive> =>
   ({ g, outs: [out] }, [x, y]) => {
     const f = new Formula(g)
     if (out.dtype === 'bool') return [f.op(ofBool, x, y)]
-    return [out.dtype === 'int64' ? f.where(f.test(better, x, y), x, y) : f.op(op, x, y)]
+    return [out.dtype === 'int64' ? f.where(f.test(comparison, x, y), x, y) : f.op(op, x, y)]
   }
 
 // prettier-ignore
@@ -206,7 +217,7 @@ export const elementwiseRules = {
   sin: node('Sin'), cos: node('Cos'), tanh: node('Tanh'), logistic: node('Sigmoid'), erf: node('Erf'), erfInv,
   not: logical('Not', 'BitwiseNot'),
   isFinite: formula((f, [x]) => f.op('Not', f.op('Or', f.test('IsInf', x), f.test('IsNaN', x)))),
-  stopGradient: same, optimizationBarrier: same,
+  stopGradient: identity, optimizationBarrier: identity,
   add: logical('Or', 'Add'), sub: node('Sub'), mul: logical('And', 'Mul'), div, rem, pow: node('Pow'),
   max: extreme('Max', 'Greater', 'Or'), min: extreme('Min', 'Less', 'And'), atan2,
   and: logical('And', 'BitwiseAnd'), or: logical('Or', 'BitwiseOr'), xor: logical('Xor', 'BitwiseXor'),
@@ -214,4 +225,4 @@ export const elementwiseRules = {
   eq: compare('Equal'), ne: compare('Equal', true),
   lt: compare('Less'), le: compare('LessOrEqual'), gt: compare('Greater'), ge: compare('GreaterOrEqual'),
   select,
-} satisfies { [P in PrimitiveName]?: Lowering<Plain> }
+} satisfies { [P in PrimitiveName]?: Lowering<ElementwisePrimitive> }

@@ -4,27 +4,33 @@ import type { GraphWriter, Lowered } from '../graph.js'
 import { Formula } from './formula.js'
 import type { Lowering } from './rule.js'
 
-/** 0, 1, ... A node makes them, and not a constant, since a bound graph (generalize.ts) must know them for any length. */
+/** 0, 1, ..., length - 1, from a Range node. As a constant they could not be generalized to other lengths (generalize.ts). */
 export function indices(g: GraphWriter, length: number): Lowered {
   const end = g.node('Squeeze', [g.ints([length])], 'int64', [])
   return g.node('Range', [g.scalar('int64', 0), end, g.scalar('int64', 1)], 'int64', [length])
 }
 
-/** Whether a value is 0, 1, ... along an axis. */
+/** Whether a value is 0, 1, ... along an axis, with length 1 along all other axes. */
 export function areIndices(g: GraphWriter, x: Lowered, axis: number): boolean {
   if (x.shape.some((length, i) => i !== axis && length !== 1)) return false
   const maker = g.madeBy(g.beforeReshape(x))
   return maker?.op === 'Range' || (maker?.op === 'Cast' && g.madeBy({ ...x, name: maker.inputs[0] })?.op === 'Range')
 }
 
-/** Max and Min compare the low halves of int64 alone in ONNX Runtime 1.30: larger numbers are compared and selected. */
+/**
+ * int64 indices, clamped to 0..last. ONNX Runtime 1.30's Max and Min compare only the low 32 bits of int64, so the indices are
+ * compared and selected instead.
+ */
 export function clamp(f: Formula, x: Lowered, last: readonly number[]): Lowered {
   const [zero, end] = [f.g.scalar('int64', 0), f.g.ints(last)]
   const below = f.where(f.test('Less', x, end), x, end)
   return f.where(f.test('Greater', below, zero), below, zero)
 }
 
-/** Index vectors (their last axis counts the indexed axes) moved into an operand's bounds, and whether each was inside; null: they all were. */
+/**
+ * Index vectors, clamped to the bounds of the indexed axes, whose lengths are `sizes`. `inside` writes nodes that tell which vectors
+ * were within the bounds; null if all are known to be. The last axis of `indices` has a component for each indexed axis.
+ */
 function clampIndices(
   g: GraphWriter,
   indices: Lowered,
@@ -32,7 +38,8 @@ function clampIndices(
 ): { clamped: Lowered; inside: (() => Lowered) | null } {
   const f = new Formula(g)
   const wide = g.cast(indices, 'int64')
-  // Equal, since a bound graph (generalize.ts) is to be right at other sizes than its examples'.
+  // Indices below an axis length need no clamp for an axis of that length. A smaller bound would do too, but in a generalized graph
+  // (generalize.ts) it may be larger at other sizes.
   if (sizes.length === 1 && g.boundOf(wide) === sizes[0]) return { clamped: wide, inside: null }
   const clamped = clamp(
     f,
@@ -61,7 +68,8 @@ export const gather: Lowering<'gather'> = (
   const lead = ai.shape.slice(0, -1)
   const isInside = mode === 'clip' || inside === null
   if (axes.length === 1 && batchDims === 0 && isInside) {
-    // ONNX leaves the gathered axes where the axis was: they are moved to the front, and often moved back by what follows.
+    // ONNX's Gather puts the axes of the indices in place of the indexed axis. The transposition moves them to the front; a later
+    // transposition often cancels it.
     const [axis] = axes
     const inPlace = [...ax.shape.slice(0, axis), ...lead, ...ax.shape.slice(axis + 1)]
     const gathered = g.node('Gather', [g.expand(x, ax.shape), g.reshape(clamped, lead)], out.dtype, inPlace, { axis })
@@ -71,7 +79,7 @@ export const gather: Lowering<'gather'> = (
   const operand = g.transpose(g.expand(x, ax.shape), [...range(batchDims), ...axes, ...rest])
   if (axes.length === 1 && batchDims === 0 && !isInside) {
     const at = g.reshape(clamped, lead)
-    // A row of zeros behind the operand costs a copy of it, and Where three passes over the result.
+    // Appending a row of zeros for indices out of bounds copies the operand; Where takes three passes over the result.
     if (sizeOf(operand.shape) <= 2 * sizeOf(out.shape)) {
       const rows = sizes[0]
       const zeros = g.expand(g.cast(g.scalar('int32', 0), out.dtype), [1, ...operand.shape.slice(1)])
@@ -91,8 +99,8 @@ export const gather: Lowering<'gather'> = (
 }
 
 /**
- * Scattering by rows: the indexed axes are brought to the front and counted as one, the others lie along a row. ScatterElements is
- * the operator that adds duplicates right (ScatterND loses some with several threads).
+ * Scatters rows: the batch and indexed axes are moved to the front and merged into one axis of rows; all other axes are merged into
+ * the row. It uses ScatterElements, because ScatterND with several threads loses some of the updates that add to the same row.
  */
 export const scatter =
   (reduction: 'none' | 'add'): Lowering<'scatter' | 'scatterAdd'> =>
@@ -128,7 +136,7 @@ export const scatter =
       const offsets = range(sizeOf(batch)).map(i => i * strides[batchDims - 1])
       rows = f.op('Add', rows, g.numbers('int64', [...batch, ...lead.slice(batchDims).map(() => 1)], offsets))
     }
-    // What is dropped goes to a row of its own behind the others.
+    // Updates out of bounds are written to an additional last row, which is then removed.
     const dropping = mode !== 'clip' && inside !== null
     if (dropping) rows = f.where(inside(), rows, g.scalar('int64', numRows))
     const operand = g.reshape(g.transpose(g.expand(x, ax.shape), perm), [numRows, width])

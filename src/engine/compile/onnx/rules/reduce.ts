@@ -5,13 +5,13 @@ import { range } from '../../../program/ops.js'
 import type { GraphWriter, Lowered } from '../graph.js'
 import { Formula } from './formula.js'
 import { areIndices } from './indexing.js'
-import { wholeOf } from './rule.js'
+import { expanded } from './rule.js'
 import type { Lowering, LoweringContext } from './rule.js'
 
 type Reduction = 'reduceSum' | 'reduceMax' | 'reduceMin' | 'reduceProd'
 type Logical = 'reduceAnd' | 'reduceOr'
 
-/** What every reduction does alike: along no axis it is the operand, over no elements its neutral value. */
+/** A reduction with its edge cases: along no axes it returns the operand, over no elements the neutral value. */
 const reduction =
   <P extends Reduction | Logical>(neutral: (dtype: DType) => number | bigint, rule: Lowering<P>): Lowering<P> =>
   (context, [x], params) => {
@@ -32,7 +32,7 @@ const node =
   (op: string): Lowering<Reduction> =>
   ({ g, outs: [out] }, [x], { axes }) => [g.node(op, [x, g.ints(axes)], out.dtype, out.shape, { keepdims: 0 })]
 
-/** A sum of squares is one pass over memory, without the squares in between. */
+/** A sum of squares is one node, ReduceSumSquare, which does not store the squares. */
 const sumOfFloats: Lowering<Reduction> = (context, [x], params) => {
   const maker = context.g.madeBy(x)
   const isSquare = maker?.op === 'Mul' && maker.inputs[0] === maker.inputs[1]
@@ -41,7 +41,7 @@ const sumOfFloats: Lowering<Reduction> = (context, [x], params) => {
     : node('ReduceSum')(context, [x], params)
 }
 
-/** int64 is added in double precision by ONNX Runtime: its halves are added apart, each exactly. */
+/** ONNX Runtime adds int64 in double precision, so the low and high 32 bits are summed separately, each exactly. */
 const sum: Lowering<Reduction> = (context, [x], params) => {
   const {
     g,
@@ -55,7 +55,7 @@ const sum: Lowering<Reduction> = (context, [x], params) => {
   return [f.op('Add', f.op('Mul', sumOfHigh, g.scalar('int64', 2 ** 32)), sumOfLow)]
 }
 
-/** Integer products wrap: halves are multiplied until one row is left. */
+/** Integer products, which must wrap: the first half of the rows is multiplied by the second half until one row is left. */
 const product: Lowering<Reduction> = (context, [x], params) => {
   const {
     g,
@@ -63,7 +63,7 @@ const product: Lowering<Reduction> = (context, [x], params) => {
   } = context
   if (isFloat(out.dtype)) return node('ReduceProd')(context, [x], params)
   const f = new Formula(g)
-  let { value, rows, width } = rowsFirst(context, x, params.axes)
+  let { value, rows, width } = asRows(context, x, params.axes)
   while (rows > 1) {
     const half = Math.floor(rows / 2)
     const part = (from: number, to: number): Lowered =>
@@ -79,8 +79,8 @@ const product: Lowering<Reduction> = (context, [x], params) => {
 }
 
 /**
- * ReduceMax and ReduceMin lose a NaN, depending on its position, and compare the low halves of int64 alone (ONNX Runtime 1.30). So
- * floats are summed too, which shows whether there is a NaN and takes no longer than the maximum; of int64, TopK is right.
+ * ONNX Runtime 1.30's ReduceMax and ReduceMin ignore a NaN at some positions, and compare only the low 32 bits of int64. So floats
+ * are summed too, which shows whether there is a NaN (see `unlessNaN`) and takes no longer than the maximum. int64 uses TopK.
  */
 const best =
   (op: string, largest: 0 | 1): Lowering<Reduction> =>
@@ -103,7 +103,7 @@ const best =
         b => [plain(b)],
         b => [careful(b)],
       )
-    const { value, width } = rowsFirst(context, x, params.axes)
+    const { value, width } = asRows(context, x, params.axes)
     const [top] = g.several(
       'TopK',
       [value, g.ints([1])],
@@ -116,8 +116,8 @@ const best =
     return [g.reshape(top, out.shape)]
   }
 
-/** [reduced elements, kept elements]. */
-function rowsFirst(
+/** The operand as a matrix [reduced elements, kept elements]. */
+function asRows(
   { g, ins: [a] }: LoweringContext,
   x: Lowered,
   axes: readonly number[],
@@ -127,6 +127,7 @@ function rowsFirst(
   return { value: g.reshape(g.transpose(x, [...axes, ...kept]), [rows, width]), rows, width }
 }
 
+/** reduceAnd or reduceOr: the minimum or maximum of the bools as int32. */
 const logical =
   (op: string): Lowering<Logical> =>
   ({ g, outs: [out] }, [x], { axes }) => [
@@ -134,8 +135,8 @@ const logical =
   ]
 
 /**
- * ONNX's order of NaN is not defined, and NumPy's is: `plain`, but `careful` where there is a NaN. (A sum is NaN if an element is,
- * or if two infinities cancel, where being careful does no harm.)
+ * An `If` between two graphs: `plain` ignores that ONNX does not define comparisons with NaN; `careful`, which is slower, handles
+ * NaN, and runs only if the sum of all elements is NaN. (The sum is also NaN for opposite infinities; `careful` is right for them.)
  */
 function unlessNaN(
   { g }: LoweringContext,
@@ -154,7 +155,7 @@ function unlessNaN(
 
 const isNaN = (g: GraphWriter, x: Lowered): Lowered => g.cast(new Formula(g).test('IsNaN', x), 'int32')
 
-/** The first NaN where there is one. */
+/** The index of the best element, or of the first NaN if there is one. */
 const argBest =
   (op: string): Lowering<'argmax' | 'argmin'> =>
   (context, [operand], { axis }) => {
@@ -195,8 +196,8 @@ export const cumsum: Lowering<'cumsum'> = ({ g, ins: [a], outs: [out] }, [x], { 
   g.node('CumSum', [g.expand(x, a.shape), g.scalar('int64', axis)], out.dtype, out.shape, { reverse: Number(reverse) }),
 ]
 
-/** The places of the k smallest (or largest) along an axis, in order; ties keep their order, and NaN counts as larger than all. */
-function placesInOrder(context: LoweringContext, x: Lowered, axis: number, k: number, largest: 0 | 1): Lowered {
+/** The indices of the k smallest (or largest) elements along an axis, in order. Equal elements keep their order; NaN is largest. */
+function indicesInOrder(context: LoweringContext, x: Lowered, axis: number, k: number, largest: 0 | 1): Lowered {
   const shape = x.shape.map((d, i) => (i === axis ? k : d))
   const order = (b: GraphWriter, v: Lowered, count: number): Lowered => {
     const result = { shape: v.shape.map((d, i) => (i === axis ? count : d)) }
@@ -212,13 +213,13 @@ function placesInOrder(context: LoweringContext, x: Lowered, axis: number, k: nu
   }
   const pick = (b: GraphWriter, v: Lowered, at: Lowered): Lowered =>
     b.node('GatherElements', [v, at], v.dtype, at.shape, { axis })
-  const [places] = unlessNaN(
+  const [positions] = unlessNaN(
     context,
     x,
     [{ dtype: 'int64', shape }],
     b => [order(b, x, k)],
     b => {
-      // By value, with NaN as infinity; then, keeping that order, by whether it is NaN.
+      // Sorts by value, with NaN as infinity, then by whether the element is NaN, which keeps the order of equals.
       const nan = isNaN(b, x)
       const byValue = order(
         b,
@@ -228,19 +229,19 @@ function placesInOrder(context: LoweringContext, x: Lowered, axis: number, k: nu
       return [pick(b, byValue, order(b, pick(b, nan, byValue), k))]
     },
   )
-  return context.g.bounded(places, x.shape[axis])
+  return context.g.bounded(positions, x.shape[axis])
 }
 
-/** All operands in the order of the first. */
+/** Sorts by the first operand. An operand of indices 0, 1, ... is replaced by the sorted order itself, without a gather. */
 export const sort: Lowering<'sort'> = (context, inputs, { axis }) => {
   const { g, ins } = context
-  const whole = wholeOf(context, inputs)
-  if (sizeOf(ins[0].shape) === 0) return whole
-  const places = placesInOrder(context, whole[0], axis, ins[0].shape[axis], 0)
-  return whole.map((x, i) =>
+  const operands = expanded(context, inputs)
+  if (sizeOf(ins[0].shape) === 0) return operands
+  const positions = indicesInOrder(context, operands[0], axis, ins[0].shape[axis], 0)
+  return operands.map((x, i) =>
     areIndices(g, inputs[i], axis)
-      ? g.cast(places, x.dtype)
-      : g.node('GatherElements', [x, places], x.dtype, x.shape, { axis }),
+      ? g.cast(positions, x.dtype)
+      : g.node('GatherElements', [x, positions], x.dtype, x.shape, { axis }),
   )
 }
 
@@ -253,6 +254,6 @@ export const topK: Lowering<'topK'> = (context, [operand], { k }) => {
   const axis = a.shape.length - 1
   if (sizeOf(outs[0].shape) === 0) return outs.map(o => g.expand(g.cast(g.scalar('int32', 0), o.dtype), o.shape))
   const x = g.expand(operand, a.shape)
-  const places = placesInOrder(context, x, axis, k, 1)
-  return [g.node('GatherElements', [x, places], x.dtype, outs[0].shape, { axis }), g.cast(places, 'int32')]
+  const positions = indicesInOrder(context, x, axis, k, 1)
+  return [g.node('GatherElements', [x, positions], x.dtype, outs[0].shape, { axis }), g.cast(positions, 'int32')]
 }

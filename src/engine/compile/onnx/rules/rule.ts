@@ -4,15 +4,18 @@ import type { PrimitiveName } from '../../../program/primitives.js'
 import type { PrimitiveParams, Program } from '../../../program/program.js'
 import type { GraphWriter, Lowered } from '../graph.js'
 
-/** What a rule may use besides its operands. */
+/** What a lowering rule gets besides its operands and parameters. */
 export interface LoweringContext {
   g: GraphWriter
-  /** Types of the operands and results as the program has them; a `Lowered` may still be unbroadcast. */
+  /**
+   * Types of the operands and the results: shapes as in the program (a `Lowered` may still have axes of length 1 instead), dtypes
+   * widened if ONNX Runtime cannot compute in the program's (see `computedAs`).
+   */
   ins: readonly Aval[]
   outs: readonly Aval[]
-  /** The dtype of the first result in the program, where `outs` has the wider one that the rule computes in. */
+  /** The dtype of the first result in the program, before widening. */
   resultDType: DType
-  /** Writes a subprogram into a graph (this one, or the body of a node); its outputs are whole. */
+  /** Writes a subprogram into a graph, `context.g` or the body of a node; returns its outputs, broadcast to their full shapes. */
   inline(g: GraphWriter, program: Program, inputs: readonly Lowered[]): Lowered[]
 }
 
@@ -23,12 +26,12 @@ export type Lowering<P extends PrimitiveName> = (
   params: PrimitiveParams[P],
 ) => Lowered[]
 
-/** The operands with every axis at its full length. */
-export const wholeOf = ({ g, ins }: Pick<LoweringContext, 'g' | 'ins'>, inputs: readonly Lowered[]): Lowered[] =>
+/** The operands, broadcast to their full shapes. */
+export const expanded = ({ g, ins }: Pick<LoweringContext, 'g' | 'ins'>, inputs: readonly Lowered[]): Lowered[] =>
   inputs.map((x, i) => g.expand(x, ins[i].shape))
 
-/** The shape that unbroadcast operands of an element-wise operation have together. */
-export function joined(...inputs: readonly Lowered[]): number[] {
+/** The shape to which an element-wise operation broadcasts its operands. */
+export function broadcastShape(...inputs: readonly Lowered[]): number[] {
   const rank = Math.max(...inputs.map(x => x.shape.length))
   return Array.from({ length: rank }, (_, i) => {
     const sizes = inputs.map(x => x.shape[x.shape.length - rank + i] ?? 1)

@@ -3,14 +3,14 @@ import { range } from '../../../program/ops.js'
 import type { GraphWriter, Lowered } from '../graph.js'
 import { Formula } from './formula.js'
 import { indices } from './indexing.js'
-import { wholeOf } from './rule.js'
+import { expanded } from './rule.js'
 import type { Lowering } from './rule.js'
 
-/** Bound of a slice that has no end: smaller than any index. */
+/** The end of a backward Slice that includes index 0: smaller than every index. */
 const BEFORE_ALL = -(2 ** 31)
 
 export const broadcastInDim: Lowering<'broadcastInDim'> = ({ g }, [x], { shape, dims }) =>
-  // Stretched later, by the operation that reads it, or not at all.
+  // Adds axes of length 1 only: the operations that read the result broadcast them if they have to.
   [
     g.reshape(
       x,
@@ -19,7 +19,7 @@ export const broadcastInDim: Lowering<'broadcastInDim'> = ({ g }, [x], { shape, 
   ]
 
 export const reshape: Lowering<'reshape'> = ({ g, ins: [a] }, [x], { shape }) => {
-  // Only axes of length 1 come or go: a value that is still unbroadcast can stay so.
+  // A value whose axes all have length 1 in the graph need not be broadcast.
   if (x.shape.every(d => d === 1))
     return [
       g.reshape(
@@ -33,12 +33,16 @@ export const reshape: Lowering<'reshape'> = ({ g, ins: [a] }, [x], { shape }) =>
 export const transpose: Lowering<'transpose'> = ({ g }, [x], { perm }) => [g.transpose(x, perm)]
 
 export const concatenate: Lowering<'concatenate'> = ({ g, ins, outs: [out] }, inputs, { axis }) => [
-  g.node('Concat', wholeOf({ g, ins }, inputs), out.dtype, out.shape, { axis }),
+  g.node('Concat', expanded({ g, ins }, inputs), out.dtype, out.shape, { axis }),
 ]
 
-/** Interior padding is padding of each element's own row, once the axis is split in two. */
+/**
+ * Interior padding first, which ONNX's Pad lacks: each axis is reshaped to [length, 1], the axis of length 1 is padded, and the two
+ * are merged again, without the padding after the last element.
+ */
 export const pad: Lowering<'pad'> = ({ g, ins: [a], outs: [out] }, [operand, value], { low, high, interior }) => {
   let x = g.expand(operand, a.shape)
+  // The shape with interior padding.
   const spread = a.shape.map((d, i) => d + Math.max(0, d - 1) * interior[i])
   if (interior.some(n => n > 0)) {
     const pairs = a.shape.flatMap(d => [d, 1])
@@ -65,7 +69,7 @@ export const pad: Lowering<'pad'> = ({ g, ins: [a], outs: [out] }, [operand, val
   }
   const crop = (n: number): number => Math.min(n, 0)
   if ([...low, ...high].some(n => n < 0)) {
-    // What is cropped from one side may reach into what is padded on the other: then nothing of the operand is left there.
+    // Cropping one side by more than the operand's length also removes padding of the other side.
     const starts = low.map((n, i) => Math.min(spread[i], -crop(n)))
     const ends = spread.map((d, i) => Math.max(starts[i], d + crop(high[i])))
     const kept = ends.map((e, i) => e - starts[i])
@@ -121,7 +125,7 @@ export const iota: Lowering<'iota'> = ({ g }, _, { dtype, shape, axis }) => [
   ),
 ]
 
-/** Starts as one int64 vector, clamped so that the window fits. */
+/** The starts as one int64 vector, clamped so that the window fits. */
 function windowStarts(
   g: GraphWriter,
   starts: readonly Lowered[],
@@ -129,14 +133,14 @@ function windowStarts(
   sizes: readonly number[],
 ): Lowered {
   const f = new Formula(g)
-  const joined = g.node(
+  const vector = g.node(
     'Concat',
     starts.map(s => g.reshape(g.cast(s, 'int64'), [1])),
     'int64',
     [shape.length],
     { axis: 0 },
   )
-  return f.op('Max', f.op('Min', joined, g.ints(shape.map((d, i) => d - sizes[i]))), g.scalar('int64', 0))
+  return f.op('Max', f.op('Min', vector, g.ints(shape.map((d, i) => d - sizes[i]))), g.scalar('int64', 0))
 }
 
 export const dynamicSlice: Lowering<'dynamicSlice'> = ({ g, ins: [a], outs: [out] }, [x, ...starts], { sizes }) => {
@@ -146,7 +150,10 @@ export const dynamicSlice: Lowering<'dynamicSlice'> = ({ g, ins: [a], outs: [out
   return [g.node('Slice', [g.expand(x, a.shape), from, to], out.dtype, out.shape)]
 }
 
-/** Rows are written: what lies behind the last axis along which the window is a part. */
+/**
+ * ScatterND, with one index vector for each row. The indexed axes are those up to the last along which the window is shorter than
+ * the operand; a row spans the axes after them.
+ */
 export const dynamicUpdateSlice: Lowering<'dynamicUpdateSlice'> = (
   { g, ins: [a, au], outs: [out] },
   [x, update, ...starts],
@@ -157,13 +164,13 @@ export const dynamicUpdateSlice: Lowering<'dynamicUpdateSlice'> = (
   const axes = range(au.shape.findLastIndex((length, i) => length !== a.shape[i]) + 1)
   if (axes.length === 0) return [part]
   const from = windowStarts(g, starts, a.shape, au.shape)
-  const grid = [...axes.map(axis => au.shape[axis]), 1] // an index of a row is one number an axis
+  const grid = [...axes.map(axis => au.shape[axis]), 1] // the shape of one component of all index vectors
   const along = axes.map(axis => {
     const start = g.node('Gather', [from, g.ints([axis])], 'int64', [1], { axis: 0 })
-    const places = au.shape[axis] === 1 ? start : new Formula(g).op('Add', start, indices(g, au.shape[axis]))
+    const positions = au.shape[axis] === 1 ? start : new Formula(g).op('Add', start, indices(g, au.shape[axis]))
     return g.expand(
       g.reshape(
-        places,
+        positions,
         grid.map((length, i) => (i === axis ? length : 1)),
       ),
       grid,
