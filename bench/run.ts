@@ -44,7 +44,9 @@ function entriesOf(experts: number, stepsPerTurn: number, without: readonly stri
   return all.filter(({ name }) => !without.includes(name))
 }
 
-/** Starts all, one after the other so that none compiles beside another, then lets them step in turns. */
+/**
+ * Starts the contestants one after the other, so that no two compile at the same time, then lets them step in turns.
+ */
 async function race(experts: number, turns: number, entries: readonly Entry[]): Promise<Round> {
   const before = loadavg()
   const running = new Map<string, Contestant>()

@@ -185,7 +185,7 @@ export class TestHub {
     const sent = cut === undefined ? body : body.subarray(0, cut)
     seen.sent = sent.byteLength
     if (cut === undefined) return void response.end(body)
-    response.write(sent, () => setTimeout(() => response.destroy(), 50)) // what was sent is to arrive before
+    response.write(sent, () => setTimeout(() => response.destroy(), 50)) // the bytes sent so far must arrive first
   }
 }
 

@@ -54,7 +54,7 @@ async function write(
     throw new ConfigError(`${to} has no ${String(dtype)}: only our own format has, --to native`)
   if (weights.bits && (bits || (to === 'native' && dtype === undefined)))
     throw new ConfigError(
-      `${weights.path}: its weights are in our own format and have ${weights.bits} bits already; --dtype float32 gives back what is left of them`,
+      `${weights.path}: its weights are quantized to ${weights.bits} bits already: --dtype float32 writes them dequantized`,
     )
   console.error(
     `${weights.path} (${weights.container}): ${formatCount(countParameters(weights.specs))} parameters, ${weights.specs.length} tensors`,
@@ -64,14 +64,17 @@ async function write(
   const stored = dtype === 'float32' || dtype === 'bfloat16' ? dtype : undefined
   if (weights.texts && to !== 'native')
     console.error(
-      `${to} has no place for a run's vocabulary: what is written can be inspected and converted, but infer needs --to native`,
+      `the format ${to} cannot hold a run's vocabulary, so infer cannot use ${folder}: --to native keeps the vocabulary`,
     )
   if (to === 'safetensors') return writeHfWeights(folder, weights, { dtype: stored, files })
   if (to === 't5x') return writeT5xWeights(folder, weights, { dtype: stored })
   return writeNativeWeights(folder, weights, { dtype: stored, bits, files, texts: weights.texts })
 }
 
-/** Throws a FileError if the largest parameter, which exists as it is read and as it is written, does not fit into the free memory. */
+/**
+ * Throws a FileError if the largest parameter, which exists as it is read and as it is written, does not fit into the
+ * free memory.
+ */
 function requireMemory({ path, specs }: OpenedWeights): void {
   const largest = specs.reduce((a, b) => (sizeOf(b.shape) > sizeOf(a.shape) ? b : a))
   const [needed, free] = [8 * sizeOf(largest.shape), process.availableMemory()]

@@ -9,21 +9,24 @@ export const convertCommand = (): Command =>
     )
     .argument(
       '<source>',
-      'a folder of Hugging Face (safetensors or torch .bin, whole or in shards), a checkpoint of T5X, a run, or a model of the hub (owner/name)',
+      'a Hugging Face folder (safetensors or torch .bin, whole or in shards), a T5X checkpoint, a run, or a hub model (owner/name)',
     )
-    .argument('<folder>', 'where they are written; it must not exist')
+    .argument('<folder>', 'the folder to write; it must not exist')
     .addOption(
-      new Option('--to <format>', "safetensors: a folder as Hugging Face's; t5x: a checkpoint of T5X; native: our own")
+      new Option(
+        '--to <format>',
+        'safetensors: a Hugging Face folder; t5x: a T5X checkpoint; native: a Switchyard checkpoint',
+      )
         .choices(['safetensors', 't5x', 'native'])
         .default('safetensors'),
     )
     .addOption(
       new Option(
         '--dtype <type>',
-        'how they are stored; by default as in the source; int8 and int4 (kernels alone) in our own format',
+        'the type of the written weights (default: as in the source); int8 and int4 quantize kernels and need --to native',
       ).choices(['float32', 'bfloat16', 'int8', 'int4']),
     )
-    .option('--revision <name>', 'of a model of the hub: a branch, tag or commit (default: main)')
+    .option('--revision <name>', 'for a hub model: a branch, tag or commit (default: main)')
     .action(
       async (source: string, folder: string, { revision, ...options }: ConvertOptions & { revision?: string }) => {
         const { findFolder } = await import('./find-folder.js')

@@ -13,7 +13,9 @@ export const evalCommand = (): Command =>
   new Command('eval')
     .description('score a trained model on held-out examples, by the metrics of its task')
     .argument('<folder>', 'a run, such as runs/g2p, or one of its checkpoints')
-    .addOption(new Option('--split <name>', 'which examples').choices(['train', 'validation', 'test']).default('test'))
+    .addOption(
+      new Option('--split <name>', 'the examples to use').choices(['train', 'validation', 'test']).default('test'),
+    )
     .option('--examples <count>', 'how many examples (default: all)', wholeNumber(1))
     .option('--num-beams <n>', 'beam search with this many beams, instead of greedy generation', wholeNumber(1))
     .action(async (folder: string, { split, examples, numBeams }: EvalOptions) => {
@@ -26,7 +28,7 @@ export const evalCommand = (): Command =>
       const task = await loadTask(config.task, codec)
       if (task.split(split).length === 0) {
         throw new SwitchyardError(
-          `the data is so little that no example fell into the ${split} split. ` +
+          `there are so few examples that none fell into the ${split} split. ` +
             '--split train evaluates the model on the examples it was trained on',
         )
       }

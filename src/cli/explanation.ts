@@ -54,7 +54,7 @@ const config: RunConfig = {
 }
 const steps = 60
 
-/** The stages of one sentence's way, each as a text with a heading. */
+/** Each stage from text to generated text, as a text with a heading. */
 export async function* explain({ full }: { full: boolean }): AsyncGenerator<string> {
   const { model, router, train } = config
   const codec = g2pCodec()
@@ -72,7 +72,7 @@ export async function* explain({ full }: { full: boolean }): AsyncGenerator<stri
   )
   yield section(
     'Features',
-    'Both are tokens of one row; the segment ids keep them apart. 1 ends a sequence, 0 is padding.',
+    'Both examples share one row; the segment ids say which example a token belongs to. 1 ends a sequence, 0 is padding.',
     formatFeatures(features),
   )
 
@@ -105,13 +105,13 @@ export async function* explain({ full }: { full: boolean }): AsyncGenerator<stri
   const compiled = defaultEngine().backend.explain(traced, donated)
   yield section(
     'Simplified',
-    'Calls are inlined, what is computed twice is computed once, and what nothing needs is left out.',
+    'Calls are inlined, equal equations are computed once, and equations that nothing uses are removed.',
     print(compiled.program),
   )
 
   yield section(
     'Memory plan',
-    'Parameters and optimizer state are donated: the update writes over them, in loops of their own, once all reads are done.',
+    'Parameters and optimizer state are donated: separate loops write the new values over the old ones, after all reads.',
     [
       `${formatCount(donated.filter(Boolean).length)} donated arrays, ${formatCount(compiled.inPlaceArrays)} of them written in place ` +
         `(${formatBytes(compiled.stats.inPlaceBytes)})`,
@@ -122,7 +122,7 @@ export async function* explain({ full }: { full: boolean }): AsyncGenerator<stri
 
   yield section(
     'ONNX nodes',
-    'The rest is one graph for ONNX Runtime.',
+    'All equations before the update are one graph for ONNX Runtime.',
     [
       `${formatCount(compiled.stats.nodes)} nodes: ${histogram(compiled.nodes.map(node => node.operation))}`,
       ...shorten(
@@ -151,7 +151,7 @@ export async function* explain({ full }: { full: boolean }): AsyncGenerator<stri
     )
     yield section(
       'Checkpoint',
-      'Parameters, optimizer state, and all that is needed to go on or to answer; it appears complete or not at all.',
+      'Parameters, optimizer state, and everything that resuming and inference need. The folder appears complete or not at all.',
       formatTable(files),
     )
 
@@ -160,7 +160,7 @@ export async function* explain({ full }: { full: boolean }): AsyncGenerator<stri
     const answers = await generator.answerAll(examples.map(e => e.input))
     yield section(
       'Generated text',
-      'The parameters of the checkpoint, read again; one phoneme after the other.',
+      'The parameters are read from the checkpoint, and the decoder generates one phoneme after the other.',
       examples.map((e, i) => `${e.input} -> ${answers[i][0].text}`).join('\n'),
     )
   } finally {

@@ -9,15 +9,18 @@ export const trainCommand = (): Command =>
       '[recipe]',
       'g2p: English spelling to phonemes, about four minutes on 2 cores; g2p-full: a larger model, about an hour',
     )
-    .option('--data <file>', 'lines of input TAB target to learn from, instead of a recipe')
+    .option('--data <file>', 'a file of lines input TAB target to train on, instead of a recipe')
     .option('--set <path=value>', 'change a setting, such as train.steps=300; may be given again', collect, [])
-    .option('--resume [folder]', 'go on with a run, by default the latest under runs/')
-    .option('--out <folder>', 'where the run is saved; if it exists, the next free name (default: runs/NAME)')
+    .option('--resume [folder]', 'continue a run, by default the latest under runs/')
+    .option(
+      '--out <folder>',
+      'the folder to save the run in; if it exists, the next free name is used (default: runs/NAME)',
+    )
     .option('--print-config', 'print the settings and stop')
     .addHelpText(
       'after',
       `
-The dense twin of a model, with one expert's cost for a token:
+A dense model, without experts (a token costs as much as with one expert):
   switchyard train g2p --set model.encoderSparseEvery=0 --set model.decoderSparseEvery=0`,
     )
     .action(async (recipe: string | undefined, options: TrainOptions) => {

@@ -4,19 +4,17 @@ import type { VerifyOptions } from './verification.js'
 
 export const verifyCommand = (): Command =>
   new Command('verify')
-    .description(
-      'compare a model with its reference: run it on recorded cases, and compare every tensor that they hold',
-    )
+    .description('compare a model with recorded values: run it on recorded inputs, and compare every recorded tensor')
     .argument(
       '[folder]',
-      'config.json, model.safetensors and cases.safetensors, as of Hugging Face; generation.json if it is there',
+      'a Hugging Face folder (config.json, model.safetensors) with cases.safetensors, and optionally generation.json',
     )
     .option(
       '--weights <path>',
-      'take the weights from here instead of from the folder: in any format, quantized ones too; gradients are left out',
+      'take the weights from this path instead, in any format, also quantized; gradients are then not compared',
     )
-    .option('--params <file>', 'instead of a folder: parameters under the names of T5X')
-    .option('--cases <file>', 'a batch, and the tensors that T5X computed from it')
+    .option('--params <file>', 'instead of a folder: a safetensors file of parameters under their T5X names')
+    .option('--cases <file>', 'with --params: a safetensors file of a batch and the tensors that T5X computed from it')
     .option('--config <file>', 'JSON with settings under model and router; sizes are read from the parameters')
     .option('--set <path=value>', 'change a setting, such as router.maxGroupSize=8; may be given again', collect, [])
     .option(

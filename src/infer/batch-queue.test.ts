@@ -40,7 +40,7 @@ describe('BatchQueue', () => {
     expect(batches).toEqual([[4]])
   })
 
-  it('rejects every request of a batch that fails, and goes on', async () => {
+  it('rejects every request of a failed batch, and runs the next batch', async () => {
     const { batches, run } = queue(true)
     const results = await Promise.allSettled([run(4), run(1), run(2)])
     expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])

@@ -89,8 +89,8 @@ export class BatchQueue {
 }
 
 /**
- * The request's search, which also settles the request as soon as the search finishes, fails or is aborted. The other
- * searches of the batch may go on.
+ * The request's search, which also settles the request as soon as the search finishes, fails or is aborted. The
+ * remaining searches of the batch continue.
  */
 const settling = ({ search, signal, settle }: Request): Search => ({
   rows: search.rows,

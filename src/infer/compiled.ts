@@ -19,8 +19,11 @@ export interface CompiledDecoding {
    * finished, so that the caller can release the originals before the next ones are copied.
    */
   prepare(params: ModelParams): AsyncIterable<readonly Tensor[]>
+  /** The position biases and the empty cache of a batch: see `startDecoding`. */
   start(params: ModelParams, rows: number, inputLength: number): DecodeStart
+  /** Runs the encoder: see `encodeInputs`. */
   encode(params: ModelParams, inputs: Tensor, inputOfRow: Tensor, encoderBiases: Tensor[]): EncodedInputs
+  /** Decodes one token for each row: see `decodeStep`. The cache is donated. */
   advance(
     params: ModelParams,
     encoded: EncodedInputs,

@@ -41,7 +41,7 @@ export async function loadTextModel(
 
 /**
  * Loads a model's weights for inference: in float32, or with kernels quantized to `bits`. Parameters are read one by
- * one, so besides the loaded ones memory holds at most one parameter as it is stored. Throws a SwitchyardError if the
+ * one, so memory holds the loaded parameters and at most one more, in its stored type. Throws a SwitchyardError if the
  * weights are quantized to other bits already.
  */
 export async function loadForInference(weights: Weights, bits: Bits | null = null): Promise<ModelParams> {

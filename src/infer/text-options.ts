@@ -51,7 +51,7 @@ export interface TextOptions {
   processors?: readonly ScoreProcessor[]
   /**
    * A custom search in place of greedy search, sampling and beam search. It is called once for each text, with the
-   * limit, the processors and the stopping rule that the other options ask for.
+   * limit, the processors and the stopping rule that the remaining options give.
    */
   search?: (options: SearchOptions) => Search
 }

@@ -95,7 +95,9 @@ async function vocabularyOf(
   }
   const [folder] = folders
   if (vocabSize !== T5_VOCAB_SIZE)
-    throw new FileError(`${folder}: there is no vocabulary (${vocabularyFiles.join(', ')}) beside the weights`)
+    throw new FileError(
+      `${folder}: there is no vocabulary (${vocabularyFiles.join(', ')}) beside the weights: put the model's own there, or, for a run, convert it with --to native`,
+    )
   onNotice(`${folder}: there is no vocabulary beside the weights; T5's is used`)
   return loadT5Vocabulary()
 }

@@ -84,7 +84,7 @@ describe('the records of a run', () => {
     await log.append({ step: 3, loss: 9 })
     expect(await readFile(log.path, 'utf8')).toBe(before)
     expect(await readFile(`${log.path}.resumed`, 'utf8')).toBe('{"step":3,"loss":9}\n')
-    await log.open(2) // the run has died, and goes on again
+    await log.open(2) // the run was killed, and resumes
     await log.append({ step: 3, loss: 9 })
     expect(await readFile(`${log.path}.resumed`, 'utf8')).toBe('{"step":3,"loss":9}\n')
     await log.prepare(3)

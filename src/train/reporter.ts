@@ -3,7 +3,7 @@ import type { MetricsRecord } from './metrics-log.js'
 import { Pace } from './pace.js'
 import type { StepMetrics } from './step.js'
 
-/** What is known after a step, for a display. */
+/** The state of a run after a step, for a progress display. */
 export interface Progress {
   /** Steps made so far, and in the whole run. */
   readonly step: number

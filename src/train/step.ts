@@ -10,7 +10,7 @@ import type { Optimizer } from './optimizers/optimizer.js'
 /** The arrays that a step updates. They are donated to it, and it returns new ones. */
 export type TrainArrays = { params: TensorTree; optimizer: TensorTree }
 
-/** The other inputs of a step. They are small, and the only data that is copied to the backend in each step. */
+/** A step's inputs besides its arrays. They are small, and the only data that is copied to the backend in each step. */
 export type StepInputs<B extends TensorTree> = {
   batch: B
   /** The run's random key. Each step folds its own number into it. */

@@ -11,7 +11,7 @@ export interface Row {
   ok: boolean
 }
 
-/** The default bound of `maxRelative`, below which differences are rounding errors. */
+/** The default bound of `maxRelative`: smaller differences are rounding errors. */
 const defaultTolerance = 1e-4
 
 /** Compares a tensor with its expected value. A different number of elements or a NaN is an infinite difference. */

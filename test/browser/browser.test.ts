@@ -46,7 +46,7 @@ describe('a bundle for the browser', () => {
     expect(foreign.some(path => path.includes('onnxruntime-node'))).toBe(true)
   })
 
-  it('leaves out what is not imported', async () => {
+  it('leaves out modules that are not imported', async () => {
     const size = async (text: string): Promise<number> => (await bundle(text, project)).files.get('main.js')!.length
     const vocabulary = await size(`import { ByteVocabulary } from 'switchyard-ml/browser'; console.log(ByteVocabulary)`)
     expect(vocabulary).toBeLessThan((await size(`export * from 'switchyard-ml/browser'`)) / 3)

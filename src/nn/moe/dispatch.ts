@@ -63,7 +63,7 @@ export const combine = (y: Tensor, { slotOfChoice, choiceOfSlot }: Slots): Tenso
   slotsToChoices(y, slotOfChoice, choiceOfSlot) // [tokens, choices, dModel]
 
 /**
- * A gather by one map. Since the maps are inverse to each other, its gradient is a gather by the other map, not a
+ * A gather by `choiceOfSlot`. Its gradient is a gather by the inverse map, `slotOfChoice`, not a
  * scatter.
  */
 const tokensToSlots = customVjp(
