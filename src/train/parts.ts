@@ -1,10 +1,13 @@
 import { missingValue } from '../base/custom.js'
 import { ConfigError } from '../base/errors.js'
+import { treeFromPaths } from '../base/pytree.js'
+import type { Tree } from '../base/pytree.js'
 import { tokenize } from '../data/features.js'
 import type { TokenExample } from '../data/features.js'
 import { TrainIterator } from '../data/iterator.js'
 import type { Task, TaskCodec } from '../data/task.js'
 import { loadTask } from '../data/tasks/registry.js'
+import { evalShape, TensorType } from '../engine/api/eval-shape.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import { jit } from '../engine/api/jit.js'
 import * as random from '../engine/api/random.js'
@@ -45,6 +48,14 @@ export interface TrainerParts {
   readonly stepKey: Tensor
   /** Makes the parameters and the optimizer's state at step 0. */
   initialize(): TrainArrays
+  /** The types of those arrays. Nothing is computed: they may be too large for this machine. */
+  types(): TrainTypes
+}
+
+/** The types of a run's arrays. */
+export interface TrainTypes {
+  readonly params: Tree<TensorType>
+  readonly optimizer: Tree<TensorType>
 }
 
 /**
@@ -76,8 +87,17 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
       const params = initParameters(specs, random.foldIn(rootKey, 0))
       return { params, optimizer: initOptimizer(params) }
     },
+    types: () => {
+      const params = treeFromPaths(specs.map(({ path, dtype, shape }) => [path, new TensorType(dtype, shape)]))
+      return { params, optimizer: typesOf(initOptimizer)(params) }
+    },
   }
 }
+
+/** `evalShape` for trees whose structure TypeScript does not know; the types of `evalShape` itself would recurse endlessly. */
+const typesOf = evalShape as unknown as (
+  f: (params: TensorTree) => TensorTree,
+) => (params: Tree<TensorType>) => Tree<TensorType>
 
 /** Throws a ConfigError if a checkpoint's configuration names a custom value that is not supplied. */
 export function checkSupplied(saved: unknown, values: TrainerValues): void {

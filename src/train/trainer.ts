@@ -1,13 +1,10 @@
 import { FileError, SwitchyardError } from '../base/errors.js'
-import type { Tree } from '../base/pytree.js'
 import { libraryVersion } from '../base/version.js'
 import { abandonAfter, latestCheckpoint } from '../checkpoint/native.js'
 import type { Checkpoint } from '../checkpoint/native.js'
 import { RunLock } from '../checkpoint/run-lock.js'
 import { readCodec, saveCodec } from '../data/task.js'
 import type { Task } from '../data/task.js'
-import { evalShape } from '../engine/api/eval-shape.js'
-import type { TensorType } from '../engine/api/eval-shape.js'
 import * as np from '../engine/api/np.js'
 import type { ModelParams } from '../model/types.js'
 import { batchOf } from './batch.js'
@@ -54,7 +51,7 @@ export class Trainer {
    */
   static async begin(config: RunConfig, values: TrainerValues = {}): Promise<Trainer> {
     const parts = await makeParts(config, values)
-    requireMemory(parts.config, stateBytes(typesOf(parts.initialize)()))
+    requireMemory(parts.config, stateBytes(parts.types()))
     return new Trainer(parts, parts.initialize(), 0)
   }
 
@@ -70,7 +67,7 @@ export class Trainer {
     checkSupplied(checkpoint.config, values)
     const parts = await makeParts(config, values, readCodec(checkpoint.task))
     parts.iterator.restore(checkpoint.data)
-    const types = typesOf(parts.initialize)()
+    const types = parts.types()
     requireMemory(parts.config, stateBytes(types))
     const arrays = {
       params: await readTree(checkpoint.params, expectedOf(types.params)),
@@ -203,11 +200,3 @@ export class Trainer {
     this.resumedStep = undefined
   }
 }
-
-/**
- * `evalShape` for a tree whose structure TypeScript does not know; the types of `evalShape` itself would recurse
- * endlessly.
- */
-const typesOf = evalShape as unknown as (
-  f: () => TrainArrays,
-) => () => { params: Tree<TensorType>; optimizer: Tree<TensorType> }
