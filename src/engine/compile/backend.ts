@@ -5,7 +5,10 @@ import type { Program } from '../program/program.js'
 /** An array in a backend's memory. */
 export interface Buffer {
   readonly aval: Aval
-  /** The data on the host. It may be the buffer's own memory: do not write to it, and do not read it after the buffer is donated. */
+  /**
+   * The data on the host. It may be the buffer's own memory: do not write to it, and do not read it after the buffer is
+   * donated.
+   */
   read(): Promise<HostTensor>
 }
 
@@ -27,11 +30,15 @@ export interface ExecutableStats {
 export interface Executable {
   readonly stats: ExecutableStats
   /**
-   * Donated inputs (see `Backend.compile`) may not be used after a run that succeeded. A run that fails adds to `written` the
-   * donated inputs whose data it may have overwritten; all other inputs are unchanged. Runs may not overlap.
+   * Donated inputs (see `Backend.compile`) may not be used after a run that succeeded. A run that fails adds to
+   * `written` the donated inputs whose data it may have overwritten; all other inputs are unchanged. Runs may not
+   * overlap.
    */
   run(inputs: readonly Buffer[], written?: Set<Buffer>): Promise<Buffer[]>
-  /** Frees the memory that the executable holds outside of JavaScript's. It must not be running, and cannot run afterwards. */
+  /**
+   * Frees the memory that the executable holds outside of JavaScript's. It must not be running, and cannot run
+   * afterwards.
+   */
   release(): Promise<void>
 }
 
@@ -42,7 +49,10 @@ export type ProgramsAtSizes = readonly [Program, Program, Program]
 export interface CompiledWithWeights {
   /** The positions of the weights that the backend has copied, and whose buffers it therefore does not keep. */
   readonly copied: readonly number[]
-  /** The executable for one set of sizes, given the function's program at these sizes. It takes the inputs that are not weights. */
+  /**
+   * The executable for one set of sizes, given the function's program at these sizes. It takes the inputs that are not
+   * weights.
+   */
   at(program: Program): Promise<Executable>
 }
 
@@ -73,9 +83,9 @@ export interface Backend {
   /** The stages of `compile` for a program. */
   explain(program: Program, donated?: readonly boolean[]): Compilation
   /**
-   * Compiles a function some of whose inputs, its weights, hold the same data in each run. `weights` has a buffer for each of
-   * them and null for each other input. The backend prepares the weights once, for all sizes of the other inputs. A backend
-   * that has nothing to prepare compiles the program of each size separately.
+   * Compiles a function some of whose inputs, its weights, hold the same data in each run. `weights` has a buffer for
+   * each of them and null for each other input. The backend prepares the weights once, for all sizes of the other
+   * inputs. A backend that has nothing to prepare compiles the program of each size separately.
    */
   compileWithWeights(
     examples: ProgramsAtSizes,

@@ -47,8 +47,8 @@ export class Concrete extends Value {
   }
 
   /**
-   * Donates the buffer to the function `to`: the array cannot be used any more. `buffer` resolves when all reads that have
-   * begun are done. `takeBack` makes the array usable again, for a run that failed before it wrote to the buffer.
+   * Donates the buffer to the function `to`: the array cannot be used any more. `buffer` resolves when all reads that
+   * have begun are done. `takeBack` makes the array usable again, for a run that failed before it wrote to the buffer.
    */
   donate(to: string): { buffer: Promise<Buffer>; takeBack: () => void } {
     const { buffer } = this
@@ -95,16 +95,19 @@ export interface FunctionAtSizes {
 }
 
 /**
- * How many programs are kept compiled. Each has a session of ONNX Runtime, which takes 100 kB or more and has its own threads.
- * A training run needs about ten, an interactive session some dozens.
+ * How many programs are kept compiled. Each has a session of ONNX Runtime, which takes 100 kB or more and has its own
+ * threads. A training run needs about ten, an interactive session some dozens.
  */
 const MAX_PROGRAMS = 256
 
-/** Runs programs, and single primitives outside of `jit`, on a backend, one after the other. Keeps compiled programs in a cache. */
+/**
+ * Runs programs, and single primitives outside of `jit`, on a backend, one after the other. Keeps compiled programs in
+ * a cache.
+ */
 export class Engine implements Evaluator {
   /**
-   * The keys of programs in `byText`, for each mask of donated inputs. They are kept because writing a large program as text
-   * takes long.
+   * The keys of programs in `byText`, for each mask of donated inputs. They are kept because writing a large program as
+   * text takes long.
    */
   private readonly keys = new WeakMap<Program, Map<string, string>>()
   /** Executables by the text of their program, preceded by the mask of donated inputs. */
@@ -143,7 +146,10 @@ export class Engine implements Evaluator {
     return this.start(this.compileText(program.toString(), program), outputs, inputs, [], primitive)
   }
 
-  /** Runs a program; returns futures at once. Donated inputs may not be used again. `name`: the function's name, for errors. */
+  /**
+   * Runs a program; returns futures at once. Donated inputs may not be used again. `name`: the function's name, for
+   * errors.
+   */
   run(program: Program, inputs: readonly Value[], donated: readonly boolean[] = [], name = 'a program'): Concrete[] {
     const types = program.outputs.map(o => o.aval)
     return this.start(this.compile(program, donated), types, inputs, donated, name)

@@ -1,6 +1,7 @@
 /**
- * The polynomials of the inverse error function in single precision (Giles 2012, "Approximating the erfinv function", figure 5):
- * erfInv(x) = x central(w - 2.5) for w = -log(1 - x^2) below 5, x tail(sqrt(w) - 3) from there on. Constant terms first.
+ * The polynomials of the inverse error function in single precision (Giles 2012, "Approximating the erfinv function",
+ * figure 5): erfInv(x) = x central(w - 2.5) for w = -log(1 - x^2) below 5, x tail(sqrt(w) - 3) from there on. Constant
+ * terms first.
  */
 export const erfInvPolynomials = {
   // prettier-ignore

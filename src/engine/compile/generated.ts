@@ -3,21 +3,28 @@ import { liveEquations, withoutDeadCode } from '../transform/dead-code.js'
 import { is, Lit, Program, Var } from '../program/program.js'
 import type { Atom, Equation } from '../program/program.js'
 
-/** A program without the arrays of random numbers that loops generate. */
+/** A program cut into loops that generate random numbers, and the rest. */
 export interface Generated {
-  /** From the program's inputs to the scalars of all loops, one loop's after the other's: small arrays, such as keys. */
+  /**
+   * From the program's inputs to the scalars of all loops, one loop's after the other's: small arrays, such as keys.
+   */
   readonly seeds: Program
-  /** Loops from scalars to arrays of one size, element by element. */
+  /** Loops from scalars to arrays that have the same number of elements. */
   readonly loops: readonly Program[]
-  /** All else. After the program's inputs, its inputs are the loops' outputs; outputs that a loop makes are left out. */
+  /**
+   * The rest of the program. Its inputs are the program's inputs, then the loops' outputs. Outputs of the program that
+   * a loop computes are not among its outputs.
+   */
   readonly rest: Program
 }
 
-/** What a backend's generating loops can do. */
+/** Which loops a backend can generate. */
 export interface GeneratorLimits {
-  /** Which of a program's equations a loop can compute, if the equations that their operands are made by are in it too. */
+  /**
+   * Which of a program's equations a loop can compute, if the equations that their operands are made by are in it too.
+   */
   canGenerate: (program: Program) => (eqn: Equation) => boolean
-  /** The least number of elements that a loop is worth. */
+  /** Arrays with fewer elements are not worth a loop. */
   minElements: number
   /** How many outputs one loop may have. */
   maxOutputs: number
@@ -25,12 +32,13 @@ export interface GeneratorLimits {
   maxEquations: number
 }
 
-/** The largest array among keys and other scalars' origins, which are interpreted. */
+/** The interpreter computes the scalars that loops read (see `seeds`), from arrays of at most this many elements. */
 const MAX_SEED_ELEMENTS = 4096
 
 /**
- * Cuts random numbers off a program: element-wise chains that begin at threefry and depend on nothing but element positions and
- * on scalars, which themselves come from small arrays (keys). They end where an array comes in that is none of these.
+ * Cuts random numbers off a program. A loop computes element-wise chains that begin at threefry2x32 and read only
+ * scalars and element positions. The scalars are computed from small arrays, such as keys, before the loops run. A
+ * chain ends where an equation reads any other array.
  */
 export function cutGenerated(program: Program, limits: GeneratorLimits): Generated {
   if (!program.equations.some(isRandom)) return { seeds: new Program(program.inputs, [], []), loops: [], rest: program }
@@ -54,7 +62,10 @@ export function cutGenerated(program: Program, limits: GeneratorLimits): Generat
 
 const isRandom = (eqn: Equation): boolean => is(eqn, 'threefry2x32')
 
-/** Which equations make seeds, which ones loops may compute (by their outputs), and which of the latter depend on random bits. */
+/**
+ * Classifies a program's equations. `seeds` compute small arrays and scalars. `members` are those that a loop can
+ * compute, by their outputs. `random` are the members that depend on random bits.
+ */
 function classify(
   program: Program,
   { canGenerate, minElements }: GeneratorLimits,
@@ -92,7 +103,11 @@ const hasPrograms = (eqn: Equation): boolean =>
   is(eqn, 'while') ||
   is(eqn, 'cond')
 
-/** One loop for each group of connected equations in `random`, from which those are taken that no loop can be made of. */
+/**
+ * One loop for each connected group of equations in `random`. The equations of groups that exceed the limits are
+ * deleted from `random`. They then are part of the rest, and may read results of other groups, so the loops are made
+ * again.
+ */
 function makeLoops(
   program: Program,
   members: ReadonlyMap<Atom, Equation>,
@@ -122,7 +137,7 @@ function makeLoops(
   }
 }
 
-/** The members that some arrays are made by, directly or not. */
+/** The members on which some arrays depend, directly or not. */
 function makersOf(arrays: readonly Atom[], members: ReadonlyMap<Atom, Equation>): Set<Equation> {
   const makers = new Set<Equation>()
   const open = [...arrays]
@@ -135,13 +150,13 @@ function makersOf(arrays: readonly Atom[], members: ReadonlyMap<Atom, Equation>)
   return makers
 }
 
-/** What equations read that none of them makes. */
+/** The variables that equations read and that none of them computes. */
 function scalarsOf(equations: readonly Equation[]): Var[] {
   const made = new Set<Atom>(equations.flatMap(e => e.outputs))
   return [...new Set(equations.flatMap(e => e.inputs).filter((a): a is Var => a instanceof Var && !made.has(a)))]
 }
 
-/** Groups of equations that are connected by arrays. */
+/** The connected components: groups of equations, none of which reads a result of another group. */
 function components(equations: readonly Equation[]): Equation[][] {
   const merged: number[] = []
   const find = (g: number): number => {

@@ -1,7 +1,7 @@
 /**
- * The primitives as functions on values; primitives.ts says what each does. They are strict about shapes and dtypes, except
- * that a JS number is accepted as a constant of the other operand's type. The rules of transformations are written with
- * these functions, and the public np and lax are built on them.
+ * The primitives as functions on values; primitives.ts says what each does. They are strict about shapes and dtypes,
+ * except that a JS number is accepted as a constant of the other operand's type. The rules of transformations are
+ * written with these functions, and the public np and lax are built on them.
  */
 import type { DType } from '../../base/dtypes.js'
 import { sameShape } from './aval.js'

@@ -1,9 +1,9 @@
 import type { DType } from '../../base/dtypes.js'
 
 /**
- * How an index out of bounds is treated. `clip`: it is moved to the nearest valid index. `fill`: a gather reads zero there
- * (JAX reads NaN for floats). `drop`: a scatter skips that update. Negative indices are out of bounds here; np adds the
- * axis length to them first.
+ * How an index out of bounds is treated. `clip`: it is moved to the nearest valid index. `fill`: a gather reads zero
+ * there (JAX reads NaN for floats). `drop`: a scatter skips that update. Negative indices are out of bounds here; np
+ * adds the axis length to them first.
  */
 export type IndexMode = 'clip' | 'fill' | 'drop'
 
@@ -25,7 +25,8 @@ export interface DotParams {
 /**
  * gather(operand, indices): the first `batchDims` axes of both are batch axes; the last axis of `indices` holds one
  * index for each of `axes`. Output: batch, the other axes of indices, the remaining axes of the operand, in order.
- * scatter and scatterAdd (operand, indices, updates) write to the positions that a gather with the same parameters reads.
+ * scatter and scatterAdd (operand, indices, updates) write to the positions that a gather with the same parameters
+ * reads.
  */
 export interface GatherParams {
   axes: readonly number[]
@@ -46,7 +47,9 @@ export interface ScanParams<Program> {
 export interface VjpPrograms<Program> {
   /** inputs -> outputs, then residuals. */
   forward: Program
-  /** residuals, cotangents of the outputs -> cotangents of the first inputs. Later inputs, which it captured, get none. */
+  /**
+   * residuals, cotangents of the outputs -> cotangents of the first inputs. Later inputs, which it captured, get none.
+   */
   backward: Program
 }
 
@@ -54,17 +57,19 @@ export interface VjpPrograms<Program> {
  * Every primitive and its parameters. The types of all rule tables are derived from this list. (`Program` is a type
  * parameter, because program.ts imports this file.)
  *
- * The comments define each primitive's edge cases; test/conformance checks them for every backend and dtype.
- * The semantics are XLA's; differences are marked "unlike XLA". For all primitives:
- * - Operands of element-wise primitives have the same shape and dtype: conversion and broadcasting are separate primitives.
- *   Operands that a shape rule rejects (shapes.ts) are a ShapeError. Every backend computes all operands that it accepts.
+ * The comments define each primitive's edge cases; test/conformance checks them for every backend and dtype. The
+ * semantics are XLA's; differences are marked "unlike XLA". For all primitives:
+ * - Operands of element-wise primitives have the same shape and dtype: conversion and broadcasting are separate
+ *   primitives. Operands that a shape rule rejects (shapes.ts) are a ShapeError. Every backend computes all operands
+ *   that it accepts.
  * - float16 and bfloat16 are computed in float32 or wider and rounded after each equation, to nearest, ties to even.
  * - Integers wrap: they keep the low bits of the exact result. int64 has all of its 64 bits.
- * - bool operands: add, max, reduceSum, reduceMax and scatterAdd compute OR; mul, min, reduceProd and reduceMin compute AND;
- *   dotGeneral computes an OR of ANDs; comparisons order false below true.
- * - A NaN operand gives a NaN result, whatever its position, except where a comment says otherwise. NaN payloads and signs
- *   are not kept.
- * - Zeros keep their sign as in IEEE 754, except in `select`, `max` and `min`, and where `simplify` rewrites x + 0 as x.
+ * - bool operands: add, max, reduceSum, reduceMax and scatterAdd compute OR; mul, min, reduceProd and reduceMin compute
+ *   AND; dotGeneral computes an OR of ANDs; comparisons order false below true.
+ * - A NaN operand gives a NaN result, whatever its position, except where a comment says otherwise. NaN payloads and
+ *   signs are not kept.
+ * - Zeros keep their sign as in IEEE 754, except in `select`, `max` and `min`, and where `simplify` rewrites x + 0 as
+ *   x.
  */
 // prettier-ignore
 export interface PrimitiveParamsOf<Program> {
@@ -83,8 +88,8 @@ export interface PrimitiveParamsOf<Program> {
   exp: None; expm1: None; log: None; log1p: None; sqrt: None; rsqrt: None
   sin: None; cos: None; tanh: None; logistic: None; erf: None
   /**
-   * The inverse of erf: erfInv(1) is Infinity; outside of -1..1 it is NaN. When compiled, the result has XLA's error: close to
-   * 1 and -1, up to 6e-6 of the value.
+   * The inverse of erf: erfInv(1) is Infinity; outside of -1..1 it is NaN. When compiled, the result has XLA's error:
+   * close to 1 and -1, up to 6e-6 of the value.
    */
   erfInv: None
   /** Bitwise for integers, logical for bool. */
@@ -107,7 +112,10 @@ export interface PrimitiveParamsOf<Program> {
   // Element-wise, two operands of one shape and dtype.
 
   add: None; sub: None; mul: None
-  /** Integers: rounded towards 0; x / 0 is -1 (all bits set); the least integer / -1 is that integer. Never a CPU exception. */
+  /**
+   * Integers: rounded towards 0; x / 0 is -1 (all bits set); the least integer / -1 is that integer. Never a CPU
+   * exception.
+   */
   div: None
   /**
    * The remainder with the sign of x, x - y trunc(x / y), exact. Integers: x rem 0 is x, x rem -1 is 0. Floats:
@@ -119,7 +127,9 @@ export interface PrimitiveParamsOf<Program> {
    * NaN; pow(-1, Infinity) = 1.
    */
   pow: None
-  /** NaN if either operand is NaN. For 0 and -0 the result is either of them (unlike XLA: max gives 0, min gives -0). */
+  /**
+   * NaN if either operand is NaN. For 0 and -0 the result is either of them (unlike XLA: max gives 0, min gives -0).
+   */
   max: None; min: None
   /** The angle of the point (y, x) for atan2(y, x), from -pi to pi; the signs of zeros choose the side. */
   atan2: None
@@ -142,13 +152,17 @@ export interface PrimitiveParamsOf<Program> {
   reshape: { shape: readonly number[] }
   transpose: { perm: readonly number[] }
   concatenate: { axis: number }
-  /** pad(operand, scalar). A negative low or high crops; interior is the number of padding elements between neighbors. */
+  /**
+   * pad(operand, scalar). A negative low or high crops; interior is the number of padding elements between neighbors.
+   */
   pad: { low: readonly number[]; high: readonly number[]; interior: readonly number[] }
   slice: { start: readonly number[]; limit: readonly number[]; strides: readonly number[] }
   rev: { axes: readonly number[] }
   /** Each element's index along the axis, rounded (floats) or wrapped (integers) to the dtype; not for bool. */
   iota: { dtype: DType; shape: readonly number[]; axis: number }
-  /** dynamicSlice(operand, ...starts): starts are int32 scalars, clamped to 0..size - window, so that the window fits. */
+  /**
+   * dynamicSlice(operand, ...starts): starts are int32 scalars, clamped to 0..size - window, so that the window fits.
+   */
   dynamicSlice: { sizes: readonly number[] }
   /** dynamicUpdateSlice(operand, update, ...starts): starts as in dynamicSlice. */
   dynamicUpdateSlice: None
@@ -180,7 +194,10 @@ export interface PrimitiveParamsOf<Program> {
   dotGeneral: DotParams
   /** Index modes: see IndexMode. `drop` reads as `fill` does. */
   gather: GatherParams
-  /** If several updates have the same index, one of them is kept; the backend chooses which. `fill` writes as `drop` does. */
+  /**
+   * If several updates have the same index, one of them is kept; the backend chooses which. `fill` writes as `drop`
+   * does.
+   */
   scatter: GatherParams
   /** Adds every update, also several with the same index. The backend chooses the order. */
   scatterAdd: GatherParams
@@ -190,8 +207,8 @@ export interface PrimitiveParamsOf<Program> {
    */
   sort: { axis: number }
   /**
-   * The k largest elements along the last axis, and their indices (int32). Equal elements (0 equals -0) keep their order;
-   * NaN is largest. (Unlike XLA, where 0 precedes -0, and the sign of a NaN counts.)
+   * The k largest elements along the last axis, and their indices (int32). Equal elements (0 equals -0) keep their
+   * order; NaN is largest. (Unlike XLA, where 0 precedes -0, and the sign of a NaN counts.)
    */
   topK: { k: number }
   /** threefry2x32(key0, key1, count0, count1), all uint32: two words of random bits, equal to JAX's. */
@@ -199,27 +216,32 @@ export interface PrimitiveParamsOf<Program> {
 
   // Primitives that carry programs.
 
-  /** Applies `program` to the operands. With `remat`, reverse mode stores only the operands and computes the rest again. */
+  /**
+   * Applies `program` to the operands. With `remat`, reverse mode stores only the operands and computes the rest again.
+   */
   call: { name: string; program: Program; remat: boolean }
   /**
-   * As `call`, but a backend that has a faster kernel for `name` may run that instead of `program`; `attributes` are the
-   * kernel's settings. `vjp` is a custom reverse-mode derivative. `jvp` is a custom derivative for both modes: a program from
-   * the inputs and the tangents of the floating-point inputs to the outputs and the tangents of the floating-point outputs,
-   * linear in the tangents.
+   * As `call`, but a backend that has a faster kernel for `name` may run that instead of `program`; `attributes` are
+   * the kernel's settings. `vjp` is a custom reverse-mode derivative. `jvp` is a custom derivative for both modes: a
+   * program from the inputs and the tangents of the floating-point inputs to the outputs and the tangents of the
+   * floating-point outputs, linear in the tangents.
    */
   composite: {
     name: string; program: Program; attributes?: { readonly [name: string]: number }
     vjp?: VjpPrograms<Program>; jvp?: Program
   }
   /**
-   * linearCall(residuals, operands): applies `program`, which is linear in the operands. Its transposition is given by the
-   * program `transpose`, from the residuals and the outputs' cotangents to the operands' cotangents. So a tangent program
-   * carries a custom reverse-mode derivative.
+   * linearCall(residuals, operands): applies `program`, which is linear in the operands. Its transposition is given by
+   * the program `transpose`, from the residuals and the outputs' cotangents to the operands' cotangents. So a tangent
+   * program carries a custom reverse-mode derivative.
    */
   linearCall: { name: string; program: Program; transpose: Program; numResiduals: number }
   /** A loop of `length` steps: see ScanParams. */
   scan: ScanParams<Program>
-  /** carry = body(carry) while condition(carry) is true. Operands: the condition's constants, the body's, then the carry. */
+  /**
+   * carry = body(carry) while condition(carry) is true. Operands: the condition's constants, the body's, then the
+   * carry.
+   */
   while: { condition: Program; body: Program; numConditionConsts: number; numBodyConsts: number }
   /** cond(index, ...operands): branches[index](operands), with the int32 index clamped to 0..branches - 1. */
   cond: { branches: readonly Program[] }

@@ -30,7 +30,9 @@ export interface Equation<P extends PrimitiveName = PrimitiveName> {
   readonly outputs: readonly Var[]
 }
 
-/** A list of equations over values with static shapes. Loops and branches are equations whose parameters hold programs. */
+/**
+ * A list of equations over values with static shapes. Loops and branches are equations whose parameters hold programs.
+ */
 export class Program {
   constructor(
     readonly inputs: readonly Var[],

@@ -50,7 +50,10 @@ export class Trace {
     return eqn.outputs.map(v => new Tracer(this, v))
   }
 
-  /** The variable or constant for a value in this program. An array from outside becomes a hidden input, never a constant. */
+  /**
+   * The variable or constant for a value in this program. An array from outside becomes a hidden input, never a
+   * constant.
+   */
   atomOf(value: Value): Atom {
     if (value instanceof Tracer && value.trace === this) return value.atom
     if (value instanceof Literal) return new Lit(value.value, value.dtype)
@@ -81,9 +84,9 @@ let fallback: Evaluator | null = null
 export const isTracing = (): boolean => traces.length > 0
 
 /**
- * Reports a read that fails. Inside a traced function, the function's call throws the error (even if the function catches
- * it here, or never awaits the read), and the returned promise stays pending: a rejection that nobody awaits would end
- * the process. Elsewhere the promise is rejected.
+ * Reports a read that fails. Inside a traced function, the function's call throws the error (even if the function
+ * catches it here, or never awaits the read), and the returned promise stays pending: a rejection that nobody awaits
+ * would end the process. Elsewhere the promise is rejected.
  */
 export function failRead(error: SwitchyardError): Promise<never> {
   const current = traces.at(-1)
@@ -136,7 +139,10 @@ export interface Traced {
   captured: Value[]
 }
 
-/** Runs `f` on tracers of the given types and returns the program that it wrote. `name`: the function's name, for errors. */
+/**
+ * Runs `f` on tracers of the given types and returns the program that it wrote. `name`: the function's name, for
+ * errors.
+ */
 export function trace(avals: readonly Aval[], f: (inputs: Value[]) => readonly Value[], name = ''): Traced {
   const t = new Trace(name)
   const inputs = avals.map(a => t.input(a))
@@ -162,7 +168,9 @@ export function traceClosed(avals: readonly Aval[], f: (inputs: Value[]) => read
   return program
 }
 
-/** Applies a program's equations to values one by one. While a function is traced, this inlines them into its program. */
+/**
+ * Applies a program's equations to values one by one. While a function is traced, this inlines them into its program.
+ */
 export function evalProgram(program: Program, inputs: readonly Value[]): Value[] {
   const env = new Map<Var, Value>()
   const read = (a: Atom): Value => (a instanceof Lit ? new Literal(a.value, a.aval.dtype) : env.get(a)!)

@@ -11,9 +11,10 @@ import type { Batched, BatchRule } from './rules.js'
 const zero = (): Value => ops.full([], 0, 'int32')
 
 /**
- * The windows of a batch of dynamicSlices as indices of a gather. `shape` is the operand's shape for one example, `sizes` the
- * window's. The resulting `axes` are those along which the window is shorter than the operand. An index is the start, clamped
- * so that the window fits, plus the offset in the window. Indices: [batch, ...window's lengths along `axes`, number of axes].
+ * The windows of a batch of dynamicSlices as indices of a gather. `shape` is the operand's shape for one example,
+ * `sizes` the window's. The resulting `axes` are those along which the window is shorter than the operand. An index is
+ * the start, clamped so that the window fits, plus the offset in the window. Indices: [batch, ...window's lengths along
+ * `axes`, number of axes].
  */
 function windowIndices(
   shape: readonly number[],
@@ -62,8 +63,8 @@ export const dynamicUpdateSlice: BatchRule<'dynamicUpdateSlice'> = ([x, update, 
 }
 
 /**
- * If both operands are mapped, the gather gets one more batch axis. If only one is, the batch is an ordinary axis of it:
- * one that is not indexed (operand), or one more axis of index vectors (indices).
+ * If both operands are mapped, the gather gets one more batch axis. If only one is, the batch is an ordinary axis of
+ * it: one that is not indexed (operand), or one more axis of index vectors (indices).
  */
 export const gather: BatchRule<'gather'> = ([x, indices], params, size) => {
   const { axes, batchDims: n, mode } = params
@@ -96,7 +97,10 @@ export const scatter =
     return [mapped(ops.moveAxis(result, n, 0))]
   }
 
-/** If the padding value is mapped: pads with zeros, then writes each example's value to the positions outside of its operand. */
+/**
+ * If the padding value is mapped: pads with zeros, then writes each example's value to the positions outside of its
+ * operand.
+ */
 export const pad: BatchRule<'pad'> = ([x, value], { low, high, interior }: PrimitiveParams['pad'], size) => {
   const operand = lead(x, size)
   const amounts = [
@@ -110,7 +114,10 @@ export const pad: BatchRule<'pad'> = ([x, value], { low, high, interior }: Primi
   return [mapped(ops.select(inside, padded, ops.broadcastInDim(value.value, padded.shape, [0])))]
 }
 
-/** If both operands are mapped, the product gets one more batch axis. If one is, its batch is a free axis, moved to the front. */
+/**
+ * If both operands are mapped, the product gets one more batch axis. If one is, its batch is a free axis, moved to the
+ * front.
+ */
 export const dotGeneral: BatchRule<'dotGeneral'> = ([x, y], { contract: [cx, cy], batch: [bx, by] }) => {
   if (x.batched && y.batched) {
     return [

@@ -25,8 +25,9 @@ export const call =
   }
 
 /**
- * A batched composite computes another function than the original, so it is renamed `vmap(name)`, lest a backend run the
- * original's kernel. With a custom derivative all outputs are mapped, because all of its cotangents or tangents are.
+ * A batched composite computes another function than the original, so it is renamed `vmap(name)`, lest a backend run
+ * the original's kernel. With a custom derivative all outputs are mapped, because all of its cotangents or tangents
+ * are.
  */
 export const composite =
   (batchProgram: BatchProgram): BatchRule<'composite'> =>
@@ -43,7 +44,9 @@ export const composite =
     return zip(bind('composite', values(inputs), params), outputs.batched)
   }
 
-/** The batched `jvp` program. A tangent is mapped if its input is. Captured inputs, which come last, have no tangents. */
+/**
+ * The batched `jvp` program. A tangent is mapped if its input is. Captured inputs, which come last, have no tangents.
+ */
 function batchJvp(batchProgram: BatchProgram, jvp: Program, size: number, inputs: readonly Batched[]): Program {
   const floats = inputs.filter(x => isFloat(x.value.dtype)).slice(0, jvp.inputs.length - inputs.length)
   return batchProgram(jvp, size, [...flags(inputs), ...flags(floats)], allOf(jvp.outputs)).program
@@ -75,7 +78,10 @@ function batchVjp(
   }
 }
 
-/** Batches a program that returns the operands' cotangents. Those of operands that are not mapped are summed over the batch. */
+/**
+ * Batches a program that returns the operands' cotangents. Those of operands that are not mapped are summed over the
+ * batch.
+ */
 function batchBackward(
   batchProgram: BatchProgram,
   backward: Program,
@@ -129,7 +135,10 @@ export const scan =
     return zip(outputs, batched).map((y, i) => (i >= numCarry && y.batched ? mapped(ops.moveAxis(y.value, 1, 0)) : y))
   }
 
-/** If the condition differs between examples, the loop runs until it is false for all; finished examples keep their carry. */
+/**
+ * If the condition differs between examples, the loop runs until it is false for all; finished examples keep their
+ * carry.
+ */
 export const whileLoop =
   (batchProgram: BatchProgram): BatchRule<'while'> =>
   (inputs, { condition, body, numConditionConsts: n, numBodyConsts: m }, size) => {
@@ -173,7 +182,9 @@ export const whileLoop =
     return outputs.map(mapped)
   }
 
-/** If the index differs between examples, all branches are applied, and each example selects the results of its branch. */
+/**
+ * If the index differs between examples, all branches are applied, and each example selects the results of its branch.
+ */
 export const cond =
   (batchProgram: BatchProgram): BatchRule<'cond'> =>
   ([index, ...operands], { branches }, size) => {

@@ -1,7 +1,8 @@
 /**
- * Derivatives of composites: the composite's custom derivative, if it has one, else that of its program. jvp of a composite
- * with a custom reverse-mode derivative writes the composite itself, for the value, and a `linearCall` of the operands'
- * tangents. Applied, the `linearCall` computes the derivative of the composite's program; transposed, it is the custom rule.
+ * Derivatives of composites: the composite's custom derivative, if it has one, else that of its program. jvp of a
+ * composite with a custom reverse-mode derivative writes the composite itself, for the value, and a `linearCall` of the
+ * operands' tangents. Applied, the `linearCall` computes the derivative of the composite's program; transposed, it is
+ * the custom rule.
  */
 import { isFloat } from '../../base/dtypes.js'
 import { SwitchyardError } from '../../base/errors.js'
@@ -50,8 +51,8 @@ export const compositeJvp =
   }
 
 /**
- * Inlines the custom `jvp` program. It takes a tangent for each declared floating-point input; the inputs after them, which
- * the function captured, have none.
+ * Inlines the custom `jvp` program. It takes a tangent for each declared floating-point input; the inputs after them,
+ * which the function captured, have none.
  */
 function customJvp(
   name: string,
@@ -86,13 +87,15 @@ function checkArguments(
   const closedOver = primals.find((_, i) => i >= numDeclared && tangents[i] !== null)
   if (!closedOver) return
   throw new SwitchyardError(
-    `${name} has its own derivative, and closes over an array ${formatAval(closedOver.aval)} that is being differentiated: pass it as an argument`,
+    `${name} has its own derivative, and closes over an array ${formatAval(closedOver.aval)} that is being differentiated: ` +
+      'pass it as an argument',
   )
 }
 
 /**
- * The outputs, and the residuals for the backward pass. If every residual is an input or an output, the composite itself is
- * applied, for which a backend may have a kernel. Otherwise a composite named `name.forward` returns the residuals too.
+ * The outputs, and the residuals for the backward pass. If every residual is an input or an output, the composite
+ * itself is applied, for which a backend may have a kernel. Otherwise a composite named `name.forward` returns the
+ * residuals too.
  */
 function valueAndResiduals(
   primals: readonly Value[],
@@ -112,7 +115,9 @@ function valueAndResiduals(
   return { outputs: all.slice(0, numOutputs), residuals: all.slice(numOutputs) }
 }
 
-/** The transposition rule of `linearCall`: applies its `transpose` program to the residuals and the outputs' cotangents. */
+/**
+ * The transposition rule of `linearCall`: applies its `transpose` program to the residuals and the outputs' cotangents.
+ */
 export function linearCallTranspose(
   cotangents: readonly Cotangent[],
   operands: readonly LinearOperand[],

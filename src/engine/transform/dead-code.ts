@@ -3,8 +3,8 @@ import type { Atom, Equation } from '../program/program.js'
 import { scanParts, select, settle } from './masks.js'
 
 /**
- * Removes what no output needs: equations, unused results of loops, branches and calls, and operands that only those results
- * needed. The program's inputs and outputs stay as they are.
+ * Removes what no output needs: equations, unused results of loops, branches and calls, and operands that only those
+ * results needed. The program's inputs and outputs stay as they are.
  */
 export function withoutDeadCode(program: Program): Program {
   return new Program(program.inputs, liveEquations(program.equations, program.outputs), program.outputs)

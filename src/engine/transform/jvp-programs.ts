@@ -1,6 +1,6 @@
 /**
- * jvp rules of the primitives that carry programs: the same primitive, with programs that compute tangents too. In each rule
- * `reached` is the mask of the outputs that have a tangent.
+ * jvp rules of the primitives that carry programs: the same primitive, with programs that compute tangents too. In each
+ * rule `reached` is the mask of the outputs that have a tangent.
  */
 import type { Aval } from '../program/aval.js'
 import * as ops from '../program/ops.js'
@@ -58,7 +58,8 @@ export const scan =
         { types: rowTypes.map(rowType), active: isPresent(rowDots) },
       ]
       let reached: boolean[] = []
-      // (consts, their tangents, carry, its tangents, rows, their tangents) -> (carry, its tangents, ys, their tangents)
+      // (consts, their tangents, carry, its tangents, rows, their tangents) -> (carry, its tangents, ys, their
+      // tangents)
       const program = traceClosed(
         groups.flatMap(({ types, active }) => [...types, ...select(types, active)]),
         v => {
@@ -157,8 +158,8 @@ export const cond =
     const types = avalsOf([...operands, ...present(tangents)])
     const n = operands.length
     const reached = branches[0].outputs.map(() => false)
-    // `reached` is complete only after all branches have been traced. So they are traced twice: first to find `reached`, then
-    // with a tangent for every output in it.
+    // `reached` is complete only after all branches have been traced. So they are traced twice: first to find
+    // `reached`, then with a tangent for every output in it.
     const traceBranches = (findReached: boolean) =>
       branches.map(branch =>
         traceClosed(types, v => {

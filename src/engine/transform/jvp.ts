@@ -12,8 +12,8 @@ import * as programs from './jvp-programs.js'
 import type { Duals, JvpRule, Tangent } from './rules.js'
 
 /**
- * Applies a program to values and tangents: the forward-mode derivative (Jacobian-vector product). Equations none of whose
- * operands has a tangent are applied unchanged.
+ * Applies a program to values and tangents: the forward-mode derivative (Jacobian-vector product). Equations none of
+ * whose operands has a tangent are applied unchanged.
  */
 export function jvpEval(program: Program, primals: readonly Value[], tangents: readonly Tangent[]): Duals {
   const env = new Map<Var, [Value, Tangent]>()
@@ -114,8 +114,8 @@ const reduceExtreme =
   }
 
 /**
- * The tangent of a product, computed by multiplying pairs of factors until one is left. Unlike y * sum(t / x), this is correct
- * when factors are zero, and so are its higher derivatives.
+ * The tangent of a product, computed by multiplying pairs of factors until one is left. Unlike y * sum(t / x), this is
+ * correct when factors are zero, and so are its higher derivatives.
  */
 const reduceProd: JvpRule<'reduceProd'> = ([x], [t], { axes }) => {
   const kept = ops.range(x.ndim).filter(i => !axes.includes(i))

@@ -5,7 +5,10 @@ import type { GatherParams } from '../program/primitives.js'
 import type { Value } from '../program/value.js'
 import type { LinearOperand, TransposeRule } from './rules.js'
 
-/** The primitives that are linear in some operand. The jvp rules apply only these, and primitives that carry programs, to tangents. */
+/**
+ * The primitives that are linear in some operand. The jvp rules apply only these, and primitives that carry programs,
+ * to tangents.
+ */
 export type LinearPrimitive =
   | 'neg'
   | 'optimizationBarrier'
@@ -182,9 +185,9 @@ function lastWritten(operand: Aval, updates: Aval, indices: Value, { axes, batch
 }
 
 /**
- * The cotangent of one operand of a dotGeneral: the dotGeneral of the output's cotangent and the other operand, contracted
- * over the other operand's free axes, transposed to this operand's order of axes. `isRight`: whether this operand is the
- * right one.
+ * The cotangent of one operand of a dotGeneral: the dotGeneral of the output's cotangent and the other operand,
+ * contracted over the other operand's free axes, transposed to this operand's order of axes. `isRight`: whether this
+ * operand is the right one.
  */
 function dotTranspose(
   ct: Value,

@@ -21,8 +21,8 @@ export interface Linearized {
 }
 
 /**
- * Splits a program into its value and its derivative, which is linear in the tangents of the `active` inputs. Outputs that
- * are not in the mask `wanted` get no tangent, and what only their tangents need is not computed.
+ * Splits a program into its value and its derivative, which is linear in the tangents of the `active` inputs. Outputs
+ * that are not in the mask `wanted` get no tangent, and what only their tangents need is not computed.
  */
 export function linearize(program: Program, active: Mask, wanted: Mask = allOf(program.outputs)): Linearized {
   const types = program.inputs.map(v => v.aval)

@@ -1,6 +1,6 @@
 /**
- * Masks: lists of booleans parallel to a list of values. They say which values have a tangent, are unknown, are mapped or
- * are needed. In a list of values, null marks an absent one, such as a tangent that is known to be zero.
+ * Masks: lists of booleans parallel to a list of values. They say which values have a tangent, are unknown, are mapped
+ * or are needed. In a list of values, null marks an absent one, such as a tangent that is known to be zero.
  */
 import type { Value } from '../program/value.js'
 
@@ -30,9 +30,9 @@ export const sameMask = (a: Mask, b: Mask): boolean => a.every((x, i) => x === b
 export const allOf = (list: readonly unknown[]): boolean[] => list.map(() => true)
 
 /**
- * The fixpoint of a property of a loop's carries, such as "has a tangent". `attempt` transforms the loop's body, given the
- * mask of the carries that have the property before a step, and returns in `after` the mask of those that have it after the
- * step, which includes the former. It is called again with the larger mask until the mask stays the same.
+ * The fixpoint of a property of a loop's carries, such as "has a tangent". `attempt` transforms the loop's body, given
+ * the mask of the carries that have the property before a step, and returns in `after` the mask of those that have it
+ * after the step, which includes the former. It is called again with the larger mask until the mask stays the same.
  */
 export function settle<T extends { after: Mask }>(start: Mask, attempt: (carried: Mask) => T): T & { carried: Mask } {
   let carried = start

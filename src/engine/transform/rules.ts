@@ -1,7 +1,7 @@
 /**
- * The types of the rule tables. In the rules, primals are the operands' values, `dots` their tangents (as in x-dot) and `cts`
- * cotangents. Rules of primitives that carry programs get the transformation itself as an argument, since importing it
- * would be a cycle.
+ * The types of the rule tables. In the rules, primals are the operands' values, `dots` their tangents (as in x-dot) and
+ * `cts` cotangents. Rules of primitives that carry programs get the transformation itself as an argument, since
+ * importing it would be a cycle.
  */
 import type { Aval } from '../program/aval.js'
 import type { PrimitiveName } from '../program/primitives.js'
@@ -85,7 +85,10 @@ export interface Split {
 /** The type of `split` (split.ts). */
 export type SplitProgram = (program: Program, unknownInputs: readonly boolean[], wanted?: readonly boolean[]) => Split
 
-/** An equation in two parts: `known` computes its known outputs and the residuals, `unknown` its unknown outputs (null: none). */
+/**
+ * An equation in two parts: `known` computes its known outputs and the residuals, `unknown` its unknown outputs (null:
+ * none).
+ */
 export interface SplitEquation {
   known: readonly Equation[]
   unknown: Equation | null

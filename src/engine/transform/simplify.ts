@@ -7,13 +7,13 @@ import type { Atom, Equation } from '../program/program.js'
 import { withoutDeadCode } from './dead-code.js'
 
 /**
- * An equivalent program with fewer operations. Calls are inlined, equal equations are computed once, identities and data
- * movements that cancel are removed, transpositions are folded into the matrix products that read them, and what no output
- * needs is removed.
+ * An equivalent program with fewer operations. Calls are inlined, equal equations are computed once, identities and
+ * data movements that cancel are removed, transpositions are folded into the matrix products that read them, and what
+ * no output needs is removed.
  *
- * Results equal the original's bit for bit, except for the sign of a zero: x + 0 and the sum of a single element become x,
- * which for x = -0 should be +0 (IEEE 754). In particular, additions keep their order, since (a + b) + c and a + (b + c) round
- * differently.
+ * Results equal the original's bit for bit, except for the sign of a zero: x + 0 and the sum of a single element become
+ * x, which for x = -0 should be +0 (IEEE 754). In particular, additions keep their order, since (a + b) + c and a + (b
+ * + c) round differently.
  */
 export function simplify(program: Program): Program {
   const writer = new Simplifier()
@@ -166,8 +166,8 @@ class Simplifier {
   }
 
   /**
-   * Reads a transposed operand before its transposition, with the contracted and batch axes renumbered. Possible if the free
-   * axes have the same order before and after it, because that is their order in the result.
+   * Reads a transposed operand before its transposition, with the contracted and batch axes renumbered. Possible if the
+   * free axes have the same order before and after it, because that is their order in the result.
    */
   private foldTransposes(eqn: Equation<'dotGeneral'>): Equation | Atom {
     for (const side of [0, 1] as const) {

@@ -13,8 +13,10 @@ import type { SplitEquation, SplitProgram } from './rules.js'
 /**
  * Splits a scan into two. There are four kinds of residuals:
  * - `hoisted`: computed from constants only, so the same at every step. A `call` before the loops computes them once.
- * - `fixed`: constants of the scan, and `rows`: rows of its scanned operands. The unknown scan reads the operand itself.
- * - `stacked`: all other residuals. The known scan returns those of all steps stacked, and the unknown scan scans over them.
+ * - `fixed`: constants of the scan, and `rows`: rows of its scanned operands. The unknown scan reads the operand
+ *   itself.
+ * - `stacked`: all other residuals. The known scan returns those of all steps stacked, and the unknown scan scans over
+ *   them.
  */
 export function splitScan(split: SplitProgram, eqn: Equation<'scan'>, unknown: Mask): SplitEquation {
   const { body, numConsts, numCarry } = eqn.params
@@ -111,9 +113,9 @@ function invariantPart(
 }
 
 /**
- * Splits a cond into two. The branches have different residuals, but all branches of one cond must return the same types. So
- * each known branch returns its residuals in slots, a list of types that all branches share: a residual goes to a free slot
- * of its type, and unused slots hold zeros. A residual that is an operand of the branch needs no slot.
+ * Splits a cond into two. The branches have different residuals, but all branches of one cond must return the same
+ * types. So each known branch returns its residuals in slots, a list of types that all branches share: a residual goes
+ * to a free slot of its type, and unused slots hold zeros. A residual that is an operand of the branch needs no slot.
  */
 export function splitCond(split: SplitProgram, eqn: Equation<'cond'>, unknown: Mask): SplitEquation {
   if (unknown[0]) return { known: [], unknown: eqn }
@@ -184,9 +186,9 @@ export function splitCond(split: SplitProgram, eqn: Equation<'cond'>, unknown: M
 }
 
 /**
- * Splits a call with `remat`, whose only residuals are its inputs. The unknown part computes the known values again, from
- * inputs that pass an `optimizationBarrier`. Without the barrier, simplification would merge both computations into one,
- * and its results would stay in memory until the unknown part runs.
+ * Splits a call with `remat`, whose only residuals are its inputs. The unknown part computes the known values again,
+ * from inputs that pass an `optimizationBarrier`. Without the barrier, simplification would merge both computations
+ * into one, and its results would stay in memory until the unknown part runs.
  */
 export function splitCall(split: SplitProgram, eqn: Equation<'call'>, unknown: Mask): SplitEquation {
   const { program } = eqn.params

@@ -8,9 +8,9 @@ import type { Split, SplitEquation } from './rules.js'
 import { splitCall, splitCond, splitScan } from './split-programs.js'
 
 /**
- * Splits a program in two (partial evaluation): `known` computes everything that does not depend on the unknown inputs, and
- * `unknown` the rest. Residuals are known values that `unknown` reads: outputs of `known`, inputs of `unknown`. Outputs in
- * the mask `wanted` are returned by `unknown` even if they are known.
+ * Splits a program in two (partial evaluation): `known` computes everything that does not depend on the unknown inputs,
+ * and `unknown` the rest. Residuals are known values that `unknown` reads: outputs of `known`, inputs of `unknown`.
+ * Outputs in the mask `wanted` are returned by `unknown` even if they are known.
  */
 export function split(program: Program, unknownInputs: readonly boolean[], wanted: readonly boolean[] = []): Split {
   const unknown = new Set<Var>(select(program.inputs, unknownInputs))
@@ -51,7 +51,8 @@ function splitEquation(eqn: Equation, unknown: readonly boolean[]): SplitEquatio
   if (is(eqn, 'while')) {
     throw new SwitchyardError(
       `while(${eqn.inputs.map(a => formatAval(a.aval)).join(', ')}) has no reverse mode: ` +
-        'the number of its steps, and so of the residuals to store, is unknown while tracing; use scan, or forward mode (jvp)',
+        'the number of its steps, and so of the residuals to store, is unknown while tracing; ' +
+        'use scan, or forward mode (jvp)',
     )
   }
   return { known: [], unknown: eqn }

@@ -40,8 +40,8 @@ export const cond =
   }
 
 /**
- * A scan in the opposite direction. Its carry holds the carry's cotangents and the sums so far of the constants' cotangents.
- * It scans over the cotangents of the stacked outputs, and stacks the cotangents of the scanned operands.
+ * A scan in the opposite direction. Its carry holds the carry's cotangents and the sums so far of the constants'
+ * cotangents. It scans over the cotangents of the stacked outputs, and stacks the cotangents of the scanned operands.
  */
 export const scan =
   (transposeEval: TransposeEval): ProgramTransposeRule<'scan'> =>
@@ -56,8 +56,8 @@ export const scan =
     const constTypes = consts.filter(isLinear).map(o => o.linear)
     const knownConsts = known(consts)
     const yTypes = select(body.outputs.slice(numCarry), isPresent(yCts)).map(o => o.aval)
-    // The operands of the transposed scan: known constants; cotangents of the carry, sums of the constants' cotangents; known
-    // rows, rows of the outputs' cotangents.
+    // The operands of the transposed scan: known constants; cotangents of the carry, sums of the constants' cotangents;
+    // known rows, rows of the outputs' cotangents.
     const types = [knownConsts.map(v => v.aval), carryTypes, constTypes, select(rowTypes, isKnown(xs)), yTypes]
 
     const transposed = traceClosed(types.flat(), v => {

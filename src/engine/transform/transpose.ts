@@ -14,9 +14,9 @@ import * as programs from './transpose-programs.js'
 import type { Cotangent, LinearOperand, ProgramTransposeRule, TransposeRule } from './rules.js'
 
 /**
- * Applies the transpose of a program that is linear in some inputs, which are null in `inputs`: from cotangents of the outputs
- * to cotangents of those inputs. First the equations that depend on known inputs only are applied, in order. Then the linear
- * equations are visited from last to first, and each adds to the cotangents of its operands.
+ * Applies the transpose of a program that is linear in some inputs, which are null in `inputs`: from cotangents of the
+ * outputs to cotangents of those inputs. First the equations that depend on known inputs only are applied, in order.
+ * Then the linear equations are visited from last to first, and each adds to the cotangents of its operands.
  */
 export function transposeEval(
   program: Program,
@@ -52,7 +52,8 @@ export function transposeEval(
     })
     const sum = is(eqn, 'gather') ? sums.get(eqn.inputs[0] as Var) : undefined
     if (sum && is(eqn, 'gather')) {
-      // Another gather from the same operand, such as an embedding: adds its rows to the sum, without a new array of zeros.
+      // Another gather from the same operand, such as an embedding: adds its rows to the sum, without a new array of
+      // zeros.
       sums.set(eqn.inputs[0] as Var, addGathered(sum, cts[0]!, valueOf(operands[1]), eqn.params))
     } else applyRule(eqn, cts, operands).forEach((c, i) => accumulate(eqn.inputs[i], c))
   }

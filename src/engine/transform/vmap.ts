@@ -9,7 +9,10 @@ import * as programs from './batch-programs.js'
 import { lead, mapped, shift, unmapped } from './batching.js'
 import type { Batched, BatchRule } from './rules.js'
 
-/** Applies a program to a batch of `size` examples. Equations without a mapped operand are applied once for all examples. */
+/**
+ * Applies a program to a batch of `size` examples. Equations without a mapped operand are applied once for all
+ * examples.
+ */
 export function batchEval(program: Program, size: number, inputs: readonly Batched[]): Batched[] {
   const env = new Map<Var, Batched>()
   const read = (a: Atom): Batched => (a instanceof Lit ? unmapped(new Literal(a.value, a.aval.dtype)) : env.get(a)!)
@@ -34,8 +37,9 @@ const applyRule = <P extends PrimitiveName>(
 ): Batched[] => batchRules[primitive](inputs, params, size)
 
 /**
- * The program for a batch: mapped inputs and outputs have the batch as axis 0. `batched` says which inputs are mapped and,
- * in the result, which outputs are. Outputs in the mask `alwaysMapped` are mapped in any case, by repetition if necessary.
+ * The program for a batch: mapped inputs and outputs have the batch as axis 0. `batched` says which inputs are mapped
+ * and, in the result, which outputs are. Outputs in the mask `alwaysMapped` are mapped in any case, by repetition if
+ * necessary.
  */
 export function batchProgram(
   program: Program,

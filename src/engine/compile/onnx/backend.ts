@@ -31,9 +31,9 @@ import { expandRaggedDots } from './ragged-dot.js'
 import type { SessionFactory } from './session.js'
 
 /**
- * The backend that compiles a program to one ONNX graph, run by ONNX Runtime. Two parts of a program are WebAssembly loops
- * instead: random numbers, generated before the graph runs, and updates of donated state, written in place after it. State
- * moves into an arena when it is first donated, and stays there.
+ * The backend that compiles a program to one ONNX graph, run by ONNX Runtime. Two parts of a program are WebAssembly
+ * loops instead: random numbers, generated before the graph runs, and updates of donated state, written in place after
+ * it. State moves into an arena when it is first donated, and stays there.
  */
 export class OnnxBackend implements Backend {
   readonly name = 'onnx'
@@ -146,8 +146,9 @@ export class OnnxBackend implements Backend {
 }
 
 /**
- * The source of each input that is left in the graph: a weight's buffer, or a position among the inputs that are not weights.
- * (This is not a closure in `compileWithWeights`, which would keep all weights alive, also those that the session has copied.)
+ * The source of each input that is left in the graph: a weight's buffer, or a position among the inputs that are not
+ * weights. (This is not a closure in `compileWithWeights`, which would keep all weights alive, also those that the
+ * session has copied.)
  */
 function inputsOf(
   kept: readonly number[],

@@ -4,9 +4,9 @@ import { allNodes, namesRead, renameNode } from './nodes.js'
 import type { Attribute, GraphInfo, Node } from './proto.js'
 
 /**
- * A graph is cut into chunks if sorting its nodes takes more steps than this. ONNX Runtime keeps the nodes that are ready to run
- * in a sorted linked list, and builds that list again in each of about fifty optimizers. If n nodes are ready at the same time,
- * building it takes about n² / 2 steps: half a million for 1,000 nodes that read only inputs.
+ * A graph is cut into chunks if sorting its nodes takes more steps than this. ONNX Runtime keeps the nodes that are
+ * ready to run in a sorted linked list, and builds that list again in each of about fifty optimizers. If n nodes are
+ * ready at the same time, building it takes about n² / 2 steps: half a million for 1,000 nodes that read only inputs.
  */
 export const MAX_STEPS = 1e6
 
@@ -14,9 +14,10 @@ export const MAX_STEPS = 1e6
 const CHUNK_NODES = 250
 
 /**
- * The graph with its nodes in chunks. A chunk is the body of an `If` whose condition is always true; ONNX Runtime sorts and
- * optimizes each body separately. The condition is computed from the size of an input, because ONNX Runtime inlines an `If` with
- * a constant condition. A graph without inputs is not cut. `types` has the type of each value that the nodes compute.
+ * The graph with its nodes in chunks. A chunk is the body of an `If` whose condition is always true; ONNX Runtime sorts
+ * and optimizes each body separately. The condition is computed from the size of an input, because ONNX Runtime inlines
+ * an `If` with a constant condition. A graph without inputs is not cut. `types` has the type of each value that the
+ * nodes compute.
  */
 export function inChunks(graph: GraphInfo, types: ReadonlyMap<string, Lowered>, writer: GraphWriter): GraphInfo {
   const { nodes, inputs, outputs } = graph
@@ -48,8 +49,8 @@ export function inChunks(graph: GraphInfo, types: ReadonlyMap<string, Lowered>, 
           body,
           values.map(v => ({ ...v, name: inner.get(v.name)! })),
         ),
-        // Never runs, but ONNX needs a branch of the same types. It reads `size`, because ONNX Runtime would compute a constant branch
-        // when it makes the session, and keep the results.
+        // Never runs, but ONNX needs a branch of the same types. It reads `size`, because ONNX Runtime would compute a
+        // constant branch when it makes the session, and keep the results.
         else_branch: outside.body([], g => values.map(v => g.expand(g.cast(size, v.dtype), v.shape))),
       },
     }
@@ -61,7 +62,9 @@ const bodyOf = (nodes: readonly Node[], outputs: readonly Lowered[]): Attribute 
   graph: { nodes, initializers: new Map(), inputs: [], outputs },
 })
 
-/** How many steps ONNX Runtime takes to sort these nodes: the elements that it walks past in its list of ready nodes. */
+/**
+ * How many steps ONNX Runtime takes to sort these nodes: the elements that it walks past in its list of ready nodes.
+ */
 export function sortingSteps(nodes: readonly Node[]): number {
   const makers = new Map(nodes.flatMap(node => node.outputs.map(name => [name, node] as const)))
   const readers = new Map<Node, Node[]>(nodes.map(node => [node, []]))

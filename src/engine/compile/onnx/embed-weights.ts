@@ -6,7 +6,10 @@ import { RAGGED_DOT } from './ragged-dot.js'
 /** Weights up to this size are always embedded: passing them as inputs in each run takes longer than reading them. */
 const SMALL_BYTES = 2 ** 16
 
-/** For each operation, the positions of the operands that ONNX Runtime packs if they are weights: laid out for its kernel. */
+/**
+ * For each operation, the positions of the operands that ONNX Runtime packs if they are weights: laid out for its
+ * kernel.
+ */
 const packed: { readonly [op: string]: readonly number[] } = {
   MatMul: [1],
   FusedMatMul: [1],
@@ -25,10 +28,10 @@ export interface GraphWithWeights {
 }
 
 /**
- * Replaces inputs by weights of the graph. `tensors` has the data of each such input, and null for each other input. When ONNX
- * Runtime makes a session, it packs weights on the right side of a matrix product for its kernel, which makes the product two to
- * three times as fast. Packing copies the weight, so large tensors that other operations read, such as an embedding, stay inputs
- * and are read without a copy.
+ * Replaces inputs by weights of the graph. `tensors` has the data of each such input, and null for each other input.
+ * When ONNX Runtime makes a session, it packs weights on the right side of a matrix product for its kernel, which makes
+ * the product two to three times as fast. Packing copies the weight, so large tensors that other operations read, such
+ * as an embedding, stay inputs and are read without a copy.
  */
 export function embedWeights(graph: GraphInfo, tensors: readonly (HostTensor | null)[]): GraphWithWeights {
   const tensorOf = new Map(graph.inputs.flatMap(({ name }, i) => (tensors[i] ? [[name, tensors[i]] as const] : [])))

@@ -25,7 +25,10 @@ export interface GeneratedCode {
   readonly loops: readonly Generator[]
 }
 
-/** A compiled program: generators of random numbers, then the session (the main part), then the loops that update state in place. */
+/**
+ * A compiled program: generators of random numbers, then the session (the main part), then the loops that update state
+ * in place.
+ */
 export class OnnxExecutable implements Executable {
   private readonly loops: { fused: FusedLoop; code: Loop; arrays: readonly Var[]; scalars: readonly Var[] }[]
   /** The outputs of the generators and of the loops. */
@@ -76,7 +79,8 @@ export class OnnxExecutable implements Executable {
     const values = new Map<Var, HostBuffer>()
     inputs.forEach((buffer, i) => values.set(main.inputs[i], buffer as HostBuffer))
     this.generate(inputs as readonly HostBuffer[], values)
-    // Blocks that no buffer holds, to be freed after the run: copies for the loops to read, and loop outputs not computed yet.
+    // Blocks that no buffer holds, to be freed after the run: copies for the loops to read, and loop outputs not
+    // computed yet.
     const unheld = new Set<Block>()
     try {
       const results = await this.runSegments(values, unheld, written ?? new Set())
@@ -155,7 +159,9 @@ export class OnnxExecutable implements Executable {
     return this.outputsOf(results, values)
   }
 
-  /** Finds a block in one arena for every array of a loop, and moves donated state there. Adds the blocks to `blocks`. */
+  /**
+   * Finds a block in one arena for every array of a loop, and moves donated state there. Adds the blocks to `blocks`.
+   */
   private placeLoop(
     { outputs, inPlace }: FusedLoop,
     arrays: readonly Var[],

@@ -20,12 +20,13 @@ const allEqual = (values: Values): boolean => values.every(v => v === values[0])
 const same = (a: Values, b: Values): boolean => a.every((v, i) => v === b[i])
 
 /**
- * Makes one graph that works for all input sizes from the graphs of one function at three different sizes (the examples).
+ * Makes one graph that works for all input sizes from the graphs of one function at three different sizes (the
+ * examples).
  *
- * The examples may differ in axis lengths of inputs, and in integer constants such as shapes and bounds of slices. The general
- * graph computes each such constant at run time, by a formula that gives the right value in all three examples: a multiple of a
- * size, a multiple of a product of two sizes, or a size plus a constant. A formula has one unknown factor or constant, so one
- * example determines it and the others test it.
+ * The examples may differ in axis lengths of inputs, and in integer constants such as shapes and bounds of slices. The
+ * general graph computes each such constant at run time, by a formula that gives the right value in all three examples:
+ * a multiple of a size, a multiple of a product of two sizes, or a size plus a constant. A formula has one unknown
+ * factor or constant, so one example determines it and the others test it.
  *
  * Null if the examples differ in anything else, if no formula fits, or if several formulas of the same kind fit.
  */
@@ -65,8 +66,8 @@ export function generalize(graphs: readonly GraphInfo[]): GraphInfo | null {
 }
 
 /**
- * The general nodes of a graph or of a body in it; null if the examples differ too much. `names` has the names of each value of
- * the first example in the other examples; the names of the nodes' outputs are added to it.
+ * The general nodes of a graph or of a body in it; null if the examples differ too much. `names` has the names of each
+ * value of the first example in the other examples; the names of the nodes' outputs are added to it.
  */
 function generalNodes(
   examples: readonly (readonly Node[])[],
@@ -116,8 +117,8 @@ function generalNodes(
 }
 
 /**
- * The general body of an ONNX `If`. The lengths of its outputs' axes get names of their own, which ONNX Runtime treats as unknown.
- * Null for bodies of loops, the ones that have inputs: a function with loops cannot be generalized.
+ * The general body of an ONNX `If`. The lengths of its outputs' axes get names of their own, which ONNX Runtime treats
+ * as unknown. Null for bodies of loops, the ones that have inputs: a function with loops cannot be generalized.
  */
 function generalBody(
   examples: readonly GraphInfo[],
@@ -169,7 +170,10 @@ const sameOperation = (a: Node, b: Node): boolean =>
 
 const withoutBodies = (_: string, value: Attribute): unknown => (isBody(value) ? 'body' : value)
 
-/** An input or output of the general graph. A length that is a size gets its name; any other that differs gets a name of its own. */
+/**
+ * An input or output of the general graph. A length that is a size gets its name; any other that differs gets a name of
+ * its own.
+ */
 const generalInfo = (examples: readonly ValueInfo[], x: ValueInfo, sizes: readonly Size[]): ValueInfo => ({
   ...x,
   shape: x.shape.map((length, axis) => {
@@ -188,8 +192,8 @@ class SizeWriter {
   constructor(private readonly sizes: readonly Size[]) {}
 
   /**
-   * Writes a constant whose values in the examples are `tensors`, and returns its name: `name` itself if they are equal. Null if no
-   * formula fits. `isTargetShape`: whether it is the shape operand of a Reshape.
+   * Writes a constant whose values in the examples are `tensors`, and returns its name: `name` itself if they are
+   * equal. Null if no formula fits. `isTargetShape`: whether it is the shape operand of a Reshape.
    */
   constant(name: string, tensors: readonly HostTensor[], isTargetShape: boolean): string | null {
     const [{ dtype, shape }] = tensors
@@ -214,8 +218,8 @@ class SizeWriter {
   }
 
   /**
-   * A vector with one element, which has these values in the examples. Null if no formula fits. The kinds of formulas are tried
-   * from the simplest on. If several of one kind fit, the result is null, since they differ at other sizes.
+   * A vector with one element, which has these values in the examples. Null if no formula fits. The kinds of formulas
+   * are tried from the simplest on. If several of one kind fit, the result is null, since they differ at other sizes.
    */
   private formula(values: Values): string | null {
     for (const formulas of [this.multiples(values), this.products(values), this.sums(values)]) {

@@ -8,8 +8,9 @@ import { elementTypes } from './proto.js'
 import type { Attribute, ElementType, GraphInfo, Node } from './proto.js'
 
 /**
- * A value of the ONNX graph. Its `shape` in the graph may differ from that of the program's value: a broadcast value keeps axes
- * of length 1 until an operation needs all its elements, since ONNX's element-wise operations broadcast their operands.
+ * A value of the ONNX graph. Its `shape` in the graph may differ from that of the program's value: a broadcast value
+ * keeps axes of length 1 until an operation needs all its elements, since ONNX's element-wise operations broadcast
+ * their operands.
  */
 export interface Lowered {
   name: string
@@ -19,14 +20,17 @@ export interface Lowered {
 
 type Attributes = { [name: string]: Attribute }
 
-/** Whether the result of an operation consists of the operand's elements, unchanged: then a bound on them holds for it too. */
+/**
+ * Whether the result of an operation consists of the operand's elements, unchanged: then a bound on them holds for it
+ * too.
+ */
 const keepsBound = (op: string, dtype: ElementType): boolean =>
   ['Expand', 'Reshape', 'Transpose'].includes(op) || (op === 'Cast' && ['int32', 'uint32', 'int64'].includes(dtype))
 
 /**
- * Types of transposed values that are cast to float32 before the Transpose instead of after it. ONNX Runtime 1.30 crashes the
- * process on a Transpose whose result is read by a BitCast and, through a Cast to float32, by a MatMul: its MatmulTransposeFusion
- * fails to swap the Transpose and the Cast.
+ * Types of transposed values that are cast to float32 before the Transpose instead of after it. ONNX Runtime 1.30
+ * crashes the process on a Transpose whose result is read by a BitCast and, through a Cast to float32, by a MatMul: its
+ * MatmulTransposeFusion fails to swap the Transpose and the Cast.
  */
 const bitCastTypes: ReadonlySet<ElementType> = new Set<ElementType>(['float16', 'bfloat16', 'int32', 'uint32'])
 
@@ -74,8 +78,9 @@ export class GraphWriter {
     attributes: Attributes = {},
     domain = '',
   ): Lowered[] {
-    // Rules often repeat the same arithmetic on indices, so equal int64 nodes are written once. Float nodes are not shared, since
-    // a program may compute a value twice on purpose (see optimizationBarrier), nor is Identity, which gives a value a second name.
+    // Rules often repeat the same arithmetic on indices, so equal int64 nodes are written once. Float nodes are not
+    // shared, since a program may compute a value twice on purpose (see optimizationBarrier), nor is Identity, which
+    // gives a value a second name.
     const mayShare = op !== 'Identity' && !Object.values(attributes).some(isBody)
     const key =
       mayShare && outputs.every(o => o.dtype === 'int64')
@@ -96,7 +101,10 @@ export class GraphWriter {
     return named
   }
 
-  /** The body of a node, as an attribute. `write` gets the body's graph and inputs, writes its nodes and returns its outputs. */
+  /**
+   * The body of a node, as an attribute. `write` gets the body's graph and inputs, writes its nodes and returns its
+   * outputs.
+   */
   body(inputs: readonly Omit<Lowered, 'name'>[], write: (g: GraphWriter, inputs: Lowered[]) => Lowered[]): Attribute {
     const g = new GraphWriter(this)
     const named = inputs.map(i => ({ ...i, name: this.fresh() }))
@@ -120,14 +128,18 @@ export class GraphWriter {
     return this.makers.get(x.name)
   }
 
-  /** A constant. Small ones with equal data are shared; large ones would take long to compare, so each gets a key of its own. */
+  /**
+   * A constant. Small ones with equal data are shared; large ones would take long to compare, so each gets a key of its
+   * own.
+   */
   constant(tensor: HostTensor): Lowered {
     if (this.outer) return this.outer.constant(tensor)
     const small = tensor.data.length <= 64
     const key = `${tensor.dtype} ${tensor.shape} ${small ? bytesOf(tensor).join() : this.count}`
     let c = this.constants.get(key)
     if (!c) {
-      // ONNX Runtime does not accept bfloat16 initializers in all places, so a bfloat16 constant is written as its bits.
+      // ONNX Runtime does not accept bfloat16 initializers in all places, so a bfloat16 constant is written as its
+      // bits.
       const bits = tensor.dtype === 'bfloat16' ? { ...tensor, dtype: 'uint16' as const } : tensor
       const name = this.fresh()
       this.initializers.set(name, bits)
@@ -157,7 +169,10 @@ export class GraphWriter {
     return this.numbers('int64', [values.length], values)
   }
 
-  /** Reshapes. Successive reshapes become one, or none if they cancel; a scalar constant is reshaped at once, without a node. */
+  /**
+   * Reshapes. Successive reshapes become one, or none if they cancel; a scalar constant is reshaped at once, without a
+   * node.
+   */
   reshape(x: Lowered, shape: readonly number[]): Lowered {
     const from = this.beforeReshape(x)
     const scalar = from.shape.length === 0 ? this.constantOf(from) : undefined
@@ -202,8 +217,8 @@ export class GraphWriter {
   }
 
   /**
-   * Casts. A cast back to the type from which the value was cast is dropped if the value is an index with a known bound, since
-   * indices below an axis length fit in both types.
+   * Casts. A cast back to the type from which the value was cast is dropped if the value is an index with a known
+   * bound, since indices below an axis length fit in both types.
    */
   cast(x: Lowered, dtype: ElementType): Lowered {
     if (x.dtype === dtype) return x
@@ -220,8 +235,8 @@ export class GraphWriter {
   }
 
   /**
-   * The same bits as another type of the same width. ONNX Runtime has no BitCast for types of one byte, whose Cast keeps the bits:
-   * it wraps between int8 and uint8, and a byte that becomes bool is 0 or 1 (see primitives.ts).
+   * The same bits as another type of the same width. ONNX Runtime has no BitCast for types of one byte, whose Cast
+   * keeps the bits: it wraps between int8 and uint8, and a byte that becomes bool is 0 or 1 (see primitives.ts).
    */
   bitcast(x: Lowered, dtype: ElementType): Lowered {
     const bytes = ['bool', 'int8', 'uint8'].includes(dtype)
@@ -233,8 +248,9 @@ export class GraphWriter {
   }
 
   /**
-   * The graph with these inputs and outputs, and the types of the values that its nodes compute. A value that is an output is
-   * renamed to the output's name. An output that is an input, a constant or already another output gets an Identity node instead.
+   * The graph with these inputs and outputs, and the types of the values that its nodes compute. A value that is an
+   * output is renamed to the output's name. An output that is an input, a constant or already another output gets an
+   * Identity node instead.
    */
   finish(
     inputs: readonly Lowered[],
@@ -257,7 +273,10 @@ export class GraphWriter {
   }
 }
 
-/** Removes nodes whose results nothing reads. Rules leave such nodes when they read the operand of an earlier node instead of its result. */
+/**
+ * Removes nodes whose results nothing reads. Rules leave such nodes when they read the operand of an earlier node
+ * instead of its result.
+ */
 function withoutDeadNodes(nodes: readonly Node[], outputs: readonly string[]): Node[] {
   const needed = new Set(outputs)
   return nodes

@@ -2,9 +2,9 @@ import { is } from '../../program/program.js'
 import type { Atom, Program } from '../../program/program.js'
 
 /**
- * For each output, the position of the input whose memory it may take, or null. It may if it is a dynamicUpdateSlice of a donated
- * input that nothing else reads. ONNX Runtime then writes only the window: ScatterND copies its operand unless the result has
- * the same address.
+ * For each output, the position of the input whose memory it may take, or null. It may if it is a dynamicUpdateSlice of
+ * a donated input that nothing else reads. ONNX Runtime then writes only the window: ScatterND copies its operand
+ * unless the result has the same address.
  */
 export function writtenInPlace(
   { equations, inputs, outputs }: Program,

@@ -7,8 +7,8 @@ export type Runtime = typeof import('onnxruntime-node')
 let loaded: Promise<Runtime> | undefined
 
 /**
- * Loads ONNX Runtime, once per thread, with its telemetry turned off. Throws a SwitchyardError that says how to install it if it
- * is missing or incomplete.
+ * Loads ONNX Runtime, once per thread, with its telemetry turned off. Throws a SwitchyardError that says how to install
+ * it if it is missing or incomplete.
  */
 export function loadRuntime(): Promise<Runtime> {
   return (loaded ??= load())
@@ -28,8 +28,8 @@ async function load(): Promise<Runtime> {
 }
 
 /**
- * ONNX Runtime reads this variable when its first session is created. Unless it is set, the library reads /etc/machine-id, keeps
- * a database under ~/.cache/Microsoft and reports to mobile.events.data.microsoft.com.
+ * ONNX Runtime reads this variable when its first session is created. Unless it is set, the library reads
+ * /etc/machine-id, keeps a database under ~/.cache/Microsoft and reports to mobile.events.data.microsoft.com.
  */
 const SWITCH = 'ORT_DISABLE_TELEMETRY'
 
@@ -40,7 +40,10 @@ async function disableTelemetry(): Promise<void> {
   if (!isMainThread) await evaluateInMainThread(`process.env.${SWITCH} ??= ${JSON.stringify(process.env[SWITCH])}`)
 }
 
-/** The time limit for evaluation in the main thread. It evaluates even while it is busy in JavaScript, but not during `Atomics.wait`. */
+/**
+ * The time limit for evaluation in the main thread. It evaluates even while it is busy in JavaScript, but not during
+ * `Atomics.wait`.
+ */
 const MAIN_THREAD_SECONDS = 10
 
 /** Evaluates an expression in the main thread, through its debugger interface. */
@@ -67,7 +70,9 @@ async function evaluateInMainThread(expression: string): Promise<void> {
   }
 }
 
-/** Whether native code sees the variable. In a worker, only a diagnostic report shows the environment of the process. */
+/**
+ * Whether native code sees the variable. In a worker, only a diagnostic report shows the environment of the process.
+ */
 function isSetInProcess(): boolean {
   const report = process.report.getReport() as { environmentVariables?: Readonly<Record<string, string>> }
   return report.environmentVariables?.[SWITCH] !== undefined

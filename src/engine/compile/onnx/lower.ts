@@ -39,8 +39,8 @@ export function lowerProgram(g: GraphWriter, program: Program, inputs: readonly 
 const constant = (g: GraphWriter, { value, aval: { dtype } }: Lit): Lowered => g.constant(hostScalar(dtype, value))
 
 /**
- * Writes one equation. If ONNX Runtime cannot compute in the operands' type, they are cast to a wider one, and the results are
- * cast back, rounded or wrapped. `ins` and `outs`: the types of operands and results in the program.
+ * Writes one equation. If ONNX Runtime cannot compute in the operands' type, they are cast to a wider one, and the
+ * results are cast back, rounded or wrapped. `ins` and `outs`: the types of operands and results in the program.
  */
 function lowerEquation<P extends PrimitiveName>(
   g: GraphWriter,

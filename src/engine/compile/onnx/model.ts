@@ -11,8 +11,9 @@ import { lowerProgram } from './lower.js'
 import type { GraphInfo } from './proto.js'
 
 /**
- * The type in which a tensor enters or leaves a model. float16 and bfloat16 are passed as their bits: ONNX Runtime's JavaScript API
- * has no bfloat16, and where JavaScript has a Float16Array (Node 24 and later) it refuses float16 in a Uint16Array.
+ * The type in which a tensor enters or leaves a model. float16 and bfloat16 are passed as their bits: ONNX Runtime's
+ * JavaScript API has no bfloat16, and where JavaScript has a Float16Array (Node 24 and later) it refuses float16 in a
+ * Uint16Array.
  */
 export const boundaryType = (dtype: DType): DType => (dtype === 'bfloat16' || dtype === 'float16' ? 'uint16' : dtype)
 
@@ -50,7 +51,10 @@ function write(program: Program): { graph: GraphInfo; types: ReadonlyMap<string,
   return { graph, types, writer }
 }
 
-/** A result in the type in which it leaves the model. (An empty one is a constant: BitCast of no elements fails in ONNX Runtime 1.30.) */
+/**
+ * A result in the type in which it leaves the model. (An empty one is a constant: BitCast of no elements fails in ONNX
+ * Runtime 1.30.)
+ */
 function leaving(g: GraphWriter, value: Lowered, { dtype, shape }: Aval): Lowered {
   const type = boundaryType(dtype)
   return sizeOf(shape) === 0 ? g.expand(g.scalar(type, 0), shape) : g.bitcast(value, type)

@@ -25,7 +25,8 @@ export function nodeSessions(threads = availableParallelism()): SessionFactory {
         enableCpuMemArena: keepMemory,
         extra: {
           session: { intra_op: { spin_duration_us: SPIN_MICROSECONDS } },
-          // This optimizer compares every two constants, which is quadratic in their number. Our graphs share equal constants already.
+          // This optimizer compares every two constants, which is quadratic in their number. Our graphs share equal
+          // constants already.
           optimization: { disable_specified_optimizers: 'ConstantSharing' },
         },
         externalData: Array.from(graph.weights ?? [], ([path, tensor]) => ({ path, data: bytesOf(tensor) })),
@@ -58,8 +59,9 @@ export function nodeSessions(threads = availableParallelism()): SessionFactory {
 export const defaultSessions = (): SessionFactory => nodeSessions()
 
 /**
- * How long a session's idle threads spin before they sleep. The default is many milliseconds, in which they occupy the processors
- * that the next session needs: after a run of the encoder, the decoder's first steps take five times as long.
+ * How long a session's idle threads spin before they sleep. The default is many milliseconds, in which they occupy the
+ * processors that the next session needs: after a run of the encoder, the decoder's first steps take five times as
+ * long.
  */
 const SPIN_MICROSECONDS = '200'
 
@@ -67,10 +69,10 @@ const SPIN_MICROSECONDS = '200'
 const STOP = 'stop'
 
 /**
- * The graph with an empty list as its first output. After a run, the binding of onnxruntime-node 1.30 (`OrtValueToNapiValue`) copies
- * each output, in order, into a new ArrayBuffer, even if it was written into memory that we passed. That takes a tenth of a
- * training step. At an output that is not a tensor it throws, so with such an output first it copies nothing; `run` ignores that
- * error. The version is pinned, and a test fails if this behavior changes.
+ * The graph with an empty list as its first output. After a run, the binding of onnxruntime-node 1.30
+ * (`OrtValueToNapiValue`) copies each output, in order, into a new ArrayBuffer, even if it was written into memory that
+ * we passed. That takes a tenth of a training step. At an output that is not a tensor it throws, so with such an output
+ * first it copies nothing; `run` ignores that error. The version is pinned, and a test fails if this behavior changes.
  */
 export const withStop = (graph: GraphInfo): GraphInfo => ({
   ...graph,

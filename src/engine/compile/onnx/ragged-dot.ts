@@ -6,28 +6,36 @@ import { elementTypes } from './proto.js'
 import type { Attribute, GraphInfo, Node, ValueInfo } from './proto.js'
 
 /**
- * The ragged product: a matrix product in which each group of rows has its own kernel. Inputs: x [rows, in], group sizes (int64)
- * [groups], and the kernels of all groups: one tensor [groups, in, out], or two if they are quantized (integers and scales, see
- * rules/composites.ts). ONNX has no such operator: rules write it as one node, which `expandRaggedDots` replaces by ONNX's operators.
+ * The ragged product: a matrix product in which each group of rows has its own kernel. Inputs: x [rows, in], group
+ * sizes (int64) [groups], and the kernels of all groups: one tensor [groups, in, out], or two if they are quantized
+ * (integers and scales, see rules/composites.ts). ONNX has no such operator: rules write it as one node, which
+ * `expandRaggedDots` replaces by ONNX's operators.
  */
 export const RAGGED_DOT = 'RaggedDot'
 /** The ONNX domain of operators that exist only until they are expanded. */
 export const SWITCHYARD_DOMAIN = 'switchyard'
 
-/** Up to this many groups get one MatMul each, even if empty, which costs 1 us. With more, an `If` skips runs of empty groups. */
+/**
+ * Up to this many groups get one MatMul each, even if empty, which costs 1 us. With more, an `If` skips runs of empty
+ * groups.
+ */
 const MOST_PRODUCTS = 8
-/** The most `If` nodes side by side: a skipped one costs 3 us. With more, they are nested: an outer `If` skips several of them. */
+/**
+ * The most `If` nodes side by side: a skipped one costs 3 us. With more, they are nested: an outer `If` skips several
+ * of them.
+ */
 const MOST_BRANCHES = 16
 
 /**
- * Replaces ragged products by ONNX's operators: the rows are split by group, multiplied and concatenated. A kernel that is a weight
- * of the graph becomes one weight for each group, which ONNX Runtime packs. For 1 row as for 1,000 this is 1.3 to 2 times as fast
- * as ONNX Runtime's own operators for experts (com.microsoft.MoE and QMoE in version 1.30).
+ * Replaces ragged products by ONNX's operators: the rows are split by group, multiplied and concatenated. A kernel that
+ * is a weight of the graph becomes one weight for each group, which ONNX Runtime packs. For 1 row as for 1,000 this is
+ * 1.3 to 2 times as fast as ONNX Runtime's own operators for experts (com.microsoft.MoE and QMoE in version 1.30).
  */
 export function expandRaggedDots(graph: GraphInfo): GraphInfo {
   const nodes = allNodes(graph.nodes)
   if (!nodes.some(isRagged)) return graph
-  // Kernels that only ragged products read: the weights of the groups replace them. A kernel that other nodes read stays too.
+  // Kernels that only ragged products read: the weights of the groups replace them. A kernel that other nodes read
+  // stays too.
   const replaced = new Set(nodes.filter(isRagged).flatMap(kernelsOf))
   for (const node of nodes) if (!isRagged(node)) node.inputs.forEach(name => replaced.delete(name))
   const weights = new Map([...(graph.weights ?? [])].filter(([name]) => !replaced.has(name)))
@@ -79,9 +87,10 @@ const elementwise: readonly string[] = [
 ]
 
 /**
- * Regions: lists of nodes that are computed or skipped together for each group. A region has all ragged products with the same group
- * sizes, and the nodes between them, such as the feed-forward networks of all experts. If a node between them is not element-wise, or
- * a result other than the last one's is read outside of the region, then each ragged product is a region of its own.
+ * Regions: lists of nodes that are computed or skipped together for each group. A region has all ragged products with
+ * the same group sizes, and the nodes between them, such as the feed-forward networks of all experts. If a node between
+ * them is not element-wise, or a result other than the last one's is read outside of the region, then each ragged
+ * product is a region of its own.
  */
 function regionsOf(
   nodes: readonly Node[],
@@ -125,8 +134,9 @@ function regionsOf(
 }
 
 /**
- * The nodes that depend on the values `from`, directly or not, for nodes in execution order, `enters` their inputs and `leaves` their
- * outputs. With the order reversed, and `enters` and `leaves` swapped: the nodes on which these values depend.
+ * The nodes that depend on the values `from`, directly or not, for nodes in execution order, `enters` their inputs and
+ * `leaves` their outputs. With the order reversed, and `enters` and `leaves` swapped: the nodes on which these values
+ * depend.
  */
 function reached(
   nodes: readonly Node[],
@@ -187,9 +197,9 @@ class Expansion {
   }
 
   /**
-   * Nodes that compute the region for some groups. `inputs` are the rows of these groups, `sizes` their sizes. Many groups are divided
-   * into parts of `most` groups, each in the branch of an `If` that is skipped if its groups have no rows. A part that still has many
-   * groups is divided again.
+   * Nodes that compute the region for some groups. `inputs` are the rows of these groups, `sizes` their sizes. Many
+   * groups are divided into parts of `most` groups, each in the branch of an `If` that is skipped if its groups have no
+   * rows. A part that still has many groups is divided again.
    */
   private groups(inputs: readonly string[], sizes: string, groups: readonly number[], out: string): Node[] {
     if (groups.length <= MOST_PRODUCTS) return this.products(inputs, sizes, groups, out)
@@ -266,7 +276,9 @@ class Expansion {
     return [make('Split', [x, sizes], rows, { axis: 0 }), ...products, make('Concat', ys, [out], { axis: 0 })]
   }
 
-  /** One group's kernel: a weight of its own, or, if the kernels are not a weight of the graph, a Gather at run time. */
+  /**
+   * One group's kernel: a weight of its own, or, if the kernels are not a weight of the graph, a Gather at run time.
+   */
   private kernelOf(kernel: string, group: number, name: string): { name: string; nodes: Node[] } {
     const tensor = this.tensors.original.get(kernel)
     if (!tensor)

@@ -1,7 +1,10 @@
 import type { HostTensor } from '../../../base/host-tensor.js'
 import type { GraphInfo } from './proto.js'
 
-/** Runs one graph. The inputs are the graph's `x0, x1, ...`; its outputs `y0, y1, ...` are written into the given tensors. */
+/**
+ * Runs one graph. The inputs are the graph's `x0, x1, ...`; its outputs `y0, y1, ...` are written into the given
+ * tensors.
+ */
 export interface Session {
   run(inputs: readonly HostTensor[], outputs: readonly HostTensor[]): Promise<void>
   /** Frees the session's memory and threads. It must not be running, and cannot run afterwards. */
@@ -10,8 +13,8 @@ export interface Session {
 
 export interface SessionOptions {
   /**
-   * Whether the memory of intermediate values is kept between runs. This makes a large training step a fifth faster, but the
-   * memory never shrinks, and grows in steps of a power of two.
+   * Whether the memory of intermediate values is kept between runs. This makes a large training step a fifth faster,
+   * but the memory never shrinks, and grows in steps of a power of two.
    */
   keepMemory: boolean
 }

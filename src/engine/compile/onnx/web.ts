@@ -6,8 +6,8 @@ import type { SessionFactory } from './session.js'
 
 export interface WebSessionOptions {
   /**
-   * The number of ONNX Runtime's threads. More than one needs a page that is cross-origin isolated. Default: ONNX Runtime's
-   * choice. The first session that is made fixes the number for the whole page.
+   * The number of ONNX Runtime's threads. More than one needs a page that is cross-origin isolated. Default: ONNX
+   * Runtime's choice. The first session that is made fixes the number for the whole page.
    */
   threads?: number
   /** URL of `ort-wasm-simd-threaded.wasm`. Default: beside the script that contains ONNX Runtime. */
@@ -15,14 +15,15 @@ export interface WebSessionOptions {
 }
 
 /**
- * Sessions of ONNX Runtime for browsers (the package onnxruntime-web, on WebAssembly), which is loaded at first use. A run
- * blocks its thread: in a page, work in a Web Worker.
+ * Sessions of ONNX Runtime for browsers (the package onnxruntime-web, on WebAssembly), which is loaded at first use. A
+ * run blocks its thread: in a page, work in a Web Worker.
  */
 export function webSessions({ threads, wasmUrl }: WebSessionOptions = {}): SessionFactory {
   const load = async (): Promise<typeof import('onnxruntime-web/wasm')> => {
     const ort = await import('onnxruntime-web/wasm').catch((cause: unknown) => {
       throw new SwitchyardError(
-        'onnxruntime-web, which runs programs in the browser, cannot be loaded: install it beside switchyard-ml, or choose another backend with setBackend',
+        'onnxruntime-web, which runs programs in the browser, cannot be loaded: ' +
+          'install it beside switchyard-ml, or choose another backend with setBackend',
         { cause },
       )
     })
@@ -41,7 +42,8 @@ export function webSessions({ threads, wasmUrl }: WebSessionOptions = {}): Sessi
         executionProviders: ['wasm'],
         logSeverityLevel: 3,
         enableCpuMemArena: keepMemory,
-        // This optimizer compares every two constants, which is quadratic in their number. Our graphs share equal constants already.
+        // This optimizer compares every two constants, which is quadratic in their number. Our graphs share equal
+        // constants already.
         extra: { optimization: { disable_specified_optimizers: 'ConstantSharing' } },
         externalData: Array.from(graph.weights ?? [], ([path, tensor]) => ({ path, data: bytesOf(tensor) })),
       })

@@ -3,9 +3,9 @@ import { isElementwise } from '../../program/primitives.js'
 import type { PrimitiveName } from '../../program/primitives.js'
 
 /**
- * For each dtype, the type in which to compute, since ONNX Runtime 1.30 lacks kernels for the other types. float16 and bfloat16
- * are computed in float32 and rounded after each equation, as in the interpreter; uint32 is computed in int64, and the cast back
- * wraps; integers of 8 and 16 bits are computed in int32.
+ * For each dtype, the type in which to compute, since ONNX Runtime 1.30 lacks kernels for the other types. float16 and
+ * bfloat16 are computed in float32 and rounded after each equation, as in the interpreter; uint32 is computed in int64,
+ * and the cast back wraps; integers of 8 and 16 bits are computed in int32.
  */
 const wider: { readonly [D in DType]: DType } = {
   float32: 'float32',
@@ -20,7 +20,10 @@ const wider: { readonly [D in DType]: DType } = {
   uint16: 'int32',
 }
 
-/** Primitives that need no wider type: they only move data, or their rules handle each type. `pad` is not one: ONNX's Pad lacks some types. */
+/**
+ * Primitives that need no wider type: they only move data, or their rules handle each type. `pad` is not one: ONNX's
+ * Pad lacks some types.
+ */
 const structural: ReadonlySet<PrimitiveName> = new Set<PrimitiveName>([
   'reshape',
   'transpose',

@@ -31,7 +31,10 @@ export const unaryRules: { [P in UnaryPrimitive]: Unary } = {
   optimizationBarrier: x => x,
 }
 
-/** `shift` gets x's bits as an unsigned number, and the count `by`. A count outside of 0..width-1 is replaced by the width. */
+/**
+ * `shift` gets x's bits as an unsigned number, and the count `by`. A count outside of 0..width-1 is replaced by the
+ * width.
+ */
 const shifted =
   (shift: (bits: number, by: number, width: number) => number): Binary =>
   (x, y, dtype) => {
@@ -101,8 +104,8 @@ export const int64Binary: { [P in BinaryPrimitive | ComparePrimitive]?: (x: bigi
 }
 
 /**
- * The error function to double precision: below 2.5 a series, from there on a continued fraction of erfc (Abramowitz and Stegun
- * 7.1.6, 7.1.14).
+ * The error function to double precision: below 2.5 a series, from there on a continued fraction of erfc (Abramowitz
+ * and Stegun 7.1.6, 7.1.14).
  */
 function erf(x: number): number {
   const a = Math.abs(x)

@@ -6,8 +6,8 @@ import { integerReader, integerWriter } from './integers.js'
 import { copyElement, dot, eachIndex } from './structure.js'
 
 /**
- * Calls `f(position, element)` for every element of a gather's result or of a scatter's updates (`shape`): its flat position
- * there, and its flat position in the operand, or -1 if an index is out of bounds and the mode is not `clip`.
+ * Calls `f(position, element)` for every element of a gather's result or of a scatter's updates (`shape`): its flat
+ * position there, and its flat position in the operand, or -1 if an index is out of bounds and the mode is not `clip`.
  */
 function eachGathered(
   operand: HostTensor,

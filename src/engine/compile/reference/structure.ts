@@ -3,7 +3,10 @@ import { reader, sizeOf, stridesOf, writer } from '../../../base/host-tensor.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
 import type { PrimitiveParams } from '../../program/program.js'
 
-/** Calls `f` with every index of a shape in row-major order, and its flat position. The index array is reused: do not keep it. */
+/**
+ * Calls `f` with every index of a shape in row-major order, and its flat position. The index array is reused: do not
+ * keep it.
+ */
 export function eachIndex(shape: readonly number[], f: (index: number[], position: number) => void): void {
   const index = shape.map(() => 0)
   const total = sizeOf(shape)

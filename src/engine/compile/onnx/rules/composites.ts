@@ -12,7 +12,10 @@ type Fused = (
   attributes: { readonly [name: string]: number },
 ) => Lowered[] | null
 
-/** The composites for which ONNX Runtime has a float32 kernel. All others, and those for which a rule returns null, are inlined. */
+/**
+ * The composites for which ONNX Runtime has a float32 kernel. All others, and those for which a rule returns null, are
+ * inlined.
+ */
 const fused: { readonly [name: string]: Fused } = {
   softmax: ({ g, ins: [a], outs: [out] }, [x]) => [
     g.node('Softmax', [g.expand(x, a.shape)], out.dtype, out.shape, { axis: -1 }),
@@ -42,7 +45,8 @@ const fused: { readonly [name: string]: Fused } = {
     ]
   },
 
-  // `blocksOf` asks for accuracy_level 4: x is rounded to 8 bits, block by block, so that the kernel multiplies integers.
+  // `blocksOf` asks for accuracy_level 4: x is rounded to 8 bits, block by block, so that the kernel multiplies
+  // integers.
   quantized_product: ({ g, ins, outs: [out] }, inputs, { bits }) => {
     const [x, scales, values] = expanded({ g, ins }, inputs)
     const blocks = blocksOf(values.shape, bits)
@@ -83,7 +87,10 @@ const fused: { readonly [name: string]: Fused } = {
   },
 }
 
-/** MatMulNBits's attributes for a kernel of the given shape, [..., out, blocks, bytes of a block]; null for block sizes that it lacks. */
+/**
+ * MatMulNBits's attributes for a kernel of the given shape, [..., out, blocks, bytes of a block]; null for block sizes
+ * that it lacks.
+ */
 function blocksOf(shape: readonly number[], bits: number): { [name: string]: number } | null {
   const [outputs, blocks, bytes] = shape.slice(-3)
   const block_size = (8 * bytes) / bits

@@ -13,8 +13,8 @@ interface Matrix {
 
 /**
  * One MatMul of [...batch, rows, inner] and [...batch, inner, columns], or, without batch axes, of [...rows, inner] and
- * [inner, columns]. An operand whose last two axes are in the opposite order is not transposed: FusedMatMul reads it in that order
- * at the same speed. So products need no Transpose nodes, nor do the products of their derivatives.
+ * [inner, columns]. An operand whose last two axes are in the opposite order is not transposed: FusedMatMul reads it in
+ * that order at the same speed. So products need no Transpose nodes, nor do the products of their derivatives.
  */
 export const dotGeneral: Lowering<'dotGeneral'> = (
   { g, ins: [ax, ay], outs: [out] },
@@ -33,7 +33,8 @@ export const dotGeneral: Lowering<'dotGeneral'> = (
   const b = asMatrix(g, g.expand(y, ay.shape), by, cySorted, fy, mayTranspose)
   const rowAxes = lead.length === 0 && fx.length > 1 && !a.transposed ? fx.map(i => ax.shape[i]) : [rows]
   const matrix = g.reshape(a.value, [...lead, ...(a.transposed ? [inner, rows] : [...rowAxes, inner])])
-  // Rows that a Reshape merged from several axes are not merged: MatMul takes several, and later operations often split them again.
+  // Rows that a Reshape merged from several axes are not merged: MatMul takes several, and later operations often split
+  // them again.
   const before = g.beforeReshape(matrix)
   const left =
     lead.length === 0 && !a.transposed && before.shape.length > 1 && before.shape[before.shape.length - 1] === inner
@@ -55,14 +56,19 @@ export const dotGeneral: Lowering<'dotGeneral'> = (
   return [g.reshape(product, out.shape)]
 }
 
-/** Contracted axes may be summed in any order. This one saves a transposition of the left operand, or of the right one if not `left`. */
+/**
+ * Contracted axes may be summed in any order. This one saves a transposition of the left operand, or of the right one
+ * if not `left`.
+ */
 function alignContraction(cx: readonly number[], cy: readonly number[], left: boolean): [number[], number[]] {
   const key = left ? cx : cy
   const order = range(cx.length).sort((i, j) => key[i] - key[j])
   return [order.map(i => cx[i]), order.map(i => cy[i])]
 }
 
-/** An operand with its axes in the order batch, first, second, or batch, second, first if that saves a transposition. */
+/**
+ * An operand with its axes in the order batch, first, second, or batch, second, first if that saves a transposition.
+ */
 function asMatrix(
   g: GraphWriter,
   x: Lowered,

@@ -7,7 +7,9 @@ import type { Lowering, LoweringContext } from './rule.js'
 
 type InContext = Pick<LoweringContext, 'inline'>
 
-/** ONNX's Scan needs a scanned operand. If there is none it scans over a vector of step numbers, which the body ignores. */
+/**
+ * ONNX's Scan needs a scanned operand. If there is none it scans over a vector of step numbers, which the body ignores.
+ */
 export const scan: Lowering<'scan'> = (context, operands, { body, numConsts, numCarry, length, reverse }) => {
   const { g, ins, outs, inline } = context
   const inputs = expanded(context, operands)
@@ -57,7 +59,10 @@ export const whileLoop: Lowering<'while'> = (
   return g.several('Loop', [none, start, ...carry], outs, { body: graph })
 }
 
-/** A chain of `If`s: the first branch for an index of 0 or less, the next for 1, ..., the last branch for all larger ones. */
+/**
+ * A chain of `If`s: the first branch for an index of 0 or less, the next for 1, ..., the last branch for all larger
+ * ones.
+ */
 export const cond: Lowering<'cond'> = (context, [index, ...operands], { branches }) => {
   const { g, ins, outs, inline } = context
   const inputs = operands.map((x, i) => g.expand(x, ins[i + 1].shape))

@@ -41,7 +41,10 @@ const expm1 = formula((f, [x]) => {
   return f.whereExactly(f.test('Less', f.op('Abs', x), f.constant(x, 0.5)), near, far)
 })
 
-/** log(1 + x) = log(u) x / (u - 1) with u = 1 + x rounded: the ratio undoes the rounding (Kahan; Higham 2002, section 1.14.1). */
+/**
+ * log(1 + x) = log(u) x / (u - 1) with u = 1 + x rounded: the ratio undoes the rounding (Kahan; Higham 2002, section
+ * 1.14.1).
+ */
 const writeLog1p = (f: Formula, x: Lowered): Lowered => {
   const one = f.constant(x, 1)
   const u = f.op('Add', x, one)
@@ -54,8 +57,8 @@ const writeLog1p = (f: Formula, x: Lowered): Lowered => {
 const log1p = formula((f, [x]) => writeLog1p(f, x))
 
 /**
- * The inverse error function: see erf-inv.ts. w is computed from x^2 rounded, as XLA does: next to 1 and -1 that rounding is
- * most of the error, and random.normal is to equal JAX's.
+ * The inverse error function: see erf-inv.ts. w is computed from x^2 rounded, as XLA does: next to 1 and -1 that
+ * rounding is most of the error, and random.normal is to equal JAX's.
  */
 const erfInv = formula((f, [x]) => {
   const w = f.op('Neg', writeLog1p(f, f.op('Neg', f.op('Mul', x, x))))
@@ -66,7 +69,9 @@ const erfInv = formula((f, [x]) => {
   return f.whereExactly(edge, f.op('Mul', x, f.constant(x, Infinity)), inside)
 })
 
-/** The angle of the point (x, y): the arc tangent of min(|x|, |y|) / max(|x|, |y|), then moved to the point's octant. */
+/**
+ * The angle of the point (x, y): the arc tangent of min(|x|, |y|) / max(|x|, |y|), then moved to the point's octant.
+ */
 const atan2 = formula((f, [y, x]) => {
   const zero = f.constant(x, 0)
   const [ax, ay] = [f.op('Abs', x), f.op('Abs', y)]
@@ -85,8 +90,8 @@ const atan2 = formula((f, [y, x]) => {
 })
 
 /**
- * Integers: x / 0 is -1, and x / -1 is -x. Both divide by 1 instead, because ONNX Runtime's division would raise a CPU exception
- * for 0, and for the least integer / -1.
+ * Integers: x / 0 is -1, and x / -1 is -x. Both divide by 1 instead, because ONNX Runtime's division would raise a CPU
+ * exception for 0, and for the least integer / -1.
  */
 const div: Lowering<ElementwisePrimitive> = ({ g, outs: [out] }, [x, y]) => {
   const f = new Formula(g)
@@ -115,8 +120,8 @@ function guardDivisor(f: Formula, y: Lowered): [byZero: Lowered, byMinusOne: Low
 }
 
 /**
- * ONNX's BitShift exists for unsigned integers only, and in ONNX Runtime not for uint16: narrow types are shifted in 32 bits, signed
- * ones as unsigned. A count that is not within the width shifts every bit out.
+ * ONNX's BitShift exists for unsigned integers only, and in ONNX Runtime not for uint16: narrow types are shifted in 32
+ * bits, signed ones as unsigned. A count that is not within the width shifts every bit out.
  */
 const shift =
   (direction: 'LEFT' | 'RIGHT', arithmetic = false): Lowering<ElementwisePrimitive> =>
@@ -179,8 +184,8 @@ const select = formula((f, [condition, x, y]) => f.where(condition, x, y))
 const identity: Lowering<ElementwisePrimitive> = (_, [x]) => [x]
 
 /**
- * ONNX Runtime's Sign loses NaN and -0, and reads only the low 32 bits of int64. Floats are multiplied by 2^149 (by two factors,
- * since float32 cannot hold 2^149), which makes the smallest positive float 1, and clipped to -1..1.
+ * ONNX Runtime's Sign loses NaN and -0, and reads only the low 32 bits of int64. Floats are multiplied by 2^149 (by two
+ * factors, since float32 cannot hold 2^149), which makes the smallest positive float 1, and clipped to -1..1.
  */
 const sign: Lowering<ElementwisePrimitive> = ({ g, outs: [out] }, [x]) => {
   const f = new Formula(g)
@@ -194,8 +199,8 @@ const sign: Lowering<ElementwisePrimitive> = ({ g, outs: [out] }, [x]) => {
 }
 
 /**
- * max and min. ONNX Runtime 1.30's Max and Min compare only the low 32 bits of int64, so int64 is compared and selected instead.
- * For floats they return NaN if any operand is NaN (unlike ReduceMax and ReduceMin, see reduce.ts).
+ * max and min. ONNX Runtime 1.30's Max and Min compare only the low 32 bits of int64, so int64 is compared and selected
+ * instead. For floats they return NaN if any operand is NaN (unlike ReduceMax and ReduceMin, see reduce.ts).
  */
 const extreme =
   (op: string, comparison: string, ofBool: string): Lowering<ElementwisePrimitive> =>

@@ -23,8 +23,8 @@ export class Formula {
     return this.g.node(name, inputs, 'bool', broadcastShape(...inputs))
   }
   /**
-   * Where. Types that ONNX Runtime lacks are selected in a wider type. For floats, ONNX Runtime adds the elements selected from x
-   * and those from y, with zeros elsewhere, which turns -0 into 0: see `whereExactly`.
+   * Where. Types that ONNX Runtime lacks are selected in a wider type. For floats, ONNX Runtime adds the elements
+   * selected from x and those from y, with zeros elsewhere, which turns -0 into 0: see `whereExactly`.
    */
   where(condition: Lowered, x: Lowered, y: Lowered): Lowered {
     const { g } = this
@@ -40,7 +40,10 @@ export class Formula {
     if (via) return g.cast(g.node('Where', [condition, g.cast(x, via), g.cast(y, via)], via, shape), x.dtype)
     return g.node('Where', [condition, x, y], x.dtype, shape)
   }
-  /** Where of float32 that keeps the sign of zeros, by selecting bits. Each BitCast copies, so this is for rare operations. */
+  /**
+   * Where of float32 that keeps the sign of zeros, by selecting bits. Each BitCast copies, so this is for rare
+   * operations.
+   */
   whereExactly(condition: Lowered, x: Lowered, y: Lowered): Lowered {
     const bits = (v: Lowered): Lowered => this.g.bitcast(v, 'int32')
     return this.g.bitcast(this.where(condition, bits(x), bits(y)), 'float32')

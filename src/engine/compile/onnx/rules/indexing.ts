@@ -4,7 +4,10 @@ import type { GraphWriter, Lowered } from '../graph.js'
 import { Formula } from './formula.js'
 import type { Lowering } from './rule.js'
 
-/** 0, 1, ..., length - 1, from a Range node. As a constant they could not be generalized to other lengths (generalize.ts). */
+/**
+ * 0, 1, ..., length - 1, from a Range node. As a constant they could not be generalized to other lengths
+ * (generalize.ts).
+ */
 export function indices(g: GraphWriter, length: number): Lowered {
   const end = g.node('Squeeze', [g.ints([length])], 'int64', [])
   return g.node('Range', [g.scalar('int64', 0), end, g.scalar('int64', 1)], 'int64', [length])
@@ -18,8 +21,8 @@ export function areIndices(g: GraphWriter, x: Lowered, axis: number): boolean {
 }
 
 /**
- * int64 indices, clamped to 0..last. ONNX Runtime 1.30's Max and Min compare only the low 32 bits of int64, so the indices are
- * compared and selected instead.
+ * int64 indices, clamped to 0..last. ONNX Runtime 1.30's Max and Min compare only the low 32 bits of int64, so the
+ * indices are compared and selected instead.
  */
 export function clamp(f: Formula, x: Lowered, last: readonly number[]): Lowered {
   const [zero, end] = [f.g.scalar('int64', 0), f.g.ints(last)]
@@ -28,8 +31,9 @@ export function clamp(f: Formula, x: Lowered, last: readonly number[]): Lowered 
 }
 
 /**
- * Index vectors, clamped to the bounds of the indexed axes, whose lengths are `sizes`. `inside` writes nodes that tell which vectors
- * were within the bounds; null if all are known to be. The last axis of `indices` has a component for each indexed axis.
+ * Index vectors, clamped to the bounds of the indexed axes, whose lengths are `sizes`. `inside` writes nodes that tell
+ * which vectors were within the bounds; null if all are known to be. The last axis of `indices` has a component for
+ * each indexed axis.
  */
 function clampIndices(
   g: GraphWriter,
@@ -38,8 +42,8 @@ function clampIndices(
 ): { clamped: Lowered; inside: (() => Lowered) | null } {
   const f = new Formula(g)
   const wide = g.cast(indices, 'int64')
-  // Indices below an axis length need no clamp for an axis of that length. A smaller bound would do too, but in a generalized graph
-  // (generalize.ts) it may be larger at other sizes.
+  // Indices below an axis length need no clamp for an axis of that length. A smaller bound would do too, but in a
+  // generalized graph (generalize.ts) it may be larger at other sizes.
   if (sizes.length === 1 && g.boundOf(wide) === sizes[0]) return { clamped: wide, inside: null }
   const clamped = clamp(
     f,
@@ -68,8 +72,8 @@ export const gather: Lowering<'gather'> = (
   const lead = ai.shape.slice(0, -1)
   const isInside = mode === 'clip' || inside === null
   if (axes.length === 1 && batchDims === 0 && isInside) {
-    // ONNX's Gather puts the axes of the indices in place of the indexed axis. The transposition moves them to the front; a later
-    // transposition often cancels it.
+    // ONNX's Gather puts the axes of the indices in place of the indexed axis. The transposition moves them to the
+    // front; a later transposition often cancels it.
     const [axis] = axes
     const inPlace = [...ax.shape.slice(0, axis), ...lead, ...ax.shape.slice(axis + 1)]
     const gathered = g.node('Gather', [g.expand(x, ax.shape), g.reshape(clamped, lead)], out.dtype, inPlace, { axis })
@@ -99,8 +103,9 @@ export const gather: Lowering<'gather'> = (
 }
 
 /**
- * Scatters rows: the batch and indexed axes are moved to the front and merged into one axis of rows; all other axes are merged into
- * the row. It uses ScatterElements, because ScatterND with several threads loses some of the updates that add to the same row.
+ * Scatters rows: the batch and indexed axes are moved to the front and merged into one axis of rows; all other axes are
+ * merged into the row. It uses ScatterElements, because ScatterND with several threads loses some of the updates that
+ * add to the same row.
  */
 export const scatter =
   (reduction: 'none' | 'add'): Lowering<'scatter' | 'scatterAdd'> =>

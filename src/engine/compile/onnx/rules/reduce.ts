@@ -55,7 +55,9 @@ const sum: Lowering<Reduction> = (context, [x], params) => {
   return [f.op('Add', f.op('Mul', sumOfHigh, g.scalar('int64', 2 ** 32)), sumOfLow)]
 }
 
-/** Integer products, which must wrap: the first half of the rows is multiplied by the second half until one row is left. */
+/**
+ * Integer products, which must wrap: the first half of the rows is multiplied by the second half until one row is left.
+ */
 const product: Lowering<Reduction> = (context, [x], params) => {
   const {
     g,
@@ -79,8 +81,9 @@ const product: Lowering<Reduction> = (context, [x], params) => {
 }
 
 /**
- * ONNX Runtime 1.30's ReduceMax and ReduceMin ignore a NaN at some positions, and compare only the low 32 bits of int64. So floats
- * are summed too, which shows whether there is a NaN (see `unlessNaN`) and takes no longer than the maximum. int64 uses TopK.
+ * ONNX Runtime 1.30's ReduceMax and ReduceMin ignore a NaN at some positions, and compare only the low 32 bits of
+ * int64. So floats are summed too, which shows whether there is a NaN (see `unlessNaN`) and takes no longer than the
+ * maximum. int64 uses TopK.
  */
 const best =
   (op: string, largest: 0 | 1): Lowering<Reduction> =>
@@ -135,8 +138,9 @@ const logical =
   ]
 
 /**
- * An `If` between two graphs: `plain` ignores that ONNX does not define comparisons with NaN; `careful`, which is slower, handles
- * NaN, and runs only if the sum of all elements is NaN. (The sum is also NaN for opposite infinities; `careful` is right for them.)
+ * An `If` between two graphs: `plain` ignores that ONNX does not define comparisons with NaN; `careful`, which is
+ * slower, handles NaN, and runs only if the sum of all elements is NaN. (The sum is also NaN for opposite infinities;
+ * `careful` is right for them.)
  */
 function unlessNaN(
   { g }: LoweringContext,
@@ -196,7 +200,10 @@ export const cumsum: Lowering<'cumsum'> = ({ g, ins: [a], outs: [out] }, [x], { 
   g.node('CumSum', [g.expand(x, a.shape), g.scalar('int64', axis)], out.dtype, out.shape, { reverse: Number(reverse) }),
 ]
 
-/** The indices of the k smallest (or largest) elements along an axis, in order. Equal elements keep their order; NaN is largest. */
+/**
+ * The indices of the k smallest (or largest) elements along an axis, in order. Equal elements keep their order; NaN is
+ * largest.
+ */
 function indicesInOrder(context: LoweringContext, x: Lowered, axis: number, k: number, largest: 0 | 1): Lowered {
   const shape = x.shape.map((d, i) => (i === axis ? k : d))
   const order = (b: GraphWriter, v: Lowered, count: number): Lowered => {
@@ -232,7 +239,9 @@ function indicesInOrder(context: LoweringContext, x: Lowered, axis: number, k: n
   return context.g.bounded(positions, x.shape[axis])
 }
 
-/** Sorts by the first operand. An operand of indices 0, 1, ... is replaced by the sorted order itself, without a gather. */
+/**
+ * Sorts by the first operand. An operand of indices 0, 1, ... is replaced by the sorted order itself, without a gather.
+ */
 export const sort: Lowering<'sort'> = (context, inputs, { axis }) => {
   const { g, ins } = context
   const operands = expanded(context, inputs)

@@ -8,14 +8,17 @@ import type { GraphWriter, Lowered } from '../graph.js'
 export interface LoweringContext {
   g: GraphWriter
   /**
-   * Types of the operands and the results: shapes as in the program (a `Lowered` may still have axes of length 1 instead), dtypes
-   * widened if ONNX Runtime cannot compute in the program's (see `computedAs`).
+   * Types of the operands and the results: shapes as in the program (a `Lowered` may still have axes of length 1
+   * instead), dtypes widened if ONNX Runtime cannot compute in the program's (see `computedAs`).
    */
   ins: readonly Aval[]
   outs: readonly Aval[]
   /** The dtype of the first result in the program, before widening. */
   resultDType: DType
-  /** Writes a subprogram into a graph, `context.g` or the body of a node; returns its outputs, broadcast to their full shapes. */
+  /**
+   * Writes a subprogram into a graph, `context.g` or the body of a node; returns its outputs, broadcast to their full
+   * shapes.
+   */
   inline(g: GraphWriter, program: Program, inputs: readonly Lowered[]): Lowered[]
 }
 

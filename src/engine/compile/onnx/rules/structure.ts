@@ -37,8 +37,8 @@ export const concatenate: Lowering<'concatenate'> = ({ g, ins, outs: [out] }, in
 ]
 
 /**
- * Interior padding first, which ONNX's Pad lacks: each axis is reshaped to [length, 1], the axis of length 1 is padded, and the two
- * are merged again, without the padding after the last element.
+ * Interior padding first, which ONNX's Pad lacks: each axis is reshaped to [length, 1], the axis of length 1 is padded,
+ * and the two are merged again, without the padding after the last element.
  */
 export const pad: Lowering<'pad'> = ({ g, ins: [a], outs: [out] }, [operand, value], { low, high, interior }) => {
   let x = g.expand(operand, a.shape)
@@ -151,8 +151,8 @@ export const dynamicSlice: Lowering<'dynamicSlice'> = ({ g, ins: [a], outs: [out
 }
 
 /**
- * ScatterND, with one index vector for each row. The indexed axes are those up to the last along which the window is shorter than
- * the operand; a row spans the axes after them.
+ * ScatterND, with one index vector for each row. The indexed axes are those up to the last along which the window is
+ * shorter than the operand; a row spans the axes after them.
  */
 export const dynamicUpdateSlice: Lowering<'dynamicUpdateSlice'> = (
   { g, ins: [a, au], outs: [out] },
