@@ -177,7 +177,7 @@ describe('TextGenerator', () => {
 
   it('refuses options that contradict each other', async () => {
     await expect(generator().answer('x', { numBeams: 2, temperature: 1 })).rejects.toThrow('beam search and sampling')
-    await expect(generator().answer('x', { numReturned: 2 })).rejects.toThrow('give numBeams too')
+    await expect(generator().answer('x', { numReturned: 2 })).rejects.toThrow('set numBeams too')
   })
 })
 
