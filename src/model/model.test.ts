@@ -158,7 +158,7 @@ describe('the model in training', () => {
         router,
         mode: 'eval',
       }),
-    ).toThrow('relativePositionBias is perLayer, but the parameters of the encoder have no such relpos_bias')
+    ).toThrow('relativePositionBias is perLayer, but the parameters of the encoder have no relpos_bias there')
   })
 
   it.each(['float32', 'bfloat16'] as const)('has a finite gradient for every parameter in %s', async dtype => {
