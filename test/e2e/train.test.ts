@@ -304,7 +304,7 @@ describe('switchyard infer and eval', () => {
     ).toMatchObject({
       code: 2,
       stderr: expect.stringContaining(
-        '--min-new-tokens is 9, more than an answer has at most (--max-new-tokens, 5)',
+        '--min-new-tokens is 9, more than the most tokens of an answer (--max-new-tokens, 5)',
       ) as string,
     })
     expect((await cli.run('infer', 'runs/first', '--stop', 'IH', 'switch')).stdout).toMatch(/^switch\t/)

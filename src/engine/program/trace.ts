@@ -97,12 +97,11 @@ export function failRead(error: SwitchyardError): Promise<never> {
 
 /** The failure of a read of a tracer: it has no data. See `failRead`. */
 export function refuseRead(tracer: Tracer): Promise<never> {
-  const what = `a traced ${formatAval(tracer.aval)} has no data yet`
-  const current = traces.at(-1)
-  const reader = tracer.trace.open && current !== undefined ? current.name || 'a traced function' : null
+  if (!tracer.trace.open) return failRead(leaked(tracer))
+  const reader = traces.at(-1)?.name || 'a traced function'
   return failRead(
     new SwitchyardError(
-      `${what}${reader === null ? '' : `, so ${reader} cannot read it`}: return it from the function and read it outside`,
+      `a traced ${formatAval(tracer.aval)} has no data yet, so ${reader} cannot read it: return it from the function and read it outside`,
     ),
   )
 }
