@@ -175,7 +175,7 @@ async function isLeftover(path: string): Promise<boolean> {
   if (match === null || inUse.has(path)) return false
   const [, owner, pid, thread] = match
   const isOurs = owner === host && Number(pid) === process.pid && Number(thread) === threadId
-  return isOurs || hasEnded(owner, Number(pid)) || isAbandoned(await newestChange(path))
+  return isOurs || (await hasEnded(owner, Number(pid))) || isAbandoned(await newestChange(path))
 }
 
 async function newestChange(path: string): Promise<number> {

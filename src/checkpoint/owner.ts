@@ -25,10 +25,10 @@ export const thisProcess = async (): Promise<Owner> => ({
   began: await beginOf(process.pid),
 })
 
-/** Whether an owner still runs. Undefined: it is on another machine, so nobody here can tell. */
+/** Whether an owner still runs. Undefined: it is on another machine, so this machine cannot tell. */
 export async function isRunning({ host: ownerHost, pid, began }: Owner): Promise<boolean | undefined> {
   if (ownerHost !== host) return undefined
-  if (!isAlive(pid)) return false
+  if (!(await exists(pid))) return false
   const now = began === null ? null : await beginOf(pid)
   return now === null || now === began
 }
@@ -37,7 +37,8 @@ export async function isRunning({ host: ownerHost, pid, began }: Owner): Promise
 const abandonedAfterMs = 60 * 60 * 1000
 
 /** Whether the owner was a process of this machine that has ended. */
-export const hasEnded = (ownerHost: string, pid: number): boolean => ownerHost === host && !isAlive(pid)
+export const hasEnded = async (ownerHost: string, pid: number): Promise<boolean> =>
+  ownerHost === host && !(await exists(pid))
 
 /**
  * Whether a file was left by a crash, judged by the time of its last change. For owners on other machines, and for pids that
@@ -45,32 +46,50 @@ export const hasEnded = (ownerHost: string, pid: number): boolean => ownerHost =
  */
 export const isAbandoned = (changedMs: number): boolean => Date.now() - changedMs > abandonedAfterMs
 
-function isAlive(pid: number): boolean {
+/**
+ * Whether a process with this pid runs. A zombie has ended: it keeps its pid only until its parent asks for its exit code, and
+ * some containers have a first process that never does.
+ */
+async function exists(pid: number): Promise<boolean> {
   try {
     process.kill(pid, 0)
-    return true
   } catch (error) {
     // EPERM: the process exists and belongs to another user.
-    return errorCode(error) !== 'ESRCH'
+    if (errorCode(error) === 'ESRCH') return false
   }
+  // Z: a zombie. X: dead, about to disappear.
+  return !/^[ZX]/.test((await statusOf(pid))?.state ?? '')
 }
 
-/** When a process began; null if the operating system does not say. */
-async function beginOf(pid: number): Promise<string | null> {
+const beginOf = async (pid: number): Promise<string | null> => (await statusOf(pid))?.began ?? null
+
+interface Status {
+  /** One letter for the process's state, perhaps with letters of detail behind it: see ps(1). */
+  readonly state: string
+  readonly began: string
+}
+
+/** Null if the operating system does not say. */
+async function statusOf(pid: number): Promise<Status | null> {
   try {
-    if (process.platform === 'linux') {
-      // See proc(5): the name in parentheses may hold spaces; the 20th field after it is the start in clock ticks since the boot.
-      const [stat, boot] = await Promise.all([
-        readFile(`/proc/${pid}/stat`, 'utf8'),
-        readFile('/proc/sys/kernel/random/boot_id', 'utf8'),
-      ])
-      const ticks = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
-      return `${boot.trim()} ${ticks}`
-    }
+    if (process.platform === 'linux') return await statusOnLinux(pid)
     if (process.platform === 'win32') return null
-    const { stdout } = await promisify(execFile)('ps', ['-o', 'lstart=', '-p', String(pid)], { env: { LC_ALL: 'C' } })
-    return stdout.trim() || null
+    const columns = ['-o', 'stat=', '-o', 'lstart=']
+    const { stdout } = await promisify(execFile)('ps', [...columns, '-p', String(pid)], { env: { LC_ALL: 'C' } })
+    const [, state, began] = /^\s*(\S+)\s+(.*\S)/.exec(stdout)!
+    return { state, began }
   } catch {
     return null
   }
+}
+
+async function statusOnLinux(pid: number): Promise<Status> {
+  const [stat, boot] = await Promise.all([
+    readFile(`/proc/${pid}/stat`, 'utf8'),
+    readFile('/proc/sys/kernel/random/boot_id', 'utf8'),
+  ])
+  // See proc(5). The program's name, in parentheses, may hold spaces. After it come the state and, as the 20th field, the
+  // start in clock ticks since the boot.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return { state: fields[0], began: `${boot.trim()} ${fields[19]}` }
 }

@@ -50,19 +50,19 @@ async function partials(blob: string): Promise<{ path: string; bytes: number }[]
     if (!name.startsWith(basename(blob))) continue
     const path = join(dirname(blob), name)
     const info = await lstat(path).catch(() => undefined) // its owner may have just renamed it
-    if (info?.isFile() && isFree(name.slice(basename(blob).length), info.mtimeMs))
+    if (info?.isFile() && (await isFree(name.slice(basename(blob).length), info.mtimeMs)))
       found.push({ path, bytes: info.size })
   }
   return found.sort((a, b) => b.bytes - a.bytes)
 }
 
 /** Whether a part with this file name ending has no owner, or one that no longer runs. */
-function isFree(ending: string, changedMs: number): boolean {
+async function isFree(ending: string, changedMs: number): Promise<boolean> {
   if (ending === '.incomplete') return true
   const match = owned.exec(ending)
   if (match === null) return false
   const [, owner, pid] = match
-  return hasEnded(owner, Number(pid)) || isAbandoned(changedMs)
+  return (await hasEnded(owner, Number(pid))) || isAbandoned(changedMs)
 }
 
 async function sizeOf(path: string): Promise<number> {
