@@ -2,6 +2,7 @@
  * Activation functions, element-wise; integers become float32. They and their derivatives are finite at infinities
  * wherever the limit is, and derivatives at kinks are JAX's.
  */
+import { readOptions } from '../engine/api/arguments.js'
 import { check } from '../base/errors.js'
 import { composite } from '../engine/api/composite.js'
 import * as lax from '../engine/api/lax.js'
@@ -32,7 +33,8 @@ const geluOf = composite('gelu', (x: Tensor) => {
  * which T5 1.1 was trained with, and which gives NaN at -Infinity as in JAX; with `approximate: false` exactly, by
  * erfc.
  */
-export function gelu(x: TensorLike, { approximate = true }: { approximate?: boolean } = {}): Tensor {
+export function gelu(x: TensorLike, options: { approximate?: boolean } = {}): Tensor {
+  const { approximate = true } = readOptions('nn.gelu', options, ['approximate'])
   if (approximate) return geluOf(np.asarray(x))
   return rectified(x, 0, v => np.multiply(np.multiply(v, 0.5), lax.erfc(np.multiply(v, -Math.SQRT1_2))))
 }

@@ -25,7 +25,8 @@ function table(): string {
 
 All functions of NumPy 2.4 and jax.numpy 0.10, with our name in \`np\` and what differs, or why it is not there and what to use.
 ${supported} of ${numpyNames.length} are there. Everywhere: names are in camelCase; \`axis\`, \`keepdims\` and other keyword
-arguments are in an object at the end, \`np.sum(x, { axis: 1 })\`; numbers and nested lists are taken wherever an array is; there are
+arguments are in an object at the end, \`np.sum(x, { axis: 1, keepdims: true })\`, and an option that a function does not have is
+an error; the axis of a reduction may be given alone, \`np.sum(x, 1)\`; numbers and nested lists are taken wherever an array is; there are
 no \`out\`, \`where\` and \`order\` arguments; dtypes have at most 32 bits but int64; arrays never change. Each function's
 documentation is beside it in the editor, and in \`src/engine/api/np/\`.
 

@@ -7,6 +7,7 @@ import { describe, isScalar } from './describe.js'
 import { commonDtypeOf, valueOf as nestedValue } from './nested.js'
 import { Tensor } from './tensor.js'
 import type { TensorLike } from './tensor.js'
+import type { Axes } from './values.js'
 
 /** Throws a ShapeError unless `f` is a function. `what`: the caller and the argument, as in "grad: the function". */
 export function checkFunction(f: unknown, what: string): void {
@@ -36,3 +37,48 @@ function checkHolds(dtype: DType, x: number | bigint | boolean, what: string): v
     () => `${what}: ${dtype} cannot hold ${x}`,
   )
 }
+
+/** One axis as an option. */
+export interface AxisOption {
+  axis?: number
+}
+
+/**
+ * Checks the options of a function. Throws a ShapeError unless they are an object that has no keys but these, and has
+ * `required`. `name`: the function as the caller writes it, "np.diff".
+ */
+export function readOptions<O extends object>(
+  name: string,
+  options: O,
+  keys: readonly (keyof O & string)[],
+  required?: keyof O & string,
+): O {
+  const given: unknown = options
+  const form = `{ ${keys.join(', ')} }`
+  const isMissing =
+    required !== undefined && (given === undefined || (given as Partial<O> | null)?.[required] === undefined)
+  check(
+    (typeof given === 'object' && given !== null && !Array.isArray(given) && !(given instanceof Tensor)) ||
+      (given === undefined && isMissing),
+    () => `${name} takes its options as an object, ${form}, not ${describe(given)}`,
+  )
+  for (const key of Object.keys(given ?? {})) {
+    check((keys as readonly string[]).includes(key), () => `${name} has no option ${key}: its options are ${form}`)
+  }
+  check(!isMissing, () => `${name} needs the option ${required}: give ${form}`)
+  return options
+}
+
+/** Checks the options of a reduction, which may be its axis or axes alone, as in NumPy: see `readOptions`. */
+export function readAxisOptions<O extends { axis?: Axes }>(
+  name: string,
+  options: O | Axes,
+  keys: readonly (keyof O & string)[],
+): O {
+  if (typeof options === 'number' || Array.isArray(options)) return { axis: options as Axes } as O
+  return readOptions(name, options as O, keys)
+}
+
+/** The axis of a function along one axis, given alone or as an option: see `readOptions`. */
+export const readAxis = (name: string, axis: number | AxisOption, otherwise: number): number =>
+  typeof axis === 'number' ? axis : (readOptions(name, axis, ['axis']).axis ?? otherwise)

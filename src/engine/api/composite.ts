@@ -11,7 +11,7 @@ import { Program } from '../program/program.js'
 import { bind, trace } from '../program/trace.js'
 import type { Value } from '../program/value.js'
 import { spread } from '../transform/masks.js'
-import { checkFunction } from './arguments.js'
+import { checkFunction, readOptions } from './arguments.js'
 import { describe } from './describe.js'
 import { Tensor } from './tensor.js'
 import { flattenArgs, rebuild, share, traceTree } from './tracing.js'
@@ -34,8 +34,9 @@ export interface Vjp<A extends TensorTree[], R extends TensorTree, S extends Ten
 export function composite<A extends TensorTree[], R extends TensorTree, S extends TensorTree = TensorTree>(
   name: string,
   f: (...args: A) => R,
-  { vjp: rule, attributes }: { vjp?: Vjp<A, R, S>; attributes?: { readonly [name: string]: number } } = {},
+  options: { vjp?: Vjp<A, R, S>; attributes?: { readonly [name: string]: number } } = {},
 ): (...args: A) => R {
+  const { vjp: rule, attributes } = readOptions('composite', options, ['vjp', 'attributes'])
   return (...args) => {
     const { values, def } = flattenArgs(args, name)
     const traced = traceTree(f, def, values, name)

@@ -1,3 +1,4 @@
+import { readOptions } from './arguments.js'
 import { isFloat } from '../../base/dtypes.js'
 import { check } from '../../base/errors.js'
 import { flatten, unflatten } from '../../base/pytree.js'
@@ -28,8 +29,9 @@ export type Jacobian<R extends TensorTree, X extends TensorTree> = R extends Ten
  */
 export function jacobian<A extends TensorTree[], R extends TensorTree, I extends number = 0>(
   f: (...args: A) => R,
-  { argument = 0 as I, mode = 'reverse' }: { argument?: I; mode?: 'forward' | 'reverse' } = {},
+  options: { argument?: I; mode?: 'forward' | 'reverse' } = {},
 ): (...args: A) => Jacobian<R, A[I]> {
+  const { argument = 0 as I, mode = 'reverse' } = readOptions('jacobian', options, ['argument', 'mode'])
   return (...args) => {
     const { values, def } = flattenArgs(args, 'jacobian')
     const { program, captured, outputDef } = traceTree(f, def, values, 'jacobian')
@@ -51,8 +53,9 @@ export function jacobian<A extends TensorTree[], R extends TensorTree, I extends
 /** The second derivatives of a scalar function with respect to argument `argument` (default 0), by forward over reverse mode. */
 export function hessian<A extends TensorTree[], I extends number = 0>(
   f: (...args: A) => Tensor,
-  { argument = 0 as I }: { argument?: I } = {},
+  options: { argument?: I } = {},
 ): (...args: A) => Jacobian<A[I], A[I]> {
+  const { argument = 0 as I } = readOptions('hessian', options, ['argument'])
   return jacobian(grad(f, { argument }) as (...args: A) => A[I], { argument, mode: 'forward' })
 }
 

@@ -3,7 +3,7 @@ import { Lru } from '../../base/lru.js'
 import { flatten, treeKey } from '../../base/pytree.js'
 import { formatAval } from '../program/aval.js'
 import { bind, isTracing } from '../program/trace.js'
-import { checkFunction } from './arguments.js'
+import { checkFunction, readOptions } from './arguments.js'
 import { defaultEngine } from './engine.js'
 import { flattenArgs, rebuild, traceTree } from './tracing.js'
 import type { TensorTree, TracedFunction } from './tracing.js'
@@ -26,7 +26,7 @@ export function jit<A extends unknown[], R extends TensorTree>(
   f: (...args: A) => R,
   options: JitOptions = {},
 ): (...args: A) => R {
-  const { donate = [], static: fixed = [] } = options
+  const { donate = [], static: fixed = [] } = readOptions('jit', options, ['donate', 'static'])
   checkFunction(f, 'jit: the function')
   const cache = new Lru<string, TracedFunction>(MAX_TRACES)
   const name = f.name || 'f'

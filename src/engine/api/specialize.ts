@@ -10,6 +10,7 @@ import { Program } from '../program/program.js'
 import { isTracing } from '../program/trace.js'
 import type { Value } from '../program/value.js'
 import { neededInputs, withoutDeadCode } from '../transform/dead-code.js'
+import { readOptions } from './arguments.js'
 import { Tensor } from './tensor.js'
 import { defaultEngine } from './engine.js'
 import type { TensorType } from './eval-shape.js'
@@ -48,8 +49,9 @@ const MAX_SIZES = 256
 export function specialize<W extends TensorTree, A extends TensorTree[], R extends TensorTree>(
   f: (weights: W, ...args: A) => R,
   examples: ExampleTypes,
-  { donate = [] }: SpecializeOptions = {},
+  options: SpecializeOptions = {},
 ): Specialized<W, A, R> {
+  const { donate = [] } = readOptions('specialize', options, ['donate'])
   const name = f.name || 'f'
   /** By the types of the weights and of the arguments. */
   const traced = new Lru<string, TracedWithWeights>(MAX_TRACES)

@@ -84,31 +84,31 @@ export interface TensorMethods<T> {
 
   // Reductions
   /** The sum. */
-  sum(options?: Reduced): T
+  sum(options?: Reduced | Axes): T
   /** The product. */
-  prod(options?: Reduced): T
+  prod(options?: Reduced | Axes): T
   /** The mean. */
-  mean(options?: Reduced): T
+  mean(options?: Reduced | Axes): T
   /** The variance. */
-  var(options?: Deviation): T
+  var(options?: Deviation | Axes): T
   /** The standard deviation. */
-  std(options?: Deviation): T
+  std(options?: Deviation | Axes): T
   /** The greatest element. */
-  max(options?: Reduced): T
+  max(options?: Reduced | Axes): T
   /** The least element. */
-  min(options?: Reduced): T
+  min(options?: Reduced | Axes): T
   /** Whether all elements are other than 0. */
-  all(options?: Reduced): T
+  all(options?: Reduced | Axes): T
   /** Whether any element is other than 0. */
-  any(options?: Reduced): T
+  any(options?: Reduced | Axes): T
   /** The position of the greatest element: see np.argmax. */
-  argmax(axis?: number): T
+  argmax(axis?: number | { axis?: number }): T
   /** The position of the least element: see np.argmin. */
-  argmin(axis?: number): T
+  argmin(axis?: number | { axis?: number }): T
   /** Running sums along an axis (the last unless given). */
-  cumsum(axis?: number): T
+  cumsum(axis?: number | { axis?: number }): T
   /** Running products along an axis (the last unless given). */
-  cumprod(axis?: number): T
+  cumprod(axis?: number | { axis?: number }): T
 
   // Shape and order
   /** The same elements in another shape: `x.reshape([2, 3])` or `x.reshape(2, 3)`; one length may be -1. */

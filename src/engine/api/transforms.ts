@@ -1,4 +1,5 @@
 /** Derivatives of functions of trees of arrays. */
+import { readOptions } from './arguments.js'
 import { isFloat } from '../../base/dtypes.js'
 import { check } from '../../base/errors.js'
 import { flatten, leafCount, treeKey } from '../../base/pytree.js'
@@ -63,8 +64,9 @@ export function valueAndGrad<A extends TensorTree[], const I extends Which = 0>(
 ): (...args: A) => [Tensor, Gradient<A, I>]
 export function valueAndGrad<A extends TensorTree[]>(
   f: (...args: A) => TensorTree,
-  { argument = 0, hasAux = false }: GradOptions<Which> & { hasAux?: boolean } = {},
+  options: GradOptions<Which> & { hasAux?: boolean } = {},
 ): (...args: A) => [TensorTree, TensorTree] {
+  const { argument = 0, hasAux = false } = readOptions('valueAndGrad', options, ['argument', 'hasAux'])
   return (...args) => {
     const { values, def } = flattenArgs(args, 'grad')
     const { program, captured, outputDef } = traceTree(f, def, values, 'grad')
@@ -123,10 +125,11 @@ export function grad<A extends TensorTree[]>(
   f: (...args: A) => TensorTree,
   options: GradOptions<Which> & { hasAux?: boolean } = {},
 ): (...args: A) => TensorTree {
-  const both = valueAndGrad(f as (...args: A) => readonly [Tensor, TensorTree], options as GradOptions<Which> & HasAux)
+  const known = readOptions('grad', options, ['argument', 'hasAux'])
+  const both = valueAndGrad(f as (...args: A) => readonly [Tensor, TensorTree], known as GradOptions<Which> & HasAux)
   return (...args) => {
     const [value, gradient] = both(...args) as [readonly [Tensor, TensorTree], TensorTree]
-    return options.hasAux ? [gradient, value[1]] : gradient
+    return known.hasAux ? [gradient, value[1]] : gradient
   }
 }
 
@@ -146,8 +149,9 @@ export function jvp<A extends TensorTree[]>(
   f: (...args: A) => TensorTree,
   args: A,
   tangents: A,
-  { hasAux = false }: { hasAux?: boolean } = {},
+  options: { hasAux?: boolean } = {},
 ): TensorTree[] {
+  const { hasAux = false } = readOptions('jvp', options, ['hasAux'])
   const { values, def } = flattenArgs(args, 'jvp')
   const traced = traceTree(f, def, values, 'jvp')
   const dots = tangentsFor('jvp', values, def, tangents)

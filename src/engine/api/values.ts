@@ -6,6 +6,7 @@ import { sameShape } from '../program/aval.js'
 import * as ops from '../program/ops.js'
 import { literal } from '../program/value.js'
 import type { Value } from '../program/value.js'
+import { describe } from './describe.js'
 
 /**
  * A number as an element of an integer dtype. A fraction loses what is behind the point, NaN is 0 and an infinity the
@@ -84,7 +85,7 @@ export type Axes = number | readonly number[]
 export function normalizeAxis(axis: number, ndim: number): number {
   check(
     Number.isInteger(axis) && axis >= -ndim && axis < ndim,
-    () => `axis ${axis} is out of bounds for ${ndim} dimensions`,
+    () => `axis ${typeof axis === 'number' ? axis : describe(axis)} is out of bounds for ${ndim} dimensions`,
   )
   return axis < 0 ? axis + ndim : axis
 }
@@ -92,6 +93,10 @@ export function normalizeAxis(axis: number, ndim: number): number {
 /** All axes when none are given. */
 export function normalizeAxes(axes: Axes | undefined, ndim: number): number[] {
   if (axes === undefined) return ops.range(ndim)
+  check(
+    typeof axes === 'number' || Array.isArray(axes),
+    () => `an axis is a number, several are a list of numbers: not ${describe(axes)}`,
+  )
   const normal = (typeof axes === 'number' ? [axes] : axes).map(a => normalizeAxis(a, ndim))
   check(new Set(normal).size === normal.length, () => `the axes [${axes}] repeat`)
   return normal

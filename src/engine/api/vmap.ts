@@ -1,3 +1,4 @@
+import { readOptions } from './arguments.js'
 import { check } from '../../base/errors.js'
 import { pathsOf } from '../../base/pytree.js'
 import type { TreeDef } from '../../base/pytree.js'
@@ -18,8 +19,9 @@ export type AxisTree = number | null | readonly AxisTree[] | { readonly [key: st
  */
 export function vmap<A extends TensorTree[], R extends TensorTree>(
   f: (...args: A) => R,
-  { in: inAxes = 0, out: outAxes = 0 }: { in?: AxisTree; out?: AxisTree } = {},
+  options: { in?: AxisTree; out?: AxisTree } = {},
 ): (...args: A) => R {
+  const { in: inAxes = 0, out: outAxes = 0 } = readOptions('vmap', options, ['in', 'out'])
   return (...args) => {
     const { values, def } = flattenArgs(args, 'vmap')
     const paths = pathsOf(def)

@@ -2,7 +2,7 @@
 import { check } from '../../../base/errors.js'
 import { flatten, treeKey } from '../../../base/pytree.js'
 import { formatAval, sameAval } from '../../program/aval.js'
-import { checkFunction } from '../arguments.js'
+import { checkFunction, readOptions } from '../arguments.js'
 import { prefixScan } from '../prefix-scan.js'
 import type { Combine } from '../prefix-scan.js'
 import { flattenArgs, rebuild } from '../tracing.js'
@@ -18,8 +18,9 @@ import { normalizeAxis } from '../values.js'
 export function associativeScan<T extends TensorTree>(
   f: (earlier: T, later: T) => T,
   xs: T,
-  { axis = 0, reverse = false }: { axis?: number; reverse?: boolean } = {},
+  options: { axis?: number; reverse?: boolean } = {},
 ): T {
+  const { axis = 0, reverse = false } = readOptions('lax.associativeScan', options, ['axis', 'reverse'])
   checkFunction(f, 'associativeScan: the function')
   const { values, def: argsDef } = flattenArgs([xs], 'associativeScan')
   const { def } = flatten(xs)

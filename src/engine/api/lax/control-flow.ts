@@ -7,7 +7,7 @@ import * as ops from '../../program/ops.js'
 import { Program } from '../../program/program.js'
 import { bind } from '../../program/trace.js'
 import type { Value } from '../../program/value.js'
-import { checkFunction } from '../arguments.js'
+import { checkFunction, readOptions } from '../arguments.js'
 import { Tensor } from '../tensor.js'
 import type { TensorLike } from '../tensor.js'
 import { arange } from '../np/creation.js'
@@ -33,8 +33,9 @@ export function scan<C extends TensorTree, X extends TensorTree, Y extends Tenso
   f: (carry: C, x: X) => [C, Y],
   init: C,
   xs: X,
-  { length, reverse = false }: ScanOptions = {},
+  options: ScanOptions = {},
 ): [C, Y] {
+  const { length, reverse = false } = readOptions('lax.scan', options, ['length', 'reverse'])
   const { values, def } = flattenArgs([init, xs], 'scan')
   const rows = values.slice(flatten(init).leaves.length)
   rows.forEach(x => check(x.ndim > 0, () => `scan: xs hold ${formatAval(x.aval)}, which has no rows to run over`))

@@ -2,6 +2,7 @@
 import { check } from '../../../base/errors.js'
 import * as ops from '../../program/ops.js'
 import type { DotParams, GatherParams } from '../../program/primitives.js'
+import { readOptions } from '../arguments.js'
 import { Tensor } from '../tensor.js'
 import type { TensorLike } from '../tensor.js'
 import { normalizeAxis } from '../values.js'
@@ -43,7 +44,8 @@ export interface SortOptions {
  * Arrays of one shape, sorted together along an axis in ascending order of the first `numKeys` of them. Stable; NaN is
  * greater than all numbers.
  */
-export function sort(xs: readonly TensorLike[], axis: number, { numKeys = 1 }: SortOptions = {}): Tensor[] {
+export function sort(xs: readonly TensorLike[], axis: number, options: SortOptions = {}): Tensor[] {
+  const { numKeys = 1 } = readOptions('lax.sort', options, ['numKeys'])
   const values = operands('sort', xs)
   check(
     Number.isInteger(numKeys) && numKeys >= 1 && numKeys <= values.length,

@@ -2,6 +2,7 @@
 import { check } from '../../../base/errors.js'
 import * as ops from '../../program/ops.js'
 import type { Value } from '../../program/value.js'
+import { readOptions } from '../arguments.js'
 import { Tensor } from '../tensor.js'
 import type { TensorLike } from '../tensor.js'
 import { prefixScan } from '../prefix-scan.js'
@@ -39,7 +40,8 @@ export interface CumulativeOptions {
 
 const cumulative =
   (name: string, f: (x: Value, axis: number, reverse: boolean) => Value) =>
-  (x: TensorLike, axis: number, { reverse = false }: CumulativeOptions = {}): Tensor => {
+  (x: TensorLike, axis = 0, options: CumulativeOptions = {}): Tensor => {
+    const { reverse = false } = readOptions(`lax.${name}`, options, ['reverse'])
     const v = operand(name, 'x', x)
     return new Tensor(f(v, normalizeAxis(axis, v.ndim), reverse))
   }

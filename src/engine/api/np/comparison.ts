@@ -12,6 +12,7 @@ import { extremeOf, isFloat, isInteger } from '../../../base/dtypes.js'
 import * as ops from '../../program/ops.js'
 import type { Value } from '../../program/value.js'
 import { sameShape } from '../../program/aval.js'
+import { readOptions } from '../arguments.js'
 import { Tensor } from '../tensor.js'
 import type { TensorLike } from '../tensor.js'
 import { constant, stretch } from '../values.js'
@@ -103,11 +104,12 @@ export interface ClosenessOptions {
 }
 
 /** |x - y| <= atol + rtol |y|, element by element; equal infinities are close. Integers are compared as float32. */
-export function isclose(
-  x: TensorLike,
-  y: TensorLike,
-  { rtol = 1e-5, atol = 1e-8, equalNan = false }: ClosenessOptions = {},
-): Tensor {
+export function isclose(x: TensorLike, y: TensorLike, options: ClosenessOptions = {}): Tensor {
+  const {
+    rtol = 1e-5,
+    atol = 1e-8,
+    equalNan = false,
+  } = readOptions('np.isclose', options, ['rtol', 'atol', 'equalNan'])
   const common = commonDtype(x, y)
   const dtype = isFloat(common) ? common : 'float32'
   return binary((a, b) => {
@@ -125,7 +127,8 @@ export const allclose = (x: TensorLike, y: TensorLike, options: ClosenessOptions
   allOf(isclose(x, y, options))
 
 /** Whether two arrays have one shape and equal elements: a bool scalar. `equalNan`: NaN counts as equal to NaN. */
-export function arrayEqual(x: TensorLike, y: TensorLike, { equalNan = false }: { equalNan?: boolean } = {}): Tensor {
+export function arrayEqual(x: TensorLike, y: TensorLike, options: { equalNan?: boolean } = {}): Tensor {
+  const { equalNan = false } = readOptions('np.arrayEqual', options, ['equalNan'])
   const [a, b] = [asTensor(x), asTensor(y)]
   if (!sameShape(a.shape, b.shape)) return new Tensor(ops.full([], false, 'bool'))
   const same = equal(a, b).value

@@ -13,6 +13,7 @@ import type { DType } from '../../../base/dtypes.js'
 import { check } from '../../../base/errors.js'
 import * as ops from '../../program/ops.js'
 import type { Value } from '../../program/value.js'
+import { readOptions } from '../arguments.js'
 import { Tensor } from '../tensor.js'
 import type { TensorLike } from '../tensor.js'
 import { defaultEngine } from '../engine.js'
@@ -113,9 +114,10 @@ function spaced(
   start: TensorLike,
   stop: TensorLike,
   n: number,
-  { endpoint = true, dtype = 'float32' }: SpaceOptions,
+  options: SpaceOptions,
   f: (start: Value, stop: Value, t: Value) => Value,
 ): Tensor {
+  const { endpoint = true, dtype = 'float32' } = readOptions(`np.${name}`, options, ['endpoint', 'dtype'])
   check(Number.isInteger(n) && n >= 0, () => `${name} needs a whole number of points, not ${n}`)
   checkDType(dtype)
   defaultEngine()
@@ -142,12 +144,14 @@ export const logspace = (
   start: TensorLike,
   stop: TensorLike,
   n = 50,
-  { base = 10, ...options }: SpaceOptions & { base?: number } = {},
-): Tensor =>
-  spaced('logspace', start, stop, n, options, (a, b, t) => {
+  options: SpaceOptions & { base?: number } = {},
+): Tensor => {
+  const { base = 10, ...rest } = readOptions('np.logspace', options, ['endpoint', 'dtype', 'base'])
+  return spaced('logspace', start, stop, n, rest, (a, b, t) => {
     const exponent = between(a, b, t)
     return ops.pow(ops.full(exponent.shape, base, 'float32'), exponent)
   })
+}
 
 /**
  * `n` numbers from start to stop, both above 0 or both below, each the same multiple of the one before. See `linspace`.
@@ -162,10 +166,8 @@ export const geomspace = (start: TensorLike, stop: TensorLike, n = 50, options: 
  * The coordinates of a grid's points: for each of the n vectors an array of n axes, which repeats it along the others.
  * indexing 'xy' (unless given) has the first vector along the second axis, 'ij' along the first.
  */
-export function meshgrid(
-  vectors: readonly TensorLike[],
-  { indexing = 'xy' }: { indexing?: 'xy' | 'ij' } = {},
-): Tensor[] {
+export function meshgrid(vectors: readonly TensorLike[], options: { indexing?: 'xy' | 'ij' } = {}): Tensor[] {
+  const { indexing = 'xy' } = readOptions('np.meshgrid', options, ['indexing'])
   check(indexing === 'xy' || indexing === 'ij', () => `the indexing of meshgrid is 'xy' or 'ij', not ${indexing}`)
   const operands = vectors.map(asTensor)
   check(
@@ -191,11 +193,8 @@ export function indices(shape: Shape, dtype: DType = 'int32'): Tensor {
  * One-hot vectors of length n along a new axis (the last unless given): 1 at the position, 0 elsewhere; all 0 for
  * positions outside 0..n-1. JAX's `jax.nn.one_hot`.
  */
-export function oneHot(
-  positions: TensorLike,
-  n: number,
-  { axis = -1, dtype = 'float32' }: { axis?: number; dtype?: DType } = {},
-): Tensor {
+export function oneHot(positions: TensorLike, n: number, options: { axis?: number; dtype?: DType } = {}): Tensor {
+  const { axis = -1, dtype = 'float32' } = readOptions('np.oneHot', options, ['axis', 'dtype'])
   checkShape([n])
   const { value, ndim } = asIndices(positions, 'the positions of oneHot')
   const at = normalizeAxis(axis, ndim + 1)

@@ -8,6 +8,8 @@ import { isFloat } from '../../../base/dtypes.js'
 import { check } from '../../../base/errors.js'
 import * as ops from '../../program/ops.js'
 import type { Value } from '../../program/value.js'
+import { readAxis, readOptions } from '../arguments.js'
+import type { AxisOption } from '../arguments.js'
 import { Tensor } from '../tensor.js'
 import type { TensorLike } from '../tensor.js'
 import { normalizeAxis } from '../values.js'
@@ -18,15 +20,16 @@ import type { Unary } from './operands.js'
 import { countable, sum } from './reductions.js'
 
 /** Running sums: the i-th is x[0] + ... + x[i]. Narrow integers and bool are counted in 32 bits, as in `sum`. */
-export function cumsum(x: TensorLike, axis = -1): Tensor {
+export function cumsum(x: TensorLike, axis: number | AxisOption = -1): Tensor {
   const value = countable(x)
-  return new Tensor(ops.cumsum(value, normalizeAxis(axis, value.ndim), false))
+  const at = normalizeAxis(readAxis('np.cumsum', axis, -1), value.ndim)
+  return new Tensor(ops.cumsum(value, at, false))
 }
 
 /** Running products: the i-th is x[0] ... x[i], multiplied pairwise. Narrow integers and bool as in `prod`. */
-export function cumprod(x: TensorLike, axis = -1): Tensor {
+export function cumprod(x: TensorLike, axis: number | AxisOption = -1): Tensor {
   const value = countable(x)
-  const at = normalizeAxis(axis, value.ndim)
+  const at = normalizeAxis(readAxis('np.cumprod', axis, -1), value.ndim)
   const n = value.shape[at]
   let result = value
   // After the step of width w, element i is the product of the 2 w elements up to i.
@@ -46,10 +49,12 @@ const without = (x: TensorLike, neutral: number): Tensor => {
 }
 
 /** Running sums that count NaN as 0. */
-export const nancumsum = (x: TensorLike, axis = -1): Tensor => cumsum(without(x, 0), axis)
+export const nancumsum = (x: TensorLike, axis: number | AxisOption = -1): Tensor =>
+  cumsum(without(x, 0), readAxis('np.nancumsum', axis, -1))
 
 /** Running products that count NaN as 1. */
-export const nancumprod = (x: TensorLike, axis = -1): Tensor => cumprod(without(x, 1), axis)
+export const nancumprod = (x: TensorLike, axis: number | AxisOption = -1): Tensor =>
+  cumprod(without(x, 1), readAxis('np.nancumprod', axis, -1))
 
 const part = (x: Value, axis: number, start: number, stop: number): Value =>
   ops.slice(
@@ -62,7 +67,8 @@ const part = (x: Value, axis: number, start: number, stop: number): Value =>
  * Differences of neighbours, x[i + 1] - x[i], taken `n` times: the axis is n shorter. Of bool: whether neighbours
  * differ.
  */
-export function diff(x: TensorLike, { n = 1, axis = -1 }: { n?: number; axis?: number } = {}): Tensor {
+export function diff(x: TensorLike, options: { n?: number; axis?: number } = {}): Tensor {
+  const { n = 1, axis = -1 } = readOptions('np.diff', options, ['n', 'axis'])
   check(Number.isInteger(n) && n >= 0, () => `diff is taken a whole number of times, not ${n}`)
   let { value } = asTensor(x)
   const at = normalizeAxis(axis, value.ndim)
@@ -85,7 +91,8 @@ export const ediff1d: Unary = (x: TensorLike) => {
  * both sides, over dx; at the ends the difference to the one neighbour. NumPy's `gradient`, of one axis. Throws a
  * ShapeError for an axis of fewer than 2 elements.
  */
-export function gradient(x: TensorLike, { dx = 1, axis = -1 }: { dx?: number; axis?: number } = {}): Tensor {
+export function gradient(x: TensorLike, options: { dx?: number; axis?: number } = {}): Tensor {
+  const { dx = 1, axis = -1 } = readOptions('np.gradient', options, ['dx', 'axis'])
   const { value } = asFloat(x)
   const at = normalizeAxis(axis, value.ndim)
   const n = value.shape[at]
@@ -100,10 +107,8 @@ export function gradient(x: TensorLike, { dx = 1, axis = -1 }: { dx?: number; ax
  * Angles along an axis without jumps: each is moved by whole periods (2 pi unless given) to within half a period of the
  * one before.
  */
-export function unwrap(
-  x: TensorLike,
-  { period = 2 * Math.PI, axis = -1 }: { period?: number; axis?: number } = {},
-): Tensor {
+export function unwrap(x: TensorLike, options: { period?: number; axis?: number } = {}): Tensor {
+  const { period = 2 * Math.PI, axis = -1 } = readOptions('np.unwrap', options, ['period', 'axis'])
   const { value } = asFloat(x)
   const at = normalizeAxis(axis, value.ndim)
   const n = value.shape[at]
@@ -123,10 +128,8 @@ export function unwrap(
  * The integral along an axis by the trapezoidal rule: the sum of (y[i] + y[i + 1]) / 2 times the distance of the
  * points, which is `dx` (1 unless given), or the differences of the points `x` (a vector, or of y's shape).
  */
-export function trapezoid(
-  y: TensorLike,
-  { x, dx = 1, axis = -1 }: { x?: TensorLike; dx?: number; axis?: number } = {},
-): Tensor {
+export function trapezoid(y: TensorLike, options: { x?: TensorLike; dx?: number; axis?: number } = {}): Tensor {
+  const { x, dx = 1, axis = -1 } = readOptions('np.trapezoid', options, ['x', 'dx', 'axis'])
   const { value } = asFloat(y)
   const at = normalizeAxis(axis, value.ndim)
   const n = value.shape[at]

@@ -13,6 +13,7 @@ import { sameShape } from '../../program/aval.js'
 import * as ops from '../../program/ops.js'
 import type { Value } from '../../program/value.js'
 import { fromTheEnd } from '../indexing.js'
+import { readOptions } from '../arguments.js'
 import { Tensor } from '../tensor.js'
 import type { TensorLike } from '../tensor.js'
 import { checkShape, normalizeAxis, stretch } from '../values.js'
@@ -43,12 +44,8 @@ export interface TakeOptions {
  * moved to the edge (JAX's default is mode 'fill'). Throws a ShapeError for positions that are no integers, and when the
  * axis is empty but the positions are not.
  */
-export function take(
-  x: TensorLike,
-  positions: TensorLike,
-  axis: number | null = 0,
-  { mode, fillValue }: TakeOptions = {},
-): Tensor {
+export function take(x: TensorLike, positions: TensorLike, axis: number | null = 0, options: TakeOptions = {}): Tensor {
+  const { mode, fillValue } = readOptions('np.take', options, ['mode', 'fillValue'])
   const operand = axis === null ? ravel(x) : asTensor(x)
   const at = normalizeAxis(axis ?? 0, operand.ndim)
   const given = asIndices(positions, 'the positions of take')
@@ -146,7 +143,8 @@ function truePositions(x: TensorLike, size: number): Value {
 }
 
 /** The positions (int32, [size]) of the elements of the flattened array that are other than 0. The end is filled. */
-export function flatnonzero(x: TensorLike, { size, fillValue = 0 }: SizedOptions): Tensor {
+export function flatnonzero(x: TensorLike, options: SizedOptions): Tensor {
+  const { size, fillValue = 0 } = readOptions('np.flatnonzero', options, ['size', 'fillValue'], 'size')
   const found = truePositions(x, size)
   return new Tensor(ops.select(ops.lt(found, 0), fillValue, found))
 }
@@ -155,7 +153,8 @@ export function flatnonzero(x: TensorLike, { size, fillValue = 0 }: SizedOptions
  * The positions of the elements other than 0, in row-major order: an int32 array [size] for each axis, as `get` takes
  * them.
  */
-export function nonzero(x: TensorLike, { size, fillValue = 0 }: SizedOptions): Tensor[] {
+export function nonzero(x: TensorLike, options: SizedOptions): Tensor[] {
+  const { size, fillValue = 0 } = readOptions('np.nonzero', options, ['size', 'fillValue'], 'size')
   const operand = asTensor(x)
   const found = truePositions(operand, size)
   const isMissing = ops.lt(found, 0)
@@ -168,8 +167,9 @@ export function nonzero(x: TensorLike, { size, fillValue = 0 }: SizedOptions): T
 
 /** The positions of the elements other than 0, one row each: int32 [size, axes]. */
 export const argwhere = (x: TensorLike, options: SizedOptions): Tensor => {
-  const places = nonzero(x, options)
-  if (places.length === 0) return new Tensor(ops.full([options.size, 0], 0, 'int32'))
+  const sized = readOptions('np.argwhere', options, ['size', 'fillValue'], 'size')
+  const places = nonzero(x, sized)
+  if (places.length === 0) return new Tensor(ops.full([sized.size, 0], 0, 'int32'))
   return new Tensor(
     ops.concatenate(
       places.map(p => column(p.value)),
@@ -182,11 +182,8 @@ export const argwhere = (x: TensorLike, options: SizedOptions): Tensor => {
  * The rows of x along an axis (the flattened array's elements when none is given) where a vector is true: `size` of
  * them, the end filled.
  */
-export function compress(
-  condition: TensorLike,
-  x: TensorLike,
-  { size, fillValue = 0, axis }: SizedOptions & { axis?: number },
-): Tensor {
+export function compress(condition: TensorLike, x: TensorLike, options: SizedOptions & { axis?: number }): Tensor {
+  const { size, fillValue = 0, axis } = readOptions('np.compress', options, ['size', 'fillValue', 'axis'], 'size')
   const operand = axis === undefined ? ravel(x) : asTensor(x)
   const at = normalizeAxis(axis ?? 0, operand.ndim)
   const mask = asTensor(condition)
@@ -204,7 +201,7 @@ export function compress(
  * boolean mask.
  */
 export const extract = (condition: TensorLike, x: TensorLike, options: SizedOptions): Tensor =>
-  compress(ravel(condition), x, options)
+  compress(ravel(condition), x, readOptions('np.extract', options, ['size', 'fillValue'], 'size'))
 
 /** Flat positions in an array of a shape as positions along each axis (int32): the inverse of `ravelMultiIndex`. */
 export function unravelIndex(positions: TensorLike, shape: Shape): Tensor[] {

@@ -11,6 +11,7 @@ import type { DType } from '../../../base/dtypes.js'
 import { check } from '../../../base/errors.js'
 import * as ops from '../../program/ops.js'
 import type { Value } from '../../program/value.js'
+import { readOptions } from '../arguments.js'
 import { Tensor } from '../tensor.js'
 import type { TensorLike } from '../tensor.js'
 import { broadcastShapes, constant, stretch } from '../values.js'
@@ -146,7 +147,8 @@ const greatestFinite: { readonly [D in DType]?: number } = {
 }
 
 /** x with finite numbers for NaN and the infinities. Integers and bool come back as they are. */
-export function nanToNum(x: TensorLike, { nan = 0, posinf, neginf }: NanToNumOptions = {}): Tensor {
+export function nanToNum(x: TensorLike, options: NanToNumOptions = {}): Tensor {
+  const { nan = 0, posinf, neginf } = readOptions('np.nanToNum', options, ['nan', 'posinf', 'neginf'])
   const operand = asTensor(x)
   if (!isFloat(operand.dtype)) return operand
   const { value, dtype } = operand

@@ -11,6 +11,7 @@ import type { DType } from '../../../base/dtypes.js'
 import { check } from '../../../base/errors.js'
 import * as ops from '../../program/ops.js'
 import type { Value } from '../../program/value.js'
+import { readOptions } from '../arguments.js'
 import { Tensor } from '../tensor.js'
 import type { TensorLike } from '../tensor.js'
 import { defaultEngine } from '../engine.js'
@@ -28,7 +29,8 @@ function places(relation: 'eq' | 'le' | 'ge', shape: readonly number[], k: numbe
 }
 
 /** Ones where column - row = k, zeros elsewhere: the identity of n rows, unless `columns` or `k` say otherwise. */
-export function eye(n: number, columns = n, { k = 0, dtype = 'float32' }: { k?: number; dtype?: DType } = {}): Tensor {
+export function eye(n: number, columns = n, options: { k?: number; dtype?: DType } = {}): Tensor {
+  const { k = 0, dtype = 'float32' } = readOptions('np.eye', options, ['k', 'dtype'])
   checkShape([n, columns])
   return new Tensor(ops.convertElementType(places('eq', [n, columns], k), dtype))
 }
@@ -37,7 +39,8 @@ export function eye(n: number, columns = n, { k = 0, dtype = 'float32' }: { k?: 
 export const identity = (n: number, dtype: DType = 'float32'): Tensor => eye(n, n, { dtype })
 
 /** Ones at and below diagonal k (column - row <= k), zeros above: [n, columns], float32 unless given. */
-export function tri(n: number, columns = n, { k = 0, dtype = 'float32' }: { k?: number; dtype?: DType } = {}): Tensor {
+export function tri(n: number, columns = n, options: { k?: number; dtype?: DType } = {}): Tensor {
+  const { k = 0, dtype = 'float32' } = readOptions('np.tri', options, ['k', 'dtype'])
   checkShape([n, columns])
   return new Tensor(ops.convertElementType(places('le', [n, columns], k), dtype))
 }
@@ -58,10 +61,8 @@ export const triu = (x: TensorLike, k = 0): Tensor => triangle('ge', x, k)
  * The elements where column - row = k, of the matrices along two axes (the first two unless given, as in NumPy).
  * Output: the other axes, then the diagonal.
  */
-export function diagonal(
-  x: TensorLike,
-  { k = 0, axes = [0, 1] }: { k?: number; axes?: readonly [number, number] } = {},
-): Tensor {
+export function diagonal(x: TensorLike, options: { k?: number; axes?: readonly [number, number] } = {}): Tensor {
+  const { k = 0, axes = [0, 1] } = readOptions('np.diagonal', options, ['k', 'axes'])
   const { value, ndim } = asTensor(x)
   check(ndim >= 2, () => `diagonal needs two axes or more, not ${asTensor(x)}`)
   check(Number.isInteger(k), () => `a diagonal is a whole number, not ${k}`)
@@ -109,7 +110,7 @@ export const diagflat = (x: TensorLike, k = 0): Tensor => {
 
 /** The sum of a diagonal: see `diagonal` and, for dtypes, `sum`. */
 export const trace = (x: TensorLike, options: { k?: number; axes?: readonly [number, number] } = {}): Tensor =>
-  sum(diagonal(x, options), { axis: -1 })
+  sum(diagonal(x, readOptions('np.trace', options, ['k', 'axes'])), { axis: -1 })
 
 /**
  * Matrices [..., n, m] with `value` (broadcast to [..., n]) on their diagonals. A new array: NumPy's changes x itself.
@@ -155,7 +156,8 @@ export const triuIndices = (n: number, k = 0, columns = n): [rows: Tensor, colum
  * Powers of the elements of a vector [m]: [m, n], x^(n-1) ... x^0 in each row, or x^0 ... x^(n-1) if `increasing`. n is
  * m unless given. Keeps integers; bool becomes int32.
  */
-export function vander(x: TensorLike, n?: number, { increasing = false }: { increasing?: boolean } = {}): Tensor {
+export function vander(x: TensorLike, n?: number, options: { increasing?: boolean } = {}): Tensor {
+  const { increasing = false } = readOptions('np.vander', options, ['increasing'])
   const operand = asTensor(x)
   check(operand.ndim === 1, () => `vander takes a vector, not ${operand}`)
   const columns = n ?? operand.size

@@ -2,6 +2,8 @@
 import { check } from '../../../base/errors.js'
 import * as ops from '../../program/ops.js'
 import type { Value } from '../../program/value.js'
+import { readOptions } from '../arguments.js'
+import { isScalar } from '../describe.js'
 import { Tensor } from '../tensor.js'
 import type { TensorLike } from '../tensor.js'
 import { checkShape } from '../values.js'
@@ -34,7 +36,9 @@ const modes: readonly PadMode[] = ['constant', 'edge', 'reflect', 'symmetric', '
  */
 export function pad(x: TensorLike, widths: PadWidths, options: PadOptions | number | bigint | boolean = {}): Tensor {
   const operand = asTensor(x)
-  const { mode = 'constant', value = 0 } = typeof options === 'object' ? options : { value: options }
+  const { mode = 'constant', value = 0 } = isScalar(options)
+    ? { value: options }
+    : readOptions('np.pad', options, ['mode', 'value'])
   check(modes.includes(mode), () => `there is no pad mode ${mode}: choose one of ${modes.join(', ')}`)
   const pairs = pairsOf(operand, widths)
   if (mode === 'constant') {

@@ -5,6 +5,7 @@
 import { check } from '../../../base/errors.js'
 import * as ops from '../../program/ops.js'
 import type { Value } from '../../program/value.js'
+import { readOptions } from '../arguments.js'
 import { Tensor } from '../tensor.js'
 import type { TensorLike } from '../tensor.js'
 import { add, multiply, subtract } from './arithmetic.js'
@@ -89,7 +90,8 @@ export interface InterpOptions {
  * values. Integers give float32. Throws a ShapeError when there are no points or the lengths differ. NumPy's period is
  * not taken.
  */
-export function interp(x: TensorLike, xp: TensorLike, fp: TensorLike, { left, right }: InterpOptions = {}): Tensor {
+export function interp(x: TensorLike, xp: TensorLike, fp: TensorLike, options: InterpOptions = {}): Tensor {
+  const { left, right } = readOptions('np.interp', options, ['left', 'right'])
   const [at, points, values] = [asFloat(x), asFloat(xp), asFloat(fp)]
   const n = points.size
   check(

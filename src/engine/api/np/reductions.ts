@@ -5,7 +5,8 @@
  * - extremes: max (amax), min (amin), ptp, argmax, argmin
  * - truth: all, any
  *
- * `axis` is one axis or several, negative ones counted from the last; all unless given. `keepdims` keeps the reduced
+ * `axis` is one axis or several, negative ones counted from the last; all unless given. It may be given alone, as in
+ * NumPy: `sum(x, 0)` is `sum(x, { axis: 0 })`. `keepdims` keeps the reduced
  * axes, with length 1. Reductions without NaN are in `nan-reductions.ts`, running ones in `cumulative.ts`.
  */
 import type { DType } from '../../../base/dtypes.js'
@@ -13,6 +14,8 @@ import { check } from '../../../base/errors.js'
 import { sizeOf } from '../../../base/host-tensor.js'
 import * as ops from '../../program/ops.js'
 import type { Value } from '../../program/value.js'
+import { readAxis, readAxisOptions } from '../arguments.js'
+import type { AxisOption } from '../arguments.js'
 import { Tensor } from '../tensor.js'
 import type { TensorLike } from '../tensor.js'
 import { normalizeAxes, normalizeAxis, stretch } from '../values.js'
@@ -36,9 +39,14 @@ const keep = (result: Value, { shape }: Value, axes: readonly number[]): Value =
     shape.map((d, i) => (axes.includes(i) ? 1 : d)),
   )
 
+/** The options of the reduction `np[name]`, which may be its axis alone. */
+export const reduceOptions = (name: string, options: ReduceOptions | Axes): ReduceOptions =>
+  readAxisOptions(`np.${name}`, options, ['axis', 'keepdims'])
+
 const reduction =
-  (f: (x: Value, axes: readonly number[]) => Value, operand: (x: TensorLike) => Value) =>
-  (x: TensorLike, { axis, keepdims = false }: ReduceOptions = {}): Tensor => {
+  (name: string, f: (x: Value, axes: readonly number[]) => Value, operand: (x: TensorLike) => Value) =>
+  (x: TensorLike, options: ReduceOptions | Axes = {}): Tensor => {
+    const { axis, keepdims = false } = reduceOptions(name, options)
     const value = operand(x)
     const axes = normalizeAxes(axis, value.ndim)
     const result = f(value, axes)
@@ -60,10 +68,10 @@ export const countable = (x: TensorLike): Value => {
 const valueOf = (x: TensorLike): Value => asTensor(x).value
 
 /** The sum; 0 of nothing. bool and int8 give int32, uint8 and uint16 uint32, as in JAX. */
-export const sum = reduction(ops.reduceSum, countable)
+export const sum = reduction('sum', ops.reduceSum, countable)
 
 /** The product; 1 of nothing. bool and int8 give int32, uint8 and uint16 uint32, as in JAX. */
-export const prod = reduction(ops.reduceProd, countable)
+export const prod = reduction('prod', ops.reduceProd, countable)
 
 const checkNotEmpty = (name: string, { shape }: Value, axes: readonly number[]): void =>
   check(
@@ -75,11 +83,15 @@ const extreme = (
   name: string,
   ofNumbers: (x: Value, axes: readonly number[]) => Value,
   ofBool: (x: Value, axes: readonly number[]) => Value,
-): ((x: TensorLike, options?: ReduceOptions) => Tensor) =>
-  reduction((x, axes) => {
-    checkNotEmpty(name, x, axes)
-    return (x.dtype === 'bool' ? ofBool : ofNumbers)(x, axes)
-  }, valueOf)
+): ((x: TensorLike, options?: ReduceOptions | Axes) => Tensor) =>
+  reduction(
+    name,
+    (x, axes) => {
+      checkNotEmpty(name, x, axes)
+      return (x.dtype === 'bool' ? ofBool : ofNumbers)(x, axes)
+    },
+    valueOf,
+  )
 
 /**
  * The greatest element; NaN where there is one. Throws a ShapeError for an empty axis. Equal elements share the
@@ -99,16 +111,20 @@ export const amax = max
 export const amin = min
 
 /** The greatest less the least element. Throws a ShapeError for an empty axis. */
-export const ptp = (x: TensorLike, options: ReduceOptions = {}): Tensor => subtract(max(x, options), min(x, options))
+export const ptp = (x: TensorLike, options: ReduceOptions | Axes = {}): Tensor => {
+  const known = reduceOptions('ptp', options)
+  return subtract(max(x, known), min(x, known))
+}
 
 /** Whether all elements are true (other than 0); true of nothing. */
-export const all = reduction(ops.reduceAnd, truth)
+export const all = reduction('all', ops.reduceAnd, truth)
 
 /** Whether any element is true (other than 0); false of nothing. */
-export const any = reduction(ops.reduceOr, truth)
+export const any = reduction('any', ops.reduceOr, truth)
 
 /** How many elements are other than 0 (NaN is), as int32. */
-export const countNonzero = (x: TensorLike, options: ReduceOptions = {}): Tensor => sum(new Tensor(truth(x)), options)
+export const countNonzero = (x: TensorLike, options: ReduceOptions | Axes = {}): Tensor =>
+  sum(new Tensor(truth(x)), reduceOptions('countNonzero', options))
 
 const count = (x: Tensor, { axis }: ReduceOptions): number => sizeOf(normalizeAxes(axis, x.ndim).map(a => x.shape[a]))
 
@@ -116,7 +132,8 @@ const count = (x: Tensor, { axis }: ReduceOptions): number => sizeOf(normalizeAx
  * The sum divided by the number of elements; NaN of nothing. Integers and bool give float32; 16-bit floats are summed
  * in float32.
  */
-export function mean(x: TensorLike, options: ReduceOptions = {}): Tensor {
+export function mean(x: TensorLike, given: ReduceOptions | Axes = {}): Tensor {
+  const options = reduceOptions('mean', given)
   const operand = asTensor(x)
   const total = sum(astype(operand, 'float32'), options)
   return astype(new Tensor(ops.div(total.value, count(operand, options))), floating(operand.dtype))
@@ -126,10 +143,8 @@ export function mean(x: TensorLike, options: ReduceOptions = {}): Tensor {
  * sum(x weights) / sum(weights); the mean without weights. Weights have x's shape, or are a vector [n] along one
  * axis of length n. Integers give float32.
  */
-export function average(
-  x: TensorLike,
-  { weights, axis, keepdims }: ReduceOptions & { weights?: TensorLike } = {},
-): Tensor {
+export function average(x: TensorLike, given: (ReduceOptions & { weights?: TensorLike }) | Axes = {}): Tensor {
+  const { weights, axis, keepdims } = readAxisOptions('np.average', given, ['axis', 'keepdims', 'weights'])
   const operand = asFloat(x)
   if (weights === undefined) return mean(operand, { axis, keepdims })
   const w = asTensor(weights)
@@ -152,11 +167,16 @@ export interface VarianceOptions extends ReduceOptions {
   correction?: number
 }
 
+/** The options of the function `np[name]`, which may be its axis alone. */
+export const varianceOptions = (name: string, options: VarianceOptions | Axes): VarianceOptions =>
+  readAxisOptions(`np.${name}`, options, ['axis', 'keepdims', 'correction'])
+
 /**
  * The mean squared distance from the mean, divided by count - correction; NaN if that is 0 or less. Integers and bool
  * give float32; 16-bit floats are computed in float32.
  */
-export function variance(x: TensorLike, { correction = 0, ...options }: VarianceOptions = {}): Tensor {
+export function variance(x: TensorLike, given: VarianceOptions | Axes = {}): Tensor {
+  const { correction = 0, ...options } = varianceOptions('var', given)
   const operand = asTensor(x)
   const wide = astype(operand, 'float32')
   const distance = subtract(wide, mean(wide, { ...options, keepdims: true }))
@@ -168,10 +188,12 @@ export function variance(x: TensorLike, { correction = 0, ...options }: Variance
 }
 
 /** The standard deviation: the square root of the variance. */
-export const std = (x: TensorLike, options: VarianceOptions = {}): Tensor => sqrt(variance(x, options))
+export const std = (x: TensorLike, options: VarianceOptions | Axes = {}): Tensor =>
+  sqrt(variance(x, varianceOptions('std', options)))
 
 /** log(sum(exp(x))), without overflow; -Infinity of nothing. JAX's `jax.nn.logsumexp`. */
-export function logsumexp(x: TensorLike, { axis, keepdims = false }: ReduceOptions = {}): Tensor {
+export function logsumexp(x: TensorLike, given: ReduceOptions | Axes = {}): Tensor {
+  const { axis, keepdims = false } = reduceOptions('logsumexp', given)
   const operand = asFloat(x)
   const axes = normalizeAxes(axis, operand.ndim)
   const options = { axis: axes, keepdims: true }
@@ -195,9 +217,9 @@ function shiftedLogSum(x: Tensor, options: ReduceOptions): Tensor {
 
 const position =
   (name: string, f: (x: Value, axis: number) => Value) =>
-  (x: TensorLike, axis = -1): Tensor => {
+  (x: TensorLike, axis: number | AxisOption = -1): Tensor => {
     const value = valueOf(x)
-    const at = normalizeAxis(axis, value.ndim)
+    const at = normalizeAxis(readAxis(`np.${name}`, axis, -1), value.ndim)
     checkNotEmpty(name, value, [at])
     return new Tensor(f(value.dtype === 'bool' ? ops.convertElementType(value, 'int32') : value, at))
   }

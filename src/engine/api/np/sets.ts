@@ -6,6 +6,7 @@ import { isFloat } from '../../../base/dtypes.js'
 import { check } from '../../../base/errors.js'
 import * as ops from '../../program/ops.js'
 import type { Value } from '../../program/value.js'
+import { readOptions } from '../arguments.js'
 import { Tensor } from '../tensor.js'
 import type { TensorLike } from '../tensor.js'
 import { checkShape } from '../values.js'
@@ -35,6 +36,10 @@ export interface Unique {
   counts: Tensor
 }
 
+/** The options of the function `np[name]`. */
+const sizeOptions = (name: string, options: SetOptions): SetOptions =>
+  readOptions(`np.${name}`, options, ['size', 'fillValue'], 'size')
+
 const at = (index: Value): Value => ops.reshape(index, [...index.shape, 1])
 const rule = { axes: [0], batchDims: 0, mode: 'drop' } as const
 
@@ -42,7 +47,8 @@ const rule = { axes: [0], batchDims: 0, mode: 'drop' } as const
  * The distinct elements of the flattened x and where they are. All NaN are one element, the greatest. Throws a
  * ShapeError for an empty x with a size of 1 or more and no `fillValue`.
  */
-export function uniqueAll(x: TensorLike, { size, fillValue }: SetOptions): Unique {
+export function uniqueAll(x: TensorLike, options: SetOptions): Unique {
+  const { size, fillValue } = sizeOptions('uniqueAll', options)
   checkShape([size])
   const operand = asTensor(x)
   const n = operand.size
@@ -79,13 +85,15 @@ export function uniqueAll(x: TensorLike, { size, fillValue }: SetOptions): Uniqu
 }
 
 /** The distinct elements of the flattened x, in ascending order: [size]. All NaN are one element. See `uniqueAll`. */
-export const unique = (x: TensorLike, options: SetOptions): Tensor => uniqueAll(x, options).values
+export const unique = (x: TensorLike, options: SetOptions): Tensor =>
+  uniqueAll(x, sizeOptions('unique', options)).values
 
 /**
  * For each element of x whether it is in y (or, with `invert`, whether it is not): bool, of x's shape. NaN is in
  * nothing.
  */
-export function isin(x: TensorLike, y: TensorLike, { invert = false }: { invert?: boolean } = {}): Tensor {
+export function isin(x: TensorLike, y: TensorLike, options: { invert?: boolean } = {}): Tensor {
+  const { invert = false } = readOptions('np.isin', options, ['invert'])
   const [element, set] = [asTensor(x), asTensor(y)]
   if (set.size === 0) return new Tensor(ops.full(element.shape, invert, 'bool'))
   const dtype = commonDtype(element, set)
@@ -99,7 +107,7 @@ export function isin(x: TensorLike, y: TensorLike, { invert = false }: { invert?
 export const union1d = (x: TensorLike, y: TensorLike, options: SetOptions): Tensor => {
   const dtype = commonDtype(x, y)
   const [a, b] = [x, y].map(v => ravel(new Tensor(lift(v, dtype))))
-  return unique(concatenate([a, b]), options)
+  return unique(concatenate([a, b]), sizeOptions('union1d', options))
 }
 
 /** The distinct elements of x that are kept, in ascending order, then the filler (0 unless given). */
@@ -128,13 +136,13 @@ function distinctWhere(x: Tensor, isKept: Tensor, { size, fillValue = 0 }: SetOp
 /** The distinct elements that x and y both have, in ascending order: [size], the end filled with 0 unless given. */
 export const intersect1d = (x: TensorLike, y: TensorLike, options: SetOptions): Tensor => {
   const operand = new Tensor(lift(x, commonDtype(x, y)))
-  return distinctWhere(operand, isin(operand, y), options)
+  return distinctWhere(operand, isin(operand, y), sizeOptions('intersect1d', options))
 }
 
 /** The distinct elements of x that y has not, in ascending order: [size], the end filled with 0 unless given. */
 export const setdiff1d = (x: TensorLike, y: TensorLike, options: SetOptions): Tensor => {
   const operand = asTensor(x)
-  return distinctWhere(operand, isin(operand, y, { invert: true }), options)
+  return distinctWhere(operand, isin(operand, y, { invert: true }), sizeOptions('setdiff1d', options))
 }
 
 /**
@@ -144,5 +152,5 @@ export const setxor1d = (x: TensorLike, y: TensorLike, options: SetOptions): Ten
   const dtype = commonDtype(x, y)
   const [a, b] = [x, y].map(v => ravel(new Tensor(lift(v, dtype))))
   const alone = concatenate([isin(a, b, { invert: true }), isin(b, a, { invert: true })])
-  return distinctWhere(concatenate([a, b]), alone, options)
+  return distinctWhere(concatenate([a, b]), alone, sizeOptions('setxor1d', options))
 }

@@ -12,6 +12,7 @@
 import { check } from '../../../base/errors.js'
 import { sizeOf } from '../../../base/host-tensor.js'
 import * as ops from '../../program/ops.js'
+import { readOptions } from '../arguments.js'
 import { Tensor } from '../tensor.js'
 import type { TensorLike } from '../tensor.js'
 import { checkShape, normalizeAxes, normalizeAxis, stretch } from '../values.js'
@@ -166,10 +167,8 @@ export const fliplr: Unary = (x: TensorLike) => flip(x, 1)
 export const flipud: Unary = (x: TensorLike) => flip(x, 0)
 
 /** Turned by k quarter turns in the plane of two axes, from the first towards the second. */
-export function rot90(
-  x: TensorLike,
-  { k = 1, axes = [0, 1] }: { k?: number; axes?: readonly [number, number] } = {},
-): Tensor {
+export function rot90(x: TensorLike, options: { k?: number; axes?: readonly [number, number] } = {}): Tensor {
+  const { k = 1, axes = [0, 1] } = readOptions('np.rot90', options, ['k', 'axes'])
   const operand = asTensor(x)
   check(Number.isInteger(k), () => `rot90 turns a whole number of times, not ${k}`)
   const [a, b] = normalizeAxes(axes, operand.ndim)

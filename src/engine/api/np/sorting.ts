@@ -6,6 +6,7 @@ import { isFloat } from '../../../base/dtypes.js'
 import { check } from '../../../base/errors.js'
 import * as ops from '../../program/ops.js'
 import type { Value } from '../../program/value.js'
+import { readOptions } from '../arguments.js'
 import { Tensor } from '../tensor.js'
 import type { TensorLike } from '../tensor.js'
 import { normalizeAxis } from '../values.js'
@@ -31,12 +32,16 @@ function ordered(x: TensorLike, axis: number, descending: boolean, withPositions
 }
 
 /** The elements in ascending order along an axis. */
-export const sort = (x: TensorLike, axis = -1, { descending = false }: SortOptions = {}): Tensor =>
-  new Tensor(ordered(x, axis, descending, false))
+export function sort(x: TensorLike, axis = -1, options: SortOptions = {}): Tensor {
+  const { descending = false } = readOptions('np.sort', options, ['descending'])
+  return new Tensor(ordered(x, axis, descending, false))
+}
 
 /** The positions (int32) of the elements in ascending order along an axis, the earlier first among equals. */
-export const argsort = (x: TensorLike, axis = -1, { descending = false }: SortOptions = {}): Tensor =>
-  new Tensor(ordered(x, axis, descending, true))
+export function argsort(x: TensorLike, axis = -1, options: SortOptions = {}): Tensor {
+  const { descending = false } = readOptions('np.argsort', options, ['descending'])
+  return new Tensor(ordered(x, axis, descending, true))
+}
 
 /**
  * The positions (int32) that sort by several keys of one shape along an axis: by the last key, then, where it is equal,
@@ -73,8 +78,9 @@ const COMPARED_WHOLE = 32
 export function searchsorted(
   sorted: TensorLike,
   values: TensorLike,
-  { side = 'left' }: { side?: 'left' | 'right' } = {},
+  options: { side?: 'left' | 'right' } = {},
 ): Tensor {
+  const { side = 'left' } = readOptions('np.searchsorted', options, ['side'])
   const [vector, wanted] = [asTensor(sorted), asTensor(values)]
   check(vector.ndim === 1, () => `searchsorted looks in a sorted vector, not in ${vector}`)
   check(side === 'left' || side === 'right', () => `the side of searchsorted is 'left' or 'right', not ${String(side)}`)
@@ -119,8 +125,9 @@ function searchByHalves(vector: Value, values: Value, isBefore: IsBefore): Value
 export function digitize(
   x: TensorLike,
   bins: TensorLike,
-  { right = false, falling = false }: { right?: boolean; falling?: boolean } = {},
+  options: { right?: boolean; falling?: boolean } = {},
 ): Tensor {
+  const { right = false, falling = false } = readOptions('np.digitize', options, ['right', 'falling'])
   const side = right ? 'left' : 'right'
   if (!falling) return searchsorted(bins, x, { side })
   const edges = asTensor(bins)

@@ -10,9 +10,11 @@ import { check } from '../../../base/errors.js'
 import { sizeOf } from '../../../base/host-tensor.js'
 import * as ops from '../../program/ops.js'
 import type { Value } from '../../program/value.js'
+import { readAxisOptions, readOptions } from '../arguments.js'
 import { Tensor } from '../tensor.js'
 import type { TensorLike } from '../tensor.js'
 import { checkShape, normalizeAxes, stretch } from '../values.js'
+import type { Axes } from '../values.js'
 import { clip, divide, multiply, subtract } from './arithmetic.js'
 import { linspace } from './creation.js'
 import { sqrt } from './exponential.js'
@@ -20,7 +22,7 @@ import { matmul } from './linear-algebra.js'
 import { where } from './logic.js'
 import { diagonal } from './matrices.js'
 import { asFloat, asTensor, lift } from './operands.js'
-import { max, mean, min, sum } from './reductions.js'
+import { max, mean, min, reduceOptions, sum } from './reductions.js'
 import type { ReduceOptions } from './reductions.js'
 import { searchsorted, sort } from './sorting.js'
 import { matrixTranspose, ravel, reshape } from './shape.js'
@@ -71,9 +73,11 @@ function quantiles(
   name: string,
   x: TensorLike,
   q: TensorLike,
-  { axis, keepdims = false, method = 'linear' }: QuantileOptions,
+  options: QuantileOptions | Axes,
   skipNan: boolean,
 ): Tensor {
+  const known = readAxisOptions(`np.${name}`, options, ['axis', 'keepdims', 'method'])
+  const { axis, keepdims = false, method = 'linear' } = known
   check(methods.includes(method), () => `there is no method ${method} of ${name}: choose one of ${methods.join(', ')}`)
   const operand = asFloat(x)
   const { dtype, shape } = operand
@@ -105,32 +109,32 @@ function quantiles(
  * or q is outside [0, 1]. Integers give float32; 16-bit floats are computed in float32. Throws a ShapeError for an
  * empty axis.
  */
-export const quantile = (x: TensorLike, q: TensorLike, options: QuantileOptions = {}): Tensor =>
+export const quantile = (x: TensorLike, q: TensorLike, options: QuantileOptions | Axes = {}): Tensor =>
   quantiles('quantile', x, q, options, false)
 
 /** As `quantile`, of the elements that are not NaN; NaN if all are. */
-export const nanquantile = (x: TensorLike, q: TensorLike, options: QuantileOptions = {}): Tensor =>
+export const nanquantile = (x: TensorLike, q: TensorLike, options: QuantileOptions | Axes = {}): Tensor =>
   quantiles('nanquantile', x, q, options, true)
 
 const percent = (q: TensorLike): Tensor => divide(q, 100)
 
 /** As `quantile`, with q in [0, 100]. */
-export const percentile = (x: TensorLike, q: TensorLike, options: QuantileOptions = {}): Tensor =>
+export const percentile = (x: TensorLike, q: TensorLike, options: QuantileOptions | Axes = {}): Tensor =>
   quantiles('percentile', x, percent(q), options, false)
 
 /** As `nanquantile`, with q in [0, 100]. */
-export const nanpercentile = (x: TensorLike, q: TensorLike, options: QuantileOptions = {}): Tensor =>
+export const nanpercentile = (x: TensorLike, q: TensorLike, options: QuantileOptions | Axes = {}): Tensor =>
   quantiles('nanpercentile', x, percent(q), options, true)
 
 /**
  * The middle element of the sorted ones, or the mean of the two in the middle; NaN where an element is. See `quantile`.
  */
-export const median = (x: TensorLike, options: ReduceOptions = {}): Tensor =>
-  quantiles('median', x, 0.5, { ...options, method: 'midpoint' }, false)
+export const median = (x: TensorLike, options: ReduceOptions | Axes = {}): Tensor =>
+  quantiles('median', x, 0.5, { ...reduceOptions('median', options), method: 'midpoint' }, false)
 
 /** The median of the elements that are not NaN; NaN if all are. */
-export const nanmedian = (x: TensorLike, options: ReduceOptions = {}): Tensor =>
-  quantiles('nanmedian', x, 0.5, { ...options, method: 'midpoint' }, true)
+export const nanmedian = (x: TensorLike, options: ReduceOptions | Axes = {}): Tensor =>
+  quantiles('nanmedian', x, 0.5, { ...reduceOptions('nanmedian', options), method: 'midpoint' }, true)
 
 /** Adds up `amounts` [n] at positions [n] of a vector of a length; positions outside it are left out. */
 function addedAt(positions: Value, amounts: Value, length: number): Value {
@@ -143,7 +147,8 @@ function addedAt(positions: Value, amounts: Value, length: number): Value {
  * of its occurrences. Negative numbers count as 0 and numbers from `length` on are left out, as in JAX. The length must
  * be given (NumPy takes it from the data).
  */
-export function bincount(x: TensorLike, { length, weights }: { length: number; weights?: TensorLike }): Tensor {
+export function bincount(x: TensorLike, options: { length: number; weights?: TensorLike }): Tensor {
+  const { length, weights } = readOptions('np.bincount', options, ['length', 'weights'], 'length')
   const operand = asTensor(x)
   checkShape([length])
   check(isInteger(operand.dtype) && operand.ndim === 1, () => `bincount takes a vector of integers, not ${operand}`)
@@ -161,7 +166,8 @@ export interface HistogramOptions {
 }
 
 /** The edges of the bins of a histogram: float [bins + 1]. */
-export function histogramBinEdges(x: TensorLike, { bins = 10, range }: HistogramOptions = {}): Tensor {
+export function histogramBinEdges(x: TensorLike, options: HistogramOptions = {}): Tensor {
+  const { bins = 10, range } = readOptions('np.histogramBinEdges', options, ['bins', 'range'])
   if (typeof bins !== 'number') return asFloat(bins)
   check(Number.isInteger(bins) && bins > 0, () => `a histogram has 1 bin or more, not ${bins}`)
   const operand = asFloat(x)
@@ -178,10 +184,15 @@ export function histogramBinEdges(x: TensorLike, { bins = 10, range }: Histogram
  */
 export function histogram(
   x: TensorLike,
-  { weights, density = false, ...options }: HistogramOptions & { weights?: TensorLike; density?: boolean } = {},
+  options: HistogramOptions & { weights?: TensorLike; density?: boolean } = {},
 ): [counts: Tensor, edges: Tensor] {
+  const {
+    weights,
+    density = false,
+    ...binning
+  } = readOptions('np.histogram', options, ['bins', 'range', 'weights', 'density'])
   const operand = asFloat(x)
-  const edges = histogramBinEdges(operand, options)
+  const edges = histogramBinEdges(operand, binning)
   const bins = edges.size - 1
   const flat = ravel(operand)
   const last = edges.get(bins)
@@ -207,7 +218,8 @@ export interface CovarianceOptions {
 /**
  * The covariances of variables: [variables, variables] of a matrix [variables, observations]; of a vector its variance.
  */
-export function cov(x: TensorLike, { correction = 1, rowvar = true }: CovarianceOptions = {}): Tensor {
+export function cov(x: TensorLike, options: CovarianceOptions = {}): Tensor {
+  const { correction = 1, rowvar = true } = readOptions('np.cov', options, ['correction', 'rowvar'])
   const operand = asFloat(x)
   check(operand.ndim === 1 || operand.ndim === 2, () => `cov takes a vector or a matrix, not ${operand}`)
   const rows = operand.ndim === 1 ? reshape(operand, [1, operand.size]) : rowvar ? operand : matrixTranspose(operand)
@@ -217,7 +229,8 @@ export function cov(x: TensorLike, { correction = 1, rowvar = true }: Covariance
 }
 
 /** The correlation coefficients of variables, in [-1, 1]: [variables, variables]. See `cov`. */
-export function corrcoef(x: TensorLike, { rowvar = true }: { rowvar?: boolean } = {}): Tensor {
+export function corrcoef(x: TensorLike, options: { rowvar?: boolean } = {}): Tensor {
+  const { rowvar = true } = readOptions('np.corrcoef', options, ['rowvar'])
   const covariance = cov(x, { rowvar })
   if (covariance.ndim === 0) return divide(covariance, covariance)
   const deviation = sqrt(diagonal(covariance))

@@ -3,6 +3,7 @@ import { check } from '../../../base/errors.js'
 import { sizeOf } from '../../../base/host-tensor.js'
 import * as ops from '../../program/ops.js'
 import * as np from '../np.js'
+import { readOptions } from '../arguments.js'
 import { Tensor } from '../tensor.js'
 import { asOneProgram } from '../tracing.js'
 import { checkShape, normalizeAxis } from '../values.js'
@@ -47,7 +48,8 @@ export interface ChoiceOptions {
  */
 export const choice = asOneProgram(
   'choice',
-  (k: Tensor, x: number | Tensor, shape: Shape = [], { replace = true, p, axis = 0 }: ChoiceOptions = {}): Tensor => {
+  (k: Tensor, x: number | Tensor, shape: Shape = [], options: ChoiceOptions = {}): Tensor => {
+    const { replace = true, p, axis = 0 } = readOptions('random.choice', options, ['replace', 'p', 'axis'])
     const items = x instanceof Tensor ? x : np.arange(x)
     const at = normalizeAxis(axis, items.ndim)
     const n = items.shape[at]

@@ -5,6 +5,7 @@ import { sameShape } from '../../program/aval.js'
 import * as ops from '../../program/ops.js'
 import { scan } from '../lax/control-flow.js'
 import * as np from '../np.js'
+import { readOptions } from '../arguments.js'
 import { Tensor } from '../tensor.js'
 import type { TensorLike } from '../tensor.js'
 import { asOneProgram } from '../tracing.js'
@@ -16,11 +17,8 @@ import { bits } from './keys.js'
 /** Uniform in [minval, maxval). 23 random bits become the fraction of a number in [1, 2), which is then scaled. */
 export const uniform = asOneProgram(
   'uniform',
-  (
-    k: Tensor,
-    shape: Shape = [],
-    { minval = 0, maxval = 1 }: { minval?: TensorLike; maxval?: TensorLike } = {},
-  ): Tensor => {
+  (k: Tensor, shape: Shape = [], options: { minval?: TensorLike; maxval?: TensorLike } = {}): Tensor => {
+    const { minval = 0, maxval = 1 } = readOptions('random.uniform', options, ['minval', 'maxval'])
     const fraction = ops.shiftRightLogical(bits(k, shape).value, 9)
     const unit = new Tensor(ops.sub(ops.bitcastConvertType(ops.or(fraction, 0x3f800000), 'float32'), 1))
     if (minval === 0 && maxval === 1) return unit

@@ -7,6 +7,7 @@ import type { Value } from '../../program/value.js'
 import { whileLoop } from '../lax/control-flow.js'
 import { lgamma } from '../lax/special.js'
 import * as np from '../np.js'
+import { readOptions } from '../arguments.js'
 import { Tensor } from '../tensor.js'
 import type { TensorLike } from '../tensor.js'
 import { asOneProgram } from '../tracing.js'
@@ -34,7 +35,8 @@ export const rademacher = asOneProgram('rademacher', (k: Tensor, shape: Shape = 
  */
 export const categorical = asOneProgram(
   'categorical',
-  (k: Tensor, logits: Tensor, { axis = -1, shape }: { axis?: number; shape?: Shape } = {}): Tensor => {
+  (k: Tensor, logits: Tensor, options: { axis?: number; shape?: Shape } = {}): Tensor => {
+    const { axis = -1, shape } = readOptions('random.categorical', options, ['axis', 'shape'])
     const at = normalizeAxis(axis, logits.ndim)
     const rows = logits.shape.toSpliced(at, 1)
     const drawn = checkShape(shape ?? rows)
