@@ -17,7 +17,7 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
     [['train', 'g2p', '--set', 'train.stepz=3'], 'there is no setting train.stepz; did you mean train.steps?'],
     [['train', 'g2p', '--set', 'train.steps=many'], 'train.steps: must be a number, got "many"'],
     [['train', 'g2'], 'did you mean g2p?'],
-    [['train', 'nosuch'], 'there are g2p, g2p-full. For data of your own'],
+    [['train', 'nosuch'], 'there are g2p, g2p-full. To train on your own data'],
     [['train', 'g2p', '--out', 'file'], '--out file: this is a file, and a folder is to be made'],
     [['train'], 'give a recipe (g2p, g2p-full), or --data'],
     [['train', 'g2p', '--data', 'x.tsv'], 'give a recipe (g2p, g2p-full), or --data with a file of your own, not both'],
