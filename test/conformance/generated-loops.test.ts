@@ -110,7 +110,7 @@ describe('loops that generate arrays compute what the interpreter does', () => {
         "bool": "not stopGradient and or xor",
         "float32": "neg abs sign floor ceil round log log1p sqrt rsqrt erfInv stopGradient add sub mul div max min eq ne lt le gt ge",
         "int32": "neg abs not stopGradient add sub mul max min and or xor eq ne lt le gt ge",
-        "uint32": "neg not stopGradient add sub mul max min and or xor eq ne lt le gt ge",
+        "uint32": "neg not stopGradient add sub mul rem max min and or xor eq ne lt le gt ge",
       }
     `)
   })

@@ -4,12 +4,11 @@ import { flatten, pathsOf, unflatten } from '../../base/pytree.js'
 import type { Tree, TreeDef } from '../../base/pytree.js'
 import type { Aval } from '../program/aval.js'
 import { Program, Var } from '../program/program.js'
-import { isTracing, trace } from '../program/trace.js'
+import { trace } from '../program/trace.js'
 import type { Traced } from '../program/trace.js'
 import type { Value } from '../program/value.js'
 import { checkFunction, valueOf } from './arguments.js'
 import { describe, isScalar } from './describe.js'
-import { defaultEngine } from './engine.js'
 import { Tensor } from './tensor.js'
 
 /** Arrays in nested lists and objects. */
@@ -95,16 +94,3 @@ export function share({ program, captured }: Traced, numArguments: number, all: 
   const hidden = all.map(v => inputOf.get(v) ?? new Var(v.aval))
   return new Program([...program.inputs.slice(0, numArguments), ...hidden], program.equations, program.outputs)
 }
-
-/**
- * The function as one program wherever it is called: outside traced functions its operations are not run one by one, so that
- * the backend can compile them together. Its arrays are compiled in as inputs, its other arguments as constants.
- */
-export const asOneProgram =
-  <A extends unknown[]>(name: string, f: (...args: A) => Tensor): ((...args: A) => Tensor) =>
-  (...args) => {
-    if (isTracing()) return f(...args)
-    const { program, captured } = trace([], () => [f(...args).value], name)
-    const engine = captured.find(v => v.evaluator !== null)?.evaluator ?? defaultEngine()
-    return new Tensor(engine.run(program, captured, undefined, name)[0])
-  }

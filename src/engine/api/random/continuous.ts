@@ -8,27 +8,35 @@ import * as np from '../np.js'
 import { readOptions } from '../arguments.js'
 import { Tensor } from '../tensor.js'
 import type { TensorLike } from '../tensor.js'
-import { asOneProgram } from '../tracing.js'
 import { broadcastShapes, checkShape } from '../values.js'
 import type { Shape } from '../values.js'
 import { vmap } from '../vmap.js'
+import { asOneProgram } from './draw.js'
 import { bits } from './keys.js'
 
 /** Uniform in [minval, maxval). 23 random bits become the fraction of a number in [1, 2), which is then scaled. */
-export const uniform = asOneProgram(
-  'uniform',
-  (k: Tensor, shape: Shape = [], options: { minval?: TensorLike; maxval?: TensorLike } = {}): Tensor => {
-    const { minval = 0, maxval = 1 } = readOptions('random.uniform', options, ['minval', 'maxval'])
-    const fraction = ops.shiftRightLogical(bits(k, shape).value, 9)
-    const unit = new Tensor(ops.sub(ops.bitcastConvertType(ops.or(fraction, 0x3f800000), 'float32'), 1))
-    if (minval === 0 && maxval === 1) return unit
-    const width =
-      typeof minval === 'number' && typeof maxval === 'number'
-        ? Math.fround(Math.fround(maxval) - Math.fround(minval))
-        : np.subtract(maxval, minval)
-    return np.maximum(np.add(np.multiply(unit, width), minval), minval) // the sum may round below
-  },
-)
+export function uniform(
+  k: Tensor,
+  shape: Shape = [],
+  options: { minval?: TensorLike; maxval?: TensorLike } = {},
+): Tensor {
+  const { minval = 0, maxval = 1 } = readOptions('random.uniform', options, ['minval', 'maxval'])
+  const lengths = checkShape(shape)
+  if (minval === 0 && maxval === 1) return drawFraction([k], lengths)
+  const width =
+    typeof minval === 'number' && typeof maxval === 'number'
+      ? Math.fround(Math.fround(maxval) - Math.fround(minval))
+      : np.subtract(maxval, minval)
+  return drawBetween([k, np.asarray(minval), np.asarray(width)], lengths)
+}
+const drawFraction = asOneProgram(([k], lengths: readonly number[]) => {
+  const fraction = ops.shiftRightLogical(bits(k, lengths).value, 9)
+  return new Tensor(ops.sub(ops.bitcastConvertType(ops.or(fraction, 0x3f800000), 'float32'), 1))
+})
+const drawBetween = asOneProgram(([k, minval, width], lengths: readonly number[]) => {
+  const sum = np.add(np.multiply(drawFraction([k], lengths), width), minval)
+  return np.maximum(sum, minval) // the sum may round below
+})
 
 /** The float32 next to x, up or down. */
 function nextFloat(x: number, direction: 1 | -1): number {
@@ -43,48 +51,54 @@ function nextFloat(x: number, direction: 1 | -1): number {
 const sqrt2 = Math.fround(Math.SQRT2)
 
 /** The standard normal distribution: sqrt(2) erfInv(u), with u uniform in (-1, 1). */
-export const normal = asOneProgram('normal', (k: Tensor, shape: Shape = []): Tensor => {
-  return np.multiply(np.erfInv(uniform(k, shape, { minval: nextFloat(-1, 1), maxval: 1 })), sqrt2)
-})
-
-/** The standard normal distribution, conditioned on lying in (lower, upper). */
-export const truncatedNormal = asOneProgram(
-  'truncatedNormal',
-  (k: Tensor, lower: number, upper: number, shape: Shape = []): Tensor => {
-    check(lower < upper, () => `truncatedNormal needs lower < upper, not ${lower} and ${upper}`)
-    const [minval, maxval] = [lower, upper].map(bound => np.erf(np.full([], bound / sqrt2)))
-    const x = np.multiply(np.erfInv(uniform(k, shape, { minval, maxval })), sqrt2)
-    return np.clip(x, nextFloat(lower, 1), nextFloat(upper, -1))
-  },
+export const normal = (k: Tensor, shape: Shape = []): Tensor => drawNormal([k], checkShape(shape))
+const drawNormal = asOneProgram(([k], lengths: readonly number[]) =>
+  np.multiply(np.erfInv(uniform(k, lengths, { minval: nextFloat(-1, 1), maxval: 1 })), sqrt2),
 )
 
+/** The standard normal distribution, conditioned on lying in (lower, upper). */
+export function truncatedNormal(k: Tensor, lower: number, upper: number, shape: Shape = []): Tensor {
+  check(lower < upper, () => `truncatedNormal needs lower < upper, not ${lower} and ${upper}`)
+  const numbers = [lower / sqrt2, upper / sqrt2, nextFloat(lower, 1), nextFloat(upper, -1)]
+  return drawTruncated([k, ...numbers.map(x => np.array(x))], checkShape(shape))
+}
+const drawTruncated = asOneProgram(([k, lower, upper, least, greatest], lengths: readonly number[]) => {
+  const u = uniform(k, lengths, { minval: np.erf(lower), maxval: np.erf(upper) })
+  return np.clip(np.multiply(np.erfInv(u), sqrt2), least, greatest)
+})
+
 /** The exponential distribution of rate 1: -log(1 - u). */
-export const exponential = asOneProgram('exponential', (k: Tensor, shape: Shape = []): Tensor =>
-  np.negative(np.log1p(np.negative(uniform(k, shape)))),
+export const exponential = (k: Tensor, shape: Shape = []): Tensor => drawExponential([k], checkShape(shape))
+const drawExponential = asOneProgram(([k], lengths: readonly number[]) =>
+  np.negative(np.log1p(np.negative(uniform(k, lengths)))),
 )
 
 /** The Laplace distribution of mean 0 and scale 1: sign(u) log(1 - |u|), with u uniform in (-1, 1). */
-export const laplace = asOneProgram('laplace', (k: Tensor, shape: Shape = []): Tensor => {
-  const u = uniform(k, shape, { minval: -1 + 2 ** -24, maxval: 1 })
+export const laplace = (k: Tensor, shape: Shape = []): Tensor => drawLaplace([k], checkShape(shape))
+const drawLaplace = asOneProgram(([k], lengths: readonly number[]) => {
+  const u = uniform(k, lengths, { minval: -1 + 2 ** -24, maxval: 1 })
   return np.multiply(np.sign(u), np.log1p(np.negative(np.abs(u))))
 })
 
 const smallestNormal = 2 ** -126
 
 /** The logistic distribution of mean 0 and scale 1: log(u) - log(1 - u). */
-export const logistic = asOneProgram('logistic', (k: Tensor, shape: Shape = []): Tensor => {
-  const u = uniform(k, shape, { minval: smallestNormal, maxval: 1 })
+export const logistic = (k: Tensor, shape: Shape = []): Tensor => drawLogistic([k], checkShape(shape))
+const drawLogistic = asOneProgram(([k], lengths: readonly number[]) => {
+  const u = uniform(k, lengths, { minval: smallestNormal, maxval: 1 })
   return np.subtract(np.log(u), np.log1p(np.negative(u)))
 })
 
 /** The Cauchy distribution of median 0 and scale 1: tan(pi (u - 0.5)). */
-export const cauchy = asOneProgram('cauchy', (k: Tensor, shape: Shape = []): Tensor =>
-  np.tan(np.multiply(np.subtract(uniform(k, shape, { minval: 2 ** -23, maxval: 1 }), 0.5), Math.PI)),
+export const cauchy = (k: Tensor, shape: Shape = []): Tensor => drawCauchy([k], checkShape(shape))
+const drawCauchy = asOneProgram(([k], lengths: readonly number[]) =>
+  np.tan(np.multiply(np.subtract(uniform(k, lengths, { minval: 2 ** -23, maxval: 1 }), 0.5), Math.PI)),
 )
 
 /** The Gumbel distribution of location 0 and scale 1: -log(-log(u)). */
-export const gumbel = asOneProgram('gumbel', (k: Tensor, shape: Shape = []): Tensor =>
-  np.negative(np.log(np.negative(np.log(uniform(k, shape, { minval: smallestNormal, maxval: 1 }))))),
+export const gumbel = (k: Tensor, shape: Shape = []): Tensor => drawGumbel([k], checkShape(shape))
+const drawGumbel = asOneProgram(([k], lengths: readonly number[]) =>
+  np.negative(np.log(np.negative(np.log(uniform(k, lengths, { minval: smallestNormal, maxval: 1 }))))),
 )
 
 /** The lower triangular L with L L^T = a, for a positive definite matrix [n, n]; column after column. */

@@ -3,72 +3,80 @@ import type { DType } from '../../../base/dtypes.js'
 import { check } from '../../../base/errors.js'
 import { sameShape } from '../../program/aval.js'
 import * as ops from '../../program/ops.js'
-import type { Value } from '../../program/value.js'
 import { whileLoop } from '../lax/control-flow.js'
 import { lgamma } from '../lax/special.js'
 import * as np from '../np.js'
 import { readOptions } from '../arguments.js'
 import { Tensor } from '../tensor.js'
 import type { TensorLike } from '../tensor.js'
-import { asOneProgram } from '../tracing.js'
-import { checkShape, normalizeAxis } from '../values.js'
+import { checkShape, normalizeAxis, stretch } from '../values.js'
 import type { Shape } from '../values.js'
 import { gumbel, uniform } from './continuous.js'
+import { asOneProgram } from './draw.js'
 import { parameter } from './gamma.js'
 import { bits, splitKeys } from './keys.js'
 
 /** True with probability p: bool, of p's shape unless given. */
-export const bernoulli = asOneProgram(
-  'bernoulli',
-  (k: Tensor, p: number | Tensor = 0.5, shape: Shape = p instanceof Tensor ? p.shape : []): Tensor =>
-    np.less(uniform(k, shape), p),
-)
+export const bernoulli = (
+  k: Tensor,
+  p: number | Tensor = 0.5,
+  shape: Shape = p instanceof Tensor ? p.shape : [],
+): Tensor => drawBernoulli([k, np.asarray(p)], checkShape(shape))
+const drawBernoulli = asOneProgram(([k, p], lengths: readonly number[]) => np.less(uniform(k, lengths), p))
 
 /** -1 or 1, equally likely. */
-export const rademacher = asOneProgram('rademacher', (k: Tensor, shape: Shape = [], dtype: DType = 'int32'): Tensor =>
-  np.astype(np.subtract(np.multiply(np.astype(bernoulli(k, 0.5, shape), 'int32'), 2), 1), dtype),
+export const rademacher = (k: Tensor, shape: Shape = [], dtype: DType = 'int32'): Tensor =>
+  drawSigns([k], checkShape(shape), dtype)
+const drawSigns = asOneProgram(([k], lengths: readonly number[], dtype: DType) =>
+  np.astype(np.subtract(np.multiply(np.astype(bernoulli(k, 0.5, lengths), 'int32'), 2), 1), dtype),
 )
 
 /**
  * Positions (int32) along an axis of unnormalized log probabilities, drawn by them (the Gumbel-max trick). One for each
  * row of `logits`; `shape`, whose last lengths are those of the rows, asks for more.
  */
-export const categorical = asOneProgram(
-  'categorical',
-  (k: Tensor, logits: Tensor, options: { axis?: number; shape?: Shape } = {}): Tensor => {
-    const { axis = -1, shape } = readOptions('random.categorical', options, ['axis', 'shape'])
-    const at = normalizeAxis(axis, logits.ndim)
-    const rows = logits.shape.toSpliced(at, 1)
-    const drawn = checkShape(shape ?? rows)
-    const more = drawn.length - rows.length
-    check(
-      more >= 0 && sameShape(rows, drawn.slice(more)),
-      () => `categorical: the shape [${drawn}] must end with [${rows}], the rows of ${logits}`,
-    )
-    const noise = gumbel(k, drawn.toSpliced(more + at, 0, logits.shape[at]))
-    return np.argmax(np.add(noise, logits), more + at)
-  },
+export function categorical(k: Tensor, logits: Tensor, options: { axis?: number; shape?: Shape } = {}): Tensor {
+  const { axis = -1, shape } = readOptions('random.categorical', options, ['axis', 'shape'])
+  const at = normalizeAxis(axis, logits.ndim)
+  const rows = logits.shape.toSpliced(at, 1)
+  const drawn = checkShape(shape ?? rows)
+  const more = drawn.length - rows.length
+  check(
+    more >= 0 && sameShape(rows, drawn.slice(more)),
+    () => `categorical: the shape [${drawn}] must end with [${rows}], the rows of ${logits}`,
+  )
+  return drawCategory([k, logits], drawn.toSpliced(more + at, 0, logits.shape[at]), more + at)
+}
+const drawCategory = asOneProgram(([k, logits], lengths: readonly number[], axis: number) =>
+  np.argmax(np.add(gumbel(k, lengths), logits), axis),
 )
 
 /** Integers in [minval, maxval), equally likely to within 2^-32: the remainder of 64 random bits. */
-export const randint = asOneProgram(
-  'randint',
-  (k: Tensor, shape: Shape, minval: number, maxval: number, dtype: DType & ('int32' | 'uint32') = 'int32'): Tensor => {
-    const [least, most] = dtype === 'int32' ? [-(2 ** 31), 2 ** 31] : [0, 2 ** 32]
-    check(
-      Number.isInteger(minval) && Number.isInteger(maxval) && least <= minval && minval < maxval && maxval <= most,
-      () => `randint needs whole numbers with ${least} <= minval < maxval <= ${most}, not ${minval} and ${maxval}`,
-    )
-    const [high, low] = splitKeys(k).map(half => bits(half, shape).value)
-    const span = maxval - minval
-    const half = 2 ** 16 % span
-    const multiplier = (Math.imul(half, half) >>> 0) % span // 2^32 modulo span, in 32-bit arithmetic as JAX has it
-    // All 2^32 values are one span, whose remainder is the number itself.
-    const rest = (x: Value): Value => (span === 2 ** 32 ? x : ops.rem(x, span))
-    const offset = rest(ops.add(ops.mul(rest(high), multiplier), rest(low)))
-    return new Tensor(ops.add(ops.bitcastConvertType(offset, dtype), minval))
-  },
-)
+export function randint(
+  k: Tensor,
+  shape: Shape,
+  minval: number,
+  maxval: number,
+  dtype: DType & ('int32' | 'uint32') = 'int32',
+): Tensor {
+  const [least, most] = dtype === 'int32' ? [-(2 ** 31), 2 ** 31] : [0, 2 ** 32]
+  check(
+    Number.isInteger(minval) && Number.isInteger(maxval) && least <= minval && minval < maxval && maxval <= most,
+    () => `randint needs whole numbers with ${least} <= minval < maxval <= ${most}, not ${minval} and ${maxval}`,
+  )
+  const span = maxval - minval
+  const half = 2 ** 16 % span
+  const multiplier = (Math.imul(half, half) >>> 0) % span // 2^32 modulo span, in 32-bit arithmetic as JAX has it
+  // All 2^32 values are one span: `span >>> 0` is 0, and the remainder by 0 is the number itself.
+  const [by, factor] = [span >>> 0, multiplier].map(x => np.array(x, 'uint32'))
+  return drawIntegers([k, np.array(minval, dtype), by, factor], checkShape(shape))
+}
+const drawIntegers = asOneProgram(([k, minval, span, factor], lengths: readonly number[]) => {
+  const rest = (x: Tensor): Tensor => new Tensor(ops.rem(x.value, stretch(span.value, lengths)))
+  const [high, low] = splitKeys(k).map(half => rest(bits(half, lengths)))
+  const offset = rest(np.add(np.multiply(high, factor), low))
+  return np.add(new Tensor(ops.bitcastConvertType(offset.value, minval.dtype)), minval)
+})
 
 /** Draws below 10 by Knuth's method: uniform numbers are multiplied until the product is below e^-rate. */
 function poissonByProducts(k: Tensor, rate: Tensor): Tensor {
@@ -120,10 +128,14 @@ function poissonByRejection(k: Tensor, rate: Tensor): Tensor {
   return np.astype(count, 'int32')
 }
 
-/** The Poisson distribution of a rate >= 0: int32, of the rate's shape unless given. */
+/**
+ * The Poisson distribution of a rate >= 0: int32, of the rate's shape unless given. A negative rate and NaN give -1, an
+ * infinite rate 0, as in JAX.
+ */
 export function poisson(k: Tensor, rate: TensorLike, shape?: Shape): Tensor {
   const wide = parameter('poisson', rate, shape)
-  const isSmall = np.less(wide, 10)
+  // No rejection accepts NaN. The other method ends at once for it, with -1, as in JAX.
+  const isSmall = np.logicalOr(np.isNan(wide), np.less(wide, 10))
   const small = poissonByProducts(k, np.where(isSmall, wide, 0))
   const large = poissonByRejection(k, np.where(isSmall, 1e5, wide))
   return np.where(np.equal(wide, 0), 0, np.where(isSmall, small, large))

@@ -121,6 +121,50 @@ describe('distributions', () => {
     means.forEach((m, i) => expect(Math.abs(m - [1, 2, 5][i] / 8)).toBeLessThan(0.02))
   })
 
+  // What JAX 0.10.2 draws with key(0) for NaN, -1, 0 and Infinity, each beside an ordinary parameter.
+  const [nan, inf] = [NaN, Infinity]
+  const draws: Record<string, { draw: (k: Tensor, x: number) => Tensor; expected: number[][] }> = {
+    loggamma: {
+      draw: (key, x) => random.loggamma(key, np.array([x, 2])),
+      expected: [nan, nan, -inf, inf].map(first => [first, 0.5652805]),
+    },
+    gamma: {
+      draw: (key, x) => random.gamma(key, np.array([x, 2])),
+      expected: [nan, nan, 0, inf].map(first => [first, 1.7599413]),
+    },
+    'beta, a': {
+      draw: (key, x) => random.beta(key, np.array([x, 2]), 1.5),
+      expected: [nan, nan, 0, nan].map(first => [first, 0.85506094]),
+    },
+    'beta, b': {
+      draw: (key, x) => random.beta(key, 1.5, np.array([x, 2])),
+      expected: [nan, nan, 1, nan].map(first => [first, 0.58398587]),
+    },
+    dirichlet: {
+      draw: (key, x) => random.dirichlet(key, np.array([x, 2, 1])),
+      expected: [
+        [nan, nan, nan],
+        [nan, nan, nan],
+        [0, 0.8337196, 0.16628042],
+        [nan, nan, nan],
+      ],
+    },
+    poisson: {
+      draw: (key, x) => random.poisson(key, np.array([x, 2, 20])),
+      expected: [-1, -1, 0, 0].map(first => [first, 0, 14]),
+    },
+  }
+  const cases = Object.entries(draws).flatMap(([name, { draw, expected }]) =>
+    [nan, -1, 0, inf].map((x, i) => ({ name, draw, x, expected: expected[i] })),
+  )
+  it.each(cases)('end for every parameter: $name of $x', async ({ draw, x, expected }) => {
+    for (const backend of [new OnnxBackend(nodeSessions(1)), referenceBackend]) {
+      setBackend(backend)
+      const drawn = await draw(random.key(0), x).numbers()
+      expect(drawn.map(v => v.toFixed(5))).toEqual(expected.map(v => v.toFixed(5)))
+    }
+  })
+
   it('draw under vmap as they do one by one, and take empty shapes', async () => {
     const keys = random.split(k(), 3)
     const each = await Promise.all(random.splitKeys(k(), 3).map(key => random.gamma(key, 0.7).item()))

@@ -4,12 +4,11 @@ import { sizeOf } from '../../../base/host-tensor.js'
 import * as ops from '../../program/ops.js'
 import type { Value } from '../../program/value.js'
 import { describe } from '../describe.js'
-import { defaultEngine } from '../engine.js'
 import * as np from '../np.js'
 import { Tensor } from '../tensor.js'
-import { asOneProgram } from '../tracing.js'
 import { checkShape, constant, stretch } from '../values.js'
 import type { Shape } from '../values.js'
+import { asOneProgram } from './draw.js'
 
 /** The key of a seed, a whole number of 0 or more and of at most 64 bits: uint32[2], the high and the low word. */
 export function key(seed: number | bigint): Tensor {
@@ -23,18 +22,13 @@ export function key(seed: number | bigint): Tensor {
 
 /** Two words of random bits for each pair of counters. */
 function threefry(k: Tensor, high: Value, low: Value): [Value, Value] {
-  check(
-    k instanceof Tensor && k.dtype === 'uint32' && k.ndim === 1 && k.size === 2,
-    () => `a key is u32[2] (random.key, random.split), not ${describe(k)}`,
-  )
   const word = (i: number): Value => stretch(ops.reshape(ops.slice(k.value, [i], [i + 1]), []), low.shape)
   const [first, second] = ops.threefry2x32([word(0), word(1), high, low])
   return [first, second]
 }
 
 /** Two words of random bits for each element of a shape. The counter is the element's row-major position. */
-function counted(k: Tensor, shape: Shape): [Value, Value] {
-  const lengths = checkShape(shape)
+function counted(k: Tensor, lengths: readonly number[]): [Value, Value] {
   const size = sizeOf(lengths)
   check(size <= 2 ** 32, () => `${size} random elements are too many for one array`)
   const low = ops.reshape(ops.iota('uint32', [size], 0), lengths)
@@ -50,29 +44,31 @@ const stackLast = (words: readonly Value[]): Tensor =>
   )
 
 /** New keys: uint32[n, 2] for a number n, uint32[...shape, 2] for a shape. */
-export const split = asOneProgram('split', (k: Tensor, shape: Shape = 2): Tensor => stackLast(counted(k, shape)))
+export const split = (k: Tensor, shape: Shape = 2): Tensor => drawKeys([k], checkShape(shape))
+const drawKeys = asOneProgram(([k], lengths: readonly number[]) => stackLast(counted(k, lengths)))
 
 /** The new keys of `split(k, n)`, each an array of its own. */
 export const splitKeys = (k: Tensor, n = 2): Tensor[] => np.split(split(k, n), n).map(row => np.reshape(row, [2]))
 
 /** A new key from a key and an integer, such as a step or a layer; an array must be an integer scalar. */
-export const foldIn = asOneProgram('foldIn', (k: Tensor, data: number | Tensor): Tensor => {
+export function foldIn(k: Tensor, data: number | Tensor): Tensor {
   check(
     data instanceof Tensor ? data.ndim === 0 && np.promote(data.dtype, 'int64') === 'int64' : Number.isInteger(data),
     () => `foldIn takes an integer, not ${describe(data)}`,
   )
-  defaultEngine()
-  const low = data instanceof Tensor ? ops.convertElementType(data.value, 'uint32') : constant(data >>> 0, 'uint32')
-  return stackLast(threefry(k, constant(0, 'uint32'), low))
-})
+  return fold([k, data instanceof Tensor ? data : np.array(data >>> 0, 'uint32')])
+}
+const fold = asOneProgram(([k, data]) =>
+  stackLast(threefry(k, constant(0, 'uint32'), ops.convertElementType(data.value, 'uint32'))),
+)
 
 /** Random bits: every value of an unsigned dtype is equally likely. */
-export const bits = asOneProgram(
-  'bits',
-  (k: Tensor, shape: Shape = [], dtype: 'uint32' | 'uint16' | 'uint8' = 'uint32'): Tensor => {
-    const [high, low] = counted(k, shape)
-    const mixed = ops.xor(high, low)
-    const narrow = dtype === 'uint32' ? mixed : ops.and(mixed, dtype === 'uint16' ? 0xffff : 0xff)
-    return new Tensor(ops.convertElementType(narrow, dtype))
-  },
-)
+export const bits = (k: Tensor, shape: Shape = [], dtype: BitsType = 'uint32'): Tensor =>
+  drawBits([k], checkShape(shape), dtype)
+type BitsType = 'uint32' | 'uint16' | 'uint8'
+const drawBits = asOneProgram(([k], lengths: readonly number[], dtype: BitsType) => {
+  const [high, low] = counted(k, lengths)
+  const mixed = ops.xor(high, low)
+  const narrow = dtype === 'uint32' ? mixed : ops.and(mixed, dtype === 'uint16' ? 0xffff : 0xff)
+  return new Tensor(ops.convertElementType(narrow, dtype))
+})

@@ -92,9 +92,9 @@ export function ruleOf(eqn: Equation, literalOf: LiteralOf): Rule | null {
     const f = floatFunctions[eqn.primitive]
     return f ? (b, [x]) => [f(b, x)] : null
   }
+  if (is(eqn, 'rem')) return from === 'uint32' ? (b, [x, y]) => [functions.remainder(b, x, y)] : null
   const by = eqn.inputs.length === 2 ? literalOf(eqn.inputs[1]) : null
   if (by === null) return null
-  if (is(eqn, 'rem')) return from === 'uint32' && by > 0 ? (b, [x]) => [functions.remainder(b, x, by)] : null
   const shift = shifts[eqn.primitive]
   return shift !== undefined && from !== 'bool' && by >= 0 && by < 32 ? (b, [x]) => [b.shift(shift, x, by)] : null
 }

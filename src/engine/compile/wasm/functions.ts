@@ -27,15 +27,21 @@ export function threefry2x32(b: Vectors, key0: Vector, key1: Vector, high: Vecto
   return [x0, x1]
 }
 
-/** x modulo a positive number, unsigned. The quotient is exact: doubles hold both numbers, and whole quotients are hit exactly. */
-export function remainder(b: Vectors, x: Vector, divisor: number): Vector {
-  const by = b.integer(divisor)
-  const wide = b.op(f64x2.convertLowI32x4U, [by])
-  const quotients = (lanes: Vector): Vector =>
-    b.op(i32x4.truncSatF64x2UZero, [b.op(f64x2.div, [b.op(f64x2.convertLowI32x4U, [lanes]), wide])])
-  const upper = b.shuffle(x, x, [8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7])
-  const quotient = b.shuffle(quotients(x), quotients(upper), [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23])
-  return b.op(i32x4.sub, [x, b.op(i32x4.mul, [quotient, by])])
+/**
+ * x modulo y, unsigned; x modulo 0 is x. The quotient is exact: doubles hold both numbers, and whole quotients are hit
+ * exactly. A quotient by 0 may be any number, because it is multiplied by 0.
+ */
+export function remainder(b: Vectors, x: Vector, y: Vector): Vector {
+  const upper = (v: Vector): Vector => b.shuffle(v, v, [8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7])
+  const wide = (v: Vector): Vector => b.op(f64x2.convertLowI32x4U, [v])
+  const quotients = (u: Vector, v: Vector): Vector =>
+    b.op(i32x4.truncSatF64x2UZero, [b.op(f64x2.div, [wide(u), wide(v)])])
+  const quotient = b.shuffle(
+    quotients(x, y),
+    quotients(upper(x), upper(y)),
+    [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23],
+  )
+  return b.op(i32x4.sub, [x, b.op(i32x4.mul, [quotient, y])])
 }
 
 /** -1, 0 or 1; a zero keeps its sign, NaN stays. */

@@ -1,0 +1,65 @@
+import { afterAll, beforeEach, describe, expect, it } from 'vitest'
+import type { Engine } from '../../compile/engine.js'
+import { nodeSessions } from '../../compile/onnx/node.js'
+import { OnnxBackend } from '../../compile/onnx/backend.js'
+import { referenceBackend } from '../../compile/reference/backend.js'
+import { setBackend } from '../engine.js'
+import { jit } from '../jit.js'
+import * as np from '../np.js'
+import * as random from '../random.js'
+import type { Tensor } from '../tensor.js'
+
+/** Each draw with a number that may be another one in each call. `steps` is how many numbers are tried. */
+const draws: { name: string; steps?: number; draw: (k: Tensor, i: number) => Tensor }[] = [
+  { name: 'foldIn of a number', steps: 300, draw: (k, i) => random.foldIn(k, i) },
+  { name: 'foldIn of an array', steps: 300, draw: (k, i) => random.foldIn(k, np.array(i, 'int32')) },
+  { name: 'randint', draw: (k, i) => random.randint(k, [5], -i, 5 + i * i) },
+  { name: 'randint of uint32', draw: (k, i) => random.randint(k, [5], i, 2 ** 31 + 5 * i, 'uint32') },
+  { name: 'bernoulli', draw: (k, i) => random.bernoulli(k, i / 12, [5]) },
+  { name: 'uniform', draw: (k, i) => random.uniform(k, [5], { minval: -i, maxval: i + 1 }) },
+  { name: 'uniform from an array on', draw: (k, i) => random.uniform(k, [2], { minval: np.array([-i, -1]) }) },
+  { name: 'truncatedNormal', draw: (k, i) => random.truncatedNormal(k, -1 - i, i, [5]) },
+  { name: 'categorical', draw: (k, i) => random.categorical(k, np.array([1, i, 3])) },
+  { name: 'choice', draw: (k, i) => random.choice(k, np.array([i, 2, 3]), [4]) },
+]
+
+describe('a random draw is compiled once', () => {
+  let engine: Engine
+  beforeEach(() => {
+    engine = setBackend(new OnnxBackend(nodeSessions(1)))
+  })
+  afterAll(() => {
+    setBackend(referenceBackend)
+  })
+
+  it.each(draws)('for all numbers: $name', async ({ draw, steps = 12 }) => {
+    const k = random.key(3)
+    const draw0 = async (i: number): Promise<number[]> => draw(k, i).numbers()
+    await draw0(1)
+    const before = engine.numPrograms
+    for (let i = 2; i < steps; i++) await draw0(i)
+    expect(engine.numPrograms).toBe(before)
+    // The number is used, and is a constant of a traced function.
+    const last = await draw0(steps)
+    expect(await jit((key: Tensor) => draw(key, steps))(k).numbers()).toEqual(last)
+  })
+
+  it('for each shape and dtype', async () => {
+    const k = random.key(3)
+    const before = engine.numPrograms
+    const some = [
+      ...[[2], [3], [2, 3], [3]].map(shape => random.bits(k, shape)),
+      random.bits(k, 3, 'uint8'),
+      random.bits(k, [3], 'uint8'),
+    ]
+    await Promise.all(some.map(x => x.numbers()))
+    expect(engine.numPrograms - before).toBe(4)
+  })
+
+  it('for all 2^32 integers as well as for few', async () => {
+    const all = random.randint(random.key(3), [8], -(2 ** 31), 2 ** 31)
+    // The low word is the draw: a multiple of 2^32 adds nothing.
+    const low = random.bits(random.splitKeys(random.key(3))[1], [8])
+    expect((await all.numbers()).map(x => x + 2 ** 31)).toEqual((await low.numbers()).map(Number))
+  })
+})
