@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { ModelParams } from '../model/types.js'
 import { BatchQueue } from './batch-queue.js'
 import type { Generator } from './generate.js'
@@ -38,6 +38,29 @@ describe('BatchQueue', () => {
     await expect(aborted).rejects.toThrow('left')
     await expect(run(1, controller.signal)).rejects.toThrow('left')
     expect(batches).toEqual([[4]])
+  })
+
+  it('rejects a waiting request as soon as it is aborted, and gives its place to others', async () => {
+    let endBatch = (): void => undefined
+    const batches: number[] = []
+    const generate: Generator = async (_, _inputs, searches) => {
+      batches.push(searches.length)
+      await new Promise<void>(resolve => (endBatch = resolve))
+      return []
+    }
+    const requests = new BatchQueue(generate, {} as ModelParams, { maxRows: 4 })
+    const first = requests.run([1], search(4))
+    await vi.waitFor(() => expect(batches).toEqual([1]))
+    const controller = new AbortController()
+    const aborted = requests.run([1], search(3), { signal: controller.signal })
+    const others = [requests.run([1], search(2)), requests.run([1], search(2))]
+    controller.abort(new Error('left'))
+    await expect(aborted).rejects.toThrow('left')
+    endBatch()
+    await first
+    await vi.waitFor(() => expect(batches).toEqual([1, 2]))
+    endBatch()
+    await Promise.all(others)
   })
 
   it('rejects every request of a failed batch, and runs the next batch', async () => {

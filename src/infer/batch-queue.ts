@@ -48,11 +48,21 @@ export class BatchQueue {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted()
       const settle = (error?: unknown): void => {
+        signal?.removeEventListener('abort', onAbort)
         if (error === undefined) resolve()
         // oxlint-disable-next-line prefer-promise-reject-errors -- a signal's reason may be any value
         else reject(error)
       }
-      this.waiting.push({ inputs, search, signal, onStep, settle })
+      const request: Request = { inputs, search, signal, onStep, settle }
+      // A running request leaves its batch at the next step instead: see `settling`.
+      const onAbort = (): void => {
+        const place = this.waiting.indexOf(request)
+        if (place < 0) return
+        this.waiting.splice(place, 1)
+        settle(signal!.reason)
+      }
+      signal?.addEventListener('abort', onAbort)
+      this.waiting.push(request)
       this.running ??= Promise.resolve().then(() => this.runBatches())
     })
   }
@@ -60,7 +70,6 @@ export class BatchQueue {
   private async runBatches(): Promise<void> {
     while (this.waiting.length > 0) {
       const batch = this.nextBatch()
-      if (batch.length === 0) continue
       try {
         await this.generate(
           this.params,
@@ -77,14 +86,11 @@ export class BatchQueue {
     this.running = null
   }
 
-  /** Removes the next batch from the queue: as many requests as fit, at least one, without those that were aborted. */
+  /** Removes the next batch from the queue: as many requests as fit, at least one. */
   private nextBatch(): Request[] {
     let rows = 0
     const count = this.waiting.findIndex(({ search }, i) => (rows += search.rows) > this.options.maxRows && i > 0)
-    return this.waiting.splice(0, count < 0 ? this.waiting.length : count).filter(({ signal, settle }) => {
-      if (signal?.aborted) settle(signal.reason)
-      return !signal?.aborted
-    })
+    return this.waiting.splice(0, count < 0 ? this.waiting.length : count)
   }
 }
 
