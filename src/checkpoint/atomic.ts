@@ -52,8 +52,10 @@ export async function writeFileAtomically(
   await writeAtomically(path, options, async temp => {
     const handle = await withPath(path, () => open(temp, 'wx'))
     try {
-      await write(handle)
-      await withPath(path, () => handle.sync())
+      await withPath(path, async () => {
+        await write(handle)
+        await handle.sync()
+      })
     } finally {
       await handle.close()
     }

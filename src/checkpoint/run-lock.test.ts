@@ -1,10 +1,24 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import type * as Crypto from 'node:crypto'
+import { mkdtemp, open, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { namesIn } from './files.js'
+import type * as Files from './files.js'
 import { host, thisProcess } from './owner.js'
 import { isLocked, RunLock } from './run-lock.js'
+
+// Tests hold a listing of the folder back, choose the name of a lock, and fill the disk.
+vi.mock('./files.js', async importOriginal => {
+  const actual = await importOriginal<typeof Files>()
+  return { ...actual, namesIn: vi.fn(actual.namesIn) }
+})
+vi.mock('node:crypto', async importOriginal => {
+  const actual = await importOriginal<typeof Crypto>()
+  return { ...actual, randomUUID: vi.fn(actual.randomUUID) }
+})
 
 let folder: string
 beforeEach(async () => {
@@ -15,6 +29,26 @@ afterEach(() => rm(folder, { recursive: true, force: true }))
 const since = '2026-01-01T00:00:00.000Z'
 const leave = (holder: object, n = 1): Promise<void> =>
   writeFile(join(folder, `.lock-${n}`), JSON.stringify({ began: null, since, ...holder }))
+
+/** Acquires a lock `.lock-<name>`. */
+function acquireAs(name: string): Promise<RunLock> {
+  vi.mocked(randomUUID).mockReturnValueOnce(name as ReturnType<typeof randomUUID>)
+  return RunLock.acquire(folder)
+}
+
+/** Holds the next listing of the folder back, once it is read. */
+function stallListing(): { reached: Promise<void>; goOn: () => void } {
+  let [sayReached, goOn] = [(): void => undefined, (): void => undefined]
+  const reached = new Promise<void>(resolve => (sayReached = resolve))
+  const mayGoOn = new Promise<void>(resolve => (goOn = resolve))
+  vi.mocked(namesIn).mockImplementationOnce(async path => {
+    const names = await readdir(path)
+    sayReached()
+    await mayGoOn
+    return names
+  })
+  return { reached, goOn }
+}
 
 describe('RunLock', () => {
   it('is held by one at a time, and leaves nothing when it is released', async () => {
@@ -39,8 +73,9 @@ describe('RunLock', () => {
   it('passes from a process that has ended', async () => {
     await leave({ host, pid: spawnSync(process.execPath, ['-e', '']).pid })
     const lock = await RunLock.acquire(folder)
-    expect(await readdir(folder)).toEqual(['.lock-2'])
+    expect(await readdir(folder)).not.toContain('.lock-1')
     await lock.release()
+    expect(await readdir(folder)).toEqual([])
   })
 
   it('passes from a process whose pid belongs to a later one', async () => {
@@ -58,10 +93,22 @@ describe('RunLock', () => {
     )
   })
 
-  it('passes from a process that crashed while it wrote the lock', async () => {
+  it('passes from a lock that a crash of the machine left empty', async () => {
     await writeFile(join(folder, '.lock-1'), '')
-    const then = new Date(Date.now() - 3600_000)
-    await utimes(join(folder, '.lock-1'), then, then)
+    await (await RunLock.acquire(folder)).release()
+  })
+
+  it('is given to nobody on a full disk, and leaves nothing there', async () => {
+    const probe = await open(join(folder, 'probe'), 'w')
+    const full = Object.assign(new Error('no space'), { code: 'ENOSPC' })
+    const write = vi.spyOn(Object.getPrototypeOf(probe) as typeof probe, 'writeFile').mockRejectedValue(full)
+    try {
+      await expect(RunLock.acquire(folder)).rejects.toThrow('the disk is full')
+    } finally {
+      write.mockRestore()
+      await probe.close()
+    }
+    expect(await readdir(folder)).toEqual(['probe'])
     await (await RunLock.acquire(folder)).release()
   })
 
@@ -72,5 +119,52 @@ describe('RunLock', () => {
     expect(locks).toHaveLength(1)
     await locks[0].release()
     expect(await readdir(folder)).toEqual([])
+  })
+
+  // Whichever of the two locks sorts first.
+  describe.each(['earlier', 'later'])('whose name sorts %s than that of another process at the same moment,', order => {
+    const [slow, quick] = order === 'earlier' ? ['a', 'b'] : ['b', 'a']
+
+    it('is refused if the other took the folder after the first listing', async () => {
+      await leave({ host, pid: spawnSync(process.execPath, ['-e', '']).pid }, 3)
+      const stalled = stallListing()
+      const asking = acquireAs(slow)
+      await stalled.reached
+      await (await acquireAs(quick)).release()
+      const lock = await acquireAs(quick)
+      stalled.goOn()
+      await expect(asking).rejects.toThrow('is training here')
+      expect(await readdir(folder)).toEqual([`.lock-${quick}`])
+      await lock.release()
+    })
+
+    it('is held by one of the two if both list before either writes', async () => {
+      const stalled = stallListing()
+      const asking = acquireAs(slow)
+      await stalled.reached
+      const other = acquireAs(quick)
+      stalled.goOn()
+      const results = await Promise.allSettled([asking, other])
+      expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+    })
+
+    it('is held by the first in order if both write before either lists again', async () => {
+      const [first, second] = [stallListing(), stallListing()]
+      const listBoth = async (path: string): Promise<string[]> => {
+        await vi.waitFor(async () => expect(await readdir(folder)).toEqual(['.lock-a', '.lock-b']), 10_000)
+        return readdir(path)
+      }
+      vi.mocked(namesIn).mockImplementationOnce(listBoth).mockImplementationOnce(listBoth)
+      const asking = acquireAs(slow)
+      await first.reached
+      const other = acquireAs(quick)
+      await second.reached
+      first.goOn()
+      second.goOn()
+      const results = await Promise.allSettled([asking, other])
+      expect(results.map(({ status }) => status)).toEqual(
+        order === 'earlier' ? ['fulfilled', 'rejected'] : ['rejected', 'fulfilled'],
+      )
+    })
   })
 })

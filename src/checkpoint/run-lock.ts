@@ -1,25 +1,38 @@
+import { randomUUID } from 'node:crypto'
 import { rmSync } from 'node:fs'
-import { mkdir, open, readFile, rm, stat } from 'node:fs/promises'
+import { mkdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { FileError } from '../base/errors.js'
+import { writeFileAtomically } from './atomic.js'
 import { errorCode, namesIn, withPath } from './files.js'
 import { isRunning, thisProcess } from './owner.js'
 
-// A run's folder has one writer at a time: the process whose lock file `.lock-<n>` has the highest n. A lock whose process has
-// ended is not removed and made again, which two processes could do at the same moment. Its successor is the file with the next
-// number, which the operating system lets only one process create.
+// A run's folder has one writer at a time. A process that wants the folder writes a lock file with a new random name, and then
+// lists the folder again. It holds the folder if it finds no other lock of a process that runs. Of two processes at the same
+// moment, at least the one that lists later sees both locks. If both do, the lock whose name sorts first stays, and its process
+// waits until the other lock is gone. Names are never used twice, so a lock left by a process that has ended can be removed at
+// any time without removing a newer one.
 
-const lockName = /^\.lock-([1-9]\d{0,8})$/
+const lockName = /^\.lock-[\w-]+$/
 
-const holderSchema = z.object({
+const ownerSchema = z.object({
   host: z.string(),
   pid: z.int().positive(),
   began: z.string().nullable(),
   since: z.string(),
 })
-type Holder = z.infer<typeof holderSchema>
+
+/** A lock file of a process that runs. */
+interface Lock extends z.infer<typeof ownerSchema> {
+  readonly name: string
+  /** False: the process is on another machine, and this one cannot tell whether it has crashed. */
+  readonly isHere: boolean
+}
+
+/** How long a process waits for another to give up a lock made at the same moment. */
+const patienceMs = 1000
 
 /** The right to write into a run's folder. It ends with `release`, or with the process. */
 export class RunLock {
@@ -34,17 +47,19 @@ export class RunLock {
 
   /** Makes the folder if there is none. Throws a FileError that names the process which holds it, if there is one. */
   static async acquire(folder: string): Promise<RunLock> {
+    const name = `.lock-${randomUUID()}`
     await withPath(folder, () => mkdir(folder, { recursive: true }))
-    const numbers = await lockNumbers(folder)
-    const latest = numbers.at(-1) ?? 0
-    if (latest > 0) await refuseIfHeld(folder, latest)
-    const path = lockPath(folder, latest + 1)
-    if (!(await createLock(path))) {
-      // Another process was faster.
-      await refuseIfHeld(folder, latest + 1)
-      return RunLock.acquire(folder)
+    const [holder] = await locksIn(folder)
+    if (holder !== undefined) throw held(folder, holder)
+    const path = join(folder, name)
+    const text = JSON.stringify({ ...(await thisProcess()), since: new Date().toISOString() })
+    try {
+      await writeFileAtomically(path, handle => handle.writeFile(text))
+      await outlastOthers(folder, name)
+    } catch (error) {
+      await rm(path, { force: true })
+      throw error
     }
-    for (const n of numbers) await rm(lockPath(folder, n), { force: true })
     return new RunLock(folder, path)
   }
 
@@ -55,78 +70,51 @@ export class RunLock {
 }
 
 /** Whether a process that still runs holds the folder, as far as this machine can tell. */
-export async function isLocked(folder: string): Promise<boolean> {
-  const latest = (await lockNumbers(folder)).at(-1)
-  if (latest === undefined) return false
-  const holder = await readHolder(lockPath(folder, latest))
-  return holder !== undefined && (await isRunning(holder)) !== false
-}
+export const isLocked = async (folder: string): Promise<boolean> => (await locksIn(folder)).length > 0
 
-const lockPath = (folder: string, n: number): string => join(folder, `.lock-${n}`)
-
-const lockNumbers = async (folder: string): Promise<number[]> =>
-  (await namesIn(folder)).flatMap(name => Number(lockName.exec(name)?.[1] ?? [])).sort((a, b) => a - b)
-
-/** False if the file is there already. */
-async function createLock(path: string): Promise<boolean> {
-  return withPath(path, async () => {
-    try {
-      const handle = await open(path, 'wx')
-      try {
-        await handle.writeFile(JSON.stringify({ ...(await thisProcess()), since: new Date().toISOString() }))
-      } finally {
-        await handle.close()
-      }
-      return true
-    } catch (error) {
-      if (errorCode(error) === 'EEXIST') return false
-      throw error
-    }
-  })
-}
-
-async function refuseIfHeld(folder: string, n: number): Promise<void> {
-  const path = lockPath(folder, n)
-  const holder = await readHolder(path)
-  if (holder === undefined) return
-  const running = await isRunning(holder)
-  if (running === undefined) {
-    throw new FileError(
-      `${folder}: a process on the machine ${holder.host} (pid ${holder.pid}, since ${holder.since}) is training here. ` +
-        `Wait for it to end; if it has crashed, remove ${path}`,
-    )
-  }
-  if (running) {
-    const who = holder.pid === process.pid ? 'this process' : 'another process'
-    throw new FileError(
-      `${folder}: ${who} (pid ${holder.pid}, since ${holder.since}) is training here: wait for it to end, or stop it (kill ${holder.pid} saves first)`,
-    )
+/** Resolves when the lock with this name is the only one. Throws if another one holds the folder or sorts before it. */
+async function outlastOthers(folder: string, name: string): Promise<void> {
+  for (const end = performance.now() + patienceMs; ;) {
+    const others = (await locksIn(folder)).filter(lock => lock.name !== name)
+    if (others.length === 0) return
+    const isFirst = others.every(other => name < other.name)
+    if (!isFirst || performance.now() > end) throw held(folder, others[0])
+    await sleep(20)
   }
 }
 
-/** A lock that is empty was just created, or its process crashed at that moment. It gets this long to be filled. */
-const patienceMs = 10_000
-
-/** Undefined for a lock that is gone or that a crash left empty. */
-async function readHolder(path: string): Promise<Holder | undefined> {
-  for (;;) {
-    try {
-      const [text, { mtimeMs }] = await Promise.all([readFile(path, 'utf8'), stat(path)])
-      const parsed = holderSchema.safeParse(jsonOf(text))
-      if (parsed.success) return parsed.data
-      if (Date.now() - mtimeMs > patienceMs) return undefined
-    } catch (error) {
-      if (errorCode(error) === 'ENOENT') return undefined
-      throw error
-    }
-    await sleep(50)
+/** The locks in a folder whose processes run. The others are removed. */
+async function locksIn(folder: string): Promise<Lock[]> {
+  const locks: Lock[] = []
+  for (const name of await namesIn(folder)) {
+    if (!lockName.test(name)) continue
+    const path = join(folder, name)
+    const owner = await readOwner(path)
+    const running = owner === undefined ? false : await isRunning(owner)
+    if (owner === undefined || running === false) await rm(path, { force: true })
+    else locks.push({ ...owner, name, isHere: running === true })
   }
+  return locks
 }
 
-function jsonOf(text: string): unknown {
+/** Undefined for a lock that is gone or damaged. */
+async function readOwner(path: string): Promise<z.infer<typeof ownerSchema> | undefined> {
   try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
+    return ownerSchema.safeParse(JSON.parse(await readFile(path, 'utf8'))).data
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT' || error instanceof SyntaxError) return undefined
+    throw error
   }
+}
+
+function held(folder: string, { name, host, pid, since, isHere }: Lock): FileError {
+  if (!isHere)
+    return new FileError(
+      `${folder}: a process on the machine ${host} (pid ${pid}, since ${since}) is training here. ` +
+        `Wait for it to end; if it has crashed, remove ${join(folder, name)}`,
+    )
+  const who = pid === process.pid ? 'this process' : 'another process'
+  return new FileError(
+    `${folder}: ${who} (pid ${pid}, since ${since}) is training here: wait for it to end, or stop it (kill ${pid} saves first)`,
+  )
 }
