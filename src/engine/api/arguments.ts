@@ -9,15 +9,15 @@ import { Tensor } from './tensor.js'
 import type { TensorLike } from './tensor.js'
 import type { Axes } from './values.js'
 
-/** Throws a ShapeError unless `f` is a function. `what`: the caller and the argument, as in "grad: the function". */
+/** Throws a ShapeError unless `f` is a function. `what` names the caller and the argument: "grad: the function". */
 export function checkFunction(f: unknown, what: string): void {
   check(typeof f === 'function', () => `${what} must be a function, not ${describe(f)}`)
 }
 
 /**
- * An array's value; a bare number or nested lists as a value of `dtype`, which is float32 for numbers, bool for booleans and
- * int64 for bigints unless given. Throws a ShapeError that begins with `what` for anything else, and for a number that the
- * dtype cannot hold.
+ * The value of an array, a bare number or nested lists. `dtype` is the dtype of numbers and lists (default: float32 for
+ * numbers, bool for booleans, int64 for bigints); an array keeps its own. Throws a ShapeError that begins with `what`
+ * for any other argument, and for a number that the dtype cannot hold.
  */
 export function valueOf(x: TensorLike, what: string, dtype?: DType): Value {
   if (x instanceof Tensor) return x.value
@@ -27,7 +27,7 @@ export function valueOf(x: TensorLike, what: string, dtype?: DType): Value {
   return nestedValue(x, chosen)
 }
 
-/** Throws a ShapeError unless an integer dtype can hold the number: it would be cut off or wrap around silently. */
+/** Throws a ShapeError if an integer dtype cannot hold the number, which would be truncated or wrap around silently. */
 function checkHolds(dtype: DType, x: number | bigint | boolean, what: string): void {
   if (!isInteger(dtype) || typeof x === 'boolean') return
   check(

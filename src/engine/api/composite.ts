@@ -1,4 +1,7 @@
-/** Functions that keep their name in programs, and derivatives written by hand. */
+/**
+ * Functions with a custom derivative (customVjp, customJvp), and functions that a backend may replace as a whole
+ * (composite).
+ */
 import { isFloat } from '../../base/dtypes.js'
 import { check } from '../../base/errors.js'
 import { flatten, leafCount, treeKey } from '../../base/pytree.js'
@@ -17,19 +20,22 @@ import { Tensor } from './tensor.js'
 import { flattenArgs, rebuild, share, traceTree } from './tracing.js'
 import type { TensorTree, TracedFunction } from './tracing.js'
 
-/** A reverse-mode derivative written by hand. `S`: the residuals, which the forward pass keeps for the backward pass. */
+/**
+ * A reverse-mode derivative written by hand. `S`: the residuals, which the forward pass keeps for the backward pass.
+ */
 export interface Vjp<A extends TensorTree[], R extends TensorTree, S extends TensorTree> {
   /** The function's output, and the residuals. */
   forward: (...args: A) => [output: R, residuals: S]
-  /** A cotangent for each argument, of its structure; null for a zero, and for integers. */
+  /** The cotangent of each argument, with the argument's structure. null stands for zero, and for integer arguments. */
   backward: (residuals: S, cotangent: R) => { [I in keyof A]: A[I] | null }
 }
 
 /**
- * A function that stays whole in programs, as `composite[name]`. Transformations and the interpreter apply `f`; a backend
- * that knows the name may compute it faster, and reads the numbers in `attributes`. With `vjp`, reverse mode uses that rule,
- * and forward mode still goes through `f`. (The differentiated program keeps the name if the rule's residuals are inputs
- * and outputs of `f`, and has `name.forward` if not.) Arrays that `f` or the rule closes over cannot be differentiated.
+ * A function that programs hold as one equation, `composite[name]`. Transformations and the interpreter apply `f`. A
+ * backend that has a faster kernel of this name uses it instead, with the numbers in `attributes` as its settings. With
+ * `vjp`, reverse mode uses that rule, while forward mode differentiates `f`. (In a differentiated program the equation
+ * keeps the name if the rule's residuals are inputs or outputs of `f`; otherwise it is called `name.forward`.) Arrays
+ * that `f` or the rule closes over cannot be differentiated.
  */
 export function composite<A extends TensorTree[], R extends TensorTree, S extends TensorTree = TensorTree>(
   name: string,
@@ -47,7 +53,7 @@ export function composite<A extends TensorTree[], R extends TensorTree, S extend
   }
 }
 
-/** `f` with a reverse-mode derivative of its own; see `composite`, whose name is that of `f` here. */
+/** `f` with a custom reverse-mode derivative: a `composite` with the name of `f`. */
 export function customVjp<A extends TensorTree[], R extends TensorTree, S extends TensorTree>(
   f: (...args: A) => R,
   forward: Vjp<A, R, S>['forward'],
@@ -60,9 +66,9 @@ export function customVjp<A extends TensorTree[], R extends TensorTree, S extend
 }
 
 /**
- * `f` with a derivative of its own, in forward and in reverse mode. `rule(primals, tangents)` returns [output, tangent of
- * the output], of the types of f's output, and must be linear in the tangents. Tangents have the types of the arguments;
- * those of integers are zeros. Arrays that `f` or the rule closes over cannot be differentiated.
+ * `f` with a custom derivative, in forward and in reverse mode. `rule(primals, tangents)` returns [output, tangent of
+ * the output], of the types of f's output, and must be linear in the tangents. Tangents have the types of the
+ * arguments; those of integers are zeros. Arrays that `f` or the rule closes over cannot be differentiated.
  */
 export function customJvp<A extends TensorTree[], R extends TensorTree>(
   f: (...args: A) => R,
@@ -188,7 +194,7 @@ function traceVjp<A extends TensorTree[], R extends TensorTree, S extends Tensor
   }
 }
 
-/** The leaves' cotangents in order, zeros written out. */
+/** The cotangents of all arguments' leaves in order, with null replaced by zeros. */
 function argumentCotangents(
   name: string,
   cotangents: readonly TensorTree[],

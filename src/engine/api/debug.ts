@@ -13,8 +13,9 @@ import { flattenArgs, rebuild, traceTree } from './tracing.js'
 import type { TensorTree } from './tracing.js'
 
 /**
- * For finding where a NaN comes from: f, run by the interpreter one equation after the other, which is slow. Throws at the
- * first equation whose result has a NaN though no operand has one, and names it, its operands' types and their ranges.
+ * Finds where a NaN comes from: returns `f` in a form that the interpreter runs equation by equation, which is slow.
+ * Throws a SwitchyardError at the first equation whose result has a NaN although no operand has one. The message names
+ * the primitive, the operands' types and their ranges.
  */
 export function debugNaNs<A extends TensorTree[], R extends TensorTree>(
   f: (...args: A) => R,
@@ -29,7 +30,7 @@ export function debugNaNs<A extends TensorTree[], R extends TensorTree>(
     const inputs = await Promise.all(
       [...values, ...captured].map(v => {
         if (v instanceof Concrete) return v.read()
-        throw new SwitchyardError('debugNaNs needs arrays that exist: call it outside of traced functions')
+        throw new SwitchyardError('debugNaNs needs arrays with data: call it outside of traced functions')
       }),
     )
     return rebuild<R>(

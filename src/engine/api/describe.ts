@@ -2,7 +2,10 @@
 import { formatAval } from '../program/aval.js'
 import { Value } from '../program/value.js'
 
-/** Any value in words: JavaScript checks no types, and its own TypeErrors name no argument. */
+/**
+ * Any JavaScript value in words, for messages about an argument of a wrong type: JavaScript itself does not check
+ * types.
+ */
 export function describe(x: unknown): string {
   if (typeof x === 'string') return `the string ${JSON.stringify(x)}`
   if (typeof x === 'function') return x.name ? `the function ${x.name}` : 'a function'
@@ -14,6 +17,6 @@ export function describe(x: unknown): string {
   return maker === undefined || maker === Object ? 'a plain object' : `a ${maker.name}`
 }
 
-/** Whether a value is a bare number: these may stand wherever an array may. */
+/** Whether a value is a bare number, bigint or boolean, which every function accepts in place of an array. */
 export const isScalar = (x: unknown): x is number | bigint | boolean =>
   typeof x === 'number' || typeof x === 'bigint' || typeof x === 'boolean'

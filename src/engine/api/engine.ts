@@ -22,8 +22,9 @@ let sessions: SessionFactory | undefined
 const load = async (): Promise<SessionFactory> => (sessions ??= (await import('#onnx-sessions')).defaultSessions())
 
 /**
- * ONNX Runtime's sessions for where this runs: `#onnx-sessions` is onnx/node.ts, or onnx/web.ts in a bundle for the browser
- * (see "imports" in package.json). They are loaded with the first session: importing the library does no work.
+ * Creates ONNX Runtime's sessions. `#onnx-sessions` is onnx/node.ts in Node and onnx/web.ts in a bundle for the browser
+ * (see "imports" in package.json). ONNX Runtime is loaded with the first session, so that importing this library does
+ * no work.
  */
 const lazySessions: SessionFactory = {
   describe: async () => (await load()).describe(),

@@ -7,7 +7,7 @@ import type { Tensor } from './tensor.js'
 import { traceTree } from './tracing.js'
 import type { TensorTree } from './tracing.js'
 
-/** The dtype and shape of an array that need not exist. Like an array, it is a leaf of trees. */
+/** A dtype and a shape without data. Like an array, it is a leaf of trees. */
 export class TensorType implements Aval {
   constructor(
     readonly dtype: DType,
@@ -18,12 +18,12 @@ export class TensorType implements Aval {
   }
 }
 
-/** The type of a tree of arrays, with a TensorType in place of each. */
+/** The TypeScript type of a tree, with a TensorType in place of each array. */
 export type TypesOf<T> = T extends Tensor ? TensorType : T extends object ? { [K in keyof T]: TypesOf<T[K]> } : T
 
 /**
- * A function that returns the types of f's results, for arguments given as types or as arrays. `f` is traced; nothing is
- * computed.
+ * A function that returns the types of f's results, for arguments given as types or as arrays. `f` is traced; nothing
+ * is computed.
  */
 export function evalShape<A extends TensorTree[], R extends TensorTree>(
   f: (...args: A) => R,

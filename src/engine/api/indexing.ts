@@ -1,4 +1,4 @@
-/** NumPy's basic and integer-array indexing, on values: what `x.get` and `x.at` do. */
+/** NumPy's basic and integer-array indexing, on values: implements `x.get` and `x.at`. */
 import { isInteger } from '../../base/dtypes.js'
 import { check } from '../../base/errors.js'
 import { formatAval, sameShape } from '../program/aval.js'
@@ -19,8 +19,8 @@ export class Slice {
 }
 
 /**
- * Python's start:stop:step. null stands for the end where the range begins or stops; negative positions count from the
- * last.
+ * Python's start:stop:step. A null `start` or `stop` is left out, as in `:stop` and `start:`. Negative positions count
+ * from the end of the axis.
  */
 export function slice(start: number | null = null, stop: number | null = null, step = 1): Slice {
   check(
@@ -35,26 +35,29 @@ export function slice(start: number | null = null, stop: number | null = null, s
 }
 
 /**
- * An index: a position, `slice(...)`, ':' (the whole axis), '...' (all axes not named), null (a new axis), or positions
- * `A`.
+ * An index: a position, `slice(...)`, ':' (the whole axis), '...' (all remaining axes), null (a new axis), or an array
+ * of positions of type `A`.
  */
 export type IndexOf<A> = number | Slice | ':' | '...' | null | A
 
-/** The positions first, first + step, ... of an axis. */
+/** `length` positions of an axis: first, first + step, ... */
 interface Window {
   first: number
   step: number
   length: number
 }
 
-/** What happens along one axis of the operand. `dropped`: the axis, of one position, is not in the result. */
+/**
+ * The index of one axis of the operand: a window or an array of positions. `dropped`: the index was a number, so that
+ * the axis is not in the result.
+ */
 type AxisIndex = { window: Window; dropped: boolean } | { positions: Value }
 
 interface Plan {
   axes: AxisIndex[]
-  /** The shape that the position arrays broadcast to; null when there are none. */
+  /** The shape that the position arrays broadcast to; null without position arrays. */
   grid: number[] | null
-  /** The result's dimensions in order: an axis of the operand, all of the grid, or a new axis of length 1. */
+  /** The result's dimensions in order: an axis of the operand, all axes of the grid, or a new axis of length 1. */
   result: (number | 'grid' | 'new')[]
 }
 
@@ -72,7 +75,7 @@ function planIndex(operand: Aval, indices: readonly IndexOf<Value>[]): Plan {
   const isAdvanced = (i: IndexOf<Value>): boolean =>
     typeof i === 'number' || (typeof i === 'object' && i !== null && !(i instanceof Slice))
   check(named <= shape.length, () => `${named} indices are too many for ${formatAval(operand)}`)
-  check(indices.filter(i => i === '...').length <= 1, "'...' may stand only once in an index")
+  check(indices.filter(i => i === '...').length <= 1, "an index may contain '...' only once")
   const axes: AxisIndex[] = []
   const result: Plan['result'] = []
   const positions: Value[] = []
@@ -102,7 +105,7 @@ function planIndex(operand: Aval, indices: readonly IndexOf<Value>[]): Plan {
     }
   }
   if (positions.length === 0) return { axes, result, grid: null }
-  // NumPy: the grid stands where the positions stood when they are side by side, and in front otherwise.
+  // As in NumPy: the grid replaces the position arrays if they are adjacent indices; otherwise its axes come first.
   const places = indices.flatMap((index, place) => (isAdvanced(index) ? [place] : []))
   const together = places[places.length - 1] - places[0] === places.length - 1
   result.splice(together ? gridPlace : 0, 0, 'grid')
@@ -120,7 +123,7 @@ function normalizeAxisIndex(index: number, operand: Aval, axis: number): number 
 
 /**
  * Positions as int32, negative ones counted from the end of an axis of length `size`. Positions outside -size..size-1
- * stay outside 0..size-1, on the same side. Throws a ShapeError for positions that are no integers.
+ * stay outside 0..size-1, on the same side. Throws a ShapeError for positions of a dtype that is not an integer.
  */
 export function fromTheEnd(positions: Value, size: number): Value {
   const { dtype, shape } = positions
@@ -142,7 +145,7 @@ function resultShape({ axes, grid, result }: Plan): number[] {
   return result.flatMap(r => (r === 'grid' ? grid! : r === 'new' ? [1] : [lengthOf(axes[r])]))
 }
 
-/** The dimensions of [grid, kept axes] in the order of the result. */
+/** The permutation from the dimensions [grid, kept axes] to the order of the result. */
 function resultOrder(plan: Plan): number[] {
   const gridDims = plan.grid?.length ?? 0
   const kept = keptAxes(plan)
@@ -151,7 +154,10 @@ function resultOrder(plan: Plan): number[] {
   )
 }
 
-/** The window as the parameters of `slice`; a negative step is read upwards here and turned around by `rev`. */
+/**
+ * The window as the parameters of `slice`. An axis with a negative step is sliced in ascending order; `rev` reverses
+ * it.
+ */
 function bounds(
   axes: readonly AxisIndex[],
   shape: readonly number[],
@@ -165,10 +171,11 @@ function bounds(
   return { start, limit, strides, reversed: ops.range(axes.length).filter(k => windows[k].step < 0) }
 }
 
+/** x reversed along axes. */
 const turn = (x: Value, axes: readonly number[]): Value => (axes.length === 0 ? x : ops.rev(x, axes))
 const column = (positions: Value): Value => ops.reshape(positions, [...positions.shape, 1])
 
-/** x[indices]. Positions in arrays that are out of bounds are moved to the edge. */
+/** x[indices]. Positions in arrays that are out of bounds are clamped to the first or last position. */
 export function getIndexed(x: Value, indices: readonly IndexOf<Value>[]): Value {
   const plan = planIndex(x.aval, indices)
   const { start, limit, strides, reversed } = bounds(plan.axes, x.shape)
@@ -191,7 +198,7 @@ export type UpdateKind = 'set' | 'add' | CombineValues
 
 /**
  * x with the elements x[indices] changed by `update`, which is broadcast. Positions in arrays that are out of bounds
- * are left out. Where positions repeat, 'set' keeps any one; the others take all updates, one after the other.
+ * are ignored. Where positions repeat, 'set' keeps any one of the updates; all other kinds apply every update.
  */
 export function updateIndexed(kind: UpdateKind, x: Value, indices: readonly IndexOf<Value>[], update: Value): Value {
   const plan = planIndex(x.aval, indices)
@@ -235,7 +242,9 @@ function updateWindow(kind: 'set' | 'add', x: Value, { axes }: Plan, values: Val
     : ops.select(widen(ops.full(window.shape, true, 'bool')), widen(window), x)
 }
 
-/** By scatter: positions, and windows that are not whole axes, as one grid of positions. */
+/**
+ * Updates by a scatter: position arrays, and windows that do not cover their whole axis, become one grid of positions.
+ */
 function updateGrid(kind: UpdateKind, x: Value, plan: Plan, grid: readonly number[], values: Value): Value {
   const isWhole = (a: AxisIndex, k: number): boolean =>
     'window' in a && !a.dropped && a.window.first === 0 && a.window.step === 1 && a.window.length === x.shape[k]

@@ -23,9 +23,10 @@ export type Jacobian<R extends TensorTree, X extends TensorTree> = R extends Ten
   : { -readonly [K in keyof R]: R[K] extends TensorTree ? Jacobian<R[K], X> : never }
 
 /**
- * All partial derivatives of a function's outputs with respect to argument `argument` (default 0). For each output of shape
- * `a` and each array of the argument of shape `b`: an array of shape [...a, ...b]. `mode` 'reverse' (the default) costs a
- * pullback for each output element, 'forward' a directional derivative for each input element: choose the cheaper.
+ * All partial derivatives of a function's outputs with respect to argument `argument` (default 0). For each output of
+ * shape `a` and each array of the argument of shape `b`: an array of shape [...a, ...b]. `mode` 'reverse' (the default)
+ * costs a pullback for each output element, 'forward' a directional derivative for each input element: choose the
+ * cheaper.
  */
 export function jacobian<A extends TensorTree[], R extends TensorTree, I extends number = 0>(
   f: (...args: A) => R,
@@ -50,7 +51,10 @@ export function jacobian<A extends TensorTree[], R extends TensorTree, I extends
   }
 }
 
-/** The second derivatives of a scalar function with respect to argument `argument` (default 0), by forward over reverse mode. */
+/**
+ * The second derivatives of a scalar function with respect to argument `argument` (default 0), by forward over reverse
+ * mode.
+ */
 export function hessian<A extends TensorTree[], I extends number = 0>(
   f: (...args: A) => Tensor,
   options: { argument?: I } = {},
@@ -59,7 +63,9 @@ export function hessian<A extends TensorTree[], I extends number = 0>(
   return jacobian(grad(f, { argument }) as (...args: A) => A[I], { argument, mode: 'forward' })
 }
 
-/** f of every unit vector of a type, as one batch: the results have a leading axis for the element. */
+/**
+ * `f` of every unit vector of a type, as one batch. The results have a leading axis, one index for each unit vector.
+ */
 function alongBasis(type: Aval, f: (direction: Value) => Value[]): Value[] {
   const { program, captured } = trace([type], ([direction]) => f(direction))
   const n = type.shape.reduce((a, b) => a * b, 1)
@@ -70,7 +76,7 @@ function alongBasis(type: Aval, f: (direction: Value) => Value[]): Value[] {
   )
 }
 
-/** The Jacobian's blocks, block [i][j] that of output i and input j, by reverse mode. */
+/** The Jacobian by reverse mode: [i][j] holds the derivative of output i with respect to input j. */
 function byRows(program: Program, inputs: readonly Value[], positions: readonly number[]): Value[][] {
   const { outputs, pullback } = vjpEval(
     program,
@@ -84,7 +90,7 @@ function byRows(program: Program, inputs: readonly Value[], positions: readonly 
   )
 }
 
-/** The Jacobian's blocks, as in `byRows`, by forward mode. */
+/** The Jacobian by forward mode, in the order of `byRows`. */
 function byColumns(program: Program, inputs: readonly Value[], positions: readonly number[]): Value[][] {
   const columns = positions.map(position =>
     alongBasis(inputs[position].aval, direction => {

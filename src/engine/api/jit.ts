@@ -9,18 +9,20 @@ import { flattenArgs, rebuild, traceTree } from './tracing.js'
 import type { TensorTree, TracedFunction } from './tracing.js'
 
 export interface JitOptions {
-  /** Arguments whose arrays are given away: the results may take their memory, and they may not be used again. */
+  /**
+   * Positions of donated arguments: the results may reuse their arrays' memory, so these arrays cannot be used again.
+   */
   donate?: readonly number[]
-  /** Arguments that are not arrays but part of the program: it is traced again for each different value. */
+  /** Positions of static arguments: any values, not arrays. The function is traced again for each different value. */
   static?: readonly number[]
 }
 
-/** How many traced programs a jitted function keeps: a large model's takes some MB. */
+/** How many traced programs a jitted function keeps. The program of a large model takes some MB. */
 const MAX_TRACES = 128
 
 /**
- * Compiles a function: it is traced once for each structure, shape and dtype of its arguments, then run whole.
- * Inside another traced function it leaves a `call`.
+ * Compiles a function. It is traced once for each structure, shape and dtype of its arguments; every call then runs the
+ * compiled program. Called inside another traced function, it adds a `call` equation to that function's program.
  */
 export function jit<A extends unknown[], R extends TensorTree>(
   f: (...args: A) => R,
@@ -43,7 +45,8 @@ export function jit<A extends unknown[], R extends TensorTree>(
         'jit',
         name,
       )
-      // A function that closes over another function's tracer is only good inside that one.
+      // A program that captured a tracer of an enclosing function is valid only while that function is traced: not
+      // cached.
       if (traced.captured.every(v => v.evaluator !== null)) cache.set(key, traced)
     }
     const { program, captured, outputDef } = traced
@@ -58,7 +61,10 @@ export function jit<A extends unknown[], R extends TensorTree>(
 const identities = new WeakMap<object, number>()
 let nextIdentity = 0
 
-/** Equal for the same primitive, object or function alone. Text is quoted: a key is several of these, joined. */
+/**
+ * A key of a static argument: equal for equal primitives, and for the same object or function. Strings are quoted,
+ * because several keys are joined by spaces.
+ */
 function staticKey(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value)
   if (Object.is(value, -0)) return 'number:-0'
@@ -70,8 +76,9 @@ function staticKey(value: unknown): string {
 }
 
 /**
- * The function itself, but tracing it more than `max` times is an error: put it around what you give to `jit` to find out that
- * something (a changing shape, a new object as a static argument) makes it compile again and again.
+ * The function itself, with a SwitchyardError when it is traced more than `max` times. Use it as
+ * `jit(assertMaxTraces(f, 1))` to detect that a changing shape, or a new object as a static argument, compiles the
+ * function again and again.
  */
 export function assertMaxTraces<A extends unknown[], R>(f: (...args: A) => R, max: number): (...args: A) => R {
   let traces = 0

@@ -1,4 +1,7 @@
-/** The level below `np`: the primitives on arrays, functions close to them, loops and branches. */
+/**
+ * The level below `np`: the primitives as functions of arrays, special functions, loops and branches. No promotion of
+ * dtypes.
+ */
 import './methods.js'
 
 export {

@@ -2,12 +2,13 @@
  * Installs the methods of `TensorMethods` on Tensor, from one table.
  *
  * np's functions create Tensors, and Tensor's methods call np's functions. Modules that import each other would form a
- * cycle, so that tensor.ts declares only the methods' types, and this file puts the functions on Tensor.prototype when it is
- * imported. `np.ts` and `lax.ts` import it, since every array comes from one of them.
+ * cycle, so that tensor.ts declares only the methods' types, and this file puts the functions on Tensor.prototype when
+ * it is imported. `np.ts` and `lax.ts` import it, since every array comes from one of them.
  *
- * This is the only work at import in the library. (package.json lists this file under `sideEffects`, which keeps bundlers
- * from dropping it.) The alternatives are worse: a table of functions that tensor.ts looks up at call time would also have
- * to be filled by some import, and a subclass of Tensor with the methods could not be what np's functions return.
+ * This is the only work at import in the library. (package.json lists this file under `sideEffects`, which keeps
+ * bundlers from dropping it.) The alternatives are worse: a table of functions that tensor.ts looks up at call time
+ * would also have to be filled by some import, and a subclass of Tensor with the methods could not be what np's
+ * functions return.
  */
 import * as arithmetic from './np/arithmetic.js'
 import * as comparison from './np/comparison.js'
@@ -24,12 +25,12 @@ import { Tensor } from './tensor.js'
 import type { TensorMethods } from './tensor-methods.js'
 import type { Shape } from './values.js'
 
-/** The functions of the methods: the array comes first, then the method's arguments. */
+/** The function behind each method: its first argument is the array, followed by the method's arguments. */
 type Functions = {
   [K in Exclude<keyof TensorMethods<Tensor>, 'T'>]: (x: Tensor, ...args: Parameters<TensorMethods<Tensor>[K]>) => Tensor
 }
 
-/** A list that is given as one argument, or as several. */
+/** One list from arguments that are a list, `([2, 3])`, or its items, `(2, 3)`. */
 const listOf = (args: readonly (number | readonly number[])[]): readonly number[] => args.flat()
 
 const methods: Functions = {

@@ -1,6 +1,6 @@
 /**
- * Bare numbers and nested lists as values: what is accepted wherever an array is. `Tensor` is built on this file, so an
- * array is known here only by the value that it holds.
+ * Converts bare numbers and nested lists, which every function accepts in place of an array, to values. tensor.ts
+ * imports this file, so this file cannot import `Tensor`: it takes any object with a `value` for an array.
  */
 import { checkDType, isFloat, isInteger } from '../../base/dtypes.js'
 import type { DType } from '../../base/dtypes.js'
@@ -22,7 +22,7 @@ interface Holder {
   readonly value: Value
 }
 
-/** Nested lists taken apart: the lengths of the lists, and the leaves in row-major order. */
+/** Nested lists as a shape (`lengths`) and the leaves in row-major order. */
 interface Flat {
   lengths: readonly number[]
   leaves: readonly (Scalar | Holder)[]
@@ -33,7 +33,10 @@ const isHolder = (x: unknown): x is Holder =>
 const isList = (x: unknown): x is readonly unknown[] =>
   Array.isArray(x) || (ArrayBuffer.isView(x) && !(x instanceof DataView))
 
-/** Takes nested lists apart. Throws a SwitchyardError that names the first entry that is no number or array, or a ragged list. */
+/**
+ * Flattens nested lists. Throws a SwitchyardError that names the first entry which is not a number or an array, or the
+ * first list whose length differs from its neighbours'.
+ */
 function flatten(nested: unknown): Flat {
   if (isScalar(nested) || isHolder(nested)) return { lengths: [], leaves: [nested] }
   const lengths: number[] = []
@@ -72,9 +75,10 @@ function flatten(nested: unknown): Flat {
 }
 
 /**
- * The common dtype of operands. A bare number is weak: it takes the dtype of the arrays and bigints beside it, but a
- * fraction (or NaN, or an infinity) beside integers gives float32, and a number beside bool int32 or float32. Numbers
- * alone give float32, booleans alone bool. A bigint is int64. The numbers in a list count as bare ones.
+ * The common dtype of operands. A bare number is weakly typed: it takes the dtype of the arrays and bigints among the
+ * operands. Exceptions: a fraction, NaN or an infinity with integer operands gives float32, and a number with bool
+ * operands gives int32 (whole) or float32 (fraction). Numbers alone give float32, booleans alone bool. A bigint is
+ * int64. Numbers in a list are treated as bare numbers.
  */
 export function commonDtypeOf(operands: readonly Nested<Holder>[]): DType {
   const strong: DType[] = []

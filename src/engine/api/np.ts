@@ -1,10 +1,10 @@
 /**
- * NumPy's functions on arrays, after jax.numpy. docs/numpy.md lists all of NumPy's names with ours.
+ * NumPy's functions on arrays, modelled on jax.numpy. docs/numpy.md lists NumPy's names with the names here.
  *
- * Wherever an array is expected, a bare number or nested lists are taken too. A number takes the dtype of the array
- * beside it; a fraction beside integers gives float32; alone it is float32. Operands broadcast and take their common
- * dtype (see `promote`). Nothing changes an array that exists. A shape or dtype that does not fit throws a ShapeError
- * before anything is computed. Each file begins with a list of its functions.
+ * Every array argument may also be a bare number or nested lists. A bare number takes the dtype of the other operand; a
+ * fraction with an integer operand gives float32; a number alone is float32. Operands broadcast and are converted to
+ * their common dtype (see `promote`). No function changes an existing array. A shape or dtype that does not fit throws
+ * a ShapeError before anything is computed. Each file of np/ begins with a list of its functions.
  */
 import './methods.js'
 

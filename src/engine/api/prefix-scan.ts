@@ -17,7 +17,7 @@ function every(x: Value, axis: number, start: number, step: number, end = x.shap
   )
 }
 
-/** The elements of `even` and `odd` in turn along an axis. `even` has as many elements, or one more. */
+/** Interleaves two values along an axis: even[0], odd[0], even[1], ... `even` is as long as `odd`, or longer by 1. */
 function interleave(even: Value, odd: Value, axis: number): Value {
   const [n, m] = [even.shape[axis], odd.shape[axis]]
   const spread = (x: Value, low: number, high: number): Value => {
@@ -29,9 +29,9 @@ function interleave(even: Value, odd: Value, axis: number): Value {
 }
 
 /**
- * Running results of an associative function along an axis: `lax.associativeScan` on values. Neighbours are combined into
- * half as many pairs, whose running results are found in the same way. These are the results at odd positions; one more
- * application gives those at even positions.
+ * Running results of an associative function along an axis: `lax.associativeScan` on values. Neighbours are combined
+ * into half as many pairs. The running results of the pairs, found by recursion, are the results at odd positions; one
+ * more application of `combine` gives the results at even positions.
  */
 export function prefixScan(combine: Combine, xs: readonly Value[], axis: number, reverse: boolean): Value[] {
   const turned = reverse ? xs.map(x => ops.rev(x, [axis])) : [...xs]

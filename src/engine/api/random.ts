@@ -1,7 +1,8 @@
 /**
- * JAX's random numbers: explicit keys and threefry2x32 in its partitionable form, in which an element's bits depend on its
- * position alone. A key is an array uint32[2]. Use a key once; `split` and `foldIn` make more. Bits, keys, permutations and
- * integers are equal to JAX 0.10's, floats to rounding.
+ * JAX's random numbers: explicit keys, and threefry2x32 in its partitionable form (jax_threefry_partitionable), in
+ * which the bits of an element depend only on the key and the element's position. A key is an array uint32[2]. Use each
+ * key once; `split` and `foldIn` derive new keys. Bits, keys, permutations and integers are equal to those of JAX 0.10,
+ * floats are equal up to rounding.
  */
 export { bits, foldIn, key, split, splitKeys } from './random/keys.js'
 export {

@@ -1,4 +1,4 @@
-/** Scatters that combine updates in other ways than adding. */
+/** Scatters that combine updates by any associative and commutative function (`x.at(...).max` and the like). */
 import { sizeOf } from '../../base/host-tensor.js'
 import * as ops from '../program/ops.js'
 import type { GatherParams } from '../program/primitives.js'
@@ -9,9 +9,9 @@ import { prefixScan } from './prefix-scan.js'
 export type CombineValues = (x: Value, y: Value) => Value
 
 /**
- * x with updates combined into the places that `gather` would read, once for each index, in any order; indices out of
- * bounds are left out. There is no primitive for it: updates are sorted by place, those of one place are combined by a
- * prefix scan, and the last of each place, which holds the result, is written.
+ * x with each update combined into the slice that `gather` would read at its index, in any order. Indices out of bounds
+ * are ignored. There is no such primitive: the updates are sorted by index, a prefix scan combines the updates of equal
+ * indices, and the last result for each index is written.
  */
 export function scatterCombine(
   combine: CombineValues,

@@ -184,7 +184,7 @@ describe('specialize', () => {
       rowExamples,
     )
     expect(() => f({ a: noise(0, 64, 3), b: noise(1, 64, 3) }, noise(2, 2, 64))).toThrow(
-      'uses other weights at these sizes than in its examples',
+      'reads different weights at these sizes',
     )
   })
 
@@ -237,7 +237,7 @@ describe('specialize', () => {
     refused(ids, noise(0, 3, 400), step)
   })
 
-  it('takes donated memory, is a plain function inside jit, and refuses arrays from outside', async () => {
+  it('takes donated memory, is a plain function inside jit, and refuses arrays that it closes over', async () => {
     const f = specialize(model, examples, { donate: [2] })
     const [weights, args] = [newWeights(1), argsAt(3, 5, 4)]
     const { cache } = f(weights, ...args)
@@ -248,6 +248,6 @@ describe('specialize', () => {
     )
     const outer = noise(0, 64)
     const closed = specialize((w: Tensor, x: Tensor) => np.add(np.matmul(x, w), outer), rowExamples)
-    expect(() => closed(noise(0, 64, 64), noise(1, 2, 64))).toThrow('uses arrays from outside')
+    expect(() => closed(noise(0, 64, 64), noise(1, 2, 64))).toThrow('closes over arrays, which specialize does not support')
   })
 })

@@ -18,33 +18,44 @@ import { flattenArgs, rebuild, traceTree } from './tracing.js'
 import type { TensorTree, TracedFunction } from './tracing.js'
 
 export interface SpecializeOptions {
-  /** Arguments that are given away, counted with the first: see `JitOptions`. */
+  /** Positions of donated arguments, where 0 is the weights: see `JitOptions.donate`. */
   donate?: readonly number[]
 }
 
-/** The types of a function's arguments after the first, at three different sizes. */
+/** The types of a function's arguments other than the weights, at three different sizes. */
 export type ExampleTypes = readonly [Tree<TensorType>[], Tree<TensorType>[], Tree<TensorType>[]]
 
 export interface Specialized<W extends TensorTree, A extends TensorTree[], R extends TensorTree> {
   (weights: W, ...args: A): R
-  /** Lays the weights out, if that is not done yet, and resolves to those of which the backend has a copy: this function needs the arrays no more. */
+  /**
+   * Compiles the function with the weights, unless that is done already. Resolves to the weight arrays that the backend
+   * has copied: this function does not read them again, so the caller may free them.
+   */
   prepare(weights: W): Promise<readonly Tensor[]>
 }
 
-/** How many traced programs a function keeps: three examples, and the last sizes. Those of switch-base-8 take 1.8 MB each. */
+/**
+ * How many traced programs a function keeps: the three examples, and the sizes used last. A program of switch-base-8
+ * takes 1.8 MB.
+ */
 const MAX_TRACES = 8
 
-/** How many sizes a function keeps ready for one tree of weights: some kB each, or a session each where sizes share none. */
+/**
+ * How many sizes a function keeps compiled for one tree of weights. A size takes a few kB, or an ONNX Runtime session
+ * of its own on a backend whose sizes do not share one.
+ */
 const MAX_SIZES = 256
 
 /**
- * As `jit`, for a function whose first argument is the same arrays again and again, a model's weights: they are laid out once as the
- * backend reads them fastest, for all sizes of the other arguments together. For other weights (another tree, which is not to be
- * changed) it is compiled again.
+ * As `jit`, for a function whose first argument is a model's weights, the same tree at every call. The backend stores
+ * the weights once, in its fastest layout, and all sizes of the other arguments share them. Passing a different weights
+ * tree compiles again. Do not mutate a tree after passing it.
  *
- * `examples` show what depends on sizes. Lengths that may be any differ among the three, each in its own way, are no other length in the
- * program and cover small and large (primes: 3, 101, 1009). Axes that have the same lengths in all three have so at each call, and all
- * other lengths are as in the examples: anything else throws a SwitchyardError.
+ * `examples` are the types of the other arguments at three sizes. The backend compares the three programs to learn
+ * which lengths are variable. A variable length must be different in each example, small in one and large in another,
+ * and equal to no other length of the program; primes such as 3, 101 and 1009 are safe. Two axes that have equal
+ * lengths in all three examples must have equal lengths in every call. A length that is the same in all three examples
+ * is fixed. A call whose arguments do not follow these rules throws a SwitchyardError.
  */
 export function specialize<W extends TensorTree, A extends TensorTree[], R extends TensorTree>(
   f: (weights: W, ...args: A) => R,
@@ -53,7 +64,7 @@ export function specialize<W extends TensorTree, A extends TensorTree[], R exten
 ): Specialized<W, A, R> {
   const { donate = [] } = readOptions('specialize', options, ['donate'])
   const name = f.name || 'f'
-  /** By the types of the weights and of the arguments. */
+  /** Traced programs; the key is the types of the weights and of the arguments. */
   const traced = new Lru<string, TracedWithWeights>(MAX_TRACES)
   const compiled = new WeakMap<object, WithWeights>()
 
@@ -75,7 +86,7 @@ export function specialize<W extends TensorTree, A extends TensorTree[], R exten
       const whole = traceTree(f as (...all: TensorTree[]) => R, all.def, all.leaves)
       if (whole.captured.length > 0)
         throw new SwitchyardError(
-          `${name} uses arrays from outside: give them to it as arguments, they may be other ones for other sizes`,
+          `${name} closes over arrays, which specialize does not support: pass them as arguments`,
         )
       found = withUsedWeights(whole, all.leaves.length - types.length)
       traced.set(fullKey, found)
@@ -96,29 +107,30 @@ export function specialize<W extends TensorTree, A extends TensorTree[], R exten
     for (const other of [second, third]) checkSameWeights(name, first, other)
     const { used } = first
     const values = used.map(i => all[i])
-    const ofArguments = examples[0].flatMap((arg, i) => flatten(arg).leaves.map(() => donate.includes(i + 1)))
+    const donatedLeaves = examples[0].flatMap((arg, i) => flatten(arg).leaves.map(() => donate.includes(i + 1)))
+    // Without weights, or if the first one is a bare number, there is no array to take the engine from.
     const engine = values[0] instanceof Concrete ? values[0].evaluator : defaultEngine()
     const withWeights = engine.compileWithWeights(
       [first.program, second.program, third.program],
       first.program.inputs.map((_, i) => values[i] ?? null),
-      [...values.map(() => false), ...ofArguments],
+      [...values.map(() => false), ...donatedLeaves],
       name,
     )
-    // What failed, perhaps for want of memory, may be tried again.
+    // A failed compilation (out of memory, say) is not cached, so that the next call tries again.
     withWeights.copied.catch(() => compiled.delete(tree as object))
     const sizes = new Lru<string, AtSizes>(MAX_SIZES, size => size.release())
     return { tree, types, used, values, copied: withWeights.copied, at: withWeights.at, sizes }
   }
 
   const compiledOf = (tree: W): WithWeights => {
-    let known = compiled.get(tree as object)
-    if (!known) compiled.set(tree as object, (known = compile(tree)))
-    return known
+    let found = compiled.get(tree as object)
+    if (!found) compiled.set(tree as object, (found = compile(tree)))
+    return found
   }
 
   const atSizes = (weights: WithWeights, args: readonly TensorTree[], types: readonly Aval[], key: string): AtSizes => {
-    const known = weights.sizes.get(key)
-    if (known) return known
+    const cached = weights.sizes.get(key)
+    if (cached) return cached
     const program = programOf(weights, args, types, key)
     checkSameWeights(name, weights, program)
     const found = { ...weights.at(program.program), outputDef: program.outputDef }
@@ -145,9 +157,12 @@ export function specialize<W extends TensorTree, A extends TensorTree[], R exten
 
 const typesKey = (def: TreeDef, types: readonly Aval[]): string => [treeKey(def), ...types.map(formatAval)].join(' ')
 
-/** Its program's inputs are the weights that it uses, then the arguments. */
+/**
+ * A traced function. The program's inputs are the weights that the function uses, then the leaves of the other
+ * arguments.
+ */
 interface TracedWithWeights extends Pick<TracedFunction, 'program' | 'outputDef'> {
-  /** The weights' places in their tree. */
+  /** Indices of the used weights among the leaves of the weights tree. */
   readonly used: readonly number[]
 }
 
@@ -164,16 +179,16 @@ function withUsedWeights({ program, outputDef }: TracedFunction, numWeights: num
   }
 }
 
-/** The function compiled with a tree of weights. */
+/** The function, compiled with one tree of weights. */
 interface WithWeights extends FunctionWithWeights {
   readonly tree: TensorTree
-  /** The types of the weights. */
+  /** A key of the weights' structure, shapes and dtypes. */
   readonly types: string
-  /** The positions, in the tree, of the weights that the function uses. */
+  /** Indices of the used weights among the leaves of the weights tree. */
   readonly used: readonly number[]
-  /** The weights that it uses. */
+  /** The used weights. */
   readonly values: readonly Value[]
-  /** By the types of the arguments. */
+  /** The function at each size that was called; the key is the types of the arguments. */
   readonly sizes: Lru<string, AtSizes>
 }
 
@@ -185,10 +200,12 @@ type Used = Pick<TracedWithWeights, 'used'>
 
 function checkSameWeights(name: string, { used }: Used, other: Used): void {
   if (used.join() !== other.used.join())
-    throw new SwitchyardError(`${name} uses other weights at these sizes than in its examples`)
+    throw new SwitchyardError(
+      `${name} reads different weights at these sizes than at the sizes of its examples: make it read the same weights at all sizes`,
+    )
 }
 
-/** Throws a SwitchyardError unless arguments are of the examples' types, at some sizes. */
+/** Throws a SwitchyardError unless each argument has the dtype, number of axes and fixed lengths of the examples. */
 function checkArguments(name: string, args: readonly Aval[], examples: readonly (readonly Aval[])[]): void {
   const known = new Map<string, number>()
   args.forEach((arg, i) => {

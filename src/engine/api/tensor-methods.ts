@@ -1,6 +1,7 @@
 /**
- * The methods of arrays: np's functions with the array as the first operand. This file has their types only. `T` is Tensor,
- * which is built on this interface. `methods.ts` has the functions.
+ * The types of the methods of arrays. Each method is a function of np with the array as its first operand: `x.add(y)`
+ * is `np.add(x, y)`. `methods.ts` installs the functions. `T` is Tensor, a type parameter because tensor.ts imports
+ * this file.
  */
 import type { DType } from '../../base/dtypes.js'
 import type { Nested } from './nested.js'
@@ -14,17 +15,17 @@ interface Reduced {
 }
 
 type Deviation = Reduced & {
-  /** What is taken from the count in the divisor (1 for the unbiased estimate). */
+  /** The divisor is the number of elements minus this (default 0; 1 gives the unbiased estimate). NumPy's ddof. */
   correction?: number
 }
 
 type Like<T> = Nested<T>
 
 export interface TensorMethods<T> {
-  /** With the axes reversed. */
+  /** The transpose: x with the order of its axes reversed. */
   readonly T: T
 
-  // Arithmetic: operands broadcast, and take their common dtype
+  // Arithmetic: operands broadcast and are converted to their common dtype
   /** x + y. */
   add(y: Like<T>): T
   /** x - y. */
@@ -62,7 +63,7 @@ export interface TensorMethods<T> {
   /** Rounded to a number of decimals (0 unless given), halves to even. */
   round(decimals?: number): T
 
-  // Comparison and logic: bool
+  // Comparison and logic: the result is bool
   /** x = y. */
   equal(y: Like<T>): T
   /** x != y. */
@@ -75,9 +76,9 @@ export interface TensorMethods<T> {
   greater(y: Like<T>): T
   /** x >= y. */
   greaterEqual(y: Like<T>): T
-  /** Whether both are other than 0. */
+  /** Whether x and y are both nonzero. */
   logicalAnd(y: Like<T>): T
-  /** Whether either is other than 0. */
+  /** Whether x or y is nonzero. */
   logicalOr(y: Like<T>): T
   /** Whether x is 0. */
   logicalNot(): T
@@ -118,18 +119,21 @@ export interface TensorMethods<T> {
   ravel(): T
   /** All elements along one axis. */
   flatten(): T
-  /** With the axes permuted: `x.transpose([1, 0])` or `x.transpose(1, 0)`; reversed if none are given. */
+  /**
+   * x with its axes permuted: `x.transpose([1, 0])` or `x.transpose(1, 0)`; in reverse order if no permutation is
+   * given.
+   */
   transpose(perm: readonly number[]): T
   transpose(...perm: number[]): T
-  /** With two axes exchanged. */
+  /** x with two axes exchanged. */
   swapaxes(a: number, b: number): T
-  /** Without axes of length 1: all of them unless given. */
+  /** x without the given axes of length 1 (default: all axes of length 1). */
   squeeze(axis?: Axes): T
-  /** Each element repeated. */
+  /** Each element repeated `times` times in a row, along an axis (default: in the flattened array). */
   repeat(times: number, axis?: number): T
-  /** In ascending order along an axis (the last unless given). */
+  /** The elements in ascending order along an axis (default: the last). */
   sort(axis?: number): T
-  /** The positions of the elements in ascending order. */
+  /** The positions (int32) that sort the elements along an axis (default: the last). */
   argsort(axis?: number): T
   /** Rows along an axis (the first unless given) by position. Options: see `np.take`. */
   take(
@@ -143,6 +147,6 @@ export interface TensorMethods<T> {
   trace(options?: { k?: number }): T
 
   // Conversion
-  /** In another dtype. */
+  /** x converted to a dtype: see np.astype. */
   astype(dtype: DType): T
 }

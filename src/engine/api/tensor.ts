@@ -23,38 +23,41 @@ export { defaultEngine }
 export type Index = IndexOf<Tensor | readonly Nested<Tensor>[]>
 
 /**
- * Updates of the elements that an index names. Each returns a new array of the same dtype; values are broadcast and take
- * that dtype. If an index array names an element several times, `set` keeps one of the values and `apply` is applied once;
- * the others take every value.
+ * Updates of the elements that an index selects. Each method returns a new array of the same dtype; values are
+ * broadcast and converted to that dtype. If an index array selects an element several times, `set` keeps one of the
+ * values, `apply` is applied once, and all other methods apply every value.
  */
 export interface IndexedUpdate {
-  /** With those elements replaced. */
+  /** Replaces the elements by the value. */
   set(value: TensorLike): Tensor
-  /** With the value added. */
+  /** Adds the value to the elements. */
   add(value: TensorLike): Tensor
-  /** With the value taken away. */
+  /** Subtracts the value from the elements. */
   subtract(value: TensorLike): Tensor
-  /** Multiplied by the value. */
+  /** Multiplies the elements by the value. */
   multiply(value: TensorLike): Tensor
-  /** Divided by the value; floating point only. */
+  /** Divides the elements by the value; floating point only. */
   divide(value: TensorLike): Tensor
-  /** Raised to the power of the value; floating point only. */
+  /** Raises the elements to the power of the value; floating point only. */
   power(value: TensorLike): Tensor
-  /** The lesser one of element and value. */
+  /** Replaces each element by the minimum of element and value. */
   min(value: TensorLike): Tensor
-  /** The greater one of element and value. */
+  /** Replaces each element by the maximum of element and value. */
   max(value: TensorLike): Tensor
-  /** With f(elements) in their place. */
+  /** Replaces the elements by f(elements). */
   apply(f: (elements: Tensor) => Tensor): Tensor
-  /** The elements themselves. */
+  /** Returns the selected elements, without an update. */
   get(): Tensor
 }
 
-// The methods that are np's functions: see `methods.ts`, which installs them.
+// Declares the methods that methods.ts installs on the class.
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- methods.ts is checked to install every one
 export interface Tensor extends TensorMethods<Tensor> {}
 
-/** An array with a dtype and a static shape: computed, being computed, or standing for an input while a function is traced. */
+/**
+ * An array with a dtype and a static shape. Outside traced functions it is a future: the data may still be being
+ * computed. Inside a traced function it is a tracer, which has a type but no data.
+ */
 export class Tensor {
   constructor(readonly value: Value) {}
 
@@ -72,7 +75,9 @@ export class Tensor {
     return this.value.size
   }
 
-  /** A copy of the array's data on the host, once computed. Throws inside a traced function, where a tracer has no data. */
+  /**
+   * A copy of the array's data on the host, once computed. Throws inside a traced function, where a tracer has no data.
+   */
   data(): Promise<HostTensor> {
     return readAs(this, view => ({ ...view, data: view.data.slice() }))
   }
@@ -89,18 +94,19 @@ export class Tensor {
   }
 
   /**
-   * NumPy's x[...]: `x.get(0, slice(1, 3), ':', null, '...', positions)`. A number takes one position and drops the
-   * axis, `np.slice(start, stop, step)` a range, ':' the whole axis; null makes a new axis, '...' stands for all axes
-   * not named, an integer array or list takes its positions (several broadcast together). Negative positions count from the
-   * last; numbers out of bounds throw a ShapeError, those in arrays are moved to the edge.
+   * NumPy's x[...]: `x.get(0, slice(1, 3), ':', null, '...', positions)`. A number selects one position and drops the
+   * axis, `np.slice(start, stop, step)` selects a range, ':' the whole axis, '...' all remaining axes; null inserts a
+   * new axis. An integer array or list selects its positions; several of them broadcast together. Negative positions
+   * count from the end. A number out of bounds throws a ShapeError; positions in arrays that are out of bounds are
+   * clamped to the first or last.
    */
   get(...indices: Index[]): Tensor {
     return new Tensor(getIndexed(this.value, indices.map(indexValue)))
   }
 
   /**
-   * The elements that `get` with the same index reads, to be updated: `x.at(0).set(1)`, `x.at(positions).add(y)`.
-   * Positions in arrays that are out of bounds are left out.
+   * Updates the elements that `get` reads with the same index: `x.at(0).set(1)`, `x.at(positions).add(y)`. Positions in
+   * arrays that are out of bounds are ignored.
    */
   at(...indices: Index[]): IndexedUpdate {
     const at = indices.map(indexValue)
@@ -110,7 +116,7 @@ export class Tensor {
       (kind: UpdateKind) =>
       (value: TensorLike): Tensor =>
         new Tensor(update(kind, value))
-    // Values that meet at one element are multiplied: (x / a) / b is x / ab, and (x ** a) ** b is x ** ab.
+    // Several values for one element are multiplied first: (x / a) / b is x / (a b), and (x ** a) ** b is x ** (a b).
     const byProduct =
       (name: string, f: (x: Value, product: Value) => Value) =>
       (value: TensorLike): Tensor => {
@@ -135,7 +141,7 @@ export class Tensor {
     return formatAval(this.value.aval)
   }
 
-  /** `x > y` and `x + y` would work on texts: they are errors that name the functions to use. */
+  /** Makes `x + y` and `x > y` throw. By default, JavaScript would convert both arrays to strings. */
   [Symbol.toPrimitive](hint: string): string {
     if (hint === 'string') return this.toString()
     throw new SwitchyardError(
@@ -143,12 +149,14 @@ export class Tensor {
     )
   }
 
-  /** What JSON.stringify writes: the type. The data may not be there yet; `await x.numbers()` gives it. */
+  /**
+   * JSON.stringify writes only the type, since the data may not be computed yet; for the data use `await x.numbers()`.
+   */
   toJSON(): { dtype: DType; shape: readonly number[] } {
     return { dtype: this.dtype, shape: this.shape }
   }
 
-  /** What console.log shows in Node. */
+  /** The text that console.log shows in Node. */
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return this.toString()
   }
@@ -166,15 +174,15 @@ function indexValue(index: Index): IndexOf<Value> {
 }
 
 /**
- * What is accepted wherever an array is: an array, a number, or nested lists of them. A number takes the dtype of the
- * arrays beside it; alone it is float32, or int32 as an index. A bigint is int64, a boolean bool.
+ * The type of every array argument: an array, a number, or nested lists of arrays and numbers. A number takes the dtype
+ * of the function's array operands; without any it is float32, or int32 as an index. A bigint is int64, a boolean bool.
  */
 export type TensorLike = Nested<Tensor>
 
 /**
- * An array's data without a copy, once computed. It is the array's own memory: only for reading, and only while the array
- * is referred to and not donated. A read that cannot succeed (of a tracer, or of a donated array) inside a traced function
- * makes the call of that function throw.
+ * An array's data without a copy, once computed. It is the array's own memory: only for reading, and only while the
+ * array is referred to and not donated. A read that cannot succeed (of a tracer, or of a donated array) inside a traced
+ * function makes the call of that function throw.
  */
 export function hostView({ value, dtype }: Tensor): Promise<HostTensor> {
   if (value instanceof Tracer) return refuseRead(value)
@@ -189,15 +197,19 @@ export function hostView({ value, dtype }: Tensor): Promise<HostTensor> {
 /** The array's data, converted. */
 function readAs<R>(array: Tensor, convert: (view: HostTensor) => R): Promise<R> {
   const read = hostView(array).then(convert)
-  // A traced function cannot await the read: if the computation of the array fails, the rejection must not end the process.
+  // A traced function cannot await the read: if the computation of the array fails, the rejection must not end the
+  // process.
   if (isTracing()) read.catch(() => undefined)
   return read
 }
 
-/** Gives up the arrays' memory, of which `owner` has a copy of its own: whoever uses one of them gets an error that says so. */
+/**
+ * Frees the arrays' memory, of which `owner` keeps its own copy. Later uses of the arrays throw an error that names
+ * `owner`.
+ */
 export function releaseArrays(arrays: readonly Tensor[], owner: string): void {
   for (const { value } of arrays) if (value instanceof Concrete) value.release(owner)
 }
 
-/** Puts host data into an array. Its memory is not copied: leave it alone from then on. */
+/** An array over host data. The memory is not copied: do not change it afterwards. */
 export const fromHost = (tensor: HostTensor): Tensor => new Tensor(defaultEngine().put(tensor))

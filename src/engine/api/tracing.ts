@@ -1,4 +1,4 @@
-/** Functions of trees of arrays as programs: what every transformation begins with. */
+/** Traces functions of trees of arrays to programs: the first step of every transformation. */
 import { check } from '../../base/errors.js'
 import { flatten, pathsOf, unflatten } from '../../base/pytree.js'
 import type { Tree, TreeDef } from '../../base/pytree.js'
@@ -14,19 +14,20 @@ import { Tensor } from './tensor.js'
 /** Arrays in nested lists and objects. */
 export type TensorTree = Tree<Tensor>
 
-/** A function as a program. */
+/** A traced function. */
 export interface TracedFunction {
-  /** Inputs: the arguments' leaves, then one for each captured value. */
+  /** Its inputs are the arguments' leaves, then one hidden input for each captured value. */
   program: Program
-  /** Values from outside that the function uses. */
+  /** Values that the function closes over. */
   captured: Value[]
-  /** The structure of what the function returns. */
+  /** The structure of the tree that the function returns. */
   outputDef: TreeDef
 }
 
 /**
- * Calls `f` once on tracers of the given types. `def` is the structure of its argument list. `who` names the caller in
- * errors, `name` the function. Throws a SwitchyardError if `f` returns anything but arrays and numbers, is async, or reads data.
+ * Traces `f`: calls it once, on tracers of the given types. `def` is the structure of its argument list. In errors,
+ * `who` is the caller's name and `name` the function's. Throws a SwitchyardError if `f` returns anything but arrays and
+ * numbers, is async, or reads a tracer's data.
  */
 export function traceTree<A extends TensorTree[], R extends TensorTree>(
   f: (...args: A) => R,
@@ -55,7 +56,8 @@ export function traceTree<A extends TensorTree[], R extends TensorTree>(
 
 function outputValue(leaf: unknown, i: number, def: TreeDef): Value {
   if (leaf instanceof Promise) {
-    // The call fails anyway: a later failure of the async function has nobody to catch it, and would end the process.
+    // The error below reports the async function. Its promise is dropped, so a later rejection must not end the
+    // process.
     leaf.catch(() => undefined)
     check(false, 'a transformed function must not be async: it is called once, to record what it computes')
   }
@@ -66,14 +68,17 @@ function outputValue(leaf: unknown, i: number, def: TreeDef): Value {
   return valueOf(leaf, 'a returned number')
 }
 
-/** A tree of arrays from a structure and the arrays' values. */
+/** The tree of arrays of a structure, from the values of its leaves. */
 export const rebuild = <R extends TensorTree>(def: TreeDef, values: readonly Value[]): R =>
   unflatten(
     def,
     values.map(v => new Tensor(v)),
   ) as R
 
-/** The values of an argument list's leaves, and its structure. A bare number is a scalar. `who` names the caller in errors. */
+/**
+ * The values of an argument list's leaves, and its structure. A bare number is a scalar. `who` names the caller in
+ * errors.
+ */
 export function flattenArgs(args: readonly TensorTree[], who?: string): { values: Value[]; def: TreeDef } {
   const { leaves, def } = flatten<Tensor>(args)
   const values = leaves.map((leaf, i) => {
@@ -88,7 +93,10 @@ export function flattenArgs(args: readonly TensorTree[], who?: string): { values
   return { values, def }
 }
 
-/** The traced program with a hidden input for each of the values `all`, in that order, even for those that it does not use. */
+/**
+ * The traced program with one hidden input for each value of `all`, in that order, also for values that it does not
+ * use. This gives several programs, such as the branches of a `cond`, the same inputs.
+ */
 export function share({ program, captured }: Traced, numArguments: number, all: readonly Value[]): Program {
   const inputOf = new Map(captured.map((v, i) => [v, program.inputs[numArguments + i]]))
   const hidden = all.map(v => inputOf.get(v) ?? new Var(v.aval))

@@ -18,7 +18,9 @@ import type { Tensor } from './tensor.js'
 import { flattenArgs, rebuild, traceTree } from './tracing.js'
 import type { TensorTree, TracedFunction } from './tracing.js'
 
-/** The program of a function for these arguments; captured arrays are its last inputs. */
+/**
+ * The program of a function for arguments of these types. Its last inputs are the arrays that the function closes over.
+ */
 export function makeProgram<A extends TensorTree[], R extends TensorTree>(
   f: (...args: A) => R,
 ): (...args: A) => Program {
@@ -28,10 +30,10 @@ export function makeProgram<A extends TensorTree[], R extends TensorTree>(
   }
 }
 
-/** Which argument to differentiate with respect to, or a list of arguments. */
+/** The position of the argument to differentiate with respect to, or a list of positions. */
 export type Which = number | readonly number[]
 
-/** The type of a gradient: as the argument, or a list of such. */
+/** The type of a gradient: the type of the chosen argument, or a list of the types of the chosen arguments. */
 export type Gradient<A extends TensorTree[], I extends Which> = I extends number
   ? A[I]
   : I extends readonly number[]
@@ -43,16 +45,16 @@ export interface GradOptions<I extends Which> {
   argument?: I
 }
 
-/** With this option the function returns [value, auxiliary results]. The latter take no part in the derivative. */
+/** With `hasAux: true` the function returns [value, auxiliary results]; only the value is differentiated. */
 export interface HasAux {
   hasAux: true
 }
 
 /**
  * A function that returns the value of a scalar function and its gradient: `[value, gradient]`. With `hasAux` the
- * function returns `[scalar, auxiliary results]`, and so does the value. An outer derivative goes through auxiliary
- * results as through the value. Throws a ShapeError when the function's value is no floating-point scalar, or the
- * chosen argument holds integers.
+ * function returns `[scalar, auxiliary results]`, and the result is `[[scalar, auxiliary results], gradient]`. An outer
+ * derivative differentiates the auxiliary results too. Throws a ShapeError when the value is not a floating-point
+ * scalar, or the chosen argument holds integers.
  */
 export function valueAndGrad<A extends TensorTree[], X extends TensorTree, const I extends Which = 0>(
   f: (...args: A) => readonly [Tensor, X],
@@ -134,9 +136,9 @@ export function grad<A extends TensorTree[]>(
 }
 
 /**
- * Forward mode: `[f(args), directional derivative]`, the derivative of f at `args` along `tangents`, which have the types
- * of the arguments (tangents of integers are ignored). With `hasAux` the function returns [value, auxiliary results], and
- * the result is `[value, derivative, auxiliary results]`.
+ * Forward mode: `[f(args), directional derivative]`, the derivative of f at `args` along `tangents`, which have the
+ * types of the arguments (tangents of integers are ignored). With `hasAux` the function returns [value, auxiliary
+ * results], and the result is `[value, derivative, auxiliary results]`.
  */
 export function jvp<A extends TensorTree[], R extends TensorTree, X extends TensorTree>(
   f: (...args: A) => readonly [R, X],
@@ -178,7 +180,7 @@ function tangentsFor(who: string, values: readonly Value[], def: TreeDef, tangen
   return dots.values.map(t => (isFloat(t.dtype) ? t : null))
 }
 
-/** Which outputs are the value's, of a function that returns [value, auxiliary results]. */
+/** For each output of a function that returns [value, auxiliary results]: whether it belongs to the value. */
 function valueMask(who: string, def: TreeDef): boolean[] {
   check(
     def.kind === 'list' && def.items.length === 2,
@@ -187,7 +189,9 @@ function valueMask(who: string, def: TreeDef): boolean[] {
   return def.items.flatMap((item, i) => ops.range(leafCount(item)).map(() => i === 0))
 }
 
-/** What a function returned, in parts: its value, the tree of a derivative of that value, and the auxiliary results, if any. */
+/**
+ * A function's results in parts: the value, the tree of a derivative of the value, and the auxiliary results, if any.
+ */
 function parts(
   who: string,
   { outputDef }: TracedFunction,
@@ -218,7 +222,10 @@ function parts(
   }
 }
 
-/** Takes the options off the end of an argument list: an object with `hasAux`, which no tree of arrays has as a boolean. */
+/**
+ * Separates options from the end of an argument list. They are recognised by a boolean `hasAux`: a tree of arrays does
+ * not hold booleans under that key.
+ */
 function splitOptions<A extends TensorTree[]>(args: readonly unknown[]): { args: A; hasAux: boolean } {
   const last = args.at(-1)
   const isOptions = typeof last === 'object' && last !== null && typeof (last as HasAux).hasAux === 'boolean'
@@ -272,9 +279,9 @@ export function vjp<A extends TensorTree[]>(f: (...args: A) => TensorTree, ...re
 }
 
 /**
- * The value and the derivative as a linear function: `[f(...args), pushforward]`. The pushforward takes tangents, of the
- * types of the arguments, and returns the directional derivative, as `jvp` does, but the value is computed only once for
- * any number of directions. `{ hasAux: true }` as for `vjp`.
+ * The value and the derivative as a linear function: `[f(...args), pushforward]`. The pushforward takes tangents, of
+ * the types of the arguments, and returns the directional derivative, as `jvp` does, but the value is computed only
+ * once for any number of directions. `{ hasAux: true }` as for `vjp`.
  */
 export function linearize<A extends TensorTree[], R extends TensorTree, X extends TensorTree>(
   f: (...args: A) => readonly [R, X],

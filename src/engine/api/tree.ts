@@ -1,6 +1,7 @@
 /**
- * Functions of trees: nested lists and plain objects, whose leaves are arrays or anything else that is neither. Objects are
- * read in the order of their sorted keys. null and undefined are trees without leaves.
+ * Functions of trees: nested lists and plain objects. Their leaves are arrays, or any other values that are neither
+ * lists nor plain objects. Objects are read in the order of their sorted keys. null and undefined are trees without
+ * leaves.
  */
 import { check } from '../../base/errors.js'
 import * as pytree from '../../base/pytree.js'
@@ -11,12 +12,12 @@ import type { TensorTree } from './tracing.js'
 import type { Tensor } from './tensor.js'
 
 export type { Tree } from '../../base/pytree.js'
-/** How a tree is built, without its leaves. */
+/** The structure of a tree: its lists and keys, without its leaves. */
 export type TreeStructure = TreeDef
 
 /**
- * The tree of f(leaf), or of f(leaf, ...the leaves at that place of further trees). Throws a ShapeError if the trees have
- * different structures.
+ * Applies `f` to each leaf. With further trees `rest`, `f` also gets their leaves at the same path. Throws a ShapeError
+ * if the trees have different structures.
  */
 export function map<T extends TensorTree>(f: (leaf: Tensor, ...rest: Tensor[]) => Tensor, tree: T, ...rest: T[]): T
 export function map<L, R>(f: (leaf: L, ...rest: L[]) => R, tree: Tree<L>, ...rest: Tree<L>[]): Tree<R>
@@ -25,7 +26,7 @@ export function map<L, R>(f: (leaf: L, ...rest: L[]) => R, tree: Tree<L>, ...res
   return pytree.treeMap(f, tree, ...rest)
 }
 
-/** The tree of f(path, leaf), with the path's keys joined by `/`: `encoder/layers_0/mlp/wi/kernel`. */
+/** Applies `f` to each path and leaf. A path is the keys joined by `/`: `encoder/layers_0/mlp/wi/kernel`. */
 export function mapWithPath<T extends TensorTree>(f: (path: string, leaf: Tensor) => Tensor, tree: T): T
 export function mapWithPath<L, R>(f: (path: string, leaf: L) => R, tree: Tree<L>): Tree<R>
 export function mapWithPath<L, R>(f: (path: string, leaf: L) => R, tree: Tree<L>): Tree<R> {
@@ -44,10 +45,10 @@ export const leaves = <L>(tree: Tree<L>): L[] => pytree.flatten(tree).leaves
 /** The leaves with their paths: see `mapWithPath`. */
 export const leavesWithPaths = <L>(tree: Tree<L>): [path: string, leaf: L][] => pytree.leavesWithPaths(tree)
 
-/** The structure: `unflatten(structure(t), leaves(t))` is t again. */
+/** The structure of a tree: `unflatten(structure(t), leaves(t))` equals t. */
 export const structure = (tree: Tree<unknown>): TreeStructure => pytree.flatten(tree).def
 
-/** Whether trees have one structure. */
+/** Whether two trees have the same structure. */
 export const sameStructure = (a: Tree<unknown>, b: Tree<unknown>): boolean =>
   pytree.treeKey(structure(a)) === pytree.treeKey(structure(b))
 
@@ -57,11 +58,13 @@ export function flatten<L>(tree: Tree<L>): [leaves: L[], structure: TreeStructur
   return [flat.leaves, flat.def]
 }
 
-/** The tree of a structure and leaves: the inverse of `flatten`. Throws a ShapeError unless their numbers agree. */
+/**
+ * Builds a tree: the inverse of `flatten`. Throws a ShapeError unless there is one leaf for each leaf of the structure.
+ */
 export const unflatten = <L>(structure: TreeStructure, leaves: readonly L[]): Tree<L> =>
   pytree.unflatten(structure, leaves)
 
-/** f(f(f(initial, leaf 0), leaf 1), ...). Without `initial` the first leaf is it. */
+/** f(f(f(initial, leaf 0), leaf 1), ...). Without `initial`, starts from the first leaf. */
 export function reduce<L>(f: (sofar: L, leaf: L) => L, tree: Tree<L>): L
 export function reduce<L, R>(f: (sofar: R, leaf: L) => R, tree: Tree<L>, initial: R): R
 export function reduce<L>(f: (sofar: L, leaf: L) => L, tree: Tree<L>, ...initial: [] | [L]): L {
@@ -74,7 +77,10 @@ export function reduce<L>(f: (sofar: L, leaf: L) => L, tree: Tree<L>, ...initial
 /** Whether `test` holds of all leaves. */
 export const all = <L>(test: (leaf: L) => boolean, tree: Tree<L>): boolean => leaves(tree).every(leaf => test(leaf))
 
-/** A tree of structure `outer` whose leaves are trees of structure `inner`, turned inside out. */
+/**
+ * Turns a tree of structure `outer`, whose leaves are trees of structure `inner`, into an `inner` tree of `outer`
+ * trees.
+ */
 export function transpose<L>(outer: TreeStructure, inner: TreeStructure, tree: Tree<L>): Tree<Tree<L>> {
   const items = leaves(tree)
   const [n, m] = [pytree.leafCount(outer), pytree.leafCount(inner)]

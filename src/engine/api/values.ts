@@ -1,4 +1,4 @@
-/** What the array functions share, on values: constants, broadcasting, axes. */
+/** Helpers of the array functions: constants, broadcasting, axes and shapes of values. */
 import { checkDType, extremeOf, isFloat } from '../../base/dtypes.js'
 import type { DType } from '../../base/dtypes.js'
 import { check } from '../../base/errors.js'
@@ -9,8 +9,9 @@ import type { Value } from '../program/value.js'
 import { describe } from './describe.js'
 
 /**
- * A number as an element of an integer dtype. A fraction loses what is behind the point, NaN is 0 and an infinity the
- * nearest end of the range, as in XLA's conversions. Throws a ShapeError for a whole number outside the range.
+ * A number as an element of an integer dtype, converted as XLA converts: a fraction is rounded towards 0, NaN becomes
+ * 0, an infinity becomes the least or greatest integer. Throws a ShapeError for a whole number outside the dtype's
+ * range.
  */
 export function integerOf(value: number | bigint | boolean, dtype: DType): number | bigint {
   const [least, greatest] = [extremeOf(dtype, 'least'), extremeOf(dtype, 'greatest')]
@@ -25,7 +26,7 @@ export function integerOf(value: number | bigint | boolean, dtype: DType): numbe
   return dtype === 'int64' ? end : Number(end)
 }
 
-/** A number as a constant of a dtype. bool: whether it is other than 0. Integers: see `integerOf`. */
+/** A number as a constant of a dtype. bool: true if it is not 0. Integers: see `integerOf`. */
 export function constant(value: number | bigint | boolean, dtype: DType): Value {
   checkDType(dtype)
   if (dtype === 'bool') return literal(Boolean(value) || Number.isNaN(value), dtype)
@@ -79,7 +80,7 @@ export function stretch(x: Value, shape: readonly number[]): Value {
   return ops.broadcastInDim(x, shape, ops.range(x.ndim, shape.length - x.ndim))
 }
 
-/** One axis or several; negative ones count from the last. */
+/** One axis or several. Negative axes count from the last: -1 is the last axis. */
 export type Axes = number | readonly number[]
 
 export function normalizeAxis(axis: number, ndim: number): number {
@@ -90,7 +91,9 @@ export function normalizeAxis(axis: number, ndim: number): number {
   return axis < 0 ? axis + ndim : axis
 }
 
-/** All axes when none are given. */
+/**
+ * The axes as numbers from 0 on; all axes if undefined. Throws a ShapeError for an axis out of bounds or given twice.
+ */
 export function normalizeAxes(axes: Axes | undefined, ndim: number): number[] {
   if (axes === undefined) return ops.range(ndim)
   check(
@@ -102,7 +105,7 @@ export function normalizeAxes(axes: Axes | undefined, ndim: number): number[] {
   return normal
 }
 
-/** A length for each axis; a bare number is the length of the only one. */
+/** A length for each axis. A bare number n is the shape [n]. */
 export type Shape = number | readonly number[]
 
 /** The lengths of a shape. Throws a ShapeError unless they are whole numbers of 0 or more. */

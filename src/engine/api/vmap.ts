@@ -9,13 +9,17 @@ import { batchEval } from '../transform/vmap.js'
 import { flattenArgs, rebuild, traceTree } from './tracing.js'
 import type { TensorTree } from './tracing.js'
 
-/** The mapped axis of each array; null: not mapped. A number or null in place of a subtree holds for all of its arrays. */
+/**
+ * The mapped axis of each array; null for an array that is not mapped. A number or null for a subtree holds for all its
+ * arrays.
+ */
 export type AxisTree = number | null | readonly AxisTree[] | { readonly [key: string]: AxisTree }
 
 /**
- * Applies a function of one example to a batch at once, without a loop. `in`: the batch axis of the arguments, either one
- * for all or a list with one (or a tree) for each; null for arguments that all examples share. `out`: the batch axis of the
- * outputs. Both are 0 unless given, and may be negative. Throws a ShapeError when the mapped axes have different lengths.
+ * Turns a function of one example into a function of a batch, without a loop. `in` is the batch axis of the arguments:
+ * one axis for all, or a list with an axis (or a tree of axes) for each; null for an argument that all examples share.
+ * `out` is the batch axis of the outputs. Both default to 0 and may be negative. Throws a ShapeError when the mapped
+ * axes have different lengths.
  */
 export function vmap<A extends TensorTree[], R extends TensorTree>(
   f: (...args: A) => R,

@@ -2,11 +2,12 @@
  * Arithmetic, element by element.
  *
  * - sums and products: add, subtract, multiply, divide, negative, positive, reciprocal, square, power, floatPower
- * - whole quotients: floorDivide, remainder (mod), fmod, divmod, gcd, lcm
- * - sizes: abs, fabs, sign, signbit, copysign, heaviside
+ * - integer division: floorDivide, remainder (mod), fmod, divmod, gcd, lcm
+ * - magnitudes and signs: abs, fabs, sign, signbit, copysign, heaviside
  * - bounds: maximum, minimum, fmax, fmin, clip
  *
- * Operands broadcast. They take their common dtype, which is the result's; what differs says so.
+ * Operands broadcast and are converted to their common dtype, which is also the result's dtype unless a function says
+ * otherwise.
  */
 import { dtypes, isFloat, isInteger } from '../../../base/dtypes.js'
 import { check } from '../../../base/errors.js'
@@ -23,19 +24,19 @@ import type { Binary, Unary } from './operands.js'
 const orLogical = (numeric: (x: Value, y: Value) => Value, logical: (x: Value, y: Value) => Value): Binary =>
   binary((x, y) => (x.dtype === 'bool' ? logical : numeric)(x, y))
 
-/** x + y. Integers wrap around at the ends of their range. bool: x or y. */
+/** x + y. Integers wrap around on overflow. bool: logical or. */
 export const add = orLogical(ops.add, ops.or)
 
 /** x - y. Integers wrap around. Throws a ShapeError for bool, as NumPy does: use `logicalXor`. */
 export const subtract = binary(ops.sub)
 
-/** x * y. Integers wrap around. bool: x and y. */
+/** x * y. Integers wrap around. bool: logical and. */
 export const multiply = orLogical(ops.mul, ops.and)
 
 /** x / y, never rounded to whole numbers: integers and bool become float32. x / 0 is an infinity, 0 / 0 NaN. */
 export const divide = floatBinary(ops.div)
 
-/** -x. The least integer of a dtype stays as it is, unsigned integers wrap around. Throws a ShapeError for bool. */
+/** -x. Integers wrap around: the negative of int32's least value is itself. Throws a ShapeError for bool. */
 export const negative = unary(ops.neg)
 
 /** x itself. */
@@ -71,7 +72,7 @@ export const power: Binary = (x: TensorLike, y: TensorLike) => {
   return new Tensor(result ?? ops.full(base.shape, 1, dtype))
 }
 
-/** x to the power y for integer values: one squaring a bit of the exponent. */
+/** x to the power y for integer values, by repeated squaring: one step for each bit of the exponent. */
 function integerPower(x: Value, y: Value): Value {
   const isSigned = !y.dtype.startsWith('u')
   const bits = 8 * dtypes[y.dtype].bytes - (isSigned ? 1 : 0)
@@ -95,8 +96,8 @@ export const floatPower = floatBinary(ops.pow)
 const differInSign = (x: Value, y: Value): Value => ops.ne(ops.lt(x, 0), ops.lt(y, 0))
 
 /**
- * The quotient rounded towards 0 and the remainder, of integers: both 0 where y is 0. Divisors of 0 and -1 never reach
- * the processor, which would trap on the least integer // -1.
+ * The quotient of integers rounded towards 0, and the remainder. Both are 0 where y is 0. The divisors 0 and -1 are
+ * replaced before the division: dividing by 0, or the least integer by -1, would crash the process.
  */
 function truncatedDivision(x: Value, y: Value): { quotient: Value; rest: Value } {
   const zero = ops.zerosLike(x)
@@ -122,8 +123,8 @@ function floorQuotient(x: Value, y: Value): Value {
     const { quotient, rest } = truncatedDivision(x, y)
     return ops.select(ops.and(ops.ne(rest, 0), differInSign(x, y)), ops.sub(quotient, 1), quotient)
   }
-  // As NumPy: from the exact remainder, because x / y may round up to a whole number (1 / 0.1 is 10, but 1 // 0.1 is
-  // 9).
+  // Computed from the exact remainder, as in NumPy: x / y may round up to a whole number (1 / 0.1 is 10, but 1 // 0.1
+  // is 9).
   const rest = ops.rem(x, y)
   const quotient = ops.div(ops.sub(x, rest), y)
   const isBelow = ops.and(ops.ne(rest, 0), differInSign(rest, y))
@@ -140,8 +141,8 @@ function floorRemainder(x: Value, y: Value): Value {
 }
 
 /**
- * x / y rounded down, Python's x // y. Floats follow NumPy: from the exact remainder, so that 1 // 0.1 is 9; x // 0 is
- * x / 0; 1 // -Infinity is -1. Integers: x // 0 is 0, and the least integer // -1 is itself. bool becomes int32. The
+ * floor(x / y), Python's x // y. Floats follow NumPy: the result is exact (1 // 0.1 is 9), x // 0 is x / 0, and 1 //
+ * -Infinity is -1. Integers: x // 0 is 0, and the least integer // -1 wraps around to itself. bool becomes int32. The
  * derivative is 0.
  */
 export const floorDivide = numericBinary(floorQuotient)
@@ -156,8 +157,8 @@ export const remainder = numericBinary(floorRemainder)
 export const mod = remainder
 
 /**
- * The remainder with the sign of x, C's fmod. Floats: x % 0 is NaN, and exact. Integers: x % 0 is 0. bool becomes
- * int32.
+ * The remainder of x / y with the sign of x, C's fmod. Floats: exact; NaN where y is 0. Integers: 0 where y is 0. bool
+ * becomes int32.
  */
 export const fmod = numericBinary((x, y) => (isFloat(x.dtype) ? ops.rem(x, y) : truncatedDivision(x, y).rest))
 
@@ -201,7 +202,9 @@ export const lcm: Binary = (x: TensorLike, y: TensorLike) => {
 
 const sizeOf = (x: Value): Value => (x.dtype === 'bool' || x.dtype.startsWith('u') ? x : ops.abs(x))
 
-/** The distance from 0. The least integer of a dtype stays as it is. bool and unsigned integers are themselves. */
+/**
+ * |x|. The least integer of a signed dtype wraps around to itself. bool and unsigned integers are returned unchanged.
+ */
 export const abs = unary(sizeOf)
 
 /** As `abs`; integers and bool become float32. */
@@ -210,10 +213,12 @@ export const fabs = floatUnary(ops.abs)
 /** -1, 0 or 1, as x is below, at or above 0, in x's dtype; NaN stays NaN. Throws a ShapeError for bool. */
 export const sign = unary(ops.sign)
 
-/** bool: whether x is below 0 or -0. Differs from NumPy for NaN, whose sign is not seen: it is false. */
+/** Whether x is negative or -0: bool. false for NaN (NumPy reads the sign bit of a NaN). */
 export const signbit = floatUnary(isNegative)
 
-/** The size of x with the sign of y (of -0 too). Integers become float32. The sign of NaN counts as plus. */
+/**
+ * |x| with the sign of y, where -0 counts as negative. Integers become float32. A NaN y counts as positive, unlike in NumPy.
+ */
 export const copysign = floatBinary((x, y) => withSign(ops.abs(x), y))
 
 /** 0 where x < 0, 1 where x > 0, and y where x is 0; NaN where x is. Integers become float32. */
@@ -229,7 +234,7 @@ export const maximum = orLogical(ops.max, ops.or)
 /** The lesser of x and y; NaN where one is. bool: x and y. Equal operands share the gradient. */
 export const minimum = orLogical(ops.min, ops.and)
 
-/** Where one operand is NaN, the other one. */
+/** `choose(x, y)`, but the other operand where one of them is NaN. */
 const orOther =
   (choose: (x: Value, y: Value) => Value) =>
   (x: Value, y: Value): Value => {
@@ -243,7 +248,7 @@ export const fmax = orLogical(orOther(ops.max), ops.or)
 /** The lesser of x and y; where one of them is NaN, the other one. bool: x and y. */
 export const fmin = orLogical(orOther(ops.min), ops.and)
 
-/** x kept within [low, high]: `minimum(maximum(x, low), high)`. null leaves a side open. The bounds broadcast. */
+/** x limited to [low, high]: `minimum(maximum(x, low), high)`. A null bound does not limit. The bounds broadcast. */
 export function clip(x: TensorLike, low: TensorLike | null = null, high: TensorLike | null = null): Tensor {
   const raised = low === null ? asTensor(x) : maximum(x, low)
   return high === null ? raised : minimum(raised, high)

@@ -6,7 +6,7 @@
  * - up to rounding: isclose, allclose
  * - of whole arrays: arrayEqual, arrayEquiv
  *
- * Operands broadcast and take their common dtype. NaN differs from everything, itself too.
+ * Operands broadcast and are converted to their common dtype. NaN is unequal to everything, including itself.
  */
 import { extremeOf, isFloat, isInteger } from '../../../base/dtypes.js'
 import * as ops from '../../program/ops.js'
@@ -23,8 +23,9 @@ type Relation = 'eq' | 'ne' | 'lt' | 'le' | 'gt' | 'ge'
 const mirrored: { readonly [R in Relation]: Relation } = { eq: 'eq', ne: 'ne', lt: 'gt', le: 'ge', gt: 'lt', ge: 'le' }
 
 /**
- * Integers compared with a number that their dtype may not hold (a fraction, NaN, beyond the range), exactly: the
- * number is replaced by a whole one with the same answer, or the answer is the same for all integers.
+ * Compares integers exactly with a number that their dtype may not hold (a fraction, NaN, or out of range). The number
+ * is rounded to a whole number that gives the same comparison; if it is out of range, the result is the same for all
+ * integers.
  */
 function compareWithNumber(relation: Relation, { value }: Tensor, number: number | bigint): Value {
   const always = (answer: boolean): Value => ops.full(value.shape, answer, 'bool')
@@ -74,7 +75,7 @@ export const greater = comparison('gt')
 /** x >= y. Integers are compared with a bare number exactly. */
 export const greaterEqual = comparison('ge')
 
-/** A property of floats that integers and bool have (`whole`) or have not. */
+/** A test of floats. For integers and bool the result is `whole`, without computing. */
 const property = (f: (x: Value) => Value, whole: boolean): Unary =>
   unary(x => (isFloat(x.dtype) ? f(x) : ops.full(x.shape, whole, 'bool')))
 

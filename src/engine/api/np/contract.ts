@@ -1,19 +1,21 @@
-/** Products of several labelled arrays, summed over labels: what einsum, matmul and the like come down to. */
+/**
+ * Tensor contraction: products of arrays with labelled axes, summed over labels. einsum, matmul and tensordot use it.
+ */
 import { check } from '../../../base/errors.js'
 import { sizeOf } from '../../../base/host-tensor.js'
 import * as ops from '../../program/ops.js'
 import type { Value } from '../../program/value.js'
 
-/** A value with a name for each axis. Equal names are one index. */
+/** A value with a label for each axis. Axes of equal labels share one index. */
 export interface Labelled {
   value: Value
   labels: readonly string[]
 }
 
 /**
- * The sum, over all labels not in `output`, of the operands' product; its axes are `output`. A repeated label within an
- * operand is its diagonal; an axis of length 1 goes with any length of its label. Operands are multiplied two at a
- * time, the cheapest pair first; nothing is broadcast.
+ * The product of the operands, summed over all labels that are not in `output`. The result's axes are `output`. A label
+ * that repeats within one operand selects its diagonal; an axis of length 1 matches any length of its label. Operands
+ * are multiplied in pairs, the cheapest pair first, without materializing broadcast operands.
  */
 export function contract(operands: readonly Labelled[], output: readonly string[]): Value {
   const sizes = labelSizes(operands)
@@ -48,7 +50,7 @@ const arrange = (t: Labelled, labels: readonly string[]): Value =>
     labels.map(l => t.labels.indexOf(l)),
   )
 
-/** Each label once: [n, n] flattened, every (n+1)-th element. */
+/** Replaces two axes of one label by their diagonal: every (n+1)-th element of the flattened [n, n]. */
 function diagonal(t: Labelled): Labelled {
   const j = t.labels.findIndex((label, i) => t.labels.indexOf(label) < i)
   if (j < 0) return t
@@ -67,7 +69,7 @@ function diagonal(t: Labelled): Labelled {
   return diagonal({ value, labels: [...others, i].map(axis => t.labels[axis]) })
 }
 
-/** Without the axes of length 1 that stand for a longer one. */
+/** Drops axes of length 1 whose label has a greater length in another operand. */
 function dropStretched({ value, labels }: Labelled, sizes: ReadonlyMap<string, number>): Labelled {
   const kept = ops.range(labels.length).filter(i => value.shape[i] === sizes.get(labels[i]))
   return {
@@ -84,7 +86,7 @@ function sumOut({ value, labels }: Labelled, kept: readonly string[]): Labelled 
   return { value: ops.reduceSum(value, axes), labels: labels.filter(l => kept.includes(l)) }
 }
 
-/** The pair that takes the fewest multiplications, and leaves the least behind. */
+/** The pair whose product takes the fewest multiplications; of equal pairs, the one with the smallest result. */
 function cheapestPair(terms: readonly Labelled[], output: readonly string[]): [number, number] {
   let best: [number, number] = [0, 1]
   let least = Infinity

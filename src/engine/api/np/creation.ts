@@ -25,12 +25,12 @@ import { asIndices, asTensor, broadcast, commonDtype, lift } from './operands.js
 export type { TensorLike as Nested }
 
 /**
- * An array from nested lists: `array([[1, 2], [3, 4]])`; arrays in a list are stacked, `array([x, y])`.
+ * An array from nested lists: `array([[1, 2], [3, 4]])`. Arrays in a list are stacked: `array([x, y])`.
  *
- * dtype: float32 for numbers (in NumPy and JAX whole numbers give integers), bool for booleans, int64 for bigints; of
- * arrays their common dtype. A given dtype converts: fractions are cut off for integers. Throws a SwitchyardError for
- * ragged lists, for entries that are no numbers (null, strings, objects) and for whole numbers outside the dtype's
- * range.
+ * Default dtype: float32 for numbers (in NumPy and JAX whole numbers give integers), bool for booleans, int64 for
+ * bigints, the common dtype for arrays. With a given integer dtype, fractions are rounded towards 0. Throws a
+ * SwitchyardError for ragged lists, for entries that are not numbers (null, strings, objects) and for whole numbers
+ * outside the dtype's range.
  */
 export function array(nested: TensorLike, dtype: DType = commonDtype(nested)): Tensor {
   checkDType(dtype)
@@ -38,12 +38,13 @@ export function array(nested: TensorLike, dtype: DType = commonDtype(nested)): T
   return new Tensor(lift(nested, dtype))
 }
 
-/** Another name of `array`. An array of the right dtype is returned itself. */
+/** As `array`, but an array that already has the dtype is returned itself. */
 export const asarray = (x: TensorLike, dtype?: DType): Tensor =>
   x instanceof Tensor && (dtype === undefined || dtype === x.dtype) ? x : array(x, dtype)
 
 /**
- * An array of one value; its dtype is float32, of a boolean bool, of a bigint int64, of an array its own, unless given.
+ * An array filled with one value, which is broadcast. Default dtype: float32 for a number, bool for a boolean, int64
+ * for a bigint, the array's own for an array.
  */
 export function full(shape: Shape, value: TensorLike, dtype: DType = commonDtype(value)): Tensor {
   const lengths = checkShape(shape)
@@ -58,7 +59,7 @@ export const zeros = (shape: Shape, dtype: DType = 'float32'): Tensor => full(sh
 /** An array of ones. */
 export const ones = (shape: Shape, dtype: DType = 'float32'): Tensor => full(shape, 1, dtype)
 
-/** An array of zeros, as in JAX: there is no memory without a value. */
+/** An array of zeros, as in JAX: uninitialized memory is never exposed. */
 export const empty = zeros
 
 /** An array of one value, of x's shape, and of x's dtype unless given. */
@@ -80,8 +81,8 @@ export const emptyLike = zerosLike
  * The numbers start, start + step, ... before stop; start is 0 and step 1 unless given: `arange(5)`, `arange(1, 5)`,
  * `arange(0, 1, 0.25)`, `arange(5, 'float32')`.
  *
- * dtype: int32 when all three are whole, else float32, unless given. With an integer dtype, start and step are cut off
- * to whole numbers, but the length is that of the fractions, as in JAX.
+ * Default dtype: int32 if start, stop and step are whole, else float32. With an integer dtype, start and step are
+ * rounded towards 0, but the length is computed from the given numbers, as in JAX.
  */
 export function arange(stop: number, dtype?: DType): Tensor
 export function arange(start: number, stop: number, step?: number, dtype?: DType): Tensor
@@ -129,7 +130,7 @@ function spaced(
   return new Tensor(ops.convertElementType(isInteger(dtype) ? ops.floor(points) : points, dtype))
 }
 
-/** start (1 - t) + stop t: exact at both ends. */
+/** start (1 - t) + stop t: this formula is exact at both ends, t = 0 and t = 1. */
 const between = (start: Value, stop: Value, t: Value): Value => ops.add(ops.mul(ops.sub(1, t), start), ops.mul(t, stop))
 
 /**
@@ -154,7 +155,7 @@ export const logspace = (
 }
 
 /**
- * `n` numbers from start to stop, both above 0 or both below, each the same multiple of the one before. See `linspace`.
+ * `n` numbers of a geometric sequence from start to stop, which must both be positive or both negative. See `linspace`.
  */
 export const geomspace = (start: TensorLike, stop: TensorLike, n = 50, options: SpaceOptions = {}): Tensor =>
   spaced('geomspace', start, stop, n, options, (a, b, t) => {
@@ -163,8 +164,9 @@ export const geomspace = (start: TensorLike, stop: TensorLike, n = 50, options: 
   })
 
 /**
- * The coordinates of a grid's points: for each of the n vectors an array of n axes, which repeats it along the others.
- * indexing 'xy' (unless given) has the first vector along the second axis, 'ij' along the first.
+ * The coordinates of the points of a grid: for each of the n vectors an array with n axes, which repeats the vector
+ * along all axes but its own. With `indexing` 'xy' (default) the first vector's axis is the second one, with 'ij' the
+ * first one.
  */
 export function meshgrid(vectors: readonly TensorLike[], options: { indexing?: 'xy' | 'ij' } = {}): Tensor[] {
   const { indexing = 'xy' } = readOptions('np.meshgrid', options, ['indexing'])
@@ -179,7 +181,10 @@ export function meshgrid(vectors: readonly TensorLike[], options: { indexing?: '
   return operands.map((v, i) => new Tensor(ops.broadcastInDim(ops.reshape(v.value, [v.size]), shape, [axisOf(i)])))
 }
 
-/** For each axis of a shape, every place's position along it: [axes, ...shape], int32 unless given. */
+/**
+ * The indices of all elements of a shape: result[a, ...] holds each element's index along axis a. [axes, ...shape],
+ * int32.
+ */
 export function indices(shape: Shape, dtype: DType = 'int32'): Tensor {
   const lengths = checkShape(shape)
   checkDType(dtype)

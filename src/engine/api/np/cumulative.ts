@@ -2,7 +2,7 @@
  * Running sums and differences along an axis: cumsum, cumprod, nancumsum, nancumprod, diff, ediff1d, gradient, unwrap,
  * trapezoid.
  *
- * The axis is the last one unless given (NumPy's cumsum and cumprod flatten x then).
+ * The default axis is the last one. (NumPy's cumsum and cumprod flatten x by default.)
  */
 import { isFloat } from '../../../base/dtypes.js'
 import { check } from '../../../base/errors.js'
@@ -64,8 +64,8 @@ const part = (x: Value, axis: number, start: number, stop: number): Value =>
   )
 
 /**
- * Differences of neighbours, x[i + 1] - x[i], taken `n` times: the axis is n shorter. Of bool: whether neighbours
- * differ.
+ * Differences of neighbours, x[i + 1] - x[i], applied `n` times, so that the axis becomes n shorter. bool: whether
+ * neighbours differ.
  */
 export function diff(x: TensorLike, options: { n?: number; axis?: number } = {}): Tensor {
   const { n = 1, axis = -1 } = readOptions('np.diff', options, ['n', 'axis'])
@@ -104,8 +104,8 @@ export function gradient(x: TensorLike, options: { dx?: number; axis?: number } 
 }
 
 /**
- * Angles along an axis without jumps: each is moved by whole periods (2 pi unless given) to within half a period of the
- * one before.
+ * Angles along an axis without jumps: to each angle, a multiple of the period (default 2 pi) is added, so that it
+ * differs from the previous angle by at most half a period.
  */
 export function unwrap(x: TensorLike, options: { period?: number; axis?: number } = {}): Tensor {
   const { period = 2 * Math.PI, axis = -1 } = readOptions('np.unwrap', options, ['period', 'axis'])
@@ -115,7 +115,7 @@ export function unwrap(x: TensorLike, options: { period?: number; axis?: number 
   if (n < 2) return new Tensor(value)
   const step = diff(new Tensor(value), { axis: at })
   const shifted = subtract(remainder(add(step, period / 2), period), period / 2)
-  // A step of just half a period up stays one up.
+  // A difference of exactly +half a period keeps its sign, as in NumPy.
   const isUp = new Tensor(ops.and(ops.eq(shifted.value, -period / 2), ops.gt(step.value, 0)))
   const moved = subtract(where(isUp, period / 2, shifted), step)
   const isSmall = new Tensor(ops.lt(ops.abs(step.value), period / 2))

@@ -10,9 +10,9 @@ import { asTensor, product } from './operands.js'
  *
  * Indices not in the output are summed over. An index repeated within an operand is its diagonal. '...' is any number
  * of axes, broadcast together. Without '->' the output has '...' and then, in alphabetical order, the indices that
- * occur once. Operands take their common dtype; several are multiplied two at a time, the cheapest pair first. Products
- * of bool are bool. Throws a ShapeError when the spec does not fit the operands. NumPy's lists of axis numbers are not
- * taken.
+ * occur once. Operands are converted to their common dtype. More than two operands are multiplied in pairs, the
+ * cheapest pair first. The result of bool operands is bool. Throws a ShapeError when the spec does not fit the
+ * operands. NumPy's other form of arguments, lists of axis numbers, is not supported.
  */
 export function einsum(spec: string, ...given: readonly TensorLike[]): Tensor {
   const operands = given.map(asTensor)

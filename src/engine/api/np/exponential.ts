@@ -22,7 +22,7 @@ export const exp = floatUnary(ops.exp)
 /** 2 to the power x. Exact for whole numbers. */
 export const exp2 = floatUnary(x => ops.pow(ops.full(x.shape, 2, x.dtype), x))
 
-/** x times 2 to the power of whole numbers n, which may be floats. */
+/** x * 2^n, for whole numbers n of any dtype. */
 export const ldexp: Binary = (x: TensorLike, n: TensorLike) => multiply(x, exp2(n))
 
 /** exp(x) - 1, without loss of digits near 0. */
@@ -34,7 +34,10 @@ export const sigmoid = floatUnary(ops.logistic)
 /** The natural logarithm; -Infinity at 0, NaN below. */
 export const log = floatUnary(ops.log)
 
-/** The logarithm to a base. It is corrected where x is a whole power of the base; the correction has no derivative. */
+/**
+ * The logarithm to a base, rounded to the exact result where x is an integer power of the base. The rounding has no
+ * derivative.
+ */
 const logarithm = (base: number): Unary =>
   floatUnary(x => {
     const result = ops.div(ops.log(x), Math.log(base))
@@ -69,7 +72,7 @@ export const cbrt = floatUnary(
   }),
 )
 
-/** sqrt(x² + y²), where the squares may overflow; Infinity where one is infinite, even beside NaN. */
+/** sqrt(x² + y²), without overflow of the squares. Infinity where x or y is infinite, even if the other one is NaN. */
 export const hypot = floatBinary((x, y) => {
   const [a, b] = [ops.abs(x), ops.abs(y)]
   const [high, low] = [ops.max(a, b), ops.min(a, b)]

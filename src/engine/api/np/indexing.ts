@@ -29,19 +29,20 @@ const column = (positions: Value): Value => ops.reshape(positions, [...positions
 /** Options of `take`. */
 export interface TakeOptions {
   /**
-   * What positions outside 0..n-1 mean. Unless given, negative ones count from the end, and what is beyond both ends is
-   * moved to the edge. 'clip': all are moved to the edge, negative ones to 0. 'wrap': they go round, modulo n. 'fill':
-   * negative ones count from the end, and what is beyond both ends is filled, as JAX does unless told otherwise.
+   * The meaning of positions outside 0..n-1. Default: negative positions count from the end, and positions out of
+   * bounds are clamped to the first or last one. 'clip': all are clamped, negative ones to 0. 'wrap': positions are
+   * taken modulo n. 'fill': negative ones count from the end, and positions out of bounds give `fillValue`, as is JAX's
+   * default.
    */
   mode?: 'clip' | 'wrap' | 'fill'
-  /** What mode 'fill' fills with. Unless given, as in JAX: NaN, the least signed or greatest unsigned integer, true. */
+  /** The value of mode 'fill'. Default, as in JAX: NaN, the least signed or the greatest unsigned integer, or true. */
   fillValue?: number | bigint | boolean
 }
 
 /**
- * Rows of x along an axis (the first unless given; of the flattened array if null): x[..., positions, ...], so that the
- * axes of the positions stand where the axis was. Negative positions count from the end; positions beyond the ends are
- * moved to the edge (JAX's default is mode 'fill'). Throws a ShapeError for positions that are no integers, and when the
+ * Slices of x at positions along an axis (default: the first; null: of the flattened array): x[..., positions, ...]. In
+ * the result the axes of `positions` replace the axis. Negative positions count from the end; positions out of bounds
+ * are clamped (JAX's default is mode 'fill'). Throws a ShapeError for positions of a non-integer dtype, and when the
  * axis is empty but the positions are not.
  */
 export function take(x: TensorLike, positions: TensorLike, axis: number | null = 0, options: TakeOptions = {}): Tensor {
@@ -89,8 +90,8 @@ function along(name: string, x: Tensor, positions: TensorLike, axis: number): { 
 }
 
 /**
- * For each place of `positions`, whose shape differs from x's in one axis only (the last unless given), the element of
- * x at that position of the axis: y[i, j] = x[i, positions[i, j]]. Positions beyond the ends are moved to the edge.
+ * Elements of x at positions along an axis (default: the last), for a matrix y[i, j] = x[i, positions[i, j]]. The shape
+ * of `positions` is x's but for that axis. Positions out of bounds are clamped to the first or last one.
  */
 export function takeAlongAxis(x: TensorLike, positions: TensorLike, axis = -1): Tensor {
   const operand = asTensor(x)
@@ -105,8 +106,9 @@ export function takeAlongAxis(x: TensorLike, positions: TensorLike, axis = -1): 
 }
 
 /**
- * x with values (broadcast to the shape of `positions`) at the places that `takeAlongAxis` reads. Positions beyond the
- * ends are left out; where positions repeat, any one of the values is kept.
+ * x with values, broadcast to the shape of `positions`, written to the elements that `takeAlongAxis` reads. Positions
+ * out of bounds are ignored; where positions repeat, any one of the values is kept. Returns a new array; NumPy's
+ * changes x.
  */
 export function putAlongAxis(x: TensorLike, positions: TensorLike, values: TensorLike, axis = -1): Tensor {
   const operand = asTensor(x)
@@ -123,9 +125,9 @@ export function putAlongAxis(x: TensorLike, positions: TensorLike, values: Tenso
 
 /** Functions whose result's length depends on data. */
 export interface SizedOptions {
-  /** The length of the result. What is beyond it is left out. */
+  /** The length of the result. Further elements are dropped. */
   size: number
-  /** What fills the result's end where there are fewer elements: 0 unless given. */
+  /** The value that fills the end of the result if there are fewer than `size` elements (default 0). */
   fillValue?: number
 }
 
@@ -135,7 +137,8 @@ function truePositions(x: TensorLike, size: number): Value {
   const isTrue = truth(x)
   const flat = ops.reshape(isTrue, [isTrue.size])
   if (flat.size === 0) return ops.full([size], -1, 'int32')
-  // The rank of each true element among them is its place in the result; the others are written nowhere.
+  // The n-th true element is written to position n of the result; false elements get a position out of bounds and are
+  // dropped.
   const rank = ops.sub(ops.cumsum(ops.convertElementType(flat, 'int32'), 0), 1)
   const place = ops.select(flat, rank, size)
   const positions = ops.iota('int32', flat.shape, 0)

@@ -82,7 +82,7 @@ export const columnStack = (xs: readonly TensorLike[]): Tensor =>
     x => (x.ndim < 2 ? reshape(x, [x.size, 1]) : x),
   )
 
-/** x with the values behind it along an axis; both are flattened when no axis is given. */
+/** `values` appended to x along an axis; without an axis, both are flattened. */
 export const append = (x: TensorLike, values: TensorLike, axis: number | null = null): Tensor =>
   concatenate([x, values], axis)
 
@@ -107,7 +107,7 @@ export function block(blocks: TensorLike): Tensor {
   return join(blocks, depth)
 }
 
-/** The parts between neighbouring ends along an axis. Outside traced functions they are one program, not one a part. */
+/** The slices between successive `ends` of an axis. Outside traced functions one program computes all of them. */
 function parts({ value }: Tensor, ends: readonly number[], at: number): Tensor[] {
   const cut = (x: Value): Value[] =>
     ops.range(ends.length - 1).map(i =>
@@ -130,7 +130,10 @@ function parts({ value }: Tensor, ends: readonly number[], at: number): Tensor[]
   return values.map(v => new Tensor(v))
 }
 
-/** Parts along an axis (the first unless given): so many of one length, or cut before each of the given positions. */
+/**
+ * Splits x along an axis (default: the first): a number gives that many parts of equal length, a list splits before
+ * each of its positions. Throws a ShapeError if the axis does not divide.
+ */
 export function split(x: TensorLike, sections: number | readonly number[], axis = 0): Tensor[] {
   const operand = asTensor(x)
   const n = operand.shape[normalizeAxis(axis, operand.ndim)]
@@ -218,7 +221,7 @@ export function insert(x: TensorLike, positions: number | readonly number[], val
   const places = positionsWithin('insert', positions, n, n)
   const shape = operand.shape.map((d, i) => (i === at ? places.length : d))
   const given = lift(value, operand.dtype)
-  // One position takes a value of one axis less as one slice, or several slices in a row.
+  // With a single position, a value with one axis less than x is one slice; otherwise its slices are inserted in a row.
   const isSlice = typeof positions === 'number' && given.ndim === operand.ndim - 1
   const slices = isSlice ? ops.reshape(given, given.shape.toSpliced(at, 0, 1)) : given
   const rows = new Tensor(stretch(slices, shape))
@@ -237,7 +240,7 @@ export function resize(x: TensorLike, shape: number | readonly number[]): Tensor
   const lengths = checkShape(shape)
   const flat = ravel(x)
   const total = sizeOf(lengths)
-  check(flat.size > 0 || total === 0, () => `nothing cannot be repeated to fill [${lengths}]`)
+  check(flat.size > 0 || total === 0, () => `resize cannot fill [${lengths}] from an empty array`)
   if (total === 0) return new Tensor(ops.full(lengths, 0, flat.dtype))
   const repeated = tile(flat, Math.ceil(total / flat.size))
   return reshape(parts(repeated, [0, total], 0)[0], lengths)

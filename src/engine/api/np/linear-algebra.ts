@@ -2,7 +2,8 @@
  * Products of vectors, matrices and tensors: matmul, matvec, vecmat, dot, vdot, vecdot, inner, outer, tensordot,
  * einsum, kron, cross.
  *
- * Operands take their common dtype, which is the result's. Products of bool are bool: whether any pair is true in both.
+ * Operands are converted to their common dtype, which is also the result's. For bool, products are `and` and sums are
+ * `or`.
  */
 import { check } from '../../../base/errors.js'
 import * as ops from '../../program/ops.js'
@@ -82,7 +83,7 @@ export const dot: Binary = (x: TensorLike, y: TensorLike) => {
 export const vdot: Binary = (x: TensorLike, y: TensorLike) => dot(ravel(x), ravel(y))
 
 /**
- * The products' sum over the last axis, of operands [..., n] broadcast together: JAX's and the array API's `vecdot`.
+ * The dot product of vectors along the last axis: [..., n] and [..., n] give [...]; the leading axes broadcast.
  */
 export function vecdot(x: TensorLike, y: TensorLike, axis = -1): Tensor {
   return product([x, y], ([a, b]) => {

@@ -46,7 +46,7 @@ export const bitwiseOr = binary(ops.or)
 /** The bits that just one has. For integers and bool. */
 export const bitwiseXor = binary(ops.xor)
 
-/** All bits turned over: -x - 1 for signed integers, the opposite for bool. */
+/** Every bit flipped: -x - 1 for signed integers, logical not for bool. */
 export const bitwiseNot = unary(ops.not)
 
 /** Another name of `bitwiseNot`. */
@@ -124,8 +124,9 @@ export function choose(positions: TensorLike, choices: readonly TensorLike[]): T
 }
 
 /**
- * x in another dtype. Floats lose what is behind the point on the way to integers; beyond the range they become its
- * nearest end, NaN becomes 0 (as in XLA). Integers keep their low bits. Whatever is not 0 is true as bool.
+ * x converted to a dtype. Floats to integers: rounded towards 0, clamped to the dtype's range, NaN becomes 0 (as in
+ * XLA; NumPy leaves it undefined). Integers to narrower ones: the low bits are kept. To bool: everything but 0 becomes
+ * true, NaN too.
  */
 export const astype = (x: TensorLike, dtype: DType): Tensor =>
   new Tensor(ops.convertElementType(asTensor(x).value, dtype))

@@ -20,7 +20,7 @@ import { array } from './creation.js'
 import { asTensor, lift } from './operands.js'
 import { sum } from './reductions.js'
 
-/** Whether column - row relates to k, for each place of a shape's last two axes. */
+/** Whether column - row =, <= or >= k, for each element of the last two axes: bool. */
 function places(relation: 'eq' | 'le' | 'ge', shape: readonly number[], k: number): Value {
   check(Number.isInteger(k), () => `a diagonal is a whole number, not ${k}`)
   defaultEngine()
@@ -102,7 +102,7 @@ export function diag(x: TensorLike, k = 0): Tensor {
   return new Tensor(ops.select(places('eq', [n, n], k), rows, ops.zerosLike(rows)))
 }
 
-/** The matrix that has all elements of x, in order, on diagonal k. */
+/** The matrix with the elements of the flattened x on diagonal k, zeros elsewhere. */
 export const diagflat = (x: TensorLike, k = 0): Tensor => {
   const { value, size } = asTensor(x)
   return diag(new Tensor(ops.reshape(value, [size])), k)

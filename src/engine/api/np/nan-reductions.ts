@@ -1,5 +1,5 @@
 /**
- * Reductions that leave NaN out: nansum, nanprod, nanmean, nanvar, nanstd, nanmax, nanmin, nanargmax, nanargmin. See
+ * Reductions that ignore NaN: nansum, nanprod, nanmean, nanvar, nanstd, nanmax, nanmin, nanargmax, nanargmin. See
  * `reductions.ts` for axes and dtypes; arrays of integers have no NaN. nanmedian and nanquantile are in
  * `statistics.ts`.
  */
@@ -32,7 +32,7 @@ import {
 import type { ReduceOptions, VarianceOptions } from './reductions.js'
 import type { Axes } from '../values.js'
 
-/** x with another number for NaN. */
+/** x with NaN replaced by a number. */
 const replaced = (x: Tensor, by: number): Tensor => (isFloat(x.dtype) ? where(isNan(x), by, x) : x)
 
 /** The sum of the elements that are not NaN; 0 if all are. */
@@ -98,7 +98,8 @@ const position =
     if (!isFloat(operand.dtype)) return find(operand, axis)
     const isReal = logicalNot(isNan(operand))
     const found = find(replaced(operand, neutral), axis)
-    // Where all elements are the neutral infinity or NaN, the first that is not NaN is meant.
+    // NaN was replaced by the neutral infinity. If no element is better than that, the first one that is not NaN is the
+    // result.
     const isNeutral = all(where(isReal, new Tensor(ops.eq(operand.value, neutral)), true), { axis })
     const real = where(isNeutral, argmax(isReal, axis), found)
     return where(all(isNan(operand), { axis }), -1, real)

@@ -17,7 +17,7 @@ export const commonDtype = (...operands: readonly TensorLike[]): DType => common
 /** An operand as a value of a dtype. */
 export const lift = (x: TensorLike, dtype: DType): Value => valueOf(x, dtype)
 
-/** An operand as an array: itself, or what `np.array` makes of a number or list. */
+/** An operand as an array: an array itself, or `np.array` of a number or list. */
 export const asTensor = (x: TensorLike): Tensor => (x instanceof Tensor ? x : new Tensor(lift(x, commonDtype(x))))
 
 /** The dtype that a function of real numbers computes in: the dtype itself, or float32 for integers and bool. */
@@ -35,7 +35,7 @@ export function broadcast(...values: readonly Value[]): Value[] {
   return values.map(v => stretch(v, shape))
 }
 
-/** Whether elements are other than 0. NaN is. */
+/** Whether elements are nonzero, as bool. NaN counts as nonzero. */
 export function truth(x: TensorLike): Value {
   const { value } = asTensor(x)
   return value.dtype === 'bool' ? value : ops.ne(value, 0)

@@ -9,12 +9,15 @@ import type { TensorLike } from '../tensor.js'
 import { checkShape } from '../values.js'
 import { asTensor, lift } from './operands.js'
 
-/** How many elements are added: at all ends, [before, after] of every axis, or a pair for each axis. */
+/**
+ * How many elements are added: one number for both ends of all axes, [before, after] for all axes, or a pair for each
+ * axis.
+ */
 export type PadWidths = number | readonly [number, number] | readonly (readonly [number, number])[]
 
 /**
- * What is added: a constant, the element at the edge, the axis mirrored at its last element ('reflect') or behind it
- * ('symmetric'), or its other end ('wrap').
+ * The added elements: a constant, the edge element ('edge'), the axis mirrored without ('reflect') or with
+ * ('symmetric') its edge element, or the axis repeated periodically ('wrap').
  */
 export type PadMode = 'constant' | 'edge' | 'reflect' | 'symmetric' | 'wrap'
 
@@ -62,7 +65,7 @@ function pairsOf(x: Tensor, widths: PadWidths): (readonly [number, number])[] {
   return pairs
 }
 
-/** Position `i`, which may be outside 0..n-1, as the position of the element that stands there. */
+/** The position in 0..n-1 of the element that padding puts at position `i`, which may be outside that range. */
 function source(i: number, n: number, mode: Exclude<PadMode, 'constant'>): number {
   const within = (period: number): number => ((i % period) + period) % period
   switch (mode) {
@@ -77,7 +80,10 @@ function source(i: number, n: number, mode: Exclude<PadMode, 'constant'>): numbe
   }
 }
 
-/** One axis padded with its own elements: runs of neighbours are slices, turned around where they fall. */
+/**
+ * One axis padded with its own elements. Each run of rising source positions is a slice, each falling run a reversed
+ * slice.
+ */
 function padAxis(x: Value, axis: number, before: number, after: number, mode: Exclude<PadMode, 'constant'>): Value {
   if (before === 0 && after === 0) return x
   const n = x.shape[axis]

@@ -29,7 +29,7 @@ export function polyval(p: TensorLike, x: TensorLike): Tensor {
   return result
 }
 
-/** Both with zeros in front, so that they are equally long. */
+/** The two coefficient vectors, the shorter one padded with zeros in front. */
 function aligned(p: TensorLike, q: TensorLike, name: string): [Tensor, Tensor] {
   const [a, b] = [coefficients(name, p), coefficients(name, q)]
   const n = Math.max(a.size, b.size)

@@ -53,7 +53,7 @@ const reduction =
     return new Tensor(keepdims ? keep(result, value, axes) : result)
   }
 
-/** The dtype of sums: narrow integers are counted in 32 bits, as in JAX. */
+/** The dtype of sums: bool, 8- and 16-bit integers are summed in 32 bits, as in JAX. */
 export function sumDtype(dtype: DType): DType {
   if (dtype === 'bool' || dtype === 'int8') return 'int32'
   return dtype === 'uint8' || dtype === 'uint16' ? 'uint32' : dtype
@@ -76,7 +76,7 @@ export const prod = reduction('prod', ops.reduceProd, countable)
 const checkNotEmpty = (name: string, { shape }: Value, axes: readonly number[]): void =>
   check(
     axes.every(a => shape[a] > 0),
-    () => `${name} of [${shape}] along [${axes}]: there is no greatest or least element of nothing`,
+    () => `${name} of [${shape}] along [${axes}] is not defined: there are no elements`,
   )
 
 const extreme = (
@@ -129,8 +129,8 @@ export const countNonzero = (x: TensorLike, options: ReduceOptions | Axes = {}):
 const count = (x: Tensor, { axis }: ReduceOptions): number => sizeOf(normalizeAxes(axis, x.ndim).map(a => x.shape[a]))
 
 /**
- * The sum divided by the number of elements; NaN of nothing. Integers and bool give float32; 16-bit floats are summed
- * in float32.
+ * The sum divided by the number of elements; NaN for an empty axis. Integers and bool give float32; 16-bit floats are
+ * summed in float32.
  */
 export function mean(x: TensorLike, given: ReduceOptions | Axes = {}): Tensor {
   const options = reduceOptions('mean', given)
@@ -162,7 +162,7 @@ export function average(x: TensorLike, given: (ReduceOptions & { weights?: Tenso
   return divide(sum(multiply(operand, full), options), sum(asFloat(full), options))
 }
 
-/** `correction`: what is taken from the count in the divisor (1 for the unbiased estimate), NumPy's ddof. */
+/** `correction`: the divisor is the number of elements minus this (1 for the unbiased estimate). NumPy's ddof. */
 export interface VarianceOptions extends ReduceOptions {
   correction?: number
 }

@@ -1,8 +1,8 @@
 /**
  * Rounding, element by element: round (around), rint, floor, ceil, trunc (fix), modf.
  *
- * Integers and bool are whole numbers already: they come back as they are, in their own dtype (round with negative
- * decimals aside). The derivative is 0.
+ * Integers and bool are returned unchanged, in their own dtype (except by round with negative decimals). The derivative
+ * is 0.
  */
 import { isFloat, isInteger } from '../../../base/dtypes.js'
 import { check } from '../../../base/errors.js'
@@ -23,7 +23,7 @@ export const floor = rounding(ops.floor)
 /** The least whole number that is not below x. */
 export const ceil = rounding(ops.ceil)
 
-/** x without what is behind the point: rounded towards 0. Keeps -0. */
+/** x rounded towards 0. Keeps -0. */
 export const trunc: Unary = (x: TensorLike) => {
   const operand = asTensor(x)
   if (!isFloat(operand.dtype)) return operand
@@ -37,7 +37,7 @@ export const fix = trunc
 export const rint = rounding(ops.round)
 
 /**
- * x rounded to so many decimals, halves to the even digit: round(x 10^decimals) / 10^decimals. 16-bit floats are
+ * x rounded to a number of decimals, halves to the even digit: round(x 10^decimals) / 10^decimals. 16-bit floats are
  * computed in float32. Negative decimals round to tens, hundreds and so on, integers too (not in JAX).
  */
 export function round(x: TensorLike, decimals = 0): Tensor {
@@ -76,7 +76,7 @@ function roundInteger(x: Tensor, unit: bigint): Tensor {
 /** Another name of `round`. */
 export const around = round
 
-/** The part behind the point and the whole part, both as floats with the sign of x: `[fraction, whole]`. */
+/** The fractional part and the whole part, both floats with the sign of x: `[fraction, whole]`. */
 export function modf(x: TensorLike): [fraction: Tensor, whole: Tensor] {
   const operand = asFloat(x)
   const whole = trunc(operand)

@@ -20,7 +20,7 @@ import { concatenate } from './joining.js'
 export interface SetOptions {
   /** The length of the result. Elements beyond it, the greatest ones, are left out. */
   size: number
-  /** What fills the result's end where there are fewer elements: the least element unless given, as in JAX. */
+  /** The value that fills the end of the result if there are fewer elements (default: the least element, as in JAX). */
   fillValue?: number
 }
 
@@ -28,11 +28,11 @@ export interface SetOptions {
 export interface Unique {
   /** The distinct elements, in ascending order. */
   values: Tensor
-  /** Where in the flattened x each of them is first: int32. */
+  /** The position in the flattened x where each value occurs first: int32. */
   index: Tensor
-  /** For each element of the flattened x, its place among the values: int32, of x's shape. */
+  /** For each element of x, the index of its value in `values`: int32, of x's shape. */
   inverse: Tensor
-  /** How often each of them occurs: int32, 0 at the filled end. */
+  /** How often each value occurs: int32, 0 in the filled end. */
   counts: Tensor
 }
 
@@ -65,7 +65,7 @@ export function uniqueAll(x: TensorLike, options: SetOptions): Unique {
   const bothNan = (a: Value, b: Value): Value => ops.and(ops.ne(a, a), ops.ne(b, b))
   const differs = isFloat(key.dtype) ? ops.and(ops.ne(next, own), ops.not(bothNan(next, own))) : ops.ne(next, own)
   const isFirst = n === 0 ? ops.full([0], true, 'bool') : ops.concatenate([ops.full([1], true, 'bool'), differs], 0)
-  // The rank of each sorted element's value among the distinct ones: those from `size` on are written nowhere.
+  // The rank of each element's value among the distinct values. Ranks from `size` on are out of bounds and not written.
   const rank = ops.sub(ops.cumsum(ops.convertElementType(isFirst, 'int32'), 0), 1)
   const place = at(ops.select(isFirst, rank, size))
   const filler =
@@ -120,7 +120,7 @@ function distinctWhere(x: Tensor, isKept: Tensor, { size, fillValue = 0 }: SetOp
   const n = key.size
   const empty = ops.broadcastInDim(lift(fillValue, key.dtype), [size], [])
   if (n === 0) return new Tensor(ops.convertElementType(empty, x.dtype))
-  // By value, then what is kept before what is dropped: sorting is stable.
+  // Sorts by value, and within equal values the kept elements before the dropped ones.
   const [values, droppedByValue] = ops.sort([key, dropped], 0)
   const [sortedDropped, sorted] = ops.sort([droppedByValue, values], 0)
   const isNew = ops.concatenate(

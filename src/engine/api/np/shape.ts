@@ -45,7 +45,9 @@ export function reshape(x: TensorLike, shape: Shape): Tensor {
   return new Tensor(ops.reshape(operand.value, lengths))
 }
 
-/** All elements along one axis, in row-major order. Always a new array, as all are: NumPy's flatten too. */
+/**
+ * The elements in row-major order, as a vector. NumPy's `flatten` too: arrays cannot be changed, so none needs a copy.
+ */
 export const ravel: Unary = (x: TensorLike) => reshape(x, -1)
 
 /** Axis i of the result is axis perm[i] of x; all axes in the opposite order when no permutation is given. */
@@ -76,7 +78,7 @@ export function swapaxes(x: TensorLike, a: number, b: number): Tensor {
   )
 }
 
-/** Moves axes to new places; the others stay in order. */
+/** Moves axes to new positions; the remaining axes keep their order. */
 export function moveaxis(x: TensorLike, from: Axes, to: Axes): Tensor {
   const operand = asTensor(x)
   const [source, target] = [normalizeAxes(from, operand.ndim), normalizeAxes(to, operand.ndim)]
@@ -100,7 +102,7 @@ export function rollaxis(x: TensorLike, axis: number, start = 0): Tensor {
   return moveaxis(operand, from, from < before ? before - 1 : before)
 }
 
-/** New axes of length 1, at these places of the result. */
+/** Inserts axes of length 1 at these positions of the result's shape. */
 export function expandDims(x: TensorLike, axis: Axes): Tensor {
   const operand = asTensor(x)
   const ndim = operand.ndim + (typeof axis === 'number' ? 1 : axis.length)
@@ -208,7 +210,10 @@ function rollAxis(x: Tensor, shift: number, at: number): Tensor {
   return new Tensor(ops.concatenate([part(cut, n), part(0, cut)], at))
 }
 
-/** The array side by side with itself, so often along each axis (the last ones when fewer are given). */
+/**
+ * The array repeated as a whole, `repetitions[i]` times along axis i. Fewer repetitions than axes are for the last
+ * axes.
+ */
 export function tile(x: TensorLike, repetitions: number | readonly number[]): Tensor {
   const operand = asTensor(x)
   const given = checkShape(repetitions)

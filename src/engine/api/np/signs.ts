@@ -1,15 +1,18 @@
-/** Signs of values, that of 0 too. */
+/** Signs of values, including the sign of zero. */
 import { isFloat } from '../../../base/dtypes.js'
 import * as ops from '../../program/ops.js'
 import type { Value } from '../../program/value.js'
 
-/** Whether the sign bit is set: x < 0, or x is -0. The sign of NaN is not seen. */
+/** Whether x < 0 or x is -0. false for NaN. */
 export const isNegative = (x: Value): Value => {
   if (!isFloat(x.dtype)) return ops.lt(x, 0)
   return ops.or(ops.lt(x, 0), ops.and(ops.eq(x, 0), ops.lt(ops.div(1, x), 0)))
 }
 
-/** -1 where the condition holds, and 1 elsewhere: a factor, since a `select` of -0 may lose its sign (see primitives.ts). */
+/**
+ * -1 where the condition holds, and 1 elsewhere: a factor, since a `select` of -0 may lose its sign (see
+ * primitives.ts).
+ */
 export const factorOf = (isNegative: Value, like: Value): Value =>
   ops.select(isNegative, ops.full(like.shape, -1, like.dtype), 1)
 

@@ -18,7 +18,7 @@ export interface SortOptions {
   descending?: boolean
 }
 
-/** Sorts values together; the last one by the first, which is bool as int32. */
+/** x sorted along an axis, or with `withPositions` the positions that sort it. bool is sorted as int32. */
 function ordered(x: TensorLike, axis: number, descending: boolean, withPositions: boolean): Value {
   const { value, ndim, shape, dtype } = asTensor(x)
   const at = normalizeAxis(axis, ndim)
@@ -68,7 +68,9 @@ export function topK(x: TensorLike, k: number): [values: Tensor, positions: Tens
   return [new Tensor(values), new Tensor(positions)]
 }
 
-/** Vectors of up to this length are compared whole; longer ones are searched by halves. */
+/**
+ * In vectors of up to this length, `searchsorted` compares each value with every element; in longer ones it bisects.
+ */
 const COMPARED_WHOLE = 32
 
 /**
@@ -96,7 +98,7 @@ export function searchsorted(
 
 type IsBefore = (element: Value, value: Value) => Value
 
-/** How many elements of a vector are before each value, all compared. */
+/** How many elements of a vector are before each value, by comparing with every element. */
 function countBefore(vector: Value, values: Value, isBefore: IsBefore): Value {
   const shape = [...values.shape, vector.size]
   const last = values.ndim

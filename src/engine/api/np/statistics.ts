@@ -27,7 +27,9 @@ import type { ReduceOptions } from './reductions.js'
 import { searchsorted, sort } from './sorting.js'
 import { matrixTranspose, ravel, reshape } from './shape.js'
 
-/** How a quantile between two elements is taken: between them in proportion ('linear'), one of them, or their mean. */
+/**
+ * How a quantile between two elements is computed: interpolated ('linear'), one of the two, or their mean ('midpoint').
+ */
 export type QuantileMethod = 'linear' | 'lower' | 'higher' | 'nearest' | 'midpoint'
 
 /** Options of `quantile` and its relatives. */
@@ -38,7 +40,7 @@ export interface QuantileOptions extends ReduceOptions {
 
 const methods: readonly QuantileMethod[] = ['linear', 'lower', 'higher', 'nearest', 'midpoint']
 
-/** Quantiles of sorted rows [rows, n], of which the first `count` [rows] elements count: [quantiles, rows]. */
+/** Quantiles of sorted rows [rows, n], of the first `count` [rows] elements of each row: [quantiles, rows]. */
 function ofSorted(rows: Value, count: Value, q: Value, method: QuantileMethod): Value {
   const [m, n] = rows.shape
   const shape = [q.size, m]
@@ -50,7 +52,7 @@ function ofSorted(rows: Value, count: Value, q: Value, method: QuantileMethod): 
     const found = ops.gather(rows, ops.reshape(index, [m, q.size, 1]), { axes: [1], batchDims: 1, mode: 'clip' })
     return ops.transpose(found, [1, 0])
   }
-  check(n > 0, 'there is no quantile of nothing: the axis is empty')
+  check(n > 0, 'the quantile of an empty axis is not defined')
   switch (method) {
     case 'lower':
       return at(low)
@@ -62,7 +64,7 @@ function ofSorted(rows: Value, count: Value, q: Value, method: QuantileMethod): 
       return ops.mul(ops.add(at(low), at(high)), 0.5)
     case 'linear': {
       const share = ops.sub(place, low)
-      // Each end is left out where its share is 0: 0 times Infinity is NaN.
+      // An element of weight 0 is not added, because 0 * Infinity is NaN.
       const [a, b] = [ops.mul(at(low), ops.sub(1, share)), ops.mul(at(high), share)]
       return ops.select(ops.eq(share, 0), at(low), ops.add(a, b))
     }
@@ -104,10 +106,10 @@ function quantiles(
 }
 
 /**
- * The q-th quantiles of the elements along axes (all unless given), q in [0, 1]: the element at place q (n - 1) of the
- * sorted ones, and by `method` what is between two. Output: q's shape, then x's other axes. NaN where an element is NaN
- * or q is outside [0, 1]. Integers give float32; 16-bit floats are computed in float32. Throws a ShapeError for an
- * empty axis.
+ * The q-th quantiles of the elements along axes (default: all), q in [0, 1]: the sorted elements at position q (n - 1);
+ * `method` says what a position between two elements gives. Output: q's shape, then x's other axes. NaN where an
+ * element is NaN or q is outside [0, 1]. Integers give float32; 16-bit floats are computed in float32. Throws a
+ * ShapeError for an empty axis.
  */
 export const quantile = (x: TensorLike, q: TensorLike, options: QuantileOptions | Axes = {}): Tensor =>
   quantiles('quantile', x, q, options, false)
@@ -209,7 +211,7 @@ export function histogram(
 
 /** Options of `cov`. */
 export interface CovarianceOptions {
-  /** What is taken from the number of observations in the divisor: 1 unless given. */
+  /** The divisor is the number of observations minus this (default 1). */
   correction?: number
   /** Whether each row is a variable and each column an observation: true unless given. */
   rowvar?: boolean

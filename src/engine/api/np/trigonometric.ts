@@ -45,7 +45,7 @@ export const arccos = floatUnary(x => ops.atan2(otherSide(x), x))
 /** The angle in (-pi/2, pi/2) whose tangent is x. */
 export const arctan = floatUnary(x => ops.atan2(x, one(x)))
 
-/** The angle in [-pi, pi] of the point (y, x): note the order. Signs of zero count, as in NumPy. */
+/** arctan2(y, x): the angle in [-pi, pi] of the point with coordinates (x, y). Signs of zero count, as in NumPy. */
 export const arctan2 = floatBinary(ops.atan2)
 
 /** Another name of `arctan2`. */
@@ -64,8 +64,8 @@ export const rad2deg = floatUnary(x => ops.mul(x, 180 / Math.PI))
 export const degrees = rad2deg
 
 /**
- * Below this size exp(x) and exp(-x) are computed as they are; above it exp(-x) no longer counts, and exp(x) may
- * overflow.
+ * Below this magnitude, sinh and cosh compute both exp(x) and exp(-x). Above it exp(-x) is negligible in float32, and
+ * exp(x) alone is computed in a way that overflows only where the result does.
  */
 const HYPERBOLIC_LIMIT = 9
 
