@@ -2,8 +2,8 @@ import { z } from 'zod'
 import { ConfigError } from './errors.js'
 
 /**
- * Stands in a configuration for a value that a program supplied (a task, an optimizer ...) in place of a built-in one. A
- * file cannot hold the value itself, only its name: who reads the configuration back supplies the value again.
+ * A placeholder in a configuration for a custom value (a task, an optimizer) that a program passed instead of a
+ * built-in one. A file can hold only its name, so a program that loads the configuration must pass the value again.
  */
 export interface Custom {
   kind: 'custom'
@@ -15,7 +15,9 @@ export const customSchema = z.strictObject({
   name: z.string().min(1),
 }) satisfies z.ZodType<Custom>
 
-/** The error for a configuration that names a custom value which was not supplied. `what` is the key it is supplied under. */
+/**
+ * The error for a configuration that names a custom value which was not passed. `what` is the option that passes it.
+ */
 export const missingValue = (what: string, name: string): ConfigError =>
   new ConfigError(
     `the ${what} "${name}" is not built in: the program that began this run supplied it. Supply it again from a program, as { ${what} }`,

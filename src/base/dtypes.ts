@@ -1,16 +1,16 @@
 import { check } from './errors.js'
 
-/** Element types of arrays. The last three are for storage only: convert before computing. */
+/** Element types of arrays. */
 export type DType =
   'float32' | 'float16' | 'bfloat16' | 'int32' | 'uint32' | 'int64' | 'bool' | 'uint8' | 'int8' | 'uint16'
 
-/** The memory behind an array. float16, bfloat16 keep their bits in a Uint16Array; bool is a byte of 0 or 1. */
+/** The memory of an array. A Uint16Array holds the bits of float16 and bfloat16; bool is one byte, 0 or 1. */
 export type TypedArray = Float32Array | Uint16Array | Int32Array | Uint32Array | BigInt64Array | Uint8Array | Int8Array
 
 interface DTypeInfo {
   bytes: number
   kind: 'float' | 'int' | 'bool'
-  /** A short name for printed programs, as JAX writes it. */
+  /** The short name in printed programs, the same as JAX's. */
   short: string
   make: (buffer: ArrayBufferLike, byteOffset: number, length: number) => TypedArray
 }
@@ -28,7 +28,9 @@ export const dtypes: { readonly [D in DType]: DTypeInfo } = {
   uint16: { bytes: 2, kind: 'int', short: 'u16', make: (b, o, n) => new Uint16Array(b, o, n) },
 }
 
-/** Throws a ShapeError that lists the dtypes unless there is this one: JavaScript checks no types. */
+/**
+ * Throws a ShapeError that lists all dtypes if the string is not one. For callers in JavaScript, which checks no types.
+ */
 export function checkDType(dtype: string): asserts dtype is DType {
   check(
     Object.hasOwn(dtypes, dtype),
@@ -39,7 +41,7 @@ export function checkDType(dtype: string): asserts dtype is DType {
 export const isFloat = (d: DType): boolean => dtypes[d].kind === 'float'
 export const isInteger = (d: DType): boolean => dtypes[d].kind === 'int'
 
-/** The least value of a dtype, or the greatest: an infinity, or an exact integer (0 and 1 of bool). */
+/** The least or greatest value of a dtype: an infinity for floats, an exact bigint for integers, 0n or 1n for bool. */
 export function extremeOf(dtype: DType, which: 'least' | 'greatest'): number | bigint {
   if (isFloat(dtype)) return which === 'least' ? -Infinity : Infinity
   if (dtype === 'bool') return which === 'least' ? 0n : 1n
@@ -69,7 +71,9 @@ export function fromBfloat16Bits(bits: number): number {
   return scratchFloat[0]
 }
 
-/** Rounds a number to float16 (nearest, ties to even) and returns its 16 bits. The value is rounded to float32 first. */
+/**
+ * Rounds a number to float16 (nearest, ties to even) and returns its 16 bits. The value is rounded to float32 first.
+ */
 export function toFloat16Bits(value: number): number {
   scratchFloat[0] = value
   const bits = scratchBits[0]
@@ -94,7 +98,9 @@ export function fromFloat16Bits(bits: number): number {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
 }
 
-/** Rounds to the nearest integer, ties to the even one (IEEE 754, Python's and NumPy's `round`). The sign of a zero is that of x. */
+/**
+ * Rounds to the nearest integer, ties to even (IEEE 754, as Python's and NumPy's `round`). A zero keeps the sign of x.
+ */
 export function roundHalfEven(x: number): number {
   const magnitude = Math.abs(x)
   const floor = Math.floor(magnitude)

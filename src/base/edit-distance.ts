@@ -12,7 +12,10 @@ export function editDistance<T>(a: ArrayLike<T>, b: ArrayLike<T>): number {
   return previous[b.length]
 }
 
-/** The candidate nearest to `word` by edit distance, or undefined if none is near enough to be a slip of the keys. */
+/**
+ * The candidate with the smallest edit distance to `word`; undefined if none is close enough for `word` to be a typing
+ * error.
+ */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   let best: string | undefined
   let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1

@@ -1,6 +1,6 @@
 /**
- * Every error that a user can cause. The message says what was wrong (file, tensor, shape, key) and, where there is
- * one, what to do. Anything else that is thrown is a defect of ours.
+ * The base class of all errors that a user can cause. The message says what was wrong (file, tensor, shape, key) and
+ * what to do. An error of any other class is a bug in Switchyard.
  */
 export class SwitchyardError extends Error {
   override name = 'SwitchyardError'
@@ -16,7 +16,7 @@ export class ConfigError extends SwitchyardError {
   override name = 'ConfigError'
 }
 
-/** A file that is missing, broken or not what it claims to be. */
+/** A file that is missing, damaged or not in the expected format. */
 export class FileError extends SwitchyardError {
   override name = 'FileError'
 }
@@ -26,7 +26,7 @@ export function check(condition: boolean, message: string | (() => string)): ass
   if (!condition) throw new ShapeError(typeof message === 'string' ? message : message())
 }
 
-/** Marks a branch that the types say cannot be reached. */
+/** Marks a branch that TypeScript proves unreachable. */
 export function unreachable(value: never): never {
   throw new Error(`unreachable: ${String(value)}`)
 }

@@ -22,7 +22,7 @@ export function formatDuration(seconds: number): string {
   return `${Math.floor(s / 3600)}h${String(Math.floor((s % 3600) / 60)).padStart(2, '0')}m`
 }
 
-/** Rows of cells as lines with aligned columns; numbers given as strings are right-aligned. */
+/** A table as text with aligned columns. Cells that hold a number are right-aligned. */
 export function formatTable(rows: readonly (readonly string[])[]): string {
   const widths = rows[0].map((_, column) => Math.max(...rows.map(row => row[column].length)))
   const numeric = (cell: string): boolean => /^[-+]?[\d,.]+(e[-+]?\d+)?%?$/i.test(cell)

@@ -12,7 +12,7 @@ import {
 import type { DType, TypedArray } from './dtypes.js'
 import { check } from './errors.js'
 
-/** Plain data on the host, in row-major order: what files, batches and backends exchange. */
+/** A tensor in a plain typed array, in row-major order: the form in which files, batches and backends exchange data. */
 export interface HostTensor {
   readonly dtype: DType
   readonly shape: readonly number[]
@@ -64,7 +64,10 @@ export function reader(dtype: DType, data: TypedArray): (i: number) => number {
   return i => data[i]
 }
 
-/** Writes a JS number to element `i`, rounded or wrapped to the dtype as a C cast would. NaN and infinities are 0 as integers. */
+/**
+ * Writes a JS number to element `i`, rounded or wrapped to the dtype like a C cast. Integers store NaN and infinities
+ * as 0.
+ */
 export function writer(dtype: DType, data: TypedArray): (i: number, value: number) => void {
   if (data instanceof BigInt64Array)
     return (i, v) => {
@@ -94,9 +97,9 @@ export function toNumbers(tensor: HostTensor): number[] {
 }
 
 /**
- * The tensor in another dtype: a copy, unless it has that dtype already. Floats become integers by dropping the fraction; what is
- * out of range becomes the nearest integer of the dtype, and NaN 0. Integers become narrower ones by keeping their low bits.
- * Everything but 0 becomes true, NaN too. This is XLA's `convert`.
+ * Converts a tensor to a dtype, as XLA's `convert` does. Copies, unless the tensor has that dtype already. Floats to
+ * integers: rounded towards 0, clamped to the dtype's range, NaN becomes 0. Integers to narrower ones: the low bits are
+ * kept. To bool: everything but 0 becomes true, NaN too.
  */
 export function castHost(tensor: HostTensor, dtype: DType): HostTensor {
   if (tensor.dtype === dtype) return tensor
@@ -116,7 +119,7 @@ export function castHost(tensor: HostTensor, dtype: DType): HostTensor {
   return { dtype, shape: tensor.shape, data }
 }
 
-/** Writes floats as integers: cut off after the point, and moved into the range of the dtype. */
+/** Converts floats to integers: rounded towards 0 and clamped to the dtype's range. */
 function saturate(tensor: HostTensor, dtype: DType, data: TypedArray): void {
   const read = reader(tensor.dtype, tensor.data)
   const [least, greatest] = [extremeOf(dtype, 'least'), extremeOf(dtype, 'greatest')]
@@ -131,8 +134,9 @@ function saturate(tensor: HostTensor, dtype: DType, data: TypedArray): void {
 }
 
 /**
- * A double that rounds to every narrower float as the integer itself does. Of more than 53 bits, the last kept bit tells whether
- * any dropped one was set ("rounding to odd"); rounding to the nearest double first would round twice.
+ * A double that rounds to any narrower float exactly as the integer itself would. If the integer has more than 53 bits,
+ * the last kept bit is set if any dropped bit was set ("rounding to odd"). Rounding to the nearest double instead would
+ * round twice, which can give a wrong result.
  */
 function toOdd(value: bigint): number {
   const magnitude = value < 0n ? -value : value
@@ -145,13 +149,13 @@ function toOdd(value: bigint): number {
 export const bytesOf = (tensor: HostTensor): Uint8Array =>
   new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, tensor.data.byteLength)
 
-/** Part i of a tensor along its first axis, in the same memory. */
+/** Slice i of a tensor along its first axis, as a view of the same memory. */
 export function partOf({ dtype, shape, data }: HostTensor, i: number): HostTensor {
   const size = sizeOf(shape.slice(1))
   return { dtype, shape: shape.slice(1), data: data.subarray(i * size, (i + 1) * size) }
 }
 
-/** A tensor over existing bytes; copied only when they are not aligned for the dtype. */
+/** A tensor that is a view of existing bytes. They are copied only if they are not aligned for the dtype. */
 export function tensorFromBytes(dtype: DType, shape: readonly number[], bytes: Uint8Array): HostTensor {
   const length = sizeOf(shape)
   const { bytes: width, make } = dtypes[dtype]

@@ -1,9 +1,9 @@
-/** A map of bounded size: when it is full, the entry that was used longest ago is dropped. */
+/** A map of bounded size. When it is full, the least recently used entry is dropped. */
 export class Lru<K, V> {
-  /** In the order of their last use. */
+  /** Ordered by last use, the least recently used entry first. */
   private readonly entries = new Map<K, V>()
 
-  /** `dropped` is called with each value that had to leave because the map was full. */
+  /** `dropped` is called with each value that is dropped because the map is full. */
   constructor(
     readonly capacity: number,
     private readonly dropped: (value: V) => void = () => undefined,
@@ -13,7 +13,7 @@ export class Lru<K, V> {
     return this.entries.size
   }
 
-  /** The value, which counts as used now. */
+  /** The value of a key. Makes the entry the most recently used one. */
   get(key: K): V | undefined {
     const value = this.entries.get(key)
     if (value !== undefined) {
@@ -23,7 +23,7 @@ export class Lru<K, V> {
     return value
   }
 
-  /** The value without using it. */
+  /** The value of a key, without changing the order of use. */
   peek(key: K): V | undefined {
     return this.entries.get(key)
   }

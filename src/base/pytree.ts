@@ -3,7 +3,7 @@ import { check } from './errors.js'
 /** A nesting of arrays and plain objects whose leaves are of type `L`. null and undefined are empty trees. */
 export type Tree<L> = L | null | undefined | readonly Tree<L>[] | { readonly [key: string]: Tree<L> }
 
-/** How a tree is built, without its leaves. */
+/** The structure of a tree: its lists and keys, without its leaves. */
 export type TreeDef =
   | { kind: 'leaf' }
   | { kind: 'empty'; value: null | undefined }
@@ -72,7 +72,9 @@ export function treeKey(def: TreeDef): string {
   }
 }
 
-/** Applies `f` to every leaf; further trees must have the same structure and their leaves are passed along. */
+/**
+ * Applies `f` to every leaf. Further trees must have the same structure; `f` also gets their leaves at the same path.
+ */
 export function treeMap<L, R>(f: (leaf: L, ...rest: L[]) => R, tree: Tree<L>, ...rest: Tree<L>[]): Tree<R> {
   const { leaves, def } = flatten(tree)
   const others = rest.map(r => {

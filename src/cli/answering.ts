@@ -10,14 +10,14 @@ import { searchOf } from '../infer/text-options.js'
 import type { TextOptions } from '../infer/text-options.js'
 import { escapeControls, linesOf, unknownIn, unknownSymbols } from './texts.js'
 
-/** The form of the output for each text. */
+/** The options of the output. */
 interface Output {
   json: boolean
   /** An answer to score, instead of generating one. */
   target?: string
 }
 
-/** Answers the texts; without any, the lines of the standard input, or at a terminal what the user types at a prompt. */
+/** Answers the texts. Without texts it answers the lines of the standard input or, in a terminal, prompts for texts. */
 export async function answerTexts(
   path: string,
   texts: readonly string[],
@@ -44,10 +44,12 @@ export async function answerTexts(
     console.error(`nothing came on the standard input; give texts as arguments: switchyard infer ${path} "your text"`)
 }
 
-/** The most lines that wait for their answers at the same time. */
+/** The maximum number of input lines that are answered concurrently. */
 const AT_ONCE = 64
 
-/** The output for each input line, in order and as soon as it is ready. Meanwhile more lines are read and answered. */
+/**
+ * The output of each input line, in order and as soon as it is ready. Meanwhile, further lines are read and answered.
+ */
 async function* answersOf(
   model: TextModel,
   generator: TextGenerator,
@@ -112,7 +114,10 @@ function warnOfUnknown(text: string, unknown: readonly string[]): void {
     )
 }
 
-/** Answers what the user types, and prints each piece as it is generated. Ctrl-C ends an answer; without one, the prompt. */
+/**
+ * Answers texts that the user types, printing tokens as they are generated. Ctrl-C stops the answer; at the prompt it
+ * quits.
+ */
 async function prompt(generator: TextGenerator, options: TextOptions): Promise<void> {
   if ((options.numReturned ?? 1) > 1)
     throw new ConfigError('the prompt gives one answer for each text: leave --num-returned out')

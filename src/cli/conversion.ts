@@ -18,7 +18,7 @@ import { countParameters } from '../model/parameters.js'
 import { preset } from '../model/presets.js'
 import { bitsOf } from './options.js'
 
-/** New weights of a preset, made and written one parameter at a time. */
+/** Writes new random weights of a preset, one parameter at a time. */
 export async function writeNewWeights(
   name: string,
   folder: string,
@@ -33,7 +33,7 @@ export interface ConvertOptions {
   dtype?: 'float32' | 'bfloat16' | keyof typeof bitsOf
 }
 
-/** Weights from wherever they are, parameter by parameter. */
+/** Writes the weights of a folder, a checkpoint or a model of the hub in another format, one parameter at a time. */
 export async function convertWeights(source: string, folder: string, options: ConvertOptions): Promise<void> {
   const weights = await openWeights(source)
   try {
@@ -50,8 +50,7 @@ async function write(
   files: Record<string, Uint8Array> = {},
 ): Promise<void> {
   const bits = dtype === 'int8' || dtype === 'int4' ? bitsOf[dtype] : null
-  if (bits && to !== 'native')
-    throw new ConfigError(`${to} has no ${String(dtype)}: only our own format has, --to native`)
+  if (bits && to !== 'native') throw new ConfigError(`the format ${to} cannot hold ${String(dtype)}: use --to native`)
   if (weights.bits && (bits || (to === 'native' && dtype === undefined)))
     throw new ConfigError(
       `${weights.path}: its weights are quantized to ${weights.bits} bits already: --dtype float32 writes them dequantized`,
@@ -80,11 +79,11 @@ function requireMemory({ path, specs }: OpenedWeights): void {
   const [needed, free] = [8 * sizeOf(largest.shape), process.availableMemory()]
   if (needed > free)
     throw new FileError(
-      `${path}: ${largest.path} [${largest.shape}] takes about ${formatBytes(needed)} of memory, and ${formatBytes(free)} are free: take a machine with more`,
+      `${path}: converting ${largest.path} [${largest.shape}] takes about ${formatBytes(needed)} of memory, and ${formatBytes(free)} are free: use a machine with more memory`,
     )
 }
 
-/** The bytes that the tensors take as they are written. */
+/** The size of the written tensors in bytes. */
 function writtenBytes({ specs, bits: stored }: OpenedWeights, dtype: ConvertOptions['dtype']): number {
   const bits = dtype === 'int8' || dtype === 'int4' ? bitsOf[dtype] : dtype === undefined ? stored : undefined
   return specs.reduce((sum, spec) => {
@@ -95,7 +94,7 @@ function writtenBytes({ specs, bits: stored }: OpenedWeights, dtype: ConvertOpti
   }, 0)
 }
 
-/** What to do if the disk is too small for that: the next smaller type, with its size. */
+/** The advice for a disk that is too small: the next smaller dtype, with its size. */
 function smallerType(weights: OpenedWeights, to: ConvertOptions['to'], dtype: ConvertOptions['dtype']): string {
   const types = to === 'native' ? (['bfloat16', 'int8', 'int4'] as const) : (['bfloat16'] as const)
   const smaller = types.find(type => writtenBytes(weights, type) < writtenBytes(weights, dtype))
@@ -104,7 +103,7 @@ function smallerType(weights: OpenedWeights, to: ConvertOptions['to'], dtype: Co
     : 'use another disk'
 }
 
-/** The vocabulary beside the weights, which a folder of Hugging Face has too. */
+/** The vocabulary files of a folder, to be copied beside the converted weights. */
 async function vocabularyIn(folder: string): Promise<Record<string, Uint8Array>> {
   const files: Record<string, Uint8Array> = {}
   for (const name of vocabularyFiles) {

@@ -4,9 +4,7 @@ import type { ConvertOptions } from './conversion.js'
 
 export const convertCommand = (): Command =>
   new Command('convert')
-    .description(
-      "write a model's weights in another format; every tensor must be one of the model's, and none may be missing",
-    )
+    .description("write a model's weights in another format; missing and unexpected tensors are errors")
     .argument(
       '<source>',
       'a Hugging Face folder (safetensors or torch .bin, whole or in shards), a T5X checkpoint, a run, or a hub model (owner/name)',

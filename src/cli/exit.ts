@@ -1,4 +1,4 @@
-/** Ends a command with an exit code other than 0. What there is to say has been printed. */
+/** Ends a command with an exit code other than 0, without a further message: the command has printed its own. */
 export class Exit extends Error {
   constructor(readonly code: number) {
     super(`exit code ${code}`)

@@ -183,7 +183,7 @@ const section = (title: string, about: string, body: string): string =>
     .map(line => `  ${line}`)
     .join('\n')}`
 
-/** A table for each side: a feature a line. */
+/** A row's features for encoder and decoder, one feature on each line. */
 function formatFeatures(features: object): string {
   const side = (prefix: string): string =>
     formatTable(

@@ -10,14 +10,17 @@ import { isHubName } from '../checkpoint/hub/name.js'
 import { Exit } from './exit.js'
 import { onInterrupt } from './interrupt.js'
 
-/** The folder that a name stands for: the path itself, or where a model of the Hugging Face hub is in the cache, fetched if it is not there yet. */
+/**
+ * The folder of a model: the path itself if it exists, otherwise the cached copy of a model of the Hugging Face hub
+ * with this name, which is downloaded if it is not in the cache.
+ */
 export async function findFolder(name: string, revision?: string): Promise<string> {
   if (await exists(name)) {
     if (revision !== undefined)
       throw new FileError(`${name}: this is a folder; --revision is for models of the Hugging Face hub`)
     return name
   }
-  // A run that is not there, or a folder beside one that is, is no name on the hub.
+  // A path under runs/, or one whose parent folder exists, is a mistyped path and not the name of a model on the hub.
   if (!isHubName(name) || name.startsWith('runs/') || (await exists(dirname(name)))) {
     const guess = nearest(name, await runs()) ?? nearest(`runs/${name}`, await runs())
     throw new FileError(
@@ -31,7 +34,7 @@ export async function findFolder(name: string, revision?: string): Promise<strin
   const { fetchModel } = await import('../checkpoint/hub/fetch-model.js')
   const progress = showDownload()
   const { signal, stop } = onInterrupt(() =>
-    progress.notice('stopping; what has come is kept, and the same command goes on from there'),
+    progress.notice('stopping; the downloaded part is kept, and the same command resumes from it'),
   )
   try {
     return await fetchModel(name, { revision, signal, onProgress: progress.show, onNotice: progress.notice })
@@ -51,7 +54,7 @@ interface Download {
   stop: () => void
 }
 
-/** A bar on a terminal, a line for each file elsewhere; both on the standard error. */
+/** Shows the download on the standard error: as a bar in a terminal, otherwise as one line for each file. */
 function showDownload(): Download {
   let file = ''
   if (!process.stderr.isTTY) {

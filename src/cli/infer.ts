@@ -15,7 +15,7 @@ interface InferOptions extends Omit<TextOptions, 'noRepeatNgram'> {
 export const inferCommand = (): Command =>
   new Command('infer')
     .description(
-      'answer texts by a model: prints a line, input TAB output, for each answer; an empty line for an empty text',
+      'generate answers to texts; prints one line, input TAB output, for each answer, and an empty line for an empty text',
     )
     .argument(
       '<model>',
@@ -24,7 +24,7 @@ export const inferCommand = (): Command =>
     .argument('[texts...]', 'the texts to answer (default: the lines of the standard input, or a prompt)')
     .option(
       '--json',
-      'print a line of JSON for each text: the input, the answers with their tokens, and the scores of beam search',
+      'print one line of JSON for each text: the input, the answers with their tokens, and beam search scores',
     )
     .addOption(
       new Option('--quantize <type>', 'quantize the weights to 8 or 4 bits: less memory, faster, less exact').choices([
@@ -34,15 +34,19 @@ export const inferCommand = (): Command =>
     )
     .option('--revision <name>', 'for a model of the hub: a branch, tag or commit (default: main)')
     .option('--target <answer>', 'score this answer instead of generating one: its log-probability is the third column')
-    .option('--max-new-tokens <n>', 'the most tokens of an answer', wholeNumber(1))
-    .option('--min-new-tokens <n>', 'the fewest tokens of an answer', wholeNumber(0))
+    .option('--max-new-tokens <n>', 'maximum number of tokens in an answer', wholeNumber(1))
+    .option('--min-new-tokens <n>', 'minimum number of tokens in an answer', wholeNumber(0))
     .option('--num-beams <n>', 'beam search with this many beams', wholeNumber(1))
     .option('--num-returned <n>', 'how many answers beam search returns', wholeNumber(1))
     .option('--length-penalty <x>', 'beam search: values above 0 favour long answers', anyNumber)
     .option('--temperature <x>', 'sampling: below 1, probable tokens become more probable', anyNumber)
-    .option('--top-k <n>', 'sampling: from the k most probable tokens', wholeNumber(1))
-    .option('--top-p <x>', 'sampling: from the most probable tokens that add up to this probability', anyNumber)
-    .option('--min-p <x>', 'sampling: from tokens whose probability is at least this share of the largest', anyNumber)
+    .option('--top-k <n>', 'sampling: only the n most probable tokens', wholeNumber(1))
+    .option('--top-p <x>', 'sampling: only the most probable tokens that add up to this probability', anyNumber)
+    .option(
+      '--min-p <x>',
+      'sampling: only tokens at least this fraction as probable as the most probable one',
+      anyNumber,
+    )
     .option('--seed <n>', 'sampling: the same seed gives the same text', wholeNumber(0))
     .option('--repetition-penalty <x>', 'above 1, tokens that occurred before become less probable', anyNumber)
     .option('--no-repeat-ngram <n>', 'no sequence of this many tokens occurs twice', wholeNumber(1))
@@ -56,7 +60,7 @@ export const inferCommand = (): Command =>
         const options: TextOptions = { ...rest, ...(repeatNgram === true ? {} : { noRepeatNgram: repeatNgram }) }
         const ways = Object.keys(options).filter(way => way !== 'maxNewTokens')
         if (target !== undefined && ways.length > 0)
-          throw new ConfigError(`--target scores a given answer, so ${ways.join(', ')} has no effect: leave it out`)
+          throw new ConfigError(`--target scores a given answer, so ${ways.join(', ')} would have no effect: omit it`)
         const { findFolder } = await import('./find-folder.js')
         const folder = await findFolder(model, revision)
         const { answerTexts } = await import('./answering.js')

@@ -19,17 +19,17 @@ export interface Inspected {
   readonly name: string
   readonly model: ModelConfig
   readonly router: RouterConfig
-  /** How a folder stores it: container and types. */
+  /** How the folder stores the weights: container format and dtypes. */
   readonly stored?: string
 }
 
-/** The model that a preset, a recipe, a run's folder or a folder of Hugging Face holds. */
+/** The model of a preset, a recipe, a run's folder, a Hugging Face folder or a T5X checkpoint. */
 export async function findModel(name: string): Promise<Inspected> {
   const known = presets.get(name) ?? (Object.hasOwn(recipes, name) ? recipes[name] : undefined)
   if (known !== undefined) return { name, model: known.model, router: known.router }
   const names = [...presets.keys(), ...Object.keys(recipes)]
   if (!(await exists(name))) {
-    // A model of the hub is called as its preset, after its owner.
+    // On the hub, a model has the name of its preset after its owner's: google/switch-base-8.
     const guess = nearest(name.slice(name.indexOf('/') + 1), names)
     throw new ConfigError(
       `there is no preset, recipe or folder ${name}; ${guess ? `did you mean ${guess}?` : `there are ${names.join(', ')}`}`,
@@ -41,7 +41,9 @@ export async function findModel(name: string): Promise<Inspected> {
   return { name: path, model, router, stored: storedAs(weights) }
 }
 
-/** `huggingface, bfloat16 (90 tensors), float32 (12)`, the type of most parameters first. */
+/**
+ * `huggingface, bfloat16 (247,577,856 parameters), float32 (12,288 parameters)`, the dtype of most parameters first.
+ */
 function storedAs({ container, specs, bits }: OpenedWeights): string {
   const counts = new Map<string, { tensors: number; elements: number }>()
   for (const spec of specs) {
@@ -53,7 +55,7 @@ function storedAs({ container, specs, bits }: OpenedWeights): string {
   return [container, ...types.map(([type, { tensors }]) => `${type} (${formatCount(tensors)} parameters)`)].join(', ')
 }
 
-/** Everything that is known of a model without allocating it, as text. */
+/** A description of a model as text: sizes, FLOPs and the tree of parameters. No weights are read. */
 export function describeModel({ name, model, router, stored: storage }: Inspected): string {
   const specs = declareParameters(model, router)
   const total = countParameters(specs)
@@ -97,10 +99,14 @@ export function forwardFlops(specs: readonly ParameterSpec[]): { input: number; 
   return flops
 }
 
-/** Roles of the parameters that activations are multiplied by as matrices. The embedding is one where it makes the logits. */
+/**
+ * Roles of the parameters that are factors of matrix products. The embedding is one where it also computes the logits.
+ */
 const matrixRoles: readonly ParameterRole[] = ['embedding', 'outputProjection', 'kernel', 'expertKernel', 'router']
 
-/** The parameters by part and layer. Layers of a stack that have the same ones are written once: `encoder/layers_1,3,5`. */
+/**
+ * The parameters by part and layer. Layers of a stack with equal parameters are listed once: `encoder/layers_1,3,5`.
+ */
 function formatTree(specs: readonly ParameterSpec[]): string {
   const parts = new Map<string, ParameterSpec[]>()
   for (const spec of specs) {

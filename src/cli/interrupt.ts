@@ -1,6 +1,6 @@
 /**
- * Turns the first SIGINT (Ctrl-C) or SIGTERM into an abort; the second one ends the process at once, with exit code 130.
- * After `stop`, signals do what they always do.
+ * The first SIGINT (Ctrl-C) or SIGTERM aborts `signal`; the second one ends the process immediately, with exit code
+ * 130. `stop` restores the default behaviour of these signals.
  */
 export function onInterrupt(announce: () => void): { signal: AbortSignal; stop: () => void } {
   const controller = new AbortController()

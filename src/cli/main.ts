@@ -57,7 +57,7 @@ function exitCodeOf(error: unknown, command?: Command): number {
   }
   if (isOutOfMemory(error)) {
     console.error(
-      `switchyard: the memory is used up (${(error as Error).message}): end other programs, or use fewer rows (--set train.rows) or a smaller model`,
+      `switchyard: out of memory (${(error as Error).message}): end other programs, or use fewer rows (--set train.rows) or a smaller model`,
     )
     return 1
   }
@@ -65,7 +65,7 @@ function exitCodeOf(error: unknown, command?: Command): number {
     console.error(`switchyard: ${systemAdvice(error as Error)}`)
     return 1
   }
-  console.error('switchyard: this is a defect of Switchyard; please report it with these lines')
+  console.error('switchyard: this is a bug in Switchyard; please report it with these lines')
   console.error(error)
   return 1
 }
@@ -75,7 +75,10 @@ const isOutOfMemory = (error: unknown): boolean =>
   error instanceof Error &&
   /bad_alloc|allocation failed|could not allocate memory|failed to allocate memory|out of memory/i.test(error.message)
 
-/** A message of the library with its names for a command's options (numBeams) as they are typed (--num-beams). Single words mean themselves. */
+/**
+ * Replaces the library's names of options in a message (numBeams) by those of the command line (--num-beams), if they
+ * have several words.
+ */
 function inOptions(message: string, command?: Command): string {
   const names = (command?.options ?? []).flatMap(({ long }) =>
     long?.slice(2).includes('-') ? [[camelCase(long.slice(2)), long] as const] : [],

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander'
 
-/** The types that kernels can be quantized to. */
+/** The dtypes that kernels can be quantized to, with their bits. */
 export const bitsOf = { int8: 8, int4: 4 } as const
 
 /** Reads an option that is a whole number of at least `least`. */
@@ -13,12 +13,12 @@ export const wholeNumber =
     return value
   }
 
-/** Reads an option that is any number; what it may be is said by whoever uses it. */
+/** Reads an option that is a number. The code that uses it checks its range. */
 export function anyNumber(text: string): number {
   const value = Number(text)
   if (text.trim() === '' || Number.isNaN(value)) throw new InvalidArgumentError('expected a number')
   return value
 }
 
-/** An option that may be given again: all of its values. */
+/** Collects the values of an option that may be given several times. */
 export const collect = (value: string, previous: string[] = []): string[] => [...previous, value]

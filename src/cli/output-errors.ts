@@ -2,9 +2,9 @@ import type { Writable } from 'node:stream'
 import { errorCode, systemAdvice } from '../checkpoint/files.js'
 
 /**
- * Handles failures of the standard output and the standard error. If the reader has gone (`| head`: EPIPE), a command that only
- * prints ends quietly. If the output cannot be written for another reason (a full disk: ENOSPC), it ends with code 1 and one line.
- * `goesOn` is for training, whose result is not its output: it continues without.
+ * Handles write errors of the standard output and the standard error. A closed pipe (EPIPE, as with `| head`) ends the
+ * process with code 0. Any other error, such as a full disk (ENOSPC), prints one message and ends it with code 1. With
+ * `goesOn`, the process continues without output: for training, whose result is the saved run.
  */
 export function handleOutputErrors(goesOn: boolean, { stdout, stderr, exit }: OutputStreams = process): void {
   let warned = false
@@ -14,7 +14,7 @@ export function handleOutputErrors(goesOn: boolean, { stdout, stderr, exit }: Ou
         if (!goesOn) exit(0)
         return
       }
-      // What cannot be written to the standard error cannot be reported.
+      // An error of the standard error itself cannot be reported anywhere.
       if (stream === stdout && !warned)
         stderr.write(
           `switchyard: the output cannot be written: ${systemAdvice(error)}${goesOn ? '; training goes on' : ''}\n`,

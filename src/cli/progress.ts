@@ -2,10 +2,12 @@ import { Presets, SingleBar } from 'cli-progress'
 import { formatCount, formatDuration } from '../base/format.js'
 import type { Progress } from '../train/reporter.js'
 
-/** Seconds between two lines, if the output is not a terminal. */
+/** Seconds between two progress lines, if the output is not a terminal. */
 const lineEvery = 5
 
-/** Shows a run's progress: as a bar on a terminal, else as a line every few seconds. `unit` is what examples are called. */
+/**
+ * Shows a run's progress: a bar in a terminal, otherwise a line every few seconds. `unit` names the examples ("words").
+ */
 export function showProgress(steps: number, unit: string): { show: (progress: Progress) => void; stop: () => void } {
   return process.stdout.isTTY ? progressBar(steps, unit) : progressLines(unit)
 }
@@ -47,8 +49,8 @@ function progressLines(unit: string): ReturnType<typeof showProgress> {
 }
 
 /**
- * Runs `predict`, and shows on the standard error how many examples it has answered, of how many. The standard output is
- * only for the answers.
+ * Runs `predict`, and shows on the standard error how many of the examples it has answered. The standard output is
+ * reserved for the answers.
  */
 export async function watchPredictions<T>(
   unit: string,
@@ -67,7 +69,7 @@ interface Predictions {
   stop: () => void
 }
 
-/** A bar that disappears at the end. */
+/** A progress bar that is erased at the end. */
 function predictionBar(unit: string): Predictions {
   const bar = new SingleBar(
     {

@@ -3,11 +3,14 @@ import type { Example } from '../data/source.js'
 import type { Task } from '../data/task.js'
 import type { Evaluation } from '../train/evaluate.js'
 
-/** A number of a task's examples, by the task's own word: "1 pair", "6,226 words". `kind` goes between: "held-out ". */
+/**
+ * A count of a task's examples with the task's own noun: "1 pair", "6,226 words". `kind` precedes the noun: "held-out
+ * ".
+ */
 export const countExamples = (count: number, { units }: Pick<Task, 'units'>, kind = ''): string =>
   `${formatCount(count)} ${kind}${count === 1 ? units.one : units.many}`
 
-/** The scores in one line, and on how many of how many examples they were measured. */
+/** One line with the scores, and the number of examples that they were measured on. */
 export function formatScores(
   { scores, examples, total, split }: Pick<Evaluation, 'scores' | 'examples' | 'total' | 'split'>,
   task: Pick<Task, 'units'>,
@@ -17,7 +20,7 @@ export function formatScores(
   return `${figures.join(', ')}, on ${part}${countExamples(total, task, split === 'train' ? 'training ' : 'held-out ')}`
 }
 
-/** A table of `count` examples, spread evenly over all: the input, the model's answer, and whether it is right. */
+/** A table of `count` evenly spaced examples: the input, the model's answer, and whether the answer is right. */
 export function formatSamples(
   { examples, predictions }: Pick<Evaluation, 'examples' | 'predictions'>,
   count: number,

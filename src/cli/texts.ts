@@ -15,7 +15,10 @@ export async function* linesOf(stream: AsyncIterable<Uint8Array | string>): Asyn
   if (rest !== '') yield rest
 }
 
-/** Writes tabs, line ends and other control characters as \t, \n, \u001b ..., so that a text stays one column and sends nothing to a terminal. */
+/**
+ * Escapes tabs, line ends and other control characters as \t, \n, \u001b ... The text then stays one column of one
+ * line, and cannot send control sequences to a terminal.
+ */
 export const escapeControls = (line: string): string =>
   line.replace(/[\p{Cc}\u2028\u2029]/gu, c => named.get(c) ?? `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
 
@@ -25,11 +28,11 @@ const named: ReadonlyMap<string, string> = new Map([
   ['\r', '\\r'],
 ])
 
-/** The symbols of a user's input that the model's vocabulary does not hold, each once. */
+/** The symbols of an input text that are not in the model's vocabulary, each once. */
 export const unknownSymbols = ({ inputs, prepare }: Pick<TextCodec, 'inputs' | 'prepare'>, input: string): string[] =>
   unknownIn(inputs, prepare(input))
 
-/** The symbols of a text that a vocabulary does not hold, each once. */
+/** The symbols of a text that are not in a vocabulary, each once. */
 export function unknownIn(vocabulary: Vocabulary, text: string): string[] {
   const rest = vocabulary.sentinelIds.length > 0 ? text.replaceAll(/<extra_id_\d+>/g, '') : text
   return [...new Set(symbolsOf(vocabulary)(rest))].filter(symbol =>

@@ -39,7 +39,9 @@ interface Run {
   readonly lock: RunLock
 }
 
-/** Trains by a recipe, on pairs of texts, or from a checkpoint; then evaluates and proposes what to do next. */
+/**
+ * Trains by a recipe, on pairs of texts, or from a checkpoint; then evaluates, and prints commands to continue with.
+ */
 export async function train(recipe: string | undefined, options: TrainOptions): Promise<void> {
   const run = options.resume === undefined ? await begin(recipe, options) : await resumeRun(recipe, options)
   if (run === undefined) return
@@ -69,7 +71,7 @@ export async function train(recipe: string | undefined, options: TrainOptions): 
   await conclude(run)
 }
 
-/** Begins a run by a recipe or on a file of pairs. undefined: --print-config was given. */
+/** Begins a run by a recipe or on a file of pairs. Returns undefined with --print-config. */
 async function begin(
   recipe: string | undefined,
   { data, set, out, printConfig }: TrainOptions,
@@ -80,7 +82,7 @@ async function begin(
     )
   }
   if (out !== undefined && (await isFile(out)))
-    throw new ConfigError(`--out ${out}: this is a file, and a folder is to be made: choose another name`)
+    throw new ConfigError(`--out ${out}: this is a file, but a run needs a folder: choose another name`)
   const pairs = data === undefined ? undefined : await pairsTask(data)
   const config = overrideConfig(pairs && data !== undefined ? pairsConfig(pairs, data) : recipeOf(recipe!), set)
   if (printConfig) return printSettings(config)
@@ -95,7 +97,7 @@ async function begin(
   return { trainer, folder, lock }
 }
 
-/** Resumes a run from its latest checkpoint. undefined: --print-config was given, or the run is finished. */
+/** Resumes a run from its latest checkpoint. Returns undefined with --print-config, or if the run is finished. */
 async function resumeRun(
   recipe: string | undefined,
   { data, set, out, resume, printConfig }: TrainOptions,
@@ -130,7 +132,7 @@ async function resumeRun(
   }
 }
 
-/** Begins a run again that was stopped before its first checkpoint. undefined: --print-config was given. */
+/** Restarts a run that was stopped before its first checkpoint. Returns undefined with --print-config. */
 async function beginAgain(
   folder: string,
   start: RunStart,
@@ -153,12 +155,12 @@ function printSettings(config: RunConfig): undefined {
   console.log(JSON.stringify(config, null, 2))
 }
 
-/** Says that the run has made all its steps. Throws a ConfigError if it has made more than are asked for. */
+/** Prints that the run is finished. Throws a ConfigError if the run has done more steps than `train.steps`. */
 function alreadyFinished({ folder, step }: Pick<Checkpoint, 'folder' | 'step'>, { train }: RunConfig): undefined {
   const run = shellWord(join(folder, '..'))
   if (step > train.steps) {
     throw new ConfigError(
-      `train.steps is ${train.steps}, and ${folder} has made ${step} already: --set train.steps=${2 * step} continues`,
+      `train.steps is ${train.steps}, but ${folder} is already at step ${step}: --set train.steps=${2 * step} continues`,
     )
   }
   console.log(`${run}: already finished at step ${step}; --set train.steps=${2 * step} continues:\n
@@ -167,7 +169,10 @@ function alreadyFinished({ folder, step }: Pick<Checkpoint, 'folder' | 'step'>, 
   return undefined
 }
 
-/** Removes the folder of a run that failed before its first checkpoint, unless it holds files that Switchyard did not write. */
+/**
+ * Removes the folder of a run that failed before its first checkpoint, unless it holds files that Switchyard did not
+ * write.
+ */
 async function removeUnused(folder: string, lock: RunLock): Promise<void> {
   const checkpoints = await listCheckpoints(folder).catch(() => undefined)
   if (checkpoints?.length !== 0) return
@@ -183,7 +188,7 @@ const isFile = (path: string): Promise<boolean> =>
     () => false,
   )
 
-/** The run under runs/ that was saved last, or begun last if it has no checkpoint yet. */
+/** The run under runs/ with the newest checkpoint, or the newest folder for runs that have no checkpoint yet. */
 async function latestRun(): Promise<string> {
   const names = await readdir('runs').catch(() => [])
   const runs = await Promise.all(
@@ -205,7 +210,7 @@ function describeRun({ task, config: { model, router, train } }: Trainer): void 
   const specs = declareParameters(model, router)
   const examples = task.split('train')
   const inputs = new Set(examples.map(example => example.input)).size
-  // The number of lines would overstate a data set that repeats its inputs.
+  // For a data set that repeats its inputs, the number of examples alone would overstate its size.
   const repeated = inputs < examples.length / 2
   console.log(
     `${task.name}: ${countExamples(examples.length, task)} to learn from${repeated ? `, with only ${formatCount(inputs)} different ${inputs === 1 ? 'input' : 'inputs'}` : ''}; ` +
@@ -234,5 +239,5 @@ async function conclude({ trainer, folder }: Run): Promise<void> {
   )
 }
 
-/** An argument as a person types it in a shell: quoted where it has to be. */
+/** An argument as it is typed in a shell: quoted if necessary. */
 const shellWord = (text: string): string => (/^[\w./:\\-]+$/.test(text) ? text : JSON.stringify(text))

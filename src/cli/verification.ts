@@ -26,7 +26,10 @@ export interface VerifyOptions {
   tolerance?: number
 }
 
-/** Compares, prints the differences of every tensor, and ends with code 1 if one is past the tolerance. */
+/**
+ * Compares a model with its reference and prints the difference of every tensor. Exits with code 1 if one exceeds the
+ * tolerance.
+ */
 export async function verify(
   folder: string | undefined,
   { params, cases, weights, config, set, tolerance }: VerifyOptions,
@@ -53,13 +56,13 @@ export async function verify(
     if (!(await exists(path))) throw new FileError(`${path}: there is no such folder`)
     if ((await native.detect(path)) || (await latestCheckpoint(path)) !== undefined) {
       throw new FileError(
-        `${path}: these are weights of Switchyard, which have no reference beside them: give the folder of one, and --weights ${path}; a run is measured by switchyard eval`,
+        `${path}: these weights are in Switchyard's format and have no reference values: give a folder with cases.safetensors and --weights ${path}, or score a run with switchyard eval`,
       )
     }
     const model = await loadHfFolder(path)
     const tested = weights === undefined ? model : { ...model, params: await paramsFrom(weights, model) }
     const compared = await verifyFolder(path, tolerance, tested)
-    // Gradients are the model's that was trained, and not of what was made of it.
+    // The reference gradients are those of the original weights, so they say nothing about converted or quantized ones.
     const shown = weights === undefined ? compared : compared.filter(({ tensor }) => !tensor.startsWith('grad.'))
     return (await exists(join(path, 'generation.json')))
       ? [...shown, ...(await verifyGeneration(path, tested, tolerance))]
@@ -67,7 +70,7 @@ export async function verify(
   }
 }
 
-/** The parameters of the same model from elsewhere. */
+/** Reads the parameters of `--weights`. Throws a ConfigError unless they have the names and shapes of the model's. */
 async function paramsFrom(path: string, { model, router }: HfModel): Promise<ModelParams> {
   const weights = await openWeights(path)
   try {
@@ -76,7 +79,7 @@ async function paramsFrom(path: string, { model, router }: HfModel): Promise<Mod
     )
     const other = expected.find((text, i) => text !== actual[i]) ?? actual[expected.length]
     if (other !== undefined)
-      throw new ConfigError(`${path}: these are the weights of another model: ${other} is not in both`)
+      throw new ConfigError(`${path}: these are the weights of a different model: only one of the two has ${other}`)
     return await readParameters(weights, 'float32')
   } finally {
     await weights.close()

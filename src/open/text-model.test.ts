@@ -64,7 +64,7 @@ describe('a folder of Hugging Face as a model of texts', () => {
       'its weights have 8 bits already and cannot be quantized to 4',
     )
     await expect(convertWeights(folder, join(scratch, 'no'), { to: 't5x', dtype: 'int8' })).rejects.toThrow(
-      't5x has no int8: only our own format has',
+      'the format t5x cannot hold int8: use --to native',
     )
   })
 

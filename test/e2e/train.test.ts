@@ -208,7 +208,7 @@ describe('switchyard train --resume of a finished run', () => {
     expect(await cli.run('train', '--resume', 'runs/first', '--set', 'train.steps=5')).toMatchObject({
       code: 2,
       stdout: '',
-      stderr: expect.stringContaining('has made 6 already') as string,
+      stderr: expect.stringContaining('is already at step 6') as string,
     })
     expect(await readdir(at('runs/first'))).toEqual(before)
   })
@@ -223,7 +223,7 @@ describe('switchyard infer and eval', () => {
     expect(lines.stdout).toBe(infer.stdout.replace('\n', '\n\n'))
     expect(await cli.run('verify', 'runs/first')).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining('which have no reference beside them') as string,
+      stderr: expect.stringContaining('have no reference values') as string,
     })
     // A caller that writes a line and waits gets the answer before the input ends.
     const spoken = await cli.start(
@@ -283,7 +283,7 @@ describe('switchyard infer and eval', () => {
     expect(scored.stdout).toContain(`\t${details.score.toFixed(4)}\n`)
     expect(await cli.run('infer', 'runs/first', 'switch', '--target', 'S', '--num-beams', '2')).toMatchObject({
       code: 2,
-      stderr: 'switchyard: --target scores a given answer, so --num-beams has no effect: leave it out\n',
+      stderr: 'switchyard: --target scores a given answer, so --num-beams would have no effect: omit it\n',
     })
     expect((await cli.run('convert', 'runs/first', 'smaller', '--to', 'native', '--dtype', 'int8')).code).toBe(0)
     expect((await cli.run('infer', 'smaller', 'switch', 'Yard')).stdout).toMatch(/^switch\t.*\nYard\t.*\n$/)

@@ -18,7 +18,7 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
     [['train', 'g2p', '--set', 'train.steps=many'], 'train.steps: must be a number, got "many"'],
     [['train', 'g2'], 'did you mean g2p?'],
     [['train', 'nosuch'], 'there are g2p, g2p-full. To train on your own data'],
-    [['train', 'g2p', '--out', 'file'], '--out file: this is a file, and a folder is to be made'],
+    [['train', 'g2p', '--out', 'file'], '--out file: this is a file, but a run needs a folder'],
     [['train'], 'give a recipe (g2p, g2p-full), or --data'],
     [['train', 'g2p', '--data', 'x.tsv'], 'give a recipe (g2p, g2p-full), or --data with a file of your own, not both'],
     [
@@ -37,7 +37,7 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
     [['eval', 'runs/g2p', '--split', 'tset'], 'Allowed choices are train, validation, test'],
     [
       ['infer', 'runs/g2p', 'x', '--target', 'y', '--num-beams', '2'],
-      '--target scores a given answer, so --num-beams has no effect: leave it out',
+      '--target scores a given answer, so --num-beams would have no effect: omit it',
     ],
     [['trian', 'g2p'], "unknown command 'trian'"],
     [['train', 'g2p', '--stepz', '3'], "unknown option '--stepz'"],

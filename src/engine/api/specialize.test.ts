@@ -248,6 +248,8 @@ describe('specialize', () => {
     )
     const outer = noise(0, 64)
     const closed = specialize((w: Tensor, x: Tensor) => np.add(np.matmul(x, w), outer), rowExamples)
-    expect(() => closed(noise(0, 64, 64), noise(1, 2, 64))).toThrow('closes over arrays, which specialize does not support')
+    expect(() => closed(noise(0, 64, 64), noise(1, 2, 64))).toThrow(
+      'closes over arrays, which specialize does not support',
+    )
   })
 })
