@@ -7,21 +7,21 @@ import { FileError } from '../base/errors.js'
 import { errorCode, withPath } from './files.js'
 import { hasEnded, host, isAbandoned } from './owner.js'
 
-// A file or folder that is being written or deleted has a temporary name in the same folder, because a rename is atomic only
-// within one file system. The temporary name holds the writer's host, pid and thread. The next writer in that folder reads from
-// it whether a crash has left the file, and then removes it.
+// A file or folder that is being written or deleted has a temporary name in the same folder, because a rename is atomic
+// only within one file system. The temporary name contains the writer's host, pid and thread id. From these the next
+// writer in the folder tells whether the first one has crashed, and removes what it left.
 const temporary = /^\.switchyard-(\w+)-(\d+)-(\d+)-[0-9a-f]{8}$/
 const inUse = new Set<string>()
 
 export interface AtomicOptions {
-  /** Replace a file or folder that has the path already. Without it, that is a FileError, and nothing is written. */
+  /** Replace an existing file or folder. By default an existing path is a FileError, and nothing is written. */
   replace?: boolean
 }
 
 /**
- * Makes a folder that appears at `path` complete, or not at all: `fill` writes into a temporary folder, whose files
- * are flushed to the disk before it is renamed to `path`. A folder that is replaced is first renamed to `PATH.replaced`; a crash
- * between the two renames leaves it under that name, and an error gives it its own name back.
+ * Creates a folder atomically: `fill` writes into a temporary folder, whose files are flushed to the disk before it is
+ * renamed to `path`. An existing folder is first renamed to `PATH.replaced`. After a crash between the two renames it
+ * still has that name; after an error it is renamed back.
  */
 export async function writeFolderAtomically(
   path: string,
@@ -62,7 +62,7 @@ export async function writeFileAtomically(
   })
 }
 
-/** Removes a file or folder. A crash leaves either all of it under its name, or nothing under that name. */
+/** Removes a file or folder atomically: after a crash it is either complete or gone. */
 export async function removeAtomically(path: string): Promise<void> {
   const temp = temporaryBeside(path)
   try {
@@ -74,8 +74,8 @@ export async function removeAtomically(path: string): Promise<void> {
 }
 
 /**
- * Makes the first folder of `path`, `path-2`, `path-3` ... that does not exist, and returns its name. Two processes
- * that ask at the same time get two folders.
+ * Creates the first folder of `path`, `path-2`, `path-3` ... that does not exist, and returns its name. Two processes
+ * that call this at the same time get two different folders.
  */
 export async function nextFreeFolder(path: string): Promise<string> {
   const base = withoutEndSeparator(path)
@@ -93,7 +93,10 @@ export async function nextFreeFolder(path: string): Promise<string> {
   })
 }
 
-/** Deletes the temporary files and folders that crashed writers left in a folder. Those that cannot be deleted are skipped. */
+/**
+ * Deletes the temporary files and folders that crashed writers left in a folder. Those that cannot be deleted are
+ * skipped.
+ */
 export async function removeLeftovers(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     const path = join(folder, name)
@@ -128,7 +131,7 @@ async function writeAtomically(
   try {
     await fill(temp)
     await withPath(path, async () => {
-      // Checked again, because a rename would silently replace a file that was made in the meantime.
+      // Checked again, because a rename would silently replace a file that was created in the meantime.
       if (!options.replace) await refuseExisting(target)
       await moveInto(temp, target)
       await syncFolder(folder)
@@ -146,7 +149,7 @@ async function refuseExisting(path: string): Promise<void> {
     throw new FileError(`${path}: something is there already: choose another name, or remove it first`)
 }
 
-/** Gives `temp` the target's name. If that fails, what had the name before has it again. */
+/** Renames `temp` to `target`. If that fails, an existing target keeps its name. */
 async function moveInto(temp: string, target: string): Promise<void> {
   const aside = `${target}.replaced`
   if (await isFolder(target)) {
@@ -188,7 +191,7 @@ async function newestChange(path: string): Promise<number> {
   return newest
 }
 
-/** Flushes a folder's files to the disk, then the folder's own list of names. */
+/** Flushes a folder's files to the disk, then the folder's entries (the names of the files). */
 async function syncTree(folder: string): Promise<void> {
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name)
@@ -199,7 +202,7 @@ async function syncTree(folder: string): Promise<void> {
 }
 
 async function syncFolder(folder: string): Promise<void> {
-  // Windows cannot open a folder, so there its list of names is not flushed.
+  // Windows cannot open a folder to flush its entries.
   if (process.platform !== 'win32') await sync(folder)
 }
 

@@ -2,8 +2,8 @@ import { FileError } from '../base/errors.js'
 import { formatBytes } from '../base/format.js'
 
 /**
- * Bytes that can be read at any place. Checkpoint readers work on this, so that the bytes may be in a file on disk
- * (`openFile` in files.ts), in memory, in a Blob, or behind a URL (url-source.ts).
+ * Bytes with random access: the input of all checkpoint readers. The bytes may be in a file on disk (`openFile` in
+ * files.ts), in memory, in a Blob, or behind a URL (url-source.ts).
  */
 export interface ByteSource {
   /** A name for error messages: the file's path, its URL. */
@@ -11,17 +11,17 @@ export interface ByteSource {
   /** In bytes. */
   readonly size: number
   /**
-   * The `length` bytes from `offset` on, in memory that the caller may keep; fewer only if the source ends before.
-   * Reads may overlap in time.
+   * Reads `length` bytes at `offset`, or fewer if the source ends before. The caller owns the returned memory. Reads
+   * may run concurrently.
    */
   read(offset: number, length: number): Promise<Uint8Array>
-  /** Frees what the source holds open. No reads follow. */
+  /** Closes the file or connection of the source. The source cannot be read afterwards. */
   close?(): Promise<void>
 }
 
-/** Bytes in memory. What is read is copied: tensors do not change with the bytes. */
+/** A source of bytes in memory. Reads return copies, so that tensors do not change when the bytes do. */
 export function memorySource(bytes: Uint8Array | ArrayBuffer, path = 'bytes in memory'): ByteSource {
-  // Never a Node Buffer: its `slice` does not copy.
+  // Converted to a plain Uint8Array, because the `slice` of a Node Buffer does not copy.
   const all =
     bytes instanceof Uint8Array ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length) : new Uint8Array(bytes)
   return { path, size: all.length, read: async (offset, length) => all.slice(offset, offset + length) }
@@ -55,7 +55,7 @@ export async function readExactly(
   what: string,
 ): Promise<Uint8Array> {
   const bytes = await source.read(offset, length).catch((error: unknown) => {
-    // What JavaScript throws if it cannot allocate an array of that length.
+    // JavaScript throws a RangeError if it cannot allocate an array of that length.
     if (!(error instanceof RangeError)) throw error
     throw new FileError(
       `${source.path}: ${what} has ${formatBytes(length)}, more than this machine can hold in one piece`,
@@ -67,7 +67,7 @@ export async function readExactly(
   return bytes
 }
 
-/** Text in UTF-8. Throws a FileError that calls it `what` if it is something else. */
+/** Decodes UTF-8 text. Throws a FileError for other bytes, which the message calls `what`. */
 export function decodeUtf8(path: string, bytes: Uint8Array, what: string): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)

@@ -4,12 +4,14 @@ import { closedReader, unknownTensor } from './format.js'
 import type { CheckpointReader, TensorInfo } from './format.js'
 
 /**
- * The part of a checkpoint reader that all formats of one file share. A format adds how a tensor is read: `readTensor`.
+ * The common part of readers whose checkpoint is a single file. A subclass implements `readTensor` for its format.
  */
 export abstract class FileReader<T extends TensorInfo> implements CheckpointReader {
   private closed = false
 
-  /** `path` is the checkpoint's, for messages: a format may call it something other than the file. */
+  /**
+   * `path` is the checkpoint's path for messages, which may differ from the file's path (a folder that holds the file).
+   */
   constructor(
     protected readonly source: ByteSource,
     readonly metadata: ReadonlyMap<string, string>,

@@ -5,7 +5,9 @@ import { formatBytes } from '../base/format.js'
 import { decodeUtf8, readExactly } from './byte-source.js'
 import type { ByteSource } from './byte-source.js'
 
-/** One system call moves at most 2 GiB; smaller pieces let other work in between. */
+/**
+ * The size of one read or write. A system call transfers at most 2 GiB; smaller pieces let other tasks run in between.
+ */
 const pieceBytes = 256 * 2 ** 20
 
 const advice: Readonly<Record<string, string>> = {
@@ -23,13 +25,15 @@ const advice: Readonly<Record<string, string>> = {
   EIO: 'the disk reports an error: the file may be lost, use another copy',
 }
 
-/** What an error of the operating system means and what to do about it; the error's own message if it is not a common one. */
+/**
+ * What an operating system error means and what to do about it, for common errors; otherwise the error's own message.
+ */
 export const systemAdvice = (error: Error): string => advice[errorCode(error) ?? ''] ?? error.message
 
 export const errorCode = (error: unknown): string | undefined =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 
-/** Runs `body`; what the operating system refuses becomes a FileError that names the path and says what to do. */
+/** Runs `body`. Turns an operating system error into a FileError that names the path and says what to do. */
 export async function withPath<T>(path: string, body: () => Promise<T>): Promise<T> {
   try {
     return await body()
@@ -40,7 +44,7 @@ export async function withPath<T>(path: string, body: () => Promise<T>): Promise
   }
 }
 
-/** Whether a regular file is there. */
+/** Whether the path is an existing regular file. */
 export async function isFile(path: string): Promise<boolean> {
   try {
     return (await stat(path)).isFile()
@@ -50,12 +54,12 @@ export async function isFile(path: string): Promise<boolean> {
 }
 
 /**
- * Whether a name from elsewhere is one of a file within a folder: neither a path nor a name with a meaning of its own.
+ * Whether an untrusted name is safe as the name of a file in a folder: not a path, and not a special name such as `..`.
  */
 export const isPlainName = (name: string): boolean =>
   !['', '.', '..'].includes(name) && !/[/\\:\p{Cc}]/u.test(name) && name.length <= 255
 
-/** The names in a folder; none if there is no such folder. */
+/** The names of a folder's entries; an empty list if the folder does not exist. */
 export async function namesIn(folder: string): Promise<string[]> {
   return withPath(folder, async () => {
     try {
@@ -83,7 +87,7 @@ export async function openFile(path: string): Promise<OpenFile> {
   })
 }
 
-/** Opens a file and makes a reader of it, which closes the file; if that fails, the file is closed here. */
+/** Opens a file and creates a reader, whose `close` closes the file. If `read` fails, the file is closed here. */
 export async function openFrom<R>(path: string, read: (source: ByteSource) => Promise<R>): Promise<R> {
   const file = await openFile(path)
   try {
@@ -94,10 +98,10 @@ export async function openFrom<R>(path: string, read: (source: ByteSource) => Pr
   }
 }
 
-/** A file on disk that is open: `close` is always there. */
+/** An open file on disk: a source whose `close` is always defined. */
 export type OpenFile = ByteSource & Required<Pick<ByteSource, 'close'>>
 
-/** Reads go straight into the memory that they return. */
+/** A source of an open file. Each read goes directly into the array that it returns. */
 const fileSource = (path: string, handle: FileHandle, size: number): OpenFile => ({
   path,
   size,
@@ -116,7 +120,7 @@ const fileSource = (path: string, handle: FileHandle, size: number): OpenFile =>
   close: () => handle.close(),
 })
 
-/** Up to `length` first bytes of a file; undefined if there is no file that can be read. For detecting a format. */
+/** The first `length` bytes of a file, fewer if it is shorter, to detect its format. undefined if it cannot be read. */
 export async function firstBytes(path: string, length: number): Promise<Uint8Array | undefined> {
   try {
     const file = await openFile(path)
@@ -142,7 +146,7 @@ export async function writeExactly(handle: FileHandle, bytes: Uint8Array, positi
   }
 }
 
-/** Reads a small text file whole; one past `limit` bytes is refused before it is read. */
+/** Reads a small text file. Throws a FileError, without reading, if it has more than `limit` bytes. */
 export async function readSmallText(path: string, limit: number): Promise<string> {
   const file = await openFile(path)
   try {

@@ -5,7 +5,7 @@ import { formatCount } from '../base/format.js'
 import { bytesOf } from '../base/host-tensor.js'
 import type { HostTensor } from '../base/host-tensor.js'
 
-/** A stored tensor without its data. */
+/** Name, dtype and shape of a stored tensor. */
 export interface TensorInfo {
   readonly name: string
   readonly dtype: DType
@@ -83,14 +83,14 @@ export async function readCheckpoint(
   }
 }
 
-/** Why no tensor may have this name; undefined if one may. */
+/** The reason why a tensor name is not allowed; undefined if it is allowed. */
 export function nameProblem(name: string): string | undefined {
   if (name.split(/[./]/).includes('__proto__')) return 'a name with "__proto__" is not allowed'
   if (/\p{Surrogate}/u.test(name)) return 'the name is not well-formed Unicode'
   return undefined
 }
 
-/** A tensor's size in bytes; undefined if a dimension is no non-negative integer or the size is above 2^53. */
+/** A tensor's size in bytes; undefined if a dimension is negative or not an integer, or if the size is above 2^53. */
 export function byteLength(dtype: DType, shape: readonly number[]): number | undefined {
   if (!shape.every(d => Number.isSafeInteger(d) && d >= 0)) return undefined
   // An overflow counts even if a later dimension is 0, as in safetensors' own reader.
@@ -102,10 +102,10 @@ export function byteLength(dtype: DType, shape: readonly number[]): number | und
   return bytes
 }
 
-/** Whether bytes are those of a bool tensor. */
+/** Whether all bytes are 0 or 1, as in a bool tensor. */
 export const isBoolData = (bytes: Uint8Array): boolean => bytes.every(b => b <= 1)
 
-/** The tensor, unless it is bool and has other bytes than 0 and 1. */
+/** Returns the tensor. Throws a FileError if it is bool and has bytes other than 0 and 1. */
 export function checkBools(path: string, name: string, tensor: HostTensor): HostTensor {
   if (tensor.dtype !== 'bool' || isBoolData(bytesOf(tensor))) return tensor
   throw new FileError(
@@ -123,7 +123,7 @@ export function unknownTensor(path: string, name: string, known: ReadonlyMap<str
 export const closedReader = (path: string, name: string): FileError =>
   new FileError(`${path}: tensor ${quote(name)} cannot be read: the file has been closed`)
 
-/** A list for a message: at most ten items, and how many more there are of `total`. */
+/** A list for a message: at most ten items, then the number of further items out of `total`. */
 export function listItems(items: readonly (string | number)[], total = items.length): string {
   const shown = items.slice(0, 10)
   return shown.join(', ') + (total > shown.length ? ` and ${formatCount(total - shown.length)} more` : '')
@@ -132,7 +132,10 @@ export function listItems(items: readonly (string | number)[], total = items.len
 /** Names from a file, quoted, as a list for a message. */
 export const listNames = (names: readonly string[]): string => listItems(names.map(quote))
 
-/** A name from a file, for a message: quoted, control characters escaped (a terminal would obey them), not too long. */
+/**
+ * A name from a file, for a message: quoted, shortened, with control characters escaped (a terminal would execute
+ * them).
+ */
 export function quote(name: string): string {
   const short = name.length > 120 ? `${name.slice(0, 100)}...(${name.length} characters)` : name
   return JSON.stringify(short).replace(

@@ -3,7 +3,7 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 
 /** The deepest nesting that is read or written. Recursion over deeper values would overflow the stack. */
 const maxDepth = 100
-/** The most characters of a number. */
+/** The maximum number of characters of a number. */
 const maxToken = 64
 
 /**

@@ -15,8 +15,8 @@ export function transposeMatrix({ dtype, shape, data }: HostTensor): HostTensor 
 }
 
 /**
- * Writes the transpose of the matrix [rows, columns] that begins at element `at` of `data` to the same place of `out`.
- * Four columns at a time take a third of the time of square tiles.
+ * Transposes the matrix [rows, columns] that begins at element `at` of `data`, into `out` from the same element on.
+ * Processing four columns at a time takes a third of the time of square tiles.
  */
 function transposeInto(out: TypedArray, data: TypedArray, at: number, rows: number, columns: number): void {
   const whole = columns - (columns % 4)

@@ -18,7 +18,7 @@ export interface NativeConfig {
   model: ModelConfig
   router: RouterConfig
   bits: Bits | null
-  /** The most tokens of an answer, for weights of a training run; null for others. */
+  /** The maximum number of tokens of an answer, for weights of a training run; otherwise null. */
   maxNewTokens: number | null
 }
 
@@ -27,7 +27,10 @@ export interface NativeOptions {
   /** The bits to quantize kernels to. Default: no quantizing. */
   bits?: Bits | null
   files?: Readonly<Record<string, Uint8Array>>
-  /** For weights of a training run: its saved task, which has the vocabularies, and the most tokens of an answer. */
+  /**
+   * For weights of a training run: its task, which contains the vocabularies, and the maximum number of tokens of an
+   * answer.
+   */
   texts?: { readonly task: unknown; readonly maxNewTokens: number }
 }
 

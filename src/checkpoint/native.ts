@@ -26,7 +26,7 @@ const infoSchema = z.strictObject({
   format: z.literal('switchyard'),
   version: z.literal(version),
   step: count,
-  /** Stored unchanged for the layers that own them. */
+  /** `config`, `task` and `data` belong to other folders of src/ and are stored unchanged. */
   config: json,
   task: json,
   /** The position of the data iterator. */
@@ -38,7 +38,7 @@ const infoSchema = z.strictObject({
   libraryVersion: z.string(),
 })
 
-/** The content of checkpoint.json without the format's name and version. */
+/** The fields of checkpoint.json, except the format's name and version. */
 export type CheckpointInfo = Omit<z.infer<typeof infoSchema>, 'format' | 'version'>
 type Opaque = 'config' | 'task' | 'data'
 
@@ -129,14 +129,14 @@ export async function listCheckpoints(runFolder: string): Promise<{ step: number
 }
 
 /**
- * Before a run that went on from step `from` saves its next checkpoint, `next`: renames the checkpoints of later steps
- * to `step-<n>.abandoned-by-<next>`. Until `step-<next>` exists they count as before. From then on they are ignored,
- * and deleted by the next `saveCheckpoint`. So at no moment, after a crash either, are checkpoints of two histories
- * mixed.
+ * Abandons the checkpoints after step `from`, for a run that resumed from that step and is about to save step `next`.
+ * Renames them to `step-<n>.abandoned-by-<next>`. While `step-<next>` does not exist, they are still valid checkpoints;
+ * once it exists, they are ignored, and the next `saveCheckpoint` deletes them. Thus even after a crash, the valid
+ * checkpoints are all of one history: either the old one or the new one.
  */
 export async function abandonAfter(runFolder: string, from: number, next: number): Promise<void> {
   const later = (await listCheckpoints(runFolder)).filter(({ step }) => step > from)
-  // First the one whose name the next checkpoint needs: its presence is what tells that the rest is abandoned.
+  // First the checkpoint at step `next`, because the existence of `step-<next>` marks all renamed ones as abandoned.
   for (const { step, path } of later.sort((a, b) => Number(b.step === next) - Number(a.step === next))) {
     const aside = join(runFolder, `step-${step}.abandoned-by-${next}`)
     if (path === aside) continue
@@ -148,8 +148,8 @@ export async function abandonAfter(runFolder: string, from: number, next: number
 const checkpointName = /^step-(0|[1-9]\d{0,15})(?:\.(replaced)|\.abandoned-by-(\d{1,16}))?$/
 
 /**
- * The checkpoints of a run, and the folders that count no more: those that were replaced or abandoned and whose
- * replacement or successor is in place.
+ * The valid checkpoints of a run, and the obsolete folders: replaced or abandoned checkpoints whose replacement or
+ * successor exists.
  */
 async function scanRun(
   runFolder: string,
@@ -204,7 +204,8 @@ export async function loadCheckpoint(folder: string): Promise<Checkpoint> {
 }
 
 /**
- * The parameters of a checkpoint folder, behind the seam of all formats. What is written by it can be run, not resumed.
+ * The parameters of a checkpoint folder as a `CheckpointFormat`. A checkpoint that it writes has no optimizer state: it
+ * can be used for inference, but training cannot be resumed.
  */
 export const native: CheckpointFormat = {
   name: 'native',
@@ -250,7 +251,7 @@ async function writeParts(
   )
 }
 
-/** checkpoint.json, checked as a reader will: what is saved can be loaded. */
+/** The text of checkpoint.json. It is validated like a file that is read, so that a saved checkpoint can be loaded. */
 function infoText(folder: string, info: Omit<CheckpointContent, keyof Parts>): string {
   const wrong = (message: string): SwitchyardError =>
     new SwitchyardError(`${folder}: the checkpoint cannot be saved: ${message}`)
@@ -295,7 +296,7 @@ async function openPart(folder: string, name: string): Promise<CheckpointReader>
   }
 }
 
-/** To replace means to delete: only a checkpoint, or nothing much, may be. */
+/** Replacing deletes the old folder. Throws a FileError unless it is a checkpoint or empty. */
 async function refuseForeignFolder(path: string): Promise<void> {
   if ((await native.detect(path)) || (await namesIn(path)).length === 0) return
   throw new FileError(

@@ -4,21 +4,24 @@ import { hostname } from 'node:os'
 import { promisify } from 'node:util'
 import { errorCode } from './files.js'
 
-// Unfinished files and locks name the process that works on them. From that name another process tells whether the owner still
-// runs or a crash has left the file behind.
+// The names of unfinished files and locks contain the process that owns them. From the name, other processes tell
+// whether the owner is still running or has crashed.
 
 /** This machine's name, reduced to letters, digits and underscores so that it can be part of a file name. */
 export const host = hostname().replace(/\W/g, '_').slice(0, 64) || 'host'
 
-/** A process, recognizable from other processes. */
+/** Identifies a process to other processes. */
 export interface Owner {
   readonly host: string
   readonly pid: number
-  /** When the process began, in the operating system's words: a later process with the same pid has another. Null: unknown. */
+  /**
+   * The start time of the process, as the operating system prints it. It differs for a later process with the same pid.
+   * null if unknown.
+   */
   readonly began: string | null
 }
 
-/** The owner that this process is. */
+/** This process as an owner. */
 export const thisProcess = async (): Promise<Owner> => ({
   host,
   pid: process.pid,
@@ -33,7 +36,7 @@ export async function isRunning({ host: ownerHost, pid, began }: Owner): Promise
   return now === null || now === began
 }
 
-/** A file whose owner cannot be asked counts as left by a crash if it has not changed for this long. */
+/** If an owner cannot be checked, its file counts as abandoned when it has not changed for this long. */
 const abandonedAfterMs = 60 * 60 * 1000
 
 /** Whether the owner was a process of this machine that has ended. */
@@ -41,8 +44,8 @@ export const hasEnded = async (ownerHost: string, pid: number): Promise<boolean>
   ownerHost === host && !(await exists(pid))
 
 /**
- * Whether a file was left by a crash, judged by the time of its last change. For owners on other machines, and for pids that
- * may belong to another process by now.
+ * Whether a file was left by a crash, judged by the time of its last change. For owners on other machines, and for pids
+ * that may belong to another process by now.
  */
 export const isAbandoned = (changedMs: number): boolean => Date.now() - changedMs > abandonedAfterMs
 

@@ -16,13 +16,14 @@ export interface QuantizedTensor {
 /** The smallest block of ONNX Runtime's MatMulNBits, whose blocks are powers of two. */
 const LEAST_BLOCK = 16
 
-/** What quantizing asks of a parameter's declaration. */
+/** The part of a parameter's declaration that quantization needs. */
 type QuantizedSpec = Pick<ParameterSpec, 'path' | 'role' | 'shape'>
 
 const quantizedRoles: readonly ParameterRole[] = ['embedding', 'outputProjection', 'kernel', 'expertKernel']
 
 /**
- * Whether a parameter [..., out, in] has outputs before inputs, as quantized values have: the embedding, a row a token.
+ * Whether a parameter is stored as [..., out, in], the layout of quantized values, and need not be transposed. Only the
+ * embedding is: it has one row for each token.
  */
 export const isOutputsFirst = ({ role }: Pick<ParameterSpec, 'role'>): boolean => role === 'embedding'
 

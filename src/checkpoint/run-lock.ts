@@ -34,7 +34,7 @@ interface Lock extends z.infer<typeof ownerSchema> {
 /** How long a process waits for another to give up a lock made at the same moment. */
 const patienceMs = 1000
 
-/** The right to write into a run's folder. It ends with `release`, or with the process. */
+/** An exclusive lock on a run's folder, held until `release` or until the process ends. */
 export class RunLock {
   private readonly onExit = (): void => rmSync(this.path, { force: true })
 
@@ -45,7 +45,10 @@ export class RunLock {
     process.once('exit', this.onExit)
   }
 
-  /** Makes the folder if there is none. Throws a FileError that names the process which holds it, if there is one. */
+  /**
+   * Locks the folder, which is created if necessary. Throws a FileError that names the process that holds the lock, if
+   * any.
+   */
   static async acquire(folder: string): Promise<RunLock> {
     const name = `.lock-${randomUUID()}`
     await withPath(folder, () => mkdir(folder, { recursive: true }))

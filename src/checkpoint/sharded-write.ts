@@ -12,7 +12,9 @@ import type { SafetensorsLayout } from './safetensors-layout.js'
 import { checkAnnounced, delivered } from './tensor-source.js'
 
 export interface HuggingFaceWriteOptions extends WriteOptions {
-  /** Most bytes of the tensors in one file; a larger tensor has a file of its own. Default 5 GB, as Hugging Face's. */
+  /**
+   * Maximum bytes of tensors in one file (default 5 GB, as in Hugging Face). A larger tensor gets a file of its own.
+   */
   maxShardBytes?: number
   /** Further files of the folder by name: config.json. */
   files?: Readonly<Record<string, string | Uint8Array>>

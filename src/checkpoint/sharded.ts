@@ -11,7 +11,7 @@ import { safetensors } from './safetensors.js'
 import { writeShards } from './sharded-write.js'
 import { torch } from './torch/torch.js'
 
-/** The most shards that are kept open: the system limits a process's open files. */
+/** Maximum number of open shards: the operating system limits the open files of a process. */
 const maxOpen = 32
 
 /**

@@ -78,7 +78,7 @@ describe('failures end with code 1', () => {
   it.each<[string[], RegExp]>([
     [
       ['init', 'switch-c-2048', 'huge'],
-      /huge: 5\.72 TiB are to be written, and this disk has .* free: use another disk; --dtype bfloat16 takes 2\.86 TiB\n$/,
+      /huge: writing needs 5\.72 TiB, and this disk has .* free: use another disk; --dtype bfloat16 takes 2\.86 TiB\n$/,
     ],
     [
       ['train', 'g2p', '--set', 'model.numExperts=120000', '--out', 'huge'],

@@ -112,8 +112,8 @@ export class ModelCache {
   }
 
   /**
-   * Links may lead to where the whole cache, or all of this model, is kept (newer Pythons share blobs among models),
-   * and nowhere else.
+   * Throws a FileError if the path, with links resolved, is outside the cache and outside this model's folder. (The
+   * cache or the model's folder may itself be a link, and newer versions of huggingface_hub share blobs among models.)
    */
   private async checkInside(path: string): Promise<void> {
     const [real, ...homes] = await withPath(path, () =>

@@ -17,8 +17,9 @@ export interface DownloadOptions {
 }
 
 /**
- * Fetches a file of the model at a commit into `blob`, whose folder is there. It appears there complete and with the
- * right checksum, or not at all; what has come when this ends early is where the next download goes on.
+ * Downloads a file of the model at a commit to the path `blob`, whose folder must exist. The file appears there only
+ * when it is complete and has the right checksum. If the download is interrupted, the next one resumes from the
+ * received bytes.
  */
 export async function downloadBlob(
   connection: Connection,
@@ -54,7 +55,7 @@ export async function downloadBlob(
     else await releasePartial(path, blob)
     if (!(error instanceof TransientError)) throw error
     throw new TransientError(
-      `${repo}: ${error.message}: what has come of ${file.name} is kept, run the same again to go on from there`,
+      `${repo}: ${error.message}: the downloaded part of ${file.name} is kept, run the same again to resume from it`,
       error.retryAfter,
       { cause: error },
     )
@@ -76,7 +77,7 @@ async function fetchRest(
       await partial.restart() // the server sent the whole file instead of the range
     else if (!continues(answer, partial.bytes, file.size)) {
       await partial.restart()
-      throw new TransientError(`the server of ${file.name} cannot go on where the download was broken off`)
+      throw new TransientError(`the server of ${file.name} cannot resume the download`)
     }
     for await (const chunk of answer.chunks()) {
       if (partial.bytes + chunk.byteLength > file.size)

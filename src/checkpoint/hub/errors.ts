@@ -7,7 +7,7 @@ export class HubError extends SwitchyardError {
   override name = 'HubError'
 }
 
-/** An error that another try may not meet: no connection, or a hub that is busy or failing. */
+/** An error that may disappear when the request is repeated: no connection, or a hub that is busy or failing. */
 export class TransientError extends HubError {
   override name = 'TransientError'
 

@@ -36,11 +36,11 @@ export interface FetchOptions {
 }
 
 /**
- * Fetches what our readers need of a model on the Hugging Face hub: its configuration, vocabulary and weights. Returns
- * the folder of that snapshot in the cache, which is shared with Python's huggingface_hub (HF_HOME, HF_HUB_CACHE; also
- * HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE mean the same). A commit that is there already is used without any request.
- * Throws a HubError (what the hub refuses), a TransientError (no connection), a FileError (the cache, the disk) or a
- * ConfigError (names, variables), each with what to do.
+ * Downloads a model of the Hugging Face hub: its configuration, vocabulary and weights. Returns the folder of the
+ * snapshot in the cache, which is shared with Python's huggingface_hub. The environment variables are huggingface_hub's
+ * too: HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE. A commit in the cache is used without any request.
+ * Throws a HubError if the hub refuses a request, a TransientError without a connection, a FileError for the cache or
+ * the disk, and a ConfigError for a wrong name or variable. Each message says what to do.
  */
 export async function fetchModel(repo: string, options: FetchOptions = {}): Promise<string> {
   const model: HubModel = { repo, revision: options.revision ?? 'main' }

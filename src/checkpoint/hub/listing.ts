@@ -23,7 +23,7 @@ export interface RemoteFile {
   readonly etag: string
 }
 
-// Names become paths and numbers sizes, so all of them are checked.
+// The names become paths and the sizes are trusted later, so the hub's answer is validated.
 const entry = z.object({
   type: z.string(),
   path: z.string(),

@@ -1,7 +1,7 @@
 import { vocabularyFiles } from '../../text/files.js'
 import { readIndex } from '../index-file.js'
 
-// The files of a model's folder that are fetched, besides the weights (../index-file.ts). No other file is.
+// The files of a model that are downloaded, besides the weights (see ../index-file.ts). No other files are downloaded.
 
 /** The required file, besides the weights. */
 export const configFile = 'config.json'

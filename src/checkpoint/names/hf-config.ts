@@ -7,8 +7,8 @@ import type { Json } from '../json.js'
 
 /**
  * Our configuration for an HF checkpoint, from its config.json and its tensors. If they contradict each other, the
- * tensors are right: published configurations name settings differently, and HF derives the sparse layers from several
- * of them. The meaning is `hf`; set `reference` to `switchyard` to run the weights with our own.
+ * tensors win: published configurations name settings differently, and HF derives the sparse layers from several of
+ * them. `reference` is `hf`, which computes exactly as transformers does; set it to `switchyard` for our own defaults.
  */
 export function configFromHf(
   json: Json,

@@ -5,8 +5,8 @@ import type { TensorInfo } from '../format.js'
 
 /**
  * Our configuration for the parameters of a T5X checkpoint. Sizes come from names and shapes. All other settings are
- * those of Flaxformer's Switch models: XXL's if the feed-forward networks are gated, otherwise Base's. The meaning is
- * `t5x`.
+ * those of Flaxformer's Switch models: XXL's if the feed-forward networks are gated, otherwise Base's. `reference` is
+ * `t5x`, which computes exactly as T5X does.
  */
 export function configFromT5x(
   tensors: readonly TensorInfo[],

@@ -107,7 +107,7 @@ class ChunkPlace {
   /** The first axis of a run: the chunk covers all later axes of the array completely. */
   private readonly axis: number
   private readonly runBytes: number
-  /** The bytes of a run that are inside the array: at the array's edge a chunk reaches beyond it. */
+  /** The number of bytes of a run that are inside the array. A chunk at the array's edge extends beyond it. */
   private readonly keptBytes: number
   private readonly strides: readonly number[]
   private readonly begin: readonly number[]

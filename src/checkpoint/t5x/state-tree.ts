@@ -133,7 +133,8 @@ function zarrLeaf(path: string, name: string, spec: MsgpackMap): ZarrLeaf {
       `it is stored as ${quote(String(spec.get('driver')))} in ${quote(String(store))}, and Switchyard reads "zarr" in "file", "gfile" or "gcs": ${convert}`,
     )
   }
-  // The path is the writer's. Only its last part counts: the folder is beside the msgpack file.
+  // The path is from the machine that wrote the file. Only its last part is used: the folder is beside the msgpack
+  // file.
   const place = kvstore.get('path') ?? spec.get('path')
   const folder = typeof place === 'string' ? place.replace(/\/$/, '') : ''
   if (!isPlainName(folder))

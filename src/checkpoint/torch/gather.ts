@@ -11,9 +11,9 @@ const wantedShare = 1 / 4
 const smallBytes = 2 ** 16
 
 /**
- * Reads a strided view of a storage into a tensor in row-major order. A contiguous view is read directly. Of other
- * views, blocks are read and their elements reordered, so that memory is proportional to the tensor, not to its
- * storage.
+ * Reads a strided view of a storage into a tensor in row-major order. A contiguous view is read directly. For other
+ * views, blocks of the storage are read and their elements reordered, so that memory is proportional to the tensor and
+ * not to its storage.
  */
 export async function gather(tensor: StridedTensor, readStorage: ReadStorage): Promise<HostTensor> {
   const { dtype, shape, strides, offset } = tensor

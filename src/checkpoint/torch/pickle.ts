@@ -2,9 +2,9 @@ import { FileError } from '../../base/errors.js'
 import { formatCount } from '../../base/format.js'
 import { quote } from '../format.js'
 
-// A pickle is a program for a stack machine. This machine knows the opcodes of protocol 2 that a dictionary of tensors
-// needs. It makes plain data only: a global becomes a name, and a call becomes a record of the function and its
-// arguments. No function is looked up or run.
+// A pickle is a program for a stack machine. This machine implements the opcodes of protocol 2 that a dictionary of
+// tensors needs. It produces plain data only: a Python global becomes its name, and a call becomes a record of the
+// function's name and its arguments. No function is looked up or run.
 
 /** A global name of Python, such as `torch.FloatStorage`. */
 export class PickleGlobal {
