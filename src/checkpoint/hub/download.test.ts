@@ -95,7 +95,7 @@ describe('a connection that breaks', () => {
       return true
     }
     expect(await fetchWeights()).toBe(etag)
-    expect(notices.at(-1)).toContain('cannot go on')
+    expect(notices.at(-1)).toContain('cannot resume')
     expect(transfers().at(-1)).toEqual([0, 400_000])
   })
 })
