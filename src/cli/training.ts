@@ -1,4 +1,4 @@
-import { readdir, rm, rmdir, stat } from 'node:fs/promises'
+import { readdir, rmdir, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { ConfigError } from '../base/errors.js'
 import { formatCount } from '../base/format.js'
@@ -15,8 +15,8 @@ import { countActiveParameters, countParameters, declareParameters } from '../mo
 import { environmentWarning, findCheckpoint, openCheckpoint } from '../train/checkpointing.js'
 import type { RunConfig } from '../train/config.js'
 import { evaluate } from '../train/evaluate.js'
-import { MetricsLog } from '../train/metrics-log.js'
-import { readRunStart, removeRunStart } from '../train/run-start.js'
+import { removeRunFiles } from '../train/run-files.js'
+import { readRunStart } from '../train/run-start.js'
 import type { RunStart } from '../train/run-start.js'
 import { Trainer } from '../train/trainer.js'
 import { Exit } from './exit.js'
@@ -176,8 +176,7 @@ function alreadyFinished({ folder, step }: Pick<Checkpoint, 'folder' | 'step'>, 
 async function removeUnused(folder: string, lock: RunLock): Promise<void> {
   const checkpoints = await listCheckpoints(folder).catch(() => undefined)
   if (checkpoints?.length !== 0) return
-  await rm(new MetricsLog(folder).path, { force: true }).catch(() => undefined)
-  await removeRunStart(folder).catch(() => undefined)
+  await removeRunFiles(folder).catch(() => undefined)
   await lock.release()
   await rmdir(folder).catch(() => undefined)
 }

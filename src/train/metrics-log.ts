@@ -1,7 +1,8 @@
 import { appendFile, readFile, rename, rm } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { exists, writeFileAtomically } from '../checkpoint/atomic.js'
 import { errorCode, namesIn, withPath } from '../checkpoint/files.js'
+import { runFiles, stepOfMetrics } from './run-files.js'
 
 /** The figures of one step, by name. Steps are counted from 1. */
 export interface MetricsRecord {
@@ -26,8 +27,8 @@ export class MetricsLog {
   private rewound: string[] | undefined
 
   constructor(private readonly folder: string) {
-    this.path = join(folder, 'metrics.jsonl')
-    this.resumedPath = `${this.path}.resumed`
+    this.path = join(folder, runFiles.metrics)
+    this.resumedPath = join(folder, runFiles.resumedMetrics)
   }
 
   /** Continues the log after a step: 0 for a new run. */
@@ -61,19 +62,19 @@ export class MetricsLog {
     await rm(this.resumedPath, { force: true })
   }
 
-  private readonly rewoundPath = (step: number): string => `${this.path}.step-${step}`
+  private readonly rewoundPath = (step: number): string => join(this.folder, runFiles.metricsUpTo(step))
 
   /**
    * Completes a `commit` that a crash has prevented, and deletes new logs and records whose checkpoint was never saved.
    */
   private async recover(step: number): Promise<void> {
     await rm(this.resumedPath, { force: true })
-    const prefix = `${basename(this.path)}.step-`
-    for (const name of await namesIn(dirname(this.path))) {
-      if (!name.startsWith(prefix)) continue
+    for (const name of await namesIn(this.folder)) {
+      const saving = stepOfMetrics(name)
+      if (saving === undefined) continue
       const path = join(this.folder, name)
-      const saved = await exists(join(this.folder, `step-${name.slice(prefix.length)}`))
-      if (saved && name === `${prefix}${step}`) await withPath(path, () => rename(path, this.path))
+      const saved = await exists(join(this.folder, `step-${saving}`))
+      if (saved && saving === String(step)) await withPath(path, () => rename(path, this.path))
       else await rm(path, { force: true })
     }
   }

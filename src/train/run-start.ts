@@ -4,8 +4,7 @@ import { z } from 'zod'
 import { FileError } from '../base/errors.js'
 import { writeFileAtomically } from '../checkpoint/atomic.js'
 import { errorCode, withPath } from '../checkpoint/files.js'
-
-const name = 'run.json'
+import { runFiles } from './run-files.js'
 
 const schema = z.object({ config: z.unknown() })
 
@@ -18,12 +17,12 @@ export type RunStart = z.infer<typeof schema>
  */
 export async function writeRunStart(folder: string, start: RunStart): Promise<void> {
   const text = `${JSON.stringify(start, null, 2)}\n`
-  await writeFileAtomically(join(folder, name), async handle => handle.writeFile(text), { replace: true })
+  await writeFileAtomically(join(folder, runFiles.start), async handle => handle.writeFile(text), { replace: true })
 }
 
 /** Reads a folder's `run.json`. Undefined if there is none. */
 export async function readRunStart(folder: string): Promise<RunStart | undefined> {
-  const path = join(folder, name)
+  const path = join(folder, runFiles.start)
   try {
     const parsed = schema.safeParse(JSON.parse(await withPath(path, () => readFile(path, 'utf8'))))
     if (parsed.success) return parsed.data
@@ -36,4 +35,4 @@ export async function readRunStart(folder: string): Promise<RunStart | undefined
 }
 
 /** Deletes `run.json`, once the first checkpoint holds the configuration. */
-export const removeRunStart = (folder: string): Promise<void> => rm(join(folder, name), { force: true })
+export const removeRunStart = (folder: string): Promise<void> => rm(join(folder, runFiles.start), { force: true })

@@ -1,0 +1,29 @@
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { removeLeftovers } from '../checkpoint/atomic.js'
+import { namesIn } from '../checkpoint/files.js'
+
+/** The files of a run's folder beside its checkpoints (`step-<n>`) and its lock. */
+export const runFiles = {
+  /** The run's configuration, until the first checkpoint. */
+  start: 'run.json',
+  /** The figures of every step. */
+  metrics: 'metrics.jsonl',
+  /** The figures of a resumed run, until its next checkpoint. */
+  resumedMetrics: 'metrics.jsonl.resumed',
+  /** The figures up to a checkpoint, while it is saved. */
+  metricsUpTo: (step: number): string => `metrics.jsonl.step-${step}`,
+} as const
+
+/** The step of a file `metricsUpTo`, as text; undefined for other names. */
+export const stepOfMetrics = (name: string): string | undefined => /^metrics\.jsonl\.step-(\d+)$/.exec(name)?.[1]
+
+/** Deletes a run's files, and those that a crash left unfinished. Checkpoints, locks and other files stay. */
+export async function removeRunFiles(folder: string): Promise<void> {
+  const { start, metrics, resumedMetrics } = runFiles
+  for (const name of await namesIn(folder)) {
+    const isOurs = name === start || name === metrics || name === resumedMetrics || stepOfMetrics(name) !== undefined
+    if (isOurs) await rm(join(folder, name), { force: true })
+  }
+  await removeLeftovers(folder)
+}
