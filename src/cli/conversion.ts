@@ -5,6 +5,7 @@ import { dtypes } from '../base/dtypes.js'
 import { formatBytes, formatCount } from '../base/format.js'
 import { sizeOf } from '../base/host-tensor.js'
 import { requireDiskSpace } from '../checkpoint/disk-space.js'
+import { memoryProblem } from '../checkpoint/free-memory.js'
 import { quantizedShapes } from '../checkpoint/quantize.js'
 import { isFile } from '../checkpoint/files.js'
 import { writeHfWeights } from '../checkpoint/names/hf-folder.js'
@@ -76,11 +77,9 @@ async function write(
  */
 function requireMemory({ path, specs }: OpenedWeights): void {
   const largest = specs.reduce((a, b) => (sizeOf(b.shape) > sizeOf(a.shape) ? b : a))
-  const [needed, free] = [8 * sizeOf(largest.shape), process.availableMemory()]
-  if (needed > free)
-    throw new FileError(
-      `${path}: converting ${largest.path} [${largest.shape}] takes about ${formatBytes(needed)} of memory, and ${formatBytes(free)} are free: use a machine with more memory`,
-    )
+  const task = `${path}: converting ${largest.path} [${largest.shape}]`
+  const problem = memoryProblem(task, 8 * sizeOf(largest.shape), () => 'use a machine with more memory')
+  if (problem !== undefined) throw new FileError(problem)
 }
 
 /** The size of the written tensors in bytes. */

@@ -35,6 +35,10 @@ export async function main(argv: readonly string[]): Promise<number> {
   ]) {
     program.addCommand(command.copyInheritedSettings(program))
   }
+  program.addHelpText(
+    'after',
+    '\nEnvironment: SWITCHYARD_MEMORY_CHECK=off starts a task even if it is estimated to need more memory than is free.',
+  )
   for (const command of [program, ...program.commands]) command.exitOverride()
   try {
     await program.parseAsync(argv, { from: 'user' })

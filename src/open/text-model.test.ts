@@ -1,5 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { freemem, tmpdir } from 'node:os'
+import type * as Os from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { writeHfWeights } from '../checkpoint/names/hf-folder.js'
@@ -21,6 +22,11 @@ const small = {
   numExperts: 4,
   dtype: 'float32',
 } as const
+
+vi.mock('node:os', async importOriginal => {
+  const actual = await importOriginal<typeof Os>()
+  return { ...actual, freemem: vi.fn(actual.freemem) }
+})
 
 describe('a folder of Hugging Face as a model of texts', () => {
   let scratch: string
@@ -70,15 +76,21 @@ describe('a folder of Hugging Face as a model of texts', () => {
 
   it('that does not fit into memory is refused before it is loaded, with the bits that would fit', async () => {
     const folder = await write('large', 32_128)
-    const free = vi.spyOn(process, 'availableMemory').mockReturnValue(5_000_000)
+    const available = vi.spyOn(process, 'availableMemory')
+    const setFree = (bytes: number): void => {
+      vi.mocked(freemem).mockReturnValue(bytes)
+      available.mockReturnValue(bytes)
+    }
+    setFree(5_000_000)
     try {
       await expect(openTextModel(folder)).rejects.toThrow(
         /this model takes about 6\.\d+ MiB of memory, and 4\.77 MiB are free: in 8 bits \(--quantize int8\) it takes 4\.\d+ MiB/,
       )
-      free.mockReturnValue(1000)
+      setFree(1000)
       await expect(openTextModel(folder)).rejects.toThrow('take a machine with more, or a smaller model')
     } finally {
-      free.mockRestore()
+      vi.mocked(freemem).mockReset()
+      available.mockRestore()
     }
   })
 

@@ -2,6 +2,7 @@ import { dirname, join } from 'node:path'
 import { ConfigError, FileError, SwitchyardError } from '../base/errors.js'
 import { formatBytes, formatCount } from '../base/format.js'
 import { exists } from '../checkpoint/atomic.js'
+import { memoryProblem } from '../checkpoint/free-memory.js'
 import type { Bits } from '../checkpoint/quantize.js'
 import { loadT5Vocabulary, loadVocabulary } from './load-vocabulary.js'
 import { vocabularyFiles } from '../text/files.js'
@@ -56,16 +57,14 @@ async function codecOf(
 
 /** Announces the loading of a large model. Throws a SwitchyardError if the model does not fit into the free memory. */
 function checkFits(weights: OpenedWeights, bits: Bits | undefined, onNotice: (message: string) => void): void {
-  const [needed, free] = [inferenceBytes(weights, bits), process.availableMemory()]
-  if (needed > free) {
+  const needed = inferenceBytes(weights, bits)
+  const problem = memoryProblem(`${weights.path}: this model`, needed, free => {
     const smaller = ([8, 4] as const).find(b => b < (bits ?? weights.bits ?? 32) && inferenceBytes(weights, b) <= free)
-    throw new SwitchyardError(
-      `${weights.path}: this model takes about ${formatBytes(needed)} of memory, and ${formatBytes(free)} are free: ` +
-        (smaller
-          ? `in ${smaller} bits (--quantize int${smaller}) it takes ${formatBytes(inferenceBytes(weights, smaller))}`
-          : 'take a machine with more, or a smaller model'),
-    )
-  }
+    return smaller
+      ? `in ${smaller} bits (--quantize int${smaller}) it takes ${formatBytes(inferenceBytes(weights, smaller))}`
+      : 'take a machine with more, or a smaller model'
+  })
+  if (problem !== undefined) throw new SwitchyardError(problem)
   if (needed > LARGE_BYTES)
     onNotice(
       `${weights.path}: ${formatCount(countParameters(weights.specs))} parameters, about ${formatBytes(needed)} in memory`,

@@ -6,6 +6,7 @@ import { sizeOf } from '../base/host-tensor.js'
 import { leavesWithPaths } from '../base/pytree.js'
 import type { Tree } from '../base/pytree.js'
 import { freeDiskSpace } from '../checkpoint/disk-space.js'
+import { memoryProblem } from '../checkpoint/free-memory.js'
 import { stackLayers } from '../model/config.js'
 import { countParameters, declareParameters } from '../model/parameters.js'
 import type { RunConfig } from './config.js'
@@ -76,28 +77,25 @@ function activationElements({ model, router, train }: RunConfig): number {
 /**
  * Throws a ConfigError with the numbers, and with a setting that fits, if training would take more memory than is free.
  */
-export function requireMemory(config: RunConfig, state: StateBytes, free = process.availableMemory()): void {
-  const needed = trainingBytes(config, state)
-  if (needed <= free) return
-  const fits = smallerSetting(config, state, free)
-  throw new ConfigError(
-    `training takes about ${formatBytes(needed)} of memory (parameters and optimizer ${formatBytes(state.params + state.optimizer)}), ` +
-      `and ${formatBytes(free)} are free: ${fits === undefined ? 'take a machine with more, or a smaller model' : `--set ${fits} would fit`}`,
-  )
+export function requireMemory(config: RunConfig, state: StateBytes, free?: number): void {
+  const task = `training (parameters and optimizer: ${formatBytes(state.params + state.optimizer)})`
+  const problem = memoryProblem(task, trainingBytes(config, state), bytes => smallerSetting(config, state, bytes), free)
+  if (problem !== undefined) throw new ConfigError(problem)
 }
 
 /** The largest number of rows, or else of experts, that fits: halved until it does. */
-function smallerSetting(config: RunConfig, state: StateBytes, free: number): string | undefined {
+function smallerSetting(config: RunConfig, state: StateBytes, free: number): string {
   for (let rows = config.train.rows >> 1; rows >= 1; rows >>= 1)
-    if (trainingBytes({ ...config, train: { ...config.train, rows } }, state) <= free) return `train.rows=${rows}`
+    if (trainingBytes({ ...config, train: { ...config.train, rows } }, state) <= free)
+      return `--set train.rows=${rows} would fit`
   const parameters = (numExperts: number): number =>
     countParameters(declareParameters({ ...config.model, numExperts }, config.router))
   for (let numExperts = config.model.numExperts >> 1; numExperts >= 1; numExperts >>= 1) {
     const share = parameters(numExperts) / parameters(config.model.numExperts)
     const smaller = { params: state.params * share, optimizer: state.optimizer * share }
-    if (trainingBytes(config, smaller) <= free) return `model.numExperts=${numExperts}`
+    if (trainingBytes(config, smaller) <= free) return `--set model.numExperts=${numExperts} would fit`
   }
-  return undefined
+  return 'take a machine with more, or a smaller model'
 }
 
 /** Throws a ConfigError if the checkpoints that a run is still to make would fill the disk of its folder. */

@@ -82,7 +82,7 @@ describe('failures end with code 1', () => {
     ],
     [
       ['train', 'g2p', '--set', 'model.numExperts=120000', '--out', 'huge'],
-      /^switchyard: training takes about [\d.]+ GiB of memory .* are free: --set model\.numExperts=\d+ would fit\n$/,
+      /^switchyard: training \(.*\) takes about [\d.]+ GiB of memory.* are free: --set model\.numExperts=\d+ would fit\. To try it anyway, set the environment variable SWITCHYARD_MEMORY_CHECK=off\n$/,
     ],
   ])('when memory or disk would not suffice, before anything is written: %j', async (args, message) => {
     const { code, stderr } = await cli.run(...args)
