@@ -6,6 +6,7 @@ import type { Tensor } from './tensor.js'
 import { setBackend } from './engine.js'
 import { OnnxBackend } from '../compile/onnx/backend.js'
 import { nodeSessions } from '../compile/onnx/node.js'
+import { generatorLimits } from '../compile/wasm/generator-code.js'
 import { jit } from './jit.js'
 import * as np from './np.js'
 import * as random from './random.js'
@@ -50,6 +51,7 @@ const flat = (v: NestedNumbers): number[] => (Array.isArray(v) ? v.flatMap(flat)
 for (const [name, backend] of [
   ['interpreted', () => referenceBackend],
   ['compiled by ONNX Runtime', async () => new OnnxBackend(await nodeSessions())],
+  ['generated in loops', () => new OnnxBackend(nodeSessions(), { ...generatorLimits, minElements: 1 })],
 ] as const) {
   describe(`random numbers are JAX's, ${name}`, () => {
     beforeAll(async () => {

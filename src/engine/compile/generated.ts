@@ -80,6 +80,7 @@ function classify(
   for (const eqn of program.equations) {
     const { inputs, outputs } = eqn
     const isMember =
+      outputs[0].aval.shape.length > 0 && // a scalar may be repeated, and is read by the loops of all sizes
       sizeOf(outputs[0].aval.shape) >= minElements &&
       isPossible(eqn) &&
       inputs.every(a => members.has(a) || (a.aval.shape.length === 0 && isSeed(a)))

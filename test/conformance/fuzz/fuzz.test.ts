@@ -10,9 +10,12 @@ import { setBackend } from '../../../src/engine/api/engine.js'
 import { Tensor } from '../../../src/engine/api/tensor.js'
 import { OnnxBackend } from '../../../src/engine/compile/onnx/backend.js'
 import { nodeSessions } from '../../../src/engine/compile/onnx/node.js'
+import { generatorLimits } from '../../../src/engine/compile/wasm/generator-code.js'
 import { interpret } from '../../../src/engine/compile/reference/interpret.js'
+import * as ops from '../../../src/engine/program/ops.js'
 import type { Program } from '../../../src/engine/program/program.js'
 import { traceClosed } from '../../../src/engine/program/trace.js'
+import type { Value } from '../../../src/engine/program/value.js'
 import { jvpEval } from '../../../src/engine/transform/jvp.js'
 import { vjpEval } from '../../../src/engine/transform/linearize.js'
 import { batchProgram } from '../../../src/engine/transform/vmap.js'
@@ -32,7 +35,10 @@ const { FUZZ_RUNS, FUZZ_SEED } = process.env
 const RUNS = Number(FUZZ_RUNS ?? 300)
 const SEED = Number(FUZZ_SEED ?? (FUZZ_RUNS ? Date.now() % 2 ** 31 : 10))
 
-const backend = new OnnxBackend(nodeSessions(Math.min(2, availableParallelism())))
+const sessions = nodeSessions(Math.min(2, availableParallelism()))
+const backend = new OnnxBackend(sessions)
+/** Generates random numbers in loops, however few they are. */
+const generating = new OnnxBackend(sessions, { ...generatorLimits, minElements: 1 })
 setBackend(backend)
 
 const BATCH = 3
@@ -65,6 +71,19 @@ function inputOf({ dtype, shape, picks }: Input, small: boolean, lead: readonly 
   )
 }
 
+/** A value of an input's type that a program draws: at each position one of the values that the input may have. */
+function drawn({ dtype, shape }: Input, small: boolean, words: readonly Value[]): Value {
+  const position = ops.reshape(ops.iota('uint32', [sizeOf(shape)], 0), shape)
+  const keys = words.map(word => ops.broadcastInDim(word, shape, []))
+  const [bits] = ops.threefry2x32([keys[0], keys[1], ops.zerosLike(position), position])
+  const values = valuesOf(dtype, small)
+  const choice = ops.rem(bits, values.length)
+  return values.reduce<Value>(
+    (rest, v, i) => ops.select(ops.eq(choice, i), ops.full(shape, v, dtype), rest),
+    ops.full(shape, 0, dtype),
+  )
+}
+
 const input: fc.Arbitrary<Input> = fc.record({
   dtype: fc.constantFrom(...everyDType),
   shape: fc.constantFrom(...shapes),
@@ -80,9 +99,9 @@ const aCase = fc.record({
 })
 type Case = typeof aCase extends fc.Arbitrary<infer T> ? T : never
 
-async function compiled(program: Program, inputs: readonly HostTensor[]): Promise<HostTensor[]> {
-  const executable = await backend.compile(program)
-  const outputs = await executable.run(inputs.map(t => backend.put(t)))
+async function compiled(program: Program, inputs: readonly HostTensor[], on = backend): Promise<HostTensor[]> {
+  const executable = await on.compile(program)
+  const outputs = await executable.run(inputs.map(t => on.put(t)))
   return Promise.all(outputs.map(b => b.read()))
 }
 
@@ -142,6 +161,18 @@ const ways: { readonly [name: string]: (c: Case) => Promise<void> } = {
       const parts = results.map(y => partOf(y, n))
       compare(parts, interpret(program, example), tolerances, program, example)
     }
+  },
+
+  'compiled with inputs that it draws': async c => {
+    const words = c.inputs.flatMap(({ picks }) => [picks[0], picks.length].map(word => tensor('uint32', [word], [])))
+    let tolerances: Tolerance[] = []
+    const program = traceClosed(words, values => {
+      const inputs = c.inputs.map((i, n) => drawn(i, c.small, values.slice(2 * n, 2 * n + 2)))
+      const built = build(everyOperation, inputs, c.steps, c.small, c.last)
+      tolerances = built.tolerances
+      return built.outputs
+    })
+    compare(await compiled(program, words, generating), interpret(program, words), tolerances, program, words)
   },
 
   'differentiated forwards and backwards': async c => {
