@@ -167,4 +167,16 @@ describe('customJvp', () => {
       )
     expect(() => grad(closed)(vector())).toThrow('pass it as an argument')
   })
+
+  it.each<[string, (dx: Tensor) => Tensor]>([
+    ['mul', dx => np.multiply(dx, dx)],
+    ['sin', dx => np.sin(dx)],
+    ['div', dx => np.divide(1, dx)],
+  ])('names the function and customJvp if the rule is not linear: %s', (primitive, tangent) => {
+    const cube = (x: Tensor): Tensor => np.multiply(np.square(x), x)
+    const f = customJvp(cube, ([x], [dx]) => [cube(x), tangent(dx)])
+    expect(() => grad((x: Tensor) => np.sum(f(x)))(vector())).toThrow(
+      `customJvp: the rule of cube must be linear in the tangents, but it applies ${primitive} to them`,
+    )
+  })
 })

@@ -13,6 +13,7 @@ import type { VjpPrograms } from '../program/program.js'
 import { Program } from '../program/program.js'
 import { bind, trace } from '../program/trace.js'
 import type { Value } from '../program/value.js'
+import { firstNonLinear } from '../transform/linearity.js'
 import { spread } from '../transform/masks.js'
 import { checkFunction, readOptions } from './arguments.js'
 import { describe } from './describe.js'
@@ -100,6 +101,16 @@ export function customJvp<A extends TensorTree[], R extends TensorTree>(
     )
     const all = [...new Set([...traced.captured, ...derived.captured])]
     const numDeclared = derived.program.inputs.length - derived.captured.length
+    const nonLinear = firstNonLinear(
+      derived.program,
+      derived.program.inputs.map((_, i) => i >= n && i < numDeclared),
+    )
+    check(
+      nonLinear === undefined,
+      () =>
+        `customJvp: the rule of ${name} must be linear in the tangents, but it applies ${nonLinear} to them ` +
+        '(a product of two tangents is not linear)',
+    )
     const { inputs, equations, outputs } = share(derived, numDeclared, all)
     // (arguments, tangents, captured) becomes (arguments, captured, tangents).
     const reordered = [...inputs.slice(0, n), ...inputs.slice(numDeclared), ...inputs.slice(n, numDeclared)]

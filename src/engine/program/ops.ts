@@ -3,6 +3,7 @@
  * except that a JS number is accepted as a constant of the other operand's type. The rules of transformations are
  * written with these functions, and the public np and lax are built on them.
  */
+import { isFloat } from '../../base/dtypes.js'
 import type { DType } from '../../base/dtypes.js'
 import { sameShape } from './aval.js'
 import type { BinaryPrimitive, ComparePrimitive, DotParams, GatherParams, UnaryPrimitive } from './primitives.js'
@@ -63,8 +64,17 @@ export const add = binary('add'),
   mul = binary('mul'),
   div = binary('div'),
   rem = binary('rem')
-export const pow = binary('pow'),
-  max = binary('max'),
+const powers = binary('pow')
+/**
+ * x to the power y. The numbers 2 and 3 make products from the start, as in JAX, so that a call rounds alike whether it is
+ * compiled alone, in a batch or with the rest of a program.
+ */
+export const pow = (x: Operand, y: Operand): Value => {
+  if ((y !== 2 && y !== 3) || typeof x === 'number' || !isFloat(x.dtype)) return powers(x, y)
+  const square = mul(x, x)
+  return y === 2 ? square : mul(square, x)
+}
+export const max = binary('max'),
   min = binary('min'),
   atan2 = binary('atan2')
 export const and = binary('and'),

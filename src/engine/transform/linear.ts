@@ -1,3 +1,4 @@
+import { SwitchyardError } from '../../base/errors.js'
 import { sizeOf } from '../../base/host-tensor.js'
 import type { Aval } from '../program/aval.js'
 import * as ops from '../program/ops.js'
@@ -40,7 +41,11 @@ export const avalOf = (o: LinearOperand): Aval => (isLinear(o) ? o.linear : o.kn
 export const zeros = (a: Aval): Value => ops.full(a.shape, 0, a.dtype)
 /** The value of a known operand. */
 export const valueOf = (o: LinearOperand): Value => {
-  if (isLinear(o)) throw new Error('a product of two tangents is not linear')
+  if (isLinear(o)) {
+    throw new SwitchyardError(
+      'this derivative multiplies two tangents, so it has no reverse mode: the rule of a customJvp function must be linear in the tangents',
+    )
+  }
   return o.known
 }
 

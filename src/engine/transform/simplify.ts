@@ -11,9 +11,13 @@ import { withoutDeadCode } from './dead-code.js'
  * data movements that cancel are removed, transpositions are folded into the matrix products that read them, and what
  * no output needs is removed.
  *
- * Results equal the original's bit for bit, except for the sign of a zero: x + 0 and the sum of a single element become
- * x, which for x = -0 should be +0 (IEEE 754). In particular, additions keep their order, since (a + b) + c and a + (b
- * + c) round differently.
+ * Results equal the original's bit for bit, with two exceptions:
+ *
+ * - The sign of a zero: x + 0 and the sum of a single element become x, which for x = -0 should be +0 (IEEE 754).
+ * - The last bits of a matrix product of which an operand or the result is transposed, in ONNX Runtime: how its kernels
+ *   block the sum depends on the layout and the number of rows and columns. In the interpreter such products are equal.
+ *
+ * In particular, additions keep their order, since (a + b) + c and a + (b + c) round differently.
  */
 export function simplify(program: Program): Program {
   const writer = new Simplifier()
@@ -103,7 +107,6 @@ class Simplifier {
       if (this.constant(y) === 1) return x
     } else if (is(eqn, 'pow')) {
       if (this.constant(y) === 1) return x
-      if (this.constant(y) === 2) return become(eqn, 'mul', [x, x], {})
     } else if (is(eqn, 'neg')) {
       const inner = this.madeBy(x, 'neg')
       if (inner) return inner.inputs[0]

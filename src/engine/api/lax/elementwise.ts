@@ -81,7 +81,8 @@ export const div = binary('div', ops.div)
 /** The remainder of x / y, with the sign of x. */
 export const rem = binary('rem', ops.rem)
 /** x to the power y, floating point. */
-export const pow = binary('pow', ops.pow)
+export const pow = (x: TensorLike, y: TensorLike): Tensor =>
+  y === 2 || y === 3 ? unary('pow', v => ops.pow(v, y))(x) : binary('pow', ops.pow)(x, y)
 /** The greater one. At equal operands each gets half of the gradient. */
 export const max = binary('max', ops.max)
 /** The lesser one. At equal operands each gets half of the gradient. */

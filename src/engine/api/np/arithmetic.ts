@@ -58,7 +58,7 @@ export const square: Unary = (x: TensorLike) => {
  */
 export const power: Binary = (x: TensorLike, y: TensorLike) => {
   const common = commonDtype(x, y)
-  if (isFloat(common)) return floatBinary(ops.pow)(x, y)
+  if (isFloat(common)) return floatPower(x, y)
   const dtype = common === 'bool' ? 'int32' : common
   if (typeof y !== 'number' && typeof y !== 'bigint') return numericBinary(integerPower)(x, y)
   check(y >= 0, () => `integers cannot be raised to the negative power ${y}: convert them first (np.astype)`)
@@ -91,7 +91,8 @@ function integerPower(x: Value, y: Value): Value {
 }
 
 /** x to the power y in floating point: integers and bool become float32. */
-export const floatPower = floatBinary(ops.pow)
+export const floatPower: Binary = (x: TensorLike, y: TensorLike) =>
+  y === 2 || y === 3 ? floatUnary(v => ops.pow(v, y))(x) : floatBinary(ops.pow)(x, y)
 
 const differInSign = (x: Value, y: Value): Value => ops.ne(ops.lt(x, 0), ops.lt(y, 0))
 

@@ -41,6 +41,12 @@ const sizeOptions = (name: string, options: SetOptions): SetOptions =>
   readOptions(`np.${name}`, options, ['size', 'fillValue'], 'size')
 
 const at = (index: Value): Value => ops.reshape(index, [...index.shape, 1])
+/** Whether elements differ. All NaN are one element. */
+function differ(a: Value, b: Value): Value {
+  if (!isFloat(a.dtype)) return ops.ne(a, b)
+  return ops.and(ops.ne(a, b), ops.not(ops.and(ops.ne(a, a), ops.ne(b, b))))
+}
+
 const rule = { axes: [0], batchDims: 0, mode: 'drop' } as const
 
 /**
@@ -62,9 +68,8 @@ export function uniqueAll(x: TensorLike, options: SetOptions): Unique {
   const [sorted, order] = n === 0 ? [key, ops.iota('int32', [0], 0)] : ops.sort([key, ops.iota('int32', [n], 0)], 0)
   const next = n === 0 ? sorted : ops.slice(sorted, [1], [n])
   const own = n === 0 ? sorted : ops.slice(sorted, [0], [n - 1])
-  const bothNan = (a: Value, b: Value): Value => ops.and(ops.ne(a, a), ops.ne(b, b))
-  const differs = isFloat(key.dtype) ? ops.and(ops.ne(next, own), ops.not(bothNan(next, own))) : ops.ne(next, own)
-  const isFirst = n === 0 ? ops.full([0], true, 'bool') : ops.concatenate([ops.full([1], true, 'bool'), differs], 0)
+  const isFirst =
+    n === 0 ? ops.full([0], true, 'bool') : ops.concatenate([ops.full([1], true, 'bool'), differ(next, own)], 0)
   // The rank of each element's value among the distinct values. Ranks from `size` on are out of bounds and not written.
   const rank = ops.sub(ops.cumsum(ops.convertElementType(isFirst, 'int32'), 0), 1)
   const place = at(ops.select(isFirst, rank, size))
@@ -124,7 +129,7 @@ function distinctWhere(x: Tensor, isKept: Tensor, { size, fillValue = 0 }: SetOp
   const [values, droppedByValue] = ops.sort([key, dropped], 0)
   const [sortedDropped, sorted] = ops.sort([droppedByValue, values], 0)
   const isNew = ops.concatenate(
-    [ops.full([1], true, 'bool'), ops.ne(ops.slice(sorted, [1], [n]), ops.slice(sorted, [0], [n - 1]))],
+    [ops.full([1], true, 'bool'), differ(ops.slice(sorted, [1], [n]), ops.slice(sorted, [0], [n - 1]))],
     0,
   )
   const counted = ops.and(isNew, ops.eq(sortedDropped, 0))

@@ -111,6 +111,15 @@ const rem: Lowering<ElementwisePrimitive> = (context, [x, y]) => {
   return [f.where(byZero, x, f.op('Sub', x, f.op('Mul', quotient, y)))]
 }
 
+/**
+ * The exponent is given an element for each result: ONNX Runtime's Pow multiplies where one exponent of 2 or 3 stands for
+ * several, which rounds differently, and an exponent is broadcast in some programs and not in others.
+ */
+const pow: Lowering<ElementwisePrimitive> = ({ g }, [x, y]) => {
+  const shape = broadcastShape(x, y)
+  return [g.node('Pow', [x, g.expand(y, shape)], x.dtype, shape)]
+}
+
 /** Where an integer divisor is 0 and where it is -1 (null if unsigned), and the divisor with 1 in these places. */
 function guardDivisor(f: Formula, y: Lowered): [byZero: Lowered, byMinusOne: Lowered | null, safe: Lowered] {
   const byZero = f.test('Equal', y, f.constant(y, 0))
@@ -223,7 +232,7 @@ export const elementwiseRules = {
   not: logical('Not', 'BitwiseNot'),
   isFinite: formula((f, [x]) => f.op('Not', f.op('Or', f.test('IsInf', x), f.test('IsNaN', x)))),
   stopGradient: identity, optimizationBarrier: identity,
-  add: logical('Or', 'Add'), sub: node('Sub'), mul: logical('And', 'Mul'), div, rem, pow: node('Pow'),
+  add: logical('Or', 'Add'), sub: node('Sub'), mul: logical('And', 'Mul'), div, rem, pow,
   max: extreme('Max', 'Greater', 'Or'), min: extreme('Min', 'Less', 'And'), atan2,
   and: logical('And', 'BitwiseAnd'), or: logical('Or', 'BitwiseOr'), xor: logical('Xor', 'BitwiseXor'),
   shiftLeft: shift('LEFT'), shiftRightLogical: shift('RIGHT'), shiftRightArithmetic: shift('RIGHT', true),

@@ -32,7 +32,10 @@ const node =
   (op: string): Lowering<Reduction> =>
   ({ g, outs: [out] }, [x], { axes }) => [g.node(op, [x, g.ints(axes)], out.dtype, out.shape, { keepdims: 0 })]
 
-/** A sum of squares is one node, ReduceSumSquare, which does not store the squares. */
+/**
+ * A sum of squares is one node, ReduceSumSquare, which does not store the squares. It adds in another order than
+ * ReduceSum, so `np.var` inside `jit` differs from the same call outside in the last bits.
+ */
 const sumOfFloats: Lowering<Reduction> = (context, [x], params) => {
   const maker = context.g.madeBy(x)
   const isSquare = maker?.op === 'Mul' && maker.inputs[0] === maker.inputs[1]
