@@ -12,7 +12,9 @@ export { openTextModel } from './open/text-model.js'
 export type { TextModelOptions } from './open/text-model.js'
 export { fetchModel } from './checkpoint/hub/fetch-model.js'
 export type { FetchOptions } from './checkpoint/hub/fetch-model.js'
+export type { FetchProgress } from './checkpoint/hub/fetch-files.js'
 export { openModel } from './open/open-model.js'
+export type { OpenedModel } from './open/open-model.js'
 export { loadT5Vocabulary, loadVocabulary } from './open/load-vocabulary.js'
 
 // Released weights in folders

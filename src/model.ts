@@ -2,18 +2,35 @@
 
 // Sizes, parameters, the forward pass and the loss
 export { preset, presets } from './model/presets.js'
-export type { ModelConfig, RouterConfig } from './model/config.js'
+export type { Preset } from './model/presets.js'
+export type { ModelConfig, RouterConfig, StackName } from './model/config.js'
 export { meanings } from './model/meaning.js'
 export type { Meaning, Reference } from './model/meaning.js'
 export { countActiveParameters, countParameters, declareParameters } from './model/parameters.js'
-export type { LogicalAxis, ParameterPlace, ParameterRole, ParameterSpec } from './model/parameters.js'
+export type { Initializer, LogicalAxis, ParameterPlace, ParameterRole, ParameterSpec } from './model/parameters.js'
+export type { Projection, Sublayer } from './model/parameters.js'
 export { initParameters } from './model/init.js'
 export { forward } from './model/forward.js'
 export { lossFunction } from './model/loss.js'
 export type { LossOptions } from './model/loss.js'
-export type { Batch, ForwardOptions, ForwardOutput, Metrics, ModelParams } from './model/types.js'
-export type { RouterRecord } from './nn/moe/types.js'
+export type { Batch, ForwardOptions, ForwardOutput, LayerRecord, Metrics } from './model/types.js'
+export type {
+  DecoderLayerParams,
+  DecoderParams,
+  EncoderLayerParams,
+  EncoderParams,
+  ModelParams,
+} from './model/types.js'
+export type { RelativeBiasParams } from './model/types.js'
+export type { AttentionParams } from './nn/attention.js'
+export type { DenseParams } from './nn/dense.js'
+export type { Embedding } from './nn/embedding.js'
+export type { MlpParams } from './nn/mlp.js'
+export type { MoeParams } from './nn/moe/layer.js'
+export type { Kernel, QuantizedKernel } from './nn/quantized.js'
+export type { NormParams } from './nn/rms-norm.js'
+export type { RouterRecord, RouterStatistics } from './nn/moe/types.js'
 export { tokensChooseTop1 } from './nn/moe/router.js'
-export type { Assignment, Router, RouterScores } from './nn/moe/router.js'
+export type { Assignment, Router, RouterKind, RouterScores } from './nn/moe/router.js'
 export type { TokenGroups } from './nn/moe/groups.js'
 export type { RouterLosses, StackRouters } from './model/router-losses.js'

@@ -3,9 +3,10 @@
 // Vocabularies, and how they are made
 export { ByteVocabulary } from './text/bytes.js'
 export { CharacterVocabulary, WordVocabulary } from './text/symbols.js'
+export type { Placement } from './text/symbols.js'
 export { SentencePieceVocabulary } from './text/sentencepiece.js'
 export { fromTokenizerJson } from './text/tokenizer-json.js'
 export { vocabularyFromJSON } from './text/from-json.js'
 export { plainCodec } from './text/codec.js'
 export type { TextCodec } from './text/codec.js'
-export type { TextStream, Vocabulary } from './text/vocabulary.js'
+export type { TextStream, Vocabulary, VocabularySpec } from './text/vocabulary.js'

@@ -2,20 +2,28 @@
 
 // Optimizers and schedules
 export { adamW } from './train/optimizers/adamw.js'
+export type { AdamWOptions } from './train/optimizers/adamw.js'
 export { adafactor } from './train/optimizers/adafactor.js'
+export type { AdafactorOptions } from './train/optimizers/adafactor.js'
+export type { ParameterAxes } from './train/optimizers/factoring.js'
 export { clipByGlobalNorm, globalNorm } from './train/optimizers/clipping.js'
 export { makeSchedule } from './train/optimizers/schedules.js'
-export type { Schedule } from './train/optimizers/schedules.js'
-export type { Optimizer } from './train/optimizers/optimizer.js'
+export type { Schedule, ScheduleConfig } from './train/optimizers/schedules.js'
+export type { Optimizer, UpdateScalars } from './train/optimizers/optimizer.js'
+export type { OptimizerConfig } from './train/optimizers/optimizers.js'
 
 // The training step, the training loop and its checkpoints
 export { makeTrainStep } from './train/step.js'
+export type { Loss, StepInputs, StepMetrics, TrainArrays, TrainStep } from './train/step.js'
 export { Trainer } from './train/trainer.js'
 export type { TrainerRunOptions } from './train/trainer.js'
 export type { TrainerValues } from './train/parts.js'
 export type { Progress } from './train/reporter.js'
+export type { MetricsRecord } from './train/metrics-log.js'
 export type { RunConfig, TrainConfig } from './train/config.js'
 export { openCheckpoint } from './train/checkpointing.js'
+export type { Checkpoint, CheckpointInfo } from './checkpoint/native.js'
+export { RunLock } from './checkpoint/run-lock.js'
 export { recipes } from './config/recipes.js'
 
 // Evaluation

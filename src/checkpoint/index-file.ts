@@ -22,8 +22,10 @@ const maxShards = 10_000
 /** Whether a file is an index, by its name. */
 export const isIndex = (path: string): boolean => /\.(safetensors|bin)\.index\.json$/.test(path)
 
-/** Reads which shard holds each tensor, in the index's order. Throws a FileError unless every shard is named like a weights
- * file in the same folder. Whether the shards exist is not checked. */
+/**
+ * Reads which shard holds each tensor, in the index's order. Throws a FileError unless every shard is named like a
+ * weights file in the same folder. Whether the shards exist is not checked.
+ */
 export async function readIndex(path: string): Promise<Map<string, string>> {
   const json = new JsonReader(
     await readSmallText(path, maxIndexBytes),

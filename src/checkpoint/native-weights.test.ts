@@ -61,7 +61,7 @@ describe('weights by themselves in our own format', () => {
     const checkpoint = await loadCheckpoint(folder)
     const config = { model: { ...model, dFf: 64 }, router: base.router, bits: 8 } as const
     expect(() => nativeWeights(checkpoint, config)).toThrow(
-      /of a wrong shape: \d+ .*wi\/kernel\/values is uint8\[48,1,32\] instead of uint8\[64,1,32\]/,
+      /of a wrong shape or dtype: \d+ .*wi\/kernel\/values is uint8\[48,1,32\] instead of uint8\[64,1,32\]/,
     )
     expect(() => nativeWeights(checkpoint, { ...config, model, bits: null })).toThrow(
       /missing: .*token_embedder\/embedding[^]*unexpected: /,

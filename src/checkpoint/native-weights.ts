@@ -10,7 +10,7 @@ import { saveModel } from './native.js'
 import type { Checkpoint } from './native.js'
 import { dequantizeHost, quantizedShapes } from './quantize.js'
 import type { Bits, QuantizedTensor } from './quantize.js'
-import { checkComplete, readInBits, storedSpecs } from './weights.js'
+import { checkComplete, readQuantizedTo, storedSpecs } from './weights.js'
 import type { Mismatch, Weights } from './weights.js'
 
 /** The configuration in `checkpoint.json` of weights that were written alone, without a training run. */
@@ -68,7 +68,7 @@ function nativeSource(weights: Weights, dtype: ParameterSpec['dtype'] | undefine
   })
   async function* entries(): AsyncGenerator<[string, HostTensor]> {
     for (const spec of weights.specs) {
-      const quantized = bits && (await readInBits(weights, spec, bits))
+      const quantized = bits && (await readQuantizedTo(weights, spec, bits))
       const { values, scales } = partsOf(spec.path)
       if (quantized)
         yield* [

@@ -50,8 +50,8 @@ export const hasEnded = async (ownerHost: string, pid: number): Promise<boolean>
 export const isAbandoned = (changedMs: number): boolean => Date.now() - changedMs > abandonedAfterMs
 
 /**
- * Whether a process with this pid runs. A zombie has ended: it keeps its pid only until its parent asks for its exit code, and
- * some containers have a first process that never does.
+ * Whether a process with this pid runs. A zombie has ended: it keeps its pid only until its parent asks for its exit
+ * code, and some containers have a first process that never does.
  */
 async function exists(pid: number): Promise<boolean> {
   try {
@@ -91,8 +91,8 @@ async function statusOnLinux(pid: number): Promise<Status> {
     readFile(`/proc/${pid}/stat`, 'utf8'),
     readFile('/proc/sys/kernel/random/boot_id', 'utf8'),
   ])
-  // See proc(5). The program's name, in parentheses, may hold spaces. After it come the state and, as the 20th field, the
-  // start in clock ticks since the boot.
+  // See proc(5). The program's name, in parentheses, may hold spaces. After it come the state and, as the 20th field,
+  // the start in clock ticks since the boot.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return { state: fields[0], began: `${boot.trim()} ${fields[19]}` }
 }

@@ -9,11 +9,11 @@ import { writeFileAtomically } from './atomic.js'
 import { errorCode, namesIn, withPath } from './files.js'
 import { isRunning, thisProcess } from './owner.js'
 
-// A run's folder has one writer at a time. A process that wants the folder writes a lock file with a new random name, and then
-// lists the folder again. It holds the folder if it finds no other lock of a process that runs. Of two processes at the same
-// moment, at least the one that lists later sees both locks. If both do, the lock whose name sorts first stays, and its process
-// waits until the other lock is gone. Names are never used twice, so a lock left by a process that has ended can be removed at
-// any time without removing a newer one.
+// A run's folder has one writer at a time. A process that wants the folder writes a lock file with a new random name,
+// and then lists the folder again. It holds the folder if it finds no other lock of a process that runs. Of two
+// processes at the same moment, at least the one that lists later sees both locks. If both do, the lock whose name
+// sorts first stays, and its process waits until the other lock is gone. Names are never used twice, so a lock left by
+// a process that has ended can be removed at any time without removing a newer one.
 
 const lockName = /^\.lock-[\w-]+$/
 

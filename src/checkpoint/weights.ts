@@ -17,8 +17,8 @@ import { isOutputsFirst, quantize, quantizedShapes } from './quantize.js'
 import type { Bits, QuantizedTensor } from './quantize.js'
 
 /**
- * A model's weights under our paths, stored in any format. Shapes are known at once; data is read parameter by
- * parameter.
+ * A model's weights, stored in any format and addressed by parameter paths (`encoder/layers_0/attention/query/kernel`).
+ * Shapes are known at once; data is read parameter by parameter.
  */
 export interface Weights {
   readonly path: string
@@ -42,11 +42,11 @@ export interface Weights {
   close(): Promise<void>
 }
 
-/** Throws a ConfigError if a router that a program supplied routes the tokens: only our own format records its name. */
+/** Throws a ConfigError if the model has a custom router, whose name only our own format records. */
 export function refuseCustomRouter({ path, router }: Weights, format: string): void {
   if (router.custom !== undefined)
     throw new ConfigError(
-      `${path}: the router "${router.custom}" of this model is not built in, and ${format} cannot say so: only our own format can, --to native`,
+      `${path}: the router "${router.custom}" of this model is not built in, and ${format} cannot record it: only our own format can (convert --to native)`,
     )
 }
 
@@ -54,8 +54,11 @@ export function refuseCustomRouter({ path, router }: Weights, format: string): v
 const readTransposed = async (weights: Weights, path: string): Promise<HostTensor> =>
   weights.readTransposed ? weights.readTransposed(path) : transposeMatrix(await weights.read(path))
 
-/** A parameter quantized to `bits`, or as it is stored quantized already; null if it is not quantized. */
-export async function readInBits(
+/**
+ * Reads a parameter in quantized form: as stored if the file is quantized (`bits` is then ignored), else quantized to
+ * `bits`. null if the parameter stays in floating point.
+ */
+export async function readQuantizedTo(
   weights: Weights,
   spec: ParameterSpec,
   bits: Bits | null,
@@ -122,7 +125,7 @@ export function checkComplete(path: string, { missing, surplus, misshapen }: Mis
   const problems = [
     ...(missing.length > 0 ? [`missing: ${listed(missing)}`] : []),
     ...(surplus.length > 0 ? [`unexpected: ${listed(surplus)}`] : []),
-    ...(misshapen.length > 0 ? [`of a wrong shape: ${listed(misshapen)}`] : []),
+    ...(misshapen.length > 0 ? [`of a wrong shape or dtype: ${listed(misshapen)}`] : []),
   ]
   if (problems.length > 0)
     throw new FileError(

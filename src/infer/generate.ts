@@ -44,8 +44,8 @@ export type Generator = (
 ) => Promise<(readonly Answer[])[]>
 
 /**
- * Input lengths are rounded up to a multiple of this, and rows to a power of two, so that few different shapes are
- * compiled.
+ * Input lengths are rounded up to a multiple of this, and the numbers of inputs and of rows to powers of two, so that
+ * few different shapes are compiled. A row is one sequence that is decoded: a search has one, or one for each beam.
  */
 const LENGTH_MULTIPLE = 16
 
@@ -101,6 +101,10 @@ export function makeGenerator({ config, router, customRouter, maxNewTokens, rele
   }
 }
 
+/**
+ * Frees arrays as soon as the backend has copied them. A later use of one is an error that says that a generator owns
+ * it.
+ */
 async function takeOver(copied: AsyncIterable<readonly Tensor[]>): Promise<void> {
   for await (const arrays of copied) releaseArrays(arrays, 'a generator')
 }
@@ -114,7 +118,8 @@ function writeChoice({ tokens, parents }: NextTokens, first: number, chosen: num
 }
 
 /**
- * The input of each row, and each input's first row. The rows are filled up to a power of two with copies of the last.
+ * For each row the index of its input, and for each input its first row. The rows are filled up to a power of two with
+ * copies of the last.
  */
 function rowsOf(searches: readonly Search[]): { inputOfRow: number[]; firstRow: number[] } {
   for (const { rows } of searches)

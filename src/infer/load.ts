@@ -3,7 +3,7 @@ import { treeFromPaths } from '../base/pytree.js'
 import { castHost, sizeOf } from '../base/host-tensor.js'
 import { quantizedShapes } from '../checkpoint/quantize.js'
 import type { Bits } from '../checkpoint/quantize.js'
-import { readInBits } from '../checkpoint/weights.js'
+import { readQuantizedTo } from '../checkpoint/weights.js'
 import type { Weights } from '../checkpoint/weights.js'
 import { fromHost } from '../engine/api/tensor.js'
 import type { Tensor } from '../engine/api/tensor.js'
@@ -20,7 +20,7 @@ export interface LoadOptions {
   maxNewTokens?: number
   /** Quantizes kernels to this many bits while they are loaded. */
   bits?: Bits
-  /** The router, if the model was trained with one that a program supplied. */
+  /** The custom router with which the model was trained. Omit it for a built-in router. */
   router?: Router
 }
 
@@ -30,7 +30,8 @@ export async function loadTextModel(
   codec: TextCodec,
   { maxNewTokens = DEFAULT_NEW_TOKENS, bits, router }: LoadOptions = {},
 ): Promise<TextModel> {
-  // Under the reference `switchyard` no token is dropped, and no answer depends on padding or on its batch.
+  // `reference` names the implementation that the model follows (see model/meaning.ts). Ours drops no token in
+  // inference, so that no answer depends on padding or on its batch.
   const config = { ...weights.model, reference: 'switchyard', dtype: 'float32' } as const
   return {
     params: await loadForInference(weights, bits),
@@ -41,8 +42,8 @@ export async function loadTextModel(
 
 /**
  * Loads a model's weights for inference: in float32, or with kernels quantized to `bits`. Parameters are read one by
- * one, so memory holds the loaded parameters and at most one more, in its stored type. Throws a SwitchyardError if the
- * weights are quantized to other bits already.
+ * one: besides the loaded parameters, memory holds the stored parts of the parameter that is being read. Throws a
+ * SwitchyardError if the weights are quantized to other bits already.
  */
 export async function loadForInference(weights: Weights, bits: Bits | null = null): Promise<ModelParams> {
   if (bits && weights.bits && bits !== weights.bits)
@@ -52,7 +53,7 @@ export async function loadForInference(weights: Weights, bits: Bits | null = nul
   const entries: [string, Tensor][] = []
   for (const spec of weights.specs) {
     const { path } = spec
-    const quantized = await readInBits(weights, spec, bits)
+    const quantized = await readQuantizedTo(weights, spec, bits)
     if (quantized)
       entries.push([`${path}/values`, fromHost(quantized.values)], [`${path}/scales`, fromHost(quantized.scales)])
     else entries.push([path, fromHost(castHost(await weights.read(path), 'float32'))])
@@ -70,10 +71,10 @@ export function inferenceBytes(
   bits: Bits | null = stored ?? null,
 ): number {
   const bytes = specs.map((spec): number => {
-    const types = bits && quantizedShapes(spec, bits)
-    return types ? sizeOf(types.values) + 4 * sizeOf(types.scales) : 4 * sizeOf(spec.shape)
+    const quantized = bits && quantizedShapes(spec, bits)
+    return quantized ? sizeOf(quantized.values) + 4 * sizeOf(quantized.scales) : 4 * sizeOf(spec.shape)
   })
   const sum = bytes.reduce((a, b) => a + b, 0)
-  // While loading, the largest parameter exists twice: its parts as read, and the assembled float32 copy.
+  // While the largest parameter is read, memory holds its stored parts and its float32 array, 4 bytes an element each.
   return sum + Math.max(2 * sum, ...specs.map(spec => 8 * sizeOf(spec.shape)))
 }

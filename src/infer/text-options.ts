@@ -29,7 +29,7 @@ export interface TextOptions {
   lengthPenalty?: number
   /** When beam search stops: see `BeamOptions`. */
   earlyStopping?: boolean | 'never'
-  /** Sampling, if any of the next five is given. `temperature` divides the scores. */
+  /** Divides the scores. Any of temperature, topK, topP, minP and seed turns sampling on. */
   temperature?: number
   /** Samples from the k most probable tokens. */
   topK?: number

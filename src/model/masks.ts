@@ -31,7 +31,10 @@ function withinSegments(mask: Tensor, querySegments?: Tensor, keySegments?: Tens
   return np.logicalAnd(mask, np.equal(alongQueries(querySegments), alongKeys(keySegments))) // [batch, 1, query, key]
 }
 
-/** Hides all keys from padding queries, if the meaning asks for it. `queries` are token ids [batch, query]. */
+/**
+ * Hides all keys from padding queries, if the implementation that is followed does so (see meaning.ts). `queries` are
+ * token ids [batch, query].
+ */
 const withoutPaddingQueries = (mask: Tensor, queries: Tensor, meaning: Meaning): Tensor =>
   meaning.hidesKeysFromPadding ? np.logicalAnd(mask, alongQueries(nonPaddingTokens(queries))) : mask // [batch, 1, query, key]
 

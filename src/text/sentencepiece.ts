@@ -28,9 +28,9 @@ export const sentencePieceSpec = z.strictObject({
  * A SentencePiece unigram model (T5, Flan-T5, Switch, mT5). It gives the ids of the sentencepiece library, with two
  * additions:
  *
- * - `<extra_id_k>` in a text is a sentinel with one id, 32000 + 99 - k for T5. Sentinels are pieces of the model itself (mT5)
- *   or are appended to it in reverse order. As in SeqIO, a sentinel absorbs the space before it; the text after it keeps its
- *   space.
+ * - `<extra_id_k>` in a text is a sentinel with one id, 32000 + 99 - k for T5. Sentinels are pieces of the model itself
+ *   (mT5) or are appended to it in reverse order. As in SeqIO, a sentinel absorbs the space before it; the text after
+ *   it keeps its space.
  * - Special tokens written in a text, such as `</s>`, are ordinary text.
  */
 export class SentencePieceVocabulary implements Vocabulary {

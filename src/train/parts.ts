@@ -94,7 +94,10 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
   }
 }
 
-/** `evalShape` for trees whose structure TypeScript does not know; the types of `evalShape` itself would recurse endlessly. */
+/**
+ * `evalShape` for trees whose structure TypeScript does not know; the types of `evalShape` itself would recurse
+ * endlessly.
+ */
 const typesOf = evalShape as unknown as (
   f: (params: TensorTree) => TensorTree,
 ) => (params: Tree<TensorType>) => Tree<TensorType>

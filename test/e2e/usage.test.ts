@@ -228,6 +228,7 @@ describe('explain', () => {
       'Program',
       'Gradient program',
       'Simplified',
+      'Random numbers',
       'Memory plan',
       'ONNX nodes',
       'Training',

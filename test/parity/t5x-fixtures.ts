@@ -25,7 +25,10 @@ export const treeOf = (tensors: ReadonlyMap<string, HostTensor>, prefix: string)
       .map(([name, tensor]) => [name.slice(prefix.length), np.fromHost(tensor)]),
   )
 
-/** The largest difference of any array from its reference, relative to the reference's largest magnitude. Shapes must agree. */
+/**
+ * The largest difference of any array from its reference, relative to the reference's largest magnitude. Shapes must
+ * agree.
+ */
 export async function worstDifference(
   actual: TensorTree,
   expected: ReadonlyMap<string, HostTensor>,

@@ -82,6 +82,6 @@ describe('Hugging Face weights', () => {
       .toThrow(`${folder}: the tensors are not those of the model that the configuration describes
   missing: 2 ("encoder.final_layer_norm.weight", "decoder.block.1.layer.2.mlp.experts.expert_3.wo.weight")
   unexpected: 1 ("extra")
-  of a wrong shape: 1 ("encoder.block.0.layer.0.layer_norm.weight is [2,16] instead of [32]")`)
+  of a wrong shape or dtype: 1 ("encoder.block.0.layer.0.layer_norm.weight is [2,16] instead of [32]")`)
   })
 })

@@ -4,7 +4,8 @@ import type { TensorTree } from './tracing.js'
 
 /**
  * The same function, but reverse mode keeps only its arguments (and the arrays it closes over) and computes all
- * intermediate values again in the backward pass: less memory for more time. Chen et al., "Training deep nets with sublinear memory cost" (2016).
+ * intermediate values again in the backward pass: less memory for more time. Chen et al., "Training deep nets with
+ * sublinear memory cost" (2016).
  */
 export function remat<A extends TensorTree[], R extends TensorTree>(f: (...args: A) => R): (...args: A) => R {
   return (...args) => {

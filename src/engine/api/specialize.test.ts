@@ -14,7 +14,9 @@ import * as random from './random.js'
 import { specialize } from './specialize.js'
 import type { ExampleTypes } from './specialize.js'
 
-/** For each function compiled with weights, how many bytes of them serve all sizes; 0: each size is compiled by itself. */
+/**
+ * For each function compiled with weights, how many bytes of them serve all sizes; 0: each size is compiled by itself.
+ */
 const weightBytes: number[] = []
 
 class Recording extends OnnxBackend {
@@ -230,7 +232,7 @@ describe('specialize', () => {
     const f = specialize(model, examples)
     const [ids, cache, step] = argsAt(3, 5, 4)
     const refused = (...args: [Tensor, Tensor, Tensor]): void =>
-      expect(() => f(newWeights(1), ...args)).toThrow("which is not of the examples' types")
+      expect(() => f(newWeights(1), ...args)).toThrow('but its examples are')
     refused(np.astype(ids, 'float32'), cache, step)
     refused(ids, noise(0, 4, 4, 100), step)
     refused(ids, noise(0, 3, 4, 99), step)

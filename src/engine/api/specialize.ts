@@ -18,7 +18,9 @@ import { flattenArgs, rebuild, traceTree } from './tracing.js'
 import type { TensorTree, TracedFunction } from './tracing.js'
 
 export interface SpecializeOptions {
-  /** Positions of donated arguments, where 0 is the weights: see `JitOptions.donate`. */
+  /**
+   * Positions of donated arguments, counted from the weights at 0, which cannot be donated: see `JitOptions.donate`.
+   */
   donate?: readonly number[]
 }
 
@@ -41,8 +43,8 @@ export interface Specialized<W extends TensorTree, A extends TensorTree[], R ext
 const MAX_TRACES = 8
 
 /**
- * How many sizes a function keeps compiled for one tree of weights. A size takes a few kB, or an ONNX Runtime session
- * of its own on a backend whose sizes do not share one.
+ * How many sets of argument shapes stay compiled for one tree of weights. A set takes a few kB, or a whole ONNX Runtime
+ * session on a backend that needs one session for each set.
  */
 const MAX_SIZES = 256
 
@@ -192,6 +194,7 @@ interface WithWeights extends FunctionWithWeights {
   readonly sizes: Lru<string, AtSizes>
 }
 
+/** The function, ready to run at one set of argument shapes. */
 interface AtSizes extends FunctionAtSizes {
   readonly outputDef: TreeDef
 }
@@ -205,9 +208,13 @@ function checkSameWeights(name: string, { used }: Used, other: Used): void {
     )
 }
 
-/** Throws a SwitchyardError unless each argument has the dtype, number of axes and fixed lengths of the examples. */
+/**
+ * Throws a SwitchyardError unless each argument has the dtype, number of axes and fixed lengths of the examples, and
+ * equal lengths wherever the examples have equal ones.
+ */
 function checkArguments(name: string, args: readonly Aval[], examples: readonly (readonly Aval[])[]): void {
-  const known = new Map<string, number>()
+  // The length in this call of each variable length. The key is its lengths in the examples.
+  const lengthOf = new Map<string, number>()
   args.forEach((arg, i) => {
     const types = examples.map(example => example[i])
     const fits =
@@ -215,13 +222,13 @@ function checkArguments(name: string, args: readonly Aval[], examples: readonly 
       arg.shape.every((length, axis) => {
         const lengths = types.map(t => t.shape[axis])
         const key = lengths.join()
-        const expected = lengths.every(l => l === lengths[0]) ? lengths[0] : known.get(key)
-        if (expected === undefined) known.set(key, length)
+        const expected = lengths.every(l => l === lengths[0]) ? lengths[0] : lengthOf.get(key)
+        if (expected === undefined) lengthOf.set(key, length)
         return (expected ?? length) === length
       })
     if (!fits)
       throw new SwitchyardError(
-        `${name} was given ${formatAval(arg)}, which is not of the examples' types (${types.map(t => (t ? formatAval(t) : 'nothing')).join(', ')}) at any sizes`,
+        `argument ${i + 1} of ${name} is ${formatAval(arg)}, but its examples are ${types.map(t => (t ? formatAval(t) : 'nothing')).join(', ')}: the dtype, the number of axes and the lengths that do not vary must agree, and lengths that are equal in all examples must be equal`,
       )
   })
   if (args.length !== examples[0].length)

@@ -36,8 +36,8 @@ export interface LoopLimits {
 
 /**
  * Cuts off the element-wise tail of a program where it can be written into donated memory: the optimizer's update of a
- * training step. Every reader of a donated input other than its loop is then in the first part, which is done before the
- * loops write; so writing in place is safe whatever the order inside either part.
+ * training step. Every reader of a donated input other than its loop is then in the first part, which is done before
+ * the loops write; so writing in place is safe whatever the order inside either part.
  */
 export function cutUpdate(program: Program, donated: readonly boolean[], limits: LoopLimits): Segments {
   const { canFuse } = limits
@@ -81,7 +81,10 @@ function elementwiseTail(program: Program, canFuse: (eqn: Equation) => boolean):
   return tail
 }
 
-/** The tail's equations by the arrays that connect them, in order. A filled array connects nothing: each loop fills its own. */
+/**
+ * The tail's equations by the arrays that connect them, in order. A filled array connects nothing: each loop fills its
+ * own.
+ */
 function components(program: Program, tail: ReadonlySet<Equation>): Equation[][] {
   const group = new Map<Atom, number>()
   const merged: number[] = []
@@ -117,7 +120,10 @@ function components(program: Program, tail: ReadonlySet<Equation>): Equation[][]
   return [...byGroup.values()].map(list => [...list])
 }
 
-/** One loop, or null if no donated memory is there for it, or shapes differ, or something that enters or leaves is not float32. */
+/**
+ * One loop, or null if no donated memory is there for it, or shapes differ, or something that enters or leaves is not
+ * float32.
+ */
 function makeLoop(
   tail: readonly Equation[],
   returned: ReadonlyMap<Atom, number>,
@@ -149,8 +155,8 @@ const inputsOf = (equations: readonly Equation[]): Var[] => {
 }
 
 /**
- * A value that both parts need (a gradient's square, for its norm and for Adam) is computed again by the loop if it reads what
- * the value is made of anyway: memory costs more than arithmetic.
+ * A value that both parts need (a gradient's square, for its norm and for Adam) is computed again by the loop if it
+ * reads what the value is made of anyway: memory costs more than arithmetic.
  */
 function recomputeCheap(tail: readonly Equation[], makers: ReadonlyMap<Atom, Equation>): Equation[] {
   const inputs = new Set<Atom>(inputsOf(tail))

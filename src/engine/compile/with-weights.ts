@@ -1,6 +1,9 @@
 import type { Buffer, Executable } from './backend.js'
 
-/** Wraps an executable so that callers pass only the inputs that are not weights; the weights are filled in. */
+/**
+ * Wraps an executable so that callers pass only the inputs that are not weights; the weights are filled in. `weights`
+ * has null where the caller supplies the input.
+ */
 export const withWeights = (executable: Executable, weights: readonly (Buffer | null)[]): Executable => ({
   stats: executable.stats,
   run: (others, written) => {

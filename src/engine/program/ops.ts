@@ -66,8 +66,8 @@ export const add = binary('add'),
   rem = binary('rem')
 const powers = binary('pow')
 /**
- * x to the power y. The numbers 2 and 3 make products from the start, as in JAX, so that a call rounds alike whether it is
- * compiled alone, in a batch or with the rest of a program.
+ * x to the power y. The numbers 2 and 3 make products from the start, as in JAX, so that a call rounds alike whether it
+ * is compiled alone, in a batch or with the rest of a program.
  */
 export const pow = (x: Operand, y: Operand): Value => {
   if ((y !== 2 && y !== 3) || typeof x === 'number' || !isFloat(x.dtype)) return powers(x, y)

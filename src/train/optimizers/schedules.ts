@@ -8,8 +8,8 @@ import { ConfigError, unreachable } from '../../base/errors.js'
  *
  * - `constant`: `peak`.
  * - `linear`, `cosine`: falls from `peak` to 0 at the run's last step, linearly or along half a cosine.
- * - `inverseSquareRoot`: scale / sqrt(max(step, decayFrom)), as T5. Switch was pretrained with scale 1, decayFrom 10000 and
- *   no warm-up.
+ * - `inverseSquareRoot`: scale / sqrt(max(step, decayFrom)), as T5. Switch was pretrained with scale 1, decayFrom 10000
+ *   and no warm-up.
  */
 export type ScheduleConfig =
   | { kind: 'constant'; peak: number; warmupSteps: number }

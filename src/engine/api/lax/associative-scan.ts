@@ -11,9 +11,9 @@ import { normalizeAxis } from '../values.js'
 
 /**
  * Running results of an associative function of two trees along an axis of their arrays (default 0): x0, f(x0, x1),
- * f(f(x0, x1), x2), ... `f` gets arrays of any length along that axis, and must combine them element by element. `reverse`
- * goes from the last to the first. About 2 log2(n) applications of `f`, unlike `scan`'s n. Blelloch, "Prefix Sums and Their
- * Applications" (1990).
+ * f(f(x0, x1), x2), ... `f` gets arrays of any length along that axis, and must combine them element by element.
+ * `reverse` goes from the last to the first. About 2 log2(n) applications of `f`, unlike `scan`'s n. Blelloch, "Prefix
+ * Sums and Their Applications" (1990).
  */
 export function associativeScan<T extends TensorTree>(
   f: (earlier: T, later: T) => T,

@@ -25,9 +25,9 @@ export interface ScanOptions {
 
 /**
  * A loop with state over the rows (axis 0) of the arrays in `xs`: f(carry, x) returns [next carry, y]. Returns the last
- * carry and the ys, stacked along a new axis 0. The carry keeps its structure, shapes and dtypes. A bare number in `init`
- * takes the dtype that `f` returns for it (int32 for a whole number if `f` keeps the dtype, float32 for a fraction).
- * Differentiable in both modes.
+ * carry and the ys, stacked along a new axis 0. The carry keeps its structure, shapes and dtypes. A bare number in
+ * `init` takes the dtype that `f` returns for it (int32 for a whole number if `f` keeps the dtype, float32 for a
+ * fraction). Differentiable in both modes.
  */
 export function scan<C extends TensorTree, X extends TensorTree, Y extends TensorTree>(
   f: (carry: C, x: X) => [C, Y],
@@ -71,8 +71,9 @@ export function scan<C extends TensorTree, X extends TensorTree, Y extends Tenso
 }
 
 /**
- * Applies `body` to the state as long as condition(state), a bool scalar, is true. The state keeps its structure, shapes and
- * dtypes; bare numbers in `init` as in `scan`. No reverse mode: the number of steps is unknown while tracing.
+ * Applies `body` to the state as long as condition(state), a bool scalar, is true. The state keeps its structure,
+ * shapes and dtypes; bare numbers in `init` as in `scan`. No reverse mode: the number of steps is unknown while
+ * tracing.
  */
 export function whileLoop<C extends TensorTree>(condition: (state: C) => Tensor, body: (state: C) => C, init: C): C {
   checkFunction(condition, 'whileLoop, the condition: the function')
@@ -106,8 +107,9 @@ export function whileLoop<C extends TensorTree>(condition: (state: C) => Tensor,
 }
 
 /**
- * state = body(i, state) for i = low, ..., high - 1 (int32). With numbers as bounds it is a scan, which has derivatives in
- * both modes. With arrays (integer scalars) it is a `whileLoop`, which has no reverse mode. Bare numbers in `init` as in `scan`.
+ * state = body(i, state) for i = low, ..., high - 1 (int32). With numbers as bounds it is a scan, which has derivatives
+ * in both modes. With arrays (integer scalars) it is a `whileLoop`, which has no reverse mode. Bare numbers in `init`
+ * as in `scan`.
  */
 export function foriLoop<C extends TensorTree>(
   low: number | Tensor,
@@ -128,15 +130,19 @@ export function foriLoop<C extends TensorTree>(
   ).state
 }
 
-/** f(x) for each row x (axis 0) of the arrays in `xs`, one after the other; the results are stacked. `vmap` does all at once. */
+/**
+ * f(x) for each row x (axis 0) of the arrays in `xs`, one after the other; the results are stacked. `vmap` does all at
+ * once.
+ */
 export function map<X extends TensorTree, Y extends TensorTree>(f: (x: X) => Y, xs: X): Y {
   checkFunction(f, 'map: the function')
   return scan((_: null, x: X): [null, Y] => [null, f(x)], null, xs)[1]
 }
 
 /**
- * pred ? onTrue(...operands) : onFalse(...operands), of which only one runs. `pred` is a scalar, true if it is not 0. Both
- * functions are traced, and must return the same structure, shapes and dtypes. (Under `vmap` with a mapped `pred` both run.)
+ * pred ? onTrue(...operands) : onFalse(...operands), of which only one runs. `pred` is a scalar, true if it is not 0.
+ * Both functions are traced, and must return the same structure, shapes and dtypes. (Under `vmap` with a mapped `pred`
+ * both run.)
  */
 export function cond<A extends TensorTree[], R extends TensorTree>(
   pred: TensorLike,
@@ -150,7 +156,10 @@ export function cond<A extends TensorTree[], R extends TensorTree>(
   return branch('cond', ops.convertElementType(isTrue, 'int32'), [onFalse, onTrue], ['onFalse', 'onTrue'], operands)
 }
 
-/** branches[index](...operands), of which only one runs. `index` is an integer scalar; out of bounds, the nearest branch runs. */
+/**
+ * branches[index](...operands), of which only one runs. `index` is an integer scalar; out of bounds, the nearest branch
+ * runs.
+ */
 export function switchBranch<A extends TensorTree[], R extends TensorTree>(
   at: TensorLike,
   branches: readonly ((...operands: A) => R)[],

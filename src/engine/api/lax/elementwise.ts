@@ -1,6 +1,6 @@
 /**
- * Element-wise functions. Operands have one shape and one dtype, which the result has too unless said otherwise; nothing
- * is broadcast or promoted, except that a bare number takes the shape and dtype of the array beside it.
+ * Element-wise functions. Operands have one shape and one dtype, which the result has too unless said otherwise;
+ * nothing is broadcast or promoted, except that a bare number takes the shape and dtype of the array beside it.
  */
 import type { DType } from '../../../base/dtypes.js'
 import * as ops from '../../program/ops.js'
@@ -130,8 +130,8 @@ export function select(condition: TensorLike, x: TensorLike, y: TensorLike): Ten
 }
 
 /**
- * x kept within [low, high]: low below, high above. Bounds are arrays like x, scalars or numbers. As in JAX the gradient
- * goes to x strictly within the bounds, to a bound where x is beyond it, and nowhere where they are equal.
+ * x kept within [low, high]: low below, high above. Bounds are arrays like x, scalars or numbers. As in JAX the
+ * gradient goes to x strictly within the bounds, to a bound where x is beyond it, and nowhere where they are equal.
  */
 export function clamp(low: TensorLike, x: TensorLike, high: TensorLike): Tensor {
   const v = operand('clamp', 'x', x)

@@ -1,4 +1,7 @@
-/** The state that a loop carries from step to step: the dtypes of bare numbers in it, and checks that a step keeps its type. */
+/**
+ * The state that a loop carries from step to step: the dtypes of bare numbers in it, and checks that a step keeps its
+ * type.
+ */
 import { isFloat, isInteger } from '../../../base/dtypes.js'
 import type { DType } from '../../../base/dtypes.js'
 import { check } from '../../../base/errors.js'
@@ -22,9 +25,10 @@ interface TracedBody {
 const MAX_TRACES = 4
 
 /**
- * Traces a loop's body on the initial state followed by `rest`. A bare number in the state is weakly typed, as in JAX: a
- * whole number begins as int32, a fraction as float32, and if the body returns another dtype for it that can hold it, it
- * takes that dtype and the body is traced again. A bare number that the body returns takes the dtype of the state there.
+ * Traces a loop's body on the initial state followed by `rest`. A bare number in the state is weakly typed, as in JAX:
+ * a whole number begins as int32, a fraction as float32, and if the body returns another dtype for it that can hold it,
+ * it takes that dtype and the body is traced again. A bare number that the body returns takes the dtype of the state
+ * there.
  */
 export function traceBody<A extends TensorTree[]>(
   loop: string,
@@ -65,7 +69,9 @@ const isInt32 = (x: number): boolean => Number.isInteger(x) && Math.abs(x) < 2 *
 /** Whether a weakly typed number may take a dtype: a whole number any but bool, a fraction floating point only. */
 const isHeldBy = (x: number, dtype: DType): boolean => isFloat(dtype) || (isInteger(dtype) && Number.isInteger(x))
 
-/** The tree that a body returns, with bare numbers in its leading leaves (the next state) as arrays of the given dtypes. */
+/**
+ * The tree that a body returns, with bare numbers in its leading leaves (the next state) as arrays of the given dtypes.
+ */
 function withDtypes(returned: TensorTree, dtypes: readonly DType[]): TensorTree {
   const { leaves, def } = flatten<unknown>(returned as never)
   const typed = leaves.map((leaf, i) =>

@@ -1,4 +1,7 @@
-/** Operands of lax functions: arrays of one shape and one dtype, or bare numbers, which take both from the array beside them. */
+/**
+ * Operands of lax functions: arrays of one shape and one dtype, or bare numbers, which take both from the array beside
+ * them.
+ */
 import { isInteger } from '../../../base/dtypes.js'
 import { check } from '../../../base/errors.js'
 import { formatAval } from '../../program/aval.js'

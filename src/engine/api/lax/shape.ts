@@ -39,7 +39,10 @@ export const transpose = (x: TensorLike, perm: readonly number[]): Tensor =>
 /** Arrays of one dtype, one after the other along an axis. */
 export const concatenate = (xs: readonly TensorLike[], axis: number): Tensor =>
   new Tensor(ops.concatenate(operands('concatenate', xs), axis))
-/** x with `value` before (`low`), after (`high`) and between (`interior`) the elements of each axis; negative widths crop. */
+/**
+ * x with `value` before (`low`), after (`high`) and between (`interior`) the elements of each axis; negative widths
+ * crop.
+ */
 export const pad = (
   x: TensorLike,
   value: TensorLike,
@@ -86,8 +89,8 @@ function startsOf(name: string, x: Value, starts: readonly TensorLike[]): Value[
 }
 
 /**
- * A window of the given sizes. A start is an integer scalar for each axis; negative ones count from the end. A window that
- * would reach beyond the array is moved so that it fits.
+ * A window of the given sizes. A start is an integer scalar for each axis; negative ones count from the end. A window
+ * that would reach beyond the array is moved so that it fits.
  */
 export function dynamicSlice(x: TensorLike, starts: readonly TensorLike[], sizes: readonly number[]): Tensor {
   const v = operand('dynamicSlice', 'x', x)

@@ -218,7 +218,8 @@ export const sign = unary(ops.sign)
 export const signbit = floatUnary(isNegative)
 
 /**
- * |x| with the sign of y, where -0 counts as negative. Integers become float32. A NaN y counts as positive, unlike in NumPy.
+ * |x| with the sign of y, where -0 counts as negative. Integers become float32. A NaN y counts as positive, unlike in
+ * NumPy.
  */
 export const copysign = floatBinary((x, y) => withSign(ops.abs(x), y))
 

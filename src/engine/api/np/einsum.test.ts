@@ -136,7 +136,8 @@ describe('einsum', () => {
 
   it('has derivatives', async () => {
     const f = (x: Tensor): Tensor => np.einsum('ij,jk,ii->', x, numbers(2, 2), x)
-    // sum_ij x_ii x_ij r_j, r = [1, 5] the row sums of the matrix: its derivative is x_ii r_j, and on the diagonal sum_j x_ij r_j too.
+    // sum_ij x_ii x_ij r_j, r = [1, 5] the row sums of the matrix: its derivative is x_ii r_j, and on the diagonal
+    // sum_j x_ij r_j too.
     const x = np.array([
       [1, 2],
       [3, 4],

@@ -42,8 +42,8 @@ export interface ChoiceOptions {
 }
 
 /**
- * Random rows of x along an axis; a number n stands for 0, 1, ..., n - 1. In the result the axis is replaced by `shape`.
- * Throws a ShapeError when more rows are drawn without replacement than there are.
+ * Random rows of x along an axis; a number n stands for 0, 1, ..., n - 1. In the result the axis is replaced by
+ * `shape`. Throws a ShapeError when more rows are drawn without replacement than there are.
  */
 export function choice(k: Tensor, x: number | Tensor, shape: Shape = [], options: ChoiceOptions = {}): Tensor {
   const { replace = true, p, axis = 0 } = readOptions('random.choice', options, ['replace', 'p', 'axis'])
@@ -73,7 +73,9 @@ const drawRows = asOneProgram(([k, items, p], drawn: readonly number[], replace:
   return shaped(np.take(items, positions, axis))
 })
 
-/** Positions drawn by probabilities: by the inverse of the distribution function, or the largest log p + Gumbel noise. */
+/**
+ * Positions drawn by probabilities: by the inverse of the distribution function, or the largest log p + Gumbel noise.
+ */
 function weighted(k: Tensor, shape: readonly number[], p: Tensor, replace: boolean): Tensor {
   const wide = np.astype(p, 'float32')
   if (!replace) {

@@ -115,8 +115,9 @@ function cholesky(a: Tensor): Tensor {
 }
 
 /**
- * The normal distribution of a mean [..., n] and a covariance [..., n, n], which must be positive definite: mean + L z, with
- * L L^T the covariance and z standard normal. Result: [...shape, n]; `shape` is that of the leading axes unless given.
+ * The normal distribution of a mean [..., n] and a covariance [..., n, n], which must be positive definite: mean + L z,
+ * with L L^T the covariance and z standard normal. Result: [...shape, n]; `shape` is that of the leading axes unless
+ * given.
  */
 export function multivariateNormal(k: Tensor, mean: Tensor, covariance: Tensor, shape?: Shape): Tensor {
   const n = mean.shape.at(-1)

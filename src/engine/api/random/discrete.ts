@@ -96,7 +96,10 @@ function poissonByProducts(k: Tensor, rate: Tensor): Tensor {
   return np.subtract(count, 1)
 }
 
-/** Draws from 10 on by transformed rejection (PTRS). Hoermann, "The transformed rejection method for generating Poisson random variables" (1993). */
+/**
+ * Draws from 10 on by transformed rejection (PTRS). Hoermann, "The transformed rejection method for generating Poisson
+ * random variables" (1993).
+ */
 function poissonByRejection(k: Tensor, rate: Tensor): Tensor {
   const b = np.add(np.multiply(np.sqrt(rate), 2.53), 0.931)
   const a = np.add(np.multiply(b, 0.02483), -0.059)

@@ -11,9 +11,10 @@ import { Tensor } from '../tensor.js'
 const MAX_TRACED = 64
 
 /**
- * A drawing function as one program. Outside traced functions its operations would run one by one; as one program the backend
- * compiles them together, and a later call with the same types and constants runs it without being traced or compiled again.
- * `arrays` are the key and all numbers that may differ from call to call, as scalars. `constants` are lengths, axes and dtypes.
+ * A drawing function as one program. Outside traced functions its operations would run one by one; as one program the
+ * backend compiles them together, and a later call with the same types and constants runs it without being traced or
+ * compiled again. `arrays` are the key and all numbers that may differ from call to call, as scalars. `constants` are
+ * lengths, axes and dtypes.
  */
 export function asOneProgram<C extends unknown[]>(
   f: (arrays: readonly Tensor[], ...constants: C) => Tensor,

@@ -1,4 +1,7 @@
-/** The gamma distribution, and those that are made of it. float32. No reverse mode in their parameters: they draw in loops. */
+/**
+ * The gamma distribution, and those that are made of it. float32. No reverse mode in their parameters: they draw in
+ * loops.
+ */
 import { check } from '../../../base/errors.js'
 import { sameShape } from '../../program/aval.js'
 import { whileLoop } from '../lax/control-flow.js'
@@ -24,7 +27,8 @@ export function parameter(name: string, x: TensorLike, shape: Shape | undefined)
 
 /**
  * One draw of log(gamma(a)). Marsaglia and Tsang, "A simple method for generating gamma variables" (2000): d v^3 for a
- * normal x with v = 1 + c x, accepted by a test with a uniform number. For a < 1, draws of a + 1 are multiplied by u^(1/a).
+ * normal x with v = 1 + c x, accepted by a test with a uniform number. For a < 1, draws of a + 1 are multiplied by
+ * u^(1/a).
  */
 function logGammaOne(k: Tensor, a: Tensor): Tensor {
   const isLarge = np.greaterEqual(a, 1)

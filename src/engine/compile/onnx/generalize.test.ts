@@ -49,7 +49,8 @@ async function run(graph: GraphInfo, m: number, n: number, shape: number[]): Pro
 
 describe('one graph for any sizes', () => {
   it('takes a constant for the size that it is, not for another one and some more', async () => {
-    // The ends of the slice are b's length, and that and 2: a's grows by as much between the first two of such examples.
+    // The ends of the slice are b's length, and that and 2: a's grows by as much between the first two of such
+    // examples.
     const f: F = (a, b) => lax.slice(np.concatenate([b, b, a]), [b.shape[0]], [b.shape[0] + 2])
     const general = generalize(
       graphs(f, [

@@ -5,7 +5,7 @@ import { isBody } from './nodes.js'
 import { elementTypes } from './proto.js'
 import type { Attribute, GraphInfo, Node, ValueInfo } from './proto.js'
 
-/** The values of one quantity, one for each example graph. */
+/** A length or an integer constant that may differ among the example graphs (see `generalize`): its value in each. */
 type Values = readonly number[]
 
 /** A size that is known only at run time: the length of an axis of an input. */
@@ -171,8 +171,8 @@ const sameOperation = (a: Node, b: Node): boolean =>
 const withoutBodies = (_: string, value: Attribute): unknown => (isBody(value) ? 'body' : value)
 
 /**
- * An input or output of the general graph. A length that is a size gets its name; any other that differs gets a name of
- * its own.
+ * An input or output of the general graph. A length that equals a `Size` in all examples is written as that size's
+ * name. Any other length that differs among the examples gets a new name, which leaves it open.
  */
 const generalInfo = (examples: readonly ValueInfo[], x: ValueInfo, sizes: readonly Size[]): ValueInfo => ({
   ...x,

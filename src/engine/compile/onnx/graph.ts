@@ -21,18 +21,18 @@ export interface Lowered {
 type Attributes = { [name: string]: Attribute }
 
 /**
- * Whether the result of an operation consists of the operand's elements, unchanged: then a bound on them holds for it
- * too.
+ * Whether the result of an operation holds just the operand's integers, so that their exclusive upper bound (see
+ * `GraphWriter.bounds`) holds for the result too.
  */
 const keepsBound = (op: string, dtype: ElementType): boolean =>
   ['Expand', 'Reshape', 'Transpose'].includes(op) || (op === 'Cast' && ['int32', 'uint32', 'int64'].includes(dtype))
 
 /**
- * Types of transposed values that are cast to float32 before the Transpose instead of after it. ONNX Runtime 1.30
- * crashes the process on a Transpose whose result is read by a BitCast and, through a Cast to float32, by a MatMul: its
- * MatmulTransposeFusion fails to swap the Transpose and the Cast.
+ * Types whose values are cast to float32 before a Transpose instead of after it: those that a BitCast may read. ONNX
+ * Runtime 1.30 crashes the process on a Transpose with two readers, a BitCast and a Cast to float32 that feeds a
+ * MatMul, because its MatmulTransposeFusion fails to swap the Transpose and the Cast.
  */
-const bitCastTypes: ReadonlySet<ElementType> = new Set<ElementType>(['float16', 'bfloat16', 'int32', 'uint32'])
+const castBeforeTranspose: ReadonlySet<ElementType> = new Set<ElementType>(['float16', 'bfloat16', 'int32', 'uint32'])
 
 /** A graph being written. Constants are shared. Names are unique among a graph and the subgraphs of its nodes. */
 export class GraphWriter {
@@ -78,9 +78,9 @@ export class GraphWriter {
     attributes: Attributes = {},
     domain = '',
   ): Lowered[] {
-    // Rules often repeat the same arithmetic on indices, so equal int64 nodes are written once. Float nodes are not
-    // shared, since a program may compute a value twice on purpose (see optimizationBarrier), nor is Identity, which
-    // gives a value a second name.
+    // Lowering rules (rules/, one for each primitive) often repeat the same arithmetic on indices, so equal int64 nodes
+    // are written once. Float nodes are not shared, since a program may compute a value twice on purpose (see
+    // optimizationBarrier), nor is Identity, which gives a value a second name.
     const mayShare = op !== 'Identity' && !Object.values(attributes).some(isBody)
     const key =
       mayShare && outputs.every(o => o.dtype === 'int64')
@@ -225,8 +225,8 @@ export class GraphWriter {
     const maker = this.bounds.has(x.name) ? this.madeBy(this.beforeReshape(x)) : undefined
     const from = maker?.op === 'Cast' ? this.made.get(maker.inputs[0]) : undefined
     if (from?.dtype === dtype) return this.reshape(from, x.shape)
-    const transposed = this.madeBy(x) // see `bitCastTypes`
-    if (transposed?.op === 'Transpose' && dtype === 'float32' && bitCastTypes.has(x.dtype)) {
+    const transposed = this.madeBy(x) // see `castBeforeTranspose`
+    if (transposed?.op === 'Transpose' && dtype === 'float32' && castBeforeTranspose.has(x.dtype)) {
       const perm = transposed.attributes.perm as readonly number[]
       const shape = inversePermutation(perm).map(i => x.shape[i])
       return this.transpose(this.cast({ name: transposed.inputs[0], dtype: x.dtype, shape }, dtype), perm)
@@ -235,8 +235,8 @@ export class GraphWriter {
   }
 
   /**
-   * The same bits as another type of the same width. ONNX Runtime has no BitCast for types of one byte, whose Cast
-   * keeps the bits: it wraps between int8 and uint8, and a byte that becomes bool is 0 or 1 (see primitives.ts).
+   * The same bits as another type of the same width. ONNX Runtime has no BitCast to types of one byte. Cast gives the
+   * same bits there: it wraps between int8 and uint8, and only the bytes 0 and 1 may become bool (see primitives.ts).
    */
   bitcast(x: Lowered, dtype: ElementType): Lowered {
     const bytes = ['bool', 'int8', 'uint8'].includes(dtype)
@@ -274,8 +274,8 @@ export class GraphWriter {
 }
 
 /**
- * Removes nodes whose results nothing reads. Rules leave such nodes when they read the operand of an earlier node
- * instead of its result.
+ * Removes nodes whose results nothing reads. Lowering rules leave such nodes when they read the operand of an earlier
+ * node instead of its result.
  */
 function withoutDeadNodes(nodes: readonly Node[], outputs: readonly string[]): Node[] {
   const needed = new Set(outputs)

@@ -41,7 +41,8 @@ it('relies on ONNX Runtime to give up at a result that is no tensor, when the ot
   const [x, y] = [new Float32Array(length).fill(3), new Float32Array(length)]
   const tensor = (data: Float32Array): InstanceType<typeof ort.Tensor> => new ort.Tensor('float32', data, [length])
   const results = session.run({ x0: tensor(x) }, { stop: null, y0: tensor(y) })
-  // Another version may copy the results, or give up earlier: see `withStop` for what that costs and for what to change.
+  // Another version may copy the results, or give up earlier: see `withStop` for what that costs and for what to
+  // change.
   await expect(results).rejects.toThrow(/^Non tensor type/)
   expect(y.every(v => v === -3)).toBe(true)
 })

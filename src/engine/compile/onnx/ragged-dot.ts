@@ -134,22 +134,22 @@ function regionsOf(
 }
 
 /**
- * The nodes that depend on the values `from`, directly or not, for nodes in execution order, `enters` their inputs and
- * `leaves` their outputs. With the order reversed, and `enters` and `leaves` swapped: the nodes on which these values
- * depend.
+ * The nodes that depend on the values `from`, directly or not. Takes nodes in execution order, and functions that give
+ * the names that a node reads and makes. With reversed nodes and the two functions swapped, it gives the nodes on which
+ * the values `from` depend.
  */
 function reached(
   nodes: readonly Node[],
   from: ReadonlySet<string>,
-  enters: (n: Node) => readonly string[],
-  leaves: (n: Node) => readonly string[],
+  reads: (n: Node) => readonly string[],
+  makes: (n: Node) => readonly string[],
 ): Set<Node> {
   const found = new Set<Node>()
   const values = new Set(from)
   for (const node of nodes) {
-    if (!enters(node).some(name => values.has(name))) continue
+    if (!reads(node).some(name => values.has(name))) continue
     found.add(node)
-    leaves(node).forEach(name => values.add(name))
+    makes(node).forEach(name => values.add(name))
   }
   return found
 }
@@ -181,41 +181,45 @@ class Expansion {
 
   write(): Node[] {
     const name = (part: string): string => `${this.out}_${part}`
-    const inside = this.inputs.map((_, i) => name(`in${i}`))
+    const groupedInputs = this.inputs.map((_, i) => name(`in${i}`))
     return [
       // There may be more rows than the groups have together. The rows after the last group give zeros.
-      make('ReduceSum', [this.sizes], [name('inside')], { keepdims: 1 }),
+      make('ReduceSum', [this.sizes], [name('groupedRows')], { keepdims: 1 }),
       make('Shape', [this.inputs[0]], [name('rows')], { start: 0, end: 1 }),
-      make('Sub', [name('rows'), name('inside')], [name('rest')]),
+      make('Sub', [name('rows'), name('groupedRows')], [name('rest')]),
       make('Concat', [name('rest'), this.ints([this.outputWidth])], [name('zeroShape')], { axis: 0 }),
       make('ConstantOfShape', [name('zeroShape')], [name('zeros')]),
-      make('Concat', [name('inside'), name('rest')], [name('parts')], { axis: 0 }),
-      ...this.inputs.map((x, i) => make('Split', [x, name('parts')], [inside[i], name(`after${i}`)], { axis: 0 })),
-      ...this.groups(inside, this.sizes, range(this.numGroups), name('y')),
+      make('Concat', [name('groupedRows'), name('rest')], [name('parts')], { axis: 0 }),
+      ...this.inputs.map((x, i) =>
+        make('Split', [x, name('parts')], [groupedInputs[i], name(`after${i}`)], { axis: 0 }),
+      ),
+      ...this.groups(groupedInputs, this.sizes, range(this.numGroups), name('y')),
       make('Concat', [name('y'), name('zeros')], [this.out], { axis: 0 }),
     ]
   }
 
   /**
    * Nodes that compute the region for some groups. `inputs` are the rows of these groups, `sizes` their sizes. Many
-   * groups are divided into parts of `most` groups, each in the branch of an `If` that is skipped if its groups have no
-   * rows. A part that still has many groups is divided again.
+   * groups are divided into parts of `partLength` groups, each in the branch of an `If` that is skipped if its groups
+   * have no rows. A part that still has many groups is divided again.
    */
   private groups(inputs: readonly string[], sizes: string, groups: readonly number[], out: string): Node[] {
     if (groups.length <= MOST_PRODUCTS) return this.products(inputs, sizes, groups, out)
-    // The size of a part: the smallest that leaves at most MOST_BRANCHES parts, as a multiple of MOST_PRODUCTS.
-    let most = MOST_PRODUCTS
-    while (most * MOST_BRANCHES < groups.length) most *= MOST_BRANCHES
-    const parts = range(Math.ceil(groups.length / most)).map(i => groups.slice(i * most, (i + 1) * most))
+    // MOST_PRODUCTS times the smallest power of MOST_BRANCHES that leaves at most MOST_BRANCHES parts.
+    let partLength = MOST_PRODUCTS
+    while (partLength * MOST_BRANCHES < groups.length) partLength *= MOST_BRANCHES
+    const parts = range(Math.ceil(groups.length / partLength)).map(i =>
+      groups.slice(i * partLength, (i + 1) * partLength),
+    )
     const each = (kind: string): string[] => parts.map((_, i) => `${out}_${kind}${i}`)
     // For each part: its group sizes, whether it has any rows, and its result.
     const [partSizes, hasRows, ys] = [each('sizes'), each('hasRows'), each('y')]
-    const missing = parts.length * most - groups.length
+    const missing = parts.length * partLength - groups.length
     return [
       make('Concat', [sizes, ...(missing > 0 ? [this.ints(range(missing).map(() => 0))] : [])], [`${out}_filled`], {
         axis: 0,
       }),
-      make('Reshape', [`${out}_filled`, this.ints([parts.length, most])], [`${out}_table`]),
+      make('Reshape', [`${out}_filled`, this.ints([parts.length, partLength])], [`${out}_table`]),
       make('ReduceSum', [`${out}_table`, this.ints([1])], [`${out}_counts`], { keepdims: 0 }),
       make('Cast', [`${out}_counts`], [`${out}_hasRows`], { to: elementTypes.bool }),
       make('Split', [`${out}_hasRows`, this.ints(parts.map(() => 1))], hasRows, { axis: 0 }),

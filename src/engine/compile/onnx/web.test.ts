@@ -3,8 +3,8 @@ import { hostFrom } from '../../../base/host-tensor.js'
 import type { GraphInfo } from './proto.js'
 import { webSessions } from './web.js'
 
-// onnxruntime-web runs in Node too, on one thread. test/browser runs it in a browser, test/conformance/backend/web.test.ts runs all
-// of the engine on it.
+// onnxruntime-web runs in Node too, on one thread. test/browser runs it in a browser,
+// test/conformance/backend/web.test.ts runs all of the engine on it.
 
 const value = (name: string): { name: string; dtype: 'float32'; shape: number[] } => ({
   name,

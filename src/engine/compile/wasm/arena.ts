@@ -17,8 +17,8 @@ export interface Block {
 }
 
 /**
- * One WebAssembly memory, given out in blocks. It never grows (growing would detach every array on it); the operating system
- * provides its pages when they are first touched. First fit over free blocks in order of their addresses.
+ * One WebAssembly memory, given out in blocks. It never grows (growing would detach every array on it); the operating
+ * system provides its pages when they are first touched. First fit over free blocks in order of their addresses.
  */
 export class Arena {
   readonly memory: WebAssembly.Memory

@@ -20,9 +20,9 @@ export function canFuse(eqn: Equation): boolean {
 export const loopLimits: LoopLimits = { canFuse, maxBytes: MAX_TOGETHER, maxOperands: 900, maxEquations: 2_000 }
 
 /**
- * A WebAssembly module with one function, `loop(end, pointers..., scalars...)`: computes an element-wise program four elements at
- * a time. `end` counts bytes; pointers of the array inputs, then of the outputs; scalars are float32. All loads of a step come
- * before its stores, so an output may take the place of an input.
+ * A WebAssembly module with one function, `loop(end, pointers..., scalars...)`: computes an element-wise program four
+ * elements at a time. `end` counts bytes; pointers of the array inputs, then of the outputs; scalars are float32. All
+ * loads of a step come before its stores, so an output may take the place of an input.
  */
 export function compileLoop(program: Program): Uint8Array<ArrayBuffer> {
   const arrays = program.inputs.filter(v => v.aval.shape.length > 0)

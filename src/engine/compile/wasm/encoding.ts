@@ -8,7 +8,9 @@ const [LOOP, IF, END, BRANCH_IF, NO_RESULT] = [0x03, 0x04, 0x0b, 0x0d, 0x40]
 const [GET, SET, TEE] = [0x20, 0x21, 0x22]
 const LESS_UNSIGNED = 0x49
 
-/** A module whose only function is exported as `loop`; it returns nothing. `locals` are the types after the parameters. */
+/**
+ * A module whose only function is exported as `loop`; it returns nothing. `locals` are the types after the parameters.
+ */
 export function encodeModule(
   params: readonly number[],
   locals: readonly number[],

@@ -9,7 +9,9 @@ const rotations = [
   [17, 29, 16, 24],
 ]
 
-/** Threefry-2x32 with 20 rounds: see reference/threefry.ts. What depends on the key alone is computed before the loop. */
+/**
+ * Threefry-2x32 with 20 rounds: see reference/threefry.ts. What depends on the key alone is computed before the loop.
+ */
 export function threefry2x32(b: Vectors, key0: Vector, key1: Vector, high: Vector, low: Vector): [Vector, Vector] {
   const add = (x: Vector, y: Vector): Vector => b.op(i32x4.add, [x, y])
   const xor = (x: Vector, y: Vector): Vector => b.op(v128.xor, [x, y])
@@ -72,9 +74,10 @@ export function log(b: Vectors, x: Vector): Vector {
 }
 
 /**
- * log(x) - scale ln 2 of positive normal numbers. x = 2^e m with m from sqrt(1/2) to sqrt(2), f = m - 1, s = f / (2 + f):
- * log(m) = 2 atanh(s) = 2 s + 2/3 s^3 + 2/5 s^5 + ..., in which the first terms are written as f - f^2/2 + s f^2/2, so that the
- * largest, f, is exact (as in fdlibm, Sun 1993). The series' first term that is left out is below 3e-9 of the sum.
+ * log(x) - scale ln 2 of positive normal numbers. x = 2^e m with m from sqrt(1/2) to sqrt(2), f = m - 1, s = f / (2 +
+ * f): log(m) = 2 atanh(s) = 2 s + 2/3 s^3 + 2/5 s^5 + ..., in which the first terms are written as f - f^2/2 + s f^2/2,
+ * so that the largest, f, is exact (as in fdlibm, Sun 1993). The series' first term that is left out is below 3e-9 of
+ * the sum.
  */
 function logOfNormal(b: Vectors, x: Vector, scale: number): Vector {
   const mul = (u: Vector, v: Vector): Vector => b.op(f32x4.mul, [u, v])
@@ -92,7 +95,10 @@ function logOfNormal(b: Vectors, x: Vector, scale: number): Vector {
   return add(mul(e, b.float(ln2High)), sub(f, sub(half, small)))
 }
 
-/** log(1 + x): the logarithm of u = 1 + x rounded, plus what the rounding lost, over u. Its error is below 0.9 units in the last place. */
+/**
+ * log(1 + x): the logarithm of u = 1 + x rounded, plus what the rounding lost, over u. Its error is below 0.9 units in
+ * the last place.
+ */
 export function log1p(b: Vectors, x: Vector): Vector {
   const one = b.float(1)
   const u = b.op(f32x4.add, [x, one])
@@ -104,8 +110,8 @@ export function log1p(b: Vectors, x: Vector): Vector {
 }
 
 /**
- * The inverse error function: see erf-inv.ts. w is computed from x^2 rounded, as XLA does: next to 1 and -1 that rounding is most
- * of the error, and random.normal is to equal JAX's.
+ * The inverse error function: see erf-inv.ts. w is computed from x^2 rounded, as XLA does: next to 1 and -1 that
+ * rounding is most of the error, and random.normal is to equal JAX's.
  */
 export function erfInv(b: Vectors, x: Vector): Vector {
   const w = b.op(f32x4.neg, [log1p(b, b.op(f32x4.neg, [b.op(f32x4.mul, [x, x])]))])

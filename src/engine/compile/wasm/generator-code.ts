@@ -12,7 +12,10 @@ import type { Vector } from './vectors.js'
 /** The most outputs of one generator. */
 export const MAX_OUTPUTS = 16
 
-/** What one generated loop may be. From one vector on it is faster than ONNX Runtime, which takes 100 us for the nodes of one draw. */
+/**
+ * What one generated loop may be. From one vector on it is faster than ONNX Runtime, which takes 100 us for the nodes
+ * of one draw.
+ */
 export const generatorLimits: GeneratorLimits = {
   canGenerate: program => {
     const literalOf = literalsOf(program.equations)
@@ -25,7 +28,8 @@ export const generatorLimits: GeneratorLimits = {
 
 /**
  * A WebAssembly module with one function, `loop(start, length, pointers..., scalars...)`: writes elements `start` to
- * `start + length` of each output, four at a time, to its pointer on. Up to three elements more are written than asked for.
+ * `start + length` of each output, four at a time, to its pointer on. Up to three elements more are written than asked
+ * for.
  */
 export function compileGenerator(program: Program): Uint8Array<ArrayBuffer> {
   const { inputs, outputs, equations } = program

@@ -8,7 +8,9 @@ import { loopKey, MAX_LOOPS } from './loop.js'
 
 type GeneratorFunction = (start: number, length: number, ...pointersAndScalars: number[]) => void
 
-/** How many elements a loop makes before they are moved out of its memory: few enough to stay in the processor's cache. */
+/**
+ * How many elements a loop makes before they are moved out of its memory: few enough to stay in the processor's cache.
+ */
 const BLOCK = 4096
 /** What an output has of the memory: a block, and room for the last vector's end. */
 const OUTPUT_BYTES = 4 * BLOCK + 64
@@ -47,8 +49,9 @@ const move = (from: HostTensor['data'], to: HostTensor['data'], start: number, l
   (to as Float32Array).set((length < BLOCK ? from.subarray(0, length) : from) as Float32Array, start)
 
 /**
- * Compiles generators. All write into one small WebAssembly memory, a block of elements at a time, from which each block is
- * moved into the results: ordinary arrays, which may be larger than a WebAssembly memory and are freed as any others.
+ * Compiles generators. All write into one small WebAssembly memory, a block of elements at a time, from which each
+ * block is moved into the results: ordinary arrays, which may be larger than a WebAssembly memory and are freed as any
+ * others.
  */
 export class Generators {
   private readonly known = new Lru<string, GeneratorFunction>(MAX_LOOPS)

@@ -5,8 +5,8 @@ import { f32x4, i32x4, i8x16, v128 } from './instructions.js'
 export type Vector = number
 
 /**
- * Writes the code of a loop's body, one instruction after the other; each result is a local. What depends on nothing that
- * changes from step to step is computed before the loop.
+ * Writes the code of a loop's body, one instruction after the other; each result is a local. What depends on nothing
+ * that changes from step to step is computed before the loop.
  */
 export class Vectors {
   readonly locals: number[] = []
@@ -38,7 +38,9 @@ export class Vectors {
     return local
   }
 
-  /** Applies an instruction; `immediate` is code between the operands and the opcode, `suffix` what follows the opcode. */
+  /**
+   * Applies an instruction; `immediate` is code between the operands and the opcode, `suffix` what follows the opcode.
+   */
   op(opcode: number, operands: readonly Vector[], immediate: number[] = [], suffix: readonly number[] = []): Vector {
     const code = [...operands.flatMap(get), ...immediate, ...simd(opcode), ...suffix]
     return operands.every(v => this.invariant.has(v)) ? this.hoisted(code) : this.computed(code)

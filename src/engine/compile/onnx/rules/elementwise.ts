@@ -112,8 +112,8 @@ const rem: Lowering<ElementwisePrimitive> = (context, [x, y]) => {
 }
 
 /**
- * The exponent is given an element for each result: ONNX Runtime's Pow multiplies where one exponent of 2 or 3 stands for
- * several, which rounds differently, and an exponent is broadcast in some programs and not in others.
+ * The exponent is given an element for each result: ONNX Runtime's Pow multiplies where one exponent of 2 or 3 stands
+ * for several, which rounds differently, and an exponent is broadcast in some programs and not in others.
  */
 const pow: Lowering<ElementwisePrimitive> = ({ g }, [x, y]) => {
   const shape = broadcastShape(x, y)
