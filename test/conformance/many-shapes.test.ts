@@ -14,8 +14,8 @@ import { nodeSessions } from '../../src/engine/compile/onnx/node.js'
 import type { SessionFactory } from '../../src/engine/compile/onnx/session.js'
 
 /**
- * A long-lived process meets ever new shapes and constants. Every cache of the engine is filled beyond its capacity here:
- * it drops entries, and what they hold is released.
+ * A long-lived process meets ever new shapes and constants. Every cache of the engine is filled beyond its capacity
+ * here: it drops entries, and what they hold is released.
  */
 
 /** More shapes than any cache holds. */
