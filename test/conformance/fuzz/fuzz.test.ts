@@ -8,6 +8,7 @@ import type { HostTensor } from '../../../src/base/host-tensor.js'
 import { fromHost } from '../../../src/engine/api/np.js'
 import { setBackend } from '../../../src/engine/api/engine.js'
 import { Tensor } from '../../../src/engine/api/tensor.js'
+import type { Buffer } from '../../../src/engine/compile/backend.js'
 import { OnnxBackend } from '../../../src/engine/compile/onnx/backend.js'
 import { nodeSessions } from '../../../src/engine/compile/onnx/node.js'
 import { generatorLimits } from '../../../src/engine/compile/wasm/generator-code.js'
@@ -22,17 +23,18 @@ import { batchProgram } from '../../../src/engine/transform/vmap.js'
 import { everyDType, isUnsigned, specialValues, tensor } from '../backend/case.js'
 import { difference } from '../backend/compare.js'
 import type { Tolerance } from '../backend/compare.js'
+import type { Step } from './operation.js'
 import { build, differentiable, everyOperation, show } from './steps.js'
-import type { Step } from './steps.js'
+import type { Table } from './steps.js'
 
 /**
- * Random programs over primitives and functions of np, all dtypes, empty shapes, scalars, NaN, infinities and ties:
- * compiled, run step by step, batched and differentiated, they agree with the interpreter. FUZZ_RUNS sets the number of
+ * Random programs over primitives, functions of np, loops, branches and composites, all dtypes, empty and long shapes, scalars,
+ * NaN, infinities and ties: compiled, run step by step, batched, donated and differentiated, they agree with the interpreter. FUZZ_RUNS sets the number of
  * programs (then the seed is a new one each time), FUZZ_SEED the seed; a failure prints the seed and the smallest
  * program that fails.
  */
 const { FUZZ_RUNS, FUZZ_SEED } = process.env
-const RUNS = Number(FUZZ_RUNS ?? 300)
+const RUNS = Number(FUZZ_RUNS ?? 480)
 const SEED = Number(FUZZ_SEED ?? (FUZZ_RUNS ? Date.now() % 2 ** 31 : 10))
 
 const sessions = nodeSessions(Math.min(2, availableParallelism()))
@@ -43,6 +45,8 @@ setBackend(backend)
 
 const BATCH = 3
 const shapes = [[], [1], [4], [2, 3], [3, 1, 2], [0, 2], [17]]
+/** Longer than a vector of the processor, and than a block of a loop that generates random numbers, with a rest. */
+const longShapes = [[37], [257], [4099]]
 
 interface Input {
   dtype: DType
@@ -86,11 +90,16 @@ function drawn({ dtype, shape }: Input, small: boolean, words: readonly Value[])
 
 const input: fc.Arbitrary<Input> = fc.record({
   dtype: fc.constantFrom(...everyDType),
-  shape: fc.constantFrom(...shapes),
+  shape: fc.oneof(
+    { weight: 12, arbitrary: fc.constantFrom(...shapes) },
+    { weight: 1, arbitrary: fc.constantFrom(...longShapes) },
+  ),
   picks: fc.array(fc.nat(50), { minLength: 1, maxLength: 7 }),
   batched: fc.boolean(),
 })
-const step: fc.Arbitrary<Step> = fc.record({ op: fc.nat(999), operand: fc.nat(99), a: fc.nat(11), b: fc.nat(11) })
+const choices = { op: fc.nat(999), operand: fc.nat(99), a: fc.nat(11), b: fc.nat(11) }
+const innerStep: fc.Arbitrary<Step> = fc.record({ ...choices, inner: fc.constant([]) })
+const step: fc.Arbitrary<Step> = fc.record({ ...choices, inner: fc.array(innerStep, { minLength: 1, maxLength: 4 }) })
 const aCase = fc.record({
   inputs: fc.array(input, { minLength: 1, maxLength: 3 }),
   steps: fc.array(step, { minLength: 1, maxLength: 10 }),
@@ -118,7 +127,7 @@ function compare(
   })
 }
 
-function traced({ steps, last }: Case, inputs: readonly HostTensor[], table: typeof everyOperation, small: boolean) {
+function traced({ steps, last }: Case, inputs: readonly HostTensor[], table: Table, small: boolean) {
   let tolerances: Tolerance[] = []
   const program = traceClosed(inputs, values => {
     const built = build(table, values, steps, small, last)
@@ -175,9 +184,46 @@ const ways: { readonly [name: string]: (c: Case) => Promise<void> } = {
     compare(await compiled(program, words, generating), interpret(program, words), tolerances, program, words)
   },
 
+  'compiled with donated inputs': async c => {
+    const inputs = c.inputs.map(i => inputOf(i, c.small))
+    const { program, tolerances } = traced(c, inputs, everyOperation, c.small)
+    const expected = await compiled(program, inputs)
+    // `batched` chooses the inputs that are donated.
+    const executable = await backend.compile(
+      program,
+      c.inputs.map(i => i.batched),
+    )
+    const copy = await backend.compile(traceClosed(inputs, values => [...values]))
+    const runs: Buffer[][] = []
+    // The second run may take memory that the first was given, and may not write to the first one's results.
+    for (let n = 0; n < 2; n++) {
+      const copies = await copy.run(inputs.map(x => backend.put(x)))
+      runs.push(await executable.run(copies))
+      const kept = (_: unknown, i: number): boolean => !c.inputs[i].batched
+      const after = await Promise.all(copies.filter(kept).map(b => b.read()))
+      compare(
+        after,
+        inputs.filter(kept),
+        inputs.map((): Tolerance => 'bits'),
+        program,
+        inputs,
+      )
+    }
+    for (const outputs of runs) {
+      const results = await Promise.all(outputs.map(b => b.read()))
+      compare(
+        results,
+        expected,
+        tolerances.map(() => ({ ulps: 0, eitherZero: true })),
+        program,
+        inputs,
+      )
+    }
+  },
+
   'differentiated forwards and backwards': async c => {
     const inputs = c.inputs.map(i => inputOf(i, true))
-    const { program } = traced({ ...c, last: null }, inputs, differentiable, true)
+    const { program } = traced(c, inputs, differentiable, true)
     const active = inputs.map(x => isFloat(x.dtype))
     const wanted = program.outputs.map(o => isFloat(o.aval.dtype))
     if (!active.includes(true) || !wanted.includes(true)) return

@@ -1,55 +1,35 @@
-import { dtypes, isFloat, isInteger } from '../../../src/base/dtypes.js'
+import { dtypes, isFloat } from '../../../src/base/dtypes.js'
 import type { HostTensor } from '../../../src/base/host-tensor.js'
 import * as np from '../../../src/engine/api/np.js'
 import { Tensor } from '../../../src/engine/api/tensor.js'
+import { softmax } from '../../../src/nn/softmax.js'
 import { sameShape } from '../../../src/engine/program/aval.js'
 import * as ops from '../../../src/engine/program/ops.js'
 import type { Value } from '../../../src/engine/program/value.js'
 import { everyDType } from '../backend/case.js'
 import type { Tolerance } from '../backend/compare.js'
+import {
+  alongAxis,
+  alongFullAxis,
+  axisOf,
+  given,
+  lifted,
+  whenFloat,
+  whenInteger,
+  whenLogical,
+  whenNumber,
+} from './operation.js'
+import type { Context, Operation, Step } from './operation.js'
+import { differentiableStructures, everyStructure } from './structures.js'
 
-/** One random choice: an equation, its operand, and numbers that choose its parameters. */
-export interface Step {
-  op: number
-  operand: number
-  a: number
-  b: number
-}
+/** The largest result of a step, unless an input is larger. */
+const MAX_SIZE = 300
 
-/** The arguments of an operation besides its operand. */
-interface Context extends Step {
-  /** Another value of x's type made so far, or x itself. */
-  other: (x: Value) => Value
-  /** Whether values are small multiples of 1/2: then sums and products are exact in any order. */
-  small: boolean
-}
-
-/** Adds equations on `x`, or is undefined where the operation does not apply. */
-type Operation = (x: Value, context: Context) => Value | undefined
-
-const axisOf = (x: Value, n: number): number => n % x.ndim
-const given =
-  (applies: (x: Value, context: Context) => boolean, f: (x: Value, context: Context) => Value): Operation =>
-  (x, context) =>
-    applies(x, context) ? f(x, context) : undefined
-const whenNumber = (f: (x: Value, context: Context) => Value): Operation => given(x => x.dtype !== 'bool', f)
-const whenFloat = (f: (x: Value, context: Context) => Value): Operation => given(x => isFloat(x.dtype), f)
-const whenInteger = (f: (x: Value, context: Context) => Value): Operation => given(x => isInteger(x.dtype), f)
-const whenLogical = (f: (x: Value, context: Context) => Value): Operation => given(x => !isFloat(x.dtype), f)
-const alongAxis = (f: (x: Value, axis: number, context: Context) => Value): Operation =>
-  given(
-    x => x.ndim > 0,
-    (x, c) => f(x, axisOf(x, c.a), c),
-  )
-const alongFullAxis = (f: (x: Value, axis: number, context: Context) => Value): Operation =>
-  given(
-    x => x.ndim > 0 && !x.shape.includes(0),
-    (x, c) => f(x, axisOf(x, c.a), c),
-  )
-/** A sum of floats depends on its order, unless the elements are small. */
+/** A sum of floats depends on its order, unless the elements are small and few. */
+const exactSum = (x: Value, { small }: Context): boolean => !isFloat(x.dtype) || (small && x.size <= MAX_SIZE)
 const summed = (f: (x: Value, axis: number, context: Context) => Value): Operation =>
   given(
-    (x, c) => x.ndim > 0 && (!isFloat(x.dtype) || c.small),
+    (x, c) => x.ndim > 0 && exactSum(x, c),
     (x, c) => f(x, axisOf(x, c.a), c),
   )
 /** Products of floats grow: small values are kept small. */
@@ -134,7 +114,7 @@ const moves: Operation[] = [
     return isFloat(x.dtype) ? ops.max(ops.min(result, 4), -4) : result
   }),
   given(
-    (x, { small }) => x.ndim > 0 && !x.shape.includes(0) && (!isFloat(x.dtype) || small),
+    (x, c) => x.ndim > 0 && !x.shape.includes(0) && exactSum(x, c),
     (x, { a, b, other }) =>
       ops.scatterAdd(x, ops.full([x.shape[0], 1], a % 3, 'int32'), other(x), {
         axes: [0],
@@ -173,11 +153,6 @@ const jumps: Operation[] = [
   ),
 ]
 
-const lifted =
-  (f: (x: Tensor, other: Tensor, context: Context) => Tensor): ((x: Value, context: Context) => Value) =>
-  (x, context) =>
-    f(new Tensor(x), new Tensor(context.other(x)), context).value
-
 /** Functions of np that give the same bits in any order of evaluation. */
 const numpy: Operation[] = [
   whenNumber(lifted((x, y) => np.floorDivide(x, new Tensor(notZero(y.value))))),
@@ -196,14 +171,29 @@ const numpy: Operation[] = [
   alongAxis((x, axis, { b }) => np.roll(new Tensor(x), (b % 5) - 2, axis).value),
   summed((x, axis) => np.sum(new Tensor(x), { axis }).value),
   given(
-    (x, { small }) => x.ndim === 2 && (!isFloat(x.dtype) || small),
+    (x, c) => x.ndim === 2 && exactSum(x, c),
     x => np.matmul(new Tensor(x), np.transpose(new Tensor(x))).value,
   ),
   whenNumber(lifted((x, y) => np.add(x, np.astype(y, 'int32')))),
 ]
 
-export const differentiable: readonly Operation[] = moves
-export const everyOperation: readonly Operation[] = [...moves, ...jumps, ...numpy]
+/** Operations of a program; `structures` have a body, which is made of the `flat` ones. */
+export interface Table {
+  flat: readonly Operation[]
+  structures: readonly Operation[]
+}
+
+export const differentiable: Table = { flat: moves, structures: differentiableStructures }
+export const everyOperation: Table = { flat: [...moves, ...jumps, ...numpy], structures: everyStructure }
+
+/** Composites with derivatives of their own. They are computed in float32, because roundings to float16 add up. */
+const normalizers: readonly [f: (x: Value) => Value, tolerance: Tolerance][] = [softmax, np.logsumexp].map(f => [
+  x => {
+    const wide = ops.convertElementType(x, 'float32')
+    return x.ndim === 0 || x.shape.includes(0) ? wide : f(new Tensor(wide)).value
+  },
+  { ulps: 64, absolute: 1e-6 },
+])
 
 /** Functions that backends compute by approximations of their own: they are only applied to results. */
 const approximate: readonly [f: (x: Value) => Value, tolerance: Tolerance][] = [
@@ -214,9 +204,9 @@ const approximate: readonly [f: (x: Value) => Value, tolerance: Tolerance][] = [
   [ops.tanh, { ulps: 8, absolute: 2e-7 }],
   [ops.logistic, { ulps: 8, absolute: 2e-7 }],
   [ops.erf, { ulps: 8, absolute: 2e-7 }],
+  ...normalizers,
 ]
 
-const MAX_SIZE = 300
 const MAX_AXES = 4
 
 export interface Built {
@@ -226,33 +216,50 @@ export interface Built {
 
 /** Applies steps to values, traced or concrete. The results are all values that the steps made. */
 export function build(
-  table: readonly Operation[],
+  table: Table,
   inputs: readonly Value[],
   steps: readonly Step[],
   small: boolean,
   last: number | null,
 ): Built {
-  const made = [...inputs]
-  for (const step of steps) {
-    const x = made[step.operand % made.length]
-    const other = (like: Value): Value => {
-      const alike = made.filter(v => v.dtype === like.dtype && sameShape(v.shape, like.shape))
-      return alike.length === 0 ? like : alike[step.b % alike.length]
-    }
-    const result = table[step.op % table.length](x, { ...step, other, small })
-    if (result !== undefined && result.size <= MAX_SIZE && result.ndim <= MAX_AXES) made.push(result)
-  }
-  const outputs = made.slice(inputs.length)
+  const outputs = apply(table, inputs, steps, small)
   const tolerances = outputs.map((): Tolerance => ({ ulps: 0, eitherZero: true }))
-  const end = made[made.length - 1]
+  const end = [...inputs, ...outputs].at(-1)!
   if (last !== null && isFloat(end.dtype)) {
-    const [f, tolerance] = approximate[last % approximate.length]
+    const functions = table === differentiable ? normalizers : approximate
+    const [f, tolerance] = functions[last % functions.length]
     outputs.push(f(end))
     tolerances.push(typeof tolerance === 'string' ? tolerance : { ...tolerance, eitherZero: true })
   }
   return { outputs, tolerances }
 }
 
+const alike =
+  (x: Value) =>
+  (v: Value): boolean =>
+    v.dtype === x.dtype && sameShape(v.shape, x.shape)
+
+/** The values that steps make. */
+function apply(table: Table, inputs: readonly Value[], steps: readonly Step[], small: boolean): Value[] {
+  const made = [...inputs]
+  // Each structure is twice as likely as a flat operation.
+  const operations = [...table.flat, ...table.structures, ...table.structures]
+  const flat: Table = { flat: table.flat, structures: [] }
+  const maxSize = Math.max(MAX_SIZE, ...inputs.map(v => v.size))
+  for (const step of steps) {
+    const x = made[step.operand % made.length]
+    const other = (like: Value): Value => {
+      const found = made.filter(alike(like))
+      return found.length === 0 ? like : found[step.b % found.length]
+    }
+    const inside = (values: readonly Value[]): Value =>
+      apply(flat, values, step.inner, small).findLast(alike(values[0])) ?? values[0]
+    const result = operations[step.op % operations.length](x, { ...step, other, small, inside })
+    if (result !== undefined && result.size <= maxSize && result.ndim <= MAX_AXES) made.push(result)
+  }
+  return made.slice(inputs.length)
+}
+
 /** A tensor as text, for a failure's report. */
 export const show = ({ dtype, shape, data }: HostTensor): string =>
-  `${dtype}[${shape}] ${dtypes[dtype].kind === 'float' && dtype !== 'float32' ? 'bits ' : ''}${data.join(' ')}`
+  `${dtype}[${shape}] ${dtypes[dtype].kind === 'float' && dtype !== 'float32' ? 'bits ' : ''}${data.slice(0, 50).join(' ')}${data.length > 50 ? ' ...' : ''}`
