@@ -13,6 +13,7 @@ import { OnnxBackend } from '../../../src/engine/compile/onnx/backend.js'
 import { nodeSessions } from '../../../src/engine/compile/onnx/node.js'
 import { generatorLimits } from '../../../src/engine/compile/wasm/generator-code.js'
 import { interpret } from '../../../src/engine/compile/reference/interpret.js'
+import { sameAval } from '../../../src/engine/program/aval.js'
 import * as ops from '../../../src/engine/program/ops.js'
 import type { Program } from '../../../src/engine/program/program.js'
 import { traceClosed } from '../../../src/engine/program/trace.js'
@@ -186,7 +187,17 @@ const ways: { readonly [name: string]: (c: Case) => Promise<void> } = {
 
   'compiled with donated inputs': async c => {
     const inputs = c.inputs.map(i => inputOf(i, c.small))
-    const { program, tolerances } = traced(c, inputs, everyOperation, c.small)
+    // Each input of floats ends in an update, as a training step's state does: where the input is donated, a loop writes it.
+    const program = traceClosed(inputs, values => {
+      const { outputs } = build(everyOperation, values, c.steps, c.small, c.last)
+      const updates = values
+        .filter(x => x.dtype === 'float32')
+        .map(x => {
+          const change = outputs.findLast(y => sameAval(x.aval, y.aval)) ?? x
+          return ops.sub(ops.mul(x, 0.5), change)
+        })
+      return [...outputs, ...updates]
+    })
     const expected = await compiled(program, inputs)
     // `batched` chooses the inputs that are donated.
     const executable = await backend.compile(
@@ -214,7 +225,7 @@ const ways: { readonly [name: string]: (c: Case) => Promise<void> } = {
       compare(
         results,
         expected,
-        tolerances.map(() => ({ ulps: 0, eitherZero: true })),
+        results.map(() => ({ ulps: 0, eitherZero: true })),
         program,
         inputs,
       )
@@ -262,7 +273,7 @@ const ways: { readonly [name: string]: (c: Case) => Promise<void> } = {
 }
 
 describe(`random programs (seed ${SEED}, ${RUNS} programs)`, () => {
-  it.each(Object.entries(ways))('%s: as interpreted', (_, run) =>
+  it.each(Object.entries(ways))('%s: the same results', (_, run) =>
     fc.assert(fc.asyncProperty(aCase, run), { numRuns: Math.ceil(RUNS / Object.keys(ways).length), seed: SEED }),
   )
 })
