@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { describe, expect, it, vi } from 'vitest'
 import type { ModelParams } from '../model/types.js'
 import { BatchQueue } from './batch-queue.js'
@@ -61,6 +62,13 @@ describe('BatchQueue', () => {
     await vi.waitFor(() => expect(batches).toEqual([1, 2]))
     endBatch()
     await Promise.all(others)
+  })
+
+  it('listens once to a signal that many requests share', async () => {
+    const { run } = queue()
+    const { signal } = new AbortController()
+    await Promise.all(Array.from({ length: 20 }, () => run(1, signal)))
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1)
   })
 
   it('rejects every request of a failed batch, and runs the next batch', async () => {

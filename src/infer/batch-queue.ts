@@ -33,6 +33,8 @@ interface Request {
 export class BatchQueue {
   private readonly waiting: Request[] = []
   private running: Promise<void> | null = null
+  /** Signals that have a listener already. */
+  private readonly watched = new WeakSet<AbortSignal>()
 
   constructor(
     private readonly generate: Generator,
@@ -48,23 +50,30 @@ export class BatchQueue {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted()
       const settle = (error?: unknown): void => {
-        signal?.removeEventListener('abort', onAbort)
         if (error === undefined) resolve()
         // oxlint-disable-next-line prefer-promise-reject-errors -- a signal's reason may be any value
         else reject(error)
       }
       const request: Request = { inputs, search, signal, onStep, settle }
-      // A running request leaves its batch at the next step instead: see `settling`.
-      const onAbort = (): void => {
-        const place = this.waiting.indexOf(request)
-        if (place < 0) return
-        this.waiting.splice(place, 1)
-        settle(signal!.reason)
-      }
-      signal?.addEventListener('abort', onAbort)
+      if (signal) this.watch(signal)
       this.waiting.push(request)
       this.running ??= Promise.resolve().then(() => this.runBatches())
     })
+  }
+
+  /**
+   * Rejects the waiting requests of a signal when it is aborted. (A running request leaves its batch at the next step:
+   * see `settling`.) Many requests may share a signal, which gets one listener for all of them.
+   */
+  private watch(signal: AbortSignal): void {
+    if (this.watched.has(signal)) return
+    this.watched.add(signal)
+    const onAbort = (): void => {
+      const aborted = this.waiting.filter(request => request.signal === signal)
+      this.waiting.splice(0, this.waiting.length, ...this.waiting.filter(request => request.signal !== signal))
+      for (const { settle } of aborted) settle(signal.reason)
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
   }
 
   private async runBatches(): Promise<void> {

@@ -133,7 +133,7 @@ describe('Trainer', () => {
   it('refuses a model of any size with numbers before anything is drawn', async () => {
     // More elements in one kernel than can be drawn.
     const huge = { ...config, model: { ...config.model, dModel: 2 ** 16, dFf: 2 ** 20 } }
-    await expect(Trainer.begin(huge, { task })).rejects.toThrow('training takes about')
+    await expect(Trainer.begin(huge, { task })).rejects.toThrow('takes about')
   })
 
   it('stops when the signal is aborted, and resumes exactly from that step', async () => {

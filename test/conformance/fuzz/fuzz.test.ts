@@ -29,10 +29,10 @@ import { build, differentiable, everyOperation, show } from './steps.js'
 import type { Table } from './steps.js'
 
 /**
- * Random programs over primitives, functions of np, loops, branches and composites, all dtypes, empty and long shapes, scalars,
- * NaN, infinities and ties: compiled, run step by step, batched, donated and differentiated, they agree with the interpreter. FUZZ_RUNS sets the number of
- * programs (then the seed is a new one each time), FUZZ_SEED the seed; a failure prints the seed and the smallest
- * program that fails.
+ * Random programs over primitives, functions of np, loops, branches and composites, all dtypes, empty and long shapes,
+ * scalars, NaN, infinities and ties: compiled, run step by step, batched, donated and differentiated, they agree with
+ * the interpreter. FUZZ_RUNS sets the number of programs (then the seed is a new one each time), FUZZ_SEED the seed; a
+ * failure prints the seed and the smallest program that fails.
  */
 const { FUZZ_RUNS, FUZZ_SEED } = process.env
 const RUNS = Number(FUZZ_RUNS ?? 480)
@@ -187,7 +187,8 @@ const ways: { readonly [name: string]: (c: Case) => Promise<void> } = {
 
   'compiled with donated inputs': async c => {
     const inputs = c.inputs.map(i => inputOf(i, c.small))
-    // Each input of floats ends in an update, as a training step's state does: where the input is donated, a loop writes it.
+    // Each input of floats ends in an update, as a training step's state does: where the input is donated, a loop
+    // writes it.
     const program = traceClosed(inputs, values => {
       const { outputs } = build(everyOperation, values, c.steps, c.small, c.last)
       const updates = values
