@@ -90,68 +90,22 @@ export const zeros = (dtype: DType, shape: readonly number[]): HostTensor => ({
 export function specialValues(dtype: DType): (number | bigint)[] {
   switch (dtype) {
     case 'float32':
+      // prettier-ignore
       return [
-        0,
-        -0,
-        1,
-        -1,
-        0.5,
-        -0.5,
-        1.5,
-        2.5,
-        -2.5,
-        3.7,
-        0.001,
-        -30,
-        100,
-        3.4028234e38,
-        1.1754944e-38,
-        Infinity,
-        -Infinity,
-        NaN,
+        0, -0, 1, -1, 0.5, -0.5, 1.5, 2.5, -2.5, 3.7, 0.001, -30, 100, 3.4028234e38, 1.1754944e-38,
+        Infinity, -Infinity, NaN,
       ]
     case 'float16':
+      // prettier-ignore
       return [
-        0,
-        -0,
-        1,
-        -1,
-        0.5,
-        -0.5,
-        1.5,
-        2.5,
-        -2.5,
-        3.7,
-        0.001,
-        -8,
-        100,
-        65504,
-        6.104e-5,
-        5.97e-8,
-        Infinity,
-        -Infinity,
-        NaN,
+        0, -0, 1, -1, 0.5, -0.5, 1.5, 2.5, -2.5, 3.7, 0.001, -8, 100, 65504, 6.104e-5, 5.97e-8, Infinity,
+        -Infinity, NaN,
       ]
     case 'bfloat16':
+      // prettier-ignore
       return [
-        0,
-        -0,
-        1,
-        -1,
-        0.5,
-        -0.5,
-        1.5,
-        2.5,
-        -2.5,
-        3.7,
-        0.001,
-        -30,
-        100,
-        3.38e38,
-        1.1754944e-38,
-        Infinity,
-        -Infinity,
-        NaN,
+        0, -0, 1, -1, 0.5, -0.5, 1.5, 2.5, -2.5, 3.7, 0.001, -30, 100, 3.38e38, 1.1754944e-38, Infinity,
+        -Infinity, NaN,
       ]
     case 'int32':
       return [0, 1, -1, 2, -7, 7, 65537, 2147483647, -2147483648]
