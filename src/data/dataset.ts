@@ -1,0 +1,10 @@
+/**
+ * A sequence of examples with random access, as SeqIO's `tf.data.Dataset` never had: `get` computes or reads one
+ * example, in any order and as often as it is asked. The same index always gives an equal example.
+ */
+export interface Dataset<T> {
+  /** The number of examples; Infinity for a dataset that repeats forever. */
+  readonly length: number
+  /** The example at `index`, from 0 to length - 1. */
+  get(index: number): T
+}
