@@ -3,6 +3,9 @@
 // Tasks
 export { makeTask, taskCodec } from './data/task.js'
 export type { Task, TaskCodec, TaskConfig } from './data/task.js'
+export type { Dataset } from './data/dataset.js'
+export { tokenDataset } from './data/features.js'
+export type { TokenExample } from './data/features.js'
 export type { Example, SplitName } from './data/source.js'
 export { g2pTask } from './data/tasks/g2p.js'
 export { pairsTask } from './data/tasks/pairs.js'

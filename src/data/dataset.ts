@@ -8,3 +8,6 @@ export interface Dataset<T> {
   /** The example at `index`, from 0 to length - 1. */
   get(index: number): T
 }
+
+/** The dataset of a list's items. */
+export const datasetOf = <T>(items: readonly T[]): Dataset<T> => ({ length: items.length, get: index => items[index] })

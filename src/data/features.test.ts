@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { ShapeError } from '../base/errors.js'
 import { toNumbers } from '../base/host-tensor.js'
 import type { HostTensor } from '../base/host-tensor.js'
+import { datasetOf } from './dataset.js'
 import { fitLengths, packBatch, tokenize } from './features.js'
 import type { TokenExample } from './features.js'
 import { CharacterVocabulary } from '../text/symbols.js'
@@ -16,23 +17,27 @@ const rowsOf = (tensor: HostTensor): number[][] => {
 const numbered = (features: object): Record<string, number[][]> =>
   Object.fromEntries(Object.entries(features).map(([name, tensor]) => [name, rowsOf(tensor as HostTensor)]))
 
+const tokens = (inputs: number[], targets: number[]): TokenExample => ({
+  inputs: Int32Array.from(inputs),
+  targets: Int32Array.from(targets),
+})
+
 describe('tokenize', () => {
   it('ends both sides with EOS', () => {
     const vocabulary = CharacterVocabulary.fromTexts(['abc'])
-    expect(tokenize({ inputs: vocabulary, targets: vocabulary }, { input: 'ab', target: '' })).toEqual({
-      inputs: [3, 4, 1],
-      targets: [1],
-    })
+    expect(tokenize({ inputs: vocabulary, targets: vocabulary }, { input: 'ab', target: '' })).toEqual(
+      tokens([3, 4, 1], [1]),
+    )
   })
 })
 
 describe('packBatch', () => {
   it('lays examples one after the other, first fit', () => {
     const examples = [
-      { inputs: [10, 11, 1], targets: [20, 1] },
-      { inputs: [12, 13, 1], targets: [21, 22, 1] },
-      { inputs: [14, 1], targets: [23, 1] },
-      { inputs: [15, 1], targets: [24, 25, 1] },
+      tokens([10, 11, 1], [20, 1]),
+      tokens([12, 13, 1], [21, 22, 1]),
+      tokens([14, 1], [23, 1]),
+      tokens([15, 1], [24, 25, 1]),
     ]
     const { features, packed, rest } = packBatch(examples, { rows: 2, inputLength: 5, targetLength: 6 })
     expect(numbered(features)).toEqual({
@@ -69,13 +74,13 @@ describe('packBatch', () => {
 
   it('refuses an example that can never fit', () => {
     const size = { rows: 1, inputLength: 2, targetLength: 2 }
-    expect(() => packBatch([{ inputs: [3, 3, 1], targets: [1] }], size)).toThrow(ShapeError)
-    expect(() => packBatch([{ inputs: [], targets: [1] }], size)).toThrow(/at least one token/)
+    expect(() => packBatch([tokens([3, 3, 1], [1])], size)).toThrow(ShapeError)
+    expect(() => packBatch([tokens([], [1])], size)).toThrow(/at least one token/)
   })
 
   const size = { rows: 3, inputLength: 8, targetLength: 6 }
   const side = (longest: number) =>
-    fc.array(fc.integer({ min: 2, max: 99 }), { maxLength: longest - 1 }).map(ids => [...ids, 1])
+    fc.array(fc.integer({ min: 2, max: 99 }), { maxLength: longest - 1 }).map(ids => Int32Array.from([...ids, 1]))
   const anyExamples = fc.array(fc.record({ inputs: side(size.inputLength), targets: side(size.targetLength) }), {
     maxLength: 30,
   })
@@ -93,7 +98,7 @@ describe('packBatch', () => {
             const inputs = pick(f.encoder_input_tokens[row], f.encoder_segment_ids[row])
             const targets = pick(f.decoder_target_tokens[row], f.decoder_segment_ids[row])
             expect(pick(f.decoder_input_tokens[row], f.decoder_segment_ids[row])).toEqual([0, ...targets.slice(0, -1)])
-            found.push({ inputs, targets })
+            found.push(tokens(inputs, targets))
           }
           for (const s of ['encoder', 'decoder'] as const) {
             const tokens = f[s === 'encoder' ? 'encoder_input_tokens' : 'decoder_target_tokens'][row]
@@ -107,7 +112,7 @@ describe('packBatch', () => {
           expect(f.decoder_input_tokens[row].every((t, i) => f.decoder_segment_ids[row][i] > 0 || t === 0)).toBe(true)
         }
         expect(found.length).toBe(packed)
-        const key = (e: TokenExample) => JSON.stringify([e.inputs, e.targets])
+        const key = (e: TokenExample) => `${e.inputs} ${e.targets}`
         expect([...found, ...rest].map(key).sort()).toEqual(examples.map(key).sort())
       }),
     )
@@ -130,13 +135,13 @@ describe('packBatch', () => {
 })
 
 describe('fitLengths', () => {
-  const fits = { inputs: [3, 1], targets: [4, 1] }
-  const longInput = { inputs: [3, 3, 3, 1], targets: [4, 1] }
-  const longTarget = { inputs: [3, 1], targets: [4, 4, 4, 1] }
+  const fits = tokens([3, 1], [4, 1])
+  const longInput = tokens([3, 3, 3, 1], [4, 1])
+  const longTarget = tokens([3, 1], [4, 4, 4, 1])
   const size = { inputLength: 3, targetLength: 2 }
 
   it('skips long examples and counts them', () => {
-    expect(fitLengths([longInput, fits, longTarget], size, 'skip')).toEqual({
+    expect(fitLengths(datasetOf([longInput, fits, longTarget]), size, 'skip')).toEqual({
       examples: [fits],
       skipped: 2,
       truncated: 0,
@@ -144,8 +149,8 @@ describe('fitLengths', () => {
   })
 
   it('truncates long examples and counts them', () => {
-    expect(fitLengths([longInput, fits, longTarget], size, 'truncate')).toEqual({
-      examples: [{ inputs: [3, 3, 3], targets: [4, 1] }, fits, { inputs: [3, 1], targets: [4, 4] }],
+    expect(fitLengths(datasetOf([longInput, fits, longTarget]), size, 'truncate')).toEqual({
+      examples: [tokens([3, 3, 3], [4, 1]), fits, tokens([3, 1], [4, 4])],
       skipped: 0,
       truncated: 2,
     })

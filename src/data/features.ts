@@ -1,14 +1,15 @@
 import { hostTensor } from '../base/host-tensor.js'
 import type { HostTensor } from '../base/host-tensor.js'
 import { check } from '../base/errors.js'
+import type { Dataset } from './dataset.js'
 import type { Example } from './source.js'
 import type { TextCodec } from '../text/codec.js'
 import { EOS_ID, PAD_ID } from '../text/vocabulary.js'
 
 /** An example as token ids. Both sides end with EOS, unless they were truncated. */
 export interface TokenExample {
-  readonly inputs: readonly number[]
-  readonly targets: readonly number[]
+  readonly inputs: Int32Array
+  readonly targets: Int32Array
 }
 
 /**
@@ -38,9 +39,22 @@ export function tokenize(
   example: Pick<Example, 'input' | 'target'>,
 ): TokenExample {
   return {
-    inputs: [...codec.inputs.encode(example.input), EOS_ID],
-    targets: [...codec.targets.encode(example.target), EOS_ID],
+    inputs: withEos(codec.inputs.encode(example.input)),
+    targets: withEos(codec.targets.encode(example.target)),
   }
+}
+
+/** The tokens of text examples, which are encoded when they are asked for: each `get` encodes again. */
+export const tokenDataset = (
+  codec: Pick<TextCodec, 'inputs' | 'targets'>,
+  examples: readonly Example[],
+): Dataset<TokenExample> => ({ length: examples.length, get: index => tokenize(codec, examples[index]) })
+
+const withEos = (ids: readonly number[]): Int32Array => {
+  const ended = new Int32Array(ids.length + 1)
+  ended.set(ids)
+  ended[ids.length] = EOS_ID
+  return ended
 }
 
 /** What to do with an example that is longer than a row. Truncating drops the end and the EOS, as in T5X. */
@@ -55,14 +69,15 @@ export interface Fitted {
 
 /** Leaves out or truncates the examples that are longer than a row, and counts them. */
 export function fitLengths(
-  examples: Iterable<TokenExample>,
+  examples: Dataset<TokenExample>,
   size: { inputLength: number; targetLength: number },
   tooLong: TooLong,
 ): Fitted {
   const { inputLength, targetLength } = size
   const fitted: TokenExample[] = []
   let long = 0
-  for (const example of examples) {
+  for (let i = 0; i < examples.length; i++) {
+    const example = examples.get(i)
     const fits = example.inputs.length <= inputLength && example.targets.length <= targetLength
     if (!fits) long++
     if (fits) fitted.push(example)
@@ -158,7 +173,7 @@ export function packBatch(
 }
 
 /** Writes the sequences of each row one after the other. */
-function packSide(sequences: (readonly number[])[][], rows: number, length: number) {
+function packSide(sequences: Int32Array[][], rows: number, length: number) {
   const tokens = new Int32Array(rows * length)
   const segmentIds = new Int32Array(rows * length)
   sequences.forEach((row, r) => {

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { ConfigError } from '../base/errors.js'
+import type { Dataset } from './dataset.js'
 import { fitLengths, OpenRows } from './features.js'
 import type { PackedFeatures, PackedSize, TokenExample, TooLong } from './features.js'
 import { shuffledIndices } from './shuffle.js'
@@ -55,7 +56,7 @@ export class TrainIterator {
   private order: Uint32Array
 
   constructor(
-    examples: Iterable<TokenExample>,
+    examples: Dataset<TokenExample>,
     private readonly options: IteratorOptions,
   ) {
     const { rows, inputLength, targetLength, seed } = options

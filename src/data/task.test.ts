@@ -49,6 +49,19 @@ describe('g2pTask', async () => {
     expect(task.split('validation')[0]).toEqual({ input: 'abbe', target: 'AE B IY', alternatives: ['AE B EY'] })
   })
 
+  it('gives the tokens of each split', () => {
+    const { input, target } = task.split('train')[7]
+    const example = task.tokens('train').get(7)
+    expect(task.tokens('train').length).toBe(116_611)
+    expect(task.codec.inputs.decode(example.inputs)).toBe(input)
+    expect([...example.targets]).toEqual([...task.codec.targets.encode(target), 1])
+    // A task that is made from this one, with other examples.
+    expect({ ...task, split: () => [{ input: 'z', target: 'ZH', alternatives: [] }] }.tokens('test').get(0)).toEqual({
+      inputs: Int32Array.of(29, 1),
+      targets: Int32Array.of(68, 1),
+    })
+  })
+
   it('lower-cases what a user types, and counts errors in phonemes', () => {
     expect(task.codec.prepare(' Switchyard ')).toBe('switchyard')
     const [per, wer] = task.metrics

@@ -5,6 +5,9 @@ import type { Metric } from '../metrics/metric.js'
 import type { TextCodec } from '../text/codec.js'
 import { vocabularyFromJSON, vocabularySpec } from '../text/from-json.js'
 import { symbolsOf } from '../text/symbols.js'
+import type { Dataset } from './dataset.js'
+import { tokenDataset } from './features.js'
+import type { TokenExample } from './features.js'
 import { mergeInputs, splitExamples } from './source.js'
 import type { Example, SplitName } from './source.js'
 
@@ -22,7 +25,7 @@ export interface TaskCodec extends TextCodec {
   readonly vocabSize: number
 }
 
-/** Something to learn: examples, their codec and metrics, and how the command line speaks of them. */
+/** Something to learn: examples as text and as tokens, their codec and metrics, and how the command line speaks of them. */
 export interface Task {
   /** Names the task in messages, and its runs' folders. */
   readonly name: string
@@ -41,10 +44,12 @@ export interface Task {
   /** How a configuration names this task. Left out by tasks that are not built in. */
   readonly config?: TaskConfig
   /**
-   * The examples of a split, in a fixed order. In validation and test each input occurs once, with all its right
-   * answers.
+   * The text examples of a split, in a fixed order: evaluation asks the model their inputs. In validation and test each
+   * input occurs once, with all its right answers.
    */
   split(name: SplitName): readonly Example[]
+  /** The token examples of a split: what training learns from, and what the loss of a split is computed on. */
+  tokens(name: SplitName): Dataset<TokenExample>
 }
 
 /** A codec from two vocabularies (one object for both sides, if they share it). Both use one id space. */
@@ -88,6 +93,10 @@ export function makeTask(
     ...given,
     codec,
     split: name => splits[name],
+    // By way of `this`, so that a task spread from this one with another `split` has that split's tokens.
+    tokens(name) {
+      return tokenDataset(this.codec, this.split(name))
+    },
   }
 }
 

@@ -2,8 +2,6 @@ import { missingValue } from '../base/custom.js'
 import { ConfigError } from '../base/errors.js'
 import { treeFromPaths } from '../base/pytree.js'
 import type { Tree } from '../base/pytree.js'
-import { tokenize } from '../data/features.js'
-import type { TokenExample } from '../data/features.js'
 import { TrainIterator } from '../data/iterator.js'
 import type { Task, TaskCodec } from '../data/task.js'
 import { loadTask } from '../data/tasks/registry.js'
@@ -79,7 +77,7 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
   return {
     config: named(config, { ...values, task }),
     task,
-    iterator: new TrainIterator(tokenized(task), { rows, inputLength, targetLength, seed }),
+    iterator: new TrainIterator(task.tokens('train'), { rows, inputLength, targetLength, seed }),
     schedule: values.schedule ?? makeSchedule(train.schedule, train.steps),
     trainStep: makeTrainStep(trainingLoss(model, router, values.router), optimizer, clipNorm),
     stepKey: random.foldIn(rootKey, 1),
@@ -126,8 +124,4 @@ function named(config: RunConfig, { task, optimizer, schedule, router }: Trainer
       ...(schedule && { schedule: { kind: 'custom', name: schedule.name || 'anonymous' } }),
     },
   }
-}
-
-function* tokenized(task: Task): Generator<TokenExample> {
-  for (const example of task.split('train')) yield tokenize(task.codec, example)
 }
