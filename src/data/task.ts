@@ -49,7 +49,15 @@ export interface Task {
    */
   split(name: SplitName): readonly Example[]
   /** The token examples of a split: what training learns from, and what the loss of a split is computed on. */
-  tokens(name: SplitName): Dataset<TokenExample>
+  tokens(name: SplitName, options?: TokenOptions): Dataset<TokenExample>
+}
+
+/** What a task whose preprocessors are random, or cut text to a length, needs to make its token examples. */
+export interface TokenOptions {
+  /** The seed of random preprocessors. Default: 0. */
+  readonly seed?: number
+  /** The length of a row: span corruption, for example, cuts text to it. Default: no limit. */
+  readonly lengths?: { readonly inputs: number; readonly targets: number }
 }
 
 /** A codec from two vocabularies (one object for both sides, if they share it). Both use one id space. */

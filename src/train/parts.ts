@@ -2,6 +2,8 @@ import { missingValue } from '../base/custom.js'
 import { ConfigError } from '../base/errors.js'
 import { treeFromPaths } from '../base/pytree.js'
 import type { Tree } from '../base/pytree.js'
+import { LocalBatches } from '../data/batches/stream.js'
+import type { BatchStream } from '../data/batches/stream.js'
 import { TrainIterator } from '../data/iterator.js'
 import type { Task, TaskCodec } from '../data/task.js'
 import { loadTask } from '../data/tasks/registry.js'
@@ -39,7 +41,7 @@ export interface TrainerParts {
   /** The configuration as checkpoints hold it: `{ kind: 'custom', name }` where a value was supplied. */
   readonly config: RunConfig
   readonly task: Task
-  readonly iterator: TrainIterator
+  readonly batches: BatchStream
   readonly schedule: Schedule
   readonly trainStep: TrainStep<Batch>
   /** The key of the run's dropout and router noise; each step folds its number in. */
@@ -77,7 +79,14 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
   return {
     config: named(config, { ...values, task }),
     task,
-    iterator: new TrainIterator(task.tokens('train'), { rows, inputLength, targetLength, seed }),
+    batches: new LocalBatches(
+      new TrainIterator(task.tokens('train', { lengths: { inputs: inputLength, targets: targetLength }, seed }), {
+        rows,
+        inputLength,
+        targetLength,
+        seed,
+      }),
+    ),
     schedule: values.schedule ?? makeSchedule(train.schedule, train.steps),
     trainStep: makeTrainStep(trainingLoss(model, router, values.router), optimizer, clipNorm),
     stepKey: random.foldIn(rootKey, 1),

@@ -66,7 +66,7 @@ export class Trainer {
       )
     checkSupplied(checkpoint.config, values)
     const parts = await makeParts(config, values, readCodec(checkpoint.task))
-    parts.iterator.restore(checkpoint.data)
+    parts.batches.restore(checkpoint.data)
     const types = parts.types()
     requireMemory(parts.config, stateBytes(types))
     const arrays = {
@@ -95,7 +95,7 @@ export class Trainer {
 
   /** How many examples are longer than a row, and therefore not trained on. */
   get skippedExamples(): number {
-    return this.parts.iterator.skipped
+    return this.parts.batches.skipped
   }
 
   /**
@@ -109,6 +109,7 @@ export class Trainer {
     try {
       return await this.runLocked(folder, options)
     } finally {
+      await this.parts.batches.stop()
       if (options.lock === undefined) await lock.release()
     }
   }
@@ -132,7 +133,7 @@ export class Trainer {
       pending = undefined
     }
     while (this.step < steps && !signal?.aborted) {
-      const next = this.advance()
+      const next = await this.advance()
       await report()
       pending = next
       if (this.step % checkpointEvery === 0) {
@@ -154,9 +155,9 @@ export class Trainer {
   }
 
   /** Sends one step to the backend, without waiting for it. */
-  private advance(): PendingStep {
-    const { iterator, schedule, stepKey, trainStep } = this.parts
-    const { features, examples } = iterator.next()
+  private async advance(): Promise<PendingStep> {
+    const { batches, schedule, stepKey, trainStep } = this.parts
+    const { features, examples } = await batches.next()
     const learningRate = schedule(this.step)
     const { arrays, metrics } = trainStep(this.arrays, {
       batch: batchOf(features),
@@ -185,7 +186,7 @@ export class Trainer {
     if (this.savedStep === this.step) return
     const { step, config, task } = this
     const { seed, keep } = config.train
-    const facts = { step, config, task: saveCodec(task), data: this.parts.iterator.state(), seed, libraryVersion }
+    const facts = { step, config, task: saveCodec(task), data: this.parts.batches.state(), seed, libraryVersion }
     if (this.resumedStep !== undefined) await abandonAfter(folder, this.resumedStep, step)
     try {
       await log.prepare(step)
