@@ -14,7 +14,7 @@ type Settings = { [key: string]: unknown }
 
 /**
  * A copy of a configuration with some settings changed, each given as `path=value`: `train.steps=300`,
- * `train.optimizer.kind=adafactor`. Changes of a kind are made first. The new kind starts from its defaults, and keeps
+ * `train.optimizer.kind=adafactor`, `from.rules=a=skip,b=c` (a list). Changes of a kind are made first. The new kind starts from its defaults, and keeps
  * the settings that the old kind has as well. Throws a ConfigError for an unknown setting (it proposes the most similar
  * one) and for a value that is not allowed.
  */
@@ -59,10 +59,19 @@ function setValue(config: Settings, path: string, text: string): void {
         .map(k => `${path}.${k}`)
         .join(', ')}`,
     )
-  group[key] = typeof current === 'string' ? text : parseValue(text)
+  if (Array.isArray(current)) group[key] = splitList(text)
+  else group[key] = typeof current === 'string' ? text : parseValue(text)
 }
 
-const isGroup = (value: unknown): value is Settings => typeof value === 'object' && value !== null
+/** The items of a list in text form, `a,b,c`. An empty text is an empty list. */
+const splitList = (text: string): unknown[] =>
+  text
+    .split(',')
+    .map(item => item.trim())
+    .filter(item => item !== '')
+
+const isGroup = (value: unknown): value is Settings =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 function groupAt(config: Settings, keys: readonly string[]): Settings | undefined {
   let group: unknown = config

@@ -33,6 +33,7 @@ export function pairsConfig(task: Task, path: string): RunConfig {
     model: { ...model, vocabSize: task.codec.vocabSize },
     router: { ...router, maxGroupSize: rows * Math.max(inputLength, targetLength) },
     train: { ...train, rows, inputLength, targetLength, steps },
+    from: null,
   }
 }
 

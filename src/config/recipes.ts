@@ -37,6 +37,7 @@ const g2p: RunConfig = {
     keep: 2,
     evalExamples: 2000,
   },
+  from: null,
 }
 
 /**

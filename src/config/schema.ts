@@ -8,6 +8,8 @@ import { routers } from '../nn/moe/router.js'
 import type { RunConfig, TrainConfig } from '../train/config.js'
 import type { OptimizerConfig } from '../train/optimizers/optimizers.js'
 import type { ScheduleConfig } from '../train/optimizers/schedules.js'
+import { parseRule } from '../train/restore/origin.js'
+import type { Origin } from '../train/restore/origin.js'
 
 /** One of a record's keys. */
 const namesOf = <K extends string>(record: Readonly<Record<K, unknown>>): z.ZodType<K> =>
@@ -113,6 +115,28 @@ const trainSchema = z.strictObject({
   evalExamples: size.nullable(),
 }) satisfies z.ZodType<TrainConfig>
 
+/** A setting's value that is a record in a file and may be text in `--set`, such as `decoder/logits_dense=skip`. */
+const orText = <T extends object>(schema: z.ZodType<T>, parse: (text: string) => T | undefined, form: string) =>
+  z.unknown().transform((value, context): T => {
+    const parsed = typeof value === 'string' ? parse(value) : schema.safeParse(value).data
+    if (parsed === undefined) context.addIssue({ code: 'custom', message: `must be ${form}` })
+    return parsed ?? z.NEVER
+  })
+
+const restoreRule = orText(
+  z.strictObject({ path: z.string().min(1), from: z.string().min(1).nullable() }),
+  parseRule,
+  'PATTERN=skip or PATTERN=NAMES, such as decoder/logits_dense=skip',
+)
+
+const originSchema = z.strictObject({
+  path: z.string().min(1),
+  container: z.string().min(1),
+  step: count,
+  optimizer: z.enum(['fresh', 'restored']),
+  rules: z.array(restoreRule),
+}) satisfies z.ZodType<Origin>
+
 /** The configuration of a native checkpoint that holds weights only, as `convert` writes it. */
 export const nativeSchema = z.strictObject({
   model: modelSchema,
@@ -128,6 +152,7 @@ export const runSchema = z
     model: modelSchema.extend({ relativePositionBias: modelSchema.shape.relativePositionBias.default('perStack') }),
     router: routerSchema,
     train: trainSchema,
+    from: originSchema.nullable().default(null),
   })
   .refine(({ model }) => model.numExperts > 0 || (model.encoderSparseEvery === 0 && model.decoderSparseEvery === 0), {
     path: ['model', 'numExperts'],

@@ -18,10 +18,10 @@ export function parseConfig<S extends z.ZodType>(schema: S, value: unknown, what
 export const parseRunConfig = (value: unknown, what = 'the configuration'): RunConfig =>
   parseConfig(runSchema, value, what)
 
-/** All settings of a configuration, as paths (`train.steps`, `model.dModel` ...) and values. */
+/** All settings of a configuration, as paths (`train.steps`, `model.dModel` ...) and values. A list is one value. */
 export function settingsOf(config: object, prefix = ''): [path: string, value: unknown][] {
   return Object.entries(config).flatMap(([key, value]: [string, unknown]) =>
-    value !== null && typeof value === 'object'
+    value !== null && typeof value === 'object' && !Array.isArray(value)
       ? settingsOf(value, `${prefix}${key}.`)
       : [[`${prefix}${key}`, value] as [string, unknown]],
   )

@@ -2,6 +2,7 @@ import type { TaskConfig } from '../data/task.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import type { OptimizerConfig } from './optimizers/optimizers.js'
 import type { ScheduleConfig } from './optimizers/schedules.js'
+import type { Origin } from './restore/origin.js'
 
 /** Everything that determines a run. Each of its checkpoints holds it. */
 export interface RunConfig {
@@ -9,6 +10,8 @@ export interface RunConfig {
   model: ModelConfig
   router: RouterConfig
   train: TrainConfig
+  /** Where the first weights came from, for a fine-tuned run; null: they were drawn at random. */
+  from: Origin | null
 }
 
 /** Everything that determines how a model is trained, besides the model and the data. */

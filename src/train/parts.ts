@@ -14,6 +14,7 @@ import * as random from '../engine/api/random.js'
 import type { TensorTree } from '../engine/api/tracing.js'
 import { initParameters } from '../model/init.js'
 import { declareParameters } from '../model/parameters.js'
+import type { ParameterSpec } from '../model/parameters.js'
 import type { Batch } from '../model/types.js'
 import type { Router } from '../nn/moe/router.js'
 import type { RunConfig } from './config.js'
@@ -46,6 +47,13 @@ export interface TrainerParts {
   readonly trainStep: TrainStep<Batch>
   /** The key of the run's dropout and router noise; each step folds its number in. */
   readonly stepKey: Tensor
+  /** The updates that a restored optimizer's state holds; 0 if the state was fresh at the beginning of the run. */
+  readonly firstUpdate: number
+  /** Every parameter, and the key of its first value. */
+  readonly specs: readonly ParameterSpec[]
+  readonly initKey: Tensor
+  /** The optimizer's state at step 0. */
+  initOptimizer(params: TensorTree): TensorTree
   /** Makes the parameters and the optimizer's state at step 0. */
   initialize(): TrainArrays
   /** The types of those arrays. Nothing is computed: they may be too large for this machine. */
@@ -76,6 +84,7 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
   const optimizer = values.optimizer ?? makeOptimizer(train.optimizer, specs)
   const initOptimizer = jit((params: TensorTree) => optimizer.init(params))
   const rootKey = random.key(seed)
+  const initKey = random.foldIn(rootKey, 0)
   return {
     config: named(config, { ...values, task }),
     task,
@@ -90,8 +99,12 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
     schedule: values.schedule ?? makeSchedule(train.schedule, train.steps),
     trainStep: makeTrainStep(trainingLoss(model, router, values.router), optimizer, clipNorm),
     stepKey: random.foldIn(rootKey, 1),
+    firstUpdate: config.from?.optimizer === 'restored' ? config.from.step : 0,
+    specs,
+    initKey,
+    initOptimizer,
     initialize: () => {
-      const params = initParameters(specs, random.foldIn(rootKey, 0))
+      const params = initParameters(specs, initKey)
       return { params, optimizer: initOptimizer(params) }
     },
     types: () => {

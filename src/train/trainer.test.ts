@@ -82,6 +82,7 @@ const config: RunConfig = {
     keep: 9,
     evalExamples: null,
   },
+  from: null,
 }
 
 let folder: string

@@ -17,6 +17,8 @@ import type { TrainerParts, TrainerValues } from './parts.js'
 import { Reporter } from './reporter.js'
 import type { PendingStep, Progress } from './reporter.js'
 import { removeRunStart, writeRunStart } from './run-start.js'
+import { restoreArrays } from './restore/start.js'
+import type { Restored, StartingPoint } from './restore/start.js'
 import type { TrainArrays } from './step.js'
 
 export interface TrainerRunOptions {
@@ -42,17 +44,21 @@ export class Trainer {
     private arrays: TrainArrays,
     /** How many steps have been made. */
     public step: number,
+    /** What was restored at the beginning of a fine-tuning run. */
+    readonly restored?: Restored,
   ) {}
 
   /**
    * Begins a run. The configuration names the task, the optimizer and the schedule; a value in `values` takes the place
-   * of the named one. Throws a ConfigError if the parts do not fit each other, or the run does not fit into the free
-   * memory.
+   * of the named one. With a starting point, the run begins with its weights (fine-tuning), by the rules in
+   * `config.from`. Throws a ConfigError if the parts do not fit each other, or the run does not fit into the free memory.
    */
-  static async begin(config: RunConfig, values: TrainerValues = {}): Promise<Trainer> {
+  static async begin(config: RunConfig, values: TrainerValues = {}, start?: StartingPoint): Promise<Trainer> {
     const parts = await makeParts(config, values)
     requireMemory(parts.config, stateBytes(parts.types()))
-    return new Trainer(parts, parts.initialize(), 0)
+    if (start === undefined) return new Trainer(parts, parts.initialize(), 0)
+    const { arrays, restored } = await restoreArrays(parts, start)
+    return new Trainer(parts, arrays, 0, restored)
   }
 
   /**
@@ -123,6 +129,8 @@ export class Trainer {
     await requireDisk(folder, this.config, this.step, stateBytes(this.arrays))
     if (this.savedStep === undefined) await this.enter(folder)
     await log.open(this.step)
+    // From its first moment, a fine-tuning run can be resumed without the weights that it began with.
+    if (this.restored !== undefined) await this.save(folder, log)
     const reporter = new Reporter(log, this.config.train, onProgress)
     // A step's loss is read after the next step was sent to the backend, which therefore never waits for JavaScript.
     let pending: PendingStep | undefined
@@ -162,7 +170,7 @@ export class Trainer {
     const { arrays, metrics } = trainStep(this.arrays, {
       batch: batchOf(features),
       key: stepKey,
-      step: np.array(this.step, 'int32'),
+      step: np.array(this.step + this.parts.firstUpdate, 'int32'),
       learningRate: np.array(learningRate),
     })
     this.arrays = arrays

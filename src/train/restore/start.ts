@@ -1,0 +1,44 @@
+import { ConfigError } from '../../base/errors.js'
+import type { CheckpointReader } from '../../checkpoint/format.js'
+import type { Weights } from '../../checkpoint/weights.js'
+import { expectedOf, readTree } from '../checkpointing.js'
+import type { TrainerParts } from '../parts.js'
+import type { TrainArrays } from '../step.js'
+import { planRestore } from './plan.js'
+import type { RestorePlan } from './plan.js'
+import { restoreParameters } from './restore.js'
+
+/** The weights with which a run begins, instead of random ones. */
+export interface StartingPoint {
+  readonly weights: Weights
+  /** The state of the optimizer that made the weights, if they are a run's. */
+  readonly optimizer?: CheckpointReader
+}
+
+/** What a run began with. */
+export interface Restored {
+  readonly plan: RestorePlan
+  readonly optimizer: 'fresh' | 'restored'
+}
+
+/**
+ * A run's first arrays, from a starting point and by the rules of the run's configuration. Throws a ConfigError if the
+ * weights do not fit, or have no optimizer state and it is to be restored.
+ */
+export async function restoreArrays(
+  { config, specs, initKey, initOptimizer, types }: TrainerParts,
+  { weights, optimizer }: StartingPoint,
+): Promise<{ arrays: TrainArrays; restored: Restored }> {
+  const { rules = [], optimizer: state = 'fresh' } = config.from ?? {}
+  if (state === 'restored' && optimizer === undefined)
+    throw new ConfigError(
+      `${weights.path}: these weights come without an optimizer's state, which only runs have: leave out from.optimizer=restored`,
+    )
+  const plan = planRestore(specs, weights, rules)
+  const params = await restoreParameters(specs, plan, weights, initKey)
+  const arrays = {
+    params,
+    optimizer: state === 'restored' ? await readTree(optimizer!, expectedOf(types().optimizer)) : initOptimizer(params),
+  }
+  return { arrays, restored: { plan, optimizer: state } }
+}
