@@ -11,6 +11,9 @@ export { g2pTask } from './data/tasks/g2p.js'
 export { pairsTask } from './data/tasks/pairs.js'
 export { loadTask } from './data/tasks/registry.js'
 
+// Vocabularies from files
+export { loadT5Vocabulary, loadVocabulary } from './data/vocabularies/load-vocabulary.js'
+
 // Metrics
 export { symbolErrorRate, wrongAnswerRate } from './metrics/error-rates.js'
 export type { AcceptedAnswers, Metric } from './metrics/metric.js'

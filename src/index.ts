@@ -15,7 +15,6 @@ export type { FetchOptions } from './checkpoint/hub/fetch-model.js'
 export type { FetchProgress } from './checkpoint/hub/fetch-files.js'
 export { openModel } from './open/open-model.js'
 export type { OpenedModel } from './open/open-model.js'
-export { loadT5Vocabulary, loadVocabulary } from './open/load-vocabulary.js'
 
 // Released weights in folders
 export { openHfWeights, writeHfWeights } from './checkpoint/names/hf-folder.js'

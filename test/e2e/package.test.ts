@@ -116,7 +116,7 @@ describe('as a dependency', () => {
   it("brings T5's vocabulary", () => {
     const script =
       'const { loadT5Vocabulary } = await import(process.argv[1]); console.log((await loadT5Vocabulary()).encode("Hello, world!").join())'
-    const module = join(project.folder, 'node_modules/switchyard-ml/dist/open/load-vocabulary.js')
+    const module = join(project.folder, 'node_modules/switchyard-ml/dist/data/vocabularies/load-vocabulary.js')
     expect(project.run(process.execPath, '--input-type=module', '--eval', script, module)).toBe('8774,6,296,55\n')
   })
 

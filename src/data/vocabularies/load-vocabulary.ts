@@ -2,14 +2,14 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as z from 'zod'
-import { ConfigError, FileError } from '../base/errors.js'
-import { formatBytes } from '../base/format.js'
-import { ByteVocabulary } from '../text/bytes.js'
-import { SentencePieceVocabulary } from '../text/sentencepiece.js'
-import { vocabularyFiles } from '../text/files.js'
-import { MAX_MODEL_BYTES } from '../text/spiece-model.js'
-import { fromTokenizerJson } from '../text/tokenizer-json.js'
-import type { Vocabulary } from '../text/vocabulary.js'
+import { ConfigError, FileError } from '../../base/errors.js'
+import { formatBytes } from '../../base/format.js'
+import { ByteVocabulary } from '../../text/bytes.js'
+import { SentencePieceVocabulary } from '../../text/sentencepiece.js'
+import { vocabularyFiles } from '../../text/files.js'
+import { MAX_MODEL_BYTES } from '../../text/spiece-model.js'
+import { fromTokenizerJson } from '../../text/tokenizer-json.js'
+import type { Vocabulary } from '../../text/vocabulary.js'
 
 /** The largest tokenizer.json of the family, that of mT5, has 16 MB. */
 const MAX_JSON_BYTES = 2 ** 26
@@ -32,7 +32,7 @@ export async function loadVocabulary(path: string): Promise<Vocabulary> {
 
 /** T5's vocabulary, which Flan-T5 and Switch use as well: 32,000 pieces and 100 sentinels. The package contains it. */
 export async function loadT5Vocabulary(): Promise<SentencePieceVocabulary> {
-  return readModel(fileURLToPath(new URL('../../assets/t5-vocab/spiece.model', import.meta.url)))
+  return readModel(fileURLToPath(new URL('../../../assets/t5-vocab/spiece.model', import.meta.url)))
 }
 
 async function findFile(folder: string): Promise<string> {

@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
-import { FileError } from '../base/errors.js'
+import { FileError } from '../../base/errors.js'
 import { loadT5Vocabulary, loadVocabulary } from './load-vocabulary.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'switchyard-vocabulary-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-const small = resolve(import.meta.dirname, '../../test/fixtures/vocabulary/small.model')
+const small = resolve(import.meta.dirname, '../../../test/fixtures/vocabulary/small.model')
 const tokenizerJson = JSON.stringify({
   pre_tokenizer: { type: 'Metaspace', replacement: '\u2581' },
   model: {
