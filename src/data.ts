@@ -16,4 +16,6 @@ export { loadT5Vocabulary, loadVocabulary } from './data/vocabularies/load-vocab
 
 // Metrics
 export { symbolErrorRate, wrongAnswerRate } from './metrics/error-rates.js'
-export type { AcceptedAnswers, Metric } from './metrics/metric.js'
+export { formatFigure, formatPercent, predictionMetric, scoreMetric } from './metrics/metric.js'
+export type { AcceptedAnswers, Figures, Metric, MetricFunction } from './metrics/metric.js'
+export type { Postprocessor, PostprocessorContext } from './data/postprocessors/postprocessor.js'

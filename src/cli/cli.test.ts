@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { recipes } from '../config/recipes.js'
 import { symbolErrorRate, wrongAnswerRate } from '../metrics/error-rates.js'
-import type { Metric } from '../metrics/metric.js'
+import type { AcceptedAnswers, Metric } from '../metrics/metric.js'
 import { g2pCodec } from '../data/tasks/g2p.js'
 import { splitWords } from '../text/symbols.js'
 import { declareParameters } from '../model/parameters.js'
@@ -48,9 +48,11 @@ describe('reports', () => {
     { input: 'c', target: 'W', alternatives: [] },
   ]
   const predictions = ['X', 'Z', 'V '.repeat(40)]
+  const right = [true, true, false]
+  const logLikelihoods = null
 
   it('show right, also right and wrong answers', () => {
-    const lines = formatSamples({ examples, predictions }, 12).split('\n')
+    const lines = formatSamples({ examples, predictions, right, logLikelihoods }, 12).split('\n')
     expect(lines.map(line => line.trim().split(/ {2,}/).at(-1))).toEqual([
       'truth',
       'right',
@@ -58,11 +60,14 @@ describe('reports', () => {
       'wrong: W',
     ])
     expect(Math.max(...lines.map(line => line.length))).toBeLessThan(100)
-    expect(formatSamples({ examples, predictions }, 1).split('\n')).toHaveLength(2)
+    expect(formatSamples({ examples, predictions, right, logLikelihoods }, 1).split('\n')).toHaveLength(2)
   })
 
   it('name figures and examples in the words of the task', () => {
-    const score = (metric: Metric) => ({ metric, value: metric.compute(['X', 'Z', 'V'], examples) })
+    const score = (metric: Metric<AcceptedAnswers, string>) => ({
+      metric,
+      figures: metric.compute(examples, ['X', 'Z', 'V']),
+    })
     const words = { units: { one: 'word', many: 'words' } }
     const pairs = { units: { one: 'pair', many: 'pairs' } }
     const g2pScores = [
@@ -81,6 +86,10 @@ describe('reports', () => {
     )
     expect(formatScores({ scores, examples, total: 3, split: 'train' }, words)).toContain('on 3 training words')
     expect(countExamples(1, pairs)).toBe('1 pair')
+    const tooLong = { metric: scores[0].metric, figures: { 'symbol error rate': 3 } }
+    expect(formatScores({ scores: [tooLong], examples, total: 3, split: 'test' }, pairs)).toMatch(
+      /^symbol error rate 300.0%, on 3 held-out pairs\n\(symbol error rate: a rate above 100% means/,
+    )
   })
 })
 

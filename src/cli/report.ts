@@ -10,32 +10,69 @@ import type { Evaluation } from '../train/evaluate.js'
 export const countExamples = (count: number, { units }: Pick<Task, 'units'>, kind = ''): string =>
   `${formatCount(count)} ${kind}${count === 1 ? units.one : units.many}`
 
-/** One line with the scores, and the number of examples that they were measured on. */
+/**
+ * One line with the figures, and the number of examples that they were measured on; then a line for each figure that
+ * needs an explanation.
+ */
 export function formatScores(
   { scores, examples, total, split }: Pick<Evaluation, 'scores' | 'examples' | 'total' | 'split'>,
   task: Pick<Task, 'units'>,
 ): string {
-  const figures = scores.map(({ metric, value }) => `${metric.name} ${metric.format(value)}`)
+  const each = scores.flatMap(({ metric, figures }) =>
+    Object.entries(figures).map(([figure, value]) => ({
+      text: `${figure} ${metric.format(value, figure)}`,
+      explanation: metric.explain?.(value, figure),
+    })),
+  )
   const part = examples.length < total ? `${formatCount(examples.length)} of the ` : ''
-  return `${figures.join(', ')}, on ${part}${countExamples(total, task, split === 'train' ? 'training ' : 'held-out ')}`
+  const counted = `${part}${countExamples(total, task, split === 'train' ? 'training ' : 'held-out ')}`
+  const explanations = each.flatMap(({ explanation }) => (explanation === undefined ? [] : [`(${explanation})`]))
+  return [`${each.map(({ text }) => text).join(', ')}, on ${counted}`, ...explanations].join('\n')
 }
 
-/** A table of `count` evenly spaced examples: the input, the model's answer, and whether the answer is right. */
+/**
+ * A table of `count` evenly spaced examples: the input, the model's answer or the log-likelihood of the target, and
+ * whether the answer is right.
+ */
 export function formatSamples(
-  { examples, predictions }: Pick<Evaluation, 'examples' | 'predictions'>,
+  evaluation: Pick<Evaluation, 'examples' | 'predictions' | 'right' | 'logLikelihoods'>,
   count: number,
 ): string {
+  const { examples } = evaluation
   const shown = Math.min(count, examples.length)
-  const rows = Array.from({ length: shown }, (_, k) => {
-    const i = Math.floor((k * examples.length) / shown)
-    return [`    ${examples[i].input}`, shorten(predictions[i]), verdict(predictions[i], examples[i])]
-  })
+  const spaced = Array.from({ length: shown }, (_, k) => Math.floor((k * examples.length) / shown))
+  return tableOf(evaluation, spaced)
+}
+
+/** A table of the examples at these indices. */
+function tableOf(
+  {
+    examples,
+    predictions,
+    right,
+    logLikelihoods,
+  }: Pick<Evaluation, 'examples' | 'predictions' | 'right' | 'logLikelihoods'>,
+  indices: readonly number[],
+): string {
+  if (predictions === null || right === null) {
+    const rows = indices.map(i => [
+      `    ${examples[i].input}`,
+      examples[i].target,
+      logLikelihoods?.[i].toFixed(3) ?? '',
+    ])
+    return formatTable([['    input', 'target', 'log-likelihood'], ...rows])
+  }
+  const rows = indices.map(i => [
+    `    ${examples[i].input}`,
+    shorten(predictions[i]),
+    verdict(right[i], predictions[i], examples[i]),
+  ])
   return formatTable([['    input', 'predicted', 'truth'], ...rows])
 }
 
-function verdict(predicted: string, { target, alternatives }: Example): string {
-  if (predicted === target) return 'right'
-  return alternatives.includes(predicted) ? `right (also ${target})` : `wrong: ${target}`
+function verdict(right: boolean, predicted: string, { target, alternatives }: Example): string {
+  if (!right) return `wrong: ${target}`
+  return predicted !== target && alternatives.includes(predicted) ? `right (also ${target})` : 'right'
 }
 
 const shorten = (text: string): string => (text.length > 60 ? `${text.slice(0, 57)}...` : text)

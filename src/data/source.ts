@@ -1,4 +1,5 @@
 import { hashText } from '../base/hash.js'
+import type { Fields } from './preprocessor.js'
 
 /** One pair of texts to learn from. */
 export interface Example {
@@ -6,6 +7,8 @@ export interface Example {
   readonly target: string
   /** Other right answers. Evaluation accepts them; training does not use them. */
   readonly alternatives: readonly string[]
+  /** The example as the task's preprocessors made it, for the task's postprocessor. */
+  readonly fields?: Fields
 }
 
 export const splitNames = ['train', 'validation', 'test'] as const
@@ -30,17 +33,17 @@ export function splitExamples(examples: Iterable<Example>): Record<SplitName, Ex
 
 /**
  * Merges examples with the same input, for evaluation: the first target stays the target, later targets become
- * alternatives.
+ * alternatives. Other fields are those of the first example.
  */
 export function mergeInputs(examples: Iterable<Example>): Example[] {
-  const answers = new Map<string, Set<string>>()
-  for (const { input, target, alternatives } of examples) {
-    const known = answers.get(input) ?? new Set()
-    for (const answer of [target, ...alternatives]) known.add(answer)
-    answers.set(input, known)
+  const merged = new Map<string, { first: Example; answers: Set<string> }>()
+  for (const example of examples) {
+    const { answers } = merged.get(example.input) ?? { answers: new Set() }
+    for (const answer of [example.target, ...example.alternatives]) answers.add(answer)
+    if (!merged.has(example.input)) merged.set(example.input, { first: example, answers })
   }
-  return Array.from(answers, ([input, known]) => {
-    const [target, ...alternatives] = known
-    return { input, target, alternatives }
+  return Array.from(merged.values(), ({ first, answers }) => {
+    const [target, ...alternatives] = answers
+    return { ...first, target, alternatives }
   })
 }

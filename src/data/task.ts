@@ -8,6 +8,7 @@ import { symbolsOf } from '../text/symbols.js'
 import type { Dataset } from './dataset.js'
 import { tokenDataset } from './features.js'
 import type { TokenExample } from './features.js'
+import type { Postprocessor } from './postprocessors/postprocessor.js'
 import { mergeInputs, splitExamples } from './source.js'
 import type { Example, SplitName } from './source.js'
 
@@ -34,6 +35,8 @@ export interface Task {
   readonly units: { readonly one: string; readonly many: string }
   /** The figures that score a model's answers, the most important first. */
   readonly metrics: readonly Metric[]
+  /** Turns texts into what the metrics take. Default: metrics take texts and `AcceptedAnswers`. */
+  readonly postprocess?: Postprocessor
   /** What the command line proposes after training. */
   readonly suggestions: {
     /** Inputs to try. */
@@ -82,7 +85,9 @@ export function taskCodec({
  */
 export function makeTask(
   parts: Pick<Task, 'name' | 'codec'> &
-    Partial<Pick<Task, 'units' | 'metrics' | 'suggestions' | 'config'>> & { examples: Iterable<Example> },
+    Partial<Pick<Task, 'units' | 'metrics' | 'postprocess' | 'suggestions' | 'config'>> & {
+      examples: Iterable<Example>
+    },
 ): Task {
   const { examples, codec, ...given } = parts
   const symbols = symbolsOf(codec.targets)

@@ -65,23 +65,9 @@ export class TextGenerator {
     options: AnswerOptions = {},
     onProgress?: (done: number) => void,
   ): Promise<TextAnswers[]> {
-    const failed = new AbortController()
-    const signal = options.signal ? AbortSignal.any([options.signal, failed.signal]) : failed.signal
-    const inputs = texts.map(text => this.encode(text))
-    const answers = new Array<TextAnswers>(texts.length)
-    let done = 0
-    const byLength = inputs.map((_, i) => i).sort((a, b) => inputs[a].length - inputs[b].length)
-    try {
-      await Promise.all(
-        byLength.map(async i => {
-          answers[i] = await this.answerTokens(inputs[i], { ...options, signal })
-          onProgress?.(++done)
-        }),
-      )
-    } finally {
-      failed.abort()
-    }
-    return answers
+    return this.inBatches(texts, options.signal, onProgress, (inputs, signal) =>
+      this.answerTokens(inputs, { ...options, signal }),
+    )
   }
 
   /**
@@ -89,16 +75,19 @@ export class TextGenerator {
    * the answer is longer than `maxNewTokens`.
    */
   async score(text: string, answer: string, { signal }: { signal?: AbortSignal } = {}): Promise<TextScore> {
-    const tokens = [...this.model.codec.targets.encode(answer), EOS_ID]
-    const { maxNewTokens } = this.model.options
-    if (tokens.length > maxNewTokens)
-      throw new ConfigError(
-        `the answer has ${tokens.length} tokens, and at most ${maxNewTokens} (maxNewTokens) can be scored: ${JSON.stringify(answer.slice(0, 60))}`,
-      )
-    const search = scoring(tokens)
-    await this.queue.run(this.encode(text), search, { signal })
-    const [{ score, logProbabilities }] = search.answers()
-    return { tokens, score, logProbabilities }
+    return this.scoreTokens(this.encode(text), answer, signal)
+  }
+
+  /** As `score`, for many inputs with one answer each; in batches, as `answerAll`. */
+  async scoreAll(
+    pairs: readonly { readonly input: string; readonly target: string }[],
+    { signal }: { signal?: AbortSignal } = {},
+    onProgress?: (done: number) => void,
+  ): Promise<TextScore[]> {
+    const texts = pairs.map(({ input }) => input)
+    return this.inBatches(texts, signal, onProgress, (inputs, failed, i) =>
+      this.scoreTokens(inputs, pairs[i].target, failed),
+    )
   }
 
   /**
@@ -148,6 +137,45 @@ export class TextGenerator {
       read = tokens.length
       return piece
     }
+  }
+
+  /** Runs `task` for all texts at once, in the order of their lengths. The first failure aborts the signal. */
+  private async inBatches<T>(
+    texts: readonly string[],
+    given: AbortSignal | undefined,
+    onProgress: ((done: number) => void) | undefined,
+    task: (inputs: readonly number[], signal: AbortSignal, index: number) => Promise<T>,
+  ): Promise<T[]> {
+    const failed = new AbortController()
+    const signal = given ? AbortSignal.any([given, failed.signal]) : failed.signal
+    const inputs = texts.map(text => this.encode(text))
+    const results = new Array<T>(texts.length)
+    let done = 0
+    const byLength = inputs.map((_, i) => i).sort((a, b) => inputs[a].length - inputs[b].length)
+    try {
+      await Promise.all(
+        byLength.map(async i => {
+          results[i] = await task(inputs[i], signal, i)
+          onProgress?.(++done)
+        }),
+      )
+    } finally {
+      failed.abort()
+    }
+    return results
+  }
+
+  private async scoreTokens(inputs: readonly number[], answer: string, signal?: AbortSignal): Promise<TextScore> {
+    const tokens = [...this.model.codec.targets.encode(answer), EOS_ID]
+    const { maxNewTokens } = this.model.options
+    if (tokens.length > maxNewTokens)
+      throw new ConfigError(
+        `the answer has ${tokens.length} tokens, and at most ${maxNewTokens} (maxNewTokens) can be scored: ${JSON.stringify(answer.slice(0, 60))}`,
+      )
+    const search = scoring(tokens)
+    await this.queue.run(inputs, search, { signal })
+    const [{ score, logProbabilities }] = search.answers()
+    return { tokens, score, logProbabilities }
   }
 
   private encode(text: string): number[] {

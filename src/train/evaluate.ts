@@ -1,5 +1,7 @@
-import type { Metric } from '../metrics/metric.js'
+import type { Figures, Metric } from '../metrics/metric.js'
+import { isRight } from '../metrics/right.js'
 import type { Example, SplitName } from '../data/source.js'
+import type { Fields } from '../data/preprocessor.js'
 import type { Task } from '../data/task.js'
 import { TextGenerator } from '../infer/text-generator.js'
 import type { TextModel } from '../infer/text-generator.js'
@@ -13,17 +15,23 @@ export interface Evaluation {
   readonly split: SplitName
   /** How many examples the split has. */
   readonly total: number
-  /** The value of each of the task's metrics, over `examples`. */
-  readonly scores: readonly { readonly metric: Metric; readonly value: number }[]
-  /** The examples that were evaluated, and the model's answer to each. */
+  /** The figures of each metric, over `examples`. Empty if there are no examples. */
+  readonly scores: readonly { readonly metric: Metric; readonly figures: Figures }[]
+  /** The examples that were evaluated. */
   readonly examples: readonly Example[]
-  readonly predictions: readonly string[]
+  /** The model's answer to each example, and whether it is right; null if no metric needs answers. */
+  readonly predictions: readonly string[] | null
+  readonly right: readonly boolean[] | null
+  /** The natural logarithm of the probability that the model gives to each target; null if no metric needs it. */
+  readonly logLikelihoods: readonly number[] | null
 }
 
 export interface EvaluateOptions {
   split: SplitName
   /** How many examples are evaluated, spread evenly over the split; null: all. */
   limit: number | null
+  /** The figures to compute. Default: the task's. */
+  metrics?: readonly Metric[]
   /** How answers are generated. Default: greedily. */
   generation?: TextOptions
   /** The router, if the run was trained with one that a program supplied. */
@@ -51,13 +59,14 @@ export const trainedTextModel = (
 })
 
 /**
- * Generates an answer to each example of a split (or to `limit` of them), and scores the answers by the task's metrics.
+ * Scores a model on the examples of a split (or on `limit` of them). It generates an answer to each example for metrics
+ * of predictions, and computes the log-likelihood of each target for metrics of scores.
  */
 export async function evaluate(
   params: ModelParams,
   config: Pick<RunConfig, 'model' | 'router' | 'train'>,
   task: Task,
-  { split, limit, generation, router, onProgress }: EvaluateOptions,
+  { split, limit, metrics = task.metrics, generation, router, onProgress = () => undefined }: EvaluateOptions,
 ): Promise<Evaluation> {
   const all = task.split(split)
   const count = Math.min(limit ?? all.length, all.length)
@@ -65,18 +74,55 @@ export async function evaluate(
   const generator = new TextGenerator(trainedTextModel(params, config, task.codec, router), {
     maxRows: EVALUATION_ROWS,
   })
-  onProgress?.(0, count)
-  const answers = await generator.answerAll(
-    examples.map(example => example.input),
-    generation,
-    done => onProgress?.(done, count),
-  )
-  const predictions = answers.map(([best]) => best.text)
+  const needs = (input: Metric['input']): boolean => metrics.some(metric => metric.input === input)
+  const passes = Number(needs('predictions')) + Number(needs('scores'))
+  let pass = 0
+  const progress = (done: number): void => onProgress(Math.floor((pass * count + done) / passes), count)
+  onProgress(0, count)
+
+  let predictions: string[] | null = null
+  if (needs('predictions')) {
+    const inputs = examples.map(example => example.input)
+    const answers = await generator.answerAll(inputs, generation, progress)
+    predictions = answers.map(([best]) => best.text)
+    pass++
+  }
+  const logLikelihoods = needs('scores')
+    ? (await generator.scoreAll(examples, {}, progress)).map(({ score }) => score)
+    : null
   return {
     split,
     total: all.length,
-    scores: task.metrics.map(metric => ({ metric, value: metric.compute(predictions, examples) })),
     examples,
-    predictions,
+    ...scorePredictions(task, metrics, examples, predictions, logLikelihoods),
   }
 }
+
+/** Applies the task's postprocessor, then the metrics. */
+export function scorePredictions(
+  { postprocess }: Pick<Task, 'postprocess'>,
+  metrics: readonly Metric[],
+  examples: readonly Example[],
+  predictions: readonly string[] | null,
+  logLikelihoods: readonly number[] | null,
+): Pick<Evaluation, 'scores' | 'predictions' | 'right' | 'logLikelihoods'> {
+  const targets = postprocess
+    ? examples.map(example => postprocess(example.target, { example: fieldsOf(example), isTarget: true }))
+    : examples
+  const answers =
+    predictions && postprocess
+      ? predictions.map((text, i) => postprocess(text, { example: fieldsOf(examples[i]), isTarget: false }))
+      : predictions
+  const figuresOf = (metric: Metric): Figures =>
+    metric.compute(targets, (metric.input === 'scores' ? logLikelihoods : answers) ?? [])
+  return {
+    scores: examples.length > 0 ? metrics.map(metric => ({ metric, figures: figuresOf(metric) })) : [],
+    predictions,
+    right: answers && targets.map((target, i) => isRight(metrics, target, answers[i])),
+    logLikelihoods,
+  }
+}
+
+/** An example's fields for postprocessors. A task without preprocessors has the text features only. */
+const fieldsOf = ({ fields, input, target }: Example): Fields =>
+  fields ?? { inputs: input, targets: target, inputs_pretokenized: input, targets_pretokenized: target }

@@ -15,7 +15,7 @@ import type { Optimizer } from './optimizers/optimizer.js'
 import { parseRunConfig } from '../config/validate.js'
 import { treeMap } from '../base/pytree.js'
 import type { Router } from '../nn/moe/router.js'
-import type { Metric } from '../metrics/metric.js'
+import type { AcceptedAnswers, Metric } from '../metrics/metric.js'
 import * as np from '../engine/api/np.js'
 import { Trainer } from './trainer.js'
 
@@ -213,10 +213,12 @@ describe('values that a program supplies', () => {
     },
   }
   const everyThird = (step: number): number => (step % 3 === 2 ? 0.01 : 0)
-  const firstSymbol: Metric = {
+  const firstSymbol: Metric<AcceptedAnswers, string> = {
     name: 'first symbol right',
-    compute: (predictions, answers) => predictions.filter((p, i) => p[0] === answers[i].target[0]).length,
-    format: value => `${value} times`,
+    input: 'predictions',
+    better: 'higher',
+    compute: (answers, predictions) => ({ first: predictions.filter((p, i) => p[0] === answers[i].target[0]).length }),
+    format: (value, figure) => `${figure} ${value} times`,
   }
   const hex: Task = { ...task, units: { one: 'number', many: 'numbers' }, metrics: [firstSymbol] }
   const values = { task: hex, optimizer: signMomentum, schedule: everyThird }
@@ -243,8 +245,8 @@ describe('values that a program supplies', () => {
     expect([...new Set(moved)].sort()).toEqual([0, 0.01, 0.02])
 
     const { scores } = await evaluate(trainer.params, config, hex, { split: 'test', limit: 5 })
-    expect(scores.map(({ metric, value }) => [metric.name, metric.format(value)])).toEqual([
-      ['first symbol right', expect.stringMatching(/^[0-5] times$/)],
+    expect(scores.map(({ metric, figures }) => [metric.name, metric.format(figures.first, 'first')])).toEqual([
+      ['first symbol right', expect.stringMatching(/^first [0-5] times$/)],
     ])
 
     const checkpoint = await openCheckpoint(folder)

@@ -1,0 +1,75 @@
+import { describe, expect, it } from 'vitest'
+import { recipes } from '../config/recipes.js'
+import { makeTask, taskCodec } from '../data/task.js'
+import type { Task } from '../data/task.js'
+import { pairsVocabularies } from '../data/tasks/pairs.js'
+import { TextGenerator } from '../infer/text-generator.js'
+import { predictionMetric, scoreMetric } from '../metrics/metric.js'
+import type { RunConfig } from './config.js'
+import { evaluate, scorePredictions, trainedTextModel } from './evaluate.js'
+import { Trainer } from './trainer.js'
+
+const examples = Array.from({ length: 6 }, (_, i) => ({
+  input: i.toString(2),
+  target: i.toString(16).repeat(i + 1),
+  alternatives: [],
+  fields: { label: i },
+}))
+const codec = taskCodec(pairsVocabularies(examples))
+const task: Task = { ...makeTask({ name: 'hex', codec, examples }), split: () => examples }
+
+const config: RunConfig = {
+  ...recipes.g2p,
+  task: { kind: 'custom', name: 'hex' },
+  model: { ...recipes.g2p.model, vocabSize: codec.vocabSize, dModel: 8, dFf: 16, numHeads: 2, headDim: 4 },
+}
+
+describe('evaluate', () => {
+  it('gives a metric of scores the log-likelihood of each target, and generates nothing', async () => {
+    let generated: readonly number[] = []
+    const sum = scoreMetric((_, scores) => {
+      generated = scores
+      return { sum: scores.reduce((a, b) => a + b, 0) }
+    })
+    const { params } = await Trainer.begin(config, { task })
+    const options = { split: 'test', limit: null, metrics: [sum] } as const
+    const progress: number[] = []
+    const result = await evaluate(params, config, task, { ...options, onProgress: done => progress.push(done) })
+    expect([result.predictions, result.right]).toEqual([null, null])
+    expect(progress).toEqual([0, 1, 2, 3, 4, 5, 6])
+    const generator = new TextGenerator(trainedTextModel(params, config, codec))
+    for (const [i, { input, target }] of examples.entries())
+      expect(generated[i]).toBeCloseTo((await generator.score(input, target)).score, 4)
+    expect(result.logLikelihoods).toEqual(generated)
+    expect(new Set(generated).size).toBe(6)
+  })
+})
+
+describe('scorePredictions', () => {
+  it('applies the postprocessor to targets and predictions, with the fields of their example', () => {
+    const postprocess: Task['postprocess'] = (text, { example, isTarget }) =>
+      isTarget ? [example.label, text] : text.toUpperCase()
+    const seen = predictionMetric((targets, predictions) => {
+      expect([targets, predictions]).toEqual([[[0, '0']], ['A']])
+      return { seen: 1 }
+    })
+    const { scores, right } = scorePredictions({ postprocess }, [seen], examples.slice(0, 1), ['a'], null)
+    expect([scores[0].figures, right]).toEqual([{ seen: 1 }, [false]])
+  })
+
+  it('judges single answers by the first metric that can, otherwise by equality', () => {
+    const any = predictionMetric(() => ({}), { isRight: () => true })
+    const none = predictionMetric(() => ({}))
+    const judge = (metrics: (typeof any)[]) =>
+      scorePredictions({}, metrics, examples.slice(0, 2), ['0 ', '1'], null).right
+    expect(judge([none, any])).toEqual([true, true])
+    expect(judge([none])).toEqual([true, false])
+  })
+
+  it('computes no figures without examples', () => {
+    const fails = predictionMetric(() => {
+      throw new Error('called')
+    })
+    expect(scorePredictions({}, [fails], [], [], null).scores).toEqual([])
+  })
+})
