@@ -7,7 +7,10 @@ import { decoderFeatures, encoderFeatures } from './stacks.js'
  * SeqIO's `EncDecFeatureConverter`, for T5 and Switch: the encoder reads `inputs`, the decoder learns to write `targets`.
  */
 export const encDec = (options: ConverterOptions = {}): FeatureConverter =>
-  defineConverter({ name: 'EncDec', taskFeatures: ['inputs', 'targets'], model: rowFeatures(options) }, options)
+  defineConverter(
+    { name: 'EncDec', taskFeatures: ['inputs', 'targets'], model: row => encDecRow(row, options.bosId) },
+    options,
+  )
 
 /**
  * SeqIO's `PrePackedEncDecFeatureConverter`, for examples that were packed before: each has the segment ids and
@@ -20,11 +23,13 @@ export const prePackedEncDec = (
     {
       name: 'PrePackedEncDec',
       taskFeatures: ['inputs', 'targets'].flatMap(name => [name, `${name}_segment_ids`, `${name}_positions`]),
-      model: rowFeatures(options),
+      model: row => encDecRow(row, options.bosId),
     },
     { ...options, pack: false },
   )
 
-const rowFeatures =
-  ({ bosId }: ConverterOptions) =>
-  (row: TokenFields): TokenFields => ({ ...encoderFeatures(row), ...decoderFeatures(row, bosId) })
+/** The features of one row for an encoder-decoder. The row is packed if it has segment ids. */
+export const encDecRow = (row: TokenFields, bosId?: number): TokenFields => ({
+  ...encoderFeatures(row),
+  ...decoderFeatures(row, bosId),
+})

@@ -1,28 +1,27 @@
 import { PAD_ID } from '../../text/vocabulary.js'
 
-/** Token ids of an example by feature, such as `inputs` and `targets`. */
+/** Token ids by feature, such as `inputs` and `targets`: an example, or a row of a batch. */
 export type TokenFields = { readonly [feature: string]: Int32Array }
 
 /** The length in tokens of a row of each feature. */
 export type FeatureLengths = { readonly [feature: string]: number }
 
-/** The arrays of one packed feature. Elements that no segment covers are padding: 0 in every array. */
-export interface SegmentArrays {
-  readonly tokens: Int32Array
-  /** Which segment of its row a token belongs to, from 1. */
-  readonly segmentIds: Int32Array
-  /** A token's place in its segment, from 0. Left out where nothing reads it. */
-  readonly positions?: Int32Array
-}
-
-/** Writes a sequence as one segment that begins at element `at`. Returns the element after its end. */
-export function writeSegment(arrays: SegmentArrays, at: number, sequence: Int32Array, segmentId: number): number {
-  const end = at + sequence.length
-  arrays.tokens.set(sequence, at)
-  arrays.segmentIds.fill(segmentId, at, end)
-  const { positions } = arrays
-  if (positions) for (let i = at; i < end; i++) positions[i] = i - at
-  return end
+/**
+ * One feature of a packed row: `sequences` one after the other, then padding. The result has the tokens under `name`,
+ * and under `NAME_segment_ids` the sequence of each token, from 1, and under `NAME_positions` its place in the
+ * sequence, from 0. Both are 0 for padding.
+ */
+export function layOut(name: string, sequences: readonly Int32Array[], length: number): TokenFields {
+  const tokens = new Int32Array(length)
+  const segmentIds = new Int32Array(length)
+  const positions = new Int32Array(length)
+  let at = 0
+  sequences.forEach((sequence, k) => {
+    tokens.set(sequence, at)
+    segmentIds.fill(k + 1, at, at + sequence.length)
+    for (let i = 0; i < sequence.length; i++) positions[at++] = i
+  })
+  return { [name]: tokens, [`${name}_segment_ids`]: segmentIds, [`${name}_positions`]: positions }
 }
 
 /** The number of tokens that are not padding. */

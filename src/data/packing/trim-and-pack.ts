@@ -3,7 +3,7 @@ import { PAD_ID } from '../../text/vocabulary.js'
 import type { Dataset } from '../dataset.js'
 import { FirstFit } from './first-fit.js'
 import { nextFit } from './next-fit.js'
-import { countTokens, writeSegment } from './segments.js'
+import { countTokens, layOut } from './segments.js'
 import type { FeatureLengths, TokenFields } from './segments.js'
 
 /** Tensor2Tensor's packing op tries this many rows, those that were opened last. */
@@ -124,23 +124,19 @@ export class PackedDataset implements Dataset<TokenFields> {
     return rows
   }
 
+  /** The features of a row of examples. */
   private layOut(examples: readonly (readonly Int32Array[])[]): TokenFields {
-    const features: Record<string, Int32Array> = {}
-    this.names.forEach((name, f) => {
-      const [tokens, segmentIds, positions] = Array.from({ length: 3 }, () => new Int32Array(this.capacities[f]))
-      let at = 0
-      let segment = 0
-      for (const example of examples) {
-        if (this.options.useCustomOps || example[f].length > 0) segment++
-        at = writeSegment({ tokens, segmentIds, positions }, at, example[f], segment)
-      }
-      // SeqIO's own op gives no segment id to a 0 inside a sequence.
-      if (!this.options.useCustomOps) for (let i = 0; i < at; i++) if (tokens[i] === PAD_ID) segmentIds[i] = 0
-      features[name] = tokens
-      features[`${name}_segment_ids`] = segmentIds
-      features[`${name}_positions`] = positions
+    const { useCustomOps } = this.options
+    const features = this.names.map((name, f) => {
+      const sequences = examples.map(example => example[f])
+      if (useCustomOps) return layOut(name, sequences, this.capacities[f])
+      // SeqIO's own op gives segment ids to sequences with tokens only, and none to a 0 inside a sequence.
+      const withTokens = sequences.filter(sequence => sequence.length > 0)
+      const row = layOut(name, withTokens, this.capacities[f])
+      const segmentIds = row[`${name}_segment_ids`].map((id, i) => (row[name][i] === PAD_ID ? 0 : id))
+      return { ...row, [`${name}_segment_ids`]: segmentIds }
     })
-    return features
+    return Object.assign({}, ...features) as TokenFields
   }
 }
 
