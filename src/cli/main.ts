@@ -7,6 +7,7 @@ import { convertCommand } from './convert.js'
 import { evalCommand } from './eval.js'
 import { Exit } from './exit.js'
 import { explainCommand } from './explain.js'
+import { finetuneCommand } from './finetune.js'
 import { inferCommand } from './infer.js'
 import { initCommand } from './init.js'
 import { inspectCommand } from './inspect.js'
@@ -18,13 +19,14 @@ import { verifyCommand } from './verify.js'
  * 130 for an interruption.
  */
 export async function main(argv: readonly string[]): Promise<number> {
-  handleOutputErrors(argv[0] === 'train')
+  handleOutputErrors(argv[0] === 'train' || argv[0] === 'finetune')
   const program = new Command('switchyard')
     .description('Switch Transformers: train, evaluate and run mixture-of-experts and dense T5 models')
     .version(libraryVersion)
     .showHelpAfterError('(--help lists the commands and options)')
   for (const command of [
     trainCommand(),
+    finetuneCommand(),
     inferCommand(),
     evalCommand(),
     inspectCommand(),

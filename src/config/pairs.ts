@@ -1,16 +1,11 @@
 import { ConfigError } from '../base/errors.js'
 import { tokenize } from '../data/features.js'
-import type { TokenExample } from '../data/features.js'
 import type { Task } from '../data/task.js'
 import { recipes } from './recipes.js'
+import { sizesFor } from './sizes.js'
 import type { RunConfig } from '../train/config.js'
 
-/** Longer examples are left out, unless the user sets the lengths. */
-const longestByDefault = 512
-/** Tokens of a batch on each side, as in the recipe g2p. */
-const batchTokens = 1024
-/** How often each example is seen, if that takes neither too few steps nor too many. */
-const epochs = 20
+const passes = { epochs: 20, fewestSteps: 300, mostSteps: 2400 }
 
 /**
  * A configuration for the pairs of texts in a file: the model and the optimizer of the recipe g2p, rows as long as the
@@ -19,14 +14,7 @@ const epochs = 20
 export function pairsConfig(task: Task, path: string): RunConfig {
   const examples = task.split('train').map(example => tokenize(task.codec, example))
   if (examples.length === 0) throw new ConfigError(`${path}: there are no examples to train on`)
-  const inputLength = rowLength(examples.map(e => e.inputs.length))
-  const targetLength = rowLength(examples.map(e => e.targets.length))
-  const rows = Math.max(4, Math.round(batchTokens / Math.max(inputLength, targetLength)))
-  const steps = clamp(
-    Math.ceil((epochs * examples.length) / examplesPerBatch(examples, rows, inputLength, targetLength)),
-    300,
-    2400,
-  )
+  const { rows, inputLength, targetLength, steps } = sizesFor(examples, passes)
   const { model, router, train } = recipes.g2p
   return {
     task: { kind: 'pairs', path },
@@ -36,22 +24,3 @@ export function pairsConfig(task: Task, path: string): RunConfig {
     from: null,
   }
 }
-
-/**
- * The length of the longest example, rounded up to a multiple of 16; at least 64, so that short examples share a row.
- */
-const rowLength = (lengths: readonly number[]): number =>
-  clamp(Math.ceil(lengths.reduce((a, b) => Math.max(a, b)) / 16) * 16, 64, longestByDefault)
-
-function examplesPerBatch(
-  examples: readonly TokenExample[],
-  rows: number,
-  inputLength: number,
-  targetLength: number,
-): number {
-  const mean = (side: 'inputs' | 'targets'): number =>
-    examples.reduce((sum, e) => sum + e[side].length, 0) / examples.length
-  return Math.max(rows, rows * Math.min(inputLength / mean('inputs'), targetLength / mean('targets')))
-}
-
-const clamp = (x: number, low: number, high: number): number => Math.min(high, Math.max(low, x))

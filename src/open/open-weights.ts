@@ -2,10 +2,12 @@ import { join } from 'node:path'
 import { isFile } from '../checkpoint/files.js'
 import { openHfWeights } from '../checkpoint/names/hf-folder.js'
 import { openT5xWeights } from '../checkpoint/names/t5x-weights.js'
+import type { Checkpoint } from '../checkpoint/native.js'
 import { nativeWeights } from '../checkpoint/native-weights.js'
 import { t5x } from '../checkpoint/t5x/t5x.js'
 import type { Weights } from '../checkpoint/weights.js'
 import { isRun, openCheckpoint } from '../train/checkpointing.js'
+import type { RunConfig } from '../train/config.js'
 import { nativeSchema } from '../config/schema.js'
 import { parseConfig, parseRunConfig } from '../config/validate.js'
 
@@ -13,6 +15,8 @@ import { parseConfig, parseRunConfig } from '../config/validate.js'
 export interface OpenedWeights extends Weights {
   /** The saved codec (see `readCodec`) and the most tokens of an answer. Only models trained here have them. */
   readonly texts?: { readonly task: unknown; readonly maxNewTokens: number }
+  /** The run that the weights are of. */
+  readonly run?: { readonly config: RunConfig; readonly checkpoint: Checkpoint }
 }
 
 /**
@@ -33,6 +37,7 @@ async function openNativeWeights(path: string): Promise<OpenedWeights> {
       return {
         ...nativeWeights(checkpoint, { ...config, bits: null }),
         texts: { task: checkpoint.task, maxNewTokens: config.train.targetLength },
+        run: { config, checkpoint },
       }
     }
     const config = parseConfig(nativeSchema, checkpoint.config, what)

@@ -1,0 +1,93 @@
+import { basename, dirname, join, resolve } from 'node:path'
+import { ConfigError } from '../base/errors.js'
+import { formatCount } from '../base/format.js'
+import { exists } from '../checkpoint/atomic.js'
+import { finetuneConfig } from '../config/finetune.js'
+import type { Task, TaskCodec } from '../data/task.js'
+import { pairsTask } from '../data/tasks/pairs.js'
+import { loadTask } from '../data/tasks/registry.js'
+import { countParameters, declareParameters } from '../model/parameters.js'
+import { openBaseModel } from '../open/base-model.js'
+import { Trainer } from '../train/trainer.js'
+import { findFolder } from './find-folder.js'
+import { checkOut, enterFolder, printSettings, runToEnd } from './running.js'
+import type { Run } from './running.js'
+
+export interface FinetuneOptions {
+  data?: string
+  task?: string
+  set: string[]
+  out?: string
+  revision?: string
+  printConfig?: true
+}
+
+/** Trains a model that exists on other data; then evaluates, and prints commands to continue with. */
+export async function finetune(name: string, options: FinetuneOptions): Promise<void> {
+  const run = await begin(name, options)
+  if (run !== undefined) await runToEnd(run)
+}
+
+/** Begins a run with a model's weights. Returns undefined with --print-config. */
+async function begin(name: string, options: FinetuneOptions): Promise<Run | undefined> {
+  const { set, out, revision, printConfig } = options
+  if ((options.data === undefined) === (options.task === undefined))
+    throw new ConfigError(
+      `give --data with a file of your own, or --task with a built-in task${options.data === undefined ? '' : ', not both'}`,
+    )
+  await checkOut(out)
+  const isPath = await exists(name)
+  const base = await openBaseModel(await findFolder(name, revision), message => console.error(message))
+  try {
+    const { start, codec, run } = base
+    const task = await taskOf(options, codec)
+    const { container, model, router } = start.weights
+    const config = finetuneConfig({ path: isPath ? resolve(name) : name, container, model, router, run }, task, set)
+    if (printConfig) return printSettings(config)
+    const trainer = await Trainer.begin(config, { task }, start)
+    const entered = await enterFolder(trainer, out ?? join('runs', `${shortName(name)}-${task.name}`))
+    describeStart(trainer)
+    return entered
+  } finally {
+    await base.close()
+  }
+}
+
+const taskOf = ({ data, task }: FinetuneOptions, codec: TaskCodec): Promise<Task> =>
+  data === undefined ? loadTask({ kind: task! }, codec) : pairsTask(data, codec)
+
+/** The last name of a path or a hub name; of a run's checkpoint, the run's name. */
+function shortName(name: string): string {
+  const last = basename(name)
+  return /^step-\d+$/.test(last) ? basename(dirname(resolve(name))) : last
+}
+
+/** Prints which parameters were restored from where, which ones are new, and the optimizer's state. */
+function describeStart({ config: { model, router, train, from }, restored }: Trainer): void {
+  const { sources, initialised, unused } = restored!.plan
+  const specs = declareParameters(model, router)
+  const count = (paths: ReadonlySet<string>): string => {
+    const chosen = specs.filter(spec => paths.has(spec.path))
+    return `${formatCount(chosen.length)} of ${formatCount(specs.length)} tensors (${formatCount(countParameters(chosen))} parameters)`
+  }
+  const renamed = [...sources].filter(([path, source]) => path !== source)
+  console.log(
+    `restored ${count(new Set(sources.keys()))} from ${from!.path} (${from!.step > 0 ? `run, after ${formatCount(from!.step)} steps` : from!.container})`,
+  )
+  if (renamed.length > 0)
+    console.log(`  of these from other names: ${listed(renamed.map(([path, source]) => `${path} from ${source}`))}`)
+  if (initialised.length > 0) console.log(`new: ${count(new Set(initialised))}: ${listed(initialised)}`)
+  if (unused.length > 0) console.log(`not used: ${listed(unused)}`)
+  console.log(
+    restored!.optimizer === 'restored'
+      ? `the state of the optimizer (${train.optimizer.kind}) is restored, after ${formatCount(from!.step)} updates`
+      : `the state of the optimizer (${train.optimizer.kind}) is fresh`,
+  )
+}
+
+const MOST_LISTED = 4
+
+const listed = (items: readonly string[]): string =>
+  items.length <= MOST_LISTED
+    ? items.join(', ')
+    : `${items.slice(0, MOST_LISTED).join(', ')} and ${formatCount(items.length - MOST_LISTED)} more`

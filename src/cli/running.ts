@@ -1,0 +1,124 @@
+import { rmdir, stat } from 'node:fs/promises'
+import { basename } from 'node:path'
+import { ConfigError } from '../base/errors.js'
+import { formatCount } from '../base/format.js'
+import { nextFreeFolder } from '../checkpoint/atomic.js'
+import { listCheckpoints } from '../checkpoint/native.js'
+import { RunLock } from '../checkpoint/run-lock.js'
+import { countActiveParameters, countParameters, declareParameters } from '../model/parameters.js'
+import type { RunConfig } from '../train/config.js'
+import { evaluate } from '../train/evaluate.js'
+import { removeRunFiles } from '../train/run-files.js'
+import type { Trainer } from '../train/trainer.js'
+import { Exit } from './exit.js'
+import { onInterrupt } from './interrupt.js'
+import { invocation } from './invocation.js'
+import { showProgress, watchPredictions } from './progress.js'
+import { countExamples, formatSamples, formatScores } from './report.js'
+import { shellWord } from './shell-word.js'
+
+/** A training that is ready to run in its folder, which it has locked. */
+export interface Run {
+  readonly trainer: Trainer
+  readonly folder: string
+  readonly lock: RunLock
+}
+
+/** Gives a new run a folder: `wanted`, or the next free name. Prints it, and the sizes of the data and the model. */
+export async function enterFolder(trainer: Trainer, wanted: string): Promise<Run> {
+  const folder = await nextFreeFolder(wanted)
+  const lock = await RunLock.acquire(folder)
+  console.log(
+    basename(folder) === basename(wanted) ? `training in ${folder}` : `${wanted} exists already; training in ${folder}`,
+  )
+  describeRun(trainer)
+  return { trainer, folder, lock }
+}
+
+/** Throws a ConfigError if `--out` names a file. */
+export async function checkOut(out: string | undefined): Promise<void> {
+  const isFile = out !== undefined && (await stat(out).catch(() => undefined))?.isFile()
+  if (isFile) throw new ConfigError(`--out ${out}: this is a file, but a run needs a folder: choose another name`)
+}
+
+/** Prints a configuration, for --print-config. */
+export function printSettings(config: RunConfig): undefined {
+  console.log(JSON.stringify(config, null, 2))
+}
+
+/** Trains with a progress display; then evaluates, and prints commands to continue with. */
+export async function runToEnd(run: Run): Promise<void> {
+  const { trainer, folder, lock } = run
+  if (trainer.skippedExamples > 0)
+    console.log(
+      `${countExamples(trainer.skippedExamples, trainer.task)} longer than a row left out; train.inputLength and train.targetLength set its size`,
+    )
+  const interruption = onInterrupt(() => console.log('\nfinishing the step and saving; Ctrl-C again quits at once'))
+  const progress = showProgress(trainer.config.train.steps, trainer.task.units.many)
+  let ended: 'finished' | 'interrupted'
+  try {
+    ended = await trainer.run(folder, { signal: interruption.signal, onProgress: progress.show, lock })
+  } catch (error) {
+    await removeUnused(folder, lock)
+    throw error
+  } finally {
+    await lock.release()
+    progress.stop()
+    interruption.stop()
+  }
+  if (ended === 'interrupted') {
+    console.log(`saved step ${trainer.step} in ${folder}; to resume:\n\n    ${invocation()} train --resume ${folder}`)
+    throw new Exit(130)
+  }
+  await conclude(run)
+}
+
+/**
+ * Removes the folder of a run that failed before its first checkpoint, unless it holds files that Switchyard did not
+ * write.
+ */
+async function removeUnused(folder: string, lock: RunLock): Promise<void> {
+  const checkpoints = await listCheckpoints(folder).catch(() => undefined)
+  if (checkpoints?.length !== 0) return
+  await removeRunFiles(folder).catch(() => undefined)
+  await lock.release()
+  await rmdir(folder).catch(() => undefined)
+}
+
+/** Prints the sizes of the data and the model. */
+function describeRun({ task, config: { model, router, train } }: Trainer): void {
+  const specs = declareParameters(model, router)
+  const examples = task.split('train')
+  const inputs = new Set(examples.map(example => example.input)).size
+  // For a data set that repeats its inputs, the number of examples alone would overstate its size.
+  const repeated = inputs < examples.length / 2
+  console.log(
+    `${task.name}: ${countExamples(examples.length, task)} to learn from${repeated ? `, with only ${formatCount(inputs)} different ${inputs === 1 ? 'input' : 'inputs'}` : ''}; ` +
+      `${formatCount(countParameters(specs))} parameters, ${formatCount(countActiveParameters(specs))} used per token; ${formatCount(train.steps)} steps`,
+  )
+}
+
+/** Evaluates the trained model, and prints commands to use it. */
+async function conclude({ trainer, folder }: Run): Promise<void> {
+  const { config, task } = trainer
+  const result = await watchPredictions(task.units.many, onProgress =>
+    evaluate(trainer.params, config, task, { split: 'test', limit: config.train.evalExamples, onProgress }),
+  )
+  const evaluated = result.total > 0
+  console.log(
+    evaluated
+      ? `\nheld-out ${task.units.many}:\n\n${formatSamples(result, 12)}\n\n${formatScores(result, task)}`
+      : '\nno example fell into the held-out split, so there is nothing to evaluate on',
+  )
+  const name = shellWord(folder)
+  const longer = `train --resume ${name} --set train.steps=${4 * config.train.steps}`
+  const { inputs, train: larger = longer } = task.suggestions
+  const commands = [
+    `infer ${name} ${inputs.map(shellWord).join(' ')}`,
+    ...(evaluated ? [`eval ${name}`] : []),
+    config.from === null ? larger : longer,
+  ]
+  console.log(
+    `\nsaved in ${folder}. What to do next:\n\n${commands.map(command => `    ${invocation()} ${command}`).join('\n')}`,
+  )
+}

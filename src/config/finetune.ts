@@ -1,0 +1,99 @@
+import { ConfigError } from '../base/errors.js'
+import { tokenize } from '../data/features.js'
+import type { Task } from '../data/task.js'
+import type { ModelConfig, RouterConfig } from '../model/config.js'
+import { baseRouter } from '../model/presets.js'
+import type { RunConfig, TrainConfig } from '../train/config.js'
+import type { OptimizerConfig } from '../train/optimizers/optimizers.js'
+import { overrideConfig, parseOverride } from './overrides.js'
+import { recipes } from './recipes.js'
+import { optimizerSchema } from './schema.js'
+import { sizesFor } from './sizes.js'
+
+/** The weights that a run begins with, as far as its configuration depends on them. */
+export interface FinetuneSource {
+  /** The path or the hub name as it was given. */
+  readonly path: string
+  readonly container: string
+  readonly model: ModelConfig
+  readonly router: RouterConfig
+  /** The run that the weights are of. */
+  readonly run?: { readonly config: RunConfig; readonly step: number }
+}
+
+/** A pretrained model needs fewer passes over the data than a new one. */
+const passes = { epochs: 10, fewestSteps: 100, mostSteps: 2000 }
+/** Published fine-tuning saves after every 2,000 steps, and raises the learning rate for the first 1,000. */
+const longest = { checkpointEvery: 2000, warmupSteps: 1000 }
+/** The share of activations that T5 and Switch drop in fine-tuning, in layers and in experts. */
+const DROPOUT = 0.1
+
+/**
+ * The configuration of a fine-tuning run: the model of the weights; T5's published settings of fine-tuning (a constant
+ * learning rate after a warm-up, dropout 0.1, also in experts); rows and steps as the data needs them; and overrides.
+ * Adafactor has T5's rate, 1e-3, which is relative to the size of each parameter. For Adam, whose rate is not, that is
+ * too high: its default is 3e-4.
+ */
+export function finetuneConfig(source: FinetuneSource, task: Task, overrides: readonly string[]): RunConfig {
+  const examples = task.split('train').map(example => tokenize(task.codec, example))
+  if (examples.length === 0) throw new ConfigError(`${task.name}: there are no examples to train on`)
+  const sizes = sizesFor(examples, passes)
+  const given = new Map(overrides.map(parseOverride))
+  const steps = Number(given.get('train.steps') ?? sizes.steps)
+  const config: RunConfig = {
+    task: task.config ?? { kind: 'custom', name: task.name },
+    model: modelSettings(source, given.get('model.reference')),
+    router: routerSettings(source, given.get('model.reference')),
+    train: {
+      ...recipes.g2p.train,
+      ...sizes,
+      ...optimizerSettings(source, given),
+      schedule: {
+        kind: 'constant',
+        peak: given.get('train.optimizer.kind') === 'adamW' ? 3e-4 : 1e-3,
+        warmupSteps: Math.min(longest.warmupSteps, Math.ceil(steps / 10)),
+      },
+      logEvery: 10,
+      checkpointEvery: Math.min(longest.checkpointEvery, Math.max(100, Math.ceil(steps / 4))),
+      evalExamples: 500,
+    },
+    from: {
+      path: source.path,
+      container: source.container,
+      step: source.run?.step ?? 0,
+      optimizer: 'fresh',
+      rules: [],
+    },
+  }
+  return overrideConfig(config, overrides)
+}
+
+/** The model of the weights, trained in float32. It follows our own meaning, as in inference, unless its run did not. */
+const modelSettings = ({ model, run }: FinetuneSource, reference: string | undefined): ModelConfig => ({
+  ...model,
+  dtype: 'float32',
+  dropoutRate: DROPOUT,
+  reference: run === undefined && reference === undefined ? 'switchyard' : model.reference,
+})
+
+/**
+ * The router of the weights. Hugging Face's configurations have settings of their own for the same released weights;
+ * those of the original training take their place, unless transformers' meaning is asked for.
+ */
+function routerSettings({ router, container }: FinetuneSource, reference: string | undefined): RouterConfig {
+  const isOwn = container === 'huggingface' && reference !== 'hf'
+  return { ...(isOwn ? { ...baseRouter, bias: router.bias } : router), expertDropoutRate: DROPOUT }
+}
+
+/** Adafactor without clipping by the norm, as T5; or the optimizer whose state is restored. */
+function optimizerSettings(
+  { run }: FinetuneSource,
+  given: ReadonlyMap<string, string>,
+): Pick<TrainConfig, 'optimizer' | 'clipNorm'> {
+  if (given.get('from.optimizer') === 'restored' && run !== undefined) {
+    const { optimizer, clipNorm } = run.config.train
+    return { optimizer, clipNorm }
+  }
+  const optimizer: OptimizerConfig = optimizerSchema.parse({ kind: 'adafactor' })
+  return { optimizer, clipNorm: given.get('train.optimizer.kind') === 'adamW' ? 1 : null }
+}

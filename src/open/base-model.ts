@@ -1,0 +1,37 @@
+import { missingValue } from '../base/custom.js'
+import type { TaskCodec } from '../data/task.js'
+import type { RunConfig } from '../train/config.js'
+import type { StartingPoint } from '../train/restore/start.js'
+import { trainingCodec } from './model-codec.js'
+import { openWeights } from './open-weights.js'
+
+/** A model that is to be fine-tuned. */
+export interface BaseModel {
+  readonly start: StartingPoint
+  /** The model's own vocabulary, which the fine-tuned model keeps. */
+  readonly codec: TaskCodec
+  /** The configuration of the run that the weights are of, and how many steps it has made. */
+  readonly run?: { readonly config: RunConfig; readonly step: number }
+  close(): Promise<void>
+}
+
+/**
+ * Opens the weights at a path, of any format that `openWeights` knows, with their vocabulary. Close it after the run has
+ * begun. Throws a ConfigError if the model has a custom router, which only a program can supply.
+ */
+export async function openBaseModel(path: string, onNotice: (message: string) => void): Promise<BaseModel> {
+  const weights = await openWeights(path)
+  try {
+    if (weights.router.custom !== undefined) throw missingValue('router', weights.router.custom)
+    const { run } = weights
+    return {
+      start: { weights, optimizer: run?.checkpoint.optimizer },
+      codec: await trainingCodec(weights, onNotice),
+      run: run && { config: run.config, step: run.checkpoint.step },
+      close: () => weights.close(),
+    }
+  } catch (error) {
+    await weights.close()
+    throw error
+  }
+}
