@@ -11,3 +11,11 @@ export interface Dataset<T> {
 
 /** The dataset of a list's items. */
 export const datasetOf = <T>(items: readonly T[]): Dataset<T> => ({ length: items.length, get: index => items[index] })
+
+/** The dataset of `change` of each example, computed when it is asked for. */
+export const mapDataset = <A, B>(dataset: Dataset<A>, change: (example: A, index: number) => B): Dataset<B> => ({
+  get length() {
+    return dataset.length
+  },
+  get: index => change(dataset.get(index), index),
+})

@@ -1,8 +1,11 @@
 import * as z from 'zod'
 import { ConfigError } from '../base/errors.js'
 import type { Dataset } from './dataset.js'
-import { fitLengths, OpenRows } from './features.js'
-import type { PackedFeatures, PackedSize, TokenExample, TooLong } from './features.js'
+import type { PackedFeatures } from './converters/batch.js'
+import { fitLengths } from './features.js'
+import type { TokenExample, TooLong } from './features.js'
+import { OpenRows } from './open-rows.js'
+import type { PackedSize } from './open-rows.js'
 import { shuffledIndices } from './shuffle.js'
 import { HASH_SEED, hashStep, mix32 } from '../base/hash.js'
 
@@ -125,7 +128,7 @@ export class TrainIterator {
     const state = result.data
     if (state.fingerprint !== this.fingerprint) {
       throw new ConfigError(
-        'the training examples differ from those that this run began with; resuming needs the same data, vocabulary and lengths. With other data, go on from its weights: switchyard finetune RUN --data FILE',
+        'the training examples differ from those that this run began with; resuming needs the same data, vocabulary and lengths',
       )
     }
     if (state.seed !== this.options.seed) {

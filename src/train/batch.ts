@@ -1,4 +1,4 @@
-import type { PackedFeatures } from '../data/features.js'
+import type { PackedFeatures } from '../data/converters/batch.js'
 import { fromHost } from '../engine/api/tensor.js'
 import type { Batch } from '../model/types.js'
 

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Dataset } from '../../../src/data/dataset.js'
+import type { TokenFields } from '../../../src/data/packing/segments.js'
 
 /** The folder of SeqIO's and T5's reference values: the project's copy, or another that the environment names. */
 const folder = process.env.SWITCHYARD_SEQIO_CASES ?? join(import.meta.dirname, '../../fixtures/seqio')
@@ -8,3 +10,19 @@ const folder = process.env.SWITCHYARD_SEQIO_CASES ?? join(import.meta.dirname, '
 export function seqioCases<C>(file: string): C {
   return (JSON.parse(readFileSync(join(folder, file), 'utf8')) as { cases: C }).cases
 }
+
+/** Token ids by feature, as JSON holds them. */
+export type Lists = Record<string, number[]>
+
+/** The dataset of examples of token ids. */
+export const tokenExamples = (examples: readonly Lists[]): Dataset<TokenFields> => ({
+  length: examples.length,
+  get: index => Object.fromEntries(Object.entries(examples[index]).map(([name, ids]) => [name, Int32Array.from(ids)])),
+})
+
+/** Token ids as JSON holds them. */
+export const toLists = (features: TokenFields): Lists =>
+  Object.fromEntries(Object.entries(features).map(([name, ids]) => [name, [...ids]]))
+
+/** All examples of a dataset. */
+export const allOf = <T>(dataset: Dataset<T>): T[] => Array.from({ length: dataset.length }, (_, i) => dataset.get(i))

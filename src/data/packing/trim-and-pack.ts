@@ -1,0 +1,153 @@
+import { ConfigError } from '../../base/errors.js'
+import { PAD_ID } from '../../text/vocabulary.js'
+import type { Dataset } from '../dataset.js'
+import { FirstFit } from './first-fit.js'
+import { nextFit } from './next-fit.js'
+import { countTokens, layOut } from './segments.js'
+import type { FeatureLengths, TokenFields } from './segments.js'
+
+/** Tensor2Tensor's packing op tries this many rows, those that were opened last. */
+const OPEN_ROWS = 1000
+
+/** A row of a packed dataset. */
+export interface PackedRow {
+  /** `NAME`, `NAME_segment_ids` and `NAME_positions` of each feature, as long as the feature's row. */
+  readonly features: TokenFields
+  /** The indices, in the dataset that was packed, of the row's examples. */
+  readonly members: readonly number[]
+}
+
+/**
+ * SeqIO's `trim_and_pack_dataset`, exact: features are cut to their `lengths`, and examples are put together in rows of
+ * these lengths. Features without a length are dropped.
+ *
+ * - As in SeqIO, blocks of as many examples as the longest row has tokens are packed separately. A block's last row may
+ *   therefore be nearly empty, and a row can be computed from its block alone, which makes random access cheap.
+ * - By default rows are packed next fit, and a sequence that is empty in one feature gets no segment id there: the
+ *   segment ids of a row's features then disagree. With `useCustomOps` they are packed first fit, and the ids agree.
+ * - A sequence ends after as many tokens as it has that are not 0. A 0 inside it therefore drops tokens at its end.
+ *
+ * Throws a ConfigError at an example that lacks a feature.
+ */
+export class PackedDataset implements Dataset<TokenFields> {
+  private readonly names: readonly string[]
+  private readonly capacities: readonly number[]
+  /** The number of examples that are packed together. */
+  readonly blockSize: number
+  /** The number of blocks; Infinity if the examples repeat forever. */
+  readonly blocks: number
+  /** `starts[b]` is the first row of block b, for the blocks that have been counted. */
+  private readonly starts: number[] = [0]
+  private latest: { readonly block: number; readonly rows: readonly PackedRow[] } | undefined
+
+  constructor(
+    private readonly examples: Dataset<TokenFields>,
+    lengths: FeatureLengths,
+    private readonly options: { readonly useCustomOps?: boolean } = {},
+  ) {
+    this.names = Object.keys(lengths)
+    this.capacities = Object.values(lengths)
+    for (const [name, length] of Object.entries(lengths)) {
+      if (!Number.isInteger(length) || length < 1)
+        throw new ConfigError(`a row of the feature "${name}" must have 1 or more tokens, not ${length}`)
+    }
+    if (this.names.length === 0) throw new ConfigError('packing needs the length of at least one feature')
+    this.blockSize = Math.max(...this.capacities)
+    this.blocks = Math.ceil(examples.length / this.blockSize)
+  }
+
+  /** The number of rows. The first call packs all examples. */
+  get length(): number {
+    if (this.blocks === Infinity) return Infinity
+    while (this.starts.length <= this.blocks) this.countNextBlock()
+    return this.starts[this.blocks]
+  }
+
+  /** A row's features. The first access to a row packs the blocks before it; `block` needs no other block. */
+  get(index: number): TokenFields {
+    return this.row(index).features
+  }
+
+  /** A row, with the indices of its examples. */
+  row(index: number): PackedRow {
+    while (this.starts[this.starts.length - 1] <= index && this.starts.length <= this.blocks) this.countNextBlock()
+    const block = blockOf(this.starts, index)
+    const rows = block < this.blocks ? this.block(block) : []
+    const row = rows[index - this.starts[block]] as PackedRow | undefined
+    if (row === undefined) throw new RangeError(`row ${index} of a packed dataset of ${this.length} rows`)
+    return row
+  }
+
+  /** The rows of one block. They depend only on the block's examples. */
+  block(block: number): readonly PackedRow[] {
+    if (this.latest?.block !== block) {
+      const sequences = this.sequences(block)
+      const rows = this.plan(sequences).map(members => ({
+        features: this.layOut(members.map(i => sequences[i])),
+        members: members.map(i => block * this.blockSize + i),
+      }))
+      this.latest = { block, rows }
+    }
+    return this.latest.rows
+  }
+
+  private countNextBlock(): void {
+    const block = this.starts.length - 1
+    this.starts.push(this.starts[block] + this.block(block).length)
+  }
+
+  /** The tokens of a block's examples: [example][feature]. */
+  private sequences(block: number): Int32Array[][] {
+    const first = block * this.blockSize
+    const end = Math.min(first + this.blockSize, this.examples.length)
+    return Array.from({ length: end - first }, (_, i) => {
+      const example = this.examples.get(first + i)
+      return this.names.map((name, f) => {
+        if (!(name in example)) throw new ConfigError(`example ${first + i} has no feature "${name}" to pack`)
+        const trimmed = example[name].subarray(0, this.capacities[f])
+        return trimmed.subarray(0, countTokens(trimmed))
+      })
+    })
+  }
+
+  /** The examples of each of a block's rows, counted from the block's first. */
+  private plan(sequences: readonly (readonly Int32Array[])[]): number[][] {
+    const sizes = sequences.map(example => example.map(sequence => sequence.length))
+    if (!this.options.useCustomOps) return nextFit(sizes, this.capacities)
+    const fit = new FirstFit(this.capacities, sizes.length, OPEN_ROWS)
+    const rows: number[][] = []
+    sizes.forEach((size, example) => {
+      const row = fit.place(size)
+      if (row === rows.length) rows.push([])
+      rows[row].push(example)
+    })
+    return rows
+  }
+
+  /** The features of a row of examples. */
+  private layOut(examples: readonly (readonly Int32Array[])[]): TokenFields {
+    const { useCustomOps } = this.options
+    const features = this.names.map((name, f) => {
+      const sequences = examples.map(example => example[f])
+      if (useCustomOps) return layOut(name, sequences, this.capacities[f])
+      // SeqIO's own op gives segment ids to sequences with tokens only, and none to a 0 inside a sequence.
+      const withTokens = sequences.filter(sequence => sequence.length > 0)
+      const row = layOut(name, withTokens, this.capacities[f])
+      const segmentIds = row[`${name}_segment_ids`].map((id, i) => (row[name][i] === PAD_ID ? 0 : id))
+      return { ...row, [`${name}_segment_ids`]: segmentIds }
+    })
+    return Object.assign({}, ...features) as TokenFields
+  }
+}
+
+/** The last block that starts at or before a row. Every block has at least one row. */
+function blockOf(starts: readonly number[], row: number): number {
+  let low = 0
+  let high = starts.length
+  while (high - low > 1) {
+    const middle = (low + high) >> 1
+    if (starts[middle] <= row) low = middle
+    else high = middle
+  }
+  return low
+}
