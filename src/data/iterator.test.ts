@@ -45,7 +45,7 @@ describe('TrainIterator', () => {
       for (const i of numbersIn(iterator.next())) uses[i]++
       batches++
     }
-    for (const i of iterator.state().carried) uses[i]++
+    for (const i of iterator.state().carried as number[]) uses[i]++
     const drawn = iterator.epochs * count
     expect(uses.reduce((a, b) => a + b)).toBe(Math.round(drawn))
     expect(Math.min(...uses)).toBeGreaterThanOrEqual(3)

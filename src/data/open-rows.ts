@@ -37,7 +37,7 @@ export class OpenRows {
     check(
       inputs <= this.size.inputLength && targets <= this.size.targetLength,
       () =>
-        `an example of ${inputs}+${targets} tokens cannot fit a row of ${this.size.inputLength}+${this.size.targetLength}: use fitLengths first`,
+        `an example of ${inputs}+${targets} tokens cannot fit a row of ${this.size.inputLength}+${this.size.targetLength}: leave longer examples out, or cut them`,
     )
     const row = this.fit.place([inputs, targets])
     if (row >= 0) this.rows[row].push(example)

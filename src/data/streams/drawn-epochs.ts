@@ -1,0 +1,136 @@
+import * as z from 'zod'
+import { ConfigError } from '../../base/errors.js'
+import { HASH_SEED, hashStep, mix32 } from '../../base/hash.js'
+import type { Dataset } from '../dataset.js'
+import type { TokenExample } from '../features.js'
+import { shuffledIndices } from '../shuffle.js'
+import type { ExampleStream, StreamOptions, Ticket } from './example-stream.js'
+import { Fit } from './fit.js'
+import { noExamples } from './stored-epochs.js'
+
+const stateSchema = z.strictObject({
+  epoch: z.int().min(0),
+  /** How many examples of this epoch have been drawn. */
+  position: z.int().min(0),
+})
+
+/** The fingerprint reads this many examples, evenly spaced: reading all would make a whole epoch. */
+const FINGERPRINT_EXAMPLES = 256
+
+interface Epoch {
+  readonly number: number
+  readonly examples: Dataset<TokenExample>
+  readonly order: Uint32Array
+}
+
+/**
+ * Examples that random preprocessors draw anew in each epoch, such as the spans of span corruption. `makeEpoch` gives an
+ * epoch's examples from its seed. They are computed when they are needed, in an order that depends only on the seed and
+ * the epoch. A ticket is the epoch and the example's index in it.
+ */
+export class DrawnEpochs implements ExampleStream {
+  readonly fingerprint: number
+  private readonly fit: Fit
+  private current: Epoch
+  private previous: Epoch | undefined
+  private position = 0
+
+  constructor(
+    private readonly makeEpoch: (seed: number) => Dataset<TokenExample>,
+    private readonly options: StreamOptions,
+  ) {
+    this.fit = new Fit(options)
+    this.current = this.open(0)
+    this.fingerprint = fingerprintOf(this.current.examples)
+  }
+
+  get skipped(): number {
+    return this.fit.skipped
+  }
+
+  get truncated(): number {
+    return this.fit.truncated
+  }
+
+  get epochs(): number {
+    return this.current.number + this.position / this.current.order.length
+  }
+
+  draw(): Ticket {
+    for (let tried = 0; tried <= this.current.order.length; tried++) {
+      if (this.position === this.current.order.length) {
+        this.previous = this.current
+        this.current = this.open(this.current.number + 1)
+        this.position = 0
+      }
+      const { number, order, examples } = this.current
+      const index = order[this.position++]
+      if (this.fit.apply(examples.get(index)) !== undefined) return [number, index]
+    }
+    throw noExamples(this.fit)
+  }
+
+  get(ticket: Ticket): TokenExample {
+    const [number, index] = ticket as readonly number[]
+    const { examples } = this.epochOf(number)
+    const example = examples.get(index)
+    const { inputLength, targetLength } = this.options
+    return { inputs: example.inputs.subarray(0, inputLength), targets: example.targets.subarray(0, targetLength) }
+  }
+
+  check(ticket: Ticket): void {
+    const [number, index] = typeof ticket === 'number' ? [] : ticket
+    if (number === undefined || index === undefined || number > this.current.number)
+      throw new ConfigError(
+        `not the state of a data iterator: ${JSON.stringify(ticket)} is no example of an epoch so far`,
+      )
+    this.checkPosition(index + 1, this.epochOf(number))
+  }
+
+  state(): z.infer<typeof stateSchema> {
+    return { epoch: this.current.number, position: this.position }
+  }
+
+  restore(saved: Readonly<Record<string, unknown>>): void {
+    const result = stateSchema.safeParse(saved)
+    if (!result.success) throw new ConfigError(`not the state of a data iterator: ${z.prettifyError(result.error)}`)
+    const { epoch, position } = result.data
+    this.current = this.open(epoch)
+    this.checkPosition(position, this.current)
+    this.previous = undefined
+    this.position = position
+  }
+
+  private checkPosition(position: number, { number, order }: Epoch): void {
+    if (position > order.length)
+      throw new ConfigError(
+        `not the state of a data iterator: it points past the ${order.length} examples of epoch ${number}`,
+      )
+  }
+
+  private open(number: number): Epoch {
+    const { seed } = this.options
+    const examples = this.makeEpoch(number === 0 ? seed : mix32(mix32(seed ^ HASH_SEED) + number))
+    if (examples.length === 0) throw noExamples(this.fit)
+    return { number, examples, order: shuffledIndices(examples.length, seed, number) }
+  }
+
+  /** Carried examples are of this epoch or, shortly after its beginning, of earlier ones. */
+  private epochOf(number: number): Epoch {
+    if (number === this.current.number) return this.current
+    if (this.previous?.number !== number) this.previous = this.open(number)
+    return this.previous
+  }
+}
+
+/** A 32-bit hash of the number of examples and the tokens of some. */
+function fingerprintOf(examples: Dataset<TokenExample>): number {
+  const count = Math.min(examples.length, FINGERPRINT_EXAMPLES)
+  let hash = hashStep(HASH_SEED, examples.length)
+  for (let i = 0; i < count; i++) {
+    const { inputs, targets } = examples.get(Math.floor((i * examples.length) / count))
+    for (const id of inputs) hash = hashStep(hash, id)
+    for (const id of targets) hash = hashStep(hash, id)
+  }
+  return mix32(hash)
+}

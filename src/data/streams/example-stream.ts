@@ -1,0 +1,44 @@
+import type { TokenExample } from '../features.js'
+
+/** Names one example of a stream: its index, or, where that is not enough, several integers. */
+export type Ticket = number | readonly number[]
+
+/**
+ * An endless sequence of token examples: a task's examples in random order, epoch after epoch, or a mixture of several
+ * tasks. Its state is a few integers.
+ */
+export interface ExampleStream {
+  /** The number of epochs so far, as a fraction: 1.5 is the middle of the second epoch. */
+  readonly epochs: number
+  /** How many examples are longer than a row, and therefore left out; and how many were truncated. */
+  readonly skipped: number
+  readonly truncated: number
+  /** A 32-bit hash of the examples. A run cannot be resumed exactly with other examples. */
+  readonly fingerprint: number
+  /** Moves to the next example. */
+  draw(): Ticket
+  /** A drawn example. */
+  get(ticket: Ticket): TokenExample
+  /** Throws a ConfigError if a ticket, which may come from a file, names no example. */
+  check(ticket: Ticket): void
+  /** The position, as plain JSON. */
+  state(): Readonly<Record<string, unknown>>
+  /** Moves to a position that `state` gave. Throws a ConfigError for any other value. */
+  restore(saved: Readonly<Record<string, unknown>>): void
+}
+
+/** How long examples may be, and what happens to longer ones. */
+export interface FitOptions {
+  readonly inputLength: number
+  readonly targetLength: number
+  /** What to do with examples that are longer than a row; they are counted. Default: skip. */
+  readonly tooLong?: TooLong
+}
+
+/** What to do with an example that is longer than a row. Truncating drops the end and the EOS, as in T5X. */
+export type TooLong = 'skip' | 'truncate'
+
+export interface StreamOptions extends FitOptions {
+  /** A 32-bit integer. Together with the examples and the lengths it determines the sequence. */
+  readonly seed: number
+}
