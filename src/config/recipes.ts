@@ -3,6 +3,7 @@ import { nearest } from '../base/edit-distance.js'
 import { LETTERS, PHONEMES } from '../data/cmudict.js'
 import { FIRST_SYMBOL_ID } from '../text/vocabulary.js'
 import { baseModel, baseRouter } from '../model/presets.js'
+import { trainDefaults } from '../train/config.js'
 import type { RunConfig } from '../train/config.js'
 
 /** English spelling to phonemes. It trains in about four minutes on two cores. */
@@ -24,6 +25,7 @@ const g2p: RunConfig = {
   },
   router: { ...baseRouter, maxGroupSize: 1024 },
   train: {
+    ...trainDefaults,
     steps: 2400,
     rows: 16,
     inputLength: 64,

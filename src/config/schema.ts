@@ -5,6 +5,7 @@ import { customSchema } from '../base/custom.js'
 import { taskSchema } from '../data/tasks/registry.js'
 import { meanings } from '../model/meaning.js'
 import { routers } from '../nn/moe/router.js'
+import { trainDefaults } from '../train/config.js'
 import type { RunConfig, TrainConfig } from '../train/config.js'
 import type { OptimizerConfig } from '../train/optimizers/optimizers.js'
 import type { ScheduleConfig } from '../train/optimizers/schedules.js'
@@ -106,6 +107,12 @@ const trainSchema = z.strictObject({
   inputLength: size,
   targetLength: size,
   seed: count.max(2 ** 31 - 1),
+  accumulate: size.default(trainDefaults.accumulate),
+  remat: z.boolean().default(trainDefaults.remat),
+  labelSmoothing: share.default(trainDefaults.labelSmoothing),
+  zLoss: amount.nullable().default(trainDefaults.zLoss),
+  averageDecay: share.nullable().default(trainDefaults.averageDecay),
+  dropoutFrom: count.default(trainDefaults.dropoutFrom),
   optimizer: z.discriminatedUnion('kind', [customSchema, ...optimizerSchema.options]),
   schedule: z.discriminatedUnion('kind', [customSchema, ...scheduleSchema.options]),
   clipNorm: positive.nullable(),

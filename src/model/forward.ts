@@ -1,6 +1,7 @@
 import type { Tensor } from '../engine/api/tensor.js'
 import { SwitchyardError } from '../base/errors.js'
 import * as np from '../engine/api/np.js'
+import { remat } from '../engine/api/remat.js'
 import { keysAndValues, maskBias } from '../nn/attention.js'
 import { dense } from '../nn/dense.js'
 import { embed, projection } from '../nn/embedding.js'
@@ -123,7 +124,9 @@ function runStack(
   ] // [batch, length, dModel]
   const routers: LayerRecord[] = []
   for (let i = 0; i < numLayers; i++) {
-    const { x, record } = layer(states[i], i)
+    const input = states[i]
+    const run = (y: Tensor): LayerOutput => layer(y, i)
+    const { x, record } = (pass.options.remat ? remat(run) : run)(input)
     states.push(x)
     if (record) routers.push({ stack, layer: i, record })
   }
@@ -150,12 +153,12 @@ export function outputLogits(params: ModelParams, x: Tensor, config: ModelConfig
   return dense(config.tiedLogits ? { kernel: projection(params.token_embedder.embedding) } : untied!, scaled) // [batch, length, vocab]
 }
 
-function noiseOf({ config, router, mode, key }: ForwardOptions): Noise {
+function noiseOf({ config, router, mode, key, dropoutActive }: ForwardOptions): Noise {
   const isNoisy = mode === 'train' && (config.dropoutRate > 0 || router.jitterNoise > 0 || router.expertDropoutRate > 0)
   if (!isNoisy) return noNoise
   if (key === undefined)
     throw new SwitchyardError(
       'training with dropout or jitter needs a random key: forward(params, batch, { key: random.key(seed), ... })',
     )
-  return noiseFrom(key)
+  return noiseFrom(key, dropoutActive)
 }

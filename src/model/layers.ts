@@ -14,7 +14,7 @@ import { moeOptions } from './routing.js'
 import type { DecoderLayerParams, EncoderLayerParams } from './types.js'
 
 /** A layer's output, and its router's record if it is sparse. */
-export interface LayerOutput {
+export type LayerOutput = {
   x: Tensor // [batch, length, dModel]
   record: RouterRecord | null
 }

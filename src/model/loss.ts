@@ -1,6 +1,6 @@
 import type { Tensor } from '../engine/api/tensor.js'
 import * as np from '../engine/api/np.js'
-import { softmaxCrossEntropy } from '../nn/cross-entropy.js'
+import { smoothedCrossEntropy } from '../nn/cross-entropy.js'
 import { weightedMean } from '../nn/weighted-mean.js'
 import { forward } from './forward.js'
 import type { StackName } from './config.js'
@@ -12,6 +12,8 @@ import type { Batch, ForwardOptions, ForwardOutput, LayerRecord, Metrics, ModelP
 export interface LossOptions extends ForwardOptions {
   /** Factor of the mean square of log(sum(exp(logits))), which keeps logits from drifting. Default: the meaning's. */
   zLossFactor?: number
+  /** The share of a target's probability that is spread over all other tokens: see `smoothedCrossEntropy`. Default: 0. */
+  labelSmoothing?: number
 }
 
 /**
@@ -33,7 +35,7 @@ export function lossOf(
 ): [loss: Tensor, metrics: Metrics] {
   const { decoder_target_tokens: targets } = batch
   const weights = np.astype(batch.decoder_loss_weights, 'float32') // [batch, length]
-  const { loss, logZ } = softmaxCrossEntropy(logits, targets) // [batch, length] each
+  const { loss, logZ } = smoothedCrossEntropy(logits, targets, options.labelSmoothing ?? 0) // [batch, length] each
   const zLossFactor = options.zLossFactor ?? meaningOf(options).zLossFactor
   const terms = {
     crossEntropy: weightedMean(loss, weights),

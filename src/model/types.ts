@@ -70,6 +70,10 @@ export interface ForwardOptions {
   mode: 'train' | 'eval'
   /** A random key for dropout and jitter. Required in training if one of their rates is above 0. */
   key?: Tensor
+  /** bool, shape []: whether there is dropout in this pass, of layers and experts. Default: there is. */
+  dropoutActive?: Tensor
+  /** Whether the backward pass computes each layer's activations again instead of keeping them. Default: false. */
+  remat?: boolean
 }
 
 /** The record of one sparse layer's router. */

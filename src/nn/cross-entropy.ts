@@ -33,6 +33,23 @@ export const softmaxCrossEntropy: (logits: Tensor, targets: Tensor) => CrossEntr
   },
 )
 
+/**
+ * Softmax cross entropy with smoothed targets, minus its least possible value, as T5X (`compute_weighted_cross_entropy`
+ * in t5x/losses.py): the target has probability 1 - smoothing, and each other class smoothing / (classes - 1). The loss
+ * of the smoothed distribution itself is 0. Smoothing 0 gives `softmaxCrossEntropy`.
+ */
+export function smoothedCrossEntropy(logits: Tensor, targets: Tensor, smoothing: number): CrossEntropy {
+  const { loss, logZ } = softmaxCrossEntropy(logits, targets) // [...] each
+  if (smoothing === 0) return { loss, logZ }
+  const classes = logits.shape[logits.ndim - 1]
+  const confidence = 1 - smoothing
+  const low = smoothing / (classes - 1)
+  const least = -(confidence * Math.log(confidence) + (classes - 1) * low * Math.log(low + 1e-20))
+  // With p the target's and q each class's negative log probability: confidence p + low (sum(q) - p).
+  const fromAll = np.multiply(np.subtract(logZ, np.mean(logits, { axis: -1 })), low * classes) // [...]
+  return { loss: np.subtract(np.add(np.multiply(loss, confidence - low), fromAll), least), logZ }
+}
+
 function crossEntropyOf(logits: Tensor, targets: Tensor): CrossEntropy {
   const logZ = np.logsumexp(logits, { axis: -1 }) // [...]
   return { loss: np.subtract(logZ, atTarget(logits, targets)), logZ } // [...] each

@@ -16,19 +16,23 @@ export interface Noise {
 /** No randomness, for evaluation. */
 export const noNoise: Noise = { dropout: x => x, jitter: x => x }
 
-/** Randomness from a key. The n-th call folds n into the key, so equal keys give equal passes. */
-export function noiseFrom(key: Tensor): Noise {
+/**
+ * Randomness from a key. The n-th call folds n into the key, so equal keys give equal passes. Where `dropoutActive`, a
+ * bool of shape [], is false, dropout changes nothing; jitter is not affected.
+ */
+export function noiseFrom(key: Tensor, dropoutActive?: Tensor): Noise {
   let uses = 0
   const next = (): Tensor => random.foldIn(key, uses++)
   return {
     dropout(x, rate, sharedAxis) {
       if (rate === 0) return x
-      const keep = random.bernoulli(
+      const kept = random.bernoulli(
         next(),
         1 - rate,
         x.shape.map((d, axis) => (axis === sharedAxis ? 1 : d)),
       )
-      return np.multiply(x, np.where(keep, np.full([], 1 / (1 - rate), x.dtype), 0)) // x's shape
+      const factor = np.where(kept, np.full([], 1 / (1 - rate), x.dtype), 0)
+      return np.multiply(x, dropoutActive ? np.where(dropoutActive, factor, np.ones([], x.dtype)) : factor) // x's shape
     },
     jitter(x, amount) {
       if (amount === 0) return x

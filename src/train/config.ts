@@ -24,6 +24,27 @@ export interface TrainConfig {
   targetLength: number
   /** Determines the initial parameters, the order of the data and dropout. */
   seed: number
+  /**
+   * A batch's rows are computed in this many equal parts, one after the other, and one update is made from the mean of
+   * their gradients. Takes the memory of one part's activations and of one more copy of the gradients.
+   */
+  accumulate: number
+  /**
+   * Whether the backward pass computes each layer's activations again instead of keeping them: less memory, about a
+   * third more time.
+   */
+  remat: boolean
+  /** The share of a target's probability that is spread over all other tokens in the loss. 0: none. */
+  labelSmoothing: number
+  /** Factor of the mean square of log(sum(exp(logits))) in the loss. null: that of the model's reference. */
+  zLoss: number | null
+  /**
+   * Decay per step of the exponential moving average of the parameters, which is what evaluation and inference use.
+   * null: the parameters themselves are used.
+   */
+  averageDecay: number | null
+  /** The steps before this one have no dropout, neither in layers nor in experts. */
+  dropoutFrom: number
   optimizer: OptimizerConfig
   schedule: ScheduleConfig
   /** Gradients are scaled down to this global norm if theirs is larger; null: never. */
@@ -37,3 +58,13 @@ export interface TrainConfig {
   /** How many held-out examples are evaluated at the end; null: all. */
   evalExamples: number | null
 }
+
+/** The settings that a configuration may leave out: those of runs from before the setting existed. */
+export const trainDefaults = {
+  accumulate: 1,
+  remat: false,
+  labelSmoothing: 0,
+  zLoss: null,
+  averageDecay: null,
+  dropoutFrom: 0,
+} satisfies Partial<TrainConfig>

@@ -1,11 +1,39 @@
 import type { ModelConfig, RouterConfig } from '../model/config.js'
-import type { Router } from '../nn/moe/router.js'
 import { lossFunction } from '../model/loss.js'
+import type { Meaning } from '../model/meaning.js'
 import type { Batch, ModelParams } from '../model/types.js'
+import * as np from '../engine/api/np.js'
+import type { Router } from '../nn/moe/router.js'
+import type { TrainConfig } from './config.js'
 import type { Loss } from './step.js'
 
-/** A model's training loss, as `makeTrainStep` takes it. `customRouter` is used instead of the configured router. */
+/** Values that a program supplies instead of those that the configuration names. */
+export interface CustomModelValues {
+  readonly router?: Router
+  readonly meaning?: Meaning
+}
+
+/** The settings of `TrainConfig` that change the loss. */
+export type LossSettings = Pick<TrainConfig, 'labelSmoothing' | 'zLoss' | 'remat' | 'dropoutFrom'>
+
+/** A model's training loss, as `makeTrainStep` takes it. */
 export const trainingLoss =
-  (config: ModelConfig, router: RouterConfig, customRouter?: Router): Loss<Batch> =>
-  (params, batch, key) =>
-    lossFunction(params as ModelParams, batch, { config, router, customRouter, mode: 'train', key })
+  (
+    config: ModelConfig,
+    router: RouterConfig,
+    { labelSmoothing, zLoss, remat, dropoutFrom = 0 }: Partial<LossSettings> = {},
+    { router: customRouter, meaning }: CustomModelValues = {},
+  ): Loss<Batch> =>
+  (params, batch, key, step) =>
+    lossFunction(params as ModelParams, batch, {
+      config,
+      router,
+      customRouter,
+      meaning,
+      mode: 'train',
+      key,
+      labelSmoothing,
+      zLossFactor: zLoss ?? undefined,
+      remat,
+      dropoutActive: dropoutFrom === 0 ? undefined : np.greaterEqual(step, dropoutFrom),
+    })

@@ -24,17 +24,18 @@ export type StepInputs<B extends TensorTree> = {
 /** Scalars and small arrays by name. `loss` and `gradientNorm` (before clipping) are always present. */
 export type StepMetrics = { [name: string]: Tensor }
 
-/** Computes a loss of shape [], and metrics to record with it. */
+/** Computes a loss of shape [], and metrics to record with it. `step` is the number of steps before this one. */
 export type Loss<B extends TensorTree> = (
   params: TensorTree,
   batch: B,
   key: Tensor,
+  step: Tensor,
 ) => [loss: Tensor, metrics: { [name: string]: Tensor }]
 
-export type TrainStep<B extends TensorTree> = (
-  arrays: TrainArrays,
-  inputs: StepInputs<B>,
-) => { arrays: TrainArrays; metrics: StepMetrics }
+/** What a step returns: the new arrays and the metrics. */
+export type StepResult = { arrays: TrainArrays; metrics: StepMetrics }
+
+export type TrainStep<B extends TensorTree> = (arrays: TrainArrays, inputs: StepInputs<B>) => StepResult
 
 /** One training step as a function to be traced: forward, backward, clipping and the optimizer's update. */
 export function trainStepFunction<B extends TensorTree>(
@@ -42,23 +43,33 @@ export function trainStepFunction<B extends TensorTree>(
   optimizer: Optimizer,
   clipNorm: number | null,
 ): TrainStep<B> {
-  return function trainStep({ params, optimizer: state }, { batch, key, step, learningRate }) {
+  const update = updateFunction(optimizer, clipNorm)
+  return function trainStep(arrays, { batch, key, step, learningRate }) {
     const stepKey = random.foldIn(key, step)
-    const [[value, metrics], gradients] = valueAndGrad((p: TensorTree) => loss(p, batch, stepKey), { hasAux: true })(
-      params,
-    )
+    const [[value, metrics], gradients] = valueAndGrad((p: TensorTree) => loss(p, batch, stepKey, step), {
+      hasAux: true,
+    })(arrays.params)
+    return update(gradients, arrays, { ...metrics, loss: value }, { step, learningRate })
+  }
+}
+
+/** The end of a step as a function to be traced: clips the gradients and makes the optimizer's update. */
+export const updateFunction =
+  (optimizer: Optimizer, clipNorm: number | null) =>
+  (
+    gradients: TensorTree,
+    arrays: TrainArrays,
+    metrics: StepMetrics,
+    { step, learningRate }: Pick<StepInputs<TensorTree>, 'step' | 'learningRate'>,
+  ): StepResult => {
     const clipped =
       clipNorm === null ? { gradients, norm: globalNorm(gradients) } : clipByGlobalNorm(gradients, clipNorm)
-    const updated = optimizer.update(clipped.gradients, state, params, {
+    const { params, state } = optimizer.update(clipped.gradients, arrays.optimizer, arrays.params, {
       learningRate,
       step: np.astype(step, 'float32'),
     })
-    return {
-      arrays: { params: updated.params, optimizer: updated.state },
-      metrics: { ...metrics, loss: value, gradientNorm: clipped.norm },
-    }
+    return { arrays: { params, optimizer: state }, metrics: { ...metrics, gradientNorm: clipped.norm } }
   }
-}
 
 /**
  * A training step as one compiled program. The old parameters and state are donated to it: do not use them afterwards.

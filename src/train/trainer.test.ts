@@ -9,6 +9,7 @@ import type { Task } from '../data/task.js'
 import { pairsVocabularies } from '../data/tasks/pairs.js'
 import type * as api from '../engine/api/tensor.js'
 import { openCheckpoint } from './checkpointing.js'
+import { trainDefaults } from './config.js'
 import type { RunConfig } from './config.js'
 import { evaluate } from './evaluate.js'
 import type { Optimizer } from './optimizers/optimizer.js'
@@ -69,6 +70,7 @@ const config: RunConfig = {
     ignorePaddingTokens: true,
   },
   train: {
+    ...trainDefaults,
     steps: 8,
     rows: 2,
     inputLength: 16,
