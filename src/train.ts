@@ -14,10 +14,10 @@ export type { OptimizerConfig } from './train/optimizers/optimizers.js'
 
 // The training step, the training loop and its checkpoints
 export { makeTrainStep } from './train/step.js'
-export type { Loss, StepInputs, StepMetrics, TrainArrays, TrainStep } from './train/step.js'
+export type { Loss, StepInputs, StepMetrics, StepResult, TrainArrays, TrainStep } from './train/step.js'
 export { Trainer } from './train/trainer.js'
 export type { TrainerRunOptions } from './train/trainer.js'
-export type { TrainerValues } from './train/parts.js'
+export type { TrainerValues } from './train/values.js'
 export type { Progress } from './train/reporter.js'
 export type { MetricsRecord } from './train/metrics-log.js'
 export type { RunConfig, TrainConfig } from './train/config.js'
@@ -29,3 +29,4 @@ export { recipes } from './config/recipes.js'
 // Evaluation
 export { evaluate, trainedTextModel } from './train/evaluate.js'
 export type { EvaluateOptions, Evaluation } from './train/evaluate.js'
+export type { CustomModelValues } from './train/loss.js'

@@ -85,7 +85,7 @@ export async function* explain({ full }: { full: boolean }): AsyncGenerator<stri
   yield section(
     'Program',
     `The loss of a model with ${formatCount(countParameters(specs))} parameters, traced once, in the notation of JAX.`,
-    print(makeProgram((p: ModelParams, b: Batch) => loss(p, b, key)[0])(params, batch)),
+    print(makeProgram((p: ModelParams, b: Batch) => loss(p, b, key, np.array(0, 'int32'))[0])(params, batch)),
   )
 
   const optimizer = makeOptimizer(train.optimizer, specs)

@@ -49,6 +49,7 @@ export const modelSchema = z.strictObject({
   initScale: positive,
   dtype: z.enum(['float32', 'bfloat16']),
   reference: namesOf(meanings),
+  customMeaning: z.string().min(1).optional(),
 }) satisfies z.ZodType<ModelConfig>
 
 export const routerSchema = z.strictObject({

@@ -3,6 +3,7 @@ import { fromHost, hostView, releaseArrays } from '../engine/api/tensor.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import { PAD_ID } from '../text/vocabulary.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
+import type { Meaning } from '../model/meaning.js'
 import type { ForwardOptions, ModelParams } from '../model/types.js'
 import type { Router } from '../nn/moe/router.js'
 import { compileDecoding } from './compiled.js'
@@ -15,6 +16,8 @@ export interface GenerateOptions {
   router: RouterConfig
   /** A router to use instead of the one that `router` names. */
   customRouter?: Router
+  /** A meaning to follow instead of the one that `config.reference` names. */
+  meaning?: Meaning
   /** The most tokens an answer has, EOS included. */
   maxNewTokens: number
   /**
@@ -54,8 +57,15 @@ const LENGTH_MULTIPLE = 16
  * search has finished. It compiles once for each batch shape, so keep it for later calls. An input's answers depend
  * neither on the other inputs of its batch nor on padding.
  */
-export function makeGenerator({ config, router, customRouter, maxNewTokens, release }: GenerateOptions): Generator {
-  const options: ForwardOptions = { config, router, customRouter, mode: 'eval' }
+export function makeGenerator({
+  config,
+  router,
+  customRouter,
+  meaning,
+  maxNewTokens,
+  release,
+}: GenerateOptions): Generator {
+  const options: ForwardOptions = { config, router, customRouter, meaning, mode: 'eval' }
   const { prepare, start, encode, advance, reorder } = compileDecoding(options, maxNewTokens)
 
   /** The parameter trees that this generator has taken over, or is taking over. */

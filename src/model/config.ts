@@ -39,6 +39,8 @@ export interface ModelConfig {
   dtype: 'float32' | 'bfloat16'
   /** The name of the meaning that the model follows: see meaning.ts. */
   reference: Reference
+  /** The name of a meaning that a program supplied, which is used instead: see `ForwardOptions.meaning`. */
+  customMeaning?: string
 }
 
 /** How tokens are routed to experts. */

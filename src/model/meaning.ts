@@ -1,3 +1,4 @@
+import { missingValue } from '../base/custom.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import { evenGroups, fewestGroups, sequenceGroups } from '../nn/moe/groups.js'
 import type { TokenGroups } from '../nn/moe/groups.js'
@@ -14,6 +15,9 @@ import type { RouterLosses, StackRouters } from './router-losses.js'
  * `meaning`.
  */
 export interface Meaning {
+  /** Names it in checkpoints and messages. */
+  readonly name: string
+
   // Attention masks
 
   /** Whether queries at padding positions see no key. Real positions are not affected. */
@@ -61,6 +65,7 @@ export interface Meaning {
  * named.
  */
 const t5x: Meaning = {
+  name: 't5x',
   // t5/t5_architecture.py, EncoderDecoder: make_attention_mask(queries > 0, keys > 0) for all three attentions.
   hidesKeysFromPadding: true,
   // components/attention/dense_attention.py, make_decoder_mask: the causal mask and make_attention_mask(targets > 0).
@@ -88,6 +93,7 @@ const t5x: Meaning = {
 
 /** Hugging Face transformers. Sources are in models/switch_transformers/modeling_switch_transformers.py. */
 const hf: Meaning = {
+  name: 'hf',
   // The extended attention mask covers keys only, and the decoder has the causal mask alone.
   hidesKeysFromPadding: false,
   hidesPaddingFromDecoder: false,
@@ -113,6 +119,7 @@ const hf: Meaning = {
  */
 const switchyard: Meaning = {
   ...t5x,
+  name: 'switchyard',
   // What padding positions see has no effect here: their outputs are never used.
   hidesKeysFromPadding: false,
   hidesPaddingFromDecoder: false,
@@ -130,6 +137,18 @@ export const meanings = { switchyard, t5x, hf } satisfies Record<string, Meaning
 /** The name of a meaning. */
 export type Reference = keyof typeof meanings
 
-/** The meaning that a caller passed, or the one that the configuration names. */
-export const meaningOf = (options: { meaning?: Meaning; config: { reference: Reference } }): Meaning =>
-  options.meaning ?? meanings[options.config.reference]
+/**
+ * The meaning that a caller passed, or the one that the configuration names. Throws a ConfigError if it names one that a
+ * program supplied, and the caller passed none.
+ */
+export function meaningOf({
+  meaning,
+  config,
+}: {
+  meaning?: Meaning
+  config: { reference: Reference; customMeaning?: string }
+}): Meaning {
+  if (meaning) return meaning
+  if (config.customMeaning !== undefined) throw missingValue('meaning', config.customMeaning)
+  return meanings[config.reference]
+}

@@ -53,7 +53,13 @@ export function accumulatedTrainStep<B extends TensorTree>(
       scalars: { step: Tensor; learningRate: Tensor },
     ) {
       const metrics = combine(all)
-      const inverse = np.divide(1, np.maximum(all.map(weightOf).reduce((a, b) => np.add(a, b)), 1e-9)) // []
+      const inverse = np.divide(
+        1,
+        np.maximum(
+          all.map(weightOf).reduce((a, b) => np.add(a, b)),
+          1e-9,
+        ),
+      ) // []
       const gradients = treeMap((sum: Tensor) => np.multiply(sum, inverse), sums)
       return update(gradients, { params, optimizer: state }, metrics, scalars)
     },

@@ -6,10 +6,12 @@ import type { Task } from '../data/task.js'
 import { TextGenerator } from '../infer/text-generator.js'
 import type { TextModel } from '../infer/text-generator.js'
 import type { TextOptions } from '../infer/text-options.js'
+import type { Meaning } from '../model/meaning.js'
 import type { ModelParams } from '../model/types.js'
 import type { Router } from '../nn/moe/router.js'
 import type { TextCodec } from '../text/codec.js'
 import type { RunConfig } from './config.js'
+import type { CustomModelValues } from './loss.js'
 
 export interface Evaluation {
   readonly split: SplitName
@@ -36,6 +38,8 @@ export interface EvaluateOptions {
   generation?: TextOptions
   /** The router, if the run was trained with one that a program supplied. */
   router?: Router
+  /** The meaning, if the run was trained with one that a program supplied. */
+  meaning?: Meaning
   /** Called at the beginning and after each answer with the number of examples answered, and of all. */
   onProgress?: (done: number, count: number) => void
 }
@@ -45,16 +49,16 @@ const EVALUATION_ROWS = 128
 
 /**
  * A run's parameters as a model that answers texts. Answers have at most as many tokens as the targets in training. A
- * custom router must be supplied again.
+ * custom router or meaning must be supplied again.
  */
 export const trainedTextModel = (
   params: ModelParams,
   { model, router, train }: Pick<RunConfig, 'model' | 'router' | 'train'>,
   codec: TextCodec,
-  customRouter?: Router,
+  { router: customRouter, meaning }: CustomModelValues = {},
 ): TextModel => ({
   params,
-  options: { config: model, router, customRouter, maxNewTokens: train.targetLength },
+  options: { config: model, router, customRouter, meaning, maxNewTokens: train.targetLength },
   codec,
 })
 
@@ -66,12 +70,12 @@ export async function evaluate(
   params: ModelParams,
   config: Pick<RunConfig, 'model' | 'router' | 'train'>,
   task: Task,
-  { split, limit, metrics = task.metrics, generation, router, onProgress = () => undefined }: EvaluateOptions,
+  { split, limit, metrics = task.metrics, generation, router, meaning, onProgress = () => undefined }: EvaluateOptions,
 ): Promise<Evaluation> {
   const all = task.split(split)
   const count = Math.min(limit ?? all.length, all.length)
   const examples = Array.from({ length: count }, (_, i) => all[Math.floor((i * all.length) / count)])
-  const generator = new TextGenerator(trainedTextModel(params, config, task.codec, router), {
+  const generator = new TextGenerator(trainedTextModel(params, config, task.codec, { router, meaning }), {
     maxRows: EVALUATION_ROWS,
   })
   const needs = (input: Metric['input']): boolean => metrics.some(metric => metric.input === input)

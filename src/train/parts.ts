@@ -1,4 +1,3 @@
-import { missingValue } from '../base/custom.js'
 import { ConfigError } from '../base/errors.js'
 import { treeFromPaths } from '../base/pytree.js'
 import type { Tree } from '../base/pytree.js'
@@ -16,26 +15,19 @@ import { initParameters } from '../model/init.js'
 import { declareParameters } from '../model/parameters.js'
 import type { ParameterSpec } from '../model/parameters.js'
 import type { Batch } from '../model/types.js'
-import type { Router } from '../nn/moe/router.js'
 import type { RunConfig } from './config.js'
 import { trainingLoss } from './loss.js'
-import type { Optimizer } from './optimizers/optimizer.js'
 import { makeOptimizer } from './optimizers/optimizers.js'
 import { makeSchedule } from './optimizers/schedules.js'
 import type { Schedule } from './optimizers/schedules.js'
+import { accumulatedTrainStep } from './accumulate.js'
+import { averagedParameters, trainedParameters } from './averages.js'
+import type { ParameterPlaces } from './averages.js'
+import { averaging } from './optimizers/averaging.js'
 import { makeTrainStep } from './step.js'
 import type { TrainArrays, TrainStep } from './step.js'
-
-/**
- * Values that a program supplies instead of the built-in ones that the configuration names. The run's checkpoints hold
- * their names only, so resuming needs the same values again.
- */
-export interface TrainerValues {
-  task?: Task
-  optimizer?: Optimizer
-  schedule?: Schedule
-  router?: Router
-}
+import { namedConfig } from './values.js'
+import type { TrainerValues } from './values.js'
 
 /** Everything a run needs besides its arrays. */
 export interface TrainerParts {
@@ -45,6 +37,8 @@ export interface TrainerParts {
   readonly batches: BatchStream
   readonly schedule: Schedule
   readonly trainStep: TrainStep<Batch>
+  /** Where the parameters are that inference uses. */
+  readonly places: ParameterPlaces
   /** The key of the run's dropout and router noise; each step folds its number in. */
   readonly stepKey: Tensor
   /** The updates that a restored optimizer's state holds; 0 if the state was fresh at the beginning of the run. */
@@ -79,14 +73,21 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
       `model.vocabSize is ${model.vocabSize}, and the task ${task.name} has ${task.codec.vocabSize} tokens: raise it to that or more`,
     )
   }
-  const { rows, inputLength, targetLength, seed, clipNorm } = train
+  const { rows, inputLength, targetLength, seed, clipNorm, accumulate, averageDecay } = train
+  if (rows % accumulate !== 0)
+    throw new ConfigError(`train.accumulate is ${accumulate}, which does not divide train.rows, ${rows}`)
   const specs = declareParameters(model, router)
-  const optimizer = values.optimizer ?? makeOptimizer(train.optimizer, specs)
+  const updates = values.optimizer ?? makeOptimizer(train.optimizer, specs)
+  const optimizer = averageDecay === null ? updates : averaging(updates, averageDecay)
+  const firstUpdate = config.from?.optimizer === 'restored' ? config.from.step : 0
+  // A step's number counts the updates of a restored optimizer's state too.
+  const dropoutFrom = train.dropoutFrom === 0 ? 0 : train.dropoutFrom + firstUpdate
+  const loss = trainingLoss(model, router, { ...train, dropoutFrom }, values)
   const initOptimizer = jit((params: TensorTree) => optimizer.init(params))
   const rootKey = random.key(seed)
   const initKey = random.foldIn(rootKey, 0)
   return {
-    config: named(config, { ...values, task }),
+    config: namedConfig(config, { ...values, task }),
     task,
     batches: new LocalBatches(
       new TrainIterator(task.tokens('train', { lengths: { inputs: inputLength, targets: targetLength }, seed }), {
@@ -97,9 +98,13 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
       }),
     ),
     schedule: values.schedule ?? makeSchedule(train.schedule, train.steps),
-    trainStep: makeTrainStep(trainingLoss(model, router, values.router), optimizer, clipNorm),
+    trainStep:
+      accumulate === 1
+        ? makeTrainStep(loss, optimizer, clipNorm)
+        : accumulatedTrainStep(loss, optimizer, clipNorm, accumulate),
+    places: averageDecay === null ? trainedParameters : averagedParameters,
     stepKey: random.foldIn(rootKey, 1),
-    firstUpdate: config.from?.optimizer === 'restored' ? config.from.step : 0,
+    firstUpdate,
     specs,
     initKey,
     initOptimizer,
@@ -121,29 +126,3 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
 const typesOf = evalShape as unknown as (
   f: (params: TensorTree) => TensorTree,
 ) => (params: Tree<TensorType>) => Tree<TensorType>
-
-/** Throws a ConfigError if a checkpoint's configuration names a custom value that is not supplied. */
-export function checkSupplied(saved: unknown, values: TrainerValues): void {
-  const { task, router, train } = (saved ?? {}) as Partial<RunConfig>
-  if (router?.custom !== undefined && !values.router) throw missingValue('router', router.custom)
-  const named = { task, optimizer: train?.optimizer, schedule: train?.schedule }
-  for (const what of ['task', 'optimizer', 'schedule'] as const) {
-    const value = named[what]
-    if (value?.kind === 'custom' && values[what] === undefined) throw missingValue(what, String(value.name))
-  }
-}
-
-/** The configuration with the name of each supplied value in the value's place. */
-function named(config: RunConfig, { task, optimizer, schedule, router }: TrainerValues & { task: Task }): RunConfig {
-  return {
-    ...config,
-    task: task.config ?? { kind: 'custom', name: task.name },
-    router: { ...config.router, ...(router && { custom: router.name }) },
-    train: {
-      ...config.train,
-      ...(optimizer && { optimizer: { kind: 'custom', name: optimizer.name } }),
-      // An anonymous function has the name ''.
-      ...(schedule && { schedule: { kind: 'custom', name: schedule.name || 'anonymous' } }),
-    },
-  }
-}

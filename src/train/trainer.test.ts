@@ -4,12 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { leavesWithPaths } from '../base/pytree.js'
-import { makeTask, taskCodec } from '../data/task.js'
 import type { Task } from '../data/task.js'
-import { pairsVocabularies } from '../data/tasks/pairs.js'
 import type * as api from '../engine/api/tensor.js'
 import { openCheckpoint } from './checkpointing.js'
-import { trainDefaults } from './config.js'
 import type { RunConfig } from './config.js'
 import { evaluate } from './evaluate.js'
 import type { Optimizer } from './optimizers/optimizer.js'
@@ -18,74 +15,8 @@ import { treeMap } from '../base/pytree.js'
 import type { Router } from '../nn/moe/router.js'
 import type { AcceptedAnswers, Metric } from '../metrics/metric.js'
 import * as np from '../engine/api/np.js'
+import { config, task } from '../../test/train/small-run.js'
 import { Trainer } from './trainer.js'
-
-const examples = Array.from({ length: 40 }, (_, i) => ({
-  input: i.toString(2),
-  target: i.toString(16),
-  alternatives: [],
-}))
-const task: Task = {
-  ...makeTask({ name: 'hex', codec: taskCodec(pairsVocabularies(examples)), examples }),
-  split: () => examples,
-}
-
-const config: RunConfig = {
-  task: { kind: 'custom', name: 'hex' },
-  model: {
-    vocabSize: task.codec.vocabSize,
-    dModel: 8,
-    dFf: 16,
-    numHeads: 2,
-    headDim: 4,
-    numEncoderLayers: 1,
-    numDecoderLayers: 1,
-    encoderSparseEvery: 1,
-    decoderSparseEvery: 1,
-    numExperts: 2,
-    activation: 'relu',
-    tiedLogits: true,
-    scaleLogits: true,
-    relativePositionBias: 'perStack',
-    relativePositionBuckets: 8,
-    relativePositionMaxDistance: 16,
-    layerNormEpsilon: 1e-6,
-    dropoutRate: 0.1,
-    initScale: 1,
-    dtype: 'float32',
-    reference: 'switchyard',
-  },
-  router: {
-    kind: 'tokensChoose',
-    maxGroupSize: 64,
-    trainCapacityFactor: 1.25,
-    evalCapacityFactor: 2,
-    minExpertCapacity: 4,
-    expertCapacity: null,
-    bias: false,
-    jitterNoise: 0.01,
-    expertDropoutRate: 0.1,
-    auxLossFactor: 0.01,
-    zLossFactor: 0,
-    ignorePaddingTokens: true,
-  },
-  train: {
-    ...trainDefaults,
-    steps: 8,
-    rows: 2,
-    inputLength: 16,
-    targetLength: 16,
-    seed: 3,
-    optimizer: { kind: 'adamW', b1: 0.9, b2: 0.98, epsilon: 1e-8, weightDecay: 0 },
-    schedule: { kind: 'constant', peak: 0.01, warmupSteps: 0 },
-    clipNorm: 1,
-    logEvery: 2,
-    checkpointEvery: 4,
-    keep: 9,
-    evalExamples: null,
-  },
-  from: null,
-}
 
 let folder: string
 beforeEach(async () => {

@@ -12,14 +12,16 @@ import { expectedOf, readTree, saveRun } from './checkpointing.js'
 import type { RunConfig } from './config.js'
 import { requireDisk, requireMemory, stateBytes } from './footprint.js'
 import { MetricsLog } from './metrics-log.js'
-import { checkSupplied, makeParts } from './parts.js'
-import type { TrainerParts, TrainerValues } from './parts.js'
+import { makeParts } from './parts.js'
+import type { TrainerParts } from './parts.js'
 import { Reporter } from './reporter.js'
 import type { PendingStep, Progress } from './reporter.js'
 import { removeRunStart, writeRunStart } from './run-start.js'
 import { restoreArrays } from './restore/start.js'
 import type { Restored, StartingPoint } from './restore/start.js'
 import type { TrainArrays } from './step.js'
+import { checkSupplied } from './values.js'
+import type { TrainerValues } from './values.js'
 
 export interface TrainerRunOptions {
   /** Called after every step. */
@@ -75,10 +77,11 @@ export class Trainer {
     parts.batches.restore(checkpoint.data)
     const types = parts.types()
     requireMemory(parts.config, stateBytes(types))
-    const arrays = {
-      params: await readTree(checkpoint.params, expectedOf(types.params)),
-      optimizer: await readTree(checkpoint.optimizer, expectedOf(types.optimizer)),
-    }
+    const stored = parts.places.stored(types)
+    const arrays = parts.places.live({
+      params: await readTree(checkpoint.params, expectedOf(stored.params)),
+      optimizer: await readTree(checkpoint.optimizer, expectedOf(stored.optimizer)),
+    })
     const trainer = new Trainer(parts, arrays, checkpoint.step)
     trainer.savedStep = checkpoint.step
     trainer.resumedStep = checkpoint.step
@@ -94,9 +97,12 @@ export class Trainer {
     return this.parts.task
   }
 
-  /** The current parameters. The next call of `run` donates them: do not use them afterwards. */
+  /**
+   * The current parameters, or with `train.averageDecay` their average: those to evaluate and to infer with. The next
+   * call of `run` donates them: do not use them afterwards.
+   */
   get params(): ModelParams {
-    return this.arrays.params as ModelParams
+    return this.parts.places.used(this.arrays) as ModelParams
   }
 
   /** How many examples are longer than a row, and therefore not trained on. */
@@ -198,7 +204,7 @@ export class Trainer {
     if (this.resumedStep !== undefined) await abandonAfter(folder, this.resumedStep, step)
     try {
       await log.prepare(step)
-      await saveRun(folder, facts, this.arrays, keep)
+      await saveRun(folder, facts, this.parts.places.stored(this.arrays), keep)
       await log.commit(step)
     } catch (error) {
       if (error instanceof FileError) throw new FileError(`${error.message}; ${this.saved(folder)}`, { cause: error })

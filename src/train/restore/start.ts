@@ -26,7 +26,7 @@ export interface Restored {
  * weights do not fit, or have no optimizer state and it is to be restored.
  */
 export async function restoreArrays(
-  { config, specs, initKey, initOptimizer, types }: TrainerParts,
+  { config, specs, initKey, initOptimizer, places, types }: TrainerParts,
   { weights, optimizer }: StartingPoint,
 ): Promise<{ arrays: TrainArrays; restored: Restored }> {
   const { rules = [], optimizer: state = 'fresh' } = config.from ?? {}
@@ -36,9 +36,8 @@ export async function restoreArrays(
     )
   const plan = planRestore(specs, weights, rules)
   const params = await restoreParameters(specs, plan, weights, initKey)
-  const arrays = {
-    params,
-    optimizer: state === 'restored' ? await readTree(optimizer!, expectedOf(types().optimizer)) : initOptimizer(params),
-  }
-  return { arrays, restored: { plan, optimizer: state } }
+  const restored = { plan, optimizer: state }
+  if (state === 'fresh') return { arrays: { params, optimizer: initOptimizer(params) }, restored }
+  const stored = await readTree(optimizer!, expectedOf(places.stored(types()).optimizer))
+  return { arrays: places.live({ params, optimizer: stored }), restored }
 }

@@ -1,0 +1,50 @@
+import { missingValue } from '../base/custom.js'
+import type { Task } from '../data/task.js'
+import type { Meaning } from '../model/meaning.js'
+import type { Router } from '../nn/moe/router.js'
+import type { RunConfig } from './config.js'
+import type { Optimizer } from './optimizers/optimizer.js'
+import type { Schedule } from './optimizers/schedules.js'
+
+/**
+ * Values that a program supplies instead of the built-in ones that the configuration names. The run's checkpoints hold
+ * their names only, so resuming needs the same values again.
+ */
+export interface TrainerValues {
+  task?: Task
+  optimizer?: Optimizer
+  schedule?: Schedule
+  router?: Router
+  meaning?: Meaning
+}
+
+/** Throws a ConfigError if a checkpoint's configuration names a custom value that is not supplied. */
+export function checkSupplied(saved: unknown, values: TrainerValues): void {
+  const { task, model, router, train } = (saved ?? {}) as Partial<RunConfig>
+  if (router?.custom !== undefined && !values.router) throw missingValue('router', router.custom)
+  if (model?.customMeaning !== undefined && !values.meaning) throw missingValue('meaning', model.customMeaning)
+  const named = { task, optimizer: train?.optimizer, schedule: train?.schedule }
+  for (const what of ['task', 'optimizer', 'schedule'] as const) {
+    const value = named[what]
+    if (value?.kind === 'custom' && values[what] === undefined) throw missingValue(what, String(value.name))
+  }
+}
+
+/** The configuration with the name of each supplied value in the value's place. */
+export function namedConfig(
+  config: RunConfig,
+  { task, optimizer, schedule, router, meaning }: TrainerValues & { task: Task },
+): RunConfig {
+  return {
+    ...config,
+    task: task.config ?? { kind: 'custom', name: task.name },
+    model: { ...config.model, ...(meaning && { customMeaning: meaning.name }) },
+    router: { ...config.router, ...(router && { custom: router.name }) },
+    train: {
+      ...config.train,
+      ...(optimizer && { optimizer: { kind: 'custom', name: optimizer.name } }),
+      // An anonymous function has the name ''.
+      ...(schedule && { schedule: { kind: 'custom', name: schedule.name || 'anonymous' } }),
+    },
+  }
+}
