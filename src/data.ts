@@ -14,6 +14,28 @@ export { loadTask } from './data/tasks/registry.js'
 // Vocabularies from files
 export { loadT5Vocabulary, loadVocabulary } from './data/vocabularies/load-vocabulary.js'
 
+// Sources of examples
+export type { Source, SourceDataset } from './data/sources/source.js'
+export {
+  csvSource,
+  fileSource,
+  jsonLinesSource,
+  parquetSource,
+  textLineSource,
+  tfExampleSource,
+} from './data/sources/file-sources.js'
+export type { FilePatterns } from './data/sources/find-files.js'
+export type { DelimitedOptions } from './data/sources/delimited/delimited.js'
+export type { Dialect } from './data/sources/delimited/parse.js'
+export type { SourceFiles } from './data/sources/file-sources.js'
+export type { DataFileOptions, FileFormat } from './data/sources/data-file.js'
+export type { FeatureType } from './data/sources/tfrecord/example.js'
+export { functionSource } from './data/sources/iterable-source.js'
+export type { Examples } from './data/sources/iterable-source.js'
+export { brownSource } from './data/sources/npm/brown.js'
+export { spamSource } from './data/sources/npm/spam-assassin.js'
+export type { Fields, FieldValue } from './data/preprocessor.js'
+
 // Metrics
 export { symbolErrorRate, wrongAnswerRate } from './metrics/error-rates.js'
 export { formatFigure, formatPercent, predictionMetric, scoreMetric } from './metrics/metric.js'

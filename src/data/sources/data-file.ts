@@ -1,0 +1,140 @@
+import { open } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { FileError } from '../../base/errors.js'
+import { withPath } from '../../base/system-errors.js'
+import type { Fields } from '../preprocessor.js'
+import { cachedCopy } from './cache.js'
+import { unpacked } from './compression.js'
+import { openDelimited } from './delimited/delimited.js'
+import type { DelimitedOptions } from './delimited/delimited.js'
+import { SAMPLE_BYTES } from './delimited/recognize.js'
+import { jsonLinesFormat } from './json-lines.js'
+import type { RecordFormat } from './records.js'
+import { lineFormat } from './text-lines.js'
+import { tfExampleFormat } from './tfrecord/example.js'
+import type { FeatureType } from './tfrecord/example.js'
+import { isTfRecord } from './tfrecord/framing.js'
+import { valueFormat, writeValues } from './values.js'
+
+/** The formats of files. `delimited` is CSV, TSV and their kin. */
+export const fileFormats = ['lines', 'jsonl', 'delimited', 'parquet', 'tfrecord'] as const
+export type FileFormat = (typeof fileFormats)[number]
+
+export interface DataFileOptions extends DelimitedOptions {
+  /** Default: told by the file's content and name. */
+  readonly format?: FileFormat
+  /** The features of tf.train.Example. Default: all that a record has. */
+  readonly features?: Readonly<Record<string, FeatureType>>
+  /** The columns of a Parquet file that are read. Default: all. */
+  readonly columns?: readonly string[]
+  /** Columns that the user has named: a first line that holds them is a header. */
+  readonly named?: readonly string[]
+}
+
+/** A file of examples, ready to be indexed. */
+export interface DataFile {
+  /** The file as the user named it, for messages. */
+  readonly name: string
+  /** The file that is read: the same, or a copy that has random access. */
+  readonly path: string
+  readonly format: RecordFormat
+  /** The names of its columns; of JSON Lines and TFRecord, those of the first record. */
+  readonly columns: readonly string[]
+  /** What was recognized, for a user: `JSON Lines`, `comma-separated, with a header line (text, label)`. */
+  readonly description: string
+  readonly notes: readonly string[]
+}
+
+/** Finds out how a file is read. A file without random access (gzip, Parquet) is copied into the cache first. */
+export async function openDataFile(name: string, options: DataFileOptions = {}): Promise<DataFile> {
+  const { path, note } = await unpacked(name)
+  const sample = await firstBytes(path, name)
+  const format = options.format ?? recognizeFormat(name, sample)
+  const file = { name, path, notes: note === undefined ? [] : [note] }
+  switch (format) {
+    case 'lines':
+      return { ...file, format: lineFormat, columns: ['text'], description: 'lines of text' }
+    case 'jsonl':
+      return withFirstRecord({ ...file, format: jsonLinesFormat, description: 'JSON Lines' }, sample)
+    case 'tfrecord':
+      return withFirstRecord(
+        { ...file, format: tfExampleFormat(options.features), description: 'TFRecord of tf.train.Example' },
+        sample,
+      )
+    case 'delimited':
+      return { ...file, ...(await openDelimited(name, sample, options, options.named)) }
+    case 'parquet':
+      return openParquet(file, options.columns)
+  }
+}
+
+async function openParquet(
+  { name, path, notes }: Pick<DataFile, 'name' | 'path' | 'notes'>,
+  selected: readonly string[] | undefined,
+): Promise<DataFile> {
+  const { parquetColumns, parquetRows } = await import('./parquet.js')
+  const columns = await parquetColumns(path)
+  const copy = await cachedCopy(resolve(path), `parquet ${JSON.stringify(selected ?? null)}`, to =>
+    writeValues(to, parquetRows(path, selected)),
+  )
+  return {
+    name,
+    path: copy.path,
+    format: valueFormat(number => `${name}: row ${number + 1}`),
+    columns: selected ?? columns,
+    description: 'Parquet',
+    notes: [
+      ...notes,
+      `${name} ${copy.made ? 'was copied row by row to' : 'is read from its copy'} ${copy.path}: Parquet has no fast access to single rows`,
+    ],
+  }
+}
+
+/** Recognizes a file's format: Parquet and TFRecord by their content, all else by the end of the name. */
+function recognizeFormat(name: string, sample: Uint8Array): FileFormat {
+  if (Buffer.from(sample.subarray(0, 4)).toString('latin1') === 'PAR1') return 'parquet'
+  if (isTfRecord(sample)) return 'tfrecord'
+  const plainName = name.replace(/\.gz$/i, '')
+  const start = Buffer.from(sample.subarray(0, 1024))
+    .toString('latin1')
+    .replace(/^\u00ef\u00bb\u00bf/, '')
+    .trimStart()
+  if (/\.json$/i.test(plainName) && start.startsWith('['))
+    throw new FileError(
+      `${name}: this file is one JSON array; write each of its objects on a line of its own (JSON Lines), as \`jq -c '.[]'\` does`,
+    )
+  if (/\.(jsonl|ndjson|json)$/i.test(plainName)) return 'jsonl'
+  if (/\.parquet$/i.test(plainName)) return 'parquet'
+  return start.startsWith('{"') && !/\.[ct]sv$/i.test(plainName) ? 'jsonl' : 'delimited'
+}
+
+/** Adds the columns of the first record in the sample. Wrong records are reported later, when all are read. */
+async function withFirstRecord(file: Omit<DataFile, 'columns'>, sample: Uint8Array): Promise<DataFile> {
+  let first: Fields | undefined
+  try {
+    for await (const { bytes, where } of file.format.cut(once(sample), file.name)) {
+      first = file.format.parse(bytes, where)
+      if (first !== undefined) break
+    }
+  } catch (error) {
+    if (!(error instanceof FileError)) throw error
+  }
+  return { ...file, columns: Object.keys(first ?? {}) }
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes
+}
+
+async function firstBytes(path: string, name: string): Promise<Uint8Array> {
+  return withPath(name, async () => {
+    const handle = await open(path)
+    try {
+      const bytes = new Uint8Array(SAMPLE_BYTES)
+      const { bytesRead } = await handle.read(bytes, 0, bytes.length, 0)
+      return bytes.subarray(0, bytesRead)
+    } finally {
+      await handle.close()
+    }
+  })
+}

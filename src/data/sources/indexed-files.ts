@@ -1,0 +1,72 @@
+import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { FileError } from '../../base/errors.js'
+import { withPath } from '../../base/system-errors.js'
+import type { Fields } from '../preprocessor.js'
+import { PositionalReader } from './positional-reader.js'
+import type { FileVersion } from './positional-reader.js'
+import { RecordIndex } from './record-index.js'
+import type { RecordFormat } from './records.js'
+import type { SourceDataset } from './source.js'
+
+/** An error names at most this many wrong records. */
+const MAX_PROBLEMS = 5
+
+export interface IndexedFilesOptions {
+  /** The names of the files in messages, where these differ from their paths (an unpacked copy has another). */
+  readonly names?: readonly string[]
+  readonly notes?: readonly string[]
+}
+
+/**
+ * Opens files of records for random access. One streaming pass reads every record, which checks it, and keeps where it
+ * is; after that, an example is read from its file when it is asked for. Memory: 12 bytes an example, and at most 16
+ * MiB of recently used blocks. Throws a FileError that names the file and the first wrong records.
+ */
+export async function openIndexedFiles(
+  paths: readonly string[],
+  formatOf: (file: number) => RecordFormat,
+  { names = paths, notes = [] }: IndexedFilesOptions = {},
+): Promise<SourceDataset> {
+  const index = new RecordIndex()
+  const files: FileVersion[] = []
+  const problems: string[] = []
+  for (const [file, path] of paths.entries()) {
+    const info = await withPath(names[file], () => stat(path))
+    files.push({ path, size: info.size, mtimeMs: info.mtimeMs })
+    const format = formatOf(file)
+    for await (const { bytes, start, where } of format.cut(readChunks(path, names[file]), names[file])) {
+      try {
+        if (format.parse(bytes, where) !== undefined) index.add(start, bytes.length)
+      } catch (error) {
+        if (!(error instanceof FileError)) throw error
+        problems.push(error.message)
+        if (problems.length === MAX_PROBLEMS) throw new FileError(problems.join('\n'))
+      }
+    }
+    index.endFile()
+  }
+  if (problems.length > 0) throw new FileError(problems.join('\n'))
+  const reader = new PositionalReader(files)
+  return {
+    length: index.length,
+    notes,
+    get(i): Fields {
+      const place = index.place(i)
+      return formatOf(place.file).parse(reader.read(place), names[place.file])!
+    },
+    close: () => reader.close(),
+  }
+}
+
+/** The bytes of a file, in chunks. Throws a FileError if it cannot be read. */
+export async function* readChunks(path: string, name = path): AsyncGenerator<Uint8Array> {
+  const stream = createReadStream(path, { highWaterMark: 1 << 18 })
+  try {
+    for await (const chunk of stream) yield chunk as Uint8Array
+  } catch (error) {
+    await withPath(name, () => Promise.reject(error as Error))
+  } finally {
+    stream.destroy()
+  }
+}

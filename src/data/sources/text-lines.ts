@@ -1,0 +1,68 @@
+import { FileError } from '../../base/errors.js'
+import { formatBytes } from '../../base/format.js'
+import { MAX_RECORD_BYTES } from './records.js'
+import type { RawRecord, RecordFormat } from './records.js'
+
+/** Lines of text: each line is an example `{ text }`, as in SeqIO's `TextLineDataSource`. Empty lines count. */
+export const lineFormat: RecordFormat = {
+  cut: cutLines,
+  parse: (bytes, where) => ({ text: decodeLine(bytes, where) }),
+}
+
+const LINE_FEED = 10
+const CARRIAGE_RETURN = 13
+
+/**
+ * The lines of a file, without their ends (LF or CRLF) and without a byte order mark at the start of the file. Lines
+ * are cut before they are decoded, so that an error can name the line of a bad byte.
+ */
+export async function* cutLines(chunks: AsyncIterable<Uint8Array>, path: string): AsyncGenerator<RawRecord> {
+  let parts: Uint8Array[] = []
+  let length = 0
+  let start = 0
+  let number = 1
+  const take = (bytes: Uint8Array): void => {
+    length += bytes.length
+    if (length > MAX_RECORD_BYTES)
+      throw new FileError(`${path}:${number}: the line is longer than ${formatBytes(MAX_RECORD_BYTES)}`)
+    parts.push(bytes)
+  }
+  const flush = (end: number): RawRecord => {
+    const bytes = parts.length === 1 ? parts[0] : Buffer.concat(parts)
+    const skipped = start === 0 && hasByteOrderMark(bytes) ? 3 : 0
+    const kept = bytes.subarray(skipped, bytes.at(-1) === CARRIAGE_RETURN ? -1 : undefined)
+    const line = { bytes: kept, start: start + skipped, where: `${path}:${number}` }
+    parts = []
+    start += length + end
+    length = 0
+    number++
+    return line
+  }
+  for await (const chunk of chunks) {
+    let from = 0
+    for (let to = chunk.indexOf(LINE_FEED); to >= 0; to = chunk.indexOf(LINE_FEED, from)) {
+      take(chunk.subarray(from, to))
+      yield flush(1)
+      from = to + 1
+    }
+    if (from < chunk.length) take(chunk.subarray(from))
+  }
+  if (length > 0) yield flush(0)
+}
+
+const hasByteOrderMark = (bytes: Uint8Array): boolean => bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf
+
+// ignoreBOM keeps a byte order mark within a file. The one at the start is removed by `cutLines`.
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** The text of a line or record. Throws a FileError for bytes that are not UTF-8. */
+export function decodeLine(bytes: Uint8Array, where: string): string {
+  try {
+    return utf8.decode(bytes)
+  } catch {
+    throw new FileError(`${where}: not valid UTF-8; save the file as UTF-8 text`)
+  }
+}
+
+/** The beginning of a text, quoted, for messages. */
+export const excerpt = (text: string): string => JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}...` : text)
