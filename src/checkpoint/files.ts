@@ -103,16 +103,40 @@ export async function firstBytes(path: string, length: number): Promise<Uint8Arr
   }
 }
 
-export async function writeExactly(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < bytes.byteLength;) {
-    const { bytesWritten } = await handle.write(
-      bytes,
-      done,
-      Math.min(bytes.byteLength - done, pieceBytes),
-      position + done,
-    )
-    done += bytesWritten
+export const writeExactly = (handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> =>
+  writeConcatenated(handle, [bytes], position)
+
+/** Writes byte arrays one after the other, from a position on. */
+export async function writeConcatenated(
+  handle: FileHandle,
+  parts: readonly Uint8Array[],
+  position: number,
+): Promise<void> {
+  for (let rest = cut(parts), at = position; rest.length > 0;) {
+    let size = 0
+    const some = rest.filter(({ byteLength }) => (size += byteLength) <= pieceBytes)
+    const { bytesWritten } = await handle.writev(some, at)
+    at += bytesWritten
+    rest = skip(rest, bytesWritten)
   }
+}
+
+/** The same bytes in arrays of at most `pieceBytes`. */
+const cut = (parts: readonly Uint8Array[]): Uint8Array[] =>
+  parts.flatMap(part => {
+    const pieces = []
+    for (let i = 0; i < part.byteLength; i += pieceBytes) pieces.push(part.subarray(i, i + pieceBytes))
+    return pieces
+  })
+
+/** The arrays without their first bytes. */
+function skip(parts: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  let left = bytes
+  return parts.flatMap(part => {
+    const skipped = Math.min(left, part.byteLength)
+    left -= skipped
+    return skipped < part.byteLength ? [part.subarray(skipped)] : []
+  })
 }
 
 /** Reads a small text file. Throws a FileError, without reading, if it has more than `limit` bytes. */

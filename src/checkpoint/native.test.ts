@@ -9,8 +9,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { FileError, SwitchyardError } from '../base/errors.js'
 import { hostFrom } from '../base/host-tensor.js'
 import { sourceOf } from './format.js'
-import { latestCheckpoint, listCheckpoints, loadCheckpoint, native, saveCheckpoint } from './native.js'
+import { loadCheckpoint, native, saveCheckpoint } from './native.js'
 import type { CheckpointContent } from './native.js'
+import { latestCheckpoint, listCheckpoints } from './run-folder.js'
 
 let run: string
 beforeEach(async () => {
@@ -121,7 +122,7 @@ describe('saveCheckpoint and loadCheckpoint', () => {
   })
 
   it.each<[string, (info: Record<string, unknown>) => unknown, RegExp]>([
-    ['a newer version', info => ({ ...info, version: 2, more: 1 }), /version 2 of the format.*update switchyard/],
+    ['a newer version', info => ({ ...info, version: 3, more: 1 }), /version 3 of the format.*update switchyard/],
     ['an unknown key', info => ({ ...info, more: 1 }), /more/],
     ['a missing key', info => ({ ...info, step: undefined }), /step/],
     ['missing JSON', info => ({ ...info, config: undefined }), /config/],

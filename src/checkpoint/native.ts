@@ -1,45 +1,26 @@
-import { rename, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import * as z from 'zod'
-import { FileError, SwitchyardError } from '../base/errors.js'
-import { formatBytes } from '../base/format.js'
+import { FileError } from '../base/errors.js'
 import type { HostTensor } from '../base/host-tensor.js'
-import { isFile, namesIn, readSmallText, withPath } from './files.js'
-import { exists, removeAtomically, writeFolderAtomically } from './atomic.js'
+import { exists, writeFolderAtomically } from './atomic.js'
+import { checkInfo, goBack, infoName, infoText, readInfo } from './checkpoint-info.js'
+import type { CheckpointInfo } from './checkpoint-info.js'
+import { checkedReader, withChecksums } from './checksum.js'
+import type { Checksums } from './checksum.js'
+import { isFile, namesIn, withPath } from './files.js'
 import { sourceOf } from './format.js'
 import type { CheckpointFormat, CheckpointReader, TensorSource } from './format.js'
-import { findNotJson, parseJson } from './json.js'
 import type { Json } from './json.js'
+import { checkKeep, removeSurplus } from './run-folder.js'
+import type { Keep } from './run-folder.js'
 import { safetensors } from './safetensors.js'
 
-const version = 1
-const maxJsonBytes = 64 * 2 ** 20
-const jsonName = 'checkpoint.json'
+export type { CheckpointInfo } from './checkpoint-info.js'
+
 const paramsName = 'params.safetensors'
 const optimizerName = 'optimizer.safetensors'
 const stateName = 'state.safetensors'
 
-const json = z.custom<Json>(value => value !== undefined, 'is missing')
-const count = z.int().min(0)
-
-const infoSchema = z.strictObject({
-  format: z.literal('switchyard'),
-  version: z.literal(version),
-  step: count,
-  /** `config`, `task` and `data` belong to other folders of src/ and are stored unchanged. */
-  config: json,
-  task: json,
-  /** The position of the data iterator. */
-  data: json,
-  seed: count,
-  /** A resumed run is exact only on the same backend version with the same number of threads. */
-  backendVersion: z.string(),
-  threads: z.int().min(1),
-  libraryVersion: z.string(),
-})
-
-/** The fields of checkpoint.json, except the format's name and version. */
-export type CheckpointInfo = Omit<z.infer<typeof infoSchema>, 'format' | 'version'>
 type Opaque = 'config' | 'task' | 'data'
 
 /**
@@ -67,26 +48,21 @@ export interface Checkpoint extends CheckpointInfo {
 }
 
 /**
- * Writes `runFolder/step-<n>` and returns its path. When it is in place and on the disk, older steps are deleted, so
- * that the newest `keep` up to this one remain. A checkpoint of the same step is replaced. The tensors' memory is not
- * copied: leave it alone until the promise settles.
+ * Writes `runFolder/step-<n>` and returns its path. When it is in place and on the disk, older checkpoints that are not
+ * to be kept are deleted (see `Keep`). A checkpoint of the same step is replaced. The tensors' memory is not copied:
+ * leave it alone until the promise settles.
  */
 export async function saveCheckpoint(
   runFolder: string,
   content: CheckpointContent,
-  options: { keep?: number } = {},
+  keep: Keep = { keep: Infinity },
 ): Promise<string> {
-  const { keep = Infinity } = options
-  if (!(keep >= 1)) throw new SwitchyardError(`keep is ${keep}: the checkpoint that is being saved must be kept`)
+  checkKeep(keep)
   const folder = join(runFolder, `step-${content.step}`)
   const { params, optimizer, state, ...info } = content
   const tensors: Parts = { params: sourceOf(params), optimizer: sourceOf(optimizer), state: state && sourceOf(state) }
   await writeParts(folder, info, tensors, {}, true)
-
-  const { checkpoints, superseded } = await scanRun(runFolder)
-  const older = checkpoints.filter(c => c.step < content.step).map(c => c.path)
-  const surplus = older.slice(0, Math.max(0, older.length + 1 - keep))
-  for (const path of [...superseded, ...surplus]) await removeAtomically(path)
+  await removeSurplus(runFolder, content.step, content.best?.step, keep)
   return folder
 }
 
@@ -116,78 +92,24 @@ const unknownRun = {
 }
 
 /**
- * The folder of the checkpoint with the highest step; undefined if there is none. Unfinished folders left by a crash
- * are ignored.
+ * Opens a checkpoint folder; close it after use. Tensors are compared with their checksums when they are read. Throws a
+ * FileError if checkpoint.json or the header of a tensor file is damaged.
  */
-export async function latestCheckpoint(runFolder: string): Promise<string | undefined> {
-  return (await listCheckpoints(runFolder)).at(-1)?.path
-}
-
-/** The checkpoints of a run in the order of their steps. A folder without checkpoint.json or parameters is ignored. */
-export async function listCheckpoints(runFolder: string): Promise<{ step: number; path: string }[]> {
-  return (await scanRun(runFolder)).checkpoints
-}
-
-/**
- * Abandons the checkpoints after step `from`, for a run that resumed from that step and is about to save step `next`.
- * Renames them to `step-<n>.abandoned-by-<next>`. While `step-<next>` does not exist, they are still valid checkpoints;
- * once it exists, they are ignored, and the next `saveCheckpoint` deletes them. Thus even after a crash, the valid
- * checkpoints are all of one history: either the old one or the new one.
- */
-export async function abandonAfter(runFolder: string, from: number, next: number): Promise<void> {
-  const later = (await listCheckpoints(runFolder)).filter(({ step }) => step > from)
-  // First the checkpoint at step `next`, because the existence of `step-<next>` marks all renamed ones as abandoned.
-  for (const { step, path } of later.sort((a, b) => Number(b.step === next) - Number(a.step === next))) {
-    const aside = join(runFolder, `step-${step}.abandoned-by-${next}`)
-    if (path === aside) continue
-    if (await exists(aside)) await removeAtomically(aside)
-    await withPath(path, () => rename(path, aside))
-  }
-}
-
-const checkpointName = /^step-(0|[1-9]\d{0,15})(?:\.(replaced)|\.abandoned-by-(\d{1,16}))?$/
-
-/**
- * The valid checkpoints of a run, and the obsolete folders: replaced or abandoned checkpoints whose replacement or
- * successor exists.
- */
-async function scanRun(
-  runFolder: string,
-): Promise<{ checkpoints: { step: number; path: string }[]; superseded: string[] }> {
-  const found = new Map<number, string>()
-  const superseded: string[] = []
-  // Sorted, so that `step-5` comes before `step-5.replaced` and `step-5.abandoned-by-7`, which count only without it.
-  const names = (await namesIn(runFolder)).filter(name => checkpointName.test(name)).sort()
-  const isComplete = async (name: string): Promise<boolean> =>
-    (await isFile(join(runFolder, name, jsonName))) && (await isFile(join(runFolder, name, paramsName)))
-  const complete = new Set<string>()
-  for (const name of names) if (await isComplete(name)) complete.add(name)
-  for (const name of names) {
-    const [, digits, replaced, successor] = checkpointName.exec(name)!
-    const path = join(runFolder, name)
-    const step = Number(digits)
-    const isAside = replaced !== undefined || successor !== undefined
-    if ((isAside && found.has(step)) || complete.has(`step-${successor}`)) superseded.push(path)
-    else if (complete.has(name)) found.set(step, path)
-  }
-  const checkpoints = Array.from(found, ([step, path]) => ({ step, path })).sort((a, b) => a.step - b.step)
-  return { checkpoints, superseded }
-}
-
-/** Opens a checkpoint folder; close it after use. */
 export async function loadCheckpoint(folder: string): Promise<Checkpoint> {
-  const info = await readInfo(folder)
+  const { info, checksums } = await readInfo(folder)
   const opened: CheckpointReader[] = []
   const close = async (): Promise<void> => {
     for (const reader of opened) await reader.close()
   }
   const part = async (name: string): Promise<CheckpointReader> => {
-    const reader = await openPart(folder, name)
+    const reader = await openPart(folder, name, checksums?.[name])
     opened.push(reader)
     return reader
   }
   const optionalPart = async (name: string): Promise<CheckpointReader | undefined> =>
-    (await withPath(folder, () => exists(join(folder, name)))) ? part(name) : undefined
+    checksums?.[name] !== undefined || (await withPath(folder, () => exists(join(folder, name))))
+      ? part(name)
+      : undefined
   try {
     return {
       ...info,
@@ -210,11 +132,11 @@ export async function loadCheckpoint(folder: string): Promise<Checkpoint> {
 export const native: CheckpointFormat = {
   name: 'native',
 
-  detect: path => isFile(join(path, jsonName)),
+  detect: path => isFile(join(path, infoName)),
 
   async open(path) {
-    await readInfo(path)
-    return openPart(path, paramsName)
+    const { checksums } = await readInfo(path)
+    return openPart(path, paramsName, checksums?.[paramsName])
   },
 
   async write(path, source, options = {}) {
@@ -237,59 +159,35 @@ async function writeParts(
   replace: boolean,
   files: Readonly<Record<string, Uint8Array>> = {},
 ): Promise<void> {
-  const text = infoText(folder, info)
+  const checked = checkInfo(folder, info)
+  const checksums: Record<string, Checksums> = {}
+  const write = async (
+    path: string,
+    name: string,
+    tensors: TensorSource,
+    options: { metadata?: Readonly<Record<string, string>> } = {},
+  ): Promise<void> => {
+    const summed = withChecksums(tensors)
+    await safetensors.write(join(path, name), summed.source, options)
+    checksums[name] = summed.checksums
+  }
   await writeFolderAtomically(
     folder,
     async temp => {
-      await safetensors.write(join(temp, paramsName), parts.params, { metadata })
-      if (parts.optimizer) await safetensors.write(join(temp, optimizerName), parts.optimizer)
-      if (parts.state) await safetensors.write(join(temp, stateName), parts.state)
-      for (const [name, bytes] of Object.entries({ ...files, [jsonName]: text }))
+      await write(temp, paramsName, parts.params, { metadata })
+      if (parts.optimizer) await write(temp, optimizerName, parts.optimizer)
+      if (parts.state) await write(temp, stateName, parts.state)
+      for (const [name, bytes] of Object.entries({ ...files, [infoName]: infoText(folder, checked, checksums) }))
         await withPath(folder, () => writeFile(join(temp, name), bytes))
     },
     { replace },
   )
 }
 
-/** The text of checkpoint.json. It is validated like a file that is read, so that a saved checkpoint can be loaded. */
-function infoText(folder: string, info: Omit<CheckpointContent, keyof Parts>): string {
-  const wrong = (message: string): SwitchyardError =>
-    new SwitchyardError(`${folder}: the checkpoint cannot be saved: ${message}`)
-  const notJson = findNotJson(info)
-  if (notJson !== undefined) throw wrong(`${notJson}, which JSON cannot hold`)
-  const checked = infoSchema.safeParse({ format: 'switchyard', version, ...info })
-  if (!checked.success) throw wrong(z.prettifyError(checked.error))
-  const text = `${JSON.stringify(checked.data, null, 2)}\n`
-  const bytes = Buffer.byteLength(text)
-  if (bytes > maxJsonBytes)
-    throw wrong(
-      `${jsonName} would have ${formatBytes(bytes)}, more than ${formatBytes(maxJsonBytes)}: put what is big into tensors`,
-    )
-  return text
-}
-
-async function readInfo(folder: string): Promise<CheckpointInfo> {
-  const path = join(folder, jsonName)
-  const advice = goBack(folder)
-  const text = await readSmallText(path, maxJsonBytes)
-  const value = parseJson(text, message => new FileError(`${path}: this is not JSON, ${message}; ${advice}`))
-  const newer = z.object({ format: z.literal('switchyard'), version: z.number().gt(version) }).safeParse(value)
-  if (newer.success)
-    throw new FileError(
-      `${path}: it has version ${newer.data.version} of the format, and this Switchyard knows ${version}: update switchyard`,
-    )
-  const parsed = infoSchema.safeParse(value)
-  if (!parsed.success)
-    throw new FileError(`${path}: this is not what Switchyard writes; ${advice}\n${z.prettifyError(parsed.error)}`)
-  const { format: _format, version: _version, ...info } = parsed.data
-  return info
-}
-
-const goBack = (folder: string): string => `if the run has an older checkpoint, remove ${folder} to go on from that`
-
-async function openPart(folder: string, name: string): Promise<CheckpointReader> {
+async function openPart(folder: string, name: string, checksums: Checksums | undefined): Promise<CheckpointReader> {
   try {
-    return await safetensors.open(join(folder, name))
+    const reader = await safetensors.open(join(folder, name))
+    return checksums === undefined ? reader : checkedReader(reader, checksums)
   } catch (error) {
     if (!(error instanceof FileError)) throw error
     throw new FileError(`${error.message}; ${goBack(folder)}`, { cause: error })

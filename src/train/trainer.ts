@@ -1,7 +1,7 @@
 import { FileError, SwitchyardError } from '../base/errors.js'
 import { libraryVersion } from '../base/version.js'
-import { abandonAfter, latestCheckpoint } from '../checkpoint/native.js'
 import type { Checkpoint } from '../checkpoint/native.js'
+import { abandonAfter, latestCheckpoint } from '../checkpoint/run-folder.js'
 import { RunLock } from '../checkpoint/run-lock.js'
 import { readCodec, saveCodec } from '../data/task.js'
 import type { Task } from '../data/task.js'
