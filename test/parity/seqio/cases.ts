@@ -26,3 +26,12 @@ export const toLists = (features: TokenFields): Lists =>
 
 /** All examples of a dataset. */
 export const allOf = <T>(dataset: Dataset<T>): T[] => Array.from({ length: dataset.length }, (_, i) => dataset.get(i))
+
+/** Keyword arguments under the names that this project gives them: `num_classes` becomes `numClasses`. */
+export const camelKeys = (args: Readonly<Record<string, unknown>>): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(args).map(([key, value]) => [
+      key.replaceAll(/_(\w)/g, (_, letter: string) => letter.toUpperCase()),
+      value,
+    ]),
+  )
