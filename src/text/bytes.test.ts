@@ -66,4 +66,28 @@ describe('bytes', () => {
     }
     expect(() => new ByteVocabulary(-1)).toThrow(/number of sentinels is -1/)
   })
+
+  it("drop bytes that are not UTF-8, and ids that are not bytes, by SeqIO's rules", () => {
+    const seqio = new ByteVocabulary(100, { reference: 'seqio' })
+    expect(seqio.size).toBe(359)
+    expect(seqio.sentinelIds.slice(0, 2)).toEqual([358, 357])
+    expect(seqio.encode('<extra_id_0>')).toHaveLength(12)
+    const [first, second] = seqio.encode('é')
+    expect(seqio.decode([first, 2, 358, second, 300, 68])).toBe('éA')
+    const anyBytes = fc.array(
+      fc.oneof(fc.integer({ min: 0, max: 255 }), fc.constantFrom(0xe0, 0xed, 0xf0, 0xf4, 0x80, 0xa0)),
+    )
+    fc.assert(
+      fc.property(anyBytes, bytes => {
+        const ids = bytes.map(byte => byte + 3)
+        const replaced = new TextDecoder('utf-8', { ignoreBOM: true }).decode(Uint8Array.from(bytes))
+        fc.pre(!Buffer.from(bytes).includes('\ufffd'))
+        expect(seqio.decode(ids)).toBe(replaced.replaceAll('\ufffd', ''))
+        const stream = seqio.stream()
+        expect(ids.map(id => stream.push(id)).join('') + stream.end()).toBe(seqio.decode(ids))
+      }),
+      { numRuns: 1000 },
+    )
+    expect(seqio.decode(seqio.encode('\ufffd\ufeff'))).toBe('\ufffd\ufeff')
+  })
 })

@@ -14,7 +14,7 @@ type AnySpec = z.infer<typeof vocabularySpec>
 const constructors: { [K in AnySpec['kind']]: (spec: Extract<AnySpec, { kind: K }>) => Vocabulary } = {
   characters: ({ symbols, firstId, size }) => new CharacterVocabulary(symbols, { firstId, size }),
   words: ({ symbols, firstId, size }) => new WordVocabulary(symbols, { firstId, size }),
-  bytes: ({ sentinels }) => new ByteVocabulary(sentinels),
+  bytes: ({ sentinels, reference }) => new ByteVocabulary(sentinels, { reference }),
   sentencepiece: spec => SentencePieceVocabulary.fromJSON(spec),
 }
 

@@ -8,7 +8,7 @@ import type { Piece, SentencePieceModel } from './spiece-model.js'
 import { decodeAll, textStream, Utf8Stream } from './stream.js'
 import { Unigram } from './unigram.js'
 import { EOS_ID, PAD_ID, UNK_ID } from './vocabulary.js'
-import type { TextStream, Vocabulary } from './vocabulary.js'
+import type { TextStream, Vocabulary, VocabularyReference } from './vocabulary.js'
 
 const T5_SENTINELS = 100
 /** Bounds time and memory. The 250,000 pieces of mT5 have less than 2 million characters in all. */
@@ -22,16 +22,21 @@ export const sentencePieceSpec = z.strictObject({
   model: z.string().max(Math.ceil(MAX_MODEL_BYTES / 3) * 4),
   /** How many sentinels follow the model's pieces. */
   appendedSentinels: appended,
+  /** Left out for Hugging Face's rules. */
+  reference: z.literal('seqio').optional(),
 })
 
 /**
  * A SentencePiece unigram model (T5, Flan-T5, Switch, mT5). It gives the ids of the sentencepiece library, with two
- * additions:
+ * additions (the rules of Hugging Face):
  *
  * - `<extra_id_k>` in a text is a sentinel with one id, 32000 + 99 - k for T5. Sentinels are pieces of the model itself
  *   (mT5) or are appended to it in reverse order. As in SeqIO, a sentinel absorbs the space before it; the text after
  *   it keeps its space.
  * - Special tokens written in a text, such as `</s>`, are ordinary text.
+ *
+ * By SeqIO's rules (`reference: 'seqio'`) a sentinel is a user-defined piece with a space before it: `<extra_id_k>` is a
+ * sentinel at the start of a word only, and ordinary text in `x<extra_id_0>`.
  */
 export class SentencePieceVocabulary implements Vocabulary {
   readonly padId = PAD_ID
@@ -51,6 +56,7 @@ export class SentencePieceVocabulary implements Vocabulary {
   constructor(
     private readonly model: SentencePieceModel,
     appendedSentinels?: number,
+    private readonly options: { readonly reference?: VocabularyReference } = {},
   ) {
     checkPieces(model.pieces)
     const own = ownSentinels(model.pieces)
@@ -65,30 +71,43 @@ export class SentencePieceVocabulary implements Vocabulary {
     this.sentinelIds = own.length > 0 ? own : Array.from({ length: count }, (_, k) => end + count - 1 - k)
     this.surfaces = surfacesOf(model.pieces, this.sentinelIds)
     const sentinels = new Set(this.sentinelIds)
-    const texts = model.pieces.map((piece, id) => [piece, id] as const).filter(([, id]) => !sentinels.has(id))
+    const appendedPieces = this.sentinelIds.slice(0, count).map((id, k): readonly [Piece, number] => {
+      return [{ text: SPACE_SYMBOL + sentinelText(k), score: 0, type: 'userDefined' }, id]
+    })
+    const ownPieces = model.pieces.map((piece, id) => [piece, id] as const)
+    const texts = this.cutsAtSentinels
+      ? ownPieces.filter(([, id]) => !sentinels.has(id))
+      : [...ownPieces, ...appendedPieces]
     const userDefined = texts.filter(([{ type }]) => type === 'userDefined').map(([{ text }]) => text)
     this.normalizer = new Normalizer(model.normalizer, userDefined)
     this.unigram = new Unigram(
       texts.filter(([{ type }]) => type === 'normal' || type === 'userDefined'),
-      end,
+      this.size,
     )
     this.byteOf = bytesOfPieces(model.pieces)
     this.byteIds = model.byteFallback ? idsOfBytes(this.byteOf) : undefined
   }
 
   /** Reads the bytes of a `spiece.model`. A ConfigError says what is wrong with them. */
-  static fromModel(bytes: Uint8Array, appendedSentinels?: number): SentencePieceVocabulary {
-    return new SentencePieceVocabulary(parseSentencePieceModel(bytes), appendedSentinels)
+  static fromModel(
+    bytes: Uint8Array,
+    appendedSentinels?: number,
+    options?: { readonly reference?: VocabularyReference },
+  ): SentencePieceVocabulary {
+    return new SentencePieceVocabulary(parseSentencePieceModel(bytes), appendedSentinels, options)
   }
 
-  static fromJSON({ model, appendedSentinels }: z.infer<typeof sentencePieceSpec>): SentencePieceVocabulary {
-    return SentencePieceVocabulary.fromModel(
-      fromBase64(model, 'vocabulary of sentencepiece: its model'),
-      appendedSentinels,
-    )
+  static fromJSON({ model, appendedSentinels, reference }: z.infer<typeof sentencePieceSpec>): SentencePieceVocabulary {
+    const bytes = fromBase64(model, 'vocabulary of sentencepiece: its model')
+    return SentencePieceVocabulary.fromModel(bytes, appendedSentinels, { reference })
+  }
+
+  private get cutsAtSentinels(): boolean {
+    return this.options.reference !== 'seqio'
   }
 
   encode(text: string): number[] {
+    if (!this.cutsAtSentinels) return this.encodeText(text, false)
     return cutAtSentinels(text, this.sentinelIds.length).flatMap((part, i) =>
       typeof part === 'number' ? [this.sentinelIds[part]] : this.encodeText(part, i > 0),
     )
@@ -127,6 +146,7 @@ export class SentencePieceVocabulary implements Vocabulary {
       kind: 'sentencepiece',
       model: toBase64(serializeSentencePieceModel(this.model)),
       appendedSentinels: this.size - this.model.pieces.length,
+      ...(this.options.reference === 'seqio' && { reference: 'seqio' }),
     }
   }
 

@@ -50,3 +50,35 @@ export class Utf8Stream {
     return this.decoder.decode()
   }
 }
+
+/** Decodes UTF-8 byte by byte and drops bytes that are not UTF-8, as Python's `decode(errors='ignore')` does. */
+export class ValidUtf8Stream {
+  /** The bytes of an incomplete character, and how many bytes it has in all. */
+  private pending: number[] = []
+  private length = 0
+
+  /** The character that this byte completes. */
+  push(byte: number): string {
+    if (this.pending.length > 0 && this.continues(byte)) {
+      this.pending.push(byte)
+      if (this.pending.length < this.length) return ''
+      const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(Uint8Array.from(this.pending))
+      this.pending = []
+      return text
+    }
+    this.pending = []
+    if (byte < 0x80) return String.fromCharCode(byte)
+    this.length = byte < 0xc2 || byte > 0xf4 ? 0 : byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4
+    if (this.length > 0) this.pending = [byte]
+    return ''
+  }
+
+  /** Whether the byte may follow the pending ones: UTF-8 has no overlong forms, no surrogates, nothing past U+10FFFF. */
+  private continues(byte: number): boolean {
+    const second = this.pending.length === 1
+    const [first] = this.pending
+    const least = second && first === 0xe0 ? 0xa0 : second && first === 0xf0 ? 0x90 : 0x80
+    const greatest = second && first === 0xed ? 0x9f : second && first === 0xf4 ? 0x8f : 0xbf
+    return byte >= least && byte <= greatest
+  }
+}

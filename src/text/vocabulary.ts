@@ -15,6 +15,12 @@ export const FIRST_SYMBOL_ID = 3
 /** The text of an unknown token, as in SentencePiece. */
 export const UNKNOWN_TEXT = '\u2047'
 
+/**
+ * The library whose rules a vocabulary follows where they differ: Hugging Face's tokenizers (the default), or SeqIO's
+ * vocabularies, for pretraining data that must have SeqIO's ids.
+ */
+export type VocabularyReference = 'hf' | 'seqio'
+
 /** The result of `toJSON`: plain data that `vocabularyFromJSON` reads. Each implementation has its own `kind`. */
 export interface VocabularySpec {
   readonly kind: string

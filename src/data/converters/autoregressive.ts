@@ -17,5 +17,7 @@ export function shiftRight(tokens: Int32Array, segmentIds?: Int32Array, bosId: n
 
 /** The weight of each target in the loss: 1 for a token, 0 for padding. */
 export function lossWeights(targets: Int32Array): Int32Array {
-  return targets.map(token => (token === PAD_ID ? 0 : 1))
+  const weights = new Int32Array(targets.length)
+  for (let i = 0; i < targets.length; i++) if (targets[i] !== PAD_ID) weights[i] = 1
+  return weights
 }

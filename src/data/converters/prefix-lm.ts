@@ -50,16 +50,16 @@ export function joinedLengths(lengths: FeatureLengths): FeatureLengths {
 /** The model's features of a packed or padded row of joined features. */
 export function prefixFeatures(row: TokenFields, { bosId, lossOnTargetsOnly = true }: PrefixLmOptions): TokenFields {
   const features = decoderFeatures(row, bosId)
-  // A row that is not packed is one segment.
-  const position = (i: number): number => ('targets_positions' in row ? row.targets_positions[i] : i)
   const { inputs_width: width, inputs_width_add_pos: widthAndOne } = row
-  const weights = features.decoder_loss_weights
-  return {
-    ...features,
-    decoder_causal_attention: widthAndOne.map((w, i) => (position(i) < w ? 1 : 0)),
-    ...(lossOnTargetsOnly && {
-      // SeqIO's exclusive or: a padding token among the inputs has weight 1.
-      decoder_loss_weights: weights.map((weight, i) => (position(i) < width[i] ? 1 - weight : weight)),
-    }),
+  // A row that is not packed is one segment.
+  const positions = (row as Partial<TokenFields>).targets_positions
+  const attention = new Int32Array(widthAndOne.length)
+  const weights = features.decoder_loss_weights.slice()
+  for (let i = 0; i < attention.length; i++) {
+    const position = positions === undefined ? i : positions[i]
+    if (position < widthAndOne[i]) attention[i] = 1
+    // SeqIO's exclusive or: a padding token among the inputs has weight 1.
+    if (lossOnTargetsOnly && position < width[i]) weights[i] = 1 - weights[i]
   }
+  return { ...features, decoder_loss_weights: weights, decoder_causal_attention: attention }
 }

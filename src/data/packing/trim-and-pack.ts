@@ -133,8 +133,9 @@ export class PackedDataset implements Dataset<TokenFields> {
       // SeqIO's own op gives segment ids to sequences with tokens only, and none to a 0 inside a sequence.
       const withTokens = sequences.filter(sequence => sequence.length > 0)
       const row = layOut(name, withTokens, this.capacities[f])
-      const segmentIds = row[`${name}_segment_ids`].map((id, i) => (row[name][i] === PAD_ID ? 0 : id))
-      return { ...row, [`${name}_segment_ids`]: segmentIds }
+      const { [name]: tokens, [`${name}_segment_ids`]: segmentIds } = row
+      for (let i = 0; i < tokens.length; i++) if (tokens[i] === PAD_ID) segmentIds[i] = 0
+      return row
     })
     return Object.assign({}, ...features) as TokenFields
   }
