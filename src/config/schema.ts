@@ -4,8 +4,10 @@ import type { ModelConfig, RouterConfig } from '../model/config.js'
 import { customSchema } from '../base/custom.js'
 import { taskSchema } from '../data/tasks/registry.js'
 import { meanings } from '../model/meaning.js'
-import { routers } from '../nn/moe/router.js'
 import { trainDefaults } from '../train/config.js'
+import { canDecode } from '../model/routing.js'
+import { stackLayers } from '../model/config.js'
+import { routers } from '../nn/moe/routers/routers.js'
 import type { RunConfig, TrainConfig } from '../train/config.js'
 import type { OptimizerConfig } from '../train/optimizers/optimizers.js'
 import type { ScheduleConfig } from '../train/optimizers/schedules.js'
@@ -54,9 +56,12 @@ export const modelSchema = z.strictObject({
 
 export const routerSchema = z.strictObject({
   kind: namesOf(routers),
+  decoderKind: namesOf(routers).nullable(),
+  selectedExperts: size,
+  batchPrioritized: z.boolean(),
   custom: z.string().min(1).optional(),
   maxGroupSize: size,
-  trainCapacityFactor: positive,
+  trainCapacityFactor: positive.nullable(),
   evalCapacityFactor: positive,
   minExpertCapacity: count,
   expertCapacity: size.nullable(),
@@ -145,10 +150,20 @@ const originSchema = z.strictObject({
   rules: z.array(restoreRule),
 }) satisfies z.ZodType<Origin>
 
+/** The settings of a saved model, of which files of older versions do not have all. */
+const savedModelSchema = modelSchema.extend({
+  relativePositionBias: modelSchema.shape.relativePositionBias.default('perStack'),
+})
+const savedRouterSchema = routerSchema.extend({
+  decoderKind: routerSchema.shape.decoderKind.default(null),
+  selectedExperts: routerSchema.shape.selectedExperts.default(1),
+  batchPrioritized: routerSchema.shape.batchPrioritized.default(false),
+})
+
 /** The configuration of a native checkpoint that holds weights only, as `convert` writes it. */
 export const nativeSchema = z.strictObject({
-  model: modelSchema,
-  router: routerSchema,
+  model: savedModelSchema,
+  router: savedRouterSchema,
   bits: z.literal([4, 8]).nullable(),
   maxNewTokens: size.nullable(),
 }) satisfies z.ZodType<NativeConfig>
@@ -156,9 +171,8 @@ export const nativeSchema = z.strictObject({
 export const runSchema = z
   .strictObject({
     task: taskSchema,
-    // Runs of older versions do not have this setting.
-    model: modelSchema.extend({ relativePositionBias: modelSchema.shape.relativePositionBias.default('perStack') }),
-    router: routerSchema,
+    model: savedModelSchema,
+    router: savedRouterSchema,
     train: trainSchema,
     from: originSchema.nullable().default(null),
   })
@@ -169,4 +183,9 @@ export const runSchema = z
   .refine(({ model }) => model.relativePositionMaxDistance > model.relativePositionBuckets / 2, {
     path: ['model', 'relativePositionMaxDistance'],
     message: 'must be more than half of relativePositionBuckets: nearer distances have a bucket each',
+  })
+  .refine(({ model, router }) => !stackLayers(model, 'decoder').some(layer => layer.sparse) || canDecode(router), {
+    path: ['router', 'decoderKind'],
+    message:
+      'must be a router that routes each token by itself, such as tokensChoose: the decoder generates tokens one by one, so its experts cannot choose among them',
   }) satisfies z.ZodType<RunConfig>

@@ -44,7 +44,10 @@ export type DecodeStart = {
 /**
  * A pass over one position. Its tokens are routed without capacity, as in every reference that decodes with a cache.
  */
-const passOf = (options: ForwardOptions): Pass => ({ ...newPass(options, noNoise, null), dropless: true })
+const passOf = (tokens: Tensor, options: ForwardOptions): Pass => ({
+  ...newPass('decoder', tokens, options, noNoise, null),
+  dropless: true,
+})
 
 /** The values that depend only on the sizes of a batch: relative position biases, and an empty cache. */
 export function startDecoding(
@@ -96,12 +99,13 @@ export function decodeStep(
   options: ForwardOptions,
 ): { logits: Tensor; cache: DecodeCache } {
   const { config } = options
-  const pass = passOf(options)
+  const current = np.expandDims(tokens, 1) // [batch, 1]
+  const pass = passOf(current, options)
   const ownBiases = selfBiases.map(bias =>
     lax.dynamicSlice(bias, [0, 0, step, 0], [1, config.numHeads, 1, bias.shape[3]]),
   ) // [1, heads, 1, maxLength]
   const next: DecodeCache = []
-  let x = embed(params.token_embedder.embedding, np.expandDims(tokens, 1), config.dModel, config.dtype) // [batch, 1, dModel]
+  let x = embed(params.token_embedder.embedding, current, config.dModel, config.dtype) // [batch, 1, dModel]
   decoderLayers(params, options).forEach((layer, i) => {
     const self = (y: Tensor): KeysAndValues => {
       const { keys, values } = keysAndValues(layer.self_attention, y, config.numHeads) // [batch, heads, 1, headDim]
@@ -119,7 +123,7 @@ export function decodeStep(
       pass,
     ).x // [batch, 1, dModel]
   })
-  const logits = outputLogits(params, stackNorm('decoder', params, x, pass), config) // [batch, 1, vocab]
+  const logits = outputLogits(params, stackNorm(params, x, pass), config) // [batch, 1, vocab]
   return { logits: np.squeeze(logits, 1), cache: next }
 }
 

@@ -1,4 +1,4 @@
-import type { RouterKind } from '../nn/moe/router.js'
+import type { RouterKind } from '../nn/moe/routers/routers.js'
 import type { Reference } from './meaning.js'
 
 /** The sizes and fixed choices of an encoder-decoder. All sizes count elements. */
@@ -45,16 +45,30 @@ export interface ModelConfig {
 
 /** How tokens are routed to experts. */
 export interface RouterConfig {
-  /** The name of the router: see nn/moe/router.ts. */
+  /** The name of the router: see nn/moe/routers. */
   kind: RouterKind
+  /**
+   * The decoder's router; null: the same. Routers that compare tokens, such as `expertsChoose`, cannot serve a decoder.
+   */
+  decoderKind: RouterKind | null
+  /** How many experts a token chooses (`tokensChoose`). */
+  selectedExperts: number
+  /**
+   * Whether the encoder's most confident tokens take the experts' capacity first (`tokensChoose`). The decoder never
+   * does that, because a token must not depend on later ones.
+   */
+  batchPrioritized: boolean
   /**
    * The name of a router that a program supplied, which is used instead of `kind`: see `ForwardOptions.customRouter`.
    */
   custom?: string
   /** Tokens are routed in groups of at most this many tokens. */
   maxGroupSize: number
-  /** An expert takes at most factor * tokensPerGroup / numExperts tokens of a group. */
-  trainCapacityFactor: number
+  /**
+   * An expert takes at most factor * tokensPerGroup / numExperts tokens of a group. null in training: every token that
+   * chooses it.
+   */
+  trainCapacityFactor: number | null
   evalCapacityFactor: number
   minExpertCapacity: number
   /** A fixed capacity for each expert and group instead of the factors, as in HF; or null. */

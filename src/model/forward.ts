@@ -8,14 +8,16 @@ import { embed, projection } from '../nn/embedding.js'
 import { noNoise, noiseFrom } from '../nn/noise.js'
 import type { Noise } from '../nn/noise.js'
 import { rmsNorm } from '../nn/rms-norm.js'
-import type { ModelConfig, StackName } from './config.js'
+import type { ModelConfig } from './config.js'
 import { decoderLayer, encoderLayer, zeroPadding } from './layers.js'
 import type { LayerOutput } from './layers.js'
+import { stackLayers } from './config.js'
 import { meaningOf } from './meaning.js'
 import { newPass } from './pass.js'
 import type { Pass } from './pass.js'
 import { decoderMasks, encoderMasks } from './masks.js'
 import type { EncoderBatch } from './masks.js'
+import { routerOf } from './routing.js'
 import { addMask, biasOfLayer, positionBiases, positionTables } from './position-bias.js'
 import type { Batch, ForwardOptions, ForwardOutput, LayerRecord, ModelParams } from './types.js'
 
@@ -66,10 +68,8 @@ export function encode(
   const { encoder } = params
   const masks = encoderMasks(batch, meaningOf(options))
   const biases = addMask(relativeBiases, masks.selfAttention)
-  const pass = newPass(options, noise, masks.nonPadding)
-  return runStack('encoder', params, batch.encoder_input_tokens, pass, (x, i) =>
-    encoderLayer(encoder[`layers_${i}`], x, biasOfLayer(biases, i), pass),
-  )
+  const pass = newPass('encoder', batch.encoder_input_tokens, options, noise, masks.nonPadding)
+  return runStack(params, pass, (x, i) => encoderLayer(encoder[`layers_${i}`], x, biasOfLayer(biases, i), pass))
 }
 
 function decode(
@@ -88,8 +88,8 @@ function decode(
     masks.selfAttention,
   )
   const crossBias = maskBias(masks.crossAttention) // [batch, 1, query, key]
-  const pass = newPass(options, noise, masks.nonPadding)
-  return runStack('decoder', params, batch.decoder_input_tokens, pass, (x, i) => {
+  const pass = newPass('decoder', batch.decoder_input_tokens, options, noise, masks.nonPadding)
+  return runStack(params, pass, (x, i) => {
     const layer = decoder[`layers_${i}`]
     return decoderLayer(
       layer,
@@ -105,14 +105,9 @@ function decode(
   })
 }
 
-/** Embeds tokens [batch, length], applies a stack's layers in order, and normalizes. */
-function runStack(
-  stack: StackName,
-  params: ModelParams,
-  tokens: Tensor,
-  pass: Pass,
-  layer: (x: Tensor, index: number) => LayerOutput,
-): StackOutput {
+/** Embeds the tokens of a pass, applies its stack's layers in order, and normalizes. */
+function runStack(params: ModelParams, pass: Pass, layer: (x: Tensor, index: number) => LayerOutput): StackOutput {
+  const { stack, tokenIds: tokens } = pass
   const { config } = pass.options
   const numLayers = stack === 'encoder' ? config.numEncoderLayers : config.numDecoderLayers
   const states = [
@@ -130,13 +125,13 @@ function runStack(
     states.push(x)
     if (record) routers.push({ stack, layer: i, record })
   }
-  const output = pass.noise.dropout(stackNorm(stack, params, states[numLayers], pass), pass.dropoutRate, 1) // [batch, length, dModel]
+  const output = pass.noise.dropout(stackNorm(params, states[numLayers], pass), pass.dropoutRate, 1) // [batch, length, dModel]
   return { output, states, routers }
 }
 
 /** A stack's final norm of x [batch, length, dModel]. */
-export function stackNorm(stack: StackName, params: ModelParams, x: Tensor, pass: Pass): Tensor {
-  const norm = stack === 'encoder' ? params.encoder.encoder_norm : params.decoder.decoder_norm
+export function stackNorm(params: ModelParams, x: Tensor, pass: Pass): Tensor {
+  const norm = pass.stack === 'encoder' ? params.encoder.encoder_norm : params.decoder.decoder_norm
   const { layerNormEpsilon, dtype } = pass.options.config
   return zeroPadding(rmsNorm(norm, x, layerNormEpsilon, dtype), pass) // [batch, length, dModel]
 }
@@ -153,12 +148,17 @@ export function outputLogits(params: ModelParams, x: Tensor, config: ModelConfig
   return dense(config.tiedLogits ? { kernel: projection(params.token_embedder.embedding) } : untied!, scaled) // [batch, length, vocab]
 }
 
-function noiseOf({ config, router, mode, key, dropoutActive }: ForwardOptions): Noise {
-  const isNoisy = mode === 'train' && (config.dropoutRate > 0 || router.jitterNoise > 0 || router.expertDropoutRate > 0)
+function noiseOf(options: ForwardOptions): Noise {
+  const { config, router, mode, key, dropoutActive } = options
+  const isRandom = (['encoder', 'decoder'] as const).some(
+    stack => stackLayers(config, stack).some(layer => layer.sparse) && routerOf(options, stack).isRandom,
+  )
+  const isNoisy =
+    mode === 'train' && (isRandom || config.dropoutRate > 0 || router.jitterNoise > 0 || router.expertDropoutRate > 0)
   if (!isNoisy) return noNoise
   if (key === undefined)
     throw new SwitchyardError(
-      'training with dropout or jitter needs a random key: forward(params, batch, { key: random.key(seed), ... })',
+      'training with dropout, jitter or a random router needs a random key: forward(params, batch, { key: random.key(seed), ... })',
     )
   return noiseFrom(key, dropoutActive)
 }

@@ -70,7 +70,7 @@ function feedForward(
   let record: RouterRecord | null = null
   const output = residual(params.pre_mlp_layer_norm, x, pass, y => {
     if (!('router' in params.mlp)) return mlp(params.mlp, y, pass.noise, pass.dropoutRate)
-    record = moeLayer(params.mlp, y, routedTokens(pass), moeOptions(pass, y.shape[0], y.shape[1]), pass.noise)
+    record = moeLayer(params.mlp, y, routedTokens(pass), moeOptions(pass, pass.tokenIds), pass.noise)
     return record.output
   })
   return { x: output, record }

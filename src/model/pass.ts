@@ -2,10 +2,14 @@ import type { Tensor } from '../engine/api/tensor.js'
 import type { Noise } from '../nn/noise.js'
 import { meaningOf } from './meaning.js'
 import type { Meaning } from './meaning.js'
+import type { StackName } from './config.js'
 import type { ForwardOptions } from './types.js'
 
 /** What the layers of one stack share in one forward pass. */
 export interface Pass {
+  stack: StackName
+  /** The ids of the tokens, which some routers read. */
+  tokenIds: Tensor // [batch, length], int32
   options: ForwardOptions
   meaning: Meaning
   noise: Noise
@@ -16,11 +20,19 @@ export interface Pass {
   dropless: boolean
 }
 
-/** The pass of one stack over a whole batch. */
-export function newPass(options: ForwardOptions, noise: Noise, nonPadding: Tensor | null): Pass {
+/** The pass of one stack over a whole batch of tokens [batch, length]. */
+export function newPass(
+  stack: StackName,
+  tokenIds: Tensor,
+  options: ForwardOptions,
+  noise: Noise,
+  nonPadding: Tensor | null,
+): Pass {
   const { config, mode } = options
   const meaning = meaningOf(options)
   return {
+    stack,
+    tokenIds,
     options,
     meaning,
     noise,

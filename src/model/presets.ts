@@ -30,6 +30,9 @@ export const baseModel: Omit<ModelConfig, 'dModel' | 'dFf' | 'numHeads' | 'numEn
 /** The router of Flaxformer's Switch models. */
 export const baseRouter: RouterConfig = {
   kind: 'tokensChoose',
+  decoderKind: null,
+  selectedExperts: 1,
+  batchPrioritized: false,
   maxGroupSize: 8192,
   trainCapacityFactor: 1.25,
   evalCapacityFactor: 2,

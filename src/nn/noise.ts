@@ -11,10 +11,12 @@ export interface Noise {
   dropout(x: Tensor, rate: number, sharedAxis: number | null): Tensor
   /** x times uniform noise in [1 - amount, 1 + amount). */
   jitter(x: Tensor, amount: number): Tensor
+  /** A new random key, for randomness of the caller's own; null if there is no randomness. */
+  key(): Tensor | null
 }
 
 /** No randomness, for evaluation. */
-export const noNoise: Noise = { dropout: x => x, jitter: x => x }
+export const noNoise: Noise = { dropout: x => x, jitter: x => x, key: () => null }
 
 /**
  * Randomness from a key. The n-th call folds n into the key, so equal keys give equal passes. Where `dropoutActive`, a
@@ -24,6 +26,7 @@ export function noiseFrom(key: Tensor, dropoutActive?: Tensor): Noise {
   let uses = 0
   const next = (): Tensor => random.foldIn(key, uses++)
   return {
+    key: next,
     dropout(x, rate, sharedAxis) {
       if (rate === 0) return x
       const kept = random.bernoulli(

@@ -63,7 +63,7 @@ function activationElements({ model, router, train }: RunConfig): number {
   const attention = (queries: number, keys: number): number =>
     perToken(rows * queries, 4 * numHeads * headDim + 3 * dModel) + SCORE_COPIES * rows * numHeads * queries * keys
   const feedForward = (length: number, sparse: boolean): number =>
-    perToken(rows * length, 2 * dFf + 3 * dModel) * (sparse ? Math.max(1, router.trainCapacityFactor) : 1)
+    perToken(rows * length, 2 * dFf + 3 * dModel) * (sparse ? Math.max(1, router.trainCapacityFactor ?? 1) : 1)
   const encoder = stackLayers(model, 'encoder').map(
     ({ sparse }) => attention(inputLength, inputLength) + feedForward(inputLength, sparse),
   )

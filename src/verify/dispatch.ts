@@ -4,7 +4,7 @@ import type { RouterRecord } from '../nn/moe/types.js'
 
 /**
  * The one-hot dispatch mask [groups, tokens, experts, capacity] of Flaxformer, and its combine array with gates in
- * place of ones, from a record with one choice for each token. The capacity is the expected one, or larger if a token
+ * place of ones. The capacity is the expected one, or larger if a token
  * needs it.
  */
 export async function dispatchArrays(
@@ -15,14 +15,15 @@ export async function dispatchArrays(
   const [expert, position, kept, gate] = await Promise.all(
     [record.expert, record.position, record.kept, record.gate].map(x => x.numbers()),
   )
-  const capacity = position.reduce((most, p, token) => (kept[token] ? Math.max(most, p + 1) : most), expectedCapacity)
+  const choices = record.expert.shape[2]
+  const capacity = position.reduce((most, p, i) => (kept[i] ? Math.max(most, p + 1) : most), expectedCapacity)
   const mask = new Uint8Array(groups * tokens * experts * capacity)
   const combine = new Float32Array(mask.length)
-  for (let token = 0; token < expert.length; token++) {
-    if (!kept[token]) continue
-    const at = (token * experts + expert[token]) * capacity + position[token]
+  for (let i = 0; i < expert.length; i++) {
+    if (!kept[i]) continue
+    const at = (Math.floor(i / choices) * experts + expert[i]) * capacity + position[i]
     mask[at] = 1
-    combine[at] = gate[token]
+    combine[at] = gate[i]
   }
   const shape = [groups, tokens, experts, capacity]
   return { mask: hostTensor('uint8', shape, mask), combine: hostTensor('float32', shape, combine) }

@@ -12,76 +12,44 @@ import type { LossOptions } from '../../src/model/loss.js'
 import { declareParameters } from '../../src/model/parameters.js'
 import { preset } from '../../src/model/presets.js'
 import type { Batch, ModelParams } from '../../src/model/types.js'
-import { tokensChooseTop1 } from '../../src/nn/moe/router.js'
 import type { Router } from '../../src/nn/moe/router.js'
+import { expertsChoose } from '../../src/nn/moe/routers/experts-choose.js'
+import { hashTokens } from '../../src/nn/moe/routers/hash.js'
+import { randomTokens } from '../../src/nn/moe/routers/random.js'
+import { softMixture } from '../../src/nn/moe/routers/soft.js'
+import { tokensChoose, tokensChooseTop1 } from '../../src/nn/moe/routers/tokens-choose.js'
 import { adamW } from '../../src/train/optimizers/adamw.js'
 import { makeTrainStep } from '../../src/train/step.js'
 import type { TrainArrays } from '../../src/train/step.js'
 import { describeRouter } from './router.js'
 
 describeRouter('tokens choose top 1', tokensChooseTop1)
-
-// Two more kinds of routers, to test the interface: tokens with two choices, and experts that choose tokens.
-
-const below = (position: Tensor, capacity: number | null): Tensor =>
-  np.logicalAnd(np.greaterEqual(position, 0), np.less(position, capacity ?? Infinity))
-
-/** Second choices get the capacity that all first choices leave. */
-const tokensChooseTop2: Router = {
-  name: 'tokensChooseTop2',
-  assign({ probabilities }, mask, capacity) {
-    const [groups, tokens, experts] = probabilities.shape
-    const [gates, expert] = np.topK(probabilities, 2) // [groups, tokens, 2]
-    const both = np.oneHot(expert, experts, { dtype: 'int32' }) // [groups, tokens, 2, experts]
-    const chosen = mask ? np.where(np.reshape(mask, [groups, tokens, 1, 1]), both, 0) : both // [groups, tokens, 2, experts]
-    const inOrder = np.reshape(np.swapaxes(chosen, 1, 2), [groups, 2 * tokens, experts]) // [groups, 2 * tokens, experts]
-    const rank = np.subtract(np.sum(np.multiply(np.cumsum(inOrder, 1), inOrder), { axis: 2 }), 1) // [groups, 2 * tokens]
-    const position = np.swapaxes(np.reshape(rank, [groups, 2, tokens]), 1, 2) // [groups, tokens, 2]
-    const kept = below(position, capacity) // [groups, tokens, 2]
-    return {
-      expert,
-      position,
-      kept,
-      gate: np.where(kept, gates, 0),
-      choice: np.astype(np.sum(chosen, { axis: 2 }), 'float32'),
-    }
-  },
-}
-
-/** Each expert takes the tokens that it is most probable for. */
-const expertsChoose: Router = {
-  name: 'expertsChoose',
-  assign({ probabilities }, mask, capacity) {
-    const [groups, tokens, experts] = probabilities.shape
-    const scores = mask ? np.where(np.expandDims(mask, 2), probabilities, -1) : probabilities // [groups, tokens, experts]
-    const order = np.argsort(np.negative(scores), 1) // [groups, tokens, experts]
-    const position = np.where(np.greaterEqual(scores, 0), np.argsort(order, 1), -1) // [groups, tokens, experts]
-    const kept = below(position, capacity) // [groups, tokens, experts]
-    const expert = np.broadcastTo(np.arange(experts), [groups, tokens, experts])
-    return { expert, position, kept, gate: np.where(kept, probabilities, 0), choice: np.astype(kept, 'float32') }
-  },
-}
-
-describeRouter('tokens choose top 2', tokensChooseTop2)
+describeRouter('tokens choose top 2', tokensChoose({ selectedExperts: 2 }))
+describeRouter('tokens choose top 2, batch-prioritized', tokensChoose({ selectedExperts: 2, batchPrioritized: true }))
+describeRouter('tokens choose as many experts as there are', tokensChoose({ selectedExperts: 9 }))
 describeRouter('experts choose', expertsChoose)
+describeRouter('hash', hashTokens, { gate: 1 })
+describeRouter('random', randomTokens, { gate: 1 })
+describeRouter('random, in evaluation', randomTokens, { gate: 1, key: false })
+describeRouter('soft', softMixture)
 
-/** A hash router: a token's index in its group decides its expert (as in Roller et al. 2021, but for the hash). */
-const hashRouter: Router = {
-  name: 'hash',
+/** A caller's own router: a token's index in its group decides its expert. */
+const positionRouter: Router = {
+  name: 'position',
   assign({ probabilities }, mask, capacity) {
     const [groups, tokens, experts] = probabilities.shape
     const expert = np.broadcastTo(np.remainder(np.arange(tokens), experts), [groups, tokens]) // [groups, tokens]
-    const hashed = np.oneHot(expert, experts) // [groups, tokens, experts]
-    const choice = mask ? np.where(np.expandDims(mask, 2), hashed, 0) : hashed // [groups, tokens, experts]
+    const byPosition = np.oneHot(expert, experts) // [groups, tokens, experts]
+    const choice = mask ? np.where(np.expandDims(mask, 2), byPosition, 0) : byPosition // [groups, tokens, experts]
     const rank = np.sum(np.multiply(np.cumsum(choice, 1), choice), { axis: 2 }) // [groups, tokens]
     const position = np.expandDims(np.astype(np.subtract(rank, 1), 'int32'), 2) // [groups, tokens, 1]
-    const kept = below(position, capacity) // [groups, tokens, 1]
+    const kept = np.logicalAnd(np.greaterEqual(position, 0), np.less(position, capacity ?? Infinity)) // [groups, tokens, 1]
     const gate = np.where(kept, np.sum(np.multiply(probabilities, choice), { axis: 2, keepdims: true }), 0) // [groups, tokens, 1]
     return { expert: np.expandDims(expert, 2), position, kept, gate, choice }
   },
 }
 
-describeRouter('hash of the position', hashRouter)
+describeRouter("a caller's own", positionRouter)
 
 describe("a caller's router in a model", () => {
   const { model, router } = preset('switch-base-8')
@@ -97,7 +65,7 @@ describe("a caller's router in a model", () => {
     numExperts: 3,
     dtype: 'float32',
   }
-  const options: LossOptions = { config, router, mode: 'train', customRouter: hashRouter }
+  const options: LossOptions = { config, router, mode: 'train', customRouter: positionRouter }
   const specs = declareParameters(config, router)
   const newParameters = (): ModelParams => initParameters(specs, random.key(0))
   const ids = (...row: number[]): Tensor => np.array([row], 'int32')

@@ -1,9 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { roundHalfEven } from '../../src/base/dtypes.js'
 import { hostFrom } from '../../src/base/host-tensor.js'
 import type { Tensor } from '../../src/engine/api/tensor.js'
 import { jit } from '../../src/engine/api/jit.js'
 import * as np from '../../src/engine/api/np.js'
+import * as random from '../../src/engine/api/random.js'
 import { softmax } from '../../src/nn/softmax.js'
 import type { Router } from '../../src/nn/moe/router.js'
 
@@ -24,21 +26,32 @@ interface Routed {
   probabilities: number[]
 }
 
-/** The tests that every Router must pass. */
-export function describeRouter(name: string, router: Router): void {
+/**
+ * The tests that every Router must pass. `gate`: that of a kept choice; default: the expert's probability. `key`: whether
+ * it gets a random key, as in training.
+ */
+export function describeRouter(
+  name: string,
+  router: Router,
+  { gate: fixedGate, key = true }: { gate?: number; key?: boolean } = {},
+): void {
   const assignWith = (capacity: number | null) =>
     jit((logits: Tensor, mask: Tensor) => {
       const probabilities = softmax(logits)
-      return { probabilities, ...router.assign({ logits, probabilities }, mask, capacity) }
+      const tokenIds = np.reshape(np.arange(groups * tokens), [groups, tokens]) // [groups, tokens]
+      const context = { tokenIds, key: key ? random.key(0) : null, capacityShare: 2 / experts }
+      return { probabilities, ...router.assign({ logits, probabilities }, mask, capacity, context) }
     })
-  const assigners = new Map([1, 3, null].map(capacity => [capacity, assignWith(capacity)] as const))
+  // No capacity applies to a router that takes every choice.
+  const capacities = router.isDropless ? [null] : [1, 3, null]
+  const assigners = new Map(capacities.map(capacity => [capacity, assignWith(capacity)] as const))
   const sample = fc.record({
     logits: fc.array(fc.double({ min: -3, max: 3, noNaN: true }), {
       minLength: groups * tokens * experts,
       maxLength: groups * tokens * experts,
     }),
     mask: fc.array(fc.boolean(), { minLength: groups * tokens, maxLength: groups * tokens }),
-    capacity: fc.constantFrom(1, 3, null),
+    capacity: fc.constantFrom(...capacities),
   })
   const route = async ({
     logits,
@@ -79,6 +92,10 @@ export function describeRouter(name: string, router: Router): void {
     check: (routed: Routed, sample: { mask: boolean[]; capacity: number | null }) => void,
   ): Promise<void> => fc.assert(fc.asyncProperty(sample, async s => check(await route(s), s)))
 
+  /** Two thirds of a group's routed tokens, rounded half to even, at least 1. */
+  const shareOfGroup = (mask: boolean[], group: number): number =>
+    Math.max(1, roundHalfEven((2 / experts) * mask.slice(group * tokens, (group + 1) * tokens).filter(Boolean).length))
+
   describe(`Router: ${name}`, () => {
     it('gives kept choices of an expert different positions below the capacity, in each group', () =>
       holds(({ choices }, { capacity }) => {
@@ -104,14 +121,16 @@ export function describeRouter(name: string, router: Router): void {
       holds(({ choices }, { mask, capacity }) => {
         for (const { group, token, expert, kept } of choices) {
           if (kept || !mask[token]) continue
-          expect(choices.filter(c => c.kept && c.group === group && c.expert === expert).length).toBe(capacity)
+          const taken = choices.filter(c => c.kept && c.group === group && c.expert === expert).length
+          if (router.comparesTokens && capacity === null) expect(taken).toBe(shareOfGroup(mask, group))
+          else expect(taken).toBe(capacity)
         }
       }))
 
-    it("has the expert's probability as gate, and 0 for choices that are not kept", () =>
+    it(`has ${fixedGate ?? "the expert's probability"} as gate, and 0 for choices that are not kept`, () =>
       holds(({ choices, probabilities }) => {
         for (const { token, expert, kept, gate } of choices)
-          expect(gate).toBeCloseTo(kept ? probabilities[token * experts + expert] : 0, 6)
+          expect(gate).toBeCloseTo(kept ? (fixedGate ?? probabilities[token * experts + expert]) : 0, 6)
       }))
   })
 }

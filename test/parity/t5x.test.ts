@@ -13,6 +13,7 @@ const cases: [name: string, params: string, router: Partial<RouterConfig>, rows:
   ['switch_padded_mincap1', 'params', { minExpertCapacity: 1 }, 172],
   ['switch_oddtokens', 'params', { minExpertCapacity: 1 }, 172],
   ['switch_padded_ignorepad', 'params', { minExpertCapacity: 1, ignorePaddingTokens: true }, 172],
+  ['top2_bpr', 'params', { selectedExperts: 2, batchPrioritized: true, zLossFactor: 0.001, minExpertCapacity: 1 }, 172],
   ['xxl_padded', 'params_xxl', {}, 182],
 ]
 

@@ -36,6 +36,9 @@ const model: ModelConfig = {
 }
 const router: RouterConfig = {
   kind: 'tokensChoose',
+  decoderKind: null,
+  selectedExperts: 1,
+  batchPrioritized: false,
   maxGroupSize: 8192,
   trainCapacityFactor: 1.25,
   evalCapacityFactor: 2,

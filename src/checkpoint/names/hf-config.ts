@@ -90,6 +90,9 @@ export function configFromHf(
     },
     router: {
       kind: 'tokensChoose',
+      decoderKind: null,
+      selectedExperts: 1,
+      batchPrioritized: false,
       maxGroupSize: 8192,
       trainCapacityFactor: 1.25,
       evalCapacityFactor: 2,

@@ -10,12 +10,14 @@ import type { Noise } from '../noise.js'
 import { evenGroups, oneGroup } from './groups.js'
 import { moeLayer } from './layer.js'
 import type { MoeOptions, MoeParams } from './layer.js'
-import { tokensChooseTop1 } from './router.js'
+import { tokensChooseTop1 } from './routers/tokens-choose.js'
 
 const [batch, length, dModel, dFf, numExperts] = [2, 6, 4, 8, 3]
 const dropless: MoeOptions = {
   router: tokensChooseTop1,
   groups: oneGroup(batch, length),
+  tokenIds: null,
+  capacityShare: 1,
   capacity: null,
   countMasked: false,
   jitterNoise: 0,
@@ -54,6 +56,7 @@ describe('sparse feed-forward layer', () => {
         return x
       },
       jitter: x => x,
+      key: () => null,
     }
     for (const options of [dropless, { ...dropless, capacity: 5 }])
       moeLayer(params(), inputs(), null, { ...options, expertDropoutRate: 0.5 }, watching)

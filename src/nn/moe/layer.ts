@@ -21,6 +21,10 @@ export type MoeParams = {
 export interface MoeOptions {
   router: Router
   groups: TokenGroups
+  /** The ids of the tokens [batch, length], for routers that read them; null if they are not known. */
+  tokenIds: Tensor | null
+  /** See `RoutingContext`. */
+  capacityShare: number
   /** The number of tokens of a group that an expert takes; null: all that choose it. */
   capacity: number | null
   /** Whether tokens that are not routed still count, as zeros, in the losses' means (T5X). */
@@ -56,7 +60,12 @@ export function moeLayer(
   const probabilities = ofPresent(softmax(routed)) // [groups, tokens, experts]
   const numExperts = logits.shape[2]
 
-  const assignment = options.router.assign({ logits, probabilities }, groupedMask, capacity)
+  const { router } = options
+  const assignment = router.assign({ logits, probabilities }, groupedMask, capacity, {
+    tokenIds: options.tokenIds && toGroups(options.tokenIds, groups),
+    key: router.isRandom ? noise.key() : null,
+    capacityShare: options.capacityShare,
+  })
   const { expert, position, kept, gate, choice } = assignment
   const slots = capacity === null ? raggedSlots(assignment, numExperts) : bufferSlots(assignment, numExperts, capacity)
   const seen = options.jitterExperts ? np.astype(jittered, x.dtype) : grouped // [groups, tokens, dModel]
@@ -79,7 +88,7 @@ export function moeLayer(
     gate,
     fraction,
     meanProbability,
-    auxLoss: loadBalancingLoss(fraction, meanProbability, groupTokens),
+    auxLoss: router.isBalanced ? np.zeros([]) : loadBalancingLoss(fraction, meanProbability, groupTokens),
     zLoss: routerZLoss(logits, weights),
     statistics: routerStatistics(
       logits,

@@ -1,5 +1,4 @@
 import type { Tensor } from '../../engine/api/tensor.js'
-import * as np from '../../engine/api/np.js'
 
 /** The router's float32 scores of every expert for every token. */
 export interface RouterScores {
@@ -20,42 +19,41 @@ export type Assignment = {
   choice: Tensor // [groups, tokens, experts], float32
 }
 
-/** Assigns tokens to experts. A caller's own router is passed to `forward` as `customRouter`. */
+/** What a router may read besides the scores. */
+export interface RoutingContext {
+  /** The id of each token; padding and added positions have 0. null if the caller does not know them. */
+  tokenIds: Tensor | null // [groups, tokens], int32
+  /** A random key of this layer and step; null in evaluation. */
+  key: Tensor | null
+  /**
+   * The share of a group's routed tokens that an expert takes where no fixed capacity applies. Only routers that
+   * compare tokens read it.
+   */
+  capacityShare: number
+}
+
+/**
+ * Assigns tokens to experts. The built-in routers are in routers/. A caller's own router is passed to `forward` as
+ * `customRouter`.
+ */
 export interface Router {
   /** Names it in checkpoints and messages. */
   readonly name: string
+  /**
+   * Whether a token's experts depend on the other tokens of its group, even without a capacity. Such a router cannot
+   * serve a decoder, which generates tokens one by one. In evaluation its groups are single sequences.
+   */
+  readonly comparesTokens?: boolean
+  /** Whether the experts' load is balanced by design, so that the load-balancing loss is 0. */
+  readonly isBalanced?: boolean
+  /** Whether experts take every token that chose them, so that no capacity applies in training either. */
+  readonly isDropless?: boolean
+  /** Whether it draws random numbers in training. */
+  readonly isRandom?: boolean
   /**
    * Routes the tokens where `mask` [groups, tokens] is true; null: all. An expert takes at most `capacity` choices of a
    * group; null: all of them. If experts choose tokens, every expert is a choice of every token, kept where the expert
    * took it.
    */
-  assign(scores: RouterScores, mask: Tensor | null, capacity: number | null): Assignment
+  assign(scores: RouterScores, mask: Tensor | null, capacity: number | null, context: RoutingContext): Assignment
 }
-
-/**
- * Each token chooses its most probable expert, which takes tokens in their order up to its capacity (Fedus et al. 2021,
- * "Switch Transformers", section 2.1). The gate is the probability (equation 2), through which the router gets a
- * gradient.
- */
-export const tokensChooseTop1: Router = {
-  name: 'tokensChoose',
-  assign({ probabilities }, mask, capacity) {
-    const numExperts = probabilities.shape[2]
-    const expert = np.argmax(probabilities) // [groups, tokens]
-    const chosen = np.oneHot(expert, numExperts, { dtype: 'int32' }) // [groups, tokens, experts]
-    const counted = mask ? np.where(np.expandDims(mask, 2), chosen, 0) : chosen // [groups, tokens, experts]
-    const position = np.subtract(np.sum(np.multiply(np.cumsum(counted, 1), counted), { axis: 2 }), 1) // [groups, tokens]
-    const present = mask ?? np.ones(expert.shape, 'bool') // [groups, tokens]
-    const kept = capacity === null ? present : np.logicalAnd(present, np.less(position, capacity)) // [groups, tokens]
-    const choice = np.astype(counted, 'float32') // [groups, tokens, experts]
-    const gate = np.where(kept, np.sum(np.multiply(probabilities, choice), { axis: 2 }), 0) // [groups, tokens]
-    const only = (x: Tensor): Tensor => np.expandDims(x, 2) // [groups, tokens, 1]
-    return { expert: only(expert), position: only(position), kept: only(kept), gate: only(gate), choice }
-  },
-}
-
-/** The routers that a configuration can name. */
-export const routers = { tokensChoose: tokensChooseTop1 } satisfies Record<string, Router>
-
-/** The name of a router. */
-export type RouterKind = keyof typeof routers

@@ -1,12 +1,16 @@
 import { describe, expect, it } from 'vitest'
-import type { Tensor } from '../../engine/api/tensor.js'
-import * as np from '../../engine/api/np.js'
-import { grad } from '../../engine/api/transforms.js'
-import { tokensChooseTop1 } from './router.js'
-import type { Assignment } from './router.js'
+import type { Tensor } from '../../../engine/api/tensor.js'
+import * as np from '../../../engine/api/np.js'
+import { grad } from '../../../engine/api/transforms.js'
+import type { Assignment } from '../router.js'
+import { tokensChooseTop1 } from './tokens-choose.js'
 
 const assign = (probabilities: Tensor, mask: Tensor | null, capacity: number | null): Assignment =>
-  tokensChooseTop1.assign({ logits: np.log(probabilities), probabilities }, mask, capacity)
+  tokensChooseTop1.assign({ logits: np.log(probabilities), probabilities }, mask, capacity, {
+    tokenIds: null,
+    key: null,
+    capacityShare: 1,
+  })
 
 /** Two groups of four tokens, three experts. */
 const probabilities = (): Tensor =>

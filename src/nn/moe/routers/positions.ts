@@ -1,0 +1,36 @@
+import type { Tensor } from '../../../engine/api/tensor.js'
+import * as np from '../../../engine/api/np.js'
+import type { Assignment } from '../router.js'
+
+/** Which choices are kept, by their position among their expert's choices; -1 is a token that is not routed. */
+export function hasCapacity(position: Tensor, capacity: Tensor | number | null): Tensor {
+  const isRouted = np.greaterEqual(position, 0)
+  return capacity === null ? isRouted : np.logicalAnd(isRouted, np.less(position, capacity)) // position's shape
+}
+
+/** Where tokens are routed, as a bool of the given shape [groups, tokens]. */
+export const presence = (mask: Tensor | null, shape: readonly number[]): Tensor => mask ?? np.ones(shape, 'bool') // [groups, tokens]
+
+/**
+ * The assignment of tokens that each have one expert [groups, tokens] that was not chosen by its probability: experts
+ * take tokens in their order, and the gate is 1.
+ */
+export function assignFixed(
+  expert: Tensor,
+  numExperts: number,
+  mask: Tensor | null,
+  capacity: number | null,
+): Assignment {
+  const chosen = np.oneHot(expert, numExperts, { dtype: 'int32' }) // [groups, tokens, experts]
+  const counted = mask ? np.where(np.expandDims(mask, 2), chosen, 0) : chosen // [groups, tokens, experts]
+  const rank = np.sum(np.multiply(np.cumsum(counted, 1), counted), { axis: 2, keepdims: true }) // [groups, tokens, 1]
+  const position = np.subtract(rank, 1) // [groups, tokens, 1]
+  const kept = hasCapacity(position, capacity) // [groups, tokens, 1]
+  return {
+    expert: np.expandDims(expert, 2),
+    position,
+    kept,
+    gate: np.astype(kept, 'float32'),
+    choice: np.astype(counted, 'float32'),
+  }
+}
