@@ -38,6 +38,7 @@ function entriesOf(experts: number, stepsPerTurn: number, without: readonly stri
     own('switchyard'),
     peer('jax', 'jax_train.py'),
     peer('hf', 'hf_train.py'),
+    own('dropless', '--dropless'),
     own('dense', '--dense'),
     { ...own('op by op', '--op-by-op'), stepsPerTurn: 1, slow: true },
   ]

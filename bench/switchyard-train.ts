@@ -9,6 +9,7 @@ import * as np from '../src/engine/api/np.js'
 import * as random from '../src/engine/api/random.js'
 import { flattenArgs, rebuild, traceTree } from '../src/engine/api/tracing.js'
 import { simplify } from '../src/engine/transform/simplify.js'
+import type { RouterConfig } from '../src/model/config.js'
 import { initParameters } from '../src/model/init.js'
 import { countParameters, declareParameters } from '../src/model/parameters.js'
 import type { Batch } from '../src/model/types.js'
@@ -51,13 +52,15 @@ const { values: options } = parseArgs({
   options: {
     experts: { type: 'string', default: '8' },
     dense: { type: 'boolean', default: false },
+    dropless: { type: 'boolean', default: false },
     'op-by-op': { type: 'boolean', default: false },
   },
 })
 const model = benchmarkModel(options.dense ? 0 : Number(options.experts))
-const specs = declareParameters(model, benchmarkRouter)
+const router: RouterConfig = options.dropless ? { ...benchmarkRouter, trainCapacityFactor: null } : benchmarkRouter
+const specs = declareParameters(model, router)
 const optimizer = adamW()
-const trainStep = trainStepFunction(trainingLoss(model, benchmarkRouter), optimizer, null)
+const trainStep = trainStepFunction(trainingLoss(model, router), optimizer, null)
 
 const initialParams = initParameters(specs, random.key(0))
 let arrays: TrainArrays = { params: initialParams, optimizer: optimizer.init(initialParams) }

@@ -31,6 +31,51 @@ async function rowByRow(x: Tensor, kernels: Tensor, sizes: readonly number[]): P
 }
 
 describe('raggedDot', () => {
+  it.each([1, 5, 9, 130])('has a gradient in the kernels of %i groups, compiled as by its formula', async numGroups => {
+    const numRows = 12
+    const [x, kernels, ct] = [
+      normal(1, numRows, inputs),
+      normal(2, numGroups, inputs, outputs),
+      normal(3, numRows, outputs),
+    ]
+    const inKernels = grad((k: Tensor, y: Tensor, sizes: Tensor) => np.sum(np.multiply(raggedDot(y, k, sizes), ct)))
+    const compiled = jit(inKernels)
+    const [rows, weights] = [await x.numbers(), await ct.numbers()]
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.integer({ min: 0, max: numGroups - 1 }), { maxLength: numRows }), async groups => {
+        const sizes = Array.from({ length: numGroups }, (_, g) => groups.filter(other => other === g).length)
+        const expected = new Array<number>(numGroups * inputs * outputs).fill(0)
+        for (let row = 0; row < groups.length; row++)
+          for (let i = 0; i < inputs; i++)
+            for (let o = 0; o < outputs; o++)
+              expected[(groupOfRow(sizes, row) * inputs + i) * outputs + o] +=
+                rows[row * inputs + i] * weights[row * outputs + o]
+        const actual = await compiled(kernels, x, np.array(sizes, 'int32')).numbers()
+        actual.forEach((y, i) => expect(y).toBeCloseTo(expected[i], 5))
+      }),
+      { numRuns: 15 },
+    )
+    expect(String(makeProgram(inKernels)(kernels, x, np.zeros([numGroups], 'int32')))).toContain('ragged_outer')
+  })
+
+  it('has second derivatives', async () => {
+    const [x, kernels, sizes] = [normal(1, 4, inputs), normal(2, 2, inputs, outputs), np.array([3, 1], 'int32')]
+    const f = (y: Tensor): Tensor => np.sum(np.power(raggedDot(y, kernels, sizes), 3))
+    const g = (y: Tensor): Tensor =>
+      np.sum(
+        np.power(
+          np.concatenate([
+            np.matmul(y.get(np.slice(0, 3)), kernels.get(0)),
+            np.matmul(y.get(np.slice(3, 4)), kernels.get(1)),
+          ]),
+          3,
+        ),
+      )
+    const twice = (h: (y: Tensor) => Tensor) => grad((y: Tensor) => np.sum(np.square(grad(h)(y))))(x).numbers()
+    const [actual, expected] = await Promise.all([twice(f), twice(g)])
+    actual.forEach((y, i) => expect(Math.abs(y - expected[i])).toBeLessThan(1e-3 * Math.max(1, Math.abs(expected[i]))))
+  })
+
   it('multiplies the rows of each group by its kernel, and sets rows after the last group to 0', async () => {
     const x = np.array([
       [1, 2],

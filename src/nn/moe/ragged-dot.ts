@@ -1,5 +1,5 @@
 import type { Tensor } from '../../engine/api/tensor.js'
-import { composite } from '../../engine/api/composite.js'
+import { composite, customVjp } from '../../engine/api/composite.js'
 import * as np from '../../engine/api/np.js'
 import { bitsOf, isQuantized, wholeKernel } from '../quantized.js'
 import { rowsAt } from '../rows.js'
@@ -17,11 +17,47 @@ export function raggedDot(x: Tensor, kernels: Kernel, groupSizes: Tensor): Tenso
   return np.astype(quantizedProduct(bitsOf(kernels, x.shape[1]))(np.astype(x, 'float32'), kernels, groupSizes), x.dtype) // [rows, out]
 }
 
-/** Composites: a backend may lower these names to code that reads only the kernels of groups that have rows. */
-const raggedProduct = composite(
+/**
+ * Composites: a backend may lower these names to code that reads only the kernels of groups that have rows. These
+ * have no rule for their derivative, which differentiates their formulas; `raggedProduct` adds the first derivative.
+ */
+const product = composite(
   'ragged_dot',
   (x: Tensor, kernels: Tensor, groupSizes: Tensor): Tensor =>
     productOfBlocks(x, groupSizes, group => rowsAt(kernels, group)), // [blocks, in, out]
+) // [rows, out]
+
+/** As `product`, with kernels [groups, out, in]. */
+const productTransposed = composite(
+  'ragged_dot',
+  (x: Tensor, kernels: Tensor, groupSizes: Tensor): Tensor =>
+    productOfBlocks(x, groupSizes, group => np.swapaxes(rowsAt(kernels, group), 1, 2)), // [blocks, in, out]
+  { attributes: { transposed: 1 } },
+) // [rows, out]
+
+/**
+ * For each group, the product of its rows of x [rows, in], transposed, with its rows of y [rows, out]. A group without
+ * rows gives 0.
+ */
+const outerProduct = composite('ragged_outer', (x: Tensor, y: Tensor, groupSizes: Tensor): Tensor => {
+  const [[numRows], [numGroups]] = [x.shape, groupSizes.shape]
+  const row = np.arange(numRows) // [rows]
+  const group = np.where(np.less(row, np.sum(groupSizes)), groupAt(row, np.cumsum(groupSizes, 0)), numGroups) // [rows]
+  const isInGroup = np.swapaxes(np.oneHot(group, numGroups, { dtype: x.dtype }), 0, 1) // [groups, rows]
+  const ofGroup = np.multiply(np.expandDims(isInGroup, 1), np.swapaxes(x, 0, 1)) // [groups, in, rows]
+  return np.matmul(ofGroup, y) // [groups, in, out]
+})
+
+const raggedProduct = customVjp(
+  function ragged_dot(x: Tensor, kernels: Tensor, groupSizes: Tensor): Tensor {
+    return product(x, kernels, groupSizes) // [rows, out]
+  },
+  (x, kernels, groupSizes) => [product(x, kernels, groupSizes), { x, kernels, groupSizes }],
+  ({ x, kernels, groupSizes }: { x: Tensor; kernels: Tensor; groupSizes: Tensor }, ct) => [
+    productTransposed(ct, kernels, groupSizes), // [rows, in]
+    outerProduct(x, ct, groupSizes), // [groups, in, out]
+    null,
+  ],
 ) // [rows, out]
 
 const quantizedProduct = (bits: number): ((x: Tensor, kernels: QuantizedKernel, groupSizes: Tensor) => Tensor) =>

@@ -12,6 +12,11 @@ import type { Attribute, GraphInfo, Node, ValueInfo } from './proto.js'
  * `expandRaggedDots` replaces by ONNX's operators.
  */
 export const RAGGED_DOT = 'RaggedDot'
+/**
+ * The product of each group's rows of x [rows, in], transposed, with its rows of y [rows, out]: the gradient of a ragged
+ * product in its kernels. Inputs: x, group sizes (int64) [groups], y. `expandRaggedDots` replaces it too.
+ */
+export const RAGGED_OUTER = 'RaggedOuter'
 /** The ONNX domain of operators that exist only until they are expanded. */
 export const SWITCHYARD_DOMAIN = 'switchyard'
 
@@ -33,7 +38,7 @@ const MOST_BRANCHES = 16
  */
 export function expandRaggedDots(graph: GraphInfo): GraphInfo {
   const nodes = allNodes(graph.nodes)
-  if (!nodes.some(isRagged)) return graph
+  if (!nodes.some(({ domain }) => domain === SWITCHYARD_DOMAIN)) return graph
   // Kernels that only ragged products read: the weights of the groups replace them. A kernel that other nodes read
   // stays too.
   const replaced = new Set(nodes.filter(isRagged).flatMap(kernelsOf))
@@ -60,12 +65,13 @@ function expandNodes(nodes: readonly Node[], outputs: readonly ValueInfo[], tens
   // A region is written at the position of its last node, where all that it reads has been computed.
   return nodes.flatMap(node => {
     const region = inRegion.get(node)
+    if (node.domain === SWITCHYARD_DOMAIN && node.op === RAGGED_OUTER) return outerProducts(node, tensors)
     if (!region) return mapBodies(node, (inner, body) => expandNodes(inner, body.outputs, tensors))
     return node === region.at(-1) ? new Expansion(region, tensors).write() : []
   })
 }
 
-const isRagged = ({ domain }: Node): boolean => domain === SWITCHYARD_DOMAIN
+const isRagged = ({ domain, op }: Node): boolean => domain === SWITCHYARD_DOMAIN && op === RAGGED_DOT
 const sizesOf = ({ inputs }: Node): string => inputs[1]
 const kernelsOf = ({ inputs }: Node): readonly string[] => inputs.slice(2)
 
@@ -265,16 +271,21 @@ class Expansion {
 
   /** One ragged product. */
   private product(node: Node, x: string, sizes: string, groups: readonly number[], out: string): Node[] {
-    // The attributes of a ragged product of quantized kernels include those of MatMulNBits.
-    const { groups: _, outputs: __, ...quantization } = node.attributes
+    // The attributes of a ragged product include those of the product of one group.
+    const { groups: _, outputs: __, ...attributes } = node.attributes
     const kernels = kernelsOf(node)
-    const [op, domain] = kernels.length === 1 ? ['MatMul', ''] : ['MatMulNBits', 'com.microsoft']
+    const [op, domain] =
+      kernels.length > 1
+        ? ['MatMulNBits', 'com.microsoft']
+        : attributes.transB
+          ? ['FusedMatMul', 'com.microsoft']
+          : ['MatMul', '']
     const [rows, ys] = ['x', 'y'].map(kind => groups.map(group => `${out}_${kind}${group}`))
     const products = groups.flatMap((group, i) => {
       const ofGroup = kernels.map((kernel, k) => this.kernelOf(kernel, group, `${out}_kernel${k}_of${group}`))
       return [
         ...ofGroup.flatMap(({ nodes }) => nodes),
-        make(op, [rows[i], ...ofGroup.map(({ name }) => name)], [ys[i]], quantization, domain),
+        make(op, [rows[i], ...ofGroup.map(({ name }) => name)], [ys[i]], attributes, domain),
       ]
     })
     return [make('Split', [x, sizes], rows, { axis: 0 }), ...products, make('Concat', ys, [out], { axis: 0 })]
@@ -300,13 +311,44 @@ class Expansion {
   }
 
   private ints(values: readonly number[]): string {
-    return this.constant(`ints_${values.join('_')}`, hostFrom('int64', [values.length], values))
+    return ints(values, this.tensors)
   }
 
   private constant(name: string, tensor: HostTensor): string {
-    this.tensors.initializers.set(name, tensor)
-    return name
+    return constant(name, tensor, this.tensors)
   }
+}
+
+/** One product for each group. A product of no rows is 0. */
+function outerProducts(node: Node, tensors: GraphTensors): Node[] {
+  const [x, sizes, y] = node.inputs
+  const [out] = node.outputs
+  const groups = range(node.attributes.groups as number)
+  const each = (kind: string): string[] => groups.map(group => `${out}_${kind}${group}`)
+  const [xs, ys, products, slabs] = [each('x'), each('y'), each('product'), each('slab')]
+  const name = (part: string): string => `${out}_${part}`
+  // The rows after the last group are split off: there may be more rows than the groups have together.
+  return [
+    make('ReduceSum', [sizes], [name('groupedRows')], { keepdims: 1 }),
+    make('Shape', [x], [name('rows')], { start: 0, end: 1 }),
+    make('Sub', [name('rows'), name('groupedRows')], [name('rest')]),
+    make('Concat', [sizes, name('rest')], [name('parts')], { axis: 0 }),
+    make('Split', [x, name('parts')], [...xs, name('xRest')], { axis: 0 }),
+    make('Split', [y, name('parts')], [...ys, name('yRest')], { axis: 0 }),
+    ...groups.flatMap(i => [
+      make('FusedMatMul', [xs[i], ys[i]], [products[i]], { transA: 1 }, 'com.microsoft'),
+      make('Unsqueeze', [products[i], ints([0], tensors)], [slabs[i]]),
+    ]),
+    make('Concat', slabs, [out], { axis: 0 }),
+  ]
+}
+
+const ints = (values: readonly number[], tensors: GraphTensors): string =>
+  constant(`ints_${values.join('_')}`, hostFrom('int64', [values.length], values), tensors)
+
+function constant(name: string, tensor: HostTensor, { initializers }: GraphTensors): string {
+  initializers.set(name, tensor)
+  return name
 }
 
 const make = (

@@ -1,5 +1,5 @@
 import type { Lowered } from '../graph.js'
-import { RAGGED_DOT, SWITCHYARD_DOMAIN } from '../ragged-dot.js'
+import { RAGGED_DOT, RAGGED_OUTER, SWITCHYARD_DOMAIN } from '../ragged-dot.js'
 import { Formula } from './formula.js'
 import { clamp } from './indexing.js'
 import { expanded } from './rule.js'
@@ -30,16 +30,30 @@ const fused: { readonly [name: string]: Fused } = {
       })
       .toReversed(),
 
-  ragged_dot: ({ g, ins, outs: [out] }, inputs) => {
+  // With the attribute `transposed`, the kernels are [groups, out, in].
+  ragged_dot: ({ g, ins, outs: [out] }, inputs, { transposed = 0 }) => {
     const [x, kernels, groupSizes] = expanded({ g, ins }, inputs)
-    const [groups, , outputs] = kernels.shape
+    const [groups] = kernels.shape
     return [
       g.node(
         RAGGED_DOT,
         [x, g.cast(groupSizes, 'int64'), kernels],
         out.dtype,
         out.shape,
-        { groups, outputs },
+        { groups, outputs: out.shape[1], ...(transposed && { transB: 1 }) },
+        SWITCHYARD_DOMAIN,
+      ),
+    ]
+  },
+  ragged_outer: ({ g, ins, outs: [out] }, inputs) => {
+    const [x, y, groupSizes] = expanded({ g, ins }, inputs)
+    return [
+      g.node(
+        RAGGED_OUTER,
+        [x, g.cast(groupSizes, 'int64'), y],
+        out.dtype,
+        out.shape,
+        { groups: out.shape[0] },
         SWITCHYARD_DOMAIN,
       ),
     ]
