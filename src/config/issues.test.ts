@@ -50,7 +50,7 @@ describe('what is wrong with a setting', () => {
     [
       'router.kind',
       'x\u202e'.padEnd(200, 'y'),
-      String.raw`must be tokensChoose, got "x\u202e${'y'.repeat(98)}...(200 characters)"`,
+      String.raw`must be tokensChoose, expertsChoose, hash, random or soft, got "x\u202e${'y'.repeat(98)}...(200 characters)"`,
     ],
     ['task', { kind: 'pairs', path: 3 }, 'must be text, got 3'],
     ['task', { kind: 'pairs', path: '' }, 'must not be empty, got ""'],

@@ -24,7 +24,10 @@ export interface Feature {
 
 /** Seeds of the random preprocessors of a task, drawn in the order in which they are applied. */
 export interface SeedCounter {
-  /** The counter's value for the next preprocessor, which uses `numSeeds` seeds for each example. Advances by 2 numSeeds. */
+  /**
+   * The counter's value for the next preprocessor, which uses `numSeeds` seeds for each example. Advances by 2
+   * numSeeds.
+   */
   take(numSeeds: number): number
 }
 

@@ -4,6 +4,7 @@ import { jit } from '../../src/engine/api/jit.js'
 import * as np from '../../src/engine/api/np.js'
 import * as random from '../../src/engine/api/random.js'
 import type { Tensor } from '../../src/engine/api/tensor.js'
+import { grad } from '../../src/engine/api/transforms.js'
 import type { ModelConfig } from '../../src/model/config.js'
 import { forward } from '../../src/model/forward.js'
 import { initParameters } from '../../src/model/init.js'
@@ -13,9 +14,11 @@ import { declareParameters } from '../../src/model/parameters.js'
 import { preset } from '../../src/model/presets.js'
 import type { Batch, ModelParams } from '../../src/model/types.js'
 import type { Router } from '../../src/nn/moe/router.js'
+import type { MoeParams } from '../../src/nn/moe/layer.js'
 import { expertsChoose } from '../../src/nn/moe/routers/experts-choose.js'
 import { hashTokens } from '../../src/nn/moe/routers/hash.js'
 import { randomTokens } from '../../src/nn/moe/routers/random.js'
+import { routers } from '../../src/nn/moe/routers/routers.js'
 import { softMixture } from '../../src/nn/moe/routers/soft.js'
 import { tokensChoose, tokensChooseTop1 } from '../../src/nn/moe/routers/tokens-choose.js'
 import { adamW } from '../../src/train/optimizers/adamw.js'
@@ -118,5 +121,92 @@ describe("a caller's router in a model", () => {
     const [old, learned] = [before, leavesWithPaths<Tensor>(arrays.params)].map(leaves => new Map(leaves).get(path)!)
     const moved = np.max(np.abs(np.subtract(old, learned)), { axis: [1, 2] }) // [experts]
     expect((await moved.numbers()).every(m => m > 0.01)).toBe(true)
+  })
+})
+
+describe('every built-in router in a model', () => {
+  const { model, router } = preset('switch-base-8')
+  const config: ModelConfig = {
+    ...model,
+    vocabSize: 20,
+    dModel: 8,
+    dFf: 12,
+    numHeads: 2,
+    headDim: 4,
+    numEncoderLayers: 2,
+    numDecoderLayers: 2,
+    numExperts: 3,
+    dtype: 'float32',
+  }
+  const specs = declareParameters(config, router)
+  const rows = (...values: number[][]): Tensor => np.array(values, 'int32')
+  /** Two sequences; the second is shorter. `padding`: how many positions of padding follow. */
+  const batchOf = (sequences: number[][], padding: number): Batch => {
+    const length = Math.max(...sequences.map(s => s.length)) + padding
+    const filled = sequences.map(s => [...s, ...new Array<number>(length - s.length).fill(0)])
+    const targets = rows(...filled)
+    return {
+      encoder_input_tokens: targets,
+      decoder_input_tokens: rows(...filled.map(s => [0, ...s.slice(0, -1)])),
+      decoder_target_tokens: targets,
+      decoder_loss_weights: np.astype(np.greater(targets, 0), 'float32'),
+    }
+  }
+  const kinds = Object.keys(routers) as (keyof typeof routers)[]
+
+  it.each(kinds)('%s: an answer depends neither on its batch nor on padding', async kind => {
+    const options: LossOptions = {
+      config,
+      router: { ...router, kind, decoderKind: kind === 'expertsChoose' ? 'tokensChoose' : null, selectedExperts: 2 },
+      mode: 'eval',
+    }
+    const params = initParameters(specs, random.key(0))
+    const logits = async (batch: Batch): Promise<number[]> => {
+      const all = jit((p: ModelParams, b: Batch) => forward(p, b, options).logits)(params, batch)
+      return all.get(0, np.slice(0, 4)).numbers()
+    }
+    const alone = await logits(batchOf([[5, 6, 7, 1]], 0))
+    const together = await logits(
+      batchOf(
+        [
+          [5, 6, 7, 1],
+          [9, 3, 3, 3, 3, 8, 1],
+        ],
+        2,
+      ),
+    )
+    together.forEach((x, i) => expect(x).toBeCloseTo(alone[i], 5))
+  })
+
+  it.each(kinds)('%s: has gradients in its experts, with a capacity and without', async kind => {
+    for (const trainCapacityFactor of [1.25, null]) {
+      const options: LossOptions = {
+        config,
+        router: { ...router, kind, decoderKind: kind === 'expertsChoose' ? 'soft' : null, trainCapacityFactor },
+        mode: 'train',
+        key: random.key(1),
+      }
+      const gradients = jit(grad((p: ModelParams, b: Batch) => lossFunction(p, b, options)[0]))(
+        initParameters(specs, random.key(0)),
+        batchOf(
+          [
+            [5, 6, 7, 8, 9, 1],
+            [4, 3, 1],
+          ],
+          0,
+        ),
+      )
+      for (const stack of ['encoder', 'decoder'] as const) {
+        const { mlp } = gradients[stack].layers_1
+        expect(await np.max(np.abs((mlp as MoeParams).expert.wo.kernel as Tensor)).item()).toBeGreaterThan(0)
+      }
+    }
+  })
+
+  it('refuses experts of the decoder that choose tokens', () => {
+    const options: LossOptions = { config, router: { ...router, kind: 'expertsChoose' }, mode: 'eval' }
+    expect(() => forward(initParameters(specs, random.key(0)), batchOf([[5, 1]], 0), options)).toThrow(
+      'set router.decoderKind to another router, such as tokensChoose',
+    )
   })
 })

@@ -27,8 +27,8 @@ interface Routed {
 }
 
 /**
- * The tests that every Router must pass. `gate`: that of a kept choice; default: the expert's probability. `key`: whether
- * it gets a random key, as in training.
+ * The tests that every Router must pass. `gate`: that of a kept choice; default: the expert's probability. `key`:
+ * whether it gets a random key, as in training.
  */
 export function describeRouter(
   name: string,

@@ -13,8 +13,8 @@ import type { Attribute, GraphInfo, Node, ValueInfo } from './proto.js'
  */
 export const RAGGED_DOT = 'RaggedDot'
 /**
- * The product of each group's rows of x [rows, in], transposed, with its rows of y [rows, out]: the gradient of a ragged
- * product in its kernels. Inputs: x, group sizes (int64) [groups], y. `expandRaggedDots` replaces it too.
+ * The product of each group's rows of x [rows, in], transposed, with its rows of y [rows, out]: the gradient of a
+ * ragged product in its kernels. Inputs: x, group sizes (int64) [groups], y. `expandRaggedDots` replaces it too.
  */
 export const RAGGED_OUTER = 'RaggedOuter'
 /** The ONNX domain of operators that exist only until they are expanded. */

@@ -30,7 +30,9 @@ export const expertsChoose: Router = {
   },
 }
 
-/** The share of each group's routed tokens [groups, tokens], rounded half to even, at least 1. Returns [groups, 1, 1]. */
+/**
+ * The share of each group's routed tokens [groups, tokens], rounded half to even, at least 1. Returns [groups, 1, 1].
+ */
 function shareOf(present: Tensor, share: number): Tensor {
   const routed = np.sum(np.astype(present, 'float32'), { axis: 1 }) // [groups]
   const taken = np.maximum(np.round(np.multiply(routed, share)), 1) // [groups]
