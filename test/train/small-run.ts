@@ -42,6 +42,9 @@ export const config: RunConfig = {
   },
   router: {
     kind: 'tokensChoose',
+    decoderKind: null,
+    selectedExperts: 1,
+    batchPrioritized: false,
     maxGroupSize: 64,
     trainCapacityFactor: 1.25,
     evalCapacityFactor: 2,
