@@ -3,6 +3,7 @@ import * as np from '../../engine/api/np.js'
 import { hiddenActivations } from '../mlp.js'
 import type { MlpParams } from '../mlp.js'
 import type { Noise } from '../noise.js'
+import { applyAdapted } from '../lora.js'
 import { wholeKernel } from '../quantized.js'
 import type { Kernel } from '../quantized.js'
 import { combine, dispatch } from './dispatch.js'
@@ -38,9 +39,9 @@ export function experts(params: MlpParams, x: Tensor, slots: Slots, noise: Noise
 function network(
   params: MlpParams,
   x: Tensor,
-  apply: (y: Tensor, kernel: Kernel) => Tensor,
+  multiply: (y: Tensor, kernel: Kernel) => Tensor,
   dropout: (y: Tensor) => Tensor,
 ): Tensor {
-  const hidden = hiddenActivations(params, ({ kernel }) => apply(x, kernel)) // [experts, slots, dFf] or [slots, dFf]
-  return apply(dropout(hidden), params.wo.kernel) // [experts, slots, dModel] or [slots, dModel]
+  const hidden = hiddenActivations(params, kernel => applyAdapted(kernel, x, multiply)) // [experts, slots, dFf] or [slots, dFf]
+  return applyAdapted(params.wo, dropout(hidden), multiply) // [experts, slots, dModel] or [slots, dModel]
 }

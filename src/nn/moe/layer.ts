@@ -1,6 +1,7 @@
 import type { Tensor } from '../../engine/api/tensor.js'
 import * as np from '../../engine/api/np.js'
 import { dense } from '../dense.js'
+import type { DenseParams } from '../dense.js'
 import type { MlpParams } from '../mlp.js'
 import type { Noise } from '../noise.js'
 import { softmax } from '../softmax.js'
@@ -13,8 +14,11 @@ import type { Router } from './router.js'
 import { routerStatistics } from './statistics.js'
 import type { RouterRecord } from './types.js'
 
+/** The router's linear map [dModel, experts], and perhaps a bias [experts]. */
+export type RouterWeights = Omit<DenseParams, 'kernel'> & { kernel: Tensor; bias?: Tensor }
+
 export type MoeParams = {
-  router: { router_weights: { w: { kernel: Tensor; bias?: Tensor } } } // [dModel, experts], [experts]
+  router: { router_weights: { w: RouterWeights } }
   expert: MlpParams // kernels [experts, in, out]
 }
 
@@ -102,7 +106,7 @@ export function moeLayer(
 }
 
 /** The router's float32 logits of x [groups, tokens, dModel]. */
-function routerLogits({ kernel, bias }: { kernel: Tensor; bias?: Tensor }, x: Tensor): Tensor {
-  const logits = dense({ kernel }, x) // [groups, tokens, experts]
+function routerLogits({ bias, ...params }: RouterWeights, x: Tensor): Tensor {
+  const logits = dense(params, x) // [groups, tokens, experts]
   return bias ? np.add(logits, np.astype(bias, 'float32')) : logits // [groups, tokens, experts]
 }
