@@ -5,6 +5,11 @@
 export interface Dataset<T> {
   /** The number of examples; Infinity for a dataset that repeats forever. */
   readonly length: number
+  /**
+   * Set if the examples repeat: get(i + period) equals get(i). A stage may learn its period only while it is read, so
+   * undefined means "not known yet". Stages after a repetition use it to index one period instead of every epoch.
+   */
+  readonly period?: number
   /** The example at `index`, from 0 to length - 1. */
   get(index: number): T
 }
@@ -12,10 +17,16 @@ export interface Dataset<T> {
 /** The dataset of a list's items. */
 export const datasetOf = <T>(items: readonly T[]): Dataset<T> => ({ length: items.length, get: index => items[index] })
 
-/** The dataset of `change` of each example, computed when it is asked for. */
+/**
+ * The dataset of `change` of each example, computed when it is asked for. The result must depend on the example alone:
+ * the index is for messages.
+ */
 export const mapDataset = <A, B>(dataset: Dataset<A>, change: (example: A, index: number) => B): Dataset<B> => ({
   get length() {
     return dataset.length
+  },
+  get period() {
+    return dataset.period
   },
   get: index => change(dataset.get(index), index),
 })

@@ -1,0 +1,63 @@
+import { PAD_ID } from '../../text/vocabulary.js'
+import type { Dataset } from '../dataset.js'
+import { countTokens } from '../packing/segments.js'
+import type { Fields } from '../preprocessor.js'
+import { GrowingSums } from '../stages/growing-sums.js'
+import { rememberLast } from '../stages/remember.js'
+import { tokensOf } from './token-fields.js'
+
+export interface TokenStreamOptions {
+  readonly featureKey: string
+  /** Whether every 0 is left out. */
+  readonly dropPadding: boolean
+  /** As messages name the preprocessor. */
+  readonly stage: string
+}
+
+/**
+ * The tokens of all documents, one after the other. Any stretch of them can be had from the documents that hold it. Each
+ * document is read once to count its tokens; of documents that repeat, those of one period are.
+ */
+export class TokenStream {
+  private readonly document: (index: number) => Int32Array
+  private readonly sums: GrowingSums
+
+  constructor(documents: Dataset<Fields>, { featureKey, dropPadding, stage }: TokenStreamOptions) {
+    const example = rememberLast(documents)
+    const tokens = (index: number): Int32Array => tokensOf(example(index), featureKey, stage)
+    this.document = dropPadding ? index => withoutPadding(tokens(index)) : tokens
+    this.sums = new GrowingSums(documents, dropPadding ? i => countTokens(tokens(i)) : i => tokens(i).length)
+  }
+
+  /** The number of tokens; Infinity for documents that repeat forever. */
+  get length(): number {
+    return this.sums.total
+  }
+
+  /** The number of tokens after which they repeat, if it is known. */
+  get period(): number | undefined {
+    return this.sums.period
+  }
+
+  /** The number of tokens of the documents before `document`. */
+  before(document: number): number {
+    return this.sums.before(document)
+  }
+
+  /** The tokens from place `from` to place `to`. */
+  slice(from: number, to: number): Int32Array {
+    const slice = new Int32Array(to - from)
+    for (let at = from; at < to;) {
+      const { item, before } = this.sums.find(at)
+      const part = this.document(item).subarray(at - before, to - before)
+      slice.set(part, at - from)
+      at += part.length
+    }
+    return slice
+  }
+}
+
+/** The tokens that are not 0: the same array if all are. */
+function withoutPadding(tokens: Int32Array): Int32Array {
+  return tokens.includes(PAD_ID) ? tokens.filter(token => token !== PAD_ID) : tokens
+}
