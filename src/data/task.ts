@@ -51,6 +51,11 @@ export interface Task {
    * input occurs once, with all its right answers.
    */
   split(name: SplitName): readonly Example[]
+  /**
+   * Whether the training split's token examples depend on the seed, so that each epoch draws them anew: span corruption,
+   * for example. Default: false.
+   */
+  readonly isRandom?: boolean
   /** The token examples of a split: what training learns from, and what the loss of a split is computed on. */
   tokens(name: SplitName, options?: TokenOptions): Dataset<TokenExample>
 }

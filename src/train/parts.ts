@@ -4,6 +4,7 @@ import type { Tree } from '../base/pytree.js'
 import { LocalBatches } from '../data/batches/stream.js'
 import type { BatchStream } from '../data/batches/stream.js'
 import { TrainIterator } from '../data/iterator.js'
+import { taskStream } from '../data/streams/task-stream.js'
 import type { Task, TaskCodec } from '../data/task.js'
 import { loadTask } from '../data/tasks/registry.js'
 import { evalShape, TensorType } from '../engine/api/eval-shape.js'
@@ -90,7 +91,7 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
     config: namedConfig(config, { ...values, task }),
     task,
     batches: new LocalBatches(
-      new TrainIterator(task.tokens('train', { lengths: { inputs: inputLength, targets: targetLength }, seed }), {
+      new TrainIterator(taskStream(task, { inputLength, targetLength, seed }), {
         rows,
         inputLength,
         targetLength,

@@ -6,8 +6,7 @@ import type { TokenExample } from '../features.js'
 import { shuffledIndices } from '../shuffle.js'
 import type { ExampleStream, StreamOptions, Ticket } from './example-stream.js'
 import { Fit } from './fit.js'
-import { TokenStoreBuilder } from './token-store.js'
-import type { TokenStore } from './token-store.js'
+import { TokenStore } from './token-store.js'
 
 const stateSchema = z.strictObject({
   epoch: z.int().min(0),
@@ -28,12 +27,11 @@ export interface StoredExamples {
  */
 export function storeExamples(examples: Dataset<TokenExample>, options: StreamOptions): StoredExamples {
   const fit = new Fit(options)
-  const builder = new TokenStoreBuilder()
+  const store = new TokenStore()
   for (let i = 0; i < examples.length; i++) {
     const fitted = fit.apply(examples.get(i))
-    if (fitted) builder.add(fitted)
+    if (fitted) store.add(fitted)
   }
-  const store = builder.finish()
   if (store.length === 0) throw noExamples(fit)
   return { store, fingerprint: fingerprintOf(store), skipped: fit.skipped, truncated: fit.truncated }
 }

@@ -11,6 +11,11 @@ const kinds: readonly TaskKind[] = [g2p, pairs]
 
 const kindOf = ({ schema }: TaskKind): unknown => (schema.shape.kind as z.ZodLiteral<string>).value
 
+/** The names of the built-in tasks that need no settings. */
+export const namedTasks: readonly string[] = kinds
+  .filter(kind => kind.schema.safeParse({ kind: kindOf(kind) }).success)
+  .map(kind => String(kindOf(kind)))
+
 /** A configuration's `task`: the kind and settings of a built-in task, or the name of a custom one. */
 export const taskSchema = z.discriminatedUnion('kind', [
   customSchema,

@@ -1,0 +1,35 @@
+import type { TaskDefinition } from '../data/define-task.js'
+import type { ModelConfig, RouterConfig } from '../model/config.js'
+import type { Router } from '../nn/moe/router.js'
+import type { RunConfig, TrainConfig } from '../train/config.js'
+import type { Optimizer } from '../train/optimizers/optimizer.js'
+import type { OptimizerConfig } from '../train/optimizers/optimizers.js'
+import type { Schedule, ScheduleConfig } from '../train/optimizers/schedules.js'
+
+/** The content of a user's `switchyard.config.ts`: what the commands find by name besides the built-in tasks and recipes. */
+export interface UserConfig {
+  /** Tasks and mixtures: `train NAME`, `finetune MODEL --task NAME`, `data inspect NAME`. */
+  readonly tasks?: readonly TaskDefinition[]
+  /** Recipes: `train NAME`. */
+  readonly recipes?: Readonly<Record<string, UserRecipe>>
+}
+
+/**
+ * A run in the user's own terms. Settings that it leaves out come from `base`, or without one from the recipe g2p, with
+ * rows and steps that fit the task's data.
+ */
+export interface UserRecipe {
+  readonly base?: RunConfig
+  /** A task, or the name of a built-in one or of one in `tasks`. */
+  readonly task: TaskDefinition | string
+  readonly model?: Partial<ModelConfig>
+  /** Settings of a built-in router, or a router of the user's own. */
+  readonly router?: Partial<RouterConfig> | Router
+  readonly train?: Partial<Omit<TrainConfig, 'optimizer' | 'schedule'>> & {
+    readonly optimizer?: OptimizerConfig | Optimizer
+    readonly schedule?: ScheduleConfig | Schedule
+  }
+}
+
+/** Checks the types of a `switchyard.config.ts`, and returns it unchanged. */
+export const defineConfig = (config: UserConfig): UserConfig => config

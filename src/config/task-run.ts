@@ -1,0 +1,35 @@
+import { ConfigError } from '../base/errors.js'
+import type { Task } from '../data/task.js'
+import type { RunConfig } from '../train/config.js'
+import { recipes } from './recipes.js'
+import { sizesFor } from './sizes.js'
+
+/** The sizes are found from at most this many examples, evenly spaced. */
+const MOST_EXAMPLES = 20_000
+
+/** The rows of a task whose preprocessors cut text to the rows' lengths, and how long it trains. */
+const randomTaskSizes = { rows: 8, inputLength: 128, targetLength: 128, steps: 2400 }
+
+/**
+ * A configuration for any task: the model and the optimizer of the recipe g2p, rows as long as the longest example, and
+ * steps for about twenty epochs, but at least 300 and at most 2,400.
+ */
+export function taskRunConfig(task: Task): RunConfig {
+  const { rows, inputLength, targetLength, steps } = task.isRandom ? randomTaskSizes : fittingSizes(task)
+  const { model, router, train } = recipes.g2p
+  return {
+    task: task.config ?? { kind: 'custom', name: task.name },
+    model: { ...model, vocabSize: task.codec.vocabSize },
+    router: { ...router, maxGroupSize: rows * Math.max(inputLength, targetLength) },
+    train: { ...train, rows, inputLength, targetLength, steps },
+    from: null,
+  }
+}
+
+function fittingSizes(task: Task): ReturnType<typeof sizesFor> {
+  const tokens = task.tokens('train')
+  if (tokens.length === 0) throw new ConfigError(`${task.name}: there are no examples to train on`)
+  const count = Math.min(tokens.length, MOST_EXAMPLES)
+  const examples = Array.from({ length: count }, (_, i) => tokens.get(Math.floor((i * tokens.length) / count)))
+  return sizesFor(examples, { epochs: 20, fewestSteps: 300, mostSteps: 2400 })
+}

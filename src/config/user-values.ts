@@ -1,0 +1,146 @@
+import { missingValue } from '../base/custom.js'
+import { nearest } from '../base/edit-distance.js'
+import { ConfigError } from '../base/errors.js'
+import type { TaskDefinition } from '../data/define-task.js'
+import type { Task, TaskCodec, TaskConfig } from '../data/task.js'
+import { loadTask, namedTasks } from '../data/tasks/registry.js'
+import type { Router } from '../nn/moe/router.js'
+import type { RunConfig } from '../train/config.js'
+import type { Optimizer } from '../train/optimizers/optimizer.js'
+import type { Schedule } from '../train/optimizers/schedules.js'
+import type { TrainerValues } from '../train/values.js'
+import type { UserConfig, UserRecipe } from './define-config.js'
+import { recipes } from './recipes.js'
+import { taskRunConfig } from './task-run.js'
+import { parseRunConfig } from './validate.js'
+
+/** A configuration, and the values in it that are not built in. */
+export interface NamedRun {
+  readonly config: RunConfig
+  readonly values: TrainerValues
+}
+
+/** Finds tasks, recipes and custom values by name: built-in ones, and those of a user's `switchyard.config.ts`. */
+export class UserValues {
+  private readonly recipes: Readonly<Record<string, UserRecipe>>
+  private readonly tasks: ReadonlyMap<string, TaskDefinition>
+  private readonly routers = new Map<string, Router>()
+  private readonly optimizers = new Map<string, Optimizer>()
+  private readonly schedules = new Map<string, Schedule>()
+
+  /** `path` is the configuration's file, for messages. Throws a ConfigError if two values have the same name. */
+  constructor(config: UserConfig = {}, path = 'switchyard.config.ts') {
+    this.recipes = config.recipes ?? {}
+    const tasks = new Map<string, TaskDefinition>()
+    const add = <V>(known: Map<string, V>, name: string, value: V, what: string): void => {
+      const other = known.get(name)
+      if (other !== undefined && other !== value)
+        throw new ConfigError(`${path}: two ${what} have the name "${name}": rename one of them`)
+      known.set(name, value)
+    }
+    for (const task of config.tasks ?? []) add(tasks, task.name, task, 'tasks')
+    for (const { task, router, train } of Object.values(this.recipes)) {
+      if (typeof task !== 'string') add(tasks, task.name, task, 'tasks')
+      if (isRouter(router)) add(this.routers, router.name, router, 'routers')
+      if (isOptimizer(train?.optimizer)) add(this.optimizers, train.optimizer.name, train.optimizer, 'optimizers')
+      if (typeof train?.schedule === 'function')
+        add(this.schedules, scheduleName(train.schedule), train.schedule, 'schedules')
+    }
+    this.tasks = tasks
+    for (const name of [...tasks.keys()].filter(name => namedTasks.includes(name)))
+      throw new ConfigError(`${path}: the task "${name}" has the name of a built-in one: rename it`)
+  }
+
+  /** The names that `train` takes. */
+  get runNames(): string[] {
+    return [...new Set([...Object.keys(recipes), ...Object.keys(this.recipes), ...this.taskNames])]
+  }
+
+  get taskNames(): string[] {
+    return [...this.tasks.keys(), ...namedTasks]
+  }
+
+  /**
+   * The run that a recipe describes, or for a task's name a run that fits its data. Throws a ConfigError that proposes
+   * the most similar name.
+   */
+  async runNamed(name: string): Promise<NamedRun> {
+    if (Object.hasOwn(this.recipes, name)) return this.fromRecipe(this.recipes[name])
+    if (Object.hasOwn(recipes, name)) return { config: recipes[name], values: {} }
+    if (this.taskNames.includes(name)) return this.fromRecipe({ task: name })
+    const guess = nearest(name, this.runNames)
+    throw new ConfigError(
+      `there is no recipe "${name}"; ${guess ? `did you mean ${guess}?` : `there are ${this.runNames.join(', ')}.`} To train on your own data: --data pairs.tsv`,
+    )
+  }
+
+  /** Loads a task by its name. Throws a ConfigError that proposes the most similar name. */
+  async taskNamed(name: string, codec?: TaskCodec): Promise<Task> {
+    const own = this.tasks.get(name)
+    if (own !== undefined) return own.load(codec)
+    if (namedTasks.includes(name)) return loadTask({ kind: name }, codec)
+    const guess = nearest(name, this.taskNames)
+    throw new ConfigError(
+      `there is no task "${name}"; ${guess ? `did you mean ${guess}?` : `there are ${this.taskNames.join(', ')}`}`,
+    )
+  }
+
+  /** Loads the task that a run's configuration names. */
+  async loadTask(config: TaskConfig, codec?: TaskCodec): Promise<Task> {
+    const own = config.kind === 'custom' ? this.tasks.get(String(config.name)) : undefined
+    return own ? own.load(codec) : loadTask(config, codec)
+  }
+
+  /** The custom values that a run's configuration names. Throws a ConfigError if one is not known. */
+  async valuesOf(config: RunConfig, codec?: TaskCodec): Promise<TrainerValues> {
+    const { task, router, train } = config
+    const find = <V>(known: ReadonlyMap<string, V>, what: string, name: unknown): V => {
+      const value = known.get(String(name))
+      if (value === undefined) throw missingValue(what, String(name))
+      return value
+    }
+    const named = (value: { kind: string }): unknown =>
+      value.kind === 'custom' ? (value as { name?: unknown }).name : undefined
+    const [optimizer, schedule] = [named(train.optimizer), named(train.schedule)]
+    return {
+      ...(task.kind === 'custom' && { task: await this.loadTask(task, codec) }),
+      ...(router.custom !== undefined && { router: find(this.routers, 'router', router.custom) }),
+      ...(optimizer !== undefined && { optimizer: find(this.optimizers, 'optimizer', optimizer) }),
+      ...(schedule !== undefined && { schedule: find(this.schedules, 'schedule', schedule) }),
+    }
+  }
+
+  private async fromRecipe({ base, task: given, model, router, train }: UserRecipe): Promise<NamedRun> {
+    const task = await this.taskNamed(typeof given === 'string' ? given : given.name)
+    const from = base ?? taskRunConfig(task)
+    const { optimizer, schedule, ...settings } = train ?? {}
+    const values: TrainerValues = {
+      task,
+      ...(isRouter(router) && { router }),
+      ...(isOptimizer(optimizer) && { optimizer }),
+      ...(typeof schedule === 'function' && { schedule }),
+    }
+    const config = parseRunConfig({
+      ...from,
+      task: task.config ?? { kind: 'custom', name: task.name },
+      model: { ...from.model, vocabSize: task.codec.vocabSize, ...model },
+      router: { ...from.router, ...(isRouter(router) ? {} : router) },
+      train: {
+        ...from.train,
+        ...settings,
+        ...(optimizer !== undefined && !isOptimizer(optimizer) && { optimizer }),
+        ...(schedule !== undefined && typeof schedule !== 'function' && { schedule }),
+      },
+    })
+    return { config, values }
+  }
+}
+
+const isRouter = (value: UserRecipe['router']): value is Router =>
+  value !== undefined && typeof (value as Partial<Router>).assign === 'function'
+
+const isOptimizer = (value: unknown): value is Optimizer =>
+  typeof value === 'object' && value !== null && typeof (value as Partial<Optimizer>).update === 'function'
+
+/** As a run's configuration names it. */
+const scheduleName = (schedule: Schedule): string => schedule.name || 'anonymous'

@@ -1,0 +1,103 @@
+import { ConfigError } from '../base/errors.js'
+import { symbolErrorRate, wrongAnswerRate } from '../metrics/error-rates.js'
+import type { Metric } from '../metrics/metric.js'
+import { symbolsOf } from '../text/symbols.js'
+import type { Postprocessor } from './postprocessors/postprocessor.js'
+import { preprocessedTask } from './preprocessed-task.js'
+import type { TaskFeatures } from './preprocessed-task.js'
+import type { Fields, Preprocessor } from './preprocessor.js'
+import type { Source } from './sources/source.js'
+import { openSplits } from './splits.js'
+import { taskCodec } from './task.js'
+import type { Task, TaskCodec, TaskConfig } from './task.js'
+
+/** A task as a value: nothing is read before `load`. */
+export interface TaskDefinition {
+  /** Names the task on the command line, in mixtures and in runs. */
+  readonly name: string
+  /**
+   * Opens the task's data. For a model that was trained before, `codec` is the codec it was trained with: the task's
+   * texts are encoded by it, and not by the task's own vocabularies.
+   */
+  load(codec?: TaskCodec): Promise<Task>
+}
+
+/** What a task is made of, in SeqIO's form. */
+export interface TaskParts {
+  readonly name: string
+  /** Where the examples come from. One without splits is split by `splitBy`. */
+  readonly source: Source
+  /**
+   * Turn the source's examples into `inputs` and `targets`, in this order. If these are text in the end, they are
+   * encoded by the features' vocabularies and end with EOS. Default: none.
+   */
+  readonly preprocessors?: readonly Preprocessor[]
+  /** Both sides' vocabularies, or a function that loads them. */
+  readonly features: TaskFeatures | (() => TaskFeatures | Promise<TaskFeatures>)
+  /** Turns answers and targets into what the metrics take. */
+  readonly postprocess?: Postprocessor
+  /**
+   * The figures that score a model's answers, the most important first. Default: error rates of symbols (words or
+   * characters, as the targets' vocabulary has them) and of whole answers.
+   */
+  readonly metrics?: readonly Metric[]
+  /** What one example and several examples are called. Default: example, examples. */
+  readonly units?: Task['units']
+  readonly suggestions?: Task['suggestions']
+  /** Whether users' inputs are lower-cased. Default: false. */
+  readonly lowercase?: boolean
+  /**
+   * The text by which an example of a source without splits gets its split (5% test, 1% validation, the rest train):
+   * examples with equal texts are in one split. Default: the field `inputs`, `input` or `text`, or all fields.
+   */
+  readonly splitBy?: (example: Fields) => string
+}
+
+/**
+ * Defines a task by its source, preprocessors, vocabularies, postprocessor and metrics. The result is a value for
+ * `switchyard.config.ts`, for a mixture, or to `load` in a program. A task whose examples have no text, such as span
+ * corruption, has no answers to score: it is evaluated by its loss.
+ */
+export function defineTask(parts: TaskParts): TaskDefinition {
+  if (!/^[\w.:-]+$/.test(parts.name))
+    throw new ConfigError(
+      `a task's name has letters, digits and the characters _ . : - only, not ${JSON.stringify(parts.name)}`,
+    )
+  return { name: parts.name, load: codec => loadParts(parts, { kind: 'custom', name: parts.name }, codec) }
+}
+
+/** Opens the data of a task's parts. `config` is how a run's configuration names the task. */
+export async function loadParts(parts: TaskParts, config: TaskConfig, codec?: TaskCodec): Promise<Task> {
+  const given = typeof parts.features === 'function' ? await parts.features() : parts.features
+  const features = codec
+    ? {
+        inputs: { ...given.inputs, vocabulary: codec.inputs },
+        targets: { ...given.targets, vocabulary: codec.targets },
+      }
+    : given
+  const own =
+    codec ??
+    taskCodec({
+      inputs: features.inputs.vocabulary,
+      targets: features.targets.vocabulary,
+      lowercase: parts.lowercase,
+    })
+  const symbols = symbolsOf(own.targets)
+  return preprocessedTask({
+    facts: {
+      name: parts.name,
+      config,
+      codec: own,
+      units: parts.units ?? { one: 'example', many: 'examples' },
+      metrics: parts.metrics ?? [
+        symbolErrorRate('symbol error rate', symbols),
+        wrongAnswerRate('wrong answers', symbols),
+      ],
+      postprocess: parts.postprocess,
+      suggestions: parts.suggestions ?? { inputs: ['your input'] },
+    },
+    splits: await openSplits(parts.source, parts.splitBy),
+    preprocessors: parts.preprocessors ?? [],
+    features,
+  })
+}

@@ -1,0 +1,128 @@
+import { ConfigError } from '../base/errors.js'
+import { EOS_ID } from '../text/vocabulary.js'
+import type { Dataset } from './dataset.js'
+import type { Feature, Fields, FieldValue, Preprocessor, SeedCounter } from './preprocessor.js'
+import { MapSeedCounter } from './random/seed-counter.js'
+import { mergeInputs } from './source.js'
+import type { Example, SplitName } from './source.js'
+import type { Splits } from './splits.js'
+import { storeFields } from './streams/stored-fields.js'
+import type { Task, TokenOptions } from './task.js'
+
+/** How both sides of a task's examples become tokens. */
+export interface TaskFeatures {
+  readonly inputs: Feature
+  /** The same vocabulary object as for the inputs, if the sides share it. */
+  readonly targets: Feature
+}
+
+/** The parts of a task that is made by `preprocessedTask`. */
+export interface PreprocessedParts {
+  readonly facts: Omit<Task, 'split' | 'tokens' | 'isRandom'>
+  readonly splits: Splits
+  readonly preprocessors: readonly Preprocessor[]
+  readonly features: TaskFeatures
+}
+
+type Lengths = TokenOptions['lengths']
+
+/** Texts are never cut to these lengths; preprocessors that make tokens need some. */
+const TEXT_LENGTHS = { inputs: 512, targets: 512 }
+
+/** A task whose examples come from a source and are transformed by preprocessors. */
+export function preprocessedTask({ facts, splits, preprocessors, features }: PreprocessedParts): Task {
+  const { name, codec } = facts
+  const stages = (from: number, to: number, dataset: Dataset<Fields>, seeds: SeedCounter, lengths: Lengths) => {
+    const context = { seeds, lengths: lengths ? { ...lengths } : null, features: { ...features } }
+    return preprocessors.slice(from, to).reduce((data, preprocessor) => preprocessor.apply(data, context), dataset)
+  }
+  // What comes before the first random preprocessor is the same for all seeds: its token ids are computed once.
+  const firstRandom = firstThatTakesSeeds(
+    (count, seeds) => stages(0, count, splits.train, seeds, TEXT_LENGTHS),
+    preprocessors,
+  )
+  const stored = new Map<string, Dataset<Fields>>()
+  const storedStages = (split: SplitName, lengths: Lengths): Dataset<Fields> => {
+    const key = JSON.stringify([split, lengths])
+    const dataset =
+      stored.get(key) ?? storeFields(stages(0, firstRandom, splits[split], new MapSeedCounter(0), lengths))
+    stored.set(key, dataset)
+    return dataset
+  }
+  const isRandom = firstRandom < preprocessors.length
+
+  const apply = (split: SplitName, seed: number, lengths: Lengths): Dataset<Fields> => {
+    const seeds = new MapSeedCounter(seed)
+    return isRandom
+      ? stages(firstRandom, preprocessors.length, storedStages(split, lengths), seeds, lengths)
+      : stages(0, preprocessors.length, splits[split], seeds, lengths)
+  }
+
+  /** A side's tokens: as the preprocessors made them, or encoded from their text. */
+  const tokensOf = (side: keyof TaskFeatures, value: FieldValue | undefined): Int32Array => {
+    if (value instanceof Int32Array) return value
+    if (typeof value === 'string') return encode(features[side], side === 'inputs' ? codec.prepare(value) : value)
+    throw new ConfigError(
+      `the task ${name}: its preprocessors give examples whose "${side}" is ${value === undefined ? 'missing' : 'neither text nor token ids'}`,
+    )
+  }
+
+  /** The examples whose sides are text, or were text before `tokenize`; none if they never were. */
+  const textExamples = (split: SplitName): Example[] => {
+    const dataset = apply(split, 0, TEXT_LENGTHS)
+    const examples: Example[] = []
+    for (let i = 0; i < dataset.length; i++) {
+      const fields = dataset.get(i)
+      const input = fields.inputs_pretokenized ?? fields.inputs
+      const target = fields.targets_pretokenized ?? fields.targets
+      if (typeof input !== 'string' || typeof target !== 'string') return []
+      examples.push({ input: codec.prepare(input), target, alternatives: textsOf(fields.alternatives), fields })
+    }
+    return split === 'train' ? examples : mergeInputs(examples)
+  }
+
+  const known = new Map<SplitName, readonly Example[]>()
+  return {
+    ...facts,
+    isRandom,
+    split(split) {
+      const examples = known.get(split) ?? textExamples(split)
+      known.set(split, examples)
+      return examples
+    },
+    tokens(split, { seed = 0, lengths } = {}) {
+      const dataset = apply(split, seed, lengths)
+      return {
+        get length() {
+          return dataset.length
+        },
+        get: index => {
+          const { inputs, targets } = dataset.get(index)
+          return { inputs: tokensOf('inputs', inputs), targets: tokensOf('targets', targets) }
+        },
+      }
+    },
+  }
+}
+
+/** The index of the first preprocessor that takes seeds, as only random ones do; their number if none does. */
+function firstThatTakesSeeds(
+  apply: (count: number, seeds: SeedCounter) => void,
+  { length }: readonly Preprocessor[],
+): number {
+  for (let count = 1; count <= length; count++) {
+    const seeds = new MapSeedCounter(0)
+    apply(count, seeds)
+    if (seeds.next !== 0) return count - 1
+  }
+  return length
+}
+
+function encode({ vocabulary, addEos = true }: Feature, text: string): Int32Array {
+  const ids = vocabulary.encode(text)
+  if (addEos) ids.push(EOS_ID)
+  return Int32Array.from(ids)
+}
+
+const textsOf = (value: FieldValue | undefined): string[] =>
+  Array.isArray(value) ? value.filter(item => typeof item === 'string') : []
