@@ -9,7 +9,7 @@ import type { AdaptedKernel } from './lora.js'
 import { evenGroups, oneGroup } from './moe/groups.js'
 import { moeLayer } from './moe/layer.js'
 import type { MoeOptions, MoeParams } from './moe/layer.js'
-import { tokensChooseTop1 } from './moe/router.js'
+import { tokensChooseTop1 } from './moe/routers/tokens-choose.js'
 import { noNoise } from './noise.js'
 
 const [batch, length, dModel, dFf, numExperts, rank] = [2, 6, 4, 8, 3, 2]
