@@ -155,7 +155,7 @@ export async function* explain({ full }: { full: boolean }): AsyncGenerator<stri
   const folder = await mkdtemp(join(tmpdir(), 'switchyard-explain-'))
   try {
     const facts = { step: steps, config, task: saveCodec({ name: 'g2p', codec }), data: null, seed: 0, libraryVersion }
-    const saved = await saveRun(folder, facts, arrays, 1)
+    const saved = await saveRun(folder, facts, arrays, { keep: 1 })
     const files = await Promise.all(
       (await readdir(saved)).map(async name => [name, formatBytes((await stat(join(saved, name))).size)]),
     )

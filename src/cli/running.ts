@@ -57,7 +57,8 @@ export async function runToEnd(run: Run): Promise<void> {
   const progress = showProgress(trainer.config.train.steps, trainer.task.units.many)
   let ended: 'finished' | 'interrupted'
   try {
-    ended = await trainer.run(folder, { signal: interruption.signal, onProgress: progress.show, lock })
+    const onNotice = (message: string): void => console.error(`\n${message}`)
+    ended = await trainer.run(folder, { signal: interruption.signal, onProgress: progress.show, onNotice, lock })
   } catch (error) {
     await removeUnused(folder, lock)
     throw error

@@ -124,7 +124,9 @@ const trainSchema = z.strictObject({
   clipNorm: positive.nullable(),
   logEvery: size,
   checkpointEvery: size,
+  asyncSave: z.boolean().default(trainDefaults.asyncSave),
   keep: size,
+  keepEvery: size.nullable().default(trainDefaults.keepEvery),
   evalExamples: size.nullable(),
 }) satisfies z.ZodType<TrainConfig>
 

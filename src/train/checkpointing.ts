@@ -2,27 +2,27 @@ import { readdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import type { DType } from '../base/dtypes.js'
-import { isFloat } from '../base/dtypes.js'
-import { FileError, SwitchyardError } from '../base/errors.js'
+import { FileError } from '../base/errors.js'
 import { leavesWithPaths, treeFromPaths } from '../base/pytree.js'
 import type { Tree } from '../base/pytree.js'
-import { reader } from '../base/host-tensor.js'
-import type { HostTensor } from '../base/host-tensor.js'
 import { exists } from '../checkpoint/atomic.js'
 import { isLocked } from '../checkpoint/run-lock.js'
 import type { CheckpointReader } from '../checkpoint/format.js'
 import { loadCheckpoint, native, saveCheckpoint } from '../checkpoint/native.js'
 import type { Checkpoint, CheckpointContent } from '../checkpoint/native.js'
 import { latestCheckpoint } from '../checkpoint/run-folder.js'
-import { fromHost, hostView } from '../engine/api/tensor.js'
+import type { Keep } from '../checkpoint/run-folder.js'
+import { fromHost } from '../engine/api/tensor.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import { defaultEngine } from '../engine/api/engine.js'
 import type { TensorTree } from '../engine/api/tracing.js'
 import { readRunStart } from './run-start.js'
+import { requireFinite, viewsOf } from './snapshot.js'
+import type { HostTensors } from './snapshot.js'
 import type { TrainArrays } from './step.js'
 
 /** The part of a checkpoint that is not arrays. */
-export type RunFacts = Pick<CheckpointContent, 'step' | 'config' | 'task' | 'data' | 'seed' | 'libraryVersion'>
+export type RunFacts = Pick<CheckpointContent, 'step' | 'config' | 'task' | 'data' | 'seed' | 'libraryVersion' | 'best'>
 
 /** The software and hardware that the bits of a resumed run's results depend on. */
 const environment = async (): Promise<{ backendVersion: string; threads: number }> => ({
@@ -31,17 +31,25 @@ const environment = async (): Promise<{ backendVersion: string; threads: number 
 })
 
 /**
- * Saves the arrays of a run as `folder/step-<n>`, and deletes all but the newest `keep` checkpoints. If a value is NaN
- * or infinite, nothing is saved or deleted and a SwitchyardError names the tensor. Reads the arrays' own memory: do not
- * start the next step, which overwrites it, before the promise settles.
+ * Saves the arrays of a run as `folder/step-<n>`, and deletes older checkpoints that are not to be kept. If a value is
+ * NaN or infinite, nothing is saved or deleted and a SwitchyardError names the tensor. Reads the arrays' own memory: do
+ * not start the next step, which overwrites it, before the promise settles.
  */
-export async function saveRun(folder: string, facts: RunFacts, arrays: TrainArrays, keep: number): Promise<string> {
-  const [params, optimizer] = await Promise.all([toHost(arrays.params), toHost(arrays.optimizer)])
-  for (const [name, tensor] of [...params, ...optimizer]) {
-    if (!isFinite(tensor))
-      throw new SwitchyardError(`${name} is not finite after step ${facts.step}: no checkpoint was saved`)
-  }
-  return saveCheckpoint(folder, { ...facts, ...(await environment()), params, optimizer }, { keep })
+export async function saveRun(folder: string, facts: RunFacts, arrays: TrainArrays, keep: Keep): Promise<string> {
+  const [params, optimizer] = await Promise.all([viewsOf(arrays.params), viewsOf(arrays.optimizer)])
+  return saveTensors(folder, facts, { params, optimizer }, keep)
+}
+
+/** As `saveRun`, of arrays on the host. */
+export async function saveTensors(
+  folder: string,
+  facts: RunFacts,
+  tensors: { readonly params: HostTensors; readonly optimizer: HostTensors },
+  keep: Keep,
+): Promise<string> {
+  requireFinite(tensors.params, facts.step)
+  requireFinite(tensors.optimizer, facts.step)
+  return saveCheckpoint(folder, { ...facts, ...(await environment()), ...tensors }, keep)
 }
 
 /** Opens the checkpoint that `findCheckpoint` finds. Close it after use. */
@@ -138,15 +146,3 @@ export async function readTree(from: CheckpointReader, expected: readonly Expect
 /** The paths, shapes and dtypes of a tree of arrays, or of a tree of their types. */
 export const expectedOf = (tree: Tree<Typed>): Expected[] =>
   leavesWithPaths<Typed>(tree).map(([path, { shape, dtype }]) => ({ path, shape, dtype }))
-
-async function toHost(tree: TensorTree): Promise<Map<string, HostTensor>> {
-  const leaves = leavesWithPaths<Tensor>(tree)
-  return new Map(await Promise.all(leaves.map(async ([path, array]) => [path, await hostView(array)] as const)))
-}
-
-function isFinite({ dtype, data }: HostTensor): boolean {
-  if (!isFloat(dtype)) return true
-  const read = reader(dtype, data)
-  for (let i = 0; i < data.length; i++) if (!Number.isFinite(read(i))) return false
-  return true
-}

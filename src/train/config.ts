@@ -53,8 +53,12 @@ export interface TrainConfig {
   logEvery: number
   /** Steps between two checkpoints; the last step always has one. */
   checkpointEvery: number
-  /** How many checkpoints are kept; older ones are deleted. */
+  /** Save checkpoints in the background, of a copy of the parameters and the optimizer's state. */
+  asyncSave: boolean
+  /** How many of the newest checkpoints are kept; older ones are deleted, except the best. */
   keep: number
+  /** A checkpoint is saved after each multiple of this many steps, and never deleted; null: none. */
+  keepEvery: number | null
   /** How many held-out examples are evaluated at the end; null: all. */
   evalExamples: number | null
 }
@@ -67,4 +71,6 @@ export const trainDefaults = {
   zLoss: null,
   averageDecay: null,
   dropoutFrom: 0,
+  asyncSave: true,
+  keepEvery: null,
 } satisfies Partial<TrainConfig>

@@ -35,7 +35,7 @@ afterEach(() => {
 /** Saves a checkpoint whose only parameter is the number of its history (a training before or after a resume). */
 async function save(history: number, step: number): Promise<void> {
   const facts = { step, config: null, task: null, data: null, seed: 0, libraryVersion: '1' }
-  await saveRun(folder, facts, { params: { history: np.array([history]) }, optimizer: {} }, 3)
+  await saveRun(folder, facts, { params: { history: np.array([history]) }, optimizer: {} }, { keep: 3 })
 }
 
 async function latest(): Promise<{ history: number; step: number }> {

@@ -16,7 +16,7 @@ const adam = ({ model, router }: RunConfig) => {
 const large = ['model.dModel=512', 'model.dFf=2048']
 
 describe('the memory that training takes', () => {
-  // Peak resident memory in MiB of six steps on a machine with 2 cores and 23 GiB.
+  // Peak resident memory in MiB of six steps without a save, on a machine with 2 cores and 23 GiB.
   it.each([
     ['train.rows=16', 473],
     ['model.numExperts=32', 591],
@@ -29,11 +29,20 @@ describe('the memory that training takes', () => {
     ['model.dModel=512 model.dFf=2048 train.rows=4 model.numExperts=32', 5427],
     ['model.dModel=512 model.dFf=2048 train.rows=4 train.optimizer.kind=adafactor', 1537],
   ])('is estimated for g2p with %s: %i MiB were measured', (settings, measured) => {
-    const config = g2p(...settings.split(' '))
+    const config = g2p('train.asyncSave=false', ...settings.split(' '))
     const { params, optimizer } = adam(config)
     const state = { params, optimizer: settings.includes('adafactor') ? 0.01 * params : optimizer }
     const estimated = trainingBytes(config, state) / 2 ** 20
     expect(Math.abs(estimated / measured - 1), `${estimated}`).toBeLessThan(0.06)
+  })
+
+  it('has a copy of the state for checkpoints that are saved in the background', () => {
+    const state = { params: 1000, optimizer: 2000 }
+    expect(trainingBytes(g2p(), state) - trainingBytes(g2p('train.asyncSave=false'), state)).toBe(3000)
+    const config = g2p(...large)
+    const needed = trainingBytes(config, adam(config))
+    expect(() => requireMemory(config, adam(config), needed - 1)).toThrow(': --set train.asyncSave=false (training')
+    requireMemory(config, adam(config), needed)
   })
 
   it('is refused with numbers and a setting that fits', () => {

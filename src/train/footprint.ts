@@ -44,7 +44,9 @@ export function trainingBytes(config: RunConfig, { params, optimizer }: StateByt
   // in ONNX Runtime's memory, transposed for a matmul, and where the optimizer reads them. Adam's update is made in
   // place; Adafactor's, whose state is smaller than the parameters, holds two more values of their size.
   const copies = optimizer < params ? 5 : 3
-  return BASE_BYTES + 2 * (params + optimizer) + copies * params + 4 * activationElements(config)
+  // A checkpoint that is saved in the background is written from a copy of the state.
+  const saved = config.train.asyncSave ? params + optimizer : 0
+  return BASE_BYTES + saved + 2 * (params + optimizer) + copies * params + 4 * activationElements(config)
 }
 
 /**
@@ -83,8 +85,10 @@ export function requireMemory(config: RunConfig, state: StateBytes, free?: numbe
   if (problem !== undefined) throw new ConfigError(problem)
 }
 
-/** The largest number of rows, or else of experts, that fits: halved until it does. */
+/** Saving without a copy, or else the largest number of rows or of experts that fits: halved until it does. */
 function smallerSetting(config: RunConfig, state: StateBytes, free: number): string {
+  if (trainingBytes({ ...config, train: { ...config.train, asyncSave: false } }, state) <= free)
+    return '--set train.asyncSave=false (training waits while a checkpoint is saved) would fit'
   for (let rows = config.train.rows >> 1; rows >= 1; rows >>= 1)
     if (trainingBytes({ ...config, train: { ...config.train, rows } }, state) <= free)
       return `--set train.rows=${rows} would fit`
@@ -107,11 +111,13 @@ export async function requireDisk(
 ): Promise<void> {
   const each = state.params + state.optimizer
   const saves = Math.ceil((train.steps - step) / train.checkpointEvery)
+  const forEver =
+    train.keepEvery === null ? 0 : Math.floor(train.steps / train.keepEvery) - Math.floor(step / train.keepEvery)
   // The oldest checkpoint is deleted when the next one is in place. A run that is resumed has some already.
-  const files = (keep: number): number => (step > 0 ? 1 : Math.min(saves, keep + 1))
+  const files = (keep: number): number => forEver + (step > 0 ? 1 : Math.min(saves, keep + 1))
   const free = await freeDiskSpace(folder)
   if (files(train.keep) * each <= free) return
-  const keep = Math.floor(free / each) - 1
+  const keep = Math.floor(free / each) - 1 - forEver
   throw new ConfigError(
     `${folder}: ${files(train.keep)} checkpoints of ${formatBytes(each)} are to be saved here, and this disk has ${formatBytes(free)} free: ` +
       (keep >= 1 && step === 0 ? `--set train.keep=${keep} would fit` : 'free some space, or use another disk'),

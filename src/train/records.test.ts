@@ -24,8 +24,8 @@ describe('checkpoints of a run', () => {
   })
 
   it('are read back unchanged', async () => {
-    await saveRun(folder, facts(3), arrays(2), 1)
-    await saveRun(folder, facts(5), arrays(0.1), 1)
+    await saveRun(folder, facts(3), arrays(2), { keep: 1 })
+    await saveRun(folder, facts(5), arrays(0.1), { keep: 1 })
     expect(await readdir(folder)).toEqual(['step-5'])
     const checkpoint = await openCheckpoint(folder)
     try {
@@ -43,7 +43,7 @@ describe('checkpoints of a run', () => {
   })
 
   it('must be of the configured model', async () => {
-    await saveRun(folder, facts(3), arrays(2), 1)
+    await saveRun(folder, facts(3), arrays(2), { keep: 1 })
     const { params, close } = await openCheckpoint(join(folder, 'step-3'))
     const expected = (path: string, shape: number[]) => ({ path, shape, dtype: 'float32' as const })
     await expect(readTree(params, [expected('a/kernel', [2, 1])])).rejects.toThrow(
@@ -60,15 +60,17 @@ describe('checkpoints of a run', () => {
   })
 
   it('are found in a folder of runs', async () => {
-    for (const name of ['b', 'a']) await saveRun(join(folder, name), facts(3), arrays(2), 1)
+    for (const name of ['b', 'a']) await saveRun(join(folder, name), facts(3), arrays(2), { keep: 1 })
     await expect(openCheckpoint(folder)).rejects.toThrow(
       `this is a folder of runs; give one of them: ${join(folder, 'a')}, ${join(folder, 'b')}`,
     )
   })
 
   it('are never saved with a value that is not finite', async () => {
-    await saveRun(folder, facts(3), arrays(2), 1)
-    await expect(saveRun(folder, facts(4), arrays(NaN), 1)).rejects.toThrow('a/kernel is not finite after step 4')
+    await saveRun(folder, facts(3), arrays(2), { keep: 1 })
+    await expect(saveRun(folder, facts(4), arrays(NaN), { keep: 1 })).rejects.toThrow(
+      'a/kernel is not finite after step 4',
+    )
     expect(await readdir(folder)).toEqual(['step-3'])
   })
 })

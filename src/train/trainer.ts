@@ -1,14 +1,15 @@
 import { FileError, SwitchyardError } from '../base/errors.js'
 import { libraryVersion } from '../base/version.js'
 import type { Checkpoint } from '../checkpoint/native.js'
-import { abandonAfter, latestCheckpoint } from '../checkpoint/run-folder.js'
+import { latestCheckpoint } from '../checkpoint/run-folder.js'
 import { RunLock } from '../checkpoint/run-lock.js'
 import { readCodec, saveCodec } from '../data/task.js'
 import type { Task } from '../data/task.js'
 import * as np from '../engine/api/np.js'
 import type { ModelParams } from '../model/types.js'
 import { batchOf } from './batch.js'
-import { expectedOf, readTree, saveRun } from './checkpointing.js'
+import { expectedOf, readTree } from './checkpointing.js'
+import type { RunFacts } from './checkpointing.js'
 import type { RunConfig } from './config.js'
 import { requireDisk, requireMemory, stateBytes } from './footprint.js'
 import { MetricsLog } from './metrics-log.js'
@@ -16,7 +17,8 @@ import { makeParts } from './parts.js'
 import type { TrainerParts } from './parts.js'
 import { Reporter } from './reporter.js'
 import type { PendingStep, Progress } from './reporter.js'
-import { removeRunStart, writeRunStart } from './run-start.js'
+import { RunSaver } from './run-saver.js'
+import { writeRunStart } from './run-start.js'
 import { restoreArrays } from './restore/start.js'
 import type { Restored, StartingPoint } from './restore/start.js'
 import type { TrainArrays } from './step.js'
@@ -30,6 +32,8 @@ export interface TrainerRunOptions {
   signal?: AbortSignal
   /** The lock of the run's folder, if the caller holds it. Otherwise the trainer holds the lock while it runs. */
   lock?: RunLock
+  /** Receives messages for a person, such as: saving is slower than training. */
+  onNotice?: (message: string) => void
 }
 
 /**
@@ -37,9 +41,8 @@ export interface TrainerRunOptions {
  * for bit, as training without the interruption.
  */
 export class Trainer {
+  /** The step of the newest checkpoint: the one the run resumed from, or the last that `run` has saved. */
   private savedStep: number | undefined
-  /** The step of the checkpoint this run resumed from, until it has saved a newer one. */
-  private resumedStep: number | undefined
 
   private constructor(
     private readonly parts: TrainerParts,
@@ -84,7 +87,6 @@ export class Trainer {
     })
     const trainer = new Trainer(parts, arrays, checkpoint.step)
     trainer.savedStep = checkpoint.step
-    trainer.resumedStep = checkpoint.step
     return trainer
   }
 
@@ -126,38 +128,74 @@ export class Trainer {
     }
   }
 
-  private async runLocked(
-    folder: string,
-    { onProgress, signal }: TrainerRunOptions,
-  ): Promise<'finished' | 'interrupted'> {
-    const { steps, checkpointEvery } = this.config.train
+  private async runLocked(folder: string, options: TrainerRunOptions): Promise<'finished' | 'interrupted'> {
+    const { train } = this.config
     const log = new MetricsLog(folder)
     await requireDisk(folder, this.config, this.step, stateBytes(this.arrays))
     if (this.savedStep === undefined) await this.enter(folder)
     await log.open(this.step)
+    const saver = new RunSaver(folder, log, { train, resumedStep: this.savedStep, onNotice: options.onNotice })
+    try {
+      return await this.runSteps(saver, new Reporter(log, train, options.onProgress), options.signal)
+    } finally {
+      await saver.settle()
+      this.savedStep = saver.savedStep
+    }
+  }
+
+  private async runSteps(
+    saver: RunSaver,
+    reporter: Reporter,
+    signal: AbortSignal | undefined,
+  ): Promise<'finished' | 'interrupted'> {
+    const { steps } = this.config.train
     // From its first moment, a fine-tuning run can be resumed without the weights that it began with.
-    if (this.restored !== undefined) await this.save(folder, log)
-    const reporter = new Reporter(log, this.config.train, onProgress)
+    if (this.restored !== undefined && saver.savedStep === undefined) await saver.finish(this.facts(), this.stored)
     // A step's loss is read after the next step was sent to the backend, which therefore never waits for JavaScript.
     let pending: PendingStep | undefined
     const report = async (): Promise<void> => {
       if (pending === undefined) return
       const loss = await reporter.report(pending)
-      if (!Number.isFinite(loss)) throw this.diverged(folder, pending.step, loss)
+      if (!Number.isFinite(loss)) throw diverged(saver, pending.step, loss)
       pending = undefined
     }
     while (this.step < steps && !signal?.aborted) {
+      saver.check()
       const next = await this.advance()
       await report()
       pending = next
-      if (this.step % checkpointEvery === 0) {
+      if (this.isSaved(this.step)) {
         await report()
-        await this.save(folder, log)
+        await saver.save(this.facts(), this.stored)
       }
     }
     await report()
-    await this.save(folder, log)
+    await saver.finish(this.facts(), this.stored)
     return this.step < steps ? 'interrupted' : 'finished'
+  }
+
+  /** Whether a checkpoint is saved after a step before the last. */
+  private isSaved(step: number): boolean {
+    const { steps, checkpointEvery, keepEvery } = this.config.train
+    return step < steps && (step % checkpointEvery === 0 || (keepEvery !== null && step % keepEvery === 0))
+  }
+
+  /** The arrays as checkpoints hold them. */
+  private get stored(): TrainArrays {
+    return this.parts.places.stored(this.arrays)
+  }
+
+  /** What a checkpoint of the current step holds besides arrays. */
+  private facts(): RunFacts {
+    const { step, config, task } = this
+    return {
+      step,
+      config,
+      task: saveCodec(task),
+      data: this.parts.batches.state(),
+      seed: config.train.seed,
+      libraryVersion,
+    }
   }
 
   /** Checks that the folder of a new run holds no other run, and writes `run.json` there. */
@@ -183,35 +221,9 @@ export class Trainer {
     this.step++
     return { step: this.step, examples, learningRate, metrics }
   }
-
-  private diverged(folder: string, step: number, loss: number): SwitchyardError {
-    return new SwitchyardError(
-      `the loss is ${loss} at step ${step}; ${this.saved(folder)}. A lower train.schedule.peak or train.clipNorm may help`,
-    )
-  }
-
-  private saved(folder: string): string {
-    return this.savedStep === undefined
-      ? 'no checkpoint was saved'
-      : `the last checkpoint, of step ${this.savedStep} in ${folder}, is not affected`
-  }
-
-  private async save(folder: string, log: MetricsLog): Promise<void> {
-    if (this.savedStep === this.step) return
-    const { step, config, task } = this
-    const { seed, keep } = config.train
-    const facts = { step, config, task: saveCodec(task), data: this.parts.batches.state(), seed, libraryVersion }
-    if (this.resumedStep !== undefined) await abandonAfter(folder, this.resumedStep, step)
-    try {
-      await log.prepare(step)
-      await saveRun(folder, facts, this.parts.places.stored(this.arrays), keep)
-      await log.commit(step)
-    } catch (error) {
-      if (error instanceof FileError) throw new FileError(`${error.message}; ${this.saved(folder)}`, { cause: error })
-      throw error
-    }
-    if (this.savedStep === undefined) await removeRunStart(folder)
-    this.savedStep = step
-    this.resumedStep = undefined
-  }
 }
+
+const diverged = (saver: RunSaver, step: number, loss: number): SwitchyardError =>
+  new SwitchyardError(
+    `the loss is ${loss} at step ${step}; ${saver.remains}. A lower train.schedule.peak or train.clipNorm may help`,
+  )
