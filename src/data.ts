@@ -36,6 +36,58 @@ export { brownSource } from './data/sources/npm/brown.js'
 export { spamSource } from './data/sources/npm/spam-assassin.js'
 export type { Fields, FieldValue } from './data/preprocessor.js'
 
+// T5's token preprocessors
+export { cacheDatasetPlaceholder, seqioPipeline } from './data/pipeline.js'
+export type { PipelineOptions } from './data/pipeline.js'
+export type { Feature, Preprocessor, PreprocessorContext, SeedCounter } from './data/preprocessor.js'
+export { spanCorruption } from './data/preprocessors/span-corruption.js'
+export type { SpanCorruptionOptions } from './data/preprocessors/span-corruption.js'
+export { fullLm, iidDenoising, prefixLm, targetsForPrefixLmObjective } from './data/preprocessors/objectives.js'
+export { denoise } from './data/preprocessors/denoise.js'
+export type { DenoiseOptions } from './data/preprocessors/denoise.js'
+export { iidNoiseMask, randomPrefixNoiseMask, regularNoiseMask } from './data/preprocessors/noise/masks.js'
+export type { NoiseMask } from './data/preprocessors/noise/masks.js'
+export { randomSpansNoiseMask } from './data/preprocessors/noise/random-spans.js'
+export type { RandomSpansOptions } from './data/preprocessors/noise/random-spans.js'
+export { randomSpansHelper } from './data/preprocessors/noise/random-spans-helper.js'
+export type { RandomSpans, RandomSpansSizes } from './data/preprocessors/noise/random-spans-helper.js'
+export {
+  dropNoiseTokens,
+  dropNonnoiseTokens,
+  noiseSpanToSentinel,
+  noiseSpanToUniqueSentinel,
+  noiseTokenToGatheredToken,
+  noiseTokenToRandomToken,
+  noiseTokenToRandomTokenOrSentinel,
+  noiseTokenToSentinel,
+  nonnoiseSpanToSentinel,
+  nonnoiseSpanToUniqueSentinel,
+  permuteNoiseTokens,
+} from './data/preprocessors/noise/noise-functions.js'
+export type { NoiseFunction } from './data/preprocessors/noise/noise-functions.js'
+export { selectRandomChunk } from './data/preprocessors/select-random-chunk.js'
+export type { SelectRandomChunkOptions } from './data/preprocessors/select-random-chunk.js'
+export { reduceConcatTokens } from './data/preprocessors/reduce-concat-tokens.js'
+export type { ReduceConcatTokensOptions } from './data/preprocessors/reduce-concat-tokens.js'
+export { concatenateAndSplitToFixedLength } from './data/preprocessors/concatenate-and-split.js'
+export {
+  splitTokens,
+  splitTokensToInputsLength,
+  splitTokensToRandomLength,
+  splitTokensToTargetsLength,
+} from './data/preprocessors/split-tokens.js'
+export type { SplitToLengthOptions, SplitTokensOptions } from './data/preprocessors/split-tokens.js'
+export { packPrefixLmDecoderOnly, packPrefixLmEncoderDecoder } from './data/preprocessors/pack-prefix-lm.js'
+export type { PackPrefixLmDecoderOnlyOptions } from './data/preprocessors/pack-prefix-lm.js'
+export { triviaQaTruncateInputs } from './data/preprocessors/trivia-qa-truncate-inputs.js'
+export { trimTokensAtFront } from './data/preprocessors/trim-tokens-at-front.js'
+export type { FeatureKeys } from './data/preprocessors/token-fields.js'
+
+// TensorFlow's random numbers, which these preprocessors draw
+export { seedOf } from './data/random/seed.js'
+export type { Seed, SeedDtype } from './data/random/seed.js'
+export { MapSeedCounter } from './data/random/seed-counter.js'
+
 // Metrics
 export { symbolErrorRate, wrongAnswerRate } from './metrics/error-rates.js'
 export { textMetric, textMetrics } from './metrics/text-metrics.js'

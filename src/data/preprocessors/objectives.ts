@@ -1,8 +1,5 @@
 /** T5's other pretraining objectives, each a chain of preprocessors. */
-import { EOS_ID } from '../../text/vocabulary.js'
 import type { Preprocessor } from '../preprocessor.js'
-import { trimAndPad } from '../packing/trim-and-pad.js'
-import { mapDataset } from '../dataset.js'
 import { denoise } from './denoise.js'
 import { iidNoiseMask, randomPrefixNoiseMask } from './noise/masks.js'
 import {
@@ -13,9 +10,11 @@ import {
 } from './noise/noise-functions.js'
 import { reduceConcatTokens } from './reduce-concat-tokens.js'
 import { selectRandomChunk } from './select-random-chunk.js'
+import { appendEos } from './seqio/eos.js'
+import { trimAndPadDataset } from './seqio/trim.js'
 import { MAX_DOCUMENT_TOKENS } from './span-corruption.js'
 import { splitTokens, splitTokensToInputsLength } from './split-tokens.js'
-import { chain, featureOf, rowLength, tokensOf } from './token-fields.js'
+import { chain, rowLength } from './token-fields.js'
 
 /** A document, or a random chunk of one that is very long. */
 const document = (): Preprocessor => selectRandomChunk({ maxLength: MAX_DOCUMENT_TOKENS })
@@ -66,36 +65,19 @@ export const targetsForPrefixLmObjective = (): Preprocessor => {
     ...languageModelTargets(name),
     {
       name,
-      apply: (dataset, context) => {
-        const length = rowLength(context, 'targets', name)
-        return mapDataset(dataset, example => ({ targets: trimAndPad(tokensOf(example, 'targets', name), length) }))
-      },
+      apply: (dataset, context) =>
+        trimAndPadDataset({ targets: rowLength(context, 'targets', name) }).apply(dataset, context),
     },
   ])
 }
 
-function languageModelTargets(name: string): Preprocessor[] {
-  return [
-    document(),
-    {
-      name,
-      apply: (dataset, context) =>
-        (featureOf(context, 'targets', name).addEos ?? true)
-          ? mapDataset(dataset, example => ({ targets: withEos(tokensOf(example, 'targets', name)) }))
-          : dataset,
-    },
-    reduceConcatTokens(),
-    {
-      name,
-      apply: (dataset, context) =>
-        splitTokens({ maxTokensPerSegment: rowLength(context, 'targets', name) }).apply(dataset, context),
-    },
-  ]
-}
-
-function withEos(tokens: Int32Array): Int32Array {
-  const result = new Int32Array(tokens.length + 1)
-  result.set(tokens)
-  result[tokens.length] = EOS_ID
-  return result
-}
+const languageModelTargets = (name: string): Preprocessor[] => [
+  document(),
+  appendEos(),
+  reduceConcatTokens(),
+  {
+    name,
+    apply: (dataset, context) =>
+      splitTokens({ maxTokensPerSegment: rowLength(context, 'targets', name) }).apply(dataset, context),
+  },
+]

