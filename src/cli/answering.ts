@@ -8,7 +8,8 @@ import { TextGenerator } from '../infer/text-generator.js'
 import type { TextModel } from '../infer/text-generator.js'
 import { searchOf } from '../infer/text-options.js'
 import type { TextOptions } from '../infer/text-options.js'
-import { escapeControls, linesOf, unknownIn, unknownSymbols } from './texts.js'
+import { unknownIn } from '../data/tokenizers/coverage.js'
+import { escapeControls, linesOf, unknownSymbols } from './texts.js'
 
 /** The options of the output. */
 interface Output {

@@ -1,15 +1,15 @@
 import { Command } from 'commander'
 import type { FinetuneOptions } from './finetuning.js'
+import { withDataOptions } from './data-options.js'
 import { collect } from './options.js'
 
 export const finetuneCommand = (): Command =>
-  new Command('finetune')
+  withDataOptions(new Command('finetune'), 'instead of a built-in task')
     .description("train a model that exists on data of your own, with the model's vocabulary, and evaluate it")
     .argument(
       '<model>',
       'what infer opens: a run, such as runs/g2p; a Hugging Face folder; a T5X checkpoint; or a model of the Hugging Face hub, such as google/flan-t5-small',
     )
-    .option('--data <file>', 'a file of lines input TAB target to train on')
     .option('--task <name>', 'a built-in task to train on, instead of a file')
     .option('--set <path=value>', 'change a setting, such as train.steps=300; may be given again', collect, [])
     .option(

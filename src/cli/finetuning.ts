@@ -9,12 +9,13 @@ import { loadTask } from '../data/tasks/registry.js'
 import { countParameters, declareParameters } from '../model/parameters.js'
 import { openBaseModel } from '../open/base-model.js'
 import { Trainer } from '../train/trainer.js'
+import { pairsFromOptions } from './data-options.js'
+import type { DataOptions } from './data-options.js'
 import { findFolder } from './find-folder.js'
 import { checkOut, enterFolder, printSettings, runToEnd } from './running.js'
 import type { Run } from './running.js'
 
-export interface FinetuneOptions {
-  data?: string
+export interface FinetuneOptions extends DataOptions {
   task?: string
   set: string[]
   out?: string
@@ -30,7 +31,7 @@ export async function finetune(name: string, options: FinetuneOptions): Promise<
 
 /** Begins a run with a model's weights. Returns undefined with --print-config. */
 async function begin(name: string, options: FinetuneOptions): Promise<Run | undefined> {
-  const { set, out, revision, printConfig } = options
+  const { out, revision, printConfig } = options
   if ((options.data === undefined) === (options.task === undefined))
     throw new ConfigError(
       `give --data with a file of your own, or --task with a built-in task${options.data === undefined ? '' : ', not both'}`,
@@ -40,9 +41,9 @@ async function begin(name: string, options: FinetuneOptions): Promise<Run | unde
   const base = await openBaseModel(await findFolder(name, revision), message => console.error(message))
   try {
     const { start, codec, run } = base
-    const task = await taskOf(options, codec)
+    const { task, others } = await taskOf(options, codec)
     const { container, model, router } = start.weights
-    const config = finetuneConfig({ path: isPath ? resolve(name) : name, container, model, router, run }, task, set)
+    const config = finetuneConfig({ path: isPath ? resolve(name) : name, container, model, router, run }, task, others)
     if (printConfig) return printSettings(config)
     const trainer = await Trainer.begin(config, { task }, start)
     const entered = await enterFolder(trainer, out ?? join('runs', `${shortName(name)}-${task.name}`))
@@ -53,8 +54,13 @@ async function begin(name: string, options: FinetuneOptions): Promise<Run | unde
   }
 }
 
-const taskOf = ({ data, task }: FinetuneOptions, codec: TaskCodec): Promise<Task> =>
-  data === undefined ? loadTask({ kind: task! }, codec) : pairsTask(data, codec)
+/** The task to train on, and the overrides that are not settings of it. */
+async function taskOf(options: FinetuneOptions, codec: TaskCodec): Promise<{ task: Task; others: readonly string[] }> {
+  const { data, task, set } = options
+  if (data === undefined) return { task: await loadTask({ kind: task! }, codec), others: set }
+  const { settings, others } = pairsFromOptions(data, options, set)
+  return { task: await pairsTask(settings, codec), others }
+}
 
 /** The last name of a path or a hub name; of a run's checkpoint, the run's name. */
 function shortName(name: string): string {

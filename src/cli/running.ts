@@ -86,8 +86,9 @@ async function removeUnused(folder: string, lock: RunLock): Promise<void> {
   await rmdir(folder).catch(() => undefined)
 }
 
-/** Prints the sizes of the data and the model. */
+/** Prints how the data was read, and the sizes of the data and the model. */
 function describeRun({ task, config: { model, router, train } }: Trainer): void {
+  for (const note of task.notes ?? []) console.log(note)
   const specs = declareParameters(model, router)
   const examples = task.split('train')
   const inputs = new Set(examples.map(example => example.input)).size

@@ -1,6 +1,5 @@
 import type { TextCodec } from '../text/codec.js'
-import type { Vocabulary } from '../text/vocabulary.js'
-import { symbolsOf } from '../text/symbols.js'
+import { unknownIn } from '../data/tokenizers/coverage.js'
 
 /** The lines of a stream, one by one as they arrive. Empty lines count: `infer` prints one line for each. */
 export async function* linesOf(stream: AsyncIterable<Uint8Array | string>): AsyncGenerator<string> {
@@ -31,11 +30,3 @@ const named: ReadonlyMap<string, string> = new Map([
 /** The symbols of an input text that are not in the model's vocabulary, each once. */
 export const unknownSymbols = ({ inputs, prepare }: Pick<TextCodec, 'inputs' | 'prepare'>, input: string): string[] =>
   unknownIn(inputs, prepare(input))
-
-/** The symbols of a text that are not in a vocabulary, each once. */
-export function unknownIn(vocabulary: Vocabulary, text: string): string[] {
-  const rest = vocabulary.sentinelIds.length > 0 ? text.replaceAll(/<extra_id_\d+>/g, '') : text
-  return [...new Set(symbolsOf(vocabulary)(rest))].filter(symbol =>
-    vocabulary.encode(symbol).includes(vocabulary.unkId),
-  )
-}

@@ -1,15 +1,15 @@
 import { Command } from 'commander'
+import { withDataOptions, withTokenizerOption } from './data-options.js'
 import { collect } from './options.js'
 import type { TrainOptions } from './training.js'
 
 export const trainCommand = (): Command =>
-  new Command('train')
+  withTokenizerOption(withDataOptions(new Command('train'), 'instead of a recipe'))
     .description('train a model by a recipe, or on your own pairs of texts, and evaluate it on held-out examples')
     .argument(
       '[recipe]',
       'g2p: English spelling to phonemes, about four minutes on 2 cores; g2p-full: a larger model, about an hour',
     )
-    .option('--data <file>', 'a file of lines input TAB target to train on, instead of a recipe')
     .option('--set <path=value>', 'change a setting, such as train.steps=300; may be given again', collect, [])
     .option('--resume [folder]', 'continue a run, by default the latest under runs/')
     .option(

@@ -3,14 +3,17 @@ import { ConfigError } from '../base/errors.js'
 import { overrideConfig } from '../config/overrides.js'
 import { pairsConfig } from '../config/pairs.js'
 import { recipeOf, recipes } from '../config/recipes.js'
+import type { Task } from '../data/task.js'
 import { pairsTask } from '../data/tasks/pairs.js'
+import type { RunConfig } from '../train/config.js'
 import { Trainer } from '../train/trainer.js'
 import { resumeRun } from './resuming.js'
+import { pairsFromOptions } from './data-options.js'
+import type { DataOptions } from './data-options.js'
 import { checkOut, enterFolder, printSettings, runToEnd } from './running.js'
 import type { Run } from './running.js'
 
-export interface TrainOptions {
-  data?: string
+export interface TrainOptions extends DataOptions {
   set: string[]
   resume?: string | true
   out?: string
@@ -29,19 +32,26 @@ export async function train(recipe: string | undefined, options: TrainOptions): 
 }
 
 /** Begins a run by a recipe or on a file of pairs. Returns undefined with --print-config. */
-async function begin(
-  recipe: string | undefined,
-  { data, set, out, printConfig }: TrainOptions,
-): Promise<Run | undefined> {
+async function begin(recipe: string | undefined, options: TrainOptions): Promise<Run | undefined> {
+  const { data, set, out, printConfig } = options
   if ((recipe === undefined) === (data === undefined)) {
     throw new ConfigError(
       `give a recipe (${Object.keys(recipes).join(', ')}), or --data with a file of your own${data === undefined ? '' : ', not both'}`,
     )
   }
   await checkOut(out)
-  const pairs = data === undefined ? undefined : await pairsTask(data)
-  const config = overrideConfig(pairs && data !== undefined ? pairsConfig(pairs, data) : recipeOf(recipe!), set)
+  const { task, config } = data === undefined ? byRecipe(recipe!, set) : await onData(data, options)
   if (printConfig) return printSettings(config)
-  const trainer = await Trainer.begin(config, { task: pairs })
+  const trainer = await Trainer.begin(config, { task })
   return enterFolder(trainer, out ?? join('runs', recipe ?? trainer.task.name))
+}
+
+const byRecipe = (recipe: string, set: readonly string[]): { task?: Task; config: RunConfig } => ({
+  config: overrideConfig(recipeOf(recipe), set),
+})
+
+async function onData(data: string, options: TrainOptions): Promise<{ task?: Task; config: RunConfig }> {
+  const { settings, others } = pairsFromOptions(data, options, options.set)
+  const task = await pairsTask(settings)
+  return { task, config: overrideConfig(pairsConfig(task), others) }
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { ConfigError } from '../base/errors.js'
 import { makeTask, taskCodec } from '../data/task.js'
 import type { Task } from '../data/task.js'
-import { pairsVocabularies } from '../data/tasks/pairs.js'
+import { makeVocabularies } from '../data/tokenizers/tokenizers.js'
 import { overrideConfig } from './overrides.js'
 import { pairsConfig } from './pairs.js'
 import { parsePartialModel } from './partial.js'
@@ -112,25 +112,29 @@ describe('recipes', () => {
 })
 
 describe('a configuration for pairs', () => {
-  const taskOf = (count: number, length: number): Task => {
+  const taskOf = async (count: number, length: number): Promise<Task> => {
     const examples = Array.from({ length: count }, (_, i) => ({
       input: 'ab'.repeat(length / 2),
       target: `x y${i % 3}`,
       alternatives: [],
     }))
     return {
-      ...makeTask({ name: 't', codec: taskCodec(pairsVocabularies(examples)), examples }),
+      ...makeTask({
+        name: 't',
+        codec: taskCodec(await makeVocabularies({ inputs: 'characters', targets: 'characters' }, examples)),
+        examples,
+      }),
       split: () => examples,
     }
   }
 
-  it('fits the data', () => {
-    const short = pairsConfig(taskOf(10, 8), '/p')
-    expect(short.train).toMatchObject({ rows: 16, inputLength: 64, targetLength: 64, steps: 300 })
-    expect(short.model.vocabSize).toBe(3 + 2 + 4)
-    const long = pairsConfig(taskOf(5000, 200), '/p')
+  it('fits the data: rows of both sides are filled by the same number of examples', async () => {
+    const short = pairsConfig(await taskOf(10, 8))
+    expect(short.train).toMatchObject({ rows: 16, inputLength: 64, targetLength: 40, steps: 300 })
+    expect(short.model.vocabSize).toBe(3 + 2 + 6)
+    const long = pairsConfig(await taskOf(5000, 200))
     expect(long.train).toMatchObject({ rows: 5, inputLength: 208, targetLength: 64, steps: 2400 })
     expect(parseRunConfig(long)).toEqual(long)
-    expect(pairsConfig(taskOf(3, 5000), '/p').train.inputLength).toBe(512)
+    expect(pairsConfig(await taskOf(3, 5000)).train.inputLength).toBe(512)
   })
 })

@@ -44,7 +44,7 @@ describe('finetuneConfig', () => {
 
   it('is sized to the data', () => {
     const { rows, inputLength, targetLength, steps } = finetuneConfig(hf, task, []).train
-    expect([rows, inputLength, targetLength]).toEqual([16, 64, 64])
+    expect([rows, inputLength, targetLength]).toEqual([16, 64, 32])
     expect(steps).toBeGreaterThan(100)
     expect(steps).toBeLessThan(400)
   })

@@ -1,6 +1,8 @@
 import * as z from 'zod'
 import { ConfigError } from '../base/errors.js'
 import { optimizerSchema, scheduleSchema } from './schema.js'
+import type { TaskConfig } from '../data/task.js'
+import { taskSchema } from '../data/tasks/registry.js'
 import type { RunConfig } from '../train/config.js'
 import { parseConfig, parseRunConfig, settingsOf, unknownSetting } from './validate.js'
 
@@ -25,6 +27,21 @@ export function overrideConfig(config: RunConfig, overrides: readonly string[]):
   for (const [path, text] of parsed.filter(isKind)) changeKind(changed, path.slice(0, -5), text)
   for (const [path, text] of parsed.filter(o => !isKind(o))) setValue(changed, path, text)
   return parseRunConfig(changed)
+}
+
+/**
+ * The settings of a task with those overrides that begin with `task.` made, and the other overrides. A task's own
+ * settings decide which data is read, so they must be known before the rest of the configuration.
+ */
+export function overrideTask(task: TaskConfig, overrides: readonly string[]): { task: TaskConfig; others: string[] } {
+  const changed: Settings = { task: { ...task } }
+  const others: string[] = []
+  for (const override of overrides) {
+    const [path, text] = parseOverride(override)
+    if (path.startsWith('task.') && path !== 'task.kind') setValue(changed, path, text)
+    else others.push(override)
+  }
+  return { task: parseConfig(taskSchema, changed.task, 'the settings of the task'), others }
 }
 
 /** Splits `path=value` at the first `=`. */

@@ -11,13 +11,13 @@ const passes = { epochs: 20, fewestSteps: 300, mostSteps: 2400 }
  * A configuration for the pairs of texts in a file: the model and the optimizer of the recipe g2p, rows as long as the
  * longest example, and steps for about twenty epochs, but at least 300 and at most 2,400.
  */
-export function pairsConfig(task: Task, path: string): RunConfig {
+export function pairsConfig(task: Task): RunConfig {
   const examples = task.split('train').map(example => tokenize(task.codec, example))
-  if (examples.length === 0) throw new ConfigError(`${path}: there are no examples to train on`)
+  if (examples.length === 0) throw new ConfigError(`${task.name}: there are no examples to train on`)
   const { rows, inputLength, targetLength, steps } = sizesFor(examples, passes)
   const { model, router, train } = recipes.g2p
   return {
-    task: { kind: 'pairs', path },
+    task: task.config ?? { kind: 'custom', name: task.name },
     model: { ...model, vocabSize: task.codec.vocabSize },
     router: { ...router, maxGroupSize: rows * Math.max(inputLength, targetLength) },
     train: { ...train, rows, inputLength, targetLength, steps },

@@ -12,34 +12,48 @@ export interface Passes {
   readonly mostSteps: number
 }
 
-/** The sizes of a batch for some examples: rows as long as the longest one; and how many steps to train. */
+/**
+ * The sizes of a batch for some examples, and how many steps to train. The rows of both sides are as long as the longest
+ * example needs; a row holds several short ones. The side whose rows would stay emptier is made shorter, which loses no
+ * example: labels need a few tokens beside the text that they are for.
+ */
 export function sizesFor(
   examples: readonly TokenExample[],
   { epochs, fewestSteps, mostSteps }: Passes,
 ): { rows: number; inputLength: number; targetLength: number; steps: number } {
-  const inputLength = rowLength(examples.map(e => e.inputs.length))
-  const targetLength = rowLength(examples.map(e => e.targets.length))
+  const inputs = lengthsOf(examples.map(e => e.inputs.length))
+  const targets = lengthsOf(examples.map(e => e.targets.length))
+  const perRow = Math.max(1, Math.min(inputs.row / inputs.mean, targets.row / targets.mean))
+  const inputLength = filledLength(inputs, perRow)
+  const targetLength = filledLength(targets, perRow)
   const rows = Math.max(4, Math.round(batchTokens / Math.max(inputLength, targetLength)))
-  const perStep = examplesPerBatch(examples, rows, inputLength, targetLength)
-  const steps = clamp(Math.ceil((epochs * examples.length) / perStep), fewestSteps, mostSteps)
+  const steps = clamp(Math.ceil((epochs * examples.length) / (rows * perRow)), fewestSteps, mostSteps)
   return { rows, inputLength, targetLength, steps }
 }
 
-/**
- * The length of the longest example, rounded up to a multiple of 16; at least 64, so that short examples share a row.
- */
-const rowLength = (lengths: readonly number[]): number =>
-  clamp(Math.ceil(lengths.reduce((a, b) => Math.max(a, b)) / 16) * 16, 64, longestByDefault)
-
-function examplesPerBatch(
-  examples: readonly TokenExample[],
-  rows: number,
-  inputLength: number,
-  targetLength: number,
-): number {
-  const mean = (side: 'inputs' | 'targets'): number =>
-    examples.reduce((sum, e) => sum + e[side].length, 0) / examples.length
-  return Math.max(rows, rows * Math.min(inputLength / mean('inputs'), targetLength / mean('targets')))
+interface Lengths {
+  readonly mean: number
+  /** The longest, but not more than is kept by default. */
+  readonly longest: number
+  /** A row for the longest: a multiple of 16, and at least 64, so that short examples share a row. */
+  readonly row: number
 }
 
+function lengthsOf(lengths: readonly number[]): Lengths {
+  const mean = lengths.reduce((a, b) => a + b, 0) / lengths.length
+  const longest = Math.min(
+    lengths.reduce((a, b) => Math.max(a, b)),
+    longestByDefault,
+  )
+  return { mean, longest, row: Math.max(64, roundUp(longest, 16)) }
+}
+
+/** Rows are filled to this share at most when they are packed first fit, as measured. */
+const FILLED = 0.9
+
+/** The length of a row for so many examples, at most the full one. */
+const filledLength = ({ mean, longest, row }: Lengths, perRow: number): number =>
+  Math.min(row, roundUp(Math.max(longest, (perRow * mean) / FILLED), 8))
+
+const roundUp = (x: number, multiple: number): number => Math.ceil(x / multiple) * multiple
 const clamp = (x: number, low: number, high: number): number => Math.min(high, Math.max(low, x))

@@ -6,7 +6,8 @@ import { ConfigError, FileError } from '../base/errors.js'
 import { splitOf } from './source.js'
 import { makeTask, readCodec, saveCodec, taskCodec } from './task.js'
 import { g2pTask } from './tasks/g2p.js'
-import { MAX_TARGET_SYMBOLS, pairsTask } from './tasks/pairs.js'
+import { pairsSettingsOf } from './pairs/settings.js'
+import { pairsTask } from './tasks/pairs.js'
 import { loadTask, taskSchema } from './tasks/registry.js'
 import { ByteVocabulary } from '../text/bytes.js'
 import { symbolsOf } from '../text/symbols.js'
@@ -75,35 +76,29 @@ describe('pairsTask', () => {
   // Inputs whose split is known (source.test.ts), so that each split has some.
   const inputs = ['switchyard', 'a', 'aba', 'aba', 'abbe']
 
-  it('reads symbols where targets are spaced', async () => {
-    const task = await pairsTask(
-      write(
-        'symbols.tsv',
-        inputs.map((input, i) => `${input}\tS${i} S1`),
-      ),
-    )
+  it('reads labels and symbols as tokens', async () => {
+    const lines = Array.from({ length: 300 }, (_, i) => `word${i}\tS${i % 7} S${i % 11}`)
+    const task = await pairsTask(write('symbols.tsv', lines))
     expect(task.name).toBe('symbols')
-    expect(task.codec.targets.toJSON().kind).toBe('words')
-    expect(task.codec.vocabSize).toBe(task.codec.inputs.size)
-    // From the training split: the letters of "switchyard" and "a", and S0, S1.
-    expect(task.codec.vocabSize).toBe(3 + 10 + 2)
-    expect(task.codec.targets.encode('S0 S1 S2')).toEqual([13, 14, 2])
+    expect(task.codec.inputs.toJSON().kind).toBe('bytes')
+    // After 256 bytes and the special ids: S0 to S10.
+    expect(task.codec.vocabSize).toBe(3 + 256 + 11)
+    expect(task.codec.targets.encode('S0 S1 S99')).toEqual([259, 260, 2])
     expect(symbolsOf(task.codec.targets)('S0 S1')).toEqual(['S0', 'S1'])
+    expect(task.config).toMatchObject({ input: '1', target: '2', inputTokenizer: 'bytes', targetTokenizer: 'words' })
+  })
+
+  it('puts equal inputs of a held-out split together', async () => {
+    const lines = inputs.map((input, i) => `${input}\tS${i} S1`)
+    const task = await pairsTask(write('merged.tsv', lines))
     expect(task.split('test')).toEqual([{ input: 'aba', target: 'S2 S1', alternatives: ['S3 S1'] }])
   })
 
-  it('reads characters where targets are not spaced, with the same ids on both sides', async () => {
+  it('reads short texts by bytes, with the same ids on both sides', async () => {
     const task = await pairsTask(write('past.tsv', ['go\twent', 'switchyard\tswitchyards', 'a\tb c']))
     expect(task.codec.targets).toBe(task.codec.inputs)
-    expect(task.codec.targets.decode(task.codec.targets.encode('went'))).toBe('went')
+    expect(task.codec.targets.decode(task.codec.targets.encode('naïve'))).toBe('naïve')
     expect(symbolsOf(task.codec.targets)('b c')).toEqual(['b', ' ', 'c'])
-  })
-
-  it('reads characters where there are too many different words', async () => {
-    const many = Array.from({ length: MAX_TARGET_SYMBOLS }, (_, i) => `w${i} w${i + 1}\tv${i} v${i + 1}`)
-    const kind = async (lines: string[]) => (await pairsTask(write('many.tsv', lines))).codec.targets.toJSON().kind
-    expect(await kind(many.slice(0, 900))).toBe('words')
-    expect(await kind([...many, ...many.map(line => line.replaceAll('v', 'u'))])).toBe('characters')
   })
 
   it('keeps repeated inputs in the training split', async () => {
@@ -143,12 +138,12 @@ describe('a task as JSON', () => {
 
   it('finds the data again, and keeps the vocabularies it was trained with', async () => {
     const path = write('grows.tsv', ['a\tb'])
-    const task = await pairsTask(path)
+    const task = await pairsTask(pairsSettingsOf({ path, inputTokenizer: 'characters', targetTokenizer: 'characters' }))
     const spec = roundTrip(saveCodec(task))
     write('grows.tsv', ['a\tb', 'switchyard\tzzz'])
     const again = await loadTask(task.config!, readCodec(spec))
     expect(again.split('train').length).toBe(2)
-    expect(again.codec.vocabSize).toBe(5)
+    expect(again.codec.inputs.toJSON()).toEqual(task.codec.inputs.toJSON())
     expect((await loadTask({ kind: 'g2p' })).split('test').length).toBe(6_226)
   })
 
@@ -166,7 +161,12 @@ describe('a task as JSON', () => {
 
 describe('the registry', () => {
   it('checks settings, and names the unknown task', async () => {
-    expect(taskSchema.parse({ kind: 'pairs', path: 'x.tsv' })).toEqual({ kind: 'pairs', path: 'x.tsv' })
+    // A configuration of an older version has the path alone.
+    expect(taskSchema.parse({ kind: 'pairs', path: 'x.tsv' })).toMatchObject({
+      path: 'x.tsv',
+      input: null,
+      labels: null,
+    })
     expect(taskSchema.safeParse({ kind: 'g2p', path: 'x.tsv' }).success).toBe(false)
     await expect(loadTask({ kind: 'pairs' })).rejects.toThrow(/the settings of the task pairs: .*string/s)
     await expect(loadTask({ kind: 'translate' })).rejects.toThrow('there is no task "translate"; there are g2p, pairs')

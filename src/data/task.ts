@@ -44,6 +44,8 @@ export interface Task {
     /** Arguments of `switchyard` that train longer or larger. Default: resume the run with four times the steps. */
     readonly train?: string
   }
+  /** What a user should know before training: how the data was read, and what is wrong with it. One line each. */
+  readonly notes?: readonly string[]
   /** How a configuration names this task. Left out by tasks that are not built in. */
   readonly config?: TaskConfig
   /**
@@ -84,21 +86,27 @@ export function taskCodec({
 }
 
 /**
- * A task from a list of examples, which are split by `splitOf`. By default an example is called a pair, and answers are
+ * A task from a list of examples, which are split by `splitOf`, or from the examples of each split. By default an example is called a pair, and answers are
  * scored by two error rates: of symbols (words or characters, as the targets' vocabulary has them) and of whole
  * answers.
  */
 export function makeTask(
   parts: Pick<Task, 'name' | 'codec'> &
-    Partial<Pick<Task, 'units' | 'metrics' | 'postprocess' | 'suggestions' | 'config'>> & {
-      examples: Iterable<Example>
-    },
+    Partial<Pick<Task, 'units' | 'metrics' | 'postprocess' | 'suggestions' | 'notes' | 'config'>> &
+    ({ examples: Iterable<Example> } | { splits: Readonly<Record<SplitName, Iterable<Example>>> }),
 ): Task {
-  const { examples, codec, ...given } = parts
+  const { codec, ...given } = parts
   const symbols = symbolsOf(codec.targets)
-  const { train, validation, test } = splitExamples(
-    Array.from(examples, example => ({ ...example, input: codec.prepare(example.input) })),
-  )
+  const prepared = (examples: Iterable<Example>): Example[] =>
+    Array.from(examples, example => ({ ...example, input: codec.prepare(example.input) }))
+  const { train, validation, test } =
+    'splits' in parts
+      ? {
+          train: prepared(parts.splits.train),
+          validation: prepared(parts.splits.validation),
+          test: prepared(parts.splits.test),
+        }
+      : splitExamples(prepared(parts.examples))
   const splits: Record<SplitName, readonly Example[]> = {
     train,
     validation: mergeInputs(validation),

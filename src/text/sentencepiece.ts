@@ -106,6 +106,16 @@ export class SentencePieceVocabulary implements Vocabulary {
     return this.options.reference !== 'seqio'
   }
 
+  /**
+   * A vocabulary with some of this one's pieces, renumbered in their order, and without sentinels. It keeps all pieces of
+   * one character, so it can write every text that this one can, if with more pieces.
+   */
+  restrictTo(ids: ReadonlySet<number>): SentencePieceVocabulary {
+    const keeps = ({ text, type }: Piece, id: number): boolean =>
+      type !== 'normal' || ids.has(id) || Array.from(text).length === 1
+    return new SentencePieceVocabulary({ ...this.model, pieces: this.model.pieces.filter(keeps) }, 0)
+  }
+
   encode(text: string): number[] {
     if (!this.cutsAtSentinels) return this.encodeText(text, false)
     return cutAtSentinels(text, this.sentinelIds.length).flatMap((part, i) =>

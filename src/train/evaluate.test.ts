@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { recipes } from '../config/recipes.js'
 import { makeTask, taskCodec } from '../data/task.js'
 import type { Task } from '../data/task.js'
-import { pairsVocabularies } from '../data/tasks/pairs.js'
+import { makeVocabularies } from '../data/tokenizers/tokenizers.js'
 import { TextGenerator } from '../infer/text-generator.js'
 import { predictionMetric, scoreMetric } from '../metrics/metric.js'
 import type { RunConfig } from './config.js'
@@ -15,7 +15,7 @@ const examples = Array.from({ length: 6 }, (_, i) => ({
   alternatives: [],
   fields: { label: i },
 }))
-const codec = taskCodec(pairsVocabularies(examples))
+const codec = taskCodec(await makeVocabularies({ inputs: 'characters', targets: 'characters' }, examples))
 const task: Task = { ...makeTask({ name: 'hex', codec, examples }), split: () => examples }
 
 const config: RunConfig = {

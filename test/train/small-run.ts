@@ -1,7 +1,7 @@
 /** A run that takes a second: a model with a sparse layer in each stack learns to write binary numbers in base 16. */
 import { makeTask, taskCodec } from '../../src/data/task.js'
 import type { Task } from '../../src/data/task.js'
-import { pairsVocabularies } from '../../src/data/tasks/pairs.js'
+import { makeVocabularies } from '../../src/data/tokenizers/tokenizers.js'
 import { trainDefaults } from '../../src/train/config.js'
 import type { RunConfig } from '../../src/train/config.js'
 
@@ -11,7 +11,11 @@ export const examples = Array.from({ length: 40 }, (_, i) => ({
   alternatives: [],
 }))
 export const task: Task = {
-  ...makeTask({ name: 'hex', codec: taskCodec(pairsVocabularies(examples)), examples }),
+  ...makeTask({
+    name: 'hex',
+    codec: taskCodec(await makeVocabularies({ inputs: 'characters', targets: 'characters' }, examples)),
+    examples,
+  }),
   split: () => examples,
 }
 

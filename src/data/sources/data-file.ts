@@ -27,6 +27,8 @@ export interface DataFileOptions extends DelimitedOptions {
   readonly features?: Readonly<Record<string, FeatureType>>
   /** The columns of a Parquet file that are read. Default: all. */
   readonly columns?: readonly string[]
+  /** Chooses the columns of a Parquet file that are read, from all that it has. */
+  readonly select?: (columns: readonly string[]) => readonly string[]
   /** Columns that the user has named: a first line that holds them is a header. */
   readonly named?: readonly string[]
 }
@@ -64,16 +66,17 @@ export async function openDataFile(name: string, options: DataFileOptions = {}):
     case 'delimited':
       return { ...file, ...(await openDelimited(name, sample, options, options.named)) }
     case 'parquet':
-      return openParquet(file, options.columns)
+      return openParquet(file, options)
   }
 }
 
 async function openParquet(
   { name, path, notes }: Pick<DataFile, 'name' | 'path' | 'notes'>,
-  selected: readonly string[] | undefined,
+  options: Pick<DataFileOptions, 'columns' | 'select'>,
 ): Promise<DataFile> {
   const { parquetColumns, parquetRows } = await import('./parquet.js')
   const columns = await parquetColumns(path)
+  const selected = options.columns ?? options.select?.(columns)
   const copy = await cachedCopy(resolve(path), `parquet ${JSON.stringify(selected ?? null)}`, to =>
     writeValues(to, parquetRows(path, selected)),
   )

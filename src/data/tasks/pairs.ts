@@ -1,62 +1,122 @@
 import { basename, extname, resolve } from 'node:path'
-import { z } from 'zod'
 import { FileError } from '../../base/errors.js'
-import { CharacterVocabulary, codePoints, sideBySide, sortedSymbols, splitWords } from '../../text/symbols.js'
+import { symbolErrorRate, wrongAnswerRate } from '../../metrics/error-rates.js'
+import type { Metric } from '../../metrics/metric.js'
+import { symbolsOf } from '../../text/symbols.js'
 import type { Vocabulary } from '../../text/vocabulary.js'
-import { splitExamples } from '../source.js'
-import type { Example } from '../source.js'
+import { readPairs } from '../pairs/read.js'
+import { pairsSettings, pairsSettingsOf } from '../pairs/settings.js'
+import type { PairsSettings } from '../pairs/settings.js'
+import type { Example, SplitName } from '../source.js'
 import { makeTask, taskCodec } from '../task.js'
 import type { Task, TaskCodec } from '../task.js'
-import { readPairs } from '../tsv.js'
+import { chooseTokenizers } from '../tokenizers/choose.js'
+import { coverageWarnings } from '../tokenizers/coverage.js'
+import { describeVocabulary, makeVocabularies } from '../tokenizers/tokenizers.js'
+import type { Tokenizers } from '../tokenizers/tokenizers.js'
+import { loadT5Vocabulary } from '../vocabularies/load-vocabulary.js'
 import { taskKind } from './kind.js'
 
-/** Targets with more different words than this are natural language, not symbols: they are learned by characters. */
-export const MAX_TARGET_SYMBOLS = 1_000
-
 /**
- * A user's file of lines `input TAB target`. Inputs are encoded by characters. So are targets, with the same ids,
- * unless they look like sequences of symbols: at least half of them contain a space, and there are at most 1,000
- * different words. Then each word is a token. The vocabularies are made from the training split alone, unless a `codec`
- * is given.
+ * The pairs of texts of a user's file: CSV, TSV, JSON Lines or Parquet. Given a path alone, columns, header, splits and
+ * tokenizers are recognized or chosen (`chooseColumns`, `firstRecord`, `splitOf`, `chooseTokenizers`); the task's
+ * `notes` say how, and its `config` holds the choices. With a `codec` (of a run, or of a model to fine-tune), its
+ * vocabularies are used. Throws a FileError with file and line, or a ConfigError.
  */
-export async function pairsTask(path: string, codec?: TaskCodec): Promise<Task> {
-  const file = resolve(path)
-  const examples: Example[] = []
-  for await (const example of readPairs(file)) examples.push(example)
+export async function pairsTask(given: string | PairsSettings, codec?: TaskCodec): Promise<Task> {
+  const settings = typeof given === 'string' ? pairsSettingsOf({ path: given }) : given
+  const { examples, columns, notes } = await readPairs(settings)
+  checkTrainable(settings.path, examples)
+  const heldOut = [...examples.validation, ...examples.test]
+  const chosen = codec ?? (await chooseCodec(settings, examples.train, heldOut))
+  const { inputs, targets } = chosen
+  const by =
+    inputs === targets
+      ? `by ${describeVocabulary(inputs)}`
+      : `inputs by ${describeVocabulary(inputs)}, targets by ${describeVocabulary(targets)}`
+  const file = resolve(settings.path)
   return makeTask({
-    name: basename(file, extname(file)),
-    config: { kind: 'pairs', path: file },
-    codec: codec ?? codecFor(path, examples),
-    examples,
+    name: nameOf(file),
+    config: {
+      kind: 'pairs',
+      ...settings,
+      path: file,
+      validation: settings.validation && resolve(settings.validation),
+      test: settings.test && resolve(settings.test),
+      ...columns,
+      ...('tokenizers' in chosen && {
+        inputTokenizer: chosen.tokenizers.inputs,
+        targetTokenizer: chosen.tokenizers.targets,
+      }),
+    },
+    codec: codec ?? taskCodec(chosen),
+    splits: examples,
+    metrics: metricsOf(examples.train, targets),
+    notes: [
+      ...notes,
+      `tokens: ${by}${codec === undefined ? '; --tokenizer changes it' : ''}`,
+      ...coverageWarnings(chosen, { train: examples.train, heldOut }),
+    ],
   })
 }
 
-function codecFor(path: string, examples: readonly Example[]): TaskCodec {
-  const { train } = splitExamples(examples)
-  if (train.length === 0) {
-    throw new FileError(
-      examples.length === 0
-        ? `${path}: this file has no lines; each line must be: input TAB target`
-        : `${path}: none of its ${examples.length} examples fell into the training split; add more examples`,
-    )
-  }
-  return taskCodec(pairsVocabularies(train))
+interface Chosen {
+  readonly inputs: Vocabulary
+  readonly targets: Vocabulary
+  readonly tokenizers: Tokenizers
 }
 
-/** The vocabularies of both sides, by the rule of `pairsTask`. */
-export function pairsVocabularies(examples: readonly Example[]): { inputs: Vocabulary; targets: Vocabulary } {
-  const inputs = examples.map(e => e.input)
-  const targets = examples.map(e => e.target)
-  const spaced = targets.filter(target => splitWords(target).length > 1).length
-  if (spaced * 2 >= targets.length) {
-    const symbols = sortedSymbols(targets, splitWords)
-    if (symbols.length <= MAX_TARGET_SYMBOLS) {
-      const { characters, words } = sideBySide(sortedSymbols(inputs, codePoints), symbols)
-      return { inputs: characters, targets: words }
-    }
-  }
-  const shared = CharacterVocabulary.fromTexts([...inputs, ...targets])
-  return { inputs: shared, targets: shared }
+async function chooseCodec(
+  { inputTokenizer, targetTokenizer }: PairsSettings,
+  train: readonly Example[],
+  heldOut: readonly Example[],
+): Promise<Chosen> {
+  const automatic =
+    inputTokenizer === null || targetTokenizer === null
+      ? chooseTokenizers(train, heldOut, await loadT5Vocabulary())
+      : undefined
+  // A side that is not given follows one that is, unless our choice for it can stand beside that.
+  const inputs = inputTokenizer ?? compatible(automatic!.inputs, targetTokenizer)
+  const targets = targetTokenizer ?? compatible(automatic!.targets, inputTokenizer)
+  const tokenizers = { inputs, targets }
+  return { tokenizers, ...(await makeVocabularies(tokenizers, train)) }
 }
 
-export const pairs = taskKind('pairs', { path: z.string().min(1) }, ({ path }, codec) => pairsTask(path, codec))
+/** Our choice for one side, or the other side's tokenizer where T5's pieces and bytes would meet. */
+const compatible = (choice: Tokenizers['inputs'], other: Tokenizers['inputs'] | null): Tokenizers['inputs'] =>
+  (choice === 't5' && other === 'bytes') || (choice === 'bytes' && other === 't5') ? other : choice
+
+function checkTrainable(path: string, examples: Readonly<Record<SplitName, readonly Example[]>>): void {
+  const { train, validation, test } = examples
+  const all = train.length + validation.length + test.length
+  if (train.length > 0) return
+  throw new FileError(
+    all === 0
+      ? `${path}: this file has no examples; each line must be: input TAB target, or a record of CSV, JSON Lines or Parquet`
+      : `${path}: none of its ${all} examples fell into the training split; add more examples`,
+  )
+}
+
+/** More different targets than this are texts, not labels. */
+const MAX_LABELS = 100
+
+/** Of labels, an answer is right or wrong; of other targets, parts can be right as well. */
+function metricsOf(train: readonly Example[], targets: Vocabulary): readonly Metric[] {
+  const symbols = symbolsOf(targets)
+  const wrong = wrongAnswerRate('wrong answers', symbols)
+  const different = new Set(train.map(({ target }) => target)).size
+  const areLabels = different <= MAX_LABELS && different * 10 <= train.length
+  return areLabels ? [wrong] : [symbolErrorRate('symbol error rate', symbols), wrong]
+}
+
+/** The file's name without folders, endings and the characters of patterns. */
+function nameOf(file: string): string {
+  const plain = basename(file).replace(/\.gz$/i, '')
+  return (
+    basename(plain, extname(plain))
+      .replaceAll(/[*?{}[\]]+/g, '')
+      .replace(/[-_.]+$/, '') || 'pairs'
+  )
+}
+
+export const pairs = taskKind('pairs', pairsSettings, (settings, codec) => pairsTask(settings, codec))

@@ -42,6 +42,8 @@ describe('firstRecord', () => {
     ['Sentence\tLabel', [], false, 'header'],
     ['go\twent', ['see\tsaw'], false, 'data'],
     ['word\tW ER D', ['tag\tT AE G'], false, 'data'],
+    ['en\tde', ['a\tb'], false, 'header'],
+    ['to\tà', ['of\tde'], false, 'data'],
     ['tag\ttagged', ['go\twent'], false, 'unclear'],
     ['March 3, 2021\t2021-03-03', ['a\tb'], false, 'data'],
     ['great film\tpositive', ['bad\tnegative', 'fine\tpositive'], true, 'data'],

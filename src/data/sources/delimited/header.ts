@@ -9,9 +9,12 @@ const columnNames = new Set([
   'prompt', 'completion', 'response', 'instruction', 'document', 'article', 'summary', 'title', 'body', 'content', 'message', 'subject', 'review',
   'headline', 'comment', 'tweet', 'sentiment', 'polarity', 'category', 'class', 'intent', 'topic', 'tag', 'tags', 'score', 'rating', 'stars',
   'premise', 'hypothesis', 'passage', 'query', 'utterance', 'translation', 'word', 'words', 'pronunciation', 'phonemes', 'spelling',
-  'token', 'tokens', 'pos', 'lemma', 'form', 'id', 'idx', 'index', 'split', 'date', 'name', 'x', 'y', 'key', 'value', 'from', 'to', 'original',
-  'normalized', 'language', 'lang', 'en', 'de', 'fr', 'es', 'it', 'english', 'german', 'french', 'spanish',
+  'token', 'tokens', 'pos', 'lemma', 'form', 'id', 'idx', 'index', 'split', 'date', 'name', 'key', 'value', 'original',
+  'normalized', 'language', 'lang', 'english', 'german', 'french', 'spanish', 'italian',
 ])
+
+/** Names that are common words as well: they count only where all cells are names. */
+const weakNames = new Set(['en', 'de', 'fr', 'es', 'it', 'x', 'y', 'from', 'to'])
 
 /** A cell that can name a column: one to three short words of letters, digits and underscores that begin with a letter. */
 const isName = (cell: string): boolean => /^\p{L}[\p{L}\p{N}_.-]{0,29}( [\p{L}\p{N}_.-]{1,20}){0,2}$/u.test(cell)
@@ -37,7 +40,7 @@ export function firstRecord(rows: readonly (readonly string[])[], isCsv: boolean
   if (!first.every(isName) || new Set(first).size < first.length) return 'data'
   const columns = first.map((_, column) => others.map(row => row[column] ?? ''))
   const named = first.filter(isColumnName).length
-  if (named === first.length) return 'header'
+  if (first.every(cell => isColumnName(cell) || weakNames.has(cell.toLowerCase()))) return 'header'
   if (columns.some((values, column) => values.includes(first[column]))) return 'data'
   if (!isCsv && (named === 0 || first.some(cell => !isColumnName(cell) && cell.includes(' ')))) return 'data'
   if (columns.some((values, column) => isOfAnotherKind(first[column], values))) return 'header'

@@ -1,0 +1,64 @@
+import { ConfigError } from '../../base/errors.js'
+
+/** Usual names of the column to answer, and of the column to learn. */
+// prettier-ignore
+const inputNames = [
+  'input', 'inputs', 'text', 'texts', 'sentence', 'source', 'src', 'question', 'prompt', 'document', 'article', 'review', 'message', 'utterance',
+  'word', 'words', 'tokens', 'query', 'instruction', 'content', 'body', 'tweet', 'comment', 'headline', 'original', 'spelling', 'context',
+]
+// prettier-ignore
+const targetNames = [
+  'target', 'targets', 'label', 'labels', 'output', 'outputs', 'tgt', 'answer', 'summary', 'completion', 'response', 'category', 'class', 'sentiment',
+  'intent', 'tag', 'tags', 'pos', 'pronunciation', 'phonemes', 'translation', 'normalized', 'topic', 'polarity',
+]
+
+/** The columns of a task of pairs. */
+export interface PairColumns {
+  readonly input: string
+  readonly target: string
+}
+
+/**
+ * Chooses the columns of the input and the target. Columns that are given are taken, by name or by number from 1.
+ * Otherwise usual names decide (text and label, in any order), and of two columns the first is the input. Throws a
+ * ConfigError that lists the columns if the choice is not clear.
+ */
+export function chooseColumns(
+  file: string,
+  columns: readonly string[],
+  given: { readonly input: string | null; readonly target: string | null },
+): PairColumns {
+  const input = given.input === null ? undefined : findColumn(file, columns, given.input)
+  const target = given.target === null ? undefined : findColumn(file, columns, given.target)
+  const rest = columns.filter(column => column !== input && column !== target)
+  const chosenInput = input ?? only(rest, inputNames) ?? (rest.length === 1 ? rest[0] : undefined)
+  const chosenTarget = target ?? only(rest, targetNames) ?? (rest.length === 1 ? rest[0] : undefined)
+  if (input === undefined && target === undefined && columns.length === 2) {
+    const [first, second] = columns
+    return chosenInput === second || chosenTarget === first
+      ? { input: second, target: first }
+      : { input: first, target: second }
+  }
+  if (chosenInput === undefined || chosenTarget === undefined || chosenInput === chosenTarget) {
+    throw new ConfigError(
+      columns.length < 2
+        ? `${file}: has one column; expected lines of two, input TAB target, or a CSV, JSON Lines or Parquet file with a column for each`
+        : `${file}: has the columns ${columns.join(', ')}: say which to answer and which to learn, as in --input ${columns[0]} --target ${columns[1]} (task.input, task.target)`,
+    )
+  }
+  return { input: chosenInput, target: chosenTarget }
+}
+
+/** The column of that name, or with that number from 1. */
+export function findColumn(file: string, columns: readonly string[], given: string): string {
+  if (columns.includes(given)) return given
+  const byNumber = /^\d+$/.test(given) ? columns[Number(given) - 1] : undefined
+  if (byNumber !== undefined) return byNumber
+  throw new ConfigError(`${file}: has no column "${given}"; it has ${columns.join(', ')}`)
+}
+
+/** The one column whose name is on the list, if there is exactly one. */
+function only(columns: readonly string[], names: readonly string[]): string | undefined {
+  const found = columns.filter(column => names.includes(column.toLowerCase()))
+  return found.length === 1 ? found[0] : undefined
+}

@@ -1,0 +1,142 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parquetWriteBuffer } from 'hyparquet-writer'
+import { afterAll, describe, expect, it, vi } from 'vitest'
+import { ConfigError, FileError } from '../../base/errors.js'
+import { splitNames } from '../source.js'
+import { chooseColumns } from './columns.js'
+import { readPairs } from './read.js'
+import type { PairsData } from './read.js'
+import { pairsSettingsOf } from './settings.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'switchyard-pairs-'))
+vi.stubEnv('SWITCHYARD_CACHE', join(folder, 'cache'))
+afterAll(() => {
+  vi.unstubAllEnvs()
+  rmSync(folder, { recursive: true })
+})
+
+type Given = Omit<Parameters<typeof pairsSettingsOf>[0], 'path'>
+
+function read(name: string, content: string | Uint8Array, given: Given = {}): Promise<PairsData> {
+  const path = join(folder, name)
+  writeFileSync(path, content)
+  return readPairs(pairsSettingsOf({ path, ...given }))
+}
+
+const all = ({ examples }: PairsData): string[][] =>
+  splitNames.flatMap(name => examples[name].map(({ input, target }) => [input, target]))
+
+describe('a file of pairs', () => {
+  it('needs no options if it has two columns', async () => {
+    const data = await read('plain.tsv', '\ufeffab\tA B\r\n\r\n  \n c d \t C \r\ne\tE')
+    expect(all(data)).toEqual([
+      ['ab', 'A B'],
+      ['c d', 'C'],
+      ['e', 'E'],
+    ])
+    expect(data.notes).toEqual([
+      expect.stringMatching(/plain\.tsv: tab-separated, without a header line; input: column 1, target: column 2$/),
+    ])
+  })
+
+  it('never learns a header line', async () => {
+    expect(all(await read('header.tsv', 'input\ttarget\na\tb\n'))).toEqual([['a', 'b']])
+    expect(all(await read('header.csv', 'label,text\npositive,"good, really"\n'))).toEqual([
+      ['good, really', 'positive'],
+    ])
+    expect(all(await read('text.csv', 'good film,positive\nbad film,negative\nfine,positive\n')).length).toBe(3)
+    await expect(read('unclear.csv', 'dog,dogs\ncat,cats\n')).rejects.toThrow(/give --header or --no-header/)
+    expect(all(await read('unclear.csv', 'dog,dogs\ncat,cats\n', { header: false })).length).toBe(2)
+  })
+
+  it('can be of JSON Lines or Parquet, with numbers as labels and lists of words', async () => {
+    const lines = '{"tokens": ["a", "b"], "tags": ["X", "Y"], "n": 1}\n{"tokens": ["c"], "tags": ["X"], "n": 2}\n'
+    expect(all(await read('a.jsonl', lines))).toEqual([
+      ['a b', 'X Y'],
+      ['c', 'X'],
+    ])
+    const buffer = parquetWriteBuffer({
+      columnData: [
+        { name: 'id', data: [7, 8], type: 'INT32' },
+        { name: 'sentence', data: ['good', 'bad'], type: 'STRING' },
+        { name: 'label', data: [1n, 0n], type: 'INT64' },
+      ],
+    })
+    const parquet = await read('a.parquet', new Uint8Array(buffer), { labels: '0=negative,1=positive' })
+    expect(all(parquet).sort()).toEqual([
+      ['bad', 'negative'],
+      ['good', 'positive'],
+    ])
+  })
+
+  it('names the line of a record that is wrong', async () => {
+    await expect(read('wrong.tsv', 'a\tb\n \tc\nd\t\ne\n')).rejects.toThrow(
+      /wrong\.tsv:2: the input \(column 1\) is empty\n.*wrong\.tsv:3: the target \(column 2\) is empty\n.*wrong\.tsv:4: expected 2 columns/,
+    )
+    await expect(read('wrong.jsonl', '{"text": "a", "label": 0}\n{"text": "b"}\n')).rejects.toThrow(
+      /wrong\.jsonl:2: the target \("label"\) is missing/,
+    )
+    await expect(read('labels.tsv', 'a\t0\nb\t2\n', { labels: { 0: 'no' } })).rejects.toThrow(
+      /labels\.tsv:2: there is no word for the label "2"; --labels has 0/,
+    )
+    expect(() => pairsSettingsOf({ path: 'x', labels: '0=a,b' })).toThrow(/value=word pairs/)
+  })
+})
+
+describe('splits', () => {
+  const lines = (from: number, to: number, split = ''): string =>
+    Array.from({ length: to - from }, (_, i) => `word ${from + i}\tx${split && `\t${split}`}\n`).join('')
+  const sizes = ({ examples }: PairsData): number[] => splitNames.map(name => examples[name].length)
+
+  it('are taken by the hash of the input', async () => {
+    expect(sizes(await read('hashed.tsv', lines(0, 1000)))).toEqual([937, 6, 57])
+  })
+
+  it('are files; the hash takes those that no file gives', async () => {
+    const test = join(folder, 'test.tsv')
+    writeFileSync(test, lines(2000, 2100))
+    expect(sizes(await read('main.tsv', lines(0, 1000), { test }))).toEqual([994, 6, 100])
+    expect(sizes(await read('main.tsv', lines(0, 1000), { test, validation: test }))).toEqual([1000, 100, 100])
+  })
+
+  it('are in a column', async () => {
+    const header = 'text\tlabel\tsplit\n'
+    const content = header + lines(0, 100, 'train') + lines(100, 120, 'dev') + lines(120, 150, 'Test')
+    expect(sizes(await read('column.tsv', content, { split: 'split' }))).toEqual([100, 20, 30])
+    await expect(read('bad.tsv', header + lines(0, 1, 'holdout'), { split: 'split' })).rejects.toThrow(
+      /bad\.tsv:2: "holdout" is not the name of a split; expected train, validation or test/,
+    )
+  })
+})
+
+describe('chooseColumns', () => {
+  const choose = (columns: string[], input: string | null = null, target: string | null = null): string[] =>
+    Object.values(chooseColumns('f.csv', columns, { input, target }))
+
+  it('takes what is given, by name or number', () => {
+    expect(choose(['a', 'b', 'c'], 'c', '1')).toEqual(['c', 'a'])
+    expect(() => choose(['a', 'b'], 'd')).toThrow('f.csv: has no column "d"; it has a, b')
+  })
+
+  it('goes by usual names, then by order', () => {
+    expect(choose(['a', 'b'])).toEqual(['a', 'b'])
+    expect(choose(['label', 'text'])).toEqual(['text', 'label'])
+    expect(choose(['label', 'mail'])).toEqual(['mail', 'label'])
+    expect(choose(['id', 'Text', 'Label'])).toEqual(['Text', 'Label'])
+    expect(choose(['a', 'b'], 'b')).toEqual(['b', 'a'])
+  })
+
+  it('asks where it is not clear', () => {
+    expect(() => choose(['1', '2', '3'])).toThrow(
+      'f.csv: has the columns 1, 2, 3: say which to answer and which to learn, as in --input 1 --target 2',
+    )
+    expect(() => choose(['1'])).toThrow(/f\.csv: has one column; expected lines of two, input TAB target/)
+    expect(() => choose(['text', 'a', 'b'])).toThrow(ConfigError)
+  })
+
+  it('is an error of the file where a record has other columns', async () => {
+    await expect(read('three.tsv', 'a\tb\nc\td\te\n')).rejects.toThrow(FileError)
+  })
+})

@@ -1,0 +1,178 @@
+import { FileError } from '../../base/errors.js'
+import { formatCount } from '../../base/format.js'
+import type { Fields, FieldValue } from '../preprocessor.js'
+import { splitOf, splitNames } from '../source.js'
+import type { Example, SplitName } from '../source.js'
+import { openDataFile } from '../sources/data-file.js'
+import type { DataFile } from '../sources/data-file.js'
+import { findFiles } from '../sources/find-files.js'
+import { openIndexedFiles } from '../sources/indexed-files.js'
+import type { RecordFormat } from '../sources/records.js'
+import { chooseColumns, findColumn } from './columns.js'
+import type { PairColumns } from './columns.js'
+import type { PairsSettings } from './settings.js'
+
+export interface PairsData {
+  /** The examples of each split, in the order of the files. */
+  readonly examples: Readonly<Record<SplitName, readonly Example[]>>
+  readonly columns: PairColumns
+  /** What was recognized in each file, for a user. */
+  readonly notes: readonly string[]
+}
+
+/**
+ * Reads the pairs of texts that the settings describe. Texts lose the spaces around them. Throws a ConfigError or a
+ * FileError that names the file and the first wrong lines.
+ */
+export async function readPairs(settings: PairsSettings): Promise<PairsData> {
+  const main = await readFiles(settings.path, settings)
+  const given = {
+    validation: settings.validation === null ? undefined : await readFiles(settings.validation, settings),
+    test: settings.test === null ? undefined : await readFiles(settings.test, settings),
+  }
+  return {
+    columns: main.columns,
+    examples: splitPairs(main.pairs, given.validation?.pairs, given.test?.pairs),
+    notes: [main, given.validation, given.test].flatMap(file => file?.notes ?? []),
+  }
+}
+
+/** An example, and the split that a column puts it in. */
+interface Pair {
+  readonly input: string
+  readonly target: string
+  readonly split: SplitName | undefined
+}
+
+interface PairFiles {
+  readonly pairs: readonly Pair[]
+  readonly columns: PairColumns
+  readonly notes: readonly string[]
+}
+
+async function readFiles(pattern: string, settings: PairsSettings): Promise<PairFiles> {
+  const { header, delimiter, quotes, input, target, split } = settings
+  const named = [input, target, split].filter(name => name !== null)
+  const files: DataFile[] = []
+  const formats: RecordFormat[] = []
+  const notes: string[] = []
+  let columns: PairColumns | undefined
+  for (const name of await findFiles(pattern)) {
+    const file = await openDataFile(name, {
+      named,
+      ...(header !== null && { header }),
+      ...(delimiter !== null && { delimiter }),
+      ...(quotes !== null && { quoted: quotes }),
+      select: all => {
+        const chosen = chooseColumns(name, all, settings)
+        return [chosen.input, chosen.target, ...(split === null ? [] : [findColumn(name, all, split)])]
+      },
+    })
+    notes.push(...file.notes)
+    if (file.columns.length === 0) continue
+    const chosen = chooseColumns(name, file.columns, settings)
+    columns ??= chosen
+    files.push(file)
+    formats.push(pairFormat(file, chosen, settings))
+    notes.push(`${name}: ${file.description}; input: ${columnText(chosen.input)}, target: ${columnText(chosen.target)}`)
+  }
+  const dataset = await openIndexedFiles(
+    files.map(file => file.path),
+    file => formats[file],
+    { names: files.map(file => file.name) },
+  )
+  const pairs: Pair[] = []
+  for (let i = 0; i < dataset.length; i++) pairs.push(dataset.get(i) as unknown as Pair)
+  dataset.close()
+  return { pairs, columns: columns ?? { input: '1', target: '2' }, notes: summed(notes) }
+}
+
+/** Names of columns are quoted, numbers are not. */
+const columnText = (column: string): string => (/^\d+$/.test(column) ? `column ${column}` : `"${column}"`)
+
+/** Of many files, the first few notes stand for all. */
+const summed = (notes: readonly string[]): readonly string[] =>
+  notes.length <= 4 ? notes : [...notes.slice(0, 3), `... and ${formatCount(notes.length - 3)} more such lines`]
+
+/** The format of a file, with records made into pairs. */
+function pairFormat(file: DataFile, { input, target }: PairColumns, { split, labels }: PairsSettings): RecordFormat {
+  const splitColumn = split === null ? undefined : findColumn(file.name, file.columns, split)
+  return {
+    cut: (chunks, path) => file.format.cut(chunks, path),
+    parse(bytes, where) {
+      const fields = file.format.parse(bytes, where)
+      if (fields === undefined) return undefined
+      return {
+        input: textOf(fields, input, `${where}: the input (${columnText(input)})`),
+        target: labelOf(textOf(fields, target, `${where}: the target (${columnText(target)})`), labels, where),
+        ...(splitColumn !== undefined && {
+          split: splitNamed(textOf(fields, splitColumn, `${where}: the split (${columnText(splitColumn)})`), where),
+        }),
+      }
+    },
+  }
+}
+
+/** The text of a field. A list, such as of words or tags, is joined by spaces. */
+function textOf(fields: Fields, column: string, what: string): string {
+  const value: FieldValue | undefined = Object.hasOwn(fields, column) ? fields[column] : undefined
+  const text = value === undefined ? '' : plainText(value, what).trim()
+  if (text === '') throw new FileError(`${what} is ${value === undefined ? 'missing' : 'empty'}`)
+  return text
+}
+
+function plainText(value: FieldValue, what: string): string {
+  if (typeof value !== 'object') return String(value)
+  if (Symbol.iterator in value)
+    return Array.from(value as Iterable<FieldValue>, item => plainText(item, what)).join(' ')
+  throw new FileError(`${what} is an object: expected text, a number or a list of them`)
+}
+
+function labelOf(target: string, labels: PairsSettings['labels'], where: string): string {
+  if (labels === null) return target
+  if (Object.hasOwn(labels, target)) return labels[target]
+  throw new FileError(
+    `${where}: there is no word for the label "${target}"; --labels has ${Object.keys(labels).join(', ')}`,
+  )
+}
+
+const splitSynonyms: Readonly<Record<SplitName, readonly string[]>> = {
+  train: ['train', 'training'],
+  validation: ['validation', 'valid', 'val', 'dev', 'development', 'eval'],
+  test: ['test', 'testing'],
+}
+
+function splitNamed(text: string, where: string): SplitName {
+  const found = splitNames.find(name => splitSynonyms[name].includes(text.toLowerCase()))
+  if (found === undefined)
+    throw new FileError(`${where}: "${text}" is not the name of a split; expected train, validation or test`)
+  return found
+}
+
+/**
+ * The splits: by files, by the column, and for splits that neither gives, by the hash of the input. The hash is taken
+ * among the examples that would otherwise be trained on.
+ */
+function splitPairs(
+  main: readonly Pair[],
+  validation: readonly Pair[] | undefined,
+  test: readonly Pair[] | undefined,
+): Record<SplitName, Example[]> {
+  const given = {
+    validation: validation !== undefined || main.some(pair => pair.split === 'validation'),
+    test: test !== undefined || main.some(pair => pair.split === 'test'),
+  }
+  const splits: Record<SplitName, Example[]> = {
+    train: [],
+    validation: (validation ?? []).map(exampleOf),
+    test: (test ?? []).map(exampleOf),
+  }
+  for (const pair of main) {
+    const hashed = splitOf(pair.input)
+    const taken = pair.split ?? 'train'
+    splits[taken !== 'train' || hashed === 'train' || given[hashed] ? taken : hashed].push(exampleOf(pair))
+  }
+  return splits
+}
+
+const exampleOf = ({ input, target }: Pair): Example => ({ input, target, alternatives: [] })

@@ -1,0 +1,46 @@
+import * as z from 'zod'
+import { tokenizers } from '../tokenizers/tokenizers.js'
+
+/** A column, by its name or by its number from 1. */
+const column = z.union([z.string().min(1), z.int().min(1).transform(String)]).nullable()
+const tokenizer = z.enum(tokenizers).nullable()
+
+/** Words for labels, as a record or as text: `0=negative,1=positive`. */
+const labels = z.union([z.record(z.string(), z.string().min(1)), z.string().transform(parseLabels)]).nullable()
+
+/** The settings of a task of pairs. Null means: recognized, or chosen by our rules. */
+export const pairsSettings = {
+  /** The file, or a glob pattern for several. */
+  path: z.string().min(1),
+  /** The columns to answer and to learn. */
+  input: column.default(null),
+  target: column.default(null),
+  /** A column that says train, validation or test. */
+  split: column.default(null),
+  /** Files of the other splits. Splits that neither files nor a column give are taken by the hash of the input. */
+  validation: z.string().min(1).nullable().default(null),
+  test: z.string().min(1).nullable().default(null),
+  /** Whether the first line of a CSV or TSV file names its columns. */
+  header: z.boolean().nullable().default(null),
+  /** What separates the cells of a CSV or TSV file, and whether they may be quoted. */
+  delimiter: z.string().length(1).nullable().default(null),
+  quotes: z.boolean().nullable().default(null),
+  labels: labels.default(null),
+  /** How each side becomes tokens. */
+  inputTokenizer: tokenizer.default(null),
+  targetTokenizer: tokenizer.default(null),
+}
+
+const schema = z.strictObject(pairsSettings)
+export type PairsSettings = z.output<typeof schema>
+
+/** Settings from the few that are given. */
+export const pairsSettingsOf = (given: z.input<typeof schema>): PairsSettings => schema.parse(given)
+
+function parseLabels(text: string, context: z.RefinementCtx): Record<string, string> {
+  const entries = text.split(',').map(entry => entry.split('='))
+  if (entries.every(([value, word]) => value?.trim() && word?.trim()))
+    return Object.fromEntries(entries.map(([value, ...words]) => [value.trim(), words.join('=').trim()]))
+  context.addIssue('expected value=word pairs such as 0=negative,1=positive')
+  return z.NEVER
+}

@@ -1,0 +1,110 @@
+import { describe, expect, it } from 'vitest'
+import { ConfigError } from '../../base/errors.js'
+import type { Example } from '../source.js'
+import { loadT5Vocabulary } from '../vocabularies/load-vocabulary.js'
+import { chooseTokenizers } from './choose.js'
+import { coverageWarnings } from './coverage.js'
+import { makeVocabularies, tokenizers } from './tokenizers.js'
+
+const examplesOf = (pairs: readonly (readonly [string, string])[]): Example[] =>
+  pairs.map(([input, target]) => ({ input, target, alternatives: [] }))
+const many = (count: number, pair: (i: number) => readonly [string, string]): Example[] =>
+  examplesOf(Array.from({ length: count }, (_, i) => pair(i)))
+
+describe('chooseTokenizers', async () => {
+  const t5 = await loadT5Vocabulary()
+  const choose = (train: Example[], heldOut: Example[] = []): string =>
+    Object.values(chooseTokenizers(train, heldOut, t5)).join(' ')
+  const sentence = 'The committee said on Friday that it would look at the proposal again in the spring.'
+
+  it('reads labels and tags by words, and the sentences before them by pieces', () => {
+    expect(choose(many(300, i => [`${sentence} ${i}`, i % 2 ? 'positive' : 'negative']))).toBe('t5 words')
+    expect(choose(many(300, i => [`The film was good, said ${i}.`, i % 2 ? 'positive' : 'negative']))).toBe('t5 words')
+    expect(choose(many(300, i => [`word${i}`, `S${i % 7} S${i % 11}`]))).toBe('bytes words')
+  })
+
+  it('reads numbers, inflections and other scripts by bytes', () => {
+    expect(
+      choose(many(3000, i => [`March ${i % 31}, ${1900 + (i % 99)}`, `${1900 + (i % 99)}-03-${i % 31} ${i}`])),
+    ).toBe('bytes bytes')
+    expect(choose(many(300, i => [`walk${i}`, `walked${i}`]))).toBe('bytes bytes')
+    expect(
+      choose(many(300, i => [`${'Привет, как дела сегодня? '.repeat(4)}${i}`, `${'хорошо '.repeat(9)}${i}`])),
+    ).toBe('bytes bytes')
+  })
+
+  it('reads sentences by pieces', () => {
+    expect(choose(many(300, i => [`${sentence} ${i}`, `It was said that number ${i} would be looked at again.`]))).toBe(
+      't5 t5',
+    )
+  })
+
+  it('reads targets by words only if held-out ones have no others', () => {
+    const tags = (i: number): readonly [string, string] => [`word${i}`, `S${i % 7} S${i % 11}`]
+    expect(choose(many(300, tags), many(20, tags))).toBe('bytes words')
+    expect(
+      choose(
+        many(300, tags),
+        many(20, i => [`word${i}`, `S${i} T${i}`]),
+      ),
+    ).toBe('bytes bytes')
+  })
+})
+
+describe('makeVocabularies', () => {
+  const examples = examplesOf([
+    ['grüße an alle', 'hello all'],
+    ['the cat', 'a cat'],
+  ])
+
+  it('makes both sides of any tokenizers that fit', async () => {
+    for (const inputs of tokenizers) {
+      for (const targets of tokenizers) {
+        const made = makeVocabularies({ inputs, targets }, examples)
+        if (inputs !== targets && ['t5', 'bytes'].includes(inputs) && ['t5', 'bytes'].includes(targets)) {
+          await expect(made).rejects.toThrow(ConfigError)
+          continue
+        }
+        const both = await made
+        expect(both.inputs === both.targets).toBe(inputs === targets)
+        for (const { input, target } of examples) {
+          expect(both.inputs.decode(both.inputs.encode(input))).toBe(input)
+          expect(both.targets.decode(both.targets.encode(target))).toBe(target)
+        }
+        if (inputs === targets) continue
+        // No symbol of one side has the id of a symbol of the other.
+        const ids = new Set(both.inputs.encode(examples.map(({ input }) => input).join(' ')))
+        expect(both.targets.encode('hello all a cat').filter(id => ids.has(id))).toEqual([])
+      }
+    }
+  })
+
+  it("keeps those of T5's pieces that occur, and can still write all other text", async () => {
+    const { inputs } = await makeVocabularies({ inputs: 't5', targets: 't5' }, examples)
+    const t5 = await loadT5Vocabulary()
+    expect(inputs.size).toBeLessThan(500)
+    expect(inputs.encode('the cat').length).toBe(t5.encode('the cat').length)
+    expect(inputs.encode('Switchyard 1999!')).not.toContain(inputs.unkId)
+    expect(inputs.decode(inputs.encode('Switchyard 1999!'))).toBe('Switchyard 1999!')
+  })
+})
+
+describe('coverageWarnings', () => {
+  it('gives the share of held-out targets that can never be answered', async () => {
+    const train = examplesOf([['a', 'one two']])
+    const codec = await makeVocabularies({ inputs: 'characters', targets: 'words' }, train)
+    const heldOut = examplesOf([
+      ['a', 'two'],
+      ['b', 'two three'],
+      ['a', 'four'],
+      ['a', 'one'],
+    ])
+    expect(coverageWarnings(codec, { train, heldOut })).toEqual([
+      'warning: 2 of 4 held-out targets (50.0%) hold what the vocabulary does not have, such as "three", "four": the model can never answer them. Bytes can write any text: --tokenizer bytes',
+      'warning: 1 of 4 held-out inputs (25.0%) hold what the vocabulary does not have, such as "b": the model sees these parts as unknown',
+    ])
+    expect(
+      coverageWarnings(await makeVocabularies({ inputs: 'bytes', targets: 'bytes' }, train), { train, heldOut }),
+    ).toEqual([])
+  })
+})
