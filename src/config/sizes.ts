@@ -48,12 +48,14 @@ function lengthsOf(lengths: readonly number[]): Lengths {
   return { mean, longest, row: Math.max(64, roundUp(longest, 16)) }
 }
 
-/** Rows are filled to this share at most when they are packed first fit, as measured. */
+/** First fit leaves some room in the rows: they are filled to about this share. */
 const FILLED = 0.9
+/** Held-out examples may be longer than those in training, by this factor. */
+const MARGIN = 1.2
 
 /** The length of a row for so many examples, at most the full one. */
 const filledLength = ({ mean, longest, row }: Lengths, perRow: number): number =>
-  Math.min(row, roundUp(Math.max(longest, (perRow * mean) / FILLED), 8))
+  Math.min(row, roundUp(Math.max(MARGIN * longest, (perRow * mean) / FILLED), 8))
 
 const roundUp = (x: number, multiple: number): number => Math.ceil(x / multiple) * multiple
 const clamp = (x: number, low: number, high: number): number => Math.min(high, Math.max(low, x))

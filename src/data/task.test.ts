@@ -67,8 +67,8 @@ describe('g2pTask', async () => {
     expect(task.codec.prepare(' Switchyard ')).toBe('switchyard')
     const [per, wer] = task.metrics
     const answers = [{ target: 'S W IH CH', alternatives: [] }]
-    expect([per.name, per.compute(['S W IY CH'], answers)]).toEqual(['phoneme error rate (PER)', 1 / 4])
-    expect([wer.name, wer.compute(['S W IY CH'], answers)]).toEqual(['word error rate (WER)', 1])
+    expect(per.compute(answers, ['S W IY CH'])).toEqual({ 'phoneme error rate (PER)': 1 / 4 })
+    expect(wer.compute(answers, ['S W IY CH'])).toEqual({ 'word error rate (WER)': 1 })
   })
 })
 
@@ -186,7 +186,10 @@ describe('makeTask', () => {
     })
     expect(task.split('train').map(e => e.input)).toEqual(['switchyard'])
     expect(task.split('test')).toEqual([{ input: 'aba', target: 'ABA', alternatives: [] }])
-    expect(task.metrics.map(({ compute }) => compute(['ABB'], task.split('test')))).toEqual([1 / 3, 1])
+    expect(task.metrics.map(({ compute }) => compute(task.split('test'), ['ABB']))).toEqual([
+      { 'symbol error rate': 1 / 3 },
+      { 'wrong answers': 1 },
+    ])
     expect(task.units).toEqual({ one: 'pair', many: 'pairs' })
   })
 })

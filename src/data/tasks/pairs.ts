@@ -29,11 +29,6 @@ export async function pairsTask(given: string | PairsSettings, codec?: TaskCodec
   checkTrainable(settings.path, examples)
   const heldOut = [...examples.validation, ...examples.test]
   const chosen = codec ?? (await chooseCodec(settings, examples.train, heldOut))
-  const { inputs, targets } = chosen
-  const by =
-    inputs === targets
-      ? `by ${describeVocabulary(inputs)}`
-      : `inputs by ${describeVocabulary(inputs)}, targets by ${describeVocabulary(targets)}`
   const file = resolve(settings.path)
   return makeTask({
     name: nameOf(file),
@@ -51,18 +46,29 @@ export async function pairsTask(given: string | PairsSettings, codec?: TaskCodec
     },
     codec: codec ?? taskCodec(chosen),
     splits: examples,
-    metrics: metricsOf(examples.train, targets),
+    metrics: metricsOf(examples.train, chosen.targets),
     notes: [
       ...notes,
-      `tokens: ${by}${codec === undefined ? '; --tokenizer changes it' : ''}`,
+      tokensNote(chosen, codec !== undefined),
       ...coverageWarnings(chosen, { train: examples.train, heldOut }),
     ],
   })
 }
 
-interface Chosen {
+/** How text becomes tokens, for a user. */
+function tokensNote({ inputs, targets, tokenizers }: Partial<Chosen> & Vocabularies, given: boolean): string {
+  const input = describeVocabulary(inputs, tokenizers?.inputs)
+  const both =
+    inputs === targets ? input : `inputs by ${input}, targets by ${describeVocabulary(targets, tokenizers?.targets)}`
+  return given ? `tokens: the model's own, ${both}` : `tokens: ${both}; --tokenizer changes it`
+}
+
+interface Vocabularies {
   readonly inputs: Vocabulary
   readonly targets: Vocabulary
+}
+
+interface Chosen extends Vocabularies {
   readonly tokenizers: Tokenizers
 }
 

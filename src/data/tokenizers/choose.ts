@@ -12,8 +12,12 @@ const MAX_SYMBOLS = 1_000
 const MAX_UNSEEN = 0.001
 /** The share of held-out targets with a word that no training target has, at most, for words to be tokens. */
 const MAX_UNCOVERED = 0.01
-/** The share of tokens that T5's pieces cannot write, at most. */
+/**
+ * The share of tokens that T5's pieces cannot write, at most. Beside labels and symbols, an input may hold more of them:
+ * it is only read, and a rare sign is still seen as unknown.
+ */
 const MAX_UNKNOWN_PIECES = 0.001
+const MAX_UNKNOWN_READ = 0.05
 /** Inputs and targets with fewer characters than this on average are read byte by byte. */
 const SHORT = { inputs: 48, targets: 32 }
 /** Texts that are looked at, spread evenly over the data. */
@@ -31,12 +35,11 @@ export function chooseTokenizers(train: readonly Example[], heldOut: readonly Ex
   const sample = spread(train, SAMPLE)
   const inputs = sample.map(example => example.input)
   const targets = sample.map(example => example.target)
-  const isText = (texts: readonly string[], short: number): boolean =>
-    meanLength(texts) >= short && unknownShare(t5, texts) <= MAX_UNKNOWN_PIECES
   if (areSymbols(train, heldOut)) {
     // A sentence, such as one to be classified, has spaces; a word to be pronounced has none.
     const sentences = inputs.filter(text => splitWords(text).length > 2).length * 2 > inputs.length
-    return { inputs: isText(inputs, sentences ? 0 : SHORT.inputs) ? 't5' : 'bytes', targets: 'words' }
+    const text = sentences || meanLength(inputs) >= SHORT.inputs
+    return { inputs: text && unknownShare(t5, inputs) <= MAX_UNKNOWN_READ ? 't5' : 'bytes', targets: 'words' }
   }
   const t5Writes = unknownShare(t5, inputs) <= MAX_UNKNOWN_PIECES && unknownShare(t5, targets) <= MAX_UNKNOWN_PIECES
   const short = meanLength(inputs) < SHORT.inputs && meanLength(targets) < SHORT.targets

@@ -20,6 +20,8 @@ describe('chooseTokenizers', async () => {
   it('reads labels and tags by words, and the sentences before them by pieces', () => {
     expect(choose(many(300, i => [`${sentence} ${i}`, i % 2 ? 'positive' : 'negative']))).toBe('t5 words')
     expect(choose(many(300, i => [`The film was good, said ${i}.`, i % 2 ? 'positive' : 'negative']))).toBe('t5 words')
+    // T5 has no backtick.
+    expect(choose(many(300, i => [`\`\` ${sentence} ${i} ''`, `S${i % 7} S${i % 11}`]))).toBe('t5 words')
     expect(choose(many(300, i => [`word${i}`, `S${i % 7} S${i % 11}`]))).toBe('bytes words')
   })
 

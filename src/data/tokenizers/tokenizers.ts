@@ -95,10 +95,11 @@ async function piecesOf(texts: readonly (readonly string[])[]): Promise<Sentence
   return used.size > MAX_SUBSET ? t5 : t5.restrictTo(used)
 }
 
-/** What a vocabulary holds, for a user: `T5's pieces (1,204 of 32,000)`. */
-export function describeVocabulary(vocabulary: Vocabulary): string {
+/** What a vocabulary holds, for a user: `T5's pieces (241 in use)`, `words (39)`. */
+export function describeVocabulary(vocabulary: Vocabulary, tokenizer?: Tokenizer): string {
   if (vocabulary instanceof ByteVocabulary) return 'UTF-8 bytes'
   if (vocabulary instanceof CharacterVocabulary) return `characters (${formatCount(vocabulary.symbols.length)})`
   if (vocabulary instanceof WordVocabulary) return `words (${formatCount(vocabulary.symbols.length)})`
-  return `SentencePiece's pieces (${formatCount(vocabulary.size - vocabulary.sentinelIds.length)})`
+  const pieces = formatCount(vocabulary.size - vocabulary.sentinelIds.length)
+  return tokenizer === 't5' ? `T5's pieces (${pieces} in use)` : `SentencePiece's pieces (${pieces})`
 }
