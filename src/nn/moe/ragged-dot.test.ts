@@ -58,6 +58,36 @@ describe('raggedDot', () => {
     expect(String(makeProgram(inKernels)(kernels, x, np.zeros([numGroups], 'int32')))).toContain('ragged_outer')
   })
 
+  it('reads kernels that are inputs where they are, also after an update in place', async () => {
+    const sizes = (): Tensor => np.array([3, 1], 'int32')
+    const step = jit(
+      (k: Tensor, y: Tensor, n: Tensor) => {
+        const slopes = grad((kernels: Tensor) => np.sum(np.square(raggedDot(y, kernels, n))))(k)
+        return np.subtract(k, np.multiply(slopes, 0.1))
+      },
+      { donate: [0] },
+    )
+    const plain = async (steps: number): Promise<number[]> => {
+      let k = normal(2, 2, inputs, outputs)
+      for (let i = 0; i < steps; i++) k = step(k, normal(1, 4, inputs), sizes())
+      return k.numbers()
+    }
+    const formula = async (steps: number): Promise<number[]> => {
+      let k = normal(2, 2, inputs, outputs)
+      const y = normal(1, 4, inputs)
+      for (let i = 0; i < steps; i++) {
+        const slopes = grad((kernels: Tensor) => {
+          const first = np.matmul(y.get(np.slice(0, 3)), kernels.get(0)) // [3, outputs]
+          return np.add(np.sum(np.square(first)), np.sum(np.square(np.matmul(y.get(np.slice(3, 4)), kernels.get(1)))))
+        })(k)
+        k = np.subtract(k, np.multiply(slopes, 0.1))
+      }
+      return k.numbers()
+    }
+    const [actual, expected] = [await plain(4), await formula(4)]
+    actual.forEach((x, i) => expect(x).toBeCloseTo(expected[i], 5))
+  })
+
   it('has second derivatives', async () => {
     const [x, kernels, sizes] = [normal(1, 4, inputs), normal(2, 2, inputs, outputs), np.array([3, 1], 'int32')]
     const f = (y: Tensor): Tensor => np.sum(np.power(raggedDot(y, kernels, sizes), 3))

@@ -22,12 +22,13 @@ import { Loops } from '../wasm/loop.js'
 import { HostBuffer, StateMemory } from './buffer.js'
 import { embedWeights } from './embed-weights.js'
 import { OnnxExecutable } from './executable.js'
+import { PartViews } from './part-views.js'
 import type { SpareMemory } from './executable.js'
 import { generalize } from './generalize.js'
 import { atBoundary, bytesOfAval, toGraph, toGraphInChunks } from './model.js'
 import { allNodes } from './nodes.js'
 import type { GraphInfo } from './proto.js'
-import { expandRaggedDots } from './ragged-dot.js'
+import { expandRaggedDots, expandRaggedDotsInPlace } from './ragged-dot.js'
 import type { SessionFactory } from './session.js'
 
 /**
@@ -61,10 +62,18 @@ export class OnnxBackend implements Backend {
       segments.main.outputs.length === 0
         ? null
         : await this.sessions.create(graph, { keepMemory: segments.loops.length > 0 })
-    return new OnnxExecutable(this.memory, this.loops, session, segments, stats, donated, undefined, {
-      ...generated,
-      loops: generated.loops.map(loop => this.generators.of(loop)),
-    })
+    const code = { ...generated, loops: generated.loops.map(loop => this.generators.of(loop)) }
+    return new OnnxExecutable(
+      this.memory,
+      this.loops,
+      session,
+      segments,
+      stats,
+      donated,
+      undefined,
+      code,
+      graph.parts?.length ? new PartViews(graph.parts) : undefined,
+    )
   }
 
   explain(program: Program, donated: readonly boolean[] = []): Compilation {
@@ -90,7 +99,7 @@ export class OnnxBackend implements Backend {
     const simple = simplify(program)
     const generated = cutGenerated(simple, this.limits)
     const segments = { ...cutUpdate(generated.rest, donated, loopLimits), outputs: simple.outputs }
-    const graph = expandRaggedDots(toGraphInChunks(segments.main))
+    const graph = expandRaggedDotsInPlace(toGraphInChunks(segments.main))
     const stats = {
       nodes: allNodes(graph.nodes).length,
       generators: generated.loops.length,

@@ -14,6 +14,7 @@ import { HostBuffer } from './buffer.js'
 import type { StateMemory } from './buffer.js'
 import { writtenInPlace } from './in-place.js'
 import { atBoundary, bytesOfAval } from './model.js'
+import type { PartViews } from './part-views.js'
 import type { Session } from './session.js'
 
 /** Memory of donated inputs that no result took, by size in bytes. The next run puts results of the same size there. */
@@ -48,6 +49,7 @@ export class OnnxExecutable implements Executable {
     private readonly donated: readonly boolean[],
     private readonly spare: SpareMemory = new Map(),
     private readonly generated: GeneratedCode = { seeds: new Program([], [], []), loops: [] },
+    private readonly parts?: PartViews,
   ) {
     this.loopOutputs = new Set([
       ...generated.loops.flatMap(l => l.program.outputs as Var[]),
@@ -129,8 +131,9 @@ export class OnnxExecutable implements Executable {
       written.add(donor)
       return passOn(donor)
     })
+    const passed = inputs.map(atBoundary)
     await this.session?.run(
-      inputs.map(atBoundary),
+      this.parts ? [...passed, ...this.parts.of(passed)] : passed,
       results.map(r => atBoundary(r.tensor)),
     )
     main.outputs.forEach((o, i) => {

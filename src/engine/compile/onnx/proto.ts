@@ -39,6 +39,14 @@ export interface GraphInfo {
   weights?: ReadonlyMap<string, HostTensor>
   inputs: readonly ValueInfo[]
   outputs: readonly ValueInfo[]
+  /** The inputs after the program's own: each is one index of an input's first axis, in the same memory. */
+  parts?: readonly InputPart[]
+}
+
+/** A view of an input of a graph: `input` is its position, `index` an index of its first axis. */
+export interface InputPart {
+  readonly input: number
+  readonly index: number
 }
 
 export interface ValueInfo {
