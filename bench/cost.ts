@@ -1,35 +1,10 @@
 import { dtypes } from '../src/base/dtypes.js'
 import { sizeOf } from '../src/base/host-tensor.js'
 import type { Aval } from '../src/engine/program/aval.js'
-import { Program, Var, is } from '../src/engine/program/program.js'
-import type { Equation } from '../src/engine/program/program.js'
+import { Var } from '../src/engine/program/program.js'
+import type { Program } from '../src/engine/program/program.js'
 
 const bytesOf = ({ dtype, shape }: Aval): number => sizeOf(shape) * dtypes[dtype].bytes
-
-/**
- * Multiplications and additions of a program's matrix products, those of subprograms included; a loop's body counts
- * each time.
- */
-export function productFlops(program: Program): number {
-  return program.equations.reduce((sum, eqn) => {
-    if (is(eqn, 'dotGeneral')) {
-      const [x] = eqn.inputs
-      return sum + 2 * sizeOf(eqn.outputs[0].aval.shape) * sizeOf(eqn.params.contract[0].map(d => x.aval.shape[d]))
-    }
-    return sum + (is(eqn, 'scan') ? eqn.params.length : 1) * subprograms(eqn).reduce((n, p) => n + productFlops(p), 0)
-  }, 0)
-}
-
-/**
- * The subprograms that an equation runs; for `cond`, all branches. The derivative programs of a composite do not count.
- */
-function subprograms(eqn: Equation): Program[] {
-  if (is(eqn, 'call') || is(eqn, 'composite') || is(eqn, 'linearCall')) return [eqn.params.program]
-  if (is(eqn, 'scan')) return [eqn.params.body]
-  if (is(eqn, 'while')) return [eqn.params.condition, eqn.params.body]
-  if (is(eqn, 'cond')) return [...eqn.params.branches]
-  return []
-}
 
 /** Primitives whose results need no memory: they can be read from the operand's memory. */
 const views: ReadonlySet<string> = new Set(['broadcastInDim', 'reshape', 'iota', 'stopGradient'])

@@ -8,6 +8,7 @@ import { jit } from '../src/engine/api/jit.js'
 import * as np from '../src/engine/api/np.js'
 import * as random from '../src/engine/api/random.js'
 import { flattenArgs, rebuild, traceTree } from '../src/engine/api/tracing.js'
+import { productFlops } from '../src/engine/program/cost.js'
 import { simplify } from '../src/engine/transform/simplify.js'
 import type { RouterConfig } from '../src/model/config.js'
 import { initParameters } from '../src/model/init.js'
@@ -17,7 +18,7 @@ import { trainingLoss } from '../src/train/loss.js'
 import { adamW } from '../src/train/optimizers/adamw.js'
 import { trainStepFunction } from '../src/train/step.js'
 import type { StepInputs, TrainArrays } from '../src/train/step.js'
-import { peakIntermediateBytes, productFlops } from './cost.js'
+import { peakIntermediateBytes } from './cost.js'
 import {
   BATCH,
   DECODER_LENGTH,

@@ -24,7 +24,8 @@ export const evalCommand = (): Command =>
       const { evaluate } = await import('../train/evaluate.js')
       const { formatSamples, formatScores } = await import('./report.js')
       const { watchPredictions } = await import('./progress.js')
-      const { params, config, codec } = await openModel(folder)
+      const { params, config, codec, notice } = await openModel(folder)
+      if (notice !== undefined) console.error(notice)
       const task = await loadTask(config.task, codec)
       if (task.split(split).length === 0) {
         throw new SwitchyardError(

@@ -11,6 +11,7 @@ import { openBaseModel } from '../open/base-model.js'
 import { environmentWarning, findCheckpoint, openCheckpoint } from '../train/checkpointing.js'
 import type { RunConfig } from '../train/config.js'
 import type { Origin } from '../train/restore/origin.js'
+import { divergedSteps } from '../train/run-files.js'
 import { readRunStart } from '../train/run-start.js'
 import type { RunStart } from '../train/run-start.js'
 import { Trainer } from '../train/trainer.js'
@@ -23,14 +24,18 @@ import { shellWord } from './shell-word.js'
 interface ResumeOptions {
   set: readonly string[]
   printConfig?: true
+  debugNans?: true
 }
 
 /** Resumes a run from its latest checkpoint. Returns undefined with --print-config, or if the run is finished. */
-export async function resumeRun(resume: string | true, { set, printConfig }: ResumeOptions): Promise<Run | undefined> {
+export async function resumeRun(
+  resume: string | true,
+  { set, printConfig, debugNans }: ResumeOptions,
+): Promise<Run | undefined> {
   const given = resume === true ? await latestRun() : resume
   const start = await readRunStart(given)
   if (start !== undefined && (await latestCheckpoint(given)) === undefined)
-    return beginAgain(given, start, { set, printConfig })
+    return beginAgain(given, start, { set, printConfig, debugNans })
   const folder = dirname(await findCheckpoint(given))
   // Locked before the checkpoint is read: a process that is training here may replace it at any moment.
   const lock = printConfig ? undefined : await RunLock.acquire(folder)
@@ -42,6 +47,7 @@ export async function resumeRun(resume: string | true, { set, printConfig }: Res
       if (lock === undefined) return printSettings(config)
       if (checkpoint.step >= config.train.steps) return alreadyFinished(checkpoint, config)
       const trainer = await Trainer.resume(config, checkpoint)
+      if (debugNans) return await printNaN(trainer, folder)
       console.log(`resuming ${folder} from step ${checkpoint.step} of ${config.train.steps}`)
       const warning = await environmentWarning(checkpoint)
       if (warning !== undefined) console.error(`warning: ${warning}`)
@@ -58,19 +64,34 @@ export async function resumeRun(resume: string | true, { set, printConfig }: Res
 async function beginAgain(
   folder: string,
   start: RunStart,
-  { set, printConfig }: ResumeOptions,
+  { set, printConfig, debugNans }: ResumeOptions,
 ): Promise<Run | undefined> {
   const config = overrideConfig(parseRunConfig(start.config, `the configuration in ${folder}`), set)
   if (printConfig) return printSettings(config)
   const lock = await RunLock.acquire(folder)
   try {
     const trainer = config.from === null ? await Trainer.begin(config) : await beginFromWeights(config, config.from)
+    if (debugNans) {
+      await printNaN(trainer, folder)
+      await lock.release()
+      return undefined
+    }
     console.log(`${folder} was stopped before its first checkpoint: beginning again from step 0`)
     return { trainer, folder, lock }
   } catch (error) {
     await lock.release()
     throw error
   }
+}
+
+/** Makes the steps up to the one whose loss was not finite again, and prints which of its equations gave the first NaN. */
+async function printNaN(trainer: Trainer, folder: string): Promise<undefined> {
+  const step = (await divergedSteps(folder)).find(diverged => diverged > trainer.step)
+  if (step === undefined)
+    throw new ConfigError(`${folder}: no loss of this run after step ${trainer.step} was NaN or infinite`)
+  console.log(`making the steps from ${trainer.step} to ${step} again, the last one equation by equation`)
+  console.log(`step ${step}: ${(await trainer.findNaN(step)) ?? 'no equation gives NaN'}`)
+  return undefined
 }
 
 /** Begins a fine-tuning run again. Until the first checkpoint, the weights are only where they came from. */

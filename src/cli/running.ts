@@ -8,8 +8,8 @@ import { RunLock } from '../checkpoint/run-lock.js'
 import { countActiveParameters, countParameters, declareParameters } from '../model/parameters.js'
 import type { RunConfig } from '../train/config.js'
 import { evaluate } from '../train/evaluate.js'
-import { removeRunFiles } from '../train/run-files.js'
-import type { Trainer } from '../train/trainer.js'
+import { divergedSteps, removeRunFiles } from '../train/run-files.js'
+import type { RunEnd, Trainer } from '../train/trainer.js'
 import { Exit } from './exit.js'
 import { onInterrupt } from './interrupt.js'
 import { invocation } from './invocation.js'
@@ -55,7 +55,7 @@ export async function runToEnd(run: Run): Promise<void> {
     )
   const interruption = onInterrupt(() => console.log('\nfinishing the step and saving; Ctrl-C again quits at once'))
   const progress = showProgress(trainer.config.train.steps, trainer.task.units.many)
-  let ended: 'finished' | 'interrupted'
+  let ended: RunEnd
   try {
     const onNotice = (message: string): void => console.error(`\n${message}`)
     ended = await trainer.run(folder, { signal: interruption.signal, onProgress: progress.show, onNotice, lock })
@@ -71,6 +71,10 @@ export async function runToEnd(run: Run): Promise<void> {
     console.log(`saved step ${trainer.step} in ${folder}; to resume:\n\n    ${invocation()} train --resume ${folder}`)
     throw new Exit(130)
   }
+  if (ended === 'stopped')
+    console.log(
+      `\nstopped at step ${trainer.step} of ${trainer.config.train.steps}: ${trainer.config.train.patience} validations were no better than that of step ${trainer.best?.step} (train.patience)`,
+    )
   await conclude(run)
 }
 
@@ -80,7 +84,8 @@ export async function runToEnd(run: Run): Promise<void> {
  */
 async function removeUnused(folder: string, lock: RunLock): Promise<void> {
   const checkpoints = await listCheckpoints(folder).catch(() => undefined)
-  if (checkpoints?.length !== 0) return
+  // The batch of a run that diverged, and the settings to make its steps again, are still wanted.
+  if (checkpoints?.length !== 0 || (await divergedSteps(folder)).length > 0) return
   await removeRunFiles(folder).catch(() => undefined)
   await lock.release()
   await rmdir(folder).catch(() => undefined)
@@ -103,8 +108,11 @@ function describeRun({ task, config: { model, router, train } }: Trainer): void 
 /** Evaluates the trained model, and prints commands to use it. */
 async function conclude({ trainer, folder }: Run): Promise<void> {
   const { config, task } = trainer
+  const params = await trainer.bestParams(folder)
+  if (trainer.best !== undefined && trainer.best.step !== trainer.step)
+    console.log(`\nevaluating step ${trainer.best.step}, the best of the validations`)
   const result = await watchPredictions(task.units.many, onProgress =>
-    evaluate(trainer.params, config, task, { split: 'test', limit: config.train.evalExamples, onProgress }),
+    evaluate(params, config, task, { split: 'test', limit: config.train.evalExamples, onProgress }),
   )
   const evaluated = result.total > 0
   console.log(

@@ -16,6 +16,7 @@ export const trainCommand = (): Command =>
       '--out <folder>',
       'the folder to save the run in; if it exists, the next free name is used (default: runs/NAME)',
     )
+    .option('--debug-nans', 'with --resume: find the equation that gave the first NaN of a run whose loss became NaN')
     .option('--print-config', 'print the settings and stop')
     .addHelpText(
       'after',

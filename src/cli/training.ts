@@ -18,6 +18,7 @@ export interface TrainOptions extends DataOptions {
   resume?: string | true
   out?: string
   printConfig?: true
+  debugNans?: true
 }
 
 /**
@@ -27,6 +28,8 @@ export async function train(recipe: string | undefined, options: TrainOptions): 
   const { data, out, resume } = options
   if (resume !== undefined && (recipe !== undefined || data !== undefined || out !== undefined))
     throw new ConfigError('--resume takes the recipe, the data and the folder from the run itself: leave them out')
+  if (options.debugNans && resume === undefined)
+    throw new ConfigError('--debug-nans examines a run whose loss became NaN: give it with --resume')
   const run = resume === undefined ? await begin(recipe, options) : await resumeRun(resume, options)
   if (run !== undefined) await runToEnd(run)
 }

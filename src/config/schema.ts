@@ -123,10 +123,16 @@ const trainSchema = z.strictObject({
   schedule: z.discriminatedUnion('kind', [customSchema, ...scheduleSchema.options]),
   clipNorm: positive.nullable(),
   logEvery: size,
+  updateNorm: z.boolean().default(trainDefaults.updateNorm),
   checkpointEvery: size,
   asyncSave: z.boolean().default(trainDefaults.asyncSave),
   keep: size,
   keepEvery: size.nullable().default(trainDefaults.keepEvery),
+  validateEvery: size.nullable().default(trainDefaults.validateEvery),
+  validateExamples: size.nullable().default(trainDefaults.validateExamples),
+  validateAnswers: count.default(trainDefaults.validateAnswers),
+  bestBy: z.enum(['loss', 'metric']).default(trainDefaults.bestBy),
+  patience: size.nullable().default(trainDefaults.patience),
   evalExamples: size.nullable(),
 }) satisfies z.ZodType<TrainConfig>
 

@@ -4,7 +4,7 @@ import { readCodec } from '../data/task.js'
 import type { TaskCodec } from '../data/task.js'
 import { declareParameters } from '../model/parameters.js'
 import type { ModelParams } from '../model/types.js'
-import { isRun, openCheckpoint, readTree } from '../train/checkpointing.js'
+import { describeBest, isRun, openBestCheckpoint, readTree } from '../train/checkpointing.js'
 import type { RunConfig } from '../train/config.js'
 
 /** The model of a training run, as one of its checkpoints holds it. */
@@ -14,11 +14,13 @@ export interface OpenedModel {
   /** The codec it was trained with. `loadTask(config.task, codec)` loads its data as well. */
   readonly codec: TaskCodec
   readonly step: number
+  /** A sentence for a person if the run's best checkpoint was chosen. */
+  readonly notice: string | undefined
 }
 
-/** Reads the model of a run's latest checkpoint, or of a checkpoint's own folder. */
+/** Reads the model of a run's best checkpoint (its latest, if it does not validate its model), or of a checkpoint's own folder. */
 export async function openModel(path: string): Promise<OpenedModel> {
-  const checkpoint = await openCheckpoint(path)
+  const checkpoint = await openBestCheckpoint(path)
   try {
     if (!isRun(checkpoint))
       throw new FileError(
@@ -27,7 +29,13 @@ export async function openModel(path: string): Promise<OpenedModel> {
       )
     const config = parseRunConfig(checkpoint.config, `the configuration in ${checkpoint.folder}`)
     const params = (await readTree(checkpoint.params, declareParameters(config.model, config.router))) as ModelParams
-    return { params, config, codec: readCodec(checkpoint.task), step: checkpoint.step }
+    return {
+      params,
+      config,
+      codec: readCodec(checkpoint.task),
+      step: checkpoint.step,
+      notice: describeBest(path, checkpoint),
+    }
   } finally {
     await checkpoint.close()
   }

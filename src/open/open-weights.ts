@@ -6,7 +6,7 @@ import type { Checkpoint } from '../checkpoint/native.js'
 import { nativeWeights } from '../checkpoint/native-weights.js'
 import { t5x } from '../checkpoint/t5x/t5x.js'
 import type { Weights } from '../checkpoint/weights.js'
-import { isRun, openCheckpoint } from '../train/checkpointing.js'
+import { isRun, openBestCheckpoint } from '../train/checkpointing.js'
 import type { RunConfig } from '../train/config.js'
 import { nativeSchema } from '../config/schema.js'
 import { parseConfig, parseRunConfig } from '../config/validate.js'
@@ -29,7 +29,7 @@ export async function openWeights(path: string): Promise<OpenedWeights> {
 }
 
 async function openNativeWeights(path: string): Promise<OpenedWeights> {
-  const checkpoint = await openCheckpoint(path)
+  const checkpoint = await openBestCheckpoint(path)
   try {
     const what = `the configuration in ${checkpoint.folder}`
     if (isRun(checkpoint)) {

@@ -1,3 +1,4 @@
+import { describeBest } from '../train/checkpointing.js'
 import { ConfigError, SwitchyardError } from '../base/errors.js'
 import { formatBytes, formatCount } from '../base/format.js'
 import { memoryProblem } from '../checkpoint/free-memory.js'
@@ -30,6 +31,8 @@ export async function openTextModel(
     throw new ConfigError(`an answer has at most ${MOST_NEW_TOKENS} tokens, not ${maxNewTokens} (maxNewTokens)`)
   const weights = await openWeights(path)
   try {
+    const best = weights.run && describeBest(path, weights.run.checkpoint)
+    if (best !== undefined) onNotice(best)
     const codec = await modelCodec(weights, onNotice)
     checkFits(weights, bits, onNotice)
     return await loadTextModel(weights, codec, {

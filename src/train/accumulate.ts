@@ -5,6 +5,7 @@ import * as np from '../engine/api/np.js'
 import * as random from '../engine/api/random.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import { jit } from '../engine/api/jit.js'
+import type { JitOptions } from '../engine/api/jit.js'
 import type { TensorTree } from '../engine/api/tracing.js'
 import { valueAndGrad } from '../engine/api/transforms.js'
 import type { Optimizer } from './optimizers/optimizer.js'
@@ -27,21 +28,21 @@ export function accumulatedTrainStep<B extends TensorTree>(
   optimizer: Optimizer,
   clipNorm: number | null,
   parts: number,
+  { onTrace }: Pick<JitOptions, 'onTrace'> = {},
 ): TrainStep<B> {
+  const partLoss = lossOfPart(loss, parts)
   /** Adds part `index`'s gradients, times its weight, to `sums`; the first part overwrites them. */
   const addPart = jit(
     function addGradients(sums: TensorTree, params: TensorTree, batch: B, key: Tensor, step: Tensor, index: Tensor) {
-      const partKey = random.foldIn(random.foldIn(key, step), index)
-      const [[value, metrics], gradients] = valueAndGrad(
-        (p: TensorTree) => loss(p, rowsOfPart(batch, parts, index), partKey, step),
-        { hasAux: true },
-      )(params)
+      const [[value, metrics], gradients] = valueAndGrad((p: TensorTree) => partLoss(p, batch, { key, step }, index), {
+        hasAux: true,
+      })(params)
       const weight = weightOf(metrics)
       const isFirst = np.equal(index, 0) // []
       const add = (sum: Tensor, g: Tensor): Tensor => np.add(np.where(isFirst, 0, sum), np.multiply(g, weight))
       return { sums: treeMap(add, sums, gradients), metrics: { ...metrics, loss: value } }
     },
-    { donate: [0] },
+    { donate: [0], onTrace: program => Array.from({ length: parts }, () => onTrace?.(program)) },
   )
 
   const update = updateFunction(optimizer, clipNorm)
@@ -80,6 +81,12 @@ export function accumulatedTrainStep<B extends TensorTree>(
     return finish(arrays, sums, all, { step, learningRate })
   }
 }
+
+/** The loss of part `index` of a batch, with random numbers of its own. */
+export const lossOfPart =
+  <B extends TensorTree>(loss: Loss<B>, parts: number) =>
+  (params: TensorTree, batch: B, { key, step }: { key: Tensor; step: Tensor }, index: Tensor): ReturnType<Loss<B>> =>
+    loss(params, rowsOfPart(batch, parts, index), random.foldIn(random.foldIn(key, step), index), step)
 
 /** The rows of part `index` of a batch whose arrays all begin with the axis of rows. */
 function rowsOfPart<B extends TensorTree>(batch: B, parts: number, index: Tensor): B {

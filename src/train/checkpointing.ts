@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { DType } from '../base/dtypes.js'
 import { FileError } from '../base/errors.js'
 import { leavesWithPaths, treeFromPaths } from '../base/pytree.js'
@@ -54,6 +54,26 @@ export async function saveTensors(
 
 /** Opens the checkpoint that `findCheckpoint` finds. Close it after use. */
 export const openCheckpoint = async (path: string): Promise<Checkpoint> => loadCheckpoint(await findCheckpoint(path))
+
+/**
+ * Opens the checkpoint at a path to use its model: of a run that has validated its model, the best checkpoint; else the
+ * latest. A path of a checkpoint's own folder opens that one. Close it after use.
+ */
+export async function openBestCheckpoint(path: string): Promise<Checkpoint> {
+  const latest = await openCheckpoint(path)
+  const { best, folder, step } = latest
+  if (best === undefined || best.step === step || (await native.detect(path))) return latest
+  const better = join(dirname(folder), `step-${best.step}`)
+  if (!(await exists(better))) return latest
+  await latest.close()
+  return loadCheckpoint(better)
+}
+
+/** Says that a run's best checkpoint was opened, and why it is the best; undefined if it was not chosen so. */
+export const describeBest = (path: string, { step, best, folder }: Checkpoint): string | undefined =>
+  best?.step === step && folder !== path
+    ? `using step ${step} of ${path}, the best of its validations (${best.figure} ${Number(best.value.toPrecision(4))})`
+    : undefined
 
 /** The folder of a checkpoint: the path itself, or the latest checkpoint of the run at the path. */
 export async function findCheckpoint(path: string): Promise<string> {

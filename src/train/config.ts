@@ -51,6 +51,11 @@ export interface TrainConfig {
   clipNorm: number | null
   /** Steps between two records in metrics.jsonl. */
   logEvery: number
+  /**
+   * Whether records have the norm of a step's change of the parameters. It takes a copy of the parameters in each step
+   * that is recorded.
+   */
+  updateNorm: boolean
   /** Steps between two checkpoints; the last step always has one. */
   checkpointEvery: number
   /** Save checkpoints in the background, of a copy of the parameters and the optimizer's state. */
@@ -59,6 +64,16 @@ export interface TrainConfig {
   keep: number
   /** A checkpoint is saved after each multiple of this many steps, and never deleted; null: none. */
   keepEvery: number | null
+  /** Steps between two validations, on the validation split; the last step has one too. null: there are none. */
+  validateEvery: number | null
+  /** How many examples the loss of a validation is computed on, spread evenly over the split; null: all. */
+  validateExamples: number | null
+  /** How many examples a validation answers, to compute the task's first figure. 0: none. */
+  validateAnswers: number
+  /** The figure of validations that the best checkpoint is chosen by: their loss, or the task's first figure. */
+  bestBy: 'loss' | 'metric'
+  /** Training stops after this many validations in a row that are no better than an earlier one. null: never. */
+  patience: number | null
   /** How many held-out examples are evaluated at the end; null: all. */
   evalExamples: number | null
 }
@@ -73,4 +88,10 @@ export const trainDefaults = {
   dropoutFrom: 0,
   asyncSave: true,
   keepEvery: null,
+  validateEvery: null,
+  validateExamples: 1000,
+  validateAnswers: 100,
+  bestBy: 'loss',
+  patience: null,
+  updateNorm: false,
 } satisfies Partial<TrainConfig>

@@ -1,33 +1,71 @@
+/** What one step has processed. */
+export interface Work {
+  readonly examples: number
+  /** Tokens that are not padding, of inputs and targets. */
+  readonly tokens: number
+  /** The seconds that the step waited for its batch. */
+  readonly secondsWaited: number
+}
+
 /** Measures a run's speed over its last steps. The first step is left out, since it includes compilation. */
 export class Pace {
-  private readonly ends: { at: number; examples: number }[]
+  private readonly ends: (Work & { at: number })[]
   private steps = 0
+  /** Seconds between steps that are not counted: validations and the like. */
+  private paused = 0
 
   constructor(
     private readonly now: () => number = () => performance.now() / 1000,
     private readonly window = 100,
   ) {
-    this.ends = [{ at: now(), examples: 0 }]
+    this.ends = [{ at: now(), examples: 0, tokens: 0, secondsWaited: 0 }]
   }
 
   /** Records the end of a step. */
-  add(examples: number): void {
-    this.ends.push({ at: this.now(), examples })
+  add(work: Work): void {
+    this.ends.push({ ...work, at: this.now() - this.paused })
     this.steps++
     // The second step removes the start time of the first step, so that the first is no longer measured.
     if (this.steps === 2 || this.ends.length > this.window + 1) this.ends.shift()
+  }
+
+  /** Runs something that is not a step: its time does not count. */
+  async pause<T>(run: () => Promise<T>): Promise<T> {
+    const start = this.now()
+    try {
+      return await run()
+    } finally {
+      this.paused += this.now() - start
+    }
   }
 
   private get seconds(): number {
     return this.ends[this.ends.length - 1].at - this.ends[0].at
   }
 
+  private sumOf(what: keyof Work): number {
+    return this.ends.slice(1).reduce((sum, end) => sum + end[what], 0)
+  }
+
   get examplesPerSecond(): number {
-    return this.ends.slice(1).reduce((sum, end) => sum + end.examples, 0) / this.seconds
+    return this.sumOf('examples') / this.seconds
+  }
+
+  get tokensPerSecond(): number {
+    return this.sumOf('tokens') / this.seconds
+  }
+
+  get stepsPerSecond(): number {
+    return (this.ends.length - 1) / this.seconds
+  }
+
+  /** The share of the time in which training waited for data. */
+  get shareWaited(): number {
+    return this.sumOf('secondsWaited') / this.seconds
   }
 
   /** The seconds that this many more steps will take. */
   secondsFor(steps: number): number {
-    return (steps * this.seconds) / (this.ends.length - 1)
+    return steps / this.stepsPerSecond
   }
 }

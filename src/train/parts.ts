@@ -12,11 +12,14 @@ import type { Tensor } from '../engine/api/tensor.js'
 import { jit } from '../engine/api/jit.js'
 import * as random from '../engine/api/random.js'
 import type { TensorTree } from '../engine/api/tracing.js'
+import { productFlops } from '../engine/program/cost.js'
+import type { Program } from '../engine/program/program.js'
 import { initParameters } from '../model/init.js'
 import { declareParameters } from '../model/parameters.js'
 import type { ParameterSpec } from '../model/parameters.js'
 import type { Batch } from '../model/types.js'
 import type { RunConfig } from './config.js'
+import type { DebuggedStep } from './divergence.js'
 import { trainingLoss } from './loss.js'
 import { makeOptimizer } from './optimizers/optimizers.js'
 import { makeSchedule } from './optimizers/schedules.js'
@@ -27,7 +30,7 @@ import type { ParameterPlaces } from './averages.js'
 import { averaging } from './optimizers/averaging.js'
 import { makeTrainStep } from './step.js'
 import type { TrainArrays, TrainStep } from './step.js'
-import { namedConfig } from './values.js'
+import { namedConfig, withMetrics } from './values.js'
 import type { TrainerValues } from './values.js'
 
 /** Everything a run needs besides its arrays. */
@@ -38,6 +41,10 @@ export interface TrainerParts {
   readonly batches: BatchStream
   readonly schedule: Schedule
   readonly trainStep: TrainStep<Batch>
+  /** The same step in the form in which the interpreter can run it. */
+  readonly debugged: DebuggedStep
+  /** The multiplications and additions of one step's matrix products; 0 until the step is traced. */
+  flopsPerStep(): number
   /** Where the parameters are that inference uses. */
   readonly places: ParameterPlaces
   /** The key of the run's dropout and router noise; each step folds its number in. */
@@ -68,7 +75,8 @@ export interface TrainTypes {
  */
 export async function makeParts(config: RunConfig, values: TrainerValues, codec?: TaskCodec): Promise<TrainerParts> {
   const { model, router, train } = config
-  const task = values.task ?? (await loadTask(config.task, codec))
+  const given = values.task ?? (await loadTask(config.task, codec))
+  const task = values.metrics === undefined ? given : withMetrics(given, values.metrics)
   if (model.vocabSize < task.codec.vocabSize) {
     throw new ConfigError(
       `model.vocabSize is ${model.vocabSize}, and the task ${task.name} has ${task.codec.vocabSize} tokens: raise it to that or more`,
@@ -84,6 +92,10 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
   // A step's number counts the updates of a restored optimizer's state too.
   const dropoutFrom = train.dropoutFrom === 0 ? 0 : train.dropoutFrom + firstUpdate
   const loss = trainingLoss(model, router, { ...train, dropoutFrom }, values)
+  let flops = 0
+  const onTrace = (program: Program): void => {
+    flops += productFlops(program)
+  }
   const initOptimizer = jit((params: TensorTree) => optimizer.init(params))
   const rootKey = random.key(seed)
   const initKey = random.foldIn(rootKey, 0)
@@ -101,8 +113,10 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
     schedule: values.schedule ?? makeSchedule(train.schedule, train.steps),
     trainStep:
       accumulate === 1
-        ? makeTrainStep(loss, optimizer, clipNorm)
-        : accumulatedTrainStep(loss, optimizer, clipNorm, accumulate),
+        ? makeTrainStep(loss, optimizer, clipNorm, { onTrace })
+        : accumulatedTrainStep(loss, optimizer, clipNorm, accumulate, { onTrace }),
+    debugged: { loss, optimizer, clipNorm, accumulate },
+    flopsPerStep: () => flops,
     places: averageDecay === null ? trainedParameters : averagedParameters,
     stepKey: random.foldIn(rootKey, 1),
     firstUpdate,

@@ -99,12 +99,26 @@ describe('the records of a run', () => {
 })
 
 describe('pace', () => {
+  it('leaves out what is not a step', async () => {
+    let now = 0
+    const pace = new Pace(() => now)
+    const work = { examples: 10, tokens: 40, secondsWaited: 0 }
+    now = 1
+    pace.add(work)
+    await pace.pause(async () => {
+      now += 100
+    })
+    now += 2
+    pace.add(work)
+    expect(pace.examplesPerSecond).toBe(5)
+  })
+
   it('leaves out the first step, which compiles, and steps before its window', () => {
     let now = 0
     const pace = new Pace(() => now, 3)
     const step = (seconds: number): void => {
       now += seconds
-      pace.add(10)
+      pace.add({ examples: 10, tokens: 40, secondsWaited: seconds / 4 })
     }
     step(9)
     expect(pace.examplesPerSecond).toBeCloseTo(10 / 9)
@@ -115,5 +129,6 @@ describe('pace', () => {
     step(2)
     step(2)
     expect(pace.examplesPerSecond).toBe(30 / 5)
+    expect([pace.tokensPerSecond, pace.stepsPerSecond, pace.shareWaited]).toEqual([120 / 5, 3 / 5, 1 / 4])
   })
 })

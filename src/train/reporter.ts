@@ -1,7 +1,11 @@
+import type { Tensor } from '../engine/api/tensor.js'
+import { peakFlopsPerSecond } from './machine-peak.js'
 import { MetricsLog } from './metrics-log.js'
 import type { MetricsRecord } from './metrics-log.js'
 import { Pace } from './pace.js'
+import type { Work } from './pace.js'
 import type { StepMetrics } from './step.js'
+import type { Validation } from './validation.js'
 
 /** The state of a run after a step, for a progress display. */
 export interface Progress {
@@ -10,52 +14,107 @@ export interface Progress {
   readonly steps: number
   readonly loss: number
   readonly examplesPerSecond: number
+  readonly tokensPerSecond: number
   readonly secondsLeft: number
   /** The latest record of all figures; undefined before the first. */
   readonly record: MetricsRecord | undefined
+  /** The latest validation; undefined before the first. */
+  readonly validation: Validation | undefined
 }
 
 /** A step that was sent to the backend and whose figures have not been read. */
-export interface PendingStep {
+export interface PendingStep extends Work {
   /** Its number, from 1. */
   readonly step: number
-  readonly examples: number
   readonly learningRate: number
   readonly metrics: StepMetrics
 }
 
+export interface ReporterOptions {
+  readonly train: { readonly steps: number; readonly logEvery: number }
+  /** The multiplications and additions of one step's matrix products, once the step is traced. */
+  readonly flopsPerStep: () => number
+  readonly onProgress?: (progress: Progress) => void
+}
+
 /** Reads the figures of finished steps: measures the pace, appends records to metrics.jsonl, and reports progress. */
 export class Reporter {
-  private readonly pace = new Pace()
+  readonly pace = new Pace()
   private record: MetricsRecord | undefined
+  private validation: Validation | undefined
 
   constructor(
     private readonly log: MetricsLog,
-    private readonly train: { readonly steps: number; readonly logEvery: number },
-    private readonly onProgress: ((progress: Progress) => void) | undefined,
+    private readonly options: ReporterOptions,
   ) {}
 
-  /** Waits for a step and reports it. Resolves to its loss; if that is not finite, nothing is recorded. */
-  async report({ step, examples, learningRate, metrics }: PendingStep): Promise<number> {
-    const { steps, logEvery } = this.train
-    const loss = await metrics.loss.item()
-    if (!Number.isFinite(loss)) return loss
-    this.pace.add(examples)
-    const { examplesPerSecond } = this.pace
-    if (step % logEvery === 0 || step === steps) {
-      this.record = { step, learningRate, examplesPerSecond, ...(await figuresOf(metrics)) }
+  /** Whether the figures of this step are recorded. */
+  records(step: number): boolean {
+    const { steps, logEvery } = this.options.train
+    return step % logEvery === 0 || step === steps
+  }
+
+  /**
+   * Waits for a step and reports it. Resolves to its loss and the norm of its gradients; if one is not finite, nothing is
+   * recorded.
+   */
+  async report(pending: PendingStep): Promise<{ loss: number; gradientNorm: number }> {
+    const { step, learningRate, metrics } = pending
+    const { steps } = this.options.train
+    const [loss, gradientNorm] = await Promise.all([metrics.loss.item(), metrics.gradientNorm.item()])
+    if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) return { loss, gradientNorm }
+    this.pace.add(pending)
+    const { examplesPerSecond, tokensPerSecond } = this.pace
+    if (this.records(step)) {
+      this.record = {
+        step,
+        learningRate,
+        examplesPerSecond,
+        tokensPerSecond,
+        ...(await this.efficiency()),
+        ...(await figuresOf(metrics)),
+      }
       await this.log.append(this.record)
     }
+    const { record, validation } = this
     const secondsLeft = this.pace.secondsFor(steps - step)
-    this.onProgress?.({ step, steps, loss, examplesPerSecond, secondsLeft, record: this.record })
-    return loss
+    this.options.onProgress?.({
+      step,
+      steps,
+      loss,
+      examplesPerSecond,
+      tokensPerSecond,
+      secondsLeft,
+      record,
+      validation,
+    })
+    return { loss, gradientNorm }
+  }
+
+  /** Records a validation. */
+  async recordValidation(validation: Validation): Promise<void> {
+    this.validation = validation
+    const { step, loss, accuracy, metric } = validation
+    await this.log.append({
+      step,
+      'validation/loss': loss,
+      'validation/accuracy': accuracy,
+      ...(metric && { [`validation/${metric.name}`]: metric.value }),
+    })
+  }
+
+  /** How well the machine is used. */
+  private async efficiency(): Promise<Record<string, number>> {
+    const flopsPerSecond = this.options.flopsPerStep() * this.pace.stepsPerSecond
+    const peak = await this.pace.pause(peakFlopsPerSecond)
+    return { flopsPerSecond, shareOfPeak: flopsPerSecond / peak, shareWaitedForData: this.pace.shareWaited }
   }
 }
 
 /** Metrics as numbers: a number for each scalar, a list for each array. */
 async function figuresOf(metrics: StepMetrics): Promise<Record<string, number | number[]>> {
-  const entries = Object.entries(metrics).map(
-    async ([name, value]) => [name, value.size === 1 ? await value.item() : await value.numbers()] as const,
-  )
+  const read = async (value: Tensor): Promise<number | number[]> =>
+    value.size === 1 ? await value.item() : await value.numbers()
+  const entries = Object.entries(metrics).map(async ([name, value]) => [name, await read(value)] as const)
   return Object.fromEntries(await Promise.all(entries))
 }

@@ -11,9 +11,18 @@ export const runFiles = {
   metrics: 'metrics.jsonl',
   /** The figures of a resumed run, until its next checkpoint. */
   resumedMetrics: 'metrics.jsonl.resumed',
+  /** The batch of a step whose loss was not finite. It stays when the run is removed: it is wanted then. */
+  diverged: (step: number): string => `diverged-step-${step}.safetensors`,
   /** The figures up to a checkpoint, while it is saved. */
   metricsUpTo: (step: number): string => `metrics.jsonl.step-${step}`,
 } as const
+
+/** The steps whose loss or gradient was not finite, of which the folder holds the batch, in order. */
+export const divergedSteps = async (folder: string): Promise<number[]> =>
+  (await namesIn(folder))
+    .flatMap(name => /^diverged-step-(\d+)\.safetensors$/.exec(name)?.[1] ?? [])
+    .map(Number)
+    .sort((a, b) => a - b)
 
 /** The step of a file `metricsUpTo`, as text; undefined for other names. */
 export const stepOfMetrics = (name: string): string | undefined => /^metrics\.jsonl\.step-(\d+)$/.exec(name)?.[1]

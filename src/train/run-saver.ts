@@ -8,6 +8,7 @@ import { removeRunStart } from './run-start.js'
 import { Snapshot, viewsOf } from './snapshot.js'
 import type { HostTensors } from './snapshot.js'
 import type { TrainArrays } from './step.js'
+import type { SavedCheckpoint } from './values.js'
 
 export interface RunSaverOptions {
   readonly train: Pick<TrainConfig, 'keep' | 'keepEvery' | 'asyncSave' | 'checkpointEvery'>
@@ -15,6 +16,8 @@ export interface RunSaverOptions {
   readonly resumedStep?: number
   /** Receives a message for a person: saving is slower than the interval between two checkpoints. */
   readonly onNotice?: (message: string) => void
+  /** Called when a checkpoint is in place. */
+  readonly onCheckpoint?: (checkpoint: SavedCheckpoint) => void | Promise<void>
 }
 
 /**
@@ -98,9 +101,10 @@ export class RunSaver {
     const { folder, log, resumedStep } = this
     const { step } = facts
     if (resumedStep !== undefined) await abandonAfter(folder, resumedStep, step)
+    let checkpoint: string
     try {
       await log.prepare(step)
-      await saveTensors(folder, facts, tensors, this.options.train)
+      checkpoint = await saveTensors(folder, facts, tensors, this.options.train)
       await log.commit(step)
     } catch (error) {
       if (error instanceof FileError) throw new FileError(`${error.message}; ${this.remains}`, { cause: error })
@@ -109,6 +113,7 @@ export class RunSaver {
     if (this.savedStep === undefined) await removeRunStart(folder)
     this.savedStep = step
     this.resumedStep = undefined
+    await this.options.onCheckpoint?.({ step, folder: checkpoint })
   }
 
   private noticeSlow(): void {

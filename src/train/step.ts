@@ -1,5 +1,6 @@
 import type { Tensor } from '../engine/api/tensor.js'
 import { jit } from '../engine/api/jit.js'
+import type { JitOptions } from '../engine/api/jit.js'
 import * as np from '../engine/api/np.js'
 import * as random from '../engine/api/random.js'
 import type { TensorTree } from '../engine/api/tracing.js'
@@ -78,4 +79,5 @@ export const makeTrainStep = <B extends TensorTree>(
   loss: Loss<B>,
   optimizer: Optimizer,
   clipNorm: number | null,
-): TrainStep<B> => jit(trainStepFunction(loss, optimizer, clipNorm), { donate: [0] })
+  options: Pick<JitOptions, 'onTrace'> = {},
+): TrainStep<B> => jit(trainStepFunction(loss, optimizer, clipNorm), { ...options, donate: [0] })

@@ -1,27 +1,33 @@
+import { join } from 'node:path'
 import { FileError, SwitchyardError } from '../base/errors.js'
 import { libraryVersion } from '../base/version.js'
 import type { Checkpoint } from '../checkpoint/native.js'
+import { loadCheckpoint } from '../checkpoint/native.js'
 import { latestCheckpoint } from '../checkpoint/run-folder.js'
 import { RunLock } from '../checkpoint/run-lock.js'
 import { readCodec, saveCodec } from '../data/task.js'
 import type { Task } from '../data/task.js'
-import * as np from '../engine/api/np.js'
 import type { ModelParams } from '../model/types.js'
-import { batchOf } from './batch.js'
+import type { BestValidation } from './best.js'
 import { expectedOf, readTree } from './checkpointing.js'
 import type { RunFacts } from './checkpointing.js'
 import type { RunConfig } from './config.js'
+import type { Divergence } from './divergence.js'
 import { requireDisk, requireMemory, stateBytes } from './footprint.js'
 import { MetricsLog } from './metrics-log.js'
 import { makeParts } from './parts.js'
 import type { TrainerParts } from './parts.js'
 import { Reporter } from './reporter.js'
-import type { PendingStep, Progress } from './reporter.js'
+import type { Progress } from './reporter.js'
+import { explainDivergence, readArrays, replay } from './replay.js'
 import { RunSaver } from './run-saver.js'
 import { writeRunStart } from './run-start.js'
 import { restoreArrays } from './restore/start.js'
 import type { Restored, StartingPoint } from './restore/start.js'
+import { sendStep } from './send-step.js'
+import type { SentStep } from './send-step.js'
 import type { TrainArrays } from './step.js'
+import { Validations } from './validations.js'
 import { checkSupplied } from './values.js'
 import type { TrainerValues } from './values.js'
 
@@ -36,6 +42,9 @@ export interface TrainerRunOptions {
   onNotice?: (message: string) => void
 }
 
+/** How a run ended: see `Trainer.run`. */
+export type RunEnd = 'finished' | 'stopped' | 'interrupted'
+
 /**
  * Trains a model, from the beginning or from a checkpoint. Resuming from a checkpoint gives the same parameters, bit
  * for bit, as training without the interruption.
@@ -44,14 +53,24 @@ export class Trainer {
   /** The step of the newest checkpoint: the one the run resumed from, or the last that `run` has saved. */
   private savedStep: number | undefined
 
+  private readonly validations: Validations
+  /** The position of the data at the beginning. */
+  private readonly firstBatches: unknown
+
   private constructor(
     private readonly parts: TrainerParts,
+    private readonly values: TrainerValues,
     private arrays: TrainArrays,
     /** How many steps have been made. */
     public step: number,
     /** What was restored at the beginning of a fine-tuning run. */
     readonly restored?: Restored,
-  ) {}
+    best?: BestValidation,
+  ) {
+    const { router, meaning } = values
+    this.validations = new Validations(parts.config, parts.task, { router, meaning }, best)
+    this.firstBatches = structuredClone(parts.batches.state())
+  }
 
   /**
    * Begins a run. The configuration names the task, the optimizer and the schedule; a value in `values` takes the place
@@ -61,9 +80,9 @@ export class Trainer {
   static async begin(config: RunConfig, values: TrainerValues = {}, start?: StartingPoint): Promise<Trainer> {
     const parts = await makeParts(config, values)
     requireMemory(parts.config, stateBytes(parts.types()))
-    if (start === undefined) return new Trainer(parts, parts.initialize(), 0)
+    if (start === undefined) return new Trainer(parts, values, parts.initialize(), 0)
     const { arrays, restored } = await restoreArrays(parts, start)
-    return new Trainer(parts, arrays, 0, restored)
+    return new Trainer(parts, values, arrays, 0, restored)
   }
 
   /**
@@ -78,14 +97,9 @@ export class Trainer {
     checkSupplied(checkpoint.config, values)
     const parts = await makeParts(config, values, readCodec(checkpoint.task))
     parts.batches.restore(checkpoint.data)
-    const types = parts.types()
-    requireMemory(parts.config, stateBytes(types))
-    const stored = parts.places.stored(types)
-    const arrays = parts.places.live({
-      params: await readTree(checkpoint.params, expectedOf(stored.params)),
-      optimizer: await readTree(checkpoint.optimizer, expectedOf(stored.optimizer)),
-    })
-    const trainer = new Trainer(parts, arrays, checkpoint.step)
+    requireMemory(parts.config, stateBytes(parts.types()))
+    const arrays = await readArrays(parts, checkpoint)
+    const trainer = new Trainer(parts, values, arrays, checkpoint.step, undefined, checkpoint.best)
     trainer.savedStep = checkpoint.step
     return trainer
   }
@@ -97,6 +111,11 @@ export class Trainer {
 
   get task(): Task {
     return this.parts.task
+  }
+
+  /** The best validation so far; undefined if the run does not validate its model. */
+  get best(): BestValidation | undefined {
+    return this.validations.best
   }
 
   /**
@@ -113,12 +132,12 @@ export class Trainer {
   }
 
   /**
-   * Makes the remaining steps, and saves checkpoints and records in the run's folder. Throws a FileError if another
-   * process is training there, and a SwitchyardError when the loss is no longer finite; earlier checkpoints stay as
-   * they are. After a resume, the first new checkpoint takes the place of those that the previous attempt made after
-   * the resumed step.
+   * Makes the remaining steps, and saves checkpoints and records in the run's folder. `stopped`: before the last step,
+   * because validations no longer got better (`train.patience`). Throws a FileError if another process is training
+   * there, and a SwitchyardError when a loss or gradient is not finite; earlier checkpoints stay as they are. After a
+   * resume, the first new checkpoint takes the place of those that the previous attempt made after the resumed step.
    */
-  async run(folder: string, options: TrainerRunOptions = {}): Promise<'finished' | 'interrupted'> {
+  async run(folder: string, options: TrainerRunOptions = {}): Promise<RunEnd> {
     const lock = options.lock ?? (await RunLock.acquire(folder))
     try {
       return await this.runLocked(folder, options)
@@ -128,50 +147,86 @@ export class Trainer {
     }
   }
 
-  private async runLocked(folder: string, options: TrainerRunOptions): Promise<'finished' | 'interrupted'> {
+  private async runLocked(folder: string, options: TrainerRunOptions): Promise<RunEnd> {
     const { train } = this.config
     const log = new MetricsLog(folder)
     await requireDisk(folder, this.config, this.step, stateBytes(this.arrays))
     if (this.savedStep === undefined) await this.enter(folder)
     await log.open(this.step)
-    const saver = new RunSaver(folder, log, { train, resumedStep: this.savedStep, onNotice: options.onNotice })
+    const { onNotice, onProgress } = options
+    const { onStep, onCheckpoint } = this.values
+    const saver = new RunSaver(folder, log, { train, resumedStep: this.savedStep, onNotice, onCheckpoint })
+    const reporter = new Reporter(log, {
+      train,
+      flopsPerStep: this.parts.flopsPerStep,
+      onProgress: progress => {
+        onStep?.(progress)
+        onProgress?.(progress)
+      },
+    })
     try {
-      return await this.runSteps(saver, new Reporter(log, train, options.onProgress), options.signal)
+      return await this.runSteps(saver, reporter, options.signal)
+    } catch (error) {
+      if (!(error instanceof Diverged)) throw error
+      await saver.settle()
+      throw await explainDivergence(error.divergence, {
+        parts: this.parts,
+        folder,
+        savedStep: saver.savedStep,
+        firstBatches: this.firstBatches,
+        remains: saver.remains,
+        pace: reporter.pace,
+        onNotice,
+      })
     } finally {
       await saver.settle()
       this.savedStep = saver.savedStep
     }
   }
 
-  private async runSteps(
-    saver: RunSaver,
-    reporter: Reporter,
-    signal: AbortSignal | undefined,
-  ): Promise<'finished' | 'interrupted'> {
+  private async runSteps(saver: RunSaver, reporter: Reporter, signal: AbortSignal | undefined): Promise<RunEnd> {
     const { steps } = this.config.train
     // From its first moment, a fine-tuning run can be resumed without the weights that it began with.
     if (this.restored !== undefined && saver.savedStep === undefined) await saver.finish(this.facts(), this.stored)
     // A step's loss is read after the next step was sent to the backend, which therefore never waits for JavaScript.
-    let pending: PendingStep | undefined
+    let pending: SentStep | undefined
     const report = async (): Promise<void> => {
       if (pending === undefined) return
-      const loss = await reporter.report(pending)
-      if (!Number.isFinite(loss)) throw diverged(saver, pending.step, loss)
+      const { loss, gradientNorm } = await reporter.report(pending)
+      if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm))
+        throw new Diverged({ ...pending, loss, gradientNorm })
       pending = undefined
     }
-    while (this.step < steps && !signal?.aborted) {
+    const { validations } = this
+    while (this.step < steps && !signal?.aborted && !validations.isExhausted(this.step)) {
       saver.check()
-      const next = await this.advance()
+      const { arrays, sent } = await sendStep(this.parts, this.arrays, this.step, reporter.records(this.step + 1))
+      this.arrays = arrays
+      this.step++
       await report()
-      pending = next
-      if (this.isSaved(this.step)) {
+      pending = sent
+      let isBest = false
+      if (validations.isDue(this.step)) {
+        await report()
+        isBest = await this.validate(reporter)
+      }
+      if (isBest || this.isSaved(this.step)) {
         await report()
         await saver.save(this.facts(), this.stored)
       }
     }
     await report()
     await saver.finish(this.facts(), this.stored)
+    if (validations.isExhausted(this.step)) return 'stopped'
     return this.step < steps ? 'interrupted' : 'finished'
+  }
+
+  /** Validates the model, and says whether it is the best so far. */
+  private async validate(reporter: Reporter): Promise<boolean> {
+    const { validation, isBest } = await reporter.pace.pause(() => this.validations.validate(this.params, this.step))
+    await reporter.recordValidation(validation)
+    await this.values.onValidation?.(validation)
+    return isBest
   }
 
   /** Whether a checkpoint is saved after a step before the last. */
@@ -195,6 +250,7 @@ export class Trainer {
       data: this.parts.batches.state(),
       seed: config.train.seed,
       libraryVersion,
+      best: this.validations.best,
     }
   }
 
@@ -206,24 +262,34 @@ export class Trainer {
     await writeRunStart(folder, { config: this.config })
   }
 
-  /** Sends one step to the backend, without waiting for it. */
-  private async advance(): Promise<PendingStep> {
-    const { batches, schedule, stepKey, trainStep } = this.parts
-    const { features, examples } = await batches.next()
-    const learningRate = schedule(this.step)
-    const { arrays, metrics } = trainStep(this.arrays, {
-      batch: batchOf(features),
-      key: stepKey,
-      step: np.array(this.step + this.parts.firstUpdate, 'int32'),
-      learningRate: np.array(learningRate),
-    })
-    this.arrays = arrays
-    this.step++
-    return { step: this.step, examples, learningRate, metrics }
+  /**
+   * The parameters of the run's best checkpoint, if it has validated its model and the best is not the current one; else
+   * the current parameters.
+   */
+  async bestParams(folder: string): Promise<ModelParams> {
+    const { best } = this.validations
+    if (best === undefined || best.step === this.step) return this.params
+    const checkpoint = await loadCheckpoint(join(folder, `step-${best.step}`))
+    try {
+      return (await readTree(checkpoint.params, expectedOf(this.params))) as ModelParams
+    } finally {
+      await checkpoint.close()
+    }
+  }
+
+  /**
+   * Makes the steps before `step` (from 1) again without saving anything, then runs that step in the interpreter.
+   * Returns a sentence that names the first equation with a NaN in its result and none in its operands; undefined if
+   * there is none. The trainer cannot be used afterwards.
+   */
+  findNaN(step: number): Promise<string | undefined> {
+    return replay(this.parts, { arrays: this.arrays, step: this.step }, step)
   }
 }
 
-const diverged = (saver: RunSaver, step: number, loss: number): SwitchyardError =>
-  new SwitchyardError(
-    `the loss is ${loss} at step ${step}; ${saver.remains}. A lower train.schedule.peak or train.clipNorm may help`,
-  )
+/** Ends the loop of steps. */
+class Diverged extends Error {
+  constructor(readonly divergence: Divergence) {
+    super('diverged')
+  }
+}

@@ -1,21 +1,42 @@
 import { missingValue } from '../base/custom.js'
 import type { Task } from '../data/task.js'
+import type { Metric } from '../metrics/metric.js'
 import type { Meaning } from '../model/meaning.js'
 import type { Router } from '../nn/moe/router.js'
 import type { RunConfig } from './config.js'
 import type { Optimizer } from './optimizers/optimizer.js'
 import type { Schedule } from './optimizers/schedules.js'
+import type { Progress } from './reporter.js'
+import type { Validation } from './validation.js'
+
+/** Functions of a program that a run calls. They cannot change the run, so checkpoints do not name them. */
+export interface TrainerHooks {
+  /** Called after every step. */
+  onStep?: (progress: Progress) => void
+  /** Called after every validation; training goes on when the promise settles. */
+  onValidation?: (validation: Validation) => void | Promise<void>
+  /** Called when a checkpoint is in place. */
+  onCheckpoint?: (checkpoint: SavedCheckpoint) => void | Promise<void>
+}
+
+/** A checkpoint that a run has saved. */
+export interface SavedCheckpoint {
+  readonly step: number
+  readonly folder: string
+}
 
 /**
  * Values that a program supplies instead of the built-in ones that the configuration names. The run's checkpoints hold
  * their names only, so resuming needs the same values again.
  */
-export interface TrainerValues {
+export interface TrainerValues extends TrainerHooks {
   task?: Task
   optimizer?: Optimizer
   schedule?: Schedule
   router?: Router
   meaning?: Meaning
+  /** The figures to score answers by, instead of the task's. */
+  metrics?: readonly Metric[]
 }
 
 /** Throws a ConfigError if a checkpoint's configuration names a custom value that is not supplied. */
@@ -48,3 +69,7 @@ export function namedConfig(
     },
   }
 }
+
+/** A task whose answers are scored by other figures. */
+export const withMetrics = (task: Task, metrics: readonly Metric[]): Task =>
+  Object.create(task, { metrics: { value: metrics, enumerable: true } }) as Task

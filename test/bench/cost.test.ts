@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
-import { peakIntermediateBytes, productFlops } from '../../bench/cost.js'
+import { peakIntermediateBytes } from '../../bench/cost.js'
+import { productFlops } from '../../src/engine/program/cost.js'
 import { aval } from '../../src/engine/program/aval.js'
 import * as ops from '../../src/engine/program/ops.js'
 import { bind, traceClosed } from '../../src/engine/program/trace.js'

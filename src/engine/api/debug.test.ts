@@ -14,3 +14,9 @@ it('names the equation that made the first NaN', async () => {
   await expect(debugNaNs(f)(np.array([1, -5]))).rejects.toThrow('NaN came from sqrt(f32[2] from -4 to 2)')
   await expect(debugNaNs(grad(f))(np.array([1, -5]))).rejects.toThrow('NaN came from sqrt(')
 })
+
+it('takes bare numbers', async () => {
+  await expect(debugNaNs((x: Tensor) => np.sqrt(x))(np.array(-5))).rejects.toThrow(
+    'NaN came from sqrt(f32[] from -5 to -5)',
+  )
+})

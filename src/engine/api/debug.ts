@@ -7,6 +7,7 @@ import { interpret } from '../compile/reference/interpret.js'
 import { formatAval } from '../program/aval.js'
 import { Lit, Program, Var } from '../program/program.js'
 import type { Atom, Equation } from '../program/program.js'
+import { Literal } from '../program/value.js'
 import { simplify } from '../transform/simplify.js'
 import { fromHost } from './tensor.js'
 import { flattenArgs, rebuild, traceTree } from './tracing.js'
@@ -30,6 +31,7 @@ export function debugNaNs<A extends TensorTree[], R extends TensorTree>(
     const inputs = await Promise.all(
       [...values, ...captured].map(v => {
         if (v instanceof Concrete) return v.read()
+        if (v instanceof Literal) return hostScalar(v.dtype, v.value)
         throw new SwitchyardError('debugNaNs needs arrays with data: call it outside of traced functions')
       }),
     )

@@ -2,6 +2,7 @@ import { SwitchyardError } from '../../base/errors.js'
 import { Lru } from '../../base/lru.js'
 import { flatten, treeKey } from '../../base/pytree.js'
 import { formatAval } from '../program/aval.js'
+import type { Program } from '../program/program.js'
 import { bind, isTracing } from '../program/trace.js'
 import { checkFunction, readOptions } from './arguments.js'
 import { defaultEngine } from './engine.js'
@@ -15,6 +16,8 @@ export interface JitOptions {
   donate?: readonly number[]
   /** Positions of static arguments: any values, not arrays. The function is traced again for each different value. */
   static?: readonly number[]
+  /** Called with each traced program, before it is compiled: to count its operations, for example. */
+  onTrace?: (program: Program) => void
 }
 
 /** How many traced programs a jitted function keeps. The program of a large model takes some MB. */
@@ -28,7 +31,7 @@ export function jit<A extends unknown[], R extends TensorTree>(
   f: (...args: A) => R,
   options: JitOptions = {},
 ): (...args: A) => R {
-  const { donate = [], static: fixed = [] } = readOptions('jit', options, ['donate', 'static'])
+  const { donate = [], static: fixed = [], onTrace } = readOptions('jit', options, ['donate', 'static', 'onTrace'])
   checkFunction(f, 'jit: the function')
   const cache = new Lru<string, TracedFunction>(MAX_TRACES)
   const name = f.name || 'f'
@@ -45,6 +48,7 @@ export function jit<A extends unknown[], R extends TensorTree>(
         'jit',
         name,
       )
+      onTrace?.(traced.program)
       // A program that captured a tracer of an enclosing function is valid only while that function is traced: not
       // cached.
       if (traced.captured.every(v => v.evaluator !== null)) cache.set(key, traced)

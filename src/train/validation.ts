@@ -1,0 +1,123 @@
+import type { PackedFeatures } from '../data/converters/batch.js'
+import { packBatch } from '../data/open-rows.js'
+import type { TokenExample } from '../data/features.js'
+import type { Task } from '../data/task.js'
+import { jit } from '../engine/api/jit.js'
+import type { Tensor } from '../engine/api/tensor.js'
+import { lossFunction } from '../model/loss.js'
+import type { Batch, ModelParams } from '../model/types.js'
+import { batchOf } from './batch.js'
+import type { RunConfig } from './config.js'
+import { evaluate } from './evaluate.js'
+import type { CustomModelValues } from './loss.js'
+
+/** The figures of a model on the validation split. */
+export interface Validation {
+  /** The step after which the model was validated, counted from 1. */
+  readonly step: number
+  /** The mean cross entropy of the targets, in nats, without label smoothing; and the share that is predicted right. */
+  readonly loss: number
+  readonly accuracy: number
+  /** The task's first figure on some examples; undefined if none was asked for. */
+  readonly metric: { readonly name: string; readonly value: number } | undefined
+  /** The figure that the best checkpoint is chosen by, which `better` says whether it should be high or low. */
+  readonly chosenBy: string
+  readonly value: number
+  readonly better: 'higher' | 'lower'
+}
+
+/** Computes a model's figures on the validation split, as often as it is asked to. */
+export class Validator {
+  /** The examples as packed batches, made at first use. */
+  private batches: PackedFeatures[] | undefined
+  private readonly evaluateBatch: (params: ModelParams, batch: Batch) => Record<Figure, Tensor>
+
+  constructor(
+    private readonly config: RunConfig,
+    private readonly task: Task,
+    private readonly values: CustomModelValues,
+  ) {
+    const { model, router } = config
+    this.evaluateBatch = jit(function validate(params: ModelParams, batch: Batch) {
+      const options = {
+        config: model,
+        router,
+        customRouter: values.router,
+        meaning: values.meaning,
+        mode: 'eval',
+      } as const
+      const [, { crossEntropy, accuracy, targetTokens }] = lossFunction(params, batch, options)
+      return { crossEntropy, accuracy, targetTokens }
+    })
+  }
+
+  /** Whether there are validation examples that fit a row. */
+  get hasExamples(): boolean {
+    return this.packed().length > 0
+  }
+
+  /** The figures after `step`. The parameters must not be donated before the promise settles. */
+  async validate(params: ModelParams, step: number): Promise<Validation> {
+    const { loss, accuracy } = await this.targetFigures(params)
+    const metric = await this.taskFigure(params)
+    const chosen =
+      this.config.train.bestBy === 'metric' && metric !== undefined
+        ? { chosenBy: metric.name, value: metric.value, better: metric.better }
+        : { chosenBy: 'loss', value: loss, better: 'lower' as const }
+    return { step, loss, accuracy, metric: metric && { name: metric.name, value: metric.value }, ...chosen }
+  }
+
+  private async targetFigures(params: ModelParams): Promise<{ loss: number; accuracy: number }> {
+    let [loss, accuracy, tokens] = [0, 0, 0]
+    for (const features of this.packed()) {
+      const figures = this.evaluateBatch(params, batchOf(features))
+      const weight = await figures.targetTokens.item()
+      loss += weight * (await figures.crossEntropy.item())
+      accuracy += weight * (await figures.accuracy.item())
+      tokens += weight
+    }
+    return { loss: loss / tokens, accuracy: accuracy / tokens }
+  }
+
+  private async taskFigure(
+    params: ModelParams,
+  ): Promise<{ name: string; value: number; better: 'higher' | 'lower' } | undefined> {
+    const { task, config, values } = this
+    const { validateAnswers } = config.train
+    const metric = task.metrics[0]
+    if (validateAnswers === 0 || metric === undefined) return undefined
+    const { scores } = await evaluate(params, config, task, {
+      split: 'validation',
+      limit: validateAnswers,
+      metrics: [metric],
+      ...values,
+    })
+    const [figure] = Object.entries(scores[0]?.figures ?? {})
+    return figure && { name: figure[0], value: figure[1], better: metric.better }
+  }
+
+  private packed(): readonly PackedFeatures[] {
+    return (this.batches ??= packExamples(this.task, this.config))
+  }
+}
+
+type Figure = 'crossEntropy' | 'accuracy' | 'targetTokens'
+
+/** The validation examples, or `train.validateExamples` of them, in batches of the size that one training step holds. */
+function packExamples(task: Task, { train }: RunConfig): PackedFeatures[] {
+  const { inputLength, targetLength, seed, validateExamples } = train
+  const all = task.tokens('validation', { lengths: { inputs: inputLength, targets: targetLength }, seed })
+  const count = Math.min(validateExamples ?? all.length, all.length)
+  const examples: TokenExample[] = []
+  for (let i = 0; i < count; i++) {
+    const example = all.get(Math.floor((i * all.length) / count))
+    if (example.inputs.length <= inputLength && example.targets.length <= targetLength) examples.push(example)
+  }
+  const batches: PackedFeatures[] = []
+  for (let rest = examples; rest.length > 0;) {
+    const packed = packBatch(rest, { rows: train.rows / train.accumulate, inputLength, targetLength })
+    batches.push(packed.features)
+    rest = packed.rest
+  }
+  return batches
+}
