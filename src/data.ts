@@ -107,4 +107,8 @@ export { rougeScores } from './metrics/rouge/scores.js'
 export type { RougeKind, RougeScore } from './metrics/rouge/scores.js'
 export { formatFigure, formatPercent, predictionMetric, scoreMetric } from './metrics/metric.js'
 export type { AcceptedAnswers, Figures, Metric, MetricFunction } from './metrics/metric.js'
+
+// T5's text preprocessors and its postprocessors: textPreprocessors.squad(), postprocessors.qa()
+export * as textPreprocessors from './data/preprocessors/text/text.js'
+export * as postprocessors from './data/postprocessors/postprocessors.js'
 export type { Postprocessor, PostprocessorContext } from './data/postprocessors/postprocessor.js'

@@ -78,7 +78,9 @@ export function preprocessedTask({ facts, splits, preprocessors, features }: Pre
       if (typeof input !== 'string' || typeof target !== 'string') return []
       examples.push({ input: codec.prepare(input), target, alternatives: textsOf(fields.alternatives), fields })
     }
-    return split === 'train' ? examples : mergeInputs(examples)
+    // A postprocessor and a metric of scores tell what belongs together: candidate answers to one input stay apart.
+    const isMerged = split !== 'train' && !facts.postprocess && facts.metrics.every(({ input }) => input !== 'scores')
+    return isMerged ? mergeInputs(examples) : examples
   }
 
   const known = new Map<SplitName, readonly Example[]>()

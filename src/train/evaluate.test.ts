@@ -48,12 +48,12 @@ describe('evaluate', () => {
 describe('scorePredictions', () => {
   it('applies the postprocessor to targets and predictions, with the fields of their example', () => {
     const postprocess: Task['postprocess'] = (text, { example, isTarget }) =>
-      isTarget ? [example.label, text] : text.toUpperCase()
+      isTarget ? [example.label, text, example.targets, example.targets_pretokenized] : text.toUpperCase()
     const seen = predictionMetric((targets, predictions) => {
-      expect([targets, predictions]).toEqual([[[0, '0']], ['A']])
+      expect([targets, predictions]).toEqual([[[0, '0', Int32Array.of(...codec.targets.encode('0'), 1), '0']], ['A']])
       return { seen: 1 }
     })
-    const { scores, right } = scorePredictions({ postprocess }, [seen], examples.slice(0, 1), ['a'], null)
+    const { scores, right } = scorePredictions({ postprocess, codec }, [seen], examples.slice(0, 1), ['a'], null)
     expect([scores[0].figures, right]).toEqual([{ seen: 1 }, [false]])
   })
 
@@ -61,7 +61,7 @@ describe('scorePredictions', () => {
     const any = predictionMetric(() => ({}), { isRight: () => true })
     const none = predictionMetric(() => ({}))
     const judge = (metrics: (typeof any)[]) =>
-      scorePredictions({}, metrics, examples.slice(0, 2), ['0 ', '1'], null).right
+      scorePredictions({ codec }, metrics, examples.slice(0, 2), ['0 ', '1'], null).right
     expect(judge([none, any])).toEqual([true, true])
     expect(judge([none])).toEqual([true, false])
   })
@@ -70,6 +70,6 @@ describe('scorePredictions', () => {
     const fails = predictionMetric(() => {
       throw new Error('called')
     })
-    expect(scorePredictions({}, [fails], [], [], null).scores).toEqual([])
+    expect(scorePredictions({ codec }, [fails], [], [], null).scores).toEqual([])
   })
 })

@@ -2,7 +2,8 @@ import type { Figures, Metric } from '../metrics/metric.js'
 import { isRight } from '../metrics/right.js'
 import type { Example, SplitName } from '../data/source.js'
 import type { Fields } from '../data/preprocessor.js'
-import type { Task } from '../data/task.js'
+import { tokenize } from '../data/features.js'
+import type { Task, TaskCodec } from '../data/task.js'
 import { TextGenerator } from '../infer/text-generator.js'
 import type { TextModel } from '../infer/text-generator.js'
 import type { TextOptions } from '../infer/text-options.js'
@@ -104,18 +105,19 @@ export async function evaluate(
 
 /** Applies the task's postprocessor, then the metrics. */
 export function scorePredictions(
-  { postprocess }: Pick<Task, 'postprocess'>,
+  { postprocess, codec }: Pick<Task, 'postprocess' | 'codec'>,
   metrics: readonly Metric[],
   examples: readonly Example[],
   predictions: readonly string[] | null,
   logLikelihoods: readonly number[] | null,
 ): Pick<Evaluation, 'scores' | 'predictions' | 'right' | 'logLikelihoods'> {
+  const fields = postprocess ? examples.map(example => fieldsOf(codec, example)) : []
   const targets = postprocess
-    ? examples.map(example => postprocess(example.target, { example: fieldsOf(example), isTarget: true }))
+    ? examples.map(({ target }, i) => postprocess(target, { example: fields[i], isTarget: true }))
     : examples
   const answers =
     predictions && postprocess
-      ? predictions.map((text, i) => postprocess(text, { example: fieldsOf(examples[i]), isTarget: false }))
+      ? predictions.map((text, i) => postprocess(text, { example: fields[i], isTarget: false }))
       : predictions
   const figuresOf = (metric: Metric): Figures =>
     metric.compute(targets, (metric.input === 'scores' ? logLikelihoods : answers) ?? [])
@@ -127,6 +129,10 @@ export function scorePredictions(
   }
 }
 
-/** An example's fields for postprocessors. A task without preprocessors has the text features only. */
-const fieldsOf = ({ fields, input, target }: Example): Fields =>
-  fields ?? { inputs: input, targets: target, inputs_pretokenized: input, targets_pretokenized: target }
+/** An example's fields as a postprocessor gets them in SeqIO: `inputs` and `targets` are token ids, with their texts beside. */
+const fieldsOf = (codec: TaskCodec, example: Example): Fields => ({
+  inputs_pretokenized: example.input,
+  targets_pretokenized: example.target,
+  ...example.fields,
+  ...tokenize(codec, example),
+})

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Dataset } from '../../../src/data/dataset.js'
 import type { TokenFields } from '../../../src/data/packing/segments.js'
+import { camelCase } from './t5-cases.js'
 
 /** The folder of SeqIO's and T5's reference values: the project's copy, or another that the environment names. */
 const folder = process.env.SWITCHYARD_SEQIO_CASES ?? join(import.meta.dirname, '../../fixtures/seqio')
@@ -29,9 +30,4 @@ export const allOf = <T>(dataset: Dataset<T>): T[] => Array.from({ length: datas
 
 /** Keyword arguments under the names that this project gives them: `num_classes` becomes `numClasses`. */
 export const camelKeys = (args: Readonly<Record<string, unknown>>): Record<string, unknown> =>
-  Object.fromEntries(
-    Object.entries(args).map(([key, value]) => [
-      key.replaceAll(/_(\w)/g, (_, letter: string) => letter.toUpperCase()),
-      value,
-    ]),
-  )
+  Object.fromEntries(Object.entries(args).map(([key, value]) => [camelCase(key), value]))

@@ -1,0 +1,15 @@
+/** T5's text preprocessors, under the names of `t5.data.preprocessors`. */
+
+export { fillInTheBlank, fillInTheBlankSized } from './fill-in-the-blank.js'
+export { glue, record, stsb } from './glue.js'
+export { neighboringPairs } from './neighboring-pairs.js'
+export { randomSplitText } from './random-split-text.js'
+export { rankClassification } from './rank-classification.js'
+export { rankClassificationFormatter } from './rank-classification-formatter.js'
+export { filterByStringLength, lm, padNonspacedLanguages, splitTextToWords, summarize } from './simple.js'
+export { squad, squadSpanSpaceTokenized } from './squad.js'
+export { multiTranslate, translate } from './translate.js'
+export { triviaQa } from './trivia-qa.js'
+export { parseTsv, preprocessTsv } from './tsv.js'
+export { wnliSimple } from './wnli-simple.js'
+export { definitePronounResolutionSimple, wsc, wscSimple } from './wsc.js'
