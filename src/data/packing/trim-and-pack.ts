@@ -9,6 +9,15 @@ import type { FeatureLengths, TokenFields } from './segments.js'
 /** Tensor2Tensor's packing op tries this many rows, those that were opened last. */
 const OPEN_ROWS = 1000
 
+/** A block that has been packed. Its rows are laid out when they are asked for. */
+interface PackedBlock {
+  readonly block: number
+  /** The tokens of the block's examples: [example][feature]. */
+  readonly sequences: readonly (readonly Int32Array[])[]
+  /** The examples of each row, counted from the block's first. */
+  readonly plan: readonly (readonly number[])[]
+}
+
 /** A row of a packed dataset. */
 export interface PackedRow {
   /** `NAME`, `NAME_segment_ids` and `NAME_positions` of each feature, as long as the feature's row. */
@@ -38,7 +47,7 @@ export class PackedDataset implements Dataset<TokenFields> {
   readonly blocks: number
   /** `starts[b]` is the first row of block b, for the blocks that have been counted. */
   private readonly starts: number[] = [0]
-  private latest: { readonly block: number; readonly rows: readonly PackedRow[] } | undefined
+  private latest: PackedBlock | undefined
 
   constructor(
     private readonly examples: Dataset<TokenFields>,
@@ -72,28 +81,36 @@ export class PackedDataset implements Dataset<TokenFields> {
   row(index: number): PackedRow {
     while (this.starts[this.starts.length - 1] <= index && this.starts.length <= this.blocks) this.countNextBlock()
     const block = blockOf(this.starts, index)
-    const rows = block < this.blocks ? this.block(block) : []
-    const row = rows[index - this.starts[block]] as PackedRow | undefined
-    if (row === undefined) throw new RangeError(`row ${index} of a packed dataset of ${this.length} rows`)
-    return row
+    const place = index - this.starts[block]
+    if (block >= this.blocks || place >= this.open(block).plan.length)
+      throw new RangeError(`row ${index} of a packed dataset of ${this.length} rows`)
+    return this.rowOf(this.open(block), place)
   }
 
   /** The rows of one block. They depend only on the block's examples. */
   block(block: number): readonly PackedRow[] {
+    const opened = this.open(block)
+    return opened.plan.map((_, place) => this.rowOf(opened, place))
+  }
+
+  private open(block: number): PackedBlock {
     if (this.latest?.block !== block) {
       const sequences = this.sequences(block)
-      const rows = this.plan(sequences).map(members => ({
-        features: this.layOut(members.map(i => sequences[i])),
-        members: members.map(i => block * this.blockSize + i),
-      }))
-      this.latest = { block, rows }
+      this.latest = { block, sequences, plan: this.plan(sequences) }
     }
-    return this.latest.rows
+    return this.latest
+  }
+
+  private rowOf({ block, sequences, plan }: PackedBlock, place: number): PackedRow {
+    return {
+      features: this.layOut(plan[place].map(i => sequences[i])),
+      members: plan[place].map(i => block * this.blockSize + i),
+    }
   }
 
   private countNextBlock(): void {
     const block = this.starts.length - 1
-    this.starts.push(this.starts[block] + this.block(block).length)
+    this.starts.push(this.starts[block] + this.open(block).plan.length)
   }
 
   /** The tokens of a block's examples: [example][feature]. */

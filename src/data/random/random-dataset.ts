@@ -19,6 +19,9 @@ function remainder(value: number | bigint, modulus: number): number {
 export class RandomDataset {
   /** Its words: element e is word e. */
   readonly stream: PhiloxStream
+  /** The latest block, because neighbouring elements are often asked for in order. */
+  private readonly words = new Uint32Array(4)
+  private block = -1
 
   /** `graphSeed` is the value given to `tf.random.set_seed`, if it was called. */
   constructor(seed: number | bigint, graphSeed?: number) {
@@ -29,7 +32,12 @@ export class RandomDataset {
 
   /** Element `index`, an integer from 0 to 2^32 - 1. The cost does not depend on the index. */
   get(index: number): number {
-    return this.stream.word(index)
+    const block = Math.floor(index / 4)
+    if (block !== this.block) {
+      this.stream.fill(this.words, 4, block)
+      this.block = block
+    }
+    return this.words[index - 4 * block]
   }
 
   /** The first `count` elements. */

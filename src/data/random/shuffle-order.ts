@@ -34,10 +34,12 @@ export class ShuffleOrder {
   /** The indices of the examples in the buffer, before step `step`. */
   private readonly ring: Float64Array
   private step = 0
+  /** `step` modulo the number of slots. */
+  private start = 0
   /** The latest output, so that a repeated question costs nothing. */
   private latest = { output: -1, index: -1 }
-  private words: Uint32Array = new Uint32Array(0)
-  private firstWord = 0
+  private readonly words = new Uint32Array(WORDS)
+  private firstWord = -WORDS
 
   constructor({ length, bufferSize, seed, graphSeed, epoch = 0, reshuffle = true }: ShuffleOptions) {
     check(bufferSize >= 1, () => `a shuffle buffer needs a size of 1 or more, not ${bufferSize}`)
@@ -61,24 +63,28 @@ export class ShuffleOrder {
   }
 
   private next(): number {
-    const start = this.step % this.slots
-    const slot = this.slotAt(this.step)
+    const { start } = this
+    const slot = this.slotAt(this.step, start)
     const index = this.ring[slot]
     this.ring[slot] = this.ring[start]
     this.ring[start] = this.step + this.slots
     this.step++
+    this.start = start + 1 === this.slots ? 0 : start + 1
     return index
   }
 
-  /** The random slot of a step. Near the end of a finite dataset the buffer is no longer full. */
-  private slotAt(step: number): number {
-    const at = step - this.firstWord
-    if (at < 0 || at >= this.words.length) {
+  /**
+   * The random slot of a step. `start` is the step modulo the number of slots. Near the end of a finite dataset the
+   * buffer is no longer full.
+   */
+  private slotAt(step: number, start: number): number {
+    if (step < this.firstWord || step >= this.firstWord + WORDS) {
       this.firstWord = step - (step % WORDS)
-      this.words = this.stream.words(WORDS, this.firstWord / 4)
+      this.stream.fill(this.words, WORDS, this.firstWord / 4)
     }
-    const full = Math.min(this.slots, this.length - step)
-    return (step + (this.words[step - this.firstWord] % full)) % this.slots
+    const full = Math.min(this.slots, this.length - step) >>> 0
+    const slot = start + (this.words[step - this.firstWord] % full)
+    return slot < this.slots ? slot : slot - this.slots
   }
 
   /** Sets the ring to what it holds before a step. */
@@ -86,9 +92,10 @@ export class ShuffleOrder {
     // wanted[slot]: which slot of the final ring has the content that `slot` has at the step looked at, or -1.
     const wanted = Int32Array.from(this.ring, (_, slot) => slot)
     let missing = this.slots
+    let start = step % this.slots
     for (let earlier = step - 1; earlier >= 0 && missing > 0; earlier--) {
-      const start = earlier % this.slots
-      const slot = this.slotAt(earlier)
+      start = (start === 0 ? this.slots : start) - 1
+      const slot = this.slotAt(earlier, start)
       // Read backwards: slot `start` was filled with the next example, and before that its content moved to `slot`.
       if (wanted[start] >= 0) {
         this.ring[wanted[start]] = earlier + this.slots
@@ -103,6 +110,7 @@ export class ShuffleOrder {
     // At the beginning slot k holds example k.
     if (missing > 0) wanted.forEach((finalSlot, slot) => finalSlot >= 0 && (this.ring[finalSlot] = slot))
     this.step = step
+    this.start = step % this.slots
     this.latest = { output: -1, index: -1 }
   }
 }
