@@ -1,8 +1,11 @@
 /** `switchyard-ml/data`: tasks (examples, vocabularies and metrics). For Node. */
 
 // Tasks
+export { defineTask } from './data/define-task.js'
+export type { TaskDefinition, TaskParts } from './data/define-task.js'
+export type { TaskFeatures } from './data/preprocessed-task.js'
 export { makeTask, taskCodec } from './data/task.js'
-export type { Task, TaskCodec, TaskConfig } from './data/task.js'
+export type { Task, TaskCodec, TaskConfig, TokenOptions } from './data/task.js'
 export type { Dataset } from './data/dataset.js'
 export { tokenDataset } from './data/features.js'
 export type { TokenExample } from './data/features.js'

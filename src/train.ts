@@ -26,7 +26,11 @@ export type { RunConfig, TrainConfig } from './train/config.js'
 export { openBestCheckpoint, openCheckpoint } from './train/checkpointing.js'
 export type { Checkpoint, CheckpointInfo } from './checkpoint/native.js'
 export { RunLock } from './checkpoint/run-lock.js'
+
+// Recipes, and the configuration file switchyard.config.ts
 export { recipes } from './config/recipes.js'
+export { defineConfig } from './config/define-config.js'
+export type { UserConfig, UserRecipe } from './config/define-config.js'
 
 // Evaluation
 export { evaluate, trainedTextModel } from './train/evaluate.js'

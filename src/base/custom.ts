@@ -20,5 +20,5 @@ export const customSchema = z.strictObject({
  */
 export const missingValue = (what: string, name: string): ConfigError =>
   new ConfigError(
-    `the ${what} "${name}" is not built in: the program that began this run supplied it. Supply it again from a program, as { ${what} }`,
+    `the ${what} "${name}" is not built in: the program that began this run supplied it. Supply it again from a program, as { ${what} }, or in a switchyard.config.ts of the working folder`,
   )

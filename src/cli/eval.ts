@@ -20,13 +20,14 @@ export const evalCommand = (): Command =>
     .option('--num-beams <n>', 'beam search with this many beams, instead of greedy generation', wholeNumber(1))
     .action(async (folder: string, { split, examples, numBeams }: EvalOptions) => {
       const { openModel } = await import('../open/open-model.js')
-      const { loadTask } = await import('../data/tasks/registry.js')
+      const { loadUserValues } = await import('./user-config.js')
       const { evaluate } = await import('../train/evaluate.js')
       const { formatSamples, formatScores } = await import('./report.js')
       const { watchPredictions } = await import('./progress.js')
       const { params, config, codec, notice } = await openModel(folder)
       if (notice !== undefined) console.error(notice)
-      const task = await loadTask(config.task, codec)
+      const known = await loadUserValues()
+      const task = await known.loadTask(config.task, codec)
       if (task.split(split).length === 0) {
         throw new SwitchyardError(
           `there are so few examples that none fell into the ${split} split. ` +
@@ -34,7 +35,13 @@ export const evalCommand = (): Command =>
         )
       }
       const result = await watchPredictions(task.units.many, onProgress =>
-        evaluate(params, config, task, { split, limit: examples ?? null, generation: { numBeams }, onProgress }),
+        evaluate(params, config, task, {
+          ...known.valuesOf(config),
+          split,
+          limit: examples ?? null,
+          generation: { numBeams },
+          onProgress,
+        }),
       )
       console.log(`${formatSamples(result, 12)}\n\n${formatScores(result, task)}`)
     })

@@ -10,7 +10,10 @@ export const finetuneCommand = (): Command =>
       '<model>',
       'what infer opens: a run, such as runs/g2p; a Hugging Face folder; a T5X checkpoint; or a model of the Hugging Face hub, such as google/flan-t5-small',
     )
-    .option('--task <name>', 'a built-in task to train on, instead of a file')
+    .option(
+      '--task <name>',
+      'a task to train on, instead of a file: a built-in one, or one of your switchyard.config.ts',
+    )
     .option('--set <path=value>', 'change a setting, such as train.steps=300; may be given again', collect, [])
     .option(
       '--out <folder>',

@@ -5,7 +5,6 @@ import { exists } from '../checkpoint/atomic.js'
 import { finetuneConfig } from '../config/finetune.js'
 import type { Task, TaskCodec } from '../data/task.js'
 import { pairsTask } from '../data/tasks/pairs.js'
-import { loadTask } from '../data/tasks/registry.js'
 import { countParameters, declareParameters } from '../model/parameters.js'
 import { openBaseModel } from '../open/base-model.js'
 import { Trainer } from '../train/trainer.js'
@@ -14,6 +13,7 @@ import type { DataOptions } from './data-options.js'
 import { findFolder } from './find-folder.js'
 import { checkOut, enterFolder, printSettings, runToEnd } from './running.js'
 import type { Run } from './running.js'
+import { loadUserValues } from './user-config.js'
 
 export interface FinetuneOptions extends DataOptions {
   task?: string
@@ -34,7 +34,7 @@ async function begin(name: string, options: FinetuneOptions): Promise<Run | unde
   const { out, revision, printConfig } = options
   if ((options.data === undefined) === (options.task === undefined))
     throw new ConfigError(
-      `give --data with a file of your own, or --task with a built-in task${options.data === undefined ? '' : ', not both'}`,
+      `give --data with a file of your own, or --task with a task${options.data === undefined ? '' : ', not both'}`,
     )
   await checkOut(out)
   const isPath = await exists(name)
@@ -57,7 +57,7 @@ async function begin(name: string, options: FinetuneOptions): Promise<Run | unde
 /** The task to train on, and the overrides that are not settings of it. */
 async function taskOf(options: FinetuneOptions, codec: TaskCodec): Promise<{ task: Task; others: readonly string[] }> {
   const { data, task, set } = options
-  if (data === undefined) return { task: await loadTask({ kind: task! }, codec), others: set }
+  if (data === undefined) return { task: await (await loadUserValues()).taskNamed(task!, codec), others: set }
   const { settings, others } = pairsFromOptions(data, options, set)
   return { task: await pairsTask(settings, codec), others }
 }

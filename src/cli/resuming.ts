@@ -6,10 +6,12 @@ import { latestCheckpoint } from '../checkpoint/run-folder.js'
 import { RunLock } from '../checkpoint/run-lock.js'
 import { overrideConfig } from '../config/overrides.js'
 import { parseRunConfig } from '../config/validate.js'
-import { loadTask } from '../data/tasks/registry.js'
+import { readCodec } from '../data/task.js'
+import type { TaskCodec } from '../data/task.js'
 import { openBaseModel } from '../open/base-model.js'
 import { environmentWarning, findCheckpoint, openCheckpoint } from '../train/checkpointing.js'
 import type { RunConfig } from '../train/config.js'
+import type { TrainerValues } from '../train/values.js'
 import type { Origin } from '../train/restore/origin.js'
 import { divergedSteps } from '../train/run-files.js'
 import { readRunStart } from '../train/run-start.js'
@@ -20,6 +22,7 @@ import { invocation } from './invocation.js'
 import { printSettings } from './running.js'
 import type { Run } from './running.js'
 import { shellWord } from './shell-word.js'
+import { loadUserValues } from './user-config.js'
 
 interface ResumeOptions {
   set: readonly string[]
@@ -46,12 +49,13 @@ export async function resumeRun(
       const config = overrideConfig(parseRunConfig(checkpoint.config, `the configuration in ${checkpoint.folder}`), set)
       if (lock === undefined) return printSettings(config)
       if (checkpoint.step >= config.train.steps) return alreadyFinished(checkpoint, config)
-      const trainer = await Trainer.resume(config, checkpoint)
+      const values = await valuesOf(config, readCodec(checkpoint.task))
+      const trainer = await Trainer.resume(config, checkpoint, values)
       if (debugNans) return await printNaN(trainer, folder)
       console.log(`resuming ${folder} from step ${checkpoint.step} of ${config.train.steps}`)
       const warning = await environmentWarning(checkpoint)
       if (warning !== undefined) console.error(`warning: ${warning}`)
-      return (run = { trainer, folder, lock })
+      return (run = { trainer, folder, lock, values })
     } finally {
       await checkpoint.close()
     }
@@ -70,14 +74,15 @@ async function beginAgain(
   if (printConfig) return printSettings(config)
   const lock = await RunLock.acquire(folder)
   try {
-    const trainer = config.from === null ? await Trainer.begin(config) : await beginFromWeights(config, config.from)
+    const values = config.from === null ? await valuesOf(config) : undefined
+    const trainer = values ? await Trainer.begin(config, values) : await beginFromWeights(config, config.from!)
     if (debugNans) {
       await printNaN(trainer, folder)
       await lock.release()
       return undefined
     }
     console.log(`${folder} was stopped before its first checkpoint: beginning again from step 0`)
-    return { trainer, folder, lock }
+    return { trainer, folder, lock, values }
   } catch (error) {
     await lock.release()
     throw error
@@ -98,10 +103,16 @@ async function printNaN(trainer: Trainer, folder: string): Promise<undefined> {
 async function beginFromWeights(config: RunConfig, { path }: Origin): Promise<Trainer> {
   const base = await openBaseModel(await findFolder(path), message => console.error(message))
   try {
-    return await Trainer.begin(config, { task: await loadTask(config.task, base.codec) }, base.start)
+    return await Trainer.begin(config, await valuesOf(config, base.codec), base.start)
   } finally {
     await base.close()
   }
+}
+
+/** The run's custom values, from the user's configuration file; and its task, encoded by the model's codec. */
+async function valuesOf(config: RunConfig, codec?: TaskCodec): Promise<TrainerValues> {
+  const known = await loadUserValues()
+  return { ...known.valuesOf(config), task: await known.loadTask(config.task, codec) }
 }
 
 /** Prints that the run is finished. Throws a ConfigError if the run has done more steps than `train.steps`. */

@@ -8,8 +8,10 @@ import { RunLock } from '../checkpoint/run-lock.js'
 import { countActiveParameters, countParameters, declareParameters } from '../model/parameters.js'
 import type { RunConfig } from '../train/config.js'
 import { evaluate } from '../train/evaluate.js'
+import type { CustomModelValues } from '../train/loss.js'
 import { divergedSteps, removeRunFiles } from '../train/run-files.js'
 import type { RunEnd, Trainer } from '../train/trainer.js'
+import type { TrainerValues } from '../train/values.js'
 import { Exit } from './exit.js'
 import { onInterrupt } from './interrupt.js'
 import { invocation } from './invocation.js'
@@ -22,17 +24,19 @@ export interface Run {
   readonly trainer: Trainer
   readonly folder: string
   readonly lock: RunLock
+  /** The values of the run that are not built in. */
+  readonly values?: TrainerValues
 }
 
 /** Gives a new run a folder: `wanted`, or the next free name. Prints it, and the sizes of the data and the model. */
-export async function enterFolder(trainer: Trainer, wanted: string): Promise<Run> {
+export async function enterFolder(trainer: Trainer, wanted: string, values?: TrainerValues): Promise<Run> {
   const folder = await nextFreeFolder(wanted)
   const lock = await RunLock.acquire(folder)
   console.log(
     basename(folder) === basename(wanted) ? `training in ${folder}` : `${wanted} exists already; training in ${folder}`,
   )
   describeRun(trainer)
-  return { trainer, folder, lock }
+  return { trainer, folder, lock, values }
 }
 
 /** Throws a ConfigError if `--out` names a file. */
@@ -106,13 +110,18 @@ function describeRun({ task, config: { model, router, train } }: Trainer): void 
 }
 
 /** Evaluates the trained model, and prints commands to use it. */
-async function conclude({ trainer, folder }: Run): Promise<void> {
+async function conclude({ trainer, folder, values }: Run): Promise<void> {
   const { config, task } = trainer
   const params = await trainer.bestParams(folder)
   if (trainer.best !== undefined && trainer.best.step !== trainer.step)
     console.log(`\nevaluating step ${trainer.best.step}, the best of the validations`)
   const result = await watchPredictions(task.units.many, onProgress =>
-    evaluate(params, config, task, { split: 'test', limit: config.train.evalExamples, onProgress }),
+    evaluate(params, config, task, {
+      ...customModel(values),
+      split: 'test',
+      limit: config.train.evalExamples,
+      onProgress,
+    }),
   )
   const evaluated = result.total > 0
   console.log(
@@ -132,3 +141,6 @@ async function conclude({ trainer, folder }: Run): Promise<void> {
     `\nsaved in ${folder}. What to do next:\n\n${commands.map(command => `    ${invocation()} ${command}`).join('\n')}`,
   )
 }
+
+/** The values that the model needs for inference as well. */
+const customModel = ({ router, meaning }: TrainerValues = {}): CustomModelValues => ({ router, meaning })

@@ -2,16 +2,15 @@ import { join } from 'node:path'
 import { ConfigError } from '../base/errors.js'
 import { overrideConfig } from '../config/overrides.js'
 import { pairsConfig } from '../config/pairs.js'
-import { recipeOf, recipes } from '../config/recipes.js'
-import type { Task } from '../data/task.js'
+import type { NamedRun, UserValues } from '../config/user-values.js'
 import { pairsTask } from '../data/tasks/pairs.js'
-import type { RunConfig } from '../train/config.js'
 import { Trainer } from '../train/trainer.js'
 import { resumeRun } from './resuming.js'
 import { pairsFromOptions } from './data-options.js'
 import type { DataOptions } from './data-options.js'
 import { checkOut, enterFolder, printSettings, runToEnd } from './running.js'
 import type { Run } from './running.js'
+import { loadUserValues } from './user-config.js'
 
 export interface TrainOptions extends DataOptions {
   set: string[]
@@ -37,24 +36,26 @@ export async function train(recipe: string | undefined, options: TrainOptions): 
 /** Begins a run by a recipe or on a file of pairs. Returns undefined with --print-config. */
 async function begin(recipe: string | undefined, options: TrainOptions): Promise<Run | undefined> {
   const { data, set, out, printConfig } = options
+  const known = await loadUserValues()
   if ((recipe === undefined) === (data === undefined)) {
     throw new ConfigError(
-      `give a recipe (${Object.keys(recipes).join(', ')}), or --data with a file of your own${data === undefined ? '' : ', not both'}`,
+      `give a recipe or a task (${known.runNames.join(', ')}), or --data with a file of your own${data === undefined ? '' : ', not both'}`,
     )
   }
   await checkOut(out)
-  const { task, config } = data === undefined ? byRecipe(recipe!, set) : await onData(data, options)
+  const { config, values } = data === undefined ? await byName(known, recipe!, set) : await onData(data, options)
   if (printConfig) return printSettings(config)
-  const trainer = await Trainer.begin(config, { task })
-  return enterFolder(trainer, out ?? join('runs', recipe ?? trainer.task.name))
+  const trainer = await Trainer.begin(config, values)
+  return enterFolder(trainer, out ?? join('runs', recipe ?? trainer.task.name), values)
 }
 
-const byRecipe = (recipe: string, set: readonly string[]): { task?: Task; config: RunConfig } => ({
-  config: overrideConfig(recipeOf(recipe), set),
-})
+async function byName(known: UserValues, name: string, set: readonly string[]): Promise<NamedRun> {
+  const { config, values } = await known.runNamed(name)
+  return { config: overrideConfig(config, set), values }
+}
 
-async function onData(data: string, options: TrainOptions): Promise<{ task?: Task; config: RunConfig }> {
+async function onData(data: string, options: TrainOptions): Promise<NamedRun> {
   const { settings, others } = pairsFromOptions(data, options, options.set)
   const task = await pairsTask(settings)
-  return { task, config: overrideConfig(pairsConfig(task), others) }
+  return { config: overrideConfig(pairsConfig(task), others), values: { task } }
 }

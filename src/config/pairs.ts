@@ -1,5 +1,4 @@
 import { ConfigError } from '../base/errors.js'
-import { tokenize } from '../data/features.js'
 import type { Task } from '../data/task.js'
 import { recipes } from './recipes.js'
 import { sizesFor } from './sizes.js'
@@ -7,14 +6,18 @@ import type { RunConfig } from '../train/config.js'
 
 const passes = { epochs: 20, fewestSteps: 300, mostSteps: 2400 }
 
+/** The sizes are found from at most this many examples, evenly spaced. */
+const MOST_EXAMPLES = 20_000
+
+/** The rows of a task whose preprocessors cut text to the rows' lengths, and how long it trains. */
+const randomTaskSizes = { rows: 8, inputLength: 128, targetLength: 128, steps: 2400 }
+
 /**
- * A configuration for the pairs of texts in a file: the model and the optimizer of the recipe g2p, rows as long as the
+ * A configuration for a file of pairs or any other task: the model and the optimizer of the recipe g2p, rows as long as the
  * longest example, and steps for about twenty epochs, but at least 300 and at most 2,400.
  */
 export function pairsConfig(task: Task): RunConfig {
-  const examples = task.split('train').map(example => tokenize(task.codec, example))
-  if (examples.length === 0) throw new ConfigError(`${task.name}: there are no examples to train on`)
-  const { rows, inputLength, targetLength, steps } = sizesFor(examples, passes)
+  const { rows, inputLength, targetLength, steps } = task.isRandom ? randomTaskSizes : fittingSizes(task)
   const { model, router, train } = recipes.g2p
   return {
     task: task.config ?? { kind: 'custom', name: task.name },
@@ -23,4 +26,12 @@ export function pairsConfig(task: Task): RunConfig {
     train: { ...train, rows, inputLength, targetLength, steps },
     from: null,
   }
+}
+
+function fittingSizes(task: Task): ReturnType<typeof sizesFor> {
+  const tokens = task.tokens('train')
+  if (tokens.length === 0) throw new ConfigError(`${task.name}: there are no examples to train on`)
+  const count = Math.min(tokens.length, MOST_EXAMPLES)
+  const examples = Array.from({ length: count }, (_, i) => tokens.get(Math.floor((i * tokens.length) / count)))
+  return sizesFor(examples, passes)
 }

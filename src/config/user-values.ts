@@ -11,7 +11,7 @@ import type { Schedule } from '../train/optimizers/schedules.js'
 import type { TrainerValues } from '../train/values.js'
 import type { UserConfig, UserRecipe } from './define-config.js'
 import { recipes } from './recipes.js'
-import { taskRunConfig } from './task-run.js'
+import { pairsConfig } from './pairs.js'
 import { parseRunConfig } from './validate.js'
 
 /** A configuration, and the values in it that are not built in. */
@@ -91,9 +91,10 @@ export class UserValues {
     return own ? own.load(codec) : loadTask(config, codec)
   }
 
-  /** The custom values that a run's configuration names. Throws a ConfigError if one is not known. */
-  async valuesOf(config: RunConfig, codec?: TaskCodec): Promise<TrainerValues> {
-    const { task, router, train } = config
+  /**
+   * The custom values that a run's configuration names, without the task. Throws a ConfigError if one is not known.
+   */
+  valuesOf({ router, train }: RunConfig): Omit<TrainerValues, 'task'> {
     const find = <V>(known: ReadonlyMap<string, V>, what: string, name: unknown): V => {
       const value = known.get(String(name))
       if (value === undefined) throw missingValue(what, String(name))
@@ -103,7 +104,6 @@ export class UserValues {
       value.kind === 'custom' ? (value as { name?: unknown }).name : undefined
     const [optimizer, schedule] = [named(train.optimizer), named(train.schedule)]
     return {
-      ...(task.kind === 'custom' && { task: await this.loadTask(task, codec) }),
       ...(router.custom !== undefined && { router: find(this.routers, 'router', router.custom) }),
       ...(optimizer !== undefined && { optimizer: find(this.optimizers, 'optimizer', optimizer) }),
       ...(schedule !== undefined && { schedule: find(this.schedules, 'schedule', schedule) }),
@@ -112,7 +112,7 @@ export class UserValues {
 
   private async fromRecipe({ base, task: given, model, router, train }: UserRecipe): Promise<NamedRun> {
     const task = await this.taskNamed(typeof given === 'string' ? given : given.name)
-    const from = base ?? taskRunConfig(task)
+    const from = base ?? pairsConfig(task)
     const { optimizer, schedule, ...settings } = train ?? {}
     const values: TrainerValues = {
       task,

@@ -1,0 +1,60 @@
+import { access } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ConfigError, FileError, SwitchyardError } from '../base/errors.js'
+import { nearest } from '../base/edit-distance.js'
+import type { UserConfig } from '../config/define-config.js'
+import { UserValues } from '../config/user-values.js'
+
+/** The files that are looked for, in this order. */
+export const configNames = ['ts', 'mts', 'js', 'mjs'].map(extension => `switchyard.config.${extension}`)
+
+const keys: readonly (keyof UserConfig)[] = ['tasks', 'recipes']
+
+/**
+ * The tasks, recipes and other values of the folder's `switchyard.config.ts` (or .mts, .js, .mjs), with the built-in
+ * ones; only these if there is no such file. Throws a FileError if the file cannot be run, and a ConfigError if it does
+ * not export a configuration.
+ */
+export async function loadUserValues(folder = process.cwd()): Promise<UserValues> {
+  for (const name of configNames) {
+    const path = join(folder, name)
+    if (
+      await access(path).then(
+        () => true,
+        () => false,
+      )
+    )
+      return new UserValues(checked(await run(path), path), path)
+  }
+  return new UserValues()
+}
+
+/**
+ * Runs a file of TypeScript or JavaScript and returns its default export. jiti translates TypeScript on any Node; the
+ * program's own modules are passed to it, so that the file's `switchyard-ml` is this very program.
+ */
+async function run(path: string): Promise<unknown> {
+  const { createJiti } = await import('jiti')
+  const { packageModules } = await import('./package-modules.js')
+  const jiti = createJiti(path, { fsCache: false, interopDefault: false, virtualModules: await packageModules() })
+  try {
+    return (await jiti.import<{ default?: unknown }>(path)).default
+  } catch (error) {
+    if (error instanceof SwitchyardError) throw new ConfigError(`${path}: ${error.message}`, { cause: error })
+    throw new FileError(`${path}: cannot be run: ${(error as Error).stack ?? String(error)}`, { cause: error })
+  }
+}
+
+function checked(value: unknown, path: string): UserConfig {
+  const form = 'export default defineConfig({ tasks: [...], recipes: {...} })'
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new ConfigError(`${path}: the file has no configuration as its default export: ${form}`)
+  for (const key of Object.keys(value)) {
+    if ((keys as readonly string[]).includes(key)) continue
+    const guess = nearest(key, keys)
+    throw new ConfigError(
+      `${path}: there is no setting ${key}; ${guess ? `did you mean ${guess}?` : `there are ${keys.join(', ')}`}`,
+    )
+  }
+  return value as UserConfig
+}
