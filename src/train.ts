@@ -24,6 +24,12 @@ export type { Progress } from './train/reporter.js'
 export type { MetricsRecord } from './train/metrics-log.js'
 export type { RunConfig, TrainConfig } from './train/config.js'
 export { openBestCheckpoint, openCheckpoint } from './train/checkpointing.js'
+
+// Fine-tuning: the weights that a run begins with, and which parameters it trains
+export type { Restored, StartingPoint } from './train/restore/start.js'
+export type { RestorePlan } from './train/restore/plan.js'
+export type { Origin, RestoreRule } from './train/restore/origin.js'
+export type { LoraConfig, RateRule, TrainableConfig } from './train/trainable/config.js'
 export type { Checkpoint, CheckpointInfo } from './checkpoint/native.js'
 export { RunLock } from './checkpoint/run-lock.js'
 

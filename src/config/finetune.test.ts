@@ -63,6 +63,24 @@ describe('finetuneConfig', () => {
     })
   })
 
+  it('trains adapters by Adam', () => {
+    const { train } = finetuneConfig(hf, task, ['train.lora.rank=4', 'train.lora.targets=query,expert/wi'])
+    expect(train).toMatchObject({ optimizer: { kind: 'adamW' }, clipNorm: 1, schedule: { peak: 1e-3 } })
+    expect(train.lora).toEqual({ rank: 4, alpha: 16, targets: ['query', 'expert/wi'] })
+  })
+
+  it('freezes, and scales learning rates, by lists of patterns', () => {
+    const { train } = finetuneConfig(hf, task, ['train.freeze=*, !decoder', 'train.rates=decoder=0.5,logits_dense=2'])
+    expect(train.freeze).toEqual(['*', '!decoder'])
+    expect(train.rates).toEqual([
+      { path: 'decoder', factor: 0.5 },
+      { path: 'logits_dense', factor: 2 },
+    ])
+    expect(() => finetuneConfig(hf, task, ['train.rates=decoder=0'])).toThrow(
+      'train.rates.0: must be PATTERN=FACTOR with a factor above 0, such as token_embedder=0.1; train.freeze stops training, got "decoder=0"',
+    )
+  })
+
   it("keeps transformers' router settings with transformers' meaning", () => {
     const { model: settings, router: routing } = finetuneConfig(hf, task, ['model.reference=hf'])
     expect([settings.reference, routing]).toEqual(['hf', { ...hf.router, expertDropoutRate: 0.1 }])

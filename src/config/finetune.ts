@@ -32,7 +32,7 @@ const DROPOUT = 0.1
  * The configuration of a fine-tuning run: the model of the weights; T5's published settings of fine-tuning (a constant
  * learning rate after a warm-up, dropout 0.1, also in experts); rows and steps as the data needs them; and overrides.
  * Adafactor has T5's rate, 1e-3, which is relative to the size of each parameter. For Adam, whose rate is not, that is
- * too high: its default is 3e-4.
+ * too high: its default is 3e-4, and 1e-3 for adapters (LoRA), which are new.
  */
 export function finetuneConfig(source: FinetuneSource, task: Task, overrides: readonly string[]): RunConfig {
   const examples = task.split('train').map(example => tokenize(task.codec, example))
@@ -47,12 +47,7 @@ export function finetuneConfig(source: FinetuneSource, task: Task, overrides: re
     train: {
       ...recipes.g2p.train,
       ...sizes,
-      ...optimizerSettings(source, given),
-      schedule: {
-        kind: 'constant',
-        peak: given.get('train.optimizer.kind') === 'adamW' ? 3e-4 : 1e-3,
-        warmupSteps: Math.min(longest.warmupSteps, Math.ceil(steps / 10)),
-      },
+      ...optimizerSettings(source, given, Math.min(longest.warmupSteps, Math.ceil(steps / 10))),
       logEvery: 10,
       checkpointEvery: Math.min(longest.checkpointEvery, Math.max(100, Math.ceil(steps / 4))),
       evalExamples: 500,
@@ -85,15 +80,24 @@ function routerSettings({ router, container }: FinetuneSource, reference: string
   return { ...(isOwn ? { ...baseRouter, bias: router.bias } : router), expertDropoutRate: DROPOUT }
 }
 
-/** Adafactor without clipping by the norm, as T5; or the optimizer whose state is restored. */
+/**
+ * The optimizer, and what goes with it: by default Adafactor without clipping by the norm, as T5. Adapters begin as
+ * zeros, and Adafactor's updates are relative to that size: they are trained by Adam.
+ */
 function optimizerSettings(
   { run }: FinetuneSource,
   given: ReadonlyMap<string, string>,
-): Pick<TrainConfig, 'optimizer' | 'clipNorm'> {
+  warmupSteps: number,
+): Pick<TrainConfig, 'optimizer' | 'clipNorm' | 'schedule'> {
+  const isLora = Number(given.get('train.lora.rank') ?? 0) > 0
+  const kind = given.get('train.optimizer.kind') ?? (isLora ? 'adamW' : 'adafactor')
+  const peak = kind === 'adamW' && !isLora ? 3e-4 : 1e-3
+  const schedule = { kind: 'constant', peak, warmupSteps } as const
   if (given.get('from.optimizer') === 'restored' && run !== undefined) {
     const { optimizer, clipNorm } = run.config.train
-    return { optimizer, clipNorm }
+    return { optimizer, clipNorm, schedule }
   }
-  const optimizer: OptimizerConfig = optimizerSchema.parse({ kind: 'adafactor' })
-  return { optimizer, clipNorm: given.get('train.optimizer.kind') === 'adamW' ? 1 : null }
+  const isAdam = kind === 'adamW'
+  const optimizer: OptimizerConfig = optimizerSchema.parse({ kind: isAdam ? 'adamW' : 'adafactor' })
+  return { optimizer, clipNorm: isAdam ? 1 : null, schedule }
 }

@@ -13,6 +13,7 @@ import type { OptimizerConfig } from '../train/optimizers/optimizers.js'
 import type { ScheduleConfig } from '../train/optimizers/schedules.js'
 import { parseRule } from '../train/restore/origin.js'
 import type { Origin } from '../train/restore/origin.js'
+import { parseRate } from '../train/trainable/config.js'
 
 /** One of a record's keys. */
 const namesOf = <K extends string>(record: Readonly<Record<K, unknown>>): z.ZodType<K> =>
@@ -107,6 +108,22 @@ export const scheduleSchema = z.discriminatedUnion('kind', [
   }),
 ]) satisfies z.ZodType<ScheduleConfig>
 
+/** A setting's value that is a record in a file and may be text in `--set`, such as `decoder/logits_dense=skip`. */
+const orText = <T extends object>(schema: z.ZodType<T>, parse: (text: string) => T | undefined, form: string) =>
+  z.unknown().transform((value, context): T => {
+    const parsed = typeof value === 'string' ? parse(value) : schema.safeParse(value).data
+    if (parsed === undefined) context.addIssue({ code: 'custom', message: `must be ${form}` })
+    return parsed ?? z.NEVER
+  })
+
+const pattern = z.string().min(1)
+const rateRule = orText(
+  z.strictObject({ path: pattern, factor: positive }),
+  parseRate,
+  'PATTERN=FACTOR with a factor above 0, such as token_embedder=0.1; train.freeze stops training',
+)
+const { freeze, rates, lora } = trainDefaults
+
 const trainSchema = z.strictObject({
   steps: size,
   rows: size,
@@ -119,6 +136,9 @@ const trainSchema = z.strictObject({
   zLoss: amount.nullable().default(trainDefaults.zLoss),
   averageDecay: share.nullable().default(trainDefaults.averageDecay),
   dropoutFrom: count.default(trainDefaults.dropoutFrom),
+  freeze: z.array(pattern).default(freeze),
+  rates: z.array(rateRule).default(rates),
+  lora: z.strictObject({ rank: count, alpha: positive, targets: z.array(pattern) }).default(lora),
   optimizer: z.discriminatedUnion('kind', [customSchema, ...optimizerSchema.options]),
   schedule: z.discriminatedUnion('kind', [customSchema, ...scheduleSchema.options]),
   clipNorm: positive.nullable(),
@@ -136,16 +156,8 @@ const trainSchema = z.strictObject({
   evalExamples: size.nullable(),
 }) satisfies z.ZodType<TrainConfig>
 
-/** A setting's value that is a record in a file and may be text in `--set`, such as `decoder/logits_dense=skip`. */
-const orText = <T extends object>(schema: z.ZodType<T>, parse: (text: string) => T | undefined, form: string) =>
-  z.unknown().transform((value, context): T => {
-    const parsed = typeof value === 'string' ? parse(value) : schema.safeParse(value).data
-    if (parsed === undefined) context.addIssue({ code: 'custom', message: `must be ${form}` })
-    return parsed ?? z.NEVER
-  })
-
 const restoreRule = orText(
-  z.strictObject({ path: z.string().min(1), from: z.string().min(1).nullable() }),
+  z.strictObject({ path: pattern, from: pattern.nullable() }),
   parseRule,
   'PATTERN=skip or PATTERN=NAMES, such as decoder/logits_dense=skip',
 )

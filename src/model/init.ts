@@ -15,7 +15,11 @@ export function initParameters(specs: readonly ParameterSpec[], key: Tensor): Mo
 }
 
 /** One new random parameter. `index` is its index in the declaration. */
-export function initParameter({ init, shape, dtype }: ParameterSpec, index: number, key: Tensor): Tensor {
+export function initParameter(
+  { init, shape, dtype }: Pick<ParameterSpec, 'init' | 'shape' | 'dtype'>,
+  index: number,
+  key: Tensor,
+): Tensor {
   switch (init.kind) {
     case 'ones':
       return np.ones(shape, dtype)

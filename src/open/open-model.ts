@@ -6,6 +6,7 @@ import { declareParameters } from '../model/parameters.js'
 import type { ModelParams } from '../model/types.js'
 import { describeBest, isRun, openBestCheckpoint, readTree } from '../train/checkpointing.js'
 import type { RunConfig } from '../train/config.js'
+import { mergedReader } from '../train/trainable/merged-reader.js'
 
 /** The model of a training run, as one of its checkpoints holds it. */
 export interface OpenedModel {
@@ -28,7 +29,8 @@ export async function openModel(path: string): Promise<OpenedModel> {
           'which evaluating needs; switchyard infer can use it',
       )
     const config = parseRunConfig(checkpoint.config, `the configuration in ${checkpoint.folder}`)
-    const params = (await readTree(checkpoint.params, declareParameters(config.model, config.router))) as ModelParams
+    const stored = mergedReader(checkpoint.params, config.train.lora)
+    const params = (await readTree(stored, declareParameters(config.model, config.router))) as ModelParams
     return {
       params,
       config,

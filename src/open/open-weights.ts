@@ -8,6 +8,7 @@ import { t5x } from '../checkpoint/t5x/t5x.js'
 import type { Weights } from '../checkpoint/weights.js'
 import { isRun, openBestCheckpoint } from '../train/checkpointing.js'
 import type { RunConfig } from '../train/config.js'
+import { mergedReader } from '../train/trainable/merged-reader.js'
 import { nativeSchema } from '../config/schema.js'
 import { parseConfig, parseRunConfig } from '../config/validate.js'
 
@@ -35,7 +36,10 @@ async function openNativeWeights(path: string): Promise<OpenedWeights> {
     if (isRun(checkpoint)) {
       const config = parseRunConfig(checkpoint.config, what)
       return {
-        ...nativeWeights(checkpoint, { ...config, bits: null }),
+        ...nativeWeights(
+          { ...checkpoint, params: mergedReader(checkpoint.params, config.train.lora) },
+          { ...config, bits: null },
+        ),
         texts: { task: checkpoint.task, maxNewTokens: config.train.targetLength },
         run: { config, checkpoint },
       }

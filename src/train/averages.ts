@@ -1,7 +1,13 @@
 import type { Tree } from '../base/pytree.js'
 
 /** The arrays of a run, or their types. */
-interface Arrays<L> {
+interface Arrays<L> extends StoredArrays<L> {
+  /** The parameters that are not trained. */
+  readonly frozen: Tree<L>
+}
+
+/** The arrays of a checkpoint, or their types. */
+interface StoredArrays<L> {
   readonly params: Tree<L>
   readonly optimizer: Tree<L>
 }
@@ -16,14 +22,14 @@ export interface ParameterPlaces {
   /** The arrays as a checkpoint holds them. */
   stored<L>(arrays: Arrays<L>): { params: Tree<L>; optimizer: Tree<L> }
   /** The inverse of `stored`. */
-  live<L>(stored: Arrays<L>): { params: Tree<L>; optimizer: Tree<L> }
+  live<L>(stored: StoredArrays<L>): { params: Tree<L>; optimizer: Tree<L>; frozen: Tree<L> }
 }
 
 /** Without an average: training, checkpoints and inference have the same parameters. */
 export const trainedParameters: ParameterPlaces = {
   used: ({ params }) => params,
-  stored: arrays => arrays,
-  live: arrays => arrays,
+  stored: ({ params, optimizer }) => ({ params, optimizer }),
+  live: arrays => ({ ...arrays, frozen: {} }),
 }
 
 /** With an average, which `averaging` (optimizers/averaging.ts) keeps in the optimizer's state. */
@@ -35,6 +41,6 @@ export const averagedParameters: ParameterPlaces = {
   },
   live: ({ params, optimizer: state }) => {
     const { optimizer, trained } = state as { optimizer: Tree<never>; trained: Tree<never> }
-    return { params: trained, optimizer: { optimizer, average: params } }
+    return { params: trained, optimizer: { optimizer, average: params }, frozen: {} }
   },
 }

@@ -3,6 +3,8 @@ import type { ModelConfig, RouterConfig } from '../model/config.js'
 import type { OptimizerConfig } from './optimizers/optimizers.js'
 import type { ScheduleConfig } from './optimizers/schedules.js'
 import type { Origin } from './restore/origin.js'
+import { trainableDefaults } from './trainable/config.js'
+import type { TrainableConfig } from './trainable/config.js'
 
 /** Everything that determines a run. Each of its checkpoints holds it. */
 export interface RunConfig {
@@ -15,7 +17,7 @@ export interface RunConfig {
 }
 
 /** Everything that determines how a model is trained, besides the model and the data. */
-export interface TrainConfig {
+export interface TrainConfig extends TrainableConfig {
   /** Updates in the whole run; falling schedules reach 0 at the last one. */
   steps: number
   /** A batch is this many packed rows of inputLength + targetLength tokens. */
@@ -80,6 +82,7 @@ export interface TrainConfig {
 
 /** The settings that a configuration may leave out: those of runs from before the setting existed. */
 export const trainDefaults = {
+  ...trainableDefaults,
   accumulate: 1,
   remat: false,
   labelSmoothing: 0,

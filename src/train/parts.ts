@@ -14,13 +14,14 @@ import * as random from '../engine/api/random.js'
 import type { TensorTree } from '../engine/api/tracing.js'
 import { productFlops } from '../engine/program/cost.js'
 import type { Program } from '../engine/program/program.js'
-import { initParameters } from '../model/init.js'
+import { initParameter, initParameters } from '../model/init.js'
 import { declareParameters } from '../model/parameters.js'
 import type { ParameterSpec } from '../model/parameters.js'
-import type { Batch } from '../model/types.js'
+import type { Batch, ModelParams } from '../model/types.js'
 import type { RunConfig } from './config.js'
 import type { DebuggedStep } from './divergence.js'
 import { trainingLoss } from './loss.js'
+import { requireMatch } from './patterns.js'
 import { makeOptimizer } from './optimizers/optimizers.js'
 import { makeSchedule } from './optimizers/schedules.js'
 import type { Schedule } from './optimizers/schedules.js'
@@ -29,7 +30,11 @@ import { averagedParameters, trainedParameters } from './averages.js'
 import type { ParameterPlaces } from './averages.js'
 import { averaging } from './optimizers/averaging.js'
 import { makeTrainStep } from './step.js'
-import type { TrainArrays, TrainStep } from './step.js'
+import type { Loss, StepInputs, StepMetrics, TrainArrays, TrainStep } from './step.js'
+import { declareAdapters, mergedAdapters, scaledAdapters } from './trainable/adapters.js'
+import { trainedPaths } from './trainable/freeze.js'
+import { partition, partlyTrained, union } from './trainable/partition.js'
+import { withRates } from './trainable/rates.js'
 import { namedConfig, withMetrics } from './values.js'
 import type { TrainerValues } from './values.js'
 
@@ -40,9 +45,10 @@ export interface TrainerParts {
   readonly task: Task
   readonly batches: BatchStream
   readonly schedule: Schedule
-  readonly trainStep: TrainStep<Batch>
+  /** One step of the run. The frozen parameters are returned as they are. */
+  trainStep(arrays: RunArrays, inputs: StepInputs<Batch>): { arrays: RunArrays; metrics: StepMetrics }
   /** The same step in the form in which the interpreter can run it. */
-  readonly debugged: DebuggedStep
+  debugged(frozen: TensorTree): DebuggedStep
   /** The multiplications and additions of one step's matrix products; 0 until the step is traced. */
   flopsPerStep(): number
   /** Where the parameters are that inference uses. */
@@ -51,21 +57,28 @@ export interface TrainerParts {
   readonly stepKey: Tensor
   /** The updates that a restored optimizer's state holds; 0 if the state was fresh at the beginning of the run. */
   readonly firstUpdate: number
-  /** Every parameter, and the key of its first value. */
+  /** Every parameter of the model, and the key of its first value. */
   readonly specs: readonly ParameterSpec[]
   readonly initKey: Tensor
-  /** The optimizer's state at step 0. */
-  initOptimizer(params: TensorTree): TensorTree
-  /** Makes the parameters and the optimizer's state at step 0. */
-  initialize(): TrainArrays
+  /** The arrays at step 0, from the model's parameters: by default, new random ones. */
+  initialize(params?: ModelParams): RunArrays
+  /** The parameters to evaluate and to infer with: all of them, with adapters merged into their kernels. */
+  usedParameters(arrays: RunArrays): ModelParams
   /** The types of those arrays. Nothing is computed: they may be too large for this machine. */
   types(): TrainTypes
+}
+
+/** A run's arrays. */
+export type RunArrays = TrainArrays & {
+  /** The parameters that are not trained. */
+  readonly frozen: TensorTree
 }
 
 /** The types of a run's arrays. */
 export interface TrainTypes {
   readonly params: Tree<TensorType>
   readonly optimizer: Tree<TensorType>
+  readonly frozen: Tree<TensorType>
 }
 
 /**
@@ -86,8 +99,18 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
   if (rows % accumulate !== 0)
     throw new ConfigError(`train.accumulate is ${accumulate}, which does not divide train.rows, ${rows}`)
   const specs = declareParameters(model, router)
-  const updates = values.optimizer ?? makeOptimizer(train.optimizer, specs)
-  const optimizer = averageDecay === null ? updates : averaging(updates, averageDecay)
+  const { lora, freeze, rates } = train
+  const adapters = lora.rank === 0 ? [] : declareAdapters(specs, lora)
+  const trainable = adapters.length === 0 ? specs : adapters
+  const trained = trainedPaths(
+    freeze,
+    trainable.map(spec => spec.path),
+  )
+  for (const rule of rates) requireMatch('train.rates', rule.path, [...trained])
+  const updates = values.optimizer ?? makeOptimizer(train.optimizer, trainable)
+  const rated = rates.length === 0 ? updates : withRates(updates, rates)
+  const optimizer = averageDecay === null ? rated : averaging(rated, averageDecay)
+  const places = partlyTrained(averageDecay === null ? trainedParameters : averagedParameters, trained)
   const firstUpdate = config.from?.optimizer === 'restored' ? config.from.step : 0
   // A step's number counts the updates of a restored optimizer's state too.
   const dropoutFrom = train.dropoutFrom === 0 ? 0 : train.dropoutFrom + firstUpdate
@@ -99,6 +122,17 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
   const initOptimizer = jit((params: TensorTree) => optimizer.init(params))
   const rootKey = random.key(seed)
   const initKey = random.foldIn(rootKey, 0)
+  /** The loss of the trained parameters. */
+  const lossWith =
+    (frozen: TensorTree): Loss<Batch> =>
+    (params, ...rest) =>
+      loss(scaledAdapters(union(params, frozen) as TensorTree, lora), ...rest)
+  const stepWith = (frozen: TensorTree): TrainStep<Batch> =>
+    accumulate === 1
+      ? makeTrainStep(lossWith(frozen), optimizer, clipNorm, { onTrace })
+      : accumulatedTrainStep(lossWith(frozen), optimizer, clipNorm, accumulate, { onTrace })
+  /** Made when the frozen parameters are known: its loss closes over them. */
+  let step: TrainStep<Batch> | undefined
   return {
     config: namedConfig(config, { ...values, task }),
     task,
@@ -111,25 +145,32 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
       }),
     ),
     schedule: values.schedule ?? makeSchedule(train.schedule, train.steps),
-    trainStep:
-      accumulate === 1
-        ? makeTrainStep(loss, optimizer, clipNorm, { onTrace })
-        : accumulatedTrainStep(loss, optimizer, clipNorm, accumulate, { onTrace }),
-    debugged: { loss, optimizer, clipNorm, accumulate },
+    trainStep: ({ frozen, ...arrays }, inputs) => {
+      step ??= stepWith(frozen)
+      const result = step(arrays, inputs)
+      return { ...result, arrays: { ...result.arrays, frozen } }
+    },
+    debugged: frozen => ({ loss: lossWith(frozen), optimizer, clipNorm, accumulate }),
     flopsPerStep: () => flops,
-    places: averageDecay === null ? trainedParameters : averagedParameters,
+    places,
+    usedParameters: arrays => mergedAdapters(places.used<Tensor>(arrays) as TensorTree, lora) as unknown as ModelParams,
     stepKey: random.foldIn(rootKey, 1),
     firstUpdate,
     specs,
     initKey,
-    initOptimizer,
-    initialize: () => {
-      const params = initParameters(specs, initKey)
-      return { params, optimizer: initOptimizer(params) }
+    initialize: (base = initParameters(specs, initKey)) => {
+      const added = adapters.map((spec, i) => [spec.path, initParameter(spec, specs.length + i, initKey)] as const)
+      const { params, frozen } = partition<Tensor>(union<Tensor>(base, treeFromPaths(added)), trained)
+      return {
+        params: params as TensorTree,
+        optimizer: initOptimizer(params as TensorTree),
+        frozen: frozen as TensorTree,
+      }
     },
     types: () => {
-      const params = treeFromPaths(specs.map(({ path, dtype, shape }) => [path, new TensorType(dtype, shape)]))
-      return { params, optimizer: typesOf(initOptimizer)(params) }
+      const all = [...specs, ...adapters].map(({ path, dtype, shape }) => [path, new TensorType(dtype, shape)] as const)
+      const { params, frozen } = partition<TensorType>(treeFromPaths(all), trained)
+      return { params, optimizer: typesOf(initOptimizer)(params), frozen }
     },
   }
 }

@@ -9,13 +9,12 @@ import { expectedOf, readTree } from './checkpointing.js'
 import { findNaN, saveBatch } from './divergence.js'
 import type { Divergence } from './divergence.js'
 import type { Pace } from './pace.js'
-import type { TrainerParts } from './parts.js'
+import type { RunArrays, TrainerParts } from './parts.js'
 import { sendStep } from './send-step.js'
-import type { TrainArrays } from './step.js'
 
 /** A run's arrays after some steps. The position of its data is in `TrainerParts.batches`. */
 export interface Position {
-  arrays: TrainArrays
+  arrays: RunArrays
   /** How many steps were made. */
   step: number
 }
@@ -33,7 +32,7 @@ export async function replay(parts: TrainerParts, position: Position, step: numb
     await sent.metrics.loss.item()
   }
   const { features } = await parts.batches.next()
-  return findNaN(parts.debugged, position.arrays, {
+  return findNaN(parts.debugged(position.arrays.frozen), position.arrays, {
     batch: batchOf(features),
     key: parts.stepKey,
     step: np.array(position.step + parts.firstUpdate, 'int32'),
@@ -105,10 +104,10 @@ async function rewind(
 export async function readArrays(
   { places, types }: TrainerParts,
   { params, optimizer }: Pick<Checkpoint, 'params' | 'optimizer'>,
-): Promise<TrainArrays> {
+): Promise<RunArrays> {
   const stored = places.stored(types())
   return places.live({
     params: await readTree(params, expectedOf(stored.params)),
     optimizer: await readTree(optimizer!, expectedOf(stored.optimizer)),
-  })
+  }) as RunArrays
 }

@@ -6,9 +6,8 @@ import type { Tensor } from '../engine/api/tensor.js'
 import type { TensorTree } from '../engine/api/tracing.js'
 import { batchOf } from './batch.js'
 import { globalNorm } from './optimizers/clipping.js'
-import type { TrainerParts } from './parts.js'
+import type { RunArrays, TrainerParts } from './parts.js'
 import type { PendingStep } from './reporter.js'
-import type { TrainArrays } from './step.js'
 
 /** A step that was sent to the backend, and its batch. */
 export interface SentStep extends PendingStep {
@@ -32,10 +31,10 @@ const distance = jit(function update_norm(after: TensorTree, before: TensorTree)
  */
 export async function sendStep(
   parts: TrainerParts,
-  before: TrainArrays,
+  before: RunArrays,
   step: number,
   record: boolean,
-): Promise<{ arrays: TrainArrays; sent: SentStep }> {
+): Promise<{ arrays: RunArrays; sent: SentStep }> {
   const { batches, schedule, stepKey, trainStep, firstUpdate } = parts
   const waitedBefore = batches.secondsWaited
   const { features, examples, tokens } = await batches.next()

@@ -16,7 +16,7 @@ import type { Divergence } from './divergence.js'
 import { requireDisk, requireMemory, stateBytes } from './footprint.js'
 import { MetricsLog } from './metrics-log.js'
 import { makeParts } from './parts.js'
-import type { TrainerParts } from './parts.js'
+import type { RunArrays, TrainerParts } from './parts.js'
 import { Reporter } from './reporter.js'
 import type { Progress } from './reporter.js'
 import { explainDivergence, readArrays, replay } from './replay.js'
@@ -60,7 +60,7 @@ export class Trainer {
   private constructor(
     private readonly parts: TrainerParts,
     private readonly values: TrainerValues,
-    private arrays: TrainArrays,
+    private arrays: RunArrays,
     /** How many steps have been made. */
     public step: number,
     /** What was restored at the beginning of a fine-tuning run. */
@@ -123,7 +123,7 @@ export class Trainer {
    * call of `run` donates them: do not use them afterwards.
    */
   get params(): ModelParams {
-    return this.parts.places.used(this.arrays) as ModelParams
+    return this.parts.usedParameters(this.arrays)
   }
 
   /** How many examples are longer than a row, and therefore not trained on. */

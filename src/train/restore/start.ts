@@ -1,9 +1,9 @@
 import { ConfigError } from '../../base/errors.js'
 import type { CheckpointReader } from '../../checkpoint/format.js'
 import type { Weights } from '../../checkpoint/weights.js'
+import type { Tensor } from '../../engine/api/tensor.js'
 import { expectedOf, readTree } from '../checkpointing.js'
-import type { TrainerParts } from '../parts.js'
-import type { TrainArrays } from '../step.js'
+import type { RunArrays, TrainerParts } from '../parts.js'
 import { planRestore } from './plan.js'
 import type { RestorePlan } from './plan.js'
 import { restoreParameters } from './restore.js'
@@ -26,18 +26,22 @@ export interface Restored {
  * weights do not fit, or have no optimizer state and it is to be restored.
  */
 export async function restoreArrays(
-  { config, specs, initKey, initOptimizer, places, types }: TrainerParts,
+  { config, specs, initKey, initialize, places, types }: TrainerParts,
   { weights, optimizer }: StartingPoint,
-): Promise<{ arrays: TrainArrays; restored: Restored }> {
+): Promise<{ arrays: RunArrays; restored: Restored }> {
   const { rules = [], optimizer: state = 'fresh' } = config.from ?? {}
   if (state === 'restored' && optimizer === undefined)
     throw new ConfigError(
       `${weights.path}: these weights come without an optimizer's state, which only runs have: leave out from.optimizer=restored`,
     )
+  if (state === 'restored' && config.train.lora.rank > 0)
+    throw new ConfigError(
+      'from.optimizer=restored and train.lora exclude each other: adapters are new, and so is their optimizer state',
+    )
   const plan = planRestore(specs, weights, rules)
   const params = await restoreParameters(specs, plan, weights, initKey)
   const restored = { plan, optimizer: state }
-  if (state === 'fresh') return { arrays: { params, optimizer: initOptimizer(params) }, restored }
+  if (state === 'fresh') return { arrays: initialize(params), restored }
   const stored = await readTree(optimizer!, expectedOf(places.stored(types()).optimizer))
-  return { arrays: places.live({ params, optimizer: stored }), restored }
+  return { arrays: places.live<Tensor>({ params, optimizer: stored }) as RunArrays, restored }
 }
