@@ -6,7 +6,8 @@ import { makeVocabularies } from '../data/tokenizers/tokenizers.js'
 import { overrideConfig } from './overrides.js'
 import { pairsConfig } from './pairs.js'
 import { parsePartialModel } from './partial.js'
-import { recipeOf, recipes } from './recipes.js'
+import { recipes } from './recipes.js'
+import { UserValues } from './user-values.js'
 import { parseRunConfig } from './validate.js'
 
 const g2p = recipes.g2p
@@ -104,10 +105,11 @@ describe('recipes', () => {
       expect(parseRunConfig(JSON.parse(JSON.stringify(recipe)))).toEqual(recipe)
   })
 
-  it('are found by name', () => {
-    expect(recipeOf('g2p')).toBe(g2p)
-    expect(() => recipeOf('g2pfull')).toThrow('did you mean g2p-full?')
-    expect(() => recipeOf('toString')).toThrow('there is no recipe "toString"')
+  it('are found by name', async () => {
+    const known = new UserValues()
+    expect((await known.runNamed('g2p')).config).toBe(g2p)
+    await expect(known.runNamed('g2pfull')).rejects.toThrow('did you mean g2p-full?')
+    await expect(known.runNamed('toString')).rejects.toThrow('there is no recipe "toString"')
   })
 })
 

@@ -2,12 +2,14 @@ import { z } from 'zod'
 import { customSchema, missingValue } from '../../base/custom.js'
 import { ConfigError } from '../../base/errors.js'
 import type { Task, TaskCodec, TaskConfig } from '../task.js'
+import { brown, pos } from './brown.js'
 import { g2p } from './g2p.js'
 import type { TaskKind } from './kind.js'
 import { pairs } from './pairs.js'
+import { spam } from './spam.js'
 
 /** The built-in tasks. A new task is a file beside this one, and an entry here. */
-const kinds: readonly TaskKind[] = [g2p, pairs]
+const kinds: readonly TaskKind[] = [g2p, pairs, brown, pos, spam]
 
 const kindOf = ({ schema }: TaskKind): unknown => (schema.shape.kind as z.ZodLiteral<string>).value
 

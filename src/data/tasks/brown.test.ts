@@ -1,0 +1,50 @@
+import { describe, expect, it } from 'vitest'
+import { TrainIterator } from '../iterator.js'
+import { taskStream } from '../streams/task-stream.js'
+import { loadTask } from './registry.js'
+import { subjectAndBody } from './spam.js'
+
+// The corpora are npm packages that are no dependencies: see their sources' tests for what happens without them.
+describe('the task brown', () => {
+  it('corrupts spans of whole rows, anew in each epoch, and resumes exactly', async () => {
+    const task = await loadTask({ kind: 'brown' })
+    expect(task.isRandom).toBe(true)
+    expect(task.split('test')).toEqual([])
+    const lengths = { inputs: 256, targets: 64 }
+    const tokens = task.tokens('train', { lengths, seed: 3 })
+    const { inputs, targets } = tokens.get(5)
+    expect([inputs.length, targets.length, inputs.at(-1), targets.at(-1)]).toEqual([256, 58, 1, 1])
+    expect([targets[0], inputs.filter(id => id >= 32_000).length]).toEqual([
+      32_099,
+      targets.filter(id => id >= 32_000).length,
+    ])
+    expect(task.tokens('train', { lengths, seed: 4 }).get(5).targets).not.toEqual(targets)
+    const size = { rows: 8, inputLength: 256, targetLength: 64, seed: 0 }
+    const begin = (): TrainIterator => new TrainIterator(taskStream(task, size), size)
+    const first = begin()
+    const batch = first.next()
+    expect([batch.examples, batch.tokens > 8 * 300]).toEqual([8, true])
+    const second = begin()
+    second.restore(JSON.parse(JSON.stringify(first.state())))
+    expect(second.next()).toEqual(first.next())
+  }, 60_000)
+})
+
+describe('the task pos', () => {
+  it('has one tag for each word', async () => {
+    const task = await loadTask({ kind: 'pos' })
+    const test = task.split('test')
+    expect(test.length).toBeGreaterThan(1000)
+    for (const { input, target } of test.slice(0, 50)) expect(target.split(' ').length).toBe(input.split(' ').length)
+    expect(task.codec.targets.decode(task.tokens('test').get(0).targets)).toBe(test[0].target)
+  }, 60_000)
+})
+
+describe('the task spam', () => {
+  it('reads the subject and the beginning of the body', () => {
+    const message = 'Received: x\nSUBJECT: one\n two\nX-Spam: yes\n\nbody\n\n text'
+    expect(subjectAndBody(message)).toBe('Subject: one two body text')
+    expect(subjectAndBody('no headers')).toBe('Subject: ')
+    expect(subjectAndBody(`a: b\n\n${'x'.repeat(5000)}`).length).toBe(800)
+  })
+})

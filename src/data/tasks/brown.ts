@@ -1,0 +1,47 @@
+import { symbolErrorRate, wrongAnswerRate } from '../../metrics/error-rates.js'
+import { splitWords } from '../../text/symbols.js'
+import { cacheDatasetPlaceholder } from '../pipeline.js'
+import type { Fields } from '../preprocessor.js'
+import { appendEos } from '../preprocessors/seqio/eos.js'
+import { rekey } from '../preprocessors/seqio/rekey.js'
+import { tokenize } from '../preprocessors/seqio/tokenize.js'
+import { spanCorruption } from '../preprocessors/span-corruption.js'
+import { brownSource } from '../sources/npm/brown.js'
+import { definedKind } from './defined-kind.js'
+import { t5Features } from './t5-features.js'
+
+/** A sentence's text (`ca01` of `ca01-12`): the sentences of one text are in one split. */
+const textOf = ({ id }: Fields): string => (id as string).split('-')[0]
+
+/** Pretraining on the Brown Corpus: T5's span corruption, with T5's vocabulary. It has no answers, only a loss. */
+export const brown = definedKind({
+  name: 'brown',
+  source: brownSource,
+  splitBy: textOf,
+  preprocessors: [
+    rekey({ inputs: null, targets: 'words' }),
+    tokenize({ copyPretokenized: false }),
+    cacheDatasetPlaceholder(),
+    spanCorruption(),
+    appendEos(),
+  ],
+  features: t5Features,
+  units: { one: 'segment', many: 'segments' },
+  metrics: [],
+  suggestions: {
+    inputs: ['The <extra_id_0> of the city said on Friday that <extra_id_1>'],
+    train: 'finetune runs/brown --task pos --set train.steps=2000',
+  },
+})
+
+/** Part-of-speech tags of the Brown Corpus: a sentence's words in, one tag a word out. */
+export const pos = definedKind({
+  name: 'pos',
+  source: brownSource,
+  splitBy: textOf,
+  preprocessors: [rekey({ inputs: 'words', targets: 'tags' })],
+  features: t5Features,
+  units: { one: 'sentence', many: 'sentences' },
+  metrics: [symbolErrorRate('tag error rate', splitWords), wrongAnswerRate('wrong sentences', splitWords)],
+  suggestions: { inputs: ['The old man crossed the river .'] },
+})
