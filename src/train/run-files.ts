@@ -7,6 +7,8 @@ import { namesIn } from '../checkpoint/files.js'
 export const runFiles = {
   /** The run's configuration, until the first checkpoint. */
   start: 'run.json',
+  /** What the configuration was made from: see run-origin.ts. */
+  origin: 'sources.json',
   /** The figures of every step. */
   metrics: 'metrics.jsonl',
   /** The figures of a resumed run, until its next checkpoint. */

@@ -1,0 +1,62 @@
+/** Where each value of a run's configuration came from. */
+import type { RunConfig } from '../train/config.js'
+import { trainDefaults } from '../train/config.js'
+import type { RunOrigin } from '../train/run-origin.js'
+import { baseModel, baseRouter } from '../model/presets.js'
+import { parseOverride } from './overrides.js'
+import { settingsOf } from './validate.js'
+
+/** A setting, its value, and where the value came from. */
+export interface ExplainedSetting {
+  readonly path: string
+  readonly value: unknown
+  readonly source: string
+}
+
+/** The settings that follow from the data, unless a recipe fixes them. */
+const fitted: ReadonlySet<string> = new Set([
+  'model.vocabSize',
+  'router.maxGroupSize',
+  'train.rows',
+  'train.inputLength',
+  'train.targetLength',
+  'train.steps',
+  'train.checkpointEvery',
+  'train.schedule.warmupSteps',
+])
+
+/**
+ * Each setting of a configuration with the source of its value: `--set`, `data`, `weights`, the recipe, or `default`:
+ * the value that all presets or all runs have unless something says otherwise. `recipe` is the configuration that
+ * `origin.base` names; without one, values are told apart by what usually makes them.
+ */
+export function explainSettings(config: RunConfig, origin: RunOrigin, recipe?: RunConfig): ExplainedSetting[] {
+  const set = new Set(origin.set.map(text => parseOverride(text)[0]))
+  const ofRecipe = new Map(recipe && settingsOf(recipe))
+  const defaults = new Map(settingsOf({ model: baseModel, router: baseRouter, train: trainDefaults, from: null }))
+  const isSet = (path: string): boolean =>
+    set.has(path) || (set.has(`${path.slice(0, path.lastIndexOf('.'))}.kind`) && !ofRecipe.has(path))
+  const same = (values: ReadonlyMap<string, unknown>, path: string, value: unknown): boolean =>
+    values.has(path) && Object.is(values.get(path), value)
+  const sourceOf = (path: string, value: unknown): string => {
+    const [group] = path.split('.')
+    if (isSet(path)) return '--set'
+    if (origin.data !== undefined && (group === 'task' || fitted.has(path))) return `data ${origin.data}`
+    if (origin.weights !== undefined && (group === 'from' || group === 'model' || group === 'router'))
+      return `weights ${origin.weights}`
+    if (same(defaults, path, value)) return 'default'
+    return origin.base
+  }
+  return settingsOf(config).map(([path, value]) => ({ path, value, source: sourceOf(path, value) }))
+}
+
+/** The settings in which two configurations differ. A setting that one of them does not have is undefined there. */
+export function differingSettings(
+  a: RunConfig,
+  b: RunConfig,
+): { readonly path: string; readonly values: readonly [unknown, unknown] }[] {
+  const [ofA, ofB] = [new Map(settingsOf(a)), new Map(settingsOf(b))]
+  return [...new Set([...ofA.keys(), ...ofB.keys()])]
+    .map(path => ({ path, values: [ofA.get(path), ofB.get(path)] as const }))
+    .filter(({ values: [x, y] }) => JSON.stringify(x) !== JSON.stringify(y))
+}
