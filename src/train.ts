@@ -37,6 +37,7 @@ export { RunLock } from './checkpoint/run-lock.js'
 export { recipes } from './config/recipes.js'
 export { defineConfig } from './config/define-config.js'
 export type { UserConfig, UserRecipe } from './config/define-config.js'
+export { fineTuning, pretraining } from './config/recipes/published.js'
 
 // Evaluation
 export { evaluate, trainedTextModel } from './train/evaluate.js'

@@ -3,7 +3,7 @@ import { formatTable } from '../base/format.js'
 import { exists } from '../checkpoint/atomic.js'
 import { overrideConfig } from '../config/overrides.js'
 import { publishedRecipe, publishedSource } from '../config/recipes/published.js'
-import { recipeOf, recipes } from '../config/recipes.js'
+import { recipes } from '../config/recipes.js'
 import { differingSettings, explainSettings } from '../config/sources.js'
 import { parseRunConfig, settingsOf } from '../config/validate.js'
 import { openCheckpoint } from '../train/checkpointing.js'
@@ -11,6 +11,7 @@ import type { RunConfig } from '../train/config.js'
 import { readOrigin } from '../train/run-origin.js'
 import type { RunOrigin } from '../train/run-origin.js'
 import { readRunStart } from '../train/run-start.js'
+import { loadUserValues } from './user-config.js'
 
 /** A table of every setting of a run or a recipe: its value, and where the value came from. */
 export async function explainConfig(name: string, set: readonly string[]): Promise<string> {
@@ -25,9 +26,9 @@ export async function explainConfig(name: string, set: readonly string[]): Promi
   const isRun = await exists(name)
   if (isRun && set.length > 0)
     throw new ConfigError(`--set changes a recipe, and ${name} is a run: its settings are those it was trained with`)
-  const config = isRun ? await configOfRun(name) : overrideConfig(recipeOf(name), set)
+  const config = isRun ? await configOfRun(name) : overrideConfig(await recipeNamed(name), set)
   const origin = isRun ? await readOrigin(name) : { base: `recipe ${name}`, set }
-  const explained = explainSettings(config, origin ?? unknownOrigin, recipeNamed(origin))
+  const explained = explainSettings(config, origin ?? unknownOrigin, recipeOfRun(origin))
   return table(explained.map(({ path, value, source }) => [path, value, source]))
 }
 
@@ -45,13 +46,16 @@ export async function diffConfigs(a: string, b: string): Promise<string> {
 /** For runs of versions that did not record it. */
 const unknownOrigin: RunOrigin = { base: 'not recorded', set: [] }
 
-const recipeNamed = (origin: RunOrigin | undefined): RunConfig | undefined => {
+/** The configuration of a built-in recipe, one of the user's, or a task. */
+const recipeNamed = async (name: string): Promise<RunConfig> => (await (await loadUserValues()).runNamed(name)).config
+
+const recipeOfRun = (origin: RunOrigin | undefined): RunConfig | undefined => {
   const name = origin?.base.replace(/^recipe /, '')
   return name !== undefined && Object.hasOwn(recipes, name) ? recipes[name] : undefined
 }
 
 const configNamed = async (name: string): Promise<RunConfig> =>
-  publishedRecipe(name) ?? ((await exists(name)) ? configOfRun(name) : recipeOf(name))
+  publishedRecipe(name) ?? ((await exists(name)) ? configOfRun(name) : recipeNamed(name))
 
 /** The configuration of a run's latest checkpoint, or of a run that has none yet. */
 async function configOfRun(path: string): Promise<RunConfig> {
@@ -64,7 +68,10 @@ async function configOfRun(path: string): Promise<RunConfig> {
 }
 
 const table = (rows: readonly (readonly [path: string, value: unknown, source: string])[]): string =>
-  formatTable([['setting', 'value', 'from'], ...rows.map(([path, value, source]) => [path, formatValue(value), source])])
+  formatTable([
+    ['setting', 'value', 'from'],
+    ...rows.map(([path, value, source]) => [path, formatValue(value), source]),
+  ])
 
 const formatValue = (value: unknown): string =>
   value === undefined ? '-' : typeof value === 'string' ? value : JSON.stringify(value)

@@ -3,6 +3,7 @@ import { ConfigError, SwitchyardError } from '../base/errors.js'
 import { libraryVersion } from '../base/version.js'
 import { errorCode, systemAdvice } from '../checkpoint/files.js'
 import { handleOutputErrors } from './output-errors.js'
+import { configCommand } from './config.js'
 import { convertCommand } from './convert.js'
 import { evalCommand } from './eval.js'
 import { Exit } from './exit.js'
@@ -34,6 +35,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     convertCommand(),
     initCommand(),
     explainCommand(),
+    configCommand(),
   ]) {
     program.addCommand(command.copyInheritedSettings(program))
   }
@@ -41,7 +43,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     'after',
     '\nEnvironment: SWITCHYARD_MEMORY_CHECK=off starts a task even if it is estimated to need more memory than is free.',
   )
-  for (const command of [program, ...program.commands]) command.exitOverride()
+  const withSubcommands = program.commands.flatMap(command => [command, ...command.commands])
+  for (const command of [program, ...withSubcommands]) command.exitOverride()
   try {
     await program.parseAsync(argv, { from: 'user' })
     return 0

@@ -1,5 +1,6 @@
 import { Presets, SingleBar } from 'cli-progress'
 import { formatCount, formatDuration } from '../base/format.js'
+import { formatFigure } from '../metrics/metric.js'
 import type { Progress } from '../train/reporter.js'
 
 /** Seconds between two progress lines, if the output is not a terminal. */
@@ -24,8 +25,12 @@ function progressBar(steps: number, unit: string): ReturnType<typeof showProgres
     Presets.shades_classic,
   )
   let started = false
+  const newRow = validationRows()
   return {
     show: progress => {
+      const row = newRow(progress)
+      // The bar's line is erased; the bar is drawn again below the row.
+      if (row !== undefined) process.stdout.write(`\r\x1b[K${row}\n`)
       const payload = { figures: figures(progress, unit) }
       if (started) bar.update(progress.step, payload)
       else bar.start(steps, progress.step, payload)
@@ -37,8 +42,11 @@ function progressBar(steps: number, unit: string): ReturnType<typeof showProgres
 
 function progressLines(unit: string): ReturnType<typeof showProgress> {
   let last = -Infinity
+  const newRow = validationRows()
   return {
     show: progress => {
+      const row = newRow(progress)
+      if (row !== undefined) console.log(row)
       const now = performance.now() / 1000
       if (now - last < lineEvery && progress.step < progress.steps) return
       last = now
@@ -104,11 +112,28 @@ function predictionLines(unit: string): Predictions {
   }
 }
 
-function figures({ loss, examplesPerSecond, secondsLeft, record }: Progress, unit: string): string {
+/** A row for each new validation, with the figures in columns; undefined if there is no new one. */
+function validationRows(): (progress: Progress) => string | undefined {
+  let shown = -1
+  return ({ validation }) => {
+    if (validation === undefined || validation.step === shown) return undefined
+    shown = validation.step
+    const { step, loss, accuracy, metric } = validation
+    return [
+      `validation at step ${String(step).padStart(6)}`,
+      `loss ${loss.toFixed(4)}`,
+      `accuracy ${(100 * accuracy).toFixed(1).padStart(5)}%`,
+      ...(metric ? [`${metric.name} ${formatFigure(metric.value)}`] : []),
+    ].join('  ')
+  }
+}
+
+function figures({ loss, examplesPerSecond, tokensPerSecond, secondsLeft, record }: Progress, unit: string): string {
   const dropped = record?.shareDropped
   return [
     `loss ${loss.toFixed(3)}`,
     `${formatCount(Math.round(examplesPerSecond))} ${unit}/s`,
+    `${formatCount(Math.round(tokensPerSecond))} tokens/s`,
     ...(typeof dropped === 'number' ? [`${(100 * dropped).toFixed(1)}% dropped`] : []),
     `${formatDuration(secondsLeft)} left`,
   ].join('  ')

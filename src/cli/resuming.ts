@@ -13,6 +13,7 @@ import { environmentWarning, findCheckpoint, openCheckpoint } from '../train/che
 import type { RunConfig } from '../train/config.js'
 import type { TrainerValues } from '../train/values.js'
 import type { Origin } from '../train/restore/origin.js'
+import { addSettings } from '../train/run-origin.js'
 import { divergedSteps } from '../train/run-files.js'
 import { readRunStart } from '../train/run-start.js'
 import type { RunStart } from '../train/run-start.js'
@@ -52,6 +53,7 @@ export async function resumeRun(
       const values = await valuesOf(config, readCodec(checkpoint.task))
       const trainer = await Trainer.resume(config, checkpoint, values)
       if (debugNans) return await printNaN(trainer, folder)
+      await addSettings(folder, set)
       console.log(`resuming ${folder} from step ${checkpoint.step} of ${config.train.steps}`)
       const warning = await environmentWarning(checkpoint)
       if (warning !== undefined) console.error(`warning: ${warning}`)

@@ -10,6 +10,8 @@ import type { RunConfig } from '../train/config.js'
 import { evaluate } from '../train/evaluate.js'
 import type { CustomModelValues } from '../train/loss.js'
 import { divergedSteps, removeRunFiles } from '../train/run-files.js'
+import { writeOrigin } from '../train/run-origin.js'
+import type { RunOrigin } from '../train/run-origin.js'
 import type { RunEnd, Trainer } from '../train/trainer.js'
 import type { TrainerValues } from '../train/values.js'
 import { Exit } from './exit.js'
@@ -28,10 +30,19 @@ export interface Run {
   readonly values?: TrainerValues
 }
 
-/** Gives a new run a folder: `wanted`, or the next free name. Prints it, and the sizes of the data and the model. */
-export async function enterFolder(trainer: Trainer, wanted: string, values?: TrainerValues): Promise<Run> {
+/**
+ * Gives a new run a folder: `wanted`, or the next free name. Prints it, and the sizes of the data and the model. Writes
+ * there what the run was made from.
+ */
+export async function enterFolder(
+  trainer: Trainer,
+  wanted: string,
+  origin: RunOrigin,
+  values?: TrainerValues,
+): Promise<Run> {
   const folder = await nextFreeFolder(wanted)
   const lock = await RunLock.acquire(folder)
+  await writeOrigin(folder, origin)
   console.log(
     basename(folder) === basename(wanted) ? `training in ${folder}` : `${wanted} exists already; training in ${folder}`,
   )

@@ -46,7 +46,8 @@ async function begin(recipe: string | undefined, options: TrainOptions): Promise
   const { config, values } = data === undefined ? await byName(known, recipe!, set) : await onData(data, options)
   if (printConfig) return printSettings(config)
   const trainer = await Trainer.begin(config, values)
-  return enterFolder(trainer, out ?? join('runs', recipe ?? trainer.task.name), values)
+  const base = recipe === undefined ? 'train --data' : `recipe ${recipe}`
+  return enterFolder(trainer, out ?? join('runs', recipe ?? trainer.task.name), { base, data, set }, values)
 }
 
 async function byName(known: UserValues, name: string, set: readonly string[]): Promise<NamedRun> {

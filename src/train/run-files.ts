@@ -31,10 +31,10 @@ export const stepOfMetrics = (name: string): string | undefined => /^metrics\.js
 
 /** Deletes a run's files, and those that a crash left unfinished. Checkpoints, locks and other files stay. */
 export async function removeRunFiles(folder: string): Promise<void> {
-  const { start, metrics, resumedMetrics } = runFiles
+  const { start, origin, metrics, resumedMetrics } = runFiles
+  const ours: readonly string[] = [start, origin, metrics, resumedMetrics]
   for (const name of await namesIn(folder)) {
-    const isOurs = name === start || name === metrics || name === resumedMetrics || stepOfMetrics(name) !== undefined
-    if (isOurs) await rm(join(folder, name), { force: true })
+    if (ours.includes(name) || stepOfMetrics(name) !== undefined) await rm(join(folder, name), { force: true })
   }
   await removeLeftovers(folder)
 }

@@ -23,6 +23,12 @@ export async function writeOrigin(folder: string, origin: RunOrigin): Promise<vo
   await writeFileAtomically(join(folder, runFiles.origin), async handle => handle.writeFile(text), { replace: true })
 }
 
+/** Adds settings that were given when a run was resumed. */
+export async function addSettings(folder: string, set: readonly string[]): Promise<void> {
+  const origin = set.length > 0 ? await readOrigin(folder) : undefined
+  if (origin !== undefined) await writeOrigin(folder, { ...origin, set: [...origin.set, ...set] })
+}
+
 /** The `sources.json` of a run, given by its folder or a checkpoint's. Undefined if there is none, or it is broken. */
 export async function readOrigin(path: string): Promise<RunOrigin | undefined> {
   for (const folder of [path, dirname(path)]) {
