@@ -1,7 +1,9 @@
-import { filterDataset } from '../stages/filter.js'
-import { mapWithSeeds } from '../stages/map-with-seeds.js'
-import type { Preprocessor } from '../preprocessor.js'
+import { PAD_ID } from '../../text/vocabulary.js'
+import type { Dataset } from '../dataset.js'
+import type { Fields, Preprocessor } from '../preprocessor.js'
+import { ExampleSeeds } from '../random/seed-counter.js'
 import type { Seed } from '../random/seed.js'
+import { filterDataset } from '../stages/filter.js'
 import { randomInt32, splitSeed } from '../random/stateless.js'
 import { cutExample, featureKeys, roomOf, tokensOf } from './token-fields.js'
 import type { FeatureKeys } from './token-fields.js'
@@ -15,40 +17,87 @@ export interface SelectRandomChunkOptions extends FeatureKeys {
   readonly uniformRandomStart?: boolean
 }
 
+type ChunkOptions = Pick<SelectRandomChunkOptions, 'minLength' | 'uniformRandomStart'> & { readonly maxLength: number }
+
 /**
  * T5's `select_random_chunk`: one random chunk of each document. Empty documents are dropped first. A document that is
  * no longer than a chunk stays whole, unless `minLength` or `uniformRandomStart` is given.
  */
 export function selectRandomChunk(options: SelectRandomChunkOptions = {}): Preprocessor {
-  const name = 'selectRandomChunk'
-  const keys = featureKeys(name, options)
+  const keys = featureKeys(NAME, options)
   return {
-    name,
-    apply(dataset, context) {
-      const maxLength = options.maxLength ?? roomOf(context, keys.featureKey, name)
-      let longest = 0
-      const documents = filterDataset(dataset, example => {
-        const { length } = tokensOf(example, keys.featureKey, name)
-        longest = Math.max(longest, length)
-        return length > 0
-      })
-      const chunks = mapWithSeeds(documents, context.seeds, 1, (example, [seed]) => {
-        const { length } = tokensOf(example, keys.featureKey, name)
-        return cutExample(example, keys, randomChunk(length, seed, { ...options, maxLength }), name)
-      })
-      const wholeDocuments = options.minLength === undefined && !options.uniformRandomStart
-      return {
-        get length() {
-          return chunks.length
-        },
-        // The filter has seen every document of a period when its period is known, so `longest` is then final.
-        get period() {
-          const { period } = documents
-          return wholeDocuments && longest <= maxLength ? period : undefined
-        },
-        get: index => chunks.get(index),
-      }
+    name: NAME,
+    apply: (dataset, context) => {
+      const maxLength = options.maxLength ?? roomOf(context, keys.featureKey, NAME)
+      return new RandomChunks(dataset, { ...options, maxLength }, keys, new ExampleSeeds(context.seeds, 1))
     },
+  }
+}
+
+const NAME = 'selectRandomChunk'
+
+/** The result of `selectRandomChunk`. */
+export class RandomChunks implements Dataset<Fields> {
+  private readonly documents: Dataset<Fields>
+  /**
+   * The lengths of the documents that may be cut, by their indices: those of one period, or those read so far. The length
+   * of a document with a 0 in it is NaN, because `count` cannot tell how many zeros are in a chunk. Memory: about 50 bytes
+   * for each of these documents.
+   */
+  private readonly cut = new Map<number, number>()
+
+  constructor(
+    dataset: Dataset<Fields>,
+    private readonly options: ChunkOptions,
+    private readonly keys: Required<FeatureKeys>,
+    private readonly seeds: ExampleSeeds,
+  ) {
+    const { maxLength, minLength, uniformRandomStart } = options
+    const anyLength = minLength !== undefined || uniformRandomStart === true
+    let document = 0
+    // The filter sees each document of a period once, in order.
+    this.documents = filterDataset(dataset, example => {
+      const tokens = tokensOf(example, keys.featureKey, NAME)
+      if (tokens.length === 0) return false
+      if (anyLength || tokens.length > maxLength) this.cut.set(document, tokens.includes(PAD_ID) ? NaN : tokens.length)
+      document++
+      return true
+    })
+  }
+
+  get length(): number {
+    return this.documents.length
+  }
+
+  /** The chunks repeat only if no document is cut. When the period is known, all of its documents have been seen. */
+  get period(): number | undefined {
+    const { period } = this.documents
+    return this.cut.size === 0 ? period : undefined
+  }
+
+  get(index: number): Fields {
+    const document = this.documents.get(index)
+    const { length } = tokensOf(document, this.keys.featureKey, NAME)
+    return cutExample(document, this.keys, randomChunk(length, this.seeds.get(index), this.options), NAME)
+  }
+
+  /** An index up to this one at which the chunk is equal: that of the same whole document in the first epoch. */
+  first(index: number): number {
+    const document = this.documentOf(index)
+    return this.cut.has(document) ? index : document
+  }
+
+  /** The number of tokens of a chunk that are not 0, if that is known without reading the document. */
+  count(index: number): number | undefined {
+    const length = this.cut.get(this.documentOf(index))
+    if (length === undefined || Number.isNaN(length)) return undefined
+    const [from, to] = randomChunk(length, this.seeds.get(index), this.options)
+    return to - from
+  }
+
+  private documentOf(index: number): number {
+    const { period } = this.documents
+    return period === undefined ? index : index % period
   }
 }
 
@@ -56,7 +105,7 @@ export function selectRandomChunk(options: SelectRandomChunkOptions = {}): Prepr
 export function randomChunk(
   length: number,
   seed: Seed,
-  { maxLength, minLength, uniformRandomStart }: SelectRandomChunkOptions & { readonly maxLength: number },
+  { maxLength, minLength, uniformRandomStart }: ChunkOptions,
 ): [number, number] {
   const [lengthSeed, startSeed] = splitSeed(seed)
   const chunk = minLength === undefined ? maxLength : randomInt32(lengthSeed, minLength, maxLength)

@@ -66,6 +66,22 @@ describe('spanCorruption', () => {
     expect(reads - indexing).toBeLessThan(40)
   })
 
+  it('cuts documents of more than 65,536 tokens anew in each epoch, and finds any example', () => {
+    const source = datasetOf(documents([66_000, 100, -67_000, 0, 140_000, 30]))
+    const finite = pipeline(source, { epochs: 3 })
+    const order = Array.from({ length: finite.length }, (_, i) => finite.get(i))
+    const endless = pipeline(source, { epochs: null })
+    for (let i = order.length - 500; i >= 0; i -= 1999) expect(endless.get(i)).toEqual(order[i])
+  })
+
+  it('counts the chunks of long documents without reading them', () => {
+    let reads = 0
+    const all = documents([66_000, 100, 140_000, 0, 30])
+    const endless = pipeline({ length: all.length, get: index => (reads++, all[index]) }, { epochs: null })
+    endless.get(1e7)
+    expect(reads).toBeLessThan(100)
+  })
+
   it('uses every token of documents without zeros exactly once an epoch', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 0, max: 60 }), { maxLength: 300 }), lengths => {

@@ -83,7 +83,7 @@ interface Documents extends Pick<Dataset<Fields>, 'length' | 'period'> {
 
 function documentsOf(dataset: Dataset<Fields>, keys: Required<FeatureKeys>, name: string): Documents {
   const { featureKey, additionalFeatureKeys, passthroughFeatureKeys } = keys
-  const example = rememberLast(dataset)
+  const example = rememberLast(index => dataset.get(index))
   const alone = additionalFeatureKeys.length + passthroughFeatureKeys.length === 0
   const concatenated = alone && dataset instanceof ConcatenatedTokens && dataset.featureKey === featureKey
   return {

@@ -4,6 +4,7 @@ import { countTokens } from '../packing/segments.js'
 import type { Fields } from '../preprocessor.js'
 import { GrowingSums } from '../stages/growing-sums.js'
 import { rememberLast } from '../stages/remember.js'
+import { RandomChunks } from './select-random-chunk.js'
 import { tokensOf } from './token-fields.js'
 
 export interface TokenStreamOptions {
@@ -16,17 +17,22 @@ export interface TokenStreamOptions {
 
 /**
  * The tokens of all documents, one after the other. Any stretch of them can be had from the documents that hold it. Each
- * document is read once to count its tokens; of documents that repeat, those of one period are.
+ * document is read once to count its tokens; of documents that repeat, those of one period are. (Random chunks of long
+ * documents are not equal in each epoch. They are counted without reading them, but for each epoch.)
  */
 export class TokenStream {
   private readonly document: (index: number) => Int32Array
   private readonly sums: GrowingSums
 
   constructor(documents: Dataset<Fields>, { featureKey, dropPadding, stage }: TokenStreamOptions) {
-    const example = rememberLast(documents)
-    const tokens = (index: number): Int32Array => tokensOf(example(index), featureKey, stage)
-    this.document = dropPadding ? index => withoutPadding(tokens(index)) : tokens
-    this.sums = new GrowingSums(documents, dropPadding ? i => countTokens(tokens(i)) : i => tokens(i).length)
+    const tokens = (index: number): Int32Array => tokensOf(documents.get(index), featureKey, stage)
+    this.document = rememberLast(dropPadding ? index => withoutPadding(tokens(index)) : tokens)
+    const count = dropPadding ? (i: number) => countTokens(tokens(i)) : (i: number) => tokens(i).length
+    const chunks = dropPadding && documents instanceof RandomChunks ? documents : undefined
+    this.sums = new GrowingSums(documents, index => {
+      const first = chunks?.first(index) ?? index
+      return first < index ? this.sums.countOf(first) : (chunks?.count(index) ?? count(index))
+    })
   }
 
   /** The number of tokens; Infinity for documents that repeat forever. */

@@ -8,12 +8,7 @@ import { rememberLast } from './remember.js'
  * again when an output is asked for.
  */
 export function flatMapDataset<T, U>(dataset: Dataset<T>, expand: (example: T) => readonly U[]): Dataset<U> {
-  const outputs = rememberLast<readonly U[]>({
-    get length() {
-      return dataset.length
-    },
-    get: index => expand(dataset.get(index)),
-  })
+  const outputs = rememberLast(index => expand(dataset.get(index)))
   const sums = new GrowingSums(dataset, index => outputs(index).length)
   return {
     get length() {

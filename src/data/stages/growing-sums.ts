@@ -57,6 +57,11 @@ export class GrowingSums {
     return Math.floor(item / period) * this.sumBefore(period) + this.sumBefore(item % period)
   }
 
+  /** The number of outputs of an item that has been counted. */
+  countOf(item: number): number {
+    return this.counts[item]
+  }
+
   /** The item that gives output `output`, and the number of outputs before that item. */
   find(output: number): { item: number; before: number } {
     this.grow(Infinity, output + 1)

@@ -1,10 +1,8 @@
-import type { Dataset } from '../dataset.js'
-
-/** The same dataset, keeping the example that was asked for last: neighbouring outputs often need the same one. */
-export function rememberLast<T>(dataset: Dataset<T>): (index: number) => T {
-  let last: { index: number; example: T } | undefined
+/** The same function of an index, which keeps its latest result: neighbouring outputs often need the same example. */
+export function rememberLast<T>(get: (index: number) => T): (index: number) => T {
+  let last: { index: number; result: T } | undefined
   return index => {
-    if (last?.index !== index) last = { index, example: dataset.get(index) }
-    return last.example
+    if (last?.index !== index) last = { index, result: get(index) }
+    return last.result
   }
 }

@@ -171,8 +171,9 @@ describe.each(Object.entries(cases).filter(([name]) => name !== 'span_corruption
   })
 })
 
-describe('the stages of span_corruption', () => {
-  it.each((cases.span_corruption ?? []).map((c, i) => [i, c] as const))('case %i', (_, c) => {
+it.each((cases.span_corruption ?? []).map((c, i) => [i, c] as const))(
+  'the stages of span_corruption, case %i',
+  (_, c) => {
     const { noiseDensity = 0.15, meanNoiseSpanLength = 3, reservedForPacking = 0, ...rest } = options(c.args)
     const sizes = randomSpansHelper({
       inputsLength: c.sequence_length!.inputs - reservedForPacking,
@@ -196,11 +197,12 @@ describe('the stages of span_corruption', () => {
     expect(drawn.map(({ mask }) => mask.join(''))).toEqual(c.masks)
     const targetsSeeds = drawn.map(({ six }) => six.slice(4).flatMap(seed => integersOf(seed).map(String)))
     expect(targetsSeeds.slice(0, c.targets_seeds!.length)).toEqual(c.targets_seeds)
-  })
-})
+  },
+)
 
-describe('span_corruption of one long document', () => {
-  it.each((cases.span_corruption_long ?? []).map((c, i) => [i, c] as const))('case %i', (_, c) => {
+it.each((cases.span_corruption_long ?? []).map((c, i) => [i, c] as const))(
+  'span_corruption of a long document, case %i',
+  (_, c) => {
     const { length, multiplier } = c.doc!
     const document = { targets: Int32Array.from({ length }, (_, i) => 3 + ((i * multiplier) % 31000)) }
     const result = spanCorruption().apply(datasetOf([document]), contextOf(c))
@@ -212,8 +214,8 @@ describe('span_corruption of one long document', () => {
     expect(hash(examples.map(example => example.targets))).toBe(c.sha256_targets)
     expect(toLists(examples[0])).toEqual(c.first)
     expect(toLists(examples.at(-1)!)).toEqual(c.last)
-  })
-})
+  },
+)
 
 /** SHA-256 of the int32 values of all rows, one after another. */
 function hash(rows: readonly Int32Array[]): string {
