@@ -1,3 +1,6 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
@@ -7,6 +10,7 @@ import type { AcceptedAnswers, Metric } from '../metrics/metric.js'
 import { g2pCodec } from '../data/tasks/g2p.js'
 import { splitWords } from '../text/symbols.js'
 import { declareParameters } from '../model/parameters.js'
+import { plotRuns } from './plotting.js'
 import { describeModel, findModel, forwardFlops } from './inspection.js'
 import { countExamples, formatSamples, formatScores } from './report.js'
 import { escapeControls, linesOf, unknownSymbols } from './texts.js'
@@ -38,6 +42,22 @@ describe('inspect', () => {
       ['encoder', 'decoder'].flatMap(stack => [`  ${stack}/layers_0,2,4,6,8,10`, `  ${stack}/layers_1,3,5,7,9,11`]),
     )
     expect(text).toContain('bytes in bfloat16                 1,238,678,016 (1.15 GiB)')
+  })
+})
+
+describe('plot', () => {
+  it('writes a picture and says what is in it; folders with the same name are called by their paths', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'switchyard-plot-'))
+    const runs = ['a/run', 'b/run'].map(run => join(folder, run))
+    for (const run of runs) {
+      await mkdir(run, { recursive: true })
+      await writeFile(join(run, 'metrics.jsonl'), '{"step":1,"loss":2}\n{"step":2,"loss":1}\n')
+    }
+    const out = join(folder, 'curves.svg')
+    expect(await plotRuns([runs[0]], out)).toBe(`${out}: the curves of run (2 records)`)
+    expect(await plotRuns(runs, out)).toBe(`${out}: the curves of ${runs[0]} (2 records), ${runs[1]} (2 records)`)
+    expect(await readFile(out, 'utf8')).toMatch(/^<svg .*<\/svg>\n$/s)
+    await rm(folder, { recursive: true })
   })
 })
 

@@ -12,6 +12,7 @@ import { finetuneCommand } from './finetune.js'
 import { inferCommand } from './infer.js'
 import { initCommand } from './init.js'
 import { inspectCommand } from './inspect.js'
+import { plotCommand } from './plot.js'
 import { trainCommand } from './train.js'
 import { verifyCommand } from './verify.js'
 
@@ -31,6 +32,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     inferCommand(),
     evalCommand(),
     inspectCommand(),
+    plotCommand(),
     verifyCommand(),
     convertCommand(),
     initCommand(),

@@ -29,12 +29,22 @@ export const divergedSteps = async (folder: string): Promise<number[]> =>
 /** The step of a file `metricsUpTo`, as text; undefined for other names. */
 export const stepOfMetrics = (name: string): string | undefined => /^metrics\.jsonl\.step-(\d+)$/.exec(name)?.[1]
 
+/**
+ * The number in the name of a file of events for TensorBoard (`EventLog`), which orders the files of a run; undefined
+ * for other names.
+ */
+export function numberOfEvents(name: string): number | undefined {
+  const digits = /^events\.out\.tfevents\.(\d+)\./.exec(name)?.[1]
+  return digits === undefined ? undefined : Number(digits)
+}
+
 /** Deletes a run's files, and those that a crash left unfinished. Checkpoints, locks and other files stay. */
 export async function removeRunFiles(folder: string): Promise<void> {
   const { start, origin, metrics, resumedMetrics } = runFiles
   const ours: readonly string[] = [start, origin, metrics, resumedMetrics]
   for (const name of await namesIn(folder)) {
-    if (ours.includes(name) || stepOfMetrics(name) !== undefined) await rm(join(folder, name), { force: true })
+    const isNumbered = stepOfMetrics(name) !== undefined || numberOfEvents(name) !== undefined
+    if (ours.includes(name) || isNumbered) await rm(join(folder, name), { force: true })
   }
   await removeLeftovers(folder)
 }

@@ -33,6 +33,7 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
       ['train', 'g2p', '--set', 'train.steps=50'],
       'needs more than the 50 steps of this run: lower the warm-up, --set train.schedule.warmupSteps=5',
     ],
+    [['plot', 'runs/none'], "required option '--out <file>' not specified"],
     [['eval', 'runs/g2p', '--examples', '0'], 'expected a whole number of 1 or more'],
     [['eval', 'runs/g2p', '--split', 'tset'], 'Allowed choices are train, validation, test'],
     [
@@ -55,6 +56,7 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
 describe('failures end with code 1', () => {
   it.each<[string[], string | RegExp]>([
     [['infer', 'runs/none', 'word'], 'runs/none: there is no such folder'],
+    [['plot', 'runs/none', '--out', 'curves.svg'], 'runs/none: '],
     [
       ['infer', 'nosuch', 'word'],
       "nosuch: there is no such folder; a run was expected (runs/g2p), a model's folder, or a model of the Hugging Face hub",
@@ -134,7 +136,7 @@ describe('information', () => {
     expect(await cli.run('--version')).toMatchObject({ code: 0, stdout: `${version}\n` })
     const help = await cli.run('--help')
     expect(help.code).toBe(0)
-    for (const command of ['train', 'infer', 'eval', 'inspect', 'verify', 'convert', 'init', 'explain'])
+    for (const command of ['train', 'infer', 'eval', 'inspect', 'plot', 'verify', 'convert', 'init', 'explain'])
       expect(help.stdout).toContain(`  ${command} `)
     expect((await cli.run('train', '--help')).stdout).toContain(
       '--set model.encoderSparseEvery=0 --set model.decoderSparseEvery=0',

@@ -1,0 +1,41 @@
+import { readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { FileError } from '../base/errors.js'
+import { errorCode, withPath } from '../checkpoint/files.js'
+import type { MetricsRecord } from './metrics-log.js'
+import { runFiles } from './run-files.js'
+
+/**
+ * The records of a run, or of a `metrics.jsonl`, in the order of their steps. While a resumed run has not saved a
+ * checkpoint, its new records take the place of the old ones from their first step on. A line that a crash has cut off
+ * is left out.
+ */
+export async function readMetrics(path: string): Promise<MetricsRecord[]> {
+  const isFolder = await withPath(path, async () => (await stat(path)).isDirectory())
+  if (!isFolder) return recordsOf(await readFile(path, 'utf8'))
+  const old = await recordsIn(join(path, runFiles.metrics))
+  const resumed = await recordsIn(join(path, runFiles.resumedMetrics))
+  if (old.length + resumed.length === 0)
+    throw new FileError(`${path}: has no records of a training (${runFiles.metrics}); give the folder of a run`)
+  return [...old.filter(({ step }) => resumed.length === 0 || step < resumed[0].step), ...resumed]
+}
+
+async function recordsIn(path: string): Promise<MetricsRecord[]> {
+  try {
+    return recordsOf(await readFile(path, 'utf8'))
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return []
+    throw error
+  }
+}
+
+function recordsOf(text: string): MetricsRecord[] {
+  return text.split('\n').flatMap(line => {
+    try {
+      const record = JSON.parse(line) as MetricsRecord | null
+      return typeof record?.step === 'number' ? [record] : []
+    } catch {
+      return []
+    }
+  })
+}
