@@ -69,8 +69,7 @@ export class MixtureDraws {
   private countTo(block: number): void {
     while (this.counts.length <= block) {
       const last = this.counts.length - 1
-      const draws = this.draw(last)
-      this.counts.push(afterDraws(this.counts[last], draws))
+      this.counts.push(afterDraws(this.counts[last], this.block(last)))
     }
   }
 

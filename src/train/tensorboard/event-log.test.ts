@@ -19,9 +19,14 @@ function fieldsOf(bytes: Uint8Array): Map<number, (number | Uint8Array)[]> {
   const fields = new Map<number, (number | Uint8Array)[]>()
   while (reader.pos < reader.len) {
     const key = reader.uint32()
-    const read = [() => Number(reader.int64()), () => reader.double(), () => reader.bytes(), , , () => reader.float()]
+    const read: Record<number, () => number | Uint8Array> = {
+      0: () => Number(reader.int64()),
+      1: () => reader.double(),
+      2: () => reader.bytes(),
+      5: () => reader.float(),
+    }
     const values = fields.get(key >> 3) ?? []
-    values.push(read[key & 7]!())
+    values.push(read[key & 7]())
     fields.set(key >> 3, values)
   }
   return fields
