@@ -4,7 +4,7 @@
  */
 import { parseArgs } from 'node:util'
 import { formatTable } from '../src/base/format.js'
-import { encDec } from '../src/data/converters/enc-dec.js'
+import { encDecConverter } from '../src/data/converters/enc-dec.js'
 import { datasetOf } from '../src/data/dataset.js'
 import type { Dataset } from '../src/data/dataset.js'
 import { seqioPipeline } from '../src/data/pipeline.js'
@@ -84,15 +84,15 @@ const works: { [name: string]: { tokens: number; run: () => void } } = {
   'span corruption and shuffle (buffer 1,000)': { tokens: corpusTokens, run: () => readAll(corrupted(1000)) },
   'span corruption, packed in rows': {
     tokens: corpusTokens,
-    run: () => readAll(encDec({ pack: true }).convert(corrupted(), lengths)),
+    run: () => readAll(encDecConverter({ pack: true }).convert(corrupted(), lengths)),
   },
   'short pairs, packed in rows': {
     tokens: pairTokens,
-    run: () => readAll(encDec({ pack: true }).convert(datasetOf(pairs), lengths)),
+    run: () => readAll(encDecConverter({ pack: true }).convert(datasetOf(pairs), lengths)),
   },
   'short pairs, packed in rows, first fit': {
     tokens: pairTokens,
-    run: () => readAll(encDec({ pack: true, useCustomPackingOps: true }).convert(datasetOf(pairs), lengths)),
+    run: () => readAll(encDecConverter({ pack: true, useCustomPackingOps: true }).convert(datasetOf(pairs), lengths)),
   },
   'shuffle order (buffer 1,000,000)': {
     tokens: TOKENS,

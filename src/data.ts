@@ -86,6 +86,35 @@ export { triviaQaTruncateInputs } from './data/preprocessors/trivia-qa-truncate-
 export { trimTokensAtFront } from './data/preprocessors/trim-tokens-at-front.js'
 export type { FeatureKeys } from './data/preprocessors/token-fields.js'
 
+// SeqIO's preprocessors
+export { appendEos, appendEosAfterTrim } from './data/preprocessors/seqio/eos.js'
+export { preprocessTensorflowExamples } from './data/preprocessors/seqio/preprocess-tensorflow-examples.js'
+export { rekey } from './data/preprocessors/seqio/rekey.js'
+export { tokenize, tokenizeAndAppendEos } from './data/preprocessors/seqio/tokenize.js'
+export type { TokenizeOptions } from './data/preprocessors/seqio/tokenize.js'
+export { trimAndPadDataset, trimDataset, truncateInputsLeft } from './data/preprocessors/seqio/trim.js'
+
+// Feature converters: a task's features to those of a model, packed or padded
+export type { ConverterOptions, FeatureConverter } from './data/converters/converter.js'
+export { encDecConverter, prePackedEncDecConverter } from './data/converters/enc-dec.js'
+export { encoderConverter } from './data/converters/encoder.js'
+export { lmConverter } from './data/converters/lm.js'
+export { prefixLmConverter } from './data/converters/prefix-lm.js'
+export type { PrefixLmOptions } from './data/converters/prefix-lm.js'
+export { prefixSuffixLmConverter } from './data/converters/prefix-suffix-lm.js'
+export { stackRows } from './data/converters/batch.js'
+export type { PackedFeatures } from './data/converters/batch.js'
+export { PackedDataset } from './data/packing/trim-and-pack.js'
+export type { PackedRow } from './data/packing/trim-and-pack.js'
+export type { FeatureLengths, TokenFields } from './data/packing/segments.js'
+
+// Rates of mixtures, and which task each example of a mixture is drawn from
+export { mixDatasets } from './data/mixing/mix-datasets.js'
+export { MixtureDraws } from './data/mixing/mixture-draws.js'
+export type { Draw, DrawState } from './data/mixing/mixture-draws.js'
+export { mixingRateNumExamples, taskRates } from './data/mixing/rates.js'
+export type { MixtureMember, RateOptions } from './data/mixing/rates.js'
+
 // TensorFlow's random numbers, which these preprocessors draw
 export { seedOf } from './data/random/seed.js'
 export type { Seed, SeedDtype } from './data/random/seed.js'

@@ -18,7 +18,7 @@ export interface PackedFeatures {
 }
 
 /**
- * The batch of rows of an encoder-decoder, such as those of the converter `encDec`. Positions are left out: the model
+ * The batch of rows of an encoder-decoder, such as those of the converter `encDecConverter`. Positions are left out: the model
  * does not read them.
  */
 export function stackRows(rows: readonly TokenFields[]): PackedFeatures {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { datasetOf } from '../dataset.js'
 import { stackRows } from './batch.js'
-import { encDec } from './enc-dec.js'
+import { encDecConverter } from './enc-dec.js'
 
 const examples = datasetOf([
   { inputs: Int32Array.of(5, 6, 1), targets: Int32Array.of(7, 1) },
@@ -10,24 +10,24 @@ const examples = datasetOf([
 
 describe('a feature converter', () => {
   it('names the lengths that it needs', () => {
-    expect(() => encDec().convert(examples, { inputs: 4 })).toThrow(
+    expect(() => encDecConverter().convert(examples, { inputs: 4 })).toThrow(
       'EncDec needs the lengths of exactly the features inputs, targets; given are inputs',
     )
-    expect(() => encDec().modelFeatureLengths({})).toThrow(/given are none/)
+    expect(() => encDecConverter().modelFeatureLengths({})).toThrow(/given are none/)
   })
 
   it('names an example that is longer than a row or lacks a feature', () => {
-    expect(() => encDec().convert(examples, { inputs: 2, targets: 4 }).get(0)).toThrow(
+    expect(() => encDecConverter().convert(examples, { inputs: 2, targets: 4 }).get(0)).toThrow(
       'the feature "inputs" of example 0 has 3 tokens, its row 2: trim the examples or raise the length',
     )
     const half = datasetOf([{ inputs: Int32Array.of(1) }])
-    expect(() => encDec({ pack: false }).convert(half, { inputs: 2, targets: 4 }).get(0)).toThrow(
+    expect(() => encDecConverter({ pack: false }).convert(half, { inputs: 2, targets: 4 }).get(0)).toThrow(
       'example 0 has no feature "targets", which EncDec needs',
     )
   })
 
   it("makes rows that stack to the model's batch", () => {
-    const rows = encDec().convert(examples, { inputs: 6, targets: 3 })
+    const rows = encDecConverter().convert(examples, { inputs: 6, targets: 3 })
     const batch = stackRows([rows.get(0), rows.get(1)])
     expect(Object.values(batch).map(({ dtype, shape }) => [dtype, shape])).toEqual([
       ['int32', [2, 6]],

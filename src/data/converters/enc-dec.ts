@@ -6,7 +6,7 @@ import { decoderFeatures, encoderFeatures } from './stacks.js'
 /**
  * SeqIO's `EncDecFeatureConverter`, for T5 and Switch: the encoder reads `inputs`, the decoder learns to write `targets`.
  */
-export const encDec = (options: ConverterOptions = {}): FeatureConverter =>
+export const encDecConverter = (options: ConverterOptions = {}): FeatureConverter =>
   defineConverter(
     { name: 'EncDec', taskFeatures: ['inputs', 'targets'], model: row => encDecRow(row, options.bosId) },
     options,
@@ -16,7 +16,7 @@ export const encDec = (options: ConverterOptions = {}): FeatureConverter =>
  * SeqIO's `PrePackedEncDecFeatureConverter`, for examples that were packed before: each has the segment ids and
  * positions of its inputs and targets, and becomes one row.
  */
-export const prePackedEncDec = (
+export const prePackedEncDecConverter = (
   options: Omit<ConverterOptions, 'pack' | 'useCustomPackingOps'> = {},
 ): FeatureConverter =>
   defineConverter(

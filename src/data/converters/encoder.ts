@@ -6,7 +6,9 @@ import { encoderFeatures } from './stacks.js'
  * SeqIO's `EncoderFeatureConverter`, for encoder-only models (BERT): the model learns the `targets` at the places where
  * the `inputs` hold `maskId`.
  */
-export const encoder = (options: Omit<ConverterOptions, 'bosId'> & { readonly maskId: number }): FeatureConverter =>
+export const encoderConverter = (
+  options: Omit<ConverterOptions, 'bosId'> & { readonly maskId: number },
+): FeatureConverter =>
   defineConverter(
     {
       name: 'Encoder',

@@ -16,7 +16,7 @@ export interface PrefixLmOptions extends ConverterOptions {
  * As in SeqIO, the widths of the inputs are packed as features of their own. A 0 among the tokens makes its segment
  * shorter than its widths, and misaligns the widths of the row's later segments.
  */
-export const prefixLm = (options: PrefixLmOptions = {}): FeatureConverter =>
+export const prefixLmConverter = (options: PrefixLmOptions = {}): FeatureConverter =>
   defineConverter(
     {
       name: 'PrefixLM',

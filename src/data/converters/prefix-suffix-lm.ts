@@ -13,7 +13,7 @@ const SUFFIX = 2
  *
  * As in SeqIO, the targets of an example without a suffix count as its suffix.
  */
-export const prefixSuffixLm = (options: ConverterOptions = {}): FeatureConverter =>
+export const prefixSuffixLmConverter = (options: ConverterOptions = {}): FeatureConverter =>
   defineConverter(
     {
       name: 'PrefixSuffixLM',

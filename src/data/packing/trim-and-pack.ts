@@ -1,6 +1,7 @@
 import { ConfigError } from '../../base/errors.js'
 import { PAD_ID } from '../../text/vocabulary.js'
 import type { Dataset } from '../dataset.js'
+import { GrowingSums } from '../stages/growing-sums.js'
 import { FirstFit } from './first-fit.js'
 import { nextFit } from './next-fit.js'
 import { countTokens, layOut } from './segments.js'
@@ -43,10 +44,8 @@ export class PackedDataset implements Dataset<TokenFields> {
   private readonly capacities: readonly number[]
   /** The number of examples that are packed together. */
   readonly blockSize: number
-  /** The number of blocks; Infinity if the examples repeat forever. */
-  readonly blocks: number
-  /** `starts[b]` is the first row of block b, for the blocks that have been counted. */
-  private readonly starts: number[] = [0]
+  /** The rows of each block, as far as they have been counted. */
+  private readonly rows: GrowingSums
   private latest: PackedBlock | undefined
 
   constructor(
@@ -62,14 +61,24 @@ export class PackedDataset implements Dataset<TokenFields> {
     }
     if (this.names.length === 0) throw new ConfigError('packing needs the length of at least one feature')
     this.blockSize = Math.max(...this.capacities)
-    this.blocks = Math.ceil(examples.length / this.blockSize)
+    // The number of examples is asked for when rows are read: to count them may take a pass over them.
+    const blocks = (): number => this.blocks
+    const items = {
+      get length() {
+        return blocks()
+      },
+    }
+    this.rows = new GrowingSums(items, block => this.open(block).plan.length)
+  }
+
+  /** The number of blocks; Infinity if the examples repeat forever. */
+  get blocks(): number {
+    return Math.ceil(this.examples.length / this.blockSize)
   }
 
   /** The number of rows. The first call packs all examples. */
   get length(): number {
-    if (this.blocks === Infinity) return Infinity
-    while (this.starts.length <= this.blocks) this.countNextBlock()
-    return this.starts[this.blocks]
+    return this.rows.total
   }
 
   /** A row's features. The first access to a row packs the blocks before it; `block` needs no other block. */
@@ -79,12 +88,8 @@ export class PackedDataset implements Dataset<TokenFields> {
 
   /** A row, with the indices of its examples. */
   row(index: number): PackedRow {
-    while (this.starts[this.starts.length - 1] <= index && this.starts.length <= this.blocks) this.countNextBlock()
-    const block = blockOf(this.starts, index)
-    const place = index - this.starts[block]
-    if (block >= this.blocks || place >= this.open(block).plan.length)
-      throw new RangeError(`row ${index} of a packed dataset of ${this.length} rows`)
-    return this.rowOf(this.open(block), place)
+    const { item: block, before } = this.rows.find(index)
+    return this.rowOf(this.open(block), index - before)
   }
 
   /** The rows of one block. They depend only on the block's examples. */
@@ -106,11 +111,6 @@ export class PackedDataset implements Dataset<TokenFields> {
       features: this.layOut(plan[place].map(i => sequences[i])),
       members: plan[place].map(i => block * this.blockSize + i),
     }
-  }
-
-  private countNextBlock(): void {
-    const block = this.starts.length - 1
-    this.starts.push(this.starts[block] + this.open(block).plan.length)
   }
 
   /** The tokens of a block's examples: [example][feature]. */
@@ -156,16 +156,4 @@ export class PackedDataset implements Dataset<TokenFields> {
     })
     return Object.assign({}, ...features) as TokenFields
   }
-}
-
-/** The last block that starts at or before a row. Every block has at least one row. */
-function blockOf(starts: readonly number[], row: number): number {
-  let low = 0
-  let high = starts.length
-  while (high - low > 1) {
-    const middle = (low + high) >> 1
-    if (starts[middle] <= row) low = middle
-    else high = middle
-  }
-  return low
 }

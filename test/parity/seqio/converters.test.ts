@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import type { FeatureConverter } from '../../../src/data/converters/converter.js'
-import { encDec, prePackedEncDec } from '../../../src/data/converters/enc-dec.js'
-import { encoder } from '../../../src/data/converters/encoder.js'
-import { lm } from '../../../src/data/converters/lm.js'
-import { prefixLm } from '../../../src/data/converters/prefix-lm.js'
-import { prefixSuffixLm } from '../../../src/data/converters/prefix-suffix-lm.js'
+import { encDecConverter, prePackedEncDecConverter } from '../../../src/data/converters/enc-dec.js'
+import { encoderConverter } from '../../../src/data/converters/encoder.js'
+import { lmConverter } from '../../../src/data/converters/lm.js'
+import { prefixLmConverter } from '../../../src/data/converters/prefix-lm.js'
+import { prefixSuffixLmConverter } from '../../../src/data/converters/prefix-suffix-lm.js'
 import { ConfigError } from '../../../src/base/errors.js'
 import { allOf, seqioCases, tokenExamples, toLists } from './cases.js'
 import type { Lists } from './cases.js'
@@ -28,12 +28,12 @@ interface ConverterCase {
 }
 
 const makers: Record<string, (args: Args) => FeatureConverter> = {
-  EncDec: args => encDec(optionsOf(args)),
-  PrePackedEncDec: args => prePackedEncDec(optionsOf(args)),
-  LM: args => lm(optionsOf(args)),
-  PrefixLM: args => prefixLm({ ...optionsOf(args), lossOnTargetsOnly: args.loss_on_targets_only }),
-  PrefixSuffixLM: args => prefixSuffixLm(optionsOf(args)),
-  Encoder: args => encoder({ ...optionsOf(args), maskId: args.mask_id! }),
+  EncDec: args => encDecConverter(optionsOf(args)),
+  PrePackedEncDec: args => prePackedEncDecConverter(optionsOf(args)),
+  LM: args => lmConverter(optionsOf(args)),
+  PrefixLM: args => prefixLmConverter({ ...optionsOf(args), lossOnTargetsOnly: args.loss_on_targets_only }),
+  PrefixSuffixLM: args => prefixSuffixLmConverter(optionsOf(args)),
+  Encoder: args => encoderConverter({ ...optionsOf(args), maskId: args.mask_id! }),
 }
 
 const optionsOf = (args: Args) => ({

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { encDec } from '../../../src/data/converters/enc-dec.js'
+import { encDecConverter } from '../../../src/data/converters/enc-dec.js'
 import type { Dataset } from '../../../src/data/dataset.js'
 import type { TokenFields } from '../../../src/data/packing/segments.js'
 import { cacheDatasetPlaceholder, seqioPipeline } from '../../../src/data/pipeline.js'
@@ -49,7 +49,7 @@ describe("a task's examples", () => {
   it.each(seqioCases<Case[]>('pipeline.json').map((c, i) => [i, c] as const))('case %i', (_, c) => {
     const examples = examplesOf(c) as Dataset<TokenFields>
     expect(allOf(examples).map(toLists)).toEqual(c.output)
-    expect(allOf(encDec({ pack: true }).convert(examples, c.sequence_length)).map(toLists)).toEqual(c.packed)
+    expect(allOf(encDecConverter({ pack: true }).convert(examples, c.sequence_length)).map(toLists)).toEqual(c.packed)
     const backwards = examplesOf(c) as Dataset<TokenFields>
     for (let i = c.output.length - 1; i >= 0; i--) expect(toLists(backwards.get(i))).toEqual(c.output[i])
   })
