@@ -3,9 +3,11 @@
 // Tasks
 export { defineTask } from './data/define-task.js'
 export type { TaskDefinition, TaskParts } from './data/define-task.js'
+export { defineMixture } from './data/mixture.js'
+export type { MixtureEntry, MixtureParts } from './data/mixture.js'
 export type { TaskFeatures } from './data/preprocessed-task.js'
 export { makeTask, taskCodec } from './data/task.js'
-export type { Task, TaskCodec, TaskConfig, TokenOptions } from './data/task.js'
+export type { Task, TaskCodec, TaskConfig, TaskMember, TokenOptions } from './data/task.js'
 export type { Dataset } from './data/dataset.js'
 export { tokenDataset } from './data/features.js'
 export type { TokenExample } from './data/features.js'

@@ -30,3 +30,20 @@ export const mapDataset = <A, B>(dataset: Dataset<A>, change: (example: A, index
   },
   get: index => change(dataset.get(index), index),
 })
+
+/** The examples of several datasets, one dataset after the other. */
+export function concatenate<T>(datasets: readonly Dataset<T>[]): Dataset<T> {
+  return {
+    get length() {
+      return datasets.reduce((sum, { length }) => sum + length, 0)
+    },
+    get(index) {
+      let own = index
+      for (const dataset of datasets) {
+        if (own < dataset.length) return dataset.get(own)
+        own -= dataset.length
+      }
+      throw new RangeError(`there is no example ${index}`)
+    },
+  }
+}

@@ -59,11 +59,16 @@ export interface TaskParts {
  * corruption, has no answers to score: it is evaluated by its loss.
  */
 export function defineTask(parts: TaskParts): TaskDefinition {
-  if (!/^[\w.:-]+$/.test(parts.name))
-    throw new ConfigError(
-      `a task's name has letters, digits and the characters _ . : - only, not ${JSON.stringify(parts.name)}`,
-    )
+  checkTaskName(parts.name)
   return { name: parts.name, load: codec => loadParts(parts, { kind: 'custom', name: parts.name }, codec) }
+}
+
+/** Throws a ConfigError for a name that could not be part of a run's folder. */
+export function checkTaskName(name: string): void {
+  if (!/^[\w.:-]+$/.test(name))
+    throw new ConfigError(
+      `a task's name has letters, digits and the characters _ . : - only, not ${JSON.stringify(name)}`,
+    )
 }
 
 /** Opens the data of a task's parts. `config` is how a run's configuration names the task. */

@@ -18,7 +18,7 @@ export interface TaskFeatures {
 
 /** The parts of a task that is made by `preprocessedTask`. */
 export interface PreprocessedParts {
-  readonly facts: Omit<Task, 'split' | 'tokens' | 'isRandom'>
+  readonly facts: Omit<Task, 'split' | 'tokens' | 'isRandom' | 'inputExamples' | 'members'>
   readonly splits: Splits
   readonly preprocessors: readonly Preprocessor[]
   readonly features: TaskFeatures
@@ -87,6 +87,7 @@ export function preprocessedTask({ facts, splits, preprocessors, features }: Pre
   return {
     ...facts,
     isRandom,
+    inputExamples: splits.train.length,
     split(split) {
       const examples = known.get(split) ?? textExamples(split)
       known.set(split, examples)

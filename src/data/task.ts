@@ -58,8 +58,19 @@ export interface Task {
    * for example. Default: false.
    */
   readonly isRandom?: boolean
+  /** The tasks of a mixture and their rates, in the order in which SeqIO draws from them. */
+  readonly members?: readonly TaskMember[]
+  /** The number of training examples before preprocessing, by which mixtures can set rates. Default: of the tokens. */
+  readonly inputExamples?: number
   /** The token examples of a split: what training learns from, and what the loss of a split is computed on. */
   tokens(name: SplitName, options?: TokenOptions): Dataset<TokenExample>
+}
+
+/** A task of a mixture. */
+export interface TaskMember {
+  readonly task: Task
+  /** How often it is drawn, relative to the others. */
+  readonly rate: number
 }
 
 /** What a task whose preprocessors are random, or cut text to a length, needs to make its token examples. */

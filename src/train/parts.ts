@@ -1,9 +1,8 @@
 import { ConfigError } from '../base/errors.js'
 import { treeFromPaths } from '../base/pytree.js'
 import type { Tree } from '../base/pytree.js'
-import { LocalBatches } from '../data/batches/stream.js'
+import { batchStream } from '../data/batches/prefetch.js'
 import type { BatchStream } from '../data/batches/stream.js'
-import { TrainIterator } from '../data/iterator.js'
 import { taskStream } from '../data/streams/task-stream.js'
 import type { Task, TaskCodec } from '../data/task.js'
 import { loadTask } from '../data/tasks/registry.js'
@@ -136,14 +135,12 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
   return {
     config: namedConfig(config, { ...values, task }),
     task,
-    batches: new LocalBatches(
-      new TrainIterator(taskStream(task, { inputLength, targetLength, seed }), {
-        rows,
-        inputLength,
-        targetLength,
-        seed,
-      }),
-    ),
+    batches: batchStream(taskStream(task, { inputLength, targetLength, seed }), {
+      rows,
+      inputLength,
+      targetLength,
+      seed,
+    }),
     schedule: values.schedule ?? makeSchedule(train.schedule, train.steps),
     trainStep: ({ frozen, ...arrays }, inputs) => {
       step ??= stepWith(frozen)

@@ -60,9 +60,10 @@ export class StoredEpochs implements ExampleStream {
   private order: Uint32Array
 
   constructor(
-    { store, fingerprint, skipped, truncated }: StoredExamples,
-    private readonly seed: number,
+    readonly examples: StoredExamples,
+    readonly seed: number,
   ) {
+    const { store, fingerprint, skipped, truncated } = examples
     this.store = store
     this.fingerprint = fingerprint
     this.skipped = skipped

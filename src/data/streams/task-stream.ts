@@ -1,14 +1,21 @@
 import type { Task } from '../task.js'
 import { DrawnEpochs } from './drawn-epochs.js'
 import type { ExampleStream, StreamOptions } from './example-stream.js'
+import { MixedStream } from './mixed-stream.js'
 import { StoredEpochs, storeExamples } from './stored-epochs.js'
 
 /**
  * A task's training examples in random order, epoch after epoch. Examples that are the same in every epoch are encoded
- * once and stored; random ones are drawn anew in each epoch.
+ * once and stored; random ones are drawn anew in each epoch. A mixture draws from its tasks' streams.
  */
 export function taskStream(task: Task, options: StreamOptions): ExampleStream {
   const { seed, inputLength, targetLength } = options
+  if (task.members)
+    return new MixedStream(
+      task.members.map(member => taskStream(member.task, options)),
+      task.members.map(member => member.rate),
+      seed,
+    )
   const lengths = { inputs: inputLength, targets: targetLength }
   if (task.isRandom) return new DrawnEpochs(epochSeed => task.tokens('train', { lengths, seed: epochSeed }), options)
   return new StoredEpochs(storeExamples(task.tokens('train', { lengths, seed }), options), seed)
