@@ -4,6 +4,7 @@ import { libraryVersion } from '../base/version.js'
 import { errorCode, systemAdvice } from '../checkpoint/files.js'
 import { handleOutputErrors } from './output-errors.js'
 import { configCommand } from './config.js'
+import { benchCommand } from './bench.js'
 import { convertCommand } from './convert.js'
 import { evalCommand } from './eval.js'
 import { Exit } from './exit.js'
@@ -38,6 +39,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     initCommand(),
     explainCommand(),
     configCommand(),
+    benchCommand(),
   ]) {
     program.addCommand(command.copyInheritedSettings(program))
   }

@@ -41,6 +41,7 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
       '--target scores a given answer, so --num-beams would have no effect: omit it',
     ],
     [['trian', 'g2p'], "unknown command 'trian'"],
+    [['bench', 'routers', '--only', 'hsh'], 'did you mean "hash"?'],
     [['train', 'g2p', '--stepz', '3'], "unknown option '--stepz'"],
   ])('%j', async (args, message) => {
     await writeFile(join(cli.folder, 'file'), '')
@@ -241,4 +242,16 @@ describe('explain', () => {
     expect(last).toContain('switch -> S W IH CH')
     expect(last).toContain('yard -> Y AA R D')
   })
+})
+
+it('bench routers trains the same model with each router and prints a table', async () => {
+  const small = ['train.schedule.warmupSteps=1', 'train.rows=2', 'model.dModel=16', 'model.dFf=16', 'model.numHeads=1']
+  const { code, stdout } = await cli.run(
+    ...['bench', 'routers', '--steps', '2', '--only', 'top-1', '--only', 'hash'],
+    ...small.flatMap(setting => ['--set', setting]),
+  )
+  expect(code).toBe(0)
+  expect(stdout).toMatch(/^\nrouter +validation loss +accuracy +ms a step +\/ top-1 +dropped +dead experts$/m)
+  expect(stdout).toMatch(/^top-1 +\d\.\d{3} +\d+\.\d% +\d+\.\d +1\.00 +\d+\.\d% +\d+$/m)
+  expect(stdout).toMatch(/^hash +\d\.\d{3} /m)
 })
