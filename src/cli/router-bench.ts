@@ -5,14 +5,15 @@ import { nearest } from '../base/edit-distance.js'
 import { ConfigError } from '../base/errors.js'
 import { formatTable } from '../base/format.js'
 import { overrideConfig } from '../config/overrides.js'
-import { recipeOf } from '../config/recipes.js'
 import { formatPercent } from '../metrics/metric.js'
 import type { RunConfig } from '../train/config.js'
 import type { Progress } from '../train/reporter.js'
 import type { Validation } from '../train/validation.js'
 import { Trainer } from '../train/trainer.js'
+import type { TrainerValues } from '../train/values.js'
 import { Exit } from './exit.js'
 import { onInterrupt } from './interrupt.js'
+import { loadUserValues } from './user-config.js'
 
 export interface RouterBenchOptions {
   steps: number
@@ -50,12 +51,13 @@ interface Outcome {
  */
 export async function benchRouters(recipe: string, { steps, only, set }: RouterBenchOptions): Promise<void> {
   const names = only?.map(known) ?? Object.keys(variants)
-  const base = overrideConfig(recipeOf(recipe), [`train.steps=${steps}`, ...set])
+  const run = await (await loadUserValues()).runNamed(recipe)
+  const base = overrideConfig(run.config, [`train.steps=${steps}`, ...set])
   const outcomes: Outcome[] = []
   const interruption = onInterrupt(() => console.error('stopping after this step; Ctrl-C again quits at once'))
   try {
     for (const name of names) {
-      const outcome = await trainOnce(name, base, interruption.signal)
+      const outcome = await trainOnce(name, base, run.values, interruption.signal)
       if (interruption.signal.aborted) break
       outcomes.push(outcome)
     }
@@ -76,7 +78,7 @@ function known(name: string): string {
 }
 
 /** Trains one variant in a temporary folder, with one validation at the end. */
-async function trainOnce(name: string, base: RunConfig, signal: AbortSignal): Promise<Outcome> {
+async function trainOnce(name: string, base: RunConfig, values: TrainerValues, signal: AbortSignal): Promise<Outcome> {
   const { steps } = base.train
   const settings = [
     ...variants[name],
@@ -86,6 +88,7 @@ async function trainOnce(name: string, base: RunConfig, signal: AbortSignal): Pr
   ]
   let validation: Validation | undefined
   const trainer = await Trainer.begin(overrideConfig(base, settings), {
+    ...values,
     onValidation: found => {
       validation = found
     },
