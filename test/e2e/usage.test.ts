@@ -247,7 +247,7 @@ describe('explain', () => {
 it('bench routers trains the same model with each router and prints a table', async () => {
   const small = ['train.schedule.warmupSteps=1', 'train.rows=2', 'model.dModel=16', 'model.dFf=16', 'model.numHeads=1']
   const { code, stdout } = await cli.run(
-    ...['bench', 'routers', '--steps', '2', '--only', 'top-1', '--only', 'hash'],
+    ...'bench routers --steps 2 --only top-1 --only hash'.split(' '),
     ...small.flatMap(setting => ['--set', setting]),
   )
   expect(code).toBe(0)
