@@ -49,9 +49,9 @@ describe('plotCurves', () => {
     // Two runs: loss and dashed validation loss in one panel, the learning rate in another.
     expect(svg.match(/<polyline /g)).toHaveLength(6)
     expect(svg.match(/<polyline [^>]*stroke-dasharray/g)).toHaveLength(2)
-    expect(svg.match(/font-weight="600">([^<]*)/g)).toEqual([
-      'font-weight="600">loss',
-      'font-weight="600">learning rate',
+    expect(svg.match(/font-weight="bold">([^<]*)/g)).toEqual([
+      'font-weight="bold">loss',
+      'font-weight="bold">learning rate',
     ])
     expect(svg).toContain('>b&lt;</text>')
     // The axis begins at step 0 and ends at the last step.

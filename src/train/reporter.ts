@@ -1,6 +1,5 @@
 import type { Tensor } from '../engine/api/tensor.js'
 import { peakFlopsPerSecond } from './machine-peak.js'
-import { MetricsLog } from './metrics-log.js'
 import type { MetricsRecord } from './metrics-log.js'
 import { Pace } from './pace.js'
 import type { Work } from './pace.js'
@@ -37,14 +36,19 @@ export interface ReporterOptions {
   readonly onProgress?: (progress: Progress) => void
 }
 
-/** Reads the figures of finished steps: measures the pace, appends records to metrics.jsonl, and reports progress. */
+/** Where records are written: `MetricsLog`, `EventLog`. */
+export interface RecordLog {
+  append(record: MetricsRecord): Promise<void>
+}
+
+/** Reads the figures of finished steps: measures the pace, appends records to the run's logs, and reports progress. */
 export class Reporter {
   readonly pace = new Pace()
   private record: MetricsRecord | undefined
   private validation: Validation | undefined
 
   constructor(
-    private readonly log: MetricsLog,
+    private readonly logs: readonly RecordLog[],
     private readonly options: ReporterOptions,
   ) {}
 
@@ -74,7 +78,7 @@ export class Reporter {
         ...(await this.efficiency()),
         ...(await figuresOf(metrics)),
       }
-      await this.log.append(this.record)
+      await this.append(this.record)
     }
     const { record, validation } = this
     const secondsLeft = this.pace.secondsFor(steps - step)
@@ -95,12 +99,16 @@ export class Reporter {
   async recordValidation(validation: Validation): Promise<void> {
     this.validation = validation
     const { step, loss, accuracy, metric } = validation
-    await this.log.append({
+    await this.append({
       step,
       'validation/loss': loss,
       'validation/accuracy': accuracy,
       ...(metric && { [`validation/${metric.name}`]: metric.value }),
     })
+  }
+
+  private async append(record: MetricsRecord): Promise<void> {
+    for (const log of this.logs) await log.append(record)
   }
 
   /** How well the machine is used. */

@@ -59,6 +59,9 @@ describe('Trainer', () => {
     const resumed = await resume(join(folder, 'step-4'))
     await resumed.run(join(folder))
     expect(await valuesOf(resumed)).toEqual(expected)
+    // Each of the two trainings has a file of events for TensorBoard.
+    const events = (await readdir(folder)).filter(name => name.startsWith('events.out.tfevents.'))
+    expect(events).toHaveLength(2)
 
     const other = await Trainer.begin({ ...config, train: { ...config.train, seed: 4 } }, { task })
     expect(await valuesOf(other)).not.toEqual(expected)

@@ -17,6 +17,7 @@ import { requireDisk, requireMemory, stateBytes } from './footprint.js'
 import { MetricsLog } from './metrics-log.js'
 import { makeParts } from './parts.js'
 import type { RunArrays, TrainerParts } from './parts.js'
+import { EventLog } from './tensorboard/event-log.js'
 import { Reporter } from './reporter.js'
 import type { Progress } from './reporter.js'
 import { explainDivergence, readArrays, replay } from './replay.js'
@@ -156,7 +157,7 @@ export class Trainer {
     const { onNotice, onProgress } = options
     const { onStep, onCheckpoint } = this.values
     const saver = new RunSaver(folder, log, { train, resumedStep: this.savedStep, onNotice, onCheckpoint })
-    const reporter = new Reporter(log, {
+    const reporter = new Reporter([log, new EventLog(folder, this.step)], {
       train,
       flopsPerStep: this.parts.flopsPerStep,
       onProgress: progress => {

@@ -63,7 +63,14 @@ describe('switchyard finetune', () => {
     await writeTinyByT5(at('byt5'))
     const whole = [...short, ...settings({ 'train.keep': 9 })]
     expect((await cli.run('finetune', 'byt5', '--data', 'pairs.tsv', ...whole, '--out', 'runs/whole')).code).toBe(0)
-    expect((await readdir(at('runs/whole'))).sort()).toEqual(['metrics.jsonl', 'step-0', 'step-2', 'step-4'])
+    const files = (await readdir(at('runs/whole'))).sort()
+    expect(files).toEqual([
+      expect.stringMatching(/^events\.out\.tfevents\./),
+      'metrics.jsonl',
+      'step-0',
+      'step-2',
+      'step-4',
+    ])
     const params = (step: string): Promise<Buffer> => readFile(at('runs/whole', step, 'params.safetensors'))
     const last = await params('step-4')
     await rm(at('runs/whole/step-2'), { recursive: true })

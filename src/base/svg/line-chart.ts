@@ -1,11 +1,15 @@
-import { element, label, PALETTE, picture, scale, ticks, tickText } from './svg.js'
+import { axes, niceAxis, scaleX, scaleY } from './axes.js'
+import type { PlotArea } from './axes.js'
+import { element, label, picture, seriesColors } from './element.js'
 
-/** A curve: points in the order of x. */
+type Point = readonly [x: number, y: number]
+
+/** A curve: points in the order of x. Points whose y is not finite are left out. */
 export interface Curve {
-  readonly points: readonly (readonly [x: number, y: number])[]
-  /** The index of the curve's name in the chart's legend, which gives its colour. */
+  readonly points: readonly Point[]
+  /** The index of the curve's name in the legend, which gives its color. */
   readonly name: number
-  /** Drawn with dashes, to tell it from another curve of the same colour. */
+  /** Drawn with dashes, to tell it from another curve of the same color. */
   readonly dashed?: boolean
 }
 
@@ -15,137 +19,109 @@ export interface Panel {
   readonly curves: readonly Curve[]
 }
 
-const WIDTH = 760
-const PANEL = { height: 260, left: 72, right: 36, top: 34, bottom: 40 }
-/** A curve of more points is drawn through the means of this many groups of points, over the range of each group. */
-const GROUPS = 300
-
 /** The words of a chart. */
 export interface ChartText {
-  /** The legend: names of curves, one for each colour. */
+  /** The legend: names of curves, one for each color. */
   readonly names: readonly string[]
   /** What dashed curves are. */
   readonly dashedName: string
   readonly xLabel: string
 }
 
+const WIDTH = 760
+const PANEL_HEIGHT = 260
+const MARGIN = { left: 72, right: 36, top: 34, bottom: 44 }
+const DASHES = '6 4'
+/** A longer curve is drawn through the means of this many groups of points, over the range of each group. */
+const GROUPS = 300
+
 /** A picture of panels, one above the other, with the same x axis from 0 to the greatest x, and a legend. */
 export function lineChart(panels: readonly Panel[], { names, dashedName, xLabel }: ChartText): string {
   const dashes = panels.some(({ curves }) => curves.some(({ dashed }) => dashed))
   const legend = legendOf(names, dashes ? dashedName : undefined)
-  const lastX = panels
-    .flatMap(({ curves }) => curves.flatMap(({ points }) => points))
-    .reduce((greatest, [x]) => Math.max(greatest, x), 0)
-  const height = legend.height + panels.length * PANEL.height
+  const lastX = greatest(panels.flatMap(({ curves }) => curves.flatMap(({ points }) => points.map(([x]) => x))))
   return picture(
     WIDTH,
-    height,
+    legend.height + panels.length * PANEL_HEIGHT,
     legend.svg,
-    ...panels.map((panel, i) => drawPanel(panel, legend.height + i * PANEL.height, lastX, xLabel)),
+    ...panels.map((panel, i) => drawPanel(panel, legend.height + i * PANEL_HEIGHT, lastX, xLabel)),
   )
 }
 
 function legendOf(names: readonly string[], dashedName?: string): { svg: string; height: number } {
-  const entries = names.map((name, i) => ({ name, dashed: false, colour: colourOf(i) }))
-  if (dashedName !== undefined) entries.push({ name: dashedName, dashed: true, colour: '#666' })
-  let x = PANEL.left
+  const entries: [name: string, color: string, dashes?: string][] = names.map((name, i) => [name, colorOf(i)])
+  if (dashedName !== undefined) entries.push([dashedName, '#666', DASHES])
+  let x = MARGIN.left
   let y = 22
-  const parts = entries.map(({ name, dashed, colour }) => {
+  const parts = entries.map(([name, stroke, dashes]) => {
     const width = 44 + 7 * name.length
-    if (x + width > WIDTH - PANEL.right && x > PANEL.left) [x, y] = [PANEL.left, y + 20]
-    const svg = line(x, y - 4, x + 24, y - 4, colour, 2, dashed) + label(name, { x: x + 30, y })
+    if (x + width > WIDTH - MARGIN.right && x > MARGIN.left) [x, y] = [MARGIN.left, y + 20]
+    const at = { x1: x, x2: x + 24, y1: y - 4, y2: y - 4 }
+    const sample = element('line', { ...at, stroke, 'stroke-width': 2, 'stroke-dasharray': dashes })
+    const entry = sample + label(name, x + 30, y)
     x += width
-    return svg
+    return entry
   })
   return { svg: parts.join(''), height: y + 10 }
 }
 
-function drawPanel({ title, curves }: Panel, y: number, lastX: number, xLabel: string): string {
-  const points = curves.flatMap(curve => curve.points).filter(([, value]) => Number.isFinite(value))
-  const box = { x0: PANEL.left, x1: WIDTH - PANEL.right, y0: y + PANEL.top, y1: y + PANEL.height - PANEL.bottom }
-  const heading = label(title, { x: box.x0, y: y + PANEL.top - 10, 'font-size': 14, 'font-weight': 600 })
-  if (points.length === 0) return heading + label('no finite values', { x: box.x0 + 8, y: box.y0 + 20 })
-  const xs = [0, lastX] as const
-  const ys = rangeOf(
-    points.map(([, value]) => value),
-    0.05,
-  )
-  const toX = scale(xs, [box.x0, box.x1])
-  const toY = scale(ys, [box.y1, box.y0])
-  const grid = ticks(...ys, 5).map(
-    value =>
-      line(box.x0, toY(value), box.x1, toY(value), '#ddd', 1) +
-      label(tickText(value), { x: box.x0 - 8, y: toY(value) + 4, 'text-anchor': 'end' }),
-  )
-  const steps = ticks(...xs, 8).map(
-    value =>
-      line(toX(value), box.y1, toX(value), box.y1 + 4, '#888', 1) +
-      label(tickText(value), { x: toX(value), y: box.y1 + 17, 'text-anchor': 'middle' }),
-  )
-  const frame =
-    line(box.x0, box.y1, box.x1, box.y1, '#888', 1) +
-    label(xLabel, { x: (box.x0 + box.x1) / 2, y: box.y1 + 33, 'text-anchor': 'middle', fill: '#666' })
-  return [heading, ...grid, ...steps, frame, ...curves.map(curve => drawCurve(curve, toX, toY))].join('')
+function drawPanel({ title, curves }: Panel, top: number, lastX: number, xLabel: string): string {
+  const area: PlotArea = {
+    left: MARGIN.left,
+    top: top + MARGIN.top,
+    width: WIDTH - MARGIN.left - MARGIN.right,
+    height: PANEL_HEIGHT - MARGIN.top - MARGIN.bottom,
+  }
+  const heading = label(title, area.left, area.top - 10, { 'font-size': 14, 'font-weight': 'bold' })
+  const values = curves.flatMap(({ points }) => points.map(([, y]) => y)).filter(Number.isFinite)
+  if (values.length === 0) return heading + label('no finite values', area.left + 8, area.top + 20)
+  const x = niceAxis(0, lastX, 8)
+  const y = niceAxis(-greatest(values.map(value => -value)), greatest(values))
+  const place = ([px, py]: Point): Point => [scaleX(area, x, px), scaleY(area, y, py)]
+  return [heading, axes(area, x, y, { x: xLabel, y: '' }), ...curves.map(curve => drawCurve(curve, place))].join('')
 }
 
-function drawCurve(
-  { points, name, dashed = false }: Curve,
-  toX: (x: number) => number,
-  toY: (y: number) => number,
-): string {
-  const colour = colourOf(name)
-  const finite = points.filter(([, value]) => Number.isFinite(value))
-  if (finite.length === 1)
-    return element('circle', { cx: toX(finite[0][0]), cy: toY(finite[0][1]), r: 3, fill: colour })
+function drawCurve({ points, name, dashed }: Curve, place: (point: Point) => Point): string {
+  const color = colorOf(name)
+  const finite = points.filter(([, y]) => Number.isFinite(y))
+  if (finite.length === 1) {
+    const [cx, cy] = place(finite[0])
+    return element('circle', { cx, cy, r: 3, fill: color })
+  }
+  const path = (ends: readonly Point[]): string =>
+    ends
+      .map(point =>
+        place(point)
+          .map(pixel => pixel.toFixed(1))
+          .join(','),
+      )
+      .join(' ')
   const groups = inGroups(finite)
-  const path = (ends: readonly (readonly [number, number])[]): string =>
-    ends.map(([x, value]) => `${toX(x).toFixed(1)},${toY(value).toFixed(1)}`).join(' ')
-  const middle = element('polyline', {
+  const curve = element('polyline', {
     points: path(groups.map(({ x, mean }) => [x, mean])),
     fill: 'none',
-    stroke: colour,
+    stroke: color,
     'stroke-width': 1.8,
     'stroke-linejoin': 'round',
-    ...(dashed && { 'stroke-dasharray': '6 4' }),
+    'stroke-dasharray': dashed ? DASHES : undefined,
   })
-  if (groups.length === finite.length) return middle
-  const above = groups.map(({ x, high }) => [x, high] as const)
-  const below = groups.map(({ x, low }) => [x, low] as const).reverse()
-  return element('polygon', { points: path([...above, ...below]), fill: colour, opacity: 0.15 }) + middle
+  if (groups.length === finite.length) return curve
+  const above = groups.map(({ x, high }): Point => [x, high])
+  const below = groups.map(({ x, low }): Point => [x, low]).reverse()
+  return element('polygon', { points: path([...above, ...below]), fill: color, opacity: 0.15 }) + curve
 }
 
-/** Points in groups of neighbours, each with its mean and range. */
-function inGroups(points: readonly (readonly [number, number])[]) {
+/** Points in groups of neighbours, each with its middle, mean and range. */
+function inGroups(points: readonly Point[]) {
   const size = Math.max(1, Math.ceil(points.length / GROUPS))
   return Array.from({ length: Math.ceil(points.length / size) }, (_, g) => {
     const group = points.slice(g * size, (g + 1) * size)
-    const values = group.map(([, value]) => value)
-    return {
-      x: group[group.length >> 1][0],
-      mean: values.reduce((sum, value) => sum + value, 0) / values.length,
-      low: Math.min(...values),
-      high: Math.max(...values),
-    }
+    const ys = group.map(([, y]) => y)
+    const [x] = group[group.length >> 1]
+    return { x, mean: ys.reduce((sum, y) => sum + y, 0) / ys.length, low: Math.min(...ys), high: Math.max(...ys) }
   })
 }
 
-/** The interval of values, wider by a share of it at both ends. */
-function rangeOf(values: readonly number[], margin: number): [number, number] {
-  const low = values.reduce((a, b) => Math.min(a, b), Infinity)
-  const high = values.reduce((a, b) => Math.max(a, b), -Infinity)
-  const extra = (high - low || Math.abs(high) || 1) * margin
-  return [low - extra, high + extra]
-}
+const greatest = (values: readonly number[]): number => values.reduce((a, b) => Math.max(a, b), -Infinity)
 
-const colourOf = (name: number): string => PALETTE[name % PALETTE.length]
-
-const line = (x1: number, y1: number, x2: number, y2: number, colour: string, width: number, dashed = false): string =>
-  element('line', {
-    x1,
-    y1,
-    x2,
-    y2,
-    stroke: colour,
-    'stroke-width': width,
-    ...(dashed && { 'stroke-dasharray': '6 4' }),
-  })
+const colorOf = (name: number): string => seriesColors[name % seriesColors.length]
