@@ -23,7 +23,8 @@ export type { BestValidation } from './train/best.js'
 export type { Progress } from './train/reporter.js'
 export type { MetricsRecord } from './train/metrics-log.js'
 export type { RunConfig, TrainConfig } from './train/config.js'
-export { openBestCheckpoint, openCheckpoint } from './train/checkpointing.js'
+export { openCheckpoint } from './train/checkpointing.js'
+export type { CheckpointChoice, ChooseOptions } from './train/choose-checkpoint.js'
 
 // Fine-tuning: the weights that a run begins with, and which parameters it trains
 export type { Restored, StartingPoint } from './train/restore/start.js'

@@ -8,6 +8,7 @@ import { TextGenerator } from '../infer/text-generator.js'
 import type { TextModel } from '../infer/text-generator.js'
 import { searchOf } from '../infer/text-options.js'
 import type { TextOptions } from '../infer/text-options.js'
+import type { CheckpointChoice } from '../train/choose-checkpoint.js'
 import { unknownIn } from '../data/tokenizers/coverage.js'
 import { escapeControls, linesOf, unknownSymbols } from './texts.js'
 
@@ -23,11 +24,12 @@ export async function answerTexts(
   path: string,
   texts: readonly string[],
   options: TextOptions,
-  { bits, ...output }: Output & { bits?: Bits },
+  { bits, checkpoint, ...output }: Output & { bits?: Bits; checkpoint?: CheckpointChoice },
 ): Promise<void> {
   const model = await openTextModel(path, {
     maxNewTokens: options.maxNewTokens,
     bits,
+    checkpoint,
     onNotice: message => console.error(message),
   })
   // Options that contradict each other are refused before any text is read.

@@ -14,6 +14,7 @@ import { writeNativeWeights } from '../checkpoint/native-weights.js'
 import { newWeights } from '../checkpoint/weights.js'
 import { openWeights } from '../open/open-weights.js'
 import type { OpenedWeights } from '../open/open-weights.js'
+import type { CheckpointChoice } from '../train/choose-checkpoint.js'
 import { vocabularyFiles } from '../text/files.js'
 import { countParameters } from '../model/parameters.js'
 import { preset } from '../model/presets.js'
@@ -32,11 +33,16 @@ export async function writeNewWeights(
 export interface ConvertOptions {
   to: 'safetensors' | 't5x' | 'native'
   dtype?: 'float32' | 'bfloat16' | keyof typeof bitsOf
+  /** Which checkpoint of a run. Default: the best. */
+  checkpoint?: CheckpointChoice
 }
 
 /** Writes the weights of a folder, a checkpoint or a model of the hub in another format, one parameter at a time. */
 export async function convertWeights(source: string, folder: string, options: ConvertOptions): Promise<void> {
-  const weights = await openWeights(source)
+  const weights = await openWeights(source, {
+    choice: options.checkpoint,
+    onNotice: message => console.error(message),
+  })
   try {
     await write(folder, weights, options, options.to === 't5x' ? {} : await vocabularyIn(source))
   } finally {

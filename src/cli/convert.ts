@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander'
 import { invocation } from './invocation.js'
+import { checkpointOption } from './options.js'
 import type { ConvertOptions } from './conversion.js'
 
 export const convertCommand = (): Command =>
@@ -24,6 +25,7 @@ export const convertCommand = (): Command =>
         'the type of the written weights (default: as in the source); int8 and int4 quantize kernels and need --to native',
       ).choices(['float32', 'bfloat16', 'int8', 'int4']),
     )
+    .addOption(checkpointOption())
     .option('--revision <name>', 'for a hub model: a branch, tag or commit (default: main)')
     .action(
       async (source: string, folder: string, { revision, ...options }: ConvertOptions & { revision?: string }) => {

@@ -1,12 +1,14 @@
 import { Command, Option } from 'commander'
 import { SwitchyardError } from '../base/errors.js'
 import type { SplitName } from '../data/source.js'
-import { wholeNumber } from './options.js'
+import type { CheckpointChoice } from '../train/choose-checkpoint.js'
+import { checkpointOption, wholeNumber } from './options.js'
 
 interface EvalOptions {
   split: SplitName
   examples?: number
   numBeams?: number
+  checkpoint?: CheckpointChoice
 }
 
 export const evalCommand = (): Command =>
@@ -18,14 +20,17 @@ export const evalCommand = (): Command =>
     )
     .option('--examples <count>', 'how many examples (default: all)', wholeNumber(1))
     .option('--num-beams <n>', 'beam search with this many beams, instead of greedy generation', wholeNumber(1))
-    .action(async (folder: string, { split, examples, numBeams }: EvalOptions) => {
+    .addOption(checkpointOption())
+    .action(async (folder: string, { split, examples, numBeams, checkpoint }: EvalOptions) => {
       const { openModel } = await import('../open/open-model.js')
       const { loadUserValues } = await import('./user-config.js')
       const { evaluate } = await import('../train/evaluate.js')
       const { formatSamples, formatScores } = await import('./report.js')
       const { watchPredictions } = await import('./progress.js')
-      const { params, config, codec, notice } = await openModel(folder)
-      if (notice !== undefined) console.error(notice)
+      const { params, config, codec } = await openModel(folder, {
+        choice: checkpoint,
+        onNotice: message => console.error(message),
+      })
       const known = await loadUserValues()
       const task = await known.loadTask(config.task, codec)
       if (task.split(split).length === 0) {

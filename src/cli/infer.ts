@@ -1,7 +1,8 @@
 import { Command, Option } from 'commander'
 import { ConfigError } from '../base/errors.js'
 import type { TextOptions } from '../infer/text-options.js'
-import { anyNumber, bitsOf, collect, wholeNumber } from './options.js'
+import type { CheckpointChoice } from '../train/choose-checkpoint.js'
+import { anyNumber, bitsOf, checkpointOption, collect, wholeNumber } from './options.js'
 
 interface InferOptions extends Omit<TextOptions, 'noRepeatNgram'> {
   /** The value of `--no-repeat-ngram`. commander reads `--no-` as a negation: true if it is absent, else its number. */
@@ -10,6 +11,7 @@ interface InferOptions extends Omit<TextOptions, 'noRepeatNgram'> {
   target?: string
   quantize?: 'int8' | 'int4'
   revision?: string
+  checkpoint?: CheckpointChoice
 }
 
 export const inferCommand = (): Command =>
@@ -32,6 +34,7 @@ export const inferCommand = (): Command =>
         'int4',
       ]),
     )
+    .addOption(checkpointOption())
     .option('--revision <name>', 'for a model of the hub: a branch, tag or commit (default: main)')
     .option('--target <answer>', 'score this answer instead of generating one: its log-probability is the third column')
     .option('--max-new-tokens <n>', 'maximum number of tokens in an answer', wholeNumber(1))
@@ -55,7 +58,7 @@ export const inferCommand = (): Command =>
       async (
         model: string,
         texts: string[],
-        { json = false, target, quantize, revision, repeatNgram, ...rest }: InferOptions,
+        { json = false, target, quantize, revision, checkpoint, repeatNgram, ...rest }: InferOptions,
       ) => {
         const options: TextOptions = { ...rest, ...(repeatNgram === true ? {} : { noRepeatNgram: repeatNgram }) }
         const ways = Object.keys(options).filter(way => way !== 'maxNewTokens')
@@ -64,6 +67,6 @@ export const inferCommand = (): Command =>
         const { findFolder } = await import('./find-folder.js')
         const folder = await findFolder(model, revision)
         const { answerTexts } = await import('./answering.js')
-        await answerTexts(folder, texts, options, { json, target, bits: quantize && bitsOf[quantize] })
+        await answerTexts(folder, texts, options, { json, target, checkpoint, bits: quantize && bitsOf[quantize] })
       },
     )

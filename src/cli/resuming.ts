@@ -45,7 +45,7 @@ export async function resumeRun(
   const lock = printConfig ? undefined : await RunLock.acquire(folder)
   let run: Run | undefined
   try {
-    const checkpoint = await openCheckpoint(given)
+    const checkpoint = await openCheckpoint(given, { withOptimizer: true, onNotice: message => console.error(message) })
     try {
       const config = overrideConfig(parseRunConfig(checkpoint.config, `the configuration in ${checkpoint.folder}`), set)
       if (lock === undefined) return printSettings(config)

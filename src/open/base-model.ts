@@ -20,7 +20,7 @@ export interface BaseModel {
  * begun. Throws a ConfigError if the model has a custom router, which only a program can supply.
  */
 export async function openBaseModel(path: string, onNotice: (message: string) => void): Promise<BaseModel> {
-  const weights = await openWeights(path)
+  const weights = await openWeights(path, { onNotice })
   try {
     if (weights.router.custom !== undefined) throw missingValue('router', weights.router.custom)
     const { run } = weights

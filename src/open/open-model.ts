@@ -4,7 +4,8 @@ import { readCodec } from '../data/task.js'
 import type { TaskCodec } from '../data/task.js'
 import { declareParameters } from '../model/parameters.js'
 import type { ModelParams } from '../model/types.js'
-import { describeBest, isRun, openBestCheckpoint, readTree } from '../train/checkpointing.js'
+import { isRun, openCheckpoint, readTree } from '../train/checkpointing.js'
+import type { ChooseOptions } from '../train/choose-checkpoint.js'
 import type { RunConfig } from '../train/config.js'
 import { mergedReader } from '../train/trainable/merged-reader.js'
 
@@ -15,13 +16,11 @@ export interface OpenedModel {
   /** The codec it was trained with. `loadTask(config.task, codec)` loads its data as well. */
   readonly codec: TaskCodec
   readonly step: number
-  /** A sentence for a person if the run's best checkpoint was chosen. */
-  readonly notice: string | undefined
 }
 
-/** Reads the model of a run's best checkpoint (its latest, if it does not validate its model), or of a checkpoint's own folder. */
-export async function openModel(path: string): Promise<OpenedModel> {
-  const checkpoint = await openBestCheckpoint(path)
+/** Reads the model of a run's best checkpoint, or the one that the options choose; or of a checkpoint's own folder. */
+export async function openModel(path: string, options: ChooseOptions = {}): Promise<OpenedModel> {
+  const checkpoint = await openCheckpoint(path, { ...options, choice: options.choice ?? 'best' })
   try {
     if (!isRun(checkpoint))
       throw new FileError(
@@ -31,13 +30,7 @@ export async function openModel(path: string): Promise<OpenedModel> {
     const config = parseRunConfig(checkpoint.config, `the configuration in ${checkpoint.folder}`)
     const stored = mergedReader(checkpoint.params, config.train.lora)
     const params = (await readTree(stored, declareParameters(config.model, config.router))) as ModelParams
-    return {
-      params,
-      config,
-      codec: readCodec(checkpoint.task),
-      step: checkpoint.step,
-      notice: describeBest(path, checkpoint),
-    }
+    return { params, config, codec: readCodec(checkpoint.task), step: checkpoint.step }
   } finally {
     await checkpoint.close()
   }

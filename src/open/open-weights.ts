@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { ConfigError } from '../base/errors.js'
 import { isFile } from '../checkpoint/files.js'
 import { openHfWeights } from '../checkpoint/names/hf-folder.js'
 import { openT5xWeights } from '../checkpoint/names/t5x-weights.js'
@@ -6,7 +7,8 @@ import type { Checkpoint } from '../checkpoint/native.js'
 import { nativeWeights } from '../checkpoint/native-weights.js'
 import { t5x } from '../checkpoint/t5x/t5x.js'
 import type { Weights } from '../checkpoint/weights.js'
-import { isRun, openBestCheckpoint } from '../train/checkpointing.js'
+import { isRun, openCheckpoint } from '../train/checkpointing.js'
+import type { ChooseOptions } from '../train/choose-checkpoint.js'
 import type { RunConfig } from '../train/config.js'
 import { mergedReader } from '../train/trainable/merged-reader.js'
 import { nativeSchema } from '../config/schema.js'
@@ -22,15 +24,19 @@ export interface OpenedWeights extends Weights {
 
 /**
  * Opens the weights at a path: a Hugging Face folder, a T5X checkpoint, a run, or a native checkpoint that `convert`
- * wrote.
+ * wrote. Of a run, the best checkpoint by default.
  */
-export async function openWeights(path: string): Promise<OpenedWeights> {
-  if (await isFile(join(path, 'config.json'))) return openHfWeights(path)
-  return (await t5x.detect(path)) ? openT5xWeights(path) : openNativeWeights(path)
+export async function openWeights(path: string, options: ChooseOptions = {}): Promise<OpenedWeights> {
+  const isHf = await isFile(join(path, 'config.json'))
+  if (!isHf && !(await t5x.detect(path)))
+    return openNativeWeights(path, { ...options, choice: options.choice ?? 'best' })
+  if (options.choice !== undefined)
+    throw new ConfigError(`${path}: this is not a run of Switchyard, so it has no checkpoints to choose from`)
+  return isHf ? openHfWeights(path) : openT5xWeights(path)
 }
 
-async function openNativeWeights(path: string): Promise<OpenedWeights> {
-  const checkpoint = await openBestCheckpoint(path)
+async function openNativeWeights(path: string, options: ChooseOptions): Promise<OpenedWeights> {
+  const checkpoint = await openCheckpoint(path, options)
   try {
     const what = `the configuration in ${checkpoint.folder}`
     if (isRun(checkpoint)) {

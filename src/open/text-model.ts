@@ -1,4 +1,3 @@
-import { describeBest } from '../train/checkpointing.js'
 import { ConfigError, SwitchyardError } from '../base/errors.js'
 import { formatBytes, formatCount } from '../base/format.js'
 import { memoryProblem } from '../checkpoint/free-memory.js'
@@ -8,6 +7,7 @@ import type { LoadOptions } from '../infer/load.js'
 import type { TextModel } from '../infer/text-generator.js'
 import { countParameters } from '../model/parameters.js'
 import { modelCodec } from './model-codec.js'
+import type { CheckpointChoice } from '../train/choose-checkpoint.js'
 import { openWeights } from './open-weights.js'
 import type { OpenedWeights } from './open-weights.js'
 
@@ -18,21 +18,21 @@ const MOST_NEW_TOKENS = 4096
 const LARGE_BYTES = 2 ** 28
 
 export interface TextModelOptions extends LoadOptions {
-  /** Receives messages for a person: a large model is being loaded, or T5's vocabulary is assumed. */
+  /** Which checkpoint of a run. Default: the best. */
+  checkpoint?: CheckpointChoice
+  /** Receives messages for a person: which checkpoint is opened, or that T5's vocabulary is assumed. */
   onNotice?: (message: string) => void
 }
 
 /** Loads the model of a run, a Hugging Face folder or a T5X checkpoint, with its vocabulary, for a TextGenerator. */
 export async function openTextModel(
   path: string,
-  { maxNewTokens, bits, router, onNotice = () => undefined }: TextModelOptions = {},
+  { maxNewTokens, bits, router, checkpoint, onNotice = () => undefined }: TextModelOptions = {},
 ): Promise<TextModel> {
   if (maxNewTokens !== undefined && maxNewTokens > MOST_NEW_TOKENS)
     throw new ConfigError(`an answer has at most ${MOST_NEW_TOKENS} tokens, not ${maxNewTokens} (maxNewTokens)`)
-  const weights = await openWeights(path)
+  const weights = await openWeights(path, { onNotice, choice: checkpoint })
   try {
-    const best = weights.run && describeBest(path, weights.run.checkpoint)
-    if (best !== undefined) onNotice(best)
     const codec = await modelCodec(weights, onNotice)
     checkFits(weights, bits, onNotice)
     return await loadTextModel(weights, codec, {

@@ -1,8 +1,8 @@
 import { readdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import type { DType } from '../base/dtypes.js'
-import { FileError } from '../base/errors.js'
+import { ConfigError, FileError } from '../base/errors.js'
 import { leavesWithPaths, treeFromPaths } from '../base/pytree.js'
 import type { Tree } from '../base/pytree.js'
 import { exists } from '../checkpoint/atomic.js'
@@ -16,6 +16,8 @@ import { fromHost } from '../engine/api/tensor.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import { defaultEngine } from '../engine/api/engine.js'
 import type { TensorTree } from '../engine/api/tracing.js'
+import { openChosen } from './choose-checkpoint.js'
+import type { ChooseOptions } from './choose-checkpoint.js'
 import { readRunStart } from './run-start.js'
 import { requireFinite, viewsOf } from './snapshot.js'
 import type { HostTensors } from './snapshot.js'
@@ -52,28 +54,18 @@ export async function saveTensors(
   return saveCheckpoint(folder, { ...facts, ...(await environment()), ...tensors }, keep)
 }
 
-/** Opens the checkpoint that `findCheckpoint` finds. Close it after use. */
-export const openCheckpoint = async (path: string): Promise<Checkpoint> => loadCheckpoint(await findCheckpoint(path))
-
 /**
- * Opens the checkpoint at a path to use its model: of a run that has validated its model, the best checkpoint; else the
- * latest. A path of a checkpoint's own folder opens that one. Close it after use.
+ * Opens a checkpoint: the one at the path itself, or of the run at the path the one that `openChosen` chooses. Close it
+ * after use.
  */
-export async function openBestCheckpoint(path: string): Promise<Checkpoint> {
-  const latest = await openCheckpoint(path)
-  const { best, folder, step } = latest
-  if (best === undefined || best.step === step || (await native.detect(path))) return latest
-  const better = join(dirname(folder), `step-${best.step}`)
-  if (!(await exists(better))) return latest
-  await latest.close()
-  return loadCheckpoint(better)
+export async function openCheckpoint(path: string, options: ChooseOptions = {}): Promise<Checkpoint> {
+  if (await native.detect(path)) {
+    if (typeof options.choice === 'number')
+      throw new ConfigError(`${path}: this is one checkpoint, so none can be chosen by its step: give the run's folder`)
+    return loadCheckpoint(path)
+  }
+  return (await openChosen(path, options)) ?? loadCheckpoint(await findCheckpoint(path))
 }
-
-/** Says that a run's best checkpoint was opened, and why it is the best; undefined if it was not chosen so. */
-export const describeBest = (path: string, { step, best, folder }: Checkpoint): string | undefined =>
-  best?.step === step && folder !== path
-    ? `using step ${step} of ${path}, the best of its validations (${best.figure} ${Number(best.value.toPrecision(4))})`
-    : undefined
 
 /** The folder of a checkpoint: the path itself, or the latest checkpoint of the run at the path. */
 export async function findCheckpoint(path: string): Promise<string> {

@@ -6,7 +6,7 @@ import { leavesWithPaths } from '../base/pytree.js'
 import { safetensors } from '../checkpoint/safetensors.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import { configWith, task } from '../../test/train/small-run.js'
-import { openBestCheckpoint, openCheckpoint } from './checkpointing.js'
+import { openCheckpoint } from './checkpointing.js'
 import type { RunConfig } from './config.js'
 import { evaluate } from './evaluate.js'
 import { Trainer } from './trainer.js'
@@ -93,7 +93,7 @@ describe('validation', () => {
       `step-${best.step}`,
       'step-8',
     ])
-    const opened = await openBestCheckpoint(join(folder, 'run'))
+    const opened = await openCheckpoint(join(folder, 'run'), { choice: 'best' })
     await opened.close()
     expect(opened.step).toBe(best.step)
     const latest = await openCheckpoint(join(folder, 'run'))

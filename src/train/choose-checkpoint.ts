@@ -1,0 +1,99 @@
+import { ConfigError, FileError } from '../base/errors.js'
+import { goBack, readInfo } from '../checkpoint/checkpoint-info.js'
+import type { CheckpointInfo } from '../checkpoint/checkpoint-info.js'
+import { verifyTensors } from '../checkpoint/checksum.js'
+import { loadCheckpoint } from '../checkpoint/native.js'
+import type { Checkpoint } from '../checkpoint/native.js'
+import { listCheckpoints } from '../checkpoint/run-folder.js'
+
+/**
+ * Which checkpoint of a run: the best one by its validations (the latest, if the run has none), the latest, or that of a
+ * step.
+ */
+export type CheckpointChoice = 'best' | 'latest' | number
+
+export interface ChooseOptions {
+  /** Default: the latest. */
+  readonly choice?: CheckpointChoice
+  /** Whether the optimizer's state is verified as well as the parameters. Default: false. */
+  readonly withOptimizer?: boolean
+  /** Receives a line about the choice of the best checkpoint, and warnings about damaged ones. */
+  readonly onNotice?: (message: string) => void
+}
+
+interface Found {
+  readonly step: number
+  readonly path: string
+}
+
+/**
+ * Opens a checkpoint of a run, after every tensor was compared with its checksum (about a second for a gigabyte). A
+ * damaged one gives way to the newest that is not, with a warning, except one that was chosen by its step. Throws a
+ * FileError that says what is wrong with each if all are damaged. Undefined if the run has no checkpoint.
+ */
+export async function openChosen(run: string, options: ChooseOptions = {}): Promise<Checkpoint | undefined> {
+  const { choice = 'latest', withOptimizer = false, onNotice = () => undefined } = options
+  const newestFirst = (await listCheckpoints(run)).reverse()
+  if (newestFirst.length === 0) return undefined
+  const damages: string[] = []
+  for (const found of await candidates(run, newestFirst, choice, onNotice)) {
+    try {
+      const checkpoint = await openVerified(found.path, withOptimizer)
+      if (damages.length > 0) onNotice(`warning: ${damages.at(-1)}; step ${found.step} of ${run} is used instead`)
+      return checkpoint
+    } catch (error) {
+      if (!(error instanceof FileError) || typeof choice === 'number') throw error
+      damages.push(error.message.replace(`; ${goBack(found.path)}`, ''))
+    }
+  }
+  throw new FileError(`${run}: every checkpoint of this run is damaged:\n${damages.map(d => `  ${d}`).join('\n')}`)
+}
+
+/** The checkpoints to try, in this order. */
+async function candidates(
+  run: string,
+  newestFirst: readonly Found[],
+  choice: CheckpointChoice,
+  onNotice: (message: string) => void,
+): Promise<readonly Found[]> {
+  if (choice === 'latest') return newestFirst
+  if (typeof choice === 'number') {
+    const chosen = newestFirst.filter(({ step }) => step === choice)
+    if (chosen.length > 0) return chosen
+    const steps = newestFirst.map(({ step }) => step).reverse()
+    throw new ConfigError(`${run}: there is no checkpoint of step ${choice}; it has ${steps.join(', ')}`)
+  }
+  const best = await bestOf(newestFirst)
+  const chosen = newestFirst.find(({ step }) => step === best?.step)
+  if (best === undefined || chosen === undefined) return newestFirst
+  const latest = newestFirst[0].step
+  onNotice(
+    `using step ${best.step} of ${run}, the best of its validations (${best.figure} ${formatFigure(best.value)})` +
+      (latest === best.step ? '' : `; --checkpoint latest takes step ${latest}`),
+  )
+  return [chosen, ...newestFirst.filter(found => found !== chosen)]
+}
+
+const formatFigure = (value: number): string => String(Number(value.toPrecision(4)))
+
+/** The best checkpoint, as the newest readable one records it. */
+async function bestOf(newestFirst: readonly Found[]): Promise<CheckpointInfo['best']> {
+  for (const { path } of newestFirst) {
+    const stored = await readInfo(path).catch(() => undefined)
+    if (stored !== undefined) return stored.info.best
+  }
+  return undefined
+}
+
+async function openVerified(folder: string, withOptimizer: boolean): Promise<Checkpoint> {
+  const checkpoint = await loadCheckpoint(folder)
+  try {
+    const { params, optimizer, state } = checkpoint
+    for (const part of withOptimizer ? [params, optimizer, state] : [params])
+      if (part !== undefined) await verifyTensors(part)
+    return checkpoint
+  } catch (error) {
+    await checkpoint.close()
+    throw error
+  }
+}
