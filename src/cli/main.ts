@@ -14,6 +14,7 @@ import { inferCommand } from './infer.js'
 import { initCommand } from './init.js'
 import { inspectCommand } from './inspect.js'
 import { plotCommand } from './plot.js'
+import { resumeCommand } from './resume.js'
 import { trainCommand } from './train.js'
 import { verifyCommand } from './verify.js'
 
@@ -29,6 +30,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     .showHelpAfterError('(--help lists the commands and options)')
   for (const command of [
     trainCommand(),
+    resumeCommand(),
     finetuneCommand(),
     inferCommand(),
     evalCommand(),

@@ -132,7 +132,7 @@ function alreadyFinished({ folder, step }: Pick<Checkpoint, 'folder' | 'step'>, 
 }
 
 /** The run under runs/ with the newest checkpoint, or the newest folder for runs that have no checkpoint yet. */
-async function latestRun(): Promise<string> {
+export async function latestRun(): Promise<string> {
   const names = await readdir('runs').catch(() => [])
   const runs = await Promise.all(
     names.map(async name => {

@@ -10,6 +10,18 @@ export interface MetricsRecord {
   readonly [name: string]: number | readonly number[]
 }
 
+/** Figures that measure the machine. All others are the same bit for bit in every run of a configuration. */
+const ofMachine = ['examplesPerSecond', 'tokensPerSecond', 'flopsPerSecond', 'shareOfPeak', 'shareWaitedForData']
+
+/** Whether a figure measures the machine, and therefore differs from run to run. */
+export const isOfMachine = (name: string): boolean => ofMachine.includes(name)
+
+/** The records of a run's `metrics.jsonl`. A last line that a crash has cut off is left out. */
+export async function readRecords(folder: string): Promise<MetricsRecord[]> {
+  const lines = await linesOf(join(folder, runFiles.metrics))
+  return lines.filter(line => stepOf(line) !== Infinity).map(line => JSON.parse(line) as MetricsRecord)
+}
+
 /**
  * A run's `metrics.jsonl`: one JSON object a line, in the order of the steps.
  *
@@ -34,7 +46,7 @@ export class MetricsLog {
   /** Continues the log after a step: 0 for a new run. */
   async open(step: number): Promise<void> {
     await this.recover(step)
-    const lines = await this.lines()
+    const lines = await linesOf(this.path)
     const kept = lines.filter(line => stepOf(line) <= step)
     this.rewound = kept.length < lines.length ? kept : undefined
   }
@@ -78,14 +90,14 @@ export class MetricsLog {
       else await rm(path, { force: true })
     }
   }
+}
 
-  private async lines(): Promise<string[]> {
-    try {
-      return (await readFile(this.path, 'utf8')).split('\n').filter(line => line !== '')
-    } catch (error) {
-      if (errorCode(error) === 'ENOENT') return []
-      throw error
-    }
+async function linesOf(path: string): Promise<string[]> {
+  try {
+    return (await readFile(path, 'utf8')).split('\n').filter(line => line !== '')
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return []
+    throw error
   }
 }
 

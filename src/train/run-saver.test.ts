@@ -88,7 +88,7 @@ describe('saving in the background', () => {
   })
 
   it('has at most one save in flight: the next one waits, which is said once', async () => {
-    const { saver, notices } = await makeSaver()
+    const { saver, notices } = await makeSaver({ noticeAfter: 40 })
     for (const step of [2, 6]) {
       const unblock = blockDisk()
       await saver.save(facts(step), arrays(step))

@@ -18,6 +18,8 @@ export interface RunSaverOptions {
   readonly onNotice?: (message: string) => void
   /** Called when a checkpoint is in place. */
   readonly onCheckpoint?: (checkpoint: SavedCheckpoint) => void | Promise<void>
+  /** The notice is given after a wait of this many milliseconds. Default: 2000. */
+  readonly noticeAfter?: number
 }
 
 /**
@@ -32,7 +34,7 @@ export class RunSaver {
   private resumedStep: number | undefined
   private inFlight: Promise<void> | undefined
   private failure: { readonly error: unknown } | undefined
-  private isSlowNoticed = false
+  private isWaitNoticed = false
   private readonly copies = { params: new Snapshot(), optimizer: new Snapshot() }
 
   constructor(
@@ -49,8 +51,9 @@ export class RunSaver {
    * after a resume is complete when the promise resolves, because it takes the place of later checkpoints and records.
    */
   async save(facts: RunFacts, arrays: TrainArrays): Promise<void> {
-    if (this.inFlight !== undefined) this.noticeSlow()
+    const began = performance.now()
     await this.settle()
+    this.noticeWait(performance.now() - began)
     this.check()
     if (!this.options.train.asyncSave || this.resumedStep !== undefined) return this.saveNow(facts, arrays)
     const params = await this.copies.params.take(arrays.params)
@@ -116,12 +119,13 @@ export class RunSaver {
     await this.options.onCheckpoint?.({ step, folder: checkpoint })
   }
 
-  private noticeSlow(): void {
-    if (this.isSlowNoticed) return
-    this.isSlowNoticed = true
-    const { checkpointEvery } = this.options.train
-    this.options.onNotice?.(
-      `saving a checkpoint takes longer than ${checkpointEvery} steps, so training waits for it: a larger train.checkpointEvery avoids this`,
+  /** Says once that training has waited long for a save. */
+  private noticeWait(milliseconds: number): void {
+    const { train, noticeAfter = 2000, onNotice } = this.options
+    if (this.isWaitNoticed || milliseconds < noticeAfter) return
+    this.isWaitNoticed = true
+    onNotice?.(
+      `saving a checkpoint takes longer than ${train.checkpointEvery} steps, so training waits for it: a larger train.checkpointEvery avoids this`,
     )
   }
 }

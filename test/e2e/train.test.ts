@@ -1,10 +1,13 @@
 import type { ChildProcess } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { latestCheckpoint } from '../../src/checkpoint/run-folder.js'
+import { isOfMachine, readRecords } from '../../src/train/metrics-log.js'
 import { Cli, tiny } from './cli.js'
 import type { Ended } from './cli.js'
+import { live, STEPS, writeScript } from './killed-runs.js'
 
 let cli: Cli
 beforeAll(async () => {
@@ -345,5 +348,68 @@ describe('switchyard infer and eval', () => {
     )
     expect(evaluated).toMatchObject({ code: 0, stderr: '' })
     expect(evaluated.stdout).toMatch(/on 5 of the [\d,]+ held-out words/)
+  })
+})
+
+describe('switchyard resume', () => {
+  it('is train --resume, and proves with --prove that resuming is exact, without changing the run', async () => {
+    const finished = await cli.run('resume', 'runs/first')
+    expect(finished.stdout).toContain('already finished at step 6; --set train.steps=12 continues')
+    const before = await contents('runs/first/step-6')
+    const names = await readdir(at('runs/first'))
+    const proved = await cli.run('resume', 'runs/first', '--prove')
+    expect(proved, proved.stderr).toMatchObject({ code: 0 })
+    expect(proved.stdout).toMatch(/training runs\/first again from step 4 to step 6, in a scratch folder/)
+    expect(proved.stdout).toMatch(/compared with the run's step 6: \d+ tensors .* 2 records of metrics\.jsonl/)
+    expect(proved.stdout).toContain('equal bit for bit')
+    expect(await contents('runs/first/step-6')).toEqual(before)
+    expect(await readdir(at('runs/first'))).toEqual(names)
+
+    const log = at('runs/first/metrics.jsonl')
+    const text = await readFile(log, 'utf8')
+    await writeFile(log, text.replace(/("step":6,.*"loss":)/, '$11'))
+    const refuted = await cli.run('resume', 'runs/first', '--prove')
+    await writeFile(log, text)
+    expect(refuted.code).toBe(1)
+    expect(refuted.stdout).toMatch(/not equal: 1 difference\n {2}loss of step 6 is/)
+  })
+})
+
+const files = async (folder: string): Promise<string[]> =>
+  (await readdir(folder, { recursive: true, withFileTypes: true }))
+    .filter(entry => entry.isFile())
+    .map(entry => join(entry.parentPath, entry.name).slice(folder.length + 1))
+    .sort()
+
+describe('kill -9', () => {
+  const KILLS = 20
+
+  it(`${KILLS} times, in saves too: nothing is lost, and the end is that of an uninterrupted run bit for bit`, async () => {
+    const [whole, killed] = [at('whole'), at('killed')]
+    const script = await writeScript(cli)
+    expect((await live(script, whole, false)).code).toBe(0)
+
+    let inSaves = 0
+    for (let kill = 0; kill < KILLS; kill++) {
+      const { step, code } = await live(script, killed, true)
+      if (code === 0) break
+      if (readdirSync(killed).some(name => name.startsWith('.switchyard-'))) inSaves++
+      const latest = Number(/step-(\d+)/.exec((await latestCheckpoint(killed)) ?? 'step-0')![1])
+      // When a step is reported, the save of the one before has begun, so the one before that is complete.
+      expect(latest).toBeGreaterThanOrEqual(step - 2)
+    }
+    expect(inSaves).toBeGreaterThan(0)
+    expect((await live(script, killed, false)).code).toBe(0)
+
+    expect(await files(killed)).toEqual(await files(whole))
+    expect((await files(whole)).filter(name => name.endsWith('params.safetensors'))).toHaveLength(6)
+    for (const name of (await files(whole)).filter(name => name !== 'metrics.jsonl'))
+      expect(await readFile(join(killed, name)), name).toEqual(await readFile(join(whole, name)))
+    const records = async (folder: string): Promise<object[]> =>
+      (await readRecords(folder)).map(record =>
+        Object.fromEntries(Object.entries(record).filter(([name]) => !isOfMachine(name))),
+      )
+    expect(await records(whole)).toHaveLength(STEPS)
+    expect(await records(killed)).toEqual(await records(whole))
   })
 })
