@@ -15,7 +15,9 @@ import { newWeights } from '../checkpoint/weights.js'
 import { openWeights } from '../open/open-weights.js'
 import type { OpenedWeights } from '../open/open-weights.js'
 import type { CheckpointChoice } from '../train/choose-checkpoint.js'
+import { readCodec } from '../data/task.js'
 import { vocabularyFiles } from '../text/files.js'
+import { hfTokenizerFiles } from '../text/hf-tokenizer.js'
 import { countParameters } from '../model/parameters.js'
 import { preset } from '../model/presets.js'
 import { bitsOf } from './options.js'
@@ -68,13 +70,22 @@ async function write(
   await requireDiskSpace(folder, writtenBytes(weights, dtype), smallerType(weights, to, dtype))
   requireMemory(weights)
   const stored = dtype === 'float32' || dtype === 'bfloat16' ? dtype : undefined
-  if (weights.texts && to !== 'native')
+  const tokenizer = to === 'safetensors' ? tokenizerOf(weights) : undefined
+  if (weights.texts && to !== 'native' && tokenizer === undefined)
     console.error(
-      `the format ${to} cannot hold a run's vocabulary, so infer cannot use ${folder}: --to native keeps the vocabulary`,
+      `the format ${to} cannot hold this run's vocabulary, so infer cannot use ${folder}: --to native keeps the vocabulary`,
     )
-  if (to === 'safetensors') return writeHfWeights(folder, weights, { dtype: stored, files })
+  if (to === 'safetensors') return writeHfWeights(folder, weights, { dtype: stored, files: { ...files, ...tokenizer } })
   if (to === 't5x') return writeT5xWeights(folder, weights, { dtype: stored })
   return writeNativeWeights(folder, weights, { dtype: stored, bits, files, texts: weights.texts })
+}
+
+/** The tokenizer's files for Hugging Face, if one of its tokenizers does what the run's codec does. */
+function tokenizerOf({ texts }: OpenedWeights): Record<string, Uint8Array> | undefined {
+  if (texts === undefined) return undefined
+  const { inputs, targets, prepare } = readCodec(texts.task)
+  const changesTexts = prepare('A') !== 'A'
+  return inputs === targets && !changesTexts ? hfTokenizerFiles(inputs) : undefined
 }
 
 /**

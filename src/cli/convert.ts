@@ -14,9 +14,9 @@ export const convertCommand = (): Command =>
     .addOption(
       new Option(
         '--to <format>',
-        'safetensors: a Hugging Face folder; t5x: a T5X checkpoint; native: a Switchyard checkpoint',
+        'safetensors or hf: a Hugging Face folder, which from_pretrained opens; t5x: a T5X checkpoint; native: a Switchyard checkpoint',
       )
-        .choices(['safetensors', 't5x', 'native'])
+        .choices(['safetensors', 'hf', 't5x', 'native'])
         .default('safetensors'),
     )
     .addOption(
@@ -28,10 +28,15 @@ export const convertCommand = (): Command =>
     .addOption(checkpointOption())
     .option('--revision <name>', 'for a hub model: a branch, tag or commit (default: main)')
     .action(
-      async (source: string, folder: string, { revision, ...options }: ConvertOptions & { revision?: string }) => {
+      async (
+        source: string,
+        folder: string,
+        { revision, ...options }: Omit<ConvertOptions, 'to'> & { to: ConvertOptions['to'] | 'hf'; revision?: string },
+      ) => {
         const { findFolder } = await import('./find-folder.js')
         const { convertWeights } = await import('./conversion.js')
-        await convertWeights(await findFolder(source, revision), folder, options)
+        const to = options.to === 'hf' ? 'safetensors' : options.to
+        await convertWeights(await findFolder(source, revision), folder, { ...options, to })
         console.log(`written to ${folder}; to see what it holds: ${invocation()} inspect ${folder}`)
       },
     )

@@ -46,6 +46,12 @@ describe('loadVocabulary', () => {
     expect((await loadVocabulary(small)).toJSON()).toEqual(vocabulary.toJSON())
   })
 
+  it('has no sentinels if tokenizer_config.json says so', async () => {
+    const path = folderOf('without', { 'tokenizer_config.json': '{"tokenizer_class": "T5Tokenizer", "extra_ids": 0}' })
+    copyFileSync(small, join(path, 'spiece.model'))
+    expect((await loadVocabulary(path)).size).toBe(367)
+  })
+
   it('loads a tokenizer.json', async () => {
     const vocabulary = await loadVocabulary(
       folderOf('json', { 'tokenizer.json': tokenizerJson, 'tokenizer_config.json': '{}' }),

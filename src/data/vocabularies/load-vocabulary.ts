@@ -27,7 +27,15 @@ const byteConfig = z.object({
  * `tokenizer_config.json`. The files are not trusted; a FileError says what is missing or wrong.
  */
 export async function loadVocabulary(path: string): Promise<Vocabulary> {
-  return readVocabulary((await isFolder(path)) ? await findFile(path) : path)
+  if (!(await isFolder(path))) return readVocabulary(path)
+  const file = await findFile(path)
+  return file.endsWith('.model') && (await hasNoSentinels(path)) ? readModel(file, 0) : readVocabulary(file)
+}
+
+/** Whether a folder's tokenizer_config.json says that no sentinels follow the pieces of its spiece.model. */
+async function hasNoSentinels(folder: string): Promise<boolean> {
+  const text = await readFile(join(folder, 'tokenizer_config.json'), 'utf8').catch(() => '{}')
+  return /"extra_ids":\s*0\b/.test(text)
 }
 
 /** T5's vocabulary, which Flan-T5 and Switch use as well: 32,000 pieces and 100 sentinels. The package contains it. */
@@ -52,8 +60,9 @@ async function readVocabulary(path: string): Promise<Vocabulary> {
   })
 }
 
-const readModel = (path: string): Promise<SentencePieceVocabulary> =>
-  build(path, MAX_MODEL_BYTES, bytes => SentencePieceVocabulary.fromModel(bytes))
+/** `sentinels` follow the model's pieces; T5's number by default. */
+const readModel = (path: string, sentinels?: number): Promise<SentencePieceVocabulary> =>
+  build(path, MAX_MODEL_BYTES, bytes => SentencePieceVocabulary.fromModel(bytes, sentinels))
 
 function bytesFromConfig(json: unknown): ByteVocabulary {
   const result = byteConfig.safeParse(json)
