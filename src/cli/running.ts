@@ -7,7 +7,6 @@ import { listCheckpoints } from '../checkpoint/run-folder.js'
 import { RunLock } from '../checkpoint/run-lock.js'
 import { countActiveParameters, countParameters, declareParameters } from '../model/parameters.js'
 import type { RunConfig } from '../train/config.js'
-import { evaluate } from '../train/evaluate.js'
 import type { CustomModelValues } from '../train/loss.js'
 import { divergedSteps, removeRunFiles } from '../train/run-files.js'
 import { writeOrigin } from '../train/run-origin.js'
@@ -16,9 +15,10 @@ import type { RunEnd, Trainer } from '../train/trainer.js'
 import type { TrainerValues } from '../train/values.js'
 import { Exit } from './exit.js'
 import { onInterrupt } from './interrupt.js'
+import { reportHeldOut } from './held-out.js'
 import { invocation } from './invocation.js'
-import { showProgress, watchPredictions } from './progress.js'
-import { countExamples, formatSamples, formatScores } from './report.js'
+import { showProgress } from './progress.js'
+import { countExamples } from './report.js'
 import { shellWord } from './shell-word.js'
 
 /** A training that is ready to run in its folder, which it has locked. */
@@ -111,11 +111,14 @@ function describeRun({ task, config: { model, router, train } }: Trainer): void 
   for (const note of task.notes ?? []) console.log(note)
   const specs = declareParameters(model, router)
   const examples = task.split('train')
+  const { inputLength, targetLength } = train
+  const count =
+    examples.length || task.tokens('train', { lengths: { inputs: inputLength, targets: targetLength } }).length
   const inputs = new Set(examples.map(example => example.input)).size
   // For a data set that repeats its inputs, the number of examples alone would overstate its size.
   const repeated = inputs < examples.length / 2
   console.log(
-    `${task.name}: ${countExamples(examples.length, task)} to learn from${repeated ? `, with only ${formatCount(inputs)} different ${inputs === 1 ? 'input' : 'inputs'}` : ''}; ` +
+    `${task.name}: ${countExamples(count, task)} to learn from${repeated ? `, with only ${formatCount(inputs)} different ${inputs === 1 ? 'input' : 'inputs'}` : ''}; ` +
       `${formatCount(countParameters(specs))} parameters, ${formatCount(countActiveParameters(specs))} used per token; ${formatCount(train.steps)} steps`,
   )
 }
@@ -126,20 +129,8 @@ async function conclude({ trainer, folder, values }: Run): Promise<void> {
   const params = await trainer.bestParams(folder)
   if (trainer.best !== undefined && trainer.best.step !== trainer.step)
     console.log(`\nevaluating step ${trainer.best.step}, the best of the validations`)
-  const result = await watchPredictions(task.units.many, onProgress =>
-    evaluate(params, config, task, {
-      ...customModel(values),
-      split: 'test',
-      limit: config.train.evalExamples,
-      onProgress,
-    }),
-  )
-  const evaluated = result.total > 0
-  console.log(
-    evaluated
-      ? `\nheld-out ${task.units.many}:\n\n${formatSamples(result, 12)}\n\n${formatScores(result, task)}`
-      : '\nno example fell into the held-out split, so there is nothing to evaluate on',
-  )
+  const evaluated = await reportHeldOut(params, config, task, customModel(values))
+  if (!evaluated) console.log('\nno example fell into the held-out split, so there is nothing to evaluate on')
   const name = shellWord(folder)
   const longer = `train --resume ${name} --set train.steps=${4 * config.train.steps}`
   const { inputs, train: larger = longer } = task.suggestions

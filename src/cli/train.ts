@@ -8,7 +8,7 @@ export const trainCommand = (): Command =>
     .description('train a model by a recipe, or on your own pairs of texts, and evaluate it on held-out examples')
     .argument(
       '[recipe]',
-      'g2p: English spelling to phonemes, about four minutes on 2 cores; g2p-full: a larger model, about an hour',
+      'g2p: English spelling to phonemes, about four minutes on 2 cores; g2p-full: a larger model, about an hour; brown: span corruption on the Brown Corpus; or a recipe or a task of your switchyard.config.ts',
     )
     .option('--set <path=value>', 'change a setting, such as train.steps=300; may be given again', collect, [])
     .option('--resume [folder]', 'continue a run, by default the latest under runs/')

@@ -36,7 +36,7 @@ export function defineMixture({ name, tasks, ...rates }: MixtureParts): TaskDefi
         const { task, rate } = 'load' in entry ? { task: entry, rate: undefined } : entry
         loaded.push({ task: await task.load(codec), rate })
       }
-      const leaves = new Map(loaded.flatMap(({ task }) => leavesOf(task)).map(task => [task.name, task]))
+      const leaves = new Map(loaded.flatMap(({ task }) => leafTasks(task)).map(task => [task.name, task]))
       checkCodecs(name, [...leaves.values()])
       const members = loaded.map(({ task, rate = mixingRateNumExamples(inputExamples(task), rates) }) =>
         memberOf(task, rate),
@@ -72,11 +72,12 @@ const memberOf = ({ name, members }: Task, rate: number): MixtureMember => ({
   members: members?.map(({ task, rate: own }) => memberOf(task, own)),
 })
 
-const leavesOf = (task: Task): Task[] => task.members?.flatMap(member => leavesOf(member.task)) ?? [task]
+/** The tasks of a mixture; a task itself if it is none. */
+export const leafTasks = (task: Task): Task[] => task.members?.flatMap(member => leafTasks(member.task)) ?? [task]
 
 /** The number of examples by which proportional rates are computed: those of the source, before preprocessors. */
 const inputExamples = (task: Task): number =>
-  leavesOf(task).reduce((sum, leaf) => sum + (leaf.inputExamples ?? leaf.tokens('train').length), 0)
+  leafTasks(task).reduce((sum, leaf) => sum + (leaf.inputExamples ?? leaf.tokens('train').length), 0)
 
 /** Throws a ConfigError if tasks have different vocabularies: a model has one. */
 function checkCodecs(name: string, [first, ...others]: readonly Task[]): void {

@@ -1,6 +1,7 @@
 import type { PackedFeatures } from '../data/converters/batch.js'
 import { packBatch } from '../data/open-rows.js'
 import type { TokenExample } from '../data/features.js'
+import type { SplitName } from '../data/source.js'
 import type { Task } from '../data/task.js'
 import { jit } from '../engine/api/jit.js'
 import type { Tensor } from '../engine/api/tensor.js'
@@ -26,7 +27,7 @@ export interface Validation {
   readonly better: 'higher' | 'lower'
 }
 
-/** Computes a model's figures on the validation split, as often as it is asked to. */
+/** Computes a model's figures on the validation split, or another one, as often as it is asked to. */
 export class Validator {
   /** The examples as packed batches, made at first use. */
   private batches: PackedFeatures[] | undefined
@@ -36,6 +37,7 @@ export class Validator {
     private readonly config: RunConfig,
     private readonly task: Task,
     private readonly values: CustomModelValues,
+    private readonly split: SplitName = 'validation',
   ) {
     const { model, router } = config
     this.evaluateBatch = jit(function validate(params: ModelParams, batch: Batch) {
@@ -67,7 +69,8 @@ export class Validator {
     return { step, loss, accuracy, metric: metric && { name: metric.name, value: metric.value }, ...chosen }
   }
 
-  private async targetFigures(params: ModelParams): Promise<{ loss: number; accuracy: number }> {
+  /** The mean cross entropy of the targets, and the share that is predicted right. */
+  async targetFigures(params: ModelParams): Promise<{ loss: number; accuracy: number }> {
     let [loss, accuracy, tokens] = [0, 0, 0]
     for (const features of this.packed()) {
       const figures = this.evaluateBatch(params, batchOf(features))
@@ -97,16 +100,16 @@ export class Validator {
   }
 
   private packed(): readonly PackedFeatures[] {
-    return (this.batches ??= packExamples(this.task, this.config))
+    return (this.batches ??= packExamples(this.task, this.config, this.split))
   }
 }
 
 type Figure = 'crossEntropy' | 'accuracy' | 'targetTokens'
 
-/** The validation examples, or `train.validateExamples` of them, in batches of the size that one training step holds. */
-function packExamples(task: Task, { train }: RunConfig): PackedFeatures[] {
+/** The examples of a split, or `train.validateExamples` of them, in batches of the size that one training step holds. */
+function packExamples(task: Task, { train }: RunConfig, split: SplitName): PackedFeatures[] {
   const { inputLength, targetLength, seed, validateExamples } = train
-  const all = task.tokens('validation', { lengths: { inputs: inputLength, targets: targetLength }, seed })
+  const all = task.tokens(split, { lengths: { inputs: inputLength, targets: targetLength }, seed })
   const count = Math.min(validateExamples ?? all.length, all.length)
   const examples: TokenExample[] = []
   for (let i = 0; i < count; i++) {
