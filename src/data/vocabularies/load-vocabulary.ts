@@ -9,7 +9,7 @@ import { SentencePieceVocabulary } from '../../text/sentencepiece.js'
 import { vocabularyFiles } from '../../text/files.js'
 import { MAX_MODEL_BYTES } from '../../text/spiece-model.js'
 import { fromTokenizerJson } from '../../text/tokenizer-json.js'
-import type { Vocabulary } from '../../text/vocabulary.js'
+import type { Vocabulary, VocabularyReference } from '../../text/vocabulary.js'
 
 /** The largest tokenizer.json of the family, that of mT5, has 16 MB. */
 const MAX_JSON_BYTES = 2 ** 26
@@ -38,9 +38,14 @@ async function hasNoSentinels(folder: string): Promise<boolean> {
   return /"extra_ids":\s*0\b/.test(text)
 }
 
-/** T5's vocabulary, which Flan-T5 and Switch use as well: 32,000 pieces and 100 sentinels. The package contains it. */
-export async function loadT5Vocabulary(): Promise<SentencePieceVocabulary> {
-  return readModel(fileURLToPath(new URL('../../../assets/t5-vocab/spiece.model', import.meta.url)))
+/**
+ * T5's vocabulary, which Flan-T5 and Switch use as well: 32,000 pieces and 100 sentinels. The package contains it. With
+ * `reference: 'seqio'` it gives SeqIO's ids also for texts in which a sentinel follows a letter.
+ */
+export async function loadT5Vocabulary(
+  options: { readonly reference?: VocabularyReference } = {},
+): Promise<SentencePieceVocabulary> {
+  return readModel(fileURLToPath(new URL('../../../assets/t5-vocab/spiece.model', import.meta.url)), undefined, options)
 }
 
 async function findFile(folder: string): Promise<string> {
@@ -61,8 +66,12 @@ async function readVocabulary(path: string): Promise<Vocabulary> {
 }
 
 /** `sentinels` follow the model's pieces; T5's number by default. */
-const readModel = (path: string, sentinels?: number): Promise<SentencePieceVocabulary> =>
-  build(path, MAX_MODEL_BYTES, bytes => SentencePieceVocabulary.fromModel(bytes, sentinels))
+const readModel = (
+  path: string,
+  sentinels?: number,
+  options?: { readonly reference?: VocabularyReference },
+): Promise<SentencePieceVocabulary> =>
+  build(path, MAX_MODEL_BYTES, bytes => SentencePieceVocabulary.fromModel(bytes, sentinels, options))
 
 function bytesFromConfig(json: unknown): ByteVocabulary {
   const result = byteConfig.safeParse(json)
