@@ -42,6 +42,10 @@ export { spamSource } from './data/sources/npm/spam-assassin.js'
 export type { Fields, FieldValue } from './data/preprocessor.js'
 
 // T5's token preprocessors
+export { SeqioBatches } from './data/batches/seqio-batches.js'
+export type { SeqioBatchesOptions } from './data/batches/seqio-batches.js'
+export type { BatchStream } from './data/batches/stream.js'
+export type { IteratorState, TrainBatch } from './data/iterator.js'
 export { cacheDatasetPlaceholder, seqioPipeline } from './data/pipeline.js'
 export type { PipelineOptions } from './data/pipeline.js'
 export type { Feature, Preprocessor, PreprocessorContext, SeedCounter } from './data/preprocessor.js'

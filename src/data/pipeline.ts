@@ -10,8 +10,8 @@ import { shuffleDataset } from './stages/shuffle.js'
 const CACHE_PLACEHOLDER = 'cacheDatasetPlaceholder'
 
 /**
- * SeqIO's `CacheDatasetPlaceholder`: marks where a task's examples are the same in every epoch and may be cached. Random
- * preprocessors belong after it, because the repetition of the examples begins there.
+ * SeqIO's `CacheDatasetPlaceholder`: marks where a task's examples are the same in every epoch and may be cached.
+ * Random preprocessors belong after it, because the repetition of the examples begins there.
  */
 export const cacheDatasetPlaceholder = (): Preprocessor => ({ name: CACHE_PLACEHOLDER, apply: dataset => dataset })
 
@@ -33,9 +33,10 @@ export interface PipelineOptions {
 const SEED_STEP = 42
 
 /**
- * A task's examples exactly as SeqIO's `Task.get_dataset` makes them: source, preprocessors before the cache placeholder,
- * repetition, preprocessors after it, trimming to the lengths, shuffle. Without a placeholder all preprocessors come
- * after the repetition. Any example of any epoch can be had at once: see the stages for what their indexes cost.
+ * A task's examples exactly as SeqIO's `Task.get_dataset` makes them: source, preprocessors before the cache
+ * placeholder, repetition, preprocessors after it, trimming to the lengths, shuffle. Without a placeholder all
+ * preprocessors come after the repetition. Any example of any epoch can be had at once: see the stages for what their
+ * indexes cost.
  */
 export function seqioPipeline(source: Dataset<Fields>, options: PipelineOptions): Dataset<Fields> {
   const { preprocessors, features, lengths = null, seed, epochs = 1, shuffleBufferSize = null } = options

@@ -95,6 +95,7 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
     )
   }
   const { rows, inputLength, targetLength, seed, clipNorm, accumulate, averageDecay } = train
+  const size = { rows, inputLength, targetLength, seed }
   if (rows % accumulate !== 0)
     throw new ConfigError(`train.accumulate is ${accumulate}, which does not divide train.rows, ${rows}`)
   const specs = declareParameters(model, router)
@@ -135,12 +136,7 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
   return {
     config: namedConfig(config, { ...values, task }),
     task,
-    batches: batchStream(taskStream(task, { inputLength, targetLength, seed }), {
-      rows,
-      inputLength,
-      targetLength,
-      seed,
-    }),
+    batches: values.makeBatches?.(size) ?? batchStream(taskStream(task, size), size),
     schedule: values.schedule ?? makeSchedule(train.schedule, train.steps),
     trainStep: ({ frozen, ...arrays }, inputs) => {
       step ??= stepWith(frozen)

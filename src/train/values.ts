@@ -1,4 +1,5 @@
 import { missingValue } from '../base/custom.js'
+import type { BatchStream } from '../data/batches/stream.js'
 import type { Task } from '../data/task.js'
 import type { Metric } from '../metrics/metric.js'
 import type { Meaning } from '../model/meaning.js'
@@ -37,6 +38,18 @@ export interface TrainerValues extends TrainerHooks {
   meaning?: Meaning
   /** The figures to score answers by, instead of the task's. */
   metrics?: readonly Metric[]
+  /**
+   * Makes the batches to train on, of the configured size, instead of packing the task's examples: see `SeqioBatches`.
+   */
+  makeBatches?: (size: BatchSize) => BatchStream
+}
+
+/** The size of a training batch, and the seed of its data. */
+export interface BatchSize {
+  readonly rows: number
+  readonly inputLength: number
+  readonly targetLength: number
+  readonly seed: number
 }
 
 /** Throws a ConfigError if a checkpoint's configuration names a custom value that is not supplied. */

@@ -4,8 +4,8 @@ import { roomOf } from './token-fields.js'
 import { TokenStream } from './token-stream.js'
 
 /**
- * T5's `concatenate_and_split_to_fixed_length`: all documents one after the other, cut to pieces as long as the feature,
- * less 1 if it ends with EOS. The last piece may be shorter. Zeros stay; other features are dropped.
+ * T5's `concatenate_and_split_to_fixed_length`: all documents one after the other, cut to pieces as long as the
+ * feature, less 1 if it ends with EOS. The last piece may be shorter. Zeros stay; other features are dropped.
  */
 export function concatenateAndSplitToFixedLength({
   featureKey = 'targets',

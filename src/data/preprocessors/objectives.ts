@@ -14,7 +14,7 @@ import { appendEos } from './seqio/eos.js'
 import { trimAndPadDataset } from './seqio/trim.js'
 import { MAX_DOCUMENT_TOKENS } from './span-corruption.js'
 import { splitTokens, splitTokensToInputsLength } from './split-tokens.js'
-import { chain, rowLength } from './token-fields.js'
+import { chain, requireSentinels, rowLength } from './token-fields.js'
 
 /** A document, or a random chunk of one that is very long. */
 const document = (): Preprocessor => selectRandomChunk({ maxLength: MAX_DOCUMENT_TOKENS })
@@ -23,8 +23,9 @@ const document = (): Preprocessor => selectRandomChunk({ maxLength: MAX_DOCUMENT
  * T5's `iid_denoising`, its baseline objective: each token is noise with a probability of 0.15, and each run of noise
  * becomes one sentinel.
  */
-export const iidDenoising = (): Preprocessor =>
-  chain('iidDenoising', [
+export const iidDenoising = (): Preprocessor => {
+  const name = 'iidDenoising'
+  const stages = chain(name, [
     document(),
     reduceConcatTokens(),
     splitTokensToInputsLength(),
@@ -35,6 +36,14 @@ export const iidDenoising = (): Preprocessor =>
       targetsFn: nonnoiseSpanToUniqueSentinel,
     }),
   ])
+  return {
+    name,
+    apply: (dataset, context) => {
+      requireSentinels(context, name)
+      return stages.apply(dataset, context)
+    },
+  }
+}
 
 /**
  * T5's `prefix_lm`: a random first part of each segment is the inputs, the rest the targets. Documents are not

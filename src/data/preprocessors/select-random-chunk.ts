@@ -40,9 +40,9 @@ const NAME = 'selectRandomChunk'
 export class RandomChunks implements Dataset<Fields> {
   private readonly documents: Dataset<Fields>
   /**
-   * The lengths of the documents that may be cut, by their indices: those of one period, or those read so far. The length
-   * of a document with a 0 in it is NaN, because `count` cannot tell how many zeros are in a chunk. Memory: about 50 bytes
-   * for each of these documents.
+   * The lengths of the documents that may be cut, by their indices: those of one period, or those read so far. The
+   * length of a document with a 0 in it is NaN, because `count` cannot tell how many zeros are in a chunk. Memory:
+   * about 50 bytes for each of these documents.
    */
   private readonly cut = new Map<number, number>()
 

@@ -106,6 +106,15 @@ describe('spanCorruption', () => {
     expect(() => pipeline(datasetOf([]), { lengths: null })).toThrow('needs the length of "inputs" in tokens')
   })
 
+  it('needs room for text and EOS, and sentinels', () => {
+    expect(() => pipeline(datasetOf([]), { lengths: { inputs: 1, targets: 10 } })).toThrow(
+      'spanCorruption needs inputs of 2 or more tokens that are not reserved, for text and EOS, not 1',
+    )
+    const words = { ...vocabulary, sentinelIds: [] } as unknown as Vocabulary
+    const features = { inputs: { vocabulary: words }, targets: { vocabulary: words } }
+    expect(() => pipeline(datasetOf([]), { features })).toThrow('the vocabulary of "targets" has none')
+  })
+
   it('takes other features along only without concatenation', () => {
     expect(() => spanCorruption({ passthroughFeatureKeys: ['id'] })).toThrow('cannot pass "id"')
     const [document] = documents([50])

@@ -8,7 +8,7 @@ import { randomSpansNoiseMask } from './noise/random-spans.js'
 import { reduceConcatTokens } from './reduce-concat-tokens.js'
 import { selectRandomChunk } from './select-random-chunk.js'
 import { splitTokens } from './split-tokens.js'
-import { chain, rowLength } from './token-fields.js'
+import { chain, requireSentinels, rowLength } from './token-fields.js'
 
 /** The longest stretch of a document that one epoch uses, in tokens: T5's value. */
 export const MAX_DOCUMENT_TOKENS = 65536
@@ -26,8 +26,8 @@ export interface SpanCorruptionOptions extends Partial<RandomSpans> {
 
 /**
  * T5's `span_corruption`, its final pretraining objective: random spans of the targets become one sentinel each in the
- * inputs, and the targets are the spans, each after its sentinel. Documents are cut so that the inputs fill their length
- * with an EOS, which a later preprocessor appends.
+ * inputs, and the targets are the spans, each after its sentinel. Documents are cut so that the inputs fill their
+ * length with an EOS, which a later preprocessor appends.
  *
  * Throws a ConfigError if the targets are too short for the noise.
  */
@@ -42,7 +42,12 @@ export function spanCorruption(options: SpanCorruptionOptions = {}): Preprocesso
   return {
     name,
     apply(dataset, context) {
+      requireSentinels(context, name)
       const inputsLength = rowLength(context, inputFeatureKey, name)
+      if (inputsLength - reservedForPacking < 2)
+        throw new ConfigError(
+          `${name} needs inputs of 2 or more tokens that are not reserved, for text and EOS, not ${inputsLength - reservedForPacking}`,
+        )
       const { tokensLength, targetsLength } = randomSpansHelper({
         inputsLength: inputsLength - reservedForPacking,
         noiseDensity,

@@ -32,6 +32,14 @@ export function featureOf({ features }: PreprocessorContext, feature: string, st
   )
 }
 
+/** Throws a ConfigError that names the stage if the vocabulary of the targets has no sentinels. */
+export function requireSentinels(context: PreprocessorContext, stage: string): void {
+  if (featureOf(context, 'targets', stage).vocabulary.sentinelIds.length === 0)
+    throw new ConfigError(
+      `${stage} puts sentinels (<extra_id_0>) in the place of noise, and the vocabulary of "targets" has none: use one that has, such as T5's`,
+    )
+}
+
 export interface FeatureKeys {
   /** The feature whose tokens are cut. Default: targets. */
   readonly featureKey?: string

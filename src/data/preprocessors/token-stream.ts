@@ -16,9 +16,9 @@ export interface TokenStreamOptions {
 }
 
 /**
- * The tokens of all documents, one after the other. Any stretch of them can be had from the documents that hold it. Each
- * document is read once to count its tokens; of documents that repeat, those of one period are. (Random chunks of long
- * documents are not equal in each epoch. They are counted without reading them, but for each epoch.)
+ * The tokens of all documents, one after the other. Any stretch of them can be had from the documents that hold it.
+ * Each document is read once to count its tokens; of documents that repeat, those of one period are. (Random chunks of
+ * long documents are not equal in each epoch. They are counted without reading them, but for each epoch.)
  */
 export class TokenStream {
   private readonly document: (index: number) => Int32Array

@@ -5,9 +5,9 @@ import { randomInt32 } from '../random/stateless.js'
 import { rowLength, tokensOf } from './token-fields.js'
 
 /**
- * T5's `trivia_qa_truncate_inputs`: inputs that are too long are cut to a random stretch that holds the first occurrence
- * of the targets. Examples whose long inputs do not hold their targets, and those without inputs, are dropped. Other
- * features are dropped as well.
+ * T5's `trivia_qa_truncate_inputs`: inputs that are too long are cut to a random stretch that holds the first
+ * occurrence of the targets. Examples whose long inputs do not hold their targets, and those without inputs, are
+ * dropped. Other features are dropped as well.
  */
 export function triviaQaTruncateInputs(): Preprocessor {
   const name = 'triviaQaTruncateInputs'

@@ -9,7 +9,10 @@ export type Seed = readonly [number, number, number, number]
 /** The integer type of a seed pair in TensorFlow. SeqIO's seeds are int64. */
 export type SeedDtype = 'int64' | 'int32'
 
-/** The seed of two integers. A bigint is taken modulo 2^64, a number must be a safe integer; negative ones are sign-extended. */
+/**
+ * The seed of two integers. A bigint is taken modulo 2^64, a number must be a safe integer; negative ones are
+ * sign-extended.
+ */
 export function seedOf(first: number | bigint, second: number | bigint): Seed {
   return [...wordsOf(first), ...wordsOf(second)]
 }

@@ -20,8 +20,8 @@ export interface ShuffleOptions {
 const WORDS = 4096
 
 /**
- * The order of tf.data's `shuffle(buffer_size, seed)`. The buffer is a ring: output t is the content of a random slot of
- * the `bufferSize` slots from t on; the content of slot t moves there, and slot t is filled with the next example.
+ * The order of tf.data's `shuffle(buffer_size, seed)`. The buffer is a ring: output t is the content of a random slot
+ * of the `bufferSize` slots from t on; the content of slot t moves there, and slot t is filled with the next example.
  *
  * Outputs in order cost one step each. A jump to any output rebuilds the ring by going through the steps before it in
  * reverse: each step fills one slot, so that about bufferSize * (2 + 2 ln bufferSize) of them determine all slots,

@@ -37,8 +37,8 @@ export function regularNoiseMask(
 }
 
 /**
- * `random_prefix_noise_mask`: the first tokens are noise, as many as a random number from about (1 - 2 density) * length
- * (at least 1) to length - 1. Draws from seed 0. The density must be at most 0.5.
+ * `random_prefix_noise_mask`: the first tokens are noise, as many as a random number from about (1 - 2 density) *
+ * length (at least 1) to length - 1. Draws from seed 0. The density must be at most 0.5.
  */
 export function randomPrefixNoiseMask(length: number, noiseDensity: number, seeds: readonly Seed[]): Uint8Array {
   check(noiseDensity <= 0.5, () => `a random prefix needs a noise density of at most 0.5, not ${noiseDensity}`)

@@ -1,7 +1,7 @@
 /**
- * T5's noise functions: what becomes of an example's tokens in the inputs or the targets, given which of them are noise.
- * The sentinel is the vocabulary's last id, vocabSize - 1; unique sentinels count down from it, one a span. (T5 counts
- * on into the ordinary ids if there are more spans than sentinels.)
+ * T5's noise functions: what becomes of an example's tokens in the inputs or the targets, given which of them are
+ * noise. The sentinel is the vocabulary's last id, vocabSize - 1; unique sentinels count down from it, one a span. (T5
+ * counts on into the ordinary ids if there are more spans than sentinels.)
  */
 import { statelessShuffle, uniformFloat32, uniformInt32 } from '../../random/stateless.js'
 import type { Seed } from '../../random/seed.js'
@@ -70,7 +70,10 @@ export function noiseTokenToRandomToken(
   return tokens.map((token, i) => (mask[i] ? random[i] : token))
 }
 
-/** Each noise token becomes a random id with a probability of `randomProb` (seed 0; the id by seed 1), else the sentinel. */
+/**
+ * Each noise token becomes a random id with a probability of `randomProb` (seed 0; the id by seed 1), else the
+ * sentinel.
+ */
 export function noiseTokenToRandomTokenOrSentinel(
   tokens: Int32Array,
   mask: Uint8Array,
@@ -85,8 +88,8 @@ export function noiseTokenToRandomTokenOrSentinel(
 }
 
 /**
- * The tokens in which each run of flags equal to `flag` became one token: `first` for the first run, and `step` less for
- * each following one.
+ * The tokens in which each run of flags equal to `flag` became one token: `first` for the first run, and `step` less
+ * for each following one.
  */
 function replaceSpans(tokens: Int32Array, mask: Uint8Array, flag: number, first: number, step: number): Int32Array {
   const { length } = tokens

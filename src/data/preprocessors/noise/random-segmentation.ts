@@ -11,8 +11,9 @@ let starts = new Int32Array(0)
  * most `items`.
  *
  * T5 marks the first segments - 1 of the items - 1 places between items as cuts, and shuffles the marks by the order of
- * random numbers. A mark's new place is the number of places that come before it in this order. Only the marks are sorted
- * here, and the numbers of all other places are counted between them, which is several times as fast as a sort of all.
+ * random numbers. A mark's new place is the number of places that come before it in this order. Only the marks are
+ * sorted here, and the numbers of all other places are counted between them, which is several times as fast as a sort
+ * of all.
  */
 export function randomSegmentation(items: number, segments: number, seed: Seed): number[] {
   const cuts = segments - 1

@@ -18,9 +18,9 @@ export interface RandomSpansSizes extends RandomSpans {
 }
 
 /**
- * T5's `random_spans_helper`: how many tokens of text fill inputs of a given length once their noise spans are replaced,
- * and how long the targets are then. Both lengths include EOS. With a density of 0.5 the text is one token shorter if
- * the targets would be longer than the inputs.
+ * T5's `random_spans_helper`: how many tokens of text fill inputs of a given length once their noise spans are
+ * replaced, and how long the targets are then. Both lengths include EOS. With a density of 0.5 the text is one token
+ * shorter if the targets would be longer than the inputs.
  */
 export function randomSpansHelper(options: RandomSpansSizes): { tokensLength: number; targetsLength: number } {
   const { inputsLength, noiseDensity, meanNoiseSpanLength } = options

@@ -15,9 +15,9 @@ export interface RandomSpansOptions {
 }
 
 /**
- * T5's `random_spans_noise_mask`: non-noise and noise spans in turns, beginning with non-noise, of random lengths. There
- * are round(length * density) noise tokens in round(noise / mean) spans, both at least 1, computed in float32; all masks
- * of these numbers are equally likely. Seed 0 cuts the noise into spans, seed 1 the rest.
+ * T5's `random_spans_noise_mask`: non-noise and noise spans in turns, beginning with non-noise, of random lengths.
+ * There are round(length * density) noise tokens in round(noise / mean) spans, both at least 1, computed in float32;
+ * all masks of these numbers are equally likely. Seed 0 cuts the noise into spans, seed 1 the rest.
  *
  * Throws a ShapeError if there are fewer tokens of one kind than spans.
  */
