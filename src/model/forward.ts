@@ -69,7 +69,7 @@ export function encode(
   const masks = encoderMasks(batch, meaningOf(options))
   const biases = addMask(relativeBiases, masks.selfAttention)
   const pass = newPass('encoder', batch.encoder_input_tokens, options, noise, masks.nonPadding)
-  return runStack(params, pass, (x, i) => encoderLayer(encoder[`layers_${i}`], x, biasOfLayer(biases, i), pass))
+  return runStack(params, pass, null, (x, i) => encoderLayer(encoder[`layers_${i}`], x, biasOfLayer(biases, i), pass))
 }
 
 function decode(
@@ -89,14 +89,14 @@ function decode(
   )
   const crossBias = maskBias(masks.crossAttention) // [batch, 1, query, key]
   const pass = newPass('decoder', batch.decoder_input_tokens, options, noise, masks.nonPadding)
-  return runStack(params, pass, (x, i) => {
+  return runStack(params, pass, encoderOutput, (x, i, encoded) => {
     const layer = decoder[`layers_${i}`]
     return decoderLayer(
       layer,
       x,
       {
         self: y => keysAndValues(layer.self_attention, y, config.numHeads),
-        cross: keysAndValues(layer.encoder_decoder_attention, encoderOutput, config.numHeads),
+        cross: keysAndValues(layer.encoder_decoder_attention, encoded, config.numHeads),
         selfBias: biasOfLayer(selfBiases, i),
         crossBias,
       },
@@ -105,8 +105,16 @@ function decode(
   })
 }
 
-/** Embeds the tokens of a pass, applies its stack's layers in order, and normalizes. */
-function runStack(params: ModelParams, pass: Pass, layer: (x: Tensor, index: number) => LayerOutput): StackOutput {
+/**
+ * Embeds the tokens of a pass, applies its stack's layers in order, and normalizes. The layers get `memory`, the
+ * encoder's output, too.
+ */
+function runStack<M extends Tensor | null>(
+  params: ModelParams,
+  pass: Pass,
+  memory: M,
+  layer: (x: Tensor, index: number, memory: M) => LayerOutput,
+): StackOutput {
   const { stack, tokenIds: tokens } = pass
   const { config } = pass.options
   const numLayers = stack === 'encoder' ? config.numEncoderLayers : config.numDecoderLayers
@@ -120,8 +128,8 @@ function runStack(params: ModelParams, pass: Pass, layer: (x: Tensor, index: num
   const routers: LayerRecord[] = []
   for (let i = 0; i < numLayers; i++) {
     const input = states[i]
-    const run = (y: Tensor): LayerOutput => layer(y, i)
-    const { x, record } = (pass.options.remat ? remat(run) : run)(input)
+    const run = (y: Tensor, m: M): LayerOutput => layer(y, i, m)
+    const { x, record } = (pass.options.remat ? remat(run) : run)(input, memory)
     states.push(x)
     if (record) routers.push({ stack, layer: i, record })
   }

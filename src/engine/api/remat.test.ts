@@ -85,3 +85,29 @@ describe('evalShape', () => {
     expect(evalShape((x: Tensor) => np.sum(x))(vector()).shape).toEqual([])
   })
 })
+
+describe('a function with remat', () => {
+  it('is computed again only when its cotangent is known, and before the backward pass goes on', async () => {
+    const w = np.array([
+      [0.5, 0.1],
+      [0.2, 0.3],
+    ])
+    const layer = remat((x: Tensor) => np.tanh(np.matmul(x, w)))
+    const stack = (x: Tensor): Tensor => np.sum(layer(layer(layer(x))))
+    const x = np.array([[1, -2]])
+    const program = makeProgram(grad(stack))(x)
+    const isSliced = count(program, 'dynamicSlice')
+    // Each call's operand waits for its cotangent, and the cotangent that it gives waits for nothing else here: w is
+    // not differentiated.
+    expect(isSliced).toBe(3)
+    const both = makeProgram(
+      grad((y: Tensor, v: Tensor) => np.sum(remat((z: Tensor) => np.matmul(z, v))(y)), { argument: [0, 1] }),
+    )
+    expect(count(both(x, w), 'dynamicSlice')).toBe(2)
+    expect(await grad(stack)(x).numbers()).toEqual(
+      (await grad((y: Tensor) => np.sum([0, 1, 2].reduce(z => np.tanh(np.matmul(z, w)), y)))(x).numbers()).map(v =>
+        expect.closeTo(v, 6),
+      ),
+    )
+  })
+})

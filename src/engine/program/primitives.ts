@@ -217,9 +217,10 @@ export interface PrimitiveParamsOf<Program> {
   // Primitives that carry programs.
 
   /**
-   * Applies `program` to the operands. With `remat`, reverse mode stores only the operands and computes the rest again.
+   * Applies `program` to the operands. With `remat`, reverse mode stores only the operands and computes the rest again,
+   * from the first `numLate` operands not before the cotangent of the results is known.
    */
-  call: { name: string; program: Program; remat: boolean }
+  call: { name: string; program: Program; remat: boolean; numLate?: number }
   /**
    * As `call`, but a backend that has a faster kernel for `name` may run that instead of `program`; `attributes` are
    * the kernel's settings. `vjp` is a custom reverse-mode derivative. `jvp` is a custom derivative for both modes: a

@@ -1,4 +1,6 @@
 /** Transposition rules of the primitives that carry programs. */
+import { isFloat } from '../../base/dtypes.js'
+import { sizeOf } from '../../base/host-tensor.js'
 import * as ops from '../program/ops.js'
 import { bind, traceClosed } from '../program/trace.js'
 import type { Value } from '../program/value.js'
@@ -9,15 +11,52 @@ import type { LinearOperand, ProgramTransposeRule, TransposeEval } from './rules
 const isKnown = (operands: readonly LinearOperand[]): boolean[] => operands.map(o => !isLinear(o))
 const known = (operands: readonly LinearOperand[]): Value[] => operands.filter(o => !isLinear(o)).map(valueOf)
 
-/** Inlines the transposed program. This computes the known values of a call with `remat` again. */
+/**
+ * Inlines the transposed program. This computes the known values of a call with `remat` again. A backend runs equations
+ * in any order that their data allows, and would else compute the values of all calls at once and hold them. So the
+ * computation waits for the cotangent, and the cotangents of the late operands, from which the backward pass goes on,
+ * wait for those of the other operands, which read the values.
+ */
 export const call =
   (transposeEval: TransposeEval): ProgramTransposeRule<'call'> =>
-  (cotangents, operands, { program }) =>
-    transposeEval(
+  (cotangents, operands, { program, numLate = 0 }) => {
+    // The tangents of the late operands are the first of the linear ones.
+    const linear = operands.flatMap((o, i) => (isLinear(o) ? [i] : []))
+    const late = new Set([...ops.range(numLate), ...linear.slice(0, numLate)])
+    const [largest] = present(cotangents).sort((a, b) => sizeOf(b.aval.shape) - sizeOf(a.aval.shape))
+    const results = transposeEval(
       program,
-      operands.map(o => (isLinear(o) ? null : o.known)),
+      operands.map((o, i) => (isLinear(o) ? null : late.has(i) ? after(o.known, [largest]) : o.known)),
       cotangents,
     )
+    const others = present(results.filter((_, i) => !late.has(i)))
+    return results.map((ct, i) => (ct && late.has(i) ? after(ct, others) : ct))
+  }
+
+/**
+ * x, as an array that cannot be computed before other arrays: a slice of all of x, whose start depends on one element of
+ * each of them.
+ */
+function after(x: Value, others: readonly Value[]): Value {
+  const { shape } = x.aval
+  const read = others.filter(o => isFloat(o.dtype) && sizeOf(o.aval.shape) > 0)
+  if (shape.length === 0 || read.length === 0) return x
+  const flags = read.map(o => {
+    const first = ops.slice(
+      o,
+      o.aval.shape.map(() => 0),
+      o.aval.shape.map(() => 1),
+    )
+    return ops.convertElementType(ops.isFinite(ops.reshape(first, [])), 'int32')
+  })
+  // A slice of all of an axis begins at 0, whatever its start is.
+  const start = flags.reduce((a, b) => ops.add(a, b))
+  return ops.dynamicSlice(
+    x,
+    shape.map(() => start),
+    shape,
+  )
+}
 
 /** A cond of the transposed branches. A branch that does not use an operand returns zeros as its cotangent. */
 export const cond =
