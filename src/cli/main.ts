@@ -6,6 +6,7 @@ import { handleOutputErrors } from './output-errors.js'
 import { configCommand } from './config.js'
 import { benchCommand } from './bench.js'
 import { convertCommand } from './convert.js'
+import { dataCommand } from './data.js'
 import { evalCommand } from './eval.js'
 import { Exit } from './exit.js'
 import { explainCommand } from './explain.js'
@@ -36,6 +37,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     evalCommand(),
     inspectCommand(),
     plotCommand(),
+    dataCommand(),
     verifyCommand(),
     convertCommand(),
     initCommand(),

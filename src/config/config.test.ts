@@ -132,10 +132,10 @@ describe('a configuration for pairs', () => {
 
   it('fits the data: rows of both sides are filled by the same number of examples', async () => {
     const short = pairsConfig(await taskOf(10, 8))
-    expect(short.train).toMatchObject({ rows: 16, inputLength: 64, targetLength: 40, steps: 300 })
+    expect(short.train).toMatchObject({ rows: 8, inputLength: 64, targetLength: 40, steps: 600 })
     expect(short.model.vocabSize).toBe(3 + 2 + 6)
     const long = pairsConfig(await taskOf(5000, 200))
-    expect(long.train).toMatchObject({ rows: 5, inputLength: 208, targetLength: 8, steps: 2400 })
+    expect(long.train).toMatchObject({ rows: 4, inputLength: 208, targetLength: 8, steps: 2400 })
     expect(parseRunConfig(long)).toEqual(long)
     expect(pairsConfig(await taskOf(3, 5000)).train.inputLength).toBe(512)
   })

@@ -22,7 +22,7 @@ export interface FinetuneSource {
 }
 
 /** A pretrained model needs fewer passes over the data than a new one. */
-const passes = { epochs: 10, fewestSteps: 100, mostSteps: 2000 }
+const passes = { batchTokens: 1024, epochs: 10, fewestSteps: 100, mostSteps: 2000 }
 /** Published fine-tuning saves after every 2,000 steps, and raises the learning rate for the first 1,000. */
 const longest = { checkpointEvery: 2000, warmupSteps: 1000 }
 /** The share of activations that T5 and Switch drop in fine-tuning, in layers and in experts. */

@@ -2,24 +2,24 @@ import type { TokenExample } from '../data/features.js'
 
 /** Longer examples are left out, unless the user sets the lengths. */
 const longestByDefault = 512
-/** Tokens of a batch on each side, as in the recipe g2p. */
-const batchTokens = 1024
-
-/** How often each example is to be seen, if that takes neither too few steps nor too many. */
+/** The size of a batch; and how often each example is to be seen, if that takes neither too few steps nor too many. */
 export interface Passes {
+  /** Tokens of a batch, on the side that has more. */
+  readonly batchTokens: number
   readonly epochs: number
   readonly fewestSteps: number
   readonly mostSteps: number
 }
 
 /**
- * The sizes of a batch for some examples, and how many steps to train. The rows of both sides are as long as the longest
+ * The sizes of a batch for examples like these, and how many steps to train on `count` of them. The rows of both sides are as long as the longest
  * example needs; a row holds several short ones. The side whose rows would stay emptier is made shorter, which loses no
  * example: labels need a few tokens beside the text that they are for.
  */
 export function sizesFor(
   examples: readonly TokenExample[],
-  { epochs, fewestSteps, mostSteps }: Passes,
+  { batchTokens, epochs, fewestSteps, mostSteps }: Passes,
+  count = examples.length,
 ): { rows: number; inputLength: number; targetLength: number; steps: number } {
   const inputs = lengthsOf(examples.map(e => e.inputs.length))
   const targets = lengthsOf(examples.map(e => e.targets.length))
@@ -27,7 +27,7 @@ export function sizesFor(
   const inputLength = filledLength(inputs, perRow)
   const targetLength = filledLength(targets, perRow)
   const rows = Math.max(4, Math.round(batchTokens / Math.max(inputLength, targetLength)))
-  const steps = clamp(Math.ceil((epochs * examples.length) / (rows * perRow)), fewestSteps, mostSteps)
+  const steps = clamp(Math.ceil((epochs * count) / (rows * perRow)), fewestSteps, mostSteps)
   return { rows, inputLength, targetLength, steps }
 }
 

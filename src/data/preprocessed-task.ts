@@ -18,7 +18,7 @@ export interface TaskFeatures {
 
 /** The parts of a task that is made by `preprocessedTask`. */
 export interface PreprocessedParts {
-  readonly facts: Omit<Task, 'split' | 'tokens' | 'isRandom' | 'inputExamples' | 'members'>
+  readonly facts: Omit<Task, 'split' | 'stages' | 'tokens' | 'isRandom' | 'inputExamples' | 'members'>
   readonly splits: Splits
   readonly preprocessors: readonly Preprocessor[]
   readonly features: TaskFeatures
@@ -93,6 +93,13 @@ export function preprocessedTask({ facts, splits, preprocessors, features }: Pre
       known.set(split, examples)
       return examples
     },
+    stages: (split, { seed = 0, lengths = TEXT_LENGTHS } = {}) => [
+      { name: 'source', examples: splits[split] },
+      ...preprocessors.map(({ name: stage }, i) => ({
+        name: stage,
+        examples: stages(0, i + 1, splits[split], new MapSeedCounter(seed), lengths),
+      })),
+    ],
     tokens(split, { seed = 0, lengths } = {}) {
       const dataset = apply(split, seed, lengths)
       return {

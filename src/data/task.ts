@@ -8,6 +8,7 @@ import { symbolsOf } from '../text/symbols.js'
 import type { Dataset } from './dataset.js'
 import { tokenDataset } from './features.js'
 import type { TokenExample } from './features.js'
+import type { Fields } from './preprocessor.js'
 import type { Postprocessor } from './postprocessors/postprocessor.js'
 import { mergeInputs, splitExamples } from './source.js'
 import type { Example, SplitName } from './source.js'
@@ -62,6 +63,8 @@ export interface Task {
   readonly members?: readonly TaskMember[]
   /** The number of training examples before preprocessing, by which mixtures can set rates. Default: of the tokens. */
   readonly inputExamples?: number
+  /** The data of a split after each stage of its making, from the source on. Left out by tasks without stages. */
+  stages?(name: SplitName, options?: TokenOptions): readonly Stage[]
   /** The token examples of a split: what training learns from, and what the loss of a split is computed on. */
   tokens(name: SplitName, options?: TokenOptions): Dataset<TokenExample>
 }
@@ -71,6 +74,12 @@ export interface TaskMember {
   readonly task: Task
   /** How often it is drawn, relative to the others. */
   readonly rate: number
+}
+
+/** The examples after one stage of a task: its source, or a preprocessor. */
+export interface Stage {
+  readonly name: string
+  readonly examples: Dataset<Fields>
 }
 
 /** What a task whose preprocessors are random, or cut text to a length, needs to make its token examples. */
@@ -130,6 +139,15 @@ export function makeTask(
     ...given,
     codec,
     split: name => splits[name],
+    stages: name => [
+      {
+        name: 'examples',
+        examples: {
+          length: splits[name].length,
+          get: i => ({ input: splits[name][i].input, target: splits[name][i].target }),
+        },
+      },
+    ],
     // By way of `this`, so that a task spread from this one with another `split` has that split's tokens.
     tokens(name) {
       return tokenDataset(this.codec, this.split(name))

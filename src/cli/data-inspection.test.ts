@@ -1,0 +1,47 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
+import { inspectData } from './data-inspection.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'switchyard-inspect-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+afterEach(() => vi.restoreAllMocks())
+
+async function printed(...args: Parameters<typeof inspectData>): Promise<string> {
+  const log = vi.spyOn(console, 'log').mockReturnValue()
+  await inspectData(...args)
+  return log.mock.calls.map(([line]) => String(line)).join('\n')
+}
+
+describe('data inspect', () => {
+  it('shows stages, tokens, lengths, packing and what is unknown, and draws the lengths', async () => {
+    const data = join(folder, 'signs.csv')
+    const rows = Array.from({ length: 300 }, (_, i) => `sign ${i} is here,${i % 2 ? 'yes' : 'no'}`)
+    writeFileSync(data, ['text,label', ...rows, 'sign 蛇 was here,no'].join('\n'))
+    const plot = join(folder, 'lengths.svg')
+    const text = await printed(undefined, { data, set: ['train.inputLength=32'], plot })
+    expect(text).toContain(
+      'signs.csv: comma-separated, with a header line (text, label); input: "text", target: "label"',
+    )
+    expect(text).toMatch(
+      /tokens: inputs by T5's pieces \([\d,]+ in use\), targets by words \(2\); --tokenizer changes it/,
+    )
+    expect(text).toContain('examples:\n    input: "sign 0 is here", target: "no"\n')
+    expect(text).toMatch(/inputs: sign\|.*\|here\|<\/s>\n/)
+    expect(text).toMatch(/inputs +\d+ +\d+ +\d+ +\d+ +\d+ +\d+ +[\d.]+\ntargets +2 +2 +2 +2 +2 +2 +2\.0\n/)
+    expect(text).toMatch(
+      /rows of 32 \+ \d+ tokens: [\d.]+ examples a row, [\d.]+% of the input and [\d.]+% of the target tokens/,
+    )
+    expect(text).toMatch(/(train|validation|test) inputs +1 +\d+ +[\d.]+% +蛇\n/)
+    expect(readFileSync(plot, 'utf8')).toMatch(/^<svg .*signs: inputs.*a row: 32.*signs: targets.*<\/svg>\n$/s)
+  })
+
+  it('shows a built-in task with the rows of its recipe', async () => {
+    expect(await printed('g2p', { set: [] })).toMatch(/16 rows of 64 \+ 64 tokens: 7\.\d examples a row/)
+  })
+
+  it('needs a task or a file', async () => {
+    await expect(inspectData(undefined, { set: [] })).rejects.toThrow('give a task, such as g2p, or --data')
+  })
+})
