@@ -116,7 +116,13 @@ function lengthsTable({ inputs, targets }: MeasuredLengths): string {
   ]
   const head = [
     `length in tokens (${formatCount(inputs.length)} examples)`,
-    ...['shortest', '5%', 'median', '95%', '99%', 'longest', 'mean'],
+    'shortest',
+    '5%',
+    'median',
+    '95%',
+    '99%',
+    'longest',
+    'mean',
   ]
   return formatTable([head, row('inputs', inputs), row('targets', targets)])
 }

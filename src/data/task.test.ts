@@ -107,6 +107,17 @@ describe('pairsTask', () => {
     expect(task.split('test')).toEqual([])
   })
 
+  it('proposes a held-out input, and warns of those that are trained on as well', async () => {
+    const test = write('seen.tsv', ['a\tx', 'new $(word)\ty', 'new word\ty'])
+    const task = await pairsTask(pairsSettingsOf({ path: write('train.tsv', ['a\tx', 'b\ty']), test }))
+    expect(task.suggestions.inputs).toEqual(['a'])
+    expect(task.notes?.at(-1)).toMatch(/^warning: 1 of 3 held-out examples have inputs that are trained on as well/)
+    const other = await pairsTask(
+      pairsSettingsOf({ path: write('c.tsv', ['c\tx']), test: write('d.tsv', ['$(d)\tx']) }),
+    )
+    expect(other.suggestions.inputs).toEqual(['your input'])
+  })
+
   it('refuses a file without training examples', async () => {
     const path = write('held-out.tsv', ['aba\tx'])
     expect(splitOf('aba')).toBe('test')

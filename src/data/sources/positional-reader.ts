@@ -4,9 +4,9 @@ import { Lru } from '../../base/lru.js'
 import { systemAdvice } from '../../base/system-errors.js'
 import type { RecordPlace } from './record-index.js'
 
-const BLOCK_BYTES = 1 << 16
+const BLOCK_BYTES = 1 << 14
 /** At most 16 MiB of blocks are kept in memory. */
-const MAX_BLOCKS = 256
+const MAX_BLOCKS = 1024
 const MAX_OPEN_FILES = 16
 
 /** A file and what identifies its content: a file that was replaced or edited since has another size or time. */
