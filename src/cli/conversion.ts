@@ -29,7 +29,10 @@ export async function writeNewWeights(
   { seed, dtype }: { seed: number; dtype: 'float32' | 'bfloat16' },
 ): Promise<void> {
   const { model, router } = preset(name)
-  await write(folder, newWeights(name, { ...model, dtype: 'float32' }, router, seed), { to: 'safetensors', dtype })
+  await writeWeights(folder, newWeights(name, { ...model, dtype: 'float32' }, router, seed), {
+    to: 'safetensors',
+    dtype,
+  })
 }
 
 export interface ConvertOptions {
@@ -46,13 +49,14 @@ export async function convertWeights(source: string, folder: string, options: Co
     onNotice: message => console.error(message),
   })
   try {
-    await write(folder, weights, options, options.to === 't5x' ? {} : await vocabularyIn(source))
+    await writeWeights(folder, weights, options, options.to === 't5x' ? {} : await vocabularyIn(source))
   } finally {
     await weights.close()
   }
 }
 
-async function write(
+/** Writes opened weights, and `files` (a vocabulary) beside them, one parameter at a time. */
+export async function writeWeights(
   folder: string,
   weights: OpenedWeights,
   { to, dtype }: ConvertOptions,
@@ -120,7 +124,7 @@ function smallerType(weights: OpenedWeights, to: ConvertOptions['to'], dtype: Co
 }
 
 /** The vocabulary files of a folder, to be copied beside the converted weights. */
-async function vocabularyIn(folder: string): Promise<Record<string, Uint8Array>> {
+export async function vocabularyIn(folder: string): Promise<Record<string, Uint8Array>> {
   const files: Record<string, Uint8Array> = {}
   for (const name of vocabularyFiles) {
     const path = join(folder, name)

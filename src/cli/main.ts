@@ -17,6 +17,7 @@ import { inspectCommand } from './inspect.js'
 import { plotCommand } from './plot.js'
 import { resumeCommand } from './resume.js'
 import { trainCommand } from './train.js'
+import { upcycleCommand } from './upcycle.js'
 import { verifyCommand } from './verify.js'
 
 /**
@@ -40,6 +41,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     dataCommand(),
     verifyCommand(),
     convertCommand(),
+    upcycleCommand(),
     initCommand(),
     explainCommand(),
     configCommand(),

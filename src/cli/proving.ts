@@ -29,7 +29,7 @@ export async function prove(path: string): Promise<void> {
     const { from, to, tensors, bytes, records, differences } = proof
     console.log(
       `compared with the run's step ${to}: ${formatCount(tensors)} tensors (parameters and optimizer, ${formatBytes(bytes)}), ` +
-        `${formatCount(records)} records of metrics.jsonl (without figures of speed), the position of the data`,
+        `${formatCount(records)} ${records === 1 ? 'record' : 'records'} of metrics.jsonl (without figures of speed), the position of the data`,
     )
     if (differences.length === 0) {
       console.log(`equal bit for bit: a run that resumes from step ${from} goes on as if it had not been stopped`)
