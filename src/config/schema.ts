@@ -144,6 +144,8 @@ const trainSchema = z.strictObject({
   clipNorm: positive.nullable(),
   logEvery: size,
   updateNorm: z.boolean().default(trainDefaults.updateNorm),
+  dataOrder: z.enum(['dense', 'seqio']).default(trainDefaults.dataOrder),
+  shuffleBuffer: count.default(trainDefaults.shuffleBuffer),
   checkpointEvery: size,
   asyncSave: z.boolean().default(trainDefaults.asyncSave),
   keep: size,

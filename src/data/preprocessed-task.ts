@@ -2,6 +2,9 @@ import { ConfigError } from '../base/errors.js'
 import { EOS_ID } from '../text/vocabulary.js'
 import type { Dataset } from './dataset.js'
 import type { Feature, Fields, FieldValue, Preprocessor, SeedCounter } from './preprocessor.js'
+import type { TokenFields } from './packing/segments.js'
+import { seqioPipeline } from './pipeline.js'
+import { mapPreprocessor } from './preprocessors/seqio/map-preprocessor.js'
 import { MapSeedCounter } from './random/seed-counter.js'
 import { mergeInputs } from './source.js'
 import type { Example, SplitName } from './source.js'
@@ -18,7 +21,7 @@ export interface TaskFeatures {
 
 /** The parts of a task that is made by `preprocessedTask`. */
 export interface PreprocessedParts {
-  readonly facts: Omit<Task, 'split' | 'stages' | 'tokens' | 'isRandom' | 'inputExamples' | 'members'>
+  readonly facts: Omit<Task, 'split' | 'stages' | 'tokens' | 'seqioExamples' | 'isRandom' | 'inputExamples' | 'members'>
   readonly splits: Splits
   readonly preprocessors: readonly Preprocessor[]
   readonly features: TaskFeatures
@@ -67,6 +70,12 @@ export function preprocessedTask({ facts, splits, preprocessors, features }: Pre
     )
   }
 
+  /** The last preprocessor: sides that are still text become tokens. */
+  const encoded = mapPreprocessor('encode', ({ inputs, targets }) => ({
+    inputs: tokensOf('inputs', inputs),
+    targets: tokensOf('targets', targets),
+  }))
+
   /** The examples whose sides are text, or were text before `tokenize`; none if they never were. */
   const textExamples = (split: SplitName): Example[] => {
     const dataset = apply(split, 0, TEXT_LENGTHS)
@@ -100,6 +109,14 @@ export function preprocessedTask({ facts, splits, preprocessors, features }: Pre
         examples: stages(0, i + 1, splits[split], new MapSeedCounter(seed), lengths),
       })),
     ],
+    seqioExamples: (split, options) =>
+      seqioPipeline(splits[split], {
+        ...options,
+        preprocessors: [...preprocessors, encoded],
+        features: { ...features },
+        epochs: null,
+        cache: storeFields,
+      }) as Dataset<TokenFields>,
     tokens(split, { seed = 0, lengths } = {}) {
       const dataset = apply(split, seed, lengths)
       return {

@@ -10,6 +10,7 @@ import { tokenDataset } from './features.js'
 import type { TokenExample } from './features.js'
 import type { Fields } from './preprocessor.js'
 import type { Postprocessor } from './postprocessors/postprocessor.js'
+import type { TokenFields } from './packing/segments.js'
 import { mergeInputs, splitExamples } from './source.js'
 import type { Example, SplitName } from './source.js'
 
@@ -67,6 +68,16 @@ export interface Task {
   stages?(name: SplitName, options?: TokenOptions): readonly Stage[]
   /** The token examples of a split: what training learns from, and what the loss of a split is computed on. */
   tokens(name: SplitName, options?: TokenOptions): Dataset<TokenExample>
+  /** The token examples of a split as SeqIO's `get_dataset` makes them, repeated for ever. Default: from `tokens`. */
+  seqioExamples?(name: SplitName, options: SeqioOptions): Dataset<TokenFields>
+}
+
+/** What determines a task's examples in SeqIO's order. */
+export interface SeqioOptions {
+  readonly seed: number
+  readonly lengths: { readonly inputs: number; readonly targets: number }
+  /** The buffer of the shuffle in examples, or null for no shuffle. */
+  readonly shuffleBufferSize: number | null
 }
 
 /** A task of a mixture. */

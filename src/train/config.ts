@@ -47,6 +47,13 @@ export interface TrainConfig extends TrainableConfig {
   averageDecay: number | null
   /** The steps before this one have no dropout, neither in layers nor in experts. */
   dropoutFrom: number
+  /**
+   * How examples become batches. `dense`: drawn once an epoch at random and packed densely. `seqio`: SeqIO's very
+   * batches for the same task and seed.
+   */
+  dataOrder: 'dense' | 'seqio'
+  /** The buffer of SeqIO's shuffle, in examples; 0: none. Only for `dataOrder` seqio. */
+  shuffleBuffer: number
   optimizer: OptimizerConfig
   schedule: ScheduleConfig
   /** Gradients are scaled down to this global norm if theirs is larger; null: never. */
@@ -97,4 +104,6 @@ export const trainDefaults = {
   bestBy: 'loss',
   patience: null,
   updateNorm: false,
+  dataOrder: 'dense',
+  shuffleBuffer: 1000,
 } satisfies Partial<TrainConfig>

@@ -2,6 +2,8 @@ import { ConfigError } from '../base/errors.js'
 import { treeFromPaths } from '../base/pytree.js'
 import type { Tree } from '../base/pytree.js'
 import { batchStream } from '../data/batches/prefetch.js'
+import { seqioBatches } from '../data/batches/seqio-order.js'
+import type { IteratorOptions } from '../data/iterator.js'
 import type { BatchStream } from '../data/batches/stream.js'
 import { taskStream } from '../data/streams/task-stream.js'
 import type { Task, TaskCodec } from '../data/task.js'
@@ -17,7 +19,7 @@ import { initParameter, initParameters } from '../model/init.js'
 import { declareParameters } from '../model/parameters.js'
 import type { ParameterSpec } from '../model/parameters.js'
 import type { Batch, ModelParams } from '../model/types.js'
-import type { RunConfig } from './config.js'
+import type { RunConfig, TrainConfig } from './config.js'
 import type { DebuggedStep } from './divergence.js'
 import { trainingLoss } from './loss.js'
 import { requireMatch } from './patterns.js'
@@ -136,7 +138,7 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
   return {
     config: namedConfig(config, { ...values, task }),
     task,
-    batches: values.makeBatches?.(size) ?? batchStream(taskStream(task, size), size),
+    batches: values.makeBatches?.(size) ?? taskBatches(task, size, train),
     schedule: values.schedule ?? makeSchedule(train.schedule, train.steps),
     trainStep: ({ frozen, ...arrays }, inputs) => {
       step ??= stepWith(frozen)
@@ -175,3 +177,11 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
 const typesOf = evalShape as unknown as (
   f: (params: TensorTree) => TensorTree,
 ) => (params: Tree<TensorType>) => Tree<TensorType>
+
+/** The training batches of a task, in the order that the configuration asks for. */
+const taskBatches = (
+  task: Task,
+  size: IteratorOptions,
+  { dataOrder, shuffleBuffer }: Pick<TrainConfig, 'dataOrder' | 'shuffleBuffer'>,
+): BatchStream =>
+  dataOrder === 'seqio' ? seqioBatches(task, { ...size, shuffleBuffer }) : batchStream(taskStream(task, size), size)

@@ -17,12 +17,12 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
     [['train', 'g2p', '--set', 'train.stepz=3'], 'there is no setting train.stepz; did you mean train.steps?'],
     [['train', 'g2p', '--set', 'train.steps=many'], 'train.steps: must be a number, got "many"'],
     [['train', 'g2'], 'did you mean g2p?'],
-    [['train', 'nosuch'], 'there are g2p, g2p-full, brown on your own data'],
+    [['train', 'nosuch'], 'there are g2p, g2p-full, brown'],
     [['train', 'g2p', '--out', 'file'], '--out file: this is a file, but a run needs a folder'],
     [['train'], 'give a recipe or a task (g2p, g2p-full, brown'],
     [
       ['train', 'g2p', '--data', 'x.tsv'],
-      'give a recipe or a task (g2p, g2p-full, brown with a file of your own, not both',
+      'or --data with a file of your own, not both',
     ],
     [
       ['train', 'g2p', '--set', 'model.vocabSize=10'],

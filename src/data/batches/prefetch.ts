@@ -32,7 +32,7 @@ export class PrefetchedBatches implements BatchStream {
   secondsWaited = 0
   private worker: BatchWorker | undefined
   /** The position after the last batch that the worker prepared and `next` gave; undefined: that of `iterator`. */
-  private position: Pick<PreparedBatch, 'state' | 'epochs'> | undefined
+  private position: IteratorState | undefined
 
   constructor(
     private readonly iterator: TrainIterator,
@@ -49,16 +49,12 @@ export class PrefetchedBatches implements BatchStream {
     return this.iterator.truncated
   }
 
-  get epochs(): number {
-    return this.position?.epochs ?? this.iterator.epochs
-  }
-
   async next(): Promise<TrainBatch> {
     const start = performance.now()
     try {
       if (this.worker === undefined) return this.first()
-      const { batch, ...position } = await this.worker.take()
-      this.position = position
+      const { batch, state } = await this.worker.take()
+      this.position = state
       return batch
     } finally {
       this.secondsWaited += (performance.now() - start) / 1000
@@ -66,7 +62,7 @@ export class PrefetchedBatches implements BatchStream {
   }
 
   state(): IteratorState {
-    return structuredClone(this.position?.state ?? this.iterator.state())
+    return structuredClone(this.position ?? this.iterator.state())
   }
 
   restore(saved: unknown): void {
@@ -76,7 +72,7 @@ export class PrefetchedBatches implements BatchStream {
   }
 
   async stop(): Promise<void> {
-    if (this.position) this.iterator.restore(this.position.state)
+    if (this.position) this.iterator.restore(this.position)
     this.position = undefined
     await this.end()
   }

@@ -5,8 +5,6 @@ export interface BatchStream {
   /** How many examples are longer than a row, and therefore left out; and how many were truncated. */
   readonly skipped: number
   readonly truncated: number
-  /** The number of epochs so far, as a fraction: 1.5 is the middle of the second epoch. */
-  readonly epochs: number
   /** How long `next` has kept its callers waiting, in seconds, all calls together. */
   readonly secondsWaited: number
   /** The next batch. Its arrays are new, so the caller may change them. One call at a time. */
@@ -31,10 +29,6 @@ export class LocalBatches implements BatchStream {
 
   get truncated(): number {
     return this.iterator.truncated
-  }
-
-  get epochs(): number {
-    return this.iterator.epochs
   }
 
   next(): Promise<TrainBatch> {

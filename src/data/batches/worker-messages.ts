@@ -12,7 +12,6 @@ export interface WorkerInput {
 export interface PreparedBatch {
   readonly batch: TrainBatch
   readonly state: IteratorState
-  readonly epochs: number
 }
 
 /** So many batches are prepared ahead. */

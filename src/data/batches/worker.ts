@@ -11,7 +11,7 @@ iterator.restore(state)
 
 function prepare(): void {
   const batch = iterator.next()
-  const message: PreparedBatch = { batch, state: iterator.state(), epochs: iterator.epochs }
+  const message: PreparedBatch = { batch, state: iterator.state() }
   parentPort!.postMessage(
     message,
     Object.values(batch.features).map(({ data }) => data.buffer as ArrayBuffer),
