@@ -1,4 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises'
+import { toNumbers } from '../base/host-tensor.js'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { expect, it, vi } from 'vitest'
@@ -27,8 +28,8 @@ it('upcycle writes a model in the format of the dense one, and reports its sizes
       await sparse.read('encoder/layers_0/mlp/expert/wo/kernel'),
     ]
     expect(after.shape).toEqual([4, ...before.shape])
-    const expected = Array.from(before.data, x => 4 * Number(x))
-    expect(Array.from(after.data, Number)).toEqual([...expected, ...expected, ...expected, ...expected])
+    const expected = toNumbers(before).map(x => 4 * x)
+    expect(toNumbers(after)).toEqual([...expected, ...expected, ...expected, ...expected])
     await Promise.all([source.close(), sparse.close()])
     await expect(
       upcycle(folder, join(scratch, 'again'), { experts: 4, encoderEvery: 1, decoderEvery: 0, seed: 0 }),
