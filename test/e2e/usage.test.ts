@@ -20,10 +20,7 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
     [['train', 'nosuch'], 'there are g2p, g2p-full, brown'],
     [['train', 'g2p', '--out', 'file'], '--out file: this is a file, but a run needs a folder'],
     [['train'], 'give a recipe or a task (g2p, g2p-full, brown'],
-    [
-      ['train', 'g2p', '--data', 'x.tsv'],
-      'or --data with a file of your own, not both',
-    ],
+    [['train', 'g2p', '--data', 'x.tsv'], 'or --data with a file of your own, not both'],
     [
       ['train', 'g2p', '--set', 'model.vocabSize=10'],
       'model.vocabSize is 10, and the task g2p has 69 tokens: raise it',
