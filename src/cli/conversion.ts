@@ -8,12 +8,14 @@ import { requireDiskSpace } from '../checkpoint/disk-space.js'
 import { memoryProblem } from '../checkpoint/free-memory.js'
 import { quantizedShapes } from '../checkpoint/quantize.js'
 import { isFile } from '../checkpoint/files.js'
+import { writePeftAdapters } from '../checkpoint/names/peft.js'
 import { writeHfWeights } from '../checkpoint/names/hf-folder.js'
 import { writeT5xWeights } from '../checkpoint/names/t5x-weights.js'
 import { writeNativeWeights } from '../checkpoint/native-weights.js'
 import { newWeights } from '../checkpoint/weights.js'
 import { openWeights } from '../open/open-weights.js'
 import type { OpenedWeights } from '../open/open-weights.js'
+import { runAdapters } from '../open/run-adapters.js'
 import type { CheckpointChoice } from '../train/choose-checkpoint.js'
 import { readCodec } from '../data/task.js'
 import { vocabularyFiles } from '../text/files.js'
@@ -36,7 +38,7 @@ export async function writeNewWeights(
 }
 
 export interface ConvertOptions {
-  to: 'safetensors' | 't5x' | 'native'
+  to: 'safetensors' | 't5x' | 'native' | 'peft'
   dtype?: 'float32' | 'bfloat16' | keyof typeof bitsOf
   /** Which checkpoint of a run. Default: the best. */
   checkpoint?: CheckpointChoice
@@ -49,6 +51,7 @@ export async function convertWeights(source: string, folder: string, options: Co
     onNotice: message => console.error(message),
   })
   try {
+    if (options.to === 'peft') return await writeAdapters(folder, weights, options)
     await writeWeights(folder, weights, options, options.to === 't5x' ? {} : await vocabularyIn(source))
   } finally {
     await weights.close()
@@ -121,6 +124,19 @@ function smallerType(weights: OpenedWeights, to: ConvertOptions['to'], dtype: Co
   return smaller
     ? `use another disk; --dtype ${smaller} takes ${formatBytes(writtenBytes(weights, smaller))}`
     : 'use another disk'
+}
+
+/** Writes the adapters of a run alone. Throws a ConfigError if the source has none. */
+async function writeAdapters(folder: string, weights: OpenedWeights, { dtype }: ConvertOptions): Promise<void> {
+  if (dtype !== undefined) throw new ConfigError('--to peft writes adapters as they are, in float32: omit --dtype')
+  const { adapters, rank, alpha, base } = await runAdapters(weights)
+  await writePeftAdapters(folder, adapters, {
+    rank,
+    alpha,
+    base,
+    family: weights.model.numExperts > 0 ? 'switch' : 't5',
+  })
+  console.error(`${weights.path}: ${adapters.length} adapters of rank ${rank}, for the weights in ${base}`)
 }
 
 /** The vocabulary files of a folder, to be copied beside the converted weights. */

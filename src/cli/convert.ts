@@ -14,9 +14,9 @@ export const convertCommand = (): Command =>
     .addOption(
       new Option(
         '--to <format>',
-        'safetensors or hf: a Hugging Face folder, which from_pretrained opens; t5x: a T5X checkpoint; native: a Switchyard checkpoint',
+        'safetensors or hf: a Hugging Face folder, which from_pretrained opens; t5x: a T5X checkpoint; native: a Switchyard checkpoint; peft: the adapters of a run with train.lora, alone',
       )
-        .choices(['safetensors', 'hf', 't5x', 'native'])
+        .choices(['safetensors', 'hf', 't5x', 'native', 'peft'])
         .default('safetensors'),
     )
     .addOption(
@@ -37,6 +37,7 @@ export const convertCommand = (): Command =>
         const { convertWeights } = await import('./conversion.js')
         const to = options.to === 'hf' ? 'safetensors' : options.to
         await convertWeights(await findFolder(source, revision), folder, { ...options, to })
-        console.log(`written to ${folder}; to see what it holds: ${invocation()} inspect ${folder}`)
+        const look = to === 'peft' ? '' : `; to see what it holds: ${invocation()} inspect ${folder}`
+        console.log(`written to ${folder}${look}`)
       },
     )

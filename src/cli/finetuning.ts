@@ -7,6 +7,8 @@ import type { Task, TaskCodec } from '../data/task.js'
 import { pairsTask } from '../data/tasks/pairs.js'
 import { countParameters, declareParameters } from '../model/parameters.js'
 import { openBaseModel } from '../open/base-model.js'
+import { declareAdapters } from '../train/trainable/adapters.js'
+import { isFrozen } from '../train/trainable/freeze.js'
 import { Trainer } from '../train/trainer.js'
 import { pairsFromOptions } from './data-options.js'
 import type { DataOptions } from './data-options.js'
@@ -86,6 +88,14 @@ function describeStart({ config: { model, router, train, from }, restored }: Tra
     console.log(`  of these from other names: ${listed(renamed.map(([path, source]) => `${path} from ${source}`))}`)
   if (initialised.length > 0) console.log(`new: ${count(new Set(initialised))}: ${listed(initialised)}`)
   if (unused.length > 0) console.log(`not used: ${listed(unused)}`)
+  if (train.lora.rank > 0) {
+    const adapters = declareAdapters(specs, train.lora).filter(({ path }) => !isFrozen(train.freeze, path))
+    const parameters = formatCount(countParameters(adapters))
+    console.log(`trained: ${adapters.length / 2} adapters of rank ${train.lora.rank} (${parameters} parameters)`)
+  } else if (train.freeze.length > 0) {
+    const trained = specs.filter(({ path }) => !isFrozen(train.freeze, path))
+    console.log(`trained: ${count(new Set(trained.map(spec => spec.path)))}; the others are frozen`)
+  }
   console.log(
     restored!.optimizer === 'restored'
       ? `the state of the optimizer (${train.optimizer.kind}) is restored, after ${formatCount(from!.step)} updates`

@@ -43,6 +43,7 @@ describe('overrides', () => {
       clippingThreshold: 1,
       epsilon1: 1e-30,
       epsilon2: 1e-3,
+      minSizeToFactor: 128,
     })
     expect(changed.train.schedule).toEqual({ kind: 'cosine', peak: 1.5e-3, warmupSteps: 100 })
   })

@@ -9,6 +9,7 @@ import { canDecode } from '../model/routing.js'
 import { stackLayers } from '../model/config.js'
 import { routers } from '../nn/moe/routers/routers.js'
 import type { RunConfig, TrainConfig } from '../train/config.js'
+import { MIN_SIZE_TO_FACTOR } from '../train/optimizers/factoring.js'
 import type { OptimizerConfig } from '../train/optimizers/optimizers.js'
 import type { ScheduleConfig } from '../train/optimizers/schedules.js'
 import { parseRule } from '../train/restore/origin.js'
@@ -90,6 +91,7 @@ export const optimizerSchema = z.discriminatedUnion('kind', [
     clippingThreshold: positive.default(1),
     epsilon1: positive.default(1e-30),
     epsilon2: positive.default(1e-3),
+    minSizeToFactor: size.default(MIN_SIZE_TO_FACTOR),
   }),
 ]) satisfies z.ZodType<OptimizerConfig>
 

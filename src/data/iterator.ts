@@ -103,7 +103,7 @@ export class TrainIterator {
     const { seed, fingerprint, carried, ...position } = result.data
     if (fingerprint !== this.stream.fingerprint) {
       throw new ConfigError(
-        'the training examples differ from those that this run began with; resuming needs the same data, vocabulary and lengths',
+        'the training examples differ from those that this run began with; resuming needs the same data, vocabulary and lengths. With other data, go on from its weights: switchyard finetune RUN --data FILE',
       )
     }
     if (seed !== this.options.seed)

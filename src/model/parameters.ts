@@ -239,7 +239,7 @@ const truncated = (scale: number, fanIn: number): Initializer => ({
 })
 
 /** The exact number of parameters. Nothing is allocated. */
-export const countParameters = (specs: readonly ParameterSpec[]): number =>
+export const countParameters = (specs: readonly Pick<ParameterSpec, 'shape'>[]): number =>
   specs.reduce((n, s) => n + sizeOf(s.shape), 0)
 
 /** The number of a parameter's elements that one token's forward pass reads: of expert kernels, one expert's. */

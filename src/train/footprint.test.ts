@@ -41,19 +41,51 @@ describe('the memory that training takes', () => {
     expect(trainingBytes(g2p(), state) - trainingBytes(g2p('train.asyncSave=false'), state)).toBe(3000)
     const config = g2p(...large)
     const needed = trainingBytes(config, adam(config))
-    expect(() => requireMemory(config, adam(config), needed - 1)).toThrow(': --set train.asyncSave=false (training')
+    expect(() => requireMemory(config, adam(config), needed - 1)).toThrow(
+      ': one of these would fit: --set train.asyncSave=false (training',
+    )
     requireMemory(config, adam(config), needed)
   })
 
   it('is refused with numbers and a setting that fits', () => {
     const many = g2p('train.rows=1024')
     expect(() => requireMemory(many, adam(many), 2 * 2 ** 30)).toThrow(
-      /^training \(parameters and optimizer: [\d.]+ MiB\) takes about [\d.]+ GiB of memory, and 2\.00 GiB are free: --set train\.rows=128 would fit\. To try it anyway, /,
+      /^training \(parameters and optimizer: [\d.]+ MiB\) takes about [\d.]+ GiB of memory, and 2\.00 GiB are free: one of these would fit: --set train\.accumulate=8 \(the same batch in 8 parts\); --set train\.rows=128\. To try it anyway, /,
     )
     const wide = g2p(...large, 'model.numExperts=1024')
     expect(() => requireMemory(wide, adam(wide), 2 ** 33)).toThrow('--set model.numExperts=32 would fit')
     expect(() => requireMemory(wide, adam(wide), 2 ** 20)).toThrow('take a machine with more, or a smaller model')
     requireMemory(many, adam(many), 2 ** 40)
+  })
+
+  it('is refused for a fine-tuning run with what fits alone, or together', () => {
+    const origin = { path: 'base', container: 'huggingface', step: 0, optimizer: 'fresh', rules: [] } as const
+    const config = { ...g2p(...large, 'train.rows=4', 'model.numExperts=32'), from: { ...origin, rules: [] } }
+    const needed = trainingBytes(config, adam(config))
+    expect(() => requireMemory(config, adam(config), 0.7 * needed)).toThrow(
+      'one of these would fit: --set train.optimizer.kind=adafactor; --set train.lora.rank=8 (low-rank adapters only). To try',
+    )
+    const long = {
+      ...g2p(...large, 'train.rows=64', 'train.inputLength=512', 'train.targetLength=512'),
+      from: config.from,
+    }
+    expect(() => requireMemory(long, adam(long), 2 ** 30)).toThrow(
+      '--set train.asyncSave=false --set train.accumulate=64 --set train.remat=true --set train.lora.rank=8 together would fit. To try',
+    )
+    expect(() => requireMemory(long, adam(long), 2 ** 20)).toThrow(
+      /take a machine with more, or a smaller model; even with .*--set train\.lora\.rank=8 it takes [\d.]+ MiB/,
+    )
+  })
+
+  it('is less in parts and with remat, and has room for frozen parameters', () => {
+    const bytes = (...settings: string[]): number => {
+      const config = g2p('train.asyncSave=false', 'train.rows=64', ...settings)
+      return trainingBytes(config, adam(config))
+    }
+    expect(bytes('train.accumulate=8')).toBeLessThan(bytes())
+    expect(bytes('train.remat=true')).toBeLessThan(bytes())
+    const state = { params: 1000, optimizer: 2000 }
+    expect(trainingBytes(g2p(), { ...state, frozen: 10_000 }) - trainingBytes(g2p(), state)).toBe(30_000)
   })
 
   it('is refused on disk, too', async () => {

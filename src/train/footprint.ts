@@ -1,35 +1,11 @@
-import { dtypes } from '../base/dtypes.js'
-import type { DType } from '../base/dtypes.js'
 import { ConfigError } from '../base/errors.js'
 import { formatBytes } from '../base/format.js'
-import { sizeOf } from '../base/host-tensor.js'
-import { leavesWithPaths } from '../base/pytree.js'
-import type { Tree } from '../base/pytree.js'
 import { freeDiskSpace } from '../checkpoint/disk-space.js'
 import { memoryProblem } from '../checkpoint/free-memory.js'
 import { stackLayers } from '../model/config.js'
-import { countParameters, declareParameters } from '../model/parameters.js'
 import type { RunConfig } from './config.js'
-
-/** The sizes of a run's state, in bytes. */
-export interface StateBytes {
-  readonly params: number
-  readonly optimizer: number
-}
-
-interface Typed {
-  readonly shape: readonly number[]
-  readonly dtype: DType
-}
-
-/** The bytes of a run's arrays, which may be given by their types. */
-export const stateBytes = ({ params, optimizer }: { params: Tree<Typed>; optimizer: Tree<Typed> }): StateBytes => ({
-  params: treeBytes(params),
-  optimizer: treeBytes(optimizer),
-})
-
-const treeBytes = (tree: Tree<Typed>): number =>
-  leavesWithPaths<Typed>(tree).reduce((sum, [, { shape, dtype }]) => sum + sizeOf(shape) * dtypes[dtype].bytes, 0)
+import { proposeSmaller } from './proposals.js'
+import type { StateBytes } from './state-bytes.js'
 
 /** Node, ONNX Runtime, the program and a data set of 100,000 short examples. */
 const BASE_BYTES = 300 * 2 ** 20
@@ -39,14 +15,18 @@ const BASE_BYTES = 300 * 2 ** 20
  * to the peak resident memory of ten runs (1.6 to 140 million parameters, 512 to 8,192 tokens a step): it is within 6%
  * of each.
  */
-export function trainingBytes(config: RunConfig, { params, optimizer }: StateBytes): number {
+export function trainingBytes(config: RunConfig, { params, optimizer, frozen = 0 }: StateBytes): number {
   // The state exists twice, as it was initialized or read and in the memory in which it is updated. The gradients exist
   // in ONNX Runtime's memory, transposed for a matmul, and where the optimizer reads them. Adam's update is made in
   // place; Adafactor's, whose state is smaller than the parameters, holds two more values of their size.
   const copies = optimizer < params ? 5 : 3
   // A checkpoint that is saved in the background is written from a copy of the state.
-  const saved = config.train.asyncSave ? params + optimizer : 0
-  return BASE_BYTES + saved + 2 * (params + optimizer) + copies * params + 4 * activationElements(config)
+  const saved = config.train.asyncSave ? params + optimizer + frozen : 0
+  // Gradient accumulation adds the gradients of the parts up. Frozen parameters exist as they are read and as they are
+  // used.
+  const sums = config.train.accumulate > 1 ? params : 0
+  const state = 2 * (params + optimizer + frozen) + copies * params + sums
+  return BASE_BYTES + saved + state + 4 * activationElements(config)
 }
 
 /**
@@ -60,7 +40,8 @@ const LOGIT_COPIES = 6
 /** The elements of the values that one training step keeps for its backward pass, with their gradients. */
 function activationElements({ model, router, train }: RunConfig): number {
   const { dModel, dFf, numHeads, headDim, vocabSize } = model
-  const { rows, inputLength, targetLength } = train
+  const { inputLength, targetLength, remat } = train
+  const rows = train.rows / train.accumulate
   const perToken = (tokens: number, width: number): number => COPIES * tokens * width
   const attention = (queries: number, keys: number): number =>
     perToken(rows * queries, 4 * numHeads * headDim + 3 * dModel) + SCORE_COPIES * rows * numHeads * queries * keys
@@ -73,33 +54,26 @@ function activationElements({ model, router, train }: RunConfig): number {
     ({ sparse }) =>
       attention(targetLength, targetLength) + attention(targetLength, inputLength) + feedForward(targetLength, sparse),
   )
-  return [...encoder, ...decoder].reduce((a, b) => a + b, LOGIT_COPIES * rows * targetLength * vocabSize)
+  const logits = LOGIT_COPIES * rows * targetLength * vocabSize
+  const sum = (layers: readonly number[]): number => layers.reduce((a, b) => a + b, 0)
+  if (!remat) return logits + sum([...encoder, ...decoder])
+  // With remat, only the inputs of the layers are kept, and one layer at a time has its activations.
+  const inputs = perToken(rows, encoder.length * inputLength + decoder.length * targetLength) * dModel
+  return logits + inputs + Math.max(...encoder, ...decoder)
 }
 
 /**
- * Throws a ConfigError with the numbers, and with a setting that fits, if training would take more memory than is free.
+ * Throws a ConfigError with the numbers, and with settings that fit, if training would take more memory than is free.
  */
 export function requireMemory(config: RunConfig, state: StateBytes, free?: number): void {
   const task = `training (parameters and optimizer: ${formatBytes(state.params + state.optimizer)})`
-  const problem = memoryProblem(task, trainingBytes(config, state), bytes => smallerSetting(config, state, bytes), free)
+  const problem = memoryProblem(
+    task,
+    trainingBytes(config, state),
+    bytes => proposeSmaller(config, state, bytes, trainingBytes),
+    free,
+  )
   if (problem !== undefined) throw new ConfigError(problem)
-}
-
-/** Saving without a copy, or else the largest number of rows or of experts that fits: halved until it does. */
-function smallerSetting(config: RunConfig, state: StateBytes, free: number): string {
-  if (trainingBytes({ ...config, train: { ...config.train, asyncSave: false } }, state) <= free)
-    return '--set train.asyncSave=false (training waits while a checkpoint is saved) would fit'
-  for (let rows = config.train.rows >> 1; rows >= 1; rows >>= 1)
-    if (trainingBytes({ ...config, train: { ...config.train, rows } }, state) <= free)
-      return `--set train.rows=${rows} would fit`
-  const parameters = (numExperts: number): number =>
-    countParameters(declareParameters({ ...config.model, numExperts }, config.router))
-  for (let numExperts = config.model.numExperts >> 1; numExperts >= 1; numExperts >>= 1) {
-    const share = parameters(numExperts) / parameters(config.model.numExperts)
-    const smaller = { params: state.params * share, optimizer: state.optimizer * share }
-    if (trainingBytes(config, smaller) <= free) return `--set model.numExperts=${numExperts} would fit`
-  }
-  return 'take a machine with more, or a smaller model'
 }
 
 /** Throws a ConfigError if the checkpoints that a run is still to make would fill the disk of its folder. */
@@ -109,7 +83,7 @@ export async function requireDisk(
   step: number,
   state: StateBytes,
 ): Promise<void> {
-  const each = state.params + state.optimizer
+  const each = state.params + state.optimizer + (state.frozen ?? 0)
   const saves = Math.ceil((train.steps - step) / train.checkpointEvery)
   const forEver =
     train.keepEvery === null ? 0 : Math.floor(train.steps / train.keepEvery) - Math.floor(step / train.keepEvery)

@@ -78,7 +78,8 @@ export async function verifyFolder(folder: string, tolerance?: number, tested?: 
   )
 }
 
-function hfBatch(cases: ReadonlyMap<string, HostTensor>, path: string): Batch {
+/** The batch that was recorded as HF's inputs: labels below 0 do not count. `path` is for errors. */
+export function hfBatch(cases: ReadonlyMap<string, HostTensor>, path: string): Batch {
   const ids = (name: string): HostTensor => {
     const tensor = cases.get(name)
     if (!tensor) throw new FileError(`${path}: there is no tensor ${name}, which recorded cases need`)

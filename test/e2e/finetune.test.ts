@@ -81,6 +81,24 @@ describe('switchyard finetune', () => {
     expect(await params('step-4')).toEqual(last)
   })
 
+  it('trains adapters only; the run is converted with them merged, or they alone', async () => {
+    await rm(at('byt5'), { recursive: true, force: true })
+    await writeTinyByT5(at('byt5'))
+    const lora = settings({ 'train.lora.rank': 2, 'train.schedule.peak': 0.05 })
+    const run = await cli.run('finetune', 'byt5', '--data', 'pairs.tsv', ...short, ...lora, '--out', 'runs/lora')
+    expect(run, run.stderr).toMatchObject({ code: 0 })
+    expect(run.stdout).toContain('trained: 12 adapters of rank 2 (')
+    const merged = await cli.run('convert', 'runs/lora', 'merged', '--to', 'hf')
+    expect(merged, merged.stderr).toMatchObject({ code: 0 })
+    expect((await readdir(at('merged'))).sort()).toEqual(['config.json', 'model.safetensors', 'tokenizer_config.json'])
+    expect((await cli.run('infer', 'merged', '12', '34')).stdout).toBe(
+      (await cli.run('infer', 'runs/lora', '12', '34')).stdout,
+    )
+    expect((await cli.run('convert', 'runs/lora', 'adapters', '--to', 'peft')).code).toBe(0)
+    expect((await readdir(at('adapters'))).sort()).toEqual(['adapter_config.json', 'adapter_model.safetensors'])
+    expect((await cli.run('convert', 'merged', 'none', '--to', 'peft')).stderr).toContain('there are no adapters here')
+  })
+
   it('goes on from a run when its data has grown, as the refusal to resume says', async () => {
     await writeFile(at('grown.tsv'), pairs(110))
     expect(
@@ -107,9 +125,7 @@ describe('switchyard finetune', () => {
   it('says what is wrong before it makes a folder', async () => {
     const before = await readdir(at('runs'))
     const run = (...args: string[]) => cli.run('finetune', 'runs/grown', ...args, ...short)
-    expect((await run()).stderr).toBe(
-      'switchyard: give --data with a file of your own, or --task with a built-in task\n',
-    )
+    expect((await run()).stderr).toBe('switchyard: give --data with a file of your own, or --task with a task\n')
     expect((await run('--data', 'pairs.tsv', '--set', 'model.dFf=64')).stderr).toContain(
       'encoder/layers_0/mlp/wi/kernel [128,64] is [128,256] there',
     )

@@ -76,6 +76,7 @@ describe('train.freeze', () => {
           clippingThreshold: 1,
           epsilon1: 1e-30,
           epsilon2: 1e-3,
+          minSizeToFactor: 128,
         },
       },
     ],

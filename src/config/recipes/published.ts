@@ -23,6 +23,7 @@ const optimizer = {
   clippingThreshold: 1,
   epsilon1: 1e-30,
   epsilon2: 1e-3,
+  minSizeToFactor: 128,
 } as const
 
 const shared = {

@@ -18,6 +18,11 @@ export interface AdafactorOptions {
   stepOffset?: number
   /** An update whose root mean square is larger is scaled down to it, before the learning rate applies. */
   clippingThreshold?: number
+  /**
+   * Matrices with a shorter side are not factored. T5X's `min_dim_size_to_factor`, 128; 1 factors every matrix, as
+   * Hugging Face transformers' Adafactor. Experts are always factored.
+   */
+  minSizeToFactor?: number
   /** Added to squared gradients. */
   epsilon1?: number
   /** The learning rate is multiplied by a parameter's root mean square, or by this if it is larger. */
@@ -34,7 +39,7 @@ export interface AdafactorOptions {
  */
 export function adafactor(specs: readonly ParameterAxes[], options: AdafactorOptions = {}): Optimizer {
   const { decayRate = 0.8, stepOffset = 0, clippingThreshold = 1, epsilon1 = 1e-30, epsilon2 = 1e-3 } = options
-  const factorings = new Map(specs.map(spec => [spec.path, factoringOf(spec)]))
+  const factorings = new Map(specs.map(spec => [spec.path, factoringOf(spec, options.minSizeToFactor)]))
   const factoring = (path: string): Factoring => {
     const known = factorings.get(path)
     check(known !== undefined, () => `Adafactor was made without the parameter ${path}: add its declaration to specs`)

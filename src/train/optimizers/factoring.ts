@@ -41,16 +41,14 @@ export interface Factoring {
   readonly factors: { readonly rows: readonly number[]; readonly columns: readonly number[] } | null
 }
 
-/**
- * Matrices without batch axes are factored only if both sides are at least this long (T5X's `min_dim_size_to_factor`).
- */
-const minSizeToFactor = 128
+/** T5X's default of `min_dim_size_to_factor`. */
+export const MIN_SIZE_TO_FACTOR = 128
 
 /**
- * Decides a parameter's factoring from its shape and logical axis names, as T5X does. Throws a ConfigError on an
- * unknown name.
+ * Decides a parameter's factoring from its shape and logical axis names, as T5X does. Matrices without batch axes are
+ * factored only if both sides have `minSize` or more. Throws a ConfigError on an unknown name.
  */
-export function factoringOf({ path, shape, axes }: ParameterAxes): Factoring {
+export function factoringOf({ path, shape, axes }: ParameterAxes, minSize: number = MIN_SIZE_TO_FACTOR): Factoring {
   const named = axes.map(axis => {
     if (roles[axis] === undefined)
       throw new ConfigError(
@@ -65,7 +63,7 @@ export function factoringOf({ path, shape, axes }: ParameterAxes): Factoring {
   if (shape.length <= 2 && averaged.length === shape.length) {
     // Rows and columns are chosen by size, as in T5X: the names do not matter without batch axes.
     const [rows, columns] = all.toSorted((a, b) => shape[a] - shape[b])
-    const large = shape.length === 2 && shape[rows] >= minSizeToFactor
+    const large = shape.length === 2 && shape[rows] >= minSize
     return { averaged, factors: large ? { rows: [rows], columns: [columns] } : null }
   }
   const [rows, columns] = [having('row'), having('column')]
