@@ -15,6 +15,7 @@ import { inferCommand } from './infer.js'
 import { initCommand } from './init.js'
 import { inspectCommand } from './inspect.js'
 import { plotCommand } from './plot.js'
+import { pruneCommand } from './prune.js'
 import { resumeCommand } from './resume.js'
 import { trainCommand } from './train.js'
 import { upcycleCommand } from './upcycle.js'
@@ -42,6 +43,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     verifyCommand(),
     convertCommand(),
     upcycleCommand(),
+    pruneCommand(),
     initCommand(),
     explainCommand(),
     configCommand(),

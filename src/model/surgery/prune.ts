@@ -1,0 +1,57 @@
+import { ConfigError } from '../../base/errors.js'
+import { allocate } from '../../base/dtypes.js'
+import { reader, sizeOf, writer } from '../../base/host-tensor.js'
+import type { HostTensor } from '../../base/host-tensor.js'
+import type { ModelConfig } from '../config.js'
+import type { ParameterSpec } from '../parameters.js'
+
+/** The experts that each sparse layer keeps, in ascending order, by the layer's path: `encoder/layers_1`. */
+export type KeptExperts = ReadonlyMap<string, readonly number[]>
+
+/** The configuration of a model that keeps `numExperts` experts in each layer. Throws a ConfigError if it has no more. */
+export function prunedModel(model: ModelConfig, numExperts: number): ModelConfig {
+  if (!Number.isInteger(numExperts) || numExperts < 1 || numExperts >= model.numExperts)
+    throw new ConfigError(
+      `numExperts is ${numExperts}: the model has ${model.numExperts}, so a pruned one has at least 1 and at most ${model.numExperts - 1}`,
+    )
+  return { ...model, numExperts }
+}
+
+/** The `count` most used experts of each layer, from each layer's use of its experts; of equal ones, the first. */
+export const mostUsed = (use: ReadonlyMap<string, readonly number[]>, count: number): KeptExperts =>
+  new Map(
+    Array.from(use, ([layer, shares]) => {
+      const order = shares.map((_, i) => i).sort((a, b) => shares[b] - shares[a] || a - b)
+      return [layer, order.slice(0, count).sort((a, b) => a - b)] as const
+    }),
+  )
+
+/**
+ * One parameter of a pruned model: of expert kernels, those of the kept experts; of a router, their columns. The softmax
+ * of the remaining logits is over fewer experts, so the gates of the kept ones grow.
+ */
+export async function prunedParameter(
+  spec: ParameterSpec,
+  kept: KeptExperts,
+  read: (path: string) => Promise<HostTensor>,
+): Promise<HostTensor> {
+  const tensor = await read(spec.path)
+  const { stack, layer } = spec.place
+  const experts = kept.get(`${stack}/layers_${layer}`)
+  if (experts === undefined) return tensor
+  if (spec.role === 'expertKernel') return selected(tensor, 0, experts)
+  if (spec.role === 'router' || spec.role === 'routerBias') return selected(tensor, tensor.shape.length - 1, experts)
+  return tensor
+}
+
+/** The positions of one axis of a tensor, in the given order. */
+function selected({ dtype, shape, data }: HostTensor, axis: number, positions: readonly number[]): HostTensor {
+  const [outer, inner] = [sizeOf(shape.slice(0, axis)), sizeOf(shape.slice(axis + 1))]
+  const result = allocate(dtype, outer * positions.length * inner)
+  const [from, to] = [reader(dtype, data), writer(dtype, result)]
+  let at = 0
+  for (let o = 0; o < outer; o++)
+    for (const position of positions)
+      for (let i = 0; i < inner; i++) to(at++, from((o * shape[axis] + position) * inner + i))
+  return { dtype, shape: shape.with(axis, positions.length), data: result }
+}
