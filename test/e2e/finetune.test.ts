@@ -67,6 +67,7 @@ describe('switchyard finetune', () => {
     expect(files).toEqual([
       expect.stringMatching(/^events\.out\.tfevents\./),
       'metrics.jsonl',
+      'sources.json',
       'step-0',
       'step-2',
       'step-4',
