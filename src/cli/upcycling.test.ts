@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { expect, it, vi } from 'vitest'
+import { toNumbers } from '../base/host-tensor.js'
 import { openWeights } from '../open/open-weights.js'
 import { upcycle } from './upcycling.js'
 
