@@ -58,6 +58,10 @@ export async function convertWeights(source: string, folder: string, options: Co
   }
 }
 
+/** The format that weights are stored in, as one to write. */
+export const formatOf = ({ container }: Pick<OpenedWeights, 'container'>): ConvertOptions['to'] =>
+  container === 'huggingface' ? 'safetensors' : container === 't5x' ? 't5x' : 'native'
+
 /** Writes opened weights, and `files` (a vocabulary) beside them, one parameter at a time. */
 export async function writeWeights(
   folder: string,

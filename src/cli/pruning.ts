@@ -11,7 +11,7 @@ import type { OpenedWeights } from '../open/open-weights.js'
 import { measureUse, packedSplit } from '../train/expert-use.js'
 import type { ModelUse } from '../train/expert-use.js'
 import type { CheckpointChoice } from '../train/choose-checkpoint.js'
-import { vocabularyIn, writeWeights } from './conversion.js'
+import { formatOf, vocabularyIn, writeWeights } from './conversion.js'
 import { pairsFromOptions } from './data-options.js'
 import type { DataOptions } from './data-options.js'
 
@@ -47,8 +47,7 @@ export async function prune(source: string, folder: string, options: PruningOpti
     const kept = mostUsed(use.loads, experts)
     const pruned = prunedWeights(weights, model, kept)
     const after = await measureUse(await readParameters(pruned, 'float32'), pruned, tested)
-    const to = { huggingface: 'safetensors', t5x: 't5x' }[weights.container] ?? 'native'
-    await writeWeights(folder, pruned, { to: to as 'safetensors' | 't5x' | 'native' }, await vocabularyIn(source))
+    await writeWeights(folder, pruned, { to: formatOf(weights) }, await vocabularyIn(source))
     console.log(`${useTable(use, kept)}\n`)
     console.log(qualityTable([weights, before], [pruned, after]))
     console.log(`\nmeasured on ${heldOut.length > 0 ? 'held-out' : 'training'} examples; written to ${folder}`)

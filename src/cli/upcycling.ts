@@ -7,7 +7,7 @@ import { densePath, upcycledModel, upcycledParameter } from '../model/surgery/up
 import { openWeights } from '../open/open-weights.js'
 import type { OpenedWeights } from '../open/open-weights.js'
 import type { CheckpointChoice } from '../train/choose-checkpoint.js'
-import { vocabularyIn, writeWeights } from './conversion.js'
+import { formatOf, vocabularyIn, writeWeights } from './conversion.js'
 import { invocation } from './invocation.js'
 import { shellWord } from './shell-word.js'
 
@@ -27,8 +27,7 @@ export async function upcycle(source: string, folder: string, options: Upcycling
   })
   try {
     const sparse = upcycledWeights(dense, options)
-    const to = { huggingface: 'safetensors', t5x: 't5x' }[dense.container] ?? 'native'
-    await writeWeights(folder, sparse, { to: to as 'safetensors' | 't5x' | 'native' }, await vocabularyIn(source))
+    await writeWeights(folder, sparse, { to: formatOf(dense) }, await vocabularyIn(source))
     report(folder, dense, sparse)
   } finally {
     await dense.close()
