@@ -51,7 +51,9 @@ export const withTokenizerOption = (command: Command): Command =>
     tokenizersOf,
   )
 
-/** The settings of the task that the options name, changed by those overrides that begin with `task.`; and the others. */
+/**
+ * The settings of the task that the options name, changed by those overrides that begin with `task.`; and the others.
+ */
 export function pairsFromOptions(
   data: string,
   { input, target, split, validation, test, header, delimiter, quotes, labels, tokenizer }: DataOptions,

@@ -138,6 +138,12 @@ describe('a configuration for pairs', () => {
     const long = pairsConfig(await taskOf(5000, 200))
     expect(long.train).toMatchObject({ rows: 4, inputLength: 208, targetLength: 8, steps: 2400 })
     expect(parseRunConfig(long)).toEqual(long)
+    // Labels, here of two words, are learned with a lower rate than sequences.
+    expect(short.train.schedule).toMatchObject({ peak: 1.5e-3 })
+    const examples = Array.from({ length: 99 }, (_, i) => ({ input: `a${i}`, target: `x y${i % 3}`, alternatives: [] }))
+    const codec = taskCodec(await makeVocabularies({ inputs: 'bytes', targets: 'words' }, examples))
+    const labels = makeTask({ name: 'labels', codec, examples })
+    expect(pairsConfig(labels).train.schedule).toMatchObject({ peak: 5e-4 })
     expect(pairsConfig(await taskOf(3, 5000)).train.inputLength).toBe(512)
   })
 })

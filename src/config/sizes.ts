@@ -12,9 +12,9 @@ export interface Passes {
 }
 
 /**
- * The sizes of a batch for examples like these, and how many steps to train on `count` of them. The rows of both sides are as long as the longest
- * example needs; a row holds several short ones. The side whose rows would stay emptier is made shorter, which loses no
- * example: labels need a few tokens beside the text that they are for.
+ * The sizes of a batch for examples like these, and how many steps to train on `count` of them. The rows of both sides
+ * are as long as the longest example needs; a row holds several short ones. The side whose rows would stay emptier is
+ * made shorter, which loses no example: labels need a few tokens beside the text that they are for.
  */
 export function sizesFor(
   examples: readonly TokenExample[],

@@ -28,7 +28,9 @@ export interface TaskCodec extends TextCodec {
   readonly vocabSize: number
 }
 
-/** Something to learn: examples as text and as tokens, their codec and metrics, and how the command line speaks of them. */
+/**
+ * Something to learn: examples as text and as tokens, their codec and metrics, and how the command line speaks of them.
+ */
 export interface Task {
   /** Names the task in messages, and its runs' folders. */
   readonly name: string
@@ -56,8 +58,8 @@ export interface Task {
    */
   split(name: SplitName): readonly Example[]
   /**
-   * Whether the training split's token examples depend on the seed, so that each epoch draws them anew: span corruption,
-   * for example. Default: false.
+   * Whether the training split's token examples depend on the seed, so that each epoch draws them anew: span
+   * corruption, for example. Default: false.
    */
   readonly isRandom?: boolean
   /** The tasks of a mixture and their rates, in the order in which SeqIO draws from them. */
@@ -117,9 +119,9 @@ export function taskCodec({
 }
 
 /**
- * A task from a list of examples, which are split by `splitOf`, or from the examples of each split. By default an example is called a pair, and answers are
- * scored by two error rates: of symbols (words or characters, as the targets' vocabulary has them) and of whole
- * answers.
+ * A task from a list of examples, which are split by `splitOf`, or from the examples of each split. By default an
+ * example is called a pair, and answers are scored by two error rates: of symbols (words or characters, as the targets'
+ * vocabulary has them) and of whole answers.
  */
 export function makeTask(
   parts: Pick<Task, 'name' | 'codec'> &

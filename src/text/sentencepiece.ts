@@ -35,8 +35,8 @@ export const sentencePieceSpec = z.strictObject({
  *   it keeps its space.
  * - Special tokens written in a text, such as `</s>`, are ordinary text.
  *
- * By SeqIO's rules (`reference: 'seqio'`) a sentinel is a user-defined piece with a space before it: `<extra_id_k>` is a
- * sentinel at the start of a word only, and ordinary text in `x<extra_id_0>`.
+ * By SeqIO's rules (`reference: 'seqio'`) a sentinel is a user-defined piece with a space before it: `<extra_id_k>` is
+ * a sentinel at the start of a word only, and ordinary text in `x<extra_id_0>`.
  */
 export class SentencePieceVocabulary implements Vocabulary {
   readonly padId = PAD_ID
@@ -107,8 +107,8 @@ export class SentencePieceVocabulary implements Vocabulary {
   }
 
   /**
-   * A vocabulary with some of this one's pieces, renumbered in their order, and without sentinels. It keeps all pieces of
-   * one character, so it can write every text that this one can, if with more pieces.
+   * A vocabulary with some of this one's pieces, renumbered in their order, and without sentinels. It keeps all pieces
+   * of one character, so it can write every text that this one can, if with more pieces.
    */
   restrictTo(ids: ReadonlySet<number>): SentencePieceVocabulary {
     const keeps = ({ text, type }: Piece, id: number): boolean =>

@@ -3,7 +3,9 @@ import type { Fields, FieldValue } from '../preprocessor.js'
 import type { RecordFormat } from './records.js'
 import { cutLines, decodeLine, excerpt } from './text-lines.js'
 
-/** JSON Lines: each line is an object, whose keys are the fields. Blank lines are skipped, and keys with null left out. */
+/**
+ * JSON Lines: each line is an object, whose keys are the fields. Blank lines are skipped, and keys with null left out.
+ */
 export const jsonLinesFormat: RecordFormat = {
   cut: cutLines,
   parse(bytes, where) {

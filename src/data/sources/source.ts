@@ -17,7 +17,9 @@ export interface Source {
 
 /** The examples of a source, with random access. */
 export interface SourceDataset extends Dataset<Fields> {
-  /** What a user should know about how the data is read, such as that a compressed file was unpacked. One sentence each. */
+  /**
+   * What a user should know about how the data is read, such as that a compressed file was unpacked. One sentence each.
+   */
   readonly notes: readonly string[]
   /** Closes the files. `get` must not be called afterwards. */
   close(): void

@@ -6,15 +6,15 @@ import type { Tokenizers } from './tokenizers.js'
 /** More different words than this are a language, not a set of symbols. */
 const MAX_SYMBOLS = 1_000
 /**
- * The estimated share of unknown words among new targets, at most, for words to be tokens. By Good and Turing, it is the
- * share of the words that were seen only once.
+ * The estimated share of unknown words among new targets, at most, for words to be tokens. By Good and Turing, it is
+ * the share of the words that were seen only once.
  */
 const MAX_UNSEEN = 0.001
 /** The share of held-out targets with a word that no training target has, at most, for words to be tokens. */
 const MAX_UNCOVERED = 0.01
 /**
- * The share of tokens that T5's pieces cannot write, at most. Beside labels and symbols, an input may hold more of them:
- * it is only read, and a rare sign is still seen as unknown.
+ * The share of tokens that T5's pieces cannot write, at most. Beside labels and symbols, an input may hold more of
+ * them: it is only read, and a rare sign is still seen as unknown.
  */
 const MAX_UNKNOWN_PIECES = 0.001
 const MAX_UNKNOWN_READ = 0.05

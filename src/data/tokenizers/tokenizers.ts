@@ -8,8 +8,8 @@ import type { Example } from '../source.js'
 import { loadT5Vocabulary } from '../vocabularies/load-vocabulary.js'
 
 /**
- * How text becomes tokens: T5's pieces (those that the training examples use), UTF-8 bytes, characters, or words between
- * spaces. Characters and words that occur in no training example are unknown; bytes can write any text.
+ * How text becomes tokens: T5's pieces (those that the training examples use), UTF-8 bytes, characters, or words
+ * between spaces. Characters and words that occur in no training example are unknown; bytes can write any text.
  */
 export const tokenizers = ['t5', 'bytes', 'characters', 'words'] as const
 export type Tokenizer = (typeof tokenizers)[number]

@@ -16,7 +16,9 @@ const columnNames = new Set([
 /** Names that are common words as well: they count only where all cells are names. */
 const weakNames = new Set(['en', 'de', 'fr', 'es', 'it', 'x', 'y', 'from', 'to'])
 
-/** A cell that can name a column: one to three short words of letters, digits and underscores that begin with a letter. */
+/**
+ * A cell that can name a column: one to three short words of letters, digits and underscores that begin with a letter.
+ */
 const isName = (cell: string): boolean => /^\p{L}[\p{L}\p{N}_.-]{0,29}( [\p{L}\p{N}_.-]{1,20}){0,2}$/u.test(cell)
 const isColumnName = (cell: string): boolean => columnNames.has(cell.toLowerCase())
 

