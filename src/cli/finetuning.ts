@@ -47,7 +47,7 @@ async function begin(name: string, options: FinetuneOptions): Promise<Run | unde
     const { container, model, router } = start.weights
     const config = finetuneConfig({ path: isPath ? resolve(name) : name, container, model, router, run }, task, others)
     if (printConfig) return printSettings(config)
-    const trainer = await Trainer.begin(config, { task }, start)
+    const trainer = await Trainer.begin(config, { ...(await loadUserValues()).hooks, task }, start)
     const wanted = out ?? join('runs', `${shortName(name)}-${task.name}`)
     const origin = { base: 'finetune', data: options.data ?? options.task, weights: name, set: options.set }
     const entered = await enterFolder(trainer, wanted, origin)

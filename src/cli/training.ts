@@ -45,7 +45,7 @@ async function begin(recipe: string | undefined, options: TrainOptions): Promise
   await checkOut(out)
   const { config, values } = data === undefined ? await byName(known, recipe!, set) : await onData(data, options)
   if (printConfig) return printSettings(config)
-  const trainer = await Trainer.begin(config, values)
+  const trainer = await Trainer.begin(config, { ...known.hooks, ...values })
   const base = recipe === undefined ? 'train --data' : `recipe ${recipe}`
   return enterFolder(trainer, out ?? join('runs', recipe ?? trainer.task.name), { base, data, set }, values)
 }

@@ -90,6 +90,8 @@ describe('a configuration file', () => {
     expect((await loadUserValues(folder)).runNames).toEqual(expect.arrayContaining(['g2p', 'g2p-full']))
     await write('switchyard.config.mjs', 'export default { recipes: { mine: { task: "g2p", train: { steps: 3 } } } }')
     expect((await (await loadUserValues(folder)).runNamed('mine')).config.train.steps).toBe(3)
+    await write('switchyard.config.js', 'export default { hooks: { onStep: () => 7 } }')
+    expect((await loadUserValues(folder)).hooks.onStep!({} as never)).toBe(7)
   })
 
   it.each([

@@ -8,7 +8,7 @@ import { UserValues } from '../config/user-values.js'
 /** The files that are looked for, in this order. */
 export const configNames = ['ts', 'mts', 'js', 'mjs'].map(extension => `switchyard.config.${extension}`)
 
-const keys: readonly (keyof UserConfig)[] = ['tasks', 'recipes']
+const keys: readonly (keyof UserConfig)[] = ['tasks', 'recipes', 'hooks']
 
 /**
  * The tasks, recipes and other values of the folder's `switchyard.config.ts` (or .mts, .js, .mjs), with the built-in

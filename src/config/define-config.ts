@@ -5,6 +5,7 @@ import type { RunConfig, TrainConfig } from '../train/config.js'
 import type { Optimizer } from '../train/optimizers/optimizer.js'
 import type { OptimizerConfig } from '../train/optimizers/optimizers.js'
 import type { Schedule, ScheduleConfig } from '../train/optimizers/schedules.js'
+import type { TrainerHooks } from '../train/values.js'
 
 /** The content of a user's `switchyard.config.ts`: what the commands find by name besides the built-in tasks and recipes. */
 export interface UserConfig {
@@ -12,6 +13,8 @@ export interface UserConfig {
   readonly tasks?: readonly TaskDefinition[]
   /** Recipes: `train NAME`. */
   readonly recipes?: Readonly<Record<string, UserRecipe>>
+  /** Functions that every training in this folder calls. */
+  readonly hooks?: TrainerHooks
 }
 
 /**

@@ -8,7 +8,7 @@ import type { Router } from '../nn/moe/router.js'
 import type { RunConfig } from '../train/config.js'
 import type { Optimizer } from '../train/optimizers/optimizer.js'
 import type { Schedule } from '../train/optimizers/schedules.js'
-import type { TrainerValues } from '../train/values.js'
+import type { TrainerHooks, TrainerValues } from '../train/values.js'
 import type { UserConfig, UserRecipe } from './define-config.js'
 import { recipes } from './recipes.js'
 import { pairsConfig } from './pairs.js'
@@ -22,6 +22,8 @@ export interface NamedRun {
 
 /** Finds tasks, recipes and custom values by name: built-in ones, and those of a user's `switchyard.config.ts`. */
 export class UserValues {
+  /** Functions that every training calls. */
+  readonly hooks: TrainerHooks
   private readonly recipes: Readonly<Record<string, UserRecipe>>
   private readonly tasks: ReadonlyMap<string, TaskDefinition>
   private readonly routers = new Map<string, Router>()
@@ -31,6 +33,7 @@ export class UserValues {
   /** `path` is the configuration's file, for messages. Throws a ConfigError if two values have the same name. */
   constructor(config: UserConfig = {}, path = 'switchyard.config.ts') {
     this.recipes = config.recipes ?? {}
+    this.hooks = config.hooks ?? {}
     const tasks = new Map<string, TaskDefinition>()
     const add = <V>(known: Map<string, V>, name: string, value: V, what: string): void => {
       const other = known.get(name)
