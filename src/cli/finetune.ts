@@ -34,10 +34,9 @@ Which parameters are restored (the last rule that matches decides):
 Which parameters are trained:
   --set train.freeze=router,encoder                    these keep their values; *,!decoder freezes all but the decoder
   --set train.rates=token_embedder=0.1                 a tenth of the learning rate for these
-  --set train.lora.rank=8                              low-rank adapters only (LoRA); train.lora.alpha is 16, and
-                                                       train.lora.targets=query,value names the kernels that get one. infer,
-                                                       eval and convert add them to the kernels; convert --to peft
-                                                       writes them alone
+  --set train.lora.rank=8                              low-rank adapters only (LoRA); train.lora.targets=query,value
+                                                       names the kernels that get one, train.lora.alpha=16 scales it
+  infer, eval and convert add the adapters of a run to its kernels; convert --to peft writes them alone.
 
 The optimizer's state is fresh, as in T5's fine-tuning: what it remembers of earlier gradients belongs to other data.
   --set from.optimizer=restored   go on with the state, the optimizer and the step count of a run`,

@@ -63,7 +63,9 @@ export function finetuneConfig(source: FinetuneSource, task: Task, overrides: re
   return overrideConfig(config, overrides)
 }
 
-/** The model of the weights, trained in float32. It follows our own meaning, as in inference, unless its run did not. */
+/**
+ * The model of the weights, trained in float32. It follows our own meaning, as in inference, unless its run did not.
+ */
 const modelSettings = ({ model, run }: FinetuneSource, reference: string | undefined): ModelConfig => ({
   ...model,
   dtype: 'float32',

@@ -3,8 +3,8 @@ import * as np from '../engine/api/np.js'
 import type { Kernel } from './quantized.js'
 
 /**
- * A kernel [..., in, out], perhaps with a low-rank adapter (LoRA, Hu et al. 2021, https://arxiv.org/abs/2106.09685): the
- * linear map is then kernel + lora_a lora_b. The adapter's scale, alpha / rank, is part of `lora_b`.
+ * A kernel [..., in, out], perhaps with a low-rank adapter (LoRA, Hu et al. 2021, https://arxiv.org/abs/2106.09685):
+ * the linear map is then kernel + lora_a lora_b. The adapter's scale, alpha / rank, is part of `lora_b`.
  */
 export type AdaptedKernel = {
   kernel: Kernel

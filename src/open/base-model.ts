@@ -16,8 +16,8 @@ export interface BaseModel {
 }
 
 /**
- * Opens the weights at a path, of any format that `openWeights` knows, with their vocabulary. Close it after the run has
- * begun. Throws a ConfigError if the model has a custom router, which only a program can supply.
+ * Opens the weights at a path, of any format that `openWeights` knows, with their vocabulary. Close it after the run
+ * has begun. Throws a ConfigError if the model has a custom router, which only a program can supply.
  */
 export async function openBaseModel(path: string, onNotice: (message: string) => void): Promise<BaseModel> {
   const weights = await openWeights(path, { onNotice })

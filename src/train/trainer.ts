@@ -75,9 +75,10 @@ export class Trainer {
   }
 
   /**
-   * Begins a run. The configuration names the task, the optimizer and the schedule; a value in `values` takes the place
-   * of the named one. With a starting point, the run begins with its weights (fine-tuning), by the rules in
-   * `config.from`. Throws a ConfigError if the parts do not fit each other, or the run does not fit into the free memory.
+   * Begins a run. The configuration names the task, the optimizer and the schedule; a value in `values` takes the
+   * place of the named one. With a starting point, the run begins with its weights (fine-tuning), by the rules in
+   * `config.from`. Throws a ConfigError if the parts do not fit each other, or the run does not fit into the free
+   * memory.
    */
   static async begin(config: RunConfig, values: TrainerValues = {}, start?: StartingPoint): Promise<Trainer> {
     const parts = await makeParts(config, values)
@@ -265,8 +266,8 @@ export class Trainer {
   }
 
   /**
-   * The parameters of the run's best checkpoint, if it has validated its model and the best is not the current one; else
-   * the current parameters.
+   * The parameters of the run's best checkpoint, if it has validated its model and the best is not the current one;
+   * else the current parameters.
    */
   async bestParams(folder: string): Promise<ModelParams> {
     const { best } = this.validations

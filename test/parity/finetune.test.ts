@@ -23,7 +23,7 @@ const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/${n
 const under = (tensors: ReadonlyMap<string, HostTensor>, prefix: string): Map<string, HostTensor> =>
   new Map([...tensors].flatMap(([name, x]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), x]] : [])))
 
-/** The largest difference of two tensors, relative to the reference's largest magnitude (or to 1e-2 if that is less). */
+/** The largest difference of two tensors, relative to the reference's largest magnitude, or to 1e-2 if that is less. */
 function difference(actual: HostTensor, expected: HostTensor): number {
   expect(actual.shape).toEqual(expected.shape)
   const reference = toNumbers(expected)

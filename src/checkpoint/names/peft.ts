@@ -48,7 +48,9 @@ export async function writePeftAdapters(
 const modulesOf = (spec: ParameterSpec, family: HfFamily): string[] =>
   hfEntry(spec, family).names.map(name => name.replace(/\.weight$/, ''))
 
-/** An adapter as PEFT's tensors, which are transposed as those of PyTorch's linear layers: A [rank, in], B [out, rank]. */
+/**
+ * An adapter as PEFT's tensors, which are transposed as those of PyTorch's linear layers: A [rank, in], B [out, rank].
+ */
 function peftTensors({ spec, a, b }: Adapter, family: HfFamily): [name: string, tensor: HostTensor][] {
   const { stacked } = hfEntry(spec, family)
   const [as, bs] = stacked ? [unstackTensor(a), unstackTensor(b)] : [[a], [b]]

@@ -18,8 +18,8 @@ export interface RestorePlan {
 
 /**
  * Plans the restoring of a run's parameters. Without a rule, each is restored from the parameter of the same path.
- * Throws a ConfigError if a rule matches no parameter, and if a parameter is missing in the weights or has another shape
- * there; it proposes the rules that would help.
+ * Throws a ConfigError if a rule matches no parameter, and if a parameter is missing in the weights or has another
+ * shape there; it proposes the rules that would help.
  */
 export function planRestore(
   targets: readonly Declared[],

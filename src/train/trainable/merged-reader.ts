@@ -4,8 +4,8 @@ import { adapterPaths, isAdapter, mergedKernel } from './adapters.js'
 import type { LoraConfig } from './config.js'
 
 /**
- * The parameters of a run's checkpoint as those of the model alone: adapters are added to their kernels when a kernel is
- * read.
+ * The parameters of a run's checkpoint as those of the model alone: adapters are added to their kernels when a kernel
+ * is read.
  */
 export function mergedReader(params: CheckpointReader, lora: LoraConfig): CheckpointReader {
   if (lora.rank === 0) return params

@@ -14,8 +14,8 @@ export const rateFactor = (rates: readonly RateRule[], path: string): number =>
 
 /**
  * An optimizer that updates each group of parameters with the same factor as if it were alone, with the learning rate
- * times the factor. The state has the same tree as without groups, so factors may change when a run is resumed. Throws a
- * ConfigError if the optimizer keeps state that several parameters share.
+ * times the factor. The state has the same tree as without groups, so factors may change when a run is resumed. Throws
+ * a ConfigError if the optimizer keeps state that several parameters share.
  */
 export function withRates(optimizer: Optimizer, rates: readonly RateRule[]): Optimizer {
   return {
