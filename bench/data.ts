@@ -9,6 +9,7 @@ import { datasetOf } from '../src/data/dataset.js'
 import type { Dataset } from '../src/data/dataset.js'
 import { seqioPipeline } from '../src/data/pipeline.js'
 import type { TokenFields } from '../src/data/packing/segments.js'
+import type { Fields } from '../src/data/preprocessor.js'
 import { randomSpansNoiseMask } from '../src/data/preprocessors/noise/random-spans.js'
 import { spanCorruption } from '../src/data/preprocessors/span-corruption.js'
 import { RandomDataset } from '../src/data/random/random-dataset.js'
@@ -23,25 +24,26 @@ const { values: options } = parseArgs({
 })
 const TOKENS = Number(options.tokens)
 
-/** Documents of 1 to about 2,000 tokens, 500 on average, as web pages have. */
-function documents(tokens: number): { targets: Int32Array }[] {
+/** Documents of random lengths, exponentially distributed. */
+function documents(tokens: number, meanLength: number): { targets: Int32Array }[] {
   const all: { targets: Int32Array }[] = []
   for (let made = 0; made < tokens; made += all.at(-1)!.targets.length) {
     const [word] = randomBits(seedOf(all.length, 1), 1)
-    const length = 1 + Math.floor(-500 * Math.log((word + 1) / 2 ** 32))
+    const length = 1 + Math.floor(-meanLength * Math.log((word + 1) / 2 ** 32))
     all.push({ targets: randomBits(seedOf(all.length, 2), length).map(bits => 3 + (bits % 31_000)) as never })
   }
   return all.map(({ targets }) => ({ targets: Int32Array.from(targets) }))
 }
 
-const corpus = documents(TOKENS)
+const corpus = documents(TOKENS, 500)
+const sentences = documents(TOKENS, 20)
 const corpusTokens = corpus.reduce((sum, { targets }) => sum + targets.length, 0)
 const vocabulary = { size: 32_100, eosId: 1, sentinelIds: [32_099] } as unknown as Vocabulary
 const features = { inputs: { vocabulary }, targets: { vocabulary } }
 const lengths = { inputs: 512, targets: 114 }
 
-const corrupted = (shuffleBufferSize: number | null = null): Dataset<TokenFields> =>
-  seqioPipeline(datasetOf(corpus), {
+const corrupted = (shuffleBufferSize: number | null = null, source: readonly Fields[] = corpus): Dataset<TokenFields> =>
+  seqioPipeline(datasetOf(source), {
     preprocessors: [spanCorruption()],
     features,
     lengths,
@@ -82,6 +84,15 @@ const works: { [name: string]: { tokens: number; run: () => void } } = {
   },
   'span corruption: documents to inputs and targets': { tokens: corpusTokens, run: () => readAll(corrupted()) },
   'span corruption and shuffle (buffer 1,000)': { tokens: corpusTokens, run: () => readAll(corrupted(1000)) },
+  'span corruption of sentences (20 tokens), in random order': {
+    tokens: TOKENS,
+    run: () => {
+      const examples = corrupted(null, sentences)
+      const { length } = examples
+      // A prime number of steps on visits each example once.
+      for (let i = 0; i < length; i++) examples.get((i * 7919) % length)
+    },
+  },
   'span corruption, packed in rows': {
     tokens: corpusTokens,
     run: () => readAll(encDecConverter({ pack: true }).convert(corrupted(), lengths)),

@@ -28,10 +28,14 @@ it('draws another chunk of a long document in each epoch', () => {
   expect(starts.every(start => start % 65536 === 0)).toBe(true)
 })
 
-it('checks its features', () => {
+it('checks its features and lengths', () => {
   const one = datasetOf([{ ...ascending(4), other: new Int32Array(3) }])
   const both = selectRandomChunk({ maxLength: 5, additionalFeatureKeys: ['other'] }).apply(one, context())
   expect(() => both.get(0)).toThrow('needs "other" to be as long as "targets": an example has 3 and 4 tokens')
   expect(() => selectRandomChunk({ passthroughFeatureKeys: ['targets'] })).toThrow('cannot both cut "targets"')
+  expect(() => selectRandomChunk({ maxLength: 0 }).apply(one, context())).toThrow('chunks of 1 or more tokens, not 0')
+  expect(() => selectRandomChunk({ maxLength: 4, minLength: 4 }).apply(one, context())).toThrow(
+    'a least length from 1 to 3, below the greatest one, not 4',
+  )
   expect(() => selectRandomChunk().apply(one, context())).toThrow('needs the length of "targets"')
 })

@@ -1,3 +1,4 @@
+import { check } from '../../base/errors.js'
 import { PAD_ID } from '../../text/vocabulary.js'
 import type { Dataset } from '../dataset.js'
 import type { Fields, Preprocessor } from '../preprocessor.js'
@@ -29,6 +30,12 @@ export function selectRandomChunk(options: SelectRandomChunkOptions = {}): Prepr
     name: NAME,
     apply: (dataset, context) => {
       const maxLength = options.maxLength ?? roomOf(context, keys.featureKey, NAME)
+      const { minLength } = options
+      check(maxLength >= 1, () => `${NAME} needs chunks of 1 or more tokens, not ${maxLength}`)
+      check(
+        minLength === undefined || (minLength >= 1 && minLength < maxLength),
+        () => `${NAME} needs a least length from 1 to ${maxLength - 1}, below the greatest one, not ${minLength}`,
+      )
       return new RandomChunks(dataset, { ...options, maxLength }, keys, new ExampleSeeds(context.seeds, 1))
     },
   }
@@ -52,14 +59,12 @@ export class RandomChunks implements Dataset<Fields> {
     private readonly keys: Required<FeatureKeys>,
     private readonly seeds: ExampleSeeds,
   ) {
-    const { maxLength, minLength, uniformRandomStart } = options
-    const anyLength = minLength !== undefined || uniformRandomStart === true
     let document = 0
     // The filter sees each document of a period once, in order.
     this.documents = filterDataset(dataset, example => {
       const tokens = tokensOf(example, keys.featureKey, NAME)
       if (tokens.length === 0) return false
-      if (anyLength || tokens.length > maxLength) this.cut.set(document, tokens.includes(PAD_ID) ? NaN : tokens.length)
+      if (this.isCut(tokens.length)) this.cut.set(document, tokens.includes(PAD_ID) ? NaN : tokens.length)
       document++
       return true
     })
@@ -78,7 +83,8 @@ export class RandomChunks implements Dataset<Fields> {
   get(index: number): Fields {
     const document = this.documents.get(index)
     const { length } = tokensOf(document, this.keys.featureKey, NAME)
-    return cutExample(document, this.keys, randomChunk(length, this.seeds.get(index), this.options), NAME)
+    const range = this.isCut(length) ? randomChunk(length, this.seeds.get(index), this.options) : ([0, length] as const)
+    return cutExample(document, this.keys, range, NAME)
   }
 
   /** An index up to this one at which the chunk is equal: that of the same whole document in the first epoch. */
@@ -93,6 +99,12 @@ export class RandomChunks implements Dataset<Fields> {
     if (length === undefined || Number.isNaN(length)) return undefined
     const [from, to] = randomChunk(length, this.seeds.get(index), this.options)
     return to - from
+  }
+
+  /** Whether a document of this length may be cut. */
+  private isCut(length: number): boolean {
+    const { maxLength, minLength, uniformRandomStart } = this.options
+    return length > maxLength || minLength !== undefined || uniformRandomStart === true
   }
 
   private documentOf(index: number): number {

@@ -66,7 +66,7 @@ describe('spanCorruption', () => {
     expect(reads - indexing).toBeLessThan(40)
   })
 
-  it('cuts documents of more than 65,536 tokens anew in each epoch, and finds any example', () => {
+  it('cuts documents of more than 65,536 tokens at another place in each epoch, and finds any example', () => {
     const source = datasetOf(documents([66_000, 100, -67_000, 0, 140_000, 30]))
     const finite = pipeline(source, { epochs: 3 })
     const order = Array.from({ length: finite.length }, (_, i) => finite.get(i))

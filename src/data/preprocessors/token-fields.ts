@@ -65,14 +65,15 @@ export function cutExample(
   stage: string,
 ): Fields {
   const tokens = tokensOf(example, keys.featureKey, stage)
-  const cut: { [name: string]: Fields[string] } = { [keys.featureKey]: tokens.subarray(from, to) }
+  const part = (all: Int32Array): Int32Array => (from === 0 && to === all.length ? all : all.subarray(from, to))
+  const cut: { [name: string]: Fields[string] } = { [keys.featureKey]: part(tokens) }
   for (const key of keys.additionalFeatureKeys) {
     const additional = tokensOf(example, key, stage)
     if (additional.length !== tokens.length)
       throw new ConfigError(
         `${stage} needs "${key}" to be as long as "${keys.featureKey}": an example has ${additional.length} and ${tokens.length} tokens`,
       )
-    cut[key] = additional.subarray(from, to)
+    cut[key] = part(additional)
   }
   for (const key of keys.passthroughFeatureKeys) {
     if (example[key] === undefined)

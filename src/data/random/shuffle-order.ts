@@ -42,7 +42,10 @@ export class ShuffleOrder {
   private firstWord = -WORDS
 
   constructor({ length, bufferSize, seed, graphSeed, epoch = 0, reshuffle = true }: ShuffleOptions) {
-    check(bufferSize >= 1, () => `a shuffle buffer needs a size of 1 or more, not ${bufferSize}`)
+    check(
+      Number.isInteger(bufferSize) && bufferSize >= 1,
+      () => `a shuffle buffer needs a whole size of 1 or more, not ${bufferSize}`,
+    )
     this.length = length
     this.slots = Math.min(bufferSize, length)
     this.ring = Float64Array.from({ length: this.slots }, (_, slot) => slot)

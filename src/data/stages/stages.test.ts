@@ -61,6 +61,8 @@ describe('stages', () => {
     const order = all(shuffled)
     expect(order).not.toEqual([...order].sort((a, b) => a - b))
     expect([...order].sort((a, b) => a - b)).toEqual(Array.from({ length: 100 }, (_, i) => i))
-    expect(() => shuffleDataset(datasetOf([1]), { bufferSize: 0, seed: 2 }).get(0)).toThrow('a size of 1 or more')
+    expect(() => shuffleDataset(datasetOf([1]), { bufferSize: 0, seed: 2 }).get(0)).toThrow(
+      'a whole size of 1 or more, not 0',
+    )
   })
 })
