@@ -41,6 +41,8 @@ export type { UserConfig, UserRecipe } from './config/define-config.js'
 export { fineTuning, pretraining } from './config/recipes/published.js'
 
 // Evaluation
-export { evaluate, trainedTextModel } from './train/evaluate.js'
+export { evaluate, evaluateExamples, trainedTextModel } from './train/evaluate.js'
 export type { EvaluateOptions, Evaluation } from './train/evaluate.js'
+export { evaluationRecords, evaluationSummary } from './train/evaluation-records.js'
+export type { EvaluationRecord, EvaluationSummary } from './train/evaluation-records.js'
 export type { CustomModelValues } from './train/loss.js'

@@ -8,15 +8,21 @@ import { TextGenerator } from '../infer/text-generator.js'
 import type { TextModel } from '../infer/text-generator.js'
 import { searchOf } from '../infer/text-options.js'
 import type { TextOptions } from '../infer/text-options.js'
-import type { CheckpointChoice } from '../train/choose-checkpoint.js'
 import { unknownIn } from '../data/tokenizers/coverage.js'
+import type { CheckpointChoice } from '../train/choose-checkpoint.js'
 import { escapeControls, linesOf, unknownSymbols } from './texts.js'
 
 /** The options of the output. */
-interface Output {
+export interface Output {
   json: boolean
   /** An answer to score, instead of generating one. */
   target?: string
+}
+
+/** How the model is opened. */
+export interface Opening {
+  bits?: Bits
+  checkpoint?: CheckpointChoice
 }
 
 /** Answers the texts. Without texts it answers the lines of the standard input or, in a terminal, prompts for texts. */
@@ -24,17 +30,9 @@ export async function answerTexts(
   path: string,
   texts: readonly string[],
   options: TextOptions,
-  { bits, checkpoint, ...output }: Output & { bits?: Bits; checkpoint?: CheckpointChoice },
+  output: Output & Opening,
 ): Promise<void> {
-  const model = await openTextModel(path, {
-    maxNewTokens: options.maxNewTokens,
-    bits,
-    checkpoint,
-    onNotice: message => console.error(message),
-  })
-  // Options that contradict each other are refused before any text is read.
-  searchOf(options, model.codec.targets, model.options.maxNewTokens)
-  if (output.target !== undefined) warnOfUnknown(output.target, unknownIn(model.codec.targets, output.target))
+  const model = await openForAnswers(path, options, output)
   const generator = new TextGenerator(model)
   if (texts.length === 0 && process.stdin.isTTY && output.target === undefined) return prompt(generator, options)
   const lines = texts.length > 0 ? Readable.from(texts) : linesOf(process.stdin)
@@ -47,13 +45,30 @@ export async function answerTexts(
     console.error(`nothing came on the standard input; give texts as arguments: switchyard infer ${path} "your text"`)
 }
 
+/** Opens a model. Options that contradict each other are refused before any text is read. */
+export async function openForAnswers(
+  path: string,
+  options: TextOptions,
+  { bits, checkpoint, target }: Output & Opening,
+): Promise<TextModel> {
+  const model = await openTextModel(path, {
+    maxNewTokens: options.maxNewTokens,
+    bits,
+    checkpoint,
+    onNotice: message => console.error(message),
+  })
+  searchOf(options, model.codec.targets, model.options.maxNewTokens)
+  if (target !== undefined) warnOfUnknown(target, unknownIn(model.codec.targets, target))
+  return model
+}
+
 /** The maximum number of input lines that are answered concurrently. */
 const AT_ONCE = 64
 
 /**
  * The output of each input line, in order and as soon as it is ready. Meanwhile, further lines are read and answered.
  */
-async function* answersOf(
+export async function* answersOf(
   model: TextModel,
   generator: TextGenerator,
   lines: AsyncIterator<string>,

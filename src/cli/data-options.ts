@@ -23,19 +23,24 @@ export interface DataOptions {
 
 /** Adds the options for a file of data to a command. `what` says what `--data` takes the place of. */
 export const withDataOptions = (command: Command, what: string): Command =>
-  command
-    .option(
+  withColumnOptions(
+    command.option(
       '--data <file>',
       `pairs of texts to learn, ${what}: CSV, TSV, JSON Lines or Parquet, or a pattern such as "data/*.jsonl.gz"`,
-    )
+    ),
+  )
+    .option('--split <column>', 'a column that says train, validation or test (default: by a hash of the input)')
+    .option('--validation <file>', 'a file with the validation examples')
+    .option('--test <file>', 'a file with the test examples')
+
+/** Adds the options that say how a file of pairs is read. */
+export const withColumnOptions = (command: Command): Command =>
+  command
     .option(
       '--input <column>',
       'the column to answer, by its name or number (default: told by the names, or the first)',
     )
-    .option('--target <column>', 'the column to learn (default: told by the names, or the second)')
-    .option('--split <column>', 'a column that says train, validation or test (default: by a hash of the input)')
-    .option('--validation <file>', 'a file with the validation examples')
-    .option('--test <file>', 'a file with the test examples')
+    .option('--target <column>', 'the column of the answers (default: told by the names, or the second)')
     .option('--labels <words>', 'words for labels, such as 0=negative,1=positive')
     .option('--header', 'the first line of a CSV or TSV file names its columns (default: recognized)')
     .option('--no-header', 'the first line is an example')
@@ -79,7 +84,7 @@ export function pairsFromOptions(
 }
 
 /** A tab can be written as "tab" or \t, which are easier to type in a shell. */
-function delimiterOf(text: string): string {
+export function delimiterOf(text: string): string {
   const delimiter = text === 'tab' || text === '\\t' ? '\t' : text
   if (delimiter.length !== 1) throw new InvalidArgumentError('expected one character, or tab')
   return delimiter

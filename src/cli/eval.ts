@@ -1,52 +1,48 @@
 import { Command, Option } from 'commander'
-import { SwitchyardError } from '../base/errors.js'
-import type { SplitName } from '../data/source.js'
-import type { CheckpointChoice } from '../train/choose-checkpoint.js'
-import { checkpointOption, wholeNumber } from './options.js'
-
-interface EvalOptions {
-  split: SplitName
-  examples?: number
-  numBeams?: number
-  checkpoint?: CheckpointChoice
-}
+import { withColumnOptions } from './data-options.js'
+import type { DataOptions } from './data-options.js'
+import type { EvalOptions } from './evaluating.js'
+import { checkpointOption, collect, wholeNumber } from './options.js'
 
 export const evalCommand = (): Command =>
-  new Command('eval')
+  withColumnOptions(
+    new Command('eval').option(
+      '--data <file>',
+      'score any model that infer opens on the pairs of texts in a file: CSV, TSV, JSON Lines or Parquet',
+    ),
+  )
     .description('score a trained model on held-out examples, by the metrics of its task')
-    .argument('<folder>', 'a run, such as runs/g2p, or one of its checkpoints')
+    .argument('<model>', 'a run, such as runs/g2p, or one of its checkpoints; with --data, any model that infer opens')
     .addOption(
-      new Option('--split <name>', 'the examples to use').choices(['train', 'validation', 'test']).default('test'),
+      new Option('--split <name>', 'the examples of the run to use (default: test)').choices([
+        'train',
+        'validation',
+        'test',
+      ]),
     )
     .option('--examples <count>', 'how many examples (default: all)', wholeNumber(1))
+    .option(
+      '--metric <name>',
+      "a metric of texts, such as squad or bleu, instead of the task's; may be given again",
+      collect,
+    )
     .option('--num-beams <n>', 'beam search with this many beams, instead of greedy generation', wholeNumber(1))
     .addOption(checkpointOption())
-    .action(async (folder: string, { split, examples, numBeams, checkpoint }: EvalOptions) => {
-      const { openModel } = await import('../open/open-model.js')
-      const { loadUserValues } = await import('./user-config.js')
-      const { evaluate } = await import('../train/evaluate.js')
-      const { formatSamples, formatScores } = await import('./report.js')
-      const { watchPredictions } = await import('./progress.js')
-      const { params, config, codec } = await openModel(folder, {
-        choice: checkpoint,
-        onNotice: message => console.error(message),
-      })
-      const known = await loadUserValues()
-      const task = await known.loadTask(config.task, codec)
-      if (task.split(split).length === 0) {
-        throw new SwitchyardError(
-          `there are so few examples that none fell into the ${split} split. ` +
-            '--split train evaluates the model on the examples it was trained on',
-        )
+    .option('--errors', 'print all wrong answers, instead of a few answers')
+    .option('--json <file>', 'write the figures (first line) and every prediction to this file, as JSON Lines')
+    .option('--all', 'evaluate each checkpoint of the run')
+    .option('--watch', 'evaluate each checkpoint of the run, and new ones while it is trained')
+    .addHelpText(
+      'after',
+      `
+Metrics of texts: accuracy, wrongAnswers, wordErrorRate, characterErrorRate, bleu, rouge, rougeMean, squad, triviaQa,
+coqaF1, editDistance, meanMulticlassF1, matthewsCorrcoef, pearsonCorrcoef, spearmanCorrcoef`,
+    )
+    .action(async (folder: string, options: EvalOptions & DataOptions) => {
+      if (options.data !== undefined) {
+        const { evaluateOnData } = await import('./evaluating-data.js')
+        return evaluateOnData(folder, options.data, options)
       }
-      const result = await watchPredictions(task.units.many, onProgress =>
-        evaluate(params, config, task, {
-          ...known.valuesOf(config),
-          split,
-          limit: examples ?? null,
-          generation: { numBeams },
-          onProgress,
-        }),
-      )
-      console.log(`${formatSamples(result, 12)}\n\n${formatScores(result, task)}`)
+      const { evaluateRun } = await import('./evaluating.js')
+      await evaluateRun(folder, options)
     })

@@ -2,6 +2,7 @@ import { Command, Option } from 'commander'
 import { ConfigError } from '../base/errors.js'
 import type { TextOptions } from '../infer/text-options.js'
 import type { CheckpointChoice } from '../train/choose-checkpoint.js'
+import { delimiterOf } from './data-options.js'
 import { anyNumber, bitsOf, checkpointOption, collect, wholeNumber } from './options.js'
 
 interface InferOptions extends Omit<TextOptions, 'noRepeatNgram'> {
@@ -12,6 +13,12 @@ interface InferOptions extends Omit<TextOptions, 'noRepeatNgram'> {
   quantize?: 'int8' | 'int4'
   revision?: string
   checkpoint?: CheckpointChoice
+  data?: string
+  out?: string
+  input?: string
+  header?: boolean
+  delimiter?: string
+  quotes?: boolean
 }
 
 export const inferCommand = (): Command =>
@@ -34,6 +41,24 @@ export const inferCommand = (): Command =>
         'int4',
       ]),
     )
+    .option(
+      '--data <file>',
+      'answer the inputs of a file: CSV, TSV, JSON Lines, Parquet or lines of text, or a pattern such as "data/*.jsonl.gz"',
+    )
+    .option(
+      '--out <file>',
+      'with --data: write the answers to this file, as JSON Lines. A file that a stopped command has begun is continued',
+    )
+    .option('--input <column>', 'with --data: the column to answer, by its name or number (default: told by the names)')
+    .option('--header', 'with --data: the first line of a CSV or TSV file names its columns (default: recognized)')
+    .option('--no-header', 'with --data: the first line is an input')
+    .option(
+      '--delimiter <character>',
+      'with --data: what separates the cells of a line (default: recognized)',
+      delimiterOf,
+    )
+    .option('--quotes', 'with --data: cells may be quoted, as in RFC 4180 (default: recognized)')
+    .option('--no-quotes', 'with --data: quotes are ordinary characters')
     .addOption(checkpointOption())
     .option('--revision <name>', 'for a model of the hub: a branch, tag or commit (default: main)')
     .option('--target <answer>', 'score this answer instead of generating one: its log-probability is the third column')
@@ -58,15 +83,41 @@ export const inferCommand = (): Command =>
       async (
         model: string,
         texts: string[],
-        { json = false, target, quantize, revision, checkpoint, repeatNgram, ...rest }: InferOptions,
+        {
+          json = false,
+          target,
+          quantize,
+          revision,
+          checkpoint,
+          repeatNgram,
+          data,
+          out,
+          input,
+          header,
+          delimiter,
+          quotes,
+          ...rest
+        }: InferOptions,
       ) => {
         const options: TextOptions = { ...rest, ...(repeatNgram === true ? {} : { noRepeatNgram: repeatNgram }) }
         const ways = Object.keys(options).filter(way => way !== 'maxNewTokens')
         if (target !== undefined && ways.length > 0)
           throw new ConfigError(`--target scores a given answer, so ${ways.join(', ')} would have no effect: omit it`)
+        if (data !== undefined && texts.length > 0)
+          throw new ConfigError('give texts, or a file of inputs with --data, not both')
+        const given = Object.entries({ out, input, header, delimiter, quotes }).filter(
+          ([, value]) => value !== undefined,
+        )
+        if (data === undefined && given.length > 0)
+          throw new ConfigError(`--${given[0][0]} is for a file of inputs: name it with --data`)
         const { findFolder } = await import('./find-folder.js')
         const folder = await findFolder(model, revision)
+        const output = { json, target, checkpoint, bits: quantize && bitsOf[quantize] }
+        if (data !== undefined) {
+          const { answerData } = await import('./answering-data.js')
+          return answerData(folder, { path: data, out, input, header, delimiter, quotes }, options, output)
+        }
         const { answerTexts } = await import('./answering.js')
-        await answerTexts(folder, texts, options, { json, target, checkpoint, bits: quantize && bitsOf[quantize] })
+        await answerTexts(folder, texts, options, output)
       },
     )

@@ -1,7 +1,8 @@
 import { formatCount, formatTable } from '../base/format.js'
-import type { Example } from '../data/source.js'
+import type { Example, SplitName } from '../data/source.js'
 import type { Task } from '../data/task.js'
 import type { Evaluation } from '../train/evaluate.js'
+import { escapeControls } from './texts.js'
 
 /**
  * A count of a task's examples with the task's own noun: "1 pair", "6,226 words". `kind` precedes the noun: "held-out
@@ -15,7 +16,7 @@ export const countExamples = (count: number, { units }: Pick<Task, 'units'>, kin
  * needs an explanation.
  */
 export function formatScores(
-  { scores, examples, total, split }: Pick<Evaluation, 'scores' | 'examples' | 'total' | 'split'>,
+  { scores, examples, total, split }: Pick<Evaluation, 'scores' | 'examples' | 'total'> & { split?: SplitName },
   task: Pick<Task, 'units'>,
 ): string {
   const each = scores.flatMap(({ metric, figures }) =>
@@ -25,7 +26,8 @@ export function formatScores(
     })),
   )
   const part = examples.length < total ? `${formatCount(examples.length)} of the ` : ''
-  const counted = `${part}${countExamples(total, task, split === 'train' ? 'training ' : 'held-out ')}`
+  const kind = split === undefined ? '' : split === 'train' ? 'training ' : 'held-out '
+  const counted = `${part}${countExamples(total, task, kind)}`
   const explanations = each.flatMap(({ explanation }) => (explanation === undefined ? [] : [`(${explanation})`]))
   return [`${each.map(({ text }) => text).join(', ')}, on ${counted}`, ...explanations].join('\n')
 }
@@ -44,6 +46,28 @@ export function formatSamples(
   return tableOf(evaluation, spaced)
 }
 
+/**
+ * All wrong answers, each as a block of lines: the input, the answer, and the accepted answers. Says so if there are
+ * none, or if no answers were generated.
+ */
+export function formatErrors({
+  examples,
+  predictions,
+  right,
+}: Pick<Evaluation, 'examples' | 'predictions' | 'right'>): string {
+  if (predictions === null || right === null) return 'no answers were generated, so none is wrong'
+  const wrong = examples.flatMap((example, i) => (right[i] ? [] : [{ ...example, predicted: predictions[i] }]))
+  if (wrong.length === 0) return 'no answer is wrong'
+  const blocks = wrong.map(({ input, predicted, target, alternatives }) =>
+    [
+      `input      ${escapeControls(input)}`,
+      `predicted  ${escapeControls(predicted)}`,
+      `truth      ${[target, ...alternatives].map(escapeControls).join(' | ')}`,
+    ].join('\n'),
+  )
+  return blocks.join('\n\n')
+}
+
 /** A table of the examples at these indices. */
 function tableOf(
   {
@@ -56,14 +80,14 @@ function tableOf(
 ): string {
   if (predictions === null || right === null) {
     const rows = indices.map(i => [
-      `    ${examples[i].input}`,
-      examples[i].target,
+      `    ${shorten(examples[i].input)}`,
+      shorten(examples[i].target),
       logLikelihoods?.[i].toFixed(3) ?? '',
     ])
     return formatTable([['    input', 'target', 'log-likelihood'], ...rows])
   }
   const rows = indices.map(i => [
-    `    ${examples[i].input}`,
+    `    ${shorten(examples[i].input)}`,
     shorten(predictions[i]),
     verdict(right[i], predictions[i], examples[i]),
   ])
@@ -71,8 +95,12 @@ function tableOf(
 }
 
 function verdict(right: boolean, predicted: string, { target, alternatives }: Example): string {
-  if (!right) return `wrong: ${target}`
-  return predicted !== target && alternatives.includes(predicted) ? `right (also ${target})` : 'right'
+  if (!right) return `wrong: ${shorten(target)}`
+  return predicted !== target && alternatives.includes(predicted) ? `right (also ${shorten(target)})` : 'right'
 }
 
-const shorten = (text: string): string => (text.length > 60 ? `${text.slice(0, 57)}...` : text)
+/** One line of at most 60 characters. */
+function shorten(text: string): string {
+  const line = escapeControls(text)
+  return line.length > 60 ? `${line.slice(0, 57)}...` : line
+}

@@ -11,6 +11,8 @@ import { mergedReader } from '../train/trainable/merged-reader.js'
 
 /** The model of a training run, as one of its checkpoints holds it. */
 export interface OpenedModel {
+  /** The checkpoint's folder. */
+  readonly folder: string
   readonly params: ModelParams
   readonly config: RunConfig
   /** The codec it was trained with. `loadTask(config.task, codec)` loads its data as well. */
@@ -30,7 +32,8 @@ export async function openModel(path: string, options: ChooseOptions = {}): Prom
     const config = parseRunConfig(checkpoint.config, `the configuration in ${checkpoint.folder}`)
     const stored = mergedReader(checkpoint.params, config.train.lora)
     const params = (await readTree(stored, declareParameters(config.model, config.router))) as ModelParams
-    return { params, config, codec: readCodec(checkpoint.task), step: checkpoint.step }
+    const { folder, step, task } = checkpoint
+    return { folder, params, config, codec: readCodec(task), step }
   } finally {
     await checkpoint.close()
   }

@@ -7,7 +7,7 @@ export type BestValidation = NonNullable<CheckpointInfo['best']>
 /** The better of a validation and the best one before it; of equal ones, the earlier. */
 export function betterOf(
   best: BestValidation | undefined,
-  { step, chosenBy: figure, value, better }: Validation,
+  { step, chosenBy: figure, value, better }: Pick<Validation, 'step' | 'chosenBy' | 'value' | 'better'>,
 ): BestValidation | undefined {
   // A value that is not a number is never the best.
   if (!Number.isFinite(value)) return best

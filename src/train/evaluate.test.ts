@@ -1,9 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import { recipes } from '../config/recipes.js'
+import { defineTask } from '../data/define-task.js'
+import { rankClassification as rankPostprocessor } from '../data/postprocessors/postprocessors.js'
+import { rankClassificationFormatter as rankFormatter } from '../data/preprocessors/text/text.js'
+import { functionSource } from '../data/sources/iterable-source.js'
 import { makeTask, taskCodec } from '../data/task.js'
 import type { Task } from '../data/task.js'
 import { makeVocabularies } from '../data/tokenizers/tokenizers.js'
 import { TextGenerator } from '../infer/text-generator.js'
+import { rankClassification } from '../metrics/groups/rank-classification.js'
+import type { RankedCandidate } from '../metrics/groups/rank-classification.js'
 import { predictionMetric, scoreMetric } from '../metrics/metric.js'
 import type { RunConfig } from './config.js'
 import { evaluate, scorePredictions, trainedTextModel } from './evaluate.js'
@@ -42,6 +48,36 @@ describe('evaluate', () => {
       expect(generated[i]).toBeCloseTo((await generator.score(input, target)).score, 4)
     expect(result.logLikelihoods).toEqual(generated)
     expect(new Set(generated).size).toBe(6)
+  })
+})
+
+describe('a task of candidate answers', () => {
+  it('is scored by the log-likelihoods of its candidates, as T5 ranks them', async () => {
+    const stories = Array.from({ length: 6 }, (_, i) => ({ question: i.toString(2), no: '0', yes: '1', label: i % 2 }))
+    const definition = defineTask({
+      name: 'rank',
+      source: functionSource('stories', () => stories, { splits: ['train', 'test'] }),
+      preprocessors: [rankFormatter({ inputsFormats: '{question}', targetsFormats: ['{no}', '{yes}'], mode: 'eval' })],
+      features: { inputs: { vocabulary: codec.inputs }, targets: { vocabulary: codec.targets } },
+      postprocess: rankPostprocessor(),
+      metrics: [
+        scoreMetric((targets: readonly RankedCandidate[], scores) => {
+          expect(targets.map(({ idx, targetLength }) => [...idx, targetLength])).toEqual(
+            stories.flatMap((_, i) => [
+              [i, 0, 2],
+              [i, 1, 2],
+            ]),
+          )
+          return rankClassification(targets, scores, { numClasses: 2 })
+        }),
+      ],
+    })
+    const ranked = await definition.load()
+    const { params } = await Trainer.begin(config, { task })
+    const { scores, logLikelihoods } = await evaluate(params, config, ranked, { split: 'test', limit: null })
+    const right = stories.filter((_, i) => Number(logLikelihoods![2 * i + 1] > logLikelihoods![2 * i]) === i % 2)
+    expect(scores[0].figures.accuracy).toBeCloseTo((100 * right.length) / stories.length, 10)
+    expect(Object.keys(scores[0].figures)).toEqual(['accuracy', 'f1', 'auc-roc', 'auc-pr'])
   })
 })
 

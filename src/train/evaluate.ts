@@ -3,7 +3,7 @@ import { isRight } from '../metrics/right.js'
 import type { Example, SplitName } from '../data/source.js'
 import type { Fields } from '../data/preprocessor.js'
 import { tokenize } from '../data/features.js'
-import type { Task, TaskCodec } from '../data/task.js'
+import type { Task } from '../data/task.js'
 import { TextGenerator } from '../infer/text-generator.js'
 import type { TextModel } from '../infer/text-generator.js'
 import type { TextOptions } from '../infer/text-options.js'
@@ -71,14 +71,27 @@ export async function evaluate(
   params: ModelParams,
   config: Pick<RunConfig, 'model' | 'router' | 'train'>,
   task: Task,
-  { split, limit, metrics = task.metrics, generation, router, meaning, onProgress = () => undefined }: EvaluateOptions,
+  { split, router, meaning, ...options }: EvaluateOptions,
 ): Promise<Evaluation> {
-  const all = task.split(split)
+  const model = trainedTextModel(params, config, task.codec, { router, meaning })
+  return { split, ...(await evaluateExamples(model, task, task.split(split), options)) }
+}
+
+/** As `evaluate`, for any model and any examples. */
+export async function evaluateExamples(
+  model: TextModel,
+  task: Pick<Task, 'metrics' | 'postprocess'>,
+  all: readonly Example[],
+  {
+    limit,
+    metrics = task.metrics,
+    generation,
+    onProgress = () => undefined,
+  }: Omit<EvaluateOptions, 'split' | 'router' | 'meaning'>,
+): Promise<Omit<Evaluation, 'split'>> {
   const count = Math.min(limit ?? all.length, all.length)
   const examples = Array.from({ length: count }, (_, i) => all[Math.floor((i * all.length) / count)])
-  const generator = new TextGenerator(trainedTextModel(params, config, task.codec, { router, meaning }), {
-    maxRows: EVALUATION_ROWS,
-  })
+  const generator = new TextGenerator(model, { maxRows: EVALUATION_ROWS })
   const needs = (input: Metric['input']): boolean => metrics.some(metric => metric.input === input)
   const passes = Number(needs('predictions')) + Number(needs('scores'))
   let pass = 0
@@ -96,16 +109,15 @@ export async function evaluate(
     ? (await generator.scoreAll(examples, {}, progress)).map(({ score }) => score)
     : null
   return {
-    split,
     total: all.length,
     examples,
-    ...scorePredictions(task, metrics, examples, predictions, logLikelihoods),
+    ...scorePredictions({ ...task, codec: model.codec }, metrics, examples, predictions, logLikelihoods),
   }
 }
 
 /** Applies the task's postprocessor, then the metrics. */
 export function scorePredictions(
-  { postprocess, codec }: Pick<Task, 'postprocess' | 'codec'>,
+  { postprocess, codec }: Pick<Task, 'postprocess'> & { readonly codec: TextCodec },
   metrics: readonly Metric[],
   examples: readonly Example[],
   predictions: readonly string[] | null,
@@ -130,7 +142,7 @@ export function scorePredictions(
 }
 
 /** An example's fields as a postprocessor gets them in SeqIO: `inputs` and `targets` are token ids, with their texts beside. */
-const fieldsOf = (codec: TaskCodec, example: Example): Fields => ({
+const fieldsOf = (codec: TextCodec, example: Example): Fields => ({
   inputs_pretokenized: example.input,
   targets_pretokenized: example.target,
   ...example.fields,

@@ -49,6 +49,21 @@ export function chooseColumns(
   return { input: chosenInput, target: chosenTarget }
 }
 
+/**
+ * Chooses the column of the input alone, as `chooseColumns` would: the given one, the one with a usual name, or of two
+ * columns the first that is no target. Throws a ConfigError that lists the columns if the choice is not clear.
+ */
+export function chooseInput(file: string, columns: readonly string[], given: string | null): string {
+  if (given !== null) return findColumn(file, columns, given)
+  const rest = columns.filter(column => !targetNames.includes(column.toLowerCase()))
+  const chosen = only(columns, inputNames) ?? (columns.length <= 2 ? (rest[0] ?? columns[0]) : undefined)
+  if (chosen === undefined)
+    throw new ConfigError(
+      `${file}: has the columns ${columns.join(', ')}: say which to answer, as in --input ${columns[0]}`,
+    )
+  return chosen
+}
+
 /** The column of that name, or with that number from 1. */
 export function findColumn(file: string, columns: readonly string[], given: string): string {
   if (columns.includes(given)) return given

@@ -1,7 +1,7 @@
 import { FileError } from '../../base/errors.js'
 import { formatCount } from '../../base/format.js'
 import type { Fields, FieldValue } from '../preprocessor.js'
-import { splitOf, splitNames } from '../source.js'
+import { mergeInputs, splitOf, splitNames } from '../source.js'
 import type { Example, SplitName } from '../source.js'
 import { openDataFile } from '../sources/data-file.js'
 import type { DataFile } from '../sources/data-file.js'
@@ -35,6 +35,14 @@ export async function readPairs(settings: PairsSettings): Promise<PairsData> {
     examples: splitPairs(main.pairs, given.validation?.pairs, given.test?.pairs),
     notes: [main, given.validation, given.test].flatMap(file => file?.notes ?? []),
   }
+}
+
+/** Reads the pairs of texts of one file (or pattern) in its order, without splits. */
+export async function readAllPairs(
+  settings: PairsSettings,
+): Promise<{ examples: Example[]; notes: readonly string[] }> {
+  const { pairs, notes } = await readFiles(settings.path, settings)
+  return { examples: mergeInputs(pairs.map(exampleOf)), notes }
 }
 
 /** An example, and the split that a column puts it in. */
@@ -88,7 +96,7 @@ async function readFiles(pattern: string, settings: PairsSettings): Promise<Pair
 }
 
 /** Names of columns are quoted, numbers are not. */
-const columnText = (column: string): string => (/^\d+$/.test(column) ? `column ${column}` : `"${column}"`)
+export const columnText = (column: string): string => (/^\d+$/.test(column) ? `column ${column}` : `"${column}"`)
 
 /** Of many files, the first few notes stand for all. */
 const summed = (notes: readonly string[]): readonly string[] =>
@@ -114,7 +122,7 @@ function pairFormat(file: DataFile, { input, target }: PairColumns, { split, lab
 }
 
 /** The text of a field. A list, such as of words or tags, is joined by spaces. */
-function textOf(fields: Fields, column: string, what: string): string {
+export function textOf(fields: Fields, column: string, what: string): string {
   const value: FieldValue | undefined = Object.hasOwn(fields, column) ? fields[column] : undefined
   const text = value === undefined ? '' : plainText(value, what).trim()
   if (text === '') throw new FileError(`${what} is ${value === undefined ? 'missing' : 'empty'}`)

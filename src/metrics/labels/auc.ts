@@ -37,7 +37,7 @@ export const scoreAuc = (
 /**
  * Both areas, with weights. ROC: the probability that a positive example has a higher score than a negative one, where
  * equal scores count half. Precision-recall: the average precision, the sum over the distinct scores, from high to low,
- * of precision times the gain in recall (no interpolation).
+ * of precision times the gain in recall (no interpolation). If all weights of a class are 0, the first is NaN.
  */
 export function areas(isPositive: readonly boolean[], scores: readonly number[], weights?: readonly number[]): Figures {
   const weightOf = (i: number): number => weights?.[i] ?? 1
@@ -45,7 +45,7 @@ export function areas(isPositive: readonly boolean[], scores: readonly number[],
     sum(isPositive.map((value, i) => (value === positive ? weightOf(i) : 0)))
   const [allPositive, allNegative] = [totalOf(true), totalOf(false)]
   check(isPositive.includes(true) && isPositive.includes(false), 'an area under a curve needs targets of both classes')
-  check(!scores.some(Number.isNaN), 'an area under a curve needs scores that are numbers: one is NaN')
+  check(scores.every(Number.isFinite), 'an area under a curve needs finite scores: one is NaN or infinite')
   const order = scores.map((_, i) => i).sort((a, b) => scores[b] - scores[a])
   let [positive, negative, ordered, precision] = [0, 0, 0, 0]
   for (let start = 0; start < order.length;) {
@@ -57,7 +57,7 @@ export function areas(isPositive: readonly boolean[], scores: readonly number[],
     ordered += newNegative * (positive + newPositive / 2)
     positive += newPositive
     negative += newNegative
-    if (positive + negative > 0) precision += ((newPositive / allPositive) * positive) / (positive + negative)
+    if (positive > 0) precision += ((newPositive / allPositive) * positive) / (positive + negative)
     start = end
   }
   return { 'auc-roc': ordered / (allPositive * allNegative), 'auc-pr': precision }

@@ -52,11 +52,10 @@ function ranks(values: readonly number[]): number[] {
 
 /**
  * Matthews' correlation coefficient for any number of classes, -100 to 100: `{ matthews_corrcoef }`; 0 if all targets or
- * all predictions are of one class. (Gorodkin, 2004.)
+ * all predictions are of one class, or there are none. (Gorodkin, 2004.)
  */
 export function matthewsCorrcoef<T>(targets: readonly T[], predictions: readonly T[]): Figures {
   checkCounts(targets, predictions)
-  check(targets.length > 0, 'matthewsCorrcoef got no examples')
   const total = targets.length
   const counts = (values: readonly T[], label: T): number => values.filter(value => value === label).length
   let [targetSquares, predictedSquares, products] = [0, 0, 0]

@@ -33,7 +33,6 @@ export const meanMulticlassF1 =
   ): MetricFunction<number, number> =>
   (targets, predictions) => {
     checkCounts(targets, predictions)
-    check(targets.length > 0, 'meanMulticlassF1 got no examples')
     if (sampleWeight) checkCounts(targets, sampleWeight)
     const scores = Array.from({ length: numClasses }, (_, label) =>
       classF1(
@@ -51,7 +50,6 @@ export const meanMulticlassF1 =
  */
 export function f1ScoreWithInvalid(targets: readonly number[], predictions: readonly number[]): Figures {
   checkCounts(targets, predictions)
-  check(targets.length > 0, 'f1ScoreWithInvalid got no examples')
   targets.forEach((target, i) =>
     check(target === 0 || target === 1, () => `target ${i} is ${target}: f1ScoreWithInvalid needs targets of 0 and 1`),
   )

@@ -78,7 +78,8 @@ function withBlank(example: Fields, name: string): string {
     throw new ConfigError(
       `${name}: word ${index} of the text is ${JSON.stringify(words[index])}, not the pronoun ${JSON.stringify(pronoun)}`,
     )
-  return [...words.slice(0, index), 'X', ...words.slice(index + 1)].join(' ')
+  // A pronoun at the end has a space after it.
+  return [words.slice(0, index).join(' '), 'X', words.slice(index + 1).join(' ')].join(' ')
 }
 
 /** Two texts of the data set whose index does not point to the pronoun, with X in its place. */
