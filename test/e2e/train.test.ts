@@ -375,9 +375,10 @@ describe('switchyard resume', () => {
   })
 })
 
+/** All files of a run, without TensorBoard's, of which each process writes one. */
 const files = async (folder: string): Promise<string[]> =>
   (await readdir(folder, { recursive: true, withFileTypes: true }))
-    .filter(entry => entry.isFile())
+    .filter(entry => entry.isFile() && !entry.name.startsWith('events.out.tfevents.'))
     .map(entry => join(entry.parentPath, entry.name).slice(folder.length + 1))
     .sort()
 
