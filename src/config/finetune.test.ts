@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { makeTask, taskCodec } from '../data/task.js'
+import type { Task } from '../data/task.js'
 import { preset } from '../model/presets.js'
 import { ByteVocabulary } from '../text/bytes.js'
 import { finetuneConfig } from './finetune.js'
+import { pairsConfig } from './pairs.js'
 import { recipes } from './recipes.js'
 
 const bytes = new ByteVocabulary()
@@ -47,6 +49,23 @@ describe('finetuneConfig', () => {
     expect([rows, inputLength, targetLength]).toEqual([16, 64, 32])
     expect(steps).toBeGreaterThan(100)
     expect(steps).toBeLessThan(400)
+  })
+
+  it('is sized to rows of random preprocessors, which have no texts', () => {
+    const corrupted: Task = {
+      ...task,
+      isRandom: true,
+      split: () => [],
+      tokens: (_, { lengths } = {}) => ({
+        length: 5000,
+        get: i => ({ inputs: new Int32Array(lengths!.inputs), targets: new Int32Array(40 + (i % 19)) }),
+      }),
+    }
+    const { rows, inputLength, targetLength, steps } = finetuneConfig(hf, corrupted, []).train
+    expect([rows, inputLength, targetLength, steps]).toEqual([4, 256, 64, 2000])
+    expect(pairsConfig(corrupted).train).toMatchObject({ inputLength: 256, targetLength: 64 })
+    const empty = { ...corrupted, tokens: () => ({ length: 0, get: () => undefined as never }) }
+    expect(() => finetuneConfig(hf, empty, [])).toThrow('numbers: there are no examples to train on')
   })
 
   it('gives Adam a rate of its own, and a longer run a longer warm-up', () => {

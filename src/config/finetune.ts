@@ -1,5 +1,3 @@
-import { ConfigError } from '../base/errors.js'
-import { tokenize } from '../data/features.js'
 import type { Task } from '../data/task.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import { baseRouter } from '../model/presets.js'
@@ -8,7 +6,7 @@ import type { OptimizerConfig } from '../train/optimizers/optimizers.js'
 import { overrideConfig, parseOverride } from './overrides.js'
 import { recipes } from './recipes.js'
 import { optimizerSchema } from './schema.js'
-import { sizesFor } from './sizes.js'
+import { sizesFor, someExamples } from './sizes.js'
 
 /** The weights that a run begins with, as far as its configuration depends on them. */
 export interface FinetuneSource {
@@ -35,9 +33,8 @@ const DROPOUT = 0.1
  * too high: its default is 3e-4, and 1e-3 for adapters (LoRA), which are new.
  */
 export function finetuneConfig(source: FinetuneSource, task: Task, overrides: readonly string[]): RunConfig {
-  const examples = task.split('train').map(example => tokenize(task.codec, example))
-  if (examples.length === 0) throw new ConfigError(`${task.name}: there are no examples to train on`)
-  const sizes = sizesFor(examples, passes)
+  const { examples, count } = someExamples(task)
+  const sizes = sizesFor(examples, passes, count)
   const given = new Map(overrides.map(parseOverride))
   const steps = Number(given.get('train.steps') ?? sizes.steps)
   const config: RunConfig = {

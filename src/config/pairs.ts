@@ -1,8 +1,7 @@
-import { ConfigError } from '../base/errors.js'
 import type { TokenExample } from '../data/features.js'
 import type { Task } from '../data/task.js'
 import { recipes } from './recipes.js'
-import { sizesFor } from './sizes.js'
+import { sizesFor, someExamples } from './sizes.js'
 import type { RunConfig } from '../train/config.js'
 
 /**
@@ -19,24 +18,16 @@ const peaks = { labels: 5e-4, sequences: 1.5e-3 }
 /** Targets that are shorter than this on average, EOS included, are labels. */
 const LABEL_TOKENS = 4
 
-/** The sizes are found from at most this many examples, evenly spaced. */
-const MOST_EXAMPLES = 20_000
-
-/** The rows of a task whose preprocessors cut text to the rows' lengths, and how long it trains. */
-const randomTaskSizes = { rows: 8, inputLength: 128, targetLength: 128, steps: 2400 }
-
 /**
  * A configuration for a file of pairs or any other task: the model and the optimizer of the recipe g2p, a learning rate
  * for labels or for sequences, rows as long as the longest example, and steps for about forty epochs, but at least 600
  * and at most 2,400.
  */
 export function pairsConfig(task: Task): RunConfig {
-  const examples = task.isRandom ? undefined : someExamples(task)
-  const { rows, inputLength, targetLength, steps } = examples
-    ? sizesFor(examples, passes, task.tokens('train').length)
-    : randomTaskSizes
+  const { examples, count } = someExamples(task)
+  const { rows, inputLength, targetLength, steps } = sizesFor(examples, passes, count)
   const { model, router, train } = recipes.g2p
-  const peak = examples && meanTarget(examples) < LABEL_TOKENS ? peaks.labels : peaks.sequences
+  const peak = meanTarget(examples) < LABEL_TOKENS ? peaks.labels : peaks.sequences
   return {
     task: task.config ?? { kind: 'custom', name: task.name },
     model: { ...model, vocabSize: task.codec.vocabSize },
@@ -44,14 +35,6 @@ export function pairsConfig(task: Task): RunConfig {
     train: { ...train, rows, inputLength, targetLength, steps, schedule: { kind: 'linear', peak, warmupSteps: 100 } },
     from: null,
   }
-}
-
-/** At most `MOST_EXAMPLES` of the training examples, evenly spaced. */
-function someExamples(task: Task): TokenExample[] {
-  const tokens = task.tokens('train')
-  if (tokens.length === 0) throw new ConfigError(`${task.name}: there are no examples to train on`)
-  const count = Math.min(tokens.length, MOST_EXAMPLES)
-  return Array.from({ length: count }, (_, i) => tokens.get(Math.floor((i * tokens.length) / count)))
 }
 
 const meanTarget = (examples: readonly TokenExample[]): number =>

@@ -1,4 +1,6 @@
+import { ConfigError } from '../base/errors.js'
 import type { TokenExample } from '../data/features.js'
+import type { Task } from '../data/task.js'
 
 /** Longer examples are left out, unless the user sets the lengths. */
 const longestByDefault = 512
@@ -29,6 +31,24 @@ export function sizesFor(
   const rows = Math.max(4, Math.round(batchTokens / Math.max(inputLength, targetLength)))
   const steps = clamp(Math.ceil((epochs * count) / (rows * perRow)), fewestSteps, mostSteps)
   return { rows, inputLength, targetLength, steps }
+}
+
+/** The sizes are found from at most this many examples, evenly spaced. */
+const MOST_EXAMPLES = 20_000
+
+/** The rows that a task with random preprocessors is asked for. Span corruption, for example, fills the inputs. */
+const randomLengths = { inputs: 256, targets: 256 }
+
+/** Some of a task's training examples, evenly spaced, from which sizes are found; and how many there are in all. */
+export function someExamples(task: Task): { examples: TokenExample[]; count: number } {
+  const tokens = task.tokens('train', task.isRandom ? { lengths: randomLengths } : {})
+  if (tokens.length === 0) throw new ConfigError(`${task.name}: there are no examples to train on`)
+  const { length } = tokens
+  const some = Math.min(length, MOST_EXAMPLES)
+  return {
+    examples: Array.from({ length: some }, (_, i) => tokens.get(Math.floor((i * length) / some))),
+    count: length,
+  }
 }
 
 interface Lengths {
