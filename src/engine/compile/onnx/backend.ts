@@ -73,6 +73,7 @@ export class OnnxBackend implements Backend {
       undefined,
       code,
       graph.parts?.length ? new PartViews(graph.parts) : undefined,
+      () => this.sessions.collectGarbage?.(),
     )
   }
 

@@ -12,7 +12,7 @@ export class HostBuffer implements Buffer {
   recyclable = false
   constructor(
     readonly aval: Aval,
-    readonly tensor: HostTensor,
+    public tensor: HostTensor,
   ) {}
   async read(): Promise<HostTensor> {
     return this.tensor
@@ -31,6 +31,20 @@ export class StateMemory {
     buffer.block = block
     this.collected.register(buffer, block, buffer)
     return buffer
+  }
+
+  /** Moves a buffer's values into a block. Only the user may refer to their old memory afterwards. */
+  move(buffer: HostBuffer, block: Block): void {
+    const { shape } = buffer.aval
+    const moved = tensorOn(block, shape, sizeOf(shape))
+    ;(moved.data as Float32Array).set(buffer.tensor.data as Float32Array)
+    if (buffer.block) {
+      const old = this.take(buffer)
+      old.arena.release(old)
+    }
+    buffer.tensor = moved
+    buffer.block = block
+    this.collected.register(buffer, block, buffer)
   }
 
   /** Takes the block away from a donated buffer. */

@@ -17,6 +17,9 @@ import { atBoundary, bytesOfAval } from './model.js'
 import type { PartViews } from './part-views.js'
 import type { Session } from './session.js'
 
+/** Garbage is collected after a run has moved more state than this. Less is not worth the time. */
+const MOVED_BYTES = 2 ** 26
+
 /** Memory of donated inputs that no result took, by size in bytes. The next run puts results of the same size there. */
 export type SpareMemory = Map<number, HostTensor['data'][]>
 
@@ -50,6 +53,7 @@ export class OnnxExecutable implements Executable {
     private readonly spare: SpareMemory = new Map(),
     private readonly generated: GeneratedCode = { seeds: new Program([], [], []), loops: [] },
     private readonly parts?: PartViews,
+    private readonly collectGarbage?: () => void,
   ) {
     this.loopOutputs = new Set([
       ...generated.loops.flatMap(l => l.program.outputs as Var[]),
@@ -115,12 +119,15 @@ export class OnnxExecutable implements Executable {
   /** Runs the session and the loops. Adds all values that they compute to `values`. */
   private async runSegments(values: Map<Var, HostBuffer>, unheld: Set<Block>, written: Set<Buffer>): Promise<Buffer[]> {
     const { main } = this.segments
-    const inputs = main.inputs.map(v => values.get(v)!.tensor)
     const blocks = new Map<Var, Block>()
+    let movedBytes = 0
     for (const { fused, code, arrays } of this.loops) {
-      this.placeLoop(fused, arrays, values, blocks, unheld)
+      movedBytes += this.placeLoop(fused, arrays, values, blocks, unheld)
       code.prepare(blocks.get(fused.outputs[0])!.arena)
     }
+    // State is moved in its first run. Without this, it would exist twice while the session needs memory too.
+    if (movedBytes > MOVED_BYTES) this.collectGarbage?.()
+    const inputs = main.inputs.map(v => values.get(v)!.tensor)
 
     // The session writes results that loops read into the loops' blocks, and all others into memory of their own.
     const results = main.outputs.map((o, i) => {
@@ -164,6 +171,7 @@ export class OnnxExecutable implements Executable {
 
   /**
    * Finds a block in one arena for every array of a loop, and moves donated state there. Adds the blocks to `blocks`.
+   * Returns how many bytes of state were moved.
    */
   private placeLoop(
     { outputs, inPlace }: FusedLoop,
@@ -171,7 +179,7 @@ export class OnnxExecutable implements Executable {
     values: Map<Var, HostBuffer>,
     blocks: Map<Var, Block>,
     unheld: Set<Block>,
-  ): void {
+  ): number {
     // The arena that holds the first array which is in one.
     const home: Arena | undefined = arrays.map(v => values.get(v)?.block?.arena).find(a => a !== undefined)
     const atHome = arrays.filter(v => values.get(v)?.block && values.get(v)!.block!.arena === home)
@@ -190,16 +198,21 @@ export class OnnxExecutable implements Executable {
       found = blocksFor([...moving, ...newOutputs])
     }
     for (const v of arrays) if (!moving.includes(v)) blocks.set(v, values.get(v)!.block!)
+    let movedBytes = 0
     for (const [i, v] of moving.entries()) {
       const block = found[i]
       blocks.set(v, block)
       const source = values.get(v)
+      if (source && inPlace.includes(v)) {
+        this.memory.move(source, block)
+        movedBytes += bytesOfAval(v.aval)
+        continue
+      }
       if (source)
         (tensorOn(block, v.aval.shape, sizeOf(v.aval.shape)).data as Float32Array).set(
           source.tensor.data as Float32Array,
         )
-      if (source && inPlace.includes(v)) values.set(v, this.memory.hold(v.aval, block))
-      else unheld.add(block)
+      unheld.add(block)
     }
     newOutputs.forEach((o, i) => {
       const block = found[moving.length + i]
@@ -209,6 +222,7 @@ export class OnnxExecutable implements Executable {
     outputs.forEach((o, i) => {
       if (inPlace[i]) blocks.set(o, blocks.get(inPlace[i])!)
     })
+    return movedBytes
   }
 
   /** A buffer for a result of the session, in spare memory if there is some of its size. */
