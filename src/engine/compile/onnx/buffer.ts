@@ -33,17 +33,15 @@ export class StateMemory {
     return buffer
   }
 
-  /** Moves a buffer's values into a block. Only the user may refer to their old memory afterwards. */
+  /** Moves the values of a buffer in plain memory into a block. Only the user may refer to their old memory afterwards. */
   move(buffer: HostBuffer, block: Block): void {
     const { shape } = buffer.aval
     const moved = tensorOn(block, shape, sizeOf(shape))
     ;(moved.data as Float32Array).set(buffer.tensor.data as Float32Array)
-    if (buffer.block) {
-      const old = this.take(buffer)
-      old.arena.release(old)
-    }
     buffer.tensor = moved
     buffer.block = block
+    // Results must not take memory that an arena manages.
+    buffer.recyclable = false
     this.collected.register(buffer, block, buffer)
   }
 

@@ -69,9 +69,9 @@ it('writes a window into a donated array that nothing else reads, and into a cop
       put('int32', [], [0]),
     ]
     // A user's own array is never written into.
-    const own = put('float32', [3, 2], [1, 2, 3, 4, 5, 6])
-    const [first] = await update.run([own, ...rest(1)])
-    expect(toNumbers(await own.read())).toEqual([1, 2, 3, 4, 5, 6])
+    const own = hostFrom('float32', [3, 2], [1, 2, 3, 4, 5, 6])
+    const [first] = await update.run([backend.put(own), ...rest(1)])
+    expect(toNumbers(own)).toEqual([1, 2, 3, 4, 5, 6])
     const before = (await first.read()).data
     const results = await Promise.all((await update.run([first, ...rest(0)])).map(r => r.read()))
     return { isSameMemory: results[0].data.buffer === before.buffer, results: results.map(toNumbers) }

@@ -203,7 +203,7 @@ export class OnnxExecutable implements Executable {
       const block = found[i]
       blocks.set(v, block)
       const source = values.get(v)
-      if (source && inPlace.includes(v)) {
+      if (source && inPlace.includes(v) && source.block === null) {
         this.memory.move(source, block)
         movedBytes += bytesOfAval(v.aval)
         continue
@@ -212,7 +212,8 @@ export class OnnxExecutable implements Executable {
         (tensorOn(block, v.aval.shape, sizeOf(v.aval.shape)).data as Float32Array).set(
           source.tensor.data as Float32Array,
         )
-      unheld.add(block)
+      if (source && inPlace.includes(v)) values.set(v, this.memory.hold(v.aval, block))
+      else unheld.add(block)
     }
     newOutputs.forEach((o, i) => {
       const block = found[moving.length + i]
