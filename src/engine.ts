@@ -37,7 +37,7 @@ export type { Backend, Buffer, Compilation, CompiledWithWeights, Executable } fr
 export type { ExecutableStats, ProgramsAtSizes } from './engine/compile/backend.js'
 export { OnnxBackend } from './engine/compile/onnx/backend.js'
 export type { Session, SessionFactory, SessionOptions } from './engine/compile/onnx/session.js'
-export type { GraphInfo } from './engine/compile/onnx/proto.js'
+export type { GraphInfo, InputPart } from './engine/compile/onnx/proto.js'
 export { referenceBackend } from './engine/compile/reference/backend.js'
 
 // Errors and types

@@ -10,8 +10,8 @@ import { watchPredictions } from './progress.js'
 import { formatSamples, formatScores } from './report.js'
 
 /**
- * Evaluates a trained model on held-out examples, on each task of a mixture by itself, and prints answers and figures. A
- * task without answers is reported by its loss. Resolves to whether there was anything to evaluate on.
+ * Evaluates a trained model on held-out examples, on each task of a mixture by itself, and prints answers and figures.
+ * A task without answers is reported by its loss. Resolves to whether there was anything to evaluate on.
  */
 export async function reportHeldOut(
   params: ModelParams,

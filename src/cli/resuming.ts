@@ -91,7 +91,9 @@ async function beginAgain(
   }
 }
 
-/** Makes the steps up to the one whose loss was not finite again, and prints which of its equations gave the first NaN. */
+/**
+ * Makes the steps up to the one whose loss was not finite again, and prints which of its equations gave the first NaN.
+ */
 async function printNaN(trainer: Trainer, folder: string): Promise<undefined> {
   const step = (await divergedSteps(folder)).find(diverged => diverged > trainer.step)
   if (step === undefined)

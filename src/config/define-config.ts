@@ -7,7 +7,10 @@ import type { OptimizerConfig } from '../train/optimizers/optimizers.js'
 import type { Schedule, ScheduleConfig } from '../train/optimizers/schedules.js'
 import type { TrainerHooks } from '../train/values.js'
 
-/** The content of a user's `switchyard.config.ts`: what the commands find by name besides the built-in tasks and recipes. */
+/**
+ * The content of a user's `switchyard.config.ts`: what the commands find by name besides the built-in tasks and
+ * recipes.
+ */
 export interface UserConfig {
   /** Tasks and mixtures: `train NAME`, `finetune MODEL --task NAME`, `data inspect NAME`. */
   readonly tasks?: readonly TaskDefinition[]

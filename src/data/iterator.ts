@@ -37,8 +37,8 @@ const stateSchema = z.looseObject({
 export type IteratorState = z.infer<typeof stateSchema>
 
 /**
- * An endless sequence of packed training batches. A dataset's examples are drawn once an epoch, in an order that depends
- * only on the seed and the epoch. A few of the last examples of an epoch are in the first batches of the next.
+ * An endless sequence of packed training batches. A dataset's examples are drawn once an epoch, in an order that
+ * depends only on the seed and the epoch. A few of the last examples of an epoch are in the first batches of the next.
  */
 export class TrainIterator {
   private readonly stream: ExampleStream

@@ -16,7 +16,9 @@ export interface MixtureEntry {
 
 export interface MixtureParts extends RateOptions {
   readonly name: string
-  /** The mixture's tasks. `maximum`, `scale` and `temperature` change the rates of those without a rate of their own. */
+  /**
+   * The mixture's tasks. `maximum`, `scale` and `temperature` change the rates of those without a rate of their own.
+   */
   readonly tasks: readonly (TaskDefinition | MixtureEntry)[]
 }
 

@@ -12,7 +12,9 @@ import type { Batch, ForwardOptions, ForwardOutput, LayerRecord, Metrics, ModelP
 export interface LossOptions extends ForwardOptions {
   /** Factor of the mean square of log(sum(exp(logits))), which keeps logits from drifting. Default: the meaning's. */
   zLossFactor?: number
-  /** The share of a target's probability that is spread over all other tokens: see `smoothedCrossEntropy`. Default: 0. */
+  /**
+   * The share of a target's probability that is spread over all other tokens: see `smoothedCrossEntropy`. Default: 0.
+   */
   labelSmoothing?: number
 }
 

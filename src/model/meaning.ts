@@ -138,8 +138,8 @@ export const meanings = { switchyard, t5x, hf } satisfies Record<string, Meaning
 export type Reference = keyof typeof meanings
 
 /**
- * The meaning that a caller passed, or the one that the configuration names. Throws a ConfigError if it names one that a
- * program supplied, and the caller passed none.
+ * The meaning that a caller passed, or the one that the configuration names. Throws a ConfigError if it names one that
+ * a program supplied, and the caller passed none.
  */
 export function meaningOf({
   meaning,

@@ -34,8 +34,8 @@ export function hfTokenizerFiles(vocabulary: Vocabulary): Record<string, Uint8Ar
 }
 
 /**
- * The content of tokenizer.json for a SentencePiece model. Undefined if it treats spaces in another way than T5's, or has
- * user-defined pieces, which readers of the two files treat in different ways.
+ * The content of tokenizer.json for a SentencePiece model. Undefined if it treats spaces in another way than T5's, or
+ * has user-defined pieces, which readers of the two files treat in different ways.
  */
 function tokenizerJson(bytes: Uint8Array, sentinelIds: readonly number[]): object | undefined {
   const { pieces, normalizer, byteFallback } = parseSentencePieceModel(bytes)

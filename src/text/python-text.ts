@@ -3,13 +3,19 @@
  * Unicode in both; they differ in what counts as white space, as a word character and as a number.
  */
 
-/** Matches one character of white space as `str.isspace` defines it: unlike JavaScript's \s, with U+001C to U+001F and U+0085, and without U+FEFF. */
+/**
+ * Matches one character of white space as `str.isspace` defines it: unlike JavaScript's \s, with U+001C to U+001F and
+ * U+0085, and without U+FEFF.
+ */
 const SPACE = '[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]'
 const spaces = new RegExp(`${SPACE}+`, 'gu')
 const spacesAround = new RegExp(`^${SPACE}+|${SPACE}+$`, 'gu')
 const spacesAtEnd = new RegExp(`${SPACE}+$`, 'u')
 
-/** A character class of \w in Python's regular expressions of text: letters and numbers of all scripts, and "_". Needs the flag `u`. */
+/**
+ * A character class of \w in Python's regular expressions of text: letters and numbers of all scripts, and "_". Needs
+ * the flag `u`.
+ */
 export const PYTHON_WORD = '[\\p{L}\\p{N}_]'
 
 /** `\b(words)\b` of Python's regular expressions, for words joined by "|". */
@@ -58,7 +64,9 @@ export function pythonInt(text: string): number | undefined {
 const decimalDigit = /\p{Nd}/gu
 const isDecimalDigit = (code: number): boolean => /\p{Nd}/u.test(String.fromCodePoint(code))
 
-/** Replaces decimal digits of all scripts by 0 to 9. Unicode places a script's ten digits next to each other, from 0. */
+/**
+ * Replaces decimal digits of all scripts by 0 to 9. Unicode places a script's ten digits next to each other, from 0.
+ */
 const asciiDigits = (text: string): string =>
   text.replace(decimalDigit, digit => {
     const code = digit.codePointAt(0)!

@@ -73,7 +73,9 @@ export class ValidUtf8Stream {
     return ''
   }
 
-  /** Whether the byte may follow the pending ones: UTF-8 has no overlong forms, no surrogates, nothing past U+10FFFF. */
+  /**
+   * Whether the byte may follow the pending ones: UTF-8 has no overlong forms, no surrogates, nothing past U+10FFFF.
+   */
   private continues(byte: number): boolean {
     const second = this.pending.length === 1
     const [first] = this.pending

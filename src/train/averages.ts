@@ -13,8 +13,9 @@ interface StoredArrays<L> {
 }
 
 /**
- * Where a run's parameters are. With an average of them (`train.averageDecay`), a checkpoint's `params` are the average,
- * so that whatever reads a checkpoint uses it, and the parameters that training updates are beside the optimizer's state.
+ * Where a run's parameters are. With an average of them (`train.averageDecay`), a checkpoint's `params` are the
+ * average, so that whatever reads a checkpoint uses it, and the parameters that training updates are beside the
+ * optimizer's state.
  */
 export interface ParameterPlaces {
   /** The parameters that evaluation and inference use. */

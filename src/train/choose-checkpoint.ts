@@ -7,8 +7,8 @@ import type { Checkpoint } from '../checkpoint/native.js'
 import { listCheckpoints } from '../checkpoint/run-folder.js'
 
 /**
- * Which checkpoint of a run: the best one by its validations (the latest, if the run has none), the latest, or that of a
- * step.
+ * Which checkpoint of a run: the best one by its validations (the latest, if the run has none), the latest, or that of
+ * a step.
  */
 export type CheckpointChoice = 'best' | 'latest' | number
 

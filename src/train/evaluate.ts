@@ -141,7 +141,10 @@ export function scorePredictions(
   }
 }
 
-/** An example's fields as a postprocessor gets them in SeqIO: `inputs` and `targets` are token ids, with their texts beside. */
+/**
+ * An example's fields as a postprocessor gets them in SeqIO: `inputs` and `targets` are token ids, with their texts
+ * beside.
+ */
 const fieldsOf = (codec: TextCodec, example: Example): Fields => ({
   inputs_pretokenized: example.input,
   targets_pretokenized: example.target,

@@ -59,8 +59,8 @@ export class Reporter {
   }
 
   /**
-   * Waits for a step and reports it. Resolves to its loss and the norm of its gradients; if one is not finite, nothing is
-   * recorded.
+   * Waits for a step and reports it. Resolves to its loss and the norm of its gradients; if one is not finite, nothing
+   * is recorded.
    */
   async report(pending: PendingStep): Promise<{ loss: number; gradientNorm: number }> {
     const { step, learningRate, metrics } = pending

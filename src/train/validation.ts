@@ -106,7 +106,9 @@ export class Validator {
 
 type Figure = 'crossEntropy' | 'accuracy' | 'targetTokens'
 
-/** The examples of a split, or `train.validateExamples` of them, in batches of the size that one training step holds. */
+/**
+ * The examples of a split, or `train.validateExamples` of them, in batches of the size that one training step holds.
+ */
 function packExamples(task: Task, { train }: RunConfig, split: SplitName): PackedFeatures[] {
   const { inputLength, targetLength, seed, validateExamples } = train
   const all = task.tokens(split, { lengths: { inputs: inputLength, targets: targetLength }, seed })

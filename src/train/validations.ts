@@ -7,7 +7,9 @@ import type { CustomModelValues } from './loss.js'
 import { Validator } from './validation.js'
 import type { Validation } from './validation.js'
 
-/** The validations of one run: when they are due, which was the best, and when training stops for lack of a better one. */
+/**
+ * The validations of one run: when they are due, which was the best, and when training stops for lack of a better one.
+ */
 export class Validations {
   private readonly validator: Validator
 

@@ -10,8 +10,8 @@ import type { Cli } from './cli.js'
 export const STEPS = 80
 
 /**
- * Writes a program that begins or resumes the tests' small run in a folder, saves after every step, and prints each step.
- * The model is dense, since twenty processes compile it. The program needs 1 s of CPU.
+ * Writes a program that begins or resumes the tests' small run in a folder, saves after every step, and prints each
+ * step. The model is dense, since twenty processes compile it. The program needs 1 s of CPU.
  */
 export async function writeScript(cli: Cli): Promise<string> {
   const source = await readFile(fileURLToPath(new URL('../train/small-run.ts', import.meta.url)), 'utf8')
@@ -38,7 +38,9 @@ export async function writeScript(cli: Cli): Promise<string> {
   return path
 }
 
-/** Runs the program. With `kill`, ends it with kill -9 at a random moment of a few steps; gives the last step printed. */
+/**
+ * Runs the program. With `kill`, ends it with kill -9 at a random moment of a few steps; gives the last step printed.
+ */
 export async function live(
   script: string,
   folder: string,

@@ -95,7 +95,9 @@ export class PrefetchedBatches implements BatchStream {
   }
 }
 
-/** A worker thread and the batches that it has prepared. It does not keep the process alive while nobody waits for it. */
+/**
+ * A worker thread and the batches that it has prepared. It does not keep the process alive while nobody waits for it.
+ */
 class BatchWorker {
   private readonly worker: Worker
   private readonly ready: PreparedBatch[] = []

@@ -18,8 +18,8 @@ export interface PackedFeatures {
 }
 
 /**
- * The batch of rows of an encoder-decoder, such as those of the converter `encDecConverter`. Positions are left out: the model
- * does not read them.
+ * The batch of rows of an encoder-decoder, such as those of the converter `encDecConverter`. Positions are left out:
+ * the model does not read them.
  */
 export function stackRows(rows: readonly TokenFields[]): PackedFeatures {
   const stack = (name: string): Int32Array => {

@@ -4,7 +4,8 @@ import type { ConverterOptions, FeatureConverter } from './converter.js'
 import { decoderFeatures, encoderFeatures } from './stacks.js'
 
 /**
- * SeqIO's `EncDecFeatureConverter`, for T5 and Switch: the encoder reads `inputs`, the decoder learns to write `targets`.
+ * SeqIO's `EncDecFeatureConverter`, for T5 and Switch: the encoder reads `inputs`, the decoder learns to write
+ * `targets`.
  */
 export const encDecConverter = (options: ConverterOptions = {}): FeatureConverter =>
   defineConverter(

@@ -29,8 +29,8 @@ export interface MixtureMember {
 }
 
 /**
- * The rates of all tasks of a mixture, in the order of their names, in which SeqIO draws from them. The rate of an inner
- * mixture is divided among its tasks, and the rates of a task that occurs more than once are added.
+ * The rates of all tasks of a mixture, in the order of their names, in which SeqIO draws from them. The rate of an
+ * inner mixture is divided among its tasks, and the rates of a task that occurs more than once are added.
  */
 export function taskRates(members: readonly MixtureMember[]): ReadonlyMap<string, number> {
   const rates = new Map<string, number>()

@@ -25,8 +25,8 @@ export interface Inputs extends Dataset<string> {
 }
 
 /**
- * Opens the inputs of files to be answered: CSV, TSV, JSON Lines, Parquet or lines of text. Texts lose the spaces around
- * them. Throws a ConfigError or a FileError that names the file and the first wrong lines.
+ * Opens the inputs of files to be answered: CSV, TSV, JSON Lines, Parquet or lines of text. Texts lose the spaces
+ * around them. Throws a ConfigError or a FileError that names the file and the first wrong lines.
  */
 export async function openInputs({ path, input, header, delimiter, quotes }: InputsOptions): Promise<Inputs> {
   const names = await findFiles(path)

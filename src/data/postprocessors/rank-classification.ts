@@ -4,9 +4,9 @@ import { fieldOf } from './fields.js'
 import type { Postprocessor } from './postprocessor.js'
 
 /**
- * For the metric `rankClassification`: a target becomes a `RankedCandidate` of the example's fields `idx`, `is_correct`,
- * `weight` (default: 1) and the number of its target tokens. A prediction stays as it is. `passthroughFeatureKeys` are
- * the names of further fields that a metric of your own needs.
+ * For the metric `rankClassification`: a target becomes a `RankedCandidate` of the example's fields `idx`,
+ * `is_correct`, `weight` (default: 1) and the number of its target tokens. A prediction stays as it is.
+ * `passthroughFeatureKeys` are the names of further fields that a metric of your own needs.
  */
 export const rankClassification =
   ({ passthroughFeatureKeys = [] }: { readonly passthroughFeatureKeys?: readonly string[] } = {}): Postprocessor =>

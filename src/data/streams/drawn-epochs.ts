@@ -24,9 +24,9 @@ interface Epoch {
 }
 
 /**
- * Examples that random preprocessors draw anew in each epoch, such as the spans of span corruption. `makeEpoch` gives an
- * epoch's examples from its seed. They are computed when they are needed, in an order that depends only on the seed and
- * the epoch. A ticket is the epoch and the example's index in it.
+ * Examples that random preprocessors draw anew in each epoch, such as the spans of span corruption. `makeEpoch` gives
+ * an epoch's examples from its seed. They are computed when they are needed, in an order that depends only on the seed
+ * and the epoch. A ticket is the epoch and the example's index in it.
  */
 export class DrawnEpochs implements ExampleStream {
   readonly fingerprint: number

@@ -14,8 +14,9 @@ const stateSchema = z.strictObject({
 const BLOCK = 1024
 
 /**
- * The examples of several streams. Which one the next example comes from is drawn by the rates, as SeqIO's mixtures draw
- * it; a member that comes to its end begins its next epoch. A ticket is the member's index and the member's ticket.
+ * The examples of several streams. Which one the next example comes from is drawn by the rates, as SeqIO's mixtures
+ * draw it; a member that comes to its end begins its next epoch. A ticket is the member's index and the member's
+ * ticket.
  */
 export class MixedStream implements ExampleStream {
   readonly fingerprint: number

@@ -34,8 +34,8 @@ export const call =
   }
 
 /**
- * x, as an array that cannot be computed before other arrays: a slice of all of x, whose start depends on one element of
- * each of them.
+ * x, as an array that cannot be computed before other arrays: a slice of all of x, whose start depends on one element
+ * of each of them.
  */
 function after(x: Value, others: readonly Value[]): Value {
   const { shape } = x.aval

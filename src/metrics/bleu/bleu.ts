@@ -18,8 +18,8 @@ export interface BleuOptions {
 /**
  * Corpus BLEU of T5: `{ bleu }`, 0 to 100. It is sacrebleu's with the tokenizer `intl`, exponential smoothing, and no
  * effective order: BP exp(mean over n = 1 ... 4 of log p_n), where p_n is the share of the predictions' n-grams that
- * occur in a reference, and BP = exp(1 - reference length / prediction length) if the predictions are shorter. (Papineni
- * et al., 2002; Post, 2018.)
+ * occur in a reference, and BP = exp(1 - reference length / prediction length) if the predictions are shorter.
+ * (Papineni et al., 2002; Post, 2018.)
  *
  * `targets` is one reference for each prediction, or a list of reference streams: `targets[s][i]` is a reference of
  * prediction i. As in sacrebleu, all lists are cut to the shortest one. Throws a ShapeError without targets.

@@ -44,9 +44,9 @@ const western = (text: string): string[] =>
   )
 
 /**
- * The characters that sacrebleu takes for Chinese. Two of its ranges are meant to be of five hexadecimal digits, but are
- * read with four: instead of the extension B (U+20000 to U+2A6D6) and the compatibility supplement (U+2F800 to U+2FA1D)
- * they hold U+2001 to U+2A6D and U+2F81 to U+2FA1, with dashes, quotation marks and mathematical symbols.
+ * The characters that sacrebleu takes for Chinese. Two of its ranges are meant to be of five hexadecimal digits, but
+ * are read with four: instead of the extension B (U+20000 to U+2A6D6) and the compatibility supplement (U+2F800 to
+ * U+2FA1D) they hold U+2001 to U+2A6D and U+2F81 to U+2FA1, with dashes, quotation marks and mathematical symbols.
  */
 const chinese = new RegExp(
   `[${[

@@ -12,8 +12,8 @@ export interface GroupOptions {
 type Keyed = Readonly<Record<string, unknown>>
 
 /**
- * A metric of the first example of each group: T5's `deduplicate_metric`. ReCoRD needs it, since training has an example
- * for each right answer to a question, and evaluation should count each question once.
+ * A metric of the first example of each group: T5's `deduplicate_metric`. ReCoRD needs it, since training has an
+ * example for each right answer to a question, and evaluation should count each question once.
  */
 export const deduplicateMetric =
   <T, P>(

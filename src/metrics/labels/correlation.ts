@@ -51,8 +51,8 @@ function ranks(values: readonly number[]): number[] {
 }
 
 /**
- * Matthews' correlation coefficient for any number of classes, -100 to 100: `{ matthews_corrcoef }`; 0 if all targets or
- * all predictions are of one class, or there are none. (Gorodkin, 2004.)
+ * Matthews' correlation coefficient for any number of classes, -100 to 100: `{ matthews_corrcoef }`; 0 if all targets
+ * or all predictions are of one class, or there are none. (Gorodkin, 2004.)
  */
 export function matthewsCorrcoef<T>(targets: readonly T[], predictions: readonly T[]): Figures {
   checkCounts(targets, predictions)

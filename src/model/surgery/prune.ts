@@ -8,7 +8,9 @@ import type { ParameterSpec } from '../parameters.js'
 /** The experts that each sparse layer keeps, in ascending order, by the layer's path: `encoder/layers_1`. */
 export type KeptExperts = ReadonlyMap<string, readonly number[]>
 
-/** The configuration of a model that keeps `numExperts` experts in each layer. Throws a ConfigError if it has no more. */
+/**
+ * The configuration of a model that keeps `numExperts` experts in each layer. Throws a ConfigError if it has no more.
+ */
 export function prunedModel(model: ModelConfig, numExperts: number): ModelConfig {
   if (!Number.isInteger(numExperts) || numExperts < 1 || numExperts >= model.numExperts)
     throw new ConfigError(
@@ -27,8 +29,8 @@ export const mostUsed = (use: ReadonlyMap<string, readonly number[]>, count: num
   )
 
 /**
- * One parameter of a pruned model: of expert kernels, those of the kept experts; of a router, their columns. The softmax
- * of the remaining logits is over fewer experts, so the gates of the kept ones grow.
+ * One parameter of a pruned model: of expert kernels, those of the kept experts; of a router, their columns. The
+ * softmax of the remaining logits is over fewer experts, so the gates of the kept ones grow.
  */
 export async function prunedParameter(
   spec: ParameterSpec,

@@ -31,8 +31,8 @@ export function upcycledModel(
 }
 
 /**
- * The standard deviation of a new router's logits, for inputs that are normalised. It is large enough that tokens spread
- * over the experts, and small enough that each gate is 1 / numExperts to 5 digits.
+ * The standard deviation of a new router's logits, for inputs that are normalised. It is large enough that tokens
+ * spread over the experts, and small enough that each gate is 1 / numExperts to 5 digits.
  */
 const LOGIT_STDDEV = 1e-5
 

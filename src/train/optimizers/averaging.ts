@@ -8,8 +8,8 @@ import type { Optimizer } from './optimizer.js'
 export type AveragingState = { optimizer: TensorTree; average: TensorTree }
 
 /**
- * An optimizer that also keeps an exponential moving average of the parameters (Polyak and Juditsky 1992), updated after
- * each step:
+ * An optimizer that also keeps an exponential moving average of the parameters (Polyak and Juditsky 1992), updated
+ * after each step:
  *
  *     average <- average + (1 - d) (p - average), with d = min(decay, (1 + t) / (10 + t)) and t = step
  *

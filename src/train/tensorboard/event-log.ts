@@ -9,16 +9,18 @@ import { fileVersionEvent, restartEvent, summaryEvent } from './events.js'
 import type { SummaryValue } from './events.js'
 
 /**
- * A run's figures as event files, which `tensorboard --logdir runs` shows: each figure of a step is a scalar, and a list
- * such as the load of each expert is a histogram with one bar for each element.
+ * A run's figures as event files, which `tensorboard --logdir runs` shows: each figure of a step is a scalar, and a
+ * list such as the load of each expert is a histogram with one bar for each element.
  *
- * A training writes one file in the run's folder. After a resume the new file begins with a `SessionLog` START, by which
- * TensorBoard drops the events of earlier files after the resumed step; files are never changed.
+ * A training writes one file in the run's folder. After a resume the new file begins with a `SessionLog` START, by
+ * which TensorBoard drops the events of earlier files after the resumed step; files are never changed.
  */
 export class EventLog {
   private path: string | undefined
 
-  /** `step` is the number of steps that the run has made before: 0 for a new run. No file is written before `append`. */
+  /**
+   * `step` is the number of steps that the run has made before: 0 for a new run. No file is written before `append`.
+   */
   constructor(
     private readonly folder: string,
     private readonly step: number,

@@ -28,7 +28,9 @@ interface Case {
   prediction?: string
 }
 
-/** Calls a function of targets, predictions (or scores) and options, whose types the recorded cases are trusted to have. */
+/**
+ * Calls a function of targets, predictions (or scores) and options, whose types the recorded cases are trusted to have.
+ */
 type Call = (targets: never, predictions: never, options: never) => unknown
 
 const options = (args: Record<string, unknown> = {}): never => camelKeys(args) as never

@@ -6,8 +6,8 @@ import { append, changeTokens } from './tokens.js'
 export const appendEos = (): Preprocessor => withEos('appendEos', () => undefined)
 
 /**
- * SeqIO's `append_eos_after_trim`: cuts each feature that asks for EOS to one token less than its length, if it has one,
- * then appends EOS. As in SeqIO, a length of 0 cuts off only the last token.
+ * SeqIO's `append_eos_after_trim`: cuts each feature that asks for EOS to one token less than its length, if it has
+ * one, then appends EOS. As in SeqIO, a length of 0 cuts off only the last token.
  */
 export const appendEosAfterTrim = (): Preprocessor =>
   withEos('appendEosAfterTrim', (name, { lengths }) => (lengths as Partial<typeof lengths>)?.[name])

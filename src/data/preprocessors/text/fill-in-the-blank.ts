@@ -17,9 +17,9 @@ const { fround } = Math
 const wordsOf = (example: Fields): readonly string[] => example.words as readonly string[]
 
 /**
- * T5's `fill_in_the_blank`: cuts a text at random words into segments. Every second segment is in the inputs, the others
- * in the targets, with X in the place of each missing segment; then the same with the sides exchanged. Texts of one word
- * are dropped.
+ * T5's `fill_in_the_blank`: cuts a text at random words into segments. Every second segment is in the inputs, the
+ * others in the targets, with X in the place of each missing segment; then the same with the sides exchanged. Texts of
+ * one word are dropped.
  */
 export const fillInTheBlank = ({ textKey = 'text', label = 'fill: ' }: FillInTheBlankOptions = {}): Preprocessor => {
   const split = splitTextToWords({ textKey })

@@ -10,8 +10,8 @@ export interface NeighboringPairsOptions {
 }
 
 /**
- * T5's `neighboring_pairs`: `{ first, second }` for each two neighbouring sentences of a line. A sentence ends after each
- * run of ".", "!" and "?", also within "3.5". Pairs with an empty sentence are dropped.
+ * T5's `neighboring_pairs`: `{ first, second }` for each two neighbouring sentences of a line. A sentence ends after
+ * each run of ".", "!" and "?", also within "3.5". Pairs with an empty sentence are dropped.
  */
 export const neighboringPairs = ({
   textKey = 'text',

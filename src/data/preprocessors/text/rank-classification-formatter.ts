@@ -6,7 +6,10 @@ import type { RankClassificationMode } from './rank-classification.js'
 import { compileRe2, replaceRe2 } from './re2.js'
 
 export interface RankClassificationFormatterOptions {
-  /** A format of the inputs, or one for each possible answer. `{premise}` is replaced by a field, `{a/b}` by field b of a. */
+  /**
+   * A format of the inputs, or one for each possible answer. `{premise}` is replaced by a field, `{a/b}` by field b of
+   * a.
+   */
   readonly inputsFormats: string | readonly string[]
   /** As `inputsFormats`, for the targets. One of the two is a list. */
   readonly targetsFormats: string | readonly string[]

@@ -5,8 +5,8 @@ import { flatMapDataset } from '../../stages/flat-map.js'
 import { valueAt } from './fields.js'
 
 /**
- * Which possible answers become examples. `train`: the right ones. `eval`: all, one after the other. `fewshot_eval`: all
- * of an input as one example, each feature a list.
+ * Which possible answers become examples. `train`: the right ones. `eval`: all, one after the other. `fewshot_eval`:
+ * all of an input as one example, each feature a list.
  */
 export type RankClassificationMode = 'train' | 'eval' | 'fewshot_eval'
 

@@ -35,8 +35,8 @@ const nonSpaced = new RegExp(`[${[
 ].join('')}]`, 'gu')
 
 /**
- * T5's `pad_nonspaced_languages`: a space on both sides of each character of Burmese, Chinese, Japanese, Javanese, Khmer,
- * Lao, Tai, Thai and Tibetan; then each run of white space becomes one space.
+ * T5's `pad_nonspaced_languages`: a space on both sides of each character of Burmese, Chinese, Japanese, Javanese,
+ * Khmer, Lao, Tai, Thai and Tibetan; then each run of white space becomes one space.
  */
 export const padNonspacedLanguages = ({ textKey = 'text' }: { readonly textKey?: string } = {}): Preprocessor =>
   eachExample('padNonspacedLanguages', example => ({

@@ -6,9 +6,9 @@ import { eachExample, textAt, textsAt, valueAt } from './fields.js'
 import { joinCollapsed, padPunctuation, spaceSeparatedWords } from './tensorflow-text.js'
 
 /**
- * T5's `squad`: `{ inputs: 'question: ... context: ...', targets: <first answer> }` with `id`, `question`, `context` and
- * all `answers`, from an example `{ id, question, context, answers: { text: [...] } }`. Punctuation gets spaces around
- * it. Without the context the inputs begin with "squad trivia question:". Throws a ConfigError for no answers.
+ * T5's `squad`: `{ inputs: 'question: ... context: ...', targets: <first answer> }` with `id`, `question`, `context`
+ * and all `answers`, from an example `{ id, question, context, answers: { text: [...] } }`. Punctuation gets spaces
+ * around it. Without the context the inputs begin with "squad trivia question:". Throws a ConfigError for no answers.
  */
 export const squad = ({ includeContext = true }: { readonly includeContext?: boolean } = {}): Preprocessor =>
   eachExample('squad', example => {

@@ -25,7 +25,10 @@ export const asciiWords = (text: string): string[] => text.match(/[^\t-\r ]+/g) 
 /** `tf.strings.strip`: without ASCII white space at the ends. */
 export const stripAscii = (text: string): string => text.replace(/^[\t-\r ]+|[\t-\r ]+$/g, '')
 
-/** The words of SQuAD's spans: each character other than A to Z, a to z, 0 to 9 and _ is a space, and each space separates two words, which may be empty. */
+/**
+ * The words of SQuAD's spans: each character other than A to Z, a to z, 0 to 9 and _ is a space, and each space
+ * separates two words, which may be empty.
+ */
 export const spaceSeparatedWords = (text: string): string[] => text.replace(/[^0-9A-Za-z_]/gu, ' ').split(' ')
 
 /** `tf.strings.length`: the length in bytes of UTF-8. */

@@ -22,8 +22,8 @@ export function translate({ sourceLanguage, targetLanguage }: LanguagePair): Pre
 }
 
 /**
- * T5's `multi_translate`: takes two languages from `{ translations: { language: [...], translation: [...] } }`, and goes
- * on as `translate`. Examples without one of the languages are dropped.
+ * T5's `multi_translate`: takes two languages from `{ translations: { language: [...], translation: [...] } }`, and
+ * goes on as `translate`. Examples without one of the languages are dropped.
  */
 export function multiTranslate(languages: LanguagePair): Preprocessor {
   const name = 'multiTranslate'

@@ -7,8 +7,8 @@ import { joinCollapsed, lowerAscii, padPunctuation } from './tensorflow-text.js'
 const name = 'triviaQa'
 
 /**
- * T5's `trivia_qa`: an example `{ inputs: 'question: ... context: ...', targets: alias }` for each context and each alias
- * of the answer that occurs in it. Contexts are those of `entity_pages/wiki_context`, then of
+ * T5's `trivia_qa`: an example `{ inputs: 'question: ... context: ...', targets: alias }` for each context and each
+ * alias of the answer that occurs in it. Contexts are those of `entity_pages/wiki_context`, then of
  * `search_results/search_context`; aliases are `answer/normalized_aliases`. As in T5, an alias is a regular expression
  * (RE2), and ASCII letters match in any case. Throws a ConfigError for an alias that is no regular expression.
  */

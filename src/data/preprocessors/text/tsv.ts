@@ -60,7 +60,10 @@ export interface PreprocessTsvOptions {
   readonly lineKey?: string
 }
 
-/** T5's `preprocess_tsv`: inputs and targets from the fields of a line. A line with another number of fields is an error. */
+/**
+ * T5's `preprocess_tsv`: inputs and targets from the fields of a line. A line with another number of fields is an
+ * error.
+ */
 export function preprocessTsv({
   fieldDelim = '\t',
   numFields = 2,
@@ -105,8 +108,8 @@ function fillIn(format: string, fields: readonly string[], names: readonly strin
 }
 
 /**
- * The fields of a line as TensorFlow's `decode_csv` cuts them, up to field `last`. Line ends before a field are skipped;
- * elsewhere they are an error, as is a quotation mark within an unquoted field if `quotes` is true.
+ * The fields of a line as TensorFlow's `decode_csv` cuts them, up to field `last`. Line ends before a field are
+ * skipped; elsewhere they are an error, as is a quotation mark within an unquoted field if `quotes` is true.
  */
 function splitFields(
   line: string,

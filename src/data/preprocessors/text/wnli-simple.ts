@@ -10,9 +10,9 @@ const pronouns: ReadonlySet<string> = new Set(['he', 'she', 'they', 'it', 'her',
 
 /**
  * T5's `wnli_simple`: turns WNLI's pair of sentences into the form of `wscSimple`. The hypothesis repeats a part of the
- * premise with a pronoun replaced by a noun. The pronoun whose neighbours the hypothesis repeats most is marked, and the
- * noun becomes the targets: `{ inputs: 'wsc: ... *It* was tasty.', targets: 'The worm', premise, hypothesis, label, idx }`.
- * It is a heuristic for evaluation. Throws a ConfigError for a premise without a pronoun.
+ * premise with a pronoun replaced by a noun. The pronoun whose neighbours the hypothesis repeats most is marked, and
+ * the noun becomes the targets: `{ inputs: 'wsc: ... *It* was tasty.', targets: 'The worm', premise, hypothesis, label,
+ * idx }`. It is a heuristic for evaluation. Throws a ConfigError for a premise without a pronoun.
  */
 export const wnliSimple = ({ label = 'wsc:' }: { readonly label?: string } = {}): Preprocessor =>
   eachExample(name, example => {

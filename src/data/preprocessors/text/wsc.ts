@@ -6,10 +6,10 @@ import { eachExample, labelName, numberAt, textAt, textsAt, valueAt } from './fi
 import { compileRe2, replaceRe2 } from './re2.js'
 
 /**
- * T5's `wsc` (Winograd schema challenge): `{ inputs: 'wsc text: # This # is a * test * .', targets: 'True', idx }`, with
- * " * " around the noun (span 1) and " # " around the pronoun (span 2). As in T5, a span's text is used as a regular
- * expression, at the word of its index; words are separated by single characters of white space. A span that is not
- * found stays unmarked.
+ * T5's `wsc` (Winograd schema challenge): `{ inputs: 'wsc text: # This # is a * test * .', targets: 'True', idx }`,
+ * with " * " around the noun (span 1) and " # " around the pronoun (span 2). As in T5, a span's text is used as a
+ * regular expression, at the word of its index; words are separated by single characters of white space. A span that is
+ * not found stays unmarked.
  */
 export const wsc = (): Preprocessor =>
   eachExample('wsc', example => {

@@ -33,7 +33,9 @@ export class StateMemory {
     return buffer
   }
 
-  /** Moves the values of a buffer in plain memory into a block. Only the user may refer to their old memory afterwards. */
+  /**
+   * Moves the values of a buffer in plain memory into a block. Only the user may refer to their old memory afterwards.
+   */
   move(buffer: HostBuffer, block: Block): void {
     const { shape } = buffer.aval
     const moved = tensorOn(block, shape, sizeOf(shape))

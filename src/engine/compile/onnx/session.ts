@@ -24,6 +24,9 @@ export interface SessionFactory {
   /** ONNX Runtime's package, version and threads, for reports. */
   describe(): Promise<string>
   create(graph: GraphInfo, options: SessionOptions): Promise<Session>
-  /** Frees the memory of arrays that nothing refers to, now instead of at some later time. Left out if it cannot be done. */
+  /**
+   * Frees the memory of arrays that nothing refers to, now instead of at some later time. Left out if it cannot be
+   * done.
+   */
   collectGarbage?(): void
 }
