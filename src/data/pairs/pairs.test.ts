@@ -85,6 +85,32 @@ describe('a file of pairs', () => {
   })
 })
 
+describe('a file that cannot be read from its first record on', () => {
+  it.each<[string, string | Uint8Array, RegExp]>([
+    ['cut.jsonl', '{"text": "a", "lab\n{"text": "b", "label": "x"}\n', /cut\.jsonl:1: not JSON/],
+    ['pretty.json', '{\n  "text": "a"\n}\n', /pretty\.json:1: not JSON/],
+    ['latin1.csv', Buffer.from('caf\u00e9,x\nb,y\n', 'latin1'), /latin1\.csv:1: not valid UTF-8/],
+    [
+      'utf16.csv',
+      Buffer.from('\ufefftext,label\na,b\n', 'utf16le'),
+      /utf16\.csv: this file is text in UTF-16: save it/,
+    ],
+    ['long.tsv', `${'a'.repeat(300_000)}\tb\nc\td\n`, /long\.tsv:1: the first record is longer than 256\.00 KiB/],
+  ])('is refused, alone and among others: %s', async (name, content, message) => {
+    await expect(read(name, content)).rejects.toThrow(message)
+    writeFileSync(join(folder, `0-${name}`), content)
+    writeFileSync(join(folder, `1-${name}`), '{"text": "a", "label": "x"}\n')
+    await expect(readPairs(pairsSettingsOf({ path: join(folder, `[01]-${name}`) }))).rejects.toThrow(message)
+  })
+
+  it('may have a first record that is long, or lacks a column', async () => {
+    const long = JSON.stringify({ text: 'a'.repeat(300_000), label: 'x' })
+    expect(all(await read('long.jsonl', `${long}\n`)).length).toBe(1)
+    const lines = '{"id": 1, "text": "a", "label": null}\n{"id": 2, "text": "b", "label": "x"}\n'
+    await expect(read('lacks.jsonl', lines)).rejects.toThrow(/lacks\.jsonl:1: the target \("label"\) is missing/)
+  })
+})
+
 describe('splits', () => {
   const lines = (from: number, to: number, split = ''): string =>
     Array.from({ length: to - from }, (_, i) => `word ${from + i}\tx${split && `\t${split}`}\n`).join('')

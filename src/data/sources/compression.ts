@@ -12,11 +12,13 @@ import { cachedCopy } from './cache.js'
 /** A compressed file may not grow to more than this, which protects the disk from a file made to fill it. */
 const MAX_UNPACKED_BYTES = 2 ** 38
 
-/** Formats that are told by their first bytes, and what to do with a file of each. */
+/** Formats that cannot be read. They are told by their first bytes; the advice says what to do with a file of each. */
 const refused: readonly (readonly [name: string, magic: readonly number[], advice: string])[] = [
   ['a ZIP archive (or an Excel workbook)', [0x50, 0x4b, 3, 4], 'unpack it, or save the sheet as CSV'],
   ['compressed by zstd', [0x28, 0xb5, 0x2f, 0xfd], 'unpack it with unzstd'],
   ['compressed by bzip2', [0x42, 0x5a, 0x68], 'unpack it with bunzip2'],
+  ['text in UTF-16', [0xff, 0xfe], 'save it as UTF-8 text'],
+  ['text in UTF-16', [0xfe, 0xff], 'save it as UTF-8 text'],
   ['compressed by xz', [0xfd, 0x37, 0x7a, 0x58, 0x5a], 'unpack it with unxz'],
 ]
 

@@ -2,12 +2,12 @@ import { open } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { FileError } from '../../base/errors.js'
 import { withPath } from '../../base/system-errors.js'
-import type { Fields } from '../preprocessor.js'
 import { cachedCopy } from './cache.js'
 import { unpacked } from './compression.js'
 import { openDelimited } from './delimited/delimited.js'
 import type { DelimitedOptions } from './delimited/delimited.js'
 import { SAMPLE_BYTES } from './delimited/recognize.js'
+import { readChunks } from './indexed-files.js'
 import { jsonLinesFormat } from './json-lines.js'
 import type { RecordFormat } from './records.js'
 import { lineFormat } from './text-lines.js'
@@ -40,7 +40,7 @@ export interface DataFile {
   /** The file that is read: the same, or a copy that has random access. */
   readonly path: string
   readonly format: RecordFormat
-  /** The names of its columns; of JSON Lines and TFRecord, those of the first record. */
+  /** The names of its columns; of JSON Lines and TFRecord, those of its first records. None: the file is empty. */
   readonly columns: readonly string[]
   /** What was recognized, for a user: `JSON Lines`, `comma-separated, with a header line (text, label)`. */
   readonly description: string
@@ -57,12 +57,13 @@ export async function openDataFile(name: string, options: DataFileOptions = {}):
     case 'lines':
       return { ...file, format: lineFormat, columns: ['text'], description: 'lines of text' }
     case 'jsonl':
-      return withFirstRecord({ ...file, format: jsonLinesFormat, description: 'JSON Lines' }, sample)
+      return withColumns({ ...file, format: jsonLinesFormat, description: 'JSON Lines' })
     case 'tfrecord':
-      return withFirstRecord(
-        { ...file, format: tfExampleFormat(options.features), description: 'TFRecord of tf.train.Example' },
-        sample,
-      )
+      return withColumns({
+        ...file,
+        format: tfExampleFormat(options.features),
+        description: 'TFRecord of tf.train.Example',
+      })
     case 'delimited':
       return { ...file, ...(await openDelimited(name, sample, options, options.named)) }
     case 'parquet':
@@ -111,22 +112,27 @@ function recognizeFormat(name: string, sample: Uint8Array): FileFormat {
   return start.startsWith('{"') && !/\.[ct]sv$/i.test(plainName) ? 'jsonl' : 'delimited'
 }
 
-/** Adds the columns of the first record in the sample. Wrong records are reported later, when all are read. */
-async function withFirstRecord(file: Omit<DataFile, 'columns'>, sample: Uint8Array): Promise<DataFile> {
-  let first: Fields | undefined
+/** So many records of a file without a list of its columns show them: a record may lack some. */
+const RECORDS_WITH_COLUMNS = 100
+
+/**
+ * Adds the columns that the first records have. Throws a FileError if the first one cannot be read; later wrong records
+ * are reported when all are read.
+ */
+async function withColumns(file: Omit<DataFile, 'columns'>): Promise<DataFile> {
+  const columns = new Set<string>()
+  let records = 0
   try {
-    for await (const { bytes, where } of file.format.cut(once(sample), file.name)) {
-      first = file.format.parse(bytes, where)
-      if (first !== undefined) break
+    for await (const { bytes, where } of file.format.cut(readChunks(file.path, file.name), file.name)) {
+      const record = file.format.parse(bytes, where)
+      if (record === undefined) continue
+      for (const column of Object.keys(record)) columns.add(column)
+      if (++records === RECORDS_WITH_COLUMNS) break
     }
   } catch (error) {
-    if (!(error instanceof FileError)) throw error
+    if (!(error instanceof FileError) || records === 0) throw error
   }
-  return { ...file, columns: Object.keys(first ?? {}) }
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes
+  return { ...file, columns: [...columns] }
 }
 
 async function firstBytes(path: string, name: string): Promise<Uint8Array> {

@@ -1,10 +1,11 @@
 import { FileError } from '../../../base/errors.js'
+import { formatBytes } from '../../../base/format.js'
 import type { RecordFormat } from '../records.js'
 import { decodeLine, excerpt } from '../text-lines.js'
 import { firstRecord } from './header.js'
 import { cutDelimited, parseCells } from './parse.js'
 import type { Dialect } from './parse.js'
-import { delimiterNames, recognizeDialect } from './recognize.js'
+import { delimiterNames, recognizeDialect, SAMPLE_BYTES } from './recognize.js'
 
 /** What a user may say about a CSV or TSV file. What is left out is recognized. */
 export interface DelimitedOptions extends Partial<Dialect> {
@@ -33,7 +34,14 @@ export async function openDelimited(
   options: DelimitedOptions = {},
   named: readonly string[] = [],
 ): Promise<Delimited> {
-  const { dialect, rows } = await recognizeDialect(path, sample, options)
+  const { dialect, rows, problem } = await recognizeDialect(path, sample, options)
+  if (rows.length === 0 && Buffer.from(sample).toString().trim() !== '')
+    throw (
+      problem ??
+      new FileError(
+        `${path}:1: the first record is longer than ${formatBytes(SAMPLE_BYTES)}: this is no CSV or TSV file`,
+      )
+    )
   const first = rows[0] ?? []
   const header = options.header ?? decideHeader(path, rows, dialect, named)
   const columns = header ? headerColumns(path, first) : first.map((_, i) => String(i + 1))

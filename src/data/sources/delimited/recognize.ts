@@ -19,6 +19,8 @@ export const delimiterNames: Readonly<Record<string, string>> = {
 export interface Sample {
   readonly dialect: Dialect
   readonly rows: readonly (readonly string[])[]
+  /** Why reading stopped before the end of the sample. */
+  readonly problem?: FileError
 }
 
 /** This many bytes of a file are looked at. */
@@ -71,7 +73,7 @@ async function trial(path: string, sample: Uint8Array, delimiter: string, quoted
 async function read(path: string, sample: Uint8Array, dialect: Dialect): Promise<Trial> {
   const rows: string[][] = []
   const whole = sample.length < SAMPLE_BYTES
-  let failed = false
+  let problem: FileError | undefined
   try {
     for await (const { bytes, where } of cutDelimited(once(sample), path, dialect)) {
       const record = decodeLine(bytes, where)
@@ -80,11 +82,12 @@ async function read(path: string, sample: Uint8Array, dialect: Dialect): Promise
     if (!whole) rows.pop()
   } catch (error) {
     if (!(error instanceof FileError)) throw error
-    // The end of a sample may cut a record within a character or a quoted cell.
-    failed = whole
+    problem = error
   }
   const columns = rows[0]?.length ?? 0
-  return { dialect, rows, columns, consistent: !failed && rows.every(row => row.length === columns) }
+  // The end of a sample may cut a record within a character or a quoted cell.
+  const failed = whole && problem !== undefined
+  return { dialect, rows, problem, columns, consistent: !failed && rows.every(row => row.length === columns) }
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
