@@ -1,5 +1,7 @@
+import { resolve } from 'node:path'
 import { ConfigError, SwitchyardError } from '../base/errors.js'
 import { readAllPairs } from '../data/pairs/read.js'
+import { findFiles } from '../data/sources/find-files.js'
 import { textMetric } from '../metrics/text-metrics.js'
 import { openTextModel } from '../open/text-model.js'
 import { evaluateExamples } from '../train/evaluate.js'
@@ -24,6 +26,8 @@ export async function evaluateOnData(
   const wrong = Object.entries({ all, watch, split }).find(([, value]) => value !== undefined)
   if (wrong) throw new ConfigError(`--${wrong[0]} is for a run and its own task: leave it out with --data`)
   const metrics = chosenMetrics(options) ?? [textMetric('accuracy')]
+  if (json !== undefined && (await findFiles(data)).some(file => resolve(file) === resolve(json)))
+    throw new ConfigError(`--json ${json}: this is the data, which would be overwritten: choose another name`)
   await emptyFile(json)
   const { examples, notes } = await readAllPairs(pairsFromOptions(data, columns, []).settings)
   for (const note of notes) console.error(note)

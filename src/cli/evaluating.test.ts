@@ -163,6 +163,9 @@ describe('evaluateOnData', () => {
       ['111', 'odd', undefined],
     ])
     await expect(evaluateOnData(run, data, { all: true })).rejects.toThrow('--all')
+    const content = await readFile(data, 'utf8')
+    await expect(evaluateOnData(run, data, { json: data })).rejects.toThrow('would be overwritten')
+    expect(await readFile(data, 'utf8')).toBe(content)
   }, 60_000)
 })
 

@@ -1,10 +1,15 @@
 import { formatBytes, formatCount } from '../base/format.js'
 import { parseRunConfig } from '../config/validate.js'
+import { readCodec } from '../data/task.js'
+import { openCheckpoint } from '../train/checkpointing.js'
+import type { RunConfig } from '../train/config.js'
 import { proveResume } from '../train/proof.js'
+import type { TrainerValues } from '../train/values.js'
 import { Exit } from './exit.js'
 import { findFolder } from './find-folder.js'
 import { onInterrupt } from './interrupt.js'
 import { showProgress } from './progress.js'
+import { loadUserValues } from './user-config.js'
 
 /** The number of differences that are printed. */
 const shown = 10
@@ -12,10 +17,13 @@ const shown = 10
 /** Proves to the user that resuming a run is exact. Exits with code 1 if it is not. */
 export async function prove(path: string): Promise<void> {
   const run = await findFolder(path)
+  const parse = (config: unknown): RunConfig => parseRunConfig(config, `the configuration in ${run}`)
+  const values = await valuesOf(run, parse)
   const interruption = onInterrupt(() => console.log('\nstopping'))
   let progress: ReturnType<typeof showProgress> | undefined
   try {
-    const proof = await proveResume(run, config => parseRunConfig(config, `the configuration in ${run}`), {
+    const proof = await proveResume(run, parse, {
+      values,
       signal: interruption.signal,
       onNotice: message => console.error(message),
       onStart: (from, to) => {
@@ -46,4 +54,11 @@ export async function prove(path: string): Promise<void> {
     progress?.stop()
     interruption.stop()
   }
+}
+
+/** The run's task and custom values. The hooks of `switchyard.config.ts` are left out: nothing new is trained. */
+async function valuesOf(run: string, parse: (config: unknown) => RunConfig): Promise<TrainerValues> {
+  const checkpoint = await openCheckpoint(run)
+  await checkpoint.close()
+  return (await loadUserValues()).allValuesOf(parse(checkpoint.config), readCodec(checkpoint.task))
 }

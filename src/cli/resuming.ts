@@ -116,7 +116,7 @@ async function beginFromWeights(config: RunConfig, { path }: Origin): Promise<Tr
 /** The run's custom values, from the user's configuration file; and its task, encoded by the model's codec. */
 async function valuesOf(config: RunConfig, codec?: TaskCodec): Promise<TrainerValues> {
   const known = await loadUserValues()
-  return { ...known.hooks, ...known.valuesOf(config), task: await known.loadTask(config.task, codec) }
+  return { ...known.hooks, ...(await known.allValuesOf(config, codec)) }
 }
 
 /** Prints that the run is finished. Throws a ConfigError if the run has done more steps than `train.steps`. */

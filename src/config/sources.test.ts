@@ -33,6 +33,7 @@ describe('the sources of settings', () => {
       'model.dModel': 'weights google/t5',
       'model.dropoutRate': '--set',
       'train.seed': 'finetune',
+      'train.freeze': 'default',
     })
   })
 })

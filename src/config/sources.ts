@@ -37,7 +37,7 @@ export function explainSettings(config: RunConfig, origin: RunOrigin, recipe?: R
   const isSet = (path: string): boolean =>
     set.has(path) || (set.has(`${path.slice(0, path.lastIndexOf('.'))}.kind`) && !ofRecipe.has(path))
   const same = (values: ReadonlyMap<string, unknown>, path: string, value: unknown): boolean =>
-    values.has(path) && Object.is(values.get(path), value)
+    values.has(path) && JSON.stringify(values.get(path)) === JSON.stringify(value)
   const sourceOf = (path: string, value: unknown): string => {
     const [group] = path.split('.')
     if (isSet(path)) return '--set'

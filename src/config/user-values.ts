@@ -113,6 +113,11 @@ export class UserValues {
     }
   }
 
+  /** The task and the custom values that a run's configuration names. `codec` is that of a checkpoint of the run. */
+  async allValuesOf(config: RunConfig, codec?: TaskCodec): Promise<TrainerValues> {
+    return { ...this.valuesOf(config), task: await this.loadTask(config.task, codec) }
+  }
+
   private async fromRecipe({ base, task: given, model, router, train }: UserRecipe): Promise<NamedRun> {
     const task = await this.taskNamed(typeof given === 'string' ? given : given.name)
     const from = base ?? pairsConfig(task)

@@ -7,6 +7,11 @@ const figures = (name: string, targets: object[], predictions: string[]) =>
   textMetric(name).compute(targets, predictions)
 
 describe('metrics of texts', () => {
+  it('are listed where a name is unknown', () => {
+    expect(() => textMetric('nosuch')).toThrow('there is no metric "nosuch". The metrics of texts are accuracy, ')
+    expect(() => textMetric('squat')).toThrow('did you mean squad? The metrics')
+  })
+
   it('accept every accepted answer', () => {
     const targets = [target('the cat sat', 'a dog ran away'), target('x')]
     const perfect = ['a dog ran away', 'x']

@@ -104,6 +104,6 @@ export function textMetric(name: string): Metric {
   const names = textMetrics.map(metric => metric.name)
   const guess = nearest(name, names)
   throw new ConfigError(
-    `there is no metric "${name}"${guess === undefined ? '' : `; did you mean ${guess}?`} The metrics of texts are ${names.join(', ')}`,
+    `there is no metric "${name}"${guess === undefined ? '.' : `; did you mean ${guess}?`} The metrics of texts are ${names.join(', ')}`,
   )
 }

@@ -29,6 +29,8 @@ describe('readMetrics', () => {
   it('refuses a folder without records', async () => {
     await expect(readMetrics(folder)).rejects.toThrow(/has no records of a training/)
     await expect(readMetrics(join(folder, 'none'))).rejects.toThrow(/none: /)
+    await writeFile(join(folder, 'pairs.tsv'), 'a\tb\n')
+    await expect(readMetrics(join(folder, 'pairs.tsv'))).rejects.toThrow(/pairs\.tsv: has no records of a training/)
   })
 })
 

@@ -12,7 +12,11 @@ import { runFiles } from './run-files.js'
  */
 export async function readMetrics(path: string): Promise<MetricsRecord[]> {
   const isFolder = await withPath(path, async () => (await stat(path)).isDirectory())
-  if (!isFolder) return recordsOf(await readFile(path, 'utf8'))
+  if (!isFolder) {
+    const records = recordsOf(await withPath(path, () => readFile(path, 'utf8')))
+    if (records.length > 0) return records
+    throw new FileError(`${path}: has no records of a training; give the folder of a run, or its ${runFiles.metrics}`)
+  }
   const old = await recordsIn(join(path, runFiles.metrics))
   const resumed = await recordsIn(join(path, runFiles.resumedMetrics))
   if (old.length + resumed.length === 0)
