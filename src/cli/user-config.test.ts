@@ -105,7 +105,14 @@ describe('a configuration file', () => {
       'export default { tasks: [{ name: "g2p", load() {} }] }',
       'the task "g2p" has the name of a built-in one: rename it',
     ],
-    ['export default { tasks: [{ name: "x" }, { name: "x" }] }', 'two tasks have the name "x"'],
+    ['export default { tasks: [{ name: "x", load() {} }, { name: "x", load() {} }] }', 'two tasks have the name "x"'],
+    ['export default { tasks: {} }', 'tasks: must be a list, got a group of settings'],
+    ['export default { tasks: [{ name: "x" }] }', 'tasks.0: must be what defineTask or defineMixture returns'],
+    ['export default { recipes: { a: {} } }', 'recipes.a.task: is missing'],
+    ['export default { recipes: { a: { task: 7 } } }', 'recipes.a.task: must be a task, or the name of one, got 7'],
+    ['export default { recipes: { a: { task: "g2p", modl: {} } } }', 'recipes.a.modl: there is no such setting'],
+    ['export default { hooks: { onStepp() {} } }', 'hooks.onStepp: there is no such setting'],
+    ['export default { hooks: { onStep: 1 } }', 'hooks.onStep: must be a function'],
   ])('is refused with advice: %s', async (text, message) => {
     await write('switchyard.config.js', text)
     await expect(loadUserValues(folder)).rejects.toThrow(ConfigError)

@@ -3,7 +3,9 @@ import { join } from 'node:path'
 import { ConfigError, FileError, SwitchyardError } from '../base/errors.js'
 import { nearest } from '../base/edit-distance.js'
 import type { UserConfig } from '../config/define-config.js'
+import { userConfigSchema } from '../config/define-config.js'
 import { UserValues } from '../config/user-values.js'
+import { parseConfig } from '../config/validate.js'
 
 /** The files that are looked for, in this order. */
 export const configNames = ['ts', 'mts', 'js', 'mjs'].map(extension => `switchyard.config.${extension}`)
@@ -56,5 +58,6 @@ function checked(value: unknown, path: string): UserConfig {
       `${path}: there is no setting ${key}; ${guess ? `did you mean ${guess}?` : `there are ${keys.join(', ')}`}`,
     )
   }
+  parseConfig(userConfigSchema, value, path)
   return value as UserConfig
 }

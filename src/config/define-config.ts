@@ -1,3 +1,4 @@
+import * as z from 'zod'
 import type { TaskDefinition } from '../data/define-task.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import type { Router } from '../nn/moe/router.js'
@@ -39,3 +40,32 @@ export interface UserRecipe {
 
 /** Checks the types of a `switchyard.config.ts`, and returns it unchanged. */
 export const defineConfig = (config: UserConfig): UserConfig => config
+
+const isDefinition = (value: unknown): boolean => {
+  const { name, load } = (value ?? {}) as Partial<TaskDefinition>
+  return typeof name === 'string' && typeof load === 'function'
+}
+const definition = z.custom<TaskDefinition>(isDefinition, 'must be what defineTask or defineMixture returns')
+const callback = z.custom<() => void>(value => typeof value === 'function', 'must be a function').optional()
+const settings = z.looseObject({}).optional()
+
+/** What a file may hold, where no compiler has checked its types. The settings of recipes are checked when they are used. */
+export const userConfigSchema = z.strictObject({
+  tasks: z.array(definition).optional(),
+  recipes: z
+    .record(
+      z.string(),
+      z.strictObject({
+        base: settings,
+        task: z.custom<TaskDefinition | string>(
+          value => typeof value === 'string' || isDefinition(value),
+          'must be a task, or the name of one',
+        ),
+        model: settings,
+        router: z.unknown().optional(),
+        train: settings,
+      }),
+    )
+    .optional(),
+  hooks: z.strictObject({ onStep: callback, onValidation: callback, onCheckpoint: callback }).optional(),
+}) satisfies z.ZodType<Record<keyof UserConfig, unknown>>

@@ -9,6 +9,7 @@ const types: Readonly<Record<string, string>> = {
   boolean: 'true or false',
   string: 'text',
   object: 'a group of settings',
+  array: 'a list',
 }
 
 /** What zod found wrong with a value, as a sentence: `train.steps: must be 1 or more, got 0`. */
