@@ -68,4 +68,4 @@ export const userConfigSchema = z.strictObject({
     )
     .optional(),
   hooks: z.strictObject({ onStep: callback, onValidation: callback, onCheckpoint: callback }).optional(),
-}) satisfies z.ZodType<Record<keyof UserConfig, unknown>>
+}) satisfies z.ZodType<{ readonly [K in keyof UserConfig]: unknown }>
