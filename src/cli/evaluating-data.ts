@@ -13,6 +13,7 @@ import type { EvalOptions } from './evaluating.js'
 import { findFolder } from './find-folder.js'
 import { watchPredictions } from './progress.js'
 import { formatErrors, formatSamples, formatScores } from './report.js'
+import { findRouter } from './user-config.js'
 
 const units = { one: 'example', many: 'examples' }
 
@@ -33,7 +34,11 @@ export async function evaluateOnData(
   for (const note of notes) console.error(note)
   if (examples.length === 0) throw new SwitchyardError(`${data}: this file has no examples`)
   const folder = await findFolder(name)
-  const model = await openTextModel(folder, { checkpoint, onNotice: message => console.error(message) })
+  const model = await openTextModel(folder, {
+    checkpoint,
+    findRouter,
+    onNotice: message => console.error(message),
+  })
   const evaluation = await watchPredictions(units.many, onProgress =>
     evaluateExamples(model, { metrics }, examples, { limit: limit ?? null, generation: { numBeams }, onProgress }),
   )

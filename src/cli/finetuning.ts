@@ -3,6 +3,7 @@ import { ConfigError } from '../base/errors.js'
 import { formatCount } from '../base/format.js'
 import { exists } from '../checkpoint/atomic.js'
 import { finetuneConfig } from '../config/finetune.js'
+import type { UserValues } from '../config/user-values.js'
 import type { Task, TaskCodec } from '../data/task.js'
 import { pairsTask } from '../data/tasks/pairs.js'
 import { countParameters, declareParameters } from '../model/parameters.js'
@@ -39,18 +40,20 @@ async function begin(name: string, options: FinetuneOptions): Promise<Run | unde
       `give --data with a file of your own, or --task with a task${options.data === undefined ? '' : ', not both'}`,
     )
   await checkOut(out)
+  const known = await loadUserValues()
   const isPath = await exists(name)
   const base = await openBaseModel(await findFolder(name, revision), message => console.error(message))
   try {
     const { start, codec, run } = base
-    const { task, others } = await taskOf(options, codec)
+    const { task, others } = await taskOf(known, options, codec)
     const { container, model, router } = start.weights
     const config = finetuneConfig({ path: isPath ? resolve(name) : name, container, model, router, run }, task, others)
     if (printConfig) return printSettings(config)
-    const trainer = await Trainer.begin(config, { ...(await loadUserValues()).hooks, task }, start)
+    const values = { ...known.valuesOf(config), task }
+    const trainer = await Trainer.begin(config, { ...known.hooks, ...values }, start)
     const wanted = out ?? join('runs', `${shortName(name)}-${task.name}`)
     const origin = { base: 'finetune', data: options.data ?? options.task, weights: name, set: options.set }
-    const entered = await enterFolder(trainer, wanted, origin)
+    const entered = await enterFolder(trainer, wanted, origin, values)
     describeStart(trainer)
     return entered
   } finally {
@@ -59,9 +62,13 @@ async function begin(name: string, options: FinetuneOptions): Promise<Run | unde
 }
 
 /** The task to train on, and the overrides that are not settings of it. */
-async function taskOf(options: FinetuneOptions, codec: TaskCodec): Promise<{ task: Task; others: readonly string[] }> {
+async function taskOf(
+  known: UserValues,
+  options: FinetuneOptions,
+  codec: TaskCodec,
+): Promise<{ task: Task; others: readonly string[] }> {
   const { data, task, set } = options
-  if (data === undefined) return { task: await (await loadUserValues()).taskNamed(task!, codec), others: set }
+  if (data === undefined) return { task: await known.taskNamed(task!, codec), others: set }
   const { settings, others } = pairsFromOptions(data, options, set)
   return { task: await pairsTask(settings, codec), others }
 }

@@ -14,6 +14,7 @@ import type { ModelConfig, RouterConfig } from '../model/config.js'
 import { activeSize, countActiveParameters, countParameters, declareParameters } from '../model/parameters.js'
 import type { ParameterRole, ParameterSpec } from '../model/parameters.js'
 import { presets } from '../model/presets.js'
+import { loadUserValues } from './user-config.js'
 
 export interface Inspected {
   readonly name: string
@@ -23,16 +24,21 @@ export interface Inspected {
   readonly stored?: string
 }
 
-/** The model of a preset, a recipe, a run's folder, a Hugging Face folder or a T5X checkpoint. */
+/** The model of a preset, a recipe or a task (also of `switchyard.config.ts`), a run's folder, a Hugging Face folder or a T5X checkpoint. */
 export async function findModel(name: string): Promise<Inspected> {
   const known = presets.get(name) ?? (Object.hasOwn(recipes, name) ? recipes[name] : undefined)
   if (known !== undefined) return { name, model: known.model, router: known.router }
-  const names = [...presets.keys(), ...Object.keys(recipes)]
   if (!(await exists(name))) {
+    const values = await loadUserValues()
+    if (values.runNames.includes(name)) {
+      const { model, router } = (await values.runNamed(name)).config
+      return { name, model, router }
+    }
+    const names = [...new Set([...presets.keys(), ...values.runNames])]
     // On the hub, a model has the name of its preset after its owner's: google/switch-base-8.
     const guess = nearest(name.slice(name.indexOf('/') + 1), names)
     throw new ConfigError(
-      `there is no preset, recipe or folder ${name}; ${guess ? `did you mean ${guess}?` : `there are ${names.join(', ')}`}`,
+      `there is no preset, recipe, task or folder ${name}; ${guess ? `did you mean ${guess}?` : `there are ${names.join(', ')}`}`,
     )
   }
   const weights = await openWeights(name)

@@ -76,8 +76,8 @@ async function beginAgain(
   if (printConfig) return printSettings(config)
   const lock = await RunLock.acquire(folder)
   try {
-    const values = config.from === null ? await valuesOf(config) : undefined
-    const trainer = values ? await Trainer.begin(config, values) : await beginFromWeights(config, config.from!)
+    const { trainer, values } =
+      config.from === null ? await beginFromNothing(config) : await beginFromWeights(config, config.from)
     if (debugNans) {
       await printNaN(trainer, folder)
       await lock.release()
@@ -103,11 +103,17 @@ async function printNaN(trainer: Trainer, folder: string): Promise<undefined> {
   return undefined
 }
 
+async function beginFromNothing(config: RunConfig): Promise<Pick<Run, 'trainer' | 'values'>> {
+  const values = await valuesOf(config)
+  return { trainer: await Trainer.begin(config, values), values }
+}
+
 /** Begins a fine-tuning run again. Until the first checkpoint, the weights are only where they came from. */
-async function beginFromWeights(config: RunConfig, { path }: Origin): Promise<Trainer> {
+async function beginFromWeights(config: RunConfig, { path }: Origin): Promise<Pick<Run, 'trainer' | 'values'>> {
   const base = await openBaseModel(await findFolder(path), message => console.error(message))
   try {
-    return await Trainer.begin(config, await valuesOf(config, base.codec), base.start)
+    const values = await valuesOf(config, base.codec)
+    return { trainer: await Trainer.begin(config, values, base.start), values }
   } finally {
     await base.close()
   }

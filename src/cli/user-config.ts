@@ -6,6 +6,7 @@ import type { UserConfig } from '../config/define-config.js'
 import { userConfigSchema } from '../config/define-config.js'
 import { UserValues } from '../config/user-values.js'
 import { parseConfig } from '../config/validate.js'
+import type { Router } from '../nn/moe/router.js'
 
 /** The files that are looked for, in this order. */
 export const configNames = ['ts', 'mts', 'js', 'mjs'].map(extension => `switchyard.config.${extension}`)
@@ -30,6 +31,9 @@ export async function loadUserValues(folder = process.cwd()): Promise<UserValues
   }
   return new UserValues()
 }
+
+/** Finds a model's custom router in the configuration of the working folder, which is read only if there is one. */
+export const findRouter = async (name: string): Promise<Router> => (await loadUserValues()).routerNamed(name)
 
 /**
  * Runs a file of TypeScript or JavaScript and returns its default export. jiti translates TypeScript on any Node; the

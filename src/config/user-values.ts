@@ -98,16 +98,11 @@ export class UserValues {
    * The custom values that a run's configuration names, without the task. Throws a ConfigError if one is not known.
    */
   valuesOf({ router, train }: RunConfig): Omit<TrainerValues, 'task'> {
-    const find = <V>(known: ReadonlyMap<string, V>, what: string, name: unknown): V => {
-      const value = known.get(String(name))
-      if (value === undefined) throw missingValue(what, String(name))
-      return value
-    }
     const named = (value: { kind: string }): unknown =>
       value.kind === 'custom' ? (value as { name?: unknown }).name : undefined
     const [optimizer, schedule] = [named(train.optimizer), named(train.schedule)]
     return {
-      ...(router.custom !== undefined && { router: find(this.routers, 'router', router.custom) }),
+      ...(router.custom !== undefined && { router: this.routerNamed(router.custom) }),
       ...(optimizer !== undefined && { optimizer: find(this.optimizers, 'optimizer', optimizer) }),
       ...(schedule !== undefined && { schedule: find(this.schedules, 'schedule', schedule) }),
     }
@@ -116,6 +111,11 @@ export class UserValues {
   /** The task and the custom values that a run's configuration names. `codec` is that of a checkpoint of the run. */
   async allValuesOf(config: RunConfig, codec?: TaskCodec): Promise<TrainerValues> {
     return { ...this.valuesOf(config), task: await this.loadTask(config.task, codec) }
+  }
+
+  /** The custom router of a model. Throws a ConfigError if it is not known. */
+  routerNamed(name: string): Router {
+    return find(this.routers, 'router', name)
   }
 
   private async fromRecipe({ base, task: given, model, router, train }: UserRecipe): Promise<NamedRun> {
@@ -142,6 +142,12 @@ export class UserValues {
     })
     return { config, values }
   }
+}
+
+function find<V>(known: ReadonlyMap<string, V>, what: string, name: unknown): V {
+  const value = known.get(String(name))
+  if (value === undefined) throw missingValue(what, String(name))
+  return value
 }
 
 const isRouter = (value: UserRecipe['router']): value is Router =>

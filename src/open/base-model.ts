@@ -1,4 +1,3 @@
-import { missingValue } from '../base/custom.js'
 import type { TaskCodec } from '../data/task.js'
 import type { RunConfig } from '../train/config.js'
 import type { StartingPoint } from '../train/restore/start.js'
@@ -17,12 +16,11 @@ export interface BaseModel {
 
 /**
  * Opens the weights at a path, of any format that `openWeights` knows, with their vocabulary. Close it after the run
- * has begun. Throws a ConfigError if the model has a custom router, which only a program can supply.
+ * has begun.
  */
 export async function openBaseModel(path: string, onNotice: (message: string) => void): Promise<BaseModel> {
   const weights = await openWeights(path, { onNotice })
   try {
-    if (weights.router.custom !== undefined) throw missingValue('router', weights.router.custom)
     const { run } = weights
     return {
       start: { weights, optimizer: run?.checkpoint.optimizer },

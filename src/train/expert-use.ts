@@ -6,6 +6,7 @@ import { jit } from '../engine/api/jit.js'
 import { lossFunction } from '../model/loss.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import type { Batch, ModelParams } from '../model/types.js'
+import type { Router } from '../nn/moe/router.js'
 import { batchOf } from './batch.js'
 
 /** What a model does on the examples of a task. */
@@ -37,11 +38,11 @@ export function packedSplit(task: Task, split: SplitName): PackedFeatures[] {
 /** Measures a model on batches. Figures are means over the targets; each batch counts equally for the loads. */
 export async function measureUse(
   params: ModelParams,
-  { model, router }: { model: ModelConfig; router: RouterConfig },
+  { model, router, customRouter }: { model: ModelConfig; router: RouterConfig; customRouter?: Router },
   batches: readonly PackedFeatures[],
 ): Promise<ModelUse> {
   const evaluate = jit(function measureUse(parameters: ModelParams, batch: Batch) {
-    return lossFunction(parameters, batch, { config: model, router, mode: 'eval' })[1]
+    return lossFunction(parameters, batch, { config: model, router, customRouter, mode: 'eval' })[1]
   })
   const loads = new Map<string, number[]>()
   let [crossEntropy, accuracy, targets] = [0, 0, 0]

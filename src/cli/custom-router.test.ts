@@ -1,0 +1,80 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { openTextModel } from '../open/text-model.js'
+import { answerTexts } from './answering.js'
+import { evaluateOnData } from './evaluating-data.js'
+import { finetune } from './finetuning.js'
+import { describeModel, findModel } from './inspection.js'
+import { prune } from './pruning.js'
+import { train } from './training.js'
+
+const config = `
+  import { defineConfig } from 'switchyard-ml'
+  import { defineTask, functionSource } from 'switchyard-ml/data'
+  import { tokensChoose } from 'switchyard-ml/model'
+  import { ByteVocabulary } from 'switchyard-ml/text'
+
+  const vocabulary = new ByteVocabulary()
+  const numbers = Array.from({ length: 100 }, (_, i) => ({ inputs: String(i), targets: i % 2 ? 'odd' : 'even' }))
+  const parity = defineTask({
+    name: 'parity',
+    source: functionSource('numbers', () => numbers),
+    features: { inputs: { vocabulary }, targets: { vocabulary } },
+  })
+  const router = { ...tokensChoose({ selectedExperts: 1 }), name: 'mine' }
+  const model = { dModel: 8, dFf: 8, numHeads: 1, headDim: 8, numExperts: 2 }
+  const train = { steps: 2, rows: 2, evalExamples: 2, schedule: { kind: 'constant', peak: 1e-3, warmupSteps: 0 } }
+  export default defineConfig({ recipes: { routed: { task: parity, router, model, train } } })`
+
+let folder: string
+const printed: string[] = []
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'switchyard-router-'))
+  await writeFile(join(folder, 'switchyard.config.ts'), config)
+  await writeFile(join(folder, 'pairs.tsv'), Array.from({ length: 60 }, (_, i) => `${i}\tx\n`).join(''))
+  vi.spyOn(process, 'cwd').mockReturnValue(folder)
+  vi.spyOn(console, 'log').mockImplementation((text: string) => void printed.push(text))
+  vi.spyOn(console, 'error').mockImplementation(() => undefined)
+  await train('routed', { set: [], out: join(folder, 'run') })
+}, 120_000)
+
+afterAll(async () => {
+  vi.restoreAllMocks()
+  await rm(folder, { recursive: true, force: true })
+})
+
+describe('a run with a router of switchyard.config.ts', () => {
+  const run = (): string => join(folder, 'run')
+  const data = (): string => join(folder, 'pairs.tsv')
+
+  it('answers texts, where the router can be found', async () => {
+    printed.length = 0
+    await answerTexts(run(), ['12'], { maxNewTokens: 2 }, { json: false })
+    expect(printed).toEqual([expect.stringMatching(/^12\t/)])
+    const findRouter = vi.fn((name: string) => Promise.reject(new Error(name)))
+    await expect(openTextModel(run(), { findRouter })).rejects.toThrow('mine')
+  }, 60_000)
+
+  it('is evaluated on data, fine-tuned and pruned', async () => {
+    printed.length = 0
+    await evaluateOnData(run(), data(), { examples: 2 })
+    expect(printed.join('\n')).toContain('accuracy')
+    const set = ['train.steps=2', 'train.rows=2', 'train.evalExamples=2']
+    await finetune(run(), { data: data(), set, out: join(folder, 'tuned') })
+    expect(printed.join('\n')).toContain('restored')
+    await prune(run(), join(folder, 'pruned'), { data: data(), experts: 1, set: [] })
+    expect(printed.join('\n')).toContain('measured on held-out examples')
+  }, 120_000)
+
+  it('is described by inspect, as is its recipe', async () => {
+    const recipe = describeModel(await findModel('routed'))
+    expect(recipe).toContain('routed\n')
+    expect(describeModel(await findModel(run()))).toContain('stored as')
+    await expect(findModel('ruoted')).rejects.toThrow(
+      'there is no preset, recipe, task or folder ruoted; did you mean routed?',
+    )
+  }, 60_000)
+})
