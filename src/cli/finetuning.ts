@@ -4,8 +4,10 @@ import { formatCount } from '../base/format.js'
 import { exists } from '../checkpoint/atomic.js'
 import { finetuneConfig } from '../config/finetune.js'
 import type { UserValues } from '../config/user-values.js'
+import { leafTasks } from '../data/mixture.js'
 import type { Task, TaskCodec } from '../data/task.js'
 import { pairsTask } from '../data/tasks/pairs.js'
+import { coverageWarnings } from '../data/tokenizers/coverage.js'
 import { countParameters, declareParameters } from '../model/parameters.js'
 import { openBaseModel } from '../open/base-model.js'
 import { declareAdapters } from '../train/trainable/adapters.js'
@@ -55,6 +57,8 @@ async function begin(name: string, options: FinetuneOptions): Promise<Run | unde
     const origin = { base: 'finetune', data: options.data ?? options.task, weights: name, set: options.set }
     const entered = await enterFolder(trainer, wanted, origin, values)
     describeStart(trainer)
+    // A task of pairs has these warnings among its notes.
+    if (options.data === undefined) for (const warning of leafTasks(task).flatMap(unknownTexts)) console.log(warning)
     return entered
   } finally {
     await base.close()
@@ -72,6 +76,14 @@ async function taskOf(
   const { settings, others } = pairsFromOptions(data, options, set)
   return { task: await pairsTask(settings, codec), others }
 }
+
+/** Warnings of a task's texts that the model's vocabulary cannot write. */
+const unknownTexts = (task: Task): string[] =>
+  coverageWarnings(
+    task.codec,
+    { train: task.split('train'), heldOut: [...task.split('validation'), ...task.split('test')] },
+    false,
+  )
 
 /** The last name of a path or a hub name; of a run's checkpoint, the run's name. */
 function shortName(name: string): string {

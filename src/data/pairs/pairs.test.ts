@@ -47,6 +47,8 @@ describe('a file of pairs', () => {
       ['good, really', 'positive'],
     ])
     expect(all(await read('text.csv', 'good film,positive\nbad film,negative\nfine,positive\n')).length).toBe(3)
+    expect(all(await read('compound.tsv', 'source_text\ttarget_text\na\tb\n'))).toEqual([['a', 'b']])
+    expect(all(await read('underscores.tsv', 'text_1\tx\ntext_2\ty\n')).length).toBe(2)
     await expect(read('unclear.csv', 'dog,dogs\ncat,cats\n')).rejects.toThrow(/give --header or --no-header/)
     expect(all(await read('unclear.csv', 'dog,dogs\ncat,cats\n', { header: false })).length).toBe(2)
   })

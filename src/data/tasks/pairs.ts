@@ -51,7 +51,7 @@ export async function pairsTask(given: string | PairsSettings, codec?: TaskCodec
     notes: [
       ...notes,
       tokensNote(chosen, codec !== undefined),
-      ...coverageWarnings(chosen, { train: examples.train, heldOut }),
+      ...coverageWarnings(chosen, { train: examples.train, heldOut }, codec === undefined),
       ...overlapWarnings(examples.train, heldOut),
     ],
     suggestions: { inputs: [suggestedInput(heldOut)] },

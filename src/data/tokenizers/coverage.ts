@@ -36,13 +36,17 @@ export function coverageOf(vocabulary: Vocabulary, texts: readonly string[]): Co
 
 /**
  * What a user should know before training: the share of held-out targets that the model can never answer, because its
- * vocabulary has no token for a part of them, and the share of inputs of which it cannot see all.
+ * vocabulary has no token for a part of them, and the share of inputs of which it cannot see all. `isChosen` says whether
+ * the vocabulary was chosen for the data, and is not that of a model to fine-tune.
  */
 export function coverageWarnings(
   { inputs, targets }: Pick<TextCodec, 'inputs' | 'targets'>,
   examples: Readonly<Record<'train' | 'heldOut', readonly Example[]>>,
+  isChosen: boolean,
 ): string[] {
-  const advice = 'Bytes can write any text: --tokenizer bytes'
+  const advice = isChosen
+    ? 'Bytes can write any text: --tokenizer bytes'
+    : "The vocabulary is the model's: begin with a model that has these symbols, or train a new one (switchyard train)"
   const side = (of: readonly Example[], name: 'input' | 'target'): string[] => of.map(example => example[name])
   return [
     ...warning(

@@ -101,12 +101,15 @@ describe('coverageWarnings', () => {
       ['a', 'four'],
       ['a', 'one'],
     ])
-    expect(coverageWarnings(codec, { train, heldOut })).toEqual([
+    expect(coverageWarnings(codec, { train, heldOut }, true)).toEqual([
       'warning: 2 of 4 held-out targets (50.0%) hold what the vocabulary does not have, such as "three", "four": the model can never answer them. Bytes can write any text: --tokenizer bytes',
       'warning: 1 of 4 held-out inputs (25.0%) hold what the vocabulary does not have, such as "b": the model sees these parts as unknown',
     ])
     expect(
-      coverageWarnings(await makeVocabularies({ inputs: 'bytes', targets: 'bytes' }, train), { train, heldOut }),
+      coverageWarnings(await makeVocabularies({ inputs: 'bytes', targets: 'bytes' }, train), { train, heldOut }, true),
     ).toEqual([])
+    // A model that is fine-tuned has its vocabulary already: `finetune` has no option for it.
+    const [targets] = coverageWarnings(codec, { train, heldOut }, false)
+    expect(targets).toContain("can never answer them. The vocabulary is the model's: begin with a model")
   })
 })

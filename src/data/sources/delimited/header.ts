@@ -20,7 +20,16 @@ const weakNames = new Set(['en', 'de', 'fr', 'es', 'it', 'x', 'y', 'from', 'to']
  * A cell that can name a column: one to three short words of letters, digits and underscores that begin with a letter.
  */
 const isName = (cell: string): boolean => /^\p{L}[\p{L}\p{N}_.-]{0,29}( [\p{L}\p{N}_.-]{1,20}){0,2}$/u.test(cell)
-const isColumnName = (cell: string): boolean => columnNames.has(cell.toLowerCase())
+
+/** Whether a cell is a usual name of a column, alone or as `source_text` has it; the values below have no underscores. */
+const isColumnName = (cell: string, values: readonly string[]): boolean =>
+  columnNames.has(cell.toLowerCase()) ||
+  (cell.includes('_') &&
+    cell
+      .toLowerCase()
+      .split('_')
+      .some(part => columnNames.has(part)) &&
+    !values.some(value => value.includes('_')))
 
 /**
  * Tells whether the first record names the columns, by itself and by the records after it:
@@ -41,10 +50,11 @@ export function firstRecord(rows: readonly (readonly string[])[], isCsv: boolean
     )
   if (!first.every(isName) || new Set(first).size < first.length) return 'data'
   const columns = first.map((_, column) => others.map(row => row[column] ?? ''))
-  const named = first.filter(isColumnName).length
-  if (first.every(cell => isColumnName(cell) || weakNames.has(cell.toLowerCase()))) return 'header'
+  const isUsual = first.map((cell, column) => isColumnName(cell, columns[column]))
+  if (first.every((cell, column) => isUsual[column] || weakNames.has(cell.toLowerCase()))) return 'header'
   if (columns.some((values, column) => values.includes(first[column]))) return 'data'
-  if (!isCsv && (named === 0 || first.some(cell => !isColumnName(cell) && cell.includes(' ')))) return 'data'
+  if (!isCsv && (!isUsual.includes(true) || first.some((cell, column) => !isUsual[column] && cell.includes(' '))))
+    return 'data'
   if (columns.some((values, column) => isOfAnotherKind(first[column], values))) return 'header'
   return 'unclear'
 }
