@@ -11,6 +11,7 @@ import { lengthsOf, MEASURED, quantile, spreadExamples } from '../data/inspectio
 import type { MeasuredLengths } from '../data/inspection/lengths.js'
 import { packingOf } from '../data/inspection/packing.js'
 import type { Fields, FieldValue } from '../data/preprocessor.js'
+import { leafTasks } from '../data/mixture.js'
 import { splitNames } from '../data/source.js'
 import type { Task } from '../data/task.js'
 import { pairsTask } from '../data/tasks/pairs.js'
@@ -40,9 +41,9 @@ export async function inspectData(name: string | undefined, options: InspectData
   const { seed, inputLength, targetLength } = config.train
   const lengths = { inputs: inputLength, targets: targetLength }
   for (const note of task.notes ?? []) console.log(note)
-  console.log(
-    `${task.name}: ${splitNames.map(split => `${formatCount(task.split(split).length)} ${split}`).join(', ')}\n`,
-  )
+  if (task.members) console.log(`${task.name}: a mixture of ${leafTasks(task).length} tasks`)
+  for (const leaf of leafTasks(task)) console.log(countsText(leaf, lengths))
+  console.log()
   for (const stage of task.stages?.('train', { seed, lengths }) ?? []) {
     console.log(`${stage.name}:`)
     for (const example of spreadExamples(stage.examples, SHOWN)) console.log(`    ${fieldsText(example)}`)
@@ -125,6 +126,12 @@ function lengthsTable({ inputs, targets }: MeasuredLengths): string {
     'mean',
   ]
   return formatTable([head, row('inputs', inputs), row('targets', targets)])
+}
+
+/** The number of a task's examples in each split: of texts, or of token examples if it has no texts. */
+function countsText(task: Task, lengths: { inputs: number; targets: number }): string {
+  const counts = splitNames.map(split => task.split(split).length || task.tokens(split, { lengths }).length)
+  return `${task.name}: ${counts.map((count, i) => `${formatCount(count)} ${splitNames[i]}`).join(', ')}`
 }
 
 function packingText(task: Task, { train }: RunConfig): string {

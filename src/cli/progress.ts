@@ -1,6 +1,7 @@
 import { Presets, SingleBar } from 'cli-progress'
 import { formatCount, formatDuration } from '../base/format.js'
 import { formatFigure } from '../metrics/metric.js'
+import type { Metric } from '../metrics/metric.js'
 import type { Progress } from '../train/reporter.js'
 
 /** Seconds between two progress lines, if the output is not a terminal. */
@@ -8,12 +9,17 @@ const lineEvery = 5
 
 /**
  * Shows a run's progress: a bar in a terminal, otherwise a line every few seconds. `unit` names the examples ("words").
+ * `metrics` say how the figures of validations are written.
  */
-export function showProgress(steps: number, unit: string): { show: (progress: Progress) => void; stop: () => void } {
-  return process.stdout.isTTY ? progressBar(steps, unit) : progressLines(unit)
+export function showProgress(
+  steps: number,
+  unit: string,
+  metrics: readonly Metric[] = [],
+): { show: (progress: Progress) => void; stop: () => void } {
+  return process.stdout.isTTY ? progressBar(steps, unit, metrics) : progressLines(unit, metrics)
 }
 
-function progressBar(steps: number, unit: string): ReturnType<typeof showProgress> {
+function progressBar(steps: number, unit: string, metrics: readonly Metric[]): ReturnType<typeof showProgress> {
   const bar = new SingleBar(
     {
       format: '{bar} step {value}/{total}  {figures}',
@@ -25,7 +31,7 @@ function progressBar(steps: number, unit: string): ReturnType<typeof showProgres
     Presets.shades_classic,
   )
   let started = false
-  const newRow = validationRows()
+  const newRow = validationRows(metrics)
   return {
     show: progress => {
       const row = newRow(progress)
@@ -40,9 +46,9 @@ function progressBar(steps: number, unit: string): ReturnType<typeof showProgres
   }
 }
 
-function progressLines(unit: string): ReturnType<typeof showProgress> {
+function progressLines(unit: string, metrics: readonly Metric[]): ReturnType<typeof showProgress> {
   let last = -Infinity
-  const newRow = validationRows()
+  const newRow = validationRows(metrics)
   return {
     show: progress => {
       const row = newRow(progress)
@@ -113,17 +119,17 @@ function predictionLines(unit: string): Predictions {
 }
 
 /** A row for each new validation, with the figures in columns; undefined if there is no new one. */
-function validationRows(): (progress: Progress) => string | undefined {
+function validationRows([metric]: readonly Metric[]): (progress: Progress) => string | undefined {
   let shown = -1
   return ({ validation }) => {
     if (validation === undefined || validation.step === shown) return undefined
     shown = validation.step
-    const { step, loss, accuracy, metric } = validation
+    const { step, loss, accuracy, metric: figure } = validation
     return [
       `validation at step ${String(step).padStart(6)}`,
       `loss ${loss.toFixed(4)}`,
       `accuracy ${(100 * accuracy).toFixed(1).padStart(5)}%`,
-      ...(metric ? [`${metric.name} ${formatFigure(metric.value)}`] : []),
+      ...(figure ? [`${figure.name} ${metric?.format(figure.value, figure.name) ?? formatFigure(figure.value)}`] : []),
     ].join('  ')
   }
 }

@@ -69,7 +69,7 @@ export async function runToEnd(run: Run): Promise<void> {
       `${countExamples(trainer.skippedExamples, trainer.task)} longer than a row left out; train.inputLength and train.targetLength set its size`,
     )
   const interruption = onInterrupt(() => console.log('\nfinishing the step and saving; Ctrl-C again quits at once'))
-  const progress = showProgress(trainer.config.train.steps, trainer.task.units.many)
+  const progress = showProgress(trainer.config.train.steps, trainer.task.units.many, trainer.task.metrics)
   let ended: RunEnd
   try {
     const onNotice = (message: string): void => console.error(`\n${message}`)

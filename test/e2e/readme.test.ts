@@ -1,11 +1,15 @@
 import { execFile } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { mkdir, symlink, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import ts from 'typescript'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { writeHfWeights } from '../../src/checkpoint/names/hf-folder.js'
+import { newWeights } from '../../src/checkpoint/weights.js'
+import { preset } from '../../src/model/presets.js'
+import { TestHub } from '../hub-server.js'
 import { Cli, tiny } from './cli.js'
 
 const repository = fileURLToPath(new URL('../..', import.meta.url))
@@ -56,19 +60,56 @@ const commands = blocks
 const words = (command: string): string[] =>
   [...command.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain)
 
-/** The same command with a tiny model, so that it ends soon. */
+/** Settings of a fine-tuning of four steps. */
+const short = ['train.steps=4', 'train.rows=2', 'train.checkpointEvery=2', 'train.evalExamples=4'].flatMap(setting => [
+  '--set',
+  setting,
+])
+
+/** The same command with a tiny model, few steps or few examples, so that it ends soon. */
 function quickly(args: readonly string[]): string[] {
   if (args[0] === 'train') return [...args, ...tiny, '--set', 'train.steps=4']
+  if (args[0] === 'finetune') return [...args, ...short]
+  if (args[0] === 'bench') return [...args, ...tiny, '--steps', '4', '--only', 'top-1', '--only', 'hash']
   if (args[0] === 'eval') return [...args, '--examples', '5']
+  if (args[0] === 'infer' && args[1].includes('google/')) return [...args, '--max-new-tokens', '4']
   return [...args]
 }
 
+/** A tiny model with T5's vocabulary and the architecture of a preset, as the hub would serve it under this name. */
+async function publish(hub: TestHub, name: string, presetName: string, folder: string): Promise<void> {
+  const { model, router } = preset(presetName)
+  const sizes = { dModel: 16, dFf: 24, numHeads: 2, headDim: 8, numEncoderLayers: 2, numDecoderLayers: 2 }
+  await writeHfWeights(folder, newWeights(name, { ...model, ...sizes, dtype: 'float32' }, router, 0))
+  await copyFile(join(repository, 'assets/t5-vocab/spiece.model'), join(folder, 'spiece.model'))
+  await hub.addFolder(name, folder)
+}
+
+const configBlock = blocks.find(({ text }) => text.startsWith('// switchyard.config.ts\n'))!
+
 let cli: Cli
+let hub: TestHub
+const environment = { ...process.env }
 beforeAll(async () => {
-  cli = await Cli.build()
-  await writeFile(join(cli.folder, 'pairs.tsv'), Array.from({ length: 200 }, (_, i) => `${i}\t${i * 7}\n`).join(''))
+  ;[cli, hub] = await Promise.all([Cli.build(), TestHub.start()])
+  process.env.HF_ENDPOINT = hub.url
+  process.env.HF_HUB_CACHE = join(cli.folder, 'hub-cache')
+  await publish(hub, 'google/flan-t5-small', 't5-1.1-small', join(cli.package_, 'flan'))
+  await publish(hub, 'google-t5/t5-small', 't5-1.0-small', join(cli.package_, 't5'))
+  await publish(hub, 'google/switch-base-8', 'switch-base-8', join(cli.package_, 'switch'))
+  const numbers = Array.from({ length: 200 }, (_, i) => i)
+  await writeFile(join(cli.folder, 'pairs.tsv'), numbers.map(i => `${i}\t${i * 7}\n`).join(''))
+  const reviews = numbers.map(i => `"The ${i % 2 ? 'good' : 'bad'} meal, number ${i}",${i % 2}\n`)
+  await writeFile(join(cli.folder, 'reviews.csv'), `review,label\n${reviews.join('')}`)
+  await writeFile(join(cli.folder, 'switchyard.config.ts'), configBlock.text)
 })
-afterAll(() => cli?.remove())
+afterAll(async () => {
+  for (const key of ['HF_ENDPOINT', 'HF_HUB_CACHE']) {
+    if (environment[key] === undefined) delete process.env[key]
+    else process.env[key] = environment[key]
+  }
+  await Promise.all([cli?.remove(), hub?.stop()])
+})
 
 describe('every command of the README and docs', () => {
   const { scripts } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as {
@@ -93,6 +134,35 @@ describe('every command of the README and docs', () => {
 })
 
 describe('every program of the README and docs', () => {
+  it('has correct types', () => {
+    const programs = blocks.filter(({ language }) => ['ts', 'typescript'].includes(language))
+    const texts = new Map(programs.map(({ text }, i) => [join(repository, `readme-program-${i}.mts`), text]))
+    const options: ts.CompilerOptions = {
+      strict: true,
+      noEmit: true,
+      skipLibCheck: true,
+      target: ts.ScriptTarget.ES2022,
+      module: ts.ModuleKind.NodeNext,
+      types: ['node'],
+      paths: Object.fromEntries(
+        ['', '/browser'].map(part => [
+          `switchyard-ml${part}`,
+          [join(cli.package_, 'dist', `${part.slice(1) || 'index'}.d.ts`)],
+        ]),
+      ),
+    }
+    const host = ts.createCompilerHost(options)
+    const readFromDisk = host.getSourceFile.bind(host)
+    host.getSourceFile = (name, version) =>
+      texts.has(name) ? ts.createSourceFile(name, texts.get(name)!, version) : readFromDisk(name, version)
+    host.fileExists = name => texts.has(name) || ts.sys.fileExists(name)
+    const program = ts.createProgram([...texts.keys()], options, host)
+    const errors = [...texts.keys()].flatMap(name => ts.getPreEmitDiagnostics(program, program.getSourceFile(name)))
+    expect(
+      errors.map(({ file, messageText }) => [file?.text, ts.flattenDiagnosticMessageText(messageText, '\n')]),
+    ).toEqual([])
+  })
+
   it.each(blocks.filter(block => ['ts', 'js'].includes(block.language)))('$page: $text', async ({ text }) => {
     const folder = join(cli.folder, 'programs')
     await mkdir(join(folder, 'node_modules'), { recursive: true })
