@@ -66,7 +66,7 @@ describe('switchyard train', () => {
     const { code, stdout, stderr } = await cli.run(...train('runs/first', 6))
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toContain('training in runs/first')
-    expect(stdout).toMatch(/step 6\/6 {2}loss \d+\.\d+ {2}[\d,]+ words\/s {2}\d+\.\d% dropped/)
+    expect(stdout).toMatch(/step 6\/6 {2}loss \d+\.\d+ {2}[\d,]+ words\/s {2}[\d,]+ tokens\/s {2}\d+\.\d% dropped/)
     expect(stdout).toMatch(
       /phoneme error rate \(PER\) [\d.]+%, word error rate \(WER\) [\d.]+%, on 12 of the [\d,]+ held-out words/,
     )
@@ -158,7 +158,7 @@ describe('switchyard train', () => {
     const both = await Promise.all([1, 2].map(() => cli.run('train', '--resume', 'runs/held', ...steps)))
     const going = both.filter(({ stdout }) => stdout.includes('resuming runs/held'))
     expect(going, JSON.stringify(both)).toMatchObject([{ code: 0 }])
-    expect((await readdir(at('runs/held'))).filter(name => !/^(metrics\.jsonl|step-\d+)$/.test(name))).toEqual([])
+    expect((await readdir(at('runs/held'))).filter(name => !/^(metrics\.jsonl|sources\.json|events\.out\.tfevents\..*|step-\d+)$/.test(name))).toEqual([])
   })
 
   it('begins again when it was killed before its first checkpoint', async () => {
@@ -174,7 +174,8 @@ describe('switchyard train', () => {
     const again = await cli.run('train', '--resume')
     expect(again, again.stderr).toMatchObject({ code: 0 })
     expect(again.stdout).toContain('runs/early was stopped before its first checkpoint: beginning again from step 0')
-    expect((await readdir(at('runs/early'))).sort()).toEqual(['metrics.jsonl', 'step-6'])
+    const files = (await readdir(at('runs/early'))).filter(name => !name.startsWith('events.out.tfevents.'))
+    expect(files.sort()).toEqual(['metrics.jsonl', 'sources.json', 'step-6'])
     expect(recordsOf('runs/early').map(r => [r.step, r.loss])).toEqual(
       recordsOf('runs/first').map(r => [r.step, r.loss]),
     )
