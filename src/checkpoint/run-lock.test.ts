@@ -151,7 +151,7 @@ describe('RunLock', () => {
     it('is held by the first in order if both write before either lists again', async () => {
       const [first, second] = [stallListing(), stallListing()]
       const listBoth = async (path: string): Promise<string[]> => {
-        await vi.waitFor(async () => expect(await readdir(folder)).toEqual(['.lock-a', '.lock-b']), 10_000)
+        await vi.waitFor(async () => expect((await readdir(folder)).sort()).toEqual(['.lock-a', '.lock-b']), 10_000)
         return readdir(path)
       }
       vi.mocked(namesIn).mockImplementationOnce(listBoth).mockImplementationOnce(listBoth)

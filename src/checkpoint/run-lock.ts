@@ -32,7 +32,7 @@ interface Lock extends z.infer<typeof ownerSchema> {
 }
 
 /** How long a process waits for another to give up a lock made at the same moment. */
-const patienceMs = 1000
+const patienceMs = 10_000
 
 /** An exclusive lock on a run's folder, held until `release` or until the process ends. */
 export class RunLock {

@@ -158,7 +158,11 @@ describe('switchyard train', () => {
     const both = await Promise.all([1, 2].map(() => cli.run('train', '--resume', 'runs/held', ...steps)))
     const going = both.filter(({ stdout }) => stdout.includes('resuming runs/held'))
     expect(going, JSON.stringify(both)).toMatchObject([{ code: 0 }])
-    expect((await readdir(at('runs/held'))).filter(name => !/^(metrics\.jsonl|sources\.json|events\.out\.tfevents\..*|step-\d+)$/.test(name))).toEqual([])
+    expect(
+      (await readdir(at('runs/held'))).filter(
+        name => !/^(metrics\.jsonl|sources\.json|events\.out\.tfevents\..*|step-\d+)$/.test(name),
+      ),
+    ).toEqual([])
   })
 
   it('begins again when it was killed before its first checkpoint', async () => {

@@ -123,7 +123,7 @@ describe('failures end with code 1', () => {
       '--out',
       'diverged',
     )
-    expect(stderr).toMatch(/the loss is (NaN|Infinity) at step \d+|is not finite after step \d+/)
+    expect(stderr).toMatch(/the (loss|gradient's norm) is (NaN|Infinity) at step \d+|is not finite after step \d+/)
     expect(code).toBe(1)
     expect(await readdir(cli.folder)).not.toContain('diverged')
   })

@@ -65,7 +65,7 @@ it.each<[string, Untyped, unknown[], string]>([
   ['grad', grad as Untyped, [f], '{ argument, hasAux }'],
   ['valueAndGrad', valueAndGrad as Untyped, [f], '{ argument, hasAux }'],
   ['jvp', jvp as Untyped, [f, [x], [x]], '{ hasAux }'],
-  ['jit', jit as Untyped, [f], '{ donate, static }'],
+  ['jit', jit as Untyped, [f], '{ donate, static, onTrace }'],
   ['vmap', vmap as Untyped, [f], '{ in, out }'],
   ['specialize', specialize as Untyped, [f, []], '{ donate }'],
   ['jacobian', jacobian as Untyped, [f], '{ argument, mode }'],
