@@ -135,8 +135,12 @@ function countsText(task: Task, lengths: { inputs: number; targets: number }): s
 }
 
 function packingText(task: Task, { train }: RunConfig): string {
-  const { rows, inputLength, targetLength, seed } = train
-  const { examplesPerRow, inputs, targets, tooLong } = packingOf(task, { rows, inputLength, targetLength }, seed)
+  const { rows, inputLength, targetLength, packing, seed } = train
+  const { examplesPerRow, inputs, targets, tooLong } = packingOf(
+    task,
+    { rows, inputLength, targetLength, packing },
+    seed,
+  )
   const percent = (share: number): string => `${(100 * share).toFixed(1)}%`
   const full = `${rows} rows of ${inputLength} + ${targetLength} tokens: ${examplesPerRow.toFixed(1)} examples a row, ${percent(inputs)} of the input and ${percent(targets)} of the target tokens are not padding`
   return tooLong === 0

@@ -73,6 +73,13 @@ describe('overrides', () => {
   })
 })
 
+it('a configuration in the order of SeqIO packs its rows', () => {
+  expect(overrideConfig(g2p, ['train.packing=false']).train.packing).toBe(false)
+  expect(() => overrideConfig(g2p, ['train.dataOrder=seqio', 'train.packing=false'])).toThrow(
+    'train.packing: must be true with train.dataOrder=seqio',
+  )
+})
+
 describe('a saved configuration', () => {
   it('may come from a version without the setting relativePositionBias', () => {
     const { relativePositionBias: _, ...model } = g2p.model

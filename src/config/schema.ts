@@ -148,6 +148,7 @@ const trainSchema = z.strictObject({
   updateNorm: z.boolean().default(trainDefaults.updateNorm),
   dataOrder: z.enum(['dense', 'seqio']).default(trainDefaults.dataOrder),
   shuffleBuffer: count.default(trainDefaults.shuffleBuffer),
+  packing: z.boolean().default(trainDefaults.packing),
   checkpointEvery: size,
   asyncSave: z.boolean().default(trainDefaults.asyncSave),
   keep: size,
@@ -212,4 +213,8 @@ export const runSchema = z
     path: ['router', 'decoderKind'],
     message:
       'must be a router that routes each token by itself, such as tokensChoose: the decoder generates tokens one by one, so its experts cannot choose among them',
+  })
+  .refine(({ train }) => train.packing || train.dataOrder === 'dense', {
+    path: ['train', 'packing'],
+    message: "must be true with train.dataOrder=seqio, whose batches are SeqIO's packed ones",
   }) satisfies z.ZodType<RunConfig>

@@ -77,6 +77,19 @@ describe('TrainIterator', () => {
     )
   })
 
+  it('gives each example a row of its own without packing', () => {
+    const unpacked = new TrainIterator(numberedExamples(30), { ...size, packing: false })
+    const seen = take(unpacked, 15).flatMap(batch => {
+      const { examples, features } = batch
+      expect(examples).toBe(4)
+      for (const ids of [features.encoder_segment_ids, features.decoder_segment_ids])
+        expect(Math.max(...toNumbers(ids))).toBe(1)
+      return numbersIn(batch)
+    })
+    expect(seen.slice(0, 30).sort((a, b) => a - b)).toEqual(Array.from({ length: 30 }, (_, i) => i))
+    expect(seen.slice(30).sort((a, b) => a - b)).toEqual(Array.from({ length: 30 }, (_, i) => i))
+  })
+
   it('works with fewer examples than a batch holds', () => {
     const iterator = new TrainIterator(datasetOf([tokens([3, 1], [4, 1])]), size)
     expect(iterator.next().examples).toBe(4 * 6)

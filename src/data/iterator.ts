@@ -50,7 +50,8 @@ export class TrainIterator {
     private readonly options: IteratorOptions,
   ) {
     this.maxCarried = checkOptions(options)
-    this.stream = 'draw' in examples ? examples : new StoredEpochs(storeExamples(examples, options), options.seed)
+    this.stream =
+      'draw' in examples ? examples : new StoredEpochs(storeExamples(examples, options), options.seed, options.shard)
   }
 
   get skipped(): number {

@@ -12,6 +12,8 @@ export interface PackedSize {
   readonly rows: number
   readonly inputLength: number
   readonly targetLength: number
+  /** Whether a row may hold several examples. If not, each has a row of its own, filled up with padding. Default: true. */
+  readonly packing?: boolean
 }
 
 /**
@@ -39,7 +41,8 @@ export class OpenRows {
       () =>
         `an example of ${inputs}+${targets} tokens cannot fit a row of ${this.size.inputLength}+${this.size.targetLength}: leave longer examples out, or cut them`,
     )
-    const row = this.fit.place([inputs, targets])
+    const { packing = true, inputLength, targetLength } = this.size
+    const row = this.fit.place(packing ? [inputs, targets] : [inputLength, targetLength])
     if (row >= 0) this.rows[row].push(example)
     return row >= 0
   }

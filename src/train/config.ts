@@ -54,6 +54,8 @@ export interface TrainConfig extends TrainableConfig {
   dataOrder: 'dense' | 'seqio'
   /** The buffer of SeqIO's shuffle, in examples; 0: none. Only for `dataOrder` seqio. */
   shuffleBuffer: number
+  /** Whether a row may hold several examples; otherwise each has a row of its own. `dataOrder` seqio always packs. */
+  packing: boolean
   optimizer: OptimizerConfig
   schedule: ScheduleConfig
   /** Gradients are scaled down to this global norm if theirs is larger; null: never. */
@@ -106,4 +108,5 @@ export const trainDefaults = {
   updateNorm: false,
   dataOrder: 'dense',
   shuffleBuffer: 1000,
+  packing: true,
 } satisfies Partial<TrainConfig>

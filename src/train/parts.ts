@@ -138,7 +138,7 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
   return {
     config: namedConfig(config, { ...values, task }),
     task,
-    batches: values.makeBatches?.(size) ?? taskBatches(task, size, train),
+    batches: values.makeBatches?.(size) ?? taskBatches(task, { ...size, packing: train.packing }, train),
     schedule: values.schedule ?? makeSchedule(train.schedule, train.steps),
     trainStep: ({ frozen, ...arrays }, inputs) => {
       step ??= stepWith(frozen)

@@ -26,6 +26,8 @@ export interface PendingStep extends Work {
   /** Its number, from 1. */
   readonly step: number
   readonly learningRate: number
+  /** The share of the batch's tokens that are not padding. */
+  readonly packingEfficiency: number
   readonly metrics: StepMetrics
 }
 
@@ -63,7 +65,7 @@ export class Reporter {
    * is recorded.
    */
   async report(pending: PendingStep): Promise<{ loss: number; gradientNorm: number }> {
-    const { step, learningRate, metrics } = pending
+    const { step, learningRate, packingEfficiency, metrics } = pending
     const { steps } = this.options.train
     const [loss, gradientNorm] = await Promise.all([metrics.loss.item(), metrics.gradientNorm.item()])
     if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) return { loss, gradientNorm }
@@ -73,6 +75,7 @@ export class Reporter {
       this.record = {
         step,
         learningRate,
+        packingEfficiency,
         examplesPerSecond,
         tokensPerSecond,
         ...(await this.efficiency()),

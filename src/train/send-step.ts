@@ -1,3 +1,4 @@
+import { sizeOf } from '../base/host-tensor.js'
 import { treeMap } from '../base/pytree.js'
 import type { PackedFeatures } from '../data/converters/batch.js'
 import { jit } from '../engine/api/jit.js'
@@ -23,6 +24,10 @@ const copy = jit(function copy_parameters(params: TensorTree) {
 const distance = jit(function update_norm(after: TensorTree, before: TensorTree) {
   return globalNorm(treeMap((a: Tensor, b: Tensor) => np.subtract(a, b), after, before) as TensorTree)
 })
+
+/** The number of tokens of a batch, padding included. */
+const positionsOf = ({ encoder_input_tokens: inputs, decoder_input_tokens: targets }: PackedFeatures): number =>
+  sizeOf(inputs.shape) + sizeOf(targets.shape)
 
 /**
  * Sends step number `step` (from 0) to the backend, without waiting for it. With `record`, the step's metrics include
@@ -55,6 +60,7 @@ export async function sendStep(
     step: step + 1,
     examples,
     tokens,
+    packingEfficiency: tokens / positionsOf(features),
     secondsWaited,
     learningRate,
     metrics: { ...metrics, ...norms },

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { leavesWithPaths } from '../base/pytree.js'
+import { TrainIterator } from '../data/iterator.js'
+import { taskStream } from '../data/streams/task-stream.js'
 import type { Task } from '../data/task.js'
 import type * as api from '../engine/api/tensor.js'
 import { openCheckpoint } from './checkpointing.js'
@@ -16,6 +18,7 @@ import type { Router } from '../nn/moe/router.js'
 import type { AcceptedAnswers, Metric } from '../metrics/metric.js'
 import * as np from '../engine/api/np.js'
 import { config, task } from '../../test/train/small-run.js'
+import type { MetricsRecord } from './metrics-log.js'
 import { Trainer } from './trainer.js'
 
 let folder: string
@@ -65,6 +68,23 @@ describe('Trainer', () => {
 
     const other = await Trainer.begin({ ...config, train: { ...config.train, seed: 4 } }, { task })
     expect(await valuesOf(other)).not.toEqual(expected)
+  })
+
+  it('records the share of tokens that are not padding, which packing raises', async () => {
+    const shareOf = async (packing: boolean): Promise<number> => {
+      const trainer = await Trainer.begin({ ...config, train: { ...config.train, steps: 2, packing } }, { task })
+      let share = 0
+      const onProgress = ({ record }: { record?: MetricsRecord }) => void (share = Number(record?.packingEfficiency))
+      await trainer.run(join(folder, String(packing)), { onProgress })
+      return share
+    }
+    const { rows, inputLength, targetLength, seed } = config.train
+    const size = { rows, inputLength, targetLength, seed, packing: false }
+    const batches = new TrainIterator(taskStream(task, size), size)
+    batches.next()
+    const expected = batches.next().tokens / (rows * (inputLength + targetLength))
+    expect(await shareOf(false)).toBe(expected)
+    expect(await shareOf(true)).toBeGreaterThan(expected)
   })
 
   it('refuses a model of any size with numbers before anything is drawn', async () => {

@@ -40,6 +40,7 @@ export interface TrainerValues extends TrainerHooks {
   metrics?: readonly Metric[]
   /**
    * Makes the batches to train on, of the configured size, instead of packing the task's examples: see `SeqioBatches`.
+   * One host's part of the data: `size => batchStream(taskStream(task, { ...size, shard }), { ...size, shard })`.
    */
   makeBatches?: (size: BatchSize) => BatchStream
 }

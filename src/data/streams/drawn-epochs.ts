@@ -6,6 +6,7 @@ import type { TokenExample } from '../features.js'
 import { shuffledIndices } from '../shuffle.js'
 import type { ExampleStream, StreamOptions, Ticket } from './example-stream.js'
 import { Fit } from './fit.js'
+import { shardOf } from './shard.js'
 import { noExamples } from './stored-epochs.js'
 
 const stateSchema = z.strictObject({
@@ -84,7 +85,8 @@ export class DrawnEpochs implements ExampleStream {
       throw new ConfigError(
         `not the state of a data iterator: ${JSON.stringify(ticket)} is no example of an epoch so far`,
       )
-    this.checkPosition(index + 1, this.epochOf(number))
+    const { examples } = this.epochOf(number)
+    if (index >= examples.length) throw this.pastTheEnd(number, examples.length)
   }
 
   state(): z.infer<typeof stateSchema> {
@@ -96,23 +98,21 @@ export class DrawnEpochs implements ExampleStream {
     if (!result.success) throw new ConfigError(`not the state of a data iterator: ${z.prettifyError(result.error)}`)
     const { epoch, position } = result.data
     this.current = this.open(epoch)
-    this.checkPosition(position, this.current)
+    const { length } = this.current.order
+    if (position > length) throw this.pastTheEnd(epoch, length)
     this.previous = undefined
     this.position = position
   }
 
-  private checkPosition(position: number, { number, order }: Epoch): void {
-    if (position > order.length)
-      throw new ConfigError(
-        `not the state of a data iterator: it points past the ${order.length} examples of epoch ${number}`,
-      )
+  private pastTheEnd(epoch: number, count: number): ConfigError {
+    return new ConfigError(`not the state of a data iterator: it points past the ${count} examples of epoch ${epoch}`)
   }
 
   private open(number: number): Epoch {
-    const { seed } = this.options
+    const { seed, shard } = this.options
     const examples = this.makeEpoch(number === 0 ? seed : mix32(mix32(seed ^ HASH_SEED) + number))
     if (examples.length === 0) throw noExamples(this.fit)
-    return { number, examples, order: shuffledIndices(examples.length, seed, number) }
+    return { number, examples, order: shardOf(shuffledIndices(examples.length, seed, number), shard) }
   }
 
   /** Carried examples are of this epoch or, shortly after its beginning, of earlier ones. */

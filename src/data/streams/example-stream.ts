@@ -1,4 +1,5 @@
 import type { TokenExample } from '../features.js'
+import type { Shard } from './shard.js'
 
 /** Names one example of a stream: its index, or, where that is not enough, several integers. */
 export type Ticket = number | readonly number[]
@@ -41,4 +42,6 @@ export type TooLong = 'skip' | 'truncate'
 export interface StreamOptions extends FitOptions {
   /** A 32-bit integer. Together with the examples and the lengths it determines the sequence. */
   readonly seed: number
+  /** Which part of each epoch's examples to draw, where several hosts train on the same data. Default: all. */
+  readonly shard?: Shard
 }

@@ -1,6 +1,7 @@
 import type { ExampleStream } from './example-stream.js'
 import type { StoredSequences } from './flat-sequences.js'
 import { MixedStream } from './mixed-stream.js'
+import type { Shard } from './shard.js'
 import { StoredEpochs } from './stored-epochs.js'
 import { TokenStore } from './token-store.js'
 
@@ -13,6 +14,7 @@ export type SharedStream =
       readonly skipped: number
       readonly truncated: number
       readonly seed: number
+      readonly shard: Shard | undefined
     }
   | {
       readonly kind: 'mixed'
@@ -28,7 +30,15 @@ export type SharedStream =
 export function shareStream(stream: ExampleStream): SharedStream | undefined {
   if (stream instanceof StoredEpochs) {
     const { store, fingerprint, skipped, truncated } = stream.examples
-    return { kind: 'stored', stored: store.stored, fingerprint, skipped, truncated, seed: stream.seed }
+    return {
+      kind: 'stored',
+      stored: store.stored,
+      fingerprint,
+      skipped,
+      truncated,
+      seed: stream.seed,
+      shard: stream.shard,
+    }
   }
   if (!(stream instanceof MixedStream)) return undefined
   const members = stream.members.map(shareStream)
@@ -39,6 +49,6 @@ export function shareStream(stream: ExampleStream): SharedStream | undefined {
 /** Opens a stream that another thread shares, at its beginning. */
 export function openShared(shared: SharedStream): ExampleStream {
   if (shared.kind === 'mixed') return new MixedStream(shared.members.map(openShared), shared.rates, shared.seed)
-  const { stored, seed, ...facts } = shared
-  return new StoredEpochs({ ...facts, store: new TokenStore(stored) }, seed)
+  const { stored, seed, shard, ...facts } = shared
+  return new StoredEpochs({ ...facts, store: new TokenStore(stored) }, seed, shard)
 }

@@ -6,6 +6,8 @@ import type { TokenExample } from '../features.js'
 import { shuffledIndices } from '../shuffle.js'
 import type { ExampleStream, StreamOptions, Ticket } from './example-stream.js'
 import { Fit } from './fit.js'
+import { shardOf } from './shard.js'
+import type { Shard } from './shard.js'
 import { TokenStore } from './token-store.js'
 
 const stateSchema = z.strictObject({
@@ -62,24 +64,25 @@ export class StoredEpochs implements ExampleStream {
   constructor(
     readonly examples: StoredExamples,
     readonly seed: number,
+    readonly shard?: Shard,
   ) {
     const { store, fingerprint, skipped, truncated } = examples
     this.store = store
     this.fingerprint = fingerprint
     this.skipped = skipped
     this.truncated = truncated
-    this.order = shuffledIndices(store.length, seed, 0)
+    this.order = this.orderOf(0)
   }
 
   get epochs(): number {
-    return this.epoch + this.position / this.store.length
+    return this.epoch + this.position / this.order.length
   }
 
   draw(): number {
     if (this.position === this.order.length) {
       this.epoch++
       this.position = 0
-      this.order = shuffledIndices(this.store.length, this.seed, this.epoch)
+      this.order = this.orderOf(this.epoch)
     }
     return this.order[this.position++]
   }
@@ -100,10 +103,15 @@ export class StoredEpochs implements ExampleStream {
     const result = stateSchema.safeParse(saved)
     if (!result.success) throw new ConfigError(`not the state of a data iterator: ${z.prettifyError(result.error)}`)
     const { epoch, position } = result.data
-    if (position > this.store.length) throw this.pastTheEnd()
+    const order = this.orderOf(epoch)
+    if (position > order.length) throw this.pastTheEnd()
     this.epoch = epoch
     this.position = position
-    this.order = shuffledIndices(this.store.length, this.seed, epoch)
+    this.order = order
+  }
+
+  private orderOf(epoch: number): Uint32Array {
+    return shardOf(shuffledIndices(this.store.length, this.seed, epoch), this.shard)
   }
 
   private pastTheEnd(): ConfigError {

@@ -6,10 +6,11 @@ import { StoredEpochs, storeExamples } from './stored-epochs.js'
 
 /**
  * A task's training examples in random order, epoch after epoch. Examples that are the same in every epoch are encoded
- * once and stored; random ones are drawn anew in each epoch. A mixture draws from its tasks' streams.
+ * once and stored; random ones are drawn anew in each epoch. A mixture draws from its tasks' streams;
+ * with a shard, each of them is sharded, and all hosts draw from the same task.
  */
 export function taskStream(task: Task, options: StreamOptions): ExampleStream {
-  const { seed, inputLength, targetLength } = options
+  const { seed, inputLength, targetLength, shard } = options
   if (task.members)
     return new MixedStream(
       task.members.map(member => taskStream(member.task, options)),
@@ -18,5 +19,5 @@ export function taskStream(task: Task, options: StreamOptions): ExampleStream {
     )
   const lengths = { inputs: inputLength, targets: targetLength }
   if (task.isRandom) return new DrawnEpochs(epochSeed => task.tokens('train', { lengths, seed: epochSeed }), options)
-  return new StoredEpochs(storeExamples(task.tokens('train', { lengths, seed }), options), seed)
+  return new StoredEpochs(storeExamples(task.tokens('train', { lengths, seed }), options), seed, shard)
 }
