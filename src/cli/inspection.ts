@@ -24,7 +24,10 @@ export interface Inspected {
   readonly stored?: string
 }
 
-/** The model of a preset, a recipe or a task (also of `switchyard.config.ts`), a run's folder, a Hugging Face folder or a T5X checkpoint. */
+/**
+ * The model of a preset, a recipe or a task (also of `switchyard.config.ts`), a run's folder, a Hugging Face folder or
+ * a T5X checkpoint.
+ */
 export async function findModel(name: string): Promise<Inspected> {
   const known = presets.get(name) ?? (Object.hasOwn(recipes, name) ? recipes[name] : undefined)
   if (known !== undefined) return { name, model: known.model, router: known.router }

@@ -6,7 +6,10 @@ export const upcycleCommand = (): Command =>
   new Command('upcycle')
     .description('make a sparse model of a dense one: each new expert is a copy of the dense feed-forward network')
     .argument('<dense>', 'a dense model: a run, a Hugging Face folder, a T5X checkpoint, or a hub model (owner/name)')
-    .argument('<folder>', 'the folder to write, in the format of the dense model; it must not exist')
+    .argument(
+      '<folder>',
+      'the folder to write, in the format of the dense model (native for gated experts); it must not exist',
+    )
     .requiredOption('--experts <n>', 'how many experts each sparse layer gets', wholeNumber(2))
     .option('--encoder-every <n>', 'every n-th layer of the encoder becomes sparse; 0: none', wholeNumber(0), 2)
     .option('--decoder-every <n>', 'every n-th layer of the decoder becomes sparse; 0: none', wholeNumber(0), 2)

@@ -19,7 +19,10 @@ export interface UpcyclingOptions {
   checkpoint?: CheckpointChoice
 }
 
-/** Writes an upcycled model in the format of the dense one, one parameter at a time, and reports what was made. */
+/**
+ * Writes an upcycled model, one parameter at a time, and reports what was made. Its format is that of the dense one, or
+ * native for gated experts (T5 1.1, Flan-T5), which transformers does not have.
+ */
 export async function upcycle(source: string, folder: string, options: UpcyclingOptions): Promise<void> {
   const dense = await openWeights(source, {
     choice: options.checkpoint,
@@ -27,7 +30,9 @@ export async function upcycle(source: string, folder: string, options: Upcycling
   })
   try {
     const sparse = upcycledWeights(dense, options)
-    await writeWeights(folder, sparse, { to: formatOf(dense) }, await vocabularyIn(source))
+    const format = formatOf(dense)
+    const to = format === 'safetensors' && sparse.model.activation === 'gatedGelu' ? 'native' : format
+    await writeWeights(folder, sparse, { to }, await vocabularyIn(source))
     report(folder, dense, sparse)
   } finally {
     await dense.close()

@@ -49,7 +49,7 @@ const definition = z.custom<TaskDefinition>(isDefinition, 'must be what defineTa
 const callback = z.custom<() => void>(value => typeof value === 'function', 'must be a function').optional()
 const settings = z.looseObject({}).optional()
 
-/** What a file may hold, where no compiler has checked its types. The settings of recipes are checked when they are used. */
+/** What a file may hold, where no compiler has checked its types. A recipe's settings are checked when it is used. */
 export const userConfigSchema = z.strictObject({
   tasks: z.array(definition).optional(),
   recipes: z

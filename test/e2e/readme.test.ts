@@ -95,7 +95,6 @@ beforeAll(async () => {
   process.env.HF_ENDPOINT = hub.url
   process.env.HF_HUB_CACHE = join(cli.folder, 'hub-cache')
   await publish(hub, 'google/flan-t5-small', 't5-1.1-small', join(cli.package_, 'flan'))
-  await publish(hub, 'google-t5/t5-small', 't5-1.0-small', join(cli.package_, 't5'))
   await publish(hub, 'google/switch-base-8', 'switch-base-8', join(cli.package_, 'switch'))
   const numbers = Array.from({ length: 200 }, (_, i) => i)
   await writeFile(join(cli.folder, 'pairs.tsv'), numbers.map(i => `${i}\t${i * 7}\n`).join(''))

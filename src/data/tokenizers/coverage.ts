@@ -36,8 +36,8 @@ export function coverageOf(vocabulary: Vocabulary, texts: readonly string[]): Co
 
 /**
  * What a user should know before training: the share of held-out targets that the model can never answer, because its
- * vocabulary has no token for a part of them, and the share of inputs of which it cannot see all. `isChosen` says whether
- * the vocabulary was chosen for the data, and is not that of a model to fine-tune.
+ * vocabulary has no token for a part of them, and the share of inputs of which it cannot see all. `isChosen` says
+ * whether the vocabulary was chosen for the data, and is not that of a model to fine-tune.
  */
 export function coverageWarnings(
   { inputs, targets }: Pick<TextCodec, 'inputs' | 'targets'>,

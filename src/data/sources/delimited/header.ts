@@ -21,7 +21,7 @@ const weakNames = new Set(['en', 'de', 'fr', 'es', 'it', 'x', 'y', 'from', 'to']
  */
 const isName = (cell: string): boolean => /^\p{L}[\p{L}\p{N}_.-]{0,29}( [\p{L}\p{N}_.-]{1,20}){0,2}$/u.test(cell)
 
-/** Whether a cell is a usual name of a column, alone or as `source_text` has it; the values below have no underscores. */
+/** Whether a cell is a usual name of a column, alone or as `source_text` has it; the values below lack underscores. */
 const isColumnName = (cell: string, values: readonly string[]): boolean =>
   columnNames.has(cell.toLowerCase()) ||
   (cell.includes('_') &&
