@@ -58,7 +58,9 @@ async function writeAnswers(
   try {
     const known = await answeredInputs(file, out, inputs)
     if (known > 0)
-      console.error(`${out} holds ${formatCount(known)} of ${formatCount(inputs.length)} answers: continuing`)
+      console.error(
+        `${out} holds ${formatCount(known)} of ${formatCount(inputs.length)} answers, which are kept, whatever model and options made them: delete it to answer all again`,
+      )
     await watchPredictions('inputs', async onProgress => {
       let done = known
       onProgress(0, inputs.length)

@@ -8,8 +8,9 @@ import type { KeptExperts } from '../model/surgery/prune.js'
 import { trainingCodec } from '../open/model-codec.js'
 import { openWeights } from '../open/open-weights.js'
 import type { OpenedWeights } from '../open/open-weights.js'
-import { measureUse, packedSplit } from '../train/expert-use.js'
+import { measuredRows, measureUse } from '../train/expert-use.js'
 import type { ModelUse } from '../train/expert-use.js'
+import { packedSplit } from '../train/packed-split.js'
 import type { CheckpointChoice } from '../train/choose-checkpoint.js'
 import { formatOf, vocabularyIn, writeWeights } from './conversion.js'
 import { pairsFromOptions } from './data-options.js'
@@ -36,7 +37,7 @@ export async function prune(source: string, folder: string, options: PruningOpti
     const { settings, others } = pairsFromOptions(data, options, set)
     if (others.length > 0) throw new ConfigError(`--set ${others[0]}: only settings of the data (task.) can be changed`)
     const task = await pairsTask(settings, await trainingCodec(weights, onNotice))
-    const [seen, heldOut] = [packedSplit(task, 'train'), packedSplit(task, 'test')]
+    const [seen, heldOut] = [packedSplit(task, 'train', measuredRows), packedSplit(task, 'test', measuredRows)]
     if (seen.length === 0)
       throw new ConfigError(
         `${data}: no example of the training split has at most 128 tokens, so nothing can be measured`,

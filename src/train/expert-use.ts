@@ -1,7 +1,4 @@
 import type { PackedFeatures } from '../data/converters/batch.js'
-import { packBatch } from '../data/open-rows.js'
-import type { SplitName } from '../data/source.js'
-import type { Task } from '../data/task.js'
 import { jit } from '../engine/api/jit.js'
 import { lossFunction } from '../model/loss.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
@@ -18,22 +15,8 @@ export interface ModelUse {
   readonly loads: ReadonlyMap<string, readonly number[]>
 }
 
-const lengths = { inputs: 128, targets: 128 }
-
-/** The examples of a split as packed batches. Those longer than 128 tokens are left out. */
-export function packedSplit(task: Task, split: SplitName): PackedFeatures[] {
-  const tokens = task.tokens(split, { lengths, seed: 0 })
-  const examples = Array.from({ length: tokens.length }, (_, i) => tokens.get(i)).filter(
-    ({ inputs, targets }) => inputs.length <= lengths.inputs && targets.length <= lengths.targets,
-  )
-  const batches: PackedFeatures[] = []
-  for (let rest = examples; rest.length > 0;) {
-    const packed = packBatch(rest, { rows: 8, inputLength: lengths.inputs, targetLength: lengths.targets })
-    batches.push(packed.features)
-    rest = packed.rest
-  }
-  return batches
-}
+/** The rows that a model is measured on: examples longer than 128 tokens are left out. */
+export const measuredRows = { rows: 8, inputLength: 128, targetLength: 128, seed: 0, limit: null }
 
 /** Measures a model on batches. Figures are means over the targets; each batch counts equally for the loads. */
 export async function measureUse(

@@ -1,6 +1,4 @@
 import type { PackedFeatures } from '../data/converters/batch.js'
-import { packBatch } from '../data/open-rows.js'
-import type { TokenExample } from '../data/features.js'
 import type { SplitName } from '../data/source.js'
 import type { Task } from '../data/task.js'
 import { jit } from '../engine/api/jit.js'
@@ -11,6 +9,7 @@ import { batchOf } from './batch.js'
 import type { RunConfig } from './config.js'
 import { evaluate } from './evaluate.js'
 import type { CustomModelValues } from './loss.js'
+import { packedSplit } from './packed-split.js'
 
 /** The figures of a model on the validation split. */
 export interface Validation {
@@ -100,7 +99,9 @@ export class Validator {
   }
 
   private packed(): readonly PackedFeatures[] {
-    return (this.batches ??= packExamples(this.task, this.config, this.split))
+    const { rows, accumulate, validateExamples: limit, ...size } = this.config.train
+    // A batch is as large as one training step holds at a time.
+    return (this.batches ??= packedSplit(this.task, this.split, { ...size, rows: rows / accumulate, limit }))
   }
 }
 

@@ -1,0 +1,32 @@
+import type { PackedFeatures } from '../data/converters/batch.js'
+import type { TokenExample } from '../data/features.js'
+import { packBatch } from '../data/open-rows.js'
+import type { PackedSize } from '../data/open-rows.js'
+import type { SplitName } from '../data/source.js'
+import type { Task } from '../data/task.js'
+
+export interface PackedSplitOptions extends PackedSize {
+  /** The seed of random preprocessors. */
+  readonly seed: number
+  /** How many examples, spread evenly over the split; null: all. */
+  readonly limit: number | null
+}
+
+/** The examples of a split that fit a row, in their order, as packed batches: to measure a model on. */
+export function packedSplit(task: Task, split: SplitName, options: PackedSplitOptions): PackedFeatures[] {
+  const { rows, inputLength, targetLength, seed, limit } = options
+  const all = task.tokens(split, { lengths: { inputs: inputLength, targets: targetLength }, seed })
+  const count = Math.min(limit ?? all.length, all.length)
+  const examples: TokenExample[] = []
+  for (let i = 0; i < count; i++) {
+    const example = all.get(Math.floor((i * all.length) / count))
+    if (example.inputs.length <= inputLength && example.targets.length <= targetLength) examples.push(example)
+  }
+  const batches: PackedFeatures[] = []
+  for (let rest = examples; rest.length > 0;) {
+    const packed = packBatch(rest, { rows, inputLength, targetLength })
+    batches.push(packed.features)
+    rest = packed.rest
+  }
+  return batches
+}
