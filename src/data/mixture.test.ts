@@ -91,5 +91,8 @@ describe('defineMixture', () => {
     const mixture = defineMixture({ name: 'mix', tasks: [counting('a', 7), other] })
     await expect(mixture.load()).rejects.toThrow('its tasks a and other have different vocabularies')
     expect(() => defineMixture({ name: 'mix', tasks: [] })).toThrow('the mixture mix has no tasks')
+    expect(() => defineMixture({ name: 'mix', tasks: [counting('a', 1), counting('a', 2)] })).toThrow(
+      'two of its tasks have the name "a"',
+    )
   })
 })

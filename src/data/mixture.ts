@@ -30,6 +30,7 @@ export interface MixtureParts extends RateOptions {
 export function defineMixture({ name, tasks, ...rates }: MixtureParts): TaskDefinition {
   checkTaskName(name)
   if (tasks.length === 0) throw new ConfigError(`the mixture ${name} has no tasks`)
+  checkNames(name, tasks)
   return {
     name,
     async load(codec) {
@@ -80,6 +81,17 @@ export const leafTasks = (task: Task): Task[] => task.members?.flatMap(member =>
 /** The number of examples by which proportional rates are computed: those of the source, before preprocessors. */
 const inputExamples = (task: Task): number =>
   leafTasks(task).reduce((sum, leaf) => sum + (leaf.inputExamples ?? leaf.tokens('train').length), 0)
+
+/** Throws a ConfigError if two tasks have one name: they would be taken for one task that occurs twice. */
+function checkNames(mixture: string, tasks: MixtureParts['tasks']): void {
+  const known = new Map<string, TaskDefinition>()
+  for (const entry of tasks) {
+    const task = 'load' in entry ? entry : entry.task
+    if ((known.get(task.name) ?? task) !== task)
+      throw new ConfigError(`the mixture ${mixture}: two of its tasks have the name "${task.name}": rename one of them`)
+    known.set(task.name, task)
+  }
+}
 
 /** Throws a ConfigError if tasks have different vocabularies: a model has one. */
 function checkCodecs(name: string, [first, ...others]: readonly Task[]): void {

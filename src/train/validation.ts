@@ -106,24 +106,3 @@ export class Validator {
 }
 
 type Figure = 'crossEntropy' | 'accuracy' | 'targetTokens'
-
-/**
- * The examples of a split, or `train.validateExamples` of them, in batches of the size that one training step holds.
- */
-function packExamples(task: Task, { train }: RunConfig, split: SplitName): PackedFeatures[] {
-  const { inputLength, targetLength, seed, validateExamples } = train
-  const all = task.tokens(split, { lengths: { inputs: inputLength, targets: targetLength }, seed })
-  const count = Math.min(validateExamples ?? all.length, all.length)
-  const examples: TokenExample[] = []
-  for (let i = 0; i < count; i++) {
-    const example = all.get(Math.floor((i * all.length) / count))
-    if (example.inputs.length <= inputLength && example.targets.length <= targetLength) examples.push(example)
-  }
-  const batches: PackedFeatures[] = []
-  for (let rest = examples; rest.length > 0;) {
-    const packed = packBatch(rest, { rows: train.rows / train.accumulate, inputLength, targetLength })
-    batches.push(packed.features)
-    rest = packed.rest
-  }
-  return batches
-}
