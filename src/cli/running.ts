@@ -12,6 +12,7 @@ import { divergedSteps, removeRunFiles } from '../train/run-files.js'
 import { writeOrigin } from '../train/run-origin.js'
 import type { RunOrigin } from '../train/run-origin.js'
 import type { RunEnd, Trainer } from '../train/trainer.js'
+import { unusedSettings } from '../train/unused-settings.js'
 import type { TrainerValues } from '../train/values.js'
 import { Exit } from './exit.js'
 import { onInterrupt } from './interrupt.js'
@@ -68,6 +69,7 @@ export async function runToEnd(run: Run): Promise<void> {
     console.log(
       `${countExamples(trainer.skippedExamples, trainer.task)} longer than a row left out; train.inputLength and train.targetLength set its size`,
     )
+  for (const sentence of unusedSettings(trainer)) console.error(`warning: ${sentence}`)
   const interruption = onInterrupt(() => console.log('\nfinishing the step and saving; Ctrl-C again quits at once'))
   const progress = showProgress(trainer.config.train.steps, trainer.task.units.many, trainer.task.metrics)
   let ended: RunEnd

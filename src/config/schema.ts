@@ -214,6 +214,10 @@ export const runSchema = z
     message:
       'must be a router that routes each token by itself, such as tokensChoose: the decoder generates tokens one by one, so its experts cannot choose among them',
   })
+  .refine(({ model, router }) => router.selectedExperts <= Math.max(1, model.numExperts), {
+    path: ['router', 'selectedExperts'],
+    message: 'must be at most model.numExperts: a token cannot choose more experts than there are',
+  })
   .refine(({ train }) => train.packing || train.dataOrder === 'dense', {
     path: ['train', 'packing'],
     message: "must be true with train.dataOrder=seqio, whose batches are SeqIO's packed ones",

@@ -129,6 +129,11 @@ export class Trainer {
     return this.parts.usedParameters(this.arrays)
   }
 
+  /** Whether the task has validation examples that fit a row. */
+  get canValidate(): boolean {
+    return this.validations.hasExamples
+  }
+
   /** How many examples are longer than a row, and therefore not trained on. */
   get skippedExamples(): number {
     return this.parts.batches.skipped

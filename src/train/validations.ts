@@ -23,10 +23,15 @@ export class Validations {
     this.validator = new Validator(config, task, values)
   }
 
+  /** Whether there are examples to validate on. */
+  get hasExamples(): boolean {
+    return this.validator.hasExamples
+  }
+
   /** Whether the model is validated after a step. */
   isDue(step: number): boolean {
     const { validateEvery, steps } = this.config.train
-    return validateEvery !== null && (step % validateEvery === 0 || step === steps) && this.validator.hasExamples
+    return validateEvery !== null && (step % validateEvery === 0 || step === steps) && this.hasExamples
   }
 
   /** Validates the model after a step, and says whether it is the best so far. */
