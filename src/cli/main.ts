@@ -86,10 +86,21 @@ function exitCodeOf(error: unknown, command?: Command): number {
     console.error(`switchyard: ${systemAdvice(error as Error)}`)
     return 1
   }
+  const place = placeInUserConfig(error)
+  if (place !== undefined) {
+    console.error(`switchyard: ${place}: ${(error as Error).message}`)
+    return 1
+  }
   console.error('switchyard: this is a bug in Switchyard; please report it with these lines')
   console.error(error)
   return 1
 }
+
+/** The line of a user's `switchyard.config.ts` in which an error was thrown; undefined if it came from elsewhere. */
+const placeInUserConfig = (error: unknown): string | undefined =>
+  error instanceof Error
+    ? /^ +at .*?([^\s()]*switchyard\.config\.m?[jt]s:\d+:\d+)/m.exec(error.stack?.split('\n')[1] ?? '')?.[1]
+    : undefined
 
 /** The errors with which ONNX Runtime, V8 and WebAssembly say that an allocation failed. */
 const isOutOfMemory = (error: unknown): boolean =>

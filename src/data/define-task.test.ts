@@ -130,5 +130,13 @@ describe('defineTask', () => {
       'the task bare: its preprocessors give examples whose "inputs" is missing',
     )
     expect(() => defineTask({ name: 'a/b', source: functionSource('rows', () => rows), features })).toThrow(ConfigError)
+    const parts = { name: 'odd', source: functionSource('rows', () => rows), features }
+    expect(() => defineTask({ ...parts, ...{ preprocesors: [] } })).toThrow(
+      'the task odd has no part "preprocesors"; did you mean preprocessors?',
+    )
+    const noFunction = { name: 'x', aply: () => undefined } as unknown as Preprocessor
+    expect(() => defineTask({ ...parts, preprocessors: [noFunction] })).toThrow(
+      'the task odd: preprocessor 1 has no function `apply`',
+    )
   })
 })

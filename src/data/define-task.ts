@@ -1,3 +1,4 @@
+import { nearest } from '../base/edit-distance.js'
 import { ConfigError } from '../base/errors.js'
 import { symbolErrorRate, wrongAnswerRate } from '../metrics/error-rates.js'
 import type { Metric } from '../metrics/metric.js'
@@ -60,7 +61,38 @@ export interface TaskParts {
  */
 export function defineTask(parts: TaskParts): TaskDefinition {
   checkTaskName(parts.name)
+  checkParts(parts)
   return { name: parts.name, load: codec => loadParts(parts, { kind: 'custom', name: parts.name }, codec) }
+}
+
+const partNames = Object.keys({
+  name: 0,
+  source: 0,
+  preprocessors: 0,
+  features: 0,
+  postprocess: 0,
+  metrics: 0,
+  units: 0,
+  suggestions: 0,
+  lowercase: 0,
+  splitBy: 0,
+} satisfies Record<keyof TaskParts, 0>)
+
+/** Throws a ConfigError for parts that a program in JavaScript, or a cast, has misspelt. */
+function checkParts(parts: TaskParts): void {
+  for (const key of Object.keys(parts)) {
+    if (partNames.includes(key)) continue
+    const guess = nearest(key, partNames)
+    throw new ConfigError(
+      `the task ${parts.name} has no part "${key}"; ${guess ? `did you mean ${guess}?` : `its parts are ${partNames.join(', ')}`}`,
+    )
+  }
+  parts.preprocessors?.forEach((preprocessor, i) => {
+    if (typeof (preprocessor as Partial<Preprocessor> | undefined)?.apply !== 'function')
+      throw new ConfigError(
+        `the task ${parts.name}: preprocessor ${i + 1} has no function \`apply\`: a preprocessor is { name, apply(dataset, context) }`,
+      )
+  })
 }
 
 /** Throws a ConfigError for a name that could not be part of a run's folder. */

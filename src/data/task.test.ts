@@ -204,3 +204,11 @@ describe('makeTask', () => {
     expect(task.units).toEqual({ one: 'pair', many: 'pairs' })
   })
 })
+
+describe('settings of pairs that are wrong', () => {
+  it.each(['0:negative,1:positive', 'good', '0=', '='])('labels %j are refused with their form', labels => {
+    expect(() => pairsSettingsOf({ path: 'x.csv', labels })).toThrow(
+      new ConfigError(`--labels "${labels}": expected value=word pairs such as 0=negative,1=positive`),
+    )
+  })
+})

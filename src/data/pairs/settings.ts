@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { ConfigError } from '../../base/errors.js'
 import { tokenizers } from '../tokenizers/tokenizers.js'
 
 /** A column, by its name or by its number from 1. */
@@ -34,8 +35,17 @@ export const pairsSettings = {
 const schema = z.strictObject(pairsSettings)
 export type PairsSettings = z.output<typeof schema>
 
-/** Settings from the few that are given. */
-export const pairsSettingsOf = (given: z.input<typeof schema>): PairsSettings => schema.parse(given)
+/** Settings from the few that are given. Throws a ConfigError that names a wrong one. */
+export function pairsSettingsOf(given: z.input<typeof schema>): PairsSettings {
+  const result = schema.safeParse(given)
+  if (result.success) return result.data
+  const wrong = result.error.issues.map(({ path, code, message, ...issue }) => {
+    // The issue of a union is that of its last form, which is text.
+    const inner = code === 'invalid_union' && 'errors' in issue ? issue.errors.at(-1)?.at(-1)?.message : undefined
+    return `--${path.join('.')} ${JSON.stringify(given[path[0] as keyof typeof given])}: ${inner ?? message}`
+  })
+  throw new ConfigError(wrong.join('; '))
+}
 
 function parseLabels(text: string, context: z.RefinementCtx): Record<string, string> {
   const entries = text.split(',').map(entry => entry.split('='))
