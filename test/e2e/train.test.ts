@@ -78,7 +78,12 @@ describe('switchyard train', () => {
     ]) {
       expect(stdout).toContain(`npx switchyard ${next}`)
     }
-    expect((await readdir(at('runs/first'))).sort()).toEqual(['metrics.jsonl', 'step-4', 'step-6'])
+    expect((await readdir(at('runs/first'))).filter(name => !name.startsWith('events.out.tfevents.')).sort()).toEqual([
+      'metrics.jsonl',
+      'sources.json',
+      'step-4',
+      'step-6',
+    ])
     expect(recordsOf('runs/first').map(r => r.step)).toEqual([1, 2, 3, 4, 5, 6])
     expect(recordsOf('runs/first').every(r => r.loss > 0)).toBe(true)
   })

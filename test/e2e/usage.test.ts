@@ -125,7 +125,9 @@ describe('failures end with code 1', () => {
     )
     expect(stderr).toMatch(/the (loss|gradient's norm) is (NaN|Infinity) at step \d+|is not finite after step \d+/)
     expect(code).toBe(1)
-    expect(await readdir(cli.folder)).not.toContain('diverged')
+    const files = await readdir(join(cli.folder, 'diverged'))
+    expect(files.filter(name => /^diverged-step-\d+\.safetensors$/.test(name))).toHaveLength(1)
+    expect(files.filter(name => name.startsWith('step-'))).toEqual([])
   })
 })
 
