@@ -130,8 +130,9 @@ describe('defineTask', () => {
       'the task bare: its preprocessors give examples whose "inputs" is missing',
     )
     expect(() => defineTask({ name: 'a/b', source: functionSource('rows', () => rows), features })).toThrow(ConfigError)
+    const misspelt: object = { preprocesors: [] }
     const parts = { name: 'odd', source: functionSource('rows', () => rows), features }
-    expect(() => defineTask({ ...parts, ...{ preprocesors: [] } })).toThrow(
+    expect(() => defineTask({ ...parts, ...misspelt })).toThrow(
       'the task odd has no part "preprocesors"; did you mean preprocessors?',
     )
     const noFunction = { name: 'x', aply: () => undefined } as unknown as Preprocessor
