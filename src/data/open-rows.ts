@@ -12,7 +12,9 @@ export interface PackedSize {
   readonly rows: number
   readonly inputLength: number
   readonly targetLength: number
-  /** Whether a row may hold several examples. If not, each has a row of its own, filled up with padding. Default: true. */
+  /**
+   * Whether a row may hold several examples. If not, each has a row of its own, filled up with padding. Default: true.
+   */
   readonly packing?: boolean
 }
 

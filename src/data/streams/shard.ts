@@ -7,8 +7,8 @@ export interface Shard {
 }
 
 /**
- * A shard's part of an epoch's order: every `count`-th example from `index` on. The shards of an epoch have no example in
- * common, and together have all. Throws a ConfigError for a shard that does not exist or would be empty.
+ * A shard's part of an epoch's order: every `count`-th example from `index` on. The shards of an epoch have no example
+ * in common, and together have all. Throws a ConfigError for a shard that does not exist or would be empty.
  */
 export function shardOf(order: Uint32Array, { index, count }: Shard = { index: 0, count: 1 }): Uint32Array {
   if (!Number.isInteger(count) || count < 1 || !Number.isInteger(index) || index < 0 || index >= count)
