@@ -16,12 +16,6 @@ const ofMachine = ['examplesPerSecond', 'tokensPerSecond', 'flopsPerSecond', 'sh
 /** Whether a figure measures the machine, and therefore differs from run to run. */
 export const isOfMachine = (name: string): boolean => ofMachine.includes(name)
 
-/** The records of a run's `metrics.jsonl`. A last line that a crash has cut off is left out. */
-export async function readRecords(folder: string): Promise<MetricsRecord[]> {
-  const lines = await linesOf(join(folder, runFiles.metrics))
-  return lines.filter(line => stepOf(line) !== Infinity).map(line => JSON.parse(line) as MetricsRecord)
-}
-
 /**
  * A run's `metrics.jsonl`: one JSON object a line, in the order of the steps.
  *

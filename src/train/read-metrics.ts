@@ -17,12 +17,15 @@ export async function readMetrics(path: string): Promise<MetricsRecord[]> {
     if (records.length > 0) return records
     throw new FileError(`${path}: has no records of a training; give the folder of a run, or its ${runFiles.metrics}`)
   }
-  const old = await recordsIn(join(path, runFiles.metrics))
+  const old = await readRecords(path)
   const resumed = await recordsIn(join(path, runFiles.resumedMetrics))
   if (old.length + resumed.length === 0)
     throw new FileError(`${path}: has no records of a training (${runFiles.metrics}); give the folder of a run`)
   return [...old.filter(({ step }) => resumed.length === 0 || step < resumed[0].step), ...resumed]
 }
+
+/** The records of a run's `metrics.jsonl`. A last line that a crash has cut off is left out. */
+export const readRecords = (folder: string): Promise<MetricsRecord[]> => recordsIn(join(folder, runFiles.metrics))
 
 async function recordsIn(path: string): Promise<MetricsRecord[]> {
   try {

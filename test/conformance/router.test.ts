@@ -54,22 +54,24 @@ const positionRouter: Router = {
 
 describeRouter("a caller's own", positionRouter)
 
+/** A small Switch Transformer, in which routers are tried. */
+const { model, router } = preset('switch-base-8')
+const config: ModelConfig = {
+  ...model,
+  vocabSize: 20,
+  dModel: 8,
+  dFf: 12,
+  numHeads: 2,
+  headDim: 4,
+  numEncoderLayers: 2,
+  numDecoderLayers: 2,
+  numExperts: 3,
+  dtype: 'float32',
+}
+const specs = declareParameters(config, router)
+
 describe("a caller's router in a model", () => {
-  const { model, router } = preset('switch-base-8')
-  const config: ModelConfig = {
-    ...model,
-    vocabSize: 20,
-    dModel: 8,
-    dFf: 12,
-    numHeads: 2,
-    headDim: 4,
-    numEncoderLayers: 2,
-    numDecoderLayers: 2,
-    numExperts: 3,
-    dtype: 'float32',
-  }
   const options: LossOptions = { config, router, mode: 'train', customRouter: positionRouter }
-  const specs = declareParameters(config, router)
   const newParameters = (): ModelParams => initParameters(specs, random.key(0))
   const ids = (...row: number[]): Tensor => np.array([row], 'int32')
   const batch = (): Batch => ({
@@ -125,20 +127,6 @@ describe("a caller's router in a model", () => {
 })
 
 describe('every built-in router in a model', () => {
-  const { model, router } = preset('switch-base-8')
-  const config: ModelConfig = {
-    ...model,
-    vocabSize: 20,
-    dModel: 8,
-    dFf: 12,
-    numHeads: 2,
-    headDim: 4,
-    numEncoderLayers: 2,
-    numDecoderLayers: 2,
-    numExperts: 3,
-    dtype: 'float32',
-  }
-  const specs = declareParameters(config, router)
   const rows = (...values: number[][]): Tensor => np.array(values, 'int32')
   /** Two sequences; the second is shorter. `padding`: how many positions of padding follow. */
   const batchOf = (sequences: number[][], padding: number): Batch => {
