@@ -11,7 +11,7 @@ export type { SeqioOptions, Stage, Task, TaskCodec, TaskConfig, TaskMember, Toke
 export type { Dataset } from './data/dataset.js'
 export { tokenDataset } from './data/features.js'
 export type { TokenExample } from './data/features.js'
-export type { Example, SplitName } from './data/source.js'
+export type { Example, SplitName } from './data/example.js'
 export { g2pTask } from './data/tasks/g2p.js'
 export { pairsTask } from './data/tasks/pairs.js'
 export type { PairsSettings } from './data/pairs/settings.js'

@@ -11,20 +11,3 @@ export function editDistance<T>(a: ArrayLike<T>, b: ArrayLike<T>): number {
   }
   return previous[b.length]
 }
-
-/**
- * The candidate with the smallest edit distance to `word`; undefined if none is close enough for `word` to be a typing
- * error.
- */
-export function nearest(word: string, candidates: readonly string[]): string | undefined {
-  let best: string | undefined
-  let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1
-  for (const candidate of candidates) {
-    const distance = editDistance(word, candidate)
-    if (distance < bestDistance) {
-      best = candidate
-      bestDistance = distance
-    }
-  }
-  return best
-}

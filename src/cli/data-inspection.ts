@@ -5,14 +5,14 @@ import { seriesColors } from '../base/svg/element.js'
 import { histograms } from '../base/svg/histogram.js'
 import { withPath } from '../base/system-errors.js'
 import { overrideConfig } from '../config/overrides.js'
-import { pairsConfig } from '../config/pairs.js'
+import { fittedConfig } from '../config/fitted-config.js'
 import type { TokenExample } from '../data/features.js'
 import { lengthsOf, MEASURED, quantile, spreadExamples } from '../data/inspection/lengths.js'
 import type { MeasuredLengths } from '../data/inspection/lengths.js'
 import { packingOf } from '../data/inspection/packing.js'
 import type { Fields, FieldValue } from '../data/preprocessor.js'
 import { leafTasks } from '../data/mixture.js'
-import { splitNames } from '../data/source.js'
+import { splitNames } from '../data/example.js'
 import type { Task } from '../data/task.js'
 import { pairsTask } from '../data/tasks/pairs.js'
 import { coverageOf } from '../data/tokenizers/coverage.js'
@@ -70,7 +70,7 @@ async function taskAndConfig(
   if (data !== undefined) {
     const { settings, others } = pairsFromOptions(data, options, set)
     const task = await pairsTask(settings)
-    return { task, config: overrideConfig(pairsConfig(task), others) }
+    return { task, config: overrideConfig(fittedConfig(task), others) }
   }
   const known = await loadUserValues()
   const run = await known.runNamed(name!)

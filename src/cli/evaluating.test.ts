@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { RunLock } from '../checkpoint/run-lock.js'
 import { overrideConfig } from '../config/overrides.js'
-import { pairsConfig } from '../config/pairs.js'
+import { fittedConfig } from '../config/fitted-config.js'
 import { UserValues } from '../config/user-values.js'
 import { pairsTask } from '../data/tasks/pairs.js'
 import { textMetrics } from '../metrics/text-metrics.js'
@@ -50,7 +50,7 @@ beforeAll(async () => {
     'train.rows=2',
     'train.schedule.warmupSteps=0',
   ]
-  const trainer = await Trainer.begin(overrideConfig(pairsConfig(task), [...small, ...steps]), { task })
+  const trainer = await Trainer.begin(overrideConfig(fittedConfig(task), [...small, ...steps]), { task })
   await trainer.run(run)
 }, 120_000)
 

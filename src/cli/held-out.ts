@@ -1,5 +1,5 @@
 import { leafTasks } from '../data/mixture.js'
-import type { SplitName } from '../data/source.js'
+import type { SplitName } from '../data/example.js'
 import type { Task } from '../data/task.js'
 import type { ModelParams } from '../model/types.js'
 import type { RunConfig } from '../train/config.js'

@@ -1,7 +1,7 @@
 import { dtypes } from '../base/dtypes.js'
 import type { DType } from '../base/dtypes.js'
 import { ConfigError } from '../base/errors.js'
-import { nearest } from '../base/edit-distance.js'
+import { didYouMean } from '../base/suggest.js'
 import { formatBytes, formatCount, formatTable } from '../base/format.js'
 import { sizeOf } from '../base/host-tensor.js'
 import { exists } from '../checkpoint/atomic.js'
@@ -39,9 +39,8 @@ export async function findModel(name: string): Promise<Inspected> {
     }
     const names = [...new Set([...presets.keys(), ...values.runNames])]
     // On the hub, a model has the name of its preset after its owner's: google/switch-base-8.
-    const guess = nearest(name.slice(name.indexOf('/') + 1), names)
     throw new ConfigError(
-      `there is no preset, recipe, task or folder ${name}; ${guess ? `did you mean ${guess}?` : `there are ${names.join(', ')}`}`,
+      `there is no preset, recipe, task or folder ${name}; ${didYouMean(name.slice(name.indexOf('/') + 1), names)}`,
     )
   }
   const weights = await openWeights(name)

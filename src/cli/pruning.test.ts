@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect, it, vi } from 'vitest'
 import { parseRunConfig } from '../config/validate.js'
 import { overrideConfig } from '../config/overrides.js'
-import { pairsConfig } from '../config/pairs.js'
+import { fittedConfig } from '../config/fitted-config.js'
 import { pairsTask } from '../data/tasks/pairs.js'
 import { openWeights } from '../open/open-weights.js'
 import { Trainer } from '../train/trainer.js'
@@ -21,7 +21,7 @@ it('prune keeps the most used experts of a run, and prints the use and the quali
     const task = await pairsTask(data)
     const settings = ['model.dModel=8', 'model.dFf=16', 'model.numHeads=2', 'model.headDim=4', 'model.numExperts=4']
     const train = ['train.steps=2', 'train.rows=2', 'train.schedule.warmupSteps=0']
-    const config = parseRunConfig(overrideConfig(pairsConfig(task), [...settings, ...train]))
+    const config = parseRunConfig(overrideConfig(fittedConfig(task), [...settings, ...train]))
     const run = join(scratch, 'run')
     await (await Trainer.begin(config, { task })).run(run)
 

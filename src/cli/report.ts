@@ -1,5 +1,5 @@
 import { formatCount, formatTable } from '../base/format.js'
-import type { Example, SplitName } from '../data/source.js'
+import type { Example, SplitName } from '../data/example.js'
 import type { Task } from '../data/task.js'
 import type { Evaluation } from '../train/evaluate.js'
 import { escapeControls } from './texts.js'

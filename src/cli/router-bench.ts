@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { nearest } from '../base/edit-distance.js'
+import { didYouMean } from '../base/suggest.js'
 import { ConfigError } from '../base/errors.js'
 import { formatTable } from '../base/format.js'
 import { overrideConfig } from '../config/overrides.js'
@@ -71,9 +71,8 @@ export async function benchRouters(recipe: string, { steps, only, set }: RouterB
 function known(name: string): string {
   if (Object.hasOwn(variants, name)) return name
   const all = Object.keys(variants)
-  const guess = nearest(name, all)
   throw new ConfigError(
-    `--only ${name}: there is no such router; ${guess ? `did you mean "${guess}"?` : `there are ${all.join('; ')}`}`,
+    `--only ${name}: there is no such router; ${didYouMean(name, all, `there are ${all.join('; ')}`)}`,
   )
 }
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { ConfigError } from '../base/errors.js'
 import { overrideConfig } from '../config/overrides.js'
-import { pairsConfig } from '../config/pairs.js'
+import { fittedConfig } from '../config/fitted-config.js'
 import type { NamedRun, UserValues } from '../config/user-values.js'
 import { pairsTask } from '../data/tasks/pairs.js'
 import { Trainer } from '../train/trainer.js'
@@ -58,5 +58,5 @@ async function byName(known: UserValues, name: string, set: readonly string[]): 
 async function onData(data: string, options: TrainOptions): Promise<NamedRun> {
   const { settings, others } = pairsFromOptions(data, options, options.set)
   const task = await pairsTask(settings)
-  return { config: overrideConfig(pairsConfig(task), others), values: { task } }
+  return { config: overrideConfig(fittedConfig(task), others), values: { task } }
 }

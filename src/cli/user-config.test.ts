@@ -96,7 +96,7 @@ describe('a configuration file', () => {
 
   it.each([
     ['export const x = 1', 'the file has no configuration as its default export'],
-    ['export default { task: [] }', 'there is no setting task; did you mean tasks?'],
+    ['export default { task: [] }', 'there is no setting "task"; did you mean tasks?'],
     [
       'import { defineTask } from "switchyard-ml"; export default { tasks: [defineTask({ name: "a b" })] }',
       "a task's name",

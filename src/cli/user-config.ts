@@ -1,7 +1,7 @@
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ConfigError, FileError, SwitchyardError } from '../base/errors.js'
-import { nearest } from '../base/edit-distance.js'
+import { checkKeys } from '../base/suggest.js'
 import type { UserConfig } from '../config/define-config.js'
 import { userConfigSchema } from '../config/define-config.js'
 import { UserValues } from '../config/user-values.js'
@@ -55,13 +55,7 @@ function checked(value: unknown, path: string): UserConfig {
   const form = 'export default defineConfig({ tasks: [...], recipes: {...} })'
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new ConfigError(`${path}: the file has no configuration as its default export: ${form}`)
-  for (const key of Object.keys(value)) {
-    if ((keys as readonly string[]).includes(key)) continue
-    const guess = nearest(key, keys)
-    throw new ConfigError(
-      `${path}: there is no setting ${key}; ${guess ? `did you mean ${guess}?` : `there are ${keys.join(', ')}`}`,
-    )
-  }
+  checkKeys(value, keys, `${path}: there is no setting`)
   parseConfig(userConfigSchema, value, path)
   return value as UserConfig
 }

@@ -4,7 +4,7 @@ import { makeTask, taskCodec } from '../data/task.js'
 import type { Task } from '../data/task.js'
 import { makeVocabularies } from '../data/tokenizers/tokenizers.js'
 import { overrideConfig } from './overrides.js'
-import { pairsConfig } from './pairs.js'
+import { fittedConfig } from './fitted-config.js'
 import { parsePartialModel } from './partial.js'
 import { recipes } from './recipes.js'
 import { UserValues } from './user-values.js'
@@ -139,10 +139,10 @@ describe('a configuration for pairs', () => {
   }
 
   it('fits the data: rows of both sides are filled by the same number of examples', async () => {
-    const short = pairsConfig(await taskOf(10, 8))
+    const short = fittedConfig(await taskOf(10, 8))
     expect(short.train).toMatchObject({ rows: 8, inputLength: 64, targetLength: 40, steps: 600 })
     expect(short.model.vocabSize).toBe(3 + 2 + 6)
-    const long = pairsConfig(await taskOf(5000, 200))
+    const long = fittedConfig(await taskOf(5000, 200))
     expect(long.train).toMatchObject({ rows: 4, inputLength: 208, targetLength: 8, steps: 2400 })
     expect(parseRunConfig(long)).toEqual(long)
     // Labels, here of two words, are learned with a lower rate than sequences.
@@ -150,7 +150,7 @@ describe('a configuration for pairs', () => {
     const examples = Array.from({ length: 99 }, (_, i) => ({ input: `a${i}`, target: `x y${i % 3}`, alternatives: [] }))
     const codec = taskCodec(await makeVocabularies({ inputs: 'bytes', targets: 'words' }, examples))
     const labels = makeTask({ name: 'labels', codec, examples })
-    expect(pairsConfig(labels).train.schedule).toMatchObject({ peak: 5e-4 })
-    expect(pairsConfig(await taskOf(3, 5000)).train.inputLength).toBe(512)
+    expect(fittedConfig(labels).train.schedule).toMatchObject({ peak: 5e-4 })
+    expect(fittedConfig(await taskOf(3, 5000)).train.inputLength).toBe(512)
   })
 })

@@ -4,7 +4,7 @@ import type { Task } from '../data/task.js'
 import { preset } from '../model/presets.js'
 import { ByteVocabulary } from '../text/bytes.js'
 import { finetuneConfig } from './finetune.js'
-import { pairsConfig } from './pairs.js'
+import { fittedConfig } from './fitted-config.js'
 import { recipes } from './recipes.js'
 
 const bytes = new ByteVocabulary()
@@ -63,7 +63,7 @@ describe('finetuneConfig', () => {
     }
     const { rows, inputLength, targetLength, steps } = finetuneConfig(hf, corrupted, []).train
     expect([rows, inputLength, targetLength, steps]).toEqual([4, 256, 64, 2000])
-    expect(pairsConfig(corrupted).train).toMatchObject({ inputLength: 256, targetLength: 64 })
+    expect(fittedConfig(corrupted).train).toMatchObject({ inputLength: 256, targetLength: 64 })
     const empty = { ...corrupted, tokens: () => ({ length: 0, get: () => undefined as never }) }
     expect(() => finetuneConfig(hf, empty, [])).toThrow('numbers: there are no examples to train on')
   })

@@ -1,5 +1,5 @@
 import { missingValue } from '../base/custom.js'
-import { nearest } from '../base/edit-distance.js'
+import { didYouMean } from '../base/suggest.js'
 import { ConfigError } from '../base/errors.js'
 import type { TaskDefinition } from '../data/define-task.js'
 import type { Task, TaskCodec, TaskConfig } from '../data/task.js'
@@ -11,7 +11,7 @@ import type { Schedule } from '../train/optimizers/schedules.js'
 import type { TrainerHooks, TrainerValues } from '../train/values.js'
 import type { UserConfig, UserRecipe } from './define-config.js'
 import { recipes } from './recipes.js'
-import { pairsConfig } from './pairs.js'
+import { fittedConfig } from './fitted-config.js'
 import { parseRunConfig } from './validate.js'
 
 /** A configuration, and the values in it that are not built in. */
@@ -71,10 +71,8 @@ export class UserValues {
     if (Object.hasOwn(this.recipes, name)) return this.fromRecipe(this.recipes[name])
     if (Object.hasOwn(recipes, name)) return { config: recipes[name], values: {} }
     if (this.taskNames.includes(name)) return this.fromRecipe({ task: name })
-    const guess = nearest(name, this.runNames)
-    throw new ConfigError(
-      `there is no recipe "${name}"; ${guess ? `did you mean ${guess}?` : `there are ${this.runNames.join(', ')}.`} To train on your own data: --data pairs.tsv`,
-    )
+    const advice = didYouMean(name, this.runNames, `there are ${this.runNames.join(', ')}.`)
+    throw new ConfigError(`there is no recipe "${name}"; ${advice} To train on your own data: --data pairs.tsv`)
   }
 
   /** Loads a task by its name. Throws a ConfigError that proposes the most similar name. */
@@ -82,10 +80,7 @@ export class UserValues {
     const own = this.tasks.get(name)
     if (own !== undefined) return own.load(codec)
     if (namedTasks.includes(name)) return loadTask({ kind: name }, codec)
-    const guess = nearest(name, this.taskNames)
-    throw new ConfigError(
-      `there is no task "${name}"; ${guess ? `did you mean ${guess}?` : `there are ${this.taskNames.join(', ')}`}`,
-    )
+    throw new ConfigError(`there is no task "${name}"; ${didYouMean(name, this.taskNames)}`)
   }
 
   /** Loads the task that a run's configuration names. */
@@ -120,7 +115,7 @@ export class UserValues {
 
   private async fromRecipe({ base, task: given, model, router, train }: UserRecipe): Promise<NamedRun> {
     const task = await this.taskNamed(typeof given === 'string' ? given : given.name)
-    const from = base ?? pairsConfig(task)
+    const from = base ?? fittedConfig(task)
     const { optimizer, schedule, ...settings } = train ?? {}
     const values: TrainerValues = {
       task,

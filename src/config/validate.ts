@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import { ConfigError } from '../base/errors.js'
-import { nearest } from '../base/edit-distance.js'
+import { nearest } from '../base/suggest.js'
 import { describeIssue } from './issues.js'
 import { runSchema } from './schema.js'
 import type { RunConfig } from '../train/config.js'

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { examplesFromDictionary, LETTERS, loadCmudict, PHONEMES } from './cmudict.js'
-import { splitExamples } from './source.js'
+import { splitExamples } from './example.js'
 import { codePoints, sortedSymbols, splitWords } from '../text/symbols.js'
 
 describe('the CMU Pronouncing Dictionary', async () => {

@@ -1,4 +1,4 @@
-import type { Example } from './source.js'
+import type { Example } from './example.js'
 
 /** All characters of the spellings. */
 export const LETTERS = "'abcdefghijklmnopqrstuvwxyz".split('')

@@ -6,7 +6,7 @@ import { ByteVocabulary } from '../text/bytes.js'
 import { defineTask } from './define-task.js'
 import type { Fields, Preprocessor } from './preprocessor.js'
 import { ExampleSeeds } from './random/seed-counter.js'
-import { splitOf } from './source.js'
+import { splitOf } from './example.js'
 import { functionSource } from './sources/iterable-source.js'
 import { taskCodec } from './task.js'
 

@@ -1,4 +1,4 @@
-import { nearest } from '../base/edit-distance.js'
+import { checkKeys } from '../base/suggest.js'
 import { ConfigError } from '../base/errors.js'
 import { symbolErrorRate, wrongAnswerRate } from '../metrics/error-rates.js'
 import type { Metric } from '../metrics/metric.js'
@@ -80,13 +80,7 @@ const partNames = Object.keys({
 
 /** Throws a ConfigError for parts that a program in JavaScript, or a cast, has misspelt. */
 function checkParts(parts: TaskParts): void {
-  for (const key of Object.keys(parts)) {
-    if (partNames.includes(key)) continue
-    const guess = nearest(key, partNames)
-    throw new ConfigError(
-      `the task ${parts.name} has no part "${key}"; ${guess ? `did you mean ${guess}?` : `its parts are ${partNames.join(', ')}`}`,
-    )
-  }
+  checkKeys(parts, partNames, `the task ${parts.name} has no part`)
   parts.preprocessors?.forEach((preprocessor, i) => {
     if (typeof (preprocessor as Partial<Preprocessor> | undefined)?.apply !== 'function')
       throw new ConfigError(

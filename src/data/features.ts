@@ -1,5 +1,5 @@
 import type { Dataset } from './dataset.js'
-import type { Example } from './source.js'
+import type { Example } from './example.js'
 import type { TextCodec } from '../text/codec.js'
 import { EOS_ID } from '../text/vocabulary.js'
 

@@ -1,7 +1,7 @@
 import type { Dataset } from './dataset.js'
 import type { Fields } from './preprocessor.js'
-import { splitNames, splitOf } from './source.js'
-import type { SplitName } from './source.js'
+import { splitNames, splitOf } from './example.js'
+import type { SplitName } from './example.js'
 import type { Source } from './sources/source.js'
 
 /** The source examples of each split. A split that the source lacks is empty. */

@@ -11,8 +11,8 @@ import type { TokenExample } from './features.js'
 import type { Fields } from './preprocessor.js'
 import type { Postprocessor } from './postprocessors/postprocessor.js'
 import type { TokenFields } from './packing/segments.js'
-import { mergeInputs, splitExamples } from './source.js'
-import type { Example, SplitName } from './source.js'
+import { mergeInputs, splitExamples } from './example.js'
+import type { Example, SplitName } from './example.js'
 
 /** Names a task and its settings in a configuration: `{ kind: 'pairs', path: 'pairs.tsv' }`. */
 export interface TaskConfig {

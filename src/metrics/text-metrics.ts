@@ -1,5 +1,5 @@
 import { ConfigError } from '../base/errors.js'
-import { nearest } from '../base/edit-distance.js'
+import { nearest } from '../base/suggest.js'
 import { pythonFloat } from '../text/python-text.js'
 import { codePoints, splitWords } from '../text/symbols.js'
 import { corpusBleu } from './bleu/bleu.js'

@@ -1,5 +1,5 @@
 import { ConfigError } from '../base/errors.js'
-import { nearest } from '../base/edit-distance.js'
+import { didYouMean } from '../base/suggest.js'
 import type { ModelConfig, RouterConfig } from './config.js'
 
 export interface Preset {
@@ -141,8 +141,5 @@ export function preset(name: string): Preset {
   const found = presets.get(name)
   if (found) return found
   const names = [...presets.keys()]
-  const near = nearest(name, names)
-  throw new ConfigError(
-    `there is no preset ${JSON.stringify(name)}; ${near ? `did you mean ${near}?` : `the presets are ${names.join(', ')}`}`,
-  )
+  throw new ConfigError(`there is no preset ${JSON.stringify(name)}; ${didYouMean(name, names)}`)
 }

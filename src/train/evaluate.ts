@@ -1,6 +1,6 @@
 import type { Figures, Metric } from '../metrics/metric.js'
 import { isRight } from '../metrics/right.js'
-import type { Example, SplitName } from '../data/source.js'
+import type { Example, SplitName } from '../data/example.js'
 import type { Fields } from '../data/preprocessor.js'
 import { tokenize } from '../data/features.js'
 import type { Task } from '../data/task.js'

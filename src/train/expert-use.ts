@@ -2,15 +2,13 @@ import type { PackedFeatures } from '../data/converters/batch.js'
 import { jit } from '../engine/api/jit.js'
 import { lossFunction } from '../model/loss.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
-import type { Batch, ModelParams } from '../model/types.js'
+import type { Batch, Metrics, ModelParams } from '../model/types.js'
 import type { Router } from '../nn/moe/router.js'
-import { batchOf } from './batch.js'
+import { targetFigures } from './target-figures.js'
+import type { BatchFigures, TargetFigures } from './target-figures.js'
 
 /** What a model does on the examples of a task. */
-export interface ModelUse {
-  /** The mean cross entropy of the targets, in nats, and the share that is predicted right. */
-  readonly crossEntropy: number
-  readonly accuracy: number
+export interface ModelUse extends TargetFigures {
   /** The share of tokens that each expert of a layer takes, by the layer's path: `encoder/layers_1`. */
   readonly loads: ReadonlyMap<string, readonly number[]>
 }
@@ -25,16 +23,11 @@ export async function measureUse(
   batches: readonly PackedFeatures[],
 ): Promise<ModelUse> {
   const evaluate = jit(function measureUse(parameters: ModelParams, batch: Batch) {
-    return lossFunction(parameters, batch, { config: model, router, customRouter, mode: 'eval' })[1]
+    const [, metrics] = lossFunction(parameters, batch, { config: model, router, customRouter, mode: 'eval' })
+    return metrics as Metrics & BatchFigures
   })
   const loads = new Map<string, number[]>()
-  let [crossEntropy, accuracy, targets] = [0, 0, 0]
-  for (const features of batches) {
-    const metrics = evaluate(params, batchOf(features))
-    const weight = await metrics.targetTokens.item()
-    crossEntropy += weight * (await metrics.crossEntropy.item())
-    accuracy += weight * (await metrics.accuracy.item())
-    targets += weight
+  const addLoads = async (metrics: Metrics): Promise<void> => {
     for (const [name, load] of Object.entries(metrics).filter(([key]) => key.startsWith('expertLoad/'))) {
       const shares = await load.numbers()
       const layer = name.slice('expertLoad/'.length)
@@ -44,5 +37,6 @@ export async function measureUse(
       )
     }
   }
-  return { crossEntropy: crossEntropy / targets, accuracy: accuracy / targets, loads }
+  const figures = await targetFigures(batches, batch => evaluate(params, batch), addLoads)
+  return { ...figures, loads }
 }

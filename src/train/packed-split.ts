@@ -2,7 +2,7 @@ import type { PackedFeatures } from '../data/converters/batch.js'
 import type { TokenExample } from '../data/features.js'
 import { packBatch } from '../data/open-rows.js'
 import type { PackedSize } from '../data/open-rows.js'
-import type { SplitName } from '../data/source.js'
+import type { SplitName } from '../data/example.js'
 import type { Task } from '../data/task.js'
 
 export interface PackedSplitOptions extends PackedSize {

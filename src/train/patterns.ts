@@ -1,5 +1,5 @@
 import { ConfigError } from '../base/errors.js'
-import { nearest } from '../base/edit-distance.js'
+import { didYouMean } from '../base/suggest.js'
 
 /**
  * Whether a pattern matches a parameter's path. A pattern is one name or several, joined by `/`, that follow each other
@@ -37,10 +37,8 @@ const escapeExpression = (text: string): string => text.replace(/[\\^$.*+?()[\]{
 export function requireMatch(setting: string, pattern: string, paths: readonly string[]): void {
   if (paths.some(path => matchesPath(pattern, path))) return
   const names = [...new Set(paths.flatMap(path => path.split('/')))]
-  const guess = nearest(pattern.split('/').at(-1)!, names)
+  const example = `paths look like ${paths[Math.floor(paths.length / 2)]}`
   throw new ConfigError(
-    `${setting}: the pattern "${pattern}" matches no parameter of this model; ${
-      guess === undefined ? `paths look like ${paths[Math.floor(paths.length / 2)]}` : `did you mean ${guess}?`
-    }`,
+    `${setting}: the pattern "${pattern}" matches no parameter of this model; ${didYouMean(pattern.split('/').at(-1)!, names, example)}`,
   )
 }

@@ -1,15 +1,15 @@
 import type { PackedFeatures } from '../data/converters/batch.js'
-import type { SplitName } from '../data/source.js'
+import type { SplitName } from '../data/example.js'
 import type { Task } from '../data/task.js'
 import { jit } from '../engine/api/jit.js'
-import type { Tensor } from '../engine/api/tensor.js'
 import { lossFunction } from '../model/loss.js'
 import type { Batch, ModelParams } from '../model/types.js'
-import { batchOf } from './batch.js'
 import type { RunConfig } from './config.js'
 import { evaluate } from './evaluate.js'
 import type { CustomModelValues } from './loss.js'
 import { packedSplit } from './packed-split.js'
+import { targetFigures } from './target-figures.js'
+import type { BatchFigures } from './target-figures.js'
 
 /** The figures of a model on the validation split. */
 export interface Validation {
@@ -30,7 +30,7 @@ export interface Validation {
 export class Validator {
   /** The examples as packed batches, made at first use. */
   private batches: PackedFeatures[] | undefined
-  private readonly evaluateBatch: (params: ModelParams, batch: Batch) => Record<Figure, Tensor>
+  private readonly evaluateBatch: (params: ModelParams, batch: Batch) => BatchFigures
 
   constructor(
     private readonly config: RunConfig,
@@ -70,15 +70,8 @@ export class Validator {
 
   /** The mean cross entropy of the targets, and the share that is predicted right. */
   async targetFigures(params: ModelParams): Promise<{ loss: number; accuracy: number }> {
-    let [loss, accuracy, tokens] = [0, 0, 0]
-    for (const features of this.packed()) {
-      const figures = this.evaluateBatch(params, batchOf(features))
-      const weight = await figures.targetTokens.item()
-      loss += weight * (await figures.crossEntropy.item())
-      accuracy += weight * (await figures.accuracy.item())
-      tokens += weight
-    }
-    return { loss: loss / tokens, accuracy: accuracy / tokens }
+    const { crossEntropy, accuracy } = await targetFigures(this.packed(), batch => this.evaluateBatch(params, batch))
+    return { loss: crossEntropy, accuracy }
   }
 
   private async taskFigure(
@@ -104,5 +97,3 @@ export class Validator {
     return (this.batches ??= packedSplit(this.task, this.split, { ...size, rows: rows / accumulate, limit }))
   }
 }
-
-type Figure = 'crossEntropy' | 'accuracy' | 'targetTokens'

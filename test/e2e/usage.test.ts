@@ -41,7 +41,7 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
       '--target scores a given answer, so --num-beams would have no effect: omit it',
     ],
     [['trian', 'g2p'], "unknown command 'trian'"],
-    [['bench', 'routers', '--only', 'hsh'], 'did you mean "hash"?'],
+    [['bench', 'routers', '--only', 'hsh'], 'did you mean hash?'],
     [['train', 'g2p', '--stepz', '3'], "unknown option '--stepz'"],
   ])('%j', async (args, message) => {
     await writeFile(join(cli.folder, 'file'), '')

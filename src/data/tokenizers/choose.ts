@@ -1,6 +1,6 @@
 import { splitWords } from '../../text/symbols.js'
 import type { Vocabulary } from '../../text/vocabulary.js'
-import type { Example } from '../source.js'
+import type { Example } from '../example.js'
 import type { Tokenizers } from './tokenizers.js'
 
 /** More different words than this are a language, not a set of symbols. */

@@ -2,7 +2,7 @@ import { formatCount } from '../../base/format.js'
 import { symbolsOf } from '../../text/symbols.js'
 import type { TextCodec } from '../../text/codec.js'
 import type { Vocabulary } from '../../text/vocabulary.js'
-import type { Example } from '../source.js'
+import type { Example } from '../example.js'
 
 /** An excerpt of this many unknown symbols is shown. */
 const SHOWN = 3

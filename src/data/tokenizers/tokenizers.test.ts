@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { ConfigError } from '../../base/errors.js'
-import type { Example } from '../source.js'
+import type { Example } from '../example.js'
 import { loadT5Vocabulary } from '../vocabularies/load-vocabulary.js'
 import { chooseTokenizers } from './choose.js'
 import { coverageWarnings } from './coverage.js'

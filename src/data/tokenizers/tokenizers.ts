@@ -4,7 +4,7 @@ import { ByteVocabulary } from '../../text/bytes.js'
 import { CharacterVocabulary, codePoints, sortedSymbols, splitWords, WordVocabulary } from '../../text/symbols.js'
 import { SentencePieceVocabulary } from '../../text/sentencepiece.js'
 import type { Vocabulary } from '../../text/vocabulary.js'
-import type { Example } from '../source.js'
+import type { Example } from '../example.js'
 import { loadT5Vocabulary } from '../vocabularies/load-vocabulary.js'
 
 /**

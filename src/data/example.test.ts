@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { mergeInputs, splitExamples, splitOf } from './source.js'
+import { mergeInputs, splitExamples, splitOf } from './example.js'
 
 const example = (input: string, target: string, ...alternatives: string[]) => ({ input, target, alternatives })
 

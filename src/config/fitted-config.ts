@@ -23,7 +23,7 @@ const LABEL_TOKENS = 4
  * for labels or for sequences, rows as long as the longest example, and steps for about forty epochs, but at least 600
  * and at most 2,400.
  */
-export function pairsConfig(task: Task): RunConfig {
+export function fittedConfig(task: Task): RunConfig {
   const { examples, count } = someExamples(task)
   const { rows, inputLength, targetLength, steps } = sizesFor(examples, passes, count)
   const { model, router, train } = recipes.g2p

@@ -1,0 +1,36 @@
+import type { PackedFeatures } from '../data/converters/batch.js'
+import type { Tensor } from '../engine/api/tensor.js'
+import type { Batch } from '../model/types.js'
+import { batchOf } from './batch.js'
+
+/** A model's figures on targets. */
+export interface TargetFigures {
+  /** The mean cross entropy of the targets, in nats, without label smoothing. */
+  readonly crossEntropy: number
+  /** The share of the targets that is predicted right. */
+  readonly accuracy: number
+}
+
+/** The metrics of one batch that the means are computed from; `targetTokens` is the number of its targets. */
+export type BatchFigures = Readonly<Record<keyof TargetFigures | 'targetTokens', Tensor>>
+
+/**
+ * The means over the targets of all batches: a batch counts by the number of its targets. `onBatch` gets the metrics of
+ * each batch.
+ */
+export async function targetFigures<F extends BatchFigures>(
+  batches: readonly PackedFeatures[],
+  evaluate: (batch: Batch) => F,
+  onBatch?: (figures: F) => Promise<void>,
+): Promise<TargetFigures> {
+  let [crossEntropy, accuracy, targets] = [0, 0, 0]
+  for (const features of batches) {
+    const figures = evaluate(batchOf(features))
+    const weight = await figures.targetTokens.item()
+    crossEntropy += weight * (await figures.crossEntropy.item())
+    accuracy += weight * (await figures.accuracy.item())
+    targets += weight
+    await onBatch?.(figures)
+  }
+  return { crossEntropy: crossEntropy / targets, accuracy: accuracy / targets }
+}
