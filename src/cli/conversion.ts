@@ -13,6 +13,7 @@ import { writeHfWeights } from '../checkpoint/names/hf-folder.js'
 import { writeT5xWeights } from '../checkpoint/names/t5x-weights.js'
 import { writeNativeWeights } from '../checkpoint/native-weights.js'
 import { newWeights } from '../checkpoint/weights.js'
+import { vocabularyFolders } from '../open/model-codec.js'
 import { openWeights } from '../open/open-weights.js'
 import type { OpenedWeights } from '../open/open-weights.js'
 import { runAdapters } from '../open/run-adapters.js'
@@ -52,7 +53,7 @@ export async function convertWeights(source: string, folder: string, options: Co
   })
   try {
     if (options.to === 'peft') return await writeAdapters(folder, weights, options)
-    await writeWeights(folder, weights, options, options.to === 't5x' ? {} : await vocabularyIn(source))
+    await writeWeights(folder, weights, options, await vocabularyIn(weights))
   } finally {
     await weights.close()
   }
@@ -81,13 +82,14 @@ export async function writeWeights(
   await requireDiskSpace(folder, writtenBytes(weights, dtype), smallerType(weights, to, dtype))
   requireMemory(weights)
   const stored = dtype === 'float32' || dtype === 'bfloat16' ? dtype : undefined
-  const tokenizer = to === 'safetensors' ? tokenizerOf(weights) : undefined
+  const tokenizer = to === 'native' ? undefined : tokenizerOf(weights)
   if (weights.texts && to !== 'native' && tokenizer === undefined)
     console.error(
       `the format ${to} cannot hold this run's vocabulary, so infer cannot use ${folder}: --to native keeps the vocabulary`,
     )
-  if (to === 'safetensors') return writeHfWeights(folder, weights, { dtype: stored, files: { ...files, ...tokenizer } })
-  if (to === 't5x') return writeT5xWeights(folder, weights, { dtype: stored })
+  const foreign = { dtype: stored, files: { ...files, ...tokenizer } }
+  if (to === 'safetensors') return writeHfWeights(folder, weights, foreign)
+  if (to === 't5x') return writeT5xWeights(folder, weights, foreign)
   return writeNativeWeights(folder, weights, { dtype: stored, bits, files, texts: weights.texts })
 }
 
@@ -143,12 +145,15 @@ async function writeAdapters(folder: string, weights: OpenedWeights, { dtype }: 
   console.error(`${weights.path}: ${adapters.length} adapters of rank ${rank}, for the weights in ${base}`)
 }
 
-/** The vocabulary files of a folder, to be copied beside the converted weights. */
-export async function vocabularyIn(folder: string): Promise<Record<string, Uint8Array>> {
-  const files: Record<string, Uint8Array> = {}
-  for (const name of vocabularyFiles) {
-    const path = join(folder, name)
-    if (await isFile(path)) files[name] = await readFile(path)
+/** The vocabulary files that lie beside weights, to be copied beside the converted ones. */
+export async function vocabularyIn(weights: OpenedWeights): Promise<Record<string, Uint8Array>> {
+  for (const folder of vocabularyFolders(weights)) {
+    const files: Record<string, Uint8Array> = {}
+    for (const name of vocabularyFiles) {
+      const path = join(folder, name)
+      if (await isFile(path)) files[name] = await readFile(path)
+    }
+    if (Object.keys(files).length > 0) return files
   }
-  return files
+  return {}
 }

@@ -51,7 +51,7 @@ export async function prune(source: string, folder: string, options: PruningOpti
     const kept = mostUsed(use.loads, experts)
     const pruned = prunedWeights(weights, model, kept)
     const after = await measureUse(await readParameters(pruned, 'float32'), { ...pruned, customRouter }, tested)
-    await writeWeights(folder, pruned, { to: formatOf(weights) }, await vocabularyIn(source))
+    await writeWeights(folder, pruned, { to: formatOf(weights) }, await vocabularyIn(weights))
     console.log(`${useTable(use, kept)}\n`)
     console.log(qualityTable([weights, before], [pruned, after]))
     console.log(`\nmeasured on ${heldOut.length > 0 ? 'held-out' : 'training'} examples; written to ${folder}`)

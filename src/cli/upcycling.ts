@@ -32,7 +32,7 @@ export async function upcycle(source: string, folder: string, options: Upcycling
     const sparse = upcycledWeights(dense, options)
     const format = formatOf(dense)
     const to = format === 'safetensors' && sparse.model.activation === 'gatedGelu' ? 'native' : format
-    await writeWeights(folder, sparse, { to }, await vocabularyIn(source))
+    await writeWeights(folder, sparse, { to }, await vocabularyIn(dense))
     report(folder, dense, sparse)
   } finally {
     await dense.close()

@@ -31,14 +31,19 @@ export async function trainingCodec(source: Source, onNotice: (message: string) 
 const T5_VOCAB_SIZE = 32_128
 
 /**
+ * Where the files of a model's vocabulary may be. A T5X checkpoint is a folder `checkpoint_<step>` within the model's
+ * folder, which may hold the vocabulary.
+ */
+export const vocabularyFolders = ({ path, container }: Pick<Source, 'path' | 'container'>): readonly string[] =>
+  container === 't5x' ? [path, dirname(path)] : [path]
+
+/**
  * The vocabulary in the folder of the weights. Without one, a model of T5's vocabSize gets T5's vocabulary.
  */
-async function vocabularyOf(
-  { path, container, model: { vocabSize } }: Source,
-  onNotice: (message: string) => void,
-): Promise<Vocabulary> {
-  // A T5X checkpoint is a folder `checkpoint_<step>` within the model's folder, which may hold the vocabulary.
-  for (const folder of container === 't5x' ? [path, dirname(path)] : [path]) {
+async function vocabularyOf(source: Source, onNotice: (message: string) => void): Promise<Vocabulary> {
+  const { path } = source
+  const { vocabSize } = source.model
+  for (const folder of vocabularyFolders(source)) {
     const own = await Promise.all(vocabularyFiles.map(name => exists(join(folder, name))))
     if (!own.includes(true)) continue
     const vocabulary = await loadVocabulary(folder)

@@ -1,4 +1,4 @@
-import { copyFile, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -65,6 +65,16 @@ describe('a model of the Hugging Face hub', () => {
     expect(hub.seen.length).toBe(sent)
     expect(await readdir(join(scratch, 'cache/models--google--switch-tiny'))).toEqual(
       expect.arrayContaining(['blobs', 'refs', 'snapshots']),
+    )
+  })
+
+  it('can be fine-tuned', async () => {
+    await writeFile(join(cli.folder, 'pairs.tsv'), Array.from({ length: 60 }, (_, i) => `${i}\t${i + 1}\n`).join(''))
+    const sizes = ['steps=2', 'rows=1', 'evalExamples=1'].flatMap(size => ['--set', `train.${size}`])
+    const run = await cli.run('finetune', 'google/switch-tiny', '--data', 'pairs.tsv', ...sizes)
+    expect(run, run.stderr).toMatchObject({ code: 0 })
+    expect(run.stdout).toMatch(
+      /restored 49 of 49 tensors \([\d,]+ parameters\) from google\/switch-tiny \(huggingface\)\n/,
     )
   })
 

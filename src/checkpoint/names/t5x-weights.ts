@@ -54,16 +54,16 @@ function weightsOf(path: string, reader: CheckpointReader): Weights {
 }
 
 /**
- * Writes weights as a T5X checkpoint without optimizer state. T5X itself requires the folder's name to be
- * `checkpoint_<step>`.
+ * Writes weights as a T5X checkpoint without optimizer state, and `files` (a vocabulary) beside them. T5X itself
+ * requires the folder's name to be `checkpoint_<step>`.
  */
 export async function writeT5xWeights(
   path: string,
   weights: Weights,
-  options: { dtype?: ParameterSpec['dtype']; step?: number } = {},
+  options: { dtype?: ParameterSpec['dtype']; step?: number; files?: Readonly<Record<string, Uint8Array>> } = {},
 ): Promise<void> {
   refuseCustomRouter(weights, "T5X's format")
   const infos = weights.specs.map(spec => ({ name: spec.path, dtype: options.dtype ?? spec.dtype, shape: spec.shape }))
   const entries: AsyncIterable<readonly [string, HostTensor]> = readWeights(weights, options.dtype)
-  await t5x.write(path, t5xSource({ infos, entries }, options.step ?? 0))
+  await t5x.write(path, t5xSource({ infos, entries }, options.step ?? 0), { files: options.files })
 }

@@ -26,6 +26,8 @@ const pack = promisify<Uint8Array, { level: number }, Buffer>(gzip)
 export interface T5xWriteOptions extends WriteOptions {
   /** Bytes of a chunk before compression. Default 64 MiB. */
   chunkBytes?: number
+  /** Further files of the folder by name, such as a vocabulary. T5X does not read them. */
+  files?: Readonly<Record<string, Uint8Array>>
 }
 
 /**
@@ -47,7 +49,7 @@ interface Place extends TensorInfo {
  * named by their paths in the state: T5X itself looks for the parameters under `target/` and for `state/step`.
  */
 export async function writeT5x(path: string, source: TensorSource, options: T5xWriteOptions = {}): Promise<void> {
-  const { metadata = {}, replace = false } = options
+  const { metadata = {}, replace = false, files = {} } = options
   const places = placeTensors(path, source.infos, options.chunkBytes ?? chunkBytes)
   const inline = new Map<string, HostTensor>()
   for (const { name, dtype, shape, folder } of places.values())
@@ -62,8 +64,11 @@ export async function writeT5x(path: string, source: TensorSource, options: T5xW
         if (info.folder === undefined) inline.set(info.name, tensorFromBytes(info.dtype, info.shape, bytes.slice()))
         else await writeZarr(join(temp, info.folder), info, bytes)
       }
-      const file = join(temp, 'checkpoint')
-      await withPath(file, () => writeFile(file, encodeCheckpoint(path, places, inline, metadata)))
+      const written = { ...files, checkpoint: encodeCheckpoint(path, places, inline, metadata) }
+      for (const [name, bytes] of Object.entries(written)) {
+        const file = join(temp, name)
+        await withPath(file, () => writeFile(file, bytes))
+      }
     },
     { replace },
   )

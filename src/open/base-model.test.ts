@@ -1,0 +1,52 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { writeHfWeights } from '../checkpoint/names/hf-folder.js'
+import { newWeights } from '../checkpoint/weights.js'
+import { convertWeights } from '../cli/conversion.js'
+import { baseModel, baseRouter } from '../model/presets.js'
+import { openBaseModel } from './base-model.js'
+
+describe('a model to fine-tune', () => {
+  let scratch: string
+  const at = (...names: string[]): string => join(scratch, ...names)
+  const sizes = { dModel: 16, dFf: 24, numHeads: 2, headDim: 8, numEncoderLayers: 2, numDecoderLayers: 2 }
+  const experts = { encoderSparseEvery: 2, decoderSparseEvery: 2, numExperts: 4 }
+  const model = { ...baseModel, ...sizes, ...experts, vocabSize: 384, dtype: 'float32' } as const
+
+  beforeAll(async () => {
+    scratch = await mkdtemp(join(tmpdir(), 'switchyard-base-'))
+    const tokenizer = JSON.stringify({ tokenizer_class: 'ByT5Tokenizer', extra_ids: 125 })
+    const files = { 'tokenizer_config.json': new TextEncoder().encode(tokenizer) }
+    await writeHfWeights(at('hf'), newWeights('tiny', model, baseRouter, 0), { files })
+    await convertWeights(at('hf'), at('native'), { to: 'native' })
+    await convertWeights(at('hf'), at('checkpoint_0'), { to: 't5x' })
+    await convertWeights(at('checkpoint_0'), at('back'), { to: 'safetensors' })
+  })
+  afterAll(() => rm(scratch, { recursive: true, force: true }))
+
+  it('has the same weights and vocabulary in every format, as convert writes them', async () => {
+    const path = 'decoder/layers_1/mlp/expert/wi/kernel'
+    const parts = []
+    for (const [name, container] of Object.entries({
+      hf: 'huggingface',
+      native: 'native',
+      checkpoint_0: 't5x',
+      back: 'huggingface',
+    })) {
+      const notices: string[] = []
+      const base = await openBaseModel(at(name), notice => notices.push(notice))
+      expect(base.start.weights.container).toBe(container)
+      expect(notices).toEqual([])
+      parts.push({
+        specs: base.start.weights.specs.map(spec => spec.path),
+        kernel: (await base.start.weights.read(path)).data,
+        ids: base.codec.inputs.encode('é1'),
+      })
+      await base.close()
+    }
+    expect(parts[0].ids).toEqual([198, 172, 52])
+    for (const part of parts) expect(part).toEqual(parts[0])
+  })
+})
