@@ -51,6 +51,14 @@ describe('text lines and JSON Lines', () => {
     expect(await read(jsonLinesSource(path))).toEqual([{ a: 'x', ids: [1, 2] }, { a: 'ü\n' }])
   })
 
+  it('keep all digits of integers, and nothing else changes', async () => {
+    const line =
+      '{"id": 9007199254740993, "ids": [-12345678901234567890, 7], "s": "9007199254740993\\" 1", "x": 0.12345678901234567}'
+    expect(await read(jsonLinesSource(write('long.jsonl', `${line}\n`)))).toEqual([
+      { id: 9007199254740993n, ids: [-12345678901234567890n, 7], s: '9007199254740993" 1', x: 0.12345678901234567 },
+    ])
+  })
+
   it('refuse wrong lines, with their numbers', async () => {
     const path = write('wrong.jsonl', '{"a": 1}\n{"a": \n[1]\n')
     await expect(read(jsonLinesSource(path))).rejects.toThrow(
@@ -116,6 +124,35 @@ describe('CSV and TSV', () => {
     await expect(read(csvSource(open))).rejects.toThrow(
       /open\.csv:2: a quote is opened in this record and never closed/,
     )
+  })
+})
+
+describe('files of old or foreign programs', () => {
+  it('may end their lines with CR alone, also inside of cells', async () => {
+    const path = write('mac.csv', 'text,label\r"a\rb",x\rc,y\r')
+    expect(await read(csvSource(path))).toEqual([
+      { text: 'a\nb', label: 'x' },
+      { text: 'c', label: 'y' },
+    ])
+    expect(await read(textLineSource(write('mac.txt', 'one\r\rtwo')))).toEqual(
+      ['one', '', 'two'].map(text => ({ text })),
+    )
+    expect(await read(jsonLinesSource(write('mac.jsonl', '{"a": 1}\r{"a": 2}\r')))).toEqual([{ a: 1 }, { a: 2 }])
+  })
+
+  it('are refused if their header has a name twice, and never learned with it', async () => {
+    const path = write('twice.csv', 'text,label,text\nso,x,y\nno,x,z\n')
+    await expect(read(csvSource(path))).rejects.toThrow(
+      'twice.csv:1: the header names two columns "text": rename one, or say --no-header if this line is an example',
+    )
+  })
+
+  it('are refused with NUL bytes, as UTF-16 without a byte order mark has them', async () => {
+    const utf16 = Buffer.from('text,label\na,b\n', 'utf16le')
+    const message = /1: holds a NUL byte, so this is no text file, or one in UTF-16 or UTF-32: save it as UTF-8 text/
+    for (const name of ['nul.csv', 'nul.jsonl', 'nul.tsv'])
+      await expect(read(fileSource(write(name, utf16)))).rejects.toThrow(message)
+    await expect(read(textLineSource(write('nul.txt', 'a\n\0b\n')))).rejects.toThrow(/nul\.txt:2: holds a NUL byte/)
   })
 })
 

@@ -6,21 +6,23 @@ import type { RawRecord, RecordFormat } from './records.js'
 /** Lines of text: each line is an example `{ text }`, as in SeqIO's `TextLineDataSource`. Empty lines count. */
 export const lineFormat: RecordFormat = {
   cut: cutLines,
-  parse: (bytes, where) => ({ text: decodeLine(bytes, where) }),
+  parse: (bytes, where) => ({ text: decodeText(bytes, where) }),
 }
 
 const LINE_FEED = 10
 const CARRIAGE_RETURN = 13
 
 /**
- * The lines of a file, without their ends (LF or CRLF) and without a byte order mark at the start of the file. Lines
- * are cut before they are decoded, so that an error can name the line of a bad byte.
+ * The lines of a file, without their ends and without a byte order mark at the start of the file. Lines end with LF or
+ * CRLF; with CR if the first chunk has CR and no LF, as in files of old Macs and of some spreadsheets. Lines are cut
+ * before they are decoded, so that an error can name the line of a bad byte.
  */
 export async function* cutLines(chunks: AsyncIterable<Uint8Array>, path: string): AsyncGenerator<RawRecord> {
   let parts: Uint8Array[] = []
   let length = 0
   let start = 0
   let number = 1
+  let lineEnd: number | undefined
   const take = (bytes: Uint8Array): void => {
     length += bytes.length
     if (length > MAX_RECORD_BYTES)
@@ -38,9 +40,10 @@ export async function* cutLines(chunks: AsyncIterable<Uint8Array>, path: string)
     number++
     return line
   }
-  for await (const chunk of chunks) {
+  for await (const chunk of untilLineEnd(chunks)) {
+    lineEnd ??= lineEndOf(chunk) ?? LINE_FEED
     let from = 0
-    for (let to = chunk.indexOf(LINE_FEED); to >= 0; to = chunk.indexOf(LINE_FEED, from)) {
+    for (let to = chunk.indexOf(lineEnd); to >= 0; to = chunk.indexOf(lineEnd, from)) {
       take(chunk.subarray(from, to))
       yield flush(1)
       from = to + 1
@@ -48,6 +51,26 @@ export async function* cutLines(chunks: AsyncIterable<Uint8Array>, path: string)
     if (from < chunk.length) take(chunk.subarray(from))
   }
   if (length > 0) yield flush(0)
+}
+
+/** The same bytes in chunks of which the first is as long as it takes to show how the lines end. */
+async function* untilLineEnd(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let first: Uint8Array | undefined = new Uint8Array(0)
+  for await (const chunk of chunks) {
+    const bytes: Uint8Array = first === undefined || first.length === 0 ? chunk : Buffer.concat([first, chunk])
+    const isShown: boolean = first === undefined || lineEndOf(bytes) !== undefined || bytes.length > MAX_RECORD_BYTES
+    first = isShown ? undefined : bytes
+    if (isShown) yield bytes
+  }
+  if (first !== undefined) yield first
+}
+
+/** The byte that ends the lines of a file that begins with these bytes; undefined if they do not show it. */
+function lineEndOf(bytes: Uint8Array): number | undefined {
+  if (bytes.includes(LINE_FEED)) return LINE_FEED
+  const at = bytes.indexOf(CARRIAGE_RETURN)
+  // The next byte after a last CR may be LF.
+  return at >= 0 && at < bytes.length - 1 ? CARRIAGE_RETURN : undefined
 }
 
 const hasByteOrderMark = (bytes: Uint8Array): boolean => bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf
@@ -62,6 +85,15 @@ export function decodeLine(bytes: Uint8Array, where: string): string {
   } catch {
     throw new FileError(`${where}: not valid UTF-8; save the file as UTF-8 text`)
   }
+}
+
+/** As `decodeLine`, of a file of text. Throws a FileError for NUL bytes, which no text has. */
+export function decodeText(bytes: Uint8Array, where: string): string {
+  if (bytes.includes(0))
+    throw new FileError(
+      `${where}: holds a NUL byte, so this is no text file, or one in UTF-16 or UTF-32: save it as UTF-8 text`,
+    )
+  return decodeLine(bytes, where)
 }
 
 /** The beginning of a text, quoted, for messages. */

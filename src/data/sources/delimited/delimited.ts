@@ -1,7 +1,7 @@
 import { FileError } from '../../../base/errors.js'
 import { formatBytes } from '../../../base/format.js'
 import type { RecordFormat } from '../records.js'
-import { decodeLine, excerpt } from '../text-lines.js'
+import { decodeText, excerpt } from '../text-lines.js'
 import { firstRecord } from './header.js'
 import { cutDelimited, parseCells } from './parse.js'
 import type { Dialect } from './parse.js'
@@ -73,7 +73,10 @@ function decideHeader(
 function headerColumns(path: string, cells: readonly string[]): string[] {
   const columns = cells.map((cell, i) => cell || String(i + 1))
   const twice = columns.find((column, i) => columns.indexOf(column) !== i)
-  if (twice !== undefined) throw new FileError(`${path}:1: the header names two columns "${twice}": rename one`)
+  if (twice !== undefined)
+    throw new FileError(
+      `${path}:1: the header names two columns "${twice}": rename one, or say --no-header if this line is an example`,
+    )
   return columns
 }
 
@@ -89,7 +92,7 @@ function delimitedFormat(dialect: Dialect, columns: readonly string[], header: b
     },
     parse(bytes, where) {
       if (isBlank(bytes)) return undefined
-      const record = decodeLine(bytes, where)
+      const record = decodeText(bytes, where)
       const cells = parseCells(record, dialect, where)
       if (cells.length !== columns.length) {
         const name = delimiterNames[dialect.delimiter] ?? JSON.stringify(dialect.delimiter)

@@ -34,7 +34,8 @@ const isColumnName = (cell: string, values: readonly string[]): boolean =>
 /**
  * Tells whether the first record names the columns, by itself and by the records after it:
  *
- * - Cells that are empty, equal, numbers or sentences are data, and so is a cell that its column holds again.
+ * - Cells that are empty, numbers or sentences are data, equal ones too unless they are usual names of columns; and so
+ *   is a cell that its column holds again.
  * - If all cells are usual names of columns, it is a header.
  * - A column whose other values are all of another kind than its first (numbers, labels that repeat, texts of several
  *   words) makes it a header, in a CSV file or beside a usual name.
@@ -48,10 +49,11 @@ export function firstRecord(rows: readonly (readonly string[])[], isCsv: boolean
       rows.map(row => row.slice(1)),
       isCsv,
     )
-  if (!first.every(isName) || new Set(first).size < first.length) return 'data'
+  if (!first.every(isName)) return 'data'
   const columns = first.map((_, column) => others.map(row => row[column] ?? ''))
   const isUsual = first.map((cell, column) => isColumnName(cell, columns[column]))
   if (first.every((cell, column) => isUsual[column] || weakNames.has(cell.toLowerCase()))) return 'header'
+  if (new Set(first).size < first.length) return 'data'
   if (columns.some((values, column) => values.includes(first[column]))) return 'data'
   if (!isCsv && (!isUsual.includes(true) || first.some((cell, column) => !isUsual[column] && cell.includes(' '))))
     return 'data'

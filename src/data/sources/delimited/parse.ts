@@ -16,7 +16,7 @@ export interface Dialect {
 
 const QUOTE = 34
 
-/** The cells of one record. Throws a FileError with the column for a quote that RFC 4180 does not allow. */
+/** The cells of one record. An end of a line inside a quoted cell becomes LF. Throws a FileError with the column for a quote that RFC 4180 does not allow. */
 export function parseCells(record: string, { delimiter, quoted }: Dialect, where: string): string[] {
   if (!quoted || !record.includes('"')) return record.split(delimiter)
   const cells: string[] = []
@@ -48,7 +48,7 @@ function quotedCell(record: string, start: number, where: string, column: number
     cell: record
       .slice(start + 1, end)
       .replaceAll('""', '"')
-      .replaceAll('\r\n', '\n'),
+      .replaceAll(/\r\n?/g, '\n'),
     end: end + 1,
   }
 }
@@ -70,7 +70,7 @@ export async function* cutDelimited(
       continue
     }
     open ??= { parts: [], start: line.start, length: 0, where: line.where }
-    // The bytes of the line's end, which `cutLines` has removed, belong to the cell.
+    // The end of the previous line, which `cutLines` has removed, belongs to the cell. `parseCells` reads CR as LF.
     const gap = line.start - (open.start + open.length)
     open.parts.push(gap === 2 ? CRLF : LF.subarray(0, gap), line.bytes)
     open.length += gap + line.bytes.length

@@ -2,7 +2,7 @@ import { extname } from 'node:path'
 import { FileError } from '../../../base/errors.js'
 import { cutDelimited, parseCells } from './parse.js'
 import type { Dialect } from './parse.js'
-import { decodeLine } from '../text-lines.js'
+import { decodeText } from '../text-lines.js'
 
 /** Delimiters in order of preference; a file named .csv is read by commas if both commas and tabs would do. */
 const delimiters = ['\t', ',', ';', '|'] as const
@@ -76,7 +76,7 @@ async function read(path: string, sample: Uint8Array, dialect: Dialect): Promise
   let problem: FileError | undefined
   try {
     for await (const { bytes, where } of cutDelimited(once(sample), path, dialect)) {
-      const record = decodeLine(bytes, where)
+      const record = decodeText(bytes, where)
       if (record.trim() !== '') rows.push(parseCells(record, dialect, where).map(cell => cell.trim()))
     }
     if (!whole) rows.pop()
