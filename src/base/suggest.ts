@@ -3,11 +3,11 @@ import { ConfigError } from './errors.js'
 
 /**
  * The candidate with the smallest edit distance to `word`; undefined if none is close enough for `word` to be a typing
- * error.
+ * error: at most a third of it, or two characters, but never all.
  */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   let best: string | undefined
-  let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1
+  let bestDistance = Math.min(word.length, Math.max(2, Math.floor(word.length / 3)) + 1)
   for (const candidate of candidates) {
     const distance = editDistance(word, candidate)
     if (distance < bestDistance) {

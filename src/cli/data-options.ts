@@ -38,7 +38,7 @@ export const withColumnOptions = (command: Command): Command =>
   command
     .option(
       '--input <column>',
-      'the column to answer, by its name or number (default: told by the names, or the first)',
+      'the column to answer: its name, number, or path in nested records such as translation.en (default: told by the names, or the first)',
     )
     .option('--target <column>', 'the column of the answers (default: told by the names, or the second)')
     .option('--labels <words>', 'words for labels, such as 0=negative,1=positive')

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { ConfigError, SwitchyardError } from '../base/errors.js'
-import { readAllPairs } from '../data/pairs/read.js'
+import { NO_ROWS, readAllPairs } from '../data/pairs/read.js'
 import { findFiles } from '../data/sources/find-files.js'
 import { textMetric } from '../metrics/text-metrics.js'
 import { openTextModel } from '../open/text-model.js'
@@ -32,7 +32,7 @@ export async function evaluateOnData(
   await emptyFile(json)
   const { examples, notes } = await readAllPairs(pairsFromOptions(data, columns, []).settings)
   for (const note of notes) console.error(note)
-  if (examples.length === 0) throw new SwitchyardError(`${data}: this file has no examples`)
+  if (examples.length === 0) throw new SwitchyardError(`${data}: ${NO_ROWS}`)
   const folder = await findFolder(name)
   const model = await openTextModel(folder, {
     checkpoint,

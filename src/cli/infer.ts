@@ -49,7 +49,10 @@ export const inferCommand = (): Command =>
       '--out <file>',
       'with --data: write the answers to this file, as JSON Lines. A file that a stopped command has begun is continued',
     )
-    .option('--input <column>', 'with --data: the column to answer, by its name or number (default: told by the names)')
+    .option(
+      '--input <column>',
+      'with --data: the column to answer: its name, number, or path in nested records such as translation.en (default: told by the names)',
+    )
     .option('--header', 'with --data: the first line of a CSV or TSV file names its columns (default: recognized)')
     .option('--no-header', 'with --data: the first line is an input')
     .option(

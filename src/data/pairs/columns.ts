@@ -1,4 +1,6 @@
 import { ConfigError } from '../../base/errors.js'
+import { didYouMean } from '../../base/suggest.js'
+import { isPathTo } from './nested.js'
 
 /** Usual names of the column to answer, and of the column to learn. */
 // prettier-ignore
@@ -39,14 +41,22 @@ export function chooseColumns(
       ? { input: second, target: first }
       : { input: first, target: second }
   }
-  if (chosenInput === undefined || chosenTarget === undefined || chosenInput === chosenTarget) {
+  if (columns.length < 2 && input === target)
     throw new ConfigError(
-      columns.length < 2
-        ? `${file}: has one column; expected lines of two, input TAB target, or a CSV, JSON Lines or Parquet file with a column for each`
-        : `${file}: has the columns ${columns.join(', ')}: say which to answer and which to learn, as in --input ${columns[0]} --target ${columns[1]} (task.input, task.target)`,
+      `${file}: has one column; expected lines of two, input TAB target, or a CSV, JSON Lines or Parquet file with a column for each`,
     )
-  }
+  if (chosenInput === undefined || chosenTarget === undefined || chosenInput === chosenTarget)
+    throw new ConfigError(`${file}: has the columns ${listed(columns)}: ${question(columns, input, target)}`)
   return { input: chosenInput, target: chosenTarget }
+}
+
+/** What the user has to say, if only one of the columns is given, or none of them. */
+function question(columns: readonly string[], input: string | undefined, target: string | undefined): string {
+  if (input !== undefined && input === target) return `"${input}" cannot be both the input and the target`
+  const [first, second = first] = columns.filter(column => column !== input && column !== target)
+  if (input !== undefined) return `say which to learn besides --input ${input}, as in --target ${first} (task.target)`
+  if (target !== undefined) return `say which to answer besides --target ${target}, as in --input ${first} (task.input)`
+  return `say which to answer and which to learn, as in --input ${first} --target ${second} (task.input, task.target)`
 }
 
 /**
@@ -59,18 +69,26 @@ export function chooseInput(file: string, columns: readonly string[], given: str
   const chosen = only(columns, inputNames) ?? (columns.length <= 2 ? (rest[0] ?? columns[0]) : undefined)
   if (chosen === undefined)
     throw new ConfigError(
-      `${file}: has the columns ${columns.join(', ')}: say which to answer, as in --input ${columns[0]}`,
+      `${file}: has the columns ${listed(columns)}: say which to answer, as in --input ${columns[0]}`,
     )
   return chosen
 }
 
-/** The column of that name, or with that number from 1. */
+/** The column of that name, with that number from 1, or at that path in nested records (see `valueAt`). */
 export function findColumn(file: string, columns: readonly string[], given: string): string {
   if (columns.includes(given)) return given
   const byNumber = /^\d+$/.test(given) ? columns[Number(given) - 1] : undefined
   if (byNumber !== undefined) return byNumber
-  throw new ConfigError(`${file}: has no column "${given}"; it has ${columns.join(', ')}`)
+  if (isPathTo(columns, given)) return given
+  throw new ConfigError(`${file}: has no column "${given}"; ${didYouMean(given, columns, `it has ${listed(columns)}`)}`)
 }
+
+const MOST_LISTED = 20
+
+const listed = (columns: readonly string[]): string =>
+  columns.length <= MOST_LISTED
+    ? columns.join(', ')
+    : `${columns.slice(0, MOST_LISTED).join(', ')} and ${columns.length - MOST_LISTED} more`
 
 /** The one column whose name is on the list, if there is exactly one. */
 function only(columns: readonly string[], names: readonly string[]): string | undefined {

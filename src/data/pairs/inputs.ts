@@ -1,10 +1,11 @@
+import { FileError } from '../../base/errors.js'
 import type { Dataset } from '../dataset.js'
 import { openDataFile } from '../sources/data-file.js'
 import { findFiles } from '../sources/find-files.js'
 import { openIndexedFiles } from '../sources/indexed-files.js'
 import type { RecordFormat } from '../sources/records.js'
 import { chooseInput } from './columns.js'
-import { columnText, textOf } from './read.js'
+import { columnText, NO_ROWS, shortenedNotes, textOf } from './read.js'
 
 export interface InputsOptions {
   /** The file, or a glob pattern for several. */
@@ -31,6 +32,7 @@ export interface Inputs extends Dataset<string> {
 export async function openInputs({ path, input, header, delimiter, quotes }: InputsOptions): Promise<Inputs> {
   const names = await findFiles(path)
   const given = input ?? null
+  const shortened = new Set<string>()
   const files = await Promise.all(
     names.map(async name => {
       const file = await openDataFile(name, {
@@ -46,7 +48,7 @@ export async function openInputs({ path, input, header, delimiter, quotes }: Inp
         cut: (chunks, from) => file.format.cut(chunks, from),
         parse(bytes, where) {
           const fields = file.format.parse(bytes, where)
-          return fields && { input: textOf(fields, column, `${where}: the input (${columnText(column)})`) }
+          return fields && { input: textOf(fields, column, `${where}: the input (${columnText(column)})`, shortened) }
         },
       }
       return { ...file, format, notes: [...file.notes, `${name}: ${file.description}; input: ${columnText(column)}`] }
@@ -57,9 +59,13 @@ export async function openInputs({ path, input, header, delimiter, quotes }: Inp
     index => files[index].format,
     { names: [...names] },
   )
+  if (dataset.length === 0) {
+    dataset.close()
+    throw new FileError(`${path}: ${NO_ROWS}, so there is nothing to answer`)
+  }
   return {
     length: dataset.length,
-    notes: files.flatMap(file => file.notes),
+    notes: [...files.flatMap(file => file.notes), ...shortenedNotes(shortened)],
     get: index => dataset.get(index).input as string,
     close: () => dataset.close(),
   }

@@ -5,7 +5,9 @@ import { parquetWriteBuffer } from 'hyparquet-writer'
 import { afterAll, describe, expect, it, vi } from 'vitest'
 import { ConfigError, FileError } from '../../base/errors.js'
 import { splitNames } from '../example.js'
+import { pairsTask } from '../tasks/pairs.js'
 import { chooseColumns } from './columns.js'
+import { openInputs } from './inputs.js'
 import { readPairs } from './read.js'
 import type { PairsData } from './read.js'
 import { pairsSettingsOf } from './settings.js'
@@ -73,6 +75,48 @@ describe('a file of pairs', () => {
     ])
   })
 
+  it('can have its columns in nested records, of whose lists the first items are taken', async () => {
+    const translation =
+      '{"translation": {"en": "house", "de": "Haus"}}\n{"translation": {"en": "tree", "de": "Baum"}}\n'
+    const words = [
+      ['house', 'Haus'],
+      ['tree', 'Baum'],
+    ]
+    const nested = { input: 'translation.en', target: 'translation.de' }
+    expect(all(await read('nested.jsonl', translation, nested))).toEqual(words)
+    const records = words.map(([en, de]) => ({ en, de }))
+    // Without a schema, the writer makes a column of JSON; with one, a struct.
+    const text = { type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type: 'REQUIRED' } as const
+    const schema = [
+      { name: 'root', num_children: 1 },
+      { name: 'translation', num_children: 2, repetition_type: 'REQUIRED' as const },
+      { ...text, name: 'en' },
+      { ...text, name: 'de' },
+    ]
+    for (const given of [{}, { schema }]) {
+      const parquet = parquetWriteBuffer({ columnData: [{ name: 'translation', data: records }], ...given })
+      const name = `nested${Object.keys(given).join('')}.parquet`
+      expect(all(await read(name, new Uint8Array(parquet), nested))).toEqual(words)
+    }
+    const answers =
+      '{"q": "who", "answers": {"text": ["he", "the man"], "at": [1, 2]}, "more": [{"a": "x"}, {"a": "y"}]}\n'
+    const squad = await read('squad.jsonl', answers, { input: 'q', target: 'answers.text' })
+    expect(all(squad)).toEqual([['who', 'he']])
+    expect(squad.notes.at(-1)).toBe(
+      'the first item of each list in "answers.text" is taken; "answers.text.2" is the second, and "answers.text.*" all',
+    )
+    expect(all(await read('squad.jsonl', answers, { input: 'q', target: 'answers.text.2' }))).toEqual([
+      ['who', 'the man'],
+    ])
+    expect(all(await read('squad.jsonl', answers, { input: 'more.a', target: 'more.*.a' }))).toEqual([['x', 'x y']])
+    await expect(read('squad.jsonl', answers, { input: 'q', target: 'answers' })).rejects.toThrow(
+      /squad\.jsonl:1: the target \("answers"\) is a record with the fields text, at: name one of them/,
+    )
+    await expect(read('squad.jsonl', answers, { input: 'q', target: 'answers.txt' })).rejects.toThrow(
+      'has no column "answers.txt"; did you mean answers.text?',
+    )
+  })
+
   it('names the line of a record that is wrong', async () => {
     await expect(read('wrong.tsv', 'a\tb\n \tc\nd\t\ne\n')).rejects.toThrow(
       /wrong\.tsv:2: the input \(column 1\) is empty\n.*wrong\.tsv:3: the target \(column 2\) is empty\n.*wrong\.tsv:4: expected 2 columns/,
@@ -103,6 +147,24 @@ describe('a file that cannot be read from its first record on', () => {
     writeFileSync(join(folder, `0-${name}`), content)
     writeFileSync(join(folder, `1-${name}`), '{"text": "a", "label": "x"}\n')
     await expect(readPairs(pairsSettingsOf({ path: join(folder, `[01]-${name}`) }))).rejects.toThrow(message)
+  })
+
+  it('has no rows', async () => {
+    for (const [name, content] of Object.entries({
+      'none.csv': '',
+      'blank.tsv': '\n \n',
+      'header.csv': 'text,label\n',
+      'none.jsonl': '\n',
+    })) {
+      const path = join(folder, name)
+      writeFileSync(path, content)
+      await expect(openInputs({ path })).rejects.toThrow(
+        `${path}: this file has no rows, apart from a header or empty lines, so there is nothing to answer`,
+      )
+      await expect(pairsTask(path)).rejects.toThrow(
+        `${path}: this file has no rows, apart from a header or empty lines`,
+      )
+    }
   })
 
   it('may have a first record that is long, or lacks a column', async () => {
@@ -160,6 +222,13 @@ describe('chooseColumns', () => {
     expect(() => choose(['1', '2', '3'])).toThrow(
       'f.csv: has the columns 1, 2, 3: say which to answer and which to learn, as in --input 1 --target 2',
     )
+    expect(() => choose(['id', 'text', 'label', 'tag'], 'id')).toThrow(
+      'f.csv: has the columns id, text, label, tag: say which to learn besides --input id, as in --target text (task.target)',
+    )
+    expect(() => choose(['id', 'text', 'sentence', 'x'], null, 'x')).toThrow(
+      'say which to answer besides --target x, as in --input id (task.input)',
+    )
+    expect(() => choose(['a', 'b'], 'a', 'a')).toThrow('"a" cannot be both the input and the target')
     expect(() => choose(['1'])).toThrow(/f\.csv: has one column; expected lines of two, input TAB target/)
     expect(() => choose(['text', 'a', 'b'])).toThrow(ConfigError)
   })

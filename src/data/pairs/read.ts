@@ -9,6 +9,7 @@ import { findFiles } from '../sources/find-files.js'
 import { openIndexedFiles } from '../sources/indexed-files.js'
 import type { RecordFormat } from '../sources/records.js'
 import { chooseColumns, findColumn } from './columns.js'
+import { valueAt } from './nested.js'
 import type { PairColumns } from './columns.js'
 import type { PairsSettings } from './settings.js'
 
@@ -64,6 +65,7 @@ async function readFiles(pattern: string, settings: PairsSettings): Promise<Pair
   const files: DataFile[] = []
   const formats: RecordFormat[] = []
   const notes: string[] = []
+  const shortened = new Set<string>()
   let columns: PairColumns | undefined
   for (const name of await findFiles(pattern)) {
     const file = await openDataFile(name, {
@@ -81,7 +83,7 @@ async function readFiles(pattern: string, settings: PairsSettings): Promise<Pair
     const chosen = chooseColumns(name, file.columns, settings)
     columns ??= chosen
     files.push(file)
-    formats.push(pairFormat(file, chosen, settings))
+    formats.push(pairFormat(file, chosen, settings, shortened))
     notes.push(`${name}: ${file.description}; input: ${columnText(chosen.input)}, target: ${columnText(chosen.target)}`)
   }
   const dataset = await openIndexedFiles(
@@ -92,7 +94,11 @@ async function readFiles(pattern: string, settings: PairsSettings): Promise<Pair
   const pairs: Pair[] = []
   for (let i = 0; i < dataset.length; i++) pairs.push(dataset.get(i) as unknown as Pair)
   dataset.close()
-  return { pairs, columns: columns ?? { input: '1', target: '2' }, notes: summed(notes) }
+  return {
+    pairs,
+    columns: columns ?? { input: '1', target: '2' },
+    notes: [...summed(notes), ...shortenedNotes(shortened)],
+  }
 }
 
 /** Names of columns are quoted, numbers are not. */
@@ -103,7 +109,14 @@ const summed = (notes: readonly string[]): readonly string[] =>
   notes.length <= 4 ? notes : [...notes.slice(0, 3), `... and ${formatCount(notes.length - 3)} more such lines`]
 
 /** The format of a file, with records made into pairs. */
-function pairFormat(file: DataFile, { input, target }: PairColumns, { split, labels }: PairsSettings): RecordFormat {
+function pairFormat(
+  file: DataFile,
+  { input, target }: PairColumns,
+  { split, labels }: PairsSettings,
+  shortened: Set<string>,
+): RecordFormat {
+  const text = (fields: Fields, column: string, what: string): string =>
+    textOf(fields, column, `${what} (${columnText(column)})`, shortened)
   const splitColumn = split === null ? undefined : findColumn(file.name, file.columns, split)
   return {
     cut: (chunks, path) => file.format.cut(chunks, path),
@@ -111,19 +124,32 @@ function pairFormat(file: DataFile, { input, target }: PairColumns, { split, lab
       const fields = file.format.parse(bytes, where)
       if (fields === undefined) return undefined
       return {
-        input: textOf(fields, input, `${where}: the input (${columnText(input)})`),
-        target: labelOf(textOf(fields, target, `${where}: the target (${columnText(target)})`), labels, where),
+        input: text(fields, input, `${where}: the input`),
+        target: labelOf(text(fields, target, `${where}: the target`), labels, where),
         ...(splitColumn !== undefined && {
-          split: splitNamed(textOf(fields, splitColumn, `${where}: the split (${columnText(splitColumn)})`), where),
+          split: splitNamed(text(fields, splitColumn, `${where}: the split`), where),
         }),
       }
     },
   }
 }
 
-/** The text of a field. A list, such as of words or tags, is joined by spaces. */
-export function textOf(fields: Fields, column: string, what: string): string {
-  const value: FieldValue | undefined = Object.hasOwn(fields, column) ? fields[column] : undefined
+/** For messages about files of which nothing can be used. */
+export const NO_ROWS = 'this file has no rows, apart from a header or empty lines'
+
+/** Says of which columns lists were cut to their first items. */
+export const shortenedNotes = (columns: ReadonlySet<string>): string[] =>
+  Array.from(
+    columns,
+    column => `the first item of each list in "${column}" is taken; "${column}.2" is the second, and "${column}.*" all`,
+  )
+
+/**
+ * The text of a column (see `valueAt`). A list, such as of words or tags, is joined by spaces. The column is added to
+ * `shortened` if the first of several items was taken.
+ */
+export function textOf(fields: Fields, column: string, what: string, shortened?: Set<string>): string {
+  const value = valueAt(fields, column, () => shortened?.add(column))
   const text = value === undefined ? '' : plainText(value, what).trim()
   if (text === '') throw new FileError(`${what} is ${value === undefined ? 'missing' : 'empty'}`)
   return text
@@ -133,7 +159,9 @@ function plainText(value: FieldValue, what: string): string {
   if (typeof value !== 'object') return String(value)
   if (Symbol.iterator in value)
     return Array.from(value as Iterable<FieldValue>, item => plainText(item, what)).join(' ')
-  throw new FileError(`${what} is an object: expected text, a number or a list of them`)
+  throw new FileError(
+    `${what} is a record with the fields ${Object.keys(value).join(', ')}: name one of them, with a dot before it`,
+  )
 }
 
 function labelOf(target: string, labels: PairsSettings['labels'], where: string): string {

@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { FileError } from '../../base/errors.js'
 import { withPath } from '../../base/system-errors.js'
 import { cachedCopy } from './cache.js'
+import { columnsOf } from './columns.js'
 import { unpacked } from './compression.js'
 import { openDelimited } from './delimited/delimited.js'
 import type { DelimitedOptions } from './delimited/delimited.js'
@@ -25,7 +26,7 @@ export interface DataFileOptions extends DelimitedOptions {
   readonly format?: FileFormat
   /** The features of tf.train.Example. Default: all that a record has. */
   readonly features?: Readonly<Record<string, FeatureType>>
-  /** The columns of a Parquet file that are read. Default: all. */
+  /** The columns of a Parquet file that are read; `a.b` reads all of `a`. Default: all. */
   readonly columns?: readonly string[]
   /** Chooses the columns of a Parquet file that are read, from all that it has. */
   readonly select?: (columns: readonly string[]) => readonly string[]
@@ -40,7 +41,10 @@ export interface DataFile {
   /** The file that is read: the same, or a copy that has random access. */
   readonly path: string
   readonly format: RecordFormat
-  /** The names of its columns; of JSON Lines and TFRecord, those of its first records. None: the file is empty. */
+  /**
+   * The names of its columns; of JSON Lines and TFRecord, those of its first records. Fields of nested records are
+   * named by their paths: `translation.en`. None: the file is empty.
+   */
   readonly columns: readonly string[]
   /** What was recognized, for a user: `JSON Lines`, `comma-separated, with a header line (text, label)`. */
   readonly description: string
@@ -77,15 +81,18 @@ async function openParquet(
 ): Promise<DataFile> {
   const { parquetColumns, parquetRows } = await import('./parquet.js')
   const columns = await parquetColumns(path)
-  const selected = options.columns ?? options.select?.(columns)
-  const copy = await cachedCopy(resolve(path), `parquet ${JSON.stringify(selected ?? null)}`, to =>
-    writeValues(to, parquetRows(path, selected)),
+  const paths = [...columns.values()].flat()
+  const selected = options.columns ?? options.select?.(paths)
+  // Of a nested record, all fields are read.
+  const read = selected && [...columns.keys()].filter(name => selected.some(path => `${path}.`.startsWith(`${name}.`)))
+  const copy = await cachedCopy(resolve(path), `parquet ${JSON.stringify(read ?? null)}`, to =>
+    writeValues(to, parquetRows(path, read)),
   )
   return {
     name,
     path: copy.path,
     format: valueFormat(number => `${name}: row ${number + 1}`),
-    columns: selected ?? columns,
+    columns: selected ?? paths,
     description: 'Parquet',
     notes: [
       ...notes,
@@ -126,7 +133,7 @@ async function withColumns(file: Omit<DataFile, 'columns'>): Promise<DataFile> {
     for await (const { bytes, where } of file.format.cut(readChunks(file.path, file.name), file.name)) {
       const record = file.format.parse(bytes, where)
       if (record === undefined) continue
-      for (const column of Object.keys(record)) columns.add(column)
+      for (const column of columnsOf(record)) columns.add(column)
       if (++records === RECORDS_WITH_COLUMNS) break
     }
   } catch (error) {

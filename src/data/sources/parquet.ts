@@ -1,21 +1,43 @@
 import { open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { parquetMetadataAsync, parquetReadObjects, parquetSchema } from 'hyparquet'
-import type { AsyncBuffer, FileMetaData } from 'hyparquet'
+import type { AsyncBuffer, FileMetaData, SchemaTree } from 'hyparquet'
 import { FileError } from '../../base/errors.js'
 import { formatBytes } from '../../base/format.js'
 import { withPath } from '../../base/system-errors.js'
 import type { Fields, FieldValue } from '../preprocessor.js'
+import { columnsOf } from './columns.js'
 import { decodeLine } from './text-lines.js'
 
 /** A row group is read as a whole, so this bounds the memory. Writers make groups of up to about 1 GiB. */
 const MAX_GROUP_BYTES = 2 ** 32
 
-/** The names of a Parquet file's columns. Throws a FileError if it is not a Parquet file, or damaged. */
-export async function parquetColumns(path: string): Promise<string[]> {
-  return withParquet(path, ({ metadata }) =>
-    Promise.resolve(parquetSchema(metadata).children.map(({ element }) => element.name)),
-  )
+/**
+ * The names of a Parquet file's columns; for each, the paths of the fields of its records (`translation.en`), or its
+ * name alone. Throws a FileError if it is not a Parquet file, or damaged.
+ */
+export async function parquetColumns(path: string): Promise<ReadonlyMap<string, readonly string[]>> {
+  const { compressors } = await import('hyparquet-compressors')
+  return withParquet(path, async parquet => {
+    const { children } = parquetSchema(parquet.metadata)
+    const columns = new Map(children.map(node => [node.element.name, pathsOf(node)]))
+    // The schema does not say what is inside of JSON: the first row shows it.
+    const json = children.filter(({ element }) => isJson(element)).map(({ element }) => element.name)
+    const [row] = json.length > 0 ? await parquetReadObjects({ ...parquet, columns: json, rowEnd: 1, compressors }) : []
+    if (row !== undefined)
+      for (const name of json) columns.set(name, columnsOf(fieldsOf({ [name]: row[name] }, `${path}: row 1`)))
+    return columns
+  })
+}
+
+const isJson = ({ converted_type, logical_type }: SchemaTree['element']): boolean =>
+  [converted_type, logical_type?.type].some(type => type === 'JSON' || type === 'VARIANT')
+
+/** The paths of a column's fields. The two inner levels of a list, and the entries of a map, are no fields. */
+function pathsOf({ element, children }: SchemaTree): string[] {
+  const kind = element.converted_type ?? element.logical_type?.type
+  const fields = kind === 'LIST' ? (children[0]?.children[0]?.children ?? []) : kind?.startsWith('MAP') ? [] : children
+  return fields.length === 0 ? [element.name] : fields.flatMap(pathsOf).map(path => `${element.name}.${path}`)
 }
 
 /**

@@ -5,7 +5,7 @@ import { symbolErrorRate, wrongAnswerRate } from '../../metrics/error-rates.js'
 import type { Metric } from '../../metrics/metric.js'
 import { symbolsOf } from '../../text/symbols.js'
 import type { Vocabulary } from '../../text/vocabulary.js'
-import { readPairs } from '../pairs/read.js'
+import { NO_ROWS, readPairs } from '../pairs/read.js'
 import { pairsSettings, pairsSettingsOf } from '../pairs/settings.js'
 import type { PairsSettings } from '../pairs/settings.js'
 import type { Example, SplitName } from '../example.js'
@@ -101,7 +101,7 @@ function checkTrainable(path: string, examples: Readonly<Record<SplitName, reado
   if (train.length > 0) return
   throw new FileError(
     all === 0
-      ? `${path}: this file has no examples; each line must be: input TAB target, or a record of CSV, JSON Lines or Parquet`
+      ? `${path}: ${NO_ROWS}; each must be: input TAB target, or a record of CSV, JSON Lines or Parquet`
       : `${path}: none of its ${all} examples fell into the training split; add more examples`,
   )
 }
