@@ -14,6 +14,7 @@ import type { Fields, FieldValue } from '../data/preprocessor.js'
 import { leafTasks } from '../data/mixture.js'
 import { splitNames } from '../data/example.js'
 import type { Task } from '../data/task.js'
+import { taskNotes } from '../data/task-notes.js'
 import { pairsTask } from '../data/tasks/pairs.js'
 import { coverageOf } from '../data/tokenizers/coverage.js'
 import type { RunConfig } from '../train/config.js'
@@ -40,7 +41,7 @@ export async function inspectData(name: string | undefined, options: InspectData
   const { task, config } = await taskAndConfig(name, options)
   const { seed, inputLength, targetLength } = config.train
   const lengths = { inputs: inputLength, targets: targetLength }
-  for (const note of task.notes ?? []) console.log(note)
+  for (const note of taskNotes(task)) console.log(note)
   if (task.members) console.log(`${task.name}: a mixture of ${leafTasks(task).length} tasks`)
   for (const leaf of leafTasks(task)) console.log(countsText(leaf, lengths))
   console.log()

@@ -5,6 +5,8 @@ import { formatCount } from '../base/format.js'
 import { nextFreeFolder } from '../checkpoint/atomic.js'
 import { listCheckpoints } from '../checkpoint/run-folder.js'
 import { RunLock } from '../checkpoint/run-lock.js'
+import { suggestedInputs } from '../data/suggested-inputs.js'
+import { taskNotes } from '../data/task-notes.js'
 import { countActiveParameters, countParameters, declareParameters } from '../model/parameters.js'
 import type { RunConfig } from '../train/config.js'
 import type { CustomModelValues } from '../train/loss.js'
@@ -110,7 +112,7 @@ async function removeUnused(folder: string, lock: RunLock): Promise<void> {
 
 /** Prints how the data was read, and the sizes of the data and the model. */
 function describeRun({ task, config: { model, router, train } }: Trainer): void {
-  for (const note of task.notes ?? []) console.log(note)
+  for (const note of taskNotes(task)) console.log(note)
   const specs = declareParameters(model, router)
   const examples = task.split('train')
   const { inputLength, targetLength } = train
@@ -135,9 +137,11 @@ async function conclude({ trainer, folder, values }: Run): Promise<void> {
   if (!evaluated) console.log('\nno example fell into the held-out split, so there is nothing to evaluate on')
   const name = shellWord(folder)
   const longer = `train --resume ${name} --set train.steps=${4 * config.train.steps}`
-  const { inputs, train: larger = longer } = task.suggestions
+  const larger = task.suggestions?.train?.replaceAll(/\bRUN\b/g, name) ?? longer
   const commands = [
-    `infer ${name} ${inputs.map(shellWord).join(' ')}`,
+    `infer ${name} ${suggestedInputs(task)
+      .map(input => shellWord(input))
+      .join(' ')}`,
     ...(evaluated ? [`eval ${name}`] : []),
     config.from === null ? larger : longer,
   ]

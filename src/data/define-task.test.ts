@@ -4,6 +4,9 @@ import { predictionMetric } from '../metrics/metric.js'
 import { CharacterVocabulary } from '../text/symbols.js'
 import { ByteVocabulary } from '../text/bytes.js'
 import { defineTask } from './define-task.js'
+import type { TaskParts } from './define-task.js'
+import { taskNotes } from './task-notes.js'
+import type { Task } from './task.js'
 import type { Fields, Preprocessor } from './preprocessor.js'
 import { ExampleSeeds } from './random/seed-counter.js'
 import { splitOf } from './example.js'
@@ -33,6 +36,18 @@ const randomTarget: Preprocessor = {
     const own = new ExampleSeeds(seeds, 1)
     return { length: dataset.length, get: i => ({ ...dataset.get(i), targets: Int32Array.of(own.get(i)[0] % 1000) }) }
   },
+}
+
+/** Token ids in the place of the texts. */
+const tokenized: Preprocessor = {
+  name: 'tokenized',
+  apply: dataset => ({
+    length: dataset.length,
+    get: i => {
+      const ids = Int32Array.from(vocabulary.encode(dataset.get(i).text as string))
+      return { inputs: ids, targets: ids }
+    },
+  }),
 }
 
 describe('defineTask', () => {
@@ -94,6 +109,88 @@ describe('defineTask', () => {
     expect(task.split('validation')[1]).toMatchObject({ input: 'number 6', target: '6' })
     expect(task.tokens('validation').get(1)).toEqual({ inputs: Int32Array.of(1), targets: Int32Array.of(7) })
     expect([task.metrics, task.units.many, task.postprocess?.('12', {} as never)]).toEqual([[hits], 'rows', 12])
+  })
+
+  it('takes splits that a source lacks from its training split, and says so', async () => {
+    const parts = (splits: string[], splitBy?: null) => ({
+      name: 'lacking',
+      source: functionSource('rows', split => (split === 'train' ? rows : rows.slice(0, 3)), { splits }),
+      preprocessors: [toFields],
+      features,
+      ...(splitBy === null && { splitBy }),
+    })
+    const hashed = (split: string) => rows.filter(({ text }) => splitOf(text as string) === split).length
+    const sizes = (task: Task) => (['train', 'validation', 'test'] as const).map(split => task.tokens(split).length)
+    const noValidation = await defineTask(parts(['train', 'test'])).load()
+    expect(sizes(noValidation)).toEqual([rows.length - hashed('validation'), hashed('validation'), 3])
+    expect(noValidation.notes).toEqual([
+      `the source rows has no validation split: ${hashed('validation')} of its training examples are taken, by a hash of their text (splitBy: null leaves them in training)`,
+    ])
+    // Its three test examples are the first ones of its training split.
+    expect(taskNotes(noValidation).at(-1)).toMatch(
+      /^warning: 3 of \d+ held-out examples have inputs that are trained on as well/,
+    )
+    const noTest = await defineTask(parts(['train', 'valid'])).load()
+    expect(sizes(noTest)).toEqual([rows.length - hashed('test'), 3, hashed('test')])
+    const undivided = await defineTask(parts(['train', 'test'], null)).load()
+    expect([sizes(undivided), undivided.notes]).toEqual([[rows.length, 0, 3], []])
+  })
+
+  it('names the task and the part that returns a value of a wrong kind', async () => {
+    const load = (given: object): Promise<Task> =>
+      defineTask({ name: 'odd', source: functionSource('rows', () => rows), features, ...given } as TaskParts).load()
+    const from = (returned: unknown): object => ({ source: functionSource('mine', () => returned as Fields[]) })
+    const form = 'expected a list of examples, something to iterate over, or { length, get(index) }'
+    await expect(load(from(undefined))).rejects.toThrow(
+      `the task odd: the source mine: its function returned undefined: ${form}`,
+    )
+    await expect(load(from('rows.csv'))).rejects.toThrow('returned the text "rows.csv"')
+    await expect(load(from(7))).rejects.toThrow('returned a number')
+    await expect(load(from({ rows }))).rejects.toThrow('returned an object with the keys rows')
+    await expect(load(from([{ text: 'a' }, 'b']))).rejects.toThrow(
+      'the task odd: the source mine: example 1 is the text "b": expected fields by name',
+    )
+    await expect(load(from(new Set(['b'])))).rejects.toThrow('example 0 is the text "b"')
+    await expect(load({ source: { name: 'own', splits: null, open: () => Promise.resolve(rows) } })).rejects.toThrow(
+      'the task odd: the source own returned a list of 400 from `open`',
+    )
+    const stage = (apply: () => unknown): object => ({ preprocessors: [toFields, { name: 'mine', apply }] })
+    await expect(load(stage(() => undefined))).rejects.toThrow(
+      'the task odd: its preprocessor mine returned undefined: expected a dataset, { length, get(index) }',
+    )
+    const lost = await load(stage(() => ({ length: 3, get: () => undefined })))
+    expect(() => lost.tokens('train').get(2)).toThrow(
+      'the task odd: its preprocessor mine gave undefined for example 2: expected fields by name',
+    )
+    expect(() => load({ metrics: [() => 1] })).toThrow('the task odd: metric 1 has no function `compute`')
+    expect(() => load({ postprocess: 'lower' })).toThrow('the task odd: postprocess is the text "lower"')
+    expect(() => load({ source: 'rows.csv' })).toThrow('the task odd: its source has no function `open`')
+  })
+
+  it('says which examples have no target', async () => {
+    const source = functionSource('rows', () =>
+      rows.map((row, i) => (i % 150 === 7 ? { inputs: row.text } : { inputs: row.text, targets: row.value }) as Fields),
+    )
+    const task = await defineTask({ name: 'some', source, features, splitBy: () => 'always in training' }).load()
+    expect(() => task.split('train')).toThrow(
+      'the task some: 3 of the 400 train examples have no text for an answer; the first is example 7, without text in "targets": "{\\"inputs\\":\\"number 7\\"}"',
+    )
+    expect(task.split('test')).toEqual([])
+  })
+
+  it('knows by its content hash when a later example has changed', async () => {
+    const hashOf = async (changed: Fields[], random: boolean) => {
+      const source = functionSource('rows', () => changed)
+      const preprocessors = random ? [toFields, randomTarget] : [tokenized]
+      const task = await defineTask({ name: 'random', source, preprocessors, features, splitBy: () => 'train' }).load()
+      expect(task.isRandom).toBe(random)
+      return task.contentHash!()
+    }
+    const changed = rows.map((row, i) => (i === 333 ? { ...row, text: 'another' } : row))
+    for (const random of [true, false]) {
+      expect(await hashOf(rows, random)).toBe(await hashOf([...rows], random))
+      expect(await hashOf(changed, random)).not.toBe(await hashOf(rows, random))
+    }
   })
 
   it('encodes texts by the codec of a model that was trained before', async () => {

@@ -4,11 +4,13 @@ import { symbolErrorRate, wrongAnswerRate } from '../metrics/error-rates.js'
 import type { Metric } from '../metrics/metric.js'
 import { symbolsOf } from '../text/symbols.js'
 import type { Postprocessor } from './postprocessors/postprocessor.js'
+import { describeValue } from './returned.js'
 import { preprocessedTask } from './preprocessed-task.js'
 import type { TaskFeatures } from './preprocessed-task.js'
-import type { Fields, Preprocessor } from './preprocessor.js'
+import type { Preprocessor } from './preprocessor.js'
 import type { Source } from './sources/source.js'
 import { openSplits } from './splits.js'
+import type { OpenedSplits, SplitBy } from './splits.js'
 import { taskCodec } from './task.js'
 import type { Task, TaskCodec, TaskConfig } from './task.js'
 
@@ -26,7 +28,7 @@ export interface TaskDefinition {
 /** What a task is made of, in SeqIO's form. */
 export interface TaskParts {
   readonly name: string
-  /** Where the examples come from. One without splits is split by `splitBy`. */
+  /** Where the examples come from. Splits that it does not have are taken by `splitBy`. */
   readonly source: Source
   /**
    * Turn the source's examples into `inputs` and `targets`, in this order. If these are text in the end, they are
@@ -48,10 +50,11 @@ export interface TaskParts {
   /** Whether users' inputs are lower-cased. Default: false. */
   readonly lowercase?: boolean
   /**
-   * The text by which an example of a source without splits gets its split (5% test, 1% validation, the rest train):
-   * examples with equal texts are in one split. Default: the field `inputs`, `input` or `text`, or all fields.
+   * The text by which an example gets its split, if the source has no test split (5%) or no validation split (1%):
+   * examples with equal texts are in one split. Default: the field `inputs`, `input` or `text`, or all fields. null: a
+   * source's own splits are not divided, as in SeqIO.
    */
-  readonly splitBy?: (example: Fields) => string
+  readonly splitBy?: SplitBy
 }
 
 /**
@@ -81,12 +84,19 @@ const partNames = Object.keys({
 /** Throws a ConfigError for parts that a program in JavaScript, or a cast, has misspelt. */
 function checkParts(parts: TaskParts): void {
   checkKeys(parts, partNames, `the task ${parts.name} has no part`)
-  parts.preprocessors?.forEach((preprocessor, i) => {
-    if (typeof (preprocessor as Partial<Preprocessor> | undefined)?.apply !== 'function')
-      throw new ConfigError(
-        `the task ${parts.name}: preprocessor ${i + 1} has no function \`apply\`: a preprocessor is { name, apply(dataset, context) }`,
-      )
-  })
+  const require = (what: string, value: unknown, name: string, form: string): void => {
+    if (typeof (value as Record<string, unknown> | undefined)?.[name] !== 'function')
+      throw new ConfigError(`the task ${parts.name}: ${what} has no function \`${name}\`: ${form}`)
+  }
+  require('its source', parts.source, 'open', 'a source is made by fileSource, csvSource, functionSource ...')
+  for (const [i, preprocessor] of (parts.preprocessors ?? []).entries())
+    require(`preprocessor ${i + 1}`, preprocessor, 'apply', 'a preprocessor is { name, apply(dataset, context) }')
+  for (const [i, metric] of (parts.metrics ?? []).entries())
+    require(`metric ${i + 1}`, metric, 'compute', 'predictionMetric(function) and scoreMetric(function) make metrics')
+  if (parts.postprocess !== undefined && typeof parts.postprocess !== 'function')
+    throw new ConfigError(
+      `the task ${parts.name}: postprocess is ${describeValue(parts.postprocess)}: expected a function of a text`,
+    )
 }
 
 /** Throws a ConfigError for a name that could not be part of a run's folder. */
@@ -114,6 +124,7 @@ export async function loadParts(parts: TaskParts, config: TaskConfig, codec?: Ta
       lowercase: parts.lowercase,
     })
   const symbols = symbolsOf(own.targets)
+  const { splits, notes, digest } = await openNamed(parts)
   return preprocessedTask({
     facts: {
       name: parts.name,
@@ -125,10 +136,22 @@ export async function loadParts(parts: TaskParts, config: TaskConfig, codec?: Ta
         wrongAnswerRate('wrong answers', symbols),
       ],
       postprocess: parts.postprocess,
-      suggestions: parts.suggestions ?? { inputs: ['your input'] },
+      suggestions: parts.suggestions,
+      notes,
     },
-    splits: await openSplits(parts.source, parts.splitBy),
+    splits,
+    digest,
     preprocessors: parts.preprocessors ?? [],
     features,
   })
+}
+
+/** Opens the splits of a task. An error of the user's own source names the task as well. */
+async function openNamed({ name, source, splitBy }: TaskParts): Promise<OpenedSplits> {
+  try {
+    return await openSplits(source, splitBy)
+  } catch (error) {
+    if (error instanceof ConfigError) throw new ConfigError(`the task ${name}: ${error.message}`, { cause: error })
+    throw error
+  }
 }

@@ -5,6 +5,7 @@ import type { PackedFeatures } from './converters/batch.js'
 import type { TokenExample } from './features.js'
 import { OpenRows } from './open-rows.js'
 import type { PackedSize } from './open-rows.js'
+import { otherExamples } from './streams/example-stream.js'
 import type { ExampleStream, StreamOptions, Ticket } from './streams/example-stream.js'
 import { StoredEpochs, storeExamples } from './streams/stored-epochs.js'
 
@@ -102,11 +103,7 @@ export class TrainIterator {
     const result = stateSchema.safeParse(saved)
     if (!result.success) throw new ConfigError(`not the state of a data iterator: ${z.prettifyError(result.error)}`)
     const { seed, fingerprint, carried, ...position } = result.data
-    if (fingerprint !== this.stream.fingerprint) {
-      throw new ConfigError(
-        'the training examples differ from those that this run began with; resuming needs the same data, vocabulary and lengths. With other data, go on from its weights: switchyard finetune RUN --data FILE',
-      )
-    }
+    if (fingerprint !== this.stream.fingerprint) throw otherExamples()
     if (seed !== this.options.seed)
       throw new ConfigError(`this run began with the data seed ${seed}, not ${this.options.seed}`)
     this.stream.restore(position)

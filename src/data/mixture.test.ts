@@ -24,6 +24,8 @@ const counting = (name: string, count: number): TaskDefinition =>
       },
     ),
     features: { inputs: { vocabulary }, targets: { vocabulary } },
+    // As in SeqIO: all training examples stay.
+    splitBy: null,
   })
 
 describe('defineMixture', () => {

@@ -1,4 +1,6 @@
 import { ConfigError } from '../base/errors.js'
+import { formatCount } from '../base/format.js'
+import { HASH_SEED, hashStep, hashText, mix32 } from '../base/hash.js'
 import { EOS_ID } from '../text/vocabulary.js'
 import type { Dataset } from './dataset.js'
 import type { Feature, Fields, FieldValue, Preprocessor, SeedCounter } from './preprocessor.js'
@@ -6,10 +8,13 @@ import type { TokenFields } from './packing/segments.js'
 import { seqioPipeline } from './pipeline.js'
 import { mapPreprocessor } from './preprocessors/seqio/map-preprocessor.js'
 import { MapSeedCounter } from './random/seed-counter.js'
+import { checkedPreprocessor, fieldsAsText } from './returned.js'
+import { excerpt } from './sources/text-lines.js'
 import { mergeInputs } from './example.js'
 import type { Example, SplitName } from './example.js'
 import type { Splits } from './splits.js'
 import { storeFields } from './streams/stored-fields.js'
+import type { StoredFields } from './streams/stored-fields.js'
 import type { Task, TokenOptions } from './task.js'
 
 /** How both sides of a task's examples become tokens. */
@@ -21,20 +26,29 @@ export interface TaskFeatures {
 
 /** The parts of a task that is made by `preprocessedTask`. */
 export interface PreprocessedParts {
-  readonly facts: Omit<Task, 'split' | 'stages' | 'tokens' | 'seqioExamples' | 'isRandom' | 'inputExamples' | 'members'>
+  readonly facts: Omit<
+    Task,
+    'split' | 'stages' | 'tokens' | 'seqioExamples' | 'contentHash' | 'isRandom' | 'inputExamples' | 'members'
+  >
   readonly splits: Splits
+  /** A hash of the source's content, if it has one. */
+  readonly digest?: string
   readonly preprocessors: readonly Preprocessor[]
   readonly features: TaskFeatures
 }
 
 type Lengths = TokenOptions['lengths']
 
+/** A split whose first examples have no texts has none: it is not read to its end. */
+const MOST_WITHOUT_TEXT = 100
+
 /** Texts are never cut to these lengths; preprocessors that make tokens need some. */
 const TEXT_LENGTHS = { inputs: 512, targets: 512 }
 
 /** A task whose examples come from a source and are transformed by preprocessors. */
-export function preprocessedTask({ facts, splits, preprocessors, features }: PreprocessedParts): Task {
+export function preprocessedTask({ facts, splits, digest, features, ...parts }: PreprocessedParts): Task {
   const { name, codec } = facts
+  const preprocessors = parts.preprocessors.map(preprocessor => checkedPreprocessor(name, preprocessor))
   const stages = (from: number, to: number, dataset: Dataset<Fields>, seeds: SeedCounter, lengths: Lengths) => {
     const context = { seeds, lengths: lengths ? { ...lengths } : null, features: { ...features } }
     return preprocessors.slice(from, to).reduce((data, preprocessor) => preprocessor.apply(data, context), dataset)
@@ -44,8 +58,8 @@ export function preprocessedTask({ facts, splits, preprocessors, features }: Pre
     (count, seeds) => stages(0, count, splits.train, seeds, TEXT_LENGTHS),
     preprocessors,
   )
-  const stored = new Map<string, Dataset<Fields>>()
-  const storedStages = (split: SplitName, lengths: Lengths): Dataset<Fields> => {
+  const stored = new Map<string, StoredFields>()
+  const storedStages = (split: SplitName, lengths: Lengths): StoredFields => {
     const key = JSON.stringify([split, lengths])
     const dataset =
       stored.get(key) ?? storeFields(stages(0, firstRandom, splits[split], new MapSeedCounter(0), lengths))
@@ -80,12 +94,23 @@ export function preprocessedTask({ facts, splits, preprocessors, features }: Pre
   const textExamples = (split: SplitName): Example[] => {
     const dataset = apply(split, 0, TEXT_LENGTHS)
     const examples: Example[] = []
+    const lacking: { index: number; side: string; fields: Fields }[] = []
     for (let i = 0; i < dataset.length; i++) {
       const fields = dataset.get(i)
       const input = fields.inputs_pretokenized ?? fields.inputs
       const target = fields.targets_pretokenized ?? fields.targets
-      if (typeof input !== 'string' || typeof target !== 'string') return []
-      examples.push({ input: codec.prepare(input), target, alternatives: textsOf(fields.alternatives), fields })
+      if (typeof input === 'string' && typeof target === 'string')
+        examples.push({ input: codec.prepare(input), target, alternatives: textsOf(fields.alternatives), fields })
+      else lacking.push({ index: i, side: typeof input === 'string' ? 'targets' : 'inputs', fields })
+      // Tasks such as span corruption have no texts at all.
+      if (examples.length === 0 && lacking.length === MOST_WITHOUT_TEXT) return []
+    }
+    if (examples.length === 0) return []
+    if (lacking.length > 0) {
+      const [{ index, side, fields }] = lacking
+      throw new ConfigError(
+        `the task ${name}: ${formatCount(lacking.length)} of the ${formatCount(dataset.length)} ${split} examples have no text for an answer; the first is example ${index}, without text in "${side}": ${excerpt(fieldsAsText(fields))}. Leave such examples out by a preprocessor (filter), or give them all texts`,
+      )
     }
     // A postprocessor and a metric of scores tell what belongs together: candidate answers to one input stay apart.
     const isMerged = split !== 'train' && !facts.postprocess && facts.metrics.every(({ input }) => input !== 'scores')
@@ -97,6 +122,8 @@ export function preprocessedTask({ facts, splits, preprocessors, features }: Pre
     ...facts,
     isRandom,
     inputExamples: splits.train.length,
+    contentHash: ({ lengths } = {}) =>
+      storedStages('train', lengths).hash?.() ?? (digest === undefined ? hashOf(splits.train) : hashText(digest)),
     split(split) {
       const examples = known.get(split) ?? textExamples(split)
       known.set(split, examples)
@@ -143,6 +170,13 @@ function firstThatTakesSeeds(
     if (seeds.next !== 0) return count - 1
   }
   return length
+}
+
+/** A 32-bit hash of all examples. */
+function hashOf(examples: Dataset<Fields>): number {
+  let hash = hashStep(HASH_SEED, examples.length)
+  for (let i = 0; i < examples.length; i++) hash = hashStep(hash, hashText(fieldsAsText(examples.get(i))))
+  return mix32(hash)
 }
 
 function encode({ vocabulary, addEos = true }: Feature, text: string): Int32Array {

@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { ConfigError, FileError } from '../base/errors.js'
 import { splitOf } from './example.js'
+import { suggestedInputs } from './suggested-inputs.js'
+import { taskNotes } from './task-notes.js'
 import { makeTask, readCodec, saveCodec, taskCodec } from './task.js'
 import { g2pTask } from './tasks/g2p.js'
 import { pairsSettingsOf } from './pairs/settings.js'
@@ -110,12 +112,12 @@ describe('pairsTask', () => {
   it('proposes a held-out input, and warns of those that are trained on as well', async () => {
     const test = write('seen.tsv', ['a\tx', 'new $(word)\ty', 'new word\ty'])
     const task = await pairsTask(pairsSettingsOf({ path: write('train.tsv', ['a\tx', 'b\ty']), test }))
-    expect(task.suggestions.inputs).toEqual(['a'])
-    expect(task.notes?.at(-1)).toMatch(/^warning: 1 of 3 held-out examples have inputs that are trained on as well/)
+    expect(suggestedInputs(task)).toEqual(['a'])
+    expect(taskNotes(task).at(-1)).toMatch(/^warning: 1 of 3 held-out examples have inputs that are trained on as well/)
     const other = await pairsTask(
       pairsSettingsOf({ path: write('c.tsv', ['c\tx']), test: write('d.tsv', ['$(d)\tx']) }),
     )
-    expect(other.suggestions.inputs).toEqual(['your input'])
+    expect(suggestedInputs(other)).toEqual(['$(d)'])
   })
 
   it('refuses a file without training examples', async () => {

@@ -42,10 +42,13 @@ export interface Task {
   /** Turns texts into what the metrics take. Default: metrics take texts and `AcceptedAnswers`. */
   readonly postprocess?: Postprocessor
   /** What the command line proposes after training. */
-  readonly suggestions: {
-    /** Inputs to try. */
-    readonly inputs: readonly string[]
-    /** Arguments of `switchyard` that train longer or larger. Default: resume the run with four times the steps. */
+  readonly suggestions?: {
+    /** Inputs to try. Default: a held-out example's (see `suggestedInputs`). */
+    readonly inputs?: readonly string[]
+    /**
+     * Arguments of `switchyard` that go on from a run; RUN stands for its folder. Default: resume the run with four
+     * times the steps.
+     */
     readonly train?: string
   }
   /** What a user should know before training: how the data was read, and what is wrong with it. One line each. */
@@ -70,6 +73,11 @@ export interface Task {
   stages?(name: SplitName, options?: TokenOptions): readonly Stage[]
   /** The token examples of a split: what training learns from, and what the loss of a split is computed on. */
   tokens(name: SplitName, options?: TokenOptions): Dataset<TokenExample>
+  /**
+   * A 32-bit hash of all that the token examples of the training split are made from, by which a resumed run notices
+   * changed data. Default: the hash of the token examples, and of random ones of a sample of the first epoch.
+   */
+  contentHash?(options?: Pick<TokenOptions, 'lengths'>): number
   /** The token examples of a split as SeqIO's `get_dataset` makes them, repeated for ever. Default: from `tokens`. */
   seqioExamples?(name: SplitName, options: SeqioOptions): Dataset<TokenFields>
 }
@@ -148,7 +156,6 @@ export function makeTask(
   return {
     units: { one: 'pair', many: 'pairs' },
     metrics: [symbolErrorRate('symbol error rate', symbols), wrongAnswerRate('wrong answers', symbols)],
-    suggestions: { inputs: ['your input'] },
     ...given,
     codec,
     split: name => splits[name],

@@ -11,6 +11,7 @@ import { TextGenerator } from '../infer/text-generator.js'
 import { rankClassification } from '../metrics/groups/rank-classification.js'
 import type { RankedCandidate } from '../metrics/groups/rank-classification.js'
 import { predictionMetric, scoreMetric } from '../metrics/metric.js'
+import type { Figures, Metric } from '../metrics/metric.js'
 import type { RunConfig } from './config.js'
 import { evaluate, scorePredictions, trainedTextModel } from './evaluate.js'
 import { Trainer } from './trainer.js'
@@ -94,12 +95,35 @@ describe('scorePredictions', () => {
   })
 
   it('judges single answers by the first metric that can, otherwise by equality', () => {
-    const any = predictionMetric(() => ({}), { isRight: () => true })
-    const none = predictionMetric(() => ({}))
+    const any = predictionMetric(() => ({ figure: 1 }), { isRight: () => true })
+    const none = predictionMetric(() => ({ figure: 1 }))
     const judge = (metrics: (typeof any)[]) =>
       scorePredictions({ codec }, metrics, examples.slice(0, 2), ['0 ', '1'], null).right
     expect(judge([none, any])).toEqual([true, true])
     expect(judge([none])).toEqual([true, false])
+  })
+
+  it('names the task and the function that returns a value of a wrong kind', () => {
+    const named = { name: 'hex', codec }
+    const score = (metric: unknown, postprocess?: unknown): unknown =>
+      scorePredictions(
+        { ...named, postprocess: postprocess as Task['postprocess'] },
+        [metric as Metric],
+        examples,
+        examples.map(e => e.target),
+        null,
+      )
+    const metric = (returned: unknown): Metric => predictionMetric(() => returned as Figures, { name: 'hits' })
+    expect(() => score(metric(undefined))).toThrow(
+      'the task hex: the metric hits returned undefined: expected numbers by name, such as { accuracy: 0.9 }',
+    )
+    expect(() => score(metric(0.5))).toThrow('the metric hits returned a number')
+    expect(() => score(metric({ hits: 'many' }))).toThrow('returned an object with the keys hits')
+    expect(() => score(metric({}))).toThrow('with the keys (none)')
+    expect(() => score(metric({ hits: 1 }), () => undefined)).toThrow(
+      'the task hex: postprocess returned undefined for the target "0"',
+    )
+    expect(() => score(metric({ hits: 1 }), async (text: string) => text)).toThrow('returned a Promise')
   })
 
   it('computes no figures without examples', () => {

@@ -1,3 +1,6 @@
+import { ConfigError } from '../base/errors.js'
+import { describeValue, isFields } from '../data/returned.js'
+import type { Postprocessor } from '../data/postprocessors/postprocessor.js'
 import type { Figures, Metric } from '../metrics/metric.js'
 import { isRight } from '../metrics/right.js'
 import type { Example, SplitName } from '../data/example.js'
@@ -80,7 +83,7 @@ export async function evaluate(
 /** As `evaluate`, for any model and any examples. */
 export async function evaluateExamples(
   model: TextModel,
-  task: Pick<Task, 'metrics' | 'postprocess'>,
+  task: Pick<Task, 'metrics' | 'postprocess'> & Partial<Pick<Task, 'name'>>,
   all: readonly Example[],
   {
     limit,
@@ -115,15 +118,20 @@ export async function evaluateExamples(
   }
 }
 
-/** Applies the task's postprocessor, then the metrics. */
+/**
+ * Applies the task's postprocessor, then the metrics. Throws a ConfigError that names the task and the function if one
+ * returns a value of a wrong kind.
+ */
 export function scorePredictions(
-  { postprocess, codec }: Pick<Task, 'postprocess'> & { readonly codec: TextCodec },
+  task: Pick<Task, 'postprocess'> & Partial<Pick<Task, 'name'>> & { readonly codec: TextCodec },
   metrics: readonly Metric[],
   examples: readonly Example[],
   predictions: readonly string[] | null,
   logLikelihoods: readonly number[] | null,
 ): Pick<Evaluation, 'scores' | 'predictions' | 'right' | 'logLikelihoods'> {
-  const fields = postprocess ? examples.map(example => fieldsOf(codec, example)) : []
+  const of = task.name === undefined ? '' : `the task ${task.name}: `
+  const postprocess = task.postprocess && checkedPostprocessor(task.postprocess, of)
+  const fields = postprocess ? examples.map(example => fieldsOf(task.codec, example)) : []
   const targets = postprocess
     ? examples.map(({ target }, i) => postprocess(target, { example: fields[i], isTarget: true }))
     : examples
@@ -131,8 +139,13 @@ export function scorePredictions(
     predictions && postprocess
       ? predictions.map((text, i) => postprocess(text, { example: fields[i], isTarget: false }))
       : predictions
-  const figuresOf = (metric: Metric): Figures =>
-    metric.compute(targets, (metric.input === 'scores' ? logLikelihoods : answers) ?? [])
+  const figuresOf = (metric: Metric): Figures => {
+    const figures: unknown = metric.compute(targets, (metric.input === 'scores' ? logLikelihoods : answers) ?? [])
+    if (isFigures(figures)) return figures
+    throw new ConfigError(
+      `${of}the metric ${metric.name} returned ${describeValue(figures)}: expected numbers by name, such as { accuracy: 0.9 }`,
+    )
+  }
   return {
     scores: examples.length > 0 ? metrics.map(metric => ({ metric, figures: figuresOf(metric) })) : [],
     predictions,
@@ -140,6 +153,21 @@ export function scorePredictions(
     logLikelihoods,
   }
 }
+
+const isFigures = (value: unknown): value is Figures =>
+  isFields(value) && Object.values(value).length > 0 && Object.values(value).every(figure => typeof figure === 'number')
+
+/** A postprocessor of which undefined and Promises are errors: no metric can compare them. */
+const checkedPostprocessor =
+  (postprocess: Postprocessor, of: string): Postprocessor =>
+  (text, context) => {
+    const result = postprocess(text, context)
+    if (result !== undefined && !(result instanceof Promise)) return result
+    const what = context.isTarget ? 'target' : 'prediction'
+    throw new ConfigError(
+      `${of}postprocess returned ${describeValue(result)} for the ${what} ${JSON.stringify(text.slice(0, 60))}: expected what the metrics compare`,
+    )
+  }
 
 /**
  * An example's fields as a postprocessor gets them in SeqIO: `inputs` and `targets` are token ids, with their texts

@@ -8,7 +8,10 @@ import { cacheDatasetPlaceholder, seqioPipeline } from '../pipeline.js'
 import type { Preprocessor } from '../preprocessor.js'
 import { appendEosAfterTrim } from '../preprocessors/seqio/eos.js'
 import { spanCorruption } from '../preprocessors/span-corruption.js'
+import { ByteVocabulary } from '../../text/bytes.js'
+import { makeTask, taskCodec } from '../task.js'
 import { SeqioBatches } from './seqio-batches.js'
+import { seqioBatches } from './seqio-order.js'
 
 const vocabulary = { size: 1000, sentinelIds: [999], eosId: 1 } as unknown as Vocabulary
 const documents = Array.from({ length: 50 }, (_, i) => ({
@@ -76,6 +79,32 @@ describe('SeqioBatches', () => {
   it('refuses the state of other data, and no data', () => {
     const state = batches().state()
     expect(() => batches(datasetOf(documents.slice(10))).restore(state)).toThrow('the training examples differ')
+    const { seed, shuffleBufferSize } = pipeline
+    const size = {
+      rows: 4,
+      inputLength: lengths.inputs,
+      targetLength: lengths.targets,
+      shuffleBuffer: shuffleBufferSize,
+    }
+    const task = (last: string) =>
+      makeTask({
+        name: 'late',
+        codec: taskCodec({ inputs: new ByteVocabulary(), targets: new ByteVocabulary() }),
+        splits: {
+          train: [...Array.from({ length: 99 }, (_, i) => `${i}`), last].map(input => ({
+            input,
+            target: 'x',
+            alternatives: [],
+          })),
+          validation: [],
+          test: [],
+        },
+      })
+    const late = seqioBatches(task('99'), { ...size, seed })
+    seqioBatches(task('99'), { ...size, seed }).restore(late.state())
+    expect(() => seqioBatches(task('another'), { ...size, seed }).restore(late.state())).toThrow(
+      'the training examples differ',
+    )
     expect(() => batches().restore({ ...state, row: 1e6 })).toThrow('block 0 has')
     expect(() => batches().restore({})).toThrow("not the state of SeqIO's batches")
     expect(() => batches(datasetOf([{ targets: new Int32Array(0) }]))).toThrow('there are no examples to train on')

@@ -21,16 +21,20 @@ export interface SeqioBatchesOptions extends Omit<PipelineOptions, 'epochs' | 'l
   readonly targetLength: number
   /** Packs first fit, as SeqIO does with `use_custom_packing_ops`. Default: false, next fit. */
   readonly useCustomPackingOps?: boolean
+  /** A hash of all that the examples are made from, which the state holds. Default: a sample of the examples alone. */
+  readonly content?: number
 }
 
 const stateSchema = z.looseObject({
   fingerprint: z.int(),
+  /** As in the options. Runs of older versions did not record it. */
+  content: z.int().optional(),
   /** The block of examples that is being packed, and the first of its rows that is in no batch yet. */
   block: z.int().min(0),
   row: z.int().min(0),
 })
 
-/** The fingerprint reads this many examples. */
+/** The fingerprint reads this many examples; `content` covers the rest. */
 const FINGERPRINT_EXAMPLES = 64
 
 /**
@@ -89,14 +93,16 @@ export class SeqioBatches implements BatchStream {
 
   state(): IteratorState {
     const { fingerprint, block, row } = this
-    return { seed: this.options.seed, fingerprint, block, row, carried: [] }
+    const { seed, content } = this.options
+    return { seed, fingerprint, ...(content !== undefined && { content }), block, row, carried: [] }
   }
 
   restore(saved: unknown): void {
     const result = stateSchema.safeParse(saved)
     if (!result.success) throw new ConfigError(`not the state of SeqIO's batches: ${z.prettifyError(result.error)}`)
-    const { fingerprint, block, row } = result.data
-    if (fingerprint !== this.fingerprint)
+    const { fingerprint, content, block, row } = result.data
+    const known = this.options.content
+    if (fingerprint !== this.fingerprint || (content !== undefined && known !== undefined && content !== known))
       throw new ConfigError(
         'the training examples differ from those that this run began with; resuming needs the same data, preprocessors, lengths and seed',
       )

@@ -33,6 +33,8 @@ const corrupted = (name: string) =>
     source: functionSource(name, () => texts(name), { splits: ['train', 'test'] }),
     preprocessors,
     features,
+    // As in SeqIO: no validation split is taken from the training split.
+    splitBy: null,
   })
 /** SeqIO's pipeline itself, which test/parity compares with SeqIO's values. */
 const pipeline = (name: string) =>

@@ -1,3 +1,4 @@
+import { HASH_SEED, hashStep, mix32 } from '../../base/hash.js'
 import { mapDataset } from '../dataset.js'
 import type { Dataset } from '../dataset.js'
 import { mixDatasets } from '../mixing/mix-datasets.js'
@@ -5,6 +6,7 @@ import type { PackedSize } from '../open-rows.js'
 import type { TokenFields } from '../packing/segments.js'
 import { seqioPipeline } from '../pipeline.js'
 import type { Feature, Fields } from '../preprocessor.js'
+import { storeFields } from '../streams/stored-fields.js'
 import type { SeqioOptions, Task } from '../task.js'
 import { SeqioBatches } from './seqio-batches.js'
 import type { BatchStream } from './stream.js'
@@ -35,8 +37,18 @@ export function seqioBatches(
   const lengths = { inputs: size.inputLength, targets: size.targetLength }
   const shuffleBufferSize = shuffleBuffer === 0 ? null : shuffleBuffer
   const examples = seqioExamples(task, { lengths, seed: size.seed, shuffleBufferSize })
+  const whole = { preprocessors: [], features: featuresOf(task), content: contentOf(task, lengths) }
   // The examples have gone through the pipeline already.
-  return new SeqioBatches(examples, { ...size, preprocessors: [], features: featuresOf(task), cache: same => same })
+  return new SeqioBatches(examples, { ...size, ...whole, cache: same => same })
+}
+
+/** A hash of all that a task's training examples are made from. */
+function contentOf(task: Task, lengths: SeqioOptions['lengths']): number {
+  if (task.members)
+    return mix32(task.members.reduce((hash, m) => hashStep(hash, contentOf(m.task, lengths)), HASH_SEED))
+  if (task.contentHash) return task.contentHash({ lengths })
+  const tokens = task.tokens('train', { lengths })
+  return storeFields(mapDataset(tokens, ({ inputs, targets }) => ({ inputs, targets }))).hash?.() ?? 0
 }
 
 const featuresOf = ({ codec }: Task): Record<string, Feature> => ({

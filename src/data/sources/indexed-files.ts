@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { FileError } from '../../base/errors.js'
@@ -31,11 +32,18 @@ export async function openIndexedFiles(
   const index = new RecordIndex()
   const files: FileVersion[] = []
   const problems: string[] = []
+  const hash = createHash('sha256')
+  async function* hashed(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const chunk of chunks) {
+      hash.update(chunk)
+      yield chunk
+    }
+  }
   for (const [file, path] of paths.entries()) {
     const info = await withPath(names[file], () => stat(path))
     files.push({ path, size: info.size, mtimeMs: info.mtimeMs })
     const format = formatOf(file)
-    for await (const { bytes, start, where } of format.cut(readChunks(path, names[file]), names[file])) {
+    for await (const { bytes, start, where } of format.cut(hashed(readChunks(path, names[file])), names[file])) {
       try {
         if (format.parse(bytes, where) !== undefined) index.add(start, bytes.length)
       } catch (error) {
@@ -51,6 +59,7 @@ export async function openIndexedFiles(
   return {
     length: index.length,
     notes,
+    digest: hash.digest('hex'),
     get(i): Fields {
       const place = index.place(i)
       return formatOf(place.file).parse(reader.read(place), names[place.file])!

@@ -1,8 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { ConfigError } from '../../base/errors.js'
 import type { Dataset } from '../dataset.js'
 import type { Fields } from '../preprocessor.js'
+import { describeValue, isDataset, isFields } from '../returned.js'
 import { openIndexedFiles } from './indexed-files.js'
 import { checkSplit } from './source.js'
 import type { Source, SourceDataset } from './source.js'
@@ -31,22 +33,40 @@ export function functionSource(
   }
 }
 
-async function datasetOf(name: string, examples: Examples): Promise<SourceDataset> {
-  if (Array.isArray(examples)) return inMemory(examples as readonly Fields[])
-  if ('get' in examples && 'length' in examples) {
-    const { length } = examples
-    return { length, get: i => examples.get(i), notes: [], close: () => undefined }
+async function datasetOf(name: string, examples: Examples | undefined): Promise<SourceDataset> {
+  if (Array.isArray(examples)) {
+    for (const [i, example] of examples.entries()) checkExample(name, example, i)
+    return inMemory(examples as readonly Fields[])
   }
-  return spooled(name, examples as Iterable<Fields> | AsyncIterable<Fields>)
+  if (isDataset(examples)) {
+    const { length } = examples
+    const get = (i: number): Fields => checkExample(name, examples.get(i), i)
+    return { length, get, notes: [], close: () => undefined }
+  }
+  if (typeof examples !== 'object' || examples === null || !isIterable(examples))
+    throw new ConfigError(
+      `the source ${name}: its function returned ${describeValue(examples)}: expected a list of examples, something to iterate over, or { length, get(index) }`,
+    )
+  return spooled(name, examples)
+}
+
+const isIterable = (value: object): value is Iterable<Fields> | AsyncIterable<Fields> =>
+  Symbol.iterator in value || Symbol.asyncIterator in value
+
+/** Throws a ConfigError for an example that is no record of fields. */
+function checkExample(source: string, example: unknown, index: number): Fields {
+  if (isFields(example)) return example
+  throw new ConfigError(
+    `the source ${source}: example ${index} is ${describeValue(example)}: expected fields by name, such as { text: '...', label: '...' }`,
+  )
 }
 
 const inMemory = (examples: readonly Fields[]): SourceDataset => ({
   length: examples.length,
   notes: [],
   get(i) {
-    const example = examples[i]
-    if (example === undefined) throw new RangeError(`there is no example ${i}: the data has ${examples.length}`)
-    return example
+    if (i in examples) return examples[i]
+    throw new RangeError(`there is no example ${i}: the data has ${examples.length}`)
   },
   close: () => undefined,
 })
@@ -58,7 +78,7 @@ async function spooled(name: string, examples: Iterable<Fields> | AsyncIterable<
   process.once('exit', remove)
   const path = join(folder, 'examples')
   try {
-    await writeValues(path, asynchronous(examples))
+    await writeValues(path, checked(name, examples))
     const dataset = await openIndexedFiles([path], () => valueFormat(number => `${name}: example ${number}`), {
       names: [name],
       notes: [`the examples of ${name} come one after the other: they were copied to ${path}, for random access`],
@@ -78,6 +98,7 @@ async function spooled(name: string, examples: Iterable<Fields> | AsyncIterable<
   }
 }
 
-async function* asynchronous<T>(items: Iterable<T> | AsyncIterable<T>): AsyncGenerator<T> {
-  yield* items
+async function* checked(name: string, examples: Iterable<Fields> | AsyncIterable<Fields>): AsyncGenerator<Fields> {
+  let index = 0
+  for await (const example of examples) yield checkExample(name, example, index++)
 }

@@ -21,6 +21,8 @@ export interface SourceDataset extends Dataset<Fields> {
    * What a user should know about how the data is read, such as that a compressed file was unpacked. One sentence each.
    */
   readonly notes: readonly string[]
+  /** A hash of the files' whole content. Left out by sources that are no files. */
+  readonly digest?: string
   /** Closes the files. `get` must not be called afterwards. */
   close(): void
 }

@@ -4,6 +4,7 @@ import { HASH_SEED, hashStep, mix32 } from '../../base/hash.js'
 import type { Dataset } from '../dataset.js'
 import type { TokenExample } from '../features.js'
 import { shuffledIndices } from '../shuffle.js'
+import { otherExamples } from './example-stream.js'
 import type { ExampleStream, StreamOptions, Ticket } from './example-stream.js'
 import { Fit } from './fit.js'
 import { shardOf } from './shard.js'
@@ -13,9 +14,14 @@ const stateSchema = z.strictObject({
   epoch: z.int().min(0),
   /** How many examples of this epoch have been drawn. */
   position: z.int().min(0),
+  /** `contentHash` of the task. Runs of older versions did not record it. */
+  content: z.int().optional(),
 })
 
-/** The fingerprint reads this many examples, evenly spaced: reading all would make a whole epoch. */
+/**
+ * The fingerprint reads this many examples, evenly spaced: reading all would make a whole epoch. `content` covers the
+ * rest.
+ */
 const FINGERPRINT_EXAMPLES = 256
 
 interface Epoch {
@@ -39,6 +45,8 @@ export class DrawnEpochs implements ExampleStream {
   constructor(
     private readonly makeEpoch: (seed: number) => Dataset<TokenExample>,
     private readonly options: StreamOptions,
+    /** A hash of all that the examples are drawn from. */
+    private readonly content?: number,
   ) {
     this.fit = new Fit(options)
     this.current = this.open(0)
@@ -90,13 +98,15 @@ export class DrawnEpochs implements ExampleStream {
   }
 
   state(): z.infer<typeof stateSchema> {
-    return { epoch: this.current.number, position: this.position }
+    const { content } = this
+    return { epoch: this.current.number, position: this.position, ...(content !== undefined && { content }) }
   }
 
   restore(saved: Readonly<Record<string, unknown>>): void {
     const result = stateSchema.safeParse(saved)
     if (!result.success) throw new ConfigError(`not the state of a data iterator: ${z.prettifyError(result.error)}`)
-    const { epoch, position } = result.data
+    const { epoch, position, content } = result.data
+    if (content !== undefined && this.content !== undefined && content !== this.content) throw otherExamples()
     this.current = this.open(epoch)
     const { length } = this.current.order
     if (position > length) throw this.pastTheEnd(epoch, length)

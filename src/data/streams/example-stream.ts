@@ -1,3 +1,4 @@
+import { ConfigError } from '../../base/errors.js'
 import type { TokenExample } from '../features.js'
 import type { Shard } from './shard.js'
 
@@ -27,6 +28,12 @@ export interface ExampleStream {
   /** Moves to a position that `state` gave. Throws a ConfigError for any other value. */
   restore(saved: Readonly<Record<string, unknown>>): void
 }
+
+/** The error of a run that is resumed with other examples than it began with. */
+export const otherExamples = (): ConfigError =>
+  new ConfigError(
+    'the training examples differ from those that this run began with; resuming needs the same data, vocabulary and lengths. With other data, go on from its weights: switchyard finetune RUN --data FILE',
+  )
 
 /** How long examples may be, and what happens to longer ones. */
 export interface FitOptions {

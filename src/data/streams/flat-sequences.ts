@@ -1,3 +1,5 @@
+import { HASH_SEED, hashStep, mix32 } from '../../base/hash.js'
+
 /**
  * Token sequences in two flat arrays of shared memory: 4 bytes a token and 8 bytes a sequence, no object for each. A
  * worker thread that is given the arrays reads the same bytes. Each example has the same number of sequences.
@@ -30,6 +32,15 @@ export class FlatSequences {
   /** The arrays, without the room for more. They can be sent to a worker thread, which shares them. */
   get stored(): StoredSequences {
     return { ids: this.ids.subarray(0, this.tokens), ends: this.ends.subarray(0, this.sequences) }
+  }
+
+  /** A 32-bit hash of all sequences. */
+  hash(): number {
+    const { ids, ends } = this.stored
+    let hash = hashStep(HASH_SEED, this.length)
+    for (const end of ends) hash = hashStep(hash, end)
+    for (const id of ids) hash = hashStep(hash, id)
+    return mix32(hash)
   }
 
   /** Appends an example. */

@@ -101,6 +101,12 @@ describe('DrawnEpochs', () => {
     const state = iterator.state()
     const other = new TrainIterator(new DrawnEpochs(seed => epoch(seed + 1), size), size)
     expect(() => other.restore(state)).toThrow(/differ from those that this run began with/)
+    const withContent = (content?: number) => new TrainIterator(new DrawnEpochs(epoch, size, content), size)
+    const known = withContent(7).state()
+    withContent(7).restore(known)
+    expect(() => withContent(8).restore(known)).toThrow(/differ from those that this run began with/)
+    // A run of an older version did not record it.
+    withContent(8).restore(begin().state())
     const bad = [{ position: 99 }, { position: -1 }, { carried: [3] }, { carried: [[0]] }, { carried: [[9, 0]] }]
     for (const change of [...bad, { carried: [[0, 99]] }, { more: 1 }])
       expect(() => begin().restore({ ...state, ...change })).toThrow(ConfigError)

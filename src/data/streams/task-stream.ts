@@ -1,3 +1,5 @@
+import type { Dataset } from '../dataset.js'
+import type { TokenExample } from '../features.js'
 import type { Task } from '../task.js'
 import { DrawnEpochs } from './drawn-epochs.js'
 import type { ExampleStream, StreamOptions } from './example-stream.js'
@@ -18,6 +20,9 @@ export function taskStream(task: Task, options: StreamOptions): ExampleStream {
       seed,
     )
   const lengths = { inputs: inputLength, targets: targetLength }
-  if (task.isRandom) return new DrawnEpochs(epochSeed => task.tokens('train', { lengths, seed: epochSeed }), options)
+  if (task.isRandom) {
+    const makeEpoch = (epochSeed: number): Dataset<TokenExample> => task.tokens('train', { lengths, seed: epochSeed })
+    return new DrawnEpochs(makeEpoch, options, task.contentHash?.({ lengths }))
+  }
   return new StoredEpochs(storeExamples(task.tokens('train', { lengths, seed }), options), seed, shard)
 }

@@ -30,7 +30,7 @@ export const brown = definedKind({
   metrics: [],
   suggestions: {
     inputs: ['The <extra_id_0> of the city said on Friday that <extra_id_1>'],
-    train: 'finetune runs/brown --task pos --set train.steps=2000',
+    train: 'finetune RUN --task pos --set train.steps=2000',
   },
 })
 

@@ -1,6 +1,5 @@
 import { basename, extname, resolve } from 'node:path'
 import { FileError } from '../../base/errors.js'
-import { formatCount } from '../../base/format.js'
 import { symbolErrorRate, wrongAnswerRate } from '../../metrics/error-rates.js'
 import type { Metric } from '../../metrics/metric.js'
 import { symbolsOf } from '../../text/symbols.js'
@@ -52,9 +51,7 @@ export async function pairsTask(given: string | PairsSettings, codec?: TaskCodec
       ...notes,
       tokensNote(chosen, codec !== undefined),
       ...coverageWarnings(chosen, { train: examples.train, heldOut }, codec === undefined),
-      ...overlapWarnings(examples.train, heldOut),
     ],
-    suggestions: { inputs: [suggestedInput(heldOut)] },
   })
 }
 
@@ -105,22 +102,6 @@ function checkTrainable(path: string, examples: Readonly<Record<SplitName, reado
       : `${path}: none of its ${all} examples fell into the training split; add more examples`,
   )
 }
-
-/** Splits by the hash of the input share no input; those of files and columns may. */
-function overlapWarnings(train: readonly Example[], heldOut: readonly Example[]): string[] {
-  const known = new Set(train.map(({ input }) => input))
-  const shared = heldOut.filter(({ input }) => known.has(input)).length
-  return shared === 0
-    ? []
-    : [
-        `warning: ${formatCount(shared)} of ${formatCount(heldOut.length)} held-out examples have inputs that are trained on as well: figures on them do not show what the model does with new inputs`,
-      ]
-}
-
-/** A held-out input that needs no care in a shell, to try the model with. */
-const suggestedInput = (heldOut: readonly Example[]): string =>
-  heldOut.find(({ input }) => input.length <= 60 && /^[\p{L}\p{N} .,?-]+$/u.test(input) && !input.startsWith('-'))
-    ?.input ?? 'your input'
 
 /** More different targets than this are texts, not labels. */
 const MAX_LABELS = 100

@@ -1,0 +1,59 @@
+/** Checks of what a user's own functions return: the types of a program in JavaScript are not checked by a compiler. */
+import { ConfigError } from '../base/errors.js'
+import type { Dataset } from './dataset.js'
+import type { Fields, Preprocessor } from './preprocessor.js'
+
+/** A value of a wrong kind, for messages: `undefined`, `a text`, `a Promise (await it)`. */
+export function describeValue(value: unknown): string {
+  if (value === null || value === undefined) return String(value)
+  if (typeof value === 'string') return `the text ${JSON.stringify(value.slice(0, 40))}`
+  if (Array.isArray(value)) return `a list of ${value.length}`
+  if (typeof value !== 'object') return `a ${typeof value}`
+  if ('then' in value) return 'a Promise, which is not awaited here'
+  return `an object with the keys ${Object.keys(value).slice(0, 8).join(', ') || '(none)'}`
+}
+
+/** Whether a value has the form of a Dataset. Its length is not asked for: a dataset may have to compute it. */
+export const isDataset = (value: unknown): value is Dataset<unknown> =>
+  typeof value === 'object' && value !== null && 'length' in value && 'get' in value && typeof value.get === 'function'
+
+/** Whether a value can be an example: a record of fields. */
+export const isFields = (value: unknown): value is Fields =>
+  typeof value === 'object' &&
+  value !== null &&
+  !Array.isArray(value) &&
+  !ArrayBuffer.isView(value) &&
+  !('then' in value)
+
+/** An example as text, for hashes. */
+export const fieldsAsText = (example: Fields): string =>
+  JSON.stringify(example, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))
+
+/**
+ * A preprocessor whose results are checked: a ConfigError names the task, the preprocessor and what was returned instead
+ * of a dataset, or of an example.
+ */
+export const checkedPreprocessor = (task: string, preprocessor: Preprocessor): Preprocessor => ({
+  name: preprocessor.name,
+  apply(dataset, context) {
+    const what = `the task ${task}: its preprocessor ${preprocessor.name}`
+    const result: unknown = preprocessor.apply(dataset, context)
+    if (!isDataset(result))
+      throw new ConfigError(`${what} returned ${describeValue(result)}: expected a dataset, { length, get(index) }`)
+    return {
+      get length() {
+        return result.length
+      },
+      get period() {
+        return result.period
+      },
+      get(index) {
+        const example = result.get(index)
+        if (isFields(example)) return example
+        throw new ConfigError(
+          `${what} gave ${describeValue(example)} for example ${index}: expected fields by name, such as { inputs, targets }`,
+        )
+      },
+    }
+  },
+})
