@@ -155,17 +155,18 @@ export const scatter =
           { axis: 0 },
         )
       : operand
-    const at = g.expand(g.reshape(rows, [count, 1]), [count, width])
-    const source = g.reshape(g.expand(updates, au.shape), [count, width])
+    // ScatterElements takes a third of the time if all arrays have one axis.
+    const columns = g.numbers('int64', [1, width], range(width))
+    const at = f.op('Add', f.op('Mul', g.reshape(rows, [count, 1]), g.scalar('int64', width)), columns)
     const written = g.node(
       'ScatterElements',
-      [target, at, source],
+      [target, at, g.expand(updates, au.shape)].map(v => g.reshape(v, [sizeOf(v.shape)])),
       out.dtype,
-      [height, width],
+      [height * width],
       reduction === 'add' ? { axis: 0, reduction } : { axis: 0 },
     )
     const kept = dropping
-      ? g.node('Slice', [written, g.ints([0]), g.ints([numRows]), g.ints([0])], out.dtype, [numRows, width])
+      ? g.node('Slice', [written, g.ints([0]), g.ints([numRows * width]), g.ints([0])], out.dtype, [numRows * width])
       : written
     return [g.transpose(g.reshape(kept, permuted), inversePermutation(perm))]
   }
