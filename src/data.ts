@@ -3,6 +3,7 @@
 // Tasks
 export { defineTask } from './data/define-task.js'
 export type { TaskDefinition, TaskParts } from './data/define-task.js'
+export type { SplitBy } from './data/splits.js'
 export { defineMixture } from './data/mixture.js'
 export type { MixtureEntry, MixtureParts } from './data/mixture.js'
 export type { TaskFeatures } from './data/preprocessed-task.js'

@@ -1,4 +1,4 @@
-/** Checks of what a user's own functions return: the types of a program in JavaScript are not checked by a compiler. */
+/** Checks of what a user's own functions return: no compiler checks the types of a program in JavaScript. */
 import { ConfigError } from '../base/errors.js'
 import type { Dataset } from './dataset.js'
 import type { Fields, Preprocessor } from './preprocessor.js'
@@ -30,8 +30,8 @@ export const fieldsAsText = (example: Fields): string =>
   JSON.stringify(example, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))
 
 /**
- * A preprocessor whose results are checked: a ConfigError names the task, the preprocessor and what was returned instead
- * of a dataset, or of an example.
+ * A preprocessor whose results are checked: a ConfigError names the task, the preprocessor, and what was returned in
+ * the place of a dataset or of an example.
  */
 export const checkedPreprocessor = (task: string, preprocessor: Preprocessor): Preprocessor => ({
   name: preprocessor.name,

@@ -1,8 +1,8 @@
 import type { Fields, FieldValue } from '../preprocessor.js'
 
 /**
- * The value of a column: the field of that name, or the one at the end of a path of names such as `translation.en`. In a
- * path, a list gives its first item; a number from 1 gives another one (`answers.text.2`), and `*` all of them
+ * The value of a column: the field of that name, or the one at the end of a path of names such as `translation.en`. In
+ * a path, a list gives its first item; a number from 1 gives another one (`answers.text.2`), and `*` all of them
  * (`answers.text.*`). Undefined if there is no such value. `onFirst` is called if the first of several items was taken.
  */
 export function valueAt(fields: Fields, column: string, onFirst: () => void = () => undefined): FieldValue | undefined {

@@ -16,7 +16,10 @@ export interface Dialect {
 
 const QUOTE = 34
 
-/** The cells of one record. An end of a line inside a quoted cell becomes LF. Throws a FileError with the column for a quote that RFC 4180 does not allow. */
+/**
+ * The cells of one record. An end of a line inside a quoted cell becomes LF. Throws a FileError with the column for a
+ * quote that RFC 4180 does not allow.
+ */
 export function parseCells(record: string, { delimiter, quoted }: Dialect, where: string): string[] {
   if (!quoted || !record.includes('"')) return record.split(delimiter)
   const cells: string[] = []
