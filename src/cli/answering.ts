@@ -11,7 +11,7 @@ import type { TextOptions } from '../infer/text-options.js'
 import { unknownIn } from '../data/tokenizers/coverage.js'
 import type { CheckpointChoice } from '../train/choose-checkpoint.js'
 import { escapeControls, linesOf, unknownSymbols } from './texts.js'
-import { findRouter } from './user-config.js'
+import { findModelValues } from './user-config.js'
 
 /** The options of the output. */
 export interface Output {
@@ -56,7 +56,7 @@ export async function openForAnswers(
     maxNewTokens: options.maxNewTokens,
     bits,
     checkpoint,
-    findRouter,
+    findValues: findModelValues,
     onNotice: message => console.error(message),
   })
   searchOf(options, model.codec.targets, model.options.maxNewTokens)

@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { openTextModel } from '../open/text-model.js'
+import type { TextModelOptions } from '../open/text-model.js'
 import { answerTexts } from './answering.js'
+import { evaluateRun } from './evaluating.js'
 import { evaluateOnData } from './evaluating-data.js'
 import { finetune } from './finetuning.js'
 import { describeModel, findModel } from './inspection.js'
@@ -13,7 +15,7 @@ import { train } from './training.js'
 const config = `
   import { defineConfig } from 'switchyard-ml'
   import { defineTask, functionSource } from 'switchyard-ml/data'
-  import { tokensChoose } from 'switchyard-ml/model'
+  import { meanings, tokensChoose } from 'switchyard-ml/model'
   import { ByteVocabulary } from 'switchyard-ml/text'
 
   const vocabulary = new ByteVocabulary()
@@ -24,9 +26,10 @@ const config = `
     features: { inputs: { vocabulary }, targets: { vocabulary } },
   })
   const router = { ...tokensChoose({ selectedExperts: 1 }), name: 'mine' }
+  const meaning = { ...meanings.switchyard, name: 'ours' }
   const model = { dModel: 8, dFf: 8, numHeads: 1, headDim: 8, numExperts: 2 }
   const train = { steps: 2, rows: 2, evalExamples: 2, schedule: { kind: 'constant', peak: 1e-3, warmupSteps: 0 } }
-  export default defineConfig({ recipes: { routed: { task: parity, router, model, train } } })`
+  export default defineConfig({ recipes: { routed: { task: parity, router, meaning, model, train } } })`
 
 let folder: string
 const printed: string[] = []
@@ -46,7 +49,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-describe('a run with a router of switchyard.config.ts', () => {
+describe('a run with a router and a meaning of switchyard.config.ts', () => {
   const run = (): string => join(folder, 'run')
   const data = (): string => join(folder, 'pairs.tsv')
 
@@ -54,11 +57,13 @@ describe('a run with a router of switchyard.config.ts', () => {
     printed.length = 0
     await answerTexts(run(), ['12'], { maxNewTokens: 2 }, { json: false })
     expect(printed).toEqual([expect.stringMatching(/^12\t/)])
-    const findRouter = vi.fn((name: string) => Promise.reject(new Error(name)))
-    await expect(openTextModel(run(), { findRouter })).rejects.toThrow('mine')
+    const findValues: TextModelOptions['findValues'] = ({ model, router }) =>
+      Promise.reject(new Error(`${router.custom}, ${model.customMeaning}`))
+    await expect(openTextModel(run(), { findValues })).rejects.toThrow('mine, ours')
   }, 60_000)
 
   it('is evaluated on data, fine-tuned and pruned', async () => {
+    await evaluateRun(run(), { split: 'test', examples: 1 })
     printed.length = 0
     await evaluateOnData(run(), data(), { examples: 2 })
     expect(printed.join('\n')).toContain('accuracy')

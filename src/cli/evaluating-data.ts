@@ -13,7 +13,7 @@ import type { EvalOptions } from './evaluating.js'
 import { findFolder } from './find-folder.js'
 import { watchPredictions } from './progress.js'
 import { formatErrors, formatSamples, formatScores } from './report.js'
-import { findRouter } from './user-config.js'
+import { findModelValues } from './user-config.js'
 
 const units = { one: 'example', many: 'examples' }
 
@@ -36,7 +36,7 @@ export async function evaluateOnData(
   const folder = await findFolder(name)
   const model = await openTextModel(folder, {
     checkpoint,
-    findRouter,
+    findValues: findModelValues,
     onNotice: message => console.error(message),
   })
   const evaluation = await watchPredictions(units.many, onProgress =>

@@ -15,7 +15,7 @@ import type { CheckpointChoice } from '../train/choose-checkpoint.js'
 import { formatOf, vocabularyIn, writeWeights } from './conversion.js'
 import { pairsFromOptions } from './data-options.js'
 import type { DataOptions } from './data-options.js'
-import { findRouter } from './user-config.js'
+import { findModelValues } from './user-config.js'
 
 export interface PruningOptions extends DataOptions {
   experts: number
@@ -44,13 +44,16 @@ export async function prune(source: string, folder: string, options: PruningOpti
       )
     const tested = heldOut.length > 0 ? heldOut : seen
     const params = await readParameters(weights, 'float32')
-    const { custom } = weights.router
-    const customRouter = custom === undefined ? undefined : await findRouter(custom)
-    const use = await measureUse(params, { ...weights, customRouter }, seen)
-    const before = await measureUse(params, { ...weights, customRouter }, tested)
+    const { router: customRouter, meaning } = await findModelValues(weights)
+    const use = await measureUse(params, { ...weights, customRouter, meaning }, seen)
+    const before = await measureUse(params, { ...weights, customRouter, meaning }, tested)
     const kept = mostUsed(use.loads, experts)
     const pruned = prunedWeights(weights, model, kept)
-    const after = await measureUse(await readParameters(pruned, 'float32'), { ...pruned, customRouter }, tested)
+    const after = await measureUse(
+      await readParameters(pruned, 'float32'),
+      { ...pruned, customRouter, meaning },
+      tested,
+    )
     await writeWeights(folder, pruned, { to: formatOf(weights) }, await vocabularyIn(weights))
     console.log(`${useTable(use, kept)}\n`)
     console.log(qualityTable([weights, before], [pruned, after]))

@@ -6,7 +6,8 @@ import type { UserConfig } from '../config/define-config.js'
 import { userConfigSchema } from '../config/define-config.js'
 import { UserValues } from '../config/user-values.js'
 import { parseConfig } from '../config/validate.js'
-import type { Router } from '../nn/moe/router.js'
+import type { RunConfig } from '../train/config.js'
+import type { CustomModelValues } from '../train/loss.js'
 
 /** The files that are looked for, in this order. */
 export const configNames = ['ts', 'mts', 'js', 'mjs'].map(extension => `switchyard.config.${extension}`)
@@ -32,8 +33,14 @@ export async function loadUserValues(folder = process.cwd()): Promise<UserValues
   return new UserValues()
 }
 
-/** Finds a model's custom router in the configuration of the working folder, which is read only if there is one. */
-export const findRouter = async (name: string): Promise<Router> => (await loadUserValues()).routerNamed(name)
+/**
+ * The custom router and meaning of a model, from the configuration of the working folder, which is read only if the
+ * model has one of them.
+ */
+export const findModelValues = async (config: Pick<RunConfig, 'model' | 'router'>): Promise<CustomModelValues> =>
+  config.router.custom === undefined && config.model.customMeaning === undefined
+    ? {}
+    : (await loadUserValues()).modelValuesOf(config)
 
 /**
  * Runs a file of TypeScript or JavaScript and returns its default export. jiti translates TypeScript on any Node; the

@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import type { TaskDefinition } from '../data/define-task.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
+import type { Meaning } from '../model/meaning.js'
 import type { Router } from '../nn/moe/router.js'
 import type { RunConfig, TrainConfig } from '../train/config.js'
 import type { Optimizer } from '../train/optimizers/optimizer.js'
@@ -32,6 +33,8 @@ export interface UserRecipe {
   readonly model?: Partial<ModelConfig>
   /** Settings of a built-in router, or a router of the user's own. */
   readonly router?: Partial<RouterConfig> | Router
+  /** What the model computes, where it is none of the built-in meanings (`model.reference`). */
+  readonly meaning?: Meaning
   readonly train?: Partial<Omit<TrainConfig, 'optimizer' | 'schedule'>> & {
     readonly optimizer?: OptimizerConfig | Optimizer
     readonly schedule?: ScheduleConfig | Schedule
@@ -63,6 +66,12 @@ export const userConfigSchema = z.strictObject({
         ),
         model: settings,
         router: z.unknown().optional(),
+        meaning: z
+          .custom<Meaning>(
+            value => typeof (value as Partial<Meaning> | null)?.name === 'string',
+            'must be a meaning with a name',
+          )
+          .optional(),
         train: settings,
       }),
     )

@@ -4,8 +4,10 @@ import { ConfigError } from '../base/errors.js'
 import type { TaskDefinition } from '../data/define-task.js'
 import type { Task, TaskCodec, TaskConfig } from '../data/task.js'
 import { loadTask, namedTasks } from '../data/tasks/registry.js'
+import type { Meaning } from '../model/meaning.js'
 import type { Router } from '../nn/moe/router.js'
 import type { RunConfig } from '../train/config.js'
+import type { CustomModelValues } from '../train/loss.js'
 import type { Optimizer } from '../train/optimizers/optimizer.js'
 import type { Schedule } from '../train/optimizers/schedules.js'
 import type { TrainerHooks, TrainerValues } from '../train/values.js'
@@ -27,6 +29,7 @@ export class UserValues {
   private readonly recipes: Readonly<Record<string, UserRecipe>>
   private readonly tasks: ReadonlyMap<string, TaskDefinition>
   private readonly routers = new Map<string, Router>()
+  private readonly meanings = new Map<string, Meaning>()
   private readonly optimizers = new Map<string, Optimizer>()
   private readonly schedules = new Map<string, Schedule>()
 
@@ -42,9 +45,10 @@ export class UserValues {
       known.set(name, value)
     }
     for (const task of config.tasks ?? []) add(tasks, task.name, task, 'tasks')
-    for (const { task, router, train } of Object.values(this.recipes)) {
+    for (const { task, router, meaning, train } of Object.values(this.recipes)) {
       if (typeof task !== 'string') add(tasks, task.name, task, 'tasks')
       if (isRouter(router)) add(this.routers, router.name, router, 'routers')
+      if (meaning !== undefined) add(this.meanings, meaning.name, meaning, 'meanings')
       if (isOptimizer(train?.optimizer)) add(this.optimizers, train.optimizer.name, train.optimizer, 'optimizers')
       if (typeof train?.schedule === 'function')
         add(this.schedules, scheduleName(train.schedule), train.schedule, 'schedules')
@@ -92,12 +96,12 @@ export class UserValues {
   /**
    * The custom values that a run's configuration names, without the task. Throws a ConfigError if one is not known.
    */
-  valuesOf({ router, train }: RunConfig): Omit<TrainerValues, 'task'> {
+  valuesOf({ model, router, train }: RunConfig): Omit<TrainerValues, 'task'> {
     const named = (value: { kind: string }): unknown =>
       value.kind === 'custom' ? (value as { name?: unknown }).name : undefined
     const [optimizer, schedule] = [named(train.optimizer), named(train.schedule)]
     return {
-      ...(router.custom !== undefined && { router: this.routerNamed(router.custom) }),
+      ...this.modelValuesOf({ model, router }),
       ...(optimizer !== undefined && { optimizer: find(this.optimizers, 'optimizer', optimizer) }),
       ...(schedule !== undefined && { schedule: find(this.schedules, 'schedule', schedule) }),
     }
@@ -108,18 +112,22 @@ export class UserValues {
     return { ...this.valuesOf(config), task: await this.loadTask(config.task, codec) }
   }
 
-  /** The custom router of a model. Throws a ConfigError if it is not known. */
-  routerNamed(name: string): Router {
-    return find(this.routers, 'router', name)
+  /** The custom router and meaning of a model. Throws a ConfigError if one is not known. */
+  modelValuesOf({ model, router }: Pick<RunConfig, 'model' | 'router'>): CustomModelValues {
+    return {
+      ...(router.custom !== undefined && { router: find(this.routers, 'router', router.custom) }),
+      ...(model.customMeaning !== undefined && { meaning: find(this.meanings, 'meaning', model.customMeaning) }),
+    }
   }
 
-  private async fromRecipe({ base, task: given, model, router, train }: UserRecipe): Promise<NamedRun> {
+  private async fromRecipe({ base, task: given, model, router, meaning, train }: UserRecipe): Promise<NamedRun> {
     const task = await this.taskNamed(typeof given === 'string' ? given : given.name)
     const from = base ?? fittedConfig(task)
     const { optimizer, schedule, ...settings } = train ?? {}
     const values: TrainerValues = {
       task,
       ...(isRouter(router) && { router }),
+      ...(meaning !== undefined && { meaning }),
       ...(isOptimizer(optimizer) && { optimizer }),
       ...(typeof schedule === 'function' && { schedule }),
     }

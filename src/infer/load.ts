@@ -7,6 +7,7 @@ import { readQuantizedTo } from '../checkpoint/weights.js'
 import type { Weights } from '../checkpoint/weights.js'
 import { fromHost } from '../engine/api/tensor.js'
 import type { Tensor } from '../engine/api/tensor.js'
+import type { Meaning } from '../model/meaning.js'
 import type { ModelParams } from '../model/types.js'
 import type { Router } from '../nn/moe/router.js'
 import type { TextCodec } from '../text/codec.js'
@@ -22,20 +23,22 @@ export interface LoadOptions {
   bits?: Bits
   /** The custom router with which the model was trained. Omit it for a built-in router. */
   router?: Router
+  /** The custom meaning with which the model was trained. Omit it for a built-in one. */
+  meaning?: Meaning
 }
 
 /** Loads a model for a TextGenerator. The weights may be closed afterwards. */
 export async function loadTextModel(
   weights: Weights,
   codec: TextCodec,
-  { maxNewTokens = DEFAULT_NEW_TOKENS, bits, router }: LoadOptions = {},
+  { maxNewTokens = DEFAULT_NEW_TOKENS, bits, router, meaning }: LoadOptions = {},
 ): Promise<TextModel> {
   // `reference` names the implementation that the model follows (see model/meaning.ts). Ours drops no token in
   // inference, so that no answer depends on padding or on its batch.
   const config = { ...weights.model, reference: 'switchyard', dtype: 'float32' } as const
   return {
     params: await loadForInference(weights, bits),
-    options: { config, router: weights.router, customRouter: router, maxNewTokens, release: true },
+    options: { config, router: weights.router, customRouter: router, meaning, maxNewTokens, release: true },
     codec,
   }
 }

@@ -2,13 +2,14 @@ import { ConfigError, SwitchyardError } from '../base/errors.js'
 import { formatBytes, formatCount } from '../base/format.js'
 import { memoryProblem } from '../checkpoint/free-memory.js'
 import type { Bits } from '../checkpoint/quantize.js'
+import type { Weights } from '../checkpoint/weights.js'
 import { DEFAULT_NEW_TOKENS, loadTextModel, inferenceBytes } from '../infer/load.js'
 import type { LoadOptions } from '../infer/load.js'
 import type { TextModel } from '../infer/text-generator.js'
 import { countParameters } from '../model/parameters.js'
-import type { Router } from '../nn/moe/router.js'
 import { modelCodec } from './model-codec.js'
 import type { CheckpointChoice } from '../train/choose-checkpoint.js'
+import type { CustomModelValues } from '../train/loss.js'
 import { openWeights } from './open-weights.js'
 import type { OpenedWeights } from './open-weights.js'
 
@@ -21,8 +22,8 @@ const LARGE_BYTES = 2 ** 28
 export interface TextModelOptions extends LoadOptions {
   /** Which checkpoint of a run. Default: the best. */
   checkpoint?: CheckpointChoice
-  /** Finds the model's custom router by its name, if it has one and `router` is not given. */
-  findRouter?: (name: string) => Promise<Router>
+  /** Finds the model's custom router and meaning, if it has them and they are not given. */
+  findValues?: (config: Pick<Weights, 'model' | 'router'>) => Promise<CustomModelValues>
   /** Receives messages for a person: which checkpoint is opened, or that T5's vocabulary is assumed. */
   onNotice?: (message: string) => void
 }
@@ -30,19 +31,20 @@ export interface TextModelOptions extends LoadOptions {
 /** Loads the model of a run, a Hugging Face folder or a T5X checkpoint, with its vocabulary, for a TextGenerator. */
 export async function openTextModel(
   path: string,
-  { maxNewTokens, bits, router, findRouter, checkpoint, onNotice = () => undefined }: TextModelOptions = {},
+  { maxNewTokens, bits, router, meaning, findValues, checkpoint, onNotice = () => undefined }: TextModelOptions = {},
 ): Promise<TextModel> {
   if (maxNewTokens !== undefined && maxNewTokens > MOST_NEW_TOKENS)
     throw new ConfigError(`an answer has at most ${MOST_NEW_TOKENS} tokens, not ${maxNewTokens} (maxNewTokens)`)
   const weights = await openWeights(path, { onNotice, choice: checkpoint })
   try {
     const codec = await modelCodec(weights, onNotice)
-    const { custom } = weights.router
+    const found = await findValues?.(weights)
     checkFits(weights, bits, onNotice)
     return await loadTextModel(weights, codec, {
       maxNewTokens: maxNewTokens ?? weights.texts?.maxNewTokens ?? DEFAULT_NEW_TOKENS,
       bits,
-      router: router ?? (custom === undefined ? undefined : await findRouter?.(custom)),
+      router: router ?? found?.router,
+      meaning: meaning ?? found?.meaning,
     })
   } finally {
     await weights.close()
