@@ -9,7 +9,7 @@ export type { MixtureEntry, MixtureParts } from './data/mixture.js'
 export type { TaskFeatures } from './data/preprocessed-task.js'
 export { makeTask, taskCodec } from './data/task.js'
 export type { SeqioOptions, Stage, Task, TaskCodec, TaskConfig, TaskMember, TokenOptions } from './data/task.js'
-export type { Dataset } from './data/dataset.js'
+export type { Dataset, StorableDataset } from './data/dataset.js'
 export { tokenDataset } from './data/features.js'
 export type { TokenExample } from './data/features.js'
 export type { Example, SplitName } from './data/example.js'
@@ -17,6 +17,10 @@ export { g2pTask } from './data/tasks/g2p.js'
 export { pairsTask } from './data/tasks/pairs.js'
 export type { PairsSettings } from './data/pairs/settings.js'
 export { loadTask } from './data/tasks/registry.js'
+
+// Long work on data, such as encoding it
+export { onLongWork } from './data/long-work.js'
+export type { WorkListener, WorkProgress, WorkUnit } from './data/long-work.js'
 
 // Vocabularies from files
 export { loadT5Vocabulary, loadVocabulary } from './data/vocabularies/load-vocabulary.js'

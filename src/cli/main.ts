@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { ConfigError, SwitchyardError } from '../base/errors.js'
 import { libraryVersion } from '../base/version.js'
 import { errorCode, systemAdvice } from '../checkpoint/files.js'
+import { onLongWork } from '../data/long-work.js'
 import { handleOutputErrors } from './output-errors.js'
 import { configCommand } from './config.js'
 import { benchCommand } from './bench.js'
@@ -9,6 +10,7 @@ import { convertCommand } from './convert.js'
 import { dataCommand } from './data.js'
 import { evalCommand } from './eval.js'
 import { Exit } from './exit.js'
+import { showWork } from './show-work.js'
 import { explainCommand } from './explain.js'
 import { finetuneCommand } from './finetune.js'
 import { inferCommand } from './infer.js'
@@ -27,6 +29,7 @@ import { verifyCommand } from './verify.js'
  */
 export async function main(argv: readonly string[]): Promise<number> {
   handleOutputErrors(argv[0] === 'train' || argv[0] === 'finetune')
+  onLongWork(showWork())
   const program = new Command('switchyard')
     .description('Switch Transformers: train, evaluate and run mixture-of-experts and dense T5 models')
     .version(libraryVersion)

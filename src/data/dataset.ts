@@ -14,6 +14,24 @@ export interface Dataset<T> {
   get(index: number): T
 }
 
+/** A dataset whose examples are computed when they are asked for, and that can be stored. */
+export interface StorableDataset<T> extends Dataset<T> {
+  /** The same examples, all computed once and stored: in memory, or in the cache for encoded data. */
+  stored(): Dataset<T>
+}
+
+export const storable = <T>(dataset: Dataset<T>, stored: () => Dataset<T>): StorableDataset<T> => ({
+  get length() {
+    return dataset.length
+  },
+  get: index => dataset.get(index),
+  stored,
+})
+
+/** The stored examples of a dataset that can be stored; otherwise the dataset itself. */
+export const storedOf = <T>(dataset: Dataset<T>): Dataset<T> =>
+  'stored' in dataset ? (dataset as StorableDataset<T>).stored() : dataset
+
 /** The dataset of a list's items. */
 export const datasetOf = <T>(items: readonly T[]): Dataset<T> => ({ length: items.length, get: index => items[index] })
 

@@ -1,7 +1,12 @@
-import type { Dataset } from './dataset.js'
+import { storable } from './dataset.js'
+import type { Dataset, StorableDataset } from './dataset.js'
+import type { Fields } from './preprocessor.js'
+import { encodeTexts, unchanged } from './preprocessors/encode-texts.js'
+import { MapSeedCounter } from './random/seed-counter.js'
 import type { Example } from './example.js'
 import type { TextCodec } from '../text/codec.js'
 import { EOS_ID } from '../text/vocabulary.js'
+import { storeTokens } from './token-cache/store-tokens.js'
 
 /** An example as token ids. Both sides end with EOS, unless they were truncated. */
 export interface TokenExample {
@@ -20,11 +25,30 @@ export function tokenize(
   }
 }
 
-/** The tokens of text examples, which are encoded when they are asked for: each `get` encodes again. */
-export const tokenDataset = (
+/**
+ * The tokens of text examples, which are encoded when they are asked for: each `get` encodes again. `name` names them
+ * in messages about long work.
+ */
+export function tokenDataset(
   codec: Pick<TextCodec, 'inputs' | 'targets'>,
   examples: readonly Example[],
-): Dataset<TokenExample> => ({ length: examples.length, get: index => tokenize(codec, examples[index]) })
+  name = 'examples',
+): StorableDataset<TokenExample> {
+  const dataset = { length: examples.length, get: (index: number) => tokenize(codec, examples[index]) }
+  return storable(dataset, () => {
+    const stored = storeTokens({
+      name,
+      source: { length: examples.length, get: i => ({ inputs: examples[i].input, targets: examples[i].target }) },
+      stages: [encodeTexts(name, unchanged)],
+      context: {
+        features: { inputs: { vocabulary: codec.inputs }, targets: { vocabulary: codec.targets } },
+        lengths: null,
+        seeds: new MapSeedCounter(0),
+      },
+    })
+    return (stored?.examples ?? dataset) as Dataset<Fields & TokenExample>
+  })
+}
 
 const withEos = (ids: readonly number[]): Int32Array => {
   const ended = new Int32Array(ids.length + 1)

@@ -15,6 +15,8 @@ const CACHE_PLACEHOLDER = 'cacheDatasetPlaceholder'
  */
 export const cacheDatasetPlaceholder = (): Preprocessor => ({ name: CACHE_PLACEHOLDER, apply: dataset => dataset })
 
+export const isCachePlaceholder = ({ name }: Preprocessor): boolean => name === CACHE_PLACEHOLDER
+
 export interface PipelineOptions {
   readonly preprocessors: readonly Preprocessor[]
   readonly features: { readonly [feature: string]: Feature }
@@ -40,7 +42,7 @@ const SEED_STEP = 42
  */
 export function seqioPipeline(source: Dataset<Fields>, options: PipelineOptions): Dataset<Fields> {
   const { preprocessors, features, lengths = null, seed, epochs = 1, shuffleBufferSize = null } = options
-  const placeholders = preprocessors.flatMap(({ name }, i) => (name === CACHE_PLACEHOLDER ? [i] : []))
+  const placeholders = preprocessors.flatMap((stage, i) => (isCachePlaceholder(stage) ? [i] : []))
   if (placeholders.length > 1) throw new ConfigError('a task has one cacheDatasetPlaceholder at most')
   const [placeholder = 0] = placeholders
   const apply = (dataset: Dataset<Fields>, stages: readonly Preprocessor[], seed: number): Dataset<Fields> =>

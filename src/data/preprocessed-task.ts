@@ -1,21 +1,22 @@
 import { ConfigError } from '../base/errors.js'
 import { formatCount } from '../base/format.js'
 import { HASH_SEED, hashStep, hashText, mix32 } from '../base/hash.js'
-import { EOS_ID } from '../text/vocabulary.js'
+import { storable } from './dataset.js'
 import type { Dataset } from './dataset.js'
+import type { TokenExample } from './features.js'
 import type { Feature, Fields, FieldValue, Preprocessor, SeedCounter } from './preprocessor.js'
 import type { TokenFields } from './packing/segments.js'
-import { seqioPipeline } from './pipeline.js'
-import { mapPreprocessor } from './preprocessors/seqio/map-preprocessor.js'
+import { isCachePlaceholder, seqioPipeline } from './pipeline.js'
+import { encodeTexts } from './preprocessors/encode-texts.js'
+import { preprocessorKey } from './preprocessors/seqio/map-preprocessor.js'
 import { MapSeedCounter } from './random/seed-counter.js'
 import { checkedPreprocessor, fieldsAsText } from './returned.js'
 import { excerpt } from './sources/text-lines.js'
 import { mergeInputs } from './example.js'
 import type { Example, SplitName } from './example.js'
 import type { Splits } from './splits.js'
-import { storeFields } from './streams/stored-fields.js'
-import type { StoredFields } from './streams/stored-fields.js'
 import type { Task, TokenOptions } from './task.js'
+import { EncodedStages } from './token-cache/encoded-stages.js'
 
 /** How both sides of a task's examples become tokens. */
 export interface TaskFeatures {
@@ -48,47 +49,37 @@ const TEXT_LENGTHS = { inputs: 512, targets: 512 }
 /** A task whose examples come from a source and are transformed by preprocessors. */
 export function preprocessedTask({ facts, splits, digest, features, ...parts }: PreprocessedParts): Task {
   const { name, codec } = facts
-  const preprocessors = parts.preprocessors.map(preprocessor => checkedPreprocessor(name, preprocessor))
+  const preprocessors = parts.preprocessors.map(preprocessor =>
+    preprocessorKey(preprocessor) === undefined ? checkedPreprocessor(name, preprocessor) : preprocessor,
+  )
   const stages = (from: number, to: number, dataset: Dataset<Fields>, seeds: SeedCounter, lengths: Lengths) => {
     const context = { seeds, lengths: lengths ? { ...lengths } : null, features: { ...features } }
     return preprocessors.slice(from, to).reduce((data, preprocessor) => preprocessor.apply(data, context), dataset)
   }
-  // What comes before the first random preprocessor is the same for all seeds: its token ids are computed once.
+  // Examples before the first random preprocessor are the same for all seeds.
   const firstRandom = firstThatTakesSeeds(
     (count, seeds) => stages(0, count, splits.train, seeds, TEXT_LENGTHS),
     preprocessors,
   )
-  const stored = new Map<string, StoredFields>()
-  const storedStages = (split: SplitName, lengths: Lengths): StoredFields => {
-    const key = JSON.stringify([split, lengths])
-    const dataset =
-      stored.get(key) ?? storeFields(stages(0, firstRandom, splits[split], new MapSeedCounter(0), lengths))
-    stored.set(key, dataset)
-    return dataset
-  }
   const isRandom = firstRandom < preprocessors.length
+  /** The last preprocessor. */
+  const encoded = encodeTexts(name, codec.prepare)
+  const encoding = new EncodedStages({
+    task: name,
+    features: { ...features },
+    stages: isRandom ? preprocessors.slice(0, firstRandom) : [...preprocessors, encoded],
+  })
 
-  const apply = (split: SplitName, seed: number, lengths: Lengths): Dataset<Fields> => {
-    const seeds = new MapSeedCounter(seed)
-    return isRandom
-      ? stages(firstRandom, preprocessors.length, storedStages(split, lengths), seeds, lengths)
-      : stages(0, preprocessors.length, splits[split], seeds, lengths)
-  }
-
-  /** A side's tokens: as the preprocessors made them, or encoded from their text. */
-  const tokensOf = (side: keyof TaskFeatures, value: FieldValue | undefined): Int32Array => {
-    if (value instanceof Int32Array) return value
-    if (typeof value === 'string') return encode(features[side], side === 'inputs' ? codec.prepare(value) : value)
-    throw new ConfigError(
-      `the task ${name}: its preprocessors give examples whose "${side}" is ${value === undefined ? 'missing' : 'neither text nor token ids'}`,
-    )
-  }
-
-  /** The last preprocessor: sides that are still text become tokens. */
-  const encoded = mapPreprocessor('encode', ({ inputs, targets }) => ({
-    inputs: tokensOf('inputs', inputs),
-    targets: tokensOf('targets', targets),
-  }))
+  const apply = (split: SplitName, seed: number, lengths: Lengths): Dataset<Fields> =>
+    isRandom
+      ? stages(
+          firstRandom,
+          preprocessors.length,
+          encoding.stored(split, splits[split], lengths ?? null),
+          new MapSeedCounter(seed),
+          lengths,
+        )
+      : stages(0, preprocessors.length, splits[split], new MapSeedCounter(seed), lengths)
 
   /** The examples whose sides are text, or were text before `tokenize`; none if they never were. */
   const textExamples = (split: SplitName): Example[] => {
@@ -117,13 +108,20 @@ export function preprocessedTask({ facts, splits, digest, features, ...parts }: 
     return isMerged ? mergeInputs(examples) : examples
   }
 
+  /** SeqIO's order stores what comes before the placeholder. */
+  const stable = new EncodedStages({
+    task: name,
+    features: { ...features },
+    stages: preprocessors.slice(0, Math.max(0, preprocessors.findIndex(isCachePlaceholder))),
+  })
   const known = new Map<SplitName, readonly Example[]>()
   return {
     ...facts,
     isRandom,
     inputExamples: splits.train.length,
     contentHash: ({ lengths } = {}) =>
-      storedStages('train', lengths).hash?.() ?? (digest === undefined ? hashOf(splits.train) : hashText(digest)),
+      encoding.stored('train', splits.train, lengths ?? null).hash?.() ??
+      (digest === undefined ? hashOf(splits.train) : hashText(digest)),
     split(split) {
       const examples = known.get(split) ?? textExamples(split)
       known.set(split, examples)
@@ -142,19 +140,21 @@ export function preprocessedTask({ facts, splits, digest, features, ...parts }: 
         preprocessors: [...preprocessors, encoded],
         features: { ...features },
         epochs: null,
-        cache: storeFields,
+        cache: () => stable.stored(split, splits[split], options.lengths),
       }) as Dataset<TokenFields>,
     tokens(split, { seed = 0, lengths } = {}) {
-      const dataset = apply(split, seed, lengths)
-      return {
-        get length() {
-          return dataset.length
-        },
-        get: index => {
-          const { inputs, targets } = dataset.get(index)
-          return { inputs: tokensOf('inputs', inputs), targets: tokensOf('targets', targets) }
-        },
+      const context = {
+        seeds: new MapSeedCounter(0),
+        lengths: lengths ? { ...lengths } : null,
+        features: { ...features },
       }
+      const examples = encoded.apply(apply(split, seed, lengths), context) as Dataset<Fields & TokenExample>
+      return isRandom
+        ? examples
+        : storable(
+            examples,
+            () => encoding.stored(split, splits[split], lengths ?? null) as Dataset<TokenExample & Fields>,
+          )
     },
   }
 }
@@ -177,12 +177,6 @@ function hashOf(examples: Dataset<Fields>): number {
   let hash = hashStep(HASH_SEED, examples.length)
   for (let i = 0; i < examples.length; i++) hash = hashStep(hash, hashText(fieldsAsText(examples.get(i))))
   return mix32(hash)
-}
-
-function encode({ vocabulary, addEos = true }: Feature, text: string): Int32Array {
-  const ids = vocabulary.encode(text)
-  if (addEos) ids.push(EOS_ID)
-  return Int32Array.from(ids)
 }
 
 const textsOf = (value: FieldValue | undefined): string[] =>

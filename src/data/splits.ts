@@ -1,6 +1,7 @@
 import { ConfigError } from '../base/errors.js'
 import { formatCount } from '../base/format.js'
 import type { Dataset } from './dataset.js'
+import { LongWork } from './long-work.js'
 import { describeValue, fieldsAsText, isDataset } from './returned.js'
 import type { Fields } from './preprocessor.js'
 import { splitNames, splitOf } from './example.js'
@@ -83,10 +84,13 @@ function hashSplits(
   given: Readonly<Partial<Record<SplitName, unknown>>>,
 ): Partial<Splits> {
   const indices: Record<SplitName, number[]> = { train: [], validation: [], test: [] }
+  const work = new LongWork('choosing the examples of each split', examples.length)
   for (let i = 0; i < examples.length; i++) {
     const split = splitOf(splitBy(examples.get(i)))
     indices[given[split] === undefined ? split : 'train'].push(i)
+    work.at(i)
   }
+  work.end()
   const taken = splitNames.filter(name => given[name] === undefined)
   return Object.fromEntries(taken.map(name => [name, select(examples, Uint32Array.from(indices[name]))]))
 }

@@ -9,6 +9,7 @@ import type { Dataset } from './dataset.js'
 import { tokenDataset } from './features.js'
 import type { TokenExample } from './features.js'
 import type { Fields } from './preprocessor.js'
+import { trimmed, trimmedLowercase } from './preprocessors/encode-texts.js'
 import type { Postprocessor } from './postprocessors/postprocessor.js'
 import type { TokenFields } from './packing/segments.js'
 import { mergeInputs, splitExamples } from './example.js'
@@ -122,7 +123,7 @@ export function taskCodec({
     targets,
     lowercase,
     vocabSize: Math.max(inputs.size, targets.size),
-    prepare: text => (lowercase ? text.trim().toLowerCase() : text.trim()),
+    prepare: lowercase ? trimmedLowercase : trimmed,
   }
 }
 
@@ -170,7 +171,7 @@ export function makeTask(
     ],
     // By way of `this`, so that a task spread from this one with another `split` has that split's tokens.
     tokens(name) {
-      return tokenDataset(this.codec, this.split(name))
+      return tokenDataset(this.codec, this.split(name), `${this.name} (${name})`)
     },
   }
 }

@@ -18,6 +18,13 @@ const constructors: { [K in AnySpec['kind']]: (spec: Extract<AnySpec, { kind: K 
   sentencepiece: spec => SentencePieceVocabulary.fromJSON(spec),
 }
 
+const classes = [CharacterVocabulary, WordVocabulary, ByteVocabulary, SentencePieceVocabulary]
+
+/** Whether a vocabulary is one of those here, so that `vocabularyFromJSON` makes an equal one of its `toJSON`. */
+export const isBuiltIn = (vocabulary: Vocabulary): boolean =>
+  classes.some(({ prototype }) => Object.getPrototypeOf(vocabulary) === prototype) &&
+  !Object.hasOwn(vocabulary, 'encode')
+
 /**
  * Builds a vocabulary from the result of its `toJSON`. It may come from a file: a ConfigError says what is wrong with
  * it.

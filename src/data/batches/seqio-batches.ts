@@ -12,7 +12,7 @@ import type { PackedRow } from '../packing/trim-and-pack.js'
 import { seqioPipeline } from '../pipeline.js'
 import type { PipelineOptions } from '../pipeline.js'
 import type { Fields } from '../preprocessor.js'
-import { storeFields } from '../streams/stored-fields.js'
+import { storeFields } from '../streams/field-store.js'
 import type { BatchStream } from './stream.js'
 
 export interface SeqioBatchesOptions extends Omit<PipelineOptions, 'epochs' | 'lengths'> {

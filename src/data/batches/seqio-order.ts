@@ -1,12 +1,12 @@
 import { HASH_SEED, hashStep, mix32 } from '../../base/hash.js'
-import { mapDataset } from '../dataset.js'
+import { mapDataset, storedOf } from '../dataset.js'
 import type { Dataset } from '../dataset.js'
 import { mixDatasets } from '../mixing/mix-datasets.js'
 import type { PackedSize } from '../open-rows.js'
 import type { TokenFields } from '../packing/segments.js'
 import { seqioPipeline } from '../pipeline.js'
 import type { Feature, Fields } from '../preprocessor.js'
-import { storeFields } from '../streams/stored-fields.js'
+import { storeFields } from '../streams/field-store.js'
 import type { SeqioOptions, Task } from '../task.js'
 import { SeqioBatches } from './seqio-batches.js'
 import type { BatchStream } from './stream.js'
@@ -24,7 +24,7 @@ export function seqioExamples(task: Task, options: SeqioOptions): Dataset<TokenF
     )
   if (task.seqioExamples) return task.seqioExamples('train', options)
   // A task without preprocessors: its tokens are the examples.
-  const tokens = mapDataset(task.tokens('train'), ({ inputs, targets }): Fields => ({ inputs, targets }))
+  const tokens = mapDataset(storedOf(task.tokens('train')), ({ inputs, targets }): Fields => ({ inputs, targets }))
   const whole = { ...options, preprocessors: [], features: featuresOf(task), epochs: null }
   return seqioPipeline(tokens, whole) as Dataset<TokenFields>
 }
@@ -47,7 +47,7 @@ function contentOf(task: Task, lengths: SeqioOptions['lengths']): number {
   if (task.members)
     return mix32(task.members.reduce((hash, m) => hashStep(hash, contentOf(m.task, lengths)), HASH_SEED))
   if (task.contentHash) return task.contentHash({ lengths })
-  const tokens = task.tokens('train', { lengths })
+  const tokens = storedOf(task.tokens('train', { lengths }))
   return storeFields(mapDataset(tokens, ({ inputs, targets }) => ({ inputs, targets }))).hash?.() ?? 0
 }
 

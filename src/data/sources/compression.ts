@@ -1,5 +1,5 @@
 import { createReadStream, createWriteStream } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { open, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -7,6 +7,7 @@ import { createGunzip } from 'node:zlib'
 import { FileError } from '../../base/errors.js'
 import { formatBytes } from '../../base/format.js'
 import { errorCode, withPath } from '../../base/system-errors.js'
+import { LongWork } from '../long-work.js'
 import { cachedCopy } from './cache.js'
 
 /** A compressed file may not grow to more than this, which protects the disk from a file made to fill it. */
@@ -45,10 +46,13 @@ export async function unpacked(path: string): Promise<PlainFile> {
 }
 
 async function gunzip(from: string, to: string): Promise<void> {
+  const work = new LongWork(`unpacking ${from}`, (await stat(from)).size, 'bytes')
   let size = 0
+  const input = createReadStream(from)
   const limit = new Transform({
     transform(chunk: Uint8Array, _, done) {
       size += chunk.length
+      work.at(input.bytesRead)
       done(
         size > MAX_UNPACKED_BYTES
           ? new FileError(`${from}: larger than ${formatBytes(MAX_UNPACKED_BYTES)} when it is unpacked`)
@@ -58,11 +62,13 @@ async function gunzip(from: string, to: string): Promise<void> {
     },
   })
   try {
-    await pipeline(createReadStream(from), createGunzip(), limit, createWriteStream(to, { flags: 'wx' }))
+    await pipeline(input, createGunzip(), limit, createWriteStream(to, { flags: 'wx' }))
   } catch (error) {
     if (errorCode(error)?.startsWith('Z_'))
       throw new FileError(`${from}: the gzip data is damaged or cut off: ${(error as Error).message}`, { cause: error })
     await withPath(errorCode(error) === 'ENOSPC' ? to : from, () => Promise.reject(error as Error))
+  } finally {
+    work.end()
   }
 }
 

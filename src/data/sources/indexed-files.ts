@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { FileError } from '../../base/errors.js'
 import { withPath } from '../../base/system-errors.js'
+import { LongWork } from '../long-work.js'
 import type { Fields } from '../preprocessor.js'
 import { PositionalReader } from './positional-reader.js'
 import type { FileVersion } from './positional-reader.js'
@@ -43,7 +44,9 @@ export async function openIndexedFiles(
     const info = await withPath(names[file], () => stat(path))
     files.push({ path, size: info.size, mtimeMs: info.mtimeMs })
     const format = formatOf(file)
+    const work = new LongWork(`indexing ${names[file]}`, info.size, 'bytes')
     for await (const { bytes, start, where } of format.cut(hashed(readChunks(path, names[file])), names[file])) {
+      work.at(start)
       try {
         if (format.parse(bytes, where) !== undefined) index.add(start, bytes.length)
       } catch (error) {
@@ -52,6 +55,7 @@ export async function openIndexedFiles(
         if (problems.length === MAX_PROBLEMS) throw new FileError(problems.join('\n'))
       }
     }
+    work.end()
     index.endFile()
   }
   if (problems.length > 0) throw new FileError(problems.join('\n'))

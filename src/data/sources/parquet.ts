@@ -5,6 +5,7 @@ import type { AsyncBuffer, FileMetaData, SchemaTree } from 'hyparquet'
 import { FileError } from '../../base/errors.js'
 import { formatBytes } from '../../base/format.js'
 import { withPath } from '../../base/system-errors.js'
+import { LongWork } from '../long-work.js'
 import type { Fields, FieldValue } from '../preprocessor.js'
 import { columnsOf } from './columns.js'
 import { decodeLine } from './text-lines.js'
@@ -50,6 +51,10 @@ export async function* parquetRows(path: string, columns?: readonly string[]): A
   const groups = await withParquet(path, ({ metadata }) =>
     Promise.resolve(metadata.row_groups.map(group => [Number(group.num_rows), Number(group.total_byte_size)] as const)),
   )
+  const work = new LongWork(
+    `copying ${path}`,
+    groups.reduce((sum, [rows]) => sum + rows, 0),
+  )
   for (const [rows, bytes] of groups) {
     if (bytes > MAX_GROUP_BYTES)
       throw new FileError(
@@ -57,9 +62,13 @@ export async function* parquetRows(path: string, columns?: readonly string[]): A
       )
     const range = { rowStart: start, rowEnd: start + rows, columns: columns && [...columns] }
     const objects = await withParquet(path, file => parquetReadObjects({ ...file, ...range, compressors }))
-    for (const [i, row] of objects.entries()) yield fieldsOf(row, `${path}: row ${start + i + 1}`)
+    for (const [i, row] of objects.entries()) {
+      work.at(start + i)
+      yield fieldsOf(row, `${path}: row ${start + i + 1}`)
+    }
     start += rows
   }
+  work.end()
 }
 
 function fieldsOf(row: Readonly<Record<string, unknown>>, where: string): Fields {

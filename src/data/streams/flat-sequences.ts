@@ -1,10 +1,11 @@
-import { HASH_SEED, hashStep, mix32 } from '../../base/hash.js'
+import { lengthsIn, startOf } from './sequences.js'
+import type { Sequences, SequencesInMemory } from './sequences.js'
 
 /**
  * Token sequences in two flat arrays of shared memory: 4 bytes a token and 8 bytes a sequence, no object for each. A
  * worker thread that is given the arrays reads the same bytes. Each example has the same number of sequences.
  */
-export class FlatSequences {
+export class FlatSequences implements Sequences {
   /** All tokens: the sequences of example 0, then those of example 1 ... */
   private ids = sharedInts(1 << 12)
   /** Where each sequence ends in `ids`. */
@@ -15,7 +16,7 @@ export class FlatSequences {
   /** `each` is the number of sequences of an example. `stored` are the arrays of another thread's object. */
   constructor(
     private readonly each: number,
-    stored?: StoredSequences,
+    stored?: SequencesInMemory,
   ) {
     if (stored === undefined) return
     this.ids = stored.ids
@@ -30,17 +31,9 @@ export class FlatSequences {
   }
 
   /** The arrays, without the room for more. They can be sent to a worker thread, which shares them. */
-  get stored(): StoredSequences {
-    return { ids: this.ids.subarray(0, this.tokens), ends: this.ends.subarray(0, this.sequences) }
-  }
-
-  /** A 32-bit hash of all sequences. */
-  hash(): number {
-    const { ids, ends } = this.stored
-    let hash = hashStep(HASH_SEED, this.length)
-    for (const end of ends) hash = hashStep(hash, end)
-    for (const id of ids) hash = hashStep(hash, id)
-    return mix32(hash)
+  get shared(): SequencesInMemory {
+    const { ids, ends, each } = this
+    return { ids: ids.subarray(0, this.tokens), ends: ends.subarray(0, this.sequences), each }
   }
 
   /** Appends an example. */
@@ -57,17 +50,15 @@ export class FlatSequences {
 
   /** An example's sequences, as views: do not change them. */
   get(index: number): Int32Array[] {
-    const first = index * this.each
-    return Array.from({ length: this.each }, (_, s) =>
-      this.ids.subarray(first + s === 0 ? 0 : this.ends[first + s - 1], this.ends[first + s]),
-    )
+    const { each, ends, ids } = this
+    const sequences: Int32Array[] = []
+    for (let s = index * each; s < (index + 1) * each; s++) sequences.push(ids.subarray(startOf(ends, s), ends[s]))
+    return sequences
   }
-}
 
-/** The arrays of `FlatSequences`. */
-export interface StoredSequences {
-  readonly ids: Int32Array
-  readonly ends: Float64Array
+  lengths(index: number): number[] {
+    return lengthsIn(this.shared, index)
+  }
 }
 
 const sharedInts = (length: number): Int32Array => new Int32Array(new SharedArrayBuffer(4 * length))

@@ -1,15 +1,15 @@
 import type { ExampleStream } from './example-stream.js'
-import type { StoredSequences } from './flat-sequences.js'
 import { MixedStream } from './mixed-stream.js'
 import type { Shard } from './shard.js'
 import { StoredEpochs } from './stored-epochs.js'
 import { TokenStore } from './token-store.js'
+import type { SharedTokens } from './token-store.js'
 
 /** A stream as plain data that another thread can open. Its tokens are shared memory and are not copied. */
 export type SharedStream =
   | {
       readonly kind: 'stored'
-      readonly stored: StoredSequences
+      readonly tokens: SharedTokens
       readonly fingerprint: number
       readonly skipped: number
       readonly truncated: number
@@ -32,7 +32,7 @@ export function shareStream(stream: ExampleStream): SharedStream | undefined {
     const { store, fingerprint, skipped, truncated } = stream.examples
     return {
       kind: 'stored',
-      stored: store.stored,
+      tokens: store.shared,
       fingerprint,
       skipped,
       truncated,
@@ -49,6 +49,6 @@ export function shareStream(stream: ExampleStream): SharedStream | undefined {
 /** Opens a stream that another thread shares, at its beginning. */
 export function openShared(shared: SharedStream): ExampleStream {
   if (shared.kind === 'mixed') return new MixedStream(shared.members.map(openShared), shared.rates, shared.seed)
-  const { stored, seed, shard, ...facts } = shared
-  return new StoredEpochs({ ...facts, store: new TokenStore(stored) }, seed, shard)
+  const { tokens, seed, shard, ...facts } = shared
+  return new StoredEpochs({ ...facts, store: new TokenStore(tokens) }, seed, shard)
 }

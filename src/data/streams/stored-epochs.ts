@@ -1,11 +1,16 @@
 import * as z from 'zod'
 import { ConfigError } from '../../base/errors.js'
 import { HASH_SEED, hashStep, mix32 } from '../../base/hash.js'
+import { storedOf } from '../dataset.js'
 import type { Dataset } from '../dataset.js'
 import type { TokenExample } from '../features.js'
+import { LongWork } from '../long-work.js'
 import { shuffledIndices } from '../shuffle.js'
 import type { ExampleStream, StreamOptions, Ticket } from './example-stream.js'
+import { FieldStore } from './field-store.js'
 import { Fit } from './fit.js'
+import { FlatSequences } from './flat-sequences.js'
+import type { Sequences } from './sequences.js'
 import { shardOf } from './shard.js'
 import type { Shard } from './shard.js'
 import { TokenStore } from './token-store.js'
@@ -29,13 +34,40 @@ export interface StoredExamples {
  */
 export function storeExamples(examples: Dataset<TokenExample>, options: StreamOptions): StoredExamples {
   const fit = new Fit(options)
-  const store = new TokenStore()
-  for (let i = 0; i < examples.length; i++) {
-    const fitted = fit.apply(examples.get(i))
-    if (fitted) store.add(fitted)
-  }
+  const all = storedOf(examples)
+  const isStored = all instanceof FieldStore && String(all.fields.map(({ name }) => name)) === 'inputs,targets'
+  const store = isStored ? fittingOf(all.sequences, fit) : storeFitting(all, fit)
   if (store.length === 0) throw noExamples(fit)
   return { store, fingerprint: fingerprintOf(store), skipped: fit.skipped, truncated: fit.truncated }
+}
+
+/** The examples among stored ones that fit. Only their lengths are read. */
+function fittingOf(sequences: Sequences, fit: Fit): TokenStore {
+  const kept = new Uint32Array(new SharedArrayBuffer(4 * sequences.length))
+  let count = 0
+  for (let i = 0; i < sequences.length; i++) {
+    const [inputs, targets] = sequences.lengths(i)
+    if (fit.admits(inputs, targets)) kept[count++] = i
+  }
+  const { inputLength, targetLength } = fit.options
+  return new TokenStore({
+    sequences: sequences.shared,
+    kept: count === sequences.length ? undefined : kept.subarray(0, count),
+    cut: fit.truncated === 0 ? undefined : { inputs: inputLength, targets: targetLength },
+  })
+}
+
+/** Copies the examples that fit into memory. */
+function storeFitting(examples: Dataset<TokenExample>, fit: Fit): TokenStore {
+  const sequences = new FlatSequences(2)
+  const work = new LongWork('encoding examples', examples.length)
+  for (let i = 0; i < examples.length; i++) {
+    const fitted = fit.apply(examples.get(i))
+    if (fitted) sequences.add([fitted.inputs, fitted.targets])
+    work.at(i)
+  }
+  work.end()
+  return new TokenStore({ sequences: sequences.shared, kept: undefined, cut: undefined })
 }
 
 /** The error for data of which no example can be trained on. */

@@ -1,32 +1,38 @@
 import type { Dataset } from '../dataset.js'
 import type { TokenExample } from '../features.js'
+import { TokenFile } from '../token-cache/token-file.js'
 import { FlatSequences } from './flat-sequences.js'
-import type { StoredSequences } from './flat-sequences.js'
+import type { Sequences, SharedSequences } from './sequences.js'
 
-/** Token examples in flat arrays, which worker threads can share. */
+/** A store as plain data for another thread. Nothing of it is copied: memory and files are shared. */
+export interface SharedTokens {
+  /** An example's inputs and targets. */
+  readonly sequences: SharedSequences
+  /** The indices of the examples among the sequences; undefined: all. */
+  readonly kept: Uint32Array | undefined
+  /** The lengths that examples are cut to; undefined: they are whole. */
+  readonly cut: Readonly<Record<keyof TokenExample, number>> | undefined
+}
+
+/** Token examples in memory, or in a file of the cache. */
 export class TokenStore implements Dataset<TokenExample> {
-  private readonly sequences: FlatSequences
+  private readonly sequences: Sequences
 
-  /** An empty store, or the store of another thread's arrays. */
-  constructor(stored?: StoredSequences) {
-    this.sequences = new FlatSequences(2, stored)
+  constructor(readonly shared: SharedTokens) {
+    const { sequences } = shared
+    this.sequences = 'handle' in sequences ? new TokenFile(sequences) : new FlatSequences(2, sequences)
   }
 
   get length(): number {
-    return this.sequences.length
+    return this.shared.kept?.length ?? this.sequences.length
   }
 
-  get stored(): StoredSequences {
-    return this.sequences.stored
-  }
-
-  add({ inputs, targets }: TokenExample): void {
-    this.sequences.add([inputs, targets])
-  }
-
-  /** The example's tokens, as views of the store: do not change them. */
+  /** The example's tokens, which may be views of the store: do not change them. */
   get(index: number): TokenExample {
-    const [inputs, targets] = this.sequences.get(index)
-    return { inputs, targets }
+    const { kept, cut } = this.shared
+    const [inputs, targets] = this.sequences.get(kept === undefined ? index : kept[index])
+    return cut === undefined
+      ? { inputs, targets }
+      : { inputs: inputs.subarray(0, cut.inputs), targets: targets.subarray(0, cut.targets) }
   }
 }

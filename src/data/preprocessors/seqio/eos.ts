@@ -16,14 +16,17 @@ const withEos = (
   name: string,
   lengthOf: (feature: string, context: PreprocessorContext) => number | undefined,
 ): Preprocessor =>
-  mapPreprocessor(name, (example, context) =>
-    mapFields(example, (value, feature) => {
-      if (!(feature in context.features)) return value
-      const { vocabulary, addEos = true } = context.features[feature]
-      if (!addEos) return value
-      const length = lengthOf(feature, context)
-      return changeTokens(value, feature, tokens =>
-        append(length === undefined ? tokens : tokens.subarray(0, length - 1), vocabulary.eosId),
-      )
-    }),
+  mapPreprocessor(
+    name,
+    (example, context) =>
+      mapFields(example, (value, feature) => {
+        if (!(feature in context.features)) return value
+        const { vocabulary, addEos = true } = context.features[feature]
+        if (!addEos) return value
+        const length = lengthOf(feature, context)
+        return changeTokens(value, feature, tokens =>
+          append(length === undefined ? tokens : tokens.subarray(0, length - 1), vocabulary.eosId),
+        )
+      }),
+    {},
   )

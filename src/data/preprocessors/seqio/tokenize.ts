@@ -11,24 +11,31 @@ export interface TokenizeOptions {
   readonly withEos?: boolean
 }
 
+/** The name of the preprocessors that turn texts into token ids. */
+export const TOKENIZE = 'tokenize'
+
 /**
  * SeqIO's `tokenize`: the texts of the task's features become token ids; other fields are kept. A list of texts becomes
  * a list of sequences, of which only the last gets EOS.
  */
 export const tokenize = ({ copyPretokenized = true, withEos = false }: TokenizeOptions = {}): Preprocessor =>
-  mapPreprocessor('tokenize', (example, { features }) => {
-    const tokenized: Record<string, FieldValue> = {}
-    for (const [name, value] of Object.entries(example)) {
-      if (!(name in features)) {
-        tokenized[name] = value
-        continue
+  mapPreprocessor(
+    TOKENIZE,
+    (example, { features }) => {
+      const tokenized: Record<string, FieldValue> = {}
+      for (const [name, value] of Object.entries(example)) {
+        if (!(name in features)) {
+          tokenized[name] = value
+          continue
+        }
+        const { vocabulary, addEos = true } = features[name]
+        if (copyPretokenized) tokenized[`${name}_pretokenized`] = value
+        tokenized[name] = encode(value, name, vocabulary, withEos && addEos)
       }
-      const { vocabulary, addEos = true } = features[name]
-      if (copyPretokenized) tokenized[`${name}_pretokenized`] = value
-      tokenized[name] = encode(value, name, vocabulary, withEos && addEos)
-    }
-    return tokenized satisfies Fields
-  })
+      return tokenized satisfies Fields
+    },
+    { copyPretokenized, withEos },
+  )
 
 /** SeqIO's `tokenize_and_append_eos`: `tokenize` with EOS. */
 export const tokenizeAndAppendEos = (options: Pick<TokenizeOptions, 'copyPretokenized'> = {}): Preprocessor => ({

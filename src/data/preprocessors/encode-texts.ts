@@ -1,0 +1,42 @@
+import { ConfigError } from '../../base/errors.js'
+import { EOS_ID } from '../../text/vocabulary.js'
+import type { Feature, Fields, FieldValue, Preprocessor } from '../preprocessor.js'
+import { mapPreprocessor } from './seqio/map-preprocessor.js'
+
+/** The name of the preprocessor that `encodeTexts` makes. */
+export const ENCODE = 'encode'
+
+/**
+ * The last preprocessor of a task: a side that is still text is encoded by the vocabulary of its feature, and ends with
+ * EOS if the feature asks for it; one that is token ids already stays as it is. Other fields are left out. `prepare` is
+ * that of the task's codec. Throws a ConfigError, with the task's name, for a side that is neither.
+ */
+export function encodeTexts(task: string, prepare: (text: string) => string): Preprocessor {
+  const tokensOf = (side: 'inputs' | 'targets', value: FieldValue | undefined, feature: Feature): Int32Array => {
+    if (value instanceof Int32Array) return value
+    if (typeof value === 'string') return encode(feature, side === 'inputs' ? prepare(value) : value)
+    throw new ConfigError(
+      `the task ${task}: its preprocessors give examples whose "${side}" is ${value === undefined ? 'missing' : 'neither text nor token ids'}`,
+    )
+  }
+  return mapPreprocessor(
+    ENCODE,
+    ({ inputs, targets }: Fields, { features }) => ({
+      inputs: tokensOf('inputs', inputs, features.inputs),
+      targets: tokensOf('targets', targets, features.targets),
+    }),
+    ways.includes(prepare) ? { prepare: ways.indexOf(prepare) } : undefined,
+  )
+}
+
+/** The ways in which our codecs normalize an input before it is encoded. */
+export const unchanged = (text: string): string => text
+export const trimmed = (text: string): string => text.trim()
+export const trimmedLowercase = (text: string): string => text.trim().toLowerCase()
+const ways: readonly ((text: string) => string)[] = [unchanged, trimmed, trimmedLowercase]
+
+function encode({ vocabulary, addEos = true }: Feature, text: string): Int32Array {
+  const ids = vocabulary.encode(text)
+  if (addEos) ids.push(EOS_ID)
+  return Int32Array.from(ids)
+}

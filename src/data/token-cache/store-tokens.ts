@@ -1,0 +1,203 @@
+import { createHash } from 'node:crypto'
+import { endianness } from 'node:os'
+import { libraryVersion } from '../../base/version.js'
+import { isBuiltIn } from '../../text/from-json.js'
+import type { Dataset } from '../dataset.js'
+import { LongWork, noticeWork } from '../long-work.js'
+import type { Fields } from '../preprocessor.js'
+import { preprocessorKey } from '../preprocessors/seqio/map-preprocessor.js'
+import { FieldStore, storedFields, toSequences } from '../streams/field-store.js'
+import type { StoredField } from '../streams/field-store.js'
+import { FlatSequences } from '../streams/flat-sequences.js'
+import { contentHash } from './content-hash.js'
+import { encodeAhead } from './encode-ahead.js'
+import type { Encoding } from './encoding.js'
+import { beginEntry, noticeNoCache, openEntry, removeEntry } from './token-cache.js'
+
+/** Stored examples, and whether they depend on the lengths of a row. */
+export interface Stored {
+  readonly examples: FieldStore
+  readonly usesLengths: boolean
+}
+
+export interface StoreOptions {
+  /**
+   * Data that takes less than this many seconds to encode, as its first examples tell, is kept in memory only. Finding
+   * it in the cache would take a tenth of that: its content is hashed, and compared with checksums.
+   */
+  readonly leastSeconds?: number
+  /**
+   * Data that takes longer than this is encoded in worker threads, which take half a second to start. (The estimate is
+   * two to three times too high, because the code of the first examples is not compiled yet.)
+   */
+  readonly parallelSeconds?: number
+}
+
+const PROBE_SECONDS = 0.05
+/** So many examples of an entry that is found are encoded again, and compared. */
+const COMPARED = 16
+
+/**
+ * Encodes all examples once. The result is in memory, or, of data that takes long, in a file of the cache, which later
+ * runs find by the content of the examples, the preprocessors, the vocabularies and the version of this library.
+ * Functions of a user are no part of this: they run before, and what they return is part of the content. Undefined if
+ * an example has fields that are neither texts nor token ids.
+ */
+export function storeTokens(encoding: Encoding, options: StoreOptions = {}): Stored | undefined {
+  const { leastSeconds = 0.3, parallelSeconds = 10 } = options
+  const { examples, usesLengths } = derive(encoding)
+  const { length } = examples
+  const fields = length === 0 || length === Infinity ? undefined : storedFields(examples.get(0))
+  if (fields === undefined) return undefined
+  const memory = new FlatSequences(fields.length)
+  const work = new LongWork(`encoding ${encoding.name}`, length)
+  // Seconds of this process's own work: on a busy machine, waiting says nothing about the data.
+  const start = process.cpuUsage().user
+  const seconds = (): number => (process.cpuUsage().user - start) / 1e6
+  const addUntil = (isEnough: () => boolean): boolean => {
+    while (memory.length < length && !isEnough()) {
+      const sequences = toSequences(examples.get(memory.length), fields)
+      if (sequences === undefined) return false
+      memory.add(sequences)
+      work.at(memory.length)
+    }
+    return true
+  }
+  if (!addUntil(() => seconds() > PROBE_SECONDS)) return undefined
+  const expected = memory.length === 0 ? 0 : (seconds() * length) / memory.length
+  // Another program's vocabulary is a function, whose results may change.
+  const isKnown = Object.values(encoding.context.features).every(({ vocabulary }) => isBuiltIn(vocabulary))
+  if (expected < leastSeconds || !isKnown) {
+    const isComplete = addUntil(() => false)
+    work.end()
+    return isComplete ? { examples: new FieldStore(fields, memory), usesLengths: usesLengths() } : undefined
+  }
+  const name = entryName(encoding)
+  return findEntry(encoding, name, examples, fields) ?? makeEntry(encoding, name, fields, expected > parallelSeconds)
+}
+
+/** The encoded examples, and whether any that was computed so far has read the lengths of a row. */
+function derive({ source, stages, context }: Encoding): { examples: Dataset<Fields>; usesLengths: () => boolean } {
+  let used = false
+  const { features, seeds, lengths } = context
+  const watched = {
+    features,
+    seeds,
+    get lengths() {
+      used = true
+      return lengths
+    },
+  }
+  return {
+    examples: stages.reduce((data, stage) => stage.apply(data, watched), source),
+    usesLengths: () => used,
+  }
+}
+
+/** Names of the entries of these examples: without the lengths of a row, or with them. */
+interface EntryName {
+  readonly plain: string
+  readonly withLengths: string
+}
+
+function entryName({ name, source, stages, context: { features, lengths } }: Encoding): EntryName {
+  const sides = Object.entries(features).map(([side, { vocabulary, addEos = true }]) => [
+    side,
+    addEos,
+    vocabulary.toJSON(),
+  ])
+  const hash = createHash('sha256')
+    .update(contentHash(source, name))
+    .update(JSON.stringify([libraryVersion, endianness(), stages.map(preprocessorKey), sides]))
+  const digest = (lengthsOrNot: unknown): string =>
+    hash.copy().update(JSON.stringify(lengthsOrNot)).digest('hex').slice(0, 40)
+  return { plain: digest(null), withLengths: digest([lengths]) }
+}
+
+/** The entry in the cache, if it is whole and its examples are those that are encoded now. */
+function findEntry(
+  { name }: Encoding,
+  names: EntryName,
+  examples: Dataset<Fields>,
+  fields: readonly StoredField[],
+): Stored | undefined {
+  for (const entry of [names.plain, names.withLengths]) {
+    const opened = openEntry(entry)
+    if (opened === undefined) continue
+    const stored = new FieldStore(opened.fields, opened.sequences)
+    if (isSame(stored, examples, fields)) return { examples: stored, usesLengths: opened.usesLengths }
+    // The functions of this library differ from those that made the entry, although the version is the same.
+    noticeWork(`${name}: the encoded data in the cache was made by other code; it is made again`)
+    removeEntry(entry)
+  }
+  return undefined
+}
+
+function isSame(stored: FieldStore, examples: Dataset<Fields>, fields: readonly StoredField[]): boolean {
+  const { length } = examples
+  if (stored.length !== length || JSON.stringify(stored.fields) !== JSON.stringify(fields)) return false
+  const count = Math.min(COMPARED, length)
+  for (let k = 0; k < count; k++) {
+    const index = Math.floor((k * length) / count)
+    const now = toSequences(examples.get(index), fields)
+    const then = stored.sequences.get(index)
+    if (now?.every((ids, f) => ids.length === then[f].length && ids.every((id, i) => id === then[f][i])) !== true)
+      return false
+  }
+  return true
+}
+
+/** Encodes all examples into a new entry, or into memory if the cache cannot be written. */
+function makeEntry(
+  encoding: Encoding,
+  names: EntryName,
+  fields: readonly StoredField[],
+  parallel: boolean,
+): Stored | undefined {
+  let entry: ReturnType<typeof beginEntry> | undefined
+  try {
+    entry = beginEntry()
+    const { usesLengths, complete } = encodeAll(encoding, fields, parallel, entry)
+    if (!complete) {
+      entry.abandon()
+      return undefined
+    }
+    const opened = entry.finish(usesLengths ? names.withLengths : names.plain, { fields: [...fields], usesLengths })
+    return { examples: new FieldStore(fields, opened.sequences), usesLengths }
+  } catch (error) {
+    entry?.abandon()
+    if (!isSystemError(error)) throw error
+    noticeNoCache(error)
+    const memory = new FlatSequences(fields.length)
+    const { usesLengths, complete } = encodeAll(encoding, fields, parallel, memory)
+    return complete ? { examples: new FieldStore(fields, memory), usesLengths } : undefined
+  }
+}
+
+/** Encodes all examples in order. `complete` is false if one has other fields. */
+function encodeAll(
+  encoding: Encoding,
+  fields: readonly StoredField[],
+  parallel: boolean,
+  to: { add(example: readonly Int32Array[]): void },
+): { usesLengths: boolean; complete: boolean } {
+  const work = new LongWork(`encoding ${encoding.name}`, encoding.source.length)
+  const ahead = parallel ? encodeAhead(encoding) : undefined
+  const { examples, usesLengths } = derive(ahead === undefined ? encoding : { ...encoding, context: ahead.context })
+  try {
+    for (let i = 0; i < examples.length; i++) {
+      ahead?.before(i)
+      const sequences = toSequences(examples.get(i), fields)
+      if (sequences === undefined) return { usesLengths: false, complete: false }
+      to.add(sequences)
+      work.at(i)
+    }
+  } finally {
+    ahead?.stop()
+    work.end()
+  }
+  return { usesLengths: usesLengths(), complete: true }
+}
+
+/** Whether the disk or the system is the cause, and not the data. */
+const isSystemError = (error: unknown): boolean => error instanceof Error && 'syscall' in error

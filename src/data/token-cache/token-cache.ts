@@ -1,0 +1,114 @@
+import { randomUUID } from 'node:crypto'
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs'
+import { join } from 'node:path'
+import { errorCode, systemAdvice } from '../../base/system-errors.js'
+import { noticeWork } from '../long-work.js'
+import { cacheFolder } from '../sources/cache.js'
+import { DamagedTokens, openTokenFile, TokenFileWriter } from './token-file.js'
+import type { TokenFileFacts } from './token-file.js'
+
+/**
+ * The cache holds at most this many bytes: the tokens of a billion words and more, which take an hour to encode, and a
+ * small part of a disk. When it has more, the least recently used entries are removed; the newest always stays.
+ */
+export const MAX_CACHE_BYTES = 8 * 2 ** 30
+
+/** An unfinished file this old belongs to a process that was killed. */
+const ABANDONED_AFTER_MS = 24 * 3600 * 1000
+
+const UNFINISHED = '.part'
+
+/** Where the entries are. */
+export const tokenFolder = (): string => join(cacheFolder(), 'tokens')
+
+/** An entry that is being written. */
+export interface NewEntry {
+  add(example: readonly Int32Array[]): void
+  /** Puts the entry in its place, under `name`, and opens it. Another process may do the same at the same time. */
+  finish(name: string, facts: TokenFileFacts): ReturnType<typeof openTokenFile>
+  abandon(): void
+}
+
+/**
+ * Opens an entry, and marks it as used now. Undefined if there is none. A damaged one is removed, which is said.
+ * The checksums of the whole entry are compared.
+ */
+export function openEntry(name: string): ReturnType<typeof openTokenFile> | undefined {
+  const path = join(tokenFolder(), name)
+  try {
+    const opened = openTokenFile(path)
+    // Only the order of removal depends on this time: a folder that cannot be written can still be read.
+    const now = new Date()
+    attempt(() => utimesSync(path, now, now))
+    return opened
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined
+    if (!(error instanceof DamagedTokens || error instanceof SyntaxError)) return undefined
+    noticeWork(`${path}: this file of encoded data is damaged (${error.message}); the data is encoded again`)
+    removeEntry(name)
+    return undefined
+  }
+}
+
+export const removeEntry = (name: string): void => attempt(() => rmSync(join(tokenFolder(), name), { force: true }))
+
+/** Begins an entry. It appears by a rename when it is finished, so that it is never seen half-written. */
+export function beginEntry(maxBytes = MAX_CACHE_BYTES): NewEntry {
+  const folder = tokenFolder()
+  mkdirSync(folder, { recursive: true })
+  const unfinished = join(folder, `${randomUUID()}${UNFINISHED}`)
+  const writer = new TokenFileWriter(unfinished)
+  return {
+    add: example => writer.add(example),
+    finish(name, facts) {
+      writer.finish(facts)
+      const path = join(folder, name)
+      renameSync(unfinished, path)
+      evict(folder, name, maxBytes)
+      return openTokenFile(path)
+    },
+    abandon() {
+      attempt(() => writer.abandon())
+      attempt(() => rmSync(unfinished, { force: true }))
+    },
+  }
+}
+
+/** Removes the least recently used entries until the rest fits, and files that killed processes have left. */
+function evict(folder: string, newest: string, maxBytes: number): void {
+  const entries: { path: string; size: number; usedMs: number }[] = []
+  let total = 0
+  for (const name of readdirSync(folder)) {
+    const path = join(folder, name)
+    // Another process may have removed it.
+    const info = statSync(path, { throwIfNoEntry: false })
+    if (!info?.isFile()) continue
+    if (name.endsWith(UNFINISHED)) {
+      if (Date.now() - info.mtimeMs > ABANDONED_AFTER_MS) attempt(() => rmSync(path, { force: true }))
+      continue
+    }
+    total += info.size
+    if (name !== newest) entries.push({ path, size: info.size, usedMs: info.mtimeMs })
+  }
+  entries.sort((a, b) => a.usedMs - b.usedMs)
+  for (const { path, size } of entries) {
+    if (total <= maxBytes) return
+    attempt(() => rmSync(path, { force: true }))
+    total -= size
+  }
+}
+
+/** Runs what may fail without consequences. */
+function attempt(body: () => void): void {
+  try {
+    body()
+  } catch {
+    // The next process tries again.
+  }
+}
+
+/** Says that the cache cannot be written, and why. */
+export const noticeNoCache = (error: unknown): void =>
+  noticeWork(
+    `${tokenFolder()}: the encoded data cannot be kept for the next run: ${systemAdvice(error as Error)}. SWITCHYARD_CACHE=FOLDER sets another folder`,
+  )
