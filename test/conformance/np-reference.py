@@ -205,6 +205,12 @@ for mode in ("edge", "reflect", "symmetric", "wrap"):
     case("pad", [grid, [[2, 1], [0, 3]], {"mode": mode}], np.pad(grid, [(2, 1), (0, 3)], mode=mode))
     case("pad", [f32(1, 2, 3), [8, 7], {"mode": mode}], np.pad(f32(1, 2, 3), (8, 7), mode=mode))
     case("pad", [f32(5), 2, {"mode": mode}], np.pad(f32(5), 2, mode=mode))
+ints = np.array([[1, 2, 7], [4, 6, 3]], np.int32)
+for mode in ("maximum", "mean", "median", "minimum"):
+    case("pad", [grid, [[2, 1], [0, 3]], {"mode": mode}], np.pad(grid, [(2, 1), (0, 3)], mode=mode))
+    case("pad", [ints, 2, {"mode": mode, "statLength": [[1, 9], [2, 2]]}], np.pad(ints, 2, mode, stat_length=[(1, 9), (2, 2)]))
+case("pad", [grid, [[2, 1], [0, 3]], {"mode": "linear_ramp"}], np.pad(grid, [(2, 1), (0, 3)], "linear_ramp"))
+case("pad", [ints, 3, {"mode": "linear_ramp", "endValues": [[9, -9], [5, 0]]}], np.pad(ints, 3, "linear_ramp", end_values=[(9, -9), (5, 0)]))
 for k in (-4, -1, 0, 1, 2, 9):
     case("diag", [grid, k], np.diag(grid, k))
     case("diag", [f32(1, 2), k], np.diag(f32(1, 2), k))

@@ -35,7 +35,7 @@ export const differences: Record<string, string> = {
   lcm: 'integers only', gcd: 'integers only', median: 'float32 of integers', mod: 'integers: x % 0 is 0',
   nanargmax: `${last}; -1 where all are NaN, as JAX`, nanargmin: `${last}; -1 where all are NaN, as JAX`, nancumprod: last, nancumsum: last,
   nan_to_num: 'replacements are options `nan`, `posinf`, `neginf`', nonzero: sized,
-  pad: 'modes constant, edge, reflect, symmetric, wrap', percentile: 'methods linear, lower, higher, nearest, midpoint', polyval: 'the coefficients are a vector',
+  pad: 'all modes but that of a function', percentile: 'methods linear, lower, higher, nearest, midpoint', polyval: 'the coefficients are a vector',
   power: 'integers to a negative power are rounded towards 0', pow: 'integers to a negative power are rounded towards 0',
   put_along_axis: 'returns a new array', quantile: 'methods linear, lower, higher, nearest, midpoint', ravel: 'a new array',
   ravel_multi_index: 'positions beyond the ends are moved to the edge', reciprocal: 'integers give float32', remainder: 'integers: x % 0 is 0',

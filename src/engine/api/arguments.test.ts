@@ -55,7 +55,7 @@ it.each<[string, Untyped, unknown[], string]>([
   ['np.sort', functions.sort, [x, 0], '{ descending }'],
   ['np.take', functions.take, [x, 0, 0], '{ mode, fillValue }'],
   ['np.linspace', functions.linspace, [0, 1, 3], '{ endpoint, dtype }'],
-  ['np.pad', functions.pad, [x, 1], '{ mode, value }'],
+  ['np.pad', functions.pad, [x, 1], '{ mode, value, statLength, endValues }'],
   ['np.trace', functions.trace, [x], '{ k, axes }'],
   ['lax.cumsum', lax.cumsum as Untyped, [x, 0], '{ reverse }'],
   ['lax.scan', lax.scan as Untyped, [(c: unknown) => [c, c], 0, x], '{ length, reverse }'],

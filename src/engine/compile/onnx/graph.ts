@@ -192,6 +192,8 @@ export class GraphWriter {
   /** The value, broadcast to its full shape. */
   expand(x: Lowered, shape: readonly number[]): Lowered {
     if (sameShape(x.shape, shape)) return x
+    // To ONNX Runtime's Expand, a length of 0 means that of the operand.
+    if (shape.includes(0)) return this.cast(this.numbers('int32', shape, []), x.dtype)
     if (x.dtype === 'bfloat16') return this.bitcast(this.expand(this.bitcast(x, 'uint16'), shape), 'bfloat16')
     return this.node('Expand', [x, this.ints(shape)], x.dtype, shape)
   }

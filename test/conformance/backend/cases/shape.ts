@@ -232,6 +232,11 @@ export const concatenate: PrimitiveCases<'concatenate'> = {
         operands: [new Broadcast(sample(dtype, [2, 1]), [2, 3], [0, 1]), new Broadcast(literal(1, dtype), [2, 2], [])],
         params: { axis: 1 },
       },
+      {
+        name: 'an operand that is broadcast to nothing',
+        operands: [new Broadcast(sample(dtype, [2, 1]), [2, 0], [0, 1]), sample(dtype, [2, 3])],
+        params: { axis: 1 },
+      },
     ]
   },
 }
