@@ -1,7 +1,7 @@
 import { ConfigError } from '../base/errors.js'
 import { formatTable } from '../base/format.js'
 import { exists } from '../checkpoint/atomic.js'
-import { overrideConfig } from '../config/overrides.js'
+import { overrideNewRun } from '../config/overrides.js'
 import { publishedRecipe, publishedSource } from '../config/recipes/published.js'
 import { recipes } from '../config/recipes.js'
 import { differingSettings, explainSettings } from '../config/sources.js'
@@ -17,7 +17,7 @@ import { loadUserValues } from './user-config.js'
 export async function explainConfig(name: string, set: readonly string[]): Promise<string> {
   const published = publishedRecipe(name)
   if (published !== undefined) {
-    const config = overrideConfig(published, set)
+    const config = overrideNewRun(published, set)
     const changed = new Set(differingSettings(published, config).map(({ path }) => path))
     return table(
       settingsOf(config).map(([path, value]) => [path, value, changed.has(path) ? '--set' : publishedSource(path)]),
@@ -26,7 +26,7 @@ export async function explainConfig(name: string, set: readonly string[]): Promi
   const isRun = await exists(name)
   if (isRun && set.length > 0)
     throw new ConfigError(`--set changes a recipe, and ${name} is a run: its settings are those it was trained with`)
-  const config = isRun ? await configOfRun(name) : overrideConfig(await recipeNamed(name), set)
+  const config = isRun ? await configOfRun(name) : overrideNewRun(await recipeNamed(name), set)
   const origin = isRun ? await readOrigin(name) : { base: `recipe ${name}`, set }
   const explained = explainSettings(config, origin ?? unknownOrigin, recipeOfRun(origin))
   return table(explained.map(({ path, value, source }) => [path, value, source]))

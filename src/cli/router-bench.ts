@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { didYouMean } from '../base/suggest.js'
 import { ConfigError } from '../base/errors.js'
 import { formatTable } from '../base/format.js'
-import { overrideConfig } from '../config/overrides.js'
+import { overrideConfig, overrideNewRun } from '../config/overrides.js'
 import { formatPercent } from '../metrics/metric.js'
 import type { RunConfig } from '../train/config.js'
 import type { Progress } from '../train/reporter.js'
@@ -52,7 +52,7 @@ interface Outcome {
 export async function benchRouters(recipe: string, { steps, only, set }: RouterBenchOptions): Promise<void> {
   const names = only?.map(known) ?? Object.keys(variants)
   const run = await (await loadUserValues()).runNamed(recipe)
-  const base = overrideConfig(run.config, [`train.steps=${steps}`, ...set])
+  const base = overrideNewRun(run.config, [`train.steps=${steps}`, ...set])
   const outcomes: Outcome[] = []
   const interruption = onInterrupt(() => console.error('stopping after this step; Ctrl-C again quits at once'))
   try {

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { ConfigError } from '../base/errors.js'
-import { overrideConfig } from '../config/overrides.js'
+import { overrideNewRun } from '../config/overrides.js'
 import { fittedConfig } from '../config/fitted-config.js'
 import type { NamedRun, UserValues } from '../config/user-values.js'
 import { pairsTask } from '../data/tasks/pairs.js'
@@ -52,11 +52,11 @@ async function begin(recipe: string | undefined, options: TrainOptions): Promise
 
 async function byName(known: UserValues, name: string, set: readonly string[]): Promise<NamedRun> {
   const { config, values } = await known.runNamed(name)
-  return { config: overrideConfig(config, set), values }
+  return { config: overrideNewRun(config, set), values }
 }
 
 async function onData(data: string, options: TrainOptions): Promise<NamedRun> {
   const { settings, others } = pairsFromOptions(data, options, options.set)
   const task = await pairsTask(settings)
-  return { config: overrideConfig(fittedConfig(task), others), values: { task } }
+  return { config: overrideNewRun(fittedConfig(task), others), values: { task } }
 }

@@ -3,7 +3,7 @@ import { ConfigError } from '../base/errors.js'
 import { makeTask, taskCodec } from '../data/task.js'
 import type { Task } from '../data/task.js'
 import { makeVocabularies } from '../data/tokenizers/tokenizers.js'
-import { overrideConfig } from './overrides.js'
+import { overrideConfig, overrideNewRun } from './overrides.js'
 import { fittedConfig } from './fitted-config.js'
 import { parsePartialModel } from './partial.js'
 import { recipes } from './recipes.js'
@@ -73,6 +73,14 @@ describe('overrides', () => {
   })
 })
 
+it('a new run of few steps has a short warm-up, unless that is given', () => {
+  const warmupOf = (...overrides: string[]): unknown => overrideNewRun(g2p, overrides).train.schedule
+  expect(warmupOf('train.steps=30')).toEqual({ ...g2p.train.schedule, warmupSteps: 3 })
+  expect(warmupOf('train.steps=30', 'train.schedule.warmupSteps=20')).toMatchObject({ warmupSteps: 20 })
+  expect(warmupOf('train.steps=5000')).toEqual(g2p.train.schedule)
+  expect(warmupOf('train.steps=30', 'train.schedule.kind=inverseSquareRoot')).toMatchObject({ warmupSteps: 3 })
+})
+
 it('a configuration in the order of SeqIO packs its rows', () => {
   expect(overrideConfig(g2p, ['train.packing=false']).train.packing).toBe(false)
   expect(() => overrideConfig(g2p, ['train.dataOrder=seqio', 'train.packing=false'])).toThrow(
@@ -139,7 +147,7 @@ describe('a configuration for pairs', () => {
   }
 
   it('fits the data: rows of both sides are filled by the same number of examples', async () => {
-    const short = fittedConfig(await taskOf(10, 8))
+    const short = fittedConfig(await taskOf(100, 8))
     expect(short.train).toMatchObject({ rows: 8, inputLength: 64, targetLength: 40, steps: 600 })
     expect(short.model.vocabSize).toBe(3 + 2 + 6)
     const long = fittedConfig(await taskOf(5000, 200))
@@ -152,5 +160,11 @@ describe('a configuration for pairs', () => {
     const labels = makeTask({ name: 'labels', codec, examples })
     expect(fittedConfig(labels).train.schedule).toMatchObject({ peak: 5e-4 })
     expect(fittedConfig(await taskOf(3, 5000)).train.inputLength).toBe(512)
+  })
+
+  it('trains for few steps on few examples, with a short warm-up', async () => {
+    const { steps, schedule } = fittedConfig(await taskOf(1, 8)).train
+    expect([steps, schedule]).toEqual([20, { kind: 'linear', peak: 1.5e-3, warmupSteps: 2 }])
+    expect(fittedConfig(await taskOf(50, 8)).train.steps).toBe(300)
   })
 })

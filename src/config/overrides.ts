@@ -30,6 +30,22 @@ export function overrideConfig(config: RunConfig, overrides: readonly string[]):
 }
 
 /**
+ * The configuration of a new run, with overrides as `overrideConfig` takes them. A warm-up that is not given shortens
+ * to a tenth of the steps that are given: otherwise a short run would end before its learning rate has risen.
+ */
+export function overrideNewRun(config: RunConfig, overrides: readonly string[]): RunConfig {
+  const changed = overrideConfig(config, overrides)
+  const given = new Set(overrides.map(text => parseOverride(text)[0]))
+  const { steps, schedule } = changed.train
+  if (schedule.kind === 'custom' || !given.has('train.steps') || given.has(WARMUP)) return changed
+  const warmupSteps = Math.min(schedule.warmupSteps, Math.ceil(steps / 10))
+  return { ...changed, train: { ...changed.train, schedule: { ...schedule, warmupSteps } } }
+}
+
+/** The setting that follows `train.steps` in a new run. */
+export const WARMUP = 'train.schedule.warmupSteps'
+
+/**
  * The settings of a task with those overrides that begin with `task.` made, and the other overrides. A task's own
  * settings decide which data is read, so they must be known before the rest of the configuration.
  */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { overrideConfig } from './overrides.js'
+import { overrideConfig, overrideNewRun } from './overrides.js'
 import { fineTuning, pretraining, publishedRecipe, publishedSource } from './recipes/published.js'
 import { recipes } from './recipes.js'
 import { differingSettings, explainSettings } from './sources.js'
@@ -11,11 +11,12 @@ const sourcesOf = (explained: ReturnType<typeof explainSettings>): Record<string
 describe('the sources of settings', () => {
   it('are the recipe, the defaults and --set, for every setting', () => {
     const set = ['train.steps=30', 'train.optimizer.kind=adafactor']
-    const config = overrideConfig(recipes.g2p, set)
+    const config = overrideNewRun(recipes.g2p, set)
     const explained = explainSettings(config, { base: 'recipe g2p', set }, recipes.g2p)
     expect(explained.map(({ path }) => path)).toEqual(settingsOf(config).map(([path]) => path))
     expect(sourcesOf(explained)).toMatchObject({
       'train.steps': '--set',
+      'train.schedule.warmupSteps': '--set train.steps',
       'train.optimizer.kind': '--set',
       'train.optimizer.decayRate': '--set',
       'train.rows': 'recipe g2p',

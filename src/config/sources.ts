@@ -3,7 +3,7 @@ import type { RunConfig } from '../train/config.js'
 import { trainDefaults } from '../train/config.js'
 import type { RunOrigin } from '../train/run-origin.js'
 import { baseModel, baseRouter } from '../model/presets.js'
-import { parseOverride } from './overrides.js'
+import { parseOverride, WARMUP } from './overrides.js'
 import { settingsOf } from './validate.js'
 
 /** A setting, its value, and where the value came from. */
@@ -22,7 +22,7 @@ const fitted: ReadonlySet<string> = new Set([
   'train.targetLength',
   'train.steps',
   'train.checkpointEvery',
-  'train.schedule.warmupSteps',
+  WARMUP,
 ])
 
 /**
@@ -41,6 +41,8 @@ export function explainSettings(config: RunConfig, origin: RunOrigin, recipe?: R
   const sourceOf = (path: string, value: unknown): string => {
     const [group] = path.split('.')
     if (isSet(path)) return '--set'
+    if (path === WARMUP && set.has('train.steps') && ofRecipe.has(path) && !same(ofRecipe, path, value))
+      return '--set train.steps'
     if (origin.data !== undefined && (group === 'task' || fitted.has(path))) return `data ${origin.data}`
     if (origin.weights !== undefined && (group === 'from' || group === 'model' || group === 'router'))
       return `weights ${origin.weights}`

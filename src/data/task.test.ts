@@ -120,6 +120,24 @@ describe('pairsTask', () => {
     expect(suggestedInputs(other)).toEqual(['$(d)'])
   })
 
+  it('says that few examples are too few, and how many held-out ones repeat an input', async () => {
+    const lines = (count: number): string[] => Array.from({ length: count }, (_, i) => `w${i}\tx`)
+    const of = async (train: number, ...test: string[]): Promise<readonly string[] | undefined> => {
+      const path = write('few.tsv', [
+        ...lines(train).map(line => `${line}\ttrain`),
+        ...test.map(line => `${line}\ttest`),
+      ])
+      return (await pairsTask(pairsSettingsOf({ path, input: '1', target: '2', split: '3' }))).notes
+    }
+    expect(await of(1)).toContainEqual(
+      expect.stringMatching(/^warning: only 1 training example: it is too few to learn/),
+    )
+    expect((await of(120))!.join()).not.toMatch(/too few|repeat/)
+    expect(await of(120, 'a\tx', 'a\ty', 'b\tx')).toContain(
+      '1 of 3 held-out examples repeat an input: each input is asked once, and all its targets are right answers',
+    )
+  })
+
   it('refuses a file without training examples', async () => {
     const path = write('held-out.tsv', ['aba\tx'])
     expect(splitOf('aba')).toBe('test')

@@ -30,7 +30,7 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
     [['inspect', 'switch-bass-8'], 'did you mean switch-base-8?'],
     [['inspect', 'google/switch-base-8'], 'did you mean switch-base-8?'],
     [
-      ['train', 'g2p', '--set', 'train.steps=50'],
+      ['train', 'g2p', '--set', 'train.steps=50', '--set', 'train.schedule.warmupSteps=100'],
       'needs more than the 50 steps of this run: lower the warm-up, --set train.schedule.warmupSteps=5',
     ],
     [['plot', 'runs/none'], "required option '--out <file>' not specified"],

@@ -1,5 +1,6 @@
 import { basename, extname, resolve } from 'node:path'
 import { FileError } from '../../base/errors.js'
+import { formatCount } from '../../base/format.js'
 import { symbolErrorRate, wrongAnswerRate } from '../../metrics/error-rates.js'
 import type { Metric } from '../../metrics/metric.js'
 import { symbolsOf } from '../../text/symbols.js'
@@ -7,6 +8,7 @@ import type { Vocabulary } from '../../text/vocabulary.js'
 import { NO_ROWS, readPairs } from '../pairs/read.js'
 import { pairsSettings, pairsSettingsOf } from '../pairs/settings.js'
 import type { PairsSettings } from '../pairs/settings.js'
+import { mergeInputs } from '../example.js'
 import type { Example, SplitName } from '../example.js'
 import { makeTask, taskCodec } from '../task.js'
 import type { Task, TaskCodec } from '../task.js'
@@ -49,6 +51,8 @@ export async function pairsTask(given: string | PairsSettings, codec?: TaskCodec
     metrics: metricsOf(examples.train, chosen.targets),
     notes: [
       ...notes,
+      ...tooFewWarnings(examples.train.length, codec === undefined),
+      ...repeatNotes(examples),
       tokensNote(chosen, codec !== undefined),
       ...coverageWarnings(chosen, { train: examples.train, heldOut }, codec === undefined),
     ],
@@ -101,6 +105,31 @@ function checkTrainable(path: string, examples: Readonly<Record<SplitName, reado
       ? `${path}: ${NO_ROWS}; each must be: input TAB target, or a record of CSV, JSON Lines or Parquet`
       : `${path}: none of its ${all} examples fell into the training split; add more examples`,
   )
+}
+
+/** With fewer training examples than this, a new model and one that is fine-tuned can only repeat what they saw. */
+const FEW = { new: 100, fineTuned: 10 }
+
+/** Says that the data is too small to learn from. */
+function tooFewWarnings(count: number, isNew: boolean): string[] {
+  if (count >= (isNew ? FEW.new : FEW.fineTuned)) return []
+  const needs = isNew
+    ? 'a new model needs hundreds to learn a task, and thousands to learn it well; to fine-tune a model (switchyard finetune), fewer are enough'
+    : 'fine-tuning needs dozens at least'
+  return [
+    `warning: only ${formatCount(count)} training ${count === 1 ? 'example: it is' : 'examples: they are'} too few to learn from, and the model will do little more than repeat them. Add examples: ${needs}`,
+  ]
+}
+
+/** Says how many held-out examples have the input of another one: evaluation asks each input once. */
+function repeatNotes({ validation, test }: Readonly<Record<SplitName, readonly Example[]>>): string[] {
+  const all = validation.length + test.length
+  const asked = mergeInputs(validation).length + mergeInputs(test).length
+  return asked === all
+    ? []
+    : [
+        `${formatCount(all - asked)} of ${formatCount(all)} held-out examples repeat an input: each input is asked once, and all its targets are right answers`,
+      ]
 }
 
 /** More different targets than this are texts, not labels. */
