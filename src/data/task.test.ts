@@ -133,8 +133,9 @@ describe('pairsTask', () => {
       expect.stringMatching(/^warning: only 1 training example: it is too few to learn/),
     )
     expect((await of(120))!.join()).not.toMatch(/too few|repeat/)
-    expect(await of(120, 'a\tx', 'a\ty', 'b\tx')).toContain(
-      '1 of 3 held-out examples repeat an input: each input is asked once, and all its targets are right answers',
+    // The hash takes some of the training examples for validation.
+    expect(await of(120, 'a\tx', 'a\ty', 'b\tx')).toContainEqual(
+      expect.stringMatching(/^1 of \d+ held-out examples repeat an input: each input is asked once, and all its/),
     )
   })
 
