@@ -12,7 +12,7 @@ export type { Projection, Sublayer } from './model/parameters.js'
 export { initParameters } from './model/init.js'
 export { forward } from './model/forward.js'
 export { lossFunction } from './model/loss.js'
-export type { LossOptions } from './model/loss.js'
+export type { Distillation, LossOptions } from './model/loss.js'
 export type { Batch, ForwardOptions, ForwardOutput, LayerRecord, Metrics } from './model/types.js'
 export type {
   DecoderLayerParams,

@@ -24,6 +24,7 @@ export type { Progress } from './train/reporter.js'
 export type { MetricsRecord } from './train/metrics-log.js'
 export type { RunConfig, TrainConfig } from './train/config.js'
 export { openCheckpoint } from './train/checkpointing.js'
+export { RunLock } from './checkpoint/run-lock.js'
 export type { CheckpointChoice, ChooseOptions } from './train/choose-checkpoint.js'
 
 // Fine-tuning: the weights that a run begins with, and which parameters it trains
@@ -32,7 +33,12 @@ export type { RestorePlan } from './train/restore/plan.js'
 export type { Origin, RestoreRule } from './train/restore/origin.js'
 export type { LoraConfig, RateRule, TrainableConfig } from './train/trainable/config.js'
 export type { Checkpoint, CheckpointInfo } from './checkpoint/native.js'
-export { RunLock } from './checkpoint/run-lock.js'
+
+// Distillation: a run that learns from a teacher
+export { openTeacher } from './open/frozen-model.js'
+export type { FrozenOptions, TeacherOptions } from './open/frozen-model.js'
+export type { Teacher } from './train/distillation/teacher.js'
+export type { DistillConfig, TeacherConfig, WeightsTeacher } from './train/distillation/config.js'
 
 // Recipes, and the configuration file switchyard.config.ts
 export { recipes } from './config/recipes.js'

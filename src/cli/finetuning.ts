@@ -1,6 +1,5 @@
 import { basename, dirname, join, resolve } from 'node:path'
 import { ConfigError } from '../base/errors.js'
-import { formatCount } from '../base/format.js'
 import { exists } from '../checkpoint/atomic.js'
 import { finetuneConfig } from '../config/finetune.js'
 import type { UserValues } from '../config/user-values.js'
@@ -8,16 +7,14 @@ import { leafTasks } from '../data/mixture.js'
 import type { Task, TaskCodec } from '../data/task.js'
 import { pairsTask } from '../data/tasks/pairs.js'
 import { coverageWarnings } from '../data/tokenizers/coverage.js'
-import { countParameters, declareParameters } from '../model/parameters.js'
 import { openBaseModel } from '../open/base-model.js'
-import { declareAdapters } from '../train/trainable/adapters.js'
-import { isFrozen } from '../train/trainable/freeze.js'
 import { Trainer } from '../train/trainer.js'
 import { pairsFromOptions } from './data-options.js'
 import type { DataOptions } from './data-options.js'
 import { findFolder } from './find-folder.js'
 import { checkOut, enterFolder, printSettings, runToEnd } from './running.js'
 import type { Run } from './running.js'
+import { describeStart } from './start-report.js'
 import { loadUserValues } from './user-config.js'
 
 export interface FinetuneOptions extends DataOptions {
@@ -66,9 +63,9 @@ async function begin(name: string, options: FinetuneOptions): Promise<Run | unde
 }
 
 /** The task to train on, and the overrides that are not settings of it. */
-async function taskOf(
+export async function taskOf(
   known: UserValues,
-  options: FinetuneOptions,
+  options: DataOptions & Pick<FinetuneOptions, 'task' | 'set'>,
   codec: TaskCodec,
 ): Promise<{ task: Task; others: readonly string[] }> {
   const { data, task, set } = options
@@ -86,45 +83,7 @@ const unknownTexts = (task: Task): string[] =>
   )
 
 /** The last name of a path or a hub name; of a run's checkpoint, the run's name. */
-function shortName(name: string): string {
+export function shortName(name: string): string {
   const last = basename(name)
   return /^step-\d+$/.test(last) ? basename(dirname(resolve(name))) : last
 }
-
-/** Prints which parameters were restored from where, which ones are new, and the optimizer's state. */
-function describeStart({ config: { model, router, train, from }, restored }: Trainer): void {
-  const { sources, initialised, unused } = restored!.plan
-  const specs = declareParameters(model, router)
-  const count = (paths: ReadonlySet<string>): string => {
-    const chosen = specs.filter(spec => paths.has(spec.path))
-    return `${formatCount(chosen.length)} of ${formatCount(specs.length)} tensors (${formatCount(countParameters(chosen))} parameters)`
-  }
-  const renamed = [...sources].filter(([path, source]) => path !== source)
-  console.log(
-    `restored ${count(new Set(sources.keys()))} from ${from!.path} (${from!.step > 0 ? `run, after ${formatCount(from!.step)} steps` : from!.container})`,
-  )
-  if (renamed.length > 0)
-    console.log(`  of these from other names: ${listed(renamed.map(([path, source]) => `${path} from ${source}`))}`)
-  if (initialised.length > 0) console.log(`new: ${count(new Set(initialised))}: ${listed(initialised)}`)
-  if (unused.length > 0) console.log(`not used: ${listed(unused)}`)
-  if (train.lora.rank > 0) {
-    const adapters = declareAdapters(specs, train.lora).filter(({ path }) => !isFrozen(train.freeze, path))
-    const parameters = formatCount(countParameters(adapters))
-    console.log(`trained: ${adapters.length / 2} adapters of rank ${train.lora.rank} (${parameters} parameters)`)
-  } else if (train.freeze.length > 0) {
-    const trained = specs.filter(({ path }) => !isFrozen(train.freeze, path))
-    console.log(`trained: ${count(new Set(trained.map(spec => spec.path)))}; the others are frozen`)
-  }
-  console.log(
-    restored!.optimizer === 'restored'
-      ? `the state of the optimizer (${train.optimizer.kind}) is restored, after ${formatCount(from!.step)} updates`
-      : `the state of the optimizer (${train.optimizer.kind}) is fresh`,
-  )
-}
-
-const MOST_LISTED = 4
-
-const listed = (items: readonly string[]): string =>
-  items.length <= MOST_LISTED
-    ? items.join(', ')
-    : `${items.slice(0, MOST_LISTED).join(', ')} and ${formatCount(items.length - MOST_LISTED)} more`

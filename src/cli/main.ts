@@ -8,6 +8,7 @@ import { configCommand } from './config.js'
 import { benchCommand } from './bench.js'
 import { convertCommand } from './convert.js'
 import { dataCommand } from './data.js'
+import { distillCommand } from './distill.js'
 import { evalCommand } from './eval.js'
 import { Exit } from './exit.js'
 import { showWork } from './show-work.js'
@@ -28,7 +29,7 @@ import { verifyCommand } from './verify.js'
  * 130 for an interruption.
  */
 export async function main(argv: readonly string[]): Promise<number> {
-  handleOutputErrors(argv[0] === 'train' || argv[0] === 'finetune')
+  handleOutputErrors(['train', 'finetune', 'distill'].includes(argv[0]))
   onLongWork(showWork())
   const program = new Command('switchyard')
     .description('Switch Transformers: train, evaluate and run mixture-of-experts and dense T5 models')
@@ -47,6 +48,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     convertCommand(),
     upcycleCommand(),
     pruneCommand(),
+    distillCommand(),
     initCommand(),
     explainCommand(),
     configCommand(),

@@ -9,7 +9,7 @@ import { Exit } from './exit.js'
 import { findFolder } from './find-folder.js'
 import { onInterrupt } from './interrupt.js'
 import { showProgress } from './progress.js'
-import { loadUserValues } from './user-config.js'
+import { valuesOfRun } from './run-values.js'
 
 /** The number of differences that are printed. */
 const shown = 10
@@ -60,5 +60,5 @@ export async function prove(path: string): Promise<void> {
 async function valuesOf(run: string, parse: (config: unknown) => RunConfig): Promise<TrainerValues> {
   const checkpoint = await openCheckpoint(run)
   await checkpoint.close()
-  return (await loadUserValues()).allValuesOf(parse(checkpoint.config), readCodec(checkpoint.task))
+  return (await valuesOfRun(parse(checkpoint.config), readCodec(checkpoint.task))).values
 }

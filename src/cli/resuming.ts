@@ -7,11 +7,9 @@ import { RunLock } from '../checkpoint/run-lock.js'
 import { overrideConfig } from '../config/overrides.js'
 import { parseRunConfig } from '../config/validate.js'
 import { readCodec } from '../data/task.js'
-import type { TaskCodec } from '../data/task.js'
 import { openBaseModel } from '../open/base-model.js'
 import { environmentWarning, findCheckpoint, openCheckpoint } from '../train/checkpointing.js'
 import type { RunConfig } from '../train/config.js'
-import type { TrainerValues } from '../train/values.js'
 import type { Origin } from '../train/restore/origin.js'
 import { addSettings } from '../train/run-origin.js'
 import { divergedSteps } from '../train/run-files.js'
@@ -23,7 +21,7 @@ import { invocation } from './invocation.js'
 import { printSettings } from './running.js'
 import type { Run } from './running.js'
 import { shellWord } from './shell-word.js'
-import { loadUserValues } from './user-config.js'
+import { valuesOfRun } from './run-values.js'
 
 interface ResumeOptions {
   set: readonly string[]
@@ -50,14 +48,14 @@ export async function resumeRun(
       const config = overrideConfig(parseRunConfig(checkpoint.config, `the configuration in ${checkpoint.folder}`), set)
       if (lock === undefined) return printSettings(config)
       if (checkpoint.step >= config.train.steps) return alreadyFinished(checkpoint, config)
-      const values = await valuesOf(config, readCodec(checkpoint.task))
-      const trainer = await Trainer.resume(config, checkpoint, values)
+      const { values, hooks, teacher } = await valuesOfRun(config, readCodec(checkpoint.task))
+      const trainer = await Trainer.resume(config, checkpoint, { ...hooks, ...values })
       if (debugNans) return await printNaN(trainer, folder)
       await addSettings(folder, set)
       console.log(`resuming ${folder} from step ${checkpoint.step} of ${config.train.steps}`)
       const warning = await environmentWarning(checkpoint)
       if (warning !== undefined) console.error(`warning: ${warning}`)
-      return (run = { trainer, folder, lock, values })
+      return (run = { trainer, folder, lock, values, teacher })
     } finally {
       await checkpoint.close()
     }
@@ -76,7 +74,7 @@ async function beginAgain(
   if (printConfig) return printSettings(config)
   const lock = await RunLock.acquire(folder)
   try {
-    const { trainer, values } =
+    const { trainer, values, teacher } =
       config.from === null ? await beginFromNothing(config) : await beginFromWeights(config, config.from)
     if (debugNans) {
       await printNaN(trainer, folder)
@@ -84,7 +82,7 @@ async function beginAgain(
       return undefined
     }
     console.log(`${folder} was stopped before its first checkpoint: beginning again from step 0`)
-    return { trainer, folder, lock, values }
+    return { trainer, folder, lock, values, teacher }
   } catch (error) {
     await lock.release()
     throw error
@@ -103,26 +101,22 @@ async function printNaN(trainer: Trainer, folder: string): Promise<undefined> {
   return undefined
 }
 
-async function beginFromNothing(config: RunConfig): Promise<Pick<Run, 'trainer' | 'values'>> {
-  const values = await valuesOf(config)
-  return { trainer: await Trainer.begin(config, values), values }
+type Begun = Pick<Run, 'trainer' | 'values' | 'teacher'>
+
+async function beginFromNothing(config: RunConfig): Promise<Begun> {
+  const { values, hooks, teacher } = await valuesOfRun(config)
+  return { trainer: await Trainer.begin(config, { ...hooks, ...values }), values, teacher }
 }
 
 /** Begins a fine-tuning run again. Until the first checkpoint, the weights are only where they came from. */
-async function beginFromWeights(config: RunConfig, { path }: Origin): Promise<Pick<Run, 'trainer' | 'values'>> {
+async function beginFromWeights(config: RunConfig, { path }: Origin): Promise<Begun> {
   const base = await openBaseModel(await findFolder(path), message => console.error(message))
   try {
-    const values = await valuesOf(config, base.codec)
-    return { trainer: await Trainer.begin(config, values, base.start), values }
+    const { values, hooks, teacher } = await valuesOfRun(config, base.codec)
+    return { trainer: await Trainer.begin(config, { ...hooks, ...values }, base.start), values, teacher }
   } finally {
     await base.close()
   }
-}
-
-/** The run's custom values, from the user's configuration file; and its task, encoded by the model's codec. */
-async function valuesOf(config: RunConfig, codec?: TaskCodec): Promise<TrainerValues> {
-  const known = await loadUserValues()
-  return { ...known.hooks, ...(await known.allValuesOf(config, codec)) }
 }
 
 /** Prints that the run is finished. Throws a ConfigError if the run has done more steps than `train.steps`. */

@@ -8,14 +8,16 @@ import { RunLock } from '../checkpoint/run-lock.js'
 import { suggestedInputs } from '../data/suggested-inputs.js'
 import { taskNotes } from '../data/task-notes.js'
 import { countActiveParameters, countParameters, declareParameters } from '../model/parameters.js'
+import type { FrozenModel } from '../open/frozen-model.js'
 import type { RunConfig } from '../train/config.js'
 import type { CustomModelValues } from '../train/loss.js'
 import { divergedSteps, removeRunFiles } from '../train/run-files.js'
-import { writeOrigin } from '../train/run-origin.js'
+import { readOrigin, writeOrigin } from '../train/run-origin.js'
 import type { RunOrigin } from '../train/run-origin.js'
 import type { RunEnd, Trainer } from '../train/trainer.js'
 import { unusedSettings } from '../train/unused-settings.js'
 import type { TrainerValues } from '../train/values.js'
+import { distillationReport } from './distillation-report.js'
 import { Exit } from './exit.js'
 import { onInterrupt } from './interrupt.js'
 import { reportHeldOut } from './held-out.js'
@@ -31,6 +33,8 @@ export interface Run {
   readonly lock: RunLock
   /** The values of the run that are not built in. */
   readonly values?: TrainerValues
+  /** The teacher of a distillation. */
+  readonly teacher?: FrozenModel
 }
 
 /**
@@ -128,13 +132,19 @@ function describeRun({ task, config: { model, router, train } }: Trainer): void 
 }
 
 /** Evaluates the trained model, and prints commands to use it. */
-async function conclude({ trainer, folder, values }: Run): Promise<void> {
+async function conclude({ trainer, folder, values, teacher }: Run): Promise<void> {
   const { config, task } = trainer
   const params = await trainer.bestParams(folder)
   if (trainer.best !== undefined && trainer.best.step !== trainer.step)
     console.log(`\nevaluating step ${trainer.best.step}, the best of the validations`)
   const evaluated = await reportHeldOut(params, config, task, customModel(values))
   if (!evaluated) console.log('\nno example fell into the held-out split, so there is nothing to evaluate on')
+  if (teacher !== undefined) {
+    const baseline = (await readOrigin(folder))?.baseline
+    const student = { path: folder, params }
+    const report = { config, task, teacher, student, values: customModel(values), baseline }
+    console.log(`\n${await distillationReport(report)}`)
+  }
   const name = shellWord(folder)
   const longer = `train --resume ${name} --set train.steps=${4 * config.train.steps}`
   const larger = task.suggestions?.train?.replaceAll(/\bRUN\b/g, name) ?? longer

@@ -56,6 +56,7 @@ export function finetuneConfig(source: FinetuneSource, task: Task, overrides: re
       optimizer: 'fresh',
       rules: [],
     },
+    distill: null,
   }
   return overrideConfig(config, overrides)
 }

@@ -42,6 +42,7 @@ export function fittedConfig(task: Task): RunConfig {
     router: { ...router, maxGroupSize: rows * Math.max(inputLength, targetLength) },
     train: { ...train, rows, inputLength, targetLength, steps, schedule: { kind: 'linear', peak, warmupSteps } },
     from: null,
+    distill: null,
   }
 }
 

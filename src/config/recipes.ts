@@ -38,6 +38,7 @@ const g2p: RunConfig = {
     evalExamples: 2000,
   },
   from: null,
+  distill: null,
 }
 
 /**

@@ -13,6 +13,8 @@ import { MIN_SIZE_TO_FACTOR } from '../train/optimizers/factoring.js'
 import type { OptimizerConfig } from '../train/optimizers/optimizers.js'
 import type { ScheduleConfig } from '../train/optimizers/schedules.js'
 import { parseRule } from '../train/restore/origin.js'
+import { distillDefaults } from '../train/distillation/config.js'
+import type { DistillConfig } from '../train/distillation/config.js'
 import type { Origin } from '../train/restore/origin.js'
 import { parseRate } from '../train/trainable/config.js'
 
@@ -175,6 +177,21 @@ const originSchema = z.strictObject({
   rules: z.array(restoreRule),
 }) satisfies z.ZodType<Origin>
 
+const distillSchema = z
+  .strictObject({
+    teacher: z.discriminatedUnion('kind', [
+      customSchema,
+      z.strictObject({ kind: z.literal('weights'), path: z.string().min(1), fingerprint: z.string().min(1) }),
+    ]),
+    hardWeight: amount.default(distillDefaults.hardWeight),
+    softWeight: amount.default(distillDefaults.softWeight),
+    temperature: positive.default(distillDefaults.temperature),
+  })
+  .refine(({ hardWeight, softWeight }) => hardWeight + softWeight > 0, {
+    path: ['softWeight'],
+    message: 'must be above 0 if hardWeight is 0: the loss would have no term',
+  }) satisfies z.ZodType<DistillConfig>
+
 /** The settings of a saved model, of which files of older versions do not have all. */
 const savedModelSchema = modelSchema.extend({
   relativePositionBias: modelSchema.shape.relativePositionBias.default('perStack'),
@@ -200,6 +217,7 @@ export const runSchema = z
     router: savedRouterSchema,
     train: trainSchema,
     from: originSchema.nullable().default(null),
+    distill: distillSchema.nullable().default(null),
   })
   .refine(({ model }) => model.numExperts > 0 || (model.encoderSparseEvery === 0 && model.decoderSparseEvery === 0), {
     path: ['model', 'numExperts'],

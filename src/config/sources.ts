@@ -1,6 +1,7 @@
 /** Where each value of a run's configuration came from. */
 import type { RunConfig } from '../train/config.js'
 import { trainDefaults } from '../train/config.js'
+import { distillDefaults } from '../train/distillation/config.js'
 import type { RunOrigin } from '../train/run-origin.js'
 import { baseModel, baseRouter } from '../model/presets.js'
 import { parseOverride, WARMUP } from './overrides.js'
@@ -25,6 +26,13 @@ const fitted: ReadonlySet<string> = new Set([
   WARMUP,
 ])
 
+/** The settings that make the student of a distillation a dense model. */
+const settingsOfDense: ReadonlySet<string> = new Set([
+  'model.encoderSparseEvery',
+  'model.decoderSparseEvery',
+  'model.numExperts',
+])
+
 /**
  * Each setting of a configuration with the source of its value: `--set`, `data`, `weights`, the recipe, or `default`:
  * the value that all presets or all runs have unless something says otherwise. `recipe` is the configuration that
@@ -33,18 +41,27 @@ const fitted: ReadonlySet<string> = new Set([
 export function explainSettings(config: RunConfig, origin: RunOrigin, recipe?: RunConfig): ExplainedSetting[] {
   const set = new Set(origin.set.map(text => parseOverride(text)[0]))
   const ofRecipe = new Map(recipe && settingsOf(recipe))
-  const defaults = new Map(settingsOf({ model: baseModel, router: baseRouter, train: trainDefaults, from: null }))
+  const defaults = new Map([
+    ...settingsOf({ model: baseModel, router: baseRouter, train: trainDefaults, from: null, distill: null }),
+    ...settingsOf({ distill: distillDefaults }),
+  ])
   const isSet = (path: string): boolean =>
     set.has(path) || (set.has(`${path.slice(0, path.lastIndexOf('.'))}.kind`) && !ofRecipe.has(path))
   const same = (values: ReadonlyMap<string, unknown>, path: string, value: unknown): boolean =>
     values.has(path) && JSON.stringify(values.get(path)) === JSON.stringify(value)
+  const ofDense = config.distill === null ? new Set<string>() : settingsOfDense
   const sourceOf = (path: string, value: unknown): string => {
     const [group] = path.split('.')
     if (isSet(path)) return '--set'
     if (path === WARMUP && set.has('train.steps') && ofRecipe.has(path) && !same(ofRecipe, path, value))
       return '--set train.steps'
+    if (ofDense.has(path)) return 'distill'
+    if (config.distill !== null && group === 'router') return 'default'
     if (origin.data !== undefined && (group === 'task' || fitted.has(path))) return `data ${origin.data}`
-    if (origin.weights !== undefined && (group === 'from' || group === 'model' || group === 'router'))
+    if (
+      origin.weights !== undefined &&
+      (path.startsWith('distill.teacher.') || group === 'from' || group === 'model' || group === 'router')
+    )
       return `weights ${origin.weights}`
     if (same(defaults, path, value)) return 'default'
     return origin.base

@@ -1,6 +1,8 @@
 import type { Tensor } from '../engine/api/tensor.js'
 import * as np from '../engine/api/np.js'
+import { check } from '../base/errors.js'
 import { smoothedCrossEntropy } from '../nn/cross-entropy.js'
+import { distillationLoss } from '../nn/distillation.js'
 import { weightedMean } from '../nn/weighted-mean.js'
 import { forward } from './forward.js'
 import type { StackName } from './config.js'
@@ -16,12 +18,24 @@ export interface LossOptions extends ForwardOptions {
    * The share of a target's probability that is spread over all other tokens: see `smoothedCrossEntropy`. Default: 0.
    */
   labelSmoothing?: number
+  /** A teacher, whose probabilities are learned beside the targets. Default: none. */
+  distillation?: Distillation
+}
+
+/** What a batch's loss needs of a teacher (knowledge distillation). */
+export interface Distillation {
+  readonly teacherLogits: Tensor // [batch, length, vocab], float32
+  /** The factor of the cross entropy of the targets. */
+  readonly hardWeight: number
+  /** The factor of the divergence from the teacher's probabilities. */
+  readonly softWeight: number
+  readonly temperature: number
 }
 
 /**
- * The training loss, a float32 scalar, and metrics to log. The loss is the sum of four terms, each a metric with its
+ * The training loss, a float32 scalar, and metrics to log. The loss is the sum of its terms, each a metric with its
  * factor applied: `crossEntropy` (mean over the targets, by their weights, in nats), `zLoss`, `auxLoss` (load
- * balancing) and `routerZLoss`.
+ * balancing) and `routerZLoss`; and with a teacher `softLoss` (mean of `distillationLoss` over the targets).
  */
 export const lossFunction = (
   params: ModelParams,
@@ -39,8 +53,11 @@ export function lossOf(
   const weights = np.astype(batch.decoder_loss_weights, 'float32') // [batch, length]
   const { loss, logZ } = smoothedCrossEntropy(logits, targets, options.labelSmoothing ?? 0) // [batch, length] each
   const zLossFactor = options.zLossFactor ?? meaningOf(options).zLossFactor
+  const hardLoss = weightedMean(loss, weights) // []
   const terms = {
-    crossEntropy: weightedMean(loss, weights),
+    ...(options.distillation
+      ? distillationTerms(hardLoss, logits, weights, options.distillation)
+      : { crossEntropy: hardLoss }),
     zLoss: np.multiply(weightedMean(np.square(logZ), weights), zLossFactor),
     ...routerLosses(routers, options),
   }
@@ -56,6 +73,22 @@ export function lossOf(
       ...routerMetrics(routers),
     },
   ]
+}
+
+/** The two terms that take the place of the cross entropy where there is a teacher. */
+function distillationTerms(
+  hardLoss: Tensor,
+  logits: Tensor,
+  weights: Tensor,
+  { teacherLogits, hardWeight, softWeight, temperature }: Distillation,
+): { crossEntropy: Tensor; softLoss: Tensor } {
+  check(
+    teacherLogits.shape.join() === logits.shape.join(),
+    () =>
+      `the teacher's logits have the shape [${teacherLogits.shape}], and the student's [${logits.shape}]: both need the same vocabulary (model.vocabSize) and a logit for every target`,
+  )
+  const divergence = weightedMean(distillationLoss(logits, teacherLogits, temperature), weights) // []
+  return { crossEntropy: np.multiply(hardLoss, hardWeight), softLoss: np.multiply(divergence, softWeight) } // [] each
 }
 
 /** The two terms of the loss that routers add, with their factors applied. */

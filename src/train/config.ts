@@ -2,6 +2,7 @@ import type { TaskConfig } from '../data/task.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import type { OptimizerConfig } from './optimizers/optimizers.js'
 import type { ScheduleConfig } from './optimizers/schedules.js'
+import type { DistillConfig } from './distillation/config.js'
 import type { Origin } from './restore/origin.js'
 import { trainableDefaults } from './trainable/config.js'
 import type { TrainableConfig } from './trainable/config.js'
@@ -14,6 +15,8 @@ export interface RunConfig {
   train: TrainConfig
   /** Where the first weights came from, for a fine-tuned run; null: they were drawn at random. */
   from: Origin | null
+  /** The teacher whose probabilities the model learns beside the targets; null: there is none. */
+  distill: DistillConfig | null
 }
 
 /** Everything that determines how a model is trained, besides the model and the data. */

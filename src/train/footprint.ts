@@ -15,7 +15,7 @@ const BASE_BYTES = 300 * 2 ** 20
  * to the peak resident memory of ten runs (1.6 to 140 million parameters, 512 to 8,192 tokens a step): it is within 6%
  * of each.
  */
-export function trainingBytes(config: RunConfig, { params, optimizer, frozen = 0 }: StateBytes): number {
+export function trainingBytes(config: RunConfig, { params, optimizer, frozen = 0, teacher = 0 }: StateBytes): number {
   // The state exists twice, as it was initialized or read and in the memory in which it is updated. The gradients exist
   // in ONNX Runtime's memory, transposed for a matmul, and where the optimizer reads them. Adam's update is made in
   // place; Adafactor's, whose state is smaller than the parameters, holds two more values of their size.
@@ -26,7 +26,8 @@ export function trainingBytes(config: RunConfig, { params, optimizer, frozen = 0
   // used.
   const sums = config.train.accumulate > 1 ? params : 0
   const state = 2 * (params + optimizer + frozen) + copies * params + sums
-  return BASE_BYTES + saved + state + 4 * activationElements(config)
+  // A teacher's arrays are used where they were read.
+  return BASE_BYTES + saved + state + teacher + 4 * activationElements(config)
 }
 
 /**
@@ -36,9 +37,11 @@ export function trainingBytes(config: RunConfig, { params, optimizer, frozen = 0
 const COPIES = 2.7
 const SCORE_COPIES = 3
 const LOGIT_COPIES = 6
+/** A teacher's logits and log-probabilities, and those of the student for the comparison. */
+const TEACHER_LOGIT_COPIES = 4
 
 /** The elements of the values that one training step keeps for its backward pass, with their gradients. */
-function activationElements({ model, router, train }: RunConfig): number {
+function activationElements({ model, router, train, distill }: RunConfig): number {
   const { dModel, dFf, numHeads, headDim, vocabSize } = model
   const { inputLength, targetLength, remat } = train
   const rows = train.rows / train.accumulate
@@ -54,7 +57,7 @@ function activationElements({ model, router, train }: RunConfig): number {
     ({ sparse }) =>
       attention(targetLength, targetLength) + attention(targetLength, inputLength) + feedForward(targetLength, sparse),
   )
-  const logits = LOGIT_COPIES * rows * targetLength * vocabSize
+  const logits = (LOGIT_COPIES + (distill ? TEACHER_LOGIT_COPIES : 0)) * rows * targetLength * vocabSize
   const sum = (layers: readonly number[]): number => layers.reduce((a, b) => a + b, 0)
   if (!remat) return logits + sum([...encoder, ...decoder])
   // With remat, only the inputs of the layers are kept, and one layer at a time has its activations.

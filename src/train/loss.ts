@@ -5,12 +5,21 @@ import type { Batch, ModelParams } from '../model/types.js'
 import * as np from '../engine/api/np.js'
 import type { Router } from '../nn/moe/router.js'
 import type { TrainConfig } from './config.js'
+import { distillationOf } from './distillation/teacher.js'
+import type { Teacher } from './distillation/teacher.js'
+import type { DistillConfig } from './distillation/config.js'
 import type { Loss } from './step.js'
 
 /** Values that a program supplies instead of those that the configuration names. */
 export interface CustomModelValues {
   readonly router?: Router
   readonly meaning?: Meaning
+}
+
+/** A teacher, and the weights of its part of the loss. */
+export interface TeacherInLoss {
+  readonly teacher: Teacher
+  readonly weights: Omit<DistillConfig, 'teacher'>
 }
 
 /** The settings of `TrainConfig` that change the loss. */
@@ -23,6 +32,7 @@ export const trainingLoss =
     router: RouterConfig,
     { labelSmoothing, zLoss, remat, dropoutFrom = 0 }: Partial<LossSettings> = {},
     { router: customRouter, meaning }: CustomModelValues = {},
+    distilled?: TeacherInLoss,
   ): Loss<Batch> =>
   (params, batch, key, step) =>
     lossFunction(params as ModelParams, batch, {
@@ -35,5 +45,6 @@ export const trainingLoss =
       labelSmoothing,
       zLossFactor: zLoss ?? undefined,
       remat,
+      distillation: distilled && distillationOf(distilled.teacher, distilled.weights, batch),
       dropoutActive: dropoutFrom === 0 ? undefined : np.greaterEqual(step, dropoutFrom),
     })

@@ -21,6 +21,7 @@ import type { ParameterSpec } from '../model/parameters.js'
 import type { Batch, ModelParams } from '../model/types.js'
 import type { RunConfig, TrainConfig } from './config.js'
 import type { DebuggedStep } from './divergence.js'
+import { distillConfigOf } from './distillation/teacher.js'
 import { trainingLoss } from './loss.js'
 import { requireMatch } from './patterns.js'
 import { makeOptimizer } from './optimizers/optimizers.js'
@@ -116,7 +117,10 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
   const firstUpdate = config.from?.optimizer === 'restored' ? config.from.step : 0
   // A step's number counts the updates of a restored optimizer's state too.
   const dropoutFrom = train.dropoutFrom === 0 ? 0 : train.dropoutFrom + firstUpdate
-  const loss = trainingLoss(model, router, { ...train, dropoutFrom }, values)
+  const { teacher } = values
+  const distill = distillConfigOf(config.distill, teacher)
+  const distilled = teacher && distill ? { teacher, weights: distill } : undefined
+  const loss = trainingLoss(model, router, { ...train, dropoutFrom }, values, distilled)
   let flops = 0
   const onTrace = (program: Program): void => {
     flops += productFlops(program)

@@ -8,12 +8,14 @@ const schema = z.object({
   base: z.string(),
   data: z.string().optional(),
   weights: z.string().optional(),
+  baseline: z.string().optional(),
   set: z.array(z.string()).readonly(),
 })
 
 /**
- * What a run's configuration was made from: a recipe or a command, data, weights, and the settings that were given.
- * `config explain` reads it; training does not.
+ * What a run's configuration was made from: a recipe or a command, data, weights, and the settings that were given;
+ * and the run that a distillation is compared with. `config explain` and the report of a distillation read it; training
+ * does not.
  */
 export type RunOrigin = z.infer<typeof schema>
 

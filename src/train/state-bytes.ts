@@ -10,6 +10,8 @@ export interface StateBytes {
   readonly optimizer: number
   /** The parameters that are not trained. Default: 0. */
   readonly frozen?: number
+  /** The arrays of a teacher. Default: 0. */
+  readonly teacher?: number
 }
 
 interface Typed {
@@ -22,7 +24,7 @@ export const stateBytes = (arrays: {
   params: Tree<Typed>
   optimizer: Tree<Typed>
   frozen: Tree<Typed>
-}): Required<StateBytes> => ({
+}): Required<Omit<StateBytes, 'teacher'>> => ({
   params: treeBytes(arrays.params),
   optimizer: treeBytes(arrays.optimizer),
   frozen: treeBytes(arrays.frozen),

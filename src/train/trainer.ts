@@ -12,6 +12,7 @@ import type { BestValidation } from './best.js'
 import { expectedOf, readTree } from './checkpointing.js'
 import type { RunFacts } from './checkpointing.js'
 import type { RunConfig } from './config.js'
+import { checkTeacher } from './distillation/teacher.js'
 import type { Divergence } from './divergence.js'
 import { requireDisk, requireMemory } from './footprint.js'
 import { MetricsLog } from './metrics-log.js'
@@ -82,7 +83,8 @@ export class Trainer {
    */
   static async begin(config: RunConfig, values: TrainerValues = {}, start?: StartingPoint): Promise<Trainer> {
     const parts = await makeParts(config, values)
-    requireMemory(parts.config, stateBytes(parts.types()))
+    checkTeacher(config.distill, values.teacher)
+    requireMemory(parts.config, { ...stateBytes(parts.types()), teacher: values.teacher?.bytes })
     if (start === undefined) return new Trainer(parts, values, parts.initialize(), 0)
     const { arrays, restored } = await restoreArrays(parts, start)
     return new Trainer(parts, values, arrays, 0, restored)
@@ -100,7 +102,7 @@ export class Trainer {
     checkSupplied(checkpoint.config, values)
     const parts = await makeParts(config, values, readCodec(checkpoint.task))
     parts.batches.restore(checkpoint.data)
-    requireMemory(parts.config, stateBytes(parts.types()))
+    requireMemory(parts.config, { ...stateBytes(parts.types()), teacher: values.teacher?.bytes })
     const arrays = await readArrays(parts, checkpoint)
     const trainer = new Trainer(parts, values, arrays, checkpoint.step, undefined, checkpoint.best)
     trainer.savedStep = checkpoint.step

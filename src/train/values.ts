@@ -5,6 +5,8 @@ import type { Metric } from '../metrics/metric.js'
 import type { Meaning } from '../model/meaning.js'
 import type { Router } from '../nn/moe/router.js'
 import type { RunConfig } from './config.js'
+import { checkTeacher, distillConfigOf } from './distillation/teacher.js'
+import type { Teacher } from './distillation/teacher.js'
 import type { Optimizer } from './optimizers/optimizer.js'
 import type { Schedule } from './optimizers/schedules.js'
 import type { Progress } from './reporter.js'
@@ -36,6 +38,8 @@ export interface TrainerValues extends TrainerHooks {
   schedule?: Schedule
   router?: Router
   meaning?: Meaning
+  /** A model to learn from, with the weights in `RunConfig.distill`, or those of the Switch paper. */
+  teacher?: Teacher
   /** The figures to score answers by, instead of the task's. */
   metrics?: readonly Metric[]
   /**
@@ -55,7 +59,8 @@ export interface BatchSize {
 
 /** Throws a ConfigError if a checkpoint's configuration names a custom value that is not supplied. */
 export function checkSupplied(saved: unknown, values: TrainerValues): void {
-  const { task, model, router, train } = (saved ?? {}) as Partial<RunConfig>
+  const { task, model, router, train, distill } = (saved ?? {}) as Partial<RunConfig>
+  checkTeacher(distill, values.teacher)
   if (router?.custom !== undefined && !values.router) throw missingValue('router', router.custom)
   if (model?.customMeaning !== undefined && !values.meaning) throw missingValue('meaning', model.customMeaning)
   const named = { task, optimizer: train?.optimizer, schedule: train?.schedule }
@@ -68,7 +73,7 @@ export function checkSupplied(saved: unknown, values: TrainerValues): void {
 /** The configuration with the name of each supplied value in the value's place. */
 export function namedConfig(
   config: RunConfig,
-  { task, optimizer, schedule, router, meaning }: TrainerValues & { task: Task },
+  { task, optimizer, schedule, router, meaning, teacher }: TrainerValues & { task: Task },
 ): RunConfig {
   return {
     ...config,
@@ -81,6 +86,7 @@ export function namedConfig(
       // An anonymous function has the name ''.
       ...(schedule && { schedule: { kind: 'custom', name: schedule.name || 'anonymous' } }),
     },
+    distill: distillConfigOf(config.distill, teacher),
   }
 }
 

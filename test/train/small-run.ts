@@ -77,6 +77,7 @@ export const config: RunConfig = {
     evalExamples: null,
   },
   from: null,
+  distill: null,
 }
 
 /** The run with some settings of training changed. */

@@ -54,6 +54,7 @@ export function pretraining(name: string): RunConfig {
       keep: 20,
     },
     from: null,
+    distill: null,
   }
 }
 
@@ -75,6 +76,7 @@ export function fineTuning(name: string): RunConfig {
       keep: 20,
     },
     from: null,
+    distill: null,
   }
 }
 

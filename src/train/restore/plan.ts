@@ -82,7 +82,7 @@ function mismatch(
 }
 
 /** A few patterns that match the given paths and no other one: common beginnings, with `*` for numbers. */
-function coveringPatterns(given: readonly string[], paths: readonly string[]): string[] {
+export function coveringPatterns(given: readonly string[], paths: readonly string[]): string[] {
   const wanted = new Set(given)
   const isExact = (pattern: string): boolean => paths.every(path => wanted.has(path) || !matchesPath(pattern, path))
   const patterns: string[] = []
