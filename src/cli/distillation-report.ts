@@ -17,7 +17,7 @@ import type { CustomModelValues } from '../train/loss.js'
 import { Validator } from '../train/validation.js'
 import { findFolder } from './find-folder.js'
 import { watchPredictions } from './progress.js'
-import { findRouter } from './user-config.js'
+import { findModelValues } from './user-config.js'
 
 /** A model of the report, with its figures on the student's task. */
 export interface Measured {
@@ -94,8 +94,8 @@ export async function distillationReport({
     const [[name, value]] = Object.entries(scores[0].figures)
     return { role, path, parameters, loss, figure: value, name }
   }
-  const frozen = ({ path, params, model, router, customRouter }: FrozenModel) =>
-    [{ path, params, model, router }, { router: customRouter }] as const
+  const frozen = ({ path, params, model, router, values: custom }: FrozenModel) =>
+    [{ path, params, model, router }, custom] as const
   const measured = [
     await measure('teacher', ...frozen(teacher)),
     await measure('student', student, values),
@@ -108,7 +108,7 @@ export async function distillationReport({
 async function readBaseline(name: string, task: Task): Promise<FrozenModel> {
   const weights = await openBaseline(name, task)
   try {
-    return await readFrozen(weights, { findRouter })
+    return await readFrozen(weights, { findValues: findModelValues })
   } finally {
     await weights.close()
   }

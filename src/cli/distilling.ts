@@ -16,7 +16,7 @@ import type { FinetuneOptions } from './finetuning.js'
 import { checkOut, enterFolder, printSettings, runToEnd } from './running.js'
 import type { Run } from './running.js'
 import { describeStart } from './start-report.js'
-import { findRouter, loadUserValues } from './user-config.js'
+import { findModelValues, loadUserValues } from './user-config.js'
 
 export interface DistillOptions extends FinetuneOptions {
   baseline?: string
@@ -40,7 +40,7 @@ async function begin(name: string, options: DistillOptions): Promise<Run | undef
   const weights = await openWeights(await findFolder(name, revision), { choice: checkpoint, onNotice })
   try {
     const { task, others, isOwnTask } = await studentsTask(known, name, weights, options)
-    const frozen = await readFrozen(weights, { findRouter })
+    const frozen = await readFrozen(weights, { findValues: findModelValues })
     const { container, model, router, run } = weights
     const ran = run && { config: run.config, step: run.checkpoint.step }
     const teacher = teacherOf(frozen)

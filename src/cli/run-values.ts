@@ -3,7 +3,7 @@ import { openFrozen, teacherOf } from '../open/frozen-model.js'
 import type { FrozenModel } from '../open/frozen-model.js'
 import type { RunConfig } from '../train/config.js'
 import type { TrainerHooks, TrainerValues } from '../train/values.js'
-import { findRouter, loadUserValues } from './user-config.js'
+import { findModelValues, loadUserValues } from './user-config.js'
 
 /** The values of a run that exists: its task, its custom values, and the teacher that its configuration names. */
 export interface RunValues {
@@ -23,6 +23,6 @@ export async function valuesOfRun(config: RunConfig, codec?: TaskCodec): Promise
   const values = await known.allValuesOf(config, codec)
   const named = config.distill?.teacher
   if (named?.kind !== 'weights') return { values, hooks }
-  const teacher = await openFrozen(named, { findRouter })
+  const teacher = await openFrozen(named, { findValues: findModelValues })
   return { values: { ...values, teacher: teacherOf(teacher) }, hooks, teacher }
 }

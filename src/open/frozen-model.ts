@@ -6,14 +6,15 @@ import { exists } from '../checkpoint/atomic.js'
 import { tensorChecksum, textChecksum } from '../checkpoint/checksum.js'
 import { fromHost } from '../engine/api/tensor.js'
 import type { Tensor } from '../engine/api/tensor.js'
+import type { Weights } from '../checkpoint/weights.js'
 import { forward } from '../model/forward.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import { countParameters } from '../model/parameters.js'
 import type { ModelParams } from '../model/types.js'
-import type { Router } from '../nn/moe/router.js'
 import type { CheckpointChoice } from '../train/choose-checkpoint.js'
 import type { WeightsTeacher } from '../train/distillation/config.js'
 import type { Teacher } from '../train/distillation/teacher.js'
+import type { CustomModelValues } from '../train/loss.js'
 import { openWeights } from './open-weights.js'
 import type { OpenedWeights } from './open-weights.js'
 
@@ -25,15 +26,16 @@ export interface FrozenModel {
   /** The settings with which it computes what `infer` does: it drops no token. */
   readonly model: ModelConfig
   readonly router: RouterConfig
-  readonly customRouter?: Router
+  /** The custom router and meaning, if it has some. */
+  readonly values: CustomModelValues
   readonly numParameters: number
   /** A checksum of all weights, as they are read. */
   readonly fingerprint: string
 }
 
 export interface FrozenOptions {
-  /** Finds the model's custom router by its name, if it has one. */
-  findRouter?: (name: string) => Promise<Router>
+  /** Finds the model's custom router and meaning by their names, if it has some. */
+  findValues?: (config: Pick<Weights, 'model' | 'router'>) => Promise<CustomModelValues>
 }
 
 export interface TeacherOptions extends FrozenOptions {
@@ -44,7 +46,7 @@ export interface TeacherOptions extends FrozenOptions {
 }
 
 /** Reads a model that is to stay as it is. The weights may be closed afterwards. */
-export async function readFrozen(weights: OpenedWeights, { findRouter }: FrozenOptions = {}): Promise<FrozenModel> {
+export async function readFrozen(weights: OpenedWeights, { findValues }: FrozenOptions = {}): Promise<FrozenModel> {
   const { model, router, specs } = weights
   const entries: [string, Tensor][] = []
   const checksums: string[] = []
@@ -58,7 +60,7 @@ export async function readFrozen(weights: OpenedWeights, { findRouter }: FrozenO
     params: treeFromPaths(entries) as unknown as ModelParams,
     model: { ...model, reference: 'switchyard', dtype: 'float32' },
     router,
-    customRouter: router.custom === undefined ? undefined : await findRouter?.(router.custom),
+    values: (await findValues?.(weights)) ?? {},
     numParameters: countParameters(specs),
     fingerprint: textChecksum(checksums.join('')),
   }
@@ -71,14 +73,17 @@ export function teacherOf({
   params,
   model,
   router,
-  customRouter,
+  values,
   numParameters,
 }: FrozenModel): Teacher & { readonly config: WeightsTeacher } {
   return {
     name: path,
     config: { kind: 'weights', path, fingerprint },
     bytes: 4 * numParameters,
-    logits: batch => forward(params, batch, { config: model, router, customRouter, mode: 'eval' }).logits,
+    logits: batch => {
+      const options = { config: model, router, customRouter: values.router, meaning: values.meaning } as const
+      return forward(params, batch, { ...options, mode: 'eval' }).logits
+    },
   }
 }
 
