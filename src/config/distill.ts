@@ -11,7 +11,7 @@ import type { RestoreRule } from '../train/restore/origin.js'
 import { trainableDefaults } from '../train/trainable/config.js'
 import { finetuneConfig } from './finetune.js'
 import type { FinetuneSource } from './finetune.js'
-import { overrideConfig, parseOverride } from './overrides.js'
+import { overrideNewRun, parseOverride } from './overrides.js'
 
 /** A model to distil, and the student's task. */
 export interface DistillSource extends FinetuneSource {
@@ -31,7 +31,7 @@ export interface DistillSource extends FinetuneSource {
 export function distillConfig(source: DistillSource, task: Task, overrides: readonly string[]): RunConfig {
   const { teacher, isOwnTask, run } = source
   const base = isOwnTask && run ? run.config : finetuneConfig(source, task, overrides.filter(isOfTraining))
-  const config = overrideConfig(
+  const config = overrideNewRun(
     {
       task: task.config ?? { kind: 'custom', name: task.name },
       model: denseTwin({ ...base.model, dtype: 'float32' }),
