@@ -8,6 +8,8 @@ import type { Inputs, InputsOptions } from '../data/pairs/inputs.js'
 import { TextGenerator } from '../infer/text-generator.js'
 import type { TextOptions } from '../infer/text-options.js'
 import { answersOf, openForAnswers } from './answering.js'
+import { answersOrigin, checkAnswersOrigin, writeAnswersOrigin } from './answers-origin.js'
+import type { AnswersOrigin } from './answers-origin.js'
 import type { Opening, Output } from './answering.js'
 import { Exit } from './exit.js'
 import { onInterrupt } from './interrupt.js'
@@ -21,7 +23,8 @@ interface DataToAnswer extends InputsOptions {
 
 /**
  * Answers the inputs of a file, in their order. With `out` it writes one line of JSON for each to that file, as
- * `infer --json` prints it; answers that the file holds already are not computed again.
+ * `infer --json` prints it; answers that the file holds already are not computed again. What made them is kept beside
+ * the file: it is not continued with another model or other options.
  */
 export async function answerData(
   path: string,
@@ -38,7 +41,10 @@ export async function answerData(
       answersOf(model, generator, linesFrom(inputs, first), options, { ...output, json })
     if (out === undefined) {
       for await (const line of answersFrom(0, output.json)) console.log(line)
-    } else await writeAnswers(out, inputs, first => answersFrom(first, true))
+    } else {
+      const origin = await answersOrigin(out, model.path, { ...options, bits: output.bits, target: output.target })
+      await writeAnswers(out, inputs, origin, first => answersFrom(first, true))
+    }
   } finally {
     inputs.close()
   }
@@ -51,15 +57,18 @@ async function* linesFrom(inputs: Inputs, first: number): AsyncGenerator<string>
 async function writeAnswers(
   out: string,
   inputs: Inputs,
+  origin: AnswersOrigin,
   answersFrom: (first: number) => AsyncGenerator<string>,
 ): Promise<void> {
   const interruption = onInterrupt(() => console.error('stopping; the same command continues'))
   const file = await withPath(out, () => open(out, 'a+'))
   try {
+    if ((await file.stat()).size === 0) await writeAnswersOrigin(out, origin)
+    else await checkAnswersOrigin(out, origin)
     const known = await answeredInputs(file, out, inputs)
     if (known > 0)
       console.error(
-        `${out} holds ${formatCount(known)} of ${formatCount(inputs.length)} answers, which are kept, whatever model and options made them: delete it to answer all again`,
+        `${out} holds ${formatCount(known)} of ${formatCount(inputs.length)} answers of this model and these options, which are kept: delete it to answer all again`,
       )
     await watchPredictions('inputs', async onProgress => {
       let done = known

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import { ConfigError } from '../base/errors.js'
 import type { Bits } from '../checkpoint/quantize.js'
 import { openTextModel } from '../open/text-model.js'
+import type { OpenedTextModel } from '../open/text-model.js'
 import { fillBlanks } from '../infer/blanks.js'
 import { TextGenerator } from '../infer/text-generator.js'
 import type { TextModel } from '../infer/text-generator.js'
@@ -51,7 +52,7 @@ export async function openForAnswers(
   path: string,
   options: TextOptions,
   { bits, checkpoint, target }: Output & Opening,
-): Promise<TextModel> {
+): Promise<OpenedTextModel> {
   const model = await openTextModel(path, {
     maxNewTokens: options.maxNewTokens,
     bits,

@@ -188,6 +188,22 @@ describe('answerData', () => {
     await answer()
     expect(await readFile(out, 'utf8')).toBe(whole.replace(lines[1], kept))
 
+    // Another checkpoint, or other options: their answers do not belong together.
+    const advice = `Give --out another file, or delete ${out} to answer all again`
+    const holds = `${out} holds answers that were made with other settings`
+    const given = { path: data, out }
+    await expect(answerData(run, given, { temperature: 0.5 }, { json: false })).rejects.toThrow(
+      `${holds}: temperature (not given, now 0.5). ${advice}`,
+    )
+    await expect(answerData(run, given, {}, { json: false, checkpoint: 2, bits: 8 })).rejects.toThrow(
+      `${holds}: the weights (${join(run, 'step-4')}, now ${join(run, 'step-2')}), bits (not given, now 8). ${advice}`,
+    )
+    await rm(`${out}.origin.json`)
+    await expect(answer()).rejects.toThrow(`no ${out}.origin.json that says which model and options made them`)
+    expect(await readFile(out, 'utf8')).toBe(whole.replace(lines[1], kept))
+    await rm(out)
+    await answer()
+
     const other = join(folder, 'other.txt')
     await writeFile(other, '101\n0\n')
     await expect(answer(other)).rejects.toThrow(`${out}, line 2: this is no answer to input 2 of the data`)

@@ -47,7 +47,7 @@ export const inferCommand = (): Command =>
     )
     .option(
       '--out <file>',
-      'with --data: write the answers to this file, as JSON Lines. A file that a stopped command has begun is continued',
+      'with --data: write the answers to this file, as JSON Lines. A file that a stopped command has begun is continued with the same model and options',
     )
     .option(
       '--input <column>',

@@ -28,11 +28,16 @@ export interface TextModelOptions extends LoadOptions {
   onNotice?: (message: string) => void
 }
 
+/** A model of texts, and the folder of its weights: of a run, that of the checkpoint. */
+export interface OpenedTextModel extends TextModel {
+  readonly path: string
+}
+
 /** Loads the model of a run, a Hugging Face folder or a T5X checkpoint, with its vocabulary, for a TextGenerator. */
 export async function openTextModel(
   path: string,
   { maxNewTokens, bits, router, meaning, findValues, checkpoint, onNotice = () => undefined }: TextModelOptions = {},
-): Promise<TextModel> {
+): Promise<OpenedTextModel> {
   if (maxNewTokens !== undefined && maxNewTokens > MOST_NEW_TOKENS)
     throw new ConfigError(`an answer has at most ${MOST_NEW_TOKENS} tokens, not ${maxNewTokens} (maxNewTokens)`)
   const weights = await openWeights(path, { onNotice, choice: checkpoint })
@@ -40,12 +45,13 @@ export async function openTextModel(
     const codec = await modelCodec(weights, onNotice)
     const found = await findValues?.(weights)
     checkFits(weights, bits, onNotice)
-    return await loadTextModel(weights, codec, {
+    const model = await loadTextModel(weights, codec, {
       maxNewTokens: maxNewTokens ?? weights.texts?.maxNewTokens ?? DEFAULT_NEW_TOKENS,
       bits,
       router: router ?? found?.router,
       meaning: meaning ?? found?.meaning,
     })
+    return { ...model, path: weights.path }
   } finally {
     await weights.close()
   }
