@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { collect, wholeNumber } from './options.js'
+import { collect, collectSettings, wholeNumber } from './options.js'
 import type { RouterBenchOptions } from './router-bench.js'
 
 export const benchCommand = (): Command => {
@@ -12,7 +12,7 @@ export const benchCommand = (): Command => {
     .argument('[recipe]', 'the recipe whose task, model and data order all routers share', 'g2p')
     .option('--steps <n>', 'steps of each training', wholeNumber(1), 600)
     .option('--only <router>', 'compare this router only; may be given again', collect)
-    .option('--set <path=value>', 'change a setting for all of them; may be given again', collect, [])
+    .option('--set <path=value>', 'change a setting for all of them; may be given again', collectSettings, [])
     .action(async (recipe: string, options: RouterBenchOptions) => {
       const { benchRouters } = await import('./router-bench.js')
       await benchRouters(recipe, options)

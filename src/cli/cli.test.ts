@@ -3,13 +3,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { recipes } from '../config/recipes.js'
 import { symbolErrorRate, wrongAnswerRate } from '../metrics/error-rates.js'
 import type { AcceptedAnswers, Metric } from '../metrics/metric.js'
 import { g2pCodec } from '../data/tasks/g2p.js'
 import { splitWords } from '../text/symbols.js'
 import { declareParameters } from '../model/parameters.js'
+import { inspectData } from './data-inspection.js'
+import { main } from './main.js'
 import { plotRuns } from './plotting.js'
 import { describeModel, findModel, forwardFlops } from './inspection.js'
 import { countExamples, formatSamples, formatScores } from './report.js'
@@ -57,6 +59,11 @@ describe('plot', () => {
     expect(await plotRuns([runs[0]], out)).toBe(`${out}: the curves of run (2 records)`)
     expect(await plotRuns(runs, out)).toBe(`${out}: the curves of ${runs[0]} (2 records), ${runs[1]} (2 records)`)
     expect(await readFile(out, 'utf8')).toMatch(/^<svg .*<\/svg>\n$/s)
+    const png = join(folder, 'curves.png')
+    await expect(plotRuns(runs, png)).rejects.toThrow(
+      `--out ${png}: the picture is drawn as SVG, which other programs would not recognize under this name: --out ${out}`,
+    )
+    await expect(inspectData('g2p', { set: [], plot: 'lengths' })).rejects.toThrow('--plot lengths.svg')
     await rm(folder, { recursive: true })
   })
 })
@@ -134,5 +141,68 @@ describe('texts', () => {
     const codec = g2pCodec()
     expect(unknownSymbols(codec, ' Café 4é')).toEqual(['é', ' ', '4'])
     expect(unknownSymbols(codec, "Don't")).toEqual([])
+  })
+})
+
+describe('names that are almost right, or of another kind', () => {
+  let folder: string
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'switchyard-names-'))
+    await mkdir(join(folder, 'runs/digits'), { recursive: true })
+    await writeFile(join(folder, 'tickets.csv'), 'text,label\na,b\n')
+    await writeFile(join(folder, 'runs/digits/metrics.jsonl'), '{"step":1,"loss":2}\n')
+  })
+  afterAll(() => rm(folder, { recursive: true }))
+
+  const run = 'did you mean FOLDER/runs/digits?'
+  const file = 'did you mean FOLDER/tickets.csv?'
+  it.each([
+    [
+      'train FOLDER/tickets.csv',
+      'FOLDER/tickets.csv is a file, and no recipe: npx switchyard train --data FOLDER/tickets',
+    ],
+    ['data inspect FOLDER/tickets.csv', 'npx switchyard data inspect --data FOLDER/tickets.csv reads it'],
+    ['train FOLDER/runs/digits', 'FOLDER/runs/digits is a folder, and no recipe: npx switchyard train --resume FOLDER'],
+    ['train FOLDER/tikcets.csv', file],
+    ['train --data FOLDER/tikcets.csv', file],
+    ['infer FOLDER/runs/digits --data FOLDER/ticket.csv', file],
+    ['config explain FOLDER/runs/digit', run],
+    ['config diff g2p FOLDER/runs/digit', run],
+    ['eval FOLDER/runs/digit', run],
+    ['eval FOLDER/runs/digit --data FOLDER/tickets.csv', run],
+    ['infer FOLDER/runs/digit x', run],
+    ['infer FOLDER/run/digits x', run],
+    ['finetune FOLDER/runs/digit --task spam', run],
+    ['train --resume FOLDER/runs/digit', run],
+    ['resume FOLDER/runs/digit', run],
+    ['resume FOLDER/runs/digit --prove', run],
+    ['plot FOLDER/runs/digit --out x.svg', run],
+    ['plot FOLDER/runs/digits --out x.svg --figures losss', 'did you mean loss?'],
+    ['inspect FOLDER/runs/digit', run],
+    ['verify FOLDER/runs/digit', run],
+    ['convert FOLDER/runs/digit x', run],
+    ['upcycle FOLDER/runs/digit x --experts 2', run],
+    ['prune FOLDER/runs/digit x --experts 1', run],
+    ['eval FOLDER/tickets.csv', "this is a file; a run's folder was expected, such as runs/g2p"],
+    ['train g2p --set train.step=5', 'did you mean train.steps?'],
+    ['train g2p --set train.steps 5', 'and its value with = between and no space: train.steps=VALUE'],
+  ])('%s', async (command, message) => {
+    const lines: string[] = []
+    const take = (text: unknown): boolean => lines.push(String(text)) > 0
+    const spies = [
+      vi.spyOn(console, 'error').mockImplementation(take),
+      vi.spyOn(process.stderr, 'write').mockImplementation(take),
+    ]
+    try {
+      const code = await main(command.replaceAll('FOLDER', folder).split(' '))
+      const printed = lines
+        .join('')
+        .replaceAll(folder, 'FOLDER')
+        .replaceAll(/node \S+switchyard\.js/g, 'npx switchyard')
+      expect(printed).toContain(message)
+      expect(code).toBeGreaterThan(0)
+    } finally {
+      for (const spy of spies) spy.mockRestore()
+    }
   })
 })

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { collect } from './options.js'
+import { collectSettings } from './options.js'
 
 export const configCommand = (): Command =>
   new Command('config')
@@ -8,7 +8,7 @@ export const configCommand = (): Command =>
       new Command('explain')
         .description('list every setting of a run or a recipe, and where its value came from')
         .argument('<run-or-recipe>', 'a run, such as runs/g2p; a recipe, such as g2p; or switch-base-8/pretraining')
-        .option('--set <path=value>', 'change a setting of a recipe; may be given again', collect, [])
+        .option('--set <path=value>', 'change a setting of a recipe; may be given again', collectSettings, [])
         .action(async (name: string, { set }: { set: string[] }) => {
           const { explainConfig } = await import('./configuration.js')
           console.log(await explainConfig(name, set))

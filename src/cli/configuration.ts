@@ -11,6 +11,7 @@ import type { RunConfig } from '../train/config.js'
 import { readOrigin } from '../train/run-origin.js'
 import type { RunOrigin } from '../train/run-origin.js'
 import { readRunStart } from '../train/run-start.js'
+import { findRun } from './find-run.js'
 import { loadUserValues } from './user-config.js'
 
 /** A table of every setting of a run or a recipe: its value, and where the value came from. */
@@ -47,7 +48,8 @@ export async function diffConfigs(a: string, b: string): Promise<string> {
 const unknownOrigin: RunOrigin = { base: 'not recorded', set: [] }
 
 /** The configuration of a built-in recipe, one of the user's, or a task. */
-const recipeNamed = async (name: string): Promise<RunConfig> => (await (await loadUserValues()).runNamed(name)).config
+const recipeNamed = async (name: string): Promise<RunConfig> =>
+  (await findRun(await loadUserValues(), name, 'train')).config
 
 const recipeOfRun = (origin: RunOrigin | undefined): RunConfig | undefined => {
   const name = origin?.base.replace(/^recipe /, '')

@@ -20,6 +20,8 @@ import { coverageOf } from '../data/tokenizers/coverage.js'
 import type { RunConfig } from '../train/config.js'
 import { pairsFromOptions } from './data-options.js'
 import type { DataOptions } from './data-options.js'
+import { findRun } from './find-run.js'
+import { checkPictureFile } from './picture-file.js'
 import { countExamples } from './report.js'
 import { escapeControls } from './texts.js'
 import { loadUserValues } from './user-config.js'
@@ -38,6 +40,7 @@ const SHOWN_TOKENS = 24
 
 /** Prints a task's data through every stage, lengths, packing and unknown symbols; draws the lengths with --plot. */
 export async function inspectData(name: string | undefined, options: InspectDataOptions): Promise<void> {
+  if (options.plot !== undefined) checkPictureFile('--plot', options.plot)
   const { task, config } = await taskAndConfig(name, options)
   const { seed, inputLength, targetLength } = config.train
   const lengths = { inputs: inputLength, targets: targetLength }
@@ -74,7 +77,7 @@ async function taskAndConfig(
     return { task, config: overrideConfig(fittedConfig(task), others) }
   }
   const known = await loadUserValues()
-  const run = await known.runNamed(name!)
+  const run = await findRun(known, name!, 'data inspect')
   const config = overrideConfig(run.config, set)
   return { task: run.values.task ?? (await known.loadTask(config.task)), config }
 }

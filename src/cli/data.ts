@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import type { InspectDataOptions } from './data-inspection.js'
 import { withDataOptions, withTokenizerOption } from './data-options.js'
-import { collect } from './options.js'
+import { collectSettings } from './options.js'
 
 /** Commands about data: so far, to look at it before training. */
 export const dataCommand = (): Command =>
@@ -13,7 +13,12 @@ const inspectDataCommand = (): Command =>
       'show examples through every stage up to tokens, their lengths, how full the rows are, and what the vocabulary does not have',
     )
     .argument('[task]', 'a task or recipe, such as g2p')
-    .option('--set <path=value>', 'change a setting, such as train.inputLength=128; may be given again', collect, [])
+    .option(
+      '--set <path=value>',
+      'change a setting, such as train.inputLength=128; may be given again',
+      collectSettings,
+      [],
+    )
     .option('--plot <file>', 'draw histograms of the lengths to this SVG file')
     .action(async (task: string | undefined, options: InspectDataOptions) => {
       const { inspectData } = await import('./data-inspection.js')

@@ -1,12 +1,11 @@
-import { readdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { Presets, SingleBar } from 'cli-progress'
 import { FileError } from '../base/errors.js'
-import { nearest } from '../base/suggest.js'
 import { formatBytes } from '../base/format.js'
 import { exists } from '../checkpoint/atomic.js'
 import type { FetchProgress } from '../checkpoint/hub/fetch-files.js'
 import { isHubName } from '../checkpoint/hub/name.js'
+import { didYouMeanPath } from '../data/sources/similar-path.js'
 import { Exit } from './exit.js'
 import { onInterrupt } from './interrupt.js'
 
@@ -22,14 +21,9 @@ export async function findFolder(name: string, revision?: string): Promise<strin
   }
   // A path under runs/, or one whose parent folder exists, is a mistyped path and not the name of a model on the hub.
   if (!isHubName(name) || name.startsWith('runs/') || (await exists(dirname(name)))) {
-    const guess = nearest(name, await runs()) ?? nearest(`runs/${name}`, await runs())
-    throw new FileError(
-      `${name}: there is no such folder; ${
-        guess
-          ? `did you mean ${guess}?`
-          : "a run was expected (runs/g2p), a model's folder, or a model of the Hugging Face hub (google/switch-base-8)"
-      }`,
-    )
+    const expected =
+      "a run was expected (runs/g2p), a model's folder, or a model of the Hugging Face hub (google/switch-base-8)"
+    throw new FileError(`${name}: there is no such folder; ${await didYouMeanPath(name, expected)}`)
   }
   const { fetchModel } = await import('../checkpoint/hub/fetch-model.js')
   const progress = showDownload()
@@ -45,8 +39,6 @@ export async function findFolder(name: string, revision?: string): Promise<strin
     progress.stop()
   }
 }
-
-const runs = async (): Promise<string[]> => (await readdir('runs').catch(() => [])).map(run => `runs/${run}`)
 
 interface Download {
   show: (progress: FetchProgress) => void

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import type { FinetuneOptions } from './finetuning.js'
 import { withDataOptions } from './data-options.js'
-import { collect } from './options.js'
+import { collectSettings } from './options.js'
 
 export const finetuneCommand = (): Command =>
   withDataOptions(new Command('finetune'), 'instead of a built-in task')
@@ -14,7 +14,7 @@ export const finetuneCommand = (): Command =>
       '--task <name>',
       'a task to train on, instead of a file: a built-in one, or one of your switchyard.config.ts',
     )
-    .option('--set <path=value>', 'change a setting, such as train.steps=300; may be given again', collect, [])
+    .option('--set <path=value>', 'change a setting, such as train.steps=300; may be given again', collectSettings, [])
     .option(
       '--out <folder>',
       'the folder to save the run in; if it exists, the next free name is used (default: runs/MODEL-DATA)',

@@ -8,6 +8,7 @@ import { exists } from '../checkpoint/atomic.js'
 import { quantizedShapes } from '../checkpoint/quantize.js'
 import { openWeights } from '../open/open-weights.js'
 import type { OpenedWeights } from '../open/open-weights.js'
+import { didYouMeanPath } from '../data/sources/similar-path.js'
 import { recipes } from '../config/recipes.js'
 import { stackLayers } from '../model/config.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
@@ -39,8 +40,9 @@ export async function findModel(name: string): Promise<Inspected> {
     }
     const names = [...new Set([...presets.keys(), ...values.runNames])]
     // On the hub, a model has the name of its preset after its owner's: google/switch-base-8.
+    const advice = didYouMean(name.slice(name.indexOf('/') + 1), names)
     throw new ConfigError(
-      `there is no preset, recipe, task or folder ${name}; ${didYouMean(name.slice(name.indexOf('/') + 1), names)}`,
+      `there is no preset, recipe, task or folder ${name}; ${name.includes('/') ? await didYouMeanPath(name, advice) : advice}`,
     )
   }
   const weights = await openWeights(name)

@@ -36,5 +36,13 @@ export const checkpointOption = (): Option =>
     'of a run: best (by its validations; the latest if it has none), latest, or the number of a step (default: best)',
   ).argParser(checkpointChoice)
 
+/** Collects the values of `--set`. A setting without `=` is refused here, before its value is taken for an argument. */
+export function collectSettings(value: string, previous: string[] = []): string[] {
+  if (value.includes('=')) return [...previous, value]
+  throw new InvalidArgumentError(
+    `expected a setting and its value with = between and no space: ${value || 'train.steps'}=VALUE`,
+  )
+}
+
 /** Collects the values of an option that may be given several times. */
 export const collect = (value: string, previous: string[] = []): string[] => [...previous, value]

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { withDataOptions } from './data-options.js'
-import { checkpointOption, collect, wholeNumber } from './options.js'
+import { checkpointOption, collectSettings, wholeNumber } from './options.js'
 import type { PruningOptions } from './pruning.js'
 
 export const pruneCommand = (): Command =>
@@ -9,7 +9,7 @@ export const pruneCommand = (): Command =>
     .argument('<model>', 'a sparse model: a run, a Hugging Face folder, a T5X checkpoint, or a hub model (owner/name)')
     .argument('<folder>', 'the folder to write, in the format of the model; it must not exist')
     .requiredOption('--experts <n>', 'how many experts each sparse layer keeps', wholeNumber(1))
-    .option('--set <path=value>', 'change a setting of the data, such as task.header=true', collect, [])
+    .option('--set <path=value>', 'change a setting of the data, such as task.header=true', collectSettings, [])
     .addOption(checkpointOption())
     .option('--revision <name>', 'for a hub model: a branch, tag or commit (default: main)')
     .action(async (model: string, folder: string, options: PruningOptions & { revision?: string }) => {

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { ConfigError } from '../base/errors.js'
-import { collect } from './options.js'
+import { collectSettings } from './options.js'
 
 interface ResumeOptions {
   set: string[]
@@ -12,7 +12,7 @@ export const resumeCommand = (): Command =>
   new Command('resume')
     .description('continue a run from its latest checkpoint, exactly as if it had not been stopped')
     .argument('[run]', 'the run, such as runs/g2p (default: the latest under runs/)')
-    .option('--set <path=value>', 'change a setting, such as train.steps=300; may be given again', collect, [])
+    .option('--set <path=value>', 'change a setting, such as train.steps=300; may be given again', collectSettings, [])
     .option('--print-config', 'print the settings and stop')
     .option(
       '--prove',

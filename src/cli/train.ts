@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { withDataOptions, withTokenizerOption } from './data-options.js'
-import { collect } from './options.js'
+import { collectSettings } from './options.js'
 import type { TrainOptions } from './training.js'
 
 export const trainCommand = (): Command =>
@@ -10,7 +10,7 @@ export const trainCommand = (): Command =>
       '[recipe]',
       'g2p: English spelling to phonemes, about four minutes on 2 cores; g2p-full: a larger model, about an hour; brown: span corruption on the Brown Corpus; or a recipe or a task of your switchyard.config.ts',
     )
-    .option('--set <path=value>', 'change a setting, such as train.steps=300; may be given again', collect, [])
+    .option('--set <path=value>', 'change a setting, such as train.steps=300; may be given again', collectSettings, [])
     .option('--resume [folder]', 'continue a run, by default the latest under runs/')
     .option(
       '--out <folder>',

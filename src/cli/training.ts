@@ -8,6 +8,7 @@ import { Trainer } from '../train/trainer.js'
 import { resumeRun } from './resuming.js'
 import { pairsFromOptions } from './data-options.js'
 import type { DataOptions } from './data-options.js'
+import { findRun } from './find-run.js'
 import { checkOut, enterFolder, printSettings, runToEnd } from './running.js'
 import type { Run } from './running.js'
 import { loadUserValues } from './user-config.js'
@@ -51,7 +52,7 @@ async function begin(recipe: string | undefined, options: TrainOptions): Promise
 }
 
 async function byName(known: UserValues, name: string, set: readonly string[]): Promise<NamedRun> {
-  const { config, values } = await known.runNamed(name)
+  const { config, values } = await findRun(known, name, 'train')
   return { config: overrideNewRun(config, set), values }
 }
 

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { ConfigError, FileError } from '../base/errors.js'
 import { formatCount, formatTable } from '../base/format.js'
 import { exists } from '../checkpoint/atomic.js'
+import { didYouMeanPath } from '../data/sources/similar-path.js'
 import { readSmallText } from '../checkpoint/files.js'
 import { parseJson } from '../checkpoint/json.js'
 import { native } from '../checkpoint/native.js'
@@ -54,7 +55,10 @@ export async function verify(
     if (params !== undefined || cases !== undefined || config !== undefined || set.length > 0) {
       throw new ConfigError('a folder holds its own configuration, parameters and cases: leave the other options out')
     }
-    if (!(await exists(path))) throw new FileError(`${path}: there is no such folder`)
+    if (!(await exists(path)))
+      throw new FileError(
+        `${path}: there is no such folder; ${await didYouMeanPath(path, 'a folder of weights with cases.safetensors was expected')}`,
+      )
     if ((await native.detect(path)) || (await latestCheckpoint(path)) !== undefined) {
       throw new FileError(
         `${path}: these weights are in Switchyard's format and have no reference values: give a folder with cases.safetensors and --weights ${path}, or score a run with switchyard eval`,

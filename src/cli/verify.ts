@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander'
-import { collect } from './options.js'
+import { collectSettings } from './options.js'
 import type { VerifyOptions } from './verification.js'
 
 export const verifyCommand = (): Command =>
@@ -16,7 +16,12 @@ export const verifyCommand = (): Command =>
     .option('--params <file>', 'instead of a folder: a safetensors file of parameters under their T5X names')
     .option('--cases <file>', 'with --params: a safetensors file of a batch and the tensors that T5X computed from it')
     .option('--config <file>', 'JSON with settings under model and router; sizes are read from the parameters')
-    .option('--set <path=value>', 'change a setting, such as router.maxGroupSize=8; may be given again', collect, [])
+    .option(
+      '--set <path=value>',
+      'change a setting, such as router.maxGroupSize=8; may be given again',
+      collectSettings,
+      [],
+    )
     .option(
       '--tolerance <share>',
       "the largest difference, relative to the tensor's largest value (default: 1e-4)",

@@ -50,6 +50,7 @@ describe('overrides', () => {
 
   it.each([
     ['train.stepz=3', 'there is no setting train.stepz; did you mean train.steps?'],
+    ['train.step=3', 'there is no setting train.step; did you mean train.steps?'],
     ['steps=3', 'there is no setting steps; did you mean train.steps?'],
     ['modle.dModel=3', 'there is no setting modle.dModel; did you mean model.dModel?'],
     ['train.optimizer.beta=3', 'did you mean train.optimizer.b1?'],

@@ -33,7 +33,9 @@ export function unknownSetting(path: string, known: readonly string[]): ConfigEr
   const sameEnding = known.filter(candidate => last(candidate) === last(path))
   const group = path.slice(0, path.lastIndexOf('.') + 1)
   const siblings = known.filter(candidate => candidate.startsWith(group))
+  const ofGroup = group === '' ? undefined : nearest(last(path), siblings.map(last))
   const guess =
+    siblings.find(candidate => last(candidate) === ofGroup) ??
     sameEnding[0] ??
     nearest(path, siblings) ??
     nearest(path, known) ??

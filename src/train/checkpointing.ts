@@ -6,6 +6,8 @@ import { ConfigError, FileError } from '../base/errors.js'
 import { leavesWithPaths, treeFromPaths } from '../base/pytree.js'
 import type { Tree } from '../base/pytree.js'
 import { exists } from '../checkpoint/atomic.js'
+import { isFile } from '../checkpoint/files.js'
+import { didYouMeanPath } from '../data/sources/similar-path.js'
 import { isLocked } from '../checkpoint/run-lock.js'
 import type { CheckpointReader } from '../checkpoint/format.js'
 import { loadCheckpoint, native, saveCheckpoint } from '../checkpoint/native.js'
@@ -59,6 +61,7 @@ export async function saveTensors(
  * after use.
  */
 export async function openCheckpoint(path: string, options: ChooseOptions = {}): Promise<Checkpoint> {
+  await refuseFile(path)
   if (await native.detect(path)) {
     if (typeof options.choice === 'number')
       throw new ConfigError(`${path}: this is one checkpoint, so none can be chosen by its step: give the run's folder`)
@@ -67,13 +70,16 @@ export async function openCheckpoint(path: string, options: ChooseOptions = {}):
   return (await openChosen(path, options)) ?? loadCheckpoint(await findCheckpoint(path))
 }
 
+const EXPECTED = "a run's folder was expected, such as runs/g2p"
+
 /** The folder of a checkpoint: the path itself, or the latest checkpoint of the run at the path. */
 export async function findCheckpoint(path: string): Promise<string> {
+  await refuseFile(path)
   if (await native.detect(path)) return path
   const latest = await latestCheckpoint(path)
   if (latest !== undefined) return latest
   if (!(await exists(path)))
-    throw new FileError(`${path}: there is no such folder; a run's folder was expected, such as runs/g2p`)
+    throw new FileError(`${path}: there is no such folder; ${await didYouMeanPath(path, EXPECTED)}`)
   if ((await readRunStart(path)) !== undefined) {
     throw new FileError(
       (await isLocked(path))
@@ -87,6 +93,10 @@ export async function findCheckpoint(path: string): Promise<string> {
       ? `${path}: this is a folder of runs; give one of them: ${runs.join(', ')}`
       : `${path}: there is no checkpoint of Switchyard in this folder`,
   )
+}
+
+async function refuseFile(path: string): Promise<void> {
+  if (await isFile(path)) throw new FileError(`${path}: this is a file; ${EXPECTED}`)
 }
 
 /** Whether a checkpoint is of a run, which can be evaluated and resumed, or a model's weights alone. */

@@ -1,4 +1,5 @@
 import { ConfigError } from '../base/errors.js'
+import { didYouMean } from '../base/suggest.js'
 import type { Curve, Panel } from '../base/svg/line-chart.js'
 import { lineChart } from '../base/svg/line-chart.js'
 import type { MetricsRecord } from './metrics-log.js'
@@ -19,7 +20,10 @@ const VALIDATION = /^validation[._/]?/iu
 export function plotCurves(runs: readonly RunCurves[], figures?: readonly string[]): string {
   const known = knownFigures(runs)
   const unknown = figures?.find(figure => !known.includes(figure))
-  if (unknown !== undefined) throw new ConfigError(`no run has a figure "${unknown}"; they have ${known.join(', ')}`)
+  if (unknown !== undefined)
+    throw new ConfigError(
+      `no run has a figure "${unknown}"; ${didYouMean(unknown, known, `they have ${known.join(', ')}`)}`,
+    )
   const panels = figures ? figures.map(figure => panelOf(figure, [figure], runs)) : defaultPanels(runs, known)
   return lineChart(panels, { names: runs.map(({ name }) => name), dashedName: 'validation', xLabel: 'step' })
 }

@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FileError } from '../base/errors.js'
 import { errorCode, withPath } from '../checkpoint/files.js'
+import { didYouMeanPath } from '../data/sources/similar-path.js'
 import type { MetricsRecord } from './metrics-log.js'
 import { runFiles } from './run-files.js'
 
@@ -11,7 +12,15 @@ import { runFiles } from './run-files.js'
  * is left out.
  */
 export async function readMetrics(path: string): Promise<MetricsRecord[]> {
-  const isFolder = await withPath(path, async () => (await stat(path)).isDirectory())
+  const info = await stat(path).catch((error: unknown) => {
+    if (errorCode(error) === 'ENOENT') return undefined
+    throw error
+  })
+  if (info === undefined)
+    throw new FileError(
+      `${path}: there is no such file or folder; ${await didYouMeanPath(path, "give a run's folder")}`,
+    )
+  const isFolder = info.isDirectory()
   if (!isFolder) {
     const records = recordsOf(await withPath(path, () => readFile(path, 'utf8')))
     if (records.length > 0) return records

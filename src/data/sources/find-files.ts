@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises'
 import { glob, isDynamicPattern } from 'tinyglobby'
 import { FileError } from '../../base/errors.js'
 import { withPath } from '../../base/system-errors.js'
+import { similarPath } from './similar-path.js'
 
 /** A path, a glob pattern (`data/*.jsonl`, `shards/part-{0..9}.csv.gz`), or several of them. */
 export type FilePatterns = string | readonly string[]
@@ -25,6 +26,10 @@ async function matches(pattern: string): Promise<string[]> {
     const found = await glob(pattern, { onlyFiles: true, expandDirectories: false })
     if (found.length === 0) throw new FileError(`${pattern}: no file matches this pattern`)
     return found.sort()
+  }
+  if (info === undefined) {
+    const similar = await similarPath(pattern)
+    if (similar !== undefined) throw new FileError(`${pattern}: there is no such file; did you mean ${similar}?`)
   }
   await withPath(pattern, () => stat(pattern))
   throw new FileError(`${pattern}: this is not a regular file`)
