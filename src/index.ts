@@ -9,7 +9,7 @@ export { nodeSessions } from './engine/compile/onnx/node.js'
 
 // Models and vocabularies from a run, a folder, the Hugging Face hub
 export { openTextModel } from './open/text-model.js'
-export type { TextModelOptions } from './open/text-model.js'
+export type { OpenedTextModel, TextModelOptions } from './open/text-model.js'
 export type { CheckpointChoice } from './train/choose-checkpoint.js'
 export { fetchModel } from './checkpoint/hub/fetch-model.js'
 export type { FetchOptions } from './checkpoint/hub/fetch-model.js'
