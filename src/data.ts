@@ -8,7 +8,16 @@ export { defineMixture } from './data/mixture.js'
 export type { MixtureEntry, MixtureParts } from './data/mixture.js'
 export type { TaskFeatures } from './data/preprocessed-task.js'
 export { makeTask, taskCodec } from './data/task.js'
-export type { SeqioOptions, Stage, Task, TaskCodec, TaskConfig, TaskMember, TokenOptions } from './data/task.js'
+export type {
+  SavedCodec,
+  SeqioOptions,
+  Stage,
+  Task,
+  TaskCodec,
+  TaskConfig,
+  TaskMember,
+  TokenOptions,
+} from './data/task.js'
 export type { Dataset, StorableDataset } from './data/dataset.js'
 export { tokenDataset } from './data/features.js'
 export type { TokenExample } from './data/features.js'
@@ -52,7 +61,15 @@ export { SeqioBatches } from './data/batches/seqio-batches.js'
 export type { SeqioBatchesOptions } from './data/batches/seqio-batches.js'
 export { batchStream } from './data/batches/prefetch.js'
 export type { BatchStream } from './data/batches/stream.js'
-export type { ExampleStream, FitOptions, StreamOptions, Ticket, TooLong } from './data/streams/example-stream.js'
+export type {
+  ExampleStream,
+  FitOptions,
+  Reload,
+  StreamOptions,
+  Ticket,
+  TooLong,
+} from './data/streams/example-stream.js'
+export type { TaskLoader } from './data/task-loader.js'
 export type { Shard } from './data/streams/shard.js'
 export { taskStream } from './data/streams/task-stream.js'
 export type { IteratorOptions, IteratorState, TrainBatch } from './data/iterator.js'

@@ -28,7 +28,10 @@ export async function loadUserValues(folder = process.cwd()): Promise<UserValues
         () => false,
       )
     )
-      return new UserValues(checked(await run(path), path), path)
+      return new UserValues(checked(await run(path), path), path, task => ({
+        module: new URL('./load-in-thread.js', import.meta.url).href,
+        argument: { folder, name: task },
+      }))
   }
   return new UserValues()
 }

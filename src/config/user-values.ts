@@ -3,6 +3,8 @@ import { didYouMean } from '../base/suggest.js'
 import { ConfigError } from '../base/errors.js'
 import type { TaskDefinition } from '../data/define-task.js'
 import type { Task, TaskCodec, TaskConfig } from '../data/task.js'
+import { withLoader } from '../data/task-loader.js'
+import type { TaskLoader } from '../data/task-loader.js'
 import { loadTask, namedTasks } from '../data/tasks/registry.js'
 import type { Meaning } from '../model/meaning.js'
 import type { Router } from '../nn/moe/router.js'
@@ -34,7 +36,12 @@ export class UserValues {
   private readonly schedules = new Map<string, Schedule>()
 
   /** `path` is the configuration's file, for messages. Throws a ConfigError if two values have the same name. */
-  constructor(config: UserConfig = {}, path = 'switchyard.config.ts') {
+  constructor(
+    config: UserConfig = {},
+    path = 'switchyard.config.ts',
+    /** How another thread loads a task of the file. */
+    private readonly loaderOf: (name: string) => TaskLoader | undefined = () => undefined,
+  ) {
     this.recipes = config.recipes ?? {}
     this.hooks = config.hooks ?? {}
     const tasks = new Map<string, TaskDefinition>()
@@ -82,7 +89,7 @@ export class UserValues {
   /** Loads a task by its name. Throws a ConfigError that proposes the most similar name. */
   async taskNamed(name: string, codec?: TaskCodec): Promise<Task> {
     const own = this.tasks.get(name)
-    if (own !== undefined) return own.load(codec)
+    if (own !== undefined) return this.loadOwn(own, codec)
     if (namedTasks.includes(name)) return loadTask({ kind: name }, codec)
     throw new ConfigError(`there is no task "${name}"; ${didYouMean(name, this.taskNames)}`)
   }
@@ -90,7 +97,13 @@ export class UserValues {
   /** Loads the task that a run's configuration names. */
   async loadTask(config: TaskConfig, codec?: TaskCodec): Promise<Task> {
     const own = config.kind === 'custom' ? this.tasks.get(String(config.name)) : undefined
-    return own ? own.load(codec) : loadTask(config, codec)
+    return own ? this.loadOwn(own, codec) : loadTask(config, codec)
+  }
+
+  private async loadOwn(own: TaskDefinition, codec?: TaskCodec): Promise<Task> {
+    const task = await own.load(codec)
+    const loader = this.loaderOf(own.name)
+    return loader === undefined ? task : withLoader(task, loader)
   }
 
   /**

@@ -1,18 +1,25 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ByteVocabulary } from '../../text/bytes.js'
 import type { Dataset } from '../dataset.js'
 import type { TokenExample } from '../features.js'
 import { TrainIterator } from '../iterator.js'
 import type { TrainBatch } from '../iterator.js'
+import { onLongWork } from '../long-work.js'
 import type { ExampleStream } from '../streams/example-stream.js'
 import { DrawnEpochs } from '../streams/drawn-epochs.js'
 import { MixedStream } from '../streams/mixed-stream.js'
 import { shareStream } from '../streams/shared-stream.js'
 import { StoredEpochs, storeExamples } from '../streams/stored-epochs.js'
+import { taskStream } from '../streams/task-stream.js'
+import { taskCodec } from '../task.js'
+import type { Task } from '../task.js'
+import { withLoader } from '../task-loader.js'
 import { PrefetchedBatches } from './prefetch.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'switchyard-worker-'))
@@ -41,11 +48,17 @@ const stored = (first: number): ExampleStream => new StoredEpochs(storeExamples(
 const mixed = (): ExampleStream => new MixedStream([stored(10), stored(500)], [1, 2], size.seed)
 
 const prefetched = (stream: ExampleStream): PrefetchedBatches =>
-  new PrefetchedBatches(new TrainIterator(stream, size), shareStream(stream)!, size, script)
+  new PrefetchedBatches(new TrainIterator(stream, size), shareStream(stream)!, size, { script })
+
+/** Lets the worker's messages come. */
+const turn = (): Promise<void> => setTimeout(2)
 
 async function take(batches: PrefetchedBatches, count: number): Promise<TrainBatch[]> {
   const taken: TrainBatch[] = []
-  for (let i = 0; i < count; i++) taken.push(await batches.next())
+  for (let i = 0; i < count; i++) {
+    taken.push(await batches.next())
+    await turn()
+  }
   return taken
 }
 
@@ -56,9 +69,10 @@ describe('batches from a worker thread', () => {
   ])('are those of this thread, for %s, with the same state after each', async (_, make) => {
     const batches = prefetched(make())
     const local = new TrainIterator(make(), size)
-    for (let i = 0; i < 40; i++) {
+    for (let i = 0; i < 40 || batches.prepared < 20; i++) {
       expect(await batches.next()).toEqual(local.next())
       expect(batches.state()).toEqual(local.state())
+      await turn()
     }
     expect(batches.secondsWaited).toBeGreaterThan(0)
     await batches.stop()
@@ -87,13 +101,81 @@ describe('batches from a worker thread', () => {
   it('that cannot be prepared are an error, and not an endless wait', async () => {
     const stream = stored(10)
     const missing = pathToFileURL(join(folder, 'none.mjs'))
-    const batches = new PrefetchedBatches(new TrainIterator(stream, size), shareStream(stream)!, size, missing)
-    await batches.next()
-    await expect(batches.next()).rejects.toThrow('the thread that prepares batches has failed')
+    const batches = new PrefetchedBatches(new TrainIterator(stream, size), shareStream(stream)!, size, {
+      script: missing,
+    })
+    await expect(take(batches, 1000)).rejects.toThrow('the thread that prepares batches has failed')
     await batches.stop()
   })
 
-  it('are not had from random preprocessors, which are functions', () => {
+  /** A task of random examples, in a module of its own, which the worker loads. */
+  const taskModule = (body = ''): string => `
+    export const examples = seed => ({ length: 60, get: i => { ${body}
+      return { inputs: Int32Array.of(10 + i, seed >>> 1, 1), targets: Int32Array.of(10 + i, 1) } } })
+    export const loadInThread = () => ({ name: 'drawn', isRandom: true, tokens: (_, { seed }) => examples(seed) })`
+  const drawn = async (name: string, inThread: string, here = taskModule()): Promise<ExampleStream> => {
+    const module = (file: string): string => pathToFileURL(join(folder, file)).href
+    writeFileSync(join(folder, `${name}-here.mjs`), here)
+    writeFileSync(join(folder, `${name}.mjs`), inThread)
+    const { loadInThread } = (await import(module(`${name}-here.mjs`))) as { loadInThread: () => Task }
+    const vocabulary = new ByteVocabulary()
+    const task = { ...loadInThread(), codec: taskCodec({ inputs: vocabulary, targets: vocabulary }) }
+    return taskStream(withLoader(task, { module: module(`${name}.mjs`), argument: null }), size)
+  }
+  const loaded = (stream: ExampleStream): PrefetchedBatches =>
+    new PrefetchedBatches(new TrainIterator(stream, size), shareStream(stream)!, size, {
+      script,
+      loadedAfterSeconds: 0,
+    })
+
+  it("of random preprocessors, which the worker loads again, are this thread's", async () => {
+    const batches = loaded(await drawn('same', taskModule()))
+    const local = new TrainIterator(await drawn('same', taskModule()), size)
+    for (let i = 0; i < 20 || batches.prepared < 20; i++) {
+      expect(await batches.next()).toEqual(local.next())
+      expect(batches.state()).toEqual(local.state())
+      await turn()
+    }
+    const state = batches.state()
+    const expected = [local.next(), local.next()]
+    expect(await take(batches, 2)).toEqual(expected)
+    batches.restore(state)
+    expect(await take(batches, 2)).toEqual(expected)
+    await batches.stop()
+  })
+
+  it('are made on this thread if the worker cannot load the task, or loads another one, which is said', async () => {
+    const other = taskModule().replace('10 + i', '11 + i')
+    for (const [name, inThread, reason] of [
+      ['missing', 'throw new Error("no such data")', 'no such data'],
+      ['other', other, 'the training examples differ'],
+    ]) {
+      const notices: string[] = []
+      onLongWork({ progress: () => undefined, notice: message => notices.push(message) })
+      const batches = loaded(await drawn(name, inThread))
+      const local = new TrainIterator(await drawn(name, inThread), size)
+      for (let i = 0; i < 1000 && notices.length === 0; i++) {
+        expect(await batches.next()).toEqual(local.next())
+        await turn()
+      }
+      expect(notices).toEqual([expect.stringContaining(`cannot: ${reason}`)])
+      expect(await batches.next()).toEqual(local.next())
+      expect(batches.prepared).toBe(0)
+      onLongWork(undefined)
+      await batches.stop()
+    }
+  })
+
+  it('end with an error that names the example that cannot be made', async () => {
+    const failing = taskModule('if (i === 33 && seed !== 4) throw new TypeError("no letters")')
+    const batches = loaded(await drawn('failing', failing, failing))
+    await expect(take(batches, 1000)).rejects.toThrow(
+      /drawn: training example 33 of epoch 1 cannot be made: no letters/,
+    )
+    await batches.stop()
+  })
+
+  it('are made on this thread if nothing says how a worker loads the task', () => {
     const random = new DrawnEpochs(() => examples(10), size)
     expect(shareStream(random)).toBeUndefined()
     expect(shareStream(new MixedStream([stored(10), random], [1, 1], 0))).toBeUndefined()

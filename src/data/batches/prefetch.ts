@@ -1,22 +1,21 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { Worker } from 'node:worker_threads'
-import { SwitchyardError } from '../../base/errors.js'
+import { noticeWork } from '../long-work.js'
 import { TrainIterator } from '../iterator.js'
 import type { IteratorOptions, IteratorState, TrainBatch } from '../iterator.js'
 import type { ExampleStream } from '../streams/example-stream.js'
 import { shareStream } from '../streams/shared-stream.js'
 import type { SharedStream } from '../streams/shared-stream.js'
+import { BatchWorker } from './batch-worker.js'
 import { LocalBatches } from './stream.js'
 import type { BatchStream } from './stream.js'
-import type { PreparedBatch, WorkerInput } from './worker-messages.js'
 
 /** The compiled worker. It is missing where TypeScript runs without a build, as in unit tests. */
 const WORKER = new URL('./worker.js', import.meta.url)
 
 /**
- * The batches of a stream. A stream that can be shared with a worker thread is prepared there, a few batches ahead, so
- * that training does not wait for it; others are prepared on this thread.
+ * The batches of a stream. If a worker thread can have the stream's tokens or load its task, the batches are prepared
+ * there, a few ahead, so that training does not wait for them; others are prepared on this thread. They are the same.
  */
 export function batchStream(stream: ExampleStream, options: IteratorOptions): BatchStream {
   const shared = existsSync(fileURLToPath(WORKER)) ? shareStream(stream) : undefined
@@ -25,20 +24,37 @@ export function batchStream(stream: ExampleStream, options: IteratorOptions): Ba
 }
 
 /**
- * Batches that a worker thread prepares. They are those of `iterator`, which checks saved positions and makes the first
- * batch after the beginning, a restore or a stop, while the worker starts.
+ * A worker that has to load the task first takes a second or more, and memory for its data. It is started when this
+ * thread has spent so many seconds on batches: a run of a few steps never needs it.
+ */
+const LOADED_AFTER_SECONDS = 2
+
+export interface PrefetchOptions {
+  readonly script?: URL
+  readonly loadedAfterSeconds?: number
+}
+
+/**
+ * Batches that a worker thread prepares. They are those of `iterator`, which checks saved positions and makes the
+ * batches while the worker is not there yet, so that training does not wait for its start.
  */
 export class PrefetchedBatches implements BatchStream {
   secondsWaited = 0
+  /** How many of the batches that `next` gave were prepared by a worker. */
+  prepared = 0
   private worker: BatchWorker | undefined
+  /** The batches that this thread has made since the worker started: it makes the same, and they are dropped. */
+  private ahead = 0
   /** The position after the last batch that the worker prepared and `next` gave; undefined: that of `iterator`. */
   private position: IteratorState | undefined
+  /** Whether the worker could not load the task. */
+  private isAlone = false
 
   constructor(
     private readonly iterator: TrainIterator,
     private readonly stream: SharedStream,
     private readonly options: IteratorOptions,
-    private readonly script = WORKER,
+    private readonly prefetch: PrefetchOptions = {},
   ) {}
 
   get skipped(): number {
@@ -52,10 +68,7 @@ export class PrefetchedBatches implements BatchStream {
   async next(): Promise<TrainBatch> {
     const start = performance.now()
     try {
-      if (this.worker === undefined) return this.first()
-      const { batch, state } = await this.worker.take()
-      this.position = state
-      return batch
+      return await this.take()
     } finally {
       this.secondsWaited += (performance.now() - start) / 1000
     }
@@ -77,70 +90,50 @@ export class PrefetchedBatches implements BatchStream {
     await this.end()
   }
 
-  /** Makes one batch on this thread, and starts the worker at the position after it. */
-  private first(): TrainBatch {
+  private async take(): Promise<TrainBatch> {
+    const { worker } = this
+    if (worker?.unopened !== undefined) {
+      noticeWork(
+        `batches are prepared between the steps, because the worker thread that should prepare them cannot: ${worker.unopened}`,
+      )
+      this.isAlone = true
+      await this.end()
+    }
+    while (this.ahead > 0 && this.worker?.drop()) this.ahead--
+    const follows = this.position !== undefined || (this.ahead === 0 && this.worker?.hasBatches === true)
+    if (follows) {
+      const { batch, state } = await this.worker!.take()
+      this.position = state
+      this.prepared++
+      return batch
+    }
+    return this.makeBatch()
+  }
+
+  /** Makes a batch on this thread, and starts the worker at the position after it. */
+  private makeBatch(): TrainBatch {
     const batch = this.iterator.next()
-    this.worker = new BatchWorker(this.script, {
-      stream: this.stream,
-      options: this.options,
-      state: this.iterator.state(),
-    })
+    if (this.worker !== undefined) {
+      this.worker.check()
+      this.ahead++
+    } else if (!this.isAlone && (this.stream.kind !== 'loaded' || this.secondsWaited >= this.loadedAfter)) {
+      this.worker = new BatchWorker(this.prefetch.script ?? WORKER, {
+        stream: this.stream,
+        options: this.options,
+        state: this.iterator.state(),
+      })
+      this.ahead = 0
+    }
     return batch
+  }
+
+  private get loadedAfter(): number {
+    return this.prefetch.loadedAfterSeconds ?? LOADED_AFTER_SECONDS
   }
 
   private async end(): Promise<void> {
     const { worker } = this
     this.worker = undefined
     await worker?.end()
-  }
-}
-
-/**
- * A worker thread and the batches that it has prepared. It does not keep the process alive while nobody waits for it.
- */
-class BatchWorker {
-  private readonly worker: Worker
-  private readonly ready: PreparedBatch[] = []
-  private waiting: { resolve: (batch: PreparedBatch) => void; reject: (error: Error) => void } | undefined
-  private failure: Error | undefined
-
-  constructor(script: URL, input: WorkerInput) {
-    this.worker = new Worker(script, { workerData: input })
-    this.worker.unref()
-    this.worker.on('message', (batch: PreparedBatch) => {
-      if (this.waiting) this.settle(({ resolve }) => resolve(batch))
-      else this.ready.push(batch)
-    })
-    this.worker.on('error', error => this.fail(error))
-    this.worker.on('exit', code => this.fail(new Error(`it ended with code ${code}`)))
-  }
-
-  /** The next batch in order. The worker prepares another in its place. */
-  async take(): Promise<PreparedBatch> {
-    const batch = this.ready.shift() ?? (await this.wait())
-    this.worker.postMessage('taken')
-    return batch
-  }
-
-  async end(): Promise<void> {
-    await this.worker.terminate()
-  }
-
-  private wait(): Promise<PreparedBatch> {
-    if (this.failure) return Promise.reject(this.failure)
-    this.worker.ref()
-    return new Promise((resolve, reject) => (this.waiting = { resolve, reject }))
-  }
-
-  private settle(how: (waiting: NonNullable<BatchWorker['waiting']>) => void): void {
-    const { waiting } = this
-    this.waiting = undefined
-    this.worker.unref()
-    if (waiting) how(waiting)
-  }
-
-  private fail(cause: Error): void {
-    this.failure ??= new SwitchyardError(`the thread that prepares batches has failed: ${cause.message}`, { cause })
-    this.settle(({ reject }) => reject(this.failure!))
   }
 }

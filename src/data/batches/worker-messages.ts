@@ -8,8 +8,12 @@ export interface WorkerInput {
   readonly state: IteratorState
 }
 
+/** What the worker thread sends: batches, or why it can prepare none. */
+export type WorkerMessage = PreparedBatch | { readonly kind: 'unopened'; readonly reason: string }
+
 /** A batch, and the iterator's position after it. */
 export interface PreparedBatch {
+  readonly kind: 'batch'
   readonly batch: TrainBatch
   readonly state: IteratorState
 }

@@ -4,8 +4,8 @@ import { HASH_SEED, hashStep, mix32 } from '../../base/hash.js'
 import type { Dataset } from '../dataset.js'
 import type { TokenExample } from '../features.js'
 import { shuffledIndices } from '../shuffle.js'
-import { otherExamples } from './example-stream.js'
-import type { ExampleStream, StreamOptions, Ticket } from './example-stream.js'
+import { exampleError, otherExamples } from './example-stream.js'
+import type { ExampleStream, Reload, StreamOptions, Ticket } from './example-stream.js'
 import { Fit } from './fit.js'
 import { shardOf } from './shard.js'
 import { noExamples } from './stored-epochs.js'
@@ -23,6 +23,15 @@ const stateSchema = z.strictObject({
  * rest.
  */
 const FINGERPRINT_EXAMPLES = 256
+
+/** What else is known about drawn examples. */
+export interface DrawnFacts {
+  /** A hash of all that the examples are drawn from. */
+  readonly content?: number
+  readonly reload?: Reload
+  /** The task's name, for messages. */
+  readonly name?: string
+}
 
 interface Epoch {
   readonly number: number
@@ -45,12 +54,15 @@ export class DrawnEpochs implements ExampleStream {
   constructor(
     private readonly makeEpoch: (seed: number) => Dataset<TokenExample>,
     private readonly options: StreamOptions,
-    /** A hash of all that the examples are drawn from. */
-    private readonly content?: number,
+    private readonly facts: DrawnFacts = {},
   ) {
     this.fit = new Fit(options)
     this.current = this.open(0)
     this.fingerprint = fingerprintOf(this.current.examples)
+  }
+
+  get reload(): Reload | undefined {
+    return this.facts.reload
   }
 
   get skipped(): number {
@@ -74,7 +86,7 @@ export class DrawnEpochs implements ExampleStream {
       }
       const { number, order, examples } = this.current
       const index = order[this.position++]
-      if (this.fit.apply(examples.get(index)) !== undefined) return [number, index]
+      if (this.fit.apply(this.example(number, examples, index)) !== undefined) return [number, index]
     }
     throw noExamples(this.fit)
   }
@@ -82,7 +94,7 @@ export class DrawnEpochs implements ExampleStream {
   get(ticket: Ticket): TokenExample {
     const [number, index] = ticket as readonly number[]
     const { examples } = this.epochOf(number)
-    const example = examples.get(index)
+    const example = this.example(number, examples, index)
     const { inputLength, targetLength } = this.options
     return { inputs: example.inputs.subarray(0, inputLength), targets: example.targets.subarray(0, targetLength) }
   }
@@ -98,7 +110,7 @@ export class DrawnEpochs implements ExampleStream {
   }
 
   state(): z.infer<typeof stateSchema> {
-    const { content } = this
+    const { content } = this.facts
     return { epoch: this.current.number, position: this.position, ...(content !== undefined && { content }) }
   }
 
@@ -106,7 +118,8 @@ export class DrawnEpochs implements ExampleStream {
     const result = stateSchema.safeParse(saved)
     if (!result.success) throw new ConfigError(`not the state of a data iterator: ${z.prettifyError(result.error)}`)
     const { epoch, position, content } = result.data
-    if (content !== undefined && this.content !== undefined && content !== this.content) throw otherExamples()
+    if (content !== undefined && this.facts.content !== undefined && content !== this.facts.content)
+      throw otherExamples()
     this.current = this.open(epoch)
     const { length } = this.current.order
     if (position > length) throw this.pastTheEnd(epoch, length)
@@ -116,6 +129,15 @@ export class DrawnEpochs implements ExampleStream {
 
   private pastTheEnd(epoch: number, count: number): ConfigError {
     return new ConfigError(`not the state of a data iterator: it points past the ${count} examples of epoch ${epoch}`)
+  }
+
+  /** An example, or an error that names it. */
+  private example(epoch: number, examples: Dataset<TokenExample>, index: number): TokenExample {
+    try {
+      return examples.get(index)
+    } catch (error) {
+      throw exampleError(`${this.facts.name ?? 'the data'}: training example ${index} of epoch ${epoch}`, error)
+    }
   }
 
   private open(number: number): Epoch {

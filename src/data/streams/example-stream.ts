@@ -1,5 +1,7 @@
-import { ConfigError } from '../../base/errors.js'
+import { ConfigError, SwitchyardError } from '../../base/errors.js'
 import type { TokenExample } from '../features.js'
+import type { SavedCodec } from '../task.js'
+import type { TaskLoader } from '../task-loader.js'
 import type { Shard } from './shard.js'
 
 /** Names one example of a stream: its index, or, where that is not enough, several integers. */
@@ -17,6 +19,8 @@ export interface ExampleStream {
   readonly truncated: number
   /** A 32-bit hash of the examples. A run cannot be resumed exactly with other examples. */
   readonly fingerprint: number
+  /** How another thread makes the same stream, if its examples are random and its task can be loaded there. */
+  readonly reload?: Reload
   /** Moves to the next example. */
   draw(): Ticket
   /** A drawn example. */
@@ -29,11 +33,29 @@ export interface ExampleStream {
   restore(saved: Readonly<Record<string, unknown>>): void
 }
 
+/** How another thread makes a task's stream: by loading the task. Plain data. */
+export interface Reload {
+  readonly loader: TaskLoader
+  readonly codec: SavedCodec
+  readonly options: StreamOptions
+}
+
 /** The error of a run that is resumed with other examples than it began with. */
 export const otherExamples = (): ConfigError =>
   new ConfigError(
     'the training examples differ from those that this run began with; resuming needs the same data, vocabulary and lengths. With other data, go on from its weights: switchyard finetune RUN --data FILE',
   )
+
+/** The error of an example that cannot be made: what failed, and which example. */
+export function exampleError(example: string, error: unknown): Error {
+  const { message } = error as Error
+  if (error instanceof SwitchyardError) return new ConfigError(`${example}: ${message}`, { cause: error })
+  // Of a user's function, the place matters as well.
+  const place = /^ +at (.*)$/m.exec((error as Error).stack ?? '')?.[1]
+  return new ConfigError(`${example} cannot be made: ${message}${place === undefined ? '' : ` (at ${place})`}`, {
+    cause: error,
+  })
+}
 
 /** How long examples may be, and what happens to longer ones. */
 export interface FitOptions {

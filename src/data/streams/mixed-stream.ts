@@ -3,7 +3,7 @@ import { ConfigError } from '../../base/errors.js'
 import { HASH_SEED, hashStep, mix32 } from '../../base/hash.js'
 import type { TokenExample } from '../features.js'
 import { TaskChoices } from '../mixing/task-choices.js'
-import type { ExampleStream, Ticket } from './example-stream.js'
+import type { ExampleStream, Reload, Ticket } from './example-stream.js'
 
 const stateSchema = z.strictObject({
   draws: z.int().min(0),
@@ -29,6 +29,7 @@ export class MixedStream implements ExampleStream {
     readonly members: readonly ExampleStream[],
     readonly rates: readonly number[],
     readonly seed: number,
+    readonly reload?: Reload,
   ) {
     this.choices = new TaskChoices(rates, seed)
     this.fingerprint = mix32(

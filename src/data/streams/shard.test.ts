@@ -81,8 +81,8 @@ describe('a shard of a mixture', () => {
     expect(a.filter(id => b.includes(id))).toEqual([])
   })
 
-  it('is the same shard in another thread', () => {
-    const [here, there] = [mixed(shards[2]), openShared(shareStream(mixed(shards[2]))!)]
+  it('is the same shard in another thread', async () => {
+    const [here, there] = [mixed(shards[2]), await openShared(shareStream(mixed(shards[2]))!)]
     for (let i = 0; i < 30; i++) expect(there.draw()).toEqual(here.draw())
   })
 })

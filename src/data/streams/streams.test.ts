@@ -101,7 +101,7 @@ describe('DrawnEpochs', () => {
     const state = iterator.state()
     const other = new TrainIterator(new DrawnEpochs(seed => epoch(seed + 1), size), size)
     expect(() => other.restore(state)).toThrow(/differ from those that this run began with/)
-    const withContent = (content?: number) => new TrainIterator(new DrawnEpochs(epoch, size, content), size)
+    const withContent = (content?: number) => new TrainIterator(new DrawnEpochs(epoch, size, { content }), size)
     const known = withContent(7).state()
     withContent(7).restore(known)
     expect(() => withContent(8).restore(known)).toThrow(/differ from those that this run began with/)

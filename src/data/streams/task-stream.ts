@@ -1,8 +1,10 @@
 import type { Dataset } from '../dataset.js'
 import type { TokenExample } from '../features.js'
+import { saveCodec } from '../task.js'
 import type { Task } from '../task.js'
+import { loaderOf } from '../task-loader.js'
 import { DrawnEpochs } from './drawn-epochs.js'
-import type { ExampleStream, StreamOptions } from './example-stream.js'
+import type { ExampleStream, Reload, StreamOptions } from './example-stream.js'
 import { MixedStream } from './mixed-stream.js'
 import { StoredEpochs, storeExamples } from './stored-epochs.js'
 
@@ -18,11 +20,22 @@ export function taskStream(task: Task, options: StreamOptions): ExampleStream {
       task.members.map(member => taskStream(member.task, options)),
       task.members.map(member => member.rate),
       seed,
+      reloadOf(task, options),
     )
   const lengths = { inputs: inputLength, targets: targetLength }
   if (task.isRandom) {
     const makeEpoch = (epochSeed: number): Dataset<TokenExample> => task.tokens('train', { lengths, seed: epochSeed })
-    return new DrawnEpochs(makeEpoch, options, task.contentHash?.({ lengths }))
+    return new DrawnEpochs(makeEpoch, options, {
+      content: task.contentHash?.({ lengths }),
+      reload: reloadOf(task, options),
+      name: task.name,
+    })
   }
   return new StoredEpochs(storeExamples(task.tokens('train', { lengths, seed }), options), seed, shard)
+}
+
+/** How another thread makes a stream of this task; undefined if it cannot load the task. */
+function reloadOf(task: Task, options: StreamOptions): Reload | undefined {
+  const loader = loaderOf(task)
+  return loader && { loader, codec: saveCodec(task), options }
 }

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { customSchema, missingValue } from '../../base/custom.js'
 import { ConfigError } from '../../base/errors.js'
 import type { Task, TaskCodec, TaskConfig } from '../task.js'
+import { withLoader } from '../task-loader.js'
 import { brown, pos } from './brown.js'
 import { g2p } from './g2p.js'
 import type { TaskKind } from './kind.js'
@@ -33,5 +34,9 @@ export async function loadTask(config: TaskConfig, codec?: TaskCodec): Promise<T
   const kind = kinds.find(candidate => kindOf(candidate) === config.kind)
   if (kind === undefined)
     throw new ConfigError(`there is no task "${config.kind}"; there are ${kinds.map(kindOf).join(', ')}`)
-  return kind.load(config, codec)
+  const task = await kind.load(config, codec)
+  return withLoader(task, { module: import.meta.url, argument: task.config ?? config })
 }
+
+/** Loads a built-in task in another thread (`TaskLoader`). */
+export const loadInThread = (config: unknown, codec: TaskCodec): Promise<Task> => loadTask(config as TaskConfig, codec)
