@@ -12,7 +12,10 @@ export const evalCommand = (): Command =>
     ),
   )
     .description('score a trained model on held-out examples, by the metrics of its task')
-    .argument('<model>', 'a run, such as runs/g2p, or one of its checkpoints; with --data, any model that infer opens')
+    .argument(
+      '<model>',
+      'a run, such as runs/g2p, or one of its checkpoints; a model that comes with Switchyard, such as g2p; with --data, any model that infer opens',
+    )
     .addOption(
       new Option('--split <name>', 'the examples of the run to use (default: test)').choices([
         'train',
@@ -43,6 +46,7 @@ coqaF1, editDistance, meanMulticlassF1, matthewsCorrcoef, pearsonCorrcoef, spear
         const { evaluateOnData } = await import('./evaluating-data.js')
         return evaluateOnData(folder, options.data, options)
       }
+      const { findShipped } = await import('./find-folder.js')
       const { evaluateRun } = await import('./evaluating.js')
-      await evaluateRun(folder, options)
+      await evaluateRun((await findShipped(folder)) ?? folder, options)
     })

@@ -11,16 +11,15 @@ import { leafTasks } from '../data/mixture.js'
 import type { Task } from '../data/task.js'
 import type { Metric } from '../metrics/metric.js'
 import { textMetric } from '../metrics/text-metrics.js'
-import { openModel } from '../open/open-model.js'
-import type { OpenedModel } from '../open/open-model.js'
 import { betterOf } from '../train/best.js'
 import type { BestValidation } from '../train/best.js'
 import { findCheckpoint } from '../train/checkpointing.js'
 import type { CheckpointChoice } from '../train/choose-checkpoint.js'
-import { evaluate } from '../train/evaluate.js'
+import { evaluateExamples } from '../train/evaluate.js'
 import type { Evaluation } from '../train/evaluate.js'
 import { evaluationRecords, evaluationSummary } from '../train/evaluation-records.js'
-import { lossOf } from './held-out.js'
+import { openForEvaluation } from './evaluated-model.js'
+import type { EvaluatedModel } from './evaluated-model.js'
 import { onInterrupt } from './interrupt.js'
 import { watchPredictions } from './progress.js'
 import { formatErrors, formatSamples, formatScores } from './report.js'
@@ -94,8 +93,8 @@ export async function emptyFile(json: string | undefined): Promise<void> {
 /** Evaluates a checkpoint, or a run's best one, on each of its tasks. */
 async function evaluateModel(path: string, given: Given, known?: Task): Promise<{ task: Task; parts: Part[] }> {
   const { split = 'test', checkpoint, values } = given
-  const model = await openModel(path, { choice: checkpoint, onNotice: message => console.error(message) })
-  const task = known ?? (await values.loadTask(model.config.task, model.codec))
+  const model = await openForEvaluation(path, { checkpoint, values }, known)
+  const { task } = model
   const parts: Part[] = []
   for (const leaf of leafTasks(task)) {
     const isMember = task.members !== undefined
@@ -103,7 +102,7 @@ async function evaluateModel(path: string, given: Given, known?: Task): Promise<
       parts.push({ task: leaf, isMember, evaluation: await evaluateTask(model, leaf, given) })
       continue
     }
-    const loss = await lossOf(model.params, model.config, leaf, split, values.valuesOf(model.config))
+    const loss = await model.lossOf(leaf, split)
     if (loss !== undefined) parts.push({ task: leaf, isMember, loss })
   }
   if (parts.length === 0) {
@@ -117,26 +116,25 @@ async function evaluateModel(path: string, given: Given, known?: Task): Promise<
 
 /** Evaluates a model on a task with answers and, with --json, appends the result to the file. */
 async function evaluateTask(
-  model: OpenedModel,
+  { folder, step, model }: EvaluatedModel,
   task: Task,
-  { split = 'test', examples, numBeams, json, metrics, values }: Given,
+  { split = 'test', examples, numBeams, json, metrics }: Given,
 ): Promise<Evaluation> {
   if ((metrics ?? task.metrics).length === 0)
     throw new ConfigError(`the task ${task.name} has no metrics: name one of texts, as in --metric accuracy`)
   // Metrics of texts compare texts, not what the task's postprocessor makes of them.
   const scored = metrics === undefined ? task : { ...task, postprocess: undefined }
-  const evaluation = await watchPredictions(task.units.many, onProgress =>
-    evaluate(model.params, model.config, scored, {
-      ...values.valuesOf(model.config),
-      split,
+  const evaluated = await watchPredictions(task.units.many, onProgress =>
+    evaluateExamples({ ...model, codec: task.codec }, scored, task.split(split), {
       limit: examples ?? null,
       metrics,
       generation: { numBeams },
       onProgress,
     }),
   )
+  const evaluation = { split, ...evaluated }
   if (json !== undefined) {
-    const summary = evaluationSummary(evaluation, { model: model.folder, step: model.step, task: task.name, split })
+    const summary = evaluationSummary(evaluation, { model: folder, step, task: task.name, split })
     await appendLines(json, [summary, ...evaluationRecords(evaluation)])
   }
   return evaluation

@@ -5,9 +5,9 @@ export const inspectCommand = (): Command =>
     .description('show the parameters, sizes and costs of a model, without loading its weights')
     .argument(
       '<model>',
-      'a preset such as switch-base-8 or t5-1.1-small, a recipe or a task (also of your switchyard.config.ts), a run, a Hugging Face folder (config.json and weights), or a T5X checkpoint',
+      'a preset such as switch-base-8 or t5-1.1-small, a recipe or a task (also of your switchyard.config.ts), a run, a model that comes with Switchyard, such as g2p, a Hugging Face folder (config.json and weights), or a T5X checkpoint',
     )
     .action(async (name: string) => {
-      const { describeModel, findModel } = await import('./inspection.js')
-      console.log(describeModel(await findModel(name)))
+      const { describeModel, findModels } = await import('./inspection.js')
+      console.log((await findModels(name)).map(describeModel).join('\n\n'))
     })

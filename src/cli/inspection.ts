@@ -6,6 +6,7 @@ import { formatBytes, formatCount, formatTable } from '../base/format.js'
 import { sizeOf } from '../base/host-tensor.js'
 import { exists } from '../checkpoint/atomic.js'
 import { quantizedShapes } from '../checkpoint/quantize.js'
+import { shippedModels } from '../open/shipped-models.js'
 import { openWeights } from '../open/open-weights.js'
 import type { OpenedWeights } from '../open/open-weights.js'
 import { didYouMeanPath } from '../data/sources/similar-path.js'
@@ -15,6 +16,7 @@ import type { ModelConfig, RouterConfig } from '../model/config.js'
 import { activeSize, countActiveParameters, countParameters, declareParameters } from '../model/parameters.js'
 import type { ParameterRole, ParameterSpec } from '../model/parameters.js'
 import { presets } from '../model/presets.js'
+import { findShipped } from './find-folder.js'
 import { loadUserValues } from './user-config.js'
 
 export interface Inspected {
@@ -38,17 +40,32 @@ export async function findModel(name: string): Promise<Inspected> {
       const { model, router } = (await values.runNamed(name)).config
       return { name, model, router }
     }
-    const names = [...new Set([...presets.keys(), ...values.runNames])]
+    const names = [...new Set([...presets.keys(), ...values.runNames, ...(await shippedModels())])]
     // On the hub, a model has the name of its preset after its owner's: google/switch-base-8.
     const advice = didYouMean(name.slice(name.indexOf('/') + 1), names)
     throw new ConfigError(
       `there is no preset, recipe, task or folder ${name}; ${name.includes('/') ? await didYouMeanPath(name, advice) : advice}`,
     )
   }
-  const weights = await openWeights(name)
+  return inspectWeights(name)
+}
+
+async function inspectWeights(folder: string): Promise<Inspected> {
+  const weights = await openWeights(folder)
   await weights.close()
   const { path, model, router } = weights
   return { name: path, model, router, stored: storedAs(weights) }
+}
+
+/**
+ * As `findModel`; for the name of a model that comes with the package, first that model, then what else has the name.
+ */
+export async function findModels(name: string): Promise<Inspected[]> {
+  const shipped = await findShipped(name)
+  if (shipped === undefined) return [await findModel(name)]
+  const own = { ...(await inspectWeights(shipped)), name: `${name}, the model that comes with Switchyard` }
+  if (!presets.has(name) && !(await loadUserValues()).runNames.includes(name)) return [own]
+  return [own, { ...(await findModel(name)), name: `${name}, as train makes it` }]
 }
 
 /**

@@ -200,6 +200,9 @@ export function saveCodec({ name, codec }: Pick<Task, 'name' | 'codec'>): SavedC
   })
 }
 
+/** The name of a saved task; undefined if the value is not one. */
+export const savedName = (saved: unknown): string | undefined => savedCodecSchema.safeParse(saved).data?.name
+
 /** The codec of a saved task. The value may come from a file: a ConfigError says what is wrong with it. */
 export function readCodec(saved: unknown): TaskCodec {
   const result = savedCodecSchema.safeParse(saved)
