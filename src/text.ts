@@ -3,6 +3,7 @@
 // Vocabularies, and how they are made
 export { ByteVocabulary } from './text/bytes.js'
 export { CharacterVocabulary, WordVocabulary } from './text/symbols.js'
+export { MarkedWordsVocabulary } from './text/marked-words.js'
 export type { Placement } from './text/symbols.js'
 export { SentencePieceVocabulary } from './text/sentencepiece.js'
 export { fromTokenizerJson } from './text/tokenizer-json.js'

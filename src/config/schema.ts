@@ -134,6 +134,7 @@ const trainSchema = z.strictObject({
   inputLength: size,
   targetLength: size,
   seed: count.max(2 ** 31 - 1),
+  init: z.enum(['t5', 'aligned']).default(trainDefaults.init),
   accumulate: size.default(trainDefaults.accumulate),
   remat: z.boolean().default(trainDefaults.remat),
   labelSmoothing: share.default(trainDefaults.labelSmoothing),

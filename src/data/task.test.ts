@@ -12,7 +12,7 @@ import { pairsSettingsOf } from './pairs/settings.js'
 import { pairsTask } from './tasks/pairs.js'
 import { loadTask, taskSchema } from './tasks/registry.js'
 import { ByteVocabulary } from '../text/bytes.js'
-import { symbolsOf } from '../text/symbols.js'
+import { symbolsOf } from '../text/symbols-of.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'switchyard-task-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -137,6 +137,25 @@ describe('pairsTask', () => {
     expect(await of(120, 'a\tx', 'a\ty', 'b\tx')).toContainEqual(
       expect.stringMatching(/^1 of \d+ held-out examples repeat an input: each input is asked once, and all its/),
     )
+  })
+
+  it('numbers words of data that goes word for word, unless told not to, and says so', async () => {
+    const lines = Array.from({ length: 120 }, (_, i) => `w${i} is ${i % 7}\tN V ${i % 3}`)
+    const path = write('tags.tsv', lines)
+    const task = await pairsTask(path)
+    expect(task.config).toMatchObject({ numberWords: true })
+    expect(task.notes).toContainEqual(expect.stringMatching(/^tokens: .*\nwords are numbered on both sides, since/))
+    // An answer is scored word by word, without its numbers.
+    expect(task.codec.targets.decode(task.tokens('train').get(0).targets)).toBe(task.split('train')[0].target)
+    expect(symbolsOf(task.codec.targets)('N V')).toEqual(['N', 'V'])
+    const again = readCodec(JSON.parse(JSON.stringify(saveCodec(task))))
+    expect(again.inputs.encode('w1 is')).toEqual(task.codec.inputs.encode('w1 is'))
+    const plain = await pairsTask(pairsSettingsOf({ path, numberWords: false }))
+    expect(plain.config).toMatchObject({ numberWords: false })
+    expect(plain.tokens('train').get(0).targets.length).toBe(4)
+    // A model that is given keeps its own way, unless its words are to be numbered by its sentinels.
+    expect((await pairsTask(path, plain.codec)).config).toMatchObject({ numberWords: false })
+    expect((await pairsTask(path, task.codec)).config).toMatchObject({ numberWords: true })
   })
 
   it('refuses a file without training examples', async () => {

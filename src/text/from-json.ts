@@ -1,12 +1,19 @@
 import * as z from 'zod'
 import { ConfigError } from '../base/errors.js'
 import { bytesSpec, ByteVocabulary } from './bytes.js'
+import { markedWordsSpec, MarkedWordsVocabulary } from './marked-words.js'
 import { charactersSpec, CharacterVocabulary, wordsSpec, WordVocabulary } from './symbols.js'
 import { sentencePieceSpec, SentencePieceVocabulary } from './sentencepiece.js'
 import type { Vocabulary } from './vocabulary.js'
 
 /** The schemas of all vocabularies. A new one adds its schema here and its constructor below. */
-export const vocabularySpec = z.discriminatedUnion('kind', [charactersSpec, wordsSpec, bytesSpec, sentencePieceSpec])
+export const vocabularySpec = z.discriminatedUnion('kind', [
+  charactersSpec,
+  wordsSpec,
+  bytesSpec,
+  sentencePieceSpec,
+  markedWordsSpec,
+])
 
 type AnySpec = z.infer<typeof vocabularySpec>
 
@@ -15,6 +22,7 @@ const constructors: { [K in AnySpec['kind']]: (spec: Extract<AnySpec, { kind: K 
   characters: ({ symbols, firstId, size }) => new CharacterVocabulary(symbols, { firstId, size }),
   words: ({ symbols, firstId, size }) => new WordVocabulary(symbols, { firstId, size }),
   bytes: ({ sentinels, reference }) => new ByteVocabulary(sentinels, { reference }),
+  markedWords: ({ words, markerIds }) => new MarkedWordsVocabulary(construct(words), markerIds),
   sentencepiece: spec => SentencePieceVocabulary.fromJSON(spec),
 }
 

@@ -166,10 +166,6 @@ export const codePoints = (text: string): string[] => Array.from(text)
 /** The words of a text, separated by white space. */
 export const splitWords = (text: string): string[] => text.match(/\S+/gu) ?? []
 
-/** Cuts a decoded text into the symbols of its vocabulary: words for a vocabulary of words, else characters. */
-export const symbolsOf = (vocabulary: Vocabulary): ((text: string) => string[]) =>
-  vocabulary instanceof WordVocabulary ? splitWords : codePoints
-
 /** Every different symbol of the texts, in the order of their UTF-16 code units (which no locale changes). */
 export function sortedSymbols(texts: Iterable<string>, split: (text: string) => string[]): string[] {
   const symbols = new Set<string>()

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { ConfigError } from '../base/errors.js'
 import { vocabularyFromJSON } from './from-json.js'
+import { ByteVocabulary } from './bytes.js'
+import { MarkedWordsVocabulary } from './marked-words.js'
 import { CharacterVocabulary, sideBySide, WordVocabulary } from './symbols.js'
 import { vocabularyConformance } from '../../test/conformance/vocabulary.js'
 
@@ -15,6 +17,41 @@ vocabularyConformance('characters', () => CharacterVocabulary.fromTexts(['héllo
 vocabularyConformance('words', () => WordVocabulary.fromTexts(['AA B', 'K']), ['AA', 'B K AA', ''])
 vocabularyConformance('characters beside words', () => g2p().characters, ['ab', '\u{1f600}'])
 vocabularyConformance('words beside characters', () => g2p().words, ['AA B', 'a'])
+
+vocabularyConformance(
+  'marked words of symbols',
+  () => new MarkedWordsVocabulary(WordVocabulary.fromTexts(['AA B']), [9, 7]),
+  ['AA', 'B B AA B', ''],
+)
+vocabularyConformance('marked words of bytes', () => new MarkedWordsVocabulary(new ByteVocabulary(), [259, 260]), [
+  'hello',
+  'grüße an alle',
+])
+
+describe('marked words', () => {
+  const vocabulary = new MarkedWordsVocabulary(WordVocabulary.fromTexts(['a b c']), [10, 11])
+
+  it('have a marker each, from the first one again where a text has more words', () => {
+    expect(vocabulary.encode(' a  b\ta c')).toEqual([10, 3, 11, 4, 10, 3, 10 + 1, 5])
+    expect(vocabulary.size).toBe(12)
+  })
+
+  it('are decoded without markers, wherever these are', () => {
+    expect(vocabulary.decode([10, 3, 11, 4])).toBe('a b')
+    expect(vocabulary.decode([11, 11, 3, 4, 10, 5, 10])).toBe('a b c')
+  })
+
+  it('take the sentinels of another vocabulary, which texts then cannot have', () => {
+    const bytes = new ByteVocabulary(2)
+    const marked = new MarkedWordsVocabulary(bytes, bytes.sentinelIds)
+    expect(marked.encode('a<extra_id_1>b')).toEqual([259, 100, 101])
+  })
+
+  it('need different markers', () => {
+    for (const ids of [[], [9, 9]])
+      expect(() => new MarkedWordsVocabulary(new ByteVocabulary(), ids)).toThrow('markers with different ids')
+  })
+})
 
 describe('characters', () => {
   it('are sorted and numbered from 3, whatever the order of the texts', () => {

@@ -30,6 +30,11 @@ export interface TrainConfig extends TrainableConfig {
   /** Determines the initial parameters, the order of the data and dropout. */
   seed: number
   /**
+   * How the parameters of a new model are drawn. `t5`: as T5's. `aligned`: attention first looks at neighbours, and the
+   * cross attention at tokens that are like the decoder's (see `initAligned`).
+   */
+  init: 't5' | 'aligned'
+  /**
    * A batch's rows are computed in this many equal parts, one after the other, and one update is made from the mean of
    * their gradients. Takes the memory of one part's activations and of one more copy of the gradients.
    */
@@ -95,6 +100,7 @@ export interface TrainConfig extends TrainableConfig {
 /** The settings that a configuration may leave out: those of runs from before the setting existed. */
 export const trainDefaults = {
   ...trainableDefaults,
+  init: 't5',
   accumulate: 1,
   remat: false,
   labelSmoothing: 0,

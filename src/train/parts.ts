@@ -15,6 +15,7 @@ import * as random from '../engine/api/random.js'
 import type { TensorTree } from '../engine/api/tracing.js'
 import { productFlops } from '../engine/program/cost.js'
 import type { Program } from '../engine/program/program.js'
+import { initAligned } from '../model/aligned-init.js'
 import { initParameter, initParameters } from '../model/init.js'
 import { declareParameters } from '../model/parameters.js'
 import type { ParameterSpec } from '../model/parameters.js'
@@ -157,7 +158,7 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
     firstUpdate,
     specs,
     initKey,
-    initialize: (base = initParameters(specs, initKey)) => {
+    initialize: (base = (train.init === 'aligned' ? initAligned : initParameters)(specs, initKey)) => {
       const added = adapters.map((spec, i) => [spec.path, initParameter(spec, specs.length + i, initKey)] as const)
       const { params, frozen } = partition<Tensor>(union<Tensor>(base, treeFromPaths(added)), trained)
       return {

@@ -154,6 +154,7 @@ describe('dropout from a later step on', () => {
 describe('settings', () => {
   it('have defaults, so that runs of older versions open', () => {
     const {
+      init: _i,
       accumulate: _a,
       remat: _r,
       labelSmoothing: _l,

@@ -30,6 +30,8 @@ export const pairsSettings = {
   /** How each side becomes tokens. */
   inputTokenizer: tokenizer.default(null),
   targetTokenizer: tokenizer.default(null),
+  /** Whether the words of both sides are numbered, for targets that go word for word with inputs, such as tags. */
+  numberWords: z.boolean().nullable().default(null),
 }
 
 const schema = z.strictObject(pairsSettings)

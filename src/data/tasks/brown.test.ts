@@ -36,7 +36,12 @@ describe('the task pos', () => {
     const test = task.split('test')
     expect(test.length).toBeGreaterThan(1000)
     for (const { input, target } of test.slice(0, 50)) expect(target.split(' ').length).toBe(input.split(' ').length)
-    expect(task.codec.targets.decode(task.tokens('test').get(0).targets)).toBe(test[0].target)
+    const { inputs, targets } = task.tokens('test').get(0)
+    expect(task.codec.targets.decode(targets)).toBe(test[0].target)
+    // Word and tag have the same sentinel before them, as T5 learned them in pretraining.
+    const sentinels = (ids: Int32Array): number[] => [...ids].filter(id => id >= 32_000)
+    expect(sentinels(targets)).toEqual(test[0].target.split(' ').map((_, k) => 32_099 - k))
+    expect(sentinels(inputs)).toEqual(sentinels(targets))
   }, 60_000)
 })
 

@@ -7,7 +7,13 @@ import { rekey } from '../preprocessors/seqio/rekey.js'
 import { tokenize } from '../preprocessors/seqio/tokenize.js'
 import { spanCorruption } from '../preprocessors/span-corruption.js'
 import { brownSource } from '../sources/npm/brown.js'
+import { loadParts } from '../define-task.js'
+import type { TaskParts } from '../define-task.js'
+import { taskCodec } from '../task.js'
+import { numberBySentinels } from '../tokenizers/word-for-word.js'
+import { loadT5Vocabulary } from '../vocabularies/load-vocabulary.js'
 import { definedKind } from './defined-kind.js'
+import { taskKind } from './kind.js'
 import { t5Features } from './t5-features.js'
 
 /** A sentence's text (`ca01` of `ca01-12`): the sentences of one text are in one split. */
@@ -34,8 +40,7 @@ export const brown = definedKind({
   },
 })
 
-/** Part-of-speech tags of the Brown Corpus: a sentence's words in, one tag a word out. */
-export const pos = definedKind({
+const posParts: TaskParts = {
   name: 'pos',
   source: brownSource,
   splitBy: textOf,
@@ -44,4 +49,15 @@ export const pos = definedKind({
   units: { one: 'sentence', many: 'sentences' },
   metrics: [symbolErrorRate('tag error rate', splitWords), wrongAnswerRate('wrong sentences', splitWords)],
   suggestions: { inputs: ['The old man crossed the river .'] },
+}
+
+/**
+ * Part-of-speech tags of the Brown Corpus: a sentence's words in, one tag a word out. Words and tags are numbered by
+ * sentinels: `<extra_id_0> The <extra_id_1> jury` is tagged `<extra_id_0> at <extra_id_1> nn`. That is the form of
+ * span corruption, so a pretrained T5 knows where to look for each tag, however many pieces a word or a tag has.
+ */
+export const pos = taskKind('pos', {}, async (_, codec) => {
+  const vocabulary = await loadT5Vocabulary()
+  const own = codec ?? taskCodec({ inputs: vocabulary, targets: vocabulary })
+  return loadParts(posParts, { kind: 'pos' }, taskCodec({ ...numberBySentinels(own), lowercase: own.lowercase }))
 })

@@ -3,7 +3,8 @@ import { FileError } from '../../base/errors.js'
 import { formatCount } from '../../base/format.js'
 import { symbolErrorRate, wrongAnswerRate } from '../../metrics/error-rates.js'
 import type { Metric } from '../../metrics/metric.js'
-import { symbolsOf } from '../../text/symbols.js'
+import { symbolsOf } from '../../text/symbols-of.js'
+import { MarkedWordsVocabulary } from '../../text/marked-words.js'
 import type { Vocabulary } from '../../text/vocabulary.js'
 import { NO_ROWS, readPairs } from '../pairs/read.js'
 import { pairsSettings, pairsSettingsOf } from '../pairs/settings.js'
@@ -16,6 +17,7 @@ import { chooseTokenizers } from '../tokenizers/choose.js'
 import { coverageWarnings } from '../tokenizers/coverage.js'
 import { describeVocabulary, makeVocabularies } from '../tokenizers/tokenizers.js'
 import type { Tokenizers } from '../tokenizers/tokenizers.js'
+import { isWordForWord, numberBySentinels, numberWords } from '../tokenizers/word-for-word.js'
 import { loadT5Vocabulary } from '../vocabularies/load-vocabulary.js'
 import { taskKind } from './kind.js'
 
@@ -30,7 +32,9 @@ export async function pairsTask(given: string | PairsSettings, codec?: TaskCodec
   const { examples, columns, notes } = await readPairs(settings)
   checkTrainable(settings.path, examples)
   const heldOut = [...examples.validation, ...examples.test]
-  const chosen = codec ?? (await chooseCodec(settings, examples.train, heldOut))
+  const chosen = codec
+    ? { ...codec, ...(settings.numberWords ? numberBySentinels(codec) : {}) }
+    : await chooseCodec(settings, examples.train, heldOut)
   const file = resolve(settings.path)
   return makeTask({
     name: nameOf(file),
@@ -45,8 +49,9 @@ export async function pairsTask(given: string | PairsSettings, codec?: TaskCodec
         inputTokenizer: chosen.tokenizers.inputs,
         targetTokenizer: chosen.tokenizers.targets,
       }),
+      numberWords: areNumbered(chosen),
     },
-    codec: codec ?? taskCodec(chosen),
+    codec: taskCodec({ ...chosen, lowercase: codec?.lowercase }),
     splits: examples,
     metrics: metricsOf(examples.train, chosen.targets),
     notes: [
@@ -64,8 +69,14 @@ function tokensNote({ inputs, targets, tokenizers }: Partial<Chosen> & Vocabular
   const input = describeVocabulary(inputs, tokenizers?.inputs)
   const both =
     inputs === targets ? input : `inputs by ${input}, targets by ${describeVocabulary(targets, tokenizers?.targets)}`
-  return given ? `tokens: the model's own, ${both}` : `tokens: ${both}; --tokenizer changes it`
+  const tokens = given ? `tokens: the model's own, ${both}` : `tokens: ${both}; --tokenizer changes it`
+  const numbered = 'words are numbered on both sides, since targets go word for word with inputs'
+  return areNumbered({ targets })
+    ? `${tokens}\n${numbered}${given ? '' : ' (task.numberWords=false changes it), and the model begins with attention that finds equal numbers (train.init, train.rates)'}`
+    : tokens
 }
+
+const areNumbered = ({ targets }: Pick<Vocabularies, 'targets'>): boolean => targets instanceof MarkedWordsVocabulary
 
 interface Vocabularies {
   readonly inputs: Vocabulary
@@ -77,7 +88,7 @@ interface Chosen extends Vocabularies {
 }
 
 async function chooseCodec(
-  { inputTokenizer, targetTokenizer }: PairsSettings,
+  { inputTokenizer, targetTokenizer, numberWords: isNumbered }: PairsSettings,
   train: readonly Example[],
   heldOut: readonly Example[],
 ): Promise<Chosen> {
@@ -89,7 +100,8 @@ async function chooseCodec(
   const inputs = inputTokenizer ?? compatible(automatic!.inputs, targetTokenizer)
   const targets = targetTokenizer ?? compatible(automatic!.targets, inputTokenizer)
   const tokenizers = { inputs, targets }
-  return { tokenizers, ...(await makeVocabularies(tokenizers, train)) }
+  const vocabularies = await makeVocabularies(tokenizers, train)
+  return { tokenizers, ...((isNumbered ?? isWordForWord(train)) ? numberWords(vocabularies, train) : vocabularies) }
 }
 
 /** Our choice for one side, or the other side's tokenizer where T5's pieces and bytes would meet. */

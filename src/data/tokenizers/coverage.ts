@@ -1,5 +1,5 @@
 import { formatCount } from '../../base/format.js'
-import { symbolsOf } from '../../text/symbols.js'
+import { symbolsOf } from '../../text/symbols-of.js'
 import type { TextCodec } from '../../text/codec.js'
 import type { Vocabulary } from '../../text/vocabulary.js'
 import type { Example } from '../example.js'

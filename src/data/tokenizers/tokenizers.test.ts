@@ -5,6 +5,7 @@ import { loadT5Vocabulary } from '../vocabularies/load-vocabulary.js'
 import { chooseTokenizers } from './choose.js'
 import { coverageWarnings } from './coverage.js'
 import { makeVocabularies, tokenizers } from './tokenizers.js'
+import { isWordForWord, numberBySentinels, numberWords } from './word-for-word.js'
 
 const examplesOf = (pairs: readonly (readonly [string, string])[]): Example[] =>
   pairs.map(([input, target]) => ({ input, target, alternatives: [] }))
@@ -111,5 +112,46 @@ describe('coverageWarnings', () => {
     // A model that is fine-tuned has its vocabulary already: `finetune` has no option for it.
     const [targets] = coverageWarnings(codec, { train, heldOut }, false)
     expect(targets).toContain("can never answer them. The vocabulary is the model's: begin with a model")
+  })
+})
+
+describe('words that are numbered', () => {
+  const tagged = examplesOf([
+    ['the old man', 'at jj nn'],
+    ['he sings well .', 'pps vbz rb .'],
+  ])
+
+  it('are those of data that goes word for word', () => {
+    expect(isWordForWord(tagged)).toBe(true)
+    const other = examplesOf([['the old man', 'at jj']])
+    expect(isWordForWord([...tagged, ...other])).toBe(false)
+    expect(isWordForWord([...many(40, () => ['a b c', 'x y z']), ...other])).toBe(true)
+    // One word each: nothing to number.
+    expect(isWordForWord(many(40, i => [`walk${i}`, `walked${i}`]))).toBe(false)
+  })
+
+  it('have the same markers on both sides, after all other ids', async () => {
+    const plain = await makeVocabularies({ inputs: 't5', targets: 'words' }, tagged)
+    const { inputs, targets } = numberWords(plain, tagged)
+    const first = plain.targets.size
+    const markersIn = (ids: readonly number[]): number[] => ids.filter(id => id >= first)
+    expect(markersIn(inputs.encode('the old man'))).toEqual([first, first + 1, first + 2])
+    expect(targets.encode('at jj')).toEqual([
+      first,
+      plain.targets.encode('at')[0],
+      first + 1,
+      ...plain.targets.encode('jj'),
+    ])
+    expect(inputs.decode(inputs.encode('the old man'))).toBe('the old man')
+    expect([inputs.size, targets.size]).toEqual([first + 6, first + 6])
+  })
+
+  it('take the sentinels of a model that has any, once', async () => {
+    const t5 = await loadT5Vocabulary()
+    const numbered = numberBySentinels({ inputs: t5, targets: t5 })
+    expect(numbered.inputs).toBe(numbered.targets)
+    expect(numbered.inputs.encode('old man')).toEqual(t5.encode('<extra_id_0> old<extra_id_1> man'))
+    expect(numbered.inputs.size).toBe(t5.size)
+    expect(numberBySentinels(numbered)).toEqual(numbered)
   })
 })

@@ -2,6 +2,7 @@ import { ConfigError } from '../../base/errors.js'
 import { formatCount } from '../../base/format.js'
 import { ByteVocabulary } from '../../text/bytes.js'
 import { CharacterVocabulary, codePoints, sortedSymbols, splitWords, WordVocabulary } from '../../text/symbols.js'
+import { MarkedWordsVocabulary } from '../../text/marked-words.js'
 import { SentencePieceVocabulary } from '../../text/sentencepiece.js'
 import type { Vocabulary } from '../../text/vocabulary.js'
 import type { Example } from '../example.js'
@@ -97,6 +98,7 @@ async function piecesOf(texts: readonly (readonly string[])[]): Promise<Sentence
 
 /** What a vocabulary holds, for a user: `T5's pieces (241 in use)`, `words (39)`. */
 export function describeVocabulary(vocabulary: Vocabulary, tokenizer?: Tokenizer): string {
+  if (vocabulary instanceof MarkedWordsVocabulary) return describeVocabulary(vocabulary.words, tokenizer)
   if (vocabulary instanceof ByteVocabulary) return 'UTF-8 bytes'
   if (vocabulary instanceof CharacterVocabulary) return `characters (${formatCount(vocabulary.symbols.length)})`
   if (vocabulary instanceof WordVocabulary) return `words (${formatCount(vocabulary.symbols.length)})`

@@ -1,0 +1,91 @@
+import * as z from 'zod'
+import { ConfigError } from '../base/errors.js'
+import { bytesSpec } from './bytes.js'
+import { sentencePieceSpec } from './sentencepiece.js'
+import { decodeAll, textStream } from './stream.js'
+import { charactersSpec, splitWords, wordsSpec } from './symbols.js'
+import { EOS_ID, PAD_ID, UNK_ID } from './vocabulary.js'
+import type { TextStream, Vocabulary } from './vocabulary.js'
+
+const MAX_MARKERS = 1_000
+
+export const markedWordsSpec = z.strictObject({
+  kind: z.literal('markedWords'),
+  /** The vocabulary of the words. */
+  words: z.discriminatedUnion('kind', [charactersSpec, wordsSpec, bytesSpec, sentencePieceSpec]),
+  markerIds: z
+    .array(z.int().min(UNK_ID + 1))
+    .min(1)
+    .max(MAX_MARKERS),
+})
+
+/**
+ * Numbers the words of a text: the k-th word is written as the k-th marker, then the word's tokens. If inputs and
+ * targets have the same markers, the word that an answer is at is found by its marker. T5's cross attention sees no
+ * positions: without markers, a model has to count words to give each a tag of its own.
+ *
+ * A text with more words than there are markers begins with the first marker again. Decoding drops markers, and joins
+ * words by one space.
+ */
+export class MarkedWordsVocabulary implements Vocabulary {
+  readonly padId = PAD_ID
+  readonly eosId = EOS_ID
+  readonly unkId = UNK_ID
+  readonly size: number
+  /** The sentinels of the words' vocabulary may serve as markers, so a text cannot have any. */
+  readonly sentinelIds: readonly number[] = []
+  private readonly markers: ReadonlySet<number>
+
+  constructor(
+    /** The vocabulary of the words. */
+    readonly words: Vocabulary,
+    readonly markerIds: readonly number[],
+  ) {
+    this.markers = new Set(markerIds)
+    if (markerIds.length === 0 || this.markers.size < markerIds.length)
+      throw new ConfigError('marked words need at least one marker, and markers with different ids')
+    this.size = Math.max(words.size, ...markerIds.map(id => id + 1))
+  }
+
+  encode(text: string): number[] {
+    return splitWords(text).flatMap((word, k) => [
+      this.markerIds[k % this.markerIds.length],
+      ...this.words.encode(word).filter(id => !this.markers.has(id)),
+    ])
+  }
+
+  decode(ids: Iterable<number>): string {
+    return decodeAll(this.stream(), ids)
+  }
+
+  stream(): TextStream {
+    let word = this.words.stream()
+    let started = false
+    let separator = ''
+    const joined = (text: string): string => {
+      if (text === '') return ''
+      const before = separator
+      separator = ''
+      started = true
+      return before + text
+    }
+    return textStream(
+      id => {
+        if (!this.markers.has(id)) return joined(word.push(id))
+        const rest = joined(word.end())
+        word = this.words.stream()
+        separator = started ? ' ' : ''
+        return rest
+      },
+      () => joined(word.end()),
+    )
+  }
+
+  toJSON(): z.infer<typeof markedWordsSpec> {
+    return {
+      kind: 'markedWords',
+      words: this.words.toJSON() as z.infer<typeof markedWordsSpec>['words'],
+      markerIds: [...this.markerIds],
+    }
+  }
+}
