@@ -10,6 +10,13 @@ import type { AcceptedAnswers, Metric } from '../metrics/metric.js'
 import { g2pCodec } from '../data/tasks/g2p.js'
 import { splitWords } from '../text/symbols.js'
 import { declareParameters } from '../model/parameters.js'
+import { brown } from '../data/tasks/brown.js'
+import { UserValues } from '../config/user-values.js'
+import { taskCodec } from '../data/task.js'
+import { preset } from '../model/presets.js'
+import { ByteVocabulary } from '../text/bytes.js'
+import { checkFinetuneOverrides } from './early-checks.js'
+import { train } from './training.js'
 import { inspectData } from './data-inspection.js'
 import { main } from './main.js'
 import { plotRuns } from './plotting.js'
@@ -142,6 +149,35 @@ describe('texts', () => {
     expect(unknownSymbols(codec, ' Café 4é')).toEqual(['é', ' ', '4'])
     expect(unknownSymbols(codec, "Don't")).toEqual([])
   })
+})
+
+it('settings are checked before any data is loaded', async () => {
+  const load = vi.spyOn(brown, 'load').mockRejectedValue(new Error('loaded'))
+  const set = (...settings: string[]) => ({ set: settings, out: '/nonexistent/run' })
+  try {
+    const warmup = ['train.steps=40', 'train.schedule.warmupSteps=50']
+    await expect(train('brown', set(...warmup))).rejects.toThrow('needs more than the 40 steps of this run')
+    await expect(train('brown', set('train.freeze=ruter'))).rejects.toThrow('did you mean router?')
+    await expect(train('brown', set('train.rows=5', 'train.accumulate=2'))).rejects.toThrow('does not divide')
+    await expect(train('brown', set('model.dFf=900000000'))).rejects.toThrow('of memory, and ')
+    await expect(train('spam', set('train.stepz=4'))).rejects.toThrow('did you mean train.steps?')
+    await expect(train('spam', set(...warmup))).rejects.toThrow('needs more than the 40 steps')
+    const none = { data: 'none.tsv' }
+    await expect(train(undefined, { ...none, ...set('train.rates=ruter=2') })).rejects.toThrow('did you mean router?')
+    await expect(inspectData(undefined, { ...none, ...set('train.stepz=4') })).rejects.toThrow('train.steps?')
+    const bytes = new ByteVocabulary()
+    const { model, router } = preset('switch-base-8')
+    const source = { path: 'google/x', container: 'huggingface', model, router }
+    const codec = taskCodec({ inputs: bytes, targets: bytes })
+    const tuned = (...settings: string[]) => checkFinetuneOverrides(source, codec, settings, new UserValues())
+    tuned('train.steps=5')
+    expect(() => tuned('train.freeze=ruter')).toThrow('the pattern "ruter" matches no parameter')
+    expect(() => tuned('from.optimizer=restored', 'train.lora.rank=2')).toThrow(
+      "from.optimizer=restored cannot be used here: the adapters of train.lora.rank=2 are new, and so is their optimizer's state",
+    )
+  } finally {
+    load.mockRestore()
+  }
 })
 
 describe('names that are almost right, or of another kind', () => {

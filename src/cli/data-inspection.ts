@@ -20,6 +20,7 @@ import { coverageOf } from '../data/tokenizers/coverage.js'
 import type { RunConfig } from '../train/config.js'
 import { pairsFromOptions } from './data-options.js'
 import type { DataOptions } from './data-options.js'
+import { checkOverrides } from './early-checks.js'
 import { findRun } from './find-run.js'
 import { checkPictureFile } from './picture-file.js'
 import { countExamples } from './report.js'
@@ -73,10 +74,12 @@ async function taskAndConfig(
     )
   if (data !== undefined) {
     const { settings, others } = pairsFromOptions(data, options, set)
+    checkOverrides(others)
     const task = await pairsTask(settings)
     return { task, config: overrideConfig(fittedConfig(task), others) }
   }
   const known = await loadUserValues()
+  if (known.isTask(name!)) checkOverrides(set)
   const run = await findRun(known, name!, 'data inspect')
   const config = overrideConfig(run.config, set)
   return { task: run.values.task ?? (await known.loadTask(config.task)), config }

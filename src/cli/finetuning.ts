@@ -11,6 +11,7 @@ import { openBaseModel } from '../open/base-model.js'
 import { Trainer } from '../train/trainer.js'
 import { pairsFromOptions } from './data-options.js'
 import type { DataOptions } from './data-options.js'
+import { checkFinetuneOverrides } from './early-checks.js'
 import { findFolder } from './find-folder.js'
 import { checkOut, enterFolder, printSettings, runToEnd } from './running.js'
 import type { Run } from './running.js'
@@ -44,9 +45,11 @@ async function begin(name: string, options: FinetuneOptions): Promise<Run | unde
   const base = await openBaseModel(await findFolder(name, revision), message => console.error(message))
   try {
     const { start, codec, run } = base
-    const { task, others } = await taskOf(known, options, codec)
     const { container, model, router } = start.weights
-    const config = finetuneConfig({ path: isPath ? resolve(name) : name, container, model, router, run }, task, others)
+    const source = { path: isPath ? resolve(name) : name, container, model, router, run }
+    checkFinetuneOverrides(source, codec, overridesOf(options), known)
+    const { task, others } = await taskOf(known, options, codec)
+    const config = finetuneConfig(source, task, others)
     if (printConfig) return printSettings(config)
     const values = { ...known.valuesOf(config), task }
     const trainer = await Trainer.begin(config, { ...known.hooks, ...values }, start)
@@ -61,6 +64,10 @@ async function begin(name: string, options: FinetuneOptions): Promise<Run | unde
     await base.close()
   }
 }
+
+/** The overrides that are not settings of the task. */
+const overridesOf = (options: DataOptions & Pick<FinetuneOptions, 'set'>): readonly string[] =>
+  options.data === undefined ? options.set : pairsFromOptions(options.data, options, options.set).others
 
 /** The task to train on, and the overrides that are not settings of it. */
 export async function taskOf(

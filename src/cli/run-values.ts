@@ -3,6 +3,7 @@ import { openFrozen, teacherOf } from '../open/frozen-model.js'
 import type { FrozenModel } from '../open/frozen-model.js'
 import type { RunConfig } from '../train/config.js'
 import type { TrainerHooks, TrainerValues } from '../train/values.js'
+import { checkSettings } from './early-checks.js'
 import { findModelValues, loadUserValues } from './user-config.js'
 
 /** The values of a run that exists: its task, its custom values, and the teacher that its configuration names. */
@@ -20,6 +21,7 @@ export interface RunValues {
 export async function valuesOfRun(config: RunConfig, codec?: TaskCodec): Promise<RunValues> {
   const known = await loadUserValues()
   const { hooks } = known
+  checkSettings(config, known.valuesOf(config))
   const values = await known.allValuesOf(config, codec)
   const named = config.distill?.teacher
   if (named?.kind !== 'weights') return { values, hooks }

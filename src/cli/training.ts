@@ -8,6 +8,7 @@ import { Trainer } from '../train/trainer.js'
 import { resumeRun } from './resuming.js'
 import { pairsFromOptions } from './data-options.js'
 import type { DataOptions } from './data-options.js'
+import { checkOverrides } from './early-checks.js'
 import { findRun } from './find-run.js'
 import { checkOut, enterFolder, printSettings, runToEnd } from './running.js'
 import type { Run } from './running.js'
@@ -52,12 +53,14 @@ async function begin(recipe: string | undefined, options: TrainOptions): Promise
 }
 
 async function byName(known: UserValues, name: string, set: readonly string[]): Promise<NamedRun> {
+  if (known.isTask(name)) checkOverrides(set)
   const { config, values } = await findRun(known, name, 'train')
   return { config: overrideNewRun(config, set), values }
 }
 
 async function onData(data: string, options: TrainOptions): Promise<NamedRun> {
   const { settings, others } = pairsFromOptions(data, options, options.set)
+  checkOverrides(others)
   const task = await pairsTask(settings)
   return { config: overrideNewRun(fittedConfig(task), others), values: { task } }
 }

@@ -70,6 +70,11 @@ export class UserValues {
     return [...new Set([...Object.keys(recipes), ...Object.keys(this.recipes), ...this.taskNames])]
   }
 
+  /** Whether a run of this name is made from a task alone, and not from a recipe. */
+  isTask(name: string): boolean {
+    return this.taskNames.includes(name) && !Object.hasOwn(this.recipes, name) && !Object.hasOwn(recipes, name)
+  }
+
   get taskNames(): string[] {
     return [...this.tasks.keys(), ...namedTasks]
   }

@@ -23,7 +23,7 @@ export async function openBaseModel(path: string, onNotice: (message: string) =>
   try {
     const { run } = weights
     return {
-      start: { weights, optimizer: run?.checkpoint.optimizer },
+      start: { weights, optimizer: run?.checkpoint.optimizer, config: run?.config },
       codec: await trainingCodec(weights, onNotice),
       run: run && { config: run.config, step: run.checkpoint.step },
       close: () => weights.close(),

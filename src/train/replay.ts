@@ -9,7 +9,8 @@ import { expectedOf, readTree } from './checkpointing.js'
 import { findNaN, saveBatch } from './divergence.js'
 import type { Divergence } from './divergence.js'
 import type { Pace } from './pace.js'
-import type { RunArrays, TrainerParts } from './parts.js'
+import type { RunArrays } from './model-parts.js'
+import type { TrainerParts } from './parts.js'
 import { sendStep } from './send-step.js'
 
 /** A run's arrays after some steps. The position of its data is in `TrainerParts.batches`. */

@@ -95,6 +95,12 @@ export class RunSaver {
       : `the last checkpoint, of step ${this.savedStep} in ${this.folder}, is not affected`
   }
 
+  /** The error with what is left of the run. */
+  withRemains(error: FileError): FileError {
+    const { remains } = this
+    return error.message.includes(remains) ? error : new FileError(`${error.message}; ${remains}`, { cause: error })
+  }
+
   private async saveNow(facts: RunFacts, arrays: TrainArrays): Promise<void> {
     const [params, optimizer] = [await viewsOf(arrays.params), await viewsOf(arrays.optimizer)]
     await this.write(facts, { params, optimizer })
@@ -110,8 +116,7 @@ export class RunSaver {
       checkpoint = await saveTensors(folder, facts, tensors, this.options.train)
       await log.commit(step)
     } catch (error) {
-      if (error instanceof FileError) throw new FileError(`${error.message}; ${this.remains}`, { cause: error })
-      throw error
+      throw error instanceof FileError ? this.withRemains(error) : error
     }
     if (this.savedStep === undefined) await removeRunStart(folder)
     this.savedStep = step

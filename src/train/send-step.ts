@@ -7,7 +7,8 @@ import type { Tensor } from '../engine/api/tensor.js'
 import type { TensorTree } from '../engine/api/tracing.js'
 import { batchOf } from './batch.js'
 import { globalNorm } from './optimizers/clipping.js'
-import type { RunArrays, TrainerParts } from './parts.js'
+import type { RunArrays } from './model-parts.js'
+import type { TrainerParts } from './parts.js'
 import type { PendingStep } from './reporter.js'
 
 /** A step that was sent to the backend, and its batch. */

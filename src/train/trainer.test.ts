@@ -1,5 +1,5 @@
-import { readdirSync } from 'node:fs'
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { existsSync, readdirSync } from 'node:fs'
+import { mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -133,6 +133,18 @@ describe('Trainer', () => {
     await writeFile(join(folder, 'step-8'), '')
     await expect((await Trainer.begin(config, { task })).run(folder)).rejects.toThrow(
       /step-8: .*; the last checkpoint, of step 4 in /,
+    )
+  })
+
+  it.skipIf(!existsSync('/dev/full'))('names it when the disk is full while figures are written', async () => {
+    const metrics = join(folder, 'metrics.jsonl')
+    const onCheckpoint = async (): Promise<void> => {
+      await rm(metrics)
+      await symlink('/dev/full', metrics)
+    }
+    const noted = { ...config, train: { ...config.train, logEvery: 1, asyncSave: false } }
+    await expect((await Trainer.begin(noted, { task, onCheckpoint })).run(folder)).rejects.toThrow(
+      `${metrics}: the disk is full: free some space and try again; the last checkpoint, of step 4 in ${folder}, is not affected`,
     )
   })
 

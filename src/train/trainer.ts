@@ -14,10 +14,11 @@ import type { RunFacts } from './checkpointing.js'
 import type { RunConfig } from './config.js'
 import { checkTeacher } from './distillation/teacher.js'
 import type { Divergence } from './divergence.js'
-import { requireDisk, requireMemory } from './footprint.js'
+import { requireDisk } from './footprint.js'
 import { MetricsLog } from './metrics-log.js'
 import { makeParts } from './parts.js'
-import type { RunArrays, TrainerParts } from './parts.js'
+import type { RunArrays } from './model-parts.js'
+import type { TrainerParts } from './parts.js'
 import { EventLog } from './tensorboard/event-log.js'
 import { Reporter } from './reporter.js'
 import type { Progress } from './reporter.js'
@@ -84,7 +85,6 @@ export class Trainer {
   static async begin(config: RunConfig, values: TrainerValues = {}, start?: StartingPoint): Promise<Trainer> {
     const parts = await makeParts(config, values)
     checkTeacher(config.distill, values.teacher)
-    requireMemory(parts.config, { ...stateBytes(parts.types()), teacher: values.teacher?.bytes })
     if (start === undefined) return new Trainer(parts, values, parts.initialize(), 0)
     const { arrays, restored } = await restoreArrays(parts, start)
     return new Trainer(parts, values, arrays, 0, restored)
@@ -102,7 +102,6 @@ export class Trainer {
     checkSupplied(checkpoint.config, values)
     const parts = await makeParts(config, values, readCodec(checkpoint.task))
     parts.batches.restore(checkpoint.data)
-    requireMemory(parts.config, { ...stateBytes(parts.types()), teacher: values.teacher?.bytes })
     const arrays = await readArrays(parts, checkpoint)
     const trainer = new Trainer(parts, values, arrays, checkpoint.step, undefined, checkpoint.best)
     trainer.savedStep = checkpoint.step
@@ -177,8 +176,8 @@ export class Trainer {
     try {
       return await this.runSteps(saver, reporter, options.signal)
     } catch (error) {
-      if (!(error instanceof Diverged)) throw error
       await saver.settle()
+      if (!(error instanceof Diverged)) throw error instanceof FileError ? saver.withRemains(error) : error
       throw await explainDivergence(error.divergence, {
         parts: this.parts,
         folder,

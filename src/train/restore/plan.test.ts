@@ -1,3 +1,7 @@
+import { recipes } from '../../config/recipes.js'
+import { optimizerSchema } from '../../config/schema.js'
+import type { TrainConfig } from '../config.js'
+import { checkOptimizerState } from './optimizer-state.js'
 import { describe, expect, it } from 'vitest'
 import { baseModel, baseRouter } from '../../model/presets.js'
 import { declareParameters } from '../../model/parameters.js'
@@ -107,5 +111,29 @@ describe('planRestore', () => {
     expect(() => plan({}, 'decoder/layers_1=decoder/layers_7')).toThrow(
       'decoder/layers_1/self_attention/key/kernel [8,8] (restored from decoder/layers_7/self_attention/key/kernel) is not there',
     )
+  })
+})
+
+describe('the state of an optimizer that is restored', () => {
+  const { train } = recipes.g2p
+  const from = { path: 'runs/a', container: 'native', step: 4, optimizer: 'restored' as const, rules: [] }
+  const check = (now: Partial<TrainConfig>, before: Partial<TrainConfig>): void =>
+    checkOptimizerState({ train: { ...train, ...now }, from }, { ...recipes.g2p, train: { ...train, ...before } })
+  const lora = { rank: 2, alpha: 4, targets: ['query'] }
+
+  it('must have the form that the settings give it', () => {
+    check({}, {})
+    check({ averageDecay: 0.9 }, { averageDecay: 0.99 })
+    expect(() => check({ averageDecay: 0.9 }, {})).toThrow(
+      'from.optimizer=restored cannot be used here: train.averageDecay=0.9 needs an average of the parameters, which the run did not keep',
+    )
+    expect(() => check({}, { averageDecay: 0.9 })).toThrow('add --set train.averageDecay=0.9, or leave out')
+    expect(() => check({ lora }, {})).toThrow('the adapters of train.lora.rank=2 are new')
+    expect(() => check({}, { lora })).toThrow('the run trained adapters (train.lora.rank=2), which are merged now')
+    expect(() => check({ freeze: ['router'] }, {})).toThrow('this one has train.freeze=router: set the same')
+    const adafactor = optimizerSchema.parse({ kind: 'adafactor' })
+    expect(() => check({ optimizer: adafactor }, {})).toThrow('that of adamW, and train.optimizer.kind is adafactor')
+    const fresh = { ...from, optimizer: 'fresh' as const }
+    checkOptimizerState({ train: { ...train, lora }, from: fresh }, recipes.g2p)
   })
 })

@@ -3,7 +3,10 @@ import type { CheckpointReader } from '../../checkpoint/format.js'
 import type { Weights } from '../../checkpoint/weights.js'
 import type { Tensor } from '../../engine/api/tensor.js'
 import { expectedOf, readTree } from '../checkpointing.js'
-import type { RunArrays, TrainerParts } from '../parts.js'
+import type { RunArrays } from '../model-parts.js'
+import type { TrainerParts } from '../parts.js'
+import type { RunConfig } from '../config.js'
+import { checkOptimizerState } from './optimizer-state.js'
 import { planRestore } from './plan.js'
 import type { RestorePlan } from './plan.js'
 import { restoreParameters } from './restore.js'
@@ -13,6 +16,8 @@ export interface StartingPoint {
   readonly weights: Weights
   /** The state of the optimizer that made the weights, if they are a run's. */
   readonly optimizer?: CheckpointReader
+  /** The configuration of that run. */
+  readonly config?: RunConfig
 }
 
 /** What a run began with. */
@@ -27,17 +32,14 @@ export interface Restored {
  */
 export async function restoreArrays(
   { config, specs, initKey, initialize, places, types }: TrainerParts,
-  { weights, optimizer }: StartingPoint,
+  { weights, optimizer, config: before }: StartingPoint,
 ): Promise<{ arrays: RunArrays; restored: Restored }> {
   const { rules = [], optimizer: state = 'fresh' } = config.from ?? {}
   if (state === 'restored' && optimizer === undefined)
     throw new ConfigError(
       `${weights.path}: these weights come without an optimizer's state, which only runs have: leave out from.optimizer=restored`,
     )
-  if (state === 'restored' && config.train.lora.rank > 0)
-    throw new ConfigError(
-      'from.optimizer=restored and train.lora exclude each other: adapters are new, and so is their optimizer state',
-    )
+  checkOptimizerState(config, before)
   const plan = planRestore(specs, weights, rules)
   const params = await restoreParameters(specs, plan, weights, initKey)
   const restored = { plan, optimizer: state }

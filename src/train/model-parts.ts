@@ -1,0 +1,109 @@
+import { treeFromPaths } from '../base/pytree.js'
+import type { Tree } from '../base/pytree.js'
+import { evalShape, TensorType } from '../engine/api/eval-shape.js'
+import { jit } from '../engine/api/jit.js'
+import * as random from '../engine/api/random.js'
+import type { Tensor } from '../engine/api/tensor.js'
+import type { TensorTree } from '../engine/api/tracing.js'
+import { initAligned } from '../model/aligned-init.js'
+import { initParameter, initParameters } from '../model/init.js'
+import { declareParameters } from '../model/parameters.js'
+import type { ParameterSpec } from '../model/parameters.js'
+import type { ModelParams } from '../model/types.js'
+import { averagedParameters, trainedParameters } from './averages.js'
+import type { ParameterPlaces } from './averages.js'
+import type { RunConfig } from './config.js'
+import { averaging } from './optimizers/averaging.js'
+import type { Optimizer } from './optimizers/optimizer.js'
+import { makeOptimizer } from './optimizers/optimizers.js'
+import { requireMatch } from './patterns.js'
+import type { TrainArrays } from './step.js'
+import { declareAdapters, mergedAdapters } from './trainable/adapters.js'
+import { trainedPaths } from './trainable/freeze.js'
+import { partition, partlyTrained, union } from './trainable/partition.js'
+import { withRates } from './trainable/rates.js'
+import type { TrainerValues } from './values.js'
+
+/** A run's arrays. */
+export type RunArrays = TrainArrays & {
+  /** The parameters that are not trained. */
+  readonly frozen: TensorTree
+}
+
+/** The types of a run's arrays. */
+export interface TrainTypes {
+  readonly params: Tree<TensorType>
+  readonly optimizer: Tree<TensorType>
+  readonly frozen: Tree<TensorType>
+}
+
+/** The parts of a run that its model and its optimizer determine: they need no data. */
+export interface ModelParts {
+  /** The optimizer, with rates by group and an average of the parameters if the configuration asks for them. */
+  readonly optimizer: Optimizer
+  /** Where the parameters are that inference uses. */
+  readonly places: ParameterPlaces
+  /** Every parameter of the model, and the key of its first value. */
+  readonly specs: readonly ParameterSpec[]
+  readonly initKey: Tensor
+  /** The arrays at step 0, from the model's parameters: by default, new random ones. */
+  initialize(params?: ModelParams): RunArrays
+  /** The parameters to evaluate and to infer with: all of them, with adapters merged into their kernels. */
+  usedParameters(arrays: RunArrays): ModelParams
+  /** The types of those arrays. Nothing is computed: they may be too large for this machine. */
+  types(): TrainTypes
+}
+
+/**
+ * Makes these parts. Throws a ConfigError for patterns that match no parameter, and for a custom optimizer that is not
+ * supplied.
+ */
+export function modelParts(
+  { model, router, train }: Pick<RunConfig, 'model' | 'router' | 'train'>,
+  values: Pick<TrainerValues, 'optimizer'>,
+): ModelParts {
+  const { lora, freeze, rates, averageDecay } = train
+  const specs = declareParameters(model, router)
+  const adapters = lora.rank === 0 ? [] : declareAdapters(specs, lora)
+  const trainable = adapters.length === 0 ? specs : adapters
+  const trained = trainedPaths(
+    freeze,
+    trainable.map(spec => spec.path),
+  )
+  for (const rule of rates) requireMatch('train.rates', rule.path, [...trained])
+  const updates = values.optimizer ?? makeOptimizer(train.optimizer, trainable)
+  const rated = rates.length === 0 ? updates : withRates(updates, rates)
+  const optimizer = averageDecay === null ? rated : averaging(rated, averageDecay)
+  const places = partlyTrained(averageDecay === null ? trainedParameters : averagedParameters, trained)
+  const initOptimizer = jit((params: TensorTree) => optimizer.init(params))
+  const initKey = random.foldIn(random.key(train.seed), 0)
+  return {
+    optimizer,
+    places,
+    specs,
+    initKey,
+    usedParameters: arrays => mergedAdapters(places.used<Tensor>(arrays) as TensorTree, lora) as unknown as ModelParams,
+    initialize: (base = (train.init === 'aligned' ? initAligned : initParameters)(specs, initKey)) => {
+      const added = adapters.map((spec, i) => [spec.path, initParameter(spec, specs.length + i, initKey)] as const)
+      const { params, frozen } = partition<Tensor>(union<Tensor>(base, treeFromPaths(added)), trained)
+      return {
+        params: params as TensorTree,
+        optimizer: initOptimizer(params as TensorTree),
+        frozen: frozen as TensorTree,
+      }
+    },
+    types: () => {
+      const all = [...specs, ...adapters].map(({ path, dtype, shape }) => [path, new TensorType(dtype, shape)] as const)
+      const { params, frozen } = partition<TensorType>(treeFromPaths(all), trained)
+      return { params, optimizer: typesOf(initOptimizer)(params), frozen }
+    },
+  }
+}
+
+/**
+ * `evalShape` for trees whose structure TypeScript does not know; the types of `evalShape` itself would recurse
+ * endlessly.
+ */
+const typesOf = evalShape as unknown as (
+  f: (params: TensorTree) => TensorTree,
+) => (params: Tree<TensorType>) => Tree<TensorType>
