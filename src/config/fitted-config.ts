@@ -1,9 +1,10 @@
 import type { TokenExample } from '../data/features.js'
 import type { Task } from '../data/task.js'
+import { alignedAttention } from './aligned-attention.js'
 import { recipes } from './recipes.js'
 import { sizesFor, someExamples } from './sizes.js'
 import { MarkedWordsVocabulary } from '../text/marked-words.js'
-import type { RunConfig, TrainConfig } from '../train/config.js'
+import type { RunConfig } from '../train/config.js'
 
 /**
  * Batches half as large as in the recipe g2p: for the same number of tokens, twice as many smaller steps learned more
@@ -26,23 +27,9 @@ const peaks = { labels: 5e-4, sequences: 1.5e-3 }
 const LABEL_TOKENS = 4
 
 /**
- * For targets that go word for word with numbered inputs (tags). The rates are those of parameters whose values are
- * large beside Adam's steps: T5's new embeddings are about 1, and a position bias must reach 4 to decide where a head
- * looks. Without these settings, a new model has not found out which word a tag is for after 2,400 steps; with them, it
- * has after 100 (docs/results.md, "Small tasks").
- */
-const numberedWords: Pick<TrainConfig, 'init' | 'rates'> = {
-  init: 'aligned',
-  rates: [
-    { path: 'token_embedder', factor: 10 },
-    { path: 'relpos_bias', factor: 20 },
-  ],
-}
-
-/**
  * A configuration for a file of pairs or any other task: the model and the optimizer of the recipe g2p, a learning rate
  * for labels or for sequences, rows as long as the longest example, and steps for about forty epochs, but at least 600
- * and at most 2,400. Tasks with numbered words begin and are trained as `numberedWords` says.
+ * and at most 2,400. Tasks with numbered words have `alignedAttention`.
  */
 export function fittedConfig(task: Task): RunConfig {
   const { examples, count } = someExamples(task)
@@ -57,7 +44,7 @@ export function fittedConfig(task: Task): RunConfig {
     router: { ...router, maxGroupSize: rows * Math.max(inputLength, targetLength) },
     train: {
       ...train,
-      ...(task.codec.targets instanceof MarkedWordsVocabulary ? numberedWords : {}),
+      ...(task.codec.targets instanceof MarkedWordsVocabulary ? alignedAttention : {}),
       rows,
       inputLength,
       targetLength,

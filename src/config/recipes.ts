@@ -1,5 +1,6 @@
 import { LETTERS, PHONEMES } from '../data/cmudict.js'
 import { FIRST_SYMBOL_ID } from '../text/vocabulary.js'
+import { alignedAttention } from './aligned-attention.js'
 import { baseModel, baseRouter } from '../model/presets.js'
 import { trainDefaults } from '../train/config.js'
 import type { RunConfig } from '../train/config.js'
@@ -69,6 +70,7 @@ const brown: RunConfig = {
   router: { ...g2p.router, maxGroupSize: 2048 },
   train: {
     ...g2p.train,
+    ...alignedAttention,
     steps: 4000,
     rows: 8,
     inputLength: 256,
