@@ -81,6 +81,25 @@ function routerSettings({ router, container }: FinetuneSource, reference: string
 }
 
 /**
+ * The settings of a fine-tuned model that `finetuneConfig` chooses, and does not take from the weights: see
+ * `modelSettings` and `routerSettings`.
+ */
+export function chosenByFinetune({ model, router, from }: RunConfig): ReadonlySet<string> {
+  if (from === null) return new Set()
+  const isRun = from.step > 0
+  const isOwnRouter = from.container === 'huggingface' && model.reference !== 'hf'
+  return new Set([
+    'model.dtype',
+    'model.dropoutRate',
+    ...(isRun ? [] : ['model.reference']),
+    'router.expertDropoutRate',
+    ...(isOwnRouter ? Object.keys(router).map(key => `router.${key}`) : []).filter(path => path !== 'router.bias'),
+    'from.optimizer',
+    'from.rules',
+  ])
+}
+
+/**
  * The optimizer, and what goes with it: by default Adafactor without clipping by the norm, as T5. Adapters begin as
  * zeros, and Adafactor's updates are relative to that size: they are trained by Adam.
  */

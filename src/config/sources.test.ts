@@ -3,6 +3,7 @@ import { overrideConfig, overrideNewRun } from './overrides.js'
 import { fineTuning, pretraining, publishedRecipe, publishedSource } from './recipes/published.js'
 import { recipes } from './recipes.js'
 import { differingSettings, explainSettings } from './sources.js'
+import type { Origin } from '../train/restore/origin.js'
 import { parseRunConfig, settingsOf } from './validate.js'
 
 const sourcesOf = (explained: ReturnType<typeof explainSettings>): Record<string, string> =>
@@ -35,6 +36,39 @@ describe('the sources of settings', () => {
       'model.dropoutRate': '--set',
       'train.seed': 'finetune',
       'train.freeze': 'default',
+    })
+  })
+
+  it('are finetune itself for what it chooses in the place of the weights', () => {
+    const origin = { base: 'finetune', data: 'pairs.tsv', weights: 'google/x', set: [] }
+    const explained = (from: Partial<Origin>) =>
+      sourcesOf(
+        explainSettings(
+          {
+            ...recipes.g2p,
+            model: { ...recipes.g2p.model, dropoutRate: 0.1 },
+            router: { ...recipes.g2p.router, expertDropoutRate: 0.1 },
+            from: { path: 'google/x', container: 'huggingface', step: 0, optimizer: 'fresh', rules: [], ...from },
+          },
+          origin,
+        ),
+      )
+    expect(explained({})).toMatchObject({
+      'model.dModel': 'weights google/x',
+      'model.dropoutRate': 'finetune',
+      'model.reference': 'default',
+      'router.expertDropoutRate': 'finetune',
+      'router.trainCapacityFactor': 'default',
+      'router.bias': 'weights google/x',
+      'from.path': 'weights google/x',
+      'from.optimizer': 'default',
+      'from.rules': 'default',
+    })
+    expect(explained({ container: 'native', step: 9, optimizer: 'restored' })).toMatchObject({
+      'model.reference': 'weights google/x',
+      'router.trainCapacityFactor': 'weights google/x',
+      'model.dropoutRate': 'finetune',
+      'from.optimizer': 'finetune',
     })
   })
 })

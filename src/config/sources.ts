@@ -4,6 +4,7 @@ import { trainDefaults } from '../train/config.js'
 import { distillDefaults } from '../train/distillation/config.js'
 import type { RunOrigin } from '../train/run-origin.js'
 import { baseModel, baseRouter } from '../model/presets.js'
+import { chosenByFinetune } from './finetune.js'
 import { parseOverride, WARMUP } from './overrides.js'
 import { settingsOf } from './validate.js'
 
@@ -44,12 +45,14 @@ export function explainSettings(config: RunConfig, origin: RunOrigin, recipe?: R
   const defaults = new Map([
     ...settingsOf({ model: baseModel, router: baseRouter, train: trainDefaults, from: null, distill: null }),
     ...settingsOf({ distill: distillDefaults }),
+    ...settingsOf({ from: { optimizer: 'fresh', rules: [] } }),
   ])
   const isSet = (path: string): boolean =>
     set.has(path) || (set.has(`${path.slice(0, path.lastIndexOf('.'))}.kind`) && !ofRecipe.has(path))
   const same = (values: ReadonlyMap<string, unknown>, path: string, value: unknown): boolean =>
     values.has(path) && JSON.stringify(values.get(path)) === JSON.stringify(value)
   const ofDense = config.distill === null ? new Set<string>() : settingsOfDense
+  const chosen = chosenByFinetune(config)
   const sourceOf = (path: string, value: unknown): string => {
     const [group] = path.split('.')
     if (isSet(path)) return '--set'
@@ -60,6 +63,7 @@ export function explainSettings(config: RunConfig, origin: RunOrigin, recipe?: R
     if (origin.data !== undefined && (group === 'task' || fitted.has(path))) return `data ${origin.data}`
     if (
       origin.weights !== undefined &&
+      !chosen.has(path) &&
       (path.startsWith('distill.teacher.') || group === 'from' || group === 'model' || group === 'router')
     )
       return `weights ${origin.weights}`
