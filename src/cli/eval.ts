@@ -17,11 +17,10 @@ export const evalCommand = (): Command =>
       'a run, such as runs/g2p, or one of its checkpoints; a model that comes with Switchyard, such as g2p; with --data, any model that infer opens',
     )
     .addOption(
-      new Option('--split <name>', 'the examples of the run to use (default: test)').choices([
-        'train',
-        'validation',
-        'test',
-      ]),
+      new Option(
+        '--split <name>',
+        'the examples of the run to use (default: test); with --data, the rows by the split column of the run, or all',
+      ).choices(['train', 'validation', 'test', 'all']),
     )
     .option('--examples <count>', 'how many examples (default: all)', wholeNumber(1))
     .option(

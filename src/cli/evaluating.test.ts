@@ -8,6 +8,7 @@ import { overrideConfig } from '../config/overrides.js'
 import { fittedConfig } from '../config/fitted-config.js'
 import { UserValues } from '../config/user-values.js'
 import { pairsTask } from '../data/tasks/pairs.js'
+import { pairsSettingsOf } from '../data/pairs/settings.js'
 import { textMetrics } from '../metrics/text-metrics.js'
 import { Trainer } from '../train/trainer.js'
 import { answerData } from './answering-data.js'
@@ -166,6 +167,49 @@ describe('evaluateOnData', () => {
     const content = await readFile(data, 'utf8')
     await expect(evaluateOnData(run, data, { json: data })).rejects.toThrow('would be overwritten')
     expect(await readFile(data, 'utf8')).toBe(content)
+  }, 60_000)
+})
+
+describe('evaluateOnData with a run of a file', () => {
+  it('uses its columns, labels and split column, and says so', async () => {
+    const own = join(folder, 'own.csv')
+    const row = (i: number): string => `${i.toString(2)},${i % 2},note,${i % 3 === 0 ? 'test' : 'train'}\n`
+    await writeFile(own, `text,parity,other,part\n${Array.from({ length: 60 }, (_, i) => row(i)).join('')}`)
+    const given = { path: own, input: 'text', target: 'parity', split: 'part', labels: '0=even,1=odd' }
+    const task = await pairsTask(pairsSettingsOf(given))
+    const small = ['model.dModel=8', 'model.dFf=8', 'model.numHeads=1', 'model.headDim=8', 'model.numExperts=2']
+    const short = ['train.steps=1', 'train.rows=2', 'train.schedule.warmupSteps=0']
+    const trained = join(folder, 'labelled')
+    await (await Trainer.begin(overrideConfig(fittedConfig(task), [...small, ...short]), { task })).run(trained)
+
+    const data = join(folder, 'new.csv')
+    await writeFile(data, 'other,text,parity,part\nn,101,1,test\nn,110,0,test\nn,1111,odd,train\n')
+    const errors: string[] = []
+    const log = vi.spyOn(console, 'error').mockImplementation((line: string) => void errors.push(line))
+    try {
+      const json = join(folder, 'new.jsonl')
+      expect(await printed(() => evaluateOnData(trained, data, { json }))).toMatch(/, on 2 examples$/)
+      expect(errors).toContain(`as in the training of ${trained}: --input text --target parity --labels "0=even,1=odd"`)
+      expect(errors).toContain('only rows whose "part" is test are scored (--split all: all rows)')
+      const records = (await linesOf(json)).slice(1)
+      expect(records.map(({ input, target }) => [input, target])).toEqual([
+        ['101', 'odd'],
+        ['110', 'even'],
+      ])
+      expect(await printed(() => evaluateOnData(trained, data, { split: 'all' }))).toMatch(/, on 3 examples$/)
+      expect(await printed(() => evaluateOnData(trained, data, { split: 'train' }))).toMatch(/, on 1 examples?$/)
+      await expect(evaluateOnData(trained, data, { split: 'validation' })).rejects.toThrow(
+        `${data}: no row's "part" is validation; --split all scores all rows`,
+      )
+      // What is given replaces what the run had; columns that a file lacks are recognized.
+      await writeFile(data, 'sentence,label\n101,1\n')
+      errors.length = 0
+      expect(await printed(() => evaluateOnData(trained, data, { labels: '1=one' }))).toMatch(/wrong: one\n/)
+      expect(errors.join('\n')).not.toContain('as in the training')
+      await expect(evaluateOnData(trained, data, { split: 'test' })).rejects.toThrow('leave --split out')
+    } finally {
+      log.mockRestore()
+    }
   }, 60_000)
 })
 

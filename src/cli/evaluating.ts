@@ -26,8 +26,8 @@ import { formatErrors, formatSamples, formatScores } from './report.js'
 import { loadUserValues } from './user-config.js'
 
 export interface EvalOptions {
-  /** Default: test. */
-  split?: SplitName
+  /** Default: test. `all` is for the rows of a file. */
+  split?: SplitName | 'all'
   examples?: number
   metric?: string[]
   numBeams?: number
@@ -38,7 +38,8 @@ export interface EvalOptions {
   watch?: true
 }
 
-interface Given extends EvalOptions {
+interface Given extends Omit<EvalOptions, 'split'> {
+  readonly split: SplitName
   readonly metrics: readonly Metric[] | undefined
   readonly values: UserValues
 }
@@ -48,14 +49,18 @@ const WATCH_MILLISECONDS = 5000
 
 /** Evaluates one checkpoint, or those of a run one after the other, and prints the figures. */
 export async function evaluateRun(path: string, options: EvalOptions): Promise<void> {
-  const { all = false, watch = false, errors = false, checkpoint } = options
+  const { all = false, watch = false, errors = false, checkpoint, split = 'test' } = options
+  if (split === 'all')
+    throw new ConfigError(
+      "--split all scores all rows of a file (--data): of a run's own task, choose train, validation or test",
+    )
   if ((all || watch) && checkpoint !== undefined)
     throw new ConfigError('--checkpoint chooses one checkpoint: leave --all and --watch out')
   if ((all || watch) && errors)
     throw new ConfigError('--errors prints the wrong answers of one checkpoint: leave --all and --watch out')
   const metrics = chosenMetrics(options)
   await emptyFile(options.json)
-  const given = { ...options, metrics, values: await loadUserValues() }
+  const given = { ...options, split, metrics, values: await loadUserValues() }
   if (all || watch) return evaluateCheckpoints(path, given)
 
   const { parts } = await evaluateModel(path, given)
@@ -92,7 +97,7 @@ export async function emptyFile(json: string | undefined): Promise<void> {
 
 /** Evaluates a checkpoint, or a run's best one, on each of its tasks. */
 async function evaluateModel(path: string, given: Given, known?: Task): Promise<{ task: Task; parts: Part[] }> {
-  const { split = 'test', checkpoint, values } = given
+  const { split, checkpoint, values } = given
   const model = await openForEvaluation(path, { checkpoint, values }, known)
   const { task } = model
   const parts: Part[] = []
@@ -118,7 +123,7 @@ async function evaluateModel(path: string, given: Given, known?: Task): Promise<
 async function evaluateTask(
   { folder, step, model }: EvaluatedModel,
   task: Task,
-  { split = 'test', examples, numBeams, json, metrics }: Given,
+  { split, examples, numBeams, json, metrics }: Given,
 ): Promise<Evaluation> {
   if ((metrics ?? task.metrics).length === 0)
     throw new ConfigError(`the task ${task.name} has no metrics: name one of texts, as in --metric accuracy`)

@@ -35,7 +35,7 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
     ],
     [['plot', 'runs/none'], "required option '--out <file>' not specified"],
     [['eval', 'runs/g2p', '--examples', '0'], 'expected a whole number of 1 or more'],
-    [['eval', 'runs/g2p', '--split', 'tset'], 'Allowed choices are train, validation, test'],
+    [['eval', 'runs/g2p', '--split', 'tset'], 'Allowed choices are train, validation, test, all'],
     [
       ['infer', 'runs/g2p', 'x', '--target', 'y', '--num-beams', '2'],
       '--target scores a given answer, so --num-beams would have no effect: omit it',

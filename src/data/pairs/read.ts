@@ -5,6 +5,7 @@ import { mergeInputs, splitOf, splitNames } from '../example.js'
 import type { Example, SplitName } from '../example.js'
 import { openDataFile } from '../sources/data-file.js'
 import type { DataFile } from '../sources/data-file.js'
+import type { DelimitedOptions } from '../sources/delimited/delimited.js'
 import { findFiles } from '../sources/find-files.js'
 import { openIndexedFiles } from '../sources/indexed-files.js'
 import type { RecordFormat } from '../sources/records.js'
@@ -38,13 +39,42 @@ export async function readPairs(settings: PairsSettings): Promise<PairsData> {
   }
 }
 
-/** Reads the pairs of texts of one file (or pattern) in its order, without splits. */
+/**
+ * Reads the pairs of texts of one file (or pattern) in its order, without splits: all, or those of one split by the
+ * split column.
+ */
 export async function readAllPairs(
   settings: PairsSettings,
+  only?: SplitName,
 ): Promise<{ examples: Example[]; notes: readonly string[] }> {
   const { pairs, notes } = await readFiles(settings.path, settings)
-  return { examples: mergeInputs(pairs.map(exampleOf)), notes }
+  const chosen = only === undefined ? pairs : pairs.filter(({ split }) => split === only)
+  return { examples: mergeInputs(chosen.map(exampleOf)), notes }
 }
+
+/** The columns of the first of the files that the settings name. The columns that they name tell a header line. */
+export async function columnsIn({ path, header, delimiter, quotes, ...settings }: PairsSettings): Promise<string[]> {
+  let columns: readonly string[] | undefined
+  const { input, target, split } = settings
+  const [first] = await findFiles(path)
+  const file = await openDataFile(first, {
+    named: [input, target, split].filter(name => name !== null),
+    ...formOf({ header, delimiter, quotes }),
+    select: all => (columns = all).slice(0, 1),
+  })
+  return [...(columns ?? file.columns)]
+}
+
+/** What the settings say about the form of a CSV file. */
+const formOf = ({
+  header,
+  delimiter,
+  quotes,
+}: Pick<PairsSettings, 'header' | 'delimiter' | 'quotes'>): DelimitedOptions => ({
+  ...(header !== null && { header }),
+  ...(delimiter !== null && { delimiter }),
+  ...(quotes !== null && { quoted: quotes }),
+})
 
 /** An example, and the split that a column puts it in. */
 interface Pair {
@@ -60,7 +90,7 @@ interface PairFiles {
 }
 
 async function readFiles(pattern: string, settings: PairsSettings): Promise<PairFiles> {
-  const { header, delimiter, quotes, input, target, split } = settings
+  const { input, target, split } = settings
   const named = [input, target, split].filter(name => name !== null)
   const files: DataFile[] = []
   const formats: RecordFormat[] = []
@@ -70,9 +100,7 @@ async function readFiles(pattern: string, settings: PairsSettings): Promise<Pair
   for (const name of await findFiles(pattern)) {
     const file = await openDataFile(name, {
       named,
-      ...(header !== null && { header }),
-      ...(delimiter !== null && { delimiter }),
-      ...(quotes !== null && { quoted: quotes }),
+      ...formOf(settings),
       select: all => {
         const chosen = chooseColumns(name, all, settings)
         return [chosen.input, chosen.target, ...(split === null ? [] : [findColumn(name, all, split)])]
@@ -167,6 +195,7 @@ function plainText(value: FieldValue, what: string): string {
 function labelOf(target: string, labels: PairsSettings['labels'], where: string): string {
   if (labels === null) return target
   if (Object.hasOwn(labels, target)) return labels[target]
+  if (Object.values(labels).includes(target)) return target
   throw new FileError(
     `${where}: there is no word for the label "${target}"; --labels has ${Object.keys(labels).join(', ')}`,
   )
