@@ -36,6 +36,9 @@ describe('the task pos', () => {
     const test = task.split('test')
     expect(test.length).toBeGreaterThan(1000)
     for (const { input, target } of test.slice(0, 50)) expect(target.split(' ').length).toBe(input.split(' ').length)
+    // T5 can write all words and tags: quotes are plain ones.
+    const texts = test.flatMap(({ input, target }) => [input, target]).join(' ')
+    expect([texts.includes('`'), texts.includes(' " ')]).toEqual([false, true])
     const { inputs, targets } = task.tokens('test').get(0)
     expect(task.codec.targets.decode(targets)).toBe(test[0].target)
     // Word and tag have the same sentinel before them, as T5 learned them in pretraining.

@@ -3,6 +3,7 @@ import { splitWords } from '../../text/symbols.js'
 import { cacheDatasetPlaceholder } from '../pipeline.js'
 import type { Fields } from '../preprocessor.js'
 import { appendEos } from '../preprocessors/seqio/eos.js'
+import { mapPreprocessor } from '../preprocessors/seqio/map-preprocessor.js'
 import { rekey } from '../preprocessors/seqio/rekey.js'
 import { tokenize } from '../preprocessors/seqio/tokenize.js'
 import { spanCorruption } from '../preprocessors/span-corruption.js'
@@ -40,11 +41,23 @@ export const brown = definedKind({
   },
 })
 
+/** Quotes as people type them, in words and tags alike: T5 has no piece for the corpus's opening quote. */
+const plainQuotes = mapPreprocessor('plainQuotes', example => ({
+  ...example,
+  inputs: withPlainQuotes(example.inputs as string),
+  targets: withPlainQuotes(example.targets as string),
+}))
+
+const withPlainQuotes = (words: string): string =>
+  splitWords(words)
+    .map(word => (word === '``' || word === "''" ? '"' : word))
+    .join(' ')
+
 const posParts: TaskParts = {
   name: 'pos',
   source: brownSource,
   splitBy: textOf,
-  preprocessors: [rekey({ inputs: 'words', targets: 'tags' })],
+  preprocessors: [rekey({ inputs: 'words', targets: 'tags' }), plainQuotes],
   features: t5Features,
   units: { one: 'sentence', many: 'sentences' },
   metrics: [symbolErrorRate('tag error rate', splitWords), wrongAnswerRate('wrong sentences', splitWords)],
