@@ -142,17 +142,21 @@ function countsText(task: Task, lengths: { inputs: number; targets: number }): s
 }
 
 function packingText(task: Task, { train }: RunConfig): string {
-  const { rows, inputLength, targetLength, packing, seed } = train
-  const { examplesPerRow, inputs, targets, tooLong } = packingOf(
+  const { rows, inputLength, targetLength, packing, buckets: count, seed } = train
+  const { examplesPerRow, inputs, targets, tooLong, buckets } = packingOf(
     task,
-    { rows, inputLength, targetLength, packing },
+    { rows, inputLength, targetLength, packing, buckets: count },
     seed,
   )
   const percent = (share: number): string => `${(100 * share).toFixed(1)}%`
   const full = `${rows} rows of ${inputLength} + ${targetLength} tokens: ${examplesPerRow.toFixed(1)} examples a row, ${percent(inputs)} of the input and ${percent(targets)} of the target tokens are not padding`
+  const sized =
+    buckets.length === 0
+      ? full
+      : `${full}; buckets of ${buckets.map(bucket => `${bucket.inputLength} + ${bucket.targetLength}`).join(', ')}`
   return tooLong === 0
-    ? full
-    : `${full}; ${countExamples(tooLong, task)} longer than a row are left out (train.inputLength, train.targetLength)`
+    ? sized
+    : `${sized}; ${countExamples(tooLong, task)} longer than a row are left out (train.inputLength, train.targetLength)`
 }
 
 /** Texts that hold symbols which the vocabularies do not have. Those of the training split are learned as unknown. */

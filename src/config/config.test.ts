@@ -86,6 +86,8 @@ it('a new run of few steps has a short warm-up, unless that is given', () => {
 
 it('a configuration in the order of SeqIO packs its rows', () => {
   expect(overrideConfig(g2p, ['train.packing=false']).train.packing).toBe(false)
+  expect(overrideConfig(g2p, ['train.packing=false', 'train.buckets=4']).train.buckets).toBe(4)
+  expect(() => overrideConfig(g2p, ['train.buckets=4'])).toThrow('train.buckets: must be 1 with train.packing=true')
   expect(() => overrideConfig(g2p, ['train.dataOrder=seqio', 'train.packing=false'])).toThrow(
     'train.packing: must be true with train.dataOrder=seqio',
   )

@@ -152,6 +152,8 @@ const trainSchema = z.strictObject({
   dataOrder: z.enum(['dense', 'seqio']).default(trainDefaults.dataOrder),
   shuffleBuffer: count.default(trainDefaults.shuffleBuffer),
   packing: z.boolean().default(trainDefaults.packing),
+  // A limit, because the step is compiled for each size.
+  buckets: size.max(16).default(trainDefaults.buckets),
   checkpointEvery: size,
   asyncSave: z.boolean().default(trainDefaults.asyncSave),
   keep: size,
@@ -236,6 +238,10 @@ export const runSchema = z
   .refine(({ model, router }) => router.selectedExperts <= Math.max(1, model.numExperts), {
     path: ['router', 'selectedExperts'],
     message: 'must be at most model.numExperts: a token cannot choose more experts than there are',
+  })
+  .refine(({ train }) => !train.packing || train.buckets === 1, {
+    path: ['train', 'buckets'],
+    message: 'must be 1 with train.packing=true, whose rows are full: buckets are for rows of one example',
   })
   .refine(({ train }) => train.packing || train.dataOrder === 'dense', {
     path: ['train', 'packing'],

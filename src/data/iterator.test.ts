@@ -4,6 +4,8 @@ import { describe, expect, it } from 'vitest'
 import { ConfigError } from '../base/errors.js'
 import { toNumbers } from '../base/host-tensor.js'
 import type { HostTensor } from '../base/host-tensor.js'
+import { chooseBuckets } from './buckets/choose-buckets.js'
+import type { Bucket } from './buckets/choose-buckets.js'
 import { datasetOf } from './dataset.js'
 import type { Dataset } from './dataset.js'
 import type { TokenExample } from './features.js'
@@ -192,5 +194,85 @@ describe('on the pronouncing dictionary', async () => {
       for (const { data } of Object.values(features) as HostTensor[]) hash.update(new Uint8Array(data.buffer))
     expect(iterator.epochs).toBeGreaterThan(1)
     expect(hash.digest('hex')).toBe('ec09a7ce02f86d1b27f94633e1743713105347777d0dbb66f2a164a5f236881c')
+  })
+})
+
+describe('batches in buckets', () => {
+  const unpacked = { ...size, inputLength: 32, targetLength: 24, packing: false }
+  const bucketed = { ...unpacked, buckets: 3 }
+  const make = (): TrainIterator => new TrainIterator(numberedExamples(500), bucketed)
+  const firstTokens = ({ features: { encoder_input_tokens: inputs } }: TrainBatch): number[] =>
+    toNumbers(inputs).filter((_, i) => i % inputs.shape[1] === 0)
+  const areaOf = ({ features }: TrainBatch): number =>
+    features.encoder_input_tokens.data.length + features.decoder_input_tokens.data.length
+
+  it('have few sizes and less padding, and hold every example once an epoch', () => {
+    const iterator = make()
+    const uses = new Map<number, number>()
+    const batches: TrainBatch[] = []
+    while (iterator.epochs < 2) batches.push(iterator.next())
+    for (const batch of batches) for (const first of firstTokens(batch)) uses.set(first, (uses.get(first) ?? 0) + 1)
+    for (const i of iterator.state().carried as number[]) uses.set(i + 10, (uses.get(i + 10) ?? 0) + 1)
+    expect(uses.size).toBe(500)
+    expect(new Set([...uses.values()].filter(n => n !== 2 && n !== 3)).size).toBe(0)
+    const sizes = new Set(
+      batches.map(({ features }) => `${features.encoder_input_tokens.shape} ${features.decoder_input_tokens.shape}`),
+    )
+    expect(sizes.size).toBeGreaterThan(1)
+    expect(sizes.size).toBeLessThanOrEqual(3)
+    const full = take(new TrainIterator(numberedExamples(500), unpacked), batches.length)
+    const area = (of: TrainBatch[]): number => of.reduce((sum, batch) => sum + areaOf(batch), 0)
+    expect(area(batches)).toBeLessThan(area(full) / 2)
+  })
+
+  it('resume exactly, from any point', () => {
+    const iterator = make()
+    const states = [iterator.state()]
+    const batches = Array.from({ length: 60 }, () => {
+      const batch = iterator.next()
+      states.push(iterator.state())
+      return batch
+    })
+    for (const at of [0, 1, 7, 30, 59]) {
+      const resumed = make()
+      resumed.restore(JSON.parse(JSON.stringify(states[at])))
+      expect(take(resumed, 60 - at)).toEqual(batches.slice(at))
+    }
+  })
+})
+
+describe('chooseBuckets', () => {
+  const full = { inputLength: 64, targetLength: 32 }
+  const padding = (lengths: readonly (readonly [number, number])[], buckets: readonly Bucket[]): number =>
+    lengths.reduce((sum, [inputs, targets]) => {
+      const fits = buckets.find(({ inputLength, targetLength }) => inputs <= inputLength && targets <= targetLength)!
+      return sum + fits.inputLength + fits.targetLength
+    }, 0)
+
+  it('finds the sizes with the least padding, of all choices', () => {
+    const length = fc.tuple(fc.integer({ min: 1, max: 64 }), fc.integer({ min: 1, max: 32 }))
+    fc.assert(
+      fc.property(fc.array(length, { minLength: 1, maxLength: 30 }), lengths => {
+        const two = chooseBuckets(lengths, full, 2)
+        // Any first bucket that the examples' own order by size allows: the second has full rows.
+        const sizeOf = ([i, t]: readonly [number, number]): number => Math.max(i / 64, t / 32)
+        const sorted = [...lengths].sort((a, b) => sizeOf(a) - sizeOf(b))
+        const ceil = (n: number): number => 8 * Math.ceil(n / 8)
+        const best = Math.min(
+          padding(lengths, [full]),
+          ...sorted.map((_, n) => {
+            const first = sorted.slice(0, n + 1)
+            const bucket = {
+              inputLength: ceil(Math.max(...first.map(([i]) => i))),
+              targetLength: ceil(Math.max(...first.map(([, t]) => t))),
+            }
+            return (n + 1) * (bucket.inputLength + bucket.targetLength) + (sorted.length - n - 1) * 96
+          }),
+        )
+        expect(padding(lengths, two)).toBeLessThanOrEqual(best)
+        expect(two.at(-1)).toEqual(full)
+        expect(padding(lengths, chooseBuckets(lengths, full, 4))).toBeLessThanOrEqual(padding(lengths, two))
+      }),
+    )
   })
 })

@@ -1,5 +1,7 @@
 import * as z from 'zod'
 import { ConfigError } from '../base/errors.js'
+import { bucketOf, chooseBuckets } from './buckets/choose-buckets.js'
+import type { Bucket } from './buckets/choose-buckets.js'
 import type { Dataset } from './dataset.js'
 import type { PackedFeatures } from './converters/batch.js'
 import type { TokenExample } from './features.js'
@@ -15,6 +17,11 @@ export interface IteratorOptions extends PackedSize, StreamOptions {
    * them. A larger number makes batches denser and the iterator slower. Default: 4 for each row.
    */
   readonly maxCarried?: number
+  /**
+   * Without packing, rows of like lengths share a batch, which is no longer than its bucket: at most this many sizes of
+   * batches, chosen from the lengths of the first examples. Default: 1, all batches are full size.
+   */
+  readonly buckets?: number
 }
 
 export interface TrainBatch {
@@ -45,6 +52,8 @@ export class TrainIterator {
   private readonly stream: ExampleStream
   private readonly maxCarried: number
   private carried: Ticket[] = []
+  /** The sizes of batches; undefined: one size, whose rows may be packed. */
+  readonly buckets: readonly Bucket[] | undefined
 
   constructor(
     examples: Dataset<TokenExample> | ExampleStream,
@@ -53,6 +62,8 @@ export class TrainIterator {
     this.maxCarried = checkOptions(options)
     this.stream =
       'draw' in examples ? examples : new StoredEpochs(storeExamples(examples, options), options.seed, options.shard)
+    const { buckets = 1, packing = true } = options
+    this.buckets = buckets > 1 && !packing ? this.chooseBuckets(buckets) : undefined
   }
 
   get skipped(): number {
@@ -70,6 +81,7 @@ export class TrainIterator {
 
   /** The next batch. Its arrays are new, so the caller may change them. */
   next(): TrainBatch {
+    if (this.buckets !== undefined) return this.nextOfBucket(this.buckets)
     const open = new OpenRows(this.options)
     const left: Ticket[] = []
     let examples = 0
@@ -88,6 +100,39 @@ export class TrainIterator {
     while (left.length < this.maxCarried && !open.full) put(this.stream.draw())
     this.carried = left
     return { features: open.features(), examples, tokens }
+  }
+
+  /** The first bucket that has a batch's rows gives the next batch. The other examples that were drawn are carried. */
+  private nextOfBucket(buckets: readonly Bucket[]): TrainBatch {
+    const { rows } = this.options
+    /** The places of each bucket's examples among those that are carried. */
+    const waiting = buckets.map((): number[] => [])
+    const sort = (place: number): number => waiting[bucketOf(buckets, this.stream.get(this.carried[place]))].push(place)
+    for (const place of this.carried.keys()) sort(place)
+    let bucket = -1
+    while ((bucket = waiting.findIndex(places => places.length >= rows)) < 0)
+      sort(this.carried.push(this.stream.draw()) - 1)
+    const places = waiting[bucket].slice(0, rows)
+    const open = new OpenRows({ rows, packing: false, ...buckets[bucket] })
+    let tokens = 0
+    for (const place of places) {
+      const example = this.stream.get(this.carried[place])
+      open.place(example)
+      tokens += example.inputs.length + example.targets.length
+    }
+    this.carried = this.carried.filter((_, place) => !places.includes(place))
+    return { features: open.features(), examples: rows, tokens }
+  }
+
+  /** The sizes of buckets for the first examples of the stream, which is then at its beginning again. */
+  private chooseBuckets(count: number): Bucket[] {
+    const start = structuredClone(this.stream.state())
+    const lengths = Array.from({ length: MEASURED_FOR_BUCKETS }, () => {
+      const { inputs, targets } = this.stream.get(this.stream.draw())
+      return [inputs.length, targets.length] as const
+    })
+    this.stream.restore(start)
+    return chooseBuckets(lengths, this.options, count)
   }
 
   /**
@@ -112,9 +157,19 @@ export class TrainIterator {
   }
 }
 
+/** The lengths of so many examples decide the sizes of buckets. */
+const MEASURED_FOR_BUCKETS = 1000
+
 /** Checks the options and returns `maxCarried`. */
-function checkOptions({ rows, inputLength, targetLength, seed, maxCarried = 4 * rows }: IteratorOptions): number {
-  for (const [name, value] of Object.entries({ rows, inputLength, targetLength, maxCarried })) {
+function checkOptions({
+  rows,
+  inputLength,
+  targetLength,
+  seed,
+  buckets = 1,
+  maxCarried = 4 * rows,
+}: IteratorOptions): number {
+  for (const [name, value] of Object.entries({ rows, inputLength, targetLength, buckets, maxCarried })) {
     if (!Number.isInteger(value) || value < 1)
       throw new ConfigError(`${name} must be a whole number of 1 or more, not ${value}`)
   }

@@ -64,6 +64,11 @@ export interface TrainConfig extends TrainableConfig {
   shuffleBuffer: number
   /** Whether a row may hold several examples; otherwise each has a row of its own. `dataOrder` seqio always packs. */
   packing: boolean
+  /**
+   * Without packing: at most so many sizes of batches, each for rows of like lengths, which need less padding. The step
+   * is compiled for each size. 1: all batches have full rows.
+   */
+  buckets: number
   optimizer: OptimizerConfig
   schedule: ScheduleConfig
   /** Gradients are scaled down to this global norm if theirs is larger; null: never. */
@@ -118,4 +123,5 @@ export const trainDefaults = {
   dataOrder: 'dense',
   shuffleBuffer: 1000,
   packing: true,
+  buckets: 1,
 } satisfies Partial<TrainConfig>

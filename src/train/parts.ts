@@ -14,6 +14,7 @@ import type { Program } from '../engine/program/program.js'
 import type { Batch } from '../model/types.js'
 import type { RunConfig, TrainConfig } from './config.js'
 import type { DebuggedStep } from './divergence.js'
+import { FlopsPerStep } from './flops-per-step.js'
 import { distillConfigOf } from './distillation/teacher.js'
 import { trainingLoss } from './loss.js'
 import { makeSchedule } from './optimizers/schedules.js'
@@ -41,7 +42,7 @@ export interface TrainerParts extends Omit<ModelParts, 'optimizer'> {
   trainStep(arrays: RunArrays, inputs: StepInputs<Batch>): { arrays: RunArrays; metrics: StepMetrics }
   /** The same step in the form in which the interpreter can run it. */
   debugged(frozen: TensorTree): DebuggedStep
-  /** The multiplications and additions of one step's matrix products; 0 until the step is traced. */
+  /** The multiplications and additions of a step's matrix products, the mean of all steps so far; 0 before the first. */
   flopsPerStep(): number
   /** The key of the run's dropout and router noise; each step folds its number in. */
   readonly stepKey: Tensor
@@ -79,10 +80,9 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
   const distill = distillConfigOf(config.distill, teacher)
   const distilled = teacher && distill ? { teacher, weights: distill } : undefined
   const loss = trainingLoss(model, router, { ...train, dropoutFrom }, values, distilled)
-  let flops = 0
-  const onTrace = (program: Program): void => {
-    flops += productFlops(program)
-  }
+  // Batches of several sizes (`train.buckets`) have a program each.
+  const flops = new FlopsPerStep()
+  const onTrace = (program: Program): void => flops.trace(productFlops(program))
   const rootKey = random.key(seed)
   /** The loss of the trained parameters. */
   const lossWith =
@@ -99,15 +99,18 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
     ...own,
     config: namedConfig(config, { ...values, task }),
     task,
-    batches: values.makeBatches?.(size) ?? taskBatches(task, { ...size, packing: train.packing }, train),
+    batches:
+      values.makeBatches?.(size) ??
+      taskBatches(task, { ...size, packing: train.packing, buckets: train.buckets }, train),
     schedule,
     trainStep: ({ frozen, ...arrays }, inputs) => {
       step ??= stepWith(frozen)
+      flops.begin(JSON.stringify(Object.values(inputs.batch).map(tensor => tensor.shape)))
       const result = step(arrays, inputs)
       return { ...result, arrays: { ...result.arrays, frozen } }
     },
     debugged: frozen => ({ loss: lossWith(frozen), optimizer, clipNorm, accumulate }),
-    flopsPerStep: () => flops,
+    flopsPerStep: () => flops.mean,
     stepKey: random.foldIn(rootKey, 1),
     firstUpdate,
   }

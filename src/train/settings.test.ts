@@ -5,13 +5,18 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { leavesWithPaths } from '../base/pytree.js'
 import { readTensors } from '../checkpoint/format.js'
 import { toNumbers } from '../base/host-tensor.js'
+import type { HostTensor } from '../base/host-tensor.js'
 import { parseRunConfig } from '../config/validate.js'
 import { overrideConfig } from '../config/overrides.js'
+import type { PackedFeatures } from '../data/converters/batch.js'
+import { TrainIterator } from '../data/iterator.js'
+import { lossFunction } from '../model/loss.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import { config, configWith, task } from '../../test/train/small-run.js'
 import { openCheckpoint } from './checkpointing.js'
 import type { RunConfig } from './config.js'
 import type { MetricsRecord } from './metrics-log.js'
+import { targetFigures } from './target-figures.js'
 import { Trainer } from './trainer.js'
 
 let folder: string
@@ -71,6 +76,7 @@ it.each([
   ['zLoss', { zLoss: 0.01 }],
   ['averageDecay', { averageDecay: 0.9 }],
   ['dropoutFrom', { dropoutFrom: 6 }],
+  ['buckets', { packing: false, buckets: 3, inputLength: 32 }],
 ])('%s: a run that is stopped and resumed gives the same bits, noise included', async (_, settings) => {
   const given = configWith(settings)
   const whole = await train(given)
@@ -151,6 +157,58 @@ describe('dropout from a later step on', () => {
   })
 })
 
+describe('buckets', () => {
+  it('give the loss and the accuracy of full rows', async () => {
+    const given = configWith({ packing: false, buckets: 3, rows: 4, inputLength: 40 })
+    const { rows, inputLength, targetLength, seed, buckets } = given.train
+    const iterator = new TrainIterator(task.tokens('train'), {
+      rows,
+      inputLength,
+      targetLength,
+      seed,
+      packing: false,
+      buckets,
+    })
+    const { params } = await Trainer.begin(given, { task })
+    const { model, router } = given
+    const figuresOf = (batches: readonly PackedFeatures[]) =>
+      targetFigures(batches, batch => {
+        const [, figures] = lossFunction(params, batch, { config: model, router, mode: 'eval' })
+        return { crossEntropy: figures.crossEntropy, accuracy: figures.accuracy, targetTokens: figures.targetTokens }
+      })
+    const short = Array.from({ length: 8 }, () => iterator.next().features)
+    expect(short.every(({ encoder_input_tokens: inputs }) => inputs.shape[1] < inputLength)).toBe(true)
+    const full = short.map(features =>
+      Object.fromEntries(
+        Object.entries(features).map(([name, tensor]) => [
+          name,
+          padded(tensor, name.startsWith('encoder') ? inputLength : targetLength),
+        ]),
+      ),
+    ) as unknown as PackedFeatures[]
+    const [inBuckets, inFullRows] = [await figuresOf(short), await figuresOf(full)]
+    expect(inBuckets.crossEntropy).toBeCloseTo(inFullRows.crossEntropy, 5)
+    expect(inBuckets.accuracy).toBe(inFullRows.accuracy)
+  })
+
+  it('need less padding, and count the operations of each size of batch', async () => {
+    const run = (buckets: number) =>
+      train(configWith({ packing: false, buckets, inputLength: 40, logEvery: 1 }), `${buckets}`)
+    const [one, three] = [(await run(1)).records.at(-1)!, (await run(3)).records.at(-1)!]
+    expect(three.packingEfficiency).toBeGreaterThan(2 * Number(one.packingEfficiency))
+    expect(Number.isFinite(three.flopsPerSecond)).toBe(true)
+  })
+})
+
+/** A tensor of shape [rows, length], filled up with 0 to another length. */
+function padded({ data, shape, dtype }: HostTensor, length: number): HostTensor {
+  const [rows, own] = shape
+  const values = dtype === 'int32' ? new Int32Array(rows * length) : new Float32Array(rows * length)
+  for (let row = 0; row < rows; row++)
+    values.set((data as Int32Array | Float32Array).subarray(row * own, (row + 1) * own), row * length)
+  return { data: values, shape: [rows, length], dtype }
+}
+
 describe('settings', () => {
   it('have defaults, so that runs of older versions open', () => {
     const {
@@ -161,6 +219,7 @@ describe('settings', () => {
       zLoss: _z,
       averageDecay: _d,
       dropoutFrom: _f,
+      buckets: _b,
       ...old
     } = config.train
     expect(parseRunConfig({ ...config, train: old })).toEqual(config)

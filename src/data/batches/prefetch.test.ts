@@ -9,7 +9,7 @@ import { ByteVocabulary } from '../../text/bytes.js'
 import type { Dataset } from '../dataset.js'
 import type { TokenExample } from '../features.js'
 import { TrainIterator } from '../iterator.js'
-import type { TrainBatch } from '../iterator.js'
+import type { IteratorOptions, TrainBatch } from '../iterator.js'
 import { onLongWork } from '../long-work.js'
 import type { ExampleStream } from '../streams/example-stream.js'
 import { DrawnEpochs } from '../streams/drawn-epochs.js'
@@ -66,17 +66,23 @@ describe('batches from a worker thread', () => {
   it.each([
     ['a task', () => stored(10)],
     ['a mixture', mixed],
-  ])('are those of this thread, for %s, with the same state after each', async (_, make) => {
-    const batches = prefetched(make())
-    const local = new TrainIterator(make(), size)
-    for (let i = 0; i < 40 || batches.prepared < 20; i++) {
-      expect(await batches.next()).toEqual(local.next())
-      expect(batches.state()).toEqual(local.state())
-      await turn()
-    }
-    expect(batches.secondsWaited).toBeGreaterThan(0)
-    await batches.stop()
-  })
+    ['buckets', () => stored(10), { packing: false, buckets: 2 }],
+  ] as const)(
+    'are those of this thread, for %s, with the same state after each',
+    async (_, make, more: Partial<IteratorOptions> = {}) => {
+      const [stream, options] = [make(), { ...size, ...more }]
+      const iterator = new TrainIterator(stream, options)
+      const batches = new PrefetchedBatches(iterator, shareStream(stream)!, options, { script })
+      const local = new TrainIterator(make(), options)
+      for (let i = 0; i < 40 || batches.prepared < 20; i++) {
+        expect(await batches.next()).toEqual(local.next())
+        expect(batches.state()).toEqual(local.state())
+        await turn()
+      }
+      expect(batches.secondsWaited).toBeGreaterThan(0)
+      await batches.stop()
+    },
+  )
 
   it('go on after a stop, and after a restore to any position', async () => {
     const batches = prefetched(mixed())
