@@ -8,11 +8,11 @@ export const distillCommand = (): Command =>
     .description('train a dense model that learns from a sparse one (its teacher), and report what it keeps')
     .argument(
       '<teacher>',
-      'what infer opens: a run, such as runs/g2p; a Hugging Face folder; a T5X checkpoint; or a hub model (owner/name)',
+      'what infer opens: a run, such as runs/g2p; a model that comes with Switchyard, such as g2p; a Hugging Face folder; a T5X checkpoint; or a hub model (owner/name)',
     )
     .option(
       '--task <name>',
-      "a task to train on: a built-in one, or one of your switchyard.config.ts (default: that of the teacher's run)",
+      'a task to train on: a built-in one, or one of your switchyard.config.ts (default: that of the teacher)',
     )
     .option(
       '--baseline <run>',

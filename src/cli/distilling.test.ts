@@ -78,7 +78,7 @@ it('refuses a baseline with another vocabulary, and weights that name no task', 
   )
   await convertWeights(at('teacher'), at('weights'), { to: 'native' })
   await expect(distill(at('weights'), { set: [], out: at('never') })).rejects.toThrow(
-    'these weights are not a run of Switchyard, so they name no task: give --data',
+    'these weights name no task that is known here: give --data with a file of your own, or --task with a task',
   )
 })
 

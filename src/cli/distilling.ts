@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { ConfigError } from '../base/errors.js'
 import { distillConfig } from '../config/distill.js'
 import type { UserValues } from '../config/user-values.js'
+import { savedName } from '../data/task.js'
 import type { Task } from '../data/task.js'
 import { readFrozen, teacherOf } from '../open/frozen-model.js'
 import { trainingCodec } from '../open/model-codec.js'
@@ -60,7 +61,7 @@ async function begin(name: string, options: DistillOptions): Promise<Run | undef
   }
 }
 
-/** The task that the student learns: that of the options, or that of the teacher's run. */
+/** The task that the student learns: that of the options, or that which the teacher was trained on. */
 async function studentsTask(
   known: UserValues,
   name: string,
@@ -70,9 +71,14 @@ async function studentsTask(
   const codec = await trainingCodec(weights, message => console.error(message))
   if (options.data !== undefined || options.task !== undefined)
     return { ...(await taskOf(known, options, codec)), isOwnTask: false }
-  if (weights.run === undefined)
+  const others = options.set
+  if (weights.run !== undefined)
+    return { task: await known.loadTask(weights.run.config.task, codec), others, isOwnTask: true }
+  // Weights that were written alone have no settings of a run, only the name of its task.
+  const saved = savedName(weights.texts?.task)
+  if (saved === undefined || !known.taskNames.includes(saved))
     throw new ConfigError(
-      `${name}: these weights are not a run of Switchyard, so they name no task: give --data with a file of your own, or --task with a task`,
+      `${name}: these weights name no task that is known here: give --data with a file of your own, or --task with a task`,
     )
-  return { task: await known.loadTask(weights.run.config.task, codec), others: options.set, isOwnTask: true }
+  return { task: await known.taskNamed(saved, codec), others, isOwnTask: false }
 }
