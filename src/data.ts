@@ -55,6 +55,7 @@ export type { Examples } from './data/sources/iterable-source.js'
 export { brownSource } from './data/sources/npm/brown.js'
 export { spamSource } from './data/sources/npm/spam-assassin.js'
 export type { Fields, FieldValue } from './data/preprocessor.js'
+export { eachExample } from './data/preprocessors/text/fields.js'
 
 // T5's token preprocessors
 export { SeqioBatches } from './data/batches/seqio-batches.js'

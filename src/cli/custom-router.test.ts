@@ -14,7 +14,7 @@ import { train } from './training.js'
 
 const config = `
   import { defineConfig } from 'switchyard-ml'
-  import { defineTask, functionSource } from 'switchyard-ml/data'
+  import { csvSource, defineTask, functionSource, loadT5Vocabulary, eachExample } from 'switchyard-ml/data'
   import { meanings, tokensChoose } from 'switchyard-ml/model'
   import { ByteVocabulary } from 'switchyard-ml/text'
 
@@ -29,14 +29,29 @@ const config = `
   const meaning = { ...meanings.switchyard, name: 'ours' }
   const model = { dModel: 8, dFf: 8, numHeads: 1, headDim: 8, numExperts: 2 }
   const train = { steps: 2, rows: 2, evalExamples: 2, schedule: { kind: 'constant', peak: 1e-3, warmupSteps: 0 } }
-  export default defineConfig({ recipes: { routed: { task: parity, router, meaning, model, train } } })`
+
+  const words = ['billing', 'bug', 'question']
+  const tickets = defineTask({
+    name: 'tickets',
+    source: csvSource(FOLDER + '/tickets.csv'),
+    preprocessors: [
+      eachExample('named', ({ subject, label }) => ({ inputs: 'ticket: ' + subject, targets: words[Number(label)] })),
+    ],
+    features: async () => {
+      const vocabulary = await loadT5Vocabulary()
+      return { inputs: { vocabulary }, targets: { vocabulary } }
+    },
+  })
+  export default defineConfig({ recipes: { small: { task: tickets, model, train },  routed: { task: parity, router, meaning, model, train } } })`
 
 let folder: string
 const printed: string[] = []
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'switchyard-router-'))
-  await writeFile(join(folder, 'switchyard.config.ts'), config)
+  await writeFile(join(folder, 'switchyard.config.ts'), config.replace('FOLDER', JSON.stringify(folder)))
+  const tickets = Array.from({ length: 90 }, (_, i) => `number ${i},${i % 3}\n`).join('')
+  await writeFile(join(folder, 'tickets.csv'), `subject,label\n${tickets}`)
   await writeFile(join(folder, 'pairs.tsv'), Array.from({ length: 60 }, (_, i) => `${i}\tx\n`).join(''))
   vi.spyOn(process, 'cwd').mockReturnValue(folder)
   vi.spyOn(console, 'log').mockImplementation((text: string) => void printed.push(text))
@@ -73,6 +88,14 @@ describe('a run with a router and a meaning of switchyard.config.ts', () => {
     await prune(run(), join(folder, 'pruned'), { data: data(), experts: 1, set: [] })
     expect(printed.join('\n')).toContain('measured on held-out examples')
   }, 120_000)
+
+  it('is proposed to be tried on an input of its own task, which may have a preprocessor of its own', async () => {
+    printed.length = 0
+    const out = join(folder, 'my runs/small')
+    await train('small', { set: [], out })
+    expect(printed.at(-1)).toMatch(/ infer ".*my runs\/small" "ticket: number \d+"\n/)
+    expect(printed.join('\n')).toMatch(/^ +ticket: number \d+ .*wrong: (billing|bug|question)$/m)
+  }, 60_000)
 
   it('is described by inspect, as is its recipe', async () => {
     const recipe = describeModel(await findModel('routed'))

@@ -5,6 +5,8 @@ import { CharacterVocabulary } from '../text/symbols.js'
 import { ByteVocabulary } from '../text/bytes.js'
 import { defineTask } from './define-task.js'
 import type { TaskParts } from './define-task.js'
+import { defineMixture } from './mixture.js'
+import { suggestedInputs } from './suggested-inputs.js'
 import { taskNotes } from './task-notes.js'
 import type { Task } from './task.js'
 import type { Fields, Preprocessor } from './preprocessor.js'
@@ -16,6 +18,7 @@ import { taskCodec } from './task.js'
 const rows: Fields[] = Array.from({ length: 400 }, (_, i) => ({ text: `number ${i}`, value: `${i % 10}` }))
 const vocabulary = new ByteVocabulary()
 const features = { inputs: { vocabulary }, targets: { vocabulary, addEos: false } }
+const both = { inputs: { vocabulary }, targets: { vocabulary } }
 
 /** text and value become inputs and targets. */
 const toFields: Preprocessor = {
@@ -176,6 +179,18 @@ describe('defineTask', () => {
       'the task some: 3 of the 400 train examples have no text for an answer; the first is example 7, without text in "targets": "{\\"inputs\\":\\"number 7\\"}"',
     )
     expect(task.split('test')).toEqual([])
+  })
+
+  it('has inputs to try: its own, those of the tasks of a mixture, or the text of its tokens', async () => {
+    const task = (name: string, stage: Preprocessor) =>
+      defineTask({ name, source: functionSource(name, () => rows), preprocessors: [stage], features: both })
+    const text = await task('text', toFields).load()
+    expect(text.split('test').map(({ input }) => input)).toContain(suggestedInputs(text)[0])
+    const mixture = defineMixture({ name: 'mix', tasks: [task('a', toFields), task('b', tokenized)] })
+    expect(suggestedInputs(await mixture.load())).toEqual([
+      expect.stringMatching(/^number \d+$/),
+      expect.stringMatching(/^number \d+$/),
+    ])
   })
 
   it('knows by its content hash when a later example has changed', async () => {

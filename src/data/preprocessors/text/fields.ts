@@ -2,7 +2,7 @@ import { ConfigError } from '../../../base/errors.js'
 import { mapDataset } from '../../dataset.js'
 import type { Fields, FieldValue, Preprocessor } from '../../preprocessor.js'
 
-/** A preprocessor that changes each example alone. */
+/** A preprocessor of a function that changes each example by itself, such as one of your own. */
 export const eachExample = (name: string, change: (example: Fields) => Fields): Preprocessor => ({
   name,
   apply: dataset => mapDataset(dataset, change),
