@@ -25,12 +25,19 @@ export function simplify(program: Program): Program {
   return withoutDeadCode(new Program(program.inputs, writer.equations, outputs))
 }
 
+interface WrittenEquation {
+  readonly params: Equation['params']
+  readonly outputs: readonly Var[]
+  /** The parameters' text, once it was needed. */
+  text?: string
+}
+
 class Simplifier {
   readonly equations: Equation[] = []
   /** The equation that defines a value of the new program. */
   private readonly source = new Map<Atom, Equation>()
-  /** The outputs of the equations written so far, by the equation's text. */
-  private readonly written = new Map<string, readonly Var[]>()
+  /** The equations written so far, by their primitive and inputs. */
+  private readonly written = new Map<string, WrittenEquation[]>()
   /** A number for each variable, for the texts of equations. */
   private readonly ids = new Map<Var, number>()
 
@@ -54,11 +61,19 @@ class Simplifier {
     if (rewritten !== eqn) return this.add(rewritten)
     if (is(eqn, 'optimizationBarrier')) return this.emit(eqn)
     const simple = withSimplePrograms(eqn)
-    const key = `${eqn.primitive} ${printParam(simple.params, '')} ${eqn.inputs.map(a => this.nameOf(a)).join(' ')}`
-    const same = this.written.get(key)
-    if (same) return same
+    const key = `${eqn.primitive} ${eqn.inputs.map(a => this.nameOf(a)).join(' ')}`
+    const others = this.written.get(key)
+    // Most equations are the only ones with their inputs: the texts of their parameters, which may be whole programs,
+    // are then not needed.
+    if (others) {
+      const text = printParam(simple.params, '')
+      const same = others.find(o => (o.text ??= printParam(o.params, '')) === text)
+      if (same) return same.outputs
+    }
     const outputs = this.emit(simple)
-    this.written.set(key, outputs)
+    const written = { params: simple.params, outputs }
+    if (others) others.push(written)
+    else this.written.set(key, [written])
     return outputs
   }
 
@@ -207,10 +222,17 @@ function become<P extends PrimitiveName>(
 
 /** The equation with simplified subprograms, and without a composite's custom derivative, which is no longer needed. */
 function withSimplePrograms(eqn: Equation): Equation {
+  if (!carriesPrograms(eqn)) return eqn
   const params = Object.entries(eqn.params)
     .filter(([key]) => key !== 'vjp' && key !== 'jvp')
     .map(([key, value]: [string, unknown]) => [key, simpleParam(value)])
   return { ...eqn, params: Object.fromEntries(params) } as unknown as Equation
+}
+
+function carriesPrograms({ params }: Equation): boolean {
+  for (const value of Object.values(params) as unknown[])
+    if (value instanceof Program || (Array.isArray(value) && value.some(v => v instanceof Program))) return true
+  return false
 }
 
 function simpleParam(value: unknown): unknown {

@@ -4,6 +4,7 @@
 import { isFloat, isInteger } from '../../../base/dtypes.js'
 import type { DType } from '../../../base/dtypes.js'
 import { check } from '../../../base/errors.js'
+import { sameShape } from '../../program/aval.js'
 import * as ops from '../../program/ops.js'
 import type { Value } from '../../program/value.js'
 import { commonDtypeOf, indexDtypeOf, valueOf } from '../nested.js'
@@ -31,6 +32,7 @@ export function asFloat(x: TensorLike): Tensor {
 
 /** Values stretched to the shape that they broadcast to. */
 export function broadcast(...values: readonly Value[]): Value[] {
+  if (values.every(v => sameShape(v.shape, values[0].shape))) return [...values]
   const shape = broadcastShapes(...values.map(v => v.shape))
   return values.map(v => stretch(v, shape))
 }

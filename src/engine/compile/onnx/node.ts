@@ -29,11 +29,14 @@ export function nodeSessions(threads = availableParallelism()): SessionFactory {
         // The plan of all intermediate values in one piece of memory: it is allocated in the second run, in addition to
         // the pieces of the first, and steps are no faster.
         enableMemPattern: false,
+        // The optimizers of the higher levels look for patterns that our graphs have only around embedded weights. For
+        // a training step they take a quarter of the session's creation and make it no faster.
+        graphOptimizationLevel: graph.weights ? 'all' : 'basic',
         extra: {
           session: { intra_op: { spin_duration_us: SPIN_MICROSECONDS } },
-          // This optimizer compares every two constants, which is quadratic in their number. Our graphs share equal
-          // constants already.
-          optimization: { disable_specified_optimizers: 'ConstantSharing' },
+          optimization: {
+            disable_specified_optimizers: [...OFF, ...(graph.weights ? [] : OFF_WITHOUT_WEIGHTS)].join(';'),
+          },
         },
         externalData: Array.from(graph.weights ?? [], ([path, tensor]) => ({ path, data: bytesOf(tensor) })),
       })
@@ -81,6 +84,18 @@ export const defaultSessions = (): SessionFactory => nodeSessions()
  * long.
  */
 const SPIN_MICROSECONDS = '200'
+
+/**
+ * This optimizer compares every two constants, which is quadratic in their number. Our graphs share equal constants
+ * already.
+ */
+const OFF = ['ConstantSharing']
+
+/**
+ * This one computes what depends on constants alone when the session is made, and keeps it as long as the session:
+ * for the program that fills an optimizer's state with zeros, a second copy of the state.
+ */
+const OFF_WITHOUT_WEIGHTS = ['ConstantFolding']
 
 /** The name of the output that ends the copying of results: see `withStop`. */
 const STOP = 'stop'

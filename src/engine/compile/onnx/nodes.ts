@@ -6,9 +6,14 @@ type Body = { graph: GraphInfo }
 export const isBody = (value: Attribute | null): value is Body =>
   typeof value === 'object' && value !== null && 'graph' in value
 
+function hasBody({ attributes }: Node): boolean {
+  for (const key in attributes) if (isBody(attributes[key])) return true
+  return false
+}
+
 /** The node with its bodies' nodes changed. */
 export function mapBodies(node: Node, change: (nodes: readonly Node[], body: GraphInfo) => readonly Node[]): Node {
-  if (!Object.values(node.attributes).some(isBody)) return node
+  if (!hasBody(node)) return node
   const attributes = Object.entries(node.attributes).map(([key, value]) => [
     key,
     isBody(value) ? { graph: { ...value.graph, nodes: change(value.graph.nodes, value.graph) } } : value,
@@ -26,11 +31,15 @@ export const allNodes = (nodes: readonly Node[]): Node[] =>
   ])
 
 /** The names of all values that a node or its bodies read. (Names are unique among a graph and its bodies.) */
-export const namesRead = (node: Node): string[] => allNodes([node]).flatMap(n => n.inputs)
+export const namesRead = (node: Node): readonly string[] =>
+  hasBody(node) ? allNodes([node]).flatMap(n => n.inputs) : node.inputs
 
-/** The node with some values renamed, in its bodies too. */
+/** The node with some values renamed, in its bodies too. Nodes without such values are not copied. */
 export const renameNode = (node: Node, names: ReadonlyMap<string, string>): Node => {
+  const renamed = mapBodies(node, nodes => nodes.map(n => renameNode(n, names)))
+  const isNamed = (name: string): boolean => names.has(name)
+  if (!renamed.inputs.some(isNamed) && !renamed.outputs.some(isNamed)) return renamed
   const rename = (name: string): string => names.get(name) ?? name
-  const { inputs, outputs, ...rest } = mapBodies(node, nodes => nodes.map(n => renameNode(n, names)))
-  return { ...rest, inputs: inputs.map(rename), outputs: outputs.map(rename) }
+  const { op, domain, attributes, inputs, outputs } = renamed
+  return { op, domain, attributes, inputs: inputs.map(rename), outputs: outputs.map(rename) }
 }
