@@ -168,3 +168,13 @@ export async function readTree(from: CheckpointReader, expected: readonly Expect
 /** The paths, shapes and dtypes of a tree of arrays, or of a tree of their types. */
 export const expectedOf = (tree: Tree<Typed>): Expected[] =>
   leavesWithPaths<Typed>(tree).map(([path, { shape, dtype }]) => ({ path, shape, dtype }))
+
+/** Reads the parameters of a checkpoint. Throws a FileError unless they are like the given ones. */
+export async function readParams(checkpointFolder: string, like: Tree<Typed>): Promise<TensorTree> {
+  const checkpoint = await loadCheckpoint(checkpointFolder)
+  try {
+    return await readTree(checkpoint.params, expectedOf(like))
+  } finally {
+    await checkpoint.close()
+  }
+}

@@ -1,4 +1,6 @@
-/** Counts the operations of steps whose batches may have several sizes. A size's operations are known when it is traced. */
+/**
+ * Counts the operations of steps whose batches may have several sizes. Those of a size are known when it is traced.
+ */
 export class FlopsPerStep {
   private readonly bySize = new Map<string, { flops: number; steps: number }>()
   private current = { flops: 0, steps: 0 }

@@ -42,7 +42,7 @@ export interface TrainerParts extends Omit<ModelParts, 'optimizer'> {
   trainStep(arrays: RunArrays, inputs: StepInputs<Batch>): { arrays: RunArrays; metrics: StepMetrics }
   /** The same step in the form in which the interpreter can run it. */
   debugged(frozen: TensorTree): DebuggedStep
-  /** The multiplications and additions of a step's matrix products, the mean of all steps so far; 0 before the first. */
+  /** The operations of a step's matrix products, as the mean of all steps so far; 0 before the first. */
   flopsPerStep(): number
   /** The key of the run's dropout and router noise; each step folds its number in. */
   readonly stepKey: Tensor

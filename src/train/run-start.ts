@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { FileError } from '../base/errors.js'
 import { writeFileAtomically } from '../checkpoint/atomic.js'
 import { errorCode, withPath } from '../checkpoint/files.js'
+import { latestCheckpoint } from '../checkpoint/run-folder.js'
 import { runFiles } from './run-files.js'
 
 const schema = z.object({ config: z.unknown() })
@@ -18,6 +19,14 @@ export type RunStart = z.infer<typeof schema>
 export async function writeRunStart(folder: string, start: RunStart): Promise<void> {
   const text = `${JSON.stringify(start, null, 2)}\n`
   await writeFileAtomically(join(folder, runFiles.start), async handle => handle.writeFile(text), { replace: true })
+}
+
+/** Begins a run in a folder: writes `run.json`. Throws a FileError if the folder holds another run. */
+export async function enterRunFolder(folder: string, start: RunStart): Promise<void> {
+  const latest = await latestCheckpoint(folder)
+  if (latest !== undefined)
+    throw new FileError(`${latest}: the folder already holds a run: resume that run, or train in another folder`)
+  await writeRunStart(folder, start)
 }
 
 /** Reads a folder's `run.json`. Undefined if there is none. */

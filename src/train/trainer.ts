@@ -2,14 +2,12 @@ import { join } from 'node:path'
 import { FileError, SwitchyardError } from '../base/errors.js'
 import { libraryVersion } from '../base/version.js'
 import type { Checkpoint } from '../checkpoint/native.js'
-import { loadCheckpoint } from '../checkpoint/native.js'
-import { latestCheckpoint } from '../checkpoint/run-folder.js'
 import { RunLock } from '../checkpoint/run-lock.js'
 import { readCodec, saveCodec } from '../data/task.js'
 import type { Task } from '../data/task.js'
 import type { ModelParams } from '../model/types.js'
 import type { BestValidation } from './best.js'
-import { expectedOf, readTree } from './checkpointing.js'
+import { readParams } from './checkpointing.js'
 import type { RunFacts } from './checkpointing.js'
 import type { RunConfig } from './config.js'
 import { checkTeacher } from './distillation/teacher.js'
@@ -24,7 +22,7 @@ import { Reporter } from './reporter.js'
 import type { Progress } from './reporter.js'
 import { explainDivergence, readArrays, replay } from './replay.js'
 import { RunSaver } from './run-saver.js'
-import { writeRunStart } from './run-start.js'
+import { enterRunFolder } from './run-start.js'
 import { restoreArrays } from './restore/start.js'
 import type { Restored, StartingPoint } from './restore/start.js'
 import { sendStep } from './send-step.js'
@@ -160,7 +158,7 @@ export class Trainer {
     const { train } = this.config
     const log = new MetricsLog(folder)
     await requireDisk(folder, this.config, this.step, stateBytes(this.arrays))
-    if (this.savedStep === undefined) await this.enter(folder)
+    if (this.savedStep === undefined) await enterRunFolder(folder, { config: this.config })
     await log.open(this.step)
     const { onNotice, onProgress } = options
     const { onStep, onCheckpoint } = this.values
@@ -263,14 +261,6 @@ export class Trainer {
     }
   }
 
-  /** Checks that the folder of a new run holds no other run, and writes `run.json` there. */
-  private async enter(folder: string): Promise<void> {
-    const latest = await latestCheckpoint(folder)
-    if (latest !== undefined)
-      throw new FileError(`${latest}: the folder already holds a run: resume that run, or train in another folder`)
-    await writeRunStart(folder, { config: this.config })
-  }
-
   /**
    * The parameters of the run's best checkpoint, if it has validated its model and the best is not the current one;
    * else the current parameters.
@@ -278,12 +268,7 @@ export class Trainer {
   async bestParams(folder: string): Promise<ModelParams> {
     const { best } = this.validations
     if (best === undefined || best.step === this.step) return this.params
-    const checkpoint = await loadCheckpoint(join(folder, `step-${best.step}`))
-    try {
-      return (await readTree(checkpoint.params, expectedOf(this.params))) as ModelParams
-    } finally {
-      await checkpoint.close()
-    }
+    return (await readParams(join(folder, `step-${best.step}`), this.params)) as ModelParams
   }
 
   /**

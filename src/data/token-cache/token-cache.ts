@@ -68,7 +68,7 @@ export function beginEntry(maxBytes = MAX_CACHE_BYTES): NewEntry {
       return openTokenFile(path)
     },
     abandon() {
-      attempt(() => writer.abandon())
+      attempt(() => writer.close())
       attempt(() => rmSync(unfinished, { force: true }))
     },
   }

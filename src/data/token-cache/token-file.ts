@@ -35,7 +35,8 @@ export class DamagedTokens extends Error {}
 
 /** Writes a file of token sequences, which must not exist. Only the ends are kept in memory. */
 export class TokenFileWriter {
-  private readonly handle: number
+  /** Undefined when the file is closed: its number may then be that of another file. */
+  private handle: number | undefined
   private readonly part = new Uint8Array(PART_BYTES)
   private used = 0
   private readonly checksums: number[] = []
@@ -73,12 +74,13 @@ export class TokenFileWriter {
     trailer.write(MARK, 8, 'latin1')
     this.put(json)
     this.put(trailer)
-    closeSync(this.handle)
+    this.close()
   }
 
-  /** Closes a file that will not be completed. */
-  abandon(): void {
-    closeSync(this.handle)
+  /** Closes the file, complete or not. */
+  close(): void {
+    if (this.handle !== undefined) closeSync(this.handle)
+    this.handle = undefined
   }
 
   private write(bytes: Uint8Array): void {
@@ -99,7 +101,7 @@ export class TokenFileWriter {
   }
 
   private put(bytes: Uint8Array): void {
-    for (let done = 0; done < bytes.length;) done += writeSync(this.handle, bytes, done)
+    for (let done = 0; done < bytes.length;) done += writeSync(this.handle!, bytes, done)
   }
 }
 
