@@ -20,7 +20,7 @@ export interface EvaluatedModel {
   readonly step?: number
   readonly task: Task
   readonly model: TextModel
-  /** The loss on a split of a task without answers, as text. Undefined for weights alone, or if no example fits a row. */
+  /** The loss on a split of a task without answers. Undefined for weights alone, or if no example fits a row. */
   lossOf(task: Task, split: SplitName): Promise<string | undefined>
 }
 
