@@ -16,24 +16,24 @@ const adam = ({ model, router }: RunConfig) => {
 const large = ['model.dModel=512', 'model.dFf=2048']
 
 describe('the memory that training takes', () => {
-  // Peak resident memory in MiB of six steps without a save, on a machine with 2 cores and 23 GiB.
+  // Peak resident memory in MiB of four steps with two saves, on a machine with 2 cores and 23 GiB.
   it.each([
-    ['train.rows=16', 473],
-    ['model.numExperts=32', 591],
-    ['train.rows=64', 829],
-    ['train.rows=8 train.inputLength=512 train.targetLength=512', 1327],
-    ['model.vocabSize=32128', 1386],
-    ['model.vocabSize=32128 train.rows=4', 730],
-    ['model.dModel=512 model.dFf=2048 train.rows=4', 1780],
-    ['model.dModel=512 model.dFf=2048 train.rows=16', 2094],
-    ['model.dModel=512 model.dFf=2048 train.rows=4 model.numExperts=32', 5427],
-    ['model.dModel=512 model.dFf=2048 train.rows=4 train.optimizer.kind=adafactor', 1537],
+    ['train.rows=8', 353],
+    ['train.rows=32', 445],
+    ['train.rows=64', 565],
+    ['train.rows=8 train.inputLength=512 train.targetLength=512', 871],
+    ['model.vocabSize=32128', 924],
+    ['train.rows=32 train.remat=true', 421],
+    ['train.rows=64 train.accumulate=4', 408],
+    ['train.rows=32 router.trainCapacityFactor=null', 453],
+    ['model.dModel=256 model.dFf=1024 train.rows=4 model.numExperts=16', 930],
+    ['model.dModel=512 model.dFf=2048 train.rows=4', 1847],
   ])('is estimated for g2p with %s: %i MiB were measured', (settings, measured) => {
     const config = g2p('train.asyncSave=false', ...settings.split(' '))
     const { params, optimizer } = adam(config)
     const state = { params, optimizer: settings.includes('adafactor') ? 0.01 * params : optimizer }
     const estimated = trainingBytes(config, state) / 2 ** 20
-    expect(Math.abs(estimated / measured - 1), `${estimated}`).toBeLessThan(0.06)
+    expect(Math.abs(estimated / measured - 1), `${estimated}`).toBeLessThan(0.12)
   })
 
   it('has a copy of the state for checkpoints that are saved in the background', () => {
@@ -50,7 +50,7 @@ describe('the memory that training takes', () => {
   it('is refused with numbers and a setting that fits', () => {
     const many = g2p('train.rows=1024')
     expect(() => requireMemory(many, adam(many), 2 * 2 ** 30)).toThrow(
-      /^training \(parameters and optimizer: [\d.]+ MiB\) takes about [\d.]+ GiB of memory, and 2\.00 GiB are free: one of these would fit: --set train\.accumulate=8 \(the same batch in 8 parts\); --set train\.rows=128\. To try it anyway, /,
+      /^training \(parameters and optimizer: [\d.]+ MiB\) takes about [\d.]+ GiB of memory, and 2\.00 GiB are free: one of these would fit: --set train\.accumulate=4 \(the same batch in 4 parts\); --set train\.remat=true \(about a third more time\); --set train\.rows=256\. To try it anyway, /,
     )
     const wide = g2p(...large, 'model.numExperts=1024')
     expect(() => requireMemory(wide, adam(wide), 2 ** 33)).toThrow('--set model.numExperts=32 would fit')
