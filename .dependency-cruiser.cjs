@@ -32,7 +32,7 @@ const nodeSessions = '^src/engine/compile/onnx/(node|load-runtime)\\.ts$'
 // The tables of contents: index.ts and one file for each subpath of the package.
 const contents = '^src/[^/]+\\.ts$'
 // It hands the package's modules to a user's configuration file, which imports them by the package's name.
-const packageModules = '^src/cli/package-modules\\.ts$'
+const packageModules = '^src/cli/shared/package-modules\\.ts$'
 const path = names => `^src/(${names.join('|')})/`
 
 module.exports = {

@@ -9,11 +9,11 @@ import { newWeights } from '../checkpoint/weights.js'
 import { recipes } from '../config/recipes.js'
 import { shippedModel, shippedModels } from '../open/shipped-models.js'
 import type * as shipped from '../open/shipped-models.js'
-import { answerTexts } from './answering.js'
-import { convertWeights } from './conversion.js'
-import { evaluateRun } from './evaluating.js'
-import { findFolder, findShipped } from './find-folder.js'
-import { describeModel, findModels } from './inspection.js'
+import { answerTexts } from './infer/answering.js'
+import { convertWeights } from './convert/conversion.js'
+import { evaluateRun } from './eval/evaluating.js'
+import { findFolder, findShipped } from './shared/find-folder.js'
+import { describeModel, findModels } from './inspect/inspection.js'
 
 const assets = vi.hoisted(() => ({ folder: '' }))
 vi.mock('../open/shipped-models.js', async load => {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { writeHfWeights } from '../checkpoint/names/hf-folder.js'
 import { newWeights } from '../checkpoint/weights.js'
-import { convertWeights } from '../cli/conversion.js'
+import { convertWeights } from '../cli/convert/conversion.js'
 import { baseModel, baseRouter } from '../model/presets.js'
 import { openBaseModel } from './base-model.js'
 

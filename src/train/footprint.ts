@@ -12,8 +12,8 @@ const BASE_BYTES = 275 * 2 ** 20
 
 /**
  * An estimate of the memory that training takes at most. Its terms are what the program holds; its factors were fitted
- * to the peak resident memory of ten runs (1.6 to 40 million parameters, 1,024 to 8,192 tokens a step): it is within 12%
- * of each. Saves in the background and averages take 15 to 20% less than it says.
+ * to the peak resident memory of ten runs (1.6 to 40 million parameters, 1,024 to 8,192 tokens a step): it is within
+ * 12% of each. Saves in the background and averages take 15 to 20% less than it says.
  */
 export function trainingBytes(config: RunConfig, { params, optimizer, frozen = 0, teacher = 0 }: StateBytes): number {
   // The state exists twice, as it was initialized or read and in the memory in which it is updated. The gradients exist

@@ -1,0 +1,159 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ConfigError, FileError } from '../../base/errors.js'
+import { dtypes } from '../../base/dtypes.js'
+import { formatBytes, formatCount } from '../../base/format.js'
+import { sizeOf } from '../../base/host-tensor.js'
+import { requireDiskSpace } from '../../checkpoint/disk-space.js'
+import { memoryProblem } from '../../checkpoint/free-memory.js'
+import { quantizedShapes } from '../../checkpoint/quantize.js'
+import { isFile } from '../../checkpoint/files.js'
+import { writePeftAdapters } from '../../checkpoint/names/peft.js'
+import { writeHfWeights } from '../../checkpoint/names/hf-folder.js'
+import { writeT5xWeights } from '../../checkpoint/names/t5x-weights.js'
+import { writeNativeWeights } from '../../checkpoint/native-weights.js'
+import { newWeights } from '../../checkpoint/weights.js'
+import { vocabularyFolders } from '../../open/model-codec.js'
+import { openWeights } from '../../open/open-weights.js'
+import type { OpenedWeights } from '../../open/open-weights.js'
+import { runAdapters } from '../../open/run-adapters.js'
+import type { CheckpointChoice } from '../../train/choose-checkpoint.js'
+import { readCodec } from '../../data/task.js'
+import { vocabularyFiles } from '../../text/files.js'
+import { hfTokenizerFiles } from '../../text/hf-tokenizer.js'
+import { countParameters } from '../../model/parameters.js'
+import { preset } from '../../model/presets.js'
+import { bitsOf } from '../shared/options.js'
+
+/** Writes new random weights of a preset, one parameter at a time. */
+export async function writeNewWeights(
+  name: string,
+  folder: string,
+  { seed, dtype }: { seed: number; dtype: 'float32' | 'bfloat16' },
+): Promise<void> {
+  const { model, router } = preset(name)
+  await writeWeights(folder, newWeights(name, { ...model, dtype: 'float32' }, router, seed), {
+    to: 'safetensors',
+    dtype,
+  })
+}
+
+export interface ConvertOptions {
+  to: 'safetensors' | 't5x' | 'native' | 'peft'
+  dtype?: 'float32' | 'bfloat16' | keyof typeof bitsOf
+  /** Which checkpoint of a run. Default: the best. */
+  checkpoint?: CheckpointChoice
+}
+
+/** Writes the weights of a folder, a checkpoint or a model of the hub in another format, one parameter at a time. */
+export async function convertWeights(source: string, folder: string, options: ConvertOptions): Promise<void> {
+  const weights = await openWeights(source, {
+    choice: options.checkpoint,
+    onNotice: message => console.error(message),
+  })
+  try {
+    if (options.to === 'peft') return await writeAdapters(folder, weights, options)
+    await writeWeights(folder, weights, options, await vocabularyIn(weights))
+  } finally {
+    await weights.close()
+  }
+}
+
+/** The format that weights are stored in, as one to write. */
+export const formatOf = ({ container }: Pick<OpenedWeights, 'container'>): ConvertOptions['to'] =>
+  container === 'huggingface' ? 'safetensors' : container === 't5x' ? 't5x' : 'native'
+
+/** Writes opened weights, and `files` (a vocabulary) beside them, one parameter at a time. */
+export async function writeWeights(
+  folder: string,
+  weights: OpenedWeights,
+  { to, dtype }: ConvertOptions,
+  files: Record<string, Uint8Array> = {},
+): Promise<void> {
+  const bits = dtype === 'int8' || dtype === 'int4' ? bitsOf[dtype] : null
+  if (bits && to !== 'native') throw new ConfigError(`the format ${to} cannot hold ${String(dtype)}: use --to native`)
+  if (weights.bits && (bits || (to === 'native' && dtype === undefined)))
+    throw new ConfigError(
+      `${weights.path}: its weights are quantized to ${weights.bits} bits already: --dtype float32 writes them dequantized`,
+    )
+  console.error(
+    `${weights.path} (${weights.container}): ${formatCount(countParameters(weights.specs))} parameters, ${weights.specs.length} tensors`,
+  )
+  await requireDiskSpace(folder, writtenBytes(weights, dtype), smallerType(weights, to, dtype))
+  requireMemory(weights)
+  const stored = dtype === 'float32' || dtype === 'bfloat16' ? dtype : undefined
+  const tokenizer = to === 'native' ? undefined : tokenizerOf(weights)
+  if (weights.texts && to !== 'native' && tokenizer === undefined)
+    console.error(
+      `the format ${to} cannot hold this run's vocabulary, so infer cannot use ${folder}: --to native keeps the vocabulary`,
+    )
+  const foreign = { dtype: stored, files: { ...files, ...tokenizer } }
+  if (to === 'safetensors') return writeHfWeights(folder, weights, foreign)
+  if (to === 't5x') return writeT5xWeights(folder, weights, foreign)
+  return writeNativeWeights(folder, weights, { dtype: stored, bits, files, texts: weights.texts })
+}
+
+/** The tokenizer's files for Hugging Face, if one of its tokenizers does what the run's codec does. */
+function tokenizerOf({ texts }: OpenedWeights): Record<string, Uint8Array> | undefined {
+  if (texts === undefined) return undefined
+  const { inputs, targets, prepare } = readCodec(texts.task)
+  const changesTexts = prepare('A') !== 'A'
+  return inputs === targets && !changesTexts ? hfTokenizerFiles(inputs) : undefined
+}
+
+/**
+ * Throws a FileError if the largest parameter, which exists as it is read and as it is written, does not fit into the
+ * free memory.
+ */
+function requireMemory({ path, specs }: OpenedWeights): void {
+  const largest = specs.reduce((a, b) => (sizeOf(b.shape) > sizeOf(a.shape) ? b : a))
+  const task = `${path}: converting ${largest.path} [${largest.shape}]`
+  const problem = memoryProblem(task, 8 * sizeOf(largest.shape), () => 'use a machine with more memory')
+  if (problem !== undefined) throw new FileError(problem)
+}
+
+/** The size of the written tensors in bytes. */
+function writtenBytes({ specs, bits: stored }: OpenedWeights, dtype: ConvertOptions['dtype']): number {
+  const bits = dtype === 'int8' || dtype === 'int4' ? bitsOf[dtype] : dtype === undefined ? stored : undefined
+  return specs.reduce((sum, spec) => {
+    const quantized = bits && quantizedShapes(spec, bits)
+    if (quantized) return sum + sizeOf(quantized.values) + 4 * sizeOf(quantized.scales)
+    const type = dtype === 'float32' || dtype === 'bfloat16' ? dtype : spec.dtype
+    return sum + sizeOf(spec.shape) * dtypes[type].bytes
+  }, 0)
+}
+
+/** The advice for a disk that is too small: the next smaller dtype, with its size. */
+function smallerType(weights: OpenedWeights, to: ConvertOptions['to'], dtype: ConvertOptions['dtype']): string {
+  const types = to === 'native' ? (['bfloat16', 'int8', 'int4'] as const) : (['bfloat16'] as const)
+  const smaller = types.find(type => writtenBytes(weights, type) < writtenBytes(weights, dtype))
+  return smaller
+    ? `use another disk; --dtype ${smaller} takes ${formatBytes(writtenBytes(weights, smaller))}`
+    : 'use another disk'
+}
+
+/** Writes the adapters of a run alone. Throws a ConfigError if the source has none. */
+async function writeAdapters(folder: string, weights: OpenedWeights, { dtype }: ConvertOptions): Promise<void> {
+  if (dtype !== undefined) throw new ConfigError('--to peft writes adapters as they are, in float32: omit --dtype')
+  const { adapters, rank, alpha, base } = await runAdapters(weights)
+  await writePeftAdapters(folder, adapters, {
+    rank,
+    alpha,
+    base,
+    family: weights.model.numExperts > 0 ? 'switch' : 't5',
+  })
+  console.error(`${weights.path}: ${adapters.length} adapters of rank ${rank}, for the weights in ${base}`)
+}
+
+/** The vocabulary files that lie beside weights, to be copied beside the converted ones. */
+export async function vocabularyIn(weights: OpenedWeights): Promise<Record<string, Uint8Array>> {
+  for (const folder of vocabularyFolders(weights)) {
+    const files: Record<string, Uint8Array> = {}
+    for (const name of vocabularyFiles) {
+      const path = join(folder, name)
+      if (await isFile(path)) files[name] = await readFile(path)
+    }
+    if (Object.keys(files).length > 0) return files
+  }
+  return {}
+}

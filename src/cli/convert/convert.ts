@@ -1,0 +1,43 @@
+import { Command, Option } from 'commander'
+import { invocation } from '../shared/invocation.js'
+import { checkpointOption } from '../shared/options.js'
+import type { ConvertOptions } from './conversion.js'
+
+export const convertCommand = (): Command =>
+  new Command('convert')
+    .description("write a model's weights in another format; missing and unexpected tensors are errors")
+    .argument(
+      '<source>',
+      'a Hugging Face folder (safetensors or torch .bin, whole or in shards), a T5X checkpoint, a run, a model that comes with Switchyard, such as g2p, or a hub model (owner/name)',
+    )
+    .argument('<folder>', 'the folder to write; it must not exist')
+    .addOption(
+      new Option(
+        '--to <format>',
+        'safetensors or hf: a Hugging Face folder, which from_pretrained opens; t5x: a T5X checkpoint; native: a Switchyard checkpoint; peft: the adapters of a run with train.lora, alone',
+      )
+        .choices(['safetensors', 'hf', 't5x', 'native', 'peft'])
+        .default('safetensors'),
+    )
+    .addOption(
+      new Option(
+        '--dtype <type>',
+        'the type of the written weights (default: as in the source); int8 and int4 quantize kernels and need --to native',
+      ).choices(['float32', 'bfloat16', 'int8', 'int4']),
+    )
+    .addOption(checkpointOption())
+    .option('--revision <name>', 'for a hub model: a branch, tag or commit (default: main)')
+    .action(
+      async (
+        source: string,
+        folder: string,
+        { revision, ...options }: Omit<ConvertOptions, 'to'> & { to: ConvertOptions['to'] | 'hf'; revision?: string },
+      ) => {
+        const { findFolder } = await import('../shared/find-folder.js')
+        const { convertWeights } = await import('./conversion.js')
+        const to = options.to === 'hf' ? 'safetensors' : options.to
+        await convertWeights(await findFolder(source, revision), folder, { ...options, to })
+        const look = to === 'peft' ? '' : `; to see what it holds: ${invocation()} inspect ${folder}`
+        console.log(`written to ${folder}${look}`)
+      },
+    )

@@ -1,0 +1,167 @@
+import { ConfigError } from '../../base/errors.js'
+import { formatCount, formatTable } from '../../base/format.js'
+import { leafTasks } from '../../data/mixture.js'
+import { saveCodec } from '../../data/task.js'
+import type { Task } from '../../data/task.js'
+import type { Metric } from '../../metrics/metric.js'
+import { countParameters, declareParameters } from '../../model/parameters.js'
+import type { ModelParams } from '../../model/types.js'
+import { readFrozen } from '../../open/frozen-model.js'
+import type { FrozenModel } from '../../open/frozen-model.js'
+import { trainingCodec } from '../../open/model-codec.js'
+import { openWeights } from '../../open/open-weights.js'
+import type { OpenedWeights } from '../../open/open-weights.js'
+import type { RunConfig } from '../../train/config.js'
+import { evaluate } from '../../train/evaluate.js'
+import type { CustomModelValues } from '../../train/loss.js'
+import { Validator } from '../../train/validation.js'
+import { findFolder } from '../shared/find-folder.js'
+import { watchPredictions } from '../shared/progress.js'
+import { findModelValues } from '../shared/user-config.js'
+
+/** A model of the report, with its figures on the student's task. */
+export interface Measured {
+  readonly role: 'teacher' | 'student' | 'baseline'
+  readonly path: string
+  readonly parameters: number
+  /** The first figure of the task's first metric, on held-out examples; undefined for a task without answers. */
+  readonly figure?: number
+  /** The mean cross entropy on the validation split; undefined if it has no example that fits a row. */
+  readonly loss?: number
+}
+
+/** What is measured besides the loss. */
+interface MeasuredFigure {
+  readonly name: string
+  readonly metric: Metric
+}
+
+/**
+ * Opens the baseline of a report. Throws a ConfigError if its vocabulary is not that of the task: its losses and
+ * answers could not be compared.
+ */
+export async function openBaseline(name: string, task: Pick<Task, 'codec'>): Promise<OpenedWeights> {
+  const weights = await openWeights(await findFolder(name), { onNotice: message => console.error(message) })
+  const codec = await trainingCodec(weights, message => console.error(message))
+  const textOf = (value: Task['codec']): string => JSON.stringify(saveCodec({ name: 'task', codec: value }))
+  if (textOf(codec) === textOf(task.codec)) return weights
+  await weights.close()
+  throw new ConfigError(
+    `--baseline ${name}: its vocabulary is not that of the teacher, so the two cannot be compared: give a run on the same task`,
+  )
+}
+
+export interface DistillationReport {
+  readonly config: RunConfig
+  readonly task: Task
+  readonly teacher: FrozenModel
+  readonly student: { readonly path: string; readonly params: ModelParams }
+  readonly values: CustomModelValues
+  /** A run of the same model without a teacher, as it was given. */
+  readonly baseline?: string
+}
+
+/** Measures teacher, student and baseline on the same examples, and compares them. */
+export async function distillationReport({
+  config,
+  task,
+  teacher,
+  student,
+  values,
+  baseline,
+}: DistillationReport): Promise<string> {
+  const leaf = leafTasks(task).find(t => t.metrics.length > 0 && t.split('test').length > 0)
+  const figure = leaf && { leaf, metric: leaf.metrics[0] }
+  const measure = async (
+    role: Measured['role'],
+    { path, params, ...changed }: { path: string; params: ModelParams } & Partial<Pick<RunConfig, 'model' | 'router'>>,
+    custom: CustomModelValues,
+  ): Promise<Measured & { name?: string }> => {
+    const own = { ...config, ...changed }
+    const validator = new Validator(own, task, custom)
+    const { loss } = validator.hasExamples ? await validator.targetFigures(params) : { loss: undefined }
+    const parameters = countParameters(declareParameters(own.model, own.router))
+    if (figure === undefined) return { role, path, parameters, loss }
+    const { scores } = await watchPredictions(leaf!.units.many, onProgress =>
+      evaluate(params, own, figure.leaf, {
+        ...custom,
+        split: 'test',
+        limit: config.train.evalExamples,
+        metrics: [figure.metric],
+        onProgress,
+      }),
+    )
+    const [[name, value]] = Object.entries(scores[0].figures)
+    return { role, path, parameters, loss, figure: value, name }
+  }
+  const frozen = ({ path, params, model, router, values: custom }: FrozenModel) =>
+    [{ path, params, model, router }, custom] as const
+  const measured = [
+    await measure('teacher', ...frozen(teacher)),
+    await measure('student', student, values),
+    ...(baseline === undefined ? [] : [await measure('baseline', ...frozen(await readBaseline(baseline, task)))]),
+  ]
+  const { name } = measured[0]
+  return formatReport(measured, name === undefined ? undefined : { name, metric: figure!.metric })
+}
+
+async function readBaseline(name: string, task: Task): Promise<FrozenModel> {
+  const weights = await openBaseline(name, task)
+  try {
+    return await readFrozen(weights, { findValues: findModelValues })
+  } finally {
+    await weights.close()
+  }
+}
+
+/** The figures of teacher, student and baseline as a table, and sentences on the compression and on what is kept. */
+export function formatReport(measured: readonly Measured[], figure?: MeasuredFigure): string {
+  const [teacher, student, baseline] = measured
+  const rows = measured.map(({ role, path, parameters, ...m }) => [
+    role,
+    formatCount(parameters),
+    ...(figure ? [figure.metric.format(m.figure!, figure.name)] : []),
+    m.loss?.toFixed(4) ?? '-',
+    path,
+  ])
+  const table = formatTable([
+    ['', 'parameters', ...(figure ? [figure.name] : []), 'validation loss', 'weights'],
+    ...rows,
+  ])
+  const share = student.parameters / teacher.parameters
+  const compression = `the student has ${(100 * share).toFixed(1)}% of the teacher's parameters (${(1 / share).toFixed(1)} times fewer)`
+  const advice =
+    '--baseline RUN, a run of the same dense model without a teacher, says which share of the gain the student keeps'
+  const kept =
+    baseline === undefined
+      ? advice
+      : [
+          ...(figure
+            ? [
+                keptGain(
+                  figure.name,
+                  measured.map(m => m.figure!),
+                  figure.metric.better,
+                ),
+              ]
+            : []),
+          ...(measured.every(m => m.loss !== undefined)
+            ? [
+                keptGain(
+                  'validation loss',
+                  measured.map(m => m.loss!),
+                  'lower',
+                ),
+              ]
+            : []),
+        ].join('\n')
+  return `${table}\n\n${compression}\n${kept}`
+}
+
+/** The share of the teacher's gain over the baseline that the student keeps, in one figure, as a sentence. */
+function keptGain(name: string, [teacher, student, baseline]: readonly number[], better: 'higher' | 'lower'): string {
+  const isBetter = better === 'higher' ? teacher > baseline : teacher < baseline
+  if (!isBetter) return `${name}: the teacher is no better than the baseline, so there is no gain to keep`
+  const share = (student - baseline) / (teacher - baseline)
+  return `${name}: the student keeps ${(100 * share).toFixed(1)}% of the teacher's gain over the baseline`
+}

@@ -1,0 +1,73 @@
+import { FileError } from '../../base/errors.js'
+import { loadCheckpoint, native } from '../../checkpoint/native.js'
+import type { UserValues } from '../../config/user-values.js'
+import type { SplitName } from '../../data/example.js'
+import { readCodec, savedName } from '../../data/task.js'
+import type { Task } from '../../data/task.js'
+import type { TextModel } from '../../infer/text-generator.js'
+import { openModel } from '../../open/open-model.js'
+import { openTextModel } from '../../open/text-model.js'
+import { isRun } from '../../train/checkpointing.js'
+import type { CheckpointChoice } from '../../train/choose-checkpoint.js'
+import { trainedTextModel } from '../../train/evaluate.js'
+import { lossOf } from '../train/held-out.js'
+import { findModelValues } from '../shared/user-config.js'
+
+/** A model that is evaluated on a task. */
+export interface EvaluatedModel {
+  readonly folder: string
+  /** The step of a run's checkpoint. */
+  readonly step?: number
+  readonly task: Task
+  readonly model: TextModel
+  /** The loss on a split of a task without answers. Undefined for weights alone, or if no example fits a row. */
+  lossOf(task: Task, split: SplitName): Promise<string | undefined>
+}
+
+export interface OpenForEvaluation {
+  readonly checkpoint?: CheckpointChoice
+  readonly values: UserValues
+}
+
+const onNotice = (message: string): void => console.error(message)
+
+/**
+ * Opens a run or one of its checkpoints, or weights of our own format that were written alone: those are evaluated as
+ * they are stored, quantized too, on the task whose name their vocabulary was saved with. `known` is the task, if it is
+ * loaded already.
+ */
+export async function openForEvaluation(path: string, given: OpenForEvaluation, known?: Task): Promise<EvaluatedModel> {
+  const saved = await weightsAlone(path)
+  if (saved !== undefined) return openAlone(path, saved.task, given)
+  const { values, checkpoint } = given
+  const { folder, params, config, codec, step } = await openModel(path, { choice: checkpoint, onNotice })
+  const task = known ?? (await values.loadTask(config.task, codec))
+  const custom = values.modelValuesOf(config)
+  return {
+    folder,
+    step,
+    task,
+    model: trainedTextModel(params, config, task.codec, custom),
+    lossOf: (leaf, split) => lossOf(params, config, leaf, split, custom),
+  }
+}
+
+/** What a checkpoint of weights alone has saved; undefined for a run and its checkpoints. */
+async function weightsAlone(path: string): Promise<{ task: unknown } | undefined> {
+  if (!(await native.detect(path))) return undefined
+  const checkpoint = await loadCheckpoint(path)
+  await checkpoint.close()
+  return isRun(checkpoint) ? undefined : { task: checkpoint.task }
+}
+
+async function openAlone(path: string, saved: unknown, { values }: OpenForEvaluation): Promise<EvaluatedModel> {
+  const name = savedName(saved)
+  if (name === undefined || !values.taskNames.includes(name))
+    throw new FileError(
+      `${path}: this checkpoint holds a model's weights without the run's task and settings; give --data with examples to evaluate it on`,
+    )
+  onNotice(`${path}: these weights have no settings of a run: they are evaluated on the task that they name, ${name}`)
+  const task = await values.taskNamed(name, readCodec(saved))
+  const model = await openTextModel(path, { findValues: findModelValues, onNotice })
+  return { folder: path, task, model, lossOf: () => Promise.resolve(undefined) }
+}

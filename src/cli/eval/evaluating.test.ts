@@ -1,0 +1,279 @@
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { RunLock } from '../../checkpoint/run-lock.js'
+import { overrideConfig } from '../../config/overrides.js'
+import { fittedConfig } from '../../config/fitted-config.js'
+import { UserValues } from '../../config/user-values.js'
+import { pairsTask } from '../../data/tasks/pairs.js'
+import { pairsSettingsOf } from '../../data/pairs/settings.js'
+import { textMetrics } from '../../metrics/text-metrics.js'
+import { Trainer } from '../../train/trainer.js'
+import { answerData } from '../infer/answering-data.js'
+import { evalCommand } from './eval.js'
+import { evaluateRun } from './evaluating.js'
+import { evaluateOnData } from './evaluating-data.js'
+
+let folder: string
+let run: string
+
+/** What a command prints on the standard output. */
+async function printed(command: () => Promise<void>): Promise<string> {
+  const lines: string[] = []
+  const log = vi.spyOn(console, 'log').mockImplementation((line: string) => void lines.push(line))
+  try {
+    await command()
+  } finally {
+    log.mockRestore()
+  }
+  return lines.join('\n')
+}
+
+const linesOf = async (path: string): Promise<Record<string, unknown>[]> =>
+  (await readFile(path, 'utf8'))
+    .trimEnd()
+    .split('\n')
+    .map(line => JSON.parse(line) as Record<string, unknown>)
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'switchyard-eval-'))
+  run = join(folder, 'run')
+  const file = join(folder, 'pairs.tsv')
+  await writeFile(file, Array.from({ length: 200 }, (_, i) => `${i.toString(2)}\t${i % 2 ? 'odd' : 'even'}\n`).join(''))
+  const task = await pairsTask(file)
+  const small = ['model.dModel=8', 'model.dFf=8', 'model.numHeads=1', 'model.headDim=8', 'model.numExperts=2']
+  const steps = [
+    'train.steps=4',
+    'train.checkpointEvery=2',
+    'train.keep=2',
+    'train.rows=2',
+    'train.schedule.warmupSteps=0',
+  ]
+  const trainer = await Trainer.begin(overrideConfig(fittedConfig(task), [...small, ...steps]), { task })
+  await trainer.run(run)
+}, 120_000)
+
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+describe('evaluateRun', () => {
+  it('prints answers and figures, and writes figures and predictions as JSON Lines', async () => {
+    const json = join(folder, 'out.jsonl')
+    const output = await printed(() => evaluateRun(run, { split: 'test', metric: ['accuracy,squad', 'bleu'], json }))
+    expect(output).toMatch(/^ {4}input +predicted +truth\n/)
+    expect(output).toMatch(/\n\naccuracy [\d.]+, em [\d.]+, f1 [\d.]+, bleu [\d.]+, on \d+ held-out pairs$/)
+    const [summary, ...records] = await linesOf(json)
+    expect(summary).toEqual({
+      model: join(run, 'step-4'),
+      step: 4,
+      task: 'pairs',
+      split: 'test',
+      examples: records.length,
+      total: records.length,
+      metrics: {
+        accuracy: { accuracy: expect.any(Number) },
+        squad: { em: expect.any(Number), f1: expect.any(Number) },
+        bleu: { bleu: expect.any(Number) },
+      },
+    })
+    for (const record of records)
+      expect(record).toEqual({
+        input: expect.stringMatching(/^[01]+$/),
+        target: expect.stringMatching(/^(odd|even)$/),
+        prediction: expect.any(String),
+        right: record.prediction === record.target,
+      })
+    const share = records.filter(({ right }) => right).length / records.length
+    expect((summary.metrics as { accuracy: { accuracy: number } }).accuracy.accuracy).toBeCloseTo(100 * share, 10)
+  }, 60_000)
+
+  it('prints every wrong answer with --errors', async () => {
+    const json = join(folder, 'errors.jsonl')
+    const output = await printed(() => evaluateRun(run, { split: 'test', errors: true, json }))
+    const wrong = (await linesOf(json)).slice(1).filter(({ right }) => right === false)
+    expect(wrong.length).toBeGreaterThan(0)
+    for (const { input, prediction, target } of wrong)
+      expect(output).toContain(`input      ${input}\npredicted  ${prediction}\ntruth      ${target}`)
+    expect(output.match(/^input /gm)).toHaveLength(wrong.length)
+  }, 60_000)
+
+  it.each([{ all: true }, { watch: true }] as const)(
+    'evaluates each checkpoint of a run: %o',
+    async options => {
+      const output = await printed(() =>
+        evaluateRun(run, { split: 'validation', metric: ['wrongAnswers'], ...options }),
+      )
+      expect(output).toMatch(
+        /^step 2 {2}wrongAnswers [\d.]+%, on \d+ held-out pairs?\nstep 4 {2}.*\nbest: step [24] with wrongAnswers [\d.]+%$/,
+      )
+    },
+    60_000,
+  )
+
+  it('waits for new checkpoints of a run while it is trained', async () => {
+    const trained = join(folder, 'trained')
+    await cp(join(run, 'step-2'), join(trained, 'step-2'), { recursive: true })
+    const lock = await RunLock.acquire(trained)
+    const output = await printed(async () => {
+      const watching = evaluateRun(trained, { split: 'test', metric: ['accuracy'], watch: true })
+      await sleep(1000)
+      await cp(join(run, 'step-4'), join(trained, 'step-4'), { recursive: true })
+      await lock.release()
+      await watching
+    })
+    expect(output).toMatch(/^step 2 {2}accuracy .*\nstep 4 {2}accuracy .*\nbest: step [24] with accuracy/)
+  }, 60_000)
+
+  it('evaluates the tasks of a mixture one by one, and a task without answers by its loss', async () => {
+    const loadTask = vi.spyOn(UserValues.prototype, 'loadTask').mockImplementation(async (_, codec) => {
+      const task = await pairsTask(join(folder, 'pairs.tsv'), codec)
+      const silent = { ...task, name: 'silent', split: () => [], tokens: task.tokens.bind(task) }
+      const members = [task, silent].map(member => ({ task: member, rate: 1 }))
+      return { ...task, name: 'both', members }
+    })
+    try {
+      const output = await printed(() => evaluateRun(run, { split: 'test', metric: ['accuracy'] }))
+      expect(output).toMatch(
+        /\n\npairs: accuracy [\d.]+, on \d+ held-out pairs\n\nsilent: loss [\d.]+, [\d.]+% of the targets predicted right$/,
+      )
+    } finally {
+      loadTask.mockRestore()
+    }
+  }, 60_000)
+
+  it('refuses an unknown metric, and options that exclude each other', async () => {
+    await expect(evaluateRun(run, { split: 'test', metric: ['blue'] })).rejects.toThrow('did you mean bleu?')
+    await expect(evaluateRun(run, { split: 'test', all: true, errors: true })).rejects.toThrow('--errors')
+  })
+})
+
+describe('evaluateOnData', () => {
+  it('scores any model on the pairs of a file', async () => {
+    const data = join(folder, 'labels.csv')
+    const json = join(folder, 'labels.jsonl')
+    await writeFile(data, 'text,label\n101,1\n110,0\n111,1\n110,1\n')
+    const options = { labels: '0=even,1=odd', metric: ['accuracy', 'bleu'], json }
+    const output = await printed(() => evaluateOnData(run, data, options))
+    expect(output).toMatch(/\n\naccuracy [\d.]+, bleu [\d.]+, on 3 examples$/)
+    const [summary, ...records] = await linesOf(json)
+    expect(summary).toMatchObject({ model: run, data, examples: 3, total: 3 })
+    expect(records.map(({ input, target, alternatives }) => [input, target, alternatives])).toEqual([
+      ['101', 'odd', undefined],
+      ['110', 'even', ['odd']],
+      ['111', 'odd', undefined],
+    ])
+    await expect(evaluateOnData(run, data, { all: true })).rejects.toThrow('--all')
+    const content = await readFile(data, 'utf8')
+    await expect(evaluateOnData(run, data, { json: data })).rejects.toThrow('would be overwritten')
+    expect(await readFile(data, 'utf8')).toBe(content)
+  }, 60_000)
+})
+
+describe('evaluateOnData with a run of a file', () => {
+  it('uses its columns, labels and split column, and says so', async () => {
+    const own = join(folder, 'own.csv')
+    const row = (i: number): string => `${i.toString(2)},${i % 2},note,${i % 3 === 0 ? 'test' : 'train'}\n`
+    await writeFile(own, `text,parity,other,part\n${Array.from({ length: 60 }, (_, i) => row(i)).join('')}`)
+    const given = { path: own, input: 'text', target: 'parity', split: 'part', labels: '0=even,1=odd' }
+    const task = await pairsTask(pairsSettingsOf(given))
+    const small = ['model.dModel=8', 'model.dFf=8', 'model.numHeads=1', 'model.headDim=8', 'model.numExperts=2']
+    const short = ['train.steps=1', 'train.rows=2', 'train.schedule.warmupSteps=0']
+    const trained = join(folder, 'labelled')
+    await (await Trainer.begin(overrideConfig(fittedConfig(task), [...small, ...short]), { task })).run(trained)
+
+    const data = join(folder, 'new.csv')
+    await writeFile(data, 'other,text,parity,part\nn,101,1,test\nn,110,0,test\nn,1111,odd,train\n')
+    const errors: string[] = []
+    const log = vi.spyOn(console, 'error').mockImplementation((line: string) => void errors.push(line))
+    try {
+      const json = join(folder, 'new.jsonl')
+      expect(await printed(() => evaluateOnData(trained, data, { json }))).toMatch(/, on 2 examples$/)
+      expect(errors).toContain(`as in the training of ${trained}: --input text --target parity --labels "0=even,1=odd"`)
+      expect(errors).toContain('only rows whose "part" is test are scored (--split all: all rows)')
+      const records = (await linesOf(json)).slice(1)
+      expect(records.map(({ input, target }) => [input, target])).toEqual([
+        ['101', 'odd'],
+        ['110', 'even'],
+      ])
+      expect(await printed(() => evaluateOnData(trained, data, { split: 'all' }))).toMatch(/, on 3 examples$/)
+      expect(await printed(() => evaluateOnData(trained, data, { split: 'train' }))).toMatch(/, on 1 examples?$/)
+      await expect(evaluateOnData(trained, data, { split: 'validation' })).rejects.toThrow(
+        `${data}: no row's "part" is validation; --split all scores all rows`,
+      )
+      // What is given replaces what the run had; columns that a file lacks are recognized.
+      await writeFile(data, 'sentence,label\n101,1\n')
+      errors.length = 0
+      expect(await printed(() => evaluateOnData(trained, data, { labels: '1=one' }))).toMatch(/wrong: one\n/)
+      expect(errors.join('\n')).not.toContain('as in the training')
+      await expect(evaluateOnData(trained, data, { split: 'test' })).rejects.toThrow('leave --split out')
+    } finally {
+      log.mockRestore()
+    }
+  }, 60_000)
+})
+
+describe('answerData', () => {
+  it('answers the inputs of a file in their order, and continues a file that was begun', async () => {
+    const data = join(folder, 'inputs.csv')
+    const out = join(folder, 'answers.jsonl')
+    await writeFile(data, 'id,text\n1,101\n2," 11\u2028 0"\n3,111\n4,0\n')
+    const answer = (path = data): Promise<void> => answerData(run, { path, out }, {}, { json: false })
+    await answer()
+    const whole = await readFile(out, 'utf8')
+    const lines = whole.trimEnd().split('\n')
+    expect(lines.map(line => (JSON.parse(line) as { input: string }).input)).toEqual(['101', '11\u2028 0', '111', '0'])
+    // The third line was not written to its end; the second one is not computed again.
+    const kept = lines[1].replace('"answers":', '"kept":')
+    await writeFile(out, `${lines[0]}\n${kept}\n${lines[2].slice(0, 12)}`)
+    await answer()
+    expect(await readFile(out, 'utf8')).toBe(whole.replace(lines[1], kept))
+    // Nothing is left to do.
+    await answer()
+    expect(await readFile(out, 'utf8')).toBe(whole.replace(lines[1], kept))
+
+    // Another checkpoint, or other options: their answers do not belong together.
+    const advice = `Give --out another file, or delete ${out} to answer all again`
+    const holds = `${out} holds answers that were made with other settings`
+    const given = { path: data, out }
+    await expect(answerData(run, given, { temperature: 0.5 }, { json: false })).rejects.toThrow(
+      `${holds}: temperature (not given, now 0.5). ${advice}`,
+    )
+    await expect(answerData(run, given, {}, { json: false, checkpoint: 2, bits: 8 })).rejects.toThrow(
+      `${holds}: the weights (${join(run, 'step-4')}, now ${join(run, 'step-2')}), bits (not given, now 8). ${advice}`,
+    )
+    await rm(`${out}.origin.json`)
+    await expect(answer()).rejects.toThrow(`no ${out}.origin.json that says which model and options made them`)
+    expect(await readFile(out, 'utf8')).toBe(whole.replace(lines[1], kept))
+    await rm(out)
+    await answer()
+
+    const other = join(folder, 'other.txt')
+    await writeFile(other, '101\n0\n')
+    await expect(answer(other)).rejects.toThrow(`${out}, line 2: this is no answer to input 2 of the data`)
+  }, 60_000)
+
+  it('asks for the column if its name does not tell', async () => {
+    const data = join(folder, 'columns.csv')
+    await writeFile(data, 'id,first,second\n1,101,0\n')
+    await expect(answerData(run, { path: data, header: true }, {}, { json: true })).rejects.toThrow('--input id')
+    const output = await printed(() =>
+      answerData(run, { path: data, header: true, input: 'second' }, {}, { json: true }),
+    )
+    expect(JSON.parse(output)).toMatchObject({ input: '0' })
+  }, 60_000)
+})
+
+describe('eval', () => {
+  it('lists the metrics of texts in its help', () => {
+    let help = ''
+    evalCommand()
+      .configureOutput({ writeOut: text => void (help += text) })
+      .outputHelp()
+    const listed = help
+      .slice(help.indexOf('Metrics of texts: '))
+      .split(': ')[1]
+      .split(/[\s,]+/)
+    expect(listed.filter(Boolean)).toEqual(textMetrics.map(({ name }) => name))
+  })
+})

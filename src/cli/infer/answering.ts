@@ -1,0 +1,178 @@
+import { createInterface } from 'node:readline/promises'
+import { Readable } from 'node:stream'
+import { ConfigError } from '../../base/errors.js'
+import type { Bits } from '../../checkpoint/quantize.js'
+import { openTextModel } from '../../open/text-model.js'
+import type { OpenedTextModel } from '../../open/text-model.js'
+import { fillBlanks } from '../../infer/blanks.js'
+import { TextGenerator } from '../../infer/text-generator.js'
+import type { TextModel } from '../../infer/text-generator.js'
+import { searchOf } from '../../infer/text-options.js'
+import type { TextOptions } from '../../infer/text-options.js'
+import { unknownIn } from '../../data/tokenizers/coverage.js'
+import type { CheckpointChoice } from '../../train/choose-checkpoint.js'
+import { escapeControls, linesOf, unknownSymbols } from './texts.js'
+import { findModelValues } from '../shared/user-config.js'
+
+/** The options of the output. */
+export interface Output {
+  json: boolean
+  /** An answer to score, instead of generating one. */
+  target?: string
+}
+
+/** How the model is opened. */
+export interface Opening {
+  bits?: Bits
+  checkpoint?: CheckpointChoice
+}
+
+/** Answers the texts. Without texts it answers the lines of the standard input or, in a terminal, prompts for texts. */
+export async function answerTexts(
+  path: string,
+  texts: readonly string[],
+  options: TextOptions,
+  output: Output & Opening,
+): Promise<void> {
+  const model = await openForAnswers(path, options, output)
+  const generator = new TextGenerator(model)
+  if (texts.length === 0 && process.stdin.isTTY && output.target === undefined) return prompt(generator, options)
+  const lines = texts.length > 0 ? Readable.from(texts) : linesOf(process.stdin)
+  let count = 0
+  for await (const line of answersOf(model, generator, lines[Symbol.asyncIterator](), options, output)) {
+    console.log(line)
+    count++
+  }
+  if (count === 0)
+    console.error(`nothing came on the standard input; give texts as arguments: switchyard infer ${path} "your text"`)
+}
+
+/** Opens a model. Options that contradict each other are refused before any text is read. */
+export async function openForAnswers(
+  path: string,
+  options: TextOptions,
+  { bits, checkpoint, target }: Output & Opening,
+): Promise<OpenedTextModel> {
+  const model = await openTextModel(path, {
+    maxNewTokens: options.maxNewTokens,
+    bits,
+    checkpoint,
+    findValues: findModelValues,
+    onNotice: message => console.error(message),
+  })
+  searchOf(options, model.codec.targets, model.options.maxNewTokens)
+  if (target !== undefined) warnOfUnknown(target, unknownIn(model.codec.targets, target))
+  return model
+}
+
+/** The maximum number of input lines that are answered concurrently. */
+const AT_ONCE = 64
+
+/**
+ * The output of each input line, in order and as soon as it is ready. Meanwhile, further lines are read and answered.
+ */
+export async function* answersOf(
+  model: TextModel,
+  generator: TextGenerator,
+  lines: AsyncIterator<string>,
+  options: TextOptions,
+  output: Output,
+): AsyncGenerator<string> {
+  const waiting: Promise<string>[] = []
+  let reading: Promise<IteratorResult<string>> | null = lines.next()
+  while (reading || waiting.length > 0) {
+    const isRead: boolean =
+      reading !== null &&
+      waiting.length < AT_ONCE &&
+      (await Promise.race([reading.then(() => true), ...waiting.slice(0, 1).map(w => w.then(() => false))]))
+    if (!isRead) {
+      yield await waiting.shift()!
+      continue
+    }
+    const line: IteratorResult<string> = await reading!
+    reading = line.done ? null : lines.next()
+    if (line.done) continue
+    const answer = answerLine(model, generator, line.value, options, output)
+    answer.catch(() => undefined)
+    waiting.push(answer)
+  }
+}
+
+async function answerLine(
+  model: TextModel,
+  generator: TextGenerator,
+  line: string,
+  options: TextOptions,
+  { json, target }: Output,
+): Promise<string> {
+  if (line.trim() === '') return json ? JSON.stringify({ input: line, answers: [] }) : ''
+  warnOfUnknown(line, unknownSymbols(model.codec, line))
+  if (target !== undefined) {
+    const score = await generator.score(line, target)
+    return json
+      ? JSON.stringify({ input: line, target, ...score })
+      : `${escapeControls(line)}\t${escapeControls(target)}\t${score.score.toFixed(4)}`
+  }
+  const answers = await generator.answer(line, options)
+  const filled = answers.map(({ tokens }) => fillBlanks(line, tokens, model.codec.targets))
+  if (!json)
+    return answers.map(({ text }, i) => `${escapeControls(line)}\t${escapeControls(filled[i] ?? text)}`).join('\n')
+  return JSON.stringify({
+    input: line,
+    answers: answers.map(({ text, tokens, score }, i) => ({
+      text,
+      tokens,
+      ...(Number.isNaN(score) ? {} : { score }),
+      ...(filled[i] === null ? {} : { filled: filled[i] }),
+    })),
+  })
+}
+
+function warnOfUnknown(text: string, unknown: readonly string[]): void {
+  if (unknown.length > 0)
+    console.error(
+      `warning: ${escapeControls(text)}: the model has never seen ${unknown.map(s => `"${escapeControls(s)}"`).join(', ')}`,
+    )
+}
+
+/**
+ * Answers texts that the user types, printing tokens as they are generated. Ctrl-C stops the answer; at the prompt it
+ * quits.
+ */
+async function prompt(generator: TextGenerator, options: TextOptions): Promise<void> {
+  if ((options.numReturned ?? 1) > 1)
+    throw new ConfigError('the prompt gives one answer for each text: leave --num-returned out')
+  const terminal = createInterface({ input: process.stdin, output: process.stdout, prompt: '> ' })
+  let current: AbortController | null = null
+  let isOpen = true
+  terminal.on('SIGINT', () => {
+    if (current) current.abort()
+    else terminal.close()
+  })
+  terminal.on('close', () => {
+    isOpen = false
+  })
+  console.log('type a text and Enter; Ctrl-C ends an answer, Ctrl-D the prompt')
+  try {
+    terminal.prompt()
+    for await (const line of terminal) {
+      if (line.trim() !== '') {
+        current = new AbortController()
+        await show(generator.stream(line, { ...options, signal: current.signal }), current.signal)
+        current = null
+      }
+      if (isOpen) terminal.prompt()
+    }
+  } finally {
+    terminal.close()
+  }
+}
+
+async function show(pieces: AsyncIterable<string>, signal: AbortSignal): Promise<void> {
+  try {
+    for await (const piece of pieces) process.stdout.write(escapeControls(piece))
+  } catch (error) {
+    if (!signal.aborted) throw error
+  }
+  process.stdout.write('\n')
+}

@@ -1,0 +1,162 @@
+import { dtypes } from '../../base/dtypes.js'
+import type { DType } from '../../base/dtypes.js'
+import { ConfigError } from '../../base/errors.js'
+import { didYouMean } from '../../base/suggest.js'
+import { formatBytes, formatCount, formatTable } from '../../base/format.js'
+import { sizeOf } from '../../base/host-tensor.js'
+import { exists } from '../../checkpoint/atomic.js'
+import { quantizedShapes } from '../../checkpoint/quantize.js'
+import { shippedModels } from '../../open/shipped-models.js'
+import { openWeights } from '../../open/open-weights.js'
+import type { OpenedWeights } from '../../open/open-weights.js'
+import { didYouMeanPath } from '../../data/sources/similar-path.js'
+import { recipes } from '../../config/recipes.js'
+import { stackLayers } from '../../model/config.js'
+import type { ModelConfig, RouterConfig } from '../../model/config.js'
+import { activeSize, countActiveParameters, countParameters, declareParameters } from '../../model/parameters.js'
+import type { ParameterRole, ParameterSpec } from '../../model/parameters.js'
+import { presets } from '../../model/presets.js'
+import { findShipped } from '../shared/find-folder.js'
+import { loadUserValues } from '../shared/user-config.js'
+
+export interface Inspected {
+  readonly name: string
+  readonly model: ModelConfig
+  readonly router: RouterConfig
+  /** How the folder stores the weights: container format and dtypes. */
+  readonly stored?: string
+}
+
+/**
+ * The model of a preset, a recipe or a task (also of `switchyard.config.ts`), a run's folder, a Hugging Face folder or
+ * a T5X checkpoint.
+ */
+export async function findModel(name: string): Promise<Inspected> {
+  const known = presets.get(name) ?? (Object.hasOwn(recipes, name) ? recipes[name] : undefined)
+  if (known !== undefined) return { name, model: known.model, router: known.router }
+  if (!(await exists(name))) {
+    const values = await loadUserValues()
+    if (values.runNames.includes(name)) {
+      const { model, router } = (await values.runNamed(name)).config
+      return { name, model, router }
+    }
+    const names = [...new Set([...presets.keys(), ...values.runNames, ...(await shippedModels())])]
+    // On the hub, a model has the name of its preset after its owner's: google/switch-base-8.
+    const advice = didYouMean(name.slice(name.indexOf('/') + 1), names)
+    throw new ConfigError(
+      `there is no preset, recipe, task or folder ${name}; ${name.includes('/') ? await didYouMeanPath(name, advice) : advice}`,
+    )
+  }
+  return inspectWeights(name)
+}
+
+async function inspectWeights(folder: string): Promise<Inspected> {
+  const weights = await openWeights(folder)
+  await weights.close()
+  const { path, model, router } = weights
+  return { name: path, model, router, stored: storedAs(weights) }
+}
+
+/**
+ * As `findModel`; for the name of a model that comes with the package, first that model, then what else has the name.
+ */
+export async function findModels(name: string): Promise<Inspected[]> {
+  const shipped = await findShipped(name)
+  if (shipped === undefined) return [await findModel(name)]
+  const own = { ...(await inspectWeights(shipped)), name: `${name}, the model that comes with Switchyard` }
+  if (!presets.has(name) && !(await loadUserValues()).runNames.includes(name)) return [own]
+  return [own, { ...(await findModel(name)), name: `${name}, as train makes it` }]
+}
+
+/**
+ * `huggingface, bfloat16 (247,577,856 parameters), float32 (12,288 parameters)`, the dtype of most parameters first.
+ */
+function storedAs({ container, specs, bits }: OpenedWeights): string {
+  const counts = new Map<string, { tensors: number; elements: number }>()
+  for (const spec of specs) {
+    const type = bits && quantizedShapes(spec, bits) ? `int${bits}` : spec.dtype
+    const count = counts.get(type) ?? { tensors: 0, elements: 0 }
+    counts.set(type, { tensors: count.tensors + 1, elements: count.elements + sizeOf(spec.shape) })
+  }
+  const types = [...counts].sort(([, a], [, b]) => b.elements - a.elements)
+  return [container, ...types.map(([type, { tensors }]) => `${type} (${formatCount(tensors)} parameters)`)].join(', ')
+}
+
+/** A description of a model as text: sizes, FLOPs and the tree of parameters. No weights are read. */
+export function describeModel({ name, model, router, stored: storage }: Inspected): string {
+  const specs = declareParameters(model, router)
+  const total = countParameters(specs)
+  const flops = forwardFlops(specs)
+  const stored: DType[] = ['float32', 'bfloat16', 'int8']
+  const sparse = (['encoder', 'decoder'] as const)
+    .map(stack => stackLayers(model, stack))
+    .map(layers => `${layers.filter(l => l.sparse).length} of ${layers.length}`)
+  const facts = [
+    ...(storage === undefined ? [] : [['stored as', storage]]),
+    ...(model.numExperts > 0
+      ? [['experts', `${formatCount(model.numExperts)} in ${sparse[0]} encoder and ${sparse[1]} decoder layers`]]
+      : []),
+    ['parameters', formatCount(total)],
+    ['active per token', formatCount(countActiveParameters(specs))],
+    ...stored.map(dtype => [
+      `bytes in ${dtype}`,
+      `${formatCount(total * dtypes[dtype].bytes)} (${formatBytes(total * dtypes[dtype].bytes)})`,
+    ]),
+    ['FLOPs per input token', `${formatCount(flops.input)} forward, ${formatCount(3 * flops.input)} in training`],
+    ['FLOPs per target token', `${formatCount(flops.target)} forward, ${formatCount(3 * flops.target)} in training`],
+    ['and for each token attended to', `${formatCount(4 * model.numHeads * model.headDim)} in every attention`],
+  ]
+  return `${name}\n\n${facts.map(([what, value]) => `  ${what.padEnd(34)}${value}`).join('\n')}\n\n${formatTree(specs)}`
+}
+
+/**
+ * FLOPs (multiplications and additions) of one token's forward pass through the weight matrices: two for each weight.
+ * The keys and values of cross attention are computed for input tokens. Norms, biases and lookups are not counted.
+ */
+export function forwardFlops(specs: readonly ParameterSpec[]): { input: number; target: number } {
+  const tied = !specs.some(({ role }) => role === 'outputProjection')
+  const flops = { input: 0, target: 0 }
+  for (const spec of specs) {
+    const { role, place } = spec
+    if (!matrixRoles.includes(role) || (role === 'embedding' && !tied)) continue
+    const ofEncoderOutput =
+      place.sublayer === 'crossAttention' && (place.projection === 'key' || place.projection === 'value')
+    flops[place.stack === 'encoder' || ofEncoderOutput ? 'input' : 'target'] += 2 * activeSize(spec)
+  }
+  return flops
+}
+
+/**
+ * Roles of the parameters that are factors of matrix products. The embedding is one where it also computes the logits.
+ */
+const matrixRoles: readonly ParameterRole[] = ['embedding', 'outputProjection', 'kernel', 'expertKernel', 'router']
+
+/**
+ * The parameters by part and layer. Layers of a stack with equal parameters are listed once: `encoder/layers_1,3,5`.
+ */
+function formatTree(specs: readonly ParameterSpec[]): string {
+  const parts = new Map<string, ParameterSpec[]>()
+  for (const spec of specs) {
+    const { stack, layer } = spec.place
+    const part = layer === null ? spec.path.slice(0, spec.path.indexOf('/')) : `${stack}/layers_${layer}`
+    parts.set(part, [...(parts.get(part) ?? []), spec])
+  }
+  const alike = new Map<string, string[]>()
+  for (const [part, members] of parts) {
+    const key = part.split('_')[0] + members.map(({ path, shape }) => ` ${path.slice(part.length)}[${shape}]`).join('')
+    alike.set(key, [...(alike.get(key) ?? []), part])
+  }
+  return formatTable(
+    [...alike.values()].flatMap(([first, ...others]) => {
+      const heading = [first, ...others.map(part => part.slice(part.lastIndexOf('_') + 1))].join(',')
+      const rows = parts
+        .get(first)!
+        .map(({ path, shape }) => [
+          `    ${path.slice(first.length + 1)}`,
+          `[${shape.join(', ')}]`,
+          formatCount(sizeOf(shape)),
+        ])
+      return [[`  ${heading}`, '', ''], ...rows]
+    }),
+  )
+}

@@ -1,0 +1,39 @@
+import { Command, InvalidArgumentError } from 'commander'
+import { collectSettings } from '../shared/options.js'
+import type { VerifyOptions } from './verification.js'
+
+export const verifyCommand = (): Command =>
+  new Command('verify')
+    .description('compare a model with recorded values: run it on recorded inputs, and compare every recorded tensor')
+    .argument(
+      '[folder]',
+      'a Hugging Face folder (config.json, model.safetensors) with cases.safetensors, and optionally generation.json',
+    )
+    .option(
+      '--weights <path>',
+      'take the weights from this path instead, in any format, also quantized; gradients are then not compared',
+    )
+    .option('--params <file>', 'instead of a folder: a safetensors file of parameters under their T5X names')
+    .option('--cases <file>', 'with --params: a safetensors file of a batch and the tensors that T5X computed from it')
+    .option('--config <file>', 'JSON with settings under model and router; sizes are read from the parameters')
+    .option(
+      '--set <path=value>',
+      'change a setting, such as router.maxGroupSize=8; may be given again',
+      collectSettings,
+      [],
+    )
+    .option(
+      '--tolerance <share>',
+      "the largest difference, relative to the tensor's largest value (default: 1e-4)",
+      share,
+    )
+    .action(async (folder: string | undefined, options: VerifyOptions) => {
+      const { verify } = await import('./verification.js')
+      await verify(folder, options)
+    })
+
+function share(text: string): number {
+  const value = Number(text)
+  if (!(value >= 0)) throw new InvalidArgumentError('expected a number of 0 or more')
+  return value
+}

@@ -1,0 +1,116 @@
+import { dirname } from 'node:path'
+import { Presets, SingleBar } from 'cli-progress'
+import { FileError } from '../../base/errors.js'
+import { didYouMean } from '../../base/suggest.js'
+import { formatBytes } from '../../base/format.js'
+import { exists } from '../../checkpoint/atomic.js'
+import type { FetchProgress } from '../../checkpoint/hub/fetch-files.js'
+import { isHubName } from '../../checkpoint/hub/name.js'
+import { didYouMeanPath } from '../../data/sources/similar-path.js'
+import { shippedModel, shippedModels } from '../../open/shipped-models.js'
+import { Exit } from './exit.js'
+import { onInterrupt } from '../train/interrupt.js'
+
+/**
+ * The folder of a model: the path itself if it exists; otherwise the model of this name that comes with the package;
+ * otherwise the cached copy of a model of the Hugging Face hub, which is downloaded if it is not in the cache.
+ */
+export async function findFolder(name: string, revision?: string): Promise<string> {
+  const shipped = await findShipped(name)
+  if (shipped !== undefined) {
+    if (revision !== undefined)
+      throw new FileError(`${name}: this model comes with Switchyard; --revision is for models of the Hugging Face hub`)
+    return shipped
+  }
+  if (await exists(name)) {
+    if (revision !== undefined)
+      throw new FileError(`${name}: this is a folder; --revision is for models of the Hugging Face hub`)
+    return name
+  }
+  // A path under runs/, or one whose parent folder exists, is a mistyped path and not the name of a model on the hub.
+  if (!isHubName(name) || name.startsWith('runs/') || (await exists(dirname(name)))) {
+    const names = await shippedModels()
+    const others = names.length > 0 ? `, a model that comes with Switchyard (${names.join(', ')})` : ''
+    const expected = `a run was expected (runs/g2p), a model's folder${others}, or a model of the Hugging Face hub (google/switch-base-8)`
+    const advice = await didYouMeanPath(name, didYouMean(name, names, expected))
+    throw new FileError(`${name}: there is no such folder; ${advice}`)
+  }
+  const { fetchModel } = await import('../../checkpoint/hub/fetch-model.js')
+  const progress = showDownload()
+  const { signal, stop } = onInterrupt(() =>
+    progress.notice('stopping; the downloaded part is kept, and the same command resumes from it'),
+  )
+  try {
+    return await fetchModel(name, { revision, signal, onProgress: progress.show, onNotice: progress.notice })
+  } catch (error) {
+    throw signal.aborted ? new Exit(130) : error
+  } finally {
+    stop()
+    progress.stop()
+  }
+}
+
+/**
+ * The folder of a model that comes with the package; undefined if there is none of this name. A folder of the user's
+ * that has the name comes first. Says which of the two is used, and that a run of the same name is not.
+ */
+export async function findShipped(name: string): Promise<string | undefined> {
+  const shipped = await shippedModel(name)
+  if (shipped === undefined) return undefined
+  if (await exists(name)) {
+    console.error(`${name}: the folder of this name is used; the model that comes with Switchyard is ${shipped}`)
+    return undefined
+  }
+  const run = `runs/${name}`
+  if (await exists(run)) console.error(`${name}: the model that comes with Switchyard is used; your run is ${run}`)
+  return shipped
+}
+
+interface Download {
+  show: (progress: FetchProgress) => void
+  notice: (message: string) => void
+  stop: () => void
+}
+
+/** Shows the download on the standard error: as a bar in a terminal, otherwise as one line for each file. */
+function showDownload(): Download {
+  let file = ''
+  if (!process.stderr.isTTY) {
+    return {
+      show: progress => {
+        if (progress.file !== file) console.error(`fetching ${progress.file} (${formatBytes(progress.totalBytes)})`)
+        file = progress.file
+      },
+      notice: message => console.error(message),
+      stop: () => undefined,
+    }
+  }
+  const bar = new SingleBar(
+    {
+      format: '{bar} {percentage}%  {done} of {all}  {file}',
+      stream: process.stderr,
+      hideCursor: true,
+      gracefulExit: false,
+      clearOnComplete: true,
+      barsize: 20,
+    },
+    Presets.shades_classic,
+  )
+  let isStarted = false
+  return {
+    show: ({ file: name, allBytes, allTotalBytes }) => {
+      const payload = { file: name, done: formatBytes(allBytes), all: formatBytes(allTotalBytes) }
+      if (!isStarted || bar.getTotal() !== allTotalBytes) bar.start(allTotalBytes, allBytes, payload)
+      else bar.update(allBytes, payload)
+      isStarted = true
+    },
+    notice: message => {
+      if (isStarted) bar.stop()
+      isStarted = false
+      console.error(message)
+    },
+    stop: () => {
+      if (isStarted) bar.stop()
+    },
+  }
+}

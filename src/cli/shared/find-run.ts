@@ -1,0 +1,26 @@
+import { stat } from 'node:fs/promises'
+import { ConfigError } from '../../base/errors.js'
+import type { NamedRun, UserValues } from '../../config/user-values.js'
+import { similarPath } from '../../data/sources/similar-path.js'
+import { invocation } from './invocation.js'
+import { shellWord } from './shell-word.js'
+
+/**
+ * The run that a recipe's or a task's name describes. Throws a ConfigError for a path, which says how it is used:
+ * `command` is the command that takes a file by `--data`.
+ */
+export async function findRun(known: UserValues, name: string, command: string): Promise<NamedRun> {
+  if (known.runNames.includes(name)) return known.runNamed(name)
+  const info = await stat(name).catch(() => undefined)
+  const word = shellWord(name)
+  if (info?.isFile())
+    throw new ConfigError(`${name} is a file, and no recipe: ${invocation()} ${command} --data ${word} reads it`)
+  if (info?.isDirectory())
+    throw new ConfigError(
+      `${name} is a folder, and no recipe: ${invocation()} train --resume ${word} goes on with a run, and finetune ${word} --data FILE trains its model on other data`,
+    )
+  const similar = /[/\\]|\.\w+$/.test(name) ? await similarPath(name) : undefined
+  if (similar !== undefined)
+    throw new ConfigError(`there is no recipe, file or run "${name}"; did you mean ${similar}?`)
+  return known.runNamed(name)
+}

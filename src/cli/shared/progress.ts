@@ -1,0 +1,146 @@
+import { Presets, SingleBar } from 'cli-progress'
+import { formatCount, formatDuration } from '../../base/format.js'
+import { formatFigure } from '../../metrics/metric.js'
+import type { Metric } from '../../metrics/metric.js'
+import type { Progress } from '../../train/reporter.js'
+
+/** Seconds between two progress lines, if the output is not a terminal. */
+const lineEvery = 5
+
+/**
+ * Shows a run's progress: a bar in a terminal, otherwise a line every few seconds. `unit` names the examples ("words").
+ * `metrics` say how the figures of validations are written.
+ */
+export function showProgress(
+  steps: number,
+  unit: string,
+  metrics: readonly Metric[] = [],
+): { show: (progress: Progress) => void; stop: () => void } {
+  return process.stdout.isTTY ? progressBar(steps, unit, metrics) : progressLines(unit, metrics)
+}
+
+function progressBar(steps: number, unit: string, metrics: readonly Metric[]): ReturnType<typeof showProgress> {
+  const bar = new SingleBar(
+    {
+      format: '{bar} step {value}/{total}  {figures}',
+      stream: process.stdout,
+      hideCursor: true,
+      gracefulExit: false,
+      barsize: 20,
+    },
+    Presets.shades_classic,
+  )
+  let started = false
+  const newRow = validationRows(metrics)
+  return {
+    show: progress => {
+      const row = newRow(progress)
+      // The bar's line is erased; the bar is drawn again below the row.
+      if (row !== undefined) process.stdout.write(`\r\x1b[K${row}\n`)
+      const payload = { figures: figures(progress, unit) }
+      if (started) bar.update(progress.step, payload)
+      else bar.start(steps, progress.step, payload)
+      started = true
+    },
+    stop: () => bar.stop(),
+  }
+}
+
+function progressLines(unit: string, metrics: readonly Metric[]): ReturnType<typeof showProgress> {
+  let last = -Infinity
+  const newRow = validationRows(metrics)
+  return {
+    show: progress => {
+      const row = newRow(progress)
+      if (row !== undefined) console.log(row)
+      const now = performance.now() / 1000
+      if (now - last < lineEvery && progress.step < progress.steps) return
+      last = now
+      console.log(`step ${progress.step}/${progress.steps}  ${figures(progress, unit)}`)
+    },
+    stop: () => undefined,
+  }
+}
+
+/**
+ * Runs `predict`, and shows on the standard error how many of the examples it has answered. The standard output is
+ * reserved for the answers.
+ */
+export async function watchPredictions<T>(
+  unit: string,
+  predict: (onProgress: (done: number, count: number) => void) => Promise<T>,
+): Promise<T> {
+  const { show, stop } = process.stderr.isTTY ? predictionBar(unit) : predictionLines(unit)
+  try {
+    return await predict(show)
+  } finally {
+    stop()
+  }
+}
+
+interface Predictions {
+  show: (done: number, count: number) => void
+  stop: () => void
+}
+
+/** A progress bar that is erased at the end. */
+function predictionBar(unit: string): Predictions {
+  const bar = new SingleBar(
+    {
+      format: `{bar} {value}/{total} ${unit} answered`,
+      stream: process.stderr,
+      hideCursor: true,
+      gracefulExit: false,
+      clearOnComplete: true,
+      barsize: 20,
+    },
+    Presets.shades_classic,
+  )
+  return {
+    show: (done, count) => {
+      if (done === 0) bar.start(count, 0)
+      else bar.update(done)
+    },
+    stop: () => bar.stop(),
+  }
+}
+
+function predictionLines(unit: string): Predictions {
+  let last = performance.now() / 1000
+  return {
+    show: (done, count) => {
+      const now = performance.now() / 1000
+      if (now - last < lineEvery) return
+      last = now
+      console.error(`${formatCount(done)} of ${formatCount(count)} ${unit} answered`)
+    },
+    stop: () => undefined,
+  }
+}
+
+/** A row for each new validation, with the figures in columns; undefined if there is no new one. */
+function validationRows([metric]: readonly Metric[]): (progress: Progress) => string | undefined {
+  let shown = -1
+  return ({ validation }) => {
+    if (validation === undefined || validation.step === shown) return undefined
+    shown = validation.step
+    const { step, loss, accuracy, metric: figure } = validation
+    return [
+      `validation at step ${String(step).padStart(6)}`,
+      `loss ${loss.toFixed(4)}`,
+      `accuracy ${(100 * accuracy).toFixed(1).padStart(5)}%`,
+      ...(figure ? [`${figure.name} ${metric?.format(figure.value, figure.name) ?? formatFigure(figure.value)}`] : []),
+    ].join('  ')
+  }
+}
+
+function figures({ loss, examplesPerSecond, tokensPerSecond, secondsLeft, record }: Progress, unit: string): string {
+  const dropped = record?.shareDropped
+  return [
+    `loss ${loss.toFixed(3)}`,
+    `${formatCount(Math.round(examplesPerSecond))} ${unit}/s`,
+    `${formatCount(Math.round(tokensPerSecond))} tokens/s`,
+    ...(typeof dropped === 'number' ? [`${(100 * dropped).toFixed(1)}% dropped`] : []),
+    `${formatDuration(secondsLeft)} left`,
+  ].join('  ')
+}

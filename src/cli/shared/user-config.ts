@@ -1,0 +1,71 @@
+import { access } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ConfigError, FileError, SwitchyardError } from '../../base/errors.js'
+import { checkKeys } from '../../base/suggest.js'
+import type { UserConfig } from '../../config/define-config.js'
+import { userConfigSchema } from '../../config/define-config.js'
+import { UserValues } from '../../config/user-values.js'
+import { parseConfig } from '../../config/validate.js'
+import type { RunConfig } from '../../train/config.js'
+import type { CustomModelValues } from '../../train/loss.js'
+
+/** The files that are looked for, in this order. */
+export const configNames = ['ts', 'mts', 'js', 'mjs'].map(extension => `switchyard.config.${extension}`)
+
+const keys: readonly (keyof UserConfig)[] = ['tasks', 'recipes', 'hooks']
+
+/**
+ * The tasks, recipes and other values of the folder's `switchyard.config.ts` (or .mts, .js, .mjs), with the built-in
+ * ones; only these if there is no such file. Throws a FileError if the file cannot be run, and a ConfigError if it does
+ * not export a configuration.
+ */
+export async function loadUserValues(folder = process.cwd()): Promise<UserValues> {
+  for (const name of configNames) {
+    const path = join(folder, name)
+    if (
+      await access(path).then(
+        () => true,
+        () => false,
+      )
+    )
+      return new UserValues(checked(await run(path), path), path, task => ({
+        module: new URL('./load-in-thread.js', import.meta.url).href,
+        argument: { folder, name: task },
+      }))
+  }
+  return new UserValues()
+}
+
+/**
+ * The custom router and meaning of a model, from the configuration of the working folder, which is read only if the
+ * model has one of them.
+ */
+export const findModelValues = async (config: Pick<RunConfig, 'model' | 'router'>): Promise<CustomModelValues> =>
+  config.router.custom === undefined && config.model.customMeaning === undefined
+    ? {}
+    : (await loadUserValues()).modelValuesOf(config)
+
+/**
+ * Runs a file of TypeScript or JavaScript and returns its default export. jiti translates TypeScript on any Node; the
+ * program's own modules are passed to it, so that the file's `switchyard-ml` is this very program.
+ */
+async function run(path: string): Promise<unknown> {
+  const { createJiti } = await import('jiti')
+  const { packageModules } = await import('./package-modules.js')
+  const jiti = createJiti(path, { fsCache: false, interopDefault: false, virtualModules: await packageModules() })
+  try {
+    return (await jiti.import<{ default?: unknown }>(path)).default
+  } catch (error) {
+    if (error instanceof SwitchyardError) throw new ConfigError(`${path}: ${error.message}`, { cause: error })
+    throw new FileError(`${path}: cannot be run: ${(error as Error).stack ?? String(error)}`, { cause: error })
+  }
+}
+
+function checked(value: unknown, path: string): UserConfig {
+  const form = 'export default defineConfig({ tasks: [...], recipes: {...} })'
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new ConfigError(`${path}: the file has no configuration as its default export: ${form}`)
+  checkKeys(value, keys, `${path}: there is no setting`)
+  parseConfig(userConfigSchema, value, path)
+  return value as UserConfig
+}

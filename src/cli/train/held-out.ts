@@ -1,0 +1,53 @@
+import { leafTasks } from '../../data/mixture.js'
+import type { SplitName } from '../../data/example.js'
+import type { Task } from '../../data/task.js'
+import type { ModelParams } from '../../model/types.js'
+import type { RunConfig } from '../../train/config.js'
+import { evaluate } from '../../train/evaluate.js'
+import type { CustomModelValues } from '../../train/loss.js'
+import { Validator } from '../../train/validation.js'
+import { watchPredictions } from '../shared/progress.js'
+import { formatSamples, formatScores } from '../shared/report.js'
+
+/**
+ * Evaluates a trained model on held-out examples, on each task of a mixture by itself, and prints answers and figures.
+ * A task without answers is reported by its loss. Resolves to whether there was anything to evaluate on.
+ */
+export async function reportHeldOut(
+  params: ModelParams,
+  config: RunConfig,
+  task: Task,
+  values: CustomModelValues,
+): Promise<boolean> {
+  let found = false
+  for (const leaf of leafTasks(task)) {
+    const heading = `\n${task.members ? `${leaf.name}, ` : ''}held-out ${leaf.units.many}`
+    if (leaf.split('test').length > 0) {
+      const result = await watchPredictions(leaf.units.many, onProgress =>
+        evaluate(params, config, leaf, { ...values, split: 'test', limit: config.train.evalExamples, onProgress }),
+      )
+      console.log(`${heading}:\n\n${formatSamples(result, 12)}\n\n${formatScores(result, leaf)}`)
+      found = true
+    } else {
+      const figures = await lossOf(params, config, leaf, 'test', values)
+      if (figures !== undefined) console.log(`${heading}: ${figures}`)
+      found ||= figures !== undefined
+    }
+  }
+  return found
+}
+
+/** The loss on a split's token examples, as text; undefined if no example fits a row. */
+export async function lossOf(
+  params: ModelParams,
+  config: RunConfig,
+  task: Task,
+  split: SplitName,
+  values: CustomModelValues,
+): Promise<string | undefined> {
+  const train = { ...config.train, validateExamples: config.train.evalExamples }
+  const validator = new Validator({ ...config, train }, task, values, split)
+  if (!validator.hasExamples) return undefined
+  const { loss, accuracy } = await validator.targetFigures(params)
+  return `loss ${loss.toFixed(4)}, ${(100 * accuracy).toFixed(1)}% of the targets predicted right`
+}

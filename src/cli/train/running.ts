@@ -1,0 +1,164 @@
+import { rmdir, stat } from 'node:fs/promises'
+import { basename } from 'node:path'
+import { ConfigError } from '../../base/errors.js'
+import { formatCount } from '../../base/format.js'
+import { nextFreeFolder } from '../../checkpoint/atomic.js'
+import { listCheckpoints } from '../../checkpoint/run-folder.js'
+import { RunLock } from '../../checkpoint/run-lock.js'
+import { suggestedInputs } from '../../data/suggested-inputs.js'
+import { taskNotes } from '../../data/task-notes.js'
+import { countActiveParameters, countParameters, declareParameters } from '../../model/parameters.js'
+import type { FrozenModel } from '../../open/frozen-model.js'
+import type { RunConfig } from '../../train/config.js'
+import type { CustomModelValues } from '../../train/loss.js'
+import { divergedSteps, removeRunFiles } from '../../train/run-files.js'
+import { readOrigin, writeOrigin } from '../../train/run-origin.js'
+import type { RunOrigin } from '../../train/run-origin.js'
+import type { RunEnd, Trainer } from '../../train/trainer.js'
+import { unusedSettings } from '../../train/unused-settings.js'
+import type { TrainerValues } from '../../train/values.js'
+import { distillationReport } from '../distill/distillation-report.js'
+import { Exit } from '../shared/exit.js'
+import { onInterrupt } from './interrupt.js'
+import { reportHeldOut } from './held-out.js'
+import { invocation } from '../shared/invocation.js'
+import { showProgress } from '../shared/progress.js'
+import { countExamples } from '../shared/report.js'
+import { shellWord } from '../shared/shell-word.js'
+
+/** A training that is ready to run in its folder, which it has locked. */
+export interface Run {
+  readonly trainer: Trainer
+  readonly folder: string
+  readonly lock: RunLock
+  /** The values of the run that are not built in. */
+  readonly values?: TrainerValues
+  /** The teacher of a distillation. */
+  readonly teacher?: FrozenModel
+}
+
+/**
+ * Gives a new run a folder: `wanted`, or the next free name. Prints it, and the sizes of the data and the model. Writes
+ * there what the run was made from.
+ */
+export async function enterFolder(
+  trainer: Trainer,
+  wanted: string,
+  origin: RunOrigin,
+  values?: TrainerValues,
+): Promise<Run> {
+  const folder = await nextFreeFolder(wanted)
+  const lock = await RunLock.acquire(folder)
+  await writeOrigin(folder, origin)
+  console.log(
+    basename(folder) === basename(wanted) ? `training in ${folder}` : `${wanted} exists already; training in ${folder}`,
+  )
+  describeRun(trainer)
+  return { trainer, folder, lock, values }
+}
+
+/** Throws a ConfigError if `--out` names a file. */
+export async function checkOut(out: string | undefined): Promise<void> {
+  const isFile = out !== undefined && (await stat(out).catch(() => undefined))?.isFile()
+  if (isFile) throw new ConfigError(`--out ${out}: this is a file, but a run needs a folder: choose another name`)
+}
+
+/** Prints a configuration, for --print-config. */
+export function printSettings(config: RunConfig): undefined {
+  console.log(JSON.stringify(config, null, 2))
+}
+
+/** Trains with a progress display; then evaluates, and prints commands to continue with. */
+export async function runToEnd(run: Run): Promise<void> {
+  const { trainer, folder, lock } = run
+  if (trainer.skippedExamples > 0)
+    console.log(
+      `${countExamples(trainer.skippedExamples, trainer.task)} longer than a row left out; train.inputLength and train.targetLength set its size`,
+    )
+  for (const sentence of unusedSettings(trainer)) console.error(`warning: ${sentence}`)
+  const interruption = onInterrupt(() => console.log('\nfinishing the step and saving; Ctrl-C again quits at once'))
+  const progress = showProgress(trainer.config.train.steps, trainer.task.units.many, trainer.task.metrics)
+  let ended: RunEnd
+  try {
+    const onNotice = (message: string): void => console.error(`\n${message}`)
+    ended = await trainer.run(folder, { signal: interruption.signal, onProgress: progress.show, onNotice, lock })
+  } catch (error) {
+    await removeUnused(folder, lock)
+    throw error
+  } finally {
+    await lock.release()
+    progress.stop()
+    interruption.stop()
+  }
+  if (ended === 'interrupted') {
+    console.log(`saved step ${trainer.step} in ${folder}; to resume:\n\n    ${invocation()} train --resume ${folder}`)
+    throw new Exit(130)
+  }
+  if (ended === 'stopped')
+    console.log(
+      `\nstopped at step ${trainer.step} of ${trainer.config.train.steps}: ${trainer.config.train.patience} validations were no better than that of step ${trainer.best?.step} (train.patience)`,
+    )
+  await conclude(run)
+}
+
+/**
+ * Removes the folder of a run that failed before its first checkpoint, unless it holds files that Switchyard did not
+ * write.
+ */
+async function removeUnused(folder: string, lock: RunLock): Promise<void> {
+  const checkpoints = await listCheckpoints(folder).catch(() => undefined)
+  // The batch of a run that diverged, and the settings to make its steps again, are still wanted.
+  if (checkpoints?.length !== 0 || (await divergedSteps(folder)).length > 0) return
+  await removeRunFiles(folder).catch(() => undefined)
+  await lock.release()
+  await rmdir(folder).catch(() => undefined)
+}
+
+/** Prints how the data was read, and the sizes of the data and the model. */
+function describeRun({ task, config: { model, router, train } }: Trainer): void {
+  for (const note of taskNotes(task)) console.log(note)
+  const specs = declareParameters(model, router)
+  const examples = task.split('train')
+  const { inputLength, targetLength } = train
+  const count =
+    examples.length || task.tokens('train', { lengths: { inputs: inputLength, targets: targetLength } }).length
+  const inputs = new Set(examples.map(example => example.input)).size
+  // For a data set that repeats its inputs, the number of examples alone would overstate its size.
+  const repeated = inputs < examples.length / 2
+  console.log(
+    `${task.name}: ${countExamples(count, task)} to learn from${repeated ? `, with only ${formatCount(inputs)} different ${inputs === 1 ? 'input' : 'inputs'}` : ''}; ` +
+      `${formatCount(countParameters(specs))} parameters, ${formatCount(countActiveParameters(specs))} used per token; ${formatCount(train.steps)} steps`,
+  )
+}
+
+/** Evaluates the trained model, and prints commands to use it. */
+async function conclude({ trainer, folder, values, teacher }: Run): Promise<void> {
+  const { config, task } = trainer
+  const params = await trainer.bestParams(folder)
+  if (trainer.best !== undefined && trainer.best.step !== trainer.step)
+    console.log(`\nevaluating step ${trainer.best.step}, the best of the validations`)
+  const evaluated = await reportHeldOut(params, config, task, customModel(values))
+  if (!evaluated) console.log('\nno example fell into the held-out split, so there is nothing to evaluate on')
+  if (teacher !== undefined) {
+    const baseline = (await readOrigin(folder))?.baseline
+    const student = { path: folder, params }
+    const report = { config, task, teacher, student, values: customModel(values), baseline }
+    console.log(`\n${await distillationReport(report)}`)
+  }
+  const name = shellWord(folder)
+  const longer = `train --resume ${name} --set train.steps=${4 * config.train.steps}`
+  const larger = task.suggestions?.train?.replaceAll(/\bRUN\b/g, name) ?? longer
+  const commands = [
+    `infer ${name} ${suggestedInputs(task)
+      .map(input => shellWord(input))
+      .join(' ')}`,
+    ...(evaluated ? [`eval ${name}`] : []),
+    config.from === null ? larger : longer,
+  ]
+  console.log(
+    `\nsaved in ${folder}. What to do next:\n\n${commands.map(command => `    ${invocation()} ${command}`).join('\n')}`,
+  )
+}
+
+/** The values that the model needs for inference as well. */
+const customModel = ({ router, meaning }: TrainerValues = {}): CustomModelValues => ({ router, meaning })
