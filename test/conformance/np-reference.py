@@ -211,6 +211,9 @@ for mode in ("maximum", "mean", "median", "minimum"):
     case("pad", [ints, 2, {"mode": mode, "statLength": [[1, 9], [2, 2]]}], np.pad(ints, 2, mode, stat_length=[(1, 9), (2, 2)]))
 case("pad", [grid, [[2, 1], [0, 3]], {"mode": "linear_ramp"}], np.pad(grid, [(2, 1), (0, 3)], "linear_ramp"))
 case("pad", [ints, 3, {"mode": "linear_ramp", "endValues": [[9, -9], [5, 0]]}], np.pad(ints, 3, "linear_ramp", end_values=[(9, -9), (5, 0)]))
+big = np.array([10**9, -(10**9)], np.int32)
+case("pad", [big, [4, 0], {"mode": "linear_ramp"}], np.pad(big, (4, 0), "linear_ramp"))
+case("pad", [big, [0, 2], {"mode": "mean", "statLength": [0, 2]}], np.pad(big, (0, 2), "mean", stat_length=(1, 2)))
 for k in (-4, -1, 0, 1, 2, 9):
     case("diag", [grid, k], np.diag(grid, k))
     case("diag", [f32(1, 2), k], np.diag(f32(1, 2), k))

@@ -81,6 +81,7 @@ export function pad(x: TensorLike, widths: PadWidths, options: PadOptions | numb
     return new Tensor(ops.pad(operand.value, lift(mode === 'empty' ? 0 : value, operand.dtype), low, high))
   }
   const lengths = statLength === undefined ? undefined : pairsOf(operand, statLength)
+  if (lengths !== undefined) checkShape(lengths.flat())
   const ends = pairsOf(operand, endValues)
   return pairs.reduce((padded, [before, after], axis) => {
     if (before === 0 && after === 0) return padded
@@ -88,8 +89,8 @@ export function pad(x: TensorLike, widths: PadWidths, options: PadOptions | numb
     const sides = isStat(mode)
       ? statSides(padded, axis, mode, lengths?.[axis])
       : rampSides(padded, axis, [before, after], ends[axis])
-    const [low, high] = [before, after].map((n, side) => sides[side](n))
-    return concatenate([low, padded, high], axis)
+    const [low, high] = [before, after].map((n, side) => (n === 0 ? [] : [sides[side](n)]))
+    return concatenate([...low, padded, ...high], axis)
   }, operand)
 }
 
@@ -122,20 +123,16 @@ function rampSides(
   const ramp = (end: number, at: number, m: number): Tensor => {
     const edge = sliced(x, axis, at, at + 1)
     const along = x.shape.map((_, i) => (i === axis ? m : 1))
-    const steps = arange(m, isInteger(x.dtype) ? 'int32' : 'float32').reshape(along)
-    // Whole numbers are computed as such: they are rounded down, and must not be missed by an error of rounding.
-    if (isInteger(x.dtype))
-      return floorDivide(
-        edge
-          .astype('int32')
-          .sub(end)
-          .mul(steps)
-          .add(end * m),
-        Math.max(m, 1),
-      ).astype(x.dtype)
-    return edge
-      .sub(end)
-      .mul(steps.div(Math.max(m, 1)))
+    const steps = arange(m, isInteger(x.dtype) ? 'int64' : 'float32').reshape(along)
+    const pieces = Math.max(m, 1)
+    if (!isInteger(x.dtype)) return edge.sub(end).mul(steps.div(pieces)).add(end).astype(x.dtype)
+    // Whole numbers are rounded down, so they are computed as such: edge - end = pieces * quotient + rest.
+    const rise = edge.astype('int64').sub(end)
+    const quotient = floorDivide(rise, pieces)
+    const rest = rise.sub(quotient.mul(pieces))
+    return quotient
+      .mul(steps)
+      .add(floorDivide(rest.mul(steps), pieces))
       .add(end)
       .astype(x.dtype)
   }
