@@ -2,6 +2,7 @@ import { ConfigError } from '../../base/errors.js'
 import { EOS_ID } from '../../text/vocabulary.js'
 import type { Feature, Fields, FieldValue, Preprocessor } from '../preprocessor.js'
 import { mapPreprocessor } from './seqio/map-preprocessor.js'
+import { append } from './seqio/tokens.js'
 
 /** The name of the preprocessor that `encodeTexts` makes. */
 export const ENCODE = 'encode'
@@ -36,7 +37,6 @@ export const trimmedLowercase = (text: string): string => text.trim().toLowerCas
 const ways: readonly ((text: string) => string)[] = [unchanged, trimmed, trimmedLowercase]
 
 function encode({ vocabulary, addEos = true }: Feature, text: string): Int32Array {
-  const ids = vocabulary.encode(text)
-  if (addEos) ids.push(EOS_ID)
-  return Int32Array.from(ids)
+  const ids = Int32Array.from(vocabulary.encode(text))
+  return addEos ? append(ids, EOS_ID) : ids
 }

@@ -55,7 +55,7 @@ class Encoders implements EncodedAhead {
   /** The texts that the noting examples have been asked for, by vocabulary. */
   private noted: string[][]
   /** The ids of the current chunk's texts, by vocabulary. */
-  private readonly known: Map<string, number[]>[]
+  private readonly known: Map<string, Int32Array>[]
   private readonly sent = new Map<number, readonly (readonly string[])[]>()
   private readonly received = new Map<number, EncodedTexts>()
   private next = 0
@@ -67,8 +67,12 @@ class Encoders implements EncodedAhead {
     private readonly options: Required<EncodeAheadOptions>,
   ) {
     this.noted = vocabularies.map(() => [])
-    this.known = vocabularies.map(() => new Map<string, number[]>())
-    this.context = this.contextWith((vocabulary, v) => text => this.known[v].get(text) ?? vocabulary.encode(text))
+    this.known = vocabularies.map(() => new Map<string, Int32Array>())
+    this.context = this.contextWith((vocabulary, v) => text => {
+      const ids = this.known[v].get(text)
+      // Each call returns an array of its own, as `encode` does: a preprocessor may change it.
+      return ids === undefined ? vocabulary.encode(text) : Array.from(ids)
+    })
     const noting = this.contextWith((_, v) => text => {
       this.noted[v].push(text)
       return []
@@ -100,7 +104,7 @@ class Encoders implements EncodedAhead {
     if (texts === undefined || answer === undefined) return
     for (const [v, { ids, ends }] of answer.encoded.entries())
       for (const [i, text] of texts[v].entries())
-        this.known[v].set(text, Array.from(ids.subarray(i === 0 ? 0 : ends[i - 1], ends[i])))
+        this.known[v].set(text, ids.subarray(i === 0 ? 0 : ends[i - 1], ends[i]))
   }
 
   stop(): void {

@@ -8,7 +8,8 @@ import { WordVocabulary } from '../../text/symbols.js'
 import { datasetOf, mapDataset } from '../dataset.js'
 import type { Dataset } from '../dataset.js'
 import { onLongWork } from '../long-work.js'
-import type { Fields } from '../preprocessor.js'
+import type { Fields, Preprocessor } from '../preprocessor.js'
+import { encodeTexts, unchanged } from '../preprocessors/encode-texts.js'
 import { appendEos, appendEosAfterTrim } from '../preprocessors/seqio/eos.js'
 import { tokenize } from '../preprocessors/seqio/tokenize.js'
 import { MapSeedCounter } from '../random/seed-counter.js'
@@ -110,6 +111,15 @@ describe('encoded data in the cache', () => {
       })
     expect(store(prefixed('red'))).toEqual(direct(prefixed('red')))
     expect(store(prefixed('blue'))).toEqual(direct(prefixed('blue')))
+  })
+
+  it('has one EOS a text where a vocabulary returns the same array twice', () => {
+    const ids = [3]
+    const memoizing = Object.assign(new WordVocabulary(words), { encode: () => ids })
+    const stage = encodeTexts('colors', unchanged)
+    const context = { ...encoding().context, features: { inputs: { vocabulary: memoizing }, targets: { vocabulary } } }
+    const inputs = direct(encoding({ stages: [stage], context })).map(example => example.inputs)
+    expect(inputs).toEqual(inputs.map(() => Int32Array.of(3, 1)))
   })
 
   it("is not used with a vocabulary of a user's own, which is a function too", () => {
@@ -245,6 +255,27 @@ describe('texts that worker threads encode', () => {
     const encode = vi.spyOn(WordVocabulary.prototype, 'encode')
     expect(encoded(encoding({ source: texts(1000) }), script)).toEqual(expected)
     expect(encode).not.toHaveBeenCalled()
+  })
+
+  it('end with EOS once, however often a text occurs', async () => {
+    const script = await bundle(resolve(import.meta.dirname, 'encoding-worker.ts'))
+    const given = encoding({ source: texts(100), stages: [encodeTexts('colors', unchanged)] })
+    expect(encoded(given, script)).toEqual(direct(given))
+  })
+
+  it('are ids that a preprocessor may change', async () => {
+    const script = await bundle(resolve(import.meta.dirname, 'encoding-worker.ts'))
+    const appending: Preprocessor = {
+      name: 'appending',
+      apply: (data, { features }) =>
+        mapDataset(data, ({ targets }) => {
+          const ids = features.targets.vocabulary.encode(String(targets))
+          ids.push(9)
+          return { targets: Int32Array.from(ids) }
+        }),
+    }
+    const given = encoding({ source: texts(100), stages: [appending] })
+    expect(encoded(given, script)).toEqual(direct(given))
   })
 
   it('are encoded by this thread if the workers fail', () => {
