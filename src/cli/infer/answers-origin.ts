@@ -24,7 +24,7 @@ export const answersOrigin = async (
   options: Readonly<Record<string, unknown>>,
 ): Promise<AnswersOrigin> => ({
   model,
-  weights: await folderDigest(model, out),
+  weights: await folderDigest(model, [out, originPath(out)]),
   options: Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)),
 })
 
