@@ -82,7 +82,7 @@ export class Trainer {
    */
   static async begin(config: RunConfig, values: TrainerValues = {}, start?: StartingPoint): Promise<Trainer> {
     const parts = await makeParts(config, values)
-    checkTeacher(config.distill, values.teacher)
+    checkTeacher(parts.config.distill, values.teacher)
     if (start === undefined) return new Trainer(parts, values, parts.initialize(), 0)
     const { arrays, restored } = await restoreArrays(parts, start)
     return new Trainer(parts, values, arrays, 0, restored)

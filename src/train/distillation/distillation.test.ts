@@ -136,6 +136,9 @@ describe('a run with a teacher', () => {
     await expect(Trainer.resume(given, checkpoint, { task })).rejects.toThrow(
       'the teacher "random" is not built in: the program that began this run supplied it',
     )
+    await expect(Trainer.resume(given, checkpoint, { task, teacher: { ...teacher, name: 'other' } })).rejects.toThrow(
+      'learns from the teacher "random", and the supplied one is "other"',
+    )
     const resumed = await run(await Trainer.resume(given, checkpoint, { task, teacher }), 'stopped')
     await checkpoint.close()
     expect(resumed.values).toEqual(whole.values)
@@ -176,6 +179,9 @@ describe('a run with a teacher', () => {
     const changed = { ...opened, config: { ...opened.config, fingerprint: '00000000' } }
     await expect(Trainer.resume(trainer.config, checkpoint, { task, teacher: changed })).rejects.toThrow(
       /with the fingerprint [0-9a-f]{8}, and the supplied one, .*teacher.step-4, has 00000000/,
+    )
+    await expect(Trainer.resume(trainer.config, checkpoint, { task, teacher })).rejects.toThrow(
+      /with the fingerprint [0-9a-f]{8}, and the supplied one, random, has no fingerprint/,
     )
     await expect(Trainer.resume(trainer.config, checkpoint, { task })).rejects.toThrow('supply it, as { teacher:')
     await checkpoint.close()

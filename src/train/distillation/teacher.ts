@@ -22,28 +22,32 @@ export interface Teacher {
 }
 
 /** A run's configuration with the supplied teacher's name, and the default weights if it has none. */
-export function distillConfigOf(given: DistillConfig | null, teacher: Teacher | undefined): DistillConfig | null {
-  if (teacher === undefined) return given
-  const { name, config = { kind: 'custom', name } } = teacher
-  return { ...distillDefaults, ...given, teacher: config }
-}
+export const distillConfigOf = (given: DistillConfig | null, teacher: Teacher | undefined): DistillConfig | null =>
+  teacher === undefined ? given : { ...distillDefaults, ...given, teacher: configOf(teacher) }
+
+const configOf = ({ name, config }: Teacher): TeacherConfig => config ?? { kind: 'custom', name }
 
 /** Throws a ConfigError if a configuration names a teacher that is not supplied, or another one is. */
 export function checkTeacher(distill: DistillConfig | null | undefined, teacher: Teacher | undefined): void {
   if (!distill) return
   const { teacher: named } = distill
+  const supplied = teacher && configOf(teacher)
   if (named.kind === 'custom') {
-    if (teacher === undefined) throw missingValue('teacher', named.name)
+    if (supplied === undefined) throw missingValue('teacher', named.name)
+    if (supplied.kind !== 'custom' || supplied.name !== named.name)
+      throw new ConfigError(
+        `this run learns from the teacher "${named.name}", and the supplied one is "${teacher!.name}": supply the same one`,
+      )
     return
   }
-  if (teacher === undefined)
+  if (supplied === undefined)
     throw new ConfigError(
       `this run learns from the teacher in ${named.path}: supply it, as { teacher: await openTeacher(config.distill.teacher) }`,
     )
-  const { config } = teacher
-  if (config?.kind === 'weights' && config.fingerprint !== named.fingerprint)
+  const fingerprint = supplied.kind === 'weights' ? supplied.fingerprint : undefined
+  if (fingerprint !== named.fingerprint)
     throw new ConfigError(
-      `this run learns from the teacher in ${named.path} with the fingerprint ${named.fingerprint}, and the supplied one, ${config.path}, has ${config.fingerprint}`,
+      `this run learns from the teacher in ${named.path} with the fingerprint ${named.fingerprint}, and the supplied one, ${teacher!.name}, has ${fingerprint ?? 'no fingerprint'}`,
     )
 }
 
