@@ -1,3 +1,4 @@
+import { savedName } from '../data/task.js'
 import type { TaskCodec } from '../data/task.js'
 import type { RunConfig } from '../train/config.js'
 import type { StartingPoint } from '../train/restore/start.js'
@@ -9,6 +10,8 @@ export interface BaseModel {
   readonly start: StartingPoint
   /** The model's own vocabulary, which the fine-tuned model keeps. */
   readonly codec: TaskCodec
+  /** The name of the task that it was trained on, if its weights say so. */
+  readonly taskName?: string
   /** The configuration of the run that the weights are of, and how many steps it has made. */
   readonly run?: { readonly config: RunConfig; readonly step: number }
   close(): Promise<void>
@@ -25,6 +28,7 @@ export async function openBaseModel(path: string, onNotice: (message: string) =>
     return {
       start: { weights, optimizer: run?.checkpoint.optimizer, config: run?.config },
       codec: await trainingCodec(weights, onNotice),
+      taskName: savedName(weights.texts?.task),
       run: run && { config: run.config, step: run.checkpoint.step },
       close: () => weights.close(),
     }

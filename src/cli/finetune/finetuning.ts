@@ -6,6 +6,7 @@ import type { UserValues } from '../../config/user-values.js'
 import { leafTasks } from '../../data/mixture.js'
 import type { Task, TaskCodec } from '../../data/task.js'
 import { pairsTask } from '../../data/tasks/pairs.js'
+import { codecToFineTune } from '../../data/tasks/registry.js'
 import { coverageWarnings } from '../../data/tokenizers/coverage.js'
 import { openBaseModel } from '../../open/base-model.js'
 import { Trainer } from '../../train/trainer.js'
@@ -44,11 +45,13 @@ async function begin(name: string, options: FinetuneOptions): Promise<Run | unde
   const isPath = await exists(name)
   const base = await openBaseModel(await findFolder(name, revision), message => console.error(message))
   try {
-    const { start, codec, run } = base
+    const { start, codec, taskName, run } = base
     const { container, model, router } = start.weights
     const source = { path: isPath ? resolve(name) : name, container, model, router, run }
     checkFinetuneOverrides(source, codec, overridesOf(options), known)
-    const { task, others } = await taskOf(known, options, codec)
+    const isNewTask = options.task !== undefined && options.task !== taskName
+    const taskCodec = isNewTask ? codecToFineTune(options.task!, codec) : codec
+    const { task, others } = await taskOf(known, options, taskCodec)
     const config = finetuneConfig(source, task, others)
     if (printConfig) return printSettings(config)
     const values = { ...known.valuesOf(config), task }

@@ -15,6 +15,7 @@ import {
   tfExampleSource,
 } from './file-sources.js'
 import { functionSource } from './iterable-source.js'
+import { jsonLinesFormat } from './json-lines.js'
 import type { Source } from './source.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'switchyard-sources-'))
@@ -57,6 +58,13 @@ describe('text lines and JSON Lines', () => {
     expect(await read(jsonLinesSource(write('long.jsonl', `${line}\n`)))).toEqual([
       { id: 9007199254740993n, ids: [-12345678901234567890n, 7], s: '9007199254740993" 1', x: 0.1234567890123456 },
     ])
+  })
+
+  it('may be long and have digits', () => {
+    const text = `1234567890123456 \\" ${'a'.repeat(20_000_000)}\n\\`
+    const line = `{"text": ${JSON.stringify(text)}, "id": 9007199254740993}`
+    const record = jsonLinesFormat.parse(Buffer.from(line), 'text.jsonl:1')!
+    expect([record.id, record.text === text]).toEqual([9007199254740993n, true])
   })
 
   it('refuse wrong lines, with their numbers', async () => {

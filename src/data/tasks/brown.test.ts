@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { TrainIterator } from '../iterator.js'
 import { taskStream } from '../streams/task-stream.js'
-import { loadTask } from './registry.js'
+import { readCodec, saveCodec, taskCodec } from '../task.js'
+import { loadT5Vocabulary } from '../vocabularies/load-vocabulary.js'
+import { codecToFineTune, loadTask } from './registry.js'
 import { subjectAndBody } from './spam.js'
 
 // The corpora are npm packages that are no dependencies: see their sources' tests for what happens without them.
@@ -45,6 +47,17 @@ describe('the task pos', () => {
     const sentinels = (ids: Int32Array): number[] => [...ids].filter(id => id >= 32_000)
     expect(sentinels(targets)).toEqual(test[0].target.split(' ').map((_, k) => 32_099 - k))
     expect(sentinels(inputs)).toEqual(sentinels(targets))
+  }, 60_000)
+
+  it('reads tokens by the codec of a saved run as it is, and numbers words of a model to fine-tune', async () => {
+    const t5 = await loadT5Vocabulary()
+    // A run from before words were numbered.
+    const old = readCodec(saveCodec({ name: 'pos', codec: taskCodec({ inputs: t5, targets: t5 }) }))
+    const { codec } = await loadTask({ kind: 'pos' }, old)
+    expect(codec.inputs.encode('old man')).toEqual(t5.encode('old man'))
+    const tuned = await loadTask({ kind: 'pos' }, codecToFineTune('pos', old))
+    expect(tuned.codec.inputs.encode('old man')).toEqual(t5.encode('<extra_id_0> old<extra_id_1> man'))
+    expect(codecToFineTune('spam', old)).toBe(old)
   }, 60_000)
 })
 

@@ -11,6 +11,7 @@ import { brownSource } from '../sources/npm/brown.js'
 import { loadParts } from '../define-task.js'
 import type { TaskParts } from '../define-task.js'
 import { taskCodec } from '../task.js'
+import type { TaskCodec } from '../task.js'
 import { numberBySentinels } from '../tokenizers/word-for-word.js'
 import { loadT5Vocabulary } from '../vocabularies/load-vocabulary.js'
 import { definedKind } from './defined-kind.js'
@@ -68,9 +69,18 @@ const posParts: TaskParts = {
  * Part-of-speech tags of the Brown Corpus: a sentence's words in, one tag a word out. Words and tags are numbered by
  * sentinels: `<extra_id_0> The <extra_id_1> jury` is tagged `<extra_id_0> at <extra_id_1> nn`. That is the form of
  * span corruption, so a pretrained T5 knows where to look for each tag, however many pieces a word or a tag has.
+ * A saved codec of this task is used as it is: runs of older versions did not number their words.
  */
-export const pos = taskKind('pos', {}, async (_, codec) => {
+export const pos = taskKind(
+  'pos',
+  {},
+  async (_, codec) => loadParts(posParts, { kind: 'pos' }, codec ?? numbered(await t5Codec())),
+  own => numbered(own),
+)
+
+const numbered = (own: TaskCodec): TaskCodec => taskCodec({ ...numberBySentinels(own), lowercase: own.lowercase })
+
+async function t5Codec(): Promise<TaskCodec> {
   const vocabulary = await loadT5Vocabulary()
-  const own = codec ?? taskCodec({ inputs: vocabulary, targets: vocabulary })
-  return loadParts(posParts, { kind: 'pos' }, taskCodec({ ...numberBySentinels(own), lowercase: own.lowercase }))
-})
+  return taskCodec({ inputs: vocabulary, targets: vocabulary })
+}

@@ -10,17 +10,24 @@ export interface TaskKind {
    * with: data that has changed since then must not change an id.
    */
   load(config: TaskConfig, codec?: TaskCodec): Promise<Task>
+  /** The codec with which a model is fine-tuned to this task, given the model's own. Default: its own. */
+  codecToFineTune?(own: TaskCodec): TaskCodec
 }
 
-/** Declares a built-in task. `settings` are the settings besides `kind`; `load` gets them checked. */
+/**
+ * Declares a built-in task. `settings` are the settings besides `kind`; `load` gets them checked. `codecToFineTune` as
+ * for `TaskKind`.
+ */
 export function taskKind<S extends z.ZodRawShape>(
   kind: string,
   settings: S,
   load: (settings: z.infer<z.ZodObject<S>>, codec?: TaskCodec) => Promise<Task>,
+  codecToFineTune?: TaskKind['codecToFineTune'],
 ): TaskKind {
   const schema = z.strictObject({ kind: z.literal(kind), ...settings })
   return {
     schema,
+    codecToFineTune,
     load(config, codec) {
       const result = schema.safeParse(config)
       if (!result.success) throw new ConfigError(`the settings of the task ${kind}: ${z.prettifyError(result.error)}`)

@@ -38,5 +38,12 @@ export async function loadTask(config: TaskConfig, codec?: TaskCodec): Promise<T
   return withLoader(task, { module: import.meta.url, argument: task.config ?? config })
 }
 
+/**
+ * The codec with which a model is fine-tuned to the task of a name, given the model's own codec. A model that was
+ * trained on the same task keeps its codec: do not ask for it.
+ */
+export const codecToFineTune = (name: string, own: TaskCodec): TaskCodec =>
+  kinds.find(candidate => kindOf(candidate) === name)?.codecToFineTune?.(own) ?? own
+
 /** Loads a built-in task in another thread (`TaskLoader`). */
 export const loadInThread = (config: unknown, codec: TaskCodec): Promise<Task> => loadTask(config as TaskConfig, codec)
