@@ -7,6 +7,7 @@ import { splitOf } from './example.js'
 import { suggestedInputs } from './suggested-inputs.js'
 import { taskNotes } from './task-notes.js'
 import { makeTask, readCodec, saveCodec, taskCodec } from './task.js'
+import type { Task, TaskCodec } from './task.js'
 import { g2pTask } from './tasks/g2p.js'
 import { pairsSettingsOf } from './pairs/settings.js'
 import { pairsTask } from './tasks/pairs.js'
@@ -156,6 +157,21 @@ describe('pairsTask', () => {
     // A model that is given keeps its own way, unless its words are to be numbered by its sentinels.
     expect((await pairsTask(path, plain.codec)).config).toMatchObject({ numberWords: false })
     expect((await pairsTask(path, task.codec)).config).toMatchObject({ numberWords: true })
+    const numbering = (numberWords: boolean, codec: TaskCodec): Promise<Task> =>
+      pairsTask(pairsSettingsOf({ path, numberWords }), codec)
+    await expect(numbering(false, task.codec)).rejects.toThrow(/^task\.numberWords=false: this model was trained with/)
+    await expect(numbering(true, plain.codec)).rejects.toThrow(/^task\.numberWords=true: .* vocabulary has none that/)
+    expect((await numbering(true, task.codec)).config).toMatchObject({ numberWords: true })
+  })
+
+  it('does not number words where spaces would be lost, and warns if told to', async () => {
+    const lines = Array.from({ length: 120 }, (_, i) => JSON.stringify({ input: `a b w${i}`, target: `x\n\ty w${i}` }))
+    const settings = { path: write('code.jsonl', lines), inputTokenizer: 'bytes', targetTokenizer: 'bytes' } as const
+    expect((await pairsTask(pairsSettingsOf(settings))).config).toMatchObject({ numberWords: false })
+    const { notes } = await pairsTask(pairsSettingsOf({ ...settings, numberWords: true }))
+    expect(notes).toContainEqual(
+      expect.stringMatching(/^warning: numbered words are joined by one space, and (\d+) of \1 training targets have/),
+    )
   })
 
   it('refuses a file without training examples', async () => {

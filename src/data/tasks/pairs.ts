@@ -1,5 +1,5 @@
 import { basename, extname, resolve } from 'node:path'
-import { FileError } from '../../base/errors.js'
+import { ConfigError, FileError } from '../../base/errors.js'
 import { formatCount } from '../../base/format.js'
 import { symbolErrorRate, wrongAnswerRate } from '../../metrics/error-rates.js'
 import type { Metric } from '../../metrics/metric.js'
@@ -17,7 +17,7 @@ import { chooseTokenizers } from '../tokenizers/choose.js'
 import { coverageWarnings } from '../tokenizers/coverage.js'
 import { describeVocabulary, makeVocabularies } from '../tokenizers/tokenizers.js'
 import type { Tokenizers } from '../tokenizers/tokenizers.js'
-import { isWordForWord, numberBySentinels, numberWords } from '../tokenizers/word-for-word.js'
+import { isWordForWord, losesSpaces, numberBySentinels, numberWords } from '../tokenizers/word-for-word.js'
 import { loadT5Vocabulary } from '../vocabularies/load-vocabulary.js'
 import { taskKind } from './kind.js'
 
@@ -35,6 +35,7 @@ export async function pairsTask(given: string | PairsSettings, codec?: TaskCodec
   const chosen = codec
     ? { ...codec, ...(settings.numberWords ? numberBySentinels(codec) : {}) }
     : await chooseCodec(settings, examples.train, heldOut)
+  checkNumbering(settings, chosen)
   const file = resolve(settings.path)
   return makeTask({
     name: nameOf(file),
@@ -59,6 +60,7 @@ export async function pairsTask(given: string | PairsSettings, codec?: TaskCodec
       ...tooFewWarnings(examples.train.length, codec === undefined),
       ...repeatNotes(examples),
       tokensNote(chosen, codec !== undefined),
+      ...lostSpacesWarnings(examples.train, chosen, codec === undefined),
       ...coverageWarnings(chosen, { train: examples.train, heldOut }, codec === undefined),
     ],
   })
@@ -74,6 +76,27 @@ function tokensNote({ inputs, targets, tokenizers }: Partial<Chosen> & Vocabular
   return areNumbered({ targets })
     ? `${tokens}\n${numbered}${given ? '' : ' (task.numberWords=false changes it), and the model begins with attention that finds equal numbers (train.init, train.rates)'}`
     : tokens
+}
+
+/** Throws a ConfigError if a model to fine-tune cannot number words, or not, as the settings say. */
+function checkNumbering({ numberWords: wanted }: PairsSettings, chosen: Vocabularies): void {
+  if (wanted === null || wanted === areNumbered(chosen)) return
+  throw new ConfigError(
+    wanted
+      ? "task.numberWords=true: the words of a model to fine-tune are numbered by its sentinels (<extra_id_0>), and this model's vocabulary has none that both sides share: leave the setting out, or begin with a pretrained T5"
+      : 'task.numberWords=false: this model was trained with numbered words, and needs them: leave the setting out, or train a new model (switchyard train)',
+  )
+}
+
+/** Says how many targets can never be right, because numbered words are joined by one space. */
+function lostSpacesWarnings(train: readonly Example[], { targets }: Vocabularies, isNew: boolean): string[] {
+  if (!(targets instanceof MarkedWordsVocabulary)) return []
+  const count = train.filter(({ target }) => losesSpaces(targets.words, target)).length
+  if (count === 0) return []
+  const advice = isNew ? '; task.numberWords=false keeps them' : ''
+  return [
+    `warning: numbered words are joined by one space, and ${formatCount(count)} of ${formatCount(train.length)} training targets have double spaces, tabs or line breaks, which the model can never write${advice}`,
+  ]
 }
 
 const areNumbered = ({ targets }: Pick<Vocabularies, 'targets'>): boolean => targets instanceof MarkedWordsVocabulary
@@ -101,7 +124,10 @@ async function chooseCodec(
   const targets = targetTokenizer ?? compatible(automatic!.targets, inputTokenizer)
   const tokenizers = { inputs, targets }
   const vocabularies = await makeVocabularies(tokenizers, train)
-  return { tokenizers, ...((isNumbered ?? isWordForWord(train)) ? numberWords(vocabularies, train) : vocabularies) }
+  return {
+    tokenizers,
+    ...((isNumbered ?? isWordForWord(train, vocabularies.targets)) ? numberWords(vocabularies, train) : vocabularies),
+  }
 }
 
 /** Our choice for one side, or the other side's tokenizer where T5's pieces and bytes would meet. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { ConfigError } from '../../base/errors.js'
+import { ByteVocabulary } from '../../text/bytes.js'
 import type { Example } from '../example.js'
 import { loadT5Vocabulary } from '../vocabularies/load-vocabulary.js'
 import { chooseTokenizers } from './choose.js'
@@ -121,13 +122,24 @@ describe('words that are numbered', () => {
     ['he sings well .', 'pps vbz rb .'],
   ])
 
-  it('are those of data that goes word for word', () => {
-    expect(isWordForWord(tagged)).toBe(true)
+  it('are those of data that goes word for word', async () => {
+    const bytes = new ByteVocabulary()
+    expect(isWordForWord(tagged, bytes)).toBe(true)
     const other = examplesOf([['the old man', 'at jj']])
-    expect(isWordForWord([...tagged, ...other])).toBe(false)
-    expect(isWordForWord([...many(40, () => ['a b c', 'x y z']), ...other])).toBe(true)
+    expect(isWordForWord([...tagged, ...other], bytes)).toBe(false)
+    expect(isWordForWord([...many(40, () => ['a b c', 'x y z']), ...other], bytes)).toBe(true)
     // One word each: nothing to number.
-    expect(isWordForWord(many(40, i => [`walk${i}`, `walked${i}`]))).toBe(false)
+    expect(
+      isWordForWord(
+        many(40, i => [`walk${i}`, `walked${i}`]),
+        bytes,
+      ),
+    ).toBe(false)
+    // Numbered words are joined by one space: bytes write these targets as they are, words and T5's pieces do not.
+    const lines = many(40, () => ['if (a) b()', 'if a:\n  b()'])
+    expect(isWordForWord(lines, bytes)).toBe(false)
+    const { targets } = await makeVocabularies({ inputs: 'words', targets: 'words' }, lines)
+    expect([isWordForWord(lines, targets), isWordForWord(lines, await loadT5Vocabulary())]).toEqual([true, true])
   })
 
   it('have the same markers on both sides, after all other ids', async () => {

@@ -8,16 +8,28 @@ const MIN_EQUAL = 0.95
 /** Inputs of fewer words than this on average need no numbering. */
 const MIN_WORDS = 3
 
-/** Whether targets go with inputs word for word, as tags do: both have as many words in nearly all examples. */
-export function isWordForWord(examples: readonly Example[]): boolean {
+/**
+ * Whether targets go with inputs word for word, as tags do: in nearly all examples both have as many words, and
+ * numbering them loses nothing of the target (`losesSpaces`). `targets` is the vocabulary without numbers.
+ */
+export function isWordForWord(examples: readonly Example[], targets: Vocabulary): boolean {
   let words = 0
   let equal = 0
   for (const { input, target } of examples) {
     const { length } = splitWords(input)
     words += length
-    if (length === splitWords(target).length) equal++
+    if (length === splitWords(target).length && !losesSpaces(targets, target)) equal++
   }
   return words >= MIN_WORDS * examples.length && equal >= MIN_EQUAL * examples.length
+}
+
+/**
+ * Whether numbering a target's words loses spaces, tabs or line breaks that its vocabulary writes otherwise: numbered
+ * words are joined by one space. Vocabularies of words and T5's pieces do that as well, and lose nothing more.
+ */
+export function losesSpaces(targets: Vocabulary, target: string): boolean {
+  const joined = splitWords(target).join(' ')
+  return joined !== target && targets.decode(targets.encode(target)) !== joined
 }
 
 /** Held-out inputs may have more words than those in training, by this factor. */
