@@ -166,6 +166,8 @@ describe('evaluateOnData', () => {
     await expect(evaluateOnData(run, data, { all: true })).rejects.toThrow('--all')
     const content = await readFile(data, 'utf8')
     await expect(evaluateOnData(run, data, { json: data })).rejects.toThrow('would be overwritten')
+    const other = join(folder, 'notes.csv')
+    await expect(evaluateOnData(run, data, { json: other })).rejects.toThrow(`--json ${join(folder, 'notes.jsonl')}`)
     expect(await readFile(data, 'utf8')).toBe(content)
   }, 60_000)
 })

@@ -1,3 +1,4 @@
+import { checkJsonFile } from '../shared/json-file.js'
 import { open, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -92,7 +93,9 @@ export const chosenMetrics = ({ metric }: Pick<EvalOptions, 'metric'>): Metric[]
 
 /** Creates the file of --json, or empties it: a wrong path is reported before the evaluation. */
 export async function emptyFile(json: string | undefined): Promise<void> {
-  if (json !== undefined) await withPath(json, () => writeFile(json, ''))
+  if (json === undefined) return
+  checkJsonFile('--json', json)
+  await withPath(json, () => writeFile(json, ''))
 }
 
 /** Evaluates a checkpoint, or a run's best one, on each of its tasks. */

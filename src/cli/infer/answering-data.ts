@@ -11,6 +11,7 @@ import { answersOf, openForAnswers } from './answering.js'
 import { answersOrigin, checkAnswersOrigin, writeAnswersOrigin } from './answers-origin.js'
 import type { AnswersOrigin } from './answers-origin.js'
 import type { Opening, Output } from './answering.js'
+import { checkJsonFile } from '../shared/json-file.js'
 import { Exit } from '../shared/exit.js'
 import { onInterrupt } from '../train/interrupt.js'
 import { watchPredictions } from '../shared/progress.js'
@@ -32,8 +33,13 @@ export async function answerData(
   options: TextOptions,
   output: Output & Opening,
 ): Promise<void> {
+  if (out !== undefined) checkJsonFile('--out', out)
   const inputs = await openInputs(data)
   try {
+    if (output.target !== undefined)
+      console.error(
+        `each input is scored with the answer "${output.target}": to compare with the answers in a column, use switchyard eval`,
+      )
     for (const note of inputs.notes) console.error(note)
     const model = await openForAnswers(path, options, output)
     const generator = new TextGenerator(model)

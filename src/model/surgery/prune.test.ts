@@ -65,6 +65,8 @@ describe('a pruned model', () => {
   })
 
   it('has fewer experts than the model, and at least one', () => {
+    const dense = { ...model, encoderSparseEvery: 0, decoderSparseEvery: 0 }
+    expect(() => prunedModel(dense, 2)).toThrow('this model is dense')
     for (const n of [0, 4, 1.5]) expect(() => prunedModel(model, n)).toThrow('the model has 4, so a pruned one has')
   })
 })

@@ -2,6 +2,7 @@ import { ConfigError } from '../../base/errors.js'
 import { allocate } from '../../base/dtypes.js'
 import { reader, sizeOf, writer } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
+import { stackLayers } from '../config.js'
 import type { ModelConfig } from '../config.js'
 import type { ParameterSpec } from '../parameters.js'
 
@@ -12,6 +13,9 @@ export type KeptExperts = ReadonlyMap<string, readonly number[]>
  * The configuration of a model that keeps `numExperts` experts in each layer. Throws a ConfigError if it has no more.
  */
 export function prunedModel(model: ModelConfig, numExperts: number): ModelConfig {
+  const layers = [...stackLayers(model, 'encoder'), ...stackLayers(model, 'decoder')]
+  if (!layers.some(layer => layer.sparse))
+    throw new ConfigError('this model is dense: there are no experts to choose from')
   if (!Number.isInteger(numExperts) || numExperts < 1 || numExperts >= model.numExperts)
     throw new ConfigError(
       `numExperts is ${numExperts}: the model has ${model.numExperts}, so a pruned one has at least 1 and at most ${model.numExperts - 1}`,
