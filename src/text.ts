@@ -4,6 +4,7 @@
 export { ByteVocabulary } from './text/bytes.js'
 export { CharacterVocabulary, WordVocabulary } from './text/symbols.js'
 export { MarkedWordsVocabulary } from './text/marked-words.js'
+export type { PlainVocabulary } from './text/plain-vocabularies.js'
 export type { Placement } from './text/symbols.js'
 export { SentencePieceVocabulary } from './text/sentencepiece.js'
 export { fromTokenizerJson } from './text/tokenizer-json.js'

@@ -1,19 +1,14 @@
 import * as z from 'zod'
 import { ConfigError } from '../base/errors.js'
-import { bytesSpec, ByteVocabulary } from './bytes.js'
+import { ByteVocabulary } from './bytes.js'
 import { markedWordsSpec, MarkedWordsVocabulary } from './marked-words.js'
-import { charactersSpec, CharacterVocabulary, wordsSpec, WordVocabulary } from './symbols.js'
-import { sentencePieceSpec, SentencePieceVocabulary } from './sentencepiece.js'
+import { isPlain, isUnchanged, plainSpec } from './plain-vocabularies.js'
+import { CharacterVocabulary, WordVocabulary } from './symbols.js'
+import { SentencePieceVocabulary } from './sentencepiece.js'
 import type { Vocabulary } from './vocabulary.js'
 
 /** The schemas of all vocabularies. A new one adds its schema here and its constructor below. */
-export const vocabularySpec = z.discriminatedUnion('kind', [
-  charactersSpec,
-  wordsSpec,
-  bytesSpec,
-  sentencePieceSpec,
-  markedWordsSpec,
-])
+export const vocabularySpec = z.discriminatedUnion('kind', [...plainSpec.options, markedWordsSpec])
 
 type AnySpec = z.infer<typeof vocabularySpec>
 
@@ -26,12 +21,12 @@ const constructors: { [K in AnySpec['kind']]: (spec: Extract<AnySpec, { kind: K 
   sentencepiece: spec => SentencePieceVocabulary.fromJSON(spec),
 }
 
-const classes = [CharacterVocabulary, WordVocabulary, ByteVocabulary, SentencePieceVocabulary]
-
 /** Whether a vocabulary is one of those here, so that `vocabularyFromJSON` makes an equal one of its `toJSON`. */
 export const isBuiltIn = (vocabulary: Vocabulary): boolean =>
-  classes.some(({ prototype }) => Object.getPrototypeOf(vocabulary) === prototype) &&
-  !Object.hasOwn(vocabulary, 'encode')
+  isPlain(vocabulary) ||
+  (vocabulary instanceof MarkedWordsVocabulary &&
+    isUnchanged(vocabulary, MarkedWordsVocabulary) &&
+    isPlain(vocabulary.words))
 
 /**
  * Builds a vocabulary from the result of its `toJSON`. It may come from a file: a ConfigError says what is wrong with

@@ -1,22 +1,23 @@
 import * as z from 'zod'
 import { ConfigError } from '../base/errors.js'
-import { bytesSpec } from './bytes.js'
-import { sentencePieceSpec } from './sentencepiece.js'
+import { isPlain, plainSpec } from './plain-vocabularies.js'
+import type { PlainVocabulary } from './plain-vocabularies.js'
+import { MAX_SENTINELS } from './sentinels.js'
 import { decodeAll, textStream } from './stream.js'
-import { charactersSpec, splitWords, wordsSpec } from './symbols.js'
+import { MAX_SIZE, splitWords } from './symbols.js'
 import { EOS_ID, PAD_ID, UNK_ID } from './vocabulary.js'
 import type { TextStream, Vocabulary } from './vocabulary.js'
 
-const MAX_MARKERS = 1_000
+const MIN_ID = UNK_ID + 1
+const MAX_ID = MAX_SIZE - 1
+// Sentinels may serve as markers, so there may be as many.
+const markerIdsSpec = z.array(z.int().min(MIN_ID).max(MAX_ID)).min(1).max(MAX_SENTINELS)
 
 export const markedWordsSpec = z.strictObject({
   kind: z.literal('markedWords'),
   /** The vocabulary of the words. */
-  words: z.discriminatedUnion('kind', [charactersSpec, wordsSpec, bytesSpec, sentencePieceSpec]),
-  markerIds: z
-    .array(z.int().min(UNK_ID + 1))
-    .min(1)
-    .max(MAX_MARKERS),
+  words: plainSpec,
+  markerIds: markerIdsSpec,
 })
 
 /**
@@ -34,16 +35,25 @@ export class MarkedWordsVocabulary implements Vocabulary {
   readonly size: number
   /** The sentinels of the words' vocabulary may serve as markers, so a text cannot have any. */
   readonly sentinelIds: readonly number[] = []
+  /** The vocabulary of the words. */
+  readonly words: PlainVocabulary
   private readonly markers: ReadonlySet<number>
 
+  /** Throws a ConfigError for words of a vocabulary of your own: a checkpoint could not be opened with it. */
   constructor(
-    /** The vocabulary of the words. */
-    readonly words: Vocabulary,
+    words: Vocabulary,
     readonly markerIds: readonly number[],
   ) {
+    if (!isPlain(words))
+      throw new ConfigError(
+        'the words of marked words must have a vocabulary of this library: characters, words, bytes or SentencePiece, not a class of your own and not marked words',
+      )
+    this.words = words
     this.markers = new Set(markerIds)
-    if (markerIds.length === 0 || this.markers.size < markerIds.length)
-      throw new ConfigError('marked words need at least one marker, and markers with different ids')
+    if (!markerIdsSpec.safeParse(markerIds).success || this.markers.size < markerIds.length)
+      throw new ConfigError(
+        `marked words need 1 to ${MAX_SENTINELS} markers with different ids, each an integer from ${MIN_ID} to ${MAX_ID}`,
+      )
     this.size = Math.max(words.size, ...markerIds.map(id => id + 1))
   }
 
@@ -84,7 +94,7 @@ export class MarkedWordsVocabulary implements Vocabulary {
   toJSON(): z.infer<typeof markedWordsSpec> {
     return {
       kind: 'markedWords',
-      words: this.words.toJSON() as z.infer<typeof markedWordsSpec>['words'],
+      words: this.words.toJSON(),
       markerIds: [...this.markerIds],
     }
   }

@@ -6,7 +6,8 @@ import type { TextStream, Vocabulary } from './vocabulary.js'
 
 const MAX_SYMBOLS = 1_000_000
 const MAX_SYMBOL_LENGTH = 1_000
-const MAX_SIZE = 2 ** 24
+/** The most ids that a vocabulary may have: each is a row of a model's embedding table. */
+export const MAX_SIZE = 2 ** 24
 
 /** The ids of a list's symbols. By default they follow the special ids and end the id space. */
 export interface Placement {

@@ -1,9 +1,13 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { ConfigError } from '../base/errors.js'
-import { vocabularyFromJSON } from './from-json.js'
+import { isBuiltIn, vocabularyFromJSON, vocabularySpec } from './from-json.js'
 import { ByteVocabulary } from './bytes.js'
 import { MarkedWordsVocabulary } from './marked-words.js'
+import { SentencePieceVocabulary } from './sentencepiece.js'
 import { CharacterVocabulary, sideBySide, WordVocabulary } from './symbols.js'
+import type { Vocabulary } from './vocabulary.js'
 import { vocabularyConformance } from '../../test/conformance/vocabulary.js'
 
 const g2p = (): ReturnType<typeof sideBySide> => sideBySide(['a', 'b', '\u{1f600}'], ['AA', 'B', 'a'])
@@ -47,8 +51,15 @@ describe('marked words', () => {
     expect(marked.encode('a<extra_id_1>b')).toEqual([259, 100, 101])
   })
 
-  it('need different markers', () => {
-    for (const ids of [[], [9, 9]])
+  it('need words of a built-in vocabulary, which a checkpoint can hold', () => {
+    class OwnWords extends WordVocabulary {}
+    const changed = Object.assign(new WordVocabulary(['a']), { encode: () => [3] })
+    for (const words of [new OwnWords(['a']), changed, vocabulary])
+      expect(() => new MarkedWordsVocabulary(words, [9])).toThrow('must have a vocabulary of this library')
+  })
+
+  it('need different markers, which fit an embedding table', () => {
+    for (const ids of [[], [9, 9], [2], [9.5], [2 ** 24], [2 ** 40]])
       expect(() => new MarkedWordsVocabulary(new ByteVocabulary(), ids)).toThrow('markers with different ids')
   })
 })
@@ -81,6 +92,34 @@ describe('side by side', () => {
   })
 })
 
+describe('isBuiltIn', () => {
+  const spiece = readFileSync(resolve(import.meta.dirname, '../../test/fixtures/vocabulary/small.model'))
+  const of: { [K in ReturnType<typeof vocabularySpec.parse>['kind']]: () => Vocabulary } = {
+    characters: () => new CharacterVocabulary(['a']),
+    words: () => new WordVocabulary(['a']),
+    bytes: () => new ByteVocabulary(),
+    sentencepiece: () => SentencePieceVocabulary.fromModel(spiece),
+    markedWords: () => new MarkedWordsVocabulary(new WordVocabulary(['a']), [9]),
+  }
+
+  for (const { shape } of vocabularySpec.options) {
+    const kind = shape.kind.value
+    it(`knows ${kind}, but no changed encoding of it`, () => {
+      expect(isBuiltIn(of[kind]())).toBe(true)
+      expect(isBuiltIn(vocabularyFromJSON(of[kind]().toJSON()))).toBe(true)
+      expect(isBuiltIn(Object.assign(of[kind](), { encode: () => [] }))).toBe(false)
+      expect(isBuiltIn(Object.create(of[kind]()) as Vocabulary)).toBe(false)
+    })
+  }
+
+  it('looks at the words of marked words', () => {
+    const words = new WordVocabulary(['a'])
+    const marked = new MarkedWordsVocabulary(words, [9])
+    Object.assign(words, { encode: () => [] })
+    expect(isBuiltIn(marked)).toBe(false)
+  })
+})
+
 describe('vocabularyFromJSON', () => {
   const bad: [string, unknown, RegExp][] = [
     ['an unknown kind', { kind: 'runes', symbols: [] }, /not a vocabulary/],
@@ -92,6 +131,11 @@ describe('vocabularyFromJSON', () => {
     ['symbols past the size', { kind: 'words', symbols: ['x', 'y'], size: 4 }, /do not fit a size of 4/],
     ['symbols on special ids', { kind: 'words', symbols: ['x'], firstId: 1 }, /firstId/],
     ['a giant size', { kind: 'words', symbols: ['x'], size: 1e12 }, /size/],
+    [
+      'a giant marker',
+      { kind: 'markedWords', words: { kind: 'bytes', sentinels: 0 }, markerIds: [2 ** 40] },
+      /markerIds/,
+    ],
     ['an unknown key', { kind: 'words', symbols: ['x'], sizes: 4 }, /sizes/],
   ]
   for (const [what, spec, message] of bad) {

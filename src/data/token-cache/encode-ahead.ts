@@ -6,8 +6,9 @@ import type { MessagePort } from 'node:worker_threads'
 import { isBuiltIn } from '../../text/from-json.js'
 import type { Vocabulary } from '../../text/vocabulary.js'
 import type { Dataset } from '../dataset.js'
+import { noticeWork } from '../long-work.js'
 import type { Feature, Fields, PreprocessorContext } from '../preprocessor.js'
-import type { EncodedTexts, EncoderInput, TextsToEncode } from './encoding-messages.js'
+import type { EncodedTexts, EncoderAnswer, EncoderInput, TextsToEncode } from './encoding-messages.js'
 import type { Encoding } from './encoding.js'
 
 /** The compiled worker. It is missing where TypeScript runs without a build, as in unit tests. */
@@ -60,6 +61,8 @@ class Encoders implements EncodedAhead {
   private readonly received = new Map<number, EncodedTexts>()
   private next = 0
   private current = -1
+  /** Why a worker has failed. */
+  private failure: string | undefined
 
   constructor(
     private readonly encoding: Encoding,
@@ -83,8 +86,13 @@ class Encoders implements EncodedAhead {
       const { port1, port2 } = new MessageChannel()
       const workerData: EncoderInput = { vocabularies: specs, port: port2, answers: this.answers }
       const worker = new Worker(options.script, { workerData, transferList: [port2] })
-      // A worker that fails does not answer, which `receive` notices.
-      worker.on('error', () => undefined)
+      // These events arrive only when this thread is not waiting. Without one, `receive` stops waiting after a time.
+      worker.on('error', error => {
+        this.failure ??= String(error)
+      })
+      worker.on('exit', code => {
+        this.failure ??= `a worker thread has ended with the code ${code}`
+      })
       worker.unref()
       port1.unref()
       return { worker, port: port1 }
@@ -136,20 +144,31 @@ class Encoders implements EncodedAhead {
     return this.noted
   }
 
-  /** Waits for a chunk. Undefined if the workers have failed: then they are stopped. */
+  /** Waits for a chunk. Undefined if the workers have failed: then they are stopped, which is said. */
   private receive(chunk: number): EncodedTexts | undefined {
     for (;;) {
       const before = Atomics.load(this.answers, 0)
       for (const { port } of this.workers)
         for (let message = receiveMessageOnPort(port); message; message = receiveMessageOnPort(port)) {
-          const answer = message.message as EncodedTexts
-          this.received.set(answer.chunk, answer)
+          const answer = message.message as EncoderAnswer
+          if ('error' in answer) this.failure ??= answer.error
+          else this.received.set(answer.chunk, answer)
         }
       const answer = this.received.get(chunk)
       this.received.delete(chunk)
-      if (answer !== undefined || this.workers.length === 0) return answer
-      if (Atomics.wait(this.answers, 0, before, this.options.patienceMs) === 'timed-out') this.stop()
+      if (answer !== undefined) return answer
+      if (this.failure !== undefined) return this.giveUp(this.failure)
+      const { patienceMs } = this.options
+      if (Atomics.wait(this.answers, 0, before, patienceMs) === 'timed-out')
+        this.failure = `no answer in ${patienceMs / 1000} s`
     }
+  }
+
+  private giveUp(reason: string): undefined {
+    this.stop()
+    noticeWork(
+      `encoding ${this.encoding.name}: the worker threads have failed (${reason}); one thread encodes the rest`,
+    )
   }
 
   private contextWith(encode: (vocabulary: Vocabulary, v: number) => Vocabulary['encode']): Encoding['context'] {

@@ -15,6 +15,9 @@ export interface TextsToEncode {
   readonly texts: readonly (readonly string[])[]
 }
 
+/** What a worker says: the ids of texts, or why it cannot encode any. */
+export type EncoderAnswer = EncodedTexts | { readonly error: string }
+
 /** Their ids, for each vocabulary: those of all texts, and where each text's ids end. */
 export interface EncodedTexts {
   readonly chunk: number

@@ -12,7 +12,7 @@ import { FlatSequences } from '../streams/flat-sequences.js'
 import { contentHash } from './content-hash.js'
 import { encodeAhead } from './encode-ahead.js'
 import type { Encoding } from './encoding.js'
-import { beginEntry, noticeNoCache, openEntry, removeEntry } from './token-cache.js'
+import { beginEntry, CacheFailure, noticeNoCache, openEntry, removeEntry } from './token-cache.js'
 
 /** Stored examples, and whether they depend on the lengths of a row. */
 export interface Stored {
@@ -51,9 +51,9 @@ export function storeTokens(encoding: Encoding, options: StoreOptions = {}): Sto
   if (fields === undefined) return undefined
   const memory = new FlatSequences(fields.length)
   const work = new LongWork(`encoding ${encoding.name}`, length)
-  // Seconds of this process's own work: on a busy machine, waiting says nothing about the data.
-  const start = process.cpuUsage().user
-  const seconds = (): number => (process.cpuUsage().user - start) / 1e6
+  // On a busy machine, waiting says nothing about the data; and CPU time is that of all threads of this process.
+  const [start, startCpu] = [performance.now(), process.cpuUsage().user]
+  const seconds = (): number => Math.min((performance.now() - start) / 1e3, (process.cpuUsage().user - startCpu) / 1e6)
   const addUntil = (isEnough: () => boolean): boolean => {
     while (memory.length < length && !isEnough()) {
       const sequences = toSequences(examples.get(memory.length), fields)
@@ -125,7 +125,13 @@ function findEntry(
     const opened = openEntry(entry)
     if (opened === undefined) continue
     const stored = new FieldStore(opened.fields, opened.sequences)
-    if (isSame(stored, examples, fields)) return { examples: stored, usesLengths: opened.usesLengths }
+    let same = false
+    try {
+      same = isSame(stored, examples, fields)
+    } finally {
+      if (!same) opened.sequences.close()
+    }
+    if (same) return { examples: stored, usesLengths: opened.usesLengths }
     // The functions of this library differ from those that made the entry, although the version is the same.
     noticeWork(`${name}: the encoded data in the cache was made by other code; it is made again`)
     removeEntry(entry)
@@ -166,7 +172,7 @@ function makeEntry(
     return { examples: new FieldStore(fields, opened.sequences), usesLengths }
   } catch (error) {
     entry?.abandon()
-    if (!isSystemError(error)) throw error
+    if (!(error instanceof CacheFailure)) throw error
     noticeNoCache(error)
     const memory = new FlatSequences(fields.length)
     const { usesLengths, complete } = encodeAll(encoding, fields, parallel, memory)
@@ -198,6 +204,3 @@ function encodeAll(
   }
   return { usesLengths: usesLengths(), complete: true }
 }
-
-/** Whether the disk or the system is the cause, and not the data. */
-const isSystemError = (error: unknown): boolean => error instanceof Error && 'syscall' in error

@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, w
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { Worker } from 'node:worker_threads'
 import { build } from 'esbuild'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { WordVocabulary } from '../../text/symbols.js'
@@ -20,6 +21,7 @@ import { encodeAhead } from './encode-ahead.js'
 import { storeTokens } from './store-tokens.js'
 import type { Encoding } from './encoding.js'
 import { beginEntry, openEntry, tokenFolder } from './token-cache.js'
+import { TokenFile, TokenFileWriter } from './token-file.js'
 
 const words = ['red', 'green', 'blue', 'a', 'b', 'c', 'd', 'e']
 const vocabulary = new WordVocabulary(words)
@@ -167,7 +169,9 @@ describe('encoded data in the cache', () => {
     const encode = vi.spyOn(WordVocabulary.prototype, 'encode').mockImplementation(() => [3])
     store(encoding())
     encode.mockRestore()
+    const close = vi.spyOn(TokenFile.prototype, 'close')
     expect(store(encoding())).toEqual(direct(encoding()))
+    expect(close).toHaveBeenCalledOnce()
     expect(notices).toEqual(['colors (train): the encoded data in the cache was made by other code; it is made again'])
   })
 
@@ -177,6 +181,39 @@ describe('encoded data in the cache', () => {
     vi.stubEnv('SWITCHYARD_CACHE', file)
     expect(store(encoding())).toEqual(direct(encoding()))
     expect(notices).toEqual([expect.stringContaining('cannot be kept for the next run')])
+  })
+
+  it('that is damaged as soon as it is written is kept in memory, which is said with its file', () => {
+    vi.spyOn(TokenFileWriter.prototype, 'finish').mockImplementation(function (this: TokenFileWriter) {
+      this.close()
+    })
+    expect(store(encoding())).toEqual(direct(encoding()))
+    expect(notices).toEqual([expect.stringMatching(/next run: .*tokens.\w{40} is not what was written \(.+\)/)])
+  })
+
+  it("throws a system error of the data's own source", () => {
+    let isGone = false
+    vi.spyOn(TokenFileWriter.prototype, 'add').mockImplementation(() => {
+      isGone = true
+    })
+    const { length, get } = texts(300)
+    const gone = Object.assign(new Error('a data file is gone'), { syscall: 'open', code: 'ENOENT' })
+    const source: Dataset<Fields> = {
+      length,
+      get: i => {
+        if (isGone) throw gone
+        return get(i)
+      },
+    }
+    expect(() => store(encoding({ source }))).toThrow(gone)
+    expect(notices).toEqual([])
+  })
+
+  it('is not written for data that takes a moment while other threads are busy', () => {
+    let user = 0
+    vi.spyOn(process, 'cpuUsage').mockImplementation(() => ({ user: (user += 20_000), system: 0 }))
+    storeTokens(encoding())
+    expect(() => entries()).toThrow('ENOENT')
   })
 
   it('loses the least recently used entries when it is full, and what killed processes left', () => {
@@ -283,5 +320,25 @@ describe('texts that worker threads encode', () => {
     writeFileSync(failing, 'process.exit(1)')
     const given = encoding({ source: texts(1000) })
     expect(encoded(given, pathToFileURL(failing), 300)).toEqual(direct(given))
+    expect(notices).toEqual([
+      'encoding colors (train): the worker threads have failed (no answer in 0.3 s); one thread encodes the rest',
+    ])
+  })
+
+  it('are encoded by this thread, without waiting, if a worker says what is wrong', async () => {
+    const script = await bundle(resolve(import.meta.dirname, 'encoding-worker.ts'))
+    vi.spyOn(vocabulary, 'toJSON').mockReturnValue({ kind: 'words', symbols: ['x', 'x'] })
+    expect(encoded(encoding(), script)).toEqual(direct(encoding()))
+    expect(notices).toEqual([expect.stringContaining('"x" is listed twice')])
+  })
+
+  it('are encoded by this thread, without waiting, if a worker has thrown', async () => {
+    const failing = join(folder, 'failing.mjs')
+    writeFileSync(failing, 'throw new Error("no memory")')
+    const emit = vi.spyOn(Worker.prototype, 'emit')
+    const ahead = encodeAhead(encoding(), { workers: 2, script: pathToFileURL(failing) })!
+    await vi.waitFor(() => expect(emit).toHaveBeenCalledWith('error', expect.anything()), 10_000)
+    ahead.before(0)
+    expect(notices).toEqual([expect.stringContaining('(Error: no memory)')])
   })
 })

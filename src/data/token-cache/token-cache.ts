@@ -21,7 +21,10 @@ const UNFINISHED = '.part'
 /** Where the entries are. */
 export const tokenFolder = (): string => join(cacheFolder(), 'tokens')
 
-/** An entry that is being written. */
+/** Thrown if an entry cannot be written. Errors of the data that it is made of are other errors. */
+export class CacheFailure extends Error {}
+
+/** An entry that is being written. Its methods throw a `CacheFailure`. */
 export interface NewEntry {
   add(example: readonly Int32Array[]): void
   /** Puts the entry in its place, under `name`, and opens it. Another process may do the same at the same time. */
@@ -52,20 +55,27 @@ export function openEntry(name: string): ReturnType<typeof openTokenFile> | unde
 
 export const removeEntry = (name: string): void => attempt(() => rmSync(join(tokenFolder(), name), { force: true }))
 
-/** Begins an entry. It appears by a rename when it is finished, so that it is never seen half-written. */
+/**
+ * Begins an entry. It appears by a rename when it is finished, so that it is never seen half-written. Throws a
+ * `CacheFailure` if the cache cannot be written.
+ */
 export function beginEntry(maxBytes = MAX_CACHE_BYTES): NewEntry {
   const folder = tokenFolder()
-  mkdirSync(folder, { recursive: true })
   const unfinished = join(folder, `${randomUUID()}${UNFINISHED}`)
-  const writer = new TokenFileWriter(unfinished)
+  const writer = inCache(unfinished, () => {
+    mkdirSync(folder, { recursive: true })
+    return new TokenFileWriter(unfinished)
+  })
   return {
-    add: example => writer.add(example),
+    add: example => inCache(unfinished, () => writer.add(example)),
     finish(name, facts) {
-      writer.finish(facts)
       const path = join(folder, name)
-      renameSync(unfinished, path)
-      evict(folder, name, maxBytes)
-      return openTokenFile(path)
+      return inCache(path, () => {
+        writer.finish(facts)
+        renameSync(unfinished, path)
+        evict(folder, name, maxBytes)
+        return openTokenFile(path)
+      })
     },
     abandon() {
       attempt(() => writer.close())
@@ -98,6 +108,19 @@ function evict(folder: string, newest: string, maxBytes: number): void {
   }
 }
 
+/** Runs work on a file of the cache. An error becomes a `CacheFailure`. */
+function inCache<T>(path: string, body: () => T): T {
+  try {
+    return body()
+  } catch (error) {
+    const isDamaged = error instanceof DamagedTokens || error instanceof SyntaxError
+    throw new CacheFailure(
+      isDamaged ? `${path} is not what was written (${error.message})` : systemAdvice(error as Error),
+      { cause: error },
+    )
+  }
+}
+
 /** Runs what may fail without consequences. */
 function attempt(body: () => void): void {
   try {
@@ -108,7 +131,7 @@ function attempt(body: () => void): void {
 }
 
 /** Says that the cache cannot be written, and why. */
-export const noticeNoCache = (error: unknown): void =>
+export const noticeNoCache = ({ message }: CacheFailure): void =>
   noticeWork(
-    `${tokenFolder()}: the encoded data cannot be kept for the next run: ${systemAdvice(error as Error)}. SWITCHYARD_CACHE=FOLDER sets another folder`,
+    `${tokenFolder()}: the encoded data cannot be kept for the next run: ${message}. SWITCHYARD_CACHE=FOLDER sets another folder`,
   )

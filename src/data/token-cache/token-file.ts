@@ -128,6 +128,11 @@ export class TokenFile implements Sequences {
     return lengthsIn(this.shared, index)
   }
 
+  /** Closes the file of sequences that are not used after all. */
+  close(): void {
+    closeSync(this.shared.handle)
+  }
+
   get(index: number): Int32Array[] {
     const { each, ends } = this.shared
     const sequences: Int32Array[] = []
