@@ -10,7 +10,8 @@ import { datasetOf } from './dataset.js'
 import type { Dataset } from './dataset.js'
 import type { TokenExample } from './features.js'
 import { TrainIterator } from './iterator.js'
-import type { TrainBatch } from './iterator.js'
+import type { IteratorOptions, TrainBatch } from './iterator.js'
+import { DrawnEpochs } from './streams/drawn-epochs.js'
 import { g2pTask } from './tasks/g2p.js'
 
 const size = { rows: 4, inputLength: 16, targetLength: 12, seed: 1 }
@@ -223,6 +224,21 @@ describe('batches in buckets', () => {
     const full = take(new TrainIterator(numberedExamples(500), unpacked), batches.length)
     const area = (of: TrainBatch[]): number => of.reduce((sum, batch) => sum + areaOf(batch), 0)
     expect(area(batches)).toBeLessThan(area(full) / 2)
+  })
+
+  it('count the examples that are left out as other batches do, without those that were measured', () => {
+    const long: Dataset<TokenExample> = {
+      length: 50,
+      get: i => (i % 5 === 0 ? { inputs: new Int32Array(40).fill(1), targets: Int32Array.of(1) } : numbered(i)),
+    }
+    const of = (options: IteratorOptions): TrainIterator =>
+      new TrainIterator(new DrawnEpochs(() => long, options), options)
+    const iterator = of(bucketed)
+    expect([iterator.skipped, iterator.truncated]).toEqual([0, 0])
+    while (iterator.epochs < 3) iterator.next()
+    expect(iterator.skipped).toBeGreaterThanOrEqual(30)
+    expect(iterator.skipped).toBeLessThan(60)
+    expect(of({ ...bucketed, tooLong: 'truncate' }).truncated).toBe(0)
   })
 
   it('resume exactly, from any point', () => {

@@ -54,6 +54,8 @@ export class TrainIterator {
   private carried: Ticket[] = []
   /** The sizes of batches; undefined: one size, whose rows may be packed. */
   readonly buckets: readonly Bucket[] | undefined
+  /** What the stream counted while buckets were measured: those draws are made again. */
+  private readonly measured = { skipped: 0, truncated: 0 }
 
   constructor(
     examples: Dataset<TokenExample> | ExampleStream,
@@ -67,11 +69,11 @@ export class TrainIterator {
   }
 
   get skipped(): number {
-    return this.stream.skipped
+    return this.stream.skipped - this.measured.skipped
   }
 
   get truncated(): number {
-    return this.stream.truncated
+    return this.stream.truncated - this.measured.truncated
   }
 
   /** The number of epochs so far, as a fraction: 1.5 is the middle of the second epoch. */
@@ -127,11 +129,14 @@ export class TrainIterator {
   /** The sizes of buckets for the first examples of the stream, which is then at its beginning again. */
   private chooseBuckets(count: number): Bucket[] {
     const start = structuredClone(this.stream.state())
+    const { skipped, truncated } = this.stream
     const lengths = Array.from({ length: MEASURED_FOR_BUCKETS }, () => {
       const { inputs, targets } = this.stream.get(this.stream.draw())
       return [inputs.length, targets.length] as const
     })
     this.stream.restore(start)
+    this.measured.skipped = this.stream.skipped - skipped
+    this.measured.truncated = this.stream.truncated - truncated
     return chooseBuckets(lengths, this.options, count)
   }
 

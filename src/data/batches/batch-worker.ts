@@ -6,19 +6,26 @@ import type { PreparedBatch, WorkerInput, WorkerMessage } from './worker-message
  * A worker thread and the batches that it has prepared. It does not keep the process alive while nobody waits for it.
  */
 export class BatchWorker {
-  /** Why the worker cannot prepare batches at all: it could not load the task. */
+  /** Why the worker cannot prepare batches at all: it could not load the task, or ended while it did. */
   unopened: string | undefined
+  /** Whether a failure before the first batch is one of loading the task, which this thread has loaded already. */
+  private isLoading: boolean
   private readonly worker: Worker
   private readonly ready: PreparedBatch[] = []
   private waiting: { resolve: (batch: PreparedBatch) => void; reject: (error: Error) => void } | undefined
   private failure: Error | undefined
 
   constructor(script: URL, input: WorkerInput) {
+    this.isLoading = input.stream.kind === 'loaded'
     this.worker = new Worker(script, { workerData: input })
     this.worker.unref()
     this.worker.on('message', (message: WorkerMessage) => {
-      if (message.kind === 'unopened') this.unopened = message.reason
-      else if (this.waiting) this.settle(({ resolve }) => resolve(message))
+      if (message.kind === 'unopened') {
+        this.unopened = message.reason
+        return
+      }
+      this.isLoading = false
+      if (this.waiting) this.settle(({ resolve }) => resolve(message))
       else this.ready.push(message)
     })
     this.worker.on('error', error => this.fail(error))
@@ -66,6 +73,7 @@ export class BatchWorker {
   }
 
   private fail(cause: Error): void {
+    if (this.isLoading) this.unopened ??= cause.message
     this.failure ??= new SwitchyardError(`the thread that prepares batches has failed: ${cause.message}`, { cause })
     this.settle(({ reject }) => reject(this.failure!))
   }

@@ -155,6 +155,8 @@ describe('batches from a worker thread', () => {
     for (const [name, inThread, reason] of [
       ['missing', 'throw new Error("no such data")', 'no such data'],
       ['other', other, 'the training examples differ'],
+      ['ends', 'process.exit(3)', 'it ended with code 3'],
+      ['later', 'setTimeout(() => { throw new Error("no socket") }); await new Promise(() => {})', 'no socket'],
     ]) {
       const notices: string[] = []
       onLongWork({ progress: () => undefined, notice: message => notices.push(message) })
