@@ -39,7 +39,7 @@ export async function folderDigest(folder: string, except: readonly string[] = [
   return hash.digest('hex')
 }
 
-/** Where the blocks that are read begin: all blocks of a file, or `MOST_BLOCKS` of them from its beginning to its end. */
+/** Where the blocks that are read begin: all of a file, or `MOST_BLOCKS` from its beginning to its end. */
 function blockStarts(size: number): number[] {
   const all = Math.ceil(size / BLOCK_BYTES)
   if (all <= MOST_BLOCKS) return Array.from({ length: all }, (_, i) => i * BLOCK_BYTES)
