@@ -21,17 +21,18 @@ describe('Switchyard writes only where it is told to', () => {
   })
   afterAll(() => Promise.all([cli?.remove(), rm(home, { recursive: true, force: true })]))
 
-  /** Runs Node with an empty folder as the home folder, the cache and the temporary folder. */
+  /** Runs Node with an empty folder as the home folder and the temporary folder, and a named one for encoded data. */
   const node = async (args: readonly string[], settings: NodeJS.ProcessEnv = {}): Promise<string> => {
-    const env = { HOME: home, TMPDIR: home, XDG_CACHE_HOME: join(home, '.cache'), ...settings }
+    const caches = { XDG_CACHE_HOME: join(home, '.cache'), SWITCHYARD_CACHE: join(cli.folder, 'cache') }
+    const env = { HOME: home, TMPDIR: home, ...caches, ...settings }
     return (await promisify(execFile)(process.execPath, args, { cwd: cli.folder, env })).stdout
   }
   const inHome = (): Promise<string[]> => readdir(home, { recursive: true })
 
-  it('trains, and leaves no file outside of the run', async () => {
+  it('trains, and leaves no file outside of the run and the cache', async () => {
     await node([join(cli.package_, 'bin/switchyard.js'), 'train', 'g2p', ...tiny, '--set', 'train.steps=4'])
     expect(await inHome()).toEqual([])
-    expect((await readdir(cli.folder)).sort()).toEqual(['compute.mjs', 'runs'])
+    expect((await readdir(cli.folder)).filter(name => name !== 'cache').sort()).toEqual(['compute.mjs', 'runs'])
   })
 
   it.each([

@@ -60,7 +60,7 @@ describe('failures end with code 1', () => {
     [['plot', 'runs/none', '--out', 'curves.svg'], 'runs/none: '],
     [
       ['infer', 'nosuch', 'word'],
-      "nosuch: there is no such folder; a run was expected (runs/g2p), a model's folder, or a model of the Hugging Face hub",
+      "nosuch: there is no such folder; a run was expected (runs/g2p), a model's folder, a model that comes with Switchyard (g2p), or a model of the Hugging Face hub",
     ],
     [['verify', 'nosuch'], 'nosuch: there is no such folder'],
     [['train', '--data', 'none.tsv'], 'none.tsv: there is no such file'],

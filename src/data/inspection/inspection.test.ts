@@ -29,6 +29,7 @@ describe('packingOf', () => {
     const long = { input: 'x'.repeat(20), target: 'd', alternatives: [] }
     const task = makeTask({ name: 't', codec, splits: { train: [...examples, long], validation: [], test: [] } })
     expect(packingOf(task, { rows: 4, inputLength: 9, targetLength: 8 }, 0)).toEqual({
+      buckets: [],
       examplesPerRow: 2,
       inputs: 8 / 9,
       targets: 4 / 8,
