@@ -45,6 +45,18 @@ module.exports = {
       to: { path: path(layers.slice(i + 1)) },
     })),
     {
+      name: 'cli: what commands share must not import a command',
+      severity: 'error',
+      from: { path: '^src/cli/shared/' },
+      to: { path: '^src/cli/', pathNot: '^src/cli/shared/' },
+    },
+    {
+      name: 'cli: a command folder imports only from itself and from shared',
+      severity: 'error',
+      from: { path: '^src/cli/([^/]+)/', pathNot: '^src/cli/shared/' },
+      to: { path: '^src/cli/', pathNot: '^src/cli/($1|shared)/' },
+    },
+    {
       name: 'browser-safe: no node modules',
       severity: 'error',
       from: { path: browserSafe, pathNot: nodeSessions },

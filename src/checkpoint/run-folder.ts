@@ -6,6 +6,9 @@ import { exists, removeAtomically } from './atomic.js'
 import { infoName } from './checkpoint-info.js'
 import { isFile, namesIn, withPath } from './files.js'
 
+/** The folder of the working folder that the command line makes runs in. */
+export const runsFolder = 'runs'
+
 /** Which checkpoints stay when a new one is saved. The new one, the best one and later ones always do. */
 export interface Keep {
   /** The newest checkpoints, this many. */

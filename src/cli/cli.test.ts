@@ -15,14 +15,14 @@ import { UserValues } from '../config/user-values.js'
 import { taskCodec } from '../data/task.js'
 import { preset } from '../model/presets.js'
 import { ByteVocabulary } from '../text/bytes.js'
-import { checkFinetuneOverrides } from './train/early-checks.js'
+import { checkFinetuneOverrides } from './shared/early-checks.js'
 import { train } from './train/training.js'
 import { inspectData } from './inspect/data-inspection.js'
 import { main } from './main.js'
 import { plotRuns } from './inspect/plotting.js'
 import { describeModel, findModel, forwardFlops } from './inspect/inspection.js'
 import { countExamples, formatSamples, formatScores } from './shared/report.js'
-import { escapeControls, linesOf, unknownSymbols } from './infer/texts.js'
+import { escapeControls, linesOf, unknownSymbols } from './shared/texts.js'
 
 describe('inspect', () => {
   it('counts two FLOPs for each weight that a token meets', () => {

@@ -9,7 +9,7 @@ import { TextGenerator } from '../infer/text-generator.js'
 import { preset } from '../model/presets.js'
 import { convertWeights } from '../cli/convert/conversion.js'
 import { openTextModel } from './text-model.js'
-import { unknownSymbols } from '../cli/infer/texts.js'
+import { unknownSymbols } from '../cli/shared/texts.js'
 
 const base = preset('switch-base-8')
 const small = {

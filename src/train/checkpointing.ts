@@ -12,7 +12,7 @@ import { isLocked } from '../checkpoint/run-lock.js'
 import type { CheckpointReader } from '../checkpoint/format.js'
 import { loadCheckpoint, native, saveCheckpoint } from '../checkpoint/native.js'
 import type { Checkpoint, CheckpointContent } from '../checkpoint/native.js'
-import { latestCheckpoint } from '../checkpoint/run-folder.js'
+import { latestCheckpoint, runsFolder } from '../checkpoint/run-folder.js'
 import type { Keep } from '../checkpoint/run-folder.js'
 import { fromHost } from '../engine/api/tensor.js'
 import type { Tensor } from '../engine/api/tensor.js'
@@ -79,7 +79,7 @@ export async function findCheckpoint(path: string): Promise<string> {
   const latest = await latestCheckpoint(path)
   if (latest !== undefined) return latest
   if (!(await exists(path)))
-    throw new FileError(`${path}: there is no such folder; ${await didYouMeanPath(path, EXPECTED)}`)
+    throw new FileError(`${path}: there is no such folder; ${await didYouMeanPath(path, EXPECTED, [runsFolder])}`)
   if ((await readRunStart(path)) !== undefined) {
     throw new FileError(
       (await isLocked(path))

@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FileError } from '../base/errors.js'
 import { errorCode, withPath } from '../checkpoint/files.js'
+import { runsFolder } from '../checkpoint/run-folder.js'
 import { didYouMeanPath } from '../data/sources/similar-path.js'
 import type { MetricsRecord } from './metrics-log.js'
 import { runFiles } from './run-files.js'
@@ -18,7 +19,7 @@ export async function readMetrics(path: string): Promise<MetricsRecord[]> {
   })
   if (info === undefined)
     throw new FileError(
-      `${path}: there is no such file or folder; ${await didYouMeanPath(path, "give a run's folder")}`,
+      `${path}: there is no such file or folder; ${await didYouMeanPath(path, "give a run's folder", [runsFolder])}`,
     )
   const isFolder = info.isDirectory()
   if (!isFolder) {

@@ -12,7 +12,7 @@ import type { Validation } from '../../train/validation.js'
 import { Trainer } from '../../train/trainer.js'
 import type { TrainerValues } from '../../train/values.js'
 import { Exit } from '../shared/exit.js'
-import { onInterrupt } from '../train/interrupt.js'
+import { onInterrupt } from '../shared/interrupt.js'
 import { loadUserValues } from '../shared/user-config.js'
 
 export interface RouterBenchOptions {

@@ -8,11 +8,11 @@ import { splitWords } from '../../text/symbols.js'
 import { g2pCodec } from '../../data/tasks/g2p.js'
 import { explainConfig } from '../inspect/configuration.js'
 import { convertWeights } from '../convert/conversion.js'
-import { formatReport, openBaseline } from './distillation-report.js'
+import { formatReport, openBaseline } from '../shared/distillation-report.js'
 import { distill } from './distilling.js'
 import { prove } from '../train/proving.js'
 import { resumeRun } from '../train/resuming.js'
-import { runToEnd } from '../train/running.js'
+import { runToEnd } from '../shared/running.js'
 import { train } from '../train/training.js'
 
 let folder: string

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { ConfigError } from '../../base/errors.js'
+import { runsFolder } from '../../checkpoint/run-folder.js'
 import { distillConfig } from '../../config/distill.js'
 import type { UserValues } from '../../config/user-values.js'
 import { savedName } from '../../data/task.js'
@@ -10,16 +11,16 @@ import { openWeights } from '../../open/open-weights.js'
 import type { OpenedWeights } from '../../open/open-weights.js'
 import type { CheckpointChoice } from '../../train/choose-checkpoint.js'
 import { Trainer } from '../../train/trainer.js'
-import { openBaseline } from './distillation-report.js'
+import { openBaseline, reportOn } from '../shared/distillation-report.js'
 import { findFolder } from '../shared/find-folder.js'
-import { shortName, taskOf } from '../finetune/finetuning.js'
-import type { FinetuneOptions } from '../finetune/finetuning.js'
-import { checkOut, enterFolder, printSettings, runToEnd } from '../train/running.js'
-import type { Run } from '../train/running.js'
-import { describeStart } from '../finetune/start-report.js'
+import { shortName, taskOf } from '../shared/model-training.js'
+import type { ModelTrainingOptions } from '../shared/model-training.js'
+import { checkOut, enterFolder, printSettings, runToEnd } from '../shared/running.js'
+import type { Run } from '../shared/running.js'
+import { describeStart } from '../shared/start-report.js'
 import { findModelValues, loadUserValues } from '../shared/user-config.js'
 
-export interface DistillOptions extends FinetuneOptions {
+export interface DistillOptions extends ModelTrainingOptions {
   baseline?: string
   checkpoint?: CheckpointChoice
 }
@@ -53,9 +54,9 @@ async function begin(name: string, options: DistillOptions): Promise<Run | undef
     const trainer = await Trainer.begin(config, { ...known.hooks, ...values }, { weights })
     const base = isOwnTask ? `run ${name}` : 'distill'
     const origin = { base, data: data ?? taskName, weights: name, set, baseline }
-    const entered = await enterFolder(trainer, out ?? join('runs', `${shortName(name)}-dense`), origin, values)
+    const entered = await enterFolder(trainer, out ?? join(runsFolder, `${shortName(name)}-dense`), origin, values)
     describeStart(trainer)
-    return { ...entered, teacher: frozen }
+    return { ...entered, report: reportOn(frozen) }
   } finally {
     await weights.close()
   }

@@ -10,7 +10,7 @@ import { openTextModel } from '../../open/text-model.js'
 import { isRun } from '../../train/checkpointing.js'
 import type { CheckpointChoice } from '../../train/choose-checkpoint.js'
 import { trainedTextModel } from '../../train/evaluate.js'
-import { lossOf } from '../train/held-out.js'
+import { lossOf } from '../shared/held-out.js'
 import { findModelValues } from '../shared/user-config.js'
 
 /** A model that is evaluated on a task. */

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import type { FinetuneOptions } from './finetuning.js'
+import type { ModelTrainingOptions } from '../shared/model-training.js'
 import { withDataOptions } from '../shared/data-options.js'
 import { collectSettings } from '../shared/options.js'
 
@@ -41,7 +41,7 @@ Which parameters are trained:
 The optimizer's state is fresh, as in T5's fine-tuning: what it remembers of earlier gradients belongs to other data.
   --set from.optimizer=restored   go on with the state, the optimizer and the step count of a run`,
     )
-    .action(async (model: string, options: FinetuneOptions) => {
+    .action(async (model: string, options: ModelTrainingOptions) => {
       const { finetune } = await import('./finetuning.js')
       await finetune(model, options)
     })

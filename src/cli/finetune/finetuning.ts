@@ -1,40 +1,33 @@
-import { basename, dirname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { ConfigError } from '../../base/errors.js'
+import { runsFolder } from '../../checkpoint/run-folder.js'
 import { exists } from '../../checkpoint/atomic.js'
 import { finetuneConfig } from '../../config/finetune.js'
-import type { UserValues } from '../../config/user-values.js'
 import { leafTasks } from '../../data/mixture.js'
-import type { Task, TaskCodec } from '../../data/task.js'
-import { pairsTask } from '../../data/tasks/pairs.js'
+import type { Task } from '../../data/task.js'
 import { codecToFineTune } from '../../data/tasks/registry.js'
 import { coverageWarnings } from '../../data/tokenizers/coverage.js'
 import { openBaseModel } from '../../open/base-model.js'
 import { Trainer } from '../../train/trainer.js'
 import { pairsFromOptions } from '../shared/data-options.js'
 import type { DataOptions } from '../shared/data-options.js'
-import { checkFinetuneOverrides } from '../train/early-checks.js'
+import { shortName, taskOf } from '../shared/model-training.js'
+import type { ModelTrainingOptions } from '../shared/model-training.js'
+import { checkFinetuneOverrides } from '../shared/early-checks.js'
 import { findFolder } from '../shared/find-folder.js'
-import { checkOut, enterFolder, printSettings, runToEnd } from '../train/running.js'
-import type { Run } from '../train/running.js'
-import { describeStart } from './start-report.js'
+import { checkOut, enterFolder, printSettings, runToEnd } from '../shared/running.js'
+import type { Run } from '../shared/running.js'
+import { describeStart } from '../shared/start-report.js'
 import { loadUserValues } from '../shared/user-config.js'
 
-export interface FinetuneOptions extends DataOptions {
-  task?: string
-  set: string[]
-  out?: string
-  revision?: string
-  printConfig?: true
-}
-
 /** Trains a model that exists on other data; then evaluates, and prints commands to continue with. */
-export async function finetune(name: string, options: FinetuneOptions): Promise<void> {
+export async function finetune(name: string, options: ModelTrainingOptions): Promise<void> {
   const run = await begin(name, options)
   if (run !== undefined) await runToEnd(run)
 }
 
 /** Begins a run with a model's weights. Returns undefined with --print-config. */
-async function begin(name: string, options: FinetuneOptions): Promise<Run | undefined> {
+async function begin(name: string, options: ModelTrainingOptions): Promise<Run | undefined> {
   const { out, revision, printConfig } = options
   if ((options.data === undefined) === (options.task === undefined))
     throw new ConfigError(
@@ -56,7 +49,7 @@ async function begin(name: string, options: FinetuneOptions): Promise<Run | unde
     if (printConfig) return printSettings(config)
     const values = { ...known.valuesOf(config), task }
     const trainer = await Trainer.begin(config, { ...known.hooks, ...values }, start)
-    const wanted = out ?? join('runs', `${shortName(name)}-${task.name}`)
+    const wanted = out ?? join(runsFolder, `${shortName(name)}-${task.name}`)
     const origin = { base: 'finetune', data: options.data ?? options.task, weights: name, set: options.set }
     const entered = await enterFolder(trainer, wanted, origin, values)
     describeStart(trainer)
@@ -69,20 +62,8 @@ async function begin(name: string, options: FinetuneOptions): Promise<Run | unde
 }
 
 /** The overrides that are not settings of the task. */
-const overridesOf = (options: DataOptions & Pick<FinetuneOptions, 'set'>): readonly string[] =>
+const overridesOf = (options: DataOptions & Pick<ModelTrainingOptions, 'set'>): readonly string[] =>
   options.data === undefined ? options.set : pairsFromOptions(options.data, options, options.set).others
-
-/** The task to train on, and the overrides that are not settings of it. */
-export async function taskOf(
-  known: UserValues,
-  options: DataOptions & Pick<FinetuneOptions, 'task' | 'set'>,
-  codec: TaskCodec,
-): Promise<{ task: Task; others: readonly string[] }> {
-  const { data, task, set } = options
-  if (data === undefined) return { task: await known.taskNamed(task!, codec), others: set }
-  const { settings, others } = pairsFromOptions(data, options, set)
-  return { task: await pairsTask(settings, codec), others }
-}
 
 /** Warnings of a task's texts that the model's vocabulary cannot write. */
 const unknownTexts = (task: Task): string[] =>
@@ -91,9 +72,3 @@ const unknownTexts = (task: Task): string[] =>
     { train: task.split('train'), heldOut: [...task.split('validation'), ...task.split('test')] },
     false,
   )
-
-/** The last name of a path or a hub name; of a run's checkpoint, the run's name. */
-export function shortName(name: string): string {
-  const last = basename(name)
-  return /^step-\d+$/.test(last) ? basename(dirname(resolve(name))) : last
-}

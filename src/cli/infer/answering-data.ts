@@ -13,9 +13,9 @@ import type { AnswersOrigin } from './answers-origin.js'
 import type { Opening, Output } from './answering.js'
 import { checkJsonFile } from '../shared/json-file.js'
 import { Exit } from '../shared/exit.js'
-import { onInterrupt } from '../train/interrupt.js'
+import { onInterrupt } from '../shared/interrupt.js'
 import { watchPredictions } from '../shared/progress.js'
-import { linesOf } from './texts.js'
+import { linesOf } from '../shared/texts.js'
 
 interface DataToAnswer extends InputsOptions {
   /** The file to write. Default: the standard output. */

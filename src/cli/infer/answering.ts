@@ -11,7 +11,7 @@ import { searchOf } from '../../infer/text-options.js'
 import type { TextOptions } from '../../infer/text-options.js'
 import { unknownIn } from '../../data/tokenizers/coverage.js'
 import type { CheckpointChoice } from '../../train/choose-checkpoint.js'
-import { escapeControls, linesOf, unknownSymbols } from './texts.js'
+import { escapeControls, linesOf, unknownSymbols } from '../shared/texts.js'
 import { findModelValues } from '../shared/user-config.js'
 
 /** The options of the output. */

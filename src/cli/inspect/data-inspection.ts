@@ -20,11 +20,11 @@ import { coverageOf } from '../../data/tokenizers/coverage.js'
 import type { RunConfig } from '../../train/config.js'
 import { pairsFromOptions } from '../shared/data-options.js'
 import type { DataOptions } from '../shared/data-options.js'
-import { checkOverrides } from '../train/early-checks.js'
+import { checkOverrides } from '../shared/early-checks.js'
 import { findRun } from '../shared/find-run.js'
 import { checkPictureFile } from './picture-file.js'
 import { countExamples } from '../shared/report.js'
-import { escapeControls } from '../infer/texts.js'
+import { escapeControls } from '../shared/texts.js'
 import { loadUserValues } from '../shared/user-config.js'
 
 export interface InspectDataOptions extends DataOptions {

@@ -9,6 +9,7 @@ import { quantizedShapes } from '../../checkpoint/quantize.js'
 import { shippedModels } from '../../open/shipped-models.js'
 import { openWeights } from '../../open/open-weights.js'
 import type { OpenedWeights } from '../../open/open-weights.js'
+import { runsFolder } from '../../checkpoint/run-folder.js'
 import { didYouMeanPath } from '../../data/sources/similar-path.js'
 import { recipes } from '../../config/recipes.js'
 import { stackLayers } from '../../model/config.js'
@@ -44,7 +45,7 @@ export async function findModel(name: string): Promise<Inspected> {
     // On the hub, a model has the name of its preset after its owner's: google/switch-base-8.
     const advice = didYouMean(name.slice(name.indexOf('/') + 1), names)
     throw new ConfigError(
-      `there is no preset, recipe, task or folder ${name}; ${name.includes('/') ? await didYouMeanPath(name, advice) : advice}`,
+      `there is no preset, recipe, task or folder ${name}; ${name.includes('/') ? await didYouMeanPath(name, advice, [runsFolder]) : advice}`,
     )
   }
   return inspectWeights(name)

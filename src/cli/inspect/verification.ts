@@ -6,7 +6,7 @@ import { didYouMeanPath } from '../../data/sources/similar-path.js'
 import { readSmallText } from '../../checkpoint/files.js'
 import { parseJson } from '../../checkpoint/json.js'
 import { native } from '../../checkpoint/native.js'
-import { latestCheckpoint } from '../../checkpoint/run-folder.js'
+import { latestCheckpoint, runsFolder } from '../../checkpoint/run-folder.js'
 import { openWeights } from '../../open/open-weights.js'
 import { parsePartialModel } from '../../config/partial.js'
 import { readParameters } from '../../checkpoint/weights.js'
@@ -57,7 +57,7 @@ export async function verify(
     }
     if (!(await exists(path)))
       throw new FileError(
-        `${path}: there is no such folder; ${await didYouMeanPath(path, 'a folder of weights with cases.safetensors was expected')}`,
+        `${path}: there is no such folder; ${await didYouMeanPath(path, 'a folder of weights with cases.safetensors was expected', [runsFolder])}`,
       )
     if ((await native.detect(path)) || (await latestCheckpoint(path)) !== undefined) {
       throw new FileError(

@@ -6,10 +6,11 @@ import { formatBytes } from '../../base/format.js'
 import { exists } from '../../checkpoint/atomic.js'
 import type { FetchProgress } from '../../checkpoint/hub/fetch-files.js'
 import { isHubName } from '../../checkpoint/hub/name.js'
+import { runsFolder } from '../../checkpoint/run-folder.js'
 import { didYouMeanPath } from '../../data/sources/similar-path.js'
 import { shippedModel, shippedModels } from '../../open/shipped-models.js'
 import { Exit } from './exit.js'
-import { onInterrupt } from '../train/interrupt.js'
+import { onInterrupt } from './interrupt.js'
 
 /**
  * The folder of a model: the path itself if it exists; otherwise the model of this name that comes with the package;
@@ -32,7 +33,7 @@ export async function findFolder(name: string, revision?: string): Promise<strin
     const names = await shippedModels()
     const others = names.length > 0 ? `, a model that comes with Switchyard (${names.join(', ')})` : ''
     const expected = `a run was expected (runs/g2p), a model's folder${others}, or a model of the Hugging Face hub (google/switch-base-8)`
-    const advice = await didYouMeanPath(name, didYouMean(name, names, expected))
+    const advice = await didYouMeanPath(name, didYouMean(name, names, expected), [runsFolder])
     throw new FileError(`${name}: there is no such folder; ${advice}`)
   }
   const { fetchModel } = await import('../../checkpoint/hub/fetch-model.js')

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { ConfigError } from '../../base/errors.js'
 import type { NamedRun, UserValues } from '../../config/user-values.js'
+import { runsFolder } from '../../checkpoint/run-folder.js'
 import { similarPath } from '../../data/sources/similar-path.js'
 import { invocation } from './invocation.js'
 import { shellWord } from './shell-word.js'
@@ -19,7 +20,7 @@ export async function findRun(known: UserValues, name: string, command: string):
     throw new ConfigError(
       `${name} is a folder, and no recipe: ${invocation()} train --resume ${word} goes on with a run, and finetune ${word} --data FILE trains its model on other data`,
     )
-  const similar = /[/\\]|\.\w+$/.test(name) ? await similarPath(name) : undefined
+  const similar = /[/\\]|\.\w+$/.test(name) ? await similarPath(name, [runsFolder]) : undefined
   if (similar !== undefined)
     throw new ConfigError(`there is no recipe, file or run "${name}"; did you mean ${similar}?`)
   return known.runNamed(name)

@@ -2,7 +2,7 @@ import { formatCount, formatTable } from '../../base/format.js'
 import type { Example, SplitName } from '../../data/example.js'
 import type { Task } from '../../data/task.js'
 import type { Evaluation } from '../../train/evaluate.js'
-import { escapeControls } from '../infer/texts.js'
+import { escapeControls } from './texts.js'
 
 /**
  * A count of a task's examples with the task's own noun: "1 pair", "6,226 words". `kind` precedes the noun: "held-out

@@ -1,17 +1,19 @@
 import type { TaskCodec } from '../../data/task.js'
 import { openFrozen, teacherOf } from '../../open/frozen-model.js'
-import type { FrozenModel } from '../../open/frozen-model.js'
 import type { RunConfig } from '../../train/config.js'
 import type { TrainerHooks, TrainerValues } from '../../train/values.js'
-import { checkSettings } from '../train/early-checks.js'
+import { reportOn } from './distillation-report.js'
+import { checkSettings } from './early-checks.js'
+import type { FinalReport } from './running.js'
 import { findModelValues, loadUserValues } from './user-config.js'
 
-/** The values of a run that exists: its task, its custom values, and the teacher that its configuration names. */
+/** What a run that exists needs: its task, its custom values, and the teacher that its configuration names. */
 export interface RunValues {
   readonly values: TrainerValues
   /** Functions of the configuration file that every training calls. */
   readonly hooks: TrainerHooks
-  readonly teacher?: FrozenModel
+  /** What the run prints at its end, if it has such a teacher. */
+  readonly report?: FinalReport
 }
 
 /**
@@ -26,5 +28,5 @@ export async function valuesOfRun(config: RunConfig, codec?: TaskCodec): Promise
   const named = config.distill?.teacher
   if (named?.kind !== 'weights') return { values, hooks }
   const teacher = await openFrozen(named, { findValues: findModelValues })
-  return { values: { ...values, teacher: teacherOf(teacher) }, hooks, teacher }
+  return { values: { ...values, teacher: teacherOf(teacher) }, hooks, report: reportOn(teacher) }
 }

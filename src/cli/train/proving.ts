@@ -7,7 +7,7 @@ import { proveResume } from '../../train/proof.js'
 import type { TrainerValues } from '../../train/values.js'
 import { Exit } from '../shared/exit.js'
 import { findFolder } from '../shared/find-folder.js'
-import { onInterrupt } from './interrupt.js'
+import { onInterrupt } from '../shared/interrupt.js'
 import { showProgress } from '../shared/progress.js'
 import { valuesOfRun } from '../shared/run-values.js'
 

@@ -26,7 +26,7 @@ export const resumeCommand = (): Command =>
         const { prove: proveRun } = await import('./proving.js')
         return proveRun(run ?? (await latestRun()))
       }
-      const { runToEnd } = await import('./running.js')
+      const { runToEnd } = await import('../shared/running.js')
       const resumed = await resumeRun(run ?? true, { set, printConfig })
       if (resumed !== undefined) await runToEnd(resumed)
     })

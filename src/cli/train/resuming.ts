@@ -2,7 +2,7 @@ import { readdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { ConfigError } from '../../base/errors.js'
 import type { Checkpoint } from '../../checkpoint/native.js'
-import { latestCheckpoint } from '../../checkpoint/run-folder.js'
+import { latestCheckpoint, runsFolder } from '../../checkpoint/run-folder.js'
 import { RunLock } from '../../checkpoint/run-lock.js'
 import { overrideConfig } from '../../config/overrides.js'
 import { parseRunConfig } from '../../config/validate.js'
@@ -18,8 +18,8 @@ import type { RunStart } from '../../train/run-start.js'
 import { Trainer } from '../../train/trainer.js'
 import { findFolder } from '../shared/find-folder.js'
 import { invocation } from '../shared/invocation.js'
-import { printSettings } from './running.js'
-import type { Run } from './running.js'
+import { printSettings } from '../shared/running.js'
+import type { Run } from '../shared/running.js'
 import { shellWord } from '../shared/shell-word.js'
 import { valuesOfRun } from '../shared/run-values.js'
 
@@ -48,14 +48,14 @@ export async function resumeRun(
       const config = overrideConfig(parseRunConfig(checkpoint.config, `the configuration in ${checkpoint.folder}`), set)
       if (lock === undefined) return printSettings(config)
       if (checkpoint.step >= config.train.steps) return alreadyFinished(checkpoint, config)
-      const { values, hooks, teacher } = await valuesOfRun(config, readCodec(checkpoint.task))
+      const { values, hooks, report } = await valuesOfRun(config, readCodec(checkpoint.task))
       const trainer = await Trainer.resume(config, checkpoint, { ...hooks, ...values })
       if (debugNans) return await printNaN(trainer, folder)
       await addSettings(folder, set)
       console.log(`resuming ${folder} from step ${checkpoint.step} of ${config.train.steps}`)
       const warning = await environmentWarning(checkpoint)
       if (warning !== undefined) console.error(`warning: ${warning}`)
-      return (run = { trainer, folder, lock, values, teacher })
+      return (run = { trainer, folder, lock, values, report })
     } finally {
       await checkpoint.close()
     }
@@ -74,7 +74,7 @@ async function beginAgain(
   if (printConfig) return printSettings(config)
   const lock = await RunLock.acquire(folder)
   try {
-    const { trainer, values, teacher } =
+    const { trainer, values, report } =
       config.from === null ? await beginFromNothing(config) : await beginFromWeights(config, config.from)
     if (debugNans) {
       await printNaN(trainer, folder)
@@ -82,7 +82,7 @@ async function beginAgain(
       return undefined
     }
     console.log(`${folder} was stopped before its first checkpoint: beginning again from step 0`)
-    return { trainer, folder, lock, values, teacher }
+    return { trainer, folder, lock, values, report }
   } catch (error) {
     await lock.release()
     throw error
@@ -101,19 +101,19 @@ async function printNaN(trainer: Trainer, folder: string): Promise<undefined> {
   return undefined
 }
 
-type Begun = Pick<Run, 'trainer' | 'values' | 'teacher'>
+type Begun = Pick<Run, 'trainer' | 'values' | 'report'>
 
 async function beginFromNothing(config: RunConfig): Promise<Begun> {
-  const { values, hooks, teacher } = await valuesOfRun(config)
-  return { trainer: await Trainer.begin(config, { ...hooks, ...values }), values, teacher }
+  const { values, hooks, report } = await valuesOfRun(config)
+  return { trainer: await Trainer.begin(config, { ...hooks, ...values }), values, report }
 }
 
 /** Begins a fine-tuning run again. Until the first checkpoint, the weights are only where they came from. */
 async function beginFromWeights(config: RunConfig, { path }: Origin): Promise<Begun> {
   const base = await openBaseModel(await findFolder(path), message => console.error(message))
   try {
-    const { values, hooks, teacher } = await valuesOfRun(config, base.codec)
-    return { trainer: await Trainer.begin(config, { ...hooks, ...values }, base.start), values, teacher }
+    const { values, hooks, report } = await valuesOfRun(config, base.codec)
+    return { trainer: await Trainer.begin(config, { ...hooks, ...values }, base.start), values, report }
   } finally {
     await base.close()
   }
@@ -135,10 +135,10 @@ function alreadyFinished({ folder, step }: Pick<Checkpoint, 'folder' | 'step'>, 
 
 /** The run under runs/ with the newest checkpoint, or the newest folder for runs that have no checkpoint yet. */
 export async function latestRun(): Promise<string> {
-  const names = await readdir('runs').catch(() => [])
+  const names = await readdir(runsFolder).catch(() => [])
   const runs = await Promise.all(
     names.map(async name => {
-      const folder = join('runs', name)
+      const folder = join(runsFolder, name)
       const latest = await latestCheckpoint(folder).catch(() => undefined)
       if (latest === undefined && (await readRunStart(folder).catch(() => undefined)) === undefined) return []
       return { folder, at: (await stat(latest ?? folder)).mtimeMs }

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { ConfigError } from '../../base/errors.js'
+import { runsFolder } from '../../checkpoint/run-folder.js'
 import { overrideNewRun } from '../../config/overrides.js'
 import { fittedConfig } from '../../config/fitted-config.js'
 import type { NamedRun, UserValues } from '../../config/user-values.js'
@@ -8,10 +9,10 @@ import { Trainer } from '../../train/trainer.js'
 import { resumeRun } from './resuming.js'
 import { pairsFromOptions } from '../shared/data-options.js'
 import type { DataOptions } from '../shared/data-options.js'
-import { checkOverrides } from './early-checks.js'
+import { checkOverrides } from '../shared/early-checks.js'
 import { findRun } from '../shared/find-run.js'
-import { checkOut, enterFolder, printSettings, runToEnd } from './running.js'
-import type { Run } from './running.js'
+import { checkOut, enterFolder, printSettings, runToEnd } from '../shared/running.js'
+import type { Run } from '../shared/running.js'
 import { loadUserValues } from '../shared/user-config.js'
 
 export interface TrainOptions extends DataOptions {
@@ -49,7 +50,7 @@ async function begin(recipe: string | undefined, options: TrainOptions): Promise
   if (printConfig) return printSettings(config)
   const trainer = await Trainer.begin(config, { ...known.hooks, ...values })
   const base = recipe === undefined ? 'train --data' : `recipe ${recipe}`
-  return enterFolder(trainer, out ?? join('runs', recipe ?? trainer.task.name), { base, data, set }, values)
+  return enterFolder(trainer, out ?? join(runsFolder, recipe ?? trainer.task.name), { base, data, set }, values)
 }
 
 async function byName(known: UserValues, name: string, set: readonly string[]): Promise<NamedRun> {

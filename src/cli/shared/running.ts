@@ -8,23 +8,21 @@ import { RunLock } from '../../checkpoint/run-lock.js'
 import { suggestedInputs } from '../../data/suggested-inputs.js'
 import { taskNotes } from '../../data/task-notes.js'
 import { countActiveParameters, countParameters, declareParameters } from '../../model/parameters.js'
-import type { FrozenModel } from '../../open/frozen-model.js'
+import type { ModelParams } from '../../model/types.js'
 import type { RunConfig } from '../../train/config.js'
-import type { CustomModelValues } from '../../train/loss.js'
 import { divergedSteps, removeRunFiles } from '../../train/run-files.js'
-import { readOrigin, writeOrigin } from '../../train/run-origin.js'
+import { writeOrigin } from '../../train/run-origin.js'
 import type { RunOrigin } from '../../train/run-origin.js'
 import type { RunEnd, Trainer } from '../../train/trainer.js'
 import { unusedSettings } from '../../train/unused-settings.js'
 import type { TrainerValues } from '../../train/values.js'
-import { distillationReport } from '../distill/distillation-report.js'
-import { Exit } from '../shared/exit.js'
+import { Exit } from './exit.js'
 import { onInterrupt } from './interrupt.js'
-import { reportHeldOut } from './held-out.js'
-import { invocation } from '../shared/invocation.js'
-import { showProgress } from '../shared/progress.js'
-import { countExamples } from '../shared/report.js'
-import { shellWord } from '../shared/shell-word.js'
+import { customModel, reportHeldOut } from './held-out.js'
+import { invocation } from './invocation.js'
+import { showProgress } from './progress.js'
+import { countExamples } from './report.js'
+import { shellWord } from './shell-word.js'
 
 /** A training that is ready to run in its folder, which it has locked. */
 export interface Run {
@@ -33,9 +31,15 @@ export interface Run {
   readonly lock: RunLock
   /** The values of the run that are not built in. */
   readonly values?: TrainerValues
-  /** The teacher of a distillation. */
-  readonly teacher?: FrozenModel
+  /** What is printed after the figures on held-out examples. */
+  readonly report?: FinalReport
 }
+
+/** A report on the parameters that a run ends with, for the run's end. */
+export type FinalReport = (
+  run: Pick<Run, 'folder' | 'values'> & Pick<Trainer, 'config' | 'task'>,
+  params: ModelParams,
+) => Promise<string>
 
 /**
  * Gives a new run a folder: `wanted`, or the next free name. Prints it, and the sizes of the data and the model. Writes
@@ -132,19 +136,14 @@ function describeRun({ task, config: { model, router, train } }: Trainer): void 
 }
 
 /** Evaluates the trained model, and prints commands to use it. */
-async function conclude({ trainer, folder, values, teacher }: Run): Promise<void> {
+async function conclude({ trainer, folder, values, report }: Run): Promise<void> {
   const { config, task } = trainer
   const params = await trainer.bestParams(folder)
   if (trainer.best !== undefined && trainer.best.step !== trainer.step)
     console.log(`\nevaluating step ${trainer.best.step}, the best of the validations`)
   const evaluated = await reportHeldOut(params, config, task, customModel(values))
   if (!evaluated) console.log('\nno example fell into the held-out split, so there is nothing to evaluate on')
-  if (teacher !== undefined) {
-    const baseline = (await readOrigin(folder))?.baseline
-    const student = { path: folder, params }
-    const report = { config, task, teacher, student, values: customModel(values), baseline }
-    console.log(`\n${await distillationReport(report)}`)
-  }
+  if (report !== undefined) console.log(`\n${await report({ folder, values, config, task }, params)}`)
   const name = shellWord(folder)
   const longer = `train --resume ${name} --set train.steps=${4 * config.train.steps}`
   const larger = task.suggestions?.train?.replaceAll(/\bRUN\b/g, name) ?? longer
@@ -159,6 +158,3 @@ async function conclude({ trainer, folder, values, teacher }: Run): Promise<void
     `\nsaved in ${folder}. What to do next:\n\n${commands.map(command => `    ${invocation()} ${command}`).join('\n')}`,
   )
 }
-
-/** The values that the model needs for inference as well. */
-const customModel = ({ router, meaning }: TrainerValues = {}): CustomModelValues => ({ router, meaning })

@@ -14,10 +14,13 @@ import type { OpenedWeights } from '../../open/open-weights.js'
 import type { RunConfig } from '../../train/config.js'
 import { evaluate } from '../../train/evaluate.js'
 import type { CustomModelValues } from '../../train/loss.js'
+import { readOrigin } from '../../train/run-origin.js'
 import { Validator } from '../../train/validation.js'
-import { findFolder } from '../shared/find-folder.js'
-import { watchPredictions } from '../shared/progress.js'
-import { findModelValues } from '../shared/user-config.js'
+import { findFolder } from './find-folder.js'
+import { customModel } from './held-out.js'
+import { watchPredictions } from './progress.js'
+import type { FinalReport } from './running.js'
+import { findModelValues } from './user-config.js'
 
 /** A model of the report, with its figures on the student's task. */
 export interface Measured {
@@ -51,7 +54,7 @@ export async function openBaseline(name: string, task: Pick<Task, 'codec'>): Pro
   )
 }
 
-export interface DistillationReport {
+interface DistillationReport {
   readonly config: RunConfig
   readonly task: Task
   readonly teacher: FrozenModel
@@ -61,8 +64,21 @@ export interface DistillationReport {
   readonly baseline?: string
 }
 
+/** The final report of a run that learns from a teacher, with the baseline that the run was begun with. */
+export const reportOn =
+  (teacher: FrozenModel): FinalReport =>
+  async ({ folder, values, config, task }, params) =>
+    distillationReport({
+      config,
+      task,
+      teacher,
+      student: { path: folder, params },
+      values: customModel(values),
+      baseline: (await readOrigin(folder))?.baseline,
+    })
+
 /** Measures teacher, student and baseline on the same examples, and compares them. */
-export async function distillationReport({
+async function distillationReport({
   config,
   task,
   teacher,

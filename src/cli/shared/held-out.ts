@@ -6,8 +6,12 @@ import type { RunConfig } from '../../train/config.js'
 import { evaluate } from '../../train/evaluate.js'
 import type { CustomModelValues } from '../../train/loss.js'
 import { Validator } from '../../train/validation.js'
-import { watchPredictions } from '../shared/progress.js'
-import { formatSamples, formatScores } from '../shared/report.js'
+import type { TrainerValues } from '../../train/values.js'
+import { watchPredictions } from './progress.js'
+import { formatSamples, formatScores } from './report.js'
+
+/** The custom values of a run that its model needs for inference as well. */
+export const customModel = ({ router, meaning }: TrainerValues = {}): CustomModelValues => ({ router, meaning })
 
 /**
  * Evaluates a trained model on held-out examples, on each task of a mixture by itself, and prints answers and figures.
