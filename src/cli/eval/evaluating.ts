@@ -1,4 +1,4 @@
-import { checkJsonFile } from '../shared/json-file.js'
+import { checkJsonFile } from '../shared/output-file.js'
 import { open, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
 import { withPath } from '../../checkpoint/files.js'
 import { plotCurves } from '../../train/curves.js'
-import { checkPictureFile } from './picture-file.js'
+import { checkPictureFile } from '../shared/output-file.js'
 import { readMetrics } from '../../train/read-metrics.js'
 
 /** Writes a picture of the curves of runs. Returns what was drawn, in a line. */

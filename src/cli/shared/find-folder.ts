@@ -1,5 +1,4 @@
 import { dirname } from 'node:path'
-import { Presets, SingleBar } from 'cli-progress'
 import { FileError } from '../../base/errors.js'
 import { didYouMean } from '../../base/suggest.js'
 import { formatBytes } from '../../base/format.js'
@@ -11,6 +10,7 @@ import { didYouMeanPath } from '../../data/sources/similar-path.js'
 import { shippedModel, shippedModels } from '../../open/shipped-models.js'
 import { Exit } from './exit.js'
 import { onInterrupt } from './interrupt.js'
+import { erasedBar } from './progress.js'
 
 /**
  * The folder of a model: the path itself if it exists; otherwise the model of this name that comes with the package;
@@ -86,17 +86,7 @@ function showDownload(): Download {
       stop: () => undefined,
     }
   }
-  const bar = new SingleBar(
-    {
-      format: '{bar} {percentage}%  {done} of {all}  {file}',
-      stream: process.stderr,
-      hideCursor: true,
-      gracefulExit: false,
-      clearOnComplete: true,
-      barsize: 20,
-    },
-    Presets.shades_classic,
-  )
+  const bar = erasedBar('{bar} {percentage}%  {done} of {all}  {file}')
   let isStarted = false
   return {
     show: ({ file: name, allBytes, allTotalBytes }) => {

@@ -83,19 +83,15 @@ interface Predictions {
   stop: () => void
 }
 
-/** A progress bar that is erased at the end. */
-function predictionBar(unit: string): Predictions {
-  const bar = new SingleBar(
-    {
-      format: `{bar} {value}/{total} ${unit} answered`,
-      stream: process.stderr,
-      hideCursor: true,
-      gracefulExit: false,
-      clearOnComplete: true,
-      barsize: 20,
-    },
+/** A progress bar on the standard error that is erased at the end. */
+export const erasedBar = (format: string): SingleBar =>
+  new SingleBar(
+    { format, stream: process.stderr, hideCursor: true, gracefulExit: false, clearOnComplete: true, barsize: 20 },
     Presets.shades_classic,
   )
+
+function predictionBar(unit: string): Predictions {
+  const bar = erasedBar(`{bar} {value}/{total} ${unit} answered`)
   return {
     show: (done, count) => {
       if (done === 0) bar.start(count, 0)

@@ -15,7 +15,7 @@ import type { TensorLike } from '../tensor.js'
 import { normalizeAxis } from '../values.js'
 import { add, divide, multiply, remainder, subtract } from './arithmetic.js'
 import { where } from './logic.js'
-import { asFloat, asTensor } from './operands.js'
+import { asFloat, asTensor, sliceAxis } from './operands.js'
 import type { Unary } from './operands.js'
 import { countable, sum } from './reductions.js'
 
@@ -56,13 +56,6 @@ export const nancumsum = (x: TensorLike, axis: number | AxisOption = -1): Tensor
 export const nancumprod = (x: TensorLike, axis: number | AxisOption = -1): Tensor =>
   cumprod(without(x, 1), readAxis('np.nancumprod', axis, -1))
 
-const part = (x: Value, axis: number, start: number, stop: number): Value =>
-  ops.slice(
-    x,
-    x.shape.map((_, i) => (i === axis ? start : 0)),
-    x.shape.map((d, i) => (i === axis ? stop : d)),
-  )
-
 /**
  * Differences of neighbours, x[i + 1] - x[i], applied `n` times, so that the axis becomes n shorter. bool: whether
  * neighbours differ.
@@ -74,7 +67,10 @@ export function diff(x: TensorLike, options: { n?: number; axis?: number } = {})
   const at = normalizeAxis(axis, value.ndim)
   for (let time = 0; time < n; time++) {
     const length = value.shape[at]
-    const [next, own] = [part(value, at, Math.min(1, length), length), part(value, at, 0, Math.max(0, length - 1))]
+    const [next, own] = [
+      sliceAxis(value, at, Math.min(1, length), length),
+      sliceAxis(value, at, 0, Math.max(0, length - 1)),
+    ]
     value = value.dtype === 'bool' ? ops.xor(next, own) : ops.sub(next, own)
   }
   return new Tensor(value)
@@ -98,8 +94,8 @@ export function gradient(x: TensorLike, options: { dx?: number; axis?: number } 
   const n = value.shape[at]
   check(n >= 2, () => `gradient needs 2 elements or more along axis ${at}, not ${n}`)
   const slope = (high: Value, low: Value, distance: number): Value => ops.div(ops.sub(high, low), distance * dx)
-  const ends = [0, n - 2].map(i => slope(part(value, at, i + 1, i + 2), part(value, at, i, i + 1), 1))
-  const middle = slope(part(value, at, 2, n), part(value, at, 0, n - 2), 2)
+  const ends = [0, n - 2].map(i => slope(sliceAxis(value, at, i + 1, i + 2), sliceAxis(value, at, i, i + 1), 1))
+  const middle = slope(sliceAxis(value, at, 2, n), sliceAxis(value, at, 0, n - 2), 2)
   return new Tensor(ops.concatenate([ends[0], middle, ends[1]], at))
 }
 
@@ -120,8 +116,8 @@ export function unwrap(x: TensorLike, options: { period?: number; axis?: number 
   const moved = subtract(where(isUp, period / 2, shifted), step)
   const isSmall = new Tensor(ops.lt(ops.abs(step.value), period / 2))
   const total = cumsum(where(isSmall, 0, moved), at).value
-  const rest = ops.add(part(value, at, 1, n), total)
-  return new Tensor(ops.concatenate([part(value, at, 0, 1), rest], at))
+  const rest = ops.add(sliceAxis(value, at, 1, n), total)
+  return new Tensor(ops.concatenate([sliceAxis(value, at, 0, 1), rest], at))
 }
 
 /**
@@ -133,7 +129,9 @@ export function trapezoid(y: TensorLike, options: { x?: TensorLike; dx?: number;
   const { value } = asFloat(y)
   const at = normalizeAxis(axis, value.ndim)
   const n = value.shape[at]
-  const pairs = new Tensor(ops.add(part(value, at, Math.min(1, n), n), part(value, at, 0, Math.max(0, n - 1))))
+  const pairs = new Tensor(
+    ops.add(sliceAxis(value, at, Math.min(1, n), n), sliceAxis(value, at, 0, Math.max(0, n - 1))),
+  )
   if (x === undefined) return multiply(sum(divide(pairs, 2), { axis: at }), dx)
   const points = asFloat(x)
   const widths = diff(points, { axis: points.ndim === 1 ? 0 : at })

@@ -101,3 +101,11 @@ export function product(operands: readonly TensorLike[], f: (values: Value[]) =>
   if (dtype !== 'bool') return new Tensor(f(operands.map(x => lift(x, dtype))))
   return new Tensor(ops.ne(f(operands.map(x => lift(x, 'int32'))), 0))
 }
+
+/** The elements start to stop - 1 of an axis. */
+export const sliceAxis = (x: Value, axis: number, start: number, stop: number): Value =>
+  ops.slice(
+    x,
+    x.shape.map((_, i) => (i === axis ? start : 0)),
+    x.shape.map((d, i) => (i === axis ? stop : d)),
+  )

@@ -10,7 +10,7 @@ import { checkShape } from '../values.js'
 import { floorDivide } from './arithmetic.js'
 import { arange } from './creation.js'
 import { concatenate } from './joining.js'
-import { asTensor, lift } from './operands.js'
+import { asTensor, lift, sliceAxis } from './operands.js'
 import { max, mean, min } from './reductions.js'
 import { round } from './rounding.js'
 import { broadcastTo, flip } from './shape.js'
@@ -141,13 +141,7 @@ function rampSides(
 
 /** The elements low to high - 1 of an axis. */
 const sliced = (x: Tensor, axis: number, low: number, high: number): Tensor =>
-  new Tensor(
-    ops.slice(
-      x.value,
-      x.shape.map((_, i) => (i === axis ? low : 0)),
-      x.shape.map((d, i) => (i === axis ? high : d)),
-    ),
-  )
+  new Tensor(sliceAxis(x.value, axis, low, high))
 
 /** An axis of size 1, n times. */
 const repeated = (x: Tensor, axis: number, n: number): Tensor =>
