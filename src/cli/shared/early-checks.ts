@@ -21,9 +21,9 @@ export function checkSettings(config: RunConfig, values: Pick<TrainerValues, 'op
 /** Checks the overrides of a run whose sizes follow from its data. Such a run has the form of the recipe g2p. */
 export function checkOverrides(overrides: readonly string[]): void {
   const config = overrideNewRun(recipes.g2p, overrides)
-  modelParts(config, {})
-  // Without given steps, the data decides how many there are.
+  // Without given steps, the data decides how many there are, and the schedule cannot be checked yet.
   if (overrides.some(text => parseOverride(text)[0] === 'train.steps')) checkSettings(config)
+  else modelParts(config, {})
 }
 
 /** Checks the overrides of a fine-tuning run, with one example in the place of its data. */
