@@ -2,21 +2,21 @@
 import { readOptions } from './arguments.js'
 import { isFloat } from '../../base/dtypes.js'
 import { check } from '../../base/errors.js'
-import { flatten, leafCount, treeKey } from '../../base/pytree.js'
+import { flatten, treeKey } from '../../base/pytree.js'
 import type { TreeDef } from '../../base/pytree.js'
 import { formatAval, sameAval } from '../program/aval.js'
-import type { Aval } from '../program/aval.js'
 import * as ops from '../program/ops.js'
 import type { Program } from '../program/program.js'
 import type { Value } from '../program/value.js'
 import { jvpEval } from '../transform/jvp.js'
 import { linearizeEval, vjpEval } from '../transform/linearize.js'
-import { reject, select, spread } from '../transform/masks.js'
-import type { Mask } from '../transform/masks.js'
+import { select, spread } from '../transform/masks.js'
 import type { Tangent } from '../transform/rules.js'
+import { parts, splitOptions, valueMask } from './has-aux.js'
+import type { HasAux } from './has-aux.js'
 import type { Tensor } from './tensor.js'
 import { flattenArgs, rebuild, traceTree } from './tracing.js'
-import type { TensorTree, TracedFunction } from './tracing.js'
+import type { TensorTree } from './tracing.js'
 
 /**
  * The program of a function for arguments of these types. Its last inputs are the arrays that the function closes over.
@@ -43,11 +43,6 @@ export type Gradient<A extends TensorTree[], I extends Which> = I extends number
 export interface GradOptions<I extends Which> {
   /** The argument to differentiate with respect to (default 0), or a list of arguments: then the gradient is a list. */
   argument?: I
-}
-
-/** With `hasAux: true` the function returns [value, auxiliary results]; only the value is differentiated. */
-export interface HasAux {
-  hasAux: true
 }
 
 /**
@@ -178,58 +173,6 @@ function tangentsFor(who: string, values: readonly Value[], def: TreeDef, tangen
     )
   })
   return dots.values.map(t => (isFloat(t.dtype) ? t : null))
-}
-
-/** For each output of a function that returns [value, auxiliary results]: whether it belongs to the value. */
-function valueMask(who: string, def: TreeDef): boolean[] {
-  check(
-    def.kind === 'list' && def.items.length === 2,
-    `${who}: with hasAux the function must return [value, auxiliary results]`,
-  )
-  return def.items.flatMap((item, i) => ops.range(leafCount(item)).map(() => i === 0))
-}
-
-/**
- * A function's results in parts: the value, the tree of a derivative of the value, and the auxiliary results, if any.
- */
-function parts(
-  who: string,
-  { outputDef }: TracedFunction,
-  outputs: readonly Value[],
-  hasAux: boolean,
-): {
-  isValue: Mask
-  value: TensorTree
-  valueKey: string
-  valueTypes: Aval[]
-  derivative: (tangents: readonly Tangent[]) => TensorTree
-  aux: TensorTree[]
-} {
-  const isValue = hasAux ? valueMask(who, outputDef) : outputs.map(() => true)
-  const [def, auxDef] = hasAux && outputDef.kind === 'list' ? outputDef.items : [outputDef]
-  const values = select(outputs, isValue)
-  return {
-    isValue,
-    value: rebuild(def, values),
-    valueKey: treeKey(def),
-    valueTypes: values.map(v => v.aval),
-    derivative: tangents =>
-      rebuild(
-        def,
-        select(tangents, isValue).map((t, i) => t ?? ops.zerosLike(values[i])),
-      ),
-    aux: auxDef ? [rebuild(auxDef, reject(outputs, isValue))] : [],
-  }
-}
-
-/**
- * Separates options from the end of an argument list. They are recognised by a boolean `hasAux`: a tree of arrays does
- * not hold booleans under that key.
- */
-function splitOptions<A extends TensorTree[]>(args: readonly unknown[]): { args: A; hasAux: boolean } {
-  const last = args.at(-1)
-  const isOptions = typeof last === 'object' && last !== null && typeof (last as HasAux).hasAux === 'boolean'
-  return { args: (isOptions ? args.slice(0, -1) : args) as A, hasAux: isOptions && (last as HasAux).hasAux }
 }
 
 /**

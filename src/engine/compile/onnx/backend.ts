@@ -28,7 +28,7 @@ import { generalize } from './generalize.js'
 import { atBoundary, bytesOfAval, toGraph, toGraphInChunks } from './model.js'
 import { allNodes } from './nodes.js'
 import type { GraphInfo } from './proto.js'
-import { expandRaggedDots, expandRaggedDotsInPlace } from './ragged-dot.js'
+import { expandRaggedDots, expandRaggedDotsInPlace } from './ragged-dot/expand.js'
 import type { SessionFactory } from './session.js'
 
 /**

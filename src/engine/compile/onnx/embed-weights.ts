@@ -1,7 +1,7 @@
 import type { HostTensor } from '../../../base/host-tensor.js'
 import { mapBodies, namesRead, renameNode } from './nodes.js'
 import type { GraphInfo, Node } from './proto.js'
-import { RAGGED_DOT } from './ragged-dot.js'
+import { RAGGED_DOT } from './ragged-dot/operators.js'
 
 /** Weights up to this size are always embedded: passing them as inputs in each run takes longer than reading them. */
 const SMALL_BYTES = 2 ** 16

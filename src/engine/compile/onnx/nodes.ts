@@ -43,3 +43,12 @@ export const renameNode = (node: Node, names: ReadonlyMap<string, string>): Node
   const { op, domain, attributes, inputs, outputs } = renamed
   return { op, domain, attributes, inputs: inputs.map(rename), outputs: outputs.map(rename) }
 }
+
+/** A node of the given operator; `domain` is empty for ONNX's own operators. */
+export const makeNode = (
+  op: string,
+  inputs: readonly string[],
+  outputs: readonly string[],
+  attributes: Node['attributes'] = {},
+  domain = '',
+): Node => ({ op, domain, inputs, outputs, attributes })

@@ -1,5 +1,5 @@
 import type { Lowered } from '../graph.js'
-import { RAGGED_DOT, RAGGED_OUTER, SWITCHYARD_DOMAIN } from '../ragged-dot.js'
+import { RAGGED_DOT, RAGGED_OUTER, SWITCHYARD_DOMAIN } from '../ragged-dot/operators.js'
 import { Formula } from './formula.js'
 import { clamp } from './indexing.js'
 import { expanded } from './rule.js'
