@@ -139,6 +139,30 @@ describe('resume', () => {
     )
   })
 
+  it.each([{}, { packing: false, buckets: 2 }])('counts what an uninterrupted run counts, with %o', more => {
+    const some: Dataset<TokenExample> = {
+      length: 40,
+      get: i => (i % 4 === 0 ? tokens(Array<number>(17).fill(3), [1]) : numbered(i)),
+    }
+    for (const tooLong of ['skip', 'truncate'] as const) {
+      const options = { ...size, ...more, tooLong }
+      const make = (): TrainIterator => new TrainIterator(new DrawnEpochs(() => some, options), options)
+      const counts = ({ skipped, truncated }: TrainIterator): number[] => [skipped, truncated]
+      const original = make()
+      take(original, 9)
+      const [saved, before] = [structuredClone(original.state()), counts(original)]
+      expect(Math.max(...before)).toBeGreaterThan(3)
+      take(original, 9)
+      const resumed = make()
+      // It may have been used before.
+      take(resumed, 4)
+      resumed.restore(saved)
+      expect(counts(resumed)).toEqual(before)
+      take(resumed, 9)
+      expect(counts(resumed)).toEqual(counts(original))
+    }
+  })
+
   it('is not affected by changes to a state that it returned', () => {
     const iterator = new TrainIterator(examples, size)
     take(iterator, 3)
@@ -239,6 +263,22 @@ describe('batches in buckets', () => {
     expect(iterator.skipped).toBeGreaterThanOrEqual(30)
     expect(iterator.skipped).toBeLessThan(60)
     expect(of({ ...bucketed, tooLong: 'truncate' }).truncated).toBe(0)
+  })
+
+  it('make each example once', () => {
+    const made = new Map<string, number>()
+    const counted = (seed: number): Dataset<TokenExample> => ({
+      length: 500,
+      get(i) {
+        made.set(`${seed} ${i}`, (made.get(`${seed} ${i}`) ?? 0) + 1)
+        return numbered(i)
+      },
+    })
+    const iterator = new TrainIterator(new DrawnEpochs(counted, bucketed), bucketed)
+    made.clear()
+    while (iterator.epochs < 2.5) iterator.next()
+    expect([...made.values()].every(times => times === 1)).toBe(true)
+    expect(made.size).toBe(iterator.epochs * 500)
   })
 
   it('resume exactly, from any point', () => {

@@ -32,12 +32,21 @@ export interface TrainBatch {
   readonly tokens: number
 }
 
+/**
+ * An example that was drawn. It is kept beside its ticket while it is carried, because making it may take long. At most
+ * `maxCarried` examples and those of one row are carried; with buckets, fewer than a batch for each bucket.
+ */
+interface Drawn {
+  readonly ticket: Ticket
+  readonly example: TokenExample
+}
+
 const id = z.int().min(0)
 const stateSchema = z.looseObject({
   seed: z.int(),
   /** A hash of the examples. A run cannot be resumed exactly with other examples. */
   fingerprint: id.max(0xffffffff),
-  /** The examples that were drawn and are in no batch yet: at most `maxCarried` and those of one row. */
+  /** The tickets of the examples that were drawn and are in no batch yet. */
   carried: z.array(z.union([id, z.array(id)])),
 })
 
@@ -51,11 +60,9 @@ export type IteratorState = z.infer<typeof stateSchema>
 export class TrainIterator {
   private readonly stream: ExampleStream
   private readonly maxCarried: number
-  private carried: Ticket[] = []
+  private carried: Drawn[] = []
   /** The sizes of batches; undefined: one size, whose rows may be packed. */
   readonly buckets: readonly Bucket[] | undefined
-  /** What the stream counted while buckets were measured: those draws are made again. */
-  private readonly measured = { skipped: 0, truncated: 0 }
 
   constructor(
     examples: Dataset<TokenExample> | ExampleStream,
@@ -69,11 +76,11 @@ export class TrainIterator {
   }
 
   get skipped(): number {
-    return this.stream.skipped - this.measured.skipped
+    return this.stream.skipped
   }
 
   get truncated(): number {
-    return this.stream.truncated - this.measured.truncated
+    return this.stream.truncated
   }
 
   /** The number of epochs so far, as a fraction: 1.5 is the middle of the second epoch. */
@@ -85,21 +92,21 @@ export class TrainIterator {
   next(): TrainBatch {
     if (this.buckets !== undefined) return this.nextOfBucket(this.buckets)
     const open = new OpenRows(this.options)
-    const left: Ticket[] = []
+    const left: Drawn[] = []
     let examples = 0
     let tokens = 0
-    const put = (ticket: Ticket): void => {
-      const example = this.stream.get(ticket)
+    const put = (drawn: Drawn): void => {
+      const { example } = drawn
       if (open.place(example)) {
         examples++
         tokens += example.inputs.length + example.targets.length
       } else {
-        left.push(ticket)
+        left.push(drawn)
       }
     }
     // Carried examples are placed first, into empty rows, so that each is used in the next batch at the latest.
-    for (const ticket of this.carried) put(ticket)
-    while (left.length < this.maxCarried && !open.full) put(this.stream.draw())
+    for (const drawn of this.carried) put(drawn)
+    while (left.length < this.maxCarried && !open.full) put(this.draw())
     this.carried = left
     return { features: open.features(), examples, tokens }
   }
@@ -109,16 +116,15 @@ export class TrainIterator {
     const { rows } = this.options
     /** The places of each bucket's examples among those that are carried. */
     const waiting = buckets.map((): number[] => [])
-    const sort = (place: number): number => waiting[bucketOf(buckets, this.stream.get(this.carried[place]))].push(place)
+    const sort = (place: number): number => waiting[bucketOf(buckets, this.carried[place].example)].push(place)
     for (const place of this.carried.keys()) sort(place)
     let bucket = -1
-    while ((bucket = waiting.findIndex(places => places.length >= rows)) < 0)
-      sort(this.carried.push(this.stream.draw()) - 1)
+    while ((bucket = waiting.findIndex(places => places.length >= rows)) < 0) sort(this.carried.push(this.draw()) - 1)
     const places = waiting[bucket].slice(0, rows)
     const open = new OpenRows({ rows, packing: false, ...buckets[bucket] })
     let tokens = 0
     for (const place of places) {
-      const example = this.stream.get(this.carried[place])
+      const { example } = this.carried[place]
       open.place(example)
       tokens += example.inputs.length + example.targets.length
     }
@@ -126,17 +132,19 @@ export class TrainIterator {
     return { features: open.features(), examples: rows, tokens }
   }
 
+  private draw(): Drawn {
+    const ticket = this.stream.draw()
+    return { ticket, example: this.stream.get(ticket) }
+  }
+
   /** The sizes of buckets for the first examples of the stream, which is then at its beginning again. */
   private chooseBuckets(count: number): Bucket[] {
     const start = structuredClone(this.stream.state())
-    const { skipped, truncated } = this.stream
     const lengths = Array.from({ length: MEASURED_FOR_BUCKETS }, () => {
-      const { inputs, targets } = this.stream.get(this.stream.draw())
+      const { inputs, targets } = this.draw().example
       return [inputs.length, targets.length] as const
     })
     this.stream.restore(start)
-    this.measured.skipped = this.stream.skipped - skipped
-    this.measured.truncated = this.stream.truncated - truncated
     return chooseBuckets(lengths, this.options, count)
   }
 
@@ -144,7 +152,7 @@ export class TrainIterator {
    * The current position. An iterator over the same examples that restores it gives exactly the batches that follow.
    */
   state(): IteratorState {
-    const carried = this.carried.map(ticket => (typeof ticket === 'number' ? ticket : [...ticket]))
+    const carried = this.carried.map(({ ticket }) => (typeof ticket === 'number' ? ticket : [...ticket]))
     return { seed: this.options.seed, fingerprint: this.stream.fingerprint, ...this.stream.state(), carried }
   }
 
@@ -158,7 +166,7 @@ export class TrainIterator {
       throw new ConfigError(`this run began with the data seed ${seed}, not ${this.options.seed}`)
     this.stream.restore(position)
     for (const ticket of carried) this.stream.check(ticket)
-    this.carried = [...carried]
+    this.carried = carried.map(ticket => ({ ticket, example: this.stream.get(ticket) }))
   }
 }
 

@@ -104,16 +104,6 @@ describe('batches from a worker thread', () => {
     await batches.stop()
   })
 
-  it('that cannot be prepared are an error, and not an endless wait', async () => {
-    const stream = stored(10)
-    const missing = pathToFileURL(join(folder, 'none.mjs'))
-    const batches = new PrefetchedBatches(new TrainIterator(stream, size), shareStream(stream)!, size, {
-      script: missing,
-    })
-    await expect(take(batches, 1000)).rejects.toThrow('the thread that prepares batches has failed')
-    await batches.stop()
-  })
-
   /** A task of random examples, in a module of its own, which the worker loads. */
   const taskModule = (body = ''): string => `
     export const examples = seed => ({ length: 60, get: i => { ${body}
@@ -172,6 +162,57 @@ describe('batches from a worker thread', () => {
       onLongWork(undefined)
       await batches.stop()
     }
+  })
+
+  it('are made on this thread, with one notice, if the worker cannot start, or fails in the middle', async () => {
+    writeFileSync(join(folder, 'throws.mjs'), 'throw new Error("no config here")')
+    const middle = `import { parentPort } from 'node:worker_threads'
+      import './worker.mjs'
+      let taken = 0
+      parentPort.on('message', () => { if (++taken === 300) throw new Error("no memory") })`
+    writeFileSync(join(folder, 'middle.mjs'), middle)
+    for (const [name, reason] of [
+      ['none', 'Cannot find module'],
+      ['throws', 'no config here'],
+      ['middle', 'no memory'],
+    ]) {
+      const notices: string[] = []
+      onLongWork({ progress: () => undefined, notice: message => notices.push(message) })
+      const stream = stored(10)
+      const batches = new PrefetchedBatches(new TrainIterator(stream, size), shareStream(stream)!, size, {
+        script: pathToFileURL(join(folder, `${name}.mjs`)),
+      })
+      const local = new TrainIterator(stored(10), size)
+      for (let i = 0; i < 2000 && notices.length === 0; i++) {
+        expect(await batches.next()).toEqual(local.next())
+        expect(batches.state()).toEqual(local.state())
+        await turn()
+      }
+      expect(await batches.next()).toEqual(local.next())
+      expect(notices).toEqual([expect.stringContaining(`cannot: ${reason}`)])
+      expect(batches.prepared > 0).toBe(name === 'middle')
+      onLongWork(undefined)
+      await batches.stop()
+    }
+  })
+
+  it('count the examples that the worker leaves out, after a restore too', async () => {
+    const long = taskModule('if (i < 9) return { inputs: new Int32Array(17), targets: Int32Array.of(1) }')
+    const batches = loaded(await drawn('long', long, long))
+    const local = new TrainIterator(await drawn('long', long, long), size)
+    const counts = ({ skipped, truncated }: TrainIterator | PrefetchedBatches): number[] => [skipped, truncated]
+    let saved: { state: unknown; counts: number[] } | undefined
+    for (let i = 0; i < 20 || batches.prepared < 20; i++) {
+      await batches.next()
+      local.next()
+      expect(counts(batches)).toEqual(counts(local))
+      if (i === 9) saved = { state: batches.state(), counts: counts(batches) }
+      await turn()
+    }
+    expect(batches.skipped).toBeGreaterThan(9)
+    batches.restore(saved!.state)
+    expect(counts(batches)).toEqual(saved!.counts)
+    await batches.stop()
   })
 
   it('end with an error that names the example that cannot be made', async () => {

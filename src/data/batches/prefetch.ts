@@ -9,6 +9,7 @@ import type { SharedStream } from '../streams/shared-stream.js'
 import { BatchWorker } from './batch-worker.js'
 import { LocalBatches } from './stream.js'
 import type { BatchStream } from './stream.js'
+import type { PreparedBatch } from './worker-messages.js'
 
 /** The compiled worker. It is missing where TypeScript runs without a build, as in unit tests. */
 const WORKER = new URL('./worker.js', import.meta.url)
@@ -36,7 +37,7 @@ export interface PrefetchOptions {
 
 /**
  * Batches that a worker thread prepares. They are those of `iterator`, which checks saved positions and makes the
- * batches while the worker is not there yet, so that training does not wait for its start.
+ * batches while the worker is not there yet, so that training does not wait for its start, and after it has failed.
  */
 export class PrefetchedBatches implements BatchStream {
   secondsWaited = 0
@@ -45,9 +46,9 @@ export class PrefetchedBatches implements BatchStream {
   private worker: BatchWorker | undefined
   /** The batches that this thread has made since the worker started: it makes the same, and they are dropped. */
   private ahead = 0
-  /** The position after the last batch that the worker prepared and `next` gave; undefined: that of `iterator`. */
-  private position: IteratorState | undefined
-  /** Whether the worker could not load the task. */
+  /** The last batch's position and counts, if the worker prepared it; undefined: those of `iterator`. */
+  private last: Pick<PreparedBatch, 'state' | 'counts'> | undefined
+  /** Whether a worker has failed: this thread makes all batches from then on. */
   private isAlone = false
 
   constructor(
@@ -58,11 +59,11 @@ export class PrefetchedBatches implements BatchStream {
   ) {}
 
   get skipped(): number {
-    return this.iterator.skipped
+    return (this.last?.counts ?? this.iterator).skipped
   }
 
   get truncated(): number {
-    return this.iterator.truncated
+    return (this.last?.counts ?? this.iterator).truncated
   }
 
   async next(): Promise<TrainBatch> {
@@ -75,48 +76,40 @@ export class PrefetchedBatches implements BatchStream {
   }
 
   state(): IteratorState {
-    return structuredClone(this.position ?? this.iterator.state())
+    return structuredClone(this.last?.state ?? this.iterator.state())
   }
 
   restore(saved: unknown): void {
     this.iterator.restore(saved)
-    this.position = undefined
+    this.last = undefined
     void this.end()
   }
 
   async stop(): Promise<void> {
-    if (this.position) this.iterator.restore(this.position)
-    this.position = undefined
+    this.returnToThisThread()
     await this.end()
   }
 
   private async take(): Promise<TrainBatch> {
-    const { worker } = this
-    if (worker?.unopened !== undefined) {
-      noticeWork(
-        `batches are prepared between the steps, because the worker thread that should prepare them cannot: ${worker.unopened}`,
-      )
-      this.isAlone = true
-      await this.end()
-    }
+    if (this.worker?.failure !== undefined) await this.goOnAlone(this.worker.failure)
     while (this.ahead > 0 && this.worker?.drop()) this.ahead--
-    const follows = this.position !== undefined || (this.ahead === 0 && this.worker?.hasBatches === true)
-    if (follows) {
-      const { batch, state } = await this.worker!.take()
-      this.position = state
+    const follows = this.last !== undefined || (this.ahead === 0 && this.worker?.hasBatches === true)
+    const prepared = follows ? await this.worker!.take() : undefined
+    if (prepared !== undefined) {
+      const { batch, state, counts } = prepared
+      this.last = { state, counts }
       this.prepared++
       return batch
     }
+    if (this.worker?.failure !== undefined) await this.goOnAlone(this.worker.failure)
     return this.makeBatch()
   }
 
   /** Makes a batch on this thread, and starts the worker at the position after it. */
   private makeBatch(): TrainBatch {
     const batch = this.iterator.next()
-    if (this.worker !== undefined) {
-      this.worker.check()
-      this.ahead++
-    } else if (!this.isAlone && (this.stream.kind !== 'loaded' || this.secondsWaited >= this.loadedAfter)) {
+    if (this.worker !== undefined) this.ahead++
+    else if (!this.isAlone && (this.stream.kind !== 'loaded' || this.secondsWaited >= this.loadedAfter)) {
       this.worker = new BatchWorker(this.prefetch.script ?? WORKER, {
         stream: this.stream,
         options: this.options,
@@ -131,9 +124,26 @@ export class PrefetchedBatches implements BatchStream {
     return this.prefetch.loadedAfterSeconds ?? LOADED_AFTER_SECONDS
   }
 
+  /** Makes the batches on this thread from now on. If the data is what failed, they fail here as well. */
+  private async goOnAlone(reason: string): Promise<void> {
+    noticeWork(
+      `batches are prepared between the steps, because the worker thread that should prepare them cannot: ${reason}`,
+    )
+    this.isAlone = true
+    this.returnToThisThread()
+    await this.end()
+  }
+
+  /** Moves `iterator` to the position after the last batch. */
+  private returnToThisThread(): void {
+    if (this.last) this.iterator.restore(this.last.state)
+    this.last = undefined
+  }
+
   private async end(): Promise<void> {
     const { worker } = this
     this.worker = undefined
+    this.ahead = 0
     await worker?.end()
   }
 }

@@ -1,4 +1,4 @@
-import type { IteratorOptions, IteratorState, TrainBatch } from '../iterator.js'
+import type { IteratorOptions, IteratorState, TrainBatch, TrainIterator } from '../iterator.js'
 import type { SharedStream } from '../streams/shared-stream.js'
 
 /** What the worker thread begins with. */
@@ -16,6 +16,8 @@ export interface PreparedBatch {
   readonly kind: 'batch'
   readonly batch: TrainBatch
   readonly state: IteratorState
+  /** The iterator's counts after the batch. */
+  readonly counts: Pick<TrainIterator, 'skipped' | 'truncated'>
 }
 
 /** So many batches are prepared ahead. */

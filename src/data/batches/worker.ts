@@ -21,8 +21,9 @@ async function open(): Promise<TrainIterator | undefined> {
 
 function prepare(iterator: TrainIterator): void {
   const batch = iterator.next()
+  const { skipped, truncated } = iterator
   send(
-    { kind: 'batch', batch, state: iterator.state() },
+    { kind: 'batch', batch, state: iterator.state(), counts: { skipped, truncated } },
     Object.values(batch.features).map(({ data }) => data.buffer as ArrayBuffer),
   )
 }

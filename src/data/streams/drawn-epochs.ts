@@ -16,6 +16,9 @@ const stateSchema = z.strictObject({
   position: z.int().min(0),
   /** `contentHash` of the task. Runs of older versions did not record it. */
   content: z.int().optional(),
+  /** How many examples have been left out or truncated. Runs of older versions did not record it. */
+  skipped: z.int().min(0).default(0),
+  truncated: z.int().min(0).default(0),
 })
 
 /**
@@ -50,6 +53,8 @@ export class DrawnEpochs implements ExampleStream {
   private current: Epoch
   private previous: Epoch | undefined
   private position = 0
+  /** The example that was drawn last: it is asked for next, and not computed again. */
+  private latest: { readonly epoch: number; readonly index: number; readonly example: TokenExample } | undefined
 
   constructor(
     private readonly makeEpoch: (seed: number) => Dataset<TokenExample>,
@@ -80,19 +85,22 @@ export class DrawnEpochs implements ExampleStream {
   draw(): Ticket {
     for (let tried = 0; tried <= this.current.order.length; tried++) {
       if (this.position === this.current.order.length) {
-        this.previous = this.current
         this.current = this.open(this.current.number + 1)
         this.position = 0
       }
       const { number, order, examples } = this.current
       const index = order[this.position++]
-      if (this.fit.apply(this.example(number, examples, index)) !== undefined) return [number, index]
+      const example = this.fit.apply(this.example(number, examples, index))
+      if (example === undefined) continue
+      this.latest = { epoch: number, index, example }
+      return [number, index]
     }
     throw noExamples(this.fit)
   }
 
   get(ticket: Ticket): TokenExample {
     const [number, index] = ticket as readonly number[]
+    if (this.latest?.epoch === number && this.latest.index === index) return this.latest.example
     const { examples } = this.epochOf(number)
     const example = this.example(number, examples, index)
     const { inputLength, targetLength } = this.options
@@ -111,13 +119,15 @@ export class DrawnEpochs implements ExampleStream {
 
   state(): z.infer<typeof stateSchema> {
     const { content } = this.facts
-    return { epoch: this.current.number, position: this.position, ...(content !== undefined && { content }) }
+    const { skipped, truncated } = this
+    const position = { epoch: this.current.number, position: this.position, skipped, truncated }
+    return { ...position, ...(content !== undefined && { content }) }
   }
 
   restore(saved: Readonly<Record<string, unknown>>): void {
     const result = stateSchema.safeParse(saved)
     if (!result.success) throw new ConfigError(`not the state of a data iterator: ${z.prettifyError(result.error)}`)
-    const { epoch, position, content } = result.data
+    const { epoch, position, content, skipped, truncated } = result.data
     if (content !== undefined && this.facts.content !== undefined && content !== this.facts.content)
       throw otherExamples()
     this.current = this.open(epoch)
@@ -125,6 +135,8 @@ export class DrawnEpochs implements ExampleStream {
     if (position > length) throw this.pastTheEnd(epoch, length)
     this.previous = undefined
     this.position = position
+    this.fit.skipped = skipped
+    this.fit.truncated = truncated
   }
 
   private pastTheEnd(epoch: number, count: number): ConfigError {
@@ -147,7 +159,7 @@ export class DrawnEpochs implements ExampleStream {
     return { number, examples, order: shardOf(shuffledIndices(examples.length, seed, number), shard) }
   }
 
-  /** Carried examples are of this epoch or, shortly after its beginning, of earlier ones. */
+  /** After `restore`, carried examples may be of the epoch before the current one. */
   private epochOf(number: number): Epoch {
     if (number === this.current.number) return this.current
     if (this.previous?.number !== number) this.previous = this.open(number)

@@ -14,7 +14,10 @@ export type Ticket = number | readonly number[]
 export interface ExampleStream {
   /** The number of epochs so far, as a fraction: 1.5 is the middle of the second epoch. */
   readonly epochs: number
-  /** How many examples are longer than a row, and therefore left out; and how many were truncated. */
+  /**
+   * How many examples are longer than a row, and therefore left out; and how many were truncated. `restore` sets these
+   * counts to those of the position.
+   */
   readonly skipped: number
   readonly truncated: number
   /** A 32-bit hash of the examples. A run cannot be resumed exactly with other examples. */

@@ -50,11 +50,12 @@ function fittingOf(sequences: Sequences, fit: Fit): TokenStore {
     if (fit.admits(inputs, targets)) kept[count++] = i
   }
   const { inputLength, targetLength } = fit.options
-  return new TokenStore({
+  const shared = {
     sequences: sequences.shared,
     kept: count === sequences.length ? undefined : kept.subarray(0, count),
     cut: fit.truncated === 0 ? undefined : { inputs: inputLength, targets: targetLength },
-  })
+  }
+  return new TokenStore(shared, sequences)
 }
 
 /** Copies the examples that fit into memory. */

@@ -16,12 +16,11 @@ export interface SharedTokens {
 
 /** Token examples in memory, or in a file of the cache. */
 export class TokenStore implements Dataset<TokenExample> {
-  private readonly sequences: Sequences
-
-  constructor(readonly shared: SharedTokens) {
-    const { sequences } = shared
-    this.sequences = 'handle' in sequences ? new TokenFile(sequences) : new FlatSequences(2, sequences)
-  }
+  /** `sequences` are those of `shared`, where they are open already. */
+  constructor(
+    readonly shared: SharedTokens,
+    private readonly sequences: Sequences = openSequences(shared.sequences),
+  ) {}
 
   get length(): number {
     return this.shared.kept?.length ?? this.sequences.length
@@ -36,3 +35,6 @@ export class TokenStore implements Dataset<TokenExample> {
       : { inputs: inputs.subarray(0, cut.inputs), targets: targets.subarray(0, cut.targets) }
   }
 }
+
+const openSequences = (shared: SharedSequences): Sequences =>
+  'handle' in shared ? new TokenFile(shared) : new FlatSequences(2, shared)

@@ -8,7 +8,7 @@ import type { Vocabulary } from '../../text/vocabulary.js'
 import type { Dataset } from '../dataset.js'
 import { noticeWork } from '../long-work.js'
 import type { Feature, Fields, PreprocessorContext } from '../preprocessor.js'
-import type { EncodedTexts, EncoderAnswer, EncoderInput, TextsToEncode } from './encoding-messages.js'
+import type { EncodedTexts, EncoderAnswer, EncoderInput, Ping, TextsToEncode } from './encoding-messages.js'
 import type { Encoding } from './encoding.js'
 
 /** The compiled worker. It is missing where TypeScript runs without a build, as in unit tests. */
@@ -16,6 +16,8 @@ const WORKER = new URL('./encoding-worker.js', import.meta.url)
 
 /** Examples whose texts a worker encodes at a time. */
 const CHUNK = 64
+/** How often this thread checks that the workers still run while it waits for them. */
+const CHECK_MS = 50
 /** So many chunks a worker are sent ahead of the one that is waited for. */
 const AHEAD = 3
 const MAX_WORKERS = 8
@@ -86,7 +88,7 @@ class Encoders implements EncodedAhead {
       const { port1, port2 } = new MessageChannel()
       const workerData: EncoderInput = { vocabularies: specs, port: port2, answers: this.answers }
       const worker = new Worker(options.script, { workerData, transferList: [port2] })
-      // These events arrive only when this thread is not waiting. Without one, `receive` stops waiting after a time.
+      // These events arrive only when this thread is not waiting. While it waits, `hasEnded` notices the end.
       worker.on('error', error => {
         this.failure ??= String(error)
       })
@@ -146,6 +148,8 @@ class Encoders implements EncodedAhead {
 
   /** Waits for a chunk. Undefined if the workers have failed: then they are stopped, which is said. */
   private receive(chunk: number): EncodedTexts | undefined {
+    const { patienceMs } = this.options
+    const start = performance.now()
     for (;;) {
       const before = Atomics.load(this.answers, 0)
       for (const { port } of this.workers)
@@ -158,9 +162,9 @@ class Encoders implements EncodedAhead {
       this.received.delete(chunk)
       if (answer !== undefined) return answer
       if (this.failure !== undefined) return this.giveUp(this.failure)
-      const { patienceMs } = this.options
-      if (Atomics.wait(this.answers, 0, before, patienceMs) === 'timed-out')
-        this.failure = `no answer in ${patienceMs / 1000} s`
+      if (Atomics.wait(this.answers, 0, before, Math.min(CHECK_MS, patienceMs)) !== 'timed-out') continue
+      if (this.workers.some(hasEnded)) this.failure = 'a worker thread could not start, or has ended'
+      else if (performance.now() - start > patienceMs) this.failure = `no answer in ${patienceMs / 1000} s`
     }
   }
 
@@ -180,6 +184,13 @@ class Encoders implements EncodedAhead {
     return { ...context, features: features satisfies PreprocessorContext['features'] }
   }
 }
+
+/**
+ * Whether a worker thread has ended, for example because a module that Node preloads throws there. Node returns false
+ * when a message has no receiver any more. Its documentation does not say so: without it, patience decides.
+ */
+const hasEnded = ({ port }: { readonly port: MessagePort }): boolean =>
+  (port.postMessage as (message: Ping) => unknown).call(port, 'ping') === false
 
 /** A vocabulary that encodes by another function. */
 const withEncode = (vocabulary: Vocabulary, encode: Vocabulary['encode']): Vocabulary => ({

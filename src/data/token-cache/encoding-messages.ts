@@ -15,6 +15,9 @@ export interface TextsToEncode {
   readonly texts: readonly (readonly string[])[]
 }
 
+/** A message that needs no answer: sending it shows whether the worker still runs. */
+export type Ping = 'ping'
+
 /** What a worker says: the ids of texts, or why it cannot encode any. */
 export type EncoderAnswer = EncodedTexts | { readonly error: string }
 

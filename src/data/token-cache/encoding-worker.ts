@@ -1,14 +1,15 @@
 import { workerData } from 'node:worker_threads'
 import { vocabularyFromJSON } from '../../text/from-json.js'
 import type { Vocabulary } from '../../text/vocabulary.js'
-import type { EncodedTexts, EncoderAnswer, EncoderInput, TextsToEncode } from './encoding-messages.js'
+import type { EncodedTexts, EncoderAnswer, EncoderInput, Ping, TextsToEncode } from './encoding-messages.js'
 
 // A worker thread of `encodeAhead`: it encodes texts until it is terminated.
 const { vocabularies: specs, port, answers } = workerData as EncoderInput
 
 try {
   const vocabularies = specs.map(vocabularyFromJSON)
-  port.on('message', (message: TextsToEncode) => {
+  port.on('message', (message: TextsToEncode | Ping) => {
+    if (message === 'ping') return
     try {
       const answer = encode(vocabularies, message)
       send(

@@ -12,7 +12,9 @@ import { FlatSequences } from '../streams/flat-sequences.js'
 import { contentHash } from './content-hash.js'
 import { encodeAhead } from './encode-ahead.js'
 import type { Encoding } from './encoding.js'
+import { ReadableSequences } from './readable-sequences.js'
 import { beginEntry, CacheFailure, noticeNoCache, openEntry, removeEntry } from './token-cache.js'
+import type { openTokenFile } from './token-file.js'
 
 /** Stored examples, and whether they depend on the lengths of a row. */
 export interface Stored {
@@ -32,6 +34,12 @@ export interface StoreOptions {
    */
   readonly parallelSeconds?: number
 }
+
+/**
+ * The revision of what this library's preprocessors and vocabularies make of a text: raise it with every change of
+ * that. It is part of an entry's name, so that data encoded by older rules is never found.
+ */
+const ENCODING_REVISION = 2
 
 const PROBE_SECONDS = 0.05
 /** So many examples of an entry that is found are encoded again, and compared. */
@@ -110,7 +118,7 @@ function entryName({ name, source, stages, context: { features, lengths } }: Enc
     .update(contentHash(source, name))
     .update(JSON.stringify([libraryVersion, endianness(), stages.map(preprocessorKey), sides]))
   const digest = (lengthsOrNot: unknown): string =>
-    hash.copy().update(JSON.stringify(lengthsOrNot)).digest('hex').slice(0, 40)
+    `r${ENCODING_REVISION}-${hash.copy().update(JSON.stringify(lengthsOrNot)).digest('hex').slice(0, 40)}`
   return { plain: digest(null), withLengths: digest([lengths]) }
 }
 
@@ -124,7 +132,7 @@ function findEntry(
   for (const entry of [names.plain, names.withLengths]) {
     const opened = openEntry(entry)
     if (opened === undefined) continue
-    const stored = new FieldStore(opened.fields, opened.sequences)
+    const stored = storedIn(opened, examples, name)
     let same = false
     try {
       same = isSame(stored, examples, fields)
@@ -137,6 +145,21 @@ function findEntry(
     removeEntry(entry)
   }
   return undefined
+}
+
+/** The examples of an entry; if its file cannot be read any more, those that are encoded now. */
+function storedIn(
+  { fields, sequences }: ReturnType<typeof openTokenFile>,
+  examples: Dataset<Fields>,
+  name: string,
+): FieldStore {
+  const encode = (index: number): Int32Array[] => {
+    const encoded = toSequences(examples.get(index), fields)
+    if (encoded === undefined)
+      throw new RangeError(`${name}: example ${index} has other fields than when it was stored`)
+    return encoded
+  }
+  return new FieldStore(fields, new ReadableSequences(sequences, encode, name))
 }
 
 function isSame(stored: FieldStore, examples: Dataset<Fields>, fields: readonly StoredField[]): boolean {
@@ -169,7 +192,7 @@ function makeEntry(
       return undefined
     }
     const opened = entry.finish(usesLengths ? names.withLengths : names.plain, { fields: [...fields], usesLengths })
-    return { examples: new FieldStore(fields, opened.sequences), usesLengths }
+    return { examples: storedIn(opened, derive(encoding).examples, encoding.name), usesLengths }
   } catch (error) {
     entry?.abandon()
     if (!(error instanceof CacheFailure)) throw error

@@ -1,4 +1,14 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -165,6 +175,42 @@ describe('encoded data in the cache', () => {
     }
   })
 
+  it('has a name that no revision before had, so that data encoded by older rules is never found', () => {
+    store(encoding())
+    expect(entries()).toEqual([expect.stringMatching(/^r[2-9]-\w{40}$/)])
+  })
+
+  it.each([
+    ['a disk error', () => Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO', syscall: 'read' })],
+    ['a file that was cut off', undefined],
+  ])('is encoded again, which is said once, after %s in the middle of a run', (_, failure) => {
+    const long = encoding({ source: texts(4000) })
+    const expected = direct(long)
+    const options = { inputLength: 16, targetLength: 8, seed: 0 }
+    const { store: examples } = storeExamples(storeTokens(long, { leastSeconds: 0 })!.examples as never, options)
+    expect(examples.get(3)).toEqual(expected[3])
+    // The blocks that were read are kept: an example far from the first one is read from the file.
+    const file = join(tokenFolder(), entries()[0])
+    if (failure === undefined) truncateSync(file, 100)
+    else
+      vi.spyOn(TokenFile.prototype, 'get').mockImplementation(() => {
+        throw failure()
+      })
+    expect(listOf(examples)).toEqual(expected)
+    expect(notices).toEqual([
+      expect.stringMatching(/^colors \(train\): the encoded data in the cache cannot be read \(.+\); from now on/),
+    ])
+  })
+
+  it('that cannot be opened is made again, which is said', () => {
+    const expected = store(encoding())
+    const file = join(tokenFolder(), entries()[0])
+    rmSync(file)
+    mkdirSync(file)
+    expect(store(encoding())).toEqual(expected)
+    expect(notices[0]).toMatch(/this file of encoded data cannot be read \(.+\); the data is encoded again$/)
+  })
+
   it('that other code has made is said, and made again', () => {
     const encode = vi.spyOn(WordVocabulary.prototype, 'encode').mockImplementation(() => [3])
     store(encoding())
@@ -188,7 +234,7 @@ describe('encoded data in the cache', () => {
       this.close()
     })
     expect(store(encoding())).toEqual(direct(encoding()))
-    expect(notices).toEqual([expect.stringMatching(/next run: .*tokens.\w{40} is not what was written \(.+\)/)])
+    expect(notices).toEqual([expect.stringMatching(/next run: .*tokens.r\d+-\w{40} is not what was written \(.+\)/)])
   })
 
   it("throws a system error of the data's own source", () => {
@@ -315,13 +361,19 @@ describe('texts that worker threads encode', () => {
     expect(encoded(given, script)).toEqual(direct(given))
   })
 
-  it('are encoded by this thread if the workers fail', () => {
+  it.each([
+    ['end', 'process.exit(1)', 20_000, 'a worker thread could not start, or has ended'],
+    ['throw', 'throw new Error("no memory")', 20_000, 'a worker thread could not start, or has ended'],
+    ['do not answer', 'setInterval(() => undefined, 1000)', 300, 'no answer in 0.3 s'],
+  ])('are encoded by this thread at once if the workers %s', (_, body, patienceMs, reason) => {
     const failing = join(folder, 'failing.mjs')
-    writeFileSync(failing, 'process.exit(1)')
+    writeFileSync(failing, body)
     const given = encoding({ source: texts(1000) })
-    expect(encoded(given, pathToFileURL(failing), 300)).toEqual(direct(given))
+    const start = performance.now()
+    expect(encoded(given, pathToFileURL(failing), patienceMs)).toEqual(direct(given))
+    expect(performance.now() - start).toBeLessThan(10_000)
     expect(notices).toEqual([
-      'encoding colors (train): the worker threads have failed (no answer in 0.3 s); one thread encodes the rest',
+      `encoding colors (train): the worker threads have failed (${reason}); one thread encodes the rest`,
     ])
   })
 

@@ -33,7 +33,8 @@ export interface NewEntry {
 }
 
 /**
- * Opens an entry, and marks it as used now. Undefined if there is none. A damaged one is removed, which is said.
+ * Opens an entry, and marks it as used now. Undefined if there is none. One that is damaged is removed. That, and
+ * a file that cannot be read, is said.
  * The checksums of the whole entry are compared.
  */
 export function openEntry(name: string): ReturnType<typeof openTokenFile> | undefined {
@@ -45,10 +46,11 @@ export function openEntry(name: string): ReturnType<typeof openTokenFile> | unde
     attempt(() => utimesSync(path, now, now))
     return opened
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') return undefined
-    if (!(error instanceof DamagedTokens || error instanceof SyntaxError)) return undefined
-    noticeWork(`${path}: this file of encoded data is damaged (${error.message}); the data is encoded again`)
-    removeEntry(name)
+    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return undefined
+    const isDamaged = error instanceof DamagedTokens || error instanceof SyntaxError
+    const what = isDamaged ? `is damaged (${error.message})` : `cannot be read (${systemAdvice(error as Error)})`
+    noticeWork(`${path}: this file of encoded data ${what}; the data is encoded again`)
+    if (isDamaged) removeEntry(name)
     return undefined
   }
 }
