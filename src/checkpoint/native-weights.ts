@@ -1,4 +1,5 @@
 import { SwitchyardError } from '../base/errors.js'
+import type { TaskConfig } from '../data/task.js'
 import { castHost } from '../base/host-tensor.js'
 import type { HostTensor } from '../base/host-tensor.js'
 import { sameShape } from '../engine/program/aval.js'
@@ -6,6 +7,7 @@ import type { ModelConfig, RouterConfig } from '../model/config.js'
 import { declareParameters } from '../model/parameters.js'
 import type { ParameterSpec } from '../model/parameters.js'
 import type { TensorInfo, TensorSource } from './format.js'
+import type { Json } from './json.js'
 import { saveModel } from './native.js'
 import type { Checkpoint } from './native.js'
 import { dequantizeHost, quantizedShapes } from './quantize.js'
@@ -20,6 +22,8 @@ export interface NativeConfig {
   bits: Bits | null
   /** The maximum number of tokens of an answer, for weights of a training run; otherwise null. */
   maxNewTokens: number | null
+  /** The task of the run, by which files are read as in its training; null if it is not known. */
+  trainedOn: TaskConfig | null
 }
 
 export interface NativeOptions {
@@ -28,10 +32,10 @@ export interface NativeOptions {
   bits?: Bits | null
   files?: Readonly<Record<string, Uint8Array>>
   /**
-   * For weights of a training run: its task, which contains the vocabularies, and the maximum number of tokens of an
-   * answer.
+   * For weights of a training run: its codec, which contains the vocabularies; the maximum number of tokens of an
+   * answer; and its task.
    */
-  texts?: { readonly task: unknown; readonly maxNewTokens: number }
+  texts?: { readonly task: unknown; readonly maxNewTokens: number; readonly trainedOn?: TaskConfig | null }
 }
 
 /** The names of the two tensors that store a quantized parameter. */
@@ -51,8 +55,9 @@ export async function writeNativeWeights(
     router: { ...weights.router },
     bits,
     maxNewTokens: texts?.maxNewTokens ?? null,
+    trainedOn: texts?.trainedOn ?? null,
   } satisfies NativeConfig
-  await saveModel(folder, { config, task: texts?.task }, nativeSource(weights, dtype, bits), files)
+  await saveModel(folder, { config: config as Json, task: texts?.task }, nativeSource(weights, dtype, bits), files)
 }
 
 function nativeSource(weights: Weights, dtype: ParameterSpec['dtype'] | undefined, bits: Bits | null): TensorSource {

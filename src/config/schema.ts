@@ -211,6 +211,7 @@ export const nativeSchema = z.strictObject({
   router: savedRouterSchema,
   bits: z.literal([4, 8]).nullable(),
   maxNewTokens: size.nullable(),
+  trainedOn: taskSchema.nullable().default(null),
 }) satisfies z.ZodType<NativeConfig>
 
 export const runSchema = z

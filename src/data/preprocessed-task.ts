@@ -29,7 +29,15 @@ export interface TaskFeatures {
 export interface PreprocessedParts {
   readonly facts: Omit<
     Task,
-    'split' | 'stages' | 'tokens' | 'seqioExamples' | 'contentHash' | 'isRandom' | 'inputExamples' | 'members'
+    | 'split'
+    | 'stages'
+    | 'tokens'
+    | 'examplesOf'
+    | 'seqioExamples'
+    | 'contentHash'
+    | 'isRandom'
+    | 'inputExamples'
+    | 'members'
   >
   readonly splits: Splits
   /** A hash of the source's content, if it has one. */
@@ -82,8 +90,7 @@ export function preprocessedTask({ facts, splits, digest, features, ...parts }: 
       : stages(0, preprocessors.length, splits[split], new MapSeedCounter(seed), lengths)
 
   /** The examples whose sides are text, or were text before `tokenize`; none if they never were. */
-  const textExamples = (split: SplitName): Example[] => {
-    const dataset = apply(split, 0, TEXT_LENGTHS)
+  const textExamples = (dataset: Dataset<Fields>, kind: string): Example[] => {
     const examples: Example[] = []
     const lacking: { index: number; side: string; fields: Fields }[] = []
     for (let i = 0; i < dataset.length; i++) {
@@ -100,12 +107,10 @@ export function preprocessedTask({ facts, splits, digest, features, ...parts }: 
     if (lacking.length > 0) {
       const [{ index, side, fields }] = lacking
       throw new ConfigError(
-        `the task ${name}: ${formatCount(lacking.length)} of the ${formatCount(dataset.length)} ${split} examples have no text for an answer; the first is example ${index}, without text in "${side}": ${excerpt(fieldsAsText(fields))}. Leave such examples out by a preprocessor (filter), or give them all texts`,
+        `the task ${name}: ${formatCount(lacking.length)} of the ${formatCount(dataset.length)} ${kind} examples have no text for an answer; the first is example ${index}, without text in "${side}": ${excerpt(fieldsAsText(fields))}. Leave such examples out by a preprocessor (filter), or give them all texts`,
       )
     }
-    // A postprocessor and a metric of scores tell what belongs together: candidate answers to one input stay apart.
-    const isMerged = split !== 'train' && !facts.postprocess && facts.metrics.every(({ input }) => input !== 'scores')
-    return isMerged ? mergeInputs(examples) : examples
+    return examples
   }
 
   /** SeqIO's order stores what comes before the placeholder. */
@@ -123,10 +128,16 @@ export function preprocessedTask({ facts, splits, digest, features, ...parts }: 
       encoding.stored('train', splits.train, lengths ?? null).hash?.() ??
       (digest === undefined ? hashOf(splits.train) : hashText(digest)),
     split(split) {
-      const examples = known.get(split) ?? textExamples(split)
+      const own = (): readonly Example[] => {
+        const examples = textExamples(apply(split, 0, TEXT_LENGTHS), split)
+        return split === 'train' ? examples : examplesToAsk(facts, examples)
+      }
+      const examples = known.get(split) ?? own()
       known.set(split, examples)
       return examples
     },
+    examplesOf: records =>
+      textExamples(stages(0, preprocessors.length, records, new MapSeedCounter(0), TEXT_LENGTHS), 'given'),
     stages: (split, { seed = 0, lengths = TEXT_LENGTHS } = {}) => [
       { name: 'source', examples: splits[split] },
       ...preprocessors.map(({ name: stage }, i) => ({
@@ -158,6 +169,16 @@ export function preprocessedTask({ facts, splits, digest, features, ...parts }: 
     },
   }
 }
+
+/**
+ * A task's examples as evaluation asks them: each input once, with all its right answers. A postprocessor and a metric
+ * of scores tell what belongs together: for them, candidate answers to one input stay apart.
+ */
+export const examplesToAsk = (
+  { postprocess, metrics }: Pick<Task, 'postprocess' | 'metrics'>,
+  examples: readonly Example[],
+): readonly Example[] =>
+  postprocess || metrics.some(({ input }) => input === 'scores') ? examples : mergeInputs(examples)
 
 /** The index of the first preprocessor that takes seeds, as only random ones do; their number if none does. */
 function firstThatTakesSeeds(

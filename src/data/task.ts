@@ -70,6 +70,11 @@ export interface Task {
   readonly members?: readonly TaskMember[]
   /** The number of training examples before preprocessing, by which mixtures can set rates. Default: of the tokens. */
   readonly inputExamples?: number
+  /**
+   * The text examples that the task's preprocessors make of other records, which have the fields of its source. None if
+   * the task has no texts. Left out by tasks without preprocessors.
+   */
+  examplesOf?(records: Dataset<Fields>): readonly Example[]
   /** The data of a split after each stage of its making, from the source on. Left out by tasks without stages. */
   stages?(name: SplitName, options?: TokenOptions): readonly Stage[]
   /** The token examples of a split: what training learns from, and what the loss of a split is computed on. */

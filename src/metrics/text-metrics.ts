@@ -77,8 +77,9 @@ const isNormalizedMatch = ({ target, alternatives }: AcceptedAnswers, prediction
  * input has several accepted answers, each prediction is compared with the best one, or with all of them (BLEU).
  */
 export const textMetrics: readonly Metric[] = [
-  predictionMetric(ofTarget(accuracy, sameOrFirst), { name: 'accuracy' }),
-  wrongAnswerRate('wrongAnswers', text => [text]),
+  predictionMetric(ofTarget(accuracy, sameOrFirst), { name: 'accuracy', format: value => `${value.toFixed(1)}%` }),
+  // The figure has the name that the tasks give it.
+  { ...wrongAnswerRate('wrong answers', text => [text]), name: 'wrongAnswers' },
   symbolErrorRate('wordErrorRate', splitWords),
   symbolErrorRate('characterErrorRate', codePoints),
   predictionMetric<AcceptedAnswers, string>(

@@ -9,6 +9,7 @@ import { t5x } from '../checkpoint/t5x/t5x.js'
 import type { Weights } from '../checkpoint/weights.js'
 import { isRun, openCheckpoint } from '../train/checkpointing.js'
 import type { ChooseOptions } from '../train/choose-checkpoint.js'
+import type { TaskConfig } from '../data/task.js'
 import type { RunConfig } from '../train/config.js'
 import { mergedReader } from '../train/trainable/merged-reader.js'
 import { nativeSchema } from '../config/schema.js'
@@ -16,8 +17,11 @@ import { parseConfig, parseRunConfig } from '../config/validate.js'
 
 /** A model's weights in any format. */
 export interface OpenedWeights extends Weights {
-  /** The saved codec (see `readCodec`) and the most tokens of an answer. Only models trained here have them. */
-  readonly texts?: { readonly task: unknown; readonly maxNewTokens: number }
+  /**
+   * The saved codec (see `readCodec`), the most tokens of an answer, and the task of the run, null if it is not known.
+   * Only models trained here have them.
+   */
+  readonly texts?: { readonly task: unknown; readonly maxNewTokens: number; readonly trainedOn: TaskConfig | null }
   /** The run that the weights are of. */
   readonly run?: { readonly config: RunConfig; readonly checkpoint: Checkpoint }
 }
@@ -46,15 +50,15 @@ async function openNativeWeights(path: string, options: ChooseOptions): Promise<
           { ...checkpoint, params: mergedReader(checkpoint.params, config.train.lora) },
           { ...config, bits: null },
         ),
-        texts: { task: checkpoint.task, maxNewTokens: config.train.targetLength },
+        texts: { task: checkpoint.task, maxNewTokens: config.train.targetLength, trainedOn: config.task },
         run: { config, checkpoint },
       }
     }
     const config = parseConfig(nativeSchema, checkpoint.config, what)
-    const { maxNewTokens } = config
+    const { maxNewTokens, trainedOn } = config
     return {
       ...nativeWeights(checkpoint, config),
-      ...(maxNewTokens === null ? {} : { texts: { task: checkpoint.task, maxNewTokens } }),
+      ...(maxNewTokens === null ? {} : { texts: { task: checkpoint.task, maxNewTokens, trainedOn } }),
     }
   } catch (error) {
     await checkpoint.close()

@@ -68,10 +68,12 @@ export class Validator {
     return { step, loss, accuracy, metric: metric && { name: metric.name, value: metric.value }, ...chosen }
   }
 
-  /** The mean cross entropy of the targets, and the share that is predicted right. */
-  async targetFigures(params: ModelParams): Promise<{ loss: number; accuracy: number }> {
-    const { crossEntropy, accuracy } = await targetFigures(this.packed(), batch => this.evaluateBatch(params, batch))
-    return { loss: crossEntropy, accuracy }
+  /** The mean cross entropy of the targets, the share that is predicted right, and the number of examples. */
+  async targetFigures(params: ModelParams): Promise<{ loss: number; accuracy: number; examples: number }> {
+    const { crossEntropy, accuracy, examples } = await targetFigures(this.packed(), batch =>
+      this.evaluateBatch(params, batch),
+    )
+    return { loss: crossEntropy, accuracy, examples }
   }
 
   private async taskFigure(

@@ -253,7 +253,7 @@ it('bench routers trains the same model with each router and prints a table', as
     ...small.flatMap(setting => ['--set', setting]),
   )
   expect(code).toBe(0)
-  expect(stdout).toMatch(/^\nrouter +validation loss +accuracy +ms a step +\/ top-1 +dropped +dead experts$/m)
+  expect(stdout).toMatch(/^\nrouter +validation loss +tokens right +ms a step +\/ top-1 +dropped +dead experts$/m)
   expect(stdout).toMatch(/^top-1 +\d\.\d{3} +\d+\.\d% +\d+\.\d +1\.00 +\d+\.\d% +\d+$/m)
   expect(stdout).toMatch(/^hash +\d\.\d{3} /m)
 })

@@ -128,7 +128,7 @@ const median = (values: readonly number[]): number => values.toSorted((a, b) => 
 function tableOf(outcomes: readonly Outcome[]): string {
   const [first] = outcomes
   return formatTable([
-    ['router', 'validation loss', 'accuracy', 'ms a step', `/ ${first.name}`, 'dropped', 'dead experts'],
+    ['router', 'validation loss', 'tokens right', 'ms a step', `/ ${first.name}`, 'dropped', 'dead experts'],
     ...outcomes.map(({ name, loss, accuracy, secondsPerStep, dropped, deadExperts }) => [
       name,
       loss.toFixed(3),

@@ -24,6 +24,7 @@ import { hfTokenizerFiles } from '../../text/hf-tokenizer.js'
 import { countParameters } from '../../model/parameters.js'
 import { preset } from '../../model/presets.js'
 import { bitsOf } from '../shared/options.js'
+import { withoutFolders } from '../shared/trained-on.js'
 
 /** Writes new random weights of a preset, one parameter at a time. */
 export async function writeNewWeights(
@@ -90,7 +91,9 @@ export async function writeWeights(
   const foreign = { dtype: stored, files: { ...files, ...tokenizer } }
   if (to === 'safetensors') return writeHfWeights(folder, weights, foreign)
   if (to === 't5x') return writeT5xWeights(folder, weights, foreign)
-  return writeNativeWeights(folder, weights, { dtype: stored, bits, files, texts: weights.texts })
+  const { texts } = weights
+  const named = texts && { ...texts, trainedOn: texts.trainedOn && withoutFolders(texts.trainedOn) }
+  return writeNativeWeights(folder, weights, { dtype: stored, bits, files, texts: named })
 }
 
 /** The tokenizer's files for Hugging Face, if one of its tokenizers does what the run's codec does. */

@@ -30,6 +30,9 @@ it('prune keeps the most used experts of a run, and prints the use and the quali
     const report = printed.mock.calls.flat().join('\n')
     expect(report).toMatch(/encoder\/layers_\d+ +\d, \d +[\d.]+% +[\d.]+%/)
     expect(report).toMatch(/before +4 .*\d\.\d{4}.*\nafter +2 .*\d\.\d{4}/)
+    expect(report).toMatch(
+      /the use was measured on 3\d training examples, loss and tokens right on \d held-out examples?; written to/,
+    )
     const pruned = await openWeights(folder)
     expect(pruned.model.numExperts).toBe(2)
     expect(pruned.texts).toBeDefined()

@@ -15,6 +15,7 @@ import type { CheckpointChoice } from '../../train/choose-checkpoint.js'
 import { formatOf, vocabularyIn, writeWeights } from './conversion.js'
 import { pairsFromOptions } from '../shared/data-options.js'
 import type { DataOptions } from '../shared/data-options.js'
+import { countExamples } from '../shared/report.js'
 import { findModelValues } from '../shared/user-config.js'
 
 export interface PruningOptions extends DataOptions {
@@ -57,7 +58,11 @@ export async function prune(source: string, folder: string, options: PruningOpti
     await writeWeights(folder, pruned, { to: formatOf(weights) }, await vocabularyIn(weights))
     console.log(`${useTable(use, kept)}\n`)
     console.log(qualityTable([weights, before], [pruned, after]))
-    console.log(`\nmeasured on ${heldOut.length > 0 ? 'held-out' : 'training'} examples; written to ${folder}`)
+    const count = (n: number, kind: string): string =>
+      countExamples(n, { units: { one: 'example', many: 'examples' } }, kind)
+    console.log(
+      `\nthe use was measured on ${count(use.examples, 'training ')}, loss and tokens right on ${count(before.examples, heldOut.length > 0 ? 'held-out ' : 'training ')}; written to ${folder}`,
+    )
   } finally {
     await weights.close()
   }
@@ -105,5 +110,5 @@ function qualityTable(...models: readonly (readonly [OpenedWeights, ModelUse])[]
     crossEntropy.toFixed(4),
     percent(accuracy),
   ])
-  return formatTable([['', 'experts', 'parameters', 'used per token', 'cross entropy', 'tokens right'], ...rows])
+  return formatTable([['', 'experts', 'parameters', 'used per token', 'loss', 'tokens right'], ...rows])
 }

@@ -44,6 +44,9 @@ it('distill trains the dense twin on the task of the teacher, and reports what i
   expect(text).toMatch(/restored \d+ of \d+ tensors \([\d,]+ parameters\) from .*teacher.step-4 \(run, after 4 steps\)/)
   expect(text).toMatch(/\nteacher +[\d,]+ .*\nstudent +[\d,]+ .*\nbaseline +[\d,]+ /)
   expect(text).toMatch(/the student has \d+\.\d% of the teacher's parameters/)
+  expect(text).toMatch(
+    /measured: .*wrong answers on \d+ held-out examples?, validation loss on \d+ validation examples?/,
+  )
   expect(text).toMatch(/validation loss: the teacher is no better than the baseline/)
   const settings = await explainConfig(at('student'), [])
   expect(settings).toMatch(/distill\.teacher\.path +.*teacher.step-4 +weights .*teacher\n/)
@@ -97,6 +100,23 @@ it('the report has the share of the gain that is kept, whether a figure should b
     "wrong answers: the student keeps 40.0% of the teacher's gain over the baseline",
     "validation loss: the student keeps 80.0% of the teacher's gain over the baseline",
   ])
+  const counted = [{ ...models[0], examples: { figure: 2000, loss: 1 } }, ...models.slice(1)]
+  expect(formatReport(counted, wrong)).toContain(
+    '\nmeasured: wrong answers on 2,000 held-out examples, validation loss on 1 validation example\n',
+  )
+  const lossOf = (...losses: number[]): string =>
+    formatReport(models.map((m, i) => ({ ...m, figure: undefined, loss: losses[i] })))
+      .split('\n')
+      .at(-1)!
+  expect(lossOf(1.00001, 1.5, 1.00002)).toContain(
+    'validation loss: the teacher is no better than the baseline, so there is no gain',
+  )
+  expect(lossOf(1, 1.5, 1.1)).toBe(
+    "validation loss: the student is no better than the baseline, so it keeps none of the teacher's gain",
+  )
+  expect(lossOf(1, 0.6, 1.1)).toBe(
+    'validation loss: the student is better than the teacher, so it keeps the whole gain',
+  )
   const right = { name: 'accuracy', metric: textMetric('accuracy') }
   expect(formatReport(models, right)).toContain('accuracy: the teacher is no better than the baseline')
   expect(formatReport(models.slice(0, 2))).toContain('--baseline RUN, a run of the same dense model without a teacher')

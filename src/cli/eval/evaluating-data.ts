@@ -1,10 +1,12 @@
 import { resolve } from 'node:path'
 import { ConfigError, SwitchyardError } from '../../base/errors.js'
 import { NO_ROWS, readAllPairs } from '../../data/pairs/read.js'
-import type { SplitName } from '../../data/example.js'
+import type { Example, SplitName } from '../../data/example.js'
+import { readAsSource } from '../../data/file-as-source.js'
 import type { PairsSettings } from '../../data/pairs/settings.js'
+import { examplesToAsk } from '../../data/preprocessed-task.js'
 import { findFiles } from '../../data/sources/find-files.js'
-import { textMetric } from '../../metrics/text-metrics.js'
+import { metricsOf } from '../../data/tasks/pairs.js'
 import { openTextModel } from '../../open/text-model.js'
 import { evaluateExamples } from '../../train/evaluate.js'
 import { evaluationRecords, evaluationSummary } from '../../train/evaluation-records.js'
@@ -15,7 +17,9 @@ import type { EvalOptions } from './evaluating.js'
 import { findFolder } from '../shared/find-folder.js'
 import { watchPredictions } from '../shared/progress.js'
 import { formatErrors, formatSamples, formatScores } from '../shared/report.js'
-import { pairsOfRun, reuseSettings } from './reused-settings.js'
+import { reuseSettings } from '../shared/reused-settings.js'
+import { trainedOn } from '../shared/trained-on.js'
+import type { TrainedOn } from '../shared/trained-on.js'
 import { findModelValues } from '../shared/user-config.js'
 
 /** The split to score; undefined for all rows, as of a file without a split column. */
@@ -29,10 +33,55 @@ function splitOf(settings: PairsSettings, split: EvalOptions['split'], data: str
 
 const units = { one: 'example', many: 'examples' }
 
+interface Read {
+  readonly examples: readonly Example[]
+  readonly notes: readonly string[]
+  /** Whether the task's preprocessors made the examples. */
+  readonly isAsTask: boolean
+}
+
+/** The examples of a file, read as the model's own data was. Throws a SwitchyardError if there are none. */
+async function examplesOf(
+  given: PairsSettings,
+  { pairs, task, name, split }: TrainedOn & { name: string; split: EvalOptions['split'] },
+): Promise<Read> {
+  const { path, input, target, header, delimiter, quotes, labels } = given
+  const file = {
+    path,
+    input: input ?? undefined,
+    target: target ?? undefined,
+    header: header ?? undefined,
+    delimiter: delimiter ?? undefined,
+    quotes: quotes ?? undefined,
+  }
+  const read = task && (await readAsSource(task, file, ['input', 'target']))
+  if (read !== undefined) {
+    splitOf(given, split, path)
+    if (labels !== null)
+      throw new ConfigError(
+        `--labels: ${path} is read by the preprocessors of ${task!.name}, which make the targets: leave it out`,
+      )
+    return { examples: examplesToAsk(task!, read.examples), notes: read.notes, isAsTask: true }
+  }
+  const { settings, notes: reused } =
+    pairs === undefined ? { settings: given, notes: [] } : await reuseSettings(given, pairs, name)
+  const only = splitOf(settings, split, path)
+  const { examples, notes } = await readAllPairs(settings, only)
+  const part = `only rows whose "${settings.split}" is ${only} are scored (--split all: all rows)`
+  if (examples.length === 0)
+    throw new SwitchyardError(
+      only === undefined
+        ? `${path}: ${NO_ROWS}`
+        : `${path}: no row's "${settings.split}" is ${only}; --split all scores all rows`,
+    )
+  return { examples, notes: [...reused, ...notes, ...(only === undefined ? [] : [part])], isAsTask: false }
+}
+
 /**
- * Evaluates any model that `infer` opens on the pairs of texts of a file, by metrics of texts. Columns, labels and the
- * split column are those of the run, as far as the file has them and nothing else is given; with a split column, the
- * rows of one split are scored.
+ * Evaluates any model that `infer` opens on the examples of a file. A run's file is read as its own data was: by its
+ * columns, labels and split column, as far as the file has them and nothing else is given, or by the preprocessors of
+ * its task; with a split column, the rows of one split are scored. The figures are those of the run's task; of other
+ * models, those that a task of pairs has.
  */
 export async function evaluateOnData(
   name: string,
@@ -42,36 +91,33 @@ export async function evaluateOnData(
   const { all, watch, split, examples: limit, numBeams, errors, json, checkpoint, ...columns } = options
   const wrong = Object.entries({ all, watch }).find(([, value]) => value !== undefined)
   if (wrong) throw new ConfigError(`--${wrong[0]} is for a run and its own task: leave it out with --data`)
-  const metrics = chosenMetrics(options) ?? [textMetric('accuracy')]
   if (json !== undefined && (await findFiles(data)).some(file => resolve(file) === resolve(json)))
     throw new ConfigError(`--json ${json}: this is the data, which would be overwritten: choose another name`)
   const folder = await findFolder(name)
   const given = pairsFromOptions(data, columns, []).settings
-  const ofRun = await pairsOfRun(folder)
-  const { settings, notes: reused } =
-    ofRun === undefined ? { settings: given, notes: [] } : await reuseSettings(given, ofRun, name)
-  const only = splitOf(settings, split, data)
+  const { pairs, task } = await trainedOn(folder)
+  const { examples, notes, isAsTask } = await examplesOf(given, { pairs, task, name, split })
   await emptyFile(json)
-  const { examples, notes } = await readAllPairs(settings, only)
-  for (const note of [...reused, ...notes]) console.error(note)
-  if (only !== undefined)
-    console.error(`only rows whose "${settings.split}" is ${only} are scored (--split all: all rows)`)
-  if (examples.length === 0)
-    throw new SwitchyardError(
-      only === undefined
-        ? `${data}: ${NO_ROWS}`
-        : `${data}: no row's "${settings.split}" is ${only}; --split all scores all rows`,
-    )
+  for (const note of notes) console.error(note)
   const model = await openTextModel(folder, {
     checkpoint,
     findValues: findModelValues,
     onNotice: message => console.error(message),
   })
+  const own = task !== undefined && task.metrics.length > 0 ? task.metrics : undefined
+  const chosen = chosenMetrics(options)
+  const metrics = chosen ?? own ?? metricsOf(examples, model.codec.targets)
+  // Metrics of texts compare texts, not what the task's postprocessor makes of them.
+  const postprocess = chosen === undefined && isAsTask ? task?.postprocess : undefined
   const evaluation = await watchPredictions(units.many, onProgress =>
-    evaluateExamples(model, { metrics }, examples, { limit: limit ?? null, generation: { numBeams }, onProgress }),
+    evaluateExamples(model, { metrics, postprocess }, examples, {
+      limit: limit ?? null,
+      generation: { numBeams },
+      onProgress,
+    }),
   )
   if (json !== undefined)
     await appendLines(json, [evaluationSummary(evaluation, { model: folder, data }), ...evaluationRecords(evaluation)])
   const answers = errors ? formatErrors(evaluation) : formatSamples(evaluation, 12)
-  console.log(`${answers}\n\n${formatScores(evaluation, { units })}`)
+  console.log(`${answers}\n\n${formatScores(evaluation, task && isAsTask ? task : { units })}`)
 }

@@ -7,10 +7,16 @@ import { RunLock } from '../../checkpoint/run-lock.js'
 import { overrideConfig } from '../../config/overrides.js'
 import { fittedConfig } from '../../config/fitted-config.js'
 import { UserValues } from '../../config/user-values.js'
+import { defineTask } from '../../data/define-task.js'
+import { mapPreprocessor } from '../../data/preprocessors/seqio/map-preprocessor.js'
+import { functionSource } from '../../data/sources/iterable-source.js'
+import type { Task } from '../../data/task.js'
 import { pairsTask } from '../../data/tasks/pairs.js'
 import { pairsSettingsOf } from '../../data/pairs/settings.js'
 import { textMetrics } from '../../metrics/text-metrics.js'
+import { ByteVocabulary } from '../../text/bytes.js'
 import { Trainer } from '../../train/trainer.js'
+import { convertWeights } from '../convert/conversion.js'
 import { answerData } from '../infer/answering-data.js'
 import { evalCommand } from './eval.js'
 import { evaluateRun } from './evaluating.js'
@@ -62,7 +68,7 @@ describe('evaluateRun', () => {
     const json = join(folder, 'out.jsonl')
     const output = await printed(() => evaluateRun(run, { split: 'test', metric: ['accuracy,squad', 'bleu'], json }))
     expect(output).toMatch(/^ {4}input +predicted +truth\n/)
-    expect(output).toMatch(/\n\naccuracy [\d.]+, em [\d.]+, f1 [\d.]+, bleu [\d.]+, on \d+ held-out pairs$/)
+    expect(output).toMatch(/\n\naccuracy [\d.]+%, em [\d.]+, f1 [\d.]+, bleu [\d.]+, on \d+ held-out pairs$/)
     const [summary, ...records] = await linesOf(json)
     expect(summary).toEqual({
       model: join(run, 'step-4'),
@@ -105,7 +111,7 @@ describe('evaluateRun', () => {
         evaluateRun(run, { split: 'validation', metric: ['wrongAnswers'], ...options }),
       )
       expect(output).toMatch(
-        /^step 2 {2}wrongAnswers [\d.]+%, on \d+ held-out pairs?\nstep 4 {2}.*\nbest: step [24] with wrongAnswers [\d.]+%$/,
+        /^step 2 {2}wrong answers [\d.]+%, on \d+ held-out pairs?\nstep 4 {2}.*\nbest: step [24] with wrong answers [\d.]+%$/,
       )
     },
     60_000,
@@ -135,7 +141,7 @@ describe('evaluateRun', () => {
     try {
       const output = await printed(() => evaluateRun(run, { split: 'test', metric: ['accuracy'] }))
       expect(output).toMatch(
-        /\n\npairs: accuracy [\d.]+, on \d+ held-out pairs\n\nsilent: loss [\d.]+, [\d.]+% of the targets predicted right$/,
+        /\n\npairs: accuracy [\d.]+%, on \d+ held-out pairs\n\nsilent: loss [\d.]+, tokens right [\d.]+%, on \d+ pairs?$/,
       )
     } finally {
       loadTask.mockRestore()
@@ -155,7 +161,7 @@ describe('evaluateOnData', () => {
     await writeFile(data, 'text,label\n101,1\n110,0\n111,1\n110,1\n')
     const options = { labels: '0=even,1=odd', metric: ['accuracy', 'bleu'], json }
     const output = await printed(() => evaluateOnData(run, data, options))
-    expect(output).toMatch(/\n\naccuracy [\d.]+, bleu [\d.]+, on 3 examples$/)
+    expect(output).toMatch(/\n\naccuracy [\d.]+%, bleu [\d.]+, on 3 examples$/)
     const [summary, ...records] = await linesOf(json)
     expect(summary).toMatchObject({ model: run, data, examples: 3, total: 3 })
     expect(records.map(({ input, target, alternatives }) => [input, target, alternatives])).toEqual([
@@ -190,7 +196,7 @@ describe('evaluateOnData with a run of a file', () => {
     const log = vi.spyOn(console, 'error').mockImplementation((line: string) => void errors.push(line))
     try {
       const json = join(folder, 'new.jsonl')
-      expect(await printed(() => evaluateOnData(trained, data, { json }))).toMatch(/, on 2 examples$/)
+      expect(await printed(() => evaluateOnData(trained, data, { json }))).toMatch(/, on 2 examples$/m)
       expect(errors).toContain(`as in the training of ${trained}: --input text --target parity --labels "0=even,1=odd"`)
       expect(errors).toContain('only rows whose "part" is test are scored (--split all: all rows)')
       const records = (await linesOf(json)).slice(1)
@@ -198,8 +204,8 @@ describe('evaluateOnData with a run of a file', () => {
         ['101', 'odd'],
         ['110', 'even'],
       ])
-      expect(await printed(() => evaluateOnData(trained, data, { split: 'all' }))).toMatch(/, on 3 examples$/)
-      expect(await printed(() => evaluateOnData(trained, data, { split: 'train' }))).toMatch(/, on 1 examples?$/)
+      expect(await printed(() => evaluateOnData(trained, data, { split: 'all' }))).toMatch(/, on 3 examples$/m)
+      expect(await printed(() => evaluateOnData(trained, data, { split: 'train' }))).toMatch(/, on 1 examples?$/m)
       await expect(evaluateOnData(trained, data, { split: 'validation' })).rejects.toThrow(
         `${data}: no row's "part" is validation; --split all scores all rows`,
       )
@@ -211,6 +217,94 @@ describe('evaluateOnData with a run of a file', () => {
       await expect(evaluateOnData(trained, data, { split: 'test' })).rejects.toThrow('leave --split out')
     } finally {
       log.mockRestore()
+    }
+  }, 60_000)
+})
+
+describe('a file is read as the model was trained', () => {
+  const small = ['model.dModel=8', 'model.dFf=8', 'model.numHeads=1', 'model.headDim=8', 'model.numExperts=2']
+  const short = ['train.steps=1', 'train.rows=2', 'train.schedule.warmupSteps=0', 'train.evalExamples=2']
+  const train = async (task: Task, out: string): Promise<string> => {
+    await (await Trainer.begin(overrideConfig(fittedConfig(task), [...small, ...short]), { task })).run(out)
+    await convertWeights(out, `${out}-native`, { to: 'native' })
+    return out
+  }
+  const inputsOf = async (model: string, data: { path: string; input?: string }): Promise<unknown[]> =>
+    (await printed(() => answerData(model, data, {}, { json: true })))
+      .split('\n')
+      .map(line => (JSON.parse(line) as { input: unknown }).input)
+
+  beforeAll(() => {
+    vi.spyOn(console, 'error').mockImplementation(() => undefined)
+  })
+  afterAll(() => vi.restoreAllMocks())
+
+  it('by the columns of its run, also after a conversion', async () => {
+    const own = join(folder, 'swapped.csv')
+    const row = (i: number): string => `${i % 2 ? 'odd' : 'even'},x,${i.toString(2)}\n`
+    await writeFile(own, `text,other,code\n${Array.from({ length: 60 }, (_, i) => row(i)).join('')}`)
+    const model = await train(
+      await pairsTask(pairsSettingsOf({ path: own, input: 'code', target: 'text' })),
+      join(folder, 'swapped'),
+    )
+    const data = join(folder, 'swapped-new.csv')
+    await writeFile(data, 'text,other,code\nodd,x,101\neven,x,110\n')
+    for (const path of [model, `${model}-native`]) {
+      expect(await inputsOf(path, { path: data })).toEqual(['101', '110'])
+      expect(await inputsOf(path, { path: data, input: 'other' })).toEqual(['x', 'x'])
+      expect(await printed(() => evaluateOnData(path, data, {}))).toMatch(/\n +110 .*\n\n.*wrong answers [\d.]+%/)
+    }
+    const stored = await readFile(join(`${model}-native`, 'checkpoint.json'), 'utf8')
+    expect(stored).toContain('"path": "swapped.csv"')
+    const bare = join(folder, 'bare.tsv')
+    await writeFile(
+      bare,
+      Array.from({ length: 60 }, (_, i) => `${i % 2 ? 'odd' : 'even'}\t${i.toString(2)}\n`).join(''),
+    )
+    const numbered = await train(
+      await pairsTask(pairsSettingsOf({ path: bare, input: '2', target: '1' })),
+      join(folder, 'numbered'),
+    )
+    await writeFile(join(folder, 'bare-new.tsv'), 'odd\t101\n')
+    expect(await inputsOf(numbered, { path: join(folder, 'bare-new.tsv') })).toEqual(['101'])
+  }, 60_000)
+
+  it("by its task's preprocessors, also after a conversion", async () => {
+    const vocabulary = new ByteVocabulary()
+    const rows = Array.from({ length: 60 }, (_, i) => ({ word: `w${i}`, size: i, mark: i % 2 ? 'odd' : 'even' }))
+    const definition = defineTask({
+      name: 'sized',
+      source: functionSource('rows', () => rows),
+      preprocessors: [
+        mapPreprocessor('sized', ({ word, mark }) => ({ inputs: `say: ${word as string}`, targets: mark })),
+      ],
+      features: { inputs: { vocabulary }, targets: { vocabulary } },
+      units: { one: 'word', many: 'words' },
+    })
+    const load = vi.spyOn(UserValues.prototype, 'loadTask').mockImplementation((_, codec) => definition.load(codec))
+    try {
+      const model = await train(await definition.load(), join(folder, 'sized'))
+      const data = join(folder, 'sized.csv')
+      for (const path of [model, `${model}-native`]) {
+        await writeFile(data, 'size,word\n1,abc\n2,de\n')
+        expect(await inputsOf(path, { path: data })).toEqual(['say: abc', 'say: de'])
+        await writeFile(data, 'text\nabc\n')
+        expect(await inputsOf(path, { path: data })).toEqual(['say: abc'])
+        await expect(evaluateOnData(path, data, {})).rejects.toThrow(
+          `${data}: the task sized makes its targets of "mark", and this file has no such column`,
+        )
+        await writeFile(data, 'mark,word,other\nodd,abc,x\neven,de,y\n')
+        const json = join(folder, 'sized.jsonl')
+        const output = await printed(() => evaluateOnData(path, data, { json }))
+        expect(output).toMatch(/symbol error rate [\d.]+%, wrong answers [\d.]+%, on 2 words/)
+        expect((await linesOf(json)).slice(1)).toMatchObject([
+          { input: 'say: abc', target: 'odd' },
+          { input: 'say: de', target: 'even' },
+        ])
+        expect(await inputsOf(path, { path: data, input: 'other' })).toEqual(['say: x', 'say: y'])
+      }
+    } finally {
+      load.mockRestore()
     }
   }, 60_000)
 })

@@ -3,8 +3,10 @@ import type { FileHandle } from 'node:fs/promises'
 import { ConfigError } from '../../base/errors.js'
 import { formatCount } from '../../base/format.js'
 import { withPath } from '../../base/system-errors.js'
+import { readAsSource } from '../../data/file-as-source.js'
 import { openInputs } from '../../data/pairs/inputs.js'
 import type { Inputs, InputsOptions } from '../../data/pairs/inputs.js'
+import { pairsSettingsOf } from '../../data/pairs/settings.js'
 import { TextGenerator } from '../../infer/text-generator.js'
 import type { TextOptions } from '../../infer/text-options.js'
 import { answersOf, openForAnswers } from './answering.js'
@@ -15,7 +17,9 @@ import { checkJsonFile } from '../shared/output-file.js'
 import { Exit } from '../shared/exit.js'
 import { onInterrupt } from '../shared/interrupt.js'
 import { watchPredictions } from '../shared/progress.js'
+import { reuseSettings } from '../shared/reused-settings.js'
 import { linesOf } from '../shared/texts.js'
+import { trainedOn } from '../shared/trained-on.js'
 
 interface DataToAnswer extends InputsOptions {
   /** The file to write. Default: the standard output. */
@@ -34,7 +38,7 @@ export async function answerData(
   output: Output & Opening,
 ): Promise<void> {
   if (out !== undefined) checkJsonFile('--out', out)
-  const inputs = await openInputs(data)
+  const inputs = await openAsTrained(path, data)
   try {
     if (output.target !== undefined)
       console.error(
@@ -54,6 +58,25 @@ export async function answerData(
   } finally {
     inputs.close()
   }
+}
+
+/**
+ * The inputs of a file, read as the model's own data was: by the columns of a run of pairs, or by the preprocessors of
+ * its task.
+ */
+async function openAsTrained(model: string, data: InputsOptions): Promise<Inputs> {
+  const { pairs, task } = await trainedOn(model)
+  if (pairs !== undefined) {
+    const { settings, notes } = await reuseSettings(pairsSettingsOf(data), pairs, model, ['input'])
+    const { input, header, delimiter, quotes } = settings
+    const form = { header: header ?? undefined, delimiter: delimiter ?? undefined, quotes: quotes ?? undefined }
+    const inputs = await openInputs({ path: data.path, input: input ?? undefined, ...form })
+    return { ...inputs, notes: [...notes, ...inputs.notes] }
+  }
+  const read = task && (await readAsSource(task, data, ['input']))
+  if (read === undefined) return openInputs(data)
+  const { examples, notes } = read
+  return { length: examples.length, notes, get: i => examples[i].input, close: () => undefined }
 }
 
 async function* linesFrom(inputs: Inputs, first: number): AsyncGenerator<string> {

@@ -31,6 +31,8 @@ export interface Measured {
   readonly figure?: number
   /** The mean cross entropy on the validation split; undefined if it has no example that fits a row. */
   readonly loss?: number
+  /** On how many examples each of the two was measured. */
+  readonly examples?: { readonly figure?: number; readonly loss?: number }
 }
 
 /** What is measured besides the loss. */
@@ -95,10 +97,12 @@ async function distillationReport({
   ): Promise<Measured & { name?: string }> => {
     const own = { ...config, ...changed }
     const validator = new Validator(own, task, custom)
-    const { loss } = validator.hasExamples ? await validator.targetFigures(params) : { loss: undefined }
+    const { loss, examples: validated } = validator.hasExamples
+      ? await validator.targetFigures(params)
+      : { loss: undefined, examples: undefined }
     const parameters = countParameters(declareParameters(own.model, own.router))
-    if (figure === undefined) return { role, path, parameters, loss }
-    const { scores } = await watchPredictions(leaf!.units.many, onProgress =>
+    if (figure === undefined) return { role, path, parameters, loss, examples: { loss: validated } }
+    const { scores, examples } = await watchPredictions(leaf!.units.many, onProgress =>
       evaluate(params, own, figure.leaf, {
         ...custom,
         split: 'test',
@@ -108,7 +112,15 @@ async function distillationReport({
       }),
     )
     const [[name, value]] = Object.entries(scores[0].figures)
-    return { role, path, parameters, loss, figure: value, name }
+    return {
+      role,
+      path,
+      parameters,
+      loss,
+      figure: value,
+      name,
+      examples: { figure: examples.length, loss: validated },
+    }
   }
   const frozen = ({ path, params, model, router, values: custom }: FrozenModel) =>
     [{ path, params, model, router }, custom] as const
@@ -148,6 +160,7 @@ export function formatReport(measured: readonly Measured[], figure?: MeasuredFig
   const compression = `the student has ${(100 * share).toFixed(1)}% of the teacher's parameters (${(1 / share).toFixed(1)} times fewer)`
   const advice =
     '--baseline RUN, a run of the same dense model without a teacher, says which share of the gain the student keeps'
+  const text = (value: number): string => figure!.metric.format(value, figure!.name)
   const kept =
     baseline === undefined
       ? advice
@@ -158,6 +171,7 @@ export function formatReport(measured: readonly Measured[], figure?: MeasuredFig
                   figure.name,
                   measured.map(m => m.figure!),
                   figure.metric.better,
+                  text,
                 ),
               ]
             : []),
@@ -167,17 +181,40 @@ export function formatReport(measured: readonly Measured[], figure?: MeasuredFig
                   'validation loss',
                   measured.map(m => m.loss!),
                   'lower',
+                  value => value.toFixed(4),
                 ),
               ]
             : []),
         ].join('\n')
-  return `${table}\n\n${compression}\n${kept}`
+  return [`${table}\n`, ...measuredOn(teacher, figure), compression, kept].join('\n')
 }
 
-/** The share of the teacher's gain over the baseline that the student keeps, in one figure, as a sentence. */
-function keptGain(name: string, [teacher, student, baseline]: readonly number[], better: 'higher' | 'lower'): string {
-  const isBetter = better === 'higher' ? teacher > baseline : teacher < baseline
-  if (!isBetter) return `${name}: the teacher is no better than the baseline, so there is no gain to keep`
+/** On how many examples the figures were measured, in a line; none if it is not known. */
+function measuredOn({ examples }: Measured, figure?: MeasuredFigure): string[] {
+  const count = (n: number, kind: string): string => `${formatCount(n)} ${kind} ${n === 1 ? 'example' : 'examples'}`
+  const parts = [
+    ...(figure && examples?.figure !== undefined ? [`${figure.name} on ${count(examples.figure, 'held-out')}`] : []),
+    ...(examples?.loss === undefined ? [] : [`validation loss on ${count(examples.loss, 'validation')}`]),
+  ]
+  return parts.length > 0 ? [`measured: ${parts.join(', ')}`] : []
+}
+
+/**
+ * The share of the teacher's gain over the baseline that the student keeps, in one figure, as a sentence. In words if a
+ * share says nothing: without a gain that the table shows, and outside 0% to 100%.
+ */
+function keptGain(
+  name: string,
+  [teacher, student, baseline]: readonly number[],
+  better: 'higher' | 'lower',
+  text: (value: number) => string,
+): string {
+  const isBetter = (a: number, b: number): boolean => (better === 'higher' ? a > b : a < b)
+  if (!isBetter(teacher, baseline) || text(teacher) === text(baseline))
+    return `${name}: the teacher is no better than the baseline, so there is no gain to keep`
+  if (isBetter(student, teacher)) return `${name}: the student is better than the teacher, so it keeps the whole gain`
+  if (!isBetter(student, baseline))
+    return `${name}: the student is no better than the baseline, so it keeps none of the teacher's gain`
   const share = (student - baseline) / (teacher - baseline)
   return `${name}: the student keeps ${(100 * share).toFixed(1)}% of the teacher's gain over the baseline`
 }

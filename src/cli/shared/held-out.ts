@@ -1,6 +1,7 @@
 import { leafTasks } from '../../data/mixture.js'
 import type { SplitName } from '../../data/example.js'
 import type { Task } from '../../data/task.js'
+import { formatPercent } from '../../metrics/metric.js'
 import type { ModelParams } from '../../model/types.js'
 import type { RunConfig } from '../../train/config.js'
 import { evaluate } from '../../train/evaluate.js'
@@ -8,7 +9,7 @@ import type { CustomModelValues } from '../../train/loss.js'
 import { Validator } from '../../train/validation.js'
 import type { TrainerValues } from '../../train/values.js'
 import { watchPredictions } from './progress.js'
-import { formatSamples, formatScores } from './report.js'
+import { countExamples, formatSamples, formatScores } from './report.js'
 
 /** The custom values of a run that its model needs for inference as well. */
 export const customModel = ({ router, meaning }: TrainerValues = {}): CustomModelValues => ({ router, meaning })
@@ -52,6 +53,6 @@ export async function lossOf(
   const train = { ...config.train, validateExamples: config.train.evalExamples }
   const validator = new Validator({ ...config, train }, task, values, split)
   if (!validator.hasExamples) return undefined
-  const { loss, accuracy } = await validator.targetFigures(params)
-  return `loss ${loss.toFixed(4)}, ${(100 * accuracy).toFixed(1)}% of the targets predicted right`
+  const { loss, accuracy, examples } = await validator.targetFigures(params)
+  return `loss ${loss.toFixed(4)}, tokens right ${formatPercent(accuracy)}, on ${countExamples(examples, task)}`
 }

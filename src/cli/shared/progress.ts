@@ -1,6 +1,6 @@
 import { Presets, SingleBar } from 'cli-progress'
 import { formatCount, formatDuration } from '../../base/format.js'
-import { formatFigure } from '../../metrics/metric.js'
+import { formatFigure, formatPercent } from '../../metrics/metric.js'
 import type { Metric } from '../../metrics/metric.js'
 import type { Progress } from '../../train/reporter.js'
 
@@ -124,7 +124,7 @@ function validationRows([metric]: readonly Metric[]): (progress: Progress) => st
     return [
       `validation at step ${String(step).padStart(6)}`,
       `loss ${loss.toFixed(4)}`,
-      `accuracy ${(100 * accuracy).toFixed(1).padStart(5)}%`,
+      `tokens right ${formatPercent(accuracy).padStart(6)}`,
       ...(figure ? [`${figure.name} ${metric?.format(figure.value, figure.name) ?? formatFigure(figure.value)}`] : []),
     ].join('  ')
   }

@@ -173,8 +173,8 @@ function repeatNotes({ validation, test }: Readonly<Record<SplitName, readonly E
 /** More different targets than this are texts, not labels. */
 const MAX_LABELS = 100
 
-/** Of labels, an answer is right or wrong; of other targets, parts can be right as well. */
-function metricsOf(train: readonly Example[], targets: Vocabulary): readonly Metric[] {
+/** The figures of pairs. Of labels, an answer is right or wrong; of other targets, parts can be right as well. */
+export function metricsOf(train: readonly Example[], targets: Vocabulary): readonly Metric[] {
   const symbols = symbolsOf(targets)
   const wrong = wrongAnswerRate('wrong answers', symbols)
   const different = new Set(train.map(({ target }) => target)).size

@@ -1,25 +1,12 @@
 import { resolve } from 'node:path'
-import { readInfo } from '../../checkpoint/checkpoint-info.js'
-import { native } from '../../checkpoint/native.js'
-import { latestCheckpoint } from '../../checkpoint/run-folder.js'
 import { isPathTo } from '../../data/pairs/nested.js'
 import { columnsIn } from '../../data/pairs/read.js'
-import { pairsSettingsOf } from '../../data/pairs/settings.js'
 import type { PairsSettings } from '../../data/pairs/settings.js'
-import type { RunConfig } from '../../train/config.js'
-import { shellWord } from '../shared/shell-word.js'
-
-/** The settings of the pairs that a run learned; undefined for runs of other tasks and for other models. */
-export async function pairsOfRun(path: string): Promise<PairsSettings | undefined> {
-  const checkpoint = (await native.detect(path)) ? path : await latestCheckpoint(path).catch(() => undefined)
-  if (checkpoint === undefined) return undefined
-  const { task } = ((await readInfo(checkpoint)).info.config ?? {}) as Partial<RunConfig>
-  if (task?.kind !== 'pairs') return undefined
-  const { kind: _, ...settings } = task
-  return pairsSettingsOf(settings as unknown as PairsSettings)
-}
+import { shellWord } from './shell-word.js'
 
 /** Settings of a run that are used for other data too. */
+type Column = 'input' | 'target' | 'split'
+
 export interface Reused {
   readonly settings: PairsSettings
   /** What was taken from the run, for a user. */
@@ -28,20 +15,27 @@ export interface Reused {
 
 /**
  * Completes the settings for a file of pairs by those of a run: columns that the file has, words for labels, and the
- * form of a CSV file. Numbers of columns are not taken over: another file may have another order.
+ * form of a CSV file. Numbers of columns are taken over for a file without a header line. `sides` are the columns that
+ * are read.
  */
-export async function reuseSettings(given: PairsSettings, run: PairsSettings, name: string): Promise<Reused> {
+export async function reuseSettings(
+  given: PairsSettings,
+  run: PairsSettings,
+  name: string,
+  sides: readonly Column[] = ['input', 'target', 'split'],
+): Promise<Reused> {
   const isSame = resolve(given.path) === run.path
   const form = {
     header: given.header ?? run.header,
     delimiter: given.delimiter ?? run.delimiter,
     quotes: given.quotes ?? run.quotes,
   }
-  const wanted = { input: run.input, target: run.target, split: run.split }
+  const of = (side: Column): string | null => (sides.includes(side) ? run[side] : null)
+  const wanted = { input: of('input'), target: of('target'), split: of('split') }
   const columns = await columnsIn({ ...given, ...form, ...wanted })
-  const taken = (['input', 'target', 'split'] as const).filter(side => {
+  const taken = sides.filter(side => {
     const column = wanted[side]
-    return given[side] === null && column !== null && !/^\d+$/.test(column) && isPathTo(columns, column)
+    return given[side] === null && column !== null && isPathTo(columns, column)
   })
   const settings = {
     ...given,
@@ -51,7 +45,7 @@ export async function reuseSettings(given: PairsSettings, run: PairsSettings, na
   }
   const options = [
     ...taken.map(side => (side === 'split' ? [] : `--${side} ${shellWord(wanted[side]!)}`)).flat(),
-    ...(given.labels === null && run.labels !== null
+    ...(given.labels === null && run.labels !== null && sides.includes('target')
       ? [
           `--labels ${shellWord(
             Object.entries(run.labels)
@@ -68,7 +62,7 @@ export async function reuseSettings(given: PairsSettings, run: PairsSettings, na
     settings,
     notes: [
       ...(options.length > 0 ? [`as in the training of ${name}: ${options.join(' ')}`] : []),
-      ...(isSame && settings.split === null
+      ...(isSame && settings.split === null && sides.includes('target')
         ? [`warning: ${name} was trained on most of this data: without --data, eval scores the held-out part alone`]
         : []),
     ],
