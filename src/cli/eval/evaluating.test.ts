@@ -352,7 +352,9 @@ describe('answerData', () => {
   it('asks for the column if its name does not tell', async () => {
     const data = join(folder, 'columns.csv')
     await writeFile(data, 'id,first,second\n1,101,0\n')
-    await expect(answerData(run, { path: data, header: true }, {}, { json: true })).rejects.toThrow('--input id')
+    await expect(answerData(run, { path: data, header: true }, {}, { json: true })).rejects.toThrow(
+      'as in --input first. not "id": its name is that of an id',
+    )
     const output = await printed(() =>
       answerData(run, { path: data, header: true, input: 'second' }, {}, { json: true }),
     )

@@ -19,6 +19,7 @@ interface InferOptions extends Omit<TextOptions, 'noRepeatNgram'> {
   header?: boolean
   delimiter?: string
   quotes?: boolean
+  skipBadRows?: true
 }
 
 export const inferCommand = (): Command =>
@@ -62,6 +63,7 @@ export const inferCommand = (): Command =>
     )
     .option('--quotes', 'with --data: cells may be quoted, as in RFC 4180 (default: recognized)')
     .option('--no-quotes', 'with --data: quotes are ordinary characters')
+    .option('--skip-bad-rows', 'with --data: leave out rows that cannot be read, and say how many')
     .addOption(checkpointOption())
     .option('--revision <name>', 'for a model of the hub: a branch, tag or commit (default: main)')
     .option('--target <answer>', 'score this answer instead of generating one: its log-probability is the third column')
@@ -99,6 +101,7 @@ export const inferCommand = (): Command =>
           header,
           delimiter,
           quotes,
+          skipBadRows,
           ...rest
         }: InferOptions,
       ) => {
@@ -108,7 +111,7 @@ export const inferCommand = (): Command =>
           throw new ConfigError(`--target scores a given answer, so ${ways.join(', ')} would have no effect: omit it`)
         if (data !== undefined && texts.length > 0)
           throw new ConfigError('give texts, or a file of inputs with --data, not both')
-        const given = Object.entries({ out, input, header, delimiter, quotes }).filter(
+        const given = Object.entries({ out, input, header, delimiter, quotes, 'skip-bad-rows': skipBadRows }).filter(
           ([, value]) => value !== undefined,
         )
         if (data === undefined && given.length > 0)
@@ -118,7 +121,7 @@ export const inferCommand = (): Command =>
         const output = { json, target, checkpoint, bits: quantize && bitsOf[quantize] }
         if (data !== undefined) {
           const { answerData } = await import('./answering-data.js')
-          return answerData(folder, { path: data, out, input, header, delimiter, quotes }, options, output)
+          return answerData(folder, { path: data, out, input, header, delimiter, quotes, skipBadRows }, options, output)
         }
         const { answerTexts } = await import('./answering.js')
         await answerTexts(folder, texts, options, output)

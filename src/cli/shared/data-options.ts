@@ -17,6 +17,7 @@ export interface DataOptions {
   header?: boolean
   delimiter?: string
   quotes?: boolean
+  skipBadRows?: true
   labels?: string
   tokenizer?: Tokenizers
 }
@@ -47,6 +48,7 @@ export const withColumnOptions = (command: Command): Command =>
     .option('--delimiter <character>', 'what separates the cells of a line (default: recognized)', delimiterOf)
     .option('--quotes', 'cells may be quoted, as in RFC 4180 (default: recognized)')
     .option('--no-quotes', 'quotes are ordinary characters')
+    .option('--skip-bad-rows', 'leave out rows that cannot be read, and say how many (default: they are an error)')
 
 /** Adds the choice of tokens, for a model that has no vocabulary yet. */
 export const withTokenizerOption = (command: Command): Command =>
@@ -61,7 +63,7 @@ export const withTokenizerOption = (command: Command): Command =>
  */
 export function pairsFromOptions(
   data: string,
-  { input, target, split, validation, test, header, delimiter, quotes, labels, tokenizer }: DataOptions,
+  { input, target, split, validation, test, header, delimiter, quotes, skipBadRows, labels, tokenizer }: DataOptions,
   overrides: readonly string[],
 ): { settings: PairsSettings; others: string[] } {
   const settings = pairsSettingsOf({
@@ -74,6 +76,7 @@ export function pairsFromOptions(
     header,
     delimiter,
     quotes,
+    skipBadRows,
     labels,
     inputTokenizer: tokenizer?.inputs,
     targetTokenizer: tokenizer?.targets,

@@ -5,7 +5,7 @@ import { findFiles } from '../sources/find-files.js'
 import { openIndexedFiles } from '../sources/indexed-files.js'
 import type { RecordFormat } from '../sources/records.js'
 import { chooseInput } from './columns.js'
-import { columnText, NO_ROWS, shortenedNotes, textOf } from './read.js'
+import { columnText, headerOnly, shortenedNotes, textOf } from './read.js'
 
 export interface InputsOptions {
   /** The file, or a glob pattern for several. */
@@ -16,6 +16,8 @@ export interface InputsOptions {
   readonly header?: boolean
   readonly delimiter?: string
   readonly quotes?: boolean
+  /** As in `IndexedFilesOptions`. */
+  readonly skipBadRows?: boolean
 }
 
 /** Inputs without targets, in the order of the files. Close them after use. */
@@ -29,7 +31,14 @@ export interface Inputs extends Dataset<string> {
  * Opens the inputs of files to be answered: CSV, TSV, JSON Lines, Parquet or lines of text. Texts lose the spaces
  * around them. Throws a ConfigError or a FileError that names the file and the first wrong lines.
  */
-export async function openInputs({ path, input, header, delimiter, quotes }: InputsOptions): Promise<Inputs> {
+export async function openInputs({
+  path,
+  input,
+  header,
+  delimiter,
+  quotes,
+  skipBadRows,
+}: InputsOptions): Promise<Inputs> {
   const names = await findFiles(path)
   const given = input ?? null
   const shortened = new Set<string>()
@@ -40,10 +49,11 @@ export async function openInputs({ path, input, header, delimiter, quotes }: Inp
         header,
         delimiter,
         quoted: quotes,
-        select: columns => [chooseInput(name, columns, given)],
+        select: async (columns, sample) => [await chooseInput(name, columns, given, sample)],
+        skipBadRows,
       })
-      // An empty file has no columns.
-      const column = file.columns.length === 0 ? '1' : chooseInput(name, file.columns, given)
+      const isEmpty = file.columns.length === 0 || file.isHeaderOnly
+      const column = isEmpty ? '1' : await chooseInput(name, file.columns, given, file.sample)
       const format: RecordFormat = {
         cut: (chunks, from) => file.format.cut(chunks, from),
         parse(bytes, where) {
@@ -51,21 +61,23 @@ export async function openInputs({ path, input, header, delimiter, quotes }: Inp
           return fields && { input: textOf(fields, column, `${where}: the input (${columnText(column)})`, shortened) }
         },
       }
+      if (file.isHeaderOnly) return { ...file, format, notes: [...file.notes, `${name}: ${headerOnly(file)}`] }
       return { ...file, format, notes: [...file.notes, `${name}: ${file.description}; input: ${columnText(column)}`] }
     }),
   )
   const dataset = await openIndexedFiles(
     files.map(file => file.path),
     index => files[index].format,
-    { names: [...names] },
+    { names: [...names], skipBadRows },
   )
   if (dataset.length === 0) {
     dataset.close()
-    throw new FileError(`${path}: ${NO_ROWS}, so there is nothing to answer`)
+    const headers = files.filter(file => file.isHeaderOnly).map(file => `${file.name}: ${headerOnly(file)}`)
+    throw new FileError(headers.length > 0 ? headers.join('\n') : `${path}: this file has no rows, or only empty lines`)
   }
   return {
     length: dataset.length,
-    notes: [...files.flatMap(file => file.notes), ...shortenedNotes(shortened)],
+    notes: [...files.flatMap(file => file.notes), ...(dataset.notes ?? []), ...shortenedNotes(shortened)],
     get: index => dataset.get(index).input as string,
     close: () => dataset.close(),
   }

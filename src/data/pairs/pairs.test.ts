@@ -5,6 +5,8 @@ import { parquetWriteBuffer } from 'hyparquet-writer'
 import { afterAll, describe, expect, it, vi } from 'vitest'
 import { ConfigError, FileError } from '../../base/errors.js'
 import { splitNames } from '../example.js'
+import type { Fields } from '../preprocessor.js'
+import { jsonLinesSource } from '../sources/file-sources.js'
 import { pairsTask } from '../tasks/pairs.js'
 import { chooseColumns } from './columns.js'
 import { openInputs } from './inputs.js'
@@ -131,6 +133,48 @@ describe('a file of pairs', () => {
   })
 })
 
+describe('bad rows', () => {
+  const lines = Array.from({ length: 400 }, (_, i) => (i % 4 === 3 ? `word ${i}` : `word ${i}\tx`))
+  const content = ['text\tlabel', ...lines].join('\n')
+
+  it('are counted, and the first ones are shown', async () => {
+    await expect(read('bad.tsv', content)).rejects.toThrow(
+      /bad\.tsv:5: expected 2 columns[^]*bad\.tsv:21: [^\n]*\n\(5 of 100 shown\) 100 of 400 rows are bad\. Correct them, or leave them out by --skip-bad-rows/,
+    )
+    await expect(read('one.tsv', 'text\tlabel\na\tb\nc')).rejects.toThrow('(1 of 1 shown) 1 of 2 rows are bad')
+  })
+
+  it('can be skipped, with a note; the numbers of other rows stay those of the file', async () => {
+    const data = await read('bad.tsv', content, { skipBadRows: true })
+    expect(all(data).length).toBe(300)
+    expect(data.notes).toContainEqual(
+      expect.stringMatching(
+        /^warning: 100 of 400 rows are bad and skipped \(--skip-bad-rows\); the first: .*bad\.tsv:5: expected/,
+      ),
+    )
+    const task = await pairsTask(pairsSettingsOf({ path: join(folder, 'bad.tsv'), skipBadRows: true }))
+    expect(task.config).toMatchObject({ skipBadRows: true })
+    const wrong = ['text\tlabel', 'a', 'b', 'c\tno', 'd'].join('\n')
+    await expect(read('label.tsv', wrong, { skipBadRows: true, labels: '0=x' })).rejects.toThrow(
+      /label\.tsv:2[^]*label\.tsv:4: there is no word for the label "no"[^]*\(4 of 4 shown\) all 4 rows are bad$/,
+    )
+    const inputs = await openInputs({ path: join(folder, 'bad.tsv'), skipBadRows: true })
+    expect([inputs.length, inputs.get(3)]).toEqual([300, 'word 4'])
+    expect(inputs.notes.at(-1)).toContain('100 of 400 rows are bad')
+    inputs.close()
+  })
+
+  it('may be the first of JSON Lines', async () => {
+    const jsonl = '{"text": "a", "lab\n{"text": "b", "label": "x"}\n'
+    expect(all(await read('cut.jsonl', jsonl, { skipBadRows: true }))).toEqual([['b', 'x']])
+    await expect(read('cut.jsonl', jsonl)).rejects.toThrow(/cut\.jsonl:1: not JSON[^]*\(1 of 1 shown\) 1 of 2 rows/)
+    const source = await jsonLinesSource(join(folder, 'cut.jsonl'), { skipBadRows: true }).open()
+    expect([source.length, source.get(0)]).toEqual([1, { text: 'b', label: 'x' }])
+    expect(source.notes).toEqual([expect.stringContaining('1 of 2 rows are bad and skipped')])
+    source.close()
+  })
+})
+
 describe('a file that cannot be read from its first record on', () => {
   it.each<[string, string | Uint8Array, RegExp]>([
     ['cut.jsonl', '{"text": "a", "lab\n{"text": "b", "label": "x"}\n', /cut\.jsonl:1: not JSON/],
@@ -149,22 +193,42 @@ describe('a file that cannot be read from its first record on', () => {
     await expect(readPairs(pairsSettingsOf({ path: join(folder, `[01]-${name}`) }))).rejects.toThrow(message)
   })
 
-  it('has no rows', async () => {
-    for (const [name, content] of Object.entries({
-      'none.csv': '',
-      'blank.tsv': '\n \n',
-      'header.csv': 'text,label\n',
-      'none.jsonl': '\n',
-    })) {
-      const path = join(folder, name)
-      writeFileSync(path, content)
-      await expect(openInputs({ path })).rejects.toThrow(
-        `${path}: this file has no rows, apart from a header or empty lines, so there is nothing to answer`,
-      )
-      await expect(pairsTask(path)).rejects.toThrow(
-        `${path}: this file has no rows, apart from a header or empty lines`,
-      )
-    }
+  it.each<[string, string | Uint8Array]>([
+    ['none.csv', ''],
+    ['blank.tsv', '\n \n'],
+    ['none.jsonl', '\n'],
+  ])('has no rows: %s', async (name, content) => {
+    const path = join(folder, name)
+    writeFileSync(path, content)
+    await expect(openInputs({ path })).rejects.toThrow(`${path}: this file has no rows, or only empty lines`)
+    await expect(pairsTask(path)).rejects.toThrow(`${path}: this file has no rows, or only empty lines`)
+  })
+
+  it.each<[string, string | Uint8Array, string, Given?]>([
+    ['header.csv', 'text,label\n', 'text, label'],
+    ['unclear.csv', 'dog,dogs\n\n', 'dog, dogs'],
+    ['three.csv', 'id,first,second', 'id, first, second'],
+    ['given.tsv', 'a\tb\tc\n', 'a, b, c', { header: true }],
+    [
+      'rowless.parquet',
+      new Uint8Array(
+        parquetWriteBuffer({
+          columnData: ['a', 'b', 'c'].map(name => ({ name, data: [], type: 'STRING' as const })),
+        }),
+      ),
+      'a, b, c',
+    ],
+  ])('has a header and no rows: %s', async (name, content, columns, given = {}) => {
+    const message = `${join(folder, name)}: this file has a header (${columns}) and no rows`
+    await expect(read(name, content, given)).rejects.toThrow(message)
+    await expect(pairsTask(pairsSettingsOf({ path: join(folder, name), ...given }))).rejects.toThrow(message)
+    await expect(openInputs({ path: join(folder, name), header: given?.header ?? undefined })).rejects.toThrow(message)
+    // Among others, such a file is noted.
+    writeFileSync(join(folder, `x-${name}`), content)
+    writeFileSync(join(folder, `x-${name}.tsv`), 'input\ttarget\na\tb\n')
+    const several = await readPairs(pairsSettingsOf({ path: join(folder, `x-${name}*`), ...given }))
+    expect(all(several)).toEqual([['a', 'b']])
+    expect(several.notes.join()).toContain('and no rows')
   })
 
   it('may have a first record that is long, or lacks a column', async () => {
@@ -202,35 +266,75 @@ describe('splits', () => {
 })
 
 describe('chooseColumns', () => {
-  const choose = (columns: string[], input: string | null = null, target: string | null = null): string[] =>
-    Object.values(chooseColumns('f.csv', columns, { input, target }))
+  const choose = async (
+    columns: string[],
+    input: string | null = null,
+    target: string | null = null,
+    rows: Fields[] = [],
+  ): Promise<string[]> =>
+    Object.values(await chooseColumns('f.csv', columns, { input, target }, () => Promise.resolve(rows)))
 
-  it('takes what is given, by name or number', () => {
-    expect(choose(['a', 'b', 'c'], 'c', '1')).toEqual(['c', 'a'])
-    expect(() => choose(['a', 'b'], 'd')).toThrow('f.csv: has no column "d"; it has a, b')
+  it('takes what is given, by name or number', async () => {
+    expect(await choose(['a', 'b', 'c'], 'c', '1')).toEqual(['c', 'a'])
+    await expect(choose(['a', 'b'], 'd')).rejects.toThrow('f.csv: has no column "d"; it has a, b')
   })
 
-  it('goes by usual names, then by order', () => {
-    expect(choose(['a', 'b'])).toEqual(['a', 'b'])
-    expect(choose(['label', 'text'])).toEqual(['text', 'label'])
-    expect(choose(['label', 'mail'])).toEqual(['mail', 'label'])
-    expect(choose(['id', 'Text', 'Label'])).toEqual(['Text', 'Label'])
-    expect(choose(['a', 'b'], 'b')).toEqual(['b', 'a'])
+  it('goes by usual names, then by order', async () => {
+    expect(await choose(['a', 'b'])).toEqual(['a', 'b'])
+    expect(await choose(['label', 'text'])).toEqual(['text', 'label'])
+    expect(await choose(['label', 'mail'])).toEqual(['mail', 'label'])
+    expect(await choose(['id', 'Text', 'Label'])).toEqual(['Text', 'Label'])
+    expect(await choose(['a', 'b'], 'b')).toEqual(['b', 'a'])
   })
 
-  it('asks where it is not clear', () => {
-    expect(() => choose(['1', '2', '3'])).toThrow(
+  it('asks where it is not clear', async () => {
+    await expect(choose(['1', '2', '3'])).rejects.toThrow(
       'f.csv: has the columns 1, 2, 3: say which to answer and which to learn, as in --input 1 --target 2',
     )
-    expect(() => choose(['id', 'text', 'label', 'tag'], 'id')).toThrow(
-      'f.csv: has the columns id, text, label, tag: say which to learn besides --input id, as in --target text (task.target)',
+    await expect(choose(['id', 'text', 'label', 'tag'], 'id')).rejects.toThrow(
+      'f.csv: has the columns id, text, label, tag: say which to learn besides --input id, as in --target label (task.target). "label" is a usual name of targets',
     )
-    expect(() => choose(['id', 'text', 'sentence', 'x'], null, 'x')).toThrow(
-      'say which to answer besides --target x, as in --input id (task.input)',
+    await expect(choose(['id', 'text', 'sentence', 'x'], null, 'x')).rejects.toThrow(
+      'say which to answer besides --target x, as in --input text (task.input). "text" is a usual name of inputs; not "id": its name is that of an id',
     )
-    expect(() => choose(['a', 'b'], 'a', 'a')).toThrow('"a" cannot be both the input and the target')
-    expect(() => choose(['1'])).toThrow(/f\.csv: has one column; expected lines of two, input TAB target/)
-    expect(() => choose(['text', 'a', 'b'])).toThrow(ConfigError)
+    await expect(choose(['a', 'b'], 'a', 'a')).rejects.toThrow('"a" cannot be both the input and the target')
+    await expect(choose(['1'])).rejects.toThrow(/f\.csv: has one column; expected lines of two, input TAB target/)
+    await expect(choose(['text', 'a', 'b'])).rejects.toThrow(ConfigError)
+    await expect(choose(['id', 'remark'])).rejects.toThrow('say which to answer and which to learn')
+  })
+
+  it('proposes no column that numbers the rows or has one value, and says why', async () => {
+    const rows = Array.from({ length: 20 }, (_, i) => ({
+      nr: `r-${100 + 7 * i}`,
+      origin: 'web',
+      stars: String(i % 3),
+      remark: `remark ${i} about something`,
+    }))
+    await expect(choose(['nr', 'origin', 'stars', 'remark'], null, null, rows)).rejects.toThrow(
+      'as in --input remark --target stars (task.input, task.target). "remark" has the longest texts; not "nr": its name is that of an id; not "origin": each row has "web"',
+    )
+    const other = rows.map(({ nr, ...row }) => ({ serial: nr, ...row }))
+    await expect(choose(['serial', 'origin', 'stars', 'remark'], 'remark', null, other)).rejects.toThrow(
+      'as in --target stars (task.target). not "serial": each row has another number or id',
+    )
+    // A file of each kind shows its rows.
+    const csv = 'serial,origin,stars,remark\n' + other.map(row => Object.values(row).join(',')).join('\n')
+    await expect(read('stars.csv', csv, { header: true })).rejects.toThrow('as in --input remark --target stars')
+    const more = other.map((row, i) => ({ ...row, note: `note ${i}` }))
+    await expect(choose(Object.keys(more[0]), 'remark', null, more)).rejects.toThrow(
+      '"stars" has the fewest different values (3 in 20 rows); not "serial"',
+    )
+    const lines = other.map(row => JSON.stringify(row)).join('\n')
+    await expect(read('stars.jsonl', lines)).rejects.toThrow('not "serial": each row has another number or id')
+    const columnData = Object.keys(other[0]).map(name => ({
+      name,
+      data: other.map(row => row[name as keyof typeof row]),
+      type: 'STRING' as const,
+    }))
+    const parquet = new Uint8Array(parquetWriteBuffer({ columnData }))
+    await expect(read('stars.parquet', parquet)).rejects.toThrow('as in --input remark --target stars')
+    writeFileSync(join(folder, 'inputs.jsonl'), lines)
+    await expect(openInputs({ path: join(folder, 'inputs.jsonl') })).rejects.toThrow('as in --input remark. "remark"')
   })
 
   it('is an error of the file where a record has other columns', async () => {

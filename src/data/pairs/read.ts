@@ -60,7 +60,7 @@ export async function columnsIn({ path, header, delimiter, quotes, ...settings }
   const file = await openDataFile(first, {
     named: [input, target, split].filter(name => name !== null),
     ...formOf({ header, delimiter, quotes }),
-    select: all => (columns = all).slice(0, 1),
+    select: all => Promise.resolve((columns = all).slice(0, 1)),
   })
   return [...(columns ?? file.columns)]
 }
@@ -90,7 +90,7 @@ interface PairFiles {
 }
 
 async function readFiles(pattern: string, settings: PairsSettings): Promise<PairFiles> {
-  const { input, target, split } = settings
+  const { input, target, split, skipBadRows } = settings
   const named = [input, target, split].filter(name => name !== null)
   const files: DataFile[] = []
   const formats: RecordFormat[] = []
@@ -101,23 +101,27 @@ async function readFiles(pattern: string, settings: PairsSettings): Promise<Pair
     const file = await openDataFile(name, {
       named,
       ...formOf(settings),
-      select: all => {
-        const chosen = chooseColumns(name, all, settings)
+      skipBadRows,
+      select: async (all, sample) => {
+        const chosen = await chooseColumns(name, all, settings, sample)
         return [chosen.input, chosen.target, ...(split === null ? [] : [findColumn(name, all, split)])]
       },
     })
     notes.push(...file.notes)
-    if (file.columns.length === 0) continue
-    const chosen = chooseColumns(name, file.columns, settings)
+    if (file.isHeaderOnly) notes.push(`${name}: ${headerOnly(file)}`)
+    if (file.columns.length === 0 || file.isHeaderOnly) continue
+    const chosen = await chooseColumns(name, file.columns, settings, file.sample)
     columns ??= chosen
     files.push(file)
     formats.push(pairFormat(file, chosen, settings, shortened))
     notes.push(`${name}: ${file.description}; input: ${columnText(chosen.input)}, target: ${columnText(chosen.target)}`)
   }
+  // A pattern may find a file without rows among others.
+  if (files.length === 0) throw new FileError(notes.length > 0 ? notes.join('\n') : `${pattern}: ${NO_ROWS}`)
   const dataset = await openIndexedFiles(
     files.map(file => file.path),
     file => formats[file],
-    { names: files.map(file => file.name) },
+    { names: files.map(file => file.name), skipBadRows },
   )
   const pairs: Pair[] = []
   for (let i = 0; i < dataset.length; i++) pairs.push(dataset.get(i) as unknown as Pair)
@@ -125,7 +129,7 @@ async function readFiles(pattern: string, settings: PairsSettings): Promise<Pair
   return {
     pairs,
     columns: columns ?? { input: '1', target: '2' },
-    notes: [...summed(notes), ...shortenedNotes(shortened)],
+    notes: [...summed(notes), ...(dataset.notes ?? []), ...shortenedNotes(shortened)],
   }
 }
 
@@ -163,7 +167,12 @@ function pairFormat(
 }
 
 /** For messages about files of which nothing can be used. */
-export const NO_ROWS = 'this file has no rows, apart from a header or empty lines'
+export const NO_ROWS =
+  'this file has no rows, or only empty lines; each must be: input TAB target, or a record of CSV, JSON Lines or Parquet'
+
+/** What is wrong with a file that names its columns and has no rows. */
+export const headerOnly = ({ columns, description }: Pick<DataFile, 'columns' | 'description'>): string =>
+  `this file has a header (${columns.join(', ')}) and no rows${description === 'Parquet' ? '' : '; if its only line is an example, say --no-header'}`
 
 /** Says of which columns lists were cut to their first items. */
 export const shortenedNotes = (columns: ReadonlySet<string>): string[] =>

@@ -27,6 +27,8 @@ export const pairsSettings = {
   delimiter: z.string().length(1).nullable().default(null),
   quotes: z.boolean().nullable().default(null),
   labels: labels.default(null),
+  /** Whether rows that cannot be read are left out, with a note of their number. By default they are an error. */
+  skipBadRows: z.boolean().default(false),
   /** How each side becomes tokens. */
   inputTokenizer: tokenizer.default(null),
   targetTokenizer: tokenizer.default(null),

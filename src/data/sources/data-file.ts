@@ -10,6 +10,7 @@ import type { DelimitedOptions } from './delimited/delimited.js'
 import { SAMPLE_BYTES } from './delimited/recognize.js'
 import { readChunks } from './indexed-files.js'
 import { jsonLinesFormat } from './json-lines.js'
+import type { Fields } from '../preprocessor.js'
 import type { RecordFormat } from './records.js'
 import { lineFormat } from './text-lines.js'
 import { tfExampleFormat } from './tfrecord/example.js'
@@ -28,10 +29,12 @@ export interface DataFileOptions extends DelimitedOptions {
   readonly features?: Readonly<Record<string, FeatureType>>
   /** The columns of a Parquet file that are read; `a.b` reads all of `a`. Default: all. */
   readonly columns?: readonly string[]
-  /** Chooses the columns of a Parquet file that are read, from all that it has. */
-  readonly select?: (columns: readonly string[]) => readonly string[]
+  /** Chooses the columns of a Parquet file that are read, from all that it has; `sample` as in `DataFile`. */
+  readonly select?: (columns: readonly string[], sample: DataFile['sample']) => Promise<readonly string[]>
   /** Columns that the user has named: a first line that holds them is a header. */
   readonly named?: readonly string[]
+  /** As in `IndexedFilesOptions`. */
+  readonly skipBadRows?: boolean
 }
 
 /** A file of examples, ready to be indexed. */
@@ -49,6 +52,10 @@ export interface DataFile {
   /** What was recognized, for a user: `JSON Lines`, `comma-separated, with a header line (text, label)`. */
   readonly description: string
   readonly notes: readonly string[]
+  /** Reads the first rows: at most 100. */
+  readonly sample: () => Promise<readonly Fields[]>
+  /** Whether the file names its columns and has no rows. */
+  readonly isHeaderOnly: boolean
 }
 
 /** Finds out how a file is read. A file without random access (gzip, Parquet) is copied into the cache first. */
@@ -59,7 +66,14 @@ export async function openDataFile(name: string, options: DataFileOptions = {}):
   const file = { name, path, notes: note === undefined ? [] : [note] }
   switch (format) {
     case 'lines':
-      return { ...file, format: lineFormat, columns: ['text'], description: 'lines of text' }
+      return {
+        ...file,
+        format: lineFormat,
+        columns: ['text'],
+        description: 'lines of text',
+        sample: () => Promise.resolve([]),
+        isHeaderOnly: false,
+      }
     case 'jsonl':
       return withColumns({ ...file, format: jsonLinesFormat, description: 'JSON Lines' })
     case 'tfrecord':
@@ -79,10 +93,13 @@ async function openParquet(
   { name, path, notes }: Pick<DataFile, 'name' | 'path' | 'notes'>,
   options: Pick<DataFileOptions, 'columns' | 'select'>,
 ): Promise<DataFile> {
-  const { parquetColumns, parquetRows } = await import('./parquet.js')
+  const { parquetColumns, parquetRowCount, parquetRows, parquetSample } = await import('./parquet.js')
   const columns = await parquetColumns(path)
   const paths = [...columns.values()].flat()
-  const selected = options.columns ?? options.select?.(paths)
+  const rows = await parquetRowCount(path)
+  const sampled = (): Promise<Fields[]> => parquetSample(path, Math.min(rows, SAMPLED))
+  // Without rows, there is nothing to choose between.
+  const selected = options.columns ?? (rows === 0 ? paths : await options.select?.(paths, sampled))
   // Of a nested record, all fields are read.
   const read = selected && [...columns.keys()].filter(name => selected.some(path => `${path}.`.startsWith(`${name}.`)))
   const copy = await cachedCopy(resolve(path), `parquet ${JSON.stringify(read ?? null)}`, to =>
@@ -94,6 +111,8 @@ async function openParquet(
     format: valueFormat(number => `${name}: row ${number + 1}`),
     columns: selected ?? paths,
     description: 'Parquet',
+    sample: sampled,
+    isHeaderOnly: rows === 0,
     notes: [
       ...notes,
       `${name} ${copy.made ? 'was copied row by row to' : 'is read from its copy'} ${copy.path}: Parquet has no fast access to single rows`,
@@ -119,27 +138,32 @@ function recognizeFormat(name: string, sample: Uint8Array): FileFormat {
   return start.startsWith('{"') && !/\.[ct]sv$/i.test(plainName) ? 'jsonl' : 'delimited'
 }
 
-/** So many records of a file without a list of its columns show them: a record may lack some. */
-const RECORDS_WITH_COLUMNS = 100
+/** So many records are a sample of a file. They show the columns of one without a list of them: a record may lack some. */
+const SAMPLED = 100
 
 /**
- * Adds the columns that the first records have. Throws a FileError if the first one cannot be read; later wrong records
- * are reported when all are read.
+ * Adds the columns that the first records have, of those that can be read: wrong ones are reported when all are read.
+ * Throws a FileError if none of the first records can be read.
  */
-async function withColumns(file: Omit<DataFile, 'columns'>): Promise<DataFile> {
+async function withColumns(file: Omit<DataFile, 'columns' | 'sample' | 'isHeaderOnly'>): Promise<DataFile> {
   const columns = new Set<string>()
-  let records = 0
-  try {
-    for await (const { bytes, where } of file.format.cut(readChunks(file.path, file.name), file.name)) {
+  const sample: Fields[] = []
+  let problem: FileError | undefined
+  let tried = 0
+  for await (const { bytes, where } of file.format.cut(readChunks(file.path, file.name), file.name)) {
+    try {
       const record = file.format.parse(bytes, where)
       if (record === undefined) continue
+      sample.push(record)
       for (const column of columnsOf(record)) columns.add(column)
-      if (++records === RECORDS_WITH_COLUMNS) break
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error
+      problem ??= error
     }
-  } catch (error) {
-    if (!(error instanceof FileError) || records === 0) throw error
+    if (++tried === SAMPLED) break
   }
-  return { ...file, columns: [...columns] }
+  if (sample.length === 0 && problem !== undefined) throw problem
+  return { ...file, columns: [...columns], sample: () => Promise.resolve(sample), isHeaderOnly: false }
 }
 
 async function firstBytes(path: string, name: string): Promise<Uint8Array> {

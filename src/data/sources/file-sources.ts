@@ -35,7 +35,11 @@ async function openFiles(patterns: FilePatterns, options: DataFileOptions): Prom
   return openIndexedFiles(
     opened.map(({ path }) => path),
     file => opened[file].format,
-    { names: opened.map(({ name }) => name), notes: opened.flatMap(({ notes }) => notes) },
+    {
+      names: opened.map(({ name }) => name),
+      notes: opened.flatMap(({ notes }) => notes),
+      skipBadRows: options.skipBadRows,
+    },
   )
 }
 
@@ -43,21 +47,26 @@ async function openFiles(patterns: FilePatterns, options: DataFileOptions): Prom
 export const textLineSource = (files: SourceFiles): Source => fileSource(files, { format: 'lines' })
 
 /** JSON Lines: each line is an object, whose keys are the fields. */
-export const jsonLinesSource = (files: SourceFiles): Source => fileSource(files, { format: 'jsonl' })
+export const jsonLinesSource = (files: SourceFiles, options: Pick<DataFileOptions, 'skipBadRows'> = {}): Source =>
+  fileSource(files, { ...options, format: 'jsonl' })
 
 /** CSV, TSV and other delimited files. The fields are the columns, by the header's names or as 1, 2 ... */
 export const csvSource = (
   files: SourceFiles,
-  options: Pick<DataFileOptions, 'delimiter' | 'quoted' | 'header'> = {},
+  options: Pick<DataFileOptions, 'delimiter' | 'quoted' | 'header' | 'skipBadRows'> = {},
 ): Source => fileSource(files, { ...options, format: 'delimited' })
 
 /** Parquet. The rows are copied once into the cache, because single rows cannot be read fast. */
-export const parquetSource = (files: SourceFiles, options: Pick<DataFileOptions, 'columns'> = {}): Source =>
-  fileSource(files, { ...options, format: 'parquet' })
+export const parquetSource = (
+  files: SourceFiles,
+  options: Pick<DataFileOptions, 'columns' | 'skipBadRows'> = {},
+): Source => fileSource(files, { ...options, format: 'parquet' })
 
 /** TFRecord files of tf.train.Example (SeqIO's `TFExampleDataSource`). */
-export const tfExampleSource = (files: SourceFiles, options: Pick<DataFileOptions, 'features'> = {}): Source =>
-  fileSource(files, { ...options, format: 'tfrecord' })
+export const tfExampleSource = (
+  files: SourceFiles,
+  options: Pick<DataFileOptions, 'features' | 'skipBadRows'> = {},
+): Source => fileSource(files, { ...options, format: 'tfrecord' })
 
 function nameOf(files: SourceFiles): string {
   const all = typeof files === 'string' ? [files] : Object.values(files).flat()

@@ -9,30 +9,30 @@ import { PositionalReader } from './positional-reader.js'
 import type { FileVersion } from './positional-reader.js'
 import { RecordIndex } from './record-index.js'
 import type { RecordFormat } from './records.js'
+import { BadRows } from './bad-rows.js'
 import type { SourceDataset } from './source.js'
-
-/** An error names at most this many wrong records. */
-const MAX_PROBLEMS = 5
 
 export interface IndexedFilesOptions {
   /** The names of the files in messages, where these differ from their paths (an unpacked copy has another). */
   readonly names?: readonly string[]
   readonly notes?: readonly string[]
+  /** Leaves out records that cannot be read, which is noted with their number. Default: they are an error. */
+  readonly skipBadRows?: boolean
 }
 
 /**
  * Opens files of records for random access. One streaming pass reads every record, which checks it, and keeps where it
  * is; after that, an example is read from its file when it is asked for. Memory: 12 bytes an example, and at most 16
- * MiB of recently used blocks. Throws a FileError that names the file and the first wrong records.
+ * MiB of recently used blocks. Throws a FileError that names the first wrong records and says how many there are.
  */
 export async function openIndexedFiles(
   paths: readonly string[],
   formatOf: (file: number) => RecordFormat,
-  { names = paths, notes = [] }: IndexedFilesOptions = {},
+  { names = paths, notes = [], skipBadRows = false }: IndexedFilesOptions = {},
 ): Promise<SourceDataset> {
   const index = new RecordIndex()
   const files: FileVersion[] = []
-  const problems: string[] = []
+  const bad = new BadRows()
   const hash = createHash('sha256')
   async function* hashed(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     for await (const chunk of chunks) {
@@ -51,18 +51,17 @@ export async function openIndexedFiles(
         if (format.parse(bytes, where) !== undefined) index.add(start, bytes.length)
       } catch (error) {
         if (!(error instanceof FileError)) throw error
-        problems.push(error.message)
-        if (problems.length === MAX_PROBLEMS) throw new FileError(problems.join('\n'))
+        bad.add(error.message)
       }
     }
     work.end()
     index.endFile()
   }
-  if (problems.length > 0) throw new FileError(problems.join('\n'))
+  if (bad.count > 0 && !(skipBadRows && index.length > 0)) throw bad.error(index.length)
   const reader = new PositionalReader(files)
   return {
     length: index.length,
-    notes,
+    notes: bad.count === 0 ? notes : [...notes, bad.note(index.length)],
     digest: hash.digest('hex'),
     get(i): Fields {
       const place = index.place(i)

@@ -41,6 +41,16 @@ function pathsOf({ element, children }: SchemaTree): string[] {
   return fields.length === 0 ? [element.name] : fields.flatMap(pathsOf).map(path => `${element.name}.${path}`)
 }
 
+export const parquetRowCount = (path: string): Promise<number> =>
+  withParquet(path, ({ metadata }) => Promise.resolve(Number(metadata.num_rows)))
+
+/** The first rows of a Parquet file, as `parquetRows` gives them. */
+export async function parquetSample(path: string, count: number): Promise<Fields[]> {
+  const { compressors } = await import('hyparquet-compressors')
+  const rows = await withParquet(path, file => parquetReadObjects({ ...file, rowEnd: count, compressors }))
+  return rows.map((row, i) => fieldsOf(row, `${path}: row ${i + 1}`))
+}
+
 /**
  * The rows of a Parquet file, one row group at a time, as examples with the given columns (default: all). Null values
  * are left out, dates become ISO 8601 text, bytes UTF-8 text.

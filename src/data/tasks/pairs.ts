@@ -140,7 +140,7 @@ function checkTrainable(path: string, examples: Readonly<Record<SplitName, reado
   if (train.length > 0) return
   throw new FileError(
     all === 0
-      ? `${path}: ${NO_ROWS}; each must be: input TAB target, or a record of CSV, JSON Lines or Parquet`
+      ? `${path}: ${NO_ROWS}`
       : `${path}: none of its ${all} examples fell into the training split; add more examples`,
   )
 }

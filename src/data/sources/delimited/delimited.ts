@@ -1,5 +1,6 @@
 import { FileError } from '../../../base/errors.js'
 import { formatBytes } from '../../../base/format.js'
+import type { Fields } from '../../preprocessor.js'
 import type { RecordFormat } from '../records.js'
 import { decodeText, excerpt } from '../text-lines.js'
 import { firstRecord } from './header.js'
@@ -21,6 +22,9 @@ export interface Delimited {
   readonly header: boolean
   /** For a user: `comma-separated, with a header line (text, label)`. */
   readonly description: string
+  /** The rows of the sample that have all columns. */
+  readonly sample: () => Promise<readonly Fields[]>
+  readonly isHeaderOnly: boolean
 }
 
 /**
@@ -43,28 +47,41 @@ export async function openDelimited(
       )
     )
   const first = rows[0] ?? []
-  const header = options.header ?? decideHeader(path, rows, dialect, named)
+  const isOneLine = rows.length === 1 && sample.length < SAMPLE_BYTES
+  const header = options.header ?? decideHeader(path, rows, dialect, { named, isOneLine })
   const columns = header ? headerColumns(path, first) : first.map((_, i) => String(i + 1))
   const names = `${delimiterNames[dialect.delimiter] ?? dialect.delimiter}-separated`
   return {
     format: delimitedFormat(dialect, columns, header),
     columns,
     header,
+    isHeaderOnly: header && isOneLine,
+    sample: () => Promise.resolve(sampleOf(columns, header ? rows.slice(1) : rows)),
     description: `${names}, ${header ? `with a header line (${columns.join(', ')})` : 'without a header line'}`,
   }
 }
 
+const SAMPLED = 100
+
+const sampleOf = (columns: readonly string[], rows: readonly (readonly string[])[]): Fields[] =>
+  rows
+    .filter(row => row.length === columns.length)
+    .slice(0, SAMPLED)
+    .map(row => Object.fromEntries(columns.map((column, i) => [column, row[i]])))
+
+/** A line that may be either and is the only one is taken for a header: the error for a file without rows asks. */
 function decideHeader(
   path: string,
   rows: readonly (readonly string[])[],
   { delimiter }: Dialect,
-  named: readonly string[],
+  { named, isOneLine }: { readonly named: readonly string[]; readonly isOneLine: boolean },
 ): boolean {
   const first = rows[0] ?? []
   const names = named.filter(name => !/^\d+$/.test(name))
   if (names.length > 0 && names.every(name => first.includes(name))) return true
   const found = firstRecord(rows, delimiter !== '\t')
   if (found !== 'unclear') return found === 'header'
+  if (isOneLine) return true
   throw new FileError(
     `${path}:1: is this line a header that names the columns, or the first example? ${excerpt(first.join(delimiter))} may be either: give --header or --no-header (in a configuration, header: true or false)`,
   )

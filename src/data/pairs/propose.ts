@@ -1,0 +1,97 @@
+import type { Fields } from '../preprocessor.js'
+import { valueAt } from './nested.js'
+
+/** Columns that a question names as an example of its answer, and why. */
+export interface Proposal {
+  readonly columns: readonly string[]
+  /** Why these columns, and why not others. Empty if nothing is known about them. */
+  readonly reasons: readonly string[]
+}
+
+/** Usual names of columns that number or name the rows. */
+const ID_NAME = /^(id|idx|index|no|nr|num|number|key|row|guid|uuid|.*[_.-](id|idx|key|uuid))$/i
+
+/** Whether a column's name says that it numbers or names the rows. */
+export const isIdName = (column: string): boolean => ID_NAME.test(column)
+
+/** An integer, perhaps after letters (row-12), or a long hexadecimal number such as a UUID. */
+const ID = /^(\p{L}{0,8}[-_:#]?\d+([-_.:]\d+)*|[\da-f]{8}[\da-f-]{0,56})$/iu
+
+/** With fewer rows than this, values tell nothing. */
+const ENOUGH = 3
+
+/** A side of a pair: its usual names, and the order of columns whose names tell nothing. */
+interface Side {
+  readonly what: string
+  readonly names: readonly string[]
+  /** The column with the least score is proposed. */
+  score(values: readonly string[]): number
+  reason(values: readonly string[]): string
+}
+
+const sides = {
+  input: {
+    what: 'inputs',
+    score: values => -values.reduce((sum, value) => sum + value.length, 0),
+    reason: () => 'has the longest texts',
+  },
+  target: {
+    what: 'targets',
+    score: values => new Set(values).size,
+    reason: values => `has the fewest different values (${new Set(values).size} in ${values.length} rows)`,
+  },
+} satisfies Record<string, Omit<Side, 'names'>>
+
+/**
+ * Proposes a column for each of the wanted sides, by the first rows of a file: a column with a usual name (`names`), or
+ * the one with the longest texts for inputs and the fewest different values for targets. A column that numbers or names
+ * the rows, or that has one value only, is left out, unless there is no other.
+ */
+export function proposeColumns(
+  columns: readonly string[],
+  rows: readonly Fields[],
+  wanted: readonly ('input' | 'target')[],
+  names: Readonly<Record<'input' | 'target', readonly string[]>>,
+): Proposal {
+  const values = new Map(columns.map(column => [column, valuesOf(rows, column)]))
+  const faults = new Map(columns.map(column => [column, faultOf(column, values.get(column)!)]))
+  const chosen: string[] = []
+  const reasons: string[] = []
+  for (const name of wanted) {
+    const side: Side = { ...sides[name], names: names[name] }
+    const others = wanted.filter(other => other !== name).flatMap(other => names[other])
+    const free = columns.filter(column => !chosen.includes(column))
+    const fit = free.filter(column => faults.get(column) === undefined)
+    const candidates = fit.length > 0 ? fit : free
+    const usual = candidates.find(column => side.names.includes(column.toLowerCase()))
+    const unclaimed = candidates.filter(column => !others.includes(column.toLowerCase()))
+    const from = unclaimed.length > 0 ? unclaimed : candidates
+    const scored = from.toSorted((a, b) => side.score(values.get(a)!) - side.score(values.get(b)!))
+    const column = usual ?? (rows.length < ENOUGH ? from[0] : scored[0]) ?? columns[0]
+    chosen.push(column)
+    if (usual !== undefined) reasons.push(`"${column}" is a usual name of ${side.what}`)
+    else if (rows.length >= ENOUGH && from.length > 1) reasons.push(`"${column}" ${side.reason(values.get(column)!)}`)
+  }
+  for (const [column, fault] of faults)
+    if (fault !== undefined && !chosen.includes(column)) reasons.push(`not "${column}": ${fault}`)
+  return { columns: chosen, reasons }
+}
+
+/** Why a column cannot be learned from or learned; undefined if it may be. */
+function faultOf(column: string, values: readonly string[]): string | undefined {
+  if (isIdName(column)) return 'its name is that of an id'
+  if (values.length < ENOUGH) return undefined
+  const different = new Set(values).size
+  if (different === 1) return `each row has "${values[0].slice(0, 20)}"`
+  return different === values.length && values.every(value => ID.test(value))
+    ? 'each row has another number or id'
+    : undefined
+}
+
+function valuesOf(rows: readonly Fields[], column: string): string[] {
+  return rows.flatMap(row => {
+    const value = valueAt(row, column)
+    if (value === undefined || value === '') return []
+    return [typeof value === 'object' && Symbol.iterator in value ? Array.from(value).join(' ') : String(value)]
+  })
+}
