@@ -8,7 +8,7 @@ import { recipes } from '../config/recipes.js'
 import { symbolErrorRate, wrongAnswerRate } from '../metrics/error-rates.js'
 import type { AcceptedAnswers, Metric } from '../metrics/metric.js'
 import { g2pCodec } from '../data/tasks/g2p.js'
-import { splitWords } from '../text/symbols.js'
+import { splitWords, WordVocabulary } from '../text/symbols.js'
 import { declareParameters } from '../model/parameters.js'
 import { brown } from '../data/tasks/brown.js'
 import { UserValues } from '../config/user-values.js'
@@ -120,6 +120,16 @@ describe('reports', () => {
     )
     expect(formatScores({ scores, examples, total: 3, split: 'train' }, words)).toContain('on 3 training words')
     expect(countExamples(1, pairs)).toBe('1 pair')
+    // Of a tagger, answers with another number of tags than words are counted.
+    const vocabulary = new WordVocabulary(['a', 'b', 'c', 'N', 'V'])
+    const tagged = Array.from({ length: 4 }, () => ({ input: 'a b c', target: 'N V N', alternatives: [] }))
+    const evaluation = { scores, examples: tagged, total: 4, predictions: ['N V N', 'N V', '', 'V V V'] }
+    const tagger = { ...pairs, codec: taskCodec({ inputs: vocabulary, targets: vocabulary }) }
+    expect(formatScores(evaluation, tagger)).toContain('\n2 of 4 answers have another number of tags than words')
+    expect(formatScores({ ...evaluation, predictions: tagged.map(({ target }) => target) }, tagger)).not.toContain(
+      'tags',
+    )
+    expect(formatScores({ ...evaluation, examples }, tagger)).not.toContain('tags')
     const tooLong = { metric: scores[0].metric, figures: { 'symbol error rate': 3 } }
     expect(formatScores({ scores: [tooLong], examples, total: 3, split: 'test' }, pairs)).toMatch(
       /^symbol error rate 300.0%, on 3 held-out pairs\n\(symbol error rate: a rate above 100% means/,

@@ -2,7 +2,7 @@ import { ConfigError, FileError } from '../base/errors.js'
 import type { Dataset } from './dataset.js'
 import type { Example } from './example.js'
 import { chooseInput, findColumn } from './pairs/columns.js'
-import { NO_ROWS } from './pairs/read.js'
+import { headerOnly, NO_ROWS } from './pairs/read.js'
 import { isPathTo, valueAt } from './pairs/nested.js'
 import type { Fields, FieldValue } from './preprocessor.js'
 import { openDataFile } from './sources/data-file.js'
@@ -22,6 +22,7 @@ export interface FileAsSource {
   readonly header?: boolean
   readonly delimiter?: string
   readonly quotes?: boolean
+  readonly skipBadRows?: boolean
 }
 
 /** A file's examples, as a task's preprocessors make them. */
@@ -60,8 +61,9 @@ export async function readAsSource(
     ),
   )
   const notes: string[] = []
-  const formats = opened.map(one => {
-    const places = placesOf(task.name, one, file, needs)
+  const allPlaces = await Promise.all(opened.map(one => placesOf(task.name, one, file, needs)))
+  const formats = opened.map((one, index) => {
+    const places = allPlaces[index]
     notes.push(...one.notes, `${one.name}: ${one.description}; read as the task ${task.name}${placesText(places)}`)
     const present = columns.filter(column => !places.has(column) && isPathTo(one.columns, column))
     // Fields that the examples do not depend on are those of the source's first record where the file has none.
@@ -86,10 +88,14 @@ export async function readAsSource(
   const records = await openIndexedFiles(
     opened.map(({ path }) => path),
     index => formats[index],
-    { names: opened.map(({ name }) => name) },
+    { names: opened.map(({ name }) => name), skipBadRows: file.skipBadRows },
   )
+  notes.push(...(records.notes ?? []))
   try {
-    if (records.length === 0) throw new FileError(`${file.path}: ${NO_ROWS}`)
+    if (records.length === 0) {
+      const headers = opened.filter(one => one.isHeaderOnly).map(one => `${one.name}: ${headerOnly(one)}`)
+      throw new FileError(headers.length > 0 ? headers.join('\n') : `${file.path}: ${NO_ROWS}`)
+    }
     const examples = task.examplesOf!(records)
     if (examples.length !== records.length)
       notes.push(`the preprocessors of ${task.name} made ${examples.length} examples of ${records.length} rows`)
@@ -160,13 +166,15 @@ async function openAs(
  * Which columns of the file take the place of fields: those that are given, and for a side that is made of one field
  * which the file lacks, the column that is recognized.
  */
-function placesOf(
+async function placesOf(
   task: string,
-  { name, columns }: DataFile,
+  { name, columns, sample, isHeaderOnly }: DataFile,
   given: FileAsSource,
   needs: Partial<Record<Side, readonly string[]>>,
-): ReadonlyMap<string, string> {
+): Promise<ReadonlyMap<string, string>> {
   const places = new Map<string, string>()
+  // Of a file without rows, no column is used.
+  if (isHeaderOnly) return places
   for (const [side, needed] of Object.entries(needs) as [Side, readonly string[]][]) {
     const wanted = given[side]
     const missing = needed.filter(column => !isPathTo(columns, column) && !places.has(column))
@@ -182,7 +190,10 @@ function placesOf(
       throw new ConfigError(
         `${name}: ${whole}, and this file has no such column: name the one with the right answers, as in --target ${columns.at(-1)}`,
       )
-    places.set(needed[0], wanted === undefined ? chooseInput(name, columns, null) : findColumn(name, columns, wanted))
+    places.set(
+      needed[0],
+      wanted === undefined ? await chooseInput(name, columns, null, sample) : findColumn(name, columns, wanted),
+    )
   }
   return places
 }

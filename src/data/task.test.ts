@@ -145,7 +145,7 @@ describe('pairsTask', () => {
     const path = write('tags.tsv', lines)
     const task = await pairsTask(path)
     expect(task.config).toMatchObject({ numberWords: true })
-    expect(task.notes).toContainEqual(expect.stringMatching(/^tokens: .*\nwords are numbered on both sides, since/))
+    expect(task.notes).toContainEqual(expect.stringMatching(/^words are numbered on both sides, since/))
     // An answer is scored word by word, without its numbers.
     expect(task.codec.targets.decode(task.tokens('train').get(0).targets)).toBe(task.split('train')[0].target)
     expect(symbolsOf(task.codec.targets)('N V')).toEqual(['N', 'V'])
@@ -157,11 +157,35 @@ describe('pairsTask', () => {
     // A model that is given keeps its own way, unless its words are to be numbered by its sentinels.
     expect((await pairsTask(path, plain.codec)).config).toMatchObject({ numberWords: false })
     expect((await pairsTask(path, task.codec)).config).toMatchObject({ numberWords: true })
+    expect((await pairsTask(path, task.codec)).notes).toContain(
+      'words are numbered on both sides, as in the training of the model',
+    )
+    // A pretrained model's sentinels number the words of data that goes word for word; a run goes on as it was trained.
+    const bytes = new ByteVocabulary()
+    const pretrained = taskCodec({ inputs: bytes, targets: bytes })
+    const tagger = await pairsTask(path, pretrained, { isOfRun: false })
+    expect(tagger.config).toMatchObject({ numberWords: true })
+    expect(tagger.notes).toContainEqual(expect.stringMatching(/^words are numbered .* by the model's sentinels, since/))
+    const asItWas = await pairsTask(path, pretrained)
+    expect(asItWas.config).toMatchObject({ numberWords: false })
+    expect(asItWas.notes).toContainEqual(
+      expect.stringMatching(/^targets go word for word .* but words are not numbered/),
+    )
     const numbering = (numberWords: boolean, codec: TaskCodec): Promise<Task> =>
       pairsTask(pairsSettingsOf({ path, numberWords }), codec)
     await expect(numbering(false, task.codec)).rejects.toThrow(/^task\.numberWords=false: this model was trained with/)
     await expect(numbering(true, plain.codec)).rejects.toThrow(/^task\.numberWords=true: .* vocabulary has none that/)
     expect((await numbering(true, task.codec)).config).toMatchObject({ numberWords: true })
+  })
+
+  it('warns of training targets with another number of tags than words', async () => {
+    const lines = Array.from({ length: 200 }, (_, i) => `w${i} is ${i % 7}\tN V ${i % 50 === 1 ? '' : i % 3}`)
+    const task = await pairsTask(write('uneven.tsv', lines))
+    expect(taskNotes(task)).toContainEqual(
+      expect.stringMatching(
+        /^warning: \d of 1\d\d training targets \(\d\.\d%\) have another number of tags than their inputs have words, such as "w\d+ is \d" with "N V": /,
+      ),
+    )
   })
 
   it('does not number words where spaces would be lost, and warns if told to', async () => {

@@ -18,6 +18,7 @@ import type { ModelTrainingOptions } from '../shared/model-training.js'
 import { checkOut, enterFolder, printSettings, runToEnd } from '../shared/running.js'
 import type { Run } from '../shared/running.js'
 import { describeStart } from '../shared/start-report.js'
+import { warnOfUnknownTexts } from '../shared/unknown-texts.js'
 import { findModelValues, loadUserValues } from '../shared/user-config.js'
 
 export interface DistillOptions extends ModelTrainingOptions {
@@ -56,6 +57,7 @@ async function begin(name: string, options: DistillOptions): Promise<Run | undef
     const origin = { base, data: data ?? taskName, weights: name, set, baseline }
     const entered = await enterFolder(trainer, out ?? join(runsFolder, `${shortName(name)}-dense`), origin, values)
     describeStart(trainer)
+    if (options.data === undefined && !isOwnTask) warnOfUnknownTexts(task, 'model')
     return { ...entered, report: reportOn(frozen) }
   } finally {
     await weights.close()
@@ -70,13 +72,13 @@ async function studentsTask(
   options: DistillOptions,
 ): Promise<{ task: Task; others: readonly string[]; isOwnTask: boolean }> {
   const codec = await trainingCodec(weights, message => console.error(message))
+  const saved = savedName(weights.texts?.task)
   if (options.data !== undefined || options.task !== undefined)
-    return { ...(await taskOf(known, options, codec)), isOwnTask: false }
+    return { ...(await taskOf(known, options, { codec, taskName: saved })), isOwnTask: false }
   const others = options.set
   if (weights.run !== undefined)
     return { task: await known.loadTask(weights.run.config.task, codec), others, isOwnTask: true }
   // Weights that were written alone have no settings of a run, only the name of its task.
-  const saved = savedName(weights.texts?.task)
   if (saved === undefined || !known.taskNames.includes(saved))
     throw new ConfigError(
       `${name}: these weights name no task that is known here: give --data with a file of your own, or --task with a task`,

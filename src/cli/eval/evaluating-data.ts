@@ -45,7 +45,7 @@ async function examplesOf(
   given: PairsSettings,
   { pairs, task, name, split }: TrainedOn & { name: string; split: EvalOptions['split'] },
 ): Promise<Read> {
-  const { path, input, target, header, delimiter, quotes, labels } = given
+  const { path, input, target, header, delimiter, quotes, skipBadRows, labels } = given
   const file = {
     path,
     input: input ?? undefined,
@@ -53,6 +53,7 @@ async function examplesOf(
     header: header ?? undefined,
     delimiter: delimiter ?? undefined,
     quotes: quotes ?? undefined,
+    skipBadRows,
   }
   const read = task && (await readAsSource(task, file, ['input', 'target']))
   if (read !== undefined) {
@@ -119,5 +120,5 @@ export async function evaluateOnData(
   if (json !== undefined)
     await appendLines(json, [evaluationSummary(evaluation, { model: folder, data }), ...evaluationRecords(evaluation)])
   const answers = errors ? formatErrors(evaluation) : formatSamples(evaluation, 12)
-  console.log(`${answers}\n\n${formatScores(evaluation, task && isAsTask ? task : { units })}`)
+  console.log(`${answers}\n\n${formatScores(evaluation, task && isAsTask ? task : { units, codec: model.codec })}`)
 }

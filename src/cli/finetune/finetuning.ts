@@ -3,10 +3,6 @@ import { ConfigError } from '../../base/errors.js'
 import { runsFolder } from '../../checkpoint/run-folder.js'
 import { exists } from '../../checkpoint/atomic.js'
 import { finetuneConfig } from '../../config/finetune.js'
-import { leafTasks } from '../../data/mixture.js'
-import type { Task } from '../../data/task.js'
-import { codecToFineTune } from '../../data/tasks/registry.js'
-import { coverageWarnings } from '../../data/tokenizers/coverage.js'
 import { openBaseModel } from '../../open/base-model.js'
 import { Trainer } from '../../train/trainer.js'
 import { pairsFromOptions } from '../shared/data-options.js'
@@ -18,6 +14,7 @@ import { findFolder } from '../shared/find-folder.js'
 import { checkOut, enterFolder, printSettings, runToEnd } from '../shared/running.js'
 import type { Run } from '../shared/running.js'
 import { describeStart } from '../shared/start-report.js'
+import { warnOfUnknownTexts } from '../shared/unknown-texts.js'
 import { loadUserValues } from '../shared/user-config.js'
 
 /** Trains a model that exists on other data; then evaluates, and prints commands to continue with. */
@@ -42,9 +39,7 @@ async function begin(name: string, options: ModelTrainingOptions): Promise<Run |
     const { container, model, router } = start.weights
     const source = { path: isPath ? resolve(name) : name, container, model, router, run }
     checkFinetuneOverrides(source, codec, overridesOf(options), known)
-    const isNewTask = options.task !== undefined && options.task !== taskName
-    const taskCodec = isNewTask ? codecToFineTune(options.task!, codec) : codec
-    const { task, others } = await taskOf(known, options, taskCodec)
+    const { task, others } = await taskOf(known, options, { codec, taskName })
     const config = finetuneConfig(source, task, others)
     if (printConfig) return printSettings(config)
     const values = { ...known.valuesOf(config), task }
@@ -53,8 +48,7 @@ async function begin(name: string, options: ModelTrainingOptions): Promise<Run |
     const origin = { base: 'finetune', data: options.data ?? options.task, weights: name, set: options.set }
     const entered = await enterFolder(trainer, wanted, origin, values)
     describeStart(trainer)
-    // A task of pairs has these warnings among its notes.
-    if (options.data === undefined) for (const warning of leafTasks(task).flatMap(unknownTexts)) console.log(warning)
+    if (options.data === undefined) warnOfUnknownTexts(task, 'model')
     return entered
   } finally {
     await base.close()
@@ -64,11 +58,3 @@ async function begin(name: string, options: ModelTrainingOptions): Promise<Run |
 /** The overrides that are not settings of the task. */
 const overridesOf = (options: DataOptions & Pick<ModelTrainingOptions, 'set'>): readonly string[] =>
   options.data === undefined ? options.set : pairsFromOptions(options.data, options, options.set).others
-
-/** Warnings of a task's texts that the model's vocabulary cannot write. */
-const unknownTexts = (task: Task): string[] =>
-  coverageWarnings(
-    task.codec,
-    { train: task.split('train'), heldOut: [...task.split('validation'), ...task.split('test')] },
-    false,
-  )

@@ -70,7 +70,12 @@ async function openAsTrained(model: string, data: InputsOptions): Promise<Inputs
     const { settings, notes } = await reuseSettings(pairsSettingsOf(data), pairs, model, ['input'])
     const { input, header, delimiter, quotes } = settings
     const form = { header: header ?? undefined, delimiter: delimiter ?? undefined, quotes: quotes ?? undefined }
-    const inputs = await openInputs({ path: data.path, input: input ?? undefined, ...form })
+    const inputs = await openInputs({
+      path: data.path,
+      input: input ?? undefined,
+      skipBadRows: data.skipBadRows,
+      ...form,
+    })
     return { ...inputs, notes: [...notes, ...inputs.notes] }
   }
   const read = task && (await readAsSource(task, data, ['input']))

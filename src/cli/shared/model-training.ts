@@ -1,7 +1,11 @@
 import { basename, dirname, resolve } from 'node:path'
 import type { UserValues } from '../../config/user-values.js'
+import { leafTasks } from '../../data/mixture.js'
 import type { Task, TaskCodec } from '../../data/task.js'
 import { pairsTask } from '../../data/tasks/pairs.js'
+import { codecToFineTune } from '../../data/tasks/registry.js'
+import { checkLabels } from '../../data/tokenizers/new-labels.js'
+import { MarkedWordsVocabulary } from '../../text/marked-words.js'
 import { pairsFromOptions } from './data-options.js'
 import type { DataOptions } from './data-options.js'
 
@@ -14,16 +18,45 @@ export interface ModelTrainingOptions extends DataOptions {
   printConfig?: true
 }
 
-/** The task to train on, and the overrides that are not settings of it. */
+/** How the texts of a model become tokens, and what it was trained on. */
+export interface TrainedTexts {
+  readonly codec: TaskCodec
+  /** The name of its task, if its weights are of a run. */
+  readonly taskName?: string
+}
+
+/**
+ * The task to train a model on, and the overrides that are not settings of it. A pretrained model numbers words as a
+ * new one would; a run goes on as it was trained, unless `--task` names another task that numbers them. Throws a
+ * ConfigError for labels that the model cannot write.
+ */
 export async function taskOf(
   known: UserValues,
   options: DataOptions & Pick<ModelTrainingOptions, 'task' | 'set'>,
-  codec: TaskCodec,
+  { codec, taskName }: TrainedTexts,
 ): Promise<{ task: Task; others: readonly string[] }> {
-  const { data, task, set } = options
-  if (data === undefined) return { task: await known.taskNamed(task!, codec), others: set }
-  const { settings, others } = pairsFromOptions(data, options, set)
-  return { task: await pairsTask(settings, codec), others }
+  const { data, task: name, set } = options
+  const found = data === undefined ? { task: await named(known, name!, { codec, taskName }), others: set } : undefined
+  const { task, others } = found ?? (await onData(data!, options, { codec, taskName }))
+  for (const leaf of leafTasks(task)) checkLabels(leaf)
+  return { task, others }
+}
+
+async function onData(
+  data: string,
+  options: DataOptions & Pick<ModelTrainingOptions, 'set'>,
+  { codec, taskName }: TrainedTexts,
+): Promise<{ task: Task; others: readonly string[] }> {
+  const { settings, others } = pairsFromOptions(data, options, options.set)
+  return { task: await pairsTask(settings, codec, { isOfRun: taskName !== undefined }), others }
+}
+
+async function named(known: UserValues, name: string, { codec, taskName }: TrainedTexts): Promise<Task> {
+  const own = name === taskName ? codec : codecToFineTune(name, codec)
+  const task = await known.taskNamed(name, own)
+  if (!(task.codec.targets instanceof MarkedWordsVocabulary)) return task
+  const how = own === codec ? 'as in the training of the model' : "by the model's sentinels"
+  return { ...task, notes: [...(task.notes ?? []), `words are numbered on both sides, ${how}`] }
 }
 
 /** The last name of a path or a hub name; of a run's checkpoint, the run's name. */

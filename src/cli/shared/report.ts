@@ -1,6 +1,9 @@
 import { formatCount, formatTable } from '../../base/format.js'
-import type { Example, SplitName } from '../../data/example.js'
+import type { Example } from '../../data/example.js'
 import type { Task } from '../../data/task.js'
+import { isWordForWord, otherNumberOfWords } from '../../data/tokenizers/word-for-word.js'
+import type { TextCodec } from '../../text/codec.js'
+import { MarkedWordsVocabulary } from '../../text/marked-words.js'
 import type { Evaluation } from '../../train/evaluate.js'
 import { escapeControls } from './texts.js'
 
@@ -16,8 +19,14 @@ export const countExamples = (count: number, { units }: Pick<Task, 'units'>, kin
  * needs an explanation.
  */
 export function formatScores(
-  { scores, examples, total, split }: Pick<Evaluation, 'scores' | 'examples' | 'total'> & { split?: SplitName },
-  task: Pick<Task, 'units'>,
+  {
+    scores,
+    examples,
+    total,
+    split,
+    predictions = null,
+  }: Pick<Evaluation, 'scores' | 'examples' | 'total'> & Partial<Pick<Evaluation, 'predictions' | 'split'>>,
+  task: Pick<Task, 'units'> & { readonly codec?: TextCodec },
 ): string {
   const each = scores.flatMap(({ metric, figures }) =>
     Object.entries(figures).map(([figure, value]) => ({
@@ -29,7 +38,21 @@ export function formatScores(
   const kind = split === undefined ? '' : split === 'train' ? 'training ' : 'held-out '
   const counted = `${part}${countExamples(total, task, kind)}`
   const explanations = each.flatMap(({ explanation }) => (explanation === undefined ? [] : [`(${explanation})`]))
-  return [`${each.map(({ text }) => text).join(', ')}, on ${counted}`, ...explanations].join('\n')
+  const tags = predictions === null ? [] : otherTagsText(examples, predictions, task.codec)
+  return [`${each.map(({ text }) => text).join(', ')}, on ${counted}`, ...explanations, ...tags].join('\n')
+}
+
+/** Of a tagger: how many answers have more tags than words, or fewer. */
+function otherTagsText(examples: readonly Example[], answers: readonly string[], codec?: TextCodec): string[] {
+  const isTagger =
+    codec !== undefined &&
+    (codec.targets instanceof MarkedWordsVocabulary || (examples.length > 0 && isWordForWord(examples, codec.targets)))
+  if (!isTagger) return []
+  const inputs = examples.map(({ input }) => input)
+  const { length } = otherNumberOfWords(inputs, answers)
+  return length === 0
+    ? []
+    : [`${formatCount(length)} of ${formatCount(answers.length)} answers have another number of tags than words`]
 }
 
 /**

@@ -13,6 +13,7 @@ import { checkOverrides } from '../shared/early-checks.js'
 import { findRun } from '../shared/find-run.js'
 import { checkOut, enterFolder, printSettings, runToEnd } from '../shared/running.js'
 import type { Run } from '../shared/running.js'
+import { warnOfUnknownTexts } from '../shared/unknown-texts.js'
 import { loadUserValues } from '../shared/user-config.js'
 
 export interface TrainOptions extends DataOptions {
@@ -50,7 +51,11 @@ async function begin(recipe: string | undefined, options: TrainOptions): Promise
   if (printConfig) return printSettings(config)
   const trainer = await Trainer.begin(config, { ...known.hooks, ...values })
   const base = recipe === undefined ? 'train --data' : `recipe ${recipe}`
-  return enterFolder(trainer, out ?? join(runsFolder, recipe ?? trainer.task.name), { base, data, set }, values)
+  const wanted = out ?? join(runsFolder, recipe ?? trainer.task.name)
+  const entered = await enterFolder(trainer, wanted, { base, data, set }, values)
+  // A built-in recipe's vocabulary is made for its data.
+  if (data === undefined && values.task !== undefined) warnOfUnknownTexts(values.task, 'task')
+  return entered
 }
 
 async function byName(known: UserValues, name: string, set: readonly string[]): Promise<NamedRun> {

@@ -50,7 +50,6 @@ export async function openInputs({
         delimiter,
         quoted: quotes,
         select: async (columns, sample) => [await chooseInput(name, columns, given, sample)],
-        skipBadRows,
       })
       const isEmpty = file.columns.length === 0 || file.isHeaderOnly
       const column = isEmpty ? '1' : await chooseInput(name, file.columns, given, file.sample)

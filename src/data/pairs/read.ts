@@ -101,7 +101,6 @@ async function readFiles(pattern: string, settings: PairsSettings): Promise<Pair
     const file = await openDataFile(name, {
       named,
       ...formOf(settings),
-      skipBadRows,
       select: async (all, sample) => {
         const chosen = await chooseColumns(name, all, settings, sample)
         return [chosen.input, chosen.target, ...(split === null ? [] : [findColumn(name, all, split)])]

@@ -21,19 +21,33 @@ import { isWordForWord, losesSpaces, numberBySentinels, numberWords } from '../t
 import { loadT5Vocabulary } from '../vocabularies/load-vocabulary.js'
 import { taskKind } from './kind.js'
 
+export interface PairsOptions {
+  /**
+   * Whether `codec` is that of a run, which has learned with numbered words or without: then it is kept as it is.
+   * Otherwise words are numbered by the model's sentinels if targets go word for word with inputs. Default: true.
+   */
+  readonly isOfRun?: boolean
+}
+
 /**
  * The pairs of texts of a user's file: CSV, TSV, JSON Lines or Parquet. Given a path alone, columns, header, splits and
  * tokenizers are recognized or chosen (`chooseColumns`, `firstRecord`, `splitOf`, `chooseTokenizers`); the task's
  * `notes` say how, and its `config` holds the choices. With a `codec` (of a run, or of a model to fine-tune), its
  * vocabularies are used. Throws a FileError with file and line, or a ConfigError.
  */
-export async function pairsTask(given: string | PairsSettings, codec?: TaskCodec): Promise<Task> {
+export async function pairsTask(
+  given: string | PairsSettings,
+  codec?: TaskCodec,
+  { isOfRun = true }: PairsOptions = {},
+): Promise<Task> {
   const settings = typeof given === 'string' ? pairsSettingsOf({ path: given }) : given
   const { examples, columns, notes } = await readPairs(settings)
   checkTrainable(settings.path, examples)
   const heldOut = [...examples.validation, ...examples.test]
+  const isNumbered =
+    settings.numberWords ?? (codec && !isOfRun && isWordForWord(examples.train, codec.targets)) ?? false
   const chosen = codec
-    ? { ...codec, ...(settings.numberWords ? numberBySentinels(codec) : {}) }
+    ? { ...codec, ...(isNumbered ? numberBySentinels(codec) : {}) }
     : await chooseCodec(settings, examples.train, heldOut)
   checkNumbering(settings, chosen)
   const file = resolve(settings.path)
@@ -60,8 +74,9 @@ export async function pairsTask(given: string | PairsSettings, codec?: TaskCodec
       ...tooFewWarnings(examples.train.length, codec === undefined),
       ...repeatNotes(examples),
       tokensNote(chosen, codec !== undefined),
+      ...numbersNotes(settings, chosen, examples.train, codec && (isOfRun ? 'run' : 'pretrained')),
       ...lostSpacesWarnings(examples.train, chosen, codec === undefined),
-      ...coverageWarnings(chosen, { train: examples.train, heldOut }, codec === undefined),
+      ...coverageWarnings(chosen, { train: examples.train, heldOut }, codec === undefined ? 'chosen' : 'model'),
     ],
   })
 }
@@ -71,11 +86,33 @@ function tokensNote({ inputs, targets, tokenizers }: Partial<Chosen> & Vocabular
   const input = describeVocabulary(inputs, tokenizers?.inputs)
   const both =
     inputs === targets ? input : `inputs by ${input}, targets by ${describeVocabulary(targets, tokenizers?.targets)}`
-  const tokens = given ? `tokens: the model's own, ${both}` : `tokens: ${both}; --tokenizer changes it`
-  const numbered = 'words are numbered on both sides, since targets go word for word with inputs'
-  return areNumbered({ targets })
-    ? `${tokens}\n${numbered}${given ? '' : ' (task.numberWords=false changes it), and the model begins with attention that finds equal numbers (train.init, train.rates)'}`
-    : tokens
+  return given ? `tokens: the model's own, ${both}` : `tokens: ${both}; --tokenizer changes it`
+}
+
+/**
+ * Whether the words of both sides are numbered, and why. `model` is what the vocabularies are from: a run, a pretrained
+ * model, or undefined for a new model.
+ */
+function numbersNotes(
+  { numberWords: wanted }: PairsSettings,
+  { inputs, targets }: Vocabularies,
+  train: readonly Example[],
+  model: 'run' | 'pretrained' | undefined,
+): string[] {
+  if (areNumbered({ targets })) {
+    const numbered = 'words are numbered on both sides'
+    if (model === 'run') return [wanted === null ? `${numbered}, as in the training of the model` : numbered]
+    const why = `${numbered}${model ? " by the model's sentinels" : ''}, since targets go word for word with inputs (task.numberWords=false changes it)`
+    return [
+      model ? why : `${why}, and the model begins with attention that finds equal numbers (train.init, train.rates)`,
+    ]
+  }
+  const canBe = areNumbered(numberBySentinels({ inputs, targets })) && isWordForWord(train, targets)
+  return model === 'run' && wanted === null && canBe
+    ? [
+        'targets go word for word with inputs, but words are not numbered, as in the training of the model (task.numberWords=true numbers them)',
+      ]
+    : []
 }
 
 /** Throws a ConfigError if a model to fine-tune cannot number words, or not, as the settings say. */

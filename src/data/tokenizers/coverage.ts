@@ -34,19 +34,26 @@ export function coverageOf(vocabulary: Vocabulary, texts: readonly string[]): Co
   return { unknown, all: texts.length, symbols: [...symbols] }
 }
 
+/** Where a vocabulary is from: chosen for the data, of a model to fine-tune, or of a task's definition. */
+export type VocabularyOrigin = keyof typeof advices
+
+const advices = {
+  chosen: 'Bytes can write any text: --tokenizer bytes',
+  model:
+    "The vocabulary is the model's: begin with a model that has these symbols, or train a new one (switchyard train)",
+  task: "The vocabulary is the task's: give its features one that has these symbols, or bytes, which can write any text",
+}
+
 /**
  * What a user should know before training: the share of held-out targets that the model can never answer, because its
- * vocabulary has no token for a part of them, and the share of inputs of which it cannot see all. `isChosen` says
- * whether the vocabulary was chosen for the data, and is not that of a model to fine-tune.
+ * vocabulary has no token for a part of them, and the share of inputs of which it cannot see all.
  */
 export function coverageWarnings(
   { inputs, targets }: Pick<TextCodec, 'inputs' | 'targets'>,
   examples: Readonly<Record<'train' | 'heldOut', readonly Example[]>>,
-  isChosen: boolean,
+  origin: VocabularyOrigin,
 ): string[] {
-  const advice = isChosen
-    ? 'Bytes can write any text: --tokenizer bytes'
-    : "The vocabulary is the model's: begin with a model that has these symbols, or train a new one (switchyard train)"
+  const advice = advices[origin]
   const side = (of: readonly Example[], name: 'input' | 'target'): string[] => of.map(example => example[name])
   return [
     ...warning(

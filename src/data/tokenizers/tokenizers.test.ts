@@ -1,10 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import { ConfigError } from '../../base/errors.js'
 import { ByteVocabulary } from '../../text/bytes.js'
+import { MarkedWordsVocabulary } from '../../text/marked-words.js'
+import { CharacterVocabulary, WordVocabulary } from '../../text/symbols.js'
 import type { Example } from '../example.js'
+import { makeTask, taskCodec } from '../task.js'
+import type { Task, TaskCodec } from '../task.js'
 import { loadT5Vocabulary } from '../vocabularies/load-vocabulary.js'
 import { chooseTokenizers } from './choose.js'
 import { coverageWarnings } from './coverage.js'
+import { checkLabels } from './new-labels.js'
 import { makeVocabularies, tokenizers } from './tokenizers.js'
 import { isWordForWord, numberBySentinels, numberWords } from './word-for-word.js'
 
@@ -103,16 +108,42 @@ describe('coverageWarnings', () => {
       ['a', 'four'],
       ['a', 'one'],
     ])
-    expect(coverageWarnings(codec, { train, heldOut }, true)).toEqual([
+    expect(coverageWarnings(codec, { train, heldOut }, 'chosen')).toEqual([
       'warning: 2 of 4 held-out targets (50.0%) hold what the vocabulary does not have, such as "three", "four": the model can never answer them. Bytes can write any text: --tokenizer bytes',
       'warning: 1 of 4 held-out inputs (25.0%) hold what the vocabulary does not have, such as "b": the model sees these parts as unknown',
     ])
     expect(
-      coverageWarnings(await makeVocabularies({ inputs: 'bytes', targets: 'bytes' }, train), { train, heldOut }, true),
+      coverageWarnings(
+        await makeVocabularies({ inputs: 'bytes', targets: 'bytes' }, train),
+        { train, heldOut },
+        'chosen',
+      ),
     ).toEqual([])
     // A model that is fine-tuned has its vocabulary already: `finetune` has no option for it.
-    const [targets] = coverageWarnings(codec, { train, heldOut }, false)
+    const [targets] = coverageWarnings(codec, { train, heldOut }, 'model')
     expect(targets).toContain("can never answer them. The vocabulary is the model's: begin with a model")
+  })
+})
+
+describe('checkLabels', () => {
+  const labelled = (codec: TaskCodec, labels: readonly string[]): Task =>
+    makeTask({
+      name: 'moods',
+      codec,
+      splits: { train: examplesOf(labels.map(label => ['a', label])), validation: [], test: [] },
+    })
+  it('refuses labels that the words of a model lack, with their share and what to do', () => {
+    const [inputs, targets] = [new CharacterVocabulary(['a']), new WordVocabulary(['good', 'bad', 'x'])]
+    const codec = taskCodec({ inputs, targets })
+    expect(() => checkLabels(labelled(codec, ['good', 'mixed', 'mixed', 'calm']))).toThrow(
+      'moods: 3 of 4 training targets (75.0%) are labels that the model does not have: "mixed", "calm". It has the words "good", "bad", "x" only, and can learn no others. Leave these rows out, give their labels a word that it has (--labels), or train a new model',
+    )
+    const marked = taskCodec({ inputs, targets: new MarkedWordsVocabulary(targets, [20, 21]) })
+    expect(() => checkLabels(labelled(marked, ['mixed']))).toThrow('1 of 1 training targets')
+    for (const fine of [labelled(codec, ['good', 'x']), labelled(codec, ['good mixed']), labelled(marked, ['bad'])])
+      expect(() => checkLabels(fine)).not.toThrow()
+    const bytes = new ByteVocabulary()
+    expect(() => checkLabels(labelled(taskCodec({ inputs, targets: bytes }), ['mixed']))).not.toThrow()
   })
 })
 

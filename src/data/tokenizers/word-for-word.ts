@@ -23,6 +23,10 @@ export function isWordForWord(examples: readonly Example[], targets: Vocabulary)
   return words >= MIN_WORDS * examples.length && equal >= MIN_EQUAL * examples.length
 }
 
+/** The indices of the texts that have another number of words than their inputs. */
+export const otherNumberOfWords = (inputs: readonly string[], texts: readonly string[]): number[] =>
+  texts.flatMap((text, i) => (splitWords(text).length === splitWords(inputs[i]).length ? [] : [i]))
+
 /**
  * Whether numbering a target's words loses spaces, tabs or line breaks that its vocabulary writes otherwise: numbered
  * words are joined by one space. Vocabularies of words and T5's pieces do that as well, and lose nothing more.
