@@ -3,8 +3,6 @@ import { ConfigError } from '../base/errors.js'
 import { makeTask, taskCodec } from '../data/task.js'
 import type { Task } from '../data/task.js'
 import { makeVocabularies } from '../data/tokenizers/tokenizers.js'
-import { numberWords } from '../data/tokenizers/word-for-word.js'
-import type { RunConfig } from '../train/config.js'
 import { overrideConfig, overrideNewRun } from './overrides.js'
 import { fittedConfig } from './fitted-config.js'
 import { parsePartialModel } from './partial.js'
@@ -167,14 +165,11 @@ describe('a configuration for pairs', () => {
     expect(fittedConfig(await taskOf(3, 5000)).train.inputLength).toBe(512)
   })
 
-  it('begins tagging with aligned attention', async () => {
-    const examples = Array.from({ length: 99 }, (_, i) => ({ input: `a b${i} c`, target: 'x y z', alternatives: [] }))
-    const codec = await makeVocabularies({ inputs: 'bytes', targets: 'words' }, examples)
-    const of = (vocabularies: typeof codec): RunConfig =>
-      fittedConfig(makeTask({ name: 'tags', codec: taskCodec(vocabularies), examples }))
-    expect(of(codec).train).toMatchObject({ init: 't5', rates: [] })
-    const { train } = of(numberWords(codec, examples))
-    expect(train).toMatchObject({ init: 'aligned', rates: [{ path: 'token_embedder' }, { path: 'relpos_bias' }] })
+  it('begins new models with aligned attention', async () => {
+    const aligned = { init: 'aligned', rates: [{ path: 'token_embedder' }, { path: 'relpos_bias' }] }
+    for (const { train } of [...Object.values(recipes), fittedConfig(await taskOf(1, 8))]) {
+      expect(train).toMatchObject(aligned)
+    }
   })
 
   it('trains for few steps on few examples, with a short warm-up', async () => {

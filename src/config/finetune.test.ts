@@ -29,6 +29,7 @@ describe('finetuneConfig', () => {
     expect(config.train).toMatchObject({
       optimizer: { kind: 'adafactor', decayRate: 0.8, stepOffset: 0 },
       clipNorm: null,
+      rates: [],
     })
     expect(config.train.schedule).toEqual({
       kind: 'constant',

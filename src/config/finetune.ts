@@ -43,6 +43,8 @@ export function finetuneConfig(source: FinetuneSource, task: Task, overrides: re
     router: routerSettings(source, given.get('model.reference')),
     train: {
       ...recipes.g2p.train,
+      init: 't5',
+      rates: [],
       ...sizes,
       ...optimizerSettings(source, given, Math.min(longest.warmupSteps, Math.ceil(steps / 10))),
       logEvery: 10,

@@ -1,9 +1,7 @@
 import type { TokenExample } from '../data/features.js'
 import type { Task } from '../data/task.js'
-import { alignedAttention } from './aligned-attention.js'
 import { recipes } from './recipes.js'
 import { sizesFor, someExamples } from './sizes.js'
-import { MarkedWordsVocabulary } from '../text/marked-words.js'
 import type { RunConfig } from '../train/config.js'
 
 /**
@@ -27,9 +25,9 @@ const peaks = { labels: 5e-4, sequences: 1.5e-3 }
 const LABEL_TOKENS = 4
 
 /**
- * A configuration for a file of pairs or any other task: the model and the optimizer of the recipe g2p, a learning rate
- * for labels or for sequences, rows as long as the longest example, and steps for about forty epochs, but at least 600
- * and at most 2,400. Tasks with numbered words have `alignedAttention`.
+ * A configuration for a file of pairs or any other task: the model, its beginning and the optimizer of the recipe g2p, a
+ * learning rate for labels or for sequences, rows as long as the longest example, and steps for about forty epochs, but
+ * at least 600 and at most 2,400.
  */
 export function fittedConfig(task: Task): RunConfig {
   const { examples, count } = someExamples(task)
@@ -44,7 +42,6 @@ export function fittedConfig(task: Task): RunConfig {
     router: { ...router, maxGroupSize: rows * Math.max(inputLength, targetLength) },
     train: {
       ...train,
-      ...(task.codec.targets instanceof MarkedWordsVocabulary ? alignedAttention : {}),
       rows,
       inputLength,
       targetLength,

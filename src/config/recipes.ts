@@ -25,6 +25,7 @@ const g2p: RunConfig = {
   router: { ...baseRouter, maxGroupSize: 1024 },
   train: {
     ...trainDefaults,
+    ...alignedAttention,
     steps: 2400,
     rows: 16,
     inputLength: 64,
@@ -43,8 +44,8 @@ const g2p: RunConfig = {
 }
 
 /**
- * The same task with a larger model. It trains in about an hour. The peak learning rate is lower: at twice this rate,
- * the cross attention takes 1,000 steps more to align letters and phonemes.
+ * The same task with a larger model. It trains in about an hour. The peak learning rate is lower: with 1.2e-3, the loss
+ * after 800 steps is 0.33, and 0.28 with this rate.
  */
 const g2pFull: RunConfig = {
   ...g2p,
@@ -70,7 +71,6 @@ const brown: RunConfig = {
   router: { ...g2p.router, maxGroupSize: 2048 },
   train: {
     ...g2p.train,
-    ...alignedAttention,
     steps: 4000,
     rows: 8,
     inputLength: 256,
