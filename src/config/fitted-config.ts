@@ -25,9 +25,9 @@ const peaks = { labels: 5e-4, sequences: 1.5e-3 }
 const LABEL_TOKENS = 4
 
 /**
- * A configuration for a file of pairs or any other task: the model, its beginning and the optimizer of the recipe g2p, a
- * learning rate for labels or for sequences, rows as long as the longest example, and steps for about forty epochs, but
- * at least 600 and at most 2,400.
+ * A configuration for a file of pairs or any other task: the model, its beginning and the optimizer of the recipe g2p,
+ * a learning rate for labels or for sequences, rows as long as the longest example, and steps for about forty epochs,
+ * but at least 600 and at most 2,400.
  */
 export function fittedConfig(task: Task): RunConfig {
   const { examples, count } = someExamples(task)

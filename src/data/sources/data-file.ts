@@ -138,7 +138,9 @@ function recognizeFormat(name: string, sample: Uint8Array): FileFormat {
   return start.startsWith('{"') && !/\.[ct]sv$/i.test(plainName) ? 'jsonl' : 'delimited'
 }
 
-/** So many records are a sample of a file. They show the columns of one without a list of them: a record may lack some. */
+/**
+ * So many records are a sample of a file. They show the columns of one without a list of them: a record may lack some.
+ */
 const SAMPLED = 100
 
 /**
