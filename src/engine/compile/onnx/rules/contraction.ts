@@ -67,7 +67,8 @@ function alignContraction(cx: readonly number[], cy: readonly number[], left: bo
 }
 
 /**
- * An operand with its axes in the order batch, first, second, or batch, second, first if that saves a transposition.
+ * An operand with its axes in the order batch, first, second, or batch, second, first if that saves a transposition or
+ * makes it one that leaves the last axis in its place, which moves whole rows.
  */
 function asMatrix(
   g: GraphWriter,
@@ -77,8 +78,12 @@ function asMatrix(
   second: readonly number[],
   mayTranspose: boolean,
 ): Matrix {
-  const inOrder = (perm: readonly number[]): boolean => perm.every((p, i) => p === i)
-  const transposed =
-    mayTranspose && !inOrder([...batch, ...first, ...second]) && inOrder([...batch, ...second, ...first])
-  return { value: transposed ? x : g.transpose(x, [...batch, ...first, ...second]), transposed }
+  const orders = [
+    [...batch, ...first, ...second],
+    [...batch, ...second, ...first],
+  ]
+  const inOrder = orders.map(perm => perm.every((p, i) => p === i))
+  const keepsRows = orders.map(perm => perm[perm.length - 1] === perm.length - 1)
+  const transposed = mayTranspose && !inOrder[0] && (inOrder[1] || (keepsRows[1] && !keepsRows[0]))
+  return { value: g.transpose(x, orders[Number(transposed)]), transposed }
 }
