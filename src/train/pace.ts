@@ -39,6 +39,11 @@ export class Pace {
     }
   }
 
+  /** Whether a step after the first was measured. Until then, the figures include compilation. */
+  get isMeasured(): boolean {
+    return this.steps > 1
+  }
+
   private get seconds(): number {
     return this.ends[this.ends.length - 1].at - this.ends[0].at
   }

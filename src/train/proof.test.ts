@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { config, configWith, task } from '../../test/train/small-run.js'
 import { parseRunConfig } from '../config/validate.js'
+import type { Origin } from './restore/origin.js'
 import { proveResume } from './proof.js'
 import type { Proof } from './proof.js'
 import { Trainer } from './trainer.js'
@@ -38,6 +39,10 @@ describe('proveResume', () => {
     const trainer = await Trainer.begin(config, { task })
     await trainer.run(folder, { signal: abort.signal, onProgress: () => abort.abort() })
     expect(await prove(folder)).toMatchObject({ from: 0, to: trainer.step, differences: [] })
+    const from: Origin = { path: 'x', container: 'native', step: 0, optimizer: 'fresh', rules: [] }
+    await expect(proveResume(folder, saved => ({ ...parseRunConfig(saved), from }))).rejects.toThrow(
+      `one to compare with, and it has that of step ${trainer.step} alone: go on with it to a later step`,
+    )
   })
 
   it('names each record that differs', async () => {

@@ -66,7 +66,7 @@ export async function proveResume(
     const config = parseConfig(expected.config)
     if (start === undefined && config.from !== null)
       throw new FileError(
-        `${run}: a fine-tuning run needs two checkpoints, one to resume from and one to compare with: --set train.keep=2 keeps two`,
+        `${run}: this run began with the weights of a model, so a proof needs two checkpoints, one to resume from and one to compare with, and it has that of step ${expected.step} alone: go on with it to a later step, with train.keep=2 or more`,
       )
     const warning = await environmentWarning(expected)
     if (warning !== undefined) options.onNotice?.(`warning: ${warning}`)

@@ -122,7 +122,9 @@ describe('pace', () => {
     }
     step(9)
     expect(pace.examplesPerSecond).toBeCloseTo(10 / 9)
+    expect(pace.isMeasured).toBe(false)
     step(1)
+    expect(pace.isMeasured).toBe(true)
     expect(pace.examplesPerSecond).toBe(10)
     expect(pace.secondsFor(7)).toBe(7)
     step(1)

@@ -12,13 +12,21 @@ export interface Progress {
   readonly step: number
   readonly steps: number
   readonly loss: number
-  readonly examplesPerSecond: number
-  readonly tokensPerSecond: number
-  readonly secondsLeft: number
+  /** The share of tokens that this step's routers dropped; undefined without sparse layers. */
+  readonly shareDropped: number | undefined
+  /** Undefined after the first step that is made, whose time includes compilation. */
+  readonly pace: Speed | undefined
   /** The latest record of all figures; undefined before the first. */
   readonly record: MetricsRecord | undefined
   /** The latest validation; undefined before the first. */
   readonly validation: Validation | undefined
+}
+
+/** How fast training is, by its last steps. */
+export interface Speed {
+  readonly examplesPerSecond: number
+  readonly tokensPerSecond: number
+  readonly secondsLeft: number
 }
 
 /** A step that was sent to the backend and whose figures have not been read. */
@@ -67,7 +75,11 @@ export class Reporter {
   async report(pending: PendingStep): Promise<{ loss: number; gradientNorm: number }> {
     const { step, learningRate, packingEfficiency, metrics } = pending
     const { steps } = this.options.train
-    const [loss, gradientNorm] = await Promise.all([metrics.loss.item(), metrics.gradientNorm.item()])
+    const [loss, gradientNorm, shareDropped] = await Promise.all([
+      metrics.loss.item(),
+      metrics.gradientNorm.item(),
+      (metrics as Partial<StepMetrics>).shareDropped?.item(),
+    ])
     if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) return { loss, gradientNorm }
     this.pace.add(pending)
     const { examplesPerSecond, tokensPerSecond } = this.pace
@@ -85,16 +97,8 @@ export class Reporter {
     }
     const { record, validation } = this
     const secondsLeft = this.pace.secondsFor(steps - step)
-    this.options.onProgress?.({
-      step,
-      steps,
-      loss,
-      examplesPerSecond,
-      tokensPerSecond,
-      secondsLeft,
-      record,
-      validation,
-    })
+    const pace = this.pace.isMeasured ? { examplesPerSecond, tokensPerSecond, secondsLeft } : undefined
+    this.options.onProgress?.({ step, steps, loss, shareDropped, pace, record, validation })
     return { loss, gradientNorm }
   }
 

@@ -45,7 +45,7 @@ export async function findModel(name: string): Promise<Inspected> {
     // On the hub, a model has the name of its preset after its owner's: google/switch-base-8.
     const advice = didYouMean(name.slice(name.indexOf('/') + 1), names)
     throw new ConfigError(
-      `there is no preset, recipe, task or folder ${name}; ${name.includes('/') ? await didYouMeanPath(name, advice, [runsFolder]) : advice}`,
+      `there is no preset, recipe, task or folder ${name}; ${await didYouMeanPath(name, advice, name.includes('/') || advice.startsWith('there') ? [runsFolder] : [])}`,
     )
   }
   return inspectWeights(name)

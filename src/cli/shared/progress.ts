@@ -37,7 +37,7 @@ function progressBar(steps: number, unit: string, metrics: readonly Metric[]): R
       const row = newRow(progress)
       // The bar's line is erased; the bar is drawn again below the row.
       if (row !== undefined) process.stdout.write(`\r\x1b[K${row}\n`)
-      const payload = { figures: figures(progress, unit) }
+      const payload = { figures: figures(progress, progress.shareDropped, unit) }
       if (started) bar.update(progress.step, payload)
       else bar.start(steps, progress.step, payload)
       started = true
@@ -48,15 +48,19 @@ function progressBar(steps: number, unit: string, metrics: readonly Metric[]): R
 
 function progressLines(unit: string, metrics: readonly Metric[]): ReturnType<typeof showProgress> {
   let last = -Infinity
+  let dropped: number[] = []
   const newRow = validationRows(metrics)
   return {
     show: progress => {
       const row = newRow(progress)
       if (row !== undefined) console.log(row)
+      if (progress.shareDropped !== undefined) dropped.push(progress.shareDropped)
       const now = performance.now() / 1000
       if (now - last < lineEvery && progress.step < progress.steps) return
       last = now
-      console.log(`step ${progress.step}/${progress.steps}  ${figures(progress, unit)}`)
+      const mean = dropped.length > 0 ? dropped.reduce((a, b) => a + b) / dropped.length : undefined
+      console.log(`step ${progress.step}/${progress.steps}  ${figures(progress, mean, unit)}`)
+      dropped = []
     },
     stop: () => undefined,
   }
@@ -130,13 +134,17 @@ function validationRows([metric]: readonly Metric[]): (progress: Progress) => st
   }
 }
 
-function figures({ loss, examplesPerSecond, tokensPerSecond, secondsLeft, record }: Progress, unit: string): string {
-  const dropped = record?.shareDropped
+/** The figures of a step in a line. `dropped` is the share of tokens that were dropped since the last line. */
+function figures({ loss, pace }: Progress, dropped: number | undefined, unit: string): string {
   return [
     `loss ${loss.toFixed(3)}`,
-    `${formatCount(Math.round(examplesPerSecond))} ${unit}/s`,
-    `${formatCount(Math.round(tokensPerSecond))} tokens/s`,
-    ...(typeof dropped === 'number' ? [`${(100 * dropped).toFixed(1)}% dropped`] : []),
-    `${formatDuration(secondsLeft)} left`,
+    ...(pace === undefined
+      ? []
+      : [
+          `${formatCount(Math.round(pace.examplesPerSecond))} ${unit}/s`,
+          `${formatCount(Math.round(pace.tokensPerSecond))} tokens/s`,
+        ]),
+    ...(dropped === undefined ? [] : [`${formatPercent(dropped)} dropped`]),
+    ...(pace === undefined ? [] : [`${formatDuration(pace.secondsLeft)} left`]),
   ].join('  ')
 }

@@ -23,6 +23,23 @@ it('a plain name is looked for in the folders that are given, and in no others',
   expect(await didYouMeanPath('frist', 'a file was expected')).toBe('a file was expected')
 })
 
+it('the folders that exist are listed, the nearest name first', async () => {
+  const others = ['parity', 'words', 'g2p', 'g2p-full']
+  for (const name of others) await mkdir(join(folder, 'listed/runs', name), { recursive: true })
+  process.chdir(join(folder, 'listed'))
+  try {
+    const all = 'runs has words, parity, g2p, g2p-full'
+    expect(await didYouMeanPath('runs/wolds-too', 'a run was expected', ['runs'])).toBe(`a run was expected; ${all}`)
+    expect(await didYouMeanPath('wolds-too', 'a run was expected', ['runs'])).toBe(`a run was expected; ${all}`)
+    const near = 'did you mean listed/runs/words? listed/runs has also g2p, parity, g2p-full'
+    process.chdir(folder)
+    expect(await didYouMeanPath('listed/runs/wods', 'a run was expected', ['runs'])).toBe(near)
+    expect(await didYouMeanPath('listed/wods', 'a file was expected')).toBe('a file was expected')
+  } finally {
+    process.chdir(folder)
+  }
+})
+
 it('a path is looked for in its own folder, and in a folder of a similar name', async () => {
   expect(await similarPath('runs/frist')).toBe(join('runs', 'first'))
   expect(await similarPath('rnus/first')).toBe(join('runs', 'first'))

@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { editDistance } from '../../base/edit-distance.js'
 import { nearest } from '../../base/suggest.js'
 
 /**
@@ -35,9 +36,36 @@ const namesIn = (folder: string): Promise<string[] | undefined> => readdir(folde
 
 /**
  * The end of a message about a path that does not exist: `did you mean texts/a.tsv?`, or `otherwise`. `folders` are as
- * in `similarPath`.
+ * in `similarPath`. For a path in one of them, and for a plain name, it lists what is there, the nearest name first.
  */
-export async function didYouMeanPath(path: string, otherwise: string, folders?: readonly string[]): Promise<string> {
+export async function didYouMeanPath(
+  path: string,
+  otherwise: string,
+  folders: readonly string[] = [],
+): Promise<string> {
   const similar = await similarPath(path, folders)
-  return similar === undefined ? otherwise : `did you mean ${similar}?`
+  const parent = dirname(path)
+  const listed =
+    parent === '.' ? folders : folders.some(folder => basename(parent) === basename(folder)) ? [parent] : []
+  const there = await Promise.all(listed.map(folder => listFolder(folder, basename(path), similar)))
+  return [similar === undefined ? otherwise : `did you mean ${similar}?`, ...there.flat()].join(
+    similar === undefined ? '; ' : ' ',
+  )
+}
+
+/** So many folders are listed. */
+const MOST_LISTED = 6
+
+/** A sentence with the folders in a folder, those whose names are nearest to `name` first, without `known`. */
+async function listFolder(folder: string, name: string, known: string | undefined): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => [])
+  const names = entries
+    .filter(entry => entry.isDirectory() && !entry.name.startsWith('.') && join(folder, entry.name) !== known)
+    .map(entry => ({ name: entry.name, distance: editDistance(name, entry.name) }))
+    .sort((a, b) => a.distance - b.distance)
+    .map(entry => entry.name)
+  if (names.length === 0) return []
+  const more = names.length - MOST_LISTED
+  const shown = names.slice(0, MOST_LISTED).join(', ')
+  return [`${folder} has ${known === undefined ? '' : 'also '}${shown}${more > 0 ? ` and ${more} more` : ''}`]
 }
