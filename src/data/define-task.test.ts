@@ -127,7 +127,7 @@ describe('defineTask', () => {
     const noValidation = await defineTask(parts(['train', 'test'])).load()
     expect(sizes(noValidation)).toEqual([rows.length - hashed('validation'), hashed('validation'), 3])
     expect(noValidation.notes).toEqual([
-      `the source rows has no validation split: ${hashed('validation')} of its training examples are taken, by a hash of their text (splitBy: null leaves them in training)`,
+      `the source rows: of ${rows.length} examples, ${hashed('validation')} (1%) for validation are kept, by a hash of their text (splitBy: null leaves all in training)`,
     ])
     // Its three test examples are the first ones of its training split.
     expect(taskNotes(noValidation).at(-1)).toMatch(

@@ -50,9 +50,10 @@ export interface TaskParts {
   /** Whether users' inputs are lower-cased. Default: false. */
   readonly lowercase?: boolean
   /**
-   * The text by which an example gets its split, if the source has no test split (5%) or no validation split (1%):
-   * examples with equal texts are in one split. Default: the field `inputs`, `input` or `text`, or all fields. null: a
-   * source's own splits are not divided, as in SeqIO.
+   * The text by whose hash an example gets its split, where the source has no test split (5% of the training examples
+   * are kept for it) or no validation split (1%): examples with equal texts are in one split. The start of a training
+   * prints how many are kept. Default: the field `inputs`, `input` or `text`, or all fields. **null turns this off**, as
+   * in SeqIO: nothing is taken from the training examples, and there is no validation or test but what the source has.
    */
   readonly splitBy?: SplitBy
 }

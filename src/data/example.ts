@@ -1,3 +1,4 @@
+import { formatCount } from '../base/format.js'
 import { hashText } from '../base/hash.js'
 import type { Fields } from './preprocessor.js'
 
@@ -22,6 +23,22 @@ export function splitOf(input: string): SplitName {
   const percent = hashText(input) % 100
   if (percent < 5) return 'test'
   return percent === 5 ? 'validation' : 'train'
+}
+
+/**
+ * Says how many of `all` examples a hash keeps from training, for a user; empty if it keeps none because the data has
+ * these splits. `how` says what the hash is of, and how to choose otherwise.
+ */
+export function keptByHash(
+  all: number,
+  kept: Readonly<Partial<Record<'validation' | 'test', number>>>,
+  how: string,
+): string[] {
+  const parts = [
+    ...(kept.test === undefined ? [] : [`${formatCount(kept.test)} (5%) for the test`]),
+    ...(kept.validation === undefined ? [] : [`${formatCount(kept.validation)} (1%) for validation`]),
+  ]
+  return parts.length === 0 ? [] : [`of ${formatCount(all)} examples, ${parts.join(' and ')} are kept, ${how}`]
 }
 
 /** The examples of each split, in their original order. */

@@ -1,10 +1,9 @@
 import { ConfigError } from '../base/errors.js'
-import { formatCount } from '../base/format.js'
 import type { Dataset } from './dataset.js'
 import { LongWork } from './long-work.js'
 import { describeValue, fieldsAsText, isDataset } from './returned.js'
 import type { Fields } from './preprocessor.js'
-import { splitNames, splitOf } from './example.js'
+import { keptByHash, splitNames, splitOf } from './example.js'
 import type { SplitName } from './example.js'
 import type { Source, SourceDataset } from './sources/source.js'
 
@@ -20,7 +19,7 @@ export interface OpenedSplits {
   readonly digest?: string
 }
 
-/** Chooses the split of an example by its text; null: a source's own splits are not divided. */
+/** Chooses the split of an example by its text; null: none is taken, and a source without splits is all training. */
 export type SplitBy = ((example: Fields) => string) | null
 
 /** Other names under which sources have a validation split. */
@@ -43,22 +42,25 @@ export async function openSplits(source: Source, splitBy: SplitBy = splitText): 
   const whole = { train: train ?? none, validation: given.validation ?? none, test: given.test ?? none }
   if (train === undefined || splitBy === null || (given.validation && given.test)) return { splits: whole, ...facts }
   const hashed = hashSplits(train, splitBy, { validation: given.validation, test: given.test })
-  return { splits: { ...whole, ...hashed }, ...facts, notes: [...facts.notes, ...takenNotes(source, given, hashed)] }
+  return {
+    splits: { ...whole, ...hashed },
+    ...facts,
+    notes: [...facts.notes, ...takenNotes(source, train.length, given, hashed)],
+  }
 }
 
-/** Says which splits of a source with some were taken from its training split. */
+/** Says how many training examples of the source became those of other splits. */
 function takenNotes(
-  { name, splits }: Source,
+  { name }: Source,
+  all: number,
   given: Readonly<Partial<Record<SplitName, unknown>>>,
   hashed: Partial<Splits>,
 ): string[] {
-  if (splits === null) return []
-  return (['validation', 'test'] as const).flatMap(split =>
-    given[split] === undefined
-      ? [
-          `the source ${name} has no ${split} split: ${formatCount(hashed[split]!.length)} of its training examples are taken, by a hash of their text (splitBy: null leaves them in training)`,
-        ]
-      : [],
+  const taken = (split: 'validation' | 'test'): number | undefined =>
+    given[split] === undefined ? hashed[split]!.length : undefined
+  const how = 'by a hash of their text (splitBy: null leaves all in training)'
+  return keptByHash(all, { validation: taken('validation'), test: taken('test') }, how).map(
+    note => `the source ${name}: ${note}`,
   )
 }
 

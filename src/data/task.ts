@@ -12,7 +12,7 @@ import type { Fields } from './preprocessor.js'
 import { trimmed, trimmedLowercase } from './preprocessors/encode-texts.js'
 import type { Postprocessor } from './postprocessors/postprocessor.js'
 import type { TokenFields } from './packing/segments.js'
-import { mergeInputs, splitExamples } from './example.js'
+import { keptByHash, mergeInputs, splitExamples, splitNames } from './example.js'
 import type { Example, SplitName } from './example.js'
 
 /** Names a task and its settings in a configuration: `{ kind: 'pairs', path: 'pairs.tsv' }`. */
@@ -163,6 +163,7 @@ export function makeTask(
     units: { one: 'pair', many: 'pairs' },
     metrics: [symbolErrorRate('symbol error rate', symbols), wrongAnswerRate('wrong answers', symbols)],
     ...given,
+    ...('examples' in parts && { notes: [...(parts.notes ?? []), keptNote(parts.name, { train, validation, test })] }),
     codec,
     split: name => splits[name],
     stages: name => [
@@ -179,6 +180,11 @@ export function makeTask(
       return tokenDataset(this.codec, this.split(name), `${this.name} (${name})`)
     },
   }
+}
+
+function keptNote(name: string, splits: Readonly<Record<SplitName, readonly Example[]>>): string {
+  const [train, validation, test] = splitNames.map(split => splits[split].length)
+  return `${name}: ${keptByHash(train + validation + test, { validation, test }, 'by a hash of their inputs').join()}`
 }
 
 const savedCodecSchema = z.strictObject({

@@ -2,7 +2,32 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
+import { UserValues } from '../../config/user-values.js'
+import { defineTask } from '../../data/define-task.js'
+import { defineMixture } from '../../data/mixture.js'
+import { functionSource } from '../../data/sources/iterable-source.js'
+import { ByteVocabulary } from '../../text/bytes.js'
 import { inspectData } from './data-inspection.js'
+
+const part = (name: string, count: number) =>
+  defineTask({
+    name,
+    source: functionSource(name, () =>
+      Array.from({ length: count }, (_, i) => ({ inputs: `${name} ${i}`, targets: 'x' })),
+    ),
+    features: () => ({ inputs: { vocabulary }, targets: { vocabulary } }),
+  })
+const vocabulary = new ByteVocabulary()
+const mixed = defineMixture({
+  name: 'mixed',
+  tasks: [
+    { task: part('small', 40), rate: 1 },
+    { task: defineMixture({ name: 'inner', tasks: [part('large', 400)] }), rate: 3 },
+  ],
+})
+vi.mock('../shared/user-config.js', () => ({
+  loadUserValues: () => Promise.resolve(new UserValues({ tasks: [mixed] })),
+}))
 
 const folder = mkdtempSync(join(tmpdir(), 'switchyard-inspect-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -39,6 +64,19 @@ describe('data inspect', () => {
 
   it('shows a built-in task with the rows of its recipe', async () => {
     expect(await printed('g2p', { set: [] })).toMatch(/16 rows of 64 \+ 64 tokens: 7\.\d examples a row/)
+  })
+
+  it('shows each part of a mixture with its rate and its examples', async () => {
+    const text = await printed('mixed', { set: [] })
+    expect(text).toContain('mixed: a mixture of 2 tasks')
+    expect(text).toMatch(/part +rate +share of draws +train +validation +test\n/)
+    expect(text).toMatch(/\nsmall +1 +25\.0% +3\d +\d+ +\d+\n/)
+    expect(text).toMatch(/\nlarge +3 +75\.0% +3\d\d +\d+ +\d+\n/)
+    expect(text).toMatch(/\nlarge\nsource:\n {4}inputs: "large \d+", targets: "x"\n/)
+    expect(text).toMatch(/\nsmall: unknown to the vocabulary +texts/)
+    expect(text).toMatch(
+      /the source small: of 40 examples, \d+ \(5%\) for the test and \d+ \(1%\) for validation are kept/,
+    )
   })
 
   it('needs a task or a file', async () => {

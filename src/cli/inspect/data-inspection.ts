@@ -13,7 +13,7 @@ import { packingOf } from '../../data/inspection/packing.js'
 import type { Fields, FieldValue } from '../../data/preprocessor.js'
 import { leafTasks } from '../../data/mixture.js'
 import { splitNames } from '../../data/example.js'
-import type { Task } from '../../data/task.js'
+import type { Task, TaskMember } from '../../data/task.js'
 import { taskNotes } from '../../data/task-notes.js'
 import { pairsTask } from '../../data/tasks/pairs.js'
 import { coverageOf } from '../../data/tokenizers/coverage.js'
@@ -46,12 +46,13 @@ export async function inspectData(name: string | undefined, options: InspectData
   const { seed, inputLength, targetLength } = config.train
   const lengths = { inputs: inputLength, targets: targetLength }
   for (const note of taskNotes(task)) console.log(note)
-  if (task.members) console.log(`${task.name}: a mixture of ${leafTasks(task).length} tasks`)
-  for (const leaf of leafTasks(task)) console.log(countsText(leaf, lengths))
-  console.log()
-  for (const stage of task.stages?.('train', { seed, lengths }) ?? []) {
-    console.log(`${stage.name}:`)
-    for (const example of spreadExamples(stage.examples, SHOWN)) console.log(`    ${fieldsText(example)}`)
+  console.log(task.members ? partsText(task.name, task.members, lengths) : countsText(task, lengths))
+  for (const leaf of leafTasks(task)) {
+    console.log(leaf === task ? '' : `\n${leaf.name}`)
+    for (const stage of leaf.stages?.('train', { seed, lengths }) ?? []) {
+      console.log(`${stage.name}:`)
+      for (const example of spreadExamples(stage.examples, SHOWN)) console.log(`    ${fieldsText(example)}`)
+    }
   }
   const examples = spreadExamples(task.tokens('train', { seed, lengths }), MEASURED)
   console.log('tokens:')
@@ -59,7 +60,7 @@ export async function inspectData(name: string | undefined, options: InspectData
   const measured = lengthsOf(examples)
   console.log(`\n${lengthsTable(measured)}\n`)
   console.log(packingText(task, config))
-  console.log(unknownText(task))
+  for (const leaf of leafTasks(task)) console.log(unknownText(leaf, leaf === task ? '' : `${leaf.name}: `))
   if (options.plot !== undefined) await plotLengths(options.plot, task, config, measured)
 }
 
@@ -135,10 +136,28 @@ function lengthsTable({ inputs, targets }: MeasuredLengths): string {
   return formatTable([head, row('inputs', inputs), row('targets', targets)])
 }
 
+type Lengths = Readonly<Record<'inputs' | 'targets', number>>
+
 /** The number of a task's examples in each split: of texts, or of token examples if it has no texts. */
-function countsText(task: Task, lengths: { inputs: number; targets: number }): string {
-  const counts = splitNames.map(split => task.split(split).length || task.tokens(split, { lengths }).length)
-  return `${task.name}: ${counts.map((count, i) => `${formatCount(count)} ${splitNames[i]}`).join(', ')}`
+const countsOf = (task: Task, lengths: Lengths): string[] =>
+  splitNames.map(split => formatCount(task.split(split).length || task.tokens(split, { lengths }).length))
+
+const countsText = (task: Task, lengths: Lengths): string =>
+  `${task.name}: ${countsOf(task, lengths)
+    .map((count, i) => `${count} ${splitNames[i]}`)
+    .join(', ')}`
+
+/** The parts of a mixture: how often each is drawn, and its examples. */
+function partsText(name: string, members: readonly TaskMember[], lengths: Lengths): string {
+  const sum = members.reduce((all, { rate }) => all + rate, 0)
+  const rows = members.map(({ task, rate }) => [
+    task.name,
+    String(Number(rate.toPrecision(6))),
+    `${((100 * rate) / sum).toFixed(1)}%`,
+    ...countsOf(task, lengths),
+  ])
+  const head = ['part', 'rate', 'share of draws', ...splitNames]
+  return `${name}: a mixture of ${members.length} tasks\n\n${formatTable([head, ...rows])}`
 }
 
 function packingText(task: Task, { train }: RunConfig): string {
@@ -160,7 +179,7 @@ function packingText(task: Task, { train }: RunConfig): string {
 }
 
 /** Texts that hold symbols which the vocabularies do not have. Those of the training split are learned as unknown. */
-function unknownText(task: Task): string {
+function unknownText(task: Task, prefix: string): string {
   const rows = splitNames.flatMap(split => {
     const examples = spreadExamples({ length: task.split(split).length, get: i => task.split(split)[i] }, MEASURED)
     if (examples.length === 0) return []
@@ -182,7 +201,7 @@ function unknownText(task: Task): string {
   })
   return rows.length === 0
     ? ''
-    : `\n${formatTable([['unknown to the vocabulary', 'texts', 'of', 'share', 'such as'], ...rows])}`
+    : `\n${formatTable([[`${prefix}unknown to the vocabulary`, 'texts', 'of', 'share', 'such as'], ...rows])}`
 }
 
 async function plotLengths(file: string, task: Task, { train }: RunConfig, measured: MeasuredLengths): Promise<void> {

@@ -42,6 +42,9 @@ describe('a file of pairs', () => {
     ])
     expect(data.notes).toEqual([
       expect.stringMatching(/plain\.tsv: tab-separated, without a header line; input: column 1, target: column 2$/),
+      expect.stringMatching(
+        /plain\.tsv: of 3 examples, \d \(5%\) for the test and \d \(1%\) for validation are kept, by/,
+      ),
     ])
   })
 
@@ -104,7 +107,7 @@ describe('a file of pairs', () => {
       '{"q": "who", "answers": {"text": ["he", "the man"], "at": [1, 2]}, "more": [{"a": "x"}, {"a": "y"}]}\n'
     const squad = await read('squad.jsonl', answers, { input: 'q', target: 'answers.text' })
     expect(all(squad)).toEqual([['who', 'he']])
-    expect(squad.notes.at(-1)).toBe(
+    expect(squad.notes).toContain(
       'the first item of each list in "answers.text" is taken; "answers.text.2" is the second, and "answers.text.*" all',
     )
     expect(all(await read('squad.jsonl', answers, { input: 'q', target: 'answers.text.2' }))).toEqual([
@@ -245,14 +248,22 @@ describe('splits', () => {
   const sizes = ({ examples }: PairsData): number[] => splitNames.map(name => examples[name].length)
 
   it('are taken by the hash of the input', async () => {
-    expect(sizes(await read('hashed.tsv', lines(0, 1000)))).toEqual([937, 6, 57])
+    const data = await read('hashed.tsv', lines(0, 1000))
+    expect(sizes(data)).toEqual([937, 6, 57])
+    expect(data.notes.at(-1)).toMatch(
+      /hashed\.tsv: of 1,000 examples, 57 \(5%\) for the test and 6 \(1%\) for validation are kept, by a hash of the input \(--test, --validation and --split choose others\)$/,
+    )
   })
 
   it('are files; the hash takes those that no file gives', async () => {
     const test = join(folder, 'test.tsv')
     writeFileSync(test, lines(2000, 2100))
-    expect(sizes(await read('main.tsv', lines(0, 1000), { test }))).toEqual([994, 6, 100])
-    expect(sizes(await read('main.tsv', lines(0, 1000), { test, validation: test }))).toEqual([1000, 100, 100])
+    const withTest = await read('main.tsv', lines(0, 1000), { test })
+    expect(sizes(withTest)).toEqual([994, 6, 100])
+    expect(withTest.notes.at(-1)).toContain('of 1,000 examples, 6 (1%) for validation are kept')
+    const withBoth = await read('main.tsv', lines(0, 1000), { test, validation: test })
+    expect(sizes(withBoth)).toEqual([1000, 100, 100])
+    expect(withBoth.notes.join()).not.toContain('are kept')
   })
 
   it('are in a column', async () => {

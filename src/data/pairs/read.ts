@@ -1,7 +1,7 @@
 import { FileError } from '../../base/errors.js'
 import { formatCount } from '../../base/format.js'
 import type { Fields, FieldValue } from '../preprocessor.js'
-import { mergeInputs, splitOf, splitNames } from '../example.js'
+import { keptByHash, mergeInputs, splitOf, splitNames } from '../example.js'
 import type { Example, SplitName } from '../example.js'
 import { openDataFile } from '../sources/data-file.js'
 import type { DataFile } from '../sources/data-file.js'
@@ -32,10 +32,24 @@ export async function readPairs(settings: PairsSettings): Promise<PairsData> {
     validation: settings.validation === null ? undefined : await readFiles(settings.validation, settings),
     test: settings.test === null ? undefined : await readFiles(settings.test, settings),
   }
+  const isGiven = {
+    validation: given.validation !== undefined || main.pairs.some(pair => pair.split === 'validation'),
+    test: given.test !== undefined || main.pairs.some(pair => pair.split === 'test'),
+  }
+  const examples = splitPairs(main.pairs, given.validation?.pairs, given.test?.pairs, isGiven)
+  const kept = {
+    validation: isGiven.validation ? undefined : examples.validation.length,
+    test: isGiven.test ? undefined : examples.test.length,
+  }
+  const all = examples.train.length + (kept.validation ?? 0) + (kept.test ?? 0)
+  const others = 'by a hash of the input (--test, --validation and --split choose others)'
   return {
     columns: main.columns,
-    examples: splitPairs(main.pairs, given.validation?.pairs, given.test?.pairs),
-    notes: [main, given.validation, given.test].flatMap(file => file?.notes ?? []),
+    examples,
+    notes: [
+      ...[main, given.validation, given.test].flatMap(file => file?.notes ?? []),
+      ...keptByHash(all, kept, others).map(note => `${settings.path}: ${note}`),
+    ],
   }
 }
 
@@ -230,11 +244,8 @@ function splitPairs(
   main: readonly Pair[],
   validation: readonly Pair[] | undefined,
   test: readonly Pair[] | undefined,
+  given: Readonly<Record<'validation' | 'test', boolean>>,
 ): Record<SplitName, Example[]> {
-  const given = {
-    validation: validation !== undefined || main.some(pair => pair.split === 'validation'),
-    test: test !== undefined || main.some(pair => pair.split === 'test'),
-  }
   const splits: Record<SplitName, Example[]> = {
     train: [],
     validation: (validation ?? []).map(exampleOf),
