@@ -52,8 +52,8 @@ export interface TaskParts {
   /**
    * The text by whose hash an example gets its split, where the source has no test split (5% of the training examples
    * are kept for it) or no validation split (1%): examples with equal texts are in one split. The start of a training
-   * prints how many are kept. Default: the field `inputs`, `input` or `text`, or all fields. **null turns this off**, as
-   * in SeqIO: nothing is taken from the training examples, and there is no validation or test but what the source has.
+   * prints how many are kept. Default: the field `inputs`, `input` or `text`, or all fields. **null turns this off**,
+   * as in SeqIO: nothing is taken from the training examples, and the only other splits are those of the source.
    */
   readonly splitBy?: SplitBy
 }

@@ -138,9 +138,7 @@ function recognizeFormat(name: string, sample: Uint8Array): FileFormat {
   return start.startsWith('{"') && !/\.[ct]sv$/i.test(plainName) ? 'jsonl' : 'delimited'
 }
 
-/**
- * So many records are a sample of a file. They show the columns of one without a list of them: a record may lack some.
- */
+/** The number of records in a sample of a file. They show the columns of a format that does not list them. */
 const SAMPLED = 100
 
 /**
