@@ -23,7 +23,7 @@ const require = createRequire(import.meta.url)
 let project: string
 let package_: Cli
 beforeAll(async () => {
-  package_ = await Cli.build()
+  package_ = await Cli.create()
   project = await mkdtemp(join(tmpdir(), 'switchyard-browser-'))
   await mkdir(join(project, 'node_modules'))
   await symlink(package_.package_, join(project, 'node_modules', 'switchyard-ml'))

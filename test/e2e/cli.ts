@@ -1,12 +1,8 @@
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { cp, mkdtemp, rm, symlink } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
-
-const repository = fileURLToPath(new URL('../..', import.meta.url))
+import { inject } from 'vitest'
 
 export interface Ended {
   readonly code: number | null
@@ -15,11 +11,12 @@ export interface Ended {
   readonly stderr: string
 }
 
-/** The command line as a user has it: built from the current sources, in a temporary folder. */
+/** The command line as a user has it, built from the current sources (see package-build.ts). */
 export class Cli {
+  /** The package, as npm would install it. All test files of a run share it. */
+  readonly package_ = inject('packageFolder')
+
   private constructor(
-    /** The package, as npm would install it. */
-    readonly package_: string,
     /**
      * Where commands run and make their runs/: within the package, as in a clone, so that messages say `npx
      * switchyard`.
@@ -27,29 +24,12 @@ export class Cli {
     readonly folder: string,
   ) {}
 
-  static async build(): Promise<Cli> {
-    const package_ = await mkdtemp(join(tmpdir(), 'switchyard-package-'))
-    const tsc = join(repository, 'node_modules/typescript/bin/tsc')
-    await promisify(execFile)(process.execPath, [
-      tsc,
-      '-p',
-      join(repository, 'tsconfig.build.json'),
-      '--noCheck',
-      '--incremental',
-      'false',
-      '--tsBuildInfoFile',
-      'null',
-      '--outDir',
-      join(package_, 'dist'),
-    ])
-    for (const name of ['package.json', 'bin', 'assets'])
-      await cp(join(repository, name), join(package_, name), { recursive: true })
-    await symlink(join(repository, 'node_modules'), join(package_, 'node_modules'))
-    return new Cli(package_, await mkdtemp(join(package_, 'work-')))
+  static async create(): Promise<Cli> {
+    return new Cli(await mkdtemp(join(inject('packageFolder'), 'work-')))
   }
 
   async remove(): Promise<void> {
-    await rm(this.package_, { recursive: true, force: true })
+    await rm(this.folder, { recursive: true, force: true })
   }
 
   /**

@@ -4,9 +4,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { writeHfWeights } from '../../src/checkpoint/names/hf-folder.js'
 import { newWeights } from '../../src/checkpoint/weights.js'
 import { baseModel, baseRouter } from '../../src/model/presets.js'
-import { Cli } from './cli.js'
+import { CalledCli } from './called-cli.js'
 
-let cli: Cli
+let cli: CalledCli
 const at = (...names: string[]): string => join(cli.folder, ...names)
 
 /** A folder as ByT5 is published, but tiny and with experts. */
@@ -35,7 +35,7 @@ const settings = (values: Record<string, string | number>): string[] =>
 const short = settings({ 'train.steps': 4, 'train.rows': 2, 'train.checkpointEvery': 2, 'train.evalExamples': 2 })
 
 beforeAll(async () => {
-  cli = await Cli.build()
+  cli = await CalledCli.create()
   await writeTinyByT5(at('byt5'))
   await writeFile(at('pairs.tsv'), pairs(120))
   await writeFile(at('more.tsv'), pairs(150))

@@ -7,17 +7,21 @@ import { writeHfWeights } from '../../src/checkpoint/names/hf-folder.js'
 import { newWeights } from '../../src/checkpoint/weights.js'
 import { preset } from '../../src/model/presets.js'
 import { sha256, TestHub } from '../hub-server.js'
-import { Cli } from './cli.js'
+import { CalledCli } from './called-cli.js'
 
 describe('a model of the Hugging Face hub', () => {
-  let cli: Cli
+  let cli: CalledCli
   let hub: TestHub
   let scratch: string
   const keys = ['HF_ENDPOINT', 'HF_HUB_CACHE', 'HF_HUB_OFFLINE'] as const
   const before = keys.map(key => process.env[key])
 
   beforeAll(async () => {
-    ;[cli, hub, scratch] = await Promise.all([Cli.build(), TestHub.start(), mkdtemp(join(tmpdir(), 'switchyard-hub-'))])
+    ;[cli, hub, scratch] = await Promise.all([
+      CalledCli.create(),
+      TestHub.start(),
+      mkdtemp(join(tmpdir(), 'switchyard-hub-')),
+    ])
     process.env.HF_ENDPOINT = hub.url
     process.env.HF_HUB_CACHE = join(scratch, 'cache')
     const base = preset('switch-base-8')
@@ -47,7 +51,7 @@ describe('a model of the Hugging Face hub', () => {
     await Promise.all([cli.remove(), hub.stop(), rm(scratch, { recursive: true, force: true })])
   })
 
-  const infer = (...args: string[]): ReturnType<Cli['run']> =>
+  const infer = (...args: string[]): ReturnType<CalledCli['run']> =>
     cli.run('infer', 'google/switch-tiny', 'The cat sat', '--max-new-tokens', '4', ...args)
 
   it('is fetched once, resumes a broken download, and generates text', async () => {

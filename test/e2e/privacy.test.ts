@@ -10,7 +10,7 @@ describe('Switchyard writes only where it is told to', () => {
   let cli: Cli
   let home: string
   beforeAll(async () => {
-    cli = await Cli.build()
+    cli = await Cli.create()
     home = await mkdtemp(join(tmpdir(), 'switchyard-home-'))
     // Reads its result in the first session of ONNX Runtime, which is when telemetry would start.
     await writeFile(

@@ -6,15 +6,19 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { latestCheckpoint } from '../../src/checkpoint/run-folder.js'
 import { isOfMachine } from '../../src/train/metrics-log.js'
 import { readRecords } from '../../src/train/read-metrics.js'
+import { CalledCli } from './called-cli.js'
 import { Cli, tiny } from './cli.js'
 import type { Ended } from './cli.js'
 import { live, STEPS, writeScript } from './killed-runs.js'
 
 let cli: Cli
+/** Runs commands in the folder of `cli`, without a new process. */
+let called: CalledCli
 beforeAll(async () => {
-  cli = await Cli.build()
+  cli = await Cli.create()
+  called = await CalledCli.create(cli.folder)
 })
-afterAll(() => cli?.remove())
+afterAll(() => called?.remove())
 
 const at = (...names: string[]): string => join(cli.folder, ...names)
 const train = (folder: string, steps: number): string[] => [
@@ -90,7 +94,7 @@ describe('switchyard train', () => {
   })
 
   it('takes the next free folder', async () => {
-    const { code, stdout } = await cli.run(...train('runs/first', 3))
+    const { code, stdout } = await called.run(...train('runs/first', 3))
     expect(code).toBe(0)
     expect(stdout).toContain('runs/first exists already; training in runs/first-2')
     expect((await readdir(at('runs'))).sort()).toEqual(['first', 'first-2'])
@@ -99,28 +103,28 @@ describe('switchyard train', () => {
   it("learns from pairs of the user's own, without any configuration", async () => {
     const pairs = Array.from({ length: 400 }, (_, i) => `${i.toString(2)}\t${i.toString(16)}`)
     await writeFile(at('pairs.tsv'), `${pairs.join('\n')}\n`)
-    const { code, stdout, stderr } = await cli.run('train', '--data', 'pairs.tsv', ...tiny, '--set', 'train.steps=3')
+    const { code, stdout, stderr } = await called.run('train', '--data', 'pairs.tsv', ...tiny, '--set', 'train.steps=3')
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toContain('training in runs/pairs')
     expect(stdout).toMatch(/symbol error rate [\d.]+%, wrong answers [\d.]+%, on 12 of the \d+ held-out pairs/)
     expect(stdout).toContain('npx switchyard train --resume runs/pairs --set train.steps=12\n')
-    expect((await cli.run('train', '--resume', 'runs/pairs', '--set', 'train.steps=4')).code).toBe(0)
-    expect((await cli.run('eval', 'runs/pairs')).code).toBe(0)
+    expect((await called.run('train', '--resume', 'runs/pairs', '--set', 'train.steps=4')).code).toBe(0)
+    expect((await called.run('eval', 'runs/pairs')).code).toBe(0)
   })
 
   it('skips evaluation if no example is held out', async () => {
     await writeFile(at('one.tsv'), 'a\tb\n'.repeat(3))
-    const { code, stdout, stderr } = await cli.run('train', '--data', 'one.tsv', ...tiny, '--set', 'train.steps=3')
+    const { code, stdout, stderr } = await called.run('train', '--data', 'one.tsv', ...tiny, '--set', 'train.steps=3')
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toContain('3 pairs to learn from, with only 1 different input;')
     expect(stdout).toContain('no example fell into the held-out split')
     expect(stdout).not.toContain('switchyard eval')
-    expect(await cli.run('eval', 'runs/one')).toMatchObject({
+    expect(await called.run('eval', 'runs/one')).toMatchObject({
       code: 1,
       stdout: '',
       stderr: expect.stringContaining('so few examples that none fell into the test split') as string,
     })
-    expect((await cli.run('eval', 'runs/one', '--split', 'train')).stdout).toContain('on 3 training pairs')
+    expect((await called.run('eval', 'runs/one', '--split', 'train')).stdout).toContain('on 3 training pairs')
   })
 
   it('saves on Ctrl-C and resumes exactly', async () => {
@@ -215,11 +219,11 @@ describe('switchyard train', () => {
 describe('switchyard train --resume of a finished run', () => {
   it('says that there is nothing to do, and how to train longer', async () => {
     const before = await readdir(at('runs/first'))
-    expect(await cli.run('train', '--resume', 'runs/first')).toMatchObject({
+    expect(await called.run('train', '--resume', 'runs/first')).toMatchObject({
       code: 0,
       stdout: expect.stringContaining('already finished at step 6; --set train.steps=12 continues') as string,
     })
-    expect(await cli.run('train', '--resume', 'runs/first', '--set', 'train.steps=5')).toMatchObject({
+    expect(await called.run('train', '--resume', 'runs/first', '--set', 'train.steps=5')).toMatchObject({
       code: 2,
       stdout: '',
       stderr: expect.stringContaining('is already at step 6') as string,
@@ -230,12 +234,12 @@ describe('switchyard train --resume of a finished run', () => {
 
 describe('switchyard infer and eval', () => {
   it('use a trained model', async () => {
-    const infer = await cli.run('infer', 'runs/first', 'switch', 'Yard')
+    const infer = await called.run('infer', 'runs/first', 'switch', 'Yard')
     expect(infer).toMatchObject({ code: 0, stderr: '' })
     expect(infer.stdout).toMatch(/^switch\t.*\nYard\t.*\n$/)
     const lines = await cli.start(['infer', 'runs/first'], undefined, 'switch\n\nYard\n')
     expect(lines.stdout).toBe(infer.stdout.replace('\n', '\n\n'))
-    expect(await cli.run('verify', 'runs/first')).toMatchObject({
+    expect(await called.run('verify', 'runs/first')).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('have no reference values') as string,
     })
@@ -250,7 +254,7 @@ describe('switchyard infer and eval', () => {
       'switch\n',
     )
     expect(spoken.stdout).toMatch(/^switch\t.*\n$/)
-    const json = await cli.run(
+    const json = await called.run(
       'infer',
       'runs/first',
       'switch',
@@ -269,11 +273,11 @@ describe('switchyard infer and eval', () => {
     expect([input, answers.length]).toEqual(['switch', 2])
     expect(answers[0].score).toBeGreaterThanOrEqual(answers[1].score)
     expect(answers[0].tokens.length).toBeLessThanOrEqual(4)
-    expect(await cli.run('infer', 'frist', 'switch')).toMatchObject({
+    expect(await called.run('infer', 'frist', 'switch')).toMatchObject({
       code: 1,
       stderr: 'switchyard: frist: there is no such folder; did you mean runs/first?\n',
     })
-    expect(await cli.run('infer', 'runs/first', 'switch', '--temperature', '0')).toMatchObject({
+    expect(await called.run('infer', 'runs/first', 'switch', '--temperature', '0')).toMatchObject({
       code: 2,
       stdout: '',
       stderr: 'switchyard: temperature must be greater than 0, not 0\n',
@@ -281,45 +285,45 @@ describe('switchyard infer and eval', () => {
     // An untrained model's answer, which repeats the same tokens.
     const tokensOf = async (...args: string[]): Promise<number[]> =>
       (
-        JSON.parse((await cli.run('infer', 'runs/first', 'switch', '--json', ...args)).stdout) as {
+        JSON.parse((await called.run('infer', 'runs/first', 'switch', '--json', ...args)).stdout) as {
           answers: { tokens: number[] }[]
         }
       ).answers[0].tokens
     const [repeating, varied] = [await tokensOf(), await tokensOf('--no-repeat-ngram', '1')]
     expect(new Set(repeating).size).toBeLessThan(repeating.length)
     expect(new Set(varied).size).toBe(varied.length)
-    const scored = await cli.run('infer', 'runs/first', 'switch', 'Yard', '--target', 'S W IH CH')
+    const scored = await called.run('infer', 'runs/first', 'switch', 'Yard', '--target', 'S W IH CH')
     expect(scored.stdout).toMatch(/^switch\tS W IH CH\t-\d+\.\d{4}\nYard\tS W IH CH\t-\d+\.\d{4}\n$/)
     const details = JSON.parse(
-      (await cli.run('infer', 'runs/first', 'switch', '--target', 'S W IH CH', '--json')).stdout,
+      (await called.run('infer', 'runs/first', 'switch', '--target', 'S W IH CH', '--json')).stdout,
     ) as { score: number; logProbabilities: number[] }
     expect(details.logProbabilities).toHaveLength(5)
     expect(scored.stdout).toContain(`\t${details.score.toFixed(4)}\n`)
-    expect(await cli.run('infer', 'runs/first', 'switch', '--target', 'S', '--num-beams', '2')).toMatchObject({
+    expect(await called.run('infer', 'runs/first', 'switch', '--target', 'S', '--num-beams', '2')).toMatchObject({
       code: 2,
       stderr: 'switchyard: --target scores a given answer, so --num-beams would have no effect: omit it\n',
     })
-    expect((await cli.run('convert', 'runs/first', 'smaller', '--to', 'native', '--dtype', 'int8')).code).toBe(0)
-    expect((await cli.run('infer', 'smaller', 'switch', 'Yard')).stdout).toMatch(/^switch\t.*\nYard\t.*\n$/)
-    expect((await cli.run('convert', 'smaller', 'again', '--to', 'native', '--dtype', 'int4')).stderr).toContain(
+    expect((await called.run('convert', 'runs/first', 'smaller', '--to', 'native', '--dtype', 'int8')).code).toBe(0)
+    expect((await called.run('infer', 'smaller', 'switch', 'Yard')).stdout).toMatch(/^switch\t.*\nYard\t.*\n$/)
+    expect((await called.run('convert', 'smaller', 'again', '--to', 'native', '--dtype', 'int4')).stderr).toContain(
       'are quantized to 8 bits already',
     )
-    expect(await cli.run('eval', 'smaller', '--examples', '5')).toMatchObject({
+    expect(await called.run('eval', 'smaller', '--examples', '5')).toMatchObject({
       code: 0,
       stdout: expect.stringContaining('on 5 of the 6,226 held-out words') as string,
     })
-    expect((await cli.run('infer', 'runs/first', 'switch', '--target', 'zzz')).stderr).toContain(
+    expect((await called.run('infer', 'runs/first', 'switch', '--target', 'zzz')).stderr).toContain(
       'warning: zzz: the model has never seen "zzz"',
     )
     expect(
-      await cli.run('infer', 'runs/first', 'switch', '--min-new-tokens', '9', '--max-new-tokens', '5'),
+      await called.run('infer', 'runs/first', 'switch', '--min-new-tokens', '9', '--max-new-tokens', '5'),
     ).toMatchObject({
       code: 2,
       stderr: expect.stringContaining(
         '--min-new-tokens is 9, more than the most tokens of an answer (--max-new-tokens, 5)',
       ) as string,
     })
-    expect((await cli.run('infer', 'runs/first', '--stop', 'IH', 'switch')).stdout).toMatch(/^switch\t/)
+    expect((await called.run('infer', 'runs/first', '--stop', 'IH', 'switch')).stdout).toMatch(/^switch\t/)
     // As in `| head`: the reader closes the pipe.
     const left = await cli.start(
       ['infer', 'runs/first'],
@@ -330,8 +334,8 @@ describe('switchyard infer and eval', () => {
     )
     expect(left).toMatchObject({ code: 0, stderr: '' })
     const sampled = ['infer', 'runs/first', 'switch', '--temperature', '2', '--seed', '5']
-    expect((await cli.run(...sampled)).stdout).toBe((await cli.run(...sampled)).stdout)
-    const odd = await cli.run('infer', 'runs/first', 'caf\u00e9\t1')
+    expect((await called.run(...sampled)).stdout).toBe((await called.run(...sampled)).stdout)
+    const odd = await called.run('infer', 'runs/first', 'caf\u00e9\t1')
     expect(odd.stderr).toBe('warning: caf\u00e9\\t1: the model has never seen "\u00e9", "\\t", "1"\n')
     expect(odd.stdout).toMatch(/^caf\u00e9\\t1\t[^\t]*\n$/)
     const empty = await cli.run('infer', 'runs/first')
@@ -340,8 +344,8 @@ describe('switchyard infer and eval', () => {
       stdout: '',
       stderr: expect.stringContaining('nothing came on the standard input') as string,
     })
-    const evaluated = await cli.run('eval', 'runs/first/step-6', '--split', 'validation', '--examples', '5')
-    const byBeams = await cli.run(
+    const evaluated = await called.run('eval', 'runs/first/step-6', '--split', 'validation', '--examples', '5')
+    const byBeams = await called.run(
       'eval',
       'runs/first/step-6',
       '--split',
@@ -352,7 +356,7 @@ describe('switchyard infer and eval', () => {
       '3',
     )
     const [, word, predicted] = /^ {4}(\S+) +(.*?) {2,}(?:right|wrong)/m.exec(byBeams.stdout)!
-    expect((await cli.run('infer', 'runs/first/step-6', word, '--num-beams', '3')).stdout.slice(0, 40)).toBe(
+    expect((await called.run('infer', 'runs/first/step-6', word, '--num-beams', '3')).stdout.slice(0, 40)).toBe(
       `${word}\t${predicted}\n`.slice(0, 40),
     )
     expect(evaluated).toMatchObject({ code: 0, stderr: '' })
@@ -362,11 +366,11 @@ describe('switchyard infer and eval', () => {
 
 describe('switchyard resume', () => {
   it('is train --resume, and proves with --prove that resuming is exact, without changing the run', async () => {
-    const finished = await cli.run('resume', 'runs/first')
+    const finished = await called.run('resume', 'runs/first')
     expect(finished.stdout).toContain('already finished at step 6; --set train.steps=12 continues')
     const before = await contents('runs/first/step-6')
     const names = await readdir(at('runs/first'))
-    const proved = await cli.run('resume', 'runs/first', '--prove')
+    const proved = await called.run('resume', 'runs/first', '--prove')
     expect(proved, proved.stderr).toMatchObject({ code: 0 })
     expect(proved.stdout).toMatch(/training runs\/first again from step 4 to step 6, in a scratch folder/)
     expect(proved.stdout).toMatch(/compared with the run's step 6: \d+ tensors .* 2 records of metrics\.jsonl/)
@@ -377,7 +381,7 @@ describe('switchyard resume', () => {
     const log = at('runs/first/metrics.jsonl')
     const text = await readFile(log, 'utf8')
     await writeFile(log, text.replace(/("step":6,.*"loss":)/, '$11'))
-    const refuted = await cli.run('resume', 'runs/first', '--prove')
+    const refuted = await called.run('resume', 'runs/first', '--prove')
     await writeFile(log, text)
     expect(refuted.code).toBe(1)
     expect(refuted.stdout).toMatch(/not equal: 1 difference\n {2}loss of step 6 is/)

@@ -4,13 +4,24 @@ import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { CalledCli } from './called-cli.js'
 import { Cli, tiny } from './cli.js'
 
-let cli: Cli
+let cli: CalledCli
+let started: Cli
 beforeAll(async () => {
-  cli = await Cli.build()
+  cli = await CalledCli.create()
+  started = await Cli.create()
 })
-afterAll(() => cli?.remove())
+afterAll(() => Promise.all([cli?.remove(), started?.remove()]))
+
+it.each([
+  [['--version'], { code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/), stderr: '' }],
+  [['verify', 'nosuch'], { code: 1, stdout: '', stderr: expect.stringContaining('there is no such folder') }],
+  [['train', 'g2p', '--set', 'train.stepz=3'], { code: 2, stdout: '', stderr: expect.stringContaining('train.stepz') }],
+])('a started process ends with the exit code: %j', async (args, ended) => {
+  expect(await started.run(...args)).toMatchObject(ended)
+})
 
 describe('wrong usage ends with code 2, one message and no trace', () => {
   it.each([
@@ -96,10 +107,14 @@ describe('failures end with code 1', () => {
 
   it.skipIf(!existsSync('/dev/full'))('when the output cannot be written, with one line', () => {
     const full = openSync('/dev/full', 'w')
-    const ended = spawnSync(process.execPath, [join(cli.package_, 'bin/switchyard.js'), 'inspect', 'switch-base-8'], {
-      stdio: ['ignore', full, 'pipe'],
-      encoding: 'utf8',
-    })
+    const ended = spawnSync(
+      process.execPath,
+      [join(started.package_, 'bin/switchyard.js'), 'inspect', 'switch-base-8'],
+      {
+        stdio: ['ignore', full, 'pipe'],
+        encoding: 'utf8',
+      },
+    )
     closeSync(full)
     expect(ended).toMatchObject({
       status: 1,

@@ -1,0 +1,68 @@
+import { mkdtemp, realpath, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { format } from 'node:util'
+import { vi } from 'vitest'
+import { main } from '../../src/cli/main.js'
+import type { Ended } from './cli.js'
+
+/**
+ * The command line, called as a function in this process, as a started process would run it in `folder`. A process
+ * takes a second of CPU to start, so this is for tests of what commands do; what a process adds (its exit, its streams,
+ * its signals) is tested with `Cli`.
+ */
+export class CalledCli {
+  private constructor(
+    /** Where commands run. It is this process's working directory. */
+    readonly folder: string,
+    private readonly before: string,
+  ) {}
+
+  /** `remove` removes the folder. */
+  static async create(given?: string): Promise<CalledCli> {
+    const folder = given ?? (await realpath(await mkdtemp(join(tmpdir(), 'switchyard-called-'))))
+    const before = process.cwd()
+    process.chdir(folder)
+    return new CalledCli(folder, before)
+  }
+
+  async remove(): Promise<void> {
+    process.chdir(this.before)
+    await rm(this.folder, { recursive: true, force: true })
+  }
+
+  /** Runs `switchyard ...args`. One call at a time: each captures all output of this process. */
+  async run(...args: readonly string[]): Promise<Pick<Ended, 'code' | 'stdout' | 'stderr'>> {
+    const text = { stdout: '', stderr: '' }
+    const written = (stream: keyof typeof text) => (chunk: unknown) => {
+      text[stream] += String(chunk)
+      return true
+    }
+    const logged =
+      (stream: keyof typeof text) =>
+      (...values: unknown[]) => {
+        text[stream] += `${format(...values)}\n`
+      }
+    const streams = [process.stdout, process.stderr]
+    const listeners = streams.map(stream => stream.listeners('error'))
+    const spies = [
+      vi.spyOn(process.stdout, 'write').mockImplementation(written('stdout')),
+      vi.spyOn(process.stderr, 'write').mockImplementation(written('stderr')),
+      vi.spyOn(console, 'log').mockImplementation(logged('stdout')),
+      vi.spyOn(console, 'error').mockImplementation(logged('stderr')),
+    ]
+    try {
+      const code = await main(args)
+      return { code, ...text, stdout: asInstalled(text.stdout), stderr: asInstalled(text.stderr) }
+    } finally {
+      for (const spy of spies) spy.mockRestore()
+      streams.forEach((stream, i) => {
+        for (const listener of stream.listeners('error') as (() => void)[])
+          if (!listeners[i].includes(listener)) stream.off('error', listener)
+      })
+    }
+  }
+}
+
+/** The command as it is called within the package's folder. */
+const asInstalled = (text: string): string => text.replaceAll(/node \S+\/bin\/switchyard\.js/g, 'npx switchyard')

@@ -1,0 +1,33 @@
+import { execFile } from 'node:child_process'
+import { cp, mkdtemp, rm, symlink } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import type { TestProject } from 'vitest/node'
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** The built package's folder. */
+    packageFolder: string
+  }
+}
+
+const repository = fileURLToPath(new URL('../..', import.meta.url))
+
+/**
+ * Builds the package into a temporary folder, once for all test files that start its command. Runs before the first of
+ * them. The types are not checked: `npm run typecheck` does that.
+ */
+export default async function buildPackage(project: TestProject): Promise<() => Promise<void>> {
+  const folder = await mkdtemp(join(tmpdir(), 'switchyard-package-'))
+  const tsc = join(repository, 'node_modules/typescript/bin/tsc')
+  const config = ['-p', join(repository, 'tsconfig.build.json'), '--outDir', join(folder, 'dist')]
+  const fast = ['--noCheck', '--incremental', 'false', '--tsBuildInfoFile', 'null']
+  await promisify(execFile)(process.execPath, [tsc, ...config, ...fast])
+  for (const name of ['package.json', 'bin', 'assets'])
+    await cp(join(repository, name), join(folder, name), { recursive: true })
+  await symlink(join(repository, 'node_modules'), join(folder, 'node_modules'))
+  project.provide('packageFolder', folder)
+  return () => rm(folder, { recursive: true, force: true })
+}
