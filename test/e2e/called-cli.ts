@@ -18,7 +18,7 @@ export class CalledCli {
     private readonly before: string,
   ) {}
 
-  /** `remove` removes the folder. */
+  /** `given`: a folder to run in, instead of a new one. `remove` removes either. */
   static async create(given?: string): Promise<CalledCli> {
     const folder = given ?? (await realpath(await mkdtemp(join(tmpdir(), 'switchyard-called-'))))
     const before = process.cwd()
