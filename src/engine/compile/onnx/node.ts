@@ -20,6 +20,7 @@ export function nodeSessions(threads = availableParallelism()): SessionFactory {
     },
     create: async (graph, { keepMemory }) => {
       const ort = await loadRuntime()
+      const hasWeights = graph.weights !== undefined && graph.weights.size > 0
       const session = await ort.InferenceSession.create(encodeModel(withStop(graph)), {
         executionProviders: ['cpu'],
         intraOpNumThreads: threads,
@@ -31,11 +32,11 @@ export function nodeSessions(threads = availableParallelism()): SessionFactory {
         enableMemPattern: false,
         // The optimizers of the higher levels look for patterns that our graphs have only around embedded weights. For
         // a training step they take a quarter of the session's creation and make it no faster.
-        graphOptimizationLevel: graph.weights ? 'all' : 'basic',
+        graphOptimizationLevel: hasWeights ? 'all' : 'basic',
         extra: {
           session: { intra_op: { spin_duration_us: SPIN_MICROSECONDS } },
           optimization: {
-            disable_specified_optimizers: [...OFF, ...(graph.weights ? [] : OFF_WITHOUT_WEIGHTS)].join(';'),
+            disable_specified_optimizers: [...OFF, ...(hasWeights ? [] : OFF_WITHOUT_WEIGHTS)].join(';'),
           },
         },
         externalData: Array.from(graph.weights ?? [], ([path, tensor]) => ({ path, data: bytesOf(tensor) })),
