@@ -58,10 +58,11 @@ export class OnnxBackend implements Backend {
 
   async compile(program: Program, donated: readonly boolean[] = []): Promise<Executable> {
     const { generated, segments, graph, stats } = this.write(program, donated)
+    const isTrainingStep = segments.loops.length > 0
     const session =
       segments.main.outputs.length === 0
         ? null
-        : await this.sessions.create(graph, { keepMemory: segments.loops.length > 0 })
+        : await this.sessions.create(graph, { keepMemory: isTrainingStep, longWaits: isTrainingStep })
     const code = { ...generated, loops: generated.loops.map(loop => this.generators.of(loop)) }
     return new OnnxExecutable(
       this.memory,

@@ -17,6 +17,11 @@ export interface SessionOptions {
    * but the memory never shrinks, and grows in steps of a power of two.
    */
   keepMemory: boolean
+  /**
+   * Whether the threads wait for their next work awake for longer, because no other session runs right after this one,
+   * as in training. Default: false.
+   */
+  longWaits?: boolean
 }
 
 /** Makes sessions. `nodeSessions` (node.ts) uses onnxruntime-node, `webSessions` (web.ts) onnxruntime-web. */
