@@ -1,4 +1,5 @@
-import { dirname, join } from 'node:path'
+import { readFile } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
 import { FileError } from '../base/errors.js'
 import { exists } from '../checkpoint/atomic.js'
 import { readCodec, taskCodec } from '../data/task.js'
@@ -7,6 +8,7 @@ import { loadT5Vocabulary, loadVocabulary } from '../data/vocabularies/load-voca
 import { vocabularyFiles } from '../text/files.js'
 import { plainCodec } from '../text/codec.js'
 import type { TextCodec } from '../text/codec.js'
+import { EOS_ID, PAD_ID } from '../text/vocabulary.js'
 import type { Vocabulary } from '../text/vocabulary.js'
 import type { OpenedWeights } from './open-weights.js'
 
@@ -37,9 +39,40 @@ const T5_VOCAB_SIZE = 32_128
 export const vocabularyFolders = ({ path, container }: Pick<Source, 'path' | 'container'>): readonly string[] =>
   container === 't5x' ? [path, dirname(path)] : [path]
 
+/** T5, Flan-T5 and Switch in a name, as in `google/flan-t5-small`, `switch-base-8` or `t5_1_1_small`. */
+const T5_NAME = /(^|[^a-z0-9])(t5|switch)(?![a-z0-9])/i
+/** Words in names of models of the T5 family that were trained with vocabularies of their own. */
+const OTHER_NAME =
+  /(byte?|code|chem|mol|prot|rna|dna|viet?|idt|multilingual|arab|bengali|chinese|czech|dutch|finnish|french|german|hindi|indo|italian|japan|korea|norw|persian|polish|portug|russian|spanish|swedish|turkish|ukrain|viet)/i
+
+/** Folders that are named by a step or a revision: the model's name is that of the folder above. */
+const UNNAMED = /^(checkpoint_\d+|[0-9a-f]{40}|main|snapshots)$/
+
 /**
- * The vocabulary in the folder of the weights. Without one, a model of T5's vocabSize gets T5's vocabulary.
+ * Whether a model without a vocabulary beside it has T5's: the folder's name or the hub's says so, the size agrees, and
+ * its configuration names no other special ids.
  */
+async function isT5s({ path, model }: Source): Promise<boolean> {
+  const parts = resolve(path).split(/[\\/]/)
+  const name = parts.reverse().find(part => !UNNAMED.test(part)) ?? ''
+  if (model.vocabSize !== T5_VOCAB_SIZE || !T5_NAME.test(name) || OTHER_NAME.test(name)) return false
+  const configs = await Promise.all(['generation_config.json', 'config.json'].map(file => readJson(join(path, file))))
+  return Object.entries(t5SpecialIds).every(([key, id]) => configs.every(config => (config[key] ?? id) === id))
+}
+
+const t5SpecialIds = { pad_token_id: PAD_ID, eos_token_id: EOS_ID, decoder_start_token_id: PAD_ID }
+
+/** An object from a JSON file; empty if the file does not exist or holds something else. */
+async function readJson(path: string): Promise<Record<string, unknown>> {
+  try {
+    const json: unknown = JSON.parse(await readFile(path, 'utf8'))
+    return typeof json === 'object' && json !== null ? (json as Record<string, unknown>) : {}
+  } catch {
+    return {}
+  }
+}
+
+/** The vocabulary in the folder of the weights. A model that is named as T5's are gets T5's, with a notice. */
 async function vocabularyOf(source: Source, onNotice: (message: string) => void): Promise<Vocabulary> {
   const { path } = source
   const { vocabSize } = source.model
@@ -53,10 +86,10 @@ async function vocabularyOf(source: Source, onNotice: (message: string) => void)
       )
     return vocabulary
   }
-  if (vocabSize !== T5_VOCAB_SIZE)
+  if (!(await isT5s(source)))
     throw new FileError(
       `${path}: there is no vocabulary (${vocabularyFiles.join(', ')}) beside the weights: put the model's own there, or, for a run, convert it with --to native`,
     )
-  onNotice(`${path}: there is no vocabulary beside the weights; T5's is used`)
+  onNotice(`${path}: there is no vocabulary beside the weights; T5's is used, as the model's name says`)
   return loadT5Vocabulary()
 }

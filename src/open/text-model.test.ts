@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { freemem, tmpdir } from 'node:os'
 import type * as Os from 'node:os'
 import { join } from 'node:path'
@@ -49,8 +49,22 @@ describe('a folder of Hugging Face as a model of texts', () => {
     expect(model.codec.targets.decode(tokens)).toBe(text)
   })
 
+  it("of T5's size, but another name or other special ids, has no vocabulary", async () => {
+    for (const [name, extra] of [
+      ['model', {}],
+      ['codet5-base', {}],
+      ['t5-base-japanese', {}],
+      ['t5-ids', { eos_token_id: 2 }],
+    ] as const) {
+      const folder = await write(name, 32_128)
+      const config = join(folder, 'config.json')
+      await writeFile(config, JSON.stringify({ ...JSON.parse(await readFile(config, 'utf8')), ...extra }))
+      await expect(openTextModel(folder), name).rejects.toThrow(/there is no vocabulary/)
+    }
+  })
+
   it('is the same model as a checkpoint of T5X, or of our own, and nearly the same in 8 bits', async () => {
-    const folder = await write('source', 32_128)
+    const folder = await write('switch-source', 32_128)
     const answer = async (path: string, bits?: 8 | 4): Promise<readonly number[]> =>
       (
         await new TextGenerator(await openTextModel(path, { maxNewTokens: 8, bits })).answer('The cat sat', {
@@ -58,15 +72,15 @@ describe('a folder of Hugging Face as a model of texts', () => {
         })
       )[0].tokens
     const expected = await answer(folder)
-    await convertWeights(folder, join(scratch, 'checkpoint_0'), { to: 't5x' })
-    await convertWeights(folder, join(scratch, 'native'), { to: 'native' })
-    for (const name of ['checkpoint_0', 'native']) expect(await answer(join(scratch, name))).toEqual(expected)
-    await convertWeights(folder, join(scratch, 'int8'), { to: 'native', dtype: 'int8' })
-    const quantized = await answer(join(scratch, 'int8'))
+    await convertWeights(folder, join(scratch, 't5-x/checkpoint_0'), { to: 't5x' })
+    await convertWeights(folder, join(scratch, 't5-native'), { to: 'native' })
+    for (const name of ['t5-x/checkpoint_0', 't5-native']) expect(await answer(join(scratch, name))).toEqual(expected)
+    await convertWeights(folder, join(scratch, 't5-int8'), { to: 'native', dtype: 'int8' })
+    const quantized = await answer(join(scratch, 't5-int8'))
     expect(quantized[0]).toBe(expected[0])
     // Quantized while loading, or read from a quantized file: the same.
     expect(await answer(folder, 8)).toEqual(quantized)
-    await expect(answer(join(scratch, 'int8'), 4)).rejects.toThrow(
+    await expect(answer(join(scratch, 't5-int8'), 4)).rejects.toThrow(
       'its weights have 8 bits already and cannot be quantized to 4',
     )
     await expect(convertWeights(folder, join(scratch, 'no'), { to: 't5x', dtype: 'int8' })).rejects.toThrow(
@@ -75,7 +89,7 @@ describe('a folder of Hugging Face as a model of texts', () => {
   })
 
   it('that does not fit into memory is refused before it is loaded, with the bits that would fit', async () => {
-    const folder = await write('large', 32_128)
+    const folder = await write('t5-large', 32_128)
     const available = vi.spyOn(process, 'availableMemory')
     const setFree = (bytes: number): void => {
       vi.mocked(freemem).mockReturnValue(bytes)

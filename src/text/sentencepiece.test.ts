@@ -52,6 +52,12 @@ describe('SentencePiece is exact with the sentencepiece library', () => {
     }
   })
 
+  it('on ties between segmentations, which SentencePiece 0.2.1 broke in another way than 0.2.3', () => {
+    expect(raw.encode('!!!!!!')).toEqual([3, 55, 17065])
+    expect(raw.encode('????????????????')).toEqual([3, 8665, 8665, 8665, 58, 8665, 8665])
+    expect(raw.encode('lllllllllll')).toEqual([3, 195, 40, 195, 195, 195, 195])
+  })
+
   for (const [name, vocabulary] of [
     ['t5', raw],
     ['small', small],

@@ -9,8 +9,9 @@ export type Part = number | { readonly unknown: string }
 
 /**
  * SentencePiece's unigram segmentation (Kudo 2018, https://arxiv.org/abs/1804.10959): the pieces with the greatest sum
- * of scores that make up the text (Viterbi). Sums are rounded to float32 where SentencePiece rounds them, so that near
- * ties have the same result.
+ * of scores that make up the text (Viterbi). Sums are rounded to float32 before they are compared, as in SentencePiece
+ * 0.2.3, so that ties have the same result: `!!!!!!` of T5 is 3 55 17065. (SentencePiece up to 0.2.1 compared before it
+ * rounded: 3 17065 55.)
  */
 export class Unigram {
   private readonly trie: PieceTrie
@@ -47,7 +48,7 @@ export class Unigram {
     const ids = new Int32Array(n + 1) // its piece, or NONE
     /** Records the part `from`..`to` if it gives the best segmentation up to `to` so far. */
     const reach = (from: number, to: number, id: number, score: number): void => {
-      const total = score + best[from]
+      const total = Math.fround(score + best[from])
       if (start[to] >= 0 && total <= best[to]) return
       best[to] = total
       start[to] = from

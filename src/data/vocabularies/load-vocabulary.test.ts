@@ -52,6 +52,13 @@ describe('loadVocabulary', () => {
     expect((await loadVocabulary(path)).size).toBe(367)
   })
 
+  it('has as many sentinels as tokenizer_config.json says', async () => {
+    const path = folderOf('sentinels', { 'tokenizer_config.json': '{"extra_ids": 300}' })
+    copyFileSync(small, join(path, 'spiece.model'))
+    const { size, sentinelIds } = await loadVocabulary(path)
+    expect([size, sentinelIds[0], sentinelIds[299]]).toEqual([667, 666, 367])
+  })
+
   it('loads a tokenizer.json', async () => {
     const vocabulary = await loadVocabulary(
       folderOf('json', { 'tokenizer.json': tokenizerJson, 'tokenizer_config.json': '{}' }),
@@ -67,6 +74,19 @@ describe('loadVocabulary', () => {
         )
       ).toJSON(),
     ).toEqual({ kind: 'bytes', sentinels: 7 })
+  })
+
+  it("loads ByT5's as transformers 5 saves it: the sentinels are added tokens, and extra_ids is 0", async () => {
+    const added = Object.fromEntries(
+      ['<pad>', '</s>', '<unk>', '<extra_id_0>', '<extra_id_1>'].map((content, i) => [
+        i < 3 ? i : 256 + i,
+        { content },
+      ]),
+    )
+    const config = { tokenizer_class: 'ByT5Tokenizer', extra_ids: 0, added_tokens_decoder: added }
+    const vocabulary = await loadVocabulary(folderOf('byt5-5', { 'tokenizer_config.json': JSON.stringify(config) }))
+    expect(vocabulary.encode('a <extra_id_0> b<extra_id_2>').slice(0, 5)).toEqual([100, 35, 259, 35, 101])
+    expect(vocabulary.size).toBe(261)
   })
 
   it("loads T5's, which is in the package", async () => {

@@ -6,6 +6,7 @@ import { ConfigError, FileError } from '../../base/errors.js'
 import { formatBytes } from '../../base/format.js'
 import { ByteVocabulary } from '../../text/bytes.js'
 import { SentencePieceVocabulary } from '../../text/sentencepiece.js'
+import { sentinelNumber } from '../../text/sentinels.js'
 import { vocabularyFiles } from '../../text/files.js'
 import { MAX_MODEL_BYTES } from '../../text/spiece-model.js'
 import { fromTokenizerJson } from '../../text/tokenizer-json.js'
@@ -20,7 +21,9 @@ const byteConfig = z.object({
     'must be "ByT5Tokenizer": other tokenizers have a spiece.model or tokenizer.json, which is missing here',
   ),
   extra_ids: z.int().optional(),
+  added_tokens_decoder: z.record(z.string(), z.object({ content: z.string() })).optional(),
 })
+const sentinelConfig = z.object({ extra_ids: z.int().min(0).optional() })
 
 /**
  * Loads the vocabulary in a model's folder, or in one file: `spiece.model`, `tokenizer.json` or ByT5's
@@ -29,13 +32,18 @@ const byteConfig = z.object({
 export async function loadVocabulary(path: string): Promise<Vocabulary> {
   if (!(await isFolder(path))) return readVocabulary(path)
   const file = await findFile(path)
-  return file.endsWith('.model') && (await hasNoSentinels(path)) ? readModel(file, 0) : readVocabulary(file)
+  return file.endsWith('.model') ? readModel(file, await sentinelsOf(path)) : readVocabulary(file)
 }
 
-/** Whether a folder's tokenizer_config.json says that no sentinels follow the pieces of its spiece.model. */
-async function hasNoSentinels(folder: string): Promise<boolean> {
-  const text = await readFile(join(folder, 'tokenizer_config.json'), 'utf8').catch(() => '{}')
-  return /"extra_ids":\s*0\b/.test(text)
+/** How many sentinels a folder's tokenizer_config.json says follow the pieces of its spiece.model. */
+async function sentinelsOf(folder: string): Promise<number | undefined> {
+  const path = join(folder, 'tokenizer_config.json')
+  const text = await readFile(path, 'utf8').catch(() => '{}')
+  try {
+    return sentinelConfig.parse(JSON.parse(text)).extra_ids
+  } catch (error) {
+    throw new FileError(`${path}: cannot be read: ${(error as Error).message}`, { cause: error })
+  }
 }
 
 /**
@@ -76,7 +84,10 @@ const readModel = (
 function bytesFromConfig(json: unknown): ByteVocabulary {
   const result = byteConfig.safeParse(json)
   if (!result.success) throw new ConfigError(z.prettifyError(result.error))
-  return new ByteVocabulary(result.data.extra_ids)
+  const { extra_ids: extra, added_tokens_decoder: added } = result.data
+  // transformers 5 writes the sentinels as added tokens, and "extra_ids": 0.
+  const listed = Object.values(added ?? {}).filter(({ content }) => sentinelNumber(content) !== undefined).length
+  return new ByteVocabulary(listed > 0 ? listed : extra)
 }
 
 function parseJson(bytes: Uint8Array): unknown {
