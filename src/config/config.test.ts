@@ -6,6 +6,7 @@ import { makeVocabularies } from '../data/tokenizers/tokenizers.js'
 import { overrideConfig, overrideNewRun } from './overrides.js'
 import { fittedConfig } from './fitted-config.js'
 import { parsePartialModel } from './partial.js'
+import { pretraining } from './recipes/published.js'
 import { recipes } from './recipes.js'
 import { UserValues } from './user-values.js'
 import { parseRunConfig } from './validate.js'
@@ -79,6 +80,12 @@ it('a new run of few steps has a short warm-up, unless that is given', () => {
   expect(warmupOf('train.steps=30')).toEqual({ ...g2p.train.schedule, warmupSteps: 3 })
   expect(warmupOf('train.steps=30', 'train.schedule.warmupSteps=20')).toMatchObject({ warmupSteps: 20 })
   expect(warmupOf('train.steps=5000')).toEqual(g2p.train.schedule)
+  expect(warmupOf('train.steps=1')).toMatchObject({ warmupSteps: 0 })
+  const peakOf = (...overrides: string[]): unknown =>
+    overrideNewRun(pretraining('switch-base-8'), overrides).train.schedule
+  expect(peakOf('train.schedule.peak=0.005')).toMatchObject({ kind: 'inverseSquareRoot', scale: 0.5 })
+  expect(peakOf('train.schedule.peak=0.005', 'train.schedule.decayFrom=40000')).toMatchObject({ scale: 1 })
+  expect(peakOf('train.schedule.peak=0.005', 'train.schedule.kind=linear')).toMatchObject({ peak: 0.005 })
   expect(warmupOf('train.steps=30', 'train.schedule.kind=inverseSquareRoot')).toMatchObject({ warmupSteps: 3 })
 })
 
@@ -128,7 +135,7 @@ describe('recipes', () => {
     const known = new UserValues()
     expect((await known.runNamed('g2p')).config).toBe(g2p)
     await expect(known.runNamed('g2pfull')).rejects.toThrow('did you mean g2p-full?')
-    await expect(known.runNamed('toString')).rejects.toThrow('there is no recipe "toString"')
+    await expect(known.runNamed('toString')).rejects.toThrow('there is no recipe or task "toString"')
   })
 })
 

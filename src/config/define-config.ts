@@ -36,8 +36,9 @@ export interface UserRecipe {
   /** What the model computes, where it is none of the built-in meanings (`model.reference`). */
   readonly meaning?: Meaning
   readonly train?: Partial<Omit<TrainConfig, 'optimizer' | 'schedule'>> & {
-    readonly optimizer?: OptimizerConfig | Optimizer
-    readonly schedule?: ScheduleConfig | Schedule
+    /** Settings that are left out come from `base`; of another kind, from its defaults. */
+    readonly optimizer?: Partial<OptimizerConfig> | Optimizer
+    readonly schedule?: Partial<ScheduleConfig> | Schedule
   }
 }
 

@@ -25,7 +25,9 @@ export function overrideConfig(config: RunConfig, overrides: readonly string[]):
   const parsed = overrides.map(parseOverride)
   const isKind = ([path]: [string, string]): boolean => path.endsWith('.kind') && kinds[path.slice(0, -5)] !== undefined
   for (const [path, text] of parsed.filter(isKind)) changeKind(changed, path.slice(0, -5), text)
-  for (const [path, text] of parsed.filter(o => !isKind(o))) setValue(changed, path, text)
+  const isPeak = ([path]: [string, string]): boolean => path === 'train.schedule.peak'
+  for (const [path, text] of parsed.filter(o => !isKind(o) && !isPeak(o))) setValue(changed, path, text)
+  for (const [path, text] of parsed.filter(isPeak)) setPeak(changed, path, text)
   return parseRunConfig(changed)
 }
 
@@ -36,10 +38,31 @@ export function overrideConfig(config: RunConfig, overrides: readonly string[]):
 export function overrideNewRun(config: RunConfig, overrides: readonly string[]): RunConfig {
   const changed = overrideConfig(config, overrides)
   const given = new Set(overrides.map(text => parseOverride(text)[0]))
-  const { steps, schedule } = changed.train
-  if (schedule.kind === 'custom' || !given.has('train.steps') || given.has(WARMUP)) return changed
-  const warmupSteps = Math.min(schedule.warmupSteps, Math.ceil(steps / 10))
-  return { ...changed, train: { ...changed.train, schedule: { ...schedule, warmupSteps } } }
+  return given.has('train.steps') && !given.has(WARMUP) ? withShortWarmup(changed) : changed
+}
+
+/** A configuration whose warm-up is at most a tenth of its steps, and leaves one step at least. */
+export function withShortWarmup(config: RunConfig): RunConfig {
+  const { steps, schedule } = config.train
+  if (schedule.kind === 'custom') return config
+  const warmupSteps = Math.min(schedule.warmupSteps, Math.ceil(steps / 10), steps - 1)
+  return { ...config, train: { ...config.train, schedule: { ...schedule, warmupSteps } } }
+}
+
+/**
+ * Some settings of an optimizer or a schedule, completed: by those of `old` if the kind is the same, or not given;
+ * otherwise by the defaults of the new kind, and by the settings of `old` that it has as well.
+ */
+export function completeKind(
+  path: 'train.optimizer' | 'train.schedule',
+  old: { readonly kind: string },
+  given: object,
+): object {
+  const { kind = old.kind } = given as { kind?: string }
+  if (kind === old.kind) return { ...old, ...given }
+  const fresh = parseConfig(kinds[path], { kind }, `${path}.kind=${kind}`) as Settings
+  const kept = Object.entries(old).filter(([key]) => key !== 'kind' && key in fresh)
+  return { ...fresh, ...Object.fromEntries(kept), ...given }
 }
 
 /** The setting that follows `train.steps` in a new run. */
@@ -70,10 +93,21 @@ export function parseOverride(override: string): [path: string, text: string] {
 function changeKind(config: Settings, path: string, kind: string): void {
   const keys = path.split('.')
   const parent = groupAt(config, keys.slice(0, -1))!
-  const old = parent[keys.at(-1)!] as Settings
-  const fresh = parseConfig(kinds[path], { kind }, `${path}.kind=${kind}`) as Settings
-  const kept = Object.entries(old).filter(([key]) => key !== 'kind' && key in fresh)
-  parent[keys.at(-1)!] = { ...fresh, ...Object.fromEntries(kept) }
+  const old = parent[keys.at(-1)!] as { kind: string }
+  parent[keys.at(-1)!] = completeKind(path as 'train.schedule', old, { kind })
+}
+
+/** Sets the highest learning rate of a schedule. T5's inverse square root has it as scale / sqrt(decayFrom). */
+function setPeak(config: Settings, path: string, text: string): void {
+  const schedule = groupAt(config, ['train', 'schedule'])!
+  const peak = parseValue(text)
+  if (schedule.kind === 'inverseSquareRoot' && typeof peak === 'number')
+    schedule.scale = peak * Math.sqrt(Number(schedule.decayFrom))
+  else if (schedule.kind === 'custom')
+    throw new ConfigError(
+      `${path}: the schedule of this recipe is the function "${String(schedule.name)}", which has no settings: --set train.schedule.kind=linear takes a built-in one`,
+    )
+  else setValue(config, path, text)
 }
 
 function setValue(config: Settings, path: string, text: string): void {

@@ -16,6 +16,7 @@ import type { TrainerHooks, TrainerValues } from '../train/values.js'
 import type { UserConfig, UserRecipe } from './define-config.js'
 import { recipes } from './recipes.js'
 import { fittedConfig } from './fitted-config.js'
+import { completeKind, withShortWarmup } from './overrides.js'
 import { parseRunConfig } from './validate.js'
 
 /** A configuration, and the values in it that are not built in. */
@@ -88,7 +89,7 @@ export class UserValues {
     if (Object.hasOwn(recipes, name)) return { config: recipes[name], values: {} }
     if (this.taskNames.includes(name)) return this.fromRecipe({ task: name })
     const advice = didYouMean(name, this.runNames, `there are ${this.runNames.join(', ')}.`)
-    throw new ConfigError(`there is no recipe "${name}"; ${advice} To train on your own data: --data pairs.tsv`)
+    throw new ConfigError(`there is no recipe or task "${name}"; ${advice} To train on your own data: --data pairs.tsv`)
   }
 
   /** Loads a task by its name. Throws a ConfigError that proposes the most similar name. */
@@ -96,6 +97,10 @@ export class UserValues {
     const own = this.tasks.get(name)
     if (own !== undefined) return this.loadOwn(own, codec)
     if (namedTasks.includes(name)) return loadTask({ kind: name }, codec)
+    if (Object.hasOwn(this.recipes, name) || Object.hasOwn(recipes, name))
+      throw new ConfigError(
+        `"${name}" is a recipe, and no task: train ${name} runs it; the tasks are ${this.taskNames.join(', ')}`,
+      )
     throw new ConfigError(`there is no task "${name}"; ${didYouMean(name, this.taskNames)}`)
   }
 
@@ -157,11 +162,15 @@ export class UserValues {
       train: {
         ...from.train,
         ...settings,
-        ...(optimizer !== undefined && !isOptimizer(optimizer) && { optimizer }),
-        ...(schedule !== undefined && typeof schedule !== 'function' && { schedule }),
+        ...(optimizer !== undefined &&
+          !isOptimizer(optimizer) && { optimizer: completeKind('train.optimizer', from.train.optimizer, optimizer) }),
+        ...(typeof schedule === 'object' && {
+          schedule: completeKind('train.schedule', from.train.schedule, schedule),
+        }),
       },
     })
-    return { config, values }
+    const isWarmupGiven = typeof schedule === 'object' && 'warmupSteps' in schedule
+    return { config: settings.steps === undefined || isWarmupGiven ? config : withShortWarmup(config), values }
   }
 }
 

@@ -15,3 +15,12 @@ it('says which settings of validation have no effect, and what to do', () => {
     expect.stringContaining('chosen by the loss'),
   ])
 })
+
+it('warns of a warm-up that lasts as long as the run', () => {
+  const warmup = (kind: 'constant' | 'linear', warmupSteps: number): string[] =>
+    warnings({ steps: 30, schedule: { kind, peak: 1e-3, warmupSteps } })
+  expect(warmup('constant', 29)).toEqual([])
+  expect(warmup('constant', 30)).toEqual([
+    "all 30 steps are warm-up (train.schedule.warmupSteps=30), so the learning rate never reaches the schedule's own: set train.schedule.warmupSteps=3",
+  ])
+})

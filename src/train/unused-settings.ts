@@ -1,7 +1,21 @@
+import { formatCount } from '../base/format.js'
+import type { TrainConfig } from './config.js'
 import type { Trainer } from './trainer.js'
 
-/** What a person should know of a run's settings of validation that have no effect: a sentence for each. */
-export function unusedSettings(trainer: Pick<Trainer, 'config' | 'canValidate'>): string[] {
+/** A sentence for each setting of a run that has no effect, or not the effect that its name promises. */
+export const unusedSettings = (trainer: Pick<Trainer, 'config' | 'canValidate'>): string[] => [
+  ...unusedValidation(trainer),
+  ...endlessWarmup(trainer.config.train),
+]
+
+function endlessWarmup({ steps, schedule }: TrainConfig): string[] {
+  if (schedule.kind === 'custom' || schedule.warmupSteps === 0 || schedule.warmupSteps < steps) return []
+  return [
+    `all ${formatCount(steps)} steps are warm-up (train.schedule.warmupSteps=${schedule.warmupSteps}), so the learning rate never reaches the schedule's own: set train.schedule.warmupSteps=${Math.floor(steps / 10)}`,
+  ]
+}
+
+function unusedValidation(trainer: Pick<Trainer, 'config' | 'canValidate'>): string[] {
   const { validateEvery, patience, bestBy, validateAnswers } = trainer.config.train
   if (validateEvery === null)
     return patience === null

@@ -1,7 +1,9 @@
 import { stat } from 'node:fs/promises'
 import { ConfigError } from '../../base/errors.js'
 import type { NamedRun, UserValues } from '../../config/user-values.js'
-import { runsFolder } from '../../checkpoint/run-folder.js'
+import { latestCheckpoint, runsFolder } from '../../checkpoint/run-folder.js'
+import { presets } from '../../model/presets.js'
+import { shippedModels } from '../../open/shipped-models.js'
 import { similarPath } from '../../data/sources/similar-path.js'
 import { invocation } from './invocation.js'
 import { shellWord } from './shell-word.js'
@@ -19,6 +21,15 @@ export async function findRun(known: UserValues, name: string, command: string):
   if (info?.isDirectory())
     throw new ConfigError(
       `${name} is a folder, and no recipe: ${invocation()} train --resume ${word} goes on with a run, and finetune ${word} --data FILE trains its model on other data`,
+    )
+  const run = `${runsFolder}/${name}`
+  if ((await latestCheckpoint(run).catch(() => undefined)) !== undefined)
+    throw new ConfigError(
+      `${name} is the name of a run, and no recipe or task: ${invocation()} train --resume ${shellWord(run)} goes on with it`,
+    )
+  if (presets.has(name) || (await shippedModels()).includes(name))
+    throw new ConfigError(
+      `${name} is the name of a model, and no recipe or task: ${invocation()} finetune ${word} --data FILE trains it on your data, if ${word} is a folder or a model of the hub; ${invocation()} inspect ${word} shows it`,
     )
   const similar = /[/\\]|\.\w+$/.test(name) ? await similarPath(name, [runsFolder]) : undefined
   if (similar !== undefined)

@@ -58,7 +58,21 @@ describe('switchyard.config.ts', () => {
     expect(values.task!.split('train').map(({ target }) => target)).toContain('SWITCHYARD')
     expect([values.optimizer!.name, values.schedule!(3)]).toEqual(['still', 1])
     const spell = await known.runNamed('spell')
-    expect(spell.config).toEqual({ ...recipes['g2p-full'], train: { ...recipes['g2p-full'].train, steps: 9 } })
+    const { train } = recipes['g2p-full']
+    const schedule = { ...train.schedule, warmupSteps: 1 }
+    expect(spell.config).toEqual({ ...recipes['g2p-full'], train: { ...train, steps: 9, schedule } })
+  })
+
+  it('completes a part of a schedule, and shortens the warm-up to the steps of a recipe', async () => {
+    await write(
+      'switchyard.config.ts',
+      `export default { recipes: { a: { task: 'g2p', train: { steps: 30, schedule: { peak: 2e-3 } } },
+        b: { task: 'g2p', train: { steps: 30, schedule: { kind: 'cosine', warmupSteps: 7 } } } } }`,
+    )
+    const known = await loadUserValues(folder)
+    const scheduleOf = async (name: string): Promise<unknown> => (await known.runNamed(name)).config.train.schedule
+    expect(await scheduleOf('a')).toEqual({ kind: 'linear', peak: 2e-3, warmupSteps: 3 })
+    expect(await scheduleOf('b')).toEqual({ kind: 'cosine', peak: 1.5e-3, warmupSteps: 7 })
   })
 
   it('has a run for a task without a recipe', async () => {
@@ -80,8 +94,9 @@ describe('switchyard.config.ts', () => {
     expect(() => known.valuesOf({ ...recipes.g2p, router })).toThrow('the router "lost" is not built in')
     expect((await known.loadTask({ kind: 'custom', name: 'upper' })).name).toBe('upper')
     await expect(known.loadTask({ kind: 'custom', name: 'none' })).rejects.toThrow('the task "none" is not built in')
+    await expect(known.taskNamed('shout')).rejects.toThrow('"shout" is a recipe, and no task: train shout runs it')
     await expect(known.taskNamed('uper')).rejects.toThrow('there is no task "uper"; did you mean upper?')
-    await expect(known.runNamed('shuot')).rejects.toThrow('there is no recipe "shuot"; did you mean shout?')
+    await expect(known.runNamed('shuot')).rejects.toThrow('there is no recipe or task "shuot"; did you mean shout?')
   })
 })
 

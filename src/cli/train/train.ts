@@ -11,6 +11,7 @@ export const trainCommand = (): Command =>
       'g2p: English spelling to phonemes, about four minutes on 2 cores; g2p-full: a larger model, about an hour; brown: span corruption on the Brown Corpus; or a recipe or a task of your switchyard.config.ts',
     )
     .option('--set <path=value>', 'change a setting, such as train.steps=300; may be given again', collectSettings, [])
+    .option('--task <name>', 'the same as the name alone: train NAME; for those who know it from finetune')
     .option('--resume [folder]', 'continue a run, by default the latest under runs/')
     .option(
       '--out <folder>',

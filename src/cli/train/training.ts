@@ -18,6 +18,8 @@ import { loadUserValues } from '../shared/user-config.js'
 
 export interface TrainOptions extends DataOptions {
   set: string[]
+  /** A recipe or a task, as the argument. */
+  task?: string
   resume?: string | true
   out?: string
   printConfig?: true
@@ -27,8 +29,13 @@ export interface TrainOptions extends DataOptions {
 /**
  * Trains by a recipe, on pairs of texts, or from a checkpoint; then evaluates, and prints commands to continue with.
  */
-export async function train(recipe: string | undefined, options: TrainOptions): Promise<void> {
-  const { data, out, resume } = options
+export async function train(named: string | undefined, options: TrainOptions): Promise<void> {
+  const { data, out, resume, task } = options
+  if (named !== undefined && task !== undefined)
+    throw new ConfigError(
+      `give one name, ${named} or --task ${task}: train ${task} and train --task ${task} are the same`,
+    )
+  const recipe = named ?? task
   if (resume !== undefined && (recipe !== undefined || data !== undefined || out !== undefined))
     throw new ConfigError('--resume takes the recipe, the data and the folder from the run itself: leave them out')
   if (options.debugNans && resume === undefined)
