@@ -106,6 +106,14 @@ describe('a saved configuration', () => {
       'model.relativePositionBias: must be perStack or perLayer',
     )
   })
+
+  it('may have the older name of gated GELU', () => {
+    const { gatedActivation: _, ...model } = g2p.model
+    const gated = { ...g2p, model: { ...g2p.model, activation: 'geluTanh', gatedActivation: true } }
+    expect(parseRunConfig({ ...g2p, model: { ...model, activation: 'gatedGelu' } })).toEqual(gated)
+    expect(parseRunConfig({ ...g2p, model })).toEqual(g2p)
+    expect(overrideConfig(g2p, ['model.activation=gatedGelu'])).toEqual(gated)
+  })
 })
 
 describe('a partial configuration of a model', () => {
@@ -113,10 +121,10 @@ describe('a partial configuration of a model', () => {
     expect(
       parsePartialModel(
         { model: { dFf: 7 } },
-        ['router.maxGroupSize=8', 'model.activation=gatedGelu', 'router.ignorePaddingTokens=true'],
+        ['router.maxGroupSize=8', 'model.activation=silu', 'router.ignorePaddingTokens=true'],
         'x',
       ),
-    ).toEqual({ model: { dFf: 7, activation: 'gatedGelu' }, router: { maxGroupSize: 8, ignorePaddingTokens: true } })
+    ).toEqual({ model: { dFf: 7, activation: 'silu' }, router: { maxGroupSize: 8, ignorePaddingTokens: true } })
     expect(() => parsePartialModel({}, ['router.maxGroupsize=8'], 'x')).toThrow('did you mean router.maxGroupSize?')
     expect(() => parsePartialModel({}, ['train.steps=8'], 'x')).toThrow('there is no setting train.steps')
     expect(() => parsePartialModel({ model: { width: 3 } }, [], 'x.json')).toThrow(

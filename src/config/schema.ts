@@ -7,6 +7,7 @@ import { meanings } from '../model/meaning.js'
 import { trainDefaults } from '../train/config.js'
 import { canDecode } from '../model/routing.js'
 import { stackLayers } from '../model/config.js'
+import { feedForwardActivations } from '../nn/mlp.js'
 import { routers } from '../nn/moe/routers/routers.js'
 import type { RunConfig, TrainConfig } from '../train/config.js'
 import { MIN_SIZE_TO_FACTOR } from '../train/optimizers/factoring.js'
@@ -16,6 +17,7 @@ import { parseRule } from '../train/restore/origin.js'
 import { distillDefaults } from '../train/distillation/config.js'
 import type { DistillConfig } from '../train/distillation/config.js'
 import type { Origin } from '../train/restore/origin.js'
+import { currentModel } from './older-models.js'
 import { parseRate } from '../train/trainable/config.js'
 
 /** One of a record's keys. */
@@ -41,7 +43,8 @@ export const modelSchema = z.strictObject({
   encoderSparseEvery: count,
   decoderSparseEvery: count,
   numExperts: count,
-  activation: z.enum(['relu', 'gatedGelu']),
+  activation: namesOf(feedForwardActivations),
+  gatedActivation: z.boolean(),
   tiedLogits: z.boolean(),
   scaleLogits: z.boolean(),
   relativePositionBias: z.enum(['perStack', 'perLayer']),
@@ -195,10 +198,11 @@ const distillSchema = z
     message: 'must be above 0 if hardWeight is 0: the loss would have no term',
   }) satisfies z.ZodType<DistillConfig>
 
-/** The settings of a saved model, of which files of older versions do not have all. */
-const savedModelSchema = modelSchema.extend({
-  relativePositionBias: modelSchema.shape.relativePositionBias.default('perStack'),
-})
+/** The settings of a saved model. Files of older versions lack some and spell others differently. */
+const savedModelSchema = z.preprocess(
+  currentModel,
+  modelSchema.extend({ relativePositionBias: modelSchema.shape.relativePositionBias.default('perStack') }),
+)
 const savedRouterSchema = routerSchema.extend({
   decoderKind: routerSchema.shape.decoderKind.default(null),
   selectedExperts: routerSchema.shape.selectedExperts.default(1),

@@ -135,10 +135,10 @@ describe('generation', () => {
   it.each([
     ['a sparse model', {}, null],
     ['a dense one', dense, null],
-    ['a gated dense one', { ...dense, activation: 'gatedGelu' }, null],
-    ['a gated sparse one', { activation: 'gatedGelu' }, null],
+    ['a gated dense one', { ...dense, activation: 'geluTanh', gatedActivation: true }, null],
+    ['a gated sparse one', { activation: 'geluTanh', gatedActivation: true }, null],
     ['one of many experts', { numExperts: 20 }, null],
-    ['one of many, gated, in 8 bits', { numExperts: 20, activation: 'gatedGelu' }, 8],
+    ['one of many, gated, in 8 bits', { numExperts: 20, activation: 'geluTanh', gatedActivation: true }, 8],
     ['one that ties its logits', { tiedLogits: true }, null],
     ['a sparse one in 8 bits', {}, 8],
     ['a sparse one in 4 bits', {}, 4],

@@ -1,3 +1,4 @@
+import type { Activation } from '../nn/mlp.js'
 import type { RouterKind } from '../nn/moe/routers/routers.js'
 import type { Reference } from './meaning.js'
 
@@ -14,8 +15,10 @@ export interface ModelConfig {
   encoderSparseEvery: number
   decoderSparseEvery: number
   numExperts: number
-  /** `relu`: wi, relu, wo. `gatedGelu`: gelu(wi_0) * wi_1, wo. */
-  activation: 'relu' | 'gatedGelu'
+  /** The activation f of feed-forward networks and experts. `gelu` is exact, `geluTanh` its tanh approximation. */
+  activation: Activation
+  /** Whether their hidden layer is f(x wi_0) * x wi_1 (T5 1.1), instead of f(x wi) (T5 1.0). */
+  gatedActivation: boolean
   /** Whether the token embedding is also the output projection. */
   tiedLogits: boolean
   /** Whether the decoder's output is scaled by 1/sqrt(dModel) before the output projection. */

@@ -68,8 +68,9 @@ function feedForward(
   pass: Pass,
 ): LayerOutput {
   let record: RouterRecord | null = null
+  const { activation } = pass.options.config
   const output = residual(params.pre_mlp_layer_norm, x, pass, y => {
-    if (!('router' in params.mlp)) return mlp(params.mlp, y, pass.noise, pass.dropoutRate)
+    if (!('router' in params.mlp)) return mlp(params.mlp, y, activation, pass.noise, pass.dropoutRate)
     record = moeLayer(params.mlp, y, routedTokens(pass), moeOptions(pass, pass.tokenIds), pass.noise)
     return record.output
   })

@@ -155,8 +155,7 @@ function declareAttention(
   ]
 }
 
-const inputProjections = (config: ModelConfig): Projection[] =>
-  config.activation === 'gatedGelu' ? ['wi_0', 'wi_1'] : ['wi']
+const inputProjections = (config: ModelConfig): Projection[] => (config.gatedActivation ? ['wi_0', 'wi_1'] : ['wi'])
 
 function declareMlp(at: string, place: Place, config: ModelConfig): ParameterSpec[] {
   const { dModel, dFf, initScale } = config

@@ -15,6 +15,7 @@ export const baseModel: Omit<ModelConfig, 'dModel' | 'dFf' | 'numHeads' | 'numEn
   decoderSparseEvery: 0,
   numExperts: 0,
   activation: 'relu',
+  gatedActivation: false,
   tiedLogits: true,
   scaleLogits: true,
   relativePositionBias: 'perStack',
@@ -63,7 +64,7 @@ const dense = (size: Size, overrides: Partial<ModelConfig> = {}): Preset => ({
 })
 
 /** The changes of T5 1.1: gated GELU, and an output projection that is not the embedding. */
-const gated = { activation: 'gatedGelu', tiedLogits: false, scaleLogits: false } as const
+const gated = { activation: 'geluTanh', gatedActivation: true, tiedLogits: false, scaleLogits: false } as const
 
 const sparse = (
   size: Size,

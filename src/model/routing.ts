@@ -66,6 +66,7 @@ export function moeOptions(pass: Pass, tokenIds: Tensor): MoeOptions {
     countMasked: meaning.countsUnroutedTokens,
     jitterNoise: mode === 'train' ? router.jitterNoise : 0,
     jitterExperts: meaning.jittersExperts,
+    activation: config.activation,
     expertDropoutRate: mode === 'train' ? router.expertDropoutRate : 0,
   }
 }

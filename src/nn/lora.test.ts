@@ -51,6 +51,7 @@ describe('a kernel with a low-rank adapter', () => {
       countMasked: false,
       jitterNoise: 0,
       jitterExperts: false,
+      activation: 'relu',
       expertDropoutRate: 0,
       ...sizes,
     } as MoeOptions

@@ -23,6 +23,7 @@ const model: ModelConfig = {
   decoderSparseEvery: 2,
   numExperts: 4,
   activation: 'relu',
+  gatedActivation: false,
   tiedLogits: true,
   scaleLogits: true,
   relativePositionBias: 'perStack',

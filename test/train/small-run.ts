@@ -33,6 +33,7 @@ export const config: RunConfig = {
     decoderSparseEvery: 1,
     numExperts: 2,
     activation: 'relu',
+    gatedActivation: false,
     tiedLogits: true,
     scaleLogits: true,
     relativePositionBias: 'perStack',

@@ -4,6 +4,8 @@ import type { ModelConfig, RouterConfig, StackName } from '../../model/config.js
 import type { TensorInfo } from '../format.js'
 import { listItems, quote } from '../format.js'
 import type { Json } from '../json.js'
+import { activationFromHf, activationToHf } from './hf-activation.js'
+import { supportedTypes, unsupportedFamily } from './hf-families.js'
 
 /**
  * Our configuration for an HF checkpoint, from its config.json and its tensors. If they contradict each other, the
@@ -19,13 +21,11 @@ export function configFromHf(
     throw new FileError(`${path}: config.json is not an object`)
   const config = json as { readonly [key: string]: Json }
   const type = config.model_type
-  if (type !== 't5' && type !== 'mt5' && type !== 'switch_transformers') {
-    if (type === undefined)
-      throw new FileError(
-        `${path}: config.json has no model_type, which says what the model is: t5, mt5 or switch_transformers`,
-      )
-    throw new ConfigError(`${path}: model_type ${quote(String(type))} is not one of t5, mt5, switch_transformers`)
-  }
+  if (type === undefined)
+    throw new FileError(
+      `${path}: config.json has no model_type, which says what the model is: ${supportedTypes.join(', ')}`,
+    )
+  if (!supportedTypes.includes(String(type))) throw unsupportedFamily(String(type), path)
   const number = (key: string, fallback: number): number => {
     const value = config[key] ?? fallback
     if (typeof value !== 'number')
@@ -51,7 +51,6 @@ export function configFromHf(
   const input = [...shapes].find(([name]) => /\.wi(_0)?\.weight$/.test(name))
   if (!input) throw new FileError(`${path}: there is no feed-forward tensor (wi.weight or wi_0.weight)`)
   const gated = input[0].endsWith('.wi_0.weight')
-  checkActivation(config, gated, path)
   const router = [...shapes].find(([name]) => name.endsWith('.router.classifier.weight'))
 
   // Limits memory for malicious files: each expert is several declared tensors.
@@ -61,9 +60,8 @@ export function configFromHf(
     )
   }
 
-  // T5 1.1's published configurations have tie_word_embeddings: false. HF then does not scale the logits either.
   const tied = config.tie_word_embeddings !== false
-  const scaleLogits = typeof config.scale_decoder_outputs === 'boolean' ? config.scale_decoder_outputs : tied
+  const scaleLogits = scalesLogits(config)
   return {
     model: {
       vocabSize,
@@ -77,10 +75,11 @@ export function configFromHf(
       encoderSparseEvery: encoder.sparseEvery,
       decoderSparseEvery: decoder.sparseEvery,
       numExperts: router ? router[1][0] : 0,
-      activation: gated ? 'gatedGelu' : 'relu',
+      activation: activationFromHf(config, path),
+      gatedActivation: gated,
       tiedLogits: !shapes.has('lm_head.weight') || (tied && scaleLogits),
       scaleLogits,
-      relativePositionBias: 'perStack',
+      relativePositionBias: type === 'umt5' ? 'perLayer' : 'perStack',
       relativePositionMaxDistance: number('relative_attention_max_distance', 128),
       layerNormEpsilon: number('layer_norm_epsilon', 1e-6),
       dropoutRate: number('dropout_rate', 0.1),
@@ -108,16 +107,30 @@ export function configFromHf(
   }
 }
 
+/**
+ * Whether transformers 5 scales the decoder's output by 1/sqrt(d_model) before the head. T5 1.1's published
+ * configurations say `tie_word_embeddings: false`, by which T5 is not scaled. mT5 never is, UMT5 always.
+ */
+function scalesLogits(config: { readonly [key: string]: Json }): boolean {
+  if (config.model_type === 'mt5') return false
+  if (config.model_type === 'umt5') return true
+  if (config.model_type === 't5' && typeof config.scale_decoder_outputs === 'boolean')
+    return config.scale_decoder_outputs
+  return config.tie_word_embeddings !== false
+}
+
 /** HF's config.json for our configuration. Throws a ConfigError if transformers has no such model. */
 export function configToHf(model: ModelConfig, router: RouterConfig): { readonly [key: string]: Json } {
-  if (model.relativePositionBias === 'perLayer') {
+  const perLayer = model.relativePositionBias === 'perLayer'
+  if (perLayer && model.numExperts > 0) {
     throw new ConfigError(
-      'each layer of this model has relative position biases of its own, and in transformers the layers of a stack share them: store it as a T5X checkpoint',
+      'each layer of this model has relative position biases of its own, and in transformers the layers of a Switch Transformer share them: store it as a T5X checkpoint',
     )
   }
-  const gated = model.activation === 'gatedGelu'
   const shared = {
-    architectures: [model.numExperts > 0 ? 'SwitchTransformersForConditionalGeneration' : 'T5ForConditionalGeneration'],
+    architectures: [
+      `${model.numExperts > 0 ? 'SwitchTransformers' : perLayer ? 'UMT5' : 'T5'}ForConditionalGeneration`,
+    ],
     d_model: model.dModel,
     d_ff: model.dFf,
     d_kv: model.headDim,
@@ -141,14 +154,12 @@ export function configToHf(model: ModelConfig, router: RouterConfig): { readonly
   if (model.numExperts === 0) {
     return {
       ...shared,
-      model_type: 't5',
-      feed_forward_proj: gated ? 'gated-gelu' : 'relu',
-      is_gated_act: gated,
-      dense_act_fn: gated ? 'gelu_new' : 'relu',
+      ...activationToHf(model),
+      model_type: perLayer ? 'umt5' : 't5',
       scale_decoder_outputs: model.scaleLogits,
     }
   }
-  if (gated) throw new ConfigError('transformers has no Switch Transformer with gated experts')
+  if (model.gatedActivation) throw new ConfigError('transformers has no Switch Transformer with gated experts')
   if (model.tiedLogits !== model.scaleLogits)
     throw new ConfigError(
       'in transformers a Switch Transformer scales its logits when they are tied to the embedding, and only then',
@@ -167,7 +178,7 @@ export function configToHf(model: ModelConfig, router: RouterConfig): { readonly
   return {
     ...shared,
     model_type: 'switch_transformers',
-    dense_act_fn: 'relu',
+    dense_act_fn: activationToHf(model).dense_act_fn,
     add_router_probs: false,
     num_experts: model.numExperts,
     expert_capacity: router.expertCapacity ?? 64,
@@ -224,11 +235,4 @@ function stackOf(
       `${path}: the ${stack}'s sparse layers ${listItems([...sparse].sort((a, b) => a - b))} of ${layers} are not every n-th layer, which is not supported`,
     )
   return { layers, sparseEvery }
-}
-
-function checkActivation(config: { readonly [key: string]: Json }, gated: boolean, path: string): void {
-  const name = config.feed_forward_proj ?? config.dense_act_fn ?? 'relu'
-  const known = gated ? ['gated-gelu', 'gelu_new'] : ['relu']
-  if (!known.includes(String(name)))
-    throw new ConfigError(`${path}: the activation ${quote(String(name))} is not supported: relu and gated-gelu are`)
 }

@@ -83,7 +83,8 @@ describe('HF configurations', () => {
   it('of T5 1.1 have a projection of their own, unscaled', () => {
     const gated = {
       ...config,
-      activation: 'gatedGelu',
+      activation: 'geluTanh',
+      gatedActivation: true,
       tiedLogits: false,
       scaleLogits: false,
       numExperts: 0,
@@ -95,25 +96,26 @@ describe('HF configurations', () => {
     expect(configFromHf(json, tensors, 't5').model).toMatchObject({
       tiedLogits: false,
       scaleLogits: false,
-      activation: 'gatedGelu',
+      activation: 'geluTanh',
+      gatedActivation: true,
       numExperts: 0,
     })
   })
 
   it('say what transformers cannot hold', () => {
     expect(() => configToHf({ ...config, relativePositionBias: 'perLayer' }, router)).toThrow(
-      'in transformers the layers of a stack share them',
+      'in transformers the layers of a Switch Transformer share them',
     )
   })
 
   it('say what is not supported', () => {
     const tensors = infoOf(exported())
     expect(() => configFromHf({ ...hub, model_type: 'bart' }, tensors, 'x')).toThrow(
-      'model_type "bart" is not one of t5, mt5, switch_transformers',
+      'model_type "bart" is not one of t5, mt5, umt5, switch_transformers',
     )
     expect(() => configFromHf({}, tensors, 'x')).toThrow('x: config.json has no model_type')
-    expect(() => configFromHf({ ...hub, dense_act_fn: 'silu' }, tensors, 'x')).toThrow(
-      'the activation "silu" is not supported',
+    expect(() => configFromHf({ ...hub, dense_act_fn: 'tanh' }, tensors, 'x')).toThrow(
+      'the activation "tanh" in config.json is not supported',
     )
     expect(() => configFromHf({ ...hub, expert_capacity: 'many' }, tensors, 'x')).toThrow(
       'expert_capacity must be a number',

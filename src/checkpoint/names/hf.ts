@@ -2,7 +2,6 @@
  * The tensor names and layouts of Hugging Face transformers' T5 and Switch Transformers, mapped from and to our
  * parameters.
  */
-import { SwitchyardError } from '../../base/errors.js'
 import type { HostTensor } from '../../base/host-tensor.js'
 import type { ParameterPlace, ParameterSpec, Projection, Sublayer } from '../../model/parameters.js'
 import type { CheckpointReader } from '../format.js'
@@ -33,7 +32,7 @@ const projectionNames: Readonly<Record<Projection, string>> = {
 /** The two kinds of models, which call the feed-forward module differently. */
 export type HfFamily = 't5' | 'switch'
 
-/** HF's tensors for one of our parameters. Throws a SwitchyardError if HF has no name for it. */
+/** HF's tensors for one of our parameters. */
 export function hfEntry(spec: Pick<ParameterSpec, 'path' | 'role' | 'place' | 'shape'>, family: HfFamily): HfEntry {
   const { role, place, shape } = spec
   const one = (name: string, transposed: boolean): HfEntry => ({ names: [name], stacked: false, transposed })
@@ -43,11 +42,7 @@ export function hfEntry(spec: Pick<ParameterSpec, 'path' | 'role' | 'place' | 's
     case 'outputProjection':
       return one('lm_head.weight', true)
     case 'relativePositionBias':
-      if (place.layer !== null)
-        throw new SwitchyardError(
-          `Hugging Face transformers has no tensor for ${spec.path}: its layers share one table`,
-        )
-      return one(`${place.stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight`, true)
+      return one(`${place.stack}.block.${place.layer ?? 0}.layer.0.SelfAttention.relative_attention_bias.weight`, true)
     case 'norm':
       return place.sublayer === null
         ? one(`${place.stack}.final_layer_norm.weight`, false)

@@ -31,7 +31,7 @@ export async function upcycle(source: string, folder: string, options: Upcycling
   try {
     const sparse = upcycledWeights(dense, options)
     const format = formatOf(dense)
-    const to = format === 'safetensors' && sparse.model.activation === 'gatedGelu' ? 'native' : format
+    const to = format === 'safetensors' && sparse.model.gatedActivation ? 'native' : format
     await writeWeights(folder, sparse, { to }, await vocabularyIn(dense))
     report(folder, dense, sparse)
   } finally {

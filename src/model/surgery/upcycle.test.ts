@@ -60,11 +60,11 @@ describe('an upcycled model', () => {
   it.each([
     ['relu', 2, 2],
     ['relu', 8, 1],
-    ['gatedGelu', 4, 2],
+    ['geluTanh', 4, 2],
   ] as const)(
     'with %s and %i experts in every layer of %i has the loss of the dense one',
     async (activation, n, every) => {
-      const config = { ...dense, activation }
+      const config = { ...dense, activation, gatedActivation: activation === 'geluTanh' }
       const params = initParameters(declareParameters(config, baseRouter), random.key(0))
       const model = upcycledModel(config, { numExperts: n, encoderSparseEvery: every, decoderSparseEvery: every })
       const [before, after] = [await figures(params, config), await figures(await upcycle(params, model), model)]

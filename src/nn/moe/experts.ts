@@ -1,7 +1,7 @@
 import type { Tensor } from '../../engine/api/tensor.js'
 import * as np from '../../engine/api/np.js'
 import { hiddenActivations } from '../mlp.js'
-import type { MlpParams } from '../mlp.js'
+import type { Activation, MlpParams } from '../mlp.js'
 import type { Noise } from '../noise.js'
 import { applyAdapted } from '../lora.js'
 import { wholeKernel } from '../quantized.js'
@@ -16,19 +16,28 @@ import { raggedDot } from './ragged-dot.js'
  * batched matmul and an expert's tokens share a dropout mask. Otherwise each kernel takes a ragged matmul
  * (ragged-dot.ts) and each token has its own mask.
  */
-export function experts(params: MlpParams, x: Tensor, slots: Slots, noise: Noise, dropoutRate = 0): Tensor {
+export function experts(
+  params: MlpParams,
+  x: Tensor,
+  slots: Slots,
+  activation: Activation,
+  noise: Noise,
+  dropoutRate = 0,
+): Tensor {
   const { slotsOfExpert } = slots
   const dispatched = dispatch(x, slots) // [slots, dModel]
   const outputs =
     typeof slotsOfExpert === 'number'
       ? network(
           params,
+          activation,
           np.reshape(dispatched, [-1, slotsOfExpert, x.shape[1]]), // [experts, slots, dModel]
           (y, kernel) => np.matmul(y, np.astype(wholeKernel(kernel, y.shape[2]), y.dtype)), // [experts, slots, out]
           y => noise.dropout(y, dropoutRate, 1),
         ) // [experts, slots, dModel]
       : network(
           params,
+          activation,
           dispatched,
           (y, kernel) => raggedDot(y, kernel, slotsOfExpert),
           y => noise.dropout(y, dropoutRate, null),
@@ -38,10 +47,11 @@ export function experts(params: MlpParams, x: Tensor, slots: Slots, noise: Noise
 
 function network(
   params: MlpParams,
+  activation: Activation,
   x: Tensor,
   multiply: (y: Tensor, kernel: Kernel) => Tensor,
   dropout: (y: Tensor) => Tensor,
 ): Tensor {
-  const hidden = hiddenActivations(params, kernel => applyAdapted(kernel, x, multiply)) // [experts, slots, dFf] or [slots, dFf]
+  const hidden = hiddenActivations(params, activation, kernel => applyAdapted(kernel, x, multiply)) // [experts, slots, dFf] or [slots, dFf]
   return applyAdapted(params.wo, dropout(hidden), multiply) // [experts, slots, dModel] or [slots, dModel]
 }

@@ -22,6 +22,7 @@ const dropless: MoeOptions = {
   countMasked: false,
   jitterNoise: 0,
   jitterExperts: false,
+  activation: 'relu',
   expertDropoutRate: 0,
 }
 const withCapacity = (capacity: number): MoeOptions => ({
@@ -74,6 +75,7 @@ describe('sparse feed-forward layer', () => {
         mlp(
           { wi: { kernel: p.expert.wi.kernel.get(e) }, wo: { kernel: p.expert.wo.kernel.get(e) } },
           inputs(),
+          'relu',
           noNoise,
         ).numbers(),
       ),

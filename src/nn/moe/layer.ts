@@ -2,7 +2,7 @@ import type { Tensor } from '../../engine/api/tensor.js'
 import * as np from '../../engine/api/np.js'
 import { dense } from '../dense.js'
 import type { DenseParams } from '../dense.js'
-import type { MlpParams } from '../mlp.js'
+import type { Activation, MlpParams } from '../mlp.js'
 import type { Noise } from '../noise.js'
 import { softmax } from '../softmax.js'
 import { bufferSlots, raggedSlots } from './dispatch.js'
@@ -36,6 +36,7 @@ export interface MoeOptions {
   jitterNoise: number
   /** Whether the jitter noise reaches the experts too (HF), or only the router. */
   jitterExperts: boolean
+  activation: Activation
   expertDropoutRate: number
 }
 
@@ -74,7 +75,7 @@ export function moeLayer(
   const slots = capacity === null ? raggedSlots(assignment, numExperts) : bufferSlots(assignment, numExperts, capacity)
   const seen = options.jitterExperts ? np.astype(jittered, x.dtype) : grouped // [groups, tokens, dModel]
   const tokens = np.reshape(seen, [numGroups * tokensPerGroup, x.shape[2]]) // [tokens, dModel]
-  const outputs = experts(params.expert, tokens, slots, noise, options.expertDropoutRate) // [tokens, choices, dModel]
+  const outputs = experts(params.expert, tokens, slots, options.activation, noise, options.expertDropoutRate) // [tokens, choices, dModel]
   const gates = np.reshape(gate, [...slots.slotOfChoice.shape, 1]) // [tokens, choices, 1]
   const gated = np.sum(np.multiply(outputs, gates), { axis: 1 }) // [tokens, dModel]
 

@@ -1,0 +1,24 @@
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import { verifyFolder } from '../../src/verify/hf-folder.js'
+import { expectAgreement } from './agreement.js'
+
+const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/cases/${name}`, import.meta.url))
+
+/** Models that HF transformers 5.23 saved, with its logits and the encoder's output: see test/fixtures/README.md. */
+describe('models of every family agree with transformers', () => {
+  it.each([
+    ['mT5 without feed_forward_proj, which is gated-gelu', '08-activation-mt5-unsaid'],
+    ['experts with exact GELU', '08-activation-switch_transformers-gelu'],
+    ['gated-gelu with dense_act_fn gelu, which is exact', '08-activation-t5-gated-but-dense_act_fn-gelu'],
+    ['gated SiLU', '08-activation-t5-gated-silu'],
+    ['exact GELU', '08-activation-t5-gelu'],
+    ['GELU in its tanh form', '08-activation-t5-gelu_new'],
+    ['SiLU', '08-activation-t5-silu'],
+    ['UMT5, whose layers have a table of positions each', '10-umt5'],
+  ])('%s', async (_, name) => {
+    const rows = await verifyFolder(fixture(name))
+    expectAgreement(rows, 5e-6)
+    expect(rows.length).toBe(2)
+  })
+})
