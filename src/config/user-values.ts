@@ -42,6 +42,8 @@ export class UserValues {
     path = 'switchyard.config.ts',
     /** How another thread loads a task of the file. */
     private readonly loaderOf: (name: string) => TaskLoader | undefined = () => undefined,
+    /** Why the file could not be loaded, for messages about names that are not known. */
+    private readonly failure?: Error,
   ) {
     this.recipes = config.recipes ?? {}
     this.hooks = config.hooks ?? {}
@@ -89,7 +91,7 @@ export class UserValues {
     if (Object.hasOwn(recipes, name)) return { config: recipes[name], values: {} }
     if (this.taskNames.includes(name)) return this.fromRecipe({ task: name })
     const advice = didYouMean(name, this.runNames, `there are ${this.runNames.join(', ')}.`)
-    throw new ConfigError(`there is no recipe or task "${name}"; ${advice} To train on your own data: --data pairs.tsv`)
+    throw this.unknown(`there is no recipe or task "${name}"; ${advice} To train on your own data: --data pairs.tsv`)
   }
 
   /** Loads a task by its name. Throws a ConfigError that proposes the most similar name. */
@@ -101,13 +103,28 @@ export class UserValues {
       throw new ConfigError(
         `"${name}" is a recipe, and no task: train ${name} runs it; the tasks are ${this.taskNames.join(', ')}`,
       )
-    throw new ConfigError(`there is no task "${name}"; ${didYouMean(name, this.taskNames)}`)
+    throw this.unknown(`there is no task "${name}"; ${didYouMean(name, this.taskNames)}`)
   }
 
   /** Loads the task that a run's configuration names. */
   async loadTask(config: TaskConfig, codec?: TaskCodec): Promise<Task> {
     const own = config.kind === 'custom' ? this.tasks.get(String(config.name)) : undefined
-    return own ? this.loadOwn(own, codec) : loadTask(config, codec)
+    if (own !== undefined) return this.loadOwn(own, codec)
+    if (config.kind === 'custom' && this.failure !== undefined)
+      throw this.unknown(missingValue('task', String(config.name)).message)
+    return loadTask(config, codec)
+  }
+
+  /** The error for a name that is not known; it says if the file that may have it could not be loaded. */
+  private unknown(message: string): ConfigError {
+    const { failure } = this
+    return new ConfigError(failure === undefined ? message : `${message}\n${failure.message}`, { cause: failure })
+  }
+
+  private find<V>(known: ReadonlyMap<string, V>, what: string, name: unknown): V {
+    const value = known.get(String(name))
+    if (value === undefined) throw this.unknown(missingValue(what, String(name)).message)
+    return value
   }
 
   private async loadOwn(own: TaskDefinition, codec?: TaskCodec): Promise<Task> {
@@ -125,8 +142,8 @@ export class UserValues {
     const [optimizer, schedule] = [named(train.optimizer), named(train.schedule)]
     return {
       ...this.modelValuesOf({ model, router }),
-      ...(optimizer !== undefined && { optimizer: find(this.optimizers, 'optimizer', optimizer) }),
-      ...(schedule !== undefined && { schedule: find(this.schedules, 'schedule', schedule) }),
+      ...(optimizer !== undefined && { optimizer: this.find(this.optimizers, 'optimizer', optimizer) }),
+      ...(schedule !== undefined && { schedule: this.find(this.schedules, 'schedule', schedule) }),
     }
   }
 
@@ -138,8 +155,8 @@ export class UserValues {
   /** The custom router and meaning of a model. Throws a ConfigError if one is not known. */
   modelValuesOf({ model, router }: Pick<RunConfig, 'model' | 'router'>): CustomModelValues {
     return {
-      ...(router.custom !== undefined && { router: find(this.routers, 'router', router.custom) }),
-      ...(model.customMeaning !== undefined && { meaning: find(this.meanings, 'meaning', model.customMeaning) }),
+      ...(router.custom !== undefined && { router: this.find(this.routers, 'router', router.custom) }),
+      ...(model.customMeaning !== undefined && { meaning: this.find(this.meanings, 'meaning', model.customMeaning) }),
     }
   }
 
@@ -172,12 +189,6 @@ export class UserValues {
     const isWarmupGiven = typeof schedule === 'object' && 'warmupSteps' in schedule
     return { config: settings.steps === undefined || isWarmupGiven ? config : withShortWarmup(config), values }
   }
-}
-
-function find<V>(known: ReadonlyMap<string, V>, what: string, name: unknown): V {
-  const value = known.get(String(name))
-  if (value === undefined) throw missingValue(what, String(name))
-  return value
 }
 
 const isRouter = (value: UserRecipe['router']): value is Router =>

@@ -1,5 +1,5 @@
 import { savedName } from '../data/task.js'
-import type { TaskCodec } from '../data/task.js'
+import type { TaskCodec, TaskConfig } from '../data/task.js'
 import type { RunConfig } from '../train/config.js'
 import type { StartingPoint } from '../train/restore/start.js'
 import { trainingCodec } from './model-codec.js'
@@ -12,6 +12,8 @@ export interface BaseModel {
   readonly codec: TaskCodec
   /** The name of the task that it was trained on, if its weights say so. */
   readonly taskName?: string
+  /** The settings of that task, if its weights hold them. */
+  readonly trainedOn?: TaskConfig | null
   /** The configuration of the run that the weights are of, and how many steps it has made. */
   readonly run?: { readonly config: RunConfig; readonly step: number }
   close(): Promise<void>
@@ -29,6 +31,7 @@ export async function openBaseModel(path: string, onNotice: (message: string) =>
       start: { weights, optimizer: run?.checkpoint.optimizer, config: run?.config },
       codec: await trainingCodec(weights, onNotice),
       taskName: savedName(weights.texts?.task),
+      trainedOn: run?.config.task ?? weights.texts?.trainedOn,
       run: run && { config: run.config, step: run.checkpoint.step },
       close: () => weights.close(),
     }

@@ -13,7 +13,7 @@ import { Trainer } from '../../train/trainer.js'
 import type { TrainerValues } from '../../train/values.js'
 import { Exit } from '../shared/exit.js'
 import { onInterrupt } from '../shared/interrupt.js'
-import { loadUserValues } from '../shared/user-config.js'
+import { findUserValues } from '../shared/user-config.js'
 
 export interface RouterBenchOptions {
   steps: number
@@ -51,7 +51,7 @@ interface Outcome {
  */
 export async function benchRouters(recipe: string, { steps, only, set }: RouterBenchOptions): Promise<void> {
   const names = only?.map(known) ?? Object.keys(variants)
-  const run = await (await loadUserValues()).runNamed(recipe)
+  const run = await (await findUserValues()).runNamed(recipe)
   const base = overrideNewRun(run.config, [`train.steps=${steps}`, ...set])
   const outcomes: Outcome[] = []
   const interruption = onInterrupt(() => console.error('stopping after this step; Ctrl-C again quits at once'))

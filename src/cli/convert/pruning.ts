@@ -15,6 +15,7 @@ import type { CheckpointChoice } from '../../train/choose-checkpoint.js'
 import { formatOf, vocabularyIn, writeWeights } from './conversion.js'
 import { pairsFromOptions } from '../shared/data-options.js'
 import type { DataOptions } from '../shared/data-options.js'
+import { readAsOf, readAsTrained } from '../shared/model-training.js'
 import { countExamples } from '../shared/report.js'
 import { findModelValues } from '../shared/user-config.js'
 
@@ -35,8 +36,9 @@ export async function prune(source: string, folder: string, options: PruningOpti
   const weights = await openWeights(source, { choice: checkpoint, onNotice })
   try {
     const model = prunedModel(weights.model, experts)
-    const { settings, others } = pairsFromOptions(data, options, set)
+    const { settings: given, others } = pairsFromOptions(data, options, set)
     if (others.length > 0) throw new ConfigError(`--set ${others[0]}: only settings of the data (task.) can be changed`)
+    const settings = await readAsTrained(given, readAsOf(weights.run?.config.task ?? weights.texts?.trainedOn, source))
     const task = await pairsTask(settings, await trainingCodec(weights, onNotice))
     const [seen, heldOut] = [packedSplit(task, 'train', measuredRows), packedSplit(task, 'test', measuredRows)]
     if (seen.length === 0)

@@ -13,7 +13,7 @@ import type { CheckpointChoice } from '../../train/choose-checkpoint.js'
 import { Trainer } from '../../train/trainer.js'
 import { openBaseline, reportOn } from '../shared/distillation-report.js'
 import { findFolder } from '../shared/find-folder.js'
-import { shortName, taskOf } from '../shared/model-training.js'
+import { readAsOf, shortName, taskOf } from '../shared/model-training.js'
 import type { ModelTrainingOptions } from '../shared/model-training.js'
 import { checkOut, enterFolder, printSettings, runToEnd } from '../shared/running.js'
 import type { Run } from '../shared/running.js'
@@ -74,7 +74,14 @@ async function studentsTask(
   const codec = await trainingCodec(weights, message => console.error(message))
   const saved = savedName(weights.texts?.task)
   if (options.data !== undefined || options.task !== undefined)
-    return { ...(await taskOf(known, options, { codec, taskName: saved })), isOwnTask: false }
+    return {
+      ...(await taskOf(known, options, {
+        codec,
+        taskName: saved,
+        readAs: readAsOf(weights.run?.config.task ?? weights.texts?.trainedOn, name),
+      })),
+      isOwnTask: false,
+    }
   const others = options.set
   if (weights.run !== undefined)
     return { task: await known.loadTask(weights.run.config.task, codec), others, isOwnTask: true }

@@ -75,7 +75,13 @@ async function examplesOf(
         ? `${path}: ${NO_ROWS}`
         : `${path}: no row's "${settings.split}" is ${only}; --split all scores all rows`,
     )
-  return { examples, notes: [...reused, ...notes, ...(only === undefined ? [] : [part])], isAsTask: false }
+  const seen = `warning: ${name} was trained on most of this data: without --data, eval scores the held-out part alone`
+  const isSeen = resolve(path) === pairs?.path && settings.split === null
+  return {
+    examples,
+    notes: [...reused, ...(isSeen ? [seen] : []), ...notes, ...(only === undefined ? [] : [part])],
+    isAsTask: false,
+  }
 }
 
 /**

@@ -24,7 +24,7 @@ import type { EvaluatedModel } from './evaluated-model.js'
 import { onInterrupt } from '../shared/interrupt.js'
 import { watchPredictions } from '../shared/progress.js'
 import { formatErrors, formatSamples, formatScores } from '../shared/report.js'
-import { loadUserValues } from '../shared/user-config.js'
+import { findUserValues } from '../shared/user-config.js'
 
 export interface EvalOptions {
   /** Default: test. `all` is for the rows of a file. */
@@ -61,7 +61,7 @@ export async function evaluateRun(path: string, options: EvalOptions): Promise<v
     throw new ConfigError('--errors prints the wrong answers of one checkpoint: leave --all and --watch out')
   const metrics = chosenMetrics(options)
   await emptyFile(options.json)
-  const given = { ...options, split, metrics, values: await loadUserValues() }
+  const given = { ...options, split, metrics, values: await findUserValues() }
   if (all || watch) return evaluateCheckpoints(path, given)
 
   const { parts } = await evaluateModel(path, given)

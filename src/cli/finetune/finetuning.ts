@@ -7,7 +7,7 @@ import { openBaseModel } from '../../open/base-model.js'
 import { Trainer } from '../../train/trainer.js'
 import { pairsFromOptions } from '../shared/data-options.js'
 import type { DataOptions } from '../shared/data-options.js'
-import { shortName, taskOf } from '../shared/model-training.js'
+import { readAsOf, shortName, taskOf } from '../shared/model-training.js'
 import type { ModelTrainingOptions } from '../shared/model-training.js'
 import { checkFinetuneOverrides } from '../shared/early-checks.js'
 import { findFolder } from '../shared/find-folder.js'
@@ -35,11 +35,15 @@ async function begin(name: string, options: ModelTrainingOptions): Promise<Run |
   const isPath = await exists(name)
   const base = await openBaseModel(await findFolder(name, revision), message => console.error(message))
   try {
-    const { start, codec, taskName, run } = base
+    const { start, codec, taskName, trainedOn, run } = base
     const { container, model, router } = start.weights
     const source = { path: isPath ? resolve(name) : name, container, model, router, run }
     checkFinetuneOverrides(source, codec, overridesOf(options), known)
-    const { task, others } = await taskOf(known, options, { codec, taskName })
+    const { task, others } = await taskOf(known, options, {
+      codec,
+      taskName,
+      readAs: readAsOf(trainedOn, name),
+    })
     const config = finetuneConfig(source, task, others)
     if (printConfig) return printSettings(config)
     const values = { ...known.valuesOf(config), task }

@@ -12,7 +12,7 @@ import { readOrigin } from '../../train/run-origin.js'
 import type { RunOrigin } from '../../train/run-origin.js'
 import { readRunStart } from '../../train/run-start.js'
 import { findRun } from '../shared/find-run.js'
-import { loadUserValues } from '../shared/user-config.js'
+import { findUserValues } from '../shared/user-config.js'
 
 /** A table of every setting of a run or a recipe: its value, and where the value came from. */
 export async function explainConfig(name: string, set: readonly string[]): Promise<string> {
@@ -49,7 +49,7 @@ const unknownOrigin: RunOrigin = { base: 'not recorded', set: [] }
 
 /** The configuration of a built-in recipe, one of the user's, or a task. */
 const recipeNamed = async (name: string): Promise<RunConfig> =>
-  (await findRun(await loadUserValues(), name, 'train')).config
+  (await findRun(await findUserValues(), name, 'train')).config
 
 const recipeOfRun = (origin: RunOrigin | undefined): RunConfig | undefined => {
   const name = origin?.base.replace(/^recipe /, '')

@@ -25,7 +25,7 @@ import { findRun } from '../shared/find-run.js'
 import { checkPictureFile } from '../shared/output-file.js'
 import { countExamples } from '../shared/report.js'
 import { escapeControls } from '../shared/texts.js'
-import { loadUserValues } from '../shared/user-config.js'
+import { findUserValues } from '../shared/user-config.js'
 
 export interface InspectDataOptions extends DataOptions {
   set: string[]
@@ -79,7 +79,7 @@ async function taskAndConfig(
     const task = await pairsTask(settings)
     return { task, config: overrideConfig(fittedConfig(task), others) }
   }
-  const known = await loadUserValues()
+  const known = await findUserValues()
   if (known.isTask(name!)) checkOverrides(set)
   const run = await findRun(known, name!, 'data inspect')
   const config = overrideConfig(run.config, set)

@@ -18,7 +18,7 @@ import { activeSize, countActiveParameters, countParameters, declareParameters }
 import type { ParameterRole, ParameterSpec } from '../../model/parameters.js'
 import { presets } from '../../model/presets.js'
 import { findShipped } from '../shared/find-folder.js'
-import { loadUserValues } from '../shared/user-config.js'
+import { findUserValues } from '../shared/user-config.js'
 
 export interface Inspected {
   readonly name: string
@@ -36,7 +36,7 @@ export async function findModel(name: string): Promise<Inspected> {
   const known = presets.get(name) ?? (Object.hasOwn(recipes, name) ? recipes[name] : undefined)
   if (known !== undefined) return { name, model: known.model, router: known.router }
   if (!(await exists(name))) {
-    const values = await loadUserValues()
+    const values = await findUserValues()
     if (values.runNames.includes(name)) {
       const { model, router } = (await values.runNamed(name)).config
       return { name, model, router }
@@ -65,7 +65,7 @@ export async function findModels(name: string): Promise<Inspected[]> {
   const shipped = await findShipped(name)
   if (shipped === undefined) return [await findModel(name)]
   const own = { ...(await inspectWeights(shipped)), name: `${name}, the model that comes with Switchyard` }
-  if (!presets.has(name) && !(await loadUserValues()).runNames.includes(name)) return [own]
+  if (!presets.has(name) && !(await findUserValues()).runNames.includes(name)) return [own]
   return [own, { ...(await findModel(name)), name: `${name}, as train makes it` }]
 }
 

@@ -1,4 +1,3 @@
-import { resolve } from 'node:path'
 import { isPathTo } from '../../data/pairs/nested.js'
 import { columnsIn } from '../../data/pairs/read.js'
 import type { PairsSettings } from '../../data/pairs/settings.js'
@@ -24,7 +23,6 @@ export async function reuseSettings(
   name: string,
   sides: readonly Column[] = ['input', 'target', 'split'],
 ): Promise<Reused> {
-  const isSame = resolve(given.path) === run.path
   const form = {
     header: given.header ?? run.header,
     delimiter: given.delimiter ?? run.delimiter,
@@ -60,11 +58,6 @@ export async function reuseSettings(
   ]
   return {
     settings,
-    notes: [
-      ...(options.length > 0 ? [`as in the training of ${name}: ${options.join(' ')}`] : []),
-      ...(isSame && settings.split === null && sides.includes('target')
-        ? [`warning: ${name} was trained on most of this data: without --data, eval scores the held-out part alone`]
-        : []),
-    ],
+    notes: options.length > 0 ? [`as in the training of ${name}: ${options.join(' ')}`] : [],
   }
 }

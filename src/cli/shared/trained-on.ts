@@ -8,7 +8,7 @@ import { readCodec, savedName } from '../../data/task.js'
 import type { Task, TaskConfig } from '../../data/task.js'
 import type { RunConfig } from '../../train/config.js'
 import type { NativeConfig } from '../../checkpoint/native-weights.js'
-import { loadUserValues } from './user-config.js'
+import { findUserValues } from './user-config.js'
 
 /** What a model was trained on, by which a file is read as in its training. */
 export interface TrainedOn {
@@ -31,15 +31,15 @@ export async function trainedOn(path: string): Promise<TrainedOn> {
   const pairs = config && pairsOf(config)
   if (pairs !== undefined) return { pairs }
   const codec = info.task === null ? undefined : readCodec(info.task)
-  if (config !== undefined) return { task: await (await loadUserValues()).loadTask(config, codec) }
+  if (config !== undefined) return { task: await (await findUserValues()).loadTask(config, codec) }
   // Weights that an older version converted hold the name of their task alone.
   const name = savedName(info.task)
-  const known = name === undefined ? undefined : await loadUserValues()
+  const known = name === undefined ? undefined : await findUserValues()
   return known?.taskNames.includes(name!) ? { task: await known.taskNamed(name!, codec) } : {}
 }
 
 /** The settings of a task of pairs; undefined for another task. */
-function pairsOf({ kind, ...settings }: TaskConfig): PairsSettings | undefined {
+export function pairsOf({ kind, ...settings }: TaskConfig): PairsSettings | undefined {
   return kind === 'pairs' ? pairsSettingsOf(settings as unknown as PairsSettings) : undefined
 }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ConfigError, FileError } from '../../base/errors.js'
 import { recipes } from '../../config/recipes.js'
-import { loadUserValues } from './user-config.js'
+import { findUserValues, loadUserValues } from './user-config.js'
 
 let folder: string
 beforeEach(async () => {
@@ -125,8 +125,11 @@ describe('a configuration file', () => {
     ['export default { tasks: [{ name: "x" }] }', 'tasks.0: must be what defineTask or defineMixture returns'],
     ['export default { recipes: { a: {} } }', 'recipes.a.task: is missing'],
     ['export default { recipes: { a: { task: 7 } } }', 'recipes.a.task: must be a task, or the name of one, got 7'],
-    ['export default { recipes: { a: { task: "g2p", modl: {} } } }', 'recipes.a.modl: there is no such setting'],
-    ['export default { hooks: { onStepp() {} } }', 'hooks.onStepp: there is no such setting'],
+    [
+      'export default { recipes: { a: { task: "g2p", modl: {} } } }',
+      'the recipe a has no setting "modl"; did you mean model?',
+    ],
+    ['export default { hooks: { onStepp() {} } }', 'there is no hook "onStepp"; did you mean onStep?'],
     ['export default { hooks: { onStep: 1 } }', 'hooks.onStep: must be a function'],
   ])('is refused with advice: %s', async (text, message) => {
     await write('switchyard.config.js', text)
@@ -140,7 +143,22 @@ describe('a configuration file', () => {
     await expect(loadUserValues(folder)).rejects.toThrow(FileError)
     await write('switchyard.config.ts', 'throw new TypeError("the file itself")')
     await expect(loadUserValues(folder)).rejects.toThrow(
-      /switchyard\.config\.ts: cannot be run: TypeError: the file itself/,
+      /switchyard\.config\.ts:1: cannot be run: TypeError: the file itself$/,
+    )
+    await write('switchyard.config.ts', 'const a = 1\nimport b from "./none.js"\nexport default { a, b }')
+    await expect(loadUserValues(folder)).rejects.toThrow(
+      /switchyard\.config\.ts:2: cannot be run: Cannot find module '\.\/none\.js'$/,
+    )
+    await write('none.ts', '\n\nthrow "a text"')
+    await expect(loadUserValues(folder)).rejects.toThrow(/cannot be run: a text$/)
+    await write('none.ts', '\n\nexport const c = (')
+    await expect(loadUserValues(folder)).rejects.toThrow(/cannot be run: \S+none\.ts:\d:\d+: syntax error: /)
+    // Values that are built in are found all the same.
+    const known = await findUserValues(folder)
+    expect((await known.runNamed('g2p')).config).toBe(recipes.g2p)
+    await expect(known.runNamed('mine')).rejects.toThrow(/there is no recipe or task "mine"[^]*\n.*cannot be run: /)
+    await expect(known.loadTask({ kind: 'custom', name: 'mine' })).rejects.toThrow(
+      /"mine" is not built[^]*cannot be run/,
     )
   })
 })

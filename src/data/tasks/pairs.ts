@@ -4,6 +4,7 @@ import { formatCount } from '../../base/format.js'
 import { symbolErrorRate, wrongAnswerRate } from '../../metrics/error-rates.js'
 import type { Metric } from '../../metrics/metric.js'
 import { symbolsOf } from '../../text/symbols-of.js'
+import { splitWords, WordVocabulary } from '../../text/symbols.js'
 import { MarkedWordsVocabulary } from '../../text/marked-words.js'
 import type { Vocabulary } from '../../text/vocabulary.js'
 import { NO_ROWS, readPairs } from '../pairs/read.js'
@@ -215,7 +216,11 @@ export function metricsOf(train: readonly Example[], targets: Vocabulary): reado
   const symbols = symbolsOf(targets)
   const wrong = wrongAnswerRate('wrong answers', symbols)
   const different = new Set(train.map(({ target }) => target)).size
-  const areLabels = different <= MAX_LABELS && different * 10 <= train.length
+  // With a vocabulary of words, an answer of one word is one symbol: both rates would be the same.
+  const isWord = ({ target }: Example): boolean => splitWords(target).length === 1
+  const areLabels =
+    different <= MAX_LABELS &&
+    (different * 10 <= train.length || (targets instanceof WordVocabulary && train.every(isWord)))
   return areLabels ? [wrong] : [symbolErrorRate('symbol error rate', symbols), wrong]
 }
 
