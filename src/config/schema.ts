@@ -45,6 +45,7 @@ export const modelSchema = z.strictObject({
   numExperts: count,
   activation: namesOf(feedForwardActivations),
   gatedActivation: z.boolean(),
+  sharedEmbedding: z.boolean(),
   tiedLogits: z.boolean(),
   scaleLogits: z.boolean(),
   relativePositionBias: z.enum(['perStack', 'perLayer']),

@@ -2,7 +2,7 @@ import type { Tensor } from '../engine/api/tensor.js'
 import * as lax from '../engine/api/lax.js'
 import * as np from '../engine/api/np.js'
 import type { StackName } from '../model/config.js'
-import { encode, outputLogits, stackNorm } from '../model/forward.js'
+import { encode, outputLogits, stackNorm, tokenEmbedding } from '../model/forward.js'
 import { decoderLayer } from '../model/layers.js'
 import { newPass } from '../model/pass.js'
 import type { Pass } from '../model/pass.js'
@@ -105,7 +105,7 @@ export function decodeStep(
     lax.dynamicSlice(bias, [0, 0, step, 0], [1, config.numHeads, 1, bias.shape[3]]),
   ) // [1, heads, 1, maxLength]
   const next: DecodeCache = []
-  let x = embed(params.token_embedder.embedding, current, config.dModel, config.dtype) // [batch, 1, dModel]
+  let x = embed(tokenEmbedding(params, 'decoder'), current, config.dModel, config.dtype) // [batch, 1, dModel]
   decoderLayers(params, options).forEach((layer, i) => {
     const self = (y: Tensor): KeysAndValues => {
       const { keys, values } = keysAndValues(layer.self_attention, y, config.numHeads) // [batch, heads, 1, headDim]

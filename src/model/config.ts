@@ -19,7 +19,9 @@ export interface ModelConfig {
   activation: Activation
   /** Whether their hidden layer is f(x wi_0) * x wi_1 (T5 1.1), instead of f(x wi) (T5 1.0). */
   gatedActivation: boolean
-  /** Whether the token embedding is also the output projection. */
+  /** Whether the stacks share one token embedding. Otherwise each has its own. */
+  sharedEmbedding: boolean
+  /** Whether the decoder's token embedding is also the output projection. */
   tiedLogits: boolean
   /** Whether the decoder's output is scaled by 1/sqrt(dModel) before the output projection. */
   scaleLogits: boolean

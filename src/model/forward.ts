@@ -5,10 +5,11 @@ import { remat } from '../engine/api/remat.js'
 import { keysAndValues, maskBias } from '../nn/attention.js'
 import { dense } from '../nn/dense.js'
 import { embed, projection } from '../nn/embedding.js'
+import type { Embedding } from '../nn/embedding.js'
 import { noNoise, noiseFrom } from '../nn/noise.js'
 import type { Noise } from '../nn/noise.js'
 import { rmsNorm } from '../nn/rms-norm.js'
-import type { ModelConfig } from './config.js'
+import type { ModelConfig, StackName } from './config.js'
 import { decoderLayer, encoderLayer, zeroPadding } from './layers.js'
 import type { LayerOutput } from './layers.js'
 import { stackLayers } from './config.js'
@@ -119,11 +120,7 @@ function runStack<M extends Tensor | null>(
   const { config } = pass.options
   const numLayers = stack === 'encoder' ? config.numEncoderLayers : config.numDecoderLayers
   const states = [
-    pass.noise.dropout(
-      embed(params.token_embedder.embedding, tokens, config.dModel, config.dtype),
-      pass.dropoutRate,
-      1,
-    ),
+    pass.noise.dropout(embed(tokenEmbedding(params, stack), tokens, config.dModel, config.dtype), pass.dropoutRate, 1),
   ] // [batch, length, dModel]
   const routers: LayerRecord[] = []
   for (let i = 0; i < numLayers; i++) {
@@ -135,6 +132,14 @@ function runStack<M extends Tensor | null>(
   }
   const output = pass.noise.dropout(stackNorm(params, states[numLayers], pass), pass.dropoutRate, 1) // [batch, length, dModel]
   return { output, states, routers }
+}
+
+/** The token embedding of a stack: its own, or the one that both share. */
+export function tokenEmbedding(params: ModelParams, stack: StackName): Embedding {
+  const embedder = params.token_embedder ?? params[stack].token_embedder
+  if (embedder === undefined)
+    throw new SwitchyardError(`the parameters have neither token_embedder nor ${stack}/token_embedder`)
+  return embedder.embedding
 }
 
 /** A stack's final norm of x [batch, length, dModel]. */
@@ -153,7 +158,7 @@ export function outputLogits(params: ModelParams, x: Tensor, config: ModelConfig
     throw new SwitchyardError(
       'the configuration has tiedLogits false, but the parameters have no decoder/logits_dense: use the configuration that the parameters were made with',
     )
-  return dense(config.tiedLogits ? { kernel: projection(params.token_embedder.embedding) } : untied!, scaled) // [batch, length, vocab]
+  return dense(config.tiedLogits ? { kernel: projection(tokenEmbedding(params, 'decoder')) } : untied!, scaled) // [batch, length, vocab]
 }
 
 function noiseOf(options: ForwardOptions): Noise {

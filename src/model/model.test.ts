@@ -205,7 +205,7 @@ describe('new parameters', () => {
 
   it('are equal for equal keys', async () => {
     const embedding = (seed: number): Promise<number[]> =>
-      (init(random.key(seed)).token_embedder.embedding as Tensor).numbers()
+      (init(random.key(seed)).token_embedder!.embedding as Tensor).numbers()
     expect(await embedding(1)).toEqual(await embedding(1))
     expect(await embedding(1)).not.toEqual(await embedding(2))
   })

@@ -44,7 +44,7 @@ export type Sublayer = 'selfAttention' | 'crossAttention' | 'feedForward'
 /** T5X's name of a linear map within attention (`query` to `out`) or a feed-forward network. */
 export type Projection = 'query' | 'key' | 'value' | 'out' | 'wi' | 'wi_0' | 'wi_1' | 'wo'
 
-/** Where in a model a parameter is. A field that does not apply is null: the token embedding is in no stack. */
+/** Where in a model a parameter is. A field that does not apply is null: a shared token embedding is in no stack. */
 export interface ParameterPlace {
   readonly stack: StackName | null
   /** From 0; null for parameters that the layers of a stack share, and for its final norm. */
@@ -72,13 +72,14 @@ export interface ParameterSpec {
 /** Every parameter of a model, in the order of its data flow. */
 export function declareParameters(config: ModelConfig, router: RouterConfig): ParameterSpec[] {
   const { dModel, vocabSize } = config
-  const specs: ParameterSpec[] = [
-    spec('token_embedder/embedding', 'embedding', {}, [vocabSize, dModel], ['vocab', 'embed'], {
+  const embedding = (at: string, place: Place): ParameterSpec =>
+    spec(`${at}token_embedder/embedding`, 'embedding', place, [vocabSize, dModel], ['vocab', 'embed'], {
       kind: 'normal',
       stddev: 1,
-    }),
-  ]
+    })
+  const specs: ParameterSpec[] = config.sharedEmbedding ? [embedding('', {})] : []
   for (const stack of ['encoder', 'decoder'] as const) {
+    if (!config.sharedEmbedding) specs.push(embedding(`${stack}/`, { stack }))
     if (config.relativePositionBias === 'perStack') specs.push(declareRelativeBias(stack, { stack }, config))
     stackLayers(config, stack).forEach(({ sparse }, layer) =>
       specs.push(...declareLayer({ stack, layer }, sparse, config, router)),

@@ -16,6 +16,7 @@ export const baseModel: Omit<ModelConfig, 'dModel' | 'dFf' | 'numHeads' | 'numEn
   numExperts: 0,
   activation: 'relu',
   gatedActivation: false,
+  sharedEmbedding: true,
   tiedLogits: true,
   scaleLogits: true,
   relativePositionBias: 'perStack',

@@ -12,18 +12,22 @@ import type { Meaning } from './meaning.js'
 
 /** A model's parameters as a tree, with T5X's names. parameters.ts declares them. */
 export type ModelParams = {
-  token_embedder: { embedding: Embedding } // [vocab, dModel]
+  /** The token embedding of both stacks, if they share it: `ModelConfig.sharedEmbedding`. */
+  token_embedder?: EmbedderParams
   encoder: EncoderParams
   decoder: DecoderParams
 }
+export type EmbedderParams = { embedding: Embedding } // [vocab, dModel]
 /** Relative position tables belong to the stack or to each of its layers: `ModelConfig.relativePositionBias`. */
 export type EncoderParams = {
   [layer: `layers_${number}`]: EncoderLayerParams
+  token_embedder?: EmbedderParams
   relpos_bias?: RelativeBiasParams
   encoder_norm: NormParams
 }
 export type DecoderParams = {
   [layer: `layers_${number}`]: DecoderLayerParams
+  token_embedder?: EmbedderParams
   relpos_bias?: RelativeBiasParams
   decoder_norm: NormParams
   /** The output projection, if it is not the token embedding. */

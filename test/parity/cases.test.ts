@@ -16,6 +16,11 @@ describe('models of every family agree with transformers', () => {
     ['GELU in its tanh form', '08-activation-t5-gelu_new'],
     ['SiLU', '08-activation-t5-silu'],
     ['UMT5, whose layers have a table of positions each', '10-umt5'],
+    ['embeddings under decoder.embed_tokens alone, and a head', '05-no-shared-decoder-name'],
+    ['a head that differs although it is said to be tied', '15-tied-but-own-head'],
+    ['mT5 with a head of its own, as transformers 5 saves it', '31-mt5-tf5-different'],
+    ['a Switch Transformer with a head that differs', '31-switch-tie-true-different'],
+    ['embeddings of the stacks that differ from each other and the head', '31-t5-embed-copies-differ'],
   ])('%s', async (_, name) => {
     const rows = await verifyFolder(fixture(name))
     expectAgreement(rows, 5e-6)

@@ -24,6 +24,7 @@ const model: ModelConfig = {
   numExperts: 4,
   activation: 'relu',
   gatedActivation: false,
+  sharedEmbedding: true,
   tiedLogits: true,
   scaleLogits: true,
   relativePositionBias: 'perStack',

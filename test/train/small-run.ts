@@ -34,6 +34,7 @@ export const config: RunConfig = {
     numExperts: 2,
     activation: 'relu',
     gatedActivation: false,
+    sharedEmbedding: true,
     tiedLogits: true,
     scaleLogits: true,
     relativePositionBias: 'perStack',

@@ -5,17 +5,19 @@ import type { TensorInfo } from '../format.js'
 import { listItems, quote } from '../format.js'
 import type { Json } from '../json.js'
 import { activationFromHf, activationToHf } from './hf-activation.js'
+import { embeddingsOf, headName, sharedName, writtenEmbeddings } from './hf-embeddings.js'
 import { supportedTypes, unsupportedFamily } from './hf-families.js'
 
 /**
  * Our configuration for an HF checkpoint, from its config.json and its tensors. If they contradict each other, the
  * tensors win: published configurations name settings differently, and HF derives the sparse layers from several of
- * them. `reference` is `hf`, which computes exactly as transformers does; set it to `switchyard` for our own defaults.
+ * them. `firstEqual` says which embeddings and heads are equal: see `embeddingsOf`. `reference` is `hf`, which computes exactly as transformers does; set it to `switchyard` for our own defaults.
  */
 export function configFromHf(
   json: Json,
   tensors: readonly TensorInfo[],
   path: string,
+  firstEqual?: ReadonlyMap<string, string>,
 ): { model: ModelConfig; router: RouterConfig } {
   if (typeof json !== 'object' || json === null || Array.isArray(json))
     throw new FileError(`${path}: config.json is not an object`)
@@ -41,7 +43,8 @@ export function configFromHf(
       )
     return shape
   }
-  const [vocabSize, dModel] = shapeOf('shared.weight')
+  const embeddings = embeddingsOf(shapes, firstEqual)
+  const [vocabSize, dModel] = shapeOf(embeddings?.encoder ?? sharedName)
   const [relativePositionBuckets, numHeads] = shapeOf(
     'encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight',
   )
@@ -60,8 +63,10 @@ export function configFromHf(
     )
   }
 
-  const tied = config.tie_word_embeddings !== false
-  const scaleLogits = scalesLogits(config)
+  if (type === 'switch_transformers' && config.tie_word_embeddings === false && !shapes.has(headName))
+    throw new FileError(
+      `${path}: config.json says tie_word_embeddings false, but there is no ${headName}: transformers would make a random head`,
+    )
   return {
     model: {
       vocabSize,
@@ -77,8 +82,9 @@ export function configFromHf(
       numExperts: router ? router[1][0] : 0,
       activation: activationFromHf(config, path),
       gatedActivation: gated,
-      tiedLogits: !shapes.has('lm_head.weight') || (tied && scaleLogits),
-      scaleLogits,
+      sharedEmbedding: embeddings?.encoder === embeddings?.decoder,
+      tiedLogits: embeddings?.head === embeddings?.decoder,
+      scaleLogits: scalesLogits(config),
       relativePositionBias: type === 'umt5' ? 'perLayer' : 'perStack',
       relativePositionMaxDistance: number('relative_attention_max_distance', 128),
       layerNormEpsilon: number('layer_norm_epsilon', 1e-6),
@@ -127,6 +133,7 @@ export function configToHf(model: ModelConfig, router: RouterConfig): { readonly
       'each layer of this model has relative position biases of its own, and in transformers the layers of a Switch Transformer share them: store it as a T5X checkpoint',
     )
   }
+  const written = writtenEmbeddings(model)
   const shared = {
     architectures: [
       `${model.numExperts > 0 ? 'SwitchTransformers' : perLayer ? 'UMT5' : 'T5'}ForConditionalGeneration`,
@@ -149,21 +156,17 @@ export function configToHf(model: ModelConfig, router: RouterConfig): { readonly
     pad_token_id: 0,
     eos_token_id: 1,
     decoder_start_token_id: 0,
-    tie_word_embeddings: model.tiedLogits,
+    tie_word_embeddings: written.tied,
   }
   if (model.numExperts === 0) {
     return {
       ...shared,
       ...activationToHf(model),
       model_type: perLayer ? 'umt5' : 't5',
-      scale_decoder_outputs: model.scaleLogits,
+      scale_decoder_outputs: written.scaled,
     }
   }
   if (model.gatedActivation) throw new ConfigError('transformers has no Switch Transformer with gated experts')
-  if (model.tiedLogits !== model.scaleLogits)
-    throw new ConfigError(
-      'in transformers a Switch Transformer scales its logits when they are tied to the embedding, and only then',
-    )
   const sparse = (stack: StackName): { every: number; count: number } => {
     const layers = stackLayers(model, stack)
     const count = layers.filter(layer => layer.sparse).length

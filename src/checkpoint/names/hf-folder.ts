@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { FileError } from '../../base/errors.js'
-import { castHost } from '../../base/host-tensor.js'
+import { castHost, hostTensor } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
 import type { ParameterSpec } from '../../model/parameters.js'
 import { readSmallText } from '../files.js'
@@ -10,6 +10,7 @@ import { huggingface } from '../sharded.js'
 import { refuseCustomRouter } from '../weights.js'
 import type { Weights } from '../weights.js'
 import { configToHf, hfConfigText } from './hf-config.js'
+import { writtenEmbeddings } from './hf-embeddings.js'
 import { hfEntry, hfShape, toHf } from './hf.js'
 import type { HfFamily } from './hf.js'
 import { hfWeights } from './hf-weights.js'
@@ -23,7 +24,7 @@ export async function openHfWeights(folder: string): Promise<Weights> {
   )
   const reader = await huggingface.open(folder)
   try {
-    return hfWeights(json, reader, folder)
+    return await hfWeights(json, reader, folder)
   } catch (error) {
     await reader.close()
     throw error
@@ -53,13 +54,39 @@ export async function writeHfWeights(
 }
 
 function hfSource(weights: Weights, family: HfFamily, dtype: ParameterSpec['dtype'] | undefined): TensorSource {
-  const infos = weights.specs.flatMap((spec): TensorInfo[] => {
-    const entry = hfEntry(spec, family)
-    return entry.names.map(name => ({ name, dtype: dtype ?? spec.dtype, shape: hfShape(spec.shape, entry) }))
+  const tables = writtenEmbeddings(weights.model).tensors.map(table => {
+    const spec = weights.specs.find(({ path }) => path === table.path)!
+    return { ...table, spec, entry: hfEntry(spec, family) }
   })
+  const others = weights.specs.filter(({ role }) => role !== 'embedding' && role !== 'outputProjection')
+  const infos = [
+    ...tables.map(({ name, spec, entry }): TensorInfo => ({
+      name,
+      dtype: dtype ?? spec.dtype,
+      shape: hfShape(spec.shape, entry),
+    })),
+    ...others.flatMap((spec): TensorInfo[] => {
+      const entry = hfEntry(spec, family)
+      return entry.names.map(name => ({ name, dtype: dtype ?? spec.dtype, shape: hfShape(spec.shape, entry) }))
+    }),
+  ]
   async function* entries(): AsyncGenerator<[string, HostTensor]> {
-    for (const spec of weights.specs)
-      yield* toHf(spec, castHost(await weights.read(spec.path), dtype ?? spec.dtype), family)
+    for (const { name, spec, factor } of tables) {
+      const tensor = castHost(scaled(await weights.read(spec.path), factor), dtype ?? spec.dtype)
+      yield [name, toHf(spec, tensor, family)[0][1]]
+    }
+    for (const spec of others) yield* toHf(spec, castHost(await weights.read(spec.path), dtype ?? spec.dtype), family)
   }
   return { infos, entries: entries() }
+}
+
+/** A tensor times a factor, in float32. */
+function scaled(tensor: HostTensor, factor: number): HostTensor {
+  if (factor === 1) return tensor
+  const { shape, data } = castHost(tensor, 'float32')
+  return hostTensor(
+    'float32',
+    shape,
+    Float32Array.from(data as Float32Array, x => x * factor),
+  )
 }

@@ -1,6 +1,5 @@
 import { SwitchyardError } from '../../base/errors.js'
 import { sameShape } from '../../engine/program/aval.js'
-import type { ModelConfig } from '../../model/config.js'
 import { declareParameters } from '../../model/parameters.js'
 import type { ParameterSpec } from '../../model/parameters.js'
 import type { CheckpointReader, TensorInfo } from '../format.js'
@@ -8,32 +7,35 @@ import type { Json } from '../json.js'
 import { checkComplete, storedSpecs } from '../weights.js'
 import type { Mismatch, Weights } from '../weights.js'
 import { configFromHf } from './hf-config.js'
+import { embeddingNames, embeddingsOf, firstEqualEmbeddings } from './hf-embeddings.js'
+import type { HfEmbeddings } from './hf-embeddings.js'
 import { hfEntry, hfFamily, hfShape, readEntry } from './hf.js'
 import type { HfEntry } from './hf.js'
 
 /**
- * Tensors of some published files that no parameter needs: copies of the token embedding, and a table for cross
+ * A tensor of some published files that no parameter needs, and that transformers leaves out too: a table for cross
  * attention, which has no position bias.
  */
-const ignored = [
-  'encoder.embed_tokens.weight',
-  'decoder.embed_tokens.weight',
-  'decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight',
-]
+const ignored = ['decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight']
 
 /**
  * The weights of a model under our paths, read from a checkpoint with Hugging Face's names. `config` is the parsed
  * config.json. `path` is the name of both in error messages. Throws a FileError if the tensors are not those that the
  * configuration describes.
  */
-export function hfWeights(config: Json, reader: CheckpointReader, path = reader.path): Weights {
-  const { model, router } = configFromHf(config, reader.list(), path)
+export async function hfWeights(config: Json, reader: CheckpointReader, path = reader.path): Promise<Weights> {
+  const firstEqual = await firstEqualEmbeddings(reader)
+  const { model, router } = configFromHf(config, reader.list(), path, firstEqual)
   const infos = new Map(reader.list().map(info => [info.name, info]))
   const family = hfFamily(infos.keys())
+  const embeddings = embeddingsOf(infos, firstEqual)!
   const entries = new Map(
-    declareParameters(model, router).map(spec => [spec.path, { spec, entry: hfEntry(spec, family) }]),
+    declareParameters(model, router).map(spec => [
+      spec.path,
+      { spec, entry: storedEntry(spec, hfEntry(spec, family), embeddings) },
+    ]),
   )
-  checkComplete(path, mismatchOf(entries.values(), infos, model))
+  checkComplete(path, mismatchOf(entries.values(), infos))
   const entryOf = (parameter: string): HfEntry => {
     const known = entries.get(parameter)
     if (!known) throw new SwitchyardError(`${path}: there is no parameter ${parameter} in this model`)
@@ -54,12 +56,18 @@ export function hfWeights(config: Json, reader: CheckpointReader, path = reader.
   }
 }
 
+/** The entry of a parameter in a file whose embeddings and head may be in tensors of other names. */
+function storedEntry({ role, place }: ParameterSpec, entry: HfEntry, embeddings: HfEmbeddings): HfEntry {
+  if (role === 'embedding') return { ...entry, names: [embeddings[place.stack ?? 'encoder']] }
+  if (role === 'outputProjection') return { ...entry, names: [embeddings.head] }
+  return entry
+}
+
 function mismatchOf(
   entries: Iterable<{ spec: ParameterSpec; entry: HfEntry }>,
   infos: ReadonlyMap<string, TensorInfo>,
-  model: ModelConfig,
 ): Mismatch {
-  const known = new Set([...ignored, ...(model.tiedLogits ? ['lm_head.weight'] : [])])
+  const known = new Set([...ignored, ...embeddingNames])
   const mismatch: Mismatch = { missing: [], surplus: [], misshapen: [] }
   for (const { spec, entry } of entries) {
     const expected = hfShape(spec.shape, entry)

@@ -38,7 +38,7 @@ export function hfEntry(spec: Pick<ParameterSpec, 'path' | 'role' | 'place' | 's
   const one = (name: string, transposed: boolean): HfEntry => ({ names: [name], stacked: false, transposed })
   switch (role) {
     case 'embedding':
-      return one('shared.weight', false)
+      return one(place.stack === null ? 'shared.weight' : `${place.stack}.embed_tokens.weight`, false)
     case 'outputProjection':
       return one('lm_head.weight', true)
     case 'relativePositionBias':

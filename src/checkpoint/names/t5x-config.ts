@@ -18,7 +18,8 @@ export function configFromT5x(
     if (!shape) throw new FileError(`${path}: there is no parameter ${name}, which every T5X encoder-decoder has`)
     return shape
   }
-  const [vocabSize, dModel] = shapeOf('token_embedder/embedding')
+  const sharedEmbedding = !shapes.has('encoder/token_embedder/embedding')
+  const [vocabSize, dModel] = shapeOf(`${sharedEmbedding ? '' : 'encoder/'}token_embedder/embedding`)
   const relativePositionBias = shapes.has('encoder/layers_0/relpos_bias/rel_embedding') ? 'perLayer' : 'perStack'
   const [numHeads, relativePositionBuckets] = shapeOf(
     `encoder/${relativePositionBias === 'perLayer' ? 'layers_0/' : ''}relpos_bias/rel_embedding`,
@@ -46,6 +47,7 @@ export function configFromT5x(
       numHeads,
       relativePositionBias,
       relativePositionBuckets,
+      sharedEmbedding,
       tiedLogits,
       scaleLogits: tiedLogits,
       headDim: innerDim / numHeads,

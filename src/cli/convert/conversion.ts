@@ -9,6 +9,7 @@ import { memoryProblem } from '../../checkpoint/free-memory.js'
 import { quantizedShapes } from '../../checkpoint/quantize.js'
 import { isFile } from '../../checkpoint/files.js'
 import { writePeftAdapters } from '../../checkpoint/names/peft.js'
+import { writtenNotice } from '../../checkpoint/names/hf-embeddings.js'
 import { writeHfWeights } from '../../checkpoint/names/hf-folder.js'
 import { writeT5xWeights } from '../../checkpoint/names/t5x-weights.js'
 import { writeNativeWeights } from '../../checkpoint/native-weights.js'
@@ -89,7 +90,11 @@ export async function writeWeights(
       `the format ${to} cannot hold this run's vocabulary, so infer cannot use ${folder}: --to native keeps the vocabulary`,
     )
   const foreign = { dtype: stored, files: { ...files, ...tokenizer } }
-  if (to === 'safetensors') return writeHfWeights(folder, weights, foreign)
+  if (to === 'safetensors') {
+    const notice = writtenNotice(weights.model)
+    if (notice !== null) console.error(notice)
+    return writeHfWeights(folder, weights, foreign)
+  }
   if (to === 't5x') return writeT5xWeights(folder, weights, foreign)
   const { texts } = weights
   const named = texts && { ...texts, trainedOn: texts.trainedOn && withoutFolders(texts.trainedOn) }

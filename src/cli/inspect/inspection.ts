@@ -119,7 +119,7 @@ export function forwardFlops(specs: readonly ParameterSpec[]): { input: number; 
   const flops = { input: 0, target: 0 }
   for (const spec of specs) {
     const { role, place } = spec
-    if (!matrixRoles.includes(role) || (role === 'embedding' && !tied)) continue
+    if (!matrixRoles.includes(role) || (role === 'embedding' && !(tied && place.stack !== 'encoder'))) continue
     const ofEncoderOutput =
       place.sublayer === 'crossAttention' && (place.projection === 'key' || place.projection === 'value')
     flops[place.stack === 'encoder' || ofEncoderOutput ? 'input' : 'target'] += 2 * activeSize(spec)
