@@ -4,6 +4,7 @@
 export { preset, presets } from './model/presets.js'
 export type { Preset } from './model/presets.js'
 export type { ModelConfig, RouterConfig, StackName } from './model/config.js'
+export type { Activation } from './nn/mlp.js'
 export { meanings } from './model/meaning.js'
 export type { Meaning, Reference } from './model/meaning.js'
 export { countActiveParameters, countParameters, declareParameters } from './model/parameters.js'

@@ -27,7 +27,8 @@ const written: Readonly<Record<Activation, string>> = {
 
 /**
  * The activation function of a config.json. `dense_act_fn` wins where it is given. Otherwise it is the part of
- * `feed_forward_proj` after `gated-`, and `gated-gelu` means the tanh form. Throws a ConfigError for any other function.
+ * `feed_forward_proj` after `gated-`, and `gated-gelu` means the tanh form. Throws a ConfigError for any other
+ * function.
  */
 export function activationFromHf(config: { readonly [key: string]: Json }, path: string): Activation {
   const isGatedByDefault = config.model_type === 'mt5' || config.model_type === 'umt5'
