@@ -60,6 +60,15 @@ export class Charsmap {
     return found < 0 ? undefined : this.replacements.subarray(found, this.replacements.indexOf(0, found))
   }
 
+  /** The replacement of the shortest key that the input begins with; undefined if there is none. */
+  shortest(input: Uint8Array): Uint8Array | undefined {
+    for (let end = 1; end <= input.length; end++) {
+      const replacement = this.match(input.subarray(0, end), 0)
+      if (replacement !== undefined) return replacement
+    }
+    return undefined
+  }
+
   private checkUnit(unit: number, index: number): void {
     if (isValue(unit) && index > 0) return // `match` never uses a value as a node
     const base = childBase(unit, index)

@@ -5,6 +5,7 @@ import { markedWordsSpec, MarkedWordsVocabulary } from './marked-words.js'
 import { isPlain, isUnchanged, plainSpec } from './plain-vocabularies.js'
 import { CharacterVocabulary, WordVocabulary } from './symbols.js'
 import { SentencePieceVocabulary } from './sentencepiece.js'
+import { fromTokenizerJson } from './tokenizer-json.js'
 import type { Vocabulary } from './vocabulary.js'
 
 /** The schemas of all vocabularies. A new one adds its schema here and its constructor below. */
@@ -19,6 +20,7 @@ const constructors: { [K in AnySpec['kind']]: (spec: Extract<AnySpec, { kind: K 
   bytes: ({ sentinels, reference }) => new ByteVocabulary(sentinels, { reference }),
   markedWords: ({ words, markerIds }) => new MarkedWordsVocabulary(construct(words), markerIds),
   sentencepiece: spec => SentencePieceVocabulary.fromJSON(spec),
+  tokenizerJson: ({ tokenizer, special }) => fromTokenizerJson(tokenizer, special),
 }
 
 /** Whether a vocabulary is one of those here, so that `vocabularyFromJSON` makes an equal one of its `toJSON`. */

@@ -4,6 +4,8 @@ import { SPACE_SYMBOL } from './normalizer.js'
 import { SentencePieceVocabulary } from './sentencepiece.js'
 import { sentinelText } from './sentinels.js'
 import { parseSentencePieceModel } from './spiece-model.js'
+import { TableTokenizer } from './tokenizer-json/table-tokenizer.js'
+import { UnigramTokenizer } from './tokenizer-json/unigram-tokenizer.js'
 import type { Vocabulary } from './vocabulary.js'
 
 const special = { eos_token: '</s>', unk_token: '<unk>', pad_token: '<pad>' }
@@ -21,6 +23,12 @@ export function hfTokenizerFiles(vocabulary: Vocabulary): Record<string, Uint8Ar
     clean_up_tokenization_spaces: false,
   })
   if (vocabulary instanceof ByteVocabulary) return { 'tokenizer_config.json': text(config('ByT5Tokenizer')) }
+  if (vocabulary instanceof UnigramTokenizer || vocabulary instanceof TableTokenizer)
+    // This class obeys the steps of the file, which those of T5 replace by their own.
+    return {
+      'tokenizer.json': text(vocabulary.toJSON().tokenizer),
+      'tokenizer_config.json': text({ ...config('PreTrainedTokenizerFast'), ...tokensOf(vocabulary) }),
+    }
   if (!(vocabulary instanceof SentencePieceVocabulary)) return undefined
   const bytes = fromBase64(vocabulary.toJSON().model, 'vocabulary of sentencepiece: its model')
   const tokenizer = tokenizerJson(bytes, vocabulary.sentinelIds)
@@ -31,6 +39,12 @@ export function hfTokenizerFiles(vocabulary: Vocabulary): Record<string, Uint8Ar
       'tokenizer_config.json': text(config('T5Tokenizer')),
     }
   )
+}
+
+/** The special tokens by the names of tokenizer_config.json, where they are not T5's. */
+function tokensOf(vocabulary: UnigramTokenizer | TableTokenizer): object {
+  const { pad, eos, unk } = vocabulary.toJSON().special ?? {}
+  return { ...(pad && { pad_token: pad }), ...(eos && { eos_token: eos }), ...(unk && { unk_token: unk }) }
 }
 
 /**

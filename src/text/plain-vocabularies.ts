@@ -2,20 +2,32 @@ import * as z from 'zod'
 import { bytesSpec, ByteVocabulary } from './bytes.js'
 import { sentencePieceSpec, SentencePieceVocabulary } from './sentencepiece.js'
 import { charactersSpec, CharacterVocabulary, wordsSpec, WordVocabulary } from './symbols.js'
+import { tokenizerJsonSpec } from './tokenizer-json.js'
+import type { TokenizerJsonVocabulary } from './tokenizer-json.js'
+import { TableTokenizer } from './tokenizer-json/table-tokenizer.js'
+import { UnigramTokenizer } from './tokenizer-json/unigram-tokenizer.js'
 import type { Vocabulary } from './vocabulary.js'
 
 /** The schemas of the vocabularies that contain no other vocabulary. */
-export const plainSpec = z.discriminatedUnion('kind', [charactersSpec, wordsSpec, bytesSpec, sentencePieceSpec])
+export const plainSpec = z.discriminatedUnion('kind', [
+  charactersSpec,
+  wordsSpec,
+  bytesSpec,
+  sentencePieceSpec,
+  tokenizerJsonSpec,
+])
 
-export type PlainVocabulary = CharacterVocabulary | WordVocabulary | ByteVocabulary | SentencePieceVocabulary
+export type PlainVocabulary =
+  CharacterVocabulary | WordVocabulary | ByteVocabulary | SentencePieceVocabulary | TokenizerJsonVocabulary
 
 type Kind = z.infer<typeof plainSpec>['kind']
 // The mapped type makes a schema without a class a compile error.
-const classes: { [K in Kind]: { readonly prototype: PlainVocabulary } } = {
-  characters: CharacterVocabulary,
-  words: WordVocabulary,
-  bytes: ByteVocabulary,
-  sentencepiece: SentencePieceVocabulary,
+const classes: { [K in Kind]: readonly { readonly prototype: PlainVocabulary }[] } = {
+  characters: [CharacterVocabulary],
+  words: [WordVocabulary],
+  bytes: [ByteVocabulary],
+  sentencepiece: [SentencePieceVocabulary],
+  tokenizerJson: [UnigramTokenizer, TableTokenizer],
 }
 
 /** Whether an object is of this class itself, no subclass, and encodes by the method of the class. */
@@ -24,4 +36,6 @@ export const isUnchanged = (vocabulary: Vocabulary, { prototype }: { readonly pr
 
 /** Whether a vocabulary is one of this library that contains no other. */
 export const isPlain = (vocabulary: Vocabulary): vocabulary is PlainVocabulary =>
-  Object.values(classes).some(each => isUnchanged(vocabulary, each))
+  Object.values(classes)
+    .flat()
+    .some(each => isUnchanged(vocabulary, each))

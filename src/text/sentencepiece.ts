@@ -5,12 +5,13 @@ import { Normalizer, SPACE_SYMBOL } from './normalizer.js'
 import { cutAtSentinels, MAX_SENTINELS, sentinelNumber, sentinelText } from './sentinels.js'
 import { MAX_MODEL_BYTES, parseSentencePieceModel, serializeSentencePieceModel } from './spiece-model.js'
 import type { Piece, SentencePieceModel } from './spiece-model.js'
-import { decodeAll, textStream, Utf8Stream } from './stream.js'
+import { pieceStream } from './piece-stream.js'
+import { decodeAll } from './stream.js'
 import { Unigram } from './unigram.js'
 import { EOS_ID, PAD_ID, UNK_ID } from './vocabulary.js'
 import type { TextStream, Vocabulary, VocabularyReference } from './vocabulary.js'
 
-const T5_SENTINELS = 100
+export const T5_SENTINELS = 100
 /** Bounds time and memory. The 250,000 pieces of mT5 have less than 2 million characters in all. */
 const MAX_UNITS = 2 ** 22
 const MAX_USER_DEFINED = 10_000
@@ -128,27 +129,8 @@ export class SentencePieceVocabulary implements Vocabulary {
   }
 
   stream(): TextStream {
-    const { addDummyPrefix, removeExtraWhitespaces } = this.model.normalizer
-    const utf8 = new Utf8Stream()
-    let atStart = addDummyPrefix || removeExtraWhitespaces // where encoding adds or removes spaces, so a leading one is dropped
-    const pieceText = (id: number): string => {
-      const surface = this.surfaces[id]
-      if (surface === undefined) return this.model.unknownSurface
-      const dropsSpace = atStart && surface.startsWith(SPACE_SYMBOL)
-      if (dropsSpace) atStart = removeExtraWhitespaces
-      return surface.slice(dropsSpace ? 1 : 0).replaceAll(SPACE_SYMBOL, ' ')
-    }
-    return textStream(
-      id => {
-        const byte = this.byteOf.get(id)
-        let text = byte === undefined ? utf8.flush() : utf8.push(byte)
-        atStart &&= text === ''
-        if (byte === undefined) text += pieceText(id)
-        atStart &&= text === ''
-        return text
-      },
-      () => utf8.flush(),
-    )
+    const { surfaces, byteOf, model } = this
+    return pieceStream({ surfaces, byteOf, ...model.normalizer, unknownSurface: model.unknownSurface })
   }
 
   toJSON(): z.infer<typeof sentencePieceSpec> {

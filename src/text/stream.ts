@@ -1,11 +1,21 @@
 import { EOS_ID, PAD_ID } from './vocabulary.js'
 import type { TextStream } from './vocabulary.js'
 
+/** The ids that a stream skips and ends at. */
+export interface SpecialIdsOfText {
+  readonly padId: number
+  readonly eosId: number
+}
+
 /**
  * Makes a stream. `next` returns the text of an id that is neither padding nor EOS; `rest` returns the text of an
  * incomplete last character.
  */
-export function textStream(next: (id: number) => string, rest: () => string = () => ''): TextStream {
+export function textStream(
+  next: (id: number) => string,
+  rest: () => string = () => '',
+  { padId, eosId }: SpecialIdsOfText = { padId: PAD_ID, eosId: EOS_ID },
+): TextStream {
   let ended = false
   const end = (): string => {
     if (ended) return ''
@@ -14,20 +24,20 @@ export function textStream(next: (id: number) => string, rest: () => string = ()
   }
   return {
     push: id => {
-      if (id === EOS_ID) return end()
-      return ended || id === PAD_ID ? '' : next(id)
+      if (id === eosId) return end()
+      return ended || id === padId ? '' : next(id)
     },
     end,
   }
 }
 
+/** The text with U+FFFD in place of each lone surrogate, which UTF-8 cannot represent. */
+export const wellFormed = (text: string): string => text.replace(/\p{Surrogate}/gu, '\ufffd')
+
 /** Decodes all ids at once. */
 export function decodeAll(stream: TextStream, ids: Iterable<number>): string {
   let text = ''
-  for (const id of ids) {
-    if (id === EOS_ID) break
-    text += stream.push(id)
-  }
+  for (const id of ids) text += stream.push(id)
   return text + stream.end()
 }
 

@@ -19,8 +19,15 @@ export class Unigram {
   private readonly scores: Float64Array
   private readonly unknownScore: number
 
-  /** `matched` holds the pieces that a text can be cut into, with their ids. */
-  constructor(matched: readonly (readonly [piece: Piece, id: number])[], size: number) {
+  /**
+   * `matched` holds the pieces that a text can be cut into, with their ids. SentencePiece adds their scores in float32,
+   * the tokenizers library of Hugging Face in float64.
+   */
+  constructor(
+    matched: readonly (readonly [piece: Piece, id: number])[],
+    size: number,
+    private readonly precision: 'float32' | 'float64' = 'float32',
+  ) {
     let least = Infinity
     let greatest = -Infinity
     for (const [{ type, score }] of matched) {
@@ -29,7 +36,7 @@ export class Unigram {
       greatest = Math.max(greatest, score)
     }
     if (least > greatest) least = greatest = 0
-    this.unknownScore = Math.fround(least - UNKNOWN_PENALTY)
+    this.unknownScore = this.round(least - UNKNOWN_PENALTY)
     this.trie = new PieceTrie(matched.map(([{ text }, id]) => [text, id]))
     this.scores = new Float64Array(size)
     const utf8 = new TextEncoder()
@@ -39,16 +46,20 @@ export class Unigram {
     }
   }
 
+  private round(sum: number): number {
+    return this.precision === 'float32' ? Math.fround(sum) : sum
+  }
+
   /** Cuts a normalized, well-formed text into parts. */
   segment(text: string): Part[] {
     const { trie, scores } = this
     const n = text.length
-    const best = new Float32Array(n + 1)
+    const best = new Float64Array(n + 1)
     const start = new Int32Array(n + 1).fill(-1) // where the best part that ends here starts
     const ids = new Int32Array(n + 1) // its piece, or NONE
     /** Records the part `from`..`to` if it gives the best segmentation up to `to` so far. */
     const reach = (from: number, to: number, id: number, score: number): void => {
-      const total = Math.fround(score + best[from])
+      const total = this.round(score + best[from])
       if (start[to] >= 0 && total <= best[to]) return
       best[to] = total
       start[to] = from

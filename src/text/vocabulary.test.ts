@@ -5,6 +5,7 @@ import { ConfigError } from '../base/errors.js'
 import { isBuiltIn, vocabularyFromJSON, vocabularySpec } from './from-json.js'
 import { ByteVocabulary } from './bytes.js'
 import { MarkedWordsVocabulary } from './marked-words.js'
+import { fromTokenizerJson } from './tokenizer-json.js'
 import { SentencePieceVocabulary } from './sentencepiece.js'
 import { CharacterVocabulary, sideBySide, WordVocabulary } from './symbols.js'
 import type { Vocabulary } from './vocabulary.js'
@@ -99,6 +100,14 @@ describe('isBuiltIn', () => {
     words: () => new WordVocabulary(['a']),
     bytes: () => new ByteVocabulary(),
     sentencepiece: () => SentencePieceVocabulary.fromModel(spiece),
+    tokenizerJson: () =>
+      fromTokenizerJson({
+        model: {
+          type: 'WordLevel',
+          unk_token: '<unk>',
+          vocab: { '<pad>': 0, '</s>': 1, '<unk>': 2, a: 3 },
+        },
+      }),
     markedWords: () => new MarkedWordsVocabulary(new WordVocabulary(['a']), [9]),
   }
 

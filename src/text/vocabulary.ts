@@ -1,5 +1,5 @@
 /**
- * Text to token ids and back. Every model here uses T5's three special ids, so they are constants and not settings.
+ * Text to token ids and back. The special ids are T5's, except in vocabularies read from a tokenizer.json with others.
  * Each implementation has a file of its own; from-json.ts reads any of them from JSON.
  */
 
@@ -38,9 +38,9 @@ export interface TextStream {
 export interface Vocabulary {
   /** All ids are below `size`. A model's embedding table has at least `size` rows, often more. */
   readonly size: number
-  readonly padId: typeof PAD_ID
-  readonly eosId: typeof EOS_ID
-  readonly unkId: typeof UNK_ID
+  readonly padId: number
+  readonly eosId: number
+  readonly unkId: number
   /**
    * `sentinelIds[k]` is the id of `<extra_id_k>`, which marks the k-th blank of a text. Empty if there are no
    * sentinels.

@@ -1,16 +1,22 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { vocabularyFromJSON } from '../../src/text/from-json.js'
-import { EOS_ID, PAD_ID, UNKNOWN_TEXT } from '../../src/text/vocabulary.js'
+import { UNKNOWN_TEXT } from '../../src/text/vocabulary.js'
 import type { Vocabulary } from '../../src/text/vocabulary.js'
 
 /**
  * The tests that every vocabulary must pass: call it from a test file with a way to make one and some texts that the
  * vocabulary must give back unchanged.
  */
-export function vocabularyConformance(name: string, make: () => Vocabulary, roundTrips: readonly string[]): void {
+export function vocabularyConformance(
+  name: string,
+  make: () => Vocabulary,
+  roundTrips: readonly string[],
+  special: readonly number[] = [0, 1, 2],
+): void {
   describe(`${name}: the suite of every vocabulary`, () => {
     const vocabulary = make()
+    const { padId, eosId } = vocabulary
     const anyText = fc.oneof(
       fc.string({ unit: 'binary' }),
       fc.constantFrom('</s>', '<pad>', '<unk>', '\u0000', '\ud800', UNKNOWN_TEXT, '  ', ''),
@@ -18,8 +24,8 @@ export function vocabularyConformance(name: string, make: () => Vocabulary, roun
     )
     const anyId = fc.integer({ min: 0, max: vocabulary.size + 100 })
 
-    it('has the special ids of T5', () => {
-      expect([vocabulary.padId, vocabulary.eosId, vocabulary.unkId]).toEqual([0, 1, 2])
+    it(`has the special ids ${special.join(', ')}`, () => {
+      expect([vocabulary.padId, vocabulary.eosId, vocabulary.unkId]).toEqual(special)
       expect(vocabulary.size).toBeGreaterThan(2)
     })
 
@@ -35,7 +41,7 @@ export function vocabularyConformance(name: string, make: () => Vocabulary, roun
         fc.property(anyText, text => {
           for (const id of vocabulary.encode(text)) {
             expect(Number.isInteger(id) && id >= 0 && id < vocabulary.size).toBe(true)
-            expect(id === PAD_ID || id === EOS_ID).toBe(false)
+            expect(id === vocabulary.padId || id === vocabulary.eosId).toBe(false)
           }
         }),
       )
@@ -69,10 +75,10 @@ export function vocabularyConformance(name: string, make: () => Vocabulary, roun
     it('stops at EOS and skips padding', () => {
       for (const text of roundTrips) {
         const ids = vocabulary.encode(text)
-        expect(vocabulary.decode([PAD_ID, ...ids.flatMap(id => [id, PAD_ID]), EOS_ID, ...ids])).toBe(text)
+        expect(vocabulary.decode([padId, ...ids.flatMap(id => [id, padId]), eosId, ...ids])).toBe(text)
       }
       expect(vocabulary.decode([])).toBe('')
-      expect(vocabulary.decode([EOS_ID, vocabulary.unkId])).toBe('')
+      expect(vocabulary.decode([eosId, vocabulary.unkId])).toBe('')
     })
 
     it('streams what it decodes, never half a character', () => {

@@ -1,4 +1,4 @@
-import { vocabularyFiles } from '../../text/files.js'
+import { besideVocabulary, vocabularyFiles } from '../../text/files.js'
 import { readIndex } from '../index-file.js'
 
 // The files of a model that are downloaded, besides the weights (see ../index-file.ts). No other files are downloaded.
@@ -7,7 +7,7 @@ import { readIndex } from '../index-file.js'
 export const configFile = 'config.json'
 
 /** Files that are fetched if the model has them. */
-export const optionalFiles: readonly string[] = ['generation_config.json', ...vocabularyFiles]
+export const optionalFiles: readonly string[] = ['generation_config.json', ...vocabularyFiles, ...besideVocabulary]
 
 /** The names of the shards that an index lists, each once. */
 export const shardsOf = async (index: string): Promise<string[]> => [...new Set((await readIndex(index)).values())]

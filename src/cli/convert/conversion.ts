@@ -20,7 +20,7 @@ import type { OpenedWeights } from '../../open/open-weights.js'
 import { runAdapters } from '../../open/run-adapters.js'
 import type { CheckpointChoice } from '../../train/choose-checkpoint.js'
 import { readCodec } from '../../data/task.js'
-import { vocabularyFiles } from '../../text/files.js'
+import { besideVocabulary, vocabularyFiles } from '../../text/files.js'
 import { hfTokenizerFiles } from '../../text/hf-tokenizer.js'
 import { countParameters } from '../../model/parameters.js'
 import { preset } from '../../model/presets.js'
@@ -157,7 +157,7 @@ async function writeAdapters(folder: string, weights: OpenedWeights, { dtype }: 
 export async function vocabularyIn(weights: OpenedWeights): Promise<Record<string, Uint8Array>> {
   for (const folder of vocabularyFolders(weights)) {
     const files: Record<string, Uint8Array> = {}
-    for (const name of vocabularyFiles) {
+    for (const name of [...vocabularyFiles, ...besideVocabulary]) {
       const path = join(folder, name)
       if (await isFile(path)) files[name] = await readFile(path)
     }

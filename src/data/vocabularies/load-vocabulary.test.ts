@@ -59,6 +59,35 @@ describe('loadVocabulary', () => {
     expect([size, sentinelIds[0], sentinelIds[299]]).toEqual([667, 666, 367])
   })
 
+  it('adds the tokens of added_tokens.json or added_tokens_decoder to a spiece.model', async () => {
+    const t5 = resolve(import.meta.dirname, '../../../assets/t5-vocab/spiece.model')
+    const tokens = { '<': 32_100, '{': 32_101, '}': 32_102 }
+    const decoder = Object.fromEntries(Object.entries(tokens).map(([content, id]) => [id, { content }]))
+    for (const [name, files] of [
+      ['added', { 'added_tokens.json': JSON.stringify(tokens), 'config.json': '{}' }],
+      ['decoder', { 'tokenizer_config.json': JSON.stringify({ added_tokens_decoder: decoder }) }],
+    ] as const) {
+      const path = folderOf(name, files)
+      copyFileSync(t5, join(path, 'spiece.model'))
+      const vocabulary = await loadVocabulary(path)
+      const ids = [3, 9, 32_100, 3, 115, 32_101, 3, 75, 32_102, 3, 226]
+      expect(vocabulary.encode('a<b { c }  x')).toEqual(ids)
+      expect(vocabulary.decode(ids)).toBe('a< b{ c} x')
+      expect(vocabulary.encode('<extra_id_0> x<extra_id_1>')).toEqual([32_099, 3, 226, 32_098])
+      expect(vocabulary.size).toBe(32_103)
+    }
+  })
+
+  it('loads vocab.json and merges.txt, as the tokenizer.json of the same BPE model', async () => {
+    const cases = resolve(import.meta.dirname, '../../../test/fixtures/cases')
+    const [files, whole] = await Promise.all(
+      ['18-bpe-vocab-merges', '18-bpe-tokenizer-json'].map(name => loadVocabulary(join(cases, name))),
+    )
+    const text = 'def f(x):\n    return 10'
+    expect(files.encode(text)).toEqual(whole.encode(text))
+    expect(files.decode(files.encode(text))).toBe(text)
+  })
+
   it('loads a tokenizer.json', async () => {
     const vocabulary = await loadVocabulary(
       folderOf('json', { 'tokenizer.json': tokenizerJson, 'tokenizer_config.json': '{}' }),

@@ -8,8 +8,10 @@ import { ByteVocabulary } from '../../text/bytes.js'
 import { SentencePieceVocabulary } from '../../text/sentencepiece.js'
 import { sentinelNumber } from '../../text/sentinels.js'
 import { vocabularyFiles } from '../../text/files.js'
-import { MAX_MODEL_BYTES } from '../../text/spiece-model.js'
+import { MAX_MODEL_BYTES, parseSentencePieceModel } from '../../text/spiece-model.js'
 import { fromTokenizerJson } from '../../text/tokenizer-json.js'
+import { fromVocabAndMerges, tokenizerFacts, withAddedTokens } from '../../text/tokenizer-json/facts.js'
+import type { TokenizerFacts } from '../../text/tokenizer-json/facts.js'
 import type { Vocabulary, VocabularyReference } from '../../text/vocabulary.js'
 
 /** The largest tokenizer.json of the family, that of mT5, has 16 MB. */
@@ -23,27 +25,59 @@ const byteConfig = z.object({
   extra_ids: z.int().optional(),
   added_tokens_decoder: z.record(z.string(), z.object({ content: z.string() })).optional(),
 })
-const sentinelConfig = z.object({ extra_ids: z.int().min(0).optional() })
 
 /**
- * Loads the vocabulary in a model's folder, or in one file: `spiece.model`, `tokenizer.json` or ByT5's
- * `tokenizer_config.json`. The files are not trusted; a FileError says what is missing or wrong.
+ * Loads the vocabulary in a model's folder, with the added tokens that lie beside it, or in one file: `spiece.model`,
+ * `tokenizer.json` or ByT5's `tokenizer_config.json`. The files are not trusted; a FileError says what is
+ * missing or wrong.
  */
 export async function loadVocabulary(path: string): Promise<Vocabulary> {
   if (!(await isFolder(path))) return readVocabulary(path)
-  const file = await findFile(path)
-  return file.endsWith('.model') ? readModel(file, await sentinelsOf(path)) : readVocabulary(file)
+  return vocabularyOfFolder(path, await filesIn(path))
 }
 
-/** How many sentinels a folder's tokenizer_config.json says follow the pieces of its spiece.model. */
-async function sentinelsOf(folder: string): Promise<number | undefined> {
-  const path = join(folder, 'tokenizer_config.json')
-  const text = await readFile(path, 'utf8').catch(() => '{}')
-  try {
-    return sentinelConfig.parse(JSON.parse(text)).extra_ids
-  } catch (error) {
-    throw new FileError(`${path}: cannot be read: ${(error as Error).message}`, { cause: error })
+/** The vocabulary of a folder by the files in it, in the order of `vocabularyFiles`. */
+async function vocabularyOfFolder(folder: string, names: ReadonlySet<string>): Promise<Vocabulary> {
+  const at = (name: string): string => join(folder, name)
+  const has = (name: string): boolean => names.has(name)
+  const facts = await readFacts(folder, names)
+  if (has('spiece.model'))
+    return build(at('spiece.model'), MAX_MODEL_BYTES, bytes => withAddedTokens(parseSentencePieceModel(bytes), facts))
+  if (has('tokenizer.json'))
+    return build(at('tokenizer.json'), MAX_JSON_BYTES, bytes => fromTokenizerJson(parseJson(bytes), facts.special))
+  if (has('vocab.json') && has('merges.txt')) {
+    const merges = await build(at('merges.txt'), MAX_JSON_BYTES, bytes => new TextDecoder().decode(bytes))
+    return build(at('vocab.json'), MAX_JSON_BYTES, bytes => fromVocabAndMerges(parseJson(bytes), merges, facts))
   }
+  if (has('tokenizer_config.json')) return readVocabulary(at('tokenizer_config.json'))
+  throw new FileError(`${folder}: the folder holds no vocabulary (${vocabularyFiles.join(', ')})`)
+}
+
+/**
+ * What the JSON files beside a model of pieces say of special tokens, sentinels and added tokens. A tokenizer.json
+ * beside a spiece.model counts for its added tokens only.
+ */
+async function readFacts(folder: string, names: ReadonlySet<string>): Promise<TokenizerFacts> {
+  const json = (name: string): Promise<unknown> =>
+    names.has(name) ? build(join(folder, name), MAX_JSON_BYTES, parseJson) : Promise.resolve(undefined)
+  const readsTokens = names.has('spiece.model') && names.has('tokenizer.json')
+  const [config, specialTokens, added, tokenizer, model] = await Promise.all([
+    json('tokenizer_config.json'),
+    json('special_tokens_map.json'),
+    json('added_tokens.json'),
+    readsTokens ? json('tokenizer.json').catch(() => undefined) : undefined,
+    names.has('config.json'),
+  ])
+  try {
+    return tokenizerFacts({ config, specialTokens, added, tokenizer, isModel: model })
+  } catch (error) {
+    if (error instanceof ConfigError) throw new FileError(`${folder}: ${error.message}`, { cause: error })
+    throw error
+  }
+}
+
+async function filesIn(folder: string): Promise<ReadonlySet<string>> {
+  return new Set(await orFileError(folder, () => readdir(folder)))
 }
 
 /**
@@ -54,14 +88,6 @@ export async function loadT5Vocabulary(
   options: { readonly reference?: VocabularyReference } = {},
 ): Promise<SentencePieceVocabulary> {
   return readModel(fileURLToPath(new URL('../../../assets/t5-vocab/spiece.model', import.meta.url)), undefined, options)
-}
-
-async function findFile(folder: string): Promise<string> {
-  const names = new Set(await orFileError(folder, () => readdir(folder)))
-  const name = vocabularyFiles.find(candidate => names.has(candidate))
-  if (name === undefined)
-    throw new FileError(`${folder}: the folder holds no vocabulary (${vocabularyFiles.join(', ')})`)
-  return join(folder, name)
 }
 
 async function readVocabulary(path: string): Promise<Vocabulary> {
@@ -99,7 +125,7 @@ function parseJson(bytes: Uint8Array): unknown {
 }
 
 /** Reads a whole file and makes a vocabulary of it. Throws a FileError that names the file if anything is wrong. */
-async function build<V extends Vocabulary>(path: string, maxBytes: number, make: (bytes: Uint8Array) => V): Promise<V> {
+async function build<V>(path: string, maxBytes: number, make: (bytes: Uint8Array) => V): Promise<V> {
   const info = await orFileError(path, () => stat(path))
   if (!info.isFile()) throw new FileError(`${path}: this is not a regular file`)
   if (info.size > maxBytes)

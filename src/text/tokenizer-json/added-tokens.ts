@@ -1,0 +1,68 @@
+import * as z from 'zod'
+
+export const addedTokenSchema = z.object({
+  id: z.int().min(0).max(2_000_000),
+  content: z.string().max(1000),
+  lstrip: z.boolean().optional(),
+  rstrip: z.boolean().optional(),
+  single_word: z.boolean().optional(),
+  normalized: z.boolean().optional(),
+})
+
+/** A token that is cut out of a text before the model of the tokenizer sees the text. */
+export type AddedToken = z.infer<typeof addedTokenSchema>
+
+/** A part of a text: an added token's id, or text, with whether it begins where the whole text does. */
+export type Cut = number | { readonly text: string; readonly first: boolean }
+
+/**
+ * Cuts texts at added tokens, as the tokenizers library does: the leftmost, then the longest one. `single_word` tokens
+ * are none inside a word; `lstrip` and `rstrip` tokens take the white space on that side with them.
+ */
+export class AddedTokenCutter {
+  private readonly pattern: RegExp | undefined
+  private readonly tokens: ReadonlyMap<string, AddedToken>
+
+  constructor(tokens: readonly AddedToken[]) {
+    const contents = tokens.filter(({ content }) => content !== '').sort((a, b) => b.content.length - a.content.length)
+    this.tokens = new Map(contents.map(token => [token.content, token]))
+    if (contents.length > 0)
+      this.pattern = new RegExp([...this.tokens.keys()].map(text => escapeRegExp(text)).join('|'), 'gu')
+  }
+
+  cut(text: string, first: boolean): Cut[] {
+    if (this.pattern === undefined) return [{ text, first }]
+    const cuts: Cut[] = []
+    let from = 0
+    const textUntil = (end: number): void => {
+      if (end > from) cuts.push({ text: text.slice(from, end), first: first && from === 0 })
+    }
+    for (const { index, 0: content } of text.matchAll(this.pattern)) {
+      const token = this.tokens.get(content)!
+      let end = index + content.length
+      if (index < from) continue
+      if (
+        token.single_word &&
+        (/[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\u200c\u200d]$/u.test(text.slice(0, index)) ||
+          /^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\u200c\u200d]/u.test(text.slice(end)))
+      )
+        continue
+      let start = index
+      if (token.lstrip) while (start > from && isSpace(text[start - 1])) start--
+      if (token.rstrip) while (end < text.length && isSpace(text[end])) end++
+      textUntil(start)
+      cuts.push(token.id)
+      from = end
+    }
+    textUntil(text.length)
+    return cuts
+  }
+}
+
+/** A pattern that matches this text only. */
+export const escapeRegExp = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/]/gu, '\\$&')
+
+/** Unicode's White_Space, as in Rust: without U+FEFF, which JavaScript's `\s` includes, and with U+0085. */
+export const WHITE_SPACE = '[\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]'
+const whiteSpace = new RegExp(WHITE_SPACE, 'u')
+const isSpace = (character: string): boolean => whiteSpace.test(character)
