@@ -50,6 +50,14 @@ export function refuseCustomRouter({ path, router }: Weights, format: string): v
     )
 }
 
+/** Throws a ConfigError if the model is an encoder alone, which cannot generate text and cannot be trained on targets. */
+export function requireDecoder({ path, model }: Pick<Weights, 'path' | 'model'>): void {
+  if (model.numDecoderLayers === 0)
+    throw new ConfigError(
+      `${path}: this model is an encoder alone (as T5EncoderModel is) and has no decoder, so it cannot generate text`,
+    )
+}
+
 /** Reads a kernel [..., in, out] transposed to [..., out, in]. */
 const readTransposed = async (weights: Weights, path: string): Promise<HostTensor> =>
   weights.readTransposed ? weights.readTransposed(path) : transposeMatrix(await weights.read(path))

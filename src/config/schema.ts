@@ -39,7 +39,7 @@ export const modelSchema = z.strictObject({
   numHeads: size,
   headDim: size,
   numEncoderLayers: layers,
-  numDecoderLayers: layers,
+  numDecoderLayers: count.max(10_000),
   encoderSparseEvery: count,
   decoderSparseEvery: count,
   numExperts: count,
@@ -231,6 +231,10 @@ export const runSchema = z
   .refine(({ model }) => model.numExperts > 0 || (model.encoderSparseEvery === 0 && model.decoderSparseEvery === 0), {
     path: ['model', 'numExperts'],
     message: 'must be 1 or more where layers are sparse; a dense model has encoderSparseEvery and decoderSparseEvery 0',
+  })
+  .refine(({ model }) => model.numDecoderLayers > 0, {
+    path: ['model', 'numDecoderLayers'],
+    message: 'must be 1 or more: training needs a decoder',
   })
   .refine(({ model }) => model.relativePositionMaxDistance > model.relativePositionBuckets / 2, {
     path: ['model', 'relativePositionMaxDistance'],

@@ -2,7 +2,7 @@ import type { Activation } from '../nn/mlp.js'
 import type { RouterKind } from '../nn/moe/routers/routers.js'
 import type { Reference } from './meaning.js'
 
-/** The sizes and fixed choices of an encoder-decoder. All sizes count elements. */
+/** The sizes and fixed choices of an encoder-decoder, or of an encoder alone. All sizes count elements. */
 export interface ModelConfig {
   vocabSize: number
   dModel: number
@@ -10,6 +10,7 @@ export interface ModelConfig {
   numHeads: number
   headDim: number
   numEncoderLayers: number
+  /** 0: the model is an encoder alone, and has no parameters of a decoder and no head. */
   numDecoderLayers: number
   /** Layer i of a stack is sparse if i % sparseEvery === sparseEvery - 1. 0: no layer is sparse. */
   encoderSparseEvery: number
@@ -91,6 +92,10 @@ export interface RouterConfig {
 }
 
 export type StackName = 'encoder' | 'decoder'
+
+/** The stacks of a model: an encoder alone has no decoder. */
+export const stacksOf = ({ numDecoderLayers }: Pick<ModelConfig, 'numDecoderLayers'>): readonly StackName[] =>
+  numDecoderLayers === 0 ? ['encoder'] : ['encoder', 'decoder']
 
 /** Whether layer `index` of a stack has experts. */
 const isSparseLayer = (index: number, sparseEvery: number): boolean =>

@@ -24,9 +24,12 @@ import type { Batch, ForwardOptions, ForwardOutput, LayerRecord, ModelParams } f
 
 /**
  * Runs the encoder and the decoder on a batch with known targets. Throws a SwitchyardError if training needs a key and
- * has none.
+ * has none, or
+ * if the model has no decoder.
  */
 export function forward(params: ModelParams, batch: Batch, options: ForwardOptions): ForwardOutput {
+  if (options.config.numDecoderLayers === 0)
+    throw new SwitchyardError('this model is an encoder alone and has no decoder: use encode, which gives its vectors')
   const noise = noiseOf(options)
   const encoded = encode(params, batch, options, noise)
   const decoded = decode(params, batch, encoded.output, options, noise)

@@ -1,6 +1,6 @@
 import type { DType } from '../base/dtypes.js'
 import { sizeOf } from '../base/host-tensor.js'
-import { stackLayers } from './config.js'
+import { stackLayers, stacksOf } from './config.js'
 import type { ModelConfig, RouterConfig, StackName } from './config.js'
 
 /**
@@ -78,7 +78,7 @@ export function declareParameters(config: ModelConfig, router: RouterConfig): Pa
       stddev: 1,
     })
   const specs: ParameterSpec[] = config.sharedEmbedding ? [embedding('', {})] : []
-  for (const stack of ['encoder', 'decoder'] as const) {
+  for (const stack of stacksOf(config)) {
     if (!config.sharedEmbedding) specs.push(embedding(`${stack}/`, { stack }))
     if (config.relativePositionBias === 'perStack') specs.push(declareRelativeBias(stack, { stack }, config))
     stackLayers(config, stack).forEach(({ sparse }, layer) =>
@@ -86,7 +86,7 @@ export function declareParameters(config: ModelConfig, router: RouterConfig): Pa
     )
     specs.push(declareNorm(`${stack}/${stack}_norm`, { stack }, dModel))
   }
-  if (!config.tiedLogits) {
+  if (!config.tiedLogits && config.numDecoderLayers > 0) {
     const place = { stack: 'decoder' } as const
     const init = truncated(config.initScale, dModel)
     specs.push(

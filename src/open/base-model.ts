@@ -3,6 +3,7 @@ import type { TaskCodec, TaskConfig } from '../data/task.js'
 import type { RunConfig } from '../train/config.js'
 import type { StartingPoint } from '../train/restore/start.js'
 import { trainingCodec } from './model-codec.js'
+import { requireDecoder } from '../checkpoint/weights.js'
 import { openWeights } from './open-weights.js'
 
 /** A model that is to be fine-tuned. */
@@ -26,6 +27,7 @@ export interface BaseModel {
 export async function openBaseModel(path: string, onNotice: (message: string) => void): Promise<BaseModel> {
   const weights = await openWeights(path, { onNotice })
   try {
+    requireDecoder(weights)
     const { run } = weights
     return {
       start: { weights, optimizer: run?.checkpoint.optimizer, config: run?.config },

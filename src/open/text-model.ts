@@ -2,6 +2,7 @@ import { ConfigError, SwitchyardError } from '../base/errors.js'
 import { formatBytes, formatCount } from '../base/format.js'
 import { memoryProblem } from '../checkpoint/free-memory.js'
 import type { Bits } from '../checkpoint/quantize.js'
+import { requireDecoder } from '../checkpoint/weights.js'
 import type { Weights } from '../checkpoint/weights.js'
 import { DEFAULT_NEW_TOKENS, loadTextModel, inferenceBytes } from '../infer/load.js'
 import type { LoadOptions } from '../infer/load.js'
@@ -42,6 +43,7 @@ export async function openTextModel(
     throw new ConfigError(`an answer has at most ${MOST_NEW_TOKENS} tokens, not ${maxNewTokens} (maxNewTokens)`)
   const weights = await openWeights(path, { onNotice, choice: checkpoint })
   try {
+    requireDecoder(weights)
     const codec = await modelCodec(weights, onNotice)
     const found = await findValues?.(weights)
     checkFits(weights, bits, onNotice)

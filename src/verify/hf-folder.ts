@@ -8,6 +8,7 @@ import { hfFamily, toHf } from '../checkpoint/names/hf.js'
 import { safetensors } from '../checkpoint/safetensors.js'
 import { readParameters } from '../checkpoint/weights.js'
 import type { Tensor } from '../engine/api/tensor.js'
+import { jit } from '../engine/api/jit.js'
 import * as np from '../engine/api/np.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import { stackRouters } from '../model/loss.js'
@@ -17,6 +18,7 @@ import type { Batch, ModelParams } from '../model/types.js'
 import { compareAll } from './compare.js'
 import type { Row } from './compare.js'
 import { expertMask } from './dispatch.js'
+import { encode } from '../model/forward.js'
 import { runPass } from './run.js'
 
 /** A loaded Hugging Face folder: config.json and weights. */
@@ -43,6 +45,7 @@ export async function verifyFolder(folder: string, tolerance?: number, tested?: 
   const { model, router, params } = tested ?? (await loadHfFolder(folder))
   const path = join(folder, 'cases.safetensors')
   const cases = await readCheckpoint(safetensors, path)
+  if (model.numDecoderLayers === 0) return verifyEncoder(params, cases, { model, router, path, tolerance })
   const batch = hfBatch(cases, path)
 
   const { output, loss, gradients } = runPass(params, batch, { config: model, router, mode: 'eval' })
@@ -70,21 +73,40 @@ export async function verifyFolder(folder: string, tolerance?: number, tested?: 
     const gradient = await gradients.get(spec.path)!.data()
     for (const [name, tensor] of toHf(spec, gradient, family)) actual.set(`grad.${name}`, tensor)
   }
-  const inputs = new Set(['input_ids', 'attention_mask', 'labels', 'decoder_input_ids'])
   return compareAll(
     actual,
-    [...cases].filter(([name]) => !inputs.has(name)),
+    [...cases].filter(([name]) => !inputNames.has(name)),
     tolerance,
   )
 }
 
+/** Compares the vectors of a model that is an encoder alone. */
+function verifyEncoder(
+  params: ModelParams,
+  cases: ReadonlyMap<string, HostTensor>,
+  { model, router, path, tolerance }: Pick<HfModel, 'model' | 'router'> & { path: string; tolerance?: number },
+): Promise<Row[]> {
+  const batch = { encoder_input_tokens: np.fromHost(recordedIds(cases, 'input_ids', path)) }
+  const run = jit((p: ModelParams, b: typeof batch) => encode(p, b, { config: model, router, mode: 'eval' }).output)
+  return compareAll(
+    new Map([['encoder_last_hidden_state', run(params, batch)]]),
+    [...cases].filter(([name]) => !inputNames.has(name)),
+    tolerance,
+  )
+}
+
+/** The token ids of a recorded input. `path` is for errors. */
+function recordedIds(cases: ReadonlyMap<string, HostTensor>, name: string, path: string): HostTensor {
+  const tensor = cases.get(name)
+  if (!tensor) throw new FileError(`${path}: there is no tensor ${name}, which recorded cases need`)
+  return castHost(tensor, 'int32')
+}
+
+const inputNames: ReadonlySet<string> = new Set(['input_ids', 'attention_mask', 'labels', 'decoder_input_ids'])
+
 /** The batch that was recorded as HF's inputs: labels below 0 do not count. `path` is for errors. */
 export function hfBatch(cases: ReadonlyMap<string, HostTensor>, path: string): Batch {
-  const ids = (name: string): HostTensor => {
-    const tensor = cases.get(name)
-    if (!tensor) throw new FileError(`${path}: there is no tensor ${name}, which recorded cases need`)
-    return castHost(tensor, 'int32')
-  }
+  const ids = (name: string): HostTensor => recordedIds(cases, name, path)
   const labels = ids('labels')
   const counts = toNumbers(labels).map(label => label >= 0)
   return {

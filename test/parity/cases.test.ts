@@ -1,11 +1,31 @@
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import { openHfWeights, writeHfWeights } from '../../src/checkpoint/names/hf-folder.js'
+import { openTextModel } from '../../src/open/text-model.js'
 import { verifyFolder } from '../../src/verify/hf-folder.js'
 import { expectAgreement } from './agreement.js'
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/cases/${name}`, import.meta.url))
 
 /** Models that HF transformers 5.23 saved, with its logits and the encoder's output: see test/fixtures/README.md. */
+it('the vectors of an encoder alone agree with transformers, also after it is written', async () => {
+  const folder = fixture('09-encoder-only')
+  const rows = await verifyFolder(folder)
+  expectAgreement(rows, 5e-6)
+  expect(rows.length).toBe(1)
+  const weights = await openHfWeights(folder)
+  const written = join(await mkdtemp(join(tmpdir(), 'switchyard-encoder-')), 'model')
+  await writeHfWeights(written, weights)
+  const again = await openHfWeights(written)
+  expect(again.model).toEqual(weights.model)
+  expect(again.specs).toEqual(weights.specs)
+  await Promise.all([weights.close(), again.close()])
+  await expect(openTextModel(folder)).rejects.toThrow('is an encoder alone (as T5EncoderModel is) and has no decoder')
+})
+
 describe('models of every family agree with transformers', () => {
   it.each([
     ['mT5 without feed_forward_proj, which is gated-gelu', '08-activation-mt5-unsaid'],

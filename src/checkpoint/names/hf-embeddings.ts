@@ -85,6 +85,7 @@ export function writtenEmbeddings(model: ModelConfig): WrittenEmbeddings {
   const encoderPath = model.sharedEmbedding ? 'token_embedder/embedding' : 'encoder/token_embedder/embedding'
   const decoderPath = model.sharedEmbedding ? 'token_embedder/embedding' : 'decoder/token_embedder/embedding'
   const shared = { name: sharedName, path: encoderPath, factor: 1 }
+  if (model.numDecoderLayers === 0) return { tensors: [shared], tied: true, scaled: model.scaleLogits }
   if (model.sharedEmbedding && model.tiedLogits && model.scaleLogits)
     return { tensors: [shared], tied: true, scaled: true }
   const alwaysScales = model.relativePositionBias === 'perLayer'
@@ -107,6 +108,7 @@ export function writtenEmbeddings(model: ModelConfig): WrittenEmbeddings {
 
 /** What a reader of a written folder must know: where only transformers 5 computes the same. null: nothing. */
 export function writtenNotice(model: ModelConfig): string | null {
+  if (model.numDecoderLayers === 0) return null
   if (!model.sharedEmbedding)
     return 'the stacks have different embeddings of tokens: transformers 5 reads them, transformers 4 would use one for both'
   if (model.relativePositionBias === 'perLayer' && !(model.tiedLogits && model.scaleLogits))

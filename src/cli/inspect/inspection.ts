@@ -115,7 +115,7 @@ export function describeModel({ name, model, router, stored: storage }: Inspecte
  * The keys and values of cross attention are computed for input tokens. Norms, biases and lookups are not counted.
  */
 export function forwardFlops(specs: readonly ParameterSpec[]): { input: number; target: number } {
-  const tied = !specs.some(({ role }) => role === 'outputProjection')
+  const tied = specs.some(ofDecoder) && !specs.some(({ role }) => role === 'outputProjection')
   const flops = { input: 0, target: 0 }
   for (const spec of specs) {
     const { role, place } = spec
@@ -126,6 +126,8 @@ export function forwardFlops(specs: readonly ParameterSpec[]): { input: number; 
   }
   return flops
 }
+
+const ofDecoder = ({ place }: ParameterSpec): boolean => place.stack === 'decoder'
 
 /**
  * Roles of the parameters that are factors of matrix products. The embedding is one where it also computes the logits.
