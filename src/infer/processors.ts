@@ -112,8 +112,10 @@ export function topP(p: number): ScoreProcessor {
 export function minP(p: number): ScoreProcessor {
   checkSetting('minP', p, p >= 0 && p <= 1, 'from 0 to 1')
   return scores => {
-    const least = maximum(scores) + Math.log(p)
-    for (let i = 0; i < scores.length; i++) if (scores[i] < least) scores[i] = -Infinity
+    // In float32, as transformers compares: at the edge, rounding decides.
+    const probabilities = Float32Array.from(softmax(scores))
+    const least = Math.fround(Math.fround(p) * maximum(probabilities))
+    for (let i = 0; i < scores.length; i++) if (probabilities[i] < least) scores[i] = -Infinity
   }
 }
 

@@ -40,6 +40,12 @@ describe('processors', () => {
     expect(after(temperature(0.5), [1, -2])).toEqual([2, -4])
   })
 
+  it('keep a token that is exactly min-p times as probable as the best, as transformers does', () => {
+    const scores = logs(0.5, 0.25, 0.125, 0.125)
+    expect(after(minP(0.5), scores)[1]).toBe(scores[1])
+    expect(after(minP(0.25), scores).slice(2)).toEqual(scores.slice(2))
+  })
+
   it('make improbable tokens impossible', () => {
     expect(after(topK(2), [3, 1, 2, 2])).toEqual([3, never, 2, 2])
     const scores = logs(0.5, 0.1, 0.3, 0.1)

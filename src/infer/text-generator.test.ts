@@ -138,6 +138,7 @@ describe('TextGenerator', () => {
       const [{ text }] = await generator().answer('hello', { processors: [onlyB] })
       expect(text).toBe('bbb')
       expect((await generator().answer('hello', { processors: [onlyB], banned: ['b'] }))[0].text).toBe('')
+      await expect(generator().answer('hello', { stop: ['a', ''] })).rejects.toThrow('a stop text is empty')
     })
 
     it('chooses tokens by a custom search, whole and streamed', async () => {

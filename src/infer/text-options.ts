@@ -1,16 +1,8 @@
 import { ConfigError } from '../base/errors.js'
 import type { Vocabulary } from '../text/vocabulary.js'
+import { banTexts } from './banned-texts.js'
 import { beamSearch } from './beam.js'
-import {
-  banTokens,
-  minNewTokens,
-  minP,
-  noRepeatNgram,
-  repetitionPenalty,
-  temperature,
-  topK,
-  topP,
-} from './processors.js'
+import { minNewTokens, minP, noRepeatNgram, repetitionPenalty, temperature, topK, topP } from './processors.js'
 import type { ScoreProcessor } from './processors.js'
 import { greedySearch, sampling } from './search.js'
 import type { Search, SearchOptions } from './search.js'
@@ -61,6 +53,8 @@ export interface TextOptions {
  * ConfigError if options contradict each other.
  */
 export function searchOf(options: TextOptions, vocabulary: Vocabulary, limit: number): Search {
+  if (options.stop?.includes(''))
+    throw new ConfigError('a stop text is empty, and every answer contains it: leave it out')
   const common: SearchOptions = {
     maxNewTokens: Math.min(options.maxNewTokens ?? limit, limit),
     processors: processorsOf(options, vocabulary),
@@ -102,7 +96,7 @@ function processorsOf(options: TextOptions, vocabulary: Vocabulary): ScoreProces
   return [
     ...ifGiven(options.repetitionPenalty, repetitionPenalty),
     ...ifGiven(options.noRepeatNgram, noRepeatNgram),
-    ...ifGiven(options.banned, texts => banTokens(texts.map(text => vocabulary.encode(text)))),
+    ...ifGiven(options.banned, texts => banTexts(texts, vocabulary)),
     ...ifGiven(options.minNewTokens, minNewTokens),
     ...ifGiven(options.temperature, temperature),
     ...ifGiven(options.topK, topK),

@@ -69,6 +69,20 @@ export class Charsmap {
     return undefined
   }
 
+  /** Whether the map has a key of printable ASCII characters only. */
+  changesAscii(): boolean {
+    const { units } = this
+    const search = (base: number): boolean => {
+      for (let byte = 0x20; byte < 0x7f; byte++) {
+        const index = base ^ byte
+        const unit = units[index]
+        if ((unit & (IS_VALUE | 0xff)) === byte && (endsKey(unit) || search(childBase(unit, index)))) return true
+      }
+      return false
+    }
+    return search(childBase(units[0], 0))
+  }
+
   private checkUnit(unit: number, index: number): void {
     if (isValue(unit) && index > 0) return // `match` never uses a value as a node
     const base = childBase(unit, index)

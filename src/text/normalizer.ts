@@ -21,6 +21,8 @@ const SPACE_SYMBOL_BYTES = new TextEncoder().encode(SPACE_SYMBOL)
  */
 export class Normalizer {
   private readonly charsmap: Charsmap | undefined
+  /** Of printable ASCII texts, only spaces change. */
+  private readonly keepsAscii: boolean
   /** Symbols that the character map does not change, by their first byte, longer ones first. */
   private readonly userDefined = new Map<number, Uint8Array[]>()
 
@@ -29,6 +31,7 @@ export class Normalizer {
     userDefined: readonly string[],
   ) {
     this.charsmap = spec.charsmap.length === 0 ? undefined : new Charsmap(spec.charsmap)
+    this.keepsAscii = userDefined.length === 0 && this.charsmap?.changesAscii() !== true
     const symbols = userDefined.map(symbol => new TextEncoder().encode(symbol)).sort((a, b) => b.length - a.length)
     for (const symbol of symbols) {
       const sameStart = this.userDefined.get(symbol[0])
@@ -44,6 +47,10 @@ export class Normalizer {
   normalize(text: string, continues = false): string {
     if (text === '') return ''
     const { addDummyPrefix, removeExtraWhitespaces } = this.spec
+    if (this.keepsAscii && removeExtraWhitespaces && addDummyPrefix && !continues && /^[ -~]*$/u.test(text)) {
+      const trimmed = text.trim()
+      return trimmed === '' ? '' : SPACE_SYMBOL + trimmed.replace(/ +/gu, SPACE_SYMBOL)
+    }
     const input = new TextEncoder().encode(text)
     const output: number[] = []
     if (addDummyPrefix && !continues) output.push(...SPACE_SYMBOL_BYTES)

@@ -143,11 +143,13 @@ export class SentencePieceVocabulary implements Vocabulary {
   }
 
   private encodeText(text: string, continues: boolean): number[] {
-    const utf8 = new TextEncoder()
-    return this.unigram.segment(this.normalizer.normalize(text, continues)).flatMap(part => {
-      if (typeof part === 'number') return [part]
-      return this.byteIds === undefined ? [UNK_ID] : Array.from(utf8.encode(part.unknown), byte => this.byteIds![byte])
-    })
+    const ids: number[] = []
+    for (const part of this.unigram.segment(this.normalizer.normalize(text, continues))) {
+      if (typeof part === 'number') ids.push(part)
+      else if (this.byteIds === undefined) ids.push(UNK_ID)
+      else for (const byte of new TextEncoder().encode(part.unknown)) ids.push(this.byteIds[byte])
+    }
+    return ids
   }
 }
 

@@ -15,6 +15,7 @@ export function sentinelNumber(text: string): number | undefined {
  * the last are texts.
  */
 export function cutAtSentinels(text: string, count: number): (string | number)[] {
+  if (!text.includes('<extra_id_')) return [text]
   const parts: (string | number)[] = []
   let from = 0
   for (const match of text.matchAll(/<extra_id_\d{1,5}>/gu)) {

@@ -34,6 +34,9 @@ const UNIGRAM = 1
 const notAModel = 'not a SentencePiece model, or a broken one'
 const typeOf = new Map((Object.keys(pieceTypes) as PieceType[]).map(type => [pieceTypes[type] as number, type]))
 
+// One decoder for all pieces: making one takes longer than decoding a piece.
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
 // Fields by their numbers in sentencepiece_model.proto. A kind is a wire type and how to read it.
 const kinds = {
   int: { wire: 0, read: (r: protobuf.Reader): number => r.int32() },
@@ -42,7 +45,7 @@ const kinds = {
   bytes: { wire: 2, read: (r: protobuf.Reader): Uint8Array => r.bytes() },
   text: {
     wire: 2,
-    read: (r: protobuf.Reader): string => new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(r.bytes()),
+    read: (r: protobuf.Reader): string => utf8.decode(r.bytes()),
   },
 } as const
 type Kind = keyof typeof kinds
@@ -165,8 +168,9 @@ function readPiece(reader: protobuf.Reader, id: number): Piece {
 /** Reads the named fields of a message and skips all other fields. If a field is repeated, its last value counts. */
 function readFields<F extends Fields>(reader: protobuf.Reader, fields: F): Message<F> {
   const result: { [name: string]: unknown } = {}
+  const known = Object.entries(fields)
   eachField(reader, (number, wire) => {
-    const found = Object.entries(fields).find(([, field]) => field[0] === number)
+    const found = known.find(([, field]) => field[0] === number)
     if (found === undefined) return skip(reader, wire)
     const [name, [, kind]] = found
     if (wire !== kinds[kind].wire) throw wrongWire(number, wire)
