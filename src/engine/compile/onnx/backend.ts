@@ -62,7 +62,7 @@ export class OnnxBackend implements Backend {
     const session =
       segments.main.outputs.length === 0
         ? null
-        : await this.sessions.create(graph, { keepMemory: isTrainingStep, longWaits: isTrainingStep })
+        : await this.sessions.create(graph, { keepMemory: isTrainingStep, longSpins: isTrainingStep })
     const code = { ...generated, loops: generated.loops.map(loop => this.generators.of(loop)) }
     return new OnnxExecutable(
       this.memory,

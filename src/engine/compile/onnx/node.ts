@@ -18,7 +18,7 @@ export function nodeSessions(threads = availableParallelism()): SessionFactory {
       const ort = await loadRuntime()
       return `onnxruntime-node ${ort.env.versions.node ?? ort.env.versions.common}, ${threads} threads`
     },
-    create: async (graph, { keepMemory, longWaits = false }) => {
+    create: async (graph, { keepMemory, longSpins = false }) => {
       const ort = await loadRuntime()
       const hasWeights = graph.weights !== undefined && graph.weights.size > 0
       const session = await ort.InferenceSession.create(encodeModel(withStop(graph)), {
@@ -34,7 +34,7 @@ export function nodeSessions(threads = availableParallelism()): SessionFactory {
         // a training step they take a quarter of the session's creation and make it no faster.
         graphOptimizationLevel: hasWeights ? 'all' : 'basic',
         extra: {
-          session: { intra_op: { spin_duration_us: longWaits ? LONG_SPIN_MICROSECONDS : SPIN_MICROSECONDS } },
+          session: { intra_op: { spin_duration_us: longSpins ? LONG_SPIN_MICROSECONDS : SPIN_MICROSECONDS } },
           optimization: {
             disable_specified_optimizers: [...OFF, ...(hasWeights ? [] : OFF_WITHOUT_WEIGHTS)].join(';'),
           },
@@ -88,7 +88,7 @@ const SPIN_MICROSECONDS = '200'
 
 /**
  * The same for a training step. While one thread computes an operation that cannot be divided, the others wait, for up
- * to 1.3 ms in a step of the benchmark model. A step is 4% faster if they do not fall asleep meanwhile: measured with
+ * to 1.3 ms in a step of the benchmark model. A step is 3% faster if they do not fall asleep meanwhile: measured with
  * 500, 1000, 2000 and 5000 microseconds, of which the last is as slow as 200.
  */
 const LONG_SPIN_MICROSECONDS = '2000'

@@ -18,10 +18,10 @@ export interface SessionOptions {
    */
   keepMemory: boolean
   /**
-   * Whether the threads wait for their next work awake for longer, because no other session runs right after this one,
-   * as in training. Default: false.
+   * Whether idle threads spin for longer before they sleep: good for long runs, in which threads often wait for each
+   * other; bad for short runs of several sessions, which take the processors from each other. Default: false.
    */
-  longWaits?: boolean
+  longSpins?: boolean
 }
 
 /** Makes sessions. `nodeSessions` (node.ts) uses onnxruntime-node, `webSessions` (web.ts) onnxruntime-web. */
