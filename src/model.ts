@@ -19,6 +19,7 @@ export type {
   DecoderLayerParams,
   DecoderParams,
   EncoderLayerParams,
+  EmbedderParams,
   EncoderParams,
   ModelParams,
 } from './model/types.js'

@@ -1,6 +1,7 @@
 /**
  * A saved model's settings in the current spelling. Older versions had one activation `gatedGelu`, which is `geluTanh`
- * gated, and neither `gatedActivation` nor `sharedEmbedding`. Anything else is returned as it is, for the schema to check.
+ * gated, and neither `gatedActivation` nor `sharedEmbedding`. Anything else is returned as it is, for the schema to
+ * check.
  */
 export function currentModel(saved: unknown): unknown {
   if (typeof saved !== 'object' || saved === null || Array.isArray(saved)) return saved

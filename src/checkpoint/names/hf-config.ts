@@ -11,7 +11,8 @@ import { supportedTypes, unsupportedFamily } from './hf-families.js'
 /**
  * Our configuration for an HF checkpoint, from its config.json and its tensors. If they contradict each other, the
  * tensors win: published configurations name settings differently, and HF derives the sparse layers from several of
- * them. `firstEqual` says which embeddings and heads are equal: see `embeddingsOf`. `reference` is `hf`, which computes exactly as transformers does; set it to `switchyard` for our own defaults.
+ * them. `firstEqual` says which embeddings and heads are equal: see `embeddingsOf`. `reference` is `hf`, which computes
+ * exactly as transformers does; set it to `switchyard` for our own defaults.
  */
 export function configFromHf(
   json: Json,

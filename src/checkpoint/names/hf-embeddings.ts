@@ -77,8 +77,8 @@ export interface WrittenEmbeddings {
 
 /**
  * How to write embeddings and head so that transformers 4 and 5 compute the same. Transformers 4 scales the decoder's
- * output where the flag of ties is true, and only there, and then ties the head. So a head that is tied and scaled needs
- * no tensor; any other is written by itself, times the scale, with a flag of false. UMT5 is always scaled in
+ * output where the flag of ties is true, and only there, and then ties the head. So a head that is tied and scaled
+ * needs no tensor; any other is written by itself, times the scale, with a flag of false. UMT5 is always scaled in
  * transformers 5, so its head is divided by the scale where the model does not scale.
  */
 export function writtenEmbeddings(model: ModelConfig): WrittenEmbeddings {
