@@ -6,7 +6,7 @@ import { taskSchema } from '../data/tasks/registry.js'
 import { meanings } from '../model/meaning.js'
 import { trainDefaults } from '../train/config.js'
 import { canDecode } from '../model/routing.js'
-import { stackLayers } from '../model/config.js'
+import { hasSparseLayers, stackLayers } from '../model/config.js'
 import { feedForwardActivations } from '../nn/mlp.js'
 import { routers } from '../nn/moe/routers/routers.js'
 import type { RunConfig, TrainConfig } from '../train/config.js'
@@ -42,6 +42,8 @@ export const modelSchema = z.strictObject({
   numDecoderLayers: count.max(10_000),
   encoderSparseEvery: count,
   decoderSparseEvery: count,
+  encoderSparseLayers: z.array(count).optional(),
+  decoderSparseLayers: z.array(count).optional(),
   numExperts: count,
   activation: namesOf(feedForwardActivations),
   gatedActivation: z.boolean(),
@@ -228,7 +230,7 @@ export const runSchema = z
     from: originSchema.nullable().default(null),
     distill: distillSchema.nullable().default(null),
   })
-  .refine(({ model }) => model.numExperts > 0 || (model.encoderSparseEvery === 0 && model.decoderSparseEvery === 0), {
+  .refine(({ model }) => model.numExperts > 0 || !hasSparseLayers(model), {
     path: ['model', 'numExperts'],
     message: 'must be 1 or more where layers are sparse; a dense model has encoderSparseEvery and decoderSparseEvery 0',
   })

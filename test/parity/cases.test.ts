@@ -36,6 +36,7 @@ describe('models of every family agree with transformers', () => {
     ['GELU in its tanh form', '08-activation-t5-gelu_new'],
     ['SiLU', '08-activation-t5-silu'],
     ['UMT5, whose layers have a table of positions each', '10-umt5'],
+    ['a Switch Transformer whose encoder layers 1 and 4 of 6 are sparse', 'switch-irregular'],
     ['embeddings under decoder.embed_tokens alone, and a head', '05-no-shared-decoder-name'],
     ['a head that differs although it is said to be tied', '15-tied-but-own-head'],
     ['mT5 with a head of its own, as transformers 5 saves it', '31-mt5-tf5-different'],

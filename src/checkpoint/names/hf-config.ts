@@ -1,5 +1,5 @@
 import { ConfigError, FileError } from '../../base/errors.js'
-import { stackLayers } from '../../model/config.js'
+import { sparseSettings, stackLayers } from '../../model/config.js'
 import type { ModelConfig, RouterConfig, StackName } from '../../model/config.js'
 import type { TensorInfo } from '../format.js'
 import { listItems, quote } from '../format.js'
@@ -50,8 +50,8 @@ export function configFromHf(
     'encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight',
   )
   const [innerDim] = shapeOf('encoder.block.0.layer.0.SelfAttention.q.weight')
-  const encoder = stackOf('encoder', shapes, path)
-  const decoder = stackOf('decoder', shapes, path)
+  const encoder = stackOf('encoder', shapes)
+  const decoder = stackOf('decoder', shapes)
   const input = [...shapes].find(([name]) => /\.wi(_0)?\.weight$/.test(name))
   if (!input) throw new FileError(`${path}: there is no feed-forward tensor (wi.weight or wi_0.weight)`)
   const gated = input[0].endsWith('.wi_0.weight')
@@ -78,8 +78,10 @@ export function configFromHf(
       headDim: innerDim / numHeads,
       numEncoderLayers: encoder.layers,
       numDecoderLayers: decoder.layers,
-      encoderSparseEvery: encoder.sparseEvery,
-      decoderSparseEvery: decoder.sparseEvery,
+      encoderSparseEvery: encoder.every,
+      decoderSparseEvery: decoder.every,
+      ...(encoder.listed ? { encoderSparseLayers: encoder.listed } : {}),
+      ...(decoder.listed ? { decoderSparseLayers: decoder.listed } : {}),
       numExperts: router ? router[1][0] : 0,
       activation: activationFromHf(config, path),
       gatedActivation: gated,
@@ -168,17 +170,7 @@ export function configToHf(model: ModelConfig, router: RouterConfig): { readonly
     }
   }
   if (model.gatedActivation) throw new ConfigError('transformers has no Switch Transformer with gated experts')
-  const sparse = (stack: StackName): { every: number; count: number } => {
-    const layers = stackLayers(model, stack)
-    const count = layers.filter(layer => layer.sparse).length
-    const every = stack === 'encoder' ? model.encoderSparseEvery : model.decoderSparseEvery
-    if (every > 2)
-      throw new ConfigError(
-        `transformers would look for the ${stack}'s experts in other layers: it knows every layer, every second one and none, not every ${every}`,
-      )
-    return { every, count }
-  }
-  const [encoder, decoder] = [sparse('encoder'), sparse('decoder')]
+  const [encoder, decoder] = [hfSparseLayers(model, 'encoder'), hfSparseLayers(model, 'decoder')]
   return {
     ...shared,
     model_type: 'switch_transformers',
@@ -186,9 +178,9 @@ export function configToHf(model: ModelConfig, router: RouterConfig): { readonly
     add_router_probs: false,
     num_experts: model.numExperts,
     expert_capacity: router.expertCapacity ?? 64,
-    encoder_sparse_step: encoder.every,
+    encoder_sparse_step: encoder.step,
     num_sparse_encoder_layers: encoder.count,
-    decoder_sparse_step: decoder.every,
+    decoder_sparse_step: decoder.step,
     num_sparse_decoder_layers: decoder.count,
     router_bias: router.bias,
     router_dtype: 'float32',
@@ -213,12 +205,11 @@ const floats = [
 export const hfConfigText = (config: { readonly [key: string]: Json }): string =>
   `${JSON.stringify(config, null, 2).replace(new RegExp(`^( *"(?:${floats.join('|')})": -?\\d+)(,?)$`, 'gm'), '$1.0$2')}\n`
 
-/** The number of layers of a stack, and its `sparseEvery`. */
+/** The number of layers of a stack, and which are sparse. */
 function stackOf(
   stack: string,
   shapes: ReadonlyMap<string, unknown>,
-  path: string,
-): { layers: number; sparseEvery: number } {
+): { layers: number } & ReturnType<typeof sparseSettings> {
   const blocks = new Set<number>()
   const sparse = new Set<number>()
   for (const name of shapes.keys()) {
@@ -227,16 +218,22 @@ function stackOf(
     blocks.add(Number(match[1]))
     if (match[2] !== undefined) sparse.add(Number(match[1]))
   }
-  const layers = blocks.size
-  if (sparse.size === 0) return { layers, sparseEvery: 0 }
-  const sparseEvery = Math.min(...sparse) + 1
-  const regular = Array.from(
-    { length: layers },
-    (_, i) => sparse.has(i) === (i % sparseEvery === sparseEvery - 1),
-  ).every(Boolean)
-  if (!regular)
+  return { layers: blocks.size, ...sparseSettings(sparse, blocks.size) }
+}
+
+/**
+ * The sparse layers of a stack in transformers' terms. Step 0 is none and step 1 is all; with a larger step, the layers i
+ * with i % step === 1 are sparse. Throws a ConfigError if no step says which layers are.
+ */
+function hfSparseLayers(model: ModelConfig, stack: StackName): { step: number; count: number } {
+  const layers = stackLayers(model, stack).map(({ sparse }) => sparse)
+  const count = layers.filter(Boolean).length
+  if (count === 0) return { step: 0, count }
+  const steps = layers.map((_, i) => i + 1)
+  const step = steps.find(n => layers.every((sparse, i) => sparse === (n === 1 || i % n === 1)))
+  if (step === undefined)
     throw new ConfigError(
-      `${path}: the ${stack}'s sparse layers ${listItems([...sparse].sort((a, b) => a - b))} of ${layers} are not every n-th layer, which is not supported`,
+      `the ${stack}'s sparse layers are ${listItems(layers.flatMap((sparse, i) => (sparse ? [i] : [])))} of ${layers.length}: transformers knows all, none, and those numbered 1, 1 + n, 1 + 2n ...`,
     )
-  return { layers, sparseEvery }
+  return { step, count }
 }

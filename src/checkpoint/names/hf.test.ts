@@ -121,16 +121,21 @@ describe('HF configurations', () => {
       'expert_capacity must be a number',
     )
     expect(() => configFromHf(hub, [], 'x')).toThrow('there is no tensor "shared.weight"')
-    const irregular = tensors.filter(({ name }) => !name.startsWith('encoder.block.1.layer.1.mlp.router'))
-    expect(() =>
-      configFromHf(
-        hub,
-        [
-          ...irregular,
-          { name: 'encoder.block.0.layer.1.mlp.router.classifier.weight', dtype: 'float32', shape: [3, 4] },
-        ],
-        'x',
-      ),
-    ).toThrow('not every n-th layer')
+  })
+
+  it('have sparse layers by the step of transformers: 1 and 4 of 6 with step 3', () => {
+    const irregular = { ...config, numEncoderLayers: 6, encoderSparseEvery: 0, encoderSparseLayers: [1, 4] }
+    const read = configFromHf(hub, infoOf(exported(declareParameters(irregular, router))), 'x').model
+    expect(read).toMatchObject({ encoderSparseLayers: [1, 4], decoderSparseEvery: 2 })
+    expect(read.decoderSparseLayers).toBeUndefined()
+    expect(configToHf(read, router)).toMatchObject({
+      num_sparse_encoder_layers: 2,
+      encoder_sparse_step: 3,
+      num_sparse_decoder_layers: 1,
+      decoder_sparse_step: 2,
+    })
+    expect(() => configToHf({ ...irregular, encoderSparseLayers: [0, 3] }, router)).toThrow(
+      "the encoder's sparse layers are 0, 3 of 6: transformers knows all, none, and those numbered 1, 1 + n",
+    )
   })
 })

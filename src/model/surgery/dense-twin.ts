@@ -4,9 +4,7 @@ import type { ModelConfig } from '../config.js'
  * The configuration of the dense model of the same sizes: each sparse layer has one feed-forward network of the size of
  * an expert instead. A token costs as much as with one expert (FLOP-matched, Switch Transformers, section 2).
  */
-export const denseTwin = (model: ModelConfig): ModelConfig => ({
-  ...model,
-  encoderSparseEvery: 0,
-  decoderSparseEvery: 0,
-  numExperts: 0,
-})
+export function denseTwin(model: ModelConfig): ModelConfig {
+  const { encoderSparseLayers: _encoder, decoderSparseLayers: _decoder, ...others } = model
+  return { ...others, encoderSparseEvery: 0, decoderSparseEvery: 0, numExperts: 0 }
+}

@@ -3,6 +3,7 @@ import { allocate, isFloat } from '../../base/dtypes.js'
 import { reader, sizeOf, writer } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
 import * as random from '../../engine/api/random.js'
+import { hasSparseLayers } from '../config.js'
 import type { ModelConfig } from '../config.js'
 import { initParameter } from '../init.js'
 import type { ParameterSpec } from '../parameters.js'
@@ -23,8 +24,7 @@ export function upcycledModel(
   model: ModelConfig,
   { numExperts, encoderSparseEvery = 2, decoderSparseEvery = 2 }: UpcycleOptions,
 ): ModelConfig {
-  if (model.encoderSparseEvery > 0 || model.decoderSparseEvery > 0)
-    throw new ConfigError('the model has experts already: upcycling begins with a dense one')
+  if (hasSparseLayers(model)) throw new ConfigError('the model has experts already: upcycling begins with a dense one')
   if (!Number.isInteger(numExperts) || numExperts < 2)
     throw new ConfigError(`numExperts is ${numExperts}: a sparse model has at least 2 experts`)
   return { ...model, numExperts, encoderSparseEvery, decoderSparseEvery }
