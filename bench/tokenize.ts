@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { loadT5Vocabulary } from '../src/data/vocabularies/load-vocabulary.js'
+import { SentencePieceVocabulary } from '../src/text/sentencepiece.js'
 
 const SENTENCES = 8000
 
@@ -13,13 +13,17 @@ function brownSentences(): string[] {
   const files = readdirSync(folder).filter(name => /^c[a-r]\d\d$/.test(name))
   const lines = files.flatMap(name => readFileSync(join(folder, name), 'utf8').split('\n'))
   const words = (line: string): string[] => line.trim().split(/\s+/)
-  const plain = lines.map(line => words(line).map(word => word.replace(/\/[^/]*$/, '')).join(' ')) // prettier-ignore
+  const plain = lines.map(line =>
+    words(line)
+      .map(word => word.replace(/\/[^/]*$/, ''))
+      .join(' '),
+  )
   return plain.filter(line => line !== '').slice(0, SENTENCES)
 }
 
 const sentences = brownSentences()
 const before = performance.now()
-const t5 = await loadT5Vocabulary()
+const t5 = SentencePieceVocabulary.fromModel(readFileSync('assets/t5-vocab/spiece.model'))
 console.log(`load: ${((performance.now() - before) / 1000).toFixed(3)} s`)
 for (let pass = 1; pass <= 5; pass++) {
   const start = performance.now()
