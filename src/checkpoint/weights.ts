@@ -50,7 +50,7 @@ export function refuseCustomRouter({ path, router }: Weights, format: string): v
     )
 }
 
-/** Throws a ConfigError if the model is an encoder alone, which cannot generate text and cannot be trained on targets. */
+/** Throws a ConfigError if the model is an encoder alone, which cannot generate text or be trained on targets. */
 export function requireDecoder({ path, model }: Pick<Weights, 'path' | 'model'>): void {
   if (model.numDecoderLayers === 0)
     throw new ConfigError(

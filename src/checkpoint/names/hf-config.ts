@@ -222,8 +222,8 @@ function stackOf(
 }
 
 /**
- * The sparse layers of a stack in transformers' terms. Step 0 is none and step 1 is all; with a larger step, the layers i
- * with i % step === 1 are sparse. Throws a ConfigError if no step says which layers are.
+ * The sparse layers of a stack in transformers' terms. Step 0 is none and step 1 is all; with a larger step, the layers
+ * i with i % step === 1 are sparse. Throws a ConfigError if no step says which layers are.
  */
 function hfSparseLayers(model: ModelConfig, stack: StackName): { step: number; count: number } {
   const layers = stackLayers(model, stack).map(({ sparse }) => sparse)
