@@ -1,14 +1,17 @@
 import { ConfigError, FileError } from '../base/errors.js'
-import type { Dataset } from './dataset.js'
 import type { Example } from './example.js'
+import { fieldNeeds } from './field-needs.js'
+import type { FieldNeeds, Side } from './field-needs.js'
 import { chooseInput, findColumn } from './pairs/columns.js'
 import { headerOnly, NO_ROWS } from './pairs/read.js'
 import { isPathTo, valueAt } from './pairs/nested.js'
 import type { Fields, FieldValue } from './preprocessor.js'
 import { openDataFile } from './sources/data-file.js'
 import type { DataFile, DataFileOptions } from './sources/data-file.js'
+import { fieldsAsText } from './returned.js'
 import { findFiles } from './sources/find-files.js'
 import { openIndexedFiles } from './sources/indexed-files.js'
+import { excerpt } from './sources/text-lines.js'
 import type { Task } from './task.js'
 
 /** A file to read, and what the user says about it. */
@@ -35,21 +38,19 @@ export interface ExamplesOfFile {
 /**
  * Reads a file as a task reads its own source: its columns are the fields of the source, and the task's preprocessors
  * make the examples. `sides` says what is needed of them: without `target`, the file may lack the columns of the
- * targets. If the inputs are made of one field alone, another column can take its place. Undefined if the task has no
- * preprocessors, or no texts. Throws a ConfigError that names the missing columns.
+ * targets. If a side is made of one field alone, another column can take its place. A column that the asked sides do
+ * not depend on may be missing: if there is no example without it, all rows get a value of the source, and a note says
+ * so. Undefined if the task has no preprocessors, or no texts. Throws a ConfigError that names the missing columns.
  */
 export async function readAsSource(
   task: Task,
   file: FileAsSource,
   sides: readonly Side[],
 ): Promise<ExamplesOfFile | undefined> {
-  const source = task.examplesOf && sampleOf(task)
-  if (source === undefined || source.length === 0) return undefined
-  const columns = [...new Set(source.flatMap(record => Object.keys(record)))]
-  const needs = Object.fromEntries(
-    sides.map(side => [side, columns.filter(column => isNeeded(task, source, column, side))]),
-  ) as Partial<Record<Side, string[]>>
-  if (needs.input?.length === 0) return undefined
+  const source = fieldNeeds(task)
+  if (source === undefined || source.sides.input.length === 0) return undefined
+  const { columns, values } = source
+  const needs = Object.fromEntries(sides.map(side => [side, neededBy(side, source)])) as Needs
   const opened = await Promise.all(
     (await findFiles(file.path)).map(name =>
       openAs(
@@ -61,14 +62,16 @@ export async function readAsSource(
     ),
   )
   const notes: string[] = []
-  const allPlaces = await Promise.all(opened.map(one => placesOf(task.name, one, file, needs)))
+  const allPlaces = await Promise.all(opened.map(one => placesOf(task.name, one, file, source, needs)))
   const formats = opened.map((one, index) => {
     const places = allPlaces[index]
     notes.push(...one.notes, `${one.name}: ${one.description}; read as the task ${task.name}${placesText(places)}`)
-    const present = columns.filter(column => !places.has(column) && isPathTo(one.columns, column))
-    // Fields that the examples do not depend on are those of the source's first record where the file has none.
-    const lacking = columns.filter(column => !places.has(column) && !present.includes(column))
-    const filled = Object.fromEntries(lacking.flatMap(column => fieldOf(source, column)))
+    // Without rows, nothing is filled.
+    const filled = one.isHeaderOnly
+      ? []
+      : filledFor(source, needs).filter(column => !places.has(column) && !isPathTo(one.columns, column))
+    for (const column of filled) notes.push(filledNote(one.name, column, values.get(column)![0]))
+    const own = Object.fromEntries(filled.map((column): [string, FieldValue] => [column, values.get(column)![0]]))
     return {
       ...one.format,
       cut: one.format.cut.bind(one.format),
@@ -80,8 +83,8 @@ export async function readAsSource(
           if (value === undefined) throw new FileError(`${where}: there is no "${from}"`)
           return [column, value]
         })
-        const own = Object.entries({ ...filled, ...fields, ...Object.fromEntries(moved) })
-        return Object.fromEntries(own.map(([column, value]) => [column, likeOwn(source, column, value)]))
+        const all = Object.entries({ ...own, ...fields, ...Object.fromEntries(moved) })
+        return Object.fromEntries(all.map(([column, value]) => [column, likeOwn(values.get(column)?.[0], value)]))
       },
     }
   })
@@ -102,42 +105,6 @@ export async function readAsSource(
     return { examples, notes }
   } finally {
     records.close()
-  }
-}
-
-type Side = 'input' | 'target'
-
-/** So many of the source's records, evenly spaced, show its fields. */
-const SAMPLE = 16
-
-/** Some records of the task's own source; undefined if it makes no texts of them. */
-function sampleOf(task: Task): readonly Fields[] | undefined {
-  const [stage] = task.stages?.('train') ?? []
-  const length = stage?.examples.length ?? 0
-  const count = Math.min(SAMPLE, length)
-  const records = Array.from({ length: count }, (_, i) => stage.examples.get(Math.floor((i * length) / count)))
-  return task.examplesOf!(listed(records)).length > 0 ? records : undefined
-}
-
-const listed = (records: readonly Fields[]): Dataset<Fields> => ({ length: records.length, get: i => records[i] })
-
-/** Whether a side of the task's examples changes if a field of its source's records has another record's value. */
-function isNeeded(task: Task, records: readonly Fields[], column: string, side: Side): boolean {
-  return records.some((record, i) => {
-    const other = records[(i + 1) % records.length]
-    const { [column]: own, ...rest } = record
-    if (own === undefined) return false
-    const changed = other[column] === undefined ? rest : { ...rest, [column]: other[column] }
-    return textOf(task, changed, side) !== textOf(task, record, side)
-  })
-}
-
-/** A text of the example that a record becomes; undefined if it becomes none. */
-function textOf(task: Task, record: Fields, side: Side): string | undefined {
-  try {
-    return task.examplesOf!(listed([record]))[0]?.[side]
-  } catch {
-    return undefined
   }
 }
 
@@ -170,20 +137,34 @@ async function placesOf(
   task: string,
   { name, columns, sample, isHeaderOnly }: DataFile,
   given: FileAsSource,
-  needs: Partial<Record<Side, readonly string[]>>,
+  source: FieldNeeds,
+  needs: Needs,
 ): Promise<ReadonlyMap<string, string>> {
   const places = new Map<string, string>()
   // Of a file without rows, no column is used.
   if (isHeaderOnly) return places
+  const lacking = (wanted: readonly string[]): string[] =>
+    wanted.filter(column => !isPathTo(columns, column) && !places.has(column))
   for (const [side, needed] of Object.entries(needs) as [Side, readonly string[]][]) {
     const wanted = given[side]
-    const missing = needed.filter(column => !isPathTo(columns, column) && !places.has(column))
+    // If it is not known what a side is made of, only a file with all fields of the source is as the task's own.
+    const missing = lacking(needed.length > 0 ? needed : source.columns)
     if (wanted === undefined && missing.length === 0) continue
-    const whole = `the task ${task} makes its ${side}s of ${needed.map(column => `"${column}"`).join(', ')}`
-    if (needed.length !== 1)
+    const fields = needed.length > 0 ? quoted(needed) : 'no column of its source'
+    const whole = `the task ${task} makes its ${side}s of ${fields}`
+    // Fields of which it is not clear what depends on them have no other column in their place.
+    const [field, ...more] = source.sides[side].length > 0 ? source.sides[side] : needed
+    const besides = missing.filter(column => column !== field)
+    if (field === undefined)
       throw new ConfigError(
         wanted === undefined
-          ? `${name}: ${whole}, and this file has no column ${missing.map(column => `"${column}"`).join(', ')}; it has ${columns.join(', ')}`
+          ? `${name}: ${whole} as far as its examples show, so a file needs all columns of the source: it lacks ${quoted(missing)}`
+          : `--${side} ${wanted}: ${whole} as far as its examples show: leave the option out, and give ${name} the columns of the source, ${quoted(source.columns)}`,
+      )
+    if (more.length > 0 || besides.length > 0)
+      throw new ConfigError(
+        wanted === undefined || more.length === 0
+          ? `${name}: ${whole}, and this file has no column ${quoted(missing)}; it has ${columns.join(', ')}`
           : `--${side} ${wanted}: ${whole}: no single column can take their place, so name the columns of ${name} as the task does`,
       )
     if (wanted === undefined && side === 'target')
@@ -191,26 +172,40 @@ async function placesOf(
         `${name}: ${whole}, and this file has no such column: name the one with the right answers, as in --target ${columns.at(-1)}`,
       )
     places.set(
-      needed[0],
+      field,
       wanted === undefined ? await chooseInput(name, columns, null, sample) : findColumn(name, columns, wanted),
     )
   }
   return places
 }
 
+const quoted = (columns: readonly string[]): string => columns.map(column => `"${column}"`).join(', ')
+
+/** The fields of the source that each asked side is made of. */
+type Needs = Partial<Record<Side, readonly string[]>>
+
+/**
+ * The fields that a side of the examples is made of. A target may also depend on fields of which this is not clear: they
+ * are needed, so that no target is invented.
+ */
+const neededBy = (side: Side, { sides, unclear }: FieldNeeds): readonly string[] =>
+  side === 'target' ? [...sides.target, ...unclear] : sides.input
+
+/** The fields that no asked side is made of, and without which there may be no example. */
+function filledFor({ required }: FieldNeeds, needs: Needs): readonly string[] {
+  const asked = Object.values(needs).flat()
+  return required.filter(column => !asked.includes(column))
+}
+
+const filledNote = (file: string, column: string, value: FieldValue): string =>
+  `${file} has no column "${column}": all its rows get the value of the first record of the task's source, ${excerpt(fieldsAsText({ [column]: value }))}`
+
 const placesText = (places: ReadonlyMap<string, string>): string =>
   [...places].map(([column, from]) => `, "${from}" as its "${column}"`).join('')
 
-/** The value of a field in the first record that has it, as an entry. */
-function fieldOf(records: readonly Fields[], column: string): [string, FieldValue][] {
-  const found = records.find(record => record[column] !== undefined)
-  return found === undefined ? [] : [[column, found[column]]]
-}
-
-/** A value as the source has it: the numbers of a CSV file are texts. */
-function likeOwn(records: readonly Fields[], column: string, value: FieldValue): FieldValue {
+/** A value as the source has it, given one of the source's: the numbers of a CSV file are texts. */
+function likeOwn(own: FieldValue | undefined, value: FieldValue): FieldValue {
   if (typeof value !== 'string' || value.trim() === '') return value
-  const [[, own] = []] = fieldOf(records, column)
   if (typeof own === 'number' && !Number.isNaN(Number(value))) return Number(value)
   if (typeof own === 'bigint' && /^-?\d+$/.test(value)) return BigInt(value)
   return typeof own === 'boolean' && /^(true|false)$/i.test(value) ? value.toLowerCase() === 'true' : value

@@ -1,0 +1,122 @@
+import type { Dataset } from './dataset.js'
+import type { Example } from './example.js'
+import type { Fields, FieldValue } from './preprocessor.js'
+import type { Task } from './task.js'
+
+/** The input or the target of an example. */
+export type Side = 'input' | 'target'
+
+/** What a task's examples are made of, as its own source shows. */
+export interface FieldNeeds {
+  /** The fields of the source's records. */
+  readonly columns: readonly string[]
+  /** For each side, the fields whose values change it. */
+  readonly sides: Readonly<Record<Side, readonly string[]>>
+  /** Fields that change neither side as far as is known, but with other values, or none, there is no example. */
+  readonly unclear: readonly string[]
+  /** Fields without which there is no example. */
+  readonly required: readonly string[]
+  /** The values of each field in the source's first records that have it. */
+  readonly values: ReadonlyMap<string, readonly FieldValue[]>
+}
+
+/** So many records, evenly spaced, are changed to see what depends on their fields. */
+const CHANGED = 16
+
+/** So many records, evenly spaced, are searched for other values of a field, and so many values of each are tried. */
+const SEARCHED = 1024
+const MOST_VALUES = 16
+
+/**
+ * Finds out which fields of its source a task makes its inputs and targets of: in some records, each field is left out,
+ * gets values that the source does not have, and other values of the source; what changes then depends on the field.
+ * Undefined if the task makes no texts of its source.
+ */
+export function fieldNeeds(task: Task): FieldNeeds | undefined {
+  const [stage] = task.stages?.('train') ?? []
+  if (task.examplesOf === undefined || stage === undefined) return undefined
+  const records = evenlySpaced(stage.examples, CHANGED)
+  if (records.length === 0 || task.examplesOf(listed(records)).length === 0) return undefined
+  const values = valuesIn([...records, ...evenlySpaced(stage.examples, SEARCHED)])
+  const columns = [...values.keys()]
+  const effects = new Map(columns.map(column => [column, effectOf(task, records, column, values.get(column)!)]))
+  const that = (has: (effect: Effect) => boolean): string[] => columns.filter(column => has(effects.get(column)!))
+  return {
+    columns,
+    sides: { input: that(({ input }) => input), target: that(({ target }) => target) },
+    unclear: that(({ input, target, none }) => none && !input && !target),
+    required: that(({ required }) => required),
+    values,
+  }
+}
+
+/** What depends on a field: the input, the target, or whether there is an example. */
+interface Effect {
+  input: boolean
+  target: boolean
+  none: boolean
+  /** Whether there is no example without the field. */
+  required: boolean
+}
+
+function effectOf(task: Task, records: readonly Fields[], column: string, values: readonly FieldValue[]): Effect {
+  const effect: Effect = { input: false, target: false, none: false, required: false }
+  for (const record of records) {
+    const example = exampleOf(task, record)
+    if (example === undefined) continue
+    const { [column]: own, ...rest } = record
+    const changed = own === undefined ? values : [...perturbed(own), ...values]
+    for (const other of [rest, ...changed.map(value => ({ ...rest, [column]: value }))]) {
+      const found = exampleOf(task, other)
+      effect.none ||= found === undefined
+      effect.required ||= found === undefined && other === rest
+      effect.input ||= found !== undefined && found.input !== example.input
+      effect.target ||= found !== undefined && targetsOf(found) !== targetsOf(example)
+    }
+  }
+  return effect
+}
+
+const targetsOf = ({ target, alternatives = [] }: Example): string => JSON.stringify([target, ...alternatives])
+
+/** The example that a record becomes; undefined if it becomes none. */
+function exampleOf(task: Task, record: Fields): Example | undefined {
+  try {
+    return task.examplesOf!(listed([record]))[0]
+  } catch {
+    return undefined
+  }
+}
+
+/** Values of the same kind that the source hardly has. */
+function perturbed(value: FieldValue): FieldValue[] {
+  if (typeof value === 'string')
+    return [`x${value}x`, ...(value.trim() === '' || Number.isNaN(Number(value)) ? [] : [String(Number(value) + 1)])]
+  if (typeof value === 'number') return [value + 1, -value - 1]
+  if (typeof value === 'bigint') return [value + 1n]
+  if (typeof value === 'boolean') return [!value]
+  if (value instanceof Int32Array || value instanceof Float32Array) return [value.map(item => item + 1)]
+  if (Array.isArray(value)) return [(value as readonly FieldValue[]).map(item => perturbed(item)[0])]
+  return [Object.fromEntries(Object.entries(value).map(([name, item]) => [name, perturbed(item)[0]]))]
+}
+
+/** Different values of each field, in the order of the records. */
+function valuesIn(records: readonly Fields[]): Map<string, FieldValue[]> {
+  const values = new Map<string, Map<string, FieldValue>>()
+  for (const [column, value] of records.flatMap(record => Object.entries(record))) {
+    const found = values.get(column) ?? new Map<string, FieldValue>()
+    values.set(column, found)
+    if (value !== undefined && found.size < MOST_VALUES) found.set(keyOf(value), value)
+  }
+  return new Map([...values].map(([column, found]) => [column, [...found.values()]]))
+}
+
+const keyOf = (value: FieldValue): string =>
+  JSON.stringify(value, (_, item: unknown) => (typeof item === 'bigint' ? `${item}n` : item))
+
+function evenlySpaced(dataset: Dataset<Fields>, most: number): Fields[] {
+  const count = Math.min(most, dataset.length)
+  return Array.from({ length: count }, (_, i) => dataset.get(Math.floor((i * dataset.length) / count)))
+}
+
+const listed = (records: readonly Fields[]): Dataset<Fields> => ({ length: records.length, get: i => records[i] })
