@@ -43,7 +43,7 @@ interface Read {
 /** The examples of a file, read as the model's own data was. Throws a SwitchyardError if there are none. */
 async function examplesOf(
   given: PairsSettings,
-  { pairs, task, name, split }: TrainedOn & { name: string; split: EvalOptions['split'] },
+  { pairs, task, note, name, split }: TrainedOn & { name: string; split: EvalOptions['split'] },
 ): Promise<Read> {
   const { path, input, target, header, delimiter, quotes, skipBadRows, labels } = given
   const file = {
@@ -79,7 +79,13 @@ async function examplesOf(
   const isSeen = resolve(path) === pairs?.path && settings.split === null
   return {
     examples,
-    notes: [...reused, ...(isSeen ? [seen] : []), ...notes, ...(only === undefined ? [] : [part])],
+    notes: [
+      ...(note === undefined ? [] : [note]),
+      ...reused,
+      ...(isSeen ? [seen] : []),
+      ...notes,
+      ...(only === undefined ? [] : [part]),
+    ],
     isAsTask: false,
   }
 }
@@ -102,8 +108,9 @@ export async function evaluateOnData(
     throw new ConfigError(`--json ${json}: this is the data, which would be overwritten: choose another name`)
   const folder = await findFolder(name)
   const given = pairsFromOptions(data, columns, []).settings
-  const { pairs, task } = await trainedOn(folder)
-  const { examples, notes, isAsTask } = await examplesOf(given, { pairs, task, name, split })
+  const known = await trainedOn(folder)
+  const { task } = known
+  const { examples, notes, isAsTask } = await examplesOf(given, { ...known, name, split })
   await emptyFile(json)
   for (const note of notes) console.error(note)
   const model = await openTextModel(folder, {

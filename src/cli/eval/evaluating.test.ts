@@ -262,11 +262,14 @@ describe('a file is read as the model was trained', () => {
       Array.from({ length: 60 }, (_, i) => `${i % 2 ? 'odd' : 'even'}\t${i.toString(2)}\n`).join(''),
     )
     const numbered = await train(
-      await pairsTask(pairsSettingsOf({ path: bare, input: '2', target: '1' })),
+      await pairsTask(pairsSettingsOf({ path: bare, input: '2', target: '1', skipBadRows: true })),
       join(folder, 'numbered'),
     )
-    await writeFile(join(folder, 'bare-new.tsv'), 'odd\t101\n')
-    expect(await inputsOf(numbered, { path: join(folder, 'bare-new.tsv') })).toEqual(['101'])
+    const damaged = join(folder, 'bare-new.tsv')
+    await writeFile(damaged, 'odd\t101\nodd\neven\t110\n')
+    expect(await inputsOf(numbered, { path: damaged })).toEqual(['101', '110'])
+    expect(await printed(() => evaluateOnData(numbered, damaged, {}))).toMatch(/, on 2 examples$/m)
+    expect(console.error).toHaveBeenCalledWith(expect.stringMatching(/^as in the training of .* --skip-bad-rows$/))
   }, 60_000)
 
   it("by its task's preprocessors, also after a conversion", async () => {
@@ -282,9 +285,9 @@ describe('a file is read as the model was trained', () => {
       units: { one: 'word', many: 'words' },
     })
     const load = vi.spyOn(UserValues.prototype, 'loadTask').mockImplementation((_, codec) => definition.load(codec))
+    const model = await train(await definition.load(), join(folder, 'sized'))
+    const data = join(folder, 'sized.csv')
     try {
-      const model = await train(await definition.load(), join(folder, 'sized'))
-      const data = join(folder, 'sized.csv')
       for (const path of [model, `${model}-native`]) {
         await writeFile(data, 'size,word\n1,abc\n2,de\n')
         expect(await inputsOf(path, { path: data })).toEqual(['say: abc', 'say: de'])
@@ -306,6 +309,15 @@ describe('a file is read as the model was trained', () => {
     } finally {
       load.mockRestore()
     }
+    // Without the task's definition, the columns are read as they are.
+    await writeFile(data, 'text,label\nabc,odd\n')
+    for (const path of [model, `${model}-native`]) {
+      expect(await inputsOf(path, { path: data })).toEqual(['abc'])
+      expect(await printed(() => evaluateOnData(path, data, {}))).toMatch(/, on 1 examples?$/m)
+    }
+    const notes = vi.mocked(console.error).mock.calls.map(([note]) => String(note))
+    const warning = 'warning: the data is read by its columns alone'
+    expect(notes.filter(note => note.startsWith(warning) && note.includes('"sized" is not built in'))).toHaveLength(4)
   }, 60_000)
 })
 

@@ -13,8 +13,8 @@ export interface Reused {
 }
 
 /**
- * Completes the settings for a file of pairs by those of a run: columns that the file has, words for labels, and the
- * form of a CSV file. Numbers of columns are taken over for a file without a header line. `sides` are the columns that
+ * Completes the settings for a file of pairs by those of a run: columns that the file has, words for labels, the form of
+ * a CSV file, and whether bad rows are left out. Numbers of columns are taken over for a file without a header line. `sides` are the columns that
  * are read.
  */
 export async function reuseSettings(
@@ -40,6 +40,7 @@ export async function reuseSettings(
     ...form,
     ...Object.fromEntries(taken.map(side => [side, wanted[side]])),
     labels: given.labels ?? run.labels,
+    skipBadRows: given.skipBadRows || run.skipBadRows,
   }
   const options = [
     ...taken.map(side => (side === 'split' ? [] : `--${side} ${shellWord(wanted[side]!)}`)).flat(),
@@ -55,6 +56,7 @@ export async function reuseSettings(
     ...(given.header === null && run.header !== null ? [run.header ? '--header' : '--no-header'] : []),
     ...(given.delimiter === null && run.delimiter !== null ? [`--delimiter ${JSON.stringify(run.delimiter)}`] : []),
     ...(given.quotes === null && run.quotes !== null ? [run.quotes ? '--quotes' : '--no-quotes'] : []),
+    ...(!given.skipBadRows && run.skipBadRows ? ['--skip-bad-rows'] : []),
   ]
   return {
     settings,

@@ -1,4 +1,5 @@
 import { basename } from 'node:path'
+import { SwitchyardError } from '../../base/errors.js'
 import { readInfo } from '../../checkpoint/checkpoint-info.js'
 import { native } from '../../checkpoint/native.js'
 import { latestCheckpoint } from '../../checkpoint/run-folder.js'
@@ -16,11 +17,14 @@ export interface TrainedOn {
   readonly pairs?: PairsSettings
   /** For a model of any other task: the task, with its preprocessors. */
   readonly task?: Task
+  /** Where that task cannot be opened: why, and what that means, for a user. */
+  readonly note?: string
 }
 
 /**
- * What a run, or weights that `convert` wrote from one, was trained on. Neither field for models of another origin, and
- * for weights whose task is not known here.
+ * What a run, or weights that `convert` wrote from one, was trained on. No field for models of another origin, and for
+ * weights whose task is not known here. A task whose definition or data is missing gives a note alone: the model can do
+ * without them.
  */
 export async function trainedOn(path: string): Promise<TrainedOn> {
   const checkpoint = (await native.detect(path)) ? path : await latestCheckpoint(path).catch(() => undefined)
@@ -31,11 +35,22 @@ export async function trainedOn(path: string): Promise<TrainedOn> {
   const pairs = config && pairsOf(config)
   if (pairs !== undefined) return { pairs }
   const codec = info.task === null ? undefined : readCodec(info.task)
-  if (config !== undefined) return { task: await (await findUserValues()).loadTask(config, codec) }
+  if (config !== undefined) return orNote(async () => (await findUserValues()).loadTask(config, codec))
   // Weights that an older version converted hold the name of their task alone.
   const name = savedName(info.task)
   const known = name === undefined ? undefined : await findUserValues()
-  return known?.taskNames.includes(name!) ? { task: await known.taskNamed(name!, codec) } : {}
+  return known?.taskNames.includes(name!) ? orNote(() => known.taskNamed(name!, codec)) : {}
+}
+
+async function orNote(load: () => Promise<Task>): Promise<TrainedOn> {
+  try {
+    return { task: await load() }
+  } catch (error) {
+    if (!(error instanceof SwitchyardError)) throw error
+    return {
+      note: `warning: the data is read by its columns alone, without the preprocessors of the model's task, which cannot be opened: ${error.message}`,
+    }
+  }
 }
 
 /** The settings of a task of pairs; undefined for another task. */
