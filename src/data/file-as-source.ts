@@ -185,8 +185,8 @@ const quoted = (columns: readonly string[]): string => columns.map(column => `"$
 type Needs = Partial<Record<Side, readonly string[]>>
 
 /**
- * The fields that a side of the examples is made of. A target may also depend on fields of which this is not clear: they
- * are needed, so that no target is invented.
+ * The fields that a side of the examples is made of. A target may also depend on fields of which this is not clear:
+ * they are needed, so that no target is invented.
  */
 const neededBy = (side: Side, { sides, unclear }: FieldNeeds): readonly string[] =>
   side === 'target' ? [...sides.target, ...unclear] : sides.input

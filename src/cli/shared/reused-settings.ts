@@ -13,9 +13,9 @@ export interface Reused {
 }
 
 /**
- * Completes the settings for a file of pairs by those of a run: columns that the file has, words for labels, the form of
- * a CSV file, and whether bad rows are left out. Numbers of columns are taken over for a file without a header line. `sides` are the columns that
- * are read.
+ * Completes the settings for a file of pairs by those of a run: columns that the file has, words for labels, the form
+ * of a CSV file, and whether bad rows are left out. Numbers of columns are taken over for a file without a header line.
+ * `sides` are the columns that are read.
  */
 export async function reuseSettings(
   given: PairsSettings,
