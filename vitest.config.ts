@@ -11,11 +11,11 @@ const testFiles = ['src/**/*.test.ts', 'test/**/*.test.ts']
 const filesWith = (pattern: RegExp): string[] =>
   globSync(testFiles, { cwd: root }).filter(file => pattern.test(readFileSync(root + file, 'utf8')))
 
-/** Test files that start the built package. */
-const ofPackage = filesWith(/e2e\/cli\.js|'\.\/cli\.js'/)
+/** Test files that run the built package, in a process of its own or in theirs. */
+const ofPackage = filesWith(/e2e\/(called-)?cli\.js|'\.\/(called-)?cli\.js'/)
 /** Test files that change or measure their process: module mocks, environment, folder, memory. */
 const ofProcess = filesWith(
-  /vi\.(mock|doMock|stubEnv|stubGlobal|useFakeTimers)\b|called-cli|process\.(chdir|env|memoryUsage|on)\b|setFlagsFromString/,
+  /vi\.(mock|doMock|stubEnv|stubGlobal|useFakeTimers)\b|process\.(chdir|env|memoryUsage|on)\b|setFlagsFromString/,
 ).filter(file => !ofPackage.includes(file))
 
 /** Runs the files that share a process last, one after another: a worker is reused only for the next file. */
@@ -46,7 +46,13 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'package', include: ofPackage, globalSetup: './test/e2e/package-build.ts' },
+        test: {
+          name: 'package',
+          include: ofPackage,
+          globalSetup: './test/e2e/package-build.ts',
+          // The built package runs as Node loads it: not transformed, and without the aliases above.
+          server: { deps: { external: [/\/switchyard-package-[^/]+\/dist\//] } },
+        },
       },
       {
         extends: true,

@@ -1,21 +1,22 @@
 import { mkdtemp, realpath, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { format } from 'node:util'
-import { vi } from 'vitest'
-import { main } from '../../src/cli/main.js'
+import { inject, vi } from 'vitest'
 import type { Ended } from './cli.js'
 
 /**
- * The command line, called as a function in this process, as a started process would run it in `folder`. A process
- * takes a second of CPU to start, so this is for tests of what commands do; what a process adds (its exit, its streams,
- * its signals) is tested with `Cli`.
+ * The command line of the built package, called as a function in this process, as a started process would run it in
+ * `folder`. It has the compiled worker threads, which the sources lack. A process takes a second of CPU to start, so
+ * this is for tests of what commands do; what a process adds (its exit, its streams, its signals) is tested with `Cli`.
  */
 export class CalledCli {
   private constructor(
     /** Where commands run. It is this process's working directory. */
     readonly folder: string,
     private readonly before: string,
+    private readonly main: (argv: readonly string[]) => Promise<number>,
   ) {}
 
   /** `given`: a folder to run in, instead of a new one. `remove` removes either. */
@@ -23,7 +24,9 @@ export class CalledCli {
     const folder = given ?? (await realpath(await mkdtemp(join(tmpdir(), 'switchyard-called-'))))
     const before = process.cwd()
     process.chdir(folder)
-    return new CalledCli(folder, before)
+    const built = pathToFileURL(join(inject('packageFolder'), 'dist/cli/main.js')).href
+    const { main } = (await import(built)) as typeof import('../../src/cli/main.js')
+    return new CalledCli(folder, before, main)
   }
 
   async remove(): Promise<void> {
@@ -52,7 +55,7 @@ export class CalledCli {
       vi.spyOn(console, 'error').mockImplementation(logged('stderr')),
     ]
     try {
-      const code = await main(args)
+      const code = await this.main(args)
       return { code, ...text, stdout: asInstalled(text.stdout), stderr: asInstalled(text.stderr) }
     } finally {
       for (const spy of spies) spy.mockRestore()

@@ -1,6 +1,7 @@
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Worker } from 'node:worker_threads'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { writeHfWeights } from '../../src/checkpoint/names/hf-folder.js'
 import { newWeights } from '../../src/checkpoint/weights.js'
 import { baseModel, baseRouter } from '../../src/model/presets.js'
@@ -44,8 +45,12 @@ afterAll(() => cli?.remove())
 
 describe('switchyard finetune', () => {
   it('trains a Hugging Face model with its own vocabulary, into a run that needs the model no longer', async () => {
+    const taken = vi.spyOn(Worker.prototype, 'postMessage')
     const { code, stdout, stderr } = await cli.run('finetune', 'byt5', '--data', 'pairs.tsv', ...short)
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    // A worker thread is told of each of its batches that training has used.
+    expect(taken).toHaveBeenCalledWith('taken')
+    taken.mockRestore()
     expect(stdout).toContain('training in runs/byt5-pairs\n')
     expect(stdout).toMatch(/restored 49 of 49 tensors \([\d,]+ parameters\) from .*byt5 \(huggingface\)\n/)
     expect(stdout).toContain('the state of the optimizer (adafactor) is fresh\n')
@@ -118,7 +123,10 @@ describe('switchyard finetune', () => {
       ...short,
       ...restored,
     )
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect({ code, stderr }).toEqual({
+      code: 0,
+      stderr: 'as in the training of runs/grown: --input 1 --target 2\n',
+    })
     expect(stdout).toMatch(/restored 49 of 49 tensors .* from .*runs\/grown \(run, after 4 steps\)/)
     expect(stdout).toContain('the state of the optimizer (adamW) is restored, after 4 updates\n')
   })
