@@ -24,6 +24,22 @@ import { describeModel, findModel, forwardFlops } from './inspect/inspection.js'
 import { countExamples, formatSamples, formatScores } from './shared/report.js'
 import { escapeControls, linesOf, unknownSymbols } from './shared/texts.js'
 
+describe('bad rows', () => {
+  it('are left out by an option, which the message names as it is written', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'switchyard-bad-rows-'))
+    const path = join(folder, 'bad.tsv')
+    await writeFile(path, 'a\tb\na\tb\tc\n')
+    const error = vi.spyOn(console, 'error').mockReturnValue()
+    try {
+      expect(await main(['train', '--data', path, '--no-header'])).toBe(1)
+      expect(error.mock.calls.join()).toMatch(/Correct them, or leave them out \(--skip-bad-rows\)$/)
+    } finally {
+      error.mockRestore()
+      await rm(folder, { recursive: true })
+    }
+  })
+})
+
 describe('inspect', () => {
   it('counts two FLOPs for each weight that a token meets', () => {
     const { model, router } = recipes.g2p

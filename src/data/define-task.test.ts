@@ -123,11 +123,12 @@ describe('defineTask', () => {
       ...(splitBy === null && { splitBy }),
     })
     const hashed = (split: string) => rows.filter(({ text }) => splitOf(text as string) === split).length
+    const percent = ((100 * hashed('validation')) / rows.length).toFixed(1)
     const sizes = (task: Task) => (['train', 'validation', 'test'] as const).map(split => task.tokens(split).length)
     const noValidation = await defineTask(parts(['train', 'test'])).load()
     expect(sizes(noValidation)).toEqual([rows.length - hashed('validation'), hashed('validation'), 3])
     expect(noValidation.notes).toEqual([
-      `the source rows: of ${rows.length} examples, ${hashed('validation')} (1%) for validation are kept, by a hash of their text (splitBy: null leaves all in training)`,
+      `the source rows: of ${rows.length} examples, ${hashed('validation')} (${percent}%) for validation are kept, by a hash of their text (splitBy: null leaves all in training)`,
     ])
     // Its three test examples are the first ones of its training split.
     expect(taskNotes(noValidation).at(-1)).toMatch(

@@ -34,9 +34,10 @@ export function keptByHash(
   kept: Readonly<Partial<Record<'validation' | 'test', number>>>,
   how: string,
 ): string[] {
+  const counted = (count: number): string => `${formatCount(count)} (${((100 * count) / Math.max(1, all)).toFixed(1)}%)`
   const parts = [
-    ...(kept.test === undefined ? [] : [`${formatCount(kept.test)} (5%) for the test`]),
-    ...(kept.validation === undefined ? [] : [`${formatCount(kept.validation)} (1%) for validation`]),
+    ...(kept.test === undefined ? [] : [`${counted(kept.test)} for the test`]),
+    ...(kept.validation === undefined ? [] : [`${counted(kept.validation)} for validation`]),
   ]
   return parts.length === 0 ? [] : [`of ${formatCount(all)} examples, ${parts.join(' and ')} are kept, ${how}`]
 }

@@ -75,7 +75,7 @@ describe('data inspect', () => {
     expect(text).toMatch(/\nlarge\nsource:\n {4}inputs: "large \d+", targets: "x"\n/)
     expect(text).toMatch(/\nsmall: unknown to the vocabulary +texts/)
     expect(text).toMatch(
-      /the source small: of 40 examples, \d+ \(5%\) for the test and \d+ \(1%\) for validation are kept/,
+      /the source small: of 40 examples, \d+ \([\d.]+%\) for the test and \d+ \([\d.]+%\) for validation are kept/,
     )
   })
 

@@ -43,7 +43,7 @@ describe('a file of pairs', () => {
     expect(data.notes).toEqual([
       expect.stringMatching(/plain\.tsv: tab-separated, without a header line; input: column 1, target: column 2$/),
       expect.stringMatching(
-        /plain\.tsv: of 3 examples, \d \(5%\) for the test and \d \(1%\) for validation are kept, by/,
+        /plain\.tsv: of 3 examples, 0 \(0.0%\) for the test and 0 \(0.0%\) for validation are kept, by/,
       ),
     ])
   })
@@ -142,7 +142,7 @@ describe('bad rows', () => {
 
   it('are counted, and the first ones are shown', async () => {
     await expect(read('bad.tsv', content)).rejects.toThrow(
-      /bad\.tsv:5: expected 2 columns[^]*bad\.tsv:21: [^\n]*\n\(5 of 100 shown\) 100 of 400 rows are bad\. Correct them, or leave them out by --skip-bad-rows/,
+      /bad\.tsv:5: expected 2 columns[^]*bad\.tsv:21: [^\n]*\n\(5 of 100 shown\) 100 of 400 rows are bad\. Correct them, or leave them out \(skipBadRows\)$/,
     )
     await expect(read('one.tsv', 'text\tlabel\na\tb\nc')).rejects.toThrow('(1 of 1 shown) 1 of 2 rows are bad')
   })
@@ -251,7 +251,7 @@ describe('splits', () => {
     const data = await read('hashed.tsv', lines(0, 1000))
     expect(sizes(data)).toEqual([937, 6, 57])
     expect(data.notes.at(-1)).toMatch(
-      /hashed\.tsv: of 1,000 examples, 57 \(5%\) for the test and 6 \(1%\) for validation are kept, by a hash of the input \(--test, --validation and --split choose others\)$/,
+      /hashed\.tsv: of 1,000 examples, 57 \(5.7%\) for the test and 6 \(0.6%\) for validation are kept, by a hash of the input \(--test, --validation and --split choose others\)$/,
     )
   })
 
@@ -260,7 +260,7 @@ describe('splits', () => {
     writeFileSync(test, lines(2000, 2100))
     const withTest = await read('main.tsv', lines(0, 1000), { test })
     expect(sizes(withTest)).toEqual([994, 6, 100])
-    expect(withTest.notes.at(-1)).toContain('of 1,000 examples, 6 (1%) for validation are kept')
+    expect(withTest.notes.at(-1)).toContain('of 1,000 examples, 6 (0.6%) for validation are kept')
     const withBoth = await read('main.tsv', lines(0, 1000), { test, validation: test })
     expect(sizes(withBoth)).toEqual([1000, 100, 100])
     expect(withBoth.notes.join()).not.toContain('are kept')

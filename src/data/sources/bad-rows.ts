@@ -19,8 +19,7 @@ export class BadRows {
     const { count, shown } = this
     const rows = formatCount(good + count)
     const total = good === 0 ? `all ${rows} rows are bad` : `${formatCount(count)} of ${rows} rows are bad`
-    const advice =
-      good === 0 ? '' : '. Correct them, or leave them out by --skip-bad-rows (in a source: skipBadRows: true)'
+    const advice = good === 0 ? '' : '. Correct them, or leave them out (skipBadRows)'
     return new FileError([...shown, `(${shown.length} of ${formatCount(count)} shown) ${total}${advice}`].join('\n'))
   }
 
