@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { endianness } from 'node:os'
 import { libraryVersion } from '../../base/version.js'
+import { systemAdvice } from '../../base/system-errors.js'
 import { isBuiltIn } from '../../text/from-json.js'
 import type { Dataset } from '../dataset.js'
 import { LongWork, noticeWork } from '../long-work.js'
@@ -132,16 +133,10 @@ function findEntry(
   for (const entry of [names.plain, names.withLengths]) {
     const opened = openEntry(entry)
     if (opened === undefined) continue
-    const stored = storedIn(opened, examples, name)
-    let same = false
-    try {
-      same = isSame(stored, examples, fields)
-    } finally {
-      if (!same) opened.sequences.close()
-    }
-    if (same) return { examples: stored, usesLengths: opened.usesLengths }
-    // The functions of this library differ from those that made the entry, although the version is the same.
-    noticeWork(`${name}: the encoded data in the cache was made by other code; it is made again`)
+    const difference = differenceOf(opened, examples, fields)
+    if (difference === undefined) return { examples: storedIn(opened, examples, name), usesLengths: opened.usesLengths }
+    opened.sequences.close()
+    noticeWork(`${name}: the encoded data in the cache ${difference}; it is made again`)
     removeEntry(entry)
   }
   return undefined
@@ -162,18 +157,30 @@ function storedIn(
   return new FieldStore(fields, new ReadableSequences(sequences, encode, name))
 }
 
-function isSame(stored: FieldStore, examples: Dataset<Fields>, fields: readonly StoredField[]): boolean {
+/** Why an entry's examples are not those that are encoded now, as some tell; undefined if they are. */
+function differenceOf(
+  opened: ReturnType<typeof openTokenFile>,
+  examples: Dataset<Fields>,
+  fields: readonly StoredField[],
+): string | undefined {
   const { length } = examples
-  if (stored.length !== length || JSON.stringify(stored.fields) !== JSON.stringify(fields)) return false
+  // The functions of this library may differ from those that made the entry, although the version is the same.
+  const byOtherCode = 'was made by other code'
+  if (opened.sequences.length !== length || JSON.stringify(opened.fields) !== JSON.stringify(fields)) return byOtherCode
   const count = Math.min(COMPARED, length)
   for (let k = 0; k < count; k++) {
     const index = Math.floor((k * length) / count)
     const now = toSequences(examples.get(index), fields)
-    const then = stored.sequences.get(index)
+    let then: Int32Array[]
+    try {
+      then = opened.sequences.get(index)
+    } catch (error) {
+      return `cannot be read (${systemAdvice(error as Error)})`
+    }
     if (now?.every((ids, f) => ids.length === then[f].length && ids.every((id, i) => id === then[f][i])) !== true)
-      return false
+      return byOtherCode
   }
-  return true
+  return undefined
 }
 
 /** Encodes all examples into a new entry, or into memory if the cache cannot be written. */

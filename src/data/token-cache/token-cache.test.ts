@@ -200,6 +200,27 @@ describe('encoded data in the cache', () => {
     expect(notices).toEqual([
       expect.stringMatching(/^colors \(train\): the encoded data in the cache cannot be read \(.+\); from now on/),
     ])
+    // Until the failure, examples came from the blocks of the file that were in memory.
+    listOf(examples)
+    const encode = vi.spyOn(WordVocabulary.prototype, 'encode')
+    expect(listOf(examples)).toEqual(expected)
+    expect(encode).not.toHaveBeenCalled()
+  })
+
+  it('that cannot be read while it is compared is made again, which is said', () => {
+    const expected = store(encoding())
+    vi.spyOn(TokenFile.prototype, 'get').mockImplementationOnce(() => {
+      throw Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO', syscall: 'read' })
+    })
+    const { examples } = storeTokens(encoding(), { leastSeconds: 0 })!
+    const encode = vi.spyOn(WordVocabulary.prototype, 'encode')
+    expect(listOf(examples)).toEqual(expected)
+    expect(encode).not.toHaveBeenCalled()
+    expect(notices).toEqual([
+      expect.stringMatching(
+        /^colors \(train\): the encoded data in the cache cannot be read \(.+\); it is made again$/,
+      ),
+    ])
   })
 
   it('that cannot be opened is made again, which is said', () => {
