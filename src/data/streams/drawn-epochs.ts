@@ -27,6 +27,9 @@ const stateSchema = z.strictObject({
  */
 const FINGERPRINT_EXAMPLES = 256
 
+/** At most this many earlier epochs are kept: the least recently used one is made again when it is needed. */
+const MAX_EARLIER = 8
+
 /** What else is known about drawn examples. */
 export interface DrawnFacts {
   /** A hash of all that the examples are drawn from. */
@@ -51,7 +54,8 @@ export class DrawnEpochs implements ExampleStream {
   readonly fingerprint: number
   private readonly fit: Fit
   private current: Epoch
-  private previous: Epoch | undefined
+  /** Examples of epochs before the current one: after `restore`, carried tickets may be of several. */
+  private readonly earlier = new Map<number, Dataset<TokenExample>>()
   private position = 0
   /** The example that was drawn last: it is asked for next, and not computed again. */
   private latest: { readonly epoch: number; readonly index: number; readonly example: TokenExample } | undefined
@@ -101,8 +105,7 @@ export class DrawnEpochs implements ExampleStream {
   get(ticket: Ticket): TokenExample {
     const [number, index] = ticket as readonly number[]
     if (this.latest?.epoch === number && this.latest.index === index) return this.latest.example
-    const { examples } = this.epochOf(number)
-    const example = this.example(number, examples, index)
+    const example = this.example(number, this.examplesOf(number), index)
     const { inputLength, targetLength } = this.options
     return { inputs: example.inputs.subarray(0, inputLength), targets: example.targets.subarray(0, targetLength) }
   }
@@ -113,7 +116,7 @@ export class DrawnEpochs implements ExampleStream {
       throw new ConfigError(
         `not the state of a data iterator: ${JSON.stringify(ticket)} is no example of an epoch so far`,
       )
-    const { examples } = this.epochOf(number)
+    const examples = this.examplesOf(number)
     if (index >= examples.length) throw this.pastTheEnd(number, examples.length)
   }
 
@@ -133,7 +136,7 @@ export class DrawnEpochs implements ExampleStream {
     this.current = this.open(epoch)
     const { length } = this.current.order
     if (position > length) throw this.pastTheEnd(epoch, length)
-    this.previous = undefined
+    this.earlier.clear()
     this.position = position
     this.fit.skipped = skipped
     this.fit.truncated = truncated
@@ -154,16 +157,25 @@ export class DrawnEpochs implements ExampleStream {
 
   private open(number: number): Epoch {
     const { seed, shard } = this.options
-    const examples = this.makeEpoch(number === 0 ? seed : mix32(mix32(seed ^ HASH_SEED) + number))
-    if (examples.length === 0) throw noExamples(this.fit)
+    const examples = this.make(number)
     return { number, examples, order: shardOf(shuffledIndices(examples.length, seed, number), shard) }
   }
 
-  /** After `restore`, carried examples may be of the epoch before the current one. */
-  private epochOf(number: number): Epoch {
-    if (number === this.current.number) return this.current
-    if (this.previous?.number !== number) this.previous = this.open(number)
-    return this.previous
+  private make(number: number): Dataset<TokenExample> {
+    const { seed } = this.options
+    const examples = this.makeEpoch(number === 0 ? seed : mix32(mix32(seed ^ HASH_SEED) + number))
+    if (examples.length === 0) throw noExamples(this.fit)
+    return examples
+  }
+
+  /** The examples of the current epoch or an earlier one, which is made once and not shuffled. */
+  private examplesOf(number: number): Dataset<TokenExample> {
+    if (number === this.current.number) return this.current.examples
+    const examples = this.earlier.get(number) ?? this.make(number)
+    this.earlier.delete(number)
+    this.earlier.set(number, examples)
+    if (this.earlier.size > MAX_EARLIER) this.earlier.delete(this.earlier.keys().next().value!)
+    return examples
   }
 }
 

@@ -67,6 +67,21 @@ describe('DrawnEpochs', () => {
     expect(stream.get(stream.draw()).inputs[1]).not.toBe(size.seed)
   })
 
+  it('opens each older epoch once, in whatever order examples of them are carried', () => {
+    const opened: number[] = []
+    const stream = new DrawnEpochs(seed => {
+      opened.push(seed)
+      return epoch(seed)
+    }, size)
+    stream.restore({ epoch: 3, position: 0 })
+    opened.length = 0
+    for (const number of [1, 2, 1, 2, 1]) {
+      stream.check([number, 0])
+      stream.get([number, 0])
+    }
+    expect(opened).toHaveLength(2)
+  })
+
   it('resumes exactly, from any point', () => {
     fc.assert(
       fc.property(fc.nat(40), before => {
