@@ -136,11 +136,18 @@ describe('checkLabels', () => {
     const [inputs, targets] = [new CharacterVocabulary(['a']), new WordVocabulary(['good', 'bad', 'x'])]
     const codec = taskCodec({ inputs, targets })
     expect(() => checkLabels(labelled(codec, ['good', 'mixed', 'mixed', 'calm']))).toThrow(
-      'moods: 3 of 4 training targets (75.0%) are labels that the model does not have: "mixed", "calm". It has the words "good", "bad", "x" only, and can learn no others. Leave these rows out, give their labels a word that it has (--labels), or train a new model',
+      'moods: 3 of 4 training targets (75.0%) have labels that the model does not have: "mixed", "calm". It has the words "good", "bad", "x" only, and can learn no others. Leave these rows out, give their labels a word that it has (--labels), or train a new model',
     )
     const marked = taskCodec({ inputs, targets: new MarkedWordsVocabulary(targets, [20, 21]) })
     expect(() => checkLabels(labelled(marked, ['mixed']))).toThrow('1 of 1 training targets')
-    for (const fine of [labelled(codec, ['good', 'x']), labelled(codec, ['good mixed']), labelled(marked, ['bad'])])
+    // A tagger's targets are tags, one for each word: one tag that it lacks is enough.
+    expect(() => checkLabels(labelled(marked, ['good bad', 'good mixed', 'bad']))).toThrow(
+      '1 of 3 training targets (33.3%) have labels that the model does not have: "mixed". It',
+    )
+    expect(() => checkLabels(labelled(codec, Array<string>(9).fill('good mixed')))).toThrow('"mixed"')
+    const sentences = Array.from({ length: 60 }, (_, i) => `good word ${i}`)
+    expect(() => checkLabels(labelled(codec, sentences))).not.toThrow()
+    for (const fine of [labelled(codec, ['good', 'x']), labelled(marked, ['bad'])])
       expect(() => checkLabels(fine)).not.toThrow()
     const bytes = new ByteVocabulary()
     expect(() => checkLabels(labelled(taskCodec({ inputs, targets: bytes }), ['mixed']))).not.toThrow()
