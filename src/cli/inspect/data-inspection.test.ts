@@ -26,7 +26,7 @@ const mixed = defineMixture({
   ],
 })
 vi.mock('../shared/user-config.js', () => ({
-  loadUserValues: () => Promise.resolve(new UserValues({ tasks: [mixed] })),
+  findUserValues: () => Promise.resolve(new UserValues({ tasks: [mixed] })),
 }))
 
 const folder = mkdtempSync(join(tmpdir(), 'switchyard-inspect-'))
