@@ -167,6 +167,10 @@ async function placesOf(
           ? `${name}: ${whole}, and this file has no column ${quoted(missing)}; it has ${columns.join(', ')}`
           : `--${side} ${wanted}: ${whole}: no single column can take their place, so name the columns of ${name} as the task does`,
       )
+    if (wanted === undefined && side === 'target' && isUnnamedPair(columns)) {
+      places.set(field, '2')
+      continue
+    }
     if (wanted === undefined && side === 'target')
       throw new ConfigError(
         `${name}: ${whole}, and this file has no such column: name the one with the right answers, as in --target ${columns.at(-1)}`,
@@ -178,6 +182,9 @@ async function placesOf(
   }
   return places
 }
+
+/** Whether a file has two columns without names: input and target, as everywhere. */
+const isUnnamedPair = (columns: readonly string[]): boolean => columns.join() === '1,2'
 
 const quoted = (columns: readonly string[]): string => columns.map(column => `"${column}"`).join(', ')
 
