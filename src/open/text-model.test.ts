@@ -111,7 +111,7 @@ describe('a folder of Hugging Face as a model of texts', () => {
   it('of another size needs a vocabulary beside it', async () => {
     const folder = await write('other', 500)
     await expect(openTextModel(folder)).rejects.toThrow(
-      `${folder}: there is no vocabulary (spiece.model, tokenizer.json, tokenizer_config.json) beside the weights`,
+      `${folder}: there is no vocabulary (spiece.model, tokenizer.json, vocab.json, tokenizer_config.json) beside the weights`,
     )
   })
 })

@@ -203,7 +203,7 @@ describe('convert', () => {
     expect(again.stderr).toContain('something is there already')
     expect(again.code).toBe(1)
     expect((await cli.run('infer', 'converted', 'a text')).stderr).toContain(
-      'there is no vocabulary (spiece.model, tokenizer.json, tokenizer_config.json) beside the weights',
+      'there is no vocabulary (spiece.model, tokenizer.json, vocab.json, tokenizer_config.json) beside the weights',
     )
   })
 })

@@ -52,8 +52,12 @@ describe('what is fetched', () => {
     expect(await readlink(join(snapshot, 'config.json'))).toBe(`../../blobs/${gitSha1(Buffer.from(config))}`)
     expect(await readFile(join(folder(), 'refs/main'), 'utf8')).toBe(commit)
     expect((await readdir(join(folder(), '.no_exist', commit))).sort()).toEqual([
+      'added_tokens.json',
       'generation_config.json',
+      'merges.txt',
+      'special_tokens_map.json',
       'tokenizer_config.json',
+      'vocab.json',
     ])
     expect(await blobs()).toHaveLength(4)
   })
@@ -196,7 +200,15 @@ describe('a cache that Python has filled', () => {
   it('is used as it is, without a request if it says what the model lacks', async () => {
     const commit = test.hub.add(repo, model)
     const snapshot = await fill(commit)
-    for (const name of ['generation_config.json', 'tokenizer.json', 'tokenizer_config.json'])
+    const lacking = [
+      'added_tokens',
+      'generation_config',
+      'special_tokens_map',
+      'tokenizer',
+      'tokenizer_config',
+      'vocab',
+    ]
+    for (const name of [...lacking.map(file => `${file}.json`), 'merges.txt'])
       await writeFile(join(folder(), '.no_exist', commit, name), '')
     expect(await fetchTiny({ revision: commit })).toBe(snapshot)
     expect(test.hub.seen).toEqual([])
