@@ -55,7 +55,7 @@ describe('the task that a model is trained on', () => {
     const texts = { codec: taskCodec({ inputs, targets }), taskName: 'numbers' }
     const data = write('labels.tsv', i => `w${i}\t${['odd', 'even', 'zero'][i % 3]}`)
     await expect(taskOf(known, { data, set: [] }, texts)).rejects.toThrow(
-      /labels: \d+ of \d+ training targets \(\d+\.\d%\) are labels that the model does not have: "zero"\. It has the words "odd", "even" only/,
+      /labels: \d+ of \d+ training targets \(\d+\.\d%\) have labels that the model does not have: "zero"\. It has the words "odd", "even" only/,
     )
   })
 })
