@@ -1,10 +1,10 @@
 import type { Task } from '../data/task.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import { baseRouter } from '../model/presets.js'
+import { trainDefaults } from '../train/config.js'
 import type { RunConfig, TrainConfig } from '../train/config.js'
 import type { OptimizerConfig } from '../train/optimizers/optimizers.js'
 import { overrideConfig, parseOverride } from './overrides.js'
-import { recipes } from './recipes.js'
 import { optimizerSchema } from './schema.js'
 import { sizesFor, someExamples } from './sizes.js'
 
@@ -42,11 +42,11 @@ export function finetuneConfig(source: FinetuneSource, task: Task, overrides: re
     model: modelSettings(source, given.get('model.reference')),
     router: routerSettings(source, given.get('model.reference')),
     train: {
-      ...recipes.g2p.train,
-      init: 't5',
-      rates: [],
+      ...trainDefaults,
       ...sizes,
       ...optimizerSettings(source, given, Math.min(longest.warmupSteps, Math.ceil(steps / 10))),
+      seed: 0,
+      keep: 2,
       logEvery: 10,
       checkpointEvery: Math.min(longest.checkpointEvery, Math.max(100, Math.ceil(steps / 4))),
       evalExamples: 500,

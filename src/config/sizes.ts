@@ -1,4 +1,5 @@
 import { ConfigError } from '../base/errors.js'
+import { spreadExamples } from '../data/dataset.js'
 import type { TokenExample } from '../data/features.js'
 import type { Task } from '../data/task.js'
 
@@ -43,12 +44,7 @@ const randomLengths = { inputs: 256, targets: 256 }
 export function someExamples(task: Task): { examples: TokenExample[]; count: number } {
   const tokens = task.tokens('train', task.isRandom ? { lengths: randomLengths } : {})
   if (tokens.length === 0) throw new ConfigError(`${task.name}: there are no examples to train on`)
-  const { length } = tokens
-  const some = Math.min(length, MOST_EXAMPLES)
-  return {
-    examples: Array.from({ length: some }, (_, i) => tokens.get(Math.floor((i * length) / some))),
-    count: length,
-  }
+  return { examples: spreadExamples(tokens, MOST_EXAMPLES), count: tokens.length }
 }
 
 interface Lengths {

@@ -35,6 +35,15 @@ export const storedOf = <T>(dataset: Dataset<T>): Dataset<T> =>
 /** The dataset of a list's items. */
 export const datasetOf = <T>(items: readonly T[]): Dataset<T> => ({ length: items.length, get: index => items[index] })
 
+/** The examples at evenly spread indices of a dataset; of one that never ends, the first ones. */
+export function spreadExamples<T>(dataset: Dataset<T>, most: number): T[] {
+  const { length } = dataset
+  const count = Math.min(length, most)
+  return Array.from({ length: count }, (_, i) =>
+    dataset.get(length === Infinity ? i : Math.floor((i * length) / count)),
+  )
+}
+
 /**
  * The dataset of `change` of each example, computed when it is asked for. The result must depend on the example alone:
  * the index is for messages.

@@ -1,4 +1,4 @@
-import type { Dataset } from './dataset.js'
+import { datasetOf, spreadExamples } from './dataset.js'
 import type { Example } from './example.js'
 import type { Fields, FieldValue } from './preprocessor.js'
 import type { Task } from './task.js'
@@ -35,9 +35,9 @@ const MOST_VALUES = 16
 export function fieldNeeds(task: Task): FieldNeeds | undefined {
   const [stage] = task.stages?.('train') ?? []
   if (task.examplesOf === undefined || stage === undefined) return undefined
-  const records = evenlySpaced(stage.examples, CHANGED)
-  if (records.length === 0 || task.examplesOf(listed(records)).length === 0) return undefined
-  const values = valuesIn([...records, ...evenlySpaced(stage.examples, SEARCHED)])
+  const records = spreadExamples(stage.examples, CHANGED)
+  if (records.length === 0 || task.examplesOf(datasetOf(records)).length === 0) return undefined
+  const values = valuesIn([...records, ...spreadExamples(stage.examples, SEARCHED)])
   const columns = [...values.keys()]
   const effects = new Map(columns.map(column => [column, effectOf(task, records, column, values.get(column)!)]))
   const that = (has: (effect: Effect) => boolean): string[] => columns.filter(column => has(effects.get(column)!))
@@ -82,7 +82,7 @@ const targetsOf = ({ target, alternatives = [] }: Example): string => JSON.strin
 /** The example that a record becomes; undefined if it becomes none. */
 function exampleOf(task: Task, record: Fields): Example | undefined {
   try {
-    return task.examplesOf!(listed([record]))[0]
+    return task.examplesOf!(datasetOf([record]))[0]
   } catch {
     return undefined
   }
@@ -113,10 +113,3 @@ function valuesIn(records: readonly Fields[]): Map<string, FieldValue[]> {
 
 const keyOf = (value: FieldValue): string =>
   JSON.stringify(value, (_, item: unknown) => (typeof item === 'bigint' ? `${item}n` : item))
-
-function evenlySpaced(dataset: Dataset<Fields>, most: number): Fields[] {
-  const count = Math.min(most, dataset.length)
-  return Array.from({ length: count }, (_, i) => dataset.get(Math.floor((i * dataset.length) / count)))
-}
-
-const listed = (records: readonly Fields[]): Dataset<Fields> => ({ length: records.length, get: i => records[i] })

@@ -167,24 +167,17 @@ async function placesOf(
           ? `${name}: ${whole}, and this file has no column ${quoted(missing)}; it has ${columns.join(', ')}`
           : `--${side} ${wanted}: ${whole}: no single column can take their place, so name the columns of ${name} as the task does`,
       )
-    if (wanted === undefined && side === 'target' && isUnnamedPair(columns)) {
-      places.set(field, '2')
-      continue
-    }
-    if (wanted === undefined && side === 'target')
+    const isUnnamedPair = columns.join() === '1,2'
+    if (wanted !== undefined) places.set(field, findColumn(name, columns, wanted))
+    else if (side === 'input') places.set(field, await chooseInput(name, columns, null, sample))
+    else if (isUnnamedPair) places.set(field, '2')
+    else
       throw new ConfigError(
         `${name}: ${whole}, and this file has no such column: name the one with the right answers, as in --target ${columns.at(-1)}`,
       )
-    places.set(
-      field,
-      wanted === undefined ? await chooseInput(name, columns, null, sample) : findColumn(name, columns, wanted),
-    )
   }
   return places
 }
-
-/** Whether a file has two columns without names: input and target, as everywhere. */
-const isUnnamedPair = (columns: readonly string[]): boolean => columns.join() === '1,2'
 
 const quoted = (columns: readonly string[]): string => columns.map(column => `"${column}"`).join(', ')
 

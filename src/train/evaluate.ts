@@ -1,4 +1,5 @@
 import { ConfigError } from '../base/errors.js'
+import { datasetOf, spreadExamples } from '../data/dataset.js'
 import { describeValue, isFields } from '../data/returned.js'
 import type { Postprocessor } from '../data/postprocessors/postprocessor.js'
 import type { Figures, Metric } from '../metrics/metric.js'
@@ -92,8 +93,8 @@ export async function evaluateExamples(
     onProgress = () => undefined,
   }: Omit<EvaluateOptions, 'split' | 'router' | 'meaning'>,
 ): Promise<Omit<Evaluation, 'split'>> {
-  const count = Math.min(limit ?? all.length, all.length)
-  const examples = Array.from({ length: count }, (_, i) => all[Math.floor((i * all.length) / count)])
+  const examples = spreadExamples(datasetOf(all), limit ?? all.length)
+  const count = examples.length
   const generator = new TextGenerator(model, { maxRows: EVALUATION_ROWS })
   const needs = (input: Metric['input']): boolean => metrics.some(metric => metric.input === input)
   const passes = Number(needs('predictions')) + Number(needs('scores'))

@@ -1,5 +1,5 @@
 import type { PackedFeatures } from '../data/converters/batch.js'
-import type { TokenExample } from '../data/features.js'
+import { spreadExamples } from '../data/dataset.js'
 import { packBatch } from '../data/open-rows.js'
 import type { PackedSize } from '../data/open-rows.js'
 import type { SplitName } from '../data/example.js'
@@ -16,12 +16,9 @@ export interface PackedSplitOptions extends PackedSize {
 export function packedSplit(task: Task, split: SplitName, options: PackedSplitOptions): PackedFeatures[] {
   const { rows, inputLength, targetLength, seed, limit } = options
   const all = task.tokens(split, { lengths: { inputs: inputLength, targets: targetLength }, seed })
-  const count = Math.min(limit ?? all.length, all.length)
-  const examples: TokenExample[] = []
-  for (let i = 0; i < count; i++) {
-    const example = all.get(Math.floor((i * all.length) / count))
-    if (example.inputs.length <= inputLength && example.targets.length <= targetLength) examples.push(example)
-  }
+  const examples = spreadExamples(all, limit ?? all.length).filter(
+    ({ inputs, targets }) => inputs.length <= inputLength && targets.length <= targetLength,
+  )
   const batches: PackedFeatures[] = []
   for (let rest = examples; rest.length > 0;) {
     const packed = packBatch(rest, { rows, inputLength, targetLength })

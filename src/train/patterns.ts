@@ -1,4 +1,5 @@
 import { ConfigError } from '../base/errors.js'
+import { escapeRegExp } from '../base/reg-exp.js'
 import { didYouMean } from '../base/suggest.js'
 
 /**
@@ -28,10 +29,7 @@ export function findPattern(pattern: string, path: string): PatternMatch | undef
   return undefined
 }
 
-const nameExpression = (name: string): RegExp =>
-  new RegExp(`^${name.split('*').map(escapeExpression).join('(.*)')}$`, 'u')
-
-const escapeExpression = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/-]/gu, '\\$&')
+const nameExpression = (name: string): RegExp => new RegExp(`^${name.split('*').map(escapeRegExp).join('(.*)')}$`, 'u')
 
 /** Throws a ConfigError, which names the setting, for a pattern that matches none of the parameters. */
 export function requireMatch(setting: string, pattern: string, paths: readonly string[]): void {

@@ -1,4 +1,3 @@
-import { checkJsonFile } from '../shared/output-file.js'
 import { open, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -22,6 +21,7 @@ import { evaluationRecords, evaluationSummary } from '../../train/evaluation-rec
 import { openForEvaluation } from './evaluated-model.js'
 import type { EvaluatedModel } from './evaluated-model.js'
 import { onInterrupt } from '../shared/interrupt.js'
+import { checkJsonFile } from '../shared/output-file.js'
 import { watchPredictions } from '../shared/progress.js'
 import { formatErrors, formatSamples, formatScores } from '../shared/report.js'
 import { findUserValues } from '../shared/user-config.js'

@@ -7,7 +7,8 @@ import { withPath } from '../../base/system-errors.js'
 import { overrideConfig } from '../../config/overrides.js'
 import { fittedConfig } from '../../config/fitted-config.js'
 import type { TokenExample } from '../../data/features.js'
-import { lengthsOf, MEASURED, quantile, spreadExamples } from '../../data/inspection/lengths.js'
+import { datasetOf, spreadExamples } from '../../data/dataset.js'
+import { lengthsOf, MEASURED, quantile } from '../../data/inspection/lengths.js'
 import type { MeasuredLengths } from '../../data/inspection/lengths.js'
 import { packingOf } from '../../data/inspection/packing.js'
 import type { Fields, FieldValue } from '../../data/preprocessor.js'
@@ -181,7 +182,7 @@ function packingText(task: Task, { train }: RunConfig): string {
 /** Texts that hold symbols which the vocabularies do not have. Those of the training split are learned as unknown. */
 function unknownText(task: Task, prefix: string): string {
   const rows = splitNames.flatMap(split => {
-    const examples = spreadExamples({ length: task.split(split).length, get: i => task.split(split)[i] }, MEASURED)
+    const examples = spreadExamples(datasetOf(task.split(split)), MEASURED)
     if (examples.length === 0) return []
     return (['input', 'target'] as const).map(side => {
       const vocabulary = side === 'input' ? task.codec.inputs : task.codec.targets

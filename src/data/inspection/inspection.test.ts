@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { makeTask, taskCodec } from '../task.js'
 import { makeVocabularies } from '../tokenizers/tokenizers.js'
-import { quantile, spreadExamples } from './lengths.js'
+import { spreadExamples } from '../dataset.js'
+import { quantile } from './lengths.js'
 import { packingOf } from './packing.js'
 
 describe('quantile', () => {

@@ -1,4 +1,3 @@
-import type { Dataset } from '../dataset.js'
 import type { TokenExample } from '../features.js'
 
 /** At most this many examples are measured, spread evenly over the data. */
@@ -8,15 +7,6 @@ export const MEASURED = 20_000
 export interface MeasuredLengths {
   readonly inputs: readonly number[]
   readonly targets: readonly number[]
-}
-
-/** The examples at evenly spread indices of a dataset; of one that never ends, the first ones. */
-export function spreadExamples<T>(dataset: Dataset<T>, most: number): T[] {
-  const { length } = dataset
-  const count = Math.min(length, most)
-  return Array.from({ length: count }, (_, i) =>
-    dataset.get(length === Infinity ? i : Math.floor((i * length) / count)),
-  )
 }
 
 export const lengthsOf = (examples: readonly TokenExample[]): MeasuredLengths => ({

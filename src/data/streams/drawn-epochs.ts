@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { ConfigError } from '../../base/errors.js'
 import { HASH_SEED, hashStep, mix32 } from '../../base/hash.js'
+import { spreadExamples } from '../dataset.js'
 import type { Dataset } from '../dataset.js'
 import type { TokenExample } from '../features.js'
 import { shuffledIndices } from '../shuffle.js'
@@ -181,10 +182,8 @@ export class DrawnEpochs implements ExampleStream {
 
 /** A 32-bit hash of the number of examples and the tokens of some. */
 function fingerprintOf(examples: Dataset<TokenExample>): number {
-  const count = Math.min(examples.length, FINGERPRINT_EXAMPLES)
   let hash = hashStep(HASH_SEED, examples.length)
-  for (let i = 0; i < count; i++) {
-    const { inputs, targets } = examples.get(Math.floor((i * examples.length) / count))
+  for (const { inputs, targets } of spreadExamples(examples, FINGERPRINT_EXAMPLES)) {
     for (const id of inputs) hash = hashStep(hash, id)
     for (const id of targets) hash = hashStep(hash, id)
   }

@@ -1,5 +1,6 @@
 import { splitWords } from '../../text/symbols.js'
 import type { Vocabulary } from '../../text/vocabulary.js'
+import { datasetOf, spreadExamples } from '../dataset.js'
 import type { Example } from '../example.js'
 import type { Tokenizers } from './tokenizers.js'
 
@@ -32,7 +33,7 @@ const SAMPLE = 2_000
  * - All else is read by T5's pieces.
  */
 export function chooseTokenizers(train: readonly Example[], heldOut: readonly Example[], t5: Vocabulary): Tokenizers {
-  const sample = spread(train, SAMPLE)
+  const sample = spreadExamples(datasetOf(train), SAMPLE)
   const inputs = sample.map(example => example.input)
   const targets = sample.map(example => example.target)
   if (areSymbols(train, heldOut)) {
@@ -79,7 +80,3 @@ function unknownShare(vocabulary: Vocabulary, texts: readonly string[]): number 
   }
   return unknown / Math.max(1, all)
 }
-
-/** At most `count` items of a list, spread evenly over it. */
-const spread = <T>(items: readonly T[], count: number): readonly T[] =>
-  items.length <= count ? items : Array.from({ length: count }, (_, i) => items[Math.floor((i * items.length) / count)])

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { escapeRegExp } from '../../base/reg-exp.js'
 
 export const addedTokenSchema = z.object({
   id: z.int().min(0).max(2_000_000),
@@ -58,9 +59,6 @@ export class AddedTokenCutter {
     return cuts
   }
 }
-
-/** A pattern that matches this text only. */
-export const escapeRegExp = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/]/gu, '\\$&')
 
 /** Unicode's White_Space, as in Rust: without U+FEFF, which JavaScript's `\s` includes, and with U+0085. */
 export const WHITE_SPACE = '[\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]'

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { ConfigError } from '../../base/errors.js'
-import { escapeRegExp } from './added-tokens.js'
+import { escapeRegExp } from '../../base/reg-exp.js'
 
 /** A step of a tokenizer.json: its type, and settings that each type has of its own. */
 export const stepSchema = z.looseObject({ type: z.string() })
