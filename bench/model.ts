@@ -1,9 +1,22 @@
 import type { ModelConfig, RouterConfig } from '../src/model/config.js'
 import { baseModel, baseRouter } from '../src/model/presets.js'
 
-export const BATCH = 16
-export const ENCODER_LENGTH = 64
-export const DECODER_LENGTH = 32
+/** The sizes of a training batch. */
+export interface BatchSizes {
+  batch: number
+  encoderLength: number
+  decoderLength: number
+}
+
+/** The shapes that training is timed at: the benchmark model, and t5-small's for fine-tuning. */
+export const shapes = {
+  bench: { batch: 16, encoderLength: 64, decoderLength: 32 },
+  't5-small': { batch: 8, encoderLength: 128, decoderLength: 64 },
+} satisfies { [name: string]: BatchSizes }
+export type ShapeName = keyof typeof shapes
+
+/** The tokens of an input, for generation. */
+export const ENCODER_LENGTH = shapes.bench.encoderLength
 /** How many tokens are generated. */
 export const NEW_TOKENS = 32
 export const LEARNING_RATE = 1e-3
@@ -23,10 +36,21 @@ export const benchmarkModel = (experts: number): ModelConfig => ({
   dtype: 'float32',
 })
 
+/** The sizes of t5-small, with 60.5 million parameters. */
+export const t5Small: ModelConfig = {
+  ...benchmarkModel(0),
+  vocabSize: 32_128,
+  dModel: 512,
+  dFf: 2048,
+  numHeads: 8,
+  numEncoderLayers: 6,
+  numDecoderLayers: 6,
+}
+
 /** No noise; one group, in which experts have as many slots as JAX's. */
 export const benchmarkRouter: RouterConfig = {
   ...baseRouter,
-  maxGroupSize: BATCH * ENCODER_LENGTH,
+  maxGroupSize: shapes.bench.batch * ENCODER_LENGTH,
   minExpertCapacity: 1,
 }
 

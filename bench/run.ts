@@ -3,13 +3,18 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { shapes } from './model.js'
+import type { ShapeName } from './model.js'
 import { at, checkMachine, python } from './peers.js'
 import { Contestant } from './protocol.js'
 import type { Gemm, Steps } from './protocol.js'
-import { report } from './results.js'
+import { nameOfRace, report } from './results.js'
 import type { Round, Timing } from './results.js'
 
 const ourselves = fileURLToPath(new URL('switchyard-train.js', import.meta.url))
+
+/** A model, and with the benchmark model the number of its experts. */
+type Race = Pick<Round, 'shape' | 'experts'>
 
 interface Entry {
   name: string
@@ -20,8 +25,8 @@ interface Entry {
   slow?: boolean
 }
 
-function entriesOf(experts: number, stepsPerTurn: number, without: readonly string[]): Entry[] {
-  const size = ['--experts', String(experts)]
+function entriesOf({ shape, experts }: Race, stepsPerTurn: number, without: readonly string[]): Entry[] {
+  const size = ['--shape', shape, '--experts', String(experts)]
   const own = (name: string, ...args: string[]): Entry => ({
     name,
     command: process.execPath,
@@ -42,13 +47,15 @@ function entriesOf(experts: number, stepsPerTurn: number, without: readonly stri
     own('dense', '--dense'),
     { ...own('op by op', '--op-by-op'), stepsPerTurn: 1, slow: true },
   ]
-  return all.filter(({ name }) => !without.includes(name))
+  // Of t5-small's shape there is one dense model, and no JAX.
+  const entered = shape === 't5-small' ? all.filter(({ name }) => name === 'switchyard' || name === 'hf') : all
+  return entered.filter(({ name }) => !without.includes(name))
 }
 
 /**
  * Starts the contestants one after the other, so that no two compile at the same time, then lets them step in turns.
  */
-async function race(experts: number, turns: number, entries: readonly Entry[]): Promise<Round> {
+async function race({ shape, experts }: Race, turns: number, entries: readonly Entry[]): Promise<Round> {
   const before = loadavg()
   const running = new Map<string, Contestant>()
   const contestants: { [name: string]: Timing } = {}
@@ -61,7 +68,7 @@ async function race(experts: number, turns: number, entries: readonly Entry[]): 
   }
   try {
     for (const entry of entries) {
-      process.stderr.write(`starting ${entry.name} (${experts} experts)\n`)
+      process.stderr.write(`starting ${entry.name} (${nameOfRace({ shape, experts })})\n`)
       try {
         const { contestant, ready } = await Contestant.start(entry.name, entry.command, entry.args)
         running.set(entry.name, contestant)
@@ -83,11 +90,12 @@ async function race(experts: number, turns: number, entries: readonly Entry[]): 
   } finally {
     for (const contestant of running.values()) await contestant.quit()
   }
-  return { experts, load: { before, after: loadavg() }, gemm, contestants }
+  return { shape, experts, load: { before, after: loadavg() }, gemm, contestants }
 }
 
 const { values: options } = parseArgs({
   options: {
+    shape: { type: 'string', default: 'bench' },
     experts: { type: 'string', default: '8,32' },
     turns: { type: 'string', default: '5' },
     steps: { type: 'string', default: '4' },
@@ -97,8 +105,12 @@ const { values: options } = parseArgs({
 const without = [...options.without]
 if (!checkMachine()) without.push('jax', 'hf')
 const rounds: Round[] = []
-for (const experts of options.experts.split(',').map(Number)) {
-  const round = await race(experts, Number(options.turns), entriesOf(experts, Number(options.steps), without))
+if (!(options.shape in shapes)) throw new Error(`--shape ${options.shape}: one of ${Object.keys(shapes)} is needed`)
+const shape = options.shape as ShapeName
+const races: Race[] =
+  shape === 'bench' ? options.experts.split(',').map(n => ({ shape, experts: Number(n) })) : [{ shape, experts: 0 }]
+for (const each of races) {
+  const round = await race(each, Number(options.turns), entriesOf(each, Number(options.steps), without))
   rounds.push(round)
   console.log(report(round))
 }

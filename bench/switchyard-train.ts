@@ -19,45 +19,40 @@ import { adamW } from '../src/train/optimizers/adamw.js'
 import { trainStepFunction } from '../src/train/step.js'
 import type { StepInputs, TrainArrays } from '../src/train/step.js'
 import { peakIntermediateBytes } from './cost.js'
-import {
-  BATCH,
-  DECODER_LENGTH,
-  ENCODER_LENGTH,
-  LEARNING_RATE,
-  benchmarkModel,
-  benchmarkRouter,
-  randomTokens,
-} from './model.js'
+import { LEARNING_RATE, benchmarkModel, benchmarkRouter, randomTokens, shapes, t5Small } from './model.js'
+import type { BatchSizes, ShapeName } from './model.js'
 import { serve } from './protocol.js'
 import type { SwitchyardReady } from './protocol.js'
 
 const seconds = (since: number): number => (performance.now() - since) / 1000
 
-function trainingBatch(): Batch {
-  const ids = (length: number, data: Int32Array): Tensor => fromHost(hostTensor('int32', [BATCH, length], data))
-  const targets = randomTokens(1, BATCH * DECODER_LENGTH)
+function trainingBatch({ batch: rows, encoderLength, decoderLength }: BatchSizes): Batch {
+  const ids = (length: number, data: Int32Array): Tensor => fromHost(hostTensor('int32', [rows, length], data))
+  const targets = randomTokens(1, rows * decoderLength)
   return {
-    encoder_input_tokens: ids(ENCODER_LENGTH, randomTokens(0, BATCH * ENCODER_LENGTH)),
+    encoder_input_tokens: ids(encoderLength, randomTokens(0, rows * encoderLength)),
     decoder_input_tokens: ids(
-      DECODER_LENGTH,
-      targets.map((_, i) => (i % DECODER_LENGTH === 0 ? 0 : targets[i - 1])),
+      decoderLength,
+      targets.map((_, i) => (i % decoderLength === 0 ? 0 : targets[i - 1])),
     ),
-    decoder_target_tokens: ids(DECODER_LENGTH, targets),
+    decoder_target_tokens: ids(decoderLength, targets),
     decoder_loss_weights: fromHost(
-      hostTensor('int32', [BATCH, DECODER_LENGTH], new Int32Array(BATCH * DECODER_LENGTH).fill(1)),
+      hostTensor('int32', [rows, decoderLength], new Int32Array(rows * decoderLength).fill(1)),
     ),
   }
 }
 
 const { values: options } = parseArgs({
   options: {
+    shape: { type: 'string', default: 'bench' },
     experts: { type: 'string', default: '8' },
     dense: { type: 'boolean', default: false },
     dropless: { type: 'boolean', default: false },
     'op-by-op': { type: 'boolean', default: false },
   },
 })
-const model = benchmarkModel(options.dense ? 0 : Number(options.experts))
+const shape = options.shape as ShapeName
+const model = shape === 't5-small' ? t5Small : benchmarkModel(options.dense ? 0 : Number(options.experts))
 const router: RouterConfig = options.dropless ? { ...benchmarkRouter, trainCapacityFactor: null } : benchmarkRouter
 const specs = declareParameters(model, router)
 const optimizer = adamW()
@@ -68,7 +63,7 @@ let arrays: TrainArrays = { params: initialParams, optimizer: optimizer.init(ini
 await Promise.all(flatten<Tensor>(arrays).leaves.map(hostView))
 
 let count = 0
-const [batch, key] = [trainingBatch(), random.key(1)]
+const [batch, key] = [trainingBatch(shapes[shape]), random.key(1)]
 const inputs = (): StepInputs<Batch> => ({
   batch,
   key,

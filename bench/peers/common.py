@@ -9,6 +9,7 @@ import numpy as np
 
 VOCAB, D_MODEL, HEADS, D_HEAD, D_FF, LAYERS = 8192, 256, 4, 64, 1024, 4
 BATCH, ENCODER_LENGTH, DECODER_LENGTH = 16, 64, 32
+T5_SMALL_BATCH, T5_SMALL_ENCODER_LENGTH, T5_SMALL_DECODER_LENGTH = 8, 128, 64
 CAPACITY_FACTOR = 1.25
 LEARNING_RATE = 1e-3
 
@@ -18,6 +19,7 @@ _replies, sys.stdout = sys.stdout, sys.stderr
 
 def parse_arguments(description):
     parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--shape", choices=("bench", "t5-small"), default="bench", help="the model (default bench)")
     parser.add_argument("--experts", type=int, default=8, help="experts in each sparse layer (default 8)")
     parser.add_argument("--dense", action="store_true", help="no experts: a dense feed-forward in every layer")
     return parser.parse_args()
@@ -32,8 +34,13 @@ def prompt_tokens(rows, length):
     return [[3 + (i * 7919 + row * 31) % 7997 for i in range(row * length, (row + 1) * length)] for row in range(rows)]
 
 
-def training_batch():
-    return random_tokens(0, BATCH, ENCODER_LENGTH), random_tokens(1, BATCH, DECODER_LENGTH)
+def training_batch(shape="bench"):
+    if shape == "t5-small":
+        sizes = T5_SMALL_BATCH, T5_SMALL_ENCODER_LENGTH, T5_SMALL_DECODER_LENGTH
+    else:
+        sizes = BATCH, ENCODER_LENGTH, DECODER_LENGTH
+    batch, encoder_length, decoder_length = sizes
+    return random_tokens(0, batch, encoder_length), random_tokens(1, batch, decoder_length)
 
 
 def peak_rss_bytes():

@@ -1,9 +1,11 @@
-"""The benchmark model as Hugging Face transformers' SwitchTransformers, in eager PyTorch."""
+"""The benchmark model as Hugging Face transformers' SwitchTransformers, or t5-small's shape, in eager PyTorch."""
 
 import time
 
 import torch
-from transformers import SwitchTransformersConfig, SwitchTransformersForConditionalGeneration
+from transformers import (
+    SwitchTransformersConfig, SwitchTransformersForConditionalGeneration, T5Config, T5ForConditionalGeneration,
+)  # fmt: skip
 
 from common import (
     CAPACITY_FACTOR, D_FF, D_HEAD, D_MODEL, ENCODER_LENGTH, HEADS, LAYERS, LEARNING_RATE, VOCAB,
@@ -36,15 +38,23 @@ def build(experts, dense):
     return SwitchTransformersForConditionalGeneration(config)
 
 
+def build_t5_small():
+    # T5Config's defaults are t5-small's sizes.
+    torch.manual_seed(0)
+    return T5ForConditionalGeneration(T5Config(vocab_size=32128, dropout_rate=0.0, decoder_start_token_id=0))
+
+
 def main():
     arguments = parse_arguments(__doc__)
     torch.set_num_threads(2)
-    model = build(arguments.experts, arguments.dense)
+    is_t5 = arguments.shape == "t5-small"
+    model = build_t5_small() if is_t5 else build(arguments.experts, arguments.dense)
+    router = {} if is_t5 else {"output_router_logits": True}
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.0)
-    source, target = (torch.from_numpy(tokens) for tokens in training_batch())
+    source, target = (torch.from_numpy(tokens) for tokens in training_batch(arguments.shape))
 
     def train_step():
-        loss = model(input_ids=source, labels=target, output_router_logits=True).loss
+        loss = model(input_ids=source, labels=target, **router).loss
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
