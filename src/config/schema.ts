@@ -32,6 +32,14 @@ const share = z.number().min(0).lt(1)
 const positive = z.number().gt(0)
 const amount = z.number().min(0)
 
+const specialIdsSchema = z.strictObject({
+  padId: count,
+  eosIds: z.array(count).min(1),
+  decoderStartId: count,
+  forcedFirstId: count.optional(),
+  forcedLastIds: z.array(count).min(1).optional(),
+})
+
 export const modelSchema = z.strictObject({
   vocabSize: size,
   dModel: size,
@@ -62,6 +70,7 @@ export const modelSchema = z.strictObject({
   dtype: z.enum(['float32', 'bfloat16']),
   reference: namesOf(meanings),
   customMeaning: z.string().min(1).optional(),
+  specialIds: specialIdsSchema.optional(),
 }) satisfies z.ZodType<ModelConfig>
 
 export const routerSchema = z.strictObject({

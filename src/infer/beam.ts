@@ -1,6 +1,6 @@
-import { EOS_ID } from '../text/vocabulary.js'
+import { T5_SPECIAL_IDS } from '../base/special-ids.js'
 import { checkSetting, logSumExp } from './processors.js'
-import { checkOptions, START_ID } from './search.js'
+import { checkOptions } from './search.js'
 import type { Answer, NextTokens, Search, SearchOptions } from './search.js'
 
 export interface BeamOptions extends SearchOptions {
@@ -32,8 +32,8 @@ interface Finished {
 }
 
 /**
- * Beam search as in Hugging Face transformers 5 (`_beam_search`). Each step takes the 2 * numBeams best continuations
- * of all beams. Those of the first numBeams that end become answers; the best numBeams that do not end become the next
+ * Beam search as in Hugging Face transformers 5 (`_beam_search`). Each step takes the best continuations of all
+ * beams, twice as many as beams or more. Those of the first numBeams that end become answers; the best numBeams that do not end become the next
  * beams.
  */
 export function beamSearch(options: BeamOptions): Search {
@@ -51,16 +51,18 @@ export function beamSearch(options: BeamOptions): Search {
 
 class BeamSearch implements Search {
   readonly rows: number
-  private beams: Beam[] = [{ tokens: [START_ID], logProbabilities: [], sum: 0 }]
+  private beams: Beam[]
   /** Best first, at most numBeams. */
   private finished: Finished[] = []
 
   constructor(private readonly options: BeamOptions) {
     this.rows = options.numBeams
+    const { decoderStartId } = options.specialIds ?? T5_SPECIAL_IDS
+    this.beams = [{ tokens: [decoderStartId], logProbabilities: [], sum: 0 }]
   }
 
   next(logits: Float32Array): NextTokens | null {
-    const { numBeams, maxNewTokens, stop } = this.options
+    const { numBeams, maxNewTokens, stop, specialIds = T5_SPECIAL_IDS } = this.options
     const { best, raw } = this.bestContinuations(logits, logits.length / this.rows)
     const made = this.beams[0].tokens.length // tokens of an answer after this step, without the start token
     const going: { beam: Beam; parent: number }[] = []
@@ -71,7 +73,7 @@ class BeamSearch implements Search {
         logProbabilities: [...logProbabilities, raw(parent, token)],
         sum,
       }
-      const ends = token === EOS_ID || made === maxNewTokens || stop?.(beam.tokens.slice(1))
+      const ends = specialIds.eosIds.includes(token) || made === maxNewTokens || stop?.(beam.tokens.slice(1))
       if (!ends) {
         if (going.length < numBeams) going.push({ beam, parent })
       } else if (rank < numBeams) this.finish(beam, made)
@@ -83,12 +85,16 @@ class BeamSearch implements Search {
     return { tokens: rows.map(({ beam }) => beam.tokens.at(-1)!), parents: rows.map(({ parent }) => parent) }
   }
 
-  /** The best `2 * numBeams` continuations of all beams, best first, and the model's own log-probability of a token. */
+  /**
+   * The best continuations of all beams, best first, and the model's own log-probability of a token. There are numBeams
+   * for each EOS and numBeams more, at least `2 * numBeams`, so that enough of them go on.
+   */
   private bestContinuations(
     logits: Float32Array,
     vocab: number,
   ): { best: { parent: number; token: number; sum: number }[]; raw: (parent: number, token: number) => number } {
-    const count = 2 * this.options.numBeams
+    const { numBeams, specialIds = T5_SPECIAL_IDS } = this.options
+    const count = Math.max(2, 1 + specialIds.eosIds.length) * numBeams
     const best: { parent: number; token: number; sum: number }[] = []
     const normalizers: number[] = []
     this.beams.forEach(({ tokens, sum: before }, parent) => {

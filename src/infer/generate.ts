@@ -1,14 +1,15 @@
 import { hostTensor } from '../base/host-tensor.js'
+import { T5_SPECIAL_IDS } from '../base/special-ids.js'
 import { fromHost, hostView, releaseArrays } from '../engine/api/tensor.js'
 import type { Tensor } from '../engine/api/tensor.js'
-import { PAD_ID } from '../text/vocabulary.js'
+import { specialIdsOf } from '../model/config.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import type { Meaning } from '../model/meaning.js'
 import type { ForwardOptions, ModelParams } from '../model/types.js'
 import type { Router } from '../nn/moe/router.js'
 import { compileDecoding } from './compiled.js'
 import { checkSetting } from './processors.js'
-import { checkNext, greedySearch, START_ID } from './search.js'
+import { checkNext, greedySearch } from './search.js'
 import type { Answer, NextTokens, Search } from './search.js'
 
 export interface GenerateOptions {
@@ -66,6 +67,7 @@ export function makeGenerator({
   release,
 }: GenerateOptions): Generator {
   const options: ForwardOptions = { config, router, customRouter, meaning, mode: 'eval' }
+  const { padId, decoderStartId } = specialIdsOf(config)
   const { prepare, start, encode, advance, reorder } = compileDecoding(options, maxNewTokens)
 
   /** The parameter trees that this generator has taken over, or is taking over. */
@@ -85,7 +87,7 @@ export function makeGenerator({
     const { encoderBiases, selfBiases, cache: empty } = start(params, layout.inputOfRow.length, ids.shape[1])
     const encoded = encode(params, ids, ints(layout.inputOfRow), encoderBiases)
     let cache = empty
-    let tokens = ints(layout.inputOfRow.map(() => START_ID))
+    let tokens = ints(layout.inputOfRow.map(() => decoderStartId))
     const open = new Set(searches)
     for (let step = 0; open.size > 0 && step < maxNewTokens && !signal?.aborted; step++) {
       const position = fromHost(hostTensor('int32', [], Int32Array.of(step)))
@@ -93,7 +95,7 @@ export function makeGenerator({
       cache = decoded.cache
       const vocab = decoded.logits.shape[1]
       const logits = (await hostView(decoded.logits)).data as Float32Array // [rows * vocab]
-      const chosen = layout.inputOfRow.map(() => PAD_ID)
+      const chosen = layout.inputOfRow.map(() => padId)
       const parents = layout.inputOfRow.map((_, row) => row)
       searches.forEach((search, i) => {
         if (!open.has(search)) return
@@ -147,7 +149,7 @@ function padded(inputs: readonly (readonly number[])[]): Tensor {
   const longest = Math.max(...inputs.map(input => input.length))
   const length = Math.max(1, Math.ceil(longest / LENGTH_MULTIPLE)) * LENGTH_MULTIPLE
   const rows = powerOfTwo(inputs.length)
-  const ids = new Int32Array(rows * length).fill(PAD_ID)
+  const ids = new Int32Array(rows * length).fill(T5_SPECIAL_IDS.padId)
   for (let row = 0; row < rows; row++) ids.set(inputs[Math.min(row, inputs.length - 1)], row * length)
   return fromHost(hostTensor('int32', [rows, length], ids))
 }
@@ -164,7 +166,7 @@ export async function generate(
   const answers = await makeGenerator(options)(
     params,
     inputs,
-    inputs.map(() => greedySearch(options)),
+    inputs.map(() => greedySearch({ ...options, specialIds: specialIdsOf(options.config) })),
   )
   return answers.map(([{ tokens }]) => tokens)
 }

@@ -1,5 +1,6 @@
 import { ConfigError } from '../base/errors.js'
-import { EOS_ID } from '../text/vocabulary.js'
+import { T5_SPECIAL_IDS } from '../base/special-ids.js'
+import type { SpecialIds } from '../base/special-ids.js'
 
 /**
  * Changes the scores [vocab] of a row's next token in place, before a token is chosen. -Infinity makes a token
@@ -13,11 +14,11 @@ export function checkSetting(name: string, value: number, holds: boolean, must: 
   if (!holds) throw new ConfigError(`${name} must be ${must}, not ${value}`)
 }
 
-/** EOS is impossible before there are `count` tokens. */
+/** Every EOS is impossible before there are `count` tokens. `eosIds` are T5's by default. */
 export const minNewTokens =
-  (count: number): ScoreProcessor =>
+  (count: number, eosIds: readonly number[] = T5_SPECIAL_IDS.eosIds): ScoreProcessor =>
   (scores, tokens) => {
-    if (tokens.length - 1 < count) scores[EOS_ID] = -Infinity
+    if (tokens.length - 1 < count) for (const id of eosIds) scores[id] = -Infinity
   }
 
 /**
@@ -67,6 +68,24 @@ export const forceTokens =
     scores.fill(-Infinity)
     scores[forced] = 0
   }
+
+/** An answer that reaches `maxNewTokens` tokens ends with one of these ids. */
+export const forceLast =
+  (ids: readonly number[], maxNewTokens: number): ScoreProcessor =>
+  (scores, tokens) => {
+    if (tokens.length !== maxNewTokens) return
+    scores.fill(-Infinity)
+    for (const id of ids) scores[id] = 0
+  }
+
+/** The processors that hold the first and the last token to those that the model forces. */
+export const forcedBy = (
+  { forcedFirstId, forcedLastIds }: SpecialIds,
+  maxNewTokens: number,
+): readonly ScoreProcessor[] => [
+  ...(forcedFirstId === undefined ? [] : [forceTokens([forcedFirstId])]),
+  ...(forcedLastIds === undefined ? [] : [forceLast(forcedLastIds, maxNewTokens)]),
+]
 
 /**
  * Divides scores by `value`. Below 1, probable tokens become more probable; above 1, the distribution becomes flatter.

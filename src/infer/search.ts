@@ -1,11 +1,9 @@
 import { ConfigError } from '../base/errors.js'
 import { mix32 } from '../base/hash.js'
-import { EOS_ID, PAD_ID } from '../text/vocabulary.js'
+import { T5_SPECIAL_IDS } from '../base/special-ids.js'
+import type { SpecialIds } from '../base/special-ids.js'
 import { checkSetting, logSumExp, softmax } from './processors.js'
 import type { ScoreProcessor } from './processors.js'
-
-/** T5 has no token that begins a sequence: decoding starts from the padding token. */
-export const START_ID = PAD_ID
 
 /** The tokens that a search appends to its rows. */
 export interface NextTokens {
@@ -48,6 +46,8 @@ export interface SearchOptions {
   maxNewTokens: number
   /** Change the scores before each choice, in this order. */
   processors?: readonly ScoreProcessor[]
+  /** The ids that end an answer, and the token that the decoder starts from. Default: T5's. */
+  specialIds?: Pick<SpecialIds, 'eosIds' | 'decoderStartId'>
   /** Ends an answer that has not reached EOS: called with its tokens so far, without the start token. */
   stop?: (tokens: readonly number[]) => boolean
 }
@@ -73,16 +73,20 @@ export function sampling(options: ChoiceOptions & { seed: number }): Search {
   })
 }
 
-/** Scores a given answer (EOS last): it always chooses the answer's next token, and reports the log-probabilities. */
+/**
+ * Scores a given answer: it always chooses the answer's next token, to the last, and reports the log-probabilities. An
+ * EOS inside the answer is a token as any other.
+ */
 export function scoring(target: readonly number[]): Search {
   let next = 0
-  return new Chain({ maxNewTokens: target.length, logProbabilities: true }, () => target[next++])
+  const specialIds = { ...T5_SPECIAL_IDS, eosIds: [] }
+  return new Chain({ maxNewTokens: target.length, logProbabilities: true, specialIds }, () => target[next++])
 }
 
 /** A search with one row, which appends one token in each step. */
 class Chain implements Search {
   readonly rows = 1
-  private readonly tokens: number[] = [START_ID]
+  private readonly tokens: number[]
   private readonly logProbabilities: number[] = []
 
   constructor(
@@ -90,10 +94,11 @@ class Chain implements Search {
     private readonly choose: (scores: Float32Array) => number,
   ) {
     checkOptions(options)
+    this.tokens = [(options.specialIds ?? T5_SPECIAL_IDS).decoderStartId]
   }
 
   next(logits: Float32Array): NextTokens | null {
-    const { processors = [], maxNewTokens, stop, logProbabilities } = this.options
+    const { processors = [], maxNewTokens, stop, logProbabilities, specialIds = T5_SPECIAL_IDS } = this.options
     // The logits belong to the engine, so processors get a copy that they may change.
     const scores = processors.length > 0 ? logits.slice() : logits
     for (const process of processors) process(scores, this.tokens)
@@ -101,7 +106,7 @@ class Chain implements Search {
     this.tokens.push(token)
     if (logProbabilities) this.logProbabilities.push(logits[token] - logSumExp(logits))
     const made = this.tokens.length - 1
-    const isOver = token === EOS_ID || made === maxNewTokens || stop?.(this.tokens.slice(1))
+    const isOver = specialIds.eosIds.includes(token) || made === maxNewTokens || stop?.(this.tokens.slice(1))
     return isOver ? null : { tokens: [token], parents: null }
   }
 

@@ -1,4 +1,5 @@
 import { ConfigError } from '../base/errors.js'
+import { specialIdsOf } from '../model/config.js'
 import type { ModelParams } from '../model/types.js'
 import type { TextCodec } from '../text/codec.js'
 import { EOS_ID } from '../text/vocabulary.js'
@@ -184,7 +185,11 @@ export class TextGenerator {
   }
 
   private searchFor(options: TextOptions): Search {
-    return searchOf(options, this.model.codec.targets, this.model.options.maxNewTokens)
+    const {
+      codec,
+      options: { config, maxNewTokens },
+    } = this.model
+    return searchOf(options, codec.targets, maxNewTokens, specialIdsOf(config))
   }
 
   private async answerTokens(inputs: readonly number[], { signal, ...options }: AnswerOptions): Promise<TextAnswers> {

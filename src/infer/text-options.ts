@@ -1,8 +1,9 @@
 import { ConfigError } from '../base/errors.js'
+import type { SpecialIds } from '../base/special-ids.js'
 import type { Vocabulary } from '../text/vocabulary.js'
 import { banTexts } from './banned-texts.js'
 import { beamSearch } from './beam.js'
-import { minNewTokens, minP, noRepeatNgram, repetitionPenalty, temperature, topK, topP } from './processors.js'
+import { forcedBy, minNewTokens, minP, noRepeatNgram, repetitionPenalty, temperature, topK, topP } from './processors.js'
 import type { ScoreProcessor } from './processors.js'
 import { greedySearch, sampling } from './search.js'
 import type { Search, SearchOptions } from './search.js'
@@ -49,15 +50,17 @@ export interface TextOptions {
 }
 
 /**
- * The search that the options ask for, for one text. `limit` is the model's own limit of new tokens. Throws a
- * ConfigError if options contradict each other.
+ * The search that the options ask for, for one text. `limit` and `specialIds` are the model's own limit of new
+ * tokens and special ids. Throws a ConfigError if options contradict each other.
  */
-export function searchOf(options: TextOptions, vocabulary: Vocabulary, limit: number): Search {
+export function searchOf(options: TextOptions, vocabulary: Vocabulary, limit: number, specialIds: SpecialIds): Search {
   if (options.stop?.includes(''))
     throw new ConfigError('a stop text is empty, and every answer contains it: leave it out')
+  const maxNewTokens = Math.min(options.maxNewTokens ?? limit, limit)
   const common: SearchOptions = {
-    maxNewTokens: Math.min(options.maxNewTokens ?? limit, limit),
-    processors: processorsOf(options, vocabulary),
+    maxNewTokens,
+    processors: processorsOf({ ...options, maxNewTokens }, vocabulary, specialIds),
+    specialIds,
     ...(options.stop?.length ? { stop: containsAny(options.stop, vocabulary) } : {}),
   }
   if (options.minNewTokens !== undefined && options.minNewTokens > common.maxNewTokens)
@@ -90,14 +93,19 @@ const containsAny = (texts: readonly string[], vocabulary: Vocabulary) => (token
 }
 
 /** The processors that the options ask for, in the order of transformers' `generate`. */
-function processorsOf(options: TextOptions, vocabulary: Vocabulary): ScoreProcessor[] {
+function processorsOf(
+  options: TextOptions & { maxNewTokens: number },
+  vocabulary: Vocabulary,
+  specialIds: SpecialIds,
+): ScoreProcessor[] {
   const ifGiven = <T>(value: T | undefined, make: (value: T) => ScoreProcessor): ScoreProcessor[] =>
     value === undefined ? [] : [make(value)]
   return [
     ...ifGiven(options.repetitionPenalty, repetitionPenalty),
     ...ifGiven(options.noRepeatNgram, noRepeatNgram),
     ...ifGiven(options.banned, texts => banTexts(texts, vocabulary)),
-    ...ifGiven(options.minNewTokens, minNewTokens),
+    ...ifGiven(options.minNewTokens, count => minNewTokens(count, specialIds.eosIds)),
+    ...forcedBy(specialIds, options.maxNewTokens),
     ...ifGiven(options.temperature, temperature),
     ...ifGiven(options.topK, topK),
     ...ifGiven(options.topP, topP),

@@ -1,3 +1,5 @@
+import { T5_SPECIAL_IDS } from '../base/special-ids.js'
+import type { SpecialIds } from '../base/special-ids.js'
 import type { Activation } from '../nn/mlp.js'
 import type { RouterKind } from '../nn/moe/routers/routers.js'
 import type { Reference } from './meaning.js'
@@ -50,7 +52,12 @@ export interface ModelConfig {
   reference: Reference
   /** The name of a meaning that a program supplied, which is used instead: see `ForwardOptions.meaning`. */
   customMeaning?: string
+  /** The ids of padding, EOS and the decoder's start. Undefined: T5's. */
+  specialIds?: SpecialIds
 }
+
+/** The special ids of a model. */
+export const specialIdsOf = ({ specialIds = T5_SPECIAL_IDS }: Pick<ModelConfig, 'specialIds'>): SpecialIds => specialIds
 
 /** How tokens are routed to experts. */
 export interface RouterConfig {

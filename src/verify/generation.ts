@@ -6,11 +6,12 @@ import type { HostTensor } from '../base/host-tensor.js'
 import { readSmallText } from '../checkpoint/files.js'
 import { parseJson } from '../checkpoint/json.js'
 import { safetensors } from '../checkpoint/safetensors.js'
-import { EOS_ID, PAD_ID } from '../text/vocabulary.js'
+import type { SpecialIds } from '../base/special-ids.js'
 import { beamSearch } from '../infer/beam.js'
 import { makeGenerator } from '../infer/generate.js'
-import { minNewTokens, noRepeatNgram, repetitionPenalty } from '../infer/processors.js'
+import { forcedBy, minNewTokens, noRepeatNgram, repetitionPenalty } from '../infer/processors.js'
 import { greedySearch } from '../infer/search.js'
+import { specialIdsOf } from '../model/config.js'
 import type { Search } from '../infer/search.js'
 import { compare } from './compare.js'
 import type { Row } from './compare.js'
@@ -55,7 +56,8 @@ export async function verifyGeneration(folder: string, tested?: HfModel, toleran
   if (!parsed.success)
     throw new FileError(`${path}: these are not recorded cases of generation: ${z.prettifyError(parsed.error)}`)
   const { model, router, params } = tested ?? (await loadHfFolder(folder))
-  const inputs = await inputsOf(join(folder, 'cases.safetensors'))
+  const specialIds = specialIdsOf(model)
+  const inputs = await inputsOf(join(folder, 'cases.safetensors'), specialIds.padId)
 
   const rows: Row[] = []
   for (const [name, { args, sequences, sequences_scores: scores }] of Object.entries(parsed.data)) {
@@ -64,26 +66,38 @@ export async function verifyGeneration(folder: string, tested?: HfModel, toleran
       await generate(
         params,
         inputs,
-        inputs.map(() => searchOf(args)),
+        inputs.map(() => searchOf(args, specialIds)),
       )
     ).flat()
-    const [actual, expected] = [answers.map(a => a.tokens), sequences.map(answerOf)]
+    const [actual, expected] = [
+      answers.map(a => a.tokens),
+      sequences.map(sequence => answerOf(sequence, specialIds.eosIds)),
+    ]
     const length = Math.max(...[...actual, ...expected].map(tokens => tokens.length))
-    rows.push(compare(`generation/${name}`, matrix(actual, length), matrix(expected, length), 0))
+    rows.push(
+      compare(
+        `generation/${name}`,
+        matrix(actual, length, specialIds.padId),
+        matrix(expected, length, specialIds.padId),
+        0,
+      ),
+    )
     if (scores)
       rows.push(compare(`generation/${name}/scores`, vector(answers.map(a => a.score)), vector(scores), tolerance))
   }
   return rows
 }
 
-function searchOf(args: Arguments): Search {
+function searchOf(args: Arguments, specialIds: SpecialIds): Search {
   const options = {
     maxNewTokens: args.max_new_tokens,
+    specialIds,
     // HF applies processors in this order.
     processors: [
       ...(args.repetition_penalty === undefined ? [] : [repetitionPenalty(args.repetition_penalty)]),
       ...(args.no_repeat_ngram_size === undefined ? [] : [noRepeatNgram(args.no_repeat_ngram_size)]),
-      ...(args.min_new_tokens === undefined ? [] : [minNewTokens(args.min_new_tokens)]),
+      ...(args.min_new_tokens === undefined ? [] : [minNewTokens(args.min_new_tokens, specialIds.eosIds)]),
+      ...forcedBy(specialIds, args.max_new_tokens),
     ],
   }
   if (args.num_beams === 1) return greedySearch(options)
@@ -97,7 +111,7 @@ function searchOf(args: Arguments): Search {
 }
 
 /** Token ids of each input without the padding at its end. */
-async function inputsOf(path: string): Promise<number[][]> {
+async function inputsOf(path: string, padId: number): Promise<number[][]> {
   const reader = await safetensors.open(path)
   try {
     const ids = await reader.read('input_ids')
@@ -105,7 +119,7 @@ async function inputsOf(path: string): Promise<number[][]> {
     const values = toNumbers(ids)
     return Array.from({ length: rows }, (_, row) => {
       const input = values.slice(row * length, (row + 1) * length)
-      return input.slice(0, input.findLastIndex(id => id !== PAD_ID) + 1)
+      return input.slice(0, input.findLastIndex(id => id !== padId) + 1)
     })
   } finally {
     await reader.close()
@@ -113,15 +127,15 @@ async function inputsOf(path: string): Promise<number[][]> {
 }
 
 /** Answers as a matrix, padded to one length. */
-function matrix(answers: readonly (readonly number[])[], length: number): HostTensor {
-  const rows = answers.map(tokens => [...tokens, ...Array.from({ length: length - tokens.length }, () => PAD_ID)])
+function matrix(answers: readonly (readonly number[])[], length: number, padId: number): HostTensor {
+  const rows = answers.map(tokens => [...tokens, ...Array.from({ length: length - tokens.length }, () => padId)])
   return hostFrom('int32', [rows.length, length], rows.flat())
 }
 
-/** The answer in a sequence of HF's: without the padding at its start, and up to the first EOS. */
-function answerOf(sequence: readonly number[]): readonly number[] {
+/** The answer in a sequence of HF's: without the start token, and up to the first EOS. */
+function answerOf(sequence: readonly number[], eosIds: readonly number[]): readonly number[] {
   const answer = sequence.slice(1)
-  const end = answer.indexOf(EOS_ID)
+  const end = answer.findIndex(id => eosIds.includes(id))
   return end < 0 ? answer : answer.slice(0, end + 1)
 }
 

@@ -1,5 +1,5 @@
 import { ConfigError, FileError } from '../../base/errors.js'
-import { sparseSettings, stackLayers } from '../../model/config.js'
+import { sparseSettings, specialIdsOf, stackLayers } from '../../model/config.js'
 import type { ModelConfig, RouterConfig, StackName } from '../../model/config.js'
 import type { TensorInfo } from '../format.js'
 import { listItems, quote } from '../format.js'
@@ -7,6 +7,7 @@ import type { Json } from '../json.js'
 import { activationFromHf, activationToHf } from './hf-activation.js'
 import { embeddingsOf, headName, sharedName, writtenEmbeddings } from './hf-embeddings.js'
 import { supportedTypes, unsupportedFamily } from './hf-families.js'
+import { specialIdsToHf } from './special-ids.js'
 
 /**
  * Our configuration for an HF checkpoint, from its config.json and its tensors. If they contradict each other, the
@@ -156,9 +157,7 @@ export function configToHf(model: ModelConfig, router: RouterConfig): { readonly
     dtype: model.dtype,
     is_encoder_decoder: model.numDecoderLayers > 0,
     use_cache: model.numDecoderLayers > 0,
-    pad_token_id: 0,
-    eos_token_id: 1,
-    decoder_start_token_id: 0,
+    ...specialIdsToHf(specialIdsOf(model)),
     tie_word_embeddings: written.tied,
   }
   if (model.numExperts === 0) {

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { FileError } from '../../base/errors.js'
+import { areT5s } from '../../base/special-ids.js'
 import { castHost, hostTensor } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
 import type { ParameterSpec } from '../../model/parameters.js'
@@ -14,6 +15,7 @@ import { writtenEmbeddings } from './hf-embeddings.js'
 import { hfEntry, hfShape, toHf } from './hf.js'
 import type { HfFamily } from './hf.js'
 import { hfWeights } from './hf-weights.js'
+import { readSpecialIds } from './special-ids.js'
 
 /** The weights of a Hugging Face folder: config.json, and safetensors or torch files, whole or in shards. */
 export async function openHfWeights(folder: string): Promise<Weights> {
@@ -24,7 +26,9 @@ export async function openHfWeights(folder: string): Promise<Weights> {
   )
   const reader = await huggingface.open(folder)
   try {
-    return await hfWeights(json, reader, folder)
+    const weights = await hfWeights(json, reader, folder)
+    const specialIds = await readSpecialIds(folder, weights.model.vocabSize)
+    return areT5s(specialIds) ? weights : { ...weights, model: { ...weights.model, specialIds } }
   } catch (error) {
     await reader.close()
     throw error

@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline/promises'
 import { Readable } from 'node:stream'
 import { ConfigError } from '../../base/errors.js'
 import type { Bits } from '../../checkpoint/quantize.js'
+import { specialIdsOf } from '../../model/config.js'
 import { openTextModel } from '../../open/text-model.js'
 import type { OpenedTextModel } from '../../open/text-model.js'
 import { fillBlanks } from '../../infer/blanks.js'
@@ -60,7 +61,8 @@ export async function openForAnswers(
     findValues: findModelValues,
     onNotice: message => console.error(message),
   })
-  searchOf(options, model.codec.targets, model.options.maxNewTokens)
+  const { config, maxNewTokens } = model.options
+  searchOf(options, model.codec.targets, maxNewTokens, specialIdsOf(config))
   if (target !== undefined) warnOfUnknown(target, unknownIn(model.codec.targets, target))
   return model
 }
