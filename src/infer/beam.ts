@@ -33,8 +33,8 @@ interface Finished {
 
 /**
  * Beam search as in Hugging Face transformers 5 (`_beam_search`). Each step takes the best continuations of all
- * beams, twice as many as beams or more. Those of the first numBeams that end become answers; the best numBeams that do not end become the next
- * beams.
+ * beams, twice as many as beams or more. Those of the first numBeams that end become answers; the best numBeams that
+ * do not end become the next beams.
  */
 export function beamSearch(options: BeamOptions): Search {
   checkOptions(options)

@@ -20,8 +20,8 @@ const MOST_BYTES = 2 ** 26
 /**
  * The special ids of a model in a Hugging Face folder. An id is taken from generation_config.json, then config.json,
  * then tokenizer_config.json (a token's text, whose id `added_tokens_decoder` gives); without any, it is T5's. As in
- * transformers 5, the decoder starts from `bos_token_id` where a file has no `decoder_start_token_id`, and forced tokens
- * are read from config.json only if there is no generation_config.json. Throws a FileError if an id is no token of a
+ * transformers 5, the decoder starts from `bos_token_id` where a file has no `decoder_start_token_id`, and forced
+ * tokens are read from config.json only if there is no generation_config.json. Throws a FileError if an id is no token of a
  * vocabulary of `vocabSize`.
  */
 export async function readSpecialIds(folder: string, vocabSize: number): Promise<SpecialIds> {
