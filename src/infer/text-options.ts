@@ -3,7 +3,16 @@ import type { SpecialIds } from '../base/special-ids.js'
 import type { Vocabulary } from '../text/vocabulary.js'
 import { banTexts } from './banned-texts.js'
 import { beamSearch } from './beam.js'
-import { forcedBy, minNewTokens, minP, noRepeatNgram, repetitionPenalty, temperature, topK, topP } from './processors.js'
+import {
+  forcedBy,
+  minNewTokens,
+  minP,
+  noRepeatNgram,
+  repetitionPenalty,
+  temperature,
+  topK,
+  topP,
+} from './processors.js'
 import type { ScoreProcessor } from './processors.js'
 import { greedySearch, sampling } from './search.js'
 import type { Search, SearchOptions } from './search.js'
