@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { openHfWeights, writeHfWeights } from '../../src/checkpoint/names/hf-folder.js'
-import { readSpecialIds } from '../../src/checkpoint/names/special-ids.js'
+import { specialIdsFromHf } from '../../src/checkpoint/names/special-ids.js'
 import { makeGenerator } from '../../src/infer/generate.js'
 import { scoring } from '../../src/infer/search.js'
 import { searchOf } from '../../src/infer/text-options.js'
@@ -72,26 +72,25 @@ describe("a model's special ids", () => {
 
   it('are written to config.json', () =>
     changed({ 'generation_config.json': { eos_token_id: [4, 6], forced_bos_token_id: 5 } }, async folder => {
-      const weights = await openHfWeights(folder)
       const written = join(folder, 'written')
+      const weights = await openHfWeights(folder)
       await writeHfWeights(written, weights)
       await weights.close()
-      const ids = { padId: 0, eosIds: [4, 6], decoderStartId: 3, forcedFirstId: 5 }
-      expect(await readSpecialIds(written, 136)).toEqual(ids)
+      const again = await openHfWeights(written)
+      await again.close()
+      expect(again.model.specialIds).toEqual({ padId: 0, eosIds: [4, 6], decoderStartId: 3, forcedFirstId: 5 })
     }))
 
-  it('are read from generation_config.json, config.json and the tokenizer, in this order', () =>
-    changed(
-      {
-        'generation_config.json': { eos_token_id: [4, 6], bos_token_id: 9 },
-        'config.json': { pad_token_id: 2, eos_token_id: 5, decoder_start_token_id: 8, forced_bos_token_id: 3 },
-        'tokenizer_config.json': { pad_token: '<pad>', added_tokens_decoder: { 7: { content: '<pad>' } } },
-      },
-      async folder => {
-        expect(await readSpecialIds(folder, 136)).toEqual({ padId: 2, eosIds: [4, 6], decoderStartId: 9 })
-        await writeFile(join(folder, 'config.json'), '{}')
-        expect((await readSpecialIds(folder, 136)).padId).toBe(7)
-        await expect(readSpecialIds(folder, 7)).rejects.toThrow('pad_token_id is 7')
-      },
-    ))
+  it('are read from generation_config.json, config.json and the tokenizer, in this order', () => {
+    const files = {
+      generationConfig: { eos_token_id: [4, 6], bos_token_id: 9 },
+      config: { pad_token_id: 2, eos_token_id: 5, decoder_start_token_id: 8, forced_bos_token_id: 3 },
+      tokenizerConfig: { pad_token: '<pad>', added_tokens_decoder: { 7: { content: '<pad>' } } },
+    }
+    expect(specialIdsFromHf(files, 136, 'model')).toEqual({ padId: 2, eosIds: [4, 6], decoderStartId: 9 })
+    expect(specialIdsFromHf({ ...files, config: {} }, 136, 'model').padId).toBe(7)
+    expect(() => specialIdsFromHf({ ...files, config: {} }, 7, 'model')).toThrow(
+      'model: pad_token_id in tokenizer_config.json is 7',
+    )
+  })
 })

@@ -1,12 +1,12 @@
 import { join } from 'node:path'
 import { FileError } from '../../base/errors.js'
-import { areT5s } from '../../base/special-ids.js'
 import { castHost, hostTensor } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
 import type { ParameterSpec } from '../../model/parameters.js'
-import { readSmallText } from '../files.js'
+import { isFile, readSmallText } from '../files.js'
 import type { TensorInfo, TensorSource } from '../format.js'
 import { parseJson } from '../json.js'
+import type { Json } from '../json.js'
 import { huggingface } from '../sharded.js'
 import { refuseCustomRouter } from '../weights.js'
 import type { Weights } from '../weights.js'
@@ -15,25 +15,35 @@ import { writtenEmbeddings } from './hf-embeddings.js'
 import { hfEntry, hfShape, toHf } from './hf.js'
 import type { HfFamily } from './hf.js'
 import { hfWeights } from './hf-weights.js'
-import { readSpecialIds } from './special-ids.js'
+import type { HfFiles } from './hf-files.js'
 
-/** The weights of a Hugging Face folder: config.json, and safetensors or torch files, whole or in shards. */
+/** tokenizer_config.json may hold thousands of added tokens. */
+const MOST_BYTES = 2 ** 26
+
+/**
+ * The weights of a Hugging Face folder: config.json, and safetensors or torch files, whole or in shards. Special ids
+ * are also read from generation_config.json and tokenizer_config.json, if it has them.
+ */
 export async function openHfWeights(folder: string): Promise<Weights> {
-  const configPath = join(folder, 'config.json')
-  const json = parseJson(
-    await readSmallText(configPath, 2 ** 20),
-    message => new FileError(`${configPath}: this is not JSON, ${message}`),
-  )
+  const files: HfFiles = {
+    config: await readJson(join(folder, 'config.json')),
+    generationConfig: await readIfPresent(join(folder, 'generation_config.json')),
+    tokenizerConfig: await readIfPresent(join(folder, 'tokenizer_config.json')),
+  }
   const reader = await huggingface.open(folder)
   try {
-    const weights = await hfWeights(json, reader, folder)
-    const specialIds = await readSpecialIds(folder, weights.model.vocabSize)
-    return areT5s(specialIds) ? weights : { ...weights, model: { ...weights.model, specialIds } }
+    return await hfWeights(files.config, reader, folder, files)
   } catch (error) {
     await reader.close()
     throw error
   }
 }
+
+const readIfPresent = async (path: string): Promise<Json | undefined> =>
+  (await isFile(path)) ? readJson(path) : undefined
+
+const readJson = async (path: string): Promise<Json> =>
+  parseJson(await readSmallText(path, MOST_BYTES), message => new FileError(`${path}: this is not JSON, ${message}`))
 
 /**
  * Writes weights as a Hugging Face folder that `from_pretrained` reads: config.json, safetensors, in shards past a

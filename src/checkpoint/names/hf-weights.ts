@@ -1,4 +1,5 @@
 import { SwitchyardError } from '../../base/errors.js'
+import { areT5s } from '../../base/special-ids.js'
 import { sameShape } from '../../engine/program/aval.js'
 import { declareParameters } from '../../model/parameters.js'
 import type { ParameterSpec } from '../../model/parameters.js'
@@ -7,10 +8,12 @@ import type { Json } from '../json.js'
 import { checkComplete, storedSpecs } from '../weights.js'
 import type { Mismatch, Weights } from '../weights.js'
 import { configFromHf } from './hf-config.js'
+import type { HfFiles } from './hf-files.js'
 import { embeddingNames, embeddingsOf, firstEqualEmbeddings } from './hf-embeddings.js'
 import type { HfEmbeddings } from './hf-embeddings.js'
 import { hfEntry, hfFamily, hfShape, readEntry } from './hf.js'
 import type { HfEntry } from './hf.js'
+import { specialIdsFromHf } from './special-ids.js'
 
 /**
  * A tensor of some published files that no parameter needs, and that transformers leaves out too: a table for cross
@@ -20,12 +23,19 @@ const ignored = ['decoder.block.0.layer.1.EncDecAttention.relative_attention_bia
 
 /**
  * The weights of a model under our paths, read from a checkpoint with Hugging Face's names. `config` is the parsed
- * config.json. `path` is the name of both in error messages. Throws a FileError if the tensors are not those that the
- * configuration describes.
+ * config.json, `files` the files beside it that also give special ids, and `path` the name of all in error messages.
+ * Throws a FileError if the tensors are not those that the configuration describes.
  */
-export async function hfWeights(config: Json, reader: CheckpointReader, path = reader.path): Promise<Weights> {
+export async function hfWeights(
+  config: Json,
+  reader: CheckpointReader,
+  path = reader.path,
+  files: Pick<HfFiles, 'generationConfig' | 'tokenizerConfig'> = {},
+): Promise<Weights> {
   const firstEqual = await firstEqualEmbeddings(reader)
-  const { model, router } = configFromHf(config, reader.list(), path, firstEqual)
+  const { model: architecture, router } = configFromHf(config, reader.list(), path, firstEqual)
+  const specialIds = specialIdsFromHf({ ...files, config }, architecture.vocabSize, path)
+  const model = areT5s(specialIds) ? architecture : { ...architecture, specialIds }
   const infos = new Map(reader.list().map(info => [info.name, info]))
   const family = hfFamily(infos.keys())
   const embeddings = embeddingsOf(infos, firstEqual)!
