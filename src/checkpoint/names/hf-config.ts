@@ -7,7 +7,7 @@ import type { Json } from '../json.js'
 import { activationFromHf, activationToHf } from './hf-activation.js'
 import { embeddingsOf, headName, sharedName, writtenEmbeddings } from './hf-embeddings.js'
 import { supportedTypes, unsupportedFamily } from './hf-families.js'
-import { specialIdsToHf } from './special-ids.js'
+import { specialIdsToHf } from './hf-special-ids.js'
 
 /**
  * Our configuration for an HF checkpoint, from its config.json and its tensors. If they contradict each other, the

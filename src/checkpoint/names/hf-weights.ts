@@ -13,7 +13,7 @@ import { embeddingNames, embeddingsOf, firstEqualEmbeddings } from './hf-embeddi
 import type { HfEmbeddings } from './hf-embeddings.js'
 import { hfEntry, hfFamily, hfShape, readEntry } from './hf.js'
 import type { HfEntry } from './hf.js'
-import { specialIdsFromHf } from './special-ids.js'
+import { specialIdsFromHf } from './hf-special-ids.js'
 
 /**
  * A tensor of some published files that no parameter needs, and that transformers leaves out too: a table for cross
