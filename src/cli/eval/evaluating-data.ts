@@ -6,7 +6,7 @@ import { readAsSource } from '../../data/file-as-source.js'
 import type { PairsSettings } from '../../data/pairs/settings.js'
 import { examplesToAsk } from '../../data/preprocessed-task.js'
 import { findFiles } from '../../data/sources/find-files.js'
-import { metricsOf } from '../../data/tasks/pairs.js'
+import { areLabels, pairsMetrics } from '../../data/tasks/pairs.js'
 import { openTextModel } from '../../open/text-model.js'
 import { evaluateExamples } from '../../train/evaluate.js'
 import { evaluationRecords, evaluationSummary } from '../../train/evaluation-records.js'
@@ -109,7 +109,7 @@ export async function evaluateOnData(
   const folder = await findFolder(name)
   const given = pairsFromOptions(data, columns, []).settings
   const known = await trainedOn(folder)
-  const { task } = known
+  const { task, pairs } = known
   const { examples, notes, isAsTask } = await examplesOf(given, { ...known, name, split })
   await emptyFile(json)
   for (const note of notes) console.error(note)
@@ -120,7 +120,10 @@ export async function evaluateOnData(
   })
   const own = task !== undefined && task.metrics.length > 0 ? task.metrics : undefined
   const chosen = chosenMetrics(options)
-  const metrics = chosen ?? own ?? metricsOf(examples, model.codec.targets)
+  const { targets } = model.codec
+  // A run keeps how it is scored; runs of older versions do not say it.
+  const classification = pairs?.classification ?? areLabels(examples, targets)
+  const metrics = chosen ?? own ?? pairsMetrics(targets, classification)
   // Metrics of texts compare texts, not what the task's postprocessor makes of them.
   const postprocess = chosen === undefined && isAsTask ? task?.postprocess : undefined
   const evaluation = await watchPredictions(units.many, onProgress =>

@@ -34,6 +34,11 @@ export const pairsSettings = {
   targetTokenizer: tokenizer.default(null),
   /** Whether the words of both sides are numbered, for targets that go word for word with inputs, such as tags. */
   numberWords: z.boolean().nullable().default(null),
+  /**
+   * Whether the targets are labels (classification), of which an answer is right or wrong as a whole. Decided once, by
+   * the training examples, so that a run has the same metrics on any data.
+   */
+  classification: z.boolean().nullable().default(null),
 }
 
 const schema = z.strictObject(pairsSettings)

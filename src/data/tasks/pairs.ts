@@ -51,6 +51,7 @@ export async function pairsTask(
     ? { ...codec, ...(isNumbered ? numberBySentinels(codec) : {}) }
     : await chooseCodec(settings, examples.train, heldOut)
   checkNumbering(settings, chosen)
+  const classification = settings.classification ?? areLabels(examples.train, chosen.targets)
   const file = resolve(settings.path)
   return makeTask({
     name: nameOf(file),
@@ -66,10 +67,11 @@ export async function pairsTask(
         targetTokenizer: chosen.tokenizers.targets,
       }),
       numberWords: areNumbered(chosen),
+      classification,
     },
     codec: taskCodec({ ...chosen, lowercase: codec?.lowercase }),
     splits: examples,
-    metrics: metricsOf(examples.train, chosen.targets),
+    metrics: pairsMetrics(chosen.targets, classification),
     notes: [
       ...notes,
       ...tooFewWarnings(examples.train.length, codec === undefined),
@@ -211,17 +213,21 @@ function repeatNotes({ validation, test }: Readonly<Record<SplitName, readonly E
 /** More different targets than this are texts, not labels. */
 const MAX_LABELS = 100
 
+/** Whether the targets of examples look like labels: few different ones, or single words of a vocabulary of words. */
+export function areLabels(examples: readonly Example[], targets: Vocabulary): boolean {
+  const different = new Set(examples.map(({ target }) => target)).size
+  const isWord = ({ target }: Example): boolean => splitWords(target).length === 1
+  return (
+    different <= MAX_LABELS &&
+    (different * 10 <= examples.length || (targets instanceof WordVocabulary && examples.every(isWord)))
+  )
+}
+
 /** The figures of pairs. Of labels, an answer is right or wrong; of other targets, parts can be right as well. */
-export function metricsOf(train: readonly Example[], targets: Vocabulary): readonly Metric[] {
+export function pairsMetrics(targets: Vocabulary, classification: boolean): readonly Metric[] {
   const symbols = symbolsOf(targets)
   const wrong = wrongAnswerRate('wrong answers', symbols)
-  const different = new Set(train.map(({ target }) => target)).size
-  // With a vocabulary of words, an answer of one word is one symbol: both rates would be the same.
-  const isWord = ({ target }: Example): boolean => splitWords(target).length === 1
-  const areLabels =
-    different <= MAX_LABELS &&
-    (different * 10 <= train.length || (targets instanceof WordVocabulary && train.every(isWord)))
-  return areLabels ? [wrong] : [symbolErrorRate('symbol error rate', symbols), wrong]
+  return classification ? [wrong] : [symbolErrorRate('symbol error rate', symbols), wrong]
 }
 
 /** The file's name without folders, endings and the characters of patterns. */
