@@ -79,8 +79,8 @@ function question(
 
 const because = (reasons: readonly string[]): string => (reasons.length === 0 ? '' : `. ${reasons.join('; ')}`)
 
-/** A name with spaces is quoted, so that the proposed option can be copied. */
-const shellName = (column: string): string => (/^[\w.:-]+$/.test(column) ? column : JSON.stringify(column))
+/** A name with spaces is quoted, so that the proposed option can be copied. COLUMN stands for a name that is not known. */
+const shellName = (column = 'COLUMN'): string => (/^[\w.:-]+$/.test(column) ? column : JSON.stringify(column))
 
 /**
  * Chooses the column of the input alone, as `chooseColumns` would: the given one, the one with a usual name, or of two

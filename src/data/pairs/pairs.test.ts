@@ -348,6 +348,25 @@ describe('chooseColumns', () => {
     await expect(openInputs({ path: join(folder, 'inputs.jsonl') })).rejects.toThrow('as in --input remark. "remark"')
   })
 
+  it('proposes no column where none looks like an answer, and says what to do', async () => {
+    const years = Array.from({ length: 5 }, (_, i) => ({ year: 1990 + i, price: 7 * i + 1, about: `text ${i}` }))
+    await expect(choose(['year', 'price', 'about'], null, null, years)).rejects.toThrow(
+      /as in --input about --target COLUMN \(task\.input, task\.target\)\. not "year": each row has another number or id; not "price": each row has another number or id; no other column looks like an answer: name one nevertheless, or add one$/,
+    )
+    await expect(choose(['id', 'no', 'nr'])).rejects.toThrow(
+      /as in --input COLUMN --target COLUMN .*; no column looks like an input or an answer: name one nevertheless, or add one$/,
+    )
+    const labels = years.map(row => ({ ...row, label: 'x' }))
+    await expect(choose(['year', 'price', 'label'], null, null, labels)).rejects.toThrow(
+      '"label" is a usual name of targets, but each row has "x"',
+    )
+    // Where all values differ, their number is no reason.
+    const texts = years.map((_, i) => ({ a: `one ${i} and more`, b: `two ${i}`, c: `three ${i}` }))
+    await expect(choose(['a', 'b', 'c'], null, null, texts)).rejects.toThrow(
+      /as in --input a --target b \(task\.input, task\.target\)\. "a" has the longest texts$/,
+    )
+  })
+
   it('is an error of the file where a record has other columns', async () => {
     await expect(read('three.tsv', 'a\tb\nc\td\te\n')).rejects.toThrow(FileError)
   })

@@ -3,8 +3,9 @@ import { valueAt } from './nested.js'
 
 /** Columns that a question names as an example of its answer, and why. */
 export interface Proposal {
-  readonly columns: readonly string[]
-  /** Why these columns, and why not others. Empty if nothing is known about them. */
+  /** A column for each of the wanted sides. Undefined if no column looks like one. */
+  readonly columns: readonly (string | undefined)[]
+  /** Why these columns, why not others, and what to do if there is none. Empty if nothing is known about them. */
   readonly reasons: readonly string[]
 }
 
@@ -22,30 +23,40 @@ const ENOUGH = 3
 
 /** A side of a pair: its usual names, and the order of columns whose names tell nothing. */
 interface Side {
+  /** What the column holds, in the plural and in the singular. */
   readonly what: string
+  readonly one: string
   readonly names: readonly string[]
   /** The column with the least score is proposed. */
   score(values: readonly string[]): number
-  reason(values: readonly string[]): string
+  /** Undefined if the order says nothing about the column. */
+  reason(values: readonly string[]): string | undefined
 }
 
 const sides = {
   input: {
     what: 'inputs',
+    one: 'an input',
     score: values => -values.reduce((sum, value) => sum + value.length, 0),
     reason: () => 'has the longest texts',
   },
   target: {
     what: 'targets',
+    one: 'an answer',
     score: values => new Set(values).size,
-    reason: values => `has the fewest different values (${new Set(values).size} in ${values.length} rows)`,
+    reason: values => {
+      const different = new Set(values).size
+      return different < values.length
+        ? `has the fewest different values (${different} in ${values.length} rows)`
+        : undefined
+    },
   },
 } satisfies Record<string, Omit<Side, 'names'>>
 
 /**
  * Proposes a column for each of the wanted sides, by the first rows of a file: a column with a usual name (`names`), or
  * the one with the longest texts for inputs and the fewest different values for targets. A column that numbers or names
- * the rows, or that has one value only, is left out, unless there is no other.
+ * the rows, or that has one value only, is proposed for its usual name alone.
  */
 export function proposeColumns(
   columns: readonly string[],
@@ -55,25 +66,38 @@ export function proposeColumns(
 ): Proposal {
   const values = new Map(columns.map(column => [column, valuesOf(rows, column)]))
   const faults = new Map(columns.map(column => [column, faultOf(column, values.get(column)!)]))
-  const chosen: string[] = []
+  const chosen: (string | undefined)[] = []
   const reasons: string[] = []
+  const lacking: string[] = []
   for (const name of wanted) {
     const side: Side = { ...sides[name], names: names[name] }
     const others = wanted.filter(other => other !== name).flatMap(other => names[other])
     const free = columns.filter(column => !chosen.includes(column))
     const fit = free.filter(column => faults.get(column) === undefined)
-    const candidates = fit.length > 0 ? fit : free
-    const usual = candidates.find(column => side.names.includes(column.toLowerCase()))
-    const unclaimed = candidates.filter(column => !others.includes(column.toLowerCase()))
-    const from = unclaimed.length > 0 ? unclaimed : candidates
+    const usual = (fit.length > 0 ? fit : free).find(column => side.names.includes(column.toLowerCase()))
+    const unclaimed = fit.filter(column => !others.includes(column.toLowerCase()))
+    const from = unclaimed.length > 0 ? unclaimed : fit
     const scored = from.toSorted((a, b) => side.score(values.get(a)!) - side.score(values.get(b)!))
-    const column = usual ?? (rows.length < ENOUGH ? from[0] : scored[0]) ?? columns[0]
+    const column = usual ?? (rows.length < ENOUGH ? from[0] : scored[0])
     chosen.push(column)
-    if (usual !== undefined) reasons.push(`"${column}" is a usual name of ${side.what}`)
-    else if (rows.length >= ENOUGH && from.length > 1) reasons.push(`"${column}" ${side.reason(values.get(column)!)}`)
+    if (column === undefined) {
+      lacking.push(side.one)
+    } else if (usual !== undefined) {
+      const fault = faults.get(usual)
+      reasons.push(`"${usual}" is a usual name of ${side.what}${fault === undefined ? '' : `, but ${fault}`}`)
+    } else if (rows.length >= ENOUGH && from.length > 1) {
+      const reason = side.reason(values.get(column)!)
+      if (reason !== undefined) reasons.push(`"${column}" ${reason}`)
+    }
   }
   for (const [column, fault] of faults)
     if (fault !== undefined && !chosen.includes(column)) reasons.push(`not "${column}": ${fault}`)
+  if (lacking.length > 0) {
+    const what = lacking.join(' or ')
+    reasons.push(
+      `no${chosen.some(Boolean) ? ' other' : ''} column looks like ${what}: name one nevertheless, or add one`,
+    )
+  }
   return { columns: chosen, reasons }
 }
 
