@@ -167,6 +167,26 @@ describe('bad rows', () => {
     inputs.close()
   })
 
+  it.each<[string, string, Given]>([
+    ['quote.csv', 'text,label\na,x\nb,"y\nc,z\n"d, e",x\n', {}],
+    ['second.csv', 'text,label\nb,"y\na,x\nc,z\n"d, e",x\n', {}],
+    ['quote.tsv', 'text\tlabel\na\tx\nb\t"y\nc\tz\n"d, e"\tx\n', { quotes: true }],
+    [
+      'long.jsonl',
+      ['a', 'x'.repeat(2 ** 24), 'c', 'd, e'].map(text => `{"text": "${text}", "label": "x"}\n`).join(''),
+      {},
+    ],
+  ])('are one row each where a record does not end: %s', async (name, content, given) => {
+    const data = await read(name, content, { ...given, skipBadRows: true })
+    expect(all(data).map(([input]) => input)).toEqual(['a', 'c', 'd, e'])
+    expect(data.notes.join('\n')).toMatch(
+      /warning: 1 of 4 rows are bad and skipped \(--skip-bad-rows\); the first: .*:[23]: /,
+    )
+    await expect(read(name, content, given)).rejects.toThrow(
+      '(1 of 1 shown) 1 of 4 rows are bad. Correct them, or leave',
+    )
+  })
+
   it('may be the first of JSON Lines', async () => {
     const jsonl = '{"text": "a", "lab\n{"text": "b", "label": "x"}\n'
     expect(all(await read('cut.jsonl', jsonl, { skipBadRows: true }))).toEqual([['b', 'x']])

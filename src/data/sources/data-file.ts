@@ -11,6 +11,7 @@ import { SAMPLE_BYTES } from './delimited/recognize.js'
 import { readChunks } from './indexed-files.js'
 import { jsonLinesFormat } from './json-lines.js'
 import type { Fields } from '../preprocessor.js'
+import { checkCut } from './records.js'
 import type { RecordFormat } from './records.js'
 import { lineFormat } from './text-lines.js'
 import { tfExampleFormat } from './tfrecord/example.js'
@@ -150,12 +151,13 @@ async function withColumns(file: Omit<DataFile, 'columns' | 'sample' | 'isHeader
   const sample: Fields[] = []
   let problem: FileError | undefined
   let tried = 0
-  for await (const { bytes, where } of file.format.cut(readChunks(file.path, file.name), file.name)) {
+  for await (const record of file.format.cut(readChunks(file.path, file.name), file.name)) {
     try {
-      const record = file.format.parse(bytes, where)
-      if (record === undefined) continue
-      sample.push(record)
-      for (const column of columnsOf(record)) columns.add(column)
+      checkCut(record)
+      const fields = file.format.parse(record.bytes, record.where)
+      if (fields === undefined) continue
+      sample.push(fields)
+      for (const column of columnsOf(fields)) columns.add(column)
     } catch (error) {
       if (!(error instanceof FileError)) throw error
       problem ??= error

@@ -8,6 +8,7 @@ import type { Fields } from '../preprocessor.js'
 import { PositionalReader } from './positional-reader.js'
 import type { FileVersion } from './positional-reader.js'
 import { RecordIndex } from './record-index.js'
+import { checkCut } from './records.js'
 import type { RecordFormat } from './records.js'
 import { BadRows } from './bad-rows.js'
 import type { SourceDataset } from './source.js'
@@ -45,9 +46,11 @@ export async function openIndexedFiles(
     files.push({ path, size: info.size, mtimeMs: info.mtimeMs })
     const format = formatOf(file)
     const work = new LongWork(`indexing ${names[file]}`, info.size, 'bytes')
-    for await (const { bytes, start, where } of format.cut(hashed(readChunks(path, names[file])), names[file])) {
+    for await (const record of format.cut(hashed(readChunks(path, names[file])), names[file])) {
+      const { bytes, start, where } = record
       work.at(start)
       try {
+        checkCut(record)
         if (format.parse(bytes, where) !== undefined) index.add(start, bytes.length)
       } catch (error) {
         if (!(error instanceof FileError)) throw error

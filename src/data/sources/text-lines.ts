@@ -15,7 +15,8 @@ const CARRIAGE_RETURN = 13
 /**
  * The lines of a file, without their ends and without a byte order mark at the start of the file. Lines end with LF or
  * CRLF; with CR if the first chunk has CR and no LF, as in files of old Macs and of some spreadsheets. Lines are cut
- * before they are decoded, so that an error can name the line of a bad byte.
+ * before they are decoded, so that an error can name the line of a bad byte. A line that is longer than a record may be
+ * has no bytes, and a `problem`.
  */
 export async function* cutLines(chunks: AsyncIterable<Uint8Array>, path: string): AsyncGenerator<RawRecord> {
   let parts: Uint8Array[] = []
@@ -25,15 +26,21 @@ export async function* cutLines(chunks: AsyncIterable<Uint8Array>, path: string)
   let lineEnd: number | undefined
   const take = (bytes: Uint8Array): void => {
     length += bytes.length
-    if (length > MAX_RECORD_BYTES)
-      throw new FileError(`${path}:${number}: the line is longer than ${formatBytes(MAX_RECORD_BYTES)}`)
-    parts.push(bytes)
+    // The bytes of a line that is too long are only counted.
+    if (length > MAX_RECORD_BYTES) parts = []
+    else parts.push(bytes)
   }
   const flush = (end: number): RawRecord => {
+    const isTooLong = length > MAX_RECORD_BYTES
     const bytes = parts.length === 1 ? parts[0] : Buffer.concat(parts)
     const skipped = start === 0 && hasByteOrderMark(bytes) ? 3 : 0
     const kept = bytes.subarray(skipped, bytes.at(-1) === CARRIAGE_RETURN ? -1 : undefined)
-    const line = { bytes: kept, start: start + skipped, where: `${path}:${number}` }
+    const line = {
+      bytes: kept,
+      start: start + skipped,
+      where: `${path}:${number}`,
+      ...(isTooLong && { problem: `the line is longer than ${formatBytes(MAX_RECORD_BYTES)}` }),
+    }
     parts = []
     start += length + end
     length = 0

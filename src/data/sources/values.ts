@@ -6,7 +6,7 @@ import { FileError } from '../../base/errors.js'
 import { formatBytes } from '../../base/format.js'
 import { withPath } from '../../base/system-errors.js'
 import type { Fields } from '../preprocessor.js'
-import { MAX_RECORD_BYTES } from './records.js'
+import { checkCut, MAX_RECORD_BYTES } from './records.js'
 import type { RecordFormat } from './records.js'
 import { cutTfRecords, frameTfRecord } from './tfrecord/framing.js'
 
@@ -17,7 +17,12 @@ import { cutTfRecords, frameTfRecord } from './tfrecord/framing.js'
 export const valueFormat = (describe: (number: number) => string): RecordFormat => ({
   async *cut(chunks, path) {
     let number = 0
-    for await (const record of cutTfRecords(chunks, path)) yield { ...record, where: describe(number++) }
+    for await (const record of cutTfRecords(chunks, path)) {
+      const named = { ...record, where: describe(number++) }
+      // A damaged copy is no fault of the user's data: none of its records is skipped.
+      checkCut(named)
+      yield named
+    }
   },
   parse: bytes => deserialize(bytes) as Fields,
 })

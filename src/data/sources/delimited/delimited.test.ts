@@ -35,6 +35,45 @@ describe('records of CSV', () => {
   })
 })
 
+describe('a wrong quote', () => {
+  const rows = async (text: string): Promise<(string | undefined)[]> => {
+    const found: (string | undefined)[] = []
+    const dialect = { delimiter: ',', quoted: true }
+    for await (const { bytes, where, problem } of cutDelimited(
+      chunksOf(Buffer.from(text), text.length > 1000 ? 1 << 18 : 5),
+      'a.csv',
+      dialect,
+    ))
+      found.push(problem === undefined ? Buffer.from(bytes).toString() : `${where}: ${problem.split(';')[0]}`)
+    return found
+  }
+  const opened = 'a quote is opened in this record and'
+
+  it('costs one row, and the next line begins another one', async () => {
+    expect(await rows('a,b\nc,"d\ne,f\ng,h\n')).toEqual(['a,b', `a.csv:2: ${opened} never closed`, 'e,f', 'g,h'])
+    // A quoted cell comes later, also one of two lines: their quotes close and open the wrong one.
+    expect(await rows('c,"d\ne,f\n"g, h",i\n"k\nl",m\n')).toEqual([
+      `a.csv:1: ${opened} closed in the middle of a cell (a.csv:3)`,
+      'e,f',
+      '"g, h",i',
+      '"k\nl",m',
+    ])
+    expect(await rows('"a\n"b\n"c\nd,e')).toEqual([
+      `a.csv:1: ${opened} closed in the middle of a cell (a.csv:2)`,
+      `a.csv:2: ${opened} closed in the middle of a cell (a.csv:3)`,
+      `a.csv:3: ${opened} never closed`,
+      'd,e',
+    ])
+  })
+
+  it('is given up at the size of the longest record, in time that grows with the file alone', async () => {
+    const line = `${'x'.repeat(1023)}\n`
+    const found = await rows(`"open\n${line.repeat((1 << 14) + 8)}"a","b"\n`)
+    expect(found.slice(0, 2)).toEqual([`a.csv:1: ${opened} not closed within 16.00 MiB`, line.trim()])
+    expect([found.length, found.at(-1)]).toEqual([(1 << 14) + 10, '"a","b"'])
+  })
+})
+
 describe('firstRecord', () => {
   const labels = ['good\tx', 'bad\ty', 'fine\tx', 'poor\ty', 'nice\tx', 'dull\ty']
   const cases: [first: string, rows: string[], csv: boolean, expected: string][] = [

@@ -47,7 +47,7 @@ export async function openDelimited(
       )
     )
   const first = rows[0] ?? []
-  const isOneLine = rows.length === 1 && sample.length < SAMPLE_BYTES
+  const isOneLine = rows.length === 1 && problem === undefined && sample.length < SAMPLE_BYTES
   const header = options.header ?? decideHeader(path, rows, dialect, { named, isOneLine })
   const columns = header ? headerColumns(path, first) : first.map((_, i) => String(i + 1))
   const names = `${delimiterNames[dialect.delimiter] ?? dialect.delimiter}-separated`

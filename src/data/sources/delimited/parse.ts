@@ -58,48 +58,118 @@ function quotedCell(record: string, start: number, where: string, column: number
 
 /**
  * The records of a delimited file: its lines, where a line that ends inside a quoted cell goes on in the next. A record
- * is named by its first line.
+ * is named by its first line. If its quote is never closed, or closed in the middle of a cell of a later line, the first
+ * line alone is a record with a `problem`, and the next line begins another record: one wrong quote costs one row.
  */
 export async function* cutDelimited(
   chunks: AsyncIterable<Uint8Array>,
   path: string,
   { delimiter, quoted }: Dialect,
 ): AsyncGenerator<RawRecord> {
-  const state = new QuoteState(delimiter.charCodeAt(0))
-  let open: { parts: Uint8Array[]; start: number; length: number; where: string } | undefined
-  for await (const line of cutLines(chunks, path)) {
-    if (!quoted || (open === undefined && !line.bytes.includes(QUOTE))) {
-      yield line
-      continue
-    }
-    open ??= { parts: [], start: line.start, length: 0, where: line.where }
-    // The end of the previous line, which `cutLines` has removed, belongs to the cell. `parseCells` reads CR as LF.
-    const gap = line.start - (open.start + open.length)
-    open.parts.push(gap === 2 ? CRLF : LF.subarray(0, gap), line.bytes)
-    open.length += gap + line.bytes.length
-    if (open.length > MAX_RECORD_BYTES)
-      throw new FileError(
-        `${open.where}: a quote is opened in this record and not closed within ${formatBytes(MAX_RECORD_BYTES)}; if quotes are ordinary characters in this file, say so (--no-quotes)`,
-      )
-    if (state.endsInside(line.bytes)) continue
-    yield { bytes: Buffer.concat(open.parts), start: open.start, where: open.where }
-    open = undefined
-  }
-  if (open !== undefined) {
-    throw new FileError(
-      `${open.where}: a quote is opened in this record and never closed; if quotes are ordinary characters in this file, say so (--no-quotes)`,
-    )
-  }
+  if (!quoted) return yield* cutLines(chunks, path)
+  const records = new QuotedRecords(delimiter)
+  for await (const line of cutLines(chunks, path)) yield* records.add(line)
+  yield* records.end()
 }
 
 const LF = Uint8Array.of(10)
 const CRLF = Uint8Array.of(13, 10)
 
+/** Joins lines to records. */
+class QuotedRecords {
+  /** The lines of a record that has not ended. */
+  private lines: RawRecord[] = []
+  private readonly quotes: QuoteState
+
+  constructor(delimiter: string) {
+    this.quotes = new QuoteState(delimiter.charCodeAt(0))
+  }
+
+  /** The records that end with the next line. */
+  *add(line: RawRecord): Generator<RawRecord> {
+    // The lines after one that is given up are read again, from the last of the list on.
+    const next = [line]
+    for (let current = next.pop(); current !== undefined; current = next.pop()) {
+      if (this.lines.length === 0 && !current.bytes.includes(QUOTE)) {
+        yield current
+        continue
+      }
+      this.lines.push(current)
+      const isInside = this.quotes.endsInside(current.bytes)
+      const problem = this.problemAt(current)
+      if (problem !== undefined) {
+        const rest = this.lines.slice(1)
+        yield this.giveUp(problem)
+        for (const again of rest.reverse()) next.push(again)
+      } else if (!isInside) {
+        yield this.lines.length === 1 ? current : joined(this.lines)
+        this.clear()
+      }
+    }
+  }
+
+  /** The records that the end of the file leaves. */
+  *end(): Generator<RawRecord> {
+    while (this.lines.length > 0) {
+      const rest = this.lines.slice(1)
+      yield this.giveUp('never closed')
+      for (const line of rest) yield* this.add(line)
+    }
+  }
+
+  /** Why the quote that is open in the first line cannot be one that ends in this line; undefined if it can. */
+  private problemAt(line: RawRecord): string | undefined {
+    const length = line.start + line.bytes.length - this.lines[0].start
+    if (length > MAX_RECORD_BYTES) return `not closed within ${formatBytes(MAX_RECORD_BYTES)}`
+    if (line.problem !== undefined) return `not closed before ${line.where}, which cannot be read`
+    const isLater = this.lines.length > 1
+    return isLater && this.quotes.isBroken ? `closed in the middle of a cell (${line.where})` : undefined
+  }
+
+  private giveUp(how: string): RawRecord {
+    const [first] = this.lines
+    this.clear()
+    return {
+      ...first,
+      problem:
+        first.problem ??
+        `a quote is opened in this record and ${how}; if quotes are ordinary characters in this file, say so (--no-quotes)`,
+    }
+  }
+
+  private clear(): void {
+    this.lines = []
+    this.quotes.reset()
+  }
+}
+
+/** One record of several lines. */
+function joined(lines: readonly RawRecord[]): RawRecord {
+  const [first] = lines
+  const parts: Uint8Array[] = []
+  let end = first.start
+  for (const { bytes, start } of lines) {
+    // The end of the previous line, which `cutLines` has removed, belongs to the cell. `parseCells` reads CR as LF.
+    const gap = start - end
+    parts.push(gap === 2 ? CRLF : LF.subarray(0, gap), bytes)
+    end = start + bytes.length
+  }
+  return { ...first, bytes: Buffer.concat(parts) }
+}
+
 /** Follows where in a cell the text is, line by line. */
 class QuoteState {
+  /** Whether text follows a closing quote, which RFC 4180 does not allow. */
+  isBroken = false
   private state: 'start' | 'plain' | 'quoted' | 'after quote' = 'start'
 
   constructor(private readonly delimiter: number) {}
+
+  /** Begins a record. */
+  reset(): void {
+    this.state = 'start'
+    this.isBroken = false
+  }
 
   /** Whether the line that is read next ends inside a quoted cell. */
   endsInside(line: Uint8Array): boolean {
@@ -109,7 +179,10 @@ class QuoteState {
         if (this.state === 'quoted') this.state = 'after quote'
         // The second of two quotes inside a quoted cell goes on with it.
         else this.state = this.state === 'plain' ? 'plain' : 'quoted'
-      } else if (this.state !== 'quoted') this.state = byte === this.delimiter ? 'start' : 'plain'
+      } else if (this.state !== 'quoted') {
+        this.isBroken ||= this.state === 'after quote' && byte !== this.delimiter
+        this.state = byte === this.delimiter ? 'start' : 'plain'
+      }
     }
     return this.state === 'quoted'
   }

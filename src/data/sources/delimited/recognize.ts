@@ -2,6 +2,7 @@ import { extname } from 'node:path'
 import { FileError } from '../../../base/errors.js'
 import { cutDelimited, parseCells } from './parse.js'
 import type { Dialect } from './parse.js'
+import { checkCut } from '../records.js'
 import { decodeText } from '../text-lines.js'
 
 /** Delimiters in order of preference; a file named .csv is read by commas if both commas and tabs would do. */
@@ -19,7 +20,7 @@ export const delimiterNames: Readonly<Record<string, string>> = {
 export interface Sample {
   readonly dialect: Dialect
   readonly rows: readonly (readonly string[])[]
-  /** Why reading stopped before the end of the sample. */
+  /** What is wrong with the first record that cannot be read. */
   readonly problem?: FileError
 }
 
@@ -69,23 +70,27 @@ async function trial(path: string, sample: Uint8Array, delimiter: string, quoted
   return withQuotes.columns > 1 && withQuotes.consistent && needed ? withQuotes : plain
 }
 
-/** Reads a sample, up to the first error. The last record is left out where the sample may cut it off. */
+/**
+ * Reads a sample. Wrong records are left out; where the first one is wrong, or the sample is only the beginning of a
+ * file, which may cut a record, it is read up to the wrong one. The last record of such a sample is left out.
+ */
 async function read(path: string, sample: Uint8Array, dialect: Dialect): Promise<Trial> {
   const rows: string[][] = []
   const whole = sample.length < SAMPLE_BYTES
   let problem: FileError | undefined
-  try {
-    for await (const { bytes, where } of cutDelimited(once(sample), path, dialect)) {
-      const record = decodeText(bytes, where)
-      if (record.trim() !== '') rows.push(parseCells(record, dialect, where).map(cell => cell.trim()))
+  for await (const record of cutDelimited(once(sample), path, dialect)) {
+    try {
+      checkCut(record)
+      const text = decodeText(record.bytes, record.where)
+      if (text.trim() !== '') rows.push(parseCells(text, dialect, record.where).map(cell => cell.trim()))
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error
+      problem ??= error
+      if (rows.length === 0 || !whole) break
     }
-    if (!whole) rows.pop()
-  } catch (error) {
-    if (!(error instanceof FileError)) throw error
-    problem = error
   }
+  if (!whole && problem === undefined) rows.pop()
   const columns = rows[0]?.length ?? 0
-  // The end of a sample may cut a record within a character or a quoted cell.
   const failed = whole && problem !== undefined
   return { dialect, rows, problem, columns, consistent: !failed && rows.every(row => row.length === columns) }
 }

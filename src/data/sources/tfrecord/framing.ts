@@ -9,30 +9,37 @@ const HEADER_BYTES = 12
 const FOOTER_BYTES = 4
 
 /**
- * The records of a TFRecord file (tensorflow.org/tutorials/load_data/tfrecord, "TFRecords format details"). Throws a
- * FileError that names the record's number and offset if a checksum is wrong or the file is cut off.
+ * The records of a TFRecord file (tensorflow.org/tutorials/load_data/tfrecord, "TFRecords format details"). A record
+ * whose checksum is wrong, that is too long or cut off has a `problem`. Throws a FileError that names the record's
+ * number and offset if the checksum of its length is wrong: the records after it cannot be found.
  */
 export async function* cutTfRecords(chunks: AsyncIterable<Uint8Array>, path: string): AsyncGenerator<RawRecord> {
   const bytes = new ByteQueue(chunks)
   for (let number = 1, offset = 0; await bytes.has(1); number++) {
     const where = `${path}: record ${number} (at byte ${offset})`
-    if (!(await bytes.has(HEADER_BYTES))) throw cutOff(where)
+    const bad = (problem: string): RawRecord => ({ bytes: new Uint8Array(), start: offset, where, problem })
+    if (!(await bytes.has(HEADER_BYTES))) return yield bad(CUT_OFF)
     const header = bytes.take(HEADER_BYTES)
     const view = new DataView(header.buffer, header.byteOffset, HEADER_BYTES)
     if (maskedCrc32c(header.subarray(0, 8)) !== view.getUint32(8, true))
       throw new FileError(
-        `${where}: the checksum of its length is wrong: this is not a TFRecord file, or it is damaged from here on`,
+        `${where}: the checksum of its length is wrong: this is not a TFRecord file, or it is damaged from here on, and no record after this one can be found`,
       )
     const length = view.getBigUint64(0, true)
-    if (length > BigInt(MAX_RECORD_BYTES))
-      throw new FileError(`${where}: has ${length} bytes; at most ${formatBytes(MAX_RECORD_BYTES)} are read`)
     const size = Number(length)
-    if (!(await bytes.has(size + FOOTER_BYTES))) throw cutOff(where)
-    const data = bytes.take(size)
-    const footer = bytes.take(FOOTER_BYTES)
-    if (maskedCrc32c(data) !== new DataView(footer.buffer, footer.byteOffset, FOOTER_BYTES).getUint32(0, true))
-      throw new FileError(`${where}: its checksum is wrong: the file is damaged; get it again`)
-    yield { bytes: data, start: offset + HEADER_BYTES, where }
+    if (length > BigInt(MAX_RECORD_BYTES)) {
+      yield bad(`has ${length} bytes; at most ${formatBytes(MAX_RECORD_BYTES)} are read`)
+      await bytes.skip(size + FOOTER_BYTES)
+    } else {
+      if (!(await bytes.has(size + FOOTER_BYTES))) return yield bad(CUT_OFF)
+      const data = bytes.take(size)
+      const footer = bytes.take(FOOTER_BYTES)
+      const isRight =
+        maskedCrc32c(data) === new DataView(footer.buffer, footer.byteOffset, FOOTER_BYTES).getUint32(0, true)
+      yield isRight
+        ? { bytes: data, start: offset + HEADER_BYTES, where }
+        : bad('its checksum is wrong: the file is damaged; get it again')
+    }
     offset += HEADER_BYTES + size + FOOTER_BYTES
   }
 }
@@ -53,7 +60,7 @@ export function frameTfRecord(data: Uint8Array): Uint8Array {
   return framed
 }
 
-const cutOff = (where: string): FileError => new FileError(`${where}: the file is cut off here; get it again`)
+const CUT_OFF = 'the file is cut off here; get it again'
 
 /** Bytes that come in chunks and are taken in pieces of any size. */
 class ByteQueue {
@@ -77,6 +84,11 @@ class ByteQueue {
     }
     this.rest = Buffer.concat(parts)
     return length >= count
+  }
+
+  /** Reads bytes that are not needed, as many as there are. */
+  async skip(count: number): Promise<void> {
+    for (let left = count; left > 0 && (await this.has(1));) left -= this.take(Math.min(left, this.rest.length)).length
   }
 
   take(count: number): Uint8Array {

@@ -3,6 +3,7 @@ import protobuf from 'protobufjs'
 import { describe, expect, it } from 'vitest'
 import { FileError } from '../../../base/errors.js'
 import type { Fields } from '../../preprocessor.js'
+import { checkCut } from '../records.js'
 import { crc32c, maskedCrc32c } from './crc32c.js'
 import { tfExampleFormat } from './example.js'
 import type { FeatureType } from './example.js'
@@ -26,7 +27,10 @@ async function* chunksOf(bytes: Uint8Array, size: number): AsyncGenerator<Uint8A
 
 async function records(bytes: Uint8Array, chunk = 7): Promise<{ bytes: Uint8Array; start: number }[]> {
   const found = []
-  for await (const record of cutTfRecords(chunksOf(bytes, chunk), 'a.tfrecord')) found.push(record)
+  for await (const record of cutTfRecords(chunksOf(bytes, chunk), 'a.tfrecord')) {
+    checkCut(record)
+    found.push(record)
+  }
   return found
 }
 
@@ -68,6 +72,28 @@ describe('frames of TFRecord', () => {
     await expect(records(frameTfRecord(new Uint8Array(2 ** 24 + 1)))).rejects.toThrow(
       /has 16777217 bytes; at most 16.00 MiB/,
     )
+  })
+})
+
+describe('frames that are bad', () => {
+  it('do not hide those after them, unless the checksum of their length is wrong', async () => {
+    const [one, two] = ['one', 'two'].map(text => frameTfRecord(Buffer.from(text)))
+    const damaged = Uint8Array.from(one)
+    damaged[13] ^= 4
+    const tooLong = frameTfRecord(new Uint8Array(2 ** 24 + 1))
+    const file = Buffer.concat([damaged, two, tooLong, one, two.subarray(0, 15)])
+    const found: [string, string | undefined][] = []
+    for await (const { bytes, problem } of cutTfRecords(chunksOf(file, 1 << 16), 'a.tfrecord'))
+      found.push([Buffer.from(bytes).toString(), problem?.slice(0, 21)])
+    expect(found).toEqual([
+      ['', 'its checksum is wrong'],
+      ['two', undefined],
+      ['', 'has 16777217 bytes; a'],
+      ['one', undefined],
+      ['', 'the file is cut off h'],
+    ])
+    damaged[0] ^= 4
+    await expect(records(Buffer.concat([damaged, two]))).rejects.toThrow('no record after this one can be found')
   })
 })
 
