@@ -79,7 +79,9 @@ function question(
 
 const because = (reasons: readonly string[]): string => (reasons.length === 0 ? '' : `. ${reasons.join('; ')}`)
 
-/** A name with spaces is quoted, so that the proposed option can be copied. COLUMN stands for a name that is not known. */
+/**
+ * A name with spaces is quoted, so that the proposed option can be copied. COLUMN stands for a name that is not known.
+ */
 const shellName = (column = 'COLUMN'): string => (/^[\w.:-]+$/.test(column) ? column : JSON.stringify(column))
 
 /**

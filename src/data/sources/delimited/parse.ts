@@ -58,8 +58,9 @@ function quotedCell(record: string, start: number, where: string, column: number
 
 /**
  * The records of a delimited file: its lines, where a line that ends inside a quoted cell goes on in the next. A record
- * is named by its first line. If its quote is never closed, or closed in the middle of a cell of a later line, the first
- * line alone is a record with a `problem`, and the next line begins another record: one wrong quote costs one row.
+ * is named by its first line. If its quote is never closed, or closed in the middle of a cell of a later line, the
+ * first line alone is a record with a `problem`, and the next line begins another record: one wrong quote costs one
+ * row.
  */
 export async function* cutDelimited(
   chunks: AsyncIterable<Uint8Array>,
