@@ -54,7 +54,7 @@ describe('overrides', () => {
     ['train.step=3', 'there is no setting train.step; did you mean train.steps?'],
     ['steps=3', 'there is no setting steps; did you mean train.steps?'],
     ['modle.dModel=3', 'there is no setting modle.dModel; did you mean model.dModel?'],
-    ['train.optimizer.beta=3', 'did you mean train.optimizer.b1?'],
+    ['train.optimizer.beta=3', 'train.optimizer has kind, b1, b2, epsilon, weightDecay'],
     ['train.steps.x=3', 'there is no setting train.steps.x'],
     ['__proto__.x=3', 'there is no setting __proto__.x'],
     ['train.steps=many', 'train.steps: must be a number, got "many"'],
@@ -66,7 +66,7 @@ describe('overrides', () => {
     ],
     ['model.numEncoderLayers=1000000000', 'model.numEncoderLayers: must be 10000 or less'],
     ['model.numExperts=0', 'model.numExperts: must be 1 or more where layers are sparse'],
-    ['train.optimizer.kind=sgd', 'train.optimizer.kind=sgd is not right'],
+    ['train.optimizer.kind=sgd', 'train.optimizer.kind: must be adamW or adafactor, got "sgd"'],
     ['train.optimizer=adafactor', 'train.optimizer is a group of settings: set one of train.optimizer.kind,'],
     ['train.steps', 'expected a setting and its value'],
   ])('refuse %s', (override, message) => {

@@ -46,7 +46,10 @@ describe('what is wrong with a setting', () => {
     ['model.dropoutRate', 1, 'must be less than 1, got 1'],
     ['model.relativePositionBuckets', 2, 'must be 4 or more, got 2'],
     ['model.relativePositionBuckets', 5, 'must be even: half of the buckets are for each direction, got 5'],
-    ['model.width', 3, 'there is no such setting'],
+    ['train.stepz', 3, 'there is no such setting; did you mean train.steps?'],
+    ['train.schedule.peek', 3, 'there is no such setting; did you mean train.schedule.peak?'],
+    ['train.schedule.decayFrom', 3, 'there is no such setting; train.schedule has kind, peak, warmupSteps'],
+    ['trian', {}, 'there is no such setting; did you mean train?'],
     [
       'router.kind',
       'x\u202e'.padEnd(200, 'y'),
@@ -75,7 +78,7 @@ describe('what is wrong with a setting', () => {
         train: { ...recipes.g2p.train, steps: 0, rows: 0 },
       }),
     ).toBe(
-      'x.json is not right:\n  task.x, task.y: there is no such setting\n  train.steps: must be 1 or more, got 0\n  train.rows: must be 1 or more, got 0',
+      'x.json is not right:\n  task.x: there is no such setting; task has kind\n  task.y: there is no such setting; task has kind\n  train.steps: must be 1 or more, got 0\n  train.rows: must be 1 or more, got 0',
     )
   })
 })

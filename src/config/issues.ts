@@ -12,14 +12,19 @@ const types: Readonly<Record<string, string>> = {
   array: 'a list',
 }
 
-/** What zod found wrong with a value, as a sentence: `train.steps: must be 1 or more, got 0`. */
+/**
+ * What zod found wrong with a value, as a sentence: `train.steps: must be 1 or more, got 0`. `parseConfig` describes
+ * unknown settings itself.
+ */
 export function describeIssue(issue: Issue, value: unknown): string {
   const path = issue.path.map(String).join('.')
-  if (issue.code === 'unrecognized_keys')
-    return `${issue.keys.map(key => (path ? `${path}.${key}` : key)).join(', ')}: there is no such setting`
-  const actual = issue.path.reduce<unknown>((node, key) => (node as Record<PropertyKey, unknown>)[key], value)
+  const actual = valueAt(value, issue.path)
   return `${path || 'it'}: ${actual === undefined ? 'is missing' : `${rule(issue)}, got ${show(actual)}`}`
 }
+
+/** The part of a value at the path of an issue. */
+export const valueAt = (value: unknown, path: readonly PropertyKey[]): unknown =>
+  path.reduce((node, key) => (node as Record<PropertyKey, unknown>)[key], value)
 
 /** What the value must be. The messages of refinements in schema.ts have this form already. */
 function rule(issue: Issue): string {

@@ -60,9 +60,12 @@ export function completeKind(
 ): object {
   const { kind = old.kind } = given as { kind?: string }
   if (kind === old.kind) return { ...old, ...given }
-  const fresh = parseConfig(kinds[path], { kind }, `${path}.kind=${kind}`) as Settings
-  const kept = Object.entries(old).filter(([key]) => key !== 'kind' && key in fresh)
-  return { ...fresh, ...Object.fromEntries(kept), ...given }
+  const fresh = kinds[path].safeParse({ kind })
+  // A kind that does not exist is reported when the whole configuration is checked.
+  if (!fresh.success) return given
+  const defaults = fresh.data as Settings
+  const kept = Object.entries(old).filter(([key]) => key !== 'kind' && key in defaults)
+  return { ...defaults, ...Object.fromEntries(kept), ...given }
 }
 
 /** The setting that follows `train.steps` in a new run. */

@@ -39,7 +39,7 @@ export class UserValues {
   /** `path` is the configuration's file, for messages. Throws a ConfigError if two values have the same name. */
   constructor(
     config: UserConfig = {},
-    path = 'switchyard.config.ts',
+    private readonly path = 'switchyard.config.ts',
     /** How another thread loads a task of the file. */
     private readonly loaderOf: (name: string) => TaskLoader | undefined = () => undefined,
     /** Why the file could not be loaded, for messages about names that are not known. */
@@ -87,7 +87,8 @@ export class UserValues {
    * the most similar name.
    */
   async runNamed(name: string): Promise<NamedRun> {
-    if (Object.hasOwn(this.recipes, name)) return this.fromRecipe(this.recipes[name])
+    if (Object.hasOwn(this.recipes, name))
+      return this.fromRecipe(this.recipes[name], `${this.path}: the recipe ${name}`)
     if (Object.hasOwn(recipes, name)) return { config: recipes[name], values: {} }
     if (this.taskNames.includes(name)) return this.fromRecipe({ task: name })
     const advice = didYouMean(name, this.runNames, `there are ${this.runNames.join(', ')}.`)
@@ -160,8 +161,15 @@ export class UserValues {
     }
   }
 
-  private async fromRecipe({ base, task: given, model, router, meaning, train }: UserRecipe): Promise<NamedRun> {
-    const task = await this.taskNamed(typeof given === 'string' ? given : given.name)
+  /** `recipe` names the recipe and its file, for messages. */
+  private async fromRecipe(
+    { base, task: given, model, router, meaning, train }: UserRecipe,
+    recipe?: string,
+  ): Promise<NamedRun> {
+    const name = typeof given === 'string' ? given : given.name
+    if (recipe !== undefined && !this.taskNames.includes(name))
+      throw new ConfigError(`${recipe}: there is no task "${name}"; ${didYouMean(name, this.taskNames)}`)
+    const task = await this.taskNamed(name)
     const from = base ?? fittedConfig(task)
     const { optimizer, schedule, ...settings } = train ?? {}
     const values: TrainerValues = {
@@ -171,7 +179,7 @@ export class UserValues {
       ...(isOptimizer(optimizer) && { optimizer }),
       ...(typeof schedule === 'function' && { schedule }),
     }
-    const config = parseRunConfig({
+    const settled = {
       ...from,
       task: task.config ?? { kind: 'custom', name: task.name },
       model: { ...from.model, vocabSize: task.codec.vocabSize, ...model },
@@ -185,7 +193,8 @@ export class UserValues {
           schedule: completeKind('train.schedule', from.train.schedule, schedule),
         }),
       },
-    })
+    }
+    const config = parseRunConfig(settled, recipe)
     const isWarmupGiven = typeof schedule === 'object' && 'warmupSteps' in schedule
     return { config: settings.steps === undefined || isWarmupGiven ? config : withShortWarmup(config), values }
   }

@@ -8,6 +8,7 @@ import { DEFAULT_NEW_TOKENS, loadTextModel, inferenceBytes } from '../infer/load
 import type { LoadOptions } from '../infer/load.js'
 import type { TextModel } from '../infer/text-generator.js'
 import { countParameters } from '../model/parameters.js'
+import type { TextCodec } from '../text/codec.js'
 import { modelCodec } from './model-codec.js'
 import type { CheckpointChoice } from '../train/choose-checkpoint.js'
 import type { CustomModelValues } from '../train/loss.js'
@@ -41,21 +42,49 @@ export async function openTextModel(
 ): Promise<OpenedTextModel> {
   if (maxNewTokens !== undefined && maxNewTokens > MOST_NEW_TOKENS)
     throw new ConfigError(`an answer has at most ${MOST_NEW_TOKENS} tokens, not ${maxNewTokens} (maxNewTokens)`)
-  const weights = await openWeights(path, { onNotice, choice: checkpoint })
+  const { weights, codec, values } = await openTextWeights(path, { findValues, checkpoint, onNotice })
   try {
-    requireDecoder(weights)
-    const codec = await modelCodec(weights, onNotice)
-    const found = await findValues?.(weights)
     checkFits(weights, bits, onNotice)
     const model = await loadTextModel(weights, codec, {
       maxNewTokens: maxNewTokens ?? weights.texts?.maxNewTokens ?? DEFAULT_NEW_TOKENS,
       bits,
-      router: router ?? found?.router,
-      meaning: meaning ?? found?.meaning,
+      router: router ?? values.router,
+      meaning: meaning ?? values.meaning,
     })
     return { ...model, path: weights.path }
   } finally {
     await weights.close()
+  }
+}
+
+/** A model's weights, opened but not read, and what it needs besides them. */
+export interface TextWeights {
+  readonly weights: OpenedWeights
+  readonly codec: TextCodec
+  readonly values: CustomModelValues
+}
+
+/**
+ * Opens all parts of a model of texts: its configuration, the headers of its weights, its vocabulary, and the custom
+ * values that it names. Reads no parameter. Close the weights after use. Throws a FileError or a ConfigError that says
+ * which part is missing.
+ */
+export async function openTextWeights(
+  path: string,
+  {
+    findValues,
+    checkpoint,
+    onNotice = () => undefined,
+  }: Pick<TextModelOptions, 'findValues' | 'checkpoint' | 'onNotice'>,
+): Promise<TextWeights> {
+  const weights = await openWeights(path, { onNotice, choice: checkpoint })
+  try {
+    requireDecoder(weights)
+    const codec = await modelCodec(weights, onNotice)
+    return { weights, codec, values: (await findValues?.(weights)) ?? {} }
+  } catch (error) {
+    await weights.close()
+    throw error
   }
 }
 

@@ -100,7 +100,19 @@ describe('switchyard finetune', () => {
     expect((await cli.run('infer', 'merged', '12', '34')).stdout).toBe(
       (await cli.run('infer', 'runs/lora', '12', '34')).stdout,
     )
-    expect((await cli.run('convert', 'runs/lora', 'adapters', '--to', 'peft')).code).toBe(0)
+    expect(merged.stdout).toBe(
+      'written to merged, and opened again as infer does: its weights, vocabulary and configuration are complete\nto see what it holds: npx switchyard inspect merged\n',
+    )
+    for (const format of ['t5x', 'native'])
+      expect(await cli.run('convert', 'merged', format, '--to', format)).toMatchObject({
+        code: 0,
+        stdout: expect.stringMatching(`^written to ${format}, and opened again as infer does: `) as string,
+      })
+    expect(await cli.run('convert', 'runs/lora', 'adapters', '--to', 'peft')).toMatchObject({
+      code: 0,
+      stdout:
+        'written to adapters, and opened again; these are adapters alone, for PEFT: infer opens runs/lora, which has them\n',
+    })
     expect((await readdir(at('adapters'))).sort()).toEqual(['adapter_config.json', 'adapter_model.safetensors'])
     expect((await cli.run('convert', 'merged', 'none', '--to', 'peft')).stderr).toContain('there are no adapters here')
   })

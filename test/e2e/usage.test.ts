@@ -182,19 +182,26 @@ describe('information', () => {
 const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url))
 
 describe('convert', () => {
-  it('writes a folder with the same model, and never overwrites one', async () => {
+  it('writes a folder with the same model, never overwrites one, and fails if infer could not open it', async () => {
     const done = await cli.run('convert', fixture('switch-tiny'), 'converted')
-    expect(done).toMatchObject({
-      code: 0,
-      stdout: 'written to converted; to see what it holds: npx switchyard inspect converted\n',
+    const missing = (folder: string, container: string): object => ({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(
+        `\\(${container}\\)[^]*switchyard: written to ${folder}, but infer cannot open it: ${folder}: there is no vocabulary .*: put the model's own there`,
+      ) as string,
     })
+    expect(done).toMatchObject(missing('converted', 'huggingface'))
     for (const name of ['cases.safetensors', 'generation.json'])
       await copyFile(join(fixture('switch-tiny'), name), join(cli.folder, 'converted', name))
     const verified = await cli.run('verify', 'converted')
     expect(verified.stdout).toContain('148 tensors compared, all within the tolerance')
     expect(verified.code).toBe(0)
-    expect((await cli.run('convert', 'converted', 'as-t5x', '--to', 't5x')).code).toBe(0)
-    expect((await cli.run('convert', 'as-t5x', 'back')).code).toBe(0)
+    expect(await cli.run('convert', 'converted', 'as-t5x', '--to', 't5x')).toMatchObject(
+      missing('as-t5x', 'huggingface'),
+    )
+    expect(await cli.run('convert', 'as-t5x', 'back')).toMatchObject(missing('back', 't5x'))
+    expect(await cli.run('convert', 'back', 'native', '--to', 'native')).toMatchObject(missing('native', 'huggingface'))
     expect(await readFile(join(cli.folder, 'back/model.safetensors'))).toEqual(
       await readFile(join(cli.folder, 'converted/model.safetensors')),
     )
@@ -205,6 +212,13 @@ describe('convert', () => {
     expect((await cli.run('infer', 'converted', 'a text')).stderr).toContain(
       'there is no vocabulary (spiece.model, tokenizer.json, vocab.json, tokenizer_config.json) beside the weights',
     )
+  })
+
+  it('opens an encoder alone again as well', async () => {
+    expect(await cli.run('convert', fixture('cases/09-encoder-only'), 'encoder')).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^written to encoder, and opened again; it is an encoder alone, which /) as string,
+    })
   })
 })
 

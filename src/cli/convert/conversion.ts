@@ -14,12 +14,14 @@ import { writeHfWeights } from '../../checkpoint/names/hf-folder.js'
 import { writeT5xWeights } from '../../checkpoint/names/t5x-weights.js'
 import { writeNativeWeights } from '../../checkpoint/native-weights.js'
 import { newWeights } from '../../checkpoint/weights.js'
-import { vocabularyFolders } from '../../open/model-codec.js'
+import { modelCodec, vocabularyFolders } from '../../open/model-codec.js'
 import { openWeights } from '../../open/open-weights.js'
 import type { OpenedWeights } from '../../open/open-weights.js'
 import { runAdapters } from '../../open/run-adapters.js'
 import type { CheckpointChoice } from '../../train/choose-checkpoint.js'
 import { readCodec } from '../../data/task.js'
+import { loadT5Vocabulary } from '../../data/vocabularies/load-vocabulary.js'
+import { ByteVocabulary } from '../../text/bytes.js'
 import { besideVocabulary, vocabularyFiles } from '../../text/files.js'
 import { hfTokenizerFiles } from '../../text/hf-tokenizer.js'
 import { countParameters } from '../../model/parameters.js'
@@ -27,18 +29,21 @@ import { preset } from '../../model/presets.js'
 import { bitsOf } from '../shared/options.js'
 import { withoutFolders } from '../shared/trained-on.js'
 
-/** Writes new random weights of a preset, one parameter at a time. */
+/** Writes new random weights of a preset, one parameter at a time, and its vocabulary, if it is T5's or bytes. */
 export async function writeNewWeights(
   name: string,
   folder: string,
   { seed, dtype }: { seed: number; dtype: 'float32' | 'bfloat16' },
 ): Promise<void> {
   const { model, router } = preset(name)
-  await writeWeights(folder, newWeights(name, { ...model, dtype: 'float32' }, router, seed), {
-    to: 'safetensors',
-    dtype,
-  })
+  const weights = newWeights(name, { ...model, dtype: 'float32' }, router, seed)
+  const files = name.startsWith('mt5-')
+    ? {}
+    : hfTokenizerFiles(name.startsWith('byt5-') ? new ByteVocabulary() : await loadT5Vocabulary())
+  await writeWeights(folder, weights, { to: 'safetensors', dtype }, files)
 }
+
+const onNotice = (message: string): void => console.error(message)
 
 export interface ConvertOptions {
   to: 'safetensors' | 't5x' | 'native' | 'peft'
@@ -49,10 +54,7 @@ export interface ConvertOptions {
 
 /** Writes the weights of a folder, a checkpoint or a model of the hub in another format, one parameter at a time. */
 export async function convertWeights(source: string, folder: string, options: ConvertOptions): Promise<void> {
-  const weights = await openWeights(source, {
-    choice: options.checkpoint,
-    onNotice: message => console.error(message),
-  })
+  const weights = await openWeights(source, { choice: options.checkpoint, onNotice })
   try {
     if (options.to === 'peft') return await writeAdapters(folder, weights, options)
     await writeWeights(folder, weights, options, await vocabularyIn(weights))
@@ -153,7 +155,10 @@ async function writeAdapters(folder: string, weights: OpenedWeights, { dtype }: 
   console.error(`${weights.path}: ${adapters.length} adapters of rank ${rank}, for the weights in ${base}`)
 }
 
-/** The vocabulary files that lie beside weights, to be copied beside the converted ones. */
+/**
+ * The vocabulary files that lie beside weights, to be copied beside the converted ones. Where none lie, and the model's
+ * name says that its vocabulary is T5's, T5's files: the folder to write may have another name.
+ */
 export async function vocabularyIn(weights: OpenedWeights): Promise<Record<string, Uint8Array>> {
   for (const folder of vocabularyFolders(weights)) {
     const files: Record<string, Uint8Array> = {}
@@ -163,5 +168,12 @@ export async function vocabularyIn(weights: OpenedWeights): Promise<Record<strin
     }
     if (Object.keys(files).length > 0) return files
   }
-  return {}
+  if (weights.texts !== undefined) return {}
+  try {
+    const { inputs } = await modelCodec(weights, onNotice)
+    return hfTokenizerFiles(inputs) ?? {}
+  } catch (error) {
+    if (error instanceof FileError) return {}
+    throw error
+  }
 }

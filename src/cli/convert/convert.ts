@@ -1,11 +1,12 @@
 import { Command, Option } from 'commander'
-import { invocation } from '../shared/invocation.js'
 import { checkpointOption } from '../shared/options.js'
 import type { ConvertOptions } from './conversion.js'
 
 export const convertCommand = (): Command =>
   new Command('convert')
-    .description("write a model's weights in another format; missing and unexpected tensors are errors")
+    .description(
+      "write a model's weights and vocabulary in another format, and open the result as infer would; missing and unexpected tensors are errors",
+    )
     .argument(
       '<source>',
       'a Hugging Face folder (safetensors or torch .bin, whole or in shards), a T5X checkpoint, a run, a model that comes with Switchyard, such as g2p, or a hub model (owner/name)',
@@ -35,9 +36,9 @@ export const convertCommand = (): Command =>
       ) => {
         const { findFolder } = await import('../shared/find-folder.js')
         const { convertWeights } = await import('./conversion.js')
+        const { checkWritten, checkWrittenAdapters } = await import('./written.js')
         const to = options.to === 'hf' ? 'safetensors' : options.to
         await convertWeights(await findFolder(source, revision), folder, { ...options, to })
-        const look = to === 'peft' ? '' : `; to see what it holds: ${invocation()} inspect ${folder}`
-        console.log(`written to ${folder}${look}`)
+        console.log(await (to === 'peft' ? checkWrittenAdapters(folder, source) : checkWritten(folder)))
       },
     )

@@ -1,10 +1,11 @@
 import { Command, Option } from 'commander'
-import { invocation } from '../shared/invocation.js'
 import { wholeNumber } from '../shared/options.js'
 
 export const initCommand = (): Command =>
   new Command('init')
-    .description('write new random weights of a preset as a Hugging Face folder (config.json, model.safetensors)')
+    .description(
+      'write new random weights of a preset as a Hugging Face folder (config.json, model.safetensors, vocabulary)',
+    )
     .argument('<preset>', 'a preset, such as switch-base-8 or t5-1.1-small')
     .argument('<folder>', 'the folder to write; it must not exist')
     .option('--seed <number>', 'the seed of the random weights', wholeNumber(0), 0)
@@ -15,6 +16,7 @@ export const initCommand = (): Command =>
     )
     .action(async (name: string, folder: string, { seed, dtype }: { seed: number; dtype: 'float32' | 'bfloat16' }) => {
       const { writeNewWeights } = await import('./conversion.js')
+      const { checkWritten } = await import('./written.js')
       await writeNewWeights(name, folder, { seed, dtype })
-      console.log(`written to ${folder}; to see what it holds: ${invocation()} inspect ${folder}`)
+      console.log(await checkWritten(folder))
     })

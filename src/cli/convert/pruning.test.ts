@@ -31,7 +31,7 @@ it('prune keeps the most used experts of a run, and prints the use and the quali
     expect(report).toMatch(/encoder\/layers_\d+ +\d, \d +[\d.]+% +[\d.]+%/)
     expect(report).toMatch(/before +4 .*\d\.\d{4}.*\nafter +2 .*\d\.\d{4}/)
     expect(report).toMatch(
-      /the use was measured on 3\d training examples, loss and tokens right on \d held-out examples?; written to/,
+      /the use was measured on 3\d training examples, loss and tokens right on \d held-out examples?\nwritten to .*pruned, and opened again as infer does: /,
     )
     const pruned = await openWeights(folder)
     expect(pruned.model.numExperts).toBe(2)

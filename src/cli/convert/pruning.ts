@@ -13,6 +13,7 @@ import type { ModelUse } from '../../train/expert-use.js'
 import { packedSplit } from '../../train/packed-split.js'
 import type { CheckpointChoice } from '../../train/choose-checkpoint.js'
 import { formatOf, vocabularyIn, writeWeights } from './conversion.js'
+import { checkWritten } from './written.js'
 import { pairsFromOptions } from '../shared/data-options.js'
 import type { DataOptions } from '../shared/data-options.js'
 import { readAsOf, readAsTrained } from '../shared/model-training.js'
@@ -63,8 +64,9 @@ export async function prune(source: string, folder: string, options: PruningOpti
     const count = (n: number, kind: string): string =>
       countExamples(n, { units: { one: 'example', many: 'examples' } }, kind)
     console.log(
-      `\nthe use was measured on ${count(use.examples, 'training ')}, loss and tokens right on ${count(before.examples, heldOut.length > 0 ? 'held-out ' : 'training ')}; written to ${folder}`,
+      `\nthe use was measured on ${count(use.examples, 'training ')}, loss and tokens right on ${count(before.examples, heldOut.length > 0 ? 'held-out ' : 'training ')}`,
     )
+    console.log(await checkWritten(folder))
   } finally {
     await weights.close()
   }

@@ -14,7 +14,10 @@ it('upcycle writes a model in the format of the dense one, and reports its sizes
   vi.spyOn(console, 'error').mockImplementation(() => undefined)
   try {
     const folder = join(scratch, 'sparse')
-    await upcycle(dense, folder, { experts: 4, encoderEvery: 1, decoderEvery: 0, seed: 0 })
+    // The dense model has no vocabulary, and so neither has the sparse one.
+    await expect(upcycle(dense, folder, { experts: 4, encoderEvery: 1, decoderEvery: 0, seed: 0 })).rejects.toThrow(
+      `written to ${folder}, but infer cannot open it: ${folder}: there is no vocabulary`,
+    )
     const report = printed.mock.calls.flat().join('\n')
     expect(report).toMatch(
       /[\d,]+ parameters became [\d,]+ parameters, of which [\d,]+ are used per token\nsparse layers: encoder 0, /,

@@ -8,6 +8,7 @@ import { openWeights } from '../../open/open-weights.js'
 import type { OpenedWeights } from '../../open/open-weights.js'
 import type { CheckpointChoice } from '../../train/choose-checkpoint.js'
 import { formatOf, vocabularyIn, writeWeights } from './conversion.js'
+import { checkWritten } from './written.js'
 import { invocation } from '../shared/invocation.js'
 import { shellWord } from '../shared/shell-word.js'
 
@@ -33,7 +34,10 @@ export async function upcycle(source: string, folder: string, options: Upcycling
     const format = formatOf(dense)
     const to = format === 'safetensors' && sparse.model.gatedActivation ? 'native' : format
     await writeWeights(folder, sparse, { to }, await vocabularyIn(dense))
-    report(folder, dense, sparse)
+    report(dense, sparse)
+    console.log(
+      `${await checkWritten(folder)}\nto train it: ${invocation()} finetune ${shellWord(folder)} --data pairs.tsv`,
+    )
   } finally {
     await dense.close()
   }
@@ -67,7 +71,7 @@ function upcycledWeights(
   }
 }
 
-function report(folder: string, dense: OpenedWeights, { specs, model }: OpenedWeights): void {
+function report(dense: OpenedWeights, { specs, model }: OpenedWeights): void {
   const count = (n: number): string => `${formatCount(n)} parameters`
   const stacks = (['encoder', 'decoder'] as const).flatMap(stack => sparseLayers(model, stack))
   console.log(
@@ -75,7 +79,6 @@ function report(folder: string, dense: OpenedWeights, { specs, model }: OpenedWe
       `${count(countParameters(dense.specs))} became ${count(countParameters(specs))}, of which ${formatCount(countActiveParameters(specs))} are used per token`,
       `sparse layers: ${stacks.join('; ')}; each has ${model.numExperts} copies of its feed-forward network, and a new router`,
       `a new router's gates are 1/${model.numExperts}, and the experts' output kernels (wo) are ${model.numExperts} times as large in exchange: where no token is dropped, the model computes what the dense one did`,
-      `written to ${folder}; to train it:\n\n    ${invocation()} finetune ${shellWord(folder)} --data pairs.tsv`,
     ].join('\n'),
   )
 }

@@ -111,7 +111,7 @@ describe('a configuration file', () => {
 
   it.each([
     ['export const x = 1', 'the file has no configuration as its default export'],
-    ['export default { task: [] }', 'there is no setting "task"; did you mean tasks?'],
+    ['export default { task: [] }', 'task: there is no such setting; did you mean tasks?'],
     [
       'import { defineTask } from "switchyard-ml"; export default { tasks: [defineTask({ name: "a b" })] }',
       "a task's name",
@@ -127,15 +127,45 @@ describe('a configuration file', () => {
     ['export default { recipes: { a: { task: 7 } } }', 'recipes.a.task: must be a task, or the name of one, got 7'],
     [
       'export default { recipes: { a: { task: "g2p", modl: {} } } }',
-      'the recipe a has no setting "modl"; did you mean model?',
+      'recipes.a.modl: there is no such setting; did you mean recipes.a.model?',
     ],
-    ['export default { hooks: { onStepp() {} } }', 'there is no hook "onStepp"; did you mean onStep?'],
+    [
+      'export default { hooks: { onStepp() {} } }',
+      'hooks.onStepp: there is no such setting; did you mean hooks.onStep?',
+    ],
     ['export default { hooks: { onStep: 1 } }', 'hooks.onStep: must be a function'],
   ])('is refused with advice: %s', async (text, message) => {
     await write('switchyard.config.js', text)
     await expect(loadUserValues(folder)).rejects.toThrow(ConfigError)
     await expect(loadUserValues(folder)).rejects.toThrow(message)
     await expect(loadUserValues(folder)).rejects.toThrow(join(folder, 'switchyard.config.js'))
+  })
+
+  it.each([
+    ['train: { stepz: 3 }', 'train.stepz: there is no such setting; did you mean train.steps?'],
+    ['train: { schedule: { peek: 3 } }', 'train.schedule.peek: there is no such setting; did you mean train.schedule.'],
+    ['train: { schedule: { kind: "linaer" } }', 'train.schedule.kind: must be constant, linear, cosine or inverse'],
+    [
+      'train: { optimizer: { b3: 1 } }',
+      'train.optimizer.b3: there is no such setting; did you mean train.optimizer.b1',
+    ],
+    ['model: { dModle: 3 }', 'model.dModle: there is no such setting; did you mean model.dModel?'],
+    ['router: { jiterNoise: 3 }', 'router.jiterNoise: there is no such setting; did you mean router.jitterNoise?'],
+    ['train: { steps: "3" }', 'train.steps: must be a number, got "3"'],
+  ])('says which setting of a recipe is wrong, and names the file and the recipe: %s', async (settings, message) => {
+    await write('switchyard.config.js', `export default { recipes: { mine: { task: "g2p", ${settings} } } }`)
+    const run = (await loadUserValues(folder)).runNamed('mine')
+    await expect(run).rejects.toThrow(
+      `${join(folder, 'switchyard.config.js')}: the recipe mine is not right:\n  ${message}`,
+    )
+    await expect(run).rejects.toThrow(ConfigError)
+  })
+
+  it('says which task of a recipe does not exist', async () => {
+    await write('switchyard.config.js', 'export default { recipes: { mine: { task: "g2q" } } }')
+    await expect((await loadUserValues(folder)).runNamed('mine')).rejects.toThrow(
+      `${join(folder, 'switchyard.config.js')}: the recipe mine: there is no task "g2q"; did you mean g2p?`,
+    )
   })
 
   it('that cannot be run is named, with what is wrong in it', async () => {

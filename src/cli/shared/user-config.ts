@@ -1,22 +1,16 @@
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ConfigError, SwitchyardError } from '../../base/errors.js'
-import { checkKeys } from '../../base/suggest.js'
-import type { UserConfig, UserRecipe } from '../../config/define-config.js'
+import type { UserConfig } from '../../config/define-config.js'
 import { userConfigSchema } from '../../config/define-config.js'
 import { UserValues } from '../../config/user-values.js'
 import { parseConfig } from '../../config/validate.js'
 import type { RunConfig } from '../../train/config.js'
 import type { CustomModelValues } from '../../train/loss.js'
-import type { TrainerHooks } from '../../train/values.js'
 import { configFailure } from './config-failure.js'
 
 /** The files that are looked for, in this order. */
 export const configNames = ['ts', 'mts', 'js', 'mjs'].map(extension => `switchyard.config.${extension}`)
-
-const keys: readonly (keyof UserConfig)[] = ['tasks', 'recipes', 'hooks']
-const recipeKeys: readonly (keyof UserRecipe)[] = ['base', 'task', 'model', 'router', 'meaning', 'train']
-const hookKeys: readonly (keyof TrainerHooks)[] = ['onStep', 'onValidation', 'onCheckpoint']
 
 /**
  * The tasks, recipes and other values of the folder's `switchyard.config.ts` (or .mts, .js, .mjs), with the built-in
@@ -78,18 +72,10 @@ async function run(path: string): Promise<unknown> {
   }
 }
 
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
 function checked(value: unknown, path: string): UserConfig {
   const form = 'export default defineConfig({ tasks: [...], recipes: {...} })'
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new ConfigError(`${path}: the file has no configuration as its default export: ${form}`)
-  checkKeys(value, keys, `${path}: there is no setting`)
-  const { recipes, hooks } = value as Record<keyof UserConfig, unknown>
-  for (const [name, recipe] of isRecord(recipes) ? Object.entries(recipes) : [])
-    if (isRecord(recipe)) checkKeys(recipe, recipeKeys, `${path}: the recipe ${name} has no setting`)
-  if (isRecord(hooks)) checkKeys(hooks, hookKeys, `${path}: there is no hook`)
   parseConfig(userConfigSchema, value, path)
   return value as UserConfig
 }
