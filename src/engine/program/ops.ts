@@ -6,7 +6,14 @@
 import { isFloat } from '../../base/dtypes.js'
 import type { DType } from '../../base/dtypes.js'
 import { sameShape } from './aval.js'
-import type { BinaryPrimitive, ComparePrimitive, DotParams, GatherParams, UnaryPrimitive } from './primitives.js'
+import type {
+  BinaryPrimitive,
+  ComparePrimitive,
+  DotParams,
+  GatherParams,
+  ScatterParams,
+  UnaryPrimitive,
+} from './primitives.js'
 import { bind } from './trace.js'
 import { literal } from './value.js'
 import type { Value } from './value.js'
@@ -144,7 +151,7 @@ export const cumsum = (x: Value, axis: number, reverse = false): Value => bind('
 
 export const dotGeneral = (x: Value, y: Value, params: DotParams): Value => bind('dotGeneral', [x, y], params)[0]
 export const gather = (x: Value, indices: Value, params: GatherParams): Value => bind('gather', [x, indices], params)[0]
-export const scatter = (x: Value, indices: Value, updates: Value, params: GatherParams): Value =>
+export const scatter = (x: Value, indices: Value, updates: Value, params: ScatterParams): Value =>
   bind('scatter', [x, indices, updates], params)[0]
 export const scatterAdd = (x: Value, indices: Value, updates: Value, params: GatherParams): Value =>
   bind('scatterAdd', [x, indices, updates], params)[0]

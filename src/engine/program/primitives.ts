@@ -34,6 +34,11 @@ export interface GatherParams {
   mode: IndexMode
 }
 
+export interface ScatterParams extends GatherParams {
+  /** A promise that no two index vectors are equal. Rows are then written by several threads, and in place. */
+  uniqueIndices?: boolean
+}
+
 export interface ScanParams<Program> {
   /** (consts, carry, x) -> (carry, y). */
   body: Program
@@ -198,7 +203,7 @@ export interface PrimitiveParamsOf<Program> {
    * If several updates have the same index, one of them is kept; the backend chooses which. `fill` writes as `drop`
    * does.
    */
-  scatter: GatherParams
+  scatter: ScatterParams
   /** Adds every update, also several with the same index. The backend chooses the order. */
   scatterAdd: GatherParams
   /**

@@ -83,17 +83,12 @@ export const scatter =
   (primitive: 'scatter' | 'scatterAdd'): BatchRule<'scatter' | 'scatterAdd'> =>
   ([x, indices, updates], params: GatherParams, size) => {
     const [operand, source] = [lead(x, size), lead(updates, size)]
-    const { axes, batchDims: n, mode } = params
+    const { axes, batchDims: n } = params
+    const shifted = { ...params, axes: shift(axes) }
     if (indices.batched)
-      return [
-        mapped(bind(primitive, [operand, indices.value, source], { axes: shift(axes), batchDims: n + 1, mode })[0]),
-      ]
+      return [mapped(bind(primitive, [operand, indices.value, source], { ...shifted, batchDims: n + 1 })[0])]
     const window = ops.moveAxis(source, 0, indices.value.ndim - 1)
-    const result = bind(primitive, [ops.moveAxis(operand, 0, n), indices.value, window], {
-      axes: shift(axes),
-      batchDims: n,
-      mode,
-    })[0]
+    const result = bind(primitive, [ops.moveAxis(operand, 0, n), indices.value, window], shifted)[0]
     return [mapped(ops.moveAxis(result, n, 0))]
   }
 

@@ -1,7 +1,7 @@
 /** Contraction, indexing, order and random bits. Axes are numbers from 0 on unless said otherwise. */
 import { check } from '../../../base/errors.js'
 import * as ops from '../../program/ops.js'
-import type { DotParams, GatherParams } from '../../program/primitives.js'
+import type { DotParams, GatherParams, ScatterParams } from '../../program/primitives.js'
 import { readOptions } from '../arguments.js'
 import { Tensor } from '../tensor.js'
 import type { TensorLike } from '../tensor.js'
@@ -14,8 +14,8 @@ export const dotGeneral = (x: TensorLike, y: TensorLike, params: DotParams): Ten
 /** Slices of x at integer indices: see GatherParams. */
 export const gather = (x: TensorLike, indices: TensorLike, params: GatherParams): Tensor =>
   new Tensor(ops.gather(operand('gather', 'x', x), operand('gather', 'indices', indices), params))
-/** x with the slices that `gather` reads replaced. Of repeated indices any one counts. */
-export const scatter = (x: TensorLike, indices: TensorLike, updates: TensorLike, params: GatherParams): Tensor =>
+/** x with the slices that `gather` reads replaced. Of repeated indices any one counts: see ScatterParams. */
+export const scatter = (x: TensorLike, indices: TensorLike, updates: TensorLike, params: ScatterParams): Tensor =>
   new Tensor(
     ops.scatter(
       operand('scatter', 'x', x),

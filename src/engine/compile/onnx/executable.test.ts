@@ -3,6 +3,7 @@ import { hostFrom, toNumbers } from '../../../base/host-tensor.js'
 import { aval } from '../../program/aval.js'
 import * as ops from '../../program/ops.js'
 import { traceClosed } from '../../program/trace.js'
+import type { Value } from '../../program/value.js'
 import type { Buffer } from '../backend.js'
 import { cutUpdate } from '../segments.js'
 import { Arenas } from '../wasm/arena.js'
@@ -50,13 +51,22 @@ it('moves all arrays of a loop to another arena where those that are placed leav
   expect(stayed.block).toBe(second)
 })
 
-it('writes a window into a donated array that nothing else reads, and into a copy of one that is read', async () => {
+type PartWrite = (x: Value, part: Value, row: Value, column: Value) => Value
+
+it.each<[string, PartWrite]>([
+  ['a window', (x, part, row, column) => ops.dynamicUpdateSlice(x, part, [row, column])],
+  [
+    'rows',
+    (x, part, row) =>
+      ops.scatter(x, ops.reshape(row, [1, 1]), part, { axes: [0], batchDims: 0, mode: 'clip', uniqueIndices: true }),
+  ],
+])('writes %s into a donated array that nothing else reads, and into a copy of one that is read', async (_, write) => {
   const window = aval('float32', [1, 2])
   const state = aval('float32', [3, 2])
   const at = [aval('int32', []), aval('int32', [])]
   const run = async (readsOld: boolean): Promise<{ isSameMemory: boolean; results: number[][] }> => {
-    const program = traceClosed([state, window, ...at], ([x, y, ...starts]) => {
-      const written = ops.dynamicUpdateSlice(x, y, starts)
+    const program = traceClosed([state, window, ...at], ([x, y, row, column]) => {
+      const written = write(x, y, row, column)
       return [written, ops.neg(readsOld ? ops.add(x, written) : written)]
     })
     const backend = new OnnxBackend(nodeSessions(1))

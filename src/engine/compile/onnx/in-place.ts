@@ -1,10 +1,11 @@
 import { is } from '../../program/program.js'
-import type { Atom, Program } from '../../program/program.js'
+import type { Atom, Equation, Program } from '../../program/program.js'
+import { isRowWrite } from './rules/indexing.js'
 
 /**
- * For each output, the position of the input whose memory it may take, or null. It may if it is a dynamicUpdateSlice of
- * a donated input that nothing else reads. ONNX Runtime then writes only the window: ScatterND copies its operand
- * unless the result has the same address.
+ * For each output, the position of the input whose memory it may take, or null. It may if it is a write of
+ * a window (dynamicUpdateSlice) or of rows (`isRowWrite`) into a donated input that nothing else reads. ONNX Runtime
+ * then writes only that part: ScatterND copies its operand unless the result has the same address.
  */
 export function writtenInPlace(
   { equations, inputs, outputs }: Program,
@@ -16,9 +17,12 @@ export function writtenInPlace(
   const positions = new Map<Atom, number>(inputs.map((v, i) => [v, i]))
   return outputs.map(output => {
     const eqn = equations[makers.get(output) ?? -1]
-    if (!eqn || !is(eqn, 'dynamicUpdateSlice')) return null
+    if (!eqn || !isPartWrite(eqn)) return null
     const [operand] = eqn.inputs
     const position = positions.get(operand)
     return position !== undefined && donated[position] && reads.get(operand) === 1 ? position : null
   })
 }
+
+const isPartWrite = (eqn: Equation): boolean =>
+  is(eqn, 'dynamicUpdateSlice') || (is(eqn, 'scatter') && isRowWrite(eqn.params))

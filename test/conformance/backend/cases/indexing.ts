@@ -161,6 +161,20 @@ export const scatter: PrimitiveCases<'scatter'> = {
   // No case writes one element twice: which update wins is undefined.
   cases: dtype => [
     ...scatterCases<'scatter'>(dtype),
+    ...scatterCases<'scatter'>(dtype).map((c): Case<'scatter'> => ({
+      ...c,
+      name: `${c.name}, unique indices`,
+      params: { ...c.params, uniqueIndices: true },
+    })),
+    {
+      name: 'rows of heads, unique indices, clipped',
+      operands: [
+        sample(dtype, [2, 3, 4, 2]),
+        tensor('int32', [0, 0, 1, 0, 2, 9, 1, 1, -7], [3, 3]),
+        sample(dtype, [3, 2], 1),
+      ],
+      params: { axes: [0, 1, 2], batchDims: 0, mode: 'clip', uniqueIndices: true },
+    },
     {
       name: 'broadcast updates',
       operands: [sample(dtype, [4, 3]), tensor('int32', [3, 1], [2, 1]), new Broadcast(literal(1, dtype), [2, 3], [])],

@@ -1,5 +1,6 @@
 import { sizeOf, stridesOf } from '../../../../base/host-tensor.js'
 import { inversePermutation, range } from '../../../program/ops.js'
+import type { ScatterParams } from '../../../program/primitives.js'
 import type { GraphWriter, Lowered } from '../graph.js'
 import { Formula } from './formula.js'
 import type { Lowering } from './rule.js'
@@ -102,14 +103,19 @@ export const gather: Lowering<'gather'> = (
   return [f.where(mask, gathered, g.cast(g.scalar('int32', 0), out.dtype))]
 }
 
+/** Whether a scatter becomes one ScatterND node of its own operand, which can be written in place. */
+export const isRowWrite = ({ axes, batchDims, mode, uniqueIndices = false }: ScatterParams): boolean =>
+  uniqueIndices && mode === 'clip' && batchDims === 0 && axes.every((axis, i) => axis === i)
+
 /**
  * Scatters rows: the batch and indexed axes are moved to the front and merged into one axis of rows; all other axes are
  * merged into the row. It uses ScatterElements, because ScatterND with several threads loses some of the updates that
- * add to the same row.
+ * add to the same row, and writes parts of several updates to one row. Unique indices have no such rows.
  */
 export const scatter =
   (reduction: 'none' | 'add'): Lowering<'scatter' | 'scatterAdd'> =>
-  ({ g, ins: [ax, ai, au], outs: [out] }, [x, index, updates], { axes, batchDims, mode }) => {
+  ({ g, ins: [ax, ai, au], outs: [out] }, [x, index, updates], params) => {
+    const { axes, batchDims, mode } = params
     if (sizeOf(au.shape) === 0 || sizeOf(ax.shape) === 0) return [x]
     const f = new Formula(g)
     const rest = range(ax.shape.length).filter(i => i >= batchDims && !axes.includes(i))
@@ -125,6 +131,8 @@ export const scatter =
       g.expand(index, ai.shape),
       axes.map(a => ax.shape[a]),
     )
+    if (reduction === 'none' && isRowWrite(params))
+      return [g.node('ScatterND', [g.expand(x, ax.shape), clamped, g.expand(updates, au.shape)], out.dtype, out.shape)]
     const strides = stridesOf(permuted.slice(0, batchDims + axes.length))
     let rows =
       axes.length === 1
