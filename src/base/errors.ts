@@ -11,7 +11,7 @@ export class ShapeError extends SwitchyardError {
   override name = 'ShapeError'
 }
 
-/** A configuration key, value or command-line argument that is not allowed. The command line exits with code 2. */
+/** A configuration key, value or command-line argument that must be changed. The command line exits with code 2. */
 export class ConfigError extends SwitchyardError {
   override name = 'ConfigError'
 }

@@ -144,7 +144,8 @@ async function writeAtomically(
   }
 }
 
-async function refuseExisting(path: string): Promise<void> {
+/** Throws a FileError if a file or a folder has this path already. */
+export async function refuseExisting(path: string): Promise<void> {
   if (await exists(path))
     throw new FileError(`${path}: something is there already: choose another name, or remove it first`)
 }

@@ -25,8 +25,16 @@ import { upcycleCommand } from './convert/upcycle.js'
 import { verifyCommand } from './inspect/verify.js'
 
 /**
- * Runs the command line and returns its exit code: 0 for success, 1 for a failure, 2 for wrong usage or configuration,
- * 130 for an interruption.
+ * Runs the command line and returns its exit code:
+ *
+ * - 0: success.
+ * - 2: the command line or the configuration must be changed: an unknown command, option, setting, recipe or task, a
+ *   value that is not allowed or does not fit the model or the data, a `switchyard.config.ts` that cannot be run.
+ *   (commander's errors and ConfigError.)
+ * - 1: the command fails while it works: a file, a folder or a model does not exist, is in the way, cannot be read or
+ *   holds something else; memory, a disk or the network does not suffice; a comparison finds a difference. (All other
+ *   errors.)
+ * - 130: Ctrl-C.
  */
 export async function main(argv: readonly string[]): Promise<number> {
   handleOutputErrors(['train', 'finetune', 'distill'].includes(argv[0]))

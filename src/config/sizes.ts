@@ -1,4 +1,4 @@
-import { ConfigError } from '../base/errors.js'
+import { SwitchyardError } from '../base/errors.js'
 import { spreadExamples } from '../data/dataset.js'
 import type { TokenExample } from '../data/features.js'
 import type { Task } from '../data/task.js'
@@ -43,7 +43,7 @@ const randomLengths = { inputs: 256, targets: 256 }
 /** Some of a task's training examples, evenly spaced, from which sizes are found; and how many there are in all. */
 export function someExamples(task: Task): { examples: TokenExample[]; count: number } {
   const tokens = task.tokens('train', task.isRandom ? { lengths: randomLengths } : {})
-  if (tokens.length === 0) throw new ConfigError(`${task.name}: there are no examples to train on`)
+  if (tokens.length === 0) throw new SwitchyardError(`${task.name}: there are no examples to train on`)
   return { examples: spreadExamples(tokens, MOST_EXAMPLES), count: tokens.length }
 }
 

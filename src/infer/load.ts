@@ -1,4 +1,4 @@
-import { SwitchyardError } from '../base/errors.js'
+import { ConfigError } from '../base/errors.js'
 import { treeFromPaths } from '../base/pytree.js'
 import { castHost, sizeOf } from '../base/host-tensor.js'
 import { quantizedShapes } from '../checkpoint/quantize.js'
@@ -46,11 +46,11 @@ export async function loadTextModel(
 /**
  * Loads a model's weights for inference: in float32, or with kernels quantized to `bits`. Parameters are read one by
  * one: besides the loaded parameters, memory holds the stored parts of the parameter that is being read. Throws a
- * SwitchyardError if the weights are quantized to other bits already.
+ * ConfigError if the weights are quantized to other bits already.
  */
 export async function loadForInference(weights: Weights, bits: Bits | null = null): Promise<ModelParams> {
   if (bits && weights.bits && bits !== weights.bits)
-    throw new SwitchyardError(
+    throw new ConfigError(
       `${weights.path}: its weights have ${weights.bits} bits already and cannot be quantized to ${bits}`,
     )
   const entries: [string, Tensor][] = []

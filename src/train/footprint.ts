@@ -1,4 +1,4 @@
-import { ConfigError } from '../base/errors.js'
+import { FileError, SwitchyardError } from '../base/errors.js'
 import { formatBytes } from '../base/format.js'
 import { freeDiskSpace } from '../checkpoint/disk-space.js'
 import { memoryProblem } from '../checkpoint/free-memory.js'
@@ -66,7 +66,7 @@ function activationElements({ model, router, train, distill }: RunConfig): numbe
 }
 
 /**
- * Throws a ConfigError with the numbers, and with settings that fit, if training would take more memory than is free.
+ * Throws a SwitchyardError with the numbers, and with settings that fit, if training would take more memory than is free.
  */
 export function requireMemory(config: RunConfig, state: StateBytes, free?: number): void {
   const task = `training (parameters and optimizer: ${formatBytes(state.params + state.optimizer)})`
@@ -76,10 +76,10 @@ export function requireMemory(config: RunConfig, state: StateBytes, free?: numbe
     bytes => proposeSmaller(config, state, bytes, trainingBytes),
     free,
   )
-  if (problem !== undefined) throw new ConfigError(problem)
+  if (problem !== undefined) throw new SwitchyardError(problem)
 }
 
-/** Throws a ConfigError if the checkpoints that a run is still to make would fill the disk of its folder. */
+/** Throws a FileError if the checkpoints that a run is still to make would fill the disk of its folder. */
 export async function requireDisk(
   folder: string,
   { train }: RunConfig,
@@ -95,7 +95,7 @@ export async function requireDisk(
   const free = await freeDiskSpace(folder)
   if (files(train.keep) * each <= free) return
   const keep = Math.floor(free / each) - 1 - forEver
-  throw new ConfigError(
+  throw new FileError(
     `${folder}: ${files(train.keep)} checkpoints of ${formatBytes(each)} are to be saved here, and this disk has ${formatBytes(free)} free: ` +
       (keep >= 1 && step === 0 ? `--set train.keep=${keep} would fit` : 'free some space, or use another disk'),
   )

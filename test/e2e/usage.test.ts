@@ -29,7 +29,6 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
     [['train', 'g2p', '--set', 'train.steps=many'], 'train.steps: must be a number, got "many"'],
     [['train', 'g2'], 'did you mean g2p?'],
     [['train', 'nosuch'], 'there are g2p, g2p-full, brown'],
-    [['train', 'g2p', '--out', 'file'], '--out file: this is a file, but a run needs a folder'],
     [['train'], 'give a recipe or a task (g2p, g2p-full, brown'],
     [['train', 'g2p', '--data', 'x.tsv'], 'or --data with a file of your own, not both'],
     [
@@ -40,6 +39,32 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
     [['train', '--resume'], 'there is no run with a checkpoint under runs/'],
     [['inspect', 'switch-bass-8'], 'did you mean switch-base-8?'],
     [['inspect', 'google/switch-base-8'], 'did you mean switch-base-8?'],
+    [['config', 'explain', 'g3p'], 'did you mean g2p?'],
+    [['finetune', 'g2p'], 'give --data with a file of your own, or --task with a task'],
+    [['finetune', 'g2p', '--data', 'pairs.tsv', '--set', 'train.lora.rnk=2'], 'did you mean train.lora.rank?'],
+    [['finetune', 'g2p', '--task', 'poss'], 'did you mean pos?'],
+    [['infer', 'g2p', 'word', '--quantize', 'int4'], 'have 8 bits already and cannot be quantized to 4'],
+    [['infer', 'g2p', 'word', '--revision', 'main'], '--revision is for models of the Hugging Face hub'],
+    [['infer', 'g2p', 'word', '--num-returned', '2'], 'needs beam search'],
+    [['infer', 'g2p', 'word', '--num-beams', 'x'], 'expected a whole number of 1 or more'],
+    [['infer', 'g2p', '--out', 'answers.jsonl'], '--out is for a file of inputs'],
+    [['eval', 'g2p', '--metric', 'blue', '--examples', '1'], 'did you mean bleu?'],
+    [['eval', 'g2p', '--json', 'scores.txt'], '--json scores.jsonl'],
+    [['eval', 'g2p', '--all', '--errors'], 'leave --all and --watch out'],
+    [['convert', 'g2p', 'x', '--to', 'hf', '--dtype', 'int8'], 'the format safetensors cannot hold int8'],
+    [['convert', 'g2p', 'x', '--to', 'native', '--dtype', 'int4'], 'are quantized to 8 bits already'],
+    [['convert', 'g2p', 'x', '--to', 'peft'], 'there are no adapters here'],
+    [['convert', 'g2p', 'x', '--to', 'onnx'], 'Allowed choices are safetensors, hf, t5x, native, peft'],
+    [['convert', 'g2p'], "missing required argument 'folder'"],
+    [['upcycle', 'g2p', 'x', '--experts', '4'], 'the model has experts already'],
+    [['prune', 'g2p', 'x', '--experts', '2'], 'give --data'],
+    [['init', 'switch-bass-8', 'x'], 'did you mean switch-base-8?'],
+    [['data', 'inspect'], 'give a task, such as g2p, or --data'],
+    [['data', 'inspect', 'pairs.tsv', '--data', 'pairs.tsv'], 'not both'],
+    [['train', '--data', 'pairs.tsv', '--input', 'none'], 'has no column "none"'],
+    [['train', '--data', 'pairs.tsv', '--tokenizer', 'wrods'], 'expected t5, bytes, characters, words'],
+    [['plot', 'runs/g2p', '--out', 'curves.png'], '--out curves.svg'],
+    [['resume', '--prove', '--set', 'train.steps=4'], 'leave the other options out'],
     [
       ['train', 'g2p', '--set', 'train.steps=50', '--set', 'train.schedule.warmupSteps=100'],
       'needs more than the 50 steps of this run: lower the warm-up, --set train.schedule.warmupSteps=5',
@@ -55,7 +80,7 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
     [['bench', 'routers', '--only', 'hsh'], 'did you mean hash?'],
     [['train', 'g2p', '--stepz', '3'], "unknown option '--stepz'"],
   ])('%j', async (args, message) => {
-    await writeFile(join(cli.folder, 'file'), '')
+    await writeFile(join(cli.folder, 'pairs.tsv'), 'a\tb\nc\td\n')
     const { code, stdout, stderr } = await cli.run(...args)
     expect(stderr).toContain(message)
     expect(stderr).not.toMatch(/^ {4}at /m)
@@ -69,6 +94,19 @@ describe('failures end with code 1', () => {
   it.each<[string[], string | RegExp]>([
     [['infer', 'runs/none', 'word'], 'runs/none: there is no such folder'],
     [['plot', 'runs/none', '--out', 'curves.svg'], 'runs/none: '],
+    [['eval', 'runs/none'], 'runs/none: there is no such folder'],
+    [['finetune', 'runs/none', '--task', 'g2p'], 'runs/none: there is no such folder'],
+    [['resume', 'runs/none'], 'runs/none: there is no such folder'],
+    [['inspect', 'runs/none'], 'runs/none: there is no such folder'],
+    [['config', 'explain', 'runs/none'], 'runs/none: there is no such folder'],
+    [['config', 'diff', 'g2p', 'runs/none'], 'runs/none: there is no such folder'],
+    [['convert', 'runs/none', 'x'], 'runs/none: there is no such folder'],
+    [['upcycle', 'runs/none', 'x', '--experts', '2'], 'runs/none: there is no such folder'],
+    [['infer', 'g2p', '--data', 'none.tsv'], 'none.tsv: there is no such file'],
+    [['eval', 'g2p', '--data', 'bad.tsv'], 'bad.tsv:2: expected 2 columns'],
+    [['train', '--data', 'one.tsv'], 'one.tsv: has one column'],
+    [['train', 'g2p', '--out', 'bad.tsv'], '--out bad.tsv: this is a file, but a run needs a folder'],
+    [['convert', 'g2p', 'bad.tsv', '--to', 'native', '--dtype', 'float32'], 'bad.tsv: something is there already'],
     [
       ['infer', 'nosuch', 'word'],
       "nosuch: there is no such folder; a run was expected (runs/g2p), a model's folder, a model that comes with Switchyard (g2p), or a model of the Hugging Face hub",
@@ -80,6 +118,7 @@ describe('failures end with code 1', () => {
       /bad\.tsv:2: expected 2 columns .*, got 1: "c"\n.*bad\.tsv:4: the input \(column 1\) is empty/,
     ],
   ])('%j', async (args, message) => {
+    await writeFile(join(cli.folder, 'one.tsv'), 'a\nb\n')
     await writeFile(join(cli.folder, 'bad.tsv'), 'a\tb\nc\nd\te\n\tf\n')
     const { code, stderr } = await cli.run(...args)
     expect(stderr).toEqual(

@@ -38,6 +38,9 @@ it('prune keeps the most used experts of a run, and prints the use and the quali
     expect(pruned.texts).toBeDefined()
     await pruned.close()
     await expect(prune(run, join(scratch, 'more'), { experts: 4, data, set: [] })).rejects.toThrow('the model has 4')
+    await expect(prune(join(scratch, 'no-model'), folder, { experts: 2, data, set: [] })).rejects.toThrow(
+      `${folder}: something is there already`,
+    )
     await expect(prune(run, join(scratch, 'none'), { experts: 2, set: [] })).rejects.toThrow('give --data')
   } finally {
     vi.restoreAllMocks()

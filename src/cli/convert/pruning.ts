@@ -1,5 +1,6 @@
-import { ConfigError } from '../../base/errors.js'
+import { ConfigError, FileError } from '../../base/errors.js'
 import { formatCount, formatTable } from '../../base/format.js'
+import { refuseExisting } from '../../checkpoint/atomic.js'
 import { readParameters, storedSpecs } from '../../checkpoint/weights.js'
 import { pairsTask } from '../../data/tasks/pairs.js'
 import { countActiveParameters, countParameters } from '../../model/parameters.js'
@@ -33,6 +34,8 @@ export interface PruningOptions extends DataOptions {
 export async function prune(source: string, folder: string, options: PruningOptions): Promise<void> {
   const { data, experts, set, checkpoint } = options
   if (data === undefined) throw new ConfigError('give --data with examples on which the use of the experts is measured')
+  // Measuring takes long, and the folder is written after it.
+  await refuseExisting(folder)
   const onNotice = (message: string): void => console.error(message)
   const weights = await openWeights(source, { choice: checkpoint, onNotice })
   try {
@@ -43,7 +46,7 @@ export async function prune(source: string, folder: string, options: PruningOpti
     const task = await pairsTask(settings, await trainingCodec(weights, onNotice))
     const [seen, heldOut] = [packedSplit(task, 'train', measuredRows), packedSplit(task, 'test', measuredRows)]
     if (seen.length === 0)
-      throw new ConfigError(
+      throw new FileError(
         `${data}: no example of the training split has at most 128 tokens, so nothing can be measured`,
       )
     const tested = heldOut.length > 0 ? heldOut : seen

@@ -1,4 +1,4 @@
-import { FileError } from '../../base/errors.js'
+import { ConfigError } from '../../base/errors.js'
 import { loadCheckpoint, native } from '../../checkpoint/native.js'
 import type { UserValues } from '../../config/user-values.js'
 import type { SplitName } from '../../data/example.js'
@@ -63,7 +63,7 @@ async function weightsAlone(path: string): Promise<{ task: unknown } | undefined
 async function openAlone(path: string, saved: unknown, { values }: OpenForEvaluation): Promise<EvaluatedModel> {
   const name = savedName(saved)
   if (name === undefined || !values.taskNames.includes(name))
-    throw new FileError(
+    throw new ConfigError(
       `${path}: this checkpoint holds a model's weights without the run's task and settings; give --data with examples to evaluate it on`,
     )
   onNotice(`${path}: these weights have no settings of a run: they are evaluated on the task that they name, ${name}`)

@@ -11,7 +11,7 @@ import type { RunConfig } from '../../train/config.js'
 import { readOrigin } from '../../train/run-origin.js'
 import type { RunOrigin } from '../../train/run-origin.js'
 import { readRunStart } from '../../train/run-start.js'
-import { findRun } from '../shared/find-run.js'
+import { findRun, isPath } from '../shared/find-run.js'
 import { findUserValues } from '../shared/user-config.js'
 
 /** A table of every setting of a run or a recipe: its value, and where the value came from. */
@@ -24,7 +24,7 @@ export async function explainConfig(name: string, set: readonly string[]): Promi
       settingsOf(config).map(([path, value]) => [path, value, changed.has(path) ? '--set' : publishedSource(path)]),
     )
   }
-  const isRun = await exists(name)
+  const isRun = await isRunPath(name)
   if (isRun && set.length > 0)
     throw new ConfigError(`--set changes a recipe, and ${name} is a run: its settings are those it was trained with`)
   const config = isRun ? await configOfRun(name) : overrideNewRun(await recipeNamed(name), set)
@@ -57,7 +57,11 @@ const recipeOfRun = (origin: RunOrigin | undefined): RunConfig | undefined => {
 }
 
 const configNamed = async (name: string): Promise<RunConfig> =>
-  publishedRecipe(name) ?? ((await exists(name)) ? configOfRun(name) : recipeNamed(name))
+  publishedRecipe(name) ?? ((await isRunPath(name)) ? configOfRun(name) : recipeNamed(name))
+
+/** Whether a name is the path of a run: a folder, or a path of one that does not exist and is no recipe either. */
+const isRunPath = async (name: string): Promise<boolean> =>
+  (await exists(name)) || (isPath(name) && !(await findUserValues()).runNames.includes(name))
 
 /** The configuration of a run's latest checkpoint, or of a run that has none yet. */
 async function configOfRun(path: string): Promise<RunConfig> {

@@ -1,7 +1,7 @@
 import { dtypes } from '../../base/dtypes.js'
 import type { DType } from '../../base/dtypes.js'
 import { ConfigError } from '../../base/errors.js'
-import { didYouMean } from '../../base/suggest.js'
+import { didYouMean, nearest } from '../../base/suggest.js'
 import { formatBytes, formatCount, formatTable } from '../../base/format.js'
 import { sizeOf } from '../../base/host-tensor.js'
 import { exists } from '../../checkpoint/atomic.js'
@@ -18,6 +18,7 @@ import { activeSize, countActiveParameters, countParameters, declareParameters }
 import type { ParameterRole, ParameterSpec } from '../../model/parameters.js'
 import { presets } from '../../model/presets.js'
 import { findShipped } from '../shared/find-folder.js'
+import { isPath } from '../shared/find-run.js'
 import { findUserValues } from '../shared/user-config.js'
 
 export interface Inspected {
@@ -43,7 +44,10 @@ export async function findModel(name: string): Promise<Inspected> {
     }
     const names = [...new Set([...presets.keys(), ...values.runNames, ...(await shippedModels())])]
     // On the hub, a model has the name of its preset after its owner's: google/switch-base-8.
-    const advice = didYouMean(name.slice(name.indexOf('/') + 1), names)
+    const word = name.slice(name.indexOf('/') + 1)
+    // The error for a folder that does not exist.
+    if (isPath(name) && nearest(word, names) === undefined) return inspectWeights(name)
+    const advice = didYouMean(word, names)
     throw new ConfigError(
       `there is no preset, recipe, task or folder ${name}; ${await didYouMeanPath(name, advice, name.includes('/') || advice.startsWith('there') ? [runsFolder] : [])}`,
     )

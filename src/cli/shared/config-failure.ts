@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises'
-import { FileError } from '../../base/errors.js'
+import { ConfigError } from '../../base/errors.js'
 import { errorCode } from '../../base/system-errors.js'
 
 /** The error of a `switchyard.config.ts` that cannot be run: the file and line of the fault, and the fault itself. */
-export async function configFailure(path: string, error: unknown): Promise<FileError> {
+export async function configFailure(path: string, error: unknown): Promise<ConfigError> {
   const message = error instanceof Error ? error.message : String(error)
   // A syntax error of jiti: `ParseError: Unexpected token` and, on a line of its own, FILE:LINE:COLUMN.
   const syntax = /^ParseError: (.*?)\s*\n\s*(\S.*:\d+:\d+)\s*$/s.exec(message)
@@ -14,7 +14,7 @@ export async function configFailure(path: string, error: unknown): Promise<FileE
         ? [message.split('\n')[0], await placeOfImport(error as Error & { requireStack?: string[] })]
         : [error instanceof Error ? `${error.name}: ${message}` : message, placeIn(error)]
   const where = place === undefined || place.startsWith(`${path}:`) ? '' : `${place}: `
-  return new FileError(`${where === '' ? (place ?? path) : path}: cannot be run: ${where}${what}`, { cause: error })
+  return new ConfigError(`${where === '' ? (place ?? path) : path}: cannot be run: ${where}${what}`, { cause: error })
 }
 
 /**

@@ -1,5 +1,5 @@
 import { dirname } from 'node:path'
-import { FileError } from '../../base/errors.js'
+import { ConfigError, FileError } from '../../base/errors.js'
 import { didYouMean } from '../../base/suggest.js'
 import { formatBytes } from '../../base/format.js'
 import { exists } from '../../checkpoint/atomic.js'
@@ -20,12 +20,14 @@ export async function findFolder(name: string, revision?: string): Promise<strin
   const shipped = await findShipped(name)
   if (shipped !== undefined) {
     if (revision !== undefined)
-      throw new FileError(`${name}: this model comes with Switchyard; --revision is for models of the Hugging Face hub`)
+      throw new ConfigError(
+        `${name}: this model comes with Switchyard; --revision is for models of the Hugging Face hub`,
+      )
     return shipped
   }
   if (await exists(name)) {
     if (revision !== undefined)
-      throw new FileError(`${name}: this is a folder; --revision is for models of the Hugging Face hub`)
+      throw new ConfigError(`${name}: this is a folder; --revision is for models of the Hugging Face hub`)
     return name
   }
   // A path under runs/, or one whose parent folder exists, is a mistyped path and not the name of a model on the hub.

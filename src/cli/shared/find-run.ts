@@ -8,6 +8,9 @@ import { similarPath } from '../../data/sources/similar-path.js'
 import { invocation } from './invocation.js'
 import { shellWord } from './shell-word.js'
 
+/** Whether a name has the form of a path with a folder, as recipes and presets have not. */
+export const isPath = (name: string): boolean => /[/\\]/.test(name)
+
 /**
  * The run that a recipe's or a task's name describes. Throws a ConfigError for a path, which says how it is used:
  * `command` is the command that takes a file by `--data`.

@@ -1,6 +1,6 @@
 import { rmdir, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { ConfigError } from '../../base/errors.js'
+import { FileError } from '../../base/errors.js'
 import { formatCount } from '../../base/format.js'
 import { nextFreeFolder } from '../../checkpoint/atomic.js'
 import { listCheckpoints } from '../../checkpoint/run-folder.js'
@@ -61,10 +61,10 @@ export async function enterFolder(
   return { trainer, folder, lock, values }
 }
 
-/** Throws a ConfigError if `--out` names a file. */
+/** Throws a FileError if `--out` names a file. */
 export async function checkOut(out: string | undefined): Promise<void> {
   const isFile = out !== undefined && (await stat(out).catch(() => undefined))?.isFile()
-  if (isFile) throw new ConfigError(`--out ${out}: this is a file, but a run needs a folder: choose another name`)
+  if (isFile) throw new FileError(`--out ${out}: this is a file, but a run needs a folder: choose another name`)
 }
 
 /** Prints a configuration, for --print-config. */

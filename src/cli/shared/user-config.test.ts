@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { ConfigError, FileError } from '../../base/errors.js'
+import { ConfigError } from '../../base/errors.js'
 import { recipes } from '../../config/recipes.js'
 import { findUserValues, loadUserValues } from './user-config.js'
 
@@ -170,7 +170,7 @@ describe('a configuration file', () => {
 
   it('that cannot be run is named, with what is wrong in it', async () => {
     await write('switchyard.config.ts', 'export default { tasks: [')
-    await expect(loadUserValues(folder)).rejects.toThrow(FileError)
+    await expect(loadUserValues(folder)).rejects.toThrow(ConfigError)
     await write('switchyard.config.ts', 'throw new TypeError("the file itself")')
     await expect(loadUserValues(folder)).rejects.toThrow(
       /switchyard\.config\.ts:1: cannot be run: TypeError: the file itself$/,

@@ -1,4 +1,4 @@
-import { ConfigError } from '../../base/errors.js'
+import { ConfigError, FileError } from '../../base/errors.js'
 import { didYouMean } from '../../base/suggest.js'
 import type { Fields } from '../preprocessor.js'
 import { isPathTo } from './nested.js'
@@ -48,7 +48,7 @@ export async function chooseColumns(
       : { input: first, target: second }
   }
   if (columns.length < 2 && input === target)
-    throw new ConfigError(
+    throw new FileError(
       `${file}: has one column; expected lines of two, input TAB target, or a CSV, JSON Lines or Parquet file with a column for each`,
     )
   if (chosenInput === undefined || chosenTarget === undefined || chosenInput === chosenTarget)
