@@ -9,6 +9,9 @@ import type { CheckpointReader, TensorInfo } from './format.js'
 export abstract class FileReader<T extends TensorInfo> implements CheckpointReader {
   private closed = false
 
+  readonly path: string
+  readonly notices: readonly string[]
+
   /**
    * `path` is the checkpoint's path for messages, which may differ from the file's path (a folder that holds the file).
    */
@@ -16,8 +19,11 @@ export abstract class FileReader<T extends TensorInfo> implements CheckpointRead
     protected readonly source: ByteSource,
     readonly metadata: ReadonlyMap<string, string>,
     private readonly tensors: ReadonlyMap<string, T>,
-    readonly path = source.path,
-  ) {}
+    { path = source.path, notices = [] }: { path?: string; notices?: readonly string[] } = {},
+  ) {
+    this.path = path
+    this.notices = notices
+  }
 
   protected abstract readTensor(tensor: T): Promise<HostTensor>
 

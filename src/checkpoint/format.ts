@@ -20,6 +20,8 @@ export interface CheckpointReader {
   readonly path: string
   /** Text entries from the writer. Reading the tensors needs none of them. */
   readonly metadata: ReadonlyMap<string, string>
+  /** What a person should know of the file: parts of it that are not read, or not as they are stored. */
+  readonly notices?: readonly string[]
   /** In the order of the file's own table of contents. */
   list(): readonly TensorInfo[]
   read(name: string): Promise<HostTensor>
@@ -111,6 +113,18 @@ export function checkBools(path: string, name: string, tensor: HostTensor): Host
   throw new FileError(
     `${path}: tensor ${quote(name)} is bool and has bytes other than 0 and 1: the file is broken, copy or download it again`,
   )
+}
+
+/** float64 values as float32. `tensor` has their bits, as int64. */
+export function narrowFloat64({ shape, data }: HostTensor): HostTensor {
+  const { buffer, byteOffset, length } = data
+  return { dtype: 'float32', shape, data: Float32Array.from(new Float64Array(buffer, byteOffset, length)) }
+}
+
+/** The notice for tensors that a file stores as float64. */
+export function float64Notice(tensors: readonly { readonly isFloat64?: boolean }[]): string[] {
+  const count = tensors.filter(tensor => tensor.isFloat64).length
+  return count === 0 ? [] : [`${formatCount(count)} tensors are stored in float64 and are read in float32`]
 }
 
 /** The error of a reader that was asked for a tensor that it does not have. */

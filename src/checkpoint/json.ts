@@ -76,6 +76,14 @@ export class JsonReader {
     }
   }
 
+  /** Whether the next value is null, which is then read. */
+  acceptNull(): boolean {
+    this.peek()
+    if (!this.text.startsWith('null', this.at)) return false
+    this.at += 4
+    return true
+  }
+
   number(): number {
     return Number(this.token(/^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?/, 'a number'))
   }

@@ -1,8 +1,8 @@
 /**
  * The header of a .safetensors file. A file is: the header's length (8 bytes, little endian), the header (JSON, padded
  * with spaces), the data. The header is `{"__metadata__": {text: text}, name: {"dtype", "shape", "data_offsets":
- * [begin, end]}, ...}`. Offsets count from the start of the data. The tensors' ranges cover the data without gaps or
- * overlaps.
+ * [begin, end]}, ...}`. Metadata may be absent or null. Offsets count from the start of the data. The tensors' ranges
+ * cover the data without gaps or overlaps.
  */
 import { FileError } from '../base/errors.js'
 import type { DType } from '../base/dtypes.js'
@@ -35,9 +35,11 @@ export const codes: { readonly [D in DType]: string } = {
 }
 const dtypeOf: ReadonlyMap<string, DType> = new Map((Object.keys(codes) as DType[]).map(dtype => [codes[dtype], dtype]))
 
+/** The format's name for float64. Such tensors are read as float32. */
+const float64Code = 'F64'
+
 /** dtypes of the format that Switchyard has no arrays of, and the dtype to convert each to. */
 const replacements: ReadonlyMap<string, string> = new Map([
-  ['F64', 'F32'],
   ['I16', 'I32'],
   ['U64', 'I64'],
   ['C64', 'two F32 tensors'],
@@ -50,6 +52,8 @@ export interface StoredTensor extends TensorInfo {
   /** The range of its bytes, counted from the start of the data. */
   readonly begin: number
   readonly end: number
+  /** Whether the file stores float64, which is read as float32. */
+  readonly isFloat64?: boolean
 }
 
 export interface Header {
@@ -81,10 +85,13 @@ export function parseHeader(path: string, text: string, dataBytes: number): Head
   json.object(name => {
     current = `tensor ${quote(name)}: `
     if (name === '__metadata__') {
-      json.object(key => {
-        metadata.set(key, json.string())
-        checkCount(path, metadata.size, maxMetadata, 'entries of metadata')
-      })
+      current = ''
+      if (!json.acceptNull())
+        json.object(key => {
+          current = `metadata ${quote(key)}: `
+          metadata.set(key, json.string())
+          checkCount(path, metadata.size, maxMetadata, 'entries of metadata')
+        })
     } else tensors.set(name, parseTensor(path, name, json))
     checkCount(path, tensors.size, maxTensors, 'tensors')
     current = ''
@@ -130,7 +137,8 @@ function parseTensor(path: string, name: string, json: JsonReader): StoredTensor
   if (code === undefined || shape === undefined || offsets?.length !== 2)
     throw broken(`dtype, shape or data_offsets is missing: ${copyAgain}`)
 
-  const dtype = dtypeOf.get(code)
+  const isFloat64 = code === float64Code
+  const dtype = isFloat64 ? 'float32' : dtypeOf.get(code)
   if (dtype === undefined) {
     const other = replacements.get(code)
     throw broken(
@@ -139,7 +147,7 @@ function parseTensor(path: string, name: string, json: JsonReader): StoredTensor
         : `the dtype ${code} is not supported: convert the tensor to ${other} with the library that wrote it`,
     )
   }
-  const bytes = byteLength(dtype, shape)
+  const bytes = byteLength(isFloat64 ? 'int64' : dtype, shape)
   if (bytes === undefined)
     throw broken(`the shape [${shape}] overflows: no file is that large, this one is broken or malicious`)
   const [begin, end] = offsets
@@ -148,7 +156,7 @@ function parseTensor(path: string, name: string, json: JsonReader): StoredTensor
       `${code}[${shape}] needs ${formatCount(bytes)} bytes, and data_offsets [${begin}, ${end}] give it ${formatCount(end - begin)}: ${copyAgain}`,
     )
   }
-  return { name, dtype, shape, begin, end }
+  return { name, dtype, shape, begin, end, ...(isFloat64 && { isFloat64 }) }
 }
 
 /** Throws a FileError unless the ranges cover every byte of the data exactly once. */

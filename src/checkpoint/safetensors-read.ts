@@ -5,7 +5,7 @@ import type { HostTensor } from '../base/host-tensor.js'
 import { decodeUtf8, readExactly } from './byte-source.js'
 import type { ByteSource } from './byte-source.js'
 import { FileReader } from './file-reader.js'
-import { isBoolData, quote } from './format.js'
+import { float64Notice, isBoolData, narrowFloat64, quote } from './format.js'
 import type { CheckpointReader } from './format.js'
 import { headerLength, maxHeaderBytes, parseHeader } from './safetensors-header.js'
 import type { Header, StoredTensor } from './safetensors-header.js'
@@ -27,17 +27,17 @@ class SafetensorsReader extends FileReader<StoredTensor> {
     private readonly dataStart: number,
     { metadata, tensors }: Header,
   ) {
-    super(source, metadata, tensors)
+    super(source, metadata, tensors, { notices: float64Notice([...tensors.values()]) })
   }
 
-  protected async readTensor({ name, dtype, shape, begin, end }: StoredTensor): Promise<HostTensor> {
+  protected async readTensor({ name, dtype, shape, begin, end, isFloat64 }: StoredTensor): Promise<HostTensor> {
     const bytes = await readExactly(this.source, this.dataStart + begin, end - begin, `tensor ${quote(name)}`)
     if (dtype === 'bool' && !isBoolData(bytes)) {
       throw new FileError(
         `${this.path}: tensor ${quote(name)} is BOOL and has bytes other than 0 and 1: write it again as U8`,
       )
     }
-    return tensorFromBytes(dtype, shape, bytes)
+    return isFloat64 ? narrowFloat64(tensorFromBytes('int64', shape, bytes)) : tensorFromBytes(dtype, shape, bytes)
   }
 }
 

@@ -11,6 +11,12 @@ import { safetensors } from './safetensors.js'
 import { writeShards } from './sharded-write.js'
 import { torch } from './torch/torch.js'
 
+type MayBeAbsent = (name: string, present: Iterable<string>) => boolean
+
+interface OpenOptions {
+  readonly mayBeAbsent?: MayBeAbsent
+}
+
 /** Maximum number of open shards: the operating system limits the open files of a process. */
 const maxOpen = 32
 
@@ -25,13 +31,17 @@ export const huggingface = {
     return (await find(path)) !== undefined
   },
 
-  async open(path: string): Promise<CheckpointReader> {
+  /**
+   * `mayBeAbsent`: whether an index may list a tensor that no shard holds, given the names that the shards hold. By
+   * default, each such tensor is an error.
+   */
+  async open(path: string, { mayBeAbsent = () => false }: OpenOptions = {}): Promise<CheckpointReader> {
     await withPath(path, () => stat(path))
     const found = await find(path)
     if (found === undefined)
       throw new FileError(`${path}: there are no weights here: the folder has none of ${weightFiles.join(', ')}`)
     const format = /\.bin(\.index\.json)?$/.test(found) ? torch : safetensors
-    return isIndex(found) ? openIndex(found, format) : format.open(found)
+    return isIndex(found) ? openIndex(found, format, mayBeAbsent) : format.open(found)
   },
 
   write: writeShards,
@@ -43,24 +53,35 @@ async function find(path: string): Promise<string | undefined> {
   return isIndex(path) && (await isFile(path)) ? path : undefined
 }
 
-async function openIndex(path: string, format: CheckpointFormat): Promise<CheckpointReader> {
+async function openIndex(path: string, format: CheckpointFormat, mayBeAbsent: MayBeAbsent): Promise<CheckpointReader> {
   const weightMap = await readIndex(path)
   const shards = new Shards(dirname(path), format)
   try {
-    const { infos, metadata } = await checkShards(path, weightMap, shards)
-    return new ShardedReader(path, shards, weightMap, infos, metadata)
+    const checked = await checkShards(path, weightMap, shards, mayBeAbsent)
+    return new ShardedReader(path, shards, weightMap, checked)
   } catch (error) {
     await shards.close()
     throw error
   }
 }
 
-/** Checks that every shard holds exactly the tensors that the index names for it. Reads the shards' headers. */
+/** What the headers of all shards say. */
+interface CheckedShards {
+  readonly infos: ReadonlyMap<string, TensorInfo>
+  readonly metadata: ReadonlyMap<string, string>
+  readonly notices: readonly string[]
+}
+
+/**
+ * Checks that every shard holds exactly the tensors that the index names for it, but for those that may be absent.
+ * Reads the shards' headers.
+ */
 async function checkShards(
   path: string,
   weightMap: ReadonlyMap<string, string>,
   shards: Shards,
-): Promise<{ infos: Map<string, TensorInfo>; metadata: ReadonlyMap<string, string> }> {
+  mayBeAbsent: MayBeAbsent,
+): Promise<CheckedShards> {
   const files = [...new Set(weightMap.values())]
   const missing: string[] = []
   for (const file of files) if (!(await isFile(join(dirname(path), file)))) missing.push(file)
@@ -72,16 +93,18 @@ async function checkShards(
   const found = new Map<string, TensorInfo>()
   const surplus: [string, string][] = []
   let metadata: ReadonlyMap<string, string> | undefined
+  const notices: string[] = []
   for (const file of files) {
     await shards.use(file, async reader => {
       metadata ??= reader.metadata
+      notices.push(...(reader.notices ?? []).map(notice => `${file}: ${notice}`))
       for (const info of reader.list()) {
         if (weightMap.get(info.name) === file) found.set(info.name, info)
         else surplus.push([info.name, file])
       }
     })
   }
-  const absent = Array.from(weightMap).filter(([name]) => !found.has(name))
+  const absent = Array.from(weightMap).filter(([name]) => !found.has(name) && !mayBeAbsent(name, found.keys()))
   const mixed = 'the index and the shards are of different models, download them again together'
   if (absent.length > 0)
     throw new FileError(
@@ -92,21 +115,33 @@ async function checkShards(
       `${path}: ${formatCount(surplus.length)} tensors are in a shard that the index does not name for them (${listItems(surplus.map(where))}): ${mixed}`,
     )
   return {
-    infos: new Map(Array.from(weightMap.keys(), name => [name, found.get(name)!])),
+    infos: new Map(
+      Array.from(weightMap.keys()).flatMap(name => {
+        const info = found.get(name)
+        return info === undefined ? [] : [[name, info] as const]
+      }),
+    ),
     metadata: metadata ?? new Map(),
+    notices,
   }
 }
 
 class ShardedReader implements CheckpointReader {
   private closed = false
+  private readonly infos: ReadonlyMap<string, TensorInfo>
+  readonly metadata: ReadonlyMap<string, string>
+  readonly notices: readonly string[]
 
   constructor(
     readonly path: string,
     private readonly shards: Shards,
     private readonly weightMap: ReadonlyMap<string, string>,
-    private readonly infos: ReadonlyMap<string, TensorInfo>,
-    readonly metadata: ReadonlyMap<string, string>,
-  ) {}
+    checked: CheckedShards,
+  ) {
+    this.infos = checked.infos
+    this.metadata = checked.metadata
+    this.notices = checked.notices
+  }
 
   list(): readonly TensorInfo[] {
     return [...this.infos.values()]

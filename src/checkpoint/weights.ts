@@ -28,6 +28,10 @@ export interface Weights {
   readonly router: RouterConfig
   /** The declared parameters, each with the dtype in which it is stored, or float32 if it is quantized. */
   readonly specs: readonly ParameterSpec[]
+  /** What a person should know of the file: parts of it that are not read. */
+  readonly notices?: readonly string[]
+  /** What the file's head is for, if it gives no text: `sequence classification (ForSequenceClassification)`. */
+  readonly otherHead?: string
   /** The bits of the stored kernels, if they are quantized. */
   readonly bits?: Bits
   /** Reads a parameter, dequantized to float32 if it is quantized. */
@@ -56,6 +60,16 @@ export function requireDecoder({ path, model }: Pick<Weights, 'path' | 'model'>)
     throw new ConfigError(
       `${path}: this model is an encoder alone (as T5EncoderModel is) and has no decoder, so it cannot generate text`,
     )
+}
+
+/** Throws a ConfigError if the model gives no text: it has no decoder, or its file has a head for something else. */
+export function requireTextHead(weights: Pick<Weights, 'path' | 'model' | 'otherHead'>): void {
+  const { path, model, otherHead } = weights
+  if (otherHead !== undefined)
+    throw new ConfigError(
+      `${path}: this model's head is for ${otherHead} and gives no text: switchyard embed gives the vectors of its encoder${model.numDecoderLayers > 0 ? ', and switchyard finetune trains its encoder and decoder to answer in text' : ''}`,
+    )
+  requireDecoder(weights)
 }
 
 /** Reads a kernel [..., in, out] transposed to [..., out, in]. */

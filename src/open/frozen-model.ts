@@ -6,7 +6,7 @@ import { exists } from '../checkpoint/atomic.js'
 import { tensorChecksum, textChecksum } from '../checkpoint/checksum.js'
 import { fromHost } from '../engine/api/tensor.js'
 import type { Tensor } from '../engine/api/tensor.js'
-import { requireDecoder } from '../checkpoint/weights.js'
+import { requireTextHead } from '../checkpoint/weights.js'
 import type { Weights } from '../checkpoint/weights.js'
 import { forward } from '../model/forward.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
@@ -48,7 +48,7 @@ export interface TeacherOptions extends FrozenOptions {
 
 /** Reads a model that is to stay as it is. The weights may be closed afterwards. */
 export async function readFrozen(weights: OpenedWeights, { findValues }: FrozenOptions = {}): Promise<FrozenModel> {
-  requireDecoder(weights)
+  requireTextHead(weights)
   const { model, router, specs } = weights
   const entries: [string, Tensor][] = []
   const checksums: string[] = []

@@ -6,6 +6,7 @@ import { openT5xWeights } from '../checkpoint/names/t5x-weights.js'
 import type { Checkpoint } from '../checkpoint/native.js'
 import { nativeWeights } from '../checkpoint/native-weights.js'
 import { t5x } from '../checkpoint/t5x/t5x.js'
+import { requireTextHead } from '../checkpoint/weights.js'
 import type { Weights } from '../checkpoint/weights.js'
 import { isRun, openCheckpoint } from '../train/checkpointing.js'
 import type { ChooseOptions } from '../train/choose-checkpoint.js'
@@ -26,11 +27,28 @@ export interface OpenedWeights extends Weights {
   readonly run?: { readonly config: RunConfig; readonly checkpoint: Checkpoint }
 }
 
+export interface OpenOptions extends ChooseOptions {
+  /** Whether the model must give text. Otherwise it is an error, which says why. */
+  readonly forText?: boolean
+}
+
 /**
  * Opens the weights at a path: a Hugging Face folder, a T5X checkpoint, a run, or a native checkpoint that `convert`
  * wrote. Of a run, the best checkpoint by default.
  */
-export async function openWeights(path: string, options: ChooseOptions = {}): Promise<OpenedWeights> {
+export async function openWeights(path: string, options: OpenOptions = {}): Promise<OpenedWeights> {
+  const weights = await openAny(path, options)
+  try {
+    if (options.forText) requireTextHead(weights)
+    for (const notice of weights.notices ?? []) options.onNotice?.(`${path}: ${notice}`)
+    return weights
+  } catch (error) {
+    await weights.close()
+    throw error
+  }
+}
+
+async function openAny(path: string, options: ChooseOptions): Promise<OpenedWeights> {
   const isHf = await isFile(join(path, 'config.json'))
   if (!isHf && !(await t5x.detect(path)))
     return openNativeWeights(path, { ...options, choice: options.choice ?? 'best' })

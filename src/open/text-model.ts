@@ -2,7 +2,6 @@ import { ConfigError, SwitchyardError } from '../base/errors.js'
 import { formatBytes, formatCount } from '../base/format.js'
 import { memoryProblem } from '../checkpoint/free-memory.js'
 import type { Bits } from '../checkpoint/quantize.js'
-import { requireDecoder } from '../checkpoint/weights.js'
 import type { Weights } from '../checkpoint/weights.js'
 import { DEFAULT_NEW_TOKENS, loadTextModel, inferenceBytes } from '../infer/load.js'
 import type { LoadOptions } from '../infer/load.js'
@@ -77,9 +76,8 @@ export async function openTextWeights(
     onNotice = () => undefined,
   }: Pick<TextModelOptions, 'findValues' | 'checkpoint' | 'onNotice'>,
 ): Promise<TextWeights> {
-  const weights = await openWeights(path, { onNotice, choice: checkpoint })
+  const weights = await openWeights(path, { onNotice, choice: checkpoint, forText: true })
   try {
-    requireDecoder(weights)
     const codec = await modelCodec(weights, onNotice)
     return { weights, codec, values: (await findValues?.(weights)) ?? {} }
   } catch (error) {

@@ -35,6 +35,8 @@ describe('models of every family agree with transformers', () => {
     ['exact GELU', '08-activation-t5-gelu'],
     ['GELU in its tanh form', '08-activation-t5-gelu_new'],
     ['SiLU', '08-activation-t5-silu'],
+    ['an index that lists copies of the embedding, which no shard holds', '01-index-tied-safetensors'],
+    ['safetensors whose __metadata__ is null', '33-metadata-null'],
     ['UMT5, whose layers have a table of positions each', '10-umt5'],
     ['a Switch Transformer whose encoder layers 1 and 4 of 6 are sparse', 'switch-irregular'],
     ['embeddings under decoder.embed_tokens alone, and a head', '05-no-shared-decoder-name'],

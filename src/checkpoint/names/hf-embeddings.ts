@@ -15,6 +15,15 @@ const decoderName = 'decoder.embed_tokens.weight'
 /** In the order in which transformers 5 looks for a table that stands in for an absent `shared`. */
 export const embeddingNames: readonly string[] = [sharedName, encoderName, decoderName, headName]
 
+/**
+ * Whether an index may list a tensor that no shard holds: a copy of an embedding, for which one of the tensors that
+ * transformers ties it to stands. `present`: the names in the shards. Names may have a prefix.
+ */
+export function isTiedCopy(name: string, present: Iterable<string>): boolean {
+  const isEmbedding = (text: string): boolean => embeddingNames.some(own => text === own || text.endsWith(`.${own}`))
+  return isEmbedding(name) && [...present].some(isEmbedding)
+}
+
 /** The tensors that a model's embeddings and its head are read from. Equal tensors have one name. */
 export interface HfEmbeddings {
   readonly encoder: string

@@ -11,7 +11,7 @@ import { huggingface } from '../sharded.js'
 import { refuseCustomRouter } from '../weights.js'
 import type { Weights } from '../weights.js'
 import { configToHf, hfConfigText } from './hf-config.js'
-import { writtenEmbeddings } from './hf-embeddings.js'
+import { isTiedCopy, writtenEmbeddings } from './hf-embeddings.js'
 import { hfEntry, hfShape, toHf } from './hf.js'
 import type { HfFamily } from './hf.js'
 import { hfWeights } from './hf-weights.js'
@@ -30,7 +30,7 @@ export async function openHfWeights(folder: string): Promise<Weights> {
     generationConfig: await readIfPresent(join(folder, 'generation_config.json')),
     tokenizerConfig: await readIfPresent(join(folder, 'tokenizer_config.json')),
   }
-  const reader = await huggingface.open(folder)
+  const reader = await huggingface.open(folder, { mayBeAbsent: isTiedCopy })
   try {
     return await hfWeights(files.config, reader, folder, files)
   } catch (error) {

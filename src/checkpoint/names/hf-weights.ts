@@ -1,8 +1,10 @@
-import { SwitchyardError } from '../../base/errors.js'
+import { isFloat } from '../../base/dtypes.js'
+import { ConfigError, FileError, SwitchyardError } from '../../base/errors.js'
 import { areT5s } from '../../base/special-ids.js'
 import { sameShape } from '../../engine/program/aval.js'
 import { declareParameters } from '../../model/parameters.js'
 import type { ParameterSpec } from '../../model/parameters.js'
+import { listNames, quote } from '../format.js'
 import type { CheckpointReader, TensorInfo } from '../format.js'
 import type { Json } from '../json.js'
 import { checkComplete, storedSpecs } from '../weights.js'
@@ -11,15 +13,17 @@ import { configFromHf } from './hf-config.js'
 import type { HfFiles } from './hf-files.js'
 import { embeddingNames, embeddingsOf, firstEqualEmbeddings } from './hf-embeddings.js'
 import type { HfEmbeddings } from './hf-embeddings.js'
+import { otherHead } from './hf-heads.js'
+import { isT5Name, withoutPrefixes } from './hf-names.js'
 import { hfEntry, hfFamily, hfShape, readEntry } from './hf.js'
 import type { HfEntry } from './hf.js'
 import { specialIdsFromHf } from './hf-special-ids.js'
 
 /**
- * A tensor of some published files that no parameter needs, and that transformers leaves out too: a table for cross
- * attention, which has no position bias.
+ * Tensors of some published files that no parameter needs, and that transformers leaves out too: a table of relative
+ * positions for cross attention, which has none.
  */
-const ignored = ['decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight']
+const ignored = /^decoder\.block\.\d+\.layer\.1\.EncDecAttention\.relative_attention_bias\.weight$/
 
 /**
  * The weights of a model under our paths, read from a checkpoint with Hugging Face's names. `config` is the parsed
@@ -28,10 +32,12 @@ const ignored = ['decoder.block.0.layer.1.EncDecAttention.relative_attention_bia
  */
 export async function hfWeights(
   config: Json,
-  reader: CheckpointReader,
-  path = reader.path,
+  file: CheckpointReader,
+  path = file.path,
   files: Pick<HfFiles, 'generationConfig' | 'tokenizerConfig'> = {},
 ): Promise<Weights> {
+  refuseQuantized(config, path)
+  const reader = withoutPrefixes(file)
   const firstEqual = await firstEqualEmbeddings(reader)
   const { model: architecture, router } = configFromHf(config, reader.list(), path, firstEqual)
   const specialIds = specialIdsFromHf({ ...files, config }, architecture.vocabSize, path)
@@ -45,7 +51,9 @@ export async function hfWeights(
       { spec, entry: storedEntry(spec, hfEntry(spec, family), embeddings) },
     ]),
   )
-  checkComplete(path, mismatchOf(entries.values(), infos))
+  const { mismatch, unread } = compareNames(entries.values(), infos)
+  refuseAdapters(mismatch.surplus, path)
+  checkComplete(path, mismatch)
   const entryOf = (parameter: string): HfEntry => {
     const known = entries.get(parameter)
     if (!known) throw new SwitchyardError(`${path}: there is no parameter ${parameter} in this model`)
@@ -56,6 +64,8 @@ export async function hfWeights(
     container: 'huggingface',
     model,
     router,
+    notices: [...(reader.notices ?? []), ...unread.notices],
+    otherHead: unread.head,
     specs: storedSpecs(model, router, spec => infos.get(entries.get(spec.path)!.entry.names[0])!.dtype),
     read: parameter => readEntry(reader, entryOf(parameter)),
     readTransposed: parameter => {
@@ -66,6 +76,25 @@ export async function hfWeights(
   }
 }
 
+/** Throws a ConfigError if config.json says that another program has quantized the weights. */
+function refuseQuantized(config: Json, path: string): void {
+  const settings = (config as { readonly quantization_config?: { readonly quant_method?: Json } | null } | null)
+    ?.quantization_config
+  if (settings)
+    throw new ConfigError(
+      `${path}: these weights are quantized (config.json has a quantization_config of ${quote(String(settings.quant_method ?? 'an unknown method'))}), which cannot be read: take the original weights, or save the model after model.dequantize()`,
+    )
+}
+
+/** Throws a FileError if a file of weights holds adapters among its tensors, as the state_dict of a PeftModel does. */
+function refuseAdapters(names: readonly string[], path: string): void {
+  const adapter = names.find(name => /\.(lora_[A-Za-z_]+|base_layer|modules_to_save|original_module)\./.test(name))
+  if (adapter !== undefined)
+    throw new FileError(
+      `${path}: adapters of PEFT are among the model's own tensors (${quote(adapter)}): save the adapters alone with save_pretrained of the PeftModel, or the model with merge_and_unload()`,
+    )
+}
+
 /** The entry of a parameter in a file whose embeddings and head may be in tensors of other names. */
 function storedEntry({ role, place }: ParameterSpec, entry: HfEntry, embeddings: HfEmbeddings): HfEntry {
   if (role === 'embedding') return { ...entry, names: [embeddings[place.stack ?? 'encoder']] }
@@ -73,11 +102,22 @@ function storedEntry({ role, place }: ParameterSpec, entry: HfEntry, embeddings:
   return entry
 }
 
-function mismatchOf(
+/** The tensors of a file that are not read, although the file is read. */
+interface Unread {
+  readonly notices: readonly string[]
+  /** What the head among them is for. */
+  readonly head?: string
+}
+
+/**
+ * Compares the tensors of a file with those of the model. A tensor within the encoder or the decoder that no parameter
+ * is read from is a mismatch, since the file's model computes with it. Others are not read.
+ */
+function compareNames(
   entries: Iterable<{ spec: ParameterSpec; entry: HfEntry }>,
   infos: ReadonlyMap<string, TensorInfo>,
-): Mismatch {
-  const known = new Set([...ignored, ...embeddingNames])
+): { mismatch: Mismatch; unread: Unread } {
+  const known = new Set(embeddingNames)
   const mismatch: Mismatch = { missing: [], surplus: [], misshapen: [] }
   for (const { spec, entry } of entries) {
     const expected = hfShape(spec.shape, entry)
@@ -87,8 +127,33 @@ function mismatchOf(
       if (!info) mismatch.missing.push(name)
       else if (!sameShape(info.shape, expected))
         mismatch.misshapen.push(`${name} is [${info.shape}] instead of [${expected}]`)
+      else if (!isFloat(info.dtype)) mismatch.misshapen.push(`${name} is ${info.dtype} instead of floating point`)
     }
   }
-  for (const name of infos.keys()) if (!known.has(name)) mismatch.surplus.push(name)
-  return mismatch
+  const surplus = [...infos.keys()].filter(name => !known.has(name))
+  const others = surplus.filter(name => !isT5Name(name))
+  mismatch.surplus = surplus.filter(name => isT5Name(name) && !ignored.test(name))
+  // If the file is refused, the message lists these too.
+  if (Object.values(mismatch).some(names => names.length > 0)) mismatch.surplus.push(...others)
+  return {
+    mismatch,
+    unread: {
+      head: otherHead(others),
+      notices: unreadNotices(
+        others,
+        surplus.find(name => ignored.test(name)),
+      ),
+    },
+  }
+}
+
+function unreadNotices(others: readonly string[], table: string | undefined): string[] {
+  const head = otherHead(others)
+  const what = head === undefined ? 'these tensors are no part of the model and are' : `the head for ${head} is`
+  return [
+    ...(others.length > 0 ? [`${what} not read: ${listNames(others)}`] : []),
+    ...(table === undefined
+      ? []
+      : [`${quote(table)} is not read: cross attention has no relative positions (transformers leaves it out too)`]),
+  ]
 }

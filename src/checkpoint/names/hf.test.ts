@@ -111,7 +111,7 @@ describe('HF configurations', () => {
   it('say what is not supported', () => {
     const tensors = infoOf(exported())
     expect(() => configFromHf({ ...hub, model_type: 'bart' }, tensors, 'x')).toThrow(
-      'model_type "bart" is not one of t5, mt5, umt5, switch_transformers',
+      'only T5\'s families can be read: model_type in config.json is "bart", not t5, mt5, umt5 or switch_transformers',
     )
     expect(() => configFromHf({}, tensors, 'x')).toThrow('x: config.json has no model_type')
     expect(() => configFromHf({ ...hub, dense_act_fn: 'tanh' }, tensors, 'x')).toThrow(

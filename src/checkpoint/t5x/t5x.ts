@@ -72,7 +72,7 @@ async function findFile(path: string): Promise<string> {
 class T5xReader extends FileReader<StateLeaf> {
   /** `source` is the msgpack file; `path` may be the folder that holds it. */
   constructor(path: string, source: ByteSource, { metadata, leaves }: StateTree) {
-    super(source, metadata, leaves, path)
+    super(source, metadata, leaves, { path })
   }
 
   protected async readTensor(leaf: StateLeaf): Promise<HostTensor> {

@@ -184,11 +184,12 @@ class Unpickler {
     else throw this.broken('it makes an OrderedDict with arguments')
   }
 
-  /** Drops an object's further state. A state_dict's (`_metadata`) is not needed. */
+  /** Drops an object's further state. A state_dict's (`_metadata`) is not needed, nor that of other objects. */
   build(): void {
     this.pop()
     const target = this.pop()
-    if (!(target instanceof Map)) throw this.broken('it sets the state of what is not an OrderedDict')
+    if (!(target instanceof Map) && !(target instanceof PickleCall))
+      throw this.broken('it sets the state of what is not an OrderedDict')
     this.stack.push(target)
   }
 
@@ -201,6 +202,7 @@ class Unpickler {
 
   setItems(items: readonly PickleValue[]): void {
     const dict = this.pop()
+    if (dict instanceof PickleCall) return void this.stack.push(dict)
     if (!(dict instanceof Map) || items.length % 2 !== 0)
       throw this.broken('it sets the items of what is not a dictionary')
     for (let i = 0; i < items.length; i += 2) {
@@ -287,6 +289,7 @@ const operations: ReadonlyMap<number, (machine: Unpickler) => void> = new Map([
   [0x6a, m => m.recall(m.number(4))], // LONG_BINGET
   [0x63, m => m.global()], // GLOBAL
   [0x52, m => m.call()], // REDUCE
+  [0x81, m => m.call()], // NEWOBJ: an object's class and the arguments to make it with
   [0x62, m => m.build()], // BUILD
   [0x51, m => m.refer()], // BINPERSID
 ])

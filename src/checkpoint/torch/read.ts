@@ -4,7 +4,7 @@ import type { HostTensor } from '../../base/host-tensor.js'
 import { readExactly, sameBytes } from '../byte-source.js'
 import type { ByteSource } from '../byte-source.js'
 import { FileReader } from '../file-reader.js'
-import { checkBools, quote } from '../format.js'
+import { checkBools, float64Notice, narrowFloat64, quote } from '../format.js'
 import type { CheckpointReader } from '../format.js'
 import { gather } from './gather.js'
 import { maxPickleBytes } from './pickle.js'
@@ -24,9 +24,9 @@ export async function openTorch(source: ByteSource): Promise<CheckpointReader> {
   await refuseOtherKinds(source)
   const contents = new Contents(source, await ZipArchive.open(source))
   await contents.checkByteOrder()
-  const tensors = readStateDict(source.path, await contents.readWhole('data.pkl', maxPickleBytes))
+  const { tensors, notices } = readStateDict(source.path, await contents.readWhole('data.pkl', maxPickleBytes))
   for (const tensor of tensors.values()) contents.storageOf(tensor)
-  return new TorchReader(source, contents, tensors)
+  return new TorchReader(source, contents, tensors, [...notices, ...float64Notice([...tensors.values()])])
 }
 
 /** The magic number at the start of files of torch.save before 1.6. */
@@ -98,9 +98,9 @@ class Contents {
 
   async readTensor(tensor: StridedTensor): Promise<HostTensor> {
     const start = await this.archive.dataStart(this.storageOf(tensor))
-    return gather(tensor, (position, length) =>
-      readExactly(this.source, start + position, length, `tensor ${quote(tensor.name)}`),
-    )
+    const read = (position: number, length: number): Promise<Uint8Array> =>
+      readExactly(this.source, start + position, length, `tensor ${quote(tensor.name)}`)
+    return tensor.isFloat64 ? narrowFloat64(await gather({ ...tensor, dtype: 'int64' }, read)) : gather(tensor, read)
   }
 }
 
@@ -109,8 +109,9 @@ class TorchReader extends FileReader<StridedTensor> {
     source: ByteSource,
     private readonly contents: Contents,
     tensors: ReadonlyMap<string, StridedTensor>,
+    notices: readonly string[],
   ) {
-    super(source, new Map(), tensors)
+    super(source, new Map(), tensors, { notices })
   }
 
   protected async readTensor(info: StridedTensor): Promise<HostTensor> {

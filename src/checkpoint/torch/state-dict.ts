@@ -5,6 +5,7 @@ import { formatCount } from '../../base/format.js'
 import { sizeOf } from '../../base/host-tensor.js'
 import { byteLength, nameProblem, quote } from '../format.js'
 import type { TensorInfo } from '../format.js'
+import { findStateDict } from './find-state-dict.js'
 import { PickleCall, PickleGlobal, PickleReference, unpickle } from './pickle.js'
 import type { PickleValue } from './pickle.js'
 
@@ -21,14 +22,51 @@ const storages: ReadonlyMap<string, DType> = new Map([
   ['torch.ByteStorage', 'uint8'],
   ['torch.BoolStorage', 'bool'],
 ])
+/** A storage of float64, which is read as float32. */
+const float64Storage = 'torch.DoubleStorage'
 /** Storages of dtypes that Switchyard has no arrays of, and the dtype to convert each to. */
 const instead: ReadonlyMap<string, string> = new Map([
-  ['torch.DoubleStorage', 'float32'],
   ['torch.ShortStorage', 'int32'],
   ['torch.ComplexFloatStorage', 'two float32 tensors'],
   ['torch.ComplexDoubleStorage', 'two float32 tensors'],
 ])
-const allowed: ReadonlySet<string> = new Set([rebuildTensor, rebuildParameter, ...storages.keys(), ...instead.keys()])
+/**
+ * Classes of settings and counters that training programs store beside a state_dict. Their objects are not made: they
+ * are records of a name and arguments, and are not read.
+ */
+const besideTensors: readonly string[] = [
+  'argparse.Namespace',
+  'collections.defaultdict',
+  'collections.Counter',
+  'pathlib.PosixPath',
+  'pathlib.WindowsPath',
+  'numpy.dtype',
+  'numpy.core.multiarray.scalar',
+  'numpy._core.multiarray.scalar',
+  '_codecs.encode',
+  '__builtin__.set',
+  '__builtin__.list',
+  '__builtin__.dict',
+  '__builtin__.int',
+  '__builtin__.float',
+  'torch.Size',
+  'torch.device',
+  'torch.float32',
+  'torch.float16',
+  'torch.bfloat16',
+  'pytorch_lightning.utilities.parsing.AttributeDict',
+  'lightning.pytorch.utilities.parsing.AttributeDict',
+  'lightning_fabric.utilities.data.AttributeDict',
+  'lightning.fabric.utilities.data.AttributeDict',
+]
+const allowed: ReadonlySet<string> = new Set([
+  ...besideTensors,
+  rebuildTensor,
+  rebuildParameter,
+  ...storages.keys(),
+  float64Storage,
+  ...instead.keys(),
+])
 
 const maxRank = 64
 
@@ -41,26 +79,38 @@ export interface StridedTensor extends TensorInfo {
   readonly storageLength: number
   readonly offset: number
   readonly strides: readonly number[]
+  /** Whether the storage holds float64, which is read as float32. */
+  readonly isFloat64: boolean
+}
+
+/** The tensors of a state_dict, and what a person should know of the file. */
+export interface StateDict {
+  readonly tensors: ReadonlyMap<string, StridedTensor>
+  readonly notices: readonly string[]
 }
 
 /**
- * Reads the pickle of a `torch.save(model.state_dict())`: the dtype, shape and place of every tensor. Throws unless
- * each tensor is inside its storage.
+ * Reads the pickle of a `torch.save(model.state_dict())`, or of a dictionary with a state_dict in it: the dtype, shape
+ * and place of every tensor. Throws unless each tensor is inside its storage.
  */
-export function readStateDict(path: string, pickle: Uint8Array): Map<string, StridedTensor> {
+export function readStateDict(path: string, pickle: Uint8Array): StateDict {
   const value = unpickle(path, pickle, allowed)
   if (!(value instanceof Map))
     throw new FileError(`${path}: it holds ${describe(value)}, not a dictionary of tensors: save model.state_dict()`)
+  const { entries, notices } = findStateDict(value, isTensor)
   const tensors = new Map<string, StridedTensor>()
-  for (const [key, item] of value) {
+  for (const [key, item] of entries) {
     const name = String(key)
     const wrong = (message: string): FileError => new FileError(`${path}: tensor ${quote(name)}: ${message}`)
     const problem = typeof key === 'string' ? nameProblem(key) : 'its name is a number'
     if (problem !== undefined) throw wrong(problem)
     tensors.set(name, readTensor(name, item, wrong))
   }
-  return tensors
+  return { tensors, notices }
 }
+
+const isTensor = (value: PickleValue): value is PickleCall =>
+  value instanceof PickleCall && (value.callee === rebuildTensor || value.callee === rebuildParameter)
 
 function readTensor(name: string, value: PickleValue, wrong: (message: string) => FileError): StridedTensor {
   const broken = (message: string): FileError => wrong(`${message}: the file is broken or malicious`)
@@ -84,8 +134,8 @@ function readTensor(name: string, value: PickleValue, wrong: (message: string) =
   ) {
     throw broken('its offset, shape and strides are not those of a tensor')
   }
-  const { dtype, key, length } = readStorage(reference, wrong, broken)
-  if (byteLength(dtype, shape) === undefined || byteLength(dtype, [length]) === undefined)
+  const { dtype, key, length, isFloat64 } = readStorage(reference, wrong, broken)
+  if (byteLength(dtype, shape) === undefined || byteLength('int64', [length]) === undefined)
     throw broken(`the shape [${shape}] overflows`)
   const elements = sizeOf(shape)
   const end = elements === 0 ? 0 : offset + shape.reduce((last, d, i) => last + (d - 1) * strides[i], 0) + 1
@@ -99,7 +149,7 @@ function readTensor(name: string, value: PickleValue, wrong: (message: string) =
     throw wrong(
       `it is an expanded view of ${formatCount(length)} elements as ${formatCount(elements)}: save it again after contiguous()`,
     )
-  return { name, dtype, shape, key, storageLength: length, offset, strides }
+  return { name, dtype, shape, key, storageLength: length, offset, strides, isFloat64 }
 }
 
 /** Reads a storage's reference: ('storage', type, key, device, number of elements). */
@@ -107,7 +157,7 @@ function readStorage(
   { id }: PickleReference,
   wrong: (message: string) => FileError,
   broken: (message: string) => FileError,
-): { dtype: DType; key: string; length: number } {
+): { dtype: DType; key: string; length: number; isFloat64: boolean } {
   const [kind, type, key, , length] = id
   if (
     id.length !== 5 ||
@@ -117,8 +167,9 @@ function readStorage(
     !isSize(length)
   )
     throw broken('its storage is not described as torch does')
-  const dtype = storages.get(type.name)
-  if (dtype !== undefined) return { dtype, key, length }
+  const isFloat64 = type.name === float64Storage
+  const dtype = isFloat64 ? 'float32' : storages.get(type.name)
+  if (dtype !== undefined) return { dtype, key, length, isFloat64 }
   const other = instead.get(type.name)
   throw other === undefined
     ? broken(`${type.name} is no storage`)
@@ -131,7 +182,8 @@ const isSizes = (value: PickleValue | undefined): value is readonly number[] =>
   Array.isArray(value) && value.every(isSize)
 
 /** The bytes of a tensor's whole storage. */
-export const storageBytes = ({ dtype, storageLength }: StridedTensor): number => storageLength * dtypes[dtype].bytes
+export const storageBytes = ({ dtype, storageLength, isFloat64 }: StridedTensor): number =>
+  storageLength * (isFloat64 ? 8 : dtypes[dtype].bytes)
 
 function describe(value: PickleValue | undefined): string {
   if (value instanceof Map) return 'a dictionary'

@@ -152,6 +152,37 @@ describe('torch: views', () => {
   })
 })
 
+describe('torch: a state_dict beside other things', () => {
+  const dictionary = (...entries: readonly Uint8Array[]): Buffer =>
+    Buffer.concat([p.dict, p.mark, ...entries, p.setItems])
+  const tensors = dictionary(p.text('w'), tensorPickle(view({ shape: [2], strides: [1] })))
+  /** An object of a class of Python, with a state: only its name is read. */
+  const object = Buffer.concat([
+    p.global('argparse', 'Namespace'),
+    p.group(),
+    Buffer.from([0x81]),
+    dictionary(p.text('lr'), p.int(3)),
+    p.build,
+  ])
+  const optimizer = dictionary(
+    p.text('state'),
+    dictionary(p.int(0), dictionary(p.text('exp_avg'), tensorPickle(view()))),
+  )
+
+  it.each<[string, Uint8Array, string | undefined]>([
+    ['of Lightning', dictionary(p.text('epoch'), p.int(1), p.text('state_dict'), tensors), '"epoch"'],
+    ['of a training program', dictionary(p.text('optimizer'), optimizer, p.text('model'), tensors), '"optimizer"'],
+    ['beside an object', dictionary(p.text('args'), object, p.text('module'), tensors), '"args"'],
+    ['two levels down', dictionary(p.text('model'), dictionary(p.text('state_dict'), tensors)), undefined],
+  ])('%s', async (_, pickle, left) => {
+    const path = await fileOf(p.program(pickle), [floats(12)])
+    expect(await readNumbers(path)).toEqual({ w: [0, 1] })
+    const reader = await torch.open(path)
+    await reader.close()
+    expect(reader.notices?.join()).toEqual(left === undefined ? '' : expect.stringContaining(`are not read: ${left}`))
+  })
+})
+
 describe('torch: what is not a checkpoint of tensors', () => {
   const broken = /broken or malicious/
   it.each<[string, Uint8Array, RegExp]>([
@@ -195,8 +226,8 @@ describe('torch: what is not a checkpoint of tensors', () => {
     ],
     [
       'a dtype that we lack',
-      stateDict([view({ storage: 'DoubleStorage' })]),
-      /^tensor "w": torch\.DoubleStorage is not supported: convert the tensor to float32/,
+      stateDict([view({ storage: 'ShortStorage' })]),
+      /^tensor "w": torch\.ShortStorage is not supported: convert the tensor to int32/,
     ],
     ['a storage that is none', stateDict([view({ storage: 'load' })]), /asks for "torch\.load"/],
     ['__proto__', stateDict([view({ name: 'a.__proto__' })]), /"__proto__" is not allowed/],
@@ -238,6 +269,16 @@ describe('torch: what is not a checkpoint of tensors', () => {
     ],
   ])('%s', async (_, pickle, message) => {
     expect(await failure(await fileOf(pickle, [floats(12)]))).toMatch(message)
+  })
+
+  it('float64 is read as float32', async () => {
+    const doubles = { name: '0', data: new Uint8Array(new Float64Array([0, 1, 2, 0.1, 4, 5]).buffer) }
+    const column = view({ storage: 'DoubleStorage', length: 6, shape: [2], strides: [3] })
+    const path = await fileOf(stateDict([column]), [doubles])
+    expect(await readNumbers(path)).toEqual({ w: [0, Math.fround(0.1)] })
+    const reader = await torch.open(path)
+    expect(reader.notices).toEqual(['1 tensors are stored in float64 and are read in float32'])
+    await reader.close()
   })
 
   it('a parameter is its tensor', async () => {
@@ -306,7 +347,7 @@ describe('torch: what is not a checkpoint of tensors', () => {
           for (const { shape, storageLength } of readStateDict(
             'model.bin',
             mutations.reduce<Buffer>((bytes, mutate) => mutate(bytes), good),
-          ).values()) {
+          ).tensors.values()) {
             expect(sizeOf(shape)).toBeLessThanOrEqual(storageLength)
           }
           read++

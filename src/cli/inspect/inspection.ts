@@ -56,7 +56,7 @@ export async function findModel(name: string): Promise<Inspected> {
 }
 
 async function inspectWeights(folder: string): Promise<Inspected> {
-  const weights = await openWeights(folder)
+  const weights = await openWeights(folder, { onNotice: message => console.error(message) })
   await weights.close()
   const { path, model, router } = weights
   return { name: path, model, router, stored: storedAs(weights) }
