@@ -45,7 +45,6 @@ describe('what is wrong with a setting', () => {
     ['model.tiedLogits', 'yes', 'must be true or false, got "yes"'],
     ['model.dropoutRate', 1, 'must be less than 1, got 1'],
     ['model.relativePositionBuckets', 2, 'must be 4 or more, got 2'],
-    ['model.relativePositionBuckets', 5, 'must be even: half of the buckets are for each direction, got 5'],
     ['train.stepz', 3, 'there is no such setting; did you mean train.steps?'],
     ['train.schedule.peek', 3, 'there is no such setting; did you mean train.schedule.peak?'],
     ['train.schedule.decayFrom', 3, 'there is no such setting; train.schedule has kind, peak, warmupSteps'],

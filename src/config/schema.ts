@@ -59,10 +59,7 @@ export const modelSchema = z.strictObject({
   tiedLogits: z.boolean(),
   scaleLogits: z.boolean(),
   relativePositionBias: z.enum(['perStack', 'perLayer']),
-  relativePositionBuckets: z
-    .int()
-    .min(4)
-    .refine(n => n % 2 === 0, 'must be even: half of the buckets are for each direction'),
+  relativePositionBuckets: z.int().min(4),
   relativePositionMaxDistance: size,
   layerNormEpsilon: positive,
   dropoutRate: share,
@@ -247,7 +244,7 @@ export const runSchema = z
     path: ['model', 'numDecoderLayers'],
     message: 'must be 1 or more: training needs a decoder',
   })
-  .refine(({ model }) => model.relativePositionMaxDistance > model.relativePositionBuckets / 2, {
+  .refine(({ model }) => model.relativePositionMaxDistance > Math.floor(model.relativePositionBuckets / 2), {
     path: ['model', 'relativePositionMaxDistance'],
     message: 'must be more than half of relativePositionBuckets: nearer distances have a bucket each',
   })

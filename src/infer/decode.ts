@@ -53,12 +53,13 @@ const passOf = (tokens: Tensor, options: ForwardOptions): Pass => ({
 export function startDecoding(
   tables: PositionTables,
   { rows, inputLength, maxLength }: DecodeSizes,
-  { config }: ForwardOptions,
+  options: ForwardOptions,
 ): DecodeStart {
+  const { config } = options
   const nothing = (): Tensor => np.zeros([rows, config.numHeads, maxLength, config.headDim], config.dtype) // [batch, heads, maxLength, headDim]
   return {
-    encoderBiases: positionBiases(tables.encoder, 'encoder', inputLength, config),
-    selfBiases: addMask(positionBiases(tables.decoder, 'decoder', maxLength, config), causalMask(maxLength)),
+    encoderBiases: positionBiases(tables.encoder, 'encoder', inputLength, options),
+    selfBiases: addMask(positionBiases(tables.decoder, 'decoder', maxLength, options), causalMask(maxLength)),
     cache: Array.from({ length: config.numDecoderLayers }, () => ({ keys: nothing(), values: nothing() })),
   }
 }

@@ -35,7 +35,7 @@ export interface ModelConfig {
    * Whether a stack's layers share one relative position table, or each has its own, as in Flaxformer's scanned models.
    */
   relativePositionBias: 'perStack' | 'perLayer'
-  /** An even number of at least 4; half of the encoder's are for each direction. */
+  /** At least 4. Half of the encoder's are for each direction; an odd one is not used there. */
   relativePositionBuckets: number
   relativePositionMaxDistance: number
   layerNormEpsilon: number

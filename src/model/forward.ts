@@ -66,7 +66,7 @@ export function encode(
     positionTables(params, 'encoder', options.config),
     'encoder',
     batch.encoder_input_tokens.shape[1],
-    options.config,
+    options,
   ),
 ): StackOutput {
   const { encoder } = params
@@ -88,7 +88,7 @@ function decode(
   const masks = decoderMasks(batch, meaningOf(options))
   const length = batch.decoder_input_tokens.shape[1]
   const selfBiases = addMask(
-    positionBiases(positionTables(params, 'decoder', config), 'decoder', length, config),
+    positionBiases(positionTables(params, 'decoder', config), 'decoder', length, options),
     masks.selfAttention,
   )
   const crossBias = maskBias(masks.crossAttention) // [batch, 1, query, key]

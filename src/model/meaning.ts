@@ -18,8 +18,10 @@ export interface Meaning {
   /** Names it in checkpoints and messages. */
   readonly name: string
 
-  // Attention masks
+  // Attention
 
+  /** `RelativePositions.epsilon`: it decides the bucket of distances at the edge of two. */
+  readonly relativeDistanceEpsilon: number
   /** Whether queries at padding positions see no key. Real positions are not affected. */
   readonly hidesKeysFromPadding: boolean
   /**
@@ -66,6 +68,8 @@ export interface Meaning {
  */
 const t5x: Meaning = {
   name: 't5x',
+  // components/relative_position_biases.py, _relative_position_bucket: np.finfo(np.float32).eps.
+  relativeDistanceEpsilon: 2 ** -23,
   // t5/t5_architecture.py, EncoderDecoder: make_attention_mask(queries > 0, keys > 0) for all three attentions.
   hidesKeysFromPadding: true,
   // components/attention/dense_attention.py, make_decoder_mask: the causal mask and make_attention_mask(targets > 0).
@@ -94,6 +98,8 @@ const t5x: Meaning = {
 /** Hugging Face transformers. Sources are in models/switch_transformers/modeling_switch_transformers.py. */
 const hf: Meaning = {
   name: 'hf',
+  // models/t5/modeling_t5.py, _relative_position_bucket.
+  relativeDistanceEpsilon: 0,
   // The extended attention mask covers keys only, and the decoder has the causal mask alone.
   hidesKeysFromPadding: false,
   hidesPaddingFromDecoder: false,

@@ -5,7 +5,8 @@ import { maskBias } from '../nn/attention.js'
 import { relativePositionBias } from '../nn/relative-bias.js'
 import { stackLayers } from './config.js'
 import type { ModelConfig, StackName } from './config.js'
-import type { ModelParams } from './types.js'
+import { meaningOf } from './meaning.js'
+import type { ForwardOptions, ModelParams } from './types.js'
 
 /** The number of relative position tables in a stack: one that its layers share, or one for each layer. */
 export const countPositionBiases = (config: ModelConfig, stack: StackName): number =>
@@ -29,12 +30,13 @@ export function positionBiases(
   tables: readonly Tensor[],
   stack: StackName,
   length: number,
-  config: ModelConfig,
+  options: Pick<ForwardOptions, 'config' | 'meaning'>,
 ): Tensor[] {
   const positions = {
-    numBuckets: config.relativePositionBuckets,
-    maxDistance: config.relativePositionMaxDistance,
+    numBuckets: options.config.relativePositionBuckets,
+    maxDistance: options.config.relativePositionMaxDistance,
     bidirectional: stack === 'encoder',
+    epsilon: meaningOf(options).relativeDistanceEpsilon,
   }
   return tables.map(table => relativePositionBias(table, length, length, positions)) // [1, heads, query, key] each
 }

@@ -4,11 +4,14 @@ import type { Tensor } from '../engine/api/tensor.js'
 import * as np from '../engine/api/np.js'
 
 export interface RelativePositions {
+  /** At least 4. With an odd number, a bidirectional bias does not use the last bucket. */
   numBuckets: number
   /** Keys at this distance from their query or farther share the last bucket. */
   maxDistance: number
   /** Whether half of the buckets are for keys after the query (encoder). In the decoder those keys are masked. */
   bidirectional: boolean
+  /** Added to the argument of the logarithm by which far distances get their bucket. */
+  epsilon: number
 }
 
 /**
@@ -18,26 +21,25 @@ export interface RelativePositions {
  */
 export function relativePositionBucket(
   distance: number,
-  { numBuckets, maxDistance, bidirectional }: RelativePositions,
+  { numBuckets, maxDistance, bidirectional, epsilon }: RelativePositions,
 ): number {
-  const buckets = bidirectional ? numBuckets / 2 : numBuckets
+  const buckets = bidirectional ? Math.floor(numBuckets / 2) : numBuckets
   const offset = bidirectional && distance > 0 ? buckets : 0
   const away = bidirectional ? Math.abs(distance) : Math.max(-distance, 0)
   const exact = Math.floor(buckets / 2)
   if (away < exact) return offset + away
-  // In float32 and with its epsilon added, as the references compute it. Otherwise a distance at the edge of two
-  // buckets could fall into the nearer one.
-  const ratio = Math.fround(Math.fround(away / exact) + 2 ** -23)
-  const logarithmic = Math.fround(
-    Math.fround(Math.fround(Math.log(ratio)) / Math.log(maxDistance / exact)) * (buckets - exact),
-  )
+  // Rounded to float32 after each operation, as the references compute it. Otherwise a distance at the edge of two
+  // buckets could get the other one.
+  const ratio = Math.fround(Math.fround(away / exact) + epsilon)
+  const share = Math.fround(Math.fround(Math.log(ratio)) / Math.fround(Math.log(maxDistance / exact)))
+  const logarithmic = Math.fround(share * (buckets - exact))
   return offset + Math.min(exact + Math.trunc(logarithmic), buckets - 1)
 }
 
 /**
  * The bias that is added to attention scores: the element of a learned table [heads, buckets] for the bucket of each
- * query's and key's distance. Throws a ShapeError unless there are at least 4 buckets, an even number, and
- * `maxDistance` is beyond the buckets of single distances.
+ * query's and key's distance. Throws a ShapeError unless there are at least 4 buckets, and `maxDistance` is
+ * beyond the buckets of single distances.
  */
 export function relativePositionBias(
   table: Tensor,
@@ -46,12 +48,9 @@ export function relativePositionBias(
   positions: RelativePositions,
 ): Tensor {
   const { numBuckets, maxDistance } = positions
+  check(numBuckets >= 4, () => `there are ${numBuckets} relative position buckets: there must be at least 4`)
   check(
-    numBuckets >= 4 && numBuckets % 2 === 0,
-    () => `there are ${numBuckets} relative position buckets: they must be an even number of at least 4`,
-  )
-  check(
-    maxDistance > numBuckets / 2,
+    maxDistance > Math.floor(numBuckets / 2),
     () => `the largest relative distance is ${maxDistance}: it must be more than half of the ${numBuckets} buckets`,
   )
   const buckets = new Int32Array(queryLength * keyLength)

@@ -281,6 +281,25 @@ describe('verify', () => {
     expect(code).toBe(1)
   })
 
+  it('prints a line for each of several folders, and goes on after one that has no cases', async () => {
+    const folders = ['cases/10-umt5', 'switch-tiny-bin', 'cases/09-encoder-only'].map(fixture)
+    const { code, stdout } = await cli.run('verify', ...folders)
+    expect(stdout.split('\n').map(line => line.replace(/\S+fixtures\//, '').replaceAll(/ +/g, ' '))).toEqual([
+      expect.stringMatching(/^cases\/10-umt5 2 tensors \d\.\de-7 \S+ ok$/),
+      'switch-tiny-bin NOT COMPARED: there is no cases.safetensors, the recorded values to compare with',
+      expect.stringMatching(/^cases\/09-encoder-only 1 tensor \d\.\de-7 encoder_last_hidden_state ok$/),
+      '',
+      '3 tensors compared, all within the tolerance; 1 of 3 folders could not be compared',
+      '',
+    ])
+    expect(code).toBe(1)
+    const json = await cli.run('verify', '--json', '--tolerance', '0', folders[2])
+    expect(JSON.parse(json.stdout)).toMatchObject([
+      { name: folders[2], rows: [{ tensor: 'encoder_last_hidden_state', ok: false }] },
+    ])
+    expect(json.code).toBe(1)
+  })
+
   it('refuses settings that do not exist', async () => {
     expect(await cli.run('verify', ...files, '--set', 'router.minCapacity=9')).toMatchObject({ code: 2, stdout: '' })
     expect(await cli.run('verify')).toMatchObject({

@@ -27,13 +27,13 @@ const written: Readonly<Record<Activation, string>> = {
 
 /**
  * The activation function of a config.json. `dense_act_fn` wins where it is given. Otherwise it is the part of
- * `feed_forward_proj` after `gated-`, and `gated-gelu` means the tanh form. Throws a ConfigError for any other
- * function.
+ * `feed_forward_proj` after `gated-`, and `gated-gelu` means the tanh form; transformers' Switch Transformer reads
+ * `dense_act_fn` alone. Throws a ConfigError for any other function.
  */
 export function activationFromHf(config: { readonly [key: string]: Json }, path: string): Activation {
   const isGatedByDefault = config.model_type === 'mt5' || config.model_type === 'umt5'
-  const projection = config.feed_forward_proj ?? (isGatedByDefault ? 'gated-gelu' : 'relu')
-  const given = config.dense_act_fn ?? projection
+  const projection = config.model_type === 'switch_transformers' ? null : config.feed_forward_proj
+  const given = config.dense_act_fn ?? projection ?? (isGatedByDefault ? 'gated-gelu' : 'relu')
   if (given === 'gated-gelu') return 'geluTanh'
   const name = String(given).replace(/^gated-/, '')
   if (!Object.hasOwn(activations, name))

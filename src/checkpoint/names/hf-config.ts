@@ -65,7 +65,8 @@ export function configFromHf(
     )
   }
 
-  if (type === 'switch_transformers' && config.tie_word_embeddings === false && !shapes.has(headName))
+  const lacksHead = decoder.layers > 0 && !shapes.has(headName)
+  if (type === 'switch_transformers' && config.tie_word_embeddings === false && lacksHead)
     throw new FileError(
       `${path}: config.json says tie_word_embeddings false, but there is no ${headName}: transformers would make a random head`,
     )

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { ConfigError, FileError } from '../../base/errors.js'
+import { ConfigError, FileError, SwitchyardError } from '../../base/errors.js'
 import { formatCount, formatTable } from '../../base/format.js'
 import { exists } from '../../checkpoint/atomic.js'
 import { didYouMeanPath } from '../../data/sources/similar-path.js'
@@ -26,53 +26,86 @@ export interface VerifyOptions {
   config?: string
   set: string[]
   tolerance?: number
+  json?: boolean
+}
+
+/** What was compared: a folder, or the file of a T5X case. */
+interface Verified {
+  readonly name: string
+  readonly rows: readonly Row[]
+  /** Why nothing could be compared. */
+  readonly error?: string
 }
 
 /**
- * Compares a model with its reference and prints the difference of every tensor. Exits with code 1 if one exceeds the
- * tolerance.
+ * Compares models with their references: of one it prints the difference of every tensor, of several the largest
+ * difference each. Exits with code 1 if a difference exceeds the tolerance, or if a folder could not be compared.
  */
-export async function verify(
-  folder: string | undefined,
-  { params, cases, weights, config, set, tolerance }: VerifyOptions,
-): Promise<void> {
-  const rows = folder === undefined ? await verifyFiles() : await verifyOneFolder(folder)
-  console.log(formatRows(rows))
-  const wrong = rows.filter(row => !row.ok).length
-  console.log(
-    `\n${formatCount(rows.length)} tensors compared, ${wrong === 0 ? 'all within the tolerance' : `${formatCount(wrong)} past the tolerance`}`,
-  )
-  if (wrong > 0) throw new Exit(1)
-
-  async function verifyFiles(): Promise<Row[]> {
-    if (params === undefined || cases === undefined || weights !== undefined)
-      throw new ConfigError('give a folder, or both --params and --cases')
-    const value = config === undefined ? {} : await readJson(config)
-    return verifyT5x({ params, cases, ...parsePartialModel(value, set, config ?? 'the configuration'), tolerance })
-  }
-
-  async function verifyOneFolder(path: string): Promise<Row[]> {
-    if (params !== undefined || cases !== undefined || config !== undefined || set.length > 0) {
+export async function verify(folders: readonly string[], options: VerifyOptions): Promise<void> {
+  const { params, cases, config, set, json = false } = options
+  const verified: Verified[] = []
+  if (folders.length === 0) verified.push({ name: cases ?? '', rows: await verifyFiles(options) })
+  else {
+    if (params !== undefined || cases !== undefined || config !== undefined || set.length > 0)
       throw new ConfigError('a folder holds its own configuration, parameters and cases: leave the other options out')
+    if (folders.length > 1 && options.weights !== undefined)
+      throw new ConfigError('--weights replaces the weights of one folder: give one folder')
+    const width = Math.max(...folders.map(folder => folder.length))
+    for (const folder of folders) {
+      const one = folders.length === 1 ? await verifyOneFolder(folder, options) : await verifyOneOfMany(folder, options)
+      verified.push(one)
+      if (!json) console.log(folders.length === 1 ? formatRows(one.rows) : formatLine(one, width))
     }
-    if (!(await exists(path)))
-      throw new FileError(
-        `${path}: there is no such folder; ${await didYouMeanPath(path, 'a folder of weights with cases.safetensors was expected', [runsFolder])}`,
-      )
-    if ((await native.detect(path)) || (await latestCheckpoint(path)) !== undefined) {
-      throw new FileError(
-        `${path}: these weights are in Switchyard's format and have no reference values: give a folder with cases.safetensors and --weights ${path}, or score a run with switchyard eval`,
-      )
-    }
-    const model = await loadHfFolder(path)
-    const tested = weights === undefined ? model : { ...model, params: await paramsFrom(weights, model) }
-    const compared = await verifyFolder(path, tolerance, tested)
-    // The reference gradients are those of the original weights, so they say nothing about converted or quantized ones.
-    const shown = weights === undefined ? compared : compared.filter(({ tensor }) => !tensor.startsWith('grad.'))
-    return (await exists(join(path, 'generation.json')))
-      ? [...shown, ...(await verifyGeneration(path, tested, tolerance))]
-      : shown
   }
+  const rows = verified.flatMap(one => one.rows)
+  const wrong = rows.filter(row => !row.ok).length
+  const failed = verified.filter(one => one.error !== undefined).length
+  if (json) console.log(JSON.stringify(verified, null, 2))
+  else {
+    if (folders.length === 0) console.log(formatRows(rows))
+    console.log(
+      `\n${formatCount(rows.length)} tensors compared, ${wrong === 0 ? 'all within the tolerance' : `${formatCount(wrong)} past the tolerance`}${failed > 0 ? `; ${formatCount(failed)} of ${formatCount(folders.length)} folders could not be compared` : ''}`,
+    )
+  }
+  if (wrong + failed > 0) throw new Exit(1)
+}
+
+async function verifyFiles({ params, cases, weights, config, set, tolerance }: VerifyOptions): Promise<Row[]> {
+  if (params === undefined || cases === undefined || weights !== undefined)
+    throw new ConfigError('give a folder, or both --params and --cases')
+  const value = config === undefined ? {} : await readJson(config)
+  return verifyT5x({ params, cases, ...parsePartialModel(value, set, config ?? 'the configuration'), tolerance })
+}
+
+/** Of several folders, one that cannot be compared does not keep the others from it. */
+async function verifyOneOfMany(folder: string, options: VerifyOptions): Promise<Verified> {
+  try {
+    return await verifyOneFolder(folder, options)
+  } catch (error) {
+    if (!(error instanceof SwitchyardError)) throw error
+    return { name: folder, rows: [], error: error.message }
+  }
+}
+
+async function verifyOneFolder(path: string, { weights, tolerance }: VerifyOptions): Promise<Verified> {
+  if (!(await exists(path)))
+    throw new FileError(
+      `${path}: there is no such folder; ${await didYouMeanPath(path, 'a folder of weights with cases.safetensors was expected', [runsFolder])}`,
+    )
+  if ((await native.detect(path)) || (await latestCheckpoint(path)) !== undefined) {
+    throw new FileError(
+      `${path}: these weights are in Switchyard's format and have no reference values: give a folder with cases.safetensors and --weights ${path}, or score a run with switchyard eval`,
+    )
+  }
+  const model = await loadHfFolder(path)
+  const tested = weights === undefined ? model : { ...model, params: await paramsFrom(weights, model) }
+  const compared = await verifyFolder(path, tolerance, tested)
+  // The reference gradients are those of the original weights, so they say nothing about converted or quantized ones.
+  const rows = weights === undefined ? compared : compared.filter(({ tensor }) => !tensor.startsWith('grad.'))
+  const generation = (await exists(join(path, 'generation.json')))
+    ? await verifyGeneration(path, tested, tolerance)
+    : []
+  return { name: path, rows: [...rows, ...generation] }
 }
 
 /** Reads the parameters of `--weights`. Throws a ConfigError unless they have the names and shapes of the model's. */
@@ -108,3 +141,16 @@ const formatRows = (rows: readonly Row[]): string =>
       ok ? 'ok' : 'DIFFERS',
     ]),
   ])
+
+/** A line about one of several folders: its largest difference. */
+function formatLine({ name, rows, error }: Verified, width: number): string {
+  const start = name.padEnd(width)
+  if (error !== undefined) return `${start}  NOT COMPARED: ${error.replace(`${name}: `, '')}`
+  const largest = rows.reduce((a, b) => (b.maxRelative > a.maxRelative ? b : a))
+  const wrong = rows.filter(row => !row.ok)
+  const verdict = wrong.length === 0 ? 'ok' : `DIFFERS in ${listSome(wrong.map(row => row.tensor))}`
+  return `${start}  ${String(rows.length).padStart(4)} ${rows.length === 1 ? 'tensor ' : 'tensors'}  ${largest.maxRelative.toExponential(1)}  ${largest.tensor}  ${verdict}`
+}
+
+const listSome = (names: readonly string[]): string =>
+  names.length > 3 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ')

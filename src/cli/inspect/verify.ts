@@ -6,14 +6,14 @@ export const verifyCommand = (): Command =>
   new Command('verify')
     .description('compare a model with recorded values: run it on recorded inputs, and compare every recorded tensor')
     .argument(
-      '[folder]',
-      'a Hugging Face folder (config.json, model.safetensors) with cases.safetensors, and optionally generation.json',
+      '[folders...]',
+      'Hugging Face folders (config.json, model.safetensors) with cases.safetensors, and optionally generation.json; of several, one line each is printed',
     )
     .option(
       '--weights <path>',
-      'take the weights from this path instead, in any format, also quantized; gradients are then not compared',
+      'with one folder: take the weights from this path instead, in any format, also quantized; gradients are then not compared',
     )
-    .option('--params <file>', 'instead of a folder: a safetensors file of parameters under their T5X names')
+    .option('--params <file>', 'instead of folders: a safetensors file of parameters under their T5X names')
     .option('--cases <file>', 'with --params: a safetensors file of a batch and the tensors that T5X computed from it')
     .option('--config <file>', 'JSON with settings under model and router; sizes are read from the parameters')
     .option(
@@ -27,9 +27,10 @@ export const verifyCommand = (): Command =>
       "the largest difference, relative to the tensor's largest value (default: 1e-4)",
       share,
     )
-    .action(async (folder: string | undefined, options: VerifyOptions) => {
+    .option('--json', 'print the differences of all tensors as JSON')
+    .action(async (folders: string[], options: VerifyOptions) => {
       const { verify } = await import('./verification.js')
-      await verify(folder, options)
+      await verify(folders, options)
     })
 
 function share(text: string): number {
