@@ -58,7 +58,7 @@ export function refuseCustomRouter({ path, router }: Weights, format: string): v
 export function requireDecoder({ path, model }: Pick<Weights, 'path' | 'model'>): void {
   if (model.numDecoderLayers === 0)
     throw new ConfigError(
-      `${path}: this model is an encoder alone (as T5EncoderModel is) and has no decoder, so it cannot generate text`,
+      `${path}: this model is an encoder alone (as T5EncoderModel is) and has no decoder, so it cannot generate text: its vectors of texts are printed by switchyard embed`,
     )
 }
 

@@ -9,6 +9,7 @@ import { benchCommand } from './bench/bench.js'
 import { convertCommand } from './convert/convert.js'
 import { dataCommand } from './inspect/data.js'
 import { distillCommand } from './distill/distill.js'
+import { embedCommand } from './embed/embed.js'
 import { evalCommand } from './eval/eval.js'
 import { Exit } from './shared/exit.js'
 import { showWork } from './shared/show-work.js'
@@ -48,6 +49,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     resumeCommand(),
     finetuneCommand(),
     inferCommand(),
+    embedCommand(),
     evalCommand(),
     inspectCommand(),
     plotCommand(),

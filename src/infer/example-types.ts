@@ -41,6 +41,10 @@ export const encodeTypes = (config: ModelConfig): ExampleTypes =>
     biases(config, 'encoder', inputLength),
   ])
 
+/** The types of the arguments of `batchEncoder`'s function after the weights. */
+export const vectorTypes = (config: ModelConfig): ExampleTypes =>
+  atAll(({ inputs, inputLength }) => [int32(inputs, inputLength), int32(), biases(config, 'encoder', inputLength)])
+
 /** The types of `decodeStep`'s arguments after the parameters. */
 export const decodeTypes = (config: ModelConfig): ExampleTypes =>
   atAll(({ rows, inputLength, maxLength }) => {

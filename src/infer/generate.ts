@@ -145,7 +145,7 @@ function rowsOf(searches: readonly Search[]): { inputOfRow: number[]; firstRow: 
 const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n))
 
 /** Token ids [inputs, length], padded with 0. The inputs are filled up to a power of two with copies of the last. */
-function padded(inputs: readonly (readonly number[])[]): Tensor {
+export function padded(inputs: readonly (readonly number[])[]): Tensor {
   const longest = Math.max(...inputs.map(input => input.length))
   const length = Math.max(1, Math.ceil(longest / LENGTH_MULTIPLE)) * LENGTH_MULTIPLE
   const rows = powerOfTwo(inputs.length)

@@ -5,6 +5,7 @@ import { openHfWeights } from '../checkpoint/names/hf-folder.js'
 import { openT5xWeights } from '../checkpoint/names/t5x-weights.js'
 import type { Checkpoint } from '../checkpoint/native.js'
 import { nativeWeights } from '../checkpoint/native-weights.js'
+import { modulesFile, transformerFolder } from '../checkpoint/sentence-transformers/modules.js'
 import { t5x } from '../checkpoint/t5x/t5x.js'
 import { requireTextHead } from '../checkpoint/weights.js'
 import type { Weights } from '../checkpoint/weights.js'
@@ -33,8 +34,8 @@ export interface OpenOptions extends ChooseOptions {
 }
 
 /**
- * Opens the weights at a path: a Hugging Face folder, a T5X checkpoint, a run, or a native checkpoint that `convert`
- * wrote. Of a run, the best checkpoint by default.
+ * Opens the weights at a path: a Hugging Face folder (that sentence-transformers saved, too), a T5X checkpoint, a run,
+ * or a native checkpoint that `convert` wrote. Of a run, the best checkpoint by default.
  */
 export async function openWeights(path: string, options: OpenOptions = {}): Promise<OpenedWeights> {
   const weights = await openAny(path, options)
@@ -50,6 +51,7 @@ export async function openWeights(path: string, options: OpenOptions = {}): Prom
 
 async function openAny(path: string, options: ChooseOptions): Promise<OpenedWeights> {
   const isHf = await isFile(join(path, 'config.json'))
+  if (!isHf && (await isFile(join(path, modulesFile)))) return openHfWeights(await transformerFolder(path))
   if (!isHf && !(await t5x.detect(path)))
     return openNativeWeights(path, { ...options, choice: options.choice ?? 'best' })
   if (options.choice !== undefined)

@@ -87,7 +87,7 @@ export async function openTextWeights(
 }
 
 /** Announces the loading of a large model. Throws a SwitchyardError if the model does not fit into the free memory. */
-function checkFits(weights: OpenedWeights, bits: Bits | undefined, onNotice: (message: string) => void): void {
+export function checkFits(weights: OpenedWeights, bits: Bits | undefined, onNotice: (message: string) => void): void {
   const needed = inferenceBytes(weights, bits)
   const problem = memoryProblem(`${weights.path}: this model`, needed, free => {
     const smaller = ([8, 4] as const).find(b => b < (bits ?? weights.bits ?? 32) && inferenceBytes(weights, b) <= free)

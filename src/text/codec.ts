@@ -15,3 +15,9 @@ export const plainCodec = (vocabulary: Vocabulary): TextCodec => ({
   targets: vocabulary,
   prepare: text => text,
 })
+
+/** A codec that lowercases texts, one character at a time, before it encodes them. */
+export const lowercased = (codec: TextCodec): TextCodec => ({
+  ...codec,
+  prepare: text => Array.from(codec.prepare(text), character => character.toLowerCase()).join(''),
+})

@@ -3,10 +3,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { ConfigError } from '../../base/errors.js'
 import { formatCount } from '../../base/format.js'
 import { withPath } from '../../base/system-errors.js'
-import { readAsSource } from '../../data/file-as-source.js'
-import { openInputs } from '../../data/pairs/inputs.js'
 import type { Inputs, InputsOptions } from '../../data/pairs/inputs.js'
-import { pairsSettingsOf } from '../../data/pairs/settings.js'
 import { TextGenerator } from '../../infer/text-generator.js'
 import type { TextOptions } from '../../infer/text-options.js'
 import { answersOf, openForAnswers } from './answering.js'
@@ -15,11 +12,10 @@ import type { AnswersOrigin } from './answers-origin.js'
 import type { Opening, Output } from './answering.js'
 import { checkJsonFile } from '../shared/output-file.js'
 import { Exit } from '../shared/exit.js'
+import { openAsTrained } from '../shared/inputs-as-trained.js'
 import { onInterrupt } from '../shared/interrupt.js'
 import { watchPredictions } from '../shared/progress.js'
-import { reuseSettings } from '../shared/reused-settings.js'
 import { linesOf } from '../shared/texts.js'
-import { trainedOn } from '../shared/trained-on.js'
 
 interface DataToAnswer extends InputsOptions {
   /** The file to write. Default: the standard output. */
@@ -58,33 +54,6 @@ export async function answerData(
   } finally {
     inputs.close()
   }
-}
-
-/**
- * The inputs of a file, read as the model's own data was: by the columns of a run of pairs, or by the preprocessors of
- * its task if that can be opened.
- */
-async function openAsTrained(model: string, data: InputsOptions): Promise<Inputs> {
-  const { pairs, task, note } = await trainedOn(model)
-  if (pairs !== undefined) {
-    const { settings, notes } = await reuseSettings(pairsSettingsOf(data), pairs, model, ['input'])
-    const { input, header, delimiter, quotes, skipBadRows } = settings
-    const form = { header: header ?? undefined, delimiter: delimiter ?? undefined, quotes: quotes ?? undefined }
-    const inputs = await openInputs({
-      path: data.path,
-      input: input ?? undefined,
-      skipBadRows,
-      ...form,
-    })
-    return { ...inputs, notes: [...notes, ...inputs.notes] }
-  }
-  const read = task && (await readAsSource(task, data, ['input']))
-  if (read === undefined) {
-    const inputs = await openInputs(data)
-    return note === undefined ? inputs : { ...inputs, notes: [note, ...inputs.notes] }
-  }
-  const { examples, notes } = read
-  return { length: examples.length, notes, get: i => examples[i].input, close: () => undefined }
 }
 
 async function* linesFrom(inputs: Inputs, first: number): AsyncGenerator<string> {

@@ -2,10 +2,11 @@ import { Command, Option } from 'commander'
 import { ConfigError } from '../../base/errors.js'
 import type { TextOptions } from '../../infer/text-options.js'
 import type { CheckpointChoice } from '../../train/choose-checkpoint.js'
-import { delimiterOf } from '../shared/data-options.js'
+import { inputsFromOptions, withInputOptions } from '../shared/input-options.js'
+import type { InputOptions } from '../shared/input-options.js'
 import { anyNumber, bitsOf, checkpointOption, collect, wholeNumber } from '../shared/options.js'
 
-interface InferOptions extends Omit<TextOptions, 'noRepeatNgram'> {
+interface InferOptions extends Omit<TextOptions, 'noRepeatNgram'>, InputOptions {
   /** The value of `--no-repeat-ngram`. commander reads `--no-` as a negation: true if it is absent, else its number. */
   repeatNgram: true | number
   json?: boolean
@@ -13,17 +14,11 @@ interface InferOptions extends Omit<TextOptions, 'noRepeatNgram'> {
   quantize?: 'int8' | 'int4'
   revision?: string
   checkpoint?: CheckpointChoice
-  data?: string
   out?: string
-  input?: string
-  header?: boolean
-  delimiter?: string
-  quotes?: boolean
-  skipBadRows?: true
 }
 
 export const inferCommand = (): Command =>
-  new Command('infer')
+  withInputOptions(new Command('infer'), 'answer')
     .description(
       'generate answers to texts; prints one line, input TAB output, for each answer, and an empty line for an empty text',
     )
@@ -43,27 +38,9 @@ export const inferCommand = (): Command =>
       ]),
     )
     .option(
-      '--data <file>',
-      'answer the inputs of a file: CSV, TSV, JSON Lines, Parquet or lines of text, or a pattern such as "data/*.jsonl.gz"',
-    )
-    .option(
       '--out <file>',
       'with --data: write the answers to this file, as JSON Lines. A file that a stopped command has begun is continued with the same model and options',
     )
-    .option(
-      '--input <column>',
-      'with --data: the column to answer: its name, number, or path in nested records such as translation.en (default: told by the names)',
-    )
-    .option('--header', 'with --data: the first line of a CSV or TSV file names its columns (default: recognized)')
-    .option('--no-header', 'with --data: the first line is an input')
-    .option(
-      '--delimiter <character>',
-      'with --data: what separates the cells of a line (default: recognized)',
-      delimiterOf,
-    )
-    .option('--quotes', 'with --data: cells may be quoted, as in RFC 4180 (default: recognized)')
-    .option('--no-quotes', 'with --data: quotes are ordinary characters')
-    .option('--skip-bad-rows', 'with --data: leave out rows that cannot be read, and say how many')
     .addOption(checkpointOption())
     .option('--revision <name>', 'for a model of the hub: a branch, tag or commit (default: main)')
     .option('--target <answer>', 'score this answer instead of generating one: its log-probability is the third column')
@@ -109,19 +86,13 @@ export const inferCommand = (): Command =>
         const ways = Object.keys(options).filter(way => way !== 'maxNewTokens')
         if (target !== undefined && ways.length > 0)
           throw new ConfigError(`--target scores a given answer, so ${ways.join(', ')} would have no effect: omit it`)
-        if (data !== undefined && texts.length > 0)
-          throw new ConfigError('give texts, or a file of inputs with --data, not both')
-        const given = Object.entries({ out, input, header, delimiter, quotes, 'skip-bad-rows': skipBadRows }).filter(
-          ([, value]) => value !== undefined,
-        )
-        if (data === undefined && given.length > 0)
-          throw new ConfigError(`--${given[0][0]} is for a file of inputs: name it with --data`)
+        const inputs = inputsFromOptions({ data, input, header, delimiter, quotes, skipBadRows }, texts, { out })
         const { findFolder } = await import('../shared/find-folder.js')
         const folder = await findFolder(model, revision)
         const output = { json, target, checkpoint, bits: quantize && bitsOf[quantize] }
-        if (data !== undefined) {
+        if (inputs !== undefined) {
           const { answerData } = await import('./answering-data.js')
-          return answerData(folder, { path: data, out, input, header, delimiter, quotes, skipBadRows }, options, output)
+          return answerData(folder, { ...inputs, out }, options, output)
         }
         const { answerTexts } = await import('./answering.js')
         await answerTexts(folder, texts, options, output)

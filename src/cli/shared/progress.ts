@@ -68,13 +68,14 @@ function progressLines(unit: string, metrics: readonly Metric[]): ReturnType<typ
 
 /**
  * Runs `predict`, and shows on the standard error how many of the examples it has answered. The standard output is
- * reserved for the answers.
+ * reserved for the answers. `verb` says what is done with an example instead.
  */
 export async function watchPredictions<T>(
   unit: string,
   predict: (onProgress: (done: number, count: number) => void) => Promise<T>,
+  verb = 'answered',
 ): Promise<T> {
-  const { show, stop } = process.stderr.isTTY ? predictionBar(unit) : predictionLines(unit)
+  const { show, stop } = process.stderr.isTTY ? predictionBar(unit, verb) : predictionLines(unit, verb)
   try {
     return await predict(show)
   } finally {
@@ -94,8 +95,8 @@ export const erasedBar = (format: string): SingleBar =>
     Presets.shades_classic,
   )
 
-function predictionBar(unit: string): Predictions {
-  const bar = erasedBar(`{bar} {value}/{total} ${unit} answered`)
+function predictionBar(unit: string, verb: string): Predictions {
+  const bar = erasedBar(`{bar} {value}/{total} ${unit} ${verb}`)
   return {
     show: (done, count) => {
       if (done === 0) bar.start(count, 0)
@@ -105,14 +106,14 @@ function predictionBar(unit: string): Predictions {
   }
 }
 
-function predictionLines(unit: string): Predictions {
+function predictionLines(unit: string, verb: string): Predictions {
   let last = performance.now() / 1000
   return {
     show: (done, count) => {
       const now = performance.now() / 1000
       if (now - last < lineEvery) return
       last = now
-      console.error(`${formatCount(done)} of ${formatCount(count)} ${unit} answered`)
+      console.error(`${formatCount(done)} of ${formatCount(count)} ${unit} ${verb}`)
     },
     stop: () => undefined,
   }

@@ -1,0 +1,65 @@
+import { hostTensor } from '../../base/host-tensor.js'
+import { jit } from '../../engine/api/jit.js'
+import * as np from '../../engine/api/np.js'
+import { specialize } from '../../engine/api/specialize.js'
+import { fromHost, hostView, releaseArrays } from '../../engine/api/tensor.js'
+import type { Tensor } from '../../engine/api/tensor.js'
+import { encode } from '../../model/forward.js'
+import { nonPaddingTokens } from '../../model/padding.js'
+import { positionBiases, positionTables } from '../../model/position-bias.js'
+import type { ForwardOptions, ModelParams } from '../../model/types.js'
+import { noNoise } from '../../nn/noise.js'
+import { vectorTypes } from '../example-types.js'
+import { padded } from '../generate.js'
+import { applyHead } from './vector-layers.js'
+import type { DenseWeights, VectorHead } from './vector-layers.js'
+
+/** The weights that vectors are computed with. */
+export type EmbeddingWeights = {
+  /** The encoder's; a decoder's are not needed. */
+  model: Pick<ModelParams, 'encoder' | 'token_embedder'>
+  /** Those of the head's dense layers, in order. */
+  dense: DenseWeights[]
+}
+
+/** Computes the vectors of a batch. Token ids are given without padding; the first `promptLength` are the prompt's. */
+export type BatchEncoder = (inputs: readonly (readonly number[])[], promptLength: number) => Promise<Float32Array[]>
+
+/**
+ * The encoder and the head, compiled once for all batch sizes and lengths. It takes the weights over: they are packed
+ * for matrix products at the first call, and the originals are released.
+ */
+export function batchEncoder(weights: EmbeddingWeights, head: VectorHead, options: ForwardOptions): BatchEncoder {
+  const run = specialize(function embed_texts(
+    { model, dense }: EmbeddingWeights,
+    ids: Tensor, // [batch, length]
+    promptLength: Tensor, // []
+    biases: Tensor[], // [1, heads, length, length] each
+  ) {
+    const { output } = encode(model as ModelParams, { encoder_input_tokens: ids }, options, noNoise, biases) // [batch, length, dModel]
+    const isToken = nonPaddingTokens(ids) // [batch, length]
+    const isPooled = head.includePrompt
+      ? isToken
+      : np.logicalAnd(isToken, np.greaterEqual(np.arange(ids.shape[1]), promptLength)) // [batch, length]
+    return applyHead(head, dense, output, isPooled) // [batch, size]
+  }, vectorTypes(options.config))
+  const tables = positionTables(weights.model as ModelParams, 'encoder', options.config)
+  const biasesFor = jit(
+    function encoder_biases(given: Tensor[], length: number) {
+      return positionBiases(given, 'encoder', length, options.config)
+    },
+    { static: [1] },
+  )
+  let owned: Promise<void> | undefined
+  const own = async (): Promise<void> => releaseArrays(await run.prepare(weights), 'an embedder')
+  return async (inputs, promptLength) => {
+    await (owned ??= own())
+    const ids = padded(inputs)
+    const [, length] = ids.shape
+    const vectors = await hostView(
+      run(weights, ids, fromHost(hostTensor('int32', [], Int32Array.of(promptLength))), biasesFor(tables, length)),
+    )
+    const size = vectors.shape[1]
+    return inputs.map((_, row) => (vectors.data as Float32Array).slice(row * size, (row + 1) * size))
+  }
+}

@@ -1,0 +1,147 @@
+import { ConfigError } from '../../base/errors.js'
+import { formatCount } from '../../base/format.js'
+import { norm, similarityOf } from '../../base/similarity.js'
+import type { Similarity } from '../../base/similarity.js'
+import type { ForwardOptions } from '../../model/types.js'
+import type { TextCodec } from '../../text/codec.js'
+import { EOS_ID } from '../../text/vocabulary.js'
+import { batchEncoder } from './encode-batch.js'
+import type { BatchEncoder, EmbeddingWeights } from './encode-batch.js'
+import type { VectorHead } from './vector-layers.js'
+
+/** A model that computes a vector (an embedding) for a text. */
+export interface EmbeddingModel {
+  readonly weights: EmbeddingWeights
+  readonly options: ForwardOptions
+  readonly head: VectorHead
+  readonly codec: TextCodec
+  /** How many numbers a vector has. */
+  readonly dimension: number
+  /** The most tokens of a text, EOS included; longer texts are cut. undefined: any number. */
+  readonly maxLength?: number
+  /** An error message if one text of so many tokens does not fit into memory. */
+  readonly lengthProblem?: (tokens: number) => string | undefined
+  /** Texts to put before a text, by name. */
+  readonly prompts: Readonly<Record<string, string>>
+  /** The prompt to use unless a call names another. */
+  readonly defaultPrompt?: string
+  /** How its vectors are compared. */
+  readonly similarity: Similarity
+  /** Receives messages for a person: that texts are cut. */
+  readonly onNotice?: (message: string) => void
+}
+
+export interface EmbedOptions {
+  /** The name of one of the model's prompts; null for none. Default: the model's default prompt, if it has one. */
+  prompt?: string | null
+  /** Whether each vector is divided by its length. Default: false. */
+  normalize?: boolean
+  /** Ends the work between two batches; the call rejects with the signal's reason. */
+  signal?: AbortSignal
+}
+
+/** A batch has at most so many texts, and at most so many tokens unless it is one text. */
+const MAX_ROWS = 64
+const MAX_TOKENS = 4096
+
+/**
+ * Computes vectors of texts. A vector depends neither on the other texts of a call nor on padding. A long-lived process
+ * needs one TextEmbedder for each model.
+ */
+export class TextEmbedder {
+  private readonly encodeBatch: BatchEncoder
+  private hasSaidCut = false
+
+  /** The embedder takes the model's weights over: they cannot be used for anything else afterwards. */
+  constructor(readonly model: EmbeddingModel) {
+    this.encodeBatch = batchEncoder(model.weights, model.head, model.options)
+  }
+
+  /** How many numbers a vector has. */
+  get dimension(): number {
+    return this.model.dimension
+  }
+
+  /** How alike two vectors are, by the model's measure: the cosine of their angle unless the model names another. */
+  similarity(a: Float32Array, b: Float32Array): number {
+    return similarityOf(this.model.similarity, a, b)
+  }
+
+  /**
+   * The vectors of texts, in their order. Texts of similar length share a batch, which leaves little padding; the
+   * longest come first. `onProgress` is called after each batch with the number of texts that are done. Throws a
+   * ConfigError for an unknown prompt, and for a text that does not fit into memory.
+   */
+  async embed(
+    texts: readonly string[],
+    { prompt, normalize = false, signal }: EmbedOptions = {},
+    onProgress?: (done: number) => void,
+  ): Promise<Float32Array[]> {
+    const prefix = this.promptText(prompt)
+    const inputs = texts.map(text => this.tokensOf(prefix + text))
+    const promptLength = this.promptLength(prefix)
+    const vectors = new Array<Float32Array>(texts.length)
+    let done = 0
+    for (const batch of batches(inputs)) {
+      signal?.throwIfAborted()
+      const problem = this.model.lengthProblem?.(inputs[batch[0]].length)
+      if (problem !== undefined) throw new ConfigError(problem)
+      const batchVectors = await this.encodeBatch(
+        batch.map(i => inputs[i]),
+        promptLength,
+      )
+      batch.forEach((i, row) => {
+        const vector = batchVectors[row].slice(0, this.dimension)
+        vectors[i] = normalize ? unit(vector) : vector
+      })
+      onProgress?.((done += batch.length))
+    }
+    return vectors
+  }
+
+  /** The text of a prompt. Throws a ConfigError if the model has no prompt of this name. */
+  promptText(name: string | null | undefined): string {
+    const { prompts, defaultPrompt } = this.model
+    const chosen = name === undefined ? defaultPrompt : name
+    if (chosen === undefined || chosen === null) return ''
+    if (Object.hasOwn(prompts, chosen)) return prompts[chosen]
+    const names = Object.keys(prompts)
+    throw new ConfigError(
+      `the model has no prompt "${chosen}": it has ${names.length > 0 ? names.map(known => `"${known}"`).join(', ') : 'none'}`,
+    )
+  }
+
+  /** The token ids of a text, EOS included, cut to the model's greatest length. */
+  private tokensOf(text: string): number[] {
+    const { codec, maxLength = Infinity } = this.model
+    const ids = codec.inputs.encode(codec.prepare(text))
+    if (ids.length < maxLength) return [...ids, EOS_ID]
+    if (!this.hasSaidCut) {
+      this.hasSaidCut = true
+      this.model.onNotice?.(
+        `a text has ${formatCount(ids.length + 1)} tokens, and the model reads ${formatCount(maxLength)}: it is cut, as all longer texts are`,
+      )
+    }
+    return [...ids.slice(0, maxLength - 1), EOS_ID]
+  }
+
+  /** The number of tokens of a prompt, without EOS. */
+  private promptLength(prompt: string): number {
+    return prompt === '' ? 0 : this.tokensOf(prompt).length - 1
+  }
+}
+
+/** The indices of inputs in batches of similar length, the longest first. */
+function* batches(inputs: readonly (readonly number[])[]): Generator<number[]> {
+  const order = inputs.map((_, i) => i).sort((a, b) => inputs[b].length - inputs[a].length)
+  for (let start = 0; start < order.length;) {
+    const rows = 2 ** Math.floor(Math.log2(Math.max(1, MAX_TOKENS / inputs[order[start]].length)))
+    yield order.slice(start, (start += Math.min(MAX_ROWS, rows)))
+  }
+}
+
+/** A vector divided by its length. */
+function unit(vector: Float32Array): Float32Array {
+  const length = norm(vector)
+  return vector.map(x => x / length)
+}
