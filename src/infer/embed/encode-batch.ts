@@ -46,7 +46,7 @@ export function batchEncoder(weights: EmbeddingWeights, head: VectorHead, option
   const tables = positionTables(weights.model as ModelParams, 'encoder', options.config)
   const biasesFor = jit(
     function encoder_biases(given: Tensor[], length: number) {
-      return positionBiases(given, 'encoder', length, options.config)
+      return positionBiases(given, 'encoder', length, options)
     },
     { static: [1] },
   )
