@@ -15,10 +15,15 @@ export const customSchema = z.strictObject({
   name: z.string().min(1),
 }) satisfies z.ZodType<Custom>
 
+/** A configuration names a custom value that was not passed. */
+export class MissingValueError extends ConfigError {
+  override name = 'MissingValueError'
+}
+
 /**
  * The error for a configuration that names a custom value which was not passed. `what` is the option that passes it.
  */
-export const missingValue = (what: string, name: string): ConfigError =>
-  new ConfigError(
+export const missingValue = (what: string, name: string): MissingValueError =>
+  new MissingValueError(
     `the ${what} "${name}" is not built in: the program that began this run supplied it. Supply it again from a program, as { ${what} }, or in a switchyard.config.ts of the working folder`,
   )

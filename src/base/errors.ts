@@ -21,6 +21,13 @@ export class FileError extends SwitchyardError {
   override name = 'FileError'
 }
 
+/** An error that a user can cause, with a beginning that says where it is; any other error as it is. */
+export function prefixed(where: string, error: unknown): unknown {
+  if (!(error instanceof SwitchyardError)) return error
+  const Kind = [ConfigError, FileError].find(kind => error instanceof kind) ?? SwitchyardError
+  return new Kind(`${where}: ${error.message}`, { cause: error })
+}
+
 /** Throws a ShapeError unless `condition` holds. */
 export function check(condition: boolean, message: string | (() => string)): asserts condition {
   if (!condition) throw new ShapeError(typeof message === 'string' ? message : message())

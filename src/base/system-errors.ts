@@ -24,6 +24,10 @@ export const systemAdvice = (error: Error): string => advice[errorCode(error) ??
 export const errorCode = (error: unknown): string | undefined =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 
+/** Whether an error says, itself or by its cause, that a file, a folder or a package does not exist. */
+export const isMissing = (error: unknown): boolean =>
+  error instanceof Error && (['ENOENT', 'MODULE_NOT_FOUND'].includes(errorCode(error) ?? '') || isMissing(error.cause))
+
 /** Runs `body`. Turns an operating system error into a FileError that names the path and says what to do. */
 export async function withPath<T>(path: string, body: () => Promise<T>): Promise<T> {
   try {

@@ -1,8 +1,8 @@
 import { missingValue } from '../base/custom.js'
 import { didYouMean } from '../base/suggest.js'
-import { ConfigError } from '../base/errors.js'
+import { ConfigError, prefixed } from '../base/errors.js'
 import type { TaskDefinition } from '../data/define-task.js'
-import type { Task, TaskCodec, TaskConfig } from '../data/task.js'
+import type { LoadOptions, Task, TaskCodec, TaskConfig } from '../data/task.js'
 import { withLoader } from '../data/task-loader.js'
 import type { TaskLoader } from '../data/task-loader.js'
 import { loadTask, namedTasks } from '../data/tasks/registry.js'
@@ -96,10 +96,10 @@ export class UserValues {
   }
 
   /** Loads a task by its name. Throws a ConfigError that proposes the most similar name. */
-  async taskNamed(name: string, codec?: TaskCodec): Promise<Task> {
+  async taskNamed(name: string, codec?: TaskCodec, options?: LoadOptions): Promise<Task> {
     const own = this.tasks.get(name)
-    if (own !== undefined) return this.loadOwn(own, codec)
-    if (namedTasks.includes(name)) return loadTask({ kind: name }, codec)
+    if (own !== undefined) return this.loadOwn(own, codec, options)
+    if (namedTasks.includes(name)) return loadTask({ kind: name }, codec, options)
     if (Object.hasOwn(this.recipes, name) || Object.hasOwn(recipes, name))
       throw new ConfigError(
         `"${name}" is a recipe, and no task: train ${name} runs it; the tasks are ${this.taskNames.join(', ')}`,
@@ -108,12 +108,12 @@ export class UserValues {
   }
 
   /** Loads the task that a run's configuration names. */
-  async loadTask(config: TaskConfig, codec?: TaskCodec): Promise<Task> {
+  async loadTask(config: TaskConfig, codec?: TaskCodec, options?: LoadOptions): Promise<Task> {
     const own = config.kind === 'custom' ? this.tasks.get(String(config.name)) : undefined
-    if (own !== undefined) return this.loadOwn(own, codec)
+    if (own !== undefined) return this.loadOwn(own, codec, options)
     if (config.kind === 'custom' && this.failure !== undefined)
       throw this.unknown(missingValue('task', String(config.name)).message)
-    return loadTask(config, codec)
+    return loadTask(config, codec, options)
   }
 
   /** The error for a name that is not known; it says if the file that may have it could not be loaded. */
@@ -128,10 +128,15 @@ export class UserValues {
     return value
   }
 
-  private async loadOwn(own: TaskDefinition, codec?: TaskCodec): Promise<Task> {
-    const task = await own.load(codec)
-    const loader = this.loaderOf(own.name)
-    return loader === undefined ? task : withLoader(task, loader)
+  /** Loads a task of the file. An error names the file. */
+  private async loadOwn(own: TaskDefinition, codec?: TaskCodec, options?: LoadOptions): Promise<Task> {
+    try {
+      const task = await own.load(codec, options)
+      const loader = this.loaderOf(own.name)
+      return loader === undefined ? task : withLoader(task, loader)
+    } catch (error) {
+      throw prefixed(this.path, error)
+    }
   }
 
   /**

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { ConfigError } from '../base/errors.js'
+import { ConfigError, FileError } from '../base/errors.js'
 import { predictionMetric } from '../metrics/metric.js'
 import { CharacterVocabulary } from '../text/symbols.js'
 import { ByteVocabulary } from '../text/bytes.js'
@@ -12,6 +12,9 @@ import type { Task } from './task.js'
 import type { Fields, Preprocessor } from './preprocessor.js'
 import { ExampleSeeds } from './random/seed-counter.js'
 import { splitOf } from './example.js'
+import { mapPreprocessor } from './preprocessors/seqio/map-preprocessor.js'
+import { rekey } from './preprocessors/seqio/rekey.js'
+import { csvSource } from './sources/file-sources.js'
 import { functionSource } from './sources/iterable-source.js'
 import { taskCodec } from './task.js'
 
@@ -19,6 +22,10 @@ const rows: Fields[] = Array.from({ length: 400 }, (_, i) => ({ text: `number ${
 const vocabulary = new ByteVocabulary()
 const features = { inputs: { vocabulary }, targets: { vocabulary, addEos: false } }
 const both = { inputs: { vocabulary }, targets: { vocabulary } }
+
+function fail(message: string): never {
+  throw new ConfigError(message)
+}
 
 /** text and value become inputs and targets. */
 const toFields: Preprocessor = {
@@ -160,15 +167,44 @@ describe('defineTask', () => {
     )
     const stage = (apply: () => unknown): object => ({ preprocessors: [toFields, { name: 'mine', apply }] })
     await expect(load(stage(() => undefined))).rejects.toThrow(
-      'the task odd: its preprocessor mine returned undefined: expected a dataset, { length, get(index) }',
+      'the task odd: preprocessor 2 (mine): it returned undefined: expected a dataset, { length, get(index) }',
     )
     const lost = await load(stage(() => ({ length: 3, get: () => undefined })))
     expect(() => lost.tokens('train').get(2)).toThrow(
-      'the task odd: its preprocessor mine gave undefined for example 2: expected fields by name',
+      'the task odd: preprocessor 2 (mine): it gave undefined for example 2: expected fields by name',
     )
     expect(() => load({ metrics: [() => 1] })).toThrow('the task odd: metric 1 has no function `compute`')
     expect(() => load({ postprocess: 'lower' })).toThrow('the task odd: postprocess is the text "lower"')
     expect(() => load({ source: 'rows.csv' })).toThrow('the task odd: its source has no function `open`')
+  })
+
+  it('names the task and the part that throws an error', async () => {
+    const load = (given: object): Promise<Task> =>
+      defineTask({ name: 'odd', source: functionSource('rows', () => rows), features, ...given } as TaskParts).load()
+    const renamed = await load({ preprocessors: [toFields, rekey({ inputs: 'inputs', targets: 'label' })] })
+    expect(() => renamed.tokens('train').get(0)).toThrow(
+      'the task odd: preprocessor 2 (rekey): an example has no field "label"; it has inputs, targets, alternatives, shown',
+    )
+    // The preprocessors after it do not name themselves as well, and neither is a source's error theirs.
+    const upper = mapPreprocessor('upper', ({ text }) => ({ inputs: (text as string).toUpperCase(), targets: 'x' }))
+    const later = await load({ preprocessors: [toFields, upper, toFields] })
+    expect(() => later.split('train')).toThrow(
+      /^the task odd: preprocessor 2 \(upper\): .*define-task\.test\.ts:\d+:\d+: TypeError: Cannot read properties of undefined \(reading 'toUpperCase'\)$/,
+    )
+    const broken = { length: 1, notes: [], close: () => undefined, get: () => JSON.parse('{') as Fields }
+    const source = { name: 'own', splits: null, open: () => Promise.resolve(broken) }
+    const unread = await load({ source, preprocessors: [toFields], splitBy: null })
+    expect(() => unread.split('train')).toThrow(/^the task odd: its source: SyntaxError: /)
+    const stage = { name: 'strict', apply: () => fail('no examples') }
+    await expect(load({ preprocessors: [stage] })).rejects.toThrow('the task odd: preprocessor 1 (strict): no examples')
+    await expect(load({ source: csvSource('none.csv') })).rejects.toThrow(
+      'the task odd: none.csv: there is no such file or folder',
+    )
+    await expect(load({ source: csvSource('none.csv') })).rejects.toThrow(FileError)
+    await expect(load({ features: () => fail('no vocabulary') })).rejects.toThrow(
+      'the task odd: its features: no vocabulary',
+    )
+    await expect(load({ splitBy: () => fail('no id') })).rejects.toThrow('the task odd: no id')
   })
 
   it('says which examples have no target', async () => {

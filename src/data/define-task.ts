@@ -3,16 +3,17 @@ import { ConfigError } from '../base/errors.js'
 import { symbolErrorRate, wrongAnswerRate } from '../metrics/error-rates.js'
 import type { Metric } from '../metrics/metric.js'
 import { symbolsOf } from '../text/symbols-of.js'
+import { withName } from './named-errors.js'
 import type { Postprocessor } from './postprocessors/postprocessor.js'
 import { describeValue } from './returned.js'
 import { preprocessedTask } from './preprocessed-task.js'
 import type { TaskFeatures } from './preprocessed-task.js'
 import type { Preprocessor } from './preprocessor.js'
 import type { Source } from './sources/source.js'
-import { openSplits } from './splits.js'
-import type { OpenedSplits, SplitBy } from './splits.js'
+import { noSplits, openSplits } from './splits.js'
+import type { SplitBy } from './splits.js'
 import { taskCodec } from './task.js'
-import type { Task, TaskCodec, TaskConfig } from './task.js'
+import type { LoadOptions, Task, TaskCodec, TaskConfig } from './task.js'
 
 /** A task as a value: nothing is read before `load`. */
 export interface TaskDefinition {
@@ -20,9 +21,9 @@ export interface TaskDefinition {
   readonly name: string
   /**
    * Opens the task's data. For a model that was trained before, `codec` is the codec it was trained with: the task's
-   * texts are encoded by it, and not by the task's own vocabularies.
+   * texts are encoded by it, and not by the task's own vocabularies. A definition may leave the options out of account.
    */
-  load(codec?: TaskCodec): Promise<Task>
+  load(codec?: TaskCodec, options?: LoadOptions): Promise<Task>
 }
 
 /** What a task is made of, in SeqIO's form. */
@@ -66,7 +67,10 @@ export interface TaskParts {
 export function defineTask(parts: TaskParts): TaskDefinition {
   checkTaskName(parts.name)
   checkParts(parts)
-  return { name: parts.name, load: codec => loadParts(parts, { kind: 'custom', name: parts.name }, codec) }
+  return {
+    name: parts.name,
+    load: (codec, options) => loadParts(parts, { kind: 'custom', name: parts.name }, codec, options),
+  }
 }
 
 const partNames = Object.keys({
@@ -109,8 +113,15 @@ export function checkTaskName(name: string): void {
 }
 
 /** Opens the data of a task's parts. `config` is how a run's configuration names the task. */
-export async function loadParts(parts: TaskParts, config: TaskConfig, codec?: TaskCodec): Promise<Task> {
-  const given = typeof parts.features === 'function' ? await parts.features() : parts.features
+export async function loadParts(
+  parts: TaskParts,
+  config: TaskConfig,
+  codec?: TaskCodec,
+  { withoutData = false }: LoadOptions = {},
+): Promise<Task> {
+  const given = await withName(`the task ${parts.name}: its features`, async () =>
+    typeof parts.features === 'function' ? parts.features() : parts.features,
+  )
   const features = codec
     ? {
         inputs: { ...given.inputs, vocabulary: codec.inputs },
@@ -125,7 +136,9 @@ export async function loadParts(parts: TaskParts, config: TaskConfig, codec?: Ta
       lowercase: parts.lowercase,
     })
   const symbols = symbolsOf(own.targets)
-  const { splits, notes, digest } = await openNamed(parts)
+  const { splits, notes, digest } = withoutData
+    ? noSplits
+    : await withName(`the task ${parts.name}`, () => openSplits(parts.source, parts.splitBy))
   return preprocessedTask({
     facts: {
       name: parts.name,
@@ -145,14 +158,4 @@ export async function loadParts(parts: TaskParts, config: TaskConfig, codec?: Ta
     preprocessors: parts.preprocessors ?? [],
     features,
   })
-}
-
-/** Opens the splits of a task. An error of the user's own source names the task as well. */
-async function openNamed({ name, source, splitBy }: TaskParts): Promise<OpenedSplits> {
-  try {
-    return await openSplits(source, splitBy)
-  } catch (error) {
-    if (error instanceof ConfigError) throw new ConfigError(`the task ${name}: ${error.message}`, { cause: error })
-    throw error
-  }
 }

@@ -1,24 +1,11 @@
 import { datasetOf, spreadExamples } from './dataset.js'
 import type { Example } from './example.js'
 import type { Fields, FieldValue } from './preprocessor.js'
+import type { FieldNeed, FieldType } from './saved-data.js'
 import type { Task } from './task.js'
 
 /** The input or the target of an example. */
 export type Side = 'input' | 'target'
-
-/** What a task's examples are made of, as its own source shows. */
-export interface FieldNeeds {
-  /** The fields of the source's records. */
-  readonly columns: readonly string[]
-  /** For each side, the fields whose values change it. */
-  readonly sides: Readonly<Record<Side, readonly string[]>>
-  /** Fields that change neither side as far as is known, but with other values, or none, there is no example. */
-  readonly unclear: readonly string[]
-  /** Fields without which there is no example. */
-  readonly required: readonly string[]
-  /** The values of each field in the source's first records that have it. */
-  readonly values: ReadonlyMap<string, readonly FieldValue[]>
-}
 
 /** So many records, evenly spaced, are changed to see what depends on their fields. */
 const CHANGED = 16
@@ -30,24 +17,60 @@ const MOST_VALUES = 16
 /**
  * Finds out which fields of its source a task makes its inputs and targets of: in some records, each field is left out,
  * gets values that the source does not have, and other values of the source; what changes then depends on the field.
- * Undefined if the task makes no texts of its source.
+ * None if the task makes no texts of its source.
  */
-export function fieldNeeds(task: Task): FieldNeeds | undefined {
+export function fieldNeeds(task: Task): FieldNeed[] {
   const [stage] = task.stages?.('train') ?? []
-  if (task.examplesOf === undefined || stage === undefined) return undefined
+  if (task.examplesOf === undefined || stage === undefined) return []
   const records = spreadExamples(stage.examples, CHANGED)
-  if (records.length === 0 || task.examplesOf(datasetOf(records)).length === 0) return undefined
+  if (records.length === 0 || task.examplesOf(datasetOf(records)).length === 0) return []
   const values = valuesIn([...records, ...spreadExamples(stage.examples, SEARCHED)])
-  const columns = [...values.keys()]
-  const effects = new Map(columns.map(column => [column, effectOf(task, records, column, values.get(column)!)]))
-  const that = (has: (effect: Effect) => boolean): string[] => columns.filter(column => has(effects.get(column)!))
-  return {
-    columns,
-    sides: { input: that(({ input }) => input), target: that(({ target }) => target) },
-    unclear: that(({ input, target, none }) => none && !input && !target),
-    required: that(({ required }) => required),
-    values,
+  return Array.from(values, ([name, known]) => {
+    const { input, target, none, required } = effectOf(task, records, name, known)
+    return {
+      name,
+      type: typeOf(known[0]),
+      input,
+      target,
+      unclear: none && !input && !target,
+      required,
+      ...(required && !input && { value: beginningOf(known[0]) }),
+    }
+  })
+}
+
+function typeOf(value: FieldValue): FieldType {
+  if (value instanceof Int32Array) return 'ints'
+  if (value instanceof Float32Array) return 'floats'
+  const type = typeof value
+  return type === 'string' ? 'text' : type === 'number' || type === 'bigint' || type === 'boolean' ? type : 'other'
+}
+
+const MOST_CHARACTERS = 200
+const MOST_ITEMS = 50
+
+/** The beginning of a value, as JSON. `likeSource` gives it the type of the source's values. */
+function beginningOf(value: FieldValue): NonNullable<FieldNeed['value']> {
+  if (typeof value === 'string') return value.slice(0, MOST_CHARACTERS)
+  if (typeof value === 'bigint') return String(value)
+  if (typeof value !== 'object') return value
+  if (Symbol.iterator in value)
+    return Array.from(value as Iterable<FieldValue>)
+      .slice(0, MOST_ITEMS)
+      .map(beginningOf)
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, beginningOf(item)]))
+}
+
+/** A value as the source has it: the numbers of a CSV file are texts, those of JSON are in plain lists. */
+export function likeSource(type: FieldType | undefined, value: FieldValue): FieldValue {
+  if (Array.isArray(value)) {
+    if (type === 'ints') return Int32Array.from(value as number[])
+    return type === 'floats' ? Float32Array.from(value as number[]) : (value as readonly FieldValue[])
   }
+  if (typeof value !== 'string' || value.trim() === '') return value
+  if (type === 'number' && !Number.isNaN(Number(value))) return Number(value)
+  if (type === 'bigint' && /^-?\d+$/.test(value)) return BigInt(value)
+  return type === 'boolean' && /^(true|false)$/i.test(value) ? value.toLowerCase() === 'true' : value
 }
 
 /** What depends on a field: the input, the target, or whether there is an example. */

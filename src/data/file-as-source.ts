@@ -1,7 +1,7 @@
 import { ConfigError, FileError } from '../base/errors.js'
 import type { Example } from './example.js'
-import { fieldNeeds } from './field-needs.js'
-import type { FieldNeeds, Side } from './field-needs.js'
+import { fieldNeeds, likeSource } from './field-needs.js'
+import type { Side } from './field-needs.js'
 import { chooseInput, findColumn } from './pairs/columns.js'
 import { headerOnly, NO_ROWS } from './pairs/read.js'
 import { isPathTo, valueAt } from './pairs/nested.js'
@@ -12,6 +12,7 @@ import { fieldsAsText } from './returned.js'
 import { findFiles } from './sources/find-files.js'
 import { openIndexedFiles } from './sources/indexed-files.js'
 import { excerpt } from './sources/text-lines.js'
+import type { FieldNeed } from './saved-data.js'
 import type { Task } from './task.js'
 
 /** A file to read, and what the user says about it. */
@@ -33,6 +34,8 @@ export interface ExamplesOfFile {
   readonly examples: readonly Example[]
   /** What was recognized, for a user. */
   readonly notes: readonly string[]
+  /** SHA-256 of the file's content. */
+  readonly digest: string | undefined
 }
 
 /**
@@ -40,16 +43,18 @@ export interface ExamplesOfFile {
  * make the examples. `sides` says what is needed of them: without `target`, the file may lack the columns of the
  * targets. If a side is made of one field alone, another column can take its place. A column that the asked sides do
  * not depend on may be missing: if there is no example without it, all rows get a value of the source, and a note says
- * so. Undefined if the task has no preprocessors, or no texts. Throws a ConfigError that names the missing columns.
+ * so. `source` are the fields of the task's source, of which nothing is read if they are given. Undefined if the task
+ * has no preprocessors, or no texts. Throws a ConfigError that names the missing columns.
  */
 export async function readAsSource(
   task: Task,
   file: FileAsSource,
   sides: readonly Side[],
+  source: readonly FieldNeed[] = fieldNeeds(task),
 ): Promise<ExamplesOfFile | undefined> {
-  const source = fieldNeeds(task)
-  if (source === undefined || source.sides.input.length === 0) return undefined
-  const { columns, values } = source
+  if (!source.some(({ input }) => input)) return undefined
+  const columns = source.map(({ name }) => name)
+  const types = new Map(source.map(({ name, type }) => [name, type]))
   const needs = Object.fromEntries(sides.map(side => [side, neededBy(side, source)])) as Needs
   const opened = await Promise.all(
     (await findFiles(file.path)).map(name =>
@@ -69,9 +74,9 @@ export async function readAsSource(
     // Without rows, nothing is filled.
     const filled = one.isHeaderOnly
       ? []
-      : filledFor(source, needs).filter(column => !places.has(column) && !isPathTo(one.columns, column))
-    for (const column of filled) notes.push(filledNote(one.name, column, values.get(column)![0]))
-    const own = Object.fromEntries(filled.map((column): [string, FieldValue] => [column, values.get(column)![0]]))
+      : filledFor(source, needs).filter(({ name }) => !places.has(name) && !isPathTo(one.columns, name))
+    const own = Object.fromEntries(filled.map(({ name, value }): [string, FieldValue] => [name, value as FieldValue]))
+    for (const column of Object.keys(own)) notes.push(filledNote(one.name, column, own[column]))
     return {
       ...one.format,
       cut: one.format.cut.bind(one.format),
@@ -84,7 +89,7 @@ export async function readAsSource(
           return [column, value]
         })
         const all = Object.entries({ ...own, ...fields, ...Object.fromEntries(moved) })
-        return Object.fromEntries(all.map(([column, value]) => [column, likeOwn(values.get(column)?.[0], value)]))
+        return Object.fromEntries(all.map(([column, value]) => [column, likeSource(types.get(column), value)]))
       },
     }
   })
@@ -102,7 +107,7 @@ export async function readAsSource(
     const examples = task.examplesOf!(records)
     if (examples.length !== records.length)
       notes.push(`the preprocessors of ${task.name} made ${examples.length} examples of ${records.length} rows`)
-    return { examples, notes }
+    return { examples, notes, digest: records.digest }
   } finally {
     records.close()
   }
@@ -137,10 +142,11 @@ async function placesOf(
   task: string,
   { name, columns, sample, isHeaderOnly }: DataFile,
   given: FileAsSource,
-  source: FieldNeeds,
+  source: readonly FieldNeed[],
   needs: Needs,
 ): Promise<ReadonlyMap<string, string>> {
   const places = new Map<string, string>()
+  const all = source.map(({ name }) => name)
   // Of a file without rows, no column is used.
   if (isHeaderOnly) return places
   const lacking = (wanted: readonly string[]): string[] =>
@@ -148,18 +154,19 @@ async function placesOf(
   for (const [side, needed] of Object.entries(needs) as [Side, readonly string[]][]) {
     const wanted = given[side]
     // If it is not known what a side is made of, only a file with all fields of the source is as the task's own.
-    const missing = lacking(needed.length > 0 ? needed : source.columns)
+    const missing = lacking(needed.length > 0 ? needed : all)
     if (wanted === undefined && missing.length === 0) continue
     const fields = needed.length > 0 ? quoted(needed) : 'no column of its source'
     const whole = `the task ${task} makes its ${side}s of ${fields}`
     // Fields of which it is not clear what depends on them have no other column in their place.
-    const [field, ...more] = source.sides[side].length > 0 ? source.sides[side] : needed
+    const clear = source.filter(field => field[side]).map(({ name }) => name)
+    const [field, ...more] = clear.length > 0 ? clear : needed
     const besides = missing.filter(column => column !== field)
     if (field === undefined)
       throw new ConfigError(
         wanted === undefined
           ? `${name}: ${whole} as far as its examples show, so a file needs all columns of the source: it lacks ${quoted(missing)}`
-          : `--${side} ${wanted}: ${whole} as far as its examples show: leave the option out, and give ${name} the columns of the source, ${quoted(source.columns)}`,
+          : `--${side} ${wanted}: ${whole} as far as its examples show: leave the option out, and give ${name} the columns of the source, ${quoted(all)}`,
       )
     if (more.length > 0 || besides.length > 0)
       throw new ConfigError(
@@ -188,13 +195,13 @@ type Needs = Partial<Record<Side, readonly string[]>>
  * The fields that a side of the examples is made of. A target may also depend on fields of which this is not clear:
  * they are needed, so that no target is invented.
  */
-const neededBy = (side: Side, { sides, unclear }: FieldNeeds): readonly string[] =>
-  side === 'target' ? [...sides.target, ...unclear] : sides.input
+const neededBy = (side: Side, source: readonly FieldNeed[]): readonly string[] =>
+  source.filter(field => field[side] || (side === 'target' && field.unclear)).map(({ name }) => name)
 
 /** The fields that no asked side is made of, and without which there may be no example. */
-function filledFor({ required }: FieldNeeds, needs: Needs): readonly string[] {
+function filledFor(source: readonly FieldNeed[], needs: Needs): readonly FieldNeed[] {
   const asked = Object.values(needs).flat()
-  return required.filter(column => !asked.includes(column))
+  return source.filter(({ name, required, value }) => required && value !== undefined && !asked.includes(name))
 }
 
 const filledNote = (file: string, column: string, value: FieldValue): string =>
@@ -202,11 +209,3 @@ const filledNote = (file: string, column: string, value: FieldValue): string =>
 
 const placesText = (places: ReadonlyMap<string, string>): string =>
   [...places].map(([column, from]) => `, "${from}" as its "${column}"`).join('')
-
-/** A value as the source has it, given one of the source's: the numbers of a CSV file are texts. */
-function likeOwn(own: FieldValue | undefined, value: FieldValue): FieldValue {
-  if (typeof value !== 'string' || value.trim() === '') return value
-  if (typeof own === 'number' && !Number.isNaN(Number(value))) return Number(value)
-  if (typeof own === 'bigint' && /^-?\d+$/.test(value)) return BigInt(value)
-  return typeof own === 'boolean' && /^(true|false)$/i.test(value) ? value.toLowerCase() === 'true' : value
-}

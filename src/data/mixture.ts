@@ -33,16 +33,17 @@ export function defineMixture({ name, tasks, ...rates }: MixtureParts): TaskDefi
   checkNames(name, tasks)
   return {
     name,
-    async load(codec) {
+    async load(codec, options) {
       const loaded: { task: Task; rate?: number }[] = []
       for (const entry of tasks) {
         const { task, rate } = 'load' in entry ? { task: entry, rate: undefined } : entry
-        loaded.push({ task: await task.load(codec), rate })
+        loaded.push({ task: await task.load(codec, options), rate })
       }
       const leaves = new Map(loaded.flatMap(({ task }) => leafTasks(task)).map(task => [task.name, task]))
       checkCodecs(name, [...leaves.values()])
-      const members = loaded.map(({ task, rate = mixingRateNumExamples(inputExamples(task), rates) }) =>
-        memberOf(task, rate),
+      const members = loaded.map(
+        ({ task, rate = options?.withoutData ? 1 : mixingRateNumExamples(inputExamples(task), rates) }) =>
+          memberOf(task, rate),
       )
       return mixtureOf(
         name,

@@ -8,8 +8,9 @@ import type { Feature, Fields, FieldValue, Preprocessor, SeedCounter } from './p
 import type { TokenFields } from './packing/segments.js'
 import { isCachePlaceholder, seqioPipeline } from './pipeline.js'
 import { encodeTexts } from './preprocessors/encode-texts.js'
-import { preprocessorKey } from './preprocessors/seqio/map-preprocessor.js'
+import { preprocessorKey, withApply } from './preprocessors/seqio/map-preprocessor.js'
 import { MapSeedCounter } from './random/seed-counter.js'
+import { namedDataset, withNameSync } from './named-errors.js'
 import { checkedPreprocessor, fieldsAsText } from './returned.js'
 import { excerpt } from './sources/text-lines.js'
 import { mergeInputs } from './example.js'
@@ -35,6 +36,7 @@ export interface PreprocessedParts {
     | 'examplesOf'
     | 'seqioExamples'
     | 'contentHash'
+    | 'digests'
     | 'isRandom'
     | 'inputExamples'
     | 'members'
@@ -55,10 +57,13 @@ const MOST_WITHOUT_TEXT = 100
 const TEXT_LENGTHS = { inputs: 512, targets: 512 }
 
 /** A task whose examples come from a source and are transformed by preprocessors. */
-export function preprocessedTask({ facts, splits, digest, features, ...parts }: PreprocessedParts): Task {
+export function preprocessedTask({ facts, digest, features, ...parts }: PreprocessedParts): Task {
   const { name, codec } = facts
-  const preprocessors = parts.preprocessors.map(preprocessor =>
-    preprocessorKey(preprocessor) === undefined ? checkedPreprocessor(name, preprocessor) : preprocessor,
+  const { train, validation, test } = parts.splits
+  const sourceOf = (dataset: Dataset<Fields>): Dataset<Fields> => namedDataset(`the task ${name}: its source`, dataset)
+  const splits = { train: sourceOf(train), validation: sourceOf(validation), test: sourceOf(test) }
+  const preprocessors = parts.preprocessors.map((preprocessor, i) =>
+    namedPreprocessor(`the task ${name}: preprocessor ${i + 1} (${preprocessor.name})`, preprocessor),
   )
   const stages = (from: number, to: number, dataset: Dataset<Fields>, seeds: SeedCounter, lengths: Lengths) => {
     const context = { seeds, lengths: lengths ? { ...lengths } : null, features: { ...features } }
@@ -122,6 +127,7 @@ export function preprocessedTask({ facts, splits, digest, features, ...parts }: 
   const known = new Map<SplitName, readonly Example[]>()
   return {
     ...facts,
+    digests: digest === undefined ? [] : [digest],
     isRandom,
     inputExamples: splits.train.length,
     contentHash: ({ lengths } = {}) =>
@@ -168,6 +174,15 @@ export function preprocessedTask({ facts, splits, digest, features, ...parts }: 
           )
     },
   }
+}
+
+/** A preprocessor whose errors name it. What a user's own function returns is checked. */
+function namedPreprocessor(part: string, preprocessor: Preprocessor): Preprocessor {
+  const checked = preprocessorKey(preprocessor) === undefined ? checkedPreprocessor(preprocessor) : preprocessor
+  return withApply(checked, (dataset, context) => {
+    const result = withNameSync(part, () => checked.apply(dataset, context))
+    return namedDataset(part, result)
+  })
 }
 
 /**

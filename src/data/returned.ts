@@ -1,5 +1,6 @@
 /** Checks of what a user's own functions return: no compiler checks the types of a program in JavaScript. */
 import { ConfigError } from '../base/errors.js'
+import { mapDataset } from './dataset.js'
 import type { Dataset } from './dataset.js'
 import type { Fields, Preprocessor } from './preprocessor.js'
 
@@ -30,30 +31,20 @@ export const fieldsAsText = (example: Fields): string =>
   JSON.stringify(example, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))
 
 /**
- * A preprocessor whose results are checked: a ConfigError names the task, the preprocessor, and what was returned in
- * the place of a dataset or of an example.
+ * A preprocessor whose results are checked: a ConfigError says what was returned in the place of a dataset or
+ * of an example.
  */
-export const checkedPreprocessor = (task: string, preprocessor: Preprocessor): Preprocessor => ({
+export const checkedPreprocessor = (preprocessor: Preprocessor): Preprocessor => ({
   name: preprocessor.name,
   apply(dataset, context) {
-    const what = `the task ${task}: its preprocessor ${preprocessor.name}`
     const result: unknown = preprocessor.apply(dataset, context)
     if (!isDataset(result))
-      throw new ConfigError(`${what} returned ${describeValue(result)}: expected a dataset, { length, get(index) }`)
-    return {
-      get length() {
-        return result.length
-      },
-      get period() {
-        return result.period
-      },
-      get(index) {
-        const example = result.get(index)
-        if (isFields(example)) return example
-        throw new ConfigError(
-          `${what} gave ${describeValue(example)} for example ${index}: expected fields by name, such as { inputs, targets }`,
-        )
-      },
-    }
+      throw new ConfigError(`it returned ${describeValue(result)}: expected a dataset, { length, get(index) }`)
+    return mapDataset(result as Dataset<unknown>, (example, index) => {
+      if (isFields(example)) return example
+      throw new ConfigError(
+        `it gave ${describeValue(example)} for example ${index}: expected fields by name, such as { inputs, targets }`,
+      )
+    })
   },
 })

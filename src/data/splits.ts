@@ -79,6 +79,9 @@ const none: Dataset<Fields> = {
   },
 }
 
+/** The splits of a task without data. */
+export const noSplits: OpenedSplits = { splits: { train: none, validation: none, test: none }, notes: [] }
+
 /** The training split, and the splits that are not `given`. Reads each example once, and keeps 4 bytes for it. */
 function hashSplits(
   examples: Dataset<Fields>,

@@ -14,11 +14,22 @@ import type { Postprocessor } from './postprocessors/postprocessor.js'
 import type { TokenFields } from './packing/segments.js'
 import { keptByHash, mergeInputs, splitExamples, splitNames } from './example.js'
 import type { Example, SplitName } from './example.js'
+import { savedDataSchema } from './saved-data.js'
+import type { SavedData } from './saved-data.js'
 
 /** Names a task and its settings in a configuration: `{ kind: 'pairs', path: 'pairs.tsv' }`. */
 export interface TaskConfig {
   readonly kind: string
   readonly [setting: string]: unknown
+}
+
+/** How a task is loaded. */
+export interface LoadOptions {
+  /**
+   * Loads the task without its examples, and reads none of its data: for its preprocessors, metrics and units. Default:
+   * false.
+   */
+  readonly withoutData?: boolean
 }
 
 /** A task's codec. It is plain data, so a checkpoint can hold it. */
@@ -68,6 +79,8 @@ export interface Task {
   readonly isRandom?: boolean
   /** The tasks of a mixture and their rates, in the order in which SeqIO draws from them. */
   readonly members?: readonly TaskMember[]
+  /** SHA-256 of the content of the files that the training examples are read from. Default: none are known. */
+  readonly digests?: readonly string[]
   /** The number of training examples before preprocessing, by which mixtures can set rates. Default: of the tokens. */
   readonly inputExamples?: number
   /**
@@ -139,7 +152,7 @@ export function taskCodec({
  */
 export function makeTask(
   parts: Pick<Task, 'name' | 'codec'> &
-    Partial<Pick<Task, 'units' | 'metrics' | 'postprocess' | 'suggestions' | 'notes' | 'config'>> &
+    Partial<Pick<Task, 'units' | 'metrics' | 'postprocess' | 'suggestions' | 'notes' | 'config' | 'digests'>> &
     ({ examples: Iterable<Example> } | { splits: Readonly<Record<SplitName, Iterable<Example>>> }),
 ): Task {
   const { codec, ...given } = parts
@@ -195,6 +208,8 @@ const savedCodecSchema = z.strictObject({
   targets: vocabularySpec.optional(),
   /** Written by older versions, and ignored: the configuration now names the data. */
   source: z.unknown().optional(),
+  /** What the model was trained on; left out by older versions. */
+  data: savedDataSchema.optional(),
 })
 
 /** A task's codec as plain data. A checkpoint holds it, so that a model can answer without the task's data. */
@@ -213,6 +228,9 @@ export function saveCodec({ name, codec }: Pick<Task, 'name' | 'codec'>): SavedC
 
 /** The name of a saved task; undefined if the value is not one. */
 export const savedName = (saved: unknown): string | undefined => savedCodecSchema.safeParse(saved).data?.name
+
+/** What is kept of the data of a saved task; undefined if the value is not one, or from an older version. */
+export const savedData = (saved: unknown): SavedData | undefined => savedCodecSchema.safeParse(saved).data?.data
 
 /** The codec of a saved task. The value may come from a file: a ConfigError says what is wrong with it. */
 export function readCodec(saved: unknown): TaskCodec {

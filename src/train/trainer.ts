@@ -3,8 +3,9 @@ import { FileError, SwitchyardError } from '../base/errors.js'
 import { libraryVersion } from '../base/version.js'
 import type { Checkpoint } from '../checkpoint/native.js'
 import { RunLock } from '../checkpoint/run-lock.js'
-import { readCodec, saveCodec } from '../data/task.js'
-import type { Task } from '../data/task.js'
+import { saveTask } from '../data/save-task.js'
+import { readCodec } from '../data/task.js'
+import type { SavedCodec, Task } from '../data/task.js'
 import type { ModelParams } from '../model/types.js'
 import type { BestValidation } from './best.js'
 import { readParams } from './checkpointing.js'
@@ -54,6 +55,8 @@ export type RunEnd = 'finished' | 'stopped' | 'interrupted'
 export class Trainer {
   /** The step of the newest checkpoint: the one the run resumed from, or the last that `run` has saved. */
   private savedStep: number | undefined
+  /** The task as checkpoints hold it: the same in all of them. */
+  private savedTask: SavedCodec | undefined
 
   private readonly validations: Validations
   /** The position of the data at the beginning. */
@@ -253,7 +256,7 @@ export class Trainer {
     return {
       step,
       config,
-      task: saveCodec(task),
+      task: (this.savedTask ??= saveTask(task)),
       data: this.parts.batches.state(),
       seed: config.train.seed,
       libraryVersion,

@@ -40,10 +40,19 @@ interface Read {
   readonly isAsTask: boolean
 }
 
+const isSeen = ({ digests = [] }: TrainedOn, digest: string | undefined): boolean =>
+  digest !== undefined && digests.includes(digest)
+
+function seenNote(name: string, { isRun }: TrainedOn, hasSplits = false): string {
+  const seen = `warning: ${name} was trained on most of this data`
+  if (hasSplits) return `${seen}: --split test scores the rows that it was not trained on`
+  return isRun ? `${seen}: without --data, eval scores the held-out part alone` : `${seen}: score it on other data`
+}
+
 /** The examples of a file, read as the model's own data was. Throws a SwitchyardError if there are none. */
 async function examplesOf(
   given: PairsSettings,
-  { pairs, task, note, name, split }: TrainedOn & { name: string; split: EvalOptions['split'] },
+  { pairs, task, needs, note, name, split, ...trained }: TrainedOn & { name: string; split: EvalOptions['split'] },
 ): Promise<Read> {
   const { path, input, target, header, delimiter, quotes, skipBadRows, labels } = given
   const file = {
@@ -55,19 +64,20 @@ async function examplesOf(
     quotes: quotes ?? undefined,
     skipBadRows,
   }
-  const read = task && (await readAsSource(task, file, ['input', 'target']))
+  const read = task && (await readAsSource(task, file, ['input', 'target'], needs))
   if (read !== undefined) {
     splitOf(given, split, path)
     if (labels !== null)
       throw new ConfigError(
         `--labels: ${path} is read by the preprocessors of ${task!.name}, which make the targets: leave it out`,
       )
-    return { examples: examplesToAsk(task!, read.examples), notes: read.notes, isAsTask: true }
+    const notes = [...(isSeen(trained, read.digest) ? [seenNote(name, trained)] : []), ...read.notes]
+    return { examples: examplesToAsk(task!, read.examples), notes, isAsTask: true }
   }
   const { settings, notes: reused } =
     pairs === undefined ? { settings: given, notes: [] } : await reuseSettings(given, pairs, name)
   const only = splitOf(settings, split, path)
-  const { examples, notes } = await readAllPairs(settings, only)
+  const { examples, notes, digest } = await readAllPairs(settings, only)
   const part = `only rows whose "${settings.split}" is ${only} are scored (--split all: all rows)`
   if (examples.length === 0)
     throw new SwitchyardError(
@@ -75,14 +85,15 @@ async function examplesOf(
         ? `${path}: ${NO_ROWS}`
         : `${path}: no row's "${settings.split}" is ${only}; --split all scores all rows`,
     )
-  const seen = `warning: ${name} was trained on most of this data: without --data, eval scores the held-out part alone`
-  const isSeen = resolve(path) === pairs?.path && settings.split === null
+  // Runs of older versions have no digest.
+  const isOwn = trained.digests === undefined ? resolve(path) === pairs?.path : isSeen(trained, digest)
+  const isTrained = only === undefined || only === 'train'
   return {
     examples,
     notes: [
       ...(note === undefined ? [] : [note]),
       ...reused,
-      ...(isSeen ? [seen] : []),
+      ...(isOwn && isTrained ? [seenNote(name, trained, settings.split !== null)] : []),
       ...notes,
       ...(only === undefined ? [] : [part]),
     ],

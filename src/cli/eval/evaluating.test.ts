@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { ConfigError, FileError } from '../../base/errors.js'
 import { RunLock } from '../../checkpoint/run-lock.js'
 import { overrideConfig } from '../../config/overrides.js'
 import { fittedConfig } from '../../config/fitted-config.js'
@@ -259,6 +260,28 @@ describe('a file is read as the model was trained', () => {
     }
     const stored = await readFile(join(`${model}-native`, 'checkpoint.json'), 'utf8')
     expect(stored).toContain('"path": "swapped.csv"')
+    // The training data is known by its content, wherever it is and also for converted weights.
+    const warning = (path: string, advice: string): string =>
+      `warning: ${path} was trained on most of this data: ${advice}`
+    const copy = join(folder, 'renamed.csv')
+    await cp(own, copy)
+    const warnings = async (path: string, file: string): Promise<string[]> => {
+      vi.mocked(console.error).mockClear()
+      await printed(() => evaluateOnData(path, file, { examples: 2 }))
+      return vi
+        .mocked(console.error)
+        .mock.calls.flat()
+        .map(String)
+        .filter(line => line.includes('was trained on'))
+    }
+    for (const file of [own, copy]) {
+      expect(await warnings(model, file)).toEqual([
+        warning(model, 'without --data, eval scores the held-out part alone'),
+      ])
+      expect(await warnings(`${model}-native`, file)).toEqual([warning(`${model}-native`, 'score it on other data')])
+    }
+    await writeFile(copy, `${await readFile(own, 'utf8')}is odd,x,111\n`)
+    expect(await warnings(model, copy)).toEqual([])
     const bare = join(folder, 'bare.tsv')
     await writeFile(
       bare,
@@ -278,18 +301,22 @@ describe('a file is read as the model was trained', () => {
   it("by its task's preprocessors, also after a conversion", async () => {
     const vocabulary = new ByteVocabulary()
     const rows = Array.from({ length: 60 }, (_, i) => ({ word: `w${i}`, size: i, mark: i % 2 ? 'odd' : 'even' }))
+    const opened = vi.fn(() => rows)
     const definition = defineTask({
       name: 'sized',
-      source: functionSource('rows', () => rows),
+      source: functionSource('rows', opened),
       preprocessors: [
         mapPreprocessor('sized', ({ word, mark }) => ({ inputs: `say: ${word as string}`, targets: mark })),
       ],
       features: { inputs: { vocabulary }, targets: { vocabulary } },
       units: { one: 'word', many: 'words' },
     })
-    const load = vi.spyOn(UserValues.prototype, 'loadTask').mockImplementation((_, codec) => definition.load(codec))
+    const load = vi
+      .spyOn(UserValues.prototype, 'loadTask')
+      .mockImplementation((_, codec, options) => definition.load(codec, options))
     const model = await train(await definition.load(), join(folder, 'sized'))
     const data = join(folder, 'sized.csv')
+    opened.mockClear()
     try {
       for (const path of [model, `${model}-native`]) {
         await writeFile(data, 'size,word\n1,abc\n2,de\n')
@@ -309,6 +336,35 @@ describe('a file is read as the model was trained', () => {
         ])
         expect(await inputsOf(path, { path: data, input: 'other' })).toEqual(['say: x', 'say: y'])
       }
+      // The run keeps what is needed of its source.
+      expect(opened).not.toHaveBeenCalled()
+      // A wrong definition is an error, and no reason to read the data in another way.
+      load.mockImplementation(() => Promise.reject(new ConfigError('my.config.ts: the task sized: its features: gone')))
+      for (const path of [model, `${model}-native`]) {
+        await expect(inputsOf(path, { path: data })).rejects.toThrow('my.config.ts: the task sized: its features: gone')
+        await expect(evaluateOnData(path, data, {})).rejects.toThrow('its features: gone')
+      }
+      // Older versions did not keep it: the source is read, and the file by its columns if the source is missing.
+      const info = join(`${model}-native`, 'checkpoint.json')
+      const { checksum, checksums, ...rest } = JSON.parse(await readFile(info, 'utf8')) as Record<string, unknown>
+      expect([checksum, checksums]).not.toContain(undefined)
+      const { data: kept, ...task } = rest.task as Record<string, unknown>
+      expect(kept).toMatchObject({ digests: [], needs: expect.arrayContaining([]) })
+      await writeFile(info, JSON.stringify({ ...rest, version: 1, task }))
+      load.mockImplementation((_, codec, options) => definition.load(codec, options))
+      expect(await inputsOf(`${model}-native`, { path: data })).toEqual(['say: abc', 'say: de'])
+      expect(opened).toHaveBeenCalledTimes(1)
+      const missing = Object.assign(new Error('ENOENT'), { code: 'ENOENT' })
+      opened.mockImplementation(() => {
+        throw new FileError('rows.csv: there is no such file', { cause: missing })
+      })
+      await writeFile(data, 'text,label\nabc,odd\n')
+      expect(await inputsOf(`${model}-native`, { path: data })).toEqual(['abc'])
+      expect(console.error).toHaveBeenCalledWith(
+        expect.stringContaining(
+          "columns alone, without the preprocessors of the model's task, which cannot be opened: the task sized: rows.csv: there is",
+        ),
+      )
     } finally {
       load.mockRestore()
     }

@@ -10,7 +10,7 @@ import { trainedOn } from './trained-on.js'
  * its task if that can be opened.
  */
 export async function openAsTrained(model: string, data: InputsOptions): Promise<Inputs> {
-  const { pairs, task, note } = await trainedOn(model)
+  const { pairs, task, needs, note } = await trainedOn(model)
   if (pairs !== undefined) {
     const { settings, notes } = await reuseSettings(pairsSettingsOf(data), pairs, model, ['input'])
     const { input, header, delimiter, quotes, skipBadRows } = settings
@@ -23,7 +23,7 @@ export async function openAsTrained(model: string, data: InputsOptions): Promise
     })
     return { ...inputs, notes: [...notes, ...inputs.notes] }
   }
-  const read = task && (await readAsSource(task, data, ['input']))
+  const read = task && (await readAsSource(task, data, ['input'], needs))
   if (read === undefined) {
     const inputs = await openInputs(data)
     return note === undefined ? inputs : { ...inputs, notes: [note, ...inputs.notes] }

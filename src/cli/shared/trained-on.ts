@@ -1,12 +1,14 @@
 import { basename } from 'node:path'
-import { SwitchyardError } from '../../base/errors.js'
+import { MissingValueError } from '../../base/custom.js'
+import { isMissing } from '../../base/system-errors.js'
 import { readInfo } from '../../checkpoint/checkpoint-info.js'
 import { native } from '../../checkpoint/native.js'
 import { latestCheckpoint } from '../../checkpoint/run-folder.js'
 import { pairsSettingsOf } from '../../data/pairs/settings.js'
 import type { PairsSettings } from '../../data/pairs/settings.js'
-import { readCodec, savedName } from '../../data/task.js'
-import type { Task, TaskConfig } from '../../data/task.js'
+import type { FieldNeed } from '../../data/saved-data.js'
+import { readCodec, savedData, savedName } from '../../data/task.js'
+import type { LoadOptions, Task, TaskConfig } from '../../data/task.js'
 import type { RunConfig } from '../../train/config.js'
 import type { NativeConfig } from '../../checkpoint/native-weights.js'
 import { findUserValues } from './user-config.js'
@@ -15,16 +17,23 @@ import { findUserValues } from './user-config.js'
 export interface TrainedOn {
   /** For a model of pairs: the settings by which its file was read. */
   readonly pairs?: PairsSettings
-  /** For a model of any other task: the task, with its preprocessors. */
+  /** For a model of any other task: the task, with its preprocessors and perhaps without its examples. */
   readonly task?: Task
+  /** The fields of that task's source. Left out if the task has its examples, which show them. */
+  readonly needs?: readonly FieldNeed[]
   /** Where that task cannot be opened: why, and what that means, for a user. */
   readonly note?: string
+  /** SHA-256 of the files of the training split. Left out by runs of older versions. */
+  readonly digests?: readonly string[]
+  /** Whether `eval` without --data can score the held-out part. */
+  readonly isRun?: boolean
 }
 
 /**
  * What a run, or weights that `convert` wrote from one, was trained on. No field for models of another origin, and for
- * weights whose task is not known here. A task whose definition or data is missing gives a note alone: the model can do
- * without them.
+ * weights whose task is not known here. The data of the task is not read, unless an older version saved the model. A
+ * task that is not known in this folder, or whose data is missing, gives a note: the model can do without them. Throws
+ * a SwitchyardError for a task whose definition is wrong.
  */
 export async function trainedOn(path: string): Promise<TrainedOn> {
   const checkpoint = (await native.detect(path)) ? path : await latestCheckpoint(path).catch(() => undefined)
@@ -32,24 +41,43 @@ export async function trainedOn(path: string): Promise<TrainedOn> {
   const { info } = await readInfo(checkpoint)
   const { task, trainedOn: converted } = (info.config ?? {}) as Partial<RunConfig & NativeConfig>
   const config = task ?? converted ?? undefined
+  const { digests, needs } = savedData(info.task) ?? {}
+  const facts = { digests, isRun: task !== undefined }
   const pairs = config && pairsOf(config)
-  if (pairs !== undefined) return { pairs }
+  if (pairs !== undefined) return { pairs, ...facts }
   const codec = info.task === null ? undefined : readCodec(info.task)
-  if (config !== undefined) return orNote(async () => (await findUserValues()).loadTask(config, codec))
+  if (config !== undefined) {
+    const values = await findUserValues()
+    return { ...facts, ...(await opened(options => values.loadTask(config, codec, options), needs ?? undefined)) }
+  }
   // Weights that an older version converted hold the name of their task alone.
   const name = savedName(info.task)
   const known = name === undefined ? undefined : await findUserValues()
-  return known?.taskNames.includes(name!) ? orNote(() => known.taskNamed(name!, codec)) : {}
+  return known?.taskNames.includes(name!) ? opened(options => known.taskNamed(name!, codec, options)) : {}
 }
 
-async function orNote(load: () => Promise<Task>): Promise<TrainedOn> {
+const NOTE =
+  "warning: the data is read by its columns alone, without the preprocessors of the model's task, which cannot be opened"
+
+/** A task without its examples; with them if it needs them to tell what its fields are. */
+async function opened(
+  load: (options: LoadOptions) => Promise<Task>,
+  needs?: readonly FieldNeed[],
+): Promise<Pick<TrainedOn, 'task' | 'needs' | 'note'>> {
+  let task: Task
   try {
-    return { task: await load() }
+    task = await load({ withoutData: true })
   } catch (error) {
-    if (!(error instanceof SwitchyardError)) throw error
-    return {
-      note: `warning: the data is read by its columns alone, without the preprocessors of the model's task, which cannot be opened: ${error.message}`,
-    }
+    if (error instanceof MissingValueError) return { note: `${NOTE}: ${error.message}` }
+    throw error
+  }
+  if (needs !== undefined || task.examplesOf === undefined) return { task, needs: needs ?? [] }
+  try {
+    return { task: await load({}) }
+  } catch (error) {
+    // The definition is right, since the task could be loaded without its data: it is the data that is missing.
+    if (isMissing(error)) return { note: `${NOTE}: ${(error as Error).message}` }
+    throw error
   }
 }
 

@@ -168,6 +168,30 @@ describe('a configuration file', () => {
     )
   })
 
+  it('is named by the errors of its tasks', async () => {
+    await write(
+      'switchyard.config.ts',
+      `import { csvSource, defineTask, functionSource, rekey } from 'switchyard-ml/data'
+       import { ByteVocabulary } from 'switchyard-ml/text'
+       const vocabulary = new ByteVocabulary()
+       const features = { inputs: { vocabulary }, targets: { vocabulary } }
+       const source = functionSource('rows', () => [{ text: 'a' }])
+       const upper = example => ({ inputs: example.txt.toUpperCase(), targets: 'x' })
+       const shout = { name: 'shout', apply: data => ({ length: data.length, get: i => upper(data.get(i)) }) }
+       export default { tasks: [
+         defineTask({ name: 'lost', source: csvSource('none.csv'), features }),
+         defineTask({ name: 'mapped', source, features, preprocessors: [rekey({ text: 'text' }), shout], splitBy: null }),
+       ] }`,
+    )
+    const known = await loadUserValues(folder)
+    const path = join(folder, 'switchyard.config.ts')
+    await expect(known.taskNamed('lost')).rejects.toThrow(`${path}: the task lost: none.csv: there is no such file`)
+    const mapped = await known.taskNamed('mapped')
+    expect(() => mapped.split('train')).toThrow(
+      /^the task mapped: preprocessor 2 \(shout\): .*switchyard\.config\.ts:6:\d+: TypeError: Cannot read properties of undefined/,
+    )
+  })
+
   it('that cannot be run is named, with what is wrong in it', async () => {
     await write('switchyard.config.ts', 'export default { tasks: [')
     await expect(loadUserValues(folder)).rejects.toThrow(ConfigError)

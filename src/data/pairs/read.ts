@@ -20,6 +20,8 @@ export interface PairsData {
   readonly columns: PairColumns
   /** What was recognized in each file, for a user. */
   readonly notes: readonly string[]
+  /** SHA-256 of the content of the files, without those of other splits. */
+  readonly digest: string | undefined
 }
 
 /**
@@ -45,6 +47,7 @@ export async function readPairs(settings: PairsSettings): Promise<PairsData> {
   const others = 'by a hash of the input (--test, --validation and --split choose others)'
   return {
     columns: main.columns,
+    digest: main.digest,
     examples,
     notes: [
       ...[main, given.validation, given.test].flatMap(file => file?.notes ?? []),
@@ -60,10 +63,10 @@ export async function readPairs(settings: PairsSettings): Promise<PairsData> {
 export async function readAllPairs(
   settings: PairsSettings,
   only?: SplitName,
-): Promise<{ examples: Example[]; notes: readonly string[] }> {
-  const { pairs, notes } = await readFiles(settings.path, settings)
+): Promise<Pick<PairsData, 'notes' | 'digest'> & { examples: Example[] }> {
+  const { pairs, notes, digest } = await readFiles(settings.path, settings)
   const chosen = only === undefined ? pairs : pairs.filter(({ split }) => split === only)
-  return { examples: mergeInputs(chosen.map(exampleOf)), notes }
+  return { examples: mergeInputs(chosen.map(exampleOf)), notes, digest }
 }
 
 /** The columns of the first of the files that the settings name. The columns that they name tell a header line. */
@@ -101,6 +104,7 @@ interface PairFiles {
   readonly pairs: readonly Pair[]
   readonly columns: PairColumns
   readonly notes: readonly string[]
+  readonly digest: string | undefined
 }
 
 async function readFiles(pattern: string, settings: PairsSettings): Promise<PairFiles> {
@@ -142,6 +146,7 @@ async function readFiles(pattern: string, settings: PairsSettings): Promise<Pair
   return {
     pairs,
     columns: columns ?? { input: '1', target: '2' },
+    digest: dataset.digest,
     notes: [...summed(notes), ...(dataset.notes ?? []), ...shortenedNotes(shortened)],
   }
 }

@@ -18,18 +18,20 @@ export async function findFiles(patterns: FilePatterns): Promise<string[]> {
 }
 
 async function matches(pattern: string): Promise<string[]> {
-  const info = await stat(pattern).catch(() => undefined)
+  let cause: unknown
+  const info = await stat(pattern).catch((error: unknown) => void (cause = error))
   if (info?.isFile()) return [pattern]
   if (info?.isDirectory())
     throw new FileError(`${pattern}: this is a folder: name its files, as in "${pattern.replace(/\/+$/, '')}/*.jsonl"`)
   if (info === undefined && isDynamicPattern(pattern)) {
     const found = await glob(pattern, { onlyFiles: true, expandDirectories: false })
-    if (found.length === 0) throw new FileError(`${pattern}: no file matches this pattern`)
+    if (found.length === 0) throw new FileError(`${pattern}: no file matches this pattern`, { cause })
     return found.sort()
   }
   if (info === undefined) {
     const similar = await similarPath(pattern)
-    if (similar !== undefined) throw new FileError(`${pattern}: there is no such file; did you mean ${similar}?`)
+    if (similar !== undefined)
+      throw new FileError(`${pattern}: there is no such file; did you mean ${similar}?`, { cause })
   }
   await withPath(pattern, () => stat(pattern))
   throw new FileError(`${pattern}: this is not a regular file`)

@@ -74,7 +74,7 @@ const posParts: TaskParts = {
 export const pos = taskKind(
   'pos',
   {},
-  async (_, codec) => loadParts(posParts, { kind: 'pos' }, codec ?? numbered(await t5Codec())),
+  async (_, codec, options) => loadParts(posParts, { kind: 'pos' }, codec ?? numbered(await t5Codec()), options),
   own => numbered(own),
 )
 

@@ -5,4 +5,4 @@ import type { TaskKind } from './kind.js'
 
 /** A built-in task in SeqIO's form. It has no settings: a configuration names it by its name alone. */
 export const definedKind = (parts: TaskParts): TaskKind =>
-  taskKind(parts.name, {}, (_, codec) => loadParts(parts, { kind: parts.name }, codec))
+  taskKind(parts.name, {}, (_, codec, options) => loadParts(parts, { kind: parts.name }, codec, options))

@@ -2,7 +2,7 @@ import { symbolErrorRate, wrongAnswerRate } from '../../metrics/error-rates.js'
 import { sideBySide, splitWords } from '../../text/symbols.js'
 import { LETTERS, loadCmudict, PHONEMES } from '../cmudict.js'
 import { makeTask, taskCodec } from '../task.js'
-import type { Task, TaskCodec } from '../task.js'
+import type { LoadOptions, Task, TaskCodec } from '../task.js'
 import { taskKind } from './kind.js'
 
 /** 27 letters (with the apostrophe) and 39 phonemes, each with an id of its own. */
@@ -12,12 +12,12 @@ export function g2pCodec(): TaskCodec {
 }
 
 /** Grapheme-to-phoneme conversion: English spelling to pronunciation, from the CMU Pronouncing Dictionary. */
-export async function g2pTask(codec: TaskCodec = g2pCodec()): Promise<Task> {
+export async function g2pTask(codec: TaskCodec = g2pCodec(), { withoutData = false }: LoadOptions = {}): Promise<Task> {
   return makeTask({
     name: 'g2p',
     config: { kind: 'g2p' },
     codec,
-    examples: await loadCmudict(),
+    examples: withoutData ? [] : await loadCmudict(),
     units: { one: 'word', many: 'words' },
     metrics: [
       symbolErrorRate('phoneme error rate (PER)', splitWords),
@@ -30,4 +30,4 @@ export async function g2pTask(codec: TaskCodec = g2pCodec()): Promise<Task> {
   })
 }
 
-export const g2p = taskKind('g2p', {}, (_, codec) => g2pTask(codec))
+export const g2p = taskKind('g2p', {}, (_, codec, options) => g2pTask(codec, options))

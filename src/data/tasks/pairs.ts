@@ -42,7 +42,7 @@ export async function pairsTask(
   { isOfRun = true }: PairsOptions = {},
 ): Promise<Task> {
   const settings = typeof given === 'string' ? pairsSettingsOf({ path: given }) : given
-  const { examples, columns, notes } = await readPairs(settings)
+  const { examples, columns, notes, digest } = await readPairs(settings)
   checkTrainable(settings.path, examples)
   const heldOut = [...examples.validation, ...examples.test]
   const isNumbered =
@@ -71,6 +71,7 @@ export async function pairsTask(
     },
     codec: taskCodec({ ...chosen, lowercase: codec?.lowercase }),
     splits: examples,
+    digests: digest === undefined ? [] : [digest],
     metrics: pairsMetrics(chosen.targets, classification),
     notes: [
       ...notes,

@@ -24,6 +24,13 @@ export function mapPreprocessor(
  */
 export const preprocessorKey = ({ apply }: Preprocessor): string | undefined => keys.get(apply)
 
+/** Another function for a preprocessor, which does the same: the result has its key. */
+export function withApply(preprocessor: Preprocessor, apply: Preprocessor['apply']): Preprocessor {
+  const key = preprocessorKey(preprocessor)
+  if (key !== undefined) keys.set(apply, key)
+  return { ...preprocessor, apply }
+}
+
 /** The example with each value changed. */
 export const mapFields = (example: Fields, change: (value: FieldValue, name: string) => FieldValue): Fields =>
   Object.fromEntries(Object.entries(example).map(([name, value]) => [name, change(value, name)]))

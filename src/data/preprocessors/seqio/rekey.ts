@@ -16,9 +16,7 @@ export const rekey = (keyMap: { readonly [newName: string]: string | null } | nu
         entries.map(([newName, oldName]) => {
           if (!oldName) return [newName, '']
           if (!(oldName in example))
-            throw new ConfigError(
-              `rekey: an example has no field "${oldName}"; it has ${Object.keys(example).join(', ')}`,
-            )
+            throw new ConfigError(`an example has no field "${oldName}"; it has ${Object.keys(example).join(', ')}`)
           return [newName, example[oldName]]
         }),
       )
