@@ -15,6 +15,7 @@ export type {
   Task,
   TaskCodec,
   TaskConfig,
+  TaskLoadOptions,
   TaskMember,
   TokenOptions,
 } from './data/task.js'

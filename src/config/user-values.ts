@@ -2,7 +2,7 @@ import { missingValue } from '../base/custom.js'
 import { didYouMean } from '../base/suggest.js'
 import { ConfigError, prefixed } from '../base/errors.js'
 import type { TaskDefinition } from '../data/define-task.js'
-import type { LoadOptions, Task, TaskCodec, TaskConfig } from '../data/task.js'
+import type { TaskLoadOptions, Task, TaskCodec, TaskConfig } from '../data/task.js'
 import { withLoader } from '../data/task-loader.js'
 import type { TaskLoader } from '../data/task-loader.js'
 import { loadTask, namedTasks } from '../data/tasks/registry.js'
@@ -96,7 +96,7 @@ export class UserValues {
   }
 
   /** Loads a task by its name. Throws a ConfigError that proposes the most similar name. */
-  async taskNamed(name: string, codec?: TaskCodec, options?: LoadOptions): Promise<Task> {
+  async taskNamed(name: string, codec?: TaskCodec, options?: TaskLoadOptions): Promise<Task> {
     const own = this.tasks.get(name)
     if (own !== undefined) return this.loadOwn(own, codec, options)
     if (namedTasks.includes(name)) return loadTask({ kind: name }, codec, options)
@@ -108,7 +108,7 @@ export class UserValues {
   }
 
   /** Loads the task that a run's configuration names. */
-  async loadTask(config: TaskConfig, codec?: TaskCodec, options?: LoadOptions): Promise<Task> {
+  async loadTask(config: TaskConfig, codec?: TaskCodec, options?: TaskLoadOptions): Promise<Task> {
     const own = config.kind === 'custom' ? this.tasks.get(String(config.name)) : undefined
     if (own !== undefined) return this.loadOwn(own, codec, options)
     if (config.kind === 'custom' && this.failure !== undefined)
@@ -129,7 +129,7 @@ export class UserValues {
   }
 
   /** Loads a task of the file. An error names the file. */
-  private async loadOwn(own: TaskDefinition, codec?: TaskCodec, options?: LoadOptions): Promise<Task> {
+  private async loadOwn(own: TaskDefinition, codec?: TaskCodec, options?: TaskLoadOptions): Promise<Task> {
     try {
       const task = await own.load(codec, options)
       const loader = this.loaderOf(own.name)

@@ -13,7 +13,7 @@ import type { Source } from './sources/source.js'
 import { noSplits, openSplits } from './splits.js'
 import type { SplitBy } from './splits.js'
 import { taskCodec } from './task.js'
-import type { LoadOptions, Task, TaskCodec, TaskConfig } from './task.js'
+import type { TaskLoadOptions, Task, TaskCodec, TaskConfig } from './task.js'
 
 /** A task as a value: nothing is read before `load`. */
 export interface TaskDefinition {
@@ -23,7 +23,7 @@ export interface TaskDefinition {
    * Opens the task's data. For a model that was trained before, `codec` is the codec it was trained with: the task's
    * texts are encoded by it, and not by the task's own vocabularies. A definition may leave the options out of account.
    */
-  load(codec?: TaskCodec, options?: LoadOptions): Promise<Task>
+  load(codec?: TaskCodec, options?: TaskLoadOptions): Promise<Task>
 }
 
 /** What a task is made of, in SeqIO's form. */
@@ -117,7 +117,7 @@ export async function loadParts(
   parts: TaskParts,
   config: TaskConfig,
   codec?: TaskCodec,
-  { withoutData = false }: LoadOptions = {},
+  { withoutData = false }: TaskLoadOptions = {},
 ): Promise<Task> {
   const given = await withName(`the task ${parts.name}: its features`, async () =>
     typeof parts.features === 'function' ? parts.features() : parts.features,

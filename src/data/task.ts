@@ -24,7 +24,7 @@ export interface TaskConfig {
 }
 
 /** How a task is loaded. */
-export interface LoadOptions {
+export interface TaskLoadOptions {
   /**
    * Loads the task without its examples, and reads none of its data: for its preprocessors, metrics and units. Default:
    * false.

@@ -8,7 +8,7 @@ import { pairsSettingsOf } from '../../data/pairs/settings.js'
 import type { PairsSettings } from '../../data/pairs/settings.js'
 import type { FieldNeed } from '../../data/saved-data.js'
 import { readCodec, savedData, savedName } from '../../data/task.js'
-import type { LoadOptions, Task, TaskConfig } from '../../data/task.js'
+import type { TaskLoadOptions, Task, TaskConfig } from '../../data/task.js'
 import type { RunConfig } from '../../train/config.js'
 import type { NativeConfig } from '../../checkpoint/native-weights.js'
 import { findUserValues } from './user-config.js'
@@ -61,7 +61,7 @@ const NOTE =
 
 /** A task without its examples; with them if it needs them to tell what its fields are. */
 async function opened(
-  load: (options: LoadOptions) => Promise<Task>,
+  load: (options: TaskLoadOptions) => Promise<Task>,
   needs?: readonly FieldNeed[],
 ): Promise<Pick<TrainedOn, 'task' | 'needs' | 'note'>> {
   let task: Task

@@ -2,7 +2,7 @@ import { symbolErrorRate, wrongAnswerRate } from '../../metrics/error-rates.js'
 import { sideBySide, splitWords } from '../../text/symbols.js'
 import { LETTERS, loadCmudict, PHONEMES } from '../cmudict.js'
 import { makeTask, taskCodec } from '../task.js'
-import type { LoadOptions, Task, TaskCodec } from '../task.js'
+import type { TaskLoadOptions, Task, TaskCodec } from '../task.js'
 import { taskKind } from './kind.js'
 
 /** 27 letters (with the apostrophe) and 39 phonemes, each with an id of its own. */
@@ -12,7 +12,10 @@ export function g2pCodec(): TaskCodec {
 }
 
 /** Grapheme-to-phoneme conversion: English spelling to pronunciation, from the CMU Pronouncing Dictionary. */
-export async function g2pTask(codec: TaskCodec = g2pCodec(), { withoutData = false }: LoadOptions = {}): Promise<Task> {
+export async function g2pTask(
+  codec: TaskCodec = g2pCodec(),
+  { withoutData = false }: TaskLoadOptions = {},
+): Promise<Task> {
   return makeTask({
     name: 'g2p',
     config: { kind: 'g2p' },

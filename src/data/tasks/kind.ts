@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { ConfigError } from '../../base/errors.js'
-import type { LoadOptions, Task, TaskCodec, TaskConfig } from '../task.js'
+import type { TaskLoadOptions, Task, TaskCodec, TaskConfig } from '../task.js'
 
 /** A built-in task: the word that names it in a configuration, its settings, and how to load it. */
 export interface TaskKind {
@@ -9,7 +9,7 @@ export interface TaskKind {
    * Loads the task that a configuration names. For a model that was trained before, `codec` is the codec it was trained
    * with: data that has changed since then must not change an id.
    */
-  load(config: TaskConfig, codec?: TaskCodec, options?: LoadOptions): Promise<Task>
+  load(config: TaskConfig, codec?: TaskCodec, options?: TaskLoadOptions): Promise<Task>
   /** The codec with which a model is fine-tuned to this task, given the model's own. Default: its own. */
   codecToFineTune?(own: TaskCodec): TaskCodec
 }
@@ -21,7 +21,7 @@ export interface TaskKind {
 export function taskKind<S extends z.ZodRawShape>(
   kind: string,
   settings: S,
-  load: (settings: z.infer<z.ZodObject<S>>, codec?: TaskCodec, options?: LoadOptions) => Promise<Task>,
+  load: (settings: z.infer<z.ZodObject<S>>, codec?: TaskCodec, options?: TaskLoadOptions) => Promise<Task>,
   codecToFineTune?: TaskKind['codecToFineTune'],
 ): TaskKind {
   const schema = z.strictObject({ kind: z.literal(kind), ...settings })

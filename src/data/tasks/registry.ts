@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { customSchema, missingValue } from '../../base/custom.js'
 import { ConfigError } from '../../base/errors.js'
-import type { LoadOptions, Task, TaskCodec, TaskConfig } from '../task.js'
+import type { TaskLoadOptions, Task, TaskCodec, TaskConfig } from '../task.js'
 import { withLoader } from '../task-loader.js'
 import { brown, pos } from './brown.js'
 import { g2p } from './g2p.js'
@@ -29,7 +29,7 @@ export const taskSchema = z.discriminatedUnion('kind', [
  * The task that a configuration names, with its data; `codec` as for `TaskKind.load`. Throws a ConfigError for a custom
  * task, which only a program can supply, and for an unknown kind.
  */
-export async function loadTask(config: TaskConfig, codec?: TaskCodec, options?: LoadOptions): Promise<Task> {
+export async function loadTask(config: TaskConfig, codec?: TaskCodec, options?: TaskLoadOptions): Promise<Task> {
   if (config.kind === 'custom') throw missingValue('task', String(config.name))
   const kind = kinds.find(candidate => kindOf(candidate) === config.kind)
   if (kind === undefined)
