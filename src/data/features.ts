@@ -5,7 +5,7 @@ import { encodeTexts, unchanged } from './preprocessors/encode-texts.js'
 import { MapSeedCounter } from './random/seed-counter.js'
 import type { Example } from './example.js'
 import type { TextCodec } from '../text/codec.js'
-import { EOS_ID } from '../text/vocabulary.js'
+import type { Vocabulary } from '../text/vocabulary.js'
 import { storeTokens } from './token-cache/store-tokens.js'
 
 /** An example as token ids. Both sides end with EOS, unless they were truncated. */
@@ -14,14 +14,14 @@ export interface TokenExample {
   readonly targets: Int32Array
 }
 
-/** Encodes an example and ends both sides with EOS. */
+/** Encodes an example and ends both sides with the EOS of their vocabularies. */
 export function tokenize(
   codec: Pick<TextCodec, 'inputs' | 'targets'>,
   example: Pick<Example, 'input' | 'target'>,
 ): TokenExample {
   return {
-    inputs: withEos(codec.inputs.encode(example.input)),
-    targets: withEos(codec.targets.encode(example.target)),
+    inputs: encodeWithEos(codec.inputs, example.input),
+    targets: encodeWithEos(codec.targets, example.target),
   }
 }
 
@@ -50,9 +50,10 @@ export function tokenDataset(
   })
 }
 
-const withEos = (ids: readonly number[]): Int32Array => {
+const encodeWithEos = (vocabulary: Vocabulary, text: string): Int32Array => {
+  const ids = vocabulary.encode(text)
   const ended = new Int32Array(ids.length + 1)
   ended.set(ids)
-  ended[ids.length] = EOS_ID
+  ended[ids.length] = vocabulary.eosId
   return ended
 }

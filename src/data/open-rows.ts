@@ -1,4 +1,6 @@
 import { check } from '../base/errors.js'
+import { T5_SPECIAL_IDS } from '../base/special-ids.js'
+import type { SpecialIds } from '../base/special-ids.js'
 import { stackRows } from './converters/batch.js'
 import type { PackedFeatures } from './converters/batch.js'
 import { encDecRow } from './converters/enc-dec.js'
@@ -16,6 +18,8 @@ export interface PackedSize {
    * Whether a row may hold several examples. If not, each has a row of its own, filled up with padding. Default: true.
    */
   readonly packing?: boolean
+  /** The id of padding, and the token from which the decoder starts each target. Default: T5's. */
+  readonly specialIds?: Pick<SpecialIds, 'padId' | 'decoderStartId'>
 }
 
 /**
@@ -56,11 +60,17 @@ export class OpenRows {
 
   /** The features of the rows as filled so far. */
   features(): PackedFeatures {
-    const { inputLength, targetLength } = this.size
+    const { inputLength, targetLength, specialIds = T5_SPECIAL_IDS } = this.size
+    const { padId, decoderStartId } = specialIds
     const row = (examples: readonly TokenExample[]): TokenFields => {
       const inputs = examples.map(example => example.inputs)
       const targets = examples.map(example => example.targets)
-      return encDecRow({ ...layOut('inputs', inputs, inputLength), ...layOut('targets', targets, targetLength) })
+      const features = {
+        ...layOut('inputs', inputs, inputLength, padId),
+        ...layOut('targets', targets, targetLength, padId),
+      }
+      // A target may have the padding id, as the EOS of some models does: segments say where padding is.
+      return encDecRow(features, decoderStartId, features.targets_segment_ids.map(Math.sign))
     }
     return stackRows(this.rows.map(row))
   }

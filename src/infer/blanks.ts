@@ -8,7 +8,7 @@ export function readBlanks(tokens: readonly number[], vocabulary: Vocabulary): M
   const blanks = new Map<number, number[]>()
   let current: number[] | undefined
   for (const token of tokens) {
-    if (token === vocabulary.eosId) break
+    if (token === vocabulary.eosId) continue
     const k = vocabulary.sentinelIds.indexOf(token)
     if (k < 0) current?.push(token)
     // If a sentinel is repeated, the first text fills the blank and later ones are ignored.

@@ -5,7 +5,8 @@ import { specialize } from '../engine/api/specialize.js'
 import { positionTables } from '../model/position-bias.js'
 import type { ForwardOptions, ModelParams } from '../model/types.js'
 import { rowsAt } from '../nn/rows.js'
-import { decodeStep, encodeInputs, startDecoding } from './decode.js'
+import { specialIdsOf } from '../model/config.js'
+import { decodeStep, encodeInputs, NO_TOKEN, startDecoding } from './decode.js'
 import type { DecodeCache, DecodeStart, EncodedInputs, PositionTables } from './decode.js'
 import { decodeTypes, encodeTypes } from './example-types.js'
 
@@ -21,7 +22,7 @@ export interface CompiledDecoding {
   prepare(params: ModelParams): AsyncIterable<readonly Tensor[]>
   /** The position biases and the empty cache of a batch: see `startDecoding`. */
   start(params: ModelParams, rows: number, inputLength: number): DecodeStart
-  /** Runs the encoder: see `encodeInputs`. */
+  /** Runs the encoder on inputs that are padded with `NO_TOKEN`: see `encodeInputs`. */
   encode(params: ModelParams, inputs: Tensor, inputOfRow: Tensor, encoderBiases: Tensor[]): EncodedInputs
   /** Decodes one token for each row: see `decodeStep`. The cache is donated. */
   advance(
@@ -36,7 +37,8 @@ export interface CompiledDecoding {
   reorder(cache: DecodeCache, parents: Tensor): DecodeCache
 }
 
-export function compileDecoding(options: ForwardOptions, maxLength: number): CompiledDecoding {
+export function compileDecoding({ config, ...given }: ForwardOptions, maxLength: number): CompiledDecoding {
+  const options = { ...given, config: { ...config, specialIds: { ...specialIdsOf(config), padId: NO_TOKEN } } }
   const start = jit(
     function start_decoding(tables: PositionTables, rows: number, inputLength: number) {
       return startDecoding(tables, { rows, inputLength, maxLength }, options)

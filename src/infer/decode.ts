@@ -7,6 +7,7 @@ import { decoderLayer } from '../model/layers.js'
 import { newPass } from '../model/pass.js'
 import type { Pass } from '../model/pass.js'
 import { causalMask, keyMask } from '../model/masks.js'
+import { nonPaddingTokens } from '../model/padding.js'
 import { addMask, biasOfLayer, positionBiases } from '../model/position-bias.js'
 import type { DecoderLayerParams, ForwardOptions, ModelParams } from '../model/types.js'
 import { keysAndValues, maskBias } from '../nn/attention.js'
@@ -14,6 +15,12 @@ import type { KeysAndValues } from '../nn/attention.js'
 import { embed } from '../nn/embedding.js'
 import { noNoise } from '../nn/noise.js'
 import { rowsAt } from '../nn/rows.js'
+
+/**
+ * The id of padding in inference. It is no token, so an input may hold any id: there are models whose padding id is also
+ * their EOS.
+ */
+export const NO_TOKEN = -1
 
 /** What the decoder reads of the inputs. It is computed once for a batch. */
 export type EncodedInputs = {
@@ -65,7 +72,7 @@ export function startDecoding(
 }
 
 /**
- * Encodes each of the inputs [inputs, length] (0 is padding) once, and copies the results to the rows of the batch by
+ * Encodes each of the inputs [inputs, length] (padded with `NO_TOKEN`) once, and copies the results to the rows of the batch by
  * `inputOfRow` [batch].
  */
 export function encodeInputs(
@@ -82,7 +89,7 @@ export function encodeInputs(
       const { keys, values } = keysAndValues(layer.encoder_decoder_attention, output, options.config.numHeads) // [inputs, heads, length, headDim]
       return { keys: ofRows(keys), values: ofRows(values) }
     }),
-    crossBias: ofRows(maskBias(keyMask(inputs))),
+    crossBias: ofRows(maskBias(keyMask(nonPaddingTokens(inputs, undefined, NO_TOKEN)))),
   }
 }
 

@@ -16,6 +16,7 @@ import { preset } from '../model/presets.js'
 import type { Batch, ModelParams } from '../model/types.js'
 import { compileDecoding } from './compiled.js'
 import { beamSearch } from './beam.js'
+import { NO_TOKEN } from './decode.js'
 import { makeGenerator } from './generate.js'
 import { loadForInference } from './load.js'
 import { greedySearch, sampling } from './search.js'
@@ -59,7 +60,10 @@ const router: RouterConfig = base.router
 const params = (of = config): ModelParams =>
   jit((key: Tensor) => initParameters(declareParameters(of, router), key))(random.key(5))
 const ids = (rows: number[][]): Tensor => np.array(rows, 'int32')
-const pad = (row: number[], length: number): number[] => [...row, ...new Array<number>(length - row.length).fill(0)]
+const pad = (row: number[], length: number, id = 0): number[] => [
+  ...row,
+  ...new Array<number>(length - row.length).fill(id),
+]
 const sentences = [
   [7, 12, 30, 4, 1],
   [9, 9, 21, 1],
@@ -113,7 +117,7 @@ describe('generation', () => {
         return rows
       }
       const alone = await stepwise(ids([sentences[0]]))
-      const padded = await stepwise(ids(sentences.map(s => pad(s, 12))))
+      const padded = await stepwise(ids(sentences.map(s => pad(s, 12, NO_TOKEN))))
       const batch: Batch = {
         encoder_input_tokens: ids([sentences[0]]),
         decoder_input_tokens: ids([[0, ...targets]]),

@@ -1,5 +1,5 @@
 import { hostTensor } from '../base/host-tensor.js'
-import { T5_SPECIAL_IDS } from '../base/special-ids.js'
+import type { SpecialIds } from '../base/special-ids.js'
 import { fromHost, hostView, releaseArrays } from '../engine/api/tensor.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import { specialIdsOf } from '../model/config.js'
@@ -8,6 +8,7 @@ import type { Meaning } from '../model/meaning.js'
 import type { ForwardOptions, ModelParams } from '../model/types.js'
 import type { Router } from '../nn/moe/router.js'
 import { compileDecoding } from './compiled.js'
+import { NO_TOKEN } from './decode.js'
 import { checkSetting } from './processors.js'
 import { checkNext, greedySearch } from './search.js'
 import type { Answer, NextTokens, Search } from './search.js'
@@ -37,7 +38,7 @@ export interface BatchOptions {
 }
 
 /**
- * Generates answers to a batch of inputs. `inputs[i]` holds token ids, EOS included and without padding; `searches[i]`
+ * Generates answers to a batch of inputs. `inputs[i]` holds token ids, EOS included; `searches[i]`
  * chooses the tokens of its answers. Resolves to the answers of each input.
  */
 export type Generator = (
@@ -66,8 +67,8 @@ export function makeGenerator({
   maxNewTokens,
   release,
 }: GenerateOptions): Generator {
+  const specialIds = specialIdsOf(config)
   const options: ForwardOptions = { config, router, customRouter, meaning, mode: 'eval' }
-  const { padId, decoderStartId } = specialIdsOf(config)
   const { prepare, start, encode, advance, reorder } = compileDecoding(options, maxNewTokens)
 
   /** The parameter trees that this generator has taken over, or is taking over. */
@@ -83,11 +84,11 @@ export function makeGenerator({
     if (inputs.length === 0) return []
     const layout = rowsOf(searches)
     if (release) await own(params)
-    const ids = padded(inputs)
+    const ids = padded(inputs.map(input => withoutPadding(input, specialIds)))
     const { encoderBiases, selfBiases, cache: empty } = start(params, layout.inputOfRow.length, ids.shape[1])
     const encoded = encode(params, ids, ints(layout.inputOfRow), encoderBiases)
     let cache = empty
-    let tokens = ints(layout.inputOfRow.map(() => decoderStartId))
+    let tokens = ints(layout.inputOfRow.map(() => specialIds.decoderStartId))
     const open = new Set(searches)
     for (let step = 0; open.size > 0 && step < maxNewTokens && !signal?.aborted; step++) {
       const position = fromHost(hostTensor('int32', [], Int32Array.of(step)))
@@ -95,7 +96,7 @@ export function makeGenerator({
       cache = decoded.cache
       const vocab = decoded.logits.shape[1]
       const logits = (await hostView(decoded.logits)).data as Float32Array // [rows * vocab]
-      const chosen = layout.inputOfRow.map(() => padId)
+      const chosen = layout.inputOfRow.map(() => specialIds.padId)
       const parents = layout.inputOfRow.map((_, row) => row)
       searches.forEach((search, i) => {
         if (!open.has(search)) return
@@ -144,12 +145,16 @@ function rowsOf(searches: readonly Search[]): { inputOfRow: number[]; firstRow: 
 
 const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n))
 
-/** Token ids [inputs, length], padded with 0. The inputs are filled up to a power of two with copies of the last. */
+/** An input without padding at its end. What has the padding id may be EOS in a model that has one id for both. */
+const withoutPadding = (input: readonly number[], { padId, eosIds }: SpecialIds): readonly number[] =>
+  eosIds.includes(padId) ? input : input.slice(0, input.findLastIndex(id => id !== padId) + 1)
+
+/** Token ids [inputs, length], padded with `NO_TOKEN`. The inputs are filled up to a power of two with copies of the last. */
 export function padded(inputs: readonly (readonly number[])[]): Tensor {
   const longest = Math.max(...inputs.map(input => input.length))
   const length = Math.max(1, Math.ceil(longest / LENGTH_MULTIPLE)) * LENGTH_MULTIPLE
   const rows = powerOfTwo(inputs.length)
-  const ids = new Int32Array(rows * length).fill(T5_SPECIAL_IDS.padId)
+  const ids = new Int32Array(rows * length).fill(NO_TOKEN)
   for (let row = 0; row < rows; row++) ids.set(inputs[Math.min(row, inputs.length - 1)], row * length)
   return fromHost(hostTensor('int32', [rows, length], ids))
 }

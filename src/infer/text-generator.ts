@@ -1,8 +1,9 @@
 import { ConfigError } from '../base/errors.js'
 import { specialIdsOf } from '../model/config.js'
 import type { ModelParams } from '../model/types.js'
+import type { Vocabulary } from '../text/vocabulary.js'
+import { answerVocabulary } from './answer-vocabulary.js'
 import type { TextCodec } from '../text/codec.js'
-import { EOS_ID } from '../text/vocabulary.js'
 import { BatchQueue } from './batch-queue.js'
 import type { QueueOptions } from './batch-queue.js'
 import { makeGenerator } from './generate.js'
@@ -43,11 +44,14 @@ export type AnswerOptions = TextOptions & {
  */
 export class TextGenerator {
   private readonly queue: BatchQueue
+  /** By which answers are decoded. */
+  private readonly vocabulary: Vocabulary
 
   constructor(
     private readonly model: TextModel,
     { maxRows = 64 }: Partial<QueueOptions> = {},
   ) {
+    this.vocabulary = answerVocabulary(model.codec.targets, specialIdsOf(model.options.config).eosIds)
     this.queue = new BatchQueue(makeGenerator(model.options), model.params, { maxRows })
   }
 
@@ -99,7 +103,7 @@ export class TextGenerator {
     const left = new AbortController()
     const signal = options.signal ? AbortSignal.any([options.signal, left.signal]) : left.signal
     const search = this.searchFor(options)
-    const decoder = this.model.codec.targets.stream()
+    const decoder = this.vocabulary.stream()
     let [read, isNews, isDone] = [0, false, false]
     let wake = (): void => undefined
     const onStep = (): void => {
@@ -167,7 +171,8 @@ export class TextGenerator {
   }
 
   private async scoreTokens(inputs: readonly number[], answer: string, signal?: AbortSignal): Promise<TextScore> {
-    const tokens = [...this.model.codec.targets.encode(answer), EOS_ID]
+    const { targets } = this.model.codec
+    const tokens = [...targets.encode(answer), targets.eosId]
     const { maxNewTokens } = this.model.options
     if (tokens.length > maxNewTokens)
       throw new ConfigError(
@@ -181,15 +186,12 @@ export class TextGenerator {
 
   private encode(text: string): number[] {
     const { inputs, prepare } = this.model.codec
-    return [...inputs.encode(prepare(text)), EOS_ID]
+    return [...inputs.encode(prepare(text)), inputs.eosId]
   }
 
   private searchFor(options: TextOptions): Search {
-    const {
-      codec,
-      options: { config, maxNewTokens },
-    } = this.model
-    return searchOf(options, codec.targets, maxNewTokens, specialIdsOf(config))
+    const { config, maxNewTokens } = this.model.options
+    return searchOf(options, this.vocabulary, maxNewTokens, specialIdsOf(config))
   }
 
   private async answerTokens(inputs: readonly number[], { signal, ...options }: AnswerOptions): Promise<TextAnswers> {
@@ -197,7 +199,7 @@ export class TextGenerator {
     await this.queue.run(inputs, search, { signal })
     const answers = search
       .answers()
-      .map(({ tokens, score }) => ({ text: this.model.codec.targets.decode(tokens), tokens, score }))
+      .map(({ tokens, score }) => ({ text: this.vocabulary.decode(tokens), tokens, score }))
     if (answers.length === 0) throw new ConfigError('the search finished without an answer: `answers` returned []')
     return answers as TextAnswers
   }

@@ -12,7 +12,7 @@ import { rmsNorm } from '../nn/rms-norm.js'
 import type { ModelConfig, StackName } from './config.js'
 import { decoderLayer, encoderLayer, zeroPadding } from './layers.js'
 import type { LayerOutput } from './layers.js'
-import { stackLayers } from './config.js'
+import { specialIdsOf, stackLayers } from './config.js'
 import { meaningOf } from './meaning.js'
 import { newPass } from './pass.js'
 import type { Pass } from './pass.js'
@@ -70,7 +70,7 @@ export function encode(
   ),
 ): StackOutput {
   const { encoder } = params
-  const masks = encoderMasks(batch, meaningOf(options))
+  const masks = encoderMasks(batch, meaningOf(options), specialIdsOf(options.config).padId)
   const biases = addMask(relativeBiases, masks.selfAttention)
   const pass = newPass('encoder', batch.encoder_input_tokens, options, noise, masks.nonPadding)
   return runStack(params, pass, null, (x, i) => encoderLayer(encoder[`layers_${i}`], x, biasOfLayer(biases, i), pass))
@@ -85,7 +85,7 @@ function decode(
 ): StackOutput {
   const { config } = options
   const { decoder } = params
-  const masks = decoderMasks(batch, meaningOf(options))
+  const masks = decoderMasks(batch, meaningOf(options), specialIdsOf(config).padId)
   const length = batch.decoder_input_tokens.shape[1]
   const selfBiases = addMask(
     positionBiases(positionTables(params, 'decoder', config), 'decoder', length, options),

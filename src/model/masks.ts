@@ -16,8 +16,8 @@ export interface StackMasks {
 const alongQueries = (x: Tensor): Tensor => np.expandDims(x, [1, 3]) // [batch, 1, query, 1]
 const alongKeys = (x: Tensor): Tensor => np.expandDims(x, [1, 2]) // [batch, 1, 1, key]
 
-/** Hides padding keys, from the keys' token ids [batch, length]. */
-export const keyMask = (ids: Tensor): Tensor => alongKeys(nonPaddingTokens(ids)) // [batch, 1, 1, key]
+/** Hides padding keys, from where the keys are not padding [batch, length]. */
+export const keyMask = (present: Tensor): Tensor => alongKeys(present) // [batch, 1, 1, key]
 
 /** Hides later keys from every query. */
 export const causalMask = (length: number): Tensor => np.tril(np.ones([1, 1, length, length], 'bool')) // [1, 1, query, key]
@@ -32,32 +32,31 @@ function withinSegments(mask: Tensor, querySegments?: Tensor, keySegments?: Tens
 }
 
 /**
- * Hides all keys from padding queries, if the implementation that is followed does so (see meaning.ts). `queries` are
- * token ids [batch, query].
+ * Hides all keys from padding queries, if the implementation that is followed does so (see meaning.ts). `present`
+ * [batch, query] is where the queries are not padding.
  */
-const withoutPaddingQueries = (mask: Tensor, queries: Tensor, meaning: Meaning): Tensor =>
-  meaning.hidesKeysFromPadding ? np.logicalAnd(mask, alongQueries(nonPaddingTokens(queries))) : mask // [batch, 1, query, key]
+const withoutPaddingQueries = (mask: Tensor, present: Tensor, meaning: Meaning): Tensor =>
+  meaning.hidesKeysFromPadding ? np.logicalAnd(mask, alongQueries(present)) : mask // [batch, 1, query, key]
 
 export type EncoderBatch = Pick<Batch, 'encoder_input_tokens' | 'encoder_segment_ids'>
 
 export function encoderMasks(
-  { encoder_input_tokens: inputs, encoder_segment_ids: segments }: EncoderBatch,
+  { encoder_input_tokens: ids, encoder_segment_ids: segments }: EncoderBatch,
   meaning: Meaning,
+  padId: number,
 ): StackMasks {
+  const inputs = nonPaddingTokens(ids, segments, padId) // [batch, length]
   return {
     selfAttention: withinSegments(withoutPaddingQueries(keyMask(inputs), inputs, meaning), segments, segments),
     nonPadding: meaning.encoderTokens(inputs),
   }
 }
 
-export function decoderMasks(batch: Batch, meaning: Meaning): StackMasks & { crossAttention: Tensor } {
-  const {
-    encoder_segment_ids: encoderSegments,
-    decoder_segment_ids: segments,
-    encoder_input_tokens: inputs,
-    decoder_input_tokens: decoderInputs,
-    decoder_target_tokens: targets,
-  } = batch
+export function decoderMasks(batch: Batch, meaning: Meaning, padId: number): StackMasks & { crossAttention: Tensor } {
+  const { encoder_segment_ids: encoderSegments, decoder_segment_ids: segments } = batch
+  const inputs = nonPaddingTokens(batch.encoder_input_tokens, encoderSegments, padId) // [batch, key]
+  const targets = nonPaddingTokens(batch.decoder_target_tokens, segments, padId) // [batch, query]
+  const decoderInputs = nonPaddingTokens(batch.decoder_input_tokens, undefined, padId) // [batch, query]
   const causal = causalMask(targets.shape[1]) // [1, 1, query, key]
   const visible = meaning.hidesPaddingFromDecoder ? np.logicalAnd(causal, keyMask(targets)) : causal // [batch, 1, query, key]
   return {

@@ -2,7 +2,7 @@ import { missingValue } from '../base/custom.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import { evenGroups, fewestGroups, sequenceGroups } from '../nn/moe/groups.js'
 import type { TokenGroups } from '../nn/moe/groups.js'
-import { flaxformerDecoderTokens, nonPaddingTokens } from './padding.js'
+import { flaxformerDecoderTokens } from './padding.js'
 import { meanRouterLosses, sumOfStackLosses } from './router-losses.js'
 import type { RouterLosses, StackRouters } from './router-losses.js'
 
@@ -33,11 +33,14 @@ export interface Meaning {
   // Padding
 
   /**
-   * Which encoder positions are tokens and not padding, from token ids [batch, length]. null: all positions are tokens.
+   * Which encoder positions count as tokens, from where the inputs are not padding [batch, length]. null: all positions.
    */
-  encoderTokens(ids: Tensor): Tensor | null // [batch, length], bool
-  /** Which decoder positions are tokens and not padding. null: all positions are tokens. */
-  decoderTokens(decoderInputs: Tensor, decoderTargets: Tensor): Tensor | null // [batch, length], bool
+  encoderTokens(inputs: Tensor): Tensor | null // [batch, length], bool
+  /**
+   * Which decoder positions count as tokens, from where the decoder's inputs and its targets are not padding [batch,
+   * length]. null: all positions.
+   */
+  decoderTokens(inputs: Tensor, targets: Tensor): Tensor | null // [batch, length], bool
   /** Whether the output of every norm is set to 0 at padding positions. */
   readonly zeroesPadding: boolean
 
@@ -75,7 +78,7 @@ const t5x: Meaning = {
   // components/attention/dense_attention.py, make_decoder_mask: the causal mask and make_attention_mask(targets > 0).
   hidesPaddingFromDecoder: true,
   // t5/t5_architecture.py: the encoder's logit_mask is inputs > 0; get_decoder_logit_mask reads the decoder's inputs.
-  encoderTokens: nonPaddingTokens,
+  encoderTokens: inputs => inputs,
   decoderTokens: flaxformerDecoderTokens,
   // t5/t5_architecture.py, EncoderLayer and DecoderLayer: x = logit_mask * x after each norm.
   zeroesPadding: true,
@@ -129,7 +132,7 @@ const switchyard: Meaning = {
   // What padding positions see has no effect here: their outputs are never used.
   hidesKeysFromPadding: false,
   hidesPaddingFromDecoder: false,
-  decoderTokens: (_inputs, targets) => nonPaddingTokens(targets),
+  decoderTokens: (_inputs, targets) => targets,
   zeroesPadding: false,
   neverRoutesPadding: true,
   countsUnroutedTokens: false,

@@ -1,17 +1,21 @@
 import type { Tensor } from '../engine/api/tensor.js'
 import * as np from '../engine/api/np.js'
 
-/** Where token ids [batch, length] are not padding. Padding is id 0. */
-export const nonPaddingTokens = (ids: Tensor): Tensor => np.greater(ids, 0) // [batch, length], bool
+/**
+ * Where positions [batch, length] hold tokens and not padding. Segments say so if there are some: a position outside of
+ * all segments is padding, and a token inside of one may even have the padding id, as the EOS of some models does.
+ * Without segments, padding is what has the padding id.
+ */
+export const nonPaddingTokens = (ids: Tensor, segments: Tensor | undefined, padId: number): Tensor =>
+  segments ? np.greater(segments, 0) : np.notEqual(ids, padId) // [batch, length], bool
 
 /**
- * The decoder positions that Flaxformer counts as tokens (`get_decoder_logit_mask`), from the decoder's inputs [batch,
- * length]: the first position, and each position where the input or the next input is not padding. The position of a
- * row's last target, whose input is the last real one, is so included.
+ * The decoder positions that Flaxformer counts as tokens (`get_decoder_logit_mask`), from where the decoder's inputs
+ * are not padding [batch, length]: the first position, and each position where the input or the next input is not
+ * padding. The position of a row's last target, whose input is the last real one, is so included.
  */
-export function flaxformerDecoderTokens(decoderInputs: Tensor): Tensor {
-  const [batch, length] = decoderInputs.shape
-  const present = nonPaddingTokens(decoderInputs) // [batch, length]
+export function flaxformerDecoderTokens(present: Tensor): Tensor {
+  const [batch, length] = present.shape
   const next = np.concatenate([present.get(':', np.slice(1)), np.zeros([batch, 1], 'bool')], 1) // [batch, length]
   const first = np.equal(np.arange(length), 0) // [length]
   return np.logicalOr(first, np.logicalOr(present, next)) // [batch, length]

@@ -5,7 +5,6 @@ import type { StartingPoint } from '../train/restore/start.js'
 import { trainingCodec } from './model-codec.js'
 import { requireDecoder } from '../checkpoint/weights.js'
 import { openWeights } from './open-weights.js'
-import type { OpenedWeights } from './open-weights.js'
 
 /** A model that is to be fine-tuned. */
 export interface BaseModel {
@@ -31,7 +30,7 @@ export async function openBaseModel(path: string, onNotice: (message: string) =>
     requireDecoder(weights)
     const { run } = weights
     return {
-      start: { weights: withT5sIds(weights, onNotice), optimizer: run?.checkpoint.optimizer, config: run?.config },
+      start: { weights, optimizer: run?.checkpoint.optimizer, config: run?.config },
       codec: await trainingCodec(weights, onNotice),
       taskName: savedName(weights.texts?.task),
       trainedOn: run?.config.task ?? weights.texts?.trainedOn,
@@ -42,14 +41,4 @@ export async function openBaseModel(path: string, onNotice: (message: string) =>
     await weights.close()
     throw error
   }
-}
-
-/** The weights with T5's special ids, which training uses; the notice says if the model has others. */
-function withT5sIds(weights: OpenedWeights, onNotice: (message: string) => void): OpenedWeights {
-  const { specialIds, ...model } = weights.model
-  if (specialIds === undefined) return weights
-  onNotice(
-    `${weights.path}: this model has its own ids of padding, EOS or the decoder's start; training uses T5's (0, 1, 0), and so does the trained model`,
-  )
-  return { ...weights, model }
 }

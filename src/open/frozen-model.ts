@@ -8,10 +8,12 @@ import { fromHost } from '../engine/api/tensor.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import { requireTextHead } from '../checkpoint/weights.js'
 import type { Weights } from '../checkpoint/weights.js'
+import * as np from '../engine/api/np.js'
+import { specialIdsOf } from '../model/config.js'
 import { forward } from '../model/forward.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import { countParameters } from '../model/parameters.js'
-import type { ModelParams } from '../model/types.js'
+import type { Batch, ModelParams } from '../model/types.js'
 import type { CheckpointChoice } from '../train/choose-checkpoint.js'
 import type { WeightsTeacher } from '../train/distillation/config.js'
 import type { Teacher } from '../train/distillation/teacher.js'
@@ -84,9 +86,18 @@ export function teacherOf({
     bytes: 4 * numParameters,
     logits: batch => {
       const options = { config: model, router, customRouter: values.router, meaning: values.meaning } as const
-      return forward(params, batch, { ...options, mode: 'eval' }).logits
+      const own = startingFrom(batch, specialIdsOf(model).decoderStartId)
+      return forward(params, own, { ...options, mode: 'eval' }).logits
     },
   }
+}
+
+/** A batch in which the decoder starts each target from `id`: a student's batch starts from the student's own id. */
+function startingFrom(batch: Batch, id: number): Batch {
+  const { decoder_input_tokens: inputs, decoder_segment_ids: segments = np.onesLike(inputs) } = batch
+  const none = np.zeros([segments.shape[0], 1], 'int32') // [batch, 1]
+  const before = np.concatenate([none, segments.get(':', np.slice(0, -1))], 1) // [batch, length]
+  return { ...batch, decoder_input_tokens: np.where(np.notEqual(segments, before), id, inputs) }
 }
 
 /**

@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { FileError } from '../base/errors.js'
+import { areT5s } from '../base/special-ids.js'
 import { exists } from '../checkpoint/atomic.js'
 import { readCodec, taskCodec } from '../data/task.js'
 import type { TaskCodec } from '../data/task.js'
@@ -8,8 +8,8 @@ import { loadT5Vocabulary, loadVocabulary } from '../data/vocabularies/load-voca
 import { vocabularyFiles } from '../text/files.js'
 import { plainCodec } from '../text/codec.js'
 import type { TextCodec } from '../text/codec.js'
-import { EOS_ID, PAD_ID } from '../text/vocabulary.js'
 import type { Vocabulary } from '../text/vocabulary.js'
+import { specialIdsOf } from '../model/config.js'
 import type { OpenedWeights } from './open-weights.js'
 
 type Source = Pick<OpenedWeights, 'texts' | 'path' | 'model' | 'container'>
@@ -49,27 +49,15 @@ const OTHER_NAME =
 const UNNAMED = /^(checkpoint_\d+|[0-9a-f]{40}|main|snapshots)$/
 
 /**
- * Whether a model without a vocabulary beside it has T5's: the folder's name or the hub's says so, the size agrees, and
- * its configuration names no other special ids.
+ * Whether a model without a vocabulary beside it has T5's: the folder's name or the hub's says so, and its size and
+ * special ids agree.
  */
-async function isT5s({ path, model }: Source): Promise<boolean> {
+function isT5s({ path, model }: Source): boolean {
   const parts = resolve(path).split(/[\\/]/)
   const name = parts.reverse().find(part => !UNNAMED.test(part)) ?? ''
   if (model.vocabSize !== T5_VOCAB_SIZE || !T5_NAME.test(name) || OTHER_NAME.test(name)) return false
-  const configs = await Promise.all(['generation_config.json', 'config.json'].map(file => readJson(join(path, file))))
-  return Object.entries(t5SpecialIds).every(([key, id]) => configs.every(config => (config[key] ?? id) === id))
-}
-
-const t5SpecialIds = { pad_token_id: PAD_ID, eos_token_id: EOS_ID, decoder_start_token_id: PAD_ID }
-
-/** An object from a JSON file; empty if the file does not exist or holds something else. */
-async function readJson(path: string): Promise<Record<string, unknown>> {
-  try {
-    const json: unknown = JSON.parse(await readFile(path, 'utf8'))
-    return typeof json === 'object' && json !== null ? (json as Record<string, unknown>) : {}
-  } catch {
-    return {}
-  }
+  const { padId, eosIds, decoderStartId } = specialIdsOf(model)
+  return areT5s({ padId, eosIds, decoderStartId })
 }
 
 /** The vocabulary in the folder of the weights. A model that is named as T5's are gets T5's, with a notice. */
@@ -86,7 +74,7 @@ async function vocabularyOf(source: Source, onNotice: (message: string) => void)
       )
     return vocabulary
   }
-  if (!(await isT5s(source)))
+  if (!isT5s(source))
     throw new FileError(
       `${path}: there is no vocabulary (${vocabularyFiles.join(', ')}) beside the weights: put the model's own there, or, for a run, convert it with --to native`,
     )

@@ -1,4 +1,5 @@
 import { ConfigError } from '../base/errors.js'
+import { areT5s } from '../base/special-ids.js'
 import { batchStream } from '../data/batches/prefetch.js'
 import { seqioBatches } from '../data/batches/seqio-order.js'
 import type { IteratorOptions } from '../data/iterator.js'
@@ -11,6 +12,8 @@ import * as random from '../engine/api/random.js'
 import type { TensorTree } from '../engine/api/tracing.js'
 import { productFlops } from '../engine/program/cost.js'
 import type { Program } from '../engine/program/program.js'
+import { specialIdsOf } from '../model/config.js'
+import type { ModelConfig } from '../model/config.js'
 import type { Batch } from '../model/types.js'
 import type { RunConfig, TrainConfig } from './config.js'
 import type { DebuggedStep } from './divergence.js'
@@ -56,9 +59,8 @@ export interface TrainerParts extends Omit<ModelParts, 'optimizer'> {
  * supplied.
  */
 export async function makeParts(config: RunConfig, values: TrainerValues, codec?: TaskCodec): Promise<TrainerParts> {
-  const { model, router, train } = config
+  const { router, train } = config
   const { rows, inputLength, targetLength, seed, clipNorm, accumulate } = train
-  const size = { rows, inputLength, targetLength, seed }
   // Settings are checked before the data is loaded, which can take long.
   if (rows % accumulate !== 0)
     throw new ConfigError(`train.accumulate is ${accumulate}, which does not divide train.rows, ${rows}`)
@@ -68,6 +70,8 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
   requireMemory(config, { ...stateBytes(own.types()), teacher: values.teacher?.bytes })
   const given = values.task ?? (await loadTask(config.task, codec))
   const task = values.metrics === undefined ? given : withMetrics(given, values.metrics)
+  const isNew = config.from === null && codec === undefined
+  const model = isNew ? withSpecialIds(config.model, task.codec) : config.model
   if (model.vocabSize < task.codec.vocabSize) {
     throw new ConfigError(
       `model.vocabSize is ${model.vocabSize}, and the task ${task.name} has ${task.codec.vocabSize} tokens: raise it to that or more`,
@@ -95,9 +99,10 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
       : accumulatedTrainStep(lossWith(frozen), optimizer, clipNorm, accumulate, { onTrace })
   /** Made when the frozen parameters are known: its loss closes over them. */
   let step: TrainStep<Batch> | undefined
+  const size = { rows, inputLength, targetLength, seed, specialIds: specialIdsOf(model) }
   return {
     ...own,
-    config: namedConfig(config, { ...values, task }),
+    config: namedConfig({ ...config, model }, { ...values, task }),
     task,
     batches:
       values.makeBatches?.(size) ??
@@ -114,6 +119,15 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
     stepKey: random.foldIn(rootKey, 1),
     firstUpdate,
   }
+}
+
+/**
+ * A new model with the special ids of its targets' vocabulary, unless its configuration names some. As in T5, the
+ * decoder starts from padding.
+ */
+function withSpecialIds(model: ModelConfig, { targets: { padId, eosId } }: TaskCodec): ModelConfig {
+  const specialIds = { padId, eosIds: [eosId], decoderStartId: padId }
+  return model.specialIds !== undefined || areT5s(specialIds) ? model : { ...model, specialIds }
 }
 
 /** The training batches of a task, in the order that the configuration asks for. */

@@ -2,6 +2,7 @@ import type { PackedFeatures } from '../data/converters/batch.js'
 import type { SplitName } from '../data/example.js'
 import type { Task } from '../data/task.js'
 import { jit } from '../engine/api/jit.js'
+import { specialIdsOf } from '../model/config.js'
 import { lossFunction } from '../model/loss.js'
 import type { Batch, ModelParams } from '../model/types.js'
 import type { RunConfig } from './config.js'
@@ -96,6 +97,11 @@ export class Validator {
   private packed(): readonly PackedFeatures[] {
     const { rows, accumulate, validateExamples: limit, ...size } = this.config.train
     // A batch is as large as one training step holds at a time.
-    return (this.batches ??= packedSplit(this.task, this.split, { ...size, rows: rows / accumulate, limit }))
+    return (this.batches ??= packedSplit(this.task, this.split, {
+      ...size,
+      specialIds: specialIdsOf(this.config.model),
+      rows: rows / accumulate,
+      limit,
+    }))
   }
 }

@@ -1,4 +1,5 @@
 import { missingValue } from '../base/custom.js'
+import type { SpecialIds } from '../base/special-ids.js'
 import type { BatchStream } from '../data/batches/stream.js'
 import type { Task } from '../data/task.js'
 import type { Metric } from '../metrics/metric.js'
@@ -49,11 +50,12 @@ export interface TrainerValues extends TrainerHooks {
   makeBatches?: (size: BatchSize) => BatchStream
 }
 
-/** The size of a training batch, and the seed of its data. */
+/** The size of a training batch, the special ids of its model, and the seed of its data. */
 export interface BatchSize {
   readonly rows: number
   readonly inputLength: number
   readonly targetLength: number
+  readonly specialIds: SpecialIds
   readonly seed: number
 }
 

@@ -3,6 +3,7 @@ import { formatCount, formatTable } from '../../base/format.js'
 import { refuseExisting } from '../../checkpoint/atomic.js'
 import { readParameters, storedSpecs } from '../../checkpoint/weights.js'
 import { pairsTask } from '../../data/tasks/pairs.js'
+import { specialIdsOf } from '../../model/config.js'
 import { countActiveParameters, countParameters } from '../../model/parameters.js'
 import { mostUsed, prunedModel, prunedParameter } from '../../model/surgery/prune.js'
 import type { KeptExperts } from '../../model/surgery/prune.js'
@@ -44,7 +45,8 @@ export async function prune(source: string, folder: string, options: PruningOpti
     if (others.length > 0) throw new ConfigError(`--set ${others[0]}: only settings of the data (task.) can be changed`)
     const settings = await readAsTrained(given, readAsOf(weights.run?.config.task ?? weights.texts?.trainedOn, source))
     const task = await pairsTask(settings, await trainingCodec(weights, onNotice))
-    const [seen, heldOut] = [packedSplit(task, 'train', measuredRows), packedSplit(task, 'test', measuredRows)]
+    const size = { ...measuredRows, specialIds: specialIdsOf(model) }
+    const [seen, heldOut] = [packedSplit(task, 'train', size), packedSplit(task, 'test', size)]
     if (seen.length === 0)
       throw new FileError(
         `${data}: no example of the training split has at most 128 tokens, so nothing can be measured`,

@@ -1,5 +1,7 @@
 import * as z from 'zod'
 import { ConfigError } from '../../base/errors.js'
+import { T5_SPECIAL_IDS } from '../../base/special-ids.js'
+import type { SpecialIds } from '../../base/special-ids.js'
 import { HASH_SEED, hashStep, mix32 } from '../../base/hash.js'
 import { stackRows } from '../converters/batch.js'
 import { encDecRow } from '../converters/enc-dec.js'
@@ -19,6 +21,8 @@ export interface SeqioBatchesOptions extends Omit<PipelineOptions, 'epochs' | 'l
   readonly rows: number
   readonly inputLength: number
   readonly targetLength: number
+  /** The token from which the decoder starts each target, and the id of padding, which is 0 in SeqIO. Default: T5's. */
+  readonly specialIds?: Pick<SpecialIds, 'padId' | 'decoderStartId'>
   /** Packs first fit, as SeqIO does with `use_custom_packing_ops`. Default: false, next fit. */
   readonly useCustomPackingOps?: boolean
   /** A hash of all that the examples are made from, which the state holds. Default: a sample of the examples alone. */
@@ -59,11 +63,16 @@ export class SeqioBatches implements BatchStream {
   /** The stored examples before the cache placeholder. */
   private stable: Dataset<Fields> | undefined
 
-  /** Throws a ConfigError if the source gives no examples. */
+  /** Throws a ConfigError if the source gives no examples, or the model's padding id is not SeqIO's. */
   constructor(
     private readonly source: Dataset<Fields>,
     private readonly options: SeqioBatchesOptions,
   ) {
+    const { padId } = options.specialIds ?? T5_SPECIAL_IDS
+    if (padId !== T5_SPECIAL_IDS.padId)
+      throw new ConfigError(
+        `the padding id of this model is ${padId}, and in SeqIO's batches it is 0: set train.dataOrder=dense`,
+      )
     const examples = this.examples(null)
     if (examples.length === 0) throw new ConfigError('there are no examples to train on')
     this.fingerprint = fingerprintOf(examples)
@@ -81,7 +90,8 @@ export class SeqioBatches implements BatchStream {
   next(): Promise<TrainBatch> {
     const start = performance.now()
     const rows = Array.from({ length: this.options.rows }, () => this.nextRow())
-    const features = stackRows(rows.map(row => encDecRow(row.features)))
+    const { decoderStartId } = this.options.specialIds ?? T5_SPECIAL_IDS
+    const features = stackRows(rows.map(row => withoutPadding(encDecRow(row.features, decoderStartId))))
     const batch = {
       features,
       examples: rows.reduce((sum, { members }) => sum + members.length, 0),
@@ -150,4 +160,17 @@ function fingerprintOf(examples: Dataset<TokenFields>): number {
     for (const ids of [inputs, targets]) for (const id of ids) hash = hashStep(hash, id)
   }
   return mix32(hash)
+}
+
+/**
+ * A row whose segments leave out every 0. T5X takes each 0 for padding, and SeqIO's custom packing gives a 0 inside a
+ * sequence the segment of the sequence.
+ */
+function withoutPadding(row: TokenFields): TokenFields {
+  const segments = (ids: string, tokens: string): Int32Array => row[ids].map((id, i) => (row[tokens][i] === 0 ? 0 : id))
+  return {
+    ...row,
+    encoder_segment_ids: segments('encoder_segment_ids', 'encoder_input_tokens'),
+    decoder_segment_ids: segments('decoder_segment_ids', 'decoder_target_tokens'),
+  }
 }

@@ -29,8 +29,11 @@ export const prePackedEncDecConverter = (
     { ...options, pack: false },
   )
 
-/** The features of one row for an encoder-decoder. The row is packed if it has segment ids. */
-export const encDecRow = (row: TokenFields, bosId?: number): TokenFields => ({
+/**
+ * The features of one row for an encoder-decoder. The row is packed if it has segment ids. `bosId` and `weights` are
+ * those of `decoderFeatures`.
+ */
+export const encDecRow = (row: TokenFields, bosId?: number, weights?: Int32Array): TokenFields => ({
   ...encoderFeatures(row),
-  ...decoderFeatures(row, bosId),
+  ...decoderFeatures(row, bosId, weights),
 })

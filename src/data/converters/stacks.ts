@@ -7,11 +7,18 @@ export const encoderFeatures = (row: TokenFields): TokenFields => ({
   ...segmentsOf(row, 'inputs', 'encoder'),
 })
 
-/** The features of a decoder that learns to predict a row's `targets`, each token from those before it. */
-export const decoderFeatures = (row: TokenFields, bosId?: number): TokenFields => ({
+/**
+ * The features of a decoder that learns to predict a row's `targets`, each token from those before it. By default a 0 has no
+ * weight in the loss.
+ */
+export const decoderFeatures = (
+  row: TokenFields,
+  bosId?: number,
+  weights: Int32Array = lossWeights(row.targets),
+): TokenFields => ({
   decoder_target_tokens: row.targets,
   decoder_input_tokens: shiftRight(row.targets, row.targets_segment_ids, bosId),
-  decoder_loss_weights: lossWeights(row.targets),
+  decoder_loss_weights: weights,
   ...segmentsOf(row, 'targets', 'decoder'),
 })
 

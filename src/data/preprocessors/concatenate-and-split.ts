@@ -15,7 +15,7 @@ export function concatenateAndSplitToFixedLength({
     name,
     apply(dataset, context) {
       const piece = roomOf(context, featureKey, name)
-      const tokens = new TokenStream(dataset, { featureKey, dropPadding: false, stage: name })
+      const tokens = new TokenStream(dataset, { featureKey, stage: name })
       return {
         get length() {
           return Math.ceil(tokens.length / piece)

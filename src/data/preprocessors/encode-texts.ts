@@ -1,5 +1,4 @@
 import { ConfigError } from '../../base/errors.js'
-import { EOS_ID } from '../../text/vocabulary.js'
 import type { Feature, Fields, FieldValue, Preprocessor } from '../preprocessor.js'
 import { mapPreprocessor } from './seqio/map-preprocessor.js'
 import { append } from './seqio/tokens.js'
@@ -38,5 +37,5 @@ const ways: readonly ((text: string) => string)[] = [unchanged, trimmed, trimmed
 
 function encode({ vocabulary, addEos = true }: Feature, text: string): Int32Array {
   const ids = Int32Array.from(vocabulary.encode(text))
-  return addEos ? append(ids, EOS_ID) : ids
+  return addEos ? append(ids, vocabulary.eosId) : ids
 }

@@ -1,6 +1,7 @@
 import { check } from '../../base/errors.js'
 import type { Dataset } from '../dataset.js'
 import type { Fields, Preprocessor } from '../preprocessor.js'
+import { padIdOf } from './token-fields.js'
 import { TokenStream } from './token-stream.js'
 
 export interface ReduceConcatTokensOptions {
@@ -11,7 +12,8 @@ export interface ReduceConcatTokensOptions {
 }
 
 /**
- * T5's `reduce_concat_tokens`: each 128 documents become one. Every 0 is dropped, also one inside a document. Documents
+ * T5's `reduce_concat_tokens`: each 128 documents become one. All padding is dropped (0 in T5's vocabulary), also inside a
+ * document. Documents
  * of several epochs may meet in one result.
  */
 export function reduceConcatTokens({
@@ -19,7 +21,10 @@ export function reduceConcatTokens({
   batchSize = 128,
 }: ReduceConcatTokensOptions = {}): Preprocessor {
   check(batchSize >= 1, () => `reduceConcatTokens needs a batch size of 1 or more, not ${batchSize}`)
-  return { name: 'reduceConcatTokens', apply: dataset => new ConcatenatedTokens(dataset, featureKey, batchSize) }
+  return {
+    name: 'reduceConcatTokens',
+    apply: (dataset, context) => new ConcatenatedTokens(dataset, featureKey, batchSize, padIdOf(context, featureKey)),
+  }
 }
 
 /** The result of `reduceConcatTokens`. Any stretch of a result can be had by itself. */
@@ -30,8 +35,9 @@ export class ConcatenatedTokens implements Dataset<Fields> {
     private readonly documents: Dataset<Fields>,
     readonly featureKey: string,
     private readonly batchSize: number,
+    padId: number,
   ) {
-    this.tokens = new TokenStream(documents, { featureKey, dropPadding: true, stage: 'reduceConcatTokens' })
+    this.tokens = new TokenStream(documents, { featureKey, padId, stage: 'reduceConcatTokens' })
   }
 
   get length(): number {

@@ -1,12 +1,11 @@
 import { check } from '../../base/errors.js'
-import { PAD_ID } from '../../text/vocabulary.js'
 import type { Dataset } from '../dataset.js'
 import type { Fields, Preprocessor } from '../preprocessor.js'
 import { ExampleSeeds } from '../random/seed-counter.js'
 import type { Seed } from '../random/seed.js'
 import { filterDataset } from '../stages/filter.js'
 import { randomInt32, splitSeed } from '../random/stateless.js'
-import { cutExample, featureKeys, roomOf, tokensOf } from './token-fields.js'
+import { cutExample, featureKeys, padIdOf, roomOf, tokensOf } from './token-fields.js'
 import type { FeatureKeys } from './token-fields.js'
 
 export interface SelectRandomChunkOptions extends FeatureKeys {
@@ -18,7 +17,10 @@ export interface SelectRandomChunkOptions extends FeatureKeys {
   readonly uniformRandomStart?: boolean
 }
 
-type ChunkOptions = Pick<SelectRandomChunkOptions, 'minLength' | 'uniformRandomStart'> & { readonly maxLength: number }
+type ChunkOptions = Pick<SelectRandomChunkOptions, 'minLength' | 'uniformRandomStart'> & {
+  readonly maxLength: number
+  readonly padId: number
+}
 
 /**
  * T5's `select_random_chunk`: one random chunk of each document. Empty documents are dropped first. A document that is
@@ -36,7 +38,12 @@ export function selectRandomChunk(options: SelectRandomChunkOptions = {}): Prepr
         minLength === undefined || (minLength >= 1 && minLength < maxLength),
         () => `${NAME} needs a least length from 1 to ${maxLength - 1}, below the greatest one, not ${minLength}`,
       )
-      return new RandomChunks(dataset, { ...options, maxLength }, keys, new ExampleSeeds(context.seeds, 1))
+      return new RandomChunks(
+        dataset,
+        { ...options, maxLength, padId: padIdOf(context, keys.featureKey) },
+        keys,
+        new ExampleSeeds(context.seeds, 1),
+      )
     },
   }
 }
@@ -48,7 +55,7 @@ export class RandomChunks implements Dataset<Fields> {
   private readonly documents: Dataset<Fields>
   /**
    * The lengths of the documents that may be cut, by their indices: those of one period, or those read so far. The
-   * length of a document with a 0 in it is NaN, because `count` cannot tell how many zeros are in a chunk. Memory:
+   * length of a document with padding in it is NaN, because `count` cannot tell how much of it is in a chunk. Memory:
    * about 50 bytes for each of these documents.
    */
   private readonly cut = new Map<number, number>()
@@ -64,7 +71,7 @@ export class RandomChunks implements Dataset<Fields> {
     this.documents = filterDataset(dataset, example => {
       const tokens = tokensOf(example, keys.featureKey, NAME)
       if (tokens.length === 0) return false
-      if (this.isCut(tokens.length)) this.cut.set(document, tokens.includes(PAD_ID) ? NaN : tokens.length)
+      if (this.isCut(tokens.length)) this.cut.set(document, tokens.includes(options.padId) ? NaN : tokens.length)
       document++
       return true
     })
@@ -93,7 +100,7 @@ export class RandomChunks implements Dataset<Fields> {
     return this.cut.has(document) ? index : document
   }
 
-  /** The number of tokens of a chunk that are not 0, if that is known without reading the document. */
+  /** The number of tokens of a chunk that are not padding, if that is known without reading the document. */
   count(index: number): number | undefined {
     const length = this.cut.get(this.documentOf(index))
     if (length === undefined || Number.isNaN(length)) return undefined
@@ -117,7 +124,7 @@ export class RandomChunks implements Dataset<Fields> {
 export function randomChunk(
   length: number,
   seed: Seed,
-  { maxLength, minLength, uniformRandomStart }: ChunkOptions,
+  { maxLength, minLength, uniformRandomStart }: Omit<ChunkOptions, 'padId'>,
 ): [number, number] {
   const [lengthSeed, startSeed] = splitSeed(seed)
   const chunk = minLength === undefined ? maxLength : randomInt32(lengthSeed, minLength, maxLength)

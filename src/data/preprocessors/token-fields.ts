@@ -1,4 +1,5 @@
 import { ConfigError } from '../../base/errors.js'
+import { PAD_ID } from '../../text/vocabulary.js'
 import type { Feature, Fields, Preprocessor, PreprocessorContext } from '../preprocessor.js'
 
 /** The token ids of a feature. Throws a ConfigError that names the stage if there are none. */
@@ -31,6 +32,10 @@ export function featureOf({ features }: PreprocessorContext, feature: string, st
     `${stage} needs the task's feature "${feature}": the task has ${Object.keys(features).join(', ')}`,
   )
 }
+
+/** The padding id of a feature's vocabulary; 0, as in SeqIO, if the task has no such feature. */
+export const padIdOf = ({ features }: PreprocessorContext, feature: string): number =>
+  (features[feature] as Feature | undefined)?.vocabulary.padId ?? PAD_ID
 
 /** Throws a ConfigError that names the stage if the vocabulary of the targets has no sentinels. */
 export function requireSentinels(context: PreprocessorContext, stage: string): void {

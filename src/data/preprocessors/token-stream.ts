@@ -1,4 +1,3 @@
-import { PAD_ID } from '../../text/vocabulary.js'
 import type { Dataset } from '../dataset.js'
 import { countTokens } from '../packing/segments.js'
 import type { Fields } from '../preprocessor.js'
@@ -9,8 +8,8 @@ import { tokensOf } from './token-fields.js'
 
 export interface TokenStreamOptions {
   readonly featureKey: string
-  /** Whether every 0 is left out. */
-  readonly dropPadding: boolean
+  /** The id of padding, which is left out. Default: every token stays. */
+  readonly padId?: number
   /** As messages name the preprocessor. */
   readonly stage: string
 }
@@ -24,11 +23,11 @@ export class TokenStream {
   private readonly document: (index: number) => Int32Array
   private readonly sums: GrowingSums
 
-  constructor(documents: Dataset<Fields>, { featureKey, dropPadding, stage }: TokenStreamOptions) {
+  constructor(documents: Dataset<Fields>, { featureKey, padId, stage }: TokenStreamOptions) {
     const tokens = (index: number): Int32Array => tokensOf(documents.get(index), featureKey, stage)
-    this.document = rememberLast(dropPadding ? index => withoutPadding(tokens(index)) : tokens)
-    const count = dropPadding ? (i: number) => countTokens(tokens(i)) : (i: number) => tokens(i).length
-    const chunks = dropPadding && documents instanceof RandomChunks ? documents : undefined
+    this.document = rememberLast(padId === undefined ? tokens : index => withoutPadding(tokens(index), padId))
+    const count = padId === undefined ? (i: number) => tokens(i).length : (i: number) => countTokens(tokens(i), padId)
+    const chunks = padId !== undefined && documents instanceof RandomChunks ? documents : undefined
     this.sums = new GrowingSums(documents, index => {
       const first = chunks?.first(index) ?? index
       return first < index ? this.sums.countOf(first) : (chunks?.count(index) ?? count(index))
@@ -63,7 +62,7 @@ export class TokenStream {
   }
 }
 
-/** The tokens that are not 0: the same array if all are. */
-function withoutPadding(tokens: Int32Array): Int32Array {
-  return tokens.includes(PAD_ID) ? tokens.filter(token => token !== PAD_ID) : tokens
+/** The tokens that are not padding: the same array if none is. */
+function withoutPadding(tokens: Int32Array, padId: number): Int32Array {
+  return tokens.includes(padId) ? tokens.filter(token => token !== padId) : tokens
 }
