@@ -3,6 +3,7 @@
 // Sizes, parameters, the forward pass and the loss
 export { preset, presets } from './model/presets.js'
 export type { Preset } from './model/presets.js'
+export type { SpecialIds } from './base/special-ids.js'
 export type { ModelConfig, RouterConfig, StackName } from './model/config.js'
 export type { Activation } from './nn/mlp.js'
 export { meanings } from './model/meaning.js'

@@ -5,8 +5,7 @@ import { specialize } from '../engine/api/specialize.js'
 import { positionTables } from '../model/position-bias.js'
 import type { ForwardOptions, ModelParams } from '../model/types.js'
 import { rowsAt } from '../nn/rows.js'
-import { specialIdsOf } from '../model/config.js'
-import { decodeStep, encodeInputs, NO_TOKEN, startDecoding } from './decode.js'
+import { decodeStep, encodeInputs, ofPaddedInputs, startDecoding } from './decode.js'
 import type { DecodeCache, DecodeStart, EncodedInputs, PositionTables } from './decode.js'
 import { decodeTypes, encodeTypes } from './example-types.js'
 
@@ -37,8 +36,8 @@ export interface CompiledDecoding {
   reorder(cache: DecodeCache, parents: Tensor): DecodeCache
 }
 
-export function compileDecoding({ config, ...given }: ForwardOptions, maxLength: number): CompiledDecoding {
-  const options = { ...given, config: { ...config, specialIds: { ...specialIdsOf(config), padId: NO_TOKEN } } }
+export function compileDecoding(given: ForwardOptions, maxLength: number): CompiledDecoding {
+  const options = ofPaddedInputs(given)
   const start = jit(
     function start_decoding(tables: PositionTables, rows: number, inputLength: number) {
       return startDecoding(tables, { rows, inputLength, maxLength }, options)

@@ -1,6 +1,7 @@
 import type { Tensor } from '../engine/api/tensor.js'
 import * as lax from '../engine/api/lax.js'
 import * as np from '../engine/api/np.js'
+import { specialIdsOf } from '../model/config.js'
 import type { StackName } from '../model/config.js'
 import { encode, outputLogits, stackNorm, tokenEmbedding } from '../model/forward.js'
 import { decoderLayer } from '../model/layers.js'
@@ -17,10 +18,16 @@ import { noNoise } from '../nn/noise.js'
 import { rowsAt } from '../nn/rows.js'
 
 /**
- * The id of padding in inference. It is no token, so an input may hold any id: there are models whose padding id is also
- * their EOS.
+ * The id of padding in inference. It is no token, so an input may hold any id: there are models whose padding id is
+ * also their EOS.
  */
 export const NO_TOKEN = -1
+
+/** The options of a pass over inputs that are padded with `NO_TOKEN`. */
+export const ofPaddedInputs = ({ config, ...options }: ForwardOptions): ForwardOptions => ({
+  ...options,
+  config: { ...config, specialIds: { ...specialIdsOf(config), padId: NO_TOKEN } },
+})
 
 /** What the decoder reads of the inputs. It is computed once for a batch. */
 export type EncodedInputs = {
@@ -72,8 +79,8 @@ export function startDecoding(
 }
 
 /**
- * Encodes each of the inputs [inputs, length] (padded with `NO_TOKEN`) once, and copies the results to the rows of the batch by
- * `inputOfRow` [batch].
+ * Encodes each of the inputs [inputs, length] (padded with `NO_TOKEN`) once, and copies the results to the rows of the
+ * batch by `inputOfRow` [batch].
  */
 export function encodeInputs(
   params: ModelParams,

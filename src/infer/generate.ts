@@ -149,7 +149,10 @@ const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n))
 const withoutPadding = (input: readonly number[], { padId, eosIds }: SpecialIds): readonly number[] =>
   eosIds.includes(padId) ? input : input.slice(0, input.findLastIndex(id => id !== padId) + 1)
 
-/** Token ids [inputs, length], padded with `NO_TOKEN`. The inputs are filled up to a power of two with copies of the last. */
+/**
+ * Token ids [inputs, length], padded with `NO_TOKEN`. The inputs are filled up to a power of two with copies of the
+ * last.
+ */
 export function padded(inputs: readonly (readonly number[])[]): Tensor {
   const longest = Math.max(...inputs.map(input => input.length))
   const length = Math.max(1, Math.ceil(longest / LENGTH_MULTIPLE)) * LENGTH_MULTIPLE

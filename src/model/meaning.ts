@@ -33,7 +33,8 @@ export interface Meaning {
   // Padding
 
   /**
-   * Which encoder positions count as tokens, from where the inputs are not padding [batch, length]. null: all positions.
+   * Which encoder positions count as tokens, from where the inputs are not padding [batch, length]. null: all
+   * positions.
    */
   encoderTokens(inputs: Tensor): Tensor | null // [batch, length], bool
   /**

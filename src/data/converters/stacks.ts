@@ -8,8 +8,8 @@ export const encoderFeatures = (row: TokenFields): TokenFields => ({
 })
 
 /**
- * The features of a decoder that learns to predict a row's `targets`, each token from those before it. By default a 0 has no
- * weight in the loss.
+ * The features of a decoder that learns to predict a row's `targets`, each token from those before it. By default a 0
+ * has no weight in the loss.
  */
 export const decoderFeatures = (
   row: TokenFields,

@@ -12,9 +12,8 @@ export interface ReduceConcatTokensOptions {
 }
 
 /**
- * T5's `reduce_concat_tokens`: each 128 documents become one. All padding is dropped (0 in T5's vocabulary), also inside a
- * document. Documents
- * of several epochs may meet in one result.
+ * T5's `reduce_concat_tokens`: each 128 documents become one. All padding is dropped (0 in T5's vocabulary), also
+ * inside a document. Documents of several epochs may meet in one result.
  */
 export function reduceConcatTokens({
   featureKey = 'targets',

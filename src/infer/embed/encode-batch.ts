@@ -9,6 +9,7 @@ import { nonPaddingTokens } from '../../model/padding.js'
 import { positionBiases, positionTables } from '../../model/position-bias.js'
 import type { ForwardOptions, ModelParams } from '../../model/types.js'
 import { noNoise } from '../../nn/noise.js'
+import { NO_TOKEN, ofPaddedInputs } from '../decode.js'
 import { vectorTypes } from '../example-types.js'
 import { padded } from '../generate.js'
 import { applyHead } from './vector-layers.js'
@@ -36,8 +37,14 @@ export function batchEncoder(weights: EmbeddingWeights, head: VectorHead, option
     promptLength: Tensor, // []
     biases: Tensor[], // [1, heads, length, length] each
   ) {
-    const { output } = encode(model as ModelParams, { encoder_input_tokens: ids }, options, noNoise, biases) // [batch, length, dModel]
-    const isToken = nonPaddingTokens(ids) // [batch, length]
+    const { output } = encode(
+      model as ModelParams,
+      { encoder_input_tokens: ids },
+      ofPaddedInputs(options),
+      noNoise,
+      biases,
+    ) // [batch, length, dModel]
+    const isToken = nonPaddingTokens(ids, undefined, NO_TOKEN) // [batch, length]
     const isPooled = head.includePrompt
       ? isToken
       : np.logicalAnd(isToken, np.greaterEqual(np.arange(ids.shape[1]), promptLength)) // [batch, length]

@@ -4,7 +4,6 @@ import { norm, similarityOf } from '../../base/similarity.js'
 import type { Similarity } from '../../base/similarity.js'
 import type { ForwardOptions } from '../../model/types.js'
 import type { TextCodec } from '../../text/codec.js'
-import { EOS_ID } from '../../text/vocabulary.js'
 import { batchEncoder } from './encode-batch.js'
 import type { BatchEncoder, EmbeddingWeights } from './encode-batch.js'
 import type { VectorHead } from './vector-layers.js'
@@ -114,15 +113,16 @@ export class TextEmbedder {
   /** The token ids of a text, EOS included, cut to the model's greatest length. */
   private tokensOf(text: string): number[] {
     const { codec, maxLength = Infinity } = this.model
+    const { eosId } = codec.inputs
     const ids = codec.inputs.encode(codec.prepare(text))
-    if (ids.length < maxLength) return [...ids, EOS_ID]
+    if (ids.length < maxLength) return [...ids, eosId]
     if (!this.hasSaidCut) {
       this.hasSaidCut = true
       this.model.onNotice?.(
         `a text has ${formatCount(ids.length + 1)} tokens, and the model reads ${formatCount(maxLength)}: it is cut, as all longer texts are`,
       )
     }
-    return [...ids.slice(0, maxLength - 1), EOS_ID]
+    return [...ids.slice(0, maxLength - 1), eosId]
   }
 
   /** The number of tokens of a prompt, without EOS. */
