@@ -9,10 +9,12 @@ export interface Row {
   /** The largest difference divided by the largest expected magnitude. */
   maxRelative: number
   ok: boolean
+  /** Why a difference does not count. `ok` is then true. */
+  excuse?: string
 }
 
 /** The default bound of `maxRelative`: smaller differences are rounding errors. */
-const defaultTolerance = 1e-4
+const defaultTolerance = 1e-5
 
 /** Compares a tensor with its expected value. A different number of elements or a NaN is an infinite difference. */
 export function compare(tensor: string, actual: HostTensor, expected: HostTensor, tolerance = defaultTolerance): Row {

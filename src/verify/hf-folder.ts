@@ -50,12 +50,9 @@ export async function verifyFolder(folder: string, tolerance?: number, tested?: 
   if (!(await exists(path)))
     throw new FileError(`${folder}: there is no cases.safetensors, the recorded values to compare with`)
   const cases = await readCheckpoint(safetensors, path)
-  const actual = await computed(tested ?? (await loadHfFolder(folder)), cases, path)
-  return compareAll(
-    actual,
-    [...cases].filter(([name]) => !inputNames.has(name)),
-    tolerance,
-  )
+  const expected = [...cases].filter(([name]) => !inputNames.has(name))
+  if (expected.length === 0) throw new FileError(`${path}: there are inputs, and no recorded values to compare with`)
+  return compareAll(await computed(tested ?? (await loadHfFolder(folder)), cases, path), expected, tolerance)
 }
 
 /** Everything that a case may have recorded, computed from its inputs. `path` is for errors. */

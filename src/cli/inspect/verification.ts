@@ -134,11 +134,11 @@ async function readJson(path: string): Promise<unknown> {
 const formatRows = (rows: readonly Row[]): string =>
   formatTable([
     ['tensor', 'absolute', 'relative', ''],
-    ...rows.map(({ tensor, maxAbsolute, maxRelative, ok }) => [
+    ...rows.map(({ tensor, maxAbsolute, maxRelative, ok, excuse }) => [
       tensor,
       maxAbsolute.toExponential(1),
       maxRelative.toExponential(1),
-      ok ? 'ok' : 'DIFFERS',
+      excuse ?? (ok ? 'ok' : 'DIFFERS'),
     ]),
   ])
 
@@ -146,10 +146,14 @@ const formatRows = (rows: readonly Row[]): string =>
 function formatLine({ name, rows, error }: Verified, width: number): string {
   const start = name.padEnd(width)
   if (error !== undefined) return `${start}  NOT COMPARED: ${error.replace(`${name}: `, '')}`
-  const largest = rows.reduce((a, b) => (b.maxRelative > a.maxRelative ? b : a))
+  const counted = rows.filter(row => row.excuse === undefined)
+  const largest = counted.reduce((a, b) => (b.maxRelative > a.maxRelative ? b : a), counted[0])
   const wrong = rows.filter(row => !row.ok)
   const verdict = wrong.length === 0 ? 'ok' : `DIFFERS in ${listSome(wrong.map(row => row.tensor))}`
-  return `${start}  ${String(rows.length).padStart(4)} ${rows.length === 1 ? 'tensor ' : 'tensors'}  ${largest.maxRelative.toExponential(1)}  ${largest.tensor}  ${verdict}`
+  const excused = rows.filter(row => row.excuse !== undefined)
+  const excuse =
+    excused.length === 0 ? '' : ` (not counted: ${listSome(excused.map(row => row.tensor))}, ${excused[0].excuse})`
+  return `${start}  ${String(rows.length).padStart(4)} ${rows.length === 1 ? 'tensor ' : 'tensors'}  ${largest.maxRelative.toExponential(1)}  ${largest.tensor}  ${verdict}${excuse}`
 }
 
 const listSome = (names: readonly string[]): string =>
