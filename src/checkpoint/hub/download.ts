@@ -32,7 +32,7 @@ export async function downloadBlob(
     settings: { endpoint },
     model: { repo },
   } = connection
-  const url = `${endpoint}/${repo}/resolve/${commit}/${encodeURIComponent(file.name)}`
+  const url = `${endpoint}/${repo}/resolve/${commit}/${file.name.split('/').map(encodeURIComponent).join('/')}`
   const path = await withPath(blob, () => claimPartial(blob))
   try {
     const partial = await PartialBlob.open(path, file, signal)

@@ -53,8 +53,10 @@ describe('what is fetched', () => {
     expect(await readFile(join(folder(), 'refs/main'), 'utf8')).toBe(commit)
     expect((await readdir(join(folder(), '.no_exist', commit))).sort()).toEqual([
       'added_tokens.json',
+      'config_sentence_transformers.json',
       'generation_config.json',
       'merges.txt',
+      'modules.json',
       'special_tokens_map.json',
       'tokenizer_config.json',
       'vocab.json',
@@ -87,6 +89,60 @@ describe('what is fetched', () => {
   it('is the .bin if there are no safetensors', async () => {
     test.hub.add(repo, { ...small, 'pytorch_model.bin': 'x' })
     expect(await readdir(await fetchTiny())).toContain('pytorch_model.bin')
+  })
+
+  it('is every module of sentence-transformers, in folders of their own too', async () => {
+    const module = (kind: string, path: string): object => ({ type: `sentence_transformers.models.${kind}`, path })
+    const modules = [
+      module('Transformer', '0_Transformer'),
+      module('Pooling', '1_Pooling'),
+      module('Dense', '2_Dense'),
+      // Published models have no such folder: git keeps no empty ones.
+      module('Normalize', '3_Normalize'),
+    ]
+    const wanted = {
+      'modules.json': JSON.stringify(modules),
+      'config_sentence_transformers.json': '{}',
+      '0_Transformer/config.json': config,
+      '0_Transformer/model.safetensors': weights,
+      '0_Transformer/sentence_bert_config.json': '{}',
+      '0_Transformer/spiece.model': 'pieces',
+      '1_Pooling/config.json': '{}',
+      '2_Dense/config.json': '{}',
+      '2_Dense/pytorch_model.bin': 'x',
+    }
+    const others = { 'onnx/model.safetensors': 'x', '2_Dense/training.bin': 'x', 'README.md': 'x' }
+    const commit = test.hub.add(repo, { ...wanted, ...others })
+    const snapshot = await fetchTiny()
+    const files = await readdir(snapshot, { recursive: true, withFileTypes: true })
+    const names = files.filter(file => !file.isDirectory()).map(file => join(file.parentPath, file.name))
+    expect(names.sort()).toEqual(
+      Object.keys(wanted)
+        .map(name => join(snapshot, name))
+        .sort(),
+    )
+    expect(await readlink(join(snapshot, '2_Dense/pytorch_model.bin'))).toBe(
+      `../../../blobs/${sha256(Buffer.from('x'))}`,
+    )
+    const requests = test.hub.seen.length
+    expect(await fetchTiny({ revision: commit })).toBe(snapshot)
+    expect(test.hub.seen.length).toBe(requests)
+    await rm(join(snapshot, '2_Dense/config.json'))
+    await expect(fetchTiny({ offline: true })).rejects.toThrow('lacks 2_Dense/config.json of commit')
+  })
+
+  it('is the model alone if it has modules that are not known here', async () => {
+    test.hub.add(repo, {
+      ...model,
+      'modules.json': '[{"type": "own.Module", "path": "1_Own"}]',
+      '1_Own/config.json': '{}',
+    })
+    expect(await readdir(await fetchTiny())).toEqual([
+      'config.json',
+      'model.safetensors',
+      'modules.json',
+      'spiece.model',
+    ])
   })
 
   it('says what is missing of a model that cannot be used', async () => {
@@ -202,7 +258,9 @@ describe('a cache that Python has filled', () => {
     const snapshot = await fill(commit)
     const lacking = [
       'added_tokens',
+      'config_sentence_transformers',
       'generation_config',
+      'modules',
       'special_tokens_map',
       'tokenizer',
       'tokenizer_config',

@@ -3,6 +3,7 @@ import { FileError } from '../../base/errors.js'
 import { formatBytes } from '../../base/format.js'
 import { listItems, listNames, quote } from '../format.js'
 import { isIndex, maxIndexBytes, weightFiles } from '../index-file.js'
+import { modulesFile } from '../sentence-transformers/modules.js'
 import { ModelCache } from './cache.js'
 import { Connection } from './connection.js'
 import { HubError, TransientError } from './errors.js'
@@ -16,7 +17,7 @@ import { readSettings } from './settings.js'
 import type { HubSettings } from './settings.js'
 import { cachedSnapshot } from './snapshot.js'
 import type { CachedSnapshot } from './snapshot.js'
-import { configFile, optionalFiles, shardsOf } from './wanted.js'
+import { modulesOf, nameIn, shardsOf, wantedFolders } from './wanted.js'
 
 export interface FetchOptions {
   /** A branch, a tag or a commit; by default `main`. */
@@ -36,11 +37,12 @@ export interface FetchOptions {
 }
 
 /**
- * Downloads a model of the Hugging Face hub: its configuration, vocabulary and weights. Returns the folder of the
- * snapshot in the cache, which is shared with Python's huggingface_hub. The environment variables are huggingface_hub's
- * too: HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE. A commit in the cache is used without any request.
- * Throws a HubError if the hub refuses a request, a TransientError without a connection, a FileError for the cache or
- * the disk, and a ConfigError for a wrong name or variable. Each message says what to do.
+ * Downloads a model of the Hugging Face hub: its configuration, vocabulary and weights, and the modules that follow it
+ * if sentence-transformers saved it. Returns the folder of the snapshot in the cache, which is shared with Python's
+ * huggingface_hub. The environment variables are huggingface_hub's too: HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN,
+ * HF_HUB_OFFLINE. A commit in the cache is used without any request. Throws a HubError if the hub refuses a request, a
+ * TransientError without a connection, a FileError for the cache or the disk, and a ConfigError for a wrong name or
+ * variable. Each message says what to do.
  */
 export async function fetchModel(repo: string, options: FetchOptions = {}): Promise<string> {
   const model: HubModel = { repo, revision: options.revision ?? 'main' }
@@ -108,34 +110,57 @@ async function fetchSnapshot(
   files: ReadonlyMap<string, RemoteFile>,
   options: FetchOptions,
 ): Promise<void> {
+  const fetch = (wanted: readonly RemoteFile[]): Promise<void> => fetchFiles(connection, cache, commit, wanted, options)
+  const list = files.get(modulesFile)
+  if (list !== undefined) await fetch([list])
+  const snapshot = cache.snapshot(commit)
+  const modules = list && (await modulesOf(snapshot))
+  const all = modules ? await listModel(connection, commit, { recursive: true }) : files
   const { repo, revision } = connection.model
   const get = (name: string): RemoteFile => {
-    const file = files.get(name)
+    const file = all.get(name)
     if (file === undefined)
       throw new HubError(
         `${repo}: the model has no ${quote(name)} on the hub at ${revision}: it is incomplete, or not in the format of Transformers`,
       )
     return file
   }
-  const weights = weightFiles.find(name => files.has(name))
-  if (weights === undefined)
-    throw new HubError(
-      `${repo}: the model has no weights on the hub that can be read here, which would be ${weightFiles.join(' or ')}: it has ${listNames([...files.keys()])}`,
-    )
-  const needed = [get(configFile), ...optionalFiles.filter(name => files.has(name)).map(get), get(weights)]
-  if (isIndex(weights)) {
-    const index = get(weights)
-    if (index.size > maxIndexBytes)
-      throw new HubError(
-        `${repo}: ${weights} has ${formatBytes(index.size)}, more than the ${formatBytes(maxIndexBytes)} that an index may have`,
-      )
-    await fetchFiles(connection, cache, commit, [index], options)
-    needed.push(...(await shardsOf(join(cache.snapshot(commit), weights))).map(get))
+  const needed: RemoteFile[] = []
+  const absent: string[] = []
+  for (const { folder, required, optional, hasWeights } of wantedFolders(modules)) {
+    const at = (name: string): string => nameIn(folder, name)
+    const weights = hasWeights ? get(weightsOf(all, folder, repo)) : undefined
+    const known = optional.map(at)
+    needed.push(...[...required.map(at), ...known.filter(name => all.has(name))].map(get))
+    absent.push(...known.filter(name => !all.has(name)))
+    if (weights === undefined) continue
+    needed.push(weights)
+    if (!isIndex(weights.name)) continue
+    checkIndexSize(weights, repo)
+    await fetch([weights])
+    needed.push(...(await shardsOf(join(snapshot, weights.name))).map(at).map(get))
   }
-  await fetchFiles(connection, cache, commit, needed, options)
-  for (const name of optionalFiles) if (!files.has(name)) await note(() => cache.setAbsent(commit, name))
+  await fetch(needed)
+  for (const name of absent) await note(() => cache.setAbsent(commit, name))
   // This comes last, so that the revision's old files can be used until the new ones are complete.
   await note(() => cache.setCommit(revision, commit))
+}
+
+/** The file of the weights in a folder, or of their index. Throws a HubError if there is none. */
+function weightsOf(files: ReadonlyMap<string, RemoteFile>, folder: string, repo: string): string {
+  const names = weightFiles.map(name => nameIn(folder, name))
+  const weights = names.find(name => files.has(name))
+  if (weights !== undefined) return weights
+  throw new HubError(
+    `${repo}: the model has no weights on the hub that can be read here, which would be ${names.join(' or ')}: it has ${listNames([...files.keys()])}`,
+  )
+}
+
+function checkIndexSize({ name, size }: RemoteFile, repo: string): void {
+  if (size > maxIndexBytes)
+    throw new HubError(
+      `${repo}: ${name} has ${formatBytes(size)}, more than the ${formatBytes(maxIndexBytes)} that an index may have`,
+    )
 }
 
 /** Writes an entry that only saves later requests. Failure is ignored: the cache may be shared and read-only. */

@@ -52,8 +52,15 @@ export async function resolveCommit(connection: Connection): Promise<string> {
   return sha
 }
 
-/** The files in the model's own folder at a commit, by name; those in folders below it are left out. */
-export async function listModel(connection: Connection, commit: string): Promise<Map<string, RemoteFile>> {
+/**
+ * The files in the model's own folder at a commit, by name. `recursive`: with those in folders below it, whose names are
+ * as in `2_Dense/config.json`.
+ */
+export async function listModel(
+  connection: Connection,
+  commit: string,
+  { recursive = false }: { recursive?: boolean } = {},
+): Promise<Map<string, RemoteFile>> {
   const { repo } = connection.model
   const { listFiles } = await import('@huggingface/hub')
   return asHub(connection, async () => {
@@ -62,14 +69,15 @@ export async function listModel(connection: Connection, commit: string): Promise
     for await (const item of listFiles({
       repo,
       revision: commit,
+      recursive,
       hubUrl: connection.settings.endpoint,
       fetch: jsonFetch(connection),
     })) {
       if (++entries > maxEntries)
         throw new HubError(`${repo}: the hub lists more than ${formatCount(maxEntries)} files: this is no model`)
       const { type, path, size, oid, lfs } = entry.parse(item)
-      if (type === 'file' && isPlainName(path))
-        files.set(path, { name: path, size: lfs?.size ?? size, etag: lfs?.oid ?? oid })
+      const isWanted = recursive ? path.split('/').every(isPlainName) : isPlainName(path)
+      if (type === 'file' && isWanted) files.set(path, { name: path, size: lfs?.size ?? size, etag: lfs?.oid ?? oid })
     }
     return files
   })

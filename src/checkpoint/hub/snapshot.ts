@@ -3,7 +3,7 @@ import { FileError } from '../../base/errors.js'
 import { isIndex, weightFiles } from '../index-file.js'
 import type { ModelCache } from './cache.js'
 import type { HubModel } from './name.js'
-import { configFile, optionalFiles, shardsOf } from './wanted.js'
+import { modulesOf, nameIn, shardsOf, wantedFolders } from './wanted.js'
 
 /** The files of a model at a commit that the cache holds. */
 export interface CachedSnapshot {
@@ -25,16 +25,21 @@ export async function cachedSnapshot(cache: ModelCache, { revision }: HubModel):
   const folder = cache.snapshot(commit)
   const isThere = async (name: string): Promise<boolean> => (await cache.sizeOf(commit, name)) !== undefined
 
-  const missing = (await isThere(configFile)) ? [] : [configFile]
-  const weights = await firstOf(weightFiles, isThere)
-  if (weights === undefined) missing.push(weightFiles.join(' or '))
-  else if (isIndex(weights))
-    for (const shard of await shardsIn(join(folder, weights))) if (!(await isThere(shard))) missing.push(shard)
-  const unknown = await firstOf(
-    optionalFiles,
-    async name => !(await isThere(name)) && !(await cache.isAbsent(commit, name)),
-  )
-  return { commit, folder, missing, complete: missing.length === 0 && unknown === undefined }
+  const missing: string[] = []
+  let isKnown = true
+  for (const wanted of wantedFolders(await modulesOf(folder))) {
+    const at = (name: string): string => nameIn(wanted.folder, name)
+    for (const name of wanted.required) if (!(await isThere(at(name)))) missing.push(at(name))
+    for (const name of wanted.optional)
+      isKnown &&= (await isThere(at(name))) || (await cache.isAbsent(commit, at(name)))
+    if (!wanted.hasWeights) continue
+    const weights = await firstOf(weightFiles.map(at), isThere)
+    if (weights === undefined) missing.push(weightFiles.map(at).join(' or '))
+    else if (isIndex(weights))
+      for (const shard of await shardsIn(join(folder, weights)))
+        if (!(await isThere(at(shard)))) missing.push(at(shard))
+  }
+  return { commit, folder, missing, complete: missing.length === 0 && isKnown }
 }
 
 /** The shards that an index in the cache lists. A broken index counts as missing, and is fetched again. */

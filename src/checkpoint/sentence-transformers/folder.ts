@@ -8,7 +8,7 @@ import { listItems, quote } from '../format.js'
 import { poolingModes } from '../../nn/pooling.js'
 import type { PoolingMode } from '../../nn/pooling.js'
 import { torchActivations } from './activations.js'
-import { readModules } from './modules.js'
+import { readModules, settingsFile, transformerFile } from './modules.js'
 import type { ModuleEntry } from './modules.js'
 import { readOptionalSettings, readSettings } from './settings-file.js'
 
@@ -82,7 +82,7 @@ const transformerSchema = z.object({
 /** The settings of a Transformer. Old versions name the file by the kind of model: sentence_roberta_config.json. */
 async function readTransformer(folder: string): Promise<Pick<SentenceTransformer, 'maxLength' | 'lowerCase'>> {
   const names = (await namesIn(folder)).filter(name => /^sentence_[\w-]+_config\.json$/.test(name)).sort()
-  const path = join(folder, names[0] ?? 'sentence_bert_config.json')
+  const path = join(folder, names[0] ?? transformerFile)
   const settings = await readOptionalSettings(path, transformerSchema)
   if (settings.transformer_task !== 'feature-extraction')
     throw new FileError(
@@ -171,7 +171,7 @@ const modelSchema = z.object({
 async function readModel(
   folder: string,
 ): Promise<Pick<SentenceTransformer, 'prompts' | 'defaultPrompt' | 'similarity' | 'truncateDim'>> {
-  const path = join(folder, 'config_sentence_transformers.json')
+  const path = join(folder, settingsFile)
   const settings = await readOptionalSettings(path, modelSchema)
   if (settings.model_type !== 'SentenceTransformer')
     throw new FileError(

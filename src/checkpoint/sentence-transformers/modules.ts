@@ -7,6 +7,10 @@ import { readSettings } from './settings-file.js'
 
 /** The file that makes a folder one of sentence-transformers: it lists the modules that a text passes through. */
 export const modulesFile = 'modules.json'
+/** The file beside it with the settings of the whole model. */
+export const settingsFile = 'config_sentence_transformers.json'
+/** The file in the Transformer's folder with its settings. Old versions name it by the kind of model. */
+export const transformerFile = 'sentence_bert_config.json'
 
 /** The kinds of modules that can be computed here. */
 const kinds = ['Transformer', 'Pooling', 'Dense', 'Normalize'] as const
@@ -25,11 +29,7 @@ const modulesSchema = z.array(z.object({ path: z.string(), type: z.string() })).
  */
 export async function readModules(folder: string): Promise<readonly ModuleEntry[] | undefined> {
   const path = join(folder, modulesFile)
-  return (await isFile(path)) ? modulesIn(path) : undefined
-}
-
-/** As `readModules`, of the file modules.json itself. */
-export async function modulesIn(path: string): Promise<readonly ModuleEntry[]> {
+  if (!(await isFile(path))) return undefined
   const modules = (await readSettings(path, modulesSchema)).map((module): ModuleEntry => {
     const kind = kindOf(module.type)
     if (kind === undefined)
