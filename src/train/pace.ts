@@ -13,6 +13,8 @@ export class Pace {
   private steps = 0
   /** Seconds between steps that are not counted: validations and the like. */
   private paused = 0
+  /** The seconds of the validations so far, and the number of steps before the last one. */
+  private readonly validations = { seconds: 0, steps: 0 }
 
   constructor(
     private readonly now: () => number = () => performance.now() / 1000,
@@ -37,6 +39,15 @@ export class Pace {
     } finally {
       this.paused += this.now() - start
     }
+  }
+
+  /** Runs a validation. Its time does not count as that of a step, but belongs to the time that is left. */
+  async validate<T>(run: () => Promise<T>): Promise<T> {
+    const before = this.paused
+    const result = await this.pause(run)
+    this.validations.seconds += this.paused - before
+    this.validations.steps = this.steps
+    return result
   }
 
   /** Whether a step after the first was measured. Until then, the figures include compilation. */
@@ -69,8 +80,9 @@ export class Pace {
     return this.sumOf('secondsWaited') / this.seconds
   }
 
-  /** The seconds that this many more steps will take. */
+  /** The seconds that this many more steps will take, with validations among them as often as so far. */
   secondsFor(steps: number): number {
-    return steps / this.stepsPerSecond
+    const { seconds, steps: before } = this.validations
+    return steps / this.stepsPerSecond + (before > 0 ? (seconds / before) * steps : 0)
   }
 }

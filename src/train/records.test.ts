@@ -111,6 +111,13 @@ describe('pace', () => {
     now += 2
     pace.add(work)
     expect(pace.examplesPerSecond).toBe(5)
+    expect(pace.secondsFor(6)).toBe(12)
+    // Validations are not steps either, but there will be more of them: one of 10 seconds every two steps.
+    await pace.validate(async () => {
+      now += 10
+    })
+    expect(pace.examplesPerSecond).toBe(5)
+    expect(pace.secondsFor(6)).toBe(12 + 30)
   })
 
   it('leaves out the first step, which compiles, and steps before its window', () => {

@@ -233,7 +233,7 @@ export class Trainer {
 
   /** Validates the model, and says whether it is the best so far. */
   private async validate(reporter: Reporter): Promise<boolean> {
-    const { validation, isBest } = await reporter.pace.pause(() => this.validations.validate(this.params, this.step))
+    const { validation, isBest } = await reporter.pace.validate(() => this.validations.validate(this.params, this.step))
     await reporter.recordValidation(validation)
     await this.values.onValidation?.(validation)
     return isBest

@@ -75,6 +75,7 @@ describe('switchyard train', () => {
     expect(stdout).toMatch(
       /phoneme error rate \(PER\) [\d.]+%, word error rate \(WER\) [\d.]+%, on 12 of the [\d,]+ held-out words/,
     )
+    expect(stdout).toContain('\n\nanswering 12 held-out words\n\nheld-out words:\n\n')
     expect(stdout.match(/ {2}(wrong: |right)/g)).toHaveLength(12)
     for (const next of [
       'infer runs/first switchyard transformer serendipity',

@@ -96,6 +96,7 @@ async function distillationReport({
     custom: CustomModelValues,
   ): Promise<Measured & { name?: string }> => {
     const own = { ...config, ...changed }
+    console.log(`\nmeasuring the ${role} (${path}) on validation and held-out examples`)
     const validator = new Validator(own, task, custom)
     const { loss, examples: validated } = validator.hasExamples
       ? await validator.targetFigures(params)

@@ -27,14 +27,20 @@ export async function reportHeldOut(
   let found = false
   for (const leaf of leafTasks(task)) {
     const heading = `\n${task.members ? `${leaf.name}, ` : ''}held-out ${leaf.units.many}`
-    if (leaf.split('test').length > 0) {
+    const heldOut = leaf.split('test').length
+    if (heldOut > 0) {
+      // The time left of training has come to its end, and this takes time as well.
+      const asked = Math.min(heldOut, config.train.evalExamples ?? heldOut)
+      console.log(`\nanswering ${countExamples(asked, leaf, 'held-out ')}`)
       const result = await watchPredictions(leaf.units.many, onProgress =>
         evaluate(params, config, leaf, { ...values, split: 'test', limit: config.train.evalExamples, onProgress }),
       )
       console.log(`${heading}:\n\n${formatSamples(result, 12)}\n\n${formatScores(result, leaf)}`)
       found = true
     } else {
-      const figures = await lossOf(params, config, leaf, 'test', values)
+      const figures = await lossOf(params, config, leaf, 'test', values, () =>
+        console.log(`\nmeasuring the loss on held-out ${leaf.units.many}`),
+      )
       if (figures !== undefined) console.log(`${heading}: ${figures}`)
       found ||= figures !== undefined
     }
@@ -42,17 +48,19 @@ export async function reportHeldOut(
   return found
 }
 
-/** The loss on a split's token examples, as text; undefined if no example fits a row. */
+/** The loss on a split's token examples, as text; undefined if no example fits a row. `onStart` is called otherwise. */
 export async function lossOf(
   params: ModelParams,
   config: RunConfig,
   task: Task,
   split: SplitName,
   values: CustomModelValues,
+  onStart: () => void = () => undefined,
 ): Promise<string | undefined> {
   const train = { ...config.train, validateExamples: config.train.evalExamples }
   const validator = new Validator({ ...config, train }, task, values, split)
   if (!validator.hasExamples) return undefined
+  onStart()
   const { loss, accuracy, examples } = await validator.targetFigures(params)
   return `loss ${loss.toFixed(4)}, tokens right ${formatPercent(accuracy)}, on ${countExamples(examples, task)}`
 }

@@ -95,12 +95,25 @@ export const erasedBar = (format: string): SingleBar =>
     Presets.shades_classic,
   )
 
+/** The time that the remaining examples will take, at the speed so far: `12s left`. Empty before the first. */
+function timeLeft(): (done: number, count: number) => string {
+  let began: { at: number; done: number } | undefined
+  return (done, count) => {
+    const at = performance.now() / 1000
+    began ??= { at, done }
+    const answered = done - began.done
+    return answered > 0 ? `  ${formatDuration(((at - began.at) / answered) * (count - done))} left` : ''
+  }
+}
+
 function predictionBar(unit: string, verb: string): Predictions {
-  const bar = erasedBar(`{bar} {value}/{total} ${unit} ${verb}`)
+  const bar = erasedBar(`{bar} {value}/{total} ${unit} ${verb}{left}`)
+  const left = timeLeft()
   return {
     show: (done, count) => {
-      if (done === 0) bar.start(count, 0)
-      else bar.update(done)
+      const payload = { left: left(done, count) }
+      if (done === 0) bar.start(count, 0, payload)
+      else bar.update(done, payload)
     },
     stop: () => bar.stop(),
   }
@@ -108,12 +121,14 @@ function predictionBar(unit: string, verb: string): Predictions {
 
 function predictionLines(unit: string, verb: string): Predictions {
   let last = performance.now() / 1000
+  const left = timeLeft()
   return {
     show: (done, count) => {
       const now = performance.now() / 1000
+      const remaining = left(done, count)
       if (now - last < lineEvery) return
       last = now
-      console.error(`${formatCount(done)} of ${formatCount(count)} ${unit} ${verb}`)
+      console.error(`${formatCount(done)} of ${formatCount(count)} ${unit} ${verb}${remaining}`)
     },
     stop: () => undefined,
   }
