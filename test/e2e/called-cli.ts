@@ -1,6 +1,8 @@
+import { AsyncLocalStorage, createHook } from 'node:async_hooks'
 import { mkdtemp, realpath, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { format } from 'node:util'
 import { inject, vi } from 'vitest'
@@ -9,7 +11,8 @@ import type { Ended } from './cli.js'
 /**
  * The command line of the built package, called as a function in this process, as a started process would run it in
  * `folder`. It has the compiled worker threads, which the sources lack. A process takes a second of CPU to start, so
- * this is for tests of what commands do; what a process adds (its exit, its streams, its signals) is tested with `Cli`.
+ * this is for tests of what commands do; what a process adds (its streams, its signals) is tested with `Cli`. A command
+ * that leaves something that would keep its process from ending is an error.
  */
 export class CalledCli {
   private constructor(
@@ -55,7 +58,7 @@ export class CalledCli {
       vi.spyOn(console, 'error').mockImplementation(logged('stderr')),
     ]
     try {
-      const code = await this.main(args)
+      const code = await endedBy(() => this.main(args), `switchyard ${args.join(' ')}`)
       return { code, ...text, stdout: asInstalled(text.stdout), stderr: asInstalled(text.stderr) }
     } finally {
       for (const spy of spies) spy.mockRestore()
@@ -64,6 +67,34 @@ export class CalledCli {
           if (!listeners[i].includes(listener)) stream.off('error', listener)
       })
     }
+  }
+}
+
+/** The kinds of resources that keep a process from ending, as async_hooks names them. */
+const KEEPING = /^(Timeout|TCP|TLS|UDP|PIPE|PROCESS|WORKER|MESSAGEPORT|FSEVENT|STATWATCHER|HTTP)/
+
+/**
+ * Runs a command. Throws an Error if it has left timers, sockets, workers or the like, which would keep its process from
+ * ending. What ends by itself within some seconds, such as a closing worker, is waited for.
+ */
+async function endedBy<T>(command: () => Promise<T>, name: string): Promise<T> {
+  const inside = new AsyncLocalStorage<true>()
+  const resources = new Map<number, { type: string; resource: { hasRef?(): boolean } }>()
+  const hook = createHook({
+    init: (id, type, _, resource) => {
+      if (KEEPING.test(type) && inside.getStore()) resources.set(id, { type, resource })
+    },
+    destroy: id => resources.delete(id),
+  }).enable()
+  try {
+    const result = await inside.run(true, command)
+    const left = (): string[] =>
+      Array.from(resources.values()).flatMap(({ type, resource }) => (resource.hasRef?.() === false ? [] : [type]))
+    for (const end = performance.now() + 10_000; left().length > 0 && performance.now() < end;) await sleep(20)
+    if (left().length > 0) throw new Error(`${name}: the command has ended, and left ${left().join(', ')}`)
+    return result
+  } finally {
+    hook.disable()
   }
 }
 

@@ -48,7 +48,7 @@ describe('switchyard finetune', () => {
     const taken = vi.spyOn(Worker.prototype, 'postMessage')
     const { code, stdout, stderr } = await cli.run('finetune', 'byt5', '--data', 'pairs.tsv', ...short)
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-    // A worker thread is told of each of its batches that training has used.
+    // The batches are made in a worker thread: it hears of each batch that is taken, and prepares another in its place.
     expect(taken).toHaveBeenCalledWith('taken')
     taken.mockRestore()
     expect(stdout).toContain('training in runs/byt5-pairs\n')
