@@ -37,6 +37,7 @@ export interface PreprocessedParts {
     | 'seqioExamples'
     | 'contentHash'
     | 'digests'
+    | 'countBeforeMerge'
     | 'isRandom'
     | 'inputExamples'
     | 'members'
@@ -124,7 +125,15 @@ export function preprocessedTask({ facts, digest, features, ...parts }: Preproce
     features: { ...features },
     stages: preprocessors.slice(0, Math.max(0, preprocessors.findIndex(isCachePlaceholder))),
   })
-  const known = new Map<SplitName, readonly Example[]>()
+  const known = new Map<SplitName, { readonly examples: readonly Example[]; readonly before: number }>()
+  const examplesOf = (split: SplitName): { readonly examples: readonly Example[]; readonly before: number } => {
+    const found = known.get(split)
+    if (found !== undefined) return found
+    const all = textExamples(apply(split, 0, TEXT_LENGTHS), split)
+    const made = { examples: split === 'train' ? all : examplesToAsk(facts, all), before: all.length }
+    known.set(split, made)
+    return made
+  }
   return {
     ...facts,
     digests: digest === undefined ? [] : [digest],
@@ -133,15 +142,8 @@ export function preprocessedTask({ facts, digest, features, ...parts }: Preproce
     contentHash: ({ lengths } = {}) =>
       encoding.stored('train', splits.train, lengths ?? null).hash?.() ??
       (digest === undefined ? hashOf(splits.train) : hashText(digest)),
-    split(split) {
-      const own = (): readonly Example[] => {
-        const examples = textExamples(apply(split, 0, TEXT_LENGTHS), split)
-        return split === 'train' ? examples : examplesToAsk(facts, examples)
-      }
-      const examples = known.get(split) ?? own()
-      known.set(split, examples)
-      return examples
-    },
+    split: split => examplesOf(split).examples,
+    countBeforeMerge: split => examplesOf(split).before,
     examplesOf: records =>
       textExamples(stages(0, preprocessors.length, records, new MapSeedCounter(0), TEXT_LENGTHS), 'given'),
     stages: (split, { seed = 0, lengths = TEXT_LENGTHS } = {}) => [

@@ -81,6 +81,11 @@ export interface Task {
   readonly members?: readonly TaskMember[]
   /** SHA-256 of the content of the files that the training examples are read from. Default: none are known. */
   readonly digests?: readonly string[]
+  /**
+   * The number of a split's text examples before those of validation and test that have one input are merged. Default:
+   * none are merged.
+   */
+  countBeforeMerge?(name: SplitName): number
   /** The number of training examples before preprocessing, by which mixtures can set rates. Default: of the tokens. */
   readonly inputExamples?: number
   /**
@@ -179,6 +184,7 @@ export function makeTask(
     ...('examples' in parts && { notes: [...(parts.notes ?? []), keptNote(parts.name, { train, validation, test })] }),
     codec,
     split: name => splits[name],
+    countBeforeMerge: name => ({ train, validation, test })[name].length,
     stages: name => [
       {
         name: 'examples',

@@ -62,6 +62,25 @@ describe('data inspect', () => {
     expect(readFileSync(plot, 'utf8')).toMatch(/^<svg .*signs: inputs.*a row: 32.*signs: targets.*<\/svg>\n$/s)
   })
 
+  it('says why there are fewer held-out examples than rows', async () => {
+    const [data, test] = ['many.tsv', 'repeats.tsv'].map(name => join(folder, name))
+    writeFileSync(data, Array.from({ length: 60 }, (_, i) => `word ${i}\t${i % 2 ? 'yes' : 'no'}\n`).join(''))
+    writeFileSync(test, 'a\tyes\nb\tno\na\tno\na\tyes\n')
+    expect(await printed(undefined, { data, test, set: [] })).toMatch(
+      /\nmany: \d+ train, \d+ validation, 2 test\nmany: 4 test rows have 2 different inputs: each input is asked once, and all its targets are right answers\n/,
+    )
+    // As for a task of preprocessors.
+    const twice = defineTask({
+      name: 'twice',
+      source: functionSource('twice', () =>
+        Array.from({ length: 200 }, (_, i) => ({ inputs: `w ${i >> 1}`, targets: `${i}` })),
+      ),
+      features: { inputs: { vocabulary }, targets: { vocabulary } },
+    })
+    const task = await twice.load()
+    expect(task.countBeforeMerge!('test')).toBe(2 * task.split('test').length)
+  })
+
   it('shows a built-in task with the rows of its recipe', async () => {
     expect(await printed('g2p', { set: [] })).toMatch(/16 rows of 64 \+ 64 tokens: 7\.\d examples a row/)
   })

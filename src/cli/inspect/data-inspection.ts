@@ -146,7 +146,19 @@ const countsOf = (task: Task, lengths: Lengths): string[] =>
 const countsText = (task: Task, lengths: Lengths): string =>
   `${task.name}: ${countsOf(task, lengths)
     .map((count, i) => `${count} ${splitNames[i]}`)
-    .join(', ')}`
+    .join(', ')}${mergedText(task)}`
+
+/** Why there are fewer held-out examples than rows that are kept for them; empty if there are as many. */
+function mergedText(task: Task): string {
+  const merged = splitNames.flatMap(split => {
+    const before = task.countBeforeMerge?.(split) ?? 0
+    const after = task.split(split).length
+    return before > after ? [`${formatCount(before)} ${split} rows have ${formatCount(after)} different inputs`] : []
+  })
+  return merged.length === 0
+    ? ''
+    : `\n${task.name}: ${merged.join(', ')}: each input is asked once, and all its targets are right answers`
+}
 
 /** The parts of a mixture: how often each is drawn, and its examples. */
 function partsText(name: string, members: readonly TaskMember[], lengths: Lengths): string {
@@ -158,7 +170,8 @@ function partsText(name: string, members: readonly TaskMember[], lengths: Length
     ...countsOf(task, lengths),
   ])
   const head = ['part', 'rate', 'share of draws', ...splitNames]
-  return `${name}: a mixture of ${members.length} tasks\n\n${formatTable([head, ...rows])}`
+  const leaves = new Set(members.flatMap(({ task }) => leafTasks(task)))
+  return `${name}: a mixture of ${members.length} tasks\n\n${formatTable([head, ...rows])}${Array.from(leaves, mergedText).join('')}`
 }
 
 function packingText(task: Task, { train }: RunConfig): string {

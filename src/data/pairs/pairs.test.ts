@@ -129,10 +129,30 @@ describe('a file of pairs', () => {
     await expect(read('wrong.jsonl', '{"text": "a", "label": 0}\n{"text": "b"}\n')).rejects.toThrow(
       /wrong\.jsonl:2: the target \("label"\) is missing/,
     )
-    await expect(read('labels.tsv', 'a\t0\nb\t2\n', { labels: { 0: 'no' } })).rejects.toThrow(
-      /labels\.tsv:2: there is no word for the label "2"; --labels has 0/,
-    )
     expect(() => pairsSettingsOf({ path: 'x', labels: '0=a,b' })).toThrow(/value=word pairs/)
+  })
+})
+
+describe('values without a meaning', () => {
+  it('are each named once, with their rows: labels that --labels lacks', async () => {
+    const content = 'a\t0\nb\t2\nc\t2\nd\tno\ne\t3\n'
+    const labels = { 0: 'no' }
+    await expect(read('labels.tsv', content, { labels })).rejects.toThrow(
+      /^\S+labels\.tsv: --labels has no word for "2" \(2 rows, the first: \S+labels\.tsv:2\), "3" \(1 row: \S+labels\.tsv:5\): add these values, as in --labels "0=no,2=WORD,3=WORD"$/,
+    )
+    const { notes, ...data } = await read('labels.tsv', content, { labels, skipBadRows: true })
+    expect(all({ notes, ...data })).toEqual([
+      ['a', 'no'],
+      ['d', 'no'],
+    ])
+    expect(notes).toContainEqual(expect.stringMatching(/^warning: \S+ --labels has no word for "2" \(2 rows/))
+  })
+
+  it('are each named once, with their rows: names of splits', async () => {
+    const rows = Array.from({ length: 40 }, (_, i) => `w${i}\tx\t${i < 12 ? `part ${i}` : 'train'}\n`).join('')
+    await expect(read('parts.tsv', `text\tlabel\tsplit\n${rows}`, { split: 'split' })).rejects.toThrow(
+      /the column "split" has values that name no split, "part 0" \(1 row: \S+:2\), .*, 2 more values: write train, validation or test there$/,
+    )
   })
 })
 
@@ -291,7 +311,7 @@ describe('splits', () => {
     const content = header + lines(0, 100, 'train') + lines(100, 120, 'dev') + lines(120, 150, 'Test')
     expect(sizes(await read('column.tsv', content, { split: 'split' }))).toEqual([100, 20, 30])
     await expect(read('bad.tsv', header + lines(0, 1, 'holdout'), { split: 'split' })).rejects.toThrow(
-      /bad\.tsv:2: "holdout" is not the name of a split; expected train, validation or test/,
+      /bad\.tsv: the column "split" has values that name no split, "holdout" \(1 row: \S+bad\.tsv:2\): write train,/,
     )
   })
 })

@@ -1,7 +1,7 @@
-import { FileError } from '../../base/errors.js'
+import { ConfigError, FileError } from '../../base/errors.js'
 import { formatCount } from '../../base/format.js'
 import type { Fields, FieldValue } from '../preprocessor.js'
-import { keptByHash, mergeInputs, splitOf, splitNames } from '../example.js'
+import { keptByHash, mergeInputs, splitOf } from '../example.js'
 import type { Example, SplitName } from '../example.js'
 import { openDataFile } from '../sources/data-file.js'
 import type { DataFile } from '../sources/data-file.js'
@@ -13,6 +13,8 @@ import { chooseColumns, findColumn } from './columns.js'
 import { valueAt } from './nested.js'
 import type { PairColumns } from './columns.js'
 import type { PairsSettings } from './settings.js'
+import { labelOf, splitNamed, unknownProblems, unknownValuesOf } from './labels-and-splits.js'
+import type { Unknown, UnknownValues } from './labels-and-splits.js'
 
 export interface PairsData {
   /** The examples of each split, in the order of the files. */
@@ -114,6 +116,7 @@ async function readFiles(pattern: string, settings: PairsSettings): Promise<Pair
   const formats: RecordFormat[] = []
   const notes: string[] = []
   const shortened = new Set<string>()
+  const unknown: Unknown = unknownValuesOf(settings)
   let columns: PairColumns | undefined
   for (const name of await findFiles(pattern)) {
     const file = await openDataFile(name, {
@@ -130,7 +133,7 @@ async function readFiles(pattern: string, settings: PairsSettings): Promise<Pair
     const chosen = await chooseColumns(name, file.columns, settings, file.sample)
     columns ??= chosen
     files.push(file)
-    formats.push(pairFormat(file, chosen, settings, shortened))
+    formats.push(pairFormat(file, chosen, settings, { shortened, unknown }))
     notes.push(`${name}: ${file.description}; input: ${columnText(chosen.input)}, target: ${columnText(chosen.target)}`)
   }
   // A pattern may find a file without rows among others.
@@ -140,6 +143,11 @@ async function readFiles(pattern: string, settings: PairsSettings): Promise<Pair
     file => formats[file],
     { names: files.map(file => file.name), skipBadRows },
   )
+  const unknownValues = unknownProblems(pattern, unknown, settings)
+  if (unknownValues.length > 0 && !skipBadRows) {
+    dataset.close()
+    throw new ConfigError(unknownValues.join('\n'))
+  }
   const pairs: Pair[] = []
   for (let i = 0; i < dataset.length; i++) pairs.push(dataset.get(i) as unknown as Pair)
   dataset.close()
@@ -147,7 +155,12 @@ async function readFiles(pattern: string, settings: PairsSettings): Promise<Pair
     pairs,
     columns: columns ?? { input: '1', target: '2' },
     digest: dataset.digest,
-    notes: [...summed(notes), ...(dataset.notes ?? []), ...shortenedNotes(shortened)],
+    notes: [
+      ...summed(notes),
+      ...(dataset.notes ?? []),
+      ...unknownValues.map(problem => `warning: ${problem}`),
+      ...shortenedNotes(shortened),
+    ],
   }
 }
 
@@ -162,23 +175,31 @@ const summed = (notes: readonly string[]): readonly string[] =>
 function pairFormat(
   file: DataFile,
   { input, target }: PairColumns,
-  { split, labels }: PairsSettings,
-  shortened: Set<string>,
+  { split, labels, skipBadRows }: PairsSettings,
+  { shortened, unknown }: { shortened: Set<string>; unknown: Unknown },
 ): RecordFormat {
   const text = (fields: Fields, column: string, what: string): string =>
     textOf(fields, column, `${what} (${columnText(column)})`, shortened)
   const splitColumn = split === null ? undefined : findColumn(file.name, file.columns, split)
+  // Rows with an unknown value are bad rows only if these are left out. Otherwise their values are reported at the end.
+  const found = <V>(value: V | undefined, text: string, where: string, values: UnknownValues): V | undefined => {
+    if (value !== undefined) return value
+    values.add(text, where)
+    if (skipBadRows) throw new FileError(`${where}: ${values.problemOf(text)}`)
+    return undefined
+  }
   return {
     cut: (chunks, path) => file.format.cut(chunks, path),
     parse(bytes, where) {
       const fields = file.format.parse(bytes, where)
       if (fields === undefined) return undefined
+      const label = text(fields, target, `${where}: the target`)
+      const named = splitColumn === undefined ? undefined : text(fields, splitColumn, `${where}: the split`)
+      const taken = named === undefined ? undefined : found(splitNamed(named), named, where, unknown.splits)
       return {
         input: text(fields, input, `${where}: the input`),
-        target: labelOf(text(fields, target, `${where}: the target`), labels, where),
-        ...(splitColumn !== undefined && {
-          split: splitNamed(text(fields, splitColumn, `${where}: the split`), where),
-        }),
+        target: found(labelOf(label, labels), label, where, unknown.labels) ?? label,
+        ...(taken !== undefined && { split: taken }),
       }
     },
   }
@@ -217,28 +238,6 @@ function plainText(value: FieldValue, what: string): string {
   throw new FileError(
     `${what} is a record with the fields ${Object.keys(value).join(', ')}: name one of them, with a dot before it`,
   )
-}
-
-function labelOf(target: string, labels: PairsSettings['labels'], where: string): string {
-  if (labels === null) return target
-  if (Object.hasOwn(labels, target)) return labels[target]
-  if (Object.values(labels).includes(target)) return target
-  throw new FileError(
-    `${where}: there is no word for the label "${target}"; --labels has ${Object.keys(labels).join(', ')}`,
-  )
-}
-
-const splitSynonyms: Readonly<Record<SplitName, readonly string[]>> = {
-  train: ['train', 'training'],
-  validation: ['validation', 'valid', 'val', 'dev', 'development', 'eval'],
-  test: ['test', 'testing'],
-}
-
-function splitNamed(text: string, where: string): SplitName {
-  const found = splitNames.find(name => splitSynonyms[name].includes(text.toLowerCase()))
-  if (found === undefined)
-    throw new FileError(`${where}: "${text}" is not the name of a split; expected train, validation or test`)
-  return found
 }
 
 /**
