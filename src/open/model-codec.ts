@@ -12,7 +12,8 @@ import type { Vocabulary } from '../text/vocabulary.js'
 import { specialIdsOf } from '../model/config.js'
 import type { OpenedWeights } from './open-weights.js'
 
-type Source = Pick<OpenedWeights, 'texts' | 'path' | 'model' | 'container'>
+type Place = Pick<OpenedWeights, 'path' | 'container' | 'base'>
+type Source = Place & Pick<OpenedWeights, 'texts' | 'model'>
 
 /**
  * How a model's texts become tokens: by the codec that its run saved, or by the vocabulary beside its weights. Throws a
@@ -34,10 +35,13 @@ const T5_VOCAB_SIZE = 32_128
 
 /**
  * Where the files of a model's vocabulary may be. A T5X checkpoint is a folder `checkpoint_<step>` within the model's
- * folder, which may hold the vocabulary.
+ * folder, which may hold the vocabulary. An adapter of PEFT may have the vocabulary beside it, or has that of its base.
  */
-export const vocabularyFolders = ({ path, container }: Pick<Source, 'path' | 'container'>): readonly string[] =>
-  container === 't5x' ? [path, dirname(path)] : [path]
+export const vocabularyFolders = ({ path, container, base }: Place): readonly string[] =>
+  base ? [path, ...vocabularyFolders(base)] : container === 't5x' ? [path, dirname(path)] : [path]
+
+/** The model that an adapter of PEFT is merged into; of any other model, the model itself. */
+const baseOf = (place: Place): Place => (place.base ? baseOf(place.base) : place)
 
 /** T5, Flan-T5 and Switch in a name, as in `google/flan-t5-small`, `switch-base-8` or `t5_1_1_small`. */
 const T5_NAME = /(^|[^a-z0-9])(t5|switch)(?![a-z0-9])/i
@@ -52,7 +56,8 @@ const UNNAMED = /^(checkpoint_\d+|[0-9a-f]{40}|main|snapshots)$/
  * Whether a model without a vocabulary beside it has T5's: the folder's name or the hub's says so, and its size and
  * special ids agree.
  */
-function isT5s({ path, model }: Source): boolean {
+function isT5s({ model, ...place }: Source): boolean {
+  const { path } = baseOf(place)
   const parts = resolve(path).split(/[\\/]/)
   const name = parts.reverse().find(part => !UNNAMED.test(part)) ?? ''
   if (model.vocabSize !== T5_VOCAB_SIZE || !T5_NAME.test(name) || OTHER_NAME.test(name)) return false

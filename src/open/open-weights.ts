@@ -1,7 +1,8 @@
-import { join } from 'node:path'
-import { ConfigError } from '../base/errors.js'
+import { join, resolve } from 'node:path'
+import { ConfigError, FileError } from '../base/errors.js'
 import { isFile } from '../checkpoint/files.js'
 import { openHfWeights } from '../checkpoint/names/hf-folder.js'
+import { isPeftAdapter } from '../checkpoint/names/peft-read.js'
 import { openT5xWeights } from '../checkpoint/names/t5x-weights.js'
 import type { Checkpoint } from '../checkpoint/native.js'
 import { nativeWeights } from '../checkpoint/native-weights.js'
@@ -14,6 +15,7 @@ import type { ChooseOptions } from '../train/choose-checkpoint.js'
 import type { TaskConfig } from '../data/task.js'
 import type { RunConfig } from '../train/config.js'
 import { mergedReader } from '../train/trainable/merged-reader.js'
+import { openAdapted } from './adapted-weights.js'
 import { nativeSchema } from '../config/schema.js'
 import { parseConfig, parseRunConfig } from '../config/validate.js'
 
@@ -24,6 +26,8 @@ export interface OpenedWeights extends Weights {
    * Only models trained here have them.
    */
   readonly texts?: { readonly task: unknown; readonly maxNewTokens: number; readonly trainedOn: TaskConfig | null }
+  /** Of an adapter of PEFT: the base that it is merged into. */
+  readonly base?: Pick<OpenedWeights, 'path' | 'container' | 'base'>
   /** The run that the weights are of. */
   readonly run?: { readonly config: RunConfig; readonly checkpoint: Checkpoint }
 }
@@ -35,7 +39,8 @@ export interface OpenOptions extends ChooseOptions {
 
 /**
  * Opens the weights at a path: a Hugging Face folder (that sentence-transformers saved, too), a T5X checkpoint, a run,
- * or a native checkpoint that `convert` wrote. Of a run, the best checkpoint by default.
+ * a native checkpoint that `convert` wrote, or an adapter of PEFT, which is merged into its base. Of a run, the best
+ * checkpoint by default.
  */
 export async function openWeights(path: string, options: OpenOptions = {}): Promise<OpenedWeights> {
   const weights = await openAny(path, options)
@@ -49,7 +54,23 @@ export async function openWeights(path: string, options: OpenOptions = {}): Prom
   }
 }
 
-async function openAny(path: string, options: ChooseOptions): Promise<OpenedWeights> {
+async function openAny(path: string, options: ChooseOptions, within: readonly string[] = []): Promise<OpenedWeights> {
+  if (!(await isPeftAdapter(path))) return openPlain(path, options)
+  if (options.choice !== undefined)
+    throw new ConfigError(`${path}: this is an adapter of PEFT, so it has no checkpoints to choose from`)
+  const here = resolve(path)
+  if (within.includes(here))
+    throw new FileError(
+      `${path}: this adapter is, through base_model_name_or_path, its own base: name another model there`,
+    )
+  const openBase = (base: string): Promise<OpenedWeights> =>
+    resolve(base) === here ? openPlain(base, {}) : openAny(base, { onNotice: options.onNotice }, [...within, here])
+  const { weights, base } = await openAdapted(path, openBase, options.onNotice)
+  return { ...weights, texts: base.texts, base }
+}
+
+/** Opens weights without an adapter. */
+async function openPlain(path: string, options: ChooseOptions): Promise<OpenedWeights> {
   const isHf = await isFile(join(path, 'config.json'))
   if (!isHf && (await isFile(join(path, modulesFile)))) return openHfWeights(await transformerFolder(path))
   if (!isHf && !(await t5x.detect(path)))

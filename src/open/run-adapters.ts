@@ -1,5 +1,5 @@
 import { ConfigError } from '../base/errors.js'
-import type { Adapter } from '../checkpoint/names/peft.js'
+import type { Adapter } from '../checkpoint/names/peft-write.js'
 import { declareParameters } from '../model/parameters.js'
 import { adaptedKernels, adapterPaths } from '../train/trainable/adapters.js'
 import type { OpenedWeights } from './open-weights.js'

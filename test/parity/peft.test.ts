@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -8,9 +8,11 @@ import type { HostTensor } from '../../src/base/host-tensor.js'
 import { readCheckpoint } from '../../src/checkpoint/format.js'
 import { readStack } from '../../src/checkpoint/layout.js'
 import { hfEntry } from '../../src/checkpoint/names/hf.js'
-import { writePeftAdapters } from '../../src/checkpoint/names/peft.js'
-import type { Adapter } from '../../src/checkpoint/names/peft.js'
+import { writePeftAdapters } from '../../src/checkpoint/names/peft-write.js'
+import type { Adapter } from '../../src/checkpoint/names/peft-write.js'
 import { safetensors } from '../../src/checkpoint/safetensors.js'
+import { writeNativeWeights } from '../../src/checkpoint/native-weights.js'
+import { readParameters, readWeights } from '../../src/checkpoint/weights.js'
 import * as np from '../../src/engine/api/np.js'
 import type { TensorTree } from '../../src/engine/api/tracing.js'
 import { forward } from '../../src/model/forward.js'
@@ -19,7 +21,10 @@ import type { ModelParams } from '../../src/model/types.js'
 import { adaptedKernels, adapterPaths, mergedAdapters, scaledAdapters } from '../../src/train/trainable/adapters.js'
 import { union } from '../../src/train/trainable/partition.js'
 import { treeFromPaths } from '../../src/base/pytree.js'
-import { loadHfFolder } from '../../src/verify/hf-folder.js'
+import { openWeights } from '../../src/open/open-weights.js'
+import { loadHfFolder, verifyFolder } from '../../src/verify/hf-folder.js'
+import { writeTorchFile } from '../conformance/torch-file.js'
+import { expectAgreement } from './agreement.js'
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url))
 const lora = { rank: 2, alpha: 6, targets: ['query', 'value', 'wi'] }
@@ -40,11 +45,101 @@ async function readAdapters(tensors: ReadonlyMap<string, HostTensor>): Promise<A
   )
 }
 
+/** All weights of a model that `openWeights` opens. */
+async function valuesOf(path: string): Promise<Map<string, HostTensor>> {
+  const weights = await openWeights(path)
+  const values = new Map<string, HostTensor>()
+  for await (const [name, tensor] of readWeights(weights, 'float32')) values.set(name, tensor)
+  await weights.close()
+  return values
+}
+
 let folder: string
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'switchyard-'))
 })
 afterEach(() => rm(folder, { recursive: true }))
+
+describe('adapters that PEFT 0.21 wrote', () => {
+  it.each([
+    ['LoRA of queries and values', 'cases/24-lora-adapter', 1],
+    ['ranks and factors by patterns, rsLoRA, and modules_to_save', 'adapters/stabilized', 1],
+    ['LoRA of embeddings and the head, which the base ties', 'adapters/embeddings', 2],
+    ['LoRA of all linear maps of a Switch Transformer, with biases', 'adapters/switch', 1],
+  ])('%s: merged into the base that the adapter names', async (_, name, count) => {
+    const notices: string[] = []
+    const weights = await openWeights(fixture(name), { onNotice: message => notices.push(message) })
+    const params = await readParameters(weights, 'float32')
+    await weights.close()
+    const rows = await verifyFolder(fixture(name), undefined, { ...weights, params })
+    expectAgreement(rows, 5e-6)
+    expect(rows.length).toBe(2)
+    expect(notices.length).toBe(count)
+    expect(notices[0]).toContain('the adapter is merged into its base')
+  })
+
+  it('adapter_model.bin, names with .default, and a base in the same folder or in our own format', async () => {
+    const file = await readCheckpoint(safetensors, fixture('cases/24-lora-adapter/adapter_model.safetensors'))
+    const expected = await valuesOf(fixture('cases/24-lora-adapter'))
+    const config = await readFile(join(fixture('cases/24-lora-adapter'), 'adapter_config.json'), 'utf8')
+    const own = join(folder, 'own')
+    const base = await openWeights(fixture('cases/24-lora-base'))
+    await writeNativeWeights(own, base)
+    await base.close()
+    for (const at of ['binary', 'beside']) {
+      const out = join(folder, at)
+      if (at === 'beside') await cp(fixture('cases/24-lora-base'), out, { recursive: true })
+      else await mkdir(out)
+      await writeFile(join(out, 'adapter_config.json'), config.replace('../24-lora-base', at === 'beside' ? '' : own))
+      await writeTorchFile(
+        join(out, 'adapter_model.bin'),
+        [...file].map(([name, tensor]) => [name.replace('.weight', '.default.weight'), tensor]),
+      )
+      expect(await valuesOf(out)).toEqual(expected)
+    }
+  })
+
+  it.each<[string, object, string]>([
+    ['a kind that adds to the input', { peft_type: 'PROMPT_TUNING' }, 'is of the kind prompt tuning, whose vectors'],
+    ['another kind', { peft_type: 'IA3' }, 'is of PEFT\'s type "IA3", and only LoRA can be merged'],
+    ['DoRA', { use_dora: true }, 'is DoRA, and only plain LoRA can be merged'],
+    [
+      'an initialization of the base',
+      { init_lora_weights: 'pissa' },
+      'initialized with pissa, which changes the weights',
+    ],
+    ['another rank', { r: 8 }, 'and adapter_config.json says that their rank is 8'],
+    [
+      'a base of other sizes',
+      { base_model_name_or_path: fixture('switch-tiny') },
+      'the adapter belongs to another base',
+    ],
+    ['no base', { base_model_name_or_path: null }, 'adapter_config.json names no base'],
+    ['a base that is gone', { base_model_name_or_path: './gone' }, 'is neither a folder nor a name on the hub'],
+  ])('%s is refused in one sentence', async (_, settings, message) => {
+    const out = join(folder, 'itself')
+    await cp(fixture('cases/24-lora-adapter'), out, { recursive: true })
+    const path = join(out, 'adapter_config.json')
+    const config = JSON.parse(await readFile(path, 'utf8')) as object
+    await writeFile(
+      path,
+      JSON.stringify({ ...config, base_model_name_or_path: fixture('cases/24-lora-base'), ...settings }),
+    )
+    await expect(openWeights(out)).rejects.toThrow(message)
+  })
+})
+
+it('adapters of PEFT that name each other as their base are refused', async () => {
+  for (const [at, base] of [
+    ['one', '../two'],
+    ['two', '../one'],
+  ]) {
+    await cp(fixture('cases/24-lora-adapter'), join(folder, at), { recursive: true })
+    const path = join(folder, at, 'adapter_config.json')
+    await writeFile(path, (await readFile(path, 'utf8')).replace('../24-lora-base', base))
+  }
+  await expect(openWeights(join(folder, 'one'))).rejects.toThrow('is, through base_model_name_or_path, its own base')
+})
 
 describe('adapters of Switch Transformers in the layout of PEFT 0.21', () => {
   it("give PEFT's logits, beside their kernels and merged into them", async () => {

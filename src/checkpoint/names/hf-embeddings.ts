@@ -9,8 +9,8 @@ import type { CheckpointReader } from '../format.js'
 
 export const sharedName = 'shared.weight'
 export const headName = 'lm_head.weight'
-const encoderName = 'encoder.embed_tokens.weight'
-const decoderName = 'decoder.embed_tokens.weight'
+export const encoderName = 'encoder.embed_tokens.weight'
+export const decoderName = 'decoder.embed_tokens.weight'
 
 /** In the order in which transformers 5 looks for a table that stands in for an absent `shared`. */
 export const embeddingNames: readonly string[] = [sharedName, encoderName, decoderName, headName]

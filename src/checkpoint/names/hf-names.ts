@@ -12,6 +12,9 @@ export const isT5Name = (name: string): boolean => {
   return match !== null && match[1] === undefined
 }
 
+/** A tensor's name without what is before T5's own name; the name itself if it does not end with one. */
+export const t5NameOf = (name: string): string => prefixed.exec(name)?.[2] ?? name
+
 /**
  * A checkpoint under T5's own names. Whatever is before T5's names is left out: `model.`, `module.model.`, and also
  * where only some tensors have it (`transformer.` beside a head). Other names stay. Throws a FileError if two tensors

@@ -2,6 +2,7 @@ import { isFloat } from '../../base/dtypes.js'
 import { ConfigError, FileError, SwitchyardError } from '../../base/errors.js'
 import { areT5s } from '../../base/special-ids.js'
 import { sameShape } from '../../engine/program/aval.js'
+import type { ModelConfig } from '../../model/config.js'
 import { declareParameters } from '../../model/parameters.js'
 import type { ParameterSpec } from '../../model/parameters.js'
 import { listNames, quote } from '../format.js'
@@ -64,7 +65,7 @@ export async function hfWeights(
     container: 'huggingface',
     model,
     router,
-    notices: [...(reader.notices ?? []), ...unread.notices],
+    notices: [...(reader.notices ?? []), ...unread.notices, ...unusedTables(model, infos, embeddings, firstEqual)],
     otherHead: unread.head,
     specs: storedSpecs(model, router, spec => infos.get(entries.get(spec.path)!.entry.names[0])!.dtype),
     read: parameter => readEntry(reader, entryOf(parameter)),
@@ -74,6 +75,22 @@ export async function hfWeights(
     },
     close: () => reader.close(),
   }
+}
+
+/** The notice for embeddings of a file that no stack and no head uses, since each has another one of its own. */
+function unusedTables(
+  { numDecoderLayers }: ModelConfig,
+  infos: { has(name: string): boolean },
+  { encoder, decoder, head }: HfEmbeddings,
+  firstEqual: ReadonlyMap<string, string>,
+): string[] {
+  const used = numDecoderLayers > 0 ? [encoder, decoder, head] : [encoder]
+  const unused = embeddingNames.filter(name => infos.has(name) && !used.includes(firstEqual.get(name) ?? name))
+  return unused.length > 0
+    ? [
+        `${listNames(unused)} of the file have no effect, as in transformers 5: other tables stand in the model's places`,
+      ]
+    : []
 }
 
 /** Throws a ConfigError if config.json says that another program has quantized the weights. */
@@ -96,7 +113,7 @@ function refuseAdapters(names: readonly string[], path: string): void {
 }
 
 /** The entry of a parameter in a file whose embeddings and head may be in tensors of other names. */
-function storedEntry({ role, place }: ParameterSpec, entry: HfEntry, embeddings: HfEmbeddings): HfEntry {
+export function storedEntry({ role, place }: ParameterSpec, entry: HfEntry, embeddings: HfEmbeddings): HfEntry {
   if (role === 'embedding') return { ...entry, names: [embeddings[place.stack ?? 'encoder']] }
   if (role === 'outputProjection') return { ...entry, names: [embeddings.head] }
   return entry
@@ -147,7 +164,8 @@ function compareNames(
   }
 }
 
-function unreadNotices(others: readonly string[], table: string | undefined): string[] {
+/** What to say of tensors that are no part of the model, and of the table that `ignored` matches. */
+export function unreadNotices(others: readonly string[], table?: string): string[] {
   const head = otherHead(others)
   const what = head === undefined ? 'these tensors are no part of the model and are' : `the head for ${head} is`
   return [

@@ -7,6 +7,7 @@ import { readSmallText } from '../../checkpoint/files.js'
 import { parseJson } from '../../checkpoint/json.js'
 import { native } from '../../checkpoint/native.js'
 import { latestCheckpoint, runsFolder } from '../../checkpoint/run-folder.js'
+import { isPeftAdapter } from '../../checkpoint/names/peft-read.js'
 import { openWeights } from '../../open/open-weights.js'
 import { parsePartialModel } from '../../config/partial.js'
 import { readParameters } from '../../checkpoint/weights.js'
@@ -97,7 +98,7 @@ async function verifyOneFolder(path: string, { weights, tolerance }: VerifyOptio
       `${path}: these weights are in Switchyard's format and have no reference values: give a folder with cases.safetensors and --weights ${path}, or score a run with switchyard eval`,
     )
   }
-  const model = await loadHfFolder(path)
+  const model = (await isPeftAdapter(path)) ? await readModel(path) : await loadHfFolder(path)
   const tested = weights === undefined ? model : { ...model, params: await paramsFrom(weights, model) }
   const compared = await verifyFolder(path, tolerance, tested)
   // The reference gradients are those of the original weights, so they say nothing about converted or quantized ones.
@@ -106,6 +107,16 @@ async function verifyOneFolder(path: string, { weights, tolerance }: VerifyOptio
     ? await verifyGeneration(path, tested, tolerance)
     : []
   return { name: path, rows: [...rows, ...generation] }
+}
+
+/** Reads the model of an adapter of PEFT, merged into its base. */
+async function readModel(path: string): Promise<HfModel> {
+  const opened = await openWeights(path, { onNotice: message => console.error(message) })
+  try {
+    return { model: opened.model, router: opened.router, params: await readParameters(opened, 'float32') }
+  } finally {
+    await opened.close()
+  }
 }
 
 /** Reads the parameters of `--weights`. Throws a ConfigError unless they have the names and shapes of the model's. */

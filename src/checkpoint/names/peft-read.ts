@@ -1,0 +1,136 @@
+import { join } from 'node:path'
+import { FileError } from '../../base/errors.js'
+import type { HostTensor } from '../../base/host-tensor.js'
+import { isFile, readSmallText } from '../files.js'
+import { listNames, quote } from '../format.js'
+import type { CheckpointReader, TensorInfo } from '../format.js'
+import { parseJson } from '../json.js'
+import { safetensors } from '../safetensors.js'
+import { torch } from '../torch/torch.js'
+import { t5NameOf } from './hf-names.js'
+import { parsePeftConfig } from './peft-config.js'
+import type { PeftConfig } from './peft-config.js'
+
+export const adapterConfigFile = 'adapter_config.json'
+export const adapterFiles = ['adapter_model.safetensors', 'adapter_model.bin'] as const
+
+/** What an adapter adds to a weight: scale * B A, transposed for an embedding. */
+export interface LowRank {
+  readonly a: TensorInfo // [rank, in]; [rank, vocab] of an embedding
+  readonly b: TensorInfo // [out, rank]; [dModel, rank] of an embedding
+  readonly scale: number
+  readonly isEmbedding: boolean
+}
+
+/**
+ * An open adapter of PEFT. Weights have the names of the base's, such as `encoder.block.0.layer.0.layer_norm.weight`.
+ */
+export interface PeftAdapter {
+  readonly path: string
+  readonly config: PeftConfig
+  /** The low-rank matrices, by the weight that they are added to. */
+  readonly lowRank: ReadonlyMap<string, LowRank>
+  /** Weights that replace those of the base: of `modules_to_save`, biases, and copies of embeddings. */
+  readonly replaced: ReadonlyMap<string, TensorInfo>
+  read(info: TensorInfo): Promise<HostTensor>
+  close(): Promise<void>
+}
+
+/** Whether a folder holds an adapter of PEFT. */
+export const isPeftAdapter = (folder: string): Promise<boolean> => isFile(join(folder, adapterConfigFile))
+
+/** Reads adapter_config.json of a folder. Throws a ConfigError if the adapter cannot be merged. */
+export async function readPeftConfig(folder: string): Promise<PeftConfig> {
+  const path = join(folder, adapterConfigFile)
+  const text = await readSmallText(path, 2 ** 24)
+  return parsePeftConfig(
+    parseJson(text, message => new FileError(`${path}: this is not JSON, ${message}`)),
+    path,
+  )
+}
+
+/**
+ * Opens the adapter in a folder, as `save_pretrained` of a PeftModel writes it: adapter_config.json, and
+ * adapter_model.safetensors or adapter_model.bin. Throws an error that names the tensor that is no part of a LoRA
+ * adapter, and settings that cannot be merged.
+ */
+export async function openPeftAdapter(folder: string): Promise<PeftAdapter> {
+  const config = await readPeftConfig(folder)
+  const reader = await openTensors(folder)
+  try {
+    return {
+      path: folder,
+      config,
+      ...sortTensors(reader, config),
+      read: ({ name }) => reader.read(name),
+      close: () => reader.close(),
+    }
+  } catch (error) {
+    await reader.close()
+    throw error
+  }
+}
+
+async function openTensors(folder: string): Promise<CheckpointReader> {
+  for (const file of adapterFiles) {
+    const path = join(folder, file)
+    if (await isFile(path)) return file.endsWith('.bin') ? torch.open(path) : safetensors.open(path)
+  }
+  throw new FileError(
+    `${folder}: there is an ${adapterConfigFile}, but no ${adapterFiles.join(' or ')}: copy or download it`,
+  )
+}
+
+/** `q.lora_A.weight`, `q.lora_A.default.weight`, `shared.lora_embedding_B`, `shared.lora_embedding_B.default`. */
+const halfName = /^(.+)\.lora_(embedding_)?([AB])(?:\.(?!(?:weight|bias)$)([^.]+))?(?:\.weight)?$/
+
+/** A name as in the base: without what PEFT puts before and into it. */
+const baseName = (name: string): string =>
+  name
+    .replace(/^(base_model\.model\.)+/, '')
+    .replace(/\.modules_to_save(\.default)?(?=\.)/, '')
+    .replace(/\.base_layer(?=\.)/, '')
+
+/** What each tensor of an adapter's file is for. */
+function sortTensors(reader: CheckpointReader, config: PeftConfig): Pick<PeftAdapter, 'lowRank' | 'replaced'> {
+  const halves = new Map<string, { A?: TensorInfo; B?: TensorInfo; isEmbedding: boolean }>()
+  const replaced = new Map<string, TensorInfo>()
+  const adapters = new Set<string>()
+  const unknown: string[] = []
+  for (const info of reader.list()) {
+    const name = baseName(info.name)
+    // The wrapper of a module keeps the base's own copy, which is not used.
+    if (name.includes('.original_module.')) continue
+    const half = halfName.exec(name)
+    if (half !== null) {
+      const [, module, embedding, which, adapter] = half
+      if (adapter !== undefined) adapters.add(adapter)
+      const both = halves.get(module) ?? { isEmbedding: embedding !== undefined }
+      halves.set(module, { ...both, [which]: info })
+      continue
+    }
+    if (/\.(weight|bias)$/.test(name) && !name.includes('.lora_')) replaced.set(t5NameOf(name), info)
+    else unknown.push(info.name)
+  }
+  if (unknown.length > 0)
+    throw new FileError(`${reader.path}: these tensors are no part of a LoRA adapter: ${listNames(unknown)}`)
+  if (adapters.size > 1)
+    throw new FileError(
+      `${reader.path}: the file holds several adapters (${listNames([...adapters])}): save the one to use with save_pretrained and selected_adapters`,
+    )
+  const lowRank = new Map<string, LowRank>()
+  for (const [module, { A: a, B: b, isEmbedding }] of halves) {
+    if (a === undefined || b === undefined)
+      throw new FileError(
+        `${reader.path}: lora_A or lora_B of ${quote(module)} is missing: copy or download the adapter again`,
+      )
+    const rank = config.rankOf(module)
+    if (a.shape.length !== 2 || b.shape.length !== 2 || a.shape[0] !== rank || b.shape[1] !== rank)
+      throw new FileError(
+        `${reader.path}: the matrices of ${quote(module)} are [${a.shape}] and [${b.shape}], and adapter_config.json says that their rank is ${rank}`,
+      )
+    lowRank.set(t5NameOf(`${module}.weight`), { a, b, scale: config.scaleOf(module), isEmbedding })
+  }
+  if (lowRank.size + replaced.size === 0) throw new FileError(`${reader.path}: the adapter's file has no tensors`)
+  return { lowRank, replaced }
+}
