@@ -1,9 +1,12 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, vi } from 'vitest'
 import { HubError } from '../src/checkpoint/hub/errors.js'
-import { TestHub } from './hub-server.js'
+import { fetchModel } from '../src/checkpoint/hub/fetch-model.js'
+import type { FetchOptions } from '../src/checkpoint/hub/fetch-model.js'
+import { sha256, TestHub } from './hub-server.js'
 
 /**
  * A hub and an empty cache for each test, which the environment names; the user's own token and cache are out of reach.
@@ -25,6 +28,23 @@ export function useTestHub(): { readonly hub: TestHub; readonly cache: string } 
     await rm(current.cache, { recursive: true, force: true })
   })
   return current
+}
+
+/** A model of two files for tests of downloads. Its weights are random, so that no two test files share a blob. */
+export function tinyModel() {
+  const repo = 'google/tiny'
+  const weights = randomBytes(400_000)
+  /** What the last fetch has said. */
+  const notices: string[] = []
+  const fetchTiny = (options: FetchOptions = {}): Promise<string> => {
+    notices.length = 0
+    return fetchModel(repo, { firstWait: 0.01, onNotice: notice => notices.push(notice), ...options })
+  }
+  /** Fetches the model. Returns the checksum of its weights: comparing so many bytes one by one takes long. */
+  const fetchWeights = async (options: FetchOptions = {}): Promise<string> =>
+    sha256(await readFile(join(await fetchTiny(options), 'model.safetensors')))
+  const model = { 'config.json': '{"model_type": "t5"}', 'model.safetensors': weights }
+  return { repo, weights, etag: sha256(weights), model, notices, fetchTiny, fetchWeights }
 }
 
 /** The message of the error with which a promise rejects; the error must be of the given class. */

@@ -21,6 +21,7 @@ import { makeGenerator } from './generate.js'
 import { loadForInference } from './load.js'
 import { greedySearch, sampling } from './search.js'
 import type { Search } from './search.js'
+import { smallSizes } from '../../test/small-model.js'
 
 /**
  * For each function compiled with weights: how many weights the backend copied. 0: the function is compiled for each
@@ -42,12 +43,7 @@ const base = preset('switch-base-8')
 const config: ModelConfig = {
   ...base.model,
   vocabSize: 40,
-  dModel: 16,
-  dFf: 24,
-  numHeads: 2,
-  headDim: 8,
-  numEncoderLayers: 2,
-  numDecoderLayers: 2,
+  ...smallSizes,
   numExperts: 4,
   dtype: 'float32',
   // These settings make an untrained model's answers differ: large layers, and logits that do not favour the input

@@ -10,18 +10,14 @@ import type { ScoreProcessor } from './processors.js'
 import type { Search, SearchOptions } from './search.js'
 import { TextGenerator } from './text-generator.js'
 import type { TextOptions } from './text-options.js'
+import { smallSizes } from '../../test/small-model.js'
 
 const { model, router } = preset('switch-base-8')
 const vocabulary = new ByteVocabulary()
 const config: ModelConfig = {
   ...model,
   vocabSize: vocabulary.size,
-  dModel: 16,
-  dFf: 24,
-  numHeads: 2,
-  headDim: 8,
-  numEncoderLayers: 2,
-  numDecoderLayers: 2,
+  ...smallSizes,
   numExperts: 4,
   dtype: 'float32',
   initScale: 8,

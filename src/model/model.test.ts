@@ -13,17 +13,13 @@ import type { LossOptions } from './loss.js'
 import { declareParameters } from './parameters.js'
 import { preset } from './presets.js'
 import type { Batch, ModelParams } from './types.js'
+import { smallSizes } from '../../test/small-model.js'
 
 const { model, router } = preset('switch-base-8')
 const config: ModelConfig = {
   ...model,
   vocabSize: 40,
-  dModel: 16,
-  dFf: 24,
-  numHeads: 2,
-  headDim: 8,
-  numEncoderLayers: 2,
-  numDecoderLayers: 2,
+  ...smallSizes,
   numExperts: 4,
   dtype: 'float32',
   initScale: 2,

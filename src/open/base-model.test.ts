@@ -7,13 +7,13 @@ import { newWeights } from '../checkpoint/weights.js'
 import { convertWeights } from '../cli/convert/conversion.js'
 import { baseModel, baseRouter } from '../model/presets.js'
 import { openBaseModel } from './base-model.js'
+import { smallSizes } from '../../test/small-model.js'
 
 describe('a model to fine-tune', () => {
   let scratch: string
   const at = (...names: string[]): string => join(scratch, ...names)
-  const sizes = { dModel: 16, dFf: 24, numHeads: 2, headDim: 8, numEncoderLayers: 2, numDecoderLayers: 2 }
   const experts = { encoderSparseEvery: 2, decoderSparseEvery: 2, numExperts: 4 }
-  const model = { ...baseModel, ...sizes, ...experts, vocabSize: 384, dtype: 'float32' } as const
+  const model = { ...baseModel, ...smallSizes, ...experts, vocabSize: 384, dtype: 'float32' } as const
 
   beforeAll(async () => {
     scratch = await mkdtemp(join(tmpdir(), 'switchyard-base-'))

@@ -9,6 +9,7 @@ import { convertWeights } from '../cli/convert/conversion.js'
 import { preset } from '../model/presets.js'
 import { openEmbedder } from './embedding-model.js'
 import { openTextModel } from './text-model.js'
+import { smallSizes } from '../../test/small-model.js'
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../../test/fixtures/embed/${name}`, import.meta.url))
 
@@ -36,9 +37,11 @@ describe('a model for vectors of texts', () => {
 
   it('gives the same vectors from all formats, whatever the batch and its padding', async () => {
     const { model, router } = preset('switch-base-8')
-    const sizes = { dModel: 16, dFf: 24, numHeads: 2, headDim: 8, numEncoderLayers: 2, numDecoderLayers: 2 }
     const folder = join(scratch, 'switch-tiny')
-    await writeHfWeights(folder, newWeights('tiny', { ...model, ...sizes, numExperts: 4, dtype: 'float32' }, router, 0))
+    await writeHfWeights(
+      folder,
+      newWeights('tiny', { ...model, ...smallSizes, numExperts: 4, dtype: 'float32' }, router, 0),
+    )
     const texts = ['A dog', 'The quick brown fox jumps over the lazy dog, and the cat sleeps.', '', 'cats']
     const embedder = await openEmbedder(folder)
     const expected = await embedder.embed(texts)

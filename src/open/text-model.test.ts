@@ -10,15 +10,11 @@ import { preset } from '../model/presets.js'
 import { convertWeights } from '../cli/convert/conversion.js'
 import { openTextModel } from './text-model.js'
 import { unknownSymbols } from '../cli/shared/texts.js'
+import { smallSizes } from '../../test/small-model.js'
 
 const base = preset('switch-base-8')
 const small = {
-  dModel: 16,
-  dFf: 24,
-  numHeads: 2,
-  headDim: 8,
-  numEncoderLayers: 2,
-  numDecoderLayers: 2,
+  ...smallSizes,
   numExperts: 4,
   dtype: 'float32',
 } as const

@@ -2,7 +2,6 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { leavesWithPaths } from '../base/pytree.js'
 import { readTensors } from '../checkpoint/format.js'
 import { toNumbers } from '../base/host-tensor.js'
 import type { HostTensor } from '../base/host-tensor.js'
@@ -11,8 +10,7 @@ import { overrideConfig } from '../config/overrides.js'
 import type { PackedFeatures } from '../data/converters/batch.js'
 import { TrainIterator } from '../data/iterator.js'
 import { lossFunction } from '../model/loss.js'
-import type { Tensor } from '../engine/api/tensor.js'
-import { config, configWith, task } from '../../test/train/small-run.js'
+import { config, configWith, parameterValues, task } from '../../test/train/small-run.js'
 import { openCheckpoint } from './checkpointing.js'
 import type { RunConfig } from './config.js'
 import type { MetricsRecord } from './metrics-log.js'
@@ -30,9 +28,6 @@ const plain = (train: Partial<RunConfig['train']> = {}): RunConfig => ({
   ...configWith({ rows: 4, logEvery: 1, ...train }),
   model: { ...config.model, encoderSparseEvery: 0, decoderSparseEvery: 0, dropoutRate: 0 },
 })
-
-const valuesOf = async (trainer: Trainer): Promise<number[]> =>
-  (await Promise.all(leavesWithPaths<Tensor>(trainer.params).map(([, x]) => x.numbers()))).flat()
 
 interface Trained {
   values: number[]
@@ -52,7 +47,7 @@ async function finish(trainer: Trainer, name: string): Promise<Trained> {
       if (record) records.push(record)
     },
   })
-  return { values: await valuesOf(trainer), records }
+  return { values: await parameterValues(trainer), records }
 }
 
 /** The same run, stopped at step 4 and resumed. */
@@ -113,7 +108,7 @@ describe('gradient accumulation', () => {
 describe('weight averaging', () => {
   it('keeps the moving average of the parameters, which checkpoints hold as their parameters', async () => {
     const decay = 0.5
-    const after: number[][] = [await valuesOf(await Trainer.begin(plain(), { task }))]
+    const after: number[][] = [await parameterValues(await Trainer.begin(plain(), { task }))]
     for (let steps = 1; steps <= 3; steps++) after.push((await train(plain({ steps }), `plain-${steps}`)).values)
     let average = after[0]
     for (let step = 0; step < 3; step++) {

@@ -1,11 +1,15 @@
 import { expect, it } from 'vitest'
-import { toNumbers } from '../../src/base/host-tensor.js'
+import { sizeOf, toNumbers } from '../../src/base/host-tensor.js'
 import { OnnxBackend } from '../../src/engine/compile/onnx/backend.js'
 import { nodeSessions } from '../../src/engine/compile/onnx/node.js'
 import { referenceBackend } from '../../src/engine/compile/reference/backend.js'
 import type { Tensor } from '../../src/engine/api/tensor.js'
 import { setBackend } from '../../src/engine/api/engine.js'
+import * as np from '../../src/engine/api/np.js'
 import { jit } from '../../src/engine/api/jit.js'
+
+/** A float32 array of a shape that holds 0, 1, 2, ... */
+export const numbers = (...shape: number[]): Tensor => np.reshape(np.arange(sizeOf(shape), 'float32'), shape)
 
 /** Expected values in nested lists, which say the shape too. */
 export type Expected = number | boolean | readonly Expected[]

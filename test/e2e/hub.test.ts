@@ -8,6 +8,7 @@ import { newWeights } from '../../src/checkpoint/weights.js'
 import { preset } from '../../src/model/presets.js'
 import { sha256, TestHub } from '../hub-server.js'
 import { CalledCli } from './called-cli.js'
+import { smallSizes } from '../small-model.js'
 
 describe('a model of the Hugging Face hub', () => {
   let cli: CalledCli
@@ -27,12 +28,7 @@ describe('a model of the Hugging Face hub', () => {
     const base = preset('switch-base-8')
     const model = {
       ...base.model,
-      dModel: 16,
-      dFf: 24,
-      numHeads: 2,
-      headDim: 8,
-      numEncoderLayers: 2,
-      numDecoderLayers: 2,
+      ...smallSizes,
       dtype: 'float32',
     } as const
     const folder = join(scratch, 'model')

@@ -12,6 +12,7 @@ import { preset } from '../../src/model/presets.js'
 import { TestHub } from '../hub-server.js'
 import { CalledCli } from './called-cli.js'
 import { Cli, tiny } from './cli.js'
+import { smallSizes } from '../small-model.js'
 
 const repository = fileURLToPath(new URL('../..', import.meta.url))
 const docs = join(repository, 'docs')
@@ -80,8 +81,7 @@ function quickly(args: readonly string[]): string[] {
 /** A tiny model with T5's vocabulary and the architecture of a preset, as the hub would serve it under this name. */
 async function publish(hub: TestHub, name: string, presetName: string, folder: string): Promise<void> {
   const { model, router } = preset(presetName)
-  const sizes = { dModel: 16, dFf: 24, numHeads: 2, headDim: 8, numEncoderLayers: 2, numDecoderLayers: 2 }
-  await writeHfWeights(folder, newWeights(name, { ...model, ...sizes, dtype: 'float32' }, router, 0))
+  await writeHfWeights(folder, newWeights(name, { ...model, ...smallSizes, dtype: 'float32' }, router, 0))
   await copyFile(join(repository, 'assets/t5-vocab/spiece.model'), join(folder, 'spiece.model'))
   await hub.addFolder(name, folder)
 }

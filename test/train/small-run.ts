@@ -4,6 +4,9 @@ import type { Task } from '../../src/data/task.js'
 import { makeVocabularies } from '../../src/data/tokenizers/tokenizers.js'
 import { trainDefaults } from '../../src/train/config.js'
 import type { RunConfig } from '../../src/train/config.js'
+import type { Trainer } from '../../src/train/trainer.js'
+import { leavesWithPaths } from '../../src/base/pytree.js'
+import type { Tensor } from '../../src/engine/api/tensor.js'
 
 export const examples = Array.from({ length: 40 }, (_, i) => ({
   input: i.toString(2),
@@ -87,3 +90,7 @@ export const configWith = (train: Partial<RunConfig['train']>): RunConfig => ({
   ...config,
   train: { ...config.train, ...train },
 })
+
+/** All numbers of a trainer's parameters, in one list. */
+export const parameterValues = async ({ params }: Trainer): Promise<number[]> =>
+  (await Promise.all(leavesWithPaths<Tensor>(params).map(([, x]) => x.numbers()))).flat()

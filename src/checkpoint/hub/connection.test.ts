@@ -1,29 +1,15 @@
-import { randomBytes } from 'node:crypto'
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
-import { refuse, sendJson, sha256 } from '../../../test/hub-server.js'
-import { failure, useTestHub } from '../../../test/hub-setup.js'
+import { refuse, sendJson } from '../../../test/hub-server.js'
+import { failure, tinyModel, useTestHub } from '../../../test/hub-setup.js'
 import { ConfigError, FileError } from '../../base/errors.js'
 import { TransientError } from './errors.js'
 import { fetchModel } from './fetch-model.js'
-import type { FetchOptions } from './fetch-model.js'
 
-const repo = 'google/tiny'
-const weights = randomBytes(400_000)
-const etag = sha256(weights)
-const model = { 'config.json': '{"model_type": "t5"}', 'model.safetensors': weights }
+const { repo, etag, model, notices, fetchTiny, fetchWeights } = tinyModel()
 
 const test = useTestHub()
-
-const notices: string[] = []
-function fetchTiny(options: FetchOptions = {}): Promise<string> {
-  notices.length = 0
-  return fetchModel(repo, { firstWait: 0.01, onNotice: notice => notices.push(notice), ...options })
-}
-/** The checksum of the weights that are fetched. */
-const fetchWeights = async (options: FetchOptions = {}): Promise<string> =>
-  sha256(await readFile(join(await fetchTiny(options), 'model.safetensors')))
 
 it('a host that does not exist is tried twice, no more', async () => {
   for (const endpoint of ['http://no-such-host.invalid', 'http://localhost:1']) {

@@ -5,29 +5,15 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { sha256 } from '../../../test/hub-server.js'
-import { failure, useTestHub } from '../../../test/hub-setup.js'
+import { failure, tinyModel, useTestHub } from '../../../test/hub-setup.js'
 import { TransientError } from './errors.js'
-import { fetchModel } from './fetch-model.js'
-import type { FetchOptions } from './fetch-model.js'
 
-const repo = 'google/tiny'
-const weights = randomBytes(400_000)
-const etag = sha256(weights)
-const model = { 'config.json': '{"model_type": "t5"}', 'model.safetensors': weights }
+const { repo, weights, etag, model, notices, fetchTiny, fetchWeights } = tinyModel()
 
 const test = useTestHub()
 const blobFolder = (): string => join(test.cache, 'models--google--tiny/blobs')
 const blob = (ending = ''): string => join(blobFolder(), etag + ending)
 const weightNames = async (): Promise<string[]> => (await readdir(blobFolder())).filter(name => name.startsWith(etag))
-
-const notices: string[] = []
-function fetchTiny(options: FetchOptions = {}): Promise<string> {
-  notices.length = 0
-  return fetchModel(repo, { firstWait: 0.01, onNotice: notice => notices.push(notice), ...options })
-}
-/** The checksum of the weights that are fetched. */
-const fetchWeights = async (options: FetchOptions = {}): Promise<string> =>
-  sha256(await readFile(join(await fetchTiny(options), 'model.safetensors')))
 
 /** What was asked of the storage: from which byte on, and how many were sent. */
 const transfers = (): [from: number, bytes: number][] =>

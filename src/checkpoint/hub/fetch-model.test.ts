@@ -1,25 +1,21 @@
-import { randomBytes } from 'node:crypto'
 import { lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
 import { gitSha1, refuse, sendJson, sha256 } from '../../../test/hub-server.js'
-import { failure, useTestHub } from '../../../test/hub-setup.js'
+import { failure, tinyModel, useTestHub } from '../../../test/hub-setup.js'
 import { ConfigError, FileError } from '../../base/errors.js'
 import { TransientError } from './errors.js'
 import type { FetchProgress } from './fetch-files.js'
 import { fetchModel } from './fetch-model.js'
-import type { FetchOptions } from './fetch-model.js'
 
-const repo = 'google/tiny'
+const { repo, weights, fetchTiny } = tinyModel()
 const config = '{"model_type": "t5"}'
-const weights = randomBytes(400_000)
 const small = { 'config.json': config, 'spiece.model': 'pieces' }
 const model = { ...small, 'model.safetensors': weights }
 
 const test = useTestHub()
 const folder = (): string => join(test.cache, 'models--google--tiny')
-const fetchTiny = (options: FetchOptions = {}): Promise<string> => fetchModel(repo, { firstWait: 0.01, ...options })
 
 const read = (path: string, name: string): Promise<Buffer> => readFile(join(path, name))
 /** Of the weights: comparing so many bytes one by one takes long. */

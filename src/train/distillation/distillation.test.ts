@@ -2,7 +2,6 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { leavesWithPaths } from '../../base/pytree.js'
 import * as np from '../../engine/api/np.js'
 import * as random from '../../engine/api/random.js'
 import type { Tensor } from '../../engine/api/tensor.js'
@@ -14,7 +13,7 @@ import type { Batch } from '../../model/types.js'
 import { denseTwin } from '../../model/surgery/dense-twin.js'
 import { readFrozen, teacherOf } from '../../open/frozen-model.js'
 import { openWeights } from '../../open/open-weights.js'
-import { config as sparse, task } from '../../../test/train/small-run.js'
+import { config as sparse, parameterValues, task } from '../../../test/train/small-run.js'
 import { openCheckpoint } from '../checkpointing.js'
 import type { RunConfig } from '../config.js'
 import { trainingBytes } from '../footprint.js'
@@ -44,9 +43,6 @@ const student = (train: Partial<RunConfig['train']> = {}): RunConfig => ({
 })
 const withoutDropout = (config: RunConfig): RunConfig => ({ ...config, model: { ...config.model, dropoutRate: 0 } })
 
-const valuesOf = async (trainer: Trainer): Promise<number[]> =>
-  (await Promise.all(leavesWithPaths<Tensor>(trainer.params).map(([, x]) => x.numbers()))).flat()
-
 async function run(trainer: Trainer, name: string): Promise<{ values: number[]; records: MetricsRecord[] }> {
   const records: MetricsRecord[] = []
   await trainer.run(join(folder, name), {
@@ -54,7 +50,7 @@ async function run(trainer: Trainer, name: string): Promise<{ values: number[]; 
       if (record) records.push(record)
     },
   })
-  return { values: await valuesOf(trainer), records }
+  return { values: await parameterValues(trainer), records }
 }
 
 describe('the loss of a student', () => {

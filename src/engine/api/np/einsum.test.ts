@@ -6,19 +6,11 @@ import { setBackend } from '../engine.js'
 import { jit } from '../jit.js'
 import * as np from '../np.js'
 import { grad, makeProgram } from '../transforms.js'
-import { itComputes } from '../../../../test/conformance/np.js'
+import { itComputes, numbers } from '../../../../test/conformance/np.js'
 
 beforeAll(() => {
   setBackend(referenceBackend)
 })
-const numbers = (...shape: number[]): Tensor =>
-  np.reshape(
-    np.arange(
-      shape.reduce((a, b) => a * b, 1),
-      'float32',
-    ),
-    shape,
-  )
 
 /** The definition: a sum over all values of all indices. Operands hold 0, 1, 2, ... */
 function bruteForce(terms: readonly string[], output: string, sizes: Record<string, number>): number[] {

@@ -1,22 +1,13 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { referenceBackend } from '../../compile/reference/backend.js'
-import type { Tensor } from '../tensor.js'
 import { setBackend } from '../engine.js'
 import * as np from '../np.js'
 import { makeProgram } from '../transforms.js'
-import { itComputes } from '../../../../test/conformance/np.js'
+import { itComputes, numbers } from '../../../../test/conformance/np.js'
 
 beforeAll(() => {
   setBackend(referenceBackend)
 })
-const numbers = (...shape: number[]): Tensor =>
-  np.reshape(
-    np.arange(
-      shape.reduce((a, b) => a * b, 1),
-      'float32',
-    ),
-    shape,
-  )
 
 describe('products', () => {
   itComputes({
