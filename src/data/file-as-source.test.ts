@@ -1,13 +1,15 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { ByteVocabulary } from '../text/bytes.js'
 import { defineTask } from './define-task.js'
 import { readAsSource } from './file-as-source.js'
 import type { ExamplesOfFile, FileAsSource } from './file-as-source.js'
 import type { Fields, Preprocessor } from './preprocessor.js'
 import { mapPreprocessor } from './preprocessors/seqio/map-preprocessor.js'
+import { saveTask } from './save-task.js'
+import { csvSource } from './sources/file-sources.js'
 import { functionSource } from './sources/iterable-source.js'
 
 const vocabulary = new ByteVocabulary()
@@ -78,6 +80,39 @@ describe('readAsSource', () => {
     expect(notes).toContainEqual(
       expect.stringContaining('data.csv has no column "label": all its rows get the value of the first record'),
     )
+  })
+
+  it('reads no source if its fields are known, and knows the content that a task was trained on', async () => {
+    const [own, copy] = ['own.csv', 'copy.csv'].map(name => join(folder, name))
+    const text = `review,label,size\n${rows.map(({ review, label }, i) => `${review},${label},${i}\n`).join('')}`
+    await Promise.all([own, copy].map(path => writeFile(path, text)))
+    const open = vi.fn((split?: string) => csvSource(own).open(split))
+    const definition = defineTask({
+      name: 'sized',
+      source: { name: 'own', splits: null, open },
+      preprocessors: [
+        mapPreprocessor('toText', ({ size, ...row }) => wordOf({ ...row, size: (size as string).trim() })),
+      ],
+      features: { inputs: { vocabulary }, targets: { vocabulary } },
+    })
+    const { data } = saveTask(await definition.load())
+    const bare = await definition.load(undefined, { withoutData: true })
+    expect(open).toHaveBeenCalledTimes(1)
+    expect(bare.split('train')).toEqual([])
+    const again = await readAsSource(bare, { path: copy }, both, data!.needs!)
+    expect(data!.digests).toEqual([again!.digest])
+    expect(again!.examples.length).toBe(400)
+    await writeFile(copy, 'review\nabc\n')
+    const { examples, notes, digest } = (await readAsSource(
+      bare,
+      { path: copy, header: true },
+      ['input'],
+      data!.needs!,
+    ))!
+    expect(data!.digests).not.toContain(digest)
+    expect(examples).toMatchObject([{ input: 'abc', target: 'good' }])
+    expect(notes.join('\n')).toMatch(/no column "label": all its rows get.*\n.*no column "size": all its rows get/)
+    expect(open).toHaveBeenCalledTimes(1)
   })
 
   it('says which columns a file lacks if the targets depend on none that can be told', async () => {

@@ -116,7 +116,7 @@ async function readFiles(pattern: string, settings: PairsSettings): Promise<Pair
   const formats: RecordFormat[] = []
   const notes: string[] = []
   const shortened = new Set<string>()
-  const unknown: Unknown = unknownValuesOf(settings)
+  const unknown = unknownValuesOf(settings)
   let columns: PairColumns | undefined
   for (const name of await findFiles(pattern)) {
     const file = await openDataFile(name, {
@@ -193,11 +193,12 @@ function pairFormat(
     parse(bytes, where) {
       const fields = file.format.parse(bytes, where)
       if (fields === undefined) return undefined
+      const answered = text(fields, input, `${where}: the input`)
       const label = text(fields, target, `${where}: the target`)
       const named = splitColumn === undefined ? undefined : text(fields, splitColumn, `${where}: the split`)
       const taken = named === undefined ? undefined : found(splitNamed(named), named, where, unknown.splits)
       return {
-        input: text(fields, input, `${where}: the input`),
+        input: answered,
         target: found(labelOf(label, labels), label, where, unknown.labels) ?? label,
         ...(taken !== undefined && { split: taken }),
       }
