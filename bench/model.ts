@@ -30,8 +30,8 @@ export const benchmarkModel = (experts: number): ModelConfig => ({
   numHeads: 4,
   numEncoderLayers: 4,
   numDecoderLayers: 4,
-  encoderSparseEvery: experts > 0 ? 2 : 0,
-  decoderSparseEvery: experts > 0 ? 2 : 0,
+  encoderSparseLayers: experts > 0 ? [1, 3] : [],
+  decoderSparseLayers: experts > 0 ? [1, 3] : [],
   numExperts: experts,
   dtype: 'float32',
 })

@@ -89,6 +89,48 @@ it('a new run of few steps has a short warm-up, unless that is given', () => {
   expect(warmupOf('train.steps=30', 'train.schedule.kind=inverseSquareRoot')).toMatchObject({ warmupSteps: 3 })
 })
 
+describe('sparse layers', () => {
+  const sparseOf = (...overrides: string[]): (readonly number[])[] => {
+    const { encoderSparseLayers, decoderSparseLayers } = overrideConfig(g2p, overrides).model
+    return [encoderSparseLayers, decoderSparseLayers]
+  }
+
+  it('are set as a list, or as every n-th of the final number of layers', () => {
+    expect(sparseOf()).toEqual([[1], [1]])
+    expect(sparseOf('model.encoderSparseLayers=0,1', 'model.decoderSparseLayers=')).toEqual([[0, 1], []])
+    expect(sparseOf('model.encoderSparseEvery=3', 'model.numEncoderLayers=7')).toEqual([[2, 5], [1]])
+    expect(sparseOf('model.encoderSparseEvery=0', 'model.decoderSparseEvery=1')).toEqual([[], [0, 1]])
+  })
+
+  it('stay every n-th when the number of layers changes, unless they are listed too', () => {
+    expect(sparseOf('model.numEncoderLayers=6')).toEqual([[1, 3, 5], [1]])
+    expect(sparseOf('model.numEncoderLayers=1')).toEqual([[], [1]])
+    expect(sparseOf('model.numEncoderLayers=6', 'model.encoderSparseLayers=1,4')).toEqual([[1, 4], [1]])
+    const irregular = overrideConfig(g2p, ['model.numEncoderLayers=6', 'model.encoderSparseLayers=1,4'])
+    expect(overrideConfig(irregular, ['model.numEncoderLayers=8']).model.encoderSparseLayers).toEqual([1, 4])
+    expect(() => overrideConfig(irregular, ['model.numEncoderLayers=4'])).toThrow(
+      'model.encoderSparseLayers.1: must be a layer of the stack, which are 0 to 3, got 4',
+    )
+  })
+
+  it('are layers that exist, each once', () => {
+    expect(() => sparseOf('model.decoderSparseLayers=1,2')).toThrow(
+      'model.decoderSparseLayers.1: must be a layer of the stack, which are 0 to 1, got 2',
+    )
+    expect(() => sparseOf('model.decoderSparseLayers=1,1')).toThrow(
+      'model.decoderSparseLayers.1: must not be there twice, got 1',
+    )
+    expect(() => sparseOf('model.decoderSparseLayers=x')).toThrow(
+      'model.decoderSparseLayers.0: must be a number, got "x"',
+    )
+    expect(() => sparseOf('model.decoderSparseEvery=x')).toThrow(
+      'model.decoderSparseEvery: must be a whole number of 0 or more, got "x"',
+    )
+    expect(() => sparseOf('model.decoderSparseEvry=2')).toThrow('did you mean model.decoderSparseEvery?')
+    expect(() => sparseOf('model.numExperts=0')).toThrow('in a dense model, encoderSparseLayers and decoder')
+  })
+})
+
 it('a configuration in the order of SeqIO packs its rows', () => {
   expect(overrideConfig(g2p, ['train.packing=false']).train.packing).toBe(false)
   expect(overrideConfig(g2p, ['train.packing=false', 'train.buckets=4']).train.buckets).toBe(4)
@@ -104,6 +146,22 @@ describe('a saved configuration', () => {
     expect(parseRunConfig({ ...g2p, model })).toEqual(g2p)
     expect(() => parseRunConfig({ ...g2p, model: { ...model, relativePositionBias: 'none' } })).toThrow(
       'model.relativePositionBias: must be perStack or perLayer',
+    )
+  })
+
+  it('may have rules instead of lists of sparse layers; a list beside a rule wins', () => {
+    const { encoderSparseLayers: _e, decoderSparseLayers: _d, ...model } = g2p.model
+    const older = { ...model, numEncoderLayers: 6, encoderSparseEvery: 2, decoderSparseEvery: 0 }
+    expect(parseRunConfig({ ...g2p, model: older }).model).toEqual({
+      ...model,
+      numEncoderLayers: 6,
+      encoderSparseLayers: [1, 3, 5],
+      decoderSparseLayers: [],
+    })
+    const listed = { ...older, encoderSparseEvery: 0, encoderSparseLayers: [1, 4] }
+    expect(parseRunConfig({ ...g2p, model: listed }).model).toMatchObject({ encoderSparseLayers: [1, 4] })
+    expect(() => parseRunConfig({ ...g2p, model: { ...older, encoderSparseEvery: 'x' } })).toThrow(
+      'model.encoderSparseEvery: there is no such setting',
     )
   })
 

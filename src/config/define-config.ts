@@ -7,6 +7,7 @@ import type { RunConfig, TrainConfig } from '../train/config.js'
 import type { Optimizer } from '../train/optimizers/optimizer.js'
 import type { OptimizerConfig } from '../train/optimizers/optimizers.js'
 import type { Schedule, ScheduleConfig } from '../train/optimizers/schedules.js'
+import type { SparseRules } from './sparse-layers.js'
 import type { TrainerHooks } from '../train/values.js'
 
 /**
@@ -30,7 +31,7 @@ export interface UserRecipe {
   readonly base?: RunConfig
   /** A task, or the name of a built-in one or of one in `tasks`. */
   readonly task: TaskDefinition | string
-  readonly model?: Partial<ModelConfig>
+  readonly model?: Partial<ModelConfig> & SparseRules
   /** Settings of a built-in router, or a router of the user's own. */
   readonly router?: Partial<RouterConfig> | Router
   /** What the model computes, where it is none of the built-in meanings (`model.reference`). */

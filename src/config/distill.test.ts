@@ -18,7 +18,7 @@ const source = (changes: Partial<DistillSource> = {}): DistillSource => ({
 
 it("the student is the dense twin, trained as the teacher's run was, from its weights where they fit", () => {
   const config = distillConfig(source(), task, ['distill.temperature=2', 'train.steps=5'])
-  expect(config.model).toEqual({ ...ran.model, encoderSparseEvery: 0, decoderSparseEvery: 0, numExperts: 0 })
+  expect(config.model).toEqual({ ...ran.model, encoderSparseLayers: [], decoderSparseLayers: [], numExperts: 0 })
   expect(config.train).toEqual({ ...ran.train, steps: 5 })
   expect(config.distill).toEqual({ teacher, hardWeight: 0.75, softWeight: 0.25, temperature: 2 })
   expect(config.from).toEqual({
@@ -45,7 +45,7 @@ it('on another task, the student is trained as in fine-tuning', () => {
 })
 
 it('of a dense teacher, the student has to be smaller', () => {
-  const model = { ...ran.model, encoderSparseEvery: 0, decoderSparseEvery: 0, numEncoderLayers: 2 }
+  const model = { ...ran.model, encoderSparseLayers: [], decoderSparseLayers: [], numEncoderLayers: 2 }
   const dense = source({ model, run: { config: { ...ran, model }, step: 8 } })
   expect(() => distillConfig(dense, task, [])).toThrow(
     'runs/t: this model has no experts, so its dense twin is the model itself: make the student smaller, as in --set model.numEncoderLayers=1',

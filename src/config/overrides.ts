@@ -4,6 +4,7 @@ import { optimizerSchema, scheduleSchema } from './schema.js'
 import type { TaskConfig } from '../data/task.js'
 import { taskSchema } from '../data/tasks/registry.js'
 import type { RunConfig } from '../train/config.js'
+import { sparseRulePaths, withSparseLists } from './sparse-layers.js'
 import { parseConfig, parseRunConfig, settingsOf, unknownSetting } from './validate.js'
 
 /** Groups of settings whose `kind` decides which other settings they have. */
@@ -16,9 +17,10 @@ type Settings = { [key: string]: unknown }
 
 /**
  * A copy of a configuration with some settings changed, each given as `path=value`: `train.steps=300`,
- * `train.optimizer.kind=adafactor`, `from.rules=a=skip,b=c` (a list). Changes of a kind are made first. The new kind
- * starts from its defaults, and keeps the settings that the old kind has as well. Throws a ConfigError for an unknown
- * setting (it proposes the most similar one) and for a value that is not allowed.
+ * `train.optimizer.kind=adafactor`, `from.rules=a=skip,b=c` (a list), `model.encoderSparseEvery=2` (a list by its rule:
+ * see `withSparseLists`). Changes of a kind are made first. The new kind starts from its defaults, and keeps the
+ * settings that the old kind has as well. Throws a ConfigError for an unknown setting (it proposes the most similar one)
+ * and for a value that is not allowed.
  */
 export function overrideConfig(config: RunConfig, overrides: readonly string[]): RunConfig {
   const changed = structuredClone(config) as unknown as Settings
@@ -28,6 +30,8 @@ export function overrideConfig(config: RunConfig, overrides: readonly string[]):
   const isPeak = ([path]: [string, string]): boolean => path === 'train.schedule.peak'
   for (const [path, text] of parsed.filter(o => !isKind(o) && !isPeak(o))) setValue(changed, path, text)
   for (const [path, text] of parsed.filter(isPeak)) setPeak(changed, path, text)
+  const ofModel = parsed.flatMap(([path]) => (path.startsWith('model.') ? [path.slice(6)] : []))
+  changed.model = withSparseLists({ ...config.model }, changed.model as Settings, new Set(ofModel))
   return parseRunConfig(changed)
 }
 
@@ -117,11 +121,8 @@ function setValue(config: Settings, path: string, text: string): void {
   const keys = path.split('.')
   const key = keys.at(-1)!
   const group = groupAt(config, keys.slice(0, -1))
-  if (group === undefined || !Object.hasOwn(group, key))
-    throw unknownSetting(
-      path,
-      settingsOf(config).map(([known]) => known),
-    )
+  const isKnown = group !== undefined && (Object.hasOwn(group, key) || sparseRulePaths.has(path))
+  if (!isKnown) throw unknownSetting(path, [...settingsOf(config).map(([known]) => known), ...sparseRulePaths.keys()])
   const current = group[key]
   if (isGroup(current))
     throw new ConfigError(
@@ -133,12 +134,13 @@ function setValue(config: Settings, path: string, text: string): void {
   else group[key] = typeof current === 'string' ? text : parseValue(text)
 }
 
-/** The items of a list in text form, `a,b,c`. An empty text is an empty list. */
+/** The items of a list in text form, `a,b,c` or `1,3`. An empty text is an empty list. */
 const splitList = (text: string): unknown[] =>
   text
     .split(',')
     .map(item => item.trim())
     .filter(item => item !== '')
+    .map(item => (/^-?\d+$/.test(item) ? Number(item) : item))
 
 const isGroup = (value: unknown): value is Settings =>
   typeof value === 'object' && value !== null && !Array.isArray(value)

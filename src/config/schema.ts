@@ -48,10 +48,8 @@ export const modelSchema = z.strictObject({
   headDim: size,
   numEncoderLayers: layers,
   numDecoderLayers: count.max(10_000),
-  encoderSparseEvery: count,
-  decoderSparseEvery: count,
-  encoderSparseLayers: z.array(count).optional(),
-  decoderSparseLayers: z.array(count).optional(),
+  encoderSparseLayers: z.array(count),
+  decoderSparseLayers: z.array(count),
   numExperts: count,
   activation: namesOf(feedForwardActivations),
   gatedActivation: z.boolean(),
@@ -210,7 +208,18 @@ const distillSchema = z
 /** The settings of a saved model. Files of older versions lack some and spell others differently. */
 const savedModelSchema = z.preprocess(
   currentModel,
-  modelSchema.extend({ relativePositionBias: modelSchema.shape.relativePositionBias.default('perStack') }),
+  modelSchema
+    .extend({ relativePositionBias: modelSchema.shape.relativePositionBias.default('perStack') })
+    .superRefine((model, context) => {
+      const check = (path: keyof ModelConfig, layers: readonly number[], count: number): void =>
+        layers.forEach((layer, i) => {
+          const issue = (message: string) => context.addIssue({ code: 'custom', path: [path, i], message })
+          if (layer >= count) issue(`must be a layer of the stack, which are 0 to ${count - 1}`)
+          else if (layers.indexOf(layer) < i) issue('must not be there twice')
+        })
+      check('encoderSparseLayers', model.encoderSparseLayers, model.numEncoderLayers)
+      check('decoderSparseLayers', model.decoderSparseLayers, model.numDecoderLayers)
+    }),
 )
 const savedRouterSchema = routerSchema.extend({
   decoderKind: routerSchema.shape.decoderKind.default(null),
@@ -238,7 +247,8 @@ export const runSchema = z
   })
   .refine(({ model }) => model.numExperts > 0 || !hasSparseLayers(model), {
     path: ['model', 'numExperts'],
-    message: 'must be 1 or more where layers are sparse; a dense model has encoderSparseEvery and decoderSparseEvery 0',
+    message:
+      'must be 1 or more where layers are sparse; in a dense model, encoderSparseLayers and decoderSparseLayers are empty',
   })
   .refine(({ model }) => model.numDecoderLayers > 0, {
     path: ['model', 'numDecoderLayers'],

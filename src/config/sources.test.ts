@@ -27,6 +27,15 @@ describe('the sources of settings', () => {
     })
   })
 
+  it('of lists of sparse layers are their rule, or the number of layers that they follow', () => {
+    const set = ['model.encoderSparseEvery=1', 'model.numDecoderLayers=4']
+    const explained = explainSettings(overrideNewRun(recipes.g2p, set), { base: 'recipe g2p', set }, recipes.g2p)
+    expect(sourcesOf(explained)).toMatchObject({
+      'model.encoderSparseLayers': '--set',
+      'model.decoderSparseLayers': '--set model.numDecoderLayers',
+    })
+  })
+
   it('are the data and the weights, for a model that is fine-tuned', () => {
     const origin = { base: 'finetune', data: 'pairs.tsv', weights: 'google/t5', set: ['model.dropoutRate=0'] }
     expect(sourcesOf(explainSettings(recipes.g2p, origin))).toMatchObject({

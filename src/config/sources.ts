@@ -6,6 +6,7 @@ import type { RunOrigin } from '../train/run-origin.js'
 import { baseModel, baseRouter } from '../model/presets.js'
 import { chosenByFinetune } from './finetune.js'
 import { parseOverride, WARMUP } from './overrides.js'
+import { sparseListPaths, sparseRulePaths } from './sparse-layers.js'
 import { settingsOf } from './validate.js'
 
 /** A setting, its value, and where the value came from. */
@@ -29,8 +30,8 @@ const fitted: ReadonlySet<string> = new Set([
 
 /** The settings that make the student of a distillation a dense model. */
 const settingsOfDense: ReadonlySet<string> = new Set([
-  'model.encoderSparseEvery',
-  'model.decoderSparseEvery',
+  'model.encoderSparseLayers',
+  'model.decoderSparseLayers',
   'model.numExperts',
 ])
 
@@ -40,7 +41,8 @@ const settingsOfDense: ReadonlySet<string> = new Set([
  * `origin.base` names; without one, values are told apart by what usually makes them.
  */
 export function explainSettings(config: RunConfig, origin: RunOrigin, recipe?: RunConfig): ExplainedSetting[] {
-  const set = new Set(origin.set.map(text => parseOverride(text)[0]))
+  const given = origin.set.map(text => parseOverride(text)[0])
+  const set = new Set(given.map(path => sparseRulePaths.get(path) ?? path))
   const ofRecipe = new Map(recipe && settingsOf(recipe))
   const defaults = new Map([
     ...settingsOf({ model: baseModel, router: baseRouter, train: trainDefaults, from: null, distill: null }),
@@ -58,6 +60,9 @@ export function explainSettings(config: RunConfig, origin: RunOrigin, recipe?: R
     if (isSet(path)) return '--set'
     if (path === WARMUP && set.has('train.steps') && ofRecipe.has(path) && !same(ofRecipe, path, value))
       return '--set train.steps'
+    const layers = sparseListPaths.get(path)
+    if (layers !== undefined && set.has(layers) && ofRecipe.has(path) && !same(ofRecipe, path, value))
+      return `--set ${layers}`
     if (ofDense.has(path)) return 'distill'
     if (config.distill !== null && group === 'router') return 'default'
     if (origin.data !== undefined && (group === 'task' || fitted.has(path))) return `data ${origin.data}`

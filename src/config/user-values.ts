@@ -17,6 +17,7 @@ import type { UserConfig, UserRecipe } from './define-config.js'
 import { recipes } from './recipes.js'
 import { fittedConfig } from './fitted-config.js'
 import { completeKind, withShortWarmup } from './overrides.js'
+import { withSparseLists } from './sparse-layers.js'
 import { parseRunConfig } from './validate.js'
 
 /** A configuration, and the values in it that are not built in. */
@@ -187,7 +188,11 @@ export class UserValues {
     const settled = {
       ...from,
       task: task.config ?? { kind: 'custom', name: task.name },
-      model: { ...from.model, vocabSize: task.codec.vocabSize, ...model },
+      model: withSparseLists(
+        { ...from.model },
+        { ...from.model, vocabSize: task.codec.vocabSize, ...model },
+        new Set(Object.keys(model ?? {})),
+      ),
       router: { ...from.router, ...(isRouter(router) ? {} : router) },
       train: {
         ...from.train,

@@ -131,7 +131,7 @@ describe('generation', () => {
     },
   )
 
-  const dense = { numExperts: 0, encoderSparseEvery: 0, decoderSparseEvery: 0 }
+  const dense = { numExperts: 0, encoderSparseLayers: [], decoderSparseLayers: [] }
   it.each([
     ['a sparse model', {}, null],
     ['a dense one', dense, null],

@@ -14,12 +14,9 @@ export interface ModelConfig {
   numEncoderLayers: number
   /** 0: the model is an encoder alone, and has no parameters of a decoder and no head. */
   numDecoderLayers: number
-  /** Layer i of a stack is sparse if i % sparseEvery === sparseEvery - 1. 0: no layer is sparse. */
-  encoderSparseEvery: number
-  decoderSparseEvery: number
-  /** The sparse layers of a stack, counted from 0, where they are not every n-th. They win over `sparseEvery`. */
-  encoderSparseLayers?: readonly number[]
-  decoderSparseLayers?: readonly number[]
+  /** The layers of a stack that are sparse, counted from 0, each once. An empty list: none. */
+  encoderSparseLayers: readonly number[]
+  decoderSparseLayers: readonly number[]
   numExperts: number
   /** The activation f of feed-forward networks and experts. `gelu` is exact, `geluTanh` its tanh approximation. */
   activation: Activation
@@ -107,30 +104,15 @@ export type StackName = 'encoder' | 'decoder'
 export const stacksOf = ({ numDecoderLayers }: Pick<ModelConfig, 'numDecoderLayers'>): readonly StackName[] =>
   numDecoderLayers === 0 ? ['encoder'] : ['encoder', 'decoder']
 
-/** Whether layer `index` of a stack has experts. */
-const isSparseLayer = (index: number, sparseEvery: number): boolean =>
-  sparseEvery > 0 && index % sparseEvery === sparseEvery - 1
-
 /** The layers of a stack, and which of them are sparse. */
 export function stackLayers(config: ModelConfig, stack: StackName): { sparse: boolean }[] {
-  const [count, every, listed] =
+  const [count, sparse] =
     stack === 'encoder'
-      ? [config.numEncoderLayers, config.encoderSparseEvery, config.encoderSparseLayers]
-      : [config.numDecoderLayers, config.decoderSparseEvery, config.decoderSparseLayers]
-  return Array.from({ length: count }, (_, i) => ({ sparse: listed ? listed.includes(i) : isSparseLayer(i, every) }))
+      ? [config.numEncoderLayers, config.encoderSparseLayers]
+      : [config.numDecoderLayers, config.decoderSparseLayers]
+  return Array.from({ length: count }, (_, i) => ({ sparse: sparse.includes(i) }))
 }
 
 /** Whether any layer of a model has experts. */
 export const hasSparseLayers = (config: ModelConfig): boolean =>
   stacksOf(config).some(stack => stackLayers(config, stack).some(({ sparse }) => sparse))
-
-/** The settings for which these layers of `count` are sparse: every n-th where that says it, otherwise a list. */
-export function sparseSettings(
-  sparse: ReadonlySet<number>,
-  count: number,
-): { readonly every: number; readonly listed?: readonly number[] } {
-  if (sparse.size === 0) return { every: 0 }
-  const every = Math.min(...sparse) + 1
-  const isRegular = Array.from({ length: count }, (_, i) => sparse.has(i) === isSparseLayer(i, every)).every(Boolean)
-  return isRegular ? { every } : { every: 0, listed: [...sparse].sort((a, b) => a - b) }
-}

@@ -31,7 +31,7 @@ describe('parameter declarations', () => {
 
   it('of one expert are active: as many as in the dense model of the same size, and the routers', () => {
     const { model, router } = preset('switch-base-128')
-    const dense = { ...model, encoderSparseEvery: 0, decoderSparseEvery: 0 }
+    const dense = { ...model, encoderSparseLayers: [], decoderSparseLayers: [] }
     const routers = 12 * 768 * 128
     expect(countActiveParameters(declareParameters(model, router))).toBe(
       countParameters(declareParameters(dense, router)) + routers,

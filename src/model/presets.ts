@@ -1,6 +1,7 @@
 import { ConfigError } from '../base/errors.js'
 import { didYouMean } from '../base/suggest.js'
 import type { ModelConfig, RouterConfig } from './config.js'
+import { everyNthLayer } from './sparse-layers.js'
 
 export interface Preset {
   model: ModelConfig
@@ -11,8 +12,8 @@ export interface Preset {
 export const baseModel: Omit<ModelConfig, 'dModel' | 'dFf' | 'numHeads' | 'numEncoderLayers' | 'numDecoderLayers'> = {
   vocabSize: 32128,
   headDim: 64,
-  encoderSparseEvery: 0,
-  decoderSparseEvery: 0,
+  encoderSparseLayers: [],
+  decoderSparseLayers: [],
   numExperts: 0,
   activation: 'relu',
   gatedActivation: false,
@@ -78,8 +79,8 @@ const sparse = (
     ...baseModel,
     ...sized(size),
     numExperts,
-    encoderSparseEvery: every,
-    decoderSparseEvery: every,
+    encoderSparseLayers: everyNthLayer(size[3], every),
+    decoderSparseLayers: everyNthLayer(size[4], every),
     initScale: 0.1,
     ...overrides,
   },

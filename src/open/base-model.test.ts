@@ -12,7 +12,7 @@ import { smallSizes } from '../../test/small-model.js'
 describe('a model to fine-tune', () => {
   let scratch: string
   const at = (...names: string[]): string => join(scratch, ...names)
-  const experts = { encoderSparseEvery: 2, decoderSparseEvery: 2, numExperts: 4 }
+  const experts = { encoderSparseLayers: [1], decoderSparseLayers: [1], numExperts: 4 }
   const model = { ...baseModel, ...smallSizes, ...experts, vocabSize: 384, dtype: 'float32' } as const
 
   beforeAll(async () => {

@@ -26,7 +26,7 @@ afterEach(() => rm(folder, { recursive: true }))
 /** A dense model without noise: its loss is a weighted mean over the targets, whatever the batch is divided into. */
 const plain = (train: Partial<RunConfig['train']> = {}): RunConfig => ({
   ...configWith({ rows: 4, logEvery: 1, ...train }),
-  model: { ...config.model, encoderSparseEvery: 0, decoderSparseEvery: 0, dropoutRate: 0 },
+  model: { ...config.model, encoderSparseLayers: [], decoderSparseLayers: [], dropoutRate: 0 },
 })
 
 interface Trained {

@@ -21,7 +21,7 @@ async function writeTinyByT5(folder: string): Promise<void> {
     numEncoderLayers: 2,
     numDecoderLayers: 2,
   }
-  const experts = { encoderSparseEvery: 2, decoderSparseEvery: 2, numExperts: 2 }
+  const experts = { encoderSparseLayers: [1], decoderSparseLayers: [1], numExperts: 2 }
   const model = { ...baseModel, ...sizes, ...experts, dtype: 'float32' } as const
   const tokenizer = JSON.stringify({ tokenizer_class: 'ByT5Tokenizer', extra_ids: 125 })
   await writeHfWeights(folder, newWeights('tiny', model, baseRouter, 0), {

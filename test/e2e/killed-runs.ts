@@ -28,7 +28,7 @@ export async function writeScript(cli: Cli): Promise<string> {
     import { configWith, task } from './small-run.js'
     const folder = process.argv[2]
     const config = configWith({ steps: ${STEPS}, checkpointEvery: 1, logEvery: 1, keep: 3, keepEvery: 20 })
-    config.model = { ...config.model, encoderSparseEvery: 0, decoderSparseEvery: 0, numExperts: 0 }
+    config.model = { ...config.model, encoderSparseLayers: [], decoderSparseLayers: [], numExperts: 0 }
     const found = await latestCheckpoint(folder)
     const checkpoint = found && (await openCheckpoint(folder, { withOptimizer: true }))
     const trainer = await (checkpoint ? Trainer.resume(config, checkpoint, { task }) : Trainer.begin(config, { task }))

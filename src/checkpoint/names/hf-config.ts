@@ -1,5 +1,5 @@
 import { ConfigError, FileError } from '../../base/errors.js'
-import { sparseSettings, specialIdsOf, stackLayers } from '../../model/config.js'
+import { specialIdsOf, stackLayers } from '../../model/config.js'
 import type { ModelConfig, RouterConfig, StackName } from '../../model/config.js'
 import type { TensorInfo } from '../format.js'
 import { listItems, quote } from '../format.js'
@@ -80,10 +80,8 @@ export function configFromHf(
       headDim: innerDim / numHeads,
       numEncoderLayers: encoder.layers,
       numDecoderLayers: decoder.layers,
-      encoderSparseEvery: encoder.every,
-      decoderSparseEvery: decoder.every,
-      ...(encoder.listed ? { encoderSparseLayers: encoder.listed } : {}),
-      ...(decoder.listed ? { decoderSparseLayers: decoder.listed } : {}),
+      encoderSparseLayers: encoder.sparse,
+      decoderSparseLayers: decoder.sparse,
       numExperts: router ? router[1][0] : 0,
       activation: activationFromHf(config, path),
       gatedActivation: gated,
@@ -206,10 +204,7 @@ export const hfConfigText = (config: { readonly [key: string]: Json }): string =
   `${JSON.stringify(config, null, 2).replace(new RegExp(`^( *"(?:${floats.join('|')})": -?\\d+)(,?)$`, 'gm'), '$1.0$2')}\n`
 
 /** The number of layers of a stack, and which are sparse. */
-function stackOf(
-  stack: string,
-  shapes: ReadonlyMap<string, unknown>,
-): { layers: number } & ReturnType<typeof sparseSettings> {
+function stackOf(stack: string, shapes: ReadonlyMap<string, unknown>): { layers: number; sparse: number[] } {
   const blocks = new Set<number>()
   const sparse = new Set<number>()
   for (const name of shapes.keys()) {
@@ -218,7 +213,7 @@ function stackOf(
     blocks.add(Number(match[1]))
     if (match[2] !== undefined) sparse.add(Number(match[1]))
   }
-  return { layers: blocks.size, ...sparseSettings(sparse, blocks.size) }
+  return { layers: blocks.size, sparse: [...sparse].sort((a, b) => a - b) }
 }
 
 /**

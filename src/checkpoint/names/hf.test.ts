@@ -50,7 +50,7 @@ describe('HF names', () => {
     expect(names).toContain('encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight')
     expect([
       ...exported(
-        declareParameters({ ...config, numExperts: 0, encoderSparseEvery: 0, decoderSparseEvery: 0 }, router),
+        declareParameters({ ...config, numExperts: 0, encoderSparseLayers: [], decoderSparseLayers: [] }, router),
         't5',
       ).keys(),
     ]).toContain('decoder.block.0.layer.2.DenseReluDense.wo.weight')
@@ -88,8 +88,8 @@ describe('HF configurations', () => {
       tiedLogits: false,
       scaleLogits: false,
       numExperts: 0,
-      encoderSparseEvery: 0,
-      decoderSparseEvery: 0,
+      encoderSparseLayers: [],
+      decoderSparseLayers: [],
     } as const
     const tensors = infoOf(exported(declareParameters(gated, router), 't5'))
     const json = { model_type: 't5', tie_word_embeddings: false, feed_forward_proj: 'gated-gelu' }
@@ -124,10 +124,9 @@ describe('HF configurations', () => {
   })
 
   it('have sparse layers by the step of transformers: 1 and 4 of 6 with step 3', () => {
-    const irregular = { ...config, numEncoderLayers: 6, encoderSparseEvery: 0, encoderSparseLayers: [1, 4] }
+    const irregular = { ...config, numEncoderLayers: 6, encoderSparseLayers: [1, 4] }
     const read = configFromHf(hub, infoOf(exported(declareParameters(irregular, router))), 'x').model
-    expect(read).toMatchObject({ encoderSparseLayers: [1, 4], decoderSparseEvery: 2 })
-    expect(read.decoderSparseLayers).toBeUndefined()
+    expect(read).toMatchObject({ encoderSparseLayers: [1, 4], decoderSparseLayers: [1] })
     expect(configToHf(read, router)).toMatchObject({
       num_sparse_encoder_layers: 2,
       encoder_sparse_step: 3,

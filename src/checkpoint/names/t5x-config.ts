@@ -1,5 +1,4 @@
 import { FileError } from '../../base/errors.js'
-import { sparseSettings } from '../../model/config.js'
 import type { ModelConfig, RouterConfig } from '../../model/config.js'
 import { preset } from '../../model/presets.js'
 import type { TensorInfo } from '../format.js'
@@ -28,12 +27,10 @@ export function configFromT5x(
   const [, innerDim] = shapeOf('encoder/layers_0/attention/query/kernel')
   const numLayers = (stack: string): number =>
     new Set([...shapes.keys()].flatMap(name => new RegExp(`^${stack}/layers_\\d+/`).exec(name) ?? [])).size
-  const sparseLayers = (stack: string): ReturnType<typeof sparseSettings> => {
-    const count = numLayers(stack)
-    const all = Array.from({ length: count }, (_, i) => i)
-    return sparseSettings(new Set(all.filter(i => shapes.has(`${stack}/layers_${i}/mlp/expert/wo/kernel`))), count)
-  }
-  const [encoder, decoder] = [sparseLayers('encoder'), sparseLayers('decoder')]
+  const sparseLayers = (stack: string): number[] =>
+    Array.from({ length: numLayers(stack) }, (_, i) => i).filter(i =>
+      shapes.has(`${stack}/layers_${i}/mlp/expert/wo/kernel`),
+    )
   const output = [...shapes].find(([name]) => name.endsWith('/mlp/wo/kernel') || name.endsWith('/mlp/expert/wo/kernel'))
   const experts = [...shapes].find(([name]) => name.endsWith('/mlp/expert/wo/kernel'))
   if (!output) throw new FileError(`${path}: there is no feed-forward parameter (mlp/wo/kernel)`)
@@ -55,10 +52,8 @@ export function configFromT5x(
       dFf: output[1][output[1].length - 2],
       numEncoderLayers: numLayers('encoder'),
       numDecoderLayers: numLayers('decoder'),
-      encoderSparseEvery: encoder.every,
-      decoderSparseEvery: decoder.every,
-      ...(encoder.listed ? { encoderSparseLayers: encoder.listed } : {}),
-      ...(decoder.listed ? { decoderSparseLayers: decoder.listed } : {}),
+      encoderSparseLayers: sparseLayers('encoder'),
+      decoderSparseLayers: sparseLayers('decoder'),
       numExperts: experts ? experts[1][0] : 0,
       activation: gated ? 'geluTanh' : 'relu',
       gatedActivation: gated,

@@ -34,7 +34,7 @@ describe('T5X weights', () => {
       dModel: 32,
       numExperts: 4,
       numEncoderLayers: 2,
-      encoderSparseEvery: 2,
+      encoderSparseLayers: [1],
     })
     const path = join(scratch, 'checkpoint_5')
     await writeT5xWeights(path, weights, { step: 5 })
@@ -90,7 +90,7 @@ describe('T5X weights', () => {
       relativePositionBuckets: 32,
       numEncoderLayers: 4,
       numDecoderLayers: 4,
-      encoderSparseEvery: 2,
+      encoderSparseLayers: [1, 3],
     })
     const path = join(scratch, 'checkpoint_8')
     await writeT5xWeights(path, weights)

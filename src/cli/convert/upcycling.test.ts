@@ -25,7 +25,7 @@ it('upcycle writes a model in the format of the dense one, and reports its sizes
     expect(report).not.toContain('; decoder')
     const [source, sparse] = [await openWeights(dense), await openWeights(folder)]
     expect(sparse.container).toBe(source.container)
-    expect(sparse.model).toMatchObject({ numExperts: 4, encoderSparseEvery: 1, decoderSparseEvery: 0 })
+    expect(sparse.model).toMatchObject({ numExperts: 4, encoderSparseLayers: [0, 1], decoderSparseLayers: [] })
     const [before, after] = [
       await source.read('encoder/layers_0/mlp/wo/kernel'),
       await sparse.read('encoder/layers_0/mlp/expert/wo/kernel'),

@@ -4,6 +4,7 @@ import { stackLayers } from '../../model/config.js'
 import type { ModelConfig, StackName } from '../../model/config.js'
 import { countActiveParameters, countParameters } from '../../model/parameters.js'
 import { densePath, upcycledModel, upcycledParameter } from '../../model/surgery/upcycle.js'
+import { everyNthLayer } from '../../model/sparse-layers.js'
 import { openWeights } from '../../open/open-weights.js'
 import type { OpenedWeights } from '../../open/open-weights.js'
 import type { CheckpointChoice } from '../../train/choose-checkpoint.js'
@@ -50,8 +51,8 @@ function upcycledWeights(
   const { router } = dense
   const model = upcycledModel(dense.model, {
     numExperts: experts,
-    encoderSparseEvery: encoderEvery,
-    decoderSparseEvery: decoderEvery,
+    encoderSparseLayers: everyNthLayer(dense.model.numEncoderLayers, encoderEvery),
+    decoderSparseLayers: everyNthLayer(dense.model.numDecoderLayers, decoderEvery),
   })
   const dtypes = new Map(dense.specs.map(({ path, dtype }) => [path, dtype]))
   const specs = storedSpecs(model, router, spec => dtypes.get(densePath(spec)) ?? 'float32')

@@ -75,6 +75,15 @@ describe('switchyard.config.ts', () => {
     expect(await scheduleOf('b')).toEqual({ kind: 'cosine', peak: 1.5e-3, warmupSteps: 7 })
   })
 
+  it('may say every n-th layer for a list of sparse layers, which follows the number of layers', async () => {
+    await write(
+      'switchyard.config.ts',
+      `export default { recipes: { deep: { task: 'g2p', model: { numEncoderLayers: 4, decoderSparseEvery: 1 } } } }`,
+    )
+    const { model } = (await (await loadUserValues(folder)).runNamed('deep')).config
+    expect(model).toMatchObject({ encoderSparseLayers: [1, 3], decoderSparseLayers: [0, 1] })
+  })
+
   it('has a run for a task without a recipe', async () => {
     const { config: run, values } = await (await loadUserValues(folder)).runNamed('upper')
     expect(run).toMatchObject({ task: { kind: 'custom', name: 'upper' }, train: { inputLength: 64 } })

@@ -5,6 +5,5 @@ import type { ModelConfig } from '../config.js'
  * an expert instead. A token costs as much as with one expert (FLOP-matched, Switch Transformers, section 2).
  */
 export function denseTwin(model: ModelConfig): ModelConfig {
-  const { encoderSparseLayers: _encoder, decoderSparseLayers: _decoder, ...others } = model
-  return { ...others, encoderSparseEvery: 0, decoderSparseEvery: 0, numExperts: 0 }
+  return { ...model, encoderSparseLayers: [], decoderSparseLayers: [], numExperts: 0 }
 }

@@ -14,8 +14,8 @@ const model: ModelConfig = {
   headDim: 2,
   numEncoderLayers: 2,
   numDecoderLayers: 2,
-  encoderSparseEvery: 2,
-  decoderSparseEvery: 2,
+  encoderSparseLayers: [1],
+  decoderSparseLayers: [1],
   numExperts: 4,
 }
 const kept = new Map([
@@ -65,7 +65,7 @@ describe('a pruned model', () => {
   })
 
   it('has fewer experts than the model, and at least one', () => {
-    const dense = { ...model, encoderSparseEvery: 0, decoderSparseEvery: 0 }
+    const dense = { ...model, encoderSparseLayers: [], decoderSparseLayers: [] }
     expect(() => prunedModel(dense, 2)).toThrow('this model is dense')
     for (const n of [0, 4, 1.5]) expect(() => prunedModel(model, n)).toThrow('the model has 4, so a pruned one has')
   })

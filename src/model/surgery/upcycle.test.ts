@@ -5,6 +5,7 @@ import * as random from '../../engine/api/random.js'
 import { fromHost } from '../../engine/api/tensor.js'
 import type { Tensor } from '../../engine/api/tensor.js'
 import type { ModelConfig } from '../config.js'
+import { everyNthLayer } from '../sparse-layers.js'
 import { initParameters } from '../init.js'
 import { lossFunction } from '../loss.js'
 import { declareParameters } from '../parameters.js'
@@ -21,8 +22,8 @@ const dense: ModelConfig = {
   headDim: 8,
   numEncoderLayers: 2,
   numDecoderLayers: 2,
-  encoderSparseEvery: 0,
-  decoderSparseEvery: 0,
+  encoderSparseLayers: [],
+  decoderSparseLayers: [],
   numExperts: 0,
   initScale: 1,
   dtype: 'float32',
@@ -66,7 +67,11 @@ describe('an upcycled model', () => {
     async (activation, n, every) => {
       const config = { ...dense, activation, gatedActivation: activation === 'geluTanh' }
       const params = initParameters(declareParameters(config, baseRouter), random.key(0))
-      const model = upcycledModel(config, { numExperts: n, encoderSparseEvery: every, decoderSparseEvery: every })
+      const model = upcycledModel(config, {
+        numExperts: n,
+        encoderSparseLayers: everyNthLayer(2, every),
+        decoderSparseLayers: everyNthLayer(2, every),
+      })
       const [before, after] = [await figures(params, config), await figures(await upcycle(params, model), model)]
       expect(Math.abs(after.crossEntropy[0] - before.crossEntropy[0])).toBeLessThan(1e-5)
       expect(before.crossEntropy[0]).toBeGreaterThan(4)
@@ -77,7 +82,9 @@ describe('an upcycled model', () => {
   )
 
   it('is made of a dense model only, with two experts or more', () => {
-    expect(() => upcycledModel({ ...dense, encoderSparseEvery: 2 }, { numExperts: 4 })).toThrow('has experts already')
+    expect(() => upcycledModel({ ...dense, encoderSparseLayers: [1] }, { numExperts: 4 })).toThrow(
+      'has experts already',
+    )
     expect(() => upcycledModel(dense, { numExperts: 1 })).toThrow('at least 2 experts')
     expect(densePath({ path: 'encoder/layers_1/mlp/expert/wi_0/kernel' })).toBe('encoder/layers_1/mlp/wi_0/kernel')
   })

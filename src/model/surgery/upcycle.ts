@@ -5,15 +5,16 @@ import type { HostTensor } from '../../base/host-tensor.js'
 import * as random from '../../engine/api/random.js'
 import { hasSparseLayers } from '../config.js'
 import type { ModelConfig } from '../config.js'
+import { everyNthLayer } from '../sparse-layers.js'
 import { initParameter } from '../init.js'
 import type { ParameterSpec } from '../parameters.js'
 
 /** Which layers of a dense model become sparse, and how. */
 export interface UpcycleOptions {
   readonly numExperts: number
-  /** As in `ModelConfig`. Default: 2, every second layer, as in Switch. */
-  readonly encoderSparseEvery?: number
-  readonly decoderSparseEvery?: number
+  /** As in `ModelConfig`. Default: every second layer, as in Switch. */
+  readonly encoderSparseLayers?: readonly number[]
+  readonly decoderSparseLayers?: readonly number[]
 }
 
 /**
@@ -22,12 +23,16 @@ export interface UpcycleOptions {
  */
 export function upcycledModel(
   model: ModelConfig,
-  { numExperts, encoderSparseEvery = 2, decoderSparseEvery = 2 }: UpcycleOptions,
+  {
+    numExperts,
+    encoderSparseLayers = everyNthLayer(model.numEncoderLayers, 2),
+    decoderSparseLayers = everyNthLayer(model.numDecoderLayers, 2),
+  }: UpcycleOptions,
 ): ModelConfig {
   if (hasSparseLayers(model)) throw new ConfigError('the model has experts already: upcycling begins with a dense one')
   if (!Number.isInteger(numExperts) || numExperts < 2)
     throw new ConfigError(`numExperts is ${numExperts}: a sparse model has at least 2 experts`)
-  return { ...model, numExperts, encoderSparseEvery, decoderSparseEvery }
+  return { ...model, numExperts, encoderSparseLayers, decoderSparseLayers }
 }
 
 /**

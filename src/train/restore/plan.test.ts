@@ -18,8 +18,8 @@ const tiny: ModelConfig = {
   headDim: 4,
   numEncoderLayers: 2,
   numDecoderLayers: 2,
-  encoderSparseEvery: 2,
-  decoderSparseEvery: 2,
+  encoderSparseLayers: [1],
+  decoderSparseLayers: [1],
   numExperts: 2,
 }
 const specs = (changes: Partial<ModelConfig> = {}) => declareParameters({ ...tiny, ...changes }, baseRouter)
@@ -50,7 +50,7 @@ describe('planRestore', () => {
 
   it('restores from other names, with the texts of the wildcards; the last rule that matches decides', () => {
     const { sources } = plan(
-      { numDecoderLayers: 4 },
+      { numDecoderLayers: 4, decoderSparseLayers: [1, 3] },
       'decoder/layers_2=decoder/layers_0',
       'decoder/layers_3=decoder/layers_1',
     )
@@ -75,7 +75,7 @@ describe('planRestore', () => {
     ],
     [
       'missing layers',
-      { numDecoderLayers: 4 },
+      { numDecoderLayers: 4, decoderSparseLayers: [1, 3] },
       'decoder/layers_2/pre_self_attention_layer_norm/scale [8] is not there',
       'and 22 more\nTo initialise them instead: --set from.rules=decoder/layers_2=skip,decoder/layers_3=skip;',
     ],
