@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
-import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises'
+import { copyFile, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -159,6 +159,18 @@ describe('failures end with code 1', () => {
       status: 1,
       stderr: 'switchyard: the output cannot be written: the disk is full: free some space and try again\n',
     })
+  })
+
+  it('when a hook of the configuration throws: its line is named, and a run without a checkpoint leaves no folder', async () => {
+    const config = join(cli.folder, 'switchyard.config.mjs')
+    const hooks = "{ onStep() {\n throw new Error('my hook')\n} }"
+    await writeFile(config, `export default { hooks: ${hooks} }\n`)
+    const { code, stdout, stderr } = await cli.run('train', 'g2p', ...tiny, '--out', 'hooked')
+    await rm(config)
+    expect(stdout).toContain('training in hooked\n')
+    expect(stderr).toMatch(/switchyard\.config\.mjs:2:\d+: my hook\n$/)
+    expect(code).toBe(1)
+    expect(await readdir(cli.folder)).not.toContain('hooked')
   })
 
   it('when the loss is no longer finite, and save nothing broken', async () => {
