@@ -16,8 +16,9 @@ export function useTestHub(): { readonly hub: TestHub; readonly cache: string } 
   beforeEach(async () => {
     current.hub = await TestHub.start()
     current.cache = await mkdtemp(join(tmpdir(), 'switchyard-hub-'))
-    for (const name of ['HF_HOME', 'XDG_CACHE_HOME', 'HF_TOKEN', 'HUGGING_FACE_HUB_TOKEN', 'HF_HUB_OFFLINE'])
-      vi.stubEnv(name, '')
+    const proxies = ['http_proxy', 'https_proxy', 'all_proxy', 'no_proxy'].flatMap(name => [name, name.toUpperCase()])
+    const own = ['HF_HOME', 'XDG_CACHE_HOME', 'HF_TOKEN', 'HUGGING_FACE_HUB_TOKEN', 'HF_HUB_OFFLINE']
+    for (const name of [...own, ...proxies]) vi.stubEnv(name, '')
     vi.stubEnv('HF_ENDPOINT', current.hub.url)
     vi.stubEnv('HF_HUB_CACHE', current.cache)
     vi.stubEnv('HF_TOKEN_PATH', join(current.cache, 'no-token'))

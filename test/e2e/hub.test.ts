@@ -78,6 +78,22 @@ describe('a model of the Hugging Face hub', () => {
     )
   })
 
+  it('is inspected, scored on a file, and compared with recorded values', async () => {
+    const inspected = await cli.run('inspect', 'google/switch-tiny', '--revision', 'main')
+    expect(inspected.stdout).toMatch(/^google\/switch-tiny\n\n {2}stored as +huggingface, float32/)
+    expect((await cli.run('inspect', 'google/switch-base-8')).stderr).toMatch(
+      /there is no such model at .*; did you mean switch-base-8\?/,
+    )
+    const scored = await cli.run('eval', 'google/switch-tiny', '--data', 'pairs.tsv', '--examples', '1')
+    expect(scored, scored.stderr).toMatchObject({ code: 0 })
+    expect((await cli.run('eval', 'google/switch-tiny')).stderr).toContain(
+      'google/switch-tiny: a model of the hub has no task of its own: give --data',
+    )
+    await hub.addFolder('someone/case', fileURLToPath(new URL('../fixtures/cases/33-metadata-null', import.meta.url)))
+    const verified = await cli.run('verify', 'someone/case')
+    expect(verified.stdout).toContain('2 tensors compared, all within the tolerance')
+  })
+
   it('can be converted, at a revision', async () => {
     const commit = await readFile(join(scratch, 'cache/models--google--switch-tiny/refs/main'), 'utf8')
     expect(

@@ -38,7 +38,6 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
     [['train', 'g2p', '--resume', 'runs/g2p'], 'the folder from the run itself: leave them out'],
     [['train', '--resume'], 'there is no run with a checkpoint under runs/'],
     [['inspect', 'switch-bass-8'], 'did you mean switch-base-8?'],
-    [['inspect', 'google/switch-base-8'], 'did you mean switch-base-8?'],
     [['config', 'explain', 'g3p'], 'did you mean g2p?'],
     [['finetune', 'g2p'], 'give --data with a file of your own, or --task with a task'],
     [['finetune', 'g2p', '--data', 'pairs.tsv', '--set', 'train.lora.rnk=2'], 'did you mean train.lora.rank?'],

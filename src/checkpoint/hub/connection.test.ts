@@ -36,7 +36,7 @@ describe('refusals', () => {
     answer(401)
     expect(await failure(fetchTiny())).toContain('does not accept your token')
     answer(403, 'GatedRepo')
-    expect(await failure(fetchTiny())).toContain(`gated: ask for access at ${test.hub.url}/google/tiny`)
+    expect(await failure(fetchTiny())).toContain(`gated: accept its terms at ${test.hub.url}/google/tiny`)
     answer(403)
     expect(await failure(fetchTiny())).toContain('your token may not read this model')
     answer(418)

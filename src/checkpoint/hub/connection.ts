@@ -3,6 +3,7 @@ import { formatDuration } from '../../base/format.js'
 import { quote } from '../format.js'
 import { HubError, refusal, TransientError, UnreachableError } from './errors.js'
 import type { HubModel } from './name.js'
+import { proxiedFetch } from './proxy.js'
 import type { HubSettings } from './settings.js'
 
 const maxRedirects = 10
@@ -51,13 +52,18 @@ export class Connection {
    * Gets a URL, following redirects. Throws for any status but success and 416 (the requested range does not exist).
    */
   async get(url: string, headers: Readonly<Record<string, string>>): Promise<HubResponse> {
-    const watch = new Watch(this.options.signal)
+    const proxied = await proxiedFetch()
+    const watch = new Watch(this.options.signal, proxied.clause)
     try {
       let address = new URL(url)
       let contentName: string | undefined
       for (let redirects = 0; redirects <= maxRedirects; redirects++) {
         const response = await watch.guard(address, () =>
-          fetch(address, { headers: this.headersFor(address, headers), redirect: 'manual', signal: watch.signal }),
+          proxied.fetch(address, {
+            headers: this.headersFor(address, headers),
+            redirect: 'manual',
+            signal: watch.signal,
+          }),
         )
         if (address.origin === this.origin) contentName ??= contentNameOf(response.headers)
         const location = response.headers.get('location')
@@ -164,13 +170,26 @@ export class Connection {
   }
 }
 
+/** Codes of errors about certificates. Trying again does not help. */
+const untrusted: readonly string[] = [
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'CERT_HAS_EXPIRED',
+]
+
 /** Ends a request when the server stalls or the user's signal fires, with an error that says which. */
 class Watch {
   private readonly stalled = new AbortController()
   private readonly timer = setTimeout(() => this.stalled.abort(), stallMs)
   readonly signal: AbortSignal
 
-  constructor(private readonly user: AbortSignal | undefined) {
+  /** `clause` names the proxy in messages. */
+  constructor(
+    private readonly user: AbortSignal | undefined,
+    private readonly clause: string,
+  ) {
     this.signal = AbortSignal.any([this.stalled.signal, ...(user === undefined ? [] : [user])])
   }
 
@@ -184,10 +203,25 @@ class Watch {
         throw new TransientError(`${url.host} has sent nothing for ${formatDuration(stallMs / 1000)}`, undefined, {
           cause: error,
         })
+      const refused = /^Proxy response \((\d+)\)/.exec(rootMessage(error))?.[1]
+      if (refused !== undefined)
+        throw new HubError(
+          `${url.host} was refused by the proxy${this.clause.replace(', through the proxy', '')} (HTTP ${refused})${refused === '407' ? ': put its user and password into HTTPS_PROXY, as in http://user:password@host:port' : ': check HTTPS_PROXY and NO_PROXY'}`,
+          { cause: error },
+        )
+      if (untrusted.includes(rootCode(error)))
+        throw new HubError(
+          `${url.host} has a certificate that is not trusted (${rootMessage(error)})${this.clause}: if the network has a certificate of its own, name its file in NODE_EXTRA_CA_CERTS`,
+          { cause: error },
+        )
       const Kind = ['ENOTFOUND', 'EAI_AGAIN', 'bad port'].includes(rootCode(error)) ? UnreachableError : TransientError
-      throw new Kind(`${url.host} cannot be reached, or the connection broke (${rootMessage(error)})`, undefined, {
-        cause: error,
-      })
+      throw new Kind(
+        `${url.host} cannot be reached, or the connection broke (${rootMessage(error)})${this.clause}`,
+        undefined,
+        {
+          cause: error,
+        },
+      )
     }
   }
 

@@ -62,10 +62,10 @@ function reason(
   hasToken: boolean,
 ): string | undefined {
   const page = `${endpoint}/${repo}`
-  const login = `make a token that may read it at ${endpoint}/settings/tokens and set HF_TOKEN to it`
+  const login = `make a token that may read it at ${endpoint}/settings/tokens and set HF_TOKEN to it (or log in with "hf auth login")`
   const code = headers.get('x-error-code')
   if (code === 'GatedRepo')
-    return `this model is gated: ask for access at ${page}${hasToken ? ', with the account that your token is of' : `, then ${login}`}`
+    return `this model is gated: accept its terms at ${page}${hasToken ? ', with the account that your token is of' : `, then ${login}`}`
   if (code === 'RevisionNotFound')
     return `there is no revision ${quote(revision)} of this model: its branches and tags are listed at ${page}/tree/main`
   if (code === 'EntryNotFound')

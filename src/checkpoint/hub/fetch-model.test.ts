@@ -1,10 +1,14 @@
 import { lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, it, vi } from 'vitest'
 import { gitSha1, refuse, sendJson, sha256 } from '../../../test/hub-server.js'
 import { failure, tinyModel, useTestHub } from '../../../test/hub-setup.js'
 import { ConfigError, FileError } from '../../base/errors.js'
+import type { HostTensor } from '../../base/host-tensor.js'
+import { openWeights } from '../../open/open-weights.js'
+import { readWeights } from '../weights.js'
 import { TransientError } from './errors.js'
 import type { FetchProgress } from './fetch-files.js'
 import { fetchModel } from './fetch-model.js'
@@ -48,6 +52,7 @@ describe('what is fetched', () => {
     expect(await readlink(join(snapshot, 'config.json'))).toBe(`../../blobs/${gitSha1(Buffer.from(config))}`)
     expect(await readFile(join(folder(), 'refs/main'), 'utf8')).toBe(commit)
     expect((await readdir(join(folder(), '.no_exist', commit))).sort()).toEqual([
+      'adapter_config.json',
       'added_tokens.json',
       'config_sentence_transformers.json',
       'generation_config.json',
@@ -234,6 +239,46 @@ describe('revisions', () => {
   })
 })
 
+describe('an adapter of PEFT', () => {
+  const fixture = (name: string): string =>
+    fileURLToPath(new URL(`../../../test/fixtures/cases/${name}`, import.meta.url))
+  const valuesOf = async (path: string): Promise<Map<string, HostTensor>> => {
+    const weights = await openWeights(path)
+    const values = new Map<string, HostTensor>()
+    for await (const [name, tensor] of readWeights(weights)) values.set(name, tensor)
+    await weights.close()
+    return values
+  }
+
+  it('is fetched with its vocabulary, and its base, at a revision, when it is opened; later without a connection', async () => {
+    await test.hub.addFolder('google/base', fixture('24-lora-base'), 'v2')
+    const config = JSON.parse(await readFile(join(fixture('24-lora-adapter'), 'adapter_config.json'), 'utf8')) as object
+    const named = { ...config, base_model_name_or_path: 'google/base', revision: 'v2' }
+    test.hub.add('someone/lora', {
+      'adapter_config.json': JSON.stringify(named),
+      'adapter_model.safetensors': await readFile(join(fixture('24-lora-adapter'), 'adapter_model.safetensors')),
+      'special_tokens_map.json': '{}',
+      'training_args.bin': 'x',
+    })
+    const path = await fetchModel('someone/lora')
+    expect((await readdir(path)).sort()).toEqual([
+      'adapter_config.json',
+      'adapter_model.safetensors',
+      'special_tokens_map.json',
+    ])
+    const expected = await valuesOf(fixture('24-lora-adapter'))
+    expect(await valuesOf(path)).toEqual(expected)
+    vi.stubEnv('HF_HUB_OFFLINE', '1')
+    expect(await fetchModel('someone/lora')).toBe(path)
+    expect(await valuesOf(path)).toEqual(expected)
+  })
+
+  it('without its file is an error', async () => {
+    test.hub.add('someone/lora', { 'adapter_config.json': '{}' })
+    expect(await failure(fetchModel('someone/lora'))).toContain('adapter_model.safetensors or adapter_model.bin')
+  })
+})
+
 describe('a cache that Python has filled', () => {
   async function fill(commit: string, names = Object.keys(model)): Promise<string> {
     const snapshot = join(folder(), 'snapshots', commit)
@@ -253,6 +298,7 @@ describe('a cache that Python has filled', () => {
     const commit = test.hub.add(repo, model)
     const snapshot = await fill(commit)
     const lacking = [
+      'adapter_config',
       'added_tokens',
       'config_sentence_transformers',
       'generation_config',

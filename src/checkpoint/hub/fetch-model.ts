@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { FileError } from '../../base/errors.js'
 import { formatBytes } from '../../base/format.js'
 import { listItems, listNames, quote } from '../format.js'
-import { isIndex, maxIndexBytes, weightFiles } from '../index-file.js'
+import { isIndex, maxIndexBytes } from '../index-file.js'
 import { modulesFile } from '../sentence-transformers/modules.js'
 import { ModelCache } from './cache.js'
 import { Connection } from './connection.js'
@@ -17,11 +17,13 @@ import { readSettings } from './settings.js'
 import type { HubSettings } from './settings.js'
 import { cachedSnapshot } from './snapshot.js'
 import type { CachedSnapshot } from './snapshot.js'
-import { modulesOf, nameIn, shardsOf, wantedFolders } from './wanted.js'
+import { modulesOf, nameIn, shardsOf, storageOf, wantedFolders } from './wanted.js'
 
 export interface FetchOptions {
   /** A branch, a tag or a commit; by default `main`. */
   readonly revision?: string
+  /** Files of the model's own folder to fetch as well, if it has them. */
+  readonly also?: readonly string[]
   /** Use the cache only, as with HF_HUB_OFFLINE=1. */
   readonly offline?: boolean
   readonly onProgress?: (progress: FetchProgress) => void
@@ -49,7 +51,7 @@ export async function fetchModel(repo: string, options: FetchOptions = {}): Prom
   checkModel(model)
   const settings = await readSettings()
   const cache = new ModelCache(settings.cache, repo)
-  const cached = await cachedSnapshot(cache, model)
+  const cached = await cachedSnapshot(cache, model, options.also)
   if (options.offline || settings.offline) return offlineFolder(cache, model, cached)
 
   const found = await lookUp(settings, cache, model, cached, options)
@@ -84,7 +86,7 @@ async function lookUp(
   const connection = new Connection(settings, model, { ...options, attempts: isUsable ? 1 : undefined })
   try {
     const commit = isCommit(model.revision) ? model.revision : await resolveCommit(connection)
-    const snapshot = await cachedSnapshot(cache, { ...model, revision: commit })
+    const snapshot = await cachedSnapshot(cache, { ...model, revision: commit }, options.also)
     if (!snapshot?.complete) return { commit, files: await listModel(connection, commit) }
     await note(() => cache.setCommit(model.revision, commit))
     return snapshot
@@ -127,9 +129,13 @@ async function fetchSnapshot(
   }
   const needed: RemoteFile[] = []
   const absent: string[] = []
-  for (const { folder, required, optional, hasWeights } of wantedFolders(modules)) {
+  for (const { folder, required, optional, weights: choices } of wantedFolders(
+    modules,
+    storageOf(name => files.has(name)),
+    options.also,
+  )) {
     const at = (name: string): string => nameIn(folder, name)
-    const weights = hasWeights ? get(weightsOf(all, folder, repo)) : undefined
+    const weights = choices.length > 0 ? get(weightsOf(all, choices.map(at), repo)) : undefined
     const known = optional.map(at)
     needed.push(...[...required.map(at), ...known.filter(name => all.has(name))].map(get))
     absent.push(...known.filter(name => !all.has(name)))
@@ -146,9 +152,8 @@ async function fetchSnapshot(
   await note(() => cache.setCommit(revision, commit))
 }
 
-/** The file of the weights in a folder, or of their index. Throws a HubError if there is none. */
-function weightsOf(files: ReadonlyMap<string, RemoteFile>, folder: string, repo: string): string {
-  const names = weightFiles.map(name => nameIn(folder, name))
+/** The first of `names` that the model has: its weights, or their index. Throws a HubError if it has none. */
+function weightsOf(files: ReadonlyMap<string, RemoteFile>, names: readonly string[], repo: string): string {
   const weights = names.find(name => files.has(name))
   if (weights !== undefined) return weights
   throw new HubError(

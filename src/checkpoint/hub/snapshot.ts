@@ -1,9 +1,9 @@
 import { basename, join } from 'node:path'
 import { FileError } from '../../base/errors.js'
-import { isIndex, weightFiles } from '../index-file.js'
+import { isIndex } from '../index-file.js'
 import type { ModelCache } from './cache.js'
 import type { HubModel } from './name.js'
-import { modulesOf, nameIn, shardsOf, wantedFolders } from './wanted.js'
+import { modulesOf, nameIn, shardsOf, storageFiles, storageOf, wantedFolders } from './wanted.js'
 
 /** The files of a model at a commit that the cache holds. */
 export interface CachedSnapshot {
@@ -18,8 +18,15 @@ export interface CachedSnapshot {
   readonly complete: boolean
 }
 
-/** Reads the cache's snapshot of a revision; undefined if the cache knows no commit for it. */
-export async function cachedSnapshot(cache: ModelCache, { revision }: HubModel): Promise<CachedSnapshot | undefined> {
+/**
+ * Reads the cache's snapshot of a revision; undefined if the cache knows no commit for it. `also`: optional files that
+ * are wanted beside those of a model.
+ */
+export async function cachedSnapshot(
+  cache: ModelCache,
+  { revision }: HubModel,
+  also?: readonly string[],
+): Promise<CachedSnapshot | undefined> {
   const commit = await cache.commitOf(revision)
   if (commit === undefined) return undefined
   const folder = cache.snapshot(commit)
@@ -27,14 +34,20 @@ export async function cachedSnapshot(cache: ModelCache, { revision }: HubModel):
 
   const missing: string[] = []
   let isKnown = true
-  for (const wanted of wantedFolders(await modulesOf(folder))) {
+  const present = new Set<string>()
+  for (const name of storageFiles) if (await isThere(name)) present.add(name)
+  for (const wanted of wantedFolders(
+    await modulesOf(folder),
+    storageOf(name => present.has(name)),
+    also,
+  )) {
     const at = (name: string): string => nameIn(wanted.folder, name)
     for (const name of wanted.required) if (!(await isThere(at(name)))) missing.push(at(name))
     for (const name of wanted.optional)
       isKnown &&= (await isThere(at(name))) || (await cache.isAbsent(commit, at(name)))
-    if (!wanted.hasWeights) continue
-    const weights = await firstOf(weightFiles.map(at), isThere)
-    if (weights === undefined) missing.push(weightFiles.map(at).join(' or '))
+    if (wanted.weights.length === 0) continue
+    const weights = await firstOf(wanted.weights.map(at), isThere)
+    if (weights === undefined) missing.push(wanted.weights.map(at).join(' or '))
     else if (isIndex(weights))
       for (const shard of await shardsIn(join(folder, weights)))
         if (!(await isThere(at(shard)))) missing.push(at(shard))

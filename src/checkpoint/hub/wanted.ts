@@ -1,6 +1,7 @@
 import { FileError } from '../../base/errors.js'
 import { besideVocabulary, vocabularyFiles } from '../../text/files.js'
-import { readIndex } from '../index-file.js'
+import { readIndex, weightFiles } from '../index-file.js'
+import { adapterConfigFile, adapterFiles } from '../names/peft-read.js'
 import { modulesFile, readModules, settingsFile, transformerFile } from '../sentence-transformers/modules.js'
 import type { ModuleEntry } from '../sentence-transformers/modules.js'
 
@@ -13,21 +14,50 @@ export interface WantedFolder {
   readonly required: readonly string[]
   /** Files that are fetched if the model has them. */
   readonly optional: readonly string[]
-  /** Whether weights are required, too: see ../index-file.ts. */
-  readonly hasWeights: boolean
+  /** Files of weights, or indexes of their shards: the first that the model has is required. Empty: none is. */
+  readonly weights: readonly string[]
+}
+
+/** How a model is stored: as weights, as an adapter of PEFT whose base is elsewhere, or as both. */
+export type Storage = 'weights' | 'adapter' | 'both'
+
+/** The files that say how a model is stored. */
+export const storageFiles: readonly string[] = [adapterConfigFile, 'config.json', ...weightFiles]
+
+/** How a model is stored, by the names of its files. */
+export function storageOf(has: (name: string) => boolean): Storage {
+  if (!has(adapterConfigFile)) return 'weights'
+  return has('config.json') && weightFiles.some(has) ? 'both' : 'adapter'
 }
 
 const modelFiles = {
   required: ['config.json'],
   optional: ['generation_config.json', ...vocabularyFiles, ...besideVocabulary],
-  hasWeights: true,
+  weights: weightFiles,
 }
 
-/** The folders of a model: its own, and those of its modules if sentence-transformers saved it. */
-export function wantedFolders(modules: readonly ModuleEntry[] | undefined): WantedFolder[] {
-  const root = [modulesFile, settingsFile]
-  if (modules === undefined) return [{ folder: '', ...modelFiles, optional: [...modelFiles.optional, ...root] }]
-  return [{ folder: '', required: [], optional: root, hasWeights: false }, ...modules.map(wantedOfModule)]
+const adapter: WantedFolder = {
+  folder: '',
+  required: [adapterConfigFile],
+  optional: [...vocabularyFiles, ...besideVocabulary],
+  weights: adapterFiles,
+}
+
+/**
+ * The folders of a model: its own, and those of its modules if sentence-transformers saved it. `also`: further optional
+ * files of its own folder.
+ */
+export function wantedFolders(
+  modules: readonly ModuleEntry[] | undefined,
+  storage: Storage,
+  also: readonly string[] = [],
+): WantedFolder[] {
+  const root = [modulesFile, settingsFile, adapterConfigFile, ...also]
+  if (modules !== undefined)
+    return [{ folder: '', required: [], optional: root, weights: [] }, ...modules.map(wantedOfModule)]
+  if (storage === 'adapter') return [{ ...adapter, optional: [...adapter.optional, ...also] }]
+  const model = { folder: '', ...modelFiles, optional: [...modelFiles.optional, ...root] }
+  return storage === 'both' ? [model, adapter] : [model]
 }
 
 function wantedOfModule({ kind, folder }: ModuleEntry): WantedFolder {
@@ -35,10 +65,10 @@ function wantedOfModule({ kind, folder }: ModuleEntry): WantedFolder {
     case 'Transformer':
       return { folder, ...modelFiles, optional: [...modelFiles.optional, transformerFile] }
     case 'Normalize':
-      return { folder, required: [], optional: ['config.json'], hasWeights: false }
+      return { folder, required: [], optional: ['config.json'], weights: [] }
     case 'Pooling':
     case 'Dense':
-      return { folder, required: ['config.json'], optional: [], hasWeights: kind === 'Dense' }
+      return { folder, required: ['config.json'], optional: [], weights: kind === 'Dense' ? weightFiles : [] }
   }
 }
 

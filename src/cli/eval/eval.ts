@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander'
+import { ConfigError } from '../../base/errors.js'
 import { withColumnOptions } from '../shared/data-options.js'
 import type { DataOptions } from '../shared/data-options.js'
 import type { EvalOptions } from './evaluating.js'
@@ -14,7 +15,7 @@ export const evalCommand = (): Command =>
     .description('score a trained model on held-out examples, by the metrics of its task')
     .argument(
       '<model>',
-      'a run, such as runs/g2p, or one of its checkpoints; a model that comes with Switchyard, such as g2p; with --data, any model that infer opens',
+      'a run, such as runs/g2p, or one of its checkpoints; a model that comes with Switchyard, such as g2p; with --data, any model that infer opens, also of the hub',
     )
     .addOption(
       new Option(
@@ -30,6 +31,7 @@ export const evalCommand = (): Command =>
     )
     .option('--num-beams <n>', 'beam search with this many beams, instead of greedy generation', wholeNumber(1))
     .addOption(checkpointOption())
+    .option('--revision <name>', 'with --data, for a model of the hub: a branch, tag or commit (default: main)')
     .option('--errors', 'print all wrong answers, instead of a few answers')
     .option('--json <file>', 'write the figures (first line) and every prediction to this file, as JSON Lines')
     .option('--all', 'evaluate each checkpoint of the run')
@@ -45,7 +47,11 @@ coqaF1, editDistance, meanMulticlassF1, matthewsCorrcoef, pearsonCorrcoef, spear
         const { evaluateOnData } = await import('./evaluating-data.js')
         return evaluateOnData(folder, options.data, options)
       }
-      const { findShipped } = await import('../shared/find-folder.js')
+      const { findShipped, isOnHub } = await import('../shared/find-folder.js')
+      if (await isOnHub(folder))
+        throw new ConfigError(
+          `${folder}: a model of the hub has no task of its own: give --data with examples to evaluate it on`,
+        )
       const { evaluateRun } = await import('./evaluating.js')
       await evaluateRun((await findShipped(folder)) ?? folder, options)
     })

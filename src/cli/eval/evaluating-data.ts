@@ -112,12 +112,12 @@ export async function evaluateOnData(
   data: string,
   options: EvalOptions & Omit<DataOptions, 'split'>,
 ): Promise<void> {
-  const { all, watch, split, examples: limit, numBeams, errors, json, checkpoint, ...columns } = options
+  const { revision, all, watch, split, examples: limit, numBeams, errors, json, checkpoint, ...columns } = options
   const wrong = Object.entries({ all, watch }).find(([, value]) => value !== undefined)
   if (wrong) throw new ConfigError(`--${wrong[0]} is for a run and its own task: leave it out with --data`)
   if (json !== undefined && (await findFiles(data)).some(file => resolve(file) === resolve(json)))
     throw new ConfigError(`--json ${json}: this is the data, which would be overwritten: choose another name`)
-  const folder = await findFolder(name)
+  const folder = await findFolder(name, revision)
   const given = pairsFromOptions(data, columns, []).settings
   const known = await trainedOn(folder)
   const { task, pairs } = known

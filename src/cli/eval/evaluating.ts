@@ -33,6 +33,8 @@ export interface EvalOptions {
   metric?: string[]
   numBeams?: number
   checkpoint?: CheckpointChoice
+  /** Of a model of the hub. */
+  revision?: string
   errors?: true
   json?: string
   all?: true

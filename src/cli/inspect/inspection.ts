@@ -4,6 +4,7 @@ import { ConfigError } from '../../base/errors.js'
 import { didYouMean, nearest } from '../../base/suggest.js'
 import { formatBytes, formatCount, formatTable } from '../../base/format.js'
 import { sizeOf } from '../../base/host-tensor.js'
+import { HubError } from '../../checkpoint/hub/errors.js'
 import { exists } from '../../checkpoint/atomic.js'
 import { quantizedShapes } from '../../checkpoint/quantize.js'
 import { shippedModels } from '../../open/shipped-models.js'
@@ -17,7 +18,7 @@ import type { ModelConfig, RouterConfig } from '../../model/config.js'
 import { activeSize, countActiveParameters, countParameters, declareParameters } from '../../model/parameters.js'
 import type { ParameterRole, ParameterSpec } from '../../model/parameters.js'
 import { presets } from '../../model/presets.js'
-import { findShipped } from '../shared/find-folder.js'
+import { findFolder, findShipped, isOnHub } from '../shared/find-folder.js'
 import { isPath } from '../shared/find-run.js'
 import { findUserValues } from '../shared/user-config.js'
 
@@ -30,10 +31,10 @@ export interface Inspected {
 }
 
 /**
- * The model of a preset, a recipe or a task (also of `switchyard.config.ts`), a run's folder, a Hugging Face folder or
- * a T5X checkpoint.
+ * The model of a preset, a recipe or a task (also of `switchyard.config.ts`), of any folder that `openWeights` opens,
+ * or of the hub.
  */
-export async function findModel(name: string): Promise<Inspected> {
+export async function findModel(name: string, revision?: string): Promise<Inspected> {
   const known = presets.get(name) ?? (Object.hasOwn(recipes, name) ? recipes[name] : undefined)
   if (known !== undefined) return { name, model: known.model, router: known.router }
   if (!(await exists(name))) {
@@ -45,6 +46,7 @@ export async function findModel(name: string): Promise<Inspected> {
     const names = [...new Set([...presets.keys(), ...values.runNames, ...(await shippedModels())])]
     // On the hub, a model has the name of its preset after its owner's: google/switch-base-8.
     const word = name.slice(name.indexOf('/') + 1)
+    if (await isOnHub(name)) return inspectFromHub(name, revision, nearest(word, names))
     // The error for a folder that does not exist.
     if (isPath(name) && nearest(word, names) === undefined) return inspectWeights(name)
     const advice = didYouMean(word, names)
@@ -53,6 +55,16 @@ export async function findModel(name: string): Promise<Inspected> {
     )
   }
   return inspectWeights(name)
+}
+
+/** Downloads a model of the hub. If the hub has none of this name, the error names the preset that is like it. */
+async function inspectFromHub(name: string, revision: string | undefined, similar?: string): Promise<Inspected> {
+  try {
+    return { ...(await inspectWeights(await findFolder(name, revision))), name }
+  } catch (error) {
+    if (!(error instanceof HubError) || similar === undefined) throw error
+    throw new HubError(`${error.message}; did you mean ${similar}?`, { cause: error })
+  }
 }
 
 async function inspectWeights(folder: string): Promise<Inspected> {
@@ -65,9 +77,11 @@ async function inspectWeights(folder: string): Promise<Inspected> {
 /**
  * As `findModel`; for the name of a model that comes with the package, first that model, then what else has the name.
  */
-export async function findModels(name: string): Promise<Inspected[]> {
+export async function findModels(name: string, revision?: string): Promise<Inspected[]> {
+  if (revision !== undefined && !(await isOnHub(name)))
+    throw new ConfigError(`${name} is no model of the Hugging Face hub: --revision is for those`)
   const shipped = await findShipped(name)
-  if (shipped === undefined) return [await findModel(name)]
+  if (shipped === undefined) return [await findModel(name, revision)]
   const own = { ...(await inspectWeights(shipped)), name: `${name}, the model that comes with Switchyard` }
   if (!presets.has(name) && !(await findUserValues()).runNames.includes(name)) return [own]
   return [own, { ...(await findModel(name)), name: `${name}, as train makes it` }]

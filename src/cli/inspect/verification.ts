@@ -19,6 +19,7 @@ import { loadHfFolder, verifyFolder } from '../../verify/hf-folder.js'
 import type { HfModel } from '../../verify/hf-folder.js'
 import { verifyT5x } from '../../verify/t5x.js'
 import { Exit } from '../shared/exit.js'
+import { findFolder, isOnHub } from '../shared/find-folder.js'
 
 export interface VerifyOptions {
   params?: string
@@ -28,6 +29,8 @@ export interface VerifyOptions {
   set: string[]
   tolerance?: number
   json?: boolean
+  /** Of models of the hub. */
+  revision?: string
 }
 
 /** What was compared: a folder, or the file of a T5X case. */
@@ -78,6 +81,9 @@ async function verifyFiles({ params, cases, weights, config, set, tolerance }: V
   return verifyT5x({ params, cases, ...parsePartialModel(value, set, config ?? 'the configuration'), tolerance })
 }
 
+/** The files of recorded values. */
+const recorded = ['cases.safetensors', 'generation.json']
+
 /** Of several folders, one that cannot be compared does not keep the others from it. */
 async function verifyOneOfMany(folder: string, options: VerifyOptions): Promise<Verified> {
   try {
@@ -88,7 +94,8 @@ async function verifyOneOfMany(folder: string, options: VerifyOptions): Promise<
   }
 }
 
-async function verifyOneFolder(path: string, { weights, tolerance }: VerifyOptions): Promise<Verified> {
+async function verifyOneFolder(name: string, { weights, tolerance, revision }: VerifyOptions): Promise<Verified> {
+  const path = (await isOnHub(name)) ? await findFolder(name, revision, recorded) : name
   if (!(await exists(path)))
     throw new FileError(
       `${path}: there is no such folder; ${await didYouMeanPath(path, 'a folder of weights with cases.safetensors was expected', [runsFolder])}`,
@@ -106,7 +113,7 @@ async function verifyOneFolder(path: string, { weights, tolerance }: VerifyOptio
   const generation = (await exists(join(path, 'generation.json')))
     ? await verifyGeneration(path, tested, tolerance)
     : []
-  return { name: path, rows: [...rows, ...generation] }
+  return { name, rows: [...rows, ...generation] }
 }
 
 /** Reads the model of an adapter of PEFT, merged into its base. */
@@ -120,7 +127,8 @@ async function readModel(path: string): Promise<HfModel> {
 }
 
 /** Reads the parameters of `--weights`. Throws a ConfigError unless they have the names and shapes of the model's. */
-async function paramsFrom(path: string, { model, router }: HfModel): Promise<ModelParams> {
+async function paramsFrom(name: string, { model, router }: HfModel): Promise<ModelParams> {
+  const path = (await isOnHub(name)) ? await findFolder(name) : name
   const weights = await openWeights(path)
   try {
     const [expected, actual] = [declareParameters(model, router), weights.specs].map(specs =>

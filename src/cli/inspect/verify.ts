@@ -7,7 +7,7 @@ export const verifyCommand = (): Command =>
     .description('compare a model with recorded values: run it on recorded inputs, and compare every recorded tensor')
     .argument(
       '[folders...]',
-      'Hugging Face folders (config.json, model.safetensors) with cases.safetensors, and optionally generation.json; of several, one line each is printed',
+      'Hugging Face folders (config.json, model.safetensors), adapters of PEFT or models of the hub with cases.safetensors, and optionally generation.json; of several, one line each is printed',
     )
     .option(
       '--weights <path>',
@@ -27,6 +27,7 @@ export const verifyCommand = (): Command =>
       "the largest difference, relative to the tensor's largest value (default: 1e-5, and 1e-4 for scores of answers)",
       share,
     )
+    .option('--revision <name>', 'for models of the hub: a branch, tag or commit (default: main)')
     .option('--json', 'print the differences of all tensors as JSON')
     .action(async (folders: string[], options: VerifyOptions) => {
       const { verify } = await import('./verification.js')

@@ -5,18 +5,35 @@ import { formatBytes } from '../../base/format.js'
 import { exists } from '../../checkpoint/atomic.js'
 import type { FetchProgress } from '../../checkpoint/hub/fetch-files.js'
 import { isHubName } from '../../checkpoint/hub/name.js'
+import { isPeftAdapter } from '../../checkpoint/names/peft-read.js'
 import { runsFolder } from '../../checkpoint/run-folder.js'
 import { didYouMeanPath } from '../../data/sources/similar-path.js'
+import { adapterBase } from '../../open/adapted-weights.js'
 import { shippedModel, shippedModels } from '../../open/shipped-models.js'
 import { Exit } from './exit.js'
 import { onInterrupt } from './interrupt.js'
 import { erasedBar } from './progress.js'
 
+/** What is asked of the hub beside a model's name. */
+export interface HubOptions {
+  /** A branch, tag or commit. Default: main. */
+  readonly revision?: string
+  /** Files to fetch as well, if the model has them. */
+  readonly also?: readonly string[]
+}
+
 /**
  * The folder of a model: the path itself if it exists; otherwise the model of this name that comes with the package;
- * otherwise the cached copy of a model of the Hugging Face hub, which is downloaded if it is not in the cache.
+ * otherwise the cached copy of a model of the Hugging Face hub, which is downloaded if it is not in the cache. The base
+ * of an adapter of PEFT is downloaded as well, if the hub has it.
  */
-export async function findFolder(name: string, revision?: string): Promise<string> {
+export async function findFolder(name: string, revision?: string, also?: readonly string[]): Promise<string> {
+  const folder = await findModelFolder(name, { revision, also })
+  await downloadBases(folder)
+  return folder
+}
+
+async function findModelFolder(name: string, { revision, also }: HubOptions): Promise<string> {
   const shipped = await findShipped(name)
   if (shipped !== undefined) {
     if (revision !== undefined)
@@ -30,21 +47,40 @@ export async function findFolder(name: string, revision?: string): Promise<strin
       throw new ConfigError(`${name}: this is a folder; --revision is for models of the Hugging Face hub`)
     return name
   }
-  // A path under runs/, or one whose parent folder exists, is a mistyped path and not the name of a model on the hub.
-  if (!isHubName(name) || name.startsWith('runs/') || (await exists(dirname(name)))) {
-    const names = await shippedModels()
-    const others = names.length > 0 ? `, a model that comes with Switchyard (${names.join(', ')})` : ''
-    const expected = `a run was expected (runs/g2p), a model's folder${others}, or a model of the Hugging Face hub (google/switch-base-8)`
-    const advice = await didYouMeanPath(name, didYouMean(name, names, expected), [runsFolder])
-    throw new FileError(`${name}: there is no such folder; ${advice}`)
+  if (await isOnHub(name)) return download(name, { revision, also })
+  const names = await shippedModels()
+  const others = names.length > 0 ? `, a model that comes with Switchyard (${names.join(', ')})` : ''
+  const expected = `a run was expected (runs/g2p), a model's folder${others}, or a model of the Hugging Face hub (google/switch-base-8)`
+  const advice = await didYouMeanPath(name, didYouMean(name, names, expected), [runsFolder])
+  throw new FileError(`${name}: there is no such folder; ${advice}`)
+}
+
+/**
+ * Whether a name is one of the hub. A path that exists is not, nor is a path under runs/, or one whose parent folder
+ * exists: that is a mistyped path.
+ */
+export const isOnHub = async (name: string): Promise<boolean> =>
+  isHubName(name) && !name.startsWith('runs/') && !(await exists(name)) && !(await exists(dirname(name)))
+
+/** Downloads the base of an adapter, and what that base is an adapter of, if the hub has them. */
+async function downloadBases(folder: string): Promise<void> {
+  const seen = new Set<string>()
+  for (let at = folder; !seen.has(at) && (await isPeftAdapter(at));) {
+    seen.add(at)
+    const base = await adapterBase(at)
+    at = 'folder' in base ? base.folder : await download(base.hub, base)
   }
+}
+
+async function download(name: string, options: HubOptions): Promise<string> {
   const { fetchModel } = await import('../../checkpoint/hub/fetch-model.js')
   const progress = showDownload()
   const { signal, stop } = onInterrupt(() =>
     progress.notice('stopping; the downloaded part is kept, and the same command resumes from it'),
   )
+  const { revision, also } = options
   try {
-    return await fetchModel(name, { revision, signal, onProgress: progress.show, onNotice: progress.notice })
+    return await fetchModel(name, { revision, also, signal, onProgress: progress.show, onNotice: progress.notice })
   } catch (error) {
     throw signal.aborted ? new Exit(130) : error
   } finally {
