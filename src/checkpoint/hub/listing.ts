@@ -53,8 +53,8 @@ export async function resolveCommit(connection: Connection): Promise<string> {
 }
 
 /**
- * The files in the model's own folder at a commit, by name. `recursive`: with those in folders below it, whose names are
- * as in `2_Dense/config.json`.
+ * The files in the model's own folder at a commit, by name. `recursive`: with those in folders below it, under names
+ * such as `2_Dense/config.json`.
  */
 export async function listModel(
   connection: Connection,
