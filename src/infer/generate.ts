@@ -150,12 +150,12 @@ const withoutPadding = (input: readonly number[], { padId, eosIds }: SpecialIds)
   eosIds.includes(padId) ? input : input.slice(0, input.findLastIndex(id => id !== padId) + 1)
 
 /**
- * Token ids [inputs, length], padded with `NO_TOKEN`. The inputs are filled up to a power of two with copies of the
- * last.
+ * Token ids [inputs, length], padded with `NO_TOKEN` to a multiple of a length. The inputs are filled up to a power of
+ * two with copies of the last.
  */
-export function padded(inputs: readonly (readonly number[])[]): Tensor {
+export function padded(inputs: readonly (readonly number[])[], multiple = LENGTH_MULTIPLE): Tensor {
   const longest = Math.max(...inputs.map(input => input.length))
-  const length = Math.max(1, Math.ceil(longest / LENGTH_MULTIPLE)) * LENGTH_MULTIPLE
+  const length = Math.max(1, Math.ceil(longest / multiple)) * multiple
   const rows = powerOfTwo(inputs.length)
   const ids = new Int32Array(rows * length).fill(NO_TOKEN)
   for (let row = 0; row < rows; row++) ids.set(inputs[Math.min(row, inputs.length - 1)], row * length)

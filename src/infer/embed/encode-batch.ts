@@ -27,6 +27,12 @@ export type EmbeddingWeights = {
 export type BatchEncoder = (inputs: readonly (readonly number[])[], promptLength: number) => Promise<Float32Array[]>
 
 /**
+ * Lengths are rounded up to a multiple of this. Smaller ones make less padding, but more shapes to trace: 8 takes 15%
+ * less time than 16 for sentences of about 30 tokens, and 4 no less than 8.
+ */
+const LENGTH_MULTIPLE = 8
+
+/**
  * The encoder and the head, compiled once for all batch sizes and lengths. It takes the weights over: they are packed
  * for matrix products at the first call, and the originals are released.
  */
@@ -58,10 +64,14 @@ export function batchEncoder(weights: EmbeddingWeights, head: VectorHead, option
     { static: [1] },
   )
   let owned: Promise<void> | undefined
-  const own = async (): Promise<void> => releaseArrays(await run.prepare(weights), 'an embedder')
+  const own = (): Promise<void> => {
+    owned ??= run.prepare(weights).then(copied => releaseArrays(copied, 'an embedder'))
+    owned.catch(() => (owned = undefined)) // The next call tries again.
+    return owned
+  }
   return async (inputs, promptLength) => {
-    await (owned ??= own())
-    const ids = padded(inputs)
+    await own()
+    const ids = padded(inputs, LENGTH_MULTIPLE)
     const [, length] = ids.shape
     const vectors = await hostView(
       run(weights, ids, fromHost(hostTensor('int32', [], Int32Array.of(promptLength))), biasesFor(tables, length)),
