@@ -1,4 +1,4 @@
-/** The sizes of a model that computes in milliseconds, with two layers in each stack, so that the second can be sparse. */
+/** The sizes of a model that computes in milliseconds. Each stack has two layers: the second can be sparse. */
 export const smallSizes = {
   dModel: 16,
   dFf: 24,

@@ -19,8 +19,8 @@ type Settings = { [key: string]: unknown }
  * A copy of a configuration with some settings changed, each given as `path=value`: `train.steps=300`,
  * `train.optimizer.kind=adafactor`, `from.rules=a=skip,b=c` (a list), `model.encoderSparseEvery=2` (a list by its rule:
  * see `withSparseLists`). Changes of a kind are made first. The new kind starts from its defaults, and keeps the
- * settings that the old kind has as well. Throws a ConfigError for an unknown setting (it proposes the most similar one)
- * and for a value that is not allowed.
+ * settings that the old kind has as well. Throws a ConfigError for an unknown setting (it proposes the most similar
+ * one) and for a value that is not allowed.
  */
 export function overrideConfig(config: RunConfig, overrides: readonly string[]): RunConfig {
   const changed = structuredClone(config) as unknown as Settings

@@ -66,7 +66,8 @@ function activationElements({ model, router, train, distill }: RunConfig): numbe
 }
 
 /**
- * Throws a SwitchyardError with the numbers, and with settings that fit, if training would take more memory than is free.
+ * Throws a SwitchyardError with the numbers, and with settings that fit, if training would take more memory than is
+ * free.
  */
 export function requireMemory(config: RunConfig, state: StateBytes, free?: number): void {
   const task = `training (parameters and optimizer: ${formatBytes(state.params + state.optimizer)})`

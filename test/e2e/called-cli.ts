@@ -74,8 +74,8 @@ export class CalledCli {
 const KEEPING = /^(Timeout|TCP|TLS|UDP|PIPE|PROCESS|WORKER|MESSAGEPORT|FSEVENT|STATWATCHER|HTTP)/
 
 /**
- * Runs a command. Throws an Error if it has left timers, sockets, workers or the like, which would keep its process from
- * ending. What ends by itself within some seconds, such as a closing worker, is waited for.
+ * Runs a command. Throws an Error if it has left timers, sockets, workers or the like, which would keep its process
+ * from ending. What ends by itself within some seconds, such as a closing worker, is waited for.
  */
 async function endedBy<T>(command: () => Promise<T>, name: string): Promise<T> {
   const inside = new AsyncLocalStorage<true>()

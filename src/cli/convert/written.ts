@@ -9,8 +9,8 @@ import { findModelValues } from '../shared/user-config.js'
 
 /**
  * Opens a model that was just written, as `infer` does, and returns the last lines of the report. It reads the headers,
- * the configuration and the vocabulary, and no weights, which may be large. Throws a FileError if `infer` could not open
- * the model: what is missing, and what to do.
+ * the configuration and the vocabulary, and no weights, which may be large. Throws a FileError if `infer` could not
+ * open the model: what is missing, and what to do.
  */
 export async function checkWritten(folder: string): Promise<string> {
   const look = `to see what it holds: ${invocation()} inspect ${shellWord(folder)}`

@@ -14,7 +14,8 @@ export const configNames = ['ts', 'mts', 'js', 'mjs'].map(extension => `switchya
 
 /**
  * The tasks, recipes and other values of the folder's `switchyard.config.ts` (or .mts, .js, .mjs), with the built-in
- * ones; only these if there is no such file. Throws a ConfigError if the file cannot be run, or exports no configuration.
+ * ones; only these if there is no such file. Throws a ConfigError if the file cannot be run, or has no
+ * configuration.
  */
 export async function loadUserValues(folder = process.cwd()): Promise<UserValues> {
   for (const name of configNames) {
