@@ -2,6 +2,8 @@
  * The four tensors of Hugging Face files that hold embeddings of tokens and the head: which of them a model computes
  * with, and which to write. A file may hold any of them, equal or different.
  */
+import { dtypes } from '../../base/dtypes.js'
+import type { DType } from '../../base/dtypes.js'
 import type { HostTensor } from '../../base/host-tensor.js'
 import { sameShape } from '../../engine/program/aval.js'
 import type { ModelConfig } from '../../model/config.js'
@@ -115,12 +117,23 @@ export function writtenEmbeddings(model: ModelConfig): WrittenEmbeddings {
   return { tensors: [shared, ...stackTables, head], tied: alwaysScales, scaled: alwaysScales }
 }
 
-/** What a reader of a written folder must know: where only transformers 5 computes the same. null: nothing. */
-export function writtenNotice(model: ModelConfig): string | null {
-  if (model.numDecoderLayers === 0) return null
+/**
+ * What a user of a written folder must know: where only transformers 5 computes the same, and where a head that is
+ * written times the scale loses bits. `headType`: the dtype in which the head is written.
+ */
+export function writtenNotices(model: ModelConfig, headType: DType): string[] {
+  if (model.numDecoderLayers === 0) return []
+  const notices: string[] = []
   if (!model.sharedEmbedding)
-    return 'the stacks have different embeddings of tokens: transformers 5 reads them, transformers 4 would use one for both'
-  if (model.relativePositionBias === 'perLayer' && !(model.tiedLogits && model.scaleLogits))
-    return 'UMT5 with a head of its own: transformers 5 reads it, transformers 4 would use the embedding instead'
-  return null
+    notices.push(
+      'the stacks have different embeddings of tokens: transformers 5 reads them, transformers 4 would use one for both',
+    )
+  else if (model.relativePositionBias === 'perLayer' && !(model.tiedLogits && model.scaleLogits))
+    notices.push('UMT5 with a head of its own: transformers 5 reads it, transformers 4 would use the embedding instead')
+  const factor = writtenEmbeddings(model).tensors.find(({ name }) => name === headName)?.factor ?? 1
+  if (dtypes[headType].bytes < 4 && !Number.isInteger(Math.log2(factor)))
+    notices.push(
+      `the scale of the logits is part of ${headName}, whose values are rounded to ${headType} once more: its logits differ by up to a ${headType === 'float16' ? 'thousandth' : 'hundredth'} from those of the source; --dtype float32 keeps them`,
+    )
+  return notices
 }

@@ -7,6 +7,8 @@ import type { CheckpointReader, TensorInfo } from '../format.js'
 import { configFromHf, configToHf } from './hf-config.js'
 import { hfEntry, readEntry, toHf } from './hf.js'
 import type { HfFamily } from './hf.js'
+import type { ModelConfig } from '../../model/config.js'
+import { writtenNotices } from './hf-embeddings.js'
 
 const { model, router } = preset('switch-base-8')
 const config = {
@@ -136,5 +138,31 @@ describe('HF configurations', () => {
     expect(() => configToHf({ ...irregular, encoderSparseLayers: [0, 3] }, router)).toThrow(
       "the encoder's sparse layers are 0, 3 of 6: transformers knows all, none, and those numbered 1, 1 + n",
     )
+  })
+})
+
+describe('what a user of a written folder is told', () => {
+  const dense = { ...model, numExperts: 0, encoderSparseEvery: 0, decoderSparseEvery: 0, dModel: 512 }
+  const own = { ...dense, tiedLogits: false, scaleLogits: true }
+  it.each<[string, ModelConfig, 'float32' | 'bfloat16', RegExp[]]>([
+    ['nothing, where a tied head needs no tensor', dense, 'bfloat16', []],
+    ['nothing, where a scaled head is in float32', own, 'float32', []],
+    [
+      'that a scaled head is rounded once more',
+      own,
+      'bfloat16',
+      [/^the scale of the logits is part of lm_head\.weight/],
+    ],
+    ['nothing, where the scale is a power of two', { ...own, dModel: 1024 }, 'bfloat16', []],
+    [
+      'that transformers 4 has one embedding',
+      { ...dense, sharedEmbedding: false },
+      'float32',
+      [/different embeddings/],
+    ],
+  ])('%s', (_, config, dtype, expected) => {
+    const notices = writtenNotices(config, dtype)
+    expect(notices.length).toBe(expected.length)
+    expected.forEach((pattern, i) => expect(notices[i]).toMatch(pattern))
   })
 })

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ConfigError, FileError } from '../../base/errors.js'
 import { dtypes } from '../../base/dtypes.js'
+import type { DType } from '../../base/dtypes.js'
 import { formatBytes, formatCount } from '../../base/format.js'
 import { sizeOf } from '../../base/host-tensor.js'
 import { requireDiskSpace } from '../../checkpoint/disk-space.js'
@@ -9,7 +10,7 @@ import { memoryProblem } from '../../checkpoint/free-memory.js'
 import { quantizedShapes } from '../../checkpoint/quantize.js'
 import { isFile } from '../../checkpoint/files.js'
 import { writePeftAdapters } from '../../checkpoint/names/peft-write.js'
-import { writtenNotice } from '../../checkpoint/names/hf-embeddings.js'
+import { writtenNotices } from '../../checkpoint/names/hf-embeddings.js'
 import { writeHfWeights } from '../../checkpoint/names/hf-folder.js'
 import { writeT5xWeights } from '../../checkpoint/names/t5x-weights.js'
 import { writeNativeWeights } from '../../checkpoint/native-weights.js'
@@ -93,8 +94,7 @@ export async function writeWeights(
     )
   const foreign = { dtype: stored, files: { ...files, ...tokenizer } }
   if (to === 'safetensors') {
-    const notice = writtenNotice(weights.model)
-    if (notice !== null) console.error(notice)
+    for (const notice of writtenNotices(weights.model, stored ?? headType(weights))) console.error(notice)
     return writeHfWeights(folder, weights, foreign)
   }
   if (to === 't5x') return writeT5xWeights(folder, weights, foreign)
@@ -102,6 +102,10 @@ export async function writeWeights(
   const named = texts && { ...texts, trainedOn: texts.trainedOn && withoutFolders(texts.trainedOn) }
   return writeNativeWeights(folder, weights, { dtype: stored, bits, files, texts: named })
 }
+
+/** The dtype of the head, or of the embedding that it is tied to. */
+const headType = ({ specs }: OpenedWeights): DType =>
+  (specs.find(({ role }) => role === 'outputProjection') ?? specs.find(({ role }) => role === 'embedding')!).dtype
 
 /** The tokenizer's files for Hugging Face, if one of its tokenizers does what the run's codec does. */
 function tokenizerOf({ texts }: OpenedWeights): Record<string, Uint8Array> | undefined {
