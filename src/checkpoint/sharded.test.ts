@@ -56,6 +56,13 @@ describe('the containers of switch-tiny hold the same tensors', () => {
     expect(rounded).toBe(name === 'switch-tiny-bin-sharded' ? 60 : 0)
   })
 
+  it('none, where the folder has weights of Flax alone', async () => {
+    const folder = fresh()
+    await mkdir(folder)
+    await writeFile(join(folder, 'flax_model.msgpack'), '')
+    await expect(huggingface.open(folder)).rejects.toThrow('the only weights here are in flax_model.msgpack')
+  })
+
   it('an index by itself', async () => {
     const path = fixture('switch-tiny-sharded/model.safetensors.index.json')
     expect((await readAll(path)).size).toBe(reference.size)

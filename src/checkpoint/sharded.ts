@@ -38,14 +38,28 @@ export const huggingface = {
   async open(path: string, { mayBeAbsent = () => false }: OpenOptions = {}): Promise<CheckpointReader> {
     await withPath(path, () => stat(path))
     const found = await find(path)
-    if (found === undefined)
-      throw new FileError(`${path}: there are no weights here: the folder has none of ${weightFiles.join(', ')}`)
+    if (found === undefined) throw await noWeights(path)
     const format = /\.bin(\.index\.json)?$/.test(found) ? torch : safetensors
     return isIndex(found) ? openIndex(found, format, mayBeAbsent) : format.open(found)
   },
 
   write: writeShards,
 } satisfies CheckpointFormat
+
+/** Files of weights that only other libraries read, and how transformers opens them. */
+const otherFiles: Readonly<Record<string, string>> = {
+  'tf_model.h5': 'from_tf=True',
+  'flax_model.msgpack': 'from_flax=True',
+}
+
+async function noWeights(path: string): Promise<FileError> {
+  for (const [file, option] of Object.entries(otherFiles))
+    if (await isFile(join(path, file)))
+      return new FileError(
+        `${path}: the only weights here are in ${file}, which cannot be read: open the model in Python with from_pretrained(..., ${option}) of transformers 4, and save it with save_pretrained`,
+      )
+  return new FileError(`${path}: there are no weights here: the folder has none of ${weightFiles.join(', ')}`)
+}
 
 /** The weights file or index to read: the first of `weightFiles` in a folder, or the path itself if it is an index. */
 async function find(path: string): Promise<string | undefined> {

@@ -111,7 +111,7 @@ describe('switchyard finetune', () => {
     expect(await cli.run('convert', 'runs/lora', 'adapters', '--to', 'peft')).toMatchObject({
       code: 0,
       stdout:
-        'written to adapters, and opened again; these are adapters alone, for PEFT: infer opens runs/lora, which has them\n',
+        'written to adapters, and opened again; these are adapters alone, which PEFT and infer merge into their base; runs/lora has them, too\n',
     })
     expect((await readdir(at('adapters'))).sort()).toEqual(['adapter_config.json', 'adapter_model.safetensors'])
     expect((await cli.run('convert', 'merged', 'none', '--to', 'peft')).stderr).toContain('there are no adapters here')

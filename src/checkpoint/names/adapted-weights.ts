@@ -64,7 +64,10 @@ export async function adaptedWeights(base: Weights, adapter: PeftAdapter): Promi
     container: base.container,
     model,
     router: base.router,
-    notices: [...(base.notices ?? []), ...noticesOf(base, adapter, embeddings, others)],
+    notices: [
+      ...(base.notices ?? []).map(notice => `${base.path}: ${notice}`),
+      ...noticesOf(base, adapter, embeddings, others),
+    ],
     otherHead: otherHead(others) ?? base.otherHead,
     specs: Array.from(entries.values(), ({ spec }) => spec),
     read: path => {

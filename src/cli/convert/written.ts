@@ -40,5 +40,5 @@ async function isEncoderAlone(folder: string): Promise<boolean> {
 export async function checkWrittenAdapters(folder: string, run: string): Promise<string> {
   const reader = await safetensors.open(join(folder, 'adapter_model.safetensors'))
   await reader.close()
-  return `written to ${folder}, and opened again; these are adapters alone, for PEFT: infer opens ${run}, which has them`
+  return `written to ${folder}, and opened again; these are adapters alone, which PEFT and infer merge into their base; ${run} has them, too`
 }
