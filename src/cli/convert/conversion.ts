@@ -14,6 +14,7 @@ import { writtenNotices } from '../../checkpoint/names/hf-embeddings.js'
 import { writeHfWeights } from '../../checkpoint/names/hf-folder.js'
 import { writeT5xWeights } from '../../checkpoint/names/t5x-weights.js'
 import { writeNativeWeights } from '../../checkpoint/native-weights.js'
+import { modulesFile } from '../../checkpoint/sentence-transformers/modules.js'
 import { newWeights } from '../../checkpoint/weights.js'
 import { modelCodec, vocabularyFolders } from '../../open/model-codec.js'
 import { openWeights } from '../../open/open-weights.js'
@@ -59,10 +60,17 @@ export async function convertWeights(source: string, folder: string, options: Co
   try {
     if (options.to === 'peft') return await writeAdapters(folder, weights, options)
     await writeWeights(folder, weights, options, await vocabularyIn(weights))
+    if (await isFile(join(source, modulesFile))) onNotice(modulesNotice(source, options))
   } finally {
     await weights.close()
   }
 }
+
+/** What to know after a model of sentence-transformers was converted: only its Transformer was. */
+const modulesNotice = (source: string, { to }: ConvertOptions): string =>
+  `${source}: the other modules of sentence-transformers were not converted, and embed takes the mean of the tokens without them${
+    to === 'safetensors' ? `: to keep them, copy ${modulesFile} and the files and folders of the modules` : ''
+  }`
 
 /** The format that weights are stored in, as one to write. */
 export const formatOf = ({ container }: Pick<OpenedWeights, 'container'>): ConvertOptions['to'] =>

@@ -17,7 +17,7 @@ export async function checkWritten(folder: string): Promise<string> {
   try {
     const isEncoder = await isEncoderAlone(folder)
     if (isEncoder)
-      return `written to ${folder}, and opened again; it is an encoder alone, which infer cannot use\n${look}`
+      return `written to ${folder}, and opened again; it is an encoder alone, which embed can use, and infer cannot\n${look}`
     const { weights } = await openTextWeights(folder, {
       findValues: findModelValues,
       onNotice: message => console.error(message),

@@ -21,6 +21,7 @@ import { presets } from '../../model/presets.js'
 import { findFolder, findShipped, isOnHub } from '../shared/find-folder.js'
 import { isPath } from '../shared/find-run.js'
 import { findUserValues } from '../shared/user-config.js'
+import { moduleFacts } from './sentence-modules.js'
 
 export interface Inspected {
   readonly name: string
@@ -28,6 +29,8 @@ export interface Inspected {
   readonly router: RouterConfig
   /** How the folder stores the weights: container format and dtypes. */
   readonly stored?: string
+  /** How sentence-transformers makes vectors with it. */
+  readonly modules?: readonly (readonly [name: string, value: string])[]
 }
 
 /**
@@ -71,7 +74,7 @@ async function inspectWeights(folder: string): Promise<Inspected> {
   const weights = await openWeights(folder, { onNotice: message => console.error(message) })
   await weights.close()
   const { path, model, router } = weights
-  return { name: path, model, router, stored: storedAs(weights) }
+  return { name: path, model, router, stored: storedAs(weights), modules: await moduleFacts(folder) }
 }
 
 /**
@@ -102,7 +105,7 @@ function storedAs({ container, specs, bits }: OpenedWeights): string {
 }
 
 /** A description of a model as text: sizes, FLOPs and the tree of parameters. No weights are read. */
-export function describeModel({ name, model, router, stored: storage }: Inspected): string {
+export function describeModel({ name, model, router, stored: storage, modules = [] }: Inspected): string {
   const specs = declareParameters(model, router)
   const total = countParameters(specs)
   const flops = forwardFlops(specs)
@@ -112,6 +115,7 @@ export function describeModel({ name, model, router, stored: storage }: Inspecte
     .map(layers => `${layers.filter(l => l.sparse).length} of ${layers.length}`)
   const facts = [
     ...(storage === undefined ? [] : [['stored as', storage]]),
+    ...modules,
     ...(model.numExperts > 0
       ? [['experts', `${formatCount(model.numExperts)} in ${sparse[0]} encoder and ${sparse[1]} decoder layers`]]
       : []),
