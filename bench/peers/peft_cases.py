@@ -34,6 +34,8 @@ ADAPTERS = {
         ),
         True,
     ),
+    # A vocabulary with four more tokens: PEFT saves the table of tokens as well.
+    "resized": (TINY, LoraConfig(r=2, target_modules=["q"]), True),
     # Tables of tokens, which the base ties.
     "embeddings": (TINY, LoraConfig(r=2, target_modules=["q", "embed_tokens", "lm_head"]), False),
     # Experts, routers and their biases.
@@ -41,12 +43,20 @@ ADAPTERS = {
 }
 
 
+def base_model(fixtures, base, folder):
+    model = AutoModelForSeq2SeqLM.from_pretrained(os.path.join(fixtures, base))
+    if folder.endswith("resized"):
+        model.resize_token_embeddings(model.config.vocab_size + 4, mean_resizing=False)
+    return model
+
+
 def write_cases(fixtures, folder, base, merges):
-    model = PeftModel.from_pretrained(AutoModelForSeq2SeqLM.from_pretrained(os.path.join(fixtures, base)), folder)
+    model = PeftModel.from_pretrained(base_model(fixtures, base, folder), folder)
     model.eval()
     torch.manual_seed(7)
-    inputs = torch.randint(2, 90, (2, 9))
-    labels = torch.randint(2, 90, (2, 5))
+    tokens = model.get_input_embeddings().weight.shape[0]
+    inputs = torch.randint(2, tokens, (2, 9))
+    labels = torch.randint(2, tokens, (2, 5))
     decoder_inputs = torch.cat([torch.zeros(2, 1, dtype=torch.long), labels[:, :-1]], 1)
     with torch.no_grad():
         adapted = model(input_ids=inputs, decoder_input_ids=decoder_inputs)
@@ -71,13 +81,13 @@ def main():
         folder = os.path.join(fixtures, "adapters", name)
         torch.manual_seed(5)
         lora.task_type = "SEQ_2_SEQ_LM"
-        adapted = get_peft_model(AutoModelForSeq2SeqLM.from_pretrained(os.path.join(fixtures, base)), lora)
+        adapted = get_peft_model(base_model(fixtures, base, folder), lora)
         for parameter_name, parameter in adapted.named_parameters():
             if parameter.requires_grad:
                 torch.nn.init.normal_(parameter, std=1 if "layer_norm" in parameter_name else 0.1)
         adapted.peft_config["default"].base_model_name_or_path = os.path.join("..", base)
         shutil.rmtree(folder, ignore_errors=True)
-        adapted.save_pretrained(folder)
+        adapted.save_pretrained(folder, save_embedding_layers=name in ("resized", "embeddings"))
         os.remove(os.path.join(folder, "README.md"))
         write_cases(fixtures, folder, base, merges)
     write_cases(fixtures, os.path.join(fixtures, "cases/24-lora-adapter"), TINY, True)

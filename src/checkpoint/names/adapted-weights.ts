@@ -18,6 +18,7 @@ import {
   encoderName,
   firstEqualEmbeddings,
   headName,
+  sharedName,
 } from './hf-embeddings.js'
 import type { HfEmbeddings } from './hf-embeddings.js'
 import { otherHead } from './hf-heads.js'
@@ -33,7 +34,8 @@ import type { LowRank, PeftAdapter } from './peft-read.js'
  * A, in float32, and the weights of `modules_to_save` in place of the base's. Weights that the adapter leaves alone are
  * read from the base as they are stored. Closing closes both. Throws a FileError if the adapter does not fit the base.
  */
-export async function adaptedWeights(base: Weights, adapter: PeftAdapter): Promise<Weights> {
+export async function adaptedWeights(base: Weights, saved: PeftAdapter): Promise<Weights> {
+  const adapter = { ...saved, replaced: replacedIn(base, saved) }
   const family = familyOf(base, adapter)
   const view = hfView(base, family)
   const reader = mergedReader(view, adapter)
@@ -42,7 +44,9 @@ export async function adaptedWeights(base: Weights, adapter: PeftAdapter): Promi
   const others = [...touched].filter(name => !isT5Name(name))
   checkNames(base, view, adapter)
 
-  const { model, embeddings } = await embeddingsWith(base, reader, touched)
+  const { model, embeddings, unused } = await embeddingsWith(base, reader, touched)
+  // A copy of the base's embedding also replaces tensors that the adapter does not train.
+  const ownUnused = unused.filter(name => saved.lowRank.has(name) || saved.replaced.has(name))
   const stored = new Map(base.specs.map(spec => [spec.path, spec]))
   const entries = new Map(
     declareParameters(model, base.router).map(spec => {
@@ -66,7 +70,7 @@ export async function adaptedWeights(base: Weights, adapter: PeftAdapter): Promi
     router: base.router,
     notices: [
       ...(base.notices ?? []).map(notice => `${base.path}: ${notice}`),
-      ...noticesOf(base, adapter, embeddings, others),
+      ...noticesOf(base, adapter, ownUnused, others),
     ],
     otherHead: otherHead(others) ?? base.otherHead,
     specs: Array.from(entries.values(), ({ spec }) => spec),
@@ -85,6 +89,24 @@ export async function adaptedWeights(base: Weights, adapter: PeftAdapter): Promi
       await adapter.close()
     },
   }
+}
+
+/** The weights that replace the base's. A copy of an embedding replaces all tensors that the base ties to it. */
+function replacedIn({ model }: Weights, { replaced, copies }: PeftAdapter): ReadonlyMap<string, TensorInfo> {
+  const { numDecoderLayers, sharedEmbedding, tiedLogits } = model
+  const first = [sharedName, encoderName]
+  const decoder = numDecoderLayers > 0 ? [decoderName] : []
+  const head = numDecoderLayers > 0 ? [headName] : []
+  const groups = [
+    sharedEmbedding ? [...first, ...decoder, ...(tiedLogits ? head : [])] : first,
+    ...(sharedEmbedding ? [] : [[...decoder, ...(tiedLogits ? head : [])]]),
+    ...(tiedLogits ? [] : [head]),
+  ]
+  const all = new Map<string, TensorInfo>()
+  for (const [name, info] of copies)
+    for (const tied of groups.find(group => group.includes(name)) ?? [name]) all.set(tied, info)
+  for (const [name, info] of replaced) all.set(name, info)
+  return all
 }
 
 /** How the adapter names feed-forward modules; if it has none of them, as the base's family does. */
@@ -158,18 +180,19 @@ function checkShapes(
 }
 
 /**
- * The adapted model, and the tensors that its embeddings and head are read from. A weight that the adapter changes is
- * no longer that of the tensors that the base ties it to.
+ * The adapted model, the tensors that its embeddings and head are read from, and changed ones that it does not use. A
+ * weight that the adapter changes is no longer that of the tensors that the base ties it to.
  */
 async function embeddingsWith(
   base: Weights,
   reader: CheckpointReader,
   touched: ReadonlySet<string>,
-): Promise<{ model: ModelConfig; embeddings: HfEmbeddings }> {
+): Promise<{ model: ModelConfig; embeddings: HfEmbeddings; unused: string[] }> {
   const names = new Map(reader.list().map(info => [info.name, info.shape]))
   if (!embeddingNames.some(name => touched.has(name)))
-    return { model: base.model, embeddings: { encoder: encoderName, decoder: decoderName, head: headName } }
-  const embeddings = embeddingsOf(names, await firstEqualEmbeddings(reader))!
+    return { model: base.model, embeddings: { encoder: encoderName, decoder: decoderName, head: headName }, unused: [] }
+  const firstEqual = await firstEqualEmbeddings(reader)
+  const embeddings = embeddingsOf(names, firstEqual)!
   const { encoder, decoder, head } = embeddings
   const model = {
     ...base.model,
@@ -177,13 +200,15 @@ async function embeddingsWith(
     sharedEmbedding: encoder === decoder,
     tiedLogits: base.model.numDecoderLayers === 0 || head === decoder,
   }
-  return { model, embeddings }
+  const used = [encoder, decoder, head]
+  const unused = embeddingNames.filter(name => touched.has(name) && !used.includes(firstEqual.get(name) ?? name))
+  return { model, embeddings, unused }
 }
 
 function noticesOf(
   base: Weights,
   { lowRank, replaced }: PeftAdapter,
-  embeddings: HfEmbeddings,
+  unused: readonly string[],
   others: readonly string[],
 ): string[] {
   const replacedCount = replaced.size - others.length
@@ -191,12 +216,9 @@ function noticesOf(
     ...(lowRank.size > 0 ? [`LoRA is added to ${formatCount(lowRank.size)} tensors`] : []),
     ...(replacedCount > 0 ? [`${formatCount(replacedCount)} are the adapter's own`] : []),
   ]
-  const used = new Set(Object.values(embeddings))
-  const tables = embeddingNames.filter(name => lowRank.has(name) || replaced.has(name))
-  const unused = tables.filter(name => !used.has(name))
   const { sharedEmbedding, tiedLogits } = base.model
   const isTied = (name: string): boolean => tiedLogits || (sharedEmbedding && name !== headName)
-  const added = tables.filter(name => used.has(name) && lowRank.has(name) && isTied(name))
+  const added = embeddingNames.filter(name => lowRank.has(name) && isTied(name) && !unused.includes(name))
   return [
     `the adapter is merged into its base ${base.path}: ${what.join(', ')}`,
     ...(unused.length > 0

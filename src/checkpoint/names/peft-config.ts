@@ -10,6 +10,8 @@ export interface PeftConfig {
   readonly base?: string
   /** The revision of a base on the hub. */
   readonly revision?: string
+  /** Ends of the names of modules that are trained as a whole, each with weights of its own beside the base's. */
+  readonly modulesToSave: readonly string[]
   /**
    * The rank of a module's adapter. `module` is its name in the base, such as
    * `encoder.block.0.layer.0.SelfAttention.q`.
@@ -28,6 +30,7 @@ const schema = z.object({
   lora_alpha: z.number(),
   rank_pattern: pattern,
   alpha_pattern: pattern,
+  modules_to_save: z.array(z.string()).nullish(),
   use_rslora: z.boolean().nullish(),
   init_lora_weights: z.union([z.boolean(), z.string()]).nullish(),
 })
@@ -91,6 +94,7 @@ export function parsePeftConfig(json: Json, path: string): PeftConfig {
   return {
     base: rest.base_model_name_or_path ?? undefined,
     revision: rest.revision ?? undefined,
+    modulesToSave: rest.modules_to_save ?? [],
     rankOf,
     scaleOf: module => {
       const rank = rankOf(module)

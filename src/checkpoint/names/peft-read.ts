@@ -7,6 +7,7 @@ import type { CheckpointReader, TensorInfo } from '../format.js'
 import { parseJson } from '../json.js'
 import { safetensors } from '../safetensors.js'
 import { torch } from '../torch/torch.js'
+import { embeddingNames } from './hf-embeddings.js'
 import { t5NameOf } from './hf-names.js'
 import { parsePeftConfig } from './peft-config.js'
 import type { PeftConfig } from './peft-config.js'
@@ -30,8 +31,13 @@ export interface PeftAdapter {
   readonly config: PeftConfig
   /** The low-rank matrices, by the weight that they are added to. */
   readonly lowRank: ReadonlyMap<string, LowRank>
-  /** Weights that replace those of the base: of `modules_to_save`, biases, and copies of embeddings. */
+  /** Weights that replace those of the base: of `modules_to_save`, and biases. */
   readonly replaced: ReadonlyMap<string, TensorInfo>
+  /**
+   * Copies of the base's embeddings and head, which PEFT saves where the vocabulary has been resized. They stand for
+   * all tensors that the base ties to them.
+   */
+  readonly copies: ReadonlyMap<string, TensorInfo>
   read(info: TensorInfo): Promise<HostTensor>
   close(): Promise<void>
 }
@@ -84,23 +90,21 @@ async function openTensors(folder: string): Promise<CheckpointReader> {
 /** `q.lora_A.weight`, `q.lora_A.default.weight`, `shared.lora_embedding_B`, `shared.lora_embedding_B.default`. */
 const halfName = /^(.+)\.lora_(embedding_)?([AB])(?:\.(?!(?:weight|bias)$)([^.]+))?(?:\.weight)?$/
 
-/** A name as in the base: without what PEFT puts before and into it. */
-const baseName = (name: string): string =>
-  name
-    .replace(/^(base_model\.model\.)+/, '')
-    .replace(/\.modules_to_save(\.default)?(?=\.)/, '')
-    .replace(/\.base_layer(?=\.)/, '')
+/** What PEFT puts into the name of a module that it wraps. */
+const wrapper = /\.(modules_to_save(?:\.default)?|base_layer|original_module)(?=\.)/
 
 /** What each tensor of an adapter's file is for. */
-function sortTensors(reader: CheckpointReader, config: PeftConfig): Pick<PeftAdapter, 'lowRank' | 'replaced'> {
+function sortTensors(
+  reader: CheckpointReader,
+  config: PeftConfig,
+): Pick<PeftAdapter, 'lowRank' | 'replaced' | 'copies'> {
   const halves = new Map<string, { A?: TensorInfo; B?: TensorInfo; isEmbedding: boolean }>()
   const replaced = new Map<string, TensorInfo>()
+  const copies = new Map<string, TensorInfo>()
   const adapters = new Set<string>()
   const unknown: string[] = []
   for (const info of reader.list()) {
-    const name = baseName(info.name)
-    // The wrapper of a module keeps the base's own copy, which is not used.
-    if (name.includes('.original_module.')) continue
+    const name = info.name.replace(/^(base_model\.model\.)+/, '')
     const half = halfName.exec(name)
     if (half !== null) {
       const [, module, embedding, which, adapter] = half
@@ -109,8 +113,14 @@ function sortTensors(reader: CheckpointReader, config: PeftConfig): Pick<PeftAda
       halves.set(module, { ...both, [which]: info })
       continue
     }
-    if (/\.(weight|bias)$/.test(name) && !name.includes('.lora_')) replaced.set(t5NameOf(name), info)
-    else unknown.push(info.name)
+    const own = t5NameOf(name.replace(wrapper, ''))
+    const wrapped = wrapper.exec(name)?.[1]
+    const isSaved =
+      wrapped?.startsWith('modules_to_save') ?? config.modulesToSave.some(end => own.endsWith(`${end}.weight`))
+    if (!/\.(weight|bias)$/.test(name) || name.includes('.lora_')) unknown.push(info.name)
+    else if (embeddingNames.includes(own) && (wrapped === 'original_module' || !isSaved)) copies.set(own, info)
+    // A module that is trained as a whole keeps the base's weights beside its own, unused.
+    else if (wrapped !== 'original_module') replaced.set(own, info)
   }
   if (unknown.length > 0)
     throw new FileError(`${reader.path}: these tensors are no part of a LoRA adapter: ${listNames(unknown)}`)
@@ -131,6 +141,7 @@ function sortTensors(reader: CheckpointReader, config: PeftConfig): Pick<PeftAda
       )
     lowRank.set(t5NameOf(`${module}.weight`), { a, b, scale: config.scaleOf(module), isEmbedding })
   }
-  if (lowRank.size + replaced.size === 0) throw new FileError(`${reader.path}: the adapter's file has no tensors`)
-  return { lowRank, replaced }
+  if (lowRank.size + replaced.size + copies.size === 0)
+    throw new FileError(`${reader.path}: the adapter's file has no tensors`)
+  return { lowRank, replaced, copies }
 }
