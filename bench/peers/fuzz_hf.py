@@ -1,10 +1,11 @@
 """Random small models of every T5 family, with what transformers computes with them, as reference values.
 
-    python fuzz_hf.py SEED FOLDER [--count 40] [--only N] [--family NAME]
+    python fuzz_hf.py SEED FOLDER [--count 40] [--only N] [--family NAME] [--small]
 
 FOLDER gets one folder a model, which `switchyard verify FOLDER/*` reads: config.json, often generation_config.json,
 weights (safetensors or torch, whole or in shards), cases.safetensors (inputs, logits, hidden states, routing, losses,
 gradients) and generation.json. Model N of a seed is the same whatever else is made: `--only N` makes it alone.
+`--small` makes models of about 50 KB: test/fixtures/fuzz are `fuzz_hf.py 14 test/fixtures/fuzz --count 13 --small`.
 
 What transformers computes is what it computes after `from_pretrained`, from the files that are written here, in
 float32. A model is drawn again if float64 would give other answers, or tensors that differ by more than 3e-6 of their
@@ -38,6 +39,8 @@ SHARED, ENCODER, DECODER, HEAD = (
 )
 UNSTEADY = 3e-6
 
+STORED = (torch.float32, torch.float16, torch.bfloat16)
+
 TABLES = (SHARED, ENCODER, DECODER, HEAD)
 
 # Names of transformers' activations. Several names may mean one function.
@@ -47,8 +50,9 @@ ACTIVATIONS = ("relu", "gelu", "gelu_new", "silu", "gelu_pytorch_tanh", "gelu_py
 class Draw:
     """Random choices of one model."""
 
-    def __init__(self, seed, number, attempt=0):
+    def __init__(self, seed, number, attempt=0, small=False):
         self.random = np.random.default_rng([seed, number, attempt])
+        self.small = small
 
     def integer(self, low, high):
         """low to high, both inclusive."""
@@ -155,11 +159,11 @@ def sizes(draw, family):
         layers, decoder_layers = draw.integer(2, 7), draw.integer(1, 5)
     buckets = draw.one(4, 5, 6, 8, 9, 10, 12, 16, 32)
     return {
-        "vocab_size": draw.integer(50, 200),
-        "d_model": draw.integer(8, 48),
-        "d_kv": draw.integer(1, 12),
-        "d_ff": draw.integer(8, 64),
-        "num_heads": draw.integer(1, 6),
+        "vocab_size": draw.integer(50, 60 if draw.small else 200),
+        "d_model": draw.integer(8, 12 if draw.small else 48),
+        "d_kv": draw.integer(1, 4 if draw.small else 12),
+        "d_ff": draw.integer(8, 12 if draw.small else 64),
+        "num_heads": draw.integer(1, 4 if draw.small else 6),
         "num_layers": layers,
         "num_decoder_layers": decoder_layers,
         "relative_attention_num_buckets": buckets,
@@ -178,6 +182,33 @@ def sparse_layers(draw, settings):
             settings[f"{stack}_sparse_step"] = draw.integer(0, layers)
 
 
+DEFAULTS = {
+    "relative_attention_num_buckets": 32,
+    "relative_attention_max_distance": 128,
+    "layer_norm_epsilon": 1e-6,
+    "expert_capacity": 64,
+    "router_bias": False,
+    "router_dtype": "float32",
+    "router_aux_loss_coef": 0.001,
+    "router_z_loss_coef": 0.001,
+    "num_sparse_encoder_layers": 3,
+    "num_sparse_decoder_layers": 3,
+}
+
+
+def without_defaults(draw, settings):
+    """Leaves out some of the settings that have transformers' default, as many published files do."""
+    defaults = {**DEFAULTS, "num_decoder_layers": settings["num_layers"]}
+    # Without it, transformers 5 gives a Switch Transformer 12 decoder layers.
+    if settings["model_type"] == "switch_transformers":
+        del defaults["num_decoder_layers"]
+    return {
+        key: value
+        for key, value in settings.items()
+        if key not in defaults or value != defaults[key] or draw.chance(0.5)
+    }
+
+
 def settings_of(draw, family):
     """config.json as a dictionary; and how its tables and its flags are to be written."""
     writing = {key: family.pop(key) for key in ("scale", "tables", "deep", "irregular", "encoder_only") if key in family}
@@ -190,9 +221,10 @@ def settings_of(draw, family):
     if settings["model_type"] == "t5":
         # transformers 5 writes both flags; published files have only that of ties, which then says whether it scales.
         if draw.chance(0.5):
+            settings["scale_decoder_outputs"] = writing["scale"]
+            settings["tie_word_embeddings"] = draw.one(True, True, False)
+        elif not writing["scale"] or draw.chance(0.7):
             settings["tie_word_embeddings"] = writing["scale"]
-        else:
-            settings.update({"tie_word_embeddings": True, "scale_decoder_outputs": writing["scale"]})
     if not is_switch and draw.chance(0.3):
         settings["dense_act_fn"] = draw.one(*ACTIVATIONS)
     if not writing.get("encoder_only"):
@@ -205,10 +237,10 @@ def settings_of(draw, family):
     else:
         settings["is_encoder_decoder"] = False
         writing["tables"] = draw.one("tied", "encoder-copy", "encoder-renamed")
-        if settings.get("tie_word_embeddings") is False and writing["tables"] == "tied":
+        if is_switch and settings.get("tie_word_embeddings") is False:
             writing["tables"] = "encoder-copy"
         settings["architectures"] = [CLASSES[settings["model_type"]][1].__name__]
-    return settings, writing
+    return without_defaults(draw, settings), writing
 
 
 def tables_of(draw, kind, shape):
@@ -249,8 +281,8 @@ def weights_of(draw, model):
 
 
 def write_weights(draw, folder, tensors):
-    dtype = draw.one(torch.float32, torch.float32, torch.float32, torch.float16, torch.bfloat16)
-    tensors = {name: tensor.to(dtype).contiguous() for name, tensor in tensors.items()}
+    dtypes = draw.one([torch.float32], [torch.float32], [torch.float32], [torch.float16], [torch.bfloat16], STORED)
+    tensors = {name: tensor.to(draw.one(*dtypes)).contiguous() for name, tensor in tensors.items()}
     is_torch = draw.chance(0.3)
     stem, suffix = ("pytorch_model", "bin") if is_torch else ("model", "safetensors")
 
@@ -296,7 +328,10 @@ def special_ids(draw, vocab, generated):
         "decoder_start_token_id": draw.one(pad, pad, pad, ends[0], other()),
     }
     if draw.chance(0.2):
-        ids["forced_bos_token_id"] = other()
+        # A forced first token that also ends the answer leaves beams of no tokens, whose scores mean nothing.
+        first = other()
+        if first not in ends:
+            ids["forced_bos_token_id"] = first
     if draw.chance(0.25):
         ids["forced_eos_token_id"] = ends[0] if len(ends) == 1 else draw.one(ends[0], ends)
     return ids
@@ -498,14 +533,14 @@ def likely_tokens(cls, folder, settings, draw):
     return sorted({int(token) for token in out[:, 3:].flatten()})
 
 
-def make(seed, number, root, family=None):
+def make(seed, number, root, family=None, small=False):
     """Makes the first steady model of a number, and returns its folder."""
     name = family or list(FAMILIES)[number % len(FAMILIES)]
     folder = os.path.join(root, f"{seed}-{number:02}-{name}")
     for attempt in range(50):
         shutil.rmtree(folder, ignore_errors=True)
         os.makedirs(folder)
-        if draw_model(Draw(seed, number, attempt), FAMILIES[name], folder):
+        if draw_model(Draw(seed, number, attempt, small), FAMILIES[name], folder):
             return folder
     raise ValueError(f"{folder}: no steady model in 50 attempts")
 
@@ -556,6 +591,7 @@ def main():
     parser.add_argument("--count", type=int, default=40, help="models to make (default 40)")
     parser.add_argument("--only", type=int, help="make only the model of this number, as it is among all")
     parser.add_argument("--family", choices=list(FAMILIES), help="make only models of this family")
+    parser.add_argument("--small", action="store_true", help="make smaller models")
     options = parser.parse_args()
     torch.set_num_threads(1)
     logging.set_verbosity_error()
@@ -564,7 +600,7 @@ def main():
     start = time.time()
     numbers = range(options.count) if options.only is None else [options.only]
     for number in numbers:
-        print(make(options.seed, number, options.folder, options.family), flush=True)
+        print(make(options.seed, number, options.folder, options.family, options.small), flush=True)
     print(f"{len(numbers)} models in {time.time() - start:.1f} s")
 
 

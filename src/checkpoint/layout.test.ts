@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { hostFrom, toNumbers } from '../base/host-tensor.js'
+import { castHost, hostFrom, toNumbers } from '../base/host-tensor.js'
 import { readStack, transposeMatrix, unstackTensor } from './layout.js'
 
 const matrix = (rows: number, columns: number, start = 0): ReturnType<typeof hostFrom> =>
@@ -37,4 +37,13 @@ it('a stack is read part by part, and comes apart again', async () => {
   await expect(readStack(2, i => Promise.resolve(i === 0 ? parts[0] : matrix(3, 2)), false)).rejects.toThrow(
     'cannot stack float32[3,2] on float32[2,3]',
   )
+  const mixed = [...parts.map(part => castHost(part, 'bfloat16')), castHost(parts[0], 'float16'), parts[1]]
+  for (const order of [mixed, mixed.toReversed()]) {
+    const wide = await readStack(4, i => Promise.resolve(order[i]), false)
+    expect(wide.dtype).toBe('float32')
+    expect(unstackTensor(wide).map(toNumbers)).toEqual(order.map(toNumbers))
+  }
+  await expect(
+    readStack(2, i => Promise.resolve(i === 0 ? parts[0] : castHost(parts[1], 'int32')), false),
+  ).rejects.toThrow('cannot stack int32[2,3] on float32[2,3]')
 })

@@ -1,7 +1,7 @@
-import { allocate } from '../base/dtypes.js'
+import { allocate, isFloat } from '../base/dtypes.js'
 import type { TypedArray } from '../base/dtypes.js'
 import { check } from '../base/errors.js'
-import { partOf, sizeOf } from '../base/host-tensor.js'
+import { castHost, partOf, sizeOf } from '../base/host-tensor.js'
 import type { HostTensor } from '../base/host-tensor.js'
 import { sameShape } from '../engine/program/aval.js'
 
@@ -36,8 +36,8 @@ function transposeInto(out: TypedArray, data: TypedArray, at: number, rows: numb
 }
 
 /**
- * Stacks `count` tensors of one dtype and shape along a new first axis, each transposed if `transposed`. They are read
- * one after the other, each copied into the result at once.
+ * Stacks `count` tensors of one shape along a new first axis, each transposed if `transposed`. They are read one after
+ * the other, each copied into the result at once. The stack of floating point tensors of several dtypes is float32.
  */
 export async function readStack(
   count: number,
@@ -46,17 +46,19 @@ export async function readStack(
 ): Promise<HostTensor> {
   const first = await read(0)
   const { dtype, shape } = first
-  const stack = {
+  let stack: HostTensor = {
     dtype,
     shape: [count, ...(transposed ? shape.toReversed() : shape)],
     data: allocate(dtype, count * sizeOf(shape)),
   }
   for (let i = 0; i < count; i++) {
-    const tensor = i === 0 ? first : await read(i)
+    const part = i === 0 ? first : await read(i)
     check(
-      tensor.dtype === dtype && sameShape(tensor.shape, shape),
-      () => `cannot stack ${tensor.dtype}[${tensor.shape}] on ${dtype}[${shape}]`,
+      sameShape(part.shape, shape) && (part.dtype === dtype || (isFloat(part.dtype) && isFloat(dtype))),
+      () => `cannot stack ${part.dtype}[${part.shape}] on ${dtype}[${shape}]`,
     )
+    if (part.dtype !== stack.dtype) stack = castHost(stack, 'float32')
+    const tensor = castHost(part, stack.dtype)
     const place = partOf(stack, i).data
     if (transposed) transposeInto(place, tensor.data, 0, shape[0], shape[1])
     // The arrays have one dtype. The cast is needed since set() has no type for number and bigint arrays together.

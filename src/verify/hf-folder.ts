@@ -8,6 +8,7 @@ import { openHfWeights } from '../checkpoint/names/hf-folder.js'
 import { safetensors } from '../checkpoint/safetensors.js'
 import { readParameters } from '../checkpoint/weights.js'
 import * as np from '../engine/api/np.js'
+import { specialIdsOf } from '../model/config.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import type { Batch, ModelParams } from '../model/types.js'
 import { compareAll } from './compare.js'
@@ -62,6 +63,7 @@ async function computed(
   path: string,
 ): Promise<Computed> {
   const options = { config: model, router, mode: 'eval' } as const
+  checkMask(cases, specialIdsOf(model).padId, path)
   if (model.numDecoderLayers === 0) {
     const direction = cases.get('output_gradient')
     const tokens = np.fromHost(recordedIds(cases, 'input_ids', path))
@@ -77,6 +79,19 @@ async function computed(
     ...(await passTensors(output, model)),
     ...(await gradientTensors(gradients, model, router, cases.keys())),
   ])
+}
+
+/** Throws a FileError if a recorded mask hides anything but padding: models here know padding by its id. */
+function checkMask(cases: ReadonlyMap<string, HostTensor>, padId: number, path: string): void {
+  const mask = cases.get('attention_mask')
+  if (!mask) return
+  const ids = toNumbers(recordedIds(cases, 'input_ids', path))
+  const wrong = toNumbers(mask).findIndex((seen, i) => (seen !== 0) !== (ids[i] !== padId))
+  if (wrong < 0) return
+  const [row, column] = [Math.floor(wrong / mask.shape[1]), wrong % mask.shape[1]]
+  throw new FileError(
+    `${path}: attention_mask ${ids[wrong] === padId ? 'shows padding' : 'hides a token that is not padding'} (id ${ids[wrong]} in row ${row}, column ${column}): only masks that hide the padding id ${padId}, and nothing else, can be compared`,
+  )
 }
 
 /** The token ids of a recorded input. `path` is for errors. */

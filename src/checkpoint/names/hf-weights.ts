@@ -67,7 +67,10 @@ export async function hfWeights(
     router,
     notices: [...(reader.notices ?? []), ...unread.notices, ...unusedTables(model, infos, embeddings, firstEqual)],
     otherHead: unread.head,
-    specs: storedSpecs(model, router, spec => infos.get(entries.get(spec.path)!.entry.names[0])!.dtype),
+    specs: storedSpecs(model, router, spec => {
+      const [dtype, ...others] = entries.get(spec.path)!.entry.names.map(name => infos.get(name)!.dtype)
+      return others.every(other => other === dtype) ? dtype : 'float32'
+    }),
     read: parameter => readEntry(reader, entryOf(parameter)),
     readTransposed: parameter => {
       const entry = entryOf(parameter)

@@ -1,0 +1,43 @@
+import { copyFile, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { HostTensor } from '../base/host-tensor.js'
+import { readCheckpoint, sourceOf } from '../checkpoint/format.js'
+import { safetensors } from '../checkpoint/safetensors.js'
+import { verifyFolder } from './hf-folder.js'
+
+const recorded = fileURLToPath(new URL('../../test/fixtures/cases/10-umt5', import.meta.url))
+
+describe('a Hugging Face folder', () => {
+  let folder: string
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'switchyard-verify-'))
+    for (const name of ['config.json', 'model.safetensors']) await copyFile(join(recorded, name), join(folder, name))
+  })
+  afterEach(() => rm(folder, { recursive: true }))
+
+  /** Verifies the folder with the recorded cases after a change. */
+  const verifyWith = async (change: (cases: Map<string, HostTensor>) => void): Promise<unknown> => {
+    const cases = new Map(await readCheckpoint(safetensors, join(recorded, 'cases.safetensors')))
+    change(cases)
+    await safetensors.write(join(folder, 'cases.safetensors'), sourceOf(cases))
+    return verifyFolder(folder)
+  }
+
+  it('without recorded values is an error', async () => {
+    await expect(verifyFolder(folder)).rejects.toThrow(`${folder}: there is no cases.safetensors`)
+    const removed = verifyWith(cases => ['logits', 'encoder_last_hidden_state'].forEach(name => cases.delete(name)))
+    await expect(removed).rejects.toThrow('there are inputs, and no recorded values to compare with')
+  })
+
+  it('with a mask that hides anything but padding is an error', async () => {
+    const hidden = verifyWith(cases => (cases.get('attention_mask')!.data as BigInt64Array).fill(0n, 1, 2))
+    await expect(hidden).rejects.toThrow(
+      /attention_mask hides a token that is not padding \(id \d+ in row 0, column 1\)/,
+    )
+    const shown = verifyWith(cases => (cases.get('attention_mask')!.data as BigInt64Array).fill(1n))
+    await expect(shown).rejects.toThrow(/attention_mask shows padding \(id 0 in row \d, column \d+\)/)
+  })
+})
