@@ -22,6 +22,7 @@ describe('a Hugging Face folder', () => {
   const verifyWith = async (change: (cases: Map<string, HostTensor>) => void): Promise<unknown> => {
     const cases = new Map(await readCheckpoint(safetensors, join(recorded, 'cases.safetensors')))
     change(cases)
+    await rm(join(folder, 'cases.safetensors'), { force: true })
     await safetensors.write(join(folder, 'cases.safetensors'), sourceOf(cases))
     return verifyFolder(folder)
   }
