@@ -4,6 +4,7 @@
 export { preset, presets } from './model/presets.js'
 export type { Preset } from './model/presets.js'
 export type { SpecialIds } from './base/special-ids.js'
+export type { GenerationDefaults } from './model/generation-defaults.js'
 export type { ModelConfig, RouterConfig, StackName } from './model/config.js'
 export type { Activation } from './nn/mlp.js'
 export { meanings } from './model/meaning.js'

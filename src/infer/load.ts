@@ -7,6 +7,8 @@ import { readQuantizedTo } from '../checkpoint/weights.js'
 import type { Weights } from '../checkpoint/weights.js'
 import { fromHost } from '../engine/api/tensor.js'
 import type { Tensor } from '../engine/api/tensor.js'
+import type { ModelConfig } from '../model/config.js'
+import { withAnswersOf } from '../model/generation-defaults.js'
 import type { Meaning } from '../model/meaning.js'
 import type { ModelParams } from '../model/types.js'
 import type { Router } from '../nn/moe/router.js'
@@ -14,10 +16,13 @@ import type { TextCodec } from '../text/codec.js'
 import type { TextModel } from './text-generator.js'
 
 /** The most tokens of an answer, for models that do not say. */
-export const DEFAULT_NEW_TOKENS = 128
+const DEFAULT_NEW_TOKENS = 128
+
+/** Decoding allocates position biases and caches for the longest answer in advance, so there is a limit. */
+export const MOST_NEW_TOKENS = 4096
 
 export interface LoadOptions {
-  /** The most tokens of an answer. Default: 128. */
+  /** The most tokens of an answer. Default: the model's own, which one answer may exceed up to 128; or 128. */
   maxNewTokens?: number
   /** Quantizes kernels to this many bits while they are loaded. */
   bits?: Bits
@@ -31,14 +36,17 @@ export interface LoadOptions {
 export async function loadTextModel(
   weights: Weights,
   codec: TextCodec,
-  { maxNewTokens = DEFAULT_NEW_TOKENS, bits, router, meaning }: LoadOptions = {},
+  { maxNewTokens, bits, router, meaning }: LoadOptions = {},
 ): Promise<TextModel> {
   // `reference` names the implementation that the model follows (see model/meaning.ts). Ours drops no token in
   // inference, so that no answer depends on padding or on its batch.
-  const config = { ...weights.model, reference: 'switchyard', dtype: 'float32' } as const
+  const own: ModelConfig = { ...weights.model, reference: 'switchyard', dtype: 'float32' }
+  const config = maxNewTokens === undefined ? own : withAnswersOf(own, maxNewTokens)
+  const limit =
+    maxNewTokens ?? Math.min(Math.max(own.generation?.maxNewTokens ?? 0, DEFAULT_NEW_TOKENS), MOST_NEW_TOKENS)
   return {
     params: await loadForInference(weights, bits),
-    options: { config, router: weights.router, customRouter: router, meaning, maxNewTokens, release: true },
+    options: { config, router: weights.router, customRouter: router, meaning, maxNewTokens: limit, release: true },
     codec,
   }
 }

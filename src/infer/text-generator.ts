@@ -10,7 +10,7 @@ import { makeGenerator } from './generate.js'
 import type { GenerateOptions } from './generate.js'
 import { scoring } from './search.js'
 import type { Answer, Search } from './search.js'
-import { searchOf } from './text-options.js'
+import { searchOf } from './choose-search.js'
 import type { TextOptions } from './text-options.js'
 
 /** A model that generates a text (an answer) for an input text. */
@@ -102,7 +102,8 @@ export class TextGenerator {
   async *stream(text: string, options: AnswerOptions = {}): AsyncGenerator<string, void, undefined> {
     const left = new AbortController()
     const signal = options.signal ? AbortSignal.any([options.signal, left.signal]) : left.signal
-    const search = this.searchFor(options)
+    const input = this.encode(text)
+    const search = this.searchFor(options, input)
     const decoder = this.vocabulary.stream()
     let [read, isNews, isDone] = [0, false, false]
     let wake = (): void => undefined
@@ -110,7 +111,7 @@ export class TextGenerator {
       isNews = true
       wake()
     }
-    const done = this.queue.run(this.encode(text), search, { signal, onStep }).finally(() => {
+    const done = this.queue.run(input, search, { signal, onStep }).finally(() => {
       isDone = true
       onStep()
     })
@@ -189,13 +190,13 @@ export class TextGenerator {
     return [...inputs.encode(prepare(text)), inputs.eosId]
   }
 
-  private searchFor(options: TextOptions): Search {
+  private searchFor(options: TextOptions, input: readonly number[]): Search {
     const { config, maxNewTokens } = this.model.options
-    return searchOf(options, this.vocabulary, maxNewTokens, specialIdsOf(config))
+    return searchOf(options, { config, limit: maxNewTokens, vocabulary: this.vocabulary, input })
   }
 
   private async answerTokens(inputs: readonly number[], { signal, ...options }: AnswerOptions): Promise<TextAnswers> {
-    const search = this.searchFor(options)
+    const search = this.searchFor(options, inputs)
     await this.queue.run(inputs, search, { signal })
     const answers = search
       .answers()

@@ -2,6 +2,7 @@ import { T5_SPECIAL_IDS } from '../base/special-ids.js'
 import type { SpecialIds } from '../base/special-ids.js'
 import type { Activation } from '../nn/mlp.js'
 import type { RouterKind } from '../nn/moe/routers/routers.js'
+import type { GenerationDefaults } from './generation-defaults.js'
 import type { Reference } from './meaning.js'
 
 /** The sizes and fixed choices of an encoder-decoder, or of an encoder alone. All sizes count elements. */
@@ -51,6 +52,8 @@ export interface ModelConfig {
   customMeaning?: string
   /** The ids of padding, EOS and the decoder's start. Undefined: T5's. */
   specialIds?: SpecialIds
+  /** How it generates unless its user says otherwise. Undefined: greedily. */
+  generation?: GenerationDefaults
 }
 
 /** The special ids of a model. */

@@ -53,7 +53,7 @@ describe('a folder of Hugging Face as a model of texts', () => {
       ['t5-ids', { eos_token_id: 2 }],
     ] as const) {
       const folder = await write(name, 32_128)
-      const config = join(folder, 'config.json')
+      const config = join(folder, 'generation_config.json')
       await writeFile(config, JSON.stringify({ ...JSON.parse(await readFile(config, 'utf8')), ...extra }))
       await expect(openTextModel(folder), name).rejects.toThrow(/there is no vocabulary/)
     }

@@ -3,7 +3,7 @@ import { formatBytes, formatCount } from '../base/format.js'
 import { memoryProblem } from '../checkpoint/free-memory.js'
 import type { Bits } from '../checkpoint/quantize.js'
 import type { Weights } from '../checkpoint/weights.js'
-import { DEFAULT_NEW_TOKENS, loadTextModel, inferenceBytes } from '../infer/load.js'
+import { inferenceBytes, loadTextModel, MOST_NEW_TOKENS } from '../infer/load.js'
 import type { LoadOptions } from '../infer/load.js'
 import type { TextModel } from '../infer/text-generator.js'
 import { countParameters } from '../model/parameters.js'
@@ -13,9 +13,6 @@ import type { CheckpointChoice } from '../train/choose-checkpoint.js'
 import type { CustomModelValues } from '../train/loss.js'
 import { openWeights } from './open-weights.js'
 import type { OpenedWeights } from './open-weights.js'
-
-/** Decoding allocates position biases and caches for the longest answer in advance, so there is a limit. */
-const MOST_NEW_TOKENS = 4096
 
 /** A notice announces the loading of models that take more memory than this. */
 const LARGE_BYTES = 2 ** 28
@@ -44,8 +41,9 @@ export async function openTextModel(
   const { weights, codec, values } = await openTextWeights(path, { findValues, checkpoint, onNotice })
   try {
     checkFits(weights, bits, onNotice)
+    noteUnsupported(weights, onNotice)
     const model = await loadTextModel(weights, codec, {
-      maxNewTokens: maxNewTokens ?? weights.texts?.maxNewTokens ?? DEFAULT_NEW_TOKENS,
+      maxNewTokens: maxNewTokens ?? weights.texts?.maxNewTokens,
       bits,
       router: router ?? values.router,
       meaning: meaning ?? values.meaning,
@@ -54,6 +52,13 @@ export async function openTextModel(
   } finally {
     await weights.close()
   }
+}
+
+/** Names the settings of a model's generation_config.json that have no effect here. */
+function noteUnsupported({ path, model }: OpenedWeights, onNotice: (message: string) => void): void {
+  const settings = Object.entries(model.generation?.unsupported ?? {}).map(([name, value]) => `${name} ${value}`)
+  if (settings.length > 0)
+    onNotice(`${path}: answers are generated without settings that Switchyard does not have: ${settings.join(', ')}`)
 }
 
 /** A model's weights, opened but not read, and what it needs besides them. */

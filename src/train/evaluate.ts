@@ -11,6 +11,7 @@ import type { Task } from '../data/task.js'
 import { TextGenerator } from '../infer/text-generator.js'
 import type { TextModel } from '../infer/text-generator.js'
 import type { TextOptions } from '../infer/text-options.js'
+import { withAnswersOf } from '../model/generation-defaults.js'
 import type { Meaning } from '../model/meaning.js'
 import type { ModelParams } from '../model/types.js'
 import type { Router } from '../nn/moe/router.js'
@@ -63,7 +64,13 @@ export const trainedTextModel = (
   { router: customRouter, meaning }: CustomModelValues = {},
 ): TextModel => ({
   params,
-  options: { config: model, router, customRouter, meaning, maxNewTokens: train.targetLength },
+  options: {
+    config: withAnswersOf(model, train.targetLength),
+    router,
+    customRouter,
+    meaning,
+    maxNewTokens: train.targetLength,
+  },
   codec,
 })
 

@@ -96,7 +96,12 @@ describe('switchyard finetune', () => {
     expect(run.stdout).toContain('trained: 12 adapters of rank 2 (')
     const merged = await cli.run('convert', 'runs/lora', 'merged', '--to', 'hf')
     expect(merged, merged.stderr).toMatchObject({ code: 0 })
-    expect((await readdir(at('merged'))).sort()).toEqual(['config.json', 'model.safetensors', 'tokenizer_config.json'])
+    expect((await readdir(at('merged'))).sort()).toEqual([
+      'config.json',
+      'generation_config.json',
+      'model.safetensors',
+      'tokenizer_config.json',
+    ])
     expect((await cli.run('infer', 'merged', '12', '34')).stdout).toBe(
       (await cli.run('infer', 'runs/lora', '12', '34')).stdout,
     )

@@ -6,9 +6,8 @@ import { openHfWeights, writeHfWeights } from '../../src/checkpoint/names/hf-fol
 import { specialIdsFromHf } from '../../src/checkpoint/names/hf-special-ids.js'
 import { makeGenerator } from '../../src/infer/generate.js'
 import { scoring } from '../../src/infer/search.js'
-import { searchOf } from '../../src/infer/text-options.js'
+import { searchOf } from '../../src/infer/choose-search.js'
 import type { TextOptions } from '../../src/infer/text-options.js'
-import { specialIdsOf } from '../../src/model/config.js'
 import { openTextModel } from '../../src/open/text-model.js'
 import type { OpenedTextModel } from '../../src/open/text-model.js'
 
@@ -19,7 +18,7 @@ const open = (folder: string): Promise<OpenedTextModel> => openTextModel(folder,
 const fixture = (name: string): Promise<OpenedTextModel> => open(`test/fixtures/cases/${name}`)
 
 async function answers({ params, options, codec }: OpenedTextModel, asked: TextOptions, limit: number) {
-  const search = searchOf(asked, codec.targets, limit, specialIdsOf(options.config))
+  const search = searchOf(asked, { config: options.config, limit, vocabulary: codec.targets, input: INPUT })
   const [found] = await makeGenerator({ ...options, release: false })(params, [INPUT], [search])
   return found.map(({ tokens }) => tokens)
 }

@@ -2,6 +2,8 @@ import { join } from 'node:path'
 import { FileError } from '../../base/errors.js'
 import { castHost, hostTensor } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
+import { specialIdsOf } from '../../model/config.js'
+import type { ModelConfig } from '../../model/config.js'
 import type { ParameterSpec } from '../../model/parameters.js'
 import { isFile, readSmallText } from '../files.js'
 import type { TensorInfo, TensorSource } from '../format.js'
@@ -14,6 +16,8 @@ import { configToHf, hfConfigText } from './hf-config.js'
 import { isTiedCopy, writtenEmbeddings } from './hf-embeddings.js'
 import { hfEntry, hfShape, toHf } from './hf.js'
 import type { HfFamily } from './hf.js'
+import { generationToHf } from './hf-generation.js'
+import { forcedIdsToHf, specialIdsToHf } from './hf-special-ids.js'
 import { hfWeights } from './hf-weights.js'
 import type { HfFiles } from './hf-files.js'
 
@@ -46,8 +50,8 @@ const readJson = async (path: string): Promise<Json> =>
   parseJson(await readSmallText(path, MOST_BYTES), message => new FileError(`${path}: this is not JSON, ${message}`))
 
 /**
- * Writes weights as a Hugging Face folder that `from_pretrained` reads: config.json, safetensors, in shards past a
- * size, and `files` (a vocabulary).
+ * Writes weights as a Hugging Face folder that `from_pretrained` reads: config.json, generation_config.json,
+ * safetensors, in shards past a size, and `files` (a vocabulary).
  */
 export async function writeHfWeights(
   folder: string,
@@ -63,8 +67,19 @@ export async function writeHfWeights(
   const config = { ...configToHf(weights.model, weights.router), ...(options.dtype ? { dtype: options.dtype } : {}) }
   await huggingface.write(folder, hfSource(weights, family, options.dtype), {
     maxShardBytes: options.maxShardBytes,
-    files: { ...options.files, 'config.json': hfConfigText(config) },
+    files: {
+      ...options.files,
+      'config.json': hfConfigText(config),
+      ...(weights.model.numDecoderLayers > 0 && { 'generation_config.json': generationText(weights.model) }),
+    },
   })
+}
+
+/** The text of generation_config.json. */
+function generationText(model: ModelConfig): string {
+  const ids = specialIdsOf(model)
+  const settings = { ...specialIdsToHf(ids), ...forcedIdsToHf(ids), ...generationToHf(model.generation ?? {}) }
+  return hfConfigText(settings)
 }
 
 function hfSource(weights: Weights, family: HfFamily, dtype: ParameterSpec['dtype'] | undefined): TensorSource {

@@ -43,11 +43,15 @@ export function specialIdsFromHf(files: HfFiles, vocabSize: number, path: string
   }
 }
 
-/** Special ids as the settings of a config.json, from which transformers takes them without generation_config.json. */
+/** The special ids that config.json and generation_config.json both have. */
 export const specialIdsToHf = (ids: SpecialIds): { readonly [key: string]: Json } => ({
   pad_token_id: ids.padId,
   eos_token_id: ids.eosIds.length === 1 ? ids.eosIds[0] : ids.eosIds,
   decoder_start_token_id: ids.decoderStartId,
+})
+
+/** The forced tokens as settings of generation_config.json, the only file that transformers 5 takes them from. */
+export const forcedIdsToHf = (ids: SpecialIds): { readonly [key: string]: Json } => ({
   ...(ids.forcedFirstId !== undefined && { forced_bos_token_id: ids.forcedFirstId }),
   ...(ids.forcedLastIds !== undefined && { forced_eos_token_id: ids.forcedLastIds }),
 })

@@ -18,6 +18,7 @@ import { otherHead } from './hf-heads.js'
 import { isT5Name, withoutPrefixes } from './hf-names.js'
 import { hfEntry, hfFamily, hfShape, readEntry } from './hf.js'
 import type { HfEntry } from './hf.js'
+import { generationFromHf } from './hf-generation.js'
 import { specialIdsFromHf } from './hf-special-ids.js'
 
 /**
@@ -28,7 +29,8 @@ const ignored = /^decoder\.block\.\d+\.layer\.1\.EncDecAttention\.relative_atten
 
 /**
  * The weights of a model under our paths, read from a checkpoint with Hugging Face's names. `config` is the parsed
- * config.json, `files` the files beside it that also give special ids, and `path` the name of all in error messages.
+ * config.json, `files` the files beside it that also give special ids
+ * and generation defaults, and `path` the name of all in error messages.
  * Throws a FileError if the tensors are not those that the configuration describes.
  */
 export async function hfWeights(
@@ -42,7 +44,12 @@ export async function hfWeights(
   const firstEqual = await firstEqualEmbeddings(reader)
   const { model: architecture, router } = configFromHf(config, reader.list(), path, firstEqual)
   const specialIds = specialIdsFromHf({ ...files, config }, architecture.vocabSize, path)
-  const model = areT5s(specialIds) ? architecture : { ...architecture, specialIds }
+  const generation = generationFromHf({ ...files, config }, architecture.vocabSize, path)
+  const model: ModelConfig = {
+    ...architecture,
+    ...(!areT5s(specialIds) && { specialIds }),
+    ...(architecture.numDecoderLayers > 0 && Object.keys(generation).length > 0 && { generation }),
+  }
   const infos = new Map(reader.list().map(info => [info.name, info]))
   const family = hfFamily(infos.keys())
   const embeddings = embeddingsOf(infos, firstEqual)!

@@ -26,6 +26,7 @@ import { loadT5Vocabulary } from '../../data/vocabularies/load-vocabulary.js'
 import { ByteVocabulary } from '../../text/bytes.js'
 import { besideVocabulary, vocabularyFiles } from '../../text/files.js'
 import { hfTokenizerFiles } from '../../text/hf-tokenizer.js'
+import { withAnswersOf } from '../../model/generation-defaults.js'
 import { countParameters } from '../../model/parameters.js'
 import { preset } from '../../model/presets.js'
 import { bitsOf } from '../shared/options.js'
@@ -103,9 +104,15 @@ export async function writeWeights(
   const foreign = { dtype: stored, files: { ...files, ...tokenizer } }
   if (to === 'safetensors') {
     for (const notice of writtenNotices(weights.model, stored ?? headType(weights))) console.error(notice)
-    return writeHfWeights(folder, weights, foreign)
+    return writeHfWeights(folder, withRunsLength(weights), foreign)
   }
-  if (to === 't5x') return writeT5xWeights(folder, weights, foreign)
+  if (to === 't5x') {
+    if (weights.model.specialIds !== undefined || weights.model.generation !== undefined)
+      console.error(
+        `the format t5x cannot hold this model's special ids and generation defaults: ${folder} will have T5's`,
+      )
+    return writeT5xWeights(folder, weights, foreign)
+  }
   const { texts } = weights
   const named = texts && { ...texts, trainedOn: texts.trainedOn && withoutFolders(texts.trainedOn) }
   return writeNativeWeights(folder, weights, { dtype: stored, bits, files, texts: named })
@@ -114,6 +121,12 @@ export async function writeWeights(
 /** The dtype of the head, or of the embedding that it is tied to. */
 const headType = ({ specs }: OpenedWeights): DType =>
   (specs.find(({ role }) => role === 'outputProjection') ?? specs.find(({ role }) => role === 'embedding')!).dtype
+
+/** Weights whose answers are, by default, as long as those of their run. */
+const withRunsLength = (weights: OpenedWeights): OpenedWeights =>
+  weights.texts === undefined
+    ? weights
+    : { ...weights, model: withAnswersOf({ generation: {}, ...weights.model }, weights.texts.maxNewTokens) }
 
 /** The tokenizer's files for Hugging Face, if one of its tokenizers does what the run's codec does. */
 function tokenizerOf({ texts }: OpenedWeights): Record<string, Uint8Array> | undefined {

@@ -2,13 +2,12 @@ import { createInterface } from 'node:readline/promises'
 import { Readable } from 'node:stream'
 import { ConfigError } from '../../base/errors.js'
 import type { Bits } from '../../checkpoint/quantize.js'
-import { specialIdsOf } from '../../model/config.js'
 import { openTextModel } from '../../open/text-model.js'
 import type { OpenedTextModel } from '../../open/text-model.js'
 import { fillBlanks } from '../../infer/blanks.js'
 import { TextGenerator } from '../../infer/text-generator.js'
 import type { TextModel } from '../../infer/text-generator.js'
-import { searchOf } from '../../infer/text-options.js'
+import { searchOf } from '../../infer/choose-search.js'
 import type { TextOptions } from '../../infer/text-options.js'
 import { unknownIn } from '../../data/tokenizers/coverage.js'
 import type { CheckpointChoice } from '../../train/choose-checkpoint.js'
@@ -62,7 +61,7 @@ export async function openForAnswers(
     onNotice: message => console.error(message),
   })
   const { config, maxNewTokens } = model.options
-  searchOf(options, model.codec.targets, maxNewTokens, specialIdsOf(config))
+  searchOf(options, { config, limit: maxNewTokens, vocabulary: model.codec.targets, input: [] })
   if (target !== undefined) warnOfUnknown(target, unknownIn(model.codec.targets, target))
   return model
 }

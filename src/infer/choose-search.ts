@@ -1,0 +1,116 @@
+import { ConfigError } from '../base/errors.js'
+import { specialIdsOf } from '../model/config.js'
+import type { ModelConfig } from '../model/config.js'
+import type { Vocabulary } from '../text/vocabulary.js'
+import { banTexts } from './banned-texts.js'
+import { beamSearch } from './beam.js'
+import { withDefaults } from './generation-options.js'
+import type { GenerationOptions } from './generation-options.js'
+import {
+  banSequences,
+  biasSequences,
+  inputNoRepeatNgram,
+  inputRepetitionPenalty,
+  lengthDecay,
+  normalizeScores,
+  suppressTokens,
+  suppressTokensAt,
+} from './model-processors.js'
+import {
+  forcedBy,
+  minNewTokens,
+  minP,
+  noRepeatNgram,
+  repetitionPenalty,
+  temperature,
+  topK,
+  topP,
+} from './processors.js'
+import type { ScoreProcessor } from './processors.js'
+import { epsilonCutoff, etaCutoff, topH, typicalP } from './sampling-processors.js'
+import { greedySearch, sampling } from './search.js'
+import type { Search, SearchOptions } from './search.js'
+import type { TextOptions } from './text-options.js'
+
+/** What a search depends on besides its options. */
+export interface SearchContext {
+  readonly config: Pick<ModelConfig, 'specialIds' | 'generation'>
+  /** The most tokens of an answer that the model was loaded for. */
+  readonly limit: number
+  /** The vocabulary of answers, for texts that are banned or end an answer. */
+  readonly vocabulary: Vocabulary
+  /** The token ids of the input. */
+  readonly input: readonly number[]
+}
+
+/**
+ * The search for one text that the options ask for, with the model's defaults where they ask for nothing. Throws a
+ * ConfigError if options contradict each other.
+ */
+export function searchOf(given: TextOptions, context: SearchContext): Search {
+  const { config, limit, vocabulary } = context
+  const specialIds = specialIdsOf(config)
+  const options = withDefaults(given, config.generation ?? {}, limit)
+  const { maxNewTokens, stop = [], minNewTokens = 0, doSample, seed = 0 } = options
+  if (stop.includes('')) throw new ConfigError('a stop text is empty, and every answer contains it: leave it out')
+  if (minNewTokens > maxNewTokens)
+    throw new ConfigError(
+      `minNewTokens is ${minNewTokens}, more than the most tokens of an answer (maxNewTokens, ${maxNewTokens})`,
+    )
+  const common: SearchOptions = {
+    maxNewTokens,
+    processors: processorsOf(options, context),
+    specialIds,
+    ...(stop.length > 0 && { stop: containsAny(stop, vocabulary) }),
+  }
+  const { numBeams = 1, numReturned, lengthPenalty, earlyStopping } = options
+  if (options.search) {
+    if (doSample || numBeams > 1)
+      throw new ConfigError(
+        'a custom search cannot be combined with beam search (numBeams) or sampling (temperature, topK, topP, minP, seed)',
+      )
+    return options.search(common)
+  }
+  if (numBeams > 1) return beamSearch({ ...common, numBeams, numReturned, lengthPenalty, earlyStopping })
+  if ((numReturned ?? 1) > 1) throw new ConfigError('numReturned above 1 needs beam search: set numBeams too')
+  return doSample ? sampling({ ...common, seed }) : greedySearch(common)
+}
+
+const containsAny = (texts: readonly string[], vocabulary: Vocabulary) => (tokens: readonly number[]) => {
+  const answer = vocabulary.decode(tokens)
+  return texts.some(text => answer.includes(text))
+}
+
+/** The processors that the options ask for, in the order of transformers' `generate`. */
+function processorsOf(options: GenerationOptions, { config, vocabulary, input }: SearchContext): ScoreProcessor[] {
+  const ifGiven = <T>(value: T | undefined, make: (value: T) => ScoreProcessor): ScoreProcessor[] =>
+    value === undefined ? [] : [make(value)]
+  const specialIds = specialIdsOf(config)
+  const { eosIds, forcedFirstId } = specialIds
+  // As in transformers, a banned sequence that is an EOS alone has no effect.
+  const isEos = (ids: readonly number[]): boolean => ids.length === 1 && eosIds.includes(ids[0])
+  return [
+    ...ifGiven(options.biases, biasSequences),
+    ...ifGiven(options.inputRepetitionPenalty, penalty => inputRepetitionPenalty(penalty, input)),
+    ...ifGiven(options.repetitionPenalty, repetitionPenalty),
+    ...ifGiven(options.noRepeatNgram, noRepeatNgram),
+    ...ifGiven(options.inputNoRepeatNgram, size => inputNoRepeatNgram(size, input)),
+    ...ifGiven(options.bannedIds, sequences => banSequences(sequences.filter(ids => !isEos(ids)))),
+    ...ifGiven(options.banned, texts => banTexts(texts, vocabulary)),
+    ...ifGiven(options.minNewTokens, count => minNewTokens(count, eosIds)),
+    ...forcedBy(specialIds, options.maxNewTokens),
+    ...ifGiven(options.lengthDecay, ({ start, factor }) => lengthDecay(start, factor, eosIds)),
+    ...ifGiven(options.suppressedIds, suppressTokens),
+    ...ifGiven(options.suppressedFirstIds, ids => suppressTokensAt(ids, forcedFirstId === undefined ? 0 : 1)),
+    ...ifGiven(options.temperature, temperature),
+    ...ifGiven(options.topH, topH),
+    ...ifGiven(options.topK, topK),
+    ...ifGiven(options.topP, topP),
+    ...ifGiven(options.minP, minP),
+    ...ifGiven(options.typicalP, typicalP),
+    ...ifGiven(options.epsilonCutoff, epsilonCutoff),
+    ...ifGiven(options.etaCutoff, etaCutoff),
+    ...(options.processors ?? []),
+    ...(options.normalizeScores ? [normalizeScores] : []),
+  ]
+}

@@ -1,0 +1,47 @@
+import { describe, expect, it } from 'vitest'
+import { withDefaults } from './generation-options.js'
+
+describe("a user's options and a model's defaults", () => {
+  const beams = { numBeams: 4, numReturned: 2, lengthPenalty: 0.6 }
+  const samples = { doSample: true, topK: 20, temperature: 0.7 }
+
+  it('take from the defaults what the user leaves open', () => {
+    const defaults = { ...beams, maxNewTokens: 30, minNewTokens: 3, noRepeatNgram: 3 }
+    const all = withDefaults({ lengthPenalty: 2, noRepeatNgram: undefined }, defaults, 50)
+    expect(all).toMatchObject({ ...defaults, lengthPenalty: 2, doSample: false })
+    expect(withDefaults({}, samples, 50)).toMatchObject({ ...samples, maxNewTokens: 50 })
+  })
+
+  it('hold the lengths of the defaults within those of the user and of the loaded model', () => {
+    const defaults = { maxNewTokens: 30, minNewTokens: 10 }
+    expect(withDefaults({ maxNewTokens: 40 }, defaults, 50).maxNewTokens).toBe(40)
+    expect(withDefaults({}, defaults, 20).maxNewTokens).toBe(20)
+    expect(withDefaults({ maxNewTokens: 4 }, defaults, 50)).toMatchObject({ maxNewTokens: 4, minNewTokens: 4 })
+    expect(withDefaults({ minNewTokens: 0 }, defaults, 50).minNewTokens).toBe(0)
+  })
+
+  it('take no beams from the defaults where the user samples or wants one beam', () => {
+    for (const options of [{ temperature: 1 }, { seed: 1 }, { doSample: true }, { numBeams: 1 }, { doSample: false }]) {
+      const { numBeams = 1, numReturned = 1 } = withDefaults(options, beams, 50)
+      expect([numBeams, numReturned]).toEqual([1, 1])
+    }
+    expect(withDefaults({ temperature: 1 }, { topK: 7 }, 50)).toMatchObject({ doSample: true, topK: 7 })
+  })
+
+  it('do not sample where the user wants beams, or none', () => {
+    for (const options of [{ numBeams: 3 }, { doSample: false }]) {
+      const all = withDefaults(options, samples, 50)
+      expect(all.doSample).toBe(false)
+      expect(all.topK).toBeUndefined()
+    }
+    expect(withDefaults({}, { topK: 7, minP: 0.2 }, 50)).not.toHaveProperty('topK')
+  })
+
+  it('are refused if they contradict each other', () => {
+    expect(() => withDefaults({ doSample: false, topK: 3 }, {}, 50)).toThrow('doSample is false')
+    expect(() => withDefaults({ numBeams: 2, topK: 3 }, {}, 50)).toThrow('cannot be combined')
+    expect(() => withDefaults({}, { ...beams, ...samples }, 50)).toThrow(
+      'this model combines beam search (4 beams) with sampling',
+    )
+  })
+})

@@ -1,0 +1,72 @@
+/** Processors that a model's generation_config.json can ask for. Each computes what transformers 5 does. */
+import { checkSetting, logSumExp } from './processors.js'
+import type { ScoreProcessor } from './processors.js'
+
+/** Adds a bias to the score of a sequence's last token where its other tokens end the row. */
+export const biasSequences =
+  (biases: readonly { readonly ids: readonly number[]; readonly bias: number }[]): ScoreProcessor =>
+  (scores, tokens) => {
+    for (const { ids, bias } of biases) {
+      const before = ids.length - 1
+      const at = tokens.length - before
+      if (at >= 0 && ids.slice(0, before).every((id, i) => tokens[at + i] === id)) scores[ids[before]] += bias
+    }
+  }
+
+/** Makes the last token of a sequence impossible where its other tokens end the row, whose start token counts. */
+export const banSequences = (sequences: readonly (readonly number[])[]): ScoreProcessor =>
+  biasSequences(sequences.map(ids => ({ ids, bias: -Infinity })))
+
+/** Makes the tokens of the input more probable: the inverse of a repetition penalty. */
+export function inputRepetitionPenalty(penalty: number, input: readonly number[]): ScoreProcessor {
+  checkSetting('inputRepetitionPenalty', penalty, penalty > 0, 'greater than 0')
+  const ids = new Set(input)
+  return scores => {
+    for (const id of ids) scores[id] = scores[id] < 0 ? scores[id] / penalty : scores[id] * penalty
+  }
+}
+
+/** Makes every token impossible that would repeat a sequence of `size` tokens of the input. */
+export const inputNoRepeatNgram =
+  (size: number, input: readonly number[]): ScoreProcessor =>
+  (scores, tokens) => {
+    const at = tokens.length - (size - 1)
+    if (at < 0) return
+    for (let i = 0; i + size <= input.length; i++) {
+      let same = true
+      for (let j = 0; same && j < size - 1; j++) same = input[i + j] === tokens[at + j]
+      if (same) scores[input[i + size - 1]] = -Infinity
+    }
+  }
+
+/** Makes tokens impossible. */
+export const suppressTokens =
+  (ids: readonly number[]): ScoreProcessor =>
+  scores => {
+    for (const id of ids) scores[id] = -Infinity
+  }
+
+/** Makes tokens impossible as the token after the first `made` ones. */
+export const suppressTokensAt =
+  (ids: readonly number[], made: number): ScoreProcessor =>
+  (scores, tokens) => {
+    if (tokens.length - 1 === made) for (const id of ids) scores[id] = -Infinity
+  }
+
+/**
+ * After the first `start` tokens, adds to the score s of each EOS |s| (factor^n - 1), for the n-th token more. A factor
+ * above 1 makes answers shorter.
+ */
+export const lengthDecay =
+  (start: number, factor: number, eosIds: readonly number[]): ScoreProcessor =>
+  (scores, tokens) => {
+    const more = tokens.length - 1 - start
+    if (more <= 0) return
+    for (const id of eosIds) if (Number.isFinite(scores[id])) scores[id] += Math.abs(scores[id]) * (factor ** more - 1)
+  }
+
+/** Makes scores log-probabilities. */
+export const normalizeScores: ScoreProcessor = scores => {
+  const total = logSumExp(scores)
+  for (let i = 0; i < scores.length; i++) scores[i] -= total
+}
