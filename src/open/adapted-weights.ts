@@ -3,7 +3,7 @@ import { ConfigError, FileError } from '../base/errors.js'
 import { exists } from '../checkpoint/atomic.js'
 import { isFile } from '../checkpoint/files.js'
 import { quote } from '../checkpoint/format.js'
-import { isHubName } from '../checkpoint/hub/name.js'
+import { hubNameOf } from '../checkpoint/hub/name.js'
 import { weightFiles } from '../checkpoint/index-file.js'
 import { adaptedWeights } from '../checkpoint/names/adapted-weights.js'
 import { openPeftAdapter, readPeftConfig } from '../checkpoint/names/peft-read.js'
@@ -26,15 +26,12 @@ export async function adapterBase(folder: string): Promise<AdapterBase> {
     )
   for (const path of [resolve(base), resolve(folder, base), resolve(folder, '..', base)])
     if (path !== resolve(folder) && (await exists(path))) return { folder: path }
-  const hub = legacyNames.has(base) ? `google-t5/${base}` : base
-  if (isHubName(hub)) return { hub, revision }
+  const hub = hubNameOf(base)
+  if (hub !== undefined) return { hub, revision }
   throw new FileError(
     `${folder}: the adapter's base ${quote(base)} is neither a folder nor a name on the hub: put the base's path into base_model_name_or_path of adapter_config.json`,
   )
 }
-
-/** Models whose name on the hub had no owner when many adapters were trained. */
-const legacyNames: ReadonlySet<string> = new Set(['t5-small', 't5-base', 't5-large', 't5-3b', 't5-11b'])
 
 async function holdsWeights(folder: string): Promise<boolean> {
   if (!(await isFile(join(folder, 'config.json')))) return false

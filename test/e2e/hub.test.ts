@@ -89,6 +89,10 @@ describe('a model of the Hugging Face hub', () => {
     expect((await cli.run('eval', 'google/switch-tiny')).stderr).toContain(
       'google/switch-tiny: a model of the hub has no task of its own: give --data',
     )
+    await hub.addFolder('google-t5/t5-small', join(scratch, 'model'))
+    expect((await cli.run('infer', 't5-small', 'The cat sat', '--max-new-tokens', '4')).stdout).toMatch(
+      /^The cat sat\t/,
+    )
     await hub.addFolder('someone/case', fileURLToPath(new URL('../fixtures/cases/33-metadata-null', import.meta.url)))
     const verified = await cli.run('verify', 'someone/case')
     expect(verified.stdout).toContain('2 tensors compared, all within the tolerance')

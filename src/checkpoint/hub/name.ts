@@ -17,6 +17,13 @@ export interface HubModel {
  */
 export const isHubName = (text: string): boolean => hubName.test(text) && !/--|\.\.|\.git$/.test(text)
 
+/** T5's first models had names without an owner on the hub, by which scripts and adapters still call them. */
+const withoutOwner: ReadonlySet<string> = new Set(['t5-small', 't5-base', 't5-large', 't5-3b', 't5-11b'])
+
+/** The hub's name for a text, `owner/name`; undefined if it can be none. */
+export const hubNameOf = (text: string): string | undefined =>
+  withoutOwner.has(text) ? `google-t5/${text}` : isHubName(text) ? text : undefined
+
 /** Whether a revision is a full commit hash, which always names the same files. */
 export const isCommit = (revision: string): boolean => /^[0-9a-f]{40}$/.test(revision)
 

@@ -6,6 +6,9 @@ import type { CheckpointReader, TensorInfo } from '../format.js'
 const prefixed =
   /^(.*\.)?((?:encoder|decoder)\.(?:block\.\d+\..+|embed_tokens\.weight|final_layer_norm\.weight)|shared\.weight|lm_head\.weight)$/s
 
+/** What wrappers of torch put into names: torch.compile, FSDP, and checkpoints of activations. */
+const wrappers = /(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\./g
+
 /** Whether a name, without any prefix, is one of T5's. */
 export const isT5Name = (name: string): boolean => {
   const match = prefixed.exec(name)
@@ -17,14 +20,14 @@ export const t5NameOf = (name: string): string => prefixed.exec(name)?.[2] ?? na
 
 /**
  * A checkpoint under T5's own names. Whatever is before T5's names is left out: `model.`, `module.model.`, and also
- * where only some tensors have it (`transformer.` beside a head). Other names stay. Throws a FileError if two tensors
- * get one name, as in a file of two models.
+ * where only some tensors have it (`transformer.` beside a head); and what wrappers of torch put into them. Other names
+ * stay. Throws a FileError if two tensors get one name, as in a file of two models.
  */
 export function withoutPrefixes(reader: CheckpointReader): CheckpointReader {
   const infos = reader.list()
   const stored = new Map<string, { readonly name: string; readonly prefix: string }>()
   const renamed = infos.map((info): TensorInfo => {
-    const [, prefix = '', name = info.name] = prefixed.exec(info.name) ?? []
+    const [, prefix = '', name = info.name] = prefixed.exec(info.name.replace(wrappers, '')) ?? []
     const other = stored.get(name)
     if (other !== undefined)
       throw new FileError(

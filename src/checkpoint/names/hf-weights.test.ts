@@ -61,6 +61,10 @@ describe('prefixes of the names of tensors', () => {
   it.each([
     ['one word', (name: string) => `model.${name}`],
     ['several words', (name: string) => `_orig_mod.module.seq2seq.encoder.${name}`],
+    [
+      'of torch.compile and FSDP, within names',
+      (name: string) => `_orig_mod.${name.replace(/\.(\d+)\./, '.$1._fsdp_wrapped_module.')}`,
+    ],
     ['of the body alone', (name: string) => (name.startsWith('shared') ? name : `transformer.${name}`)],
   ])('%s: left out', async (_, rename) => {
     expect((await valuesOf(await folderOf(renamed(rename)))).values).toEqual((await valuesOf(fixture(plain))).values)

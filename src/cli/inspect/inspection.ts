@@ -37,7 +37,7 @@ export interface Inspected {
  * The model of a preset, a recipe or a task (also of `switchyard.config.ts`), of any folder that `openWeights` opens,
  * or of the hub.
  */
-export async function findModel(name: string, revision?: string): Promise<Inspected> {
+export async function findModel(name: string): Promise<Inspected> {
   const known = presets.get(name) ?? (Object.hasOwn(recipes, name) ? recipes[name] : undefined)
   if (known !== undefined) return { name, model: known.model, router: known.router }
   if (!(await exists(name))) {
@@ -49,7 +49,7 @@ export async function findModel(name: string, revision?: string): Promise<Inspec
     const names = [...new Set([...presets.keys(), ...values.runNames, ...(await shippedModels())])]
     // On the hub, a model has the name of its preset after its owner's: google/switch-base-8.
     const word = name.slice(name.indexOf('/') + 1)
-    if (await isOnHub(name)) return inspectFromHub(name, revision, nearest(word, names))
+    if (await isOnHub(name)) return inspectFromHub(name, undefined, nearest(word, names))
     // The error for a folder that does not exist.
     if (isPath(name) && nearest(word, names) === undefined) return inspectWeights(name)
     const advice = didYouMean(word, names)
@@ -81,10 +81,13 @@ async function inspectWeights(folder: string): Promise<Inspected> {
  * As `findModel`; for the name of a model that comes with the package, first that model, then what else has the name.
  */
 export async function findModels(name: string, revision?: string): Promise<Inspected[]> {
-  if (revision !== undefined && !(await isOnHub(name)))
-    throw new ConfigError(`${name} is no model of the Hugging Face hub: --revision is for those`)
+  if (revision !== undefined) {
+    if (!(await isOnHub(name)))
+      throw new ConfigError(`${name} is no model of the Hugging Face hub: --revision is for those`)
+    return [await inspectFromHub(name, revision)]
+  }
   const shipped = await findShipped(name)
-  if (shipped === undefined) return [await findModel(name, revision)]
+  if (shipped === undefined) return [await findModel(name)]
   const own = { ...(await inspectWeights(shipped)), name: `${name}, the model that comes with Switchyard` }
   if (!presets.has(name) && !(await findUserValues()).runNames.includes(name)) return [own]
   return [own, { ...(await findModel(name)), name: `${name}, as train makes it` }]

@@ -4,7 +4,7 @@ import { didYouMean } from '../../base/suggest.js'
 import { formatBytes } from '../../base/format.js'
 import { exists } from '../../checkpoint/atomic.js'
 import type { FetchProgress } from '../../checkpoint/hub/fetch-files.js'
-import { isHubName } from '../../checkpoint/hub/name.js'
+import { hubNameOf } from '../../checkpoint/hub/name.js'
 import { isPeftAdapter } from '../../checkpoint/names/peft-read.js'
 import { runsFolder } from '../../checkpoint/run-folder.js'
 import { didYouMeanPath } from '../../data/sources/similar-path.js'
@@ -59,8 +59,11 @@ async function findModelFolder(name: string, { revision, also }: HubOptions): Pr
  * Whether a name is one of the hub. A path that exists is not, nor is a path under runs/, or one whose parent folder
  * exists: that is a mistyped path.
  */
-export const isOnHub = async (name: string): Promise<boolean> =>
-  isHubName(name) && !name.startsWith('runs/') && !(await exists(name)) && !(await exists(dirname(name)))
+export async function isOnHub(name: string): Promise<boolean> {
+  const repo = hubNameOf(name)
+  if (repo === undefined || name.startsWith('runs/') || (await exists(name))) return false
+  return repo !== name || !(await exists(dirname(name)))
+}
 
 /** Downloads the base of an adapter, and what that base is an adapter of, if the hub has them. */
 async function downloadBases(folder: string): Promise<void> {
@@ -80,7 +83,13 @@ async function download(name: string, options: HubOptions): Promise<string> {
   )
   const { revision, also } = options
   try {
-    return await fetchModel(name, { revision, also, signal, onProgress: progress.show, onNotice: progress.notice })
+    return await fetchModel(hubNameOf(name) ?? name, {
+      revision,
+      also,
+      signal,
+      onProgress: progress.show,
+      onNotice: progress.notice,
+    })
   } catch (error) {
     throw signal.aborted ? new Exit(130) : error
   } finally {
