@@ -2,15 +2,14 @@ import { flatten } from '../base/pytree.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import { jit } from '../engine/api/jit.js'
 import { specialize } from '../engine/api/specialize.js'
-import { positionTables } from '../model/position-bias.js'
+import { distanceBiases, positionTables } from '../model/position-bias.js'
 import type { ForwardOptions, ModelParams } from '../model/types.js'
-import { rowsAt } from '../nn/rows.js'
-import { decodeStep, encodeInputs, ofPaddedInputs, startDecoding } from './decode.js'
-import type { DecodeCache, DecodeStart, EncodedInputs, PositionTables } from './decode.js'
-import { decodeTypes, encodeTypes } from './example-types.js'
+import { copyRows, decodeStep, emptyMemory, encodeInputs, writeRows } from './decode.js'
+import type { DecoderMemory, DistanceBiases, LayerMemory, MemorySizes } from './decode.js'
+import { decodeTypes, encodeTypes, writeTypes } from './example-types.js'
 
 /**
- * The functions of decode.ts, compiled. One compiled form and one copy of the weights serve all batch sizes and
+ * The functions of decode.ts, compiled. One compiled form and one copy of the weights serve all numbers of rows and all
  * lengths.
  */
 export interface CompiledDecoding {
@@ -19,69 +18,72 @@ export interface CompiledDecoding {
    * finished, so that the caller can release the originals before the next ones are copied.
    */
   prepare(params: ModelParams): AsyncIterable<readonly Tensor[]>
-  /** The position biases and the empty cache of a batch: see `startDecoding`. */
-  start(params: ModelParams, rows: number, inputLength: number): DecodeStart
-  /** Runs the encoder on inputs that are padded with `NO_TOKEN`: see `encodeInputs`. */
-  encode(params: ModelParams, inputs: Tensor, inputOfRow: Tensor, encoderBiases: Tensor[]): EncodedInputs
-  /** Decodes one token for each row: see `decodeStep`. The cache is donated. */
+  /** The biases of all distances. The only function besides `prepare` that reads parameters of positions. */
+  distances(params: ModelParams): DistanceBiases
+  empty(sizes: MemorySizes): DecoderMemory
+  /** Runs the encoder: see `encodeInputs`. */
+  encode(params: ModelParams, inputs: Tensor, encoderBiases: Tensor[]): LayerMemory
+  /** Writes rows of the memory, which is donated: see `writeRows`. */
+  write(memory: LayerMemory, parts: LayerMemory, sources: Tensor, rows: Tensor): LayerMemory
+  /** Copies rows: see `copyRows`. */
+  copy(memory: LayerMemory, sources: Tensor, length: number): LayerMemory
+  /** Decodes one token of each row: see `decodeStep`. `self` is donated. */
   advance(
     params: ModelParams,
-    encoded: EncodedInputs,
-    selfBiases: Tensor[],
-    cache: DecodeCache,
+    encoded: { cross: LayerMemory; crossBias: Tensor },
+    decoderBiases: Tensor[],
+    self: LayerMemory,
     tokens: Tensor,
-    step: Tensor,
-  ): { logits: Tensor; cache: DecodeCache }
-  /** A cache whose row i is row `parents[i]` of the given one. */
-  reorder(cache: DecodeCache, parents: Tensor): DecodeCache
+    steps: Tensor,
+  ): { logits: Tensor; self: LayerMemory }
 }
 
-export function compileDecoding(given: ForwardOptions, maxLength: number): CompiledDecoding {
-  const options = ofPaddedInputs(given)
-  const start = jit(
-    function start_decoding(tables: PositionTables, rows: number, inputLength: number) {
-      return startDecoding(tables, { rows, inputLength, maxLength }, options)
-    },
-    { static: [1, 2] },
-  )
-  const encode = specialize(function encode_inputs(
-    params: ModelParams,
-    inputs: Tensor,
-    inputOfRow: Tensor,
-    encoderBiases: Tensor[],
-  ) {
-    return encodeInputs(params, inputs, inputOfRow, encoderBiases, options)
-  }, encodeTypes(options.config))
+export function compileDecoding(options: ForwardOptions): CompiledDecoding {
+  const { config } = options
+  const encode = specialize(function encode_inputs(params: ModelParams, inputs: Tensor, encoderBiases: Tensor[]) {
+    return encodeInputs(params, inputs, encoderBiases, options)
+  }, encodeTypes(config))
   const advance = specialize(
     function decode_step(
       params: ModelParams,
-      encoded: EncodedInputs,
-      selfBiases: Tensor[],
-      cache: DecodeCache,
+      encoded: { cross: LayerMemory; crossBias: Tensor },
+      decoderBiases: Tensor[],
+      self: LayerMemory,
       tokens: Tensor,
-      step: Tensor,
+      steps: Tensor,
     ) {
-      return decodeStep(params, encoded, selfBiases, cache, tokens, step, options)
+      return decodeStep(params, encoded, decoderBiases, self, tokens, steps, options)
     },
-    decodeTypes(options.config),
+    decodeTypes(config),
     { donate: [3] },
   )
-  const reorder = jit(
-    function reorder_cache(cache: DecodeCache, parents: Tensor): DecodeCache {
-      return cache.map(({ keys, values }) => ({ keys: rowsAt(keys, parents), values: rowsAt(values, parents) })) // [rows, heads, maxLength, headDim]
+  const write = specialize(
+    function write_rows(
+      _: Record<string, never>,
+      memory: LayerMemory,
+      parts: LayerMemory,
+      sources: Tensor,
+      rows: Tensor,
+    ) {
+      return writeRows(memory, parts, sources, rows)
     },
-    { donate: [0] },
+    writeTypes(config),
+    { donate: [1] },
+  )
+  const noWeights = {}
+  const tables = jit(function distance_biases(of: DistanceBiases): DistanceBiases {
+    return {
+      encoder: distanceBiases(of.encoder, 'encoder', options),
+      decoder: distanceBiases(of.decoder, 'decoder', options),
+    }
+  })
+  const empty = jit(
+    function empty_memory(rows: number, inputLength: number, length: number) {
+      return emptyMemory({ rows, inputLength, length }, config)
+    },
+    { static: [0, 1, 2] },
   )
   return {
-    start: (params, rows, inputLength) =>
-      start(
-        {
-          encoder: positionTables(params, 'encoder', options.config),
-          decoder: positionTables(params, 'decoder', options.config),
-        },
-        rows,
-        inputLength,
-      ),
     prepare: async function* (params) {
       const inEncoder = new Set(flatten<Tensor>(params.encoder).leaves.map(a => a.value))
       const copied = await encode.prepare(params)
@@ -89,8 +91,20 @@ export function compileDecoding(given: ForwardOptions, maxLength: number): Compi
       // A parameter that both stacks read (the token embedding) is copied for both, so it is released last.
       yield [...copied.filter(a => !inEncoder.has(a.value)), ...(await advance.prepare(params))]
     },
+    distances: params =>
+      tables({
+        encoder: positionTables(params, 'encoder', config),
+        decoder: positionTables(params, 'decoder', config),
+      }),
+    empty: ({ rows, inputLength, length }) => empty(rows, inputLength, length),
     encode,
+    write: (memory, parts, sources, rows) => write(noWeights, memory, parts, sources, rows),
+    copy: jit(
+      function copy_rows(memory: LayerMemory, sources: Tensor, length: number) {
+        return copyRows(memory, sources, length)
+      },
+      { static: [2] },
+    ),
     advance,
-    reorder,
   }
 }

@@ -2,19 +2,18 @@ import type { Tensor } from '../engine/api/tensor.js'
 import * as lax from '../engine/api/lax.js'
 import * as np from '../engine/api/np.js'
 import { specialIdsOf } from '../model/config.js'
-import type { StackName } from '../model/config.js'
+import type { ModelConfig, StackName } from '../model/config.js'
 import { encode, outputLogits, stackNorm, tokenEmbedding } from '../model/forward.js'
 import { decoderLayer } from '../model/layers.js'
 import { newPass } from '../model/pass.js'
 import type { Pass } from '../model/pass.js'
-import { causalMask, keyMask } from '../model/masks.js'
-import { nonPaddingTokens } from '../model/padding.js'
-import { addMask, biasOfLayer, positionBiases } from '../model/position-bias.js'
+import { biasesOfLength, biasOfLayer } from '../model/position-bias.js'
 import type { DecoderLayerParams, ForwardOptions, ModelParams } from '../model/types.js'
 import { keysAndValues, maskBias } from '../nn/attention.js'
 import type { KeysAndValues } from '../nn/attention.js'
 import { embed } from '../nn/embedding.js'
 import { noNoise } from '../nn/noise.js'
+import { biasAtDistances } from '../nn/relative-bias.js'
 import { rowsAt } from '../nn/rows.js'
 
 /**
@@ -29,30 +28,100 @@ export const ofPaddedInputs = ({ config, ...options }: ForwardOptions): ForwardO
   config: { ...config, specialIds: { ...specialIdsOf(config), padId: NO_TOKEN } },
 })
 
-/** What the decoder reads of the inputs. It is computed once for a batch. */
-export type EncodedInputs = {
-  /** Keys and values of the encoder's output, for each decoder layer's cross attention. */
-  cross: KeysAndValues[]
-  crossBias: Tensor // [batch, 1, 1, encoder length]
+/** Keys and values of each decoder layer. All arrays have one shape: [rows, heads, length, headDim]. */
+export type LayerMemory = KeysAndValues[]
+
+/** What the decoder remembers of its rows. A row is one sequence that is decoded. */
+export type DecoderMemory = {
+  /** Of the encoder's output, for cross attention. `length` is that of the inputs; shorter inputs are hidden at the end. */
+  cross: LayerMemory
+  /** Of the row's own tokens so far. Positions of later tokens are hidden. */
+  self: LayerMemory
 }
 
-/** Each layer's keys and values of the tokens so far. The shape is fixed; positions of later tokens are masked. */
-export type DecodeCache = KeysAndValues[] // [batch, heads, maxLength, headDim] each
-
-export interface DecodeSizes {
+export interface MemorySizes {
   rows: number
   inputLength: number
-  maxLength: number
+  /** The most tokens that a row can have. */
+  length: number
 }
 
-/** The tables of relative position biases, the only parameters that `startDecoding` reads. */
-export type PositionTables = { [S in StackName]: Tensor[] } // [heads, buckets] each
+/** The bias of every distance, for each table of a stack's relative positions: [heads, distances] each. */
+export type DistanceBiases = { [S in StackName]: Tensor[] }
 
-export type DecodeStart = {
-  /** One bias that all layers share, or one for each layer. The same holds for selfBiases. */
-  encoderBiases: Tensor[] // [1, heads, inputLength, inputLength]
-  selfBiases: Tensor[] // [1, heads, maxLength, maxLength]
-  cache: DecodeCache
+/** A memory without contents. */
+export function emptyMemory({ rows, inputLength, length }: MemorySizes, config: ModelConfig): DecoderMemory {
+  const { numHeads, headDim, numDecoderLayers, dtype } = config
+  const layers = (positions: number): LayerMemory =>
+    Array.from({ length: numDecoderLayers }, () => ({
+      keys: np.zeros([rows, numHeads, positions, headDim], dtype), // [rows, heads, length, headDim]
+      values: np.zeros([rows, numHeads, positions, headDim], dtype), // [rows, heads, length, headDim]
+    }))
+  return { cross: layers(inputLength), self: layers(length) }
+}
+
+/**
+ * Runs the encoder on inputs [inputs, length], padded with `NO_TOKEN`: keys and values for the cross attention of each
+ * decoder layer, [inputs, heads, length, headDim].
+ */
+export function encodeInputs(
+  params: ModelParams,
+  inputs: Tensor,
+  distanceBiases: Tensor[],
+  options: ForwardOptions,
+): LayerMemory {
+  const { config } = options
+  const biases = biasesOfLength(distanceBiases, inputs.shape[1], config) // [1, heads, query, key] each
+  const { output } = encode(params, { encoder_input_tokens: inputs }, ofPaddedInputs(options), noNoise, biases)
+  return decoderLayers(params, options).map(layer =>
+    keysAndValues(layer.encoder_decoder_attention, output, config.numHeads),
+  )
+}
+
+/**
+ * Writes the first positions of rows of a memory: row `rows[i]` gets row `sources[i]` of `parts`, which are not longer
+ * than the memory. `rows` [count] holds no row twice.
+ */
+export const writeRows = (memory: LayerMemory, parts: LayerMemory, sources: Tensor, rows: Tensor): LayerMemory =>
+  memory.map(({ keys, values }, i) => ({
+    keys: writeArray(keys, rowsAt(parts[i].keys, sources), rows),
+    values: writeArray(values, rowsAt(parts[i].values, sources), rows),
+  }))
+
+function writeArray(x: Tensor, part: Tensor, rows: Tensor): Tensor {
+  const grid = part.shape.slice(0, 3) // [count, heads, length]
+  const [, heads, length] = grid
+  const along = (indices: Tensor, axis: number): Tensor =>
+    np.broadcastTo(
+      np.reshape(
+        indices,
+        grid.map((n, i) => (i === axis ? n : 1)),
+      ),
+      grid,
+    )
+  const at = np.stack([along(rows, 0), along(np.arange(heads, 'int32'), 1), along(np.arange(length, 'int32'), 2)], 3) // [count, heads, length, 3]
+  return written(x, at, part) // [rows, heads, length, headDim]
+}
+
+/** Writes vectors [..., headDim] at different positions [..., 3] (row, head, position) of x, in place if x is donated. */
+const written = (x: Tensor, positions: Tensor, vectors: Tensor): Tensor =>
+  lax.scatter(x, positions, vectors, { axes: [0, 1, 2], batchDims: 0, mode: 'clip', uniqueIndices: true }) // [rows, heads, length, headDim]
+
+/** The rows `sources` [rows] of a memory, with each row cut to `length` positions, or filled up with zeros. */
+export const copyRows = (memory: LayerMemory, sources: Tensor, length: number): LayerMemory => {
+  const resized = (x: Tensor): Tensor => {
+    const rows = rowsAt(
+      x.shape[2] > length ? lax.slice(x, [0, 0, 0, 0], [...x.shape.slice(0, 2), length, x.shape[3]]) : x,
+      sources,
+    ) // [rows, heads, length, headDim]
+    return np.pad(rows, [
+      [0, 0],
+      [0, 0],
+      [0, length - rows.shape[2]],
+      [0, 0],
+    ]) // [rows, heads, length, headDim]
+  }
+  return memory.map(({ keys, values }) => ({ keys: resized(keys), values: resized(values) }))
 }
 
 /**
@@ -63,83 +132,55 @@ const passOf = (tokens: Tensor, options: ForwardOptions): Pass => ({
   dropless: true,
 })
 
-/** The values that depend only on the sizes of a batch: relative position biases, and an empty cache. */
-export function startDecoding(
-  tables: PositionTables,
-  { rows, inputLength, maxLength }: DecodeSizes,
-  options: ForwardOptions,
-): DecodeStart {
-  const { config } = options
-  const nothing = (): Tensor => np.zeros([rows, config.numHeads, maxLength, config.headDim], config.dtype) // [batch, heads, maxLength, headDim]
-  return {
-    encoderBiases: positionBiases(tables.encoder, 'encoder', inputLength, options),
-    selfBiases: addMask(positionBiases(tables.decoder, 'decoder', maxLength, options), causalMask(maxLength)),
-    cache: Array.from({ length: config.numDecoderLayers }, () => ({ keys: nothing(), values: nothing() })),
-  }
-}
-
 /**
- * Encodes each of the inputs [inputs, length] (padded with `NO_TOKEN`) once, and copies the results to the rows of the
- * batch by `inputOfRow` [batch].
- */
-export function encodeInputs(
-  params: ModelParams,
-  inputs: Tensor,
-  inputOfRow: Tensor,
-  encoderBiases: Tensor[],
-  options: ForwardOptions,
-): EncodedInputs {
-  const { output } = encode(params, { encoder_input_tokens: inputs }, options, noNoise, encoderBiases)
-  const ofRows = (x: Tensor): Tensor => rowsAt(x, inputOfRow) // [batch, ...]
-  return {
-    cross: decoderLayers(params, options).map(layer => {
-      const { keys, values } = keysAndValues(layer.encoder_decoder_attention, output, options.config.numHeads) // [inputs, heads, length, headDim]
-      return { keys: ofRows(keys), values: ofRows(values) }
-    }),
-    crossBias: ofRows(maskBias(keyMask(nonPaddingTokens(inputs, undefined, NO_TOKEN)))),
-  }
-}
-
-/**
- * Decodes one token for each row. `tokens` [batch] are the tokens at position `step` (an int32 scalar) of the output.
- * Returns the logits [batch, vocab] of the next token, and the cache with the keys and values of `tokens` added.
+ * Decodes one token of each row. `tokens` [rows] are the tokens at positions `steps` [rows] of their rows; `crossBias`
+ * [rows, 1, 1, input length] hides padding. Returns the logits [rows, vocab] of the next tokens, and the self-attention
+ * memory with the keys and values of `tokens` added.
  */
 export function decodeStep(
   params: ModelParams,
-  encoded: EncodedInputs,
-  selfBiases: Tensor[],
-  cache: DecodeCache,
+  { cross, crossBias }: { cross: LayerMemory; crossBias: Tensor },
+  distanceBiases: Tensor[],
+  memory: LayerMemory,
   tokens: Tensor,
-  step: Tensor,
+  steps: Tensor,
   options: ForwardOptions,
-): { logits: Tensor; cache: DecodeCache } {
+): { logits: Tensor; self: LayerMemory } {
   const { config } = options
-  const current = np.expandDims(tokens, 1) // [batch, 1]
+  const current = np.expandDims(tokens, 1) // [rows, 1]
   const pass = passOf(current, options)
-  const ownBiases = selfBiases.map(bias =>
-    lax.dynamicSlice(bias, [0, 0, step, 0], [1, config.numHeads, 1, bias.shape[3]]),
-  ) // [1, heads, 1, maxLength]
-  const next: DecodeCache = []
-  let x = embed(tokenEmbedding(params, 'decoder'), current, config.dModel, config.dtype) // [batch, 1, dModel]
+  const { length, at } = positionsOf(memory, steps)
+  const distances = np.subtract(np.expandDims(np.arange(length, 'int32'), 0), np.expandDims(steps, 1)) // [rows, key]
+  const later = np.expandDims(maskBias(np.lessEqual(distances, 0)), [1, 2]) // [rows, 1, 1, key]
+  const selfBiases = distanceBiases.map(bias => {
+    const near = biasAtDistances(bias, distances, config.relativePositionMaxDistance) // [heads, rows, key]
+    return np.add(np.expandDims(np.transpose(near, [1, 0, 2]), 2), later) // [rows, heads, 1, key]
+  })
+  const next: LayerMemory = []
+  let x = embed(tokenEmbedding(params, 'decoder'), current, config.dModel, config.dtype) // [rows, 1, dModel]
   decoderLayers(params, options).forEach((layer, i) => {
     const self = (y: Tensor): KeysAndValues => {
-      const { keys, values } = keysAndValues(layer.self_attention, y, config.numHeads) // [batch, heads, 1, headDim]
-      const at = [0, 0, step, 0]
+      const { keys, values } = keysAndValues(layer.self_attention, y, config.numHeads) // [rows, heads, 1, headDim]
       next.push({
-        keys: lax.dynamicUpdateSlice(cache[i].keys, keys, at),
-        values: lax.dynamicUpdateSlice(cache[i].values, values, at),
+        keys: written(memory[i].keys, at, np.squeeze(keys, 2)), // [rows, heads, length, headDim]
+        values: written(memory[i].values, at, np.squeeze(values, 2)), // [rows, heads, length, headDim]
       })
       return next[i]
     }
-    x = decoderLayer(
-      layer,
-      x,
-      { self, cross: encoded.cross[i], selfBias: biasOfLayer(ownBiases, i), crossBias: encoded.crossBias },
-      pass,
-    ).x // [batch, 1, dModel]
+    x = decoderLayer(layer, x, { self, cross: cross[i], selfBias: biasOfLayer(selfBiases, i), crossBias }, pass).x // [rows, 1, dModel]
   })
-  const logits = outputLogits(params, stackNorm(params, x, pass), config) // [batch, 1, vocab]
-  return { logits: np.squeeze(logits, 1), cache: next }
+  const logits = outputLogits(params, stackNorm(params, x, pass), config) // [rows, 1, vocab]
+  return { logits: np.squeeze(logits, 1), self: next }
+}
+
+/** The length of a memory's rows, and where in it each row's and head's vector of the position `steps` is. */
+function positionsOf(memory: LayerMemory, steps: Tensor): { length: number; at: Tensor } {
+  const [rows, heads, length] = memory[0].keys.shape
+  const grid = [rows, heads]
+  const row = np.broadcastTo(np.expandDims(np.arange(rows, 'int32'), 1), grid) // [rows, heads]
+  const head = np.broadcastTo(np.expandDims(np.arange(heads, 'int32'), 0), grid) // [rows, heads]
+  const step = np.broadcastTo(np.expandDims(steps, 1), grid) // [rows, heads]
+  return { length, at: np.stack([row, head, step], 2) } // at: [rows, heads, 3]
 }
 
 function decoderLayers({ decoder }: ModelParams, { config }: ForwardOptions): DecoderLayerParams[] {

@@ -7,8 +7,10 @@ import { countPositionBiases } from '../model/position-bias.js'
 interface Sizes {
   inputs: number
   rows: number
+  /** How many rows are written at once. */
+  written: number
   inputLength: number
-  maxLength: number
+  length: number
 }
 
 /**
@@ -16,9 +18,9 @@ interface Sizes {
  * dimension depends on. They are different primes that grow by different factors, so that no two sizes can be confused.
  */
 const exampleSizes: readonly [Sizes, Sizes, Sizes] = [
-  { inputs: 3, rows: 5, inputLength: 7, maxLength: 11 },
-  { inputs: 101, rows: 211, inputLength: 307, maxLength: 401 },
-  { inputs: 1009, rows: 2003, inputLength: 3001, maxLength: 4001 },
+  { inputs: 3, rows: 5, written: 2, inputLength: 7, length: 11 },
+  { inputs: 101, rows: 211, written: 53, inputLength: 307, length: 401 },
+  { inputs: 1009, rows: 2003, written: 1301, inputLength: 3001, length: 4001 },
 ]
 
 const atAll = (types: (sizes: Sizes) => Tree<TensorType>[]): ExampleTypes => [
@@ -30,31 +32,44 @@ const atAll = (types: (sizes: Sizes) => Tree<TensorType>[]): ExampleTypes => [
 const int32 = (...shape: number[]): TensorType => new TensorType('int32', shape)
 const float32 = (...shape: number[]): TensorType => new TensorType('float32', shape)
 
-const biases = (config: ModelConfig, stack: StackName, length: number): TensorType[] =>
-  Array.from({ length: countPositionBiases(config, stack) }, () => float32(1, config.numHeads, length, length))
+/** The bias of each distance: see `biasOfDistances`. */
+const distanceTypes = (config: ModelConfig, stack: StackName): TensorType[] =>
+  Array.from({ length: countPositionBiases(config, stack) }, () =>
+    float32(config.numHeads, (stack === 'encoder' ? 2 : 1) * config.relativePositionMaxDistance + 1),
+  )
+
+function memoryTypes(
+  { numHeads, headDim, numDecoderLayers, dtype }: ModelConfig,
+  rows: number,
+  length: number,
+): Tree<TensorType>[] {
+  const type = new TensorType(dtype, [rows, numHeads, length, headDim])
+  return Array.from({ length: numDecoderLayers }, (): Tree<TensorType> => ({ keys: type, values: type }))
+}
 
 /** The types of `encodeInputs`' arguments after the parameters. */
 export const encodeTypes = (config: ModelConfig): ExampleTypes =>
-  atAll(({ inputs, rows, inputLength }) => [
-    int32(inputs, inputLength),
-    int32(rows),
-    biases(config, 'encoder', inputLength),
+  atAll(({ inputs, inputLength }) => [int32(inputs, inputLength), distanceTypes(config, 'encoder')])
+
+/** The types of `writeRows`' arguments. */
+export const writeTypes = (config: ModelConfig): ExampleTypes =>
+  atAll(({ inputs, rows, written, inputLength, length }) => [
+    memoryTypes(config, rows, length),
+    memoryTypes(config, inputs, inputLength),
+    int32(written),
+    int32(written),
   ])
 
 /** The types of the arguments of `batchEncoder`'s function after the weights. */
 export const vectorTypes = (config: ModelConfig): ExampleTypes =>
-  atAll(({ inputs, inputLength }) => [int32(inputs, inputLength), int32(), biases(config, 'encoder', inputLength)])
+  atAll(({ inputs, inputLength }) => [int32(inputs, inputLength), int32(), distanceTypes(config, 'encoder')])
 
 /** The types of `decodeStep`'s arguments after the parameters. */
 export const decodeTypes = (config: ModelConfig): ExampleTypes =>
-  atAll(({ rows, inputLength, maxLength }) => {
-    const { numHeads, headDim, numDecoderLayers, dtype } = config
-    const keysAndValues = (length: number): Tree<TensorType> => {
-      const type = new TensorType(dtype, [rows, numHeads, length, headDim])
-      return { keys: type, values: type }
-    }
-    const ofLayers = (length: number): Tree<TensorType> =>
-      Array.from({ length: numDecoderLayers }, () => keysAndValues(length))
-    const encoded = { cross: ofLayers(inputLength), crossBias: float32(rows, 1, 1, inputLength) }
-    return [encoded, biases(config, 'decoder', maxLength), ofLayers(maxLength), int32(rows), int32()]
-  })
+  atAll(({ rows, inputLength, length }) => [
+    { cross: memoryTypes(config, rows, inputLength), crossBias: float32(rows, 1, 1, inputLength) },
+    distanceTypes(config, 'decoder'),
+    memoryTypes(config, rows, length),
+    int32(rows),
+    int32(rows),
+  ])

@@ -4,10 +4,11 @@ import type { ModelParams } from '../model/types.js'
 import type { Vocabulary } from '../text/vocabulary.js'
 import { answerVocabulary } from './answer-vocabulary.js'
 import type { TextCodec } from '../text/codec.js'
-import { BatchQueue } from './batch-queue.js'
-import type { QueueOptions } from './batch-queue.js'
-import { makeGenerator } from './generate.js'
+import { AnswerQueue } from './answer-queue.js'
 import type { GenerateOptions } from './generate.js'
+import { DEFAULT_MEMORY_BYTES, DEFAULT_ROWS, defaultInputTokens } from './limits.js'
+import type { SchedulerLimits } from './limits.js'
+import { Scheduler } from './scheduler.js'
 import { scoring } from './search.js'
 import type { Answer, Search } from './search.js'
 import { searchOf } from './choose-search.js'
@@ -39,20 +40,36 @@ export type AnswerOptions = TextOptions & {
 }
 
 /**
- * Generates answers to texts. Calls that are made at the same time share batches. An answer does not depend on the
- * other texts of its batch, and a long-lived process needs one TextGenerator for each model.
+ * Generates answers to texts. Texts that are given at the same time are decoded together, each at its own step; no
+ * answer depends on another text. `limits` say how much is taken on: see SchedulerLimits. A long-lived process needs
+ * one TextGenerator for each model.
  */
 export class TextGenerator {
-  private readonly queue: BatchQueue
+  private readonly queue: AnswerQueue
   /** By which answers are decoded. */
   private readonly vocabulary: Vocabulary
 
   constructor(
     private readonly model: TextModel,
-    { maxRows = 64 }: Partial<QueueOptions> = {},
+    limits: Partial<Omit<SchedulerLimits, 'maxNewTokens'>> = {},
   ) {
-    this.vocabulary = answerVocabulary(model.codec.targets, specialIdsOf(model.options.config).eosIds)
-    this.queue = new BatchQueue(makeGenerator(model.options), model.params, { maxRows })
+    const { params, options } = model
+    const { maxNewTokens, release = false, ...forward } = options
+    this.vocabulary = answerVocabulary(model.codec.targets, specialIdsOf(options.config).eosIds)
+    this.queue = new AnswerQueue(
+      new Scheduler(
+        params,
+        { ...forward, mode: 'eval' },
+        {
+          maxInputTokens: defaultInputTokens(options.config),
+          maxRows: DEFAULT_ROWS,
+          maxMemoryBytes: DEFAULT_MEMORY_BYTES,
+          ...limits,
+          maxNewTokens,
+          release,
+        },
+      ),
+    )
   }
 
   /** The answers to a text. */

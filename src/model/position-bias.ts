@@ -2,7 +2,8 @@ import { SwitchyardError } from '../base/errors.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import * as np from '../engine/api/np.js'
 import { maskBias } from '../nn/attention.js'
-import { relativePositionBias } from '../nn/relative-bias.js'
+import { biasAtDistances, biasOfDistances, relativePositionBias } from '../nn/relative-bias.js'
+import type { RelativePositions } from '../nn/relative-bias.js'
 import { stackLayers } from './config.js'
 import type { ModelConfig, StackName } from './config.js'
 import { meaningOf } from './meaning.js'
@@ -25,20 +26,32 @@ export function positionTables(params: ModelParams, stack: StackName, config: Mo
   })
 }
 
+type PositionOptions = Pick<ForwardOptions, 'config' | 'meaning'>
+
+const positionsOf = (stack: StackName, options: PositionOptions): RelativePositions => ({
+  numBuckets: options.config.relativePositionBuckets,
+  maxDistance: options.config.relativePositionMaxDistance,
+  bidirectional: stack === 'encoder',
+  epsilon: meaningOf(options).relativeDistanceEpsilon,
+})
+
 /** The relative position biases of a stack's tables for queries and keys of one length. */
-export function positionBiases(
+export const positionBiases = (
   tables: readonly Tensor[],
   stack: StackName,
   length: number,
-  options: Pick<ForwardOptions, 'config' | 'meaning'>,
-): Tensor[] {
-  const positions = {
-    numBuckets: options.config.relativePositionBuckets,
-    maxDistance: options.config.relativePositionMaxDistance,
-    bidirectional: stack === 'encoder',
-    epsilon: meaningOf(options).relativeDistanceEpsilon,
-  }
-  return tables.map(table => relativePositionBias(table, length, length, positions)) // [1, heads, query, key] each
+  options: PositionOptions,
+): Tensor[] => tables.map(table => relativePositionBias(table, length, length, positionsOf(stack, options))) // [1, heads, query, key] each
+
+/** For each of a stack's tables the bias of every distance: see `biasOfDistances`. */
+export const distanceBiases = (tables: readonly Tensor[], stack: StackName, options: PositionOptions): Tensor[] =>
+  tables.map(table => biasOfDistances(table, positionsOf(stack, options))) // [heads, distances] each
+
+/** The relative position biases of queries and keys of one length, from `distanceBiases`. */
+export function biasesOfLength(biases: readonly Tensor[], length: number, config: ModelConfig): Tensor[] {
+  const positions = np.arange(length, 'int32') // [length]
+  const distances = np.subtract(np.expandDims(positions, 0), np.expandDims(positions, 1)) // [query, key]
+  return biases.map(bias => np.expandDims(biasAtDistances(bias, distances, config.relativePositionMaxDistance), 0)) // [1, heads, query, key] each
 }
 
 /** Relative position biases plus a mask (true where a query sees a key) as a bias. */

@@ -20,10 +20,10 @@ export type KeysAndValues = {
 /**
  * The bias on the score of a masked key. It is so large that a query with no visible key attends to all keys equally.
  */
-const hiddenBias = -1e10
+export const HIDDEN_BIAS = -1e10
 
 /** A mask, true where a query sees a key, as a bias on attention scores. */
-export const maskBias = (mask: Tensor): Tensor => np.where(mask, 0, hiddenBias) // [batch, 1, query, key]
+export const maskBias = (mask: Tensor): Tensor => np.where(mask, 0, HIDDEN_BIAS) // [batch, 1, query, key]
 
 /** Projects x [batch, length, dModel] and separates the heads. */
 function projectHeads(params: DenseParams, x: Tensor, numHeads: number): Tensor {

@@ -36,6 +36,15 @@ export function relativePositionBucket(
   return offset + Math.min(exact + Math.trunc(logarithmic), buckets - 1)
 }
 
+/** Throws a ShapeError unless the settings of positions can be: see `relativePositionBias`. */
+function checkPositions({ numBuckets, maxDistance }: RelativePositions): void {
+  check(numBuckets >= 4, () => `there are ${numBuckets} relative position buckets: there must be at least 4`)
+  check(
+    maxDistance > Math.floor(numBuckets / 2),
+    () => `the largest relative distance is ${maxDistance}: it must be more than half of the ${numBuckets} buckets`,
+  )
+}
+
 /**
  * The bias that is added to attention scores: the element of a learned table [heads, buckets] for the bucket of each
  * query's and key's distance. Throws a ShapeError unless there are at least 4 buckets, and `maxDistance` is
@@ -47,12 +56,7 @@ export function relativePositionBias(
   keyLength: number,
   positions: RelativePositions,
 ): Tensor {
-  const { numBuckets, maxDistance } = positions
-  check(numBuckets >= 4, () => `there are ${numBuckets} relative position buckets: there must be at least 4`)
-  check(
-    maxDistance > Math.floor(numBuckets / 2),
-    () => `the largest relative distance is ${maxDistance}: it must be more than half of the ${numBuckets} buckets`,
-  )
+  checkPositions(positions)
   const buckets = new Int32Array(queryLength * keyLength)
   for (let query = 0; query < queryLength; query++) {
     for (let key = 0; key < keyLength; key++)
@@ -61,3 +65,23 @@ export function relativePositionBias(
   const bias = np.take(table, np.fromHost(hostTensor('int32', [queryLength, keyLength], buckets)), 1, { mode: 'clip' }) // [heads, query, key]
   return np.reshape(np.astype(bias, 'float32'), [1, table.shape[0], queryLength, keyLength]) // [1, heads, query, key]
 }
+
+/**
+ * The bias of each distance of a key from its query, [heads, distances], from a learned table [heads, buckets]. Column
+ * i is the distance i - maxDistance; the last is maxDistance, or 0 where later keys are masked. Keys beyond the first
+ * and the last column have those columns' biases, so this is enough for sequences of any length.
+ */
+export function biasOfDistances(table: Tensor, positions: RelativePositions): Tensor {
+  checkPositions(positions)
+  const { maxDistance, bidirectional } = positions
+  const buckets = Int32Array.from({ length: (bidirectional ? 2 : 1) * maxDistance + 1 }, (_, i) =>
+    relativePositionBucket(i - maxDistance, positions),
+  )
+  const bias = np.take(table, np.fromHost(hostTensor('int32', [buckets.length], buckets)), 1, { mode: 'clip' }) // [heads, distances]
+  return np.astype(bias, 'float32') // [heads, distances]
+}
+
+/** The biases [heads, ...] of int32 distances [...], from those that `biasOfDistances` made. */
+export const biasAtDistances = (biases: Tensor, distances: Tensor, maxDistance: number): Tensor =>
+  // Indices beyond the ends are clipped to them.
+  np.take(biases, np.add(distances, maxDistance), 1, { mode: 'clip' }) // [heads, ...]

@@ -6,12 +6,12 @@ import { fromHost, hostView, releaseArrays } from '../../engine/api/tensor.js'
 import type { Tensor } from '../../engine/api/tensor.js'
 import { encode } from '../../model/forward.js'
 import { nonPaddingTokens } from '../../model/padding.js'
-import { positionBiases, positionTables } from '../../model/position-bias.js'
+import { biasesOfLength, distanceBiases, positionTables } from '../../model/position-bias.js'
 import type { ForwardOptions, ModelParams } from '../../model/types.js'
 import { noNoise } from '../../nn/noise.js'
 import { NO_TOKEN, ofPaddedInputs } from '../decode.js'
 import { vectorTypes } from '../example-types.js'
-import { padded } from '../generate.js'
+import { paddedInputs } from '../padded-inputs.js'
 import { applyHead } from './vector-layers.js'
 import type { DenseWeights, VectorHead } from './vector-layers.js'
 
@@ -41,14 +41,14 @@ export function batchEncoder(weights: EmbeddingWeights, head: VectorHead, option
     { model, dense }: EmbeddingWeights,
     ids: Tensor, // [batch, length]
     promptLength: Tensor, // []
-    biases: Tensor[], // [1, heads, length, length] each
+    distances: Tensor[], // [heads, distances] each
   ) {
     const { output } = encode(
       model as ModelParams,
       { encoder_input_tokens: ids },
       ofPaddedInputs(options),
       noNoise,
-      biases,
+      biasesOfLength(distances, ids.shape[1], options.config),
     ) // [batch, length, dModel]
     const isToken = nonPaddingTokens(ids, undefined, NO_TOKEN) // [batch, length]
     const isPooled = head.includePrompt
@@ -57,12 +57,9 @@ export function batchEncoder(weights: EmbeddingWeights, head: VectorHead, option
     return applyHead(head, dense, output, isPooled) // [batch, size]
   }, vectorTypes(options.config))
   const tables = positionTables(weights.model as ModelParams, 'encoder', options.config)
-  const biasesFor = jit(
-    function encoder_biases(given: Tensor[], length: number) {
-      return positionBiases(given, 'encoder', length, options)
-    },
-    { static: [1] },
-  )
+  const distances = jit(function encoder_distances(given: Tensor[]) {
+    return distanceBiases(given, 'encoder', options)
+  })(tables)
   let owned: Promise<void> | undefined
   const own = (): Promise<void> => {
     owned ??= run.prepare(weights).then(copied => releaseArrays(copied, 'an embedder'))
@@ -71,10 +68,9 @@ export function batchEncoder(weights: EmbeddingWeights, head: VectorHead, option
   }
   return async (inputs, promptLength) => {
     await own()
-    const ids = padded(inputs, LENGTH_MULTIPLE)
-    const [, length] = ids.shape
+    const ids = paddedInputs(inputs, LENGTH_MULTIPLE)
     const vectors = await hostView(
-      run(weights, ids, fromHost(hostTensor('int32', [], Int32Array.of(promptLength))), biasesFor(tables, length)),
+      run(weights, ids, fromHost(hostTensor('int32', [], Int32Array.of(promptLength))), distances),
     )
     const size = vectors.shape[1]
     return inputs.map((_, row) => (vectors.data as Float32Array).slice(row * size, (row + 1) * size))

@@ -1,0 +1,116 @@
+import { hostTensor } from '../base/host-tensor.js'
+import { fromHost, hostView } from '../engine/api/tensor.js'
+import type { Tensor } from '../engine/api/tensor.js'
+import type { ModelParams } from '../model/types.js'
+import { HIDDEN_BIAS } from '../nn/attention.js'
+import type { CompiledDecoding } from './compiled.js'
+import type { DecoderMemory, DistanceBiases, LayerMemory, MemorySizes } from './decode.js'
+import { paddedInputs } from './padded-inputs.js'
+
+/** A compiled model with its parameters. */
+export interface DecodingModel {
+  readonly compiled: CompiledDecoding
+  readonly params: ModelParams
+  readonly distances: DistanceBiases
+}
+
+/** Encodes inputs together; resolves when that is done. */
+export async function encodeTogether(
+  { compiled, params, distances }: DecodingModel,
+  inputs: readonly (readonly number[])[],
+): Promise<LayerMemory> {
+  const encoded = compiled.encode(params, paddedInputs(inputs), distances.encoder)
+  await hostView(encoded[0].keys)
+  return encoded
+}
+
+/** The decoder's memory of a number of rows, and what is computed on it. Rows are independent of each other. */
+export class RowMemory {
+  private crossBias: Tensor | null = null
+
+  private constructor(
+    private readonly model: DecodingModel,
+    readonly sizes: MemorySizes,
+    private readonly memory: DecoderMemory,
+    /** The number of input tokens of each row; 0 for a free row. */
+    private readonly inputLengths: number[],
+  ) {}
+
+  static empty(model: DecodingModel, sizes: MemorySizes): RowMemory {
+    return new RowMemory(model, sizes, model.compiled.empty(sizes), new Array<number>(sizes.rows).fill(0))
+  }
+
+  /** A memory of other sizes whose first rows are the rows `sources` of this one. */
+  resized(sizes: MemorySizes, sources: readonly number[]): RowMemory {
+    const { copy } = this.model.compiled
+    const of = ints(Array.from({ length: sizes.rows }, (_, i) => sources[i] ?? 0))
+    const memory = {
+      cross: copy(this.memory.cross, of, sizes.inputLength),
+      self: copy(this.memory.self, of, sizes.length),
+    }
+    const inputLengths = Array.from({ length: sizes.rows }, (_, i) =>
+      i < sources.length ? this.inputLengths[sources[i]] : 0,
+    )
+    return new RowMemory(this.model, sizes, memory, inputLengths)
+  }
+
+  /** Gives each of `rows` an input, the one of index `inputs[i]` of those that were encoded together. */
+  write(
+    encoded: LayerMemory,
+    rows: readonly { readonly row: number; readonly input: number; readonly inputLength: number }[],
+  ): void {
+    this.memory.cross = this.model.compiled.write(
+      this.memory.cross,
+      encoded,
+      ints(rows.map(({ input }) => input)),
+      ints(rows.map(({ row }) => row)),
+    )
+    for (const { row, inputLength } of rows) this.inputLengths[row] = inputLength
+    this.crossBias = null
+  }
+
+  /** Continues `rows[i]` from what row `parents[i]` remembers of its own tokens. `rows` holds no row twice. */
+  follow(rows: readonly number[], parents: readonly number[]): void {
+    const { copy, write } = this.model.compiled
+    const followed = copy(this.memory.self, ints(parents), this.sizes.length)
+    this.memory.self = write(this.memory.self, followed, ints(rows.map((_, i) => i)), ints(rows))
+  }
+
+  /** Forgets rows. A row that held NaN must not be used again without: hidden positions are multiplied by 0. */
+  clear(rows: readonly number[]): void {
+    const { empty, write } = this.model.compiled
+    const nothing = empty({ ...this.sizes, rows: 1 })
+    const [sources, targets] = [ints(rows.map(() => 0)), ints(rows)]
+    this.memory.cross = write(this.memory.cross, nothing.cross, sources, targets)
+    this.memory.self = write(this.memory.self, nothing.self, sources, targets)
+  }
+
+  /**
+   * Decodes one token of each row: `tokens` at the positions `steps` of their rows. Resolves to the logits
+   * [rows * vocab].
+   */
+  async advance(tokens: readonly number[], steps: readonly number[]): Promise<Float32Array> {
+    const { compiled, params, distances } = this.model
+    this.crossBias ??= this.hidePadding()
+    const { logits, self } = compiled.advance(
+      params,
+      { cross: this.memory.cross, crossBias: this.crossBias },
+      distances.decoder,
+      this.memory.self,
+      ints(tokens),
+      ints(steps),
+    )
+    this.memory.self = self
+    return (await hostView(logits)).data as Float32Array
+  }
+
+  private hidePadding(): Tensor {
+    const { rows, inputLength } = this.sizes
+    const bias = new Float32Array(rows * inputLength).fill(HIDDEN_BIAS)
+    this.inputLengths.forEach((length, row) => bias.fill(0, row * inputLength, row * inputLength + length))
+    return fromHost(hostTensor('float32', [rows, 1, 1, inputLength], bias))
+  }
+}
+
+const ints = (values: readonly number[]): Tensor =>
+  fromHost(hostTensor('int32', [values.length], Int32Array.from(values)))

@@ -1,0 +1,214 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import { smallSizes } from '../../test/small-model.js'
+import { jit } from '../engine/api/jit.js'
+import * as np from '../engine/api/np.js'
+import * as random from '../engine/api/random.js'
+import type { Tensor } from '../engine/api/tensor.js'
+import type { ModelConfig } from '../model/config.js'
+import { initParameters } from '../model/init.js'
+import { declareParameters } from '../model/parameters.js'
+import { preset } from '../model/presets.js'
+import type { ModelParams } from '../model/types.js'
+import { beamSearch } from './beam.js'
+import { Scheduler } from './scheduler.js'
+import type { SchedulerOptions } from './scheduler.js'
+import { greedySearch, sampling } from './search.js'
+import type { Answer, Search } from './search.js'
+
+const { model, router } = preset('switch-base-8')
+const config: ModelConfig = {
+  ...model,
+  ...smallSizes,
+  vocabSize: 40,
+  numExperts: 4,
+  dtype: 'float32',
+  // These settings make an untrained model's answers differ.
+  initScale: 8,
+  tiedLogits: false,
+  scaleLogits: false,
+}
+const forward = { config, router, mode: 'eval' } as const
+const maxNewTokens = 40
+const limits: SchedulerOptions = {
+  maxInputTokens: 100,
+  maxNewTokens,
+  maxRows: 8,
+  maxMemoryBytes: 2 ** 20,
+  release: false,
+}
+let params: ModelParams
+beforeAll(() => {
+  params = jit((key: Tensor) => initParameters(declareParameters(config, router), key))(random.key(5))
+})
+
+/** Numbers from 0 to n - 1, the same for the same seed. */
+function dice(seed: number): (n: number) => number {
+  let state = seed
+  return n => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    return Math.floor((state / 2 ** 32) * n)
+  }
+}
+
+interface Asked {
+  readonly inputs: number[]
+  readonly search: () => Search
+}
+
+/** Random requests: inputs and answers of very different lengths, and all kinds of searches. */
+function requests(count: number, roll: (n: number) => number): Asked[] {
+  return Array.from({ length: count }, (_, i) => {
+    const options = { maxNewTokens: 1 + roll(maxNewTokens) }
+    const kind = roll(4)
+    return {
+      inputs: [...Array.from({ length: roll(i % 5 === 0 ? 60 : 12) }, () => 2 + roll(38)), 1],
+      search: () =>
+        kind === 0
+          ? beamSearch({ ...options, numBeams: 2 + (i % 2), numReturned: 2 })
+          : kind === 1
+            ? sampling({ ...options, seed: i, logProbabilities: true })
+            : greedySearch({ ...options, logProbabilities: true }),
+    }
+  })
+}
+
+/** The answers to one request, which has a scheduler for itself. */
+async function alone(scheduler: Scheduler, { inputs, search }: Asked): Promise<readonly Answer[]> {
+  const asked = search()
+  await new Promise<void>((resolve, reject) => {
+    scheduler.add({ inputs, search: asked, onEnd: error => (error === undefined ? resolve() : reject(error as Error)) })
+    void (async () => {
+      while (!scheduler.isIdle) await scheduler.step()
+    })()
+  })
+  return asked.answers()
+}
+
+describe('Scheduler', () => {
+  it('gives each request the answers that it has alone, whenever others join and leave', async () => {
+    const roll = dice(3)
+    const all = requests(24, roll)
+    const single = new Scheduler(params, forward, limits)
+    const expected: (readonly Answer[])[] = []
+    for (const request of all) expected.push(await alone(single, request))
+
+    const scheduler = new Scheduler(params, forward, limits)
+    const answers = new Map<number, readonly Answer[]>()
+    const left = new Set<number>()
+    const waiting = [...all.keys()]
+    while (waiting.length > 0 || !scheduler.isIdle) {
+      for (let n = roll(3); n > 0 && waiting.length > 0; n--) {
+        const i = waiting.shift()!
+        const search = all[i].search()
+        let steps = 0
+        const request = {
+          inputs: all[i].inputs,
+          search,
+          onStep: () => {
+            // Every sixth request is taken back while it runs.
+            if (i % 6 === 5 && ++steps === 2) {
+              left.add(i)
+              scheduler.remove(request)
+            }
+          },
+          onEnd: (error?: unknown) => {
+            expect(error).toBe(undefined)
+            answers.set(i, search.answers())
+          },
+        }
+        scheduler.add(request)
+      }
+      await scheduler.step()
+    }
+    expect(left.size).toBeGreaterThan(0)
+    for (const [i, given] of expected.entries()) {
+      if (left.has(i)) continue
+      const got = answers.get(i)!
+      expect(got.map(({ tokens }) => tokens)).toEqual(given.map(({ tokens }) => tokens))
+      given.forEach(({ score }, k) => expect(Math.abs(score - got[k].score)).toBeLessThan(1e-5 * Math.abs(score)))
+    }
+  })
+
+  it('refuses a request that is too large, with its numbers, and answers the others', async () => {
+    const scheduler = new Scheduler(params, forward, limits)
+    const add = (length: number, rows: number): void =>
+      scheduler.add({
+        inputs: new Array<number>(length).fill(5),
+        search: beamSearch({ maxNewTokens, numBeams: rows }),
+        onEnd: () => undefined,
+      })
+    expect(() => add(101, 1)).toThrow('the input has 101 tokens, and at most 100 (maxInputTokens) are read')
+    expect(() => add(100, 100)).toThrow('(rows 128, input tokens 128, tokens of an answer 64), and 1.00 MiB')
+    expect(scheduler.isIdle).toBe(true)
+    const [{ tokens }] = await alone(scheduler, { inputs: [7, 1], search: () => greedySearch({ maxNewTokens: 3 }) })
+    expect(tokens).toHaveLength(3)
+  })
+
+  it('decodes no more rows at once than maxRows, but for a search that has more alone', async () => {
+    const scheduler = new Scheduler(params, forward, { ...limits, maxRows: 4, maxMemoryBytes: 2 ** 30 })
+    const atOnce: number[] = []
+    let running = 0
+    const ask = (rows: number): void => {
+      const search = beamSearch({ maxNewTokens: 2, numBeams: rows })
+      let isRunning = false
+      scheduler.add({
+        inputs: [5, 1],
+        search: {
+          rows,
+          next: logits => {
+            if (!isRunning) running += rows
+            isRunning = true
+            atOnce.push(running)
+            return search.next(logits)
+          },
+          answers: () => search.answers(),
+        },
+        onEnd: () => (running -= rows),
+      })
+    }
+    for (const rows of [3, 2, 6, 1, 1]) ask(rows)
+    while (!scheduler.isIdle) await scheduler.step()
+    expect(Math.max(...atOnce)).toBe(6)
+    expect(atOnce.filter(n => n > 4).every(n => n === 6)).toBe(true)
+  })
+
+  it('ends a request alone whose search fails, or whose scores are NaN, and leaves no NaN in its rows', async () => {
+    // An input with the token 39 has NaN scores: its embedding is NaN.
+    const embedding = params.token_embedder!.embedding as Tensor
+    const damaged: ModelParams = {
+      ...params,
+      token_embedder: { ...params.token_embedder!, embedding: embedding.at(39).set(np.full([config.dModel], NaN)) },
+    }
+    const scheduler = new Scheduler(damaged, forward, { ...limits, maxRows: 2 })
+    const good = { inputs: [7, 12, 1], search: () => greedySearch({ maxNewTokens: 6 }) }
+    const expected = await alone(scheduler, good)
+    await expect(alone(scheduler, { ...good, inputs: [39, 1] })).rejects.toThrow('not numbers (NaN) after 0 tokens')
+
+    const failing: Search = {
+      rows: 1,
+      next: () => {
+        throw new Error('my search')
+      },
+      answers: () => [],
+    }
+    const ended: unknown[] = []
+    const keeper = greedySearch({ maxNewTokens: 30 })
+    const onEnd = (error?: unknown): void => void ended.push(error)
+    scheduler.add({ inputs: [9, 1], search: keeper, onEnd: () => undefined })
+    scheduler.add({ inputs: [39, 1], search: greedySearch({ maxNewTokens: 6 }), onEnd })
+    await scheduler.step()
+    scheduler.add({ inputs: [5, 1], search: failing, onEnd })
+    await scheduler.step()
+    // The row of both is used again, while the first request keeps the memory alive.
+    expect(await alone(scheduler, good)).toEqual(expected)
+    expect(ended.map(String)).toEqual([expect.stringContaining('NaN'), 'Error: my search'])
+  })
+
+  it('ends all waiting requests if the model cannot be compiled, and tries again for later ones', async () => {
+    const broken = { ...params, decoder: { ...params.decoder, logits_dense: undefined } } as unknown as ModelParams
+    const scheduler = new Scheduler(broken, forward, limits)
+    const ask = { inputs: [5, 1], search: () => greedySearch({ maxNewTokens: 2 }) }
+    await expect(alone(scheduler, ask)).rejects.toThrow('logits_dense')
+    await expect(alone(scheduler, ask)).rejects.toThrow('logits_dense')
+  })
+})

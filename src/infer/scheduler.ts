@@ -1,0 +1,319 @@
+import { ConfigError, SwitchyardError } from '../base/errors.js'
+import { formatBytes } from '../base/format.js'
+import { hostView, releaseArrays } from '../engine/api/tensor.js'
+import { specialIdsOf, stackLayers } from '../model/config.js'
+import { meaningOf } from '../model/meaning.js'
+import type { ForwardOptions, ModelParams } from '../model/types.js'
+import { compileDecoding } from './compiled.js'
+import type { MemorySizes } from './decode.js'
+import { checkInputLength, memoryBytes } from './limits.js'
+import type { SchedulerLimits } from './limits.js'
+import { checkSetting } from './processors.js'
+import { countPadded, LENGTH_MULTIPLE } from './padded-inputs.js'
+import { encodeTogether, RowMemory } from './row-memory.js'
+import type { DecodingModel } from './row-memory.js'
+import { bucket, Rows } from './rows.js'
+import { checkNext } from './search.js'
+import type { Search } from './search.js'
+
+/** One input to answer. */
+export interface Request {
+  /** Token ids of the input, EOS included. */
+  readonly inputs: readonly number[]
+  /** Chooses the tokens of its answers. Its `answers` are complete when the request has ended. */
+  readonly search: Search
+  /** Called after every step of the request. */
+  onStep?(): void
+  /** Called once when the request has ended: without an error if its search finished. Not called after `remove`. */
+  onEnd(error?: unknown): void
+}
+
+/** A request that has rows. */
+interface Running {
+  readonly request: Request
+  /** The first of its rows, which lie side by side. */
+  first: number
+  /** The position of the next token of its rows. */
+  step: number
+  /** The next token of each of its rows. */
+  tokens: readonly number[]
+}
+
+export interface SchedulerOptions extends SchedulerLimits {
+  /**
+   * If true, the scheduler takes the parameters over: it packs them for matmuls and releases the originals, so that
+   * memory holds them once. They cannot be used for anything else afterwards.
+   */
+  release: boolean
+}
+
+/**
+ * How many tokens are encoded between two steps, padding included. More would delay the next tokens of all running
+ * requests; fewer would make small matrix products, which cost more for each token. A longer input is encoded alone.
+ */
+const ENCODED_TOKENS = 1024
+
+/** A memory is made smaller when a fourth of its rows or of a length is enough: one step later it may have to grow. */
+const SHRINKS_AT = 4
+
+/**
+ * Answers requests together, each at a step of its own. A request joins at any step, when its input is encoded, and
+ * leaves when its search ends. Its answers depend on no other request: same tokens, log-probabilities to 1e-5.
+ *
+ * The owner calls `step` while there is work, one call at a time; `add` and `remove` may be called at any time.
+ */
+export class Scheduler {
+  private readonly waiting: Request[] = []
+  private running: Running[] = []
+  /** Running requests that are to leave at the next step. */
+  private readonly removed = new Set<Request>()
+  private readonly rows = new Rows()
+  /** null: no request is running. */
+  private memory: RowMemory | null = null
+  private model: Promise<DecodingModel> | null = null
+
+  constructor(
+    private readonly params: ModelParams,
+    private readonly forward: ForwardOptions,
+    private readonly options: SchedulerOptions,
+  ) {}
+
+  /** Whether no request waits or runs. */
+  get isIdle(): boolean {
+    return this.waiting.length === 0 && this.running.length === 0
+  }
+
+  /** Adds a request, which waits until there is room for it. Throws a ConfigError if there can never be room. */
+  add(request: Request): void {
+    const { rows } = request.search
+    checkSetting('the rows of a search', rows, Number.isInteger(rows) && rows > 0, 'a positive whole number')
+    checkInputLength(request.inputs, this.options)
+    this.checkMemory(request)
+    this.waiting.push(request)
+  }
+
+  /** Removes a request that waits or runs. */
+  remove(request: Request): void {
+    const at = this.waiting.indexOf(request)
+    if (at >= 0) this.waiting.splice(at, 1)
+    else if (this.running.some(running => running.request === request)) this.removed.add(request)
+  }
+
+  /**
+   * Encodes waiting requests for which there is room, then decodes one token of each running request. An error of one
+   * request, such as that of its search, ends this request. An error of the model ends all requests that it concerns.
+   */
+  async step(): Promise<void> {
+    let model: DecodingModel
+    try {
+      model = await (this.model ??= this.prepare())
+    } catch (error) {
+      this.model = null
+      for (const request of this.waiting.splice(0)) request.onEnd(error)
+      return
+    }
+    this.leave()
+    await this.join(model)
+    try {
+      if (this.running.length > 0) await this.decode(model)
+    } catch (error) {
+      // What the memory holds is not known now.
+      for (const running of [...this.running]) this.end(running, error)
+    }
+  }
+
+  /** Compiles the model with the parameters, and releases them if they are the scheduler's own. */
+  private async prepare(): Promise<DecodingModel> {
+    const { params } = this
+    const compiled = compileDecoding(this.forward)
+    const distances = compiled.distances(params)
+    if (this.options.release) {
+      await Promise.all([...distances.encoder, ...distances.decoder].map(hostView))
+      for await (const arrays of compiled.prepare(params)) releaseArrays(arrays, 'a generator')
+    }
+    return { compiled, params, distances }
+  }
+
+  /** Frees the rows of requests that were removed. */
+  private leave(): void {
+    for (const running of [...this.running]) if (this.removed.has(running.request)) this.free(running)
+    this.removed.clear()
+  }
+
+  /** Gives rows to waiting requests, in their order, as far as there is room, and encodes their inputs. */
+  private async join(model: DecodingModel): Promise<void> {
+    const joining = this.takeWaiting()
+    if (joining.length === 0) return
+    const { decoderStartId } = specialIdsOf(this.forward.config)
+    try {
+      const encoded = await encodeTogether(
+        model,
+        joining.map(({ inputs }) => inputs),
+      )
+      const places = joining.map((request): Running => {
+        const tokens = new Array<number>(request.search.rows).fill(decoderStartId)
+        return { request, first: 0, step: 0, tokens }
+      })
+      const memory = this.fit(model, places)
+      const rows = places.flatMap(({ request: { inputs }, first, tokens }, input) =>
+        tokens.map((_, i) => ({ row: first + i, input, inputLength: inputs.length })),
+      )
+      memory.write(encoded, rows)
+    } catch (error) {
+      for (const request of joining) request.onEnd(error)
+    }
+  }
+
+  /** Removes the requests from the queue that may join now. */
+  private takeWaiting(): Request[] {
+    const { maxRows, maxMemoryBytes } = this.options
+    const taken: Request[] = []
+    let rows = this.rows.numTaken
+    for (const request of this.waiting) {
+      const together = [...taken, request]
+      if (rows > 0) {
+        const sizes = this.largestSizes([...this.running.map(running => running.request), ...together])
+        const isTooMuch = memoryBytes(sizes, this.forward.config) > maxMemoryBytes
+        if (isTooMuch || rows + request.search.rows > maxRows) break
+      }
+      const isLong = countPadded(together.map(({ inputs }) => inputs)) > ENCODED_TOKENS
+      if (taken.length > 0 && isLong && !this.needsOneBatch()) break
+      taken.push(request)
+      rows += request.search.rows
+    }
+    this.waiting.splice(0, taken.length)
+    return taken
+  }
+
+  /** Whether an encoder's answer for an input depends on its batch: its experts have a capacity (see meaning.ts). */
+  private needsOneBatch(): boolean {
+    const { config } = this.forward
+    return !meaningOf(this.forward).droplessEvaluation && stackLayers(config, 'encoder').some(({ sparse }) => sparse)
+  }
+
+  /** The sizes of the memory for requests, when their answers are as long as they may be. */
+  private largestSizes(requests: readonly Request[]): MemorySizes {
+    return sizesOf(requests, this.options.maxNewTokens)
+  }
+
+  private checkMemory(request: Request): void {
+    const { maxMemoryBytes } = this.options
+    const sizes = this.largestSizes([request])
+    const bytes = memoryBytes(sizes, this.forward.config)
+    if (bytes > maxMemoryBytes)
+      throw new ConfigError(
+        `the request needs ${formatBytes(bytes)} for keys and values (rows ${sizes.rows}, input tokens ${sizes.inputLength}, tokens of an answer ${sizes.length}), and ${formatBytes(maxMemoryBytes)} (maxMemoryBytes) may be used: ask for fewer beams or shorten the input`,
+      )
+  }
+
+  /**
+   * Makes the memory fit the running requests and those that join, which get their rows. If its sizes do not fit, all
+   * rows move to a memory of the right sizes, where they lie side by side.
+   */
+  private fit(model: DecodingModel, joining: Running[]): RowMemory {
+    const { memory } = this
+    const all = [...this.running, ...joining]
+    const needed = sizesOf(
+      all.map(({ request }) => request),
+      Math.max(...all.map(({ step }) => step + 1)),
+    )
+    if (memory && isFitting(memory.sizes, needed) && this.place(joining, memory.sizes.rows)) {
+      this.running = all
+      return memory
+    }
+    const sources = this.running.flatMap(({ first, tokens }) => tokens.map((_, i) => first + i))
+    this.rows.clear()
+    this.place(all, needed.rows)
+    this.running = all
+    return (this.memory = memory ? memory.resized(needed, sources) : RowMemory.empty(model, needed))
+  }
+
+  /** Gives rows below `limit` to requests. Returns whether there were enough. */
+  private place(requests: readonly Running[], limit: number): boolean {
+    for (const running of requests) {
+      const first = this.rows.take(running.tokens.length, limit)
+      if (first === null) return false
+      running.first = first
+    }
+    return true
+  }
+
+  /** Decodes one token of each running request. */
+  private async decode(model: DecodingModel): Promise<void> {
+    const memory = this.fit(model, [])
+    const { rows } = memory.sizes
+    const [tokens, steps] = [new Array<number>(rows).fill(0), new Array<number>(rows).fill(0)]
+    for (const running of this.running) {
+      running.tokens.forEach((token, i) => (tokens[running.first + i] = token))
+      steps.fill(running.step, running.first, running.first + running.tokens.length)
+    }
+    const logits = await memory.advance(tokens, steps)
+    const vocab = logits.length / rows
+    const followed: { row: number; parent: number }[] = []
+    for (const running of [...this.running]) {
+      const { first, tokens: before } = running
+      const parents = this.choose(running, logits.subarray(first * vocab, (first + before.length) * vocab), memory)
+      parents?.forEach((parent, i) => {
+        if (parent !== i) followed.push({ row: first + i, parent: first + parent })
+      })
+    }
+    if (followed.length > 0)
+      memory.follow(
+        followed.map(({ row }) => row),
+        followed.map(({ parent }) => parent),
+      )
+  }
+
+  /** Lets a request's search choose its next tokens. Returns the parents of its rows, or null if it has ended. */
+  private choose(running: Running, logits: Float32Array, memory: RowMemory): readonly number[] | null {
+    const { request, tokens } = running
+    if (this.removed.has(request)) return null
+    try {
+      if (logits.some(Number.isNaN)) {
+        memory.clear(tokens.map((_, i) => running.first + i))
+        throw new SwitchyardError(
+          `the model's scores are not numbers (NaN) after ${running.step} tokens: its weights are damaged, or too large for this input`,
+        )
+      }
+      const next = request.search.next(logits)
+      if (next !== null) checkNext(next, tokens.length, logits.length / tokens.length)
+      running.step++
+      request.onStep?.()
+      // A custom search may not have noticed that the model's limit of tokens is reached.
+      if (next === null || running.step >= this.options.maxNewTokens) {
+        this.end(running)
+        return null
+      }
+      running.tokens = next.tokens
+      return next.parents
+    } catch (error) {
+      this.end(running, error)
+      return null
+    }
+  }
+
+  /** Ends a request: its rows are free, and its owner is told. */
+  private end(running: Running, error?: unknown): void {
+    this.free(running)
+    running.request.onEnd(error)
+  }
+
+  private free({ request, first, tokens }: Running): void {
+    this.rows.free(first, tokens.length)
+    this.running = this.running.filter(running => running.request !== request)
+    if (this.running.length === 0) this.memory = null
+  }
+}
+
+/** The sizes of the memory for requests whose answers have at most `length` tokens. */
+const sizesOf = (requests: readonly Request[], length: number): MemorySizes => ({
+  rows: bucket(requests.reduce((sum, { search }) => sum + search.rows, 0)),
+  inputLength: bucket(Math.max(...requests.map(({ inputs }) => inputs.length)), LENGTH_MULTIPLE),
+  length: bucket(length, LENGTH_MULTIPLE),
+})
+
+/** Whether a memory is large enough, and not so large that it should be made smaller. */
+const isFitting = (sizes: MemorySizes, needed: MemorySizes): boolean =>
+  (['rows', 'inputLength', 'length'] as const).every(
+    size => needed[size] <= sizes[size] && needed[size] * SHRINKS_AT > sizes[size],
+  )
