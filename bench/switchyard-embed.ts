@@ -1,4 +1,6 @@
-/** Switchyard as a contestant: vectors of texts, by commands on stdin. Arguments: the model's folder, a file of texts. */
+/**
+ * Switchyard as a contestant: vectors of texts, by commands on stdin. Arguments: the model's folder, a file of texts.
+ */
 import { readFileSync } from 'node:fs'
 import { openEmbedder } from '../src/open/embedding-model.js'
 import { serve } from './protocol.js'

@@ -9,7 +9,9 @@ export interface RequestOptions {
   onStep?: () => void
 }
 
-/** Runs a scheduler as long as it has work. Requests that are made in the same turn of the event loop start together. */
+/**
+ * Runs a scheduler as long as it has work. Requests that are made in the same turn of the event loop start together.
+ */
 export class AnswerQueue {
   private isRunning = false
   private readonly signals = new AbortWatch()

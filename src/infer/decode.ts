@@ -33,7 +33,9 @@ export type LayerMemory = KeysAndValues[]
 
 /** What the decoder remembers of its rows. A row is one sequence that is decoded. */
 export type DecoderMemory = {
-  /** Of the encoder's output, for cross attention. `length` is that of the inputs; shorter inputs are hidden at the end. */
+  /**
+   * Of the encoder's output, for cross attention. `length` is that of the inputs; shorter inputs are hidden at the end.
+   */
   cross: LayerMemory
   /** Of the row's own tokens so far. Positions of later tokens are hidden. */
   self: LayerMemory
@@ -103,7 +105,9 @@ function writeArray(x: Tensor, part: Tensor, rows: Tensor): Tensor {
   return written(x, at, part) // [rows, heads, length, headDim]
 }
 
-/** Writes vectors [..., headDim] at different positions [..., 3] (row, head, position) of x, in place if x is donated. */
+/**
+ * Writes vectors [..., headDim] at different positions [..., 3] (row, head, position) of x, in place if x is donated.
+ */
 const written = (x: Tensor, positions: Tensor, vectors: Tensor): Tensor =>
   lax.scatter(x, positions, vectors, { axes: [0, 1, 2], batchDims: 0, mode: 'clip', uniqueIndices: true }) // [rows, heads, length, headDim]
 

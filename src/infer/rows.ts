@@ -10,7 +10,9 @@ export class Rows {
     return this.used
   }
 
-  /** Takes the first `count` free rows below `limit` that lie side by side. Returns the first; null if there are none. */
+  /**
+   * Takes the first `count` free rows below `limit` that lie side by side. Returns the first; null if there are none.
+   */
   take(count: number, limit: number): number | null {
     let free = 0
     for (let row = 0; row < limit; row++) {
