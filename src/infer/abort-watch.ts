@@ -16,7 +16,7 @@ export class AbortWatch {
     const callbacks = new Set<() => void>()
     const listener = (): void => {
       this.watched.delete(signal)
-      for (const call of [...callbacks]) call()
+      for (const call of callbacks) call()
     }
     const entry = { callbacks, listener }
     this.watched.set(signal, entry)

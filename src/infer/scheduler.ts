@@ -118,7 +118,7 @@ export class Scheduler {
       if (this.running.length > 0) await this.decode(model)
     } catch (error) {
       // What the memory holds is not known now.
-      for (const running of [...this.running]) this.end(running, error)
+      for (const running of this.running) this.end(running, error)
     }
   }
 
@@ -136,7 +136,7 @@ export class Scheduler {
 
   /** Frees the rows of requests that were removed. */
   private leave(): void {
-    for (const running of [...this.running]) if (this.removed.has(running.request)) this.free(running)
+    for (const running of this.running) if (this.removed.has(running.request)) this.free(running)
     this.removed.clear()
   }
 
@@ -250,7 +250,7 @@ export class Scheduler {
     const logits = await memory.advance(tokens, steps)
     const vocab = logits.length / rows
     const followed: { row: number; parent: number }[] = []
-    for (const running of [...this.running]) {
+    for (const running of this.running) {
       const { first, tokens: before } = running
       const parents = this.choose(running, logits.subarray(first * vocab, (first + before.length) * vocab), memory)
       parents?.forEach((parent, i) => {
