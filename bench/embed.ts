@@ -20,6 +20,7 @@ import { median } from './results.js'
 
 interface Embedded {
   seconds: number
+  cpuSeconds: number
   vectors: number[][]
   peakRssBytes: number
 }
@@ -45,7 +46,7 @@ try {
   }
   if (withPeer) await enter('sentence-transformers', python, at('peers/st_embed.py'))
   await enter('switchyard', process.execPath, fileURLToPath(new URL('switchyard-embed.js', import.meta.url)))
-  const rows = [['', 'texts', 'tokens', 'time', 'tokens/s', '/ peer', 'peak', 'difference']]
+  const rows = [['', 'texts', 'tokens', 'time', 'tokens/s', '/ peer', 'CPU', '/ peer', 'peak', 'difference']]
   for (const count of counts) {
     const tokens = texts.slice(0, count).reduce((sum, text) => sum + vocabulary.encode(text).length + 1, 0)
     const results = racers.map((): Embedded[] => [])
@@ -55,6 +56,7 @@ try {
         if (turn >= 0) results[i].push(result)
       }
     const seconds = results.map(turns => median(turns.map(turn => turn.seconds)))
+    const cpu = results.map(turns => median(turns.map(turn => turn.cpuSeconds)))
     for (const [i, { name }] of racers.entries())
       rows.push([
         name,
@@ -63,6 +65,8 @@ try {
         `${(1000 * seconds[i]).toFixed(1)} ms`,
         (tokens / seconds[i]).toFixed(0),
         i > 0 ? (seconds[i] / seconds[0]).toFixed(2) : '',
+        `${(1000 * cpu[i]).toFixed(1)} ms`,
+        i > 0 ? (cpu[i] / cpu[0]).toFixed(2) : '',
         `${(results[i].at(-1)!.peakRssBytes / 1e6).toFixed(0)} MB`,
         i > 0 ? difference(results[i][0].vectors, results[0][0].vectors).toExponential(1) : '',
       ])

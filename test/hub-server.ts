@@ -4,7 +4,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 
 // Answers as the Hugging Face hub does, for tests: the API, /resolve/ with small files, and redirects to a second
 // server, on another origin, for large ones.
@@ -99,9 +99,12 @@ export class TestHub {
     return commit
   }
 
-  /** Puts a commit with the files of a folder into a model. */
+  /** Puts a commit with the files of a folder, and of the folders in it, into a model. */
   async addFolder(repo: string, folder: string, revision = 'main'): Promise<string> {
-    const names = await readdir(folder)
+    const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+    const names = entries
+      .filter(entry => entry.isFile())
+      .map(entry => relative(folder, join(entry.parentPath, entry.name)).replaceAll('\\', '/'))
     return this.add(
       repo,
       Object.fromEntries(

@@ -98,6 +98,17 @@ describe('a model of the Hugging Face hub', () => {
     expect(verified.stdout).toContain('2 tensors compared, all within the tolerance')
   })
 
+  it('of sentence-transformers is fetched with its modules, and gives the vectors of its folder', async () => {
+    const folder = fileURLToPath(new URL('../fixtures/embed/sentence-t5', import.meta.url))
+    await hub.addFolder('sentence-transformers/tiny', folder)
+    const [fetched, local] = [
+      await cli.run('embed', 'sentence-transformers/tiny', 'A cat'),
+      await cli.run('embed', folder, 'A cat'),
+    ]
+    expect(fetched, fetched.stderr).toMatchObject({ code: 0, stdout: local.stdout })
+    expect((JSON.parse(local.stdout) as number[]).length).toBe(12)
+  })
+
   it('can be converted, at a revision', async () => {
     const commit = await readFile(join(scratch, 'cache/models--google--switch-tiny/refs/main'), 'utf8')
     expect(

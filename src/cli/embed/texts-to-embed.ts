@@ -27,7 +27,20 @@ export async function openTexts(model: string, source: readonly string[] | Input
     throw new ConfigError(
       `give texts: switchyard embed ${model} "your text", a file with --data, or lines on the standard input`,
     )
-  return { windows: windowsOf(linesOf(process.stdin)), close }
+  return { windows: notEmpty(windowsOf(linesOf(process.stdin)), model), close }
+}
+
+/** Says what to do if the standard input has no lines. */
+async function* notEmpty(windows: AsyncIterable<readonly string[]>, model: string): AsyncGenerator<readonly string[]> {
+  let isEmpty = true
+  for await (const window of windows) {
+    isEmpty = false
+    yield window
+  }
+  if (isEmpty)
+    console.error(
+      `nothing came on the standard input; give texts as arguments: switchyard embed ${model} "your text", or a file with --data`,
+    )
 }
 
 async function* slices(count: number, get: (i: number) => string): AsyncGenerator<readonly string[]> {
