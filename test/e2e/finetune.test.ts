@@ -118,6 +118,9 @@ describe('switchyard finetune', () => {
       stdout:
         'written to adapters, and opened again; these are adapters alone, which PEFT and infer merge into their base; runs/lora has them, too\n',
     })
+    expect((await cli.run('infer', 'adapters', '12', '34')).stdout).toBe(
+      (await cli.run('infer', 'runs/lora', '12', '34')).stdout,
+    )
     expect((await readdir(at('adapters'))).sort()).toEqual(['adapter_config.json', 'adapter_model.safetensors'])
     expect((await cli.run('convert', 'merged', 'none', '--to', 'peft')).stderr).toContain('there are no adapters here')
   })

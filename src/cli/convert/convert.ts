@@ -9,7 +9,7 @@ export const convertCommand = (): Command =>
     )
     .argument(
       '<source>',
-      'a Hugging Face folder (safetensors or torch .bin, whole or in shards), a T5X checkpoint, a run, a model that comes with Switchyard, such as g2p, or a hub model (owner/name)',
+      'a Hugging Face folder (safetensors or torch .bin, whole or in shards), a LoRA adapter of PEFT, which is merged into its base, a T5X checkpoint, a run, a model that comes with Switchyard, such as g2p, or a hub model (owner/name)',
     )
     .argument('<folder>', 'the folder to write; it must not exist')
     .addOption(

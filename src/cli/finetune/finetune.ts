@@ -8,7 +8,7 @@ export const finetuneCommand = (): Command =>
     .description("train a model that exists on data of your own, with the model's vocabulary, and evaluate it")
     .argument(
       '<model>',
-      'what infer opens: a model that comes with Switchyard, such as g2p; a run, such as runs/g2p; a Hugging Face folder; a T5X checkpoint; or a model of the Hugging Face hub, such as google/flan-t5-small',
+      'what infer opens: a model that comes with Switchyard, such as g2p; a run, such as runs/g2p; a Hugging Face folder; a LoRA adapter of PEFT; a T5X checkpoint; or a model of the Hugging Face hub, such as google/flan-t5-small',
     )
     .option(
       '--task <name>',

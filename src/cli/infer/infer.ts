@@ -24,7 +24,7 @@ export const inferCommand = (): Command =>
     )
     .argument(
       '<model>',
-      'a model that comes with Switchyard, such as g2p; a run, such as runs/g2p; a Hugging Face folder (config.json, weights, vocabulary); a T5X checkpoint; or a model of the Hugging Face hub, such as google/switch-base-8',
+      'a model that comes with Switchyard, such as g2p; a run, such as runs/g2p; a Hugging Face folder (config.json, weights, vocabulary); a LoRA adapter of PEFT, which is merged into its base; a T5X checkpoint; or a model of the Hugging Face hub, such as google/switch-base-8',
     )
     .argument('[texts...]', 'the texts to answer (default: the lines of the standard input, or a prompt)')
     .option(
