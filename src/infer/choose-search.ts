@@ -37,8 +37,8 @@ export interface SearchContext {
   readonly config: Pick<ModelConfig, 'specialIds' | 'generation'>
   /** The most tokens of an answer that the model was loaded for. */
   readonly limit: number
-  /** The vocabulary of answers, for texts that are banned or end an answer. */
-  readonly vocabulary: Vocabulary
+  /** The vocabulary of answers. Required if texts are banned or end an answer. */
+  readonly vocabulary?: Vocabulary
   /** The token ids of the input. */
   readonly input: readonly number[]
 }
@@ -61,7 +61,7 @@ export function searchOf(given: TextOptions, context: SearchContext): Search {
     maxNewTokens,
     processors: processorsOf(options, context),
     specialIds,
-    ...(stop.length > 0 && { stop: containsAny(stop, vocabulary) }),
+    ...(stop.length > 0 && { stop: containsAny(stop, required(vocabulary)) }),
   }
   const { numBeams = 1, numReturned, lengthPenalty, earlyStopping } = options
   if (options.search) {
@@ -74,6 +74,11 @@ export function searchOf(given: TextOptions, context: SearchContext): Search {
   if (numBeams > 1) return beamSearch({ ...common, numBeams, numReturned, lengthPenalty, earlyStopping })
   if ((numReturned ?? 1) > 1) throw new ConfigError('numReturned above 1 needs beam search: set numBeams too')
   return doSample ? sampling({ ...common, seed }) : greedySearch(common)
+}
+
+function required(vocabulary: Vocabulary | undefined): Vocabulary {
+  if (vocabulary === undefined) throw new ConfigError('texts that are banned or end an answer need a vocabulary')
+  return vocabulary
 }
 
 const containsAny = (texts: readonly string[], vocabulary: Vocabulary) => (tokens: readonly number[]) => {
@@ -96,7 +101,7 @@ function processorsOf(options: GenerationOptions, { config, vocabulary, input }:
     ...ifGiven(options.noRepeatNgram, noRepeatNgram),
     ...ifGiven(options.inputNoRepeatNgram, size => inputNoRepeatNgram(size, input)),
     ...ifGiven(options.bannedIds, sequences => banSequences(sequences.filter(ids => !isEos(ids)))),
-    ...ifGiven(options.banned, texts => banTexts(texts, vocabulary)),
+    ...ifGiven(options.banned, texts => banTexts(texts, required(vocabulary))),
     ...ifGiven(options.minNewTokens, count => minNewTokens(count, eosIds)),
     ...forcedBy(specialIds, options.maxNewTokens),
     ...ifGiven(options.lengthDecay, ({ start, factor }) => lengthDecay(start, factor, eosIds)),

@@ -37,7 +37,7 @@ export function withDefaults(given: TextOptions, defaults: GenerationDefaults, l
     throw new ConfigError(
       choosesSampling
         ? 'beam search and sampling (temperature, topK, topP, minP, seed) cannot be combined: choose one of them'
-        : `by its defaults, this model combines beam search (${merged.numBeams} beams) with sampling, which is not possible here: choose numBeams, or doSample`,
+        : `by its defaults, this model combines beam search (${merged.numBeams} beams) with sampling, which is not possible here: give numBeams for beam search alone, or temperature for sampling alone`,
     )
   return merged
 }

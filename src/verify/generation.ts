@@ -6,15 +6,12 @@ import type { HostTensor } from '../base/host-tensor.js'
 import { readSmallText } from '../checkpoint/files.js'
 import { parseJson } from '../checkpoint/json.js'
 import { safetensors } from '../checkpoint/safetensors.js'
-import type { SpecialIds } from '../base/special-ids.js'
-import { beamSearch } from '../infer/beam.js'
+import { searchOf } from '../infer/choose-search.js'
 import { makeGenerator } from '../infer/generate.js'
 import type { Generator } from '../infer/generate.js'
-import { forcedBy, minNewTokens, noRepeatNgram, repetitionPenalty } from '../infer/processors.js'
-import { greedySearch } from '../infer/search.js'
+import type { TextOptions } from '../infer/text-options.js'
 import { specialIdsOf, stackLayers } from '../model/config.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
-import type { Search } from '../infer/search.js'
 import { compare } from './compare.js'
 import type { Row } from './compare.js'
 import { loadHfFolder } from './hf-folder.js'
@@ -22,11 +19,11 @@ import type { HfModel } from './hf-folder.js'
 
 /** The supported arguments of HF's `generate`. Any other argument is an error. */
 const argumentsSchema = z.strictObject({
-  max_new_tokens: z.int().min(1),
-  num_beams: z.int().min(1).default(1),
-  num_return_sequences: z.int().min(1).default(1),
-  length_penalty: z.number().default(1),
-  early_stopping: z.union([z.boolean(), z.literal('never')]).default(false),
+  max_new_tokens: z.int().min(1).optional(),
+  num_beams: z.int().min(1).optional(),
+  num_return_sequences: z.int().min(1).optional(),
+  length_penalty: z.number().optional(),
+  early_stopping: z.union([z.boolean(), z.literal('never')]).optional(),
   min_new_tokens: z.int().min(0).optional(),
   no_repeat_ngram_size: z.int().min(1).optional(),
   repetition_penalty: z.number().gt(0).optional(),
@@ -43,6 +40,9 @@ const casesSchema = z.record(
     sequences_scores: z.array(z.number()).optional(),
   }),
 )
+
+/** HF's `generate` makes so many tokens where neither the call nor the model says. */
+const HF_NEW_TOKENS = 20
 
 /** The default tolerance of scores, which the file stores with six digits. */
 const SCORE_TOLERANCE = 1e-4
@@ -74,9 +74,10 @@ export async function verifyGeneration(folder: string, tested?: HfModel, toleran
 
   const rows: Row[] = []
   for (const [name, { args, use_cache, sequences, sequences_scores: scores }] of Object.entries(parsed.data)) {
-    const excuse = use_cache || !mayDrop(model, router, args.max_new_tokens) ? undefined : CACHELESS
-    const searches = inputs.map(() => searchOf(args, specialIds))
-    const answers = (await generatorFor(args.max_new_tokens)(params, inputs, searches)).flat()
+    const limit = args.max_new_tokens ?? model.generation?.maxNewTokens ?? HF_NEW_TOKENS
+    const excuse = use_cache || !mayDrop(model, router, limit) ? undefined : CACHELESS
+    const searches = inputs.map(input => searchOf(optionsOf(args), { config: model, limit, input }))
+    const answers = (await generatorFor(limit)(params, inputs, searches)).flat()
     const [actual, expected] = [
       answers.map(a => a.tokens),
       sequences.map(sequence => answerOf(sequence, specialIds.eosIds)),
@@ -97,27 +98,17 @@ const CACHELESS = 'recorded without a cache, where an expert may drop tokens'
 const mayDrop = (model: ModelConfig, { expertCapacity }: RouterConfig, numTokens: number): boolean =>
   expertCapacity !== null && expertCapacity < numTokens && stackLayers(model, 'decoder').some(({ sparse }) => sparse)
 
-function searchOf(args: Arguments, specialIds: SpecialIds): Search {
-  const options = {
-    maxNewTokens: args.max_new_tokens,
-    specialIds,
-    // HF applies processors in this order.
-    processors: [
-      ...(args.repetition_penalty === undefined ? [] : [repetitionPenalty(args.repetition_penalty)]),
-      ...(args.no_repeat_ngram_size === undefined ? [] : [noRepeatNgram(args.no_repeat_ngram_size)]),
-      ...(args.min_new_tokens === undefined ? [] : [minNewTokens(args.min_new_tokens, specialIds.eosIds)]),
-      ...forcedBy(specialIds, args.max_new_tokens),
-    ],
-  }
-  if (args.num_beams === 1) return greedySearch(options)
-  return beamSearch({
-    ...options,
-    numBeams: args.num_beams,
-    numReturned: args.num_return_sequences,
-    lengthPenalty: args.length_penalty,
-    earlyStopping: args.early_stopping,
-  })
-}
+/** The options that a case gave to HF's `generate`. What it did not give is as the model's defaults say. */
+const optionsOf = (args: Arguments): TextOptions => ({
+  maxNewTokens: args.max_new_tokens,
+  minNewTokens: args.min_new_tokens,
+  numBeams: args.num_beams,
+  numReturned: args.num_return_sequences,
+  lengthPenalty: args.length_penalty,
+  earlyStopping: args.early_stopping,
+  repetitionPenalty: args.repetition_penalty,
+  noRepeatNgram: args.no_repeat_ngram_size,
+})
 
 /** Token ids of each input without the padding at its end. */
 async function inputsOf(path: string, padId: number): Promise<number[][]> {

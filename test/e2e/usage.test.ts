@@ -75,6 +75,10 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
       ['infer', 'runs/g2p', 'x', '--target', 'y', '--num-beams', '2'],
       '--target scores a given answer, so --num-beams would have no effect: omit it',
     ],
+    [
+      ['infer', 'runs/g2p', 'x', '--greedy', '--num-beams', '2', '--top-k', '3'],
+      '--greedy takes the most probable tokens, so --num-beams, --top-k would have no effect: omit it',
+    ],
     [['trian', 'g2p'], "unknown command 'trian'"],
     [['bench', 'routers', '--only', 'hsh'], 'did you mean hash?'],
     [['train', 'g2p', '--stepz', '3'], "unknown option '--stepz'"],

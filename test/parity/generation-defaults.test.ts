@@ -13,7 +13,6 @@ import { epsilonCutoff, etaCutoff, topH, typicalP } from '../../src/infer/sampli
 import type { TextOptions } from '../../src/infer/text-options.js'
 import { specialIdsOf } from '../../src/model/config.js'
 import type { ModelParams } from '../../src/model/types.js'
-import { ByteVocabulary } from '../../src/text/bytes.js'
 
 /** What bench/peers/generation_defaults_hf.py has recorded from transformers 5.23. */
 interface Recorded {
@@ -68,7 +67,6 @@ describe("a model's special ids and generation defaults", () => {
     const search = searchOf(optionsOf(recordedCase.arguments), {
       config: model,
       limit: LIMIT,
-      vocabulary: new ByteVocabulary(),
       input: INPUT,
     })
     const [answers] = await generate(params, [INPUT], [search])

@@ -1,8 +1,11 @@
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { openHfWeights, writeHfWeights } from '../../src/checkpoint/names/hf-folder.js'
+import { convertWeights } from '../../src/cli/convert/conversion.js'
+import { describeModel, findModel } from '../../src/cli/inspect/inspection.js'
+import { openWeights } from '../../src/open/open-weights.js'
+import { TextGenerator } from '../../src/infer/text-generator.js'
 import { specialIdsFromHf } from '../../src/checkpoint/names/hf-special-ids.js'
 import { makeGenerator } from '../../src/infer/generate.js'
 import { scoring } from '../../src/infer/search.js'
@@ -27,6 +30,12 @@ async function scoreOf({ params, options, codec }: OpenedTextModel, answer: stri
   const search = scoring([...codec.targets.encode(answer), codec.targets.eosId])
   const [[{ score }]] = await makeGenerator({ ...options, release: false })(params, [INPUT], [search])
   return score
+}
+
+/** The length of an answer of a model that was opened for `limit` tokens. */
+async function fixed(folder: string, limit: number): Promise<number> {
+  const generator = new TextGenerator(await openTextModel(folder, { maxNewTokens: limit }))
+  return (await generator.answer('a dog', { minNewTokens: limit }))[0].tokens.length
 }
 
 /** Runs a task on a copy of a case with other JSON files. */
@@ -69,16 +78,70 @@ describe("a model's special ids", () => {
     ])
   })
 
-  it('are written to config.json', () =>
-    changed({ 'generation_config.json': { eos_token_id: [4, 6], forced_bos_token_id: 5 } }, async folder => {
-      const written = join(folder, 'written')
-      const weights = await openHfWeights(folder)
-      await writeHfWeights(written, weights)
-      await weights.close()
-      const again = await openHfWeights(written)
-      await again.close()
-      expect(again.model.specialIds).toEqual({ padId: 0, eosIds: [4, 6], decoderStartId: 3, forcedFirstId: 5 })
-    }))
+  it('are written with the defaults to config.json and generation_config.json, and kept by our own format', () =>
+    changed(
+      {
+        'generation_config.json': {
+          eos_token_id: [4, 6],
+          forced_bos_token_id: 5,
+          forced_eos_token_id: [1],
+          max_new_tokens: 6,
+          num_beams: 3,
+          num_return_sequences: 2,
+          length_penalty: 2.0,
+          early_stopping: 'never',
+          bad_words_ids: [[46]],
+          sequence_bias: [[[51], -1.0]],
+        },
+      },
+      async folder => {
+        const original = await open(folder)
+        const { specialIds, generation } = original.options.config
+        expect(specialIds).toEqual({
+          padId: 0,
+          eosIds: [4, 6],
+          decoderStartId: 3,
+          forcedFirstId: 5,
+          forcedLastIds: [1],
+        })
+        for (const to of ['safetensors', 'native'] as const) {
+          await convertWeights(folder, join(folder, to), { to })
+          const again = await openWeights(join(folder, to))
+          await again.close()
+          expect(again.model).toMatchObject({ specialIds, generation: { ...generation, maxNewTokens: 6 } })
+        }
+        const written = await readFile(join(folder, 'safetensors/generation_config.json'), 'utf8')
+        // transformers refuses whole numbers here.
+        expect(written).toContain('-1.0')
+        const config = JSON.parse(await readFile(join(folder, 'safetensors/config.json'), 'utf8')) as object
+        expect(config).toMatchObject({ pad_token_id: 0, eos_token_id: [4, 6], decoder_start_token_id: 3 })
+        expect(config).not.toHaveProperty('forced_bos_token_id')
+      },
+    ))
+
+  it('and the defaults hold in a TextGenerator unless its user says otherwise, and inspect prints them', () =>
+    changed(
+      { 'generation_config.json': { decoder_start_token_id: 0, max_length: 5, guidance_scale: 2, num_beams: 2 } },
+      async folder => {
+        const notices: string[] = []
+        const model = await openTextModel(folder, { onNotice: notice => notices.push(notice) })
+        expect(notices).toEqual([
+          `${folder}: answers are generated without settings that Switchyard does not have: guidance_scale 2`,
+        ])
+        const generator = new TextGenerator(model)
+        const tokens = async (options: TextOptions) => (await generator.answer('a dog', options))[0].tokens
+        expect(await tokens({ minNewTokens: 4 })).toHaveLength(4)
+        expect(await tokens({ maxNewTokens: 9, minNewTokens: 9 })).toHaveLength(9)
+        // Beam search gives scores, and greedy search does not.
+        const score = async (options: TextOptions) => (await generator.answer('a dog', options))[0].score
+        expect(await score({})).toBeLessThan(0)
+        expect(await score({ numBeams: 1 })).toBeNaN()
+        expect(await fixed(folder, 9)).toBe(9)
+        expect(describeModel(await findModel(folder))).toMatch(
+          /special ids +padding 0, EOS 1, decoder start 0\n.*maxNewTokens 4, numBeams 2, guidance_scale \(not supported\)/,
+        )
+      },
+    ))
 
   it('are read from generation_config.json, config.json and the tokenizer, in this order', () => {
     const files = {

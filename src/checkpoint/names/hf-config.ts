@@ -197,11 +197,19 @@ const floats = [
   'router_jitter_noise',
   'router_aux_loss_coef',
   'router_z_loss_coef',
+  'temperature',
+  'repetition_penalty',
+  'encoder_repetition_penalty',
 ]
 
-/** A configuration as the text of config.json. */
-export const hfConfigText = (config: { readonly [key: string]: Json }): string =>
-  `${JSON.stringify(config, null, 2).replace(new RegExp(`^( *"(?:${floats.join('|')})": -?\\d+)(,?)$`, 'gm'), '$1.0$2')}\n`
+/** A whole number after a list, as the biases of `sequence_bias` stand. */
+const biasAfterIds = /(\],\n *-?\d+)(?=\n)/g
+
+/** A configuration as the text of config.json or generation_config.json. */
+export const hfConfigText = (config: { readonly [key: string]: Json }): string => {
+  const wholeFloat = new RegExp(`^( *"(?:${floats.join('|')})": -?\\d+)(,?)$`, 'gm')
+  return `${JSON.stringify(config, null, 2).replace(wholeFloat, '$1.0$2').replace(biasAfterIds, '$1.0')}\n`
+}
 
 /** The number of layers of a stack, and which are sparse. */
 function stackOf(stack: string, shapes: ReadonlyMap<string, unknown>): { layers: number; sparse: number[] } {

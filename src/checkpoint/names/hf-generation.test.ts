@@ -30,7 +30,7 @@ describe('generation defaults of Hugging Face files', () => {
       encoder_repetition_penalty: 1.1,
       encoder_no_repeat_ngram_size: 2,
       bad_words_ids: [[1], [2, 3]],
-      sequence_bias: [[[4, 5], -2.5]],
+      sequence_bias: [[[4, 5], -2]],
       suppress_tokens: [6],
       begin_suppress_tokens: [7, 8],
       renormalize_logits: true,

@@ -9,6 +9,7 @@ import { anyNumber, bitsOf, checkpointOption, collect, wholeNumber } from '../sh
 interface InferOptions extends Omit<TextOptions, 'noRepeatNgram'>, InputOptions {
   /** The value of `--no-repeat-ngram`. commander reads `--no-` as a negation: true if it is absent, else its number. */
   repeatNgram: true | number
+  greedy?: boolean
   json?: boolean
   target?: string
   quantize?: 'int8' | 'int4'
@@ -16,6 +17,9 @@ interface InferOptions extends Omit<TextOptions, 'noRepeatNgram'>, InputOptions 
   checkpoint?: CheckpointChoice
   out?: string
 }
+
+/** The options of other searches than the greedy one. */
+const notGreedy = ['numBeams', 'numReturned', 'lengthPenalty', 'temperature', 'topK', 'topP', 'minP', 'seed'] as const
 
 export const inferCommand = (): Command =>
   withInputOptions(new Command('infer'), 'answer')
@@ -48,6 +52,10 @@ export const inferCommand = (): Command =>
     .option('--min-new-tokens <n>', 'minimum number of tokens in an answer', wholeNumber(0))
     .option('--num-beams <n>', 'beam search with this many beams', wholeNumber(1))
     .option('--num-returned <n>', 'how many answers beam search returns', wholeNumber(1))
+    .option(
+      '--greedy',
+      "the most probable tokens: no beams and no sampling, even if the model's generation_config.json asks for them",
+    )
     .option('--length-penalty <x>', 'beam search: values above 0 favour long answers', anyNumber)
     .option('--temperature <x>', 'sampling: below 1, probable tokens become more probable', anyNumber)
     .option('--top-k <n>', 'sampling: only the n most probable tokens', wholeNumber(1))
@@ -72,6 +80,7 @@ export const inferCommand = (): Command =>
           revision,
           checkpoint,
           repeatNgram,
+          greedy,
           data,
           out,
           input,
@@ -82,7 +91,16 @@ export const inferCommand = (): Command =>
           ...rest
         }: InferOptions,
       ) => {
-        const options: TextOptions = { ...rest, ...(repeatNgram === true ? {} : { noRepeatNgram: repeatNgram }) }
+        const options: TextOptions = {
+          ...rest,
+          ...(repeatNgram === true ? {} : { noRepeatNgram: repeatNgram }),
+          ...(greedy && { doSample: false, numBeams: 1 }),
+        }
+        const others = notGreedy.filter(name => rest[name] !== undefined)
+        if (greedy && others.length > 0)
+          throw new ConfigError(
+            `--greedy takes the most probable tokens, so ${others.join(', ')} would have no effect: omit it`,
+          )
         const ways = Object.keys(options).filter(way => way !== 'maxNewTokens')
         if (target !== undefined && ways.length > 0)
           throw new ConfigError(`--target scores a given answer, so ${ways.join(', ')} would have no effect: omit it`)

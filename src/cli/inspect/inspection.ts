@@ -1,6 +1,7 @@
 import { dtypes } from '../../base/dtypes.js'
 import type { DType } from '../../base/dtypes.js'
 import { ConfigError } from '../../base/errors.js'
+import type { SpecialIds } from '../../base/special-ids.js'
 import { didYouMean, nearest } from '../../base/suggest.js'
 import { formatBytes, formatCount, formatTable } from '../../base/format.js'
 import { sizeOf } from '../../base/host-tensor.js'
@@ -13,8 +14,9 @@ import type { OpenedWeights } from '../../open/open-weights.js'
 import { runsFolder } from '../../checkpoint/run-folder.js'
 import { didYouMeanPath } from '../../data/sources/similar-path.js'
 import { recipes } from '../../config/recipes.js'
-import { stackLayers } from '../../model/config.js'
+import { specialIdsOf, stackLayers } from '../../model/config.js'
 import type { ModelConfig, RouterConfig } from '../../model/config.js'
+import type { GenerationDefaults } from '../../model/generation-defaults.js'
 import { activeSize, countActiveParameters, countParameters, declareParameters } from '../../model/parameters.js'
 import type { ParameterRole, ParameterSpec } from '../../model/parameters.js'
 import { presets } from '../../model/presets.js'
@@ -131,9 +133,31 @@ export function describeModel({ name, model, router, stored: storage, modules = 
     ['FLOPs per input token', `${formatCount(flops.input)} forward, ${formatCount(3 * flops.input)} in training`],
     ['FLOPs per target token', `${formatCount(flops.target)} forward, ${formatCount(3 * flops.target)} in training`],
     ['and for each token attended to', `${formatCount(4 * model.numHeads * model.headDim)} in every attention`],
+    ['special ids', describeIds(specialIdsOf(model))],
+    ...(model.generation === undefined ? [] : [['generates by default with', describeDefaults(model.generation)]]),
   ]
   return `${name}\n\n${facts.map(([what, value]) => `  ${what.padEnd(34)}${value}`).join('\n')}\n\n${formatTree(specs)}`
 }
+
+function describeIds({ padId, eosIds, decoderStartId, forcedFirstId, forcedLastIds }: SpecialIds): string {
+  return [
+    `padding ${padId}`,
+    `EOS ${eosIds.join(' or ')}`,
+    `decoder start ${decoderStartId}`,
+    ...(forcedFirstId === undefined ? [] : [`first token ${forcedFirstId}`]),
+    ...(forcedLastIds === undefined ? [] : [`last token of the longest answers ${forcedLastIds.join(' or ')}`]),
+  ].join(', ')
+}
+
+/** The defaults by the names of their settings: `maxNewTokens 19, numBeams 4`. */
+const describeDefaults = ({ unsupported, ...defaults }: GenerationDefaults): string =>
+  [
+    ...Object.entries(defaults).map(([name, value]) => `${name} ${shortened(JSON.stringify(value))}`),
+    ...Object.keys(unsupported ?? {}).map(name => `${name} (not supported)`),
+  ].join(', ')
+
+/** At most 60 characters of a value: models may suppress thousands of tokens. */
+const shortened = (text: string): string => (text.length <= 60 ? text : `${text.slice(0, 57)}...`)
 
 /**
  * FLOPs (multiplications and additions) of one token's forward pass through the weight matrices: two for each weight.
