@@ -51,6 +51,7 @@ CASES = {
     "forced first in generation_config.json": (IDS, {**IDS, "forced_bos_token_id": 5}, {"max_new_tokens": 6}),
     "forced first in config.json alone": ({**IDS, "forced_bos_token_id": 5}, None, {"max_new_tokens": 6}),
     "forced first in config.json, unread": ({**IDS, "forced_bos_token_id": 5}, IDS, {"max_new_tokens": 6}),
+    "forced first, list": (IDS, {**IDS, "forced_bos_token_id": [9, 5]}, {"max_new_tokens": 6}),
     "forced first, beams": (IDS, {**SEVERAL, "forced_bos_token_id": 5}, {**BEAMS, "max_new_tokens": 6}),
     "forced last": (IDS, {**IDS, "forced_eos_token_id": 7}, {"max_new_tokens": 5}),
     "forced last, list": (IDS, {**IDS, "forced_eos_token_id": [7, 9]}, {"max_new_tokens": 5}),

@@ -6,8 +6,8 @@ export type SpecialIds = {
   readonly eosIds: readonly number[]
   /** The decoder's first input, before any token of the answer. */
   readonly decoderStartId: number
-  /** The first token of every generated answer. Undefined: any. */
-  readonly forcedFirstId?: number
+  /** The tokens with one of which every generated answer begins. Undefined: any. */
+  readonly forcedFirstIds?: readonly number[]
   /** The tokens of which one ends an answer that reaches its greatest length. Undefined: any. */
   readonly forcedLastIds?: readonly number[]
 }
@@ -16,10 +16,10 @@ export type SpecialIds = {
 export const T5_SPECIAL_IDS: SpecialIds = { padId: 0, eosIds: [1], decoderStartId: 0 }
 
 /** Whether ids are T5's. */
-export const areT5s = ({ padId, eosIds, decoderStartId, forcedFirstId, forcedLastIds }: SpecialIds): boolean =>
+export const areT5s = ({ padId, eosIds, decoderStartId, forcedFirstIds, forcedLastIds }: SpecialIds): boolean =>
   padId === T5_SPECIAL_IDS.padId &&
   eosIds.length === 1 &&
   eosIds[0] === T5_SPECIAL_IDS.eosIds[0] &&
   decoderStartId === T5_SPECIAL_IDS.decoderStartId &&
-  forcedFirstId === undefined &&
+  forcedFirstIds === undefined &&
   forcedLastIds === undefined

@@ -37,7 +37,7 @@ const specialIdsSchema = z.strictObject({
   padId: count,
   eosIds: z.array(count).min(1),
   decoderStartId: count,
-  forcedFirstId: count.optional(),
+  forcedFirstIds: z.array(count).min(1).optional(),
   forcedLastIds: z.array(count).min(1).optional(),
 })
 

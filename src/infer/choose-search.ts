@@ -91,7 +91,7 @@ function processorsOf(options: GenerationOptions, { config, vocabulary, input }:
   const ifGiven = <T>(value: T | undefined, make: (value: T) => ScoreProcessor): ScoreProcessor[] =>
     value === undefined ? [] : [make(value)]
   const specialIds = specialIdsOf(config)
-  const { eosIds, forcedFirstId } = specialIds
+  const { eosIds, forcedFirstIds } = specialIds
   // As in transformers, a banned sequence that is an EOS alone has no effect.
   const isEos = (ids: readonly number[]): boolean => ids.length === 1 && eosIds.includes(ids[0])
   return [
@@ -106,7 +106,7 @@ function processorsOf(options: GenerationOptions, { config, vocabulary, input }:
     ...forcedBy(specialIds, options.maxNewTokens),
     ...ifGiven(options.lengthDecay, ({ start, factor }) => lengthDecay(start, factor, eosIds)),
     ...ifGiven(options.suppressedIds, suppressTokens),
-    ...ifGiven(options.suppressedFirstIds, ids => suppressTokensAt(ids, forcedFirstId === undefined ? 0 : 1)),
+    ...ifGiven(options.suppressedFirstIds, ids => suppressTokensAt(ids, forcedFirstIds === undefined ? 0 : 1)),
     ...ifGiven(options.temperature, temperature),
     ...ifGiven(options.topH, topH),
     ...ifGiven(options.topK, topK),

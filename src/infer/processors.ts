@@ -69,22 +69,22 @@ export const forceTokens =
     scores[forced] = 0
   }
 
-/** An answer that reaches `maxNewTokens` tokens ends with one of these ids. */
-export const forceLast =
-  (ids: readonly number[], maxNewTokens: number): ScoreProcessor =>
+/** The answer's token number `place`, from 1, is one of these. */
+export const forceOneOf =
+  (ids: readonly number[], place: number): ScoreProcessor =>
   (scores, tokens) => {
-    if (tokens.length !== maxNewTokens) return
+    if (tokens.length !== place) return
     scores.fill(-Infinity)
     for (const id of ids) scores[id] = 0
   }
 
-/** The processors that hold the first and the last token to those that the model forces. */
+/** The processors that hold the first token, and the last of the longest answers, to those that the model forces. */
 export const forcedBy = (
-  { forcedFirstId, forcedLastIds }: SpecialIds,
+  { forcedFirstIds, forcedLastIds }: SpecialIds,
   maxNewTokens: number,
 ): readonly ScoreProcessor[] => [
-  ...(forcedFirstId === undefined ? [] : [forceTokens([forcedFirstId])]),
-  ...(forcedLastIds === undefined ? [] : [forceLast(forcedLastIds, maxNewTokens)]),
+  ...(forcedFirstIds === undefined ? [] : [forceOneOf(forcedFirstIds, 1)]),
+  ...(forcedLastIds === undefined ? [] : [forceOneOf(forcedLastIds, maxNewTokens)]),
 ]
 
 /**

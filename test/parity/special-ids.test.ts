@@ -6,7 +6,7 @@ import { convertWeights } from '../../src/cli/convert/conversion.js'
 import { describeModel, findModel } from '../../src/cli/inspect/inspection.js'
 import { openWeights } from '../../src/open/open-weights.js'
 import { TextGenerator } from '../../src/infer/text-generator.js'
-import { specialIdsFromHf } from '../../src/checkpoint/names/hf-special-ids.js'
+import { needsTokenizer, specialIdsFromHf } from '../../src/checkpoint/names/hf-special-ids.js'
 import { makeGenerator } from '../../src/infer/generate.js'
 import { scoring } from '../../src/infer/search.js'
 import { searchOf } from '../../src/infer/choose-search.js'
@@ -101,7 +101,7 @@ describe("a model's special ids", () => {
           padId: 0,
           eosIds: [4, 6],
           decoderStartId: 3,
-          forcedFirstId: 5,
+          forcedFirstIds: [5],
           forcedLastIds: [1],
         })
         for (const to of ['safetensors', 'native'] as const) {
@@ -151,6 +151,12 @@ describe("a model's special ids", () => {
     }
     expect(specialIdsFromHf(files, 136, 'model')).toEqual({ padId: 2, eosIds: [4, 6], decoderStartId: 9 })
     expect(specialIdsFromHf({ ...files, config: {} }, 136, 'model').padId).toBe(7)
+    const tokenizer = { added_tokens: [{ id: 11, content: '</s>' }] }
+    expect(specialIdsFromHf({ config: {}, tokenizer }, 136, 'model').eosIds).toEqual([11])
+    expect([needsTokenizer({ config: {} }), needsTokenizer(files)]).toEqual([true, false])
+    expect(() => specialIdsFromHf({ config: { decoder_start_token_id: [3, 4] } }, 136, 'model')).toThrow(
+      'model: decoder_start_token_id is a list of 2 ids',
+    )
     expect(() => specialIdsFromHf({ ...files, config: {} }, 7, 'model')).toThrow(
       'model: pad_token_id in tokenizer_config.json is 7',
     )

@@ -6,6 +6,8 @@ export interface HfFiles {
   readonly config: Json
   readonly generationConfig?: Json
   readonly tokenizerConfig?: Json
+  /** tokenizer.json. It is needed only if no other file gives the ids of padding and EOS. */
+  readonly tokenizer?: Json
 }
 
 /** The settings of one file. Keys that the file does not have are undefined. */

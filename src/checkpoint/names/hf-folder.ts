@@ -17,7 +17,7 @@ import { isTiedCopy, writtenEmbeddings } from './hf-embeddings.js'
 import { hfEntry, hfShape, toHf } from './hf.js'
 import type { HfFamily } from './hf.js'
 import { generationToHf } from './hf-generation.js'
-import { forcedIdsToHf, specialIdsToHf } from './hf-special-ids.js'
+import { forcedIdsToHf, needsTokenizer, specialIdsToHf } from './hf-special-ids.js'
 import { hfWeights } from './hf-weights.js'
 import type { HfFiles } from './hf-files.js'
 
@@ -26,14 +26,16 @@ const MOST_BYTES = 2 ** 26
 
 /**
  * The weights of a Hugging Face folder: config.json, and safetensors or torch files, whole or in shards. Special ids
- * are also read from generation_config.json and tokenizer_config.json, if it has them.
+ * and generation defaults are also read from generation_config.json and the tokenizer's files, if it has them.
  */
 export async function openHfWeights(folder: string): Promise<Weights> {
-  const files: HfFiles = {
+  const configs: HfFiles = {
     config: await readJson(join(folder, 'config.json')),
     generationConfig: await readIfPresent(join(folder, 'generation_config.json')),
     tokenizerConfig: await readIfPresent(join(folder, 'tokenizer_config.json')),
   }
+  const tokenizer = needsTokenizer(configs) ? await readIfPresent(join(folder, 'tokenizer.json')) : undefined
+  const files = { ...configs, tokenizer }
   const reader = await huggingface.open(folder, { mayBeAbsent: isTiedCopy })
   try {
     return await hfWeights(files.config, reader, folder, files)

@@ -37,7 +37,7 @@ export async function hfWeights(
   config: Json,
   file: CheckpointReader,
   path = file.path,
-  files: Pick<HfFiles, 'generationConfig' | 'tokenizerConfig'> = {},
+  files: Omit<HfFiles, 'config'> = {},
 ): Promise<Weights> {
   refuseQuantized(config, path)
   const reader = withoutPrefixes(file)

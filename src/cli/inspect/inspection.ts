@@ -139,12 +139,12 @@ export function describeModel({ name, model, router, stored: storage, modules = 
   return `${name}\n\n${facts.map(([what, value]) => `  ${what.padEnd(34)}${value}`).join('\n')}\n\n${formatTree(specs)}`
 }
 
-function describeIds({ padId, eosIds, decoderStartId, forcedFirstId, forcedLastIds }: SpecialIds): string {
+function describeIds({ padId, eosIds, decoderStartId, forcedFirstIds, forcedLastIds }: SpecialIds): string {
   return [
     `padding ${padId}`,
     `EOS ${eosIds.join(' or ')}`,
     `decoder start ${decoderStartId}`,
-    ...(forcedFirstId === undefined ? [] : [`first token ${forcedFirstId}`]),
+    ...(forcedFirstIds === undefined ? [] : [`first token ${forcedFirstIds.join(' or ')}`]),
     ...(forcedLastIds === undefined ? [] : [`last token of the longest answers ${forcedLastIds.join(' or ')}`]),
   ].join(', ')
 }
