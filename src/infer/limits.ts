@@ -1,7 +1,9 @@
 import { ConfigError } from '../base/errors.js'
-import { formatCount } from '../base/format.js'
+import { formatBytes, formatCount } from '../base/format.js'
 import type { ModelConfig } from '../model/config.js'
 import type { MemorySizes } from './decode.js'
+import { checkSetting } from './processors.js'
+import type { Search } from './search.js'
 
 /** What a scheduler takes on at most. A request that can never fit is refused, with its numbers. */
 export interface SchedulerLimits {
@@ -31,14 +33,25 @@ export const UNLIMITED = { maxInputTokens: Infinity, maxRows: Infinity, maxMemor
 export const defaultInputTokens = ({ numHeads }: Pick<ModelConfig, 'numHeads'>): number =>
   Math.floor(Math.sqrt(2 ** 31 / (4 * 4 * numHeads)))
 
-/** The bytes of a decoder's memory: keys and values of each layer, of inputs and of answers. */
-export const memoryBytes = ({ rows, inputLength, length }: MemorySizes, config: ModelConfig): number =>
-  4 * rows * (inputLength + length) * 2 * config.numDecoderLayers * config.numHeads * config.headDim
-
-/** Throws a ConfigError if an input has too many tokens. */
-export function checkInputLength(inputs: readonly number[], { maxInputTokens }: SchedulerLimits): void {
+/** Throws a ConfigError if a request can never be decoded within the limits. `needed`: the largest memory it needs. */
+export function checkRequest(
+  { inputs, search }: { readonly inputs: readonly number[]; readonly search: Pick<Search, 'rows'> },
+  needed: { readonly sizes: MemorySizes; readonly bytes: number },
+  { maxInputTokens, maxMemoryBytes }: SchedulerLimits,
+): void {
+  checkSetting(
+    'the rows of a search',
+    search.rows,
+    Number.isInteger(search.rows) && search.rows > 0,
+    'a positive whole number',
+  )
   if (inputs.length > maxInputTokens)
     throw new ConfigError(
       `the input has ${formatCount(inputs.length)} tokens, and at most ${formatCount(maxInputTokens)} (maxInputTokens) are read: shorten it`,
+    )
+  const { rows, inputLength, length } = needed.sizes
+  if (needed.bytes > maxMemoryBytes)
+    throw new ConfigError(
+      `the request needs ${formatBytes(needed.bytes)} for keys and values (rows ${rows}, input tokens ${inputLength}, tokens of an answer ${length}), and ${formatBytes(maxMemoryBytes)} (maxMemoryBytes) may be used: ask for fewer beams or shorten the input`,
     )
 }

@@ -204,6 +204,26 @@ describe('Scheduler', () => {
     expect(ended.map(String)).toEqual([expect.stringContaining('NaN'), 'Error: my search'])
   })
 
+  it('forgets a request that is removed while its input is encoded', async () => {
+    const scheduler = new Scheduler(params, forward, limits)
+    await alone(scheduler, { inputs: [7, 1], search: () => greedySearch({ maxNewTokens: 1 }) })
+    const calls: string[] = []
+    const request = {
+      inputs: new Array<number>(90).fill(5),
+      search: greedySearch({ maxNewTokens }),
+      onStep: () => void calls.push('step'),
+      onEnd: () => void calls.push('end'),
+    }
+    scheduler.add(request)
+    const step = scheduler.step()
+    await Promise.resolve().then(() => undefined)
+    scheduler.remove(request)
+    await step
+    await scheduler.step()
+    expect(scheduler.isIdle).toBe(true)
+    expect(calls).toEqual([])
+  })
+
   it('ends all waiting requests if the model cannot be compiled, and tries again for later ones', async () => {
     const broken = { ...params, decoder: { ...params.decoder, logits_dense: undefined } } as unknown as ModelParams
     const scheduler = new Scheduler(broken, forward, limits)

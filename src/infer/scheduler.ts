@@ -1,18 +1,17 @@
-import { ConfigError, SwitchyardError } from '../base/errors.js'
-import { formatBytes } from '../base/format.js'
+import { SwitchyardError } from '../base/errors.js'
 import { hostView, releaseArrays } from '../engine/api/tensor.js'
 import { specialIdsOf, stackLayers } from '../model/config.js'
 import { meaningOf } from '../model/meaning.js'
 import type { ForwardOptions, ModelParams } from '../model/types.js'
 import { compileDecoding } from './compiled.js'
-import type { MemorySizes } from './decode.js'
-import { checkInputLength, memoryBytes } from './limits.js'
+import type { LayerMemory, MemorySizes } from './decode.js'
+import { checkRequest } from './limits.js'
 import type { SchedulerLimits } from './limits.js'
-import { checkSetting } from './processors.js'
-import { countPadded, LENGTH_MULTIPLE } from './padded-inputs.js'
+import { isFitting, memoryBytes, sizesOf } from './memory-sizes.js'
+import { countPadded } from './padded-inputs.js'
 import { encodeTogether, RowMemory } from './row-memory.js'
 import type { DecodingModel } from './row-memory.js'
-import { bucket, Rows } from './rows.js'
+import { Rows } from './rows.js'
 import { checkNext } from './search.js'
 import type { Search } from './search.js'
 
@@ -53,9 +52,6 @@ export interface SchedulerOptions extends SchedulerLimits {
  */
 const ENCODED_TOKENS = 1024
 
-/** A memory is made smaller when a fourth of its rows or of a length is enough: one step later it may have to grow. */
-const SHRINKS_AT = 4
-
 /**
  * Answers requests together, each at a step of its own. A request joins at any step, when its input is encoded, and
  * leaves when its search ends. Its answers depend on no other request: same tokens, log-probabilities to 1e-5.
@@ -85,10 +81,7 @@ export class Scheduler {
 
   /** Adds a request, which waits until there is room for it. Throws a ConfigError if there can never be room. */
   add(request: Request): void {
-    const { rows } = request.search
-    checkSetting('the rows of a search', rows, Number.isInteger(rows) && rows > 0, 'a positive whole number')
-    checkInputLength(request.inputs, this.options)
-    this.checkMemory(request)
+    checkRequest(request, this.largestMemory([request]), this.options)
     this.waiting.push(request)
   }
 
@@ -96,7 +89,8 @@ export class Scheduler {
   remove(request: Request): void {
     const at = this.waiting.indexOf(request)
     if (at >= 0) this.waiting.splice(at, 1)
-    else if (this.running.some(running => running.request === request)) this.removed.add(request)
+    // It runs, is being encoded, or has ended already. `leave` forgets it.
+    else this.removed.add(request)
   }
 
   /**
@@ -112,13 +106,12 @@ export class Scheduler {
       for (const request of this.waiting.splice(0)) request.onEnd(error)
       return
     }
-    this.leave()
-    await this.join(model)
     try {
+      this.leave()
+      await this.join(model)
       if (this.running.length > 0) await this.decode(model)
     } catch (error) {
-      // What the memory holds is not known now.
-      for (const running of this.running) this.end(running, error)
+      this.endAll(error)
     }
   }
 
@@ -144,24 +137,26 @@ export class Scheduler {
   private async join(model: DecodingModel): Promise<void> {
     const joining = this.takeWaiting()
     if (joining.length === 0) return
-    const { decoderStartId } = specialIdsOf(this.forward.config)
+    let encoded: LayerMemory
     try {
-      const encoded = await encodeTogether(
+      encoded = await encodeTogether(
         model,
         joining.map(({ inputs }) => inputs),
       )
-      const places = joining.map((request): Running => {
-        const tokens = new Array<number>(request.search.rows).fill(decoderStartId)
-        return { request, first: 0, step: 0, tokens }
-      })
-      const memory = this.fit(model, places)
-      const rows = places.flatMap(({ request: { inputs }, first, tokens }, input) =>
-        tokens.map((_, i) => ({ row: first + i, input, inputLength: inputs.length })),
-      )
-      memory.write(encoded, rows)
     } catch (error) {
-      for (const request of joining) request.onEnd(error)
+      for (const request of joining) if (!this.removed.has(request)) request.onEnd(error)
+      return
     }
+    const { decoderStartId } = specialIdsOf(this.forward.config)
+    const places = joining.map((request): Running => {
+      const tokens = new Array<number>(request.search.rows).fill(decoderStartId)
+      return { request, first: 0, step: 0, tokens }
+    })
+    const memory = this.fit(model, places)
+    const rows = places.flatMap(({ request: { inputs }, first, tokens }, input) =>
+      tokens.map((_, i) => ({ row: first + i, input, inputLength: inputs.length })),
+    )
+    memory.write(encoded, rows)
   }
 
   /** Removes the requests from the queue that may join now. */
@@ -172,9 +167,8 @@ export class Scheduler {
     for (const request of this.waiting) {
       const together = [...taken, request]
       if (rows > 0) {
-        const sizes = this.largestSizes([...this.running.map(running => running.request), ...together])
-        const isTooMuch = memoryBytes(sizes, this.forward.config) > maxMemoryBytes
-        if (isTooMuch || rows + request.search.rows > maxRows) break
+        const { bytes } = this.largestMemory([...this.running.map(running => running.request), ...together])
+        if (bytes > maxMemoryBytes || rows + request.search.rows > maxRows) break
       }
       const isLong = countPadded(together.map(({ inputs }) => inputs)) > ENCODED_TOKENS
       if (taken.length > 0 && isLong && !this.needsOneBatch()) break
@@ -191,19 +185,10 @@ export class Scheduler {
     return !meaningOf(this.forward).droplessEvaluation && stackLayers(config, 'encoder').some(({ sparse }) => sparse)
   }
 
-  /** The sizes of the memory for requests, when their answers are as long as they may be. */
-  private largestSizes(requests: readonly Request[]): MemorySizes {
-    return sizesOf(requests, this.options.maxNewTokens)
-  }
-
-  private checkMemory(request: Request): void {
-    const { maxMemoryBytes } = this.options
-    const sizes = this.largestSizes([request])
-    const bytes = memoryBytes(sizes, this.forward.config)
-    if (bytes > maxMemoryBytes)
-      throw new ConfigError(
-        `the request needs ${formatBytes(bytes)} for keys and values (rows ${sizes.rows}, input tokens ${sizes.inputLength}, tokens of an answer ${sizes.length}), and ${formatBytes(maxMemoryBytes)} (maxMemoryBytes) may be used: ask for fewer beams or shorten the input`,
-      )
+  /** The memory for requests when their answers are as long as they may be. */
+  private largestMemory(requests: readonly Request[]): { sizes: MemorySizes; bytes: number } {
+    const sizes = sizesOf(requests, this.options.maxNewTokens)
+    return { sizes, bytes: memoryBytes(sizes, this.forward.config) }
   }
 
   /**
@@ -217,14 +202,11 @@ export class Scheduler {
       all.map(({ request }) => request),
       Math.max(...all.map(({ step }) => step + 1)),
     )
-    if (memory && isFitting(memory.sizes, needed) && this.place(joining, memory.sizes.rows)) {
-      this.running = all
-      return memory
-    }
     const sources = this.running.flatMap(({ first, tokens }) => tokens.map((_, i) => first + i))
+    this.running = all
+    if (memory && isFitting(memory.sizes, needed) && this.place(joining, memory.sizes.rows)) return memory
     this.rows.clear()
     this.place(all, needed.rows)
-    this.running = all
     return (this.memory = memory ? memory.resized(needed, sources) : RowMemory.empty(model, needed))
   }
 
@@ -298,22 +280,18 @@ export class Scheduler {
     running.request.onEnd(error)
   }
 
+  /** Ends all that runs after an error of the model, since the contents of the memory are not known then. */
+  private endAll(error: unknown): void {
+    const ended = this.running.filter(({ request }) => !this.removed.has(request))
+    this.running = []
+    this.rows.clear()
+    this.memory = null
+    for (const { request } of ended) request.onEnd(error)
+  }
+
   private free({ request, first, tokens }: Running): void {
     this.rows.free(first, tokens.length)
     this.running = this.running.filter(running => running.request !== request)
     if (this.running.length === 0) this.memory = null
   }
 }
-
-/** The sizes of the memory for requests whose answers have at most `length` tokens. */
-const sizesOf = (requests: readonly Request[], length: number): MemorySizes => ({
-  rows: bucket(requests.reduce((sum, { search }) => sum + search.rows, 0)),
-  inputLength: bucket(Math.max(...requests.map(({ inputs }) => inputs.length)), LENGTH_MULTIPLE),
-  length: bucket(length, LENGTH_MULTIPLE),
-})
-
-/** Whether a memory is large enough, and not so large that it should be made smaller. */
-const isFitting = (sizes: MemorySizes, needed: MemorySizes): boolean =>
-  (['rows', 'inputLength', 'length'] as const).every(
-    size => needed[size] <= sizes[size] && needed[size] * SHRINKS_AT > sizes[size],
-  )
