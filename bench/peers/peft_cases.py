@@ -18,6 +18,7 @@ from transformers import AutoModelForSeq2SeqLM
 
 TINY = "cases/24-lora-base"
 ROOMY = "switch-roomy"
+UNTIED = "t5-v1_1-untied"
 ADAPTERS = {
     # A rank and a factor of their own for some modules, as regular expressions; weights that are trained as a whole.
     "stabilized": (
@@ -36,6 +37,8 @@ ADAPTERS = {
     ),
     # A vocabulary with four more tokens: PEFT saves the table of tokens as well.
     "resized": (TINY, LoraConfig(r=2, target_modules=["q"]), True),
+    # The vectors of two tokens, and a head of the base's own.
+    "tokens": (UNTIED, LoraConfig(r=2, target_modules=["q"], trainable_token_indices=[3, 5]), True),
     # Tables of tokens, which the base ties.
     "embeddings": (TINY, LoraConfig(r=2, target_modules=["q", "embed_tokens", "lm_head"]), False),
     # Experts, routers and their biases.
@@ -56,6 +59,7 @@ def write_cases(fixtures, folder, base, merges):
     torch.manual_seed(7)
     tokens = model.get_input_embeddings().weight.shape[0]
     inputs = torch.randint(2, tokens, (2, 9))
+    inputs[:, 0] = 3
     labels = torch.randint(2, tokens, (2, 5))
     decoder_inputs = torch.cat([torch.zeros(2, 1, dtype=torch.long), labels[:, :-1]], 1)
     with torch.no_grad():
@@ -84,7 +88,7 @@ def main():
         adapted = get_peft_model(base_model(fixtures, base, folder), lora)
         for parameter_name, parameter in adapted.named_parameters():
             if parameter.requires_grad:
-                torch.nn.init.normal_(parameter, std=1 if "layer_norm" in parameter_name else 0.1)
+                torch.nn.init.normal_(parameter, std=1 if "layer_norm" in parameter_name or "trainable_tokens" in parameter_name else 0.1)
         adapted.peft_config["default"].base_model_name_or_path = os.path.join("..", base)
         shutil.rmtree(folder, ignore_errors=True)
         adapted.save_pretrained(folder, save_embedding_layers=name in ("resized", "embeddings"))

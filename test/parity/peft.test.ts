@@ -65,6 +65,7 @@ describe('adapters that PEFT 0.21 wrote', () => {
     ['LoRA of queries and values', 'cases/24-lora-adapter', 1],
     ['ranks and factors by patterns, rsLoRA, and modules_to_save', 'adapters/stabilized', 1],
     ['a vocabulary with more tokens than the base has', 'adapters/resized', 1],
+    ['trained vectors of single tokens, in the head of the base as well', 'adapters/tokens', 1],
     ['LoRA of embeddings and the head, which the base ties', 'adapters/embeddings', 2],
     ['LoRA of all linear maps of a Switch Transformer, with biases', 'adapters/switch', 1],
   ])('%s: merged into the base that the adapter names', async (_, name, count) => {

@@ -5,29 +5,20 @@ import type { HostTensor } from '../../base/host-tensor.js'
 import * as np from '../../engine/api/np.js'
 import { fromHost, hostView } from '../../engine/api/tensor.js'
 import { sameShape } from '../../engine/program/aval.js'
-import type { ModelConfig } from '../../model/config.js'
 import type { ParameterSpec } from '../../model/parameters.js'
 import { declareParameters } from '../../model/parameters.js'
-import { listNames, quote } from '../format.js'
+import { listItems, listNames, quote } from '../format.js'
 import type { CheckpointReader, TensorInfo } from '../format.js'
 import type { Weights } from '../weights.js'
-import {
-  decoderName,
-  embeddingNames,
-  embeddingsOf,
-  encoderName,
-  firstEqualEmbeddings,
-  headName,
-  sharedName,
-} from './hf-embeddings.js'
-import type { HfEmbeddings } from './hf-embeddings.js'
+import { embeddingsWith, tablesOf } from './adapted-embeddings.js'
+import { embeddingNames, headName } from './hf-embeddings.js'
 import { otherHead } from './hf-heads.js'
 import { isT5Name } from './hf-names.js'
 import { hfView } from './hf-view.js'
 import { storedEntry, unreadNotices } from './hf-weights.js'
 import { hfEntry, hfShape, readEntry } from './hf.js'
 import type { HfEntry, HfFamily } from './hf.js'
-import type { LowRank, PeftAdapter } from './peft-read.js'
+import type { LowRank, PeftAdapter, TokenRows } from './peft-read.js'
 
 /**
  * The weights of a base with an adapter of PEFT merged into them, as the adapted model of PEFT computes: W + scale * B
@@ -35,25 +26,25 @@ import type { LowRank, PeftAdapter } from './peft-read.js'
  * read from the base as they are stored. Closing closes both. Throws a FileError if the adapter does not fit the base.
  */
 export async function adaptedWeights(base: Weights, saved: PeftAdapter): Promise<Weights> {
-  const adapter = { ...saved, replaced: replacedIn(base, saved) }
+  const adapter = { ...saved, ...tablesOf(base.model, saved) }
   const family = familyOf(base, adapter)
   const view = hfView(base, family)
   const reader = mergedReader(view, adapter)
   const infos = new Map(reader.list().map(info => [info.name, info]))
-  const touched = new Set([...adapter.lowRank.keys(), ...adapter.replaced.keys()])
+  const touched = new Set([...adapter.lowRank.keys(), ...adapter.replaced.keys(), ...adapter.rows.keys()])
   const others = [...touched].filter(name => !isT5Name(name))
   checkNames(base, view, adapter)
 
   const { model, embeddings, unused } = await embeddingsWith(base, reader, touched)
   // A copy of the base's embedding also replaces tensors that the adapter does not train.
-  const ownUnused = unused.filter(name => saved.lowRank.has(name) || saved.replaced.has(name))
+  const ownUnused = unused.filter(name => saved.lowRank.has(name) || saved.replaced.has(name) || saved.rows.has(name))
   const stored = new Map(base.specs.map(spec => [spec.path, spec]))
   const entries = new Map(
     declareParameters(model, base.router).map(spec => {
       const entry = storedEntry(spec, hfEntry(spec, family), embeddings)
       const own = stored.get(spec.path)
       const isBase = own !== undefined && !entry.names.some(name => touched.has(name))
-      return [spec.path, { spec: isBase ? own : { ...spec, dtype: 'float32' as const }, entry, isBase }]
+      return [spec.path, { spec: { ...spec, dtype: isBase ? own.dtype : ('float32' as const) }, entry, isBase }]
     }),
   )
   checkShapes(adapter.path, infos, entries.values())
@@ -91,24 +82,6 @@ export async function adaptedWeights(base: Weights, saved: PeftAdapter): Promise
   }
 }
 
-/** The weights that replace the base's. A copy of an embedding replaces all tensors that the base ties to it. */
-function replacedIn({ model }: Weights, { replaced, copies }: PeftAdapter): ReadonlyMap<string, TensorInfo> {
-  const { numDecoderLayers, sharedEmbedding, tiedLogits } = model
-  const first = [sharedName, encoderName]
-  const decoder = numDecoderLayers > 0 ? [decoderName] : []
-  const head = numDecoderLayers > 0 ? [headName] : []
-  const groups = [
-    sharedEmbedding ? [...first, ...decoder, ...(tiedLogits ? head : [])] : first,
-    ...(sharedEmbedding ? [] : [[...decoder, ...(tiedLogits ? head : [])]]),
-    ...(tiedLogits ? [] : [head]),
-  ]
-  const all = new Map<string, TensorInfo>()
-  for (const [name, info] of copies)
-    for (const tied of groups.find(group => group.includes(name)) ?? [name]) all.set(tied, info)
-  for (const [name, info] of replaced) all.set(name, info)
-  return all
-}
-
 /** How the adapter names feed-forward modules; if it has none of them, as the base's family does. */
 function familyOf(base: Weights, { lowRank, replaced }: PeftAdapter): HfFamily {
   const names = [...lowRank.keys(), ...replaced.keys()]
@@ -118,16 +91,18 @@ function familyOf(base: Weights, { lowRank, replaced }: PeftAdapter): HfFamily {
 
 /** The base's tensors, in float32, with those of the adapter merged into them when they are read. */
 function mergedReader(view: CheckpointReader, adapter: PeftAdapter): CheckpointReader {
-  const { lowRank, replaced } = adapter
+  const { lowRank, replaced, rows } = adapter
   return {
     path: adapter.path,
     metadata: view.metadata,
     list: () => view.list().map(info => ({ ...info, shape: replaced.get(info.name)?.shape ?? info.shape })),
     read: async name => {
-      const own = replaced.get(name)
-      const weight = own === undefined ? await view.read(name) : castHost(await adapter.read(own), 'float32')
+      const other = replaced.get(name)
+      const weight = other === undefined ? await view.read(name) : castHost(await adapter.read(other), 'float32')
       const added = lowRank.get(name)
-      return added === undefined ? weight : addLowRank(weight, added, adapter)
+      const adapted = added === undefined ? weight : await addLowRank(weight, added, adapter)
+      const vectors = rows.get(name)
+      return vectors === undefined ? adapted : replaceRows(adapted, vectors, adapter)
     },
     close: () => view.close(),
   }
@@ -145,15 +120,31 @@ async function addLowRank(
   return hostView(np.add(fromHost(weight), added))
 }
 
+/** A table of tokens [vocab, dModel] with the vectors of some tokens replaced. */
+async function replaceRows(table: HostTensor, { info, tokens }: TokenRows, adapter: PeftAdapter): Promise<HostTensor> {
+  const vectors = castHost(await adapter.read(info), 'float32').data as Float32Array
+  const data = Float32Array.from(table.data as Float32Array)
+  const width = table.shape[1]
+  tokens.forEach((token, i) => data.set(vectors.subarray(i * width, (i + 1) * width), token * width))
+  return { ...table, data }
+}
+
 /** Throws a FileError unless the base has every weight that the adapter changes, in the shape that it needs. */
-function checkNames(base: Weights, view: CheckpointReader, { path, lowRank, replaced }: PeftAdapter): void {
+function checkNames(base: Weights, view: CheckpointReader, { path, lowRank, replaced, rows }: PeftAdapter): void {
   const shapes = new Map(view.list().map(info => [info.name, info.shape]))
-  const names = [...lowRank.keys(), ...[...replaced.keys()].filter(isT5Name)]
+  const names = [...lowRank.keys(), ...rows.keys(), ...[...replaced.keys()].filter(isT5Name)]
   const absent = names.filter(name => !shapes.has(name))
   if (absent.length > 0)
     throw new FileError(
       `${path}: the adapter changes weights that its base ${base.path} does not have: ${listNames(absent)}`,
     )
+  for (const [name, { info, tokens }] of rows) {
+    const [vocab, width] = replaced.get(name)?.shape ?? shapes.get(name)!
+    if (info.shape[1] !== width || tokens.some(token => token >= vocab))
+      throw new FileError(
+        `${path}: the adapter's vectors of tokens for ${quote(name)} do not fit it: it is [${[vocab, width]}], and they are [${info.shape}] for the tokens ${listItems(tokens)}`,
+      )
+  }
   for (const [name, { a, b, isEmbedding }] of lowRank) {
     const shape = replaced.get(name)?.shape ?? shapes.get(name)!
     const product = isEmbedding ? [a.shape[1], b.shape[0]] : [b.shape[0], a.shape[1]]
@@ -175,45 +166,20 @@ function checkShapes(
       const expected = hfShape(spec.shape, entry)
       const { shape } = infos.get(name)!
       if (!sameShape(shape, expected))
-        throw new FileError(`${path}: the adapter's ${quote(name)} is [${shape}] instead of [${expected}]`)
+        throw new FileError(`${path}: with the adapter, ${quote(name)} is [${shape}] instead of [${expected}]`)
     }
-}
-
-/**
- * The adapted model, the tensors that its embeddings and head are read from, and changed ones that it does not use. A
- * weight that the adapter changes is no longer that of the tensors that the base ties it to.
- */
-async function embeddingsWith(
-  base: Weights,
-  reader: CheckpointReader,
-  touched: ReadonlySet<string>,
-): Promise<{ model: ModelConfig; embeddings: HfEmbeddings; unused: string[] }> {
-  const names = new Map(reader.list().map(info => [info.name, info.shape]))
-  if (!embeddingNames.some(name => touched.has(name)))
-    return { model: base.model, embeddings: { encoder: encoderName, decoder: decoderName, head: headName }, unused: [] }
-  const firstEqual = await firstEqualEmbeddings(reader)
-  const embeddings = embeddingsOf(names, firstEqual)!
-  const { encoder, decoder, head } = embeddings
-  const model = {
-    ...base.model,
-    vocabSize: names.get(encoder)![0],
-    sharedEmbedding: encoder === decoder,
-    tiedLogits: base.model.numDecoderLayers === 0 || head === decoder,
-  }
-  const used = [encoder, decoder, head]
-  const unused = embeddingNames.filter(name => touched.has(name) && !used.includes(firstEqual.get(name) ?? name))
-  return { model, embeddings, unused }
 }
 
 function noticesOf(
   base: Weights,
-  { lowRank, replaced }: PeftAdapter,
+  { lowRank, replaced, rows }: PeftAdapter,
   unused: readonly string[],
   others: readonly string[],
 ): string[] {
   const replacedCount = replaced.size - others.length
   const what = [
     ...(lowRank.size > 0 ? [`LoRA is added to ${formatCount(lowRank.size)} tensors`] : []),
+    ...(rows.size > 0 ? [`vectors of single tokens are replaced in ${formatCount(rows.size)}`] : []),
     ...(replacedCount > 0 ? [`${formatCount(replacedCount)} are the adapter's own`] : []),
   ]
   const { sharedEmbedding, tiedLogits } = base.model

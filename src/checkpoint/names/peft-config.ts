@@ -12,6 +12,8 @@ export interface PeftConfig {
   readonly revision?: string
   /** Ends of the names of modules that are trained as a whole, each with weights of its own beside the base's. */
   readonly modulesToSave: readonly string[]
+  /** The tokens whose vectors are trained by themselves, of a table such as `shared`. Empty: none are. */
+  tokensOf(module: string): readonly number[]
   /**
    * The rank of a module's adapter. `module` is its name in the base, such as
    * `encoder.block.0.layer.0.SelfAttention.q`.
@@ -23,14 +25,17 @@ export interface PeftConfig {
 
 const pattern = z.record(z.string(), z.number()).nullish()
 
+const ids = z.array(z.int().nonnegative())
+
 const schema = z.object({
   base_model_name_or_path: z.string().nullish(),
   revision: z.string().nullish(),
-  r: z.int().positive(),
-  lora_alpha: z.number(),
+  r: z.int().positive().default(8),
+  lora_alpha: z.number().default(8),
   rank_pattern: pattern,
   alpha_pattern: pattern,
   modules_to_save: z.array(z.string()).nullish(),
+  trainable_token_indices: z.union([ids, z.record(z.string(), ids)]).nullish(),
   use_rslora: z.boolean().nullish(),
   init_lora_weights: z.union([z.boolean(), z.string()]).nullish(),
 })
@@ -57,7 +62,6 @@ const variants: Readonly<Record<string, string>> = {
   monteclora_config: 'MonteCLoRA',
   layer_replication: 'LoRA with replicated layers',
   target_parameters: 'LoRA of parameters (target_parameters)',
-  trainable_token_indices: 'LoRA with single trained tokens (trainable_token_indices)',
 }
 
 /** Initializations that change the base's own weights, by which the adapter belongs to weights that are not saved. */
@@ -95,6 +99,11 @@ export function parsePeftConfig(json: Json, path: string): PeftConfig {
     base: rest.base_model_name_or_path ?? undefined,
     revision: rest.revision ?? undefined,
     modulesToSave: rest.modules_to_save ?? [],
+    tokensOf: module => {
+      const tokens = rest.trainable_token_indices ?? []
+      if (Array.isArray(tokens)) return tokens
+      return Object.entries(tokens).find(([end]) => module === end || module.endsWith(`.${end}`))?.[1] ?? []
+    },
     rankOf,
     scaleOf: module => {
       const rank = rankOf(module)

@@ -23,6 +23,12 @@ export interface LowRank {
   readonly isEmbedding: boolean
 }
 
+/** Vectors of single tokens, which replace those of a table. */
+export interface TokenRows {
+  readonly info: TensorInfo // [tokens, dModel]
+  readonly tokens: readonly number[]
+}
+
 /**
  * An open adapter of PEFT. Weights have the names of the base's, such as `encoder.block.0.layer.0.layer_norm.weight`.
  */
@@ -38,6 +44,10 @@ export interface PeftAdapter {
    * all tensors that the base ties to them.
    */
   readonly copies: ReadonlyMap<string, TensorInfo>
+  /**
+   * Trained vectors of single tokens, by the table. Those of `shared` are used in other tables, too: see `tablesOf`.
+   */
+  readonly rows: ReadonlyMap<string, TokenRows>
   read(info: TensorInfo): Promise<HostTensor>
   close(): Promise<void>
 }
@@ -90,6 +100,9 @@ async function openTensors(folder: string): Promise<CheckpointReader> {
 /** `q.lora_A.weight`, `q.lora_A.default.weight`, `shared.lora_embedding_B`, `shared.lora_embedding_B.default`. */
 const halfName = /^(.+)\.lora_(embedding_)?([AB])(?:\.(?!(?:weight|bias)$)([^.]+))?(?:\.weight)?$/
 
+/** `shared.token_adapter.trainable_tokens_delta`, which holds the vectors themselves. */
+const rowsName = /^(.+)\.token_adapter\.trainable_tokens_delta(?:\.default)?$/
+
 /** What PEFT puts into the name of a module that it wraps. */
 const wrapper = /\.(modules_to_save(?:\.default)?|base_layer|original_module)(?=\.)/
 
@@ -97,10 +110,11 @@ const wrapper = /\.(modules_to_save(?:\.default)?|base_layer|original_module)(?=
 function sortTensors(
   reader: CheckpointReader,
   config: PeftConfig,
-): Pick<PeftAdapter, 'lowRank' | 'replaced' | 'copies'> {
+): Pick<PeftAdapter, 'lowRank' | 'replaced' | 'copies' | 'rows'> {
   const halves = new Map<string, { A?: TensorInfo; B?: TensorInfo; isEmbedding: boolean }>()
   const replaced = new Map<string, TensorInfo>()
   const copies = new Map<string, TensorInfo>()
+  const rows = new Map<string, TokenRows>()
   const adapters = new Set<string>()
   const unknown: string[] = []
   for (const info of reader.list()) {
@@ -111,6 +125,12 @@ function sortTensors(
       if (adapter !== undefined) adapters.add(adapter)
       const both = halves.get(module) ?? { isEmbedding: embedding !== undefined }
       halves.set(module, { ...both, [which]: info })
+      continue
+    }
+    const module = rowsName.exec(name)?.[1]
+    const tokens = module === undefined ? [] : config.tokensOf(module)
+    if (module !== undefined && info.shape.length === 2 && info.shape[0] === tokens.length) {
+      rows.set(t5NameOf(`${module}.weight`), { info, tokens })
       continue
     }
     const own = t5NameOf(name.replace(wrapper, ''))
@@ -141,7 +161,7 @@ function sortTensors(
       )
     lowRank.set(t5NameOf(`${module}.weight`), { a, b, scale: config.scaleOf(module), isEmbedding })
   }
-  if (lowRank.size + replaced.size + copies.size === 0)
+  if (lowRank.size + replaced.size + copies.size + rows.size === 0)
     throw new FileError(`${reader.path}: the adapter's file has no tensors`)
-  return { lowRank, replaced, copies }
+  return { lowRank, replaced, copies, rows }
 }
