@@ -20,6 +20,8 @@ const config = {
   headDim: 3,
   numEncoderLayers: 4,
   numDecoderLayers: 2,
+  encoderSparseLayers: [1, 3],
+  decoderSparseLayers: [1],
   numExperts: 3,
 }
 const specs = declareParameters(config, router)
@@ -142,7 +144,7 @@ describe('HF configurations', () => {
 })
 
 describe('what a user of a written folder is told', () => {
-  const dense = { ...model, numExperts: 0, encoderSparseEvery: 0, decoderSparseEvery: 0, dModel: 512 }
+  const dense = { ...model, numExperts: 0, encoderSparseLayers: [], decoderSparseLayers: [], dModel: 512 }
   const own = { ...dense, tiedLogits: false, scaleLogits: true }
   it.each<[string, ModelConfig, 'float32' | 'bfloat16', RegExp[]]>([
     ['nothing, where a tied head needs no tensor', dense, 'bfloat16', []],
