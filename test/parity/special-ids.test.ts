@@ -1,7 +1,7 @@
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { convertWeights } from '../../src/cli/convert/conversion.js'
 import { describeModel, findModel } from '../../src/cli/inspect/inspection.js'
 import { openWeights } from '../../src/open/open-weights.js'
@@ -113,6 +113,10 @@ describe("a model's special ids", () => {
         const written = await readFile(join(folder, 'safetensors/generation_config.json'), 'utf8')
         // transformers refuses whole numbers here.
         expect(written).toContain('-1.0')
+        const said = vi.spyOn(console, 'error').mockReturnValue(undefined)
+        await convertWeights(folder, join(folder, 't5x/checkpoint_0'), { to: 't5x' })
+        expect(said).toHaveBeenCalledWith(expect.stringContaining("cannot hold this model's special ids"))
+        said.mockRestore()
         const config = JSON.parse(await readFile(join(folder, 'safetensors/config.json'), 'utf8')) as object
         expect(config).toMatchObject({ pad_token_id: 0, eos_token_id: [4, 6], decoder_start_token_id: 3 })
         expect(config).not.toHaveProperty('forced_bos_token_id')

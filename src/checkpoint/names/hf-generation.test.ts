@@ -68,6 +68,11 @@ describe('generation defaults of Hugging Face files', () => {
     expect(generationFromHf({ config: { num_beams: 3 } }, 100, 'model')).toEqual({ numBeams: 3 })
   })
 
+  it('are not refused for settings of sampling that have no effect', () => {
+    expect(read({ temperature: 0, top_p: 0, top_k: -1, do_sample: false })).toEqual({})
+    expect(() => read({ temperature: 0, do_sample: true })).toThrow('temperature in generation_config.json is 0')
+  })
+
   it('name the file and the setting that is wrong', () => {
     expect(() => read({ num_beams: '4' })).toThrow('model: num_beams in generation_config.json is "4"')
     expect(() => read({ suppress_tokens: [100] })).toThrow('a list of token ids below 100')

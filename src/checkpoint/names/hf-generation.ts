@@ -18,6 +18,11 @@ export function generationFromHf(files: HfFiles, vocabSize: number, path: string
       : settingsOf('generation_config.json', generationConfig, path)
   const read = new SettingReader(settings, vocabSize, path)
   const doSample = read.boolean('do_sample') ?? false
+  /** A setting of sampling. Without sampling it has no effect, and a value out of its range is left out. */
+  const sampled = (key: string, holds: (value: number) => boolean): number | undefined => {
+    const value = read.number(key, doSample ? holds : undefined)
+    return value !== undefined && holds(value) ? value : undefined
+  }
   const defaults: GenerationDefaults = {
     maxNewTokens:
       read.number('max_new_tokens', isPositive) ?? less1(read.number('max_length', n => isWhole(n) && n > 1)),
@@ -31,27 +36,27 @@ export function generationFromHf(files: HfFiles, vocabSize: number, path: string
     doSample: unless(false, doSample),
     temperature: unless(
       1,
-      read.number('temperature', x => x > 0),
+      sampled('temperature', x => x > 0),
     ),
-    topK: unless(0, read.number('top_k', isWhole) ?? (doSample ? TOP_K : 0)),
+    topK: unless(0, sampled('top_k', isWhole) ?? (doSample ? TOP_K : 0)),
     topP: unless(
       1,
-      read.number('top_p', x => x > 0 && x <= 1),
+      sampled('top_p', x => x > 0 && x <= 1),
     ),
-    minP: read.number('min_p', isShare),
+    minP: sampled('min_p', isShare),
     typicalP: unless(
       1,
-      read.number('typical_p', x => x > 0 && x <= 1),
+      sampled('typical_p', x => x > 0 && x <= 1),
     ),
     epsilonCutoff: unless(
       0,
-      read.number('epsilon_cutoff', x => x >= 0 && x < 1),
+      sampled('epsilon_cutoff', x => x >= 0 && x < 1),
     ),
     etaCutoff: unless(
       0,
-      read.number('eta_cutoff', x => x >= 0 && x < 1),
+      sampled('eta_cutoff', x => x >= 0 && x < 1),
     ),
-    topH: read.number('top_h', x => x > 0 && x <= 1),
+    topH: sampled('top_h', x => x > 0 && x <= 1),
     repetitionPenalty: unless(
       1,
       read.number('repetition_penalty', x => x > 0),
