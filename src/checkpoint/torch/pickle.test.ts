@@ -78,7 +78,12 @@ describe('unpickle', () => {
     ['a global that acts on the terminal', p.program(p.global('a\u001b[2J', 'b')), /asks for "a\\u001b\[2J\.b"/],
     ['a global without an end', op('\x80\x02cos'), /does not end/],
     ['an opcode that makes instances', p.program(op('(ios\nsystem\n')), /opcode 0x69.*Nothing of it was run/],
-    ['an opcode that makes objects', p.program(p.global('torch', 'make'), op(')\x81')), /opcode 0x81/],
+    [
+      'an object of a class that is not allowed',
+      p.program(p.global('os', 'system'), op(')\x81')),
+      /asks for "os\.system"/,
+    ],
+    ['an opcode that makes objects by name', p.program(p.global('torch', 'make'), op(')}\x92')), /opcode 0x92/],
     ['a global taken from the stack', p.program(p.text('os'), p.text('system'), op('\x93')), /opcode 0x93/],
     ['an extension', p.program(op('\x82\x01')), /opcode 0x82/],
     ['a call of what is not a global', p.program(p.call(p.text('eval'))), /cannot be called/],
@@ -88,7 +93,7 @@ describe('unpickle', () => {
       p.program(p.call(p.global('collections', 'OrderedDict'), p.list)),
       /with arguments/,
     ],
-    ['state of a record', p.program(p.call(p.global('torch', 'make')), p.dict, p.build), /sets the state/],
+    ['state of a list', p.program(p.list, p.dict, p.build), /sets the state/],
     ['a key twice', p.program(p.dict, p.text('a'), p.none, p.setItem, p.text('a'), p.none, p.setItem), /key "a" twice/],
     [
       'a key that is a list within itself',
@@ -106,6 +111,13 @@ describe('unpickle', () => {
     expect(() => read(bytes)).toThrow(message)
     expect(() => read(bytes)).toThrow(FileError)
     expect(() => read(bytes)).toThrow('model.bin')
+  })
+
+  it('reads an object of an allowed class as a record, without its state and items', () => {
+    const object = Buffer.concat([p.global('torch', 'make'), p.group(p.int(3)), op('\x81')])
+    const state = Buffer.concat([p.dict, p.text('a'), p.none, p.setItem])
+    expect(read(p.program(object, state, p.build))).toEqual(new PickleCall('torch.make', [3]))
+    expect(read(p.program(object, p.text('a'), p.none, p.setItem))).toEqual(new PickleCall('torch.make', [3]))
   })
 
   it('refuses more objects than a file of tensors makes, in little memory', () => {
