@@ -89,6 +89,20 @@ it('a new run of few steps has a short warm-up, unless that is given', () => {
   expect(warmupOf('train.steps=30', 'train.schedule.kind=inverseSquareRoot')).toMatchObject({ warmupSteps: 3 })
 })
 
+it('special ids must be in the vocabulary, and are kept with the generation defaults', () => {
+  const own = (padId: number) => ({
+    ...g2p,
+    model: {
+      ...g2p.model,
+      specialIds: { padId, eosIds: [1, 3], decoderStartId: 2 },
+      generation: { numBeams: 4, earlyStopping: 'never' as const, unsupported: { guidance_scale: '2' } },
+    },
+  })
+  expect(parseRunConfig(own(5))).toEqual(own(5))
+  const { vocabSize } = g2p.model
+  expect(() => parseRunConfig(own(vocabSize))).toThrow(`model.specialIds.padId: must be below vocabSize, ${vocabSize}`)
+})
+
 describe('sparse layers', () => {
   const sparseOf = (...overrides: string[]): (readonly number[])[] => {
     const { encoderSparseLayers, decoderSparseLayers } = overrideConfig(g2p, overrides).model

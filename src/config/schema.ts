@@ -252,6 +252,13 @@ const savedModelSchema = z.preprocess(
         })
       check('encoderSparseLayers', model.encoderSparseLayers, model.numEncoderLayers)
       check('decoderSparseLayers', model.decoderSparseLayers, model.numDecoderLayers)
+      for (const [name, ids = []] of Object.entries(model.specialIds ?? {}))
+        if ([ids].flat().some(id => id >= model.vocabSize))
+          context.addIssue({
+            code: 'custom',
+            path: ['specialIds', name],
+            message: `must be below vocabSize, ${model.vocabSize}`,
+          })
     }),
 )
 const savedRouterSchema = routerSchema.extend({
