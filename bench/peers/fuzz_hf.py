@@ -5,7 +5,7 @@
 FOLDER gets one folder a model, which `switchyard verify FOLDER/*` reads: config.json, often generation_config.json,
 weights (safetensors or torch, whole or in shards), cases.safetensors (inputs, logits, hidden states, routing, losses,
 gradients) and generation.json. Model N of a seed is the same whatever else is made: `--only N` makes it alone.
-`--small` makes models of about 50 KB: test/fixtures/fuzz are `fuzz_hf.py 14 test/fixtures/fuzz --count 13 --small`.
+`--small` makes models of about 50 KB: test/fixtures/fuzz are `fuzz_hf.py 18 test/fixtures/fuzz --count 13 --small`.
 
 What transformers computes is what it computes after `from_pretrained`, from the files that are written here, in
 float32. A model is drawn again if float64 would give other answers, or tensors that differ by more than 3e-6 of their
@@ -304,9 +304,9 @@ def write_weights(draw, folder, tensors):
     write_json(os.path.join(folder, f"{stem}.{suffix}.index.json"), {"metadata": {"total_size": total}, "weight_map": places})
 
 
-def write_json(path, value):
+def write_json(path, value, indent=2):
     with open(path, "w") as file:
-        json.dump(value, file, indent=2)
+        json.dump(value, file, indent=indent)
         file.write("\n")
 
 
@@ -337,14 +337,16 @@ def special_ids(draw, vocab, generated):
     return ids
 
 
-def write_ids(draw, folder, settings, ids, has_decoder):
+def write_ids(draw, folder, settings, ids, defaults):
     """config.json and generation_config.json: the ids are in both, or in one of them."""
-    place = draw.one("both", "generation", "config") if has_decoder else "config"
+    place = "config" if settings["is_encoder_decoder"] is False else draw.one("both", "generation", "config")
+    if defaults and place == "config":
+        place = "both"
     config = {**settings, **(ids if place != "generation" else {"pad_token_id": ids["pad_token_id"]})}
     write_json(os.path.join(folder, "config.json"), config)
     path = os.path.join(folder, "generation_config.json")
     if place != "config":
-        write_json(path, {**ids, "transformers_version": "5.23.0"})
+        write_json(path, {**ids, **defaults, "transformers_version": "5.23.0"})
     elif os.path.exists(path):
         os.remove(path)
 
@@ -414,11 +416,11 @@ def gradients_of(model):
     for name, parameter in model.named_parameters():
         gradient = parameter.grad
         if name in TABLES:
-            name = next((known for known, table in tables.items() if torch.equal(table, parameter)), name)
-            tables.setdefault(name, parameter)
             # Nothing is computed with `shared` where each stack has a table of its own.
             if gradient is None:
                 continue
+            name = next((known for known, table in tables.items() if torch.equal(table, parameter)), name)
+            tables.setdefault(name, parameter)
         elif gradient is None:
             gradient = torch.zeros_like(parameter)
         key = f"grad.{name}"
@@ -474,32 +476,62 @@ def differ(cases, precise):
     return any(difference(name) > UNSTEADY for name in cases)
 
 
-def generation_arguments(draw, may_drop, has_ties):
-    """Some sets of arguments of `generate`, by their names. `has_ties`: beams would have to choose among equals."""
-    length = draw.integer(6, 12)
-    cases = {"greedy": {}, "greedy_min": {"min_new_tokens": draw.integer(2, length)}}
-    for i in range(0 if has_ties else 3):
-        beams = draw.integer(2, 5)
-        case = {"num_beams": beams, "num_return_sequences": draw.integer(1, beams)}
-        case["length_penalty"] = draw.one(1.0, 1.0, 0.0, 0.6, 2.0, -1.0)
-        case["early_stopping"] = draw.one(False, True, "never")
-        if draw.chance(0.3):
-            case["min_new_tokens"] = draw.integer(1, length)
-        if draw.chance(0.3):
-            case["no_repeat_ngram_size"] = draw.integer(1, 3)
-        if draw.chance(0.3):
-            case["repetition_penalty"] = draw.one(0.8, 1.3, 2.0)
-        cases[f"beam{i}"] = case
-    cases["greedy_penalties"] = {
-        "no_repeat_ngram_size": draw.integer(1, 3),
-        "repetition_penalty": draw.one(0.7, 1.2, 3.0),
-    }
+LONGEST = 12
+
+
+def beams(draw):
+    count = draw.integer(2, 5)
     return {
-        name: {
-            "args": {"num_beams": 1, "max_new_tokens": length, **case},
-            "use_cache": not (may_drop and draw.chance(0.2)),
-        }
-        for name, case in cases.items()
+        "num_beams": count,
+        "num_return_sequences": draw.integer(1, count),
+        "length_penalty": draw.one(1.0, 1.0, 0.0, 0.6, 2.0, -1.0),
+        "early_stopping": draw.one(False, True, "never"),
+    }
+
+
+def token_rules(draw, settings, forced, share):
+    """Settings that change the scores of tokens, each with a probability of `share`. `forced` are ids."""
+
+    def ids(count):
+        return [draw.integer(0, settings["vocab_size"] - 1) for _ in range(count)]
+
+    rules = {
+        "min_new_tokens": lambda: draw.integer(1, LONGEST // 2),
+        "no_repeat_ngram_size": lambda: draw.integer(1, 3),
+        "repetition_penalty": lambda: draw.one(0.8, 1.2, 2.0),
+        "encoder_no_repeat_ngram_size": lambda: draw.integer(1, 3),
+        "encoder_repetition_penalty": lambda: draw.one(0.8, 1.5),
+        "bad_words_ids": lambda: [ids(draw.integer(1, 2)) for _ in range(draw.integer(1, 20))],
+        "sequence_bias": lambda: [[ids(draw.integer(1, 2)), draw.one(-3.0, 1.5)] for _ in range(draw.integer(1, 20))],
+        # transformers refuses to force a token that is suppressed.
+        "suppress_tokens": lambda: [i for i in ids(10) if i not in forced],
+        "begin_suppress_tokens": lambda: ids(20),
+        # A factor of 2 would make the scores of all EOS 0.
+        "exponential_decay_length_penalty": lambda: [draw.integer(1, 5), draw.one(1.1, 1.7)],
+        "renormalize_logits": lambda: True,
+    }
+    return {name: make() for name, make in rules.items() if draw.chance(share)}
+
+
+def generation_defaults(draw, settings, forced, has_ties):
+    """How a model generates if nobody says otherwise: settings of generation_config.json."""
+    if draw.chance(0.5):
+        return {}
+    length = draw.one({"max_length": draw.integer(4, LONGEST)}, {"max_new_tokens": draw.integer(4, LONGEST)}, {})
+    search = {} if has_ties or draw.chance(0.5) else beams(draw)
+    return {**length, **search, **token_rules(draw, settings, forced, 0.2)}
+
+
+def generation_arguments(draw, settings, forced, has_ties):
+    """Some sets of arguments of `generate`, by their names. `has_ties`: beams would have to choose among equals."""
+    length = {"max_new_tokens": draw.integer(LONGEST // 2, LONGEST)}
+    greedy = {**length, "num_beams": 1, "num_return_sequences": 1}
+    cases = {"greedy": greedy, "greedy_rules": {**greedy, **token_rules(draw, settings, forced, 0.3)}, "defaults": {}}
+    for i in range(0 if has_ties else 3):
+        cases[f"beam{i}"] = {**length, **beams(draw), **token_rules(draw, settings, forced, 0.15)}
+    may_drop = settings["model_type"] == "switch_transformers"
+    return {
+        name: {"args": case, "use_cache": not (may_drop and draw.chance(0.2))} for name, case in cases.items()
     }
 
 
@@ -517,14 +549,15 @@ def generate(model, inputs, args, use_cache):
         **args,
     )
     result = {"sequences": out.sequences.tolist()}
-    if args["num_beams"] > 1:
+    if out.get("sequences_scores") is not None:
         result["sequences_scores"] = [float(score) for score in out.sequences_scores]
     return result
 
 
-def has_equal_beams(case):
+def has_equal_beams(case, rows):
     """Whether two answers to one input have scores that are equal but for rounding, so that their order means nothing."""
-    scores, count = case.get("sequences_scores", []), case["args"].get("num_return_sequences", 1)
+    scores = case.get("sequences_scores", [])
+    count = len(scores) // rows
     pairs = [(a, b) for i, (a, b) in enumerate(zip(scores, scores[1:])) if (i + 1) % count]
     return any(abs(a - b) < 1e-5 * max(abs(a), abs(b)) for a, b in pairs)
 
@@ -565,7 +598,12 @@ def draw_model(draw, family, folder):
     write_weights(draw, folder, {**tables_of(draw, writing["tables"], shape), **weights_of(draw, fresh)})
     generated = likely_tokens(cls, folder, settings, draw) if has_decoder else []
     ids = special_ids(draw, settings["vocab_size"], generated)
-    write_ids(draw, folder, settings, ids, has_decoder)
+    # Of several forced last tokens, all have the same score.
+    last = ids.get("forced_eos_token_id")
+    has_ties = isinstance(last, list)
+    forced = {ids.get("forced_bos_token_id"), *(last if has_ties else [last])}
+    defaults = generation_defaults(draw, settings, forced, has_ties) if has_decoder else {}
+    write_ids(draw, folder, settings, ids, defaults)
 
     inputs = inputs_of(draw, settings["vocab_size"], ids)
     if not has_decoder:
@@ -582,14 +620,13 @@ def draw_model(draw, family, folder):
     save_file({k: v.detach().clone().contiguous() for k, v in cases.items()}, os.path.join(folder, "cases.safetensors"))
     if not has_decoder:
         return True
-    has_ties = isinstance(ids.get("forced_eos_token_id"), list)
-    arguments = generation_arguments(draw, settings["model_type"] == "switch_transformers", has_ties)
+    arguments = generation_arguments(draw, settings, forced, has_ties)
     generation = {key: {**case, **generate(model, inputs, **case)} for key, case in arguments.items()}
-    if any(has_equal_beams(case) for case in generation.values()):
+    if any(has_equal_beams(case, len(inputs["input_ids"])) for case in generation.values()):
         return False
     if any(generate(precise, inputs, **case)["sequences"] != generation[key]["sequences"] for key, case in arguments.items()):
         return False
-    write_json(os.path.join(folder, "generation.json"), generation)
+    write_json(os.path.join(folder, "generation.json"), generation, indent=None)
     return True
 
 

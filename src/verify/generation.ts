@@ -3,31 +3,24 @@ import * as z from 'zod'
 import { FileError } from '../base/errors.js'
 import { hostFrom, toNumbers } from '../base/host-tensor.js'
 import type { HostTensor } from '../base/host-tensor.js'
+import { listItems } from '../checkpoint/format.js'
 import { readSmallText } from '../checkpoint/files.js'
 import { parseJson } from '../checkpoint/json.js'
+import { generationFromHf, generationToHf } from '../checkpoint/names/hf-generation.js'
 import { safetensors } from '../checkpoint/safetensors.js'
 import { searchOf } from '../infer/choose-search.js'
 import { makeGenerator } from '../infer/generate.js'
 import type { Generator } from '../infer/generate.js'
-import type { TextOptions } from '../infer/text-options.js'
 import { specialIdsOf, stackLayers } from '../model/config.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
+import type { GenerationDefaults } from '../model/generation-defaults.js'
 import { compare } from './compare.js'
 import type { Row } from './compare.js'
 import { loadHfFolder } from './hf-folder.js'
 import type { HfModel } from './hf-folder.js'
 
-/** The supported arguments of HF's `generate`. Any other argument is an error. */
-const argumentsSchema = z.strictObject({
-  max_new_tokens: z.int().min(1).optional(),
-  num_beams: z.int().min(1).optional(),
-  num_return_sequences: z.int().min(1).optional(),
-  length_penalty: z.number().optional(),
-  early_stopping: z.union([z.boolean(), z.literal('never')]).optional(),
-  min_new_tokens: z.int().min(0).optional(),
-  no_repeat_ngram_size: z.int().min(1).optional(),
-  repetition_penalty: z.number().gt(0).optional(),
-})
+/** Arguments of HF's `generate`: settings of generation_config.json, which win over the folder's own. */
+const argumentsSchema = z.record(z.string(), z.json())
 type Arguments = z.infer<typeof argumentsSchema>
 
 const casesSchema = z.record(
@@ -40,9 +33,6 @@ const casesSchema = z.record(
     sequences_scores: z.array(z.number()).optional(),
   }),
 )
-
-/** HF's `generate` makes so many tokens where neither the call nor the model says. */
-const HF_NEW_TOKENS = 20
 
 /** The default tolerance of scores, which the file stores with six digits. */
 const SCORE_TOLERANCE = 1e-4
@@ -63,8 +53,9 @@ export async function verifyGeneration(folder: string, tested?: HfModel, toleran
   if (!parsed.success)
     throw new FileError(`${path}: these are not recorded cases of generation: ${z.prettifyError(parsed.error)}`)
   const { model, router, params } = tested ?? (await loadHfFolder(folder))
-  const specialIds = specialIdsOf(model)
-  const inputs = await inputsOf(join(folder, 'cases.safetensors'), specialIds.padId)
+  const { padId, eosIds } = specialIdsOf(model)
+  const padded = await inputsOf(join(folder, 'cases.safetensors'))
+  const inputs = padded.map(input => input.slice(0, input.findLastIndex(id => id !== padId) + 1))
   const generators = new Map<number, Generator>()
   const generatorFor = (maxNewTokens: number): Generator => {
     const generator = generators.get(maxNewTokens) ?? makeGenerator({ config: model, router, maxNewTokens })
@@ -74,16 +65,16 @@ export async function verifyGeneration(folder: string, tested?: HfModel, toleran
 
   const rows: Row[] = []
   for (const [name, { args, use_cache, sequences, sequences_scores: scores }] of Object.entries(parsed.data)) {
-    const limit = args.max_new_tokens ?? model.generation?.maxNewTokens ?? HF_NEW_TOKENS
+    const generation = withArguments(model, args, `${path}: ${name}`)
+    const limit = generation.maxNewTokens ?? DEFAULT_TOKENS
     const excuse = use_cache || !mayDrop(model, router, limit) ? undefined : CACHELESS
-    const searches = inputs.map(input => searchOf(optionsOf(args), { config: model, limit, input }))
+    const config = { ...model, generation }
+    // Rules about the tokens of an input apply to its padding too, as in HF.
+    const searches = padded.map(input => searchOf({}, { config, limit, input }))
     const answers = (await generatorFor(limit)(params, inputs, searches)).flat()
-    const [actual, expected] = [
-      answers.map(a => a.tokens),
-      sequences.map(sequence => answerOf(sequence, specialIds.eosIds)),
-    ]
+    const [actual, expected] = [answers.map(a => a.tokens), sequences.map(sequence => answerOf(sequence, eosIds))]
     const length = Math.max(...[...actual, ...expected].map(tokens => tokens.length))
-    const tokens = [actual, expected].map(answers => matrix(answers, length, specialIds.padId))
+    const tokens = [actual, expected].map(answers => matrix(answers, length, padId))
     const compared = [compare(`generation/${name}`, tokens[0], tokens[1], 0)]
     if (scores)
       compared.push(compare(`generation/${name}/scores`, vector(answers.map(a => a.score)), vector(scores), tolerance))
@@ -98,29 +89,36 @@ const CACHELESS = 'recorded without a cache, where an expert may drop tokens'
 const mayDrop = (model: ModelConfig, { expertCapacity }: RouterConfig, numTokens: number): boolean =>
   expertCapacity !== null && expertCapacity < numTokens && stackLayers(model, 'decoder').some(({ sparse }) => sparse)
 
-/** The options that a case gave to HF's `generate`. What it did not give is as the model's defaults say. */
-const optionsOf = (args: Arguments): TextOptions => ({
-  maxNewTokens: args.max_new_tokens,
-  minNewTokens: args.min_new_tokens,
-  numBeams: args.num_beams,
-  numReturned: args.num_return_sequences,
-  lengthPenalty: args.length_penalty,
-  earlyStopping: args.early_stopping,
-  repetitionPenalty: args.repetition_penalty,
-  noRepeatNgram: args.no_repeat_ngram_size,
-})
+/** The most new tokens of an answer in transformers 5 if neither the model nor the caller says. */
+const DEFAULT_TOKENS = 20
 
-/** Token ids of each input without the padding at its end. */
-async function inputsOf(path: string, padId: number): Promise<number[][]> {
+/**
+ * A model's generation defaults with the arguments of a case. `place` names the case in errors. Throws a FileError for
+ * arguments that are not computed here: sampling, texts, special ids that are not the model's, and what
+ * `GenerationDefaults.unsupported` names.
+ */
+function withArguments(model: ModelConfig, args: Arguments, place: string): GenerationDefaults {
+  const own = generationToHf(model.generation ?? {})
+  const merged = generationFromHf({ config: {}, generationConfig: { ...own, ...args } }, model.vocabSize, place)
+  const unsupported = [
+    ...Object.keys(merged.unsupported ?? {}),
+    ...Object.keys(args).filter(name => name.endsWith('_token_id')),
+    ...(merged.doSample ? ['do_sample'] : []),
+    ...(merged.stop ? ['stop_strings'] : []),
+  ]
+  if (unsupported.length > 0)
+    throw new FileError(`${place}: answers with ${listItems(unsupported)} cannot be compared: leave the case out`)
+  return merged
+}
+
+/** Token ids of each input, padded to one length. */
+async function inputsOf(path: string): Promise<number[][]> {
   const reader = await safetensors.open(path)
   try {
     const ids = await reader.read('input_ids')
     const [rows, length] = ids.shape
     const values = toNumbers(ids)
-    return Array.from({ length: rows }, (_, row) => {
-      const input = values.slice(row * length, (row + 1) * length)
-      return input.slice(0, input.findLastIndex(id => id !== padId) + 1)
-    })
+    return Array.from({ length: rows }, (_, row) => values.slice(row * length, (row + 1) * length))
   } finally {
     await reader.close()
   }

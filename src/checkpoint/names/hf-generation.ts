@@ -220,7 +220,9 @@ class SettingReader {
         const ids = this.idsOf(sequence)
         return ids && typeof bias === 'number' ? { ids, bias } : undefined
       })
-      return biases.every(bias => bias !== undefined) ? biases : undefined
+      if (!biases.every(bias => bias !== undefined)) return undefined
+      // Of several biases of one sequence, transformers takes the last one.
+      return [...new Map(biases.map(bias => [bias.ids.join(), bias])).values()]
     })
   }
 
