@@ -63,6 +63,20 @@ describe('generation defaults of Hugging Face files', () => {
     expect(read({ max_length: 20, min_length: 5 })).toEqual({ maxNewTokens: 19, minNewTokens: 4 })
   })
 
+  it('have one bias for a sequence: the last one', () => {
+    const biases = read({
+      sequence_bias: [
+        [[4, 5], -2],
+        [[4], 1],
+        [[4, 5], 3],
+      ],
+    }).biases
+    expect(biases).toEqual([
+      { ids: [4, 5], bias: 3 },
+      { ids: [4], bias: 1 },
+    ])
+  })
+
   it('are read from config.json only if there is no generation_config.json', () => {
     expect(read({}, { num_beams: 3 })).toEqual({})
     expect(generationFromHf({ config: { num_beams: 3 } }, 100, 'model')).toEqual({ numBeams: 3 })
