@@ -44,6 +44,7 @@ export type { DistillConfig, TeacherConfig, WeightsTeacher } from './train/disti
 export { recipes } from './config/recipes.js'
 export { defineConfig } from './config/define-config.js'
 export type { UserConfig, UserRecipe } from './config/define-config.js'
+export type { SparseRules } from './config/sparse-layers.js'
 export { fineTuning, pretraining } from './config/recipes/published.js'
 
 // Evaluation
