@@ -9,8 +9,12 @@ import type { HfFiles, Settings } from './hf-files.js'
  * The special ids of a model. An id is taken from generation_config.json, then config.json; padding and EOS then from
  * the tokenizer (a token's text, whose id tokenizer_config.json or tokenizer.json gives). Without any, it is T5's. As
  * in transformers 5, the decoder starts from `bos_token_id` where a file has no `decoder_start_token_id`, and forced
- * tokens are read from config.json only if there is no generation_config.json. `path` is the folder's, for messages.
- * Throws a FileError if an id is no token of a vocabulary of `vocabSize`.
+ * tokens are read from config.json only if there is no generation_config.json.
+ *
+ * Where generation_config.json lacks an id, `generate` of transformers 5 does not look further: without EOS it never
+ * stops, and without the decoder's start it fails. Here config.json gives the id.
+ *
+ * `path` is the folder's, for messages. Throws a FileError if an id is no token of a vocabulary of `vocabSize`.
  */
 export function specialIdsFromHf(files: HfFiles, vocabSize: number, path: string): SpecialIds {
   const config = settingsOf('config.json', files.config, path)
