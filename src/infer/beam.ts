@@ -51,12 +51,14 @@ export function beamSearch(options: BeamOptions): Search {
 
 class BeamSearch implements Search {
   readonly rows: number
+  readonly maxNewTokens: number
   private beams: Beam[]
   /** Best first, at most numBeams. */
   private finished: Finished[] = []
 
   constructor(private readonly options: BeamOptions) {
     this.rows = options.numBeams
+    this.maxNewTokens = options.maxNewTokens
     const { decoderStartId } = options.specialIds ?? T5_SPECIAL_IDS
     this.beams = [{ tokens: [decoderStartId], logProbabilities: [], sum: 0 }]
   }

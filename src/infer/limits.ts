@@ -1,5 +1,5 @@
 import { ConfigError } from '../base/errors.js'
-import { formatBytes, formatCount } from '../base/format.js'
+import { formatCount } from '../base/format.js'
 import type { ModelConfig } from '../model/config.js'
 import type { MemorySizes } from './decode.js'
 import { checkSetting } from './processors.js'
@@ -7,14 +7,19 @@ import type { Search } from './search.js'
 
 /** What a scheduler takes on at most. A request that can never fit is refused, with its numbers. */
 export interface SchedulerLimits {
-  /** The most tokens of an input. Default: `defaultInputTokens`. */
+  /** The most tokens of an input. */
   maxInputTokens: number
   /** The most tokens of an answer, EOS included. */
   maxNewTokens: number
   /** The most rows that are decoded at once. A search with more rows is decoded alone. */
   maxRows: number
-  /** The most bytes of the decoder's memory. Requests wait until there is room for them. */
+  /**
+   * The most bytes of the decoder's memory. Requests wait until there is room for them; one that needs more is decoded
+   * alone.
+   */
   maxMemoryBytes: number
+  /** An error message if a task that takes so many bytes does not fit into the free memory. Default: all tasks fit. */
+  memoryProblem?(task: string, bytes: number): string | undefined
 }
 
 /** The most rows of a scheduler that is not given a number. */
@@ -26,32 +31,33 @@ export const DEFAULT_MEMORY_BYTES = 2 ** 30
 /** For a caller who decides himself what is decoded at once. */
 export const UNLIMITED = { maxInputTokens: Infinity, maxRows: Infinity, maxMemoryBytes: Infinity } as const
 
-/**
- * The longest input whose encoder layer takes at most 2 GiB: attention holds four arrays of [heads, length, length]
- * float32 at once (scores, biases, probabilities and a mask), which is most of what a long input needs.
- */
-export const defaultInputTokens = ({ numHeads }: Pick<ModelConfig, 'numHeads'>): number =>
-  Math.floor(Math.sqrt(2 ** 31 / (4 * 4 * numHeads)))
+/** What a request takes when it is decoded alone. */
+export interface Needed {
+  readonly sizes: MemorySizes
+  /** The bytes of the decoder's memory. */
+  readonly bytes: number
+}
 
-/** Throws a ConfigError if a request can never be decoded within the limits. `needed`: the largest memory it needs. */
+/** Throws a ConfigError if a request can never be decoded. */
 export function checkRequest(
   { inputs, search }: { readonly inputs: readonly number[]; readonly search: Pick<Search, 'rows'> },
-  needed: { readonly sizes: MemorySizes; readonly bytes: number },
-  { maxInputTokens, maxMemoryBytes }: SchedulerLimits,
+  { sizes, bytes }: Needed,
+  { numHeads }: Pick<ModelConfig, 'numHeads'>,
+  { maxInputTokens, memoryProblem }: SchedulerLimits,
 ): void {
-  checkSetting(
-    'the rows of a search',
-    search.rows,
-    Number.isInteger(search.rows) && search.rows > 0,
-    'a positive whole number',
-  )
+  const { rows } = search
+  checkSetting('the rows of a search', rows, Number.isInteger(rows) && rows > 0, 'a positive whole number')
+  const tokens = formatCount(inputs.length)
   if (inputs.length > maxInputTokens)
     throw new ConfigError(
-      `the input has ${formatCount(inputs.length)} tokens, and at most ${formatCount(maxInputTokens)} (maxInputTokens) are read: shorten it`,
+      `the input has ${tokens} tokens, and at most ${formatCount(maxInputTokens)} (maxInputTokens) are read: shorten it`,
     )
-  const { rows, inputLength, length } = needed.sizes
-  if (needed.bytes > maxMemoryBytes)
-    throw new ConfigError(
-      `the request needs ${formatBytes(needed.bytes)} for keys and values (rows ${rows}, input tokens ${inputLength}, tokens of an answer ${length}), and ${formatBytes(maxMemoryBytes)} (maxMemoryBytes) may be used: ask for fewer beams or shorten the input`,
-    )
+  const problem = memoryProblem?.(
+    `an input of ${tokens} tokens with ${rows} ${rows === 1 ? 'row' : 'beams'} of at most ${formatCount(sizes.length)} tokens`,
+    bytes + encoderBytes(inputs.length, numHeads),
+  )
+  if (problem !== undefined) throw new ConfigError(problem)
 }
+
+/** What attention holds at once for an input: scores, biases, their sum and its softmax, float32 [heads, length, length]. */
+const encoderBytes = (length: number, numHeads: number): number => 4 * 4 * numHeads * length ** 2

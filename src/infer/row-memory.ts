@@ -6,6 +6,7 @@ import { HIDDEN_BIAS } from '../nn/attention.js'
 import type { CompiledDecoding } from './compiled.js'
 import type { DecoderMemory, DistanceBiases, LayerMemory, MemorySizes } from './decode.js'
 import { paddedInputs } from './padded-inputs.js'
+import { bucket } from './rows.js'
 
 /** A compiled model with its parameters. */
 export interface DecodingModel {
@@ -69,10 +70,13 @@ export class RowMemory {
     this.crossBias = null
   }
 
-  /** Continues `rows[i]` from what row `parents[i]` remembers of its own tokens. `rows` holds no row twice. */
-  follow(rows: readonly number[], parents: readonly number[]): void {
+  /** Each row continues from what its parent remembers of its own tokens. Other rows stay as they are. */
+  follow(parents: ReadonlyMap<number, number>): void {
     const { copy, write } = this.model.compiled
-    const followed = copy(this.memory.self, ints(parents), this.sizes.length)
+    const rows = [...parents.keys()]
+    // Filled up with rows that stay as they are, so that few different numbers of rows are compiled.
+    for (let row = 0; rows.length < bucket(parents.size); row++) if (!parents.has(row)) rows.push(row)
+    const followed = copy(this.memory.self, ints(rows.map(row => parents.get(row) ?? row)), this.sizes.length)
     this.memory.self = write(this.memory.self, followed, ints(rows.map((_, i) => i)), ints(rows))
   }
 

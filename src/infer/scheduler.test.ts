@@ -9,6 +9,7 @@ import { initParameters } from '../model/init.js'
 import { declareParameters } from '../model/parameters.js'
 import { preset } from '../model/presets.js'
 import type { ModelParams } from '../model/types.js'
+import { AnswerQueue } from './answer-queue.js'
 import { beamSearch } from './beam.js'
 import { Scheduler } from './scheduler.js'
 import type { SchedulerOptions } from './scheduler.js'
@@ -130,7 +131,9 @@ describe('Scheduler', () => {
   })
 
   it('refuses a request that is too large, with its numbers, and answers the others', async () => {
-    const scheduler = new Scheduler(params, forward, limits)
+    const memoryProblem = (task: string, bytes: number): string | undefined =>
+      bytes > 2 ** 20 ? `no room for ${task}: ${bytes}` : undefined
+    const scheduler = new Scheduler(params, forward, { ...limits, memoryProblem })
     const add = (length: number, rows: number): void =>
       scheduler.add({
         inputs: new Array<number>(length).fill(5),
@@ -138,7 +141,7 @@ describe('Scheduler', () => {
         onEnd: () => undefined,
       })
     expect(() => add(101, 1)).toThrow('the input has 101 tokens, and at most 100 (maxInputTokens) are read')
-    expect(() => add(100, 100)).toThrow('(rows 128, input tokens 128, tokens of an answer 64), and 1.00 MiB')
+    expect(() => add(90, 40)).toThrow('no room for an input of 90 tokens with 40 beams of at most 64 tokens: 3404928')
     expect(scheduler.isIdle).toBe(true)
     const [{ tokens }] = await alone(scheduler, { inputs: [7, 1], search: () => greedySearch({ maxNewTokens: 3 }) })
     expect(tokens).toHaveLength(3)
@@ -202,6 +205,40 @@ describe('Scheduler', () => {
     // The row of both is used again, while the first request keeps the memory alive.
     expect(await alone(scheduler, good)).toEqual(expected)
     expect(ended.map(String)).toEqual([expect.stringContaining('NaN'), 'Error: my search'])
+  })
+
+  it('decodes a request alone that needs more memory than all may have together', async () => {
+    const scheduler = new Scheduler(params, forward, { ...limits, maxMemoryBytes: 1 })
+    const search = (): Search => greedySearch({ maxNewTokens: 3 })
+    const searches = [search(), search()]
+    const queue = new AnswerQueue(scheduler)
+    await Promise.all(searches.map((each, i) => queue.run([7 + i, 1], each)))
+    expect(searches.map(each => each.answers()[0].tokens.length)).toEqual([3, 3])
+  })
+
+  it('clears the row of a request with NaN scores that is removed in the same step', async () => {
+    const { embedding } = params.token_embedder!
+    const damaged: ModelParams = {
+      ...params,
+      token_embedder: { embedding: (embedding as Tensor).at(39).set(np.full([config.dModel], NaN)) },
+    }
+    const scheduler = new Scheduler(damaged, forward, { ...limits, maxRows: 2 })
+    scheduler.add({ inputs: [9, 1], search: greedySearch({ maxNewTokens: 30 }), onEnd: () => undefined })
+    let isRemoved = false
+    const bad = {
+      inputs: [5, 39, 39, 39, 39, 1],
+      search: greedySearch({ maxNewTokens: 6 }),
+      onEnd: () => expect(isRemoved).toBe(false),
+    }
+    scheduler.add(bad)
+    const step = scheduler.step()
+    // The encoder is done after the first reads; the request is removed while its first token is decoded, or before.
+    await new Promise(resolve => setImmediate(resolve))
+    isRemoved = true
+    scheduler.remove(bad)
+    await step
+    const search = (): Search => greedySearch({ maxNewTokens: 6 })
+    expect((await alone(scheduler, { inputs: [7, 1], search }))[0].tokens).toHaveLength(6)
   })
 
   it('forgets a request that is removed while its input is encoded', async () => {

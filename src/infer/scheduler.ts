@@ -4,9 +4,9 @@ import { specialIdsOf, stackLayers } from '../model/config.js'
 import { meaningOf } from '../model/meaning.js'
 import type { ForwardOptions, ModelParams } from '../model/types.js'
 import { compileDecoding } from './compiled.js'
-import type { LayerMemory, MemorySizes } from './decode.js'
+import type { LayerMemory } from './decode.js'
 import { checkRequest } from './limits.js'
-import type { SchedulerLimits } from './limits.js'
+import type { Needed, SchedulerLimits } from './limits.js'
 import { isFitting, memoryBytes, sizesOf } from './memory-sizes.js'
 import { countPadded } from './padded-inputs.js'
 import { encodeTogether, RowMemory } from './row-memory.js'
@@ -81,7 +81,7 @@ export class Scheduler {
 
   /** Adds a request, which waits until there is room for it. Throws a ConfigError if there can never be room. */
   add(request: Request): void {
-    checkRequest(request, this.largestMemory([request]), this.options)
+    checkRequest(request, this.largestMemory([request]), this.forward.config, this.options)
     this.waiting.push(request)
   }
 
@@ -186,9 +186,14 @@ export class Scheduler {
   }
 
   /** The memory for requests when their answers are as long as they may be. */
-  private largestMemory(requests: readonly Request[]): { sizes: MemorySizes; bytes: number } {
-    const sizes = sizesOf(requests, this.options.maxNewTokens)
+  private largestMemory(requests: readonly Request[]): Needed {
+    const sizes = sizesOf(requests, Math.max(...requests.map(({ search }) => this.maxTokens(search))))
     return { sizes, bytes: memoryBytes(sizes, this.forward.config) }
+  }
+
+  /** The most tokens of a search's answers. */
+  private maxTokens({ maxNewTokens = Infinity }: Search): number {
+    return Math.min(maxNewTokens, this.options.maxNewTokens)
   }
 
   /**
@@ -231,38 +236,34 @@ export class Scheduler {
     }
     const logits = await memory.advance(tokens, steps)
     const vocab = logits.length / rows
-    const followed: { row: number; parent: number }[] = []
+    const followed = new Map<number, number>()
     for (const running of this.running) {
       const { first, tokens: before } = running
       const parents = this.choose(running, logits.subarray(first * vocab, (first + before.length) * vocab), memory)
       parents?.forEach((parent, i) => {
-        if (parent !== i) followed.push({ row: first + i, parent: first + parent })
+        if (parent !== i) followed.set(first + i, first + parent)
       })
     }
-    if (followed.length > 0)
-      memory.follow(
-        followed.map(({ row }) => row),
-        followed.map(({ parent }) => parent),
-      )
+    if (followed.size > 0) memory.follow(followed)
   }
 
   /** Lets a request's search choose its next tokens. Returns the parents of its rows, or null if it has ended. */
   private choose(running: Running, logits: Float32Array, memory: RowMemory): readonly number[] | null {
     const { request, tokens } = running
+    const isBroken = logits.some(Number.isNaN)
+    if (isBroken) memory.clear(tokens.map((_, i) => running.first + i))
     if (this.removed.has(request)) return null
     try {
-      if (logits.some(Number.isNaN)) {
-        memory.clear(tokens.map((_, i) => running.first + i))
+      if (isBroken)
         throw new SwitchyardError(
           `the model's scores are not numbers (NaN) after ${running.step} tokens: its weights are damaged, or too large for this input`,
         )
-      }
       const next = request.search.next(logits)
       if (next !== null) checkNext(next, tokens.length, logits.length / tokens.length)
       running.step++
       request.onStep?.()
       // A custom search may not have noticed that the model's limit of tokens is reached.
-      if (next === null || running.step >= this.options.maxNewTokens) {
+      if (next === null || running.step >= this.maxTokens(request.search)) {
         this.end(running)
         return null
       }

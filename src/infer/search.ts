@@ -34,6 +34,8 @@ export interface Search {
    * How many rows of the batch it needs. A search with one row only ever appends tokens, so its answer can be streamed.
    */
   readonly rows: number
+  /** The most tokens that an answer can have. Default: the model's limit. */
+  readonly maxNewTokens?: number
   /** Chooses the next tokens by the logits [rows * vocab], which it must not change. null: the search has finished. */
   next(logits: Float32Array): NextTokens | null
   /** The answers so far, best first, at least one. */
@@ -86,6 +88,7 @@ export function scoring(target: readonly number[]): Search {
 /** A search with one row, which appends one token in each step. */
 class Chain implements Search {
   readonly rows = 1
+  readonly maxNewTokens: number
   private readonly tokens: number[]
   private readonly logProbabilities: number[] = []
 
@@ -94,6 +97,7 @@ class Chain implements Search {
     private readonly choose: (scores: Float32Array) => number,
   ) {
     checkOptions(options)
+    this.maxNewTokens = options.maxNewTokens
     this.tokens = [(options.specialIds ?? T5_SPECIAL_IDS).decoderStartId]
   }
 

@@ -6,7 +6,7 @@ import { answerVocabulary } from './answer-vocabulary.js'
 import type { TextCodec } from '../text/codec.js'
 import { AnswerQueue } from './answer-queue.js'
 import type { GenerateOptions } from './generate.js'
-import { DEFAULT_MEMORY_BYTES, DEFAULT_ROWS, defaultInputTokens } from './limits.js'
+import { DEFAULT_MEMORY_BYTES, DEFAULT_ROWS } from './limits.js'
 import type { SchedulerLimits } from './limits.js'
 import { Scheduler } from './scheduler.js'
 import { scoring } from './search.js'
@@ -19,6 +19,8 @@ export interface TextModel {
   readonly params: ModelParams
   readonly options: GenerateOptions
   readonly codec: TextCodec
+  /** Says if a request does not fit into memory: see SchedulerLimits. */
+  readonly memoryProblem?: SchedulerLimits['memoryProblem']
 }
 
 export interface TextAnswer {
@@ -61,9 +63,10 @@ export class TextGenerator {
         params,
         { ...forward, mode: 'eval' },
         {
-          maxInputTokens: defaultInputTokens(options.config),
+          maxInputTokens: Infinity,
           maxRows: DEFAULT_ROWS,
           maxMemoryBytes: DEFAULT_MEMORY_BYTES,
+          memoryProblem: model.memoryProblem,
           ...limits,
           maxNewTokens,
           release,

@@ -48,11 +48,17 @@ export async function openTextModel(
       router: router ?? values.router,
       meaning: meaning ?? values.meaning,
     })
-    return { ...model, path: weights.path }
+    return { ...model, path: weights.path, memoryProblem: requestProblem }
   } finally {
     await weights.close()
   }
 }
+
+/** An error message if a request takes more memory than is free. Free memory is read for large requests only. */
+const requestProblem = (task: string, bytes: number): string | undefined =>
+  bytes < LARGE_BYTES
+    ? undefined
+    : memoryProblem(task, bytes, () => 'shorten the input, ask for shorter answers, or for fewer beams')
 
 /** Names the settings of a model's generation_config.json that have no effect here. */
 function noteUnsupported({ path, model }: OpenedWeights, onNotice: (message: string) => void): void {
