@@ -59,5 +59,8 @@ export function checkRequest(
   if (problem !== undefined) throw new ConfigError(problem)
 }
 
-/** What attention holds at once for an input: scores, biases, their sum and its softmax, float32 [heads, length, length]. */
+/**
+ * What attention holds at once for an input: scores, biases, their sum and its softmax, float32 [heads, length,
+ * length].
+ */
 const encoderBytes = (length: number, numHeads: number): number => 4 * 4 * numHeads * length ** 2
