@@ -5,23 +5,23 @@ import { encodeTexts, unchanged } from './preprocessors/encode-texts.js'
 import { MapSeedCounter } from './random/seed-counter.js'
 import type { Example } from './example.js'
 import type { TextCodec } from '../text/codec.js'
-import type { Vocabulary } from '../text/vocabulary.js'
+import { inputIds, targetIds } from '../text/special-tokens.js'
 import { storeTokens } from './token-cache/store-tokens.js'
 
-/** An example as token ids. Both sides end with EOS, unless they were truncated. */
+/** An example as token ids, with special tokens. Targets end with EOS, unless they were truncated. */
 export interface TokenExample {
   readonly inputs: Int32Array
   readonly targets: Int32Array
 }
 
-/** Encodes an example and ends both sides with the EOS of their vocabularies. */
+/** Encodes an example, with the special tokens that its vocabularies put around texts. Targets end with EOS. */
 export function tokenize(
   codec: Pick<TextCodec, 'inputs' | 'targets'>,
   example: Pick<Example, 'input' | 'target'>,
 ): TokenExample {
   return {
-    inputs: encodeWithEos(codec.inputs, example.input),
-    targets: encodeWithEos(codec.targets, example.target),
+    inputs: Int32Array.from(inputIds(codec.inputs, example.input)),
+    targets: Int32Array.from(targetIds(codec.targets, example.target)),
   }
 }
 
@@ -48,12 +48,4 @@ export function tokenDataset(
     })
     return (stored?.examples ?? dataset) as Dataset<Fields & TokenExample>
   })
-}
-
-const encodeWithEos = (vocabulary: Vocabulary, text: string): Int32Array => {
-  const ids = vocabulary.encode(text)
-  const ended = new Int32Array(ids.length + 1)
-  ended.set(ids)
-  ended[ids.length] = vocabulary.eosId
-  return ended
 }

@@ -14,6 +14,9 @@ export function answerVocabulary(vocabulary: Vocabulary, eosIds: readonly number
     unkId: vocabulary.unkId,
     sentinelIds: vocabulary.sentinelIds,
     encode: text => vocabulary.encode(text),
+    ...(vocabulary.withSpecialTokens && {
+      withSpecialTokens: (ids: readonly number[]) => vocabulary.withSpecialTokens!(ids),
+    }),
     decode: ids => vocabulary.decode([...ids].filter(id => id !== eosId)),
     stream: () => {
       const stream = vocabulary.stream()

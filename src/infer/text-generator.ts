@@ -1,6 +1,7 @@
 import { ConfigError } from '../base/errors.js'
 import { specialIdsOf } from '../model/config.js'
 import type { ModelParams } from '../model/types.js'
+import { inputIds, targetIds } from '../text/special-tokens.js'
 import type { Vocabulary } from '../text/vocabulary.js'
 import { answerVocabulary } from './answer-vocabulary.js'
 import type { TextCodec } from '../text/codec.js'
@@ -193,7 +194,7 @@ export class TextGenerator {
 
   private async scoreTokens(inputs: readonly number[], answer: string, signal?: AbortSignal): Promise<TextScore> {
     const { targets } = this.model.codec
-    const tokens = [...targets.encode(answer), targets.eosId]
+    const tokens = targetIds(targets, answer)
     const { maxNewTokens } = this.model.options
     if (tokens.length > maxNewTokens)
       throw new ConfigError(
@@ -207,7 +208,7 @@ export class TextGenerator {
 
   private encode(text: string): number[] {
     const { inputs, prepare } = this.model.codec
-    return [...inputs.encode(prepare(text)), inputs.eosId]
+    return inputIds(inputs, prepare(text))
   }
 
   private searchFor(options: TextOptions, input: readonly number[]): Search {

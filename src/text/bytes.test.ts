@@ -3,17 +3,10 @@ import { describe, expect, it } from 'vitest'
 import { ConfigError } from '../base/errors.js'
 import { vocabularyFromJSON } from './from-json.js'
 import { ByteVocabulary } from './bytes.js'
+import { inputIds } from './special-tokens.js'
 import { vocabularyConformance } from '../../test/conformance/vocabulary.js'
 
-const texts = [
-  '',
-  'hello',
-  '  héllo\twörld\r\n',
-  '日本語 \u{1f469}\u200d\u{1f680}',
-  '\u0000\ufeffx',
-  '\ufeff',
-  '</s> <pad>',
-]
+const texts = ['', 'hello', '  héllo\twörld\r\n', '日本語 \u{1f469}\u200d\u{1f680}', '\u0000\ufeffx', '\ufeff', '< /s>']
 vocabularyConformance('bytes', () => new ByteVocabulary(), texts)
 vocabularyConformance('bytes without sentinels', () => new ByteVocabulary(0), [...texts, '<extra_id_0>'])
 
@@ -23,6 +16,28 @@ describe('bytes', () => {
   it('are the ids of UTF-8, after three special ids', () => {
     expect(vocabulary.encode('Aé\u0000')).toEqual([68, 198, 172, 3])
     expect(vocabulary.size).toBe(384)
+  })
+
+  it('are special tokens where their texts are, with the spaces around them', () => {
+    expect(vocabulary.encode('a </s> b')).toEqual([100, 1, 101])
+    expect(vocabulary.encode('a <pad>b')).toEqual([100, 0, 101])
+    expect(vocabulary.encode('<unk>\u00a0é')).toEqual([2, 198, 172])
+    expect(vocabulary.encode('a <extra_id_0> b')).toEqual([100, 35, 259, 35, 101])
+    expect(inputIds(vocabulary, 'a </s>')).toEqual([100, 1])
+    expect(inputIds(vocabulary, 'a')).toEqual([100, 1])
+  })
+
+  it('have further tokens', () => {
+    const added = [
+      { id: 384, content: '<tab>' },
+      { id: 0, content: '<pad>' },
+    ]
+    const more = new ByteVocabulary(125, { added })
+    expect(more.encode('aé <tab> <pad> <extra_id_0>')).toEqual([100, 198, 172, 35, 384, 35, 0, 35, 259])
+    expect(more.decode([100, 198, 384, 101])).toBe('a\ufffd<tab>b')
+    expect(more.size).toBe(385)
+    expect(vocabularyFromJSON(more.toJSON()).encode('<tab>')).toEqual([384])
+    expect(() => new ByteVocabulary(125, { added: [{ id: 300, content: 'x' }] })).toThrow(/"x" has the id 300/)
   })
 
   it('give back every well-formed text', () => {

@@ -1,7 +1,9 @@
 import * as z from 'zod'
 import { ConfigError } from '../base/errors.js'
-import { cutAtSentinels, MAX_SENTINELS, sentinelText } from './sentinels.js'
+import { MAX_SENTINELS, sentinelText } from './sentinels.js'
 import { decodeAll, textStream, Utf8Stream, ValidUtf8Stream } from './stream.js'
+import { AddedTokenCutter, addedTokenSchema } from './tokenizer-json/added-tokens.js'
+import type { AddedToken } from './tokenizer-json/added-tokens.js'
 import { EOS_ID, FIRST_SYMBOL_ID, PAD_ID, UNK_ID, UNKNOWN_TEXT } from './vocabulary.js'
 import type { TextStream, Vocabulary, VocabularyReference } from './vocabulary.js'
 
@@ -13,6 +15,8 @@ const sentinels = z.int().min(0).max(MAX_SENTINELS)
 export const bytesSpec = z.strictObject({
   kind: z.literal('bytes'),
   sentinels,
+  /** Further tokens, and special tokens with flags of their own. */
+  added: z.array(addedTokenSchema).max(MAX_SENTINELS).optional(),
   /** Left out for Hugging Face's rules. */
   reference: z.literal('seqio').optional(),
 })
@@ -23,7 +27,7 @@ export const bytesSpec = z.strictObject({
  * blanks with the ids 258, 257 ..., bytes that UTF-8 never or hardly ever uses; encode such targets by id.)
  *
  * Decoding an encoded text gives the same text if it is well-formed. A lone surrogate, which UTF-8 cannot represent,
- * becomes U+FFFD, and so do decoded bytes that are not UTF-8.
+ * becomes U+FFFD, and so do decoded bytes that are not UTF-8. Texts of special and added tokens are these tokens.
  *
  * By SeqIO's rules (`reference: 'seqio'`) sentinels are ids without a text, numbered downwards from the last id.
  * Decoding drops ids that are not bytes, and bytes that are not UTF-8.
@@ -34,10 +38,17 @@ export class ByteVocabulary implements Vocabulary {
   readonly unkId = UNK_ID
   readonly size: number
   readonly sentinelIds: readonly number[]
+  private readonly cutter: AddedTokenCutter
+  private readonly added: ReadonlyMap<number, string>
+  /** The special tokens, the sentinels and further tokens. */
+  readonly addedTokens: readonly AddedToken[]
 
   constructor(
     sentinelCount: number = BYT5_SENTINELS,
-    private readonly options: { readonly reference?: VocabularyReference } = {},
+    private readonly options: {
+      readonly reference?: VocabularyReference
+      readonly added?: readonly AddedToken[]
+    } = {},
   ) {
     const result = sentinels.safeParse(sentinelCount)
     if (!result.success)
@@ -45,17 +56,35 @@ export class ByteVocabulary implements Vocabulary {
         `vocabulary of bytes: the number of sentinels is ${sentinelCount}, it must be an integer from 0 to ${MAX_SENTINELS}`,
       )
     const first = FIRST_SYMBOL_ID + BYTES
-    this.size = first + sentinelCount
-    this.sentinelIds = Array.from({ length: sentinelCount }, (_, k) => (this.seqio ? this.size - 1 - k : first + k))
+    const { added = [] } = options
+    const end = first + sentinelCount
+    const misplaced = added.find(({ id }) => id >= FIRST_SYMBOL_ID && id < end)
+    if (misplaced)
+      throw new ConfigError(
+        `vocabulary of bytes: the added token ${JSON.stringify(misplaced.content)} has the id ${misplaced.id}, which is that of a byte or sentinel`,
+      )
+    this.size = Math.max(end, ...added.map(({ id }) => id + 1))
+    this.sentinelIds = Array.from({ length: sentinelCount }, (_, k) => (this.seqio ? end - 1 - k : first + k))
+    const sentinelTokens = this.sentinelIds.map((id, k) => ({ id, content: sentinelText(k) }))
+    this.added = new Map([...sentinelTokens, ...added].map(({ id, content }) => [id, content]))
+    const own = new Set(added.map(({ id }) => id))
+    const special = BYT5_SPECIAL.filter(({ id }) => !own.has(id))
+    this.addedTokens = [...special, ...sentinelTokens, ...added]
+    this.cutter = new AddedTokenCutter(this.seqio ? [] : this.addedTokens)
   }
 
   encode(text: string): number[] {
     const utf8 = new TextEncoder()
-    return cutAtSentinels(text, this.seqio ? 0 : this.sentinelIds.length).flatMap(part =>
-      typeof part === 'number'
-        ? [this.sentinelIds[part]]
-        : Array.from(utf8.encode(part), byte => FIRST_SYMBOL_ID + byte),
-    )
+    return this.cutter
+      .cut(text, true)
+      .flatMap(cut =>
+        typeof cut === 'number' ? [cut] : Array.from(utf8.encode(cut.text), byte => FIRST_SYMBOL_ID + byte),
+      )
+  }
+
+  /** As ByT5Tokenizer, which does not repeat an EOS that ends the text. */
+  withSpecialTokens(ids: readonly number[]): number[] {
+    return ids.at(-1) === EOS_ID && !this.seqio ? [...ids] : [...ids, EOS_ID]
   }
 
   decode(ids: Iterable<number>): string {
@@ -72,19 +101,33 @@ export class ByteVocabulary implements Vocabulary {
       id => {
         const symbol = id - FIRST_SYMBOL_ID
         if (isByte(symbol)) return utf8.push(symbol)
-        return utf8.flush() + (symbol >= BYTES && id < this.size ? sentinelText(symbol - BYTES) : UNKNOWN_TEXT)
+        return utf8.flush() + (id === UNK_ID ? UNKNOWN_TEXT : (this.added.get(id) ?? UNKNOWN_TEXT))
       },
       () => utf8.flush(),
     )
   }
 
   toJSON(): z.infer<typeof bytesSpec> {
-    return { kind: 'bytes', sentinels: this.sentinelIds.length, ...(this.seqio && { reference: 'seqio' }) }
+    const { added } = this.options
+    return {
+      kind: 'bytes',
+      sentinels: this.sentinelIds.length,
+      ...(added && added.length > 0 && { added: [...added] }),
+      ...(this.seqio && { reference: 'seqio' }),
+    }
   }
 
   private get seqio(): boolean {
     return this.options.reference === 'seqio'
   }
 }
+
+/** The special tokens of ByT5Tokenizer, which take the white space around them with them. */
+const BYT5_SPECIAL: readonly AddedToken[] = ['<pad>', '</s>', '<unk>'].map((content, id) => ({
+  id,
+  content,
+  lstrip: true,
+  rstrip: true,
+}))
 
 const isByte = (symbol: number): boolean => symbol >= 0 && symbol < BYTES

@@ -17,7 +17,7 @@ type AnySpec = z.infer<typeof vocabularySpec>
 const constructors: { [K in AnySpec['kind']]: (spec: Extract<AnySpec, { kind: K }>) => Vocabulary } = {
   characters: ({ symbols, firstId, size }) => new CharacterVocabulary(symbols, { firstId, size }),
   words: ({ symbols, firstId, size }) => new WordVocabulary(symbols, { firstId, size }),
-  bytes: ({ sentinels, reference }) => new ByteVocabulary(sentinels, { reference }),
+  bytes: ({ sentinels, added, reference }) => new ByteVocabulary(sentinels, { added, reference }),
   markedWords: ({ words, markerIds }) => new MarkedWordsVocabulary(construct(words), markerIds),
   sentencepiece: spec => SentencePieceVocabulary.fromJSON(spec),
   tokenizerJson: ({ tokenizer, special }) => fromTokenizerJson(tokenizer, special),

@@ -36,6 +36,12 @@ describe('hfTokenizerFiles', () => {
     const files = hfTokenizerFiles(new ByteVocabulary(7))!
     expect(Object.keys(files)).toEqual(['tokenizer_config.json'])
     expect(json(files['tokenizer_config.json'])).toMatchObject({ tokenizer_class: 'ByT5Tokenizer', extra_ids: 7 })
+    const added = [{ id: 266, content: '<tab>' }]
+    const more = hfTokenizerFiles(new ByteVocabulary(7, { added }))!
+    expect(json(more['tokenizer_config.json'])).toMatchObject({
+      extra_ids: 0,
+      added_tokens_decoder: { 1: { content: '</s>' }, 265: { content: '<extra_id_6>' }, 266: { content: '<tab>' } },
+    })
     expect(hfTokenizerFiles(new CharacterVocabulary(['a', 'b']))).toBeUndefined()
     // It has user-defined pieces.
     const small = SentencePieceVocabulary.fromModel(read('test/fixtures/vocabulary/small.model'))

@@ -22,7 +22,8 @@ export function hfTokenizerFiles(vocabulary: Vocabulary): Record<string, Uint8Ar
     extra_ids: vocabulary.sentinelIds.length,
     clean_up_tokenization_spaces: false,
   })
-  if (vocabulary instanceof ByteVocabulary) return { 'tokenizer_config.json': text(config('ByT5Tokenizer')) }
+  if (vocabulary instanceof ByteVocabulary)
+    return { 'tokenizer_config.json': text({ ...config('ByT5Tokenizer'), ...addedOf(vocabulary) }) }
   if (vocabulary instanceof UnigramTokenizer || vocabulary instanceof TableTokenizer)
     // This class obeys the steps of the file, which those of T5 replace by their own.
     return {
@@ -41,10 +42,28 @@ export function hfTokenizerFiles(vocabulary: Vocabulary): Record<string, Uint8Ar
   )
 }
 
+/**
+ * The tokens of ByT5's vocabulary as transformers 5 lists them. It numbers sentinels by `extra_ids` only where no other
+ * tokens are added.
+ */
+function addedOf(vocabulary: ByteVocabulary): object {
+  if (!vocabulary.toJSON().added) return {}
+  const listed = vocabulary.addedTokens.map(({ id, ...token }) => [
+    id,
+    { lstrip: false, normalized: false, rstrip: false, single_word: false, special: false, ...token },
+  ])
+  return {
+    extra_ids: 0,
+    extra_special_tokens: vocabulary.sentinelIds.map((_, k) => sentinelText(k)),
+    added_tokens_decoder: Object.fromEntries(listed),
+  }
+}
+
 /** The special tokens by the names of tokenizer_config.json, where they are not T5's. */
 function tokensOf(vocabulary: UnigramTokenizer | TableTokenizer): object {
-  const { pad, eos, unk } = vocabulary.toJSON().special ?? {}
-  return { ...(pad && { pad_token: pad }), ...(eos && { eos_token: eos }), ...(unk && { unk_token: unk }) }
+  return Object.fromEntries(
+    Object.entries(vocabulary.toJSON().special ?? {}).map(([name, text]) => [`${name}_token`, text]),
+  )
 }
 
 /**

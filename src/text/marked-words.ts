@@ -38,6 +38,8 @@ export class MarkedWordsVocabulary implements Vocabulary {
   /** The vocabulary of the words. */
   readonly words: PlainVocabulary
   private readonly markers: ReadonlySet<number>
+  /** Ids that a word has none of. */
+  private readonly dropped: ReadonlySet<number>
 
   /** Throws a ConfigError for words of a vocabulary of your own: a checkpoint could not be opened with it. */
   constructor(
@@ -50,6 +52,7 @@ export class MarkedWordsVocabulary implements Vocabulary {
       )
     this.words = words
     this.markers = new Set(markerIds)
+    this.dropped = new Set([...markerIds, PAD_ID, EOS_ID])
     if (!markerIdsSpec.safeParse(markerIds).success || this.markers.size < markerIds.length)
       throw new ConfigError(
         `marked words need 1 to ${MAX_SENTINELS} markers with different ids, each an integer from ${MIN_ID} to ${MAX_ID}`,
@@ -60,7 +63,7 @@ export class MarkedWordsVocabulary implements Vocabulary {
   encode(text: string): number[] {
     return splitWords(text).flatMap((word, k) => [
       this.markerIds[k % this.markerIds.length],
-      ...this.words.encode(word).filter(id => !this.markers.has(id)),
+      ...this.words.encode(word).filter(id => !this.dropped.has(id)),
     ])
   }
 

@@ -40,21 +40,18 @@ export class Normalizer {
     }
   }
 
-  /**
-   * Normalizes a whole text or, with `continues`, the text after a sentinel: a space at its start is kept, and none is
-   * added. A lone surrogate counts as U+FFFD.
-   */
-  normalize(text: string, continues = false): string {
+  /** Normalizes a text. A lone surrogate counts as U+FFFD. */
+  normalize(text: string): string {
     if (text === '') return ''
     const { addDummyPrefix, removeExtraWhitespaces } = this.spec
-    if (this.keepsAscii && removeExtraWhitespaces && addDummyPrefix && !continues && /^[ -~]*$/u.test(text)) {
+    if (this.keepsAscii && removeExtraWhitespaces && addDummyPrefix && /^[ -~]*$/u.test(text)) {
       const trimmed = text.trim()
       return trimmed === '' ? '' : SPACE_SYMBOL + trimmed.replace(/ +/gu, SPACE_SYMBOL)
     }
     const input = new TextEncoder().encode(text)
     const output: number[] = []
-    if (addDummyPrefix && !continues) output.push(...SPACE_SYMBOL_BYTES)
-    let afterSpace = removeExtraWhitespaces && !continues
+    if (addDummyPrefix) output.push(...SPACE_SYMBOL_BYTES)
+    let afterSpace = removeExtraWhitespaces
     for (let at = 0; at < input.length;) {
       const { chunk, taken } = this.next(input, at)
       at += taken

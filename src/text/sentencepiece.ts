@@ -2,11 +2,12 @@ import * as z from 'zod'
 import { ConfigError } from '../base/errors.js'
 import { fromBase64, toBase64 } from './base64.js'
 import { Normalizer, SPACE_SYMBOL } from './normalizer.js'
-import { cutAtSentinels, MAX_SENTINELS, sentinelNumber, sentinelText } from './sentinels.js'
+import { MAX_SENTINELS, sentinelNumber, sentinelText } from './sentinels.js'
 import { MAX_MODEL_BYTES, parseSentencePieceModel, serializeSentencePieceModel } from './spiece-model.js'
 import type { Piece, SentencePieceModel } from './spiece-model.js'
 import { pieceStream } from './piece-stream.js'
 import { decodeAll } from './stream.js'
+import { AddedTokenCutter } from './tokenizer-json/added-tokens.js'
 import { Unigram } from './unigram.js'
 import { EOS_ID, PAD_ID, UNK_ID } from './vocabulary.js'
 import type { TextStream, Vocabulary, VocabularyReference } from './vocabulary.js'
@@ -29,15 +30,15 @@ export const sentencePieceSpec = z.strictObject({
 
 /**
  * A SentencePiece unigram model (T5, Flan-T5, Switch, mT5). It gives the ids of the sentencepiece library, with two
- * additions (the rules of Hugging Face):
+ * additions (the rules of Hugging Face's T5Tokenizer):
  *
  * - `<extra_id_k>` in a text is a sentinel with one id, 32000 + 99 - k for T5. Sentinels are pieces of the model itself
- *   (mT5) or are appended to it in reverse order. As in SeqIO, a sentinel absorbs the space before it; the text after
- *   it keeps its space.
- * - Special tokens written in a text, such as `</s>`, are ordinary text.
+ *   (mT5) or are appended to it in reverse order.
+ * - Texts are cut at sentinels and at `<pad>`, `</s>` and `<unk>`, and each part is encoded as a text of its own.
  *
  * By SeqIO's rules (`reference: 'seqio'`) a sentinel is a user-defined piece with a space before it: `<extra_id_k>` is
- * a sentinel at the start of a word only, and ordinary text in `x<extra_id_0>`.
+ * a sentinel at the start of a word only, and ordinary text in `x<extra_id_0>`. Special tokens are ordinary text. The
+ * sentinels of mT5 have a space before them in the model, and are such pieces by either rules.
  */
 export class SentencePieceVocabulary implements Vocabulary {
   readonly padId = PAD_ID
@@ -52,6 +53,7 @@ export class SentencePieceVocabulary implements Vocabulary {
   /** The id of each byte's piece, if the model writes unknown characters as bytes. */
   private readonly byteIds: readonly number[] | undefined
   private readonly byteOf: ReadonlyMap<number, number>
+  private readonly cutter: AddedTokenCutter
 
   /** `appendedSentinels` is 100 by default, as for T5. It is 0, and must be, if the model has sentinels itself. */
   constructor(
@@ -76,9 +78,13 @@ export class SentencePieceVocabulary implements Vocabulary {
       return [{ text: SPACE_SYMBOL + sentinelText(k), score: 0, type: 'userDefined' }, id]
     })
     const ownPieces = model.pieces.map((piece, id) => [piece, id] as const)
-    const texts = this.cutsAtSentinels
-      ? ownPieces.filter(([, id]) => !sentinels.has(id))
-      : [...ownPieces, ...appendedPieces]
+    const cutsAtSentinels = !this.isSeqio && !own.some(id => model.pieces[id].text.startsWith(SPACE_SYMBOL))
+    const cut = this.sentinelIds.map((id, k) => ({ id, content: sentinelText(k) }))
+    this.cutter = new AddedTokenCutter([
+      ...(this.isSeqio ? [] : model.pieces.slice(0, 3).map(({ text }, id) => ({ id, content: text }))),
+      ...(cutsAtSentinels ? cut : []),
+    ])
+    const texts = cutsAtSentinels ? ownPieces.filter(([, id]) => !sentinels.has(id)) : [...ownPieces, ...appendedPieces]
     const userDefined = texts.filter(([{ type }]) => type === 'userDefined').map(([{ text }]) => text)
     this.normalizer = new Normalizer(model.normalizer, userDefined)
     this.unigram = new Unigram(
@@ -103,8 +109,8 @@ export class SentencePieceVocabulary implements Vocabulary {
     return SentencePieceVocabulary.fromModel(bytes, appendedSentinels, { reference })
   }
 
-  private get cutsAtSentinels(): boolean {
-    return this.options.reference !== 'seqio'
+  private get isSeqio(): boolean {
+    return this.options.reference === 'seqio'
   }
 
   /**
@@ -118,10 +124,7 @@ export class SentencePieceVocabulary implements Vocabulary {
   }
 
   encode(text: string): number[] {
-    if (!this.cutsAtSentinels) return this.encodeText(text, false)
-    return cutAtSentinels(text, this.sentinelIds.length).flatMap((part, i) =>
-      typeof part === 'number' ? [this.sentinelIds[part]] : this.encodeText(part, i > 0),
-    )
+    return this.cutter.cut(text, true).flatMap(cut => (typeof cut === 'number' ? [cut] : this.encodeText(cut.text)))
   }
 
   decode(ids: Iterable<number>): string {
@@ -138,13 +141,13 @@ export class SentencePieceVocabulary implements Vocabulary {
       kind: 'sentencepiece',
       model: toBase64(serializeSentencePieceModel(this.model)),
       appendedSentinels: this.size - this.model.pieces.length,
-      ...(this.options.reference === 'seqio' && { reference: 'seqio' }),
+      ...(this.isSeqio && { reference: 'seqio' }),
     }
   }
 
-  private encodeText(text: string, continues: boolean): number[] {
+  private encodeText(text: string): number[] {
     const ids: number[] = []
-    for (const part of this.unigram.segment(this.normalizer.normalize(text, continues))) {
+    for (const part of this.unigram.segment(this.normalizer.normalize(text))) {
       if (typeof part === 'number') ids.push(part)
       else if (this.byteIds === undefined) ids.push(UNK_ID)
       else for (const byte of new TextEncoder().encode(part.unknown)) ids.push(this.byteIds[byte])

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { ConfigError } from '../base/errors.js'
 import { toBase64 } from './base64.js'
 import { parseSentencePieceModel } from './spiece-model.js'
+import { inputIds, targetIds } from './special-tokens.js'
 import { fromTokenizerJson } from './tokenizer-json.js'
 import { vocabularyConformance } from '../../test/conformance/vocabulary.js'
 
@@ -233,5 +234,45 @@ describe('added tokens', () => {
   })
 })
 
-const bpe = fromTokenizerJson(caseFile('18-bpe-tokenizer-json/tokenizer.json'))
+const bpeJson = caseFile('18-bpe-tokenizer-json/tokenizer.json') as Record<string, unknown>
+const bpe = fromTokenizerJson(bpeJson)
+
+describe('the post-processor', () => {
+  const token = (id: string): object => ({ SpecialToken: { id, type_id: 0 } })
+  const template = {
+    type: 'TemplateProcessing',
+    single: [token('<s>'), { Sequence: { id: 'A', type_id: 0 } }, token('</s>')],
+    special_tokens: { '<s>': { id: '<s>', ids: [1] }, '</s>': { id: '</s>', ids: [2] } },
+  }
+  const bert = { type: 'BertProcessing', cls: ['<s>', 1], sep: ['</s>', 2] }
+  const byteLevel = { type: 'ByteLevel', trim_offsets: false }
+  const text = [43, 269, 275, 224, 75, 82, 88, 86, 72]
+  const around = [1, ...text, 2]
+  it.each([
+    ['null', null, text],
+    ['TemplateProcessing', template, around],
+    ['RobertaProcessing', { ...bert, type: 'RobertaProcessing' }, around],
+    ['BertProcessing', bert, around],
+    ['ByteLevel', byteLevel, text],
+    ['Sequence', { type: 'Sequence', processors: [byteLevel, template] }, around],
+  ])('%s puts around an input what the tokenizers library does, and answers do not show it', (_, step, ids) => {
+    const vocabulary = fromTokenizerJson({ ...bpeJson, post_processor: step })
+    expect(inputIds(vocabulary, 'Hello house')).toEqual(ids)
+    // Targets end with EOS even where inputs do not.
+    expect(targetIds(vocabulary, 'Hello house')).toEqual(step === null || step === byteLevel ? [...text, 2] : around)
+    expect(vocabulary.decode(ids)).toBe('Hello house')
+    expect(vocabulary.encode('a <pad><s>b</s>')).toEqual([68, 224, 0, 1, 69, 2])
+  })
+
+  it.each([
+    ['Shout', { type: 'Shout' }, /post-processor "Shout" .* not supported/],
+    ['a template without the text', { ...template, single: [] }, /TemplateProcessing/],
+    ['a token that the template does not list', { ...template, special_tokens: {} }, /TemplateProcessing/],
+    ['two that add tokens', { type: 'Sequence', processors: [template, bert] }, /"Sequence" .* adds tokens twice/],
+    ['another form', { type: 'BertProcessing', cls: 1 }, /BertProcessing/],
+  ])('is refused by name: %s', (_, step, message) => {
+    expect(() => fromTokenizerJson({ ...bpeJson, post_processor: step })).toThrow(message)
+  })
+})
+
 vocabularyConformance('byte-level BPE', () => bpe, ['', 'def f(x):\n    return 10', '日本語 \u{1f680}'], [0, 2, 3])

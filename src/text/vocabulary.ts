@@ -46,8 +46,13 @@ export interface Vocabulary {
    * sentinels.
    */
   readonly sentinelIds: readonly number[]
-  /** The ids of a text, without EOS. No text can produce padding or EOS. */
+  /** The ids of a text, without special tokens around them. No text can produce padding or EOS. */
   encode(text: string): number[]
+  /**
+   * The ids of a text, with the special tokens that a model expects around them. A vocabulary without this method has
+   * EOS at the end (`special-tokens.ts`).
+   */
+  withSpecialTokens?(ids: readonly number[]): number[]
   /**
    * The text of ids. It stops at the first EOS and skips padding. An id without a token gives the text of an unknown
    * token.

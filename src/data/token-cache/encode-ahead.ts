@@ -200,6 +200,9 @@ const withEncode = (vocabulary: Vocabulary, encode: Vocabulary['encode']): Vocab
   unkId: vocabulary.unkId,
   sentinelIds: vocabulary.sentinelIds,
   encode,
+  ...(vocabulary.withSpecialTokens && {
+    withSpecialTokens: (ids: readonly number[]) => vocabulary.withSpecialTokens!(ids),
+  }),
   decode: ids => vocabulary.decode(ids),
   stream: () => vocabulary.stream(),
   toJSON: () => vocabulary.toJSON(),

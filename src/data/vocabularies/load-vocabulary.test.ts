@@ -1,9 +1,11 @@
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
 import { FileError } from '../../base/errors.js'
+import { vocabularyFromJSON } from '../../text/from-json.js'
+import { inputIds } from '../../text/special-tokens.js'
 import { loadT5Vocabulary, loadVocabulary } from './load-vocabulary.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'switchyard-vocabulary-'))
@@ -86,6 +88,60 @@ describe('loadVocabulary', () => {
     const text = 'def f(x):\n    return 10'
     expect(files.encode(text)).toEqual(whole.encode(text))
     expect(files.decode(files.encode(text))).toBe(text)
+  })
+
+  const files = (fixture: string): Record<string, string> =>
+    Object.fromEntries(
+      (fixture === 'bpe' ? ['18-bpe-vocab-merges/vocab.json', '18-bpe-vocab-merges/merges.txt'] : [fixture]).map(
+        path => [
+          basename(path),
+          readFileSync(resolve(import.meta.dirname, '../../../test/fixtures/cases', path), 'utf8'),
+        ],
+      ),
+    )
+  const bpe = [43, 269, 275, 224, 75, 82, 88, 86, 72]
+  const unigram = [3, 36, 8, 15, 15, 18, 3, 11, 18, 24, 22, 8]
+  it.each([
+    ['vocab.json and merges.txt', 'bpe', undefined, [1, ...bpe, 2]],
+    ['RobertaTokenizer', 'bpe', 'RobertaTokenizer', [1, ...bpe, 2]],
+    ['RobertaTokenizer', '18-bpe-tokenizer-json/tokenizer.json', 'RobertaTokenizerFast', [1, ...bpe, 2]],
+    ['GPT2Tokenizer', 'bpe', 'GPT2Tokenizer', bpe],
+    ['a tokenizer.json of BPE', '18-bpe-tokenizer-json/tokenizer.json', undefined, bpe],
+    ['T5Tokenizer', 'unigram', 'T5TokenizerFast', [...unigram, 1]],
+    ['a model without a class', 'unigram', undefined, [...unigram, 1]],
+    ['PreTrainedTokenizerFast', 'unigram', 'PreTrainedTokenizerFast', unigram],
+  ])('puts around an input what the class of transformers does: %s', async (_, fixture, name, ids) => {
+    const path = mkdtempSync(join(folder, 'class-'))
+    const config = {
+      'config.json': '{}',
+      ...(name && { 'tokenizer_config.json': JSON.stringify({ tokenizer_class: name }) }),
+    }
+    const unigramFile = (): Record<string, string> => {
+      const [json] = Object.values(files('22-tokenizer-split-false/tokenizer.json'))
+      return { 'tokenizer.json': JSON.stringify({ ...(JSON.parse(json) as object), post_processor: null }) }
+    }
+    for (const [file, content] of Object.entries({
+      ...config,
+      ...(fixture === 'unigram' ? unigramFile() : files(fixture)),
+    }))
+      writeFileSync(join(path, file), content)
+    const vocabulary = await loadVocabulary(path)
+    expect(inputIds(vocabulary, 'Hello house')).toEqual(ids)
+    expect(inputIds(vocabularyFromJSON(vocabulary.toJSON()), 'Hello house')).toEqual(ids)
+    expect(vocabulary.decode(ids)).toBe('Hello house')
+  })
+
+  it('cuts out the special and added tokens that files beside a tokenizer.json name', async () => {
+    const [json] = Object.values(files('22-tokenizer-split-false/tokenizer.json'))
+    const config = {
+      tokenizer_class: 'PreTrainedTokenizerFast',
+      cls_token: 'e',
+      added_tokens_decoder: { 143: { content: '<sep>', lstrip: true } },
+    }
+    const path = folderOf('named', { 'tokenizer.json': json, 'tokenizer_config.json': JSON.stringify(config) })
+    const vocabulary = await loadVocabulary(path)
+    expect(vocabulary.encode('o <sep>e')).toEqual([3, 18, 143, 8])
+    expect(vocabulary.decode([3, 18, 8, 18])).toBe('oo')
   })
 
   it('loads a tokenizer.json', async () => {

@@ -9,8 +9,14 @@ import { SentencePieceVocabulary } from '../../text/sentencepiece.js'
 import { sentinelNumber } from '../../text/sentinels.js'
 import { vocabularyFiles } from '../../text/files.js'
 import { MAX_MODEL_BYTES, parseSentencePieceModel } from '../../text/spiece-model.js'
+import { addedTokenSchema } from '../../text/tokenizer-json/added-tokens.js'
 import { fromTokenizerJson } from '../../text/tokenizer-json.js'
-import { fromVocabAndMerges, tokenizerFacts, withAddedTokens } from '../../text/tokenizer-json/facts.js'
+import {
+  fromVocabAndMerges,
+  tokenizerFacts,
+  tokenizerWithFacts,
+  withAddedTokens,
+} from '../../text/tokenizer-json/facts.js'
 import type { TokenizerFacts } from '../../text/tokenizer-json/facts.js'
 import type { Vocabulary, VocabularyReference } from '../../text/vocabulary.js'
 
@@ -23,7 +29,7 @@ const byteConfig = z.object({
     'must be "ByT5Tokenizer": other tokenizers have a spiece.model or tokenizer.json, which is missing here',
   ),
   extra_ids: z.int().optional(),
-  added_tokens_decoder: z.record(z.string(), z.object({ content: z.string() })).optional(),
+  added_tokens_decoder: z.record(z.string(), addedTokenSchema.omit({ id: true })).optional(),
 })
 
 /**
@@ -44,7 +50,7 @@ async function vocabularyOfFolder(folder: string, names: ReadonlySet<string>): P
   if (has('spiece.model'))
     return build(at('spiece.model'), MAX_MODEL_BYTES, bytes => withAddedTokens(parseSentencePieceModel(bytes), facts))
   if (has('tokenizer.json'))
-    return build(at('tokenizer.json'), MAX_JSON_BYTES, bytes => fromTokenizerJson(parseJson(bytes), facts.special))
+    return build(at('tokenizer.json'), MAX_JSON_BYTES, bytes => tokenizerWithFacts(parseJson(bytes), facts))
   if (has('vocab.json') && has('merges.txt')) {
     const merges = await build(at('merges.txt'), MAX_JSON_BYTES, bytes => new TextDecoder().decode(bytes))
     return build(at('vocab.json'), MAX_JSON_BYTES, bytes => fromVocabAndMerges(parseJson(bytes), merges, facts))
@@ -112,8 +118,10 @@ function bytesFromConfig(json: unknown): ByteVocabulary {
   if (!result.success) throw new ConfigError(z.prettifyError(result.error))
   const { extra_ids: extra, added_tokens_decoder: added } = result.data
   // transformers 5 writes the sentinels as added tokens, and "extra_ids": 0.
-  const listed = Object.values(added ?? {}).filter(({ content }) => sentinelNumber(content) !== undefined).length
-  return new ByteVocabulary(listed > 0 ? listed : extra)
+  const tokens = Object.entries(added ?? {}).map(([id, token]) => ({ ...token, id: Number(id) }))
+  const others = tokens.filter(({ content }) => sentinelNumber(content) === undefined)
+  const listed = tokens.length - others.length
+  return new ByteVocabulary(listed > 0 ? listed : extra, { added: others })
 }
 
 function parseJson(bytes: Uint8Array): unknown {

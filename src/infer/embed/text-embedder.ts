@@ -4,6 +4,7 @@ import { norm, similarityOf } from '../../base/similarity.js'
 import type { Similarity } from '../../base/similarity.js'
 import type { ForwardOptions } from '../../model/types.js'
 import type { TextCodec } from '../../text/codec.js'
+import { withSpecialTokens } from '../../text/special-tokens.js'
 import { batchEncoder } from './encode-batch.js'
 import type { BatchEncoder, EmbeddingWeights } from './encode-batch.js'
 import type { VectorHead } from './vector-layers.js'
@@ -110,24 +111,27 @@ export class TextEmbedder {
     )
   }
 
-  /** The token ids of a text, EOS included, cut to the model's greatest length. */
+  /** The token ids of a text, with special tokens, cut to the model's greatest length. */
   private tokensOf(text: string): number[] {
     const { codec, maxLength = Infinity } = this.model
-    const { eosId } = codec.inputs
     const ids = codec.inputs.encode(codec.prepare(text))
-    if (ids.length < maxLength) return [...ids, eosId]
+    const whole = withSpecialTokens(codec.inputs, ids)
+    if (whole.length <= maxLength) return whole
     if (!this.hasSaidCut) {
       this.hasSaidCut = true
       this.model.onNotice?.(
-        `a text has ${formatCount(ids.length + 1)} tokens, and the model reads ${formatCount(maxLength)}: it is cut, as all longer texts are`,
+        `a text has ${formatCount(whole.length)} tokens, and the model reads ${formatCount(maxLength)}: it is cut, as all longer texts are`,
       )
     }
-    return [...ids.slice(0, maxLength - 1), eosId]
+    const added = withSpecialTokens(codec.inputs, []).length
+    return withSpecialTokens(codec.inputs, ids.slice(0, maxLength - added))
   }
 
   /** The number of tokens of a prompt, without EOS. */
   private promptLength(prompt: string): number {
-    return prompt === '' ? 0 : this.tokensOf(prompt).length - 1
+    if (prompt === '') return 0
+    const ids = this.tokensOf(prompt)
+    return ids.at(-1) === this.model.codec.inputs.eosId ? ids.length - 1 : ids.length
   }
 }
 

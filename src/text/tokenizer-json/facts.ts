@@ -6,21 +6,32 @@ import { SentencePieceVocabulary, T5_SENTINELS } from '../sentencepiece.js'
 import { MAX_SENTINELS, sentinelNumber, sentinelText } from '../sentinels.js'
 import type { SentencePieceModel } from '../spiece-model.js'
 import type { Vocabulary } from '../vocabulary.js'
-import { fromTokenizerJson } from '../tokenizer-json.js'
+import { fromParsed, fromTokenizerJson, parseTokenizerJson } from '../tokenizer-json.js'
 import { addedTokenSchema } from './added-tokens.js'
 import type { AddedToken } from './added-tokens.js'
+import { endsWithEos, openedByClass } from './tokenizer-class.js'
+import { specialNames } from './schema.js'
 import type { SpecialTokens } from './schema.js'
 
-const tokenText = z.union([z.string(), z.looseObject({ content: z.string() }).transform(({ content }) => content)])
-const tokenList = z.union([z.array(tokenText), z.record(z.string(), tokenText).transform(Object.values<string>)])
+type TokenText = Omit<AddedToken, 'id'>
+const tokenText = z.union([
+  z.string().transform((content): TokenText => ({ content })),
+  addedTokenSchema.omit({ id: true }),
+])
+const tokenList = z.union([z.array(tokenText), z.record(z.string(), tokenText).transform(Object.values<TokenText>)])
 const specialSchema = z.looseObject({
   pad_token: tokenText.nullish(),
   eos_token: tokenText.nullish(),
   unk_token: tokenText.nullish(),
+  bos_token: tokenText.nullish(),
+  cls_token: tokenText.nullish(),
+  sep_token: tokenText.nullish(),
+  mask_token: tokenText.nullish(),
   additional_special_tokens: tokenList.nullish(),
   extra_special_tokens: tokenList.nullish(),
 })
 const configSchema = specialSchema.extend({
+  tokenizer_class: z.string().nullish(),
   extra_ids: z.int().min(0).max(MAX_SENTINELS).nullish(),
   add_prefix_space: z.boolean().nullish(),
   added_tokens_decoder: z.record(z.string(), addedTokenSchema.omit({ id: true })).nullish(),
@@ -33,6 +44,10 @@ export interface TokenizerFacts {
   /** Added tokens of all files, by id. */
   readonly added: readonly AddedToken[]
   readonly special: SpecialTokens
+  /** The special tokens of `special` and further ones, with their flags. */
+  readonly named: readonly Omit<AddedToken, 'id'>[]
+  /** The class of transformers that opens the vocabulary; undefined where no file says it. */
+  readonly tokenizerClass: string | undefined
   /** How many sentinels follow the pieces; undefined where no file says it. */
   readonly sentinels: number | undefined
   /** The folder is that of a model, not of a vocabulary alone. */
@@ -65,18 +80,17 @@ export function tokenizerFacts(files: {
     ...(each.additional_special_tokens ?? []),
     ...(each.extra_special_tokens ?? []),
   ])
-  const named = new Set(names.filter(name => sentinelNumber(name) !== undefined)).size
-  const says = config.extra_ids ?? (named > 0 ? named : undefined)
-  const special = (key: 'pad_token' | 'eos_token' | 'unk_token'): string | undefined =>
-    config[key] ?? map[key] ?? undefined
-  const [pad, eos, unk] = [special('pad_token'), special('eos_token'), special('unk_token')]
+  const texts = new Set(names.map(({ content }) => content).filter(text => sentinelNumber(text) !== undefined))
+  const says = config.extra_ids ?? (texts.size > 0 ? texts.size : undefined)
+  const special = specialNames.flatMap(name => {
+    const token = config[`${name}_token`] ?? map[`${name}_token`]
+    return token ? [[name, token] as const] : []
+  })
   return {
     added: [...added.values()].sort((a, b) => a.id - b.id),
-    special: {
-      ...(pad !== undefined && { pad }),
-      ...(eos !== undefined && { eos }),
-      ...(unk !== undefined && { unk }),
-    },
+    special: Object.fromEntries(special.map(([name, { content }]) => [name, content])),
+    named: [...special.map(([, token]) => token), ...names],
+    tokenizerClass: config.tokenizer_class ?? undefined,
     sentinels: says ?? (listed.success ? 0 : undefined),
     isModel: files.isModel || files.config !== undefined,
     addPrefixSpace: config.add_prefix_space ?? false,
@@ -97,6 +111,9 @@ export function withAddedTokens(model: SentencePieceModel, facts: TokenizerFacts
   const count = own ? 0 : listed.length > 0 ? listed.length : (facts.sentinels ?? otherwise)
   const inOrder = listed.every(({ id, content }) => id === pieces.length + count - 1 - sentinelNumber(content)!)
   if (extra.length === listed.length && inOrder) return new SentencePieceVocabulary(model, count)
+  const specials = pieces
+    .slice(0, 3)
+    .map(({ text }, id) => facts.added.find(({ content }) => content === text) ?? { id, content: text })
   const appended = Array.from({ length: listed.length > 0 ? 0 : count }, (_, i) => ({
     id: pieces.length + i,
     content: sentinelText(count - 1 - i),
@@ -105,7 +122,7 @@ export function withAddedTokens(model: SentencePieceModel, facts: TokenizerFacts
   const scheme = addDummyPrefix ? 'always' : 'never'
   return fromTokenizerJson(
     {
-      added_tokens: [...appended, ...extra],
+      added_tokens: [...specials, ...appended, ...extra],
       normalizer: charsmap.length > 0 ? { type: 'Precompiled', precompiled_charsmap: toBase64(charsmap) } : null,
       pre_tokenizer: {
         type: 'Sequence',
@@ -114,6 +131,7 @@ export function withAddedTokens(model: SentencePieceModel, facts: TokenizerFacts
           { type: 'Metaspace', replacement: SPACE_SYMBOL, prepend_scheme: scheme, split: true },
         ],
       },
+      post_processor: endsWithEos(pieces[1].text, 1),
       decoder: { type: 'Metaspace', replacement: SPACE_SYMBOL, prepend_scheme: scheme, split: true },
       model: {
         type: 'Unigram',
@@ -129,21 +147,28 @@ export function withAddedTokens(model: SentencePieceModel, facts: TokenizerFacts
 /** The number of pieces of T5's own vocabulary. */
 const T5_PIECES = 32_000
 
-/** The vocabulary of a byte-level BPE model in the files vocab.json and merges.txt, as GPT-2's and CodeT5's. */
+/** The vocabulary of a tokenizer.json as the class opens it that the files beside it name. */
+export const tokenizerWithFacts = (json: unknown, facts: TokenizerFacts): Vocabulary =>
+  fromParsed(openedByClass(parseTokenizerJson(json), facts), facts.special)
+
+/**
+ * The vocabulary of a byte-level BPE model in the files vocab.json and merges.txt, as GPT-2's and CodeT5's. Where no
+ * file names a class, it is that of CodeT5: RobertaTokenizer.
+ */
 export function fromVocabAndMerges(vocab: unknown, merges: string, facts: TokenizerFacts): Vocabulary {
   const pairs = merges
     .split(/\r?\n/u)
     .filter((line, i) => line !== '' && !(i === 0 && line.startsWith('#version')))
     .map(line => line.split(' '))
   const byteLevel = { type: 'ByteLevel', add_prefix_space: facts.addPrefixSpace, trim_offsets: true, use_regex: true }
-  return fromTokenizerJson(
+  return tokenizerWithFacts(
     {
-      added_tokens: facts.added,
+      added_tokens: [],
       pre_tokenizer: byteLevel,
       decoder: byteLevel,
       model: { type: 'BPE', unk_token: facts.special.unk ?? null, vocab, merges: pairs },
     },
-    facts.special,
+    { ...facts, tokenizerClass: facts.tokenizerClass ?? 'RobertaTokenizer' },
   )
 }
 

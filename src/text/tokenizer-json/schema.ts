@@ -3,6 +3,7 @@ import { ConfigError } from '../../base/errors.js'
 import { sentinelNumber } from '../sentinels.js'
 import { addedTokenSchema } from './added-tokens.js'
 import type { AddedToken } from './added-tokens.js'
+import type { Around } from './post-processors.js'
 import { stepSchema } from './steps.js'
 
 const MAX_PIECES = 1_000_000
@@ -38,21 +39,32 @@ export const tokenizerSchema = z.looseObject({
   }),
 })
 
-type Json = z.infer<typeof tokenizerSchema>
-export type UnigramJson = Json & { readonly model: z.infer<typeof unigramSchema> }
-export type TableJson = Json & { readonly model: z.infer<typeof tableSchema> }
+export type TokenizerJson = z.infer<typeof tokenizerSchema>
+export type UnigramJson = TokenizerJson & { readonly model: z.infer<typeof unigramSchema> }
+export type TableJson = TokenizerJson & { readonly model: z.infer<typeof tableSchema> }
+
+/** The special tokens by the names that a tokenizer_config.json gives them, as in `pad_token`. */
+export const specialNames = ['pad', 'eos', 'unk', 'bos', 'cls', 'sep', 'mask'] as const
 
 /** The texts of the special tokens, from a tokenizer_config.json; left out where they are the usual ones. */
-export interface SpecialTokens {
-  readonly pad?: string
-  readonly eos?: string
-  readonly unk?: string
-}
+export type SpecialTokens = { readonly [name in (typeof specialNames)[number]]?: string }
+
+/** The ids of special tokens that a decoded text does not show, as HF's `skip_special_tokens`. */
+export const skippedIds = (
+  special: SpecialTokens,
+  { before, after }: Around,
+  ids: ReadonlyMap<string, number>,
+): ReadonlySet<number> =>
+  new Set([
+    ...before,
+    ...after,
+    ...specialNames.flatMap(name => (name === 'unk' ? [] : (ids.get(special[name] ?? '') ?? []))),
+  ])
 
 const usual = { pad: ['<pad>', '[PAD]'], eos: ['</s>', '[EOS]', '<eos>', '[SEP]'], unk: ['<unk>', '[UNK]'] } as const
 
 /** The id of a special token, by the text that is given or else a usual one. */
-export function specialId(kind: keyof SpecialTokens, given: SpecialTokens, ids: ReadonlyMap<string, number>): number {
+export function specialId(kind: keyof typeof usual, given: SpecialTokens, ids: ReadonlyMap<string, number>): number {
   const texts = given[kind] === undefined ? usual[kind] : [given[kind]]
   const found = texts.map(text => ids.get(text)).find(each => each !== undefined)
   if (found === undefined)

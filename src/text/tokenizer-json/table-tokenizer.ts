@@ -3,7 +3,9 @@ import { ConfigError } from '../../base/errors.js'
 import { decodeAll, textStream, Utf8Stream, wellFormed } from '../stream.js'
 import { UNKNOWN_TEXT } from '../vocabulary.js'
 import type { TextStream, Vocabulary } from '../vocabulary.js'
-import { sentinelsIn, specialId } from './schema.js'
+import { aroundOf } from './post-processors.js'
+import type { Around } from './post-processors.js'
+import { sentinelsIn, skippedIds, specialId } from './schema.js'
 import type { SpecialTokens, TableJson } from './schema.js'
 import { unsupported } from './steps.js'
 
@@ -16,10 +18,7 @@ interface TokenDecoder {
   flush(): string
 }
 
-/**
- * A tokenizer.json with a BPE, WordPiece or WordLevel model, through @huggingface/tokenizers. Padding, EOS and the
- * unknown token written in a text are ordinary text.
- */
+/** A tokenizer.json with a BPE, WordPiece or WordLevel model, through @huggingface/tokenizers. */
 export class TableTokenizer implements Vocabulary {
   readonly padId: number
   readonly eosId: number
@@ -30,6 +29,9 @@ export class TableTokenizer implements Vocabulary {
   private readonly tokens = new Map<number, string>()
   private readonly added: ReadonlyMap<number, string>
   private readonly newDecoder: () => TokenDecoder
+  private readonly around: Around
+  /** Special tokens that a decoded text does not show. */
+  private readonly skipped: ReadonlySet<number>
 
   constructor(
     private readonly json: TableJson,
@@ -45,22 +47,25 @@ export class TableTokenizer implements Vocabulary {
     const unk = special.unk ?? model.unk_token
     // Byte-level models have pieces for everything, and may lack an unknown token.
     this.unkId = typeof unk === 'string' ? specialId('unk', { unk }, ids) : (ids.get('<unk>') ?? this.padId)
-    const specials = new Set([this.padId, this.eosId, this.unkId])
-    const added = all.filter(({ id }) => !specials.has(id))
-    this.added = new Map(added.map(({ id, content }) => [id, content]))
+    this.around = aroundOf(json.post_processor)
+    this.skipped = skippedIds(special, this.around, ids)
+    this.added = new Map(all.map(({ id, content }) => [id, content]))
     this.size = Math.max(...ids.values()) + 1
-    this.sentinelIds = sentinelsIn(added)
+    this.sentinelIds = sentinelsIn(all)
     this.newDecoder = decoderOf(decoder ?? { type: 'null' })
     try {
-      this.tokenizer = new Tokenizer({ ...unset, ...json, added_tokens: added }, {})
+      this.tokenizer = new Tokenizer({ ...unset, ...json, added_tokens: all, post_processor: null }, {})
     } catch (error) {
       throw new ConfigError(`the tokenizer.json cannot be read: ${(error as Error).message}`, { cause: error })
     }
   }
 
   encode(text: string): number[] {
-    const { ids } = this.tokenizer.encode(wellFormed(text), { add_special_tokens: false })
-    return ids.filter((id: number) => id !== this.padId && id !== this.eosId)
+    return [...this.tokenizer.encode(wellFormed(text), { add_special_tokens: false }).ids]
+  }
+
+  withSpecialTokens(ids: readonly number[]): number[] {
+    return [...this.around.before, ...ids, ...this.around.after]
   }
 
   decode(ids: Iterable<number>): string {
@@ -71,7 +76,8 @@ export class TableTokenizer implements Vocabulary {
     const decoder = this.newDecoder()
     return textStream(
       id => {
-        const added = this.added.get(id)
+        if (this.skipped.has(id)) return ''
+        const added = id === this.unkId ? undefined : this.added.get(id)
         if (added !== undefined) return decoder.flush() + added
         const token = id === this.unkId ? undefined : this.tokens.get(id)
         return token === undefined ? decoder.flush() + UNKNOWN_TEXT : decoder.push(token)

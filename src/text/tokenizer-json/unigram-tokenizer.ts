@@ -13,7 +13,9 @@ import { normalizerOf } from './normalizers.js'
 import type { Normalize } from './normalizers.js'
 import { preTokenizerOf } from './pre-tokenizers.js'
 import type { PreTokenize } from './pre-tokenizers.js'
-import { sentinelsIn, specialId } from './schema.js'
+import { aroundOf } from './post-processors.js'
+import type { Around } from './post-processors.js'
+import { sentinelsIn, skippedIds, specialId } from './schema.js'
 import type { SpecialTokens, UnigramJson } from './schema.js'
 import { unsupported } from './steps.js'
 import type { Step } from './steps.js'
@@ -24,10 +26,8 @@ const startsWithSpace = new RegExp(`^${WHITE_SPACE}`, 'u')
 const decoderSteps = ['Metaspace', 'Replace', 'ByteFallback', 'Fuse', 'Strip']
 
 /**
- * A tokenizer.json with a Unigram model. It gives the ids of Hugging Face's tokenizers library, with two differences:
- *
- * - Padding, EOS and the unknown token written in a text are ordinary text.
- * - A sentinel is decoded with a space before it, so that it is a word of its own.
+ * A tokenizer.json with a Unigram model. It gives the ids of Hugging Face's tokenizers library, with one difference: a
+ * sentinel is decoded with a space before it, so that it is a word of its own.
  */
 export class UnigramTokenizer implements Vocabulary {
   readonly padId: number
@@ -44,6 +44,9 @@ export class UnigramTokenizer implements Vocabulary {
   private readonly byteIds: ReadonlyMap<number, number> | undefined
   private readonly byteOf: ReadonlyMap<number, number>
   private readonly joinsBySpaces: boolean
+  private readonly around: Around
+  /** Special tokens that a decoded text does not show. */
+  private readonly skipped: ReadonlySet<number>
   /** What follows stripped spaces is not at the start of the text, for Metaspace's prepend_scheme "first". */
   private readonly stripsLeft: boolean
 
@@ -68,30 +71,29 @@ export class UnigramTokenizer implements Vocabulary {
     if (this.unkId >= vocab.length)
       throw new ConfigError(`the unk_id of the tokenizer.json is ${this.unkId}, and it has ${vocab.length} pieces`)
     this.size = Math.max(vocab.length, ...added.map(({ id }) => id + 1))
-    const specials = new Set([this.padId, this.eosId, this.unkId])
-    const tokens = added.filter(({ id }) => !specials.has(id))
-    this.sentinelIds = sentinelsIn(tokens)
+    for (const { id, content } of added) ids.set(content, id)
+    this.around = aroundOf(json.post_processor)
+    this.skipped = skippedIds(special, this.around, ids)
+    this.sentinelIds = sentinelsIn(added)
     this.normalize = normalizerOf(json.normalizer)
     this.preTokenize = preTokenizerOf(json.pre_tokenizer)
-    this.raw = new AddedTokenCutter(tokens.filter(({ normalized }) => normalized !== true))
+    this.raw = new AddedTokenCutter(added.filter(({ normalized }) => normalized !== true))
     this.normalized = new AddedTokenCutter(
-      tokens
+      added
         .filter(({ normalized }) => normalized === true)
         .map(token => ({ ...token, content: this.normalize(token.content) })),
     )
     const bytes = model.byte_fallback === true ? bytesOf(vocab.map(([text]) => text)) : new Map<number, number>()
     this.byteOf = bytes
     this.byteIds = bytes.size > 0 ? new Map([...bytes].map(([id, byte]) => [byte, id])) : undefined
-    const sentinels = new Set(this.sentinelIds)
     const matched = vocab.flatMap(([text, score], id): (readonly [Piece, number])[] =>
-      specials.has(id) || sentinels.has(id) || bytes.has(id) || text === ''
-        ? []
-        : [[{ text, score: scoreOf(score), type: 'normal' }, id]],
+      text === '' ? [] : [[{ text, score: scoreOf(score), type: 'normal' }, id]],
     )
     this.unigram = new Unigram(matched, vocab.length, 'float64')
     this.surfaces = vocab.map(([text]) => text)
-    for (const { id, content } of tokens) this.surfaces[id] = content
+    for (const { id, content } of added) this.surfaces[id] = content
     for (const id of this.sentinelIds) this.surfaces[id] = SPACE_SYMBOL + this.surfaces[id]
+    for (const id of this.skipped) this.surfaces[id] = ''
     this.surfaces[this.unkId] = undefined
     this.stripsLeft = stepsIn(json.normalizer, 'normalizers').some(
       step => step.type === 'Strip' && step.strip_left !== false,
@@ -120,12 +122,16 @@ export class UnigramTokenizer implements Vocabulary {
     return ids
   }
 
+  withSpecialTokens(ids: readonly number[]): number[] {
+    return [...this.around.before, ...ids, ...this.around.after]
+  }
+
   decode(ids: Iterable<number>): string {
     return decodeAll(this.stream(), ids)
   }
 
   stream(): TextStream {
-    const { surfaces, byteOf, joinsBySpaces } = this
+    const { surfaces, byteOf, joinsBySpaces, skipped } = this
     if (!joinsBySpaces)
       return pieceStream({
         surfaces,
@@ -138,6 +144,7 @@ export class UnigramTokenizer implements Vocabulary {
     let started = false
     return textStream(
       id => {
+        if (skipped.has(id)) return ''
         const text = (surfaces[id] ?? UNKNOWN_SURFACE.trim()).replace(SPACE_SYMBOL, '')
         const separator = started ? ' ' : ''
         started = true
