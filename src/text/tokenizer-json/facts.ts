@@ -10,6 +10,7 @@ import { fromParsed, fromTokenizerJson, parseTokenizerJson } from '../tokenizer-
 import { addedTokenSchema } from './added-tokens.js'
 import type { AddedToken } from './added-tokens.js'
 import { endsWithEos, openedByClass } from './tokenizer-class.js'
+import type { ClassFacts } from './tokenizer-class.js'
 import { specialNames } from './schema.js'
 import type { SpecialTokens } from './schema.js'
 
@@ -40,18 +41,9 @@ const addedSchema = z.record(z.string(), addedTokenSchema.shape.id)
 const tokenizerSchema = z.looseObject({ added_tokens: z.array(addedTokenSchema) })
 
 /** What the JSON files beside a vocabulary say of it. */
-export interface TokenizerFacts {
-  /** Added tokens of all files, by id. */
-  readonly added: readonly AddedToken[]
-  readonly special: SpecialTokens
-  /** The special tokens of `special` and further ones, with their flags. */
-  readonly named: readonly Omit<AddedToken, 'id'>[]
-  /** The class of transformers that opens the vocabulary; undefined where no file says it. */
-  readonly tokenizerClass: string | undefined
+export interface TokenizerFacts extends ClassFacts {
   /** How many sentinels follow the pieces; undefined where no file says it. */
   readonly sentinels: number | undefined
-  /** The folder is that of a model, not of a vocabulary alone. */
-  readonly isModel: boolean
   readonly addPrefixSpace: boolean
 }
 

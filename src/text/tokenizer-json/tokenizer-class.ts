@@ -1,6 +1,19 @@
-import type { TokenizerFacts } from './facts.js'
-import type { TokenizerJson } from './schema.js'
+import type { AddedToken } from './added-tokens.js'
+import type { SpecialTokens, TokenizerJson } from './schema.js'
 import type { Step } from './steps.js'
+
+/** What the files beside a vocabulary say of its class and tokens. */
+export interface ClassFacts {
+  /** The class of transformers that opens the vocabulary; undefined where no file says it. */
+  readonly tokenizerClass: string | undefined
+  /** The folder is that of a model, not of a vocabulary alone. */
+  readonly isModel: boolean
+  readonly special: SpecialTokens
+  /** The special tokens of `special` and further ones, with their flags. */
+  readonly named: readonly Omit<AddedToken, 'id'>[]
+  /** Added tokens of all files, by id. */
+  readonly added: readonly AddedToken[]
+}
 
 /** Special tokens that a class of transformers has where no file names others. */
 const defaults = {
@@ -16,7 +29,7 @@ const classes = { T5: /^M?T5Tokenizer(Fast)?$/, Roberta: /^RobertaTokenizer(Fast
  * the file says, and Roberta's `<s>` before it as well. Without a class, a model's Unigram file is T5's if it says
  * nothing itself. Special and added tokens that the facts name are cut out of texts.
  */
-export function openedByClass(json: TokenizerJson, facts: TokenizerFacts): TokenizerJson {
+export function openedByClass(json: TokenizerJson, facts: ClassFacts): TokenizerJson {
   const { model, post_processor: own } = json
   const { special, tokenizerClass, isModel } = facts
   const ids = new Map(
