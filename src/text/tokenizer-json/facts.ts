@@ -12,7 +12,6 @@ import type { AddedToken } from './added-tokens.js'
 import { endsWithEos, openedByClass } from './tokenizer-class.js'
 import type { ClassFacts } from './tokenizer-class.js'
 import { specialNames } from './schema.js'
-import type { SpecialTokens } from './schema.js'
 
 type TokenText = Omit<AddedToken, 'id'>
 const tokenText = z.union([
