@@ -15,7 +15,10 @@ function scheduler(): { scheduler: Scheduler; inputs: number[][] } {
       return waiting.length === 0
     },
     add: (request: Request) => void waiting.push(request),
-    remove: (request: Request) => void waiting.splice(waiting.indexOf(request), 1),
+    remove: (request: Request) => {
+      if (!waiting.includes(request)) throw new Error('an unknown request is removed')
+      waiting.splice(waiting.indexOf(request), 1)
+    },
     step: async () => {
       inputs.push(waiting.map(request => request.inputs[0]))
       await Promise.resolve()

@@ -52,7 +52,10 @@ export class AnswerQueue {
   }
 
   private async work(): Promise<void> {
-    while (!this.scheduler.isIdle) await this.scheduler.step()
-    this.isRunning = false
+    try {
+      while (!this.scheduler.isIdle) await this.scheduler.step()
+    } finally {
+      this.isRunning = false
+    }
   }
 }

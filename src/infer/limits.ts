@@ -28,7 +28,7 @@ export const DEFAULT_ROWS = 64
 /** The most bytes of a decoder's memory, for a scheduler that is not given a number. */
 export const DEFAULT_MEMORY_BYTES = 2 ** 30
 
-/** For a caller who decides himself what is decoded at once. */
+/** No limits, for callers that bound what they ask for at once. */
 export const UNLIMITED = { maxInputTokens: Infinity, maxRows: Infinity, maxMemoryBytes: Infinity } as const
 
 /** What a request takes when it is decoded alone. */

@@ -10,7 +10,9 @@ interface Sized {
   readonly search: Pick<Search, 'rows'>
 }
 
-/** A memory is made smaller when a fourth of its rows or of a length is enough: one step later it may have to grow. */
+/**
+ * A memory is made smaller when a fourth of its rows or of a length is enough, not at a half, since it may soon grow.
+ */
 const SHRINKS_AT = 4
 
 /** The sizes of the memory for requests whose answers have at most `length` tokens. */

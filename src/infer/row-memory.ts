@@ -80,7 +80,10 @@ export class RowMemory {
     this.memory.self = write(this.memory.self, followed, ints(rows.map((_, i) => i)), ints(rows))
   }
 
-  /** Forgets rows. A row that held NaN must not be used again without: hidden positions are multiplied by 0. */
+  /**
+   * Sets what rows remember to 0. Positions that are hidden are multiplied by 0, so a row that held NaN would give NaN
+   * to the next request that uses it.
+   */
   clear(rows: readonly number[]): void {
     const { empty, write } = this.model.compiled
     const nothing = empty({ ...this.sizes, rows: 1 })

@@ -207,6 +207,45 @@ describe('Scheduler', () => {
     expect(ended.map(String)).toEqual([expect.stringContaining('NaN'), 'Error: my search'])
   })
 
+  it('has a memory of the sizes in use, which grows and shrinks', async () => {
+    const scheduler = new Scheduler(params, forward, { ...limits, maxMemoryBytes: 2 ** 30 })
+    // A search that appends token 5 until it has enough.
+    const ask = (inputLength: number, tokens: number): void => {
+      let made = 0
+      scheduler.add({
+        inputs: new Array<number>(inputLength).fill(5),
+        search: { rows: 1, next: () => (++made < tokens ? { tokens: [5], parents: null } : null), answers: () => [] },
+        onEnd: () => undefined,
+      })
+    }
+    const after = async (steps: number): Promise<unknown> => {
+      for (let i = 0; i < steps; i++) await scheduler.step()
+      const sizes = scheduler.memorySizes
+      return sizes && [sizes.rows, sizes.inputLength, sizes.length]
+    }
+    ask(3, 40)
+    expect(await after(16)).toEqual([1, 16, 16])
+    expect(await after(1)).toEqual([1, 16, 32])
+    for (let i = 0; i < 4; i++) ask(90, 3)
+    expect(await after(1)).toEqual([8, 128, 32])
+    expect(await after(3)).toEqual([1, 16, 32])
+    expect(await after(12)).toEqual([1, 16, 64])
+    expect(await after(7)).toBe(null)
+  })
+
+  it('runs no more requests together than fit into maxMemoryBytes', async () => {
+    // One request takes 16 + 64 positions of 2 layers, 2 heads and 8 numbers, keys and values, 4 bytes each.
+    const scheduler = new Scheduler(params, forward, { ...limits, maxMemoryBytes: 2 * 80 * 2 * 2 * 2 * 8 * 4 })
+    let mostRows = 0
+    for (let i = 0; i < 5; i++)
+      scheduler.add({ inputs: [5, 1], search: greedySearch({ maxNewTokens: 33 + i }), onEnd: () => undefined })
+    while (!scheduler.isIdle) {
+      await scheduler.step()
+      mostRows = Math.max(mostRows, scheduler.memorySizes?.rows ?? 0)
+    }
+    expect(mostRows).toBe(2)
+  })
+
   it('decodes a request alone that needs more memory than all may have together', async () => {
     const scheduler = new Scheduler(params, forward, { ...limits, maxMemoryBytes: 1 })
     const search = (): Search => greedySearch({ maxNewTokens: 3 })
@@ -255,7 +294,7 @@ describe('Scheduler', () => {
     }
     scheduler.add(request)
     const step = scheduler.step()
-    await Promise.resolve().then(() => undefined)
+    await new Promise(resolve => setImmediate(resolve))
     scheduler.remove(request)
     await step
     await scheduler.step()

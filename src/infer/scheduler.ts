@@ -4,7 +4,7 @@ import { specialIdsOf, stackLayers } from '../model/config.js'
 import { meaningOf } from '../model/meaning.js'
 import type { ForwardOptions, ModelParams } from '../model/types.js'
 import { compileDecoding } from './compiled.js'
-import type { LayerMemory } from './decode.js'
+import type { LayerMemory, MemorySizes } from './decode.js'
 import { checkRequest } from './limits.js'
 import type { Needed, SchedulerLimits } from './limits.js'
 import { isFitting, memoryBytes, sizesOf } from './memory-sizes.js'
@@ -67,6 +67,7 @@ export class Scheduler {
   /** null: no request is running. */
   private memory: RowMemory | null = null
   private model: Promise<DecodingModel> | null = null
+  private hasReleased = false
 
   constructor(
     private readonly params: ModelParams,
@@ -77,6 +78,11 @@ export class Scheduler {
   /** Whether no request waits or runs. */
   get isIdle(): boolean {
     return this.waiting.length === 0 && this.running.length === 0
+  }
+
+  /** The sizes of the decoder's memory; null if no request is running. */
+  get memorySizes(): MemorySizes | null {
+    return this.memory?.sizes ?? null
   }
 
   /** Adds a request, which waits until there is room for it. Throws a ConfigError if there can never be room. */
@@ -102,7 +108,8 @@ export class Scheduler {
     try {
       model = await (this.model ??= this.prepare())
     } catch (error) {
-      this.model = null
+      // Released parameters cannot be compiled again: later requests get the same error.
+      if (!this.hasReleased) this.model = null
       for (const request of this.waiting.splice(0)) request.onEnd(error)
       return
     }
@@ -122,7 +129,10 @@ export class Scheduler {
     const distances = compiled.distances(params)
     if (this.options.release) {
       await Promise.all([...distances.encoder, ...distances.decoder].map(hostView))
-      for await (const arrays of compiled.prepare(params)) releaseArrays(arrays, 'a generator')
+      for await (const arrays of compiled.prepare(params)) {
+        this.hasReleased = true
+        releaseArrays(arrays, 'a generator')
+      }
     }
     return { compiled, params, distances }
   }

@@ -49,7 +49,7 @@ export type AnswerOptions = TextOptions & {
  */
 export class TextGenerator {
   private readonly queue: AnswerQueue
-  /** By which answers are decoded. */
+  /** The vocabulary that turns answers into text. */
   private readonly vocabulary: Vocabulary
 
   constructor(
