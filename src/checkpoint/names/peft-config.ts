@@ -1,3 +1,4 @@
+import { RE2JS } from 're2js'
 import * as z from 'zod'
 import { ConfigError, FileError } from '../../base/errors.js'
 import { listItems, quote } from '../format.js'
@@ -94,7 +95,9 @@ export function parsePeftConfig(json: Json, path: string): PeftConfig {
     throw new ConfigError(
       `${path}: this adapter was initialized with ${rest.init_lora_weights}, which changes the weights of its base: ${merge}`,
     )
-  const rankOf = (module: string): number => matched(ranks, module, path) ?? r
+  const rankAt = valueFinder('rank_pattern', ranks, path)
+  const alphaAt = valueFinder('alpha_pattern', alphas, path)
+  const rankOf = (module: string): number => rankAt(module) ?? r
   return {
     base: rest.base_model_name_or_path ?? undefined,
     revision: rest.revision ?? undefined,
@@ -107,7 +110,7 @@ export function parsePeftConfig(json: Json, path: string): PeftConfig {
     rankOf,
     scaleOf: module => {
       const rank = rankOf(module)
-      return (matched(alphas, module, path) ?? alpha) / (rest.use_rslora ? Math.sqrt(rank) : rank)
+      return (alphaAt(module) ?? alpha) / (rest.use_rslora ? Math.sqrt(rank) : rank)
     },
   }
 }
@@ -119,20 +122,28 @@ const isSet = (value: Json | undefined): boolean =>
   value !== false &&
   (typeof value !== 'object' || Object.keys(value).length > 0)
 
-/** The value of the first pattern that matches a module: a regular expression for the end of its name. */
-function matched(
+/**
+ * Finds the value of the first pattern that matches a module: a regular expression for the end of its name. RE2 takes
+ * time linear in the name whatever the pattern is, which a file from the hub chooses.
+ */
+function valueFinder(
+  setting: string,
   patterns: Readonly<Record<string, number>> | null | undefined,
-  module: string,
   path: string,
-): number | undefined {
-  for (const [key, value] of Object.entries(patterns ?? {})) {
-    let expression: RegExp
+): (module: string) => number | undefined {
+  const compiled = Object.entries(patterns ?? {}).map(([key, value]) => {
+    if (key.length > MAX_PATTERN)
+      throw new FileError(`${path}: a pattern of ${setting} has ${key.length} characters, more than ${MAX_PATTERN}`)
     try {
-      expression = new RegExp(`^(.*\\.)?(${key})$`)
-    } catch {
-      throw new FileError(`${path}: ${quote(key)} in rank_pattern or alpha_pattern is no regular expression`)
+      return { expression: RE2JS.compile(`(.*\\.)?(${key})`), value }
+    } catch (error) {
+      throw new FileError(
+        `${path}: ${quote(key)} in ${setting} is no regular expression that can be used here, in RE2's syntax (${(error as Error).message})`,
+      )
     }
-    if (expression.test(module)) return value
-  }
-  return undefined
+  })
+  return module => compiled.find(({ expression }) => expression.matches(module))?.value
 }
+
+/** The longest pattern: a name of a module has about 60 characters. Bounds the memory of a compiled pattern. */
+const MAX_PATTERN = 1000
