@@ -62,14 +62,25 @@ export async function* cutLines(chunks: AsyncIterable<Uint8Array>, path: string)
 
 /** The same bytes in chunks of which the first is as long as it takes to show how the lines end. */
 async function* untilLineEnd(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let first: Uint8Array | undefined = new Uint8Array(0)
+  let waiting: Uint8Array[] = []
+  let length = 0
+  let isShown = false
   for await (const chunk of chunks) {
-    const bytes: Uint8Array = first === undefined || first.length === 0 ? chunk : Buffer.concat([first, chunk])
-    const isShown: boolean = first === undefined || lineEndOf(bytes) !== undefined || bytes.length > MAX_RECORD_BYTES
-    first = isShown ? undefined : bytes
-    if (isShown) yield bytes
+    if (isShown) {
+      yield chunk
+      continue
+    }
+    // No line has ended before, except by a CR that is the last byte.
+    const last = waiting.at(-1)?.subarray(-1) ?? new Uint8Array(0)
+    if (chunk.length > 0) waiting.push(chunk)
+    length += chunk.length
+    isShown = lineEndOf(Buffer.concat([last, chunk])) !== undefined || length > MAX_RECORD_BYTES
+    if (isShown) {
+      yield Buffer.concat(waiting)
+      waiting = []
+    }
   }
-  if (first !== undefined) yield first
+  if (waiting.length > 0) yield Buffer.concat(waiting)
 }
 
 /** The byte that ends the lines of a file that begins with these bytes; undefined if they do not show it. */

@@ -49,7 +49,7 @@ export class AddedTokenCutter {
       if (index < from) continue
       if (
         token.single_word &&
-        (/[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\u200c\u200d]$/u.test(text.slice(0, index)) ||
+        (/[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\u200c\u200d]$/u.test(text.slice(Math.max(0, index - 2), index)) ||
           /^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\u200c\u200d]/u.test(text.slice(end)))
       )
         continue

@@ -72,6 +72,14 @@ describe('a wrong quote', () => {
     expect(found.slice(0, 2)).toEqual([`a.csv:1: ${opened} not closed within 16.00 MiB`, line.trim()])
     expect([found.length, found.at(-1)]).toEqual([(1 << 14) + 10, '"a","b"'])
   })
+
+  it('costs time linear in the file where every line has one', async () => {
+    for (const line of ['x",",y\n', 'x,"y\nz\n', '"a\n"b\n', `a,"${'b'.repeat(50)}""\n`]) {
+      const began = performance.now()
+      await rows(line.repeat(Math.ceil(500_000 / line.length)))
+      expect(performance.now() - began, line).toBeLessThan(5000)
+    }
+  })
 })
 
 describe('firstRecord', () => {

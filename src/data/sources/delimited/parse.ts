@@ -76,73 +76,107 @@ export async function* cutDelimited(
 const LF = Uint8Array.of(10)
 const CRLF = Uint8Array.of(13, 10)
 
-/** Joins lines to records. */
+/**
+ * Joins lines to records, in time linear in the file. Each line is read at most twice: as the first line of a record,
+ * and as a line that begins inside a quoted cell. The second reading is the same wherever the cell began: if a quote is
+ * given up, the quotes that later lines open reach as far as that one did, without reading the lines between again.
+ */
 class QuotedRecords {
-  /** The lines of a record that has not ended. */
+  private readonly delimiter: number
+  /** The lines from which records are still to be made, after `first` lines that are done with. */
   private lines: RawRecord[] = []
-  private readonly quotes: QuoteState
+  private first = 0
+  /** Whether the line at `first` has been read, and ends inside a quoted cell. */
+  private isOpen = false
+  /** A quoted cell that is open at the end of the line at `first` or of a later one is still open before this line. */
+  private reach = 0
+  /** Why a quoted cell can neither go on nor close in the line at `reach`, if that is known. */
+  private obstacle: string | undefined
 
   constructor(delimiter: string) {
-    this.quotes = new QuoteState(delimiter.charCodeAt(0))
+    this.delimiter = delimiter.charCodeAt(0)
   }
 
   /** The records that end with the next line. */
   *add(line: RawRecord): Generator<RawRecord> {
-    // The lines after one that is given up are read again, from the last of the list on.
-    const next = [line]
-    for (let current = next.pop(); current !== undefined; current = next.pop()) {
-      if (this.lines.length === 0 && !current.bytes.includes(QUOTE)) {
-        yield current
-        continue
-      }
-      this.lines.push(current)
-      const isInside = this.quotes.endsInside(current.bytes)
-      const problem = this.problemAt(current)
-      if (problem !== undefined) {
-        const rest = this.lines.slice(1)
-        yield this.giveUp(problem)
-        for (const again of rest.reverse()) next.push(again)
-      } else if (!isInside) {
-        yield this.lines.length === 1 ? current : joined(this.lines)
-        this.clear()
-      }
+    if (this.lines.length === 0 && !line.bytes.includes(QUOTE)) {
+      yield line
+      return
     }
+    this.lines.push(line)
+    yield* this.records(false)
   }
 
   /** The records that the end of the file leaves. */
   *end(): Generator<RawRecord> {
-    while (this.lines.length > 0) {
-      const rest = this.lines.slice(1)
-      yield this.giveUp('never closed')
-      for (const line of rest) yield* this.add(line)
+    yield* this.records(true)
+  }
+
+  private *records(isEnd: boolean): Generator<RawRecord> {
+    while (this.first < this.lines.length) {
+      const record = this.next(isEnd)
+      if (record === undefined) break
+      yield record
     }
+    if (this.first > this.lines.length / 2) this.forget()
   }
 
-  /** Why the quote that is open in the first line cannot be one that ends in this line; undefined if it can. */
-  private problemAt(line: RawRecord): string | undefined {
-    const length = line.start + line.bytes.length - this.lines[0].start
-    if (length > MAX_RECORD_BYTES) return `not closed within ${formatBytes(MAX_RECORD_BYTES)}`
-    if (line.problem !== undefined) return `not closed before ${line.where}, which cannot be read`
-    const isLater = this.lines.length > 1
-    return isLater && this.quotes.isBroken ? `closed in the middle of a cell (${line.where})` : undefined
+  /** The record that begins with the line at `first`; undefined if further lines decide where it ends. */
+  private next(isEnd: boolean): RawRecord | undefined {
+    const { lines } = this
+    const line = lines[this.first]
+    if (!this.isOpen) {
+      const { isInside, isBroken } = readQuotes(line.bytes, this.delimiter, false)
+      if (!isInside || line.problem !== undefined) return this.take(1)
+      if (isBroken) return this.giveUp(closedWrongly(line))
+      this.isOpen = true
+    }
+    if (this.reach <= this.first) this.advance(this.first + 1)
+    for (; this.reach < lines.length; this.advance(this.reach + 1)) {
+      const last = lines[this.reach]
+      if (last.start + last.bytes.length - line.start > MAX_RECORD_BYTES)
+        return this.giveUp(`not closed within ${formatBytes(MAX_RECORD_BYTES)}`)
+      if (this.obstacle === undefined) {
+        const { isInside, isBroken } = readQuotes(last.bytes, this.delimiter, true)
+        if (last.problem !== undefined) this.obstacle = `not closed before ${last.where}, which cannot be read`
+        else if (isBroken) this.obstacle = closedWrongly(last)
+        else if (!isInside) return this.take(this.reach + 1 - this.first)
+      }
+      if (this.obstacle !== undefined) return this.giveUp(this.obstacle)
+    }
+    return isEnd ? this.giveUp('never closed') : undefined
   }
 
+  private advance(reach: number): void {
+    this.reach = reach
+    this.obstacle = undefined
+  }
+
+  /** The next lines as one record. */
+  private take(count: number): RawRecord {
+    const record = count === 1 ? this.lines[this.first] : joined(this.lines.slice(this.first, this.first + count))
+    this.first += count
+    this.isOpen = false
+    return record
+  }
+
+  /** The next line as a record that cannot be read. */
   private giveUp(how: string): RawRecord {
-    const [first] = this.lines
-    this.clear()
     return {
-      ...first,
-      problem:
-        first.problem ??
-        `a quote is opened in this record and ${how}; if quotes are ordinary characters in this file, say so (--no-quotes)`,
+      ...this.take(1),
+      problem: `a quote is opened in this record and ${how}; if quotes are ordinary characters in this file, say so (--no-quotes)`,
     }
   }
 
-  private clear(): void {
-    this.lines = []
-    this.quotes.reset()
+  /** Drops the lines that are done with. */
+  private forget(): void {
+    this.lines.splice(0, this.first)
+    this.reach = Math.max(0, this.reach - this.first)
+    this.first = 0
   }
 }
+
+const closedWrongly = ({ where }: RawRecord): string => `closed in the middle of a cell (${where})`
 
 /** One record of several lines. */
 function joined(lines: readonly RawRecord[]): RawRecord {
@@ -158,33 +192,27 @@ function joined(lines: readonly RawRecord[]): RawRecord {
   return { ...first, bytes: Buffer.concat(parts) }
 }
 
-/** Follows where in a cell the text is, line by line. */
-class QuoteState {
-  /** Whether text follows a closing quote, which RFC 4180 does not allow. */
-  isBroken = false
-  private state: 'start' | 'plain' | 'quoted' | 'after quote' = 'start'
-
-  constructor(private readonly delimiter: number) {}
-
-  /** Begins a record. */
-  reset(): void {
-    this.state = 'start'
-    this.isBroken = false
-  }
-
-  /** Whether the line that is read next ends inside a quoted cell. */
-  endsInside(line: Uint8Array): boolean {
-    if (this.state !== 'quoted') this.state = 'start'
-    for (const byte of line) {
-      if (byte === QUOTE) {
-        if (this.state === 'quoted') this.state = 'after quote'
-        // The second of two quotes inside a quoted cell goes on with it.
-        else this.state = this.state === 'plain' ? 'plain' : 'quoted'
-      } else if (this.state !== 'quoted') {
-        this.isBroken ||= this.state === 'after quote' && byte !== this.delimiter
-        this.state = byte === this.delimiter ? 'start' : 'plain'
-      }
+/**
+ * Whether a line ends inside a quoted cell, and whether text follows a closing quote (`isBroken`), which RFC 4180 does
+ * not allow. `isInside`: whether the line begins inside a quoted cell.
+ */
+function readQuotes(
+  line: Uint8Array,
+  delimiter: number,
+  isInside: boolean,
+): { readonly isInside: boolean; readonly isBroken: boolean } {
+  if (!line.includes(QUOTE)) return { isInside, isBroken: false }
+  let state: 'start' | 'plain' | 'quoted' | 'after quote' = isInside ? 'quoted' : 'start'
+  let isBroken = false
+  for (const byte of line) {
+    if (byte === QUOTE) {
+      if (state === 'quoted') state = 'after quote'
+      // The second of two quotes inside a quoted cell goes on with it.
+      else if (state !== 'plain') state = 'quoted'
+    } else if (state !== 'quoted') {
+      isBroken ||= state === 'after quote' && byte !== delimiter
+      state = byte === delimiter ? 'start' : 'plain'
     }
-    return this.state === 'quoted'
   }
+  return { isInside: state === 'quoted', isBroken }
 }
