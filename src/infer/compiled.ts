@@ -5,7 +5,7 @@ import { specialize } from '../engine/api/specialize.js'
 import { distanceBiases, positionTables } from '../model/position-bias.js'
 import type { ForwardOptions, ModelParams } from '../model/types.js'
 import { copyRows, decodeStep, emptyMemory, encodeInputs, writeRows } from './decode.js'
-import type { DecoderMemory, DistanceBiases, LayerMemory, MemorySizes } from './decode.js'
+import type { Decoded, DecoderMemory, DistanceBiases, LayerMemory, MemorySizes } from './decode.js'
 import { decodeTypes, encodeTypes, writeTypes } from './example-types.js'
 
 /**
@@ -35,7 +35,7 @@ export interface CompiledDecoding {
     self: LayerMemory,
     tokens: Tensor,
     steps: Tensor,
-  ): { logits: Tensor; self: LayerMemory }
+  ): Decoded
 }
 
 export function compileDecoding(options: ForwardOptions): CompiledDecoding {

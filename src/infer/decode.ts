@@ -136,10 +136,17 @@ const passOf = (tokens: Tensor, options: ForwardOptions): Pass => ({
   dropless: true,
 })
 
+export type Decoded = {
+  logits: Tensor // [rows, vocab]
+  /** A sum of logits that is a number shows that all of them are, for less than reading them. */
+  sums: Tensor // [rows]
+  self: LayerMemory
+}
+
 /**
  * Decodes one token of each row. `tokens` [rows] are the tokens at positions `steps` [rows] of their rows; `crossBias`
- * [rows, 1, 1, input length] hides padding. Returns the logits [rows, vocab] of the next tokens, and the self-attention
- * memory with the keys and values of `tokens` added.
+ * [rows, 1, 1, input length] hides padding. Returns the logits [rows, vocab] of the next tokens, their sums [rows],
+ * and the self-attention memory with the keys and values of `tokens` added.
  */
 export function decodeStep(
   params: ModelParams,
@@ -149,7 +156,7 @@ export function decodeStep(
   tokens: Tensor,
   steps: Tensor,
   options: ForwardOptions,
-): { logits: Tensor; self: LayerMemory } {
+): Decoded {
   const { config } = options
   const current = np.expandDims(tokens, 1) // [rows, 1]
   const pass = passOf(current, options)
@@ -173,8 +180,8 @@ export function decodeStep(
     }
     x = decoderLayer(layer, x, { self, cross: cross[i], selfBias: biasOfLayer(selfBiases, i), crossBias }, pass).x // [rows, 1, dModel]
   })
-  const logits = outputLogits(params, stackNorm(params, x, pass), config) // [rows, 1, vocab]
-  return { logits: np.squeeze(logits, 1), self: next }
+  const logits = np.squeeze(outputLogits(params, stackNorm(params, x, pass), config), 1) // [rows, vocab]
+  return { logits, sums: np.sum(logits, { axis: 1 }), self: next }
 }
 
 /** The length of a memory's rows, and where in it each row's and head's vector of the position `steps` is. */

@@ -101,7 +101,7 @@ describe('generation', () => {
         )
         const rows: number[][] = []
         for (const [i, token] of [0, ...targets].entries()) {
-          const logits = await memory.advance(
+          const { logits } = await memory.advance(
             inputs.map(() => token),
             inputs.map(() => i),
           )

@@ -15,11 +15,14 @@ interface Sized {
  */
 const SHRINKS_AT = 4
 
+/** Fewer positions of answers would cost as much in each step, and the memory would soon be copied to grow. */
+const LEAST_LENGTH = 64
+
 /** The sizes of the memory for requests whose answers have at most `length` tokens. */
 export const sizesOf = (requests: readonly Sized[], length: number): MemorySizes => ({
   rows: bucket(requests.reduce((sum, { search }) => sum + search.rows, 0)),
   inputLength: bucket(Math.max(...requests.map(({ inputs }) => inputs.length)), LENGTH_MULTIPLE),
-  length: bucket(length, LENGTH_MULTIPLE),
+  length: bucket(length, LEAST_LENGTH),
 })
 
 /** Whether a memory is large enough, and not so large that it should be made smaller. */

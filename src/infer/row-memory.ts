@@ -25,6 +25,12 @@ export async function encodeTogether(
   return encoded
 }
 
+/** The scores of the next token, for each row. */
+export interface Scores {
+  readonly logits: Float32Array // [rows * vocab]
+  readonly sums: Float32Array // [rows]
+}
+
 /** The decoder's memory of a number of rows, and what is computed on it. Rows are independent of each other. */
 export class RowMemory {
   private crossBias: Tensor | null = null
@@ -94,12 +100,12 @@ export class RowMemory {
 
   /**
    * Decodes one token of each row: `tokens` at the positions `steps` of their rows. Resolves to the logits
-   * [rows * vocab].
+   * [rows * vocab] and the sum of each row's.
    */
-  async advance(tokens: readonly number[], steps: readonly number[]): Promise<Float32Array> {
+  async advance(tokens: readonly number[], steps: readonly number[]): Promise<Scores> {
     const { compiled, params, distances } = this.model
     this.crossBias ??= this.hidePadding()
-    const { logits, self } = compiled.advance(
+    const { logits, sums, self } = compiled.advance(
       params,
       { cross: this.memory.cross, crossBias: this.crossBias },
       distances.decoder,
@@ -108,7 +114,8 @@ export class RowMemory {
       ints(steps),
     )
     this.memory.self = self
-    return (await hostView(logits)).data as Float32Array
+    const [all, summed] = await Promise.all([hostView(logits), hostView(sums)])
+    return { logits: all.data as Float32Array, sums: summed.data as Float32Array }
   }
 
   private hidePadding(): Tensor {

@@ -208,7 +208,7 @@ describe('Scheduler', () => {
   })
 
   it('has a memory of the sizes in use, which grows and shrinks', async () => {
-    const scheduler = new Scheduler(params, forward, { ...limits, maxMemoryBytes: 2 ** 30 })
+    const scheduler = new Scheduler(params, forward, { ...limits, maxNewTokens: 100, maxMemoryBytes: 2 ** 30 })
     // A search that appends token 5 until it has enough.
     const ask = (inputLength: number, tokens: number): void => {
       let made = 0
@@ -223,14 +223,13 @@ describe('Scheduler', () => {
       const sizes = scheduler.memorySizes
       return sizes && [sizes.rows, sizes.inputLength, sizes.length]
     }
-    ask(3, 40)
-    expect(await after(16)).toEqual([1, 16, 16])
-    expect(await after(1)).toEqual([1, 16, 32])
+    ask(3, 80)
+    expect(await after(64)).toEqual([1, 16, 64])
+    expect(await after(1)).toEqual([1, 16, 128])
     for (let i = 0; i < 4; i++) ask(90, 3)
-    expect(await after(1)).toEqual([8, 128, 32])
-    expect(await after(3)).toEqual([1, 16, 32])
-    expect(await after(12)).toEqual([1, 16, 64])
-    expect(await after(7)).toBe(null)
+    expect(await after(1)).toEqual([8, 128, 128])
+    expect(await after(3)).toEqual([1, 16, 128])
+    expect(await after(11)).toBe(null)
   })
 
   it('runs no more requests together than fit into maxMemoryBytes', async () => {

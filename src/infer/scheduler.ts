@@ -244,12 +244,17 @@ export class Scheduler {
       running.tokens.forEach((token, i) => (tokens[running.first + i] = token))
       steps.fill(running.step, running.first, running.first + running.tokens.length)
     }
-    const logits = await memory.advance(tokens, steps)
+    const { logits, sums } = await memory.advance(tokens, steps)
     const vocab = logits.length / rows
     const followed = new Map<number, number>()
     for (const running of this.running) {
-      const { first, tokens: before } = running
-      const parents = this.choose(running, logits.subarray(first * vocab, (first + before.length) * vocab), memory)
+      const { first } = running
+      const end = first + running.tokens.length
+      const own = logits.subarray(first * vocab, end * vocab)
+      const isBroken = sums.subarray(first, end).some(Number.isNaN) && own.some(Number.isNaN)
+      // Also if the request is removed: the next request of these rows must not read NaN.
+      if (isBroken) memory.clear(Array.from({ length: end - first }, (_, i) => first + i))
+      const parents = this.choose(running, isBroken ? null : own)
       parents?.forEach((parent, i) => {
         if (parent !== i) followed.set(first + i, first + parent)
       })
@@ -257,14 +262,15 @@ export class Scheduler {
     if (followed.size > 0) memory.follow(followed)
   }
 
-  /** Lets a request's search choose its next tokens. Returns the parents of its rows, or null if it has ended. */
-  private choose(running: Running, logits: Float32Array, memory: RowMemory): readonly number[] | null {
+  /**
+   * Lets a request's search choose its next tokens by the logits; null: some of them are NaN. Returns the parents of its
+   * rows, or null if it has ended.
+   */
+  private choose(running: Running, logits: Float32Array | null): readonly number[] | null {
     const { request, tokens } = running
-    const isBroken = logits.some(Number.isNaN)
-    if (isBroken) memory.clear(tokens.map((_, i) => running.first + i))
     if (this.removed.has(request)) return null
     try {
-      if (isBroken)
+      if (logits === null)
         throw new SwitchyardError(
           `the model's scores are not numbers (NaN) after ${running.step} tokens: its weights are damaged, or too large for this input`,
         )
