@@ -263,8 +263,8 @@ export class Scheduler {
   }
 
   /**
-   * Lets a request's search choose its next tokens by the logits; null: some of them are NaN. Returns the parents of its
-   * rows, or null if it has ended.
+   * Lets a request's search choose its next tokens by the logits; null: some of them are NaN. Returns the parents of
+   * its rows, or null if it has ended.
    */
   private choose(running: Running, logits: Float32Array | null): readonly number[] | null {
     const { request, tokens } = running
