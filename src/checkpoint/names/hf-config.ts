@@ -7,20 +7,11 @@ import type { Json } from '../json.js'
 import { activationFromHf, activationToHf } from './hf-activation.js'
 import { embeddingsOf, headName, sharedName, writtenEmbeddings } from './hf-embeddings.js'
 import { supportedTypes, unsupportedFamily } from './hf-families.js'
+import { checkSizes } from './hf-sizes.js'
 import { specialIdsToHf } from './hf-special-ids.js'
 
-/**
- * Our configuration for an HF checkpoint, from its config.json and its tensors. If they contradict each other, the
- * tensors win: published configurations name settings differently, and HF derives the sparse layers from several of
- * them. `firstEqual` says which embeddings and heads are equal: see `embeddingsOf`. `reference` is `hf`, which computes
- * exactly as transformers does; set it to `switchyard` for our own defaults.
- */
-export function configFromHf(
-  json: Json,
-  tensors: readonly TensorInfo[],
-  path: string,
-  firstEqual?: ReadonlyMap<string, string>,
-): { model: ModelConfig; router: RouterConfig } {
+/** config.json as an object of one of T5's families. Throws an error that names any other family. */
+export function checkedConfig(json: Json, path: string): { readonly [key: string]: Json } {
   if (typeof json !== 'object' || json === null || Array.isArray(json))
     throw new FileError(`${path}: config.json is not an object`)
   const config = json as { readonly [key: string]: Json }
@@ -30,6 +21,24 @@ export function configFromHf(
       `${path}: config.json has no model_type, which says what the model is: ${supportedTypes.join(', ')}`,
     )
   if (!supportedTypes.includes(String(type))) throw unsupportedFamily(String(type), path)
+  return config
+}
+
+/**
+ * Our configuration for an HF checkpoint, from its config.json and its tensors. The sizes are the tensors', and must
+ * not contradict config.json. Which layers are sparse is read from the tensors alone: published configurations name
+ * those settings differently, and HF derives them from several. `firstEqual` says which embeddings and heads are equal:
+ * see `embeddingsOf`. `reference` is `hf`, which computes exactly as transformers does; set it to `switchyard` for our
+ * own defaults.
+ */
+export function configFromHf(
+  json: Json,
+  tensors: readonly TensorInfo[],
+  path: string,
+  firstEqual?: ReadonlyMap<string, string>,
+): { model: ModelConfig; router: RouterConfig } {
+  const config = checkedConfig(json, path)
+  const type = config.model_type
   const number = (key: string, fallback: number): number => {
     const value = config[key] ?? fallback
     if (typeof value !== 'number')
@@ -70,7 +79,7 @@ export function configFromHf(
     throw new FileError(
       `${path}: config.json says tie_word_embeddings false, but there is no ${headName}: transformers would make a random head`,
     )
-  return {
+  const read: { model: ModelConfig; router: RouterConfig } = {
     model: {
       vocabSize,
       dModel,
@@ -114,6 +123,8 @@ export function configFromHf(
       ignorePaddingTokens: false,
     },
   }
+  checkSizes(config, read.model, path)
+  return read
 }
 
 /**
@@ -123,8 +134,9 @@ export function configFromHf(
 function scalesLogits(config: { readonly [key: string]: Json }): boolean {
   if (config.model_type === 'mt5') return false
   if (config.model_type === 'umt5') return true
-  if (config.model_type === 't5' && typeof config.scale_decoder_outputs === 'boolean')
-    return config.scale_decoder_outputs
+  // transformers sets any value that is there, null too, and tests whether Python takes it for true.
+  if (config.model_type === 't5' && config.scale_decoder_outputs !== undefined)
+    return Boolean(config.scale_decoder_outputs)
   return config.tie_word_embeddings !== false
 }
 

@@ -129,6 +129,54 @@ describe('what a file holds beside the model', () => {
   })
 })
 
+describe('sizes in config.json', () => {
+  const without = (part: string): [string, HostTensor][] => [...tensors].filter(([name]) => !name.includes(part))
+
+  it('name the layers that a file has lost, and a lost decoder', async () => {
+    await expect(openHfWeights(await folderOf(without('encoder.block.1.')))).rejects.toThrow(
+      'num_layers in config.json is 2, and the file has no encoder.block.1: copy or download it again',
+    )
+    await expect(openHfWeights(await folderOf(without('decoder.block.0.')))).rejects.toThrow(
+      'num_decoder_layers in config.json is 2, and the file has no decoder.block.0:',
+    )
+    await expect(openHfWeights(await folderOf(tensors, { num_layers: 1_000_000_000 }))).rejects.toThrow(
+      'the file has no encoder.block.2 to encoder.block.999999999:',
+    )
+    const lost = without('decoder.')
+    await expect(openHfWeights(await folderOf(lost))).rejects.toThrow('a model with a decoder (architectures)')
+    const settings = { architectures: undefined, is_encoder_decoder: true }
+    await expect(openHfWeights(await folderOf(lost, settings))).rejects.toThrow('with a decoder (is_encoder_decoder)')
+    const { weights } = await valuesOf(await folderOf(lost, { architectures: ['T5EncoderModel'] }))
+    expect(weights.model.numDecoderLayers).toBe(0)
+  })
+
+  it('leave out the layers beyond them, with a notice', async () => {
+    const { weights, values } = await valuesOf(await folderOf(tensors, { num_layers: 1, num_decoder_layers: 1 }))
+    expect(weights.model).toMatchObject({ numEncoderLayers: 1, numDecoderLayers: 1 })
+    expect(weights.notices).toEqual([
+      'encoder.block.1 of the file is not read: num_layers in config.json is 1, and transformers leaves it out too',
+      'decoder.block.1 of the file is not read: num_decoder_layers in config.json is 1, and transformers leaves it out too',
+    ])
+    for (const path of values.keys()) expect(path).not.toContain('layers_1')
+  })
+
+  it.each([
+    [{ d_kv: 8 }, 'd_kv in config.json is 8, and the tensors say 4'],
+    [{ num_attention_heads: 4 }, 'num_attention_heads in config.json is 4, and the tensors say 2'],
+    [{ d_ff: 32 }, 'd_ff in config.json is 32, and the tensors say 24'],
+    [{ d_model: 8 }, 'd_model in config.json is 8, and the tensors say 16'],
+    [{ vocab_size: 128 }, 'vocab_size in config.json is 128, and the tensors say 136'],
+    [{ relative_attention_num_buckets: 32 }, 'is 32, and the tensors say 8'],
+    [
+      { is_gated_act: true },
+      'is_gated_act in config.json is true, and the feed-forward layers of the file are not gated',
+    ],
+    [{ num_layers: null }, 'num_layers in config.json must be a whole number, not "null"'],
+  ])('are an error where they contradict the tensors: %o', async (settings, message) => {
+    await expect(openHfWeights(await folderOf(tensors, settings))).rejects.toThrow(message)
+  })
+})
+
 it.each(['float16', 'bfloat16'] as const)('%s weights are stored as such and read in float32', async dtype => {
   const half = [...tensors].map(([name, tensor]) => [name, castHost(tensor, dtype)] as const)
   const { weights, values } = await valuesOf(await folderOf(half))

@@ -10,7 +10,7 @@ import type { CheckpointReader, TensorInfo } from '../format.js'
 import type { Json } from '../json.js'
 import { checkComplete, storedSpecs } from '../weights.js'
 import type { Mismatch, Weights } from '../weights.js'
-import { configFromHf } from './hf-config.js'
+import { checkedConfig, configFromHf } from './hf-config.js'
 import type { HfFiles } from './hf-files.js'
 import { embeddingNames, embeddingsOf, firstEqualEmbeddings } from './hf-embeddings.js'
 import type { HfEmbeddings } from './hf-embeddings.js'
@@ -19,6 +19,7 @@ import { isT5Name, withoutPrefixes } from './hf-names.js'
 import { hfEntry, hfFamily, hfShape, readEntry } from './hf.js'
 import type { HfEntry } from './hf.js'
 import { generationFromHf } from './hf-generation.js'
+import { withConfiguredLayers } from './hf-sizes.js'
 import { specialIdsFromHf } from './hf-special-ids.js'
 
 /**
@@ -40,7 +41,7 @@ export async function hfWeights(
   files: Omit<HfFiles, 'config'> = {},
 ): Promise<Weights> {
   refuseQuantized(config, path)
-  const reader = withoutPrefixes(file)
+  const reader = withConfiguredLayers(checkedConfig(config, path), withoutPrefixes(file), path)
   const firstEqual = await firstEqualEmbeddings(reader)
   const { model: architecture, router } = configFromHf(config, reader.list(), path, firstEqual)
   const specialIds = specialIdsFromHf({ ...files, config }, architecture.vocabSize, path)

@@ -73,9 +73,10 @@ describe('HF configurations', () => {
     num_sparse_encoder_layers: 6,
     encoder_sparse_step: 2,
     expert_capacity: 64,
-    num_layers: 12,
-    d_ff: 2048,
-    d_kv: 64,
+    num_layers: 4,
+    num_decoder_layers: 2,
+    d_ff: 5,
+    d_kv: 3,
   }
 
   it('are read from the tensors where those speak', () => {
@@ -104,6 +105,18 @@ describe('HF configurations', () => {
       gatedActivation: true,
       numExperts: 0,
     })
+  })
+
+  it('scale the logits of T5 as transformers does, for any value of scale_decoder_outputs', () => {
+    const dense = { ...config, numExperts: 0, encoderSparseLayers: [], decoderSparseLayers: [] }
+    const tensors = infoOf(exported(declareParameters(dense, router), 't5'))
+    const scales = (settings: object): boolean =>
+      configFromHf({ model_type: 't5', ...settings }, tensors, 't5').model.scaleLogits
+    expect(scales({})).toBe(true)
+    expect(scales({ tie_word_embeddings: null })).toBe(true)
+    expect(scales({ scale_decoder_outputs: null })).toBe(false)
+    expect(scales({ scale_decoder_outputs: 0 })).toBe(false)
+    expect(scales({ scale_decoder_outputs: 'yes', tie_word_embeddings: false })).toBe(true)
   })
 
   it('say what transformers cannot hold', () => {
