@@ -12,6 +12,13 @@ export type SpecialIds = {
   readonly forcedLastIds?: readonly number[]
 }
 
+/**
+ * The EOS of a model's answers, given that of its vocabulary: the same if the model ends with it, else the first of the
+ * model's.
+ */
+export const eosOf = (vocabularyEos: number, eosIds: readonly number[]): number =>
+  eosIds.includes(vocabularyEos) ? vocabularyEos : eosIds[0]
+
 /** The special ids of T5: decoding starts from padding. */
 export const T5_SPECIAL_IDS: SpecialIds = { padId: 0, eosIds: [1], decoderStartId: 0 }
 

@@ -113,7 +113,7 @@ export class TrainIterator {
 
   /** The first bucket that has a batch's rows gives the next batch. The other examples that were drawn are carried. */
   private nextOfBucket(buckets: readonly Bucket[]): TrainBatch {
-    const { rows, specialIds } = this.options
+    const { rows, specialIds, targetEos } = this.options
     /** The places of each bucket's examples among those that are carried. */
     const waiting = buckets.map((): number[] => [])
     const sort = (place: number): number => waiting[bucketOf(buckets, this.carried[place].example)].push(place)
@@ -121,7 +121,7 @@ export class TrainIterator {
     let bucket = -1
     while ((bucket = waiting.findIndex(places => places.length >= rows)) < 0) sort(this.carried.push(this.draw()) - 1)
     const places = waiting[bucket].slice(0, rows)
-    const open = new OpenRows({ rows, packing: false, specialIds, ...buckets[bucket] })
+    const open = new OpenRows({ rows, packing: false, specialIds, targetEos, ...buckets[bucket] })
     let tokens = 0
     for (const place of places) {
       const { example } = this.carried[place]

@@ -8,6 +8,8 @@ import type { TokenExample } from './features.js'
 import { FirstFit } from './packing/first-fit.js'
 import { layOut } from './packing/segments.js'
 import type { TokenFields } from './packing/segments.js'
+import { withModelEos } from './packing/target-eos.js'
+import type { TargetEos } from './packing/target-eos.js'
 
 /** The sizes of a packed batch: its rows, and a row's length in tokens on each side. */
 export interface PackedSize {
@@ -20,6 +22,8 @@ export interface PackedSize {
   readonly packing?: boolean
   /** The id of padding, and the token from which the decoder starts each target. Default: T5's. */
   readonly specialIds?: Pick<SpecialIds, 'padId' | 'decoderStartId'>
+  /** The EOS to replace at the end of targets: see `targetEosOf`. Default: none. */
+  readonly targetEos?: TargetEos
 }
 
 /**
@@ -60,11 +64,11 @@ export class OpenRows {
 
   /** The features of the rows as filled so far. */
   features(): PackedFeatures {
-    const { inputLength, targetLength, specialIds = T5_SPECIAL_IDS } = this.size
+    const { inputLength, targetLength, specialIds = T5_SPECIAL_IDS, targetEos } = this.size
     const { padId, decoderStartId } = specialIds
     const row = (examples: readonly TokenExample[]): TokenFields => {
       const inputs = examples.map(example => example.inputs)
-      const targets = examples.map(example => example.targets)
+      const targets = examples.map(example => withModelEos(example.targets, targetEos))
       const features = {
         ...layOut('inputs', inputs, inputLength, padId),
         ...layOut('targets', targets, targetLength, padId),

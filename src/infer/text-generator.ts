@@ -49,7 +49,7 @@ export type AnswerOptions = TextOptions & {
  */
 export class TextGenerator {
   private readonly queue: AnswerQueue
-  /** The vocabulary that turns answers into text. */
+  /** The vocabulary of answers, which ends them with the model's EOS. */
   private readonly vocabulary: Vocabulary
 
   constructor(
@@ -194,7 +194,8 @@ export class TextGenerator {
 
   private async scoreTokens(inputs: readonly number[], answer: string, signal?: AbortSignal): Promise<TextScore> {
     const { targets } = this.model.codec
-    const tokens = targetIds(targets, answer)
+    const tokens = [...targetIds(targets, answer)]
+    if (tokens.at(-1) === targets.eosId) tokens[tokens.length - 1] = this.vocabulary.eosId
     const { maxNewTokens } = this.model.options
     if (tokens.length > maxNewTokens)
       throw new ConfigError(

@@ -14,14 +14,14 @@ export interface PackedSplitOptions extends PackedSize {
 
 /** The examples of a split that fit a row, in their order, as packed batches: to measure a model on. */
 export function packedSplit(task: Task, split: SplitName, options: PackedSplitOptions): PackedFeatures[] {
-  const { rows, inputLength, targetLength, specialIds, seed, limit } = options
+  const { rows, inputLength, targetLength, specialIds, targetEos, seed, limit } = options
   const all = task.tokens(split, { lengths: { inputs: inputLength, targets: targetLength }, seed })
   const examples = spreadExamples(all, limit ?? all.length).filter(
     ({ inputs, targets }) => inputs.length <= inputLength && targets.length <= targetLength,
   )
   const batches: PackedFeatures[] = []
   for (let rest = examples; rest.length > 0;) {
-    const packed = packBatch(rest, { rows, inputLength, targetLength, specialIds })
+    const packed = packBatch(rest, { rows, inputLength, targetLength, specialIds, targetEos })
     batches.push(packed.features)
     rest = packed.rest
   }

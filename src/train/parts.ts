@@ -3,6 +3,7 @@ import { areT5s } from '../base/special-ids.js'
 import { batchStream } from '../data/batches/prefetch.js'
 import { seqioBatches } from '../data/batches/seqio-order.js'
 import type { IteratorOptions } from '../data/iterator.js'
+import { targetEosOf } from '../data/packing/target-eos.js'
 import type { BatchStream } from '../data/batches/stream.js'
 import { taskStream } from '../data/streams/task-stream.js'
 import type { Task, TaskCodec } from '../data/task.js'
@@ -99,7 +100,9 @@ export async function makeParts(config: RunConfig, values: TrainerValues, codec?
       : accumulatedTrainStep(lossWith(frozen), optimizer, clipNorm, accumulate, { onTrace })
   /** Made when the frozen parameters are known: its loss closes over them. */
   let step: TrainStep<Batch> | undefined
-  const size = { rows, inputLength, targetLength, seed, specialIds: specialIdsOf(model) }
+  const specialIds = specialIdsOf(model)
+  const targetEos = targetEosOf(task.codec, specialIds)
+  const size = { rows, inputLength, targetLength, seed, specialIds, targetEos }
   return {
     ...own,
     config: namedConfig({ ...config, model }, { ...values, task }),

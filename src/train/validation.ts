@@ -1,5 +1,6 @@
 import type { PackedFeatures } from '../data/converters/batch.js'
 import type { SplitName } from '../data/example.js'
+import { targetEosOf } from '../data/packing/target-eos.js'
 import type { Task } from '../data/task.js'
 import { jit } from '../engine/api/jit.js'
 import { specialIdsOf } from '../model/config.js'
@@ -97,9 +98,11 @@ export class Validator {
   private packed(): readonly PackedFeatures[] {
     const { rows, accumulate, validateExamples: limit, ...size } = this.config.train
     // A batch is as large as one training step holds at a time.
+    const specialIds = specialIdsOf(this.config.model)
     return (this.batches ??= packedSplit(this.task, this.split, {
       ...size,
-      specialIds: specialIdsOf(this.config.model),
+      specialIds,
+      targetEos: targetEosOf(this.task.codec, specialIds),
       rows: rows / accumulate,
       limit,
     }))

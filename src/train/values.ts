@@ -1,6 +1,7 @@
 import { missingValue } from '../base/custom.js'
 import type { SpecialIds } from '../base/special-ids.js'
 import type { BatchStream } from '../data/batches/stream.js'
+import type { TargetEos } from '../data/packing/target-eos.js'
 import type { Task } from '../data/task.js'
 import type { Metric } from '../metrics/metric.js'
 import type { Meaning } from '../model/meaning.js'
@@ -50,12 +51,14 @@ export interface TrainerValues extends TrainerHooks {
   makeBatches?: (size: BatchSize) => BatchStream
 }
 
-/** The size of a training batch, the special ids of its model, and the seed of its data. */
+/** The size of a training batch, the special ids of its model, the end of its targets, and the seed of its data. */
 export interface BatchSize {
   readonly rows: number
   readonly inputLength: number
   readonly targetLength: number
   readonly specialIds: SpecialIds
+  /** The EOS to replace at the end of targets, if the model does not end with that of the task's vocabulary. */
+  readonly targetEos?: TargetEos
   readonly seed: number
 }
 

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -8,20 +8,25 @@ import { newWeights, readParameters } from '../../src/checkpoint/weights.js'
 import type { Weights } from '../../src/checkpoint/weights.js'
 import { hostTensor, toNumbers } from '../../src/base/host-tensor.js'
 import { tokenize } from '../../src/data/features.js'
+import { TrainIterator } from '../../src/data/iterator.js'
 import { packBatch } from '../../src/data/open-rows.js'
 import type { PackedSize } from '../../src/data/open-rows.js'
 import { makeTask } from '../../src/data/task.js'
+import { seqioBatches } from '../../src/data/batches/seqio-order.js'
+import { targetEosOf, withModelEos } from '../../src/data/packing/target-eos.js'
 import { jit } from '../../src/engine/api/jit.js'
 import { valueAndGrad } from '../../src/engine/api/transforms.js'
 import type { ModelConfig } from '../../src/model/config.js'
 import { lossFunction } from '../../src/model/loss.js'
 import type { Batch, ModelParams } from '../../src/model/types.js'
+import { TextGenerator } from '../../src/infer/text-generator.js'
 import { teacherOf } from '../../src/open/frozen-model.js'
 import type { FrozenModel } from '../../src/open/frozen-model.js'
 import { openBaseModel } from '../../src/open/base-model.js'
 import { openTextModel } from '../../src/open/text-model.js'
 import type { Vocabulary } from '../../src/text/vocabulary.js'
 import { batchOf } from '../../src/train/batch.js'
+import { packedSplit } from '../../src/train/packed-split.js'
 import type { Origin } from '../../src/train/restore/origin.js'
 import { Trainer } from '../../src/train/trainer.js'
 import { config, examples, task } from './small-run.js'
@@ -132,5 +137,59 @@ describe('training with special ids other than T5s', () => {
       await base.close()
       await rm(folder, { recursive: true })
     }
+  })
+
+  it("teaches a model whose EOS is not its vocabulary's to end with its own", async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'switchyard-eos-'))
+    const pairs = ['a', 'b'].map(text => ({ input: `${text} ${text}`, target: text, alternatives: [] }))
+    try {
+      await cp('test/fixtures/cases/24-lora-base', folder, { recursive: true })
+      for (const name of ['config.json', 'generation_config.json'].map(file => join(folder, file))) {
+        const json = JSON.parse(await readFile(name, 'utf8')) as object
+        await writeFile(name, JSON.stringify({ ...json, eos_token_id: [7, 9] }))
+      }
+      const base = await openBaseModel(folder, () => undefined)
+      const { model: start, router: given } = base.start.weights
+      const own = { ...makeTask({ name: 'letters', codec: base.codec, examples: pairs }), split: () => pairs }
+      const train = { ...config.train, steps: 60, rows: 1, labelSmoothing: 0, checkpointEvery: 60 }
+      const from: Origin = { path: 'x', container: 'huggingface', step: 0, optimizer: 'fresh', rules: [] }
+      const trainer = await Trainer.begin(
+        { ...config, model: start, router: given, train, from },
+        { task: own },
+        base.start,
+      )
+      await trainer.run(join(folder, 'run'))
+      await base.close()
+      const generator = new TextGenerator(await openTextModel(join(folder, 'run')))
+      const [[answer]] = await generator.answerAll(['a a'])
+      expect(answer).toMatchObject({ text: 'a', tokens: [...base.codec.targets.encode('a'), 7] })
+      const score = await generator.score('a a', 'a')
+      expect(score.tokens).toEqual(answer.tokens)
+      expect(score.score).toBeGreaterThan(-1)
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+  })
+
+  it("ends the targets of every kind of batch with the model's EOS", async () => {
+    const some = examples.slice(0, 12)
+    const own = { ...makeTask({ name: 'some', codec, examples: some }), split: () => some }
+    const targetEos = targetEosOf(codec, { eosIds: [6, 9] })
+    const whole = { ...size, rows: 2, seed: 0, targetEos }
+    const iterators = [{}, { packing: false }, { packing: false, buckets: 2 }].map(
+      options => new TrainIterator(own.tokens('train'), { ...whole, ...options }),
+    )
+    const batches = [
+      ...iterators.map(iterator => iterator.next().features),
+      (await seqioBatches(own, { ...whole, shuffleBuffer: 0 }).next()).features,
+      ...packedSplit(own, 'train', { ...whole, limit: null }),
+    ]
+    for (const { decoder_target_tokens: targets } of batches) {
+      expect(targets.data).toContain(6)
+      expect(targets.data).not.toContain(codec.targets.eosId)
+    }
+    expect(targetEosOf(codec, { eosIds: [6, codec.targets.eosId] })).toBeUndefined()
+    const cut = Int32Array.of(codec.targets.eosId, 5)
+    expect(withModelEos(cut, targetEos)).toEqual(cut)
   })
 })

@@ -2,6 +2,7 @@ import { ConfigError, FileError } from '../../base/errors.js'
 import { formatCount, formatTable } from '../../base/format.js'
 import { refuseExisting } from '../../checkpoint/atomic.js'
 import { readParameters, storedSpecs } from '../../checkpoint/weights.js'
+import { targetEosOf } from '../../data/packing/target-eos.js'
 import { pairsTask } from '../../data/tasks/pairs.js'
 import { specialIdsOf } from '../../model/config.js'
 import { countActiveParameters, countParameters } from '../../model/parameters.js'
@@ -45,7 +46,8 @@ export async function prune(source: string, folder: string, options: PruningOpti
     if (others.length > 0) throw new ConfigError(`--set ${others[0]}: only settings of the data (task.) can be changed`)
     const settings = await readAsTrained(given, readAsOf(weights.run?.config.task ?? weights.texts?.trainedOn, source))
     const task = await pairsTask(settings, await trainingCodec(weights, onNotice))
-    const size = { ...measuredRows, specialIds: specialIdsOf(model) }
+    const specialIds = specialIdsOf(model)
+    const size = { ...measuredRows, specialIds, targetEos: targetEosOf(task.codec, specialIds) }
     const [seen, heldOut] = [packedSplit(task, 'train', size), packedSplit(task, 'test', size)]
     if (seen.length === 0)
       throw new FileError(

@@ -4,11 +4,13 @@ import { ConfigError } from '../../base/errors.js'
 import type { Bits } from '../../checkpoint/quantize.js'
 import { openTextModel } from '../../open/text-model.js'
 import type { OpenedTextModel } from '../../open/text-model.js'
+import { answerVocabulary } from '../../infer/answer-vocabulary.js'
 import { fillBlanks } from '../../infer/blanks.js'
 import { TextGenerator } from '../../infer/text-generator.js'
 import type { TextModel } from '../../infer/text-generator.js'
 import { searchOf } from '../../infer/choose-search.js'
 import type { TextOptions } from '../../infer/text-options.js'
+import { specialIdsOf } from '../../model/config.js'
 import { unknownIn } from '../../data/tokenizers/coverage.js'
 import type { CheckpointChoice } from '../../train/choose-checkpoint.js'
 import { escapeControls, linesOf, unknownSymbols } from '../shared/texts.js'
@@ -115,7 +117,8 @@ async function answerLine(
       : `${escapeControls(line)}\t${escapeControls(target)}\t${score.score.toFixed(4)}`
   }
   const answers = await generator.answer(line, options)
-  const filled = answers.map(({ tokens }) => fillBlanks(line, tokens, model.codec.targets))
+  const vocabulary = answerVocabulary(model.codec.targets, specialIdsOf(model.options.config).eosIds)
+  const filled = answers.map(({ tokens }) => fillBlanks(line, tokens, vocabulary))
   if (!json)
     return answers.map(({ text }, i) => `${escapeControls(line)}\t${escapeControls(filled[i] ?? text)}`).join('\n')
   return JSON.stringify({

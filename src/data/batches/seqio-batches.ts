@@ -5,10 +5,13 @@ import type { SpecialIds } from '../../base/special-ids.js'
 import { HASH_SEED, hashStep, mix32 } from '../../base/hash.js'
 import { stackRows } from '../converters/batch.js'
 import { encDecRow } from '../converters/enc-dec.js'
+import { mapDataset } from '../dataset.js'
 import type { Dataset } from '../dataset.js'
 import type { IteratorState, TrainBatch } from '../iterator.js'
 import { countTokens } from '../packing/segments.js'
 import type { TokenFields } from '../packing/segments.js'
+import { withModelEos } from '../packing/target-eos.js'
+import type { TargetEos } from '../packing/target-eos.js'
 import { PackedDataset } from '../packing/trim-and-pack.js'
 import type { PackedRow } from '../packing/trim-and-pack.js'
 import { seqioPipeline } from '../pipeline.js'
@@ -23,6 +26,8 @@ export interface SeqioBatchesOptions extends Omit<PipelineOptions, 'epochs' | 'l
   readonly targetLength: number
   /** The token from which the decoder starts each target, and the id of padding, which is 0 in SeqIO. Default: T5's. */
   readonly specialIds?: Pick<SpecialIds, 'padId' | 'decoderStartId'>
+  /** The EOS to replace at the end of targets: see `targetEosOf`. Default: none. */
+  readonly targetEos?: TargetEos
   /** Packs first fit, as SeqIO does with `use_custom_packing_ops`. Default: false, next fit. */
   readonly useCustomPackingOps?: boolean
   /** A hash of all that the examples are made from, which the state holds. Default: a sample of the examples alone. */
@@ -139,8 +144,10 @@ export class SeqioBatches implements BatchStream {
       epochs,
       lengths,
       cache: stable => (this.stable ??= cache(stable)),
-    })
-    return examples as Dataset<TokenFields>
+    }) as Dataset<TokenFields>
+    const { targetEos } = options
+    if (targetEos === undefined) return examples
+    return mapDataset(examples, fields => ({ ...fields, targets: withModelEos(fields.targets, targetEos) }))
   }
 
   private nextRow(): PackedRow {
