@@ -215,6 +215,12 @@ describe('evaluateOnData with a run of a file', () => {
       errors.length = 0
       expect(await printed(() => evaluateOnData(trained, data, { labels: '1=one' }))).toMatch(/wrong: one\n/)
       expect(errors.join('\n')).not.toContain('as in the training')
+      expect(errors).toContain(
+        `warning: ${trained} was trained with the target column "parity", which ${data} does not have: another column is taken (--target names it)`,
+      )
+      // The run's words for labels are those of its own column.
+      errors.length = 0
+      expect(await printed(() => evaluateOnData(trained, data, {}))).toMatch(/wrong: 1\n/)
       await expect(evaluateOnData(trained, data, { split: 'test' })).rejects.toThrow('leave --split out')
     } finally {
       log.mockRestore()

@@ -35,19 +35,24 @@ export async function reuseSettings(
     const column = wanted[side]
     return given[side] === null && column !== null && isPathTo(columns, column)
   })
+  const missing = sides.filter(
+    side => side !== 'split' && given[side] === null && wanted[side] !== null && !taken.includes(side),
+  )
+  // The words are those of the run's own target column.
+  const reusesLabels = given.labels === null && run.labels !== null && !missing.includes('target')
   const settings = {
     ...given,
     ...form,
     ...Object.fromEntries(taken.map(side => [side, wanted[side]])),
-    labels: given.labels ?? run.labels,
+    labels: reusesLabels ? run.labels : given.labels,
     skipBadRows: given.skipBadRows || run.skipBadRows,
   }
   const options = [
     ...taken.map(side => (side === 'split' ? [] : `--${side} ${shellWord(wanted[side]!)}`)).flat(),
-    ...(given.labels === null && run.labels !== null && sides.includes('target')
+    ...(reusesLabels && sides.includes('target')
       ? [
           `--labels ${shellWord(
-            Object.entries(run.labels)
+            Object.entries(run.labels!)
               .map(pair => pair.join('='))
               .join(','),
           )}`,
@@ -60,6 +65,12 @@ export async function reuseSettings(
   ]
   return {
     settings,
-    notes: options.length > 0 ? [`as in the training of ${name}: ${options.join(' ')}`] : [],
+    notes: [
+      ...(options.length > 0 ? [`as in the training of ${name}: ${options.join(' ')}`] : []),
+      ...missing.map(
+        side =>
+          `warning: ${name} was trained with the ${side} column ${JSON.stringify(wanted[side])}, which ${given.path} does not have: another column is taken (--${side} names it)`,
+      ),
+    ],
   }
 }
