@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { readCheckpoint, sourceOf } from '../checkpoint/format.js'
+import { safetensors } from '../checkpoint/safetensors.js'
 import { newWeights } from '../checkpoint/weights.js'
 import { writeHfWeights } from '../checkpoint/names/hf-folder.js'
 import { convertWeights } from '../cli/convert/conversion.js'
@@ -55,6 +57,21 @@ describe('a model for vectors of texts', () => {
       alone.forEach((x, j) => expect(x).toBeCloseTo(expected[i][j], 5))
     }
     expect(await embedder.embed([])).toEqual([])
+  })
+
+  it.each([NaN, Infinity])('names a text whose vector is %d', async value => {
+    const folder = await changed(`damaged-${value}`, {})
+    const file = join(folder, 'model.safetensors')
+    const tensors = new Map(await readCheckpoint(safetensors, file))
+    const clean = await openEmbedder(folder)
+    const [id] = clean.model.codec.inputs.encode('dog').slice(-1)
+    const table = tensors.get('shared.weight')!
+    ;(table.data as Float32Array)[id * table.shape[1]] = value
+    await rm(file)
+    await safetensors.write(file, sourceOf([...tensors]))
+    const damaged = await openEmbedder(folder)
+    await expect(damaged.embed(['a cat', 'a dog'])).rejects.toThrow('the vector of the text "a dog" has numbers that')
+    expect(await damaged.embed(['a cat'])).toEqual(await clean.embed(['a cat']))
   })
 
   it('reads the Transformer from a folder of its own, as old versions save it', async () => {

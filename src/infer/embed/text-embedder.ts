@@ -1,7 +1,8 @@
-import { ConfigError } from '../../base/errors.js'
+import { ConfigError, SwitchyardError } from '../../base/errors.js'
 import { formatCount } from '../../base/format.js'
 import { norm, similarityOf } from '../../base/similarity.js'
 import type { Similarity } from '../../base/similarity.js'
+import { quote } from '../../checkpoint/format.js'
 import type { ForwardOptions } from '../../model/types.js'
 import type { TextCodec } from '../../text/codec.js'
 import { withSpecialTokens } from '../../text/special-tokens.js'
@@ -70,7 +71,8 @@ export class TextEmbedder {
   /**
    * The vectors of texts, in their order. Texts of similar length share a batch, which leaves little padding; the
    * longest come first. `onProgress` is called after each batch with the number of texts that are done. Throws a
-   * ConfigError for an unknown prompt, and for a text that does not fit into memory.
+   * ConfigError for an unknown prompt, and for a text that does not fit into memory; and a SwitchyardError for a vector
+   * with NaN or an infinity.
    */
   async embed(
     texts: readonly string[],
@@ -92,6 +94,7 @@ export class TextEmbedder {
       )
       batch.forEach((i, row) => {
         const vector = batchVectors[row].slice(0, this.dimension)
+        if (!vector.every(Number.isFinite)) throw notFinite(texts[i])
         vectors[i] = normalize ? unit(vector) : vector
       })
       onProgress?.((done += batch.length))
@@ -143,6 +146,11 @@ function* batches(inputs: readonly (readonly number[])[]): Generator<number[]> {
     yield order.slice(start, (start += Math.min(MAX_ROWS, rows)))
   }
 }
+
+const notFinite = (text: string): SwitchyardError =>
+  new SwitchyardError(
+    `the vector of the text ${quote(text)} has numbers that are NaN or infinite: the model's weights are damaged, or too large for this text`,
+  )
 
 /** A vector divided by its length. */
 function unit(vector: Float32Array): Float32Array {
