@@ -3,8 +3,8 @@ import { decodeAll } from '../text/stream.js'
 import type { TextStream, Vocabulary } from '../text/vocabulary.js'
 
 /**
- * The vocabulary of a model's answers. In a model that does not end with the vocabulary's EOS, any EOS of the model ends
- * a text and is left out of it. The vocabulary's EOS is left out, too, as other special tokens are.
+ * The vocabulary of a model's answers. In a model that does not end with the vocabulary's EOS, any EOS of the model
+ * ends a text and is left out of it. The vocabulary's EOS is left out, too, as other special tokens are.
  */
 export function answerVocabulary(vocabulary: Vocabulary, eosIds: readonly number[]): Vocabulary {
   if (eosIds.includes(vocabulary.eosId)) return vocabulary
