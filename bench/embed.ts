@@ -16,7 +16,7 @@ import { preset } from '../src/model/presets.js'
 import { brownSentences } from './brown.js'
 import { at, checkMachine, python } from './peers.js'
 import { Contestant } from './protocol.js'
-import { median } from './results.js'
+import { median, relativeDifference } from './results.js'
 
 interface Embedded {
   seconds: number
@@ -68,23 +68,11 @@ try {
         `${(1000 * cpu[i]).toFixed(1)} ms`,
         i > 0 ? (cpu[i] / cpu[0]).toFixed(2) : '',
         `${(results[i].at(-1)!.peakRssBytes / 1e6).toFixed(0)} MB`,
-        i > 0 ? difference(results[i][0].vectors, results[0][0].vectors).toExponential(1) : '',
+        i > 0 ? relativeDifference(results[i][0].vectors, results[0][0].vectors).toExponential(1) : '',
       ])
   }
   console.log(`load average ${loadavg()[0].toFixed(1)}\n${formatTable(rows)}`)
 } finally {
   for (const racer of racers) await racer.quit()
   await rm(scratch, { recursive: true, force: true })
-}
-
-/** The largest difference of vectors, relative to the largest number. */
-function difference(ours: readonly number[][], theirs: readonly number[][]): number {
-  let [largest, scale] = [0, 0]
-  theirs.forEach((vector, i) =>
-    vector.forEach((x, j) => {
-      largest = Math.max(largest, Math.abs(x - ours[i][j]))
-      scale = Math.max(scale, Math.abs(x))
-    }),
-  )
-  return largest / scale
 }

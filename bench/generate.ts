@@ -17,7 +17,7 @@ import { benchmarkModel, benchmarkRouter, NEW_TOKENS } from './model.js'
 import { at, checkMachine, python } from './peers.js'
 import { Contestant } from './protocol.js'
 import type { Ready } from './protocol.js'
-import { median } from './results.js'
+import { median, relativeDifference } from './results.js'
 
 interface Generated {
   seconds: number
@@ -109,7 +109,7 @@ async function race(title: string, folder: string, experts?: number): Promise<vo
           `${loadSeconds.toFixed(1)} s`,
           `${(results[i].at(-1)!.peakRssBytes / 1e6).toFixed(0)} MB`,
           withPeer && i > 0
-            ? `${sameAnswers(results[i][0], results[0][0])}, ${distance(logits[i].logits, logits[0].logits).toExponential(1)}`
+            ? `${sameAnswers(results[i][0], results[0][0])}, ${relativeDifference(logits[i].logits, logits[0].logits).toExponential(1)}`
             : '',
         ])
       }
@@ -143,18 +143,6 @@ async function race(title: string, folder: string, experts?: number): Promise<vo
 function sameAnswers(ours: Generated, theirs: Generated): string {
   const same = ours.tokens.filter((tokens, i) => tokens.join() === theirs.tokens[i].join()).length
   return `${same} of ${ours.tokens.length}`
-}
-
-/** The largest difference of two sets of logits, relative to the largest logit. */
-function distance(ours: number[][], theirs: number[][]): number {
-  let [difference, largest] = [0, 0]
-  theirs.forEach((row, i) =>
-    row.forEach((x, k) => {
-      difference = Math.max(difference, Math.abs(x - ours[i][k]))
-      largest = Math.max(largest, Math.abs(x))
-    }),
-  )
-  return difference / largest
 }
 
 /** New weights of the benchmark model, with room for every token in Hugging Face's experts. */

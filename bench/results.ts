@@ -28,6 +28,18 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }
 
+/** The largest difference of rows of numbers, relative to the largest of `theirs`. */
+export function relativeDifference(ours: readonly number[][], theirs: readonly number[][]): number {
+  let [difference, largest] = [0, 0]
+  theirs.forEach((row, i) =>
+    row.forEach((x, k) => {
+      difference = Math.max(difference, Math.abs(x - ours[i][k]))
+      largest = Math.max(largest, Math.abs(x))
+    }),
+  )
+  return difference / largest
+}
+
 export interface Comparison {
   what: string
   ours: number

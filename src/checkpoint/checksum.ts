@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib'
 import { FileError } from '../base/errors.js'
 import { bytesOf } from '../base/host-tensor.js'
 import type { HostTensor } from '../base/host-tensor.js'
-import { quote } from './format.js'
+import { quote, viewOf } from './format.js'
 import type { CheckpointReader, TensorSource } from './format.js'
 
 /** The checksums of a file's tensors, by name, each as 8 hexadecimal digits. */
@@ -32,11 +32,7 @@ export function withChecksums({ infos, entries }: TensorSource): { source: Tenso
 /** The same reader, but `read` throws a FileError for a tensor whose checksum differs. Each tensor is checked once. */
 export function checkedReader(reader: CheckpointReader, checksums: Checksums): CheckpointReader {
   const right = new Set<string>()
-  return {
-    path: reader.path,
-    metadata: reader.metadata,
-    list: () => reader.list(),
-    close: () => reader.close(),
+  return viewOf(reader, {
     async read(name) {
       const tensor = await reader.read(name)
       if (right.has(name)) return tensor
@@ -48,7 +44,7 @@ export function checkedReader(reader: CheckpointReader, checksums: Checksums): C
       right.add(name)
       return tensor
     },
-  }
+  })
 }
 
 /** Reads every tensor of a reader and keeps none: a `checkedReader` throws if one is damaged. */

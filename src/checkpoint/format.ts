@@ -28,6 +28,20 @@ export interface CheckpointReader {
   close(): Promise<void>
 }
 
+/** The checkpoint `reader` with `changes`: other tensors listed, or read in another way. Closing closes `reader`. */
+export const viewOf = (
+  reader: CheckpointReader,
+  changes: Partial<Pick<CheckpointReader, 'path' | 'notices' | 'list' | 'read'>>,
+): CheckpointReader => ({
+  path: reader.path,
+  metadata: reader.metadata,
+  notices: reader.notices,
+  list: () => reader.list(),
+  read: name => reader.read(name),
+  close: () => reader.close(),
+  ...changes,
+})
+
 /**
  * Tensors to be written. `infos` announces all of them, since a header precedes the data. `entries` then delivers each
  * exactly once, in any order, and may compute each only when it is asked for.

@@ -7,7 +7,7 @@ import { fromHost, hostView } from '../../engine/api/tensor.js'
 import { sameShape } from '../../engine/program/aval.js'
 import type { ParameterSpec } from '../../model/parameters.js'
 import { declareParameters } from '../../model/parameters.js'
-import { listItems, listNames, quote } from '../format.js'
+import { listItems, listNames, quote, viewOf } from '../format.js'
 import type { CheckpointReader, TensorInfo } from '../format.js'
 import type { Weights } from '../weights.js'
 import { embeddingsWith, tablesOf } from './adapted-embeddings.js'
@@ -29,7 +29,7 @@ export async function adaptedWeights(base: Weights, saved: PeftAdapter): Promise
   const adapter = { ...saved, ...tablesOf(base.model, saved) }
   const family = familyOf(base, adapter)
   const view = hfView(base, family)
-  const reader = mergedReader(view, adapter)
+  const reader = adaptedReader(view, adapter)
   const infos = new Map(reader.list().map(info => [info.name, info]))
   const touched = new Set([...adapter.lowRank.keys(), ...adapter.replaced.keys(), ...adapter.rows.keys()])
   const others = [...touched].filter(name => !isT5Name(name))
@@ -90,11 +90,10 @@ function familyOf(base: Weights, { lowRank, replaced }: PeftAdapter): HfFamily {
 }
 
 /** The base's tensors, in float32, with those of the adapter merged into them when they are read. */
-function mergedReader(view: CheckpointReader, adapter: PeftAdapter): CheckpointReader {
+function adaptedReader(view: CheckpointReader, adapter: PeftAdapter): CheckpointReader {
   const { lowRank, replaced, rows } = adapter
-  return {
+  return viewOf(view, {
     path: adapter.path,
-    metadata: view.metadata,
     list: () => view.list().map(info => ({ ...info, shape: replaced.get(info.name)?.shape ?? info.shape })),
     read: async name => {
       const other = replaced.get(name)
@@ -104,8 +103,7 @@ function mergedReader(view: CheckpointReader, adapter: PeftAdapter): CheckpointR
       const vectors = rows.get(name)
       return vectors === undefined ? adapted : replaceRows(adapted, vectors, adapter)
     },
-    close: () => view.close(),
-  }
+  })
 }
 
 /** W + scale * B A, in float32; for an embedding W [vocab, dModel], the product is transposed. */

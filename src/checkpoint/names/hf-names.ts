@@ -1,5 +1,5 @@
 import { FileError } from '../../base/errors.js'
-import { listNames, quote } from '../format.js'
+import { listNames, quote, viewOf } from '../format.js'
 import type { CheckpointReader, TensorInfo } from '../format.js'
 
 /** A prefix, and the name that transformers gives a tensor of T5's encoder, decoder, embeddings or head for text. */
@@ -37,12 +37,5 @@ export function withoutPrefixes(reader: CheckpointReader): CheckpointReader {
     return { ...info, name }
   })
   if (renamed.every(({ name }, i) => name === infos[i].name)) return reader
-  return {
-    path: reader.path,
-    metadata: reader.metadata,
-    notices: reader.notices,
-    list: () => renamed,
-    read: name => reader.read(stored.get(name)?.name ?? name),
-    close: () => reader.close(),
-  }
+  return viewOf(reader, { list: () => renamed, read: name => reader.read(stored.get(name)?.name ?? name) })
 }

@@ -1,6 +1,6 @@
 import { ConfigError, FileError } from '../../base/errors.js'
 import type { ModelConfig } from '../../model/config.js'
-import { quote } from '../format.js'
+import { quote, viewOf } from '../format.js'
 import type { CheckpointReader } from '../format.js'
 import type { Json } from '../json.js'
 
@@ -59,18 +59,19 @@ export function withConfiguredLayers(config: Config, reader: CheckpointReader, p
       throw new ConfigError(
         `${path}: ${key} in config.json is 0, and the file has layers of the ${stack}: say how many`,
       )
-    const blockOf = (name: string): number => Number(new RegExp(`^${stack}\\.block\\.(\\d+)\\.`).exec(name)?.[1] ?? -1)
-    const stored = [...new Set(names.map(blockOf))].sort((a, b) => a - b).filter(block => block >= 0)
-    const within = stored.filter(block => block < size)
-    const missing = [...within, size].flatMap((block, i) => {
+    const block = new RegExp(`^${stack}\\.block\\.(\\d+)\\.`)
+    const blockOf = (name: string): number => Number(block.exec(name)?.[1] ?? -1)
+    const stored = [...new Set(names.map(blockOf))].sort((a, b) => a - b).filter(at => at >= 0)
+    const within = stored.filter(at => at < size)
+    const missing = [...within, size].flatMap((at, i) => {
       const next = i === 0 ? 0 : within[i - 1] + 1
-      return next < block ? [blockRange(stack, next, block - 1)] : []
+      return next < at ? [blockRange(stack, next, at - 1)] : []
     })
     if (missing.length > 0)
       throw new FileError(
         `${path}: ${key} in config.json is ${size}, and the file has no ${missing.slice(0, 10).join(', ')}: copy or download it again`,
       )
-    const surplus = stored.filter(block => block >= size)
+    const surplus = stored.filter(at => at >= size)
     if (surplus.length === 0) continue
     kept = kept.filter(({ name }) => blockOf(name) < size)
     notices.push(
@@ -78,14 +79,7 @@ export function withConfiguredLayers(config: Config, reader: CheckpointReader, p
     )
   }
   if (notices.length === 0) return reader
-  return {
-    path: reader.path,
-    metadata: reader.metadata,
-    notices: [...(reader.notices ?? []), ...notices],
-    list: () => kept,
-    read: name => reader.read(name),
-    close: () => reader.close(),
-  }
+  return viewOf(reader, { notices: [...(reader.notices ?? []), ...notices], list: () => kept })
 }
 
 /** Whether config.json says that the model has a decoder: by its classes, or else by `is_encoder_decoder`. */

@@ -1,4 +1,5 @@
 import { fromHost, hostView } from '../../engine/api/tensor.js'
+import { viewOf } from '../../checkpoint/format.js'
 import type { CheckpointReader } from '../../checkpoint/format.js'
 import { adapterPaths, isAdapter, mergedKernel } from './adapters.js'
 import type { LoraConfig } from './config.js'
@@ -11,9 +12,7 @@ export function mergedReader(params: CheckpointReader, lora: LoraConfig): Checkp
   if (lora.rank === 0) return params
   const infos = params.list()
   const names = new Set(infos.map(info => info.name))
-  return {
-    path: params.path,
-    metadata: params.metadata,
+  return viewOf(params, {
     list: () => infos.filter(({ name }) => !isAdapter(name)),
     read: async name => {
       const { a, b } = adapterPaths(name)
@@ -27,6 +26,5 @@ export function mergedReader(params: CheckpointReader, lora: LoraConfig): Checkp
       )
       return hostView(merged)
     },
-    close: () => params.close(),
-  }
+  })
 }
