@@ -16,6 +16,7 @@ const layers = [
   'verify',
   'config',
   'open',
+  'serve',
   'cli',
 ]
 // Sources that run in a browser. They import nothing of Node, and of the sources only each other.
