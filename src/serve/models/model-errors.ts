@@ -1,0 +1,11 @@
+import { SwitchyardError } from '../../base/errors.js'
+
+/** A request names a model that is not served. */
+export class UnknownModelError extends SwitchyardError {
+  override name = 'UnknownModelError'
+}
+
+/** A model cannot take requests yet, or could not be loaded. */
+export class ModelNotReadyError extends SwitchyardError {
+  override name = 'ModelNotReadyError'
+}

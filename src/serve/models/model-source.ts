@@ -1,0 +1,30 @@
+import type { Bits } from '../../checkpoint/quantize.js'
+import type { CheckpointChoice } from '../../train/choose-checkpoint.js'
+import type { ServedModel } from './served-model.js'
+
+/** Which model is served, and by which name. Plain data, which can be sent to another process. */
+export interface ModelSource {
+  /** By this name clients ask for it. */
+  readonly name: string
+  /** The folder of a model in any format, or what `FindFolder` knows: a shipped name, a name of the hub. */
+  readonly path: string
+  /** Of a model of the hub: a branch, tag or commit. Default: main. */
+  readonly revision?: string
+  /** Quantizes the weights to this many bits while they are loaded. */
+  readonly bits?: Bits
+  /** Which checkpoint of a run. Default: the best. */
+  readonly checkpoint?: CheckpointChoice
+}
+
+/** What a model tells its server beside its answers. */
+export interface ModelWatch {
+  /** A message for a person: what is loaded, or that a process ended and is started again. */
+  onNotice(message: string): void
+  /** Whether it can take requests at once. Called when that changes after it was opened. */
+  onAvailable(isAvailable: boolean): void
+  /** Aborted when the server stops: opening then rejects with its reason. */
+  readonly signal: AbortSignal
+}
+
+/** Opens a model. */
+export type OpenModel = (source: ModelSource, watch: ModelWatch) => Promise<ServedModel>
