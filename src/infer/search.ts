@@ -22,6 +22,8 @@ export interface Answer {
   readonly score: number
   /** The log-probability of each token, by the model's scores before any processor. Empty if not requested. */
   readonly logProbabilities: readonly number[]
+  /** Whether it is complete although the search goes on. Default: answers are complete when the search has finished. */
+  readonly isOver?: boolean
 }
 
 /**
@@ -30,10 +32,10 @@ export interface Answer {
  * cannot be used again.
  */
 export interface Search {
-  /**
-   * How many rows of the batch it needs. A search with one row only ever appends tokens, so its answer can be streamed.
-   */
+  /** How many rows of the batch it needs. */
   readonly rows: number
+  /** Whether its answers only ever get more tokens, so that they can be streamed. Default: if it has one row. */
+  readonly answersGrow?: boolean
   /** The most tokens that an answer can have. Default: the model's limit. */
   readonly maxNewTokens?: number
   /** Chooses the next tokens by the logits [rows * vocab], which it must not change. null: the search has finished. */
@@ -91,6 +93,7 @@ class Chain implements Search {
   readonly maxNewTokens: number
   private readonly tokens: number[]
   private readonly logProbabilities: number[] = []
+  private isOver = false
 
   constructor(
     private readonly options: ChoiceOptions,
@@ -110,14 +113,14 @@ class Chain implements Search {
     this.tokens.push(token)
     if (logProbabilities) this.logProbabilities.push(logits[token] - logSumExp(logits))
     const made = this.tokens.length - 1
-    const isOver = specialIds.eosIds.includes(token) || made === maxNewTokens || stop?.(this.tokens.slice(1))
-    return isOver ? null : { tokens: [token], parents: null }
+    this.isOver = specialIds.eosIds.includes(token) || made === maxNewTokens || stop?.(this.tokens.slice(1)) === true
+    return this.isOver ? null : { tokens: [token], parents: null }
   }
 
   answers(): Answer[] {
     const { logProbabilities } = this
     const score = this.options.logProbabilities ? logProbabilities.reduce((a, b) => a + b, 0) : NaN
-    return [{ tokens: this.tokens.slice(1), score, logProbabilities }]
+    return [{ tokens: this.tokens.slice(1), score, logProbabilities, isOver: this.isOver }]
   }
 }
 

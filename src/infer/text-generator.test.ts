@@ -6,6 +6,8 @@ import { initParameters } from '../model/init.js'
 import { declareParameters } from '../model/parameters.js'
 import { preset } from '../model/presets.js'
 import { readBlanks, fillBlanks } from './blanks.js'
+import type { AnswerPiece } from './answer-piece.js'
+import { forceTokens } from './processors.js'
 import type { ScoreProcessor } from './processors.js'
 import type { Search, SearchOptions } from './search.js'
 import { TextGenerator } from './text-generator.js'
@@ -24,16 +26,16 @@ const config: ModelConfig = {
   tiedLogits: false,
   scaleLogits: false,
 }
-const generator = (): TextGenerator =>
+const generator = (maxNewTokens = 12): TextGenerator =>
   new TextGenerator({
     params: initParameters(declareParameters(config, router), random.key(5)),
-    options: { config, router, maxNewTokens: 12 },
+    options: { config, router, maxNewTokens },
     codec: { inputs: vocabulary, targets: vocabulary, prepare: text => text },
   })
-const piecesOf = async (stream: AsyncIterable<string>): Promise<string[]> => {
-  const pieces: string[] = []
-  for await (const piece of stream) pieces.push(piece)
-  return pieces
+const collected = async <T>(stream: AsyncIterable<T>): Promise<T[]> => {
+  const parts: T[] = []
+  for await (const part of stream) parts.push(part)
+  return parts
 }
 
 describe('TextGenerator', () => {
@@ -46,7 +48,58 @@ describe('TextGenerator', () => {
   it.each(ways)('streams the same text as it answers whole, %s', async (_, options) => {
     const g = generator()
     const [{ text }] = await g.answer('hello', options)
-    expect((await piecesOf(g.stream('hello', options))).join('')).toBe(text)
+    expect((await collected(g.stream('hello', options))).join('')).toBe(text)
+  })
+
+  describe('in pieces', () => {
+    /** The pieces of an answer that is forced to begin with a text. */
+    const forced = async (text: string, options: TextOptions = {}): Promise<AnswerPiece[]> => {
+      const processors = [forceTokens([...vocabulary.encode(text), 1])]
+      return collected(generator(60).pieces('hello', { processors, ...options }))
+    }
+
+    it('have whole characters, and all tokens with their texts', async () => {
+      const pieces = await forced('a\u00e9\u{1f600}b')
+      expect(pieces.map(({ text }) => text)).toEqual(['a', '', '\u00e9', '', '', '', '\u{1f600}', 'b', ''])
+      const tokens = pieces.flatMap(piece => piece.tokens)
+      expect(tokens.map(({ id }) => id)).toEqual([...vocabulary.encode('a\u00e9\u{1f600}b'), 1])
+      expect([tokens[0].text, tokens.at(-2)!.text, tokens.at(-1)!.text]).toEqual(['a', 'b', ''])
+      expect(pieces.map(({ finish }) => finish)).toEqual([...Array<null>(8).fill(null), 'stop'])
+    })
+
+    it('never have a part of a stop text, which may have several tokens and characters of several bytes', async () => {
+      const pieces = await forced('ab\u00e9\u00e8 c\u00e9\u00e8! more', { stop: ['never', '\u00e9\u00e8!'] })
+      expect(pieces.map(({ text }) => text).join('|')).toBe('a|b|||||\u00e9\u00e8 |c|||||')
+      expect(pieces.at(-1)!.finish).toBe('stop')
+      const [answer] = await generator(60).answer('hello', {
+        processors: [forceTokens(vocabulary.encode('one END two'))],
+        stop: ['END'],
+      })
+      expect([answer.text, answer.finish, answer.tokens.length]).toEqual(['one ', 'stop', 7])
+      // The beginning of a stop text at the end of an answer is text as any other.
+      const cut = await forced('one END two', { stop: ['END'], maxNewTokens: 6 })
+      expect([cut.map(({ text }) => text).join(''), cut.at(-1)!.finish]).toEqual(['one EN', 'length'])
+    })
+
+    it('are those of all answers of beam search', async () => {
+      const options = { numBeams: 3, numReturned: 2, maxNewTokens: 5 }
+      const answers = await generator().answer('hello', options)
+      const pieces = await collected(generator().pieces('hello', options))
+      expect(pieces.map(({ index, text, finish }) => ({ index, text, finish }))).toEqual(
+        answers.map(({ text, finish }, index) => ({ index, text, finish })),
+      )
+    })
+
+    it('answer token ids as the text that has them, and refuse ids that there are not', async () => {
+      const g = generator()
+      const ids = [...vocabulary.encode('hello'), 1]
+      const textOf = (pieces: readonly AnswerPiece[]): string => pieces.map(({ text }) => text).join('')
+      expect(textOf(await collected(g.pieces(ids)))).toBe((await g.answer('hello'))[0].text)
+      await expect(collected(g.pieces([5, vocabulary.size, 1]))).rejects.toThrow(
+        `the input has the token id ${vocabulary.size}`,
+      )
+      await expect(collected(g.pieces([]))).rejects.toThrow('the input has no tokens')
+    })
   })
 
   it('gives the same answers to simultaneous calls as to single calls', async () => {
@@ -140,9 +193,9 @@ describe('TextGenerator', () => {
     it('chooses tokens by a custom search, whole and streamed', async () => {
       const g = generator()
       expect(await g.answer('hello', { search: spell('word') })).toEqual([
-        { text: 'word', tokens: [...vocabulary.encode('word'), 1], score: 7 },
+        { text: 'word', tokens: [...vocabulary.encode('word'), 1], score: 7, finish: 'stop' },
       ])
-      expect((await piecesOf(g.stream('hello', { search: spell('word') }))).join('')).toBe('word')
+      expect((await collected(g.stream('hello', { search: spell('word') }))).join('')).toBe('word')
       expect((await g.answer('hello', { search: spell('word'), maxNewTokens: 2 }))[0].text).toBe('wo')
       await expect(g.answer('hello', { search: spell('word'), numBeams: 2 })).rejects.toThrow('cannot be combined')
     })

@@ -5,15 +5,20 @@ import { inputIds, targetIds } from '../text/special-tokens.js'
 import type { Vocabulary } from '../text/vocabulary.js'
 import { answerVocabulary } from './answer-vocabulary.js'
 import type { TextCodec } from '../text/codec.js'
+import type { AnswerPiece, FinishReason } from './answer-piece.js'
 import { AnswerQueue } from './answer-queue.js'
+import type { ReaderContext } from './answer-reader.js'
+import { SearchReader, streamPieces } from './answer-stream.js'
 import type { GenerateOptions } from './generate.js'
 import { DEFAULT_MEMORY_BYTES, DEFAULT_ROWS } from './limits.js'
+import { withDefaults } from './generation-options.js'
 import type { SchedulerLimits } from './limits.js'
 import { Scheduler } from './scheduler.js'
 import { scoring } from './search.js'
 import type { Answer, Search } from './search.js'
 import { searchOf } from './choose-search.js'
 import type { TextOptions } from './text-options.js'
+import { TokenTexts } from './token-texts.js'
 
 /** A model that generates a text (an answer) for an input text. */
 export interface TextModel {
@@ -25,10 +30,14 @@ export interface TextModel {
 }
 
 export interface TextAnswer {
+  /** Ends before the first stop text. */
   readonly text: string
+  /** Those of a stop text that ended the answer, and EOS, included. */
   readonly tokens: readonly number[]
   /** The score of beam search; NaN for greedy search and sampling. */
   readonly score: number
+  /** `stop`: it ended with EOS or a stop text. `length`: it was cut at the most tokens. */
+  readonly finish: FinishReason
 }
 
 /** The answers to one text, best first: one, or `numReturned` of beam search. */
@@ -51,6 +60,7 @@ export class TextGenerator {
   private readonly queue: AnswerQueue
   /** The vocabulary of answers, which ends them with the model's EOS. */
   private readonly vocabulary: Vocabulary
+  private readonly tokenTexts: TokenTexts
 
   constructor(
     private readonly model: TextModel,
@@ -59,6 +69,7 @@ export class TextGenerator {
     const { params, options } = model
     const { maxNewTokens, release = false, ...forward } = options
     this.vocabulary = answerVocabulary(model.codec.targets, specialIdsOf(options.config).eosIds)
+    this.tokenTexts = new TokenTexts(this.vocabulary)
     this.queue = new AnswerQueue(
       new Scheduler(
         params,
@@ -117,53 +128,21 @@ export class TextGenerator {
   }
 
   /**
-   * An answer in pieces, as they are generated; no piece ends within a character. Beam search yields the whole answer
-   * at the end. Generation stops when the signal is aborted, or when the reader leaves the loop.
+   * The answers to an input, a text or token ids as they enter the encoder, in pieces, as they are generated. A piece
+   * has whole characters, and no part of a stop text. Beam search yields whole answers at the end. Generation stops
+   * when the signal is aborted, or when the reader leaves the loop.
    */
-  async *stream(text: string, options: AnswerOptions = {}): AsyncGenerator<string, void, undefined> {
-    const left = new AbortController()
-    const signal = options.signal ? AbortSignal.any([options.signal, left.signal]) : left.signal
-    const input = this.encode(text)
-    const search = this.searchFor(options, input)
-    const decoder = this.vocabulary.stream()
-    let [read, isNews, isDone] = [0, false, false]
-    let wake = (): void => undefined
-    const onStep = (): void => {
-      isNews = true
-      wake()
-    }
-    const done = this.queue.run(input, search, { signal, onStep }).finally(() => {
-      isDone = true
-      onStep()
-    })
-    done.catch(() => undefined) // It is awaited below, unless the reader leaves.
-    try {
-      while (!isDone) {
-        if (!isNews)
-          await new Promise<void>(resolve => {
-            wake = resolve
-          })
-        isNews = false
-        const piece = search.rows === 1 || isDone ? take() : ''
-        if (piece !== '') yield piece
-      }
-      await done
-      const last = decoder.end()
-      if (last !== '') yield last
-    } finally {
-      left.abort()
-    }
+  async *pieces(
+    input: string | readonly number[],
+    { signal, ...options }: AnswerOptions = {},
+  ): AsyncGenerator<AnswerPiece, void, undefined> {
+    const inputs = this.idsOf(input)
+    yield* streamPieces(this.queue, inputs, this.searchFor(options, inputs), this.readerContext(options), signal)
+  }
 
-    /** The text of the tokens that were generated since the last call. */
-    function take(): string {
-      const { tokens } = search.answers()[0]
-      const piece = tokens
-        .slice(read)
-        .map(token => decoder.push(token))
-        .join('')
-      read = tokens.length
-      return piece
-    }
+  /** The text of an answer in parts: see `pieces`. Of several answers, the first. */
+  async *stream(text: string, options: AnswerOptions = {}): AsyncGenerator<string, void, undefined> {
+    for await (const piece of this.pieces(text, options)) if (piece.index === 0 && piece.text !== '') yield piece.text
   }
 
   /** Runs `task` for all texts at once, in the order of their lengths. The first failure aborts the signal. */
@@ -212,6 +191,24 @@ export class TextGenerator {
     return inputIds(inputs, prepare(text))
   }
 
+  /** The ids of an input. Throws a ConfigError if given ids are not of the model's vocabulary. */
+  private idsOf(input: string | readonly number[]): readonly number[] {
+    if (typeof input === 'string') return this.encode(input)
+    const { vocabSize } = this.model.options.config
+    const wrong = input.find(id => !Number.isInteger(id) || id < 0 || id >= vocabSize)
+    if (wrong !== undefined)
+      throw new ConfigError(`the input has the token id ${wrong}: ids are whole numbers from 0 to ${vocabSize - 1}`)
+    if (input.length === 0) throw new ConfigError('the input has no tokens: it needs at least EOS')
+    return input
+  }
+
+  private readerContext(options: TextOptions): ReaderContext {
+    const { config, maxNewTokens } = this.model.options
+    const { stop = [] } = withDefaults(options, config.generation ?? {}, maxNewTokens)
+    const { vocabulary, tokenTexts } = this
+    return { vocabulary, tokenTexts, eosIds: specialIdsOf(config).eosIds, stop }
+  }
+
   private searchFor(options: TextOptions, input: readonly number[]): Search {
     const { config, maxNewTokens } = this.model.options
     return searchOf(options, { config, limit: maxNewTokens, vocabulary: this.vocabulary, input })
@@ -220,9 +217,11 @@ export class TextGenerator {
   private async answerTokens(inputs: readonly number[], { signal, ...options }: AnswerOptions): Promise<TextAnswers> {
     const search = this.searchFor(options, inputs)
     await this.queue.run(inputs, search, { signal })
-    const answers = search
-      .answers()
-      .map(({ tokens, score }) => ({ text: this.vocabulary.decode(tokens), tokens, score }))
+    const pieces = new SearchReader(search, this.readerContext(options)).read(true)
+    const answers = search.answers().map(({ tokens, score }, index): TextAnswer => {
+      const { text, finish } = pieces[index]
+      return { text, tokens, score, finish: finish! }
+    })
     if (answers.length === 0) throw new ConfigError('the search finished without an answer: `answers` returned []')
     return answers as TextAnswers
   }

@@ -33,7 +33,7 @@ export interface TextOptions {
   noRepeatNgram?: number
   /** Texts that the answer never contains. */
   banned?: readonly string[]
-  /** The answer ends with the token that completes one of these texts. */
+  /** Generation ends when the answer has one of these texts; the answer's text ends before it. */
   stop?: readonly string[]
   /** Custom processors, applied after the built-in ones. */
   processors?: readonly ScoreProcessor[]

@@ -68,7 +68,7 @@ export const inferCommand = (): Command =>
     .option('--seed <n>', 'sampling: the same seed gives the same text', wholeNumber(0))
     .option('--repetition-penalty <x>', 'above 1, tokens that occurred before become less probable', anyNumber)
     .option('--no-repeat-ngram <n>', 'no sequence of this many tokens occurs twice', wholeNumber(1))
-    .option('--stop <text>', 'end the answer after this text; may be given several times', collect)
+    .option('--stop <text>', 'end the answer before this text; may be given several times', collect)
     .action(
       async (
         model: string,

@@ -1,0 +1,54 @@
+import type { Vocabulary } from '../text/vocabulary.js'
+import type { AnswerPiece, AnswerToken, FinishReason } from './answer-piece.js'
+import type { Answer } from './search.js'
+import { StopTexts } from './stop-texts.js'
+import type { TokenTexts } from './token-texts.js'
+
+/** What an answer is read with. */
+export interface ReaderContext {
+  /** The vocabulary of answers. */
+  readonly vocabulary: Vocabulary
+  readonly tokenTexts: TokenTexts
+  readonly eosIds: readonly number[]
+  /** The answer's text ends before the first of these texts. */
+  readonly stop: readonly string[]
+}
+
+/** Reads one answer as it grows: its new tokens, and their text in whole characters, without stop texts. */
+export class AnswerReader {
+  private readonly stream
+  private readonly stops: StopTexts
+  private count = 0
+  private hasEnded = false
+
+  constructor(private readonly context: ReaderContext) {
+    this.stream = context.vocabulary.stream()
+    this.stops = new StopTexts(context.stop)
+  }
+
+  /** The part of the answer since the last call; null if there is none. `isOver`: no token follows. */
+  read(answer: Answer, isOver: boolean): Omit<AnswerPiece, 'index'> | null {
+    const { tokens } = answer
+    if (this.hasEnded || (tokens.length === this.count && !isOver)) return null
+    let text = ''
+    const read: AnswerToken[] = []
+    for (; this.count < tokens.length; this.count++) {
+      text += this.stops.push(this.stream.push(tokens[this.count]))
+      read.push(this.tokenAt(answer, this.count))
+    }
+    if (!isOver) return { text, tokens: read, finish: null }
+    this.hasEnded = true
+    text += this.stops.push(this.stream.end())
+    return { text: text + this.stops.end(), tokens: read, finish: this.finishOf(tokens) }
+  }
+
+  private tokenAt({ tokens }: Answer, place: number): AnswerToken {
+    const id = tokens[place]
+    return { id, text: this.context.tokenTexts.of(id, place === 0) }
+  }
+
+  private finishOf(tokens: readonly number[]): FinishReason {
+    const endsWithEos = tokens.length > 0 && this.context.eosIds.includes(tokens[tokens.length - 1])
+    return this.stops.isFound || endsWithEos ? 'stop' : 'length'
+  }
+}
