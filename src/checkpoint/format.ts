@@ -4,6 +4,7 @@ import { FileError } from '../base/errors.js'
 import { formatCount } from '../base/format.js'
 import { bytesOf } from '../base/host-tensor.js'
 import type { HostTensor } from '../base/host-tensor.js'
+import type { Json } from './json.js'
 
 /** Name, dtype and shape of a stored tensor. */
 export interface TensorInfo {
@@ -164,10 +165,19 @@ export const listNames = (names: readonly string[]): string => listItems(names.m
  * A name from a file, for a message: quoted, shortened, with control characters escaped (a terminal would execute
  * them).
  */
-export function quote(name: string): string {
-  const short = name.length > 120 ? `${name.slice(0, 100)}...(${name.length} characters)` : name
-  return JSON.stringify(short).replace(
-    /[\p{Cc}\p{Cf}\u2028\u2029]/gu,
-    c => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
-}
+export const quote = (name: string): string => escaped(JSON.stringify(shortened(name)))
+
+/** A value from a JSON file, for a message: as JSON writes it, shortened and escaped as `quote` does. */
+export const quoteJson = (value: Json): string =>
+  // JSON has no infinity, but 1e999 is read as one.
+  typeof value === 'number'
+    ? String(value)
+    : typeof value === 'string'
+      ? quote(value)
+      : escaped(shortened(JSON.stringify(value)))
+
+const shortened = (text: string): string =>
+  text.length > 120 ? `${text.slice(0, 100)}...(${text.length} characters)` : text
+
+const escaped = (text: string): string =>
+  text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, c => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)

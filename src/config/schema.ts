@@ -9,6 +9,7 @@ import { trainDefaults } from '../train/config.js'
 import { canDecode } from '../model/routing.js'
 import { hasSparseLayers, stackLayers } from '../model/config.js'
 import { feedForwardActivations } from '../nn/mlp.js'
+import { MAX_DISTANCE, MIN_BUCKETS } from '../nn/relative-bias.js'
 import { routers } from '../nn/moe/routers/routers.js'
 import type { RunConfig, TrainConfig } from '../train/config.js'
 import { MIN_SIZE_TO_FACTOR } from '../train/optimizers/factoring.js'
@@ -89,9 +90,9 @@ export const modelSchema = z.strictObject({
   tiedLogits: z.boolean(),
   scaleLogits: z.boolean(),
   relativePositionBias: z.enum(['perStack', 'perLayer']),
-  relativePositionBuckets: z.int().min(4),
-  relativePositionMaxDistance: size,
-  layerNormEpsilon: positive,
+  relativePositionBuckets: z.int().min(MIN_BUCKETS),
+  relativePositionMaxDistance: size.max(MAX_DISTANCE),
+  layerNormEpsilon: amount,
   dropoutRate: share,
   initScale: positive,
   dtype: z.enum(['float32', 'bfloat16']),

@@ -36,19 +36,29 @@ export function relativePositionBucket(
   return offset + Math.min(exact + Math.trunc(logarithmic), buckets - 1)
 }
 
+/** The fewest buckets: two of single distances and two of ranges, or two for each direction. */
+export const MIN_BUCKETS = 4
+
+/** The most that `maxDistance` may be: `biasOfDistances` has a column for each distance. */
+export const MAX_DISTANCE = 2 ** 16
+
 /** Throws a ShapeError unless the settings of positions can be: see `relativePositionBias`. */
 function checkPositions({ numBuckets, maxDistance }: RelativePositions): void {
-  check(numBuckets >= 4, () => `there are ${numBuckets} relative position buckets: there must be at least 4`)
   check(
-    maxDistance > Math.floor(numBuckets / 2),
-    () => `the largest relative distance is ${maxDistance}: it must be more than half of the ${numBuckets} buckets`,
+    numBuckets >= MIN_BUCKETS,
+    () => `there are ${numBuckets} relative position buckets: there must be at least ${MIN_BUCKETS}`,
+  )
+  check(
+    Number.isInteger(maxDistance) && maxDistance > Math.floor(numBuckets / 2) && maxDistance <= MAX_DISTANCE,
+    () =>
+      `the largest relative distance is ${maxDistance}: it must be a whole number, more than half of the ${numBuckets} buckets and at most ${MAX_DISTANCE}`,
   )
 }
 
 /**
  * The bias that is added to attention scores: the element of a learned table [heads, buckets] for the bucket of each
  * query's and key's distance. Throws a ShapeError unless there are at least 4 buckets, and `maxDistance` is
- * beyond the buckets of single distances.
+ * a whole number beyond the buckets of single distances, at most `MAX_DISTANCE`.
  */
 export function relativePositionBias(
   table: Tensor,

@@ -6,23 +6,11 @@ import { listItems, quote } from '../format.js'
 import type { Json } from '../json.js'
 import { activationFromHf, activationToHf } from './hf-activation.js'
 import { embeddingsOf, headName, sharedName, writtenEmbeddings } from './hf-embeddings.js'
-import { supportedTypes, unsupportedFamily } from './hf-families.js'
+import { checkedConfig, isTrue, numberOf } from './hf-settings.js'
+import type { Config } from './hf-settings.js'
 import { checkSizes } from './hf-sizes.js'
+import { hfFamily } from './hf.js'
 import { specialIdsToHf } from './hf-special-ids.js'
-
-/** config.json as an object of one of T5's families. Throws an error that names any other family. */
-export function checkedConfig(json: Json, path: string): { readonly [key: string]: Json } {
-  if (typeof json !== 'object' || json === null || Array.isArray(json))
-    throw new FileError(`${path}: config.json is not an object`)
-  const config = json as { readonly [key: string]: Json }
-  const type = config.model_type
-  if (type === undefined)
-    throw new FileError(
-      `${path}: config.json has no model_type, which says what the model is: ${supportedTypes.join(', ')}`,
-    )
-  if (!supportedTypes.includes(String(type))) throw unsupportedFamily(String(type), path)
-  return config
-}
 
 /**
  * Our configuration for an HF checkpoint, from its config.json and its tensors. The sizes are the tensors', and must
@@ -39,12 +27,6 @@ export function configFromHf(
 ): { model: ModelConfig; router: RouterConfig } {
   const config = checkedConfig(json, path)
   const type = config.model_type
-  const number = (key: string, fallback: number): number => {
-    const value = config[key] ?? fallback
-    if (typeof value !== 'number')
-      throw new ConfigError(`${path}: ${key} must be a number, not ${quote(JSON.stringify(value))}`)
-    return value
-  }
   const shapes = new Map(tensors.map(({ name, shape }) => [name, shape]))
   const shapeOf = (name: string): readonly number[] => {
     const shape = shapes.get(name)
@@ -65,6 +47,11 @@ export function configFromHf(
   const input = [...shapes].find(([name]) => /\.wi(_0)?\.weight$/.test(name))
   if (!input) throw new FileError(`${path}: there is no feed-forward tensor (wi.weight or wi_0.weight)`)
   const gated = input[0].endsWith('.wi_0.weight')
+  const headDim = innerDim / numHeads
+  if (!(Number.isInteger(headDim) && headDim > 0))
+    throw new FileError(
+      `${path}: the ${numHeads} heads of attention cannot share the ${innerDim} rows of q.weight equally`,
+    )
   const router = [...shapes].find(([name]) => name.endsWith('.router.classifier.weight'))
 
   // Limits memory for malicious files: each expert is several declared tensors.
@@ -86,7 +73,7 @@ export function configFromHf(
       numHeads,
       relativePositionBuckets,
       dFf: input[1][0],
-      headDim: innerDim / numHeads,
+      headDim,
       numEncoderLayers: encoder.layers,
       numDecoderLayers: decoder.layers,
       encoderSparseLayers: encoder.sparse,
@@ -98,9 +85,9 @@ export function configFromHf(
       tiedLogits: decoder.layers === 0 || embeddings?.head === embeddings?.decoder,
       scaleLogits: scalesLogits(config),
       relativePositionBias: type === 'umt5' ? 'perLayer' : 'perStack',
-      relativePositionMaxDistance: number('relative_attention_max_distance', 128),
-      layerNormEpsilon: number('layer_norm_epsilon', 1e-6),
-      dropoutRate: number('dropout_rate', 0.1),
+      relativePositionMaxDistance: numberOf(config, 'relative_attention_max_distance'),
+      layerNormEpsilon: numberOf(config, 'layer_norm_epsilon'),
+      dropoutRate: numberOf(config, 'dropout_rate'),
       initScale: router ? 0.1 : 1,
       dtype: 'float32',
       reference: 'hf',
@@ -114,16 +101,16 @@ export function configFromHf(
       trainCapacityFactor: 1.25,
       evalCapacityFactor: 2,
       minExpertCapacity: 4,
-      expertCapacity: router ? number('expert_capacity', 64) : null,
+      expertCapacity: router ? numberOf(config, 'expert_capacity') : null,
       bias: shapes.has(router?.[0].replace(/weight$/, 'bias') ?? ''),
-      jitterNoise: router ? number('router_jitter_noise', 0.01) : 0,
-      expertDropoutRate: number('dropout_rate', 0.1),
-      auxLossFactor: number('router_aux_loss_coef', 0.001),
-      zLossFactor: number('router_z_loss_coef', 0.001),
+      jitterNoise: router ? numberOf(config, 'router_jitter_noise') : 0,
+      expertDropoutRate: numberOf(config, 'dropout_rate'),
+      auxLossFactor: numberOf(config, 'router_aux_loss_coef'),
+      zLossFactor: numberOf(config, 'router_z_loss_coef'),
       ignorePaddingTokens: false,
     },
   }
-  checkSizes(config, read.model, path)
+  checkSizes(config, read.model, hfFamily(shapes.keys()), path)
   return read
 }
 
@@ -131,12 +118,12 @@ export function configFromHf(
  * Whether transformers 5 scales the decoder's output by 1/sqrt(d_model) before the head. T5 1.1's published
  * configurations say `tie_word_embeddings: false`, by which T5 is not scaled. mT5 never is, UMT5 always.
  */
-function scalesLogits(config: { readonly [key: string]: Json }): boolean {
+function scalesLogits(config: Config): boolean {
   if (config.model_type === 'mt5') return false
   if (config.model_type === 'umt5') return true
   // transformers sets any value that is there, null too, and tests whether Python takes it for true.
   if (config.model_type === 't5' && config.scale_decoder_outputs !== undefined)
-    return Boolean(config.scale_decoder_outputs)
+    return isTrue(config.scale_decoder_outputs)
   return config.tie_word_embeddings !== false
 }
 

@@ -1,5 +1,6 @@
 import { ConfigError } from '../../base/errors.js'
-import { listItems, quote } from '../format.js'
+import { listItems, quoteJson } from '../format.js'
+import type { Json } from '../json.js'
 
 /** The `model_type`s that can be read. ByT5, Flan-T5 and UL2 have model_type t5. */
 export const supportedTypes: readonly string[] = ['t5', 'mt5', 'umt5', 'switch_transformers']
@@ -45,18 +46,20 @@ const encoderOnly =
   /^(bert|roberta|distilbert|electra|albert|deberta|xlm|camembert|mpnet|modernbert|ernie|nomic_bert|longformer|big_bird|funnel|fnet|rembert|roformer|squeezebert|mobilebert|esm|convbert|nystromformer|perceiver|ibert|splinter|luke|canine|jina|gte|eurobert)/
 
 /** The error for a `model_type` that cannot be read: one sentence, which names the family where it is known. */
-export function unsupportedFamily(type: string, path: string): ConfigError {
+export const unsupportedFamily = (type: Json, path: string): ConfigError =>
+  new ConfigError(
+    `${path}: this is ${familyOf(type)}, and only T5's families can be read: model_type in config.json is ${quoteJson(type)}, not ${listItems(supportedTypes).replace(/, ([^,]*)$/, ' or $1')}`,
+  )
+
+/** What a model is by its `model_type`. */
+function familyOf(type: Json): string {
+  if (typeof type !== 'string' || !/^[\w.-]{1,40}$/.test(type)) return 'a model of an unknown family'
   // Families of transformers are named with either: nllb-moe, xlm-roberta, switch_transformers.
   const key = type.toLowerCase().replaceAll('-', '_')
+  if (Object.hasOwn(otherFamilies, key)) return otherFamilies[key]
   const isOfText = !/_(vl|vision|audio|omni|asr|ocr|speech|unified|multimodal)/.test(key)
-  const family = Object.hasOwn(otherFamilies, key)
-    ? otherFamilies[key]
-    : isOfText && (decoderOnly.test(key) || key === 'modernbert_decoder')
-      ? `a model of the family ${type}, which has a decoder and no encoder`
-      : encoderOnly.test(key)
-        ? `a model of the family ${type}, which has an encoder and no decoder`
-        : `a model of the family ${type}`
-  return new ConfigError(
-    `${path}: this is ${family}, and only T5's families can be read: model_type in config.json is ${quote(type)}, not ${listItems(supportedTypes).replace(/, ([^,]*)$/, ' or $1')}`,
-  )
+  const family = `a model of the family ${type}`
+  if (isOfText && (decoderOnly.test(key) || key === 'modernbert_decoder'))
+    return `${family}, which has a decoder and no encoder`
+  return encoderOnly.test(key) ? `${family}, which has an encoder and no decoder` : family
 }

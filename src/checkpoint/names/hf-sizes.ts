@@ -1,28 +1,26 @@
 import { ConfigError, FileError } from '../../base/errors.js'
 import type { ModelConfig } from '../../model/config.js'
-import { quote, viewOf } from '../format.js'
+import { MIN_BUCKETS } from '../../nn/relative-bias.js'
+import { quoteJson, viewOf } from '../format.js'
 import type { CheckpointReader } from '../format.js'
 import type { Json } from '../json.js'
-
-type Config = { readonly [key: string]: Json }
+import type { HfFamily } from './hf.js'
+import { isTrue } from './hf-settings.js'
+import type { Config } from './hf-settings.js'
 
 /** Names that transformers' configurations also take. Where a file has both, these win. */
 const otherNames: Readonly<Record<string, string>> = {
   num_layers: 'num_hidden_layers',
   num_heads: 'num_attention_heads',
   d_model: 'hidden_size',
-  d_kv: 'head_dim',
 }
 
 /** A size that config.json gives: the key that gives it, and the number. Undefined if config.json does not say. */
-function sizeAt(config: Config, name: string, path: string): { key: string; size: number } | undefined {
-  const other = Object.hasOwn(otherNames, name) ? otherNames[name] : undefined
+function sizeAt(config: Config, name: string): { key: string; size: number } | undefined {
+  const other = name === 'd_kv' && config.model_type !== 'switch_transformers' ? 'head_dim' : otherNames[name]
   const key = other !== undefined && config[other] !== undefined ? other : name
-  const value = config[key]
-  if (value === undefined) return undefined
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0)
-    throw new ConfigError(`${path}: ${key} in config.json must be a whole number, not ${quote(JSON.stringify(value))}`)
-  return { key, size: value }
+  const size = config[key] as number | undefined
+  return size === undefined ? undefined : { key, size }
 }
 
 /** `encoder.block.3`, or `encoder.block.3 to encoder.block.5`. */
@@ -36,12 +34,8 @@ const blockRange = (stack: string, first: number, last: number): string =>
  */
 export function withConfiguredLayers(config: Config, reader: CheckpointReader, path: string): CheckpointReader {
   const names = reader.list().map(({ name }) => name)
-  const encoder = sizeAt(config, 'num_layers', path)
-  const decoder = sizeAt(
-    config,
-    (config.num_decoder_layers ?? null) === null ? 'num_layers' : 'num_decoder_layers',
-    path,
-  )
+  const encoder = sizeAt(config, 'num_layers')
+  const decoder = sizeAt(config, (config.num_decoder_layers ?? null) === null ? 'num_layers' : 'num_decoder_layers')
   const hasDecoder = names.some(name => name.startsWith('decoder.block.'))
   if (!hasDecoder && expectsDecoder(config) && decoder?.size !== 0)
     throw new FileError(
@@ -92,7 +86,11 @@ function expectsDecoder({ architectures, is_encoder_decoder: flag }: Config): bo
  * Throws a ConfigError if sizes in config.json contradict those of the tensors, where transformers refuses the file or
  * makes random weights.
  */
-export function checkSizes(config: Config, model: ModelConfig, path: string): void {
+export function checkSizes(config: Config, model: ModelConfig, family: HfFamily, path: string): void {
+  if ((config.model_type === 'switch_transformers') !== (family === 'switch'))
+    throw new ConfigError(
+      `${path}: model_type in config.json is ${quoteJson(config.model_type)}, and the tensors are ${family === 'switch' ? "a Switch Transformer's (their names have mlp" : "a T5's (their names have DenseReluDense"}): config.json or the weights belong to another model`,
+    )
   const sizes: readonly (readonly [string, number])[] = [
     ['vocab_size', model.vocabSize],
     ['d_model', model.dModel],
@@ -103,19 +101,28 @@ export function checkSizes(config: Config, model: ModelConfig, path: string): vo
     ...(model.numExperts > 0 ? [['num_experts', model.numExperts] as const] : []),
   ]
   for (const [name, size] of sizes) {
-    const stated = sizeAt(config, name, path)
+    const stated = sizeAt(config, name)
     if (stated && stated.size !== size)
       throw new ConfigError(
         `${path}: ${stated.key} in config.json is ${stated.size}, and the tensors say ${size}: config.json or the weights belong to another model`,
       )
   }
-  if (config.model_type === 'switch_transformers') return
+  const positions = model.relativePositionMaxDistance
+  if (model.relativePositionBuckets < MIN_BUCKETS || positions <= Math.floor(model.relativePositionBuckets / 2))
+    throw new ConfigError(
+      `${path}: relative_attention_max_distance is ${positions}, and the file has ${model.relativePositionBuckets} buckets of relative positions: there must be at least ${MIN_BUCKETS} buckets, and the distance must be more than half of them`,
+    )
+  if (config.model_type !== 'switch_transformers') checkGated(config, model, path)
+}
+
+/** Throws a ConfigError if config.json says that feed-forward layers are gated and they are not, or the reverse. */
+function checkGated(config: Config, model: ModelConfig, path: string): void {
   const { is_gated_act: flag, feed_forward_proj: projection } = config
   const key = flag === undefined ? 'feed_forward_proj' : 'is_gated_act'
   if (config[key] === undefined) return
-  const gated = flag === undefined ? String(projection).startsWith('gated-') : Boolean(flag)
+  const gated = flag === undefined ? String(projection).startsWith('gated-') : isTrue(flag)
   if (gated !== model.gatedActivation)
     throw new ConfigError(
-      `${path}: ${key} in config.json is ${JSON.stringify(config[key])}, and the feed-forward layers of the file are ${model.gatedActivation ? 'gated (they have wi_0 and wi_1)' : 'not gated (they have one wi)'}: config.json or the weights belong to another model`,
+      `${path}: ${key} in config.json is ${quoteJson(config[key])}, and the feed-forward layers of the file are ${model.gatedActivation ? 'gated (they have wi_0 and wi_1)' : 'not gated (they have one wi)'}: config.json or the weights belong to another model`,
     )
 }

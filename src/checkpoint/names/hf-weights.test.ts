@@ -9,7 +9,10 @@ import { readCheckpoint, sourceOf } from '../format.js'
 import { huggingface } from '../sharded.js'
 import { readWeights, requireTextHead } from '../weights.js'
 import type { Weights } from '../weights.js'
+import type { Json } from '../json.js'
+import type { HfFiles } from './hf-files.js'
 import { openHfWeights } from './hf-folder.js'
+import { specialIdsFromHf } from './hf-special-ids.js'
 
 const fixture = (name: string): string =>
   fileURLToPath(new URL(`../../../test/fixtures/cases/${name}`, import.meta.url))
@@ -171,9 +174,121 @@ describe('sizes in config.json', () => {
       { is_gated_act: true },
       'is_gated_act in config.json is true, and the feed-forward layers of the file are not gated',
     ],
-    [{ num_layers: null }, 'num_layers in config.json must be a whole number, not "null"'],
+    [
+      { relative_attention_max_distance: 4 },
+      'relative_attention_max_distance is 4, and the file has 8 buckets of relative positions',
+    ],
+    [{ head_dim: 8 }, 'head_dim in config.json is 8, and the tensors say 4'],
   ])('are an error where they contradict the tensors: %o', async (settings, message) => {
     await expect(openHfWeights(await folderOf(tensors, settings))).rejects.toThrow(message)
+  })
+})
+
+describe('settings in config.json', () => {
+  const opened = async (settings: object, name = plain): Promise<Weights> => {
+    const folder = join(scratch, String(count++))
+    const config = JSON.parse(await readFile(join(fixture(name), 'config.json'), 'utf8')) as object
+    await mkdir(folder)
+    await writeFile(
+      join(folder, 'config.json'),
+      JSON.stringify({ ...config, ...settings }).replaceAll('"Infinity"', '1e999'),
+    )
+    await copyFile(join(fixture(name), 'model.safetensors'), join(folder, 'model.safetensors'))
+    const weights = await openHfWeights(folder)
+    await weights.close()
+    return weights
+  }
+  const sparse = 'switch-irregular'
+
+  // Each of the nulls and the texts is refused by transformers 5.23, too.
+  it.each<[settings: object, message: string | RegExp, name?: string]>([
+    [{ num_layers: null }, 'num_layers in config.json is null, and must be a whole number from 0'],
+    [{ num_heads: '2' }, 'num_heads in config.json is "2", and must be a whole number from 1'],
+    [{ hidden_size: null }, 'hidden_size in config.json is null, and must be a whole number from 1'],
+    [{ d_model: true }, 'd_model in config.json is true, and must be a whole number'],
+    [
+      { relative_attention_max_distance: 30_000_000 },
+      "is 30000000, and must be a whole number from 1 to 65536: correct it, or leave it out for transformers' default, 128",
+    ],
+    [
+      { relative_attention_max_distance: 128.5 },
+      'relative_attention_max_distance in config.json is 128.5, and must be',
+    ],
+    [{ relative_attention_max_distance: null }, 'relative_attention_max_distance in config.json is null'],
+    [{ relative_attention_num_buckets: -1 }, 'relative_attention_num_buckets in config.json is -1, and must be'],
+    [{ dropout_rate: 7 }, 'dropout_rate in config.json is 7, and must be a number from 0 to below 1'],
+    [{ layer_norm_epsilon: null }, 'layer_norm_epsilon in config.json is null, and must be a finite number'],
+    [{ layer_norm_epsilon: 'Infinity' }, 'layer_norm_epsilon in config.json is Infinity'],
+    [{ feed_forward_proj: null }, 'feed_forward_proj in config.json is null, and must be a text'],
+    [{ dense_act_fn: null }, 'dense_act_fn in config.json is null, and must be a text'],
+    [{ is_encoder_decoder: null }, 'is_encoder_decoder in config.json is null, and must be true or false'],
+    [{ expert_capacity: null }, 'expert_capacity in config.json is null, and must be a whole number', sparse],
+    [{ expert_capacity: 0.5 }, 'expert_capacity in config.json is 0.5', sparse],
+    [{ num_sparse_encoder_layers: -1 }, 'num_sparse_encoder_layers in config.json is -1', sparse],
+    [{ decoder_sparse_step: null }, 'decoder_sparse_step in config.json is null', sparse],
+    [{ router_jitter_noise: 2 }, 'router_jitter_noise in config.json is 2', sparse],
+    [{ router_z_loss_coef: '1' }, 'router_z_loss_coef in config.json is "1"', sparse],
+    [{ router_dtype: null }, 'is null, and must be "float32", "float16", "bfloat16"', sparse],
+    [{ tie_word_embeddings: null }, 'tie_word_embeddings in config.json is null, and must be true or false', sparse],
+    [{ model_type: 't5' }, 'model_type in config.json is "t5", and the tensors are', sparse],
+  ])('are refused out of their ranges: %o', async (settings, message, name) => {
+    await expect(opened(settings, name)).rejects.toThrow(message)
+  })
+
+  it('are shortened in messages', async () => {
+    const settings = { layer_norm_epsilon: Array.from({ length: 5000 }, () => 1) }
+    await expect(opened(settings)).rejects.toThrow(/ is \[1(,1){49}\.\.\.\(10001 characters\), and must be/)
+    await expect(opened({ model_type: `llama${'x'.repeat(1000)}` })).rejects.toThrow(
+      /: this is a model of an unknown family, .*"llamax{95}\.\.\.\(1005 characters\)"/,
+    )
+  })
+
+  it('may be what transformers takes', async () => {
+    const settings = { num_decoder_layers: null, architectures: null, scale_decoder_outputs: [], layer_norm_epsilon: 0 }
+    const { model } = await opened({ ...settings, dropout_rate: 0, relative_attention_max_distance: 65536 })
+    expect(model).toMatchObject({ scaleLogits: false, layerNormEpsilon: 0, dropoutRate: 0 })
+    // A setting that the family does not have.
+    const { notices } = await opened({ head_dim: 7, feed_forward_proj: null }, sparse)
+    expect(notices).toEqual([])
+  })
+
+  it.each(['float16', 'bfloat16'])('say that a router of %s is computed in float32', async dtype => {
+    const { notices } = await opened({ router_dtype: dtype }, sparse)
+    expect(notices).toEqual([
+      `the router is computed in float32, and transformers computes it in "${dtype}" (router_dtype in config.json): tokens with almost equal probabilities may go to other experts there`,
+    ])
+  })
+})
+
+describe('special ids out of the vocabulary', () => {
+  const idsOf = (files: HfFiles): unknown => specialIdsFromHf(files, 100, 'model')
+  const token = (content: string): object => ({ content, special: true })
+
+  it('are named with their file, and the id of a list', () => {
+    const eos = Array.from({ length: 5000 }, (_, i) => i % 100)
+    eos[3] = 100
+    expect(() => idsOf({ config: { eos_token_id: eos } })).toThrow(
+      "model: eos_token_id in config.json, number 4 of the list, is 100, and the ids of this model's tokens are whole numbers below 100: correct it",
+    )
+    const text = 'x'.repeat(1000)
+    expect(() => idsOf({ config: {}, generationConfig: { pad_token_id: text } })).toThrow(
+      /^model: pad_token_id in generation_config\.json is "x{100}\.\.\.\(1000 characters\)", and/,
+    )
+    expect(() => idsOf({ config: {}, generationConfig: { bos_token_id: [1, 2] } })).toThrow(
+      'bos_token_id in generation_config.json is a list of 2 ids, and must be one',
+    )
+  })
+
+  it('are named with the token that a tokenizer gives', () => {
+    const tokenizer = { added_tokens: [{ id: 200, content: '<pad>' }, { content: '</s>' }, {}, null] } as Json
+    const tokenizerConfig = { added_tokens_decoder: { 300: token('<end>') }, eos_token: token('<end>') } as Json
+    expect(() => idsOf({ config: {}, tokenizer, tokenizerConfig: {} })).toThrow(
+      'the id of "<pad>" in tokenizer.json is 200, and',
+    )
+    expect(() => idsOf({ config: { pad_token_id: 3 }, tokenizer, tokenizerConfig })).toThrow(
+      'the id of "<end>" in tokenizer_config.json is 300, and',
+    )
+    expect(idsOf({ config: { pad_token_id: 3 }, tokenizer })).toEqual({ padId: 3, eosIds: [1], decoderStartId: 3 })
   })
 })
 

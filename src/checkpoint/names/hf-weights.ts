@@ -5,12 +5,12 @@ import { sameShape } from '../../engine/program/aval.js'
 import type { ModelConfig } from '../../model/config.js'
 import { declareParameters } from '../../model/parameters.js'
 import type { ParameterSpec } from '../../model/parameters.js'
-import { listNames, quote } from '../format.js'
+import { listNames, quote, quoteJson } from '../format.js'
 import type { CheckpointReader, TensorInfo } from '../format.js'
 import type { Json } from '../json.js'
 import { checkComplete, storedSpecs } from '../weights.js'
 import type { Mismatch, Weights } from '../weights.js'
-import { checkedConfig, configFromHf } from './hf-config.js'
+import { configFromHf } from './hf-config.js'
 import type { HfFiles } from './hf-files.js'
 import { embeddingNames, embeddingsOf, firstEqualEmbeddings } from './hf-embeddings.js'
 import type { HfEmbeddings } from './hf-embeddings.js'
@@ -19,6 +19,7 @@ import { isT5Name, withoutPrefixes } from './hf-names.js'
 import { hfEntry, hfFamily, hfShape, readEntry } from './hf.js'
 import type { HfEntry } from './hf.js'
 import { generationFromHf } from './hf-generation.js'
+import { checkedConfig, routerNotices } from './hf-settings.js'
 import { withConfiguredLayers } from './hf-sizes.js'
 import { specialIdsFromHf } from './hf-special-ids.js'
 
@@ -30,9 +31,9 @@ const ignored = /^decoder\.block\.\d+\.layer\.1\.EncDecAttention\.relative_atten
 
 /**
  * The weights of a model under our paths, read from a checkpoint with Hugging Face's names. `config` is the parsed
- * config.json, `files` the files beside it that also give special ids
- * and generation defaults, and `path` the name of all in error messages.
- * Throws a FileError if the tensors are not those that the configuration describes.
+ * config.json, `files` the files beside it that also give special ids and generation defaults, and `path` the name of
+ * all in error messages. Throws a ConfigError if a setting is out of its range, and a FileError if the tensors are not
+ * those that the configuration describes.
  */
 export async function hfWeights(
   config: Json,
@@ -41,7 +42,8 @@ export async function hfWeights(
   files: Omit<HfFiles, 'config'> = {},
 ): Promise<Weights> {
   refuseQuantized(config, path)
-  const reader = withConfiguredLayers(checkedConfig(config, path), withoutPrefixes(file), path)
+  const settings = checkedConfig(config, path)
+  const reader = withConfiguredLayers(settings, withoutPrefixes(file), path)
   const firstEqual = await firstEqualEmbeddings(reader)
   const { model: architecture, router } = configFromHf(config, reader.list(), path, firstEqual)
   const specialIds = specialIdsFromHf({ ...files, config }, architecture.vocabSize, path)
@@ -73,7 +75,12 @@ export async function hfWeights(
     container: 'huggingface',
     model,
     router,
-    notices: [...(reader.notices ?? []), ...unread.notices, ...unusedTables(model, infos, embeddings, firstEqual)],
+    notices: [
+      ...(reader.notices ?? []),
+      ...unread.notices,
+      ...unusedTables(model, infos, embeddings, firstEqual),
+      ...(model.numExperts > 0 ? routerNotices(settings) : []),
+    ],
     otherHead: unread.head,
     specs: storedSpecs(model, router, spec => {
       const [dtype, ...others] = entries.get(spec.path)!.entry.names.map(name => infos.get(name)!.dtype)
@@ -99,7 +106,7 @@ function unusedTables(
   const unused = embeddingNames.filter(name => infos.has(name) && !used.includes(firstEqual.get(name) ?? name))
   return unused.length > 0
     ? [
-        `${listNames(unused)} of the file have no effect, as in transformers 5: other tables stand in the model's places`,
+        `${listNames(unused)} of the file have no effect, as in transformers 5: the model computes with the other embeddings of the file`,
       ]
     : []
 }
@@ -110,7 +117,7 @@ function refuseQuantized(config: Json, path: string): void {
     ?.quantization_config
   if (settings)
     throw new ConfigError(
-      `${path}: these weights are quantized (config.json has a quantization_config of ${quote(String(settings.quant_method ?? 'an unknown method'))}), which cannot be read: take the original weights, or save the model after model.dequantize()`,
+      `${path}: these weights are quantized (config.json has a quantization_config of ${quoteJson(settings.quant_method ?? 'an unknown method')}), which cannot be read: take the original weights, or save the model after model.dequantize()`,
     )
 }
 

@@ -135,7 +135,7 @@ describe('HF configurations', () => {
       'the activation "tanh" in config.json is not supported',
     )
     expect(() => configFromHf({ ...hub, expert_capacity: 'many' }, tensors, 'x')).toThrow(
-      'expert_capacity must be a number',
+      'x: expert_capacity in config.json is "many", and must be a whole number from 1',
     )
     expect(() => configFromHf(hub, [], 'x')).toThrow('there is no tensor "shared.weight"')
   })
