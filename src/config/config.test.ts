@@ -66,6 +66,7 @@ describe('overrides', () => {
     ],
     ['model.numEncoderLayers=1000000000', 'model.numEncoderLayers: must be 10000 or less'],
     ['model.relativePositionMaxDistance=30000000', 'model.relativePositionMaxDistance: must be 65536 or less'],
+    ['train.rows=1000000000', 'train.rows: must be 1048576 or less'],
     ['model.numExperts=0', 'model.numExperts: must be 1 or more where layers are sparse'],
     ['train.optimizer.kind=sgd', 'train.optimizer.kind: must be adamW or adafactor, got "sgd"'],
     ['train.optimizer=adafactor', 'train.optimizer is a group of settings: set one of train.optimizer.kind,'],

@@ -174,7 +174,8 @@ const { freeze, rates, lora } = trainDefaults
 
 const trainSchema = z.strictObject({
   steps: size,
-  rows: size,
+  // A limit, because what would fit into memory is sought among the divisors.
+  rows: size.max(2 ** 20),
   inputLength: size,
   targetLength: size,
   seed: count.max(2 ** 31 - 1),

@@ -43,7 +43,8 @@ export async function openTextModel(
     checkFits(weights, bits, onNotice)
     noteUnsupported(weights, onNotice)
     const model = await loadTextModel(weights, codec, {
-      maxNewTokens: maxNewTokens ?? weights.texts?.maxNewTokens,
+      // Of a run, as long as its targets; its file may say any number.
+      maxNewTokens: maxNewTokens ?? (weights.texts && Math.min(weights.texts.maxNewTokens, MOST_NEW_TOKENS)),
       bits,
       router: router ?? values.router,
       meaning: meaning ?? values.meaning,
