@@ -23,7 +23,7 @@ import { pruneCommand } from './convert/prune.js'
 import { resumeCommand } from './train/resume.js'
 import { trainCommand } from './train/train.js'
 import { upcycleCommand } from './convert/upcycle.js'
-import { verifyCommand } from './inspect/verify.js'
+import { verifyCommand } from './verify/verify.js'
 
 /**
  * Runs the command line and returns its exit code:

@@ -38,14 +38,17 @@ function withinSegments(mask: Tensor, querySegments?: Tensor, keySegments?: Tens
 const withoutPaddingQueries = (mask: Tensor, present: Tensor, meaning: Meaning): Tensor =>
   meaning.hidesKeysFromPadding ? np.logicalAnd(mask, alongQueries(present)) : mask // [batch, 1, query, key]
 
-export type EncoderBatch = Pick<Batch, 'encoder_input_tokens' | 'encoder_segment_ids'>
+export type EncoderBatch = Pick<Batch, 'encoder_input_tokens' | 'encoder_segment_ids' | 'encoder_mask'>
 
-export function encoderMasks(
-  { encoder_input_tokens: ids, encoder_segment_ids: segments }: EncoderBatch,
-  meaning: Meaning,
+/** Where inputs [batch, length] are not padding. */
+const presentInputs = (
+  { encoder_input_tokens: ids, encoder_segment_ids: segments, encoder_mask: mask }: EncoderBatch,
   padId: number,
-): StackMasks {
-  const inputs = nonPaddingTokens(ids, segments, padId) // [batch, length]
+): Tensor => mask ?? nonPaddingTokens(ids, segments, padId) // [batch, length], bool
+
+export function encoderMasks(batch: EncoderBatch, meaning: Meaning, padId: number): StackMasks {
+  const inputs = presentInputs(batch, padId) // [batch, length]
+  const { encoder_segment_ids: segments } = batch
   return {
     selfAttention: withinSegments(withoutPaddingQueries(keyMask(inputs), inputs, meaning), segments, segments),
     nonPadding: meaning.encoderTokens(inputs),
@@ -54,7 +57,7 @@ export function encoderMasks(
 
 export function decoderMasks(batch: Batch, meaning: Meaning, padId: number): StackMasks & { crossAttention: Tensor } {
   const { encoder_segment_ids: encoderSegments, decoder_segment_ids: segments } = batch
-  const inputs = nonPaddingTokens(batch.encoder_input_tokens, encoderSegments, padId) // [batch, key]
+  const inputs = presentInputs(batch, padId) // [batch, key]
   const targets = nonPaddingTokens(batch.decoder_target_tokens, segments, padId) // [batch, query]
   const decoderInputs = nonPaddingTokens(batch.decoder_input_tokens, undefined, padId) // [batch, query]
   const causal = causalMask(targets.shape[1]) // [1, 1, query, key]

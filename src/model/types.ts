@@ -61,6 +61,11 @@ export type Batch = {
   /** The number of the example in a packed row that a token belongs to, from 1; 0 is padding. */
   encoder_segment_ids?: Tensor
   decoder_segment_ids?: Tensor
+  /**
+   * Where inputs are visible to attention, bool: HF's `attention_mask`. Default: where segments or the padding id do
+   * not say that they are padding.
+   */
+  encoder_mask?: Tensor
 }
 
 export interface ForwardOptions {

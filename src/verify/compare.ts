@@ -9,8 +9,6 @@ export interface Row {
   /** The largest difference divided by the largest expected magnitude. */
   maxRelative: number
   ok: boolean
-  /** Why a difference does not count. `ok` is then true. */
-  excuse?: string
 }
 
 /** The default bound of `maxRelative`: smaller differences are rounding errors. */

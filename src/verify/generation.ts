@@ -3,6 +3,7 @@ import * as z from 'zod'
 import { FileError } from '../base/errors.js'
 import { hostFrom, toNumbers } from '../base/host-tensor.js'
 import type { HostTensor } from '../base/host-tensor.js'
+import type { SpecialIds } from '../base/special-ids.js'
 import { listItems } from '../checkpoint/format.js'
 import { readSmallText } from '../checkpoint/files.js'
 import { parseJson } from '../checkpoint/json.js'
@@ -11,9 +12,11 @@ import { safetensors } from '../checkpoint/safetensors.js'
 import { searchOf } from '../infer/choose-search.js'
 import { makeGenerator } from '../infer/generate.js'
 import type { Generator } from '../infer/generate.js'
+import { withoutPadding } from '../infer/padded-inputs.js'
 import { specialIdsOf, stackLayers } from '../model/config.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import type { GenerationDefaults } from '../model/generation-defaults.js'
+import { generateWithoutCache } from './cacheless.js'
 import { compare } from './compare.js'
 import type { Row } from './compare.js'
 import { loadHfFolder } from './hf-folder.js'
@@ -37,14 +40,23 @@ const casesSchema = z.record(
 /** The default tolerance of scores, which the file stores with six digits. */
 const SCORE_TOLERANCE = 1e-4
 
+export interface VerifyGenerationOptions {
+  /** The largest difference of beam scores that is ok, relative to the largest score. Default: 1e-4. */
+  readonly tolerance?: number
+  /** The folder's own model, if it is loaded already. */
+  readonly own?: HfModel
+  /** The model to test. Default: the folder's own. */
+  readonly tested?: HfModel
+}
+
 /**
  * Generates from the inputs of an HF folder's cases with each set of arguments in its `generation.json`, and compares
- * tokens exactly and beam scores within `tolerance` of the largest. `tested` replaces the folder's own model.
- *
- * Without its cache, HF routes all tokens of an answer again at each step, and drops those beyond an expert's capacity.
- * With it, as here, each step routes one token, and drops none. Differences of such a case are excused.
+ * tokens exactly and beam scores within the tolerance.
  */
-export async function verifyGeneration(folder: string, tested?: HfModel, tolerance = SCORE_TOLERANCE): Promise<Row[]> {
+export async function verifyGeneration(
+  folder: string,
+  { tolerance = SCORE_TOLERANCE, own, tested }: VerifyGenerationOptions = {},
+): Promise<Row[]> {
   const path = join(folder, 'generation.json')
   const text = await readSmallText(path, 2 ** 24)
   const parsed = casesSchema.safeParse(
@@ -52,10 +64,10 @@ export async function verifyGeneration(folder: string, tested?: HfModel, toleran
   )
   if (!parsed.success)
     throw new FileError(`${path}: these are not recorded cases of generation: ${z.prettifyError(parsed.error)}`)
-  const { model, router, params } = tested ?? (await loadHfFolder(folder))
-  const { padId, eosIds } = specialIdsOf(model)
-  const padded = await inputsOf(join(folder, 'cases.safetensors'))
-  const inputs = padded.map(input => input.slice(0, input.findLastIndex(id => id !== padId) + 1))
+  const recorded = own ?? (await loadHfFolder(folder))
+  const { model, router, params } = tested ?? recorded
+  const { eosIds } = specialIdsOf(recorded.model)
+  const { padded, inputs } = await inputsOf(join(folder, 'cases.safetensors'), specialIdsOf(recorded.model))
   const generators = new Map<number, Generator>()
   const generatorFor = (maxNewTokens: number): Generator => {
     const generator = generators.get(maxNewTokens) ?? makeGenerator({ config: model, router, maxNewTokens })
@@ -67,25 +79,25 @@ export async function verifyGeneration(folder: string, tested?: HfModel, toleran
   for (const [name, { args, use_cache, sequences, sequences_scores: scores }] of Object.entries(parsed.data)) {
     const generation = withArguments(model, args, `${path}: ${name}`)
     const limit = generation.maxNewTokens ?? DEFAULT_TOKENS
-    const excuse = use_cache || !mayDrop(model, router, limit) ? undefined : CACHELESS
     const config = { ...model, generation }
     // Rules about the tokens of an input apply to its padding too, as in HF.
     const searches = padded.map(input => searchOf({}, { config, limit, input }))
-    const answers = (await generatorFor(limit)(params, inputs, searches)).flat()
+    const generated =
+      use_cache || !mayDrop(model, router, limit)
+        ? await generatorFor(limit)(params, inputs, searches)
+        : await generateWithoutCache({ model, router, params }, inputs, searches, limit)
+    const answers = generated.flat()
     const [actual, expected] = [answers.map(a => a.tokens), sequences.map(sequence => answerOf(sequence, eosIds))]
     const length = Math.max(...[...actual, ...expected].map(tokens => tokens.length))
-    const tokens = [actual, expected].map(answers => matrix(answers, length, padId))
-    const compared = [compare(`generation/${name}`, tokens[0], tokens[1], 0)]
+    const tokens = [actual, expected].map(answers => matrix(answers, length))
+    rows.push(compare(`generation/${name}`, tokens[0], tokens[1], 0))
     if (scores)
-      compared.push(compare(`generation/${name}/scores`, vector(answers.map(a => a.score)), vector(scores), tolerance))
-    rows.push(...compared.map(row => (row.ok || excuse === undefined ? row : { ...row, ok: true, excuse })))
+      rows.push(compare(`generation/${name}/scores`, vector(answers.map(a => a.score)), vector(scores), tolerance))
   }
   return rows
 }
 
-const CACHELESS = 'recorded without a cache, where an expert may drop tokens'
-
-/** Whether an expert of the decoder could have fewer places than an answer has tokens. */
+/** Whether an expert of the decoder could have fewer places than an answer has tokens, so that it drops some. */
 const mayDrop = (model: ModelConfig, { expertCapacity }: RouterConfig, numTokens: number): boolean =>
   expertCapacity !== null && expertCapacity < numTokens && stackLayers(model, 'decoder').some(({ sparse }) => sparse)
 
@@ -111,22 +123,48 @@ function withArguments(model: ModelConfig, args: Arguments, place: string): Gene
   return merged
 }
 
-/** Token ids of each input, padded to one length. */
-async function inputsOf(path: string): Promise<number[][]> {
+/** Token ids of each input: padded to one length, and without padding. */
+interface RecordedInputs {
+  readonly padded: readonly (readonly number[])[]
+  readonly inputs: readonly (readonly number[])[]
+}
+
+/**
+ * Reads the recorded inputs. Padding is what the recorded mask hides; without a mask, it is found as HF's `generate`
+ * does. Throws a FileError if a mask hides anything else.
+ */
+async function inputsOf(path: string, specialIds: SpecialIds): Promise<RecordedInputs> {
   const reader = await safetensors.open(path)
   try {
-    const ids = await reader.read('input_ids')
-    const [rows, length] = ids.shape
-    const values = toNumbers(ids)
-    return Array.from({ length: rows }, (_, row) => values.slice(row * length, (row + 1) * length))
+    const padded = rowsOf(await reader.read('input_ids'))
+    if (!reader.list().some(({ name }) => name === 'attention_mask'))
+      return { padded, inputs: padded.map(input => withoutPadding(input, specialIds)) }
+    const masks = rowsOf(await reader.read('attention_mask'))
+    const inputs = padded.map((input, row) => {
+      const length = masks[row].findLastIndex(seen => seen !== 0) + 1
+      const shown = input.slice(0, length)
+      if (masks[row].slice(0, length).includes(0) || withoutPadding(shown, specialIds).length < length)
+        throw new FileError(
+          `${path}: attention_mask hides a token before the end of row ${row}, or shows padding at its end: answers to such an input cannot be compared, so leave generation.json out`,
+        )
+      return shown
+    })
+    return { padded, inputs }
   } finally {
     await reader.close()
   }
 }
 
-/** Answers as a matrix, padded to one length. */
-function matrix(answers: readonly (readonly number[])[], length: number, padId: number): HostTensor {
-  const rows = answers.map(tokens => [...tokens, ...Array.from({ length: length - tokens.length }, () => padId)])
+/** The rows of a matrix. */
+function rowsOf(tensor: HostTensor): number[][] {
+  const [rows, length] = tensor.shape
+  const values = toNumbers(tensor)
+  return Array.from({ length: rows }, (_, row) => values.slice(row * length, (row + 1) * length))
+}
+
+/** Answers as a matrix, filled up to one length with -1, which is no token. */
+function matrix(answers: readonly (readonly number[])[], length: number): HostTensor {
+  const rows = answers.map(tokens => Array.from({ length }, (_, i) => tokens[i] ?? -1))
   return hostFrom('int32', [rows.length, length], rows.flat())
 }
 

@@ -6,6 +6,7 @@ import * as np from '../engine/api/np.js'
 import { grad } from '../engine/api/transforms.js'
 import { encode, forward } from '../model/forward.js'
 import type { StackOutput } from '../model/forward.js'
+import type { EncoderBatch } from '../model/masks.js'
 import { lossFunction, lossOf } from '../model/loss.js'
 import type { LossOptions } from '../model/loss.js'
 import type { Batch, ForwardOptions, ForwardOutput, Metrics, ModelParams } from '../model/types.js'
@@ -21,12 +22,12 @@ export interface PassResult {
   output: ForwardOutput
   loss: Tensor
   metrics: Metrics
-  /** Of the loss. */
+  /** Of the loss. Empty without a backward pass. */
   gradients: Gradients
 }
 
-/** Runs one forward and backward pass. */
-export function runPass(params: ModelParams, batch: Batch, options: LossOptions): PassResult {
+/** Runs a forward pass and, unless `withGradients` is false, a backward pass. */
+export function runPass(params: ModelParams, batch: Batch, options: LossOptions, withGradients = true): PassResult {
   // A compiled function returns arrays only, so the layers' names are kept outside.
   let layers: ForwardOutput['routers'] = []
   const evaluate = jit((p: ModelParams, b: Batch) => {
@@ -36,35 +37,35 @@ export function runPass(params: ModelParams, batch: Batch, options: LossOptions)
     return { arrays, records: routers.map(r => r.record), loss, metrics }
   })
   const { arrays, records, loss, metrics } = evaluate(params, batch)
-  const gradients = jit(grad((p: ModelParams, b: Batch) => lossFunction(p, b, options)[0]))(params, batch)
+  const gradientOf = jit(grad((p: ModelParams, b: Batch) => lossFunction(p, b, options)[0]))
   return {
     output: { ...arrays, routers: layers.map(({ stack, layer }, i) => ({ stack, layer, record: records[i] })) },
     loss,
     metrics,
-    gradients: new Map(leavesWithPaths<Tensor>(gradients)),
+    gradients: new Map(withGradients ? leavesWithPaths<Tensor>(gradientOf(params, batch)) : []),
   }
 }
 
 /**
- * Runs the encoder on token ids [batch, length]. With the gradient of its output [batch, length, dModel], there are
+ * Runs the encoder on a batch. With the gradient of its output [batch, length, dModel], there are
  * gradients too.
  */
 export function runEncoder(
   params: ModelParams,
-  tokens: Tensor,
+  batch: EncoderBatch,
   options: ForwardOptions,
   outputGradient?: Tensor,
 ): { output: StackOutput; gradients: Gradients } {
   let layers: StackOutput['routers'] = []
-  const evaluate = jit((p: ModelParams, ids: Tensor) => {
-    const { routers, ...arrays } = encode(p, { encoder_input_tokens: ids }, options)
+  const evaluate = jit((p: ModelParams, b: EncoderBatch) => {
+    const { routers, ...arrays } = encode(p, b, options)
     layers = routers
     return { arrays, records: routers.map(r => r.record) }
   })
-  const { arrays, records } = evaluate(params, tokens)
-  const product = (p: ModelParams, ids: Tensor, direction: Tensor): Tensor =>
-    np.sum(np.multiply(encode(p, { encoder_input_tokens: ids }, options).output, direction))
-  const gradients = outputGradient && leavesWithPaths<Tensor>(jit(grad(product))(params, tokens, outputGradient))
+  const { arrays, records } = evaluate(params, batch)
+  const product = (p: ModelParams, b: EncoderBatch, direction: Tensor): Tensor =>
+    np.sum(np.multiply(encode(p, b, options).output, direction))
+  const gradients = outputGradient && leavesWithPaths<Tensor>(jit(grad(product))(params, batch, outputGradient))
   return {
     output: { ...arrays, routers: layers.map(({ stack, layer }, i) => ({ stack, layer, record: records[i] })) },
     gradients: new Map(gradients),

@@ -304,7 +304,7 @@ describe('verify', () => {
       'switch-tiny-bin NOT COMPARED: there is no cases.safetensors, the recorded values to compare with',
       expect.stringMatching(/^cases\/09-encoder-only 1 tensor \d\.\de-7 encoder_last_hidden_state ok$/),
       '',
-      '3 tensors compared, all within the tolerance; 1 of 3 folders could not be compared',
+      '3 tensors compared, all within the tolerance; 1 of 3 models could not be compared',
       '',
     ])
     expect(code).toBe(1)

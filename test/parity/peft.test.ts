@@ -73,7 +73,7 @@ describe('adapters that PEFT 0.21 wrote', () => {
     const weights = await openWeights(fixture(name), { onNotice: message => notices.push(message) })
     const params = await readParameters(weights, 'float32')
     await weights.close()
-    const rows = await verifyFolder(fixture(name), undefined, { ...weights, params })
+    const rows = await verifyFolder(fixture(name), { tested: { ...weights, params } })
     expectAgreement(rows, 5e-6)
     expect(rows.length).toBe(2)
     expect(notices.length).toBe(count)

@@ -11,7 +11,7 @@ export const verifyCommand = (): Command =>
     )
     .option(
       '--weights <path>',
-      'with one folder: take the weights from this path instead, in any format, also quantized; gradients are then not compared',
+      'with one folder: compare the model at this path instead, such as a converted or quantized copy, in any format; gradients are then not compared',
     )
     .option('--params <file>', 'instead of folders: a safetensors file of parameters under their T5X names')
     .option('--cases <file>', 'with --params: a safetensors file of a batch and the tensors that T5X computed from it')
