@@ -251,6 +251,8 @@ describe('names that are almost right, or of another kind', () => {
     ['prune FOLDER/runs/digit x --experts 1', run],
     ['eval FOLDER/tickets.csv', "this is a file; a run's folder was expected, such as runs/g2p"],
     ['train g2p --set train.step=5', 'did you mean train.steps?'],
+    ['infer g2p word --max-length 5', "unknown option '--max-length'\n(Did you mean --max-new-tokens?)"],
+    ['embed g2p --file words.txt', "unknown option '--file'\n(Did you mean --data?)"],
     ['train g2p --set train.steps 5', 'and its value with = between and no space: train.steps=VALUE'],
   ])('%s', async (command, message) => {
     const lines: string[] = []

@@ -3,6 +3,7 @@ import { ConfigError, SwitchyardError } from '../base/errors.js'
 import { libraryVersion } from '../base/version.js'
 import { errorCode, systemAdvice } from '../checkpoint/files.js'
 import { onLongWork } from '../data/long-work.js'
+import { withOptionHint } from './shared/option-hints.js'
 import { handleOutputErrors } from './shared/output-errors.js'
 import { configCommand } from './inspect/config.js'
 import { benchCommand } from './bench/bench.js'
@@ -71,7 +72,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     '\nEnvironment: SWITCHYARD_MEMORY_CHECK=off starts a task even if it is estimated to need more memory than is free.',
   )
   const withSubcommands = program.commands.flatMap(command => [command, ...command.commands])
-  for (const command of [program, ...withSubcommands]) command.exitOverride()
+  for (const command of [program, ...withSubcommands])
+    command.exitOverride().configureOutput({ outputError: (text, write) => write(withOptionHint(text, command)) })
   try {
     await program.parseAsync(argv, { from: 'user' })
     return 0

@@ -21,31 +21,31 @@ export interface TaskDefinition {
   readonly name: string
   /**
    * Opens the task's data. For a model that was trained before, `codec` is the codec it was trained with: the task's
-   * texts are encoded by it, and not by the task's own vocabularies. A definition may leave the options out of account.
+   * texts are encoded by it, and not by the task's own vocabularies. A definition may ignore `options`.
    */
   load(codec?: TaskCodec, options?: TaskLoadOptions): Promise<Task>
 }
 
-/** What a task is made of, in SeqIO's form. */
+/** The parts of a task, as SeqIO has them. */
 export interface TaskParts {
   readonly name: string
   /** Where the examples come from. Splits that it does not have are taken by `splitBy`. */
   readonly source: Source
   /**
-   * Turn the source's examples into `inputs` and `targets`, in this order. If these are text in the end, they are
-   * encoded by the features' vocabularies and end with EOS. Default: none.
+   * Steps that turn the source's examples into `inputs` and `targets`, applied in this order. Texts in the result are
+   * encoded by the features' vocabularies, with EOS at the end. Default: none.
    */
   readonly preprocessors?: readonly Preprocessor[]
   /** Both sides' vocabularies, or a function that loads them. */
   readonly features: TaskFeatures | (() => TaskFeatures | Promise<TaskFeatures>)
-  /** Turns answers and targets into what the metrics take. */
+  /** Turns the texts of answers and targets into the values that the metrics compare. */
   readonly postprocess?: Postprocessor
   /**
    * The figures that score a model's answers, the most important first. Default: error rates of symbols (words or
    * characters, as the targets' vocabulary has them) and of whole answers.
    */
   readonly metrics?: readonly Metric[]
-  /** What one example and several examples are called. Default: example, examples. */
+  /** The words for one example and for several. Default: example, examples. */
   readonly units?: Task['units']
   readonly suggestions?: Task['suggestions']
   /** Whether users' inputs are lower-cased. Default: false. */

@@ -1,12 +1,12 @@
 import { ConfigError, prefixed, SwitchyardError } from '../base/errors.js'
 import type { Dataset } from './dataset.js'
 
-/** The errors that name the part of a task which they are of. */
+/** Errors whose message names a part of a task already. */
 const named = new WeakSet<object>()
 
 /**
- * Runs a part of a task. An error gets the part's name (`the task pos: preprocessor 1 (rekey)`), unless it has the name
- * of a part inside of this one already. An error that a user's own function throws becomes a ConfigError.
+ * Runs a part of a task. The message of an error begins with the part's name (`the task pos: preprocessor 1 (rekey)`),
+ * unless it names a part already. An error that a user's own function throws becomes a ConfigError.
  */
 export async function withName<T>(part: string, run: () => Promise<T>): Promise<T> {
   try {
@@ -16,7 +16,7 @@ export async function withName<T>(part: string, run: () => Promise<T>): Promise<
   }
 }
 
-/** As `withName`, of a function that gives its value at once. */
+/** As `withName`, for a synchronous function. */
 export function withNameSync<T>(part: string, run: () => T): T {
   try {
     return run()
@@ -25,7 +25,7 @@ export function withNameSync<T>(part: string, run: () => T): T {
   }
 }
 
-/** A dataset whose errors name the part of a task that it is. */
+/** Wraps a dataset so that its errors name the part of the task that it belongs to. */
 export const namedDataset = <T>(part: string, dataset: Dataset<T>): Dataset<T> => ({
   get length() {
     return withNameSync(part, () => dataset.length)
@@ -43,7 +43,7 @@ export const namedDataset = <T>(part: string, dataset: Dataset<T>): Dataset<T> =
 })
 
 function namedError(part: string, error: unknown): unknown {
-  // An example that does not exist, or memory that cannot be had, is no fault of a part.
+  // A RangeError is an index without an example or a failed allocation: the part did nothing wrong.
   if (!(error instanceof Error) || error instanceof RangeError || named.has(error)) return error
   const result =
     error instanceof SwitchyardError

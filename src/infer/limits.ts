@@ -2,10 +2,11 @@ import { ConfigError } from '../base/errors.js'
 import { formatCount } from '../base/format.js'
 import type { ModelConfig } from '../model/config.js'
 import type { MemorySizes } from './decode.js'
+import { attentionBytes } from './memory-sizes.js'
 import { checkSetting } from './processors.js'
 import type { Search } from './search.js'
 
-/** What a scheduler takes on at most. A request that can never fit is refused, with its numbers. */
+/** The most that a scheduler accepts and decodes at once. A request that can never fit is refused, with its numbers. */
 export interface SchedulerLimits {
   /** The most tokens of an input. */
   maxInputTokens: number
@@ -18,7 +19,10 @@ export interface SchedulerLimits {
    * alone.
    */
   maxMemoryBytes: number
-  /** An error message if a task that takes so many bytes does not fit into the free memory. Default: all tasks fit. */
+  /**
+   * Returns an error message if a task of so many bytes does not fit into the free memory, else undefined. Default: no
+   * check of the free memory.
+   */
   memoryProblem?(task: string, bytes: number): string | undefined
 }
 
@@ -31,7 +35,7 @@ export const DEFAULT_MEMORY_BYTES = 2 ** 30
 /** No limits, for callers that bound what they ask for at once. */
 export const UNLIMITED = { maxInputTokens: Infinity, maxRows: Infinity, maxMemoryBytes: Infinity } as const
 
-/** What a request takes when it is decoded alone. */
+/** The memory that a request needs when it is decoded alone. */
 export interface Needed {
   readonly sizes: MemorySizes
   /** The bytes of the decoder's memory. */
@@ -42,7 +46,7 @@ export interface Needed {
 export function checkRequest(
   { inputs, search }: { readonly inputs: readonly number[]; readonly search: Pick<Search, 'rows'> },
   { sizes, bytes }: Needed,
-  { numHeads }: Pick<ModelConfig, 'numHeads'>,
+  config: Pick<ModelConfig, 'numHeads'>,
   { maxInputTokens, memoryProblem }: SchedulerLimits,
 ): void {
   const { rows } = search
@@ -54,13 +58,7 @@ export function checkRequest(
     )
   const problem = memoryProblem?.(
     `an input of ${tokens} tokens with ${rows} ${rows === 1 ? 'row' : 'beams'} of at most ${formatCount(sizes.length)} tokens`,
-    bytes + encoderBytes(inputs.length, numHeads),
+    bytes + attentionBytes(inputs.length, config),
   )
   if (problem !== undefined) throw new ConfigError(problem)
 }
-
-/**
- * What attention holds at once for an input: scores, biases, their sum and its softmax, float32 [heads, length,
- * length].
- */
-const encoderBytes = (length: number, numHeads: number): number => 4 * 4 * numHeads * length ** 2

@@ -4,18 +4,22 @@ import { LENGTH_MULTIPLE } from './padded-inputs.js'
 import { bucket } from './rows.js'
 import type { Search } from './search.js'
 
-/** What the size of a request's memory depends on. */
+/** The parts of a request that the size of its memory depends on. */
 interface Sized {
   readonly inputs: readonly number[]
   readonly search: Pick<Search, 'rows'>
 }
 
 /**
- * A memory is made smaller when a fourth of its rows or of a length is enough, not at a half, since it may soon grow.
+ * A memory is made smaller when a fourth of its rows or of one of its lengths is enough. If a half were enough, the next
+ * request could make it grow again, and each change of size copies the memory.
  */
 const SHRINKS_AT = 4
 
-/** Fewer positions of answers would cost as much in each step, and the memory would soon be copied to grow. */
+/**
+ * The least number of positions for an answer's tokens. A step costs about the same with fewer, and a shorter memory
+ * would soon be copied into a longer one.
+ */
 const LEAST_LENGTH = 64
 
 /** The sizes of the memory for requests whose answers have at most `length` tokens. */
@@ -34,3 +38,10 @@ export const isFitting = (sizes: MemorySizes, needed: MemorySizes): boolean =>
 /** The bytes of a decoder's memory: float32 keys and values of each layer, of the inputs and of the answers. */
 export const memoryBytes = ({ rows, inputLength, length }: MemorySizes, config: ModelConfig): number =>
   4 * rows * (inputLength + length) * 2 * config.numDecoderLayers * config.numHeads * config.headDim
+
+/**
+ * The bytes that the encoder's attention holds at once for one input: scores, position biases, their sum and its
+ * softmax, float32 [heads, length, length] each.
+ */
+export const attentionBytes = (length: number, { numHeads }: Pick<ModelConfig, 'numHeads'>): number =>
+  4 * 4 * numHeads * length ** 2

@@ -15,7 +15,7 @@ export interface DecodingModel {
   readonly distances: DistanceBiases
 }
 
-/** Encodes inputs together; resolves when that is done. */
+/** Encodes inputs as one batch, and waits until the result is computed. */
 export async function encodeTogether(
   { compiled, params, distances }: DecodingModel,
   inputs: readonly (readonly number[])[],
@@ -31,7 +31,7 @@ export interface Scores {
   readonly sums: Float32Array // [rows]
 }
 
-/** The decoder's memory of a number of rows, and what is computed on it. Rows are independent of each other. */
+/** The decoder's memory of a number of rows, with the operations on it. Rows are independent of each other. */
 export class RowMemory {
   private crossBias: Tensor | null = null
 
@@ -61,7 +61,7 @@ export class RowMemory {
     return new RowMemory(this.model, sizes, memory, inputLengths)
   }
 
-  /** Gives each of `rows` an input, the one of index `inputs[i]` of those that were encoded together. */
+  /** Writes encoded inputs into rows: `row` gets the input of index `input` in the batch that was encoded. */
   write(
     encoded: LayerMemory,
     rows: readonly { readonly row: number; readonly input: number; readonly inputLength: number }[],
@@ -76,19 +76,22 @@ export class RowMemory {
     this.crossBias = null
   }
 
-  /** Each row continues from what its parent remembers of its own tokens. Other rows stay as they are. */
+  /**
+   * Copies self-attention keys and values between rows, for beam search: `parents` maps each row that changes to the
+   * row that it continues. Rows that are not in the map stay as they are.
+   */
   follow(parents: ReadonlyMap<number, number>): void {
     const { copy, write } = this.model.compiled
     const rows = [...parents.keys()]
-    // Filled up with rows that stay as they are, so that few different numbers of rows are compiled.
+    // Further rows are copied to themselves, up to a power of two: each number of rows is compiled once.
     for (let row = 0; rows.length < bucket(parents.size); row++) if (!parents.has(row)) rows.push(row)
     const followed = copy(this.memory.self, ints(rows.map(row => parents.get(row) ?? row)), this.sizes.length)
     this.memory.self = write(this.memory.self, followed, ints(rows.map((_, i) => i)), ints(rows))
   }
 
   /**
-   * Sets what rows remember to 0. Positions that are hidden are multiplied by 0, so a row that held NaN would give NaN
-   * to the next request that uses it.
+   * Sets the keys and values of rows to 0. A row that held NaN must be cleared before it is used again: attention
+   * multiplies hidden positions by 0, and 0 times NaN is NaN.
    */
   clear(rows: readonly number[]): void {
     const { empty, write } = this.model.compiled

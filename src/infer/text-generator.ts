@@ -20,12 +20,12 @@ import { searchOf } from './choose-search.js'
 import type { TextOptions } from './text-options.js'
 import { TokenTexts } from './token-texts.js'
 
-/** A model that generates a text (an answer) for an input text. */
+/** A model that generates a text, its answer, for an input text. */
 export interface TextModel {
   readonly params: ModelParams
   readonly options: GenerateOptions
   readonly codec: TextCodec
-  /** Says if a request does not fit into memory: see SchedulerLimits. */
+  /** Returns an error message if a request does not fit into memory: see SchedulerLimits. */
   readonly memoryProblem?: SchedulerLimits['memoryProblem']
 }
 
@@ -53,8 +53,8 @@ export type AnswerOptions = TextOptions & {
 
 /**
  * Generates answers to texts. Texts that are given at the same time are decoded together, each at its own step; no
- * answer depends on another text. `limits` say how much is taken on: see SchedulerLimits. A long-lived process needs
- * one TextGenerator for each model.
+ * answer depends on another text. `limits` bound inputs, rows and memory: see SchedulerLimits. A long-lived process
+ * needs one TextGenerator for each model.
  */
 export class TextGenerator {
   private readonly queue: AnswerQueue

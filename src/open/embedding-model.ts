@@ -15,6 +15,7 @@ import { TextEmbedder } from '../infer/embed/text-embedder.js'
 import type { EmbeddingWeights } from '../infer/embed/encode-batch.js'
 import type { DenseWeights, VectorLayer } from '../infer/embed/vector-layers.js'
 import { loadForInference } from '../infer/load.js'
+import { attentionBytes } from '../infer/memory-sizes.js'
 import type { ModelConfig } from '../model/config.js'
 import type { PoolingMode } from '../nn/pooling.js'
 import { lowercased } from '../text/codec.js'
@@ -127,11 +128,10 @@ async function readDense(settings: DenseSettings): Promise<DenseWeights> {
 }
 
 /** An error message if one text of so many tokens takes more memory than is free. */
-const lengthProblem = (tokens: number, { numHeads }: ModelConfig): string | undefined =>
-  // Attention holds the scores of a layer, their softmax, and the position biases, at 4 bytes a number.
+const lengthProblem = (tokens: number, model: ModelConfig): string | undefined =>
   memoryProblem(
     `a text of ${formatCount(tokens)} tokens`,
-    12 * numHeads * tokens ** 2,
+    attentionBytes(tokens, model),
     () => 'split it, or cut texts to fewer tokens (maxLength)',
   )
 

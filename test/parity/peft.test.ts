@@ -129,6 +129,24 @@ describe('adapters that PEFT 0.21 wrote', () => {
     )
     await expect(openWeights(out)).rejects.toThrow(message)
   })
+
+  it('trained tokens whose number is not that of the rows are refused with both numbers', async () => {
+    const out = join(folder, 'tokens')
+    await cp(fixture('adapters/tokens'), out, { recursive: true })
+    const path = join(out, 'adapter_config.json')
+    const config = JSON.parse(await readFile(path, 'utf8')) as object
+    await writeFile(
+      path,
+      JSON.stringify({
+        ...config,
+        base_model_name_or_path: fixture('cases/24-lora-base'),
+        trainable_token_indices: [3, 5, 7],
+      }),
+    )
+    await expect(openWeights(out)).rejects.toThrow(
+      /trainable_tokens_delta" is \[2,32\], and trainable_token_indices in adapter_config\.json names 3 tokens of "\S+", each with a row/,
+    )
+  })
 })
 
 it('adapters of PEFT that name each other as their base are refused', async () => {

@@ -95,7 +95,7 @@ export async function hfWeights(
   }
 }
 
-/** The notice for embeddings of a file that no stack and no head uses, since each has another one of its own. */
+/** The notice for embeddings of a file that neither a stack nor the head uses, because each has its own table. */
 function unusedTables(
   { numDecoderLayers }: ModelConfig,
   infos: { has(name: string): boolean },

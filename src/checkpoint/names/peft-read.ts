@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { FileError } from '../../base/errors.js'
+import { formatCount } from '../../base/format.js'
 import type { HostTensor } from '../../base/host-tensor.js'
 import { isFile, readSmallText } from '../files.js'
 import { listNames, quote } from '../format.js'
@@ -128,8 +129,12 @@ function sortTensors(
       continue
     }
     const module = rowsName.exec(name)?.[1]
-    const tokens = module === undefined ? [] : config.tokensOf(module)
-    if (module !== undefined && info.shape.length === 2 && info.shape[0] === tokens.length) {
+    if (module !== undefined) {
+      const tokens = config.tokensOf(module)
+      if (info.shape.length !== 2 || info.shape[0] !== tokens.length)
+        throw new FileError(
+          `${reader.path}: ${quote(info.name)} is [${info.shape}], and trainable_token_indices in adapter_config.json names ${formatCount(tokens.length)} ${tokens.length === 1 ? 'token' : 'tokens'} of ${quote(module)}, each with a row: copy or download both files of the adapter again`,
+        )
       rows.set(t5NameOf(`${module}.weight`), { info, tokens })
       continue
     }

@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander'
 import { ConfigError } from '../../base/errors.js'
 import type { CheckpointChoice } from '../../train/choose-checkpoint.js'
-import { inputsFromOptions, withInputOptions } from '../shared/input-options.js'
+import { inputsFromOptions, warnOfFileName, withInputOptions } from '../shared/input-options.js'
 import type { InputOptions } from '../shared/input-options.js'
 import { bitsOf, checkpointOption, wholeNumber } from '../shared/options.js'
 
@@ -77,6 +77,7 @@ export const embedCommand = (): Command =>
       const file = inputsFromOptions(options, texts)
       if (similarity && out !== undefined)
         throw new ConfigError('--similarity prints a table, and --out writes vectors: give one of them')
+      await warnOfFileName(texts, 'embed')
       const { checkVectorFile } = await import('./vector-file.js')
       if (out !== undefined) await checkVectorFile(out)
       const { findFolder } = await import('../shared/find-folder.js')

@@ -50,7 +50,10 @@ describe('switchyard embed', () => {
   it('reads the column of a file, and writes lines of JSON or a safetensors file, but over none', async () => {
     const [data, lines, tensor] = ['texts.csv', 'v.jsonl', 'v.safetensors'].map(name => join(folder, name))
     await writeFile(data, `id,text\n${texts.map((text, i) => `${i},${text}\n`).join('')}`)
-    for (const out of [lines, tensor]) expect(await embed('--data', data, '--input', 'text', '--out', out)).toBe(0)
+    for (const out of [lines, tensor]) {
+      expect(await embed('--data', data, '--input', 'text', '--out', out)).toBe(0)
+      expect(said.at(-1)).toBe(`2 vectors in ${out}`)
+    }
     const written = (await readFile(lines, 'utf8')).trim().split('\n')
     const items = written.map(line => JSON.parse(line) as { text: string; vector: number[] })
     expect(items.map(item => item.text)).toEqual(texts)
@@ -89,6 +92,15 @@ describe('switchyard embed', () => {
     expect(await embed(...args)).toBe(2)
     expect(said.join()).toContain(message)
     expect(printed).toEqual([])
+  })
+
+  it('warns of a text that is the name of a file', async () => {
+    const file = join(folder, 'a few.txt')
+    await writeFile(file, 'a cat\n')
+    expect(await embed('a cat', file)).toBe(0)
+    expect(said[0]).toBe(
+      `warning: ${file} is a file, and its name is taken as a text: to embed the texts in it, give --data "${file}"`,
+    )
   })
 
   it('warns once of symbols that are not in the vocabulary, and of cut texts', async () => {

@@ -1,3 +1,4 @@
+import { formatCount } from '../../base/format.js'
 import type { InputsOptions } from '../../data/pairs/inputs.js'
 import { unknownIn } from '../../data/tokenizers/coverage.js'
 import type { EmbedOptions, TextEmbedder } from '../../infer/embed/text-embedder.js'
@@ -39,18 +40,20 @@ export async function embedTexts(
   embedder.promptText(embedding.prompt) // An unknown prompt is refused before texts are read.
   const { windows, count, close } = await openTexts(path, source)
   try {
-    const run = (onProgress?: (done: number) => void): Promise<void> =>
+    const run = (onProgress?: (done: number) => void): Promise<number | undefined> =>
       print(embedAll(embedder, windows, embedding, onProgress), embedder, output)
-    if (count === undefined || (output.out === undefined && process.stdout.isTTY)) await run()
-    else
-      await watchPredictions(
-        'texts',
-        async onProgress => {
-          onProgress(0, count)
-          await run(done => onProgress(done, count))
-        },
-        'embedded',
-      )
+    const written =
+      count === undefined || (output.out === undefined && process.stdout.isTTY)
+        ? await run()
+        : await watchPredictions(
+            'texts',
+            async onProgress => {
+              onProgress(0, count)
+              return run(done => onProgress(done, count))
+            },
+            'embedded',
+          )
+    if (written !== undefined) console.error(`${formatCount(written)} vectors in ${output.out}`)
   } finally {
     close()
   }
@@ -88,14 +91,21 @@ function unknownWarning({ model: { codec } }: TextEmbedder): (text: string) => v
   }
 }
 
-async function print(items: AsyncIterable<Embedded>, embedder: TextEmbedder, output: EmbedOutput): Promise<void> {
-  if (output.out !== undefined) return writeVectors(output.out, items, embedder.dimension)
-  if (output.similarity) {
+/** Prints vectors, or writes them to a file. Resolves to the number of vectors in the file, if there is one. */
+async function print(
+  items: AsyncIterable<Embedded>,
+  embedder: TextEmbedder,
+  { out, similarity, json }: EmbedOutput,
+): Promise<number | undefined> {
+  if (out !== undefined) return writeVectors(out, items, embedder.dimension)
+  if (similarity) {
     const all: Embedded[] = []
     for await (const item of items) all.push(item)
     const measure = (a: Float32Array, b: Float32Array): number => embedder.similarity(a, b)
-    return console.log(similarityLines(all, measure, output.json))
+    console.log(similarityLines(all, measure, json))
+    return undefined
   }
-  const line = output.json ? jsonLine : process.stdout.isTTY ? shortLine : numbersLine
+  const line = json ? jsonLine : process.stdout.isTTY ? shortLine : numbersLine
   for await (const item of items) console.log(line(item))
+  return undefined
 }

@@ -23,16 +23,23 @@ const isSafetensors = (out: string): boolean => extname(out).toLowerCase() === '
 
 /**
  * Writes vectors to a new file, which appears when all are there: JSON Lines of texts and vectors, or a safetensors
- * file with the tensor `vectors` [texts, size].
+ * file with the tensor `vectors` [texts, size]. Resolves to the number of vectors.
  */
-export async function writeVectors(out: string, items: AsyncIterable<Embedded>, dimension: number): Promise<void> {
-  if (!isSafetensors(out))
-    return writeFileAtomically(out, async handle => {
-      for await (const item of items) await handle.appendFile(`${jsonLine(item)}\n`)
+export async function writeVectors(out: string, items: AsyncIterable<Embedded>, dimension: number): Promise<number> {
+  if (!isSafetensors(out)) {
+    let count = 0
+    await writeFileAtomically(out, async handle => {
+      for await (const item of items) {
+        await handle.appendFile(`${jsonLine(item)}\n`)
+        count++
+      }
     })
+    return count
+  }
   const vectors: Float32Array[] = []
   for await (const { vector } of items) vectors.push(vector)
   const all = new Float32Array(vectors.length * dimension)
   vectors.forEach((vector, i) => all.set(vector, i * dimension))
   await safetensors.write(out, sourceOf([['vectors', hostTensor('float32', [vectors.length, dimension], all)]]))
+  return vectors.length
 }

@@ -2,7 +2,7 @@ import { Command, Option } from 'commander'
 import { ConfigError } from '../../base/errors.js'
 import type { TextOptions } from '../../infer/text-options.js'
 import type { CheckpointChoice } from '../../train/choose-checkpoint.js'
-import { inputsFromOptions, withInputOptions } from '../shared/input-options.js'
+import { inputsFromOptions, warnOfFileName, withInputOptions } from '../shared/input-options.js'
 import type { InputOptions } from '../shared/input-options.js'
 import { anyNumber, bitsOf, checkpointOption, collect, wholeNumber } from '../shared/options.js'
 
@@ -105,6 +105,7 @@ export const inferCommand = (): Command =>
         if (target !== undefined && ways.length > 0)
           throw new ConfigError(`--target scores a given answer, so ${ways.join(', ')} would have no effect: omit it`)
         const inputs = inputsFromOptions({ data, input, header, delimiter, quotes, skipBadRows }, texts, { out })
+        await warnOfFileName(texts, 'answer')
         const { findFolder } = await import('../shared/find-folder.js')
         const folder = await findFolder(model, revision)
         const output = { json, target, checkpoint, bits: quantize && bitsOf[quantize] }

@@ -1,7 +1,10 @@
 import type { Command } from 'commander'
+import { isFile } from '../../checkpoint/files.js'
 import { ConfigError } from '../../base/errors.js'
 import type { InputsOptions } from '../../data/pairs/inputs.js'
 import { delimiterOf } from './data-options.js'
+import { shellWord } from './shell-word.js'
+import { escapeControls } from './texts.js'
 
 /** The options that name a file of texts, and say how it is read. */
 export interface InputOptions extends Omit<InputsOptions, 'path' | 'skipBadRows'> {
@@ -48,4 +51,15 @@ export function inputsFromOptions(
   if (data === undefined && given.length > 0)
     throw new ConfigError(`--${given[0][0]} is for a file of inputs: name it with --data`)
   return data === undefined ? undefined : { path: data, input, header, delimiter, quotes, skipBadRows }
+}
+
+/** Warns of the first given text that is the name of a file. `verb` is what the command does with a text: "answer". */
+export async function warnOfFileName(texts: readonly string[], verb: string): Promise<void> {
+  for (const text of texts) {
+    if (!(await isFile(text))) continue
+    console.error(
+      `warning: ${escapeControls(text)} is a file, and its name is taken as a text: to ${verb} the texts in it, give --data ${escapeControls(shellWord(text))}`,
+    )
+    return
+  }
 }

@@ -85,7 +85,7 @@ async function verifyFiles({ params, cases, weights, config, set, tolerance }: V
 /** The files of recorded values. */
 const recorded = ['cases.safetensors', 'generation.json']
 
-/** As `verifyOneFolder`, with an error as a part of the result: the folders after this one are compared all the same. */
+/** As `verifyOneFolder`, with an error as a part of the result, so that further folders are compared all the same. */
 async function verifyOneOfMany(folder: string, options: VerifyOptions): Promise<Verified> {
   try {
     return await verifyOneFolder(folder, options)
@@ -131,7 +131,8 @@ async function readModel(path: string, check?: (weights: OpenedWeights) => void)
 
 /**
  * Reads the model of `--weights`, to be computed by its own configuration with HF's meaning, as the recorded values
- * were. A T5X checkpoint has no configuration, so it is computed by the folder's. Throws a ConfigError unless the parameters have the names and shapes of the folder's.
+ * were. A T5X checkpoint has no configuration, so it is computed by the folder's. Throws a ConfigError unless the
+ * parameters have the names and shapes of the folder's.
  */
 async function readTested(name: string, own: HfModel): Promise<HfModel> {
   const path = (await isOnHub(name)) ? await findFolder(name) : name
