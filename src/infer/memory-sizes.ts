@@ -11,8 +11,8 @@ interface Sized {
 }
 
 /**
- * A memory is made smaller when a fourth of its rows or of one of its lengths is enough. If a half were enough, the next
- * request could make it grow again, and each change of size copies the memory.
+ * A memory is made smaller when a fourth of its rows or of one of its lengths is enough. At a half, the next request
+ * could make it grow again, and each change of size copies the memory.
  */
 const SHRINKS_AT = 4
 
