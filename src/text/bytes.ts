@@ -76,7 +76,7 @@ export class ByteVocabulary implements Vocabulary {
   encode(text: string): number[] {
     const utf8 = new TextEncoder()
     return this.cutter
-      .cut(text, true)
+      .cut(text)
       .flatMap(cut =>
         typeof cut === 'number' ? [cut] : Array.from(utf8.encode(cut.text), byte => FIRST_SYMBOL_ID + byte),
       )

@@ -4,8 +4,8 @@ import { SPACE_SYMBOL } from './normalizer.js'
 import { SentencePieceVocabulary } from './sentencepiece.js'
 import { sentinelText } from './sentinels.js'
 import { parseSentencePieceModel } from './spiece-model.js'
-import { TableTokenizer } from './tokenizer-json/table-tokenizer.js'
-import { UnigramTokenizer } from './tokenizer-json/unigram-tokenizer.js'
+import { JsonTokenizer } from './tokenizer-json/json-tokenizer.js'
+import { decoderOfPieces } from './tokenizer-json/tokenizer-class.js'
 import type { Vocabulary } from './vocabulary.js'
 
 const special = { eos_token: '</s>', unk_token: '<unk>', pad_token: '<pad>' }
@@ -24,7 +24,7 @@ export function hfTokenizerFiles(vocabulary: Vocabulary): Record<string, Uint8Ar
   })
   if (vocabulary instanceof ByteVocabulary)
     return { 'tokenizer_config.json': text({ ...config('ByT5Tokenizer'), ...addedOf(vocabulary) }) }
-  if (vocabulary instanceof UnigramTokenizer || vocabulary instanceof TableTokenizer)
+  if (vocabulary instanceof JsonTokenizer)
     // This class obeys the steps of the file, which those of T5 replace by their own.
     return {
       'tokenizer.json': text(vocabulary.toJSON().tokenizer),
@@ -60,7 +60,7 @@ function addedOf(vocabulary: ByteVocabulary): object {
 }
 
 /** The special tokens by the names of tokenizer_config.json, where they are not T5's. */
-function tokensOf(vocabulary: UnigramTokenizer | TableTokenizer): object {
+function tokensOf(vocabulary: JsonTokenizer): object {
   return Object.fromEntries(
     Object.entries(vocabulary.toJSON().special ?? {}).map(([name, text]) => [`${name}_token`, text]),
   )
@@ -81,7 +81,6 @@ function tokenizerJson(bytes: Uint8Array, sentinelIds: readonly number[]): objec
   const isAdded = (id: number): boolean => sentinels.has(id) || ['control', 'unknown'].includes(pieces[id].type)
   const contentOf = (id: number): string => sentinels.get(id) ?? pieces[id].text
   const precompiled = { type: 'Precompiled', precompiled_charsmap: toBase64(charsmap) }
-  const metaspace = { type: 'Metaspace', replacement: SPACE_SYMBOL }
   const [a, b, end] = [
     { Sequence: { id: 'A', type_id: 0 } },
     { Sequence: { id: 'B', type_id: 0 } },
@@ -108,14 +107,14 @@ function tokenizerJson(bytes: Uint8Array, sentinelIds: readonly number[]): objec
         { type: 'Replace', pattern: { Regex: ' {2,}' }, content: SPACE_SYMBOL },
       ],
     },
-    pre_tokenizer: { ...metaspace, prepend_scheme: 'first' },
+    pre_tokenizer: { type: 'Metaspace', replacement: SPACE_SYMBOL, prepend_scheme: 'first' },
     post_processor: {
       type: 'TemplateProcessing',
       single: [a, end],
       pair: [a, end, b, end],
       special_tokens: { [special.eos_token]: { id: special.eos_token, ids: [1], tokens: [special.eos_token] } },
     },
-    decoder: { ...metaspace, prepend_scheme: 'always' },
+    decoder: decoderOfPieces(byteFallback),
     model: {
       type: 'Unigram',
       unk_id: 2,

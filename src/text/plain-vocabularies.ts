@@ -3,9 +3,7 @@ import { bytesSpec, ByteVocabulary } from './bytes.js'
 import { sentencePieceSpec, SentencePieceVocabulary } from './sentencepiece.js'
 import { charactersSpec, CharacterVocabulary, wordsSpec, WordVocabulary } from './symbols.js'
 import { tokenizerJsonSpec } from './tokenizer-json.js'
-import type { TokenizerJsonVocabulary } from './tokenizer-json.js'
-import { TableTokenizer } from './tokenizer-json/table-tokenizer.js'
-import { UnigramTokenizer } from './tokenizer-json/unigram-tokenizer.js'
+import { JsonTokenizer } from './tokenizer-json/json-tokenizer.js'
 import type { Vocabulary } from './vocabulary.js'
 
 /** The schemas of the vocabularies that contain no other vocabulary. */
@@ -18,7 +16,7 @@ export const plainSpec = z.discriminatedUnion('kind', [
 ])
 
 export type PlainVocabulary =
-  CharacterVocabulary | WordVocabulary | ByteVocabulary | SentencePieceVocabulary | TokenizerJsonVocabulary
+  CharacterVocabulary | WordVocabulary | ByteVocabulary | SentencePieceVocabulary | JsonTokenizer
 
 type Kind = z.infer<typeof plainSpec>['kind']
 // The mapped type makes a schema without a class a compile error.
@@ -27,7 +25,7 @@ const classes: { [K in Kind]: readonly { readonly prototype: PlainVocabulary }[]
   words: [WordVocabulary],
   bytes: [ByteVocabulary],
   sentencepiece: [SentencePieceVocabulary],
-  tokenizerJson: [UnigramTokenizer, TableTokenizer],
+  tokenizerJson: [JsonTokenizer],
 }
 
 /** Whether an object is of this class itself, no subclass, and encodes by the method of the class. */

@@ -124,7 +124,7 @@ export class SentencePieceVocabulary implements Vocabulary {
   }
 
   encode(text: string): number[] {
-    return this.cutter.cut(text, true).flatMap(cut => (typeof cut === 'number' ? [cut] : this.encodeText(cut.text)))
+    return this.cutter.cut(text).flatMap(cut => (typeof cut === 'number' ? [cut] : this.encodeText(cut.text)))
   }
 
   decode(ids: Iterable<number>): string {

@@ -34,6 +34,7 @@ const t5Json = {
     ],
   },
   pre_tokenizer: { ...metaspace, prepend_scheme: 'first' },
+  decoder: metaspace,
   model: {
     type: 'Unigram',
     unk_id: 2,
@@ -53,6 +54,7 @@ const t5OldJson = {
     type: 'Sequence',
     pretokenizers: [{ type: 'WhitespaceSplit' }, { type: 'Metaspace', replacement: '\u2581', add_prefix_space: true }],
   },
+  decoder: metaspace,
   model: { type: 'Unigram', unk_id: 2, vocab: t5Json.model.vocab.slice(0, 32_000) },
 }
 
@@ -64,6 +66,7 @@ const smallJson = {
   added_tokens: special,
   normalizer: null,
   pre_tokenizer: metaspace,
+  decoder: { type: 'Sequence', decoders: [{ type: 'ByteFallback' }, metaspace] },
   model: {
     type: 'Unigram',
     unk_id: 2,
@@ -72,7 +75,12 @@ const smallJson = {
   },
 }
 
-vocabularyConformance('tokenizer.json with byte fallback', () => fromTokenizerJson(smallJson), [
+// Metaspace alone writes two spaces as one, and one as none: its texts change each time that they are decoded.
+const wordsJson = {
+  ...smallJson,
+  pre_tokenizer: { type: 'Sequence', pretokenizers: [{ type: 'WhitespaceSplit' }, metaspace] },
+}
+vocabularyConformance('tokenizer.json with byte fallback', () => fromTokenizerJson(wordsJson), [
   '',
   'ab a',
   'b \u{1f680}日',
@@ -119,7 +127,7 @@ describe('a tokenizer.json', () => {
       { ...smallJson, pre_tokenizer: { type: 'UnicodeScripts' } },
       /pre-tokenizer "UnicodeScripts"/,
     ],
-    ['a decoder that we lack', { ...smallJson, decoder: { type: 'CTC' } }, /decoder "CTC"/],
+    ['a decoder that we lack', { ...smallJson, decoder: { type: 'Shout' } }, /decoder "Shout"/],
     [
       'a character map that is not base64',
       { ...smallJson, normalizer: { type: 'Precompiled', precompiled_charsmap: '?' } },

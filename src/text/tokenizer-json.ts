@@ -1,9 +1,8 @@
 import * as z from 'zod'
 import { ConfigError } from '../base/errors.js'
-import { TableTokenizer } from './tokenizer-json/table-tokenizer.js'
+import { JsonTokenizer } from './tokenizer-json/json-tokenizer.js'
 import { specialNames, tokenizerSchema } from './tokenizer-json/schema.js'
 import type { SpecialTokens, TokenizerJson } from './tokenizer-json/schema.js'
-import { UnigramTokenizer } from './tokenizer-json/unigram-tokenizer.js'
 
 export const tokenizerJsonSpec = z.strictObject({
   kind: z.literal('tokenizerJson'),
@@ -12,26 +11,16 @@ export const tokenizerJsonSpec = z.strictObject({
   special: z.partialRecord(z.enum(specialNames), z.string()).optional(),
 })
 
-export type TokenizerJsonVocabulary = UnigramTokenizer | TableTokenizer
-
 /**
  * The vocabulary of a `tokenizer.json` of Hugging Face's tokenizers library: every step in the file is obeyed, or a
- * ConfigError names the step. Unigram models, as in T5, are read here; BPE, WordPiece and WordLevel through
- * @huggingface/tokenizers.
+ * ConfigError names the step. `truncation` and `padding` are not used: lengths are a matter of the model.
  */
-export const fromTokenizerJson = (json: unknown, special: SpecialTokens = {}): TokenizerJsonVocabulary =>
-  fromParsed(parseTokenizerJson(json), special)
+export const fromTokenizerJson = (json: unknown, special: SpecialTokens = {}): JsonTokenizer =>
+  new JsonTokenizer(parseTokenizerJson(json), special)
 
 /** The parts of a tokenizer.json that are read. Throws a ConfigError if they have another form. */
 export function parseTokenizerJson(json: unknown): TokenizerJson {
   const result = tokenizerSchema.safeParse(json)
   if (!result.success) throw new ConfigError(`not a tokenizer.json: ${z.prettifyError(result.error)}`)
   return result.data
-}
-
-/** The vocabulary of a parsed tokenizer.json. */
-export function fromParsed(data: TokenizerJson, special: SpecialTokens): TokenizerJsonVocabulary {
-  return data.model.type === 'Unigram'
-    ? new UnigramTokenizer({ ...data, model: data.model }, special)
-    : new TableTokenizer({ ...data, model: data.model }, special)
 }

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { escapeRegExp } from '../../base/reg-exp.js'
+import { WHITE_SPACE, WORD } from './unicode.js'
 
 export const addedTokenSchema = z.object({
   id: z.int().min(0).max(2_000_000),
@@ -13,8 +14,8 @@ export const addedTokenSchema = z.object({
 /** A token that is cut out of a text before the model of the tokenizer sees the text. */
 export type AddedToken = z.infer<typeof addedTokenSchema>
 
-/** A part of a text: an added token's id, or text, with whether it begins where the whole text does. */
-export type Cut = number | { readonly text: string; readonly first: boolean }
+/** A part of a text: an added token's id, or text and where it begins. */
+export type Cut = number | { readonly text: string; readonly from: number }
 
 /**
  * Cuts texts at added tokens, as the tokenizers library does: the leftmost, then the longest one. `single_word` tokens
@@ -36,21 +37,20 @@ export class AddedTokenCutter {
     this.firsts = new RegExp([...firsts].join('|'), 'u')
   }
 
-  cut(text: string, first: boolean): Cut[] {
-    if (!this.pattern || !this.firsts!.test(text)) return [{ text, first }]
+  cut(text: string): Cut[] {
+    if (text === '') return []
+    if (!this.pattern || !this.firsts!.test(text)) return [{ text, from: 0 }]
     const cuts: Cut[] = []
     let from = 0
     const textUntil = (end: number): void => {
-      if (end > from) cuts.push({ text: text.slice(from, end), first: first && from === 0 })
+      if (end > from) cuts.push({ text: text.slice(from, end), from })
     }
     for (const { index, 0: content } of text.matchAll(this.pattern)) {
       const token = this.tokens.get(content)!
       let end = index + content.length
-      if (index < from) continue
       if (
         token.single_word &&
-        (/[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\u200c\u200d]$/u.test(text.slice(Math.max(0, index - 2), index)) ||
-          /^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\u200c\u200d]/u.test(text.slice(end)))
+        (endsInWord.test(text.slice(Math.max(0, index - 2), index)) || startsWithWord.test(text.slice(end, end + 2)))
       )
         continue
       let start = index
@@ -65,7 +65,7 @@ export class AddedTokenCutter {
   }
 }
 
-/** Unicode's White_Space, as in Rust: without U+FEFF, which JavaScript's `\s` includes, and with U+0085. */
-export const WHITE_SPACE = '[\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]'
-const whiteSpace = new RegExp(WHITE_SPACE, 'u')
+const endsInWord = new RegExp(`[${WORD}]$`, 'u')
+const startsWithWord = new RegExp(`^[${WORD}]`, 'u')
+const whiteSpace = new RegExp(`[${WHITE_SPACE}]`, 'u')
 const isSpace = (character: string): boolean => whiteSpace.test(character)

@@ -6,10 +6,11 @@ import { SentencePieceVocabulary, T5_SENTINELS } from '../sentencepiece.js'
 import { MAX_SENTINELS, sentinelNumber, sentinelText } from '../sentinels.js'
 import type { SentencePieceModel } from '../spiece-model.js'
 import type { Vocabulary } from '../vocabulary.js'
-import { fromParsed, fromTokenizerJson, parseTokenizerJson } from '../tokenizer-json.js'
+import { fromTokenizerJson, parseTokenizerJson } from '../tokenizer-json.js'
 import { addedTokenSchema } from './added-tokens.js'
 import type { AddedToken } from './added-tokens.js'
-import { endsWithEos, openedByClass } from './tokenizer-class.js'
+import { JsonTokenizer } from './json-tokenizer.js'
+import { decoderOfPieces, endsWithEos, openedByClass } from './tokenizer-class.js'
 import type { ClassFacts } from './tokenizer-class.js'
 import { specialNames } from './schema.js'
 
@@ -123,7 +124,7 @@ export function withAddedTokens(model: SentencePieceModel, facts: TokenizerFacts
         ],
       },
       post_processor: endsWithEos(pieces[1].text, 1),
-      decoder: { type: 'Metaspace', replacement: SPACE_SYMBOL, prepend_scheme: scheme, split: true },
+      decoder: decoderOfPieces(model.byteFallback, scheme),
       model: {
         type: 'Unigram',
         unk_id: pieces.findIndex(({ type }) => type === 'unknown'),
@@ -140,7 +141,7 @@ const T5_PIECES = 32_000
 
 /** The vocabulary of a tokenizer.json as the class opens it that the files beside it name. */
 export const tokenizerWithFacts = (json: unknown, facts: TokenizerFacts): Vocabulary =>
-  fromParsed(openedByClass(parseTokenizerJson(json), facts), facts.special)
+  new JsonTokenizer(openedByClass(parseTokenizerJson(json), facts), facts.special)
 
 /**
  * The vocabulary of a byte-level BPE model in the files vocab.json and merges.txt, as GPT-2's and CodeT5's. Where no

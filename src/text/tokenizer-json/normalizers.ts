@@ -2,59 +2,138 @@ import { ConfigError } from '../../base/errors.js'
 import { fromBase64 } from '../base64.js'
 import { Charsmap } from '../charsmap.js'
 import { wellFormed } from '../stream.js'
-import { WHITE_SPACE } from './added-tokens.js'
-import { describeStep, patternOf, unsupported } from './steps.js'
+import { byteLevel } from './byte-level.js'
+import { matcherOf } from './patterns.js'
+import { describeStep, stepsIn, textIn, unsupported } from './steps.js'
 import type { Step } from './steps.js'
+import { CONTROL, MARK, NONSPACING_MARK, WHITE_SPACE } from './unicode.js'
 
-export type Normalize = (text: string) => string
+/**
+ * A part of a text. `head` is how many of its UTF-16 units, from the first on, were made of the first character of the
+ * whole text: Metaspace's prepend_scheme "first" asks for it.
+ */
+export interface Part {
+  readonly text: string
+  readonly head: number
+}
+export type Normalize = (part: Part) => Part
 
-const form = (name: 'NFC' | 'NFD' | 'NFKC' | 'NFKD') => (): Normalize => text => text.normalize(name)
+/** Whole texts, and parts that begin where the whole text does, begin with its first character. */
+export const startOfText = (text: string): Part => ({
+  text,
+  head: text === '' ? 0 : Array.from(text.slice(0, 2))[0].length,
+})
 
-const withoutAccents: Normalize = text => text.replace(/\p{Mn}/gu, '')
-const leading = new RegExp(`^${WHITE_SPACE}+`, 'u')
-const trailing = new RegExp(`${WHITE_SPACE}+$`, 'u')
+/** A normalizer that treats each character by itself, or nearly. */
+const mapped =
+  (map: (text: string) => string): Normalize =>
+  ({ text, head }) => {
+    const result = map(text)
+    return { text: result, head: head === 0 ? 0 : Math.min(result.length, map(text.slice(0, head)).length) }
+  }
+
+const form = (name: 'NFC' | 'NFD' | 'NFKC' | 'NFKD') => (): Normalize => mapped(text => text.normalize(name))
+
+/** Lowercases each character by itself, without the rules for a word's end. */
+const lowercase = (text: string): string => Array.from(text, character => character.toLowerCase()).join('')
+
+const marks = new RegExp(MARK, 'gv')
+const nonspacingMarks = new RegExp(NONSPACING_MARK, 'gv')
+const isSpace = new RegExp(`[${WHITE_SPACE}]`, 'u')
+const bertRemoved = new RegExp(`[\\0\\ufffd]|(?![\\t\\n\\r])${CONTROL}`, 'gv')
+const whiteSpace = new RegExp(`[${WHITE_SPACE}]`, 'gu')
+const chinese =
+  /[\u4e00-\u9fff\u3400-\u4dbf\u{20000}-\u{2a6df}\u{2a700}-\u{2b73f}\u{2b740}-\u{2b81f}\u{2b920}-\u{2ceaf}\uf900-\ufaff\u{2f800}-\u{2fa1f}]/gu
+// oxlint-disable-next-line no-control-regex
+const nmtRemoved = /[\x01-\x08\x0b\x0e-\x1f\x7f\x8f\x9f]/gu
+const nmtSpaces = /[\t\n\f\r\u1680\u200b-\u200f\u2028\u2029\u2581\ufeff\ufffd]/gu
 
 /** The normalizers of a tokenizer.json by their types. */
 const normalizers: Record<string, (step: Step) => Normalize> = {
-  Sequence: ({ normalizers: steps = [] }) => {
-    const all = (steps as (Step | null)[]).map(normalizerOf)
-    return text => all.reduce((value, normalize) => normalize(value), text)
+  Sequence: step => {
+    const all = stepsIn(step, 'normalizers', 'normalizer').map(normalizerOf)
+    return part => all.reduce((value, normalize) => normalize(value), part)
   },
-  Precompiled: ({ precompiled_charsmap: map }) => precompiled(map),
+  Precompiled: ({ precompiled_charsmap: map }) => mapped(precompiled(map)),
   Strip: ({ strip_left = true, strip_right = true }) => {
-    return text => {
-      const start = strip_left === true ? text.replace(leading, '') : text
-      return strip_right === true ? start.replace(trailing, '') : start
+    return ({ text, head }) => {
+      let from = 0
+      let to = text.length
+      if (strip_left === true) while (from < to && isSpace.test(text[from])) from++
+      if (strip_right === true) while (to > from && isSpace.test(text[to - 1])) to--
+      return slice({ text, head }, from, to)
     }
   },
   Replace: step => {
-    const pattern = patternOf(step, 'normalizer')
-    const content = String(step.content)
-    return text => text.replace(pattern, () => content)
+    const matches = matcherOf(step, 'normalizer')
+    const content = textIn(step, 'content', 'normalizer')
+    return ({ text, head }) => {
+      let result = ''
+      let newHead = 0
+      let last = 0
+      const keep = (to: number): void => {
+        newHead += Math.max(0, Math.min(head, to) - last)
+        result += text.slice(last, to)
+      }
+      for (const [from, to] of matches(text)) {
+        keep(from)
+        result += content
+        // What is inserted counts as made of the character before it.
+        if (to === 0 || to <= head) newHead += content.length
+        last = to
+      }
+      keep(text.length)
+      return { text: result, head: newHead }
+    }
   },
-  Lowercase: () => text => Array.from(text, character => character.toLowerCase()).join(''),
+  Lowercase: () => mapped(lowercase),
   NFC: form('NFC'),
   NFD: form('NFD'),
   NFKC: form('NFKC'),
   NFKD: form('NFKD'),
-  StripAccents: () => withoutAccents,
-  Prepend: ({ prepend }) => {
-    return text => (text === '' ? '' : String(prepend) + text)
+  Nmt: () => mapped(text => text.replace(nmtRemoved, '').replace(nmtSpaces, ' ')),
+  StripAccents: () => mapped(text => text.replace(marks, '')),
+  BertNormalizer: step => {
+    const { clean_text = true, handle_chinese_chars = true, lowercase: lowers = true, strip_accents } = step
+    const strips = strip_accents ?? lowers
+    return mapped(text => {
+      let result = text
+      if (clean_text === true) result = result.replace(bertRemoved, '').replace(whiteSpace, ' ')
+      if (handle_chinese_chars === true) result = result.replace(chinese, ' $& ')
+      if (strips === true) result = result.normalize('NFD').replace(nonspacingMarks, '')
+      return lowers === true ? lowercase(result) : result
+    })
+  },
+  ByteLevel: () => mapped(byteLevel),
+  Prepend: step => {
+    const before = textIn(step, 'prepend', 'normalizer')
+    return part => (part.text === '' ? part : prepend(part, before))
   },
 }
 
 /** The function of a tokenizer.json's normalizer. Throws a ConfigError that names a step that is not supported. */
 export function normalizerOf(step: Step | null | undefined): Normalize {
-  if (step === null || step === undefined) return text => text
+  if (step === null || step === undefined) return part => part
   if (!Object.hasOwn(normalizers, step.type)) throw unsupported('normalizer', step)
   return normalizers[step.type](step)
 }
+
+/** What is put before a part counts as made of its first character. */
+export const prepend = ({ text, head }: Part, before: string): Part => ({
+  text: before + text,
+  head: head === 0 ? 0 : before.length + head,
+})
+
+export const slice = ({ text, head }: Part, from: number, to: number): Part => ({
+  text: text.slice(from, to),
+  head: Math.max(0, Math.min(head, to) - from),
+})
 
 /**
  * SentencePiece's character map as the tokenizers library applies it: a grapheme of at most 5 bytes is looked up as a
  * whole, then each character by itself; the shortest key at its start replaces all of it.
  */
-function precompiled(map: unknown): Normalize {
+function precompiled(map: unknown): (text: string) => string {
   if (map === null || map === undefined || map === '') return text => text
   if (typeof map !== 'string') throw new ConfigError(`${describeStep({ type: 'Precompiled' })}: its map is not a text`)
   const charsmap = new Charsmap(fromBase64(map, 'the precompiled_charsmap of the tokenizer.json'))

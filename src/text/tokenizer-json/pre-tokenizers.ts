@@ -1,126 +1,147 @@
-import { ConfigError } from '../../base/errors.js'
-import { WHITE_SPACE } from './added-tokens.js'
-import { patternOf, unsupported } from './steps.js'
+import { byteLevel, gpt2Words } from './byte-level.js'
+import { prepend, slice } from './normalizers.js'
+import type { Part } from './normalizers.js'
+import { matcher, matcherOf } from './patterns.js'
+import type { Matches } from './patterns.js'
+import { characterIn, stepsIn, unsupported, wrongSetting } from './steps.js'
 import type { Step } from './steps.js'
+import { PUNCTUATION, WHITE_SPACE, WORD } from './unicode.js'
 
-/** A part of a normalized text. `first`: it begins where the whole text does. */
-export interface Part {
-  readonly text: string
-  readonly first: boolean
-}
 export type PreTokenize = (parts: readonly Part[]) => Part[]
 
-type Behavior = 'Removed' | 'Isolated' | 'MergedWithPrevious' | 'MergedWithNext' | 'Contiguous'
-const behaviors = ['Removed', 'Isolated', 'MergedWithPrevious', 'MergedWithNext', 'Contiguous']
+const KIND = 'pre-tokenizer'
+const behaviors = ['Removed', 'Isolated', 'MergedWithPrevious', 'MergedWithNext', 'Contiguous'] as const
+type Behavior = (typeof behaviors)[number]
 
-const punctuation = /[!-/:-@[-`{-~]|\p{P}/gu
+const spaces = matcher(new RegExp(`[${WHITE_SPACE}]`, 'gu'))
+const punctuation = matcher(new RegExp(PUNCTUATION, 'gv'))
+const wordsAndSymbols = matcher(new RegExp(`[${WORD}]+|[^${WORD}${WHITE_SPACE}]+`, 'gu'))
 
 /** The pre-tokenizers of a tokenizer.json by their types. */
 const preTokenizers: Record<string, (step: Step) => PreTokenize> = {
-  Sequence: ({ pretokenizers: steps = [] }) => {
-    const all = (steps as (Step | null)[]).map(preTokenizerOf)
+  Sequence: step => {
+    const all = stepsIn(step, 'pretokenizers', KIND).map(preTokenizerOf)
     return parts => all.reduce<Part[]>((value, preTokenize) => preTokenize(value), [...parts])
   },
-  WhitespaceSplit: () => splitter(new RegExp(WHITE_SPACE, 'gu'), 'Removed'),
-  Whitespace: () =>
-    splitter(
-      /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\u200c\u200d]+|[^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\u200c\u200d\s]+/gu,
-      'Removed',
-      true,
-    ),
+  WhitespaceSplit: () => splitter(spaces, 'Removed'),
+  Whitespace: () => splitter(wordsAndSymbols, 'Removed', true),
   Metaspace: metaspace,
-  Punctuation: step => splitter(punctuation, behaviorOf(step, 'Isolated')),
-  Digits: step => splitter(/\p{N}/gu, step.individual_digits === true ? 'Isolated' : 'Contiguous'),
-  Split: step => splitter(patternOf(step, 'pre-tokenizer'), behaviorOf(step, 'Isolated'), step.invert === true),
+  Punctuation: step => splitter(punctuation, behaviorOf(step)),
+  Digits: step => splitter(matcher(/\p{N}/gu), step.individual_digits === true ? 'Isolated' : 'Contiguous'),
+  Split: step => splitter(matcherOf(step, KIND), behaviorOf(step), step.invert === true),
+  CharDelimiterSplit: step => {
+    const pattern = { String: characterIn(step, 'delimiter', KIND) }
+    return splitter(matcherOf({ ...step, pattern }, KIND), 'Removed')
+  },
+  FixedLength: step => {
+    const { length = 5 } = step
+    if (!Number.isInteger(length) || (length as number) < 1) throw wrongSetting(KIND, step, 'length', 'at least 1')
+    return splitter(matcher(new RegExp(`[^]{1,${Math.min(length as number, 2 ** 31)}}`, 'gu')), 'Isolated')
+  },
   BertPreTokenizer: () => {
-    const words = splitter(new RegExp(WHITE_SPACE, 'gu'), 'Removed')
+    const words = splitter(spaces, 'Removed')
     const marks = splitter(punctuation, 'Isolated')
     return parts => marks(words(parts))
+  },
+  ByteLevel: ({ add_prefix_space: addsSpace = true, use_regex: cuts = true }) => {
+    const words = splitter(matcher(gpt2Words), 'Isolated')
+    return parts => {
+      const spaced = parts.map(part => (addsSpace === true && !part.text.startsWith(' ') ? prepend(part, ' ') : part))
+      return (cuts === true ? words(spaced) : spaced).map(({ text, head }) => ({
+        text: byteLevel(text),
+        head: head === 0 ? 0 : byteLevel(text.slice(0, head)).length,
+      }))
+    }
   },
 }
 
 /** The function of a tokenizer.json's pre-tokenizer. Throws a ConfigError that names a step that is not supported. */
 export function preTokenizerOf(step: Step | null | undefined): PreTokenize {
   if (step === null || step === undefined) return parts => [...parts]
-  if (!Object.hasOwn(preTokenizers, step.type)) throw unsupported('pre-tokenizer', step)
+  if (!Object.hasOwn(preTokenizers, step.type)) throw unsupported(KIND, step)
   return preTokenizers[step.type](step)
 }
 
 /** Writes spaces as the replacement, adds one before the text, and cuts before each. */
 function metaspace(step: Step): PreTokenize {
-  const { replacement = '\u2581', prepend_scheme: scheme, add_prefix_space: prefix, split = true } = step
-  if (typeof replacement !== 'string' || Array.from(replacement).length !== 1)
-    throw new ConfigError('the pre-tokenizer "Metaspace" of the tokenizer.json has a replacement that is no character')
-  const when = scheme ?? (prefix === false ? 'never' : 'always')
-  if (!['always', 'first', 'never'].includes(when as string))
-    throw new ConfigError(
-      `the pre-tokenizer "Metaspace" of the tokenizer.json has the prepend_scheme ${JSON.stringify(when)}; it must be "always", "first" or "never"`,
-    )
+  const replacement = characterIn(step, 'replacement', KIND, '\u2581')
+  const when = prependScheme(step, KIND)
   return parts =>
-    parts.flatMap(({ text, first }) => {
-      let marked = text.replaceAll(' ', replacement)
-      const adds = when === 'always' || (when === 'first' && first)
-      if (adds && !marked.startsWith(replacement)) marked = replacement + marked
-      if (split === false) return [{ text: marked, first }]
+    parts.flatMap(({ text, head }) => {
+      let marked = { text: text.replaceAll(' ', replacement), head }
+      const adds = when === 'always' || (when === 'first' && head > 0)
+      if (adds && !marked.text.startsWith(replacement)) marked = prepend(marked, replacement)
+      if (step.split === false) return [marked]
       const words: Part[] = []
-      for (let from = 0; from < marked.length;) {
-        const next = marked.indexOf(replacement, from + 1)
-        const end = next < 0 ? marked.length : next
-        words.push({ text: marked.slice(from, end), first: first && from === 0 })
+      for (let from = 0; from < marked.text.length;) {
+        const next = marked.text.indexOf(replacement, from + replacement.length)
+        const end = next < 0 ? marked.text.length : next
+        words.push(slice(marked, from, end))
         from = end
       }
       return words
     })
 }
 
-/** Cuts each part at the matches of a pattern or, inverted, at what lies between them. */
-function splitter(pattern: RegExp, behavior: Behavior, invert = false): PreTokenize {
+/** When Metaspace adds a space before a part. */
+export function prependScheme(step: Step, kind: string): 'always' | 'first' | 'never' {
+  const { prepend_scheme: scheme, add_prefix_space: addsSpace } = step
+  if (addsSpace === false && scheme !== undefined && scheme !== 'never')
+    throw wrongSetting(kind, step, 'prepend_scheme', '"never", as add_prefix_space is false')
+  const when = scheme ?? (addsSpace === false ? 'never' : 'always')
+  if (when !== 'always' && when !== 'first' && when !== 'never')
+    throw wrongSetting(kind, step, 'prepend_scheme', '"always", "first" or "never"')
+  return when
+}
+
+interface Piece {
+  readonly from: number
+  to: number
+  readonly match: boolean
+}
+
+/** Cuts each part at the matches of a pattern or, inverted, at the text between them. */
+function splitter(matches: Matches, behavior: Behavior, invert = false): PreTokenize {
   return parts =>
     parts.flatMap(part => {
-      const pieces: { from: number; to: number; match: boolean }[] = []
+      const pieces: Piece[] = []
       let last = 0
-      for (const { index, 0: found } of part.text.matchAll(pattern)) {
-        if (index > last) pieces.push({ from: last, to: index, match: invert })
-        if (found !== '') pieces.push({ from: index, to: index + found.length, match: !invert })
-        last = index + found.length
+      for (const [from, to] of matches(part.text)) {
+        if (from > last) pieces.push({ from: last, to: from, match: invert })
+        pieces.push({ from, to, match: !invert })
+        last = to
       }
       if (last < part.text.length) pieces.push({ from: last, to: part.text.length, match: invert })
-      return merged(pieces, behavior).map(({ from, to }) => ({
-        text: part.text.slice(from, to),
-        first: part.first && from === 0,
-      }))
+      return merged(pieces, behavior)
+        .filter(({ from, to }) => to > from)
+        .map(({ from, to }) => slice(part, from, to))
     })
 }
 
-type Piece = { from: number; to: number; match: boolean }
-function merged(pieces: readonly Piece[], behavior: Behavior): Piece[] {
+function merged(pieces: readonly Piece[], behavior: Behavior): readonly Piece[] {
   if (behavior === 'Removed') return pieces.filter(({ match }) => !match)
-  if (behavior === 'Isolated') return [...pieces]
+  if (behavior === 'Isolated') return pieces
   const result: Piece[] = []
-  for (const piece of pieces) {
-    const last = result.at(-1)
+  pieces.forEach((piece, i) => {
+    const { match } = piece
+    // Of several matches in a row, only the one beside a text that is none joins it. Nothing counts as such a text.
+    const before = pieces[i - 1]?.match ?? false
     const joins =
-      last !== undefined &&
-      (behavior === 'Contiguous'
-        ? last.match === piece.match
+      behavior === 'Contiguous'
+        ? match === before
         : behavior === 'MergedWithPrevious'
-          ? piece.match && !last.match
-          : last.match && !piece.match)
-    if (joins) {
-      // A match that took its neighbour takes no second one.
-      last.to = piece.to
-      if (behavior === 'MergedWithPrevious') last.match = true
-      else if (behavior === 'MergedWithNext') last.match = false
-    } else result.push({ ...piece })
-  }
+          ? match && !before
+          : !match && before
+    const last = result.at(-1)
+    if (joins && last !== undefined) last.to = piece.to
+    else result.push({ ...piece })
+  })
   return result
 }
 
-function behaviorOf(step: Step, otherwise: Behavior): Behavior {
-  const behavior = step.behavior ?? otherwise
-  if (!behaviors.includes(behavior as string))
-    throw new ConfigError(
-      `the pre-tokenizer ${JSON.stringify(step.type)} of the tokenizer.json has the behavior ${JSON.stringify(behavior)}; it must be one of ${behaviors.join(', ')}`,
-    )
-  return behavior as Behavior
+function behaviorOf(step: Step): Behavior {
+  const behavior = step.behavior ?? 'Isolated'
+  const known = behaviors.find(each => each === behavior)
+  if (known === undefined) throw wrongSetting(KIND, step, 'behavior', `one of ${behaviors.join(', ')}`)
+  return known
 }

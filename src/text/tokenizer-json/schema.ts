@@ -21,11 +21,25 @@ const unigramSchema = z.looseObject({
     .max(MAX_PIECES),
   byte_fallback: z.boolean().nullish(),
 })
-const tableSchema = z.looseObject({
-  type: z.enum(['BPE', 'WordPiece', 'WordLevel']),
-  unk_token: z.string().nullish(),
-  vocab: z.record(z.string(), id),
+const unknownAndVocab = { unk_token: z.string().nullish(), vocab: z.record(z.string(), id) }
+const bpeSchema = z.looseObject({
+  type: z.literal('BPE'),
+  ...unknownAndVocab,
+  merges: z.array(z.union([z.string(), z.tuple([z.string(), z.string()])])).max(MAX_PIECES),
+  dropout: z.number().nullish(),
+  continuing_subword_prefix: z.string().nullish(),
+  end_of_word_suffix: z.string().nullish(),
+  fuse_unk: z.boolean().nullish(),
+  byte_fallback: z.boolean().nullish(),
+  ignore_merges: z.boolean().nullish(),
 })
+const wordPieceSchema = z.looseObject({
+  type: z.literal('WordPiece'),
+  ...unknownAndVocab,
+  continuing_subword_prefix: z.string().nullish(),
+  max_input_chars_per_word: z.int().min(0).nullish(),
+})
+const wordLevelSchema = z.looseObject({ type: z.literal('WordLevel'), ...unknownAndVocab })
 
 /** The parts of a tokenizer.json that are read. */
 export const tokenizerSchema = z.looseObject({
@@ -34,14 +48,14 @@ export const tokenizerSchema = z.looseObject({
   pre_tokenizer: stepSchema.nullish(),
   post_processor: stepSchema.nullish(),
   decoder: stepSchema.nullish(),
-  model: z.discriminatedUnion('type', [unigramSchema, tableSchema], {
+  model: z.discriminatedUnion('type', [unigramSchema, bpeSchema, wordPieceSchema, wordLevelSchema], {
     error: 'its type must be "Unigram", "BPE", "WordPiece" or "WordLevel"',
   }),
 })
 
 export type TokenizerJson = z.infer<typeof tokenizerSchema>
-export type UnigramJson = TokenizerJson & { readonly model: z.infer<typeof unigramSchema> }
-export type TableJson = TokenizerJson & { readonly model: z.infer<typeof tableSchema> }
+export type UnigramModel = z.infer<typeof unigramSchema>
+export type TableModel = Exclude<TokenizerJson['model'], UnigramModel>
 
 /** The special tokens by the names that a tokenizer_config.json gives them, as in `pad_token`. */
 export const specialNames = ['pad', 'eos', 'unk', 'bos', 'cls', 'sep', 'mask'] as const

@@ -1,6 +1,5 @@
 import * as z from 'zod'
 import { ConfigError } from '../../base/errors.js'
-import { escapeRegExp } from '../../base/reg-exp.js'
 
 /** A step of a tokenizer.json: its type, and settings that each type has of its own. */
 export const stepSchema = z.looseObject({ type: z.string() })
@@ -9,20 +8,33 @@ export type Step = z.infer<typeof stepSchema>
 export const describeStep = ({ type }: Step): string => `the step ${JSON.stringify(type)} of the tokenizer.json`
 
 export const unsupported = (kind: string, step: Step): ConfigError =>
-  new ConfigError(`the ${kind} ${JSON.stringify(step.type)} of the tokenizer.json is not supported`)
-
-/** The pattern of a Replace or Split step, for all matches. Throws a ConfigError if JavaScript cannot read it. */
-export function patternOf(step: Step, kind: string): RegExp {
-  const { String: text, Regex: regex } = (step.pattern ?? {}) as { String?: unknown; Regex?: unknown }
-  if (typeof text === 'string' && text !== '') return new RegExp(escapeRegExp(text), 'gu')
-  try {
-    if (typeof regex === 'string' && regex.length < MAX_PATTERN) return new RegExp(regex, 'gu')
-  } catch {
-    // The error below says which step it is.
-  }
-  throw new ConfigError(
-    `the ${kind} ${JSON.stringify(step.type)} of the tokenizer.json has a pattern that cannot be read: ${JSON.stringify(step.pattern)}`,
+  new ConfigError(
+    `the ${kind} ${JSON.stringify(step.type)} of the tokenizer.json is not supported: encode the texts with the tokenizers library, or use another vocabulary`,
   )
+
+/** A ConfigError about a setting of a step. */
+export const wrongSetting = (kind: string, step: Step, key: string, must: string): ConfigError =>
+  new ConfigError(
+    `the ${kind} ${JSON.stringify(step.type)} of the tokenizer.json has the ${key} ${JSON.stringify(step[key])}; it must be ${must}`,
+  )
+
+/** A setting that is a text. Throws a ConfigError if it is none. */
+export function textIn(step: Step, key: string, kind: string, otherwise?: string): string {
+  const value = step[key] ?? otherwise
+  if (typeof value !== 'string') throw wrongSetting(kind, step, key, 'a text')
+  return value
 }
 
-const MAX_PATTERN = 10_000
+/** A setting that is one character. Throws a ConfigError if it is none. */
+export function characterIn(step: Step, key: string, kind: string, otherwise?: string): string {
+  const value = textIn(step, key, kind, otherwise)
+  if (Array.from(value).length !== 1) throw wrongSetting(kind, step, key, 'one character')
+  return value
+}
+
+/** The steps of a "Sequence". Throws a ConfigError if they are no list of steps. */
+export function stepsIn(step: Step, key: 'normalizers' | 'pretokenizers' | 'decoders', kind: string): Step[] {
+  const result = z.array(stepSchema).safeParse(step[key])
+  if (!result.success) throw wrongSetting(kind, step, key, 'a list of steps')
+  return result.data
+}

@@ -1,3 +1,4 @@
+import { SPACE_SYMBOL } from '../normalizer.js'
 import type { AddedToken } from './added-tokens.js'
 import type { SpecialTokens, TokenizerJson } from './schema.js'
 import type { Step } from './steps.js'
@@ -57,7 +58,12 @@ export function openedByClass(json: TokenizerJson, facts: ClassFacts): Tokenizer
     return id === undefined ? [] : [{ ...token, id }]
   })
   const more = [...added, ...named].filter(({ content }) => !known.has(content) && known.add(content))
-  return { ...json, added_tokens: [...listed, ...more], post_processor: ofClass }
+  return {
+    ...json,
+    added_tokens: [...listed, ...more],
+    post_processor: ofClass,
+    decoder: json.decoder ?? (isT5s ? decoderOfPieces(model.byte_fallback === true) : null),
+  }
 }
 
 /** The post-processor that puts EOS after a text, as T5Tokenizer's. */
@@ -72,3 +78,9 @@ export const endsWithEos = (eos: string, id: number): Step => ({
   ],
   special_tokens: { [eos]: { id: eos, ids: [id], tokens: [eos] } },
 })
+
+/** The decoder of a SentencePiece model: U+2581 becomes a space, and bytes a text. */
+export function decoderOfPieces(byteFallback: boolean, scheme: 'always' | 'never' = 'always'): Step {
+  const metaspace = { type: 'Metaspace', replacement: SPACE_SYMBOL, prepend_scheme: scheme, split: true }
+  return byteFallback ? { type: 'Sequence', decoders: [{ type: 'ByteFallback' }, metaspace] } : metaspace
+}
