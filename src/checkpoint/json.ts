@@ -17,7 +17,7 @@ export class JsonReader {
 
   /** `fail` makes the error to throw from a message such as `character 17: expected ":"`. */
   constructor(
-    private readonly text: string,
+    private readonly source: string,
     private readonly fail: (message: string) => Error,
   ) {}
 
@@ -58,7 +58,7 @@ export class JsonReader {
     const start = this.at++
     let plain = true
     for (; ; this.at++) {
-      const code = this.text.charCodeAt(this.at)
+      const code = this.source.charCodeAt(this.at)
       if (code === 0x22) break
       if (!(code >= 0x20)) throw this.error('expected the rest of a string') // a control character, or NaN past the end
       if (code === 0x5c) {
@@ -67,9 +67,9 @@ export class JsonReader {
       }
     }
     this.at++
-    if (plain) return this.text.slice(start + 1, this.at - 1)
+    if (plain) return this.source.slice(start + 1, this.at - 1)
     try {
-      return JSON.parse(this.text.slice(start, this.at)) as string
+      return JSON.parse(this.source.slice(start, this.at)) as string
     } catch {
       this.at = start
       throw this.error('a string with a wrong escape sequence')
@@ -79,7 +79,7 @@ export class JsonReader {
   /** Whether the next value is null, which is then read. */
   acceptNull(): boolean {
     this.peek()
-    if (!this.text.startsWith('null', this.at)) return false
+    if (!this.source.startsWith('null', this.at)) return false
     this.at += 4
     return true
   }
@@ -119,6 +119,14 @@ export class JsonReader {
     }
   }
 
+  /** Reads any value, and returns its text. */
+  text(): string {
+    this.peek()
+    const start = this.at
+    this.value()
+    return this.source.slice(start, this.at)
+  }
+
   /** Throws unless only white space follows. */
   end(): void {
     if (this.peek() !== undefined) throw this.error('expected the end')
@@ -126,7 +134,7 @@ export class JsonReader {
 
   private peek(): string | undefined {
     for (;;) {
-      const c = this.text[this.at]
+      const c = this.source[this.at]
       if (c !== ' ' && c !== '\n' && c !== '\t' && c !== '\r') return c
       this.at++
     }
@@ -148,14 +156,14 @@ export class JsonReader {
 
   private token(pattern: RegExp, what: string): string {
     this.peek()
-    const match = pattern.exec(this.text.slice(this.at, this.at + maxToken))
+    const match = pattern.exec(this.source.slice(this.at, this.at + maxToken))
     if (match === null || match[0].length === maxToken) throw this.error(`expected ${what}`)
     this.at += match[0].length
     return match[0]
   }
 
   private error(message: string): Error {
-    const place = this.at < this.text.length ? `character ${this.at + 1}` : 'at its end'
+    const place = this.at < this.source.length ? `character ${this.at + 1}` : 'at its end'
     return this.fail(`${place}: ${message}`)
   }
 }
@@ -166,6 +174,18 @@ export function parseJson(text: string, fail: (message: string) => Error): Json 
   const value = reader.value()
   reader.end()
   return value
+}
+
+/**
+ * The values of a JSON text that holds an object, as they are written in it: 1.0 is not 1. Empty for another text that
+ * is JSON.
+ */
+export function valueTexts(text: string, fail: (message: string) => Error): { readonly [key: string]: string } {
+  if (!text.trimStart().startsWith('{')) return {}
+  const reader = new JsonReader(text, fail)
+  const entries: [string, string][] = []
+  reader.object(key => entries.push([key, reader.text()]))
+  return Object.fromEntries(entries)
 }
 
 /**

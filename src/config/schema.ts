@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import type { NativeConfig } from '../checkpoint/native-weights.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
+import { settingEntries } from '../model/generation-defaults.js'
 import type { GenerationDefaults } from '../model/generation-defaults.js'
 import { customSchema } from '../base/custom.js'
 import { taskSchema } from '../data/tasks/registry.js'
@@ -42,36 +43,12 @@ const specialIdsSchema = z.strictObject({
   forcedLastIds: z.array(count).min(1).optional(),
 })
 
-const ids = z.array(count)
 const generationSchema = z.strictObject({
-  maxNewTokens: size.optional(),
-  minNewTokens: count.optional(),
-  lengthDecay: z.strictObject({ start: z.number(), factor: z.number() }).optional(),
-  stop: z.array(z.string()).optional(),
-  numBeams: size.optional(),
-  numReturned: size.optional(),
-  lengthPenalty: z.number().optional(),
-  earlyStopping: z.union([z.boolean(), z.literal('never')]).optional(),
-  doSample: z.boolean().optional(),
-  temperature: positive.optional(),
-  topK: size.optional(),
-  topP: positive.max(1).optional(),
-  minP: amount.max(1).optional(),
-  typicalP: positive.lt(1).optional(),
-  epsilonCutoff: positive.lt(1).optional(),
-  etaCutoff: positive.lt(1).optional(),
-  topH: positive.max(1).optional(),
-  repetitionPenalty: positive.optional(),
-  noRepeatNgram: size.optional(),
-  inputRepetitionPenalty: positive.optional(),
-  inputNoRepeatNgram: size.optional(),
-  bannedIds: z.array(ids).optional(),
-  biases: z.array(z.strictObject({ ids, bias: z.number() })).optional(),
-  suppressedIds: ids.optional(),
-  suppressedFirstIds: ids.optional(),
-  normalizeScores: z.boolean().optional(),
+  ...Object.fromEntries(
+    settingEntries.map(([name, { kind }]) => [name, z.custom(kind.holds, `must be ${kind.must}`).optional()]),
+  ),
   unsupported: z.record(z.string(), z.string()).optional(),
-}) satisfies z.ZodType<GenerationDefaults>
+}) as z.ZodType<GenerationDefaults>
 
 export const modelSchema = z.strictObject({
   vocabSize: size,

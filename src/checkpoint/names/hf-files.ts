@@ -5,6 +5,8 @@ import type { Json } from '../json.js'
 export interface HfFiles {
   readonly config: Json
   readonly generationConfig?: Json
+  /** The settings of generation_config.json, or of config.json if there is none, as their file writes them. */
+  readonly generationTexts?: { readonly [key: string]: string }
   readonly tokenizerConfig?: Json
   /** tokenizer.json. It is needed only if no other file gives the ids of padding and EOS. */
   readonly tokenizer?: Json

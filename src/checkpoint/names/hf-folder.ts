@@ -7,7 +7,7 @@ import type { ModelConfig } from '../../model/config.js'
 import type { ParameterSpec } from '../../model/parameters.js'
 import { isFile, readSmallText } from '../files.js'
 import type { TensorInfo, TensorSource } from '../format.js'
-import { parseJson } from '../json.js'
+import { parseJson, valueTexts } from '../json.js'
 import type { Json } from '../json.js'
 import { huggingface } from '../sharded.js'
 import { refuseCustomRouter } from '../weights.js'
@@ -16,7 +16,8 @@ import { configToHf, hfConfigText } from './hf-config.js'
 import { isTiedCopy, writtenEmbeddings } from './hf-embeddings.js'
 import { hfEntry, hfShape, toHf } from './hf.js'
 import type { HfFamily } from './hf.js'
-import { generationToHf } from './hf-generation.js'
+import { hfGeneration } from './hf-generation.js'
+import { hfText } from './hf-json.js'
 import { forcedIdsToHf, needsTokenizer, specialIdsToHf } from './hf-special-ids.js'
 import { hfWeights } from './hf-weights.js'
 import type { HfFiles } from './hf-files.js'
@@ -29,12 +30,18 @@ const MOST_BYTES = 2 ** 26
  * and generation defaults are also read from generation_config.json and the tokenizer's files, if it has them.
  */
 export async function openHfWeights(folder: string): Promise<Weights> {
+  const [config, generation, tokenizerConfig] = [
+    await readJson(join(folder, 'config.json')),
+    await readIfPresent(join(folder, 'generation_config.json')),
+    await readIfPresent(join(folder, 'tokenizer_config.json')),
+  ]
   const configs: HfFiles = {
-    config: await readJson(join(folder, 'config.json')),
-    generationConfig: await readIfPresent(join(folder, 'generation_config.json')),
-    tokenizerConfig: await readIfPresent(join(folder, 'tokenizer_config.json')),
+    config: config.value,
+    generationConfig: generation?.value,
+    generationTexts: valueTexts((generation ?? config).text, message => new FileError(`${folder}: ${message}`)),
+    tokenizerConfig: tokenizerConfig?.value,
   }
-  const tokenizer = needsTokenizer(configs) ? await readIfPresent(join(folder, 'tokenizer.json')) : undefined
+  const tokenizer = needsTokenizer(configs) ? (await readIfPresent(join(folder, 'tokenizer.json')))?.value : undefined
   const files = { ...configs, tokenizer }
   const reader = await huggingface.open(folder, { mayBeAbsent: isTiedCopy })
   try {
@@ -45,11 +52,18 @@ export async function openHfWeights(folder: string): Promise<Weights> {
   }
 }
 
-const readIfPresent = async (path: string): Promise<Json | undefined> =>
+interface JsonFile {
+  readonly text: string
+  readonly value: Json
+}
+
+const readIfPresent = async (path: string): Promise<JsonFile | undefined> =>
   (await isFile(path)) ? readJson(path) : undefined
 
-const readJson = async (path: string): Promise<Json> =>
-  parseJson(await readSmallText(path, MOST_BYTES), message => new FileError(`${path}: this is not JSON, ${message}`))
+async function readJson(path: string): Promise<JsonFile> {
+  const text = await readSmallText(path, MOST_BYTES)
+  return { text, value: parseJson(text, message => new FileError(`${path}: this is not JSON, ${message}`)) }
+}
 
 /**
  * Writes weights as a Hugging Face folder that `from_pretrained` reads: config.json, generation_config.json,
@@ -80,8 +94,8 @@ export async function writeHfWeights(
 /** The text of generation_config.json. */
 function generationText(model: ModelConfig): string {
   const ids = specialIdsOf(model)
-  const settings = { ...specialIdsToHf(ids), ...forcedIdsToHf(ids), ...generationToHf(model.generation ?? {}) }
-  return hfConfigText(settings)
+  const settings = { ...specialIdsToHf(ids), ...forcedIdsToHf(ids), ...hfGeneration(model.generation ?? {}) }
+  return hfText(settings)
 }
 
 function hfSource(weights: Weights, family: HfFamily, dtype: ParameterSpec['dtype'] | undefined): TensorSource {

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import type { Json } from '../json.js'
-import { generationFromHf, generationToHf } from './hf-generation.js'
+import { settingEntries } from '../../model/generation-defaults.js'
+import { generationFromHf, generationToHf, hfGeneration, rangeOfHf } from './hf-generation.js'
+import { hfText } from './hf-json.js'
 
 const read = (generationConfig: Record<string, Json>, config: Record<string, Json> = {}) =>
   generationFromHf({ config, generationConfig }, 100, 'model')
@@ -36,6 +38,7 @@ describe('generation defaults of Hugging Face files', () => {
       renormalize_logits: true,
       guidance_scale: 1.5,
     }
+    expect(settingEntries.map(([, { hf }]) => hf)).toEqual(Object.keys(settings).slice(0, -1))
     const defaults = read(settings)
     expect(Object.keys(defaults)).toHaveLength(Object.keys(settings).length)
     expect(defaults).toMatchObject({ unsupported: { guidance_scale: '1.5' }, topK: 7 })
@@ -60,7 +63,8 @@ describe('generation defaults of Hugging Face files', () => {
     expect(read({ do_sample: true })).toEqual({ doSample: true, topK: 50 })
     expect(read({ do_sample: true, top_k: 0 })).toEqual({ doSample: true })
     expect(generationToHf(read({ do_sample: true, top_k: 0 }))).toEqual({ do_sample: true, top_k: 0 })
-    expect(read({ max_length: 20, min_length: 5 })).toEqual({ maxNewTokens: 19, minNewTokens: 4 })
+    expect(read({ top_k: null })).toEqual({ topK: 50 })
+    expect(read({ max_length: 20, min_length: 5 })).toEqual({ topK: 50, maxNewTokens: 19, minNewTokens: 4 })
   })
 
   it('have one bias for a sequence: the last one', () => {
@@ -78,21 +82,91 @@ describe('generation defaults of Hugging Face files', () => {
   })
 
   it('are read from config.json only if there is no generation_config.json', () => {
-    expect(read({}, { num_beams: 3 })).toEqual({})
-    expect(generationFromHf({ config: { num_beams: 3 } }, 100, 'model')).toEqual({ numBeams: 3 })
+    expect(read({}, { num_beams: 3 })).toEqual({ topK: 50 })
+    expect(generationFromHf({ config: { num_beams: 3 } }, 100, 'model')).toEqual({ topK: 50, numBeams: 3 })
   })
 
-  it('are not refused for settings of sampling that have no effect', () => {
-    expect(read({ temperature: 0, top_p: 0, top_k: -1, do_sample: false })).toEqual({})
-    expect(() => read({ temperature: 0, do_sample: true })).toThrow('temperature in generation_config.json is 0')
+  it.each<[string, Json, object]>([
+    ['top_k', -1, {}],
+    ['top_p', 1.5, {}],
+    ['top_p', 0, { topP: 0 }],
+    ['typical_p', 1.5, {}],
+    ['epsilon_cutoff', -1, {}],
+    ['eta_cutoff', 1, {}],
+    ['do_sample', 0, {}],
+    ['do_sample', 1, { doSample: true }],
+    ['early_stopping', 0, {}],
+    ['early_stopping', 1, {}],
+    ['num_beams', true, {}],
+    ['num_return_sequences', 0, {}],
+    ['no_repeat_ngram_size', -1, {}],
+    ['encoder_no_repeat_ngram_size', -1, {}],
+    ['min_length', -1, {}],
+    ['min_new_tokens', -1, {}],
+    ['max_length', 5.5, { maxNewTokens: 5 }],
+    ['max_new_tokens', 2.5, { maxNewTokens: 3 }],
+    ['suppress_tokens', [-1], {}],
+    ['suppress_tokens', [-1, 5, 100], { suppressedIds: [5] }],
+    ['begin_suppress_tokens', [], {}],
+    ['bad_words_ids', [[]], {}],
+    ['stop_strings', [], {}],
+    ['stop_strings', '.', { stop: ['.'] }],
+    ['exponential_decay_length_penalty', [2, 1.5, 3], { lengthDecay: { start: 2, factor: 1.5 } }],
+    ['diversity_penalty', 1, {}],
+    ['num_beam_groups', 0, {}],
+  ])('have the effect that transformers gives to odd values: %s %j', (key, value, expected) => {
+    const others = key === 'top_k' ? { unsupported: { top_k: '-1' } } : { topK: 50 }
+    expect(read({ [key]: value })).toEqual({ ...others, ...expected })
   })
 
-  it('name the file and the setting that is wrong', () => {
-    expect(() => read({ num_beams: '4' })).toThrow('model: num_beams in generation_config.json is "4"')
-    expect(() => read({ suppress_tokens: [100] })).toThrow('a list of token ids below 100')
-    expect(() => read({ bad_words_ids: [3] })).toThrow('bad_words_ids')
-    expect(() => generationFromHf({ config: { max_length: 1 } }, 100, 'model')).toThrow(
-      'max_length in config.json is 1',
+  it.each<[string, Json, string]>([
+    ['temperature', 0, 'a number above 0'],
+    ['temperature', 'warm', 'a number above 0'],
+    ['top_p', -0.5, 'a number from 0 to 1'],
+    ['typical_p', 0, 'a number above 0, at most 1'],
+    ['min_p', 1.5, 'a number from 0 to 1'],
+    ['top_h', 2, 'a number above 0, at most 1'],
+    ['do_sample', 'false', 'true or false'],
+    ['num_beams', '4', 'a whole number above 0'],
+    ['num_beams', 0, 'a whole number above 0'],
+    ['num_beams', [4], 'a whole number above 0'],
+    ['early_stopping', 'x', 'true, false or "never"'],
+    ['max_length', 1, 'a whole number above 1, as it counts the start of the decoder'],
+    ['max_new_tokens', 0, 'a whole number above 0'],
+    ['min_length', 2.5, 'a whole number, 0 or more'],
+    ['repetition_penalty', 0, 'a number above 0'],
+    ['no_repeat_ngram_size', 2.5, 'a whole number, 0 or more'],
+    ['length_penalty', 'a', 'a number'],
+    ['stop_strings', '', 'a list of texts, none of them empty'],
+    ['stop_strings', 5, 'a list of texts, none of them empty'],
+    ['suppress_tokens', 82, 'a list of token ids'],
+    ['suppress_tokens', ['a'], 'a list of token ids'],
+    ['bad_words_ids', [3], "a list of lists of token ids of the model's vocabulary"],
+    ['bad_words_ids', [[1], [100]], "a list of lists of token ids of the model's vocabulary"],
+    ['sequence_bias', [[[100], 2]], "a list of pairs: a list of token ids of the model's vocabulary, and a number"],
+    ['exponential_decay_length_penalty', [5], 'two numbers: a length and a factor'],
+    ['exponential_decay_length_penalty', 5, 'two numbers: a length and a factor'],
+    ['renormalize_logits', 'no', 'true or false'],
+  ])('keep a value that cannot be used, with its range: %s %j', (key, value, range) => {
+    expect(read({ [key]: value })).toEqual({ topK: 50, unsupported: { [key]: JSON.stringify(value) } })
+    expect(rangeOfHf(key)).toBe(range)
+    expect(generationToHf(read({ [key]: value }))).toEqual({ top_k: 50, [key]: value })
+  })
+
+  it('are written with floats where transformers wants them, and unsupported settings as they were read', () => {
+    const defaults = generationFromHf(
+      {
+        config: {},
+        generationConfig: { temperature: 2, top_k: 7, sequence_bias: [[[4, 5], -2]], guidance_scale: 2, num_beams: 4 },
+        generationTexts: { guidance_scale: '2.0' },
+      },
+      100,
+      'model',
     )
+    const text = hfText(hfGeneration(defaults))
+    expect(text.replace(/\s+/g, ' ')).toBe(
+      '{ "num_beams": 4, "temperature": 2.0, "top_k": 7, "sequence_bias": [ [ [ 4, 5 ], -2.0 ] ], "guidance_scale": 2.0 } ',
+    )
+    expect(JSON.parse(text)).toEqual(generationToHf(defaults))
   })
 })
