@@ -1,6 +1,7 @@
 import { T5_SPECIAL_IDS } from '../base/special-ids.js'
 import { checkSetting, logSumExp } from './processors.js'
-import { checkOptions } from './search.js'
+import { randomStream } from './random-stream.js'
+import { checkOptions, nothingPossible } from './search.js'
 import type { Answer, NextTokens, Search, SearchOptions } from './search.js'
 
 export interface BeamOptions extends SearchOptions {
@@ -15,6 +16,8 @@ export interface BeamOptions extends SearchOptions {
    * at any length.
    */
   earlyStopping?: boolean | 'never'
+  /** Draws the continuations of each step at random, with this seed. Default: it takes the best ones. */
+  sampleSeed?: number
 }
 
 /**
@@ -26,6 +29,13 @@ interface Beam {
   logProbabilities: number[]
   sum: number
 }
+/** A token that may follow a beam. The continuations of the highest ranks are taken. */
+interface Continuation {
+  parent: number
+  token: number
+  sum: number
+  rank: number
+}
 interface Finished {
   beam: Beam
   score: number
@@ -35,6 +45,9 @@ interface Finished {
  * Beam search as in Hugging Face transformers 5 (`_beam_search`). Each step takes the best continuations of all
  * beams, twice as many as beams or more. Those of the first numBeams that end become answers; the best numBeams that
  * do not end become the next beams.
+ *
+ * With `sampleSeed`, each step draws as many continuations instead, without replacement, by the softmax of their sums
+ * of log-probabilities (`num_beams` with `do_sample`). Those that end are then looked for among the first numBeams drawn.
  */
 export function beamSearch(options: BeamOptions): Search {
   checkOptions(options)
@@ -55,8 +68,10 @@ class BeamSearch implements Search {
   private beams: Beam[]
   /** Best first, at most numBeams. */
   private finished: Finished[] = []
+  private readonly random: (() => number) | null
 
   constructor(private readonly options: BeamOptions) {
+    this.random = options.sampleSeed === undefined ? null : randomStream(options.sampleSeed)
     this.rows = options.numBeams
     this.maxNewTokens = options.maxNewTokens
     const { decoderStartId } = options.specialIds ?? T5_SPECIAL_IDS
@@ -67,7 +82,7 @@ class BeamSearch implements Search {
     const { numBeams, maxNewTokens, stop, specialIds = T5_SPECIAL_IDS } = this.options
     const { best, raw } = this.bestContinuations(logits, logits.length / this.rows)
     const made = this.beams[0].tokens.length // tokens of an answer after this step, without the start token
-    const going: { beam: Beam; parent: number }[] = []
+    const goingOn: { beam: Beam; parent: number }[] = []
     best.forEach(({ parent, token, sum }, rank) => {
       const { tokens, logProbabilities } = this.beams[parent]
       const beam: Beam = {
@@ -76,10 +91,12 @@ class BeamSearch implements Search {
         sum,
       }
       const ends = specialIds.eosIds.includes(token) || made === maxNewTokens || stop?.(beam.tokens.slice(1))
-      if (!ends) {
-        if (going.length < numBeams) going.push({ beam, parent })
-      } else if (rank < numBeams) this.finish(beam, made)
+      if (!ends) goingOn.push({ beam, parent })
+      else if (rank < numBeams) this.finish(beam, made)
     })
+    if (best.length === 0 && this.finished.length === 0) throw nothingPossible(made - 1)
+    // Drawn continuations are in the order of drawing.
+    const going = goingOn.sort((a, b) => b.beam.sum - a.beam.sum).slice(0, numBeams)
     if (going.length === 0 || !this.mayImprove(going[0].beam, made)) return null
     this.beams = going.map(g => g.beam)
     const row = (i: number): number => Math.min(i, going.length - 1)
@@ -94,10 +111,10 @@ class BeamSearch implements Search {
   private bestContinuations(
     logits: Float32Array,
     vocab: number,
-  ): { best: { parent: number; token: number; sum: number }[]; raw: (parent: number, token: number) => number } {
+  ): { best: Continuation[]; raw: (parent: number, token: number) => number } {
     const { numBeams, specialIds = T5_SPECIAL_IDS } = this.options
     const count = Math.max(2, 1 + specialIds.eosIds.length) * numBeams
-    const best: { parent: number; token: number; sum: number }[] = []
+    const best: Continuation[] = []
     const normalizers: number[] = []
     this.beams.forEach(({ tokens, sum: before }, parent) => {
       const row = logits.subarray(parent * vocab, (parent + 1) * vocab)
@@ -106,10 +123,12 @@ class BeamSearch implements Search {
       for (const process of this.options.processors ?? []) process(scores, tokens)
       for (let token = 0; token < vocab; token++) {
         const sum = before + scores[token]
-        if (sum === -Infinity || (best.length === count && sum <= best[count - 1].sum)) continue
+        if (sum === -Infinity) continue
+        const rank = this.random ? sum + gumbel(this.random()) : sum
+        if (best.length === count && rank <= best[count - 1].rank) continue
         let at = best.length
-        while (at > 0 && best[at - 1].sum < sum) at--
-        best.splice(at, 0, { parent, token, sum })
+        while (at > 0 && best[at - 1].rank < rank) at--
+        best.splice(at, 0, { parent, token, sum, rank })
         if (best.length > count) best.pop()
       }
     })
@@ -143,3 +162,9 @@ class BeamSearch implements Search {
       .map(({ beam, score }) => ({ tokens: beam.tokens.slice(1), score, logProbabilities: beam.logProbabilities }))
   }
 }
+
+/**
+ * A number of the Gumbel distribution. The k largest sums of log-probabilities and such numbers are a draw of k without
+ * replacement, in its order (Kool et al. 2019, "Stochastic Beams and Where to Find Them", section 2.3).
+ */
+const gumbel = (uniform: number): number => -Math.log(-Math.log(uniform || Number.MIN_VALUE))

@@ -7,7 +7,6 @@ import { beamSearch } from './beam.js'
 import { withDefaults } from './generation-options.js'
 import type { GenerationOptions } from './generation-options.js'
 import {
-  banSequences,
   biasSequences,
   inputNoRepeatNgram,
   inputRepetitionPenalty,
@@ -17,6 +16,7 @@ import {
   suppressTokensAt,
 } from './model-processors.js'
 import {
+  banTokens,
   forcedBy,
   minNewTokens,
   minP,
@@ -29,6 +29,7 @@ import {
 import type { ScoreProcessor } from './processors.js'
 import { epsilonCutoff, etaCutoff, topH, typicalP } from './sampling-processors.js'
 import { greedySearch, sampling } from './search.js'
+import { severalSearches } from './several-searches.js'
 import type { Search, SearchOptions } from './search.js'
 import type { TextOptions } from './text-options.js'
 
@@ -51,7 +52,7 @@ export function searchOf(given: TextOptions, context: SearchContext): Search {
   const { config, limit, vocabulary } = context
   const specialIds = specialIdsOf(config)
   const options = withDefaults(given, config.generation ?? {}, limit)
-  const { maxNewTokens, stop = [], minNewTokens = 0, doSample, seed = 0 } = options
+  const { maxNewTokens, stop = [], minNewTokens, numBeams, doSample, seed = 0 } = options
   if (stop.includes('')) throw new ConfigError('a stop text is empty, and every answer contains it: leave it out')
   if (minNewTokens > maxNewTokens)
     throw new ConfigError(
@@ -63,7 +64,7 @@ export function searchOf(given: TextOptions, context: SearchContext): Search {
     specialIds,
     ...(stop.length > 0 && { stop: containsAny(stop, required(vocabulary)) }),
   }
-  const { numBeams = 1, numReturned, lengthPenalty, earlyStopping } = options
+  const { numReturned = 1, lengthPenalty, earlyStopping } = options
   if (options.search) {
     if (doSample || numBeams > 1)
       throw new ConfigError(
@@ -71,9 +72,19 @@ export function searchOf(given: TextOptions, context: SearchContext): Search {
       )
     return options.search(common)
   }
-  if (numBeams > 1) return beamSearch({ ...common, numBeams, numReturned, lengthPenalty, earlyStopping })
-  if ((numReturned ?? 1) > 1) throw new ConfigError('numReturned above 1 needs beam search: set numBeams too')
-  return doSample ? sampling({ ...common, seed }) : greedySearch(common)
+  if (numBeams > 1)
+    return beamSearch({
+      ...common,
+      numBeams,
+      numReturned,
+      lengthPenalty,
+      earlyStopping,
+      ...(doSample && { sampleSeed: seed }),
+    })
+  if (numReturned > 1 && !doSample)
+    throw new ConfigError('numReturned above 1 needs beam search or sampling: set numBeams or temperature too')
+  if (!doSample) return greedySearch(common)
+  return severalSearches(Array.from({ length: numReturned }, (_, stream) => sampling({ ...common, seed, stream })))
 }
 
 function required(vocabulary: Vocabulary | undefined): Vocabulary {
@@ -92,6 +103,8 @@ function processorsOf(options: GenerationOptions, { config, vocabulary, input }:
     value === undefined ? [] : [make(value)]
   const specialIds = specialIdsOf(config)
   const { eosIds, forcedFirstIds } = specialIds
+  // As in transformers, a beam keeps a token that does not end it.
+  const keep = options.numBeams > 1 ? eosIds.length + 1 : 1
   // As in transformers, a banned sequence that is an EOS alone has no effect.
   const isEos = (ids: readonly number[]): boolean => ids.length === 1 && eosIds.includes(ids[0])
   return [
@@ -100,7 +113,12 @@ function processorsOf(options: GenerationOptions, { config, vocabulary, input }:
     ...ifGiven(options.repetitionPenalty, repetitionPenalty),
     ...ifGiven(options.noRepeatNgram, noRepeatNgram),
     ...ifGiven(options.inputNoRepeatNgram, size => inputNoRepeatNgram(size, input)),
-    ...ifGiven(options.bannedIds, sequences => banSequences(sequences.filter(ids => !isEos(ids)))),
+    ...ifGiven(options.bannedIds, sequences =>
+      banTokens(
+        sequences.filter(ids => !isEos(ids)),
+        { countStart: true },
+      ),
+    ),
     ...ifGiven(options.banned, texts => banTexts(texts, required(vocabulary))),
     ...ifGiven(options.minNewTokens, count => minNewTokens(count, eosIds)),
     ...forcedBy(specialIds, options.maxNewTokens),
@@ -109,12 +127,12 @@ function processorsOf(options: GenerationOptions, { config, vocabulary, input }:
     ...ifGiven(options.suppressedFirstIds, ids => suppressTokensAt(ids, forcedFirstIds === undefined ? 0 : 1)),
     ...ifGiven(options.temperature, temperature),
     ...ifGiven(options.topH, topH),
-    ...ifGiven(options.topK, topK),
-    ...ifGiven(options.topP, topP),
-    ...ifGiven(options.minP, minP),
-    ...ifGiven(options.typicalP, typicalP),
-    ...ifGiven(options.epsilonCutoff, epsilonCutoff),
-    ...ifGiven(options.etaCutoff, etaCutoff),
+    ...ifGiven(options.topK, k => topK(Math.max(k, keep))),
+    ...ifGiven(options.topP, p => topP(p, keep)),
+    ...ifGiven(options.minP, p => minP(p, keep)),
+    ...ifGiven(options.typicalP, mass => typicalP(mass, keep)),
+    ...ifGiven(options.epsilonCutoff, epsilon => epsilonCutoff(epsilon, keep)),
+    ...ifGiven(options.etaCutoff, epsilon => etaCutoff(epsilon, keep)),
     ...(options.processors ?? []),
     ...(options.normalizeScores ? [normalizeScores] : []),
   ]

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { withDefaults } from './generation-options.js'
+import { unsupportedFor, withDefaults } from './generation-options.js'
 
 describe("a user's options and a model's defaults", () => {
   const beams = { numBeams: 4, numReturned: 2, lengthPenalty: 0.6 }
@@ -39,9 +39,38 @@ describe("a user's options and a model's defaults", () => {
 
   it('are refused if they contradict each other', () => {
     expect(() => withDefaults({ doSample: false, topK: 3 }, {}, 50)).toThrow('doSample is false')
-    expect(() => withDefaults({ numBeams: 2, topK: 3 }, {}, 50)).toThrow('cannot be combined')
-    expect(() => withDefaults({}, { ...beams, ...samples }, 50)).toThrow(
-      'this model combines beam search (4 beams) with sampling',
-    )
+  })
+
+  it('never contradict each other if they are the defaults', () => {
+    expect(withDefaults({}, { ...beams, ...samples }, 50)).toMatchObject({ ...beams, ...samples })
+    expect(withDefaults({ numBeams: 2, topK: 3 }, {}, 50)).toMatchObject({ numBeams: 2, topK: 3, doSample: true })
+    expect(withDefaults({}, { numBeams: 2, numReturned: 5 }, 50).numReturned).toBe(2)
+    expect(withDefaults({}, { numReturned: 5 }, 50).numReturned ?? 1).toBe(1)
+    expect(withDefaults({}, { numReturned: 5, doSample: true }, 50).numReturned).toBe(5)
+  })
+
+  it('are turned off by values without an effect', () => {
+    const all = withDefaults({ topK: 0, noRepeatNgram: 0, repetitionPenalty: 1 }, { ...samples, noRepeatNgram: 2 }, 50)
+    for (const name of ['topK', 'noRepeatNgram', 'repetitionPenalty']) expect(all).not.toHaveProperty(name)
+    expect(all).toMatchObject({ temperature: 0.7, doSample: true })
+  })
+
+  it('name the unsupported settings that matter to an answer', () => {
+    const unsupported = {
+      temperature: '0',
+      length_penalty: '"a"',
+      max_length: '1',
+      num_beams: '0',
+      guidance_scale: '2.0',
+    }
+    const named = (...[given, defaults]: [object, object?]): readonly string[] =>
+      unsupportedFor(given, { unsupported, ...defaults })
+    expect(named({})).toEqual(['max_length', 'num_beams', 'guidance_scale'])
+    expect(named({ maxNewTokens: 3, doSample: false })).toEqual(['guidance_scale'])
+    expect(named({ topK: 3 })).toEqual(['temperature', 'max_length', 'guidance_scale'])
+    expect(named({ temperature: 0.5 })).toEqual(['max_length', 'guidance_scale'])
+    expect(named({ numBeams: 2 })).toEqual(['length_penalty', 'max_length', 'guidance_scale'])
+    expect(named({}, { doSample: true })).toContain('temperature')
+    expect(unsupportedFor({}, {})).toEqual([])
   })
 })

@@ -1,10 +1,11 @@
 /** Processors that a model's generation_config.json can ask for. Each computes what transformers 5 does. */
+import type { SequenceBias } from '../model/generation-kinds.js'
 import { checkSetting, logSumExp } from './processors.js'
 import type { ScoreProcessor } from './processors.js'
 
 /** Adds a bias to the score of a sequence's last token where its other tokens end the row. */
 export const biasSequences =
-  (biases: readonly { readonly ids: readonly number[]; readonly bias: number }[]): ScoreProcessor =>
+  (biases: readonly SequenceBias[]): ScoreProcessor =>
   (scores, tokens) => {
     for (const { ids, bias } of biases) {
       const before = ids.length - 1
@@ -12,10 +13,6 @@ export const biasSequences =
       if (at >= 0 && ids.slice(0, before).every((id, i) => tokens[at + i] === id)) scores[ids[before]] += bias
     }
   }
-
-/** Makes the last token of a sequence impossible where its other tokens end the row, whose start token counts. */
-export const banSequences = (sequences: readonly (readonly number[])[]): ScoreProcessor =>
-  biasSequences(sequences.map(ids => ({ ids, bias: -Infinity })))
 
 /** Makes the tokens of the input more probable: the inverse of a repetition penalty. */
 export function inputRepetitionPenalty(penalty: number, input: readonly number[]): ScoreProcessor {

@@ -46,16 +46,18 @@ export function noRepeatNgram(size: number): ScoreProcessor {
   }
 }
 
-/** Bans sequences of tokens: after all but the last token of a sequence, its last token is impossible. */
+/**
+ * Bans sequences of tokens: where the tokens of a sequence before its last one end the answer so far, its last token is
+ * impossible. With `countStart`, the start token may begin a sequence, as it may for transformers' `bad_words_ids`.
+ */
 export const banTokens =
-  (sequences: readonly (readonly number[])[]): ScoreProcessor =>
+  (sequences: readonly (readonly number[])[], { countStart = false } = {}): ScoreProcessor =>
   (scores, tokens) => {
     for (const sequence of sequences) {
       const before = sequence.length - 1
-      const follows =
-        before <= tokens.length - 1 &&
-        sequence.slice(0, before).every((token, i) => tokens[tokens.length - before + i] === token)
-      if (follows && before >= 0) scores[sequence[before]] = -Infinity
+      const at = tokens.length - before
+      if (before < 0 || at < (countStart ? 0 : 1)) continue
+      if (sequence.slice(0, before).every((token, i) => tokens[at + i] === token)) scores[sequence[before]] = -Infinity
     }
   }
 
@@ -64,19 +66,21 @@ export const forceTokens =
   (first: readonly number[]): ScoreProcessor =>
   (scores, tokens) => {
     const forced = first[tokens.length - 1]
-    if (forced === undefined) return
-    scores.fill(-Infinity)
-    scores[forced] = 0
+    if (forced !== undefined) leaveOnly(scores, [forced])
   }
 
 /** The answer's token number `place`, from 1, is one of these. */
 export const forceOneOf =
   (ids: readonly number[], place: number): ScoreProcessor =>
   (scores, tokens) => {
-    if (tokens.length !== place) return
-    scores.fill(-Infinity)
-    for (const id of ids) scores[id] = 0
+    if (tokens.length === place) leaveOnly(scores, ids)
   }
+
+/** Makes some tokens equally probable, and every other token impossible. */
+function leaveOnly(scores: Float32Array, ids: readonly number[]): void {
+  scores.fill(-Infinity)
+  for (const id of ids) scores[id] = 0
+}
 
 /** The processors that hold the first token, and the last of the longest answers, to those that the model forces. */
 export const forcedBy = (
@@ -102,41 +106,50 @@ export function topK(k: number): ScoreProcessor {
   checkSetting('topK', k, Number.isInteger(k) && k > 0, 'a positive whole number')
   return scores => {
     if (k >= scores.length) return
-    const least = scores.slice().sort()[scores.length - k]
+    const least = bestScore(scores, k)
     for (let i = 0; i < scores.length; i++) if (scores[i] < least) scores[i] = -Infinity
   }
 }
 
 /**
  * Leaves only the most probable tokens whose probabilities add up to at least `p` possible (Holtzman et al. 2020,
- * "nucleus sampling").
+ * "nucleus sampling"), and at least `keep` tokens.
  */
-export function topP(p: number): ScoreProcessor {
-  checkSetting('topP', p, p > 0 && p <= 1, 'greater than 0 and at most 1')
+export function topP(p: number, keep = 1): ScoreProcessor {
+  checkSetting('topP', p, p >= 0 && p <= 1, 'from 0 to 1')
   return scores => {
     const probabilities = softmax(scores)
     const order = Uint32Array.from(scores, (_, i) => i).sort((a, b) => scores[b] - scores[a] || a - b)
     let sum = 0
-    for (const token of order) {
-      if (sum >= p) scores[token] = -Infinity
+    order.forEach((token, rank) => {
+      if (rank >= keep && sum >= p) scores[token] = -Infinity
       sum += probabilities[token]
-    }
+    })
   }
 }
 
 /**
  * Leaves only tokens possible that are at least `p` times as probable as the most probable one (Nguyen et al. 2024,
- * "min-p sampling").
+ * "min-p sampling"), and the `keep` most probable ones.
  */
-export function minP(p: number): ScoreProcessor {
+export function minP(p: number, keep = 1): ScoreProcessor {
   checkSetting('minP', p, p >= 0 && p <= 1, 'from 0 to 1')
   return scores => {
     // In float32, as transformers compares: at the edge, rounding decides.
     const probabilities = Float32Array.from(softmax(scores))
-    const least = Math.fround(Math.fround(p) * maximum(probabilities))
-    for (let i = 0; i < scores.length; i++) if (probabilities[i] < least) scores[i] = -Infinity
+    leaveAbove(scores, probabilities, Math.fround(Math.fround(p) * maximum(probabilities)), keep)
   }
 }
+
+/** Leaves only tokens possible whose probability is `least` or more, and the `keep` most probable ones. */
+export function leaveAbove(scores: Float32Array, probabilities: ArrayLike<number>, least: number, keep: number): void {
+  const kept = bestScore(scores, keep)
+  for (let i = 0; i < scores.length; i++) if (probabilities[i] < least && scores[i] < kept) scores[i] = -Infinity
+}
+
+/** The score that `place` tokens reach or exceed: 1 is the highest one. */
+const bestScore = (scores: Float32Array, place: number): number =>
+  place === 1 ? maximum(scores) : scores.slice().sort()[Math.max(0, scores.length - place)]
 
 /** exp(x) / sum(exp(x)). */
 export function softmax(scores: Float32Array): Float64Array {

@@ -1,5 +1,8 @@
-/** Rules of which tokens may be sampled, beside those of processors.ts. Each computes what transformers 5 does. */
-import { checkSetting, logSumExp, maximum, softmax } from './processors.js'
+/**
+ * Rules of which tokens may be sampled, besides those of processors.ts. Each computes what transformers 5 does, whose
+ * `min_tokens_to_keep` is `keep` here.
+ */
+import { checkSetting, leaveAbove, logSumExp, softmax } from './processors.js'
 import type { ScoreProcessor } from './processors.js'
 
 const isShare = (name: string, value: number): void =>
@@ -7,9 +10,9 @@ const isShare = (name: string, value: number): void =>
 
 /**
  * Leaves only tokens possible whose information is nearest to its mean, until their probabilities add up to `mass`
- * (Meister et al. 2022, "Locally Typical Sampling").
+ * (Meister et al. 2022, "Locally Typical Sampling"), and at least `keep` tokens.
  */
-export function typicalP(mass: number): ScoreProcessor {
+export function typicalP(mass: number, keep = 1): ScoreProcessor {
   isShare('typicalP', mass)
   return scores => {
     const total = logSumExp(scores)
@@ -23,26 +26,27 @@ export function typicalP(mass: number): ScoreProcessor {
     while (last < order.length - 1 && (sum += probabilities[order[last]]) < mass) last++
     const most = distance[order[last]]
     order.forEach((id, rank) => {
-      if (rank > 0 && distance[id] > most) scores[id] = -Infinity
+      if (rank >= keep && distance[id] > most) scores[id] = -Infinity
     })
   }
 }
 
-/** Leaves only tokens possible whose probability is `epsilon` or more, and the most probable one. */
-export function epsilonCutoff(epsilon: number): ScoreProcessor {
+/** Leaves only tokens possible whose probability is `epsilon` or more, and the `keep` most probable ones. */
+export function epsilonCutoff(epsilon: number, keep = 1): ScoreProcessor {
   isShare('epsilonCutoff', epsilon)
-  return scores => leaveAbove(scores, softmax(scores), epsilon)
+  return scores => leaveAbove(scores, softmax(scores), epsilon, keep)
 }
 
 /**
  * Leaves only tokens possible whose probability is at least the lesser of `epsilon` and sqrt(epsilon) exp(-entropy),
- * and the most probable one (Hewitt et al. 2022, "Truncation Sampling as Language Model Desmoothing").
+ * and the `keep` most probable ones (Hewitt et al. 2022, "Truncation Sampling as Language Model Desmoothing").
  */
-export function etaCutoff(epsilon: number): ScoreProcessor {
+export function etaCutoff(epsilon: number, keep = 1): ScoreProcessor {
   isShare('etaCutoff', epsilon)
   return scores => {
     const probabilities = softmax(scores)
-    leaveAbove(scores, probabilities, Math.min(epsilon, Math.sqrt(epsilon) * Math.exp(-entropyOf(probabilities))))
+    const least = Math.min(epsilon, Math.sqrt(epsilon) * Math.exp(-entropyOf(probabilities)))
+    leaveAbove(scores, probabilities, least, keep)
   }
 }
 
@@ -65,11 +69,6 @@ export function topH(share: number): ScoreProcessor {
       if (rank > 0 && (rank >= probabilities.length || sum > limit)) scores[id] = -Infinity
     })
   }
-}
-
-function leaveAbove(scores: Float32Array, probabilities: Float64Array, least: number): void {
-  const top = maximum(scores)
-  for (let i = 0; i < scores.length; i++) if (probabilities[i] < least && scores[i] < top) scores[i] = -Infinity
 }
 
 /** A probability's term of the entropy, in nats. */

@@ -12,7 +12,9 @@ import {
   topP,
 } from './processors.js'
 import type { ScoreProcessor } from './processors.js'
+import { epsilonCutoff, etaCutoff, typicalP } from './sampling-processors.js'
 import { greedySearch, sampling, scoring } from './search.js'
+import { severalSearches } from './several-searches.js'
 import type { Search } from './search.js'
 
 const row = (...values: number[]): Float32Array => Float32Array.from(values)
@@ -31,6 +33,7 @@ describe('processors', () => {
     expect(after(noRepeatNgram(2), [1, 1, 1, 1], [0, 3, 2, 3])).toEqual([1, 1, never, 1])
     expect(after(noRepeatNgram(1), [1, 1, 1, 1], [0, 2])).toEqual([never, 1, never, 1])
     expect(after(banTokens([[3], [2, 1], [0, 2, 0]]), [1, 1, 1, 1], [0, 2])).toEqual([1, never, 1, never])
+    expect(after(banTokens([[0, 2, 0]], { countStart: true }), [1, 1, 1, 1], [0, 2])).toEqual([never, 1, 1, 1])
     expect(after(forceTokens([3, 2]), [1, 1, 1, 1], [0, 3])).toEqual([never, never, 0, never])
     expect(after(forceTokens([3]), [1, 1, 1, 1], [0, 3])).toEqual([1, 1, 1, 1])
   })
@@ -52,11 +55,20 @@ describe('processors', () => {
     expect(after(topP(0.6), scores)).toEqual([scores[0], never, scores[2], never])
     expect(after(topP(0.4), scores)).toEqual([scores[0], never, never, never])
     expect(after(minP(0.5), scores)).toEqual([scores[0], never, scores[2], never])
+    expect(after(topP(0), scores)).toEqual([scores[0], never, never, never])
+  })
+
+  it('leave as many tokens possible as a search needs', () => {
+    const scores = logs(0.5, 0.1, 0.25, 0.15)
+    const best3 = [scores[0], never, scores[2], scores[3]]
+    for (const rule of [topP(0.2, 3), minP(0.9, 3), epsilonCutoff(0.4, 3), etaCutoff(0.9, 3)])
+      expect(after(rule, scores)).toEqual(best3)
+    expect(after(typicalP(0.01, 2), scores).filter(x => x > never)).toHaveLength(2)
   })
 
   it('refuse settings that are out of range', () => {
     expect(() => temperature(0)).toThrow('temperature must be greater than 0, not 0')
-    expect(() => topP(1.5)).toThrow('topP must be greater than 0 and at most 1, not 1.5')
+    expect(() => topP(1.5)).toThrow('topP must be from 0 to 1, not 1.5')
     expect(() => topK(0)).toThrow('topK must be a positive whole number, not 0')
   })
 })
@@ -81,6 +93,53 @@ describe('sampling', () => {
     expect(sample(2)).not.toEqual(tokens)
     for (const token of [2, 3, 4])
       expect(Math.abs(tokens.filter(t => t === token).length / 2000 - 1 / 3)).toBeLessThan(0.04)
+  })
+})
+
+describe('several searches', () => {
+  const table = [logs(0, 0.2, 0.4, 0.4), [], logs(0, 0.5, 0.5, 0), logs(0, 0.1, 0.2, 0.7)]
+  const options = { maxNewTokens: 6, seed: 3 }
+  const tokensOf = (search: Search): (readonly number[])[] => {
+    run(search, table)
+    return search.answers().map(({ tokens }) => tokens)
+  }
+
+  it('give the answers of each by itself, whichever ends first', () => {
+    const streams = [0, 1, 2, 3, 4, 5]
+    const alone = streams.map(stream => tokensOf(sampling({ ...options, stream }))[0])
+    expect(tokensOf(severalSearches(streams.map(stream => sampling({ ...options, stream }))))).toEqual(alone)
+    expect(alone[0]).toEqual(tokensOf(sampling(options))[0])
+    expect(new Set(alone.map(tokens => tokens.length)).size).toBeGreaterThan(1)
+    expect(new Set(alone.map(String)).size).toBeGreaterThan(3)
+  })
+})
+
+describe('a search whose processors leave no token', () => {
+  const nothing: ScoreProcessor = (scores, tokens) => (tokens.length === 2 ? scores.fill(never) : undefined)
+  const table = [logs(0, 0, 0.6, 0.4), [], logs(0, 0, 0.5, 0.5), logs(0, 0, 0.5, 0.5)]
+  it.each<[string, Search]>([
+    ['greedy', greedySearch({ maxNewTokens: 4, processors: [nothing] })],
+    ['sampling', sampling({ maxNewTokens: 4, processors: [nothing], seed: 1 })],
+    ['beams', beamSearch({ maxNewTokens: 4, processors: [nothing], numBeams: 2 })],
+  ])('fails: %s', (_, search) => {
+    expect(() => run(search, table)).toThrow('no token is possible after 1 token of the answer')
+  })
+
+  it('has the answers that it found, if it is of beams', () => {
+    const early = [logs(0, 0.5, 0.3, 0.2), [], logs(0, 0, 0.5, 0.5), logs(0, 0, 0.5, 0.5)]
+    const search = beamSearch({ maxNewTokens: 4, processors: [nothing], numBeams: 2, numReturned: 2 })
+    run(search, early)
+    expect(search.answers().map(({ tokens }) => tokens)).toEqual([[1]])
+  })
+
+  it('goes on with fewer tokens than beams', () => {
+    const two: ScoreProcessor = scores => scores.fill(never, 3)
+    const search = beamSearch({ maxNewTokens: 2, processors: [two], numBeams: 4, numReturned: 4 })
+    run(search, [logs(0, 0, 1, 0), [], logs(0, 0.25, 0.75, 0), []])
+    expect(search.answers().map(({ tokens }) => tokens)).toEqual([
+      [2, 2],
+      [2, 1],
+    ])
   })
 })
 
@@ -111,6 +170,23 @@ describe('beam search', () => {
     ])
     expect(search.answers()[0].score).toBeCloseTo(Math.log(0.4 * 0.9) / 2, 6)
     expect(search.answers()[0].logProbabilities.map(Math.exp)).toEqual([expect.closeTo(0.4, 6), expect.closeTo(0.9, 6)])
+  })
+
+  it('draws continuations without replacement, if it samples', () => {
+    // One step: of the first two tokens drawn, the more probable one is the answer.
+    const probabilities = [0.1, 0.2, 0.3, 0.4]
+    const answerIs = (token: number): number => {
+      const first = probabilities[token]
+      const others = probabilities.filter(p => p < first)
+      return others.reduce((sum, p) => sum + (first * p) / (1 - first) + (p * first) / (1 - p), 0)
+    }
+    const counts = [0, 0, 0, 0]
+    for (let seed = 0; seed < 3000; seed++) {
+      const search = beamSearch({ maxNewTokens: 1, numBeams: 2, sampleSeed: seed })
+      search.next(row(...logs(...probabilities), ...logs(...probabilities)))
+      counts[search.answers()[0].tokens[0]]++
+    }
+    counts.forEach((count, token) => expect(Math.abs(count / 3000 - answerIs(token))).toBeLessThan(0.03))
   })
 
   it('returns its unfinished beams when it is ended early', () => {

@@ -1,9 +1,9 @@
 import { ConfigError } from '../base/errors.js'
-import { mix32 } from '../base/hash.js'
 import { T5_SPECIAL_IDS } from '../base/special-ids.js'
 import type { SpecialIds } from '../base/special-ids.js'
-import { checkSetting, logSumExp, softmax } from './processors.js'
+import { checkSetting, logSumExp, maximum, softmax } from './processors.js'
 import type { ScoreProcessor } from './processors.js'
+import { randomStream } from './random-stream.js'
 
 /** The tokens that a search appends to its rows. */
 export interface NextTokens {
@@ -66,15 +66,11 @@ export const greedySearch = (options: ChoiceOptions): Search => new Chain(option
 
 /**
  * Draws tokens from the model's distribution, as the processors (temperature, topK, topP, minP) have changed it. The
- * same seed and input give the same answer, independent of the rest of the batch.
+ * same seed, stream and input give the same answer, independent of the rest of the batch.
  */
-export function sampling(options: ChoiceOptions & { seed: number }): Search {
-  let state = mix32(options.seed)
-  return new Chain(options, scores => {
-    // Two words of splitmix32 give 53 random bits.
-    const word = (): number => mix32((state = (state + 0x9e3779b9) | 0))
-    return draw(softmax(scores), ((word() >>> 5) * 2 ** 26 + (word() >>> 6)) / 2 ** 53)
-  })
+export function sampling(options: ChoiceOptions & { seed: number; stream?: number }): Search {
+  const random = randomStream(options.seed, options.stream)
+  return new Chain(options, scores => draw(softmax(scores), random()))
 }
 
 /**
@@ -109,6 +105,7 @@ class Chain implements Search {
     // The logits belong to the engine, so processors get a copy that they may change.
     const scores = processors.length > 0 ? logits.slice() : logits
     for (const process of processors) process(scores, this.tokens)
+    if (processors.length > 0 && maximum(scores) === -Infinity) throw nothingPossible(this.tokens.length - 1)
     const token = this.choose(scores)
     this.tokens.push(token)
     if (logProbabilities) this.logProbabilities.push(logits[token] - logSumExp(logits))
@@ -134,6 +131,12 @@ export function checkNext({ tokens, parents }: NextTokens, rows: number, vocab: 
         `it needs one token id below ${vocab} and one row below ${rows} for each row`,
     )
 }
+
+/** The error for scores that rule out every token. */
+export const nothingPossible = (made: number): ConfigError =>
+  new ConfigError(
+    `no token is possible after ${made} ${made === 1 ? 'token' : 'tokens'} of the answer: banned texts, suppressed tokens, noRepeatNgram, minNewTokens or other options rule out all of them; relax one`,
+  )
 
 export function checkOptions({ maxNewTokens }: SearchOptions): void {
   checkSetting(

@@ -7,9 +7,9 @@ export interface TextOptions {
   maxNewTokens?: number
   /** The fewest tokens before EOS. */
   minNewTokens?: number
-  /** The number of beams. Above 1: beam search, which cannot be combined with sampling. */
+  /** The number of beams. Above 1: beam search; with an option of sampling, each step draws the continuations. */
   numBeams?: number
-  /** The number of answers that beam search returns. */
+  /** The number of answers, of beam search (at most numBeams) or of sampling (each drawn by itself). Default: 1. */
   numReturned?: number
   /** Beam search divides scores by length ** lengthPenalty: values above 0 favour long answers. */
   lengthPenalty?: number
@@ -19,9 +19,9 @@ export interface TextOptions {
   doSample?: boolean
   /** Divides the scores. Any of temperature, topK, topP, minP and seed turns sampling on. */
   temperature?: number
-  /** Samples from the k most probable tokens. */
+  /** Samples from the k most probable tokens. 0: from all, also if the model's defaults say otherwise. */
   topK?: number
-  /** Samples from the most probable tokens whose probabilities add up to this share. */
+  /** Samples from the most probable tokens whose probabilities add up to this share. 0: only the most probable one. */
   topP?: number
   /** Samples from tokens at least this share as probable as the most probable one. */
   minP?: number
