@@ -1,11 +1,15 @@
 import { ConfigError, SwitchyardError } from '../base/errors.js'
 import { formatBytes, formatCount } from '../base/format.js'
+import { shortened } from '../checkpoint/format.js'
 import { memoryProblem } from '../checkpoint/free-memory.js'
+import { rangeOfHf } from '../checkpoint/names/hf-generation.js'
 import type { Bits } from '../checkpoint/quantize.js'
 import type { Weights } from '../checkpoint/weights.js'
 import { inferenceBytes, loadTextModel, MOST_NEW_TOKENS } from '../infer/load.js'
 import type { LoadOptions } from '../infer/load.js'
+import { unsupportedFor } from '../infer/generation-options.js'
 import type { TextModel } from '../infer/text-generator.js'
+import type { TextOptions } from '../infer/text-options.js'
 import { countParameters } from '../model/parameters.js'
 import type { TextCodec } from '../text/codec.js'
 import { modelCodec } from './model-codec.js'
@@ -22,6 +26,8 @@ export interface TextModelOptions extends LoadOptions {
   checkpoint?: CheckpointChoice
   /** Finds the model's custom router and meaning, if it has them and they are not given. */
   findValues?: (config: Pick<Weights, 'model' | 'router'>) => Promise<CustomModelValues>
+  /** How answers will be generated, which decides what notices say of the model's defaults. false: none will be. */
+  generation?: TextOptions | false
   /** Receives messages for a person: which checkpoint is opened, or that T5's vocabulary is assumed. */
   onNotice?: (message: string) => void
 }
@@ -34,14 +40,14 @@ export interface OpenedTextModel extends TextModel {
 /** Loads the model of a run, a Hugging Face folder or a T5X checkpoint, with its vocabulary, for a TextGenerator. */
 export async function openTextModel(
   path: string,
-  { maxNewTokens, bits, router, meaning, findValues, checkpoint, onNotice = () => undefined }: TextModelOptions = {},
+  { maxNewTokens, bits, router, meaning, findValues, checkpoint, generation = {}, onNotice = () => undefined }: TextModelOptions = {},
 ): Promise<OpenedTextModel> {
   if (maxNewTokens !== undefined && maxNewTokens > MOST_NEW_TOKENS)
     throw new ConfigError(`an answer has at most ${MOST_NEW_TOKENS} tokens, not ${maxNewTokens} (maxNewTokens)`)
   const { weights, codec, values } = await openTextWeights(path, { findValues, checkpoint, onNotice })
   try {
     checkFits(weights, bits, onNotice)
-    noteUnsupported(weights, onNotice)
+    if (generation !== false) noteUnsupported(weights, generation, onNotice)
     const model = await loadTextModel(weights, codec, {
       // Of a run, as long as its targets; its file may say any number.
       maxNewTokens: maxNewTokens ?? (weights.texts && Math.min(weights.texts.maxNewTokens, MOST_NEW_TOKENS)),
@@ -61,11 +67,21 @@ const requestProblem = (task: string, bytes: number): string | undefined =>
     ? undefined
     : memoryProblem(task, bytes, () => 'shorten the input, ask for shorter answers, or for fewer beams')
 
-/** Names the settings of a model's generation_config.json that have no effect here. */
-function noteUnsupported({ path, model }: OpenedWeights, onNotice: (message: string) => void): void {
-  const settings = Object.entries(model.generation?.unsupported ?? {}).map(([name, value]) => `${name} ${value}`)
+/** Names the settings of a model's generation_config.json that have no effect on the answers that will be generated. */
+function noteUnsupported(
+  { path, model: { generation = {} } }: OpenedWeights,
+  options: TextOptions,
+  onNotice: (message: string) => void,
+): void {
+  const settings = unsupportedFor(options, generation).map(key => {
+    const range = rangeOfHf(key)
+    const setting = `${key} ${shortened(generation.unsupported![key])}`
+    return range === undefined ? `${setting}, which Switchyard does not have` : `${setting}, which must be ${range}`
+  })
   if (settings.length > 0)
-    onNotice(`${path}: answers are generated without settings that Switchyard does not have: ${settings.join(', ')}`)
+    onNotice(
+      `${path}: answers are generated without these settings of the model's generation_config.json: ${settings.join('; ')}. Correct or delete them to silence this message`,
+    )
 }
 
 /** A model's weights, opened but not read, and what it needs besides them. */

@@ -49,7 +49,7 @@ export async function answerTexts(
     console.error(`nothing came on the standard input; give texts as arguments: switchyard infer ${path} "your text"`)
 }
 
-/** Opens a model. Options that contradict each other are refused before any text is read. */
+/** Opens a model. Options of generation that contradict each other are refused before any text is read. */
 export async function openForAnswers(
   path: string,
   options: TextOptions,
@@ -59,12 +59,14 @@ export async function openForAnswers(
     maxNewTokens: options.maxNewTokens,
     bits,
     checkpoint,
+    generation: target === undefined ? options : false,
     findValues: findModelValues,
     onNotice: message => console.error(message),
   })
   const { config, maxNewTokens } = model.options
-  searchOf(options, { config, limit: maxNewTokens, vocabulary: model.codec.targets, input: [] })
-  if (target !== undefined) warnOfUnknown(target, unknownIn(model.codec.targets, target))
+  if (target === undefined)
+    searchOf(options, { config, limit: maxNewTokens, vocabulary: model.codec.targets, input: [] })
+  else warnOfUnknown(target, unknownIn(model.codec.targets, target))
   return model
 }
 
