@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { loadT5Vocabulary } from '../data/vocabularies/load-vocabulary.js'
 import { banTexts } from './banned-texts.js'
 
@@ -19,4 +19,12 @@ it('makes a text impossible with its space, without it, and in any other pieces'
   expect(isBanned(ouse[1], space, h, ouse[0])).toBe(true)
   expect(isBanned(ouse[1], ouse[0])).toBe(false)
   expect(() => banTexts([''], t5)).toThrow(/empty/)
+})
+
+it('decodes the tokens of a vocabulary once', async () => {
+  const t5 = await loadT5Vocabulary()
+  banTexts(['house'], t5)
+  const decode = vi.spyOn(t5, 'decode')
+  banTexts(['cat'], t5)
+  expect(decode).not.toHaveBeenCalled()
 })

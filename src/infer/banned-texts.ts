@@ -1,6 +1,7 @@
 import { ConfigError } from '../base/errors.js'
 import type { Vocabulary } from '../text/vocabulary.js'
 import type { ScoreProcessor } from './processors.js'
+import { TokenTexts } from './token-texts.js'
 
 /**
  * Makes texts impossible, however they are cut into tokens: a token is impossible if its text contains a banned one, or
@@ -24,11 +25,17 @@ export function banTexts(texts: readonly string[], vocabulary: Vocabulary): Scor
   }
 }
 
-/** The text that each token adds inside a text: with its space, which decoding drops at the start. */
-function surfacesOf(vocabulary: Vocabulary): string[] {
-  const before = vocabulary.encode('a').slice(-1)
-  const known = vocabulary.decode(before).length
-  return Array.from({ length: vocabulary.size }, (_, id) =>
-    id === vocabulary.eosId ? '' : vocabulary.decode([...before, id]).slice(known),
-  )
+/** The surfaces of vocabularies. Decoding all tokens of T5's takes 35 to 190 ms, too long for every request. */
+const knownSurfaces = new WeakMap<Vocabulary, readonly string[]>()
+
+function surfacesOf(vocabulary: Vocabulary): readonly string[] {
+  const surfaces = knownSurfaces.get(vocabulary) ?? decodeSurfaces(vocabulary)
+  knownSurfaces.set(vocabulary, surfaces)
+  return surfaces
+}
+
+/** The text that each token adds inside a text. */
+function decodeSurfaces(vocabulary: Vocabulary): string[] {
+  const texts = new TokenTexts(vocabulary)
+  return Array.from({ length: vocabulary.size }, (_, id) => (id === vocabulary.eosId ? '' : texts.of(id, false)))
 }

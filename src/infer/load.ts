@@ -15,8 +15,8 @@ import type { Router } from '../nn/moe/router.js'
 import type { TextCodec } from '../text/codec.js'
 import type { TextModel } from './text-generator.js'
 
-/** The most tokens of an answer, for models that do not say. */
-const DEFAULT_NEW_TOKENS = 128
+/** The most tokens of an answer, for models that do not say. transformers makes 20, which cuts most summaries short. */
+export const DEFAULT_NEW_TOKENS = 128
 
 /** Decoding allocates position biases and caches for the longest answer in advance, so there is a limit. */
 export const MOST_NEW_TOKENS = 4096

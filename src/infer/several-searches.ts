@@ -6,6 +6,7 @@ export const severalSearches = (searches: readonly Search[]): Search =>
 
 class SeveralSearches implements Search {
   readonly rows: number
+  readonly answersGrow = true
   readonly maxNewTokens: number | undefined
   /** The last token of each search. The row of a search that has ended gets it again, without an effect. */
   private readonly last: number[]

@@ -226,8 +226,17 @@ describe('TextGenerator', () => {
   })
 
   it('refuses options that contradict each other', async () => {
-    await expect(generator().answer('x', { numBeams: 2, temperature: 1 })).rejects.toThrow('beam search and sampling')
-    await expect(generator().answer('x', { numReturned: 2 })).rejects.toThrow('set numBeams too')
+    await expect(generator().answer('x', { doSample: false, seed: 1 })).rejects.toThrow('doSample is false')
+    await expect(generator().answer('x', { numReturned: 2 })).rejects.toThrow('set numBeams or')
+  })
+
+  it('gives several sampled answers, each of its own stream, the first as if it were alone', async () => {
+    const g = generator()
+    const options = { seed: 4, temperature: 1.5 }
+    const several = await g.answer('hello', { ...options, numReturned: 3 })
+    expect(several[0].tokens).toEqual((await g.answer('hello', options))[0].tokens)
+    expect(new Set(several.map(({ text }) => text)).size).toBe(3)
+    expect(await g.answer('hello', { ...options, numReturned: 3 })).toEqual(several)
   })
 })
 

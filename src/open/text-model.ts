@@ -1,7 +1,8 @@
 import { ConfigError, SwitchyardError } from '../base/errors.js'
 import { formatBytes, formatCount } from '../base/format.js'
-import { shortened } from '../checkpoint/format.js'
+import { quoteJson } from '../checkpoint/format.js'
 import { memoryProblem } from '../checkpoint/free-memory.js'
+import type { Json } from '../checkpoint/json.js'
 import { rangeOfHf } from '../checkpoint/names/hf-generation.js'
 import type { Bits } from '../checkpoint/quantize.js'
 import type { Weights } from '../checkpoint/weights.js'
@@ -40,7 +41,16 @@ export interface OpenedTextModel extends TextModel {
 /** Loads the model of a run, a Hugging Face folder or a T5X checkpoint, with its vocabulary, for a TextGenerator. */
 export async function openTextModel(
   path: string,
-  { maxNewTokens, bits, router, meaning, findValues, checkpoint, generation = {}, onNotice = () => undefined }: TextModelOptions = {},
+  {
+    maxNewTokens,
+    bits,
+    router,
+    meaning,
+    findValues,
+    checkpoint,
+    generation = {},
+    onNotice = () => undefined,
+  }: TextModelOptions = {},
 ): Promise<OpenedTextModel> {
   if (maxNewTokens !== undefined && maxNewTokens > MOST_NEW_TOKENS)
     throw new ConfigError(`an answer has at most ${MOST_NEW_TOKENS} tokens, not ${maxNewTokens} (maxNewTokens)`)
@@ -75,7 +85,7 @@ function noteUnsupported(
 ): void {
   const settings = unsupportedFor(options, generation).map(key => {
     const range = rangeOfHf(key)
-    const setting = `${key} ${shortened(generation.unsupported![key])}`
+    const setting = `${key} ${quoteJson(JSON.parse(generation.unsupported![key]) as Json)}`
     return range === undefined ? `${setting}, which Switchyard does not have` : `${setting}, which must be ${range}`
   })
   if (settings.length > 0)

@@ -125,13 +125,24 @@ describe("a model's special ids", () => {
 
   it('and the defaults hold in a TextGenerator unless its user says otherwise, and inspect prints them', () =>
     changed(
-      { 'generation_config.json': { decoder_start_token_id: 0, max_length: 5, guidance_scale: 2, num_beams: 2 } },
+      {
+        'generation_config.json': {
+          decoder_start_token_id: 0,
+          max_length: 5,
+          guidance_scale: 2,
+          num_beams: 2,
+          temperature: 0,
+          num_return_sequences: 'many',
+        },
+      },
       async folder => {
         const notices: string[] = []
         const model = await openTextModel(folder, { onNotice: notice => notices.push(notice) })
         expect(notices).toEqual([
-          `${folder}: answers are generated without settings that Switchyard does not have: guidance_scale 2`,
+          `${folder}: answers are generated without these settings of the model's generation_config.json: num_return_sequences "many", which must be a whole number above 0; guidance_scale 2, which Switchyard does not have. Correct or delete them to silence this message`,
         ])
+        await openTextModel(folder, { generation: false, onNotice: notice => notices.push(notice) })
+        expect(notices).toHaveLength(1)
         const generator = new TextGenerator(model)
         const tokens = async (options: TextOptions) => (await generator.answer('a dog', options))[0].tokens
         expect(await tokens({ minNewTokens: 4 })).toHaveLength(4)
@@ -142,7 +153,7 @@ describe("a model's special ids", () => {
         expect(await score({ numBeams: 1 })).toBeNaN()
         expect(await fixed(folder, 9)).toBe(9)
         expect(describeModel(await findModel(folder))).toMatch(
-          /special ids +padding 0, EOS 1, decoder start 0\n.*maxNewTokens 4, numBeams 2, guidance_scale \(not supported\)/,
+          /special ids +padding 0, EOS 1, decoder start 0\n.*maxNewTokens 4, numBeams 2, topK 50 \(if tokens are sampled\), num_return_sequences \(not used: "many" is not a whole number above 0\), temperature \(not used: 0 is not a number above 0\), guidance_scale \(not supported\)/,
         )
       },
     ))
@@ -159,10 +170,10 @@ describe("a model's special ids", () => {
     expect(specialIdsFromHf({ config: {}, tokenizer }, 136, 'model').eosIds).toEqual([11])
     expect([needsTokenizer({ config: {} }), needsTokenizer(files)]).toEqual([true, false])
     expect(() => specialIdsFromHf({ config: { decoder_start_token_id: [3, 4] } }, 136, 'model')).toThrow(
-      'model: decoder_start_token_id is a list of 2 ids',
+      'model: decoder_start_token_id in config.json is a list of 2 ids',
     )
     expect(() => specialIdsFromHf({ ...files, config: {} }, 7, 'model')).toThrow(
-      'model: pad_token_id in tokenizer_config.json is 7',
+      'model: the id of "<pad>" in tokenizer_config.json is 7',
     )
   })
 })

@@ -6,6 +6,8 @@ import { listItems, quote } from '../format.js'
 import type { Json } from '../json.js'
 import { activationFromHf, activationToHf } from './hf-activation.js'
 import { embeddingsOf, headName, sharedName, writtenEmbeddings } from './hf-embeddings.js'
+import { float } from './hf-json.js'
+import type { HfValue } from './hf-json.js'
 import { checkedConfig, isTrue, numberOf } from './hf-settings.js'
 import type { Config } from './hf-settings.js'
 import { checkSizes } from './hf-sizes.js'
@@ -128,7 +130,7 @@ function scalesLogits(config: Config): boolean {
 }
 
 /** HF's config.json for our configuration. Throws a ConfigError if transformers has no such model. */
-export function configToHf(model: ModelConfig, router: RouterConfig): { readonly [key: string]: Json } {
+export function configToHf(model: ModelConfig, router: RouterConfig): { readonly [key: string]: HfValue } {
   const perLayer = model.relativePositionBias === 'perLayer'
   if (perLayer && model.numExperts > 0) {
     throw new ConfigError(
@@ -149,9 +151,9 @@ export function configToHf(model: ModelConfig, router: RouterConfig): { readonly
     vocab_size: model.vocabSize,
     relative_attention_num_buckets: model.relativePositionBuckets,
     relative_attention_max_distance: model.relativePositionMaxDistance,
-    layer_norm_epsilon: model.layerNormEpsilon,
-    dropout_rate: model.dropoutRate,
-    initializer_factor: 1,
+    layer_norm_epsilon: float(model.layerNormEpsilon),
+    dropout_rate: float(model.dropoutRate),
+    initializer_factor: float(1),
     dtype: model.dtype,
     is_encoder_decoder: model.numDecoderLayers > 0,
     use_cache: model.numDecoderLayers > 0,
@@ -182,32 +184,10 @@ export function configToHf(model: ModelConfig, router: RouterConfig): { readonly
     router_bias: router.bias,
     router_dtype: 'float32',
     router_ignore_padding_tokens: false,
-    router_jitter_noise: router.jitterNoise,
-    router_aux_loss_coef: router.auxLossFactor,
-    router_z_loss_coef: router.zLossFactor,
+    router_jitter_noise: float(router.jitterNoise),
+    router_aux_loss_coef: float(router.auxLossFactor),
+    router_z_loss_coef: float(router.zLossFactor),
   }
-}
-
-/** Settings that must be written as floating point numbers: transformers refuses 0 instead of 0.0. */
-const floats = [
-  'dropout_rate',
-  'layer_norm_epsilon',
-  'initializer_factor',
-  'router_jitter_noise',
-  'router_aux_loss_coef',
-  'router_z_loss_coef',
-  'temperature',
-  'repetition_penalty',
-  'encoder_repetition_penalty',
-]
-
-/** A whole number after a list, as the biases of `sequence_bias` stand. */
-const biasAfterIds = /(\],\n *-?\d+)(?=\n)/g
-
-/** A configuration as the text of config.json or generation_config.json. */
-export const hfConfigText = (config: { readonly [key: string]: Json }): string => {
-  const wholeFloat = new RegExp(`^( *"(?:${floats.join('|')})": -?\\d+)(,?)$`, 'gm')
-  return `${JSON.stringify(config, null, 2).replace(wholeFloat, '$1.0$2').replace(biasAfterIds, '$1.0')}\n`
 }
 
 /** The number of layers of a stack, and which are sparse. */

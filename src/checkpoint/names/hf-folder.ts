@@ -12,7 +12,7 @@ import type { Json } from '../json.js'
 import { huggingface } from '../sharded.js'
 import { refuseCustomRouter } from '../weights.js'
 import type { Weights } from '../weights.js'
-import { configToHf, hfConfigText } from './hf-config.js'
+import { configToHf } from './hf-config.js'
 import { isTiedCopy, writtenEmbeddings } from './hf-embeddings.js'
 import { hfEntry, hfShape, toHf } from './hf.js'
 import type { HfFamily } from './hf.js'
@@ -85,7 +85,7 @@ export async function writeHfWeights(
     maxShardBytes: options.maxShardBytes,
     files: {
       ...options.files,
-      'config.json': hfConfigText(config),
+      'config.json': hfText(config),
       ...(weights.model.numDecoderLayers > 0 && { 'generation_config.json': generationText(weights.model) }),
     },
   })

@@ -24,11 +24,11 @@ export function generationFromHf(files: HfFiles, vocabSize: number, path: string
   const refuse = (key: string): void => {
     unsupported[key] = files.generationTexts?.[key] ?? JSON.stringify(values[key])
   }
-  const defaults: Record<string, unknown> = isGiven(values['top_k']) ? {} : { topK: DEFAULT_TOP_K }
+  const defaults: Record<string, unknown> = {}
   for (const [name, setting] of settingEntries) {
     const { hf, hfLength, kind } = setting
     const key = !isGiven(values[hf]) && hfLength !== undefined ? hfLength : hf
-    const given = values[key]
+    const given = values[key] ?? (name === 'topK' ? DEFAULT_TOP_K : undefined)
     if (!isGiven(given)) continue
     const value = fromHf(kind, given, vocabSize)
     const counted = key === hfLength && typeof value === 'number' ? value - 1 : value

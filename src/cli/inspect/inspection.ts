@@ -16,7 +16,9 @@ import { didYouMeanPath } from '../../data/sources/similar-path.js'
 import { recipes } from '../../config/recipes.js'
 import { specialIdsOf, stackLayers } from '../../model/config.js'
 import type { ModelConfig, RouterConfig } from '../../model/config.js'
-import type { GenerationDefaults } from '../../model/generation-defaults.js'
+import { generationSettings } from '../../model/generation-defaults.js'
+import { rangeOfHf } from '../../checkpoint/names/hf-generation.js'
+import { DEFAULT_NEW_TOKENS } from '../../infer/load.js'
 import { activeSize, countActiveParameters, countParameters, declareParameters } from '../../model/parameters.js'
 import type { ParameterRole, ParameterSpec } from '../../model/parameters.js'
 import { presets } from '../../model/presets.js'
@@ -31,6 +33,8 @@ export interface Inspected {
   readonly router: RouterConfig
   /** How the folder stores the weights: container format and dtypes. */
   readonly stored?: string
+  /** The most tokens of an answer, for weights of a run. */
+  readonly maxNewTokens?: number
   /** How sentence-transformers makes vectors with it. */
   readonly modules?: readonly (readonly [name: string, value: string])[]
 }
@@ -75,8 +79,15 @@ async function inspectFromHub(name: string, revision: string | undefined, simila
 async function inspectWeights(folder: string): Promise<Inspected> {
   const weights = await openWeights(folder, { onNotice: message => console.error(message) })
   await weights.close()
-  const { path, model, router } = weights
-  return { name: path, model, router, stored: storedAs(weights), modules: await moduleFacts(folder) }
+  const { path, model, router, texts } = weights
+  return {
+    name: path,
+    model,
+    router,
+    stored: storedAs(weights),
+    maxNewTokens: texts?.maxNewTokens,
+    modules: await moduleFacts(folder),
+  }
 }
 
 /**
@@ -110,7 +121,8 @@ function storedAs({ container, specs, bits }: OpenedWeights): string {
 }
 
 /** A description of a model as text: sizes, FLOPs and the tree of parameters. No weights are read. */
-export function describeModel({ name, model, router, stored: storage, modules = [] }: Inspected): string {
+export function describeModel(inspected: Inspected): string {
+  const { name, model, router, stored: storage, modules = [] } = inspected
   const specs = declareParameters(model, router)
   const total = countParameters(specs)
   const flops = forwardFlops(specs)
@@ -134,7 +146,9 @@ export function describeModel({ name, model, router, stored: storage, modules = 
     ['FLOPs per target token', `${formatCount(flops.target)} forward, ${formatCount(3 * flops.target)} in training`],
     ['and for each token attended to', `${formatCount(4 * model.numHeads * model.headDim)} in every attention`],
     ['special ids', describeIds(specialIdsOf(model))],
-    ...(model.generation === undefined ? [] : [['generates by default with', describeDefaults(model.generation)]]),
+    ...(storage === undefined || model.numDecoderLayers === 0
+      ? []
+      : [['generates by default with', describeDefaults(inspected)]]),
   ]
   return `${name}\n\n${facts.map(([what, value]) => `  ${what.padEnd(34)}${value}`).join('\n')}\n\n${formatTree(specs)}`
 }
@@ -149,12 +163,26 @@ function describeIds({ padId, eosIds, decoderStartId, forcedFirstIds, forcedLast
   ].join(', ')
 }
 
-/** The defaults by the names of their settings: `maxNewTokens 19, numBeams 4`. */
-const describeDefaults = ({ unsupported, ...defaults }: GenerationDefaults): string =>
-  [
-    ...Object.entries(defaults).map(([name, value]) => `${name} ${shortened(JSON.stringify(value))}`),
-    ...Object.keys(unsupported ?? {}).map(name => `${name} (not supported)`),
+/**
+ * The defaults by the names of their settings: `maxNewTokens 19, topK 50 (if tokens are sampled), numBeams 4`. Settings
+ * that have no effect are named as generation_config.json names them.
+ */
+function describeDefaults({ model: { generation = {} }, maxNewTokens }: Inspected): string {
+  const { unsupported, maxNewTokens: own, ...defaults } = generation
+  const most = maxNewTokens ?? own
+  const condition = (name: string): string => {
+    const { of } = generationSettings[name as keyof typeof generationSettings]
+    return of === 'sampling' && !defaults.doSample ? ' (if tokens are sampled)' : ''
+  }
+  return [
+    `maxNewTokens ${most ?? `${DEFAULT_NEW_TOKENS} (the model does not say)`}`,
+    ...Object.entries(defaults).map(([name, value]) => `${name} ${shortened(JSON.stringify(value))}${condition(name)}`),
+    ...Object.entries(unsupported ?? {}).map(([key, text]) => {
+      const range = rangeOfHf(key)
+      return range === undefined ? `${key} (not supported)` : `${key} (not used: ${shortened(text)} is not ${range})`
+    }),
   ].join(', ')
+}
 
 /** At most 60 characters of a value: models may suppress thousands of tokens. */
 const shortened = (text: string): string => (text.length <= 60 ? text : `${text.slice(0, 57)}...`)
