@@ -46,8 +46,9 @@ interface Finished {
  * beams, twice as many as beams or more. Those of the first numBeams that end become answers; the best numBeams that
  * do not end become the next beams.
  *
- * With `sampleSeed`, each step draws as many continuations instead, without replacement, by the softmax of their sums
- * of log-probabilities (`num_beams` with `do_sample`). Those that end are then looked for among the first numBeams drawn.
+ * With `sampleSeed` (`num_beams` with `do_sample`), each step draws as many continuations instead, without replacement,
+ * by the softmax of their sums of log-probabilities. Of those that end, the ones among the first numBeams drawn become
+ * answers.
  */
 export function beamSearch(options: BeamOptions): Search {
   checkOptions(options)
