@@ -25,7 +25,7 @@ const browserSafe = [
   '^src/infer/',
   '^src/checkpoint/(byte-source|url-source|file-reader|format|json|layout|quantize|weights|safetensors-(header|read))\\.ts$',
   '^src/checkpoint/torch/(read|zip|gather|pickle|state-dict|find-state-dict)\\.ts$',
-  '^src/checkpoint/names/(hf|hf-(activation|config|embeddings|families|files|generation|heads|names|settings|sizes|special-ids|weights))\\.ts$',
+  '^src/checkpoint/names/(hf|hf-(activation|config|embeddings|families|files|generation|heads|json|names|settings|sizes|special-ids|weights))\\.ts$',
   '^src/(engine|model|text|portable|browser)\\.ts$',
 ]
 // The exception: node.ts and what it loads. It is "#onnx-sessions" in Node, as web.ts is in a browser ("imports" in package.json).

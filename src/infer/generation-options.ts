@@ -68,8 +68,8 @@ const givenOptions = (options: TextOptions): TextOptions =>
   Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as TextOptions
 
 /**
- * The search that a user or the model's defaults ask for. `isUsers`: the user has chosen it. Then sampling takes no beams
- * from the defaults, and beam search no sampling.
+ * The search that a user or the model's defaults ask for. `isUsers`: the user has chosen it. Then sampling takes no
+ * beams from the defaults, and beam search no sampling.
  */
 function searchAskedFor(
   user: TextOptions,
