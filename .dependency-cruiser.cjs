@@ -34,6 +34,8 @@ const nodeSessions = '^src/engine/compile/onnx/(node|load-runtime)\\.ts$'
 const contents = '^src/[^/]+\\.ts$'
 // It hands the package's modules to a user's configuration file, which imports them by the package's name.
 const packageModules = '^src/cli/shared/package-modules\\.ts$'
+// The process of a served model chooses how many threads compute.
+const ownProcess = '^src/serve/models/process-entry\\.ts$'
 const path = names => `^src/(${names.join('|')})/`
 
 module.exports = {
@@ -72,7 +74,7 @@ module.exports = {
     {
       name: 'browser-safe: onnxruntime-node only by way of #onnx-sessions',
       severity: 'error',
-      from: { path: '^src/', pathNot: [nodeSessions, '^src/engine/api/engine\\.ts$', '^src/index\\.ts$'] },
+      from: { path: '^src/', pathNot: [nodeSessions, '^src/engine/api/engine\\.ts$', '^src/index\\.ts$', ownProcess] },
       to: { path: nodeSessions },
     },
     {

@@ -39,22 +39,18 @@ export interface OpenedTextModel extends TextModel {
 }
 
 /** Loads the model of a run, a Hugging Face folder or a T5X checkpoint, with its vocabulary, for a TextGenerator. */
-export async function openTextModel(
-  path: string,
-  {
-    maxNewTokens,
-    bits,
-    router,
-    meaning,
-    findValues,
-    checkpoint,
-    generation = {},
-    onNotice = () => undefined,
-  }: TextModelOptions = {},
-): Promise<OpenedTextModel> {
+export async function openTextModel(path: string, options: TextModelOptions = {}): Promise<OpenedTextModel> {
+  const { maxNewTokens } = options
   if (maxNewTokens !== undefined && maxNewTokens > MOST_NEW_TOKENS)
     throw new ConfigError(`an answer has at most ${MOST_NEW_TOKENS} tokens, not ${maxNewTokens} (maxNewTokens)`)
-  const { weights, codec, values } = await openTextWeights(path, { findValues, checkpoint, onNotice })
+  return loadOpened(await openTextWeights(path, options), options)
+}
+
+/** Loads a model whose parts are opened, and closes its weights. */
+export async function loadOpened(
+  { weights, codec, values }: TextWeights,
+  { maxNewTokens, bits, router, meaning, generation = {}, onNotice = () => undefined }: TextModelOptions,
+): Promise<OpenedTextModel> {
   try {
     checkFits(weights, bits, onNotice)
     if (generation !== false) noteUnsupported(weights, generation, onNotice)
@@ -108,13 +104,17 @@ export interface TextWeights {
  */
 export async function openTextWeights(
   path: string,
-  {
-    findValues,
-    checkpoint,
-    onNotice = () => undefined,
-  }: Pick<TextModelOptions, 'findValues' | 'checkpoint' | 'onNotice'>,
+  options: Pick<TextModelOptions, 'findValues' | 'checkpoint' | 'onNotice'>,
 ): Promise<TextWeights> {
-  const weights = await openWeights(path, { onNotice, choice: checkpoint, forText: true })
+  const { checkpoint, onNotice } = options
+  return withTexts(await openWeights(path, { onNotice, choice: checkpoint, forText: true }), options)
+}
+
+/** Opened weights with the further parts of a model of texts. If one is missing, the weights are closed. */
+export async function withTexts(
+  weights: OpenedWeights,
+  { findValues, onNotice = () => undefined }: Pick<TextModelOptions, 'findValues' | 'onNotice'>,
+): Promise<TextWeights> {
   try {
     const codec = await modelCodec(weights, onNotice)
     return { weights, codec, values: (await findValues?.(weights)) ?? {} }

@@ -115,7 +115,7 @@ export class TextEmbedder {
   }
 
   /** The token ids of a text, with special tokens, cut to the model's greatest length. */
-  private tokensOf(text: string): number[] {
+  tokensOf(text: string): number[] {
     const { codec, maxLength = Infinity } = this.model
     const ids = codec.inputs.encode(codec.prepare(text))
     const whole = withSpecialTokens(codec.inputs, ids)

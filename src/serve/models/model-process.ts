@@ -1,0 +1,278 @@
+import { fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { SwitchyardError } from '../../base/errors.js'
+import { formatDuration } from '../../base/format.js'
+import { AbortWatch } from '../../infer/abort-watch.js'
+import type { AnswerToken } from '../../infer/answer-piece.js'
+import { EventQueue } from './event-queue.js'
+import type { Calls, FromModel, Method, Opening, Reply, ToModel } from './messages.js'
+import type { ModelWatch } from './model-source.js'
+import { fromSent } from './sent-errors.js'
+import type {
+  Embedded,
+  EmbedRequest,
+  GenerateEvent,
+  GenerateRequest,
+  ModelFacts,
+  ModelStatistics,
+  ScoredTarget,
+  ScoreRequest,
+  ServedModel,
+} from './served-model.js'
+import { countsOf, noStatistics, sumOf } from './statistics.js'
+
+/** The compiled entry of the process. It is missing where TypeScript runs without a build, as in unit tests. */
+const ENTRY = new URL('./process-entry.js', import.meta.url)
+
+/** The first restart is at once. If the process ends again within a minute, the next one waits, up to half a minute. */
+const RESTART_SECONDS = [0, 0.5, 1, 2, 4, 8, 16, 30]
+const STABLE_SECONDS = 60
+
+/** A call that has been sent. */
+interface SentCall {
+  onEvent(event: GenerateEvent): void
+  onDone(result: Calls[Method]['result']): void
+  onError(error: unknown): void
+}
+
+/**
+ * A model in a process of its own, so that the server answers while the model computes, and goes on if the process is
+ * killed or crashes: the requests that it was answering fail, and the process is started again. Requests that come
+ * meanwhile wait for it.
+ */
+export class ModelProcess implements ServedModel {
+  facts!: ModelFacts
+  private child: ChildProcess | undefined
+  /** Settles when the current start of the process has. */
+  private ready: Promise<void> = Promise.resolve()
+  private isReady = false
+  private isClosed = false
+  private readonly calls = new Map<number, SentCall>()
+  private readonly signals = new AbortWatch()
+  private nextId = 0
+  private restarts = 0
+  /** The statistics of the current process when they were last asked for, and the counts of those before. */
+  private last = noStatistics
+  private before = noStatistics
+
+  private constructor(
+    private readonly opening: Opening,
+    private readonly watch: ModelWatch,
+    private readonly entry: URL,
+  ) {}
+
+  /** Starts the process, and resolves when the model is loaded. Rejects with the error of loading it. */
+  static async start(opening: Opening, watch: ModelWatch, entry = ENTRY): Promise<ModelProcess> {
+    const model = new ModelProcess(opening, watch, entry)
+    const stop = (): void => void model.close()
+    watch.signal.addEventListener('abort', stop)
+    try {
+      watch.signal.throwIfAborted()
+      await model.begin()
+      return model
+    } catch (error) {
+      await model.close()
+      throw watch.signal.aborted ? watch.signal.reason : error
+    } finally {
+      watch.signal.removeEventListener('abort', stop)
+    }
+  }
+
+  /** Whether requests need not wait for a start of the process. */
+  get isAvailable(): boolean {
+    return this.isReady
+  }
+
+  /** The id of the process, to be shown. */
+  get pid(): number | undefined {
+    return this.child?.pid
+  }
+
+  async *generate(asked: GenerateRequest, signal: AbortSignal): AsyncGenerator<GenerateEvent, void, undefined> {
+    signal.throwIfAborted()
+    const events = new EventQueue<GenerateEvent>()
+    const left = new AbortController()
+    const forget = this.signals.add(signal, () => left.abort(signal.reason))
+    this.call('generate', asked, left.signal, event => events.push(event)).then(
+      () => events.end(),
+      (error: unknown) => events.fail(error),
+    )
+    try {
+      yield* events
+    } finally {
+      forget()
+      left.abort()
+    }
+  }
+
+  score(asked: ScoreRequest, signal: AbortSignal): Promise<readonly ScoredTarget[]> {
+    return this.call('score', asked, signal)
+  }
+
+  embed(asked: EmbedRequest, signal: AbortSignal): Promise<Embedded> {
+    return this.call('embed', asked, signal)
+  }
+
+  tokenize(text: string, as: 'input' | 'answer'): Promise<readonly AnswerToken[]> {
+    return this.call('tokenize', { text, as })
+  }
+
+  detokenize(tokens: readonly number[], as: 'input' | 'answer'): Promise<string> {
+    return this.call('detokenize', { tokens, as })
+  }
+
+  /** The counts go on when the process is started again. */
+  async statistics(): Promise<ModelStatistics> {
+    if (this.isReady) this.last = await this.call('statistics', null)
+    return sumOf([this.before, this.last])
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true
+    const { child } = this
+    this.end(new SwitchyardError(`the model ${this.opening.name} is closed`))
+    if (child && child.exitCode === null && child.signalCode === null) {
+      const ended = new Promise(resolve => child.once('exit', resolve))
+      child.kill('SIGKILL')
+      await ended
+    }
+  }
+
+  /** Calls a method of the process's model. */
+  private async call<M extends Method>(
+    method: M,
+    asked: Calls[M]['asked'],
+    signal?: AbortSignal,
+    onEvent: (event: GenerateEvent) => void = () => undefined,
+  ): Promise<Calls[M]['result']> {
+    if (!this.isReady) await this.untilReady(signal)
+    signal?.throwIfAborted()
+    if (this.isClosed) throw new SwitchyardError(`the model ${this.opening.name} is closed`)
+    const id = this.nextId++
+    let forget: (() => void) | undefined
+    try {
+      return await new Promise<Calls[M]['result']>((resolve, reject) => {
+        this.calls.set(id, { onEvent, onDone: resolve as SentCall['onDone'], onError: reject })
+        if (signal)
+          forget = this.signals.add(signal, () => {
+            this.send({ kind: 'cancel', id })
+            reject(signal.reason as Error)
+          })
+        this.send({ kind: 'call', id, method, asked } as ToModel)
+      })
+    } finally {
+      forget?.()
+      this.calls.delete(id)
+    }
+  }
+
+  /** Waits until the process has started, or rejects with the signal's reason. */
+  private async untilReady(signal?: AbortSignal): Promise<void> {
+    let forget: (() => void) | undefined
+    const aborted = new Promise<never>((_, reject) => {
+      if (signal) forget = this.signals.add(signal, () => reject(signal.reason as Error))
+    })
+    try {
+      await Promise.race([this.ready, aborted])
+    } finally {
+      forget?.()
+    }
+  }
+
+  /** Starts the process. */
+  private begin(): Promise<void> {
+    this.ready = this.open()
+    this.ready.catch(() => undefined) // Those that wait for it get the error.
+    return this.ready
+  }
+
+  private open(): Promise<void> {
+    const { name } = this.opening
+    // What the process prints goes to the standard error: the standard output is the server's.
+    const child = fork(fileURLToPath(this.entry), [name], { serialization: 'advanced', stdio: ['ignore', 2, 2, 'ipc'] })
+    this.child = child
+    const started = performance.now()
+    return new Promise((resolve, reject) => {
+      child.on('message', (message: FromModel) => {
+        if (message.kind === 'notice') this.watch.onNotice(message.message)
+        else if (message.kind === 'replies') message.replies.forEach(reply => this.receive(reply))
+        else if (message.kind === 'failed') {
+          reject(fromSent(message.error))
+          child.kill('SIGKILL')
+        } else {
+          this.facts = message.facts
+          this.isReady = true
+          resolve()
+        }
+      })
+      child.on('error', reject) // It could not be started.
+      child.on('exit', (code, signal) => {
+        const how = signal ?? `exit code ${code}`
+        reject(new SwitchyardError(`the process that loads the model ${name} has ended (${how})${adviceOn(signal)}`))
+        if (this.isReady) this.restart(how, adviceOn(signal), (performance.now() - started) / 1000)
+      })
+      this.send({ kind: 'open', opening: this.opening })
+    })
+  }
+
+  /** Starts the process again after it has ended. */
+  private restart(how: string, advice: string, seconds: number): void {
+    if (this.isClosed) return
+    const { name } = this.opening
+    this.end(
+      new SwitchyardError(
+        `the process of the model ${name} has ended (${how}) while it answered this request; it is started again`,
+      ),
+    )
+    this.before = sumOf([this.before, countsOf(this.last)])
+    this.last = noStatistics
+    this.watch.onAvailable(false)
+    if (seconds > STABLE_SECONDS) this.restarts = 0
+    this.ready = this.restarted(`its process has ended (${how})${advice}`)
+    this.ready.catch(() => undefined)
+  }
+
+  /** Waits as long as it must between two starts, and starts the process. If that fails, it is tried again. */
+  private async restarted(reason: string): Promise<void> {
+    const wait = RESTART_SECONDS[Math.min(this.restarts++, RESTART_SECONDS.length - 1)]
+    this.watch.onNotice(`${reason}; it is started again${wait > 0 ? ` in ${formatDuration(wait)}` : ''}`)
+    await sleep(wait * 1000, undefined, { ref: false })
+    if (this.isClosed) return
+    try {
+      await this.open()
+    } catch (error) {
+      // The requests that have waited get the error; those that come from now on wait for the next start.
+      if (!this.isClosed) {
+        this.ready = this.restarted((error as Error).message)
+        this.ready.catch(() => undefined)
+      }
+      throw error
+    }
+    this.watch.onAvailable(true)
+  }
+
+  /** Ends all calls that have been sent. */
+  private end(error: unknown): void {
+    this.isReady = false
+    const calls = Array.from(this.calls.values())
+    this.calls.clear()
+    for (const call of calls) call.onError(error)
+  }
+
+  private receive(reply: Reply): void {
+    const call = this.calls.get(reply.id) // undefined: it was cancelled
+    if (reply.kind === 'event') call?.onEvent(reply.event)
+    else if (reply.kind === 'done') call?.onDone(reply.result)
+    else call?.onError(fromSent(reply.error))
+  }
+
+  private send(message: ToModel): void {
+    // If it cannot be sent, the process is about to end, and its end rejects the calls.
+    this.child?.send(message, () => undefined)
+  }
+}
+
+const adviceOn = (signal: NodeJS.Signals | null): string =>
+  signal === 'SIGKILL' ? ', as a system ends processes when memory is short' : ''

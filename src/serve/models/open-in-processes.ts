@@ -1,0 +1,53 @@
+import { availableParallelism } from 'node:os'
+import { formatCount, formatDuration } from '../../base/format.js'
+import type { ModelLimits } from './messages.js'
+import { ModelProcess } from './model-process.js'
+import type { ModelSource, OpenModel } from './model-source.js'
+import { Replicas } from './replicas.js'
+
+export interface ProcessSettings {
+  /** The folder of a model. Default: its path. */
+  readonly findFolder?: (source: ModelSource) => Promise<string>
+  readonly limits: ModelLimits
+  /** How many copies of each model are loaded, each in a process of its own. They divide the processors. Default: 1. */
+  readonly replicas?: number
+  /** See `Opening.valuesModule`. */
+  readonly valuesModule?: string
+  /** The module that processes run. Default: the compiled one of this package. */
+  readonly entry?: URL
+}
+
+/** Opens models in processes of their own. */
+export const openInProcesses =
+  ({ findFolder, limits, replicas = 1, valuesModule, entry }: ProcessSettings): OpenModel =>
+  async (source, watch) => {
+    const start = performance.now()
+    const path = findFolder ? await findFolder(source) : source.path
+    watch.signal.throwIfAborted()
+    const { name, bits, checkpoint } = source
+    const opening = { name, path, bits, checkpoint, limits, threads: threadsOf(replicas), valuesModule }
+    const copies: ModelProcess[] = []
+    const isLoading = (): boolean => copies.length < replicas
+    const onAvailable = (): void => watch.onAvailable(copies.some(({ isAvailable }) => isAvailable))
+    try {
+      // One after another, since each compares what it needs with the memory that those before have left free.
+      for (let i = 0; isLoading(); i++) {
+        const onNotice = (message: string): void => {
+          if (replicas === 1) watch.onNotice(message)
+          else if (i === 0 || !isLoading()) watch.onNotice(`replica ${i + 1}: ${message}`)
+        }
+        copies.push(await ModelProcess.start(opening, { signal: watch.signal, onAvailable, onNotice }, entry))
+      }
+    } catch (error) {
+      await Promise.all(copies.map(copy => copy.close()))
+      throw error
+    }
+    const { parameters } = copies[0].facts
+    watch.onNotice(
+      `${formatCount(parameters)} parameters from ${path}, loaded in ${formatDuration((performance.now() - start) / 1000)} by ${copies.map(({ pid }) => `process ${pid}`).join(', ')}`,
+    )
+    return replicas === 1 ? copies[0] : new Replicas(copies as [ModelProcess, ...ModelProcess[]])
+  }
+
+/** The threads of each of so many processes. */
+const threadsOf = (replicas: number): number => Math.max(1, Math.floor(availableParallelism() / replicas))

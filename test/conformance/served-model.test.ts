@@ -1,0 +1,299 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
+import { build } from 'esbuild'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ConfigError, FileError } from '../../src/base/errors.js'
+import { writeHfWeights } from '../../src/checkpoint/names/hf-folder.js'
+import { newWeights } from '../../src/checkpoint/weights.js'
+import { baseModel, baseRouter } from '../../src/model/presets.js'
+import type { AnswerToken } from '../../src/infer/answer-piece.js'
+import type { Opening } from '../../src/serve/models/messages.js'
+import type { ModelWatch } from '../../src/serve/models/model-source.js'
+import { ModelProcess } from '../../src/serve/models/model-process.js'
+import { openInProcesses } from '../../src/serve/models/open-in-processes.js'
+import { openServedModel } from '../../src/serve/models/open-served-model.js'
+import type { GenerateEvent, GenerateRequest, Input, ServedModel } from '../../src/serve/models/served-model.js'
+
+const root = resolve(import.meta.dirname, '../..')
+// Within the project, so that the built process finds the packages.
+const cache = join(root, 'node_modules/.cache')
+mkdirSync(cache, { recursive: true })
+const scratch = mkdtempSync(join(cache, 'served-model-'))
+const entry = pathToFileURL(join(scratch, 'process-entry.mjs'))
+
+const limits = { maxInputTokens: 60, maxNewTokens: 400, maxRows: 16, maxMemoryBytes: 2 ** 26 }
+const opening: Opening = { name: 'tiny', path: join(scratch, 'tiny'), limits, threads: 1 }
+const encoderAlone: Opening = { ...opening, name: 'vectors', path: join(scratch, 'encoder') }
+const never = new AbortController().signal
+
+/** Folders as ByT5's are published, but tiny and with experts. Answers of random weights hardly ever end by EOS. */
+async function writeModels(): Promise<void> {
+  const sizes = { vocabSize: 384, dModel: 16, dFf: 16, numHeads: 2, headDim: 8, numEncoderLayers: 1, numExperts: 4 }
+  const sparse = { encoderSparseLayers: [0], decoderSparseLayers: [0], numDecoderLayers: 1 }
+  const tokenizer = JSON.stringify({ tokenizer_class: 'ByT5Tokenizer', extra_ids: 125 })
+  const files = { 'tokenizer_config.json': new TextEncoder().encode(tokenizer) }
+  const model = { ...baseModel, ...sizes, ...sparse, dtype: 'float32' } as const
+  const encoder = { ...model, numDecoderLayers: 0, decoderSparseLayers: [] }
+  await writeHfWeights(opening.path, newWeights('tiny', model, baseRouter, 1), { files })
+  await writeHfWeights(encoderAlone.path, newWeights('encoder', encoder, baseRouter, 2), { files })
+}
+
+/** What the watched model has told, and the ids of its processes. */
+class Watched implements ModelWatch {
+  readonly notices: string[] = []
+  readonly availability: boolean[] = []
+  readonly signal = never
+
+  onNotice(message: string): void {
+    this.notices.push(message)
+  }
+
+  onAvailable(isAvailable: boolean): void {
+    this.availability.push(isAvailable)
+  }
+}
+
+let here: ServedModel
+beforeAll(async () => {
+  await writeModels()
+  await build({
+    entryPoints: [join(root, 'src/serve/models/process-entry.ts')],
+    outfile: join(scratch, 'process-entry.mjs'),
+    bundle: true,
+    packages: 'external',
+    alias: { '#onnx-sessions': join(root, 'src/engine/compile/onnx/node.ts') },
+    ignoreAnnotations: true,
+    platform: 'node',
+    format: 'esm',
+  })
+  here = await openServedModel(opening)
+})
+afterAll(async () => {
+  await here.close()
+  rmSync(scratch, { recursive: true })
+})
+
+async function read(model: ServedModel, request: GenerateRequest, signal = never): Promise<GenerateEvent[]> {
+  const events: GenerateEvent[] = []
+  for await (const event of model.generate(request, signal)) events.push(event)
+  return events
+}
+
+/** Reads the first events of an answer that goes on. Returns the rest. */
+async function begin(model: ServedModel, signal = never): Promise<AsyncIterator<GenerateEvent>> {
+  const events = model.generate({ input: 'long', options: { maxNewTokens: 400, minNewTokens: 400 } }, signal)
+  const iterator = events[Symbol.asyncIterator]()
+  for (let i = 0; i < 4; i++) await iterator.next()
+  return iterator
+}
+
+const inputTokens = async (input: Input): Promise<readonly AnswerToken[]> =>
+  typeof input === 'string'
+    ? here.tokenize(input, 'input')
+    : input.map(id => ({ id, text: id === 1 ? '' : String.fromCharCode(id - 3) }))
+
+async function toEnd(events: AsyncIterator<GenerateEvent>): Promise<GenerateEvent | undefined> {
+  let last: GenerateEvent | undefined
+  for (let next = await events.next(); !next.done; next = await events.next()) last = next.value
+  return last
+}
+
+const kinds: [string, (opening: Opening) => Promise<ServedModel>][] = [
+  ['in this process', openServedModel],
+  ['in another process', given => openInProcesses({ limits, entry })(given, new Watched())],
+  ['in two processes', given => openInProcesses({ limits, entry, replicas: 2 })(given, new Watched())],
+]
+describe.each(kinds)('a served model %s', (_, open) => {
+  let model: ServedModel
+  beforeAll(async () => {
+    model = await open(opening)
+  })
+  afterAll(() => model.close())
+
+  it('says what it is', () => {
+    expect(model.facts).toEqual({
+      name: 'tiny',
+      path: opening.path,
+      created: expect.closeTo(Date.now() / 1000, -2) as number,
+      parameters: here.facts.parameters,
+      answers: true,
+      dimension: null,
+      maxInputTokens: 60,
+      maxNewTokens: 400,
+      experts: { encoder: [4], decoder: [4] },
+    })
+  })
+
+  it.each<[string, GenerateRequest]>([
+    ['greedily', { input: 'hello', options: { maxNewTokens: 12 } }],
+    ['by sampling', { input: 'hello', options: { maxNewTokens: 12, temperature: 2, seed: 7 } }],
+    ['by beam search', { input: 'hello', options: { maxNewTokens: 12, numBeams: 3, numReturned: 2 } }],
+    ['to token ids', { input: [107, 104, 1], options: { maxNewTokens: 12 } }],
+  ])('answers %s', async (__, request) => {
+    const events = await read(model, request)
+    expect(events).toEqual(await read(here, request))
+    expect(events[0]).toEqual({ kind: 'input', tokens: await inputTokens(request.input) })
+    expect(events.at(-1)).toMatchObject({ kind: 'piece', finish: 'length' })
+  })
+
+  it('answers many at once as it answers each alone', async () => {
+    const requests = Array.from({ length: 24 }, (__, i): GenerateRequest => {
+      const input = 'many words'.slice(0, 1 + (i % 9))
+      return { input, options: { maxNewTokens: 1 + ((i * 7) % 40), ...(i % 3 === 0 && { temperature: 1.5, seed: i }) } }
+    })
+    const together = await Promise.all(requests.map(request => read(model, request)))
+    for (const [i, request] of requests.entries()) expect(together[i]).toEqual(await read(here, request))
+  })
+
+  it('scores answers', async () => {
+    const request = { input: 'hello', targets: ['ja', 'nein'] }
+    const scores = await model.score(request, never)
+    expect(scores).toEqual(await here.score(request, never))
+    expect(scores.map(({ tokens }) => tokens.map(({ text }) => text))).toEqual([
+      ['j', 'a', ''],
+      ['n', 'e', 'i', 'n', ''],
+    ])
+    const sum = scores[0].tokens.reduce((total, { logProbability = NaN }) => total + logProbability, 0)
+    expect(scores[0].score).toBeCloseTo(sum, 5)
+  })
+
+  it('tells tokens, and the text of tokens', async () => {
+    const tokens = await model.tokenize('hé', 'input')
+    expect(tokens).toEqual([
+      { id: 107, text: 'h' },
+      { id: 198, text: expect.any(String) as string },
+      { id: 172, text: expect.any(String) as string },
+      { id: 1, text: '' },
+    ])
+    const ids = tokens.map(({ id }) => id)
+    expect(await model.detokenize(ids, 'input')).toBe('hé')
+    expect(await model.tokenize('hé', 'answer')).toEqual(tokens)
+    expect(await model.detokenize(ids, 'answer')).toBe('hé')
+  })
+
+  it.each<[string, GenerateRequest, string]>([
+    ['a long input', { input: 'a'.repeat(99), options: {} }, 'the input has 100 tokens, and at most 60'],
+    ['a wrong token', { input: [384, 1], options: {} }, 'the input has the token id 384'],
+    ['contradictions', { input: 'a', options: { doSample: false, seed: 1 } }, 'doSample is false'],
+  ])('refuses %s before the first event', async (__, request, message) => {
+    const next = model.generate(request, never)[Symbol.asyncIterator]().next()
+    await expect(next).rejects.toThrow(ConfigError)
+    await expect(next).rejects.toThrow(message)
+  })
+
+  it('refuses to make vectors', async () => {
+    await expect(model.embed({ texts: ['a'] }, never)).rejects.toThrow(ConfigError)
+  })
+
+  it('ends an answer when its signal is aborted, with its reason', async () => {
+    const controller = new AbortController()
+    const answer = await begin(model, controller.signal)
+    controller.abort(new Error('the client has gone'))
+    await expect(toEnd(answer)).rejects.toThrow('the client has gone')
+    await expect(read(model, { input: 'a', options: {} }, controller.signal)).rejects.toThrow('the client has gone')
+    await expect(model.score({ input: 'a', targets: ['b'] }, controller.signal)).rejects.toThrow('the client has gone')
+  })
+
+  it('ends what runs with an error when it is closed, and takes nothing more', async () => {
+    const ended = expect(begin(model).then(toEnd)).rejects.toThrow('the model tiny is closed')
+    const running = await begin(model)
+    const alsoEnded = expect(toEnd(running)).rejects.toThrow('the model tiny is closed')
+    await model.close()
+    await Promise.all([ended, alsoEnded])
+    await expect(read(model, { input: 'a', options: {} })).rejects.toThrow('the model tiny is closed')
+    await model.close()
+  })
+})
+
+describe.each(kinds.slice(0, 2))('a model of vectors %s', (_, open) => {
+  it('gives vectors, and refuses answers', async () => {
+    const model = await open(encoderAlone)
+    const { vectors, tokens } = await model.embed({ texts: ['hello', 'you'] }, never)
+    expect(tokens).toEqual([6, 4])
+    expect(vectors.map(vector => [vector.constructor, vector.length])).toEqual([
+      [Float32Array, 16],
+      [Float32Array, 16],
+    ])
+    const alone = await (await openServedModel(encoderAlone)).embed({ texts: ['you'] }, never)
+    for (const [i, x] of vectors[1].entries()) expect(x).toBeCloseTo(alone.vectors[0][i], 5)
+    expect(model.facts).toMatchObject({ answers: false, dimension: 16, experts: { encoder: [4], decoder: [] } })
+    await expect(read(model, { input: 'a', options: {} })).rejects.toThrow(ConfigError)
+    await expect(model.embed({ texts: ['a', 'b'.repeat(60)] }, never)).rejects.toThrow('the text 1 has 61 tokens')
+    await model.close()
+  })
+})
+
+describe('the process of a model', () => {
+  it('is started again when it is killed: what it was answering fails, what comes meanwhile waits', async () => {
+    const watched = new Watched()
+    const model = await ModelProcess.start(opening, watched, entry)
+    const running = toEnd(await begin(model))
+    const failed = expect(running).rejects.toThrow(
+      'the process of the model tiny has ended (SIGKILL) while it answered this request; it is started again',
+    )
+    const { pid } = model
+    process.kill(pid!, 'SIGKILL')
+    await failed
+    expect(model.isAvailable).toBe(false)
+    const request = { input: 'hello', options: { maxNewTokens: 12 } }
+    expect(await read(model, request)).toEqual(await read(here, request))
+    expect(model.pid).not.toBe(pid)
+    // Signals of its group are the server's business.
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.kill(model.pid!, signal)
+    expect(await toEnd(await begin(model))).toMatchObject({ finish: 'length' })
+    expect(watched.availability).toEqual([false, true])
+    expect(watched.notices).toEqual([
+      'its process has ended (SIGKILL), as a system ends processes when memory is short; it is started again',
+    ])
+    await model.close()
+    expect(watched.availability).toEqual([false, true])
+  })
+
+  it('says why a model cannot be opened', async () => {
+    const path = join(scratch, 'nothing')
+    const opened = ModelProcess.start({ ...opening, path }, new Watched(), entry)
+    await expect(opened).rejects.toThrow(FileError)
+    await expect(opened).rejects.toThrow(path)
+  })
+
+  it('may end while it loads', async () => {
+    const watched = new Watched()
+    const script = join(scratch, 'ends.mjs')
+    writeFileSync(script, 'process.exit(3)')
+    await expect(ModelProcess.start(opening, watched, pathToFileURL(script))).rejects.toThrow(
+      'the process that loads the model tiny has ended (exit code 3)',
+    )
+    await sleep(0)
+    expect(watched).toMatchObject({ notices: [], availability: [] })
+  })
+
+  it('is ended when the server stops while it loads', async () => {
+    const stop = new AbortController()
+    const opened = ModelProcess.start(opening, { ...new Watched(), signal: stop.signal } as Watched, entry)
+    stop.abort(new Error('stopped'))
+    await expect(opened).rejects.toThrow('stopped')
+  })
+})
+
+describe('replicas', () => {
+  it('share the work, and answer while one of them is started again', async () => {
+    const watched = new Watched()
+    const model = await openInProcesses({ limits, entry, replicas: 2 })(opening, watched)
+    const pids = watched.notices
+      .at(-1)!
+      .match(/process \d+/g)!
+      .map(text => Number(text.slice(8)))
+    expect(pids).toHaveLength(2)
+    const [first, second] = [await begin(model), await begin(model)]
+    const failed = expect(toEnd(first)).rejects.toThrow('has ended (SIGKILL)')
+    process.kill(pids[0], 'SIGKILL')
+    await failed
+    expect(watched.availability).toEqual([true])
+    await read(model, { input: 'hello', options: { maxNewTokens: 4 } })
+    expect(await toEnd(second)).toMatchObject({ finish: 'length' })
+    expect(watched.notices.at(-1)).toMatch(/^replica 1: its process has ended \(SIGKILL\)/)
+    await model.close()
+  })
+})
