@@ -13,7 +13,17 @@ export type { Answer, ChoiceOptions, NextTokens, Search, SearchOptions } from '.
 export type { BeamOptions } from './infer/beam.js'
 export { TextGenerator } from './infer/text-generator.js'
 export type { SchedulerLimits } from './infer/limits.js'
-export type { AnswerOptions, TextAnswer, TextAnswers, TextModel, TextScore } from './infer/text-generator.js'
+export type {
+  AnswerOptions,
+  PieceOptions,
+  TextAnswer,
+  TextAnswers,
+  TextModel,
+  TextScore,
+} from './infer/text-generator.js'
+export type { GeneratorStatistics } from './infer/statistics.js'
+export type { StepExperts } from './infer/search.js'
+export type { TokenExperts } from './infer/expert-choices.js'
 export type { AnswerPiece, AnswerToken, FinishReason, ScoredToken } from './infer/answer-piece.js'
 export type { TextOptions } from './infer/text-options.js'
 export { TextEmbedder } from './infer/embed/text-embedder.js'

@@ -16,8 +16,9 @@ export interface AnswerToken {
   /** The most probable tokens at this place, best first. Present if `logProbabilities` is above 0. */
   readonly top?: readonly ScoredToken[]
   /**
-   * The experts that the token met: for each sparse layer of the decoder, in order, their numbers. Present if `experts`
-   * was asked for. The token is an answer's token as it enters the decoder, so the last token of an answer has none.
+   * The experts that the token met: for each sparse layer of the decoder (of the encoder, for a token of an input), in
+   * order, their numbers. Present if `experts` was asked for. The token is an answer's token as it enters the decoder,
+   * so the last token of an answer has none.
    */
   readonly experts?: readonly (readonly number[])[]
 }

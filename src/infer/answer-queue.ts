@@ -5,6 +5,8 @@ import type { Search } from './search.js'
 export interface RequestOptions {
   /** Ends the request, whose promise rejects with the signal's reason. */
   signal?: AbortSignal
+  /** Called once when the input is encoded: see `Request.onEncoded`. */
+  onEncoded?: Request['onEncoded']
   /** Called after every step of the request. */
   onStep?: () => void
 }
@@ -22,13 +24,14 @@ export class AnswerQueue {
    * Resolves when the search is finished; its `answers` are complete then. Rejects with the signal's reason when it is
    * aborted, and with a ConfigError if the request is larger than the scheduler's limits.
    */
-  run(inputs: readonly number[], search: Search, { signal, onStep }: RequestOptions = {}): Promise<void> {
+  run(inputs: readonly number[], search: Search, { signal, onEncoded, onStep }: RequestOptions = {}): Promise<void> {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted()
       let forget: (() => void) | undefined
       const request: Request = {
         inputs,
         search,
+        onEncoded,
         onStep,
         onEnd: error => {
           forget?.()

@@ -28,11 +28,13 @@ export class AnswerReader {
 
   /** The part of the answer since the last call; null if there is none. `isOver`: no token follows. */
   read(answer: Answer, isOver: boolean): Omit<AnswerPiece, 'index'> | null {
-    const { tokens } = answer
-    if (this.hasEnded || (tokens.length === this.count && !isOver)) return null
+    const { tokens, experts } = answer
+    // The experts of a token are known one step later, when it has entered the decoder.
+    const known = experts === undefined || isOver ? tokens.length : experts.length
+    if (this.hasEnded || (known === this.count && !isOver)) return null
     let text = ''
     const read: AnswerToken[] = []
-    for (; this.count < tokens.length; this.count++) {
+    for (; this.count < known; this.count++) {
       text += this.stops.push(this.stream.push(tokens[this.count]))
       read.push(this.tokenAt(answer, this.count))
     }
@@ -42,9 +44,13 @@ export class AnswerReader {
     return { text: text + this.stops.end(), tokens: read, finish: this.finishOf(tokens) }
   }
 
-  private tokenAt({ tokens }: Answer, place: number): AnswerToken {
+  private tokenAt({ tokens, experts }: Answer, place: number): AnswerToken {
     const id = tokens[place]
-    return { id, text: this.context.tokenTexts.of(id, place === 0) }
+    return {
+      id,
+      text: this.context.tokenTexts.of(id, place === 0),
+      ...(experts?.[place] && { experts: experts[place] }),
+    }
   }
 
   private finishOf(tokens: readonly number[]): FinishReason {

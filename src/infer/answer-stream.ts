@@ -1,5 +1,5 @@
 import type { AnswerPiece } from './answer-piece.js'
-import type { AnswerQueue } from './answer-queue.js'
+import type { AnswerQueue, RequestOptions } from './answer-queue.js'
 import { AnswerReader } from './answer-reader.js'
 import type { ReaderContext } from './answer-reader.js'
 import { News } from './news.js'
@@ -32,14 +32,14 @@ export async function* streamPieces(
   inputs: readonly number[],
   search: Search,
   context: ReaderContext,
-  given?: AbortSignal,
+  { signal: given, onEncoded }: Pick<RequestOptions, 'signal' | 'onEncoded'> = {},
 ): AsyncGenerator<AnswerPiece, void, undefined> {
   const left = new AbortController()
   const signal = given ? AbortSignal.any([given, left.signal]) : left.signal
   const reader = new SearchReader(search, context)
   const news = new News()
   let isDone = false
-  const done = queue.run(inputs, search, { signal, onStep: () => news.tell() }).finally(() => {
+  const done = queue.run(inputs, search, { signal, onEncoded, onStep: () => news.tell() }).finally(() => {
     isDone = true
     news.tell()
   })

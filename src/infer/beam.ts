@@ -1,8 +1,9 @@
 import { T5_SPECIAL_IDS } from '../base/special-ids.js'
+import type { TokenExperts } from './expert-choices.js'
 import { checkSetting, logSumExp } from './processors.js'
 import { randomStream } from './random-stream.js'
 import { checkOptions, nothingPossible } from './search.js'
-import type { Answer, NextTokens, Search, SearchOptions } from './search.js'
+import type { Answer, NextTokens, Search, SearchOptions, StepExperts } from './search.js'
 
 export interface BeamOptions extends SearchOptions {
   numBeams: number
@@ -20,14 +21,16 @@ export interface BeamOptions extends SearchOptions {
   sampleSeed?: number
 }
 
-/**
- * A partial answer: its tokens, the start token first; the model's log-probability of each; and `sum`, the sum of the
- * log-probabilities after the processors changed them.
- */
+/** A partial answer. */
 interface Beam {
+  /** The start token first. */
   tokens: number[]
+  /** The model's log-probability of each token. */
   logProbabilities: number[]
+  /** The sum of the log-probabilities after the processors changed them. */
   sum: number
+  /** The experts that each token met, but for the start token and the last; empty if not requested. */
+  experts: TokenExperts[]
 }
 /** A token that may follow a beam. The continuations of the highest ranks are taken. */
 interface Continuation {
@@ -76,13 +79,15 @@ class BeamSearch implements Search {
     this.rows = options.numBeams
     this.maxNewTokens = options.maxNewTokens
     const { decoderStartId } = options.specialIds ?? T5_SPECIAL_IDS
-    this.beams = [{ tokens: [decoderStartId], logProbabilities: [], sum: 0 }]
+    this.beams = [{ tokens: [decoderStartId], logProbabilities: [], sum: 0, experts: [] }]
   }
 
-  next(logits: Float32Array): NextTokens | null {
+  next(logits: Float32Array, experts?: StepExperts): NextTokens | null {
     const { numBeams, maxNewTokens, stop, specialIds = T5_SPECIAL_IDS } = this.options
     const { best, raw } = this.bestContinuations(logits, logits.length / this.rows)
     const made = this.beams[0].tokens.length // tokens of an answer after this step, without the start token
+    if (this.options.experts && made > 1)
+      this.beams.forEach((beam, row) => (beam.experts = [...beam.experts, experts?.(row) ?? []]))
     const goingOn: { beam: Beam; parent: number }[] = []
     best.forEach(({ parent, token, sum }, rank) => {
       const { tokens, logProbabilities } = this.beams[parent]
@@ -90,6 +95,7 @@ class BeamSearch implements Search {
         tokens: [...tokens, token],
         logProbabilities: [...logProbabilities, raw(parent, token)],
         sum,
+        experts: this.beams[parent].experts,
       }
       const ends = specialIds.eosIds.includes(token) || made === maxNewTokens || stop?.(beam.tokens.slice(1))
       if (!ends) goingOn.push({ beam, parent })
@@ -160,7 +166,12 @@ class BeamSearch implements Search {
       for (const beam of this.beams) this.finish(beam, Math.max(beam.tokens.length - 1, 1))
     return this.finished
       .slice(0, this.options.numReturned ?? 1)
-      .map(({ beam, score }) => ({ tokens: beam.tokens.slice(1), score, logProbabilities: beam.logProbabilities }))
+      .map(({ beam: { tokens, logProbabilities, experts }, score }) => ({
+        tokens: tokens.slice(1),
+        score,
+        logProbabilities,
+        ...(this.options.experts && { experts }),
+      }))
   }
 }
 

@@ -62,6 +62,7 @@ export function searchOf(given: TextOptions, context: SearchContext): Search {
     maxNewTokens,
     processors: processorsOf(options, context),
     specialIds,
+    experts: options.experts,
     ...(stop.length > 0 && { stop: containsAny(stop, required(vocabulary)) }),
   }
   const { numReturned = 1, lengthPenalty, earlyStopping } = options

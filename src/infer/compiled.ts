@@ -5,7 +5,7 @@ import { specialize } from '../engine/api/specialize.js'
 import { distanceBiases, positionTables } from '../model/position-bias.js'
 import type { ForwardOptions, ModelParams } from '../model/types.js'
 import { copyRows, decodeStep, emptyMemory, encodeInputs, writeRows } from './decode.js'
-import type { Decoded, DecoderMemory, DistanceBiases, LayerMemory, MemorySizes } from './decode.js'
+import type { Decoded, DecoderMemory, Encoded, DistanceBiases, LayerMemory, MemorySizes } from './decode.js'
 import { decodeTypes, encodeTypes, writeTypes } from './example-types.js'
 
 /**
@@ -13,6 +13,8 @@ import { decodeTypes, encodeTypes, writeTypes } from './example-types.js'
  * lengths.
  */
 export interface CompiledDecoding {
+  /** The number of experts of a sparse layer. */
+  readonly numExperts: number
   /**
    * Copies and packs the parameters for ONNX Runtime, the encoder's first. Yields the parameters whose copy is
    * finished, so that the caller can release the originals before the next ones are copied.
@@ -22,7 +24,7 @@ export interface CompiledDecoding {
   distances(params: ModelParams): DistanceBiases
   empty(sizes: MemorySizes): DecoderMemory
   /** Runs the encoder: see `encodeInputs`. */
-  encode(params: ModelParams, inputs: Tensor, encoderBiases: Tensor[]): LayerMemory
+  encode(params: ModelParams, inputs: Tensor, encoderBiases: Tensor[]): Encoded
   /** Writes rows of the memory, which is donated: see `writeRows`. */
   write(memory: LayerMemory, parts: LayerMemory, sources: Tensor, rows: Tensor): LayerMemory
   /** Copies rows: see `copyRows`. */
@@ -84,6 +86,7 @@ export function compileDecoding(options: ForwardOptions): CompiledDecoding {
     { static: [0, 1, 2] },
   )
   return {
+    numExperts: config.numExperts,
     prepare: async function* (params) {
       const inEncoder = new Set(flatten<Tensor>(params.encoder).leaves.map(a => a.value))
       const copied = await encode.prepare(params)

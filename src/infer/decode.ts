@@ -12,9 +12,11 @@ import type { DecoderLayerParams, ForwardOptions, ModelParams } from '../model/t
 import { keysAndValues, maskBias } from '../nn/attention.js'
 import type { KeysAndValues } from '../nn/attention.js'
 import { embed } from '../nn/embedding.js'
+import type { RouterRecord } from '../nn/moe/types.js'
 import { noNoise } from '../nn/noise.js'
 import { biasAtDistances } from '../nn/relative-bias.js'
 import { rowsAt } from '../nn/rows.js'
+import { chosenExperts } from './chosen-experts.js'
 
 /**
  * The id of padding in inference. It is no token, so an input may hold any id: there are models whose padding id is
@@ -62,22 +64,34 @@ export function emptyMemory({ rows, inputLength, length }: MemorySizes, config: 
   return { cross: layers(inputLength), self: layers(length) }
 }
 
-/**
- * Runs the encoder on inputs [inputs, length], padded with `NO_TOKEN`: keys and values for the cross attention of each
- * decoder layer, [inputs, heads, length, headDim].
- */
+/** What the encoder gives for inputs [inputs, length]. */
+export type Encoded = {
+  /** For the cross attention of each decoder layer, [inputs, heads, length, headDim]. */
+  memory: LayerMemory
+  /** See `chosenExperts`: [layers, inputs, length, choices]. */
+  experts: Tensor[]
+}
+
+/** Runs the encoder on inputs [inputs, length], padded with `NO_TOKEN`. */
 export function encodeInputs(
   params: ModelParams,
   inputs: Tensor,
   distanceBiases: Tensor[],
   options: ForwardOptions,
-): LayerMemory {
+): Encoded {
   const { config } = options
+  const padded = ofPaddedInputs(options)
   const biases = biasesOfLength(distanceBiases, inputs.shape[1], config) // [1, heads, query, key] each
-  const { output } = encode(params, { encoder_input_tokens: inputs }, ofPaddedInputs(options), noNoise, biases)
-  return decoderLayers(params, options).map(layer =>
-    keysAndValues(layer.encoder_decoder_attention, output, config.numHeads),
-  )
+  const { output, routers } = encode(params, { encoder_input_tokens: inputs }, padded, noNoise, biases)
+  return {
+    memory: decoderLayers(params, options).map(layer =>
+      keysAndValues(layer.encoder_decoder_attention, output, config.numHeads),
+    ),
+    experts: chosenExperts(
+      routers.map(({ record }) => record),
+      newPass('encoder', inputs, padded, noNoise, null),
+    ),
+  }
 }
 
 /**
@@ -140,13 +154,15 @@ export type Decoded = {
   logits: Tensor // [rows, vocab]
   /** A sum of logits that is a number shows that all of them are, for less than reading them. */
   sums: Tensor // [rows]
+  /** See `chosenExperts`. */
+  experts: Tensor[] // [layers, rows, 1, choices]
   self: LayerMemory
 }
 
 /**
  * Decodes one token of each row. `tokens` [rows] are the tokens at positions `steps` [rows] of their rows; `crossBias`
- * [rows, 1, 1, input length] hides padding. Returns the logits [rows, vocab] of the next tokens, their sums [rows],
- * and the self-attention memory with the keys and values of `tokens` added.
+ * [rows, 1, 1, input length] hides padding. Returns the logits [rows, vocab] of the next tokens, their sums [rows], the
+ * experts that `tokens` met, and the self-attention memory with the keys and values of `tokens` added.
  */
 export function decodeStep(
   params: ModelParams,
@@ -168,6 +184,7 @@ export function decodeStep(
     return np.add(np.expandDims(np.transpose(near, [1, 0, 2]), 2), later) // [rows, heads, 1, key]
   })
   const next: LayerMemory = []
+  const routers: RouterRecord[] = []
   let x = embed(tokenEmbedding(params, 'decoder'), current, config.dModel, config.dtype) // [rows, 1, dModel]
   decoderLayers(params, options).forEach((layer, i) => {
     const self = (y: Tensor): KeysAndValues => {
@@ -178,10 +195,13 @@ export function decodeStep(
       })
       return next[i]
     }
-    x = decoderLayer(layer, x, { self, cross: cross[i], selfBias: biasOfLayer(selfBiases, i), crossBias }, pass).x // [rows, 1, dModel]
+    const attention = { self, cross: cross[i], selfBias: biasOfLayer(selfBiases, i), crossBias }
+    const layerOutput = decoderLayer(layer, x, attention, pass)
+    x = layerOutput.x // [rows, 1, dModel]
+    if (layerOutput.record) routers.push(layerOutput.record)
   })
   const logits = np.squeeze(outputLogits(params, stackNorm(params, x, pass), config), 1) // [rows, vocab]
-  return { logits, sums: np.sum(logits, { axis: 1 }), self: next }
+  return { logits, sums: np.sum(logits, { axis: 1 }), experts: chosenExperts(routers, pass), self: next }
 }
 
 /** The length of a memory's rows, and where in it each row's and head's vector of the position `steps` is. */

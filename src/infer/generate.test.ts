@@ -96,7 +96,7 @@ describe('generation', () => {
         const model = { compiled, params: p, distances: compiled.distances(p) }
         const memory = RowMemory.empty(model, { rows: inputs.length, inputLength: 16, length: 4 })
         memory.write(
-          await encodeTogether(model, inputs),
+          (await encodeTogether(model, inputs)).memory,
           inputs.map(({ length }, i) => ({ row: i, input: i, inputLength: length })),
         )
         const rows: number[][] = []

@@ -5,6 +5,7 @@ import type { ModelParams } from '../model/types.js'
 import { HIDDEN_BIAS } from '../nn/attention.js'
 import type { CompiledDecoding } from './compiled.js'
 import type { DecoderMemory, DistanceBiases, LayerMemory, MemorySizes } from './decode.js'
+import { ExpertChoices } from './expert-choices.js'
 import { paddedInputs } from './padded-inputs.js'
 import { bucket } from './rows.js'
 
@@ -15,20 +16,40 @@ export interface DecodingModel {
   readonly distances: DistanceBiases
 }
 
+/** Inputs that were encoded together. */
+export interface EncodedInputs {
+  readonly memory: LayerMemory
+  /** The length of each input with its padding. */
+  readonly length: number
+  /** The experts that the tokens of all inputs met; null: no layer is sparse. */
+  experts(): Promise<ExpertChoices | null>
+}
+
 /** Encodes inputs as one batch, and waits until the result is computed. */
 export async function encodeTogether(
   { compiled, params, distances }: DecodingModel,
   inputs: readonly (readonly number[])[],
-): Promise<LayerMemory> {
-  const encoded = compiled.encode(params, paddedInputs(inputs), distances.encoder)
-  await hostView(encoded[0].keys)
-  return encoded
+): Promise<EncodedInputs> {
+  const ids = paddedInputs(inputs)
+  const { memory, experts } = compiled.encode(params, ids, distances.encoder)
+  await hostView(memory[0].keys)
+  return { memory, length: ids.shape[1], experts: () => choicesOf(experts, compiled.numExperts) }
 }
 
-/** The scores of the next token, for each row. */
-export interface Scores {
+/** Reads what `chosenExperts` made. */
+async function choicesOf([experts]: readonly Tensor[], numExperts: number): Promise<ExpertChoices | null> {
+  if (experts === undefined) return null
+  const { data, shape } = await hostView(experts)
+  return new ExpertChoices(data as Int32Array, shape, numExperts)
+}
+
+/** What one step gives for each row. */
+export interface Advanced {
+  /** The scores of the next token, and their sum. */
   readonly logits: Float32Array // [rows * vocab]
   readonly sums: Float32Array // [rows]
+  /** The experts that the token of each row met; null: no layer is sparse. */
+  readonly experts: ExpertChoices | null
 }
 
 /** The decoder's memory of a number of rows, with the operations on it. Rows are independent of each other. */
@@ -101,14 +122,11 @@ export class RowMemory {
     this.memory.self = write(this.memory.self, nothing.self, sources, targets)
   }
 
-  /**
-   * Decodes one token of each row: `tokens` at the positions `steps` of their rows. Resolves to the logits
-   * [rows * vocab] and the sum of each row's.
-   */
-  async advance(tokens: readonly number[], steps: readonly number[]): Promise<Scores> {
+  /** Decodes one token of each row: `tokens` at the positions `steps` of their rows. */
+  async advance(tokens: readonly number[], steps: readonly number[]): Promise<Advanced> {
     const { compiled, params, distances } = this.model
     this.crossBias ??= this.hidePadding()
-    const { logits, sums, self } = compiled.advance(
+    const { logits, sums, experts, self } = compiled.advance(
       params,
       { cross: this.memory.cross, crossBias: this.crossBias },
       distances.decoder,
@@ -117,8 +135,12 @@ export class RowMemory {
       ints(steps),
     )
     this.memory.self = self
-    const [all, summed] = await Promise.all([hostView(logits), hostView(sums)])
-    return { logits: all.data as Float32Array, sums: summed.data as Float32Array }
+    const [all, summed, choices] = await Promise.all([
+      hostView(logits),
+      hostView(sums),
+      choicesOf(experts, compiled.numExperts),
+    ])
+    return { logits: all.data as Float32Array, sums: summed.data as Float32Array, experts: choices }
   }
 
   private hidePadding(): Tensor {

@@ -4,16 +4,19 @@ import { specialIdsOf, stackLayers } from '../model/config.js'
 import { meaningOf } from '../model/meaning.js'
 import type { ForwardOptions, ModelParams } from '../model/types.js'
 import { compileDecoding } from './compiled.js'
-import type { LayerMemory, MemorySizes } from './decode.js'
+import type { MemorySizes } from './decode.js'
+import type { TokenExperts } from './expert-choices.js'
 import { checkRequest } from './limits.js'
 import type { Needed, SchedulerLimits } from './limits.js'
 import { isFitting, memoryBytes, sizesOf } from './memory-sizes.js'
 import { countPadded } from './padded-inputs.js'
 import { encodeTogether, RowMemory } from './row-memory.js'
-import type { DecodingModel } from './row-memory.js'
+import type { DecodingModel, EncodedInputs } from './row-memory.js'
 import { Rows } from './rows.js'
 import { checkNext } from './search.js'
-import type { Search } from './search.js'
+import type { Search, StepExperts } from './search.js'
+import { SchedulerCounts } from './statistics.js'
+import type { GeneratorStatistics } from './statistics.js'
 
 /** One input to answer. */
 export interface Request {
@@ -21,6 +24,8 @@ export interface Request {
   readonly inputs: readonly number[]
   /** Chooses the tokens of its answers. Its `answers` are complete when the request has ended. */
   readonly search: Search
+  /** Called once when the input is encoded, with the experts that its tokens met. Not called without this method. */
+  onEncoded?(experts: readonly TokenExperts[]): void
   /** Called after every step of the request. */
   onStep?(): void
   /** Called once when the request has ended: without an error if its search finished. Not called after `remove`. */
@@ -68,12 +73,17 @@ export class Scheduler {
   private memory: RowMemory | null = null
   private model: Promise<DecodingModel> | null = null
   private hasReleased = false
+  private readonly counts: SchedulerCounts
 
   constructor(
     private readonly params: ModelParams,
     private readonly forward: ForwardOptions,
     private readonly options: SchedulerOptions,
-  ) {}
+  ) {
+    const { config } = forward
+    const sparseLayers = stackLayers(config, 'decoder').filter(({ sparse }) => sparse).length
+    this.counts = new SchedulerCounts(sparseLayers, config.numExperts)
+  }
 
   /** Whether no request waits or runs. */
   get isIdle(): boolean {
@@ -83,6 +93,19 @@ export class Scheduler {
   /** The sizes of the decoder's memory; null if no request is running. */
   get memorySizes(): MemorySizes | null {
     return this.memory?.sizes ?? null
+  }
+
+  statistics(): GeneratorStatistics {
+    const { running, waiting, memory, counts } = this
+    const { steps, inputTokens, generatedTokens, droppedTokens } = counts
+    return {
+      running: running.length,
+      waiting: waiting.length,
+      memoryBytes: memory === null ? 0 : memoryBytes(memory.sizes, this.forward.config),
+      maxMemoryBytes: this.options.maxMemoryBytes,
+      ...{ steps, inputTokens, generatedTokens, droppedTokens },
+      expertTokens: counts.expertTokens.map(ofLayer => [...ofLayer]),
+    }
   }
 
   /** Adds a request, which waits until there is room for it. Throws a ConfigError if there can never be room. */
@@ -147,12 +170,13 @@ export class Scheduler {
   private async join(model: DecodingModel): Promise<void> {
     const joining = this.takeWaiting()
     if (joining.length === 0) return
-    let encoded: LayerMemory
+    let encoded: EncodedInputs
     try {
       encoded = await encodeTogether(
         model,
         joining.map(({ inputs }) => inputs),
       )
+      await this.tellExperts(joining, encoded)
     } catch (error) {
       for (const request of joining) if (!this.removed.has(request)) request.onEnd(error)
       return
@@ -166,7 +190,20 @@ export class Scheduler {
     const rows = places.flatMap(({ request: { inputs }, first, tokens }, input) =>
       tokens.map((_, i) => ({ row: first + i, input, inputLength: inputs.length })),
     )
-    memory.write(encoded, rows)
+    memory.write(encoded.memory, rows)
+  }
+
+  /** Counts encoded tokens, and tells requests that ask which experts their tokens met. */
+  private async tellExperts(requests: readonly Request[], { length, experts }: EncodedInputs): Promise<void> {
+    const { counts } = this
+    for (const { inputs } of requests) counts.inputTokens += inputs.length
+    if (!this.mayDrop() && requests.every(request => request.onEncoded === undefined)) return
+    const choices = await experts()
+    requests.forEach((request, i) => {
+      const ofTokens = request.inputs.map((_, place) => choices?.of(i * length + place) ?? [])
+      for (const ofToken of ofTokens) counts.droppedTokens += ofToken.filter(ofLayer => ofLayer.length === 0).length
+      if (!this.removed.has(request)) request.onEncoded?.(ofTokens)
+    })
   }
 
   /** Removes the requests from the queue that may join now. */
@@ -181,7 +218,7 @@ export class Scheduler {
         if (bytes > maxMemoryBytes || rows + request.search.rows > maxRows) break
       }
       const isLong = countPadded(together.map(({ inputs }) => inputs)) > ENCODED_TOKENS
-      if (taken.length > 0 && isLong && !this.needsOneBatch()) break
+      if (taken.length > 0 && isLong && !this.mayDrop()) break
       taken.push(request)
       rows += request.search.rows
     }
@@ -189,8 +226,11 @@ export class Scheduler {
     return taken
   }
 
-  /** Whether an encoder's answer for an input depends on its batch: its experts have a capacity (see meaning.ts). */
-  private needsOneBatch(): boolean {
+  /**
+   * Whether experts of the encoder have a capacity, so that they drop tokens (see meaning.ts). Its output for an input
+   * depends on the whole batch then.
+   */
+  private mayDrop(): boolean {
     const { config } = this.forward
     return !meaningOf(this.forward).droplessEvaluation && stackLayers(config, 'encoder').some(({ sparse }) => sparse)
   }
@@ -244,7 +284,8 @@ export class Scheduler {
       running.tokens.forEach((token, i) => (tokens[running.first + i] = token))
       steps.fill(running.step, running.first, running.first + running.tokens.length)
     }
-    const { logits, sums } = await memory.advance(tokens, steps)
+    const { logits, sums, experts } = await memory.advance(tokens, steps)
+    this.counts.steps++
     const vocab = logits.length / rows
     const followed = new Map<number, number>()
     for (const running of this.running) {
@@ -254,7 +295,10 @@ export class Scheduler {
       const isBroken = sums.subarray(first, end).some(Number.isNaN) && own.some(Number.isNaN)
       // Also if the request is removed: the next request of these rows must not read NaN.
       if (isBroken) memory.clear(Array.from({ length: end - first }, (_, i) => first + i))
-      const parents = this.choose(running, isBroken ? null : own)
+      for (let row = first; row < end; row++) experts?.count(row, this.counts.expertTokens)
+      this.counts.generatedTokens += end - first
+      const ofRow = (row: number): TokenExperts => experts?.of(first + row) ?? []
+      const parents = this.choose(running, isBroken ? null : own, ofRow)
       parents?.forEach((parent, i) => {
         if (parent !== i) followed.set(first + i, first + parent)
       })
@@ -266,7 +310,7 @@ export class Scheduler {
    * Lets a request's search choose its next tokens by the logits; null: some of them are NaN. Returns the parents of
    * its rows, or null if it has ended.
    */
-  private choose(running: Running, logits: Float32Array | null): readonly number[] | null {
+  private choose(running: Running, logits: Float32Array | null, experts: StepExperts): readonly number[] | null {
     const { request, tokens } = running
     if (this.removed.has(request)) return null
     try {
@@ -274,7 +318,7 @@ export class Scheduler {
         throw new SwitchyardError(
           `the model's scores are not numbers (NaN) after ${running.step} tokens: its weights are damaged, or too large for this input`,
         )
-      const next = request.search.next(logits)
+      const next = request.search.next(logits, experts)
       if (next !== null) checkNext(next, tokens.length, logits.length / tokens.length)
       running.step++
       request.onStep?.()

@@ -1,6 +1,7 @@
 import { ConfigError } from '../base/errors.js'
 import { T5_SPECIAL_IDS } from '../base/special-ids.js'
 import type { SpecialIds } from '../base/special-ids.js'
+import type { TokenExperts } from './expert-choices.js'
 import { checkSetting, logSumExp, maximum, softmax } from './processors.js'
 import type { ScoreProcessor } from './processors.js'
 import { randomStream } from './random-stream.js'
@@ -13,6 +14,12 @@ export interface NextTokens {
   readonly parents: readonly number[] | null
 }
 
+/**
+ * For each row, the experts that its last token met when it entered the decoder. In the first step that is the start
+ * token.
+ */
+export type StepExperts = (row: number) => TokenExperts
+
 export interface Answer {
   /** The generated tokens, without the start token; the last is EOS if the answer ended with it. */
   readonly tokens: readonly number[]
@@ -22,6 +29,8 @@ export interface Answer {
   readonly score: number
   /** The log-probability of each token, by the model's scores before any processor. Empty if not requested. */
   readonly logProbabilities: readonly number[]
+  /** The experts that each token met, but for the last. Absent if not requested. */
+  readonly experts?: readonly TokenExperts[]
   /** Whether it is complete although the search goes on. Default: answers are complete when the search has finished. */
   readonly isOver?: boolean
 }
@@ -38,8 +47,11 @@ export interface Search {
   readonly answersGrow?: boolean
   /** The most tokens that an answer can have. Default: the model's limit. */
   readonly maxNewTokens?: number
-  /** Chooses the next tokens by the logits [rows * vocab], which it must not change. null: the search has finished. */
-  next(logits: Float32Array): NextTokens | null
+  /**
+   * Chooses the next tokens by the logits [rows * vocab], which it must not change. null: the search has finished.
+   * Generators give `experts`.
+   */
+  next(logits: Float32Array, experts?: StepExperts): NextTokens | null
   /** The answers so far, best first, at least one. */
   answers(): readonly Answer[]
 }
@@ -54,6 +66,8 @@ export interface SearchOptions {
   specialIds?: Pick<SpecialIds, 'eosIds' | 'decoderStartId'>
   /** Ends an answer that has not reached EOS: called with its tokens so far, without the start token. */
   stop?: (tokens: readonly number[]) => boolean
+  /** If true, answers have the experts that their tokens met. */
+  experts?: boolean
 }
 
 export interface ChoiceOptions extends SearchOptions {
@@ -89,6 +103,7 @@ class Chain implements Search {
   readonly maxNewTokens: number
   private readonly tokens: number[]
   private readonly logProbabilities: number[] = []
+  private readonly experts: TokenExperts[] = []
   private isOver = false
 
   constructor(
@@ -100,7 +115,8 @@ class Chain implements Search {
     this.tokens = [(options.specialIds ?? T5_SPECIAL_IDS).decoderStartId]
   }
 
-  next(logits: Float32Array): NextTokens | null {
+  next(logits: Float32Array, experts?: StepExperts): NextTokens | null {
+    if (this.options.experts && this.tokens.length > 1) this.experts.push(experts?.(0) ?? [])
     const { processors = [], maxNewTokens, stop, logProbabilities, specialIds = T5_SPECIAL_IDS } = this.options
     // The logits belong to the engine, so processors get a copy that they may change.
     const scores = processors.length > 0 ? logits.slice() : logits
@@ -115,9 +131,17 @@ class Chain implements Search {
   }
 
   answers(): Answer[] {
-    const { logProbabilities } = this
+    const { logProbabilities, experts } = this
     const score = this.options.logProbabilities ? logProbabilities.reduce((a, b) => a + b, 0) : NaN
-    return [{ tokens: this.tokens.slice(1), score, logProbabilities, isOver: this.isOver }]
+    return [
+      {
+        tokens: this.tokens.slice(1),
+        score,
+        logProbabilities,
+        ...(this.options.experts && { experts }),
+        isOver: this.isOver,
+      },
+    ]
   }
 }
 

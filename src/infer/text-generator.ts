@@ -5,11 +5,12 @@ import { inputIds, targetIds } from '../text/special-tokens.js'
 import type { Vocabulary } from '../text/vocabulary.js'
 import { answerVocabulary } from './answer-vocabulary.js'
 import type { TextCodec } from '../text/codec.js'
-import type { AnswerPiece, FinishReason } from './answer-piece.js'
+import type { AnswerPiece, AnswerToken, FinishReason } from './answer-piece.js'
 import { AnswerQueue } from './answer-queue.js'
 import type { ReaderContext } from './answer-reader.js'
 import { SearchReader, streamPieces } from './answer-stream.js'
 import type { GenerateOptions } from './generate.js'
+import type { TokenExperts } from './expert-choices.js'
 import { DEFAULT_MEMORY_BYTES, DEFAULT_ROWS } from './limits.js'
 import { withDefaults } from './generation-options.js'
 import type { SchedulerLimits } from './limits.js'
@@ -17,6 +18,7 @@ import { Scheduler } from './scheduler.js'
 import { scoring } from './search.js'
 import type { Answer, Search } from './search.js'
 import { searchOf } from './choose-search.js'
+import type { GeneratorStatistics } from './statistics.js'
 import type { TextOptions } from './text-options.js'
 import { TokenTexts } from './token-texts.js'
 
@@ -51,16 +53,26 @@ export type AnswerOptions = TextOptions & {
   signal?: AbortSignal
 }
 
+export type PieceOptions = AnswerOptions & {
+  /**
+   * Called before the first piece, when the input is encoded, with the input's tokens: if `experts` was asked for, with
+   * the experts that they met in each sparse layer of the encoder.
+   */
+  onInput?: (tokens: readonly AnswerToken[]) => void
+}
+
 /**
  * Generates answers to texts. Texts that are given at the same time are decoded together, each at its own step; no
  * answer depends on another text. `limits` bound inputs, rows and memory: see SchedulerLimits. A long-lived process
  * needs one TextGenerator for each model.
  */
 export class TextGenerator {
+  private readonly scheduler: Scheduler
   private readonly queue: AnswerQueue
   /** The vocabulary of answers, which ends them with the model's EOS. */
   private readonly vocabulary: Vocabulary
   private readonly tokenTexts: TokenTexts
+  private readonly inputTexts: TokenTexts
 
   constructor(
     private readonly model: TextModel,
@@ -70,21 +82,26 @@ export class TextGenerator {
     const { maxNewTokens, release = false, ...forward } = options
     this.vocabulary = answerVocabulary(model.codec.targets, specialIdsOf(options.config).eosIds)
     this.tokenTexts = new TokenTexts(this.vocabulary)
-    this.queue = new AnswerQueue(
-      new Scheduler(
-        params,
-        { ...forward, mode: 'eval' },
-        {
-          maxInputTokens: Infinity,
-          maxRows: DEFAULT_ROWS,
-          maxMemoryBytes: DEFAULT_MEMORY_BYTES,
-          memoryProblem: model.memoryProblem,
-          ...limits,
-          maxNewTokens,
-          release,
-        },
-      ),
+    this.inputTexts = new TokenTexts(model.codec.inputs)
+    this.scheduler = new Scheduler(
+      params,
+      { ...forward, mode: 'eval' },
+      {
+        maxInputTokens: Infinity,
+        maxRows: DEFAULT_ROWS,
+        maxMemoryBytes: DEFAULT_MEMORY_BYTES,
+        memoryProblem: model.memoryProblem,
+        ...limits,
+        maxNewTokens,
+        release,
+      },
     )
+    this.queue = new AnswerQueue(this.scheduler)
+  }
+
+  /** What the generator is doing, and counts since it was made. */
+  statistics(): GeneratorStatistics {
+    return this.scheduler.statistics()
   }
 
   /** The answers to a text. */
@@ -134,10 +151,15 @@ export class TextGenerator {
    */
   async *pieces(
     input: string | readonly number[],
-    { signal, ...options }: AnswerOptions = {},
+    { signal, onInput, ...options }: PieceOptions = {},
   ): AsyncGenerator<AnswerPiece, void, undefined> {
     const inputs = this.idsOf(input)
-    yield* streamPieces(this.queue, inputs, this.searchFor(options, inputs), this.readerContext(options), signal)
+    const onEncoded =
+      onInput &&
+      ((experts: readonly TokenExperts[]): void =>
+        onInput(this.inputTokens(inputs, options.experts ? experts : undefined)))
+    const search = this.searchFor(options, inputs)
+    yield* streamPieces(this.queue, inputs, search, this.readerContext(options), { signal, onEncoded })
   }
 
   /** The text of an answer in parts: see `pieces`. Of several answers, the first. */
@@ -200,6 +222,14 @@ export class TextGenerator {
       throw new ConfigError(`the input has the token id ${wrong}: ids are whole numbers from 0 to ${vocabSize - 1}`)
     if (input.length === 0) throw new ConfigError('the input has no tokens: it needs at least EOS')
     return input
+  }
+
+  private inputTokens(ids: readonly number[], experts?: readonly TokenExperts[]): AnswerToken[] {
+    return ids.map((id, i) => ({
+      id,
+      text: this.inputTexts.of(id, i === 0),
+      ...(experts && { experts: experts[i] }),
+    }))
   }
 
   private readerContext(options: TextOptions): ReaderContext {

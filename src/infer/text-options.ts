@@ -35,6 +35,11 @@ export interface TextOptions {
   banned?: readonly string[]
   /** Generation ends when the answer has one of these texts; the answer's text ends before it. */
   stop?: readonly string[]
+  /**
+   * Whether the pieces of an answer have the experts that its tokens met. Each token is then given one step later, when
+   * it has entered the decoder.
+   */
+  experts?: boolean
   /** Custom processors, applied after the built-in ones. */
   processors?: readonly ScoreProcessor[]
   /**
