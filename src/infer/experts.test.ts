@@ -106,8 +106,14 @@ describe('experts of tokens', () => {
     await Promise.all(['hello', 'a', 'four'].map(text => g.answer(text, { minNewTokens: 6 })))
     const { expertTokens, ...counts } = g.statistics()
     expect(counts).toEqual({
-      ...{ running: 0, waiting: 0, memoryBytes: 0, maxMemoryBytes: 2 ** 30 },
-      ...{ steps: 6, inputTokens: 13, generatedTokens: 18, droppedTokens: 0 },
+      running: 0,
+      waiting: 0,
+      memoryBytes: 0,
+      maxMemoryBytes: 2 ** 30,
+      steps: 6,
+      inputTokens: 13,
+      generatedTokens: 18,
+      droppedTokens: 0,
     })
     // Each token meets two experts.
     expect(expertTokens.map(layer => layer.reduce((a, b) => a + b))).toEqual([36, 36])

@@ -103,7 +103,10 @@ export class Scheduler {
       waiting: waiting.length,
       memoryBytes: memory === null ? 0 : memoryBytes(memory.sizes, this.forward.config),
       maxMemoryBytes: this.options.maxMemoryBytes,
-      ...{ steps, inputTokens, generatedTokens, droppedTokens },
+      steps,
+      inputTokens,
+      generatedTokens,
+      droppedTokens,
       expertTokens: counts.expertTokens.map(ofLayer => [...ofLayer]),
     }
   }
