@@ -230,6 +230,14 @@ describe('TextGenerator', () => {
     await expect(generator().answer('x', { numReturned: 2 })).rejects.toThrow('set numBeams or')
   })
 
+  it.each<TextOptions>([{}, { numBeams: 3 }, { seed: 2 }])('never answers with a banned text: %j', async options => {
+    const g = generator()
+    const [{ text }] = await g.answer('hello', options)
+    const banned = text.slice(1, 3)
+    expect(banned).toHaveLength(2)
+    expect((await g.answer('hello', { ...options, banned: [banned] }))[0].text).not.toContain(banned)
+  })
+
   it('gives several sampled answers, each of its own stream, the first as if it were alone', async () => {
     const g = generator()
     const options = { seed: 4, temperature: 1.5 }

@@ -72,8 +72,8 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
     [['eval', 'runs/g2p', '--examples', '0'], 'expected a whole number of 1 or more'],
     [['eval', 'runs/g2p', '--split', 'tset'], 'Allowed choices are train, validation, test, all'],
     [
-      ['infer', 'runs/g2p', 'x', '--target', 'y', '--num-beams', '2'],
-      '--target scores a given answer, so --num-beams would have no effect: omit it',
+      ['infer', 'runs/g2p', 'x', '--target', 'y', '--num-beams', '2', '--ban', 'z'],
+      '--target scores a given answer, so --num-beams, --ban would have no effect: omit it',
     ],
     [
       ['infer', 'runs/g2p', 'x', '--greedy', '--num-beams', '2', '--top-k', '3'],

@@ -6,7 +6,8 @@ import { inputsFromOptions, warnOfFileName, withInputOptions } from '../shared/i
 import type { InputOptions } from '../shared/input-options.js'
 import { anyNumber, bitsOf, checkpointOption, collect, wholeNumber } from '../shared/options.js'
 
-interface InferOptions extends Omit<TextOptions, 'noRepeatNgram'>, InputOptions {
+interface InferOptions extends Omit<TextOptions, 'noRepeatNgram' | 'banned'>, InputOptions {
+  ban?: readonly string[]
   /** The value of `--no-repeat-ngram`. commander reads `--no-` as a negation: true if it is absent, else its number. */
   repeatNgram: true | number
   greedy?: boolean
@@ -48,17 +49,29 @@ export const inferCommand = (): Command =>
     .addOption(checkpointOption())
     .option('--revision <name>', 'for a model of the hub: a branch, tag or commit (default: main)')
     .option('--target <answer>', 'score this answer instead of generating one: its log-probability is the third column')
-    .option('--max-new-tokens <n>', 'maximum number of tokens in an answer', wholeNumber(1))
+    .option(
+      '--max-new-tokens <n>',
+      'maximum number of tokens in an answer (default: as the model says, or 128)',
+      wholeNumber(1),
+    )
     .option('--min-new-tokens <n>', 'minimum number of tokens in an answer', wholeNumber(0))
-    .option('--num-beams <n>', 'beam search with this many beams', wholeNumber(1))
-    .option('--num-returned <n>', 'how many answers beam search returns', wholeNumber(1))
+    .option(
+      '--num-beams <n>',
+      'beam search with this many beams; with an option of sampling, beams are drawn',
+      wholeNumber(1),
+    )
+    .option('--num-returned <n>', 'how many answers to each text: of beam search, or sampled ones', wholeNumber(1))
     .option(
       '--greedy',
       "the most probable tokens: no beams and no sampling, even if the model's generation_config.json asks for them",
     )
     .option('--length-penalty <x>', 'beam search: values above 0 favour long answers', anyNumber)
     .option('--temperature <x>', 'sampling: below 1, probable tokens become more probable', anyNumber)
-    .option('--top-k <n>', 'sampling: only the n most probable tokens', wholeNumber(1))
+    .option(
+      '--top-k <n>',
+      'sampling: only the n most probable tokens; 0: all (default: as the model says, 50 for models of Hugging Face)',
+      wholeNumber(0),
+    )
     .option('--top-p <x>', 'sampling: only the most probable tokens that add up to this probability', anyNumber)
     .option(
       '--min-p <x>',
@@ -67,7 +80,12 @@ export const inferCommand = (): Command =>
     )
     .option('--seed <n>', 'sampling: the same seed gives the same text', wholeNumber(0))
     .option('--repetition-penalty <x>', 'above 1, tokens that occurred before become less probable', anyNumber)
-    .option('--no-repeat-ngram <n>', 'no sequence of this many tokens occurs twice', wholeNumber(1))
+    .option(
+      '--no-repeat-ngram <n>',
+      'no sequence of this many tokens occurs twice; 0: even if the model says so',
+      wholeNumber(0),
+    )
+    .option('--ban <text>', 'generate no answer that contains this text; may be given several times', collect)
     .option('--stop <text>', 'end the answer before this text; may be given several times', collect)
     .action(
       async (
@@ -80,6 +98,7 @@ export const inferCommand = (): Command =>
           revision,
           checkpoint,
           repeatNgram,
+          ban,
           greedy,
           data,
           out,
@@ -94,6 +113,7 @@ export const inferCommand = (): Command =>
         const options: TextOptions = {
           ...rest,
           ...(repeatNgram === true ? {} : { noRepeatNgram: repeatNgram }),
+          ...(ban && { banned: ban }),
           ...(greedy && { doSample: false, numBeams: 1 }),
         }
         const others = notGreedy.filter(name => rest[name] !== undefined)
@@ -101,7 +121,9 @@ export const inferCommand = (): Command =>
           throw new ConfigError(
             `--greedy takes the most probable tokens, so ${others.join(', ')} would have no effect: omit it`,
           )
-        const ways = Object.keys(options).filter(way => way !== 'maxNewTokens')
+        const ways = Object.keys(options).flatMap(way =>
+          way === 'maxNewTokens' ? [] : way === 'banned' ? ['--ban'] : [way],
+        )
         if (target !== undefined && ways.length > 0)
           throw new ConfigError(`--target scores a given answer, so ${ways.join(', ')} would have no effect: omit it`)
         const inputs = inputsFromOptions({ data, input, header, delimiter, quotes, skipBadRows }, texts, { out })
