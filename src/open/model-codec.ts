@@ -43,11 +43,22 @@ export const vocabularyFolders = ({ path, container, base }: Place): readonly st
 /** The model that an adapter of PEFT is merged into; of any other model, the model itself. */
 const baseOf = (place: Place): Place => (place.base ? baseOf(place.base) : place)
 
-/** T5, Flan-T5 and Switch in a name, as in `google/flan-t5-small`, `switch-base-8` or `t5_1_1_small`. */
-const T5_NAME = /(^|[^a-z0-9])(t5|switch)(?![a-z0-9])/i
-/** Words in names of models of the T5 family that were trained with vocabularies of their own. */
-const OTHER_NAME =
-  /(byte?|code|chem|mol|prot|rna|dna|viet?|idt|multilingual|arab|bengali|chinese|czech|dutch|finnish|french|german|hindi|indo|italian|japan|korea|norw|persian|polish|portug|russian|spanish|swedish|turkish|ukrain|viet)/i
+/** The words of which one must be in the name of a model that has T5's vocabulary. */
+const familyWords: readonly string[] = ['t5', 'switch']
+
+/**
+ * The words of such names, as in `flan-t5-xl`, `t5_1_1_small`, `t5-large-lm-adapt`, `t5-efficient-base-nl36` and
+ * `switch-c-2048`: families, versions, sizes, what T5 itself was trained on, and how a copy is stored. A name with any
+ * other word may be of a model that was trained with a vocabulary of its own, as `t5-base-japanese` was.
+ */
+const T5_WORD = new RegExp(
+  `^(${[
+    't5x?|flan|switch|transformers?|tiny|mini|small|base|large|x+l|[a-z]?\\d*[bmk]?|(nl|el|dl|ff|dm|s?kv|n?sh|nh)\\d+',
+    'efficient|lm\\d*k?|adapt(ed)?|ssm|nqo?|tqao?|wqo?',
+    'models?|weights|checkpoints?|hf|huggingface|safetensors|native|torch|pytorch|jax|flax|(bf|fp|float|bfloat)(16|32)|int[48]',
+    'my|copy|converted|original|pretrained|finetuned|tuned|ft|test',
+  ].join('|')})$`,
+)
 
 /** Folders that are named by a step or a revision: the model's name is that of the folder above. */
 const UNNAMED = /^(checkpoint_\d+|[0-9a-f]{40}|main|snapshots)$/
@@ -59,8 +70,14 @@ const UNNAMED = /^(checkpoint_\d+|[0-9a-f]{40}|main|snapshots)$/
 function isT5s({ model, ...place }: Source): boolean {
   const { path } = baseOf(place)
   const parts = resolve(path).split(/[\\/]/)
-  const name = parts.reverse().find(part => !UNNAMED.test(part)) ?? ''
-  if (model.vocabSize !== T5_VOCAB_SIZE || !T5_NAME.test(name) || OTHER_NAME.test(name)) return false
+  const folder = parts.reverse().find(part => !UNNAMED.test(part)) ?? ''
+  // The hub's cache names folders models--OWNER--NAME.
+  const words = folder
+    .replace(/^models--.*--/, '')
+    .toLowerCase()
+    .split(/[^\p{L}\p{N}]+/u)
+  if (model.vocabSize !== T5_VOCAB_SIZE || !words.some(word => familyWords.includes(word))) return false
+  if (!words.every(word => T5_WORD.test(word))) return false
   const { padId, eosIds, decoderStartId } = specialIdsOf(model)
   return areT5s({ padId, eosIds, decoderStartId })
 }
@@ -81,7 +98,7 @@ async function vocabularyOf(source: Source, onNotice: (message: string) => void)
   }
   if (!isT5s(source))
     throw new FileError(
-      `${path}: there is no vocabulary (${vocabularyFiles.join(', ')}) beside the weights: put the model's own there, or, for a run, convert it with --to native`,
+      `${path}: there is no vocabulary (${vocabularyFiles.join(', ')}) beside the weights: put the model's own there${vocabSize === T5_VOCAB_SIZE ? " (T5's is assumed only in a folder that is named as T5's own models are, such as t5-base)" : ''}`,
     )
   onNotice(`${path}: there is no vocabulary beside the weights; T5's is used, as the model's name says`)
   return loadT5Vocabulary()

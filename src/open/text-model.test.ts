@@ -8,6 +8,7 @@ import { newWeights } from '../checkpoint/weights.js'
 import { TextGenerator } from '../infer/text-generator.js'
 import { preset } from '../model/presets.js'
 import { convertWeights } from '../cli/convert/conversion.js'
+import { modelCodec } from './model-codec.js'
 import { openTextModel } from './text-model.js'
 import { unknownSymbols } from '../cli/shared/texts.js'
 import { smallSizes } from '../../test/small-model.js'
@@ -45,22 +46,35 @@ describe('a folder of Hugging Face as a model of texts', () => {
     expect(model.codec.targets.decode(tokens)).toBe(text)
   })
 
-  it("of T5's size, but another name or other special ids, has no vocabulary", async () => {
-    for (const [name, extra] of [
-      ['model', {}],
-      ['codet5-base', {}],
-      ['t5-base-japanese', {}],
-      ['t5-ids', { eos_token_id: 2 }],
-    ] as const) {
-      const folder = await write(name, 32_128)
-      const config = join(folder, 'generation_config.json')
-      await writeFile(config, JSON.stringify({ ...JSON.parse(await readFile(config, 'utf8')), ...extra }))
-      await expect(openTextModel(folder), name).rejects.toThrow(/there is no vocabulary/)
-    }
+  it("of T5's size, but other special ids, has no vocabulary", async () => {
+    const folder = await write('t5-test', 32_128)
+    const config = join(folder, 'generation_config.json')
+    const settings = JSON.parse(await readFile(config, 'utf8')) as object
+    await writeFile(config, JSON.stringify({ ...settings, eos_token_id: 2 }))
+    await expect(openTextModel(folder)).rejects.toThrow(/there is no vocabulary .* named as T5's own models are/)
   })
 
+  it("of T5's size has T5's vocabulary only by the name of one of T5's own models", async () => {
+    const hub = 'models--owner-of-models--t5-small/snapshots/0123456789abcdef0123456789abcdef01234567'
+    for (const name of ['t5_1_1_small/checkpoint_1000', 'Flan-T5-XL', 'switch-c-2048', 't5-large-ssm-nqo', hub])
+      expect(await hasT5s(name), name).toBe(true)
+    for (const word of ['journal', 'schema', 'romanian', 'greek', 'thai', 'urdu', '\u65e5\u672c', 'de'])
+      expect(await hasT5s(`t5-base-${word}`), word).toBe(false)
+    for (const name of ['model', 'codet5-base', 'flan', 't5model', 'models--t5--other/snapshots/main'])
+      expect(await hasT5s(name), name).toBe(false)
+  })
+
+  const hasT5s = (name: string): Promise<boolean> =>
+    modelCodec(
+      { path: join(scratch, name), container: 'huggingface', model: { ...base.model, ...small, vocabSize: 32_128 } },
+      () => undefined,
+    ).then(
+      () => true,
+      () => false,
+    )
+
   it('is the same model as a checkpoint of T5X, or of our own, and nearly the same in 8 bits', async () => {
-    const folder = await write('switch-source', 32_128)
+    const folder = await write('switch-original', 32_128)
     const answer = async (path: string, bits?: 8 | 4): Promise<readonly number[]> =>
       (
         await new TextGenerator(await openTextModel(path, { maxNewTokens: 8, bits })).answer('The cat sat', {
