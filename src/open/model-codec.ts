@@ -82,21 +82,41 @@ function isT5s({ model, ...place }: Source): boolean {
   return areT5s({ padId, eosIds, decoderStartId })
 }
 
-/** The vocabulary in the folder of the weights. A model that is named as T5's are gets T5's, with a notice. */
+/** Where a model's vocabulary is; `none` if there is none. */
+export type VocabularyPlace =
+  | { readonly kind: 'saved' }
+  | { readonly kind: 'files'; readonly folder: string; readonly files: readonly string[] }
+  | { readonly kind: 'assumed' }
+  | { readonly kind: 'none' }
+
+/**
+ * Finds a model's vocabulary: in its run or native checkpoint, or in files beside its weights. A model that is named as
+ * T5's own models are has T5's without any. No file is read.
+ */
+export async function findVocabulary(source: Source): Promise<VocabularyPlace> {
+  if (source.texts) return { kind: 'saved' }
+  for (const folder of vocabularyFolders(source)) {
+    const own = await Promise.all(vocabularyFiles.map(name => exists(join(folder, name))))
+    const files = vocabularyFiles.filter((_, i) => own[i])
+    if (files.length > 0) return { kind: 'files', folder, files }
+  }
+  return { kind: isT5s(source) ? 'assumed' : 'none' }
+}
+
+/** The vocabulary of a model that has not saved one. T5's is assumed with a notice. */
 async function vocabularyOf(source: Source, onNotice: (message: string) => void): Promise<Vocabulary> {
   const { path } = source
   const { vocabSize } = source.model
-  for (const folder of vocabularyFolders(source)) {
-    const own = await Promise.all(vocabularyFiles.map(name => exists(join(folder, name))))
-    if (!own.includes(true)) continue
-    const vocabulary = await loadVocabulary(folder)
+  const found = await findVocabulary(source)
+  if (found.kind === 'files') {
+    const vocabulary = await loadVocabulary(found.folder)
     if (vocabulary.size > vocabSize)
       throw new FileError(
-        `${folder}: the vocabulary has ${vocabulary.size} tokens, and the model only ${vocabSize}: it belongs to another model`,
+        `${found.folder}: the vocabulary has ${vocabulary.size} tokens, and the model only ${vocabSize}: it belongs to another model`,
       )
     return vocabulary
   }
-  if (!isT5s(source))
+  if (found.kind === 'none')
     throw new FileError(
       `${path}: there is no vocabulary (${vocabularyFiles.join(', ')}) beside the weights: put the model's own there${vocabSize === T5_VOCAB_SIZE ? " (T5's is assumed only in a folder that is named as T5's own models are, such as t5-base)" : ''}`,
     )

@@ -5,6 +5,7 @@ import type { TaskCodec } from '../data/task.js'
 import { declareParameters } from '../model/parameters.js'
 import type { ModelParams } from '../model/types.js'
 import { isRun, openCheckpoint, readTree } from '../train/checkpointing.js'
+import type { ExpectedPath } from '../train/checkpointing.js'
 import type { ChooseOptions } from '../train/choose-checkpoint.js'
 import type { RunConfig } from '../train/config.js'
 import { mergedReader } from '../train/trainable/merged-reader.js'
@@ -20,9 +21,15 @@ export interface OpenedModel {
   readonly step: number
 }
 
+/** What a path may be that `openModel` opens. */
+const runPath: ExpectedPath = {
+  what: 'run',
+  hint: "a run's folder was expected, such as runs/g2p, for its own task; any other model is evaluated with --data FILE",
+}
+
 /** Reads the model of a run's best checkpoint, or the one that the options choose; or of a checkpoint's own folder. */
 export async function openModel(path: string, options: ChooseOptions = {}): Promise<OpenedModel> {
-  const checkpoint = await openCheckpoint(path, { ...options, choice: options.choice ?? 'best' })
+  const checkpoint = await openCheckpoint(path, { ...options, choice: options.choice ?? 'best', expected: runPath })
   try {
     if (!isRun(checkpoint))
       throw new FileError(

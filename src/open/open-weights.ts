@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path'
 import { ConfigError, FileError } from '../base/errors.js'
 import { isFile } from '../checkpoint/files.js'
+import { weightFiles } from '../checkpoint/index-file.js'
 import { openHfWeights } from '../checkpoint/names/hf-folder.js'
 import { isPeftAdapter } from '../checkpoint/names/peft-read.js'
 import { openT5xWeights } from '../checkpoint/names/t5x-weights.js'
@@ -11,6 +12,7 @@ import { t5x } from '../checkpoint/t5x/t5x.js'
 import { requireTextHead } from '../checkpoint/weights.js'
 import type { Weights } from '../checkpoint/weights.js'
 import { isRun, openCheckpoint } from '../train/checkpointing.js'
+import type { ExpectedPath } from '../train/checkpointing.js'
 import type { ChooseOptions } from '../train/choose-checkpoint.js'
 import type { TaskConfig } from '../data/task.js'
 import type { RunConfig } from '../train/config.js'
@@ -80,8 +82,19 @@ async function openPlain(path: string, options: ChooseOptions): Promise<OpenedWe
   return isHf ? openHfWeights(path) : openT5xWeights(path)
 }
 
+/** What a path may be that weights are opened from. */
+export const modelPath: ExpectedPath = {
+  what: 'model',
+  hint: 'a model was expected: a Hugging Face folder (config.json and weights), a T5X checkpoint (checkpoint_<step>), a run (such as runs/g2p), a checkpoint of Switchyard, or an adapter of PEFT (adapter_config.json)',
+}
+
 async function openNativeWeights(path: string, options: ChooseOptions): Promise<OpenedWeights> {
-  const checkpoint = await openCheckpoint(path, options)
+  for (const file of weightFiles)
+    if (await isFile(join(path, file)))
+      throw new FileError(
+        `${path}: there are weights (${file}) and no config.json, which says what the model is: put the model's own config.json beside them`,
+      )
+  const checkpoint = await openCheckpoint(path, { ...options, expected: modelPath })
   try {
     const what = `the configuration in ${checkpoint.folder}`
     if (isRun(checkpoint)) {

@@ -56,30 +56,45 @@ export async function saveTensors(
   return saveCheckpoint(folder, { ...facts, ...(await environment()), ...tensors }, keep)
 }
 
+/** What a path was expected to be, for the errors where it holds no checkpoint. */
+export interface ExpectedPath {
+  /** Completes `there is no ... in this folder`. */
+  readonly what: string
+  /** What the path may be. */
+  readonly hint: string
+}
+
+const RUN: ExpectedPath = {
+  what: 'checkpoint of Switchyard',
+  hint: "a run's folder was expected, such as runs/g2p",
+}
+
 /**
  * Opens a checkpoint: the one at the path itself, or of the run at the path the one that `openChosen` chooses. Close it
  * after use.
  */
-export async function openCheckpoint(path: string, options: ChooseOptions = {}): Promise<Checkpoint> {
-  await refuseFile(path)
+export async function openCheckpoint(
+  path: string,
+  options: ChooseOptions & { readonly expected?: ExpectedPath } = {},
+): Promise<Checkpoint> {
+  const { expected } = options
+  await refuseFile(path, expected)
   if (await native.detect(path)) {
     if (typeof options.choice === 'number')
       throw new ConfigError(`${path}: this is one checkpoint, so none can be chosen by its step: give the run's folder`)
     return loadCheckpoint(path)
   }
-  return (await openChosen(path, options)) ?? loadCheckpoint(await findCheckpoint(path))
+  return (await openChosen(path, options)) ?? loadCheckpoint(await findCheckpoint(path, expected))
 }
 
-const EXPECTED = "a run's folder was expected, such as runs/g2p"
-
 /** The folder of a checkpoint: the path itself, or the latest checkpoint of the run at the path. */
-export async function findCheckpoint(path: string): Promise<string> {
-  await refuseFile(path)
+export async function findCheckpoint(path: string, expected = RUN): Promise<string> {
+  await refuseFile(path, expected)
   if (await native.detect(path)) return path
   const latest = await latestCheckpoint(path)
   if (latest !== undefined) return latest
   if (!(await exists(path)))
-    throw new FileError(`${path}: there is no such folder; ${await didYouMeanPath(path, EXPECTED, [runsFolder])}`)
+    throw new FileError(`${path}: there is no such folder; ${await didYouMeanPath(path, expected.hint, [runsFolder])}`)
   if ((await readRunStart(path)) !== undefined) {
     throw new FileError(
       (await isLocked(path))
@@ -91,12 +106,12 @@ export async function findCheckpoint(path: string): Promise<string> {
   throw new FileError(
     runs.length > 0
       ? `${path}: this is a folder of runs; give one of them: ${runs.join(', ')}`
-      : `${path}: there is no checkpoint of Switchyard in this folder`,
+      : `${path}: there is no ${expected.what} in this folder; ${expected.hint}`,
   )
 }
 
-async function refuseFile(path: string): Promise<void> {
-  if (await isFile(path)) throw new FileError(`${path}: this is a file; ${EXPECTED}`)
+async function refuseFile(path: string, { hint }: ExpectedPath = RUN): Promise<void> {
+  if (await isFile(path)) throw new FileError(`${path}: this is a file; ${hint}`)
 }
 
 /** Whether a checkpoint is of a run, which can be evaluated and resumed, or a model's weights alone. */

@@ -306,12 +306,13 @@ describe('switchyard infer and eval', () => {
     })
     expect((await called.run('convert', 'runs/first', 'smaller', '--to', 'native', '--dtype', 'int8')).code).toBe(0)
     expect(await called.run('convert', 'runs/first', 'exported')).toMatchObject({
-      code: 1,
+      code: 2,
       stdout: '',
       stderr: expect.stringMatching(
-        /written to exported, but infer cannot open it: .* no vocabulary .*for a run, convert it with --to native\n$/,
+        /has no tokenizer .*: convert it with --to native, or train a model with --tokenizer t5/,
       ) as string,
     })
+    expect(await readdir(called.folder)).not.toContain('exported')
     expect((await called.run('infer', 'smaller', 'switch', 'Yard')).stdout).toMatch(/^switch\t.*\nYard\t.*\n$/)
     expect((await called.run('convert', 'smaller', 'again', '--to', 'native', '--dtype', 'int4')).stderr).toContain(
       'are quantized to 8 bits already',

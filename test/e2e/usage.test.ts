@@ -37,7 +37,6 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
     ],
     [['train', 'g2p', '--resume', 'runs/g2p'], 'the folder from the run itself: leave them out'],
     [['train', '--resume'], 'there is no run with a checkpoint under runs/'],
-    [['inspect', 'switch-bass-8'], 'did you mean switch-base-8?'],
     [['config', 'explain', 'g3p'], 'did you mean g2p?'],
     [['finetune', 'g2p'], 'give --data with a file of your own, or --task with a task'],
     [['finetune', 'g2p', '--data', 'pairs.tsv', '--set', 'train.lora.rnk=2'], 'did you mean train.lora.rank?'],
@@ -53,6 +52,10 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
     [['convert', 'g2p', 'x', '--to', 'hf', '--dtype', 'int8'], 'the format safetensors cannot hold int8'],
     [['convert', 'g2p', 'x', '--to', 'native', '--dtype', 'int4'], 'are quantized to 8 bits already'],
     [['convert', 'g2p', 'x', '--to', 'peft'], 'there are no adapters here'],
+    ...['hf', 't5x'].map((to): [string[], string] => [
+      ['convert', 'g2p', 'x', '--to', to, '--dtype', 'float32'],
+      "has no tokenizer that does what this run's vocabulary does: convert it with --to native, or train a model with --tokenizer t5",
+    ]),
     [['convert', 'g2p', 'x', '--to', 'onnx'], 'Allowed choices are safetensors, hf, t5x, native, peft'],
     [['convert', 'g2p'], "missing required argument 'folder'"],
     [['upcycle', 'g2p', 'x', '--experts', '4'], 'the model has experts already'],
@@ -115,6 +118,29 @@ describe('failures end with code 1', () => {
       "nosuch: there is no such folder; a run was expected (runs/g2p), a model's folder, a model that comes with Switchyard (g2p), or a model of the Hugging Face hub",
     ],
     [['verify', 'nosuch'], 'nosuch: there is no such folder'],
+    [
+      ['eval', 'bad.tsv'],
+      "bad.tsv: this is a file; a run's folder was expected, such as runs/g2p, for its own task; any other model",
+    ],
+    [['eval', '.'], ".: there is no run in this folder; a run's folder was expected, such as runs/g2p"],
+    [['inspect', 'nosuch'], 'there is no preset, recipe, task or folder nosuch'],
+    [['inspect', 'switch-bass-8'], 'did you mean switch-base-8?'],
+    ...[
+      'infer bad.tsv x',
+      'inspect bad.tsv',
+      'eval bad.tsv --data pairs.tsv',
+      'convert bad.tsv x',
+      'embed bad.tsv x',
+    ].map((line): [string[], string] => [
+      line.split(' '),
+      'bad.tsv: this is a file; a model was expected: a Hugging Face folder (config.json and weights), a T5X checkpoint',
+    ]),
+    ...['infer . x', 'inspect .', 'eval . --data pairs.tsv', 'convert . x', 'embed . x'].map(
+      (line): [string[], string] => [
+        line.split(' '),
+        '.: there is no model in this folder; a model was expected: a Hugging Face folder',
+      ],
+    ),
     [['train', '--data', 'none.tsv'], 'none.tsv: there is no such file'],
     [
       ['train', '--data', 'bad.tsv'],
@@ -122,6 +148,7 @@ describe('failures end with code 1', () => {
     ],
   ])('%j', async (args, message) => {
     await writeFile(join(cli.folder, 'one.tsv'), 'a\nb\n')
+    await writeFile(join(cli.folder, 'pairs.tsv'), 'a\tb\nc\td\n')
     await writeFile(join(cli.folder, 'bad.tsv'), 'a\tb\nc\nd\te\n\tf\n')
     const { code, stderr } = await cli.run(...args)
     expect(stderr).toEqual(
@@ -259,7 +286,11 @@ describe('convert', () => {
     expect(await readFile(join(cli.folder, 'back/model.safetensors'))).toEqual(
       await readFile(join(cli.folder, 'converted/model.safetensors')),
     )
-    expect((await cli.run('inspect', 'as-t5x')).stdout).toContain('parameters                        115,008\n')
+    const inspected = (await cli.run('inspect', 'as-t5x')).stdout
+    expect(inspected).toContain('parameters                        115,008\n')
+    expect(inspected).toContain('vocabulary                        none: infer, eval and finetune need one beside')
+    const own = (await cli.run('inspect', fixture('cases/24-lora-base'))).stdout
+    expect(own).toMatch(/vocabulary {24}[a-z_.,j ]*(tokenizer\.json|spiece\.model|tokenizer_config\.json)/)
     const again = await cli.run('convert', fixture('switch-tiny'), 'converted')
     expect(again.stderr).toContain('something is there already')
     expect(again.code).toBe(1)

@@ -11,7 +11,7 @@ import { t5x } from '../t5x/t5x.js'
 import { readWeights } from '../weights.js'
 import type { Weights } from '../weights.js'
 import { t5xSource } from './t5x.js'
-import { openT5xWeights, writeT5xWeights } from './t5x-weights.js'
+import { openT5xWeights, t5xNotices, writeT5xWeights } from './t5x-weights.js'
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../../../test/fixtures/t5x/${name}`, import.meta.url))
 const all = async (weights: Weights): Promise<Map<string, HostTensor>> => {
@@ -43,6 +43,19 @@ describe('T5X weights', () => {
     expect(await all(again)).toEqual(await all(weights))
     await again.close()
     await weights.close()
+  })
+
+  it('have no settings: those that are lost are named', async () => {
+    const weights = await openT5xWeights(fixture('t5x_ckpt/f32/checkpoint_1'))
+    await weights.close()
+    expect(t5xNotices(weights)).toEqual([])
+    const { model, router } = weights
+    const specialIds = { padId: 0, eosIds: [5], decoderStartId: 0 }
+    const changed = { ...model, relativePositionMaxDistance: 50, layerNormEpsilon: 1e-5, specialIds }
+    expect(t5xNotices({ ...weights, model: changed, router: { ...router, expertCapacity: 64 } })).toEqual([
+      "the format t5x cannot hold this model's special ids and generation defaults: T5's will be read",
+      "the format t5x cannot hold these settings, which will be read as T5X's: relativePositionMaxDistance 50 (read as 128), layerNormEpsilon 0.00001 (read as 0.000001), expertCapacity 64 (read as null)",
+    ])
   })
 
   it('are not written where a custom router routes the tokens', async () => {

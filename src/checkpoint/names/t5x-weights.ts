@@ -1,6 +1,7 @@
 import { SwitchyardError } from '../../base/errors.js'
 import type { HostTensor } from '../../base/host-tensor.js'
 import { sameShape } from '../../engine/program/aval.js'
+import type { ModelConfig, RouterConfig } from '../../model/config.js'
 import { declareParameters } from '../../model/parameters.js'
 import type { ParameterSpec } from '../../model/parameters.js'
 import type { CheckpointReader } from '../format.js'
@@ -52,6 +53,40 @@ function weightsOf(path: string, reader: CheckpointReader): Weights {
     close: () => reader.close(),
   }
 }
+
+/** Settings that a reader of the checkpoint chooses: dtype and order of operations, and the scale of new kernels. */
+const ownSettings: readonly string[] = ['dtype', 'reference', 'initScale']
+
+/**
+ * What to say of a model that is to be written as a T5X checkpoint, which holds no settings: those that are not as
+ * `openT5xWeights` assumes them.
+ */
+export function t5xNotices({ path, model, router, specs }: Weights): string[] {
+  const infos = specs.map(spec => ({ name: spec.path, dtype: spec.dtype, shape: spec.shape }))
+  const assumed = configFromT5x(infos, path)
+  const settings = (config: object): [string, unknown][] => Object.entries(config)
+  const lost = [
+    ...settings(model).map(([name, value]) => ({ name, value, other: assumed.model[name as keyof ModelConfig] })),
+    ...(model.numExperts > 0 ? settings(router) : []).map(([name, value]) => ({
+      name,
+      value,
+      other: assumed.router[name as keyof RouterConfig],
+    })),
+  ].filter(({ name, value, other }) => !ownSettings.includes(name) && JSON.stringify(value) !== JSON.stringify(other))
+  const [kept, ids] = [lost.filter(({ name }) => !isOfTexts(name)), lost.filter(({ name }) => isOfTexts(name))]
+  return [
+    ...(ids.length > 0
+      ? ["the format t5x cannot hold this model's special ids and generation defaults: T5's will be read"]
+      : []),
+    ...(kept.length > 0
+      ? [
+          `the format t5x cannot hold these settings, which will be read as T5X's: ${kept.map(({ name, value, other }) => `${name} ${String(value)} (read as ${String(other)})`).join(', ')}`,
+        ]
+      : []),
+  ]
+}
+
+const isOfTexts = (name: string): boolean => name === 'specialIds' || name === 'generation'
 
 /**
  * Writes weights as a T5X checkpoint without optimizer state, and `files` (a vocabulary) beside them. T5X itself

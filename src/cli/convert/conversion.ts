@@ -12,7 +12,7 @@ import { isFile } from '../../checkpoint/files.js'
 import { writePeftAdapters } from '../../checkpoint/names/peft-write.js'
 import { writtenNotices } from '../../checkpoint/names/hf-embeddings.js'
 import { writeHfWeights } from '../../checkpoint/names/hf-folder.js'
-import { writeT5xWeights } from '../../checkpoint/names/t5x-weights.js'
+import { t5xNotices, writeT5xWeights } from '../../checkpoint/names/t5x-weights.js'
 import { writeNativeWeights } from '../../checkpoint/native-weights.js'
 import { modulesFile } from '../../checkpoint/sentence-transformers/modules.js'
 import { newWeights } from '../../checkpoint/weights.js'
@@ -90,27 +90,24 @@ export async function writeWeights(
     throw new ConfigError(
       `${weights.path}: its weights are quantized to ${weights.bits} bits already: --dtype float32 writes them dequantized`,
     )
+  const tokenizer = to === 'native' ? undefined : tokenizerOf(weights)
+  if (weights.texts && to !== 'native' && tokenizer === undefined)
+    throw new ConfigError(
+      `${weights.path}: ${to === 't5x' ? 'T5X' : 'transformers'} has no tokenizer that does what this run's vocabulary does: convert it with --to native, or train a model with --tokenizer t5 (or bytes) and convert that`,
+    )
   console.error(
     `${weights.path} (${weights.container}): ${formatCount(countParameters(weights.specs))} parameters, ${weights.specs.length} tensors`,
   )
   await requireDiskSpace(folder, writtenBytes(weights, dtype), smallerType(weights, to, dtype))
   requireMemory(weights)
   const stored = dtype === 'float32' || dtype === 'bfloat16' ? dtype : undefined
-  const tokenizer = to === 'native' ? undefined : tokenizerOf(weights)
-  if (weights.texts && to !== 'native' && tokenizer === undefined)
-    console.error(
-      `the format ${to} cannot hold this run's vocabulary, so infer cannot use ${folder}: --to native keeps the vocabulary`,
-    )
   const foreign = { dtype: stored, files: { ...files, ...tokenizer } }
   if (to === 'safetensors') {
     for (const notice of writtenNotices(weights.model, stored ?? headType(weights))) console.error(notice)
     return writeHfWeights(folder, withRunsLength(weights), foreign)
   }
   if (to === 't5x') {
-    if (weights.model.specialIds !== undefined || weights.model.generation !== undefined)
-      console.error(
-        `the format t5x cannot hold this model's special ids and generation defaults: ${folder} will have T5's`,
-      )
+    for (const notice of t5xNotices(weights)) console.error(notice)
     return writeT5xWeights(folder, weights, foreign)
   }
   const { texts } = weights

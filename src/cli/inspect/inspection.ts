@@ -1,6 +1,6 @@
 import { dtypes } from '../../base/dtypes.js'
 import type { DType } from '../../base/dtypes.js'
-import { ConfigError } from '../../base/errors.js'
+import { ConfigError, FileError } from '../../base/errors.js'
 import type { SpecialIds } from '../../base/special-ids.js'
 import { didYouMean, nearest } from '../../base/suggest.js'
 import { formatBytes, formatCount, formatTable } from '../../base/format.js'
@@ -8,6 +8,8 @@ import { sizeOf } from '../../base/host-tensor.js'
 import { HubError } from '../../checkpoint/hub/errors.js'
 import { exists } from '../../checkpoint/atomic.js'
 import { quantizedShapes } from '../../checkpoint/quantize.js'
+import { findVocabulary } from '../../open/model-codec.js'
+import type { VocabularyPlace } from '../../open/model-codec.js'
 import { shippedModels } from '../../open/shipped-models.js'
 import { openWeights } from '../../open/open-weights.js'
 import type { OpenedWeights } from '../../open/open-weights.js'
@@ -35,6 +37,8 @@ export interface Inspected {
   readonly stored?: string
   /** The most tokens of an answer, for weights of a run. */
   readonly maxNewTokens?: number
+  /** Where the vocabulary of a folder is. */
+  readonly vocabulary?: string
   /** How sentence-transformers makes vectors with it. */
   readonly modules?: readonly (readonly [name: string, value: string])[]
 }
@@ -59,7 +63,7 @@ export async function findModel(name: string): Promise<Inspected> {
     // The error for a folder that does not exist.
     if (isPath(name) && nearest(word, names) === undefined) return inspectWeights(name)
     const advice = didYouMean(word, names)
-    throw new ConfigError(
+    throw new FileError(
       `there is no preset, recipe, task or folder ${name}; ${await didYouMeanPath(name, advice, name.includes('/') || advice.startsWith('there') ? [runsFolder] : [])}`,
     )
   }
@@ -86,7 +90,21 @@ async function inspectWeights(folder: string): Promise<Inspected> {
     router,
     stored: storedAs(weights),
     maxNewTokens: texts?.maxNewTokens,
+    vocabulary: describePlace(await findVocabulary(weights)),
     modules: await moduleFacts(folder),
+  }
+}
+
+function describePlace(place: VocabularyPlace): string {
+  switch (place.kind) {
+    case 'saved':
+      return 'in the checkpoint'
+    case 'files':
+      return place.files.join(', ')
+    case 'assumed':
+      return "none in the folder; T5's is used, as the folder's name says"
+    case 'none':
+      return 'none: infer, eval and finetune need one beside the weights'
   }
 }
 
@@ -122,7 +140,7 @@ function storedAs({ container, specs, bits }: OpenedWeights): string {
 
 /** A description of a model as text: sizes, FLOPs and the tree of parameters. No weights are read. */
 export function describeModel(inspected: Inspected): string {
-  const { name, model, router, stored: storage, modules = [] } = inspected
+  const { name, model, router, stored: storage, vocabulary, modules = [] } = inspected
   const specs = declareParameters(model, router)
   const total = countParameters(specs)
   const flops = forwardFlops(specs)
@@ -145,6 +163,7 @@ export function describeModel(inspected: Inspected): string {
     ['FLOPs per input token', `${formatCount(flops.input)} forward, ${formatCount(3 * flops.input)} in training`],
     ['FLOPs per target token', `${formatCount(flops.target)} forward, ${formatCount(3 * flops.target)} in training`],
     ['and for each token attended to', `${formatCount(4 * model.numHeads * model.headDim)} in every attention`],
+    ...(vocabulary === undefined ? [] : [['vocabulary', vocabulary]]),
     ['special ids', describeIds(specialIdsOf(model))],
     ...(storage === undefined || model.numDecoderLayers === 0
       ? []
