@@ -4,7 +4,7 @@ import { readCodec } from '../data/task.js'
 import type { TaskCodec } from '../data/task.js'
 import { declareParameters } from '../model/parameters.js'
 import type { ModelParams } from '../model/types.js'
-import { isRun, openCheckpoint, readTree } from '../train/checkpointing.js'
+import { isRun, openExpected, readTree } from '../train/checkpointing.js'
 import type { ExpectedPath } from '../train/checkpointing.js'
 import type { ChooseOptions } from '../train/choose-checkpoint.js'
 import type { RunConfig } from '../train/config.js'
@@ -29,7 +29,7 @@ const runPath: ExpectedPath = {
 
 /** Reads the model of a run's best checkpoint, or the one that the options choose; or of a checkpoint's own folder. */
 export async function openModel(path: string, options: ChooseOptions = {}): Promise<OpenedModel> {
-  const checkpoint = await openCheckpoint(path, { ...options, choice: options.choice ?? 'best', expected: runPath })
+  const checkpoint = await openExpected(path, { ...options, choice: options.choice ?? 'best' }, runPath)
   try {
     if (!isRun(checkpoint))
       throw new FileError(

@@ -11,7 +11,7 @@ import { modulesFile, transformerFolder } from '../checkpoint/sentence-transform
 import { t5x } from '../checkpoint/t5x/t5x.js'
 import { requireTextHead } from '../checkpoint/weights.js'
 import type { Weights } from '../checkpoint/weights.js'
-import { isRun, openCheckpoint } from '../train/checkpointing.js'
+import { isRun, openExpected } from '../train/checkpointing.js'
 import type { ExpectedPath } from '../train/checkpointing.js'
 import type { ChooseOptions } from '../train/choose-checkpoint.js'
 import type { TaskConfig } from '../data/task.js'
@@ -83,7 +83,7 @@ async function openPlain(path: string, options: ChooseOptions): Promise<OpenedWe
 }
 
 /** What a path may be that weights are opened from. */
-export const modelPath: ExpectedPath = {
+const modelPath: ExpectedPath = {
   what: 'model',
   hint: 'a model was expected: a Hugging Face folder (config.json and weights), a T5X checkpoint (checkpoint_<step>), a run (such as runs/g2p), a checkpoint of Switchyard, or an adapter of PEFT (adapter_config.json)',
 }
@@ -94,7 +94,7 @@ async function openNativeWeights(path: string, options: ChooseOptions): Promise<
       throw new FileError(
         `${path}: there are weights (${file}) and no config.json, which says what the model is: put the model's own config.json beside them`,
       )
-  const checkpoint = await openCheckpoint(path, { ...options, expected: modelPath })
+  const checkpoint = await openExpected(path, options, modelPath)
   try {
     const what = `the configuration in ${checkpoint.folder}`
     if (isRun(checkpoint)) {

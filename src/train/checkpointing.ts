@@ -73,11 +73,11 @@ const RUN: ExpectedPath = {
  * Opens a checkpoint: the one at the path itself, or of the run at the path the one that `openChosen` chooses. Close it
  * after use.
  */
-export async function openCheckpoint(
-  path: string,
-  options: ChooseOptions & { readonly expected?: ExpectedPath } = {},
-): Promise<Checkpoint> {
-  const { expected } = options
+export const openCheckpoint = (path: string, options: ChooseOptions = {}): Promise<Checkpoint> =>
+  openExpected(path, options, RUN)
+
+/** As `openCheckpoint`, with errors that say what else than a run the path may be. */
+export async function openExpected(path: string, options: ChooseOptions, expected: ExpectedPath): Promise<Checkpoint> {
   await refuseFile(path, expected)
   if (await native.detect(path)) {
     if (typeof options.choice === 'number')
@@ -110,7 +110,7 @@ export async function findCheckpoint(path: string, expected = RUN): Promise<stri
   )
 }
 
-async function refuseFile(path: string, { hint }: ExpectedPath = RUN): Promise<void> {
+async function refuseFile(path: string, { hint }: ExpectedPath): Promise<void> {
   if (await isFile(path)) throw new FileError(`${path}: this is a file; ${hint}`)
 }
 
