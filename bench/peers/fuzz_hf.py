@@ -52,8 +52,8 @@ class Draw:
 
     def __init__(self, seed, number, attempt=0, small=False):
         self.random = np.random.default_rng([seed, number, attempt])
-        # What was added later is decided by numbers of its own, so that the fixtures without it stay as they are.
-        self.later = np.random.default_rng([seed, number, attempt, 6])
+        # Choices that were added later have random numbers of their own: models without them stay as they were.
+        self.later = np.random.default_rng([seed, number, attempt, 4])
         self.small = small
 
     def integer(self, low, high):
@@ -324,7 +324,7 @@ def special_ids(draw, vocab, generated):
         return draw.one(*usable) if usable and draw.chance(0.7) else other()
 
     ends = sorted({end() for _ in range(draw.one(1, 1, 2, 3))})
-    # Then only the mask tells padding from an EOS.
+    # The padding id may be an EOS: then only the mask tells padding from the end of a text.
     if draw.later.random() < 0.12:
         pad = ends[0]
     ids = {
@@ -357,7 +357,7 @@ def write_ids(draw, folder, settings, ids, defaults):
 
 
 def inputs_of(draw, vocab, ids):
-    """Token ids padded on the right, and their mask; labels, where -100 does not count, and the decoder's inputs."""
+    """Token ids padded on the right, and the mask that hides the padding; labels, where -100 does not count, and the decoder's inputs."""
     pad, start = ids["pad_token_id"], ids["decoder_start_token_id"]
     end = ids["eos_token_id"] if isinstance(ids["eos_token_id"], int) else ids["eos_token_id"][0]
     rows = draw.integer(1, 3)
