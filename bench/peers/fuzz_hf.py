@@ -386,6 +386,13 @@ def inputs_of(draw, vocab, ids):
     }
 
 
+def hole_mask(draw, shape):
+    """A mask that hides some tokens, but never the first of a row."""
+    mask = torch.from_numpy(draw.later.random(tuple(shape)) > 0.2).long()
+    mask[:, 0] = 1
+    return mask
+
+
 def load(cls, folder):
     """The model as transformers loads it. All that it does not find in the files must be tied."""
     model, info = cls.from_pretrained(
@@ -615,6 +622,8 @@ def draw_model(draw, family, folder):
     inputs = inputs_of(draw, settings["vocab_size"], ids)
     if not has_decoder:
         inputs = {key: inputs[key] for key in ("input_ids", "attention_mask")}
+        if draw.later.random() < 0.4:
+            inputs["attention_mask"] *= hole_mask(draw, inputs["input_ids"].shape)
         inputs["output_gradient"] = draw.normal((*inputs["input_ids"].shape, settings["d_model"]))
     compute = cases_of if has_decoder else encoder_cases_of
     model = load(cls, folder)
