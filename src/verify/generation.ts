@@ -11,7 +11,6 @@ import { generationFromHf, generationToHf } from '../checkpoint/names/hf-generat
 import { safetensors } from '../checkpoint/safetensors.js'
 import { searchOf } from '../infer/choose-search.js'
 import { makeGenerator } from '../infer/generate.js'
-import type { Generator } from '../infer/generate.js'
 import { withoutPadding } from '../infer/padded-inputs.js'
 import { specialIdsOf, stackLayers } from '../model/config.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
@@ -68,23 +67,22 @@ export async function verifyGeneration(
   const { model, router, params } = tested ?? recorded
   const { eosIds } = specialIdsOf(recorded.model)
   const { padded, inputs } = await inputsOf(join(folder, 'cases.safetensors'), specialIdsOf(recorded.model))
-  const generators = new Map<number, Generator>()
-  const generatorFor = (maxNewTokens: number): Generator => {
-    const generator = generators.get(maxNewTokens) ?? makeGenerator({ config: model, router, maxNewTokens })
-    generators.set(maxNewTokens, generator)
-    return generator
-  }
+  const cases = Object.entries(parsed.data).map(([name, { args, ...results }]) => {
+    const generation = withArguments(model, args, `${path}: ${name}`)
+    return { name, ...results, generation, limit: generation.maxNewTokens ?? DEFAULT_TOKENS }
+  })
+  // One generator for all cases is compiled once: each search has its own limit.
+  const maxNewTokens = Math.max(1, ...cases.map(({ limit }) => limit))
+  const generate = makeGenerator({ config: model, router, maxNewTokens })
 
   const rows: Row[] = []
-  for (const [name, { args, use_cache, sequences, sequences_scores: scores }] of Object.entries(parsed.data)) {
-    const generation = withArguments(model, args, `${path}: ${name}`)
-    const limit = generation.maxNewTokens ?? DEFAULT_TOKENS
+  for (const { name, use_cache, sequences, sequences_scores: scores, generation, limit } of cases) {
     const config = { ...model, generation }
     // Rules about the tokens of an input apply to its padding too, as in HF.
     const searches = padded.map(input => searchOf({}, { config, limit, input }))
     const generated =
       use_cache || !mayDrop(model, router, limit)
-        ? await generatorFor(limit)(params, inputs, searches)
+        ? await generate(params, inputs, searches)
         : await generateWithoutCache({ model, router, params }, inputs, searches, limit)
     const answers = generated.flat()
     const [actual, expected] = [answers.map(a => a.tokens), sequences.map(sequence => answerOf(sequence, eosIds))]
