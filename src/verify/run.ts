@@ -3,11 +3,11 @@ import type { HostTensor } from '../base/host-tensor.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import { jit } from '../engine/api/jit.js'
 import * as np from '../engine/api/np.js'
-import { grad } from '../engine/api/transforms.js'
+import { grad, valueAndGrad } from '../engine/api/transforms.js'
 import { encode, forward } from '../model/forward.js'
 import type { StackOutput } from '../model/forward.js'
 import type { EncoderBatch } from '../model/masks.js'
-import { lossFunction, lossOf } from '../model/loss.js'
+import { lossOf } from '../model/loss.js'
 import type { LossOptions } from '../model/loss.js'
 import type { Batch, ForwardOptions, ForwardOutput, Metrics, ModelParams } from '../model/types.js'
 
@@ -30,19 +30,20 @@ export interface PassResult {
 export function runPass(params: ModelParams, batch: Batch, options: LossOptions, withGradients = true): PassResult {
   // A compiled function returns arrays only, so the layers' names are kept outside.
   let layers: ForwardOutput['routers'] = []
-  const evaluate = jit((p: ModelParams, b: Batch) => {
+  const evaluate = (p: ModelParams, b: Batch) => {
     const { routers, ...arrays } = forward(p, b, options)
     layers = routers
     const [loss, metrics] = lossOf({ logits: arrays.logits, routers }, b, options)
-    return { arrays, records: routers.map(r => r.record), loss, metrics }
-  })
-  const { arrays, records, loss, metrics } = evaluate(params, batch)
-  const gradientOf = jit(grad((p: ModelParams, b: Batch) => lossFunction(p, b, options)[0]))
+    return [loss, { arrays, records: routers.map(r => r.record), metrics }] as const
+  }
+  const [[loss, { arrays, records, metrics }], gradients] = withGradients
+    ? jit(valueAndGrad(evaluate, { hasAux: true }))(params, batch)
+    : [jit(evaluate)(params, batch), undefined]
   return {
     output: { ...arrays, routers: layers.map(({ stack, layer }, i) => ({ stack, layer, record: records[i] })) },
     loss,
     metrics,
-    gradients: new Map(withGradients ? leavesWithPaths<Tensor>(gradientOf(params, batch)) : []),
+    gradients: new Map(gradients && leavesWithPaths<Tensor>(gradients)),
   }
 }
 
