@@ -209,14 +209,13 @@ def decoded(parts, bare, ids, data):
 
 def case():
     chosen = model()
-    size = len(chosen["vocab"])
     plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     added = [{"id": i, "content": content, **plain} for i, content in enumerate(SPECIAL)]
-    if maybe(0.6):
-        added.append({"id": size, "content": R.choice(["<sep>", "sep", "É"]) if chosen["type"] != "x" else "", **flags("single_word", "lstrip", "rstrip", "normalized", "special")})
-        known = [t[0] for t in chosen["vocab"]] if chosen["type"] == "Unigram" else chosen["vocab"]
-        if added[-1]["content"] in known:
-            added[-1]["id"] = list(known).index(added[-1]["content"])
+    own = [piece[0] for piece in chosen["vocab"]] if chosen["type"] == "Unigram" else list(chosen["vocab"])
+    for content in R.sample(["<sep>", "<sep>!", "sep", "É", " a", "  ", "ﬁ", "日本", "co", "a b"], R.choice([0, 0, 1, 1, 2, 4])):
+        new = len(own) + sum(token["id"] >= len(own) for token in added)
+        number = own.index(content) if content in own else new
+        added.append({"id": number, "content": content, **flags("single_word", "lstrip", "rstrip", "normalized", "special")})
     data = {
         "version": "1.0",
         "truncation": None,

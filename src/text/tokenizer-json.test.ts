@@ -58,6 +58,10 @@ const t5OldJson = {
   model: { type: 'Unigram', unk_id: 2, vocab: t5Json.model.vocab.slice(0, 32_000) },
 }
 
+const caseFile = (path: string): unknown =>
+  JSON.parse(readFileSync(resolve(root, 'test/fixtures/cases', path), 'utf8')) as unknown
+const bpeJson = caseFile('18-bpe-tokenizer-json/tokenizer.json') as Record<string, unknown>
+
 const bytePieces = Array.from({ length: 256 }, (_, byte) => [
   `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`,
   0,
@@ -115,6 +119,11 @@ describe('a tokenizer.json', () => {
   })
 
   const { model } = smallJson
+  const nested = (depth: number): object => {
+    let step: object = { type: 'NFC' }
+    for (let i = 0; i < depth; i++) step = { type: 'Sequence', normalizers: [step] }
+    return step
+  }
   const wrong: [string, unknown, RegExp][] = [
     ['a list', [], /not a tokenizer\.json/],
     ['another model', { ...smallJson, model: { ...model, type: 'Morse' } }, /must be "Unigram"/],
@@ -128,6 +137,54 @@ describe('a tokenizer.json', () => {
       /pre-tokenizer "UnicodeScripts"/,
     ],
     ['a decoder that we lack', { ...smallJson, decoder: { type: 'Shout' } }, /decoder "Shout"/],
+    [
+      'a step in a step that we lack',
+      { ...smallJson, decoder: { type: 'Sequence', decoders: [{ type: 'Shout' }] } },
+      /decoder "Shout"/,
+    ],
+    ['a list of steps that is none', { ...smallJson, normalizer: { type: 'Sequence' } }, /normalizers undefined/],
+    [
+      'steps nested without end',
+      { ...smallJson, normalizer: nested(20_000) },
+      /normalizer[^]*nested more than 100 deep|nested more than 100 deep[^]*normalizer/,
+    ],
+    ...[
+      ['lookahead', 'a(?=b)'],
+      ['lookbehind', '(?<=a)b'],
+      ['a reference to a group', '(a)\\1'],
+      ['a possessive repetition', 'a++b'],
+      ['an end of a word', 'a\\b'],
+      ['a repetition of what may be empty', '(a*)*b'],
+      ['ß without regard to case', '(?i)ss'],
+    ].map(([what, Regex]): [string, unknown, RegExp] => [
+      what,
+      { ...smallJson, normalizer: { type: 'Replace', pattern: { Regex }, content: '' } },
+      /normalizer "Replace" .* pattern .* not supported/,
+    ]),
+    [
+      'a BPE model with dropout',
+      { ...bpeJson, model: { ...(bpeJson.model as object), dropout: 0.1 } },
+      /BPE model .* dropout 0\.1/,
+    ],
+    [
+      'a merge of a token that the vocabulary lacks',
+      { ...bpeJson, model: { ...(bpeJson.model as object), merges: ['a 日'] } },
+      /merge \["a","日"\] .* "日"/,
+    ],
+    [
+      'an added token with another id than the library gives it',
+      { ...smallJson, added_tokens: [...special, { id: 300, content: '<sep>' }] },
+      /"<sep>" .* id 300, .* gives it 262/,
+    ],
+    [
+      'an added token of which the normalizer leaves nothing',
+      {
+        ...smallJson,
+        normalizer: { type: 'Strip' },
+        added_tokens: [...special, { id: 262, content: ' ', normalized: true }],
+      },
+      /normalizer .* id 262/,
+    ],
     [
       'a character map that is not base64',
       { ...smallJson, normalizer: { type: 'Precompiled', precompiled_charsmap: '?' } },
@@ -200,8 +257,6 @@ describe('a tokenizer.json', () => {
 interface Expected {
   readonly [form: string]: { readonly [text: string]: readonly number[] }
 }
-const caseFile = (path: string): unknown =>
-  JSON.parse(readFileSync(resolve(root, 'test/fixtures/cases', path), 'utf8')) as unknown
 
 describe('every step of a tokenizer.json is obeyed, as in the tokenizers library', () => {
   const expected = caseFile('22-tokenizer-expect.json') as Expected
@@ -224,6 +279,22 @@ describe('every step of a tokenizer.json is obeyed, as in the tokenizers library
   })
 })
 
+describe('a text of 50,000 characters is encoded in time, whatever the file says', () => {
+  const json = { ...bpeJson, pre_tokenizer: null }
+  const long = 'a'.repeat(50_000)
+  const replace = (Regex: string): object => ({ type: 'Replace', pattern: { Regex }, content: '' })
+  it.each([
+    ['a pattern with repetitions of repetitions', { ...json, normalizer: replace('(a+)+$') }, long, 0],
+    ['a pattern that fails at each character', { ...json, normalizer: replace('(a|aa)+!') }, long, 50_000],
+    ['white space inside', { ...json, normalizer: { type: 'Strip' } }, `a${' '.repeat(50_000)}a`, 2],
+    ['one word for BPE', { ...json, normalizer: null }, long, 50_000],
+  ])('%s', (_, tokenizer, text, count) => {
+    const start = performance.now()
+    expect(fromTokenizerJson(tokenizer).encode(text)).toHaveLength(count)
+    expect(performance.now() - start).toBeLessThan(5_000)
+  })
+})
+
 describe('added tokens', () => {
   const added = (flags: object): ReturnType<typeof fromTokenizerJson> =>
     fromTokenizerJson({ ...smallJson, added_tokens: [...special, { id: 262, content: '<sep>', ...flags }] })
@@ -237,12 +308,21 @@ describe('added tokens', () => {
   it('take white space with them, or stand alone, as they are flagged', () => {
     expect(added({ lstrip: true }).encode('b  <sep>')).toEqual([259, 261, 262])
     expect(added({ rstrip: true }).encode('<sep>  b')).toEqual([262, 259, 261])
+    // What one took is not there for the next.
+    const both = fromTokenizerJson({
+      ...smallJson,
+      added_tokens: [
+        ...special,
+        { id: 262, content: '<sep>', rstrip: true },
+        { id: 263, content: '  ', lstrip: true, rstrip: true },
+      ],
+    })
+    expect(both.encode('<sep>   b')).toEqual([262, 259, 261])
     expect(added({ single_word: true }).encode('b<sep>')).not.toContain(262)
     expect(added({ single_word: true }).encode('b <sep> b')).toContain(262)
   })
 })
 
-const bpeJson = caseFile('18-bpe-tokenizer-json/tokenizer.json') as Record<string, unknown>
 const bpe = fromTokenizerJson(bpeJson)
 
 describe('the post-processor', () => {

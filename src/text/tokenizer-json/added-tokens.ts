@@ -54,10 +54,14 @@ export class AddedTokenCutter {
       )
         continue
       let start = index
-      if (token.lstrip) while (start > from && isSpace(text[start - 1])) start--
+      if (token.lstrip) {
+        while (start > from && isSpace(text[start - 1])) start--
+        start = Math.max(start, from)
+      }
       if (token.rstrip) while (end < text.length && isSpace(text[end])) end++
       textUntil(start)
-      cuts.push(token.id)
+      // White space that the token before took leaves none of a token of spaces.
+      if (end > start) cuts.push(token.id)
       from = end
     }
     textUntil(text.length)

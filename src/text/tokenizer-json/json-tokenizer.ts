@@ -59,6 +59,7 @@ export class JsonTokenizer implements Vocabulary {
     // As in the library: a token that is in the model's vocabulary too has the id that it has there.
     const added = (json.added_tokens ?? []).map(token => ({ ...token, id: own.get(token.content) ?? token.id }))
     for (const token of added) checkAdded(token, tokens)
+    checkNumbers(added, own)
     const ids = new Map([...own, ...added.map(({ id, content }) => [content, id] as const)])
     this.padId = specialId('pad', special, ids)
     this.eosId = specialId('eos', special, ids)
@@ -80,6 +81,11 @@ export class JsonTokenizer implements Vocabulary {
     const inNormalized = added
       .filter(({ normalized }) => normalized === true)
       .map(token => ({ ...token, content: this.normalize(startOfText(token.content)).text }))
+    const emptied = inNormalized.find(({ content }) => content === '')
+    if (emptied)
+      throw new ConfigError(
+        `the normalizer of the tokenizer.json leaves nothing of the added token with the id ${emptied.id}: set its "normalized" to false`,
+      )
     this.raw = new AddedTokenCutter(added.filter(({ normalized }) => normalized !== true))
     this.normalized = new AddedTokenCutter(inNormalized)
     for (const { id, content } of [...added, ...inNormalized]) tokens.set(id, content)
@@ -148,4 +154,17 @@ function checkAdded({ id, content }: AddedToken, tokens: ReadonlyMap<number, str
   throw new ConfigError(
     `the added token ${JSON.stringify(content)} of the tokenizer.json has the id ${id}, which is that of the token ${JSON.stringify(token)}: give it an id of its own`,
   )
+}
+
+/** The library numbers tokens that the model lacks from the size of its vocabulary on, whatever the file says. */
+function checkNumbers(added: readonly AddedToken[], own: ReadonlyMap<string, number>): void {
+  let next = own.size
+  for (const { id, content } of new Map(added.map(token => [token.content, token])).values()) {
+    if (own.has(content)) continue
+    if (id !== next)
+      throw new ConfigError(
+        `the added token ${JSON.stringify(content)} of the tokenizer.json has the id ${id}, but the tokenizers library gives it ${next}: number added tokens from ${own.size} on, in their order`,
+      )
+    next++
+  }
 }

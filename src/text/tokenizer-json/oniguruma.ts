@@ -1,3 +1,4 @@
+import { RE2JS } from 're2js'
 import { WHITE_SPACE } from './unicode.js'
 
 /** A pattern for RE2. */
@@ -5,6 +6,8 @@ export interface Re2Pattern {
   readonly pattern: string
   /** The number of a group that matches like `\s+(?!\S)|\s+`, once the last of several characters is left out. */
   readonly spacesGroup: number | undefined
+  /** Whether an empty match needs the start of a line: none begins at the end of a text, after a line feed. */
+  readonly atLineStart: boolean
 }
 
 /** Runs of white space in the patterns of GPT-2 and later models; RE2 has no lookahead. */
@@ -23,8 +26,13 @@ const LATIN_NUMBERS = '\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}'
 /** Escapes that have the same meaning in both, in a class and outside. */
 const SAME = /^\\(?:[aftnr]|[^\p{L}\p{N}\s]|x[0-9A-Fa-f]{2})/u
 const PROPERTY = /^\\[pP]\{\^?[A-Za-z_]+\}/u
+/** Matches no character. */
+const NEVER = '[^\\x00-\\x{10ffff}]'
 /** Letters that match a single character without regard to case, as `ss` does `ß`. */
 const MULTIPLE = /ss|ff|fi|fl|st|[^\0-\x7f]/iu
+
+/** Properties that have only one of a letter's cases, or may. */
+const CASED = /\\[pP]\{\^?(?![LMNPSZ]\})/u
 
 /**
  * Rewrites a regular expression of Oniguruma, the syntax of tokenizer.json, for RE2, which matches in linear time.
@@ -33,24 +41,40 @@ const MULTIPLE = /ss|ff|fi|fl|st|[^\0-\x7f]/iu
 export function re2Pattern(regex: string): Re2Pattern {
   const endsInSpaces = regex === SPACES || regex.endsWith(`|${SPACES}`)
   const source = endsInSpaces ? regex.slice(0, -SPACES.length) : regex
-  if (/\(\?[a-z]*i/u.test(source) && MULTIPLE.test(source))
-    throw new Error('letters of several characters without regard to case are not supported')
+  if (/\(\?[a-z]*i/u.test(source)) {
+    if (MULTIPLE.test(source)) throw new Error('letters of several characters without regard to case are not supported')
+    // A property keeps its regard to case in Oniguruma.
+    if (CASED.test(source)) throw new Error('a property is not supported without regard to case')
+  }
   let result = ''
+  /** The pattern with a start of a line that is never found. */
+  let elsewhere = ''
   let groups = 0
+  let before = '('
+  const opened: number[] = []
   for (let at = 0; at < source.length;) {
     const rest = source.slice(at)
     const [taken, written] =
-      source[at] === '\\' ? escape(rest, false) : source[at] === '[' ? characterClass(rest) : plain(rest, at)
+      rest[0] === '\\' ? escape(rest, false) : rest[0] === '[' ? characterClass(rest) : plain(rest, at)
+    if (rest[0] === '^' && !/^[(|]/u.test(before)) throw new Error('^ inside a line is not supported')
     if (written === '(' || written.startsWith('(?P<')) groups++
+    if (rest[0] === '(' && !written.endsWith(')')) opened.push(result.length)
     result += written
+    elsewhere += rest[0] === '^' ? NEVER : written
+    if (rest[0] === ')' && /^\)[*+{]/u.test(rest) && matchesNothing(result.slice(opened.at(-1))))
+      throw new Error('a repetition of what may be empty is not supported')
+    if (rest[0] === ')') opened.pop()
+    before = written
     at += taken
   }
   // Lines begin and end at line feeds without a flag.
-  const all = `(?m)${result}`
-  return endsInSpaces
-    ? { pattern: `${all}([${SPACE}]+)`, spacesGroup: groups + 1 }
-    : { pattern: all, spacesGroup: undefined }
+  const pattern = `(?m)${result}${endsInSpaces ? `([${SPACE}]+)` : ''}`
+  const atLineStart = elsewhere !== result && !matchesNothing(elsewhere)
+  return { pattern, spacesGroup: endsInSpaces ? groups + 1 : undefined, atLineStart }
 }
+
+/** Whether a pattern of RE2 matches the empty text. */
+const matchesNothing = (pattern: string): boolean => RE2JS.compile(pattern).matcher('').find()
 
 type Rewritten = [taken: number, written: string]
 
@@ -95,6 +119,7 @@ function escape(rest: string, inClass: boolean): Rewritten {
   if (!inClass && (letter === 'A' || letter === 'z')) return [2, rest.slice(0, 2)]
   const code = /^\\(?:u([0-9A-Fa-f]{4})|x\{([0-9A-Fa-f]{1,6})\})/u.exec(rest)
   if (code) return [code[0].length, hex(code[1] ?? code[2])]
+  if (letter === ' ') return [2, ' ']
   const same = SAME.exec(rest) ?? PROPERTY.exec(rest)
   if (same) return [same[0].length, same[0]]
   throw new Error(`${rest.slice(0, 2)} is not supported${inClass ? ' between brackets' : ''}`)

@@ -7,6 +7,8 @@ import type { Step } from './steps.js'
 export type Matches = (text: string) => Iterable<readonly [from: number, to: number]>
 
 const MAX_PATTERN = 10_000
+/** So much of a pattern is in a message. */
+const MAX_SHOWN = 200
 
 /**
  * The pattern of a Replace or Split step. A regular expression is matched in time linear in the text, whatever it is
@@ -16,13 +18,15 @@ export function matcherOf(step: Step, kind: string): Matches {
   const { String: text, Regex: regex } = (step.pattern ?? {}) as { String?: unknown; Regex?: unknown }
   if (typeof text === 'string' && text !== '') return input => occurrences(input, text)
   let reason = 'it is no text and no regular expression'
-  try {
-    if (typeof regex === 'string' && regex.length < MAX_PATTERN) return regexMatches(regex)
-  } catch (error) {
-    reason = (error as Error).message
-  }
+  if (typeof regex === 'string')
+    try {
+      if (regex.length <= MAX_PATTERN) return regexMatches(regex)
+      reason = `it has more than ${MAX_PATTERN} characters`
+    } catch (error) {
+      reason = (error as Error).message
+    }
   throw new ConfigError(
-    `the ${kind} ${JSON.stringify(step.type)} of the tokenizer.json has a pattern that cannot be read: ${JSON.stringify(step.pattern)} (${reason})`,
+    `the ${kind} ${JSON.stringify(step.type)} of the tokenizer.json has a pattern that cannot be used: ${reason}. It is ${JSON.stringify(step.pattern ?? null).slice(0, MAX_SHOWN)}; write it in another way, or encode the texts with the tokenizers library`,
   )
 }
 
@@ -37,7 +41,7 @@ function* occurrences(input: string, text: string): Generator<readonly [number, 
 }
 
 function regexMatches(regex: string): Matches {
-  const { pattern, spacesGroup } = re2Pattern(regex)
+  const { pattern, spacesGroup, atLineStart } = re2Pattern(regex)
   const compiled = RE2JS.compile(pattern)
   return function* (text) {
     if (text === '') return
@@ -52,8 +56,9 @@ function regexMatches(regex: string): Matches {
         yield [from, to]
         at = to
       } else {
+        const noLine = atLineStart && to === text.length && text.endsWith('\n')
         // As in the library, an empty match does not follow another match.
-        if (from !== lastEnd) yield [from, to]
+        if (from !== lastEnd && !noLine) yield [from, to]
         at = to + ((text.codePointAt(to) ?? 0) > 0xffff ? 2 : 1)
       }
       lastEnd = to

@@ -4,7 +4,7 @@ import { sentinelNumber } from '../sentinels.js'
 import { addedTokenSchema } from './added-tokens.js'
 import type { AddedToken } from './added-tokens.js'
 import type { Around } from './post-processors.js'
-import { stepSchema } from './steps.js'
+import { wholeStepSchema } from './steps.js'
 
 const MAX_PIECES = 1_000_000
 const id = z
@@ -44,10 +44,10 @@ const wordLevelSchema = z.looseObject({ type: z.literal('WordLevel'), ...unknown
 /** The parts of a tokenizer.json that are read. */
 export const tokenizerSchema = z.looseObject({
   added_tokens: z.array(addedTokenSchema).nullish(),
-  normalizer: stepSchema.nullish(),
-  pre_tokenizer: stepSchema.nullish(),
-  post_processor: stepSchema.nullish(),
-  decoder: stepSchema.nullish(),
+  normalizer: wholeStepSchema.nullish(),
+  pre_tokenizer: wholeStepSchema.nullish(),
+  post_processor: wholeStepSchema.nullish(),
+  decoder: wholeStepSchema.nullish(),
   model: z.discriminatedUnion('type', [unigramSchema, bpeSchema, wordPieceSchema, wordLevelSchema], {
     error: 'its type must be "Unigram", "BPE", "WordPiece" or "WordLevel"',
   }),

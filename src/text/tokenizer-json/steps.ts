@@ -5,6 +5,22 @@ import { ConfigError } from '../../base/errors.js'
 export const stepSchema = z.looseObject({ type: z.string() })
 export type Step = z.infer<typeof stepSchema>
 
+const MAX_DEPTH = 100
+const lists = ['normalizers', 'pretokenizers', 'decoders', 'processors']
+
+/** A step of any kind, with a limit for lists of steps in lists of steps. */
+export const wholeStepSchema = stepSchema.refine(
+  step => {
+    let level: unknown[] = [step]
+    for (let depth = 0; level.length > 0; depth++) {
+      if (depth > MAX_DEPTH) return false
+      level = level.flatMap(each => lists.flatMap(key => (each as Record<string, unknown> | null)?.[key] ?? []))
+    }
+    return true
+  },
+  { error: `its steps are nested more than ${MAX_DEPTH} deep` },
+)
+
 export const describeStep = ({ type }: Step): string => `the step ${JSON.stringify(type)} of the tokenizer.json`
 
 export const unsupported = (kind: string, step: Step): ConfigError =>
