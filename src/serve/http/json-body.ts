@@ -1,0 +1,27 @@
+import type { FastifyInstance } from 'fastify'
+import { badRequest } from './api-error.js'
+
+/**
+ * Reads JSON bodies. Bytes that are not UTF-8 are refused, since a replacement character would reach the model
+ * unnoticed; keys that would change prototypes are refused, too.
+ */
+export function addJsonBody(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser('error', 'error')
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    let text: string
+    try {
+      text = new TextDecoder('utf-8', { fatal: true }).decode(body as Buffer)
+    } catch {
+      done(badRequest('the body is not UTF-8'))
+      return
+    }
+    const answered = (error: Error | null, value?: unknown): void => {
+      if (error === null) done(null, value)
+      else done((error as { code?: string }).code === 'FST_ERR_CTP_EMPTY_JSON_BODY' ? error : notJson(error))
+    }
+    void parse(request, text, answered)
+  })
+}
+
+const notJson = (error: Error): Error => badRequest(`the body is not valid JSON: ${error.message}`)
