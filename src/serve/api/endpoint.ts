@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { badRequest } from '../http/api-error.js'
 import type { EventStream } from '../http/event-stream.js'
 import type { ServedModel } from '../models/served-model.js'
 import type { ServerContext } from './context.js'
@@ -83,5 +84,13 @@ export function modelOf({ server, note }: Call, name: string | null | undefined)
   const asked = name ?? server.models.statuses[0].name
   const model = server.models.get(asked)
   note({ model: asked })
+  return model
+}
+
+/** As `modelOf`, for what only a model that generates answers can do. */
+export function answering(call: Call, name: string | null | undefined): ServedModel {
+  const model = modelOf(call, name)
+  if (!model.facts.answers)
+    throw badRequest(`the model ${model.facts.name} makes vectors, no answers: use /v1/embeddings`, 'model')
   return model
 }

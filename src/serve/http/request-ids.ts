@@ -12,3 +12,6 @@ export function requestId({ headers }: IncomingMessage): string {
 
 /** An id of an answer, as OpenAI's: a prefix, and 32 hexadecimal digits. */
 export const newId = (prefix: string): string => `${prefix}_${randomUUID().replaceAll('-', '')}`
+
+/** The time in whole seconds since 1970, as OpenAI's `created`. */
+export const secondsNow = (): number => Math.floor(Date.now() / 1000)
