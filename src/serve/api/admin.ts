@@ -1,10 +1,15 @@
 import { z } from 'zod'
+import { SwitchyardError } from '../../base/errors.js'
+import { ApiError, badRequest } from '../http/api-error.js'
 import { defineEndpoint } from './endpoint.js'
 import { optional } from './fields.js'
 
 export const adminModelBody = z.strictObject({
   name: z.string().min(1).max(200).describe('The name by which clients ask for it.'),
-  path: z.string().min(1).describe("A folder on the server's machine, a name of the Hugging Face hub, or a shipped model."),
+  path: z
+    .string()
+    .min(1)
+    .describe("A folder on the server's machine, a name of the Hugging Face hub, or a shipped model."),
   revision: optional(z.string()).describe('Of a model of the hub: a branch, tag or commit. Default: main.'),
   bits: optional(z.union([z.literal(4), z.literal(8)])).describe('Quantizes the weights while they are loaded.'),
 })
@@ -22,7 +27,12 @@ export const adminModels = defineEndpoint({
     200: [{ description: 'The model is loaded.', schema: z.object({ name: z.string(), state: z.literal('ready') }) }],
   },
   async handle({ body: { name, path, revision, bits }, server }) {
-    await server.models.load({ name, path, ...(revision && { revision }), ...(bits && { bits }) })
+    try {
+      await server.models.load({ name, path, ...(revision && { revision }), ...(bits && { bits }) })
+    } catch (error) {
+      if (error instanceof SwitchyardError && !(error instanceof ApiError)) throw badRequest(error.message)
+      throw error
+    }
     return { name, state: 'ready' }
   },
 })

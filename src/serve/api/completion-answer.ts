@@ -4,7 +4,7 @@ import { completionLogprobs, textLength, toCompletionLogprobs } from './completi
 import { tokenExperts, toTokenExperts } from './token-experts.js'
 
 export const usage = z.object({
-  prompt_tokens: z.int().describe("Tokens that entered the encoder, EOS included, and given beginnings of answers."),
+  prompt_tokens: z.int().describe('Tokens that entered the encoder, EOS included, and given beginnings of answers.'),
   completion_tokens: z.int().describe('Tokens of all answers, EOS included.'),
   total_tokens: z.int(),
 })

@@ -79,7 +79,8 @@ function check({ stream, echo, max_tokens }: Body, n: number, bestOf: number): v
   if (bestOf < n) throw badRequest(`best_of is ${bestOf}, fewer than the n (${n}) that are to be returned`, 'best_of')
   if (stream && bestOf > n)
     throw badRequest('best_of above n cannot be streamed: the best are known when all have ended', 'best_of')
-  if (max_tokens === 0 && !echo) throw badRequest('max_tokens is 0: there is nothing to answer without echo', 'max_tokens')
+  if (max_tokens === 0 && !echo)
+    throw badRequest('max_tokens is 0: there is nothing to answer without echo', 'max_tokens')
 }
 
 /** One request for completions. */
@@ -93,7 +94,7 @@ class Completion {
     private readonly model: ServedModel,
     private readonly prompts: readonly PreparedPrompt[],
     private readonly n: number,
-    private readonly bestOf: number,
+    bestOf: number,
   ) {
     const { body } = call
     const logProbabilities = body.logprobs ?? (bestOf > n ? 0 : null)

@@ -74,7 +74,9 @@ function parsedSchema(source: string): object {
 }
 
 /** The restriction that a format asks for. */
-export function formatConstraint(asked: z.output<typeof responseFormat> | z.output<typeof textFormat> | null | undefined): Constraint | undefined {
+export function formatConstraint(
+  asked: z.output<typeof responseFormat> | z.output<typeof textFormat> | null | undefined,
+): Constraint | undefined {
   switch (asked?.type) {
     case 'json_object':
       return { jsonSchema: { type: 'object' } }

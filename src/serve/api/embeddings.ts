@@ -50,10 +50,12 @@ export const embeddings = defineEndpoint({
     const { body, signal, server } = call
     const model = modelOf(call, body.model)
     const { dimension, name } = model.facts
-    if (dimension === null)
-      throw badRequest(`the model ${name} makes no vectors: use /v1/completions with it`, 'model')
+    if (dimension === null) throw badRequest(`the model ${name} makes no vectors: use /v1/completions with it`, 'model')
     if (body.dimensions != null && body.dimensions !== dimension)
-      throw badRequest(`dimensions is ${body.dimensions}, and vectors of the model ${name} have ${dimension}`, 'dimensions')
+      throw badRequest(
+        `dimensions is ${body.dimensions}, and vectors of the model ${name} have ${dimension}`,
+        'dimensions',
+      )
     const texts = typeof body.input === 'string' ? [body.input] : body.input
     call.admit(texts.length)
     const prompt = body.prompt_name === '' ? null : (body.prompt_name ?? undefined)

@@ -78,7 +78,7 @@ export const generationFields = {
 const fields = z.object(generationFields)
 
 /** What a request says about generation. */
-export type GenerationFields = z.output<typeof fields>
+export type GenerationFields = Partial<z.output<typeof fields>>
 
 /** What endpoints call by other names: how many tokens, how many answers are generated, and what is told of tokens. */
 export interface AnswerSize {
@@ -117,7 +117,10 @@ export function sentOptions(
   const { stop } = asked
   const restricted = constraintOf(asked)
   if (restricted && format)
-    throw badRequest('structured_outputs and response_format both restrict the answer: leave one out', 'structured_outputs')
+    throw badRequest(
+      'structured_outputs and response_format both restrict the answer: leave one out',
+      'structured_outputs',
+    )
   return {
     ...given({
       maxNewTokens: maxTokens,
@@ -165,7 +168,10 @@ function checkBeams(asked: GenerationFields, answers: number, numBeams: number):
   for (const [name, neutral] of Object.entries(NEUTRAL)) {
     const value = asked[name as keyof typeof NEUTRAL]
     if (value != null && !(neutral as readonly number[]).includes(value))
-      throw badRequest(`${name} is for sampling, which cannot be combined with beam search: leave one of them out`, name)
+      throw badRequest(
+        `${name} is for sampling, which cannot be combined with beam search: leave one of them out`,
+        name,
+      )
   }
   if (answers > numBeams)
     throw badRequest(`beam search with num_beams ${numBeams} has no ${answers} answers: set more beams`, 'num_beams')

@@ -3,9 +3,7 @@ import { defineEndpoint, StatusAnswer } from './endpoint.js'
 
 const healthAnswer = z.object({
   status: z.enum(['ready', 'loading', 'restarting', 'failed', 'stopping']),
-  models: z.array(
-    z.object({ name: z.string(), state: z.enum(['loading', 'ready', 'restarting', 'failed']) }),
-  ),
+  models: z.array(z.object({ name: z.string(), state: z.enum(['loading', 'ready', 'restarting', 'failed']) })),
 })
 
 export const health = defineEndpoint({

@@ -23,7 +23,7 @@ export async function* merged<T>(
   }
   iterators.forEach((_, source) => pull(source))
   try {
-    for (let open = iterators.length; open > 0; ) {
+    for (let open = iterators.length; open > 0;) {
       if (ready.length === 0 && !failed) await new Promise<void>(resolve => (wake = resolve))
       if (failed) throw failed.error
       const taken = ready.splice(0)

@@ -17,7 +17,16 @@ const modelAnswer = z.object({
     .describe('The number of experts of each sparse layer, in order.'),
 })
 
-const asAnswer = ({ name, created, parameters, answers, dimension, maxInputTokens, maxNewTokens, experts }: ModelFacts) => ({
+const asAnswer = ({
+  name,
+  created,
+  parameters,
+  answers,
+  dimension,
+  maxInputTokens,
+  maxNewTokens,
+  experts,
+}: ModelFacts) => ({
   id: name,
   object: 'model',
   created,
@@ -38,9 +47,7 @@ export const listModels = defineEndpoint({
   tag: 'OpenAI',
   summary: 'The models that answer',
   answers: {
-    200: [
-      { description: 'The models.', schema: z.object({ object: z.literal('list'), data: z.array(modelAnswer) }) },
-    ],
+    200: [{ description: 'The models.', schema: z.object({ object: z.literal('list'), data: z.array(modelAnswer) }) }],
   },
   handle: ({ server }) =>
     Promise.resolve({ object: 'list', data: server.models.models.map(({ facts }) => asAnswer(facts)) }),

@@ -90,10 +90,7 @@ async function countTokens(model: ServedModel, ids: readonly number[], length: n
 /** The tokens of a text at the beginning of an answer: without the EOS of a whole answer. */
 async function answerIds(model: ServedModel, beginning: string): Promise<readonly number[]> {
   if (beginning.trim() === '') return []
-  const [tokens, ofNothing] = await Promise.all([
-    model.tokenize(beginning, 'answer'),
-    model.tokenize('', 'answer'),
-  ])
+  const [tokens, ofNothing] = await Promise.all([model.tokenize(beginning, 'answer'), model.tokenize('', 'answer')])
   const ids = tokens.map(({ id }: AnswerToken) => id)
   return ids.at(-1) === ofNothing.at(-1)?.id ? ids.slice(0, -1) : ids
 }

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { FinishReason } from '../../infer/answer-piece.js'
 import { newId, secondsNow } from '../http/request-ids.js'
 import type { Usage } from './generation.js'
-import type { ResponseBody } from './responses.js'
+import type { ResponseBody } from './response-body.js'
 
 const part = z.object({
   type: z.literal('output_text'),

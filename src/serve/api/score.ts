@@ -2,13 +2,14 @@ import { z } from 'zod'
 import { badRequest } from '../http/api-error.js'
 import { newId, secondsNow } from '../http/request-ids.js'
 import type { Input } from '../models/served-model.js'
-import { usage } from './completion-answer.js'
 import { completionLogprobs, toCompletionLogprobs } from './completion-logprobs.js'
 import { answering, defineEndpoint } from './endpoint.js'
 import { input, optional, text } from './fields.js'
 import { MOST_LOGPROBS } from './generation-fields.js'
 
-const oneOrMore = z.union([text, z.array(input).min(1)], { error: 'must be a text, or an array of texts or of arrays of token ids' })
+const oneOrMore = z.union([text, z.array(input).min(1)], {
+  error: 'must be a text, or an array of texts or of arrays of token ids',
+})
 
 export const scoreBody = z.strictObject({
   model: optional(z.string()).describe("Which model. Default: the server's first."),
@@ -46,7 +47,6 @@ export const score = defineEndpoint({
               logprobs: completionLogprobs.optional(),
             }),
           ),
-          usage: usage,
         }),
       },
     ],
@@ -69,8 +69,6 @@ export const score = defineEndpoint({
         : await Promise.all(
             inputs.map(async (one, i) => (await model.score({ input: one, targets: [targets[i]], top }, signal))[0]),
           )
-    const completion_tokens = scored.reduce((sum, { tokens }) => sum + tokens.length, 0)
-    call.note({ completion_tokens })
     return {
       id: newId('score'),
       object: 'list',
@@ -83,7 +81,6 @@ export const score = defineEndpoint({
         tokens: tokens.length,
         ...(body.logprobs != null && { logprobs: toCompletionLogprobs(tokens, 0) }),
       })),
-      usage: { completion_tokens },
     }
   },
 })

@@ -1,5 +1,5 @@
 import type { FastifyReply } from 'fastify'
-import { ClientGoneError } from './request-signal.js'
+import { clientGone } from './request-signal.js'
 
 /** One message of a stream of server-sent events. */
 export interface ServerEvent {
@@ -35,11 +35,16 @@ const SILENT_SECONDS = 15
  * Sends a stream. The next event is asked for only when the client has taken the ones before, so a slow client buffers
  * no more than the socket does.
  */
-export async function sendEvents(reply: FastifyReply, stream: EventStream): Promise<void> {
+export async function sendEvents(
+  reply: FastifyReply,
+  stream: EventStream,
+  onError: (error: unknown) => void,
+): Promise<void> {
   const { raw } = reply
   const headers = { ...reply.getHeaders(), 'content-type': 'text/event-stream', 'cache-control': 'no-cache' }
   reply.hijack()
-  raw.writeHead(200, headers)
+  for (const [name, value] of Object.entries(headers)) if (value !== undefined) raw.setHeader(name, value)
+  raw.writeHead(200)
   const beat = setInterval(() => {
     if (!raw.writableNeedDrain) raw.write(': waiting\n\n')
   }, SILENT_SECONDS * 1000)
@@ -51,6 +56,7 @@ export async function sendEvents(reply: FastifyReply, stream: EventStream): Prom
     if (!stream.first.done) await send(stream.first.value)
     for await (const event of stream.rest) await send(event)
   } catch (error) {
+    onError(error)
     if (!raw.destroyed) for (const event of stream.onError(error)) raw.write(formatted(event))
   } finally {
     clearInterval(beat)
@@ -74,7 +80,7 @@ function drained({ raw }: FastifyReply): Promise<void> {
       settle()
     }
     const onDrain = end(resolve)
-    const onClose = end(() => reject(new ClientGoneError('the client closed its connection')))
+    const onClose = end(() => reject(clientGone()))
     raw.once('drain', onDrain).once('close', onClose)
     if (raw.destroyed) onClose()
   })

@@ -1,11 +1,9 @@
 import type { ServerResponse } from 'node:http'
-import { SwitchyardError } from '../../base/errors.js'
-import { deadlinePassed } from './api-error.js'
+import { ApiError, deadlinePassed } from './api-error.js'
 
-/** The client closed its connection before it had its answer. Nobody is left to be told. */
-export class ClientGoneError extends SwitchyardError {
-  override name = 'ClientGoneError'
-}
+/** The client closed its connection before it had its answer. Nobody is left to be told; the log has nginx's 499. */
+export const clientGone = (): ApiError =>
+  new ApiError('the client closed its connection', { status: 499, type: 'client_gone' })
 
 /**
  * The signal of a request's work. It is aborted at once when the client goes away, and when the deadline passes.
@@ -19,7 +17,7 @@ export function requestSignal(response: ServerResponse, deadlineSeconds: number 
       : setTimeout(() => controller.abort(deadlinePassed(deadlineSeconds)), deadlineSeconds * 1000)
   response.once('close', () => {
     clearTimeout(timer)
-    if (!response.writableFinished) controller.abort(new ClientGoneError('the client closed its connection'))
+    if (!response.writableFinished) controller.abort(clientGone())
   })
   return controller
 }

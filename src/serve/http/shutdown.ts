@@ -1,7 +1,8 @@
 import { unavailable } from './api-error.js'
 
 /** What is told to requests that a stopping server refuses, or ends when they take too long. */
-export const stopping = (): Error => unavailable('the server is stopping: ask another one, or try again later', 'stopping')
+export const stopping = (): Error =>
+  unavailable('the server is stopping: ask another one, or try again later', 'stopping')
 
 /** The requests that run, so that a server can finish them before it stops. */
 export class RunningRequests {

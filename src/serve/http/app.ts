@@ -1,0 +1,96 @@
+import cors from '@fastify/cors'
+import fastify from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { endpoints } from '../api/endpoints.js'
+import type { ServerContext } from '../api/context.js'
+import { addDocument } from '../openapi/routes.js'
+import { ApiError } from './api-error.js'
+import { answerBrokenRequest } from './broken-requests.js'
+import { addJsonBody } from './json-body.js'
+import { requestId } from './request-ids.js'
+import { addRoutes, noteError } from './routes.js'
+
+/** The HTTP side of a server: everything but the listening. */
+export async function makeApp(context: ServerContext): Promise<FastifyInstance> {
+  const { settings, running, metrics } = context
+  const milliseconds = settings.requestSeconds * 1000
+  const app = fastify({
+    bodyLimit: settings.bodyLimit,
+    genReqId: requestId,
+    // Logs are lines of `logEnd`: no bodies, no headers.
+    disableRequestLogging: true,
+    logger: { level: settings.logLevel, ...(settings.log && { stream: settings.log }) },
+    requestTimeout: milliseconds,
+    http: {
+      headersTimeout: milliseconds,
+      // How often slow requests are looked for.
+      connectionsCheckingInterval: Math.min(milliseconds, 5000),
+    },
+    clientErrorHandler: answerBrokenRequest,
+    frameworkErrors: (error, request, reply) => {
+      const { status, body } = noteError(request, error)
+      void (reply as FastifyReply).code(status).send(body)
+    },
+    // A request that comes while the server stops is answered by the routes.
+    return503OnClosing: false,
+    routerOptions: { maxParamLength: 512 },
+  })
+  addJsonBody(app)
+  app.decorateRequest('notes')
+  app.addHook('onRequest', (request, reply, done) => {
+    request.notes = {}
+    reply.header('x-request-id', request.id)
+    if (running.isStopping) reply.header('connection', 'close')
+    done()
+  })
+  app.addHook('onResponse', (request, reply, done) => {
+    const endpoint = endpointOf(request)
+    metrics.httpRequest(endpoint, reply.statusCode)
+    const { method, notes, ip } = request
+    const ms = Math.round(reply.elapsedTime)
+    request.log.info({ method, endpoint, status: reply.statusCode, ms, client: ip, ...notes }, 'request')
+    done()
+  })
+  app.setErrorHandler((error, request, reply) => {
+    const { status, headers, body } = noteError(request, error)
+    return reply.code(status).headers(headers).send(body)
+  })
+  app.setNotFoundHandler((request, reply) => {
+    const { status, headers, body } = notFound(request)
+    return reply.code(status).headers(headers).send(body)
+  })
+  if (settings.corsOrigins.length > 0)
+    await app.register(cors, {
+      origin: settings.corsOrigins.includes('*') ? '*' : [...settings.corsOrigins],
+      exposedHeaders: ['x-request-id', 'retry-after'],
+    })
+  addRoutes(app, endpoints, context)
+  await addDocument(app, endpoints, context)
+  return app
+}
+
+/** The endpoint that a request asks for, as the document names it. Other paths are not told apart. */
+const endpointOf = (request: FastifyRequest): string =>
+  (request.routeOptions.config as { endpoint?: string }).endpoint ?? 'other'
+
+function notFound(request: FastifyRequest): ApiError {
+  const [path] = request.url.split('?')
+  const matches = endpoints.filter(endpoint =>
+    endpoint.path.endsWith('}')
+      ? path.startsWith(endpoint.path.slice(0, endpoint.path.indexOf('{')))
+      : path === endpoint.path,
+  )
+  if (matches.length > 0) {
+    const allow = matches.map(({ method }) => method).join(', ')
+    return new ApiError(`${path} is asked for with ${allow}, not with ${request.method}`, {
+      status: 405,
+      type: 'invalid_request_error',
+      headers: { allow },
+    })
+  }
+  return new ApiError(`there is nothing at ${request.method} ${path.slice(0, 100)}: /docs lists what there is`, {
+    status: 404,
+    type: 'invalid_request_error',
+    code: 'unknown_url',
+  })
+}

@@ -1,0 +1,45 @@
+import type { AddressInfo } from 'node:net'
+import { Admission } from '../admission/admission.js'
+import { chatTemplate } from '../api/chat-template.js'
+import type { ServerContext } from '../api/context.js'
+import { ServingMetrics } from '../metrics/serving-metrics.js'
+import type { ModelRegistry } from '../models/registry.js'
+import type { ApiSettings } from '../settings.js'
+import { makeApp } from './app.js'
+import { RunningRequests } from './shutdown.js'
+
+/** A server that listens. */
+export interface HttpServer {
+  /** Its address: `http://127.0.0.1:8000`. */
+  readonly url: string
+  /** Refuses new requests, finishes those that run, and ends. Calling it again waits for the same end. */
+  close(): Promise<void>
+}
+
+/** What the requests to a server of these models share. */
+export const serverContext = (models: ModelRegistry, settings: ApiSettings): ServerContext => ({
+  models,
+  settings,
+  chatTemplate: chatTemplate(settings.chatTemplate),
+  admission: new Admission(settings.maxQueued),
+  running: new RunningRequests(),
+  metrics: new ServingMetrics(() => models.models),
+})
+
+/** Listens for requests. The models may still be loading: what needs them is answered with 503 until then. */
+export async function listen(models: ModelRegistry, settings: ApiSettings): Promise<HttpServer> {
+  const context = serverContext(models, settings)
+  const app = await makeApp(context)
+  const { host, port } = settings
+  await app.listen({ host, port })
+  const { port: chosen } = app.server.address() as AddressInfo
+  let closed: Promise<void> | undefined
+  const stop = async (): Promise<void> => {
+    await context.running.stop(settings.stopSeconds)
+    await app.close()
+  }
+  return {
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${chosen}`,
+    close: () => (closed ??= stop()),
+  }
+}
