@@ -156,6 +156,7 @@ export class FakeModel implements ServedModel {
     for (const token of this.tokensOf(answer, true)) {
       await (answer.length > 1e5 ? setTimeout(1) : setImmediate())
       signal.throwIfAborted()
+      if (token.text === ' LATE') throw new SwitchyardError("the model's scores are not numbers (NaN) after 1 token")
       const tokens = [shown(token)]
       const found = stop.map(end => (text + token.text).indexOf(end)).find(at => at >= 0)
       if (found !== undefined) {

@@ -54,7 +54,7 @@ export const chatBody = z.strictObject({
   web_search_options: unsupported('nothing is searched'),
   moderation: unsupported('nothing is moderated'),
   add_generation_prompt: unsupported('the chat template is the same for all requests', [true]),
-  chat_template: unsupported("the template is the server's: switchyard serve --chat-template FILE"),
+  chat_template: unsupported("the template is the server's: switchyard serve --template FILE"),
 })
 
 const head = { id: z.string(), created: z.int(), model: z.string() }

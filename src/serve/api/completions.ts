@@ -188,7 +188,7 @@ class Completion {
 /** The answers of `max_tokens: 0`. */
 const NOTHING: readonly WholeAnswer[] = [{ text: '', tokens: [], finish: 'length' }]
 
-/** The `n` answers whose tokens are the most probable on average, best first; all of them, in their order, if n are there. */
+/** The `n` answers whose tokens are the most probable on average, best first; if there are n, all in their order. */
 function best(answers: readonly WholeAnswer[], n: number): readonly WholeAnswer[] {
   if (answers.length <= n) return answers
   const mean = ({ tokens }: WholeAnswer): number =>

@@ -138,7 +138,13 @@ describe('chat', () => {
     { role: 'system' as const, content: 'translate:' },
     { role: 'user' as const, content: 'old' },
     { role: 'assistant' as const, content: 'OLD' },
-    { role: 'user' as const, content: [{ type: 'text' as const, text: 'a' }, { type: 'text' as const, text: 'b' }] },
+    {
+      role: 'user' as const,
+      content: [
+        { type: 'text' as const, text: 'a' },
+        { type: 'text' as const, text: 'b' },
+      ],
+    },
   ]
 
   it("answers the last message after the system's text", async () => {
@@ -215,7 +221,7 @@ describe('responses', () => {
       'response.completed',
     ])
     expect(events.map(event => (event as { sequence_number: number }).sequence_number)).toEqual([...events.keys()])
-    expect((await stream.finalResponse()).output_text).toBe('A B')
+    expect((await stream.finalResponse()).output).toMatchObject([{ content: [{ type: 'output_text', text: 'A B' }] }])
   })
 })
 
@@ -261,7 +267,7 @@ describe('errors', () => {
     ['scores that are NaN', { prompt: 'nan' }, OpenAI.InternalServerError, { type: 'server_error' }],
     ['too many answers', { n: 21 }, OpenAI.BadRequestError, {}],
   ])('of OpenAI’s classes: %s', async (_, body, kind, fields) => {
-    const failed = client.completions.create({ ...asked, prompt: 'a', ...body })
+    const failed = client.completions.create({ ...asked, prompt: 'a', ...body } as never)
     await expect(failed).rejects.toThrow(kind)
     await expect(failed).rejects.toMatchObject(fields)
   })
@@ -281,15 +287,23 @@ describe('errors', () => {
     await expect(failed).rejects.toThrow(/^500 the server failed because of an error of its own/)
   })
 
+  it('before the first piece of a stream: by the status', async () => {
+    await expect(client.completions.create({ ...asked, prompt: 'nan', stream: true })).rejects.toThrow(/^500 .*NaN/)
+  })
+
   it('in the middle of a stream, in all three APIs', async () => {
-    const text = 'bug'
     const streams = [
-      await client.completions.create({ ...asked, prompt: [text, 'a b c'], stream: true }).catch(e => e as Error),
-      await client.responses.create({ ...asked, input: text, stream: true }).catch(e => e as Error),
+      await client.completions.create({ ...asked, prompt: 'a late', stream: true }),
+      await client.chat.completions.create({ ...asked, messages: [{ role: 'user', content: 'a late' }], stream: true }),
+      await client.responses.create({ ...asked, input: 'a late', stream: true }),
     ]
     for (const stream of streams) {
-      const ended = stream instanceof Error ? Promise.reject(stream) : all<unknown>(stream)
-      await expect(ended).rejects.toThrow(OpenAI.APIError)
+      const seen: unknown[] = []
+      const read = async (): Promise<void> => {
+        for await (const part of stream) seen.push(part)
+      }
+      await expect(read()).rejects.toThrow('not numbers (NaN) after 1 token')
+      expect(JSON.stringify(seen)).toContain('"A"')
     }
   })
 

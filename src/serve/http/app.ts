@@ -1,5 +1,5 @@
 import cors from '@fastify/cors'
-import fastify from 'fastify'
+import fastify, { LogController } from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { endpoints } from '../api/endpoints.js'
 import type { ServerContext } from '../api/context.js'
@@ -17,8 +17,8 @@ export async function makeApp(context: ServerContext): Promise<FastifyInstance> 
   const app = fastify({
     bodyLimit: settings.bodyLimit,
     genReqId: requestId,
-    // Logs are lines of `logEnd`: no bodies, no headers.
-    disableRequestLogging: true,
+    // Logs are lines of `onResponse`: no bodies, no headers.
+    logController: new LogController({ disableRequestLogging: true }),
     logger: { level: settings.logLevel, ...(settings.log && { stream: settings.log }) },
     requestTimeout: milliseconds,
     http: {

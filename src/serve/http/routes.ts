@@ -63,7 +63,11 @@ async function answer(
   context: ServerContext,
 ): Promise<FastifyReply> {
   const work = requestSignal(reply.raw, context.settings.deadlineSeconds)
-  if (!endpoint.always) context.running.enter(work)
+  if (!endpoint.always) {
+    context.running.enter(work)
+    // It runs until its answer is sent, or its client is gone.
+    reply.raw.once('close', () => context.running.leave(work))
+  }
   let leaveQueue = (): void => undefined
   const call: Call = {
     body: request.body,
@@ -84,7 +88,6 @@ async function answer(
     return reply.send(answered)
   } finally {
     leaveQueue()
-    context.running.leave(work)
   }
 }
 

@@ -26,6 +26,9 @@ export const serverContext = (models: ModelRegistry, settings: ApiSettings): Ser
   metrics: new ServingMetrics(() => models.models),
 })
 
+/** How long connections may stay open after the last answer was sent. */
+const UNUSED_MS = 200
+
 /** Listens for requests. The models may still be loading: what needs them is answered with 503 until then. */
 export async function listen(models: ModelRegistry, settings: ApiSettings): Promise<HttpServer> {
   const context = serverContext(models, settings)
@@ -36,7 +39,10 @@ export async function listen(models: ModelRegistry, settings: ApiSettings): Prom
   let closed: Promise<void> | undefined
   const stop = async (): Promise<void> => {
     await context.running.stop(settings.stopSeconds)
+    // Connections on which nothing was ever asked are not idle for Node, and would be waited for.
+    const timer = setTimeout(() => app.server.closeAllConnections(), UNUSED_MS)
     await app.close()
+    clearTimeout(timer)
   }
   return {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${chosen}`,
