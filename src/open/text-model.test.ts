@@ -54,6 +54,14 @@ describe('a folder of Hugging Face as a model of texts', () => {
     await expect(openTextModel(folder)).rejects.toThrow(/there is no vocabulary .* named as T5's own models are/)
   })
 
+  it('without config.json is named as such', async () => {
+    const folder = await write('t5-weights', 32_128)
+    await rm(join(folder, 'config.json'))
+    await expect(openTextModel(folder)).rejects.toThrow(
+      'there are weights (model.safetensors) and no config.json, which',
+    )
+  })
+
   it("of T5's size has T5's vocabulary only by the name of one of T5's own models", async () => {
     const hub = 'models--owner-of-models--t5-small/snapshots/0123456789abcdef0123456789abcdef01234567'
     for (const name of ['t5_1_1_small/checkpoint_1000', 'Flan-T5-XL', 'switch-c-2048', 't5-large-ssm-nqo', hub])
