@@ -40,7 +40,7 @@ export interface EvaluateOptions {
   limit: number | null
   /** The figures to compute. Default: the task's. */
   metrics?: readonly Metric[]
-  /** How answers are generated. Default: greedily. */
+  /** How answers are generated. Default: as the model's defaults say, greedily if it has none. */
   generation?: TextOptions
   /** The router, if the run was trained with one that a program supplied. */
   router?: Router

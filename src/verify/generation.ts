@@ -10,6 +10,7 @@ import { parseJson } from '../checkpoint/json.js'
 import { generationFromHf, generationToHf } from '../checkpoint/names/hf-generation.js'
 import { safetensors } from '../checkpoint/safetensors.js'
 import { searchOf } from '../infer/choose-search.js'
+import { unsupportedFor } from '../infer/generation-options.js'
 import { makeGenerator } from '../infer/generate.js'
 import { withoutPadding } from '../infer/padded-inputs.js'
 import { specialIdsOf, stackLayers } from '../model/config.js'
@@ -105,13 +106,13 @@ const DEFAULT_TOKENS = 20
 /**
  * A model's generation defaults with the arguments of a case. `place` names the case in errors. Throws a FileError for
  * arguments that are not computed here: sampling, texts, special ids that are not the model's, and what
- * `GenerationDefaults.unsupported` names.
+ * `GenerationDefaults.unsupported` names, if it would matter to the answers.
  */
 function withArguments(model: ModelConfig, args: Arguments, place: string): GenerationDefaults {
   const own = generationToHf(model.generation ?? {})
   const merged = generationFromHf({ config: {}, generationConfig: { ...own, ...args } }, model.vocabSize, place)
   const unsupported = [
-    ...Object.keys(merged.unsupported ?? {}),
+    ...unsupportedFor({}, merged),
     ...Object.keys(args).filter(name => name.endsWith('_token_id')),
     ...(merged.doSample ? ['do_sample'] : []),
     ...(merged.stop ? ['stop_strings'] : []),

@@ -50,6 +50,8 @@ describe('T5X weights', () => {
     await weights.close()
     expect(t5xNotices(weights)).toEqual([])
     const { model, router } = weights
+    expect(t5xNotices({ ...weights, model: { ...model, generation: { topK: 50 } } })).toEqual([])
+    expect(t5xNotices({ ...weights, model: { ...model, generation: { numBeams: 4 } } })).toHaveLength(1)
     const specialIds = { padId: 0, eosIds: [5], decoderStartId: 0 }
     const changed = { ...model, relativePositionMaxDistance: 50, layerNormEpsilon: 1e-5, specialIds }
     expect(t5xNotices({ ...weights, model: changed, router: { ...router, expertCapacity: 64 } })).toEqual([

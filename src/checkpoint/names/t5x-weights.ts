@@ -65,8 +65,11 @@ export function t5xNotices({ path, model, router, specs }: Weights): string[] {
   const infos = specs.map(spec => ({ name: spec.path, dtype: spec.dtype, shape: spec.shape }))
   const assumed = configFromT5x(infos, path)
   const settings = (config: object): [string, unknown][] => Object.entries(config)
+  // Every model of Hugging Face has a topK, which matters only to a user who asks for sampling.
+  const { topK: _, ...defaults } = model.generation ?? {}
+  const said = { ...model, ...(Object.keys(defaults).length === 0 && { generation: undefined }) }
   const lost = [
-    ...settings(model).map(([name, value]) => ({ name, value, other: assumed.model[name as keyof ModelConfig] })),
+    ...settings(said).map(([name, value]) => ({ name, value, other: assumed.model[name as keyof ModelConfig] })),
     ...(model.numExperts > 0 ? settings(router) : []).map(([name, value]) => ({
       name,
       value,
