@@ -19,10 +19,12 @@ export type {
   TextAnswer,
   TextAnswers,
   TextModel,
+  TextOrIds,
   TextScore,
 } from './infer/text-generator.js'
 export type { GeneratorStatistics } from './infer/statistics.js'
 export type { StepExperts } from './infer/search.js'
+export type { ScoredId } from './infer/top-tokens.js'
 export type { TokenExperts } from './infer/expert-choices.js'
 export type { AnswerPiece, AnswerToken, FinishReason, ScoredToken } from './infer/answer-piece.js'
 export type { TextOptions } from './infer/text-options.js'

@@ -12,6 +12,28 @@ export interface ReaderContext {
   readonly eosIds: readonly number[]
   /** The answer's text ends before the first of these texts. */
   readonly stop: readonly string[]
+  /** The tokens before the answer. */
+  readonly prefix: readonly number[]
+  /** How many of the most probable tokens each token has; undefined: not even its own log-probability. */
+  readonly logProbabilities: number | undefined
+}
+
+/** A token of an answer, with its details as far as they are known. */
+export function answerToken(
+  { tokens, experts, logProbabilities, top }: Answer,
+  place: number,
+  tokenTexts: TokenTexts,
+  asked: { readonly isFirst: boolean; readonly logProbabilities: number | undefined },
+): AnswerToken {
+  const textOf = (id: number): string => tokenTexts.of(id, asked.isFirst)
+  const { [place]: id } = tokens
+  return {
+    id,
+    text: textOf(id),
+    ...(asked.logProbabilities !== undefined && { logProbability: logProbabilities[place] }),
+    ...(top?.[place] && { top: top[place].map(scored => ({ ...scored, text: textOf(scored.id) })) }),
+    ...(experts?.[place] && { experts: experts[place] }),
+  }
 }
 
 /** Reads one answer as it grows: its new tokens, and their text in whole characters, without stop texts. */
@@ -24,6 +46,8 @@ export class AnswerReader {
   constructor(private readonly context: ReaderContext) {
     this.stream = context.vocabulary.stream()
     this.stops = new StopTexts(context.stop)
+    // The text before an answer decides whether its first token has a space.
+    for (const token of context.prefix) this.stream.push(token)
   }
 
   /** The part of the answer since the last call; null if there is none. `isOver`: no token follows. */
@@ -44,13 +68,9 @@ export class AnswerReader {
     return { text: text + this.stops.end(), tokens: read, finish: this.finishOf(tokens) }
   }
 
-  private tokenAt({ tokens, experts }: Answer, place: number): AnswerToken {
-    const id = tokens[place]
-    return {
-      id,
-      text: this.context.tokenTexts.of(id, place === 0),
-      ...(experts?.[place] && { experts: experts[place] }),
-    }
+  private tokenAt(answer: Answer, place: number): AnswerToken {
+    const { tokenTexts, prefix, logProbabilities } = this.context
+    return answerToken(answer, place, tokenTexts, { isFirst: place === 0 && prefix.length === 0, logProbabilities })
   }
 
   private finishOf(tokens: readonly number[]): FinishReason {

@@ -4,6 +4,8 @@ import { checkSetting, logSumExp } from './processors.js'
 import { randomStream } from './random-stream.js'
 import { checkOptions, nothingPossible } from './search.js'
 import type { Answer, NextTokens, Search, SearchOptions, StepExperts } from './search.js'
+import { topTokens } from './top-tokens.js'
+import type { ScoredId } from './top-tokens.js'
 
 export interface BeamOptions extends SearchOptions {
   numBeams: number
@@ -23,13 +25,15 @@ export interface BeamOptions extends SearchOptions {
 
 /** A partial answer. */
 interface Beam {
-  /** The start token first. */
+  /** The start token first, then the prefix. */
   tokens: number[]
-  /** The model's log-probability of each token. */
+  /** The model's log-probability of each token after the prefix. */
   logProbabilities: number[]
+  /** The most probable tokens at the place of each token after the prefix; empty if not requested. */
+  top: (readonly ScoredId[])[]
   /** The sum of the log-probabilities after the processors changed them. */
   sum: number
-  /** The experts that each token met, but for the start token and the last; empty if not requested. */
+  /** The experts that each token after the prefix met, but for the last; empty if not requested. */
   experts: TokenExperts[]
 }
 /** A token that may follow a beam. The continuations of the highest ranks are taken. */
@@ -69,6 +73,7 @@ export function beamSearch(options: BeamOptions): Search {
 class BeamSearch implements Search {
   readonly rows: number
   readonly maxNewTokens: number
+  private readonly prefix: readonly number[]
   private beams: Beam[]
   /** Best first, at most numBeams. */
   private finished: Finished[] = []
@@ -77,15 +82,17 @@ class BeamSearch implements Search {
   constructor(private readonly options: BeamOptions) {
     this.random = options.sampleSeed === undefined ? null : randomStream(options.sampleSeed)
     this.rows = options.numBeams
-    this.maxNewTokens = options.maxNewTokens
+    this.prefix = options.prefix ?? []
+    this.maxNewTokens = this.prefix.length + options.maxNewTokens
     const { decoderStartId } = options.specialIds ?? T5_SPECIAL_IDS
-    this.beams = [{ tokens: [decoderStartId], logProbabilities: [], sum: 0, experts: [] }]
+    this.beams = [{ tokens: [decoderStartId], logProbabilities: [], top: [], sum: 0, experts: [] }]
   }
 
   next(logits: Float32Array, experts?: StepExperts): NextTokens | null {
     const { numBeams, maxNewTokens, stop, specialIds = T5_SPECIAL_IDS } = this.options
-    const { best, raw } = this.bestContinuations(logits, logits.length / this.rows)
-    const made = this.beams[0].tokens.length // tokens of an answer after this step, without the start token
+    const made = this.beams[0].tokens.length - this.prefix.length // tokens of an answer after this step
+    if (made <= 0) return this.force(this.prefix[this.prefix.length - 1 + made])
+    const { best, raw, top } = this.bestContinuations(logits, logits.length / this.rows)
     if (this.options.experts && made > 1)
       this.beams.forEach((beam, row) => (beam.experts = [...beam.experts, experts?.(row) ?? []]))
     const goingOn: { beam: Beam; parent: number }[] = []
@@ -94,6 +101,7 @@ class BeamSearch implements Search {
       const beam: Beam = {
         tokens: [...tokens, token],
         logProbabilities: [...logProbabilities, raw(parent, token)],
+        top: [...this.beams[parent].top, ...top(parent)],
         sum,
         experts: this.beams[parent].experts,
       }
@@ -111,21 +119,36 @@ class BeamSearch implements Search {
     return { tokens: rows.map(({ beam }) => beam.tokens.at(-1)!), parents: rows.map(({ parent }) => parent) }
   }
 
+  /** Appends a token of the prefix. There is one beam as yet, so all rows are the same. */
+  private force(token: number): NextTokens | null {
+    const [{ tokens }] = this.beams
+    tokens.push(token)
+    const isOver = tokens.length - 1 === this.maxNewTokens
+    return isOver ? null : { tokens: new Array<number>(this.rows).fill(token), parents: null }
+  }
+
   /**
-   * The best continuations of all beams, best first, and the model's own log-probability of a token. There are numBeams
-   * for each EOS and numBeams more, at least `2 * numBeams`, so that enough of them go on.
+   * The best continuations of all beams, best first. There are numBeams for each EOS and numBeams more, at least `2 *
+   * numBeams`, so that enough of them go on. Also the model's own log-probability of a token, and its most probable
+   * tokens after a beam, if they are requested.
    */
   private bestContinuations(
     logits: Float32Array,
     vocab: number,
-  ): { best: Continuation[]; raw: (parent: number, token: number) => number } {
-    const { numBeams, specialIds = T5_SPECIAL_IDS } = this.options
+  ): {
+    best: Continuation[]
+    raw: (parent: number, token: number) => number
+    top: (parent: number) => (readonly ScoredId[])[]
+  } {
+    const { numBeams, topTokens: numTop = 0, specialIds = T5_SPECIAL_IDS } = this.options
+    const tops: (readonly ScoredId[])[] = []
     const count = Math.max(2, 1 + specialIds.eosIds.length) * numBeams
     const best: Continuation[] = []
     const normalizers: number[] = []
     this.beams.forEach(({ tokens, sum: before }, parent) => {
       const row = logits.subarray(parent * vocab, (parent + 1) * vocab)
       const normalizer = (normalizers[parent] = logSumExp(row))
+      if (numTop > 0) tops[parent] = topTokens(row, numTop, normalizer)
       const scores = row.map(x => x - normalizer)
       for (const process of this.options.processors ?? []) process(scores, tokens)
       for (let token = 0; token < vocab; token++) {
@@ -139,7 +162,11 @@ class BeamSearch implements Search {
         if (best.length > count) best.pop()
       }
     })
-    return { best, raw: (parent, token) => logits[parent * vocab + token] - normalizers[parent] }
+    return {
+      best,
+      raw: (parent, token) => logits[parent * vocab + token] - normalizers[parent],
+      top: parent => tops.slice(parent, parent + 1),
+    }
   }
 
   private finish(beam: Beam, length: number): void {
@@ -163,13 +190,14 @@ class BeamSearch implements Search {
   answers(): Answer[] {
     // The search was ended early, or the processors left no possible token: the unfinished beams are the answers.
     if (this.finished.length === 0)
-      for (const beam of this.beams) this.finish(beam, Math.max(beam.tokens.length - 1, 1))
+      for (const beam of this.beams) this.finish(beam, Math.max(beam.logProbabilities.length, 1))
     return this.finished
       .slice(0, this.options.numReturned ?? 1)
-      .map(({ beam: { tokens, logProbabilities, experts }, score }) => ({
-        tokens: tokens.slice(1),
+      .map(({ beam: { tokens, logProbabilities, top, experts }, score }) => ({
+        tokens: tokens.slice(1 + this.prefix.length),
         score,
         logProbabilities,
+        ...(this.options.topTokens !== undefined && { top }),
         ...(this.options.experts && { experts }),
       }))
   }

@@ -17,6 +17,7 @@ import {
 } from './model-processors.js'
 import {
   banTokens,
+  checkSetting,
   forcedBy,
   minNewTokens,
   minP,
@@ -31,6 +32,7 @@ import { epsilonCutoff, etaCutoff, topH, typicalP } from './sampling-processors.
 import { greedySearch, sampling } from './search.js'
 import { severalSearches } from './several-searches.js'
 import type { Search, SearchOptions } from './search.js'
+import { stopRule } from './stop-rule.js'
 import type { TextOptions } from './text-options.js'
 
 /** What a search depends on besides its options. */
@@ -51,31 +53,44 @@ export interface SearchContext {
 export function searchOf(given: TextOptions, context: SearchContext): Search {
   const { config, limit, vocabulary } = context
   const specialIds = specialIdsOf(config)
-  const options = withDefaults(given, config.generation ?? {}, limit)
+  const { prefix = [] } = given
+  if (prefix.length > limit)
+    throw new ConfigError(
+      `the answer begins with ${prefix.length} tokens (prefix), and has at most ${limit} tokens: give maxNewTokens for longer answers when the model is opened`,
+    )
+  const options = withDefaults(given, config.generation ?? {}, limit - prefix.length)
   const { maxNewTokens, stop = [], minNewTokens, numBeams, doSample, seed = 0 } = options
   if (stop.includes('')) throw new ConfigError('a stop text is empty, and every answer contains it: leave it out')
   if (minNewTokens > maxNewTokens)
     throw new ConfigError(
       `minNewTokens is ${minNewTokens}, more than the most tokens of an answer (maxNewTokens, ${maxNewTokens})`,
     )
-  const common: SearchOptions = {
+  const processors = processorsOf(options, context)
+  const common = (): SearchOptions => ({
     maxNewTokens,
-    processors: processorsOf(options, context),
+    processors,
     specialIds,
+    prefix,
     experts: options.experts,
-    ...(stop.length > 0 && { stop: containsAny(stop, required(vocabulary)) }),
-  }
+    topTokens: options.logProbabilities,
+    ...(stop.length > 0 && { stop: stopRule(stop, required(vocabulary), prefix.length) }),
+  })
+  const { logProbabilities: count } = options
+  if (count !== undefined)
+    checkSetting('logProbabilities', count, Number.isInteger(count) && count >= 0, 'a whole number from 0')
+  const logProbabilities = count !== undefined
   const { numReturned = 1, lengthPenalty, earlyStopping } = options
   if (options.search) {
     if (doSample || numBeams > 1)
       throw new ConfigError(
         'a custom search cannot be combined with beam search (numBeams) or sampling (temperature, topK, topP, minP, seed)',
       )
-    return options.search(common)
+    if (prefix.length > 0) throw new ConfigError('a custom search cannot be combined with a prefix: leave one out')
+    return options.search(common())
   }
   if (numBeams > 1)
     return beamSearch({
-      ...common,
+      ...common(),
       numBeams,
       numReturned,
       lengthPenalty,
@@ -84,18 +99,15 @@ export function searchOf(given: TextOptions, context: SearchContext): Search {
     })
   if (numReturned > 1 && !doSample)
     throw new ConfigError('numReturned above 1 needs beam search or sampling: set numBeams or temperature too')
-  if (!doSample) return greedySearch(common)
-  return severalSearches(Array.from({ length: numReturned }, (_, stream) => sampling({ ...common, seed, stream })))
+  if (!doSample) return greedySearch({ ...common(), logProbabilities })
+  return severalSearches(
+    Array.from({ length: numReturned }, (_, stream) => sampling({ ...common(), logProbabilities, seed, stream })),
+  )
 }
 
 function required(vocabulary: Vocabulary | undefined): Vocabulary {
   if (vocabulary === undefined) throw new ConfigError('texts that are banned or end an answer need a vocabulary')
   return vocabulary
-}
-
-const containsAny = (texts: readonly string[], vocabulary: Vocabulary) => (tokens: readonly number[]) => {
-  const answer = vocabulary.decode(tokens)
-  return texts.some(text => answer.includes(text))
 }
 
 /** The processors that the options ask for, in the order of transformers' `generate`. */
@@ -104,6 +116,8 @@ function processorsOf(options: GenerationOptions, { config, vocabulary, input }:
     value === undefined ? [] : [make(value)]
   const specialIds = specialIdsOf(config)
   const { eosIds, forcedFirstIds } = specialIds
+  // As in transformers, lengths are counted from the end of the prefix.
+  const begun = options.prefix?.length ?? 0
   // As in transformers, a beam keeps a token that does not end it.
   const keep = options.numBeams > 1 ? eosIds.length + 1 : 1
   // As in transformers, a banned sequence that is an EOS alone has no effect.
@@ -121,11 +135,13 @@ function processorsOf(options: GenerationOptions, { config, vocabulary, input }:
       ),
     ),
     ...ifGiven(options.banned, texts => banTexts(texts, required(vocabulary))),
-    ...ifGiven(options.minNewTokens, count => minNewTokens(count, eosIds)),
-    ...forcedBy(specialIds, options.maxNewTokens),
-    ...ifGiven(options.lengthDecay, ({ start, factor }) => lengthDecay(start, factor, eosIds)),
+    ...ifGiven(options.minNewTokens, count => minNewTokens(begun + count, eosIds)),
+    ...forcedBy(specialIds, begun + options.maxNewTokens),
+    ...ifGiven(options.lengthDecay, ({ start, factor }) => lengthDecay(begun + start, factor, eosIds)),
     ...ifGiven(options.suppressedIds, suppressTokens),
-    ...ifGiven(options.suppressedFirstIds, ids => suppressTokensAt(ids, forcedFirstIds === undefined ? 0 : 1)),
+    ...ifGiven(options.suppressedFirstIds, ids =>
+      suppressTokensAt(ids, begun > 0 || forcedFirstIds === undefined ? begun : 1),
+    ),
     ...ifGiven(options.temperature, temperature),
     ...ifGiven(options.topH, topH),
     ...ifGiven(options.topK, k => topK(Math.max(k, keep))),

@@ -5,6 +5,8 @@ import type { TokenExperts } from './expert-choices.js'
 import { checkSetting, logSumExp, maximum, softmax } from './processors.js'
 import type { ScoreProcessor } from './processors.js'
 import { randomStream } from './random-stream.js'
+import { topTokens } from './top-tokens.js'
+import type { ScoredId } from './top-tokens.js'
 
 /** The tokens that a search appends to its rows. */
 export interface NextTokens {
@@ -21,7 +23,7 @@ export interface NextTokens {
 export type StepExperts = (row: number) => TokenExperts
 
 export interface Answer {
-  /** The generated tokens, without the start token; the last is EOS if the answer ended with it. */
+  /** The generated tokens, without the start token and a prefix; the last is EOS if the answer ended with it. */
   readonly tokens: readonly number[]
   /**
    * The sum of the tokens' log-probabilities; beam search divides it by a power of their number. NaN if not requested.
@@ -29,6 +31,8 @@ export interface Answer {
   readonly score: number
   /** The log-probability of each token, by the model's scores before any processor. Empty if not requested. */
   readonly logProbabilities: readonly number[]
+  /** For each token, the most probable tokens at its place, by the model's scores. Absent if not requested. */
+  readonly top?: readonly (readonly ScoredId[])[]
   /** The experts that each token met, but for the last. Absent if not requested. */
   readonly experts?: readonly TokenExperts[]
   /** Whether it is complete although the search goes on. Default: answers are complete when the search has finished. */
@@ -45,7 +49,7 @@ export interface Search {
   readonly rows: number
   /** Whether its answers only ever get more tokens, so that they can be streamed. Default: if it has one row. */
   readonly answersGrow?: boolean
-  /** The most tokens that an answer can have. Default: the model's limit. */
+  /** The most tokens that a row can have, with a prefix. Default: the model's limit. */
   readonly maxNewTokens?: number
   /**
    * Chooses the next tokens by the logits [rows * vocab], which it must not change. null: the search has finished.
@@ -64,8 +68,12 @@ export interface SearchOptions {
   processors?: readonly ScoreProcessor[]
   /** The ids that end an answer, and the token that the decoder starts from. Default: T5's. */
   specialIds?: Pick<SpecialIds, 'eosIds' | 'decoderStartId'>
-  /** Ends an answer that has not reached EOS: called with its tokens so far, without the start token. */
+  /** Ends an answer that has not reached EOS: called with the tokens of its row, without the start token. */
   stop?: (tokens: readonly number[]) => boolean
+  /** Tokens that every row begins with, before its answer. */
+  prefix?: readonly number[]
+  /** How many of the most probable tokens answers have for each place. */
+  topTokens?: number
   /** If true, answers have the experts that their tokens met. */
   experts?: boolean
 }
@@ -91,18 +99,23 @@ export function sampling(options: ChoiceOptions & { seed: number; stream?: numbe
  * Scores a given answer: it always chooses the answer's next token, to the last, and reports the log-probabilities. An
  * EOS inside the answer is a token as any other.
  */
-export function scoring(target: readonly number[]): Search {
+export function scoring(target: readonly number[], options: Pick<SearchOptions, 'topTokens'> = {}): Search {
   let next = 0
   const specialIds = { ...T5_SPECIAL_IDS, eosIds: [] }
-  return new Chain({ maxNewTokens: target.length, logProbabilities: true, specialIds }, () => target[next++])
+  return new Chain(
+    { maxNewTokens: target.length, logProbabilities: true, specialIds, ...options },
+    () => target[next++],
+  )
 }
 
 /** A search with one row, which appends one token in each step. */
 class Chain implements Search {
   readonly rows = 1
   readonly maxNewTokens: number
+  private readonly prefix: readonly number[]
   private readonly tokens: number[]
   private readonly logProbabilities: number[] = []
+  private readonly top: (readonly ScoredId[])[] = []
   private readonly experts: TokenExperts[] = []
   private isOver = false
 
@@ -111,33 +124,48 @@ class Chain implements Search {
     private readonly choose: (scores: Float32Array) => number,
   ) {
     checkOptions(options)
-    this.maxNewTokens = options.maxNewTokens
+    this.prefix = options.prefix ?? []
+    this.maxNewTokens = this.prefix.length + options.maxNewTokens
     this.tokens = [(options.specialIds ?? T5_SPECIAL_IDS).decoderStartId]
   }
 
   next(logits: Float32Array, experts?: StepExperts): NextTokens | null {
-    if (this.options.experts && this.tokens.length > 1) this.experts.push(experts?.(0) ?? [])
-    const { processors = [], maxNewTokens, stop, logProbabilities, specialIds = T5_SPECIAL_IDS } = this.options
+    const { tokens, prefix, maxNewTokens } = this
+    const made = tokens.length - 1
+    if (this.options.experts && made > prefix.length) this.experts.push(experts?.(0) ?? [])
+    const token = made < prefix.length ? prefix[made] : this.choice(logits)
+    tokens.push(token)
+    this.isOver = tokens.length - 1 === maxNewTokens || (made >= prefix.length && this.ends(token))
+    return this.isOver ? null : { tokens: [token], parents: null }
+  }
+
+  private choice(logits: Float32Array): number {
+    const { processors = [], logProbabilities, topTokens: count = 0 } = this.options
     // The logits belong to the engine, so processors get a copy that they may change.
     const scores = processors.length > 0 ? logits.slice() : logits
     for (const process of processors) process(scores, this.tokens)
     if (processors.length > 0 && maximum(scores) === -Infinity) throw nothingPossible(this.tokens.length - 1)
     const token = this.choose(scores)
-    this.tokens.push(token)
-    if (logProbabilities) this.logProbabilities.push(logits[token] - logSumExp(logits))
-    const made = this.tokens.length - 1
-    this.isOver = specialIds.eosIds.includes(token) || made === maxNewTokens || stop?.(this.tokens.slice(1)) === true
-    return this.isOver ? null : { tokens: [token], parents: null }
+    const normalizer = logProbabilities || count > 0 ? logSumExp(logits) : NaN
+    if (logProbabilities) this.logProbabilities.push(logits[token] - normalizer)
+    if (count > 0) this.top.push(topTokens(logits, count, normalizer))
+    return token
+  }
+
+  private ends(token: number): boolean {
+    const { stop, specialIds = T5_SPECIAL_IDS } = this.options
+    return specialIds.eosIds.includes(token) || stop?.(this.tokens.slice(1)) === true
   }
 
   answers(): Answer[] {
-    const { logProbabilities, experts } = this
+    const { logProbabilities, top, experts } = this
     const score = this.options.logProbabilities ? logProbabilities.reduce((a, b) => a + b, 0) : NaN
     return [
       {
-        tokens: this.tokens.slice(1),
+        tokens: this.tokens.slice(1 + this.prefix.length),
         score,
         logProbabilities,
+        ...(this.options.topTokens !== undefined && { top }),
         ...(this.options.experts && { experts }),
         isOver: this.isOver,
       },
@@ -162,12 +190,13 @@ export const nothingPossible = (made: number): ConfigError =>
     `no token is possible after ${made} ${made === 1 ? 'token' : 'tokens'} of the answer: banned texts, suppressed tokens, noRepeatNgram, minNewTokens or other options rule out all of them; relax one`,
   )
 
-export function checkOptions({ maxNewTokens }: SearchOptions): void {
+export function checkOptions({ maxNewTokens, prefix = [] }: SearchOptions): void {
+  const least = prefix.length > 0 ? 0 : 1
   checkSetting(
     'maxNewTokens',
     maxNewTokens,
-    Number.isInteger(maxNewTokens) && maxNewTokens > 0,
-    'a positive whole number',
+    Number.isInteger(maxNewTokens) && maxNewTokens >= least,
+    least === 0 ? 'a whole number from 0' : 'a positive whole number',
   )
 }
 

@@ -1,4 +1,4 @@
-import type { Answer, NextTokens, Search } from './search.js'
+import type { Answer, NextTokens, Search, StepExperts } from './search.js'
 
 /** Searches of one row each as one search: its answers are theirs, in their order. It ends when all have ended. */
 export const severalSearches = (searches: readonly Search[]): Search =>
@@ -19,11 +19,11 @@ class SeveralSearches implements Search {
     this.hasEnded = searches.map(() => false)
   }
 
-  next(logits: Float32Array): NextTokens | null {
+  next(logits: Float32Array, experts?: StepExperts): NextTokens | null {
     const vocab = logits.length / this.rows
     this.searches.forEach((search, row) => {
       if (this.hasEnded[row]) return
-      const next = search.next(logits.subarray(row * vocab, (row + 1) * vocab))
+      const next = search.next(logits.subarray(row * vocab, (row + 1) * vocab), experts && (() => experts(row)))
       if (next === null) this.hasEnded[row] = true
       else this.last[row] = next.tokens[0]
     })

@@ -1,5 +1,6 @@
 import { ConfigError } from '../base/errors.js'
 import { specialIdsOf } from '../model/config.js'
+import type { ModelConfig } from '../model/config.js'
 import type { ModelParams } from '../model/types.js'
 import { inputIds, targetIds } from '../text/special-tokens.js'
 import type { Vocabulary } from '../text/vocabulary.js'
@@ -7,6 +8,7 @@ import { answerVocabulary } from './answer-vocabulary.js'
 import type { TextCodec } from '../text/codec.js'
 import type { AnswerPiece, AnswerToken, FinishReason } from './answer-piece.js'
 import { AnswerQueue } from './answer-queue.js'
+import { answerToken } from './answer-reader.js'
 import type { ReaderContext } from './answer-reader.js'
 import { SearchReader, streamPieces } from './answer-stream.js'
 import type { GenerateOptions } from './generate.js'
@@ -36,7 +38,7 @@ export interface TextAnswer {
   readonly text: string
   /** Those of a stop text that ended the answer, and EOS, included. */
   readonly tokens: readonly number[]
-  /** The score of beam search; NaN for greedy search and sampling. */
+  /** The score of beam search; of other searches the sum of the log-probabilities, if asked for, or else NaN. */
   readonly score: number
   /** `stop`: it ended with EOS or a stop text. `length`: it was cut at the most tokens. */
   readonly finish: FinishReason
@@ -47,6 +49,9 @@ export type TextAnswers = [TextAnswer, ...TextAnswer[]]
 
 /** Log-probabilities (natural logarithms) of a given answer's tokens; `score` is their sum. */
 export type TextScore = Pick<Answer, 'tokens' | 'score' | 'logProbabilities'>
+
+/** An input, or a given answer: a text, or token ids. */
+export type TextOrIds = string | readonly number[]
 
 export type AnswerOptions = TextOptions & {
   /** Ends generation; the call rejects with the signal's reason. */
@@ -125,11 +130,27 @@ export class TextGenerator {
   }
 
   /**
-   * The log-probability of a given answer to a text, and of each of its tokens, EOS included. Throws a ConfigError if
-   * the answer is longer than `maxNewTokens`.
+   * The log-probability of a given answer to an input, and of each of its tokens, EOS included; an answer that is given
+   * as token ids is scored as it is. Throws a ConfigError if the answer is longer than `maxNewTokens`.
    */
-  async score(text: string, answer: string, { signal }: { signal?: AbortSignal } = {}): Promise<TextScore> {
-    return this.scoreTokens(this.encode(text), answer, signal)
+  async score(input: TextOrIds, answer: TextOrIds, { signal }: { signal?: AbortSignal } = {}): Promise<TextScore> {
+    const [{ tokens, score, logProbabilities }] = (
+      await this.runScoring(this.idsOf(input), answer, { signal })
+    ).answers()
+    return { tokens, score, logProbabilities }
+  }
+
+  /** As `score`, with the text of each token, and the `top` most probable tokens at its place. */
+  async scoreTokens(
+    input: TextOrIds,
+    answer: TextOrIds,
+    { signal, top = 0 }: { signal?: AbortSignal; top?: number } = {},
+  ): Promise<{ readonly tokens: readonly AnswerToken[]; readonly score: number }> {
+    const [scored] = (await this.runScoring(this.idsOf(input), answer, { signal, top })).answers()
+    const tokens = scored.tokens.map((_, place) =>
+      answerToken(scored, place, this.tokenTexts, { isFirst: place === 0, logProbabilities: top }),
+    )
+    return { tokens, score: scored.score }
   }
 
   /** As `score`, for many inputs with one answer each; in batches, as `answerAll`. */
@@ -140,7 +161,7 @@ export class TextGenerator {
   ): Promise<TextScore[]> {
     const texts = pairs.map(({ input }) => input)
     return this.inBatches(texts, signal, onProgress, (inputs, failed, i) =>
-      this.scoreTokens(inputs, pairs[i].target, failed),
+      this.score(inputs, pairs[i].target, { signal: failed }),
     )
   }
 
@@ -150,7 +171,7 @@ export class TextGenerator {
    * when the signal is aborted, or when the reader leaves the loop.
    */
   async *pieces(
-    input: string | readonly number[],
+    input: TextOrIds,
     { signal, onInput, ...options }: PieceOptions = {},
   ): AsyncGenerator<AnswerPiece, void, undefined> {
     const inputs = this.idsOf(input)
@@ -193,19 +214,29 @@ export class TextGenerator {
     return results
   }
 
-  private async scoreTokens(inputs: readonly number[], answer: string, signal?: AbortSignal): Promise<TextScore> {
-    const { targets } = this.model.codec
-    const tokens = [...targetIds(targets, answer)]
-    if (tokens.at(-1) === targets.eosId) tokens[tokens.length - 1] = this.vocabulary.eosId
+  private async runScoring(
+    inputs: readonly number[],
+    answer: TextOrIds,
+    { signal, top }: { signal?: AbortSignal; top?: number },
+  ): Promise<Search> {
+    const tokens = typeof answer === 'string' ? this.answerIds(answer) : answer
+    checkIds('the answer', tokens, this.model.options.config)
     const { maxNewTokens } = this.model.options
     if (tokens.length > maxNewTokens)
       throw new ConfigError(
-        `the answer has ${tokens.length} tokens, and at most ${maxNewTokens} (maxNewTokens) can be scored: ${JSON.stringify(answer.slice(0, 60))}`,
+        `the answer has ${tokens.length} tokens, and at most ${maxNewTokens} (maxNewTokens) can be scored${typeof answer === 'string' ? `: ${JSON.stringify(answer.slice(0, 60))}` : ''}`,
       )
-    const search = scoring(tokens)
+    const search = scoring(tokens, { topTokens: top })
     await this.queue.run(inputs, search, { signal })
-    const [{ score, logProbabilities }] = search.answers()
-    return { tokens, score, logProbabilities }
+    return search
+  }
+
+  /** The token ids of a whole answer, with the model's EOS. */
+  private answerIds(answer: string): readonly number[] {
+    const { targets } = this.model.codec
+    const tokens = [...targetIds(targets, answer)]
+    if (tokens.at(-1) === targets.eosId) tokens[tokens.length - 1] = this.vocabulary.eosId
+    return tokens
   }
 
   private encode(text: string): number[] {
@@ -214,13 +245,9 @@ export class TextGenerator {
   }
 
   /** The ids of an input. Throws a ConfigError if given ids are not of the model's vocabulary. */
-  private idsOf(input: string | readonly number[]): readonly number[] {
+  private idsOf(input: TextOrIds): readonly number[] {
     if (typeof input === 'string') return this.encode(input)
-    const { vocabSize } = this.model.options.config
-    const wrong = input.find(id => !Number.isInteger(id) || id < 0 || id >= vocabSize)
-    if (wrong !== undefined)
-      throw new ConfigError(`the input has the token id ${wrong}: ids are whole numbers from 0 to ${vocabSize - 1}`)
-    if (input.length === 0) throw new ConfigError('the input has no tokens: it needs at least EOS')
+    checkIds('the input', input, this.model.options.config)
     return input
   }
 
@@ -236,11 +263,13 @@ export class TextGenerator {
     const { config, maxNewTokens } = this.model.options
     const { stop = [] } = withDefaults(options, config.generation ?? {}, maxNewTokens)
     const { vocabulary, tokenTexts } = this
-    return { vocabulary, tokenTexts, eosIds: specialIdsOf(config).eosIds, stop }
+    const { prefix = [], logProbabilities } = options
+    return { vocabulary, tokenTexts, eosIds: specialIdsOf(config).eosIds, stop, prefix, logProbabilities }
   }
 
   private searchFor(options: TextOptions, input: readonly number[]): Search {
     const { config, maxNewTokens } = this.model.options
+    if (options.prefix?.length) checkIds('the prefix', options.prefix, config)
     return searchOf(options, { config, limit: maxNewTokens, vocabulary: this.vocabulary, input })
   }
 
@@ -255,4 +284,12 @@ export class TextGenerator {
     if (answers.length === 0) throw new ConfigError('the search finished without an answer: `answers` returned []')
     return answers as TextAnswers
   }
+}
+
+/** Throws a ConfigError unless there are token ids, and all are ids of the model. */
+function checkIds(name: string, ids: readonly number[], { vocabSize }: Pick<ModelConfig, 'vocabSize'>): void {
+  const wrong = ids.find(id => !Number.isInteger(id) || id < 0 || id >= vocabSize)
+  if (wrong !== undefined)
+    throw new ConfigError(`${name} has the token id ${wrong}: ids are whole numbers from 0 to ${vocabSize - 1}`)
+  if (ids.length === 0) throw new ConfigError(`${name} has no tokens: it needs at least one`)
 }

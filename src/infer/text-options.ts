@@ -36,6 +36,17 @@ export interface TextOptions {
   /** Generation ends when the answer has one of these texts; the answer's text ends before it. */
   stop?: readonly string[]
   /**
+   * Token ids that the decoder is forced to begin with. The answer is what follows: its text, its tokens and its length
+   * are without the prefix. With a prefix, maxNewTokens may be 0.
+   */
+  prefix?: readonly number[]
+  /**
+   * If given, an answer's score is the sum of its tokens' log-probabilities (but that of beam search), and the tokens
+   * of its pieces have theirs and this many of the most probable tokens, by the model's scores before any other option
+   * changes them.
+   */
+  logProbabilities?: number
+  /**
    * Whether the pieces of an answer have the experts that its tokens met. Each token is then given one step later, when
    * it has entered the decoder.
    */
