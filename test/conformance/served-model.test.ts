@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -14,7 +14,13 @@ import type { ModelWatch } from '../../src/serve/models/model-source.js'
 import { ModelProcess } from '../../src/serve/models/model-process.js'
 import { openInProcesses } from '../../src/serve/models/open-in-processes.js'
 import { openServedModel } from '../../src/serve/models/open-served-model.js'
-import type { GenerateEvent, GenerateRequest, Input, ServedModel } from '../../src/serve/models/served-model.js'
+import type {
+  GenerateEvent,
+  GenerateRequest,
+  Input,
+  ModelStatistics,
+  ServedModel,
+} from '../../src/serve/models/served-model.js'
 
 const root = resolve(import.meta.dirname, '../..')
 // Within the project, so that the built process finds the packages.
@@ -93,6 +99,15 @@ const inputTokens = async (input: Input): Promise<readonly AnswerToken[]> =>
   typeof input === 'string'
     ? here.tokenize(input, 'input')
     : input.map(id => ({ id, text: id === 1 ? '' : String.fromCharCode(id - 3) }))
+
+/** The statistics when no request runs any more. */
+async function untilIdle(model: ServedModel): Promise<ModelStatistics> {
+  for (;;) {
+    const statistics = await model.statistics()
+    if (statistics.running === 0) return statistics
+    await setImmediate()
+  }
+}
 
 async function toEnd(events: AsyncIterator<GenerateEvent>): Promise<GenerateEvent | undefined> {
   let last: GenerateEvent | undefined
@@ -196,6 +211,32 @@ describe.each(kinds)('a served model %s', (_, open) => {
     await expect(model.score({ input: 'a', targets: ['b'] }, controller.signal)).rejects.toThrow('the client has gone')
   })
 
+  it.each<[string, (answer: AsyncIterator<GenerateEvent>, client: AbortController) => Promise<unknown>]>([
+    ['whose signal is aborted', (answer, client) => (client.abort(), answer.next().catch(() => undefined))],
+    ['whose reader leaves', answer => answer.return!()],
+  ])('frees the row of an answer %s within one step', async (__, leave) => {
+    const client = new AbortController()
+    const answer = await begin(model, client.signal)
+    expect(await model.statistics()).toMatchObject({ running: 1, waiting: 0 })
+    await leave(answer, client)
+    const { steps } = await model.statistics()
+    expect((await untilIdle(model)).steps - steps).toBeLessThanOrEqual(1)
+  })
+
+  it('counts what it does', async () => {
+    const before = await model.statistics()
+    await read(model, { input: 'hello', options: { maxNewTokens: 12 } })
+    const after = await model.statistics()
+    const sum = ({ expertTokens }: ModelStatistics): number => expertTokens.flat().reduce((a, b) => a + b, 0)
+    expect(after).toMatchObject({ running: 0, waiting: 0, memoryBytes: 0 })
+    expect(after.maxMemoryBytes).toBeGreaterThanOrEqual(limits.maxMemoryBytes)
+    expect(after.inputTokens - before.inputTokens).toBe(6)
+    expect(after.generatedTokens - before.generatedTokens).toBe(12)
+    expect(after.steps - before.steps).toBe(12)
+    expect(after.expertTokens.map(layer => layer.length)).toEqual([4])
+    expect(sum(after) - sum(before)).toBe(12)
+  })
+
   it('ends what runs with an error when it is closed, and takes nothing more', async () => {
     const ended = expect(begin(model).then(toEnd)).rejects.toThrow('the model tiny is closed')
     const running = await begin(model)
@@ -233,12 +274,14 @@ describe('the process of a model', () => {
     const failed = expect(running).rejects.toThrow(
       'the process of the model tiny has ended (SIGKILL) while it answered this request; it is started again',
     )
-    const { pid } = model
+    const [{ pid }, { inputTokens }] = [model, await model.statistics()]
+    expect(inputTokens).toBe(5)
     process.kill(pid!, 'SIGKILL')
     await failed
     expect(model.isAvailable).toBe(false)
     const request = { input: 'hello', options: { maxNewTokens: 12 } }
     expect(await read(model, request)).toEqual(await read(here, request))
+    expect((await model.statistics()).inputTokens).toBe(inputTokens + 6)
     expect(model.pid).not.toBe(pid)
     // Signals of its group are the server's business.
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.kill(model.pid!, signal)

@@ -15,14 +15,12 @@ import type {
   Embedded,
   GenerateEvent,
   GenerateRequest,
-  Input,
   ModelFacts,
   ModelStatistics,
   ScoredTarget,
   ScoreRequest,
   ServedModel,
 } from './served-model.js'
-import { noStatistics } from './statistics.js'
 
 /** A model of this process that answers texts. */
 export class AnsweringModel implements ServedModel {
@@ -64,12 +62,14 @@ export class AnsweringModel implements ServedModel {
     given: AbortSignal,
   ): AsyncGenerator<GenerateEvent, void, undefined> {
     const { signal, leave } = this.calls.enter(given)
-    const ids = this.inputIds(input)
-    let isFirst = true
+    let tokens: readonly AnswerToken[] | null = null
+    const onInput = (given: readonly AnswerToken[]): void => {
+      tokens = given
+    }
     try {
-      for await (const piece of this.generator.pieces(ids, { ...options, signal })) {
-        if (isFirst) yield { kind: 'input', tokens: tokensOf(ids, this.inputTexts) }
-        isFirst = false
+      for await (const piece of this.generator.pieces(input, { ...options, signal, onInput })) {
+        if (tokens !== null) yield { kind: 'input', tokens }
+        tokens = null
         yield { kind: 'piece', ...piece }
       }
     } finally {
@@ -100,8 +100,9 @@ export class AnsweringModel implements ServedModel {
   }
 
   async tokenize(text: string, as: 'input' | 'answer'): Promise<readonly AnswerToken[]> {
-    if (as === 'input') return tokensOf(this.inputIds(text), this.inputTexts)
-    const ids = targetIds(this.model.codec.targets, text)
+    const { inputs, targets, prepare } = this.model.codec
+    if (as === 'input') return tokensOf(inputIds(inputs, prepare(text)), this.inputTexts)
+    const ids = targetIds(targets, text)
     return tokensOf([...ids.slice(0, -1), this.answers.eosId], this.answerTexts)
   }
 
@@ -110,16 +111,11 @@ export class AnsweringModel implements ServedModel {
   }
 
   async statistics(): Promise<ModelStatistics> {
-    return noStatistics
+    return this.generator.statistics()
   }
 
   async close(): Promise<void> {
     this.calls.close()
-  }
-
-  private inputIds(input: Input): readonly number[] {
-    const { inputs, prepare } = this.model.codec
-    return typeof input === 'string' ? inputIds(inputs, prepare(input)) : input
   }
 }
 
