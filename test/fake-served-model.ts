@@ -154,7 +154,7 @@ export class FakeModel implements ServedModel {
     let text = ''
     let count = 0
     for (const token of this.tokensOf(answer, true)) {
-      await (answer.length > 1e5 ? setTimeout(1) : setImmediate())
+      await (answer.startsWith('SLOW') ? setTimeout(20) : answer.length > 1e5 ? setTimeout(1) : setImmediate())
       signal.throwIfAborted()
       if (token.text === ' LATE') throw new SwitchyardError("the model's scores are not numbers (NaN) after 1 token")
       const tokens = [shown(token)]

@@ -1,3 +1,6 @@
+import { ConfigError } from '../base/errors.js'
+import { DEFAULT_MEMORY_BYTES, DEFAULT_ROWS } from '../infer/limits.js'
+import type { ModelLimits } from './models/messages.js'
 import type { ModelSource } from './models/model-source.js'
 
 /** Settings of a server's HTTP side. */
@@ -50,4 +53,35 @@ export const defaultSettings: ApiSettings = {
 export interface ServeSettings extends Partial<ApiSettings> {
   /** The models to serve. A request that names none goes to the first. */
   readonly models: readonly ModelSource[]
+  /** What each model takes on at most. Default: inputs of 2048 tokens, 64 answers at once, 1 GiB for them. */
+  readonly limits?: Partial<ModelLimits>
+  /** How many processes each model has. They divide its requests and the processors. Default: 1. */
+  readonly replicas?: number
+  /** Finds the folder of a model by its path. Default: the path is the folder. */
+  readonly findFolder?: (source: ModelSource) => Promise<string>
+  /** The URL of a module that exports `findModelValues`, for models with a router or a meaning of their own. */
+  readonly valuesModule?: string
+  /** Receives messages for a person, each about one model. They are also logged. */
+  readonly onNotice?: (model: string, message: string) => void
+}
+
+export const defaultLimits: ModelLimits = {
+  maxInputTokens: 2048,
+  maxRows: DEFAULT_ROWS,
+  maxMemoryBytes: DEFAULT_MEMORY_BYTES,
+}
+
+/** Throws a ConfigError if settings cannot be used. */
+export function checkSettings(settings: ApiSettings): void {
+  const { port, apiKeys, adminKeys, answerSeparator } = settings
+  if (!Number.isInteger(port) || port < 0 || port > 65535)
+    throw new ConfigError(`the port is ${port}: it must be a whole number from 0 to 65535`)
+  if ([...apiKeys, ...adminKeys].some(key => !/^[\x21-\x7e]+$/.test(key)))
+    throw new ConfigError('a key is empty, or has spaces or characters that are not ASCII: no client can send it')
+  if (answerSeparator === '') throw new ConfigError('the answer separator is empty: every prompt has it')
+  const positive = ['maxQueued', 'bodyLimit', 'requestSeconds', 'deadlineSeconds'] as const
+  for (const name of positive) {
+    const value = settings[name]
+    if (value !== null && !(value > 0)) throw new ConfigError(`${name} is ${value}: it must be greater than 0`)
+  }
 }

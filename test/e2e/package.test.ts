@@ -110,7 +110,7 @@ describe('as a dependency', () => {
   it.each(subpaths)('can be imported as switchyard-ml%s', subpath => {
     const script = 'console.log(Object.keys(await import(process.argv[1])).length)'
     const count = project.run(process.execPath, '--input-type=module', '--eval', script, `switchyard-ml${subpath}`)
-    expect(Number(count)).toBeGreaterThan(5)
+    expect(Number(count)).toBeGreaterThan(subpath === '/serve' ? 0 : 5)
   })
 
   it('brings a model that answers offline', () => {

@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net'
+import { ConfigError } from '../../base/errors.js'
 import { Admission } from '../admission/admission.js'
 import { chatTemplate } from '../api/chat-template.js'
 import type { ServerContext } from '../api/context.js'
@@ -14,6 +15,8 @@ export interface HttpServer {
   readonly url: string
   /** Refuses new requests, finishes those that run, and ends. Calling it again waits for the same end. */
   close(): Promise<void>
+  /** Writes a message about a model into the log. */
+  note(model: string, message: string): void
 }
 
 /** What the requests to a server of these models share. */
@@ -34,7 +37,12 @@ export async function listen(models: ModelRegistry, settings: ApiSettings): Prom
   const context = serverContext(models, settings)
   const app = await makeApp(context)
   const { host, port } = settings
-  await app.listen({ host, port })
+  try {
+    await app.listen({ host, port })
+  } catch (error) {
+    await app.close()
+    throw listenError(error, host, port)
+  }
   const { port: chosen } = app.server.address() as AddressInfo
   let closed: Promise<void> | undefined
   const stop = async (): Promise<void> => {
@@ -47,5 +55,22 @@ export async function listen(models: ModelRegistry, settings: ApiSettings): Prom
   return {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${chosen}`,
     close: () => (closed ??= stop()),
+    note: (model, message) => app.log.info({ model }, message),
+  }
+}
+
+function listenError(error: unknown, host: string, port: number): unknown {
+  switch ((error as { code?: string }).code) {
+    case 'EADDRINUSE':
+      return new ConfigError(
+        `port ${port} of ${host} is in use: stop what uses it, or choose another port (0: a free one)`,
+      )
+    case 'EACCES':
+      return new ConfigError(`port ${port} may not be used by this user: choose one above 1023`)
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return new ConfigError(`${host} is not an address of this machine: choose 127.0.0.1, or 0.0.0.0 for all of them`)
+    default:
+      return error
   }
 }

@@ -1,0 +1,75 @@
+import { ConfigError } from '../base/errors.js'
+import { listen } from './http/server.js'
+import type { HttpServer } from './http/server.js'
+import type { OpenModel } from './models/model-source.js'
+import { openInProcesses } from './models/open-in-processes.js'
+import { ModelRegistry } from './models/registry.js'
+import { checkSettings, defaultLimits, defaultSettings } from './settings.js'
+import type { ServeSettings } from './settings.js'
+
+/** A server that runs. */
+export interface RunningServer {
+  /** Its address: `http://127.0.0.1:8000`. */
+  readonly url: string
+  /** Resolves when all models answer. Rejects if one cannot be loaded; the others are served all the same. */
+  readonly ready: Promise<void>
+  /** Refuses new requests with 503, finishes those that run, ends the models' processes, and stops listening. */
+  close(): Promise<void>
+}
+
+/**
+ * Serves models over HTTP: OpenAI's API, metrics, and a page to try them. Each model runs in a process of its own.
+ * Resolves when the server listens; models are loaded meanwhile, one after another, and asked for too early they are
+ * answered with 503. Throws a ConfigError if settings cannot be used, or the port is in use.
+ */
+export async function serve(given: ServeSettings): Promise<RunningServer> {
+  const { limits, replicas, findFolder, valuesModule } = given
+  const open = openInProcesses({ limits: { ...defaultLimits, ...limits }, replicas, findFolder, valuesModule })
+  return serveWith(open, given)
+}
+
+/** As `serve`, for models that `open` opens. */
+export async function serveWith(open: OpenModel, given: ServeSettings): Promise<RunningServer> {
+  const { models: sources, onNotice, ...rest } = given
+  const settings = { ...defaultSettings, ...definedOnly(rest) }
+  checkSettings(settings)
+  checkNames(sources.map(({ name }) => name))
+  let server: HttpServer | undefined
+  const models = new ModelRegistry(oneAfterAnother(open), (name, message) => {
+    onNotice?.(name, message)
+    server?.note(name, message)
+  })
+  server = await listen(models, settings)
+  const { url, close } = server
+  const ready = Promise.all(sources.map(source => models.load(source))).then(() => undefined)
+  // Who does not wait for it learns of it from the log and /health.
+  ready.catch((error: Error) => server.note('', `a model could not be loaded: ${error.message}`))
+  return {
+    url,
+    ready,
+    async close() {
+      await close()
+      await models.close()
+    },
+  }
+}
+
+function checkNames(names: readonly string[]): void {
+  if (names.length === 0) throw new ConfigError('there is no model to serve: give at least one')
+  const twice = names.find((name, i) => names.indexOf(name) !== i)
+  if (twice !== undefined) throw new ConfigError(`two models have the name ${twice}: give each a name of its own`)
+}
+
+/** The settings that are given: an undefined one leaves its default. */
+const definedOnly = <T extends object>(settings: T): T =>
+  Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as T
+
+/** Opens one model at a time: each compares what it needs with the memory that is free then. */
+function oneAfterAnother(open: OpenModel): OpenModel {
+  let last: Promise<unknown> = Promise.resolve()
+  return (source, watch) => {
+    const opened = last.then(() => open(source, watch))
+    last = opened.catch(() => undefined)
+    return opened
+  }
+}
