@@ -10,13 +10,16 @@ import { TokenTexts } from './token-texts.js'
  */
 export function banTexts(texts: readonly string[], vocabulary: Vocabulary): ScoreProcessor {
   if (texts.includes('')) throw new ConfigError('a banned text is empty: leave it out')
-  const surfaces = surfacesOf(vocabulary)
+  const { surfaces, byFirst } = surfacesOf(vocabulary)
   /** For each banned text, the tokens that complete it after its first `taken` characters. */
   const completions = texts.flatMap(text =>
     Array.from({ length: text.length }, (_, taken) => {
       const rest = text.slice(taken)
-      const completes = (surface: string): boolean => (taken === 0 ? surface.includes(rest) : surface.startsWith(rest))
-      return { begun: text.slice(0, taken), ids: [...surfaces.keys()].filter(id => completes(surfaces[id])) }
+      const ids =
+        taken === 0
+          ? [...surfaces.keys()].filter(id => surfaces[id].includes(rest))
+          : (byFirst.get(rest[0]) ?? []).filter(id => surfaces[id].startsWith(rest))
+      return { begun: text.slice(0, taken), ids }
     }).filter(({ ids }) => ids.length > 0),
   )
   return (scores, tokens) => {
@@ -25,13 +28,27 @@ export function banTexts(texts: readonly string[], vocabulary: Vocabulary): Scor
   }
 }
 
-/** The surfaces of vocabularies. Decoding all tokens of T5's takes 35 to 190 ms, too long for every request. */
-const knownSurfaces = new WeakMap<Vocabulary, readonly string[]>()
+/** The texts of a vocabulary's tokens, and the tokens whose texts begin with a character. */
+interface Surfaces {
+  readonly surfaces: readonly string[]
+  readonly byFirst: ReadonlyMap<string, readonly number[]>
+}
 
-function surfacesOf(vocabulary: Vocabulary): readonly string[] {
-  const surfaces = knownSurfaces.get(vocabulary) ?? decodeSurfaces(vocabulary)
-  knownSurfaces.set(vocabulary, surfaces)
-  return surfaces
+/** The surfaces of vocabularies. Decoding all tokens of T5's takes about 100 ms, too long for every request. */
+const knownSurfaces = new WeakMap<Vocabulary, Surfaces>()
+
+function surfacesOf(vocabulary: Vocabulary): Surfaces {
+  const known = knownSurfaces.get(vocabulary)
+  if (known) return known
+  const surfaces = decodeSurfaces(vocabulary)
+  const byFirst = new Map<string, number[]>()
+  surfaces.forEach((surface, id) => {
+    const ids = byFirst.get(surface[0])
+    if (ids) ids.push(id)
+    else byFirst.set(surface[0], [id])
+  })
+  knownSurfaces.set(vocabulary, { surfaces, byFirst })
+  return { surfaces, byFirst }
 }
 
 /** The text that each token adds inside a text. */
