@@ -39,14 +39,14 @@ export class Generation {
     return this.promptTokens[prompt]
   }
 
-  /** Reads the tokens of the inputs, and generates nothing. */
+  /** Reads the tokens of the inputs, and gives their answers up at the first token. */
   async readInputs(): Promise<void> {
     const left = new AbortController()
     const signal = AbortSignal.any([this.call.signal, left.signal])
     try {
       await Promise.all(
-        this.requests.map(async (request, prompt) => {
-          for await (const event of this.model.generate(request, signal)) {
+        this.requests.map(async ({ input, options: { experts } }, prompt) => {
+          for await (const event of this.model.generate({ input, options: { maxNewTokens: 1, experts } }, signal)) {
             if (event.kind === 'input') this.promptTokens[prompt] = event.tokens
             break
           }

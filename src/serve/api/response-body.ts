@@ -24,7 +24,7 @@ export const responseBody = z.strictObject({
       format: optional(textFormat).describe('Restricts the answer to JSON.'),
       verbosity: unsupported('use max_output_tokens', ['medium']),
     }),
-  ),
+  ).describe('The form of the answer.'),
   metadata: optional(z.record(z.string(), z.string())).describe('Returned with the answer.'),
   user: ignored(z.string(), 'nothing is kept about users'),
   safety_identifier: ignored(z.string(), 'nothing is kept about users'),
