@@ -76,7 +76,7 @@ describe('what a request says about generation', () => {
     [{}, { maxTokens: 51 }, 'max_tokens'],
     [{ min_tokens: 5 }, { maxTokens: 4 }, 'min_tokens'],
     [{ min_tokens: 51 }, {}, 'min_tokens'],
-    [{ stream_options: {} }, {}, 'stream_options'],
+    [{ stream_options: { include_obfuscation: false } }, {}, 'stream_options'],
     [{ structured_outputs: {} }, {}, 'structured_outputs'],
     [{ structured_outputs: { regex: 'a', choice: ['a'] } }, {}, 'structured_outputs'],
     [{ structured_outputs: { json: 'no' } }, {}, 'structured_outputs.json'],
