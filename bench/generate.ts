@@ -1,6 +1,6 @@
 /**
- * Times generation against Hugging Face on the same weights, in turns on one machine. docs/bench.md explains the
- * output.
+ * Times generation against Hugging Face and, for dense models, CTranslate2 on the same weights, in turns on one machine.
+ * docs/bench.md explains the output.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
@@ -13,8 +13,9 @@ import { newWeights } from '../src/checkpoint/weights.js'
 import type { Weights } from '../src/checkpoint/weights.js'
 import { openWeights } from '../src/open/open-weights.js'
 import { countActiveParameters } from '../src/model/parameters.js'
+import { preset } from '../src/model/presets.js'
 import { benchmarkModel, benchmarkRouter, NEW_TOKENS } from './model.js'
-import { at, checkMachine, python } from './peers.js'
+import { at, checkMachine, python, pythonHas } from './peers.js'
 import { Contestant } from './protocol.js'
 import type { Ready } from './protocol.js'
 import { median, relativeDifference } from './results.js'
@@ -30,11 +31,20 @@ interface Racer {
   contestant: Contestant
   loadSeconds: number
 }
+/** What a contestant measured with one batch size. */
+interface Measured extends Racer {
+  whole: number
+  first: number
+  results: Generated[]
+  logits: number[][]
+}
 
 const ourselves = fileURLToPath(new URL('switchyard-generate.js', import.meta.url))
 
 const { values: options } = parseArgs({
   options: {
+    /** `bench`, the benchmark model; `t5-base`, random weights of T5-base's sizes. */
+    shape: { type: 'string', default: 'bench' },
     experts: { type: 'string', default: '8,32,128' },
     /**
      * A folder of weights instead of the benchmark model: `switchyard init switch-base-8 FOLDER` makes one of real
@@ -43,74 +53,87 @@ const { values: options } = parseArgs({
     model: { type: 'string' },
     batches: { type: 'string', default: '1,16' },
     turns: { type: 'string', default: '5' },
+    /** Leaves out contestants, by name. */
+    without: { type: 'string', multiple: true, default: [] },
   },
 })
-const withPeer = checkMachine()
+if (!['bench', 't5-base'].includes(options.shape))
+  throw new Error(`--shape must be bench or t5-base, not ${JSON.stringify(options.shape)}`)
+const withPeers = checkMachine()
 
 const milliseconds = (seconds: number): string => `${(1000 * seconds).toFixed(1)} ms`
+/** Whether a contestant computes with 8-bit kernels. */
+const isInt8 = (name: string): boolean => name.endsWith('int8')
 /** Median time of a token at batch 1, by the number of experts. */
 const tokenSeconds = new Map<number, number>()
 
 if (options.model !== undefined) await race(options.model, options.model)
-else {
-  for (const experts of options.experts.split(',').map(Number)) {
-    const folder = await mkdtemp(join(tmpdir(), 'switchyard-bench-'))
-    try {
-      await writeHfWeights(join(folder, 'model'), benchmarkWeights(experts))
-      await race(`${experts} experts`, join(folder, 'model'), experts)
-    } finally {
-      await rm(folder, { recursive: true, force: true })
-    }
-  }
-}
+else if (options.shape === 't5-base') {
+  const { model, router } = preset('t5-1.0-base')
+  await raceNew('t5-base', newWeights('t5-base', { ...model, dtype: 'float32' }, router, 0))
+} else
+  for (const experts of options.experts.split(',').map(Number))
+    await raceNew(`${experts} experts`, benchmarkWeights(experts), experts)
 const [fewest] = tokenSeconds.keys()
 for (const [experts, seconds] of tokenSeconds)
   if (experts !== fewest)
     console.log(`a token with ${experts} experts / with ${fewest}: ${(seconds / tokenSeconds.get(fewest)!).toFixed(2)}`)
 
-/** Runs all contestants in turns on one folder, and returns a table of their times. */
+/** Runs all contestants on new weights. */
+async function raceNew(title: string, weights: Weights, experts?: number): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'switchyard-bench-'))
+  try {
+    await writeHfWeights(join(folder, 'model'), weights)
+    await race(title, join(folder, 'model'), experts)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** Runs all contestants in turns on one folder, and prints a table of their times. */
 async function race(title: string, folder: string, experts?: number): Promise<void> {
-  const bytesPerToken = await decoderBytes(folder)
+  const { bytesPerToken, isDense } = await describe(folder)
   const racers: Racer[] = []
   const enter = async (name: string, command: string, args: readonly string[]): Promise<void> => {
+    if (options.without.includes(name)) return
     const { contestant, ready } = await Contestant.start(name, command, args)
     racers.push({ name, contestant, loadSeconds: (ready as Ready & { loadSeconds: number }).loadSeconds })
   }
   try {
-    if (withPeer) await enter('hf', python, [at('peers/hf_generate.py'), folder])
+    if (withPeers) await enter('hf', python, [at('peers/hf_generate.py'), folder])
+    if (withPeers && isDense && pythonHas('ctranslate2')) {
+      await enter('ct2', python, [at('peers/ct2_generate.py'), folder])
+      await enter('ct2 int8', python, [at('peers/ct2_generate.py'), folder, '--type', 'int8'])
+    }
     await enter('switchyard', process.execPath, [ourselves, folder])
     await enter('switchyard int8', process.execPath, [ourselves, folder, '8'])
     const rows: string[][] = []
     for (const batch of options.batches.split(',').map(Number)) {
-      const results = racers.map((): Generated[] => [])
-      for (let turn = -1; turn < Number(options.turns); turn++) {
-        for (const [i, { contestant }] of racers.entries()) {
-          const result = await contestant.ask<Generated>(`generate ${batch}`)
-          if (turn >= 0) results[i].push(result)
-        }
-      }
-      const logits = await Promise.all(
-        racers.map(({ contestant }) => contestant.ask<{ logits: number[][] }>(`logits ${batch}`)),
-      )
-      for (const [i, { name, loadSeconds }] of racers.entries()) {
-        const [whole, first] = (['seconds', 'firstSeconds'] as const).map(key => median(results[i].map(r => r[key])))
+      const measured = await measure(racers, batch)
+      const times = new Map(measured.map(({ name, whole }) => [name, whole]))
+      const ratio = (whole: number, rival: string): string =>
+        times.has(rival) ? (whole / times.get(rival)!).toFixed(2) : ''
+      // All answers are compared with those of the first contestant that computes in float32.
+      const reference = measured.find(({ name }) => !isInt8(name)) ?? measured[0]
+      for (const { name, whole, first, results, logits, loadSeconds } of measured) {
         const token = (whole - first) / (NEW_TOKENS - 1)
         if (batch === 1 && name === 'switchyard' && experts !== undefined) tokenSeconds.set(experts, token)
-        const bytes = name === 'switchyard int8' ? bytesPerToken / 4 : bytesPerToken
+        const bytes = isInt8(name) ? bytesPerToken / 4 : bytesPerToken
         rows.push([
           name,
           String(batch),
           milliseconds(whole),
-          withPeer && i > 0 ? (whole / median(results[0].map(r => r.seconds))).toFixed(2) : '',
+          name === 'hf' ? '' : ratio(whole, 'hf'),
+          name.startsWith('switchyard') ? ratio(whole, isInt8(name) ? 'ct2 int8' : 'ct2') : '',
           milliseconds(first),
           milliseconds(token),
           (batch / token).toFixed(0),
           batch === 1 ? `${(bytes / token / 1e9).toFixed(1)} GB/s` : '',
           `${loadSeconds.toFixed(1)} s`,
-          `${(results[i].at(-1)!.peakRssBytes / 1e6).toFixed(0)} MB`,
-          withPeer && i > 0
-            ? `${sameAnswers(results[i][0], results[0][0])}, ${relativeDifference(logits[i].logits, logits[0].logits).toExponential(1)}`
-            : '',
+          `${(results.at(-1)!.peakRssBytes / 1e6).toFixed(0)} MB`,
+          name === reference.name
+            ? ''
+            : `${sameAnswers(results[0], reference.results[0])}, ${relativeDifference(logits, reference.logits).toExponential(1)}`,
         ])
       }
     }
@@ -123,13 +146,14 @@ async function race(title: string, folder: string, experts?: number): Promise<vo
           'batch',
           `${NEW_TOKENS} tokens`,
           '/ hf',
+          '/ ct2',
           'first token',
           'each token',
           'tokens/s',
           'weights read',
           'load',
           'peak',
-          'as hf: answers, logits',
+          `as ${racers[0].name}: answers, logits`,
         ],
         ...rows,
       ])}`,
@@ -137,6 +161,24 @@ async function race(title: string, folder: string, experts?: number): Promise<vo
   } finally {
     for (const { contestant } of racers) await contestant.quit()
   }
+}
+
+/** Lets the contestants take turns with one batch size. The first turn does not count. Times are medians. */
+async function measure(racers: readonly Racer[], batch: number): Promise<Measured[]> {
+  const results = racers.map((): Generated[] => [])
+  for (let turn = -1; turn < Number(options.turns); turn++) {
+    for (const [i, { contestant }] of racers.entries()) {
+      const result = await contestant.ask<Generated>(`generate ${batch}`)
+      if (turn >= 0) results[i].push(result)
+    }
+  }
+  const measured: Measured[] = []
+  for (const [i, racer] of racers.entries()) {
+    const { logits } = await racer.contestant.ask<{ logits: number[][] }>(`logits ${batch}`)
+    const [whole, first] = (['seconds', 'firstSeconds'] as const).map(key => median(results[i].map(r => r[key])))
+    measured.push({ ...racer, whole, first, results: results[i], logits })
+  }
+  return measured
 }
 
 /** How many inputs both answered with the same tokens. */
@@ -155,11 +197,10 @@ function benchmarkWeights(experts: number): Weights {
   )
 }
 
-/** The bytes of float32 weights that the decoder reads for one token. */
-async function decoderBytes(folder: string): Promise<number> {
-  const { specs, close } = await openWeights(folder)
+/** The bytes of float32 weights that the decoder reads for one token, and whether the model has no experts. */
+async function describe(folder: string): Promise<{ bytesPerToken: number; isDense: boolean }> {
+  const { specs, model, close } = await openWeights(folder)
   await close()
-  return (
-    4 * countActiveParameters(specs.filter(s => s.path.startsWith('decoder/') || s.path.startsWith('token_embedder/')))
-  )
+  const read = specs.filter(s => s.path.startsWith('decoder/') || s.path.startsWith('token_embedder/'))
+  return { bytesPerToken: 4 * countActiveParameters(read), isDense: model.numExperts === 0 }
 }
