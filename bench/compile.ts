@@ -82,7 +82,7 @@ for (const [name, kind] of Object.entries(kinds)) {
     lap('simplify')
     const segments = cutUpdate(simple, donated, loopLimits)
     lap('segments')
-    const graph = expandRaggedDots(toGraphInChunks(segments.main))
+    const graph = expandRaggedDots(toGraphInChunks(segments.main), true)
     lap('graph')
     const bytes = encodeModel(graph)
     lap('encode')

@@ -50,7 +50,7 @@ describe('weights by themselves in our own format', () => {
       expect(error / largest, path).toBeLessThan(bits === null ? 1e-12 : bits === 8 ? 0.005 : 0.08)
     }
     expect((await weights.readQuantized?.('decoder/layers_0/mlp/wi/kernel'))?.values.dtype).toBe(
-      bits === null ? undefined : 'uint8',
+      bits === null ? undefined : bits === 8 ? 'int8' : 'uint8',
     )
     await weights.close()
   })
@@ -61,7 +61,7 @@ describe('weights by themselves in our own format', () => {
     const checkpoint = await loadCheckpoint(folder)
     const config = { model: { ...model, dFf: 64 }, router: base.router, bits: 8 } as const
     expect(() => nativeWeights(checkpoint, config)).toThrow(
-      /of a wrong shape or dtype: \d+ .*wi\/kernel\/values is uint8\[48,1,32\] instead of uint8\[64,1,32\]/,
+      /of a wrong shape or dtype: \d+ .*wi\/kernel\/values is int8\[32,48\] instead of int8\[32,64\]/,
     )
     expect(() => nativeWeights(checkpoint, { ...config, model, bits: null })).toThrow(
       /missing: .*token_embedder\/embedding[^]*unexpected: /,

@@ -10,9 +10,9 @@ import type { TensorInfo, TensorSource } from './format.js'
 import type { Json } from './json.js'
 import { saveModel } from './native.js'
 import type { Checkpoint } from './native.js'
-import { dequantizeHost, quantizedShapes } from './quantize.js'
-import type { Bits, QuantizedTensor } from './quantize.js'
-import { checkComplete, readQuantizedTo, storedSpecs } from './weights.js'
+import { blockTypes, dequantizeHost, quantizedTypes } from './quantize.js'
+import type { Bits, QuantizedTensor, QuantizedTypes } from './quantize.js'
+import { checkComplete, quantizedTypesOf, readQuantizedTo, storedSpecs } from './weights.js'
 import type { Mismatch, Weights } from './weights.js'
 
 /** The configuration in `checkpoint.json` of weights that were written alone, without a training run. */
@@ -62,11 +62,11 @@ export async function writeNativeWeights(
 
 function nativeSource(weights: Weights, dtype: ParameterSpec['dtype'] | undefined, bits: Bits | null): TensorSource {
   const infos = weights.specs.flatMap((spec): TensorInfo[] => {
-    const types = bits && quantizedShapes(spec, bits)
+    const types = bits && quantizedTypesOf(weights, spec, bits)
     const { values, scales } = partsOf(spec.path)
     return types
       ? [
-          { name: values, dtype: 'uint8', shape: types.values },
+          { name: values, dtype: types.dtype, shape: types.values },
           { name: scales, dtype: 'float32', shape: types.scales },
         ]
       : [{ name: spec.path, dtype: dtype ?? spec.dtype, shape: spec.shape }]
@@ -94,8 +94,13 @@ export function nativeWeights(
   const { params, folder } = checkpoint
   const infos = new Map(params.list().map(info => [info.name, info]))
   const specs = new Map(declareParameters(model, router).map(spec => [spec.path, spec]))
-  const typesOf = (spec: ParameterSpec): ReturnType<typeof quantizedShapes> =>
-    bits === null ? null : quantizedShapes(spec, bits)
+  // Files of earlier versions hold 8 bits in blocks, as uint8.
+  const typesOf = (spec: ParameterSpec): QuantizedTypes | null =>
+    bits === null
+      ? null
+      : infos.get(partsOf(spec.path).values)?.dtype === 'uint8'
+        ? blockTypes(spec, bits)
+        : quantizedTypes(spec, bits)
   checkComplete(folder, mismatchOf([...specs.values()], infos, typesOf))
   const readQuantized = async (path: string): Promise<QuantizedTensor | null> => {
     const spec = specs.get(path)
@@ -109,7 +114,7 @@ export function nativeWeights(
     model,
     router,
     specs: storedSpecs(model, router, spec => infos.get(spec.path)?.dtype ?? 'float32'),
-    ...(bits === null ? {} : { bits, readQuantized }),
+    ...(bits === null ? {} : { bits, readQuantized, quantizedTypes: typesOf }),
     read: async path => {
       const quantized = await readQuantized(path)
       return quantized ? dequantizeHost(specs.get(path)!, quantized, bits!) : params.read(path)
@@ -121,7 +126,7 @@ export function nativeWeights(
 function mismatchOf(
   specs: readonly ParameterSpec[],
   infos: ReadonlyMap<string, TensorInfo>,
-  typesOf: (spec: ParameterSpec) => ReturnType<typeof quantizedShapes>,
+  typesOf: (spec: ParameterSpec) => QuantizedTypes | null,
 ): Mismatch {
   const mismatch: Mismatch = { missing: [], surplus: [], misshapen: [] }
   const known = new Set<string>()
@@ -136,7 +141,7 @@ function mismatchOf(
     const types = typesOf(spec)
     const { values, scales } = partsOf(spec.path)
     if (types) {
-      expect(values, types.values, 'uint8')
+      expect(values, types.values, types.dtype)
       expect(scales, types.scales, 'float32')
     } else expect(spec.path, spec.shape)
   }

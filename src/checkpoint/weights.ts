@@ -13,8 +13,8 @@ import type { ModelConfig, RouterConfig } from '../model/config.js'
 import type { ModelParams } from '../model/types.js'
 import { listNames } from './format.js'
 import { transposeMatrix } from './layout.js'
-import { isOutputsFirst, quantize, quantizedShapes } from './quantize.js'
-import type { Bits, QuantizedTensor } from './quantize.js'
+import { isOutputsFirst, quantizeBlocks, quantizeColumns, quantizedTypes } from './quantize.js'
+import type { Bits, QuantizedTensor, QuantizedTypes } from './quantize.js'
 
 /**
  * A model's weights, stored in any format and addressed by parameter paths (`encoder/layers_0/attention/query/kernel`).
@@ -43,6 +43,8 @@ export interface Weights {
   readTransposed?(path: string): Promise<HostTensor>
   /** Reads a parameter as it is stored quantized; null if this one is not quantized. */
   readQuantized?(path: string): Promise<QuantizedTensor | null>
+  /** The types of a parameter as it is stored quantized; null if this one is not quantized. */
+  quantizedTypes?(spec: ParameterSpec): QuantizedTypes | null
   close(): Promise<void>
 }
 
@@ -86,13 +88,21 @@ export async function readQuantizedTo(
   bits: Bits | null,
 ): Promise<QuantizedTensor | null> {
   if (weights.readQuantized) return weights.readQuantized(spec.path)
-  if (!bits || !quantizedShapes(spec, bits)) return null
-  return quantize(
+  if (!bits || !quantizedTypes(spec, bits)) return null
+  if (bits === 8) return quantizeColumns(spec, await weights.read(spec.path))
+  return quantizeBlocks(
     spec,
     await (isOutputsFirst(spec) ? weights.read(spec.path) : readTransposed(weights, spec.path)),
     bits,
   )
 }
+
+/** The types of what `readQuantizedTo` reads. */
+export const quantizedTypesOf = (
+  weights: Pick<Weights, 'quantizedTypes'>,
+  spec: ParameterSpec,
+  bits: Bits | null,
+): QuantizedTypes | null => (weights.quantizedTypes ? weights.quantizedTypes(spec) : bits && quantizedTypes(spec, bits))
 
 /** Reads every parameter in order, cast to `dtype` (default: the dtype in which it is stored). */
 export async function* readWeights(

@@ -1,7 +1,7 @@
 import { ConfigError } from '../base/errors.js'
 import { treeFromPaths } from '../base/pytree.js'
 import { castHost, sizeOf } from '../base/host-tensor.js'
-import { quantizedShapes } from '../checkpoint/quantize.js'
+import { quantizedTypes } from '../checkpoint/quantize.js'
 import type { Bits } from '../checkpoint/quantize.js'
 import { readQuantizedTo } from '../checkpoint/weights.js'
 import type { Weights } from '../checkpoint/weights.js'
@@ -82,7 +82,7 @@ export function inferenceBytes(
   bits: Bits | null = stored ?? null,
 ): number {
   const bytes = specs.map((spec): number => {
-    const quantized = bits && quantizedShapes(spec, bits)
+    const quantized = bits && quantizedTypes(spec, bits)
     return quantized ? sizeOf(quantized.values) + 4 * sizeOf(quantized.scales) : 4 * sizeOf(spec.shape)
   })
   const sum = bytes.reduce((a, b) => a + b, 0)

@@ -1,15 +1,19 @@
 import type { Tensor } from '../engine/api/tensor.js'
 import { composite } from '../engine/api/composite.js'
+import * as lax from '../engine/api/lax.js'
 import * as np from '../engine/api/np.js'
 
 /**
- * A kernel [..., in, out] in 8 or 4 bits, for inference only. An element is (value - zero) * scale, where zero is 128
- * (8 bits) or 8 (4 bits) and each block of neighbouring inputs has one scale. It is stored transposed, so that the
- * inputs of one output are contiguous. With 4 bits, a byte holds two elements, the first in its low half.
+ * A kernel [..., in, out] in 8 or 4 bits, for inference only, in one of two forms:
+ *
+ * - by column, 8 bits: `values` int8 [..., in, out], `scales` [..., out]. An element is value * scale.
+ * - in blocks, 4 bits (and 8 bits in files of earlier versions): `values` uint8 [..., out, blocks, bytes of a block],
+ *   `scales` [..., out, blocks]. An element is (value - zero) * scale, where zero is 8 (128) and each block of
+ *   neighbouring inputs has one scale. With 4 bits, a byte holds two elements, the first in its low half.
  */
 export type QuantizedKernel = {
-  values: Tensor // uint8 [..., out, blocks, bytes of a block]
-  scales: Tensor // float32 [..., out, blocks]
+  values: Tensor
+  scales: Tensor // float32
 }
 
 /** A kernel, quantized or not. */
@@ -17,14 +21,17 @@ export type Kernel = Tensor | QuantizedKernel
 
 export const isQuantized = (kernel: Kernel): kernel is QuantizedKernel => 'scales' in kernel
 
-/** The bits of one element of a quantized kernel with this number of inputs. */
+/** Whether a quantized kernel has one scale for each output, not one for each block. */
+export const isByColumn = ({ values }: QuantizedKernel): boolean => values.dtype === 'int8'
+
+/** The bits of one element of a kernel in blocks with this number of inputs. */
 export function bitsOf({ values }: QuantizedKernel, inputs: number): number {
   const [blocks, bytes] = values.shape.slice(-2)
   return (8 * blocks * bytes) / inputs
 }
 
-/** A quantized kernel's float32 values, transposed as they are stored. */
-export function dequantize({ values, scales }: QuantizedKernel, bits: number): Tensor {
+/** The float32 values of a kernel in blocks, transposed as they are stored. */
+export function dequantizeBlocks({ values, scales }: QuantizedKernel, bits: number): Tensor {
   const stored = np.astype(values, 'int32') // [..., out, blocks, bytes]
   const halves = (): Tensor =>
     np.reshape(np.stack([np.remainder(stored, 16), np.floorDivide(stored, 16)], -1), [...scales.shape, -1]) // [..., out, blocks, in of a block]
@@ -34,20 +41,52 @@ export function dequantize({ values, scales }: QuantizedKernel, bits: number): T
 }
 
 /** A kernel with this number of inputs as one array: dequantized to float32, or the kernel itself. */
-export const wholeKernel = (kernel: Kernel, inputs: number): Tensor =>
-  isQuantized(kernel) ? np.swapaxes(dequantize(kernel, bitsOf(kernel, inputs)), -1, -2) : kernel // [..., in, out]
+export function wholeKernel(kernel: Kernel, inputs: number): Tensor {
+  if (!isQuantized(kernel)) return kernel // [..., in, out]
+  return isByColumn(kernel)
+    ? np.multiply(np.astype(kernel.values, 'float32'), np.expandDims(kernel.scales, -2)) // [..., in, out]
+    : np.swapaxes(dequantizeBlocks(kernel, bitsOf(kernel, inputs)), -1, -2) // [..., in, out]
+}
 
 /** x [rows, in] times a kernel [in, out], in x's dtype. */
 export function product(x: Tensor, kernel: Kernel): Tensor {
   if (!isQuantized(kernel)) return np.matmul(x, np.astype(kernel, x.dtype)) // [rows, out]
-  const bits = bitsOf(kernel, x.shape[1])
-  return np.astype(quantizedProduct(bits)(np.astype(x, 'float32'), kernel), x.dtype) // [rows, out]
+  const multiply = isByColumn(kernel) ? integerProduct : blockProduct(bitsOf(kernel, x.shape[1]))
+  return np.astype(multiply(np.astype(x, 'float32'), kernel), x.dtype) // [rows, out]
 }
 
+/** A composite: `multiplyIntegers`. */
+const integerProduct = composite('integer_product', (x: Tensor, kernel: QuantizedKernel) => multiplyIntegers(x, kernel)) // [rows, out]
+
 /** A composite. A backend may lower it to a matmul of the quantized values, which also rounds x to 8 bits. */
-const quantizedProduct = (bits: number): ((x: Tensor, kernel: QuantizedKernel) => Tensor) =>
+const blockProduct = (bits: number): ((x: Tensor, kernel: QuantizedKernel) => Tensor) =>
   composite(
     'quantized_product',
-    (x: Tensor, kernel: QuantizedKernel) => np.einsum('mk,nk->mn', x, dequantize(kernel, bits)), // [rows, out]
+    (x: Tensor, kernel: QuantizedKernel) => np.einsum('mk,nk->mn', x, dequantizeBlocks(kernel, bits)), // [rows, out]
     { attributes: { bits } },
   )
+
+/**
+ * x [..., rows, in], rounded to 8 bits, times a kernel by column [..., in, out]. The integers are multiplied exactly;
+ * the sums are multiplied by the kernel's scales, then by the rows' steps. Each row has a step of its own, so no row
+ * depends on another one. A row of zeros gives zeros, and a row with an element that is not finite gives NaN. The sums
+ * fit in int32 for up to 2^17 inputs.
+ */
+export function multiplyIntegers(x: Tensor, { values, scales }: QuantizedKernel): Tensor {
+  const { integers, steps } = quantizeRows(x)
+  const sums = np.matmul(integers, np.astype(values, 'int32')) // [..., rows, out], int32
+  return np.multiply(np.multiply(np.astype(sums, 'float32'), np.expandDims(scales, -2)), steps) // [..., rows, out]
+}
+
+/**
+ * Rows of x [..., in] as integers from -127 to 127 times a step: the first number above a 127th of the row's largest
+ * magnitude. So a row of zeros has a step that is not 0. Magnitudes are compared as their bits, whose order is the same
+ * and in which infinity and NaN are the largest; the number above infinity is NaN.
+ */
+function quantizeRows(x: Tensor): { integers: Tensor; steps: Tensor } {
+  const magnitudes = lax.bitcastConvertType(np.abs(x), 'int32') // [..., in]
+  const largest = lax.bitcastConvertType(np.max(magnitudes, { axis: -1, keepdims: true }), 'float32') // [..., 1]
+  const below = lax.bitcastConvertType(np.multiply(largest, 1 / 127), 'int32') // [..., 1]
+  const steps = lax.bitcastConvertType(np.add(below, 1), 'float32') // [..., 1]
+  return { integers: np.astype(np.round(np.divide(x, steps)), 'int32'), steps }
+}

@@ -7,7 +7,7 @@ import { formatBytes, formatCount } from '../../base/format.js'
 import { sizeOf } from '../../base/host-tensor.js'
 import { requireDiskSpace } from '../../checkpoint/disk-space.js'
 import { memoryProblem } from '../../checkpoint/free-memory.js'
-import { quantizedShapes } from '../../checkpoint/quantize.js'
+import { quantizedTypes } from '../../checkpoint/quantize.js'
 import { isFile } from '../../checkpoint/files.js'
 import { writePeftAdapters } from '../../checkpoint/names/peft-write.js'
 import { writtenNotices } from '../../checkpoint/names/hf-embeddings.js'
@@ -148,7 +148,7 @@ function requireMemory({ path, specs }: OpenedWeights): void {
 function writtenBytes({ specs, bits: stored }: OpenedWeights, dtype: ConvertOptions['dtype']): number {
   const bits = dtype === 'int8' || dtype === 'int4' ? bitsOf[dtype] : dtype === undefined ? stored : undefined
   return specs.reduce((sum, spec) => {
-    const quantized = bits && quantizedShapes(spec, bits)
+    const quantized = bits && quantizedTypes(spec, bits)
     if (quantized) return sum + sizeOf(quantized.values) + 4 * sizeOf(quantized.scales)
     const type = dtype === 'float32' || dtype === 'bfloat16' ? dtype : spec.dtype
     return sum + sizeOf(spec.shape) * dtypes[type].bytes

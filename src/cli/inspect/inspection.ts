@@ -7,7 +7,7 @@ import { formatBytes, formatCount, formatTable } from '../../base/format.js'
 import { sizeOf } from '../../base/host-tensor.js'
 import { HubError } from '../../checkpoint/hub/errors.js'
 import { exists } from '../../checkpoint/atomic.js'
-import { quantizedShapes } from '../../checkpoint/quantize.js'
+import { quantizedTypes } from '../../checkpoint/quantize.js'
 import { findVocabulary } from '../../open/model-codec.js'
 import type { VocabularyPlace } from '../../open/model-codec.js'
 import { shippedModels } from '../../open/shipped-models.js'
@@ -130,7 +130,7 @@ export async function findModels(name: string, revision?: string): Promise<Inspe
 function storedAs({ container, specs, bits }: OpenedWeights): string {
   const counts = new Map<string, { tensors: number; elements: number }>()
   for (const spec of specs) {
-    const type = bits && quantizedShapes(spec, bits) ? `int${bits}` : spec.dtype
+    const type = bits && quantizedTypes(spec, bits) ? `int${bits}` : spec.dtype
     const count = counts.get(type) ?? { tensors: 0, elements: 0 }
     counts.set(type, { tensors: count.tensors + 1, elements: count.elements + sizeOf(spec.shape) })
   }

@@ -1,7 +1,7 @@
 import type { Tensor } from '../../engine/api/tensor.js'
 import { composite, customVjp } from '../../engine/api/composite.js'
 import * as np from '../../engine/api/np.js'
-import { bitsOf, isQuantized, wholeKernel } from '../quantized.js'
+import { bitsOf, isByColumn, isQuantized, multiplyIntegers, wholeKernel } from '../quantized.js'
 import { rowsAt } from '../rows.js'
 import type { Kernel, QuantizedKernel } from '../quantized.js'
 import { takeRows } from './dispatch.js'
@@ -14,24 +14,23 @@ import { takeRows } from './dispatch.js'
  */
 export function raggedDot(x: Tensor, kernels: Kernel, groupSizes: Tensor): Tensor {
   if (!isQuantized(kernels)) return raggedProduct(x, np.astype(kernels, x.dtype), groupSizes) // [rows, out]
-  return np.astype(quantizedProduct(bitsOf(kernels, x.shape[1]))(np.astype(x, 'float32'), kernels, groupSizes), x.dtype) // [rows, out]
+  const multiply = isByColumn(kernels) ? integerProduct : quantizedProduct(bitsOf(kernels, x.shape[1]))
+  return np.astype(multiply(np.astype(x, 'float32'), kernels, groupSizes), x.dtype) // [rows, out]
 }
 
 /**
  * Composites: a backend may lower these names to code that reads only the kernels of groups that have rows. These
  * have no rule for their derivative, which differentiates their formulas; `raggedProduct` adds the first derivative.
  */
-const product = composite(
-  'ragged_dot',
-  (x: Tensor, kernels: Tensor, groupSizes: Tensor): Tensor =>
-    productOfBlocks(x, groupSizes, group => rowsAt(kernels, group)), // [blocks, in, out]
+const product = composite('ragged_dot', (x: Tensor, kernels: Tensor, groupSizes: Tensor): Tensor =>
+  productOfBlocks(x, groupSizes, (rows, group) => np.matmul(rows, rowsAt(kernels, group))),
 ) // [rows, out]
 
 /** As `product`, with kernels [groups, out, in]. */
 const productTransposed = composite(
   'ragged_dot',
   (x: Tensor, kernels: Tensor, groupSizes: Tensor): Tensor =>
-    productOfBlocks(x, groupSizes, group => np.swapaxes(rowsAt(kernels, group), 1, 2)), // [blocks, in, out]
+    productOfBlocks(x, groupSizes, (rows, group) => np.matmul(rows, np.swapaxes(rowsAt(kernels, group), 1, 2))),
   { attributes: { transposed: 1 } },
 ) // [rows, out]
 
@@ -63,20 +62,32 @@ const raggedProduct = customVjp(
 const quantizedProduct = (bits: number): ((x: Tensor, kernels: QuantizedKernel, groupSizes: Tensor) => Tensor) =>
   composite(
     'quantized_ragged_dot',
-    (x, { values, scales }, groupSizes) =>
-      productOfBlocks(x, groupSizes, group =>
-        wholeKernel({ values: rowsAt(values, group), scales: rowsAt(scales, group) }, x.shape[1]),
+    (x, kernels, groupSizes) =>
+      productOfBlocks(x, groupSizes, (rows, group) =>
+        np.matmul(rows, wholeKernel(kernelsAt(kernels, group), x.shape[1])),
       ),
     { attributes: { bits } },
   ) // [rows, out]
 
+/** With kernels by column, as `multiplyIntegers`. */
+const integerProduct = composite(
+  'integer_ragged_dot',
+  (x: Tensor, kernels: QuantizedKernel, groupSizes: Tensor): Tensor =>
+    productOfBlocks(x, groupSizes, (rows, group) => multiplyIntegers(rows, kernelsAt(kernels, group))),
+) // [rows, out]
+
+const kernelsAt = ({ values, scales }: QuantizedKernel, groups: Tensor): QuantizedKernel => ({
+  values: rowsAt(values, groups),
+  scales: rowsAt(scales, groups),
+})
+
 /**
  * The ragged matmul in fixed shapes. Each group's rows are padded to whole blocks of `height` rows, the mean size of a
  * group; then one batched matmul multiplies every block by its group's kernel. There are at most rows / height +
- * groups blocks, so at most about twice as many rows are multiplied. `kernelsOf` returns the kernels [blocks, in, out]
- * for the group numbers [blocks].
+ * groups blocks, so at most about twice as many rows are multiplied. `multiply` multiplies blocks of rows [blocks,
+ * height, in] by the kernels of the group numbers [blocks], to [blocks, height, out].
  */
-function productOfBlocks(x: Tensor, groupSizes: Tensor, kernelsOf: (group: Tensor) => Tensor): Tensor {
+function productOfBlocks(x: Tensor, groupSizes: Tensor, multiply: (rows: Tensor, group: Tensor) => Tensor): Tensor {
   const [[numRows], [numGroups]] = [x.shape, groupSizes.shape]
   const height = Math.max(1, Math.ceil(numRows / numGroups))
   const numBlocks = Math.floor(numRows / height) + Math.min(numGroups, numRows)
@@ -94,15 +105,14 @@ function productOfBlocks(x: Tensor, groupSizes: Tensor, kernelsOf: (group: Tenso
   ) // [blocks]
   const slotRow = np.add(np.expandDims(firstRow, 1), np.arange(height)) // [blocks, height]
   const isFilled = np.less(slotRow, np.expandDims(rowsAt(end, groupOfBlock), 1)) // [blocks, height]
-  const kernels = kernelsOf(groupOfBlock) // [blocks, in, out]
-  const products = np.matmul(takeRows(x, np.where(isFilled, slotRow, numRows)), kernels) // [blocks, height, out]
+  const products = multiply(takeRows(x, np.where(isFilled, slotRow, numRows)), groupOfBlock) // [blocks, height, out]
 
   const row = np.arange(numRows) // [rows]
   const groupOfRow = groupAt(row, end) // [rows]
   const slot = np.add(np.multiply(rowsAt(firstBlock, groupOfRow), height), np.subtract(row, rowsAt(start, groupOfRow))) // [rows]
   const isInGroup = np.less(row, np.sum(groupSizes)) // [rows]
   return takeRows(
-    np.reshape(products, [numBlocks * height, kernels.shape[2]]),
+    np.reshape(products, [numBlocks * height, products.shape[2]]),
     np.where(isInGroup, slot, numBlocks * height),
   ) // [rows, out]
 }

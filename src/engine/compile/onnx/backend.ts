@@ -28,6 +28,8 @@ import { generalize } from './generalize.js'
 import { atBoundary, bytesOfAval, toGraph, toGraphInChunks } from './model.js'
 import { allNodes } from './nodes.js'
 import type { GraphInfo } from './proto.js'
+import { expandIntegerProducts, hasIntegerProducts } from './integer-product/expand.js'
+import { multipliesSignedExactly } from './integer-product/signed.js'
 import { expandRaggedDots, expandRaggedDotsInPlace } from './ragged-dot/expand.js'
 import type { SessionFactory } from './session.js'
 
@@ -57,7 +59,9 @@ export class OnnxBackend implements Backend {
   }
 
   async compile(program: Program, donated: readonly boolean[] = []): Promise<Executable> {
-    const { generated, segments, graph, stats } = this.write(program, donated)
+    const { generated, segments, graph: written } = this.write(program, donated)
+    const graph = expandInPlace(written, await this.signed(written))
+    const stats = statsOf(graph, generated, segments)
     const isTrainingStep = segments.loops.length > 0
     const session =
       segments.main.outputs.length === 0
@@ -79,7 +83,8 @@ export class OnnxBackend implements Backend {
   }
 
   explain(program: Program, donated: readonly boolean[] = []): Compilation {
-    const { simple, generated, segments, graph, stats } = this.write(program, donated)
+    const { simple, generated, segments, graph: written } = this.write(program, donated)
+    const graph = expandInPlace(written, true)
     return {
       program: simple,
       generators: generated.loops,
@@ -89,27 +94,27 @@ export class OnnxBackend implements Backend {
         operation: op,
         text: `${outputs.join(' ')} = ${op} ${inputs.join(' ')}`,
       })),
-      stats,
+      stats: statsOf(graph, generated, segments),
     }
   }
 
-  /** Compiles a program as far as the graph: without a session, and without the loops' code. */
+  /** Whether the integer products of a graph may take signed kernels. */
+  private async signed(graph: GraphInfo): Promise<boolean> {
+    return !hasIntegerProducts(graph) || multipliesSignedExactly(this.sessions)
+  }
+
+  /**
+   * Compiles a program as far as the graph, in which ragged and integer products are single nodes: without a session,
+   * and without the loops' code.
+   */
   private write(
     program: Program,
     donated: readonly boolean[],
-  ): { simple: Program; generated: Generated; segments: Segments; graph: GraphInfo; stats: ExecutableStats } {
+  ): { simple: Program; generated: Generated; segments: Segments; graph: GraphInfo } {
     const simple = simplify(program)
     const generated = cutGenerated(simple, this.limits)
     const segments = { ...cutUpdate(generated.rest, donated, loopLimits), outputs: simple.outputs }
-    const graph = expandRaggedDotsInPlace(toGraphInChunks(segments.main))
-    const stats = {
-      nodes: allNodes(graph.nodes).length,
-      generators: generated.loops.length,
-      fusedLoops: segments.loops.length,
-      inPlaceBytes: segments.loops.flatMap(l => l.inPlace).reduce((n, v) => n + (v ? bytesOfAval(v.aval) : 0), 0),
-      weightBytes: 0,
-    }
-    return { simple, generated, segments, graph, stats }
+    return { simple, generated, segments, graph: toGraphInChunks(segments.main) }
   }
 
   async compileWithWeights(
@@ -129,7 +134,8 @@ export class OnnxBackend implements Backend {
       general,
       weights.map(b => (b ? atBoundary((b as HostBuffer).tensor) : null)),
     )
-    const graph = expandRaggedDots(withEmbedded)
+    const signed = await this.signed(withEmbedded)
+    const graph = expandIntegerProducts(expandRaggedDots(withEmbedded, signed), signed)
     const session = await this.sessions.create(graph, { keepMemory: true })
     const stats = { nodes: graph.nodes.length, generators: 0, fusedLoops: 0, inPlaceBytes: 0, weightBytes }
     const keptOf = <T>(all: readonly T[]): T[] => kept.map(i => all[i])
@@ -159,6 +165,17 @@ export class OnnxBackend implements Backend {
     return { copied: [], at: async program => withWeights(await this.compile(program, donated), weights) }
   }
 }
+
+const expandInPlace = (graph: GraphInfo, signed: boolean): GraphInfo =>
+  expandIntegerProducts(expandRaggedDotsInPlace(graph, signed), signed)
+
+const statsOf = (graph: GraphInfo, generated: Generated, segments: Segments): ExecutableStats => ({
+  nodes: allNodes(graph.nodes).length,
+  generators: generated.loops.length,
+  fusedLoops: segments.loops.length,
+  inPlaceBytes: segments.loops.flatMap(l => l.inPlace).reduce((n, v) => n + (v ? bytesOfAval(v.aval) : 0), 0),
+  weightBytes: 0,
+})
 
 /**
  * The source of each input that is left in the graph: a weight's buffer, or a position among the inputs that are not

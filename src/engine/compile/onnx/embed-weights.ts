@@ -1,4 +1,5 @@
 import type { HostTensor } from '../../../base/host-tensor.js'
+import { INTEGER_PRODUCT } from './integer-product/nodes.js'
 import { mapBodies, namesRead, renameNode } from './nodes.js'
 import type { GraphInfo, Node } from './proto.js'
 import { RAGGED_DOT } from './ragged-dot/operators.js'
@@ -14,6 +15,7 @@ const packed: { readonly [op: string]: readonly number[] } = {
   MatMul: [1],
   FusedMatMul: [1],
   MatMulNBits: [1, 2],
+  [INTEGER_PRODUCT]: [1, 2],
   [RAGGED_DOT]: [2, 3],
 }
 

@@ -189,6 +189,13 @@ export class GraphWriter {
     return from ?? x
   }
 
+  /** If a Transpose node of this graph computes a matrix, the operand of that node. */
+  beforeTranspose(x: Lowered): Lowered | undefined {
+    const maker = this.makers.get(x.name)
+    if (maker?.op !== 'Transpose' || x.shape.length !== 2) return undefined
+    return { name: maker.inputs[0], dtype: x.dtype, shape: x.shape.toReversed() }
+  }
+
   /** The value, broadcast to its full shape. */
   expand(x: Lowered, shape: readonly number[]): Lowered {
     if (sameShape(x.shape, shape)) return x

@@ -10,23 +10,23 @@ import type { GraphTensors } from './tensors.js'
 /**
  * Replaces ragged products by ONNX's operators: the rows are split by group, multiplied and concatenated. A kernel that
  * is a weight of the graph becomes one weight for each group, which ONNX Runtime packs. For 1 row as for 1,000 this is
- * 1.3 to 2 times as fast as ONNX Runtime's own operators for experts (com.microsoft.MoE and QMoE in version 1.30).
+ * 1.3 to 2 times as fast as ONNX Runtime's own operators for experts (com.microsoft.MoE and QMoE in version 1.30). `signed`: see `integerDot`.
  */
-export function expandRaggedDots(graph: GraphInfo): GraphInfo {
-  return expand(graph, null)
+export function expandRaggedDots(graph: GraphInfo, signed: boolean): GraphInfo {
+  return expand(graph, null, signed)
 }
 
 /**
  * As `expandRaggedDots`, for a graph whose caller passes the parts of inputs (`GraphInfo.parts`): kernels that are
  * inputs, as in training, are read where they are. Otherwise each run copies the kernels of all groups.
  */
-export function expandRaggedDotsInPlace(graph: GraphInfo): GraphInfo {
+export function expandRaggedDotsInPlace(graph: GraphInfo, signed: boolean): GraphInfo {
   const parts = new InputParts(graph.inputs)
-  const expanded = expand(graph, parts)
+  const expanded = expand(graph, parts, signed)
   return { ...expanded, inputs: [...graph.inputs, ...parts.infos], parts: parts.list }
 }
 
-function expand(graph: GraphInfo, parts: InputParts | null): GraphInfo {
+function expand(graph: GraphInfo, parts: InputParts | null, signed: boolean): GraphInfo {
   const nodes = allNodes(graph.nodes)
   if (!nodes.some(({ domain }) => domain === SWITCHYARD_DOMAIN)) return graph
   // Kernels that only ragged products read: the weights of the groups replace them. A kernel that other nodes read
@@ -35,7 +35,7 @@ function expand(graph: GraphInfo, parts: InputParts | null): GraphInfo {
   for (const node of nodes) if (!isRagged(node)) node.inputs.forEach(name => replaced.delete(name))
   const weights = new Map([...(graph.weights ?? [])].filter(([name]) => !replaced.has(name)))
   const initializers = new Map(graph.initializers)
-  const tensors: GraphTensors = { original: graph.weights ?? new Map(), weights, initializers, parts }
+  const tensors: GraphTensors = { original: graph.weights ?? new Map(), weights, initializers, parts, signed }
   return { ...graph, nodes: expandNodes(graph.nodes, graph.outputs, tensors), weights, initializers }
 }
 

@@ -1,6 +1,7 @@
 import { hostFrom, partOf } from '../../../../base/host-tensor.js'
 import type { HostTensor } from '../../../../base/host-tensor.js'
 import { range } from '../../../program/ops.js'
+import { integerDot, quantizeRows } from '../integer-product/nodes.js'
 import { makeNode } from '../nodes.js'
 import { elementTypes } from '../proto.js'
 import type { Attribute, Node } from '../proto.js'
@@ -130,6 +131,7 @@ export class RegionWriter {
 
   /** One ragged product. */
   private product(node: Node, x: string, sizes: string, groups: readonly number[], out: string): Node[] {
+    if (node.attributes.integers) return this.integerProduct(node, x, sizes, groups, out)
     // The attributes of a ragged product include those of the product of one group.
     const { groups: _, outputs: __, ...attributes } = node.attributes
     const kernels = kernelsOf(node)
@@ -148,6 +150,27 @@ export class RegionWriter {
       ]
     })
     return [makeNode('Split', [x, sizes], rows, { axis: 0 }), ...products, makeNode('Concat', ys, [out], { axis: 0 })]
+  }
+
+  /** One ragged product of integers. All rows are rounded together, each with its own step. */
+  private integerProduct(node: Node, x: string, sizes: string, groups: readonly number[], out: string): Node[] {
+    const { nodes, integers, steps } = quantizeRows(x, `${out}_rounded`, this.tensors)
+    const [rows, ys] = ['x', 'y'].map(kind => groups.map(group => `${out}_${kind}${group}`))
+    const products = groups.flatMap((group, i) => {
+      const ofGroup = kernelsOf(node).map((kernel, k) => this.kernelOf(kernel, group, `${out}_kernel${k}_of${group}`))
+      const names = ofGroup.map(({ name }) => name)
+      return [
+        ...ofGroup.flatMap(kernel => kernel.nodes),
+        ...integerDot(rows[i], names, ys[i], false, this.tensors.signed, this.tensors),
+      ]
+    })
+    return [
+      ...nodes,
+      makeNode('Split', [integers, sizes], rows, { axis: 0 }),
+      ...products,
+      makeNode('Concat', ys, [`${out}_sums`], { axis: 0 }),
+      makeNode('Mul', [`${out}_sums`, steps], [out]),
+    ]
   }
 
   /**

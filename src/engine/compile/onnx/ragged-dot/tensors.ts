@@ -11,6 +11,8 @@ export interface GraphTensors {
   readonly initializers: Map<string, HostTensor>
   /** The parts of inputs, if they may be read in place. */
   readonly parts: InputParts | null
+  /** Whether integer products may take signed kernels: see `integerDot`. */
+  readonly signed: boolean
 }
 
 /** Collects the parts of inputs that a graph reads. */
@@ -37,11 +39,15 @@ export class InputParts {
 }
 
 /** Adds a constant vector of integers (int64) and returns its name. */
-export const ints = (values: readonly number[], tensors: GraphTensors): string =>
+export const ints = (values: readonly number[], tensors: Pick<GraphTensors, 'initializers'>): string =>
   constant(`ints_${values.join('_')}`, hostFrom('int64', [values.length], values), tensors)
 
 /** Adds a constant and returns its name. */
-export function constant(name: string, tensor: HostTensor, { initializers }: GraphTensors): string {
+export function constant(
+  name: string,
+  tensor: HostTensor,
+  { initializers }: Pick<GraphTensors, 'initializers'>,
+): string {
   initializers.set(name, tensor)
   return name
 }

@@ -1,4 +1,5 @@
 import type { Lowered } from '../graph.js'
+import { INTEGER_PRODUCT } from '../integer-product/nodes.js'
 import { RAGGED_DOT, RAGGED_OUTER, SWITCHYARD_DOMAIN } from '../ragged-dot/operators.js'
 import { Formula } from './formula.js'
 import { clamp } from './indexing.js'
@@ -57,6 +58,29 @@ const fused: { readonly [name: string]: Fused } = {
         SWITCHYARD_DOMAIN,
       ),
     ]
+  },
+
+  // x keeps the axes that a Reshape merged, as in `dotGeneral`. A transposed kernel is read as it is.
+  integer_product: ({ g, ins, outs: [out] }, inputs) => {
+    const [x, scales, values] = expanded({ g, ins }, inputs)
+    const before = g.beforeReshape(x)
+    const left = before.shape.at(-1) === x.shape[1] ? before : x
+    const transposed = g.beforeTranspose(values)
+    const product = g.node(
+      INTEGER_PRODUCT,
+      [left, transposed ?? values, scales],
+      out.dtype,
+      [...left.shape.slice(0, -1), out.shape[1]],
+      { transB: Number(transposed !== undefined) },
+      SWITCHYARD_DOMAIN,
+    )
+    return [g.reshape(product, out.shape)]
+  },
+  integer_ragged_dot: ({ g, ins, outs: [out] }, inputs) => {
+    const [x, scales, values, groupSizes] = expanded({ g, ins }, inputs)
+    const attributes = { groups: values.shape[0], outputs: out.shape[1], integers: 1 }
+    const operands = [x, g.cast(groupSizes, 'int64'), values, scales]
+    return [g.node(RAGGED_DOT, operands, out.dtype, out.shape, attributes, SWITCHYARD_DOMAIN)]
   },
 
   // `blocksOf` asks for accuracy_level 4: x is rounded to 8 bits, block by block, so that the kernel multiplies
