@@ -3,9 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { preset } from '../model/presets.js'
+import { transposeMatrix } from './layout.js'
 import { loadCheckpoint } from './native.js'
 import { nativeWeights, writeNativeWeights } from './native-weights.js'
 import type { NativeConfig } from './native-weights.js'
+import { blockTypes, isOutputsFirst, quantizeBlocks } from './quantize.js'
 import { newWeights } from './weights.js'
 import type { Weights } from './weights.js'
 
@@ -53,6 +55,42 @@ describe('weights by themselves in our own format', () => {
       bits === null ? undefined : bits === 8 ? 'int8' : 'uint8',
     )
     await weights.close()
+  })
+
+  it('in 8 bits as earlier versions wrote them, in blocks, are read and copied as they are', async () => {
+    const [older, copy] = [join(scratch, 'older'), join(scratch, 'older-copy')]
+    const inBlocks: Weights = {
+      ...source,
+      bits: 8,
+      quantizedTypes: spec => blockTypes(spec, 8),
+      readQuantized: async path => {
+        const spec = source.specs.find(s => s.path === path)!
+        if (!blockTypes(spec, 8)) return null
+        const tensor = await source.read(path)
+        return quantizeBlocks(spec, isOutputsFirst(spec) ? tensor : transposeMatrix(tensor), 8)
+      },
+    }
+    await writeNativeWeights(older, inBlocks, { bits: 8 })
+    const read = await open(older)
+    await writeNativeWeights(copy, read, { bits: 8 })
+    const copied = await open(copy)
+    for (const { path } of source.specs) {
+      const stored = await read.readQuantized!(path)
+      expect(stored?.values.dtype).toBe(
+        blockTypes(
+          source.specs.find(s => s.path === path)!,
+          8,
+        )
+          ? 'uint8'
+          : undefined,
+      )
+      expect(await copied.readQuantized!(path)).toEqual(stored)
+    }
+    const wi = 'decoder/layers_0/mlp/wi/kernel'
+    const [actual, expected] = [await copied.read(wi), await source.read(wi)]
+    ;(expected.data as Float32Array).forEach((x, i) => expect(Number(actual.data[i])).toBeCloseTo(x, 3))
+    await read.close()
+    await copied.close()
   })
 
   it('are refused with a list of all that does not fit', async () => {
