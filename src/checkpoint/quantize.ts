@@ -86,7 +86,7 @@ export function quantizeColumns(spec: QuantizedSpec, tensor: HostTensor): Quanti
   }
 }
 
-/** The positions of a row's elements, and of their scales: `scale` is the first one's, the next one's is `step` later. */
+/** The positions of a row's elements, and that of the first one's scale; the next one's scale is `step` later. */
 interface RowPosition {
   start: number
   end: number
@@ -108,9 +108,9 @@ function* rowsOf(spec: QuantizedSpec): Generator<RowPosition> {
 }
 
 /**
- * Quantizes a parameter, given as `rows` [..., out, in], in blocks. The scale of a block makes its largest magnitude 127
- * (8 bits) or 7 (4 bits). Returns null if the parameter is not quantized. Throws a SwitchyardError if an element is not
- * finite.
+ * Quantizes a parameter, given as `rows` [..., out, in], in blocks. The scale of a block makes its largest magnitude
+ * 127 (8 bits) or 7 (4 bits). Returns null if the parameter is not quantized. Throws a SwitchyardError if an element is
+ * not finite.
  */
 export function quantizeBlocks(spec: QuantizedSpec, rows: HostTensor, bits: Bits): QuantizedTensor | null {
   const types = blockTypes(spec, bits)

@@ -7,8 +7,8 @@ import type { GraphTensors } from '../ragged-dot/tensors.js'
 
 /**
  * The integer product, as nn/quantized.ts defines it (`multiplyIntegers`). Inputs: x [..., in] in float32, values int8
- * [in, out] ([out, in] with the attribute `transB`), scales [out]. ONNX has no such operator: rules write it as one node,
- * which `expandIntegerProducts` replaces by ONNX's operators.
+ * [in, out] ([out, in] with the attribute `transB`), scales [out]. ONNX has no such operator: rules write it as one
+ * node, which `expandIntegerProducts` replaces by ONNX's operators.
  */
 export const INTEGER_PRODUCT = 'IntegerProduct'
 

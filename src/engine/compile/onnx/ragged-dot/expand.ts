@@ -10,7 +10,8 @@ import type { GraphTensors } from './tensors.js'
 /**
  * Replaces ragged products by ONNX's operators: the rows are split by group, multiplied and concatenated. A kernel that
  * is a weight of the graph becomes one weight for each group, which ONNX Runtime packs. For 1 row as for 1,000 this is
- * 1.3 to 2 times as fast as ONNX Runtime's own operators for experts (com.microsoft.MoE and QMoE in version 1.30). `signed`: see `integerDot`.
+ * 1.3 to 2 times as fast as ONNX Runtime's own operators for experts (com.microsoft.MoE and QMoE in version 1.30).
+ * `signed`: see `integerDot`.
  */
 export function expandRaggedDots(graph: GraphInfo, signed: boolean): GraphInfo {
   return expand(graph, null, signed)

@@ -3,8 +3,8 @@ import type { Node } from '../proto.js'
 /**
  * The ragged product: a matrix product in which each group of rows has its own kernel. Inputs: x [rows, in], group
  * sizes (int64) [groups], and the kernels of all groups: one tensor [groups, in, out], or two if they are quantized
- * (integers and scales, see rules/composites.ts; the attribute `integers` says that they are by column). ONNX has no such operator: rules write it as one node, which
- * `expandRaggedDots` replaces by ONNX's operators.
+ * (integers and scales, see rules/composites.ts; the attribute `integers` says that they are by column). ONNX has no
+ * such operator: rules write it as one node, which `expandRaggedDots` replaces by ONNX's operators.
  */
 export const RAGGED_DOT = 'RaggedDot'
 /**
