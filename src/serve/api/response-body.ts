@@ -18,7 +18,9 @@ export const responseBody = z.strictObject({
   ),
   ...samplingFields,
   stream: optional(z.boolean()).describe('Sends the answer in parts, as server-sent events.'),
-  stream_options: optional(z.strictObject({ include_obfuscation: unsupported('parts are sent as they are', [false]) })),
+  stream_options: optional(
+    z.strictObject({ include_obfuscation: unsupported('parts are sent as they are', [false]) }),
+  ).describe('Has no effect.'),
   text: optional(
     z.strictObject({
       format: optional(textFormat).describe('Restricts the answer to JSON.'),
