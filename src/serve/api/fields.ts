@@ -27,11 +27,15 @@ export function unsupported(reason: string, neutral: readonly (string | number |
 
 /** As `unsupported`, for an array or an object: an empty one is accepted. */
 export function unsupportedUnlessEmpty(reason: string, kind: 'array' | 'object'): z.ZodType {
-  const empty = kind === 'array' ? z.array(z.unknown()).max(0) : z.strictObject({})
-  return z
-    .union([empty, z.null()], { error: `is not supported: ${reason}` })
-    .optional()
-    .describe(`Not supported: ${reason}.`)
+  const error = { error: `is not supported: ${reason}` }
+  const empty =
+    kind === 'array'
+      ? z.array(z.unknown()).max(0, error)
+      : z
+          .record(z.string(), z.unknown())
+          .refine(value => Object.keys(value).length === 0, error)
+          .meta({ maxProperties: 0 })
+  return optional(empty).describe(`Not supported: ${reason}.`)
 }
 
 /** A field that is accepted and has no effect. */

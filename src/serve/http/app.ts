@@ -29,7 +29,7 @@ export async function makeApp(context: ServerContext): Promise<FastifyInstance> 
     clientErrorHandler: answerBrokenRequest,
     frameworkErrors: (error, request, reply) => {
       const { status, body } = noteError(request, error)
-      void (reply as FastifyReply).code(status).send(body)
+      void (reply as FastifyReply).code(status).header('x-request-id', request.id).send(body)
     },
     // A request that comes while the server stops is answered by the routes.
     return503OnClosing: false,

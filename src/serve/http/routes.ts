@@ -109,6 +109,7 @@ async function untilAborted<T>(task: Promise<T>, signal: AbortSignal): Promise<T
 export function noteError(request: FastifyRequest, error: unknown): ApiError {
   const told = toApiError(error)
   if (told.internal) request.log.error({ err: error as Error }, 'an error of the server')
-  else request.notes.error = told.error.message
+  // A URL that is not valid is found before there are notes.
+  else Object.assign((request.notes ??= {}), { error: told.error.message })
   return told.error
 }
