@@ -30,6 +30,8 @@ export class FakeModel implements ServedModel {
   /** How many calls of `generate` have begun and not ended. */
   running = 0
   aborted = 0
+  /** How many pieces were taken. */
+  taken = 0
   isClosed = false
   private readonly words: string[] = []
 
@@ -141,6 +143,7 @@ export class FakeModel implements ServedModel {
 
   private answer(text: string, index: number): string {
     if (text === 'endless') return ' more'.repeat(1e5)
+    if (text === 'flood') return ` ${'x'.repeat(1e5)}`.repeat(1000)
     return text.toUpperCase() + (index === 0 ? '' : ` ${index}`)
   }
 
@@ -154,7 +157,7 @@ export class FakeModel implements ServedModel {
     let text = ''
     let count = 0
     for (const token of this.tokensOf(answer, true)) {
-      await (answer.startsWith('SLOW') ? setTimeout(20) : answer.length > 1e5 ? setTimeout(1) : setImmediate())
+      await (answer.startsWith('SLOW') ? setTimeout(20) : answer.startsWith(' more') ? setTimeout(1) : setImmediate())
       signal.throwIfAborted()
       if (token.text === ' LATE') throw new SwitchyardError("the model's scores are not numbers (NaN) after 1 token")
       const tokens = [shown(token)]
@@ -164,7 +167,8 @@ export class FakeModel implements ServedModel {
         return
       }
       text += token.text
-      const isFull = ++count >= maxNewTokens && answer.length < 1e5
+      const isFull = ++count >= maxNewTokens && answer.length < 1e5 // endless ones are ended by their clients
+      this.taken++
       const finish = token === EOS ? 'stop' : isFull ? 'length' : null
       yield { text: token.text, tokens, finish: finish as 'stop' | 'length' | null }
       if (finish !== null) return

@@ -32,7 +32,7 @@ interface Schema {
 let app: FastifyInstance
 let document: Document
 beforeAll(async () => {
-  const models = await registryOf([new FakeModel()])
+  const models = await registryOf([new FakeModel(), new FakeModel('vectors', { dimension: 3 })])
   app = await makeApp(serverContext(models, { ...defaultSettings, apiKeys: ['key'], logLevel: 'silent' }))
   document = (await app.inject('/openapi.json')).json()
 })
@@ -86,6 +86,47 @@ describe('the OpenAPI document', () => {
     const script = await app.inject('/docs/static/swagger-initializer.js')
     expect(script.body).toContain('"validatorUrl":null')
     expect((await app.inject('/docs/json')).json()).toEqual(document)
+  })
+})
+
+describe('answers', () => {
+  const messages = [{ role: 'user', content: 'a b' }]
+  const shown = { n: 2, return_experts: true }
+  const stream = { stream: true }
+
+  it.each<[string, object?]>([
+    ['/v1/completions', { prompt: ['a b', 'c'], logprobs: 1, echo: true, ...shown }],
+    ['/v1/completions', { prompt: 'a', echo: true, max_tokens: 0 }],
+    ['/v1/completions', { prompt: 'a b', ...shown, ...stream, stream_options: { include_usage: true } }],
+    ['/v1/chat/completions', { messages, logprobs: true, top_logprobs: 2, ...shown }],
+    ['/v1/chat/completions', { messages, logprobs: true, ...shown, ...stream }],
+    ['/v1/responses', { input: 'a b', instructions: 'c', max_output_tokens: 1 }],
+    ['/v1/responses', { input: 'a b', ...stream }],
+    ['/v1/embeddings', { input: 'a', model: 'vectors' }],
+    ['/v1/embeddings', { input: ['a'], model: 'vectors', encoding_format: 'base64' }],
+    ['/v1/models'],
+    ['/v1/models/fake'],
+    ['/tokenize', { prompt: 'a' }],
+    ['/tokenize', { prompt: 'a', return_token_strs: true }],
+    ['/detokenize', { tokens: [1] }],
+    ['/score', { text_1: 'a', text_2: ['b', 'c'], logprobs: 2 }],
+    ['/health'],
+  ])('are as the document says, and have nothing else: %s %j', async (path, payload) => {
+    const method = payload ? 'POST' : 'GET'
+    const answer = await app.inject({ method, url: path, payload, headers: { authorization: 'Bearer key' } })
+    expect(answer.statusCode).toBe(200)
+    const endpoint = endpoints.find(
+      known => path === known.path || (known.path.endsWith('}') && path.endsWith('/fake')),
+    )!
+    const isStream = payload !== undefined && 'stream' in payload
+    const { schema } = endpoint.answers[200].find(
+      ({ contentType }) => (contentType === 'text/event-stream') === isStream,
+    )!
+    const sent = isStream
+      ? [...answer.body.matchAll(/^data: (\{.*)$/gm)].map(([, json]) => JSON.parse(json) as unknown)
+      : [answer.json<unknown>()]
+    expect(sent.length).toBeGreaterThan(0)
+    for (const value of sent) expect(schema.parse(value)).toEqual(value)
   })
 })
 
