@@ -28,8 +28,15 @@ const common = {
   model: z.string(),
 }
 
-export const completion = z.object({ ...common, choices: z.array(choice), usage })
-export const completionPart = z.object({ ...common, choices: z.array(choice), usage: usage.nullish() })
+const input_experts = z
+  .array(tokenExperts)
+  .optional()
+  .describe(
+    'If return_experts is true: for each prompt, its tokens with the experts of the encoder. A stream ends with it.',
+  )
+
+export const completion = z.object({ ...common, choices: z.array(choice), usage, input_experts })
+export const completionPart = z.object({ ...common, choices: z.array(choice), usage: usage.nullish(), input_experts })
 
 export type Choice = z.output<typeof choice>
 

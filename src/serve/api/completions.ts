@@ -16,6 +16,8 @@ import { generationFields, MOST_ANSWERS, MOST_LOGPROBS, sentOptions } from './ge
 import { inputsOf, preparePrompt, promptField } from './prompts.js'
 import type { PreparedPrompt } from './prompts.js'
 import { DONE, errorEvent } from './stream-events.js'
+import { toTokenExperts } from './token-experts.js'
+import type { tokenExperts } from './token-experts.js'
 
 export const completionBody = z.strictObject({
   model: optional(z.string()).describe("Which model. Default: the server's first."),
@@ -124,7 +126,7 @@ class Completion {
         return parts.part(echo.text + text, [...echo.tokens, ...tokens], finish)
       }),
     )
-    return { ...this.head, choices, usage: this.generation.usage }
+    return { ...this.head, choices, usage: this.generation.usage, ...this.inputExperts() }
   }
 
   async *parts(): AsyncGenerator<ServerEvent, void, undefined> {
@@ -156,7 +158,8 @@ class Completion {
         if (text !== '' || finish !== null || this.shown.logprobs || this.shown.experts)
           yield event(parts.part(text, tokens, finish))
       }
-    if (withUsage) yield { data: { ...this.head, choices: [], usage: this.generation.usage } }
+    const end = { ...(withUsage && { usage: this.generation.usage }), ...this.inputExperts() }
+    if (Object.keys(end).length > 0) yield { data: { ...this.head, choices: [], ...end } }
     yield DONE
   }
 
@@ -171,6 +174,12 @@ class Completion {
         return tokens
       }),
     )
+  }
+
+  /** `input_experts`, if they are asked for. */
+  private inputExperts(): { input_experts?: z.output<typeof tokenExperts>[] } {
+    if (!this.shown.experts) return {}
+    return { input_experts: this.prompts.map((_, prompt) => toTokenExperts(this.generation.inputTokens(prompt))) }
   }
 
   /** What goes before an answer with `echo`: the prompt. */

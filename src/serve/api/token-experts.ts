@@ -10,10 +10,10 @@ export const tokenExperts = z
       experts: z
         .array(z.array(z.int()))
         .nullable()
-        .describe('For each sparse layer of the decoder, in order, the experts that the token met. null: none.'),
+        .describe('For each sparse layer of its stack, in order, the experts that the token met. null: none.'),
     }),
   )
-  .describe('The tokens of the answer with their experts, if return_experts is true.')
+  .describe('Tokens with their experts, if return_experts is true.')
 
 export const toTokenExperts = (tokens: readonly AnswerToken[]): z.output<typeof tokenExperts> =>
   tokens.map(({ id, text, experts }) => ({

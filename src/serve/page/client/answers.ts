@@ -1,3 +1,4 @@
+import { inputTokensOf, tokensOf } from './api.js'
 import type { Chunk, Token } from './api.js'
 import { byId, element } from './dom.js'
 import { expertStrip } from './experts.js'
@@ -14,9 +15,11 @@ export class Answers {
     byId('experts').hidden = true
   }
 
-  add({ choices, input_tokens }: Chunk): void {
-    if (input_tokens) this.input = input_tokens
-    for (const { index, text, tokens = [], finish_reason } of choices) {
+  add(chunk: Chunk): void {
+    if (chunk.input_experts) this.input = inputTokensOf(chunk)
+    for (const choice of chunk.choices) {
+      const { index, text, finish_reason } = choice
+      const tokens = tokensOf(choice)
       const answer = this.textOf(index)
       if (tokens.length > 0) answer.append(...tokens.map(tokenElement))
       else answer.append(text)

@@ -7,25 +7,52 @@ export interface Model {
 }
 
 export interface Token {
-  readonly id: number
   readonly text: string
-  readonly logprob?: number
-  readonly top?: readonly Token[]
+  readonly probability?: number
+  /** The most probable tokens at its place, and their probabilities. */
+  readonly top?: readonly (readonly [text: string, probability: number])[]
   /** The experts that it met, for each sparse layer. */
   readonly experts?: readonly (readonly number[])[]
 }
 
+interface TokenExperts {
+  readonly token: string
+  readonly experts: readonly (readonly number[])[] | null
+}
+
+interface Choice {
+  readonly index: number
+  readonly text: string
+  readonly finish_reason: string | null
+  readonly logprobs: {
+    readonly tokens: readonly string[]
+    readonly token_logprobs: readonly (number | null)[]
+    readonly top_logprobs: readonly (Readonly<Record<string, number>> | null)[]
+  } | null
+  readonly experts?: readonly TokenExperts[]
+}
+
 /** One event of an answer that is streamed. */
 export interface Chunk {
-  readonly choices: readonly {
-    readonly index: number
-    readonly text: string
-    readonly finish_reason: string | null
-    readonly tokens?: readonly Token[]
-  }[]
-  readonly input_tokens?: readonly Token[]
+  readonly choices: readonly Choice[]
+  readonly input_experts?: readonly (readonly TokenExperts[])[]
   readonly usage?: { readonly prompt_tokens: number; readonly completion_tokens: number } | null
 }
+
+/** The tokens of a part of an answer. */
+export function tokensOf({ logprobs, experts = [] }: Choice): Token[] {
+  if (logprobs === null) return []
+  return logprobs.tokens.map((text, i) => ({
+    text,
+    probability: Math.exp(logprobs.token_logprobs[i] ?? NaN),
+    top: Object.entries(logprobs.top_logprobs[i] ?? {}).map(([other, logprob]) => [other, Math.exp(logprob)] as const),
+    experts: experts[i]?.experts ?? undefined,
+  }))
+}
+
+/** The tokens of the input, with the experts that they met in the encoder. */
+export const inputTokensOf = ({ input_experts = [] }: Chunk): Token[] =>
+  input_experts.flat().map(({ token, experts }) => ({ text: token, experts: experts ?? undefined }))
 
 /** Asks the server. Rejects with its message if it refuses. */
 async function ask(path: string, key: string, init: RequestInit = {}): Promise<Response> {

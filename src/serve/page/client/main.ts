@@ -55,7 +55,7 @@ async function answer(): Promise<void> {
   let tokens = 0
   say('waiting')
   try {
-    const request = { model: select.value, prompt: prompt.value, logprobs: TOP, details: true, ...optionsOf() }
+    const request = { model: select.value, prompt: prompt.value, logprobs: TOP, return_experts: true, ...optionsOf() }
     for await (const chunk of complete(request, key.value, own.signal)) {
       if (Number.isNaN(first) && chunk.choices.length > 0) first = performance.now() - start
       answers.add(chunk)

@@ -6,16 +6,16 @@ import { element } from './dom.js'
  * at this place.
  */
 export function tokenElement(token: Token): HTMLElement {
-  const { text, logprob } = token
-  if (logprob === undefined) return element('span', { class: 'token' }, text)
-  const doubt = (1 - Math.exp(logprob)).toFixed(3)
-  return element('span', { class: 'token', style: `--share: ${doubt}`, title: describe(token), tabindex: '0' }, text)
+  const { text, probability } = token
+  if (probability === undefined || Number.isNaN(probability)) return element('span', { class: 'token' }, text)
+  const style = `--share: ${(1 - probability).toFixed(3)}`
+  return element('span', { class: 'token', style, title: describe(token), tabindex: '0' }, text)
 }
 
-function describe({ id, text, logprob, top = [] }: Token): string {
-  const line = (token: { text: string; logprob?: number }): string =>
-    `${(100 * Math.exp(token.logprob ?? NaN)).toFixed(1)}%  ${visible(token.text)}`
-  return [`${visible(text)} (${id})`, line({ text, logprob }), '', ...top.map(line)].join('\n')
+function describe({ text, probability = NaN, top = [] }: Token): string {
+  const line = (other: string, share: number): string => `${(100 * share).toFixed(1)}%  ${visible(other)}`
+  const others = top.toSorted(([, a], [, b]) => b - a).map(([other, share]) => line(other, share))
+  return [line(text, probability), '', ...others].join('\n')
 }
 
 /** A token's text with its spaces and line ends made visible. */
