@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { endpoints } from '../api/endpoints.js'
 import type { ServerContext } from '../api/context.js'
 import { addDocument } from '../openapi/routes.js'
+import { addPage } from '../page/route.js'
 import { ApiError } from './api-error.js'
 import { answerBrokenRequest } from './broken-requests.js'
 import { addJsonBody } from './json-body.js'
@@ -66,6 +67,7 @@ export async function makeApp(context: ServerContext): Promise<FastifyInstance> 
     })
   addRoutes(app, endpoints, context)
   await addDocument(app, endpoints, context)
+  await addPage(app)
   return app
 }
 

@@ -24,7 +24,7 @@ export async function addPage(app: FastifyInstance): Promise<void> {
       if (type === undefined) continue
       const content = await readFile(folder + name)
       const path = name === 'index.html' ? '/' : `/page/${name}`
-      app.get(path, { schema: { hide: true } as object }, (_, reply) =>
+      app.get(path, { config: { endpoint: path } }, (_, reply) =>
         reply
           .header('content-security-policy', POLICY)
           .header('x-content-type-options', 'nosniff')

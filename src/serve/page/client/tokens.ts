@@ -18,5 +18,5 @@ function describe({ text, probability = NaN, top = [] }: Token): string {
   return [line(text, probability), '', ...others].join('\n')
 }
 
-/** A token's text with its spaces and line ends made visible. */
-export const visible = (text: string): string => text.replaceAll(' ', '␣').replaceAll('\n', '⏎')
+/** A token's text with its spaces and line ends made visible. A token without text, such as EOS, is a square. */
+export const visible = (text: string): string => text.replaceAll(' ', '␣').replaceAll('\n', '⏎') || '□'
