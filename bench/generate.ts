@@ -1,6 +1,6 @@
 /**
- * Times generation against Hugging Face and, for dense models, CTranslate2 on the same weights, in turns on one machine.
- * docs/bench.md explains the output.
+ * Times generation against Hugging Face and, for dense models, CTranslate2 on the same weights, in turns on one
+ * machine. docs/bench.md explains the output.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
