@@ -42,7 +42,8 @@ export async function makeApp(context: ServerContext): Promise<FastifyInstance> 
     request.notes = {}
     reply.header('x-request-id', request.id)
     if (running.isStopping) reply.header('connection', 'close')
-    done()
+    // Before the body is read.
+    done(request.is404 ? notFound(request) : undefined)
   })
   app.addHook('onResponse', (request, reply, done) => {
     const endpoint = endpointOf(request)

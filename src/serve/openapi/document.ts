@@ -79,7 +79,13 @@ function operation(endpoint: Endpoint, needsKey: boolean): Json {
 const responseOf = (kinds: readonly AnswerSchema[]): Json => ({
   description: kinds.map(({ description }) => description).join(' '),
   headers: { 'x-request-id': { description: 'The id of the request, as in the log.', schema: { type: 'string' } } },
-  content: Object.fromEntries(
-    kinds.map(({ schema, contentType = 'application/json' }) => [contentType, { schema: schemaOf(schema, 'output') }]),
-  ),
+  content: Object.fromEntries(kinds.map(kind => [kind.contentType ?? 'application/json', { schema: contentOf(kind) }])),
 })
+
+/** For a stream, each of its events, in the form of OpenAPI 3.2: a JSON text in `data`. */
+function contentOf({ schema, contentType }: AnswerSchema): Json {
+  const content = schemaOf(schema, 'output')
+  if (contentType !== 'text/event-stream') return content
+  const data = { type: 'string', contentMediaType: 'application/json', contentSchema: content }
+  return { type: 'object', required: ['data'], properties: { event: { type: 'string' }, data } }
+}
