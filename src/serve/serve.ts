@@ -23,8 +23,13 @@ export interface RunningServer {
  * answered with 503. Throws a ConfigError if settings cannot be used, or the port is in use.
  */
 export async function serve(given: ServeSettings): Promise<RunningServer> {
-  const { limits, replicas, findFolder, valuesModule } = given
-  const open = openInProcesses({ limits: { ...defaultLimits, ...limits }, replicas, findFolder, valuesModule })
+  const { limits = {}, replicas, findFolder, valuesModule } = given
+  const open = openInProcesses({
+    limits: { ...defaultLimits, ...definedOnly(limits) },
+    replicas,
+    findFolder,
+    valuesModule,
+  })
   return serveWith(open, given)
 }
 

@@ -29,7 +29,8 @@ export class Generation {
   }
 
   get usage(): Usage {
-    const prompt_tokens = this.promptTokens.reduce((sum, tokens) => sum + tokens.length, 0)
+    const read = this.promptTokens.reduce((sum, tokens) => sum + tokens.length, 0)
+    const prompt_tokens = this.requests.reduce((sum, { options }) => sum + (options.prefix?.length ?? 0), read)
     const completion_tokens = this.completionTokens
     return { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens }
   }
