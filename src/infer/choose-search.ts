@@ -4,6 +4,7 @@ import type { ModelConfig } from '../model/config.js'
 import type { Vocabulary } from '../text/vocabulary.js'
 import { banTexts } from './banned-texts.js'
 import { beamSearch } from './beam.js'
+import { constraintProcessors } from './constraints/constraint.js'
 import { withDefaults } from './generation-options.js'
 import type { GenerationOptions } from './generation-options.js'
 import {
@@ -106,9 +107,13 @@ export function searchOf(given: TextOptions, context: SearchContext): Search {
 }
 
 function required(vocabulary: Vocabulary | undefined): Vocabulary {
-  if (vocabulary === undefined) throw new ConfigError('texts that are banned or end an answer need a vocabulary')
+  if (vocabulary === undefined)
+    throw new ConfigError('constraints, and texts that are banned or end an answer, need a vocabulary')
   return vocabulary
 }
+
+const isConstrained = ({ choices, regex, jsonSchema }: TextOptions): boolean =>
+  choices !== undefined || regex !== undefined || jsonSchema !== undefined
 
 /** The processors that the options ask for, in the order of transformers' `generate`. */
 function processorsOf(options: GenerationOptions, { config, vocabulary, input }: SearchContext): ScoreProcessor[] {
@@ -142,6 +147,9 @@ function processorsOf(options: GenerationOptions, { config, vocabulary, input }:
     ...ifGiven(options.suppressedFirstIds, ids =>
       suppressTokensAt(ids, begun > 0 || forcedFirstIds === undefined ? begun : 1),
     ),
+    ...(isConstrained(options)
+      ? constraintProcessors(options, { vocabulary: required(vocabulary), eosIds, skipped: 1 + begun })
+      : []),
     ...ifGiven(options.temperature, temperature),
     ...ifGiven(options.topH, topH),
     ...ifGiven(options.topK, k => topK(Math.max(k, keep))),

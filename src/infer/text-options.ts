@@ -35,6 +35,12 @@ export interface TextOptions {
   banned?: readonly string[]
   /** Generation ends when the answer has one of these texts; the answer's text ends before it. */
   stop?: readonly string[]
+  /** The answer is one of these texts, with the tokens that the vocabulary divides it into. */
+  choices?: readonly string[]
+  /** The answer matches this regular expression of JavaScript (with the flag `u`) as a whole. */
+  regex?: string
+  /** The answer is JSON that this JSON Schema allows: see `jsonGrammar` for what is supported. */
+  jsonSchema?: object | boolean
   /**
    * Token ids that the decoder is forced to begin with. The answer is what follows: its text, its tokens and its length
    * are without the prefix. With a prefix, maxNewTokens may be 0.

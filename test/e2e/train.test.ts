@@ -333,6 +333,10 @@ describe('switchyard infer and eval', () => {
       ) as string,
     })
     expect((await called.run('infer', 'runs/first', '--stop', 'IH', 'switch')).stdout).toMatch(/^switch\t/)
+    const choices = ['--choice', 'S W IH CH', '--choice', 'Y AA R D']
+    expect((await called.run('infer', 'runs/first', 'switch', ...choices)).stdout).toMatch(
+      /^switch\t(S W IH CH|Y AA R D)\n$/,
+    )
     // As in `| head`: the reader closes the pipe.
     const left = await cli.start(
       ['infer', 'runs/first'],

@@ -125,9 +125,10 @@ async function answerLine(
     return answers.map(({ text }, i) => `${escapeControls(line)}\t${escapeControls(filled[i] ?? text)}`).join('\n')
   return JSON.stringify({
     input: line,
-    answers: answers.map(({ text, tokens, score }, i) => ({
+    answers: answers.map(({ text, tokens, score, finish }, i) => ({
       text,
       tokens,
+      finish,
       ...(Number.isNaN(score) ? {} : { score }),
       ...(filled[i] === null ? {} : { filled: filled[i] }),
     })),

@@ -1,13 +1,19 @@
+import { readFile } from 'node:fs/promises'
 import { Command, Option } from 'commander'
 import { ConfigError } from '../../base/errors.js'
+import { withPath } from '../../base/system-errors.js'
+import { parseJson } from '../../checkpoint/json.js'
 import type { TextOptions } from '../../infer/text-options.js'
 import type { CheckpointChoice } from '../../train/choose-checkpoint.js'
 import { inputsFromOptions, warnOfFileName, withInputOptions } from '../shared/input-options.js'
 import type { InputOptions } from '../shared/input-options.js'
 import { anyNumber, bitsOf, checkpointOption, collect, wholeNumber } from '../shared/options.js'
 
-interface InferOptions extends Omit<TextOptions, 'noRepeatNgram' | 'banned'>, InputOptions {
+interface InferOptions extends Omit<TextOptions, 'noRepeatNgram' | 'banned' | 'jsonSchema'>, InputOptions {
   ban?: readonly string[]
+  choice?: readonly string[]
+  /** A file. */
+  jsonSchema?: string
   /** The value of `--no-repeat-ngram`. commander reads `--no-` as a negation: true if it is absent, else its number. */
   repeatNgram: true | number
   greedy?: boolean
@@ -34,7 +40,7 @@ export const inferCommand = (): Command =>
     .argument('[texts...]', 'the texts to answer (default: the lines of the standard input, or a prompt)')
     .option(
       '--json',
-      'print one line of JSON for each text: the input, the answers with their tokens, and beam search scores',
+      'print one line of JSON for each text: the input, the answers with their tokens, why they ended (stop, or length: cut), and beam search scores',
     )
     .addOption(
       new Option('--quantize <type>', 'quantize the weights to 8 or 4 bits: less memory, faster, less exact').choices([
@@ -87,6 +93,13 @@ export const inferCommand = (): Command =>
     )
     .option('--ban <text>', 'generate no answer that contains this text; may be given several times', collect)
     .option('--stop <text>', 'end the answer before this text; may be given several times', collect)
+    .option(
+      '--choice <text>',
+      'the answer is one of the texts that this option gives; may be given several times',
+      collect,
+    )
+    .option('--regex <pattern>', 'the answer matches this regular expression (of JavaScript) as a whole')
+    .option('--json-schema <file>', 'the answer is JSON that the JSON Schema in this file allows')
     .action(
       async (
         model: string,
@@ -99,6 +112,8 @@ export const inferCommand = (): Command =>
           checkpoint,
           repeatNgram,
           ban,
+          choice,
+          jsonSchema,
           greedy,
           data,
           out,
@@ -114,6 +129,8 @@ export const inferCommand = (): Command =>
           ...rest,
           ...(repeatNgram === true ? {} : { noRepeatNgram: repeatNgram }),
           ...(ban && { banned: ban }),
+          ...(choice && { choices: choice }),
+          ...(jsonSchema !== undefined && { jsonSchema: await readSchema(jsonSchema) }),
           ...(greedy && { doSample: false, numBeams: 1 }),
         }
         const others = notGreedy.filter(name => rest[name] !== undefined)
@@ -122,7 +139,7 @@ export const inferCommand = (): Command =>
             `--greedy takes the most probable tokens, so ${others.join(', ')} would have no effect: omit it`,
           )
         const ways = Object.keys(options).flatMap(way =>
-          way === 'maxNewTokens' ? [] : way === 'banned' ? ['--ban'] : [way],
+          way === 'maxNewTokens' ? [] : [{ banned: '--ban', choices: '--choice' }[way] ?? way],
         )
         if (target !== undefined && ways.length > 0)
           throw new ConfigError(`--target scores a given answer, so ${ways.join(', ')} would have no effect: omit it`)
@@ -139,3 +156,10 @@ export const inferCommand = (): Command =>
         await answerTexts(folder, texts, options, output)
       },
     )
+
+async function readSchema(file: string): Promise<object | boolean> {
+  const text = await withPath(file, () => readFile(file, 'utf8'))
+  const schema = parseJson(text, message => new ConfigError(`${file}: ${message}`))
+  if (typeof schema === 'boolean' || (typeof schema === 'object' && schema !== null)) return schema
+  throw new ConfigError(`${file}: a JSON Schema is an object or a boolean, not ${JSON.stringify(schema)}`)
+}

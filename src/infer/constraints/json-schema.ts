@@ -1,0 +1,328 @@
+import { ConfigError } from '../../base/errors.js'
+import { Grammar } from './grammar.js'
+import { addRegex } from './regex.js'
+import { without } from './utf8.js'
+import type { Range } from './utf8.js'
+
+type Build = (from: number) => number
+type Schema = { readonly [keyword: string]: unknown }
+
+/** Keywords that say nothing about which values are valid. */
+const ANNOTATIONS = new Set([
+  '$schema',
+  '$id',
+  '$comment',
+  '$defs',
+  'definitions',
+  'title',
+  'description',
+  'default',
+  'examples',
+  'deprecated',
+  'readOnly',
+  'writeOnly',
+  'format',
+])
+
+/** The keywords that are read with each type. */
+const KEYWORDS: { readonly [type: string]: readonly string[] } = {
+  object: ['properties', 'required', 'additionalProperties'],
+  array: ['items', 'prefixItems', 'minItems', 'maxItems'],
+  string: ['minLength', 'maxLength', 'pattern'],
+  number: [],
+  integer: [],
+  boolean: [],
+  null: [],
+}
+const TYPES = Object.keys(KEYWORDS)
+
+/** The characters of a JSON text that are not written as escapes. */
+const PLAIN: readonly Range[] = [
+  [0x20, 0x21],
+  [0x23, 0x5b],
+  [0x5d, 0x10ffff],
+]
+const ESCAPES: { readonly [character: string]: string } = {
+  '"': '\\"',
+  '\\': '\\\\',
+  '\b': '\\b',
+  '\f': '\\f',
+  '\n': '\\n',
+  '\r': '\\r',
+  '\t': '\\t',
+}
+
+/**
+ * The grammar of JSON texts that a schema (JSON Schema, draft 2020-12) allows, and its first rule. The texts are some
+ * of those that are valid: properties come in the order of the schema, an object with `properties` has no further ones,
+ * there is at most one space, after a comma or a colon. Throws a ConfigError for a keyword that is not supported.
+ */
+export function jsonGrammar(schema: unknown): { grammar: Grammar; start: number } {
+  const grammar = new Grammar()
+  const start = grammar.rule(new SchemaGrammar(grammar, schema).value(schema, '#'))
+  return { grammar, start }
+}
+
+class SchemaGrammar {
+  /** Rules by the reference or the name of what they are for. */
+  private readonly rules = new Map<string, number>()
+
+  constructor(
+    private readonly grammar: Grammar,
+    private readonly root: unknown,
+  ) {}
+
+  /** The values that a schema allows. `path` is where it is, for messages. */
+  value(schema: unknown, path: string): Build {
+    if (schema === true) return this.ruleOf('any value', () => this.anyValue())
+    if (schema === false) return () => this.grammar.node()
+    if (!isObject(schema))
+      throw new ConfigError(
+        `the JSON schema has ${JSON.stringify(schema)} at ${path}: it must be an object or a boolean`,
+      )
+    const { $ref, const: constant, enum: values, anyOf, oneOf, allOf } = schema
+    if ($ref !== undefined) return this.reference($ref, path, only(schema, ['$ref'], path))
+    if ('const' in schema) return this.texts([constant], only(schema, ['const', 'type'], path))
+    if (values !== undefined) {
+      if (!Array.isArray(values)) throw wrong('enum must be a list', path)
+      return this.texts(values, only(schema, ['enum', 'type'], path))
+    }
+    for (const [name, parts] of Object.entries({ anyOf, oneOf })) {
+      if (parts === undefined) continue
+      only(schema, [name], path)
+      const builds = this.all(parts, `${path}/${name}`)
+      return from => this.grammar.either(from, builds)
+    }
+    if (allOf !== undefined) {
+      only(schema, ['allOf'], path)
+      const builds = this.all(allOf, `${path}/allOf`)
+      if (builds.length !== 1) throw wrong('allOf of several schemas is not supported: write one schema', path)
+      return builds[0]
+    }
+    return this.typed(schema, path)
+  }
+
+  private all(parts: unknown, path: string): Build[] {
+    if (!Array.isArray(parts) || parts.length === 0) throw wrong('there must be a list of schemas', path)
+    return parts.map((part, i) => this.value(part, `${path}/${i}`))
+  }
+
+  /** The values of a schema's type, or of its types. */
+  private typed(schema: Schema, path: string): Build {
+    const given =
+      schema.type === undefined
+        ? TYPES.filter(type => KEYWORDS[type].some(name => name in schema))
+        : [schema.type].flat()
+    const types = given.length === 0 ? [] : given
+    if (types.length === 0) return (only(schema, [], path), this.value(true, path))
+    for (const type of types)
+      if (!TYPES.includes(type as string))
+        throw wrong(`the type ${JSON.stringify(type)} is none of ${TYPES.join(', ')}`, path)
+    only(schema, ['type', ...types.flatMap(type => KEYWORDS[type as string])], path)
+    const builds = (types as string[]).map(type => this.ofType(type, schema, path))
+    return from => this.grammar.either(from, builds)
+  }
+
+  private ofType(type: string, schema: Schema, path: string): Build {
+    switch (type) {
+      case 'object':
+        return this.object(schema, path)
+      case 'array':
+        return this.array(schema, path)
+      case 'string':
+        return this.string(schema, path)
+      case 'number':
+        return this.regex('-?(0|[1-9][0-9]*)(\\.[0-9]+)?([eE][-+]?[0-9]+)?')
+      case 'integer':
+        return this.regex('-?(0|[1-9][0-9]*)')
+      case 'boolean':
+        return this.regex('true|false')
+      default:
+        return this.regex('null')
+    }
+  }
+
+  private anyValue(): Build {
+    const builds = TYPES.filter(type => type !== 'integer').map(type => this.ofType(type, {}, '#'))
+    return from => this.grammar.either(from, builds)
+  }
+
+  private object({ properties, required = [], additionalProperties = true }: Schema, path: string): Build {
+    const { grammar } = this
+    const open: Build = from => grammar.text(from, '{')
+    if (properties === undefined) {
+      if (!Array.isArray(required) || required.length > 0)
+        throw wrong('required needs properties with these names', path)
+      if (additionalProperties === false) return from => grammar.text(open(from), '}')
+      const value = this.value(additionalProperties, `${path}/additionalProperties`)
+      const member: Build = from => value(this.colon(this.string({}, path)(from)))
+      return from => grammar.text(this.separated(open(from), 0, Infinity, member), '}')
+    }
+    if (!isObject(properties)) throw wrong('properties must be an object', path)
+    const members = Object.entries(properties).map(([name, schema]) => {
+      const rule = this.ruleOf(`${path}/properties/${name}`, () => this.value(schema, `${path}/properties/${name}`))
+      const key = this.colonOf(JSON.stringify(name))
+      return { name, build: (from: number): number => rule(key(from)) }
+    })
+    for (const name of required as unknown[])
+      if (!members.some(member => member.name === name))
+        throw wrong(`required has "${String(name)}", which is not in properties`, path)
+    return from => {
+      // After some members and after none: only after some, a comma is before the next.
+      let [none, some] = [open(from), grammar.node()]
+      for (const { name, build } of members) {
+        const next = { none: grammar.node(), some: grammar.node() }
+        grammar.jump(build(none), next.some)
+        grammar.jump(build(this.comma(some)), next.some)
+        if (!(required as unknown[]).includes(name)) {
+          grammar.jump(none, next.none)
+          grammar.jump(some, next.some)
+        }
+        ;({ none, some } = next)
+      }
+      const end = grammar.node()
+      grammar.jump(none, end)
+      grammar.jump(some, end)
+      return grammar.text(end, '}')
+    }
+  }
+
+  private array({ items = true, prefixItems = [], minItems = 0, maxItems = Infinity }: Schema, path: string): Build {
+    const { grammar } = this
+    const least = count(minItems, 'minItems', path)
+    const most = maxItems === Infinity ? Infinity : count(maxItems, 'maxItems', path)
+    if (!Array.isArray(prefixItems)) throw wrong('prefixItems must be a list of schemas', path)
+    const item = this.ruleOf(`${path}/items`, () => this.value(items, `${path}/items`))
+    const first = prefixItems.map((schema, i) => this.value(schema, `${path}/prefixItems/${i}`))
+    if (first.length === 0) return from => grammar.text(this.separated(grammar.text(from, '['), least, most, item), ']')
+    if (most < first.length) throw wrong('maxItems must be at least the number of prefixItems', path)
+    return from => {
+      let at = grammar.text(from, '[')
+      first.forEach((build, i) => (at = build(i === 0 ? at : this.comma(at))))
+      at = grammar.repeat(at, Math.max(0, least - first.length), most - first.length, inner => item(this.comma(inner)))
+      return grammar.text(at, ']')
+    }
+  }
+
+  /** From `min` to `max` times a text, with commas between. */
+  private separated(from: number, min: number, max: number, build: Build): number {
+    const { grammar } = this
+    const some: Build = at =>
+      grammar.repeat(build(at), Math.max(0, min - 1), max - 1, inner => build(this.comma(inner)))
+    if (max === 0) return from
+    return min > 0 ? some(from) : grammar.either(from, [at => at, some])
+  }
+
+  private string({ minLength = 0, maxLength = Infinity, pattern }: Schema, path: string): Build {
+    const { grammar } = this
+    const quoted =
+      (inner: Build): Build =>
+      from =>
+        grammar.text(inner(grammar.text(from, '"')), '"')
+    if (pattern !== undefined) {
+      if (typeof pattern !== 'string') throw wrong('pattern must be a text', path)
+      if (minLength !== 0 || maxLength !== Infinity)
+        throw wrong('pattern cannot be combined with minLength and maxLength: say the length in the pattern', path)
+      return quoted(from =>
+        addRegex(grammar, from, pattern, { isSearch: true, character: (at, ranges) => this.character(at, ranges) }),
+      )
+    }
+    const least = count(minLength, 'minLength', path)
+    const most = maxLength === Infinity ? Infinity : count(maxLength, 'maxLength', path)
+    const character = this.ruleOf('character', () => from => this.character(from, [[0, 0x10ffff]]))
+    return quoted(from => grammar.repeat(from, least, most, character))
+  }
+
+  /** A character inside a text of JSON, escaped where JSON asks for it. */
+  private character(from: number, ranges: readonly Range[]): number {
+    const { grammar } = this
+    const plain = without(ranges, without([[0, 0x10ffff]], PLAIN))
+    const escaped = without(ranges, PLAIN).flatMap(([first, last]) =>
+      Array.from({ length: last - first + 1 }, (_, i) => escapeOf(first + i)),
+    )
+    return grammar.either(from, [
+      ...(plain.length > 0 ? [(at: number) => grammar.character(at, plain)] : []),
+      ...escaped.map(text => (at: number) => grammar.text(at, text)),
+    ])
+  }
+
+  private texts(values: readonly unknown[], _: void): Build {
+    const texts = values.map(value => JSON.stringify(value))
+    return from =>
+      this.grammar.either(
+        from,
+        texts.map(text => at => this.grammar.text(at, text)),
+      )
+  }
+
+  private reference(reference: unknown, path: string, _: void): Build {
+    const target = typeof reference === 'string' ? pointedAt(this.root, reference) : undefined
+    if (target === undefined)
+      throw wrong(`${JSON.stringify(reference)} is no part of this schema; references begin with #`, path)
+    return this.ruleOf(reference as string, () => this.value(target, reference as string))
+  }
+
+  /** A call of a rule that is made once. While it is made, it may call itself. */
+  private ruleOf(name: string, make: () => Build): Build {
+    let rule = this.rules.get(name)
+    if (rule === undefined) {
+      this.rules.set(name, (rule = this.grammar.node()))
+      this.grammar.nodes[make()(rule)].isEnd = true
+    }
+    return from => this.grammar.call(from, rule)
+  }
+
+  private regex(source: string): Build {
+    return this.ruleOf(source, () => from => addRegex(this.grammar, from, source))
+  }
+
+  private comma(from: number): number {
+    return this.colonOf('', ',')(from)
+  }
+
+  private colon(from: number): number {
+    return this.colonOf('')(from)
+  }
+
+  /** A text and a separator, with or without a space after it. */
+  private colonOf(text: string, separator = ':'): Build {
+    const { grammar } = this
+    return from => grammar.repeat(grammar.text(from, text + separator), 0, 1, at => grammar.text(at, ' '))
+  }
+}
+
+const isObject = (value: unknown): value is Schema =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const wrong = (problem: string, path: string): ConfigError =>
+  new ConfigError(`the JSON schema cannot be followed at ${path}: ${problem}`)
+
+/** Throws a ConfigError if a schema has other keywords than these and annotations. */
+function only(schema: Schema, keywords: readonly string[], path: string): void {
+  const other = Object.keys(schema).find(name => !keywords.includes(name) && !ANNOTATIONS.has(name))
+  if (other !== undefined) throw wrong(`the keyword ${other} is not supported there: leave it out`, path)
+}
+
+function count(value: unknown, name: string, path: string): number {
+  if (!Number.isInteger(value) || (value as number) < 0) throw wrong(`${name} must be a whole number from 0`, path)
+  return value as number
+}
+
+function escapeOf(codePoint: number): string {
+  const character = String.fromCodePoint(codePoint)
+  return ESCAPES[character] ?? `\\u${codePoint.toString(16).padStart(4, '0')}`
+}
+
+/** The part of a schema that a reference such as `#/$defs/name` points at. */
+function pointedAt(root: unknown, reference: string): unknown {
+  if (!/^#(\/|$)/.test(reference)) return undefined
+  return reference
+    .split('/')
+    .slice(1)
+    .map(part => decodeURIComponent(part).replaceAll('~1', '/').replaceAll('~0', '~'))
+    .reduce<unknown>(
+      (at, part) =>
+        typeof at === 'object' && at !== null && Object.hasOwn(at, part) ? (at as Schema)[part] : undefined,
+      root,
+    )
+}
