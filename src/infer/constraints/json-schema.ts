@@ -81,11 +81,18 @@ class SchemaGrammar {
         `the JSON schema has ${JSON.stringify(schema)} at ${path}: it must be an object or a boolean`,
       )
     const { $ref, const: constant, enum: values, anyOf, oneOf, allOf } = schema
-    if ($ref !== undefined) return this.reference($ref, path, only(schema, ['$ref'], path))
-    if ('const' in schema) return this.texts([constant], only(schema, ['const', 'type'], path))
+    if ($ref !== undefined) {
+      only(schema, ['$ref'], path)
+      return this.reference($ref, path)
+    }
+    if ('const' in schema) {
+      only(schema, ['const', 'type'], path)
+      return this.texts([constant])
+    }
     if (values !== undefined) {
       if (!Array.isArray(values)) throw wrong('enum must be a list', path)
-      return this.texts(values, only(schema, ['enum', 'type'], path))
+      only(schema, ['enum', 'type'], path)
+      return this.texts(values)
     }
     for (const [name, parts] of Object.entries({ anyOf, oneOf })) {
       if (parts === undefined) continue
@@ -114,7 +121,10 @@ class SchemaGrammar {
         ? TYPES.filter(type => KEYWORDS[type].some(name => name in schema))
         : [schema.type].flat()
     const types = given.length === 0 ? [] : given
-    if (types.length === 0) return (only(schema, [], path), this.value(true, path))
+    if (types.length === 0) {
+      only(schema, [], path)
+      return this.value(true, path)
+    }
     for (const type of types)
       if (!TYPES.includes(type as string))
         throw wrong(`the type ${JSON.stringify(type)} is none of ${TYPES.join(', ')}`, path)
@@ -246,7 +256,7 @@ class SchemaGrammar {
     ])
   }
 
-  private texts(values: readonly unknown[], _: void): Build {
+  private texts(values: readonly unknown[]): Build {
     const texts = values.map(value => JSON.stringify(value))
     return from =>
       this.grammar.either(
@@ -255,7 +265,7 @@ class SchemaGrammar {
       )
   }
 
-  private reference(reference: unknown, path: string, _: void): Build {
+  private reference(reference: unknown, path: string): Build {
     const target = typeof reference === 'string' ? pointedAt(this.root, reference) : undefined
     if (target === undefined)
       throw wrong(`${JSON.stringify(reference)} is no part of this schema; references begin with #`, path)
