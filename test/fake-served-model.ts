@@ -107,8 +107,9 @@ export class FakeModel implements ServedModel {
       memoryBytes: 25,
       maxMemoryBytes: 100,
       steps: 7,
-      inputTokens: 0,
-      generatedTokens: 0,
+      stepTokens: [3, 0, 4],
+      inputTokens: 10,
+      generatedTokens: 9,
       expertTokens: [
         [1, 2, 3, 4],
         [5, 6, 7, 8],

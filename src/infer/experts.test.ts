@@ -111,6 +111,8 @@ describe('experts of tokens', () => {
       memoryBytes: 0,
       maxMemoryBytes: 2 ** 30,
       steps: 6,
+      // One step of 13 + 3 tokens, and five of 3.
+      stepTokens: [0, 0, 5, 0, 1],
       inputTokens: 13,
       generatedTokens: 18,
       droppedTokens: 0,

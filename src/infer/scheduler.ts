@@ -104,6 +104,7 @@ export class Scheduler {
       memoryBytes: memory === null ? 0 : memoryBytes(memory.sizes, this.forward.config),
       maxMemoryBytes: this.options.maxMemoryBytes,
       steps,
+      stepTokens: [...counts.stepTokens],
       inputTokens,
       generatedTokens,
       droppedTokens,
@@ -143,6 +144,7 @@ export class Scheduler {
       this.leave()
       await this.join(model)
       if (this.running.length > 0) await this.decode(model)
+      this.counts.endStep()
     } catch (error) {
       this.endAll(error)
     }

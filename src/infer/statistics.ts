@@ -8,6 +8,11 @@ export interface GeneratorStatistics {
   readonly maxMemoryBytes: number
   /** Steps of the decoder. */
   readonly steps: number
+  /**
+   * How many steps read and generated how many tokens together: the i-th number counts steps of more than 2^(i-1) and
+   * at most 2^i tokens.
+   */
+  readonly stepTokens: readonly number[]
   readonly inputTokens: number
   /** Tokens that searches have chosen, one for each row and step. */
   readonly generatedTokens: number
@@ -26,9 +31,23 @@ export class SchedulerCounts {
   generatedTokens = 0
   droppedTokens = 0
   readonly expertTokens: number[][]
+  readonly stepTokens: number[] = []
+  /** Tokens until the last step. */
+  private before = 0
 
   /** `sparseLayers`: how many the decoder has. */
   constructor(sparseLayers: number, numExperts: number) {
     this.expertTokens = Array.from({ length: sparseLayers }, () => new Array<number>(numExperts).fill(0))
+  }
+
+  /** Counts a step by the tokens that it read and generated. */
+  endStep(): void {
+    const all = this.inputTokens + this.generatedTokens
+    const tokens = all - this.before
+    this.before = all
+    if (tokens === 0) return
+    const size = 32 - Math.clz32(tokens - 1)
+    while (this.stepTokens.length <= size) this.stepTokens.push(0)
+    this.stepTokens[size]++
   }
 }

@@ -1,13 +1,16 @@
 import { Counter, Gauge } from 'prom-client'
 import type { Registry } from 'prom-client'
 import type { ModelStatistics, ServedModel } from '../models/served-model.js'
+import { StepTokens } from './step-tokens.js'
 
 /** The state and the counts of the models' engines, as they are when the metrics are read. */
 export class ModelMetrics {
   private readonly gauges
   private readonly counters
+  private readonly stepTokens = new StepTokens()
 
   constructor(registers: Registry[]) {
+    for (const registry of registers) this.stepTokens.register(registry)
     const of = { labelNames: ['model_name'], registers }
     this.gauges = {
       running: new Gauge({ name: 'vllm:num_requests_running', help: 'Requests that are being decoded.', ...of }),
@@ -37,7 +40,8 @@ export class ModelMetrics {
   /** Reads the models' statistics. A model that cannot tell them now is left out. */
   async update(models: readonly ServedModel[]): Promise<void> {
     const read = await Promise.allSettled(models.map(model => model.statistics()))
-    for (const metric of [...Object.values(this.gauges), ...Object.values(this.counters)]) metric.reset()
+    const metrics = [...Object.values(this.gauges), ...Object.values(this.counters), this.stepTokens]
+    for (const metric of metrics) metric.reset()
     read.forEach((result, i) => {
       if (result.status === 'fulfilled') this.set(models[i].facts.name, result.value)
     })
@@ -51,6 +55,7 @@ export class ModelMetrics {
     gauges.memory.set({ model_name }, maxMemoryBytes > 0 ? memoryBytes / maxMemoryBytes : 0)
     counters.steps.inc({ model_name }, steps)
     counters.dropped.inc({ model_name }, droppedTokens)
+    this.stepTokens.set(model_name, statistics)
     expertTokens.forEach((layerTokens, layer) =>
       layerTokens.forEach((tokens, expert) => counters.experts.inc({ model_name, layer, expert }, tokens)),
     )

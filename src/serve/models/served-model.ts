@@ -67,6 +67,8 @@ export interface ModelStatistics {
   readonly memoryBytes: number
   readonly maxMemoryBytes: number
   readonly steps: number
+  /** How many steps read and generated together more than 2^(i-1) and at most 2^i tokens, for each i. */
+  readonly stepTokens: readonly number[]
   readonly inputTokens: number
   readonly generatedTokens: number
   /** How many tokens each expert got, for each sparse layer of the decoder. */

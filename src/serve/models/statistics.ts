@@ -7,6 +7,7 @@ export const noStatistics: ModelStatistics = {
   memoryBytes: 0,
   maxMemoryBytes: 0,
   steps: 0,
+  stepTokens: [],
   inputTokens: 0,
   generatedTokens: 0,
   expertTokens: [],
@@ -23,18 +24,21 @@ export function sumOf(all: readonly ModelStatistics[]): ModelStatistics {
     memoryBytes: sum(one => one.memoryBytes),
     maxMemoryBytes: sum(one => one.maxMemoryBytes),
     steps: sum(one => one.steps),
+    stepTokens: added(all.map(({ stepTokens }) => stepTokens)),
     inputTokens: sum(one => one.inputTokens),
     generatedTokens: sum(one => one.generatedTokens),
-    expertTokens: Array.from({ length: layers }, (_, layer) => {
-      const ofLayer = all.map(({ expertTokens }) => expertTokens[layer] ?? [])
-      const experts = Math.max(...ofLayer.map(tokens => tokens.length))
-      return Array.from({ length: experts }, (__, expert) =>
-        ofLayer.reduce((total, tokens) => total + (tokens[expert] ?? 0), 0),
-      )
-    }),
+    expertTokens: Array.from({ length: layers }, (_, layer) =>
+      added(all.map(({ expertTokens }) => expertTokens[layer] ?? [])),
+    ),
     droppedTokens: sum(one => one.droppedTokens),
   }
 }
+
+/** The sum of lists, element by element. Missing elements are 0. */
+const added = (lists: readonly (readonly number[])[]): number[] =>
+  Array.from({ length: Math.max(...lists.map(({ length }) => length)) }, (_, i) =>
+    lists.reduce((total, list) => total + (list[i] ?? 0), 0),
+  )
 
 /** What stays of the statistics of a process that has ended: its counts. */
 export const countsOf = (last: ModelStatistics): ModelStatistics => ({
