@@ -21,6 +21,7 @@ import { initCommand } from './convert/init.js'
 import { inspectCommand } from './inspect/inspect.js'
 import { plotCommand } from './inspect/plot.js'
 import { pruneCommand } from './convert/prune.js'
+import { serveCommand } from './serve/serve.js'
 import { resumeCommand } from './train/resume.js'
 import { trainCommand } from './train/train.js'
 import { upcycleCommand } from './convert/upcycle.js'
@@ -39,7 +40,7 @@ import { verifyCommand } from './verify/verify.js'
  * - 130: Ctrl-C.
  */
 export async function main(argv: readonly string[]): Promise<number> {
-  handleOutputErrors(['train', 'finetune', 'distill'].includes(argv[0]))
+  handleOutputErrors(goesOn.get(argv[0]))
   onLongWork(showWork())
   const program = new Command('switchyard')
     .description('Switch Transformers: train, evaluate and run mixture-of-experts and dense T5 models')
@@ -51,6 +52,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     finetuneCommand(),
     inferCommand(),
     embedCommand(),
+    serveCommand(),
     evalCommand(),
     inspectCommand(),
     plotCommand(),
@@ -84,6 +86,14 @@ export async function main(argv: readonly string[]): Promise<number> {
     )
   }
 }
+
+/** What continues when the output of a command is closed, by the command. */
+const goesOn: ReadonlyMap<string, string> = new Map([
+  ['train', 'training'],
+  ['finetune', 'training'],
+  ['distill', 'training'],
+  ['serve', 'the server'],
+])
 
 function exitCodeOf(error: unknown, command?: Command): number {
   // Commander has already printed its message. Help and version have exit code 0.

@@ -133,10 +133,8 @@ export class Scheduler {
   async step(): Promise<void> {
     let model: DecodingModel
     try {
-      model = await (this.model ??= this.prepare())
+      model = await this.prepared()
     } catch (error) {
-      // Released parameters cannot be compiled again: later requests get the same error.
-      if (!this.hasReleased) this.model = null
       for (const request of this.waiting.splice(0)) request.onEnd(error)
       return
     }
@@ -150,8 +148,23 @@ export class Scheduler {
     }
   }
 
+  /** Compiles the model, if the first step has not yet. */
+  async prepare(): Promise<void> {
+    await this.prepared()
+  }
+
+  private async prepared(): Promise<DecodingModel> {
+    try {
+      return await (this.model ??= this.compile())
+    } catch (error) {
+      // Released parameters cannot be compiled again: later requests get the same error.
+      if (!this.hasReleased) this.model = null
+      throw error
+    }
+  }
+
   /** Compiles the model with the parameters, and releases them if they are the scheduler's own. */
-  private async prepare(): Promise<DecodingModel> {
+  private async compile(): Promise<DecodingModel> {
     const { params } = this
     const compiled = compileDecoding(this.forward)
     const distances = compiled.distances(params)

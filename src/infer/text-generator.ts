@@ -104,6 +104,11 @@ export class TextGenerator {
     this.queue = new AnswerQueue(this.scheduler)
   }
 
+  /** Compiles the model. Without this call, the first answer waits for it. */
+  async prepare(): Promise<void> {
+    await this.scheduler.prepare()
+  }
+
   /** What the generator is doing, and counts since it was made. */
   statistics(): GeneratorStatistics {
     return this.scheduler.statistics()

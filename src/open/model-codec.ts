@@ -61,19 +61,21 @@ const T5_WORD = new RegExp(
 )
 
 /** Folders that are named by a step or a revision: the model's name is that of the folder above. */
-const UNNAMED = /^(checkpoint_\d+|[0-9a-f]{40}|main|snapshots)$/
+const UNNAMED = /^(checkpoint_\d+|step-\d+|[0-9a-f]{40}|main|snapshots)$/
+
+/** A model's name by the path of its folder. The hub's cache names folders models--OWNER--NAME. */
+export const folderName = (path: string): string => {
+  const folders = resolve(path).split(/[\\/]/)
+  const folder = folders.reverse().find(part => !UNNAMED.test(part)) ?? ''
+  return folder.replace(/^models--.*--/, '')
+}
 
 /**
  * Whether a model without a vocabulary beside it has T5's: the folder's name or the hub's says so, and its size and
  * special ids agree.
  */
 function isT5s({ model, ...place }: Source): boolean {
-  const { path } = baseOf(place)
-  const parts = resolve(path).split(/[\\/]/)
-  const folder = parts.reverse().find(part => !UNNAMED.test(part)) ?? ''
-  // The hub's cache names folders models--OWNER--NAME.
-  const words = folder
-    .replace(/^models--.*--/, '')
+  const words = folderName(baseOf(place).path)
     .toLowerCase()
     .split(/[^\p{L}\p{N}]+/u)
   if (model.vocabSize !== T5_VOCAB_SIZE || !words.some(word => familyWords.includes(word))) return false

@@ -53,7 +53,10 @@ export const defaultSettings: ApiSettings = {
 export interface ServeSettings extends Partial<ApiSettings> {
   /** The models to serve. A request that names none goes to the first. */
   readonly models: readonly ModelSource[]
-  /** What each model takes on at most. Default: inputs of 2048 tokens, 64 answers at once, 1 GiB for them. */
+  /**
+   * What each model takes on at most. Default: inputs of 2048 tokens, answers of 1024, 64 answers at once, 1 GiB for
+   * them.
+   */
   readonly limits?: Partial<ModelLimits>
   /** How many processes each model has. They divide its requests and the processors. Default: 1. */
   readonly replicas?: number
@@ -67,6 +70,7 @@ export interface ServeSettings extends Partial<ApiSettings> {
 
 export const defaultLimits: ModelLimits = {
   maxInputTokens: 2048,
+  maxNewTokens: 1024,
   maxRows: DEFAULT_ROWS,
   maxMemoryBytes: DEFAULT_MEMORY_BYTES,
 }

@@ -170,6 +170,13 @@ describe.each(kinds)('a served model %s', (_, open) => {
       ['j', 'a', ''],
       ['n', 'e', 'i', 'n', ''],
     ])
+    const ids = { input: [107, 104, 111, 111, 114, 1], targets: [[109, 100]], top: 2 }
+    const [scored] = await model.score(ids, never)
+    expect(scored.tokens).toMatchObject([
+      { id: 109, top: [{}, {}] },
+      { id: 100, top: [{}, {}] },
+    ])
+    expect(scored.tokens[0].logProbability).toBeCloseTo(scores[0].tokens[0].logProbability!, 5)
     const sum = scores[0].tokens.reduce((total, { logProbability = NaN }) => total + logProbability, 0)
     expect(scores[0].score).toBeCloseTo(sum, 5)
   })

@@ -56,6 +56,11 @@ export class AnsweringModel implements ServedModel {
     this.calls = new OpenCalls(name)
   }
 
+  /** Compiles the model, for which the first answer would wait otherwise. */
+  prepare(): Promise<void> {
+    return this.generator.prepare()
+  }
+
   /** What is wrong with a request is thrown before its first event. */
   async *generate(
     { input, options }: GenerateRequest,
@@ -77,17 +82,9 @@ export class AnsweringModel implements ServedModel {
     }
   }
 
-  score({ input, targets }: ScoreRequest, given: AbortSignal): Promise<readonly ScoredTarget[]> {
+  score({ input, targets, top }: ScoreRequest, given: AbortSignal): Promise<readonly ScoredTarget[]> {
     return this.calls.run(given, signal =>
-      Promise.all(
-        targets.map(async target => {
-          const { tokens, score, logProbabilities } = await this.generator.score(input as string, target as string, {
-            signal,
-          })
-          const texts = tokensOf(tokens, this.answerTexts)
-          return { tokens: texts.map((token, i) => ({ ...token, logProbability: logProbabilities[i] })), score }
-        }),
-      ),
+      Promise.all(targets.map(target => this.generator.scoreTokens(input, target, { top, signal }))),
     )
   }
 

@@ -32,7 +32,10 @@ export interface Opening {
 export interface ModelLimits {
   /** The most tokens of an input. */
   readonly maxInputTokens: number
-  /** The most tokens of an answer. Default: the model's own, which one answer may exceed up to 128; or 128. */
+  /**
+   * The most tokens of an answer that a request may ask for; if it names no number, it gets as many as the model's
+   * defaults say. Default: the model's limit.
+   */
   readonly maxNewTokens?: number
   /** The most rows that are decoded at once. */
   readonly maxRows: number

@@ -18,6 +18,8 @@ export class OpenCalls {
     this.running.add(controller)
     const leave = (): void => {
       forget()
+      // What the call has begun ends with it: of several answers to score, those after one that failed.
+      controller.abort()
       this.running.delete(controller)
     }
     return { signal: controller.signal, leave }

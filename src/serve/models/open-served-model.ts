@@ -28,11 +28,15 @@ export async function openServedModel(
   const weights = await openWeights(path, { choice: checkpoint, onNotice: message => notices.push(message) })
   if (weights.model.numDecoderLayers === 0 || weights.otherHead !== undefined) {
     await weights.close()
-    return new VectorModel(name, path, await openEmbedder(path, { bits, checkpoint, findValues, onNotice }), limits)
+    const embedder = await openEmbedder(path, { bits, checkpoint, findValues, onNotice })
+    await embedder.embed(['']) // compiles the model, for which the first vector would wait otherwise
+    return new VectorModel(name, path, embedder, limits)
   }
   notices.forEach(onNotice)
   const model = await loadOpened(await withTexts(weights, { findValues, onNotice }), { bits, onNotice })
-  return new AnsweringModel(name, path, withLimit(model, limits.maxNewTokens), limits)
+  const answering = new AnsweringModel(name, path, withLimit(model, limits.maxNewTokens), limits)
+  await answering.prepare()
+  return answering
 }
 
 const importFindValues = async (module: string): Promise<FindValues> =>
