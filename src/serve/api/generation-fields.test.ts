@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { FakeModel } from '../../../test/fake-served-model.js'
 import { ApiError } from '../http/api-error.js'
+import { formatConstraint } from './constraints.js'
 import { sentOptions } from './generation-fields.js'
 import type { AnswerSize, GenerationFields } from './generation-fields.js'
 
@@ -67,6 +68,25 @@ describe('what a request says about generation', () => {
     const options = { numReturned: 3, numBeams: 4, lengthPenalty: 2, earlyStopping: 'never' }
     expect(sent({ ...beams, temperature: 1, top_p: 1, top_k: -1, seed: 1 }, { answers: 3 })).toEqual(options)
     expect(sent({ num_beams: 1 })).toEqual({ numReturned: 1, numBeams: 1 })
+  })
+
+  it.each<[GenerationFields, object]>([
+    [{ structured_outputs: { choice: ['a', 'b'] } }, { choices: ['a', 'b'] }],
+    [{ structured_outputs: { regex: '[ab]+' } }, { regex: '[ab]+' }],
+    [{ structured_outputs: { json: { type: 'array' } } }, { jsonSchema: { type: 'array' } }],
+    [{ structured_outputs: { json: '{"type": "array"}' } }, { jsonSchema: { type: 'array' } }],
+  ])('restricts the answer: %j', (fields, options) => {
+    expect(sent(fields)).toEqual({ numReturned: 1, ...options })
+  })
+
+  it('restricts the answer by a response format, unless both are given', () => {
+    const format = formatConstraint({ type: 'json_schema', json_schema: { name: 'x', schema: { type: 'null' } } })
+    expect(sentOptions({}, none, facts, format)).toEqual({ numReturned: 1, jsonSchema: { type: 'null' } })
+    expect(formatConstraint({ type: 'json_schema', name: 'x', schema: { type: 'null' } })).toEqual(format)
+    expect(formatConstraint({ type: 'json_object' })).toEqual({ jsonSchema: { type: 'object' } })
+    expect(formatConstraint({ type: 'text' })).toBeUndefined()
+    const both = (): object => sentOptions({ structured_outputs: { regex: 'a' } }, none, facts, format)
+    expect(both).toThrow('structured_outputs and response_format both restrict the answer')
   })
 
   it.each<[GenerationFields, Partial<AnswerSize>, string]>([
