@@ -7,6 +7,7 @@ import type { ForwardOptions, ModelParams } from '../model/types.js'
 import { copyRows, decodeStep, emptyMemory, encodeInputs, writeRows } from './decode.js'
 import type { Decoded, DecoderMemory, Encoded, DistanceBiases, LayerMemory, MemorySizes } from './decode.js'
 import { decodeTypes, encodeTypes, writeTypes } from './example-types.js'
+import type { StepInputs } from './step-inputs.js'
 
 /**
  * The functions of decode.ts, compiled. One compiled form and one copy of the weights serve all numbers of rows and all
@@ -33,10 +34,9 @@ export interface CompiledDecoding {
   advance(
     params: ModelParams,
     encoded: { cross: LayerMemory; crossBias: Tensor },
-    decoderBiases: Tensor[],
+    places: StepInputs,
     self: LayerMemory,
     tokens: Tensor,
-    steps: Tensor,
   ): Decoded
 }
 
@@ -49,12 +49,11 @@ export function compileDecoding(options: ForwardOptions): CompiledDecoding {
     function decode_step(
       params: ModelParams,
       encoded: { cross: LayerMemory; crossBias: Tensor },
-      decoderBiases: Tensor[],
+      places: StepInputs,
       self: LayerMemory,
       tokens: Tensor,
-      steps: Tensor,
     ) {
-      return decodeStep(params, encoded, decoderBiases, self, tokens, steps, options)
+      return decodeStep(params, encoded, places, self, tokens, options)
     },
     decodeTypes(config),
     { donate: [3] },

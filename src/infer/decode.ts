@@ -9,14 +9,14 @@ import { newPass } from '../model/pass.js'
 import type { Pass } from '../model/pass.js'
 import { biasesOfLength, biasOfLayer } from '../model/position-bias.js'
 import type { DecoderLayerParams, ForwardOptions, ModelParams } from '../model/types.js'
-import { keysAndValues, maskBias } from '../nn/attention.js'
+import { keysAndValues } from '../nn/attention.js'
 import type { KeysAndValues } from '../nn/attention.js'
 import { embed } from '../nn/embedding.js'
 import type { RouterRecord } from '../nn/moe/types.js'
 import { noNoise } from '../nn/noise.js'
-import { biasAtDistances } from '../nn/relative-bias.js'
 import { rowsAt } from '../nn/rows.js'
 import { chosenExperts } from './chosen-experts.js'
+import type { StepInputs } from './step-inputs.js'
 
 /**
  * The id of padding in inference. It is no token, so an input may hold any id: there are models whose padding id is
@@ -160,29 +160,21 @@ export type Decoded = {
 }
 
 /**
- * Decodes one token of each row. `tokens` [rows] are the tokens at positions `steps` [rows] of their rows; `crossBias`
- * [rows, 1, 1, input length] hides padding. Returns the logits [rows, vocab] of the next tokens, their sums [rows], the
- * experts that `tokens` met, and the self-attention memory with the keys and values of `tokens` added.
+ * Decodes one token of each row. `tokens` [rows] are the tokens at the positions that the step's inputs are made for;
+ * `crossBias` [rows, 1, 1, input length] hides padding. Returns the logits [rows, vocab] of the next tokens, their sums
+ * [rows], the experts that `tokens` met, and the self-attention memory with the keys and values of `tokens` added.
  */
 export function decodeStep(
   params: ModelParams,
   { cross, crossBias }: { cross: LayerMemory; crossBias: Tensor },
-  distanceBiases: Tensor[],
+  { at, selfBiases }: StepInputs,
   memory: LayerMemory,
   tokens: Tensor,
-  steps: Tensor,
   options: ForwardOptions,
 ): Decoded {
   const { config } = options
   const current = np.expandDims(tokens, 1) // [rows, 1]
   const pass = passOf(current, options)
-  const { length, at } = positionsOf(memory, steps)
-  const distances = np.subtract(np.expandDims(np.arange(length, 'int32'), 0), np.expandDims(steps, 1)) // [rows, key]
-  const later = np.expandDims(maskBias(np.lessEqual(distances, 0)), [1, 2]) // [rows, 1, 1, key]
-  const selfBiases = distanceBiases.map(bias => {
-    const near = biasAtDistances(bias, distances, config.relativePositionMaxDistance) // [heads, rows, key]
-    return np.add(np.expandDims(np.transpose(near, [1, 0, 2]), 2), later) // [rows, heads, 1, key]
-  })
   const next: LayerMemory = []
   const routers: RouterRecord[] = []
   let x = embed(tokenEmbedding(params, 'decoder'), current, config.dModel, config.dtype) // [rows, 1, dModel]
@@ -202,16 +194,6 @@ export function decodeStep(
   })
   const logits = np.squeeze(outputLogits(params, stackNorm(params, x, pass), config), 1) // [rows, vocab]
   return { logits, sums: np.sum(logits, { axis: 1 }), experts: chosenExperts(routers, pass), self: next }
-}
-
-/** The length of a memory's rows, and where in it each row's and head's vector of the position `steps` is. */
-function positionsOf(memory: LayerMemory, steps: Tensor): { length: number; at: Tensor } {
-  const [rows, heads, length] = memory[0].keys.shape
-  const grid = [rows, heads]
-  const row = np.broadcastTo(np.expandDims(np.arange(rows, 'int32'), 1), grid) // [rows, heads]
-  const head = np.broadcastTo(np.expandDims(np.arange(heads, 'int32'), 0), grid) // [rows, heads]
-  const step = np.broadcastTo(np.expandDims(steps, 1), grid) // [rows, heads]
-  return { length, at: np.stack([row, head, step], 2) } // at: [rows, heads, 3]
 }
 
 function decoderLayers({ decoder }: ModelParams, { config }: ForwardOptions): DecoderLayerParams[] {

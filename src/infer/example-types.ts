@@ -1,7 +1,7 @@
 import type { Tree } from '../base/pytree.js'
 import { TensorType } from '../engine/api/eval-shape.js'
 import type { ExampleTypes } from '../engine/api/specialize.js'
-import type { ModelConfig, StackName } from '../model/config.js'
+import type { ModelConfig } from '../model/config.js'
 import { countPositionBiases } from '../model/position-bias.js'
 
 interface Sizes {
@@ -32,10 +32,10 @@ const atAll = (types: (sizes: Sizes) => Tree<TensorType>[]): ExampleTypes => [
 const int32 = (...shape: number[]): TensorType => new TensorType('int32', shape)
 const float32 = (...shape: number[]): TensorType => new TensorType('float32', shape)
 
-/** The bias of each distance: see `biasOfDistances`. */
-const distanceTypes = (config: ModelConfig, stack: StackName): TensorType[] =>
-  Array.from({ length: countPositionBiases(config, stack) }, () =>
-    float32(config.numHeads, (stack === 'encoder' ? 2 : 1) * config.relativePositionMaxDistance + 1),
+/** The biases of an encoder's distances: see `biasOfDistances`. */
+const distanceTypes = (config: ModelConfig): TensorType[] =>
+  Array.from({ length: countPositionBiases(config, 'encoder') }, () =>
+    float32(config.numHeads, 2 * config.relativePositionMaxDistance + 1),
   )
 
 function memoryTypes(
@@ -49,7 +49,7 @@ function memoryTypes(
 
 /** The types of `encodeInputs`' arguments after the parameters. */
 export const encodeTypes = (config: ModelConfig): ExampleTypes =>
-  atAll(({ inputs, inputLength }) => [int32(inputs, inputLength), distanceTypes(config, 'encoder')])
+  atAll(({ inputs, inputLength }) => [int32(inputs, inputLength), distanceTypes(config)])
 
 /** The types of `writeRows`' arguments. */
 export const writeTypes = (config: ModelConfig): ExampleTypes =>
@@ -62,14 +62,18 @@ export const writeTypes = (config: ModelConfig): ExampleTypes =>
 
 /** The types of the arguments of `batchEncoder`'s function after the weights. */
 export const vectorTypes = (config: ModelConfig): ExampleTypes =>
-  atAll(({ inputs, inputLength }) => [int32(inputs, inputLength), int32(), distanceTypes(config, 'encoder')])
+  atAll(({ inputs, inputLength }) => [int32(inputs, inputLength), int32(), distanceTypes(config)])
 
 /** The types of `decodeStep`'s arguments after the parameters. */
 export const decodeTypes = (config: ModelConfig): ExampleTypes =>
   atAll(({ rows, inputLength, length }) => [
     { cross: memoryTypes(config, rows, inputLength), crossBias: float32(rows, 1, 1, inputLength) },
-    distanceTypes(config, 'decoder'),
+    {
+      at: int32(rows, config.numHeads, 3),
+      selfBiases: Array.from({ length: countPositionBiases(config, 'decoder') }, () =>
+        float32(rows, config.numHeads, 1, length),
+      ),
+    },
     memoryTypes(config, rows, length),
-    int32(rows),
     int32(rows),
   ])

@@ -15,7 +15,7 @@ import { declareParameters } from '../model/parameters.js'
 import { preset } from '../model/presets.js'
 import type { Batch, ModelParams } from '../model/types.js'
 import { compileDecoding } from './compiled.js'
-import { encodeTogether, RowMemory } from './row-memory.js'
+import { decodingModel, encodeTogether, RowMemory } from './row-memory.js'
 import { beamSearch } from './beam.js'
 import { makeGenerator } from './generate.js'
 import { loadForInference } from './load.js'
@@ -93,7 +93,7 @@ describe('generation', () => {
       const targets = [5, 31, 8]
       const stepwise = async (inputs: number[][]): Promise<number[][]> => {
         const compiled = compileDecoding(options)
-        const model = { compiled, params: p, distances: compiled.distances(p) }
+        const model = await decodingModel(compiled, p)
         const memory = RowMemory.empty(model, { rows: inputs.length, inputLength: 16, length: 4 })
         memory.write(
           (await encodeTogether(model, inputs)).memory,

@@ -4,16 +4,26 @@ import type { Tensor } from '../engine/api/tensor.js'
 import type { ModelParams } from '../model/types.js'
 import { HIDDEN_BIAS } from '../nn/attention.js'
 import type { CompiledDecoding } from './compiled.js'
-import type { DecoderMemory, DistanceBiases, LayerMemory, MemorySizes } from './decode.js'
+import type { DecoderMemory, LayerMemory, MemorySizes } from './decode.js'
 import { ExpertChoices } from './expert-choices.js'
 import { paddedInputs } from './padded-inputs.js'
 import { bucket } from './rows.js'
+import { StepInputMaker } from './step-inputs.js'
 
 /** A compiled model with its parameters. */
 export interface DecodingModel {
   readonly compiled: CompiledDecoding
   readonly params: ModelParams
-  readonly distances: DistanceBiases
+  /** The biases of the encoder's distances. */
+  readonly encoderBiases: Tensor[]
+  readonly stepInputs: StepInputMaker
+}
+
+/** A compiled model with its parameters, which are not read after this but by the compiled functions. */
+export async function decodingModel(compiled: CompiledDecoding, params: ModelParams): Promise<DecodingModel> {
+  const { encoder, decoder } = compiled.distances(params)
+  await Promise.all(encoder.map(hostView))
+  return { compiled, params, encoderBiases: encoder, stepInputs: await StepInputMaker.from(decoder) }
 }
 
 /** Inputs that were encoded together. */
@@ -27,11 +37,11 @@ export interface EncodedInputs {
 
 /** Encodes inputs as one batch, and waits until the result is computed. */
 export async function encodeTogether(
-  { compiled, params, distances }: DecodingModel,
+  { compiled, params, encoderBiases }: DecodingModel,
   inputs: readonly (readonly number[])[],
 ): Promise<EncodedInputs> {
   const ids = paddedInputs(inputs)
-  const { memory, experts } = compiled.encode(params, ids, distances.encoder)
+  const { memory, experts } = compiled.encode(params, ids, encoderBiases)
   await hostView(memory[0].keys)
   return { memory, length: ids.shape[1], experts: () => choicesOf(experts, compiled.numExperts) }
 }
@@ -124,15 +134,14 @@ export class RowMemory {
 
   /** Decodes one token of each row: `tokens` at the positions `steps` of their rows. */
   async advance(tokens: readonly number[], steps: readonly number[]): Promise<Advanced> {
-    const { compiled, params, distances } = this.model
+    const { compiled, params, stepInputs } = this.model
     this.crossBias ??= this.hidePadding()
     const { logits, sums, experts, self } = compiled.advance(
       params,
       { cross: this.memory.cross, crossBias: this.crossBias },
-      distances.decoder,
+      stepInputs.make(steps, this.sizes.length),
       this.memory.self,
       ints(tokens),
-      ints(steps),
     )
     this.memory.self = self
     const [all, summed, choices] = await Promise.all([

@@ -1,5 +1,5 @@
 import { SwitchyardError } from '../base/errors.js'
-import { hostView, releaseArrays } from '../engine/api/tensor.js'
+import { releaseArrays } from '../engine/api/tensor.js'
 import { specialIdsOf, stackLayers } from '../model/config.js'
 import { meaningOf } from '../model/meaning.js'
 import type { ForwardOptions, ModelParams } from '../model/types.js'
@@ -10,7 +10,7 @@ import { checkRequest } from './limits.js'
 import type { Needed, SchedulerLimits } from './limits.js'
 import { isFitting, memoryBytes, sizesOf } from './memory-sizes.js'
 import { countPadded } from './padded-inputs.js'
-import { encodeTogether, RowMemory } from './row-memory.js'
+import { decodingModel, encodeTogether, RowMemory } from './row-memory.js'
 import type { DecodingModel, EncodedInputs } from './row-memory.js'
 import { Rows } from './rows.js'
 import { checkNext } from './search.js'
@@ -167,15 +167,14 @@ export class Scheduler {
   private async compile(): Promise<DecodingModel> {
     const { params } = this
     const compiled = compileDecoding(this.forward)
-    const distances = compiled.distances(params)
+    const model = await decodingModel(compiled, params)
     if (this.options.release) {
-      await Promise.all([...distances.encoder, ...distances.decoder].map(hostView))
       for await (const arrays of compiled.prepare(params)) {
         this.hasReleased = true
         releaseArrays(arrays, 'a generator')
       }
     }
-    return { compiled, params, distances }
+    return model
   }
 
   /** Frees the rows of requests that were removed. */
