@@ -75,11 +75,12 @@ export async function loadForInference(weights: Weights, bits: Bits | null = nul
 /**
  * Estimates the peak memory, in bytes, of loading a model and generating with it. The peak is at the first answer:
  * memory then holds the weights, ONNX Runtime's copy of them, and the form that ONNX Runtime packs for matmuls. Only
- * the packed form stays.
+ * the packed form stays, beside which the decoder's memory takes up to `rowBytes`.
  */
 export function inferenceBytes(
   { specs, bits: stored }: Pick<Weights, 'specs' | 'bits'>,
   bits: Bits | null = stored ?? null,
+  rowBytes = 0,
 ): number {
   const bytes = specs.map((spec): number => {
     const quantized = bits && quantizedTypes(spec, bits)
@@ -87,5 +88,5 @@ export function inferenceBytes(
   })
   const sum = bytes.reduce((a, b) => a + b, 0)
   // While the largest parameter is read, memory holds its stored parts and its float32 array, 4 bytes an element each.
-  return sum + Math.max(2 * sum, ...specs.map(spec => 8 * sizeOf(spec.shape)))
+  return sum + Math.max(2 * sum, rowBytes, ...specs.map(spec => 8 * sizeOf(spec.shape)))
 }

@@ -27,6 +27,8 @@ export interface TextModelOptions extends LoadOptions {
   checkpoint?: CheckpointChoice
   /** Finds the model's custom router and meaning, if it has them and they are not given. */
   findValues?: (config: Pick<Weights, 'model' | 'router'>) => Promise<CustomModelValues>
+  /** The memory, in bytes, that the answers generated at once may take, to be counted in addition. Default: 0. */
+  rowBytes?: number
   /** How answers will be generated, which decides what notices say of the model's defaults. false: none will be. */
   generation?: TextOptions | false
   /** Receives messages for a person: which checkpoint is opened, or that T5's vocabulary is assumed. */
@@ -49,10 +51,10 @@ export async function openTextModel(path: string, options: TextModelOptions = {}
 /** Loads a model whose parts are opened, and closes its weights. */
 export async function loadOpened(
   { weights, codec, values }: TextWeights,
-  { maxNewTokens, bits, router, meaning, generation = {}, onNotice = () => undefined }: TextModelOptions,
+  { maxNewTokens, bits, router, meaning, rowBytes, generation = {}, onNotice = () => undefined }: TextModelOptions,
 ): Promise<OpenedTextModel> {
   try {
-    checkFits(weights, bits, onNotice)
+    checkFits(weights, bits, onNotice, rowBytes)
     if (generation !== false) noteUnsupported(weights, generation, onNotice)
     const model = await loadTextModel(weights, codec, {
       // Of a run, as long as its targets; its file may say any number.
@@ -124,13 +126,24 @@ export async function withTexts(
   }
 }
 
-/** Announces the loading of a large model. Throws a SwitchyardError if the model does not fit into the free memory. */
-export function checkFits(weights: OpenedWeights, bits: Bits | undefined, onNotice: (message: string) => void): void {
-  const needed = inferenceBytes(weights, bits)
-  const problem = memoryProblem(`${weights.path}: this model`, needed, free => {
-    const smaller = ([8, 4] as const).find(b => b < (bits ?? weights.bits ?? 32) && inferenceBytes(weights, b) <= free)
+/**
+ * Announces the loading of a large model. Throws a SwitchyardError if the model, with `rowBytes` for the answers that
+ * it generates at once, does not fit into the free memory.
+ */
+export function checkFits(
+  weights: OpenedWeights,
+  bits: Bits | undefined,
+  onNotice: (message: string) => void,
+  rowBytes = 0,
+): void {
+  const bytesIn = (b: Bits | undefined): number => inferenceBytes(weights, b, rowBytes)
+  const needed = bytesIn(bits)
+  const task = rowBytes > 0 ? `this model with ${formatBytes(rowBytes)} for its answers` : 'this model'
+  const problem = memoryProblem(`${weights.path}: ${task}`, needed, free => {
+    if (inferenceBytes(weights, bits) <= free) return 'allow less for answers (maxMemoryBytes, --max-cache)'
+    const smaller = ([8, 4] as const).find(b => b < (bits ?? weights.bits ?? 32) && bytesIn(b) <= free)
     return smaller
-      ? `in ${smaller} bits (--quantize int${smaller}) it takes ${formatBytes(inferenceBytes(weights, smaller))}`
+      ? `in ${smaller} bits (--quantize int${smaller}) it takes ${formatBytes(bytesIn(smaller))}`
       : 'take a machine with more, or a smaller model'
   })
   if (problem !== undefined) throw new SwitchyardError(problem)

@@ -60,7 +60,7 @@ export interface ServeSettings extends Partial<ApiSettings> {
   readonly limits?: Partial<ModelLimits>
   /** How many processes each model has. They divide its requests and the processors. Default: 1. */
   readonly replicas?: number
-  /** Finds the folder of a model by its path. Default: the path is the folder. */
+  /** Finds the folder of a model by its path. Default: the path, or else the shipped model of this name. */
   readonly findFolder?: (source: ModelSource) => Promise<string>
   /** The URL of a module that exports `findModelValues`, for models with a router or a meaning of their own. */
   readonly valuesModule?: string

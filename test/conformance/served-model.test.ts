@@ -308,6 +308,50 @@ describe('the process of a model', () => {
     await expect(opened).rejects.toThrow(path)
   })
 
+  it('says if the model does not fit into memory together with its answers', async () => {
+    const huge = { ...opening, limits: { ...limits, maxMemoryBytes: 2 ** 50 } }
+    await expect(openServedModel(huge)).rejects.toThrow(
+      /tiny: this model with 1\.00 PiB for its answers takes about .*: allow less for answers \(maxMemoryBytes, --max-cache\)/,
+    )
+  })
+
+  it('finds custom values of a model by a module', async () => {
+    const module = "export const findModelValues = () => { throw new TypeError('the router zigzag is not here') }"
+    const opened = ModelProcess.start(
+      { ...opening, valuesModule: `data:text/javascript,${encodeURIComponent(module)}` },
+      new Watched(),
+      entry,
+    )
+    await expect(opened).rejects.toThrow('the router zigzag is not here')
+  })
+
+  it('is started again at once, then after growing waits, if it keeps ending', async () => {
+    const [script, starts] = [join(scratch, 'crashes.mjs'), join(scratch, 'starts')]
+    writeFileSync(
+      script,
+      `import { appendFileSync, readFileSync } from 'node:fs'
+      appendFileSync(${JSON.stringify(starts)}, '.')
+      const count = readFileSync(${JSON.stringify(starts)}).length
+      process.addListener('message', ({ kind }) => {
+        if (kind === 'call') process.exit(7)
+        process.send(count === 2 ? { kind: 'failed', error: { name: 'FileError', message: 'the disk is gone' } } : { kind: 'opened', facts: {} })
+      })`,
+    )
+    const watched = new Watched()
+    const model = await ModelProcess.start(opening, watched, pathToFileURL(script))
+    await expect(model.tokenize('a', 'input')).rejects.toThrow('has ended (exit code 7) while it answered')
+    // What waits for a start that fails gets its error; what comes after that waits for the next start.
+    await expect(model.tokenize('a', 'input')).rejects.toThrow(new FileError('the disk is gone'))
+    await expect(model.tokenize('a', 'input')).rejects.toThrow('has ended (exit code 7) while it answered')
+    expect(watched.notices).toEqual([
+      'its process has ended (exit code 7); it is started again',
+      'the disk is gone; it is started again in 0.5 s',
+      'its process has ended (exit code 7); it is started again in 1 s',
+    ])
+    expect(watched.availability).toEqual([false, true, false])
+    await model.close()
+  })
+
   it('may end while it loads', async () => {
     const watched = new Watched()
     const script = join(scratch, 'ends.mjs')

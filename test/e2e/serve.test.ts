@@ -134,7 +134,9 @@ describe('switchyard serve', () => {
     const server = new Server('spell=g2p', 'g2p', '--replicas', '2', '--log-level', 'info')
     const url = await server.listening()
     const client = clientOf(url, 'none')
-    await server.logged(/"spell".* process /)
+    await server.logged(/"model":"g2p".* process /)
+    const pids = [...server.log.matchAll(/process (\d+)/g)].map(([, pid]) => Number(pid))
+    expect(pids).toHaveLength(4)
     const answers = client.completions.create({ ...long, model: 'spell' }).catch((error: unknown) => error)
     await untilRunning(url)
     server.signal('SIGINT')
@@ -142,6 +144,7 @@ describe('switchyard serve', () => {
     server.signal('SIGINT')
     expect((await server.ended).code).toBe(130)
     expect(await answers).toBeInstanceOf(OpenAI.APIConnectionError)
+    while (pids.some(isRunning)) await sleep(10)
   })
 })
 

@@ -28,7 +28,10 @@ export const adminModels = defineEndpoint({
   },
   async handle({ body: { name, path, revision, bits }, server }) {
     try {
-      await server.models.load({ name, path, ...(revision && { revision }), ...(bits && { bits }) })
+      await server.models.load(
+        { name, path, ...(revision && { revision }), ...(bits && { bits }) },
+        { forgetFailure: true },
+      )
     } catch (error) {
       if (error instanceof SwitchyardError && !(error instanceof ApiError)) throw badRequest(error.message)
       throw error

@@ -3,7 +3,6 @@ import type { ChildProcess } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { SwitchyardError } from '../../base/errors.js'
-import { formatDuration } from '../../base/format.js'
 import { AbortWatch } from '../../infer/abort-watch.js'
 import type { AnswerToken } from '../../infer/answer-piece.js'
 import { EventQueue } from './event-queue.js'
@@ -237,7 +236,7 @@ export class ModelProcess implements ServedModel {
   /** Waits as long as it must between two starts, and starts the process. If that fails, it is tried again. */
   private async restarted(reason: string): Promise<void> {
     const wait = RESTART_SECONDS[Math.min(this.restarts++, RESTART_SECONDS.length - 1)]
-    this.watch.onNotice(`${reason}; it is started again${wait > 0 ? ` in ${formatDuration(wait)}` : ''}`)
+    this.watch.onNotice(`${reason}; it is started again${wait > 0 ? ` in ${wait} s` : ''}`)
     await sleep(wait * 1000, undefined, { ref: false })
     if (this.isClosed) return
     try {

@@ -1,12 +1,14 @@
 import { availableParallelism } from 'node:os'
-import { formatCount, formatDuration } from '../../base/format.js'
+import { formatCount } from '../../base/format.js'
+import { exists } from '../../checkpoint/atomic.js'
+import { shippedModel } from '../../open/shipped-models.js'
 import type { ModelLimits } from './messages.js'
 import { ModelProcess } from './model-process.js'
 import type { ModelSource, OpenModel } from './model-source.js'
 import { Replicas } from './replicas.js'
 
 export interface ProcessSettings {
-  /** The folder of a model. Default: its path. */
+  /** Finds the folder of a model by its path. Default: the path, or else the shipped model of this name. */
   readonly findFolder?: (source: ModelSource) => Promise<string>
   readonly limits: ModelLimits
   /** How many copies of each model are loaded, each in a process of its own. They divide the processors. Default: 1. */
@@ -19,10 +21,10 @@ export interface ProcessSettings {
 
 /** Opens models in processes of their own. */
 export const openInProcesses =
-  ({ findFolder, limits, replicas = 1, valuesModule, entry }: ProcessSettings): OpenModel =>
+  ({ findFolder = folderOf, limits, replicas = 1, valuesModule, entry }: ProcessSettings): OpenModel =>
   async (source, watch) => {
     const start = performance.now()
-    const path = findFolder ? await findFolder(source) : source.path
+    const path = await findFolder(source)
     watch.signal.throwIfAborted()
     const { name, bits, checkpoint } = source
     const opening = { name, path, bits, checkpoint, limits, threads: threadsOf(replicas), valuesModule }
@@ -44,10 +46,15 @@ export const openInProcesses =
     }
     const { parameters } = copies[0].facts
     watch.onNotice(
-      `${formatCount(parameters)} parameters from ${path}, loaded in ${formatDuration((performance.now() - start) / 1000)} by ${copies.map(({ pid }) => `process ${pid}`).join(', ')}`,
+      `${formatCount(parameters)} parameters from ${path}, loaded in ${((performance.now() - start) / 1000).toFixed(1)} s by ${copies.map(({ pid }) => `process ${pid}`).join(', ')}`,
     )
     return replicas === 1 ? copies[0] : new Replicas(copies as [ModelProcess, ...ModelProcess[]])
   }
+
+/** The path of a model if it exists, or else the folder of the model of this name that comes with the package. */
+async function folderOf({ path }: ModelSource): Promise<string> {
+  return (await exists(path)) ? path : ((await shippedModel(path)) ?? path)
+}
 
 /** The threads of each of so many processes. */
 const threadsOf = (replicas: number): number => Math.max(1, Math.floor(availableParallelism() / replicas))

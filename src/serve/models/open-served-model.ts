@@ -33,7 +33,11 @@ export async function openServedModel(
     return new VectorModel(name, path, embedder, limits)
   }
   notices.forEach(onNotice)
-  const model = await loadOpened(await withTexts(weights, { findValues, onNotice }), { bits, onNotice })
+  const model = await loadOpened(await withTexts(weights, { findValues, onNotice }), {
+    bits,
+    rowBytes: limits.maxMemoryBytes,
+    onNotice,
+  })
   const answering = new AnsweringModel(name, path, withLimit(model, limits.maxNewTokens), limits)
   await answering.prepare()
   return answering

@@ -116,6 +116,16 @@ describe('a model of the registry', () => {
     expect(models.statuses).toEqual([{ ...first, state: 'ready' }])
   })
 
+  it('is forgotten if it could not be added', async () => {
+    const { models, opened } = await loaded()
+    const loading = models.load({ name: 'more', path: 'runs/more' }, { forgetFailure: true })
+    expect(models.isReady).toBe(false)
+    opened[1].reject(new SwitchyardError('no such file'))
+    await expect(loading).rejects.toThrow('no such file')
+    expect(models.statuses).toEqual([{ ...first, state: 'ready' }])
+    expect(() => models.get('more')).toThrow(UnknownModelError)
+  })
+
   it('is not found by another name, which gets the nearest name or all of them', async () => {
     const { models } = await loaded()
     expect(() => models.get('spel')).toThrow(new UnknownModelError('there is no model "spel"; did you mean spell?'))

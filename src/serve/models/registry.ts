@@ -89,10 +89,10 @@ export class ModelRegistry {
   /**
    * Loads a model. If there is one of its name, it answers until the new version is loaded, which then replaces it: new
    * requests go to the new version, and those that run end with the old one, which is closed then. Resolves when the
-   * new version answers. Rejects with the error of opening; a model that answers stays. Throws a ConfigError if a
-   * version of this name is being loaded already.
+   * new version answers. Rejects with the error of opening; a model that answers stays. A model of a new name stays as
+   * `failed`, unless `forgetFailure`. Throws a ConfigError if a version of this name is being loaded already.
    */
-  async load(source: ModelSource): Promise<void> {
+  async load(source: ModelSource, { forgetFailure = false } = {}): Promise<void> {
     const { name } = source
     let entry = this.entries.get(name)
     const loading = entry?.next ?? (entry?.state === 'loading' ? entry.source : undefined)
@@ -115,6 +115,7 @@ export class ModelRegistry {
     } catch (error) {
       loaded.error = (error as Error).message
       if (!loaded.model) loaded.state = 'failed'
+      if (!loaded.model && forgetFailure) this.entries.delete(name)
       throw error
     } finally {
       delete loaded.next
