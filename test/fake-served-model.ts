@@ -158,6 +158,7 @@ export class FakeModel implements ServedModel {
     let text = ''
     let count = 0
     for (const token of this.tokensOf(answer, true)) {
+      if (token.text.trim() === 'NAP') await setTimeout(500)
       await (answer.startsWith('SLOW') ? setTimeout(20) : answer.startsWith(' more') ? setTimeout(1) : setImmediate())
       signal.throwIfAborted()
       if (token.text === ' LATE') throw new SwitchyardError("the model's scores are not numbers (NaN) after 1 token")

@@ -23,7 +23,7 @@ export interface ApiSettings {
   readonly stopSeconds: number
   /** The largest body of a request, in bytes. Default: 8 MiB. */
   readonly bodyLimit: number
-  /** How long a client may take to send its request, in seconds. Default: 30. */
+  /** How long a client may take to send its request, or may read nothing of its answer, in seconds. Default: 30. */
   readonly requestSeconds: number
   /** A Jinja template that makes one prompt of chat messages. Default: the system's texts and the last user's text. */
   readonly chatTemplate?: string

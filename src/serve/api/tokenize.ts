@@ -38,6 +38,7 @@ export const tokenize = defineEndpoint({
     const { body } = call
     const model = modelOf(call, body.model)
     const { maxInputTokens } = model.facts
+    call.admit(1)
     const tokens = await model.tokenize(body.prompt, body.as ?? 'input')
     return {
       count: tokens.length,
@@ -64,6 +65,8 @@ export const detokenize = defineEndpoint({
   answers: { 200: [{ description: 'The text.', schema: z.object({ prompt: z.string() }) }] },
   async handle(call) {
     const { body } = call
-    return { prompt: await modelOf(call, body.model).detokenize(body.tokens, body.as ?? 'input') }
+    const model = modelOf(call, body.model)
+    call.admit(1)
+    return { prompt: await model.detokenize(body.tokens, body.as ?? 'input') }
   },
 })

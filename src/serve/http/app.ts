@@ -7,6 +7,7 @@ import { addDocument } from '../openapi/routes.js'
 import { addPage } from '../page/route.js'
 import { ApiError } from './api-error.js'
 import { answerBrokenRequest } from './broken-requests.js'
+import { closeWhenStalled } from './event-stream.js'
 import { addJsonBody } from './json-body.js'
 import { requestId } from './request-ids.js'
 import { addRoutes, noteError } from './routes.js'
@@ -40,10 +41,14 @@ export async function makeApp(context: ServerContext): Promise<FastifyInstance> 
   app.decorateRequest('notes')
   app.addHook('onRequest', (request, reply, done) => {
     request.notes = {}
-    reply.header('x-request-id', request.id)
+    reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff')
     if (running.isStopping) reply.header('connection', 'close')
     // Before the body is read.
     done(request.is404 ? notFound(request) : undefined)
+  })
+  app.addHook('onSend', (_request, reply, _payload, done) => {
+    closeWhenStalled(reply, settings.requestSeconds)
+    done()
   })
   app.addHook('onResponse', (request, reply, done) => {
     const endpoint = endpointOf(request)

@@ -1,3 +1,4 @@
+import { Socket } from 'node:net'
 import type { FastifyReply } from 'fastify'
 import { clientGone } from './request-signal.js'
 
@@ -26,18 +27,17 @@ export class EventStream {
   }
 }
 
-/** A client that reads nothing for so long loses its connection. */
-const STALLED_SECONDS = 60
 /** While nothing is sent for so long, a comment is, since proxies close silent connections (nginx after 60 s). */
 const SILENT_SECONDS = 15
 
 /**
  * Sends a stream. The next event is asked for only when the client has taken the ones before, so a slow client buffers
- * no more than the socket does.
+ * no more than the socket does. A client that reads nothing for `stalledSeconds` loses its connection.
  */
 export async function sendEvents(
   reply: FastifyReply,
   stream: EventStream,
+  stalledSeconds: number,
   onError: (error: unknown) => void,
 ): Promise<void> {
   const { raw } = reply
@@ -45,9 +45,13 @@ export async function sendEvents(
   reply.hijack()
   for (const [name, value] of Object.entries(headers)) if (value !== undefined) raw.setHeader(name, value)
   raw.writeHead(200)
-  const beat = setInterval(() => {
-    if (!raw.writableNeedDrain) raw.write(': waiting\n\n')
-  }, SILENT_SECONDS * 1000)
+  closeWhenStalled(reply, stalledSeconds)
+  const beat = setInterval(
+    () => {
+      if (!raw.writableNeedDrain) raw.write(': waiting\n\n')
+    },
+    Math.min(SILENT_SECONDS, stalledSeconds / 2) * 1000,
+  )
   const send = async (event: ServerEvent): Promise<void> => {
     beat.refresh()
     if (!raw.write(formatted(event))) await drained(reply)
@@ -70,17 +74,26 @@ function formatted({ event, data }: ServerEvent): string {
   return `${event === undefined ? '' : `event: ${event}\n`}data: ${text}\n\n`
 }
 
-/** Resolves when the client has taken what was written. Rejects when it is gone, or takes nothing for too long. */
+/**
+ * Lets a reply's connection end when nothing is sent or received on it for so long. What waits in a buffer of a client
+ * that does not read counts as nothing.
+ */
+export function closeWhenStalled({ raw }: FastifyReply, seconds: number): void {
+  // The requests of `inject` have no socket.
+  if (raw.socket instanceof Socket) raw.setTimeout(seconds * 1000)
+}
+
+/** Resolves when the client has taken what was written. Rejects when it is gone. */
 function drained({ raw }: FastifyReply): Promise<void> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => raw.destroy(), STALLED_SECONDS * 1000)
-    const end = (settle: () => void) => (): void => {
-      clearTimeout(timer)
-      raw.off('drain', onDrain).off('close', onClose)
-      settle()
+    const onDrain = (): void => {
+      raw.off('close', onClose)
+      resolve()
     }
-    const onDrain = end(resolve)
-    const onClose = end(() => reject(clientGone()))
+    const onClose = (): void => {
+      raw.off('drain', onDrain)
+      reject(clientGone())
+    }
     raw.once('drain', onDrain).once('close', onClose)
     if (raw.destroyed) onClose()
   })

@@ -110,8 +110,18 @@ describe('a client', () => {
     await new Promise(resolve => setTimeout(resolve, 50))
     expect(model.taken).toBe(last)
     expect(last - before).toBeLessThan(500)
-    socket.destroy()
+    // Then the server closes the connection, which ends the request.
     await until(() => model.running === 0)
+    expect(model.taken).toBe(last)
+    socket.destroy()
+  })
+
+  it('that waits for tokens keeps its connection, and gets comments meanwhile', async () => {
+    const answers = await answerTo(
+      request('{"prompt": "a nap"}') + request('{"prompt": "nap nap", "stream": true}', close),
+    )
+    expect(answers).toContain('"text":"A NAP"')
+    expect(answers).toMatch(/"text":"NAP".*(: waiting\s+)+.*"text":" NAP".*data: \[DONE\]/s)
   })
 
   it('that leaves at any moment leaves nothing behind', async () => {
@@ -166,7 +176,7 @@ describe('any JSON in any field', () => {
         const { error } = answer.json<{ error: object }>()
         expect(Object.keys(error)).toEqual(['message', 'type', 'param', 'code'])
       }),
-      { numRuns: 1000 },
+      { numRuns: 500 },
     )
   })
 })

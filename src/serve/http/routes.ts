@@ -80,7 +80,7 @@ async function answer(
   try {
     const answered = await untilAborted(endpoint.run(call), work.signal)
     if (answered instanceof EventStream) {
-      await sendEvents(reply, answered, error => noteError(request, error))
+      await sendEvents(reply, answered, context.settings.requestSeconds, error => noteError(request, error))
       return reply
     }
     if (answered instanceof TextAnswer) return reply.type(answered.contentType).send(answered.text)

@@ -25,15 +25,24 @@ export class RunningRequests {
     if (this.running.size === 0) this.onIdle()
   }
 
-  /** Refuses new requests from now on. Resolves when the running ones have ended; after `seconds` they are aborted. */
+  /**
+   * Refuses new requests from now on. Resolves when the running ones have ended. After `seconds` they are aborted, and
+   * have one second more.
+   */
   async stop(seconds: number): Promise<void> {
     this.hasStopped = true
     if (this.running.size === 0) return
     const idle = new Promise<void>(resolve => (this.onIdle = resolve))
-    const timer = setTimeout(() => {
-      for (const request of this.running) request.abort(stopping())
-    }, seconds * 1000)
-    await idle
-    clearTimeout(timer)
+    if (await endsWithin(idle, seconds)) return
+    for (const request of this.running) request.abort(stopping())
+    await endsWithin(idle, 1)
   }
+}
+
+async function endsWithin(task: Promise<void>, seconds: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<boolean>(resolve => (timer = setTimeout(() => resolve(false), seconds * 1000)))
+  const isInTime = await Promise.race([task.then(() => true), late])
+  clearTimeout(timer)
+  return isInTime
 }
