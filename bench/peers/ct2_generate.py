@@ -66,7 +66,7 @@ def main():
         return {"seconds": seconds, "firstSeconds": time.perf_counter() - first, "tokens": tokens}
 
     def logits(batch):
-        results = answers(batch, max_decoding_length=1, return_logits_vocab=True)
+        results = answers(batch, min_decoding_length=0, max_decoding_length=1, return_logits_vocab=True)
         return {"logits": [numpy.array(result.logits[0][0]).tolist() for result in results]}
 
     name = "ct2" if arguments.type == "float32" else f"ct2 {arguments.type}"

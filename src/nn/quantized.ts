@@ -67,26 +67,25 @@ const blockProduct = (bits: number): ((x: Tensor, kernel: QuantizedKernel) => Te
   )
 
 /**
- * x [..., rows, in], rounded to 8 bits, times a kernel by column [..., in, out]. The integers are multiplied exactly;
- * the sums are multiplied by the kernel's scales, then by the rows' steps. Each row has a step of its own, so no row
- * depends on another one. A row of zeros gives zeros, and a row with an element that is not finite gives NaN. The sums
- * fit in int32 for up to 2^17 inputs.
+ * x [..., rows, in], rounded to 8 bits, times a kernel by column [..., in, out]. A row's elements become integers from
+ * -127 to 127, which stand for that many 127ths of its largest magnitude. The integers are multiplied exactly; the sums
+ * are multiplied by the kernel's scales / 127, then by the rows' largest magnitudes. Each row has its own, so no row
+ * depends on another one. A row of zeros gives zeros; one with an element that is not finite gives no finite number.
+ * The sums fit in int32 for up to 2^17 inputs.
  */
 export function multiplyIntegers(x: Tensor, { values, scales }: QuantizedKernel): Tensor {
-  const { integers, steps } = quantizeRows(x)
-  const sums = np.matmul(integers, np.astype(values, 'int32')) // [..., rows, out], int32
-  return np.multiply(np.multiply(np.astype(sums, 'float32'), np.expandDims(scales, -2)), steps) // [..., rows, out]
+  const largest = largestMagnitudes(x) // [..., rows, 1]
+  const integers = np.astype(np.round(np.divide(np.divide(x, largest), 1 / 127)), 'int32') // [..., rows, in]
+  const sums = np.matmul(integers, np.astype(values, 'int32')) // [..., rows, out]
+  const factors = np.expandDims(np.multiply(scales, 1 / 127), -2) // [..., 1, out]
+  return np.multiply(np.multiply(np.astype(sums, 'float32'), factors), largest) // [..., rows, out]
 }
 
 /**
- * Rows of x [..., in] as integers from -127 to 127 times a step: the first number above a 127th of the row's largest
- * magnitude. So a row of zeros has a step that is not 0. Magnitudes are compared as their bits, whose order is the same
- * and in which infinity and NaN are the largest; the number above infinity is NaN.
+ * The largest magnitude of each row of x [..., in]; NaN for a row with a NaN. Magnitudes are compared as their bits,
+ * whose order is that of the numbers, with NaN above infinity.
  */
-function quantizeRows(x: Tensor): { integers: Tensor; steps: Tensor } {
+function largestMagnitudes(x: Tensor): Tensor {
   const magnitudes = lax.bitcastConvertType(np.abs(x), 'int32') // [..., in]
-  const largest = lax.bitcastConvertType(np.max(magnitudes, { axis: -1, keepdims: true }), 'float32') // [..., 1]
-  const below = lax.bitcastConvertType(np.multiply(largest, 1 / 127), 'int32') // [..., 1]
-  const steps = lax.bitcastConvertType(np.add(below, 1), 'float32') // [..., 1]
-  return { integers: np.astype(np.round(np.divide(x, steps)), 'int32'), steps }
+  return lax.bitcastConvertType(np.max(magnitudes, { axis: -1, keepdims: true }), 'float32') // [..., 1]
 }

@@ -17,12 +17,12 @@ export function expandIntegerProducts(graph: GraphInfo, signed: boolean): GraphI
     if (!isIntegerProduct(node)) return [mapBodies(node, nodes => nodes.flatMap(expand))]
     const [x, ...kernel] = node.inputs
     const [out] = node.outputs
-    const { nodes, integers, steps } = quantizeRows(x, `${out}_rows`, { initializers })
+    const { nodes, integers, largest } = quantizeRows(x, `${out}_rows`, { initializers })
     const sums = `${out}_sums`
     return [
       ...nodes,
       ...integerDot(integers, kernel, sums, node.attributes.transB === 1, signed, { initializers }),
-      makeNode('Mul', [sums, steps], [out]),
+      makeNode('Mul', [sums, largest], [out]),
     ]
   }
   return { ...graph, nodes: graph.nodes.flatMap(expand), initializers }

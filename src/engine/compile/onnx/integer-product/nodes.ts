@@ -15,9 +15,7 @@ export const INTEGER_PRODUCT = 'IntegerProduct'
 type Constants = Pick<GraphTensors, 'initializers'>
 
 const scalars = {
-  one: hostScalar('float32', 1),
   zero: hostScalar('uint8', 128),
-  bit: hostScalar('int32', 1),
   inverse: hostScalar('float32', 1 / 127),
 } as const
 
@@ -25,42 +23,33 @@ const scalar = (name: keyof typeof scalars, tensors: Constants): string =>
   constant(`integer_${name}`, scalars[name], tensors)
 
 /**
- * Rounds rows to 8 bits: `quantizeRows` of nn/quantized.ts, with 128 added to the integers, which are uint8. For an
- * element that is not finite they are arbitrary; its row's step is NaN. Equal nodes for several products of one x are
- * written again, and ONNX Runtime merges them.
+ * Rounds rows to 8 bits: the integers of `multiplyIntegers` with 128 added, as uint8, and the rows' largest magnitudes.
+ * For an element that is not finite the integer is arbitrary, and so it is for a row of zeros. Several products of one x
+ * write equal nodes, which ONNX Runtime merges.
  */
 export function quantizeRows(
   x: string,
   prefix: string,
   tensors: Constants,
-): { nodes: Node[]; integers: string; steps: string } {
+): { nodes: Node[]; integers: string; largest: string } {
   const name = (part: string): string => `${prefix}_${part}`
-  const bits = (value: string, to: string): Node => makeNode('BitCast', [value], [to], { to: elementTypes.int32 })
-  const float = (value: string, to: string): Node => makeNode('BitCast', [value], [to], { to: elementTypes.float32 })
+  const [integers, largest] = [name('integers'), name('largest')]
   return {
-    integers: name('integers'),
-    steps: name('steps'),
+    integers,
+    largest,
     nodes: [
       makeNode('Abs', [x], [name('magnitudes')]),
-      bits(name('magnitudes'), name('bits')),
+      makeNode('BitCast', [name('magnitudes')], [name('bits')], { to: elementTypes.int32 }),
       makeNode('ReduceMax', [name('bits'), ints([-1], tensors)], [name('largestBits')], { keepdims: 1 }),
-      float(name('largestBits'), name('largest')),
-      makeNode('Mul', [name('largest'), scalar('inverse', tensors)], [name('below')]),
-      bits(name('below'), name('belowBits')),
-      makeNode('Add', [name('belowBits'), scalar('bit', tensors)], [name('stepBits')]),
-      float(name('stepBits'), name('steps')),
-      makeNode('Div', [x, name('steps')], [name('quotients')]),
-      makeNode(
-        'QuantizeLinear',
-        [name('quotients'), scalar('one', tensors), scalar('zero', tensors)],
-        [name('integers')],
-      ),
+      makeNode('BitCast', [name('largestBits')], [largest], { to: elementTypes.float32 }),
+      makeNode('Div', [x, largest], [name('parts')]),
+      makeNode('QuantizeLinear', [name('parts'), scalar('inverse', tensors), scalar('zero', tensors)], [integers]),
     ],
   }
 }
 
 /**
- * The product of the integers of `quantizeRows` and a kernel, times the kernel's scales. `signed`: whether ONNX
+ * The product of the integers of `quantizeRows` and a kernel, times the kernel's scales / 127. `signed`: whether ONNX
  * Runtime's product of unsigned and signed integers is exact on this processor (see `multipliesSignedExactly`).
  * Otherwise the kernel becomes unsigned too, which is exact everywhere. Nodes that depend on weights alone are computed
  * when the session is made.
@@ -83,7 +72,7 @@ export function integerDot(
         makeNode('Cast', [kernel], [name('bytes')], { to: elementTypes.uint8 }),
         makeNode('BitwiseXor', [name('bytes'), zero], [name('unsigned')]),
       ]
-  const operands = [integers, signed ? kernel : name('unsigned'), scalar('one', tensors), scales, zero]
+  const operands = [integers, signed ? kernel : name('unsigned'), scalar('inverse', tensors), scales, zero]
   return [
     ...nodes,
     ...unsigned,

@@ -152,9 +152,9 @@ export class RegionWriter {
     return [makeNode('Split', [x, sizes], rows, { axis: 0 }), ...products, makeNode('Concat', ys, [out], { axis: 0 })]
   }
 
-  /** One ragged product of integers. All rows are rounded together, each with its own step. */
+  /** One ragged product of integers. All rows are rounded by the same nodes. */
   private integerProduct(node: Node, x: string, sizes: string, groups: readonly number[], out: string): Node[] {
-    const { nodes, integers, steps } = quantizeRows(x, `${out}_rounded`, this.tensors)
+    const { nodes, integers, largest } = quantizeRows(x, `${out}_rounded`, this.tensors)
     const [rows, ys] = ['x', 'y'].map(kind => groups.map(group => `${out}_${kind}${group}`))
     const products = groups.flatMap((group, i) => {
       const ofGroup = kernelsOf(node).map((kernel, k) => this.kernelOf(kernel, group, `${out}_kernel${k}_of${group}`))
@@ -169,7 +169,7 @@ export class RegionWriter {
       makeNode('Split', [integers, sizes], rows, { axis: 0 }),
       ...products,
       makeNode('Concat', ys, [`${out}_sums`], { axis: 0 }),
-      makeNode('Mul', [`${out}_sums`, steps], [out]),
+      makeNode('Mul', [`${out}_sums`, largest], [out]),
     ]
   }
 
