@@ -89,14 +89,14 @@ async function computed(
     )
     return new Map([
       ...(await encoderTensors(output, model)),
-      ...(await gradientTensors(gradients, model, router, cases.keys())),
+      ...(await gradientTensors(gradients, model, router, params, cases.keys())),
     ])
   }
   const { output, loss, gradients } = runPass(params, hfBatch(cases, path), options, hasGradients)
   return new Map([
     ['loss', loss],
     ...(await passTensors(output, model)),
-    ...(await gradientTensors(gradients, model, router, cases.keys())),
+    ...(await gradientTensors(gradients, model, router, params, cases.keys())),
   ])
 }
 

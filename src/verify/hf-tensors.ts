@@ -1,7 +1,9 @@
 /** The tensors of a pass under the names that recorded Hugging Face cases have for them. */
-import { hostTensor } from '../base/host-tensor.js'
+import { hostTensor, toNumbers } from '../base/host-tensor.js'
 import type { HostTensor } from '../base/host-tensor.js'
+import { leavesWithPaths } from '../base/pytree.js'
 import { hfFamily, toHf } from '../checkpoint/names/hf.js'
+import type { HfFamily } from '../checkpoint/names/hf.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import type { ModelConfig, RouterConfig, StackName } from '../model/config.js'
 import type { StackOutput } from '../model/forward.js'
@@ -9,7 +11,7 @@ import { stackRouters } from '../model/loss.js'
 import { declareParameters } from '../model/parameters.js'
 import type { ParameterSpec } from '../model/parameters.js'
 import { hfStackLosses } from '../model/router-losses.js'
-import type { ForwardOutput } from '../model/types.js'
+import type { ForwardOutput, ModelParams } from '../model/types.js'
 import { expertMask } from './dispatch.js'
 import type { Gradients } from './run.js'
 
@@ -58,16 +60,19 @@ export async function gradientTensors(
   gradients: Gradients,
   model: ModelConfig,
   router: RouterConfig,
+  params: ModelParams,
   recorded: Iterable<string>,
 ): Promise<Computed> {
   const names = new Set(recorded)
   const family = hfFamily(names)
+  const tables = await tableValues(params, model, router, family)
   const named = new Map<string, HostTensor>()
   for (const spec of declareParameters(model, router)) {
     const gradient = await gradients.get(spec.path)?.data()
     if (gradient === undefined) continue
     for (const [own, tensor] of toHf(spec, gradient, family)) {
-      const name = [own, ...otherNames(spec)].map(n => `grad.${n}`).find(n => names.has(n)) ?? `grad.${own}`
+      const possible = isTable(spec) ? tableNames(spec, tables, model.tiedLogits) : [own]
+      const name = possible.map(n => `grad.${n}`).find(n => names.has(n)) ?? `grad.${own}`
       const known = named.get(name)
       named.set(name, known ? sum(known, tensor) : tensor)
     }
@@ -75,12 +80,44 @@ export async function gradientTensors(
   return named
 }
 
-/** Under which other names HF may have a table, if it is equal to that one. */
-function otherNames({ role, place }: ParameterSpec): string[] {
-  const [shared, encoder, decoder] = ['shared', 'encoder.embed_tokens', 'decoder.embed_tokens'].map(n => `${n}.weight`)
-  if (role === 'outputProjection') return [encoder, shared]
-  if (role !== 'embedding') return []
-  return place.stack === null ? [encoder, decoder] : [shared]
+/** The embeddings and the head. */
+type Tables = Partial<Record<'encoder' | 'decoder' | 'head', readonly number[]>>
+
+const isTable = ({ role }: ParameterSpec): boolean => role === 'embedding' || role === 'outputProjection'
+
+/** The values of the tables that are not shared by both stacks, in HF's layout. */
+async function tableValues(
+  params: ModelParams,
+  model: ModelConfig,
+  router: RouterConfig,
+  family: HfFamily,
+): Promise<Tables> {
+  const values: Tables = {}
+  const leaves = new Map(leavesWithPaths<Tensor>(params))
+  for (const spec of declareParameters(model, router)) {
+    const use = spec.role === 'outputProjection' ? 'head' : spec.place.stack
+    const tensor = leaves.get(spec.path)
+    if (!isTable(spec) || use === null || !tensor) continue
+    const [[, table]] = toHf(spec, await tensor.data(), family)
+    values[use] = toNumbers(table)
+  }
+  return values
+}
+
+/**
+ * The names that HF may have for a table, the likeliest first. HF ties tables to `shared`; a record may also have
+ * tables of equal values under the name of the first.
+ */
+function tableNames({ role, place }: ParameterSpec, tables: Tables, isTied: boolean): string[] {
+  const [encoder, decoder] = ['encoder.embed_tokens.weight', 'decoder.embed_tokens.weight']
+  const [head, shared] = ['lm_head.weight', 'shared.weight']
+  const ifEqual = (a: keyof Tables, b: keyof Tables, name: string): string[] =>
+    tables[a] && tables[b] && tables[a].every((x, i) => x === tables[b]![i]) ? [name] : []
+  if (role === 'outputProjection')
+    return [head, ...ifEqual('encoder', 'head', encoder), ...ifEqual('decoder', 'head', decoder), shared, encoder]
+  if (place.stack === 'encoder') return [encoder, shared]
+  if (place.stack === 'decoder') return [decoder, ...ifEqual('encoder', 'decoder', encoder), shared]
+  return [encoder, decoder, ...(isTied ? [head] : []), shared]
 }
 
 /** The sum of two float32 tensors of one shape. */
