@@ -22,9 +22,37 @@ export function banTexts(texts: readonly string[], vocabulary: Vocabulary): Scor
       return { begun: text.slice(0, taken), ids }
     }).filter(({ ids }) => ids.length > 0),
   )
+  const completedByBytes = byteCompletions(texts, vocabulary, surfaces)
   return (scores, tokens) => {
     const answer = vocabulary.decode(tokens.slice(1))
     for (const { begun, ids } of completions) if (answer.endsWith(begun)) for (const id of ids) scores[id] = -Infinity
+    for (const id of completedByBytes(tokens)) scores[id] = -Infinity
+  }
+}
+
+/**
+ * Finds the tokens that complete a banned text by completing a character whose first bytes the answer ends with. Such a
+ * token has no text of its own, so it is decoded together with the tokens before it.
+ */
+function byteCompletions(
+  texts: readonly string[],
+  vocabulary: Vocabulary,
+  surfaces: readonly string[],
+): (tokens: readonly number[]) => readonly number[] {
+  const beyondAscii = texts.filter(text => /[^\0-\x7f]/u.test(text)) // oxlint-disable-line no-control-regex
+  if (beyondAscii.length === 0) return () => []
+  const isPartial = (id: number): boolean => surfaces[id] === '' || surfaces[id]?.includes('\ufffd')
+  const partial = [...surfaces.keys()].filter(id => isPartial(id) && id !== vocabulary.eosId)
+  /** More tokens than a banned text can have, and those of a character before it. */
+  const most = Math.max(...beyondAscii.map(text => new TextEncoder().encode(text).length)) + 4
+  return tokens => {
+    const last = tokens.slice(1).slice(-most)
+    if (last.length === 0 || !isPartial(last[last.length - 1])) return []
+    const before = vocabulary.decode(last).replace(/\ufffd+$/u, '').length
+    return partial.filter(id => {
+      const answer = vocabulary.decode([...last, id])
+      return beyondAscii.some(text => answer.includes(text, Math.max(0, before - text.length + 1)))
+    })
   }
 }
 

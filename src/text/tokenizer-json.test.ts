@@ -118,6 +118,26 @@ describe('a tokenizer.json', () => {
     expect(fromTokenizerJson(smallJson).encode('b a')).toEqual([259, 261, 260])
   })
 
+  it('may have as many pieces as mT5', () => {
+    const vocab = [
+      ...special.map(({ content }) => [content, 0]),
+      ...Array.from({ length: 250_000 }, (_, i) => [`t${i}`, -1]),
+    ]
+    const vocabulary = fromTokenizerJson({ ...smallJson, model: { type: 'Unigram', unk_id: 2, vocab } })
+    expect(vocabulary.size).toBe(250_003)
+  })
+
+  it('may leave out the type of its model, as those of early versions of the library do', () => {
+    const words = { '<pad>': 0, '</s>': 1, '<unk>': 2, a: 3, b: 4, ab: 5, '##b': 6 }
+    const vocab = Object.entries(words).map(([text, id]) => [text, -id])
+    const encode = (untyped: object): number[] =>
+      fromTokenizerJson({ ...smallJson, pre_tokenizer: { type: 'WhitespaceSplit' }, model: untyped }).encode('ab abb')
+    expect(encode({ unk_token: '<unk>', vocab: words, merges: ['a b'] })).toEqual([5, 5, 4])
+    expect(encode({ unk_token: '<unk>', vocab: words, max_input_chars_per_word: 100 })).toEqual([5, 5, 6])
+    expect(encode({ unk_token: '<unk>', vocab: words })).toEqual([5, 2])
+    expect(encode({ unk_id: 2, vocab })).toEqual([5, 5, 4])
+  })
+
   const { model } = smallJson
   const nested = (depth: number): object => {
     let step: object = { type: 'NFC' }

@@ -15,6 +15,7 @@ import { makeGenerator } from '../infer/generate.js'
 import { withoutPadding } from '../infer/padded-inputs.js'
 import { specialIdsOf, stackLayers } from '../model/config.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
+import { settingEntries } from '../model/generation-defaults.js'
 import type { GenerationDefaults } from '../model/generation-defaults.js'
 import { generateWithoutCache } from './cacheless.js'
 import { compare } from './compare.js'
@@ -110,7 +111,8 @@ const DEFAULT_TOKENS = 20
  */
 function withArguments(model: ModelConfig, args: Arguments, place: string): GenerationDefaults {
   const own = generationToHf(model.generation ?? {})
-  const merged = generationFromHf({ config: {}, generationConfig: { ...own, ...args } }, model.vocabSize, place)
+  const settings = { ...own, ...lengthsIn(args), ...args }
+  const merged = generationFromHf({ config: {}, generationConfig: settings }, model.vocabSize, place)
   const unsupported = [
     ...unsupportedFor({}, merged),
     ...Object.keys(args).filter(name => name.endsWith('_token_id')),
@@ -121,6 +123,17 @@ function withArguments(model: ModelConfig, args: Arguments, place: string): Gene
     throw new FileError(`${place}: answers with ${listItems(unsupported)} cannot be compared: leave the case out`)
   return merged
 }
+
+/**
+ * Null for the first name of each length that arguments give by its second name (max_length), since a model's own
+ * length under the first name (max_new_tokens) would win over it.
+ */
+const lengthsIn = (args: Arguments): Arguments =>
+  Object.fromEntries(
+    settingEntries.flatMap(([, { hf, hfLength }]) =>
+      hfLength !== undefined && (args[hfLength] ?? null) !== null ? [[hf, null]] : [],
+    ),
+  )
 
 /** Token ids of each input: padded to one length, and without padding. */
 interface RecordedInputs {

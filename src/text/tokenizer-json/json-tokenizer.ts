@@ -63,7 +63,7 @@ export class JsonTokenizer implements Vocabulary {
     const ids = new Map([...own, ...added.map(({ id, content }) => [content, id] as const)])
     this.padId = specialId('pad', special, ids)
     this.eosId = specialId('eos', special, ids)
-    this.size = Math.max(...ids.values()) + 1
+    this.size = [...ids.values()].reduce((most, id) => Math.max(most, id + 1), 0)
     this.around = aroundOf(json.post_processor)
     this.skipped = skippedIds(special, this.around, ids)
     this.sentinelIds = sentinelsIn(added)

@@ -41,6 +41,23 @@ const wordPieceSchema = z.looseObject({
 })
 const wordLevelSchema = z.looseObject({ type: z.literal('WordLevel'), ...unknownAndVocab })
 
+/** The type of a model that does not name it, as files of early versions of the tokenizers library do not. */
+function untypedModel({ vocab, ...model }: Readonly<Record<string, unknown>>): string {
+  if (Array.isArray(vocab)) return 'Unigram'
+  if (model.merges !== undefined) return 'BPE'
+  return model.max_input_chars_per_word === undefined ? 'WordLevel' : 'WordPiece'
+}
+
+const isUntyped = (model: unknown): model is Readonly<Record<string, unknown>> =>
+  typeof model === 'object' && model !== null && 'vocab' in model && !('type' in model)
+
+const modelSchema = z.preprocess(
+  model => (isUntyped(model) ? { type: untypedModel(model), ...model } : model),
+  z.discriminatedUnion('type', [unigramSchema, bpeSchema, wordPieceSchema, wordLevelSchema], {
+    error: 'its type must be "Unigram", "BPE", "WordPiece" or "WordLevel"',
+  }),
+)
+
 /** The parts of a tokenizer.json that are read. */
 export const tokenizerSchema = z.looseObject({
   added_tokens: z.array(addedTokenSchema).nullish(),
@@ -48,9 +65,7 @@ export const tokenizerSchema = z.looseObject({
   pre_tokenizer: wholeStepSchema.nullish(),
   post_processor: wholeStepSchema.nullish(),
   decoder: wholeStepSchema.nullish(),
-  model: z.discriminatedUnion('type', [unigramSchema, bpeSchema, wordPieceSchema, wordLevelSchema], {
-    error: 'its type must be "Unigram", "BPE", "WordPiece" or "WordLevel"',
-  }),
+  model: modelSchema,
 })
 
 export type TokenizerJson = z.infer<typeof tokenizerSchema>
