@@ -144,6 +144,10 @@ describe('a tokenizer.json', () => {
     for (let i = 0; i < depth; i++) step = { type: 'Sequence', normalizers: [step] }
     return step
   }
+  const doubling = (key: string): object => ({
+    type: 'Sequence',
+    [key]: Array.from({ length: 60 }, () => ({ type: 'Replace', pattern: { String: 'a' }, content: 'aa' })),
+  })
   const wrong: [string, unknown, RegExp][] = [
     ['a list', [], /not a tokenizer\.json/],
     ['another model', { ...smallJson, model: { ...model, type: 'Morse' } }, /must be "Unigram"/],
@@ -181,6 +185,11 @@ describe('a tokenizer.json', () => {
       { ...smallJson, normalizer: { type: 'Replace', pattern: { Regex }, content: '' } },
       /normalizer "Replace" .* pattern .* not supported/,
     ]),
+    [
+      'a piece of 1,001 characters',
+      { ...smallJson, model: { ...model, vocab: [...model.vocab, ['a'.repeat(1001), -1]] } },
+      /a token of 1,001 characters/,
+    ],
     [
       'a BPE model with dropout',
       { ...bpeJson, model: { ...(bpeJson.model as object), dropout: 0.1 } },
@@ -232,6 +241,21 @@ describe('a tokenizer.json', () => {
       expect(() => fromTokenizerJson(json)).toThrow(message)
     })
   }
+
+  it('is refused while it encodes or decodes if its steps make too long a text', () => {
+    const steps = { ...smallJson, normalizer: doubling('normalizers'), decoder: doubling('decoders') }
+    expect(() => fromTokenizerJson(steps).encode('a')).toThrow(/steps of the normalizer .* characters of a text of 1:/)
+    expect(() => fromTokenizerJson(steps).decode([260])).toThrow(/decoder "Replace" .* characters of one text/)
+    const pretokenizers = Array.from({ length: 60 }, () => ({ type: 'ByteLevel' }))
+    const bytes = fromTokenizerJson({ ...smallJson, pre_tokenizer: { type: 'Sequence', pretokenizers } })
+    expect(() => bytes.encode('é')).toThrow(/steps of the pre-tokenizer .* characters of a text of 1:/)
+  })
+
+  it('says the first faults of a list of another form', () => {
+    const texts = Array.from({ length: 1000 }, () => 'a')
+    const read = (): unknown => fromTokenizerJson({ ...smallJson, model: { ...model, vocab: texts } })
+    expect(read).toThrow(/^not a tokenizer\.json: [^]{1,300}$/)
+  })
 
   it('gives a vocabulary or a ConfigError for random changes of its values', () => {
     const parts = JSON.stringify({

@@ -21,6 +21,10 @@ export const fromTokenizerJson = (json: unknown, special: SpecialTokens = {}): J
 /** The parts of a tokenizer.json that are read. Throws a ConfigError if they have another form. */
 export function parseTokenizerJson(json: unknown): TokenizerJson {
   const result = tokenizerSchema.safeParse(json)
-  if (!result.success) throw new ConfigError(`not a tokenizer.json: ${z.prettifyError(result.error)}`)
+  if (!result.success) {
+    // A list of another form may have an issue for each of its items.
+    const issues = result.error.issues.slice(0, 3)
+    throw new ConfigError(`not a tokenizer.json: ${z.prettifyError({ issues })}`)
+  }
   return result.data
 }

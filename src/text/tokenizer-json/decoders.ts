@@ -1,8 +1,10 @@
+import { ConfigError } from '../../base/errors.js'
+import { formatCount } from '../../base/format.js'
 import { Utf8Stream } from '../stream.js'
 import { bytesOfToken } from './byte-level.js'
 import { matcherOf } from './patterns.js'
 import { prependScheme } from './pre-tokenizers.js'
-import { characterIn, stepsIn, textIn, unsupported, wrongSetting } from './steps.js'
+import { characterIn, flatSteps, textIn, unsupported, wrongSetting } from './steps.js'
 import type { Step } from './steps.js'
 
 /** Receives a token, in one or several parts. `ends`: it is the last part. */
@@ -19,6 +21,8 @@ interface TokenStream {
 type Decoder = (emit: Push) => TokenStream
 
 const KIND = 'decoder'
+/** A few steps that each double a text would fill the memory. */
+const MAX_TEXT = 2 ** 24
 const nothing = (): void => {}
 
 /** A decoder that treats whole tokens; `push` is called with a token and how many came before it. */
@@ -50,23 +54,6 @@ const joined = each((token, index) => (index > 0 ? ` ${token}` : token))
 
 /** The decoders of a tokenizer.json by their types. */
 const decoders: Record<string, (step: Step) => Decoder> = {
-  Sequence: step => {
-    const all = stepsIn(step, 'decoders', KIND).map(decoderFrom)
-    return emit =>
-      all.reduceRight<TokenStream>(
-        (after, decoder) => {
-          const { push, end } = decoder(after.push)
-          return {
-            push,
-            end: () => {
-              end()
-              after.end()
-            },
-          }
-        },
-        { push: emit, end: nothing },
-      )
-  },
   Metaspace: step => {
     const replacement = characterIn(step, 'replacement', KIND, '\u2581')
     const space = prependScheme(step, KIND) === 'never' ? ' ' : ''
@@ -144,6 +131,10 @@ const decoders: Record<string, (step: Step) => Decoder> = {
         result += token.slice(last, from) + content
         last = to
       }
+      if (result.length > MAX_TEXT)
+        throw new ConfigError(
+          `the decoder "Replace" of the tokenizer.json makes ${formatCount(result.length)} characters of one text: it is broken, so use another vocabulary`,
+        )
       return result + token.slice(last)
     })
   },
@@ -218,9 +209,26 @@ const cleanUp = (text: string): string =>
     .replaceAll(" 've", "'ve")
     .replaceAll(" 're", "'re")
 
+/** A decoder that gives the tokens of each step to the next one. */
 function decoderFrom(step: Step): Decoder {
-  if (!Object.hasOwn(decoders, step.type)) throw unsupported(KIND, step)
-  return decoders[step.type](step)
+  const all = flatSteps(step, 'decoders', KIND).map(each => {
+    if (!Object.hasOwn(decoders, each.type)) throw unsupported(KIND, each)
+    return decoders[each.type](each)
+  })
+  return emit =>
+    all.reduceRight<TokenStream>(
+      (after, decoder) => {
+        const { push, end } = decoder(after.push)
+        return {
+          push,
+          end: () => {
+            end()
+            after.end()
+          },
+        }
+      },
+      { push: emit, end: nothing },
+    )
 }
 
 /** Decodes tokens one by one: each call returns the text that is complete. */

@@ -18,7 +18,7 @@ import { preTokenizerOf } from './pre-tokenizers.js'
 import type { PreTokenize } from './pre-tokenizers.js'
 import { sentinelsIn, skippedIds, specialId } from './schema.js'
 import type { SpecialTokens, TokenizerJson } from './schema.js'
-import { stepsIn } from './steps.js'
+import { flatSteps } from './steps.js'
 import type { Step } from './steps.js'
 import type { Model } from './table-models.js'
 import { unigramModel } from './unigram-model.js'
@@ -89,7 +89,7 @@ export class JsonTokenizer implements Vocabulary {
     this.raw = new AddedTokenCutter(added.filter(({ normalized }) => normalized !== true))
     this.normalized = new AddedTokenCutter(inNormalized)
     for (const { id, content } of [...added, ...inNormalized]) tokens.set(id, content)
-    const marksSpaces = model.type === 'Unigram' && undoesMetaspace(decoder)
+    const marksSpaces = model.type === 'Unigram' && !!decoder && undoesMetaspace(decoder)
     if (marksSpaces) for (const id of this.sentinelIds) tokens.set(id, SPACE_SYMBOL + tokens.get(id)!)
     this.unknownToken = marksSpaces ? UNKNOWN_SURFACE : UNKNOWN_TEXT
     tokens.delete(this.unkId)
@@ -143,10 +143,8 @@ export class JsonTokenizer implements Vocabulary {
 }
 
 /** Whether a decoder writes spaces for U+2581. */
-const undoesMetaspace = (step: Step | null | undefined): boolean =>
-  step?.type === 'Sequence'
-    ? stepsIn(step, 'decoders', 'decoder').some(undoesMetaspace)
-    : step?.type === 'Metaspace' || step?.type === 'Replace'
+const undoesMetaspace = (decoder: Step): boolean =>
+  flatSteps(decoder, 'decoders', 'decoder').some(({ type }) => type === 'Metaspace' || type === 'Replace')
 
 function checkAdded({ id, content }: AddedToken, tokens: ReadonlyMap<number, string>): void {
   const token = tokens.get(id) ?? content

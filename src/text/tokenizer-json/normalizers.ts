@@ -4,7 +4,7 @@ import { Charsmap } from '../charsmap.js'
 import { wellFormed } from '../stream.js'
 import { byteLevel } from './byte-level.js'
 import { matcherOf } from './patterns.js'
-import { describeStep, stepsIn, textIn, unsupported } from './steps.js'
+import { checkGrowth, describeStep, flatSteps, textIn, unsupported } from './steps.js'
 import type { Step } from './steps.js'
 import { CONTROL, MARK, NONSPACING_MARK, WHITE_SPACE } from './unicode.js'
 
@@ -50,10 +50,6 @@ const nmtSpaces = /[\t\n\f\r\u1680\u200b-\u200f\u2028\u2029\u2581\ufeff\ufffd]/g
 
 /** The normalizers of a tokenizer.json by their types. */
 const normalizers: Record<string, (step: Step) => Normalize> = {
-  Sequence: step => {
-    const all = stepsIn(step, 'normalizers', 'normalizer').map(normalizerOf)
-    return part => all.reduce((value, normalize) => normalize(value), part)
-  },
   Precompiled: ({ precompiled_charsmap: map }) => mapped(precompiled(map)),
   Strip: ({ strip_left = true, strip_right = true }) => {
     return ({ text, head }) => {
@@ -114,8 +110,16 @@ const normalizers: Record<string, (step: Step) => Normalize> = {
 /** The function of a tokenizer.json's normalizer. Throws a ConfigError that names a step that is not supported. */
 export function normalizerOf(step: Step | null | undefined): Normalize {
   if (step === null || step === undefined) return part => part
-  if (!Object.hasOwn(normalizers, step.type)) throw unsupported('normalizer', step)
-  return normalizers[step.type](step)
+  const all = flatSteps(step, 'normalizers', 'normalizer').map(each => {
+    if (!Object.hasOwn(normalizers, each.type)) throw unsupported('normalizer', each)
+    return normalizers[each.type](each)
+  })
+  return part =>
+    all.reduce((value, normalize) => {
+      const result = normalize(value)
+      checkGrowth('normalizer', part.text.length, result.text.length)
+      return result
+    }, part)
 }
 
 /** What is put before a part counts as made of its first character. */

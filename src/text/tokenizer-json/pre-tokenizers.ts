@@ -3,7 +3,7 @@ import { prepend, slice } from './normalizers.js'
 import type { Part } from './normalizers.js'
 import { matcher, matcherOf } from './patterns.js'
 import type { Matches } from './patterns.js'
-import { characterIn, stepsIn, unsupported, wrongSetting } from './steps.js'
+import { characterIn, checkGrowth, flatSteps, unsupported, wrongSetting } from './steps.js'
 import type { Step } from './steps.js'
 import { PUNCTUATION, WHITE_SPACE, WORD } from './unicode.js'
 
@@ -19,10 +19,6 @@ const wordsAndSymbols = matcher(new RegExp(`[${WORD}]+|[^${WORD}${WHITE_SPACE}]+
 
 /** The pre-tokenizers of a tokenizer.json by their types. */
 const preTokenizers: Record<string, (step: Step) => PreTokenize> = {
-  Sequence: step => {
-    const all = stepsIn(step, 'pretokenizers', KIND).map(preTokenizerOf)
-    return parts => all.reduce<Part[]>((value, preTokenize) => preTokenize(value), [...parts])
-  },
   WhitespaceSplit: () => splitter(spaces, 'Removed'),
   Whitespace: () => splitter(wordsAndSymbols, 'Removed', true),
   Metaspace: metaspace,
@@ -58,9 +54,22 @@ const preTokenizers: Record<string, (step: Step) => PreTokenize> = {
 /** The function of a tokenizer.json's pre-tokenizer. Throws a ConfigError that names a step that is not supported. */
 export function preTokenizerOf(step: Step | null | undefined): PreTokenize {
   if (step === null || step === undefined) return parts => [...parts]
-  if (!Object.hasOwn(preTokenizers, step.type)) throw unsupported(KIND, step)
-  return preTokenizers[step.type](step)
+  const all = flatSteps(step, 'pretokenizers', KIND).map(each => {
+    if (!Object.hasOwn(preTokenizers, each.type)) throw unsupported(KIND, each)
+    return preTokenizers[each.type](each)
+  })
+  return parts =>
+    all.reduce<Part[]>(
+      (value, preTokenize) => {
+        const result = preTokenize(value)
+        checkGrowth(KIND, lengthOf(parts), lengthOf(result))
+        return result
+      },
+      [...parts],
+    )
 }
+
+const lengthOf = (parts: readonly Part[]): number => parts.reduce((sum, { text }) => sum + text.length, 0)
 
 /** Writes spaces as the replacement, adds one before the text, and cuts before each. */
 function metaspace(step: Step): PreTokenize {

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { ConfigError } from '../../base/errors.js'
+import { formatCount } from '../../base/format.js'
 
 /** A step of a tokenizer.json: its type, and settings that each type has of its own. */
 export const stepSchema = z.looseObject({ type: z.string() })
@@ -48,8 +49,23 @@ export function characterIn(step: Step, key: string, kind: string, otherwise?: s
   return value
 }
 
+/** A step by itself, or the steps of a "Sequence", also of sequences in it, in the order in which they are applied. */
+export const flatSteps = (step: Step, key: Parameters<typeof stepsIn>[1], kind: string): Step[] =>
+  step.type === 'Sequence' ? stepsIn(step, key, kind).flatMap(each => flatSteps(each, key, kind)) : [step]
+
+/**
+ * Throws a ConfigError if steps have made too long a text of one: a few steps that each double a text would fill the
+ * memory. No character becomes more than 18 others in Unicode's normalization.
+ */
+export function checkGrowth(kind: string, before: number, after: number): void {
+  if (after > 100 * before + 100_000)
+    throw new ConfigError(
+      `the steps of the ${kind} of the tokenizer.json make ${formatCount(after)} characters of a text of ${formatCount(before)}: it is broken, so use another vocabulary`,
+    )
+}
+
 /** The steps of a "Sequence". Throws a ConfigError if they are no list of steps. */
-export function stepsIn(step: Step, key: 'normalizers' | 'pretokenizers' | 'decoders', kind: string): Step[] {
+function stepsIn(step: Step, key: 'normalizers' | 'pretokenizers' | 'decoders', kind: string): Step[] {
   const result = z.array(stepSchema).safeParse(step[key])
   if (!result.success) throw wrongSetting(kind, step, key, 'a list of steps')
   return result.data

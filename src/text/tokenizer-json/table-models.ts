@@ -1,4 +1,5 @@
 import { ConfigError } from '../../base/errors.js'
+import { formatCount } from '../../base/format.js'
 import { NONE, PieceTrie, ROOT } from '../trie.js'
 
 /** Appends the ids of a word, a part that the pre-tokenizer cut. */
@@ -20,6 +21,20 @@ export function unknownId({ ids, unknown }: TokenTable, what: string): number {
   return id
 }
 
+const MAX_TOKEN = 1000
+
+/**
+ * Throws a ConfigError for a token that is too long for a model that looks for the longest token at each place of a
+ * text: the time would grow with the square of the text's length.
+ */
+export function checkLengths(tokens: Iterable<string>): void {
+  for (const { length } of tokens)
+    if (length > MAX_TOKEN)
+      throw new ConfigError(
+        `the vocabulary of the tokenizer.json has a token of ${formatCount(length)} characters, and at most ${formatCount(MAX_TOKEN)} are supported`,
+      )
+}
+
 /** WordLevel: each word is a token. */
 export const wordLevel =
   (table: TokenTable): Model =>
@@ -32,6 +47,7 @@ export const wordLevel =
  * after the first. A word is unknown if a part of it is no token, or if it has more characters than the limit.
  */
 export function wordPiece(table: TokenTable, prefix: string, maxCharacters: number): Model {
+  checkLengths(table.ids.keys())
   const trie = new PieceTrie([...table.ids].filter(([token]) => token !== ''))
   let inside = ROOT
   for (let i = 0; i < prefix.length && inside !== NONE; i++) inside = trie.child(inside, prefix.charCodeAt(i))

@@ -2,6 +2,7 @@ import { ConfigError } from '../../base/errors.js'
 import type { Piece } from '../spiece-model.js'
 import { Unigram } from '../unigram.js'
 import type { UnigramModel } from './schema.js'
+import { checkLengths } from './table-models.js'
 import type { Model } from './table-models.js'
 
 const MAX_UNITS = 2 ** 22
@@ -11,6 +12,7 @@ export function unigramModel(model: UnigramModel, ids: ReadonlyMap<string, numbe
   const { vocab } = model
   if (vocab.reduce((sum, [text]) => sum + text.length, 0) > MAX_UNITS)
     throw new ConfigError(`the pieces of the tokenizer.json have more than ${MAX_UNITS} characters together`)
+  checkLengths(ids.keys())
   if (unkId >= vocab.length)
     throw new ConfigError(`the unk_id of the tokenizer.json is ${unkId}, and it has ${vocab.length} pieces`)
   const matched = vocab.flatMap(([text, score], id): (readonly [Piece, number])[] =>
