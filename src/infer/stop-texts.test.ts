@@ -13,6 +13,7 @@ function cut(text: string, stops: readonly string[], length: number): { text: st
 it.each([1, 2, 3, 5, 100])('cuts a text before the first stop text, in parts of %i characters', length => {
   expect(cut('one two three', ['two'], length).text).toBe('one ')
   expect(cut('one two three', ['four', 'three', 'three!'], length).text).toBe('one two ')
+  expect(cut('one abcd', ['abcd', 'c', 'bc'], length).text).toBe('one a')
   expect(cut('aabaac', ['aac'], length).text).toBe('aab')
   expect(cut('a stop', ['stop'], length).text).toBe('a ')
   expect(cut('a sto', ['stop'], length).text).toBe('a sto')

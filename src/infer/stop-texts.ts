@@ -1,6 +1,6 @@
 /**
- * Cuts a text, which arrives in parts, before the first stop text. The cut text does not depend on where a stop text is
- * divided into parts.
+ * Cuts a text, which arrives in parts, before the stop text that is complete first; of two that end together, before
+ * the longer one. The cut text does not depend on how the text is divided into parts.
  */
 export class StopTexts {
   /** Text that may begin a stop text. */
@@ -18,9 +18,12 @@ export class StopTexts {
   push(part: string): string {
     if (this.hasStopped) return ''
     const text = this.held + part
-    const found = this.stops.map(stop => text.indexOf(stop)).filter(at => at >= 0)
-    this.hasStopped = found.length > 0
-    const end = this.hasStopped ? Math.min(...found) : text.length - this.countHeld(text)
+    const [found] = this.stops
+      .map(stop => ({ at: text.indexOf(stop), length: stop.length }))
+      .filter(({ at }) => at >= 0)
+      .sort((a, b) => a.at + a.length - (b.at + b.length) || a.at - b.at)
+    this.hasStopped = found !== undefined
+    const end = found?.at ?? text.length - this.countHeld(text)
     this.held = this.hasStopped ? '' : text.slice(end)
     return text.slice(0, end)
   }
