@@ -12,7 +12,8 @@ const MAX_SHOWN = 200
 
 /**
  * The pattern of a Replace or Split step. Each match of a regular expression is found in time linear in the text,
- * whatever the expression is (RE2); a match that is short after a long search is the slowest case. Throws a ConfigError for one that RE2 cannot match as the tokenizers library does.
+ * whatever the expression is (RE2), so the time for all matches grows with the square of the text's length at worst.
+ * Throws a ConfigError for one that RE2 cannot match as the tokenizers library does.
  */
 export function matcherOf(step: Step, kind: string): Matches {
   const { String: text, Regex: regex } = (step.pattern ?? {}) as { String?: unknown; Regex?: unknown }
