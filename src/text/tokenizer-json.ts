@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { ConfigError } from '../base/errors.js'
 import { JsonTokenizer } from './tokenizer-json/json-tokenizer.js'
-import { specialNames, tokenizerSchema } from './tokenizer-json/schema.js'
+import { firstFaults, specialNames, tokenizerSchema } from './tokenizer-json/schema.js'
 import type { SpecialTokens, TokenizerJson } from './tokenizer-json/schema.js'
 
 export const tokenizerJsonSpec = z.strictObject({
@@ -21,10 +21,6 @@ export const fromTokenizerJson = (json: unknown, special: SpecialTokens = {}): J
 /** The parts of a tokenizer.json that are read. Throws a ConfigError if they have another form. */
 export function parseTokenizerJson(json: unknown): TokenizerJson {
   const result = tokenizerSchema.safeParse(json)
-  if (!result.success) {
-    // A list of another form may have an issue for each of its items.
-    const issues = result.error.issues.slice(0, 3)
-    throw new ConfigError(`not a tokenizer.json: ${z.prettifyError({ issues })}`)
-  }
+  if (!result.success) throw new ConfigError(`not a tokenizer.json: ${firstFaults(result.error)}`)
   return result.data
 }

@@ -99,6 +99,21 @@ describe('loadVocabulary', () => {
         path => [basename(path), readFileSync(join(cases, path), 'utf8')],
       ),
     )
+  it.each([
+    ['merges.txt', '#version: 0.2\na b c', /merges\.txt: line 2 is "a b c", and must be two tokens/],
+    ['vocab.json', '["a"]', /vocab\.json: .*expected record/],
+    [
+      'tokenizer_config.json',
+      '{"added_tokens_decoder":{"1.5":{"content":"a"}}}',
+      /tokenizer_config\.json: .* Invalid key/,
+    ],
+  ])('names a file beside vocab.json and merges.txt of another form: %s', async (name, content, message) => {
+    const path = mkdtempSync(join(folder, 'form-'))
+    for (const [file, text] of Object.entries({ ...files('bpe'), [name]: content }))
+      writeFileSync(join(path, file), text)
+    await expect(loadVocabulary(path)).rejects.toThrow(message)
+  })
+
   const bpe = [43, 269, 275, 224, 75, 82, 88, 86, 72]
   const unigram = [3, 36, 8, 15, 15, 18, 3, 11, 18, 24, 22, 8]
   it.each([

@@ -9,7 +9,7 @@ import { SentencePieceVocabulary } from '../../text/sentencepiece.js'
 import { sentinelNumber } from '../../text/sentinels.js'
 import { vocabularyFiles } from '../../text/files.js'
 import { MAX_MODEL_BYTES, parseSentencePieceModel } from '../../text/spiece-model.js'
-import { addedTokenSchema } from '../../text/tokenizer-json/added-tokens.js'
+import { addedTokensById } from '../../text/tokenizer-json/added-tokens.js'
 import { fromTokenizerJson } from '../../text/tokenizer-json.js'
 import {
   fromVocabAndMerges,
@@ -29,7 +29,7 @@ const byteConfig = z.object({
     'must be "ByT5Tokenizer": other tokenizers have a spiece.model or tokenizer.json, which is missing here',
   ),
   extra_ids: z.int().optional(),
-  added_tokens_decoder: z.record(z.string(), addedTokenSchema.omit({ id: true })).optional(),
+  added_tokens_decoder: addedTokensById.optional(),
 })
 
 /**

@@ -11,6 +11,9 @@ export const addedTokenSchema = z.object({
   normalized: z.boolean().optional(),
 })
 
+/** Added tokens by their ids, as tokenizer_config.json has them in `added_tokens_decoder`. */
+export const addedTokensById = z.record(z.string().regex(/^\d{1,7}$/), addedTokenSchema.omit({ id: true }))
+
 /** A token that is cut out of a text before the model of the tokenizer sees the text. */
 export type AddedToken = z.infer<typeof addedTokenSchema>
 

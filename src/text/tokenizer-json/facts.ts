@@ -7,12 +7,12 @@ import { MAX_SENTINELS, sentinelNumber, sentinelText } from '../sentinels.js'
 import type { SentencePieceModel } from '../spiece-model.js'
 import type { Vocabulary } from '../vocabulary.js'
 import { fromTokenizerJson, parseTokenizerJson } from '../tokenizer-json.js'
-import { addedTokenSchema } from './added-tokens.js'
+import { addedTokenSchema, addedTokensById } from './added-tokens.js'
 import type { AddedToken } from './added-tokens.js'
 import { JsonTokenizer } from './json-tokenizer.js'
 import { decoderOfPieces, endsWithEos, openedByClass } from './tokenizer-class.js'
 import type { ClassFacts } from './tokenizer-class.js'
-import { specialNames } from './schema.js'
+import { firstFaults, specialNames } from './schema.js'
 
 type TokenText = Omit<AddedToken, 'id'>
 const tokenText = z.union([
@@ -35,9 +35,11 @@ const configSchema = specialSchema.extend({
   tokenizer_class: z.string().nullish(),
   extra_ids: z.int().min(0).max(MAX_SENTINELS).nullish(),
   add_prefix_space: z.boolean().nullish(),
-  added_tokens_decoder: z.record(z.string(), addedTokenSchema.omit({ id: true })).nullish(),
+  added_tokens_decoder: addedTokensById.nullish(),
 })
-const addedSchema = z.record(z.string(), addedTokenSchema.shape.id)
+const tokenIds = z.record(z.string(), addedTokenSchema.shape.id)
+/** So much of a line is in a message. */
+const MAX_SHOWN = 60
 const tokenizerSchema = z.looseObject({ added_tokens: z.array(addedTokenSchema) })
 
 /** What the JSON files beside a vocabulary say of it. */
@@ -62,7 +64,7 @@ export function tokenizerFacts(files: {
   const map = parse('special_tokens_map.json', specialSchema, files.specialTokens ?? {})
   const added = new Map<number, AddedToken>()
   // Tokens of added_tokens.json are matched in the normalized text, as transformers adds them.
-  for (const [content, id] of Object.entries(parse('added_tokens.json', addedSchema, files.added ?? {})))
+  for (const [content, id] of Object.entries(parse('added_tokens.json', tokenIds, files.added ?? {})))
     added.set(id, { id, content, normalized: sentinelNumber(content) === undefined })
   const listed = tokenizerSchema.safeParse(files.tokenizer)
   for (const token of listed.data?.added_tokens ?? []) added.set(token.id, token)
@@ -148,17 +150,23 @@ export const tokenizerWithFacts = (json: unknown, facts: TokenizerFacts): Vocabu
  * file names a class, it is that of CodeT5: RobertaTokenizer.
  */
 export function fromVocabAndMerges(vocab: unknown, merges: string, facts: TokenizerFacts): Vocabulary {
-  const pairs = merges
-    .split(/\r?\n/u)
-    .filter((line, i) => line !== '' && !(i === 0 && line.startsWith('#version')))
-    .map(line => line.split(' '))
+  const pairs = merges.split(/\r?\n/u).flatMap((line, i) => {
+    if (line === '' || (i === 0 && line.startsWith('#version'))) return []
+    const pair = line.split(' ')
+    if (pair.length !== 2 || pair.includes(''))
+      throw new ConfigError(
+        `merges.txt: line ${i + 1} is ${JSON.stringify(line.slice(0, MAX_SHOWN))}, and must be two tokens with a space between them`,
+      )
+    return [pair]
+  })
+  const ids = parse('vocab.json', tokenIds, vocab)
   const byteLevel = { type: 'ByteLevel', add_prefix_space: facts.addPrefixSpace, trim_offsets: true, use_regex: true }
   return tokenizerWithFacts(
     {
       added_tokens: [],
       pre_tokenizer: byteLevel,
       decoder: byteLevel,
-      model: { type: 'BPE', unk_token: facts.special.unk ?? null, vocab, merges: pairs },
+      model: { type: 'BPE', unk_token: facts.special.unk ?? null, vocab: ids, merges: pairs },
     },
     { ...facts, tokenizerClass: facts.tokenizerClass ?? 'RobertaTokenizer' },
   )
@@ -166,6 +174,6 @@ export function fromVocabAndMerges(vocab: unknown, merges: string, facts: Tokeni
 
 function parse<T>(file: string, schema: z.ZodType<T>, value: unknown): T {
   const result = schema.safeParse(value)
-  if (!result.success) throw new ConfigError(`${file}: ${z.prettifyError(result.error)}`)
+  if (!result.success) throw new ConfigError(`${file}: ${firstFaults(result.error)}`)
   return result.data
 }

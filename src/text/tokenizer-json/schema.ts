@@ -68,6 +68,9 @@ export const tokenizerSchema = z.looseObject({
   model: modelSchema,
 })
 
+/** The first faults of a value, as a text. A list of another form may have one for each of its items. */
+export const firstFaults = ({ issues }: z.ZodError): string => z.prettifyError({ issues: issues.slice(0, 3) })
+
 export type TokenizerJson = z.infer<typeof tokenizerSchema>
 export type UnigramModel = z.infer<typeof unigramSchema>
 export type TableModel = Exclude<TokenizerJson['model'], UnigramModel>
