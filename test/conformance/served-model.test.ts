@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
@@ -330,11 +330,11 @@ describe('the process of a model', () => {
     writeFileSync(
       script,
       `import { appendFileSync, readFileSync } from 'node:fs'
-      appendFileSync(${JSON.stringify(starts)}, '.')
-      const count = readFileSync(${JSON.stringify(starts)}).length
-      process.addListener('message', ({ kind }) => {
+      process.addListener('message', ({ kind, opening }) => {
         if (kind === 'call') process.exit(7)
-        process.send(count === 2 ? { kind: 'failed', error: { name: 'FileError', message: 'the disk is gone' } } : { kind: 'opened', facts: {} })
+        appendFileSync(${JSON.stringify(starts)}, opening.path + '\\n')
+        const count = readFileSync(${JSON.stringify(starts)}, 'utf8').split('\\n').length - 1
+        process.send(count === 2 ? { kind: 'failed', error: { name: 'FileError', message: 'the disk is gone' } } : { kind: 'opened', facts: { path: 'step-7' } })
       })`,
     )
     const watched = new Watched()
@@ -349,7 +349,11 @@ describe('the process of a model', () => {
       'its process has ended (exit code 7); it is started again in 1 s',
     ])
     expect(watched.availability).toEqual([false, true, false])
+    // The second start opens the same checkpoint. The third takes any, since the second has failed.
+    expect(readFileSync(starts, 'utf8').split('\n')).toEqual([opening.path, 'step-7', opening.path, ''])
+    const waiting = expect(model.tokenize('a', 'input')).rejects.toThrow('the model tiny is closed')
     await model.close()
+    await waiting
   })
 
   it('may end while it loads', async () => {

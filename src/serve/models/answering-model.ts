@@ -33,14 +33,13 @@ export class AnsweringModel implements ServedModel {
 
   constructor(
     name: string,
-    path: string,
     private readonly model: OpenedTextModel,
     { maxInputTokens, maxRows, maxMemoryBytes }: ModelLimits,
   ) {
     const { config, router, maxNewTokens } = model.options
     this.facts = {
       name,
-      path,
+      path: model.path,
       created: Math.floor(Date.now() / 1000),
       parameters: countParameters(declareParameters(config, router)),
       answers: true,
@@ -68,8 +67,8 @@ export class AnsweringModel implements ServedModel {
   ): AsyncGenerator<GenerateEvent, void, undefined> {
     const { signal, leave } = this.calls.enter(given)
     let tokens: readonly AnswerToken[] | null = null
-    const onInput = (given: readonly AnswerToken[]): void => {
-      tokens = given
+    const onInput = (read: readonly AnswerToken[]): void => {
+      tokens = read
     }
     try {
       for await (const piece of this.generator.pieces(input, { ...options, signal, onInput })) {

@@ -47,11 +47,13 @@ export class ModelProcess implements ServedModel {
   /** Settles when the current start of the process has. */
   private ready: Promise<void> = Promise.resolve()
   private isReady = false
-  private isClosed = false
+  private readonly closing = new AbortController()
   private readonly calls = new Map<number, SentCall>()
   private readonly signals = new AbortWatch()
   private nextId = 0
   private restarts = 0
+  /** What the next start opens: the same checkpoint of a run, though there may be a better one meanwhile. */
+  private next: Opening
   /** The statistics of the current process when they were last asked for, and the counts of those before. */
   private last = noStatistics
   private before = noStatistics
@@ -60,7 +62,9 @@ export class ModelProcess implements ServedModel {
     private readonly opening: Opening,
     private readonly watch: ModelWatch,
     private readonly entry: URL,
-  ) {}
+  ) {
+    this.next = opening
+  }
 
   /** Starts the process, and resolves when the model is loaded. Rejects with the error of loading it. */
   static async start(opening: Opening, watch: ModelWatch, entry = ENTRY): Promise<ModelProcess> {
@@ -77,6 +81,10 @@ export class ModelProcess implements ServedModel {
     } finally {
       watch.signal.removeEventListener('abort', stop)
     }
+  }
+
+  private get isClosed(): boolean {
+    return this.closing.signal.aborted
   }
 
   /** Whether requests need not wait for a start of the process. */
@@ -129,9 +137,9 @@ export class ModelProcess implements ServedModel {
   }
 
   async close(): Promise<void> {
-    this.isClosed = true
+    this.closing.abort()
     const { child } = this
-    this.end(new SwitchyardError(`the model ${this.opening.name} is closed`))
+    this.end(this.closedError())
     if (child && child.exitCode === null && child.signalCode === null) {
       const ended = new Promise(resolve => child.once('exit', resolve))
       child.kill('SIGKILL')
@@ -148,7 +156,7 @@ export class ModelProcess implements ServedModel {
   ): Promise<Calls[M]['result']> {
     if (!this.isReady) await this.untilReady(signal)
     signal?.throwIfAborted()
-    if (this.isClosed) throw new SwitchyardError(`the model ${this.opening.name} is closed`)
+    if (this.isClosed) throw this.closedError()
     const id = this.nextId++
     let forget: (() => void) | undefined
     try {
@@ -202,6 +210,7 @@ export class ModelProcess implements ServedModel {
           child.kill('SIGKILL')
         } else {
           this.facts = message.facts
+          this.next = sameAgain(this.opening, message.facts)
           this.isReady = true
           resolve()
         }
@@ -212,7 +221,7 @@ export class ModelProcess implements ServedModel {
         reject(new SwitchyardError(`the process that loads the model ${name} has ended (${how})${adviceOn(signal)}`))
         if (this.isReady) this.restart(how, adviceOn(signal), (performance.now() - started) / 1000)
       })
-      this.send({ kind: 'open', opening: this.opening })
+      this.send({ kind: 'open', opening: this.next })
     })
   }
 
@@ -237,12 +246,15 @@ export class ModelProcess implements ServedModel {
   private async restarted(reason: string): Promise<void> {
     const wait = RESTART_SECONDS[Math.min(this.restarts++, RESTART_SECONDS.length - 1)]
     this.watch.onNotice(`${reason}; it is started again${wait > 0 ? ` in ${wait} s` : ''}`)
-    await sleep(wait * 1000, undefined, { ref: false })
-    if (this.isClosed) return
+    const { signal } = this.closing
+    await sleep(wait * 1000, undefined, { signal }).catch(() => undefined)
+    if (signal.aborted) return
     try {
       await this.open()
     } catch (error) {
-      // The requests that have waited get the error; those that come from now on wait for the next start.
+      // The requests that have waited get the error; those that come from now on wait for the next start. If a training
+      // has deleted the checkpoint, that takes another one.
+      this.next = this.opening
       if (!this.isClosed) {
         this.ready = this.restarted((error as Error).message)
         this.ready.catch(() => undefined)
@@ -267,11 +279,19 @@ export class ModelProcess implements ServedModel {
     else call?.onError(fromSent(reply.error))
   }
 
+  private closedError(): SwitchyardError {
+    return new SwitchyardError(`the model ${this.opening.name} is closed`)
+  }
+
   private send(message: ToModel): void {
     // If it cannot be sent, the process is about to end, and its end rejects the calls.
     this.child?.send(message, () => undefined)
   }
 }
+
+/** Opens what was opened: of a run, its checkpoint. */
+export const sameAgain = (opening: Opening, { path }: ModelFacts): Opening =>
+  path === opening.path ? opening : { ...opening, path, checkpoint: undefined }
 
 const adviceOn = (signal: NodeJS.Signals | null): string =>
   signal === 'SIGKILL' ? ', as a system ends processes when memory is short' : ''

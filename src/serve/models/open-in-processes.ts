@@ -2,8 +2,8 @@ import { availableParallelism } from 'node:os'
 import { formatCount } from '../../base/format.js'
 import { exists } from '../../checkpoint/atomic.js'
 import { shippedModel } from '../../open/shipped-models.js'
-import type { ModelLimits } from './messages.js'
-import { ModelProcess } from './model-process.js'
+import type { ModelLimits, Opening } from './messages.js'
+import { ModelProcess, sameAgain } from './model-process.js'
 import type { ModelSource, OpenModel } from './model-source.js'
 import { Replicas } from './replicas.js'
 
@@ -27,7 +27,7 @@ export const openInProcesses =
     const path = await findFolder(source)
     watch.signal.throwIfAborted()
     const { name, bits, checkpoint } = source
-    const opening = { name, path, bits, checkpoint, limits, threads: threadsOf(replicas), valuesModule }
+    let opening: Opening = { name, path, bits, checkpoint, limits, threads: threadsOf(replicas), valuesModule }
     const copies: ModelProcess[] = []
     const isLoading = (): boolean => copies.length < replicas
     const onAvailable = (): void => watch.onAvailable(copies.some(({ isAvailable }) => isAvailable))
@@ -39,14 +39,15 @@ export const openInProcesses =
           else if (i === 0 || !isLoading()) watch.onNotice(`replica ${i + 1}: ${message}`)
         }
         copies.push(await ModelProcess.start(opening, { signal: watch.signal, onAvailable, onNotice }, entry))
+        opening = sameAgain(opening, copies[0].facts)
       }
     } catch (error) {
       await Promise.all(copies.map(copy => copy.close()))
       throw error
     }
-    const { parameters } = copies[0].facts
+    const { parameters, path: folder } = copies[0].facts
     watch.onNotice(
-      `${formatCount(parameters)} parameters from ${path}, loaded in ${((performance.now() - start) / 1000).toFixed(1)} s by ${copies.map(({ pid }) => `process ${pid}`).join(', ')}`,
+      `${formatCount(parameters)} parameters from ${folder}, loaded in ${((performance.now() - start) / 1000).toFixed(1)} s by ${copies.map(({ pid }) => `process ${pid}`).join(', ')}`,
     )
     return replicas === 1 ? copies[0] : new Replicas(copies as [ModelProcess, ...ModelProcess[]])
   }

@@ -38,7 +38,7 @@ export async function openServedModel(
     rowBytes: limits.maxMemoryBytes,
     onNotice,
   })
-  const answering = new AnsweringModel(name, path, withLimit(model, limits.maxNewTokens), limits)
+  const answering = new AnsweringModel(name, withLimit(model, limits.maxNewTokens), limits)
   await answering.prepare()
   return answering
 }

@@ -55,11 +55,6 @@ export class ModelRegistry {
     }))
   }
 
-  /** Whether every model answers. */
-  get isReady(): boolean {
-    return Array.from(this.entries.values()).every(({ state }) => state === 'ready')
-  }
-
   /** The models that answer. */
   get models(): readonly ServedModel[] {
     return Array.from(this.entries.values()).flatMap(({ model }) => (model ? [model] : []))

@@ -46,6 +46,7 @@ export interface Embedded {
 export interface ModelFacts {
   /** By this name clients ask for it. */
   readonly name: string
+  /** The folder of its weights: of a run, that of the checkpoint. */
   readonly path: string
   /** When it was loaded, in seconds since 1970. */
   readonly created: number
