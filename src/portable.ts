@@ -18,6 +18,7 @@ export type {
   PieceOptions,
   TextAnswer,
   TextAnswers,
+  TextLimits,
   TextModel,
   TextOrIds,
   TextScore,

@@ -11,6 +11,7 @@ import { forceTokens } from './processors.js'
 import type { ScoreProcessor } from './processors.js'
 import type { Search, SearchOptions } from './search.js'
 import { TextGenerator } from './text-generator.js'
+import type { TextModel } from './text-generator.js'
 import type { TextOptions } from './text-options.js'
 import { smallSizes } from '../../test/small-model.js'
 
@@ -26,12 +27,12 @@ const config: ModelConfig = {
   tiedLogits: false,
   scaleLogits: false,
 }
-const generator = (maxNewTokens = 12): TextGenerator =>
-  new TextGenerator({
-    params: initParameters(declareParameters(config, router), random.key(5)),
-    options: { config, router, maxNewTokens },
-    codec: { inputs: vocabulary, targets: vocabulary, prepare: text => text },
-  })
+const modelOf = (maxNewTokens: number): TextModel => ({
+  params: initParameters(declareParameters(config, router), random.key(5)),
+  options: { config, router, maxNewTokens },
+  codec: { inputs: vocabulary, targets: vocabulary, prepare: text => text },
+})
+const generator = (maxNewTokens = 12): TextGenerator => new TextGenerator(modelOf(maxNewTokens))
 const collected = async <T>(stream: AsyncIterable<T>): Promise<T[]> => {
   const parts: T[] = []
   for await (const part of stream) parts.push(part)
@@ -100,6 +101,12 @@ describe('TextGenerator', () => {
       )
       await expect(collected(g.pieces([]))).rejects.toThrow('the input has no tokens')
     })
+  })
+
+  it("keeps to the model's limits where it is given none", async () => {
+    const limited = { ...modelOf(12), limits: { maxInputTokens: 4 } }
+    await expect(new TextGenerator(limited).answer('hello')).rejects.toThrow('the input has 6 tokens, and at most 4')
+    await new TextGenerator(limited, { maxInputTokens: 6 }).answer('hello')
   })
 
   it('gives the same answers to simultaneous calls as to single calls', async () => {

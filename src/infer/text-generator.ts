@@ -24,11 +24,16 @@ import type { GeneratorStatistics } from './statistics.js'
 import type { TextOptions } from './text-options.js'
 import { TokenTexts } from './token-texts.js'
 
+/** How much a TextGenerator takes on: see SchedulerLimits. */
+export type TextLimits = Partial<Pick<SchedulerLimits, 'maxInputTokens' | 'maxRows' | 'maxMemoryBytes'>>
+
 /** A model that generates a text, its answer, for an input text. */
 export interface TextModel {
   readonly params: ModelParams
   readonly options: GenerateOptions
   readonly codec: TextCodec
+  /** Limits of a TextGenerator that is not given others. */
+  readonly limits?: TextLimits
   /** Returns an error message if a request does not fit into memory: see SchedulerLimits. */
   readonly memoryProblem?: SchedulerLimits['memoryProblem']
 }
@@ -92,11 +97,10 @@ export class TextGenerator {
       params,
       { ...forward, mode: 'eval' },
       {
-        maxInputTokens: Infinity,
-        maxRows: DEFAULT_ROWS,
-        maxMemoryBytes: DEFAULT_MEMORY_BYTES,
-        memoryProblem: model.memoryProblem,
-        ...limits,
+        maxInputTokens: limits.maxInputTokens ?? model.limits?.maxInputTokens ?? Infinity,
+        maxRows: limits.maxRows ?? model.limits?.maxRows ?? DEFAULT_ROWS,
+        maxMemoryBytes: limits.maxMemoryBytes ?? model.limits?.maxMemoryBytes ?? DEFAULT_MEMORY_BYTES,
+        memoryProblem: limits.memoryProblem ?? model.memoryProblem,
         maxNewTokens,
         release,
       },

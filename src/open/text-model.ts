@@ -9,7 +9,7 @@ import type { Weights } from '../checkpoint/weights.js'
 import { inferenceBytes, loadTextModel, MOST_NEW_TOKENS } from '../infer/load.js'
 import type { LoadOptions } from '../infer/load.js'
 import { unsupportedFor } from '../infer/generation-options.js'
-import type { TextModel } from '../infer/text-generator.js'
+import type { TextLimits, TextModel } from '../infer/text-generator.js'
 import type { TextOptions } from '../infer/text-options.js'
 import { countParameters } from '../model/parameters.js'
 import type { TextCodec } from '../text/codec.js'
@@ -29,6 +29,8 @@ export interface TextModelOptions extends LoadOptions {
   findValues?: (config: Pick<Weights, 'model' | 'router'>) => Promise<CustomModelValues>
   /** The memory, in bytes, that the answers generated at once may take, to be counted in addition. Default: 0. */
   rowBytes?: number
+  /** Limits of the model's TextGenerator: see `TextModel`. */
+  limits?: TextLimits
   /** How answers will be generated, which decides what notices say of the model's defaults. false: none will be. */
   generation?: TextOptions | false
   /** Receives messages for a person: which checkpoint is opened, or that T5's vocabulary is assumed. */
@@ -51,8 +53,10 @@ export async function openTextModel(path: string, options: TextModelOptions = {}
 /** Loads a model whose parts are opened, and closes its weights. */
 export async function loadOpened(
   { weights, codec, values }: TextWeights,
-  { maxNewTokens, bits, router, meaning, rowBytes, generation = {}, onNotice = () => undefined }: TextModelOptions,
+  options: TextModelOptions,
 ): Promise<OpenedTextModel> {
+  const { maxNewTokens, bits, router, meaning, limits, rowBytes } = options
+  const { generation = {}, onNotice = () => undefined } = options
   try {
     checkFits(weights, bits, onNotice, rowBytes)
     if (generation !== false) noteUnsupported(weights, generation, onNotice)
@@ -63,7 +67,7 @@ export async function loadOpened(
       router: router ?? values.router,
       meaning: meaning ?? values.meaning,
     })
-    return { ...model, path: weights.path, memoryProblem: requestProblem }
+    return { ...model, limits, path: weights.path, memoryProblem: requestProblem }
   } finally {
     await weights.close()
   }

@@ -30,6 +30,11 @@ export const evalCommand = (): Command =>
       collect,
     )
     .option('--num-beams <n>', 'beam search with this many beams, instead of greedy generation', wholeNumber(1))
+    .option(
+      '--max-input-tokens <n>',
+      'refuse inputs of more tokens than this (default: those that do not fit into memory)',
+      wholeNumber(1),
+    )
     .addOption(checkpointOption())
     .option('--revision <name>', 'with --data, for a model of the hub: a branch, tag or commit (default: main)')
     .option('--errors', 'print all wrong answers, instead of a few answers')

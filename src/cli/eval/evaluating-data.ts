@@ -112,7 +112,19 @@ export async function evaluateOnData(
   data: string,
   options: EvalOptions & Omit<DataOptions, 'split'>,
 ): Promise<void> {
-  const { revision, all, watch, split, examples: limit, numBeams, errors, json, checkpoint, ...columns } = options
+  const {
+    revision,
+    all,
+    watch,
+    split,
+    examples: limit,
+    numBeams,
+    maxInputTokens,
+    errors,
+    json,
+    checkpoint,
+    ...columns
+  } = options
   const wrong = Object.entries({ all, watch }).find(([, value]) => value !== undefined)
   if (wrong) throw new ConfigError(`--${wrong[0]} is for a run and its own task: leave it out with --data`)
   if (json !== undefined && (await findFiles(data)).some(file => resolve(file) === resolve(json)))
@@ -126,6 +138,7 @@ export async function evaluateOnData(
   for (const note of notes) console.error(note)
   const model = await openTextModel(folder, {
     checkpoint,
+    limits: { maxInputTokens },
     findValues: findModelValues,
     onNotice: message => console.error(message),
   })

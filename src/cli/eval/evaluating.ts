@@ -32,6 +32,8 @@ export interface EvalOptions {
   examples?: number
   metric?: string[]
   numBeams?: number
+  /** The most tokens of an input. */
+  maxInputTokens?: number
   checkpoint?: CheckpointChoice
   /** Of a model of the hub. */
   revision?: string
@@ -128,14 +130,14 @@ async function evaluateModel(path: string, given: Given, known?: Task): Promise<
 async function evaluateTask(
   { folder, step, model }: EvaluatedModel,
   task: Task,
-  { split, examples, numBeams, json, metrics }: Given,
+  { split, examples, numBeams, maxInputTokens, json, metrics }: Given,
 ): Promise<Evaluation> {
   if ((metrics ?? task.metrics).length === 0)
     throw new ConfigError(`the task ${task.name} has no metrics: name one of texts, as in --metric accuracy`)
   // Metrics of texts compare texts, not what the task's postprocessor makes of them.
   const scored = metrics === undefined ? task : { ...task, postprocess: undefined }
   const evaluated = await watchPredictions(task.units.many, onProgress =>
-    evaluateExamples({ ...model, codec: task.codec }, scored, task.split(split), {
+    evaluateExamples({ ...model, codec: task.codec, limits: { maxInputTokens } }, scored, task.split(split), {
       limit: examples ?? null,
       metrics,
       generation: { numBeams },

@@ -27,6 +27,8 @@ export interface Output {
 export interface Opening {
   bits?: Bits
   checkpoint?: CheckpointChoice
+  /** The most tokens of an input. Default: any number that memory has room for. */
+  maxInputTokens?: number
 }
 
 /** Answers the texts. Without texts it answers the lines of the standard input or, in a terminal, prompts for texts. */
@@ -53,12 +55,13 @@ export async function answerTexts(
 export async function openForAnswers(
   path: string,
   options: TextOptions,
-  { bits, checkpoint, target }: Output & Opening,
+  { bits, checkpoint, maxInputTokens, target }: Output & Opening,
 ): Promise<OpenedTextModel> {
   const model = await openTextModel(path, {
     maxNewTokens: options.maxNewTokens,
     bits,
     checkpoint,
+    limits: { maxInputTokens },
     generation: target === undefined ? options : false,
     findValues: findModelValues,
     onNotice: message => console.error(message),

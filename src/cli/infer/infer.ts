@@ -14,6 +14,7 @@ interface InferOptions extends Omit<TextOptions, 'noRepeatNgram' | 'banned' | 'j
   choice?: readonly string[]
   /** A file. */
   jsonSchema?: string
+  maxInputTokens?: number
   /** The value of `--no-repeat-ngram`. commander reads `--no-` as a negation: true if it is absent, else its number. */
   repeatNgram: true | number
   greedy?: boolean
@@ -58,6 +59,11 @@ export const inferCommand = (): Command =>
     .option(
       '--max-new-tokens <n>',
       'maximum number of tokens in an answer (default: as the model says, or 128)',
+      wholeNumber(1),
+    )
+    .option(
+      '--max-input-tokens <n>',
+      'refuse inputs of more tokens than this (default: those that do not fit into memory)',
       wholeNumber(1),
     )
     .option('--min-new-tokens <n>', 'minimum number of tokens in an answer', wholeNumber(0))
@@ -114,6 +120,7 @@ export const inferCommand = (): Command =>
           ban,
           choice,
           jsonSchema,
+          maxInputTokens,
           greedy,
           data,
           out,
@@ -147,7 +154,7 @@ export const inferCommand = (): Command =>
         await warnOfFileName(texts, 'answer')
         const { findFolder } = await import('../shared/find-folder.js')
         const folder = await findFolder(model, revision)
-        const output = { json, target, checkpoint, bits: quantize && bitsOf[quantize] }
+        const output = { json, target, checkpoint, maxInputTokens, bits: quantize && bitsOf[quantize] }
         if (inputs !== undefined) {
           const { answerData } = await import('./answering-data.js')
           return answerData(folder, { ...inputs, out }, options, output)
