@@ -24,8 +24,8 @@ const scalar = (name: keyof typeof scalars, tensors: Constants): string =>
 
 /**
  * Rounds rows to 8 bits: the integers of `multiplyIntegers` with 128 added, as uint8, and the rows' largest magnitudes.
- * For an element that is not finite the integer is arbitrary, and so it is for a row of zeros. Several products of one x
- * write equal nodes, which ONNX Runtime merges.
+ * For an element that is not finite, and in a row of zeros, integers are arbitrary. Several products of one x write
+ * equal nodes, which ONNX Runtime merges.
  */
 export function quantizeRows(
   x: string,
