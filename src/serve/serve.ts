@@ -40,15 +40,15 @@ export async function serveWith(open: OpenModel, given: ServeSettings): Promise<
   checkSettings(settings)
   checkNames(sources.map(({ name }) => name))
   let server: HttpServer | undefined
-  const models = new ModelRegistry(oneAfterAnother(open), (name, message) => {
+  const models = new ModelRegistry(oneAfterAnother(open), (name, message, level) => {
     onNotice?.(name, message)
-    server?.note(name, message)
+    server?.note(name, message, level)
   })
   server = await listen(models, settings)
   const { url, close } = server
   const ready = Promise.all(sources.map(source => models.load(source))).then(() => undefined)
   // Who does not wait for it learns of it from the log and /health.
-  ready.catch((error: Error) => server.note('', `a model could not be loaded: ${error.message}`))
+  ready.catch((error: Error) => server.note('', `a model could not be loaded: ${error.message}`, 'warn'))
   return {
     url,
     ready,

@@ -97,6 +97,9 @@ describe('switchyard serve', () => {
     await failed
     expect(await text()).toBe('HH EH L OW')
     expect(isRunning(pid)).toBe(false)
+    expect(server.log).toMatch(
+      /"level":40,.*"model":"g2p","msg":"its process has ended \(SIGKILL\), .*it is started again"/,
+    )
 
     // Another version is loaded while requests run.
     const seen = server.log.length

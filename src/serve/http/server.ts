@@ -4,6 +4,7 @@ import { Admission } from '../admission/admission.js'
 import { chatTemplate } from '../api/chat-template.js'
 import type { ServerContext } from '../api/context.js'
 import { ServingMetrics } from '../metrics/serving-metrics.js'
+import type { NoticeLevel } from '../models/model-source.js'
 import type { ModelRegistry } from '../models/registry.js'
 import type { ApiSettings } from '../settings.js'
 import { makeApp } from './app.js'
@@ -16,7 +17,7 @@ export interface HttpServer {
   /** Refuses new requests, finishes those that run, and ends. Calling it again waits for the same end. */
   close(): Promise<void>
   /** Writes a message about a model into the log. */
-  note(model: string, message: string): void
+  note(model: string, message: string, level: NoticeLevel): void
 }
 
 /** What the requests to a server of these models share. */
@@ -55,7 +56,7 @@ export async function listen(models: ModelRegistry, settings: ApiSettings): Prom
   return {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${chosen}`,
     close: () => (closed ??= stop()),
-    note: (model, message) => app.log.info({ model }, message),
+    note: (model, message, level) => app.log[level]({ model }, message),
   }
 }
 

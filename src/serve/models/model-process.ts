@@ -203,7 +203,7 @@ export class ModelProcess implements ServedModel {
     const started = performance.now()
     return new Promise((resolve, reject) => {
       child.on('message', (message: FromModel) => {
-        if (message.kind === 'notice') this.watch.onNotice(message.message)
+        if (message.kind === 'notice') this.watch.onNotice(message.message, 'info')
         else if (message.kind === 'replies') message.replies.forEach(reply => this.receive(reply))
         else if (message.kind === 'failed') {
           reject(fromSent(message.error))
@@ -245,7 +245,7 @@ export class ModelProcess implements ServedModel {
   /** Waits as long as it must between two starts, and starts the process. If that fails, it is tried again. */
   private async restarted(reason: string): Promise<void> {
     const wait = RESTART_SECONDS[Math.min(this.restarts++, RESTART_SECONDS.length - 1)]
-    this.watch.onNotice(`${reason}; it is started again${wait > 0 ? ` in ${wait} s` : ''}`)
+    this.watch.onNotice(`${reason}; it is started again${wait > 0 ? ` in ${wait} s` : ''}`, 'warn')
     const { signal } = this.closing
     await sleep(wait * 1000, undefined, { signal }).catch(() => undefined)
     if (signal.aborted) return

@@ -16,10 +16,12 @@ export interface ModelSource {
   readonly checkpoint?: CheckpointChoice
 }
 
+export type NoticeLevel = 'info' | 'warn'
+
 /** What a model tells its server beside its answers. */
 export interface ModelWatch {
-  /** A message for a person: what is loaded, or that a process ended and is started again. */
-  onNotice(message: string): void
+  /** A message for a person: what is loaded, or, as a warning, that a process ended and is started again. */
+  onNotice(message: string, level: NoticeLevel): void
   /** Whether it can take requests at once. Called when that changes after it was opened. */
   onAvailable(isAvailable: boolean): void
   /** Aborted when the server stops: opening then rejects with its reason. */

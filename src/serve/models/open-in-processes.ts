@@ -4,7 +4,7 @@ import { exists } from '../../checkpoint/atomic.js'
 import { shippedModel } from '../../open/shipped-models.js'
 import type { ModelLimits, Opening } from './messages.js'
 import { ModelProcess, sameAgain } from './model-process.js'
-import type { ModelSource, OpenModel } from './model-source.js'
+import type { ModelSource, ModelWatch, OpenModel } from './model-source.js'
 import { Replicas } from './replicas.js'
 
 export interface ProcessSettings {
@@ -34,9 +34,9 @@ export const openInProcesses =
     try {
       // One after another, since each compares what it needs with the memory that those before have left free.
       for (let i = 0; isLoading(); i++) {
-        const onNotice = (message: string): void => {
-          if (replicas === 1) watch.onNotice(message)
-          else if (i === 0 || !isLoading()) watch.onNotice(`replica ${i + 1}: ${message}`)
+        const onNotice: ModelWatch['onNotice'] = (message, level) => {
+          if (replicas === 1) watch.onNotice(message, level)
+          else if (i === 0 || !isLoading()) watch.onNotice(`replica ${i + 1}: ${message}`, level)
         }
         copies.push(await ModelProcess.start(opening, { signal: watch.signal, onAvailable, onNotice }, entry))
         opening = sameAgain(opening, copies[0].facts)
@@ -48,6 +48,7 @@ export const openInProcesses =
     const { parameters, path: folder } = copies[0].facts
     watch.onNotice(
       `${formatCount(parameters)} parameters from ${folder}, loaded in ${((performance.now() - start) / 1000).toFixed(1)} s by ${copies.map(({ pid }) => `process ${pid}`).join(', ')}`,
+      'info',
     )
     return replicas === 1 ? copies[0] : new Replicas(copies as [ModelProcess, ...ModelProcess[]])
   }

@@ -1,7 +1,7 @@
 import { ConfigError } from '../../base/errors.js'
 import { didYouMean } from '../../base/suggest.js'
 import { ModelNotReadyError, UnknownModelError } from './model-errors.js'
-import type { ModelSource, OpenModel } from './model-source.js'
+import type { ModelSource, NoticeLevel, OpenModel } from './model-source.js'
 import type { ServedModel } from './served-model.js'
 import { SwappableModel } from './swappable.js'
 
@@ -32,7 +32,7 @@ interface Entry {
 }
 
 /** Messages for a person, each about one model. */
-export type RegistryNotice = (name: string, message: string) => void
+export type RegistryNotice = (name: string, message: string, level: NoticeLevel) => void
 
 /** The models of a server, by their names. */
 export class ModelRegistry {
@@ -99,7 +99,7 @@ export class ModelRegistry {
     const loaded = entry
     try {
       const model = await this.open(source, {
-        onNotice: message => this.onNotice(name, message),
+        onNotice: (message, level) => this.onNotice(name, message, level),
         onAvailable: isAvailable => {
           // A version that was replaced may still tell.
           if (loaded.source === source) loaded.state = isAvailable ? 'ready' : 'restarting'
@@ -135,9 +135,9 @@ export class ModelRegistry {
       return
     }
     entry.model.swap(model).then(
-      () => this.onNotice(source.name, 'the version before has answered its last request and is closed'),
+      () => this.onNotice(source.name, 'the version before has answered its last request and is closed', 'info'),
       (error: unknown) =>
-        this.onNotice(source.name, `the version before could not be closed: ${(error as Error).message}`),
+        this.onNotice(source.name, `the version before could not be closed: ${(error as Error).message}`, 'warn'),
     )
   }
 }

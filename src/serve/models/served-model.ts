@@ -1,10 +1,11 @@
 import type { AnswerPiece, AnswerToken } from '../../infer/answer-piece.js'
+import type { GeneratorStatistics } from '../../infer/statistics.js'
 import type { TextOptions } from '../../infer/text-options.js'
 
 /** An input: a text, or token ids as they enter the encoder. */
 export type Input = string | readonly number[]
 
-/** Options of generation that can be sent to another thread. */
+/** Options of generation that can be sent to another process. */
 export type SentOptions = Omit<TextOptions, 'processors' | 'search'>
 
 export interface GenerateRequest {
@@ -61,27 +62,12 @@ export interface ModelFacts {
 }
 
 /** The state of a model's engine at one moment, and counts since it was loaded. */
-export interface ModelStatistics {
-  readonly running: number
-  readonly waiting: number
-  /** Bytes of the decoder's memory: in use, and the limit. */
-  readonly memoryBytes: number
-  readonly maxMemoryBytes: number
-  readonly steps: number
-  /** How many steps read and generated together more than 2^(i-1) and at most 2^i tokens, for each i. */
-  readonly stepTokens: readonly number[]
-  readonly inputTokens: number
-  readonly generatedTokens: number
-  /** How many tokens each expert got, for each sparse layer of the decoder. */
-  readonly expertTokens: readonly (readonly number[])[]
-  /** Tokens that met no expert because its capacity was full. */
-  readonly droppedTokens: number
-}
+export type ModelStatistics = GeneratorStatistics
 
 /**
- * A model that answers requests: in this thread (`openServedModel`) or in another (`ModelThread`). Errors that a client
- * can mend are ConfigErrors. When a signal is aborted, the request leaves the engine within one step, and its call
- * rejects with the signal's reason.
+ * A model that answers requests: in this process (`openServedModel`) or in another (`ModelProcess`). Errors that a
+ * client can mend are ConfigErrors. When a signal is aborted, the request leaves the engine within one step, and its
+ * call rejects with the signal's reason.
  */
 export interface ServedModel {
   readonly facts: ModelFacts
