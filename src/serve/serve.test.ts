@@ -147,7 +147,7 @@ describe('a server', () => {
   })
 
   it('ends a request at the deadline', async () => {
-    const { ready, opened, post } = await start({ deadlineSeconds: 0.05 })
+    const { ready, opened, post } = await start({ deadlineSeconds: 0.4 })
     const model = new FakeModel('fake')
     opened[0].answer(model)
     await ready
@@ -156,7 +156,7 @@ describe('a server', () => {
     expect(late.headers.get('x-should-retry')).toBe('false')
     const stream = await post('/v1/completions', { prompt: 'endless', stream: true })
     expect(await stream.text()).toMatch(
-      /data: \{"error":\{"message":"the request was not answered within 0.05 s.*\n\n$/,
+      /data: \{"error":\{"message":"the request was not answered within 0.4 s.*\n\n$/,
     )
     while (model.running > 0) await next()
     expect(model.aborted).toBe(2)

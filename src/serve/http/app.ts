@@ -3,12 +3,14 @@ import fastify, { LogController } from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { endpoints } from '../api/endpoints.js'
 import type { ServerContext } from '../api/context.js'
+import type { ServingMetrics } from '../metrics/serving-metrics.js'
 import { addDocument } from '../openapi/routes.js'
 import { addPage } from '../page/route.js'
 import { ApiError } from './api-error.js'
 import { answerBrokenRequest } from './broken-requests.js'
 import { closeWhenStalled } from './event-stream.js'
 import { addJsonBody } from './json-body.js'
+import { CLIENT_GONE } from './request-signal.js'
 import { requestId } from './request-ids.js'
 import { addRoutes, noteError } from './routes.js'
 
@@ -19,7 +21,7 @@ export async function makeApp(context: ServerContext): Promise<FastifyInstance> 
   const app = fastify({
     bodyLimit: settings.bodyLimit,
     genReqId: requestId,
-    // Logs are lines of `onResponse`: no bodies, no headers.
+    // Its own lines have URLs. `logEnd` writes one for each request.
     logController: new LogController({ disableRequestLogging: true }),
     logger: { level: settings.logLevel, ...(settings.log && { stream: settings.log }) },
     requestTimeout: milliseconds,
@@ -41,6 +43,7 @@ export async function makeApp(context: ServerContext): Promise<FastifyInstance> 
   app.decorateRequest('notes')
   app.addHook('onRequest', (request, reply, done) => {
     request.notes = {}
+    reply.raw.once('close', () => logEnd(request, reply, metrics))
     reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff')
     if (running.isStopping) reply.header('connection', 'close')
     // Before the body is read.
@@ -48,14 +51,6 @@ export async function makeApp(context: ServerContext): Promise<FastifyInstance> 
   })
   app.addHook('onSend', (_request, reply, _payload, done) => {
     closeWhenStalled(reply, settings.requestSeconds)
-    done()
-  })
-  app.addHook('onResponse', (request, reply, done) => {
-    const endpoint = endpointOf(request)
-    metrics.httpRequest(endpoint, reply.statusCode)
-    const { method, notes, ip } = request
-    const ms = Math.round(reply.elapsedTime)
-    request.log.info({ method, endpoint, status: reply.statusCode, ms, client: ip, ...notes }, 'request')
     done()
   })
   app.setErrorHandler((error, request, reply) => {
@@ -75,6 +70,15 @@ export async function makeApp(context: ServerContext): Promise<FastifyInstance> 
   await addDocument(app, endpoints, context)
   await addPage(app)
   return app
+}
+
+/** Writes the line of a request into the log, and counts it. A client that left before its answer was sent has 499. */
+function logEnd(request: FastifyRequest, { raw, elapsedTime }: FastifyReply, metrics: ServingMetrics): void {
+  const endpoint = endpointOf(request)
+  const status = raw.writableEnded ? raw.statusCode : CLIENT_GONE
+  metrics.httpRequest(endpoint, status)
+  const { method, notes, ip } = request
+  request.log.info({ method, endpoint, status, ms: Math.round(elapsedTime), client: ip, ...notes }, 'request')
 }
 
 /** The endpoint that a request asks for, as the document names it. Other paths are not told apart. */

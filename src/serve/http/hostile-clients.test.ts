@@ -135,6 +135,9 @@ describe('a client', () => {
       }),
     )
     await until(() => model.running === 0 && context.admission.size === 0)
+    expect((await app.inject('/metrics')).body).toMatch(
+      /http_requests_total\{endpoint="\/v1\/completions",status="499"\} \d\d/,
+    )
     expect(await answerTo(request('{"prompt": "a"}', close))).toContain('"text":"A"')
   })
 })

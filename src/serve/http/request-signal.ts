@@ -1,9 +1,12 @@
 import type { ServerResponse } from 'node:http'
 import { ApiError, deadlinePassed } from './api-error.js'
 
-/** The client closed its connection before it had its answer. Nobody is left to be told; the log has nginx's 499. */
+/** The status of a request whose client left before it had its answer, in logs and metrics: nginx's. */
+export const CLIENT_GONE = 499
+
+/** The client closed its connection. Nobody is left to be told. */
 export const clientGone = (): ApiError =>
-  new ApiError('the client closed its connection', { status: 499, type: 'client_gone' })
+  new ApiError('the client closed its connection', { status: CLIENT_GONE, type: 'client_gone' })
 
 /**
  * The signal of a request's work. It is aborted at once when the client goes away, and when the deadline passes.
