@@ -155,9 +155,7 @@ describe('a server', () => {
     expect([late.status, await late.json()]).toMatchObject([504, { error: { code: 'deadline_exceeded' } }])
     expect(late.headers.get('x-should-retry')).toBe('false')
     const stream = await post('/v1/completions', { prompt: 'endless', stream: true })
-    expect(await stream.text()).toMatch(
-      /data: \{"error":\{"message":"the request was not answered within 0.4 s.*\n\n$/,
-    )
+    expect(await stream.text()).toMatch(/data: \{"error":\{"message":"the request was not answered within 0.4 s.*\n\n$/)
     while (model.running > 0) await next()
     expect(model.aborted).toBe(2)
   })
