@@ -73,6 +73,7 @@ describe.each(Object.entries(vocabularies))('answers of tokens of %s', (name, vo
       { type: ['integer', 'null'] },
       { enum: ['red', 3, null, { a: [1, 'é"'] }] },
       { const: 'a"b\n' },
+      { type: ['integer', 'null'], enum: [1, 'a', null, 2.5] },
       { type: 'array', items: { type: 'boolean' }, minItems: 2, maxItems: 3 },
       { type: 'array', prefixItems: [{ type: 'number' }, { type: 'string' }], items: { type: 'null' } },
       { type: 'string', minLength: 2, maxLength: 4 },
@@ -137,6 +138,7 @@ describe('constraints', () => {
     [{ jsonSchema: { $ref: '#' } }, "no answer of this model's tokens fits"],
     [{ jsonSchema: { anyOf: [{ $ref: '#' }, { type: 'null' }] } }, 'refers to itself'],
     [{ jsonSchema: { required: ['a'], properties: {} } }, 'required has "a", which is not in properties'],
+    [{ jsonSchema: { type: 'string', const: 3 } }, "no answer of this model's tokens fits"],
     [{ jsonSchema: false }, "no answer of this model's tokens fits"],
   ] as [TextOptions, string][])('refuse %j', (options, message) => {
     expect(() => noise(bytes, options)).toThrow(message)

@@ -55,7 +55,8 @@ const ESCAPES: { readonly [character: string]: string } = {
 /**
  * The grammar of JSON texts that a schema (JSON Schema, draft 2020-12) allows, and its first rule. The texts are some
  * of those that are valid: properties come in the order of the schema, an object with `properties` has no further ones,
- * there is at most one space, after a comma or a colon. Throws a ConfigError for a keyword that is not supported.
+ * there is at most one space, after a comma or a colon. `oneOf` is read as `anyOf`: a value that two of its schemas
+ * allow is not ruled out. `format` says nothing. Throws a ConfigError for a keyword that is not supported.
  */
 export function jsonGrammar(schema: unknown): { grammar: Grammar; start: number } {
   const grammar = new Grammar()
@@ -87,12 +88,12 @@ class SchemaGrammar {
     }
     if ('const' in schema) {
       only(schema, ['const', 'type'], path)
-      return this.texts([constant])
+      return this.texts([constant], schema.type)
     }
     if (values !== undefined) {
       if (!Array.isArray(values)) throw wrong('enum must be a list', path)
       only(schema, ['enum', 'type'], path)
-      return this.texts(values)
+      return this.texts(values, schema.type)
     }
     for (const [name, parts] of Object.entries({ anyOf, oneOf })) {
       if (parts === undefined) continue
@@ -256,8 +257,11 @@ class SchemaGrammar {
     ])
   }
 
-  private texts(values: readonly unknown[]): Build {
-    const texts = values.map(value => JSON.stringify(value))
+  /** Given values, those of the types if there are types. */
+  private texts(values: readonly unknown[], type: unknown): Build {
+    const valid =
+      type === undefined ? values : values.filter(value => [type].flat().some(name => isOfType(value, name)))
+    const texts = valid.map(value => JSON.stringify(value))
     return from =>
       this.grammar.either(
         from,
@@ -303,6 +307,13 @@ class SchemaGrammar {
 
 const isObject = (value: unknown): value is Schema =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
+
+function isOfType(value: unknown, type: unknown): boolean {
+  if (type === 'integer') return Number.isInteger(value)
+  if (type === 'array') return Array.isArray(value)
+  if (type === 'null') return value === null
+  return type === 'object' ? isObject(value) : typeof value === type
+}
 
 const wrong = (problem: string, path: string): ConfigError =>
   new ConfigError(`the JSON schema cannot be followed at ${path}: ${problem}`)
