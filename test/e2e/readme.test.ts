@@ -104,6 +104,7 @@ beforeAll(async () => {
   const reviews = numbers.map(i => `"The ${i % 2 ? 'good' : 'bad'} meal, number ${i}",${i % 2}\n`)
   await writeFile(join(cli.folder, 'reviews.csv'), `review,label\n${reviews.join('')}`)
   await writeFile(join(cli.folder, 'switchyard.config.ts'), configBlock.text)
+  await writeFile(join(cli.folder, 'keys.txt'), 'a-key\n')
 })
 afterAll(async () => {
   for (const key of ['HF_ENDPOINT', 'HF_HUB_CACHE']) {
@@ -130,8 +131,21 @@ describe('every command of the README and docs', () => {
   })
 
   async function runSwitchyard(args: readonly string[]): Promise<void> {
+    if (args[0] === 'serve') return serve(args)
     const { code, stderr } = await called.run(...quickly(args))
     expect(code, stderr).toBe(0)
+  }
+
+  /** Starts a server, and stops it as soon as its models answer. */
+  async function serve(args: readonly string[]): Promise<void> {
+    const names = args.slice(1).filter((word, i) => !word.startsWith('-') && !args[i].startsWith('-'))
+    let loaded = 0
+    const { code, stderr } = await cli.start([...args, '--port', '0'], (stdout, process) => {
+      loaded = stdout.split(', loaded in ').length - 1
+      if (loaded === names.length) process.kill('SIGTERM')
+    })
+    expect(code, stderr).toBe(0)
+    expect(loaded).toBe(names.length)
   }
 })
 
@@ -147,7 +161,7 @@ describe('every program of the README and docs', () => {
       module: ts.ModuleKind.NodeNext,
       types: ['node'],
       paths: Object.fromEntries(
-        ['', '/browser'].map(part => [
+        ['', '/browser', '/serve'].map(part => [
           `switchyard-ml${part}`,
           [join(cli.package_, 'dist', `${part.slice(1) || 'index'}.d.ts`)],
         ]),
@@ -165,7 +179,9 @@ describe('every program of the README and docs', () => {
     ).toEqual([])
   })
 
-  it.each(blocks.filter(block => ['ts', 'js'].includes(block.language)))('$page: $text', async ({ text }) => {
+  // Those of docs/serving.md need the server that the page starts first.
+  const run = blocks.filter(({ page, language }) => ['ts', 'js'].includes(language) && page !== 'docs/serving.md')
+  it.each(run)('$page: $text', async ({ text }) => {
     const folder = join(cli.folder, 'programs')
     await mkdir(join(folder, 'node_modules'), { recursive: true })
     await symlink(cli.package_, join(folder, 'node_modules', 'switchyard-ml')).catch(() => undefined)
