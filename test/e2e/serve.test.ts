@@ -134,12 +134,16 @@ describe('switchyard serve', () => {
   })
 
   it('serves several models by their names, and ends at once by a second signal', async () => {
+    process.env.SWITCHYARD_API_KEYS = 'fourth, fifth'
     const server = new Server('spell=g2p', 'g2p', '--replicas', '2', '--log-level', 'info')
+    delete process.env.SWITCHYARD_API_KEYS
     const url = await server.listening()
-    const client = clientOf(url, 'none')
+    const client = clientOf(url, 'fifth')
     await server.logged(/"model":"g2p".* process /)
     const pids = [...server.log.matchAll(/process (\d+)/g)].map(([, pid]) => Number(pid))
     expect(pids).toHaveLength(4)
+    expect((await client.models.list()).data.map(({ id }) => id)).toEqual(['spell', 'g2p'])
+    await expect(clientOf(url, 'none').models.list()).rejects.toMatchObject({ status: 401 })
     const answers = client.completions.create({ ...long, model: 'spell' }).catch((error: unknown) => error)
     await untilRunning(url)
     server.signal('SIGINT')
