@@ -65,6 +65,12 @@ function blockOf(inputs: number, bits: Bits): number | null {
 }
 
 /**
+ * A number added to this and truncated is rounded. The multiple of 256, which makes negative numbers positive, is lost
+ * in an Int8Array. This takes a third of the time of Math.round.
+ */
+const ROUND = 2 ** 20 + 0.5
+
+/**
  * Quantizes a parameter to 8 bits by column. The scale of an output makes its largest magnitude 127. Returns null if
  * the parameter is not quantized. Throws a SwitchyardError if an element is not finite.
  */
@@ -79,7 +85,7 @@ export function quantizeColumns(spec: QuantizedSpec, tensor: HostTensor): Quanti
   if (!scales.every(Number.isFinite)) throw notFinite(spec)
   const inverse = scales.map(largest => (largest === 0 ? 0 : 127 / largest))
   for (const { start, end, scale, step } of rowsOf(spec))
-    for (let k = start, i = scale; k < end; k++, i += step) values[k] = Math.round(elements[k] * inverse[i])
+    for (let k = start, i = scale; k < end; k++, i += step) values[k] = (elements[k] * inverse[i] + ROUND) | 0
   return {
     values: { dtype: 'int8', shape: types.values, data: values },
     scales: { dtype: 'float32', shape: types.scales, data: scales.map(largest => largest / 127) },
