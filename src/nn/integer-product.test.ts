@@ -15,6 +15,7 @@ import { multipliesSignedExactly } from '../engine/compile/onnx/integer-product/
 import { nodeSessions } from '../engine/compile/onnx/node.js'
 import { allNodes } from '../engine/compile/onnx/nodes.js'
 import type { SessionFactory } from '../engine/compile/onnx/session.js'
+import { webSessions } from '../engine/compile/onnx/web.js'
 import { interpret } from '../engine/compile/reference/interpret.js'
 import { projection } from './embedding.js'
 import { raggedDot } from './moe/ragged-dot.js'
@@ -66,8 +67,7 @@ const all = Object.keys(kinds)
 
 /** Sessions of a processor without VNNI, as far as our code can see it. Counts the nodes of other sessions. */
 const operations: string[] = []
-const recorded = (saturates: boolean): SessionFactory => {
-  const real = nodeSessions()
+const recorded = (real: SessionFactory, saturates: boolean): SessionFactory => {
   return {
     ...real,
     create: async (graph, options) => {
@@ -104,10 +104,11 @@ const examples: ExampleTypes = [3, 101, 1009].map(rows => [
 ]) as never
 
 describe.each([
-  ['signed, if the processor multiplies them exactly', false],
-  ['unsigned, where signed ones saturate', true],
-] as const)('integer products with kernels that are %s', (_, saturates) => {
-  const sessions = recorded(saturates)
+  ['signed, if the processor multiplies them exactly', nodeSessions(), false],
+  ['unsigned, where signed ones saturate', nodeSessions(), true],
+  ['compiled by onnxruntime-web', webSessions({ threads: 1 }), false],
+] as const)('integer products with kernels that are %s', (_, real, saturates) => {
+  const sessions = recorded(real, saturates)
   const plain: Product = (kernel, x) => product(x, kernel)
   const transposed: Product = (table, x) => product(x, projection(table))
   const ragged: Product = (kernels, x, sizes) => raggedDot(x, kernels, sizes)
@@ -133,7 +134,7 @@ describe.each([
     const compiled = jit((x: Tensor, y: Tensor) => f({ values, scales }, x, y))
     expect(comparable(await compiled(fromHost(rowsOf(all)), fromHost(sizes)).numbers())).toEqual(expected)
     expect(operations.filter(op => op === 'MatMulIntegerToFloat').length).toBe(f === ragged ? groups : 1)
-    expect(operations.includes('BitwiseXor')).toBe(saturates || !(await multipliesSignedExactly(nodeSessions())))
+    expect(operations.includes('BitwiseXor')).toBe(saturates || !(await multipliesSignedExactly(real)))
     // With weights in the graph, which ONNX Runtime packs; and each row alone, which must not change it.
     const specialized = specialize((w: Weights, x: Tensor, y: Tensor) => f(w, x, y), examples)
     const kernel = { values, scales }
