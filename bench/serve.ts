@@ -2,12 +2,9 @@
  * Times `switchyard serve` under load against closed batches of the same model, in turns on one machine. docs/bench.md
  * explains the output.
  */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { formatTable } from '../src/base/format.js'
@@ -18,6 +15,7 @@ import { at, checkMachine } from './peers.js'
 import { Contestant } from './protocol.js'
 import type { Ready } from './protocol.js'
 import { median } from './results.js'
+import { startServer } from './served.js'
 import { ask, percentile } from './serving-load.js'
 import type { Asked, Seen } from './serving-load.js'
 
@@ -51,7 +49,7 @@ try {
 }
 
 async function race(): Promise<void> {
-  const server = await startServer()
+  const server = await startServer(model)
   const closed = await Contestant.start('closed batches', process.execPath, [
     fileURLToPath(new URL('closed-batches.js', import.meta.url)),
     model,
@@ -118,26 +116,4 @@ function requestsOf(n: number): Asked[] {
     const maxTokens = Math.min(MOST_TOKENS, Math.ceil(-MEAN_TOKENS * Math.log(deep)))
     return { prompt: [...randomTokens(i + 2, length)], maxTokens: Math.max(1, maxTokens) }
   })
-}
-
-/** Starts `switchyard serve`, as its users do; resolves when it answers. */
-async function startServer(): Promise<{ url: string; stop: () => Promise<void> }> {
-  const child = spawn(process.execPath, [at('../bin/switchyard.js'), 'serve', model, '--port', '0'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  let url: string | undefined
-  for await (const line of createInterface({ input: child.stdout })) {
-    url = /http:\/\/\S+/.exec(line)?.[0]
-    if (url !== undefined) break
-  }
-  if (url === undefined) throw new Error('switchyard serve ended before it listened')
-  child.stdout.resume()
-  while (!(await fetch(`${url}/health`)).ok) await new Promise(resolve => setTimeout(resolve, 100))
-  return {
-    url,
-    stop: async () => {
-      child.kill('SIGTERM')
-      await once(child, 'exit')
-    },
-  }
 }

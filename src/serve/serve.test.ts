@@ -138,10 +138,11 @@ describe('a server', () => {
 
   it('ends what runs for too long when it stops', async () => {
     const { ready, opened, post, server } = await start({ stopSeconds: 0.02 })
-    opened[0].answer(new FakeModel('fake'))
+    const model = new FakeModel('fake')
+    opened[0].answer(model)
     await ready
     const waiting = post('/v1/completions', { prompt: 'wait' })
-    await next()
+    while (model.running === 0) await next()
     await server.close()
     expect((await waiting).status).toBe(503)
   })
