@@ -66,7 +66,10 @@ async function race(): Promise<void> {
         if (turn >= 0) racer.results.push(result)
       }
     }
-    print(racers)
+    print(
+      racers,
+      requests.reduce((sum, { maxTokens }) => sum + maxTokens, 0),
+    )
   } finally {
     await closed.contestant.quit()
     await server.stop()
@@ -78,12 +81,13 @@ interface Result {
   seconds: number
 }
 
-function print(racers: readonly { name: string; results: readonly Result[] }[]): void {
+/** Every answer has as many tokens as its request allows. */
+function print(racers: readonly { name: string; results: readonly Result[] }[], numTokens: number): void {
   const rows = racers.map(({ name, results }) => {
     const of = (f: (result: Result) => number): number => median(results.map(f))
     const firsts = ({ seen }: Result): number[] => seen.map(({ first }) => first)
     const gaps = ({ seen }: Result): number[] => seen.flatMap(answer => answer.gaps)
-    const tokens = of(({ seen, seconds }) => seen.reduce((sum, s) => sum + s.gaps.length + 1, 0) / seconds)
+    const tokens = of(({ seconds }) => numTokens / seconds)
     const shares = [0.5, 0.99].flatMap(share => [
       of(result => percentile(firsts(result), share)),
       of(result => percentile(gaps(result), share)),

@@ -8,9 +8,9 @@ export interface Asked {
 /** What a client saw of one answer. */
 export interface Seen {
   readonly text: string
-  /** Seconds until the first piece. */
+  /** Seconds until the first token. */
   readonly first: number
-  /** Seconds between pieces. */
+  /** Seconds between tokens. */
   readonly gaps: readonly number[]
 }
 
@@ -36,7 +36,9 @@ export async function ask(
 
 async function askOnce(url: string, model: string, { prompt, maxTokens }: Asked): Promise<Seen> {
   const start = performance.now()
-  const body = { model, prompt, max_tokens: maxTokens, min_tokens: maxTokens, temperature: 0, stream: true }
+  const length = { max_tokens: maxTokens, min_tokens: maxTokens }
+  // With experts, each token is an event, also one without text.
+  const body = { model, prompt, ...length, temperature: 0, stream: true, return_experts: true }
   const response = await fetch(`${url}/v1/completions`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
