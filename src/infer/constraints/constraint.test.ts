@@ -135,6 +135,8 @@ describe('constraints', () => {
     [{ jsonSchema: { type: 'strange' } }, 'at #: the type "strange" is none of'],
     [{ jsonSchema: { properties: { a: { minimum: 3, type: 'integer' } } } }, 'at #/properties/a: the keyword minimum'],
     [{ jsonSchema: { $ref: '#/nothing' } }, '"#/nothing" is no part of this schema'],
+    [{ jsonSchema: { $ref: '#/%zz' } }, '"#/%zz" is no part of this schema'],
+    [{ jsonSchema: { properties: {}, required: 'a' } }, 'required must be a list'],
     [{ jsonSchema: { $ref: '#' } }, "no answer of this model's tokens fits"],
     [{ jsonSchema: { anyOf: [{ $ref: '#' }, { type: 'null' }] } }, 'refers to itself'],
     [{ jsonSchema: { required: ['a'], properties: {} } }, 'required has "a", which is not in properties'],
@@ -142,6 +144,14 @@ describe('constraints', () => {
     [{ jsonSchema: false }, "no answer of this model's tokens fits"],
   ] as [TextOptions, string][])('refuse %j', (options, message) => {
     expect(() => noise(bytes, options)).toThrow(message)
+  })
+
+  it('refuse what is nested too deeply, and repeat no long expression', () => {
+    const references = Array.from({ length: 20_000 }, (_, i) => ({ $ref: `#/$defs/${i + 1}` }))
+    const jsonSchema = { $ref: '#/$defs/0', $defs: [...references, {}] }
+    expect(() => noise(bytes, { jsonSchema })).toThrow('nested too deeply')
+    for (const brackets of [20_000, 100])
+      expect(() => noise(bytes, { regex: '('.repeat(brackets) })).toThrow(/^the regular expression "\({60}…" .{0,80}$/)
   })
 
   it('allow a space before the first word, which is no part of the text', () => {

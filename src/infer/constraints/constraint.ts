@@ -89,7 +89,12 @@ function masksOf(constraint: Constraint, vocabulary: Vocabulary): TokenMasks {
 }
 
 function grammarOf({ regex, jsonSchema }: Constraint): { grammar: Grammar; start: number } {
-  if (regex === undefined) return jsonGrammar(jsonSchema)
-  const grammar = new Grammar()
-  return { grammar, start: grammar.rule(from => addRegex(grammar, from, regex)) }
+  try {
+    if (regex === undefined) return jsonGrammar(jsonSchema)
+    const grammar = new Grammar()
+    return { grammar, start: grammar.rule(from => addRegex(grammar, from, regex)) }
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw new ConfigError('the regular expression or JSON schema is nested too deeply: the stack has no room for it')
+  }
 }

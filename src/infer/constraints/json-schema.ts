@@ -160,10 +160,10 @@ class SchemaGrammar {
 
   private object({ properties, required = [], additionalProperties = true }: Schema, path: string): Build {
     const { grammar } = this
+    if (!Array.isArray(required)) throw wrong('required must be a list of names', path)
     const open: Build = from => grammar.text(from, '{')
     if (properties === undefined) {
-      if (!Array.isArray(required) || required.length > 0)
-        throw wrong('required needs properties with these names', path)
+      if (required.length > 0) throw wrong('required needs properties with these names', path)
       if (additionalProperties === false) return from => grammar.text(open(from), '}')
       const value = this.value(additionalProperties, `${path}/additionalProperties`)
       const member: Build = from => value(this.colon(this.string({}, path)(from)))
@@ -334,13 +334,19 @@ function escapeOf(codePoint: number): string {
   return ESCAPES[character] ?? `\\u${codePoint.toString(16).padStart(4, '0')}`
 }
 
-/** The part of a schema that a reference such as `#/$defs/name` points at. */
+/** The part of a schema that a reference such as `#/$defs/name` points at; undefined if there is none. */
 function pointedAt(root: unknown, reference: string): unknown {
   if (!/^#(\/|$)/.test(reference)) return undefined
-  return reference
+  let decoded: string
+  try {
+    decoded = decodeURIComponent(reference)
+  } catch {
+    return undefined
+  }
+  return decoded
     .split('/')
     .slice(1)
-    .map(part => decodeURIComponent(part).replaceAll('~1', '/').replaceAll('~0', '~'))
+    .map(part => part.replaceAll('~1', '/').replaceAll('~0', '~'))
     .reduce<unknown>(
       (at, part) =>
         typeof at === 'object' && at !== null && Object.hasOwn(at, part) ? (at as Schema)[part] : undefined,

@@ -23,7 +23,7 @@ export interface State {
 /** More states are forgotten, and made again when they are needed: those of a schema's nested texts have no end. */
 const MAX_STATES = 20_000
 
-/** More places that follow from one without a byte show a rule that calls itself before it has read anything. */
+/** A rule that calls itself before it has read anything has places without end; many optional parts have many. */
 const MAX_PLACES = 20_000
 
 /** Reads texts by a grammar, byte by byte. */
@@ -60,7 +60,9 @@ export class Matcher {
     for (let place = open.pop(); place !== undefined; place = open.pop()) {
       if (places.has(place.id)) continue
       if (places.size >= MAX_PLACES)
-        throw new ConfigError('the JSON schema refers to itself without an object, an array or a text between')
+        throw new ConfigError(
+          'the JSON schema refers to itself without an object, an array or a text between, or the regular expression has too many optional parts',
+        )
       places.set(place.id, place)
       const { node, callers } = place
       const { jumps, calls, isEnd: ends } = this.grammar.nodes[node]

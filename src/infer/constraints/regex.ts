@@ -27,12 +27,15 @@ export function addRegex(
   { character = (at, ranges) => grammar.character(at, ranges), isSearch = false }: RegexOptions = {},
 ): number {
   const wrong = (problem: string): ConfigError =>
-    new ConfigError(`the regular expression ${JSON.stringify(source)} ${problem}`)
+    new ConfigError(
+      `the regular expression ${JSON.stringify(source.length > 60 ? `${source.slice(0, 60)}…` : source)} ${problem}`,
+    )
   let pattern: AST.Pattern
   try {
     pattern = new RegExpParser().parsePattern(source, 0, source.length, { unicode: true })
   } catch (error) {
-    throw wrong(`cannot be read: ${(error as Error).message}`)
+    // The message of a syntax error has the whole expression before the last colon.
+    throw wrong(`cannot be read: ${(error as Error).message.split(': ').at(-1)}`)
   }
   const anything = (at: number): number =>
     grammar.repeat(at, 0, Infinity, inner => character(inner, [[0, MAX_CODE_POINT]]))

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { badRequest } from '../http/api-error.js'
+import { isTooDeep, MOST_LEVELS } from '../http/json-depth.js'
 import { optional, text, unsupported } from './fields.js'
 
 const jsonSchema = z.record(z.string(), z.unknown())
@@ -64,13 +65,17 @@ export function constraintOf({ structured_outputs: asked }: ConstrainedFields): 
 }
 
 function parsedSchema(source: string): object {
+  const refused = (problem: string): Error =>
+    badRequest(`structured_outputs.json ${problem}`, 'structured_outputs.json')
+  let value: unknown
   try {
-    const value: unknown = JSON.parse(source)
-    if (typeof value === 'object' && value !== null) return value
+    value = JSON.parse(source)
   } catch {
     // Refused below.
   }
-  throw badRequest('structured_outputs.json must be a JSON Schema: an object, or its text', 'structured_outputs.json')
+  if (typeof value !== 'object' || value === null) throw refused('must be a JSON Schema: an object, or its text')
+  if (isTooDeep(value)) throw refused(`has more than ${MOST_LEVELS} levels of objects and arrays in each other`)
+  return value
 }
 
 /** The restriction that a format asks for. */

@@ -154,7 +154,14 @@ describe('bodies that are refused', () => {
     ['that change prototypes', '{"prompt": "a", "__proto__": {"model": "x"}}', {}, 400, /not valid JSON/],
     ['that change constructors', '{"prompt": "a", "constructor": {"prototype": {}}}', {}, 400, /not valid JSON/],
     ['with half a character', '{"prompt": "a\\ud83d"}', {}, 400, /^prompt: /],
-    ['that are deep', `{"prompt": ${'['.repeat(4000)}${']'.repeat(4000)}}`, {}, 400, /^prompt: must be/],
+    ['that are deep', `{"prompt": ${'['.repeat(4000)}${']'.repeat(4000)}}`, {}, 400, /more than 128 levels/],
+    [
+      'that have a deep text of JSON',
+      JSON.stringify({ prompt: 'a', structured_outputs: { json: `${'['.repeat(4000)}${']'.repeat(4000)}` } }),
+      {},
+      400,
+      /^structured_outputs.json has more than 128 levels/,
+    ],
   ])('%s', async (_, body, headers, status, message) => {
     const refused = await refusal('/v1/completions', body, { headers })
     expect(refused.status).toBe(status)

@@ -1,9 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import { badRequest } from './api-error.js'
+import { isTooDeep, MOST_LEVELS } from './json-depth.js'
 
 /**
  * Reads JSON bodies. Bytes that are not UTF-8 are refused, since a replacement character would reach the model
- * unnoticed; keys that would change prototypes are refused, too.
+ * unnoticed; keys that would change prototypes, and objects and arrays that are nested too deeply, are refused, too.
  */
 export function addJsonBody(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error')
@@ -17,7 +18,7 @@ export function addJsonBody(app: FastifyInstance): void {
       return
     }
     const answered = (error: Error | null, value?: unknown): void => {
-      if (error === null) done(null, value)
+      if (error === null) done(isTooDeep(value) ? tooDeep() : null, value)
       else done((error as { code?: string }).code === 'FST_ERR_CTP_EMPTY_JSON_BODY' ? error : notJson(error))
     }
     void parse(request, text, answered)
@@ -25,3 +26,6 @@ export function addJsonBody(app: FastifyInstance): void {
 }
 
 const notJson = (error: Error): Error => badRequest(`the body is not valid JSON: ${error.message}`)
+
+const tooDeep = (): Error =>
+  badRequest(`the body has more than ${MOST_LEVELS} levels of objects and arrays in each other: use fewer`)
