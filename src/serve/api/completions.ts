@@ -70,7 +70,7 @@ export const completions = defineEndpoint({
     const inputs = inputsOf(body.prompt)
     call.admit(inputs.length * bestOf)
     const separator = body.answer_separator ?? call.server.settings.answerSeparator
-    const prompts = await Promise.all(inputs.map(input => preparePrompt(model, input, separator)))
+    const prompts = await Promise.all(inputs.map(input => preparePrompt(model, input, separator, body.echo === true)))
     const asked = new Completion(call, model, prompts, n, bestOf)
     if (!body.stream) return asked.whole()
     return EventStream.begin(asked.parts(), error => [errorEvent(error)])

@@ -11,7 +11,12 @@ export const MOST_ANSWERS = 128
 /** The most tokens that are told at each place, as in OpenAI's API of chat. */
 export const MOST_LOGPROBS = 20
 
-const stopText = text.min(1, { error: 'a stop text is empty, and every answer contains it: leave it out' })
+/** The most characters of a stop text or a banned text: 256 banned ones of 24,000 kept all answers waiting for 5 s. */
+const MOST_CHARACTERS = 1000
+
+const stopText = text
+  .min(1, { error: 'a stop text is empty, and every answer contains it: leave it out' })
+  .max(MOST_CHARACTERS, { error: `has more than ${MOST_CHARACTERS} characters: shorten it` })
 
 /** Which tokens are chosen: the fields that completions, chat and responses share. */
 export const samplingFields = {

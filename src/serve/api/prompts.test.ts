@@ -20,6 +20,13 @@ describe('prompts', () => {
     const given = ids('a b')
     expect(await preparePrompt(model, given, 'A:')).toEqual({ input: given, beginning: [], added: 0 })
   })
+
+  it('do not wait for the model if they are not echoed and there is no separator', async () => {
+    const busy = new FakeModel()
+    busy.tokenize = () => Promise.reject(new Error('it computes a step'))
+    const prepared = await preparePrompt(busy, 'a b', undefined, false)
+    expect(prepared).toEqual({ text: 'a b', input: 'a b', beginning: [], added: 0 })
+  })
 })
 
 describe('the answer separator', () => {

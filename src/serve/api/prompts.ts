@@ -33,13 +33,16 @@ export interface PreparedPrompt {
  * Cuts a prompt behind the last place where it has the separator: what is before, the separator included, enters the
  * encoder, and the rest is the beginning of the answer. So programs that measure the probability of a continuation
  * (lm-evaluation-harness) can be answered by an encoder-decoder. Without the separator, all of it is the input.
+ * `added` is 0 for a prompt that is not echoed and has no separator: the model, which may be in the middle of a step, is
+ * asked for nothing then.
  */
 export async function preparePrompt(
   model: ServedModel,
   prompt: Input,
   separator: string | null | undefined,
+  isEchoed = true,
 ): Promise<PreparedPrompt> {
-  const eos = (await model.tokenize('', 'input')).at(-1)?.id
+  const eos = isEchoed || separator ? (await model.tokenize('', 'input')).at(-1)?.id : undefined
   const cut = separator ? await cutPrompt(model, prompt, separator, eos) : undefined
   const { input, beginning } = cut ?? { input: prompt, beginning: [] }
   const hasAdded = eos !== undefined && (typeof prompt === 'string' || cut !== undefined)

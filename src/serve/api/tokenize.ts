@@ -6,9 +6,14 @@ const as = optional(z.enum(['input', 'answer'])).describe(
   'Whether the tokens are those of an input or of an answer, which may have different vocabularies. Default: input.',
 )
 
+/** The most characters, or tokens, of one request. 600,000 tokens kept all answers waiting for more than a second. */
+const MOST_TOKENS = 2 ** 17
+
 export const tokenizeBody = z.strictObject({
   model: optional(z.string()).describe("Which model. Default: the server's first."),
-  prompt: text,
+  prompt: text.max(MOST_TOKENS, {
+    error: `the text has more than ${MOST_TOKENS} characters: send it in parts`,
+  }),
   as,
   add_special_tokens: unsupported('EOS is always added, as the encoder reads it', [true]),
   return_token_strs: optional(z.boolean()).describe('Also returns the text of each token.'),
@@ -51,7 +56,7 @@ export const tokenize = defineEndpoint({
 
 export const detokenizeBody = z.strictObject({
   model: optional(z.string()).describe("Which model. Default: the server's first."),
-  tokens: z.array(tokenId),
+  tokens: z.array(tokenId).max(MOST_TOKENS, { error: `there are more than ${MOST_TOKENS} tokens: send them in parts` }),
   as,
 })
 

@@ -1,6 +1,7 @@
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { FakeModel, registryOf } from '../../../test/fake-served-model.js'
+import { detokenizeBody, tokenizeBody } from '../api/tokenize.js'
 import { defaultSettings } from '../settings.js'
 import type { ApiSettings } from '../settings.js'
 import { makeApp } from './app.js'
@@ -186,6 +187,8 @@ describe('bodies that are refused', () => {
     ['/v1/completions', { prompt: 'a', n: 1, best_of: 2, stream: true }, 'best_of', /cannot be streamed/],
     ['/v1/completions', { prompt: 'a', stop: '' }, 'stop', /a stop text is empty/],
     ['/v1/completions', { prompt: 'a', stop: ['a', ''] }, 'stop[1]', /a stop text is empty/],
+    ['/v1/completions', { prompt: 'a', stop: 'x'.repeat(1001) }, 'stop', /more than 1000 characters/],
+    ['/v1/completions', { prompt: 'a', bad_words: ['x'.repeat(1001)] }, 'bad_words[0]', /more than 1000 characters/],
     ['/v1/completions', { prompt: 'a', logprobs: true }, 'logprobs', /number/],
     ['/v1/completions', { prompt: 'a', suffix: 'x' }, 'suffix', /not supported: .*<extra_id_0>/],
     ['/v1/completions', { prompt: 'a', logit_bias: { 1: 2 } }, 'logit_bias', /not supported: use bad_words/],
@@ -257,6 +260,8 @@ describe('vLLM’s endpoints', () => {
     ).json<{ count: number; tokens: number[]; token_strs: string[]; max_model_len: number }>()
     expect([count, token_strs, max_model_len]).toEqual([3, ['a', ' b', ''], 100])
     expect((await post('/detokenize', { tokens })).json()).toEqual({ prompt: 'a b' })
+    expect(tokenizeBody.safeParse({ prompt: 'a'.repeat(2 ** 17 + 1) }).error?.message).toContain('send it in parts')
+    expect(detokenizeBody.safeParse({ tokens: Array(2 ** 17 + 1).fill(1) }).error?.message).toContain('in parts')
     expect(await refusal('/detokenize', { tokens: [9999] })).toMatchObject({ status: 400, message: /9999/ })
   })
 
