@@ -33,8 +33,7 @@ export interface PreparedPrompt {
  * Cuts a prompt behind the last place where it has the separator: what is before, the separator included, enters the
  * encoder, and the rest is the beginning of the answer. So programs that measure the probability of a continuation
  * (lm-evaluation-harness) can be answered by an encoder-decoder. Without the separator, all of it is the input.
- * `added` is 0 for a prompt that is not echoed and has no separator: the model, which may be in the middle of a step, is
- * asked for nothing then.
+ * A prompt that is not echoed and has no separator does not wait for the model, which may compute a step: `added` is 0.
  */
 export async function preparePrompt(
   model: ServedModel,
