@@ -187,7 +187,7 @@ export function checkNext({ tokens, parents }: NextTokens, rows: number, vocab: 
 /** The error for scores that rule out every token. */
 export const nothingPossible = (made: number): ConfigError =>
   new ConfigError(
-    `no token is possible after ${made} ${made === 1 ? 'token' : 'tokens'} of the answer: banned texts, suppressed tokens, noRepeatNgram, minNewTokens or other options rule out all of them; relax one`,
+    `no token is possible after ${made} ${made === 1 ? 'token' : 'tokens'} of the answer: what it is restricted to (choices, a regular expression, a JSON schema), banned texts, suppressed tokens, noRepeatNgram, minNewTokens or other options rule out all of them; relax one`,
   )
 
 export function checkOptions({ maxNewTokens, prefix = [] }: SearchOptions): void {
