@@ -2,7 +2,7 @@ import { ConfigError } from '../base/errors.js'
 import { T5_SPECIAL_IDS } from '../base/special-ids.js'
 import type { SpecialIds } from '../base/special-ids.js'
 import type { TokenExperts } from './expert-choices.js'
-import { checkSetting, logSumExp, maximum, softmax } from './processors.js'
+import { checkSetting, logSumExp, softmax } from './processors.js'
 import type { ScoreProcessor } from './processors.js'
 import { randomStream } from './random-stream.js'
 import { topTokens } from './top-tokens.js'
@@ -118,6 +118,7 @@ class Chain implements Search {
   private readonly top: (readonly ScoredId[])[] = []
   private readonly experts: TokenExperts[] = []
   private isOver = false
+  private scores: Float32Array | null = null
 
   constructor(
     private readonly options: ChoiceOptions,
@@ -141,15 +142,21 @@ class Chain implements Search {
 
   private choice(logits: Float32Array): number {
     const { processors = [], logProbabilities, topTokens: count = 0 } = this.options
-    // The logits belong to the engine, so processors get a copy that they may change.
-    const scores = processors.length > 0 ? logits.slice() : logits
+    const scores = processors.length > 0 ? this.copyOf(logits) : logits
     for (const process of processors) process(scores, this.tokens)
-    if (processors.length > 0 && maximum(scores) === -Infinity) throw nothingPossible(this.tokens.length - 1)
     const token = this.choose(scores)
+    if (processors.length > 0 && scores[token] === -Infinity) throw nothingPossible(this.tokens.length - 1)
     const normalizer = logProbabilities || count > 0 ? logSumExp(logits) : NaN
     if (logProbabilities) this.logProbabilities.push(logits[token] - normalizer)
     if (count > 0) this.top.push(topTokens(logits, count, normalizer))
     return token
+  }
+
+  /** A copy that processors may change: the logits belong to the engine. Its memory is used again in each step. */
+  private copyOf(logits: Float32Array): Float32Array {
+    this.scores ??= new Float32Array(logits.length)
+    this.scores.set(logits)
+    return this.scores
   }
 
   private ends(token: number): boolean {
