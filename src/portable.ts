@@ -21,6 +21,7 @@ export type {
   TextLimits,
   TextModel,
   TextOrIds,
+  TextSide,
   TextScore,
 } from './infer/text-generator.js'
 export type { GeneratorStatistics } from './infer/statistics.js'

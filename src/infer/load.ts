@@ -21,6 +21,12 @@ export const DEFAULT_NEW_TOKENS = 128
 /** Decoding allocates position biases and caches for the longest answer in advance, so there is a limit. */
 export const MOST_NEW_TOKENS = 4096
 
+/** Throws a ConfigError if answers would be longer than that. */
+export function checkNewTokens(maxNewTokens: number | undefined): void {
+  if (maxNewTokens !== undefined && maxNewTokens > MOST_NEW_TOKENS)
+    throw new ConfigError(`an answer has at most ${MOST_NEW_TOKENS} tokens, not ${maxNewTokens} (maxNewTokens)`)
+}
+
 export interface LoadOptions {
   /** The most tokens of an answer. Default: the model's own, which one answer may exceed up to 128; or 128. */
   maxNewTokens?: number

@@ -55,6 +55,9 @@ export type TextAnswers = [TextAnswer, ...TextAnswer[]]
 /** Log-probabilities (natural logarithms) of a given answer's tokens; `score` is their sum. */
 export type TextScore = Pick<Answer, 'tokens' | 'score' | 'logProbabilities'>
 
+/** Whether a text or its tokens are an input's or an answer's: the two may have different vocabularies. */
+export type TextSide = 'input' | 'answer'
+
 /** An input, or a given answer: a text, or token ids. */
 export type TextOrIds = string | readonly number[]
 
@@ -192,6 +195,16 @@ export class TextGenerator {
     yield* streamPieces(this.queue, inputs, search, this.readerContext(options), { signal, onEncoded })
   }
 
+  /** The tokens of a text as the encoder reads it, or of a whole answer; with EOS. */
+  tokenize(text: string, as: TextSide): readonly AnswerToken[] {
+    return as === 'input' ? this.inputTexts.tokensOf(this.encode(text)) : this.tokenTexts.tokensOf(this.answerIds(text))
+  }
+
+  /** The text of tokens. */
+  detokenize(ids: readonly number[], as: TextSide): string {
+    return (as === 'input' ? this.model.codec.inputs : this.vocabulary).decode(ids)
+  }
+
   /** The text of an answer in parts: see `pieces`. Of several answers, the first. */
   async *stream(text: string, options: AnswerOptions = {}): AsyncGenerator<string, void, undefined> {
     for await (const piece of this.pieces(text, options)) if (piece.index === 0 && piece.text !== '') yield piece.text
@@ -261,11 +274,7 @@ export class TextGenerator {
   }
 
   private inputTokens(ids: readonly number[], experts?: readonly TokenExperts[]): AnswerToken[] {
-    return ids.map((id, i) => ({
-      id,
-      text: this.inputTexts.of(id, i === 0),
-      ...(experts && { experts: experts[i] }),
-    }))
+    return this.inputTexts.tokensOf(ids).map((token, i) => ({ ...token, ...(experts && { experts: experts[i] }) }))
   }
 
   private readerContext(options: TextOptions): ReaderContext {

@@ -25,4 +25,9 @@ export class TokenTexts {
     }
     return text
   }
+
+  /** All tokens of a text, with their texts. */
+  tokensOf(ids: readonly number[]): { readonly id: number; readonly text: string }[] {
+    return ids.map((id, i) => ({ id, text: this.of(id, i === 0) }))
+  }
 }

@@ -1,4 +1,4 @@
-import { ConfigError, SwitchyardError } from '../base/errors.js'
+import { SwitchyardError } from '../base/errors.js'
 import { formatBytes, formatCount } from '../base/format.js'
 import { quoteJson } from '../checkpoint/format.js'
 import { memoryProblem } from '../checkpoint/free-memory.js'
@@ -6,7 +6,7 @@ import type { Json } from '../checkpoint/json.js'
 import { rangeOfHf } from '../checkpoint/names/hf-generation.js'
 import type { Bits } from '../checkpoint/quantize.js'
 import type { Weights } from '../checkpoint/weights.js'
-import { inferenceBytes, loadTextModel, MOST_NEW_TOKENS } from '../infer/load.js'
+import { checkNewTokens, inferenceBytes, loadTextModel, MOST_NEW_TOKENS } from '../infer/load.js'
 import type { LoadOptions } from '../infer/load.js'
 import { unsupportedFor } from '../infer/generation-options.js'
 import type { TextLimits, TextModel } from '../infer/text-generator.js'
@@ -44,9 +44,7 @@ export interface OpenedTextModel extends TextModel {
 
 /** Loads the model of a run, a Hugging Face folder or a T5X checkpoint, with its vocabulary, for a TextGenerator. */
 export async function openTextModel(path: string, options: TextModelOptions = {}): Promise<OpenedTextModel> {
-  const { maxNewTokens } = options
-  if (maxNewTokens !== undefined && maxNewTokens > MOST_NEW_TOKENS)
-    throw new ConfigError(`an answer has at most ${MOST_NEW_TOKENS} tokens, not ${maxNewTokens} (maxNewTokens)`)
+  checkNewTokens(options.maxNewTokens)
   return loadOpened(await openTextWeights(path, options), options)
 }
 

@@ -63,6 +63,7 @@ export async function gradientTensors(
   params: ModelParams,
   recorded: Iterable<string>,
 ): Promise<Computed> {
+  if (gradients.size === 0) return new Map()
   const names = new Set(recorded)
   const family = hfFamily(names)
   const tables = await tableValues(params, model, router, family)

@@ -9,7 +9,7 @@ import { chatLogprobs, toChatLogprobs } from './chat-logprobs.js'
 import { messagesField, messagesOf } from './chat-messages.js'
 import { formatConstraint, responseFormat } from './constraints.js'
 import { answering, defineEndpoint } from './endpoint.js'
-import { ignored, optional, unsupported, unsupportedUnlessEmpty } from './fields.js'
+import { ignored, modelField, optional, unsupported, unsupportedUnlessEmpty } from './fields.js'
 import { Generation } from './generation.js'
 import { generationFields, MOST_LOGPROBS, sentOptions } from './generation-fields.js'
 import { DONE, errorEvent } from './stream-events.js'
@@ -19,7 +19,7 @@ const noTools = 'T5 models call no tools'
 const onlyText = 'these models read and write text'
 
 export const chatBody = z.strictObject({
-  model: optional(z.string()).describe("Which model. Default: the server's first."),
+  model: modelField,
   messages: messagesField.describe(
     "The server's chat template makes one text of them, which enters the encoder. By default: the texts of the roles system and developer, then the text of the last message, which must be the user's. Earlier turns are left out, since T5 and Flan-T5 answer single requests.",
   ),

@@ -9,7 +9,7 @@ import { ChoiceParts, completion, completionPart } from './completion-answer.js'
 import type { Choice, Shown } from './completion-answer.js'
 import { answering, defineEndpoint } from './endpoint.js'
 import type { Call } from './endpoint.js'
-import { optional, text, unsupported } from './fields.js'
+import { modelField, optional, text, unsupported } from './fields.js'
 import { Generation } from './generation.js'
 import type { WholeAnswer } from './generation.js'
 import { generationFields, MOST_ANSWERS, MOST_LOGPROBS, sentOptions } from './generation-fields.js'
@@ -20,7 +20,7 @@ import { toTokenExperts } from './token-experts.js'
 import type { tokenExperts } from './token-experts.js'
 
 export const completionBody = z.strictObject({
-  model: optional(z.string()).describe("Which model. Default: the server's first."),
+  model: modelField,
   prompt: promptField.describe(
     "What the model answers: the encoder's input. Several prompts are answered at once. EOS is put behind a text; token ids enter the encoder as they are.",
   ),

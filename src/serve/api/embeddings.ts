@@ -2,13 +2,13 @@ import { endianness } from 'node:os'
 import { z } from 'zod'
 import { badRequest } from '../http/api-error.js'
 import { defineEndpoint, modelOf } from './endpoint.js'
-import { ignored, optional, text, unsupported } from './fields.js'
+import { ignored, modelField, optional, text, unsupported } from './fields.js'
 
 /** As in OpenAI's API. */
 const MOST_TEXTS = 2048
 
 export const embeddingBody = z.strictObject({
-  model: optional(z.string()).describe("Which model. Default: the server's first."),
+  model: modelField,
   input: z
     .union([text, z.array(text).min(1).max(MOST_TEXTS)], {
       error: `must be a text, or an array of 1 to ${MOST_TEXTS} texts; token ids are not supported, since clients make them with other vocabularies (LangChain: check_embedding_ctx_length=False)`,

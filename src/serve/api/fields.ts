@@ -16,6 +16,9 @@ export const input = z.union([text, z.array(tokenId).min(1)], { error: 'must be 
 /** A field that may be left out, or null, which OpenAI's clients send for what is not set. */
 export const optional = <S extends z.ZodType>(schema: S): z.ZodOptional<z.ZodNullable<S>> => schema.nullish()
 
+/** The model that is asked. */
+export const modelField = optional(z.string()).describe("Which model. Default: the server's first.")
+
 /**
  * A field that OpenAI's or vLLM's API has and this server does not support. The values that ask for nothing are
  * accepted; any other is refused with the reason.

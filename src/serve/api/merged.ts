@@ -1,3 +1,5 @@
+import { News } from '../../infer/news.js'
+
 /**
  * The items of several sources as they come, each with the number of its source. The next item of a source is asked for
  * when its last one is taken. The first failure ends all; leaving the loop does, too.
@@ -8,23 +10,23 @@ export async function* merged<T>(
   const iterators = sources.map(source => source[Symbol.asyncIterator]())
   const ready: { source: number; result: IteratorResult<T> }[] = []
   let failed: { error: unknown } | undefined
-  let wake = (): void => undefined
+  const news = new News()
   const pull = (source: number): void => {
     iterators[source].next().then(
       result => {
         ready.push({ source, result })
-        wake()
+        news.tell()
       },
       (error: unknown) => {
         failed ??= { error }
-        wake()
+        news.tell()
       },
     )
   }
   iterators.forEach((_, source) => pull(source))
   try {
     for (let open = iterators.length; open > 0;) {
-      if (ready.length === 0 && !failed) await new Promise<void>(resolve => (wake = resolve))
+      if (ready.length === 0 && !failed) await news.next()
       if (failed) throw failed.error
       const taken = ready.splice(0)
       for (const { source, result } of taken) {

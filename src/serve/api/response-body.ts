@@ -1,14 +1,14 @@
 import { z } from 'zod'
 import { itemsField } from './chat-messages.js'
 import { textFormat } from './constraints.js'
-import { ignored, optional, text, unsupported, unsupportedUnlessEmpty } from './fields.js'
+import { ignored, modelField, optional, text, unsupported, unsupportedUnlessEmpty } from './fields.js'
 import { samplingFields } from './generation-fields.js'
 
 const noState = 'answers are not stored: send the whole conversation as input'
 const noTools = 'T5 models call no tools'
 
 export const responseBody = z.strictObject({
-  model: optional(z.string()).describe("Which model. Default: the server's first."),
+  model: modelField,
   input: z
     .union([text, itemsField], { error: 'must be a text, or an array of messages' })
     .describe('A text, or messages, of which the chat template makes one text: see /v1/chat/completions.'),

@@ -4,7 +4,7 @@ import { newId, secondsNow } from '../http/request-ids.js'
 import type { Input } from '../models/served-model.js'
 import { completionLogprobs, toCompletionLogprobs } from './completion-logprobs.js'
 import { answering, defineEndpoint } from './endpoint.js'
-import { input, optional, text } from './fields.js'
+import { input, modelField, optional, text } from './fields.js'
 import { MOST_LOGPROBS } from './generation-fields.js'
 
 const oneOrMore = z.union([text, z.array(input).min(1)], {
@@ -12,7 +12,7 @@ const oneOrMore = z.union([text, z.array(input).min(1)], {
 })
 
 export const scoreBody = z.strictObject({
-  model: optional(z.string()).describe("Which model. Default: the server's first."),
+  model: modelField,
   text_1: oneOrMore.describe('An input, or several. One input goes with each answer.'),
   text_2: oneOrMore.describe('Answers: one for each input. EOS is put behind texts, and not behind token ids.'),
   logprobs: optional(z.int().min(0).max(MOST_LOGPROBS)).describe(
@@ -62,7 +62,7 @@ export const score = defineEndpoint({
       )
     call.admit(targets.length)
     const top = body.logprobs ?? 0
-    // All answers to one input are sent together: it is encoded once.
+    // All answers to one input are sent in one message.
     const scored =
       inputs.length === 1
         ? await model.score({ input: inputs[0], targets, top }, signal)

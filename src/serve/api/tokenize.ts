@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { defineEndpoint, modelOf } from './endpoint.js'
-import { optional, text, tokenId, unsupported } from './fields.js'
+import { modelField, optional, text, tokenId, unsupported } from './fields.js'
 
 const as = optional(z.enum(['input', 'answer'])).describe(
   'Whether the tokens are those of an input or of an answer, which may have different vocabularies. Default: input.',
@@ -10,7 +10,7 @@ const as = optional(z.enum(['input', 'answer'])).describe(
 const MOST_TOKENS = 2 ** 17
 
 export const tokenizeBody = z.strictObject({
-  model: optional(z.string()).describe("Which model. Default: the server's first."),
+  model: modelField,
   prompt: text.max(MOST_TOKENS, {
     error: `the text has more than ${MOST_TOKENS} characters: send it in parts`,
   }),
@@ -55,7 +55,7 @@ export const tokenize = defineEndpoint({
 })
 
 export const detokenizeBody = z.strictObject({
-  model: optional(z.string()).describe("Which model. Default: the server's first."),
+  model: modelField,
   tokens: z.array(tokenId).max(MOST_TOKENS, { error: `there are more than ${MOST_TOKENS} tokens: send them in parts` }),
   as,
 })

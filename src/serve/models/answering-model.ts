@@ -1,14 +1,11 @@
 import { ConfigError } from '../../base/errors.js'
 import type { AnswerToken } from '../../infer/answer-piece.js'
-import { answerVocabulary } from '../../infer/answer-vocabulary.js'
 import { TextGenerator } from '../../infer/text-generator.js'
-import { TokenTexts } from '../../infer/token-texts.js'
-import { specialIdsOf, stackLayers } from '../../model/config.js'
+import type { TextSide } from '../../infer/text-generator.js'
+import { stackLayers } from '../../model/config.js'
 import type { ModelConfig, StackName } from '../../model/config.js'
 import { countParameters, declareParameters } from '../../model/parameters.js'
 import type { OpenedTextModel } from '../../open/text-model.js'
-import { inputIds, targetIds } from '../../text/special-tokens.js'
-import type { Vocabulary } from '../../text/vocabulary.js'
 import type { ModelLimits } from './messages.js'
 import { OpenCalls } from './open-calls.js'
 import type {
@@ -26,16 +23,9 @@ import type {
 export class AnsweringModel implements ServedModel {
   readonly facts: ModelFacts
   private readonly generator: TextGenerator
-  private readonly answers: Vocabulary
-  private readonly inputTexts: TokenTexts
-  private readonly answerTexts: TokenTexts
   private readonly calls: OpenCalls
 
-  constructor(
-    name: string,
-    private readonly model: OpenedTextModel,
-    { maxInputTokens, maxRows, maxMemoryBytes }: ModelLimits,
-  ) {
+  constructor(name: string, model: OpenedTextModel, { maxInputTokens, maxRows, maxMemoryBytes }: ModelLimits) {
     const { config, router, maxNewTokens } = model.options
     this.facts = {
       name,
@@ -49,9 +39,6 @@ export class AnsweringModel implements ServedModel {
       experts: { encoder: expertsOf(config, 'encoder'), decoder: expertsOf(config, 'decoder') },
     }
     this.generator = new TextGenerator(model, { maxInputTokens, maxRows, maxMemoryBytes })
-    this.answers = answerVocabulary(model.codec.targets, specialIdsOf(config).eosIds)
-    this.inputTexts = new TokenTexts(model.codec.inputs)
-    this.answerTexts = new TokenTexts(this.answers)
     this.calls = new OpenCalls(name)
   }
 
@@ -95,15 +82,12 @@ export class AnsweringModel implements ServedModel {
     )
   }
 
-  async tokenize(text: string, as: 'input' | 'answer'): Promise<readonly AnswerToken[]> {
-    const { inputs, targets, prepare } = this.model.codec
-    if (as === 'input') return tokensOf(inputIds(inputs, prepare(text)), this.inputTexts)
-    const ids = targetIds(targets, text)
-    return tokensOf([...ids.slice(0, -1), this.answers.eosId], this.answerTexts)
+  async tokenize(text: string, as: TextSide): Promise<readonly AnswerToken[]> {
+    return this.generator.tokenize(text, as)
   }
 
-  async detokenize(tokens: readonly number[], as: 'input' | 'answer'): Promise<string> {
-    return (as === 'input' ? this.model.codec.inputs : this.answers).decode(tokens)
+  async detokenize(tokens: readonly number[], as: TextSide): Promise<string> {
+    return this.generator.detokenize(tokens, as)
   }
 
   async statistics(): Promise<ModelStatistics> {
@@ -114,10 +98,6 @@ export class AnsweringModel implements ServedModel {
     this.calls.close()
   }
 }
-
-/** Token ids with their texts. */
-export const tokensOf = (ids: readonly number[], texts: TokenTexts): AnswerToken[] =>
-  ids.map((id, i) => ({ id, text: texts.of(id, i === 0) }))
 
 /** The number of experts of each sparse layer of a stack. */
 export const expertsOf = (config: ModelConfig, stack: StackName): number[] =>

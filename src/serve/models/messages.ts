@@ -1,6 +1,7 @@
 import type { Bits } from '../../checkpoint/quantize.js'
 import type { CheckpointChoice } from '../../train/choose-checkpoint.js'
 import type { AnswerToken } from '../../infer/answer-piece.js'
+import type { TextSide } from '../../infer/text-generator.js'
 import type {
   Embedded,
   EmbedRequest,
@@ -49,11 +50,11 @@ export interface Calls {
   score: { readonly asked: ScoreRequest; readonly result: readonly ScoredTarget[] }
   embed: { readonly asked: EmbedRequest; readonly result: Embedded }
   tokenize: {
-    readonly asked: { readonly text: string; readonly as: 'input' | 'answer' }
+    readonly asked: { readonly text: string; readonly as: TextSide }
     readonly result: readonly AnswerToken[]
   }
   detokenize: {
-    readonly asked: { readonly tokens: readonly number[]; readonly as: 'input' | 'answer' }
+    readonly asked: { readonly tokens: readonly number[]; readonly as: TextSide }
     readonly result: string
   }
   statistics: { readonly asked: null; readonly result: ModelStatistics }

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { SwitchyardError } from '../../base/errors.js'
 import { AbortWatch } from '../../infer/abort-watch.js'
 import type { AnswerToken } from '../../infer/answer-piece.js'
+import type { TextSide } from '../../infer/text-generator.js'
 import { EventQueue } from './event-queue.js'
 import type { Calls, FromModel, Method, Opening, Reply, ToModel } from './messages.js'
 import type { ModelWatch } from './model-source.js'
@@ -122,11 +123,11 @@ export class ModelProcess implements ServedModel {
     return this.call('embed', asked, signal)
   }
 
-  tokenize(text: string, as: 'input' | 'answer'): Promise<readonly AnswerToken[]> {
+  tokenize(text: string, as: TextSide): Promise<readonly AnswerToken[]> {
     return this.call('tokenize', { text, as })
   }
 
-  detokenize(tokens: readonly number[], as: 'input' | 'answer'): Promise<string> {
+  detokenize(tokens: readonly number[], as: TextSide): Promise<string> {
     return this.call('detokenize', { tokens, as })
   }
 

@@ -1,5 +1,4 @@
-import { ConfigError } from '../../base/errors.js'
-import { MOST_NEW_TOKENS } from '../../infer/load.js'
+import { checkNewTokens } from '../../infer/load.js'
 import { withAnswersOf } from '../../model/generation-defaults.js'
 import { openEmbedder } from '../../open/embedding-model.js'
 import { openWeights } from '../../open/open-weights.js'
@@ -20,9 +19,7 @@ export async function openServedModel(
   { name, path, bits, checkpoint, limits, valuesModule }: Opening,
   onNotice: (message: string) => void = () => undefined,
 ): Promise<ServedModel> {
-  const { maxNewTokens = 1 } = limits
-  if (maxNewTokens > MOST_NEW_TOKENS)
-    throw new ConfigError(`an answer has at most ${MOST_NEW_TOKENS} tokens, not ${maxNewTokens} (maxNewTokens)`)
+  checkNewTokens(limits.maxNewTokens)
   const findValues = valuesModule === undefined ? undefined : await importFindValues(valuesModule)
   const notices: string[] = []
   const weights = await openWeights(path, { choice: checkpoint, onNotice: message => notices.push(message) })

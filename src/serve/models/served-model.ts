@@ -1,5 +1,6 @@
 import type { AnswerPiece, AnswerToken } from '../../infer/answer-piece.js'
 import type { GeneratorStatistics } from '../../infer/statistics.js'
+import type { TextSide } from '../../infer/text-generator.js'
 import type { TextOptions } from '../../infer/text-options.js'
 
 /** An input: a text, or token ids as they enter the encoder. */
@@ -75,8 +76,8 @@ export interface ServedModel {
   score(request: ScoreRequest, signal: AbortSignal): Promise<readonly ScoredTarget[]>
   embed(request: EmbedRequest, signal: AbortSignal): Promise<Embedded>
   /** The tokens of a text as the encoder reads it, EOS included, or as an answer. */
-  tokenize(text: string, as: 'input' | 'answer'): Promise<readonly AnswerToken[]>
-  detokenize(tokens: readonly number[], as: 'input' | 'answer'): Promise<string>
+  tokenize(text: string, as: TextSide): Promise<readonly AnswerToken[]>
+  detokenize(tokens: readonly number[], as: TextSide): Promise<string>
   statistics(): Promise<ModelStatistics>
   /** Ends running requests with an error, and frees the model. */
   close(): Promise<void>

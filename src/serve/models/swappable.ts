@@ -1,16 +1,7 @@
 import { SwitchyardError } from '../../base/errors.js'
-import type {
-  Embedded,
-  EmbedRequest,
-  GenerateEvent,
-  GenerateRequest,
-  ModelFacts,
-  ModelStatistics,
-  ScoredTarget,
-  ScoreRequest,
-  ServedModel,
-} from './served-model.js'
-import type { AnswerToken } from '../../infer/answer-piece.js'
+import { ForwardingModel } from './forwarding-model.js'
+import type { Entered } from './forwarding-model.js'
+import type { ModelFacts, ModelStatistics, ServedModel } from './served-model.js'
 
 /** A model, and how many of its calls have not ended. */
 interface Version {
@@ -24,13 +15,14 @@ interface Version {
  * A model that can be replaced by another version of it while it answers. A call goes to the version that is current
  * when it begins, and ends with that version.
  */
-export class SwappableModel implements ServedModel {
+export class SwappableModel extends ForwardingModel {
   private current: Version
   /** The current version, and those that calls have not left. */
   private readonly versions = new Set<Version>()
   private isClosed = false
 
   constructor(model: ServedModel) {
+    super()
     this.current = this.add(model)
   }
 
@@ -51,33 +43,8 @@ export class SwappableModel implements ServedModel {
     await before.model.close()
   }
 
-  async *generate(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<GenerateEvent, void, undefined> {
-    const version = this.enter()
-    try {
-      yield* version.model.generate(request, signal)
-    } finally {
-      leave(version)
-    }
-  }
-
-  score(request: ScoreRequest, signal: AbortSignal): Promise<readonly ScoredTarget[]> {
-    return this.call(model => model.score(request, signal))
-  }
-
-  embed(request: EmbedRequest, signal: AbortSignal): Promise<Embedded> {
-    return this.call(model => model.embed(request, signal))
-  }
-
-  tokenize(text: string, as: 'input' | 'answer'): Promise<readonly AnswerToken[]> {
-    return this.call(model => model.tokenize(text, as))
-  }
-
-  detokenize(tokens: readonly number[], as: 'input' | 'answer'): Promise<string> {
-    return this.call(model => model.detokenize(tokens, as))
-  }
-
   statistics(): Promise<ModelStatistics> {
-    return this.call(model => model.statistics())
+    return this.call(0, model => model.statistics())
   }
 
   /** Closes all versions, those that were replaced while they answer included. */
@@ -92,19 +59,10 @@ export class SwappableModel implements ServedModel {
     return version
   }
 
-  private async call<T>(task: (model: ServedModel) => Promise<T>): Promise<T> {
-    const version = this.enter()
-    try {
-      return await task(version.model)
-    } finally {
-      leave(version)
-    }
-  }
-
-  private enter(): Version {
+  protected enter(): Entered {
     const { current } = this
     current.calls++
-    return current
+    return { model: current.model, leave: () => leave(current) }
   }
 }
 

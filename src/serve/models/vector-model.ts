@@ -2,10 +2,11 @@ import { ConfigError } from '../../base/errors.js'
 import { formatCount } from '../../base/format.js'
 import type { AnswerToken } from '../../infer/answer-piece.js'
 import type { TextEmbedder } from '../../infer/embed/text-embedder.js'
+import type { TextSide } from '../../infer/text-generator.js'
 import { TokenTexts } from '../../infer/token-texts.js'
 import { countParameters, declareParameters } from '../../model/parameters.js'
 import { inputIds } from '../../text/special-tokens.js'
-import { expertsOf, tokensOf } from './answering-model.js'
+import { expertsOf } from './answering-model.js'
 import type { ModelLimits } from './messages.js'
 import { OpenCalls } from './open-calls.js'
 import type { Embedded, EmbedRequest, GenerateEvent, ModelFacts, ModelStatistics, ServedModel } from './served-model.js'
@@ -72,13 +73,13 @@ export class VectorModel implements ServedModel {
     })
   }
 
-  async tokenize(text: string, as: 'input' | 'answer'): Promise<readonly AnswerToken[]> {
+  async tokenize(text: string, as: TextSide): Promise<readonly AnswerToken[]> {
     if (as === 'answer') throw this.noAnswers()
     const { inputs, prepare } = this.embedder.model.codec
-    return tokensOf(inputIds(inputs, prepare(text)), this.texts)
+    return this.texts.tokensOf(inputIds(inputs, prepare(text)))
   }
 
-  async detokenize(tokens: readonly number[], as: 'input' | 'answer'): Promise<string> {
+  async detokenize(tokens: readonly number[], as: TextSide): Promise<string> {
     if (as === 'answer') throw this.noAnswers()
     return this.embedder.model.codec.inputs.decode(tokens)
   }
