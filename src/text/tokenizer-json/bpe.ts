@@ -1,4 +1,6 @@
 import { ConfigError } from '../../base/errors.js'
+import { Lru } from '../../base/lru.js'
+import { byteFallback } from './byte-fallback.js'
 import { MinHeap } from './min-heap.js'
 import type { Model, TokenTable } from './table-models.js'
 import { unknownId } from './table-models.js'
@@ -50,20 +52,17 @@ export function bpe(table: TokenTable, options: BpeOptions): Model {
     results.push(result)
   })
   const symbols = symbolsOf(table, options)
-  const words = new Map<string, readonly number[]>()
+  const words = new Lru<string, readonly number[]>(MAX_WORDS)
   return (word, ids) => {
     const whole = options.ignoreMerges ? vocab.get(word) : undefined
     if (whole !== undefined) {
       ids.push(whole)
       return
     }
-    let known = words.get(word)
+    let known = words.peek(word)
     if (known === undefined) {
       known = mergeAll(symbols(word), ranks, results)
-      if (word.length <= MAX_WORD) {
-        if (words.size >= MAX_WORDS) words.delete(words.keys().next().value!)
-        words.set(word, known)
-      }
+      if (word.length <= MAX_WORD) words.set(word, known)
     }
     for (let i = 0; i < known.length; i++) ids.push(known[i])
   }
@@ -72,13 +71,7 @@ export function bpe(table: TokenTable, options: BpeOptions): Model {
 /** The ids of a word's characters. */
 function symbolsOf(table: TokenTable, options: BpeOptions): (word: string) => number[] {
   const { ids: vocab, unknown } = table
-  const utf8 = new TextEncoder()
-  const bytesOf = (text: string): number[] | undefined => {
-    const bytes = Array.from(utf8.encode(text), byte =>
-      vocab.get(`<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`),
-    )
-    return bytes.includes(undefined) ? undefined : (bytes as number[])
-  }
+  const bytesOf = options.byteFallback ? byteFallback(vocab) : undefined
   return word => {
     const result: number[] = []
     const characters = Array.from(word)
@@ -94,7 +87,7 @@ function symbolsOf(table: TokenTable, options: BpeOptions): (word: string) => nu
         result.push(id)
         return
       }
-      const bytes = options.byteFallback ? bytesOf(symbol) : undefined
+      const bytes = bytesOf?.(symbol)
       if (bytes) result.push(...bytes)
       else if (unknown !== undefined) {
         if (pending !== undefined && !options.fuseUnk) result.push(pending)

@@ -1,6 +1,7 @@
 import { ConfigError } from '../../base/errors.js'
 import type { Piece } from '../spiece-model.js'
 import { Unigram } from '../unigram.js'
+import { byteFallback } from './byte-fallback.js'
 import type { UnigramModel } from './schema.js'
 import { checkLengths } from './table-models.js'
 import type { Model } from './table-models.js'
@@ -19,15 +20,10 @@ export function unigramModel(model: UnigramModel, ids: ReadonlyMap<string, numbe
     text === '' ? [] : [[{ text, score: scoreOf(score), type: 'normal' }, id]],
   )
   const unigram = new Unigram(matched, vocab.length, 'float64')
-  const utf8 = new TextEncoder()
-  const byteIds = Array.from({ length: model.byte_fallback === true ? 256 : 0 }, (_, byte) =>
-    ids.get(`<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`),
-  )
+  const bytesOf = model.byte_fallback === true ? byteFallback(ids) : undefined
   const [unkText] = vocab[unkId]
   const pushUnknown = (text: string, result: number[]): void => {
-    const bytes = Array.from(text === unkText || byteIds.length === 0 ? [] : utf8.encode(text), byte => byteIds[byte])
-    if (bytes.length === 0 || bytes.includes(undefined)) result.push(unkId)
-    else result.push(...(bytes as number[]))
+    result.push(...((text === unkText ? undefined : bytesOf?.(text)) ?? [unkId]))
   }
   return (word, result) => {
     let unknown = ''
