@@ -68,8 +68,8 @@ export type AnswerOptions = TextOptions & {
 
 export type PieceOptions = AnswerOptions & {
   /**
-   * Called before the first piece, when the input is encoded, with the input's tokens: if `experts` was asked for, with
-   * the experts that they met in each sparse layer of the encoder.
+   * Called before the first piece, with the input's tokens. If `experts` was asked for, it is called when the input is
+   * encoded, with the experts that they met in each sparse layer of the encoder.
    */
   onInput?: (tokens: readonly AnswerToken[]) => void
 }
@@ -187,12 +187,15 @@ export class TextGenerator {
     { signal, onInput, ...options }: PieceOptions = {},
   ): AsyncGenerator<AnswerPiece, void, undefined> {
     const inputs = this.idsOf(input)
-    const onEncoded =
-      onInput &&
-      ((experts: readonly TokenExperts[]): void =>
-        onInput(this.inputTokens(inputs, options.experts ? experts : undefined)))
     const search = this.searchFor(options, inputs)
-    yield* streamPieces(this.queue, inputs, search, this.readerContext(options), { signal, onEncoded })
+    const context = this.readerContext(options)
+    // Reading the experts of an input takes time in which no request is decoded.
+    const onEncoded =
+      onInput && options.experts
+        ? (experts: readonly TokenExperts[]): void => onInput(this.inputTokens(inputs, experts))
+        : undefined
+    if (!options.experts) onInput?.(this.inputTokens(inputs))
+    yield* streamPieces(this.queue, inputs, search, context, { signal, onEncoded })
   }
 
   /** The tokens of a text as the encoder reads it, or of a whole answer; with EOS. */
