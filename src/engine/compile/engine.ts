@@ -11,6 +11,8 @@ import { leaked, Tracer } from '../program/trace.js'
 import { Literal, Value } from '../program/value.js'
 import type { Evaluator } from '../program/value.js'
 import type { Backend, Buffer, Executable, ProgramsAtSizes } from './backend.js'
+import { PagedBuffer } from './paged/paged-buffer.js'
+import type { Pages } from './paged/pages.js'
 
 /** An array that is computed, or is being computed: a future of a backend's buffer. */
 export class Concrete extends Value {
@@ -24,6 +26,8 @@ export class Concrete extends Value {
     readonly aval: Aval,
     override readonly evaluator: Engine,
     future: Promise<Buffer>,
+    /** The buffer of an array whose data is not in memory. */
+    readonly paged: PagedBuffer | null = null,
   ) {
     super()
     this.future = future
@@ -132,6 +136,12 @@ export class Engine implements Evaluator {
     return new Concrete({ dtype: tensor.dtype, shape: tensor.shape }, this, Promise.resolve(this.backend.put(tensor)))
   }
 
+  /** An array whose data is not in memory: see `PagedBuffer`. */
+  paged(type: Aval, pages: Pages, part: number): Concrete {
+    const buffer = new PagedBuffer(type, pages, part)
+    return new Concrete(type, this, Promise.resolve(buffer), buffer)
+  }
+
   evaluate<P extends PrimitiveName>(
     primitive: P,
     inputs: readonly Value[],
@@ -230,7 +240,11 @@ export class Engine implements Evaluator {
   ): Concrete[] {
     checkDonatedOnce(inputs, donated, name)
     // All inputs are checked before any is donated.
-    for (const x of inputs) if (x instanceof Concrete) x.checkAlive()
+    for (const x of inputs)
+      if (x instanceof Concrete) {
+        x.checkAlive()
+        if (x.paged) throw x.paged.refusal(name)
+      }
     const kept = inputs.map((x, i) => (donated[i] ? null : this.bufferOf(x)))
     const donations = inputs.map((x, i) =>
       donated[i] && x instanceof Concrete && x.evaluator === this ? x.donate(name) : null,

@@ -1,0 +1,36 @@
+import type { DType } from '../../../base/dtypes.js'
+import type { HostTensor } from '../../../base/host-tensor.js'
+
+/**
+ * Where the data of paged arrays comes from: several arrays with one first axis, such as the kernels of all experts of
+ * a layer, whose parts with the same index are one page. A program that reads these arrays fetches pages while it runs.
+ */
+export interface Pages {
+  /** For messages: `encoder/layers_1/mlp/expert`. */
+  readonly name: string
+  /** The number of pages: the length of the arrays' first axis. */
+  readonly length: number
+  /** What a page holds: one part of each array, in this order. */
+  readonly parts: readonly PagePart[]
+  /**
+   * Fetches the pages of these indices, all different, in any order: each one as soon as it is in memory. A page's
+   * memory may hold something else once the next page is asked for or the iteration ends. An error ends the iteration
+   * and is the error of the program that asked.
+   */
+  fetch(indices: readonly number[]): AsyncIterable<Page>
+}
+
+/** One index of all arrays of `Pages`, in memory. */
+export interface Page {
+  readonly index: number
+  /** As `Pages.parts` describes them. Do not write to them. */
+  readonly parts: readonly HostTensor[]
+}
+
+/** How the part of a paged array is stored. The array's part is this, transposed if said, and cast to its dtype. */
+export interface PagePart {
+  readonly dtype: DType
+  readonly shape: readonly number[]
+  /** Whether the last two axes are stored in reverse order: [out, in] for a kernel [in, out]. */
+  readonly isTransposed: boolean
+}
