@@ -12,8 +12,10 @@ export type Checksums = Readonly<Record<string, string>>
 export const textChecksum = (text: string): string => hex(crc32(text))
 
 /** CRC-32 of a tensor's dtype, shape and bytes. It takes about 0.5 s for a gigabyte. */
-export const tensorChecksum = (tensor: HostTensor): string =>
-  hex(crc32(bytesOf(tensor), crc32(`${tensor.dtype}[${tensor.shape.join()}]`)))
+export const tensorChecksum = (tensor: HostTensor): string => hex(crc32(bytesOf(tensor), startOf(tensor)))
+
+/** CRC-32 of a tensor's dtype and shape, with which that of its bytes begins. */
+const startOf = ({ dtype, shape }: Pick<HostTensor, 'dtype' | 'shape'>): number => crc32(`${dtype}[${shape.join()}]`)
 
 const hex = (checksum: number): string => checksum.toString(16).padStart(8, '0')
 
@@ -29,21 +31,44 @@ export function withChecksums({ infos, entries }: TensorSource): { source: Tenso
   return { source: { infos, entries: summed() }, checksums }
 }
 
-/** The same reader, but `read` throws a FileError for a tensor whose checksum differs. Each tensor is checked once. */
+/**
+ * The same reader, but `read` throws a FileError for a tensor whose checksum differs. Each tensor is checked once. A
+ * part of a tensor has no checksum of its own: if all parts are read one after the other, the tensor is checked with
+ * the last one.
+ */
 export function checkedReader(reader: CheckpointReader, checksums: Checksums): CheckpointReader {
   const right = new Set<string>()
+  const check = (name: string, checksum: string): void => {
+    if (!Object.hasOwn(checksums, name) || checksums[name] !== checksum)
+      throw new FileError(
+        `${reader.path}: tensor ${quote(name)} is damaged: its checksum is ${checksum}, and ${checksums[name] ?? 'none'} was written`,
+      )
+    right.add(name)
+  }
+  const infos = new Map(reader.list().map(info => [info.name, info]))
+  /** Of tensors whose parts are being read in order: how many were read, and the checksum so far. */
+  const begun = new Map<string, { parts: number; crc: number }>()
   return viewOf(reader, {
     async read(name) {
       const tensor = await reader.read(name)
-      if (right.has(name)) return tensor
-      const checksum = tensorChecksum(tensor)
-      if (!Object.hasOwn(checksums, name) || checksums[name] !== checksum)
-        throw new FileError(
-          `${reader.path}: tensor ${quote(name)} is damaged: its checksum is ${checksum}, and ${checksums[name] ?? 'none'} was written`,
-        )
-      right.add(name)
+      if (!right.has(name)) check(name, tensorChecksum(tensor))
       return tensor
     },
+    readPart:
+      reader.readPart &&
+      (async (name, index) => {
+        const part = await reader.readPart!(name, index)
+        if (right.has(name)) return part
+        const info = infos.get(name)!
+        const { parts, crc } =
+          index === 0 ? { parts: 0, crc: startOf(info) } : (begun.get(name) ?? { parts: -1, crc: 0 })
+        begun.delete(name)
+        if (parts !== index) return part
+        const sum = crc32(bytesOf(part), crc)
+        if (index === info.shape[0] - 1) check(name, hex(sum))
+        else begun.set(name, { parts: index + 1, crc: sum })
+        return part
+      }),
   })
 }
 

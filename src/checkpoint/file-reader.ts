@@ -32,10 +32,15 @@ export abstract class FileReader<T extends TensorInfo> implements CheckpointRead
   }
 
   async read(name: string): Promise<HostTensor> {
+    return this.readTensor(this.find(name))
+  }
+
+  /** The entry of a tensor that is to be read. Throws a FileError if there is none, or if the reader is closed. */
+  protected find(name: string): T {
     if (this.closed) throw closedReader(this.path, name)
     const tensor = this.tensors.get(name)
     if (tensor === undefined) throw unknownTensor(this.path, name, this.tensors)
-    return this.readTensor(tensor)
+    return tensor
   }
 
   async close(): Promise<void> {

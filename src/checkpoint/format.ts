@@ -26,19 +26,25 @@ export interface CheckpointReader {
   /** In the order of the file's own table of contents. */
   list(): readonly TensorInfo[]
   read(name: string): Promise<HostTensor>
+  /** Reads the part at `index` of a tensor's first axis, and nothing else. Defined if the format allows that. */
+  readPart?(name: string, index: number): Promise<HostTensor>
   close(): Promise<void>
 }
 
-/** The checkpoint `reader` with `changes`: other tensors listed, or read in another way. Closing closes `reader`. */
+/**
+ * The checkpoint `reader` with `changes`: other tensors listed, or read in another way. Parts of tensors are read if
+ * `changes` say how, or do not change `read`. Closing closes `reader`.
+ */
 export const viewOf = (
   reader: CheckpointReader,
-  changes: Partial<Pick<CheckpointReader, 'path' | 'notices' | 'list' | 'read'>>,
+  changes: Partial<Pick<CheckpointReader, 'path' | 'notices' | 'list' | 'read' | 'readPart'>>,
 ): CheckpointReader => ({
   path: reader.path,
   metadata: reader.metadata,
   notices: reader.notices,
   list: () => reader.list(),
   read: name => reader.read(name),
+  readPart: changes.read ? undefined : reader.readPart && ((name, index) => reader.readPart!(name, index)),
   close: () => reader.close(),
   ...changes,
 })

@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { partOf } from '../base/host-tensor.js'
 import { preset } from '../model/presets.js'
 import { transposeMatrix } from './layout.js'
 import { loadCheckpoint } from './native.js'
@@ -50,6 +51,8 @@ describe('weights by themselves in our own format', () => {
       const largest = Math.max(...(expected.data as Float32Array).map(Math.abs))
       const error = Math.max(...(expected.data as Float32Array).map((x, i) => Math.abs(x - Number(actual.data[i]))))
       expect(error / largest, path).toBeLessThan(bits === null ? 1e-12 : bits === 8 ? 0.005 : 0.08)
+      if (path.includes('/expert/'))
+        for (const expert of [1, 0]) expect(await weights.readExpert(path, expert)).toEqual(partOf(actual, expert))
     }
     expect((await weights.readQuantized?.('decoder/layers_0/mlp/wi/kernel'))?.values.dtype).toBe(
       bits === null ? undefined : bits === 8 ? 'int8' : 'uint8',

@@ -4,7 +4,7 @@ import { castHost } from '../base/host-tensor.js'
 import type { HostTensor } from '../base/host-tensor.js'
 import { sameShape } from '../engine/program/aval.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
-import { declareParameters } from '../model/parameters.js'
+import { declareParameters, expertSpec } from '../model/parameters.js'
 import type { ParameterSpec } from '../model/parameters.js'
 import type { TensorInfo, TensorSource } from './format.js'
 import type { Json } from './json.js'
@@ -12,7 +12,7 @@ import { saveModel } from './native.js'
 import type { Checkpoint } from './native.js'
 import { blockTypes, dequantizeHost, quantizedTypes } from './quantize.js'
 import type { Bits, QuantizedTensor, QuantizedTypes } from './quantize.js'
-import { checkComplete, quantizedTypesOf, readQuantizedTo, storedSpecs } from './weights.js'
+import { checkComplete, expertsFromWhole, quantizedTypesOf, readQuantizedTo, storedSpecs } from './weights.js'
 import type { Mismatch, Weights } from './weights.js'
 
 /** The configuration in `checkpoint.json` of weights that were written alone, without a training run. */
@@ -102,11 +102,23 @@ export function nativeWeights(
         ? blockTypes(spec, bits)
         : quantizedTypes(spec, bits)
   checkComplete(folder, mismatchOf([...specs.values()], infos, typesOf))
-  const readQuantized = async (path: string): Promise<QuantizedTensor | null> => {
+  const find = (path: string): ParameterSpec => {
     const spec = specs.get(path)
     if (!spec) throw new SwitchyardError(`${folder}: there is no parameter ${path} in this model`)
+    return spec
+  }
+  const { readPart = expertsFromWhole(name => params.read(name)) } = params
+  const readTensor = (name: string, expert?: number): Promise<HostTensor> =>
+    expert === undefined ? params.read(name) : readPart(name, expert)
+  const readQuantized = async (path: string, expert?: number): Promise<QuantizedTensor | null> => {
     const { values, scales } = partsOf(path)
-    return typesOf(spec) && { values: await params.read(values), scales: await params.read(scales) }
+    return typesOf(find(path)) && { values: await readTensor(values, expert), scales: await readTensor(scales, expert) }
+  }
+  const read = async (path: string, expert?: number): Promise<HostTensor> => {
+    const spec = find(path)
+    const quantized = await readQuantized(path, expert)
+    if (!quantized) return readTensor(path, expert)
+    return dequantizeHost(expert === undefined ? spec : expertSpec(spec), quantized, bits!)
   }
   return {
     path: folder,
@@ -115,10 +127,8 @@ export function nativeWeights(
     router,
     specs: storedSpecs(model, router, spec => infos.get(spec.path)?.dtype ?? 'float32'),
     ...(bits === null ? {} : { bits, readQuantized, quantizedTypes: typesOf }),
-    read: async path => {
-      const quantized = await readQuantized(path)
-      return quantized ? dequantizeHost(specs.get(path)!, quantized, bits!) : params.read(path)
-    },
+    read: path => read(path),
+    readExpert: read,
     close: () => checkpoint.close(),
   }
 }

@@ -1,4 +1,4 @@
-import { FileError } from '../base/errors.js'
+import { check, FileError } from '../base/errors.js'
 import { formatCount } from '../base/format.js'
 import { tensorFromBytes } from '../base/host-tensor.js'
 import type { HostTensor } from '../base/host-tensor.js'
@@ -28,6 +28,15 @@ class SafetensorsReader extends FileReader<StoredTensor> {
     { metadata, tensors }: Header,
   ) {
     super(source, metadata, tensors, { notices: float64Notice([...tensors.values()]) })
+  }
+
+  async readPart(name: string, index: number): Promise<HostTensor> {
+    const tensor = this.find(name)
+    const [parts, ...shape] = tensor.shape
+    check(index >= 0 && index < parts, () => `tensor ${quote(name)} [${tensor.shape}] has no part ${index}`)
+    const bytes = (tensor.end - tensor.begin) / parts
+    const begin = tensor.begin + index * bytes
+    return this.readTensor({ ...tensor, shape, begin, end: begin + bytes })
   }
 
   protected async readTensor({ name, dtype, shape, begin, end, isFloat64 }: StoredTensor): Promise<HostTensor> {

@@ -1,7 +1,7 @@
 import { ConfigError, FileError, SwitchyardError } from '../base/errors.js'
 import { formatCount } from '../base/format.js'
 import { treeFromPaths } from '../base/pytree.js'
-import { castHost } from '../base/host-tensor.js'
+import { castHost, partOf } from '../base/host-tensor.js'
 import type { HostTensor } from '../base/host-tensor.js'
 import { fromHost, hostView } from '../engine/api/tensor.js'
 import type { Tensor } from '../engine/api/tensor.js'
@@ -11,6 +11,7 @@ import { declareParameters } from '../model/parameters.js'
 import type { ParameterSpec } from '../model/parameters.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import type { ModelParams } from '../model/types.js'
+import type { ExpertSource } from './experts/source.js'
 import { listNames } from './format.js'
 import { transposeMatrix } from './layout.js'
 import { isOutputsFirst, quantizeBlocks, quantizeColumns, quantizedTypes } from './quantize.js'
@@ -36,15 +37,22 @@ export interface Weights {
   readonly bits?: Bits
   /** Reads a parameter, dequantized to float32 if it is quantized. */
   read(path: string): Promise<HostTensor>
+  /** Reads the kernel of one expert, [in, out], from a stack of kernels [experts, in, out], as `read` gives it. */
+  readExpert(path: string, expert: number): Promise<HostTensor>
   /**
-   * Reads a kernel transposed to [..., out, in]. Defined only if the file stores kernels that way, which saves a
-   * transposition.
+   * Reads a kernel, or that of one expert, transposed to [..., out, in]. Defined only if the file stores kernels that
+   * way, which saves a transposition.
    */
-  readTransposed?(path: string): Promise<HostTensor>
-  /** Reads a parameter as it is stored quantized; null if this one is not quantized. */
-  readQuantized?(path: string): Promise<QuantizedTensor | null>
+  readTransposed?(path: string, expert?: number): Promise<HostTensor>
+  /** Reads a parameter, or one expert of it, as it is stored quantized; null if this one is not quantized. */
+  readQuantized?(path: string, expert?: number): Promise<QuantizedTensor | null>
   /** The types of a parameter as it is stored quantized; null if this one is not quantized. */
   quantizedTypes?(spec: ParameterSpec): QuantizedTypes | null
+  /**
+   * Opens the experts as they are stored, to be read page by page: see `expertsOf`. The source has files of its own: it
+   * works on after these weights are closed.
+   */
+  experts?(): Promise<ExpertSource>
   close(): Promise<void>
 }
 
@@ -72,6 +80,25 @@ export function requireTextHead(weights: Pick<Weights, 'path' | 'model' | 'other
       `${path}: this model's head is for ${otherHead} and gives no text: switchyard embed gives the vectors of its encoder${model.numDecoderLayers > 0 ? ', and switchyard finetune trains its encoder and decoder to answer in text' : ''}`,
     )
   requireDecoder(weights)
+}
+
+/**
+ * A `readExpert` for weights that can read only whole parameters. The parameter that was read last is kept in memory
+ * until its last expert has been read, so that all experts can be read one after the other.
+ */
+export function expertsFromWhole(read: Weights['read']): Weights['readExpert'] {
+  let last: { path: string; tensor: Promise<HostTensor> } | undefined
+  return async (path, expert) => {
+    if (last?.path !== path) last = { path, tensor: read(path) }
+    try {
+      const tensor = await last.tensor
+      if (expert === tensor.shape[0] - 1) last = undefined
+      return partOf(tensor, expert)
+    } catch (error) {
+      last = undefined
+      throw error
+    }
+  }
 }
 
 /** Reads a kernel [..., in, out] transposed to [..., out, in]. */
@@ -128,17 +155,19 @@ export async function readParameters(
 export function newWeights(name: string, model: ModelConfig, router: RouterConfig, seed: number): Weights {
   const specs = declareParameters(model, router)
   const places = new Map(specs.map((spec, i) => [spec.path, i]))
+  const read = async (path: string): Promise<HostTensor> => {
+    const i = places.get(path)
+    if (i === undefined) throw new SwitchyardError(`${name}: there is no parameter ${path} in this model`)
+    return hostView(initParameter(specs[i], i, random.key(seed)))
+  }
   return {
     path: name,
     container: 'new weights',
     model,
     router,
     specs,
-    read: async path => {
-      const i = places.get(path)
-      if (i === undefined) throw new SwitchyardError(`${name}: there is no parameter ${path} in this model`)
-      return hostView(initParameter(specs[i], i, random.key(seed)))
-    },
+    read,
+    readExpert: expertsFromWhole(read),
     close: () => Promise.resolve(),
   }
 }

@@ -238,6 +238,13 @@ const truncated = (scale: number, fanIn: number): Initializer => ({
   stddev: Math.sqrt(scale / fanIn) / truncatedStddev,
 })
 
+/** The declaration of one expert's kernel [in, out] in a stack of kernels [experts, in, out]. */
+export const expertSpec = (stack: ParameterSpec): ParameterSpec => ({
+  ...stack,
+  shape: stack.shape.slice(1),
+  axes: stack.axes.slice(1),
+})
+
 /** The exact number of parameters. Nothing is allocated. */
 export const countParameters = (specs: readonly Pick<ParameterSpec, 'shape'>[]): number =>
   specs.reduce((n, s) => n + sizeOf(s.shape), 0)

@@ -16,7 +16,7 @@ import { otherHead } from './hf-heads.js'
 import { isT5Name } from './hf-names.js'
 import { hfView } from './hf-view.js'
 import { storedEntry, unreadNotices } from './hf-weights.js'
-import { hfEntry, hfShape, readEntry } from './hf.js'
+import { expertEntry, hfEntry, hfShape, readEntry } from './hf.js'
 import type { HfEntry, HfFamily } from './hf.js'
 import type { LowRank, PeftAdapter, TokenRows } from './peft-read.js'
 
@@ -69,11 +69,17 @@ export async function adaptedWeights(base: Weights, saved: PeftAdapter): Promise
       const { entry, isBase } = find(path)
       return isBase ? base.read(path) : readEntry(reader, entry)
     },
+    readExpert: (path, expert) => {
+      const { entry, isBase } = find(path)
+      return isBase ? base.readExpert(path, expert) : readEntry(reader, expertEntry(entry, expert))
+    },
     readTransposed:
       readTransposed &&
-      (path => {
+      ((path, expert) => {
         const { entry, isBase } = find(path)
-        return isBase ? readTransposed(path) : readEntry(reader, { ...entry, transposed: !entry.transposed })
+        if (isBase) return readTransposed(path, expert)
+        const part = expert === undefined ? entry : expertEntry(entry, expert)
+        return readEntry(reader, { ...part, transposed: !part.transposed })
       }),
     close: async () => {
       await base.close()

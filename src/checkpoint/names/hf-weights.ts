@@ -1,5 +1,6 @@
 import { isFloat } from '../../base/dtypes.js'
 import { ConfigError, FileError, SwitchyardError } from '../../base/errors.js'
+import { castHost } from '../../base/host-tensor.js'
 import { areT5s } from '../../base/special-ids.js'
 import { sameShape } from '../../engine/program/aval.js'
 import type { ModelConfig } from '../../model/config.js'
@@ -16,7 +17,7 @@ import { embeddingNames, embeddingsOf, firstEqualEmbeddings } from './hf-embeddi
 import type { HfEmbeddings } from './hf-embeddings.js'
 import { otherHead } from './hf-heads.js'
 import { isT5Name, withoutPrefixes } from './hf-names.js'
-import { hfEntry, hfFamily, hfShape, readEntry } from './hf.js'
+import { expertEntry, hfEntry, hfFamily, hfShape, readEntry } from './hf.js'
 import type { HfEntry } from './hf.js'
 import { generationFromHf } from './hf-generation.js'
 import { checkedConfig, routerNotices } from './hf-settings.js'
@@ -70,6 +71,11 @@ export async function hfWeights(
     if (!known) throw new SwitchyardError(`${path}: there is no parameter ${parameter} in this model`)
     return known.entry
   }
+  const specs = storedSpecs(model, router, spec => {
+    const [dtype, ...others] = entries.get(spec.path)!.entry.names.map(name => infos.get(name)!.dtype)
+    return others.every(other => other === dtype) ? dtype : 'float32'
+  })
+  const dtypeOf = new Map(specs.map(spec => [spec.path, spec.dtype]))
   return {
     path,
     container: 'huggingface',
@@ -82,14 +88,16 @@ export async function hfWeights(
       ...(model.numExperts > 0 ? routerNotices(settings) : []),
     ],
     otherHead: unread.head,
-    specs: storedSpecs(model, router, spec => {
-      const [dtype, ...others] = entries.get(spec.path)!.entry.names.map(name => infos.get(name)!.dtype)
-      return others.every(other => other === dtype) ? dtype : 'float32'
-    }),
+    specs,
     read: parameter => readEntry(reader, entryOf(parameter)),
-    readTransposed: parameter => {
+    readExpert: async (parameter, expert) =>
+      castHost(await readEntry(reader, expertEntry(entryOf(parameter), expert)), dtypeOf.get(parameter)!),
+    readTransposed: (parameter, expert) => {
       const entry = entryOf(parameter)
-      return readEntry(reader, { ...entry, transposed: !entry.transposed })
+      return readEntry(reader, {
+        ...(expert === undefined ? entry : expertEntry(entry, expert)),
+        transposed: !entry.transposed,
+      })
     },
     close: () => reader.close(),
   }

@@ -89,6 +89,13 @@ export function hfShape(shape: readonly number[], { stacked, transposed }: HfEnt
 export const hfFamily = (names: Iterable<string>): HfFamily =>
   [...names].some(name => name.includes('.DenseReluDense.')) ? 't5' : 'switch'
 
+/** The tensor of one expert of a stack. */
+export const expertEntry = ({ names, transposed }: HfEntry, expert: number): HfEntry => ({
+  names: [names[expert]],
+  stacked: false,
+  transposed,
+})
+
 /** Reads one of our parameters from an HF file, in the dtype in which it is stored. */
 export async function readEntry(
   reader: CheckpointReader,

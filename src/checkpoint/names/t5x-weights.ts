@@ -6,7 +6,7 @@ import { declareParameters } from '../../model/parameters.js'
 import type { ParameterSpec } from '../../model/parameters.js'
 import type { CheckpointReader } from '../format.js'
 import { t5x } from '../t5x/t5x.js'
-import { checkComplete, readWeights, refuseCustomRouter, storedSpecs } from '../weights.js'
+import { checkComplete, expertsFromWhole, readWeights, refuseCustomRouter, storedSpecs } from '../weights.js'
 import type { Weights } from '../weights.js'
 import { configFromT5x } from './t5x-config.js'
 import { t5xParameters, t5xSource } from './t5x.js'
@@ -40,16 +40,18 @@ function weightsOf(path: string, reader: CheckpointReader): Weights {
         : `${spec.path} is [${shape}] instead of [${spec.shape}]`
     }),
   })
+  const read = async (name: string): Promise<HostTensor> => {
+    if (!declared.has(name)) throw new SwitchyardError(`${path}: there is no parameter ${name} in this model`)
+    return reader.read(name)
+  }
   return {
     path,
     container: t5x.name,
     model,
     router,
     specs: storedSpecs(model, router, spec => infos.get(spec.path)!.dtype),
-    read: name => {
-      if (!declared.has(name)) throw new SwitchyardError(`${path}: there is no parameter ${name} in this model`)
-      return reader.read(name)
-    },
+    read,
+    readExpert: expertsFromWhole(read),
     close: () => reader.close(),
   }
 }

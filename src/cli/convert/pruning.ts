@@ -6,7 +6,7 @@ import { targetEosOf } from '../../data/packing/target-eos.js'
 import { pairsTask } from '../../data/tasks/pairs.js'
 import { specialIdsOf } from '../../model/config.js'
 import { countActiveParameters, countParameters } from '../../model/parameters.js'
-import { mostUsed, prunedModel, prunedParameter } from '../../model/surgery/prune.js'
+import { keptOf, mostUsed, prunedModel, prunedParameter } from '../../model/surgery/prune.js'
 import type { KeptExperts } from '../../model/surgery/prune.js'
 import { trainingCodec } from '../../open/model-codec.js'
 import { openWeights } from '../../open/open-weights.js'
@@ -92,6 +92,7 @@ function prunedWeights(weights: OpenedWeights, model: OpenedWeights['model'], ke
     texts,
     specs,
     read: name => prunedParameter(byPath.get(name)!, kept, stored => weights.read(stored)),
+    readExpert: (name, expert) => weights.readExpert(name, keptOf(byPath.get(name)!, kept)![expert]),
     close: () => weights.close(),
   }
 }

@@ -3,7 +3,7 @@ import { storedSpecs } from '../../checkpoint/weights.js'
 import { stackLayers } from '../../model/config.js'
 import type { ModelConfig, StackName } from '../../model/config.js'
 import { countActiveParameters, countParameters } from '../../model/parameters.js'
-import { densePath, upcycledModel, upcycledParameter } from '../../model/surgery/upcycle.js'
+import { densePath, upcycledModel, upcycledExpert, upcycledParameter } from '../../model/surgery/upcycle.js'
 import { everyNthLayer } from '../../model/sparse-layers.js'
 import { openWeights } from '../../open/open-weights.js'
 import type { OpenedWeights } from '../../open/open-weights.js'
@@ -68,6 +68,7 @@ function upcycledWeights(
       const index = indices.get(path)!
       return upcycledParameter(specs[index], index, name => dense.read(name), seed)
     },
+    readExpert: path => upcycledExpert(specs[indices.get(path)!], name => dense.read(name)),
     close: () => dense.close(),
   }
 }

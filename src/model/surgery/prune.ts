@@ -32,6 +32,10 @@ export const mostUsed = (use: ReadonlyMap<string, readonly number[]>, count: num
     }),
   )
 
+/** The experts that the layer of a parameter keeps; undefined if the layer has none. */
+export const keptOf = ({ place }: Pick<ParameterSpec, 'place'>, kept: KeptExperts): readonly number[] | undefined =>
+  kept.get(`${place.stack}/layers_${place.layer}`)
+
 /**
  * One parameter of a pruned model: of expert kernels, those of the kept experts; of a router, their columns. The
  * softmax of the remaining logits is over fewer experts, so the gates of the kept ones grow.
@@ -42,8 +46,7 @@ export async function prunedParameter(
   read: (path: string) => Promise<HostTensor>,
 ): Promise<HostTensor> {
   const tensor = await read(spec.path)
-  const { stack, layer } = spec.place
-  const experts = kept.get(`${stack}/layers_${layer}`)
+  const experts = keptOf(spec, kept)
   if (experts === undefined) return tensor
   if (spec.role === 'expertKernel') return selected(tensor, 0, experts)
   if (spec.role === 'router' || spec.role === 'routerBias') return selected(tensor, tensor.shape.length - 1, experts)

@@ -1,6 +1,6 @@
 import { ConfigError } from '../../base/errors.js'
 import { allocate, isFloat } from '../../base/dtypes.js'
-import { reader, sizeOf, writer } from '../../base/host-tensor.js'
+import { castHost, reader, sizeOf, writer } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
 import * as random from '../../engine/api/random.js'
 import { hasSparseLayers } from '../config.js'
@@ -62,22 +62,29 @@ export async function upcycledParameter(
     return initParameter({ ...spec, init }, index, random.key(seed)).data()
   }
   if (spec.role !== 'expertKernel') return read(spec.path)
-  const { data } = await read(densePath(spec))
-  const [numExperts] = spec.shape
-  return repeated(spec, { data, times: numExperts, factor: spec.place.projection === 'wo' ? numExperts : 1 })
+  const expert = await upcycledExpert(spec, read)
+  const data = allocate(spec.dtype, sizeOf(spec.shape)) as Float32Array // the cast lets set() take the expert's array
+  for (let at = 0; at < data.length; at += expert.data.length) data.set(expert.data as Float32Array, at)
+  return { dtype: spec.dtype, shape: spec.shape, data }
+}
+
+/** The kernel [in, out] that each expert of an upcycled layer has. */
+export async function upcycledExpert(
+  { dtype, shape: [numExperts, ...shape], place, path }: ParameterSpec,
+  read: (path: string) => Promise<HostTensor>,
+): Promise<HostTensor> {
+  if (!isFloat(dtype)) throw new ConfigError(`expert kernels of type ${dtype} cannot be made`)
+  const dense = castHost(await read(densePath({ path })), dtype)
+  return place.projection === 'wo' ? scaled({ ...dense, shape }, numExperts) : dense
 }
 
 /** The path of the dense kernel that an expert kernel's experts are copies of. */
 export const densePath = ({ path }: Pick<ParameterSpec, 'path'>): string => path.replace('/mlp/expert/', '/mlp/')
 
-/** The data, `times` times over, each element times a factor. */
-function repeated(
-  { dtype, shape }: ParameterSpec,
-  { data, times, factor }: { data: HostTensor['data']; times: number; factor: number },
-): HostTensor {
-  if (!isFloat(dtype)) throw new ConfigError(`expert kernels of type ${dtype} cannot be made`)
-  const result = allocate(dtype, sizeOf(shape))
+/** A tensor, each element times a factor. */
+function scaled({ dtype, shape, data }: HostTensor, factor: number): HostTensor {
+  const result = allocate(dtype, data.length)
   const [from, to] = [reader(dtype, data), writer(dtype, result)]
-  for (let copy = 0, at = 0; copy < times; copy++) for (let i = 0; i < data.length; i++) to(at++, from(i) * factor)
+  for (let i = 0; i < data.length; i++) to(i, from(i) * factor)
   return { dtype, shape, data: result }
 }

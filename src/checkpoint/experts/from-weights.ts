@@ -1,0 +1,67 @@
+import { check, FileError, SwitchyardError } from '../../base/errors.js'
+import { bytesOf } from '../../base/host-tensor.js'
+import type { HostTensor } from '../../base/host-tensor.js'
+import { expertSpec } from '../../model/parameters.js'
+import type { ParameterSpec } from '../../model/parameters.js'
+import type { Weights } from '../weights.js'
+import { expertName, expertStacks, partBytes } from './source.js'
+import type { ExpertPart, ExpertSource, UnplacedPart } from './source.js'
+
+/**
+ * The experts of weights as a source of pages: that of their own format, if it has one, or one that reads each part
+ * with `readExpert` or `readQuantized` and copies it. The latter needs the weights to stay open, and does not close
+ * them. Throws a SwitchyardError if the model has no experts.
+ */
+export async function expertsOf(weights: Weights): Promise<ExpertSource> {
+  if (!weights.specs.some(({ role }) => role === 'expertKernel'))
+    throw new SwitchyardError(`${weights.path}: this model is dense: it has no experts to read`)
+  return weights.experts ? weights.experts() : copyingSource(weights)
+}
+
+function copyingSource(weights: Weights): ExpertSource {
+  const stacks = expertStacks(weights.specs, spec => partsOf(weights, spec))
+  let isClosed = false
+  let disk = 0
+  return {
+    name: weights.path,
+    stacks,
+    async read(stack, expert, page, signal) {
+      const { parts, bytes } = stacks[stack]
+      const name = expertName(stacks[stack], expert)
+      check(page.byteLength === bytes, () => `${name} has ${bytes} bytes, not ${page.byteLength}`)
+      if (isClosed) throw new FileError(`${weights.path}: ${name} cannot be read: the file has been closed`)
+      for (const parameter of new Set(parts.map(part => part.parameter))) {
+        signal?.throwIfAborted()
+        const tensors = await readKernel(weights, parameter, expert)
+        for (const part of parts.filter(part => part.parameter === parameter)) {
+          page.set(bytesOf(tensors[part.kind]!), part.offset)
+          disk += partBytes(part)
+        }
+      }
+      signal?.throwIfAborted()
+    },
+    traffic: () => ({ disk, network: 0 }),
+    close: async () => {
+      isClosed = true
+    },
+  }
+}
+
+function partsOf(weights: Weights, spec: ParameterSpec): UnplacedPart[] {
+  const one = expertSpec(spec)
+  const types = weights.quantizedTypes?.(one)
+  if (!types) return [{ kind: 'kernel', dtype: spec.dtype, shape: one.shape, isTransposed: false }]
+  return [
+    { kind: 'values', dtype: types.dtype, shape: types.values, isTransposed: false },
+    { kind: 'scales', dtype: 'float32', shape: types.scales, isTransposed: false },
+  ]
+}
+
+async function readKernel(
+  weights: Weights,
+  parameter: string,
+  expert: number,
+): Promise<{ [K in ExpertPart['kind']]?: HostTensor }> {
+  const quantized = await weights.readQuantized?.(parameter, expert)
+  return quantized ? { ...quantized } : { kernel: await weights.readExpert(parameter, expert) }
+}
