@@ -2,7 +2,7 @@ import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { FakeModel } from '../../test/fake-served-model.js'
-import { FileError } from '../base/errors.js'
+import { ConfigError, FileError, SwitchyardError } from '../base/errors.js'
 import type { ServedModel } from './models/served-model.js'
 import { serveWith } from './serve.js'
 import type { RunningServer } from './serve.js'
@@ -52,12 +52,13 @@ describe('a server', () => {
       503,
       { status: 'loading', models: [{ name: 'a', state: 'loading' }, loading] },
     ])
-    const refused = await post('/v1/completions', { prompt: 'x' })
+    const refused = await post('/v1/completions', { prompt: 'x', model: 'a' })
     expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1'])
     expect(opened.map(({ path }) => path)).toEqual(['/models/a'])
     opened[0].answer(new FakeModel('a'))
     await next()
-    expect((await post('/v1/completions', { prompt: 'x' })).status).toBe(200)
+    expect(await get('/health')).toMatchObject([503, { status: 'loading' }])
+    expect((await post('/v1/completions', { prompt: 'x', model: 'a' })).status).toBe(200)
     expect((await post('/v1/completions', { prompt: 'x', model: 'b' })).status).toBe(503)
     opened[1].answer(new FakeModel('b'))
     await ready
@@ -66,14 +67,32 @@ describe('a server', () => {
 
   it('says which model cannot be loaded, and serves the others', async () => {
     const { ready, opened, get, post, lines } = await start({ models: [source('a'), source('b')] })
-    opened[0].answer(new FileError('/models/a/model.safetensors is damaged'))
-    await expect(ready).rejects.toThrow('is damaged')
+    const error = '/models/a/model.safetensors is damaged'
+    opened[0].answer(new FileError(error))
     await next()
     opened[1].answer(new FakeModel('b'))
-    await next()
-    expect(await get('/health')).toMatchObject([503, { status: 'failed' }])
+    expect(await ready).toEqual([{ name: 'a', error: new FileError(error) }])
+    const models = [
+      { name: 'a', state: 'failed', error },
+      { name: 'b', state: 'ready' },
+    ]
+    expect(await get('/health')).toEqual([200, { status: 'degraded', models }])
+    expect(await get('/v1/models')).toMatchObject([200, { data: [{ id: 'b' }], failed: [{ id: 'a', error }] }])
     expect((await post('/v1/completions', { prompt: 'x', model: 'b' })).status).toBe(200)
-    expect(lines.join('')).toContain('a model could not be loaded: /models/a/model.safetensors is damaged')
+    expect((await post('/v1/completions', { prompt: 'x', model: 'a' })).status).toBe(503)
+    expect(lines.join('')).toContain(`"model":"a","msg":"the model could not be loaded: ${error}`)
+  })
+
+  it('is not ready if no model can be loaded', async () => {
+    const { ready, opened, get } = await start({ models: [source('a'), source('b')] })
+    opened[0].answer(new FileError('it is damaged'))
+    await next()
+    opened[1].answer(new ConfigError('it has 8 bits already'))
+    const failed = ready.then(undefined, (error: unknown) => error)
+    expect(await failed).toEqual(
+      new SwitchyardError('no model could be loaded:\na: it is damaged\nb: it has 8 bits already'),
+    )
+    expect(await get('/health')).toMatchObject([503, { status: 'failed' }])
   })
 
   it('replaces a model while a request runs with the old version', async () => {

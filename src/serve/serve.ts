@@ -1,18 +1,27 @@
-import { ConfigError } from '../base/errors.js'
+import { ConfigError, SwitchyardError } from '../base/errors.js'
 import { listen } from './http/server.js'
 import type { HttpServer } from './http/server.js'
-import type { OpenModel } from './models/model-source.js'
+import type { ModelSource, NoticeLevel, OpenModel } from './models/model-source.js'
 import { openInProcesses } from './models/open-in-processes.js'
 import { ModelRegistry } from './models/registry.js'
 import { checkSettings, defaultLimits, defaultSettings } from './settings.js'
 import type { ServeSettings } from './settings.js'
 
+/** A model that could not be loaded. */
+export interface FailedModel {
+  readonly name: string
+  readonly error: Error
+}
+
 /** A server that runs. */
 export interface RunningServer {
   /** Its address: `http://127.0.0.1:8000`. */
   readonly url: string
-  /** Resolves when all models answer. Rejects if one cannot be loaded; the others are served all the same. */
-  readonly ready: Promise<void>
+  /**
+   * Resolves when each model answers or could not be loaded, to those that could not; the others are served all the
+   * same. Rejects if none can be loaded.
+   */
+  readonly ready: Promise<readonly FailedModel[]>
   /** Refuses new requests with 503, finishes those that run, ends the models' processes, and stops listening. */
   close(): Promise<void>
 }
@@ -20,7 +29,8 @@ export interface RunningServer {
 /**
  * Serves models over HTTP: OpenAI's API, metrics, and a page to try them. Each model runs in a process of its own.
  * Resolves when the server listens; models are loaded meanwhile, one after another, and asked for too early they are
- * answered with 503. Throws a ConfigError if settings cannot be used, or the port is in use.
+ * answered with 503. One that cannot be loaded does not keep the others from being served. Throws a ConfigError if
+ * settings cannot be used, or the port is in use.
  */
 export async function serve(given: ServeSettings): Promise<RunningServer> {
   const { limits = {}, replicas, findFolder, valuesModule } = given
@@ -40,15 +50,18 @@ export async function serveWith(open: OpenModel, given: ServeSettings): Promise<
   checkSettings(settings)
   checkNames(sources.map(({ name }) => name))
   let server: HttpServer | undefined
-  const models = new ModelRegistry(oneAfterAnother(open), (name, message, level) => {
+  const note = (name: string, message: string, level: NoticeLevel): void => {
     onNotice?.(name, message)
     server?.note(name, message, level)
-  })
+  }
+  const models = new ModelRegistry(oneAfterAnother(open), note)
   server = await listen(models, settings)
   const { url, close } = server
-  const ready = Promise.all(sources.map(source => models.load(source))).then(() => undefined)
-  // Who does not wait for it learns of it from the log and /health.
-  ready.catch((error: Error) => server.note('', `a model could not be loaded: ${error.message}`, 'warn'))
+  const ready = loadAll(models, sources, ({ name, error }) =>
+    note(name, `the model could not be loaded: ${error.message}`, 'warn'),
+  )
+  // A program that does not wait for it learns of it from the log and /health.
+  ready.catch(() => undefined)
   return {
     url,
     ready,
@@ -57,6 +70,30 @@ export async function serveWith(open: OpenModel, given: ServeSettings): Promise<
       await models.close()
     },
   }
+}
+
+/** Loads models. Returns those that could not be loaded; throws if that are all of them. */
+async function loadAll(
+  models: ModelRegistry,
+  sources: readonly ModelSource[],
+  onFailed: (failed: FailedModel) => void,
+): Promise<readonly FailedModel[]> {
+  const failures: FailedModel[] = []
+  const load = async (source: ModelSource): Promise<void> => {
+    try {
+      await models.load(source)
+    } catch (error) {
+      const failed = { name: source.name, error: error as Error }
+      failures.push(failed)
+      onFailed(failed)
+    }
+  }
+  await Promise.all(sources.map(load))
+  if (failures.length < sources.length) return failures
+  if (failures.length === 1) throw failures[0].error
+  const message = failures.map(({ name, error }) => `${name}: ${error.message}`).join('\n')
+  const Kind = failures.every(({ error }) => error instanceof ConfigError) ? ConfigError : SwitchyardError
+  throw new Kind(`no model could be loaded:\n${message}`)
 }
 
 function checkNames(names: readonly string[]): void {

@@ -51,7 +51,7 @@ export const defaultSettings: ApiSettings = {
 
 /** Settings of a server. */
 export interface ServeSettings extends Partial<ApiSettings> {
-  /** The models to serve. A request that names none goes to the first. */
+  /** The models to serve. If there are several, each request must name one. */
   readonly models: readonly ModelSource[]
   /**
    * What each model takes on at most. Default: inputs of 2048 tokens, answers of 1024, 64 answers at once, 1 GiB for

@@ -135,7 +135,7 @@ describe('switchyard serve', () => {
 
   it('serves several models by their names, and ends at once by a second signal', async () => {
     process.env.SWITCHYARD_API_KEYS = 'fourth, fifth'
-    const server = new Server('spell=g2p', 'g2p', '--replicas', '2', '--log-level', 'info')
+    const server = new Server('spell=g2p', 'g2p', 'nosuch', '--replicas', '2', '--log-level', 'info')
     delete process.env.SWITCHYARD_API_KEYS
     const url = await server.listening()
     const client = clientOf(url, 'fifth')
@@ -143,6 +143,9 @@ describe('switchyard serve', () => {
     const pids = [...server.log.matchAll(/process (\d+)/g)].map(([, pid]) => Number(pid))
     expect(pids).toHaveLength(4)
     expect((await client.models.list()).data.map(({ id }) => id)).toEqual(['spell', 'g2p'])
+    // A model that cannot be loaded does not end the command.
+    await server.logged(/"model":"nosuch","msg":"the model could not be loaded: nosuch: there is no such folder/)
+    expect(await (await fetch(`${url}/health`)).json()).toMatchObject({ status: 'degraded' })
     await expect(clientOf(url, 'none').models.list()).rejects.toMatchObject({ status: 401 })
     const answers = client.completions.create({ ...long, model: 'spell' }).catch((error: unknown) => error)
     await untilRunning(url)
@@ -171,7 +174,8 @@ describe('switchyard serve says what is wrong:', () => {
     ['a file without keys', ['g2p', '--api-key-file', 'empty.txt'], 2, 'empty.txt: there is no key in this file'],
     ['a missing file', ['g2p', '--template', 'chat.jinja'], 1, 'chat.jinja: there is no such file'],
     ['a key of two words', ['g2p', '--api-key', 'a b'], 2, 'a key is empty, or has spaces'],
-    ['a wrong port', ['g2p', '--port', '99999'], 2, 'the port is 99999'],
+    ['a wrong port', ['g2p', '--port', '99999'], 2, 'expected a whole number from 0 to 65535'],
+    ['a port that is no number', ['g2p', '--port', 'abc'], 2, 'expected a whole number from 0 to 65535'],
     ['a foreign address', ['g2p', '--host', '192.0.2.1'], 2, '192.0.2.1 is not an address of this machine'],
     ['other bits', ['g2p', '--port', '0', '--quantize', 'int4'], 2, 'have 8 bits already'],
   ])('%s', async (_, args, code, message) => {

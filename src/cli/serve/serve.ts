@@ -10,6 +10,7 @@ Examples:
   switchyard serve runs/spell google/flan-t5-small --quantize int8 --replicas 2
   switchyard serve spell=runs/spell-2 --port 0 --api-key-file keys.txt --host 0.0.0.0
 
+A model that cannot be loaded does not end the command while another one answers: see /health.
 The server stops when it gets SIGTERM or Ctrl-C: it finishes running requests and refuses new ones. A second signal ends
 it at once. The log goes to the standard output, one line of JSON for each request. TLS is left to a proxy.`
 
@@ -23,7 +24,11 @@ export const serveCommand = (): Command =>
       'the models, as for infer: runs, folders, models that come with Switchyard or of the Hugging Face hub; of encoders alone, vectors are served. Clients ask for a model by its name, which is that of its folder or of the hub; NAME=MODEL gives it another one',
     )
     .option('--host <address>', 'the address to listen on; 0.0.0.0 for all (default: 127.0.0.1, this machine alone)')
-    .option('--port <n>', 'the port to listen on; 0 for a free one, which is printed (default: 8000)', wholeNumber(0))
+    .option(
+      '--port <n>',
+      'the port to listen on; 0 for a free one, which is printed (default: 8000)',
+      wholeNumber(0, 65_535),
+    )
     .option(
       '--api-key <key>',
       'clients must send this key; may be given several times. Other users of the machine see it in the list of processes: prefer --api-key-file, or the environment variable SWITCHYARD_API_KEYS with keys separated by commas',

@@ -1,12 +1,14 @@
 import { readFile } from 'node:fs/promises'
 import { withPath } from '../../checkpoint/files.js'
+import type { ModelSource } from '../../serve/models/model-source.js'
 import { serve } from '../../serve/serve.js'
+import type { FailedModel } from '../../serve/serve.js'
 import type { CheckpointChoice } from '../../train/choose-checkpoint.js'
 import { findFolder } from '../shared/find-folder.js'
 import { onInterrupt } from '../shared/interrupt.js'
 import { bitsOf } from '../shared/options.js'
 import { readKeys } from './keys.js'
-import { findModels } from './model-sources.js'
+import { namedModels } from './model-sources.js'
 
 /** The options of the command. */
 export interface ServeOptions {
@@ -35,7 +37,7 @@ export interface ServeOptions {
 /** Loaded by models' processes, which find custom routers and meanings by it. */
 const VALUES_MODULE = new URL('../shared/user-config.js', import.meta.url).href
 
-/** Serves models until a signal stops it. */
+/** Serves models until a signal stops it. Throws if none of them can be loaded. */
 export async function serveModels(texts: readonly string[], options: ServeOptions): Promise<void> {
   const { host, port, cors, replicas, maxQueue, deadline, answerSeparator, template, logLevel } = options
   const { maxInputTokens, maxNewTokens, maxRows, maxCache, quantize, checkpoint, revision } = options
@@ -46,7 +48,7 @@ export async function serveModels(texts: readonly string[], options: ServeOption
     file: options.adminKeyFile,
   })
   const chatTemplate = template && (await withPath(template, () => readFile(template, 'utf8')))
-  const models = await findModels(texts, { revision, bits: quantize && bitsOf[quantize], checkpoint })
+  const models = await namedModels(texts, { revision, bits: quantize && bitsOf[quantize], checkpoint })
   const { signal, stop } = onInterrupt(() =>
     console.error('stopping: running requests are finished, new ones refused; a second signal ends them at once'),
   )
@@ -74,8 +76,8 @@ export async function serveModels(texts: readonly string[], options: ServeOption
       if (apiKeys.length === 0 && !isLoopback(new URL(server.url).hostname))
         console.error('warning: everyone who reaches this machine can use the server: give it keys (--api-key-file)')
       const stopped = aborted(signal)
-      await Promise.race([server.ready, stopped])
-      if (!signal.aborted) console.error(`ready: ${names}`)
+      const failed = await Promise.race([server.ready, stopped])
+      if (failed) sayReady(models, failed)
       await stopped
     } finally {
       await server.close()
@@ -85,10 +87,17 @@ export async function serveModels(texts: readonly string[], options: ServeOption
   }
 }
 
+/** Names the models that answer, and those that could not be loaded. */
+function sayReady(models: readonly ModelSource[], failed: readonly FailedModel[]): void {
+  for (const { name, error } of failed) console.error(`warning: the model ${name} is not served: ${error.message}`)
+  const names = models.map(({ name }) => name).filter(name => failed.every(other => other.name !== name))
+  console.error(`ready: ${names.join(', ')}`)
+}
+
 const isLoopback = (host: string): boolean => /^(127\.[\d.]+|\[::1\]|localhost)$/.test(host)
 
-const aborted = (signal: AbortSignal): Promise<void> =>
+const aborted = (signal: AbortSignal): Promise<undefined> =>
   new Promise(resolve => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
+    if (signal.aborted) resolve(undefined)
+    else signal.addEventListener('abort', () => resolve(undefined), { once: true })
   })

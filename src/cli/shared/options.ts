@@ -4,13 +4,15 @@ import type { CheckpointChoice } from '../../train/choose-checkpoint.js'
 /** The dtypes that kernels can be quantized to, with their bits. */
 export const bitsOf = { int8: 8, int4: 4 } as const
 
-/** Reads an option that is a whole number of at least `least`. */
+/** Reads an option that is a whole number from `least` to `most`. */
 export const wholeNumber =
-  (least: number) =>
+  (least: number, most = Infinity) =>
   (text: string): number => {
     const value = Number(text)
-    if (text.trim() === '' || !Number.isInteger(value) || value < least)
-      throw new InvalidArgumentError(`expected a whole number of ${least} or more`)
+    if (text.trim() === '' || !Number.isInteger(value) || value < least || value > most)
+      throw new InvalidArgumentError(
+        `expected a whole number ${most === Infinity ? `of ${least} or more` : `from ${least} to ${most}`}`,
+      )
     return value
   }
 

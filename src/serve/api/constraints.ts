@@ -21,11 +21,15 @@ export const constraintFields = {
 }
 
 const format = <J extends z.ZodRawShape>(schema: J) =>
-  z.discriminatedUnion('type', [
-    z.strictObject({ type: z.literal('text') }),
-    z.strictObject({ type: z.literal('json_object') }),
-    z.strictObject({ type: z.literal('json_schema'), ...schema }),
-  ])
+  z.discriminatedUnion(
+    'type',
+    [
+      z.strictObject({ type: z.literal('text') }),
+      z.strictObject({ type: z.literal('json_object') }),
+      z.strictObject({ type: z.literal('json_schema'), ...schema }),
+    ],
+    { error: 'must be "text", "json_object" or "json_schema"' },
+  )
 
 const named = {
   name: z.string(),

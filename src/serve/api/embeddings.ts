@@ -50,7 +50,11 @@ export const embeddings = defineEndpoint({
     const { body, signal, server } = call
     const model = modelOf(call, body.model)
     const { dimension, name } = model.facts
-    if (dimension === null) throw badRequest(`the model ${name} makes no vectors: use /v1/completions with it`, 'model')
+    if (dimension === null)
+      throw badRequest(
+        `the model ${name} is an encoder-decoder, which answers texts: /v1/embeddings needs a model that is an encoder alone, such as sentence-t5-base. On the command line, switchyard embed makes vectors with the encoder of any model`,
+        'model',
+      )
     if (body.dimensions != null && body.dimensions !== dimension)
       throw badRequest(
         `dimensions is ${body.dimensions}, and vectors of the model ${name} have ${dimension}`,
@@ -61,7 +65,7 @@ export const embeddings = defineEndpoint({
     const prompt = body.prompt_name === '' ? null : (body.prompt_name ?? undefined)
     const { vectors, tokens } = await model.embed({ texts, prompt }, signal)
     const count = tokens.reduce((sum, each) => sum + each, 0)
-    server.metrics.watch(name).input(count)
+    server.metrics.embedded(name, count)
     call.note({ prompt_tokens: count })
     const encode = body.encoding_format === 'base64' ? base64 : (vector: Float32Array) => Array.from(vector)
     return {

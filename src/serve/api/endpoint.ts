@@ -3,7 +3,7 @@ import { badRequest } from '../http/api-error.js'
 import type { EventStream } from '../http/event-stream.js'
 import type { ServedModel } from '../models/served-model.js'
 import type { ServerContext } from './context.js'
-import { parseBody } from './fields.js'
+import { parseBody } from './field-errors.js'
 
 /** A request as an endpoint sees it. */
 export interface Call<Body = unknown> {
@@ -79,9 +79,15 @@ export function defineEndpoint<S extends z.ZodType>(
   }
 }
 
-/** The model that a request names, or the server's first. */
+/** The model that a request names. A server's only model needs no name. */
 export function modelOf({ server, note }: Call, name: string | null | undefined): ServedModel {
-  const asked = name ?? server.models.statuses[0].name
+  const { statuses } = server.models
+  if (name == null && statuses.length > 1)
+    throw badRequest(
+      `model is missing: this server has ${statuses.map(each => each.name).join(', ')}; name one of them`,
+      'model',
+    )
+  const asked = name ?? statuses[0].name
   const model = server.models.get(asked)
   note({ model: asked })
   return model
@@ -91,6 +97,9 @@ export function modelOf({ server, note }: Call, name: string | null | undefined)
 export function answering(call: Call, name: string | null | undefined): ServedModel {
   const model = modelOf(call, name)
   if (!model.facts.answers)
-    throw badRequest(`the model ${model.facts.name} makes vectors, no answers: use /v1/embeddings`, 'model')
+    throw badRequest(
+      `the model ${model.facts.name} makes vectors and no answers: use /v1/embeddings with it, or name a model that has a decoder`,
+      'model',
+    )
   return model
 }

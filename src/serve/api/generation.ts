@@ -1,5 +1,7 @@
 import type { AnswerPiece, AnswerToken, FinishReason } from '../../infer/answer-piece.js'
 import type { GenerateRequest, ServedModel } from '../models/served-model.js'
+import { toApiError } from '../http/api-error.js'
+import { CLIENT_GONE } from '../http/request-signal.js'
 import type { Call } from './endpoint.js'
 import { merged } from './merged.js'
 
@@ -63,7 +65,10 @@ export class Generation {
     const { call, model, requests } = this
     const left = new AbortController()
     const signal = AbortSignal.any([call.signal, left.signal])
-    const watch = call.server.metrics.watch(model.facts.name)
+    const answers = requests.reduce((sum, { options }) => sum + (options.numReturned ?? 1), 0)
+    const watch = call.server.metrics.watch(model.facts.name, answers)
+    // A loop that is left before the end: nobody reads the answers.
+    let status = CLIENT_GONE
     try {
       const sources = requests.map(request => model.generate(request, signal))
       for await (const { source: prompt, item } of merged(sources)) {
@@ -76,10 +81,12 @@ export class Generation {
           yield { ...item, prompt }
         }
       }
+      status = 200
     } catch (error) {
-      watch.failed(call.signal.aborted)
+      status = toApiError(error).error.status
       throw error
     } finally {
+      watch.ended(status)
       left.abort()
       call.note({ prompt_tokens: this.usage.prompt_tokens, completion_tokens: this.usage.completion_tokens })
     }

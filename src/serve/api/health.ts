@@ -1,9 +1,18 @@
 import { z } from 'zod'
+import type { ModelState, ModelStatus } from '../models/registry.js'
 import { defineEndpoint, StatusAnswer } from './endpoint.js'
 
 const healthAnswer = z.object({
-  status: z.enum(['ready', 'loading', 'restarting', 'failed', 'stopping']),
-  models: z.array(z.object({ name: z.string(), state: z.enum(['loading', 'ready', 'restarting', 'failed']) })),
+  status: z
+    .enum(['ready', 'degraded', 'loading', 'restarting', 'failed', 'stopping'])
+    .describe('ready: all models answer. degraded: some do, and none is still being loaded for the first time.'),
+  models: z.array(
+    z.object({
+      name: z.string(),
+      state: z.enum(['loading', 'ready', 'restarting', 'failed']),
+      error: z.string().optional().describe('Why it failed or is restarted, or why its last version was not loaded.'),
+    }),
+  ),
 })
 
 export const health = defineEndpoint({
@@ -14,13 +23,24 @@ export const health = defineEndpoint({
   tag: 'Operation',
   summary: 'Whether the server answers',
   answers: {
-    200: [{ description: 'All models answer.', schema: healthAnswer }],
-    503: [{ description: 'A model is being loaded, or cannot be, or the server is stopping.', schema: healthAnswer }],
+    200: [{ description: 'A model answers, and none is still being loaded for the first time.', schema: healthAnswer }],
+    503: [{ description: 'Models are being loaded, or none answers, or the server stops.', schema: healthAnswer }],
   },
   handle({ server }) {
-    const models = server.models.statuses.map(({ name, state }) => ({ name, state }))
-    const notReady = models.find(({ state }) => state !== 'ready')
-    const status = server.running.isStopping ? 'stopping' : (notReady?.state ?? 'ready')
-    return Promise.resolve(new StatusAnswer(status === 'ready' ? 200 : 503, { status, models }))
+    const { statuses } = server.models
+    const models = statuses.map(({ name, state, error }) => ({ name, state, ...(error !== undefined && { error }) }))
+    const status = server.running.isStopping ? 'stopping' : statusOf(statuses)
+    return Promise.resolve(
+      new StatusAnswer(status === 'ready' || status === 'degraded' ? 200 : 503, { status, models }),
+    )
   },
 })
+
+/** The state of all models together. */
+function statusOf(models: readonly ModelStatus[]): ModelState | 'degraded' {
+  const has = (wanted: ModelState): boolean => models.some(({ state }) => state === wanted)
+  if (has('loading')) return 'loading'
+  if (models.every(({ state }) => state === 'ready')) return 'ready'
+  if (has('ready')) return 'degraded'
+  return has('restarting') ? 'restarting' : 'failed'
+}

@@ -47,10 +47,27 @@ export const listModels = defineEndpoint({
   tag: 'OpenAI',
   summary: 'The models that answer',
   answers: {
-    200: [{ description: 'The models.', schema: z.object({ object: z.literal('list'), data: z.array(modelAnswer) }) }],
+    200: [
+      {
+        description: 'The models.',
+        schema: z.object({
+          object: z.literal('list'),
+          data: z.array(modelAnswer),
+          failed: z
+            .array(z.object({ id: z.string(), error: z.string() }))
+            .optional()
+            .describe('Models that could not be loaded, and why.'),
+        }),
+      },
+    ],
   },
-  handle: ({ server }) =>
-    Promise.resolve({ object: 'list', data: server.models.models.map(({ facts }) => asAnswer(facts)) }),
+  handle({ server: { models } }) {
+    const failed = models.statuses
+      .filter(({ state }) => state === 'failed')
+      .map(({ name, error = '' }) => ({ id: name, error }))
+    const data = models.models.map(({ facts }) => asAnswer(facts))
+    return Promise.resolve({ object: 'list', data, ...(failed.length > 0 && { failed }) })
+  },
 })
 
 export const oneModel = defineEndpoint({

@@ -242,7 +242,7 @@ describe('embeddings', () => {
       client.embeddings.create({ model: 'vectors', input: 'a', ...body } as never)
     await expect(create({ dimensions: 2 })).rejects.toMatchObject({ status: 400, param: 'dimensions' })
     await expect(create({ input: [1, 2] })).rejects.toThrow(/token ids are not supported/)
-    await expect(create({ model: 'org/fake' })).rejects.toThrow('the model org/fake makes no vectors')
+    await expect(create({ model: 'org/fake' })).rejects.toThrow('the model org/fake is an encoder-decoder')
     await expect(client.completions.create({ model: 'vectors', prompt: 'a' })).rejects.toThrow('makes vectors')
   })
 })

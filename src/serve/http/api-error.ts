@@ -1,4 +1,5 @@
 import { ConfigError, SwitchyardError } from '../../base/errors.js'
+import { inApiNames } from '../api/option-names.js'
 import { ModelNotReadyError, UnknownModelError } from '../models/model-errors.js'
 
 /** The body of every answer that is an error: OpenAI's form. */
@@ -18,6 +19,8 @@ interface ErrorDetails {
   readonly param?: string | null
   readonly code?: string | null
   readonly headers?: Readonly<Record<string, string>>
+  /** The message for the log, if the message has a value of the body, which the log must not have. */
+  readonly logged?: string
 }
 
 /** An error with the HTTP status and the fields by which OpenAI's clients know it. */
@@ -26,18 +29,26 @@ export class ApiError extends SwitchyardError {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly body: ErrorBody
+  /** What the log says. */
+  readonly logged: string
 
-  constructor(message: string, { status, type, param = null, code = null, headers = {} }: ErrorDetails) {
+  constructor(message: string, details: ErrorDetails) {
     super(message)
+    const { status, type, param = null, code = null, headers = {}, logged = message } = details
+    this.logged = logged
     this.status = status
     this.headers = headers
     this.body = { error: { message, type, param, code } }
   }
 }
 
-/** A request that its client must change. `param` is the field at fault. */
-export const badRequest = (message: string, param: string | null = null, code: string | null = null): ApiError =>
-  new ApiError(message, { status: 400, type: 'invalid_request_error', param, code })
+/** A request that its client must change. `param` is the field at fault; for `logged` see `ErrorDetails`. */
+export const badRequest = (
+  message: string,
+  param: string | null = null,
+  code: string | null = null,
+  logged?: string,
+): ApiError => new ApiError(message, { status: 400, type: 'invalid_request_error', param, code, logged })
 
 /** A server that takes no requests now: it loads its models, or it stops. */
 export const unavailable = (message: string, code: string): ApiError =>
@@ -79,7 +90,10 @@ function knownError(error: unknown): ApiError | undefined {
       code: 'model_not_found',
     })
   if (error instanceof ModelNotReadyError) return unavailable(error.message, 'model_not_ready')
-  if (error instanceof ConfigError) return badRequest(error.message)
+  if (error instanceof ConfigError) {
+    const { message: told, field } = inApiNames(error.message)
+    return badRequest(told, field)
+  }
   if (error instanceof SwitchyardError) return new ApiError(error.message, { status: 500, type: 'server_error' })
   const { code = '', statusCode = 500, message } = (error ?? {}) as { code?: string; statusCode?: number } & Error
   if (statusCode < 400 || statusCode >= 500) return undefined

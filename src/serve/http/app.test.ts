@@ -4,6 +4,7 @@ import { FakeModel, registryOf } from '../../../test/fake-served-model.js'
 import { detokenizeBody, tokenizeBody } from '../api/tokenize.js'
 import { defaultSettings } from '../settings.js'
 import type { ApiSettings } from '../settings.js'
+import { adminCheck } from './api-keys.js'
 import { makeApp } from './app.js'
 import { serverContext } from './server.js'
 
@@ -25,11 +26,15 @@ beforeAll(async () => {
 afterAll(() => app.close())
 
 const key = { authorization: 'Bearer one' }
+/** Objects are sent to the model `fake` unless they name another. */
 const post = (url: string, payload: object | string | Buffer, options: InjectOptions = {}) =>
   app.inject({
     method: 'POST',
     url,
-    payload,
+    payload:
+      typeof payload === 'string' || Buffer.isBuffer(payload) || url.startsWith('/admin')
+        ? payload
+        : { model: 'fake', ...payload },
     ...options,
     headers: { 'content-type': 'application/json', ...key, ...options.headers },
   })
@@ -68,7 +73,13 @@ describe('keys', () => {
     expect(await refusal('/admin/models', { name: 'a', path: '/a' })).toMatchObject({
       status: 403,
       code: 'no_admin_key',
+      message: expect.stringContaining('needs an admin key, and this server has none') as string,
     })
+    const check = adminCheck({ apiKeys: ['one'], adminKeys: ['root'] })
+    expect(() => check('Bearer one')).toThrow("needs an admin key (--admin-key-file), and the given key is a client's")
+    expect(() => check('Bearer two')).toThrow('needs an admin key, and the given key is not one of this server')
+    expect(() => check(undefined)).toThrow('needs an admin key: send the header')
+    check('Bearer root')
   })
 })
 
@@ -84,7 +95,7 @@ describe('what is asked for', () => {
   it('is logged in one line without bodies and keys', async () => {
     lines.length = 0
     await post('/v1/completions', { prompt: 'private words', max_tokens: 1 }, { headers: { 'x-request-id': 'id-1' } })
-    await post('/v1/completions?token=private', { prompt: 1 })
+    await post('/v1/completions?token=private', { prompt: 1, model: 'fake', temperature: 'private' })
     await post('/v1/completions', { prompt: 'bug' }, { headers: { 'x-request-id': 'id-2' } })
     const logged = lines.map(line => JSON.parse(line) as Record<string, unknown>)
     expect(logged.map(({ status, reqId }) => [status, reqId])).toEqual([
@@ -101,7 +112,7 @@ describe('what is asked for', () => {
       completion_tokens: 1,
       ms: expect.any(Number) as number,
     })
-    expect(logged[1].error).toContain('prompt: must be')
+    expect(logged[1].error).toContain('prompt: it must be')
     expect((logged[2].err as { stack: string }).stack).toContain('TypeError: cannot read secrets')
     expect(lines.join('')).not.toMatch(/private|Bearer|one"/)
   })
@@ -154,11 +165,15 @@ describe('bodies that are refused', () => {
     ['that are null', 'null', {}, 400, /the body must be a JSON object/],
     ['that change prototypes', '{"prompt": "a", "__proto__": {"model": "x"}}', {}, 400, /not valid JSON/],
     ['that change constructors', '{"prompt": "a", "constructor": {"prototype": {}}}', {}, 400, /not valid JSON/],
-    ['with half a character', '{"prompt": "a\\ud83d"}', {}, 400, /^prompt: /],
+    ['with half a character', '{"model": "fake", "prompt": "a\\ud83d"}', {}, 400, /^prompt has half of a/],
     ['that are deep', `{"prompt": ${'['.repeat(4000)}${']'.repeat(4000)}}`, {}, 400, /more than 128 levels/],
     [
       'that have a deep text of JSON',
-      JSON.stringify({ prompt: 'a', structured_outputs: { json: `${'['.repeat(4000)}${']'.repeat(4000)}` } }),
+      JSON.stringify({
+        model: 'fake',
+        prompt: 'a',
+        structured_outputs: { json: `${'['.repeat(4000)}${']'.repeat(4000)}` },
+      }),
       {},
       400,
       /^structured_outputs.json has more than 128 levels/,
@@ -179,9 +194,9 @@ describe('bodies that are refused', () => {
     ['/v1/completions', { prompt: [] }, 'prompt', /must be a text/],
     ['/v1/completions', { prompt: ['a', 1] }, 'prompt', /must be a text/],
     ['/v1/completions', { prompt: [1.5] }, 'prompt', /must be a text/],
-    ['/v1/completions', { prompt: [[]] }, 'prompt[0]', /prompt\[0\]: /],
-    ['/v1/completions', { prompt: 'a', n: 0 }, 'n', /n: /],
-    ['/v1/completions', { prompt: 'a', n: 1.5 }, 'n', /n: /],
+    ['/v1/completions', { prompt: [[]] }, 'prompt[0]', /^prompt\[0\] is an empty array: it must be a whole number/],
+    ['/v1/completions', { prompt: 'a', n: 0 }, 'n', /^n is 0: it must be a whole number from 1 to 128$/],
+    ['/v1/completions', { prompt: 'a', n: 1.5 }, 'n', /^n is 1.5: it must be a whole number from 1 to 128$/],
     ['/v1/completions', { prompt: 'a', max_tokens: 0 }, 'max_tokens', /nothing to answer without echo/],
     ['/v1/completions', { prompt: 'a', n: 2, best_of: 1 }, 'best_of', /fewer than the n/],
     ['/v1/completions', { prompt: 'a', n: 1, best_of: 2, stream: true }, 'best_of', /cannot be streamed/],
@@ -189,14 +204,46 @@ describe('bodies that are refused', () => {
     ['/v1/completions', { prompt: 'a', stop: ['a', ''] }, 'stop[1]', /a stop text is empty/],
     ['/v1/completions', { prompt: 'a', stop: 'x'.repeat(1001) }, 'stop', /more than 1000 characters/],
     ['/v1/completions', { prompt: 'a', bad_words: ['x'.repeat(1001)] }, 'bad_words[0]', /more than 1000 characters/],
-    ['/v1/completions', { prompt: 'a', logprobs: true }, 'logprobs', /number/],
+    [
+      '/v1/completions',
+      { prompt: 'a', logprobs: true },
+      'logprobs',
+      /^logprobs is true: it must be a whole number from/,
+    ],
+    ['/v1/completions', { prompt: 'a', top_p: 0 }, 'top_p', /^top_p is 0: it must be a number above 0 and at most 1$/],
+    ['/v1/completions', { prompt: 'a', stream: 'yes' }, 'stream', /^stream is "yes": it must be true or false$/],
+    ['/v1/completions', { prompt: 'a', seed: 'x'.repeat(99) }, 'seed', /^seed is "x{40}…": it must be a whole number$/],
+    ['/v1/completions', { prompt: 'a', early_stopping: 1 }, 'early_stopping', /it must be true or false, or "never"$/],
     ['/v1/completions', { prompt: 'a', suffix: 'x' }, 'suffix', /not supported: .*<extra_id_0>/],
     ['/v1/completions', { prompt: 'a', logit_bias: { 1: 2 } }, 'logit_bias', /not supported: use bad_words/],
-    ['/v1/completions', { prompt: 'a', stream_options: { x: 1 } }, 'stream_options.x', /unknown field/],
+    [
+      '/v1/completions',
+      { prompt: 'a', stream_options: { include_usag: 1 } },
+      'stream_options.include_usag',
+      /mean include_usage/,
+    ],
+    [
+      '/v1/completions',
+      { prompt: 'a', stream_options: { x: 1 } },
+      'stream_options.x',
+      /there are include_usage, include_ob/,
+    ],
     ['/v1/completions', { prompt: 'a', guided_choice: ['x'] }, 'guided_choice', /use structured_outputs/],
-    ['/v1/chat/completions', { messages: [] }, 'messages', /messages: /],
+    [
+      '/v1/chat/completions',
+      { messages: [] },
+      'messages',
+      /^messages is an empty array: it must be an array of at least 1 element$/,
+    ],
     ['/v1/chat/completions', { messages: [{ role: 'tool', content: 'a' }] }, 'messages[0].role', /must be system/],
-    ['/v1/chat/completions', { messages: [{ role: 'user' }] }, 'messages[0].content', /must be a text/],
+    ['/v1/chat/completions', { messages: [{ role: 'user' }] }, 'messages[0].content', /is missing: it must be a text/],
+    ['/v1/chat/completions', { messages: 'a' }, 'messages', /^messages is "a": it must be an array/],
+    [
+      '/v1/chat/completions',
+      { messages: [{ role: 'user', content: 'a', nam: 'b' }] },
+      'messages[0].nam',
+      /did you mean name/,
+    ],
     [
       '/v1/chat/completions',
       { messages: [{ role: 'user', content: [{ type: 'image_url', image_url: {} }] }] },
@@ -212,14 +259,25 @@ describe('bodies that are refused', () => {
     ['/v1/chat/completions', { messages, top_logprobs: 2 }, 'top_logprobs', /needs logprobs/],
     ['/v1/chat/completions', { messages, tools: [{}] }, 'tools', /call no tools/],
     ['/v1/chat/completions', { messages, store: true }, 'store', /not stored/],
-    ['/v1/chat/completions', { messages, response_format: { type: 'xml' } }, 'response_format.type', /response_format/],
+    [
+      '/v1/chat/completions',
+      { messages, response_format: { type: 'xml' } },
+      'response_format.type',
+      /it must be "text", "json_object" or/,
+    ],
     ['/v1/chat/completions', { messages, max_completion_tokens: 51 }, 'max_completion_tokens', /at most 50/],
     ['/v1/responses', { input: 'a', previous_response_id: 'x' }, 'previous_response_id', /send the whole conversation/],
     ['/v1/responses', { input: 'a', max_output_tokens: 51 }, 'max_output_tokens', /at most 50/],
-    ['/v1/embeddings', { model: 'vectors', input: 'a', encoding_format: 'int8' }, 'encoding_format', /float/],
-    ['/tokenize', { prompt: ['a'] }, 'prompt', /string/],
+    [
+      '/v1/embeddings',
+      { model: 'vectors', input: 'a', encoding_format: 'int8' },
+      'encoding_format',
+      /^encoding_format is "int8": it must be "float" or "base64"$/,
+    ],
+    ['/tokenize', { prompt: ['a'] }, 'prompt', /^prompt is an array of 1: it must be a text/],
     ['/detokenize', { tokens: [-1] }, 'tokens[0]', /tokens\[0\]/],
-    ['/detokenize', { tokens: 'a' }, 'tokens', /array/],
+    ['/detokenize', { tokens: 'a' }, 'tokens', /^tokens is "a": it must be an array of at most 131072 elements$/],
+    ['/v1/completions', { prompt: 'a', model: undefined }, 'model', /this server has fake, vectors; name one/],
     ['/score', { text_1: ['a', 'b'], text_2: ['a', 'b', 'c'] }, 'text_2', /2 inputs and text_2 3 answers/],
   ])('%s %j', async (url, body, param, message) => {
     const refused = await refusal(url, body)
@@ -305,6 +363,25 @@ describe('metrics', () => {
       expect(value(`vllm:${name}_seconds_count{${of}}`)).toBeGreaterThanOrEqual(2)
     expect(value('switchyard:http_requests_total{endpoint="/v1/completions",status="200"}')).toBeGreaterThan(1)
     expect(value('process_resident_memory_bytes')).toBeGreaterThan(1e7)
+  })
+
+  it('count how answers ended; refused requests by their status alone', async () => {
+    const ends = async (): Promise<Record<string, number>> => {
+      const { body } = await app.inject('/metrics')
+      const found = body.matchAll(/request_success_total\{model_name="fake",finished_reason="(\w+)"\} (\d+)/g)
+      return Object.fromEntries(Array.from(found, ([, reason, count]) => [reason, Number(count)]))
+    }
+    const before = await ends()
+    expect((await post('/v1/completions', { prompt: 'a '.repeat(101) })).statusCode).toBe(400)
+    expect((await post('/v1/completions', { prompt: ['a', 'nan'], n: 2 })).statusCode).toBe(500)
+    const { error = 0, stop = 0, ...rest } = before
+    const after = await ends()
+    // Of two prompts with two answers each, those to the first may have ended before the second failed.
+    expect(after.error + after.stop).toBe(error + stop + 4)
+    expect(after).toMatchObject(rest)
+    expect((await app.inject('/metrics')).body).toMatch(
+      /http_requests_total\{endpoint="\/v1\/completions",status="400"\}/,
+    )
   })
 
   it('of a model that cannot tell its statistics leave it out', async () => {

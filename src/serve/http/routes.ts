@@ -2,8 +2,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ServerContext } from '../api/context.js'
 import { StatusAnswer, TextAnswer } from '../api/endpoint.js'
 import type { Call, Endpoint } from '../api/endpoint.js'
-import { ApiError, toApiError } from './api-error.js'
-import { keyCheck } from './api-keys.js'
+import { toApiError } from './api-error.js'
+import type { ApiError } from './api-error.js'
+import { adminCheck, clientCheck } from './api-keys.js'
 import { EventStream, sendEvents } from './event-stream.js'
 import { requestSignal } from './request-signal.js'
 import { stopping } from './shutdown.js'
@@ -39,21 +40,12 @@ export function addRoutes(app: FastifyInstance, endpoints: readonly Endpoint[], 
 }
 
 function accessChecks({ settings }: ServerContext): Record<Endpoint['access'], (authorization?: string) => void> {
-  const { apiKeys, adminKeys } = settings
   const everyone = (): void => undefined
   return {
     public: everyone,
-    client: apiKeys.length > 0 ? keyCheck(apiKeys) : everyone,
-    admin: adminKeys.length > 0 ? keyCheck(adminKeys) : refuseAdmin,
+    client: settings.apiKeys.length > 0 ? clientCheck(settings) : everyone,
+    admin: adminCheck(settings),
   }
-}
-
-function refuseAdmin(): never {
-  throw new ApiError('models can be loaded only with an admin key, and this server has none: start it with one', {
-    status: 403,
-    type: 'invalid_request_error',
-    code: 'no_admin_key',
-  })
 }
 
 async function answer(
@@ -110,6 +102,6 @@ export function noteError(request: FastifyRequest, error: unknown): ApiError {
   const told = toApiError(error)
   if (told.internal) request.log.error({ err: error as Error }, 'an error of the server')
   // A URL that is not valid is found before there are notes.
-  else Object.assign((request.notes ??= {}), { error: told.error.message })
+  else Object.assign((request.notes ??= {}), { error: told.error.logged })
   return told.error
 }

@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { AnswerPiece } from '../../infer/answer-piece.js'
+import { CLIENT_GONE } from '../http/request-signal.js'
 import type { ServedModel } from '../models/served-model.js'
 import { ModelMetrics } from './model-metrics.js'
 
@@ -7,7 +8,7 @@ import { ModelMetrics } from './model-metrics.js'
 const BETWEEN_TOKENS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2]
 const OF_REQUESTS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60, 120, 300, 600]
 
-/** How an answer ended: as its `finish_reason` says, or because its client left, or with an error. */
+/** How an answer ended: as its `finish_reason` says, or because its client left, or with an error of the server. */
 type Ended = 'stop' | 'length' | 'abort' | 'error'
 
 /** The metrics of one server for Prometheus. What vLLM measures, too, has the name that vLLM gives it. */
@@ -26,7 +27,7 @@ export class ServingMetrics {
       generated: new Counter({ name: 'vllm:generation_tokens_total', help: 'Tokens of answers.', ...of }),
       success: new Counter({
         name: 'vllm:request_success_total',
-        help: 'Answers that ended, by the reason: stop, length, abort (the client left), error.',
+        help: 'Answers that ended, by the reason: stop, length, abort (the client left), error (of the server).',
         labelNames: ['model_name', 'finished_reason'],
         registers,
       }),
@@ -79,18 +80,18 @@ export class ServingMetrics {
     this.http.inc({ endpoint, status })
   }
 
-  /** Measures the answers of one request to a model. */
-  watch(model_name: string): AnswerWatch {
+  /** Measures the answers of one request to a model: `answers` of them. */
+  watch(model_name: string, answers: number): AnswerWatch {
     const { counters, latencies } = this
     const began = performance.now()
     const lastTokens = new Map<string, number>()
-    let running = 0
-    const end = (finished_reason: Ended): void => counters.success.inc({ model_name, finished_reason })
+    let open = answers
+    const end = (finished_reason: Ended): void => {
+      open--
+      counters.success.inc({ model_name, finished_reason })
+    }
     return {
-      input(tokens) {
-        counters.prompt.inc({ model_name }, tokens)
-        running++
-      },
+      input: tokens => counters.prompt.inc({ model_name }, tokens),
       piece(answer, { tokens, finish }) {
         const now = performance.now()
         if (tokens.length > 0) {
@@ -101,14 +102,20 @@ export class ServingMetrics {
           counters.generated.inc({ model_name }, tokens.length)
         }
         if (finish === null) return
-        running--
         latencies.whole.observe({ model_name }, (now - began) / 1000)
         end(finish)
       },
-      failed(isAborted) {
-        for (let i = 0; i < Math.max(running, 1); i++) end(isAborted ? 'abort' : 'error')
+      ended(status) {
+        // A refused request (400) has no answers: it is counted by its status alone.
+        if (status < 500 && status !== CLIENT_GONE) return
+        while (open > 0) end(status === CLIENT_GONE ? 'abort' : 'error')
       },
     }
+  }
+
+  /** Counts tokens that entered the encoder of a model that makes vectors. */
+  embedded(model_name: string, tokens: number): void {
+    this.counters.prompt.inc({ model_name }, tokens)
   }
 }
 
@@ -118,6 +125,6 @@ export interface AnswerWatch {
   input(tokens: number): void
   /** A piece of an answer came. */
   piece(answer: string, piece: Pick<AnswerPiece, 'tokens' | 'finish'>): void
-  /** The answers that have not ended never will. */
-  failed(isAborted: boolean): void
+  /** The request has ended with this HTTP status: answers that have not ended by now never will. */
+  ended(status: number): void
 }
