@@ -1,5 +1,6 @@
 import { ConfigError } from '../base/errors.js'
 import type { Vocabulary } from '../text/vocabulary.js'
+import { banning } from './processors.js'
 import type { ScoreProcessor } from './processors.js'
 import { TokenTexts } from './token-texts.js'
 
@@ -23,11 +24,13 @@ export function banTexts(texts: readonly string[], vocabulary: Vocabulary): Scor
     }).filter(({ ids }) => ids.length > 0),
   )
   const completedByBytes = byteCompletions(texts, vocabulary, surfaces)
-  return (scores, tokens) => {
+  return banning(tokens => {
     const answer = vocabulary.decode(tokens.slice(1))
-    for (const { begun, ids } of completions) if (answer.endsWith(begun)) for (const id of ids) scores[id] = -Infinity
-    for (const id of completedByBytes(tokens)) scores[id] = -Infinity
-  }
+    return [
+      ...completions.flatMap(({ begun, ids }) => (answer.endsWith(begun) ? ids : [])),
+      ...completedByBytes(tokens),
+    ]
+  })
 }
 
 /**

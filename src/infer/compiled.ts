@@ -37,6 +37,7 @@ export interface CompiledDecoding {
     places: StepInputs,
     self: LayerMemory,
     tokens: Tensor,
+    asked: Tensor,
   ): Decoded
 }
 
@@ -52,8 +53,9 @@ export function compileDecoding(options: ForwardOptions): CompiledDecoding {
       places: StepInputs,
       self: LayerMemory,
       tokens: Tensor,
+      asked: Tensor,
     ) {
-      return decodeStep(params, encoded, places, self, tokens, options)
+      return decodeStep(params, encoded, places, self, tokens, asked, options)
     },
     decodeTypes(config),
     { donate: [3] },

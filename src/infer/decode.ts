@@ -15,6 +15,7 @@ import { embed } from '../nn/embedding.js'
 import type { RouterRecord } from '../nn/moe/types.js'
 import { noNoise } from '../nn/noise.js'
 import { rowsAt } from '../nn/rows.js'
+import { NUM_BEST } from './row-scores.js'
 import { chosenExperts } from './chosen-experts.js'
 import type { StepInputs } from './step-inputs.js'
 
@@ -151,9 +152,9 @@ const passOf = (tokens: Tensor, options: ForwardOptions): Pass => ({
 })
 
 export type Decoded = {
-  logits: Tensor // [rows, vocab]
-  /** A sum of logits that is a number shows that all of them are, for less than reading them. */
-  sums: Tensor // [rows]
+  /** See `BestTokens`. */
+  best: { ids: Tensor; scores: Tensor } // [rows, count]
+  logits: Tensor // [asked, vocab]
   /** See `chosenExperts`. */
   experts: Tensor[] // [layers, rows, 1, choices]
   self: LayerMemory
@@ -161,8 +162,9 @@ export type Decoded = {
 
 /**
  * Decodes one token of each row. `tokens` [rows] are the tokens at the positions that the step's inputs are made for;
- * `crossBias` [rows, 1, 1, input length] hides padding. Returns the logits [rows, vocab] of the next tokens, their sums
- * [rows], the experts that `tokens` met, and the self-attention memory with the keys and values of `tokens` added.
+ * `crossBias` [rows, 1, 1, input length] hides padding. Returns the most probable next tokens of each row, the logits of
+ * the rows `asked` [asked], the experts that `tokens` met, and the self-attention memory with the keys and values of
+ * `tokens` added.
  */
 export function decodeStep(
   params: ModelParams,
@@ -170,6 +172,7 @@ export function decodeStep(
   { at, selfBiases }: StepInputs,
   memory: LayerMemory,
   tokens: Tensor,
+  asked: Tensor,
   options: ForwardOptions,
 ): Decoded {
   const { config } = options
@@ -193,7 +196,8 @@ export function decodeStep(
     if (layerOutput.record) routers.push(layerOutput.record)
   })
   const logits = np.squeeze(outputLogits(params, stackNorm(params, x, pass), config), 1) // [rows, vocab]
-  return { logits, sums: np.sum(logits, { axis: 1 }), experts: chosenExperts(routers, pass), self: next }
+  const [scores, ids] = lax.topK(logits, Math.min(NUM_BEST, config.vocabSize)) // [rows, count] each
+  return { best: { ids, scores }, logits: rowsAt(logits, asked), experts: chosenExperts(routers, pass), self: next }
 }
 
 function decoderLayers({ decoder }: ModelParams, { config }: ForwardOptions): DecoderLayerParams[] {

@@ -7,7 +7,7 @@ import { countPositionBiases } from '../model/position-bias.js'
 interface Sizes {
   inputs: number
   rows: number
-  /** How many rows are written at once. */
+  /** How many rows are written at once, and how many rows' logits are read. */
   written: number
   inputLength: number
   length: number
@@ -66,7 +66,7 @@ export const vectorTypes = (config: ModelConfig): ExampleTypes =>
 
 /** The types of `decodeStep`'s arguments after the parameters. */
 export const decodeTypes = (config: ModelConfig): ExampleTypes =>
-  atAll(({ rows, inputLength, length }) => [
+  atAll(({ rows, inputLength, length, written: asked }) => [
     { cross: memoryTypes(config, rows, inputLength), crossBias: float32(rows, 1, 1, inputLength) },
     {
       at: int32(rows, config.numHeads, 3),
@@ -76,4 +76,5 @@ export const decodeTypes = (config: ModelConfig): ExampleTypes =>
     },
     memoryTypes(config, rows, length),
     int32(rows),
+    int32(asked),
   ])

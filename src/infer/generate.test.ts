@@ -101,11 +101,12 @@ describe('generation', () => {
         )
         const rows: number[][] = []
         for (const [i, token] of [0, ...targets].entries()) {
-          const { logits } = await memory.advance(
+          const { scores } = await memory.advance(
             inputs.map(() => token),
             inputs.map(() => i),
+            [0],
           )
-          rows.push([...logits.subarray(0, config.vocabSize)])
+          rows.push([...scores.logitsOf(0, 1)!])
         }
         return rows
       }

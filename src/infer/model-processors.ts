@@ -1,6 +1,6 @@
 /** Processors that a model's generation_config.json can ask for. Each computes what transformers 5 does. */
 import type { SequenceBias } from '../model/generation-kinds.js'
-import { checkSetting, logSumExp } from './processors.js'
+import { banning, checkSetting, completions, logSumExp } from './processors.js'
 import type { ScoreProcessor } from './processors.js'
 
 /** Adds a bias to the score of a sequence's last token where its other tokens end the row. */
@@ -24,31 +24,15 @@ export function inputRepetitionPenalty(penalty: number, input: readonly number[]
 }
 
 /** Makes every token impossible that would repeat a sequence of `size` tokens of the input. */
-export const inputNoRepeatNgram =
-  (size: number, input: readonly number[]): ScoreProcessor =>
-  (scores, tokens) => {
-    const at = tokens.length - (size - 1)
-    if (at < 0) return
-    for (let i = 0; i + size <= input.length; i++) {
-      let same = true
-      for (let j = 0; same && j < size - 1; j++) same = input[i + j] === tokens[at + j]
-      if (same) scores[input[i + size - 1]] = -Infinity
-    }
-  }
+export const inputNoRepeatNgram = (size: number, input: readonly number[]): ScoreProcessor =>
+  banning(tokens => completions(input, size, tokens))
 
 /** Makes tokens impossible. */
-export const suppressTokens =
-  (ids: readonly number[]): ScoreProcessor =>
-  scores => {
-    for (const id of ids) scores[id] = -Infinity
-  }
+export const suppressTokens = (ids: readonly number[]): ScoreProcessor => banning(() => ids)
 
 /** Makes tokens impossible as the token after the first `made` ones. */
-export const suppressTokensAt =
-  (ids: readonly number[], made: number): ScoreProcessor =>
-  (scores, tokens) => {
-    if (tokens.length - 1 === made) for (const id of ids) scores[id] = -Infinity
-  }
+export const suppressTokensAt = (ids: readonly number[], made: number): ScoreProcessor =>
+  banning(tokens => (tokens.length - 1 === made ? ids : []))
 
 /**
  * After the first `start` tokens, adds to the score s of each EOS |s| (factor^n - 1), for the n-th token more. A factor

@@ -7,7 +7,22 @@ import type { SpecialIds } from '../base/special-ids.js'
  * impossible. Scores are logits; in beam search they are log-probabilities. `tokens` are the row's tokens so far, the
  * start token first.
  */
-export type ScoreProcessor = (scores: Float32Array, tokens: readonly number[]) => void
+export interface ScoreProcessor {
+  (scores: Float32Array, tokens: readonly number[]): void
+  /**
+   * The ids that it makes impossible after `tokens`, if that is all it does there; null: it does more. With it, greedy
+   * search does not need the scores of all tokens.
+   */
+  bans?(tokens: readonly number[]): readonly number[] | null
+}
+
+/** A processor that makes tokens impossible, and does nothing else. */
+export const banning = (bans: (tokens: readonly number[]) => readonly number[]): ScoreProcessor => {
+  const process = (scores: Float32Array, tokens: readonly number[]): void => {
+    for (const id of bans(tokens)) scores[id] = -Infinity
+  }
+  return Object.assign(process, { bans })
+}
 
 /** Throws a ConfigError unless `holds` is true: `topK must be a positive whole number, not 0`. */
 export function checkSetting(name: string, value: number, holds: boolean, must: string): void {
@@ -15,11 +30,8 @@ export function checkSetting(name: string, value: number, holds: boolean, must: 
 }
 
 /** Every EOS is impossible before there are `count` tokens. `eosIds` are T5's by default. */
-export const minNewTokens =
-  (count: number, eosIds: readonly number[] = T5_SPECIAL_IDS.eosIds): ScoreProcessor =>
-  (scores, tokens) => {
-    if (tokens.length - 1 < count) for (const id of eosIds) scores[id] = -Infinity
-  }
+export const minNewTokens = (count: number, eosIds: readonly number[] = T5_SPECIAL_IDS.eosIds): ScoreProcessor =>
+  banning(tokens => (tokens.length - 1 < count ? eosIds : []))
 
 /**
  * Makes tokens that the row has already less probable: divides their scores by `penalty`, or multiplies them if they
@@ -36,30 +48,37 @@ export function repetitionPenalty(penalty: number): ScoreProcessor {
 /** Makes every token impossible that would repeat a sequence of `size` tokens of the row. */
 export function noRepeatNgram(size: number): ScoreProcessor {
   checkSetting('noRepeatNgram', size, Number.isInteger(size) && size > 0, 'a positive whole number')
-  return (scores, tokens) => {
-    const begin = tokens.length - (size - 1)
-    for (let i = 0; i + size <= tokens.length; i++) {
-      let same = true
-      for (let j = 0; same && j < size - 1; j++) same = tokens[i + j] === tokens[begin + j]
-      if (same) scores[tokens[i + size - 1]] = -Infinity
-    }
+  return banning(tokens => completions(tokens, size, tokens))
+}
+
+/** The tokens that would repeat a sequence of `size` tokens of `of` if they followed after `tokens`. */
+export function completions(of: readonly number[], size: number, tokens: readonly number[]): number[] {
+  const begin = tokens.length - (size - 1)
+  const found: number[] = []
+  if (begin < 0) return found
+  for (let i = 0; i + size <= of.length; i++) {
+    let same = true
+    for (let j = 0; same && j < size - 1; j++) same = of[i + j] === tokens[begin + j]
+    if (same) found.push(of[i + size - 1])
   }
+  return found
 }
 
 /**
  * Bans sequences of tokens: where the tokens of a sequence before its last one end the answer so far, its last token is
  * impossible. With `countStart`, the start token may begin a sequence, as it may for transformers' `bad_words_ids`.
  */
-export const banTokens =
-  (sequences: readonly (readonly number[])[], { countStart = false } = {}): ScoreProcessor =>
-  (scores, tokens) => {
-    for (const sequence of sequences) {
+export const banTokens = (sequences: readonly (readonly number[])[], { countStart = false } = {}): ScoreProcessor =>
+  banning(tokens =>
+    sequences.flatMap(sequence => {
       const before = sequence.length - 1
       const at = tokens.length - before
-      if (before < 0 || at < (countStart ? 0 : 1)) continue
-      if (sequence.slice(0, before).every((token, i) => tokens[at + i] === token)) scores[sequence[before]] = -Infinity
-    }
-  }
+      const isPossible = before >= 0 && at >= (countStart ? 0 : 1)
+      return isPossible && sequence.slice(0, before).every((token, i) => tokens[at + i] === token)
+        ? sequence[before]
+        : []
+    }),
+  )
 
 /** The answer begins with these tokens. */
 export const forceTokens =
@@ -70,11 +89,12 @@ export const forceTokens =
   }
 
 /** The answer's token number `place`, from 1, is one of these. */
-export const forceOneOf =
-  (ids: readonly number[], place: number): ScoreProcessor =>
-  (scores, tokens) => {
+export const forceOneOf = (ids: readonly number[], place: number): ScoreProcessor => {
+  const force = (scores: Float32Array, tokens: readonly number[]): void => {
     if (tokens.length === place) leaveOnly(scores, ids)
   }
+  return Object.assign(force, { bans: (tokens: readonly number[]) => (tokens.length === place ? null : []) })
+}
 
 /** Makes some tokens equally probable, and every other token impossible. */
 function leaveOnly(scores: Float32Array, ids: readonly number[]): void {

@@ -7,6 +7,7 @@ import type { CompiledDecoding } from './compiled.js'
 import type { DecoderMemory, LayerMemory, MemorySizes } from './decode.js'
 import { ExpertChoices } from './expert-choices.js'
 import { paddedInputs } from './padded-inputs.js'
+import { RowScores } from './row-scores.js'
 import { bucket } from './rows.js'
 import { StepInputMaker } from './step-inputs.js'
 
@@ -53,11 +54,9 @@ async function choicesOf([experts]: readonly Tensor[], numExperts: number): Prom
   return new ExpertChoices(data as Int32Array, shape, numExperts)
 }
 
-/** What one step gives for each row. */
+/** What one step gives. */
 export interface Advanced {
-  /** The scores of the next token, and their sum. */
-  readonly logits: Float32Array // [rows * vocab]
-  readonly sums: Float32Array // [rows]
+  readonly scores: RowScores
   /** The experts that the token of each row met; null: no layer is sparse. */
   readonly experts: ExpertChoices | null
 }
@@ -132,24 +131,37 @@ export class RowMemory {
     this.memory.self = write(this.memory.self, nothing.self, sources, targets)
   }
 
-  /** Decodes one token of each row: `tokens` at the positions `steps` of their rows. */
-  async advance(tokens: readonly number[], steps: readonly number[]): Promise<Advanced> {
+  /**
+   * Decodes one token of each row: `tokens` at the positions `steps` of their rows. The logits of the rows `asked` are
+   * read from the runtime.
+   */
+  async advance(tokens: readonly number[], steps: readonly number[], asked: readonly number[] = []): Promise<Advanced> {
     const { compiled, params, stepInputs } = this.model
     this.crossBias ??= this.hidePadding()
-    const { logits, sums, experts, self } = compiled.advance(
+    const { best, logits, experts, self } = compiled.advance(
       params,
       { cross: this.memory.cross, crossBias: this.crossBias },
       stepInputs.make(steps, this.sizes.length),
       this.memory.self,
       ints(tokens),
+      ints(filledUp(asked)),
     )
     this.memory.self = self
-    const [all, summed, choices] = await Promise.all([
+    const [ids, scores, read, choices] = await Promise.all([
+      hostView(best.ids),
+      hostView(best.scores),
       hostView(logits),
-      hostView(sums),
       choicesOf(experts, compiled.numExperts),
     ])
-    return { logits: all.data as Float32Array, sums: summed.data as Float32Array, experts: choices }
+    return {
+      scores: new RowScores(
+        { count: ids.shape[1], ids: ids.data as Int32Array, scores: scores.data as Float32Array },
+        read.data as Float32Array,
+        asked,
+        read.shape[1],
+      ),
+      experts: choices,
+    }
   }
 
   private hidePadding(): Tensor {
@@ -159,6 +171,13 @@ export class RowMemory {
     return fromHost(hostTensor('float32', [rows, 1, 1, inputLength], bias))
   }
 }
+
+/**
+ * A list of rows filled up with copies of the first to a power of two, since each number of rows is compiled once. An
+ * empty list stays empty.
+ */
+const filledUp = (rows: readonly number[]): readonly number[] =>
+  rows.length === 0 ? rows : Array.from({ length: bucket(rows.length) }, (_, i) => rows[i] ?? rows[0])
 
 const ints = (values: readonly number[]): Tensor =>
   fromHost(hostTensor('int32', [values.length], Int32Array.from(values)))

@@ -11,6 +11,7 @@ import { preset } from '../model/presets.js'
 import type { ModelParams } from '../model/types.js'
 import { AnswerQueue } from './answer-queue.js'
 import { beamSearch } from './beam.js'
+import { banTokens, minNewTokens, noRepeatNgram, repetitionPenalty } from './processors.js'
 import { Scheduler } from './scheduler.js'
 import type { SchedulerOptions } from './scheduler.js'
 import { greedySearch, sampling } from './search.js'
@@ -130,6 +131,52 @@ describe('Scheduler', () => {
     }
   })
 
+  it('gives a greedy search the same answers with the most probable tokens as with all logits', async () => {
+    const banning = [
+      { processors: [] },
+      { processors: [minNewTokens(9)] },
+      { processors: [noRepeatNgram(1), minNewTokens(maxNewTokens)] },
+      { processors: [repetitionPenalty(3)] },
+      { processors: [banTokens([[5], [6, 7]])], prefix: [9, 9, 8] },
+    ]
+    const inputs = [
+      [7, 12, 1],
+      [30, 2, 2, 1],
+      [21, 1],
+    ]
+    let [best, all] = [0, 0]
+    const searchesOf = (hidesBest: boolean): Search[] =>
+      inputs.flatMap(() =>
+        banning.map(options => {
+          const search = greedySearch({ maxNewTokens: 30, ...options })
+          const next: Search['next'] = (...given) => (all++, search.next(...given))
+          if (hidesBest) return { rows: 1, next, answers: () => search.answers() }
+          return {
+            rows: 1,
+            get needsLogits() {
+              return search.needsLogits
+            },
+            next,
+            nextOfBest: (...given) => (best++, search.nextOfBest!(...given)),
+            answers: () => search.answers(),
+          }
+        }),
+      )
+    const answersOf = async (searches: readonly Search[]): Promise<unknown> => {
+      const queue = new AnswerQueue(new Scheduler(params, forward, { ...limits, maxRows: 16, maxMemoryBytes: 2 ** 30 }))
+      const ended = searches.map((search, i) => queue.run(inputs[Math.floor(i / banning.length)], search))
+      const problems = await Promise.allSettled(ended)
+      return searches.map((search, i) => [search.answers(), problems[i]])
+    }
+    const expected = await answersOf(searchesOf(true))
+    const steps = all
+    expect(await answersOf(searchesOf(false))).toEqual(expected)
+    expect(best + all).toBe(2 * steps)
+    expect(best).toBeGreaterThan(steps / 2)
+    // A repetition penalty needs all logits; so does a search that has made many tokens impossible.
+    expect(all).toBeGreaterThan(steps + 60)
+  })
+
   it('refuses a request that is too large, with its numbers, and answers the others', async () => {
     const memoryProblem = (task: string, bytes: number): string | undefined =>
       bytes > 2 ** 20 ? `no room for ${task}: ${bytes}` : undefined
@@ -194,6 +241,14 @@ describe('Scheduler', () => {
       },
       answers: () => [],
     }
+    // A search that says by an error whether it needs logits fails too.
+    const undecided: Search = {
+      ...failing,
+      get needsLogits(): boolean {
+        throw new Error('my search is undecided')
+      },
+      nextOfBest: () => null,
+    }
     const ended: unknown[] = []
     const keeper = greedySearch({ maxNewTokens: 30 })
     const onEnd = (error?: unknown): void => void ended.push(error)
@@ -204,7 +259,13 @@ describe('Scheduler', () => {
     await scheduler.step()
     // The row of both is used again, while the first request keeps the memory alive.
     expect(await alone(scheduler, good)).toEqual(expected)
-    expect(ended.map(String)).toEqual([expect.stringContaining('NaN'), 'Error: my search'])
+    scheduler.add({ inputs: [5, 1], search: undecided, onEnd })
+    await scheduler.step()
+    expect(ended.map(String)).toEqual([
+      expect.stringContaining('NaN'),
+      'Error: my search',
+      'Error: my search is undecided',
+    ])
   })
 
   it('has a memory of the sizes in use, which grows and shrinks', async () => {

@@ -13,7 +13,8 @@ import { countPadded } from './padded-inputs.js'
 import { decodingModel, encodeTogether, RowMemory } from './row-memory.js'
 import type { DecodingModel, EncodedInputs } from './row-memory.js'
 import { Rows } from './rows.js'
-import { checkNext } from './search.js'
+import type { BestTokens } from './row-scores.js'
+import { checkNext, needsLogits } from './search.js'
 import type { Search, StepExperts } from './search.js'
 import { SchedulerCounts } from './statistics.js'
 import type { GeneratorStatistics } from './statistics.js'
@@ -301,21 +302,20 @@ export class Scheduler {
       running.tokens.forEach((token, i) => (tokens[running.first + i] = token))
       steps.fill(running.step, running.first, running.first + running.tokens.length)
     }
-    const { logits, sums, experts } = await memory.advance(tokens, steps)
+    const { scores, experts } = await memory.advance(tokens, steps, this.rowsToRead())
     this.counts.steps++
-    const vocab = logits.length / rows
     const followed = new Map<number, number>()
     for (const running of this.running) {
       const { first } = running
       const end = first + running.tokens.length
-      const own = logits.subarray(first * vocab, end * vocab)
-      const isBroken = sums.subarray(first, end).some(Number.isNaN) && own.some(Number.isNaN)
+      const best = scores.bestOf(first, end)
+      const isBroken = best.scores.some(Number.isNaN)
       // Also if the request is removed: the next request of these rows must not read NaN.
       if (isBroken) memory.clear(Array.from({ length: end - first }, (_, i) => first + i))
       for (let row = first; row < end; row++) experts?.count(row, this.counts.expertTokens)
       this.counts.generatedTokens += end - first
       const ofRow = (row: number): TokenExperts => experts?.of(first + row) ?? []
-      const parents = this.choose(running, isBroken ? null : own, ofRow)
+      const parents = this.choose(running, isBroken ? null : best, scores.logitsOf(first, end), ofRow)
       parents?.forEach((parent, i) => {
         if (parent !== i) followed.set(first + i, first + parent)
       })
@@ -323,24 +323,43 @@ export class Scheduler {
     if (followed.size > 0) memory.follow(followed)
   }
 
+  /** The rows of all searches that need their logits. A search that fails ends its request. */
+  private rowsToRead(): readonly number[] {
+    return this.running.flatMap(running => {
+      const { request, first, tokens } = running
+      try {
+        return needsLogits(request.search) ? tokens.map((_, i) => first + i) : []
+      } catch (error) {
+        this.end(running, error)
+        return []
+      }
+    })
+  }
+
   /**
-   * Lets a request's search choose its next tokens by the logits; null: some of them are NaN. Returns the parents of
-   * its rows, or null if it has ended.
+   * Lets a request's search choose its next tokens by the most probable ones (null: some scores are NaN), or by the
+   * logits if they were read. Returns the parents of its rows, or null if it has ended.
    */
-  private choose(running: Running, logits: Float32Array | null, experts: StepExperts): readonly number[] | null {
+  private choose(
+    running: Running,
+    best: BestTokens | null,
+    logits: Float32Array | null,
+    experts: StepExperts,
+  ): readonly number[] | null {
     const { request, tokens } = running
+    const { search } = request
     if (this.removed.has(request)) return null
     try {
-      if (logits === null)
+      if (best === null)
         throw new SwitchyardError(
           `the model's scores are not numbers (NaN) after ${running.step} tokens: its weights are damaged, or too large for this input`,
         )
-      const next = request.search.next(logits, experts)
-      if (next !== null) checkNext(next, tokens.length, logits.length / tokens.length)
+      const next = logits === null ? search.nextOfBest!(best, experts) : search.next(logits, experts)
+      if (next !== null) checkNext(next, tokens.length, this.forward.config.vocabSize)
       running.step++
       request.onStep?.()
       // A custom search may not have noticed that the model's limit of tokens is reached.
-      if (next === null || running.step >= this.maxTokens(request.search)) {
+      if (next === null || running.step >= this.maxTokens(search)) {
         this.end(running)
         return null
       }

@@ -143,6 +143,35 @@ describe('a search whose processors leave no token', () => {
   })
 })
 
+describe('greedy search by the most probable tokens', () => {
+  const best = (ids: number[], scores: number[]): Parameters<NonNullable<Search['nextOfBest']>>[0] => ({
+    count: ids.length,
+    ids: Int32Array.from(ids),
+    scores: row(...scores),
+  })
+
+  it('takes the first one that no processor makes impossible, and fails if there is none', () => {
+    const search = greedySearch({ maxNewTokens: 4, processors: [banTokens([[2]]), minNewTokens(2)] })
+    expect(search.nextOfBest!(best([2, 1, 3, 0], [4, 3, 2, 1]))).toEqual({ tokens: [3], parents: null })
+    expect(() => search.nextOfBest!(best([2, 1], [4, 3]))).toThrow('no token is possible after 1 token')
+    expect(() => search.nextOfBest!(best([2, 1, 3], [4, 3, never]))).toThrow('no token is possible after 1 token')
+  })
+
+  it('needs all logits if a processor changes scores, if many tokens are banned, or for log-probabilities', () => {
+    const many = banTokens([[2], [3], [4], [5], [6], [7], [8], [9]])
+    const needs = (options: Partial<Parameters<typeof greedySearch>[0]>): boolean | undefined =>
+      greedySearch({ maxNewTokens: 4, ...options }).needsLogits
+    expect(needs({})).toBe(false)
+    expect(needs({ processors: [minNewTokens(2), noRepeatNgram(2)] })).toBe(false)
+    expect(needs({ processors: [temperature(2)] })).toBe(true)
+    expect(needs({ processors: [many] })).toBe(true)
+    expect(needs({ processors: [many], prefix: [5] })).toBe(false)
+    expect(needs({ logProbabilities: true })).toBe(true)
+    expect(needs({ topTokens: 1 })).toBe(true)
+    expect(sampling({ maxNewTokens: 4, seed: 1 }).needsLogits).toBe(true)
+  })
+})
+
 describe('log-probabilities', () => {
   it("are the model's, independent of the processors", () => {
     const search = greedySearch({ maxNewTokens: 1, logProbabilities: true, processors: [banTokens([[2]])] })
