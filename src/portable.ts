@@ -39,6 +39,7 @@ export type { PoolingMode } from './nn/pooling.js'
 export { fillBlanks, readBlanks } from './infer/blanks.js'
 export * as processors from './infer/processors.js'
 export type { ScoreProcessor } from './infer/processors.js'
+export type { BestTokens } from './infer/row-scores.js'
 
 // Weights from bytes: in memory, in a Blob, or at a URL
 export { blobSource, memorySource } from './checkpoint/byte-source.js'

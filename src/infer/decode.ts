@@ -162,9 +162,9 @@ export type Decoded = {
 
 /**
  * Decodes one token of each row. `tokens` [rows] are the tokens at the positions that the step's inputs are made for;
- * `crossBias` [rows, 1, 1, input length] hides padding. Returns the most probable next tokens of each row, the logits of
- * the rows `asked` [asked], the experts that `tokens` met, and the self-attention memory with the keys and values of
- * `tokens` added.
+ * `crossBias` [rows, 1, 1, input length] hides padding. Returns the most probable next tokens of each row, the logits
+ * of the rows `asked` [asked], the experts that `tokens` met, and the self-attention memory with the keys and values
+ * of `tokens` added.
  */
 export function decodeStep(
   params: ModelParams,

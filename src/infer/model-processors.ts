@@ -1,7 +1,8 @@
 /** Processors that a model's generation_config.json can ask for. Each computes what transformers 5 does. */
 import type { SequenceBias } from '../model/generation-kinds.js'
-import { banning, checkSetting, completions, logSumExp } from './processors.js'
+import { banning, checkSetting, logSumExp } from './processors.js'
 import type { ScoreProcessor } from './processors.js'
+import { repeating } from './repeating.js'
 
 /** Adds a bias to the score of a sequence's last token where its other tokens end the row. */
 export const biasSequences =
@@ -25,7 +26,7 @@ export function inputRepetitionPenalty(penalty: number, input: readonly number[]
 
 /** Makes every token impossible that would repeat a sequence of `size` tokens of the input. */
 export const inputNoRepeatNgram = (size: number, input: readonly number[]): ScoreProcessor =>
-  banning(tokens => completions(input, size, tokens))
+  banning(tokens => repeating(input, size, tokens))
 
 /** Makes tokens impossible. */
 export const suppressTokens = (ids: readonly number[]): ScoreProcessor => banning(() => ids)

@@ -1,6 +1,7 @@
 import { ConfigError } from '../base/errors.js'
 import { T5_SPECIAL_IDS } from '../base/special-ids.js'
 import type { SpecialIds } from '../base/special-ids.js'
+import { repeating } from './repeating.js'
 
 /**
  * Changes the scores [vocab] of a row's next token in place, before a token is chosen. -Infinity makes a token
@@ -48,20 +49,7 @@ export function repetitionPenalty(penalty: number): ScoreProcessor {
 /** Makes every token impossible that would repeat a sequence of `size` tokens of the row. */
 export function noRepeatNgram(size: number): ScoreProcessor {
   checkSetting('noRepeatNgram', size, Number.isInteger(size) && size > 0, 'a positive whole number')
-  return banning(tokens => completions(tokens, size, tokens))
-}
-
-/** The tokens that would repeat a sequence of `size` tokens of `of` if they followed after `tokens`. */
-export function completions(of: readonly number[], size: number, tokens: readonly number[]): number[] {
-  const begin = tokens.length - (size - 1)
-  const found: number[] = []
-  if (begin < 0) return found
-  for (let i = 0; i + size <= of.length; i++) {
-    let same = true
-    for (let j = 0; same && j < size - 1; j++) same = of[i + j] === tokens[begin + j]
-    if (same) found.push(of[i + size - 1])
-  }
-  return found
+  return banning(tokens => repeating(tokens, size, tokens))
 }
 
 /**

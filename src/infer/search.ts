@@ -58,7 +58,7 @@ export interface Search {
    * Generators give `experts`.
    */
   next(logits: Float32Array, experts?: StepExperts): NextTokens | null
-  /** Whether the next choice needs all logits. If it is false, `nextOfBest` is called instead of `next`. Default: true. */
+  /** Whether the next choice needs all logits. If false, `nextOfBest` is called instead of `next`. Default: true. */
   readonly needsLogits?: boolean
   /**
    * Chooses the next tokens by the most probable tokens of each row alone. The logits are not read from the runtime
@@ -176,8 +176,8 @@ class Chain implements Search {
   }
 
   /**
-   * The tokens that are impossible now, if the choice depends on nothing else but the most probable tokens, and at least
-   * one of these is possible. Otherwise null.
+   * The tokens that are impossible now, if the choice depends on nothing else but the most probable tokens, and at
+   * least one of these is possible. Otherwise null.
    */
   private banned(): ReadonlySet<number> | null {
     const { processors = [], logProbabilities, topTokens: count = 0 } = this.options
