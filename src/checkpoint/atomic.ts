@@ -16,6 +16,8 @@ const inUse = new Set<string>()
 export interface AtomicOptions {
   /** Replace an existing file or folder. By default an existing path is a FileError, and nothing is written. */
   replace?: boolean
+  /** Whether the content is on the disk before the path appears, so that it survives a power failure. Default: true. */
+  isDurable?: boolean
 }
 
 /**
@@ -54,7 +56,7 @@ export async function writeFileAtomically(
     try {
       await withPath(path, async () => {
         await write(handle)
-        await handle.sync()
+        if (options.isDurable !== false) await handle.sync()
       })
     } finally {
       await handle.close()
@@ -134,7 +136,7 @@ async function writeAtomically(
       // Checked again, because a rename would silently replace a file that was created in the meantime.
       if (!options.replace) await refuseExisting(target)
       await moveInto(temp, target)
-      await syncFolder(folder)
+      if (options.isDurable !== false) await syncFolder(folder)
     })
   } catch (error) {
     await rm(temp, { recursive: true, force: true }).catch(() => undefined)

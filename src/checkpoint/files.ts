@@ -76,18 +76,23 @@ const fileSource = (path: string, handle: FileHandle, size: number): OpenFile =>
   size,
   read: async (offset, length) => {
     const bytes = new Uint8Array(length)
-    let done = 0
-    await withPath(path, async () => {
-      while (done < length) {
-        const { bytesRead } = await handle.read(bytes, done, Math.min(length - done, pieceBytes), offset + done)
-        if (bytesRead === 0) break
-        done += bytesRead
-      }
-    })
+    const done = await withPath(path, () => fillFrom(handle, bytes, offset))
     return done < length ? bytes.subarray(0, done) : bytes
   },
   close: () => handle.close(),
 })
+
+/** Reads from a position of a file until the array is full or the file ends. Returns the number of bytes read. */
+export async function fillFrom(handle: FileHandle, into: Uint8Array, position: number): Promise<number> {
+  let done = 0
+  while (done < into.byteLength) {
+    const length = Math.min(into.byteLength - done, pieceBytes)
+    const { bytesRead } = await handle.read(into, done, length, position + done)
+    if (bytesRead === 0) break
+    done += bytesRead
+  }
+  return done
+}
 
 /** The first `length` bytes of a file, fewer if it is shorter, to detect its format. undefined if it cannot be read. */
 export async function firstBytes(path: string, length: number): Promise<Uint8Array | undefined> {
