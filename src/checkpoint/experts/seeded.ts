@@ -1,0 +1,85 @@
+import { check, FileError, SwitchyardError } from '../../base/errors.js'
+import { expertSpec } from '../../model/parameters.js'
+import type { ParameterSpec } from '../../model/parameters.js'
+import { quantizedTypes } from '../quantize.js'
+import type { Bits } from '../quantize.js'
+import type { PageCache } from './page-cache.js'
+import { fillSeeded, seededScale } from './seeded-values.js'
+import { expertName, expertStacks, partBytes } from './source.js'
+import type { ExpertSource, UnplacedPart } from './source.js'
+
+export interface SeededExperts {
+  /** For messages: the model's folder. */
+  readonly name: string
+  /** The declared parameters of the model. */
+  readonly specs: readonly ParameterSpec[]
+  /** The dtype of kernels that are not quantized. */
+  readonly dtype: 'float32' | 'bfloat16'
+  /** The bits that kernels are quantized to; null: none. */
+  readonly bits: Bits | null
+  readonly seed: number
+  /** Keeps pages that were made. */
+  readonly cache: PageCache
+}
+
+/**
+ * The experts of a new model. An expert is made from the seed when it is first read, then kept in the cache, so that a
+ * model of any size can be tried without its files. What is made depends on the seed, the expert's name and its stored
+ * form alone.
+ */
+export function seededExperts({ name, specs, dtype, bits, seed, cache }: SeededExperts): ExpertSource {
+  const kernels = specs.filter(({ role }) => role === 'expertKernel')
+  const deviations = new Map(kernels.map(spec => [spec.path, deviationOf(spec)]))
+  const stacks = expertStacks(kernels, spec => partsOf(spec, { dtype, bits }))
+  let isClosed = false
+  let disk = 0
+  return {
+    name,
+    stacks,
+    async read(stack, expert, page, signal) {
+      const { path, parts, bytes: size } = stacks[stack]
+      const title = expertName(stacks[stack], expert)
+      check(page.byteLength === size, () => `${title} has ${size} bytes, not ${page.byteLength}`)
+      if (isClosed) throw new FileError(`${name}: ${title} cannot be read: the model has been closed`)
+      signal?.throwIfAborted()
+      const key = `${path}/${expert}`
+      if (await cache.read(key, page)) {
+        disk += size
+        return
+      }
+      for (const part of parts) {
+        signal?.throwIfAborted()
+        const own = page.subarray(part.offset, part.offset + partBytes(part))
+        const stddev = deviations.get(part.parameter)!
+        if (part.kind === 'scales') floats(own).fill(seededScale(bits!, stddev))
+        else fillSeeded(own, part.kind === 'values' ? bits! : dtype, stddev, seed, `${part.parameter}/${expert}`)
+      }
+      await cache.write(key, page)
+    },
+    traffic: () => ({ disk, network: 0 }),
+    close: async () => {
+      isClosed = true
+    },
+  }
+}
+
+function partsOf(spec: ParameterSpec, { dtype, bits }: Pick<SeededExperts, 'dtype' | 'bits'>): UnplacedPart[] {
+  const one = expertSpec(spec)
+  const types = bits && quantizedTypes(one, bits)
+  if (!types) return [{ kind: 'kernel', dtype, shape: one.shape, isTransposed: false }]
+  return [
+    { kind: 'values', dtype: types.dtype, shape: types.values, isTransposed: false },
+    { kind: 'scales', dtype: 'float32', shape: types.scales, isTransposed: false },
+  ]
+}
+
+function deviationOf({ path, init }: ParameterSpec): number {
+  if (init.kind !== 'truncatedNormal')
+    throw new SwitchyardError(
+      `${path} has the initializer ${init.kind}, and seeded experts have a truncated normal one`,
+    )
+  return init.stddev
+}
+
+const floats = ({ buffer, byteOffset, byteLength }: Uint8Array<ArrayBuffer>): Float32Array =>
+  new Float32Array(buffer, byteOffset, byteLength / 4)
