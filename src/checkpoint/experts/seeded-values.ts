@@ -12,7 +12,7 @@ export type SeededForm = 'float32' | 'bfloat16' | 8 | 4
  * Fills memory with values of a normal distribution cut at two standard deviations, which depend on `seed` and `name`
  * alone. They are made directly in the stored form: random bits are the index into a table of the distribution's
  * quantiles, of 65,536 values for floating point, 256 for 8 bits, and 16 for 4 bits. (A model from `init` without
- * seeded experts has other values of the same distribution.)
+ * seeded experts has other values.)
  */
 export function fillSeeded(into: Uint8Array, form: SeededForm, stddev: number, seed: number, name: string): void {
   const words = new Uint32Array(into.buffer, into.byteOffset, Math.floor(into.byteLength / 4))

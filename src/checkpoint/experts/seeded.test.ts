@@ -65,7 +65,7 @@ describe('seededExperts', () => {
     expect([values.dtype, values.shape, scales.shape]).toEqual(['int8', [64, 96], [96]])
     const { buffer } = await pageOf(source, 0, 0)
     const { init } = specs.find(({ path }) => path === values.parameter)!
-    const stddev = init.kind === 'truncatedNormal' ? init.stddev : NaN
+    const stddev = 'stddev' in init ? init.stddev : NaN
     expect(new Float32Array(buffer, scales.offset, 96)).toEqual(new Float32Array(96).fill((2 * stddev) / 127))
   })
 

@@ -73,12 +73,10 @@ function partsOf(spec: ParameterSpec, { dtype, bits }: Pick<SeededExperts, 'dtyp
   ]
 }
 
+/** The standard deviation of a new kernel. Seeded values are cut at two of them, also where `init` cuts none. */
 function deviationOf({ path, init }: ParameterSpec): number {
-  if (init.kind !== 'truncatedNormal')
-    throw new SwitchyardError(
-      `${path} has the initializer ${init.kind}, and seeded experts have a truncated normal one`,
-    )
-  return init.stddev
+  if (init.kind === 'normal' || init.kind === 'truncatedNormal') return init.stddev
+  throw new SwitchyardError(`${path} has the initializer ${init.kind}, and seeded experts have a normal distribution`)
 }
 
 const floats = ({ buffer, byteOffset, byteLength }: Uint8Array<ArrayBuffer>): Float32Array =>
