@@ -78,6 +78,30 @@ describe('checksums', () => {
     await reader.close()
   })
 
+  it('are compared when the last part of a tensor was read, if its parts were read in order', async () => {
+    const folder = await saveCheckpoint(run, content(7))
+    const path = join(folder, 'params.safetensors')
+    const readParts = async (order: readonly number[]): Promise<unknown> => {
+      const reader = await native.open(folder)
+      try {
+        for (const part of order) await reader.readPart!('w', part)
+        return 'right'
+      } catch (error) {
+        return (error as Error).message
+      } finally {
+        await reader.close()
+      }
+    }
+    const parts = [0, 1]
+    expect(await readParts(parts)).toBe('right')
+    const bytes = await readFile(path)
+    bytes[bytes.length - 1] ^= 64
+    await writeFile(path, bytes)
+    expect(await readParts(parts)).toMatch(/tensor "w" is damaged: its checksum is/)
+    expect(await readParts([0, 0, 1])).toMatch(/tensor "w" is damaged/)
+    expect(await readParts([1, 0])).toBe('right') // not in order, so they cannot be compared
+  })
+
   it('are not asked of checkpoints of version 1, which have none', async () => {
     const folder = await saveCheckpoint(run, content(7))
     const path = join(folder, 'checkpoint.json')

@@ -67,20 +67,29 @@ export async function openFrom<R>(path: string, read: (source: ByteSource) => Pr
   }
 }
 
-/** An open file on disk: a source whose `close` is always defined. */
-export type OpenFile = ByteSource & Required<Pick<ByteSource, 'close'>>
+/** An open file on disk: a source whose `close` is always defined, and that can read into memory of the caller. */
+export interface OpenFile extends ByteSource {
+  /** Fills `bytes` from `offset` on. Returns how many bytes were read: fewer only if the file ends before. */
+  readInto(offset: number, bytes: Uint8Array): Promise<number>
+  close(): Promise<void>
+}
 
 /** A source of an open file. Each read goes directly into the array that it returns. */
-const fileSource = (path: string, handle: FileHandle, size: number): OpenFile => ({
-  path,
-  size,
-  read: async (offset, length) => {
-    const bytes = new Uint8Array(length)
-    const done = await withPath(path, () => fillFrom(handle, bytes, offset))
-    return done < length ? bytes.subarray(0, done) : bytes
-  },
-  close: () => handle.close(),
-})
+function fileSource(path: string, handle: FileHandle, size: number): OpenFile {
+  const readInto = (offset: number, bytes: Uint8Array): Promise<number> =>
+    withPath(path, () => fillFrom(handle, bytes, offset))
+  return {
+    path,
+    size,
+    read: async (offset, length) => {
+      const bytes = new Uint8Array(length)
+      const done = await readInto(offset, bytes)
+      return done < length ? bytes.subarray(0, done) : bytes
+    },
+    readInto,
+    close: () => handle.close(),
+  }
+}
 
 /** Reads from a position of a file until the array is full or the file ends. Returns the number of bytes read. */
 export async function fillFrom(handle: FileHandle, into: Uint8Array, position: number): Promise<number> {

@@ -6,6 +6,9 @@ import { sameShape } from '../engine/program/aval.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import { declareParameters, expertSpec } from '../model/parameters.js'
 import type { ParameterSpec } from '../model/parameters.js'
+import { nativeExperts } from './experts/native.js'
+import { expertStacks, nativeParts } from './experts/source.js'
+import type { ExpertPart } from './experts/source.js'
 import type { TensorInfo, TensorSource } from './format.js'
 import type { Json } from './json.js'
 import { saveModel } from './native.js'
@@ -120,15 +123,26 @@ export function nativeWeights(
     if (!quantized) return readTensor(path, expert)
     return dequantizeHost(expert === undefined ? spec : expertSpec(spec), quantized, bits!)
   }
+  const stored = storedSpecs(model, router, spec => infos.get(spec.path)?.dtype ?? 'float32')
+  const nameOf = ({ parameter, kind }: ExpertPart): string => (kind === 'kernel' ? parameter : partsOf(parameter)[kind])
   return {
     path: folder,
     container: 'native',
     model,
     router,
-    specs: storedSpecs(model, router, spec => infos.get(spec.path)?.dtype ?? 'float32'),
+    specs: stored,
     ...(bits === null ? {} : { bits, readQuantized, quantizedTypes: typesOf }),
     read: path => read(path),
     readExpert: read,
+    // Without `readPart`, the reader changes the tensors of the file: it adds adapters to them.
+    ...(params.readPart && {
+      experts: () =>
+        nativeExperts(
+          folder,
+          expertStacks(stored, spec => nativeParts(spec, typesOf)),
+          nameOf,
+        ),
+    }),
     close: () => checkpoint.close(),
   }
 }

@@ -17,7 +17,8 @@ import { safetensors } from './safetensors.js'
 
 export type { CheckpointInfo } from './checkpoint-info.js'
 
-const paramsName = 'params.safetensors'
+/** The file of the parameters in a checkpoint folder. */
+export const paramsName = 'params.safetensors'
 const optimizerName = 'optimizer.safetensors'
 const stateName = 'state.safetensors'
 

@@ -15,10 +15,16 @@ import type { Header, StoredTensor } from './safetensors-header.js'
  * or malformed Unicode. The reader's `close` closes the source. If opening fails, the caller closes it.
  */
 export async function openSafetensors(source: ByteSource): Promise<CheckpointReader> {
+  const { dataStart, header } = await readSafetensorsHeader(source)
+  return new SafetensorsReader(source, dataStart, header)
+}
+
+/** Reads and checks the header of a safetensors file. The ranges of its tensors count from `dataStart`. */
+export async function readSafetensorsHeader(source: ByteSource): Promise<{ dataStart: number; header: Header }> {
   const { path, size } = source
   const length = await readHeaderLength(source)
   const text = decodeUtf8(path, await readExactly(source, 8, length, 'the header'), 'the header')
-  return new SafetensorsReader(source, 8 + length, parseHeader(path, text, size - 8 - length))
+  return { dataStart: 8 + length, header: parseHeader(path, text, size - 8 - length) }
 }
 
 class SafetensorsReader extends FileReader<StoredTensor> {

@@ -1,11 +1,10 @@
-import { check, FileError, SwitchyardError } from '../../base/errors.js'
+import { SwitchyardError } from '../../base/errors.js'
 import { bytesOf } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
-import { expertSpec } from '../../model/parameters.js'
-import type { ParameterSpec } from '../../model/parameters.js'
 import type { Weights } from '../weights.js'
-import { expertName, expertStacks, partBytes } from './source.js'
-import type { ExpertPart, ExpertSource, UnplacedPart } from './source.js'
+import { checkPage, closedSource } from './ranged.js'
+import { expertStacks, nativeParts, partBytes } from './source.js'
+import type { ExpertPart, ExpertSource } from './source.js'
 
 /**
  * The experts of weights as a source of pages: that of their own format, if it has one, or one that reads each part
@@ -19,17 +18,16 @@ export async function expertsOf(weights: Weights): Promise<ExpertSource> {
 }
 
 function copyingSource(weights: Weights): ExpertSource {
-  const stacks = expertStacks(weights.specs, spec => partsOf(weights, spec))
+  const stacks = expertStacks(weights.specs, spec => nativeParts(spec, weights.quantizedTypes))
   let isClosed = false
   let disk = 0
   return {
     name: weights.path,
     stacks,
     async read(stack, expert, page, signal) {
-      const { parts, bytes } = stacks[stack]
-      const name = expertName(stacks[stack], expert)
-      check(page.byteLength === bytes, () => `${name} has ${bytes} bytes, not ${page.byteLength}`)
-      if (isClosed) throw new FileError(`${weights.path}: ${name} cannot be read: the file has been closed`)
+      checkPage(stacks, stack, expert, page)
+      if (isClosed) throw closedSource(weights.path, stacks[stack], expert)
+      const { parts } = stacks[stack]
       for (const parameter of new Set(parts.map(part => part.parameter))) {
         signal?.throwIfAborted()
         const tensors = await readKernel(weights, parameter, expert)
@@ -45,16 +43,6 @@ function copyingSource(weights: Weights): ExpertSource {
       isClosed = true
     },
   }
-}
-
-function partsOf(weights: Weights, spec: ParameterSpec): UnplacedPart[] {
-  const one = expertSpec(spec)
-  const types = weights.quantizedTypes?.(one)
-  if (!types) return [{ kind: 'kernel', dtype: spec.dtype, shape: one.shape, isTransposed: false }]
-  return [
-    { kind: 'values', dtype: types.dtype, shape: types.values, isTransposed: false },
-    { kind: 'scales', dtype: 'float32', shape: types.scales, isTransposed: false },
-  ]
 }
 
 async function readKernel(

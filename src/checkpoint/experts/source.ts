@@ -2,7 +2,9 @@
 import type { DType } from '../../base/dtypes.js'
 import { dtypes } from '../../base/dtypes.js'
 import { sizeOf } from '../../base/host-tensor.js'
+import { expertSpec } from '../../model/parameters.js'
 import type { ParameterSpec } from '../../model/parameters.js'
+import type { QuantizedTypes } from '../quantize.js'
 
 /**
  * One tensor of an expert: a kernel in floating point, or the values or the scales of a quantized kernel. The bytes are
@@ -70,6 +72,20 @@ export const stackPath = ({ path }: Pick<ParameterSpec, 'path'>): string => path
 
 /** A part before its place in a page is known. */
 export type UnplacedPart = Omit<ExpertPart, 'parameter' | 'offset'>
+
+/** The parts of a stack of kernels in our own layout: [in, out] in the stack's dtype, or quantized. */
+export function nativeParts(
+  spec: ParameterSpec,
+  quantizedTypes?: (spec: ParameterSpec) => QuantizedTypes | null,
+): UnplacedPart[] {
+  const one = expertSpec(spec)
+  const types = quantizedTypes?.(one)
+  if (!types) return [{ kind: 'kernel', dtype: spec.dtype, shape: one.shape, isTransposed: false }]
+  return [
+    { kind: 'values', dtype: types.dtype, shape: types.values, isTransposed: false },
+    { kind: 'scales', dtype: 'float32', shape: types.scales, isTransposed: false },
+  ]
+}
 
 /**
  * The stacks of experts of a model. `partsOf` says how one stack of kernels is stored. Parts lie one after the other,

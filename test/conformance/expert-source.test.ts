@@ -1,0 +1,46 @@
+import { join } from 'node:path'
+import { openT5xWeights, writeT5xWeights } from '../../src/checkpoint/names/t5x-weights.js'
+import { openHfWeights, writeHfWeights } from '../../src/checkpoint/names/hf-folder.js'
+import { writeNativeWeights } from '../../src/checkpoint/native-weights.js'
+import type { NativeOptions } from '../../src/checkpoint/native-weights.js'
+import { openWeights } from '../../src/open/open-weights.js'
+import { expertSourceConformance } from './expert-source.js'
+
+const nativeSettings: readonly (NativeOptions & { gated?: boolean })[] = [
+  {},
+  { dtype: 'bfloat16', gated: true },
+  { bits: 8 },
+  { bits: 4, gated: true },
+]
+for (const { gated, ...options } of nativeSettings)
+  expertSourceConformance({
+    title: `native, ${options.bits ? `${options.bits} bits` : (options.dtype ?? 'float32')}`,
+    gated,
+    write: async (folder, weights) => {
+      const path = join(folder, 'native')
+      await writeNativeWeights(path, weights, options)
+      return path
+    },
+    open: openWeights,
+    dataFile: 'params.safetensors',
+  })
+
+expertSourceConformance({
+  title: 'huggingface, safetensors',
+  write: async (folder, weights) => {
+    const path = join(folder, 'hf')
+    await writeHfWeights(path, weights)
+    return path
+  },
+  open: openHfWeights,
+})
+
+expertSourceConformance({
+  title: 't5x',
+  write: async (folder, weights) => {
+    const path = join(folder, 'checkpoint_0')
+    await writeT5xWeights(path, weights)
+    return path
+  },
+  open: openT5xWeights,
+})
