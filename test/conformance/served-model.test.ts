@@ -1,5 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
@@ -10,6 +12,7 @@ import { newWeights } from '../../src/checkpoint/weights.js'
 import { baseModel, baseRouter } from '../../src/model/presets.js'
 import type { AnswerToken } from '../../src/infer/answer-piece.js'
 import type { Opening } from '../../src/serve/models/messages.js'
+import { UnreadAnswerError } from '../../src/serve/models/model-errors.js'
 import type { ModelWatch } from '../../src/serve/models/model-source.js'
 import { ModelProcess } from '../../src/serve/models/model-process.js'
 import { openInProcesses } from '../../src/serve/models/open-in-processes.js'
@@ -85,6 +88,14 @@ async function read(model: ServedModel, request: GenerateRequest, signal = never
   const events: GenerateEvent[] = []
   for await (const event of model.generate(request, signal)) events.push(event)
   return events
+}
+
+const isRunning = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
 }
 
 /** Reads the first events of an answer that goes on. Returns the rest. */
@@ -301,6 +312,66 @@ describe('the process of a model', () => {
     expect(watched.availability).toEqual([false, true])
   })
 
+  it('is ended and started again when it hangs', async () => {
+    const watched = new Watched()
+    const soon = { interval: 0.05, idleSeconds: 0.2, busySeconds: 600 }
+    const model = await ModelProcess.start(opening, watched, entry, soon)
+    const running = toEnd(await begin(model))
+    const failed = expect(running).rejects.toThrow(
+      'the process of the model tiny hung and was ended while it answered this request; it is started again',
+    )
+    const { pid } = model
+    process.kill(pid!, 'SIGSTOP')
+    // Its statistics are those of before.
+    const stopped = model.statistics()
+    await failed
+    await expect(stopped).rejects.toThrow('hung and was ended')
+    const request = { input: 'hello', options: { maxNewTokens: 12 } }
+    expect(await read(model, request)).toEqual(await read(here, request))
+    expect(model.pid).not.toBe(pid)
+    expect(watched.notices).toEqual([
+      'its process hung and was ended: it answered nothing for 0.2 seconds, and used no processor time; it is started again',
+    ])
+    await model.close()
+  })
+
+  it('ends as soon as the process that started it is gone, also while it computes', async () => {
+    const script = join(scratch, 'computes.mjs')
+    const built = join(scratch, 'end-with-parent.mjs')
+    await build({ entryPoints: [join(root, 'src/serve/models/end-with-parent.ts')], outfile: built, format: 'esm' })
+    writeFileSync(
+      script,
+      `import { endWithParent } from './end-with-parent.mjs'; endWithParent(); setTimeout(() => { process.send('computes'); for (;;); }, 500)`,
+    )
+    // A parent that is killed while its child never comes back to its event loop.
+    const parent = spawn(
+      process.execPath,
+      [
+        '-e',
+        `
+      const child = require('node:child_process').fork(${JSON.stringify(script)})
+      child.on('message', () => { console.log(child.pid) })`,
+      ],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    )
+    const [pid] = (await once(parent.stdout, 'data')) as [Buffer]
+    expect(isRunning(Number(pid))).toBe(true)
+    parent.kill('SIGKILL')
+    while (isRunning(Number(pid))) await sleep(10)
+  })
+
+  it('gives up an answer that nobody reads', async () => {
+    const model = await ModelProcess.start(opening, new Watched(), entry)
+    const before = await model.statistics()
+    const unread = await begin(model)
+    const after = await untilIdle(model)
+    expect(after.generatedTokens - before.generatedTokens).toBeLessThan(300)
+    const reading = toEnd(unread)
+    await expect(reading).rejects.toThrow(UnreadAnswerError)
+    await expect(reading).rejects.toThrow('the client does not read: 256 parts of its answer wait')
+    await model.close()
+  })
+
   it('says why a model cannot be opened', async () => {
     const path = join(scratch, 'nothing')
     const opened = ModelProcess.start({ ...opening, path }, new Watched(), entry)
@@ -332,6 +403,7 @@ describe('the process of a model', () => {
       `import { appendFileSync, readFileSync } from 'node:fs'
       process.addListener('message', ({ kind, opening }) => {
         if (kind === 'call') process.exit(7)
+        if (kind !== 'open') return
         appendFileSync(${JSON.stringify(starts)}, opening.path + '\\n')
         const count = readFileSync(${JSON.stringify(starts)}, 'utf8').split('\\n').length - 1
         process.send(count === 2 ? { kind: 'failed', error: { name: 'FileError', message: 'the disk is gone' } } : { kind: 'opened', facts: { path: 'step-7' } })

@@ -1,7 +1,6 @@
 import type { AnswerPiece, AnswerToken, FinishReason } from '../../infer/answer-piece.js'
 import type { GenerateRequest, ServedModel } from '../models/served-model.js'
-import { toApiError } from '../http/api-error.js'
-import { CLIENT_GONE } from '../http/request-signal.js'
+import { CLIENT_GONE, toApiError } from '../http/api-error.js'
 import type { Call } from './endpoint.js'
 import { merged } from './merged.js'
 

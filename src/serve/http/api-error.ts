@@ -1,6 +1,6 @@
 import { ConfigError, SwitchyardError } from '../../base/errors.js'
 import { inApiNames } from '../api/option-names.js'
-import { ModelNotReadyError, UnknownModelError } from '../models/model-errors.js'
+import { ModelNotReadyError, UnknownModelError, UnreadAnswerError } from '../models/model-errors.js'
 
 /** The body of every answer that is an error: OpenAI's form. */
 export interface ErrorBody {
@@ -12,6 +12,9 @@ export interface ErrorBody {
     readonly code: string | null
   }
 }
+
+/** The status of a request whose client left before it had its answer, in logs and metrics: nginx's. */
+export const CLIENT_GONE = 499
 
 interface ErrorDetails {
   readonly status: number
@@ -90,6 +93,8 @@ function knownError(error: unknown): ApiError | undefined {
       code: 'model_not_found',
     })
   if (error instanceof ModelNotReadyError) return unavailable(error.message, 'model_not_ready')
+  if (error instanceof UnreadAnswerError)
+    return new ApiError(error.message, { status: CLIENT_GONE, type: 'invalid_request_error', code: 'answer_not_read' })
   if (error instanceof ConfigError) {
     const { message: told, field } = inApiNames(error.message)
     return badRequest(told, field)

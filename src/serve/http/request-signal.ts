@@ -1,8 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { ApiError, deadlinePassed } from './api-error.js'
-
-/** The status of a request whose client left before it had its answer, in logs and metrics: nginx's. */
-export const CLIENT_GONE = 499
+import { ApiError, CLIENT_GONE, deadlinePassed } from './api-error.js'
 
 /** The client closed its connection. Nobody is left to be told. */
 export const clientGone = (): ApiError =>

@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { AnswerPiece } from '../../infer/answer-piece.js'
-import { CLIENT_GONE } from '../http/request-signal.js'
+import { CLIENT_GONE } from '../http/api-error.js'
 import type { ServedModel } from '../models/served-model.js'
 import { ModelMetrics } from './model-metrics.js'
 

@@ -3,12 +3,15 @@ import { News } from '../../infer/news.js'
 /** Events that are pushed as they come, and read one after another. */
 export class EventQueue<T> implements AsyncIterable<T> {
   private events: T[] = []
+  /** How many events of the last reading are still to be read. */
+  private taken = 0
   private ending: { readonly error?: unknown } | null = null
   private readonly news = new News()
 
-  push(event: T): void {
-    this.events.push(event)
+  /** Adds an event. Returns how many the reader has not taken. */
+  push(event: T): number {
     this.news.tell()
+    return this.events.push(event) + this.taken
   }
 
   /** The reader's loop ends after the events that were pushed. */
@@ -26,9 +29,13 @@ export class EventQueue<T> implements AsyncIterable<T> {
   async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
     for (;;) {
       if (this.events.length === 0 && this.ending === null) await this.news.next()
-      const events = this.events
+      const { events } = this
       this.events = []
-      yield* events
+      this.taken = events.length
+      for (const event of events) {
+        this.taken--
+        yield event
+      }
       if (this.events.length > 0 || this.ending === null) continue
       if ('error' in this.ending) throw this.ending.error
       return

@@ -76,6 +76,8 @@ export type CallMessage = {
 export type ToModel =
   | { readonly kind: 'open'; readonly opening: Opening }
   | CallMessage
+  /** Answered with `pong` as soon as the process computes nothing. */
+  | { readonly kind: 'ping' }
   /** The call's signal is aborted: nobody waits for its replies. */
   | { readonly kind: 'cancel'; readonly id: number }
 
@@ -84,6 +86,7 @@ export type FromModel =
   | { readonly kind: 'opened'; readonly facts: ModelFacts }
   | { readonly kind: 'failed'; readonly error: SentError }
   | { readonly kind: 'notice'; readonly message: string }
+  | { readonly kind: 'pong' }
   /** All replies since the last message: after a step of the scheduler, those to all running calls. */
   | { readonly kind: 'replies'; readonly replies: readonly Reply[] }
 

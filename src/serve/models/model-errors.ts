@@ -9,3 +9,8 @@ export class UnknownModelError extends SwitchyardError {
 export class ModelNotReadyError extends SwitchyardError {
   override name = 'ModelNotReadyError'
 }
+
+/** The reader of an answer takes its parts more slowly than they are generated. */
+export class UnreadAnswerError extends SwitchyardError {
+  override name = 'UnreadAnswerError'
+}

@@ -8,6 +8,7 @@ import type { AnswerToken } from '../../infer/answer-piece.js'
 import type { TextSide } from '../../infer/text-generator.js'
 import { EventQueue } from './event-queue.js'
 import type { Calls, FromModel, Method, Opening, Reply, ToModel } from './messages.js'
+import { UnreadAnswerError } from './model-errors.js'
 import type { ModelWatch } from './model-source.js'
 import { fromSent } from './sent-errors.js'
 import type {
@@ -22,6 +23,8 @@ import type {
   ServedModel,
 } from './served-model.js'
 import { countsOf, noStatistics, sumOf } from './statistics.js'
+import { processorTimeOf, Watchdog } from './watchdog.js'
+import type { WatchdogLimits } from './watchdog.js'
 
 /** The compiled entry of the process. It is missing where TypeScript runs without a build, as in unit tests. */
 const ENTRY = new URL('./process-entry.js', import.meta.url)
@@ -29,6 +32,15 @@ const ENTRY = new URL('./process-entry.js', import.meta.url)
 /** The first restart is at once. If the process ends again within a minute, the next one waits, up to half a minute. */
 const RESTART_SECONDS = [0, 0.5, 1, 2, 4, 8, 16, 30]
 const STABLE_SECONDS = 60
+
+/**
+ * How many parts of each answer may wait for a reader, besides those in the buffers of its connection. A reader that is
+ * further behind would be generated for without an end: its request is cancelled.
+ */
+export const MOST_UNREAD = 256
+
+/** How long statistics are waited for, in seconds: during a long pass, the last ones are told. */
+const STATISTICS_SECONDS = 1
 
 /** A call that has been sent. */
 interface SentCall {
@@ -39,7 +51,7 @@ interface SentCall {
 
 /**
  * A model in a process of its own, so that the server answers while the model computes, and goes on if the process is
- * killed or crashes: the requests that it was answering fail, and the process is started again. Requests that come
+ * killed, crashes or hangs: the requests that it was answering fail, and the process is started again. Requests that come
  * meanwhile wait for it.
  */
 export class ModelProcess implements ServedModel {
@@ -63,13 +75,19 @@ export class ModelProcess implements ServedModel {
     private readonly opening: Opening,
     private readonly watch: ModelWatch,
     private readonly entry: URL,
+    private readonly watchdog?: WatchdogLimits,
   ) {
     this.next = opening
   }
 
   /** Starts the process, and resolves when the model is loaded. Rejects with the error of loading it. */
-  static async start(opening: Opening, watch: ModelWatch, entry = ENTRY): Promise<ModelProcess> {
-    const model = new ModelProcess(opening, watch, entry)
+  static async start(
+    opening: Opening,
+    watch: ModelWatch,
+    entry = ENTRY,
+    watchdog?: WatchdogLimits,
+  ): Promise<ModelProcess> {
+    const model = new ModelProcess(opening, watch, entry, watchdog)
     const stop = (): void => void model.close()
     watch.signal.addEventListener('abort', stop)
     try {
@@ -103,7 +121,11 @@ export class ModelProcess implements ServedModel {
     const events = new EventQueue<GenerateEvent>()
     const left = new AbortController()
     const forget = this.signals.add(signal, () => left.abort(signal.reason))
-    this.call('generate', asked, left.signal, event => events.push(event)).then(
+    const mostUnread = MOST_UNREAD * (asked.options.numReturned ?? 1)
+    const onEvent = (event: GenerateEvent): void => {
+      if (events.push(event) > mostUnread) left.abort(unread(mostUnread))
+    }
+    this.call('generate', asked, left.signal, onEvent).then(
       () => events.end(),
       (error: unknown) => events.fail(error),
     )
@@ -131,10 +153,17 @@ export class ModelProcess implements ServedModel {
     return this.call('detokenize', { tokens, as })
   }
 
-  /** The counts go on when the process is started again. */
+  /** The counts go on when the process is started again. While the process computes, they may be those of before. */
   async statistics(): Promise<ModelStatistics> {
-    if (this.isReady) this.last = await this.call('statistics', null)
+    if (this.isReady)
+      await Promise.race([this.readStatistics(), sleep(STATISTICS_SECONDS * 1000, undefined, { ref: false })])
     return sumOf([this.before, this.last])
+  }
+
+  private async readStatistics(): Promise<void> {
+    const { child } = this
+    const statistics = await this.call('statistics', null)
+    if (this.child === child) this.last = statistics
   }
 
   async close(): Promise<void> {
@@ -202,44 +231,61 @@ export class ModelProcess implements ServedModel {
     const child = fork(fileURLToPath(this.entry), [name], { serialization: 'advanced', stdio: ['ignore', 2, 2, 'ipc'] })
     this.child = child
     const started = performance.now()
+    let hang: string | undefined
+    const onHang = (how: string): void => {
+      hang = how
+      child.kill('SIGKILL')
+    }
+    const processorTime = (): number | undefined => processorTimeOf(child.pid)
+    const watchdog = new Watchdog({ ping: () => this.send({ kind: 'ping' }), processorTime }, onHang, this.watchdog)
     return new Promise((resolve, reject) => {
       child.on('message', (message: FromModel) => {
-        if (message.kind === 'notice') this.watch.onNotice(message.message, 'info')
-        else if (message.kind === 'replies') message.replies.forEach(reply => this.receive(reply))
-        else if (message.kind === 'failed') {
-          reject(fromSent(message.error))
-          child.kill('SIGKILL')
-        } else {
-          this.facts = message.facts
-          this.next = sameAgain(this.opening, message.facts)
-          this.isReady = true
-          resolve()
+        watchdog.answered()
+        switch (message.kind) {
+          case 'pong':
+            break
+          case 'notice':
+            this.watch.onNotice(message.message, 'info')
+            break
+          case 'replies':
+            message.replies.forEach(reply => this.receive(reply))
+            break
+          case 'failed':
+            reject(fromSent(message.error))
+            child.kill('SIGKILL')
+            break
+          case 'opened':
+            this.facts = message.facts
+            this.next = sameAgain(this.opening, message.facts)
+            this.isReady = true
+            resolve()
         }
       })
       child.on('error', reject) // It could not be started.
       child.on('exit', (code, signal) => {
-        const how = signal ?? `exit code ${code}`
-        reject(new SwitchyardError(`the process that loads the model ${name} has ended (${how})${adviceOn(signal)}`))
-        if (this.isReady) this.restart(how, adviceOn(signal), (performance.now() - started) / 1000)
+        watchdog.stop()
+        const ending = endingOf(code, signal, hang)
+        reject(new SwitchyardError(`the process that loads the model ${name} ${ending.what}${ending.details}`))
+        if (this.isReady) this.restart(ending, (performance.now() - started) / 1000)
       })
       this.send({ kind: 'open', opening: this.next })
     })
   }
 
-  /** Starts the process again after it has ended. */
-  private restart(how: string, advice: string, seconds: number): void {
+  /** Starts the process again after it has run for so many seconds. */
+  private restart({ what, details }: Ending, seconds: number): void {
     if (this.isClosed) return
     const { name } = this.opening
     this.end(
       new SwitchyardError(
-        `the process of the model ${name} has ended (${how}) while it answered this request; it is started again`,
+        `the process of the model ${name} ${what} while it answered this request; it is started again`,
       ),
     )
     this.before = sumOf([this.before, countsOf(this.last)])
     this.last = noStatistics
     this.watch.onAvailable(false)
     if (seconds > STABLE_SECONDS) this.restarts = 0
-    this.ready = this.restarted(`its process has ended (${how})${advice}`)
+    this.ready = this.restarted(`its process ${what}${details}`)
     this.ready.catch(() => undefined)
   }
 
@@ -294,5 +340,17 @@ export class ModelProcess implements ServedModel {
 export const sameAgain = (opening: Opening, { path }: ModelFacts): Opening =>
   path === opening.path ? opening : { ...opening, path, checkpoint: undefined }
 
-const adviceOn = (signal: NodeJS.Signals | null): string =>
-  signal === 'SIGKILL' ? ', as a system ends processes when memory is short' : ''
+const unread = (most: number): UnreadAnswerError =>
+  new UnreadAnswerError(`the client does not read: ${most} parts of its answer wait, and no more are generated`)
+
+/** How a process has ended, as the end of a sentence, and details for the log. */
+interface Ending {
+  readonly what: string
+  readonly details: string
+}
+
+function endingOf(code: number | null, signal: NodeJS.Signals | null, hang: string | undefined): Ending {
+  if (hang !== undefined) return { what: 'hung and was ended', details: `: ${hang}` }
+  const details = signal === 'SIGKILL' ? ', as a system ends processes when memory is short' : ''
+  return { what: `has ended (${signal ?? `exit code ${code}`})`, details }
+}

@@ -1,6 +1,7 @@
 import { setBackend } from '../../engine/api/engine.js'
 import { OnnxBackend } from '../../engine/compile/onnx/backend.js'
 import { nodeSessions } from '../../engine/compile/onnx/node.js'
+import { endWithParent } from './end-with-parent.js'
 import type { FromModel, Opening, ToModel } from './messages.js'
 import { ModelHost } from './model-host.js'
 import { openServedModel } from './open-served-model.js'
@@ -9,7 +10,7 @@ import { toSent } from './sent-errors.js'
 // The process of a model: see ModelProcess, which starts it. Signals that a terminal or a service manager sends to all
 // processes of a group are the server's business: it lets running requests finish, and ends this process then.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
-process.on('disconnect', () => process.exit())
+endWithParent()
 
 const send = (message: FromModel): void => {
   if (process.connected) process.send!(message)
@@ -18,6 +19,7 @@ const send = (message: FromModel): void => {
 let host: ModelHost | undefined
 process.on('message', (message: ToModel) => {
   if (message.kind === 'open') void open(message.opening)
+  else if (message.kind === 'ping') send({ kind: 'pong' })
   else host?.receive(message)
 })
 

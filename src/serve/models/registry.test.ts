@@ -134,7 +134,8 @@ describe('a model of the registry', () => {
   it('is restarting while its process is started again', async () => {
     const { models, opened } = await loaded()
     opened[0].watch.onAvailable(false)
-    expect(models.statuses).toEqual([{ ...first, state: 'restarting' }])
+    opened[0].watch.onNotice('its process hung', 'warn')
+    expect(models.statuses).toEqual([{ ...first, state: 'restarting', error: 'its process hung' }])
     expect(models.get('spell').facts.path).toBe('runs/spell') // requests wait in the model
     opened[0].watch.onAvailable(true)
     expect(models.statuses).toEqual([{ ...first, state: 'ready' }])

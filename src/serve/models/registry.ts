@@ -17,7 +17,7 @@ export interface ModelStatus {
   /** The path of the version that answers, or that is loaded first. */
   readonly path: string
   readonly state: ModelState
-  /** Why it, or the last version that was to replace it, could not be opened. */
+  /** Why it is started again, or why it, or the last version that was to replace it, could not be opened. */
   readonly error?: string
   /** The path of a version that is being loaded beside it, and will replace it. */
   readonly next?: string
@@ -99,10 +99,15 @@ export class ModelRegistry {
     const loaded = entry
     try {
       const model = await this.open(source, {
-        onNotice: (message, level) => this.onNotice(name, message, level),
+        onNotice: (message, level) => {
+          if (loaded.source === source && loaded.state === 'restarting' && level === 'warn') loaded.error = message
+          this.onNotice(name, message, level)
+        },
         onAvailable: isAvailable => {
           // A version that was replaced may still tell.
-          if (loaded.source === source) loaded.state = isAvailable ? 'ready' : 'restarting'
+          if (loaded.source !== source) return
+          if (isAvailable && loaded.state === 'restarting') delete loaded.error
+          loaded.state = isAvailable ? 'ready' : 'restarting'
         },
         signal: this.closed.signal,
       })
