@@ -9,7 +9,9 @@ import { parseRunConfig } from '../config/validate.js'
 import { overrideConfig } from '../config/overrides.js'
 import type { PackedFeatures } from '../data/converters/batch.js'
 import { TrainIterator } from '../data/iterator.js'
+import { jit } from '../engine/api/jit.js'
 import { lossFunction } from '../model/loss.js'
+import type { Batch } from '../model/types.js'
 import { config, configWith, parameterValues, task } from '../../test/train/small-run.js'
 import { openCheckpoint } from './checkpointing.js'
 import type { RunConfig } from './config.js'
@@ -166,11 +168,11 @@ describe('buckets', () => {
     })
     const { params } = await Trainer.begin(given, { task })
     const { model, router } = given
-    const figuresOf = (batches: readonly PackedFeatures[]) =>
-      targetFigures(batches, batch => {
-        const [, figures] = lossFunction(params, batch, { config: model, router, mode: 'eval' })
-        return { crossEntropy: figures.crossEntropy, accuracy: figures.accuracy, targetTokens: figures.targetTokens }
-      })
+    const evaluate = jit((batch: Batch) => {
+      const [, figures] = lossFunction(params, batch, { config: model, router, mode: 'eval' })
+      return { crossEntropy: figures.crossEntropy, accuracy: figures.accuracy, targetTokens: figures.targetTokens }
+    })
+    const figuresOf = (batches: readonly PackedFeatures[]) => targetFigures(batches, batch => evaluate(batch))
     const short = Array.from({ length: 8 }, () => iterator.next().features)
     expect(short.every(({ encoder_input_tokens: inputs }) => inputs.shape[1] < inputLength)).toBe(true)
     const full = short.map(features =>

@@ -50,7 +50,7 @@ interface Given extends Omit<EvalOptions, 'split'> {
 }
 
 /** How often a watched run is looked at for a new checkpoint. */
-const WATCH_MILLISECONDS = 5000
+const WATCH_MILLISECONDS = 1000
 
 /** Evaluates one checkpoint, or those of a run one after the other, and prints the figures. */
 export async function evaluateRun(path: string, options: EvalOptions): Promise<void> {
