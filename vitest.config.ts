@@ -12,7 +12,7 @@ const filesWith = (pattern: RegExp): string[] =>
   globSync(testFiles, { cwd: root }).filter(file => pattern.test(readFileSync(root + file, 'utf8')))
 
 /** Test files that run the built package, in a process of its own or in theirs. */
-const ofPackage = filesWith(/e2e\/(called-)?cli\.js|'\.\/(called-)?cli\.js'/)
+const ofPackage = filesWith(/e2e\/(called-)?cli\.js|'\.\/(called-)?cli\.js'|inject\('packageFolder'\)/)
 /** Test files that change or measure their process: module mocks, environment, folder, memory. */
 const ofProcess = filesWith(
   /vi\.(mock|doMock|stubEnv|stubGlobal|useFakeTimers)\b|process\.(chdir|env|memoryUsage|on)\b|setFlagsFromString/,

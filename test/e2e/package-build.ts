@@ -16,8 +16,8 @@ declare module 'vitest' {
 const repository = fileURLToPath(new URL('../..', import.meta.url))
 
 /**
- * Builds the package into a temporary folder, once for all test files that start its command. Runs before the first of
- * them. The types are not checked: `npm run typecheck` does that.
+ * Builds the package into a temporary folder, once for all test files that use it. Runs before the first of them. The
+ * types are not checked: `npm run typecheck` does that.
  */
 export default async function buildPackage(project: TestProject): Promise<() => Promise<void>> {
   const folder = await mkdtemp(join(tmpdir(), 'switchyard-package-'))
@@ -25,7 +25,7 @@ export default async function buildPackage(project: TestProject): Promise<() => 
   const config = ['-p', join(repository, 'tsconfig.build.json'), '--outDir', join(folder, 'dist')]
   const fast = ['--noCheck', '--incremental', 'false', '--tsBuildInfoFile', 'null']
   await promisify(execFile)(process.execPath, [tsc, ...config, ...fast])
-  for (const name of ['package.json', 'bin', 'assets'])
+  for (const name of ['package.json', 'README.md', 'bin', 'assets'])
     await cp(join(repository, name), join(folder, name), { recursive: true })
   await symlink(join(repository, 'node_modules'), join(folder, 'node_modules'))
   project.provide('packageFolder', folder)
