@@ -63,7 +63,7 @@ const words = (command: string): string[] =>
   [...command.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain)
 
 /** Settings of a fine-tuning of four steps. */
-const short = ['train.steps=4', 'train.rows=2', 'train.checkpointEvery=2', 'train.evalExamples=4'].flatMap(setting => [
+const short = ['train.steps=4', 'train.rows=2', 'train.checkpointEvery=2', 'train.evalExamples=1'].flatMap(setting => [
   '--set',
   setting,
 ])
