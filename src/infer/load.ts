@@ -78,6 +78,13 @@ export async function loadForInference(weights: Weights, bits: Bits | null = nul
   return treeFromPaths(entries) as unknown as ModelParams
 }
 
+/** The bytes of a model's weights in memory: in float32, or with kernels quantized to `bits`. */
+export const weightBytes = ({ specs }: Pick<Weights, 'specs'>, bits: Bits | null): number =>
+  specs.reduce((sum, spec) => {
+    const quantized = bits && quantizedTypes(spec, bits)
+    return sum + (quantized ? sizeOf(quantized.values) + 4 * sizeOf(quantized.scales) : 4 * sizeOf(spec.shape))
+  }, 0)
+
 /**
  * Estimates the peak memory, in bytes, of loading a model and generating with it. The peak is at the first answer:
  * memory then holds the weights, ONNX Runtime's copy of them, and the form that ONNX Runtime packs for matmuls. Only
@@ -88,11 +95,7 @@ export function inferenceBytes(
   bits: Bits | null = stored ?? null,
   rowBytes = 0,
 ): number {
-  const bytes = specs.map((spec): number => {
-    const quantized = bits && quantizedTypes(spec, bits)
-    return quantized ? sizeOf(quantized.values) + 4 * sizeOf(quantized.scales) : 4 * sizeOf(spec.shape)
-  })
-  const sum = bytes.reduce((a, b) => a + b, 0)
+  const sum = weightBytes({ specs }, bits)
   // While the largest parameter is read, memory holds its stored parts and its float32 array, 4 bytes an element each.
   return sum + Math.max(2 * sum, rowBytes, ...specs.map(spec => 8 * sizeOf(spec.shape)))
 }

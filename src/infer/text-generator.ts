@@ -1,11 +1,11 @@
 import { ConfigError } from '../base/errors.js'
 import { specialIdsOf } from '../model/config.js'
-import type { ModelConfig } from '../model/config.js'
 import type { ModelParams } from '../model/types.js'
 import { inputIds, targetIds } from '../text/special-tokens.js'
 import type { Vocabulary } from '../text/vocabulary.js'
 import { answerVocabulary } from './answer-vocabulary.js'
 import type { TextCodec } from '../text/codec.js'
+import { checkIds } from './check-ids.js'
 import type { AnswerPiece, AnswerToken, FinishReason } from './answer-piece.js'
 import { AnswerQueue } from './answer-queue.js'
 import { answerToken } from './answer-reader.js'
@@ -20,9 +20,13 @@ import { Scheduler } from './scheduler.js'
 import { scoring } from './search.js'
 import type { Answer, Search } from './search.js'
 import { searchOf } from './choose-search.js'
+import { severalSearches } from './several-searches.js'
 import type { GeneratorStatistics } from './statistics.js'
 import type { TextOptions } from './text-options.js'
 import { TokenTexts } from './token-texts.js'
+
+/** How many given answers to one input are scored as one request: more would keep other requests waiting for rows. */
+const SCORED_TOGETHER = 16
 
 /** How much a TextGenerator takes on: see SchedulerLimits. */
 export type TextLimits = Partial<Pick<SchedulerLimits, 'maxInputTokens' | 'maxRows' | 'maxMemoryBytes'>>
@@ -146,9 +150,9 @@ export class TextGenerator {
    * as token ids is scored as it is. Throws a ConfigError if the answer is longer than `maxNewTokens`.
    */
   async score(input: TextOrIds, answer: TextOrIds, { signal }: { signal?: AbortSignal } = {}): Promise<TextScore> {
-    const [{ tokens, score, logProbabilities }] = (
-      await this.runScoring(this.idsOf(input), answer, { signal })
-    ).answers()
+    const search = this.scoringOf(answer)
+    await this.queue.run(this.idsOf(input), search, { signal })
+    const [{ tokens, score, logProbabilities }] = search.answers()
     return { tokens, score, logProbabilities }
   }
 
@@ -158,11 +162,30 @@ export class TextGenerator {
     answer: TextOrIds,
     { signal, top = 0 }: { signal?: AbortSignal; top?: number } = {},
   ): Promise<{ readonly tokens: readonly AnswerToken[]; readonly score: number }> {
-    const [scored] = (await this.runScoring(this.idsOf(input), answer, { signal, top })).answers()
-    const tokens = scored.tokens.map((_, place) =>
-      answerToken(scored, place, this.tokenTexts, { isFirst: place === 0, logProbabilities: top }),
+    return (await this.scoreAnswers(input, [answer], { signal, top }))[0]
+  }
+
+  /** As `scoreTokens`, for several answers to one input, which is encoded once for each 16 of them. */
+  async scoreAnswers(
+    input: TextOrIds,
+    answers: readonly TextOrIds[],
+    { signal, top = 0 }: { signal?: AbortSignal; top?: number } = {},
+  ): Promise<{ readonly tokens: readonly AnswerToken[]; readonly score: number }[]> {
+    const inputs = this.idsOf(input)
+    const searches = answers.map(answer => this.scoringOf(answer, top))
+    // A row is taken until the longest answer beside it has ended.
+    const byLength = [...searches].sort((a, b) => a.maxNewTokens! - b.maxNewTokens!)
+    const groups = Array.from({ length: Math.ceil(searches.length / SCORED_TOGETHER) }, (_, group) =>
+      severalSearches(byLength.slice(group * SCORED_TOGETHER, (group + 1) * SCORED_TOGETHER)),
     )
-    return { tokens, score: scored.score }
+    await Promise.all(groups.map(search => this.queue.run(inputs, search, { signal })))
+    return searches.map(search => {
+      const [scored] = search.answers()
+      const tokens = scored.tokens.map((_, place) =>
+        answerToken(scored, place, this.tokenTexts, { isFirst: place === 0, logProbabilities: top }),
+      )
+      return { tokens, score: scored.score }
+    })
   }
 
   /** As `score`, for many inputs with one answer each; in batches, as `answerAll`. */
@@ -239,11 +262,8 @@ export class TextGenerator {
     return results
   }
 
-  private async runScoring(
-    inputs: readonly number[],
-    answer: TextOrIds,
-    { signal, top }: { signal?: AbortSignal; top?: number },
-  ): Promise<Search> {
+  /** The search that scores a given answer. */
+  private scoringOf(answer: TextOrIds, top?: number): Search {
     const tokens = typeof answer === 'string' ? this.answerIds(answer) : answer
     checkIds('the answer', tokens, this.model.options.config)
     const { maxNewTokens } = this.model.options
@@ -251,9 +271,7 @@ export class TextGenerator {
       throw new ConfigError(
         `the answer has ${tokens.length} tokens, and at most ${maxNewTokens} (maxNewTokens) can be scored${typeof answer === 'string' ? `: ${JSON.stringify(answer.slice(0, 60))}` : ''}`,
       )
-    const search = scoring(tokens, { topTokens: top })
-    await this.queue.run(inputs, search, { signal })
-    return search
+    return scoring(tokens, { topTokens: top })
   }
 
   /** The token ids of a whole answer, with the model's EOS. */
@@ -305,12 +323,4 @@ export class TextGenerator {
     if (answers.length === 0) throw new ConfigError('the search finished without an answer: `answers` returned []')
     return answers as TextAnswers
   }
-}
-
-/** Throws a ConfigError unless there are token ids, and all are ids of the model. */
-function checkIds(name: string, ids: readonly number[], { vocabSize }: Pick<ModelConfig, 'vocabSize'>): void {
-  const wrong = ids.find(id => !Number.isInteger(id) || id < 0 || id >= vocabSize)
-  if (wrong !== undefined)
-    throw new ConfigError(`${name} has the token id ${wrong}: ids are whole numbers from 0 to ${vocabSize - 1}`)
-  if (ids.length === 0) throw new ConfigError(`${name} has no tokens: it needs at least one`)
 }

@@ -33,6 +33,8 @@ export interface EmbedderOptions {
   maxLength?: number
   /** Quantizes the encoder's kernels to this many bits while they are loaded. */
   bits?: Bits
+  /** How many copies of the model will be loaded, this one included: all must fit into memory. Default: 1. */
+  copies?: number
   /** Which checkpoint of a run. Default: the best. */
   checkpoint?: CheckpointChoice
   /** Finds the model's custom router and meaning, if it has some. */
@@ -48,7 +50,7 @@ export interface EmbedderOptions {
  */
 export async function openEmbedder(
   path: string,
-  { pooling, maxLength, bits, checkpoint, findValues, onNotice = () => undefined }: EmbedderOptions = {},
+  { pooling, maxLength, bits, copies, checkpoint, findValues, onNotice = () => undefined }: EmbedderOptions = {},
 ): Promise<TextEmbedder> {
   if (maxLength !== undefined && !(Number.isInteger(maxLength) && maxLength > 0))
     throw new ConfigError(`maxLength is ${maxLength}: it must be a positive whole number of tokens`)
@@ -59,7 +61,7 @@ export async function openEmbedder(
     const modes = pooling ? [pooling] : (saved?.pooling.modes ?? ['mean'])
     const size = checkedSize(weights.model.dModel, modes.length, saved)
     const values = await findValues?.(weights)
-    checkFits(weights, bits, onNotice)
+    checkFits(weights, bits, onNotice, { copies })
     return new TextEmbedder({
       weights: {
         model: (await loadForInference(weights, bits)) as EmbeddingWeights['model'],

@@ -6,7 +6,7 @@ import type { Json } from '../checkpoint/json.js'
 import { rangeOfHf } from '../checkpoint/names/hf-generation.js'
 import type { Bits } from '../checkpoint/quantize.js'
 import type { Weights } from '../checkpoint/weights.js'
-import { checkNewTokens, inferenceBytes, loadTextModel, MOST_NEW_TOKENS } from '../infer/load.js'
+import { checkNewTokens, inferenceBytes, loadTextModel, MOST_NEW_TOKENS, weightBytes } from '../infer/load.js'
 import type { LoadOptions } from '../infer/load.js'
 import { unsupportedFor } from '../infer/generation-options.js'
 import type { TextLimits, TextModel } from '../infer/text-generator.js'
@@ -29,6 +29,8 @@ export interface TextModelOptions extends LoadOptions {
   findValues?: (config: Pick<Weights, 'model' | 'router'>) => Promise<CustomModelValues>
   /** The memory, in bytes, that the answers generated at once may take, to be counted in addition. Default: 0. */
   rowBytes?: number
+  /** How many copies of the model will be loaded, this one included: all must fit into memory. Default: 1. */
+  copies?: number
   /** Limits of the model's TextGenerator: see `TextModel`. */
   limits?: TextLimits
   /** How answers will be generated, which decides what notices say of the model's defaults. false: none will be. */
@@ -53,10 +55,10 @@ export async function loadOpened(
   { weights, codec, values }: TextWeights,
   options: TextModelOptions,
 ): Promise<OpenedTextModel> {
-  const { maxNewTokens, bits, router, meaning, limits, rowBytes } = options
+  const { maxNewTokens, bits, router, meaning, limits, rowBytes, copies } = options
   const { generation = {}, onNotice = () => undefined } = options
   try {
-    checkFits(weights, bits, onNotice, rowBytes)
+    checkFits(weights, bits, onNotice, { rowBytes, copies })
     if (generation !== false) noteUnsupported(weights, generation, onNotice)
     const model = await loadTextModel(weights, codec, {
       // Of a run, as long as its targets; its file may say any number.
@@ -136,13 +138,17 @@ export function checkFits(
   weights: OpenedWeights,
   bits: Bits | undefined,
   onNotice: (message: string) => void,
-  rowBytes = 0,
+  { rowBytes = 0, copies = 1 }: Pick<TextModelOptions, 'rowBytes' | 'copies'> = {},
 ): void {
-  const bytesIn = (b: Bits | undefined): number => inferenceBytes(weights, b, rowBytes)
+  // Copies are loaded one after another: only one is at its peak.
+  const bytesIn = (b: Bits | undefined, ofRows = rowBytes): number =>
+    inferenceBytes(weights, b, ofRows) + (copies - 1) * (weightBytes(weights, b ?? weights.bits ?? null) + ofRows)
   const needed = bytesIn(bits)
-  const task = rowBytes > 0 ? `this model with ${formatBytes(rowBytes)} for its answers` : 'this model'
+  const one = rowBytes > 0 ? `this model with ${formatBytes(rowBytes)} for its answers` : 'this model'
+  const task = copies > 1 ? `${copies} copies (replicas) of ${one}` : one
   const problem = memoryProblem(`${weights.path}: ${task}`, needed, free => {
-    if (inferenceBytes(weights, bits) <= free) return 'allow less for answers (maxMemoryBytes, --max-cache)'
+    if (rowBytes > 0 && bytesIn(bits, 0) <= free) return 'allow less for answers (maxMemoryBytes, --max-cache)'
+    if (copies > 1 && inferenceBytes(weights, bits, rowBytes) <= free) return 'load fewer copies (--replicas)'
     const smaller = ([8, 4] as const).find(b => b < (bits ?? weights.bits ?? 32) && bytesIn(b) <= free)
     return smaller
       ? `in ${smaller} bits (--quantize int${smaller}) it takes ${formatBytes(bytesIn(smaller))}`

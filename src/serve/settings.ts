@@ -15,7 +15,7 @@ export interface ApiSettings {
   readonly adminKeys: readonly string[]
   /** Origins of web pages that may call the server from a browser (CORS); `*`: all. Default: none. */
   readonly corsOrigins: readonly string[]
-  /** The most answers that wait or run at once. What is beyond is refused with 429. Default: 2048. */
+  /** The most answers, or beams, that wait or run at once. What is beyond is refused with 429. Default: 2048. */
   readonly maxQueued: number
   /** After so many seconds a request that is not answered ends with 504; null: never. Default: 600. */
   readonly deadlineSeconds: number | null

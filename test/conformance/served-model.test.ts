@@ -175,7 +175,10 @@ describe.each(kinds)('a served model %s', (_, open) => {
 
   it('scores answers', async () => {
     const request = { input: 'hello', targets: ['ja', 'nein'] }
+    const before = await model.statistics()
     const scores = await model.score(request, never)
+    // The input is encoded once for all answers.
+    expect((await model.statistics()).inputTokens - before.inputTokens).toBe(6)
     expect(scores).toEqual(await here.score(request, never))
     expect(scores.map(({ tokens }) => tokens.map(({ text }) => text))).toEqual([
       ['j', 'a', ''],
@@ -277,6 +280,9 @@ describe.each(kinds.slice(0, 2))('a model of vectors %s', (_, open) => {
     ])
     const alone = await (await openServedModel(encoderAlone)).embed({ texts: ['you'] }, never)
     for (const [i, x] of vectors[1].entries()) expect(x).toBeCloseTo(alone.vectors[0][i], 5)
+    const ofIds = await model.embed({ texts: [[124, 114, 120, 1]] }, never)
+    for (const [i, x] of ofIds.vectors[0].entries()) expect(x).toBeCloseTo(vectors[1][i], 5)
+    await expect(model.embed({ texts: [[384]] }, never)).rejects.toThrow('the text has the token id 384')
     expect(model.facts).toMatchObject({ answers: false, dimension: 16, experts: { encoder: [4], decoder: [] } })
     await expect(read(model, { input: 'a', options: {} })).rejects.toThrow(ConfigError)
     await expect(model.embed({ texts: ['a', 'b'.repeat(60)] }, never)).rejects.toThrow('the text 1 has 61 tokens')
@@ -383,6 +389,13 @@ describe('the process of a model', () => {
     const huge = { ...opening, limits: { ...limits, maxMemoryBytes: 2 ** 50 } }
     await expect(openServedModel(huge)).rejects.toThrow(
       /tiny: this model with 1\.00 PiB for its answers takes about .*: allow less for answers \(maxMemoryBytes, --max-cache\)/,
+    )
+  })
+
+  it('says if its copies do not fit into memory together', async () => {
+    const copies = { ...opening, limits: { ...limits, maxMemoryBytes: 2 ** 20 }, copies: 2 ** 28 }
+    await expect(openServedModel(copies)).rejects.toThrow(
+      /tiny: 268435456 copies \(replicas\) of this model with 1\.00 MiB for its answers takes? about .*: load fewer copies/,
     )
   })
 

@@ -68,7 +68,7 @@ export const serveCommand = (): Command =>
     )
     .option(
       '--max-queue <n>',
-      'the most answers that wait or run at once; more are refused (default: 2048)',
+      'the most answers, or beams, that wait or run at once; more are refused (default: 2048)',
       wholeNumber(1),
     )
     .option('--deadline <seconds>', 'end requests that take longer; 0: never (default: 600)', anyNumber)

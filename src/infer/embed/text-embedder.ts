@@ -6,6 +6,8 @@ import { quote } from '../../checkpoint/format.js'
 import type { ForwardOptions } from '../../model/types.js'
 import type { TextCodec } from '../../text/codec.js'
 import { withSpecialTokens } from '../../text/special-tokens.js'
+import { checkIds } from '../check-ids.js'
+import type { TextOrIds } from '../text-generator.js'
 import { batchEncoder } from './encode-batch.js'
 import type { BatchEncoder, EmbeddingWeights } from './encode-batch.js'
 import type { VectorHead } from './vector-layers.js'
@@ -69,18 +71,18 @@ export class TextEmbedder {
   }
 
   /**
-   * The vectors of texts, in their order. Texts of similar length share a batch, which leaves little padding; the
+   * The vectors of texts, in their order; a text may be given as token ids, as they enter the encoder. Texts of similar length share a batch, which leaves little padding; the
    * longest come first. `onProgress` is called after each batch with the number of texts that are done. Throws a
    * ConfigError for an unknown prompt, and for a text that does not fit into memory; and a SwitchyardError for a vector
    * with NaN or an infinity.
    */
   async embed(
-    texts: readonly string[],
+    texts: readonly TextOrIds[],
     { prompt, normalize = false, signal }: EmbedOptions = {},
     onProgress?: (done: number) => void,
   ): Promise<Float32Array[]> {
     const prefix = this.promptText(prompt)
-    const inputs = texts.map(text => this.tokensOf(prefix + text))
+    const inputs = texts.map(text => this.inputOf(text, prefix))
     const promptLength = this.promptLength(prefix)
     const vectors = new Array<Float32Array>(texts.length)
     let done = 0
@@ -112,6 +114,22 @@ export class TextEmbedder {
     throw new ConfigError(
       `the model has no prompt "${chosen}": it has ${names.length > 0 ? names.map(known => `"${known}"`).join(', ') : 'none'}`,
     )
+  }
+
+  /**
+   * The token ids of a text behind a prompt. Throws a ConfigError if given ids are not of the model's vocabulary, or
+   * more than it reads: they are not cut, since special tokens may be among the last of them.
+   */
+  inputOf(text: TextOrIds, prompt: string): readonly number[] {
+    if (typeof text === 'string') return this.tokensOf(prompt + text)
+    const { codec, maxLength = Infinity, options } = this.model
+    checkIds('the text', text, options.config)
+    const ids = prompt === '' ? text : [...codec.inputs.encode(codec.prepare(prompt)), ...text]
+    if (ids.length > maxLength)
+      throw new ConfigError(
+        `a text has ${formatCount(ids.length)} token ids with its prompt, and the model reads ${formatCount(maxLength)}: give fewer`,
+      )
+    return ids
   }
 
   /** The token ids of a text, with special tokens, cut to the model's greatest length. */
@@ -147,9 +165,9 @@ function* batches(inputs: readonly (readonly number[])[]): Generator<number[]> {
   }
 }
 
-const notFinite = (text: string): SwitchyardError =>
+const notFinite = (text: TextOrIds): SwitchyardError =>
   new SwitchyardError(
-    `the vector of the text ${quote(text)} has numbers that are NaN or infinite: the model's weights are damaged, or too large for this text`,
+    `the vector of ${typeof text === 'string' ? `the text ${quote(text)}` : `a text of ${text.length} token ids`} has numbers that are NaN or infinite: the model's weights are damaged, or too large for this text`,
   )
 
 /** A vector divided by its length. */

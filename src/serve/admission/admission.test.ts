@@ -28,7 +28,7 @@ describe('admission', () => {
     const error = refusal(() => new Admission(10).enter(11))
     expect([error.status, error.message]).toEqual([
       400,
-      'the request asks for 11 answers, and this server takes on at most 10 at once',
+      'the request asks for 11 answers or beams, and this server takes on at most 10 at once',
     ])
   })
 

@@ -4,12 +4,12 @@ import { ApiError, badRequest } from '../http/api-error.js'
 const MEMORY = 20
 
 /**
- * Bounds how many answers wait or run at once. A request counts as many as it asks for: prompts times answers each,
- * texts to embed, answers to score. It is admitted whole, or refused.
+ * Bounds how many rows wait or run at once. A request counts as many as the model computes for it: prompts times
+ * answers (or beams) each, texts to embed, answers to score. It is admitted whole, or refused.
  */
 export class Admission {
   private admitted = 0
-  /** Answers per second: a moving average over requests. */
+  /** Rows per second: a moving average over requests. */
   private rate: number | null = null
 
   constructor(
@@ -17,38 +17,40 @@ export class Admission {
     private readonly now: () => number = () => performance.now(),
   ) {}
 
-  /** Answers that wait or run. */
+  /** Rows that wait or run. */
   get size(): number {
     return this.admitted
   }
 
   /**
-   * Admits a request of `answers` answers. Returns what must be called when it has ended. Throws a 429 if there is no
+   * Admits a request of so many rows. Returns what must be called when it has ended. Throws a 429 if there is no
    * room now, and a 400 if there never is.
    */
-  enter(answers: number): () => void {
-    if (answers > this.most)
-      throw badRequest(`the request asks for ${answers} answers, and this server takes on at most ${this.most} at once`)
-    if (this.admitted + answers > this.most) throw this.full(answers)
-    this.admitted += answers
+  enter(rows: number): () => void {
+    if (rows > this.most)
+      throw badRequest(
+        `the request asks for ${rows} answers or beams, and this server takes on at most ${this.most} at once`,
+      )
+    if (this.admitted + rows > this.most) throw this.full(rows)
+    this.admitted += rows
     const [began, inside] = [this.now(), this.admitted]
     let hasLeft = false
     return () => {
       if (hasLeft) return
       hasLeft = true
-      this.admitted -= answers
+      this.admitted -= rows
       const seconds = Math.max((this.now() - began) / 1000, 1e-3)
-      // While this request was inside, about as many answers ended as were inside with it.
+      // While this request was inside, about as many rows ended as were inside with it.
       const rate = inside / seconds
       this.rate = this.rate === null ? rate : this.rate + (rate - this.rate) / MEMORY
     }
   }
 
-  private full(answers: number): ApiError {
-    const wait = this.rate === null ? 1 : Math.ceil((this.admitted + answers - this.most) / this.rate)
+  private full(rows: number): ApiError {
+    const wait = this.rate === null ? 1 : Math.ceil((this.admitted + rows - this.most) / this.rate)
     const seconds = Math.min(Math.max(wait, 1), 60)
     return new ApiError(
-      `the server is busy: ${this.admitted} answers wait or run, of at most ${this.most}. Try again in ${seconds} s`,
+      `the server is busy: ${this.admitted} answers and beams wait or run, of at most ${this.most}. Try again in ${seconds} s`,
       {
         status: 429,
         type: 'rate_limit_error',

@@ -118,7 +118,7 @@ export const chat = defineEndpoint({
     const size = { maxTokens: body[maxTokensField], maxTokensField, answers: n, logProbabilities }
     const options = sentOptions(body, size, model.facts, formatConstraint(body.response_format))
     const input = server.chatTemplate(messagesOf(body.messages))
-    call.admit(n)
+    call.admit(Math.max(n, body.num_beams ?? 1))
     const generation = new Generation(call, model, [{ input, options }])
     const shared = { id: newId('chatcmpl'), created: secondsNow(), model: model.facts.name }
     const told = (tokens: readonly AnswerToken[]) => ({

@@ -68,7 +68,7 @@ export const completions = defineEndpoint({
     const [n, bestOf] = [body.n ?? 1, body.best_of ?? body.n ?? 1]
     check(body, n, bestOf)
     const inputs = inputsOf(body.prompt)
-    call.admit(inputs.length * bestOf)
+    call.admit(inputs.length * Math.max(bestOf, body.num_beams ?? 1))
     const separator = body.answer_separator ?? call.server.settings.answerSeparator
     const prompts = await Promise.all(inputs.map(input => preparePrompt(model, input, separator, body.echo === true)))
     const asked = new Completion(call, model, prompts, n, bestOf)

@@ -2,6 +2,7 @@ import { endianness } from 'node:os'
 import { z } from 'zod'
 import { badRequest } from '../http/api-error.js'
 import { defineEndpoint, modelOf } from './endpoint.js'
+import { ids, inputsOf } from './prompts.js'
 import { ignored, modelField, optional, text, unsupported } from './fields.js'
 
 /** As in OpenAI's API. */
@@ -10,10 +11,12 @@ const MOST_TEXTS = 2048
 export const embeddingBody = z.strictObject({
   model: modelField,
   input: z
-    .union([text, z.array(text).min(1).max(MOST_TEXTS)], {
-      error: `must be a text, or an array of 1 to ${MOST_TEXTS} texts; token ids are not supported, since clients make them with other vocabularies (LangChain: check_embedding_ctx_length=False)`,
+    .union([text, ids, z.array(text).min(1).max(MOST_TEXTS), z.array(ids).min(1).max(MOST_TEXTS)], {
+      error: `must be a text or an array of token ids, or an array of 1 to ${MOST_TEXTS} of them`,
     })
-    .describe(`A text, or up to ${MOST_TEXTS}.`),
+    .describe(
+      `A text, or up to ${MOST_TEXTS}. Token ids enter the encoder as they are, EOS included: they must be of the model's own vocabulary.`,
+    ),
   encoding_format: optional(z.enum(['float', 'base64'])).describe(
     'float: numbers. base64: float32, little-endian. Default: float.',
   ),
@@ -60,7 +63,7 @@ export const embeddings = defineEndpoint({
         `dimensions is ${body.dimensions}, and vectors of the model ${name} have ${dimension}`,
         'dimensions',
       )
-    const texts = typeof body.input === 'string' ? [body.input] : body.input
+    const texts = inputsOf(body.input)
     call.admit(texts.length)
     const prompt = body.prompt_name === '' ? null : (body.prompt_name ?? undefined)
     const { vectors, tokens } = await model.embed({ texts, prompt }, signal)

@@ -13,8 +13,8 @@ export interface Call<Body = unknown> {
   readonly server: ServerContext
   /** Aborted when the client is gone, the deadline has passed, or the server has to stop. */
   readonly signal: AbortSignal
-  /** Reserves room for answers until the request has ended. Throws a 429 if there is none. */
-  admit(answers: number): void
+  /** Reserves room for answers, or beams, until the request has ended. Throws a 429 if there is none. */
+  admit(rows: number): void
   /** Adds fields to the line that the log gets at the end. */
   note(fields: Readonly<Record<string, unknown>>): void
 }

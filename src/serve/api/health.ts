@@ -10,7 +10,12 @@ const healthAnswer = z.object({
     z.object({
       name: z.string(),
       state: z.enum(['loading', 'ready', 'restarting', 'failed']),
-      error: z.string().optional().describe('Why it failed or is restarted, or why its last version was not loaded.'),
+      error: z
+        .string()
+        .optional()
+        .describe(
+          'Why it failed or is restarted, or why its last version was not loaded. Not told if the server has API keys.',
+        ),
     }),
   ),
 })
@@ -28,7 +33,9 @@ export const health = defineEndpoint({
   },
   handle({ server }) {
     const { statuses } = server.models
-    const models = statuses.map(({ name, state, error }) => ({ name, state, ...(error !== undefined && { error }) }))
+    // Errors may have paths, which are told to clients alone.
+    const isOpen = server.settings.apiKeys.length === 0
+    const models = statuses.map(({ name, state, error }) => ({ name, state, ...(isOpen && error && { error }) }))
     const status = server.running.isStopping ? 'stopping' : statusOf(statuses)
     return Promise.resolve(
       new StatusAnswer(status === 'ready' || status === 'degraded' ? 200 : 503, { status, models }),

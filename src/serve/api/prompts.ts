@@ -4,7 +4,8 @@ import { badRequest } from '../http/api-error.js'
 import type { Input, ServedModel } from '../models/served-model.js'
 import { text, tokenId } from './fields.js'
 
-const ids = z.array(tokenId).min(1)
+/** Token ids. */
+export const ids = z.array(tokenId).min(1)
 
 /** OpenAI's `prompt`: one text, or token ids, or several of them. */
 export const promptField = z.union([text, ids, z.array(text).min(1), z.array(ids).min(1)], {

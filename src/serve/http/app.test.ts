@@ -285,6 +285,11 @@ describe('bodies that are refused', () => {
     expect(refused.message).toMatch(message)
   })
 
+  it('ask for more beams than the server takes on', async () => {
+    const body = { prompt: Array<string>(33).fill('a'), num_beams: 64 }
+    expect((await refusal('/v1/completions', body)).message).toContain('asks for 2112 answers or beams')
+  })
+
   it('are those that ask for something; neutral values are accepted', async () => {
     const neutral = {
       frequency_penalty: 0,

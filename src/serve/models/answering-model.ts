@@ -69,9 +69,7 @@ export class AnsweringModel implements ServedModel {
   }
 
   score({ input, targets, top }: ScoreRequest, given: AbortSignal): Promise<readonly ScoredTarget[]> {
-    return this.calls.run(given, signal =>
-      Promise.all(targets.map(target => this.generator.scoreTokens(input, target, { top, signal }))),
-    )
+    return this.calls.run(given, signal => this.generator.scoreAnswers(input, targets, { top, signal }))
   }
 
   embed(): Promise<Embedded> {

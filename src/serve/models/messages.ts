@@ -20,6 +20,8 @@ export interface Opening {
   readonly bits?: Bits
   readonly checkpoint?: CheckpointChoice
   readonly limits: ModelLimits
+  /** How many copies of the model are still to be loaded, this one included. Default: 1. */
+  readonly copies?: number
   /** The threads that compute. Default: all processors. */
   readonly threads?: number
   /**

@@ -56,6 +56,7 @@ interface SentCall {
  */
 export class ModelProcess implements ServedModel {
   facts!: ModelFacts
+  private readonly opening: Opening
   private child: ChildProcess | undefined
   /** Settles when the current start of the process has. */
   private ready: Promise<void> = Promise.resolve()
@@ -72,12 +73,14 @@ export class ModelProcess implements ServedModel {
   private before = noStatistics
 
   private constructor(
-    private readonly opening: Opening,
+    opening: Opening,
     private readonly watch: ModelWatch,
     private readonly entry: URL,
     private readonly watchdog?: WatchdogLimits,
   ) {
     this.next = opening
+    // When it is started again, the other copies have been loaded.
+    this.opening = { ...opening, copies: 1 }
   }
 
   /** Starts the process, and resolves when the model is loaded. Rejects with the error of loading it. */

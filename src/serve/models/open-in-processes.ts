@@ -32,13 +32,14 @@ export const openInProcesses =
     const isLoading = (): boolean => copies.length < replicas
     const onAvailable = (): void => watch.onAvailable(copies.some(({ isAvailable }) => isAvailable))
     try {
-      // One after another, since each compares what it needs with the memory that those before have left free.
+      // One after another: each compares what it and those behind it need with the memory that is free.
       for (let i = 0; isLoading(); i++) {
         const onNotice: ModelWatch['onNotice'] = (message, level) => {
           if (replicas === 1) watch.onNotice(message, level)
           else if (i === 0 || !isLoading()) watch.onNotice(`replica ${i + 1}: ${message}`, level)
         }
-        copies.push(await ModelProcess.start(opening, { signal: watch.signal, onAvailable, onNotice }, entry))
+        const first = { ...opening, copies: replicas - i }
+        copies.push(await ModelProcess.start(first, { signal: watch.signal, onAvailable, onNotice }, entry))
         opening = sameAgain(opening, copies[0].facts)
       }
     } catch (error) {

@@ -34,7 +34,7 @@ export interface ScoredTarget {
 }
 
 export interface EmbedRequest {
-  readonly texts: readonly string[]
+  readonly texts: readonly Input[]
   readonly prompt?: string | null
 }
 

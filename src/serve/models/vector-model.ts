@@ -56,7 +56,7 @@ export class VectorModel implements ServedModel {
     return this.calls.run(given, async signal => {
       const { maxInputTokens, name } = this.facts
       const prefix = this.embedder.promptText(prompt)
-      const tokens = texts.map(text => this.embedder.tokensOf(prefix + text).length)
+      const tokens = texts.map(text => this.embedder.inputOf(text, prefix).length)
       const tooLong = tokens.findIndex(count => count > maxInputTokens)
       if (tooLong >= 0)
         throw new ConfigError(

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 export interface WatchedProcess {
   /** Asks the process for a sign of life. Its answer is told to `Watchdog.answered`. */
   ping(): void
-  /** The processor time that its main thread has used, in any unit; undefined if this system does not tell. */
+  /** The processor time of its main thread, in any unit; undefined if this system does not tell. */
   processorTime(): number | undefined
 }
 
@@ -18,10 +18,10 @@ export interface WatchdogLimits {
 }
 
 /**
- * A process computes one pass at a time, and answers between two passes. A pass takes seconds (an encoder of 1.5 billion
- * parameters, 2048 tokens, 2 cores: about a minute), so time alone does not tell a long pass from a process that hangs;
- * but a pass uses processor time, and a process that is stopped or waits for ever uses none. One that is silent for 10
- * minutes, the default deadline of requests, answers nobody any more, whatever it does.
+ * A process computes one pass at a time, and answers between two passes. A pass takes seconds (an encoder of 1.5
+ * billion parameters, 2048 tokens, 2 cores: about a minute), so time alone does not tell a long pass from a process
+ * that hangs. But a pass uses processor time, and a process that is stopped or waits for ever uses none. One that is
+ * silent for 10 minutes, the default deadline of requests, answers nobody any more, whatever it does.
  */
 const LIMITS: WatchdogLimits = { interval: 3, idleSeconds: 15, busySeconds: 600 }
 
