@@ -56,10 +56,10 @@ export function product(x: Tensor, kernel: Kernel): Tensor {
 }
 
 /** A composite: `multiplyIntegers`. */
-const integerProduct = composite('integer_product', (x: Tensor, kernel: QuantizedKernel) => multiplyIntegers(x, kernel)) // [rows, out]
+export const integerProduct = composite('integer_product', (x: Tensor, kernel: QuantizedKernel) => multiplyIntegers(x, kernel)) // [rows, out]
 
 /** A composite. A backend may lower it to a matmul of the quantized values, which also rounds x to 8 bits. */
-const blockProduct = (bits: number): ((x: Tensor, kernel: QuantizedKernel) => Tensor) =>
+export const blockProduct = (bits: number): ((x: Tensor, kernel: QuantizedKernel) => Tensor) =>
   composite(
     'quantized_product',
     (x: Tensor, kernel: QuantizedKernel) => np.einsum('mk,nk->mn', x, dequantizeBlocks(kernel, bits)), // [rows, out]

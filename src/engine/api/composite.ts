@@ -9,7 +9,7 @@ import type { TreeDef } from '../../base/pytree.js'
 import { formatAval, sameAval } from '../program/aval.js'
 import type { Aval } from '../program/aval.js'
 import * as ops from '../program/ops.js'
-import type { VjpPrograms } from '../program/program.js'
+import type { GroupRule, VjpPrograms } from '../program/program.js'
 import { Program } from '../program/program.js'
 import { bind, trace } from '../program/trace.js'
 import type { Value } from '../program/value.js'
@@ -37,21 +37,36 @@ export interface Vjp<A extends TensorTree[], R extends TensorTree, S extends Ten
  * `vjp`, reverse mode uses that rule, while forward mode differentiates `f`. (In a differentiated program the equation
  * keeps the name if the rule's residuals are inputs or outputs of `f`; otherwise it is called `name.forward`.) Arrays
  * that `f` or the rule closes over cannot be differentiated.
+ *
+ * `ofGroup`: for a function of rows [rows, ...], arrays [groups, ...] and group sizes [groups] that applies the arrays of
+ * each group to the rows of that group, the same for one group: a function of its rows and its arrays [...]. Programs
+ * can then run while only some groups' arrays are in memory (see `pagedArray`).
  */
 export function composite<A extends TensorTree[], R extends TensorTree, S extends TensorTree = TensorTree>(
   name: string,
   f: (...args: A) => R,
-  options: { vjp?: Vjp<A, R, S>; attributes?: { readonly [name: string]: number } } = {},
+  options: {
+    vjp?: Vjp<A, R, S>
+    attributes?: { readonly [name: string]: number }
+    ofGroup?: (...args: A extends [...infer Rest extends TensorTree[], TensorTree] ? Rest : never) => R
+  } = {},
 ): (...args: A) => R {
-  const { vjp: rule, attributes } = readOptions('composite', options, ['vjp', 'attributes'])
+  const { vjp: rule, attributes, ofGroup } = readOptions('composite', options, ['vjp', 'attributes', 'ofGroup'])
   return (...args) => {
     const { values, def } = flattenArgs(args, name)
     const traced = traceTree(f, def, values, name)
-    const known = attributes && { attributes }
+    const known = { ...(attributes && { attributes }), ...(ofGroup && { ofGroup: groupRule(ofGroup, def) }) }
     const { captured, program, vjp } = rule ? traceVjp(name, rule, traced, values, def) : { ...traced, vjp: undefined }
     const params = { name, ...known, program, ...(vjp && { vjp }) }
     return rebuild<R>(traced.outputDef, bind('composite', [...values, ...captured], params))
   }
+}
+
+/** The rule of `f`, whose arguments are those of structure `def` without the last one. */
+function groupRule<A extends TensorTree[], R extends TensorTree>(f: (...args: A) => R, def: TreeDef): GroupRule {
+  if (def.kind !== 'list') throw new Error('the arguments of a function are a list')
+  const ofOne: TreeDef = { ...def, items: def.items.slice(0, -1) }
+  return types => traceTree(f, ofOne, types).program
 }
 
 /** `f` with a custom reverse-mode derivative: a `composite` with the name of `f`. */

@@ -11,6 +11,7 @@ import { leaked, Tracer } from '../program/trace.js'
 import { Literal, Value } from '../program/value.js'
 import type { Evaluator } from '../program/value.js'
 import type { Backend, Buffer, Executable, ProgramsAtSizes } from './backend.js'
+import { compilePaged } from './paged/compile-paged.js'
 import { PagedBuffer } from './paged/paged-buffer.js'
 import type { Pages } from './paged/pages.js'
 
@@ -186,7 +187,9 @@ export class Engine implements Evaluator {
     name = 'a function',
   ): FunctionWithWeights {
     const compiled = Promise.all(weights.map(v => v && this.bufferOf(v))).then(buffers =>
-      this.backend.compileWithWeights(examples, buffers, donated),
+      buffers.some(b => b instanceof PagedBuffer)
+        ? compilePaged(this.backend, examples, buffers, donated, name)
+        : this.backend.compileWithWeights(examples, buffers, donated),
     )
     // A failure is reported by each run, not as an unhandled rejection.
     compiled.catch(() => undefined)

@@ -1,4 +1,5 @@
 import type { DType } from '../../base/dtypes.js'
+import type { Aval } from './aval.js'
 
 /**
  * How an index out of bounds is treated. `clip`: it is moved to the nearest valid index. `fill`: a gather reads zero
@@ -47,6 +48,13 @@ export interface ScanParams<Program> {
   length: number
   reverse: boolean
 }
+
+/**
+ * Of a composite that computes groups of rows, each with arrays of its own: what it computes for one group. Its
+ * operands are rows [rows, ...], arrays [groups, ...], and group sizes [groups]; its result has the same rows. The rule
+ * gives the program for one group, from the types of its rows [n, ...] and of its parts of the arrays.
+ */
+export type GroupRule<Program> = (operands: readonly Aval[]) => Program
 
 /** A composite's own reverse-mode derivative. */
 export interface VjpPrograms<Program> {
@@ -230,11 +238,11 @@ export interface PrimitiveParamsOf<Program> {
    * As `call`, but a backend that has a faster kernel for `name` may run that instead of `program`; `attributes` are
    * the kernel's settings. `vjp` is a custom reverse-mode derivative. `jvp` is a custom derivative for both modes: a
    * program from the inputs and the tangents of the floating-point inputs to the outputs and the tangents of the
-   * floating-point outputs, linear in the tangents.
+   * floating-point outputs, linear in the tangents. `ofGroup`: see GroupRule.
    */
   composite: {
     name: string; program: Program; attributes?: { readonly [name: string]: number }
-    vjp?: VjpPrograms<Program>; jvp?: Program
+    vjp?: VjpPrograms<Program>; jvp?: Program; ofGroup?: GroupRule<Program>
   }
   /**
    * linearCall(residuals, operands): applies `program`, which is linear in the operands. Its transposition is given by

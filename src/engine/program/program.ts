@@ -49,6 +49,7 @@ export class Program {
 export type PrimitiveParams = PrimitiveParamsOf<Program>
 export type ScanParams = primitives.ScanParams<Program>
 export type VjpPrograms = primitives.VjpPrograms<Program>
+export type GroupRule = primitives.GroupRule<Program>
 
 /** Whether an equation applies the given primitive; narrows the type of its parameters. */
 export const is = <P extends PrimitiveName>(eqn: Equation, primitive: P): eqn is Equation<P> =>
@@ -85,7 +86,8 @@ function letters(n: number): string {
 }
 
 function printParams(params: object, indent: string): string {
-  const entries = Object.entries(params)
+  // A function (`GroupRule`) adds nothing to the name of its composite.
+  const entries = Object.entries(params).filter(([, value]) => typeof value !== 'function')
   if (entries.length === 0) return ''
   return `[${entries.map(([key, value]) => `${key}=${printParam(value, indent)}`).join(' ')}]`
 }

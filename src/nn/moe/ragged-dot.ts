@@ -1,7 +1,15 @@
 import type { Tensor } from '../../engine/api/tensor.js'
-import { composite, customVjp } from '../../engine/api/composite.js'
+import { composite } from '../../engine/api/composite.js'
 import * as np from '../../engine/api/np.js'
-import { bitsOf, isByColumn, isQuantized, multiplyIntegers, wholeKernel } from '../quantized.js'
+import {
+  bitsOf,
+  blockProduct,
+  integerProduct,
+  isByColumn,
+  isQuantized,
+  multiplyIntegers,
+  wholeKernel,
+} from '../quantized.js'
 import { rowsAt } from '../rows.js'
 import type { Kernel, QuantizedKernel } from '../quantized.js'
 import { takeRows } from './dispatch.js'
@@ -14,7 +22,7 @@ import { takeRows } from './dispatch.js'
  */
 export function raggedDot(x: Tensor, kernels: Kernel, groupSizes: Tensor): Tensor {
   if (!isQuantized(kernels)) return raggedProduct(x, np.astype(kernels, x.dtype), groupSizes) // [rows, out]
-  const multiply = isByColumn(kernels) ? integerProduct : quantizedProduct(bitsOf(kernels, x.shape[1]))
+  const multiply = isByColumn(kernels) ? raggedIntegerProduct : raggedBlockProduct(bitsOf(kernels, x.shape[1]))
   return np.astype(multiply(np.astype(x, 'float32'), kernels, groupSizes), x.dtype) // [rows, out]
 }
 
@@ -47,33 +55,38 @@ const outerProduct = composite('ragged_outer', (x: Tensor, y: Tensor, groupSizes
   return np.matmul(ofGroup, y) // [groups, in, out]
 })
 
-const raggedProduct = customVjp(
-  function ragged_dot(x: Tensor, kernels: Tensor, groupSizes: Tensor): Tensor {
-    return product(x, kernels, groupSizes) // [rows, out]
+const raggedProduct = composite(
+  'ragged_dot',
+  (x: Tensor, kernels: Tensor, groupSizes: Tensor): Tensor => product(x, kernels, groupSizes), // [rows, out]
+  {
+    vjp: {
+      forward: (x, kernels, groupSizes) => [product(x, kernels, groupSizes), { x, kernels, groupSizes }],
+      backward: ({ x, kernels, groupSizes }: { x: Tensor; kernels: Tensor; groupSizes: Tensor }, ct) => [
+        productTransposed(ct, kernels, groupSizes), // [rows, in]
+        outerProduct(x, ct, groupSizes), // [groups, in, out]
+        null,
+      ],
+    },
+    ofGroup: (rows, kernel) => np.matmul(rows, kernel), // [rows, out]
   },
-  (x, kernels, groupSizes) => [product(x, kernels, groupSizes), { x, kernels, groupSizes }],
-  ({ x, kernels, groupSizes }: { x: Tensor; kernels: Tensor; groupSizes: Tensor }, ct) => [
-    productTransposed(ct, kernels, groupSizes), // [rows, in]
-    outerProduct(x, ct, groupSizes), // [groups, in, out]
-    null,
-  ],
-) // [rows, out]
+)
 
-const quantizedProduct = (bits: number): ((x: Tensor, kernels: QuantizedKernel, groupSizes: Tensor) => Tensor) =>
+const raggedBlockProduct = (bits: number): ((x: Tensor, kernels: QuantizedKernel, groupSizes: Tensor) => Tensor) =>
   composite(
     'quantized_ragged_dot',
     (x, kernels, groupSizes) =>
       productOfBlocks(x, groupSizes, (rows, group) =>
         np.matmul(rows, wholeKernel(kernelsAt(kernels, group), x.shape[1])),
       ),
-    { attributes: { bits } },
+    { attributes: { bits }, ofGroup: blockProduct(bits) },
   ) // [rows, out]
 
 /** With kernels by column, as `multiplyIntegers`. */
-const integerProduct = composite(
+const raggedIntegerProduct = composite(
   'integer_ragged_dot',
   (x: Tensor, kernels: QuantizedKernel, groupSizes: Tensor): Tensor =>
     productOfBlocks(x, groupSizes, (rows, group) => multiplyIntegers(rows, kernelsAt(kernels, group))),
+  { ofGroup: integerProduct },
 ) // [rows, out]
 
 const kernelsAt = ({ values, scales }: QuantizedKernel, groups: Tensor): QuantizedKernel => ({

@@ -1,0 +1,147 @@
+import { is, Lit, Program, Var } from '../../program/program.js'
+import type { Atom, Equation } from '../../program/program.js'
+import type { Region } from './regions.js'
+
+/** A part of a program that runs as one, and the regions that run after it. */
+export interface Segment {
+  readonly program: Program
+  /** The inputs whose memory this segment's results may take: nothing reads them later. */
+  readonly donated: readonly boolean[]
+  readonly regions: readonly Region[]
+}
+
+/** A program cut at its regions. */
+export interface Cut {
+  readonly inputs: readonly Var[]
+  readonly segments: readonly Segment[]
+  /** Where each of the program's outputs is computed: the number of a segment, and of its output. */
+  readonly outputs: readonly (readonly [segment: number, output: number])[]
+}
+
+/**
+ * Cuts a program at its regions. Each equation goes to the earliest segment that its operands allow. Segments hand on
+ * what later ones read, except for constants, broadcast and reshaped arrays: those are computed where they are read.
+ */
+export function cutAtRegions(
+  program: Program,
+  regions: readonly Region[],
+  paged: ReadonlyMap<Atom, unknown>,
+  donated: readonly boolean[],
+): Cut {
+  const { equations } = program
+  const regionOf = new Map(regions.flatMap(r => r.equations.map(e => [e, r] as const)))
+  const levels = levelsOf(program, regionOf)
+  const levelOf = (a: Atom): number => levels.get(a) ?? 0
+  const levelOfRegion = (r: Region): number => levelOf(r.outputs[0]) - 1
+  const makers = new Map<Atom, Equation>(
+    equations
+      .filter(e => !regionOf.has(e) && !e.inputs.some(a => paged.has(a)))
+      .flatMap(e => e.outputs.map(o => [o, e] as const)),
+  )
+  const isRepeated = repeatedEquations(equations)
+
+  /** What each segment computes for later segments, for regions and for the caller. */
+  const demanded = Array.from({ length: Math.max(...levels.values(), 0) + 1 }, () => new Set<Atom>())
+  const last = demanded.length - 1
+  const demand = (a: Atom, reader: number): void => {
+    const maker = makers.get(a)
+    if (maker) demanded[isRepeated.has(maker) ? reader : levelOf(a)].add(a)
+  }
+  for (const r of regions) for (const a of readBy(r)) demand(a, levelOfRegion(r))
+  const outputs = program.outputs.map(a => {
+    const isOwn = makers.has(a) && !isRepeated.has(makers.get(a)!)
+    const segment = isOwn ? levelOf(a) : last
+    demanded[segment].add(a)
+    return [segment, a] as const
+  })
+
+  const parts: { equations: Set<Equation>; inputs: Set<Var> }[] = []
+  for (let level = last; level >= 0; level--) {
+    const part = { equations: new Set<Equation>(), inputs: new Set<Var>() }
+    const open = [...demanded[level]]
+    for (let a = open.pop(); a !== undefined; a = open.pop()) {
+      if (a instanceof Lit) continue
+      const maker = makers.get(a)
+      if (maker && (isRepeated.has(maker) || levelOf(a) === level)) {
+        if (!part.equations.has(maker)) open.push(...maker.inputs)
+        part.equations.add(maker)
+      } else {
+        part.inputs.add(a)
+        demand(a, level)
+      }
+    }
+    parts[level] = part
+  }
+
+  const order = new Map<Atom, number>(
+    [...program.inputs, ...equations.flatMap(e => e.outputs)].map((v, i) => [v, i] as const),
+  )
+  const lastReader = new Map<Atom, number>()
+  parts.forEach((part, level) => part.inputs.forEach(v => lastReader.set(v, level)))
+  // A region runs after the segment of its level.
+  for (const r of regions)
+    for (const a of readBy(r)) lastReader.set(a, Math.max(lastReader.get(a) ?? 0, levelOfRegion(r) + 0.5))
+  const isGiven = new Map<Atom, boolean>(program.inputs.map((v, i) => [v, donated[i] ?? false]))
+  const isReturned = new Set<Atom>(program.outputs)
+
+  const returned = demanded.map(set => [...set])
+  const positions = outputs.map(([segment, a], i) => {
+    const isSecond = outputs.slice(0, i).some(([, other]) => other === a)
+    return [segment, isSecond ? returned[segment].push(a) - 1 : returned[segment].indexOf(a)] as const
+  })
+  const segments = parts.map((part, level) => {
+    const inputs = [...part.inputs].sort((a, b) => order.get(a)! - order.get(b)!)
+    return {
+      program: new Program(
+        inputs,
+        equations.filter(e => part.equations.has(e)),
+        returned[level],
+      ),
+      donated: inputs.map(v => lastReader.get(v) === level && (isGiven.get(v) ?? !isReturned.has(v))),
+      regions: regions.filter(r => levelOfRegion(r) === level),
+    }
+  })
+  return { inputs: program.inputs, segments, outputs: positions }
+}
+
+/** What a region reads from outside that is in memory. */
+const readBy = ({ rows, scalars, arrays, groupSizes }: Region): Atom[] => [...rows, ...scalars, ...arrays, groupSizes]
+
+/** For each value, how many regions run one after the other before it is computed. */
+function levelsOf({ equations }: Program, regionOf: ReadonlyMap<Equation, Region>): Map<Atom, number> {
+  const levels = new Map<Atom, number>()
+  const ofRegion = new Map<Region, number>()
+  const highest = (atoms: readonly Atom[]): number => Math.max(0, ...atoms.map(a => levels.get(a) ?? 0))
+  // An equation that reads an early result of a region may precede equations of the region: repeated until stable.
+  for (let isStable = false; !isStable;) {
+    isStable = true
+    for (const eqn of equations) {
+      const region = regionOf.get(eqn)
+      if (region && !ofRegion.has(region)) ofRegion.set(region, 0)
+      const isInside = (a: Atom): boolean => region!.equations.some(e => (e.outputs as readonly Atom[]).includes(a))
+      let level = highest(region ? [...eqn.inputs.filter(a => !isInside(a))] : eqn.inputs)
+      if (region) {
+        ofRegion.set(region, Math.max(level, ofRegion.get(region)!))
+        level = ofRegion.get(region)! + 1
+      }
+      for (const o of eqn.outputs) {
+        if (levels.get(o) === level) continue
+        levels.set(o, level)
+        isStable = false
+      }
+    }
+  }
+  return levels
+}
+
+/** The equations that each segment repeats for itself: they cost less than handing on their results. */
+function repeatedEquations(equations: readonly Equation[]): Set<Equation> {
+  const repeated = new Set<Equation>()
+  const constants = new Set<Atom>()
+  for (const eqn of equations) {
+    const isConstant = eqn.inputs.every(a => a instanceof Lit || constants.has(a))
+    if (isConstant) eqn.outputs.forEach(o => constants.add(o))
+    if (isConstant || is(eqn, 'broadcastInDim') || is(eqn, 'reshape')) repeated.add(eqn)
+  }
+  return repeated
+}

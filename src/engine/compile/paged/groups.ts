@@ -1,0 +1,114 @@
+import { allocate } from '../../../base/dtypes.js'
+import { partOf, sizeOf, toNumbers } from '../../../base/host-tensor.js'
+import type { HostTensor } from '../../../base/host-tensor.js'
+import { Lru } from '../../../base/lru.js'
+import type { Aval } from '../../program/aval.js'
+import type { Program } from '../../program/program.js'
+import type { Backend, CompiledWithWeights, Executable, ProgramsAtSizes } from '../backend.js'
+import { groupProgram } from './group-program.js'
+import type { Region } from './regions.js'
+
+/** Numbers of rows that are compared to compile a group's program for all of them: see `Backend.compileWithWeights`. */
+const EXAMPLE_ROWS = [3, 101, 1009] as const
+/** How many numbers of rows a program keeps compiled. */
+const MAX_SIZES = 256
+
+/** A region for one group, compiled for all numbers of rows. Its parts of the paged arrays are inputs. */
+interface CompiledGroup {
+  readonly compiled: CompiledWithWeights
+  readonly sizes: Lru<number, Promise<Executable>>
+}
+
+/** Compiles regions for one group. Equal regions, such as the experts of all layers, share one compiled program. */
+export class Groups {
+  private readonly known = new Map<string, Promise<CompiledGroup>>()
+
+  constructor(private readonly backend: Backend) {}
+
+  /** Computes a region page by page. */
+  async of(region: Region): Promise<RegionRunner> {
+    const examples = EXAMPLE_ROWS.map(n => groupProgram(region, n)) as [Program, Program, Program]
+    const key = examples[0].toString()
+    let group = this.known.get(key)
+    if (!group) this.known.set(key, (group = this.compile(examples)))
+    return new RegionRunner(this.backend, await group)
+  }
+
+  private async compile(examples: ProgramsAtSizes): Promise<CompiledGroup> {
+    const compiled = await this.backend.compileWithWeights(
+      examples,
+      examples[0].inputs.map(() => null),
+    )
+    return { compiled, sizes: new Lru(MAX_SIZES, e => void e.then(({ release }) => release()).catch(() => undefined)) }
+  }
+}
+
+/** What a region reads, on the host. */
+export interface RegionInputs {
+  readonly groupSizes: HostTensor
+  readonly rows: readonly HostTensor[]
+  readonly scalars: readonly HostTensor[]
+  readonly arrays: readonly HostTensor[]
+}
+
+/** Runs a region: fetches the pages of the groups that have rows, and computes each group when its page is there. */
+export class RegionRunner {
+  constructor(
+    private readonly backend: Backend,
+    private readonly group: CompiledGroup,
+  ) {}
+
+  /** Returns the region's results, with zeros in rows after the last group. */
+  async run(region: Region, { groupSizes, rows, scalars, arrays }: RegionInputs): Promise<HostTensor[]> {
+    const sizes = toNumbers(groupSizes)
+    let end = 0
+    const starts = sizes.map(n => (end += n) - n)
+    const groups = sizes.flatMap((n, group) => (n > 0 ? [group] : []))
+    const results = region.outputs.map(o => zeros(o.aval))
+    const { pages } = region
+    let numFetched = 0
+    for await (const page of groups.length > 0 ? pages.fetch(groups) : []) {
+      const numRows = sizes[page.index]
+      const inputs = [
+        ...rows.map(x => rowsOf(x, starts[page.index], numRows)),
+        ...scalars,
+        ...arrays.map(x => partOf(x, page.index)),
+        ...region.paged.map(([, { buffer }]) => page.parts[buffer.part]),
+      ]
+      const executable = await this.at(region, numRows)
+      const outputs = await executable.run(inputs.map(x => this.backend.put(x)))
+      for (const [i, output] of outputs.entries()) {
+        const { data, shape } = await output.read()
+        copyInto(results[i].data, data, starts[page.index] * sizeOf(shape.slice(1)))
+      }
+      numFetched++
+    }
+    if (numFetched !== groups.length)
+      throw new Error(`${pages.name} was asked for ${groups.length} pages and gave ${numFetched}`)
+    return results
+  }
+
+  private at(region: Region, numRows: number): Promise<Executable> {
+    const { compiled, sizes } = this.group
+    let executable = sizes.get(numRows)
+    if (!executable) sizes.set(numRows, (executable = compiled.at(groupProgram(region, numRows))))
+    return executable
+  }
+}
+
+const zeros = ({ dtype, shape }: Aval): HostTensor => ({ dtype, shape, data: allocate(dtype, sizeOf(shape)) })
+
+/** Some rows of a tensor, in the same memory. */
+function rowsOf({ dtype, shape, data }: HostTensor, start: number, numRows: number): HostTensor {
+  const width = sizeOf(shape.slice(1))
+  return {
+    dtype,
+    shape: [numRows, ...shape.slice(1)],
+    data: data.subarray(start * width, (start + numRows) * width),
+  }
+}
+
+function copyInto(target: HostTensor['data'], source: HostTensor['data'], offset: number): void {
+  // Both have the dtype of one value, so they are typed arrays of one kind.
+  ;(target as Uint8Array).set(source as Uint8Array, offset)
+}

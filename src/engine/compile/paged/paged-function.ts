@@ -1,0 +1,141 @@
+import type { HostTensor } from '../../../base/host-tensor.js'
+import type { Atom } from '../../program/program.js'
+import type { Backend, Buffer, CompiledWithWeights, Executable, ExecutableStats } from '../backend.js'
+import type { Cut } from './cut.js'
+import type { Groups, RegionInputs, RegionRunner } from './groups.js'
+import type { Region } from './regions.js'
+
+interface CompiledSegment {
+  /** Null if it computes nothing. */
+  readonly compiled: CompiledWithWeights | null
+  /** One for each region after the segment. */
+  readonly runners: readonly RegionRunner[]
+}
+
+/** A function with paged weights: a program cut at its regions, with the segments compiled for all sizes. */
+export class PagedFunction {
+  private constructor(
+    private readonly backend: Backend,
+    private readonly segments: readonly CompiledSegment[],
+    private readonly isWeight: readonly boolean[],
+    /** The weights that regions read from memory, at their positions. */
+    private readonly kept: ReadonlyMap<number, Buffer>,
+    /** The positions of the weights that every segment that reads them has copied. */
+    readonly copied: readonly number[],
+  ) {}
+
+  /** `weights` has null for inputs that are no weights. */
+  static async compile(
+    backend: Backend,
+    groups: Groups,
+    cuts: readonly [Cut, Cut, Cut],
+    weights: readonly (Buffer | null)[],
+  ): Promise<PagedFunction> {
+    const [{ inputs, segments }] = cuts
+    const bufferOf = new Map<Atom, Buffer | null>(inputs.map((v, i) => [v, weights[i]]))
+    const ofRegions = new Set<Atom>(segments.flatMap(s => s.regions.flatMap(readInMemory)))
+    const [copied, notCopied] = [new Set<Atom>(), new Set<Atom>(ofRegions)]
+    const compiled: CompiledSegment[] = []
+    // One after the other, because compiling a segment takes memory for copies of its weights.
+    for (const [i, { program, donated, regions }] of segments.entries()) {
+      const [a, b, c] = cuts.map(cut => cut.segments[i].program)
+      const ofSegment = program.inputs.map(v => bufferOf.get(v) ?? null)
+      const own = a.outputs.length > 0 ? await backend.compileWithWeights([a, b, c], ofSegment, donated) : null
+      program.inputs.forEach((v, k) => (own?.copied.includes(k) ? copied : notCopied).add(v))
+      const runners: RegionRunner[] = []
+      for (const region of regions) runners.push(await groups.of(region))
+      compiled.push({ compiled: own, runners })
+    }
+    return new PagedFunction(
+      backend,
+      compiled,
+      weights.map(buffer => buffer !== null),
+      new Map(inputs.flatMap((v, i) => (ofRegions.has(v) && weights[i] ? [[i, weights[i]] as const] : []))),
+      inputs.flatMap((v, i) => (copied.has(v) && !notCopied.has(v) ? [i] : [])),
+    )
+  }
+
+  /** The function at one set of sizes. `cut` has the structure of the examples. */
+  async at(cut: Cut): Promise<Executable> {
+    const executables: (Executable | undefined)[] = []
+    for (const [i, { compiled }] of this.segments.entries())
+      executables.push(await compiled?.at(cut.segments[i].program))
+    return {
+      stats: sumOf(executables.flatMap(e => e?.stats ?? [])),
+      run: (others, written) => this.run(cut, executables, others, written ?? new Set()),
+      release: async () => {
+        await Promise.all(executables.map(e => e?.release()))
+      },
+    }
+  }
+
+  private async run(
+    { inputs, segments, outputs }: Cut,
+    executables: readonly (Executable | undefined)[],
+    others: readonly Buffer[],
+    written: Set<Buffer>,
+  ): Promise<Buffer[]> {
+    const values = new Map<Atom, Buffer>()
+    const isWeight = new Set<Atom>()
+    const given = others[Symbol.iterator]()
+    for (const [i, v] of inputs.entries()) {
+      if (this.isWeight[i]) isWeight.add(v)
+      const buffer = this.isWeight[i] ? this.kept.get(i) : given.next().value
+      if (buffer) values.set(v, buffer)
+    }
+    const isInput = new Set<Atom>(inputs)
+    const results: Buffer[][] = []
+    for (const [i, { program, donated, regions }] of segments.entries()) {
+      const operands = program.inputs.filter(v => !isWeight.has(v)).map(v => values.get(v)!)
+      const computed = (await executables[i]?.run(operands, written)) ?? []
+      results.push(computed)
+      program.outputs.forEach((o, k) => {
+        if (!values.has(o)) values.set(o, computed[k])
+      })
+      // The segment's later runs may write into the memory that was donated to it, whatever becomes of this run.
+      program.inputs.forEach((v, k) => {
+        if (!donated[k]) return
+        if (isInput.has(v)) written.add(values.get(v)!)
+        values.delete(v)
+      })
+      for (const [k, region] of regions.entries()) {
+        const made = await this.segments[i].runners[k].run(region, await hostInputs(region, values))
+        region.outputs.forEach((o, n) => values.set(o, this.backend.put(made[n])))
+      }
+    }
+    return outputs.map(([segment, output]) => results[segment][output])
+  }
+}
+
+/** What a region reads from memory. */
+const readInMemory = ({ groupSizes, rows, scalars, arrays }: Region): Atom[] => [
+  groupSizes,
+  ...rows,
+  ...scalars,
+  ...arrays,
+]
+
+async function hostInputs(
+  { groupSizes, rows, scalars, arrays }: Region,
+  values: ReadonlyMap<Atom, Buffer>,
+): Promise<RegionInputs> {
+  const read = (a: Atom): Promise<HostTensor> => values.get(a)!.read()
+  const all = (atoms: readonly Atom[]): Promise<HostTensor[]> => Promise.all(atoms.map(read))
+  return {
+    groupSizes: await read(groupSizes),
+    rows: await all(rows),
+    scalars: await all(scalars),
+    arrays: await all(arrays),
+  }
+}
+
+const sumOf = (stats: readonly ExecutableStats[]): ExecutableStats => {
+  const total = (key: keyof ExecutableStats): number => stats.reduce((sum, s) => sum + s[key], 0)
+  return {
+    nodes: total('nodes'),
+    generators: total('generators'),
+    fusedLoops: total('fusedLoops'),
+    inPlaceBytes: total('inPlaceBytes'),
+    weightBytes: total('weightBytes'),
+  }
+}

@@ -1,0 +1,106 @@
+import { describe, expect, it } from 'vitest'
+import { withPagedExperts } from '../../test/paged-experts.js'
+import { smallSizes } from '../../test/small-model.js'
+import { castHost } from '../base/host-tensor.js'
+import { newWeights } from '../checkpoint/weights.js'
+import type { Bits } from '../checkpoint/quantize.js'
+import { fromHost, hostView } from '../engine/api/tensor.js'
+import type { Tensor } from '../engine/api/tensor.js'
+import * as tree from '../engine/api/tree.js'
+import type { ModelConfig, RouterConfig } from '../model/config.js'
+import { preset } from '../model/presets.js'
+import type { ModelParams } from '../model/types.js'
+import { beamSearch } from './beam.js'
+import { compileDecoding } from './compiled.js'
+import { makeGenerator } from './generate.js'
+import { loadForInference } from './load.js'
+import { decodingModel, encodeTogether, RowMemory } from './row-memory.js'
+import { greedySearch } from './search.js'
+
+const base = preset('switch-base-8')
+const router: RouterConfig = { ...base.router, selectedExperts: 2 }
+const config: ModelConfig = {
+  ...base.model,
+  ...smallSizes,
+  // Quantized kernels need at least this width.
+  dModel: 64,
+  dFf: 128,
+  headDim: 16,
+  vocabSize: 40,
+  encoderSparseLayers: [0, 1],
+  decoderSparseLayers: [0, 1],
+  numExperts: 12,
+  dtype: 'float32',
+  initScale: 8,
+  tiedLogits: false,
+  scaleLogits: false,
+}
+const sentences = [
+  [7, 12, 30, 4, 1],
+  [9, 9, 21, 1],
+  [35, 3, 17, 28, 6, 11, 1],
+]
+
+/** The logits of three steps of each row. */
+async function logitsOf(params: ModelParams, of: ModelConfig): Promise<number[]> {
+  const compiled = compileDecoding({ config: of, router, mode: 'eval' })
+  const model = await decodingModel(compiled, params)
+  const memory = RowMemory.empty(model, { rows: 3, inputLength: 16, length: 4 })
+  const { memory: encoded } = await encodeTogether(model, sentences)
+  memory.write(
+    encoded,
+    sentences.map(({ length }, i) => ({ row: i, input: i, inputLength: length })),
+  )
+  const logits: number[] = []
+  for (const [step, token] of [0, 5, 31].entries()) {
+    const { logits: ofStep } = await memory.advance([token, token, token + 1], [step, step, step])
+    logits.push(...ofStep)
+  }
+  return logits
+}
+
+const inBfloat16 = async (params: ModelParams): Promise<ModelParams> => {
+  const [leaves, structure] = tree.flatten<Tensor>(params)
+  return tree.unflatten(
+    structure,
+    await Promise.all(leaves.map(async x => fromHost(castHost(castHost(await hostView(x), 'bfloat16'), 'float32')))),
+  ) as ModelParams
+}
+
+describe('experts in pages', () => {
+  const cases: [string, Partial<ModelConfig>, Bits | null, Parameters<typeof withPagedExperts>[1], number][] = [
+    ['float32', {}, null, {}, 1e-6],
+    ['gated, in bfloat16', { activation: 'geluTanh', gatedActivation: true }, null, { stored: 'bfloat16' }, 1e-6],
+    ['stored transposed in float32', {}, null, { isTransposed: true }, 1e-6],
+    ['int8', {}, 8, {}, 0],
+    ['gated, in int8', { activation: 'gelu', gatedActivation: true }, 8, {}, 0],
+  ]
+  it.each(cases)('give the answers of the resident model: %s', async (_, changes, bits, stored, tolerance) => {
+    const model = { ...config, ...changes }
+    const loaded = await loadForInference(newWeights('test', model, router, 0), bits)
+    const resident = stored?.stored === 'bfloat16' ? await inBfloat16(loaded) : loaded
+    const { params: paged, pages } = await withPagedExperts(resident, stored)
+    expect(pages).toHaveLength(4)
+    const [expected, logits] = [await logitsOf(resident, model), await logitsOf(paged, model)]
+    const largest = Math.max(...expected.map(Math.abs))
+    const difference = Math.max(...expected.map((x, i) => Math.abs(x - logits[i]))) / largest
+    expect(difference).toBeLessThanOrEqual(tolerance)
+
+    const searches = (): ReturnType<typeof greedySearch>[] => [
+      greedySearch({ maxNewTokens: 6 }),
+      beamSearch({ maxNewTokens: 6, numBeams: 3, numReturned: 2 }),
+      greedySearch({ maxNewTokens: 3 }),
+    ]
+    const answers = async (params: ModelParams): Promise<unknown> => {
+      const generate = makeGenerator({ config: model, router, maxNewTokens: 6 })
+      return (await generate(params, sentences, searches())).map(list => list.map(({ tokens }) => tokens))
+    }
+    expect(await answers(paged)).toEqual(await answers(resident))
+    // An expert is fetched once for all rows of a step, and only if a row chose it.
+    for (const { fetched, length } of pages)
+      for (const indices of fetched) {
+        expect(new Set(indices).size).toBe(indices.length)
+        expect(indices.length).toBeLessThan(length + 1)
+      }
+  })
+})
