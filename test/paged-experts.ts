@@ -24,7 +24,7 @@ export class MemoryPages implements Pages {
   constructor(
     readonly name: string,
     private readonly arrays: readonly HostTensor[],
-    private readonly isTransposed = false,
+    isTransposed = false,
   ) {
     this.length = arrays[0].shape[0]
     this.parts = arrays.map(({ dtype, shape }) => ({ dtype, shape: shape.slice(1), isTransposed }))

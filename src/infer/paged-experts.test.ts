@@ -53,8 +53,8 @@ async function logitsOf(params: ModelParams, of: ModelConfig): Promise<number[]>
   )
   const logits: number[] = []
   for (const [step, token] of [0, 5, 31].entries()) {
-    const { logits: ofStep } = await memory.advance([token, token, token + 1], [step, step, step])
-    logits.push(...ofStep)
+    const { scores } = await memory.advance([token, token, token + 1], [step, step, step], [0, 1, 2])
+    logits.push(...scores.logitsOf(0, 3)!)
   }
   return logits
 }

@@ -38,9 +38,9 @@ export interface Vjp<A extends TensorTree[], R extends TensorTree, S extends Ten
  * keeps the name if the rule's residuals are inputs or outputs of `f`; otherwise it is called `name.forward`.) Arrays
  * that `f` or the rule closes over cannot be differentiated.
  *
- * `ofGroup`: for a function of rows [rows, ...], arrays [groups, ...] and group sizes [groups] that applies the arrays of
- * each group to the rows of that group, the same for one group: a function of its rows and its arrays [...]. Programs
- * can then run while only some groups' arrays are in memory (see `pagedArray`).
+ * `ofGroup`: for a function of rows [rows, ...], arrays [groups, ...] and group sizes [groups] that applies the arrays
+ * of each group to its rows, the same for one group: a function of rows and arrays [...]. Programs can then run while
+ * only some groups' arrays are in memory (see `pagedArray`).
  */
 export function composite<A extends TensorTree[], R extends TensorTree, S extends TensorTree = TensorTree>(
   name: string,
