@@ -56,7 +56,9 @@ export function product(x: Tensor, kernel: Kernel): Tensor {
 }
 
 /** A composite: `multiplyIntegers`. */
-export const integerProduct = composite('integer_product', (x: Tensor, kernel: QuantizedKernel) => multiplyIntegers(x, kernel)) // [rows, out]
+export const integerProduct = composite('integer_product', (x: Tensor, kernel: QuantizedKernel) =>
+  multiplyIntegers(x, kernel),
+) // [rows, out]
 
 /** A composite. A backend may lower it to a matmul of the quantized values, which also rounds x to 8 bits. */
 export const blockProduct = (bits: number): ((x: Tensor, kernel: QuantizedKernel) => Tensor) =>
