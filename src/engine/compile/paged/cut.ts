@@ -110,16 +110,15 @@ const readBy = ({ rows, scalars, arrays, groupSizes }: Region): Atom[] => [...ro
 /** For each value, how many regions run one after the other before it is computed. */
 function levelsOf({ equations }: Program, regionOf: ReadonlyMap<Equation, Region>): Map<Atom, number> {
   const levels = new Map<Atom, number>()
-  const ofRegion = new Map<Region, number>()
+  const ofRegion = new Map<Region, number>([...regionOf.values()].map(r => [r, 0]))
+  const made = new Map<Atom, Region>([...regionOf].flatMap(([e, r]) => e.outputs.map(o => [o, r] as const)))
   const highest = (atoms: readonly Atom[]): number => Math.max(0, ...atoms.map(a => levels.get(a) ?? 0))
   // An equation that reads an early result of a region may precede equations of the region: repeated until stable.
-  for (let isStable = false; !isStable;) {
+  for (let isStable = false; !isStable; ) {
     isStable = true
     for (const eqn of equations) {
       const region = regionOf.get(eqn)
-      if (region && !ofRegion.has(region)) ofRegion.set(region, 0)
-      const isInside = (a: Atom): boolean => region!.equations.some(e => (e.outputs as readonly Atom[]).includes(a))
-      let level = highest(region ? [...eqn.inputs.filter(a => !isInside(a))] : eqn.inputs)
+      let level = highest(region ? eqn.inputs.filter(a => made.get(a) !== region) : eqn.inputs)
       if (region) {
         ofRegion.set(region, Math.max(level, ofRegion.get(region)!))
         level = ofRegion.get(region)! + 1
