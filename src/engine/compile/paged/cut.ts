@@ -114,7 +114,7 @@ function levelsOf({ equations }: Program, regionOf: ReadonlyMap<Equation, Region
   const made = new Map<Atom, Region>([...regionOf].flatMap(([e, r]) => e.outputs.map(o => [o, r] as const)))
   const highest = (atoms: readonly Atom[]): number => Math.max(0, ...atoms.map(a => levels.get(a) ?? 0))
   // An equation that reads an early result of a region may precede equations of the region: repeated until stable.
-  for (let isStable = false; !isStable; ) {
+  for (let isStable = false; !isStable;) {
     isStable = true
     for (const eqn of equations) {
       const region = regionOf.get(eqn)
