@@ -101,11 +101,14 @@ export const inferCommand = (): Command =>
     .option('--stop <text>', 'end the answer before this text; may be given several times', collect)
     .option(
       '--choice <text>',
-      'the answer is one of the texts that this option gives; may be given several times',
+      'the answer is one of the texts that this option gives; may be given several times. Tokens are chosen one by one: with --num-beams of the number of texts and --length-penalty 0, the text that is most probable as a whole',
       collect,
     )
     .option('--regex <pattern>', 'the answer matches this regular expression (of JavaScript) as a whole')
-    .option('--json-schema <file>', 'the answer is JSON that the JSON Schema in this file allows')
+    .option(
+      '--json-schema <file>',
+      'the answer is JSON that the JSON Schema in this file allows (docs/restricted-answers.md has the keywords)',
+    )
     .action(
       async (
         model: string,
@@ -166,7 +169,7 @@ export const inferCommand = (): Command =>
 
 async function readSchema(file: string): Promise<object | boolean> {
   const text = await withPath(file, () => readFile(file, 'utf8'))
-  const schema = parseJson(text, message => new ConfigError(`${file}: ${message}`))
+  const schema = parseJson(text, message => new ConfigError(`${file}: this is not JSON, ${message}`))
   if (typeof schema === 'boolean' || (typeof schema === 'object' && schema !== null)) return schema
   throw new ConfigError(`${file}: a JSON Schema is an object or a boolean, not ${JSON.stringify(schema)}`)
 }

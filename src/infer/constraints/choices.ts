@@ -3,15 +3,15 @@ import { targetIds } from '../../text/special-tokens.js'
 import type { Vocabulary } from '../../text/vocabulary.js'
 
 /** The tokens that may follow the beginning of a choice, by id. */
-type Tree = Map<number, Tree>
+export type Choices = Map<number, Choices>
 
 /**
  * The tokens of some texts, as a tree. A text has the tokens that the vocabulary encodes it to, those of training; the
  * model does not choose another division. Throws a ConfigError for a text that the vocabulary cannot write.
  */
-export function choiceTree(choices: readonly string[], vocabulary: Vocabulary): Tree {
+export function choiceTree(choices: readonly string[], vocabulary: Vocabulary): Choices {
   if (choices.length === 0) throw new ConfigError('choices is empty: give at least one text')
-  const root: Tree = new Map()
+  const root: Choices = new Map()
   for (const choice of choices) {
     const ids = targetIds(vocabulary, choice)
     if (ids.includes(vocabulary.unkId))
@@ -23,11 +23,4 @@ export function choiceTree(choices: readonly string[], vocabulary: Vocabulary): 
     }
   }
   return root
-}
-
-/** The tokens that may follow the first ones of an answer; none if no choice begins with them. */
-export function followingTokens(tree: Tree, tokens: readonly number[]): Iterable<number> {
-  let at: Tree | undefined = tree
-  for (const token of tokens) at = at?.get(token)
-  return at?.keys() ?? []
 }

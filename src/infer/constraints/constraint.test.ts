@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { ByteVocabulary } from '../../text/bytes.js'
 import { SentencePieceVocabulary } from '../../text/sentencepiece.js'
+import { WordVocabulary } from '../../text/symbols.js'
 import type { Vocabulary } from '../../text/vocabulary.js'
 import { searchOf } from '../choose-search.js'
 import { randomStream } from '../random-stream.js'
@@ -125,6 +126,26 @@ describe('constraints', () => {
     expect(noise(t5, { regex: ' (north|south)', prefix: t5.encode('go'), seed: 1 }).text).toMatch(/^(north|south)$/)
   })
 
+  it('to choices compare them as wholes, with as many beams', () => {
+    const options = { maxNewTokens: 9, choices: ['ab', 'cd'] }
+    const answer = (more: TextOptions): string => {
+      const search = searchOf({ ...options, ...more }, { config: {}, limit: 9, vocabulary: bytes, input: [] })
+      // "a" is more probable than "c", but then "b" is improbable.
+      const [a, b, c, d] = bytes.encode('abcd')
+      const logits = new Float32Array(search.rows * bytes.size)
+      for (let row = 0; row < search.rows; row++) {
+        logits.set([5], row * bytes.size + a)
+        logits.set([4], row * bytes.size + c)
+        logits.set([-9], row * bytes.size + b)
+        logits.set([3], row * bytes.size + d)
+      }
+      while (search.next(logits) !== null);
+      return bytes.decode(search.answers()[0].tokens)
+    }
+    expect(answer({})).toBe('ab')
+    expect(answer({ numBeams: 2, lengthPenalty: 0 })).toBe('cd')
+  })
+
   it.each([
     [{ regex: '(' }, 'the regular expression "(" cannot be read'],
     [{ regex: 'a(?=b)' }, '(?=b), which is not supported'],
@@ -137,10 +158,22 @@ describe('constraints', () => {
     [{ jsonSchema: { $ref: '#/nothing' } }, '"#/nothing" is no part of this schema'],
     [{ jsonSchema: { $ref: '#/%zz' } }, '"#/%zz" is no part of this schema'],
     [{ jsonSchema: { properties: {}, required: 'a' } }, 'required must be a list'],
-    [{ jsonSchema: { $ref: '#' } }, "no answer of this model's tokens fits"],
+    [{ jsonSchema: { $ref: '#' } }, 'at #: "#" refers to itself without'],
     [{ jsonSchema: { anyOf: [{ $ref: '#' }, { type: 'null' }] } }, 'refers to itself'],
     [{ jsonSchema: { required: ['a'], properties: {} } }, 'required has "a", which is not in properties'],
-    [{ jsonSchema: { type: 'string', const: 3 } }, "no answer of this model's tokens fits"],
+    [{ jsonSchema: { type: 'string', const: 3 } }, 'no value of [3] is of the type string'],
+    [{ jsonSchema: { enum: [] } }, 'at #: enum has no values'],
+    [{ jsonSchema: { type: [] } }, 'type is an empty list'],
+    [{ jsonSchema: { minItems: 3, maxItems: 2 } }, 'minItems is 3, more than maxItems, 2'],
+    [{ jsonSchema: { items: { minLength: 3, maxLength: 2 } } }, 'at #/items: minLength is 3, more than maxLength, 2'],
+    [{ jsonSchema: { format: 'iban' } }, 'the format "iban" is none of date, time'],
+    [{ jsonSchema: { format: 'date', minLength: 3 } }, 'minLength and format cannot be combined'],
+    [{ jsonSchema: { properties: { a: { pattern: '(' } } } }, '"(" at #/properties/a cannot be read'],
+    [
+      { jsonSchema: { properties: { a: { pattern: '[]' } }, required: ['a'] } },
+      "no answer of this model's tokens fits the JSON schema: there is none at #/properties/a",
+    ],
+    [{ regex: 'a[]' }, 'no answer of this model\'s tokens fits the regular expression "a[]"'],
     [{ jsonSchema: false }, "no answer of this model's tokens fits"],
   ] as [TextOptions, string][])('refuse %j', (options, message) => {
     expect(() => noise(bytes, options)).toThrow(message)
@@ -166,8 +199,113 @@ describe('constraints', () => {
     expect(noise(t5, { regex: 'a', processors: [only] })).toEqual({ text: 'a', isWhole: true, ids: [space, letter, 1] })
   })
 
+  it('allow only tokens after which others can complete the text', () => {
+    const words = WordVocabulary.fromTexts(['HH AH L OW', 'HHX X'])
+    for (let seed = 0; seed < 8; seed++) {
+      // After HH, A and H would fit the first alternative; then no token would.
+      const { text, isWhole } = noise(words, { regex: '(HH [A-Z]{2}|L)( ZZ| OW)' }, seed)
+      expect({ text, isWhole }).toEqual({
+        text: expect.stringMatching(/^(HH AH|HH OW|L) OW$/) as unknown,
+        isWhole: true,
+      })
+    }
+    expect(() => noise(words, { regex: 'HH XX' })).toThrow(
+      'fits the regular expression "HH XX", though it has their characters: they are only in tokens that do not fit',
+    )
+    expect(() => noise(words, { regex: 'HH a' })).toThrow('"HH a". Its vocabulary has no token with a')
+  })
+
+  it('follow any regular expression, or refuse it as too costly', () => {
+    const random = randomStream(3)
+    const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)]
+    const parts = ['.', 'a', '[a-z]', '\\w', '[^x]', '\\p{L}', 'the', '\\s', '[ab]']
+    const counts = ['', '', '?', '*', '+', '{2}', '{3,50}', '{20}', '{300}', '{0,900}']
+    const some = (depth: number): string =>
+      depth === 0
+        ? pick(parts)
+        : `(${some(depth - 1)}${pick(['', `|${some(depth - 1)}`])})${pick(counts)}${pick(['', some(0)])}`
+    const ran = Array.from({ length: 40 }, (_, seed): boolean => {
+      const regex = some(1 + (seed % 3))
+      try {
+        noise(t5, { regex, maxNewTokens: 6 }, seed)
+        return true
+      } catch (error) {
+        expect((error as Error).message).toMatch(/is too costly|is too large|no answer of this model's tokens/)
+        return false
+      }
+    })
+    expect(() => noise(t5, { regex: '(.?.?){900}' })).toThrow('"(.?.?){900}" is too costly')
+    expect(ran.filter(is => is).length).toBeGreaterThan(15)
+  })
+
   it("name the characters that a model's vocabulary lacks", () => {
-    expect(() => noise(t5, { jsonSchema: { type: 'object' } })).toThrow(/: it has no tokens with { \\ }$/)
+    expect(() => noise(t5, { jsonSchema: { type: 'object' } })).toThrow(
+      /fits the JSON schema: there is none at #\. Its vocabulary has no token with { }$/,
+    )
+    expect(() => noise(t5, { regex: 'é[α-ω]+日😀' })).toThrow(
+      / "é\[α-ω\]\+日😀"\. Its vocabulary has no token with α-ω 日 😀$/,
+    )
     expect(() => noise(t5, { choices: ['{'] })).toThrow('has characters that')
+  })
+})
+
+describe('docs/restricted-answers.md', () => {
+  /** The rows of a table, by the heading above it; `\|` in a cell is `|`. */
+  const rows = (heading: string): { source: string; isSupported: boolean; what: string }[] =>
+    read('docs/restricted-answers.md')
+      .toString()
+      .split(`## ${heading}\n`)[1]
+      .split('\n## ')[0]
+      .split('\n')
+      .filter(line => line.startsWith('| `'))
+      .map(line => line.replaceAll('\\|', '\0').split(' | '))
+      .map(([source, supported, what]) => ({
+        source: /`(.*)`/.exec(source)![1].replaceAll('\0', '|'),
+        isSupported: supported === 'yes',
+        what,
+      }))
+
+  it.each(rows('Regular expressions'))('says of $source whether it is supported: $isSupported', row => {
+    const { source: regex, isSupported, what } = row
+    if (!isSupported) return expect(() => noise(vocabularies.bytes, { regex })).toThrow('the regular expression')
+    const whole = new RegExp(`^(?:${regex})$`, 'u')
+    const example = /`(.*?)`/.exec(what)?.[1]
+    if (example !== undefined) expect(example).toMatch(whole)
+    const texts = Array.from({ length: 4 }, (_, seed) => noise(vocabularies.bytes, { regex }, seed))
+    for (const { text, isWhole } of texts) if (isWhole) expect(text).toMatch(whole)
+    expect(texts.some(({ isWhole }) => isWhole)).toBe(true)
+  })
+
+  const other = /also (.*?)(?:, and unknown keywords)? \|$/
+  const schemas = rows('JSON schemas').flatMap(({ source, isSupported, what }) => [
+    { schema: JSON.parse(source) as object, isSupported },
+    ...(isSupported ? [] : [...(other.exec(what)?.[1] ?? '').matchAll(/`([^`]+)`/g)]).map(([, keyword]) => ({
+      schema: { [keyword]: 1 } as object,
+      isSupported,
+    })),
+  ])
+  it.each(schemas)('says of $schema whether it is supported: $isSupported', ({ schema, isSupported }) => {
+    if (!isSupported)
+      return expect(() => noise(vocabularies.bytes, { jsonSchema: schema })).toThrow(
+        /the JSON schema cannot be followed/,
+      )
+    const texts = Array.from({ length: 6 }, (_, seed) => noise(vocabularies.bytes, { jsonSchema: schema }, seed))
+    for (const { text, isWhole } of texts) if (isWhole) expect(() => JSON.parse(text) as unknown, text).not.toThrow()
+    expect(texts.some(({ isWhole }) => isWhole)).toBe(true)
+  })
+
+  it.each([
+    ['date', /^\d{4}-(0[1-9]|1[0-2])-([0-2]\d|3[01])$/],
+    ['time', /^\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/],
+    ['date-time', /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/],
+    ['uuid', /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/],
+    ['email', /^[^@\s]+@[^@\s]+\.[A-Za-z]{2,}$/],
+    ['ipv4', /^\d{1,3}(\.\d{1,3}){3}$/],
+  ])('the format %s', (format, valid) => {
+    for (let seed = 0; seed < 4; seed++) {
+      const { text, isWhole } = noise(vocabularies.bytes, { jsonSchema: { format }, maxNewTokens: 200 }, seed)
+      if (isWhole) expect(JSON.parse(text)).toMatch(valid)
+      if (isWhole && format.startsWith('date')) expect(new Date(JSON.parse(text) as string)).not.toBeNaN()
+    }
   })
 })

@@ -1,5 +1,6 @@
 import { ConfigError } from '../../base/errors.js'
 import { Grammar } from './grammar.js'
+import { jsonFormats } from './json-formats.js'
 import { addRegex } from './regex.js'
 import { without } from './utf8.js'
 import type { Range } from './utf8.js'
@@ -21,14 +22,13 @@ const ANNOTATIONS = new Set([
   'deprecated',
   'readOnly',
   'writeOnly',
-  'format',
 ])
 
 /** The keywords that are read with each type. */
 const KEYWORDS: { readonly [type: string]: readonly string[] } = {
   object: ['properties', 'required', 'additionalProperties'],
   array: ['items', 'prefixItems', 'minItems', 'maxItems'],
-  string: ['minLength', 'maxLength', 'pattern'],
+  string: ['minLength', 'maxLength', 'pattern', 'format'],
   number: [],
   integer: [],
   boolean: [],
@@ -56,7 +56,8 @@ const ESCAPES: { readonly [character: string]: string } = {
  * The grammar of JSON texts that a schema (JSON Schema, draft 2020-12) allows, and its first rule. The texts are some
  * of those that are valid: properties come in the order of the schema, an object with `properties` has no further ones,
  * there is at most one space, after a comma or a colon. `oneOf` is read as `anyOf`: a value that two of its schemas
- * allow is not ruled out. `format` says nothing. Throws a ConfigError for a keyword that is not supported.
+ * allow is not ruled out. docs/restricted-answers.md lists the keywords. Throws a ConfigError, which names the keyword
+ * and its place, for any other keyword, and for values that contradict each other.
  */
 export function jsonGrammar(schema: unknown): { grammar: Grammar; start: number } {
   const grammar = new Grammar()
@@ -67,6 +68,8 @@ export function jsonGrammar(schema: unknown): { grammar: Grammar; start: number 
 class SchemaGrammar {
   /** Rules by the reference or the name of what they are for. */
   private readonly rules = new Map<string, number>()
+  /** The references that lead to the current schema without an object or an array between. */
+  private followed: readonly string[] = []
 
   constructor(
     private readonly grammar: Grammar,
@@ -75,6 +78,22 @@ class SchemaGrammar {
 
   /** The values that a schema allows. `path` is where it is, for messages. */
   value(schema: unknown, path: string): Build {
+    const build = this.anyOfValues(schema, path)
+    return from => this.grammar.part(from, path, build)
+  }
+
+  /** The values of a schema inside an object or an array. */
+  private inner(schema: unknown, path: string): Build {
+    const { followed } = this
+    this.followed = []
+    try {
+      return this.value(schema, path)
+    } finally {
+      this.followed = followed
+    }
+  }
+
+  private anyOfValues(schema: unknown, path: string): Build {
     if (schema === true) return this.ruleOf('any value', () => this.anyValue())
     if (schema === false) return () => this.grammar.node()
     if (!isObject(schema))
@@ -88,12 +107,13 @@ class SchemaGrammar {
     }
     if ('const' in schema) {
       only(schema, ['const', 'type'], path)
-      return this.texts([constant], schema.type)
+      return this.texts([constant], schema.type, path)
     }
     if (values !== undefined) {
       if (!Array.isArray(values)) throw wrong('enum must be a list', path)
+      if (values.length === 0) throw wrong('enum has no values: give at least one', path)
       only(schema, ['enum', 'type'], path)
-      return this.texts(values, schema.type)
+      return this.texts(values, schema.type, path)
     }
     for (const [name, parts] of Object.entries({ anyOf, oneOf })) {
       if (parts === undefined) continue
@@ -117,14 +137,14 @@ class SchemaGrammar {
 
   /** The values of a schema's type, or of its types. */
   private typed(schema: Schema, path: string): Build {
-    const given =
+    const types =
       schema.type === undefined
         ? TYPES.filter(type => KEYWORDS[type].some(name => name in schema))
         : [schema.type].flat()
-    const types = given.length === 0 ? [] : given
     if (types.length === 0) {
+      if (schema.type !== undefined) throw wrong('type is an empty list: give at least one type', path)
       only(schema, [], path)
-      return this.value(true, path)
+      return this.anyOfValues(true, path)
     }
     for (const type of types)
       if (!TYPES.includes(type as string))
@@ -165,13 +185,14 @@ class SchemaGrammar {
     if (properties === undefined) {
       if (required.length > 0) throw wrong('required needs properties with these names', path)
       if (additionalProperties === false) return from => grammar.text(open(from), '}')
-      const value = this.value(additionalProperties, `${path}/additionalProperties`)
+      const value = this.inner(additionalProperties, `${path}/additionalProperties`)
       const member: Build = from => value(this.colon(this.string({}, path)(from)))
       return from => grammar.text(this.separated(open(from), 0, Infinity, member), '}')
     }
     if (!isObject(properties)) throw wrong('properties must be an object', path)
     const members = Object.entries(properties).map(([name, schema]) => {
-      const rule = this.ruleOf(`${path}/properties/${name}`, () => this.value(schema, `${path}/properties/${name}`))
+      const at = `${path}/properties/${name}`
+      const rule = this.ruleOf(at, () => this.inner(schema, at))
       const key = this.colonOf(JSON.stringify(name))
       return { name, build: (from: number): number => rule(key(from)) }
     })
@@ -202,9 +223,10 @@ class SchemaGrammar {
     const { grammar } = this
     const least = count(minItems, 'minItems', path)
     const most = maxItems === Infinity ? Infinity : count(maxItems, 'maxItems', path)
+    if (least > most) throw wrong(`minItems is ${least}, more than maxItems, ${most}`, path)
     if (!Array.isArray(prefixItems)) throw wrong('prefixItems must be a list of schemas', path)
-    const item = this.ruleOf(`${path}/items`, () => this.value(items, `${path}/items`))
-    const first = prefixItems.map((schema, i) => this.value(schema, `${path}/prefixItems/${i}`))
+    const item = this.ruleOf(`${path}/items`, () => this.inner(items, `${path}/items`))
+    const first = prefixItems.map((schema, i) => this.inner(schema, `${path}/prefixItems/${i}`))
     if (first.length === 0) return from => grammar.text(this.separated(grammar.text(from, '['), least, most, item), ']')
     if (most < first.length) throw wrong('maxItems must be at least the number of prefixItems', path)
     return from => {
@@ -224,22 +246,39 @@ class SchemaGrammar {
     return min > 0 ? some(from) : grammar.either(from, [at => at, some])
   }
 
-  private string({ minLength = 0, maxLength = Infinity, pattern }: Schema, path: string): Build {
+  private string({ minLength = 0, maxLength = Infinity, pattern, format }: Schema, path: string): Build {
     const { grammar } = this
     const quoted =
       (inner: Build): Build =>
       from =>
         grammar.text(inner(grammar.text(from, '"')), '"')
-    if (pattern !== undefined) {
-      if (typeof pattern !== 'string') throw wrong('pattern must be a text', path)
-      if (minLength !== 0 || maxLength !== Infinity)
-        throw wrong('pattern cannot be combined with minLength and maxLength: say the length in the pattern', path)
-      return quoted(from =>
-        addRegex(grammar, from, pattern, { isSearch: true, character: (at, ranges) => this.character(at, ranges) }),
-      )
-    }
     const least = count(minLength, 'minLength', path)
     const most = maxLength === Infinity ? Infinity : count(maxLength, 'maxLength', path)
+    if (least > most) throw wrong(`minLength is ${least}, more than maxLength, ${most}`, path)
+    const limited = Object.entries({ minLength, maxLength, pattern, format }).flatMap(([name, value]) =>
+      value === undefined || value === 0 || value === Infinity ? [] : [name],
+    )
+    if (limited.length > 1 && (pattern ?? format) !== undefined)
+      throw wrong(`${limited.join(' and ')} cannot be combined: say all of it in one pattern`, path)
+    if (pattern !== undefined) {
+      if (typeof pattern !== 'string') throw wrong('pattern must be a text', path)
+      return quoted(from =>
+        addRegex(grammar, from, pattern, {
+          isSearch: true,
+          place: path,
+          character: (at, ranges) => this.character(at, ranges),
+        }),
+      )
+    }
+    if (format !== undefined) {
+      const expression = jsonFormats.get(format as string)
+      if (expression === undefined)
+        throw wrong(
+          `the format ${JSON.stringify(format)} is none of ${[...jsonFormats.keys()].join(', ')}: leave it out, or give a pattern`,
+          path,
+        )
+      return quoted(from => addRegex(grammar, from, expression))
+    }
     const character = this.ruleOf('character', () => from => this.character(from, [[0, 0x10ffff]]))
     return quoted(from => grammar.repeat(from, least, most, character))
   }
@@ -258,9 +297,14 @@ class SchemaGrammar {
   }
 
   /** Given values, those of the types if there are types. */
-  private texts(values: readonly unknown[], type: unknown): Build {
+  private texts(values: readonly unknown[], type: unknown, path: string): Build {
     const valid =
       type === undefined ? values : values.filter(value => [type].flat().some(name => isOfType(value, name)))
+    if (valid.length === 0)
+      throw wrong(
+        `no value of ${JSON.stringify(values).slice(0, 60)} is of the type ${[type].flat().join(' or ')}`,
+        path,
+      )
     const texts = valid.map(value => JSON.stringify(value))
     return from =>
       this.grammar.either(
@@ -273,7 +317,16 @@ class SchemaGrammar {
     const target = typeof reference === 'string' ? pointedAt(this.root, reference) : undefined
     if (target === undefined)
       throw wrong(`${JSON.stringify(reference)} is no part of this schema; references begin with #`, path)
-    return this.ruleOf(reference as string, () => this.value(target, reference as string))
+    const name = reference as string
+    if (this.followed.includes(name))
+      throw wrong(`${JSON.stringify(name)} refers to itself without an object or an array between`, path)
+    const { followed } = this
+    this.followed = [...followed, name]
+    try {
+      return this.ruleOf(name, () => this.value(target, name))
+    } finally {
+      this.followed = followed
+    }
   }
 
   /** A call of a rule that is made once. While it is made, it may call itself. */

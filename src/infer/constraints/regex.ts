@@ -13,6 +13,8 @@ export interface RegexOptions {
   readonly character?: AddCharacter
   /** Whether a text matches that has the expression anywhere, as in JSON Schema. Default: it must match as a whole. */
   readonly isSearch?: boolean
+  /** Where it is in a JSON schema, for messages. */
+  readonly place?: string
 }
 
 /**
@@ -24,11 +26,11 @@ export function addRegex(
   grammar: Grammar,
   from: number,
   source: string,
-  { character = (at, ranges) => grammar.character(at, ranges), isSearch = false }: RegexOptions = {},
+  { character = (at, ranges) => grammar.character(at, ranges), isSearch = false, place }: RegexOptions = {},
 ): number {
   const wrong = (problem: string): ConfigError =>
     new ConfigError(
-      `the regular expression ${JSON.stringify(source.length > 60 ? `${source.slice(0, 60)}…` : source)} ${problem}`,
+      `the regular expression ${shortRegex(source)}${place === undefined ? '' : ` at ${place}`} ${problem}`,
     )
   let pattern: AST.Pattern
   try {
@@ -37,6 +39,7 @@ export function addRegex(
     // The message of a syntax error has the whole expression before the last colon.
     throw wrong(`cannot be read: ${(error as Error).message.split(': ').at(-1)}`)
   }
+  const sets = new Map<string, number>()
   const anything = (at: number): number =>
     grammar.repeat(at, 0, Infinity, inner => character(inner, [[0, MAX_CODE_POINT]]))
   return grammar.either(
@@ -55,13 +58,20 @@ export function addRegex(
     return elements.reduce(element, at)
   }
 
+  /** The rule of a set of characters, made once: a repetition of letters of all alphabets would need too many nodes. */
+  function ruleOf(node: AST.CharacterClass | AST.CharacterSet): number {
+    let rule = sets.get(node.raw)
+    if (rule === undefined) sets.set(node.raw, (rule = grammar.rule(from => character(from, rangesOf(node)))))
+    return rule
+  }
+
   function element(at: number, node: AST.Element): number {
     switch (node.type) {
       case 'Character':
         return character(at, [[node.value, node.value]])
       case 'CharacterClass':
       case 'CharacterSet':
-        return character(at, rangesOf(node))
+        return grammar.call(at, ruleOf(node))
       case 'Group':
       case 'CapturingGroup':
         return grammar.either(
@@ -72,12 +82,38 @@ export function addRegex(
                 sequence(inner, elements),
           ),
         )
-      case 'Quantifier':
-        return grammar.repeat(at, node.min, node.max, inner => element(inner, node.element))
+      case 'Quantifier': {
+        const { min, max, element: repeated } = simplified(node)
+        return grammar.repeat(at, min, max, inner => element(inner, repeated))
+      }
       default:
         throw wrong(`has ${node.raw}, which is not supported here: write it without`)
     }
   }
+}
+
+/** A regular expression in quotes, cut after 60 characters, for messages. */
+export const shortRegex = (source: string): string =>
+  JSON.stringify(source.length > 60 ? `${source.slice(0, 60)}…` : source)
+
+/**
+ * A repetition of a repetition as one: `(a?){5}` is `a{0,5}`. As it is written, each of its optional parts could be the
+ * one that a character belongs to.
+ */
+function simplified({ min, max, element }: Pick<AST.Quantifier, 'min' | 'max' | 'element'>): {
+  readonly min: number
+  readonly max: number
+  readonly element: AST.QuantifiableElement
+} {
+  let inner: AST.Element = element
+  while ((inner.type === 'Group' || inner.type === 'CapturingGroup') && inner.alternatives.length === 1) {
+    const elements: readonly AST.Element[] = inner.alternatives[0].elements
+    if (elements.length !== 1) break
+    inner = elements[0]
+  }
+  // The numbers of characters from 0 or 1 to n, added up: every number between the smallest and the largest sum.
+  if (inner.type !== 'Quantifier' || inner.min > 1 || inner.max === 0 || max === 0) return { min, max, element }
+  return simplified({ min: min * inner.min, max: max * inner.max, element: inner.element })
 }
 
 const isAnchor = (node: AST.Element | undefined, kind: 'start' | 'end'): boolean =>

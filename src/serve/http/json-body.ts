@@ -25,7 +25,9 @@ export function addJsonBody(app: FastifyInstance): void {
   })
 }
 
-const notJson = (error: Error): Error => badRequest(`the body is not valid JSON: ${error.message}`)
+/** V8's message ends with the text and "is not valid JSON", which is said already. */
+const notJson = ({ message }: Error): Error =>
+  badRequest(`the body is not valid JSON: ${message.replace(/,[^,]*is not valid JSON$/s, '')}`)
 
 const tooDeep = (): Error =>
   badRequest(`the body has more than ${MOST_LEVELS} levels of objects and arrays in each other: use fewer`)
