@@ -22,6 +22,10 @@ export interface HostTensor {
 /** The number of elements of a shape. */
 export const sizeOf = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1)
 
+/** The size, in bytes, of a tensor of this type. */
+export const bytesOfType = ({ dtype, shape }: Pick<HostTensor, 'dtype' | 'shape'>): number =>
+  dtypes[dtype].bytes * sizeOf(shape)
+
 /** Row-major strides of a shape, in elements. */
 export function stridesOf(shape: readonly number[]): number[] {
   const strides = new Array<number>(shape.length)

@@ -17,6 +17,18 @@ export interface ByteSource {
   read(offset: number, length: number): Promise<Uint8Array>
   /** Closes the file or connection of the source. The source cannot be read afterwards. */
   close?(): Promise<void>
+  /** The file on disk that the bytes are in, if they are in one. */
+  readonly file?: DiskFile
+}
+
+/** A file on disk that was opened, for those who read it again by its path. */
+export interface DiskFile {
+  /** Absolute. */
+  readonly path: string
+  /** Throws a FileError unless the path is still the file that was opened, with the bytes it had then. */
+  check(): Promise<void>
+  /** Opens it once more. */
+  open(): Promise<ByteSource>
 }
 
 /** A source of bytes in memory. Reads return copies, so that tensors do not change when the bytes do. */

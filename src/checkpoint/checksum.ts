@@ -4,6 +4,7 @@ import { bytesOf } from '../base/host-tensor.js'
 import type { HostTensor } from '../base/host-tensor.js'
 import { quote, viewOf } from './format.js'
 import type { CheckpointReader, TensorSource } from './format.js'
+import { rangeChecksum } from './range-checksum.js'
 
 /** The checksums of a file's tensors, by name, each as 8 hexadecimal digits. */
 export type Checksums = Readonly<Record<string, string>>
@@ -68,6 +69,16 @@ export function checkedReader(reader: CheckpointReader, checksums: Checksums): C
         if (index === info.shape[0] - 1) check(name, hex(sum))
         else begun.set(name, { parts: index + 1, crc: sum })
         return part
+      }),
+    locate:
+      reader.locate &&
+      (async name => {
+        const bytes = await reader.locate!(name)
+        if (!bytes || right.has(name)) return bytes
+        const { file, offset, length } = bytes
+        const verify = async (): Promise<void> =>
+          check(name, hex(await rangeChecksum({ path: file.path, offset, length, crc: startOf(bytes) })))
+        return { ...bytes, verify }
       }),
   })
 }

@@ -1,5 +1,7 @@
+import type { BigIntStats } from 'node:fs'
 import { open, readdir, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { FileError } from '../base/errors.js'
 import { formatBytes } from '../base/format.js'
 import { advice, errorCode, withPath } from '../base/system-errors.js'
@@ -48,7 +50,7 @@ export async function openFile(path: string): Promise<OpenFile> {
     if (!info.isFile()) throw new FileError(`${path}: this is not a regular file`)
     const handle = await open(path, 'r')
     try {
-      return fileSource(path, handle, (await handle.stat()).size)
+      return fileSource(path, handle, await handle.stat({ bigint: true }))
     } catch (error) {
       await handle.close()
       throw error
@@ -74,13 +76,25 @@ export interface OpenFile extends ByteSource {
   close(): Promise<void>
 }
 
+/** What a file keeps while nobody writes to it. */
+const identity = ['dev', 'ino', 'size', 'mtimeNs'] as const
+
 /** A source of an open file. Each read goes directly into the array that it returns. */
-function fileSource(path: string, handle: FileHandle, size: number): OpenFile {
+function fileSource(path: string, handle: FileHandle, info: BigIntStats): OpenFile {
   const readInto = (offset: number, bytes: Uint8Array): Promise<number> =>
     withPath(path, () => fillFrom(handle, bytes, offset))
   return {
     path,
-    size,
+    size: Number(info.size),
+    file: {
+      path: resolve(path),
+      check: async () => {
+        const now = await withPath(path, () => stat(path, { bigint: true }))
+        if (!identity.every(key => now[key] === info[key]))
+          throw new FileError(`${path}: the file has changed since it was opened: load it again`)
+      },
+      open: () => openFile(path),
+    },
     read: async (offset, length) => {
       const bytes = new Uint8Array(length)
       const done = await readInto(offset, bytes)

@@ -4,6 +4,7 @@ import { FileError } from '../base/errors.js'
 import { formatCount } from '../base/format.js'
 import { bytesOf } from '../base/host-tensor.js'
 import type { HostTensor } from '../base/host-tensor.js'
+import type { DiskFile } from './byte-source.js'
 import type { Json } from './json.js'
 
 /** Name, dtype and shape of a stored tensor. */
@@ -28,16 +29,29 @@ export interface CheckpointReader {
   read(name: string): Promise<HostTensor>
   /** Reads the part at `index` of a tensor's first axis, and nothing else. Defined if the format allows that. */
   readPart?(name: string, index: number): Promise<HostTensor>
+  /** Where the bytes of a tensor are, if they are in a file on disk as `read` gives them. */
+  locate?(name: string): Promise<StoredBytes | undefined>
   close(): Promise<void>
 }
 
+/** The bytes of a tensor in a file on disk: its elements in row-major order, little-endian. */
+export interface StoredBytes {
+  readonly dtype: DType
+  readonly shape: readonly number[]
+  readonly file: DiskFile
+  readonly offset: number
+  readonly length: number
+  /** Reads all bytes and compares them with their checksum, if they have one. Throws a FileError if they differ. */
+  verify?(): Promise<void>
+}
+
 /**
- * The checkpoint `reader` with `changes`: other tensors listed, or read in another way. Parts of tensors are read if
- * `changes` say how, or do not change `read`. Closing closes `reader`.
+ * The checkpoint `reader` with `changes`: other tensors listed, or read in another way. Parts of tensors are read, and
+ * bytes located, if `changes` say how, or do not change `read`. Closing closes `reader`.
  */
 export const viewOf = (
   reader: CheckpointReader,
-  changes: Partial<Pick<CheckpointReader, 'path' | 'notices' | 'list' | 'read' | 'readPart'>>,
+  changes: Partial<Pick<CheckpointReader, 'path' | 'notices' | 'list' | 'read' | 'readPart' | 'locate'>>,
 ): CheckpointReader => ({
   path: reader.path,
   metadata: reader.metadata,
@@ -45,6 +59,7 @@ export const viewOf = (
   list: () => reader.list(),
   read: name => reader.read(name),
   readPart: changes.read ? undefined : reader.readPart && ((name, index) => reader.readPart!(name, index)),
+  locate: changes.read ? undefined : reader.locate && (name => reader.locate!(name)),
   close: () => reader.close(),
   ...changes,
 })

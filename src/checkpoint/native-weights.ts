@@ -15,6 +15,7 @@ import { saveModel } from './native.js'
 import type { Checkpoint } from './native.js'
 import { blockTypes, dequantizeHost, quantizedTypes } from './quantize.js'
 import type { Bits, QuantizedTensor, QuantizedTypes } from './quantize.js'
+import { storedTensor } from './stored-tensor.js'
 import { checkComplete, expertsFromWhole, quantizedTypesOf, readQuantizedTo, storedSpecs } from './weights.js'
 import type { Mismatch, Weights } from './weights.js'
 
@@ -143,6 +144,10 @@ export function nativeWeights(
           nameOf,
         ),
     }),
+    locate: async path => {
+      const bytes = typesOf(find(path)) ? undefined : await params.locate?.(path)
+      return bytes && storedTensor([bytes], { stacked: false, transposed: false })
+    },
     close: () => checkpoint.close(),
   }
 }

@@ -6,7 +6,7 @@ import { decodeUtf8, readExactly } from './byte-source.js'
 import type { ByteSource } from './byte-source.js'
 import { FileReader } from './file-reader.js'
 import { float64Notice, isBoolData, narrowFloat64, quote } from './format.js'
-import type { CheckpointReader } from './format.js'
+import type { CheckpointReader, StoredBytes } from './format.js'
 import { headerLength, maxHeaderBytes, parseHeader } from './safetensors-header.js'
 import type { Header, StoredTensor } from './safetensors-header.js'
 
@@ -43,6 +43,13 @@ class SafetensorsReader extends FileReader<StoredTensor> {
     const bytes = (tensor.end - tensor.begin) / parts
     const begin = tensor.begin + index * bytes
     return this.readTensor({ ...tensor, shape, begin, end: begin + bytes })
+  }
+
+  async locate(name: string): Promise<StoredBytes | undefined> {
+    const { dtype, shape, begin, end, isFloat64 } = this.find(name)
+    const { file } = this.source
+    if (!file || isFloat64) return undefined
+    return { dtype, shape, file, offset: this.dataStart + begin, length: end - begin }
   }
 
   protected async readTensor({ name, dtype, shape, begin, end, isFloat64 }: StoredTensor): Promise<HostTensor> {

@@ -5,7 +5,7 @@ import { formatCount } from '../base/format.js'
 import type { HostTensor } from '../base/host-tensor.js'
 import { isFile, withPath } from './files.js'
 import { closedReader, listItems, listNames, quote, unknownTensor } from './format.js'
-import type { CheckpointFormat, CheckpointReader, TensorInfo } from './format.js'
+import type { CheckpointFormat, CheckpointReader, StoredBytes, TensorInfo } from './format.js'
 import { isIndex, readIndex, weightFiles } from './index-file.js'
 import { safetensors } from './safetensors.js'
 import { writeShards } from './sharded-write.js'
@@ -162,15 +162,28 @@ class ShardedReader implements CheckpointReader {
   }
 
   async read(name: string): Promise<HostTensor> {
+    return this.use(name, reader => reader.read(name))
+  }
+
+  /** A tensor, or its place, from the shard that holds it. */
+  private async use<T extends Omit<TensorInfo, 'name'> | undefined>(
+    name: string,
+    get: (reader: CheckpointReader) => Promise<T> | undefined,
+  ): Promise<T> {
     if (this.closed) throw closedReader(this.path, name)
     const info = this.infos.get(name)
     if (info === undefined) throw unknownTensor(this.path, name, this.infos)
-    const tensor = await this.shards.use(this.weightMap.get(name)!, reader => reader.read(name))
+    const tensor = (await this.shards.use(this.weightMap.get(name)!, async reader => get(reader))) as T
     // The shard may have been closed and reopened since its header was read, and replaced by another file in between.
-    if (tensor.dtype === info.dtype && tensor.shape.join() === info.shape.join()) return tensor
+    if (tensor === undefined || (tensor.dtype === info.dtype && tensor.shape.join() === info.shape.join()))
+      return tensor
     throw new FileError(
       `${this.path}: tensor ${quote(name)} was ${info.dtype}[${info.shape}] when the checkpoint was opened and is ${tensor.dtype}[${tensor.shape}] now: its shard has changed, open the checkpoint again`,
     )
+  }
+
+  async locate(name: string): Promise<StoredBytes | undefined> {
+    return this.use(name, reader => reader.locate?.(name))
   }
 
   async close(): Promise<void> {

@@ -3,6 +3,7 @@ import { formatCount } from '../base/format.js'
 import { treeFromPaths } from '../base/pytree.js'
 import { castHost, partOf } from '../base/host-tensor.js'
 import type { HostTensor } from '../base/host-tensor.js'
+import type { StoredTensor } from '../base/stored-tensor.js'
 import { fromHost, hostView } from '../engine/api/tensor.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import * as random from '../engine/api/random.js'
@@ -46,6 +47,8 @@ export interface Weights {
   readTransposed?(path: string, expert?: number): Promise<HostTensor>
   /** Reads a parameter, or one expert of it, as it is stored quantized; null if this one is not quantized. */
   readQuantized?(path: string, expert?: number): Promise<QuantizedTensor | null>
+  /** Where a parameter is, if it is in files on disk as `read` gives it, but for transposed matrices. */
+  locate?(path: string): Promise<StoredTensor | undefined>
   /** The types of a parameter as it is stored quantized; null if this one is not quantized. */
   quantizedTypes?(spec: ParameterSpec): QuantizedTypes | null
   /**

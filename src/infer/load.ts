@@ -1,11 +1,12 @@
 import { ConfigError } from '../base/errors.js'
 import { treeFromPaths } from '../base/pytree.js'
 import { castHost, sizeOf } from '../base/host-tensor.js'
+import type { StoredTensor } from '../base/stored-tensor.js'
 import { quantizedTypes } from '../checkpoint/quantize.js'
 import type { Bits } from '../checkpoint/quantize.js'
 import { readQuantizedTo } from '../checkpoint/weights.js'
 import type { Weights } from '../checkpoint/weights.js'
-import { fromHost } from '../engine/api/tensor.js'
+import { fromHost, fromStored } from '../engine/api/tensor.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import type { ModelConfig } from '../model/config.js'
 import { withAnswersOf } from '../model/generation-defaults.js'
@@ -67,9 +68,15 @@ export async function loadForInference(weights: Weights, bits: Bits | null = nul
     throw new ConfigError(
       `${weights.path}: its weights have ${weights.bits} bits already and cannot be quantized to ${bits}`,
     )
+  const stored = bits ? new Map<string, StoredTensor>() : await inFiles(weights)
   const entries: [string, Tensor][] = []
   for (const spec of weights.specs) {
     const { path } = spec
+    const inFile = stored.get(path)
+    if (inFile) {
+      entries.push([path, fromStored(inFile)])
+      continue
+    }
     const quantized = await readQuantizedTo(weights, spec, bits)
     if (quantized)
       entries.push([`${path}/values`, fromHost(quantized.values)], [`${path}/scales`, fromHost(quantized.scales)])
@@ -84,6 +91,24 @@ export const weightBytes = ({ specs }: Pick<Weights, 'specs'>, bits: Bits | null
     const quantized = bits && quantizedTypes(spec, bits)
     return sum + (quantized ? sizeOf(quantized.values) + 4 * sizeOf(quantized.scales) : 4 * sizeOf(spec.shape))
   }, 0)
+
+/** Smaller parameters are read into memory at once. */
+const SMALL_BYTES = 2 ** 16
+
+/**
+ * The large parameters of a model, if all are in files on disk in float32; empty if one is not. ONNX Runtime takes
+ * large weights either from files or from memory.
+ */
+async function inFiles({ specs, locate }: Pick<Weights, 'specs' | 'locate'>): Promise<Map<string, StoredTensor>> {
+  const found = new Map<string, StoredTensor>()
+  for (const spec of specs) {
+    if (4 * sizeOf(spec.shape) <= SMALL_BYTES) continue
+    const stored = await locate?.(spec.path)
+    if (stored?.dtype !== 'float32') return new Map()
+    found.set(spec.path, stored)
+  }
+  return found
+}
 
 /**
  * Estimates the peak memory, in bytes, of loading a model and generating with it. The peak is at the first answer:

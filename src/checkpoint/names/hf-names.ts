@@ -37,5 +37,10 @@ export function withoutPrefixes(reader: CheckpointReader): CheckpointReader {
     return { ...info, name }
   })
   if (renamed.every(({ name }, i) => name === infos[i].name)) return reader
-  return viewOf(reader, { list: () => renamed, read: name => reader.read(stored.get(name)?.name ?? name) })
+  const storedName = (name: string): string => stored.get(name)?.name ?? name
+  return viewOf(reader, {
+    list: () => renamed,
+    read: name => reader.read(storedName(name)),
+    locate: reader.locate && (name => reader.locate!(storedName(name))),
+  })
 }

@@ -7,8 +7,9 @@ import type { ModelConfig } from '../../model/config.js'
 import { declareParameters } from '../../model/parameters.js'
 import type { ParameterSpec } from '../../model/parameters.js'
 import { listNames, quote, quoteJson } from '../format.js'
-import type { CheckpointReader, TensorInfo } from '../format.js'
+import type { CheckpointReader, StoredBytes, TensorInfo } from '../format.js'
 import type { Json } from '../json.js'
+import { storedTensor } from '../stored-tensor.js'
 import { checkComplete, storedSpecs } from '../weights.js'
 import type { Mismatch, Weights } from '../weights.js'
 import { configFromHf } from './hf-config.js'
@@ -98,6 +99,12 @@ export async function hfWeights(
         ...(expert === undefined ? entry : expertEntry(entry, expert)),
         transposed: !entry.transposed,
       })
+    },
+    locate: async parameter => {
+      const entry = entryOf(parameter)
+      const pieces = await Promise.all(entry.names.map(name => reader.locate?.(name)))
+      const found = pieces.filter(piece => piece?.dtype === pieces[0]?.dtype) as StoredBytes[]
+      return pieces[0] && found.length === pieces.length ? storedTensor(found, entry) : undefined
     },
     close: () => reader.close(),
   }

@@ -3,6 +3,7 @@ import type { DType } from '../../base/dtypes.js'
 import { check, SwitchyardError } from '../../base/errors.js'
 import { hostScalar, reader, toNumbers } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
+import type { StoredTensor } from '../../base/stored-tensor.js'
 import { Concrete } from '../compile/engine.js'
 import { formatAval } from '../program/aval.js'
 import * as ops from '../program/ops.js'
@@ -213,3 +214,6 @@ export function releaseArrays(arrays: readonly Tensor[], owner: string): void {
 
 /** An array over host data. The memory is not copied: do not change it afterwards. */
 export const fromHost = (tensor: HostTensor): Tensor => new Tensor(defaultEngine().put(tensor))
+
+/** An array over a tensor in a file, which must stay as it is until the array is read or compiled with. */
+export const fromStored = (tensor: StoredTensor): Tensor => new Tensor(defaultEngine().putStored(tensor))

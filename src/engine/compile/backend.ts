@@ -1,4 +1,5 @@
 import type { HostTensor } from '../../base/host-tensor.js'
+import type { StoredTensor } from '../../base/stored-tensor.js'
 import type { Aval } from '../program/aval.js'
 import type { Program } from '../program/program.js'
 
@@ -78,6 +79,11 @@ export interface Backend {
   describe(): Promise<string>
   /** Makes a buffer of host data, which the buffer may keep: do not write to it afterwards. */
   put(tensor: HostTensor): Buffer
+  /**
+   * Makes a buffer of a tensor in a file. A backend without it gets the data from `put`. The file must stay as it is
+   * until the buffer is read, or a function is compiled with it.
+   */
+  putStored?(tensor: StoredTensor): Buffer
   /** `donated`: the inputs whose memory the results may take. */
   compile(program: Program, donated?: readonly boolean[]): Promise<Executable>
   /** The stages of `compile` for a program. */

@@ -1,6 +1,7 @@
 import { SwitchyardError } from '../../base/errors.js'
 import { hostScalar } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
+import type { StoredTensor } from '../../base/stored-tensor.js'
 import { Lru } from '../../base/lru.js'
 import { formatAval } from '../program/aval.js'
 import type { Aval } from '../program/aval.js'
@@ -135,6 +136,14 @@ export class Engine implements Evaluator {
 
   put(tensor: HostTensor): Concrete {
     return new Concrete({ dtype: tensor.dtype, shape: tensor.shape }, this, Promise.resolve(this.backend.put(tensor)))
+  }
+
+  /** An array whose data is in a file. It is read when a program needs it in memory. */
+  putStored(tensor: StoredTensor): Concrete {
+    const { backend } = this
+    const { dtype, shape } = tensor
+    const buffer = backend.putStored?.(tensor) ?? tensor.read().then(data => backend.put(data))
+    return new Concrete({ dtype, shape }, this, Promise.resolve(buffer))
   }
 
   /** An array whose data is not in memory: see `PagedBuffer`. */

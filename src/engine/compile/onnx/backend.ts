@@ -1,4 +1,6 @@
+import { bytesOfType } from '../../../base/host-tensor.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
+import type { StoredTensor } from '../../../base/stored-tensor.js'
 import { Program } from '../../program/program.js'
 import { simplify } from '../../transform/simplify.js'
 import type {
@@ -19,19 +21,19 @@ import { loopLimits } from '../wasm/codegen.js'
 import { Generators } from '../wasm/generator.js'
 import { generatorLimits } from '../wasm/generator-code.js'
 import { Loops } from '../wasm/loop.js'
-import { HostBuffer, StateMemory } from './buffer.js'
+import { HostBuffer, inMemory, StateMemory, StoredBuffer } from './buffer.js'
 import { embedWeights } from './embed-weights.js'
 import { OnnxExecutable } from './executable.js'
 import { PartViews } from './part-views.js'
 import type { SpareMemory } from './executable.js'
 import { generalize } from './generalize.js'
-import { atBoundary, bytesOfAval, toGraph, toGraphInChunks } from './model.js'
+import { atBoundary, toGraph, toGraphInChunks } from './model.js'
 import { allNodes } from './nodes.js'
 import type { GraphInfo } from './proto.js'
 import { expandIntegerProducts, hasIntegerProducts } from './integer-product/expand.js'
 import { multipliesSignedExactly } from './integer-product/signed.js'
 import { expandRaggedDots, expandRaggedDotsInPlace } from './ragged-dot/expand.js'
-import type { SessionFactory } from './session.js'
+import type { Session, SessionFactory } from './session.js'
 
 /**
  * The backend that compiles a program to one ONNX graph, run by ONNX Runtime. Two parts of a program are WebAssembly
@@ -56,6 +58,10 @@ export class OnnxBackend implements Backend {
 
   put(tensor: HostTensor): Buffer {
     return new HostBuffer({ dtype: tensor.dtype, shape: tensor.shape }, tensor)
+  }
+
+  putStored(tensor: StoredTensor): Buffer {
+    return new StoredBuffer(tensor)
   }
 
   async compile(program: Program, donated: readonly boolean[] = []): Promise<Executable> {
@@ -119,24 +125,23 @@ export class OnnxBackend implements Backend {
 
   async compileWithWeights(
     examples: ProgramsAtSizes,
-    weights: readonly (Buffer | null)[],
+    given: readonly (Buffer | null)[],
     donated: readonly boolean[] = [],
   ): Promise<CompiledWithWeights> {
     const general = generalize(examples.map(program => toGraph(simplify(program))))
     // No general graph can be made of the examples: each size gets its own session, which has no copies of the weights.
-    if (!general) return this.eachSize(weights, donated)
-    const {
-      graph: withEmbedded,
-      kept,
-      copied,
-      weightBytes,
-    } = embedWeights(
-      general,
-      weights.map(b => (b ? atBoundary((b as HostBuffer).tensor) : null)),
-    )
+    if (!general) return this.eachSize(given, donated)
+    const sources = await Promise.all(given.map(b => b && this.sourceOf(b)))
+    const { graph: withEmbedded, kept, embedded, copied, weightBytes } = embedWeights(general, sources)
     const signed = await this.signed(withEmbedded)
     const graph = expandIntegerProducts(expandRaggedDots(withEmbedded, signed), signed)
-    const session = await this.sessions.create(graph, { keepMemory: true })
+    const session = await whileUnchanged(
+      this.sessions.create(graph, { keepMemory: true }),
+      storedAmong(sources, embedded),
+    )
+    const weights = await Promise.all(
+      given.map((b, i) => (b instanceof StoredBuffer && kept.includes(i) ? b.load() : b)),
+    )
     const stats = { nodes: graph.nodes.length, generators: 0, fusedLoops: 0, inPlaceBytes: 0, weightBytes }
     const keptOf = <T>(all: readonly T[]): T[] => kept.map(i => all[i])
     const inputs = inputsOf(kept, weights)
@@ -161,9 +166,36 @@ export class OnnxBackend implements Backend {
     }
   }
 
+  /** What a weight is embedded from: its data, or the file that a session reads itself. */
+  private async sourceOf(buffer: Buffer): Promise<HostTensor | StoredTensor> {
+    if (buffer instanceof StoredBuffer && this.sessions.readsFiles) return buffer.stored
+    const [{ tensor }] = await inMemory([buffer])
+    return atBoundary(tensor)
+  }
+
   private eachSize(weights: readonly (Buffer | null)[], donated: readonly boolean[]): CompiledWithWeights {
     return { copied: [], at: async program => withWeights(await this.compile(program, donated), weights) }
   }
+}
+
+/** Those of the given positions that are in files. */
+const storedAmong = (
+  sources: readonly (HostTensor | StoredTensor | null)[],
+  positions: readonly number[],
+): StoredTensor[] =>
+  positions.flatMap(i => {
+    const source = sources[i]
+    return source && 'inFile' in source ? source : []
+  })
+
+/** A session, once it is made and the files that it has read in the meantime are checked. */
+async function whileUnchanged(session: Promise<Session>, read: readonly StoredTensor[]): Promise<Session> {
+  const [made, checked] = await Promise.allSettled([session, Promise.all(read.map(tensor => tensor.check(session)))])
+  if (checked.status === 'rejected') {
+    if (made.status === 'fulfilled') await made.value.release()
+    throw checked.reason
+  }
+  return session
 }
 
 const expandInPlace = (graph: GraphInfo, signed: boolean): GraphInfo =>
@@ -173,7 +205,7 @@ const statsOf = (graph: GraphInfo, generated: Generated, segments: Segments): Ex
   nodes: allNodes(graph.nodes).length,
   generators: generated.loops.length,
   fusedLoops: segments.loops.length,
-  inPlaceBytes: segments.loops.flatMap(l => l.inPlace).reduce((n, v) => n + (v ? bytesOfAval(v.aval) : 0), 0),
+  inPlaceBytes: segments.loops.flatMap(l => l.inPlace).reduce((n, v) => n + (v ? bytesOfType(v.aval) : 0), 0),
   weightBytes: 0,
 })
 

@@ -1,5 +1,6 @@
 import { sizeOf } from '../../../base/host-tensor.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
+import type { StoredTensor } from '../../../base/stored-tensor.js'
 import type { Aval } from '../../program/aval.js'
 import type { Buffer } from '../backend.js'
 import { Arenas, tensorOn } from '../wasm/arena.js'
@@ -18,6 +19,32 @@ export class HostBuffer implements Buffer {
     return this.tensor
   }
 }
+
+/** A buffer of a tensor in a file, which is read into memory at the first use that needs it there. */
+export class StoredBuffer implements Buffer {
+  readonly aval: Aval
+  private loaded: Promise<HostBuffer> | undefined
+
+  constructor(readonly stored: StoredTensor) {
+    const { dtype, shape } = stored
+    this.aval = { dtype, shape }
+  }
+
+  /** The buffer in memory. */
+  load(): Promise<HostBuffer> {
+    return (this.loaded ??= this.stored.read().then(tensor => new HostBuffer(this.aval, tensor)))
+  }
+
+  async read(): Promise<HostTensor> {
+    return (await this.load()).tensor
+  }
+}
+
+/** The buffers, all in memory. */
+export const inMemory = async (buffers: readonly Buffer[]): Promise<readonly HostBuffer[]> =>
+  buffers.some(buffer => buffer instanceof StoredBuffer)
+    ? Promise.all(buffers.map(buffer => (buffer instanceof StoredBuffer ? buffer.load() : (buffer as HostBuffer))))
+    : (buffers as readonly HostBuffer[])
 
 /** The memory that loops write in place: blocks of arenas, each held by one buffer. */
 export class StateMemory {

@@ -1,5 +1,5 @@
 import { allocate, dtypes } from '../../../base/dtypes.js'
-import { reader, sizeOf } from '../../../base/host-tensor.js'
+import { bytesOfType, reader, sizeOf } from '../../../base/host-tensor.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
 import type { Aval } from '../../program/aval.js'
 import { Program, Var } from '../../program/program.js'
@@ -10,10 +10,10 @@ import type { Arena, Block } from '../wasm/arena.js'
 import type { Generator } from '../wasm/generator.js'
 import type { Loop, Loops } from '../wasm/loop.js'
 import { interpret } from '../reference/interpret.js'
-import { HostBuffer } from './buffer.js'
+import { HostBuffer, inMemory } from './buffer.js'
 import type { StateMemory } from './buffer.js'
 import { writtenInPlace } from './in-place.js'
-import { atBoundary, bytesOfAval } from './model.js'
+import { atBoundary } from './model.js'
 import type { PartViews } from './part-views.js'
 import type { Session } from './session.js'
 
@@ -80,17 +80,18 @@ export class OnnxExecutable implements Executable {
     await this.session?.release()
   }
 
-  async run(inputs: readonly Buffer[], written?: Set<Buffer>): Promise<Buffer[]> {
+  async run(buffers: readonly Buffer[], written?: Set<Buffer>): Promise<Buffer[]> {
     const { main } = this.segments
     const values = new Map<Var, HostBuffer>()
-    inputs.forEach((buffer, i) => values.set(main.inputs[i], buffer as HostBuffer))
-    this.generate(inputs as readonly HostBuffer[], values)
+    const inputs = await inMemory(buffers)
+    inputs.forEach((buffer, i) => values.set(main.inputs[i], buffer))
+    this.generate(inputs, values)
     // Blocks that no buffer holds, to be freed after the run: copies for the loops to read, and loop outputs not
     // computed yet.
     const unheld = new Set<Block>()
     try {
       const results = await this.runSegments(values, unheld, written ?? new Set())
-      this.keepSpare(inputs as readonly HostBuffer[])
+      this.keepSpare(inputs)
       return results
     } finally {
       for (const block of unheld) block.arena.release(block)
@@ -186,7 +187,7 @@ export class OnnxExecutable implements Executable {
     const newOutputs = outputs.filter((_, i) => inPlace[i] === null)
     const blocksFor = (vars: readonly Var[], preferred?: Arena): Block[] =>
       this.memory.arenas.allocateTogether(
-        vars.map(v => bytesOfAval(v.aval)),
+        vars.map(v => bytesOfType(v.aval)),
         preferred,
       )
     let moving: readonly Var[] = arrays.filter(v => !atHome.includes(v))
@@ -205,7 +206,7 @@ export class OnnxExecutable implements Executable {
       const source = values.get(v)
       if (source && inPlace.includes(v) && source.block === null) {
         this.memory.move(source, block)
-        movedBytes += bytesOfAval(v.aval)
+        movedBytes += bytesOfType(v.aval)
         continue
       }
       if (source)
@@ -228,7 +229,7 @@ export class OnnxExecutable implements Executable {
 
   /** A buffer for a result of the session, in spare memory if there is some of its size. */
   private fresh(aval: Aval): HostBuffer {
-    const bytes = bytesOfAval(aval)
+    const bytes = bytesOfType(aval)
     const data = this.spare.get(bytes)?.pop()
     const { dtype, shape } = aval
     const buffer = new HostBuffer(aval, {

@@ -1,4 +1,3 @@
-import { dtypes } from '../../../base/dtypes.js'
 import type { DType } from '../../../base/dtypes.js'
 import { sizeOf } from '../../../base/host-tensor.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
@@ -23,8 +22,6 @@ export const atBoundary = (tensor: HostTensor): HostTensor => ({
   shape: tensor.shape,
   data: tensor.data,
 })
-
-export const bytesOfAval = (a: Aval): number => a.shape.reduce((n, d) => n * d, dtypes[a.dtype].bytes)
 
 /** A program as an ONNX graph: inputs `x0, x1, ...`, outputs `y0, y1, ...`. */
 export const toGraph = (program: Program): GraphInfo => write(program).graph

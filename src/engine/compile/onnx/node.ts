@@ -1,11 +1,13 @@
 import { availableParallelism } from 'node:os'
+import { parse } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { Tensor } from 'onnxruntime-node'
 import { bytesOf } from '../../../base/host-tensor.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
+import type { FileTensor } from '../../../base/stored-tensor.js'
 import { loadRuntime } from './load-runtime.js'
-import { encodeModel } from './proto.js'
+import { encodeModel, isInFile } from './proto.js'
 import { sameShape } from '../../program/aval.js'
 import type { GraphInfo } from './proto.js'
 import type { SessionFactory } from './session.js'
@@ -14,6 +16,7 @@ import type { SessionFactory } from './session.js'
 export function nodeSessions(threads = availableParallelism()): SessionFactory {
   return {
     collectGarbage,
+    readsFiles: true,
     describe: async () => {
       const ort = await loadRuntime()
       return `onnxruntime-node ${ort.env.versions.node ?? ort.env.versions.common}, ${threads} threads`
@@ -21,7 +24,8 @@ export function nodeSessions(threads = availableParallelism()): SessionFactory {
     create: async (graph, { keepMemory, longSpins = false }) => {
       const ort = await loadRuntime()
       const hasWeights = graph.weights !== undefined && graph.weights.size > 0
-      const session = await ort.InferenceSession.create(encodeModel(withStop(graph)), {
+      const { model, inMemory, files } = placeWeights(graph)
+      const session = await ort.InferenceSession.create(encodeModel(withStop(model)), {
         executionProviders: ['cpu'],
         intraOpNumThreads: threads,
         interOpNumThreads: 1,
@@ -34,12 +38,18 @@ export function nodeSessions(threads = availableParallelism()): SessionFactory {
         // a training step they take a quarter of the session's creation and make it no faster.
         graphOptimizationLevel: hasWeights ? 'all' : 'basic',
         extra: {
-          session: { intra_op: { spin_duration_us: longSpins ? LONG_SPIN_MICROSECONDS : SPIN_MICROSECONDS } },
+          session: {
+            intra_op: { spin_duration_us: longSpins ? LONG_SPIN_MICROSECONDS : SPIN_MICROSECONDS },
+            // Weights stay as long as the session. In the memory of intermediate values, which grows in steps of a
+            // power of two, they would take a tenth more.
+            use_device_allocator_for_initializers: '1',
+            ...files,
+          },
           optimization: {
             disable_specified_optimizers: [...OFF, ...(hasWeights ? [] : OFF_WITHOUT_WEIGHTS)].join(';'),
           },
         },
-        externalData: Array.from(graph.weights ?? [], ([path, tensor]) => ({ path, data: bytesOf(tensor) })),
+        externalData: inMemory,
       })
       // Arrays that are passed in many runs, such as weights and caches, are wrapped as ONNX Runtime's tensors once.
       const wrapped = new WeakMap<HostTensor['data'], Tensor>()
@@ -62,6 +72,30 @@ export function nodeSessions(threads = availableParallelism()): SessionFactory {
         release: () => session.release(),
       }
     },
+  }
+}
+
+/**
+ * Where a session finds the weights: in memory, or in files, which ONNX Runtime maps into memory one weight at a time
+ * and unmaps once it has packed it. It does not take both for one model, so beside files, weights in memory become
+ * part of the model itself. Files are named from the root of their disk, so that they may be in any folder.
+ */
+function placeWeights(graph: GraphInfo): {
+  model: GraphInfo
+  inMemory: { path: string; data: Uint8Array }[]
+  files: { model_external_initializers_file_folder_path?: string }
+} {
+  const held: [string, HostTensor][] = []
+  const inFiles: [string, FileTensor][] = []
+  for (const [name, weight] of graph.weights ?? [])
+    if (isInFile(weight)) inFiles.push([name, weight])
+    else held.push([name, weight])
+  if (inFiles.length === 0)
+    return { model: graph, inMemory: held.map(([path, tensor]) => ({ path, data: bytesOf(tensor) })), files: {} }
+  return {
+    model: { ...graph, initializers: new Map([...graph.initializers, ...held]), weights: new Map(inFiles) },
+    inMemory: [],
+    files: { model_external_initializers_file_folder_path: parse(inFiles[0][1].pieces[0].file).root },
   }
 }
 

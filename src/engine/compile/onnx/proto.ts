@@ -1,7 +1,8 @@
 import protobuf from 'protobufjs/minimal.js'
 import type { DType } from '../../../base/dtypes.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
-import { bytesOf } from '../../../base/host-tensor.js'
+import { bytesOf, bytesOfType } from '../../../base/host-tensor.js'
+import type { FileTensor } from '../../../base/stored-tensor.js'
 
 /** The types that a value can have inside a graph: all dtypes, and uint64, in which int64 is shifted. */
 export type ElementType = DType | 'uint64'
@@ -36,12 +37,17 @@ export interface GraphInfo {
   nodes: readonly Node[]
   initializers: ReadonlyMap<string, HostTensor>
   /** Large initializers, which are not copied into the serialized model: the session gets them separately, by name. */
-  weights?: ReadonlyMap<string, HostTensor>
+  weights?: ReadonlyMap<string, Weight>
   inputs: readonly ValueInfo[]
   outputs: readonly ValueInfo[]
   /** The inputs after the program's own: each is one index of an input's first axis, in the same memory. */
   parts?: readonly InputPart[]
 }
+
+/** A large initializer: in memory, or in one piece of a file, which the session reads itself. */
+export type Weight = HostTensor | FileTensor
+
+export const isInFile = (weight: Weight): weight is FileTensor => 'pieces' in weight
 
 /** A view of an input of a graph: `input` is its position, `index` an index of its first axis. */
 export interface InputPart {
@@ -93,9 +99,9 @@ function encodeGraph(w: protobuf.Writer, graph: GraphInfo): void {
     for (const d of tensor.shape) w.uint32(field(1, 0)).int64(d)
     w.uint32(field(2, 0)).int32(elementTypes[tensor.dtype]).uint32(field(8, 2)).string(name)
     for (const [key, value] of [
-      ['location', name],
-      ['offset', '0'],
-      ['length', String(tensor.data.byteLength)],
+      ['location', isInFile(tensor) ? locationOf(tensor.pieces[0].file) : name],
+      ['offset', String(isInFile(tensor) ? tensor.pieces[0].offset : 0)],
+      ['length', String(bytesOfType(tensor))],
     ]) {
       w.uint32(field(13, 2)).fork().uint32(field(1, 2)).string(key).uint32(field(2, 2)).string(value).ldelim()
     }
@@ -123,6 +129,9 @@ function encodeGraph(w: protobuf.Writer, graph: GraphInfo): void {
     }
   }
 }
+
+/** A file's place in the model: relative to the root of its disk, which the session is told (see node.ts). */
+const locationOf = (file: string): string => file.replace(/^([A-Za-z]:)?[\\/]/, '')
 
 /** The tag of a protobuf field. Wire types: 0 is a varint, 2 a length-prefixed value, 5 four bytes. */
 const field = (number: number, wireType: number): number => (number << 3) | wireType

@@ -45,7 +45,10 @@ export function webSessions({ threads, wasmUrl }: WebSessionOptions = {}): Sessi
         // This optimizer compares every two constants, which is quadratic in their number. Our graphs share equal
         // constants already.
         extra: { optimization: { disable_specified_optimizers: 'ConstantSharing' } },
-        externalData: Array.from(graph.weights ?? [], ([path, tensor]) => ({ path, data: bytesOf(tensor) })),
+        externalData: Array.from(graph.weights ?? [], ([path, weight]) => ({
+          path,
+          data: bytesOf(weight as HostTensor), // `readsFiles` is not set.
+        })),
       })
       const wrap = ({ dtype, shape, data }: HostTensor): InstanceType<typeof ort.Tensor> =>
         new ort.Tensor(dtype as 'float32', data as Float32Array, shape)

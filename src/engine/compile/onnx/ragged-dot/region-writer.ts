@@ -1,9 +1,10 @@
 import { hostFrom, partOf } from '../../../../base/host-tensor.js'
 import type { HostTensor } from '../../../../base/host-tensor.js'
+import { partOfFile } from '../../../../base/stored-tensor.js'
 import { range } from '../../../program/ops.js'
 import { integerDot, quantizeRows } from '../integer-product/nodes.js'
 import { makeNode } from '../nodes.js'
-import { elementTypes } from '../proto.js'
+import { elementTypes, isInFile } from '../proto.js'
 import type { Attribute, Node } from '../proto.js'
 import { isRagged, kernelsOf, sizesOf } from './operators.js'
 import { constant, ints } from './tensors.js'
@@ -190,7 +191,7 @@ export class RegionWriter {
         ],
       }
     const weight = `${kernel}_of${group}`
-    this.tensors.weights.set(weight, partOf(tensor, group))
+    this.tensors.weights.set(weight, isInFile(tensor) ? partOfFile(tensor, group) : partOf(tensor, group))
     return { name: weight, nodes: [] }
   }
 

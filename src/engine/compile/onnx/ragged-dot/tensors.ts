@@ -1,13 +1,13 @@
 import { hostFrom } from '../../../../base/host-tensor.js'
 import type { HostTensor } from '../../../../base/host-tensor.js'
-import type { InputPart, ValueInfo } from '../proto.js'
+import type { InputPart, ValueInfo, Weight } from '../proto.js'
 
 /** The constant tensors of a graph and its bodies. */
 export interface GraphTensors {
   /** The weights before the expansion, with the kernels of all groups in one tensor. */
-  readonly original: ReadonlyMap<string, HostTensor>
+  readonly original: ReadonlyMap<string, Weight>
   /** The weights and the other constants after the expansion. */
-  readonly weights: Map<string, HostTensor>
+  readonly weights: Map<string, Weight>
   readonly initializers: Map<string, HostTensor>
   /** The parts of inputs, if they may be read in place. */
   readonly parts: InputParts | null
