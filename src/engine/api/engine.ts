@@ -29,4 +29,6 @@ const load = async (): Promise<SessionFactory> => (sessions ??= (await import('#
 const lazySessions: SessionFactory = {
   describe: async () => (await load()).describe(),
   create: async (graph, options) => (await load()).create(graph, options),
+  readsFiles: async () => (await load()).readsFiles?.() ?? false,
+  collectGarbage: () => sessions?.collectGarbage?.(),
 }

@@ -168,7 +168,7 @@ export class OnnxBackend implements Backend {
 
   /** What a weight is embedded from: its data, or the file that a session reads itself. */
   private async sourceOf(buffer: Buffer): Promise<HostTensor | StoredTensor> {
-    if (buffer instanceof StoredBuffer && this.sessions.readsFiles) return buffer.stored
+    if (buffer instanceof StoredBuffer && (await this.sessions.readsFiles?.())) return buffer.stored
     const [{ tensor }] = await inMemory([buffer])
     return atBoundary(tensor)
   }

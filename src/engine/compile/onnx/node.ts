@@ -16,7 +16,7 @@ import type { SessionFactory } from './session.js'
 export function nodeSessions(threads = availableParallelism()): SessionFactory {
   return {
     collectGarbage,
-    readsFiles: true,
+    readsFiles: async () => true,
     describe: async () => {
       const ort = await loadRuntime()
       return `onnxruntime-node ${ort.env.versions.node ?? ort.env.versions.common}, ${threads} threads`

@@ -29,8 +29,8 @@ export interface SessionFactory {
   /** ONNX Runtime's package, version and threads, for reports. */
   describe(): Promise<string>
   create(graph: GraphInfo, options: SessionOptions): Promise<Session>
-  /** Whether sessions read weights that are in files (`FileTensor`). Otherwise all weights must be in memory. */
-  readonly readsFiles?: boolean
+  /** Whether sessions read weights that are in files (`FileTensor`). Left out if all weights must be in memory. */
+  readsFiles?(): Promise<boolean>
   /**
    * Frees the memory of arrays that nothing refers to, now instead of at some later time. Left out if it cannot be
    * done.

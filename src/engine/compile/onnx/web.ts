@@ -47,7 +47,7 @@ export function webSessions({ threads, wasmUrl }: WebSessionOptions = {}): Sessi
         extra: { optimization: { disable_specified_optimizers: 'ConstantSharing' } },
         externalData: Array.from(graph.weights ?? [], ([path, weight]) => ({
           path,
-          data: bytesOf(weight as HostTensor), // `readsFiles` is not set.
+          data: bytesOf(weight as HostTensor), // There is no `readsFiles`.
         })),
       })
       const wrap = ({ dtype, shape, data }: HostTensor): InstanceType<typeof ort.Tensor> =>
