@@ -38,7 +38,7 @@ export type { Backend, Buffer, Compilation, CompiledWithWeights, Executable } fr
 export type { ExecutableStats, ProgramsAtSizes } from './engine/compile/backend.js'
 export { OnnxBackend } from './engine/compile/onnx/backend.js'
 export type { Session, SessionFactory, SessionOptions } from './engine/compile/onnx/session.js'
-export type { GraphInfo, InputPart } from './engine/compile/onnx/proto.js'
+export type { GraphInfo, InputPart, Weight } from './engine/compile/onnx/proto.js'
 export { referenceBackend } from './engine/compile/reference/backend.js'
 
 // Errors and types
@@ -48,3 +48,4 @@ export type { Aval } from './engine/program/aval.js'
 export type { PrimitiveName } from './engine/program/primitives.js'
 export type { PrimitiveParams } from './engine/program/program.js'
 export type { HostTensor } from './base/host-tensor.js'
+export type { FileRange, FileTensor, StoredTensor } from './base/stored-tensor.js'
