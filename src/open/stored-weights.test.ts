@@ -57,7 +57,7 @@ async function answers(weights: Weights): Promise<unknown> {
   const found = await generate(
     params,
     inputs,
-    inputs.map(() => greedySearch({ maxNewTokens, logProbabilities: 2 })),
+    inputs.map(() => greedySearch({ maxNewTokens, logProbabilities: true })),
   )
   return found.map(([{ tokens, logProbabilities }]) => ({ tokens, logProbabilities }))
 }
