@@ -44,6 +44,7 @@ export class FakeModel implements ServedModel {
       answers: true,
       dimension: null,
       maxInputTokens: 100,
+      longestToken: 1e5,
       maxNewTokens: 50,
       experts: { encoder: [4], decoder: [4, 4] },
       ...facts,

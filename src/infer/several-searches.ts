@@ -1,6 +1,6 @@
 import type { Answer, NextTokens, Search, StepExperts } from './search.js'
 
-/** Searches of one row each, for one input, as one search: its answers are theirs, in their order. It ends when all have ended. */
+/** Searches of one row each as one search: its answers are theirs, in their order. It ends when all have ended. */
 export const severalSearches = (searches: readonly Search[]): Search =>
   searches.length === 1 ? searches[0] : new SeveralSearches(searches)
 

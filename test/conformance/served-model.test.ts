@@ -147,6 +147,7 @@ describe.each(kinds)('a served model %s', (_, open) => {
       answers: true,
       dimension: null,
       maxInputTokens: 60,
+      longestToken: expect.any(Number) as number,
       maxNewTokens: 400,
       experts: { encoder: [4], decoder: [4] },
     })

@@ -71,10 +71,10 @@ export class TextEmbedder {
   }
 
   /**
-   * The vectors of texts, in their order; a text may be given as token ids, as they enter the encoder. Texts of similar length share a batch, which leaves little padding; the
-   * longest come first. `onProgress` is called after each batch with the number of texts that are done. Throws a
-   * ConfigError for an unknown prompt, and for a text that does not fit into memory; and a SwitchyardError for a vector
-   * with NaN or an infinity.
+   * The vectors of texts, or of token ids as they enter the encoder, in their order. Texts of similar length share a
+   * batch, which leaves little padding; the longest come first. `onProgress` is called after each batch with the number
+   * of texts that are done. Throws a ConfigError for an unknown prompt, and for a text that does not fit into memory;
+   * and a SwitchyardError for a vector with NaN or an infinity.
    */
   async embed(
     texts: readonly TextOrIds[],

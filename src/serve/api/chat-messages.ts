@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { ChatMessage } from './chat-template.js'
-import { ignored, optional, text, unsupported, unsupportedUnlessEmpty } from './fields.js'
+import { ignored, MOST_MESSAGES, optional, text, unsupported, unsupportedUnlessEmpty } from './fields.js'
 
 const onlyText = 'must be a text, or an array of parts {"type": "text", "text": "..."}: these models read text'
 
@@ -18,7 +18,8 @@ const contentOf = (...types: [string, ...string[]]) =>
             logprobs: unsupportedUnlessEmpty('they are not read', 'array'),
           }),
         )
-        .min(1),
+        .min(1)
+        .max(MOST_MESSAGES),
     ],
     { error: onlyText },
   )
@@ -43,6 +44,7 @@ export const messagesField = z
     }),
   )
   .min(1)
+  .max(MOST_MESSAGES)
 
 /** The items of the input of a response. */
 export const itemsField = z
@@ -57,6 +59,7 @@ export const itemsField = z
     }),
   )
   .min(1)
+  .max(MOST_MESSAGES)
 
 interface Message {
   readonly role: string

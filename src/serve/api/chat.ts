@@ -12,6 +12,7 @@ import { answering, defineEndpoint } from './endpoint.js'
 import { ignored, modelField, optional, unsupported, unsupportedUnlessEmpty } from './fields.js'
 import { Generation } from './generation.js'
 import { generationFields, MOST_LOGPROBS, sentOptions } from './generation-fields.js'
+import { checkLength } from './prompts.js'
 import { DONE, errorEvent } from './stream-events.js'
 import { tokenExperts, toTokenExperts } from './token-experts.js'
 
@@ -118,6 +119,7 @@ export const chat = defineEndpoint({
     const size = { maxTokens: body[maxTokensField], maxTokensField, answers: n, logProbabilities }
     const options = sentOptions(body, size, model.facts, formatConstraint(body.response_format))
     const input = server.chatTemplate(messagesOf(body.messages))
+    checkLength('messages', input, model.facts)
     call.admit(Math.max(n, body.num_beams ?? 1))
     const generation = new Generation(call, model, [{ input, options }])
     const shared = { id: newId('chatcmpl'), created: secondsNow(), model: model.facts.name }

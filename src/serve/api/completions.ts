@@ -13,7 +13,7 @@ import { modelField, optional, text, unsupported } from './fields.js'
 import { Generation } from './generation.js'
 import type { WholeAnswer } from './generation.js'
 import { generationFields, MOST_ANSWERS, MOST_LOGPROBS, sentOptions } from './generation-fields.js'
-import { inputsOf, preparePrompt, promptField } from './prompts.js'
+import { checkLength, inputsOf, preparePrompt, promptField } from './prompts.js'
 import type { PreparedPrompt } from './prompts.js'
 import { DONE, errorEvent } from './stream-events.js'
 import { toTokenExperts } from './token-experts.js'
@@ -69,7 +69,11 @@ export const completions = defineEndpoint({
     check(body, n, bestOf)
     const inputs = inputsOf(body.prompt)
     call.admit(inputs.length * Math.max(bestOf, body.num_beams ?? 1))
+    // A prompt with a separator also has the beginning of the answer.
     const separator = body.answer_separator ?? call.server.settings.answerSeparator
+    const { facts } = model
+    const most = facts.maxInputTokens + (separator ? facts.maxNewTokens : 0)
+    inputs.forEach(each => checkLength('prompt', each, facts, most))
     const prompts = await Promise.all(inputs.map(input => preparePrompt(model, input, separator, body.echo === true)))
     const asked = new Completion(call, model, prompts, n, bestOf)
     if (!body.stream) return asked.whole()

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { badRequest } from '../http/api-error.js'
-import { isTooDeep, MOST_LEVELS } from '../http/json-depth.js'
-import { optional, text, unsupported } from './fields.js'
+import { nestingProblem } from '../http/json-depth.js'
+import { MOST_TOKENS, optional, text, unsupported } from './fields.js'
 
 const jsonSchema = z.record(z.string(), z.unknown())
 
@@ -10,7 +10,7 @@ export const constraintFields = {
   structured_outputs: optional(
     z.strictObject({
       choice: optional(z.array(text.min(1)).min(1).max(1024)).describe('The answer is one of these texts.'),
-      regex: optional(text.min(1)).describe('The answer matches this regular expression as a whole.'),
+      regex: optional(text.min(1).max(MOST_TOKENS)).describe('The answer matches this regular expression as a whole.'),
       json: optional(z.union([jsonSchema, text])).describe('The answer is JSON that this JSON Schema allows.'),
     }),
   ).describe("Restricts the answer, as vLLM's field of this name. Exactly one of its fields must be given."),
@@ -59,6 +59,11 @@ interface ConstrainedFields {
 export function constraintOf({ structured_outputs: asked }: ConstrainedFields): Constraint | undefined {
   if (!asked) return undefined
   const { choice, regex, json } = asked
+  if (choice && choice.reduce((sum, { length }) => sum + length, 0) > MOST_TOKENS)
+    throw badRequest(
+      `structured_outputs.choice has more than ${MOST_TOKENS} characters in all: give fewer or shorter texts`,
+      'structured_outputs.choice',
+    )
   const all: Constraint[] = []
   if (choice) all.push({ choices: choice })
   if (regex) all.push({ regex })
@@ -78,7 +83,8 @@ function parsedSchema(source: string): object {
     // Refused below.
   }
   if (typeof value !== 'object' || value === null) throw refused('must be a JSON Schema: an object, or its text')
-  if (isTooDeep(value)) throw refused(`has more than ${MOST_LEVELS} levels of objects and arrays in each other`)
+  const problem = nestingProblem(value)
+  if (problem !== undefined) throw refused(problem)
   return value
 }
 

@@ -2,20 +2,17 @@ import { endianness } from 'node:os'
 import { z } from 'zod'
 import { badRequest } from '../http/api-error.js'
 import { defineEndpoint, modelOf } from './endpoint.js'
-import { ids, inputsOf } from './prompts.js'
-import { ignored, modelField, optional, text, unsupported } from './fields.js'
-
-/** As in OpenAI's API. */
-const MOST_TEXTS = 2048
+import { ids, ignored, MOST_INPUTS, modelField, optional, text, unsupported } from './fields.js'
+import { checkLength, inputsOf } from './prompts.js'
 
 export const embeddingBody = z.strictObject({
   model: modelField,
   input: z
-    .union([text, ids, z.array(text).min(1).max(MOST_TEXTS), z.array(ids).min(1).max(MOST_TEXTS)], {
-      error: `must be a text or an array of token ids, or an array of 1 to ${MOST_TEXTS} of them`,
+    .union([text, ids, z.array(text).min(1).max(MOST_INPUTS), z.array(ids).min(1).max(MOST_INPUTS)], {
+      error: `must be a text or an array of token ids, or an array of 1 to ${MOST_INPUTS} of them`,
     })
     .describe(
-      `A text, or up to ${MOST_TEXTS}. Token ids enter the encoder as they are, EOS included: they must be of the model's own vocabulary.`,
+      `A text, or up to ${MOST_INPUTS}. Token ids enter the encoder as they are, EOS included: they must be of the model's own vocabulary.`,
     ),
   encoding_format: optional(z.enum(['float', 'base64'])).describe(
     'float: numbers. base64: float32, little-endian. Default: float.',
@@ -64,6 +61,7 @@ export const embeddings = defineEndpoint({
         'dimensions',
       )
     const texts = inputsOf(body.input)
+    texts.forEach(each => checkLength('input', each, model.facts))
     call.admit(texts.length)
     const prompt = body.prompt_name === '' ? null : (body.prompt_name ?? undefined)
     const { vectors, tokens } = await model.embed({ texts, prompt }, signal)

@@ -7,8 +7,20 @@ export const text = z.string().refine(value => !/\p{Surrogate}/u.test(value), {
 
 export const tokenId = z.int().min(0).max(0xffffffff)
 
+/** The most characters, or tokens, of one text. One of 600,000 tokens kept answers waiting for a second. */
+export const MOST_TOKENS = 2 ** 17
+
+/** The most inputs of a request, as OpenAI's of embeddings. Longer arrays are refused before their elements are read. */
+export const MOST_INPUTS = 2048
+
+/** The most messages, and parts of a message. */
+export const MOST_MESSAGES = 4096
+
+/** Token ids. */
+export const ids = z.array(tokenId).min(1).max(MOST_TOKENS)
+
 /** An input of a model: a text, or token ids. */
-export const input = z.union([text, z.array(tokenId).min(1)], { error: 'must be a text, or an array of token ids' })
+export const input = z.union([text, ids], { error: 'must be a text, or an array of token ids' })
 
 /** A field that may be left out, or null, which OpenAI's clients send for what is not set. */
 export const optional = <S extends z.ZodType>(schema: S): z.ZodOptional<z.ZodNullable<S>> => schema.nullish()

@@ -1,21 +1,38 @@
 import { z } from 'zod'
 import type { AnswerToken } from '../../infer/answer-piece.js'
+import { formatCount } from '../../base/format.js'
 import { badRequest } from '../http/api-error.js'
-import type { Input, ServedModel } from '../models/served-model.js'
-import { text, tokenId } from './fields.js'
-
-/** Token ids. */
-export const ids = z.array(tokenId).min(1)
+import type { Input, ModelFacts, ServedModel } from '../models/served-model.js'
+import { ids, MOST_INPUTS, text } from './fields.js'
 
 /** OpenAI's `prompt`: one text, or token ids, or several of them. */
-export const promptField = z.union([text, ids, z.array(text).min(1), z.array(ids).min(1)], {
-  error: 'must be a text, an array of token ids, or an array of texts or of arrays of token ids',
-})
+export const promptField = z.union(
+  [text, ids, z.array(text).min(1).max(MOST_INPUTS), z.array(ids).min(1).max(MOST_INPUTS)],
+  { error: `must be a text, an array of token ids, or an array of 1 to ${MOST_INPUTS} texts or arrays of token ids` },
+)
 
 /** The inputs of a field that holds one or several. */
 export function inputsOf(prompt: z.output<typeof promptField>): readonly Input[] {
   if (typeof prompt === 'string' || typeof prompt[0] === 'number') return [prompt as Input]
   return prompt as readonly Input[]
+}
+
+/**
+ * Throws a 400 if an input has more than `most` tokens, as far as its length tells: a text with more characters than so
+ * many of the longest tokens. Cutting a text of megabytes into tokens would keep other answers waiting for a second.
+ */
+export function checkLength(
+  field: string,
+  given: Input,
+  { name, maxInputTokens, longestToken }: ModelFacts,
+  most = maxInputTokens,
+): void {
+  const [limit, unit] = typeof given === 'string' ? [most * longestToken, 'characters'] : [most, 'tokens']
+  if (given.length > limit)
+    throw badRequest(
+      `${field} has ${formatCount(given.length)} ${unit}, and the model ${name} takes at most ${formatCount(most)} tokens there${unit === 'tokens' ? '' : `, so no more than ${formatCount(limit)} characters`}: shorten it`,
+      field,
+    )
 }
 
 /** A prompt as the model gets it. */

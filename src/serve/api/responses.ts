@@ -5,6 +5,7 @@ import { formatConstraint } from './constraints.js'
 import { answering, defineEndpoint } from './endpoint.js'
 import { Generation } from './generation.js'
 import { sentOptions } from './generation-fields.js'
+import { checkLength } from './prompts.js'
 import { responseBody } from './response-body.js'
 import type { ResponseBody } from './response-body.js'
 import { ResponseObject, responseAnswer } from './response-object.js'
@@ -38,8 +39,10 @@ export const responses = defineEndpoint({
       logProbabilities: null,
     }
     const options = sentOptions(body, size, model.facts, formatConstraint(body.text?.format))
+    const input = server.chatTemplate(messages(body))
+    checkLength('input', input, model.facts)
     call.admit(1)
-    const generation = new Generation(call, model, [{ input: server.chatTemplate(messages(body)), options }])
+    const generation = new Generation(call, model, [{ input, options }])
     const response = new ResponseObject(body, model.facts.name)
     if (body.stream) {
       const numbered = new NumberedEvents(response)

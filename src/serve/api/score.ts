@@ -4,11 +4,12 @@ import { newId, secondsNow } from '../http/request-ids.js'
 import type { Input } from '../models/served-model.js'
 import { completionLogprobs, toCompletionLogprobs } from './completion-logprobs.js'
 import { answering, defineEndpoint } from './endpoint.js'
-import { input, modelField, optional, text } from './fields.js'
+import { input, modelField, MOST_INPUTS, optional, text } from './fields.js'
 import { MOST_LOGPROBS } from './generation-fields.js'
+import { checkLength } from './prompts.js'
 
-const oneOrMore = z.union([text, z.array(input).min(1)], {
-  error: 'must be a text, or an array of texts or of arrays of token ids',
+const oneOrMore = z.union([text, z.array(input).min(1).max(MOST_INPUTS)], {
+  error: `must be a text, or an array of 1 to ${MOST_INPUTS} texts or arrays of token ids`,
 })
 
 export const scoreBody = z.strictObject({
@@ -61,6 +62,8 @@ export const score = defineEndpoint({
         'text_2',
       )
     call.admit(targets.length)
+    inputs.forEach(each => checkLength('text_1', each, model.facts))
+    targets.forEach(each => checkLength('text_2', each, model.facts, model.facts.maxNewTokens))
     const top = body.logprobs ?? 0
     // All answers to one input are sent in one message.
     const scored =

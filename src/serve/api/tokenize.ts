@@ -1,18 +1,15 @@
 import { z } from 'zod'
 import { defineEndpoint, modelOf } from './endpoint.js'
-import { modelField, optional, text, tokenId, unsupported } from './fields.js'
+import { modelField, MOST_TOKENS, optional, text, tokenId, unsupported } from './fields.js'
 
 const as = optional(z.enum(['input', 'answer'])).describe(
   'Whether the tokens are those of an input or of an answer, which may have different vocabularies. Default: input.',
 )
 
-/** The most characters, or tokens, of one request. 600,000 tokens kept all answers waiting for more than a second. */
-const MOST_TOKENS = 2 ** 17
-
 export const tokenizeBody = z.strictObject({
   model: modelField,
   prompt: text.max(MOST_TOKENS, {
-    error: `the text has more than ${MOST_TOKENS} characters: send it in parts`,
+    error: `has more than ${MOST_TOKENS} characters: send it in parts`,
   }),
   as,
   add_special_tokens: unsupported('EOS is always added, as the encoder reads it', [true]),
@@ -56,7 +53,7 @@ export const tokenize = defineEndpoint({
 
 export const detokenizeBody = z.strictObject({
   model: modelField,
-  tokens: z.array(tokenId).max(MOST_TOKENS, { error: `there are more than ${MOST_TOKENS} tokens: send them in parts` }),
+  tokens: z.array(tokenId).max(MOST_TOKENS, { error: `has more than ${MOST_TOKENS} tokens: send them in parts` }),
   as,
 })
 

@@ -1,11 +1,14 @@
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { FakeModel, registryOf } from '../../../test/fake-served-model.js'
+import { completionBody } from '../api/completions.js'
+import { constraintOf } from '../api/constraints.js'
 import { detokenizeBody, tokenizeBody } from '../api/tokenize.js'
 import { defaultSettings } from '../settings.js'
 import type { ApiSettings } from '../settings.js'
 import { adminCheck } from './api-keys.js'
 import { makeApp } from './app.js'
+import { nestingProblem } from './json-depth.js'
 import { serverContext } from './server.js'
 
 const lines: string[] = []
@@ -13,15 +16,16 @@ const settings: ApiSettings = {
   ...defaultSettings,
   apiKeys: ['one', 'two'],
   corsOrigins: ['https://example.org'],
-  bodyLimit: 10_000,
+  bodyLimit: 200_000,
   log: { write: line => lines.push(line) },
 }
 
 const model = new FakeModel('fake', { experts: { encoder: [], decoder: [4, 4] } })
-const vectors = new FakeModel('vectors', { dimension: 3, answers: false })
+const vectors = new FakeModel('vectors', { dimension: 3, answers: false, longestToken: 10 })
+const short = new FakeModel('short', { longestToken: 10 })
 let app: FastifyInstance
 beforeAll(async () => {
-  app = await makeApp(serverContext(await registryOf([model, vectors]), settings))
+  app = await makeApp(serverContext(await registryOf([model, vectors, short]), settings))
 })
 afterAll(() => app.close())
 
@@ -61,7 +65,7 @@ describe('keys', () => {
   })
 
   it('are checked before the body is read', async () => {
-    const answer = await post('/v1/completions', 'x'.repeat(20_000), { headers: { authorization: '' } })
+    const answer = await post('/v1/completions', 'x'.repeat(300_000), { headers: { authorization: '' } })
     expect(answer.statusCode).toBe(401)
   })
 
@@ -160,7 +164,7 @@ describe('bodies that are refused', () => {
     ['that are no JSON', '{"prompt": ', {}, 400, /the body is not valid JSON/],
     ['that are cut', '{"prompt": "a"', {}, 400, /the body is not valid JSON/],
     ['that are not UTF-8', Buffer.from([0x22, 0xff, 0xfe, 0x22]), {}, 400, /the body is not UTF-8/],
-    ['that are too large', JSON.stringify({ prompt: 'x'.repeat(10_000) }), {}, 413, /too large/],
+    ['that are too large', JSON.stringify({ prompt: 'x'.repeat(200_000) }), {}, 413, /too large/],
     ['that are arrays', '[]', {}, 400, /the body must be a JSON object/],
     ['that are null', 'null', {}, 400, /the body must be a JSON object/],
     ['that change prototypes', '{"prompt": "a", "__proto__": {"model": "x"}}', {}, 400, /not valid JSON/],
@@ -233,7 +237,7 @@ describe('bodies that are refused', () => {
       '/v1/chat/completions',
       { messages: [] },
       'messages',
-      /^messages is an empty array: it must be an array of at least 1 element$/,
+      /^messages is an empty array: it must be an array of 1 to 4096 elements$/,
     ],
     ['/v1/chat/completions', { messages: [{ role: 'tool', content: 'a' }] }, 'messages[0].role', /must be system/],
     ['/v1/chat/completions', { messages: [{ role: 'user' }] }, 'messages[0].content', /is missing: it must be a text/],
@@ -277,12 +281,37 @@ describe('bodies that are refused', () => {
     ['/tokenize', { prompt: ['a'] }, 'prompt', /^prompt is an array of 1: it must be a text/],
     ['/detokenize', { tokens: [-1] }, 'tokens[0]', /tokens\[0\]/],
     ['/detokenize', { tokens: 'a' }, 'tokens', /^tokens is "a": it must be an array of at most 131072 elements$/],
-    ['/v1/completions', { prompt: 'a', model: undefined }, 'model', /this server has fake, vectors; name one/],
+    ['/v1/completions', { prompt: 'a', model: undefined }, 'model', /this server has fake, vectors, short; name one/],
     ['/score', { text_1: ['a', 'b'], text_2: ['a', 'b', 'c'] }, 'text_2', /2 inputs and text_2 3 answers/],
   ])('%s %j', async (url, body, param, message) => {
     const refused = await refusal(url, body)
     expect([refused.status, refused.param]).toEqual([400, param])
     expect(refused.message).toMatch(message)
+  })
+
+  it('are too long, or have too many parts, before anything is made of them', async () => {
+    const long = 'a'.repeat(5000)
+    const tooLong = (field: string, most: string) =>
+      `${field} has 5,000 characters, and the model short takes at most ${most}`
+    const pairs: [string, object, string][] = [
+      ['/v1/completions', { prompt: ['a', long] }, tooLong('prompt', '100 tokens there, so no more than 1,000')],
+      ['/v1/completions', { prompt: Array<number>(101).fill(1) }, 'prompt has 101 tokens, and the model short takes'],
+      ['/v1/completions', { prompt: long, answer_separator: '=' }, tooLong('prompt', '150 tokens')],
+      ['/v1/chat/completions', { messages: [{ role: 'user', content: long }] }, tooLong('messages', '100 tokens')],
+      ['/v1/responses', { input: long }, tooLong('input', '100 tokens')],
+      ['/score', { text_1: long, text_2: 'a' }, tooLong('text_1', '100 tokens')],
+      ['/score', { text_1: 'a', text_2: long }, tooLong('text_2', '50 tokens')],
+    ]
+    const asked = short.asked.length
+    for (const [url, body, message] of pairs)
+      expect((await refusal(url, { model: 'short', ...body })).message).toContain(message)
+    expect(short.asked.length).toBe(asked)
+    const input = long.repeat(20)
+    expect((await refusal('/v1/embeddings', { model: 'vectors', input })).message).toContain('input has 100,000 char')
+    const choice = Array<string>(200).fill('x'.repeat(700))
+    const restricted = completionBody.parse({ prompt: 'a', structured_outputs: { choice } })
+    expect(() => constraintOf(restricted)).toThrow('choice has more than 131072 characters in all')
+    expect(nestingProblem(Array(20_000).fill({}))).toContain('has more than 16,384 objects and arrays')
   })
 
   it('ask for more beams than the server takes on', async () => {

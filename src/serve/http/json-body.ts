@@ -1,10 +1,11 @@
 import type { FastifyInstance } from 'fastify'
 import { badRequest } from './api-error.js'
-import { isTooDeep, MOST_LEVELS } from './json-depth.js'
+import { nestingProblem } from './json-depth.js'
 
 /**
  * Reads JSON bodies. Bytes that are not UTF-8 are refused, since a replacement character would reach the model
- * unnoticed; keys that would change prototypes, and objects and arrays that are nested too deeply, are refused, too.
+ * unnoticed; keys that would change prototypes, and objects and arrays that are too many or nested too deeply, are
+ * refused, too.
  */
 export function addJsonBody(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error')
@@ -18,7 +19,8 @@ export function addJsonBody(app: FastifyInstance): void {
       return
     }
     const answered = (error: Error | null, value?: unknown): void => {
-      if (error === null) done(isTooDeep(value) ? tooDeep() : null, value)
+      const problem = error === null ? nestingProblem(value) : undefined
+      if (error === null) done(problem === undefined ? null : badRequest(`the body ${problem}`), value)
       else done((error as { code?: string }).code === 'FST_ERR_CTP_EMPTY_JSON_BODY' ? error : notJson(error))
     }
     void parse(request, text, answered)
@@ -28,6 +30,3 @@ export function addJsonBody(app: FastifyInstance): void {
 /** V8's message ends with the text and "is not valid JSON", which is said already. */
 const notJson = ({ message }: Error): Error =>
   badRequest(`the body is not valid JSON: ${message.replace(/,[^,]*is not valid JSON$/s, '')}`)
-
-const tooDeep = (): Error =>
-  badRequest(`the body has more than ${MOST_LEVELS} levels of objects and arrays in each other: use fewer`)

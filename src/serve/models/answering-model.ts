@@ -5,6 +5,7 @@ import type { TextSide } from '../../infer/text-generator.js'
 import { stackLayers } from '../../model/config.js'
 import type { ModelConfig, StackName } from '../../model/config.js'
 import { countParameters, declareParameters } from '../../model/parameters.js'
+import { longestToken } from './longest-token.js'
 import type { OpenedTextModel } from '../../open/text-model.js'
 import type { ModelLimits } from './messages.js'
 import { OpenCalls } from './open-calls.js'
@@ -35,6 +36,7 @@ export class AnsweringModel implements ServedModel {
       answers: true,
       dimension: null,
       maxInputTokens,
+      longestToken: Math.max(longestToken(model.codec.inputs), longestToken(model.codec.targets)),
       maxNewTokens,
       experts: { encoder: expertsOf(config, 'encoder'), decoder: expertsOf(config, 'decoder') },
     }

@@ -51,8 +51,8 @@ interface SentCall {
 
 /**
  * A model in a process of its own, so that the server answers while the model computes, and goes on if the process is
- * killed, crashes or hangs: the requests that it was answering fail, and the process is started again. Requests that come
- * meanwhile wait for it.
+ * killed, crashes or hangs: the requests that it was answering fail, and the process is started again. Requests that
+ * come meanwhile wait for it.
  */
 export class ModelProcess implements ServedModel {
   facts!: ModelFacts

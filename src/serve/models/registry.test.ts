@@ -22,6 +22,7 @@ class Held implements ServedModel {
       answers: true,
       dimension: null,
       maxInputTokens: 8,
+      longestToken: 8,
       maxNewTokens: 8,
       experts: { encoder: [], decoder: [] },
     }

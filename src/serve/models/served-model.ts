@@ -57,6 +57,8 @@ export interface ModelFacts {
   /** The size of its vectors; null: it has none. */
   readonly dimension: number | null
   readonly maxInputTokens: number
+  /** The most characters of a token's text: so many characters of an input are at least one token. */
+  readonly longestToken: number
   readonly maxNewTokens: number
   /** The number of experts of each sparse layer, in order. */
   readonly experts: { readonly encoder: readonly number[]; readonly decoder: readonly number[] }

@@ -7,6 +7,7 @@ import { TokenTexts } from '../../infer/token-texts.js'
 import { countParameters, declareParameters } from '../../model/parameters.js'
 import { inputIds } from '../../text/special-tokens.js'
 import { expertsOf } from './answering-model.js'
+import { longestToken } from './longest-token.js'
 import type { ModelLimits } from './messages.js'
 import { OpenCalls } from './open-calls.js'
 import type { Embedded, EmbedRequest, GenerateEvent, ModelFacts, ModelStatistics, ServedModel } from './served-model.js'
@@ -36,6 +37,7 @@ export class VectorModel implements ServedModel {
       answers: false,
       dimension: embedder.dimension,
       maxInputTokens,
+      longestToken: longestToken(codec.inputs),
       maxNewTokens: 0,
       experts: { encoder: expertsOf(config, 'encoder'), decoder: [] },
     }
