@@ -10,7 +10,7 @@ export const tokenId = z.int().min(0).max(0xffffffff)
 /** The most characters, or tokens, of one text. One of 600,000 tokens kept answers waiting for a second. */
 export const MOST_TOKENS = 2 ** 17
 
-/** The most inputs of a request, as OpenAI's of embeddings. Longer arrays are refused before their elements are read. */
+/** The most inputs of a request, as OpenAI has it for embeddings. Longer arrays are refused before they are read. */
 export const MOST_INPUTS = 2048
 
 /** The most messages, and parts of a message. */
