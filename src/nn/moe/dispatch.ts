@@ -50,7 +50,7 @@ export function raggedSlots({ expert, kept }: Pick<Choices, 'expert' | 'kept'>, 
   return {
     choiceOfSlot,
     slotOfChoice: np.reshape(np.argsort(choiceOfSlot), [-1, expert.shape[2]]), // [tokens, choices]
-    slotsOfExpert: np.astype(np.sum(np.oneHot(expertOfChoice, numExperts), { axis: 0 }), 'int32'), // [experts]
+    slotsOfExpert: np.sum(np.oneHot(expertOfChoice, numExperts, { dtype: 'int32' }), { axis: 0 }), // [experts]
   }
 }
 

@@ -3,10 +3,17 @@ import * as np from '../../../engine/api/np.js'
 import type { Assignment } from '../router.js'
 
 /** Which choices are kept, by their position among their expert's choices; -1 is a token that is not routed. */
-export function hasCapacity(position: Tensor, capacity: Tensor | number | null): Tensor {
-  const isRouted = np.greaterEqual(position, 0)
-  return capacity === null ? isRouted : np.logicalAnd(isRouted, np.less(position, capacity)) // position's shape
-}
+export const hasCapacity = (position: Tensor, capacity: Tensor | number): Tensor =>
+  np.logicalAnd(np.greaterEqual(position, 0), np.less(position, capacity)) // position's shape
+
+/**
+ * Which choices are kept, if tokens choose. Without a capacity (null) these are all choices of routed tokens: then a
+ * program that does not return the positions need not compute them.
+ */
+export const keptChoices = (position: Tensor, mask: Tensor | null, capacity: number | null): Tensor =>
+  capacity === null
+    ? np.broadcastTo(np.expandDims(presence(mask, position.shape.slice(0, 2)), 2), position.shape) // [groups, tokens, choices]
+    : hasCapacity(position, capacity) // [groups, tokens, choices]
 
 /** Where tokens are routed, as a bool of the given shape [groups, tokens]. */
 export const presence = (mask: Tensor | null, shape: readonly number[]): Tensor => mask ?? np.ones(shape, 'bool') // [groups, tokens]
@@ -25,7 +32,7 @@ export function assignFixed(
   const counted = mask ? np.where(np.expandDims(mask, 2), chosen, 0) : chosen // [groups, tokens, experts]
   const rank = np.sum(np.multiply(np.cumsum(counted, 1), counted), { axis: 2, keepdims: true }) // [groups, tokens, 1]
   const position = np.subtract(rank, 1) // [groups, tokens, 1]
-  const kept = hasCapacity(position, capacity) // [groups, tokens, 1]
+  const kept = keptChoices(position, mask, capacity) // [groups, tokens, 1]
   return {
     expert: np.expandDims(expert, 2),
     position,

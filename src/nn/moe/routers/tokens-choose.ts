@@ -1,7 +1,7 @@
 import type { Tensor } from '../../../engine/api/tensor.js'
 import * as np from '../../../engine/api/np.js'
 import type { Assignment, Router } from '../router.js'
-import { hasCapacity } from './positions.js'
+import { keptChoices } from './positions.js'
 
 export interface TokensChooseOptions {
   /** How many experts each token chooses: its most probable ones. Default: 1. */
@@ -30,7 +30,7 @@ export const tokensChoose = ({ selectedExperts = 1, batchPrioritized = false }: 
     const order = batchPrioritized ? byPriority(gates, mask) : null // [groups, tokens]
     const position = positions(order ? takeTokens(counted, order) : counted) // [groups, tokens, choices]
     const ranked = order ? takeTokens(position, np.argsort(order)) : position // [groups, tokens, choices]
-    const kept = hasCapacity(ranked, capacity) // [groups, tokens, choices]
+    const kept = keptChoices(ranked, mask, capacity) // [groups, tokens, choices]
     return {
       expert,
       position: ranked,

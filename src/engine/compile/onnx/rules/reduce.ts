@@ -62,13 +62,23 @@ function sumOfManySquares(g: GraphWriter, x: Lowered): Lowered {
   return g.node('ReduceSum', [sums, g.ints([0, 1, 2])], x.dtype, [], { keepdims: 0 })
 }
 
-/** ONNX Runtime adds int64 in double precision, so the low and high 32 bits are summed separately, each exactly. */
+/** The most int32 elements whose sum is exact in double precision, which has 53 bits. */
+const EXACT_COUNT = 2 ** 22
+
+/**
+ * ONNX Runtime adds int64 in double precision, so the low and high 32 bits are summed separately, each exactly. Not too
+ * many int32 elements, which are summed as int64, need no such care.
+ */
 const sum: Lowering<Reduction> = (context, [x], params) => {
   const {
     g,
+    ins: [a],
     outs: [out],
+    resultDType,
   } = context
   if (out.dtype !== 'int64') return sumOfFloats(context, [x], params)
+  const count = sizeOf(params.axes.map(axis => a.shape[axis]))
+  if (resultDType === 'int32' && count <= EXACT_COUNT) return node('ReduceSum')(context, [x], params)
   const f = new Formula(g)
   const low = f.op('BitwiseAnd', x, g.scalar('int64', 2 ** 32 - 1))
   const high = f.op('Div', f.op('Sub', x, low), g.scalar('int64', 2 ** 32))
