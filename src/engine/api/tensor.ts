@@ -1,7 +1,7 @@
 import { isFloat } from '../../base/dtypes.js'
 import type { DType } from '../../base/dtypes.js'
 import { check, SwitchyardError } from '../../base/errors.js'
-import { hostScalar, reader, toNumbers } from '../../base/host-tensor.js'
+import { bytesOfType, hostScalar, reader, toNumbers } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
 import type { StoredTensor } from '../../base/stored-tensor.js'
 import { Concrete } from '../compile/engine.js'
@@ -204,12 +204,19 @@ function readAs<R>(array: Tensor, convert: (view: HostTensor) => R): Promise<R> 
   return read
 }
 
+/** Garbage is collected when more bytes than this are released. Less is not worth the time. */
+const RELEASED_BYTES = 2 ** 26
+
 /**
  * Frees the arrays' memory, of which `owner` keeps its own copy. Later uses of the arrays throw an error that names
  * `owner`.
  */
 export function releaseArrays(arrays: readonly Tensor[], owner: string): void {
-  for (const { value } of arrays) if (value instanceof Concrete) value.release(owner)
+  const released = arrays.flatMap(({ value }) => (value instanceof Concrete ? value : []))
+  for (const value of released) value.release(owner)
+  // JavaScript does not see how much memory its arrays take, and would keep them for a long time.
+  if (released.reduce((sum, { aval }) => sum + bytesOfType(aval), 0) > RELEASED_BYTES)
+    released[0].evaluator.backend.collectGarbage?.()
 }
 
 /** An array over host data. The memory is not copied: do not change it afterwards. */

@@ -84,6 +84,8 @@ export interface Backend {
    * until the buffer is read, or a function is compiled with it.
    */
   putStored?(tensor: StoredTensor): Buffer
+  /** Frees the memory of buffers that nothing refers to now, if it can be done. */
+  collectGarbage?(): void
   /** `donated`: the inputs whose memory the results may take. */
   compile(program: Program, donated?: readonly boolean[]): Promise<Executable>
   /** The stages of `compile` for a program. */

@@ -64,6 +64,10 @@ export class OnnxBackend implements Backend {
     return new StoredBuffer(tensor)
   }
 
+  collectGarbage(): void {
+    this.sessions.collectGarbage?.()
+  }
+
   async compile(program: Program, donated: readonly boolean[] = []): Promise<Executable> {
     const { generated, segments, graph: written } = this.write(program, donated)
     const graph = expandInPlace(written, await this.signed(written))
@@ -84,7 +88,7 @@ export class OnnxBackend implements Backend {
       undefined,
       code,
       graph.parts?.length ? new PartViews(graph.parts) : undefined,
-      () => this.sessions.collectGarbage?.(),
+      () => this.collectGarbage(),
     )
   }
 
