@@ -39,7 +39,7 @@ export interface LoadOptions {
   meaning?: Meaning
 }
 
-/** Loads a model for a TextGenerator. The weights may be closed afterwards. */
+/** Loads a model for a TextGenerator. The weights may be closed afterwards; their files must stay until its first answer. */
 export async function loadTextModel(
   weights: Weights,
   codec: TextCodec,
@@ -111,16 +111,19 @@ async function inFiles({ specs, locate }: Pick<Weights, 'specs' | 'locate'>): Pr
 }
 
 /**
- * Estimates the peak memory, in bytes, of loading a model and generating with it. The peak is at the first answer:
- * memory then holds the weights, ONNX Runtime's copy of them, and the form that ONNX Runtime packs for matmuls. Only
- * the packed form stays, beside which the decoder's memory takes up to `rowBytes`.
+ * Estimates the memory, in bytes, that a model takes while it is loaded: its peak, before any answer. Weights that ONNX
+ * Runtime reads from files are in memory once, in the form that it packs for matmuls, beside the embeddings, which are
+ * kept in both forms. Other weights are in memory as they were read, and those of one stack two times more: as ONNX
+ * Runtime's copy, and packed. Only the packed form stays.
  */
-export function inferenceBytes(
-  { specs, bits: stored }: Pick<Weights, 'specs' | 'bits'>,
-  bits: Bits | null = stored ?? null,
-  rowBytes = 0,
-): number {
-  const sum = weightBytes({ specs }, bits)
-  // While the largest parameter is read, memory holds its stored parts and its float32 array, 4 bytes an element each.
-  return sum + Math.max(2 * sum, rowBytes, ...specs.map(spec => 8 * sizeOf(spec.shape)))
+export async function loadingBytes(weights: Weights, bits: Bits | null = weights.bits ?? null): Promise<number> {
+  const { specs } = weights
+  const sum = weightBytes(weights, bits)
+  const largest = 4 * Math.max(...specs.map(spec => sizeOf(spec.shape)))
+  if (!bits && (await inFiles(weights)).size > 0)
+    return sum + largest + weightBytes({ specs: specs.filter(({ role }) => role === 'embedding') }, null)
+  const ofStack = (stack: string): number =>
+    weightBytes({ specs: specs.filter(({ place }) => (place.stack ?? stack) === stack) }, bits)
+  // While the largest parameter is read, memory holds its stored parts too.
+  return sum + Math.max(2 * ofStack('encoder'), 2 * ofStack('decoder'), 2 * largest)
 }

@@ -61,7 +61,7 @@ export async function openEmbedder(
     const modes = pooling ? [pooling] : (saved?.pooling.modes ?? ['mean'])
     const size = checkedSize(weights.model.dModel, modes.length, saved)
     const values = await findValues?.(weights)
-    checkFits(weights, bits, onNotice, { copies })
+    await checkFits(weights, bits, onNotice, { copies })
     return new TextEmbedder({
       weights: {
         model: (await loadForInference(weights, bits)) as EmbeddingWeights['model'],

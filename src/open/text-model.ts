@@ -6,7 +6,7 @@ import type { Json } from '../checkpoint/json.js'
 import { rangeOfHf } from '../checkpoint/names/hf-generation.js'
 import type { Bits } from '../checkpoint/quantize.js'
 import type { Weights } from '../checkpoint/weights.js'
-import { checkNewTokens, inferenceBytes, loadTextModel, MOST_NEW_TOKENS, weightBytes } from '../infer/load.js'
+import { checkNewTokens, loadingBytes, loadTextModel, MOST_NEW_TOKENS, weightBytes } from '../infer/load.js'
 import type { LoadOptions } from '../infer/load.js'
 import { unsupportedFor } from '../infer/generation-options.js'
 import type { TextLimits, TextModel } from '../infer/text-generator.js'
@@ -58,7 +58,7 @@ export async function loadOpened(
   const { maxNewTokens, bits, router, meaning, limits, rowBytes, copies } = options
   const { generation = {}, onNotice = () => undefined } = options
   try {
-    checkFits(weights, bits, onNotice, { rowBytes, copies })
+    await checkFits(weights, bits, onNotice, { rowBytes, copies })
     if (generation !== false) noteUnsupported(weights, generation, onNotice)
     const model = await loadTextModel(weights, codec, {
       // Of a run, as long as its targets; its file may say any number.
@@ -134,29 +134,35 @@ export async function withTexts(
  * Announces the loading of a large model. Throws a SwitchyardError if the model, with `rowBytes` for the answers that
  * it generates at once, does not fit into the free memory.
  */
-export function checkFits(
+export async function checkFits(
   weights: OpenedWeights,
   bits: Bits | undefined,
   onNotice: (message: string) => void,
   { rowBytes = 0, copies = 1 }: Pick<TextModelOptions, 'rowBytes' | 'copies'> = {},
-): void {
+): Promise<void> {
+  const stored = weights.bits ?? null
+  const loading = new Map<Bits | null, number>()
+  for (const b of new Set([bits ?? stored, 8, 4] as const)) loading.set(b, await loadingBytes(weights, b))
   // Copies are loaded one after another: only one is at its peak.
-  const bytesIn = (b: Bits | undefined, ofRows = rowBytes): number =>
-    inferenceBytes(weights, b, ofRows) + (copies - 1) * (weightBytes(weights, b ?? weights.bits ?? null) + ofRows)
-  const needed = bytesIn(bits)
+  const bytesIn = (b: Bits | null, ofRows = rowBytes, count = copies): number => {
+    const once = weightBytes(weights, b)
+    return Math.max(loading.get(b)!, once + ofRows) + (count - 1) * (once + ofRows)
+  }
+  const chosen = bits ?? stored
   const one = rowBytes > 0 ? `this model with ${formatBytes(rowBytes)} for its answers` : 'this model'
   const task = copies > 1 ? `${copies} copies (replicas) of ${one}` : one
-  const problem = memoryProblem(`${weights.path}: ${task}`, needed, free => {
-    if (rowBytes > 0 && bytesIn(bits, 0) <= free) return 'allow less for answers (maxMemoryBytes, --max-cache)'
-    if (copies > 1 && inferenceBytes(weights, bits, rowBytes) <= free) return 'load fewer copies (--replicas)'
-    const smaller = ([8, 4] as const).find(b => b < (bits ?? weights.bits ?? 32) && bytesIn(b) <= free)
+  const problem = memoryProblem(`${weights.path}: ${task}`, bytesIn(chosen), free => {
+    if (rowBytes > 0 && bytesIn(chosen, 0) <= free) return 'allow less for answers (maxMemoryBytes, --max-cache)'
+    if (copies > 1 && bytesIn(chosen, rowBytes, 1) <= free) return 'load fewer copies (--replicas)'
+    const smaller = ([8, 4] as const).find(b => b < (chosen ?? 32) && bytesIn(b) <= free)
     return smaller
       ? `in ${smaller} bits (--quantize int${smaller}) it takes ${formatBytes(bytesIn(smaller))}`
       : 'take a machine with more, or a smaller model'
   })
   if (problem !== undefined) throw new SwitchyardError(problem)
-  if (needed > LARGE_BYTES)
+  const peak = loading.get(chosen)!
+  if (peak > LARGE_BYTES)
     onNotice(
-      `${weights.path}: ${formatCount(countParameters(weights.specs))} parameters, about ${formatBytes(needed)} in memory`,
+      `${weights.path}: ${formatCount(countParameters(weights.specs))} parameters, about ${formatBytes(weightBytes(weights, chosen))} in memory and ${formatBytes(peak)} while they are loaded${rowBytes > 0 ? `; answers take up to ${formatBytes(rowBytes)} more` : ''}`,
     )
 }
