@@ -39,7 +39,9 @@ export interface LoadOptions {
   meaning?: Meaning
 }
 
-/** Loads a model for a TextGenerator. The weights may be closed afterwards; their files must stay until its first answer. */
+/**
+ * Loads a model for a TextGenerator. The weights may be closed afterwards; their files must stay until the first answer.
+ */
 export async function loadTextModel(
   weights: Weights,
   codec: TextCodec,
