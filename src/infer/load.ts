@@ -40,7 +40,8 @@ export interface LoadOptions {
 }
 
 /**
- * Loads a model for a TextGenerator. The weights may be closed afterwards; their files must stay until the first answer.
+ * Loads a model for a TextGenerator. The weights may be closed afterwards, but their files must stay until the first
+ * answer.
  */
 export async function loadTextModel(
   weights: Weights,
