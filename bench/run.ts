@@ -1,11 +1,11 @@
 /** Times Switchyard against its peers, step by step in turn on one machine. docs/bench.md explains the output. */
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { cpus, loadavg } from 'node:os'
+import { loadavg } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { shapes } from './model.js'
 import type { ShapeName } from './model.js'
-import { at, checkMachine, python } from './peers.js'
+import { at, checkMachine, processor, python } from './peers.js'
 import { Contestant } from './protocol.js'
 import type { Gemm, Steps } from './protocol.js'
 import { nameOfRace, report } from './results.js'
@@ -117,9 +117,8 @@ for (const each of races) {
 
 mkdirSync(at('results'), { recursive: true })
 const file = at(`results/${new Date().toISOString().slice(0, 16).replace(':', '-')}.json`)
-const [{ model }] = cpus()
 writeFileSync(
   file,
-  `${JSON.stringify({ date: new Date().toISOString(), node: process.version, cpu: `${cpus().length} x ${model}`, rounds }, null, 2)}\n`,
+  `${JSON.stringify({ date: new Date().toISOString(), node: process.version, cpu: processor(), rounds }, null, 2)}\n`,
 )
 console.log(`\nWritten to ${file}.`)
