@@ -13,6 +13,7 @@ import { distillCommand } from './distill/distill.js'
 import { embedCommand } from './embed/embed.js'
 import { evalCommand } from './eval/eval.js'
 import { Exit } from './shared/exit.js'
+import { refuseRepeated } from './shared/repeated-options.js'
 import { showWork } from './shared/show-work.js'
 import { explainCommand } from './inspect/explain.js'
 import { finetuneCommand } from './finetune/finetune.js'
@@ -74,6 +75,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     '\nEnvironment: SWITCHYARD_MEMORY_CHECK=off starts a task even if it is estimated to need more memory than is free.',
   )
   const withSubcommands = program.commands.flatMap(command => [command, ...command.commands])
+  for (const command of withSubcommands) refuseRepeated(command)
   for (const command of [program, ...withSubcommands])
     command.exitOverride().configureOutput({ outputError: (text, write) => write(withOptionHint(text, command)) })
   try {

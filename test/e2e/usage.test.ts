@@ -57,7 +57,6 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
       "has no tokenizer that does what this run's vocabulary does: convert it with --to native, or train a model with --tokenizer t5",
     ]),
     [['convert', 'g2p', 'x', '--to', 'onnx'], 'Allowed choices are safetensors, hf, t5x, native, peft'],
-    [['convert', 'g2p'], "missing required argument 'folder'"],
     [['upcycle', 'g2p', 'x', '--experts', '4'], 'the model has experts already'],
     [['prune', 'g2p', 'x', '--experts', '2'], 'give --data'],
     [['init', 'switch-bass-8', 'x'], 'did you mean switch-base-8?'],
@@ -82,6 +81,13 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
       ['infer', 'runs/g2p', 'x', '--greedy', '--num-beams', '2', '--top-k', '3'],
       '--greedy takes the most probable tokens, so --num-beams, --top-k would have no effect: omit it',
     ],
+    [['infer', 'g2p', 'x', '--regex', 'a', '--regex', 'b'], '--regex is given twice, and has one value'],
+    [['eval', 'g2p', '--split', 'test', '--split', 'all'], '--split is given twice, and has one value'],
+    [
+      ['infer', 'g2p', 'x', '--regex', 'a', '--choice', 'b', '--choice', 'c'],
+      '--choice and --regex cannot be combined: each says what the whole answer is',
+    ],
+    [['convert', 'g2p'], 'give the folder to write, after g2p; the formats that can hold this model: --to native'],
     [['trian', 'g2p'], "unknown command 'trian'"],
     [['bench', 'routers', '--only', 'hsh'], 'did you mean hash?'],
     [['train', 'g2p', '--stepz', '3'], "unknown option '--stepz'"],
@@ -98,6 +104,7 @@ describe('wrong usage ends with code 2, one message and no trace', () => {
 
 describe('failures end with code 1', () => {
   it.each<[string[], string | RegExp]>([
+    [['verify', 'g2p'], "g2p: these weights are in Switchyard's format and have no reference values"],
     [['infer', 'runs/none', 'word'], 'runs/none: there is no such folder'],
     [['plot', 'runs/none', '--out', 'curves.svg'], 'runs/none: '],
     [['eval', 'runs/none'], 'runs/none: there is no such folder'],

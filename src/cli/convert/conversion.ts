@@ -67,6 +67,15 @@ export async function convertWeights(source: string, folder: string, options: Co
   }
 }
 
+/** The formats that a model can be written in. */
+export async function formatsFor(source: string): Promise<readonly ConvertOptions['to'][]> {
+  const weights = await openWeights(source, { onNotice })
+  await weights.close()
+  return weights.texts !== undefined && tokenizerOf(weights) === undefined
+    ? ['native']
+    : ['safetensors', 't5x', 'native']
+}
+
 /** What to know after a model of sentence-transformers was converted: only its Transformer was. */
 const modulesNotice = (source: string, { to }: ConvertOptions): string =>
   `${source}: the other modules of sentence-transformers were not converted, and embed takes the mean of the tokens without them${

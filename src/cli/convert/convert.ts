@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander'
+import { ConfigError } from '../../base/errors.js'
 import { checkpointOption } from '../shared/options.js'
 import type { ConvertOptions } from './conversion.js'
 
@@ -11,7 +12,7 @@ export const convertCommand = (): Command =>
       '<source>',
       'a Hugging Face folder (safetensors or torch .bin, whole or in shards), a LoRA adapter of PEFT, which is merged into its base, a T5X checkpoint, a run, a model that comes with Switchyard, such as g2p, or a hub model (owner/name)',
     )
-    .argument('<folder>', 'the folder to write; it must not exist')
+    .argument('[folder]', 'the folder to write; it must not exist')
     .addOption(
       new Option(
         '--to <format>',
@@ -31,14 +32,19 @@ export const convertCommand = (): Command =>
     .action(
       async (
         source: string,
-        folder: string,
+        folder: string | undefined,
         { revision, ...options }: Omit<ConvertOptions, 'to'> & { to: ConvertOptions['to'] | 'hf'; revision?: string },
       ) => {
         const { findFolder } = await import('../shared/find-folder.js')
-        const { convertWeights } = await import('./conversion.js')
+        const { convertWeights, formatsFor } = await import('./conversion.js')
         const { checkWritten, checkWrittenAdapters } = await import('./written.js')
+        const path = await findFolder(source, revision)
+        if (folder === undefined)
+          throw new ConfigError(
+            `give the folder to write, after ${source}; the formats that can hold this model: ${(await formatsFor(path)).map(name => `--to ${name}`).join(', ')}`,
+          )
         const to = options.to === 'hf' ? 'safetensors' : options.to
-        await convertWeights(await findFolder(source, revision), folder, { ...options, to })
+        await convertWeights(path, folder, { ...options, to })
         console.log(await (to === 'peft' ? checkWrittenAdapters(folder, source) : checkWritten(folder)))
       },
     )

@@ -122,6 +122,11 @@ async function answerLine(
       : `${escapeControls(line)}\t${escapeControls(target)}\t${score.score.toFixed(4)}`
   }
   const answers = await generator.answer(line, options)
+  const restriction = restrictionOf(options)
+  if (restriction !== undefined && answers.some(({ finish }) => finish === 'length'))
+    console.error(
+      `warning: ${escapeControls(line)}: the answer was cut at its most tokens (finish reason length), so it may not keep to ${restriction}: raise --max-new-tokens`,
+    )
   const vocabulary = answerVocabulary(model.codec.targets, specialIdsOf(model.options.config).eosIds)
   const filled = answers.map(({ tokens }) => fillBlanks(line, tokens, vocabulary))
   if (!json)
@@ -137,6 +142,10 @@ async function answerLine(
     })),
   })
 }
+
+/** The option that restricts answers, if there is one. */
+const restrictionOf = ({ choices, regex, jsonSchema }: TextOptions): string | undefined =>
+  choices ? '--choice' : regex !== undefined ? '--regex' : jsonSchema !== undefined ? '--json-schema' : undefined
 
 function warnOfUnknown(text: string, unknown: readonly string[]): void {
   if (unknown.length > 0)

@@ -143,6 +143,14 @@ export const inferCommand = (): Command =>
           ...(jsonSchema !== undefined && { jsonSchema: await readSchema(jsonSchema) }),
           ...(greedy && { doSample: false, numBeams: 1 }),
         }
+        const restrictions = [
+          choice && '--choice',
+          rest.regex !== undefined && '--regex',
+          jsonSchema && '--json-schema',
+        ]
+        const restricted = restrictions.filter(name => name)
+        if (restricted.length > 1)
+          throw new ConfigError(`${restricted.join(' and ')} cannot be combined: each says what the whole answer is`)
         const others = notGreedy.filter(name => rest[name] !== undefined)
         if (greedy && others.length > 0)
           throw new ConfigError(

@@ -20,7 +20,7 @@ import { loadHfFolder, verifyFolder } from '../../verify/hf-folder.js'
 import type { HfModel } from '../../verify/hf-folder.js'
 import { verifyT5x } from '../../verify/t5x.js'
 import { Exit } from '../shared/exit.js'
-import { findFolder, isOnHub } from '../shared/find-folder.js'
+import { findFolder, findShipped, isOnHub } from '../shared/find-folder.js'
 
 export interface VerifyOptions {
   params?: string
@@ -85,6 +85,10 @@ async function verifyFiles({ params, cases, weights, config, set, tolerance }: V
 /** The files of recorded values. */
 const recorded = ['cases.safetensors', 'generation.json']
 
+/** The folder of a model that comes with Switchyard, of one of the hub, or of a path. */
+const folderOf = async (name: string, revision?: string): Promise<string> =>
+  (await findShipped(name)) ?? ((await isOnHub(name)) ? findFolder(name, revision, recorded) : name)
+
 /** As `verifyOneFolder`, with an error as a part of the result, so that further folders are compared all the same. */
 async function verifyOneOfMany(folder: string, options: VerifyOptions): Promise<Verified> {
   try {
@@ -96,7 +100,7 @@ async function verifyOneOfMany(folder: string, options: VerifyOptions): Promise<
 }
 
 async function verifyOneFolder(name: string, { weights, tolerance, revision }: VerifyOptions): Promise<Verified> {
-  const path = (await isOnHub(name)) ? await findFolder(name, revision, recorded) : name
+  const path = await folderOf(name, revision)
   if (!(await exists(path)))
     throw new FileError(
       `${path}: there is no such folder; ${await didYouMeanPath(path, 'a folder of weights with cases.safetensors was expected', [runsFolder])}`,
@@ -105,7 +109,7 @@ async function verifyOneFolder(name: string, { weights, tolerance, revision }: V
     throw new FileError(`${path}: this is a file; a folder of weights with cases.safetensors was expected`)
   if ((await native.detect(path)) || (await latestCheckpoint(path)) !== undefined) {
     throw new FileError(
-      `${path}: these weights are in Switchyard's format and have no reference values: give a folder with cases.safetensors and --weights ${path}, or score a run with switchyard eval`,
+      `${name}: these weights are in Switchyard's format and have no reference values: give a folder with cases.safetensors and --weights ${name}, or score a run with switchyard eval`,
     )
   }
   const own = (await isPeftAdapter(path)) ? await readModel(path) : await loadHfFolder(path)
@@ -135,7 +139,7 @@ async function readModel(path: string, check?: (weights: OpenedWeights) => void)
  * parameters have the names and shapes of the folder's.
  */
 async function readTested(name: string, own: HfModel): Promise<HfModel> {
-  const path = (await isOnHub(name)) ? await findFolder(name) : name
+  const path = await folderOf(name)
   const { container, model, router, params } = await readModel(path, ({ specs }) => {
     const [expected, actual] = [declareParameters(own.model, own.router), specs].map(listed =>
       listed.map(spec => `${spec.path} [${spec.shape}]`),
