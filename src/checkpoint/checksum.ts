@@ -3,7 +3,7 @@ import { FileError } from '../base/errors.js'
 import { bytesOf } from '../base/host-tensor.js'
 import type { HostTensor } from '../base/host-tensor.js'
 import { quote, viewOf } from './format.js'
-import type { CheckpointReader, TensorSource } from './format.js'
+import type { CheckpointReader, TensorEntry, TensorSource } from './format.js'
 import { rangeChecksum } from './range-checksum.js'
 
 /** The checksums of a file's tensors, by name, each as 8 hexadecimal digits. */
@@ -23,10 +23,19 @@ const hex = (checksum: number): string => checksum.toString(16).padStart(8, '0')
 /** The same source, and the checksums of the tensors that it has delivered so far. */
 export function withChecksums({ infos, entries }: TensorSource): { source: TensorSource; checksums: Checksums } {
   const checksums: Record<string, string> = {}
-  async function* summed(): AsyncGenerator<readonly [string, HostTensor]> {
-    for await (const [name, tensor] of entries) {
-      checksums[name] = tensorChecksum(tensor)
-      yield [name, tensor]
+  const announced = new Map(infos.map(info => [info.name, info]))
+  /** Of tensors that are delivered in parts, the checksum so far. */
+  const begun = new Map<string, number>()
+  async function* summed(): AsyncGenerator<TensorEntry> {
+    for await (const entry of entries) {
+      const [name, tensor, part] = entry
+      const info = announced.get(name)
+      if (part === undefined || info === undefined) checksums[name] = tensorChecksum(tensor)
+      else {
+        begun.set(name, crc32(bytesOf(tensor), begun.get(name) ?? startOf(info)))
+        if (part === info.shape[0] - 1) checksums[name] = hex(begun.get(name)!)
+      }
+      yield entry
     }
   }
   return { source: { infos, entries: summed() }, checksums }

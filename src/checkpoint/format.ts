@@ -65,12 +65,18 @@ export const viewOf = (
 })
 
 /**
+ * A tensor that is delivered to a writer, or a part of one, if there is a third element: the part's index along the
+ * tensor's first axis. The parts of a tensor come in their order; other tensors may come in between.
+ */
+export type TensorEntry = readonly [name: string, tensor: HostTensor, part?: number]
+
+/**
  * Tensors to be written. `infos` announces all of them, since a header precedes the data. `entries` then delivers each
- * exactly once, in any order, and may compute each only when it is asked for.
+ * exactly once, in any order, as a whole or in parts, and may compute each only when it is asked for.
  */
 export interface TensorSource {
   readonly infos: readonly TensorInfo[]
-  readonly entries: Iterable<readonly [string, HostTensor]> | AsyncIterable<readonly [string, HostTensor]>
+  readonly entries: Iterable<TensorEntry> | AsyncIterable<TensorEntry>
 }
 
 export interface WriteOptions {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { partOf } from '../base/host-tensor.js'
+import { expertSpec } from '../model/parameters.js'
 import { preset } from '../model/presets.js'
 import { transposeMatrix } from './layout.js'
 import { loadCheckpoint } from './native.js'
@@ -66,10 +67,11 @@ describe('weights by themselves in our own format', () => {
       ...source,
       bits: 8,
       quantizedTypes: spec => blockTypes(spec, 8),
-      readQuantized: async path => {
-        const spec = source.specs.find(s => s.path === path)!
+      readQuantized: async (path, expert) => {
+        const stack = source.specs.find(s => s.path === path)!
+        const spec = expert === undefined ? stack : expertSpec(stack)
         if (!blockTypes(spec, 8)) return null
-        const tensor = await source.read(path)
+        const tensor = await (expert === undefined ? source.read(path) : source.readExpert(path, expert))
         return quantizeBlocks(spec, isOutputsFirst(spec) ? tensor : transposeMatrix(tensor), 8)
       },
     }

@@ -1,6 +1,5 @@
 import { SwitchyardError } from '../base/errors.js'
 import type { TaskConfig } from '../data/task.js'
-import { castHost } from '../base/host-tensor.js'
 import type { HostTensor } from '../base/host-tensor.js'
 import { sameShape } from '../engine/program/aval.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
@@ -9,14 +8,21 @@ import type { ParameterSpec } from '../model/parameters.js'
 import { nativeExperts } from './experts/native.js'
 import { expertStacks, nativeParts } from './experts/source.js'
 import type { ExpertPart } from './experts/source.js'
-import type { TensorInfo, TensorSource } from './format.js'
+import type { TensorEntry, TensorInfo, TensorSource } from './format.js'
 import type { Json } from './json.js'
 import { saveModel } from './native.js'
 import type { Checkpoint } from './native.js'
 import { blockTypes, dequantizeHost, quantizedTypes } from './quantize.js'
 import type { Bits, QuantizedTensor, QuantizedTypes } from './quantize.js'
 import { storedTensor } from './stored-tensor.js'
-import { checkComplete, expertsFromWhole, quantizedTypesOf, readQuantizedTo, storedSpecs } from './weights.js'
+import {
+  checkComplete,
+  expertsFromWhole,
+  parameterEntries,
+  quantizedTypesOf,
+  readQuantizedTo,
+  storedSpecs,
+} from './weights.js'
 import type { Mismatch, Weights } from './weights.js'
 
 /** The configuration in `checkpoint.json` of weights that were written alone, without a training run. */
@@ -75,19 +81,24 @@ function nativeSource(weights: Weights, dtype: ParameterSpec['dtype'] | undefine
         ]
       : [{ name: spec.path, dtype: dtype ?? spec.dtype, shape: spec.shape }]
   })
-  async function* entries(): AsyncGenerator<[string, HostTensor]> {
-    for (const spec of weights.specs) {
-      const quantized = bits && (await readQuantizedTo(weights, spec, bits))
-      const { values, scales } = partsOf(spec.path)
-      if (quantized)
-        yield* [
-          [values, quantized.values],
-          [scales, quantized.scales],
-        ] satisfies [string, HostTensor][]
-      else yield [spec.path, castHost(await weights.read(spec.path), dtype ?? spec.dtype)]
-    }
+  async function* entries(): AsyncGenerator<TensorEntry> {
+    for (const spec of weights.specs)
+      yield* bits && quantizedTypesOf(weights, spec, bits)
+        ? quantizedEntries(weights, spec, bits)
+        : parameterEntries(weights, spec, dtype ?? spec.dtype)
   }
   return { infos, entries: entries() }
+}
+
+/** The values and the scales of a parameter that is quantized: as a whole, or expert by expert. */
+async function* quantizedEntries(weights: Weights, spec: ParameterSpec, bits: Bits): AsyncGenerator<TensorEntry> {
+  const names = partsOf(spec.path)
+  const parts = spec.role === 'expertKernel' ? Array.from({ length: spec.shape[0] }, (_, i) => i) : [undefined]
+  for (const part of parts) {
+    const { values, scales } = (await readQuantizedTo(weights, spec, bits, part))!
+    yield [names.values, values, part]
+    yield [names.scales, scales, part]
+  }
 }
 
 /** The weights in an open checkpoint of our own format. */

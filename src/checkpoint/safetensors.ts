@@ -34,8 +34,8 @@ export const safetensors: CheckpointFormat = {
         let parts = [header]
         let [start, end] = [0, header.byteLength]
         const flush = (): Promise<void> => withPath(path, () => writeConcatenated(handle, parts, start))
-        for await (const { info, bytes } of delivered(path, source.entries, tensors)) {
-          const at = header.byteLength + info.begin
+        for await (const { info, offset, bytes } of delivered(path, source.entries, tensors)) {
+          const at = header.byteLength + info.begin + offset
           if (at !== end || end - start > batchBytes) {
             await flush()
             parts = []

@@ -10,6 +10,7 @@ import type { StoredTensor } from './safetensors-header.js'
 import { safetensorsLayout, safetensorsRules } from './safetensors-layout.js'
 import type { SafetensorsLayout } from './safetensors-layout.js'
 import { checkAnnounced, delivered } from './tensor-source.js'
+import type { DeliveredBytes } from './tensor-source.js'
 
 export interface HuggingFaceWriteOptions extends WriteOptions {
   /**
@@ -53,8 +54,7 @@ export async function writeShards(
     path,
     async temp => {
       try {
-        for await (const { info, bytes } of delivered(path, source.entries, places))
-          await info.shard.put(temp, info, bytes)
+        for await (const piece of delivered(path, source.entries, places)) await piece.info.shard.put(temp, piece)
         for (const shard of shards) await shard.end(temp)
       } finally {
         for (const shard of shards) await shard.close()
@@ -114,11 +114,12 @@ class Shard {
     for (const [name, tensor] of this.layout.tensors) yield [name, { ...tensor, shard: this }]
   }
 
-  async put(temp: string, { begin }: StoredTensor, bytes: Uint8Array): Promise<void> {
+  async put(temp: string, { info, offset, bytes, isLast }: DeliveredBytes<StoredTensor>): Promise<void> {
     const { header, tensors } = this.layout
-    if (this.written === 0) await this.create(temp)
-    await withPath(join(this.folder, this.file), () => writeExactly(this.handle!, bytes, header.byteLength + begin))
-    if (++this.written === tensors.size) await this.close()
+    if (this.handle === undefined) await this.create(temp)
+    const position = header.byteLength + info.begin + offset
+    await withPath(join(this.folder, this.file), () => writeExactly(this.handle!, bytes, position))
+    if (isLast && ++this.written === tensors.size) await this.close()
   }
 
   /** Creates the file of a shard without tensors: the one file of an empty model. */

@@ -31,26 +31,46 @@ export function checkAnnounced(
 export const cannotWrite = (path: string, name: string, problem: string): SwitchyardError =>
   new SwitchyardError(`${path}: tensor ${quote(name)} cannot be written: ${problem}`)
 
+/** Bytes of a tensor, in the order of its elements: all of them, or those of a part. */
+export interface DeliveredBytes<T extends TensorInfo> {
+  readonly info: T
+  /** Where they begin in the tensor. */
+  readonly offset: number
+  /** Not a copy. */
+  readonly bytes: Uint8Array
+  /** Whether the tensor ends with them. */
+  readonly isLast: boolean
+}
+
 /**
- * The tensors that a source delivers, each with its announcement and its bytes (which are not copied). Throws a
- * SwitchyardError unless every announced tensor is delivered exactly once, with the announced dtype and shape.
+ * The tensors that a source delivers, or their parts. Throws a SwitchyardError unless every announced tensor is
+ * delivered exactly once, with the announced dtype and shape, and its parts in order.
  */
 export async function* delivered<T extends TensorInfo>(
   path: string,
   entries: TensorSource['entries'],
   announced: ReadonlyMap<string, T>,
-): AsyncGenerator<{ info: T; bytes: Uint8Array }> {
+): AsyncGenerator<DeliveredBytes<T>> {
   const missing = new Set(announced.keys())
-  for await (const [name, tensor] of entries) {
+  /** How many parts of a tensor were delivered. */
+  const parts = new Map<string, number>()
+  for await (const [name, tensor, part] of entries) {
     const info = announced.get(name)
+    const done = parts.get(name) ?? 0
     const problem =
       info === undefined
         ? 'is not among the tensors that the source announced'
-        : missing.delete(name)
-          ? mismatch(info, tensor)
-          : 'was delivered twice'
+        : !missing.has(name)
+          ? 'was delivered twice'
+          : done !== (part ?? 0)
+            ? `was not delivered in order: part ${done} was to be next`
+            : mismatch(part === undefined ? info : { ...info, shape: info.shape.slice(1) }, tensor)
     if (problem !== undefined) throw new SwitchyardError(`${path}: tensor ${quote(name)} ${problem}`)
-    yield { info: info!, bytes: bytesOf(tensor) }
+    const bytes = bytesOf(tensor)
+    const isLast = part === undefined || part === info!.shape[0] - 1
+    if (isLast) missing.delete(name)
+    parts.set(name, done + 1)
+    yield { info: info!, offset: done * bytes.byteLength, bytes, isLast }
   }
   if (missing.size > 0)
     throw new SwitchyardError(`${path}: the source did not deliver all tensors; missing: ${listNames([...missing])}`)

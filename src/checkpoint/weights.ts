@@ -7,13 +7,14 @@ import type { StoredTensor } from '../base/stored-tensor.js'
 import { fromHost, hostView } from '../engine/api/tensor.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import * as random from '../engine/api/random.js'
-import { initParameter } from '../model/init.js'
-import { declareParameters } from '../model/parameters.js'
+import { initExpert, initParameter } from '../model/init.js'
+import { declareParameters, expertSpec } from '../model/parameters.js'
 import type { ParameterSpec } from '../model/parameters.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import type { ModelParams } from '../model/types.js'
 import type { ExpertSource } from './experts/source.js'
 import { listNames } from './format.js'
+import type { TensorEntry } from './format.js'
 import { transposeMatrix } from './layout.js'
 import { isOutputsFirst, quantizeBlocks, quantizeColumns, quantizedTypes } from './quantize.js'
 import type { Bits, QuantizedTensor, QuantizedTypes } from './quantize.js'
@@ -104,25 +105,31 @@ export function expertsFromWhole(read: Weights['read']): Weights['readExpert'] {
   }
 }
 
-/** Reads a kernel [..., in, out] transposed to [..., out, in]. */
-const readTransposed = async (weights: Weights, path: string): Promise<HostTensor> =>
-  weights.readTransposed ? weights.readTransposed(path) : transposeMatrix(await weights.read(path))
+/** Reads a kernel [..., in, out], or that of one expert, transposed to [..., out, in]. */
+export async function readTransposed(weights: Weights, path: string, expert?: number): Promise<HostTensor> {
+  if (weights.readTransposed) return weights.readTransposed(path, expert)
+  return transposeMatrix(await (expert === undefined ? weights.read(path) : weights.readExpert(path, expert)))
+}
 
 /**
- * Reads a parameter in quantized form: as stored if the file is quantized (`bits` is then ignored), else quantized to
- * `bits`. null if the parameter stays in floating point.
+ * Reads a parameter, or one expert of it, in quantized form: as stored if the file is quantized (`bits` is then
+ * ignored), else quantized to `bits`. null if the parameter stays in floating point.
  */
 export async function readQuantizedTo(
   weights: Weights,
   spec: ParameterSpec,
   bits: Bits | null,
+  expert?: number,
 ): Promise<QuantizedTensor | null> {
-  if (weights.readQuantized) return weights.readQuantized(spec.path)
-  if (!bits || !quantizedTypes(spec, bits)) return null
-  if (bits === 8) return quantizeColumns(spec, await weights.read(spec.path))
+  if (weights.readQuantized) return weights.readQuantized(spec.path, expert)
+  const own = expert === undefined ? spec : expertSpec(spec)
+  if (!bits || !quantizedTypes(own, bits)) return null
+  const read = (): Promise<HostTensor> =>
+    expert === undefined ? weights.read(spec.path) : weights.readExpert(spec.path, expert)
+  if (bits === 8) return quantizeColumns(own, await read())
   return quantizeBlocks(
-    spec,
-    await (isOutputsFirst(spec) ? weights.read(spec.path) : readTransposed(weights, spec.path)),
+    own,
+    isOutputsFirst(own) ? await read() : await readTransposed(weights, spec.path, expert),
     bits,
   )
 }
@@ -142,6 +149,18 @@ export async function* readWeights(
   for (const spec of specs) yield [spec.path, castHost(await read(spec.path), dtype ?? spec.dtype)]
 }
 
+/** The tensors of a parameter for a writer, cast to a dtype. A stack of experts is delivered expert by expert. */
+export async function* parameterEntries(
+  weights: Pick<Weights, 'read' | 'readExpert'>,
+  { path, role, shape }: ParameterSpec,
+  dtype: ParameterSpec['dtype'],
+): AsyncGenerator<TensorEntry> {
+  if (role !== 'expertKernel') yield [path, castHost(await weights.read(path), dtype)]
+  else
+    for (let expert = 0; expert < shape[0]; expert++)
+      yield [path, castHost(await weights.readExpert(path, expert), dtype), expert]
+}
+
 /** Reads all weights into a tree of parameters, cast to `dtype`. */
 export async function readParameters(
   weights: Pick<Weights, 'specs' | 'read'>,
@@ -158,10 +177,10 @@ export async function readParameters(
 export function newWeights(name: string, model: ModelConfig, router: RouterConfig, seed: number): Weights {
   const specs = declareParameters(model, router)
   const places = new Map(specs.map((spec, i) => [spec.path, i]))
-  const read = async (path: string): Promise<HostTensor> => {
+  const find = (path: string): number => {
     const i = places.get(path)
     if (i === undefined) throw new SwitchyardError(`${name}: there is no parameter ${path} in this model`)
-    return hostView(initParameter(specs[i], i, random.key(seed)))
+    return i
   }
   return {
     path: name,
@@ -169,8 +188,8 @@ export function newWeights(name: string, model: ModelConfig, router: RouterConfi
     model,
     router,
     specs,
-    read,
-    readExpert: expertsFromWhole(read),
+    read: async path => hostView(initParameter(specs[find(path)], find(path), random.key(seed))),
+    readExpert: async (path, expert) => hostView(initExpert(specs[find(path)], find(path), expert, random.key(seed))),
     close: () => Promise.resolve(),
   }
 }

@@ -1,9 +1,11 @@
+import { sizeOf } from '../base/host-tensor.js'
 import { treeFromPaths } from '../base/pytree.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import { jit } from '../engine/api/jit.js'
 import * as np from '../engine/api/np.js'
 import * as random from '../engine/api/random.js'
-import type { ParameterSpec } from './parameters.js'
+import { keyFrom, positionWords } from '../engine/api/random/keys.js'
+import type { Initializer, ParameterSpec } from './parameters.js'
 import type { ModelParams } from './types.js'
 
 /**
@@ -15,20 +17,36 @@ export function initParameters(specs: readonly ParameterSpec[], key: Tensor): Mo
 }
 
 /** One new random parameter. `index` is its index in the declaration. */
-export function initParameter(
+export const initParameter = (
   { init, shape, dtype }: Pick<ParameterSpec, 'init' | 'shape' | 'dtype'>,
   index: number,
   key: Tensor,
+): Tensor => np.astype(elements(init, shape, 0, index, key), dtype)
+
+/**
+ * The kernel [in, out] of one expert of a new stack of kernels [experts, in, out]: what `initParameter` gives at that
+ * index of the first axis, drawn without the rest.
+ */
+export function initExpert(
+  { init, shape: [, ...shape], dtype }: Pick<ParameterSpec, 'init' | 'shape' | 'dtype'>,
+  index: number,
+  expert: number,
+  key: Tensor,
 ): Tensor {
+  return np.astype(elements(init, shape, expert * sizeOf(shape), index, key), dtype)
+}
+
+/** The elements of a new parameter from a row-major position on, in this shape. */
+function elements(init: Initializer, shape: readonly number[], position: number, index: number, key: Tensor): Tensor {
   switch (init.kind) {
     case 'ones':
-      return np.ones(shape, dtype)
+      return np.ones(shape)
     case 'zeros':
-      return np.zeros(shape, dtype)
-    case 'uniform':
-      return np.astype(draw(key, np.array(index, 'int32'), np.array(init.limit), init.kind, shape.join()), dtype)
-    default:
-      return np.astype(draw(key, np.array(index, 'int32'), np.array(init.stddev), init.kind, shape.join()), dtype)
+      return np.zeros(shape)
+    default: {
+      const scale = np.array(init.kind === 'uniform' ? init.limit : init.stddev)
+      return draw(key, np.array(index, 'int32'), positionWords(position), scale, init.kind, shape.join())
+    }
   }
 }
 
@@ -37,10 +55,18 @@ export function initParameter(
  * value.
  */
 const draw = jit(
-  function draw(key: Tensor, index: Tensor, scale: Tensor, kind: keyof typeof distributions, shape: string): Tensor {
-    return np.multiply(distributions[kind](random.foldIn(key, index), shape.split(',').map(Number)), scale)
+  function draw(
+    key: Tensor,
+    index: Tensor,
+    position: Tensor,
+    scale: Tensor,
+    kind: keyof typeof distributions,
+    shape: string,
+  ): Tensor {
+    const from = keyFrom(random.foldIn(key, index), position)
+    return np.multiply(distributions[kind](from, shape.split(',').map(Number)), scale)
   },
-  { static: [3, 4] },
+  { static: [4, 5] },
 )
 
 const distributions = {

@@ -6,10 +6,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { allocate, dtypes } from '../../src/base/dtypes.js'
 import type { DType } from '../../src/base/dtypes.js'
 import { FileError, SwitchyardError } from '../../src/base/errors.js'
-import { bytesOf, hostFrom, sizeOf } from '../../src/base/host-tensor.js'
+import { bytesOf, hostFrom, partOf, sizeOf } from '../../src/base/host-tensor.js'
 import type { HostTensor } from '../../src/base/host-tensor.js'
 import { readCheckpoint, sourceOf } from '../../src/checkpoint/format.js'
-import type { CheckpointFormat } from '../../src/checkpoint/format.js'
+import type { CheckpointFormat, TensorEntry } from '../../src/checkpoint/format.js'
 
 export interface CheckpointConformance {
   format: CheckpointFormat
@@ -138,6 +138,45 @@ export function checkpointConformance({
       }
       await expectRoundTrip(tensors)
     })
+
+    if (!make)
+      it('takes tensors in parts, also of several tensors in turn', async () => {
+        const [a, b, c] = [everyBit('float32', [5, 3, 7]), everyBit('int32', [5, 2], 3), everyBit('float32', [4, 4], 5)]
+        async function* entries(): AsyncGenerator<TensorEntry> {
+          for (let i = 0; i < 5; i++) {
+            yield ['a', partOf(a, i), i]
+            yield ['b', partOf(b, i), i]
+            if (i === 2) yield ['c', c]
+          }
+        }
+        const infos = sourceOf([
+          ['a', a],
+          ['b', b],
+          ['c', c],
+        ]).infos
+        const path = fresh()
+        await format.write(path, { infos, entries: entries() })
+        const back = await readAll(path)
+        for (const [name, tensor] of Object.entries({ a, b, c })) expect(back.get(name)).toEqual(tensor)
+      })
+
+    if (!make)
+      it.each<[string, TensorEntry[], RegExp]>([
+        ['a missing part', [['a', everyBit('int32', [2]), 0]], /did not deliver all tensors; missing: "a"/],
+        ['parts out of order', [['a', everyBit('int32', [2]), 1]], /not delivered in order: part 0 was to be next/],
+        [
+          'a whole tensor after a part',
+          [
+            ['a', everyBit('int32', [2]), 0],
+            ['a', everyBit('int32', [3, 2])],
+          ],
+          /not delivered in order: part 1 was to be next/,
+        ],
+        ['a part of another shape', [['a', everyBit('int32', [3, 2]), 0]], /announced as int32\[2\] and delivered as/],
+      ])('refuses %s', async (_, entries, message) => {
+        const infos = [{ name: 'a', dtype: 'int32' as const, shape: [3, 2] }]
+        await expect(format.write(fresh(), { infos, entries })).rejects.toThrow(message)
+      })
 
     it('holds no tensors at all', () => expectRoundTrip(new Map()))
 

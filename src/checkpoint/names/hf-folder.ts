@@ -6,7 +6,7 @@ import { specialIdsOf } from '../../model/config.js'
 import type { ModelConfig } from '../../model/config.js'
 import type { ParameterSpec } from '../../model/parameters.js'
 import { isFile, readSmallText } from '../files.js'
-import type { TensorInfo, TensorSource } from '../format.js'
+import type { TensorEntry, TensorInfo, TensorSource } from '../format.js'
 import { parseJson, valueTexts } from '../json.js'
 import type { Json } from '../json.js'
 import { huggingface } from '../sharded.js'
@@ -19,6 +19,7 @@ import type { HfFamily } from './hf.js'
 import { hfGeneration } from './hf-generation.js'
 import { hfText } from './hf-json.js'
 import { forcedIdsToHf, needsTokenizer, specialIdsToHf } from './hf-special-ids.js'
+import { readAsHf } from './hf-view.js'
 import { hfWeights } from './hf-weights.js'
 import type { HfFiles } from './hf-files.js'
 
@@ -115,12 +116,16 @@ function hfSource(weights: Weights, family: HfFamily, dtype: ParameterSpec['dtyp
       return entry.names.map(name => ({ name, dtype: dtype ?? spec.dtype, shape: hfShape(spec.shape, entry) }))
     }),
   ]
-  async function* entries(): AsyncGenerator<[string, HostTensor]> {
+  async function* entries(): AsyncGenerator<TensorEntry> {
     for (const { name, spec, factor } of tables) {
       const tensor = castHost(scaled(await weights.read(spec.path), factor), dtype ?? spec.dtype)
       yield [name, toHf(spec, tensor, family)[0][1]]
     }
-    for (const spec of others) yield* toHf(spec, castHost(await weights.read(spec.path), dtype ?? spec.dtype), family)
+    for (const spec of others) {
+      const entry = hfEntry(spec, family)
+      for (const [i, name] of entry.names.entries())
+        yield [name, castHost(await readAsHf(weights, spec.path, entry, i), dtype ?? spec.dtype)]
+    }
   }
   return { infos, entries: entries() }
 }

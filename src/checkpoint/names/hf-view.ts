@@ -1,10 +1,24 @@
 import { castHost } from '../../base/host-tensor.js'
+import type { HostTensor } from '../../base/host-tensor.js'
 import type { ParameterSpec } from '../../model/parameters.js'
 import type { CheckpointReader, TensorInfo } from '../format.js'
+import { readTransposed } from '../weights.js'
 import type { Weights } from '../weights.js'
 import { decoderName, encoderName, headName, sharedName } from './hf-embeddings.js'
-import { hfEntry, hfShape, toHf } from './hf.js'
-import type { HfFamily } from './hf.js'
+import { hfEntry, hfShape } from './hf.js'
+import type { HfEntry, HfFamily } from './hf.js'
+
+/** Reads one of HF's tensors for a parameter: `entry.names[index]`. Of a stack of experts, one expert is read. */
+export async function readAsHf(
+  weights: Weights,
+  path: string,
+  { stacked, transposed }: HfEntry,
+  index: number,
+): Promise<HostTensor> {
+  const expert = stacked ? index : undefined
+  if (transposed) return readTransposed(weights, path, expert)
+  return expert === undefined ? weights.read(path) : weights.readExpert(path, expert)
+}
 
 /**
  * Weights of any format as tensors with Hugging Face's names and layouts, in float32. All embeddings and the head are
@@ -30,17 +44,13 @@ export function hfView(weights: Weights, family: HfFamily): CheckpointReader {
     add(headName, weights.specs.find(({ role }) => role === 'outputProjection') ?? embedding('decoder'))
   }
 
-  /** The tensors of the parameter that was read last: experts are read one after the other. */
-  let last: { path: string; tensors: ReturnType<typeof toHf> } | undefined
   return {
     path: weights.path,
     metadata: new Map(),
     list: () => infos,
     read: async name => {
       const { spec, index } = places.get(name)!
-      if (last?.path !== spec.path)
-        last = { path: spec.path, tensors: toHf(spec, castHost(await weights.read(spec.path), 'float32'), family) }
-      return last.tensors[index][1]
+      return castHost(await readAsHf(weights, spec.path, hfEntry(spec, family), index), 'float32')
     },
     close: () => weights.close(),
   }

@@ -4,9 +4,9 @@ import { sameShape } from '../../engine/program/aval.js'
 import type { ModelConfig, RouterConfig } from '../../model/config.js'
 import { declareParameters } from '../../model/parameters.js'
 import type { ParameterSpec } from '../../model/parameters.js'
-import type { CheckpointReader } from '../format.js'
+import type { CheckpointReader, TensorEntry } from '../format.js'
 import { t5x } from '../t5x/t5x.js'
-import { checkComplete, expertsFromWhole, readWeights, refuseCustomRouter, storedSpecs } from '../weights.js'
+import { checkComplete, expertsFromWhole, parameterEntries, refuseCustomRouter, storedSpecs } from '../weights.js'
 import type { Weights } from '../weights.js'
 import { configFromT5x } from './t5x-config.js'
 import { t5xParameters, t5xSource } from './t5x.js'
@@ -40,7 +40,7 @@ function weightsOf(path: string, reader: CheckpointReader): Weights {
         : `${spec.path} is [${shape}] instead of [${spec.shape}]`
     }),
   })
-  const read = async (name: string): Promise<HostTensor> => {
+  const read = (name: string): Promise<HostTensor> => {
     if (!declared.has(name)) throw new SwitchyardError(`${path}: there is no parameter ${name} in this model`)
     return reader.read(name)
   }
@@ -104,6 +104,8 @@ export async function writeT5xWeights(
 ): Promise<void> {
   refuseCustomRouter(weights, "T5X's format")
   const infos = weights.specs.map(spec => ({ name: spec.path, dtype: options.dtype ?? spec.dtype, shape: spec.shape }))
-  const entries: AsyncIterable<readonly [string, HostTensor]> = readWeights(weights, options.dtype)
-  await t5x.write(path, t5xSource({ infos, entries }, options.step ?? 0), { files: options.files })
+  async function* entries(): AsyncGenerator<TensorEntry> {
+    for (const spec of weights.specs) yield* parameterEntries(weights, spec, options.dtype ?? spec.dtype)
+  }
+  await t5x.write(path, t5xSource({ infos, entries: entries() }, options.step ?? 0), { files: options.files })
 }

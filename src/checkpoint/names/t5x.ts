@@ -7,7 +7,7 @@ import { FileError } from '../../base/errors.js'
 import { hostFrom, sizeOf } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
 import { listItems, quote, unknownTensor } from '../format.js'
-import type { CheckpointReader, TensorInfo, TensorSource } from '../format.js'
+import type { CheckpointReader, TensorEntry, TensorInfo, TensorSource } from '../format.js'
 
 /** Where one of our parameters is stored: in a tensor of its own, or as one layer of a stacked tensor. */
 interface Entry extends TensorInfo {
@@ -57,9 +57,9 @@ export function t5xParameters(reader: CheckpointReader, root: 'target/' | '' = '
  */
 export function t5xSource({ infos, entries }: TensorSource, step: number): TensorSource {
   const stepTensor = hostFrom('int32', [], [step])
-  async function* state(): AsyncGenerator<[string, HostTensor]> {
+  async function* state(): AsyncGenerator<TensorEntry> {
     yield ['state/step', stepTensor]
-    for await (const [name, tensor] of entries) yield [`target/${name}`, tensor]
+    for await (const [name, ...tensor] of entries) yield [`target/${name}`, ...tensor]
   }
   return {
     infos: [

@@ -1,10 +1,8 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
-import { gzip } from 'node:zlib'
-import { allocate, dtypes } from '../../base/dtypes.js'
+import { allocate } from '../../base/dtypes.js'
 import { FileError } from '../../base/errors.js'
-import { sizeOf, stridesOf, tensorFromBytes } from '../../base/host-tensor.js'
+import { bytesOf, sizeOf } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
 import { writeFolderAtomically } from '../atomic.js'
 import { isFile, isPlainName, namesIn, withPath } from '../files.js'
@@ -14,14 +12,11 @@ import { cannotWrite, checkAnnounced, delivered } from '../tensor-source.js'
 import { msgpackLimits } from './msgpack.js'
 import { encodeMsgpack } from './msgpack-write.js'
 import type { Encodable } from './msgpack-write.js'
-import { chooseChunks, zarrayText } from './zarr-metadata.js'
-import { chunkName, gridOf } from './zarr.js'
+import { chooseChunks } from './zarr-metadata.js'
+import { gzipLevel, ZarrWriter } from './zarr-write.js'
 
-/** T5X's defaults: the size of a chunk before compression, and the level of gzip. */
+/** T5X's default for the size of a chunk before compression. */
 const chunkBytes = 64 * 2 ** 20
-const gzipLevel = 1
-
-const pack = promisify<Uint8Array, { level: number }, Buffer>(gzip)
 
 export interface T5xWriteOptions extends WriteOptions {
   /** Bytes of a chunk before compression. Default 64 MiB. */
@@ -60,9 +55,16 @@ export async function writeT5x(path: string, source: TensorSource, options: T5xW
   await writeFolderAtomically(
     path,
     async temp => {
-      for await (const { info, bytes } of delivered(path, source.entries, places)) {
-        if (info.folder === undefined) inline.set(info.name, tensorFromBytes(info.dtype, info.shape, bytes.slice()))
-        else await writeZarr(join(temp, info.folder), info, bytes)
+      const arrays = new Map<string, ZarrWriter>()
+      for await (const { info, offset, bytes, isLast } of delivered(path, source.entries, places)) {
+        const { name, folder } = info
+        if (folder === undefined) bytesOf(inline.get(name)!).set(bytes, offset)
+        else {
+          const array = arrays.get(name) ?? (await ZarrWriter.create(join(temp, folder), info))
+          await array.write(bytes)
+          if (isLast) arrays.delete(name)
+          else arrays.set(name, array)
+        }
       }
       const written = { ...files, checkpoint: encodeCheckpoint(path, places, inline, metadata) }
       for (const [name, bytes] of Object.entries(written)) {
@@ -176,27 +178,6 @@ function zarrSpec({ dtype, shape, chunks, folder }: Place): Map<string, Encodabl
       ]),
     ],
   ])
-}
-
-async function writeZarr(folder: string, { dtype, shape, chunks }: Place, bytes: Uint8Array): Promise<void> {
-  await withPath(folder, () => mkdir(folder))
-  await withPath(folder, () => writeFile(join(folder, '.zarray'), zarrayText(dtype, shape, chunks, gzipLevel)))
-  const width = dtypes[dtype].bytes
-  const strides = stridesOf(shape)
-  for (const index of gridOf({ grid: shape.map((d, i) => Math.ceil(d / chunks[i])) })) {
-    const start = index.reduce((sum, i, d) => sum + i * chunks[d] * strides[d], 0) * width
-    const filled = sizeOf(index.map((i, d) => Math.min(chunks[d], shape[d] - i * chunks[d]))) * width
-    const part = bytes.subarray(start, start + filled)
-    const chunk = filled === sizeOf(chunks) * width ? part : padded(part, sizeOf(chunks) * width)
-    const file = join(folder, chunkName(index))
-    await withPath(file, async () => writeFile(file, await pack(chunk, { level: gzipLevel })))
-  }
-}
-
-function padded(bytes: Uint8Array, length: number): Uint8Array {
-  const all = new Uint8Array(length)
-  all.set(bytes)
-  return all
 }
 
 /** Replacing deletes the old folder. Throws a FileError if it holds anything but a T5X checkpoint. */

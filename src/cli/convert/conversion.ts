@@ -27,7 +27,7 @@ import { ByteVocabulary } from '../../text/bytes.js'
 import { besideVocabulary, vocabularyFiles } from '../../text/files.js'
 import { hfTokenizerFiles } from '../../text/hf-tokenizer.js'
 import { withAnswersOf } from '../../model/generation-defaults.js'
-import { countParameters } from '../../model/parameters.js'
+import { countParameters, expertSpec } from '../../model/parameters.js'
 import { preset } from '../../model/presets.js'
 import { bitsOf } from '../shared/options.js'
 import { withoutFolders } from '../shared/trained-on.js'
@@ -143,11 +143,13 @@ function tokenizerOf({ texts }: OpenedWeights): Record<string, Uint8Array> | und
 }
 
 /**
- * Throws a FileError if the largest parameter, which exists as it is read and as it is written, does not fit into the
- * free memory.
+ * Throws a FileError if the largest array does not fit into the free memory, as it is read and as it is written. A
+ * stack of experts is read expert by expert.
  */
 function requireMemory({ path, specs }: OpenedWeights): void {
-  const largest = specs.reduce((a, b) => (sizeOf(b.shape) > sizeOf(a.shape) ? b : a))
+  const largest = specs
+    .map(spec => (spec.role === 'expertKernel' ? expertSpec(spec) : spec))
+    .reduce((a, b) => (sizeOf(b.shape) > sizeOf(a.shape) ? b : a))
   const task = `${path}: converting ${largest.path} [${largest.shape}]`
   const problem = memoryProblem(task, 8 * sizeOf(largest.shape), () => 'use a machine with more memory')
   if (problem !== undefined) throw new FileError(problem)

@@ -2,11 +2,14 @@ import { afterAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Engine } from '../../compile/engine.js'
 import { nodeSessions } from '../../compile/onnx/node.js'
 import { OnnxBackend } from '../../compile/onnx/backend.js'
+import { hostFrom, toNumbers } from '../../../base/host-tensor.js'
 import { referenceBackend } from '../../compile/reference/backend.js'
+import { threefry2x32 } from '../../compile/reference/threefry.js'
 import { setBackend } from '../engine.js'
 import { jit } from '../jit.js'
 import * as np from '../np.js'
 import * as random from '../random.js'
+import { keyFrom, positionWords } from './keys.js'
 import type { Tensor } from '../tensor.js'
 
 /** Each draw with a number that may be another one in each call. `steps` is how many numbers are tried. */
@@ -97,5 +100,36 @@ describe('an element is the same in a short and in a long draw', () => {
     // The interpreter's erfInv is exact. The compiled one is JAX's, which loses digits next to 1 and -1.
     const within = name === 'normal' ? 1e-4 : 1e-6
     expect(long.filter((x, i) => !isNear(x, interpreted[i], within))).toEqual([])
+  })
+})
+
+describe('a draw from a position on', () => {
+  it.each([
+    ['the interpreter', () => referenceBackend],
+    ['ONNX Runtime', () => new OnnxBackend(nodeSessions(1))],
+  ])('is that part of a longer draw, in %s', async (_, backend) => {
+    setBackend(backend())
+    const k = random.key(8)
+    const long = await random.bits(k, [9001]).numbers()
+    for (const position of [0, 1, 4097])
+      expect(await random.bits(keyFrom(k, positionWords(position)), [50, 20]).numbers()).toEqual(
+        long.slice(position, position + 1000),
+      )
+  })
+
+  it.each([
+    ['the interpreter', () => referenceBackend],
+    ['ONNX Runtime', () => new OnnxBackend(nodeSessions(1))],
+  ])('counts past 2^32 elements with 64 bits, as JAX does, in %s', async (_, backend) => {
+    setBackend(backend())
+    const k = random.key(8)
+    const words = (values: readonly number[]) => hostFrom('uint32', [values.length], values)
+    for (const position of [2 ** 32 - 500, 2 ** 32, 26_172_456_960]) {
+      const positions = Array.from({ length: 1000 }, (_, i) => position + i)
+      const [high, low] = [positions.map(p => Math.floor(p / 2 ** 32)), positions.map(p => p % 2 ** 32)]
+      const [a, b] = threefry2x32(words(positions.map(() => 0)), words(positions.map(() => 8)), words(high), words(low))
+      const drawn = await random.bits(keyFrom(k, positionWords(position)), [1000]).numbers()
+      expect(drawn).toEqual(toNumbers(a).map((x, i) => (x ^ Number(b.data[i])) >>> 0))
+    }
   })
 })

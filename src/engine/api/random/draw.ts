@@ -23,7 +23,7 @@ export function asOneProgram<C extends unknown[]>(
   return (arrays, ...constants) => {
     const [k] = arrays
     check(
-      k instanceof Tensor && k.dtype === 'uint32' && k.ndim === 1 && k.size === 2,
+      k instanceof Tensor && k.dtype === 'uint32' && k.ndim === 1 && (k.size === 2 || k.size === 4),
       () => `a key is u32[2] (random.key, random.split), not ${describe(k)}`,
     )
     if (isTracing()) return f(arrays, ...constants)

@@ -27,13 +27,30 @@ function threefry(k: Tensor, high: Value, low: Value): [Value, Value] {
   return [first, second]
 }
 
-/** Two words of random bits for each element of a shape. The counter is the element's row-major position. */
+/**
+ * Two words of random bits for each element of a shape. The counter is the element's row-major position, which begins
+ * at 0, or where `keyFrom` says.
+ */
 function counted(k: Tensor, lengths: readonly number[]): [Value, Value] {
   const size = sizeOf(lengths)
   check(size <= 2 ** 32, () => `${size} random elements are too many for one array`)
   const low = ops.reshape(ops.iota('uint32', [size], 0), lengths)
-  return threefry(k, ops.zerosLike(low), low)
+  if (k.size === 2) return threefry(k, ops.zerosLike(low), low)
+  const [high, first] = [2, 3].map(i => stretch(ops.reshape(ops.slice(k.value, [i], [i + 1]), []), lengths))
+  const position = ops.add(low, first)
+  const carry = ops.convertElementType(ops.lt(position, first), 'uint32')
+  return threefry(k, ops.add(high, carry), position)
 }
+
+/**
+ * A key to draw a part of a larger array: its elements are those that `k` draws from a row-major position on.
+ * `position` is uint32[2], the high and the low word. The result is uint32[4], for drawing only.
+ */
+export const keyFrom = (k: Tensor, position: Tensor): Tensor => np.concatenate([k, position])
+
+/** The high and the low word of a position for `keyFrom`, a whole number below 2^53. */
+export const positionWords = (position: number): Tensor =>
+  np.array([Math.floor(position / 2 ** 32), position % 2 ** 32], 'uint32')
 
 const stackLast = (words: readonly Value[]): Tensor =>
   new Tensor(
