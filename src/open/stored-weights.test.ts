@@ -62,13 +62,19 @@ async function answers(weights: Weights): Promise<unknown> {
   return found.map(([{ tokens, logProbabilities }]) => ({ tokens, logProbabilities }))
 }
 
-describe.each(['huggingface', 'native'])('weights in %s files', format => {
+describe.each([
+  ['huggingface', 'float32', 3],
+  ['native', 'float32', 3],
+  ['huggingface', 'bfloat16', 3],
+  // With more than 8 experts, their kernels are read in branches.
+  ['native', 'bfloat16', 10],
+] as const)('weights in %s files in %s, %i experts', (format, dtype, numExperts) => {
   let folder: string
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'switchyard-stored-'))
-    const weights = newWeights('test', model, base.router, 0)
-    if (format === 'native') await writeNativeWeights(join(folder, 'model'), weights)
-    else await writeHfWeights(join(folder, 'model'), weights)
+    const weights = newWeights('test', { ...model, numExperts }, base.router, 0)
+    if (format === 'native') await writeNativeWeights(join(folder, 'model'), weights, { dtype })
+    else await writeHfWeights(join(folder, 'model'), weights, { dtype })
   })
   afterAll(() => rm(folder, { recursive: true, force: true }))
   beforeEach(() => {

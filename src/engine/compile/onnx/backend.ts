@@ -22,7 +22,7 @@ import { Generators } from '../wasm/generator.js'
 import { generatorLimits } from '../wasm/generator-code.js'
 import { Loops } from '../wasm/loop.js'
 import { HostBuffer, inMemory, StateMemory, StoredBuffer } from './buffer.js'
-import { embedWeights } from './embed-weights.js'
+import { castWeights, embedWeights } from './embed-weights.js'
 import { OnnxExecutable } from './executable.js'
 import { PartViews } from './part-views.js'
 import type { SpareMemory } from './executable.js'
@@ -138,7 +138,7 @@ export class OnnxBackend implements Backend {
     const sources = await Promise.all(given.map(b => b && this.sourceOf(b)))
     const { graph: withEmbedded, kept, embedded, copied, weightBytes } = embedWeights(general, sources)
     const signed = await this.signed(withEmbedded)
-    const graph = expandIntegerProducts(expandRaggedDots(withEmbedded, signed), signed)
+    const graph = castWeights(expandIntegerProducts(expandRaggedDots(withEmbedded, signed), signed))
     const session = await whileUnchanged(
       this.sessions.create(graph, { keepMemory: true }),
       storedAmong(sources, embedded),

@@ -2,7 +2,8 @@ import { bytesOfType } from '../../../base/host-tensor.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
 import type { StoredTensor } from '../../../base/stored-tensor.js'
 import { INTEGER_PRODUCT } from './integer-product/nodes.js'
-import { mapBodies, namesRead, renameNode } from './nodes.js'
+import { makeNode, mapBodies, namesRead, renameNode } from './nodes.js'
+import { elementTypes, isInFile } from './proto.js'
 import type { GraphInfo, Node, Weight } from './proto.js'
 import { RAGGED_DOT } from './ragged-dot/operators.js'
 
@@ -86,4 +87,19 @@ function withTurnedKernel(node: Node): Node {
   return node.op === 'MatMul'
     ? { ...node, op: 'FusedMatMul', domain: 'com.microsoft', attributes: turned }
     : { ...node, attributes: turned }
+}
+
+/**
+ * The graph with float32 weights, from files that hold some in a narrower type. ONNX Runtime casts them when it makes
+ * the session (its optimizer computes what depends on constants alone), one copy in float32 being all that stays.
+ */
+export function castWeights(graph: GraphInfo): GraphInfo {
+  const casts: Node[] = []
+  const weights = new Map<string, Weight>()
+  for (const [name, weight] of graph.weights ?? []) {
+    const isNarrow = isInFile(weight) && weight.dtype !== 'float32'
+    weights.set(isNarrow ? `${name}_stored` : name, weight)
+    if (isNarrow) casts.push(makeNode('Cast', [`${name}_stored`], [name], { to: elementTypes.float32 }))
+  }
+  return { ...graph, nodes: [...casts, ...graph.nodes], weights }
 }
