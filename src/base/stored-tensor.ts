@@ -22,7 +22,10 @@ export interface FileTensor {
 export interface StoredTensor {
   readonly dtype: DType
   readonly shape: readonly number[]
-  /** The tensor in the file, perhaps in a narrower floating point type. If `isTransposed`, its last two axes are in reverse order: [out, in] for [in, out]. */
+  /**
+   * The tensor in the file, perhaps in a narrower floating point type. If `isTransposed`, its last two axes are in
+   * reverse order: [out, in] for [in, out].
+   */
   readonly inFile: FileTensor
   readonly isTransposed: boolean
   /** Reads the tensor into memory. */

@@ -100,8 +100,8 @@ export const weightBytes = ({ specs }: Pick<Weights, 'specs'>, bits: Bits | null
 const SMALL_BYTES = 2 ** 16
 
 /**
- * The large parameters of a model, in float32, if all are in files on disk in floating point; empty if one is not. ONNX Runtime takes
- * large weights either from files or from memory.
+ * The large parameters of a model, in float32, if all are in files on disk in floating point; empty if one is not.
+ * ONNX Runtime takes large weights either from files or from memory.
  */
 async function inFiles({ specs, locate }: Pick<Weights, 'specs' | 'locate'>): Promise<Map<string, StoredTensor>> {
   const found = new Map<string, StoredTensor>()
