@@ -13,9 +13,9 @@ const filesWith = (pattern: RegExp): string[] =>
 
 /** Test files that run the built package, in a process of its own or in theirs. */
 const ofPackage = filesWith(/e2e\/(called-)?cli\.js|'\.\/(called-)?cli\.js'|inject\('packageFolder'\)/)
-/** Test files that change or measure their process: module mocks, environment, folder, memory. */
+/** Test files that replace modules or the clock, or measure their process's memory. Others leave it as it was. */
 const ofProcess = filesWith(
-  /vi\.(mock|doMock|stubEnv|stubGlobal|useFakeTimers)\b|process\.(chdir|env|memoryUsage|on)\b|setFlagsFromString/,
+  /vi\.(mock|doMock|stubGlobal|useFakeTimers)\b|process\.memoryUsage\b|setFlagsFromString/,
 ).filter(file => !ofPackage.includes(file))
 
 /** Runs the files that share a process last, one after another: a worker is reused only for the next file. */
