@@ -15,6 +15,7 @@ import { evalCommand } from './eval/eval.js'
 import { Exit } from './shared/exit.js'
 import { refuseRepeated } from './shared/repeated-options.js'
 import { showWork } from './shared/show-work.js'
+import { expertsCommand } from './experts/experts.js'
 import { explainCommand } from './inspect/explain.js'
 import { finetuneCommand } from './finetune/finetune.js'
 import { inferCommand } from './infer/infer.js'
@@ -65,6 +66,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     distillCommand(),
     initCommand(),
     explainCommand(),
+    expertsCommand(),
     configCommand(),
     benchCommand(),
   ]) {

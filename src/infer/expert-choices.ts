@@ -1,3 +1,5 @@
+import type { StackName } from '../model/config.js'
+
 /** The numbers of the experts that a token met: those of each sparse layer of a stack, in order. */
 export type TokenExperts = readonly (readonly number[])[]
 
@@ -30,6 +32,20 @@ export class ExpertChoices {
     this.visit(token, (layer, expert) => counts[layer][expert]++)
   }
 
+  /**
+   * The experts of tokens by layer: for each sparse layer, the choices of the first token, then those of the next one.
+   * -1: no expert took this choice.
+   */
+  byLayer(tokens: readonly number[]): number[][] {
+    const { data, choices, numExperts } = this
+    return Array.from({ length: this.layers }, (_, layer) =>
+      tokens.flatMap(token => {
+        const first = (layer * this.tokens + token) * choices
+        return Array.from(data.subarray(first, first + choices), expert => (expert < numExperts ? expert : -1))
+      }),
+    )
+  }
+
   private visit(token: number, seen: (layer: number, expert: number) => void): void {
     for (let layer = 0; layer < this.layers; layer++)
       for (let choice = 0; choice < this.choices; choice++) {
@@ -38,3 +54,15 @@ export class ExpertChoices {
       }
   }
 }
+
+/** One pass of a stack of layers, an encoding or a step of the decoder, as a run makes it. */
+export interface RoutedPass {
+  readonly stack: StackName
+  /** The ids of the tokens of all requests in the pass, without padding. */
+  readonly tokens: readonly number[]
+  /** See `ExpertChoices.byLayer`. */
+  readonly experts: readonly (readonly number[])[]
+}
+
+/** Called after each pass in which experts were chosen. The run goes on when it resolves. */
+export type PassObserver = (pass: RoutedPass) => void | Promise<void>

@@ -5,7 +5,7 @@ import { meaningOf } from '../model/meaning.js'
 import type { ForwardOptions, ModelParams } from '../model/types.js'
 import { compileDecoding } from './compiled.js'
 import type { MemorySizes } from './decode.js'
-import type { TokenExperts } from './expert-choices.js'
+import type { PassObserver, TokenExperts } from './expert-choices.js'
 import { checkRequest } from './limits.js'
 import type { Needed, SchedulerLimits } from './limits.js'
 import { isFitting, memoryBytes, sizesOf } from './memory-sizes.js'
@@ -50,6 +50,8 @@ export interface SchedulerOptions extends SchedulerLimits {
    * memory holds them once. They cannot be used for anything else afterwards.
    */
   release: boolean
+  /** Called after each encoding and each step of the decoder, if layers of that stack are sparse. */
+  onPass?: PassObserver
 }
 
 /**
@@ -213,10 +215,18 @@ export class Scheduler {
 
   /** Counts encoded tokens, and tells requests that ask which experts their tokens met. */
   private async tellExperts(requests: readonly Request[], { length, experts }: EncodedInputs): Promise<void> {
-    const { counts } = this
+    const {
+      counts,
+      options: { onPass },
+    } = this
     for (const { inputs } of requests) counts.inputTokens += inputs.length
-    if (!this.mayDrop() && requests.every(request => request.onEncoded === undefined)) return
+    if (!onPass && !this.mayDrop() && requests.every(request => request.onEncoded === undefined)) return
     const choices = await experts()
+    if (onPass && choices) {
+      const places = requests.flatMap(({ inputs }, i) => inputs.map((_, place) => i * length + place))
+      const tokens = requests.flatMap(({ inputs }) => inputs)
+      await onPass({ stack: 'encoder', tokens, experts: choices.byLayer(places) })
+    }
     requests.forEach((request, i) => {
       const ofTokens = request.inputs.map((_, place) => choices?.of(i * length + place) ?? [])
       for (const ofToken of ofTokens) counts.droppedTokens += ofToken.filter(ofLayer => ofLayer.length === 0).length
@@ -304,6 +314,11 @@ export class Scheduler {
     }
     const { scores, experts } = await memory.advance(tokens, steps, this.rowsToRead())
     this.counts.steps++
+    if (this.options.onPass && experts) {
+      const taken = this.running.flatMap(({ first, tokens: own }) => own.map((_, i) => first + i))
+      const ids = taken.map(row => tokens[row])
+      await this.options.onPass({ stack: 'decoder', tokens: ids, experts: experts.byLayer(taken) })
+    }
     const followed = new Map<number, number>()
     for (const running of this.running) {
       const { first } = running

@@ -12,7 +12,7 @@ import { answerToken } from './answer-reader.js'
 import type { ReaderContext } from './answer-reader.js'
 import { SearchReader, streamPieces } from './answer-stream.js'
 import type { GenerateOptions } from './generate.js'
-import type { TokenExperts } from './expert-choices.js'
+import type { PassObserver, TokenExperts } from './expert-choices.js'
 import { DEFAULT_MEMORY_BYTES, DEFAULT_ROWS } from './limits.js'
 import { withDefaults } from './generation-options.js'
 import type { SchedulerLimits } from './limits.js'
@@ -30,6 +30,11 @@ const SCORED_TOGETHER = 16
 
 /** How much a TextGenerator takes on: see SchedulerLimits. */
 export type TextLimits = Partial<Pick<SchedulerLimits, 'maxInputTokens' | 'maxRows' | 'maxMemoryBytes'>>
+
+export interface TextGeneratorOptions extends Partial<Omit<SchedulerLimits, 'maxNewTokens'>> {
+  /** Called after each encoding and each step of the decoder, if layers of that stack are sparse: see `PassObserver`. */
+  onPass?: PassObserver
+}
 
 /** A model that generates a text, its answer, for an input text. */
 export interface TextModel {
@@ -93,7 +98,7 @@ export class TextGenerator {
 
   constructor(
     private readonly model: TextModel,
-    limits: Partial<Omit<SchedulerLimits, 'maxNewTokens'>> = {},
+    limits: TextGeneratorOptions = {},
   ) {
     const { params, options } = model
     const { maxNewTokens, release = false, ...forward } = options
@@ -110,6 +115,7 @@ export class TextGenerator {
         memoryProblem: limits.memoryProblem ?? model.memoryProblem,
         maxNewTokens,
         release,
+        onPass: limits.onPass,
       },
     )
     this.queue = new AnswerQueue(this.scheduler)
