@@ -18,6 +18,7 @@ export type {
   PieceOptions,
   TextAnswer,
   TextAnswers,
+  TextGeneratorOptions,
   TextLimits,
   TextModel,
   TextOrIds,
@@ -27,7 +28,7 @@ export type {
 export type { GeneratorStatistics } from './infer/statistics.js'
 export type { StepExperts } from './infer/search.js'
 export type { ScoredId } from './infer/top-tokens.js'
-export type { TokenExperts } from './infer/expert-choices.js'
+export type { PassObserver, RoutedPass, TokenExperts } from './infer/expert-choices.js'
 export type { AnswerPiece, AnswerToken, FinishReason, ScoredToken } from './infer/answer-piece.js'
 export type { TextOptions } from './infer/text-options.js'
 export { TextEmbedder } from './infer/embed/text-embedder.js'

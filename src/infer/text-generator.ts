@@ -32,7 +32,9 @@ const SCORED_TOGETHER = 16
 export type TextLimits = Partial<Pick<SchedulerLimits, 'maxInputTokens' | 'maxRows' | 'maxMemoryBytes'>>
 
 export interface TextGeneratorOptions extends Partial<Omit<SchedulerLimits, 'maxNewTokens'>> {
-  /** Called after each encoding and each step of the decoder, if layers of that stack are sparse: see `PassObserver`. */
+  /**
+   * Called after each encoding and each step of the decoder, if layers of that stack are sparse: see `PassObserver`.
+   */
   onPass?: PassObserver
 }
 

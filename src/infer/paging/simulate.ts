@@ -1,11 +1,6 @@
 import type { PageNumbers } from './pages.js'
 import type { EvictionPolicy } from './policy.js'
-
-/** The pages that one turn of a layer wants, each once. */
-export interface Turn {
-  readonly stack: number
-  readonly pages: Int32Array
-}
+import type { Turn } from './turn.js'
 
 export interface Simulated {
   readonly hits: number
@@ -59,8 +54,8 @@ export function leastWorth(pages: Iterable<number>, policy: Pick<EvictionPolicy,
 }
 
 /**
- * Belady's optimum, which knows the future: the page is evicted that is used again last. No policy has fewer misses in a
- * memory of as many slots (Belady 1966).
+ * Belady's optimum, which knows the future: the page is evicted that is used again last. No policy has fewer misses in
+ * a memory of as many slots (Belady 1966).
  */
 export class Belady implements EvictionPolicy {
   /** For each page, the numbers of the turns that use it, ascending. */

@@ -1,7 +1,7 @@
 import { FileError } from '../../base/errors.js'
 import type { RoutedPass } from '../expert-choices.js'
 import type { PageNumbers, StackShape } from './pages.js'
-import type { Turn } from './simulate.js'
+import type { Turn } from './turn.js'
 
 /**
  * The first line of a trace. A trace is a file of JSON Lines that says which experts the tokens of a run met, in the
@@ -74,7 +74,7 @@ function isHeader(value: unknown): value is TraceHeader {
     stacks.length > 0 &&
     stacks.every(
       (stack: Partial<StackShape> | null) =>
-        /^(en|de)coder\//.test(String(stack?.path)) && isCount(stack!.numExperts) && isCount(stack!.bytes),
+        /^(en|de)coder\/[\w/]+$/.test(String(stack?.path)) && isCount(stack!.numExperts) && isCount(stack!.bytes),
     )
   )
 }
@@ -99,13 +99,24 @@ function isPass(
   )
 }
 
-/** The turns of a pass's layers: which pages each wants, in ascending order. A layer that no expert took has none. */
-export function turnsOf({ stack, experts }: RoutedPass, pages: PageNumbers): Turn[] {
-  const first = stack === 'encoder' ? 0 : pages.encoderStacks
-  return experts.flatMap((ofLayer, layer): Turn[] => {
+const firstStack = ({ stack }: RoutedPass, { encoderStacks }: PageNumbers): number =>
+  stack === 'encoder' ? 0 : encoderStacks
+
+/**
+ * The turns of a pass's layers: which pages each wants, in ascending order. A layer that no token routes to has none.
+ */
+export function turnsOf(pass: RoutedPass, pages: PageNumbers): Turn[] {
+  return pass.experts.flatMap((ofLayer, layer): Turn[] => {
+    const stack = firstStack(pass, pages) + layer
     const met = [...new Set(ofLayer)].filter(expert => expert >= 0).sort((a, b) => a - b)
-    return met.length === 0
-      ? []
-      : [{ stack: first + layer, pages: Int32Array.from(met, expert => pages.of(first + layer, expert)) }]
+    return met.length === 0 ? [] : [{ stack, pages: Int32Array.from(met, expert => pages.of(stack, expert)) }]
+  })
+}
+
+/** Adds 1 to the count of a page for each token of a pass that met it. */
+export function countTokens(pass: RoutedPass, pages: PageNumbers, counts: Float64Array): void {
+  pass.experts.forEach((ofLayer, layer) => {
+    const stack = firstStack(pass, pages) + layer
+    for (const expert of ofLayer) if (expert >= 0) counts[pages.of(stack, expert)]++
   })
 }
