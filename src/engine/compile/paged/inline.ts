@@ -39,47 +39,67 @@ export function structureOf({ inputs, equations, outputs }: Program): string {
 }
 
 /**
- * The program with the equations of `general`, a program of the same function at other sizes: a broadcast that changes
- * nothing at this program's sizes, and is therefore missing, is put back. Null if the programs differ in more.
+ * The program with the equations of `general`, a program of the same function at other sizes: a broadcast or reshape
+ * that changes nothing at this program's sizes, and is therefore missing, is put back. Null if the programs differ in
+ * more.
  */
 export function alignedWith(general: Program, program: Program): Program | null {
   const { inputs, outputs } = program
   const counterpart = new Map<Atom, Atom>(general.inputs.map((v, i) => [v, inputs[i]]))
-  const isSame = (a: Atom, b: Atom): boolean => (a instanceof Lit ? b instanceof Lit : counterpart.get(a) === b)
+  /** The operand of each equation that was put back: the program's own equations read it instead. */
+  const operandOf = new Map<Atom, Atom>()
+  const own = (a: Atom): Atom => (operandOf.has(a) ? own(operandOf.get(a)!) : a)
+  const isSame = (a: Atom, b: Atom): boolean => {
+    const found = counterpart.get(a)
+    return a instanceof Lit ? b instanceof Lit : found !== undefined && own(found) === b
+  }
   const equations: Equation[] = []
   let next = 0
   for (const expected of general.equations) {
     const eqn = program.equations[next]
-    const isFound =
-      eqn?.primitive === expected.primitive &&
-      eqn.inputs.length === expected.inputs.length &&
-      expected.inputs.every((a, i) => isSame(a, eqn.inputs[i])) &&
-      expected.outputs.every((o, i) => o.aval.shape.length === eqn.outputs[i].aval.shape.length)
-    if (isFound) {
+    if (eqn && isCounterpart(expected, eqn, isSame)) {
       next++
-      equations.push(eqn)
+      equations.push({ ...eqn, inputs: expected.inputs.map((a, i) => counterpart.get(a) ?? eqn.inputs[i]) })
       expected.outputs.forEach((o, i) => counterpart.set(o, eqn.outputs[i]))
       continue
     }
     const [operand] = expected.inputs.map(a => counterpart.get(a))
     const [output] = expected.outputs
-    if (!is(expected, 'broadcastInDim') || operand?.aval.shape.length !== output.aval.shape.length) return null
+    const { primitive } = expected
+    if (primitive !== 'broadcastInDim' && primitive !== 'reshape') return null
+    if (operand?.aval.shape.length !== output.aval.shape.length) return null
     const { shape } = operand.aval
     const put = new Var(operand.aval)
-    equations.push({
-      primitive: 'broadcastInDim',
-      inputs: [operand],
-      params: { shape, dims: shape.map((_, axis) => axis) },
-      outputs: [put],
-    } as Equation<'broadcastInDim'>)
+    const params = primitive === 'reshape' ? { shape } : { shape, dims: shape.map((_, axis) => axis) }
+    equations.push({ primitive, inputs: [operand], params, outputs: [put] } as Equation)
+    operandOf.set(put, operand)
     counterpart.set(output, put)
   }
-  return next === program.equations.length &&
-    general.outputs.every((a, i) => counterpart.has(a) || isSame(a, outputs[i]))
-    ? new Program(
-        inputs,
-        equations,
-        general.outputs.map((a, i) => counterpart.get(a) ?? outputs[i]),
-      )
-    : null
+  if (next < program.equations.length || !general.outputs.every((a, i) => isSame(a, outputs[i]))) return null
+  return new Program(
+    inputs,
+    equations,
+    general.outputs.map((a, i) => counterpart.get(a) ?? outputs[i]),
+  )
+}
+
+/** Whether two equations of programs at different sizes are the same one. `isSame` compares operands. */
+function isCounterpart(general: Equation, eqn: Equation, isSame: (a: Atom, b: Atom) => boolean): boolean {
+  return (
+    general.primitive === eqn.primitive &&
+    general.inputs.length === eqn.inputs.length &&
+    general.inputs.every((a, i) => isSame(a, eqn.inputs[i])) &&
+    general.outputs.every((o, i) => o.aval.shape.length === eqn.outputs[i].aval.shape.length) &&
+    // The axes that a broadcast stretches are those of the general one, or fewer.
+    (!is(eqn, 'broadcastInDim') || stretchedAxes(eqn).every(axis => stretchedAxes(general).includes(axis)))
+  )
+}
+
+function stretchedAxes(eqn: Equation): number[] {
+  const { shape, dims } = eqn.params as Equation<'broadcastInDim'>['params']
+  const [operand] = eqn.inputs
+  return shape.flatMap((length, axis) => {
+    const from = dims.indexOf(axis)
+    return from >= 0 && operand.aval.shape[from] === length ? [] : [axis]
+  })
 }
