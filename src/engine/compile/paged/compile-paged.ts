@@ -1,5 +1,5 @@
 import { SwitchyardError } from '../../../base/errors.js'
-import type { Program } from '../../program/program.js'
+import type { Atom, Program } from '../../program/program.js'
 import type { Backend, Buffer, CompiledWithWeights, ProgramsAtSizes } from '../backend.js'
 import { cutAtRegions } from './cut.js'
 import type { Cut } from './cut.js'
@@ -35,9 +35,14 @@ export async function compilePaged(
 /** Cuts programs of a function. (Not a closure in `compilePaged`, which would keep the weights that are copied.) */
 function cutter(weights: readonly (Buffer | null)[], donated: readonly boolean[], name: string): Cutter {
   const buffers = weights.map(b => (b instanceof PagedBuffer ? b : null))
+  const isWeight = weights.map(b => b !== null)
   return program => {
     const paged = pagedValues(program, buffers, name)
-    return cutAtRegions(program, regionsOf(program, paged), paged, donated)
+    const inputsThat = (are: readonly boolean[]): Set<Atom> => new Set(program.inputs.filter((_, i) => are[i]))
+    return cutAtRegions(program, regionsOf(program, paged), paged, {
+      weights: inputsThat(isWeight),
+      donated: inputsThat(donated),
+    })
   }
 }
 

@@ -1,4 +1,4 @@
-import { is, Lit, Program, Var } from '../../program/program.js'
+import { Lit, Program, Var } from '../../program/program.js'
 import type { Atom, Equation } from '../../program/program.js'
 import type { Region } from './regions.js'
 
@@ -20,13 +20,14 @@ export interface Cut {
 
 /**
  * Cuts a program at its regions. Each equation goes to the earliest segment that its operands allow. Segments hand on
- * what later ones read, except for constants, broadcast and reshaped arrays: those are computed where they are read.
+ * what later ones read, except for what depends on weights alone, and broadcast, reshaped and transposed arrays: those
+ * are computed where they are read.
  */
 export function cutAtRegions(
   program: Program,
   regions: readonly Region[],
   paged: ReadonlyMap<Atom, unknown>,
-  donated: readonly boolean[],
+  { weights, donated }: { weights: ReadonlySet<Atom>; donated: ReadonlySet<Atom> },
 ): Cut {
   const { equations } = program
   const regionOf = new Map(regions.flatMap(r => r.equations.map(e => [e, r] as const)))
@@ -38,7 +39,7 @@ export function cutAtRegions(
       .filter(e => !regionOf.has(e) && !e.inputs.some(a => paged.has(a)))
       .flatMap(e => e.outputs.map(o => [o, e] as const)),
   )
-  const isRepeated = repeatedEquations(equations)
+  const isRepeated = repeatedEquations(equations, weights)
 
   /** What each segment computes for later segments, for regions and for the caller. */
   const demanded = Array.from({ length: Math.max(...levels.values(), 0) + 1 }, () => new Set<Atom>())
@@ -81,7 +82,7 @@ export function cutAtRegions(
   // A region runs after the segment of its level.
   for (const r of regions)
     for (const a of readBy(r)) lastReader.set(a, Math.max(lastReader.get(a) ?? 0, levelOfRegion(r) + 0.5))
-  const isGiven = new Map<Atom, boolean>(program.inputs.map((v, i) => [v, donated[i] ?? false]))
+  const isInput = new Set<Atom>(program.inputs)
   const isReturned = new Set<Atom>(program.outputs)
 
   const returned = demanded.map(set => [...set])
@@ -97,17 +98,22 @@ export function cutAtRegions(
         equations.filter(e => part.equations.has(e)),
         returned[level],
       ),
-      donated: inputs.map(v => lastReader.get(v) === level && (isGiven.get(v) ?? !isReturned.has(v))),
+      donated: inputs.map(v => lastReader.get(v) === level && (isInput.has(v) ? donated.has(v) : !isReturned.has(v))),
       regions: regions.filter(r => levelOfRegion(r) === level),
     }
   })
   return { inputs: program.inputs, segments, outputs: positions }
 }
 
+const movements: readonly string[] = ['broadcastInDim', 'reshape', 'transpose']
+
 /** What a region reads from outside that is in memory. */
 const readBy = ({ rows, scalars, arrays, groupSizes }: Region): Atom[] => [...rows, ...scalars, ...arrays, groupSizes]
 
-/** For each value, how many regions run one after the other before it is computed. */
+/**
+ * The number of the segment that computes each value: the number of regions that run one after the other before it. What
+ * depends on the program's inputs alone is computed where it is first read.
+ */
 function levelsOf({ equations }: Program, regionOf: ReadonlyMap<Equation, Region>): Map<Atom, number> {
   const levels = new Map<Atom, number>()
   const ofRegion = new Map<Region, number>([...regionOf.values()].map(r => [r, 0]))
@@ -130,17 +136,29 @@ function levelsOf({ equations }: Program, regionOf: ReadonlyMap<Equation, Region
       }
     }
   }
+  const firstReader = new Map<Atom, number>()
+  for (const eqn of equations.toReversed()) {
+    const region = regionOf.get(eqn)
+    const earliest = region ? ofRegion.get(region)! : levels.get(eqn.outputs[0])!
+    const level = region || earliest > 0 ? earliest : Math.min(...eqn.outputs.map(o => firstReader.get(o) ?? Infinity))
+    const at = Number.isFinite(level) ? level : 0
+    for (const a of eqn.inputs) firstReader.set(a, Math.min(firstReader.get(a) ?? Infinity, at))
+    if (!region) for (const o of eqn.outputs) levels.set(o, at)
+  }
   return levels
 }
 
-/** The equations that each segment repeats for itself: they cost less than handing on their results. */
-function repeatedEquations(equations: readonly Equation[]): Set<Equation> {
+/**
+ * The equations that each segment repeats for itself, because backends compute them ahead of time, or as a part of the
+ * equations that read them.
+ */
+function repeatedEquations(equations: readonly Equation[], weights: Iterable<Atom>): Set<Equation> {
   const repeated = new Set<Equation>()
-  const constants = new Set<Atom>()
+  const constants = new Set<Atom>(weights)
   for (const eqn of equations) {
     const isConstant = eqn.inputs.every(a => a instanceof Lit || constants.has(a))
     if (isConstant) eqn.outputs.forEach(o => constants.add(o))
-    if (isConstant || is(eqn, 'broadcastInDim') || is(eqn, 'reshape')) repeated.add(eqn)
+    if (isConstant || movements.includes(eqn.primitive)) repeated.add(eqn)
   }
   return repeated
 }
