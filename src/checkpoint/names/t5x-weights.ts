@@ -6,7 +6,7 @@ import { declareParameters } from '../../model/parameters.js'
 import type { ParameterSpec } from '../../model/parameters.js'
 import type { CheckpointReader, TensorEntry } from '../format.js'
 import { t5x } from '../t5x/t5x.js'
-import { checkComplete, expertsFromWhole, parameterEntries, refuseCustomRouter, storedSpecs } from '../weights.js'
+import { checkComplete, parameterEntries, refuseCustomRouter, storedSpecs } from '../weights.js'
 import type { Weights } from '../weights.js'
 import { configFromT5x } from './t5x-config.js'
 import { t5xParameters, t5xSource } from './t5x.js'
@@ -40,18 +40,22 @@ function weightsOf(path: string, reader: CheckpointReader): Weights {
         : `${spec.path} is [${shape}] instead of [${spec.shape}]`
     }),
   })
-  const read = (name: string): Promise<HostTensor> => {
-    if (!declared.has(name)) throw new SwitchyardError(`${path}: there is no parameter ${name} in this model`)
-    return reader.read(name)
-  }
+  const unknown = (name: string): SwitchyardError =>
+    new SwitchyardError(`${path}: there is no parameter ${name} in this model`)
   return {
     path,
     container: t5x.name,
     model,
     router,
     specs: storedSpecs(model, router, spec => infos.get(spec.path)!.dtype),
-    read,
-    readExpert: expertsFromWhole(read),
+    read: async name => {
+      if (!declared.has(name)) throw unknown(name)
+      return reader.read(name)
+    },
+    readExpert: async (name, expert) => {
+      if (!declared.has(name)) throw unknown(name)
+      return reader.readPart!(name, expert)
+    },
     close: () => reader.close(),
   }
 }

@@ -4,7 +4,7 @@
  */
 import { allocate } from '../../base/dtypes.js'
 import { FileError } from '../../base/errors.js'
-import { hostFrom, sizeOf } from '../../base/host-tensor.js'
+import { hostFrom, partOf, sizeOf } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
 import { listItems, quote, unknownTensor } from '../format.js'
 import type { CheckpointReader, TensorEntry, TensorInfo, TensorSource } from '../format.js'
@@ -43,6 +43,12 @@ export function t5xParameters(reader: CheckpointReader, root: 'target/' | '' = '
       return entry.layer === undefined
         ? reader.read(entry.stored)
         : layerOf(await readStacked(entry.stored), entry.layer)
+    },
+    async readPart(name, index) {
+      const entry = entries.get(name)
+      if (entry === undefined) throw unknownTensor(reader.path, name, entries)
+      if (entry.layer === undefined && reader.readPart) return reader.readPart(entry.stored, index)
+      return partOf(await this.read(name), index)
     },
     close() {
       kept = undefined

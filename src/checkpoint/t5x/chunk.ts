@@ -16,7 +16,8 @@ const pieceBytes = 2 ** 20
 const maxZstdBytes = 2 ** 30
 
 /**
- * Reads one chunk's file into `target`, the bytes of the whole array. `index` is the chunk's index in the grid. The
+ * Reads one chunk's file into `target`, the bytes of the whole array; or, with `part`, those of its part at this index
+ * of the first axis. The array then has two axes or more. `index` is the chunk's index in the grid. The
  * file is decompressed in small pieces, so memory stays flat; zstd needs the chunk's size in addition.
  */
 export async function readChunk(
@@ -25,6 +26,7 @@ export async function readChunk(
   layout: ZarrLayout,
   index: readonly number[],
   target: Uint8Array,
+  part?: number,
 ): Promise<void> {
   const { compressor, chunkBytes } = layout
   const wrong = (message: string, cause?: unknown): FileError =>
@@ -33,7 +35,7 @@ export async function readChunk(
       { cause },
     )
   const file = await openFile(path)
-  const place = new ChunkPlace(layout, index, target)
+  const place = new ChunkPlace(layout, index, target, part)
   try {
     for await (const piece of compressor === 'gzip'
       ? gunzip(file, wrong)
@@ -116,13 +118,16 @@ class ChunkPlace {
     private readonly layout: ZarrLayout,
     index: readonly number[],
     private readonly target: Uint8Array,
+    private readonly part?: number,
   ) {
     const { shape, chunks, dtype } = layout
     const width = dtypes[dtype].bytes
     this.strides = stridesOf(shape).map(stride => stride * width)
     this.begin = index.map((i, d) => i * chunks[d])
     let axis = Math.max(0, shape.length - 1)
-    while (axis > 0 && chunks[axis] === shape[axis]) axis--
+    // A run lies in one part.
+    const least = part === undefined ? 0 : 1
+    while (axis > least && chunks[axis] === shape[axis]) axis--
     this.axis = axis
     const stride = this.strides[axis] ?? width
     this.runBytes = stride * (chunks[axis] ?? 1)
@@ -142,14 +147,15 @@ class ChunkPlace {
     }
   }
 
-  /** The array's byte at which a row of the chunk begins; undefined if the row is beyond the array's edge. */
+  /** The target's byte at which a row of the chunk begins; undefined if the row is not in the target. */
   private startOf(row: number): number | undefined {
     const { shape, chunks } = this.layout
     let start = (this.begin[this.axis] ?? 0) * (this.strides[this.axis] ?? 0)
     for (let d = this.axis - 1; d >= 0; d--) {
       const at = this.begin[d] + (row % chunks[d])
       if (at >= shape[d]) return undefined
-      start += at * this.strides[d]
+      if (d > 0 || this.part === undefined) start += at * this.strides[d]
+      else if (at !== this.part) return undefined
       row = Math.floor(row / chunks[d])
     }
     return start

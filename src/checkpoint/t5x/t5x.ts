@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { FileError } from '../../base/errors.js'
-import { bytesOf } from '../../base/host-tensor.js'
+import { check, FileError } from '../../base/errors.js'
+import { bytesOf, partOf } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
 import { FileReader } from '../file-reader.js'
 import { readExactly } from '../byte-source.js'
@@ -75,6 +75,19 @@ class T5xReader extends FileReader<StateLeaf> {
     super(source, metadata, leaves, { path })
   }
 
+  async readPart(name: string, index: number): Promise<HostTensor> {
+    const leaf = this.find(name)
+    const [parts, ...shape] = leaf.shape
+    check(index >= 0 && index < parts, () => `tensor ${quote(name)} [${leaf.shape}] has no part ${index}`)
+    const tensor =
+      'pieces' in leaf
+        ? await this.readInline({ ...leaf, shape }, index)
+        : shape.length === 0
+          ? partOf(await this.readTensor(leaf), index)
+          : await readZarr(dirname(this.source.path), leaf, index)
+    return checkBools(this.path, name, tensor)
+  }
+
   protected async readTensor(leaf: StateLeaf): Promise<HostTensor> {
     return checkBools(
       this.path,
@@ -83,21 +96,20 @@ class T5xReader extends FileReader<StateLeaf> {
     )
   }
 
-  private async readInline(leaf: InlineLeaf): Promise<HostTensor> {
+  /** Reads a leaf of the given shape, which is one of `index + 1` or more equal parts if there is an index. */
+  private async readInline(leaf: InlineLeaf, index = 0): Promise<HostTensor> {
     const tensor = allocateTensor(this.source.path, leaf)
     const target = bytesOf(tensor)
-    let at = 0
+    const from = index * target.byteLength
+    let start = 0
     for (const { offset, length } of leaf.pieces) {
-      for (let done = 0; done < length; done += pieceBytes) {
-        const piece = await readExactly(
-          this.source,
-          offset + done,
-          Math.min(pieceBytes, length - done),
-          `tensor ${quote(leaf.name)}`,
-        )
-        target.set(piece, at)
-        at += piece.length
+      const end = Math.min(length, from + target.byteLength - start)
+      for (let at = Math.max(0, from - start); at < end; at += pieceBytes) {
+        const what = `tensor ${quote(leaf.name)}`
+        const piece = await readExactly(this.source, offset + at, Math.min(pieceBytes, end - at), what)
+        target.set(piece, start + at - from)
       }
+      start += length
     }
     return tensor
   }

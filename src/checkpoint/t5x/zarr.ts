@@ -14,8 +14,11 @@ import type { ZarrLayout } from './zarr-metadata.js'
 
 const maxZarrayBytes = 2 ** 20
 
-/** Reads one tensor from its zarr folder in the folder `checkpoint`, chunk by chunk. */
-export async function readZarr(checkpoint: string, leaf: ZarrLeaf): Promise<HostTensor> {
+/**
+ * Reads one tensor from its zarr folder in the folder `checkpoint`, chunk by chunk. With `part`, only the part at this
+ * index of its first axis is read, from the chunks that have some of it; the tensor then has two axes or more.
+ */
+export async function readZarr(checkpoint: string, leaf: ZarrLeaf, part?: number): Promise<HostTensor> {
   const folder = join(checkpoint, leaf.folder)
   const { name } = leaf
   const files = new Set(
@@ -31,14 +34,15 @@ export async function readZarr(checkpoint: string, leaf: ZarrLeaf): Promise<Host
     : layoutWithoutZarray(folder, leaf)
   checkAllThere(folder, name, layout, files)
 
-  const tensor = allocateTensor(folder, leaf)
+  const tensor = allocateTensor(folder, part === undefined ? leaf : { ...leaf, shape: leaf.shape.slice(1) })
   if (layout.fill !== undefined && !Object.is(layout.fill, 0)) {
     const write = writer(tensor.dtype, tensor.data)
     for (let i = 0; i < tensor.data.length; i++) write(i, layout.fill)
   }
   for (const index of gridOf(layout)) {
+    if (part !== undefined && index[0] !== Math.floor(part / layout.chunks[0])) continue
     const file = chunkName(index)
-    if (files.has(file)) await readChunk(join(folder, file), name, layout, index, bytesOf(tensor))
+    if (files.has(file)) await readChunk(join(folder, file), name, layout, index, bytesOf(tensor), part)
   }
   return tensor
 }

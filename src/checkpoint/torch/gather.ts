@@ -40,7 +40,7 @@ export async function gather(tensor: StridedTensor, readStorage: ReadStorage): P
 }
 
 /** Whether a view is row-major without gaps. An axis of length 1 may have any stride. */
-const isContiguous = (shape: readonly number[], strides: readonly number[]): boolean => {
+export const isContiguous = (shape: readonly number[], strides: readonly number[]): boolean => {
   const wanted = stridesOf(shape)
   return shape.includes(0) || shape.every((d, i) => d === 1 || strides[i] === wanted[i])
 }

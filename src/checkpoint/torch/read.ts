@@ -1,12 +1,14 @@
+import { dtypes } from '../../base/dtypes.js'
 import { FileError } from '../../base/errors.js'
 import { formatBytes, formatCount } from '../../base/format.js'
+import { sizeOf } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
 import { readExactly, sameBytes } from '../byte-source.js'
 import type { ByteSource } from '../byte-source.js'
 import { FileReader } from '../file-reader.js'
 import { checkBools, float64Notice, narrowFloat64, quote } from '../format.js'
-import type { CheckpointReader } from '../format.js'
-import { gather } from './gather.js'
+import type { CheckpointReader, StoredBytes } from '../format.js'
+import { gather, isContiguous } from './gather.js'
 import { maxPickleBytes } from './pickle.js'
 import { readStateDict, storageBytes } from './state-dict.js'
 import type { StridedTensor } from './state-dict.js'
@@ -96,6 +98,16 @@ class Contents {
     return entry
   }
 
+  /** See `CheckpointReader.locate`. A view of a storage that has gaps or another order is not located. */
+  async locate(tensor: StridedTensor): Promise<StoredBytes | undefined> {
+    const { dtype, shape, strides, offset, isFloat64 } = tensor
+    const { file } = this.source
+    if (!file || isFloat64 || !isContiguous(shape, strides)) return undefined
+    const width = dtypes[dtype].bytes
+    const start = await this.archive.dataStart(this.storageOf(tensor))
+    return { dtype, shape, file, offset: start + offset * width, length: sizeOf(shape) * width }
+  }
+
   async readTensor(tensor: StridedTensor): Promise<HostTensor> {
     const start = await this.archive.dataStart(this.storageOf(tensor))
     const read = (position: number, length: number): Promise<Uint8Array> =>
@@ -112,6 +124,10 @@ class TorchReader extends FileReader<StridedTensor> {
     notices: readonly string[],
   ) {
     super(source, new Map(), tensors, { notices })
+  }
+
+  async locate(name: string): Promise<StoredBytes | undefined> {
+    return this.contents.locate(this.find(name))
   }
 
   protected async readTensor(info: StridedTensor): Promise<HostTensor> {
