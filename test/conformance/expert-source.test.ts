@@ -33,6 +33,17 @@ expertSourceConformance({
     return path
   },
   open: openHfWeights,
+  dataFile: 'model.safetensors',
+})
+
+expertSourceConformance({
+  title: 'huggingface, bfloat16, in shards',
+  write: async (folder, weights) => {
+    const path = join(folder, 'shards')
+    await writeHfWeights(path, weights, { dtype: 'bfloat16', maxShardBytes: 20_000 })
+    return path
+  },
+  open: openHfWeights,
 })
 
 expertSourceConformance({

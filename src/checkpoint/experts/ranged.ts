@@ -24,10 +24,10 @@ export interface PageRange {
 export interface RangedPages {
   readonly name: string
   readonly stacks: readonly ExpertStack[]
-  /** The files, closed with the source. */
+  /** The files, closed with the source. More may be added while it is read. */
   readonly files: readonly RangeFile[]
   /** The ranges of an expert's page, which are read at the same time. */
-  rangesOf(stack: number, expert: number): readonly PageRange[]
+  rangesOf(stack: number, expert: number): readonly PageRange[] | Promise<readonly PageRange[]>
   /** Throws a FileError if the page is not what was written. */
   verify?(stack: number, expert: number, page: Uint8Array): void
 }
@@ -54,7 +54,8 @@ export function rangedSource({ name, stacks, files, rangesOf, verify }: RangedPa
   }
 
   async function attempt(stack: number, expert: number, page: Uint8Array, what: string): Promise<void> {
-    const ended = await Promise.allSettled(rangesOf(stack, expert).map(range => readRange(range, page, what)))
+    const ranges = await rangesOf(stack, expert)
+    const ended = await Promise.allSettled(ranges.map(range => readRange(range, page, what)))
     const failed = ended.find(result => result.status === 'rejected')
     if (failed) throw failed.reason
     verify?.(stack, expert, page)

@@ -1,12 +1,12 @@
-import { check, FileError, SwitchyardError } from '../../base/errors.js'
-import { expertSpec } from '../../model/parameters.js'
+import { SwitchyardError } from '../../base/errors.js'
 import type { ParameterSpec } from '../../model/parameters.js'
 import { quantizedTypes } from '../quantize.js'
 import type { Bits } from '../quantize.js'
 import type { PageCache } from './page-cache.js'
 import { fillSeeded, seededScale } from './seeded-values.js'
-import { expertName, expertStacks, partBytes } from './source.js'
-import type { ExpertSource, UnplacedPart } from './source.js'
+import { checkPage, closedSource } from './ranged.js'
+import { expertStacks, nativeParts, partBytes } from './source.js'
+import type { ExpertSource } from './source.js'
 
 export interface SeededExperts {
   /** For messages: the model's folder. */
@@ -30,21 +30,22 @@ export interface SeededExperts {
 export function seededExperts({ name, specs, dtype, bits, seed, cache }: SeededExperts): ExpertSource {
   const kernels = specs.filter(({ role }) => role === 'expertKernel')
   const deviations = new Map(kernels.map(spec => [spec.path, deviationOf(spec)]))
-  const stacks = expertStacks(kernels, spec => partsOf(spec, { dtype, bits }))
+  const stacks = expertStacks(kernels, spec =>
+    nativeParts({ ...spec, dtype }, one => bits && quantizedTypes(one, bits)),
+  )
   let isClosed = false
   let disk = 0
   return {
     name,
     stacks,
     async read(stack, expert, page, signal) {
-      const { path, parts, bytes: size } = stacks[stack]
-      const title = expertName(stacks[stack], expert)
-      check(page.byteLength === size, () => `${title} has ${size} bytes, not ${page.byteLength}`)
-      if (isClosed) throw new FileError(`${name}: ${title} cannot be read: the model has been closed`)
+      checkPage(stacks, stack, expert, page)
+      if (isClosed) throw closedSource(name, stacks[stack], expert)
+      const { path, parts } = stacks[stack]
       signal?.throwIfAborted()
       const key = `${path}/${expert}`
       if (await cache.read(key, page)) {
-        disk += size
+        disk += page.byteLength
         return
       }
       for (const part of parts) {
@@ -61,16 +62,6 @@ export function seededExperts({ name, specs, dtype, bits, seed, cache }: SeededE
       isClosed = true
     },
   }
-}
-
-function partsOf(spec: ParameterSpec, { dtype, bits }: Pick<SeededExperts, 'dtype' | 'bits'>): UnplacedPart[] {
-  const one = expertSpec(spec)
-  const types = bits && quantizedTypes(one, bits)
-  if (!types) return [{ kind: 'kernel', dtype, shape: one.shape, isTransposed: false }]
-  return [
-    { kind: 'values', dtype: types.dtype, shape: types.values, isTransposed: false },
-    { kind: 'scales', dtype: 'float32', shape: types.scales, isTransposed: false },
-  ]
 }
 
 /** The standard deviation of a new kernel. Seeded values are cut at two of them, also where `init` cuts none. */

@@ -6,6 +6,8 @@ import { sameShape } from '../../engine/program/aval.js'
 import type { ModelConfig } from '../../model/config.js'
 import { declareParameters } from '../../model/parameters.js'
 import type { ParameterSpec } from '../../model/parameters.js'
+import { expertStacks } from '../experts/source.js'
+import { tensorExperts } from '../experts/tensors.js'
 import { listNames, quote, quoteJson } from '../format.js'
 import type { CheckpointReader, StoredBytes, TensorInfo } from '../format.js'
 import type { Json } from '../json.js'
@@ -93,6 +95,18 @@ export async function hfWeights(
     read: parameter => readEntry(reader, entryOf(parameter)),
     readExpert: async (parameter, expert) =>
       castHost(await readEntry(reader, expertEntry(entryOf(parameter), expert)), dtypeOf.get(parameter)!),
+    ...(reader.rangeOf &&
+      areAlike(specs, infos, entryOf) && {
+        experts: async () =>
+          tensorExperts({
+            name: path,
+            stacks: expertStacks(specs, ({ path: parameter, dtype, shape }) => [
+              { kind: 'kernel', dtype, shape: hfShape(shape, entryOf(parameter)), isTransposed: true },
+            ]),
+            reader,
+            tensorOf: ({ parameter }, expert) => entryOf(parameter).names[expert],
+          }),
+      }),
     readTransposed: (parameter, expert) => {
       const entry = entryOf(parameter)
       return readEntry(reader, {
@@ -109,6 +123,17 @@ export async function hfWeights(
     close: () => reader.close(),
   }
 }
+
+/** Whether the kernels of all experts of a stack are stored in its dtype, so that their pages have one layout. */
+const areAlike = (
+  specs: readonly ParameterSpec[],
+  infos: ReadonlyMap<string, TensorInfo>,
+  entryOf: (parameter: string) => HfEntry,
+): boolean =>
+  specs.every(
+    ({ role, path, dtype }) =>
+      role !== 'expertKernel' || entryOf(path).names.every(name => infos.get(name)!.dtype === dtype),
+  )
 
 /** The notice for embeddings of a file that neither a stack nor the head uses, because each has its own table. */
 function unusedTables(
