@@ -77,7 +77,7 @@ describe('T5X weights', () => {
     expect(await half.read('encoder/encoder_norm/scale')).toEqual(
       castHost(await weights.read('encoder/encoder_norm/scale'), 'bfloat16'),
     )
-    expect(() => half.read('nothing')).toThrow('there is no parameter nothing')
+    await expect(half.read('nothing')).rejects.toThrow('there is no parameter nothing')
     await half.close()
     await weights.close()
   })
