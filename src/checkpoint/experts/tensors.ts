@@ -1,6 +1,6 @@
-import { FileError } from '../../base/errors.js'
+import { check } from '../../base/errors.js'
+import { bytesOf } from '../../base/host-tensor.js'
 import { openFile } from '../files.js'
-import { quote } from '../format.js'
 import type { CheckpointReader } from '../format.js'
 import { partRanges, rangedSource } from './ranged.js'
 import type { PageRange, RangeFile } from './ranged.js'
@@ -11,25 +11,24 @@ export interface ExpertTensors {
   /** For messages: the folder or repository. */
   readonly name: string
   readonly stacks: readonly ExpertStack[]
-  /** The files' tensors. The source does not close it. */
+  /** The files' tensors. The source needs it open, and does not close it. */
   readonly reader: CheckpointReader
   /** The tensor that holds a part of an expert. */
   tensorOf(part: ExpertPart, expert: number): string
-  /** Opens a file at the path of a `TensorRange`. Default: a file on disk. */
-  open?(path: string): Promise<RangeFile>
 }
 
 /**
- * A source of experts whose kernels are tensors of their own, as in Hugging Face's files. Each file is opened when an
+ * A source of experts whose kernels are tensors of their own, as in Hugging Face's files. A tensor whose bytes lie in a
+ * file on disk is read from there into the page; others are read by `reader` and copied. Each file is opened when an
  * expert in it is first read.
  */
-export function tensorExperts({ name, stacks, reader, tensorOf, open = openFile }: ExpertTensors): ExpertSource {
+export function tensorExperts({ name, stacks, reader, tensorOf }: ExpertTensors): ExpertSource {
   const opened = new Map<string, Promise<RangeFile>>()
   const files: RangeFile[] = []
   const fileAt = (path: string): Promise<RangeFile> => {
     const known = opened.get(path)
     if (known) return known
-    const file = open(path)
+    const file = openFile(path)
     opened.set(path, file)
     file.then(
       f => files.push(f),
@@ -40,12 +39,10 @@ export function tensorExperts({ name, stacks, reader, tensorOf, open = openFile 
 
   const placeOf = async (part: ExpertPart, expert: number): Promise<Pick<PageRange, 'file' | 'begin'>> => {
     const tensor = tensorOf(part, expert)
-    const range = await reader.rangeOf!(tensor)
-    if (range === null || range.bytes !== partBytes(part))
-      throw new FileError(
-        `${name}: tensor ${quote(tensor)} is not stored in one piece of ${partBytes(part)} bytes, so that it cannot be read alone: save the model again as safetensors`,
-      )
-    return { file: await fileAt(range.path), begin: range.begin }
+    const stored = await reader.locate?.(tensor)
+    if (!stored) return { file: tensorFile(reader, tensor), begin: 0 }
+    check(stored.length === partBytes(part), () => `${tensor} has ${stored.length} bytes, not ${partBytes(part)}`)
+    return { file: await fileAt(stored.file.path), begin: stored.offset }
   }
   /** The ranges of pages that were read before: finding them in a torch file takes a read each. */
   const known = new Map<string, PageRange[]>()
@@ -66,3 +63,13 @@ export function tensorExperts({ name, stacks, reader, tensorOf, open = openFile 
     },
   })
 }
+
+/** A tensor's bytes as if they were a file of their own. */
+const tensorFile = (reader: CheckpointReader, tensor: string): RangeFile => ({
+  path: reader.path,
+  readInto: async (_, bytes) => {
+    bytes.set(bytesOf(await reader.read(tensor)))
+    return bytes.byteLength
+  },
+  close: () => Promise.resolve(),
+})

@@ -95,7 +95,7 @@ export async function hfWeights(
     read: parameter => readEntry(reader, entryOf(parameter)),
     readExpert: async (parameter, expert) =>
       castHost(await readEntry(reader, expertEntry(entryOf(parameter), expert)), dtypeOf.get(parameter)!),
-    ...(reader.rangeOf &&
+    ...(model.numExperts > 0 &&
       areAlike(specs, infos, entryOf) && {
         experts: async () =>
           tensorExperts({

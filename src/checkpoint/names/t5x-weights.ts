@@ -1,5 +1,4 @@
 import { SwitchyardError } from '../../base/errors.js'
-import type { HostTensor } from '../../base/host-tensor.js'
 import { sameShape } from '../../engine/program/aval.js'
 import type { ModelConfig, RouterConfig } from '../../model/config.js'
 import { declareParameters } from '../../model/parameters.js'
