@@ -28,7 +28,14 @@ export interface DiskFile {
   /** Throws a FileError unless the path is still the file that was opened, with the bytes it had then. */
   check(): Promise<void>
   /** Opens it once more. */
-  open(): Promise<ByteSource>
+  open(): Promise<OpenFile>
+}
+
+/** An open file on disk: a source whose `close` is always defined, and that can read into memory of the caller. */
+export interface OpenFile extends ByteSource {
+  /** Fills `bytes` from `offset` on. Returns how many bytes were read: fewer only if the file ends before. */
+  readInto(offset: number, bytes: Uint8Array): Promise<number>
+  close(): Promise<void>
 }
 
 /** A source of bytes in memory. Reads return copies, so that tensors do not change when the bytes do. */

@@ -6,7 +6,7 @@ import { FileError } from '../base/errors.js'
 import { formatBytes } from '../base/format.js'
 import { advice, errorCode, withPath } from '../base/system-errors.js'
 import { decodeUtf8, readExactly } from './byte-source.js'
-import type { ByteSource } from './byte-source.js'
+import type { ByteSource, OpenFile } from './byte-source.js'
 
 /**
  * The size of one read or write. A system call transfers at most 2 GiB; smaller pieces let other tasks run in between.
@@ -67,13 +67,6 @@ export async function openFrom<R>(path: string, read: (source: ByteSource) => Pr
     await file.close()
     throw error
   }
-}
-
-/** An open file on disk: a source whose `close` is always defined, and that can read into memory of the caller. */
-export interface OpenFile extends ByteSource {
-  /** Fills `bytes` from `offset` on. Returns how many bytes were read: fewer only if the file ends before. */
-  readInto(offset: number, bytes: Uint8Array): Promise<number>
-  close(): Promise<void>
 }
 
 /** What a file keeps while nobody writes to it. */

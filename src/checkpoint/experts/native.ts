@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { FileError } from '../../base/errors.js'
+import type { OpenFile } from '../byte-source.js'
 import { openFile } from '../files.js'
-import type { OpenFile } from '../files.js'
 import { paramsName } from '../native.js'
 import { readSafetensorsHeader } from '../safetensors-read.js'
 import { partRanges, rangedSource } from './ranged.js'

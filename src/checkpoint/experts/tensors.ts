@@ -1,6 +1,6 @@
 import { check } from '../../base/errors.js'
 import { bytesOf } from '../../base/host-tensor.js'
-import { openFile } from '../files.js'
+import type { DiskFile } from '../byte-source.js'
 import type { CheckpointReader } from '../format.js'
 import { partRanges, rangedSource } from './ranged.js'
 import type { PageRange, RangeFile } from './ranged.js'
@@ -25,16 +25,16 @@ export interface ExpertTensors {
 export function tensorExperts({ name, stacks, reader, tensorOf }: ExpertTensors): ExpertSource {
   const opened = new Map<string, Promise<RangeFile>>()
   const files: RangeFile[] = []
-  const fileAt = (path: string): Promise<RangeFile> => {
-    const known = opened.get(path)
+  const opening = (file: DiskFile): Promise<RangeFile> => {
+    const known = opened.get(file.path)
     if (known) return known
-    const file = openFile(path)
-    opened.set(path, file)
-    file.then(
+    const open = file.open()
+    opened.set(file.path, open)
+    open.then(
       f => files.push(f),
-      () => opened.delete(path),
+      () => opened.delete(file.path),
     )
-    return file
+    return open
   }
 
   const placeOf = async (part: ExpertPart, expert: number): Promise<Pick<PageRange, 'file' | 'begin'>> => {
@@ -42,7 +42,7 @@ export function tensorExperts({ name, stacks, reader, tensorOf }: ExpertTensors)
     const stored = await reader.locate?.(tensor)
     if (!stored) return { file: tensorFile(reader, tensor), begin: 0 }
     check(stored.length === partBytes(part), () => `${tensor} has ${stored.length} bytes, not ${partBytes(part)}`)
-    return { file: await fileAt(stored.file.path), begin: stored.offset }
+    return { file: await opening(stored.file), begin: stored.offset }
   }
   /** The ranges of pages that were read before: finding them in a torch file takes a read each. */
   const known = new Map<string, PageRange[]>()
