@@ -10,6 +10,19 @@ export interface EvictionPolicy {
   worth(page: number): number
 }
 
+/** The page with the least worth. */
+export function leastWorth(pages: Iterable<number>, policy: Pick<EvictionPolicy, 'worth'>): number {
+  let least = -1
+  let worth = Infinity
+  for (const page of pages) {
+    const own = policy.worth(page)
+    if (least >= 0 && own >= worth) continue
+    least = page
+    worth = own
+  }
+  return least
+}
+
 /** Evicts the page that was not used for the longest time. */
 export class LeastRecentlyUsed implements EvictionPolicy {
   private readonly lastUse: Float64Array

@@ -1,4 +1,5 @@
 import type { PageNumbers } from './pages.js'
+import { leastWorth } from './policy.js'
 import type { EvictionPolicy } from './policy.js'
 import type { Turn } from './turn.js'
 
@@ -38,19 +39,6 @@ export function simulate(
     counts.misses += pages.length - hits
   }
   return counts
-}
-
-/** The page with the least worth. */
-export function leastWorth(pages: Iterable<number>, policy: Pick<EvictionPolicy, 'worth'>): number {
-  let least = -1
-  let worth = Infinity
-  for (const page of pages) {
-    const own = policy.worth(page)
-    if (least >= 0 && own >= worth) continue
-    least = page
-    worth = own
-  }
-  return least
 }
 
 /**

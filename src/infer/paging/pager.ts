@@ -1,0 +1,284 @@
+import { ConfigError, FileError } from '../../base/errors.js'
+import { dtypes } from '../../base/dtypes.js'
+import { formatBytes } from '../../base/format.js'
+import { sizeOf } from '../../base/host-tensor.js'
+import type { HostTensor } from '../../base/host-tensor.js'
+import type { ExpertSource } from '../../checkpoint/experts/source.js'
+import type { Page, Pages } from '../../engine/compile/paged/pages.js'
+import { PageMemory } from './page-memory.js'
+import type { Slot } from './page-memory.js'
+import { readPage } from './page-reads.js'
+import { PageNumbers, slotsIn } from './pages.js'
+import { checkPins } from './pins.js'
+import { DEFAULT_POLICY, policies } from './policies.js'
+import type { PolicyName } from './policies.js'
+import type { EvictionPolicy } from './policy.js'
+import { WantedPages } from './wanted-pages.js'
+
+/**
+ * How many pages are read at once. Node reads files on libuv's pool, which has four threads; more reads would wait in
+ * its queue, before everything else that needs the pool. A page has megabytes, so four reads keep a disk busy.
+ */
+const READS_AT_ONCE = 4
+
+export interface PagerOptions {
+  /** The most bytes for pages. */
+  readonly memory: number
+  /** Which page leaves memory for another one. Default: `DEFAULT_POLICY`. */
+  readonly policy?: PolicyName
+  /** The pages that stay in memory once they are read: see `pinnedPages`. Default: none. */
+  readonly pinned?: ReadonlySet<number>
+  /** Called when a stack is asked for experts, and after each page that it gives. */
+  readonly onProgress?: (progress: PagingProgress) => void
+}
+
+/** What a pager is doing. */
+export interface PagingProgress {
+  /** `encoder` or `decoder`, and which of its sparse layers runs, from 1. */
+  readonly stack: 'encoder' | 'decoder'
+  readonly layer: number
+  readonly layers: number
+  /** How many experts the layer's tokens met, and how many of them it has been given. */
+  readonly experts: number
+  readonly given: number
+  /** Bytes that the pager has read so far. */
+  readonly bytes: number
+}
+
+/** Counts of a stack since the pager was made. */
+export interface StackCounts {
+  readonly path: string
+  /** Pages that were in memory when they were asked for, or were being read for another request. */
+  readonly hits: number
+  /** Pages that had to be read. */
+  readonly misses: number
+  /** Bytes of the pages that were read. */
+  readonly bytes: number
+  /** Milliseconds in which a layer had no page to compute with. */
+  readonly waited: number
+}
+
+/** The pages of one stack, for the engine. A fetch that is aborted rejects with the signal's reason. */
+export interface StackPages extends Pages {
+  fetch(indices: readonly number[], signal?: AbortSignal): AsyncGenerator<Page, void, undefined>
+}
+
+/** A page that is to be read, or is being read. */
+interface Load {
+  readonly page: number
+  readonly stack: number
+  /** The fetches that want it. */
+  readonly wantedBy: Set<WantedPages>
+}
+
+/**
+ * Keeps the experts of a model in a memory of fixed size. A page is read when a layer asks for it, once for all rows and
+ * requests that want it, and stays until the policy evicts it. A fetch gives the pages in memory first, then the others
+ * as they arrive. A fetch of more pages than there are slots goes through them in turns.
+ */
+export class Pager {
+  readonly pages: PageNumbers
+  private readonly memory: PageMemory
+  private readonly policy: EvictionPolicy
+  private readonly counts: { -readonly [K in keyof StackCounts]: StackCounts[K] }[]
+  /** Pages that wait for a slot, in the order in which they were asked for. */
+  private readonly queue: Load[] = []
+  /** All pages that are queued or being read. */
+  private readonly loads = new Map<number, Load>()
+  private readonly reads = new Set<Promise<void>>()
+  private readonly stop = new AbortController()
+
+  /** Throws a ConfigError if not even one expert fits into the memory, or if pinned ones fill it. */
+  constructor(
+    private readonly source: ExpertSource,
+    private readonly options: PagerOptions,
+  ) {
+    const { memory, policy = DEFAULT_POLICY, pinned = new Set() } = options
+    const pages = new PageNumbers(source.stacks)
+    const slots = slotsIn(memory, pages)
+    if (slots === 0)
+      throw new ConfigError(
+        `${source.name}: one expert takes ${formatBytes(pages.slotBytes)}, more than the ${formatBytes(memory)} of memory for experts: give more`,
+      )
+    if (slots < pages.count) checkPins(pinned, slots, pages)
+    this.pages = pages
+    this.policy = policies[policy](pages)
+    this.memory = new PageMemory(slots, pages.slotBytes, this.policy, pinned)
+    this.counts = source.stacks.map(({ path }) => ({ path, hits: 0, misses: 0, bytes: 0, waited: 0 }))
+  }
+
+  /** The bytes of memory that hold pages now: never more than `PagerOptions.memory`. */
+  get memoryBytes(): number {
+    return this.memory.bytes
+  }
+
+  /** Counts of each stack. */
+  statistics(): readonly StackCounts[] {
+    return this.counts.map(counts => ({ ...counts }))
+  }
+
+  /** The pages of a stack, for the engine. */
+  pagesOf(stack: number): StackPages {
+    const { path, numExperts, parts } = this.source.stacks[stack]
+    return {
+      name: path,
+      length: numExperts,
+      parts: parts.map(({ dtype, shape, isTransposed }) => ({ dtype, shape, isTransposed })),
+      fetch: (experts, signal) => this.fetch(stack, experts, signal),
+    }
+  }
+
+  /** Ends all fetches and reads with an error, waits for the reads in progress, and closes the source. */
+  async close(): Promise<void> {
+    const closed = new FileError(`${this.source.name}: its experts cannot be read: the model has been closed`)
+    if (!this.stop.signal.aborted) this.stop.abort(closed)
+    for (const load of this.queue.splice(0)) this.fail(load, closed)
+    await Promise.all(this.reads)
+    await this.source.close()
+  }
+
+  private async *fetch(
+    stack: number,
+    experts: readonly number[],
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<Page, void, undefined> {
+    this.stop.signal.throwIfAborted()
+    signal?.throwIfAborted()
+    const counts = this.counts[stack]
+    const wanted = new WantedPages()
+    const loads: Load[] = []
+    let given: Slot | undefined
+    this.policy.begin(stack)
+    for (const expert of experts) {
+      const page = this.pages.of(stack, expert)
+      const slot = this.memory.find(page)
+      if (slot) this.hand(slot, wanted)
+      else loads.push(this.load(page, stack, wanted))
+    }
+    const wake = (): void => wanted.fail(signal!.reason)
+    signal?.addEventListener('abort', wake, { once: true })
+    this.startReads()
+    this.report(stack, experts.length, 0)
+    try {
+      for (let i = 0; i < experts.length; i++) {
+        const began = performance.now()
+        given = await wanted.next()
+        counts.waited += performance.now() - began
+        this.report(stack, experts.length, i + 1)
+        yield { index: this.pages.expertOf(given.page), parts: this.partsOf(stack, given) }
+        this.release(given)
+        given = undefined
+      }
+    } finally {
+      signal?.removeEventListener('abort', wake)
+      if (given) this.release(given)
+      for (const slot of wanted.arrived) this.release(slot)
+      for (const load of loads) this.leave(load, wanted)
+    }
+  }
+
+  /** Counts a page as used, and lets a fetch have it. */
+  private hand(slot: Slot, wanted: WantedPages): void {
+    const stack = this.pages.stackOf(slot.page)
+    this.counts[stack].hits++
+    this.policy.use(slot.page)
+    slot.users++
+    wanted.arrive(slot)
+  }
+
+  /** Queues a page to be read, or joins the fetches that wait for it. */
+  private load(page: number, stack: number, wanted: WantedPages): Load {
+    const found = this.loads.get(page)
+    if (found) {
+      found.wantedBy.add(wanted)
+      return found
+    }
+    const load: Load = { page, stack, wantedBy: new Set([wanted]) }
+    this.counts[stack].misses++
+    this.loads.set(page, load)
+    this.queue.push(load)
+    return load
+  }
+
+  /** A fetch has ended. Pages in the queue that nobody wants any more are not read. */
+  private leave(load: Load, wanted: WantedPages): void {
+    load.wantedBy.delete(wanted)
+    const at = load.wantedBy.size === 0 ? this.queue.indexOf(load) : -1
+    if (at < 0) return
+    this.queue.splice(at, 1)
+    this.loads.delete(load.page)
+    this.counts[load.stack].misses--
+  }
+
+  private release(slot: Slot): void {
+    slot.users--
+    this.startReads()
+  }
+
+  /** Starts reads of queued pages, as far as there are slots for them. */
+  private startReads(): void {
+    while (this.reads.size < READS_AT_ONCE && this.queue.length > 0 && !this.stop.signal.aborted) {
+      let slot: Slot | undefined
+      try {
+        slot = this.memory.take()
+      } catch (error) {
+        // The machine has less memory than it was told to use.
+        this.fail(this.queue.shift()!, error)
+        continue
+      }
+      if (!slot) return
+      const read = this.read(this.queue.shift()!, slot).finally(() => {
+        this.reads.delete(read)
+        this.startReads()
+      })
+      this.reads.add(read)
+    }
+  }
+
+  private async read(load: Load, slot: Slot): Promise<void> {
+    const { page, stack, wantedBy } = load
+    const { bytes } = this.source.stacks[stack]
+    try {
+      const into = slot.bytes.subarray(0, bytes)
+      await readPage(this.source, stack, this.pages.expertOf(page), into, this.stop.signal)
+    } catch (error) {
+      this.memory.giveBack(slot)
+      this.fail(load, error)
+      return
+    }
+    this.loads.delete(page)
+    this.counts[stack].bytes += bytes
+    this.memory.fill(slot, page)
+    for (const wanted of wantedBy) this.hand(slot, wanted)
+    // The fetch that had the page read has counted it as a miss.
+    if (wantedBy.size > 0) this.counts[stack].hits--
+    slot.users--
+  }
+
+  private fail(load: Load, error: unknown): void {
+    this.loads.delete(load.page)
+    for (const wanted of load.wantedBy) wanted.fail(error)
+  }
+
+  /** The parts of a page, without a copy. */
+  private partsOf(stack: number, { bytes: { buffer } }: Slot): HostTensor[] {
+    return this.source.stacks[stack].parts.map(({ dtype, shape, offset }) => ({
+      dtype,
+      shape,
+      data: dtypes[dtype].make(buffer, offset, sizeOf(shape)),
+    }))
+  }
+
+  private report(stack: number, experts: number, given: number): void {
+    const { encoderStacks, stacks } = this.pages
+    const isEncoder = stack < encoderStacks
+    this.options.onProgress?.({
+      stack: isEncoder ? 'encoder' : 'decoder',
+      layer: isEncoder ? stack + 1 : stack - encoderStacks + 1,
+      layers: isEncoder ? encoderStacks : stacks.length - encoderStacks,
+      experts,
+      given,
+      bytes: this.counts.reduce((sum, { bytes }) => sum + bytes, 0),
+    })
+  }
+}
