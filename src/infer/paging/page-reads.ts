@@ -10,9 +10,9 @@ const READ_TRIES = 3
 const RETRY_AFTER = 20
 
 /**
- * Reads an expert into `page`. A short or failing read is tried again. Throws a FileError that names the file, the layer
- * and the expert after the last try, or the signal's reason as soon as it is aborted. Any other error is a bug, and is
- * thrown at once.
+ * Reads an expert into `page`. A short or failing read is tried again. Throws a FileError that names the file, the
+ * layer and the expert after the last try, or the signal's reason as soon as it is aborted. Any other error is a bug,
+ * and is thrown at once.
  */
 export async function readPage(
   source: ExpertSource,

@@ -82,6 +82,11 @@ class FakeSource implements ExpertSource {
     })
   }
 
+  /** Ends all reads that are in progress. */
+  endAll(): void {
+    for (const read of this.reading.slice()) read.end()
+  }
+
   traffic(): { disk: number; network: number } {
     return { disk: this.reads * PAGE, network: 0 }
   }
@@ -157,7 +162,7 @@ describe('a pager gives', () => {
     const pager = pagerOf(4)
     const fetches = [[3, 1], [1], [1, 3]].map(indices => indicesOf(pager.pagesOf(2), 2, indices))
     await settle()
-    for (const read of [...source.reading]) read.end()
+    source.endAll()
     expect(await Promise.all(fetches)).toEqual([[3, 1], [1], [3, 1]])
     expect(source.reads).toBe(2)
     expect(pager.statistics()[2]).toMatchObject({ hits: 3, misses: 2, bytes: 2 * PAGE })
@@ -242,7 +247,7 @@ describe('a fetch that ends early', () => {
     expect(source.reading).toHaveLength(2)
     abort.abort(new Error('the user has left'))
     await expect(first).rejects.toThrow('the user has left')
-    for (const read of [...source.reading]) read.end()
+    source.endAll()
     await settle()
     expect(source.reads).toBe(2)
     expect(await indicesOf(pages, 0, [0, 1])).toEqual([0, 1])
@@ -266,10 +271,8 @@ describe('a fetch that ends early', () => {
     const closing = pager.close().then(() => (isClosed = true))
     await expect(waiting).rejects.toThrow('model.safetensors: its experts cannot be read: the model has been closed')
     expect([isClosed, source.reading.length]).toEqual([false, 2])
-    for (const read of [...source.reading]) {
-      expect(read.signal!.aborted).toBe(true)
-      read.end()
-    }
+    expect(source.reading.every(read => read.signal!.aborted)).toBe(true)
+    source.endAll()
     await closing
     expect(source.isClosed).toBe(true)
     await expect(indicesOf(pager.pagesOf(0), 0, [0])).rejects.toThrow('has been closed')

@@ -16,8 +16,9 @@ import type { EvictionPolicy } from './policy.js'
 import { WantedPages } from './wanted-pages.js'
 
 /**
- * How many pages are read at once. Node reads files on libuv's pool, which has four threads; more reads would wait in
- * its queue, before everything else that needs the pool. A page has megabytes, so four reads keep a disk busy.
+ * How many pages are read at once: as many as libuv's pool, on which Node reads files, has threads by default. More reads
+ * would wait in its queue before everything else that needs the pool. Pages of 4.7 MB from an NVMe disk: one read at a
+ * time gives 1.1 GB/s, two to eight give 1.4 to 1.5.
  */
 const READS_AT_ONCE = 4
 
@@ -72,9 +73,9 @@ interface Load {
 }
 
 /**
- * Keeps the experts of a model in a memory of fixed size. A page is read when a layer asks for it, once for all rows and
- * requests that want it, and stays until the policy evicts it. A fetch gives the pages in memory first, then the others
- * as they arrive. A fetch of more pages than there are slots goes through them in turns.
+ * Keeps the experts of a model in a memory of fixed size. A page is read when a layer asks for it, once for all rows
+ * and requests that want it, and stays until the policy evicts it. A fetch gives the pages in memory first, then the
+ * others as they arrive. A fetch of more pages than there are slots goes through them in turns.
  */
 export class Pager {
   readonly pages: PageNumbers
