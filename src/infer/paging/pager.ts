@@ -16,9 +16,9 @@ import type { EvictionPolicy } from './policy.js'
 import { WantedPages } from './wanted-pages.js'
 
 /**
- * How many pages are read at once: as many as libuv's pool, on which Node reads files, has threads by default. More reads
- * would wait in its queue before everything else that needs the pool. Pages of 4.7 MB from an NVMe disk: one read at a
- * time gives 1.1 GB/s, two to eight give 1.4 to 1.5.
+ * How many pages are read at once: as many as libuv's pool, on which Node reads files, has threads by default. More
+ * reads would wait in its queue before everything else that needs the pool. Pages of 4.7 MB from an NVMe disk: one read
+ * at a time gives 1.1 GB/s, two to eight give 1.4 to 1.5.
  */
 const READS_AT_ONCE = 4
 

@@ -5,8 +5,8 @@ import type { EvictionPolicy } from './policy.js'
 
 /**
  * The half-life of a use, in rounds. Which experts a layer's tokens meet hardly changes during a run, so a long memory
- * pays; a server's texts change in time, so it is not endless. From 64 to 1024, hit rates differ by a percentage point:
- * see docs/paging.md.
+ * pays; a server's texts change in time, so it is not endless. From 64 to 1024, hit rates differ by up to three
+ * percentage points: see docs/paging.md.
  */
 const HALF_LIFE = 256
 
@@ -19,5 +19,5 @@ export const policies = {
 
 export type PolicyName = keyof typeof policies
 
-/** The policy with the highest hit rates on the traces of docs/paging.md, in memories of every size. */
+/** On the traces of docs/paging.md, no other policy has higher hit rates, in memories of any size. */
 export const DEFAULT_POLICY: PolicyName = 'lfu'
