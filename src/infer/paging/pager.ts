@@ -81,6 +81,7 @@ export class Pager {
   readonly pages: PageNumbers
   private readonly memory: PageMemory
   private readonly policy: EvictionPolicy
+  private readonly stackPages: readonly StackPages[]
   private readonly counts: { -readonly [K in keyof StackCounts]: StackCounts[K] }[]
   /** Pages that wait for a slot, in the order in which they were asked for. */
   private readonly queue: Load[] = []
@@ -105,6 +106,12 @@ export class Pager {
     this.pages = pages
     this.policy = policies[policy](pages)
     this.memory = new PageMemory(slots, pages.slotBytes, this.policy, pinned)
+    this.stackPages = source.stacks.map(({ path, numExperts, parts }, stack) => ({
+      name: path,
+      length: numExperts,
+      parts: parts.map(({ dtype, shape, isTransposed }) => ({ dtype, shape, isTransposed })),
+      fetch: (experts, signal) => this.fetch(stack, experts, signal),
+    }))
     this.counts = source.stacks.map(({ path }) => ({ path, hits: 0, misses: 0, bytes: 0, waited: 0 }))
   }
 
@@ -118,15 +125,12 @@ export class Pager {
     return this.counts.map(counts => ({ ...counts }))
   }
 
-  /** The pages of a stack, for the engine. */
+  /**
+   * The pages of a stack, for the engine: always the same object, by which the engine knows that arrays share pages and
+   * fetches each page once for all of them.
+   */
   pagesOf(stack: number): StackPages {
-    const { path, numExperts, parts } = this.source.stacks[stack]
-    return {
-      name: path,
-      length: numExperts,
-      parts: parts.map(({ dtype, shape, isTransposed }) => ({ dtype, shape, isTransposed })),
-      fetch: (experts, signal) => this.fetch(stack, experts, signal),
-    }
+    return this.stackPages[stack]
   }
 
   /** Ends all fetches and reads with an error, waits for the reads in progress, and closes the source. */
