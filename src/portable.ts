@@ -44,7 +44,7 @@ export type { BestTokens } from './infer/row-scores.js'
 
 // Weights from bytes: in memory, in a Blob, or at a URL
 export { blobSource, memorySource } from './checkpoint/byte-source.js'
-export type { ByteSource, DiskFile } from './checkpoint/byte-source.js'
+export type { ByteSource, DiskFile, OpenFile } from './checkpoint/byte-source.js'
 export { urlSource } from './checkpoint/url-source.js'
 export type { UrlOptions } from './checkpoint/url-source.js'
 export { openSafetensors } from './checkpoint/safetensors-read.js'

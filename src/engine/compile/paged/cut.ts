@@ -111,8 +111,8 @@ const movements: readonly string[] = ['broadcastInDim', 'reshape', 'transpose']
 const readBy = ({ rows, scalars, arrays, groupSizes }: Region): Atom[] => [...rows, ...scalars, ...arrays, groupSizes]
 
 /**
- * The number of the segment that computes each value: the number of regions that run one after the other before it. What
- * depends on the program's inputs alone is computed where it is first read.
+ * The number of the segment that computes each value: the number of regions that run one after the other before it.
+ * What depends on the program's inputs alone is computed where it is first read.
  */
 function levelsOf({ equations }: Program, regionOf: ReadonlyMap<Equation, Region>): Map<Atom, number> {
   const levels = new Map<Atom, number>()
