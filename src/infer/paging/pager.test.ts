@@ -259,7 +259,16 @@ describe('a fetch that ends early', () => {
   it('by leaving the loop frees its slots', async () => {
     const pager = pagerOf(2)
     source.onRead = ({ end }) => end()
-    for await (const _ of pager.pagesOf(0).fetch([0, 1, 2])) break
+    for (const experts of [
+      [0, 1, 2],
+      [3, 4],
+      [5, 6, 7],
+    ])
+      // prettier-ignore
+      for await (const _ of pager.pagesOf(0).fetch(experts)) {
+        await settle()
+        break
+      }
     expect((await indicesOf(pager.pagesOf(1), 1, [4, 5])).toSorted()).toEqual([4, 5])
   })
 
