@@ -55,6 +55,8 @@ export interface CompiledWithWeights {
    * weights.
    */
   at(program: Program): Promise<Executable>
+  /** Frees what all sizes share. None of the executables may be running, and none can run afterwards. */
+  release(): Promise<void>
 }
 
 /** The stages of a program's compilation, for inspection. */
@@ -100,4 +102,9 @@ export interface Backend {
     weights: readonly (Buffer | null)[],
     donated?: readonly boolean[],
   ): Promise<CompiledWithWeights>
+  /**
+   * Whether a composite's kernel gives other results, by more than rounding, if its arrays are inputs instead of
+   * weights. Left out: none does.
+   */
+  needsWeights?(composite: string): boolean
 }

@@ -167,7 +167,13 @@ export class OnnxBackend implements Backend {
           release: async () => undefined,
         }
       },
+      release: () => session.release(),
     }
+  }
+
+  /** MatMulNBits multiplies integers if its kernel is a weight, and floats if it is an input. */
+  needsWeights(composite: string): boolean {
+    return composite === 'quantized_product'
   }
 
   /** What a weight is embedded from: its data, or the file that a session reads itself. */
@@ -178,7 +184,11 @@ export class OnnxBackend implements Backend {
   }
 
   private eachSize(weights: readonly (Buffer | null)[], donated: readonly boolean[]): CompiledWithWeights {
-    return { copied: [], at: async program => withWeights(await this.compile(program, donated), weights) }
+    return {
+      copied: [],
+      at: async program => withWeights(await this.compile(program, donated), weights),
+      release: async () => undefined,
+    }
   }
 }
 

@@ -29,7 +29,14 @@ export async function compilePaged(
   const [first, second, third] = examples.map(inlineCalls)
   if ([second, third].some(p => structureOf(p) !== structureOf(first))) return eachSize(backend, groups, weights, cut)
   const general = await PagedFunction.compile(backend, groups, [cut(first), cut(second), cut(third)], weights)
-  return { copied: general.copied, at: program => general.at(cut(alike(program, first, name))) }
+  return {
+    copied: general.copied,
+    at: program => general.at(cut(alike(program, first, name))),
+    release: async () => {
+      await general.release()
+      await groups.release()
+    },
+  }
 }
 
 /** Cuts programs of a function. (Not a closure in `compilePaged`, which would keep the weights that are copied.) */
@@ -65,6 +72,8 @@ const eachSize = (
   copied: [],
   at: async program => {
     const own = cut(inlineCalls(program))
-    return (await PagedFunction.compile(backend, groups, [own, own, own], weights)).at(own)
+    const compiled = await PagedFunction.compile(backend, groups, [own, own, own], weights)
+    return { ...(await compiled.at(own)), release: () => compiled.release() }
   },
+  release: () => groups.release(),
 })

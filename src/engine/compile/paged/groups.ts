@@ -1,23 +1,16 @@
 import { allocate } from '../../../base/dtypes.js'
 import { partOf, sizeOf, toNumbers } from '../../../base/host-tensor.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
-import { Lru } from '../../../base/lru.js'
 import type { Aval } from '../../program/aval.js'
 import type { Program } from '../../program/program.js'
-import type { Backend, CompiledWithWeights, Executable, ProgramsAtSizes } from '../backend.js'
+import type { Backend, Buffer } from '../backend.js'
+import { compileGroup } from './compiled-group.js'
+import type { CompiledGroup } from './compiled-group.js'
 import { groupProgram } from './group-program.js'
 import type { Region } from './regions.js'
 
 /** Numbers of rows that are compared to compile a group's program for all of them: see `Backend.compileWithWeights`. */
 const EXAMPLE_ROWS = [3, 101, 1009] as const
-/** How many numbers of rows a program keeps compiled. */
-const MAX_SIZES = 256
-
-/** A region for one group, compiled for all numbers of rows. Its parts of the paged arrays are inputs. */
-interface CompiledGroup {
-  readonly compiled: CompiledWithWeights
-  readonly sizes: Lru<number, Promise<Executable>>
-}
 
 /** Compiles regions for one group. Equal regions, such as the experts of all layers, share one compiled program. */
 export class Groups {
@@ -30,16 +23,12 @@ export class Groups {
     const examples = EXAMPLE_ROWS.map(n => groupProgram(region, n)) as [Program, Program, Program]
     const key = examples[0].toString()
     let group = this.known.get(key)
-    if (!group) this.known.set(key, (group = this.compile(examples)))
+    if (!group) this.known.set(key, (group = compileGroup(this.backend, examples, region.paged.length)))
     return new RegionRunner(this.backend, await group)
   }
 
-  private async compile(examples: ProgramsAtSizes): Promise<CompiledGroup> {
-    const compiled = await this.backend.compileWithWeights(
-      examples,
-      examples[0].inputs.map(() => null),
-    )
-    return { compiled, sizes: new Lru(MAX_SIZES, e => void e.then(({ release }) => release()).catch(() => undefined)) }
+  async release(): Promise<void> {
+    for (const group of this.known.values()) await (await group).release()
   }
 }
 
@@ -66,17 +55,22 @@ export class RegionRunner {
     const groups = sizes.flatMap((n, group) => (n > 0 ? [group] : []))
     const results = region.outputs.map(o => zeros(o.aval))
     const { pages } = region
+    const parts = region.paged.map(([, { buffer }]) => buffer.part)
+    const put = (x: HostTensor): Buffer => this.backend.put(x)
     let numFetched = 0
     for await (const page of groups.length > 0 ? pages.fetch(groups) : []) {
       const numRows = sizes[page.index]
-      const inputs = [
+      const operands = [
         ...rows.map(x => rowsOf(x, starts[page.index], numRows)),
         ...scalars,
         ...arrays.map(x => partOf(x, page.index)),
-        ...region.paged.map(([, { buffer }]) => page.parts[buffer.part]),
       ]
-      const executable = await this.at(region, numRows)
-      const outputs = await executable.run(inputs.map(x => this.backend.put(x)))
+      const outputs = await this.group.run(
+        groupProgram(region, numRows),
+        operands.map(put),
+        page,
+        parts.map(part => put(page.parts[part])),
+      )
       for (const [i, output] of outputs.entries()) {
         const { data, shape } = await output.read()
         copyInto(results[i].data, data, starts[page.index] * sizeOf(shape.slice(1)))
@@ -86,13 +80,6 @@ export class RegionRunner {
     if (numFetched !== groups.length)
       throw new Error(`${pages.name} was asked for ${groups.length} pages and gave ${numFetched}`)
     return results
-  }
-
-  private at(region: Region, numRows: number): Promise<Executable> {
-    const { compiled, sizes } = this.group
-    let executable = sizes.get(numRows)
-    if (!executable) sizes.set(numRows, (executable = compiled.at(groupProgram(region, numRows))))
-    return executable
   }
 }
 

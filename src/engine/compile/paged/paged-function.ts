@@ -69,6 +69,11 @@ export class PagedFunction {
     }
   }
 
+  /** Frees the compiled segments. */
+  async release(): Promise<void> {
+    for (const { compiled } of this.segments) await compiled?.release()
+  }
+
   private async run(
     { inputs, segments, outputs }: Cut,
     executables: readonly (Executable | undefined)[],

@@ -25,6 +25,12 @@ export interface Page {
   readonly index: number
   /** As `Pages.parts` describes them. Do not write to them. */
   readonly parts: readonly HostTensor[]
+  /**
+   * Calls `f` once, before the page's memory holds something else. A page that is fetched again before that is the same
+   * object. What a program derives from a page (for some quantized kernels a copy as large as the page, in the layout
+   * of its runtime) is kept until then; if this is left out, it is derived at each use.
+   */
+  onEvict?(f: () => void): void
 }
 
 /** How the part of a paged array is stored. The array's part is this, transposed if said, and cast to its dtype. */

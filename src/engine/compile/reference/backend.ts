@@ -35,5 +35,6 @@ export const referenceBackend: Backend = {
   compileWithWeights: async (_, weights) => ({
     copied: [],
     at: async program => withWeights(await referenceBackend.compile(program), weights),
+    release: async () => undefined,
   }),
 }

@@ -1,0 +1,96 @@
+import { Lru } from '../../../base/lru.js'
+import { is } from '../../program/program.js'
+import type { Program } from '../../program/program.js'
+import type { Backend, Buffer, CompiledWithWeights, Executable, ProgramsAtSizes } from '../backend.js'
+import type { Page } from './pages.js'
+
+/** How many numbers of rows stay compiled. */
+const MAX_SIZES = 256
+
+/** A region for one group, compiled for all numbers of rows. */
+export interface CompiledGroup {
+  /** Runs the region's program for a number of rows. Its inputs are `operands`, then `parts` of the page. */
+  run(program: Program, operands: readonly Buffer[], page: Page, parts: readonly Buffer[]): Promise<Buffer[]>
+  release(): Promise<void>
+}
+
+/**
+ * Compiles a region for one group, from its programs at three numbers of rows. The last `numParts` inputs are parts of
+ * the page.
+ */
+export async function compileGroup(
+  backend: Backend,
+  examples: ProgramsAtSizes,
+  numParts: number,
+): Promise<CompiledGroup> {
+  const needsWeights = examples[0].equations.some(
+    e => is(e, 'composite') && backend.needsWeights?.(e.params.name) === true,
+  )
+  if (needsWeights) return new GroupWithWeights(backend, examples, numParts)
+  return new GroupWithInputs(
+    await backend.compileWithWeights(
+      examples,
+      examples[0].inputs.map(() => null),
+    ),
+  )
+}
+
+/** The parts of pages are inputs, so all pages share one compiled program. */
+class GroupWithInputs implements CompiledGroup {
+  private readonly sizes = new Lru<string, Promise<Executable>>(MAX_SIZES, forget)
+
+  constructor(private readonly compiled: CompiledWithWeights) {}
+
+  async run(program: Program, operands: readonly Buffer[], _: Page, parts: readonly Buffer[]): Promise<Buffer[]> {
+    const key = program.inputs.map(v => v.aval.shape.join()).join(' ')
+    let executable = this.sizes.get(key)
+    if (!executable) this.sizes.set(key, (executable = this.compiled.at(program)))
+    return (await executable).run([...operands, ...parts])
+  }
+
+  release(): Promise<void> {
+    return this.compiled.release()
+  }
+}
+
+const forget = (executable: Promise<Executable>): void => void executable.then(e => e.release()).catch(() => undefined)
+
+/**
+ * The parts of a page are weights: the program is compiled for each page, and kept as long as the page is in memory, or
+ * for one run if the page cannot tell.
+ */
+class GroupWithWeights implements CompiledGroup {
+  private readonly ofPages = new Map<Page, Promise<CompiledWithWeights>>()
+
+  constructor(
+    private readonly backend: Backend,
+    private readonly examples: ProgramsAtSizes,
+    private readonly numParts: number,
+  ) {}
+
+  async run(program: Program, operands: readonly Buffer[], page: Page, parts: readonly Buffer[]): Promise<Buffer[]> {
+    let compiled = this.ofPages.get(page)
+    if (!compiled) {
+      const others = this.examples[0].inputs.slice(this.numParts).map(() => null)
+      this.ofPages.set(page, (compiled = this.backend.compileWithWeights(this.examples, [...others, ...parts])))
+      page.onEvict?.(() => void this.forget(page))
+    }
+    try {
+      const executable = await (await compiled).at(program)
+      return await executable.run(operands)
+    } finally {
+      if (!page.onEvict) await this.forget(page)
+    }
+  }
+
+  /** Frees what was compiled for a page. */
+  private async forget(page: Page): Promise<void> {
+    const compiled = this.ofPages.get(page)
+    this.ofPages.delete(page)
+    await compiled?.then(c => c.release()).catch(() => undefined)
+  }
+
+  async release(): Promise<void> {
+    for (const page of this.ofPages.keys()) await this.forget(page)
+  }
+}
