@@ -9,7 +9,10 @@ import { rangeChecksum } from './range-checksum.js'
 /** The checksums of a file's tensors, by name, each as 8 hexadecimal digits. */
 export type Checksums = Readonly<Record<string, string>>
 
-/** CRC-32 of a text, as in zip files. */
+/** CRC-32 of bytes, as in zip files. */
+export const bytesChecksum = (bytes: Uint8Array): string => hex(crc32(bytes))
+
+/** CRC-32 of a text in UTF-8. */
 export const textChecksum = (text: string): string => hex(crc32(text))
 
 /** CRC-32 of a tensor's dtype, shape and bytes. It takes about 0.5 s for a gigabyte. */

@@ -5,9 +5,10 @@ import { sameShape } from '../engine/program/aval.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import { declareParameters, expertSpec } from '../model/parameters.js'
 import type { ParameterSpec } from '../model/parameters.js'
+import { writeApart } from './experts/apart-write.js'
+import type { StoredForm } from './experts/apart-write.js'
 import { nativeExperts } from './experts/native.js'
 import { expertStacks, nativeParts } from './experts/source.js'
-import type { ExpertPart } from './experts/source.js'
 import type { TensorEntry, TensorInfo, TensorSource } from './format.js'
 import type { Json } from './json.js'
 import { saveModel } from './native.js'
@@ -40,6 +41,8 @@ export interface NativeOptions {
   dtype?: ParameterSpec['dtype']
   /** The bits to quantize kernels to. Default: no quantizing. */
   bits?: Bits | null
+  /** `apart`: the experts are written into a file of their own, expert by expert (experts/apart-index.ts). */
+  experts?: 'together' | 'apart'
   files?: Readonly<Record<string, Uint8Array>>
   /**
    * For weights of a training run: its codec, which contains the vocabularies; the maximum number of tokens of an
@@ -58,7 +61,7 @@ const partsOf = (path: string): { values: string; scales: string } => ({
 export async function writeNativeWeights(
   folder: string,
   weights: Weights,
-  { dtype, bits = null, files, texts }: NativeOptions = {},
+  { dtype, bits = null, experts = 'together', files, texts }: NativeOptions = {},
 ): Promise<void> {
   const config = {
     model: { ...weights.model },
@@ -67,11 +70,23 @@ export async function writeNativeWeights(
     maxNewTokens: texts?.maxNewTokens ?? null,
     trainedOn: texts?.trainedOn ?? null,
   } satisfies NativeConfig
-  await saveModel(folder, { config: config as Json, task: texts?.task }, nativeSource(weights, dtype, bits), files)
+  const form = { dtype, bits }
+  await saveModel(
+    folder,
+    { config: config as Json, task: texts?.task },
+    nativeSource(weights, form, experts === 'apart' ? ({ role }) => role !== 'expertKernel' : () => true),
+    { files, write: experts === 'apart' ? temp => writeApart(temp, weights, form) : undefined },
+  )
 }
 
-function nativeSource(weights: Weights, dtype: ParameterSpec['dtype'] | undefined, bits: Bits | null): TensorSource {
-  const infos = weights.specs.flatMap((spec): TensorInfo[] => {
+/** The tensors of the parameters that `isIncluded` accepts, in the form in which they are stored. */
+function nativeSource(
+  weights: Weights,
+  { dtype, bits }: StoredForm,
+  isIncluded: (spec: ParameterSpec) => boolean,
+): TensorSource {
+  const specs = weights.specs.filter(isIncluded)
+  const infos = specs.flatMap((spec): TensorInfo[] => {
     const types = bits && quantizedTypesOf(weights, spec, bits)
     const { values, scales } = partsOf(spec.path)
     return types
@@ -82,7 +97,7 @@ function nativeSource(weights: Weights, dtype: ParameterSpec['dtype'] | undefine
       : [{ name: spec.path, dtype: dtype ?? spec.dtype, shape: spec.shape }]
   })
   async function* entries(): AsyncGenerator<TensorEntry> {
-    for (const spec of weights.specs)
+    for (const spec of specs)
       yield* bits && quantizedTypesOf(weights, spec, bits)
         ? quantizedEntries(weights, spec, bits)
         : parameterEntries(weights, spec, dtype ?? spec.dtype)
@@ -136,7 +151,6 @@ export function nativeWeights(
     return dequantizeHost(expert === undefined ? spec : expertSpec(spec), quantized, bits!)
   }
   const stored = storedSpecs(model, router, spec => infos.get(spec.path)?.dtype ?? 'float32')
-  const nameOf = ({ parameter, kind }: ExpertPart): string => (kind === 'kernel' ? parameter : partsOf(parameter)[kind])
   return {
     path: folder,
     container: 'native',
@@ -149,10 +163,10 @@ export function nativeWeights(
     // Without `readPart`, the reader changes the tensors of the file: it adds adapters to them.
     ...(params.readPart && {
       experts: () =>
+        checkpoint.experts?.() ??
         nativeExperts(
           folder,
           expertStacks(stored, spec => nativeParts(spec, typesOf)),
-          nameOf,
         ),
     }),
     locate: async path => {

@@ -1,10 +1,9 @@
 import { spawn } from 'node:child_process'
-import { cp, mkdir, mkdtemp, readFile, readdir, rename, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile, readdir, rename, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
-import ts from 'typescript'
+import { build } from 'esbuild'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { FileError, SwitchyardError } from '../base/errors.js'
 import { hostFrom } from '../base/host-tensor.js'
@@ -235,42 +234,36 @@ describe('native as a format', () => {
 })
 
 describe('kill -9', () => {
-  // Plain JavaScript of the sources, so that a process of its own can save until it is killed.
-  async function compile(target: string): Promise<void> {
-    const src = fileURLToPath(new URL('..', import.meta.url))
-    for (const layer of ['base', 'checkpoint']) {
-      await mkdir(join(target, layer), { recursive: true })
-      for (const name of await readdir(join(src, layer))) {
-        if (!name.endsWith('.ts') || name.endsWith('.test.ts')) continue
-        const compilerOptions = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 }
-        const { outputText } = ts.transpileModule(await readFile(join(src, layer, name), 'utf8'), { compilerOptions })
-        await writeFile(join(target, layer, name.replace(/\.ts$/, '.js')), outputText)
-      }
-    }
-    await writeFile(join(target, 'package.json'), '{"type": "module"}')
-    await symlink(join(src, '..', 'node_modules'), join(target, 'node_modules'))
-    await writeFile(
-      join(target, 'main.js'),
-      `
-      import { saveCheckpoint } from './checkpoint/native.js'
-      const run = process.argv[2]
-      let step = Number(process.argv[3])
-      for (;; step++) {
-        const w = { dtype: 'float32', shape: [50000], data: new Float32Array(50000).fill(step) }
-        const info = { step: Math.floor(step / 2), config: null, task: null, data: step, seed: 0, backendVersion: '', threads: 1, libraryVersion: '' }
-        await saveCheckpoint(run, { ...info, params: new Map([['w', w]]), optimizer: new Map([['w', w]]) }, { keep: 1 })
-        process.stdout.write(step + '\\n')
-      }`,
-    )
-  }
+  // Plain JavaScript, so that a process of its own can save until it is killed.
+  const compile = (target: string): Promise<unknown> =>
+    build({
+      stdin: {
+        resolveDir: import.meta.dirname,
+        contents: `
+          import { saveCheckpoint } from './native.ts'
+          const run = process.argv[2]
+          let step = Number(process.argv[3])
+          for (;; step++) {
+            const w = { dtype: 'float32', shape: [50000], data: new Float32Array(50000).fill(step) }
+            const info = { step: Math.floor(step / 2), config: null, task: null, data: step, seed: 0, backendVersion: '', threads: 1, libraryVersion: '' }
+            await saveCheckpoint(run, { ...info, params: new Map([['w', w]]), optimizer: new Map([['w', w]]) }, { keep: 1 })
+            process.stdout.write(step + '\\n')
+          }`,
+      },
+      outfile: target,
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)" },
+    })
 
   it('leaves a whole latest checkpoint, never older than the last that was reported', async () => {
-    const code = join(run, 'code')
+    const code = join(run, 'code.mjs')
     await compile(code)
     const folder = join(run, 'run')
     let last = -1
     for (let round = 0; round < 8; round++) {
-      const child = spawn(process.execPath, [join(code, 'main.js'), folder, String(last + 1)], {
+      const child = spawn(process.execPath, [code, folder, String(last + 1)], {
         stdio: ['ignore', 'pipe', 'inherit'],
       })
       let output = ''

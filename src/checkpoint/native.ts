@@ -7,6 +7,9 @@ import { checkInfo, goBack, infoName, infoText, readInfo } from './checkpoint-in
 import type { CheckpointInfo } from './checkpoint-info.js'
 import { checkedReader, withChecksums } from './checksum.js'
 import type { Checksums } from './checksum.js'
+import { apartExperts, withApartExperts } from './experts/apart.js'
+import { indexName } from './experts/apart-index.js'
+import type { ExpertSource } from './experts/source.js'
 import { isFile, namesIn, withPath } from './files.js'
 import { sourceOf } from './format.js'
 import type { CheckpointFormat, CheckpointReader, TensorSource } from './format.js'
@@ -42,6 +45,8 @@ export interface CheckpointContent extends Omit<CheckpointInfo, Opaque> {
 export interface Checkpoint extends CheckpointInfo {
   readonly folder: string
   readonly params: CheckpointReader
+  /** Opens the experts, if they lie apart from the other parameters, in a file of their own. */
+  readonly experts?: () => Promise<ExpertSource>
   /** undefined in a checkpoint of parameters only. */
   readonly optimizer: CheckpointReader | undefined
   readonly state: CheckpointReader | undefined
@@ -67,17 +72,22 @@ export async function saveCheckpoint(
   return folder
 }
 
-/**
- * Writes only a model's weights, and `files` (a vocabulary) beside them. They can be run, but training cannot be
- * resumed.
- */
+/** What is written beside the tensors of a model. */
+export interface ModelFiles {
+  /** Small files by name, such as a vocabulary. */
+  readonly files?: Readonly<Record<string, Uint8Array>>
+  /** Writes further files into the folder, and returns the checksums of theirs that checkpoint.json is to hold. */
+  readonly write?: (folder: string) => Promise<Readonly<Record<string, Checksums>>>
+}
+
+/** Writes only a model's weights, and files beside them. They can be run, but training cannot be resumed. */
 export async function saveModel(
   folder: string,
   { config, task = null }: { config: Json; task?: unknown },
   params: TensorSource,
-  files: Readonly<Record<string, Uint8Array>> = {},
+  beside: ModelFiles = {},
 ): Promise<void> {
-  await writeParts(folder, { ...unknownRun, config, task }, { params }, {}, false, files)
+  await writeParts(folder, { ...unknownRun, config, task }, { params }, {}, false, beside)
 }
 
 /** The entries of checkpoint.json for weights that are not from a training run. */
@@ -98,6 +108,7 @@ const unknownRun = {
  */
 export async function loadCheckpoint(folder: string): Promise<Checkpoint> {
   const { info, checksums } = await readInfo(folder)
+  const apart = checksums?.[indexName]?.index
   const opened: CheckpointReader[] = []
   const close = async (): Promise<void> => {
     for (const reader of opened) await reader.close()
@@ -112,10 +123,14 @@ export async function loadCheckpoint(folder: string): Promise<Checkpoint> {
       ? part(name)
       : undefined
   try {
+    const dense = await part(paramsName)
+    const params = apart === undefined ? dense : await withApartExperts(dense, folder, apart)
+    opened[0] = params
     return {
       ...info,
       folder,
-      params: await part(paramsName),
+      params,
+      experts: apart === undefined ? undefined : () => apartExperts(folder, apart),
       optimizer: await optionalPart(optimizerName),
       state: await optionalPart(stateName),
       close,
@@ -137,7 +152,14 @@ export const native: CheckpointFormat = {
 
   async open(path) {
     const { checksums } = await readInfo(path)
-    return openPart(path, paramsName, checksums?.[paramsName])
+    const reader = await openPart(path, paramsName, checksums?.[paramsName])
+    const apart = checksums?.[indexName]?.index
+    try {
+      return apart === undefined ? reader : await withApartExperts(reader, path, apart)
+    } catch (error) {
+      await reader.close()
+      throw error
+    }
   },
 
   async write(path, source, options = {}) {
@@ -158,7 +180,7 @@ async function writeParts(
   parts: Parts,
   metadata: Readonly<Record<string, string>>,
   replace: boolean,
-  files: Readonly<Record<string, Uint8Array>> = {},
+  { files, write: writeOthers }: ModelFiles = {},
 ): Promise<void> {
   const checked = checkInfo(folder, info)
   const checksums: Record<string, Checksums> = {}
@@ -178,6 +200,7 @@ async function writeParts(
       await write(temp, paramsName, parts.params, { metadata })
       if (parts.optimizer) await write(temp, optimizerName, parts.optimizer)
       if (parts.state) await write(temp, stateName, parts.state)
+      Object.assign(checksums, await writeOthers?.(temp))
       for (const [name, bytes] of Object.entries({ ...files, [infoName]: infoText(folder, checked, checksums) }))
         await withPath(folder, () => writeFile(join(temp, name), bytes))
     },

@@ -25,6 +25,20 @@ for (const { gated, ...options } of nativeSettings)
     dataFile: 'params.safetensors',
   })
 
+for (const { gated, ...options } of nativeSettings)
+  expertSourceConformance({
+    title: `experts apart, ${options.bits ? `${options.bits} bits` : (options.dtype ?? 'float32')}`,
+    gated,
+    write: async (folder, weights) => {
+      const path = join(folder, 'apart')
+      await writeNativeWeights(path, weights, { ...options, experts: 'apart' })
+      return path
+    },
+    open: openWeights,
+    dataFile: 'experts.bin',
+    hasChecksums: true,
+  })
+
 expertSourceConformance({
   title: 'huggingface, safetensors',
   write: async (folder, weights) => {

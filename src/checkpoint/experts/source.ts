@@ -115,5 +115,9 @@ export function expertStacks(
 export const partBytes = ({ dtype, shape }: Pick<ExpertPart, 'dtype' | 'shape'>): number =>
   dtypes[dtype].bytes * sizeOf(shape)
 
+/** The name of the tensor, in a file of our own format, that holds a part of all experts of a stack. */
+export const tensorName = ({ parameter, kind }: Pick<ExpertPart, 'parameter' | 'kind'>): string =>
+  kind === 'kernel' ? parameter : `${parameter}/${kind}`
+
 /** An expert's name in messages: `expert 17 of encoder/layers_1/mlp/expert`. */
 export const expertName = ({ path }: Pick<ExpertStack, 'path'>, expert: number): string => `expert ${expert} of ${path}`

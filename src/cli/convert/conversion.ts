@@ -29,8 +29,12 @@ import { hfTokenizerFiles } from '../../text/hf-tokenizer.js'
 import { withAnswersOf } from '../../model/generation-defaults.js'
 import { countParameters, expertSpec } from '../../model/parameters.js'
 import { preset } from '../../model/presets.js'
+import { LongWork } from '../../data/long-work.js'
+import { Exit } from '../shared/exit.js'
+import { onInterrupt } from '../shared/interrupt.js'
 import { bitsOf } from '../shared/options.js'
 import { withoutFolders } from '../shared/trained-on.js'
+import { watchedWeights } from './watched-weights.js'
 
 /** Writes new random weights of a preset, one parameter at a time, and its vocabulary, if it is T5's or bytes. */
 export async function writeNewWeights(
@@ -51,6 +55,8 @@ const onNotice = (message: string): void => console.error(message)
 export interface ConvertOptions {
   to: 'safetensors' | 't5x' | 'native' | 'peft'
   dtype?: 'float32' | 'bfloat16' | keyof typeof bitsOf
+  /** How `native` stores the experts. Default: together, each stack in one tensor. */
+  experts?: 'together' | 'apart'
   /** Which checkpoint of a run. Default: the best. */
   checkpoint?: CheckpointChoice
 }
@@ -59,7 +65,10 @@ export interface ConvertOptions {
 export async function convertWeights(source: string, folder: string, options: ConvertOptions): Promise<void> {
   const weights = await openWeights(source, { choice: options.checkpoint, onNotice })
   try {
-    if (options.to === 'peft') return await writeAdapters(folder, weights, options)
+    if (options.to === 'peft') {
+      if (options.experts !== undefined) requireExperts(weights, options.to)
+      return await writeAdapters(folder, weights, options)
+    }
     await writeWeights(folder, weights, options, await vocabularyIn(weights))
     if (await isFile(join(source, modulesFile))) onNotice(modulesNotice(source, options))
   } finally {
@@ -90,12 +99,15 @@ export const formatOf = ({ container }: Pick<OpenedWeights, 'container'>): Conve
 export async function writeWeights(
   folder: string,
   weights: OpenedWeights,
-  { to, dtype }: ConvertOptions,
+  { to, dtype, experts }: ConvertOptions,
   files: Record<string, Uint8Array> = {},
 ): Promise<void> {
-  const bits = dtype === 'int8' || dtype === 'int4' ? bitsOf[dtype] : null
-  if (bits && to !== 'native') throw new ConfigError(`the format ${to} cannot hold ${String(dtype)}: use --to native`)
-  if (weights.bits && (bits || (to === 'native' && dtype === undefined)))
+  const asked = dtype === 'int8' || dtype === 'int4' ? bitsOf[dtype] : null
+  if (asked && to !== 'native') throw new ConfigError(`the format ${to} cannot hold ${String(dtype)}: use --to native`)
+  if (experts !== undefined) requireExperts(weights, to)
+  // Experts may be put apart, or together, without a change of their form.
+  const bits = experts !== undefined && dtype === undefined ? (weights.bits ?? null) : asked
+  if (weights.bits && (asked || (to === 'native' && dtype === undefined && experts === undefined)))
     throw new ConfigError(
       `${weights.path}: its weights are quantized to ${weights.bits} bits already: --dtype float32 writes them dequantized`,
     )
@@ -111,17 +123,41 @@ export async function writeWeights(
   requireMemory(weights)
   const stored = dtype === 'float32' || dtype === 'bfloat16' ? dtype : undefined
   const foreign = { dtype: stored, files: { ...files, ...tokenizer } }
-  if (to === 'safetensors') {
-    for (const notice of writtenNotices(weights.model, stored ?? headType(weights))) console.error(notice)
-    return writeHfWeights(folder, withRunsLength(weights), foreign)
-  }
-  if (to === 't5x') {
-    for (const notice of t5xNotices(weights)) console.error(notice)
-    return writeT5xWeights(folder, weights, foreign)
-  }
   const { texts } = weights
-  const named = texts && { ...texts, trainedOn: texts.trainedOn && withoutFolders(texts.trainedOn) }
-  return writeNativeWeights(folder, weights, { dtype: stored, bits, files, texts: named })
+  if (to === 'safetensors')
+    for (const notice of writtenNotices(weights.model, stored ?? headType(weights))) console.error(notice)
+  if (to === 't5x') for (const notice of t5xNotices(weights)) console.error(notice)
+  await writeWatched(folder, weights, writtenBytes(weights, dtype), watched => {
+    if (to === 'safetensors') return writeHfWeights(folder, withRunsLength(watched), foreign)
+    if (to === 't5x') return writeT5xWeights(folder, watched, foreign)
+    const named = texts && { ...texts, trainedOn: texts.trainedOn && withoutFolders(texts.trainedOn) }
+    return writeNativeWeights(folder, watched, { dtype: stored, bits, experts, files, texts: named })
+  })
+}
+
+/** Writes weights and shows how far that is. After Ctrl-C, nothing of the folder is left. */
+async function writeWatched(
+  folder: string,
+  weights: OpenedWeights,
+  bytes: number,
+  write: (watched: OpenedWeights) => Promise<void>,
+): Promise<void> {
+  const work = new LongWork(`writing ${folder}`, bytes, 'bytes')
+  const { signal, stop } = onInterrupt(() => console.error(`stopping; ${folder} is not written`))
+  try {
+    await write(watchedWeights(weights, { signal, onRead: share => work.at(Math.floor(share * bytes)) }))
+  } catch (error) {
+    throw signal.aborted ? new Exit(130) : error
+  } finally {
+    work.end()
+    stop()
+  }
+}
+
+/** Throws a ConfigError if the layout of experts cannot be chosen. */
+function requireExperts({ path, model }: OpenedWeights, to: ConvertOptions['to']): void {
+  if (to !== 'native') throw new ConfigError(`the format ${to} has no file for experts: --experts needs --to native`)
+  if (model.numExperts === 0) throw new ConfigError(`${path}: this model is dense: omit --experts`)
 }
 
 /** The dtype of the head, or of the embedding that it is tied to. */

@@ -27,6 +27,12 @@ export const convertCommand = (): Command =>
         'the type of the written weights (default: as in the source); int8 and int4 quantize kernels and need --to native',
       ).choices(['float32', 'bfloat16', 'int8', 'int4']),
     )
+    .addOption(
+      new Option(
+        '--experts <layout>',
+        'where --to native puts the experts of a sparse model; apart: in a file of their own, expert by expert and with checksums, from which they can be read one by one',
+      ).choices(['together', 'apart']),
+    )
     .addOption(checkpointOption())
     .option('--revision <name>', 'for a hub model: a branch, tag or commit (default: main)')
     .action(

@@ -1,0 +1,109 @@
+import { join } from 'node:path'
+import { check, FileError } from '../../base/errors.js'
+import { formatCount } from '../../base/format.js'
+import { tensorFromBytes } from '../../base/host-tensor.js'
+import type { HostTensor } from '../../base/host-tensor.js'
+import { readExactly } from '../byte-source.js'
+import { bytesChecksum } from '../checksum.js'
+import { openFile } from '../files.js'
+import type { OpenFile } from '../files.js'
+import { viewOf } from '../format.js'
+import type { CheckpointReader } from '../format.js'
+import { readStack } from '../layout.js'
+import { fileBytes, pagesName, readIndex } from './apart-index.js'
+import type { ApartStack } from './apart-index.js'
+import { rangedSource } from './ranged.js'
+import { expertName, partBytes, tensorName } from './source.js'
+import type { ExpertSource } from './source.js'
+
+/** Opens `experts.bin` in a folder. `checksum` is that of the index, from checkpoint.json. */
+async function openApart(folder: string, checksum: string): Promise<{ stacks: ApartStack[]; file: OpenFile }> {
+  const stacks = await readIndex(folder, checksum)
+  const file = await openFile(join(folder, pagesName))
+  const expected = fileBytes(stacks)
+  if (file.size === expected) return { stacks, file }
+  await file.close()
+  throw new FileError(
+    `${file.path}: the file has ${formatCount(file.size)} bytes instead of ${formatCount(expected)}: it was cut off or replaced, convert the model again`,
+  )
+}
+
+/**
+ * The experts in an expert-major file. A page is one read. It is compared with its checksums when it is read for the
+ * first time, which takes about 0.5 s for a gigabyte.
+ */
+export async function apartExperts(folder: string, checksum: string): Promise<ExpertSource> {
+  const { stacks, file } = await openApart(folder, checksum)
+  const right = stacks.map(({ numExperts }) => new Uint8Array(numExperts))
+  return rangedSource({
+    name: folder,
+    stacks,
+    files: [file],
+    rangesOf: (stack, expert) => {
+      const { begin, stride, bytes } = stacks[stack]
+      return [{ file, begin: begin + expert * stride, offset: 0, bytes }]
+    },
+    verify: (stack, expert, page) => {
+      if (right[stack][expert] === 1) return
+      for (const [i, part] of stacks[stack].parts.entries())
+        checkPart(file.path, stacks[stack], expert, i, page.subarray(part.offset, part.offset + partBytes(part)))
+      right[stack][expert] = 1
+    },
+  })
+}
+
+/** Throws a FileError unless the bytes of a part have the checksum that the index lists. */
+function checkPart(path: string, stack: ApartStack, expert: number, part: number, bytes: Uint8Array): void {
+  const expected = stack.checksums[expert].slice(8 * part, 8 * part + 8)
+  const checksum = bytesChecksum(bytes)
+  if (checksum !== expected)
+    throw new FileError(
+      `${path}: ${expertName(stack, expert)} is damaged: the checksum of ${tensorName(stack.parts[part])} is ${checksum}, and ${expected} was written: copy the file or convert the model again`,
+    )
+}
+
+/**
+ * The parameters of a checkpoint whose experts lie apart, as one reader: `dense` has all other tensors. Each stack is a
+ * tensor [experts, ...], which can be read part by part. Closing closes both.
+ */
+export async function withApartExperts(
+  dense: CheckpointReader,
+  folder: string,
+  checksum: string,
+): Promise<CheckpointReader> {
+  const { stacks, file } = await openApart(folder, checksum)
+  const places = new Map(
+    stacks.flatMap(stack => stack.parts.map((part, index) => [tensorName(part), { stack, part, index }] as const)),
+  )
+  const infos = Array.from(places, ([name, { stack, part }]) => ({
+    name,
+    dtype: part.dtype,
+    shape: [stack.numExperts, ...part.shape],
+  }))
+  const readPart = async (name: string, expert: number): Promise<HostTensor> => {
+    const place = places.get(name)
+    if (place === undefined) return dense.readPart!(name, expert)
+    const { stack, part, index } = place
+    const title = expertName(stack, expert)
+    check(expert >= 0 && expert < stack.numExperts, () => `${title} does not exist: there are ${stack.numExperts}`)
+    const at = stack.begin + expert * stack.stride + part.offset
+    const bytes = await readExactly(file, at, partBytes(part), title)
+    checkPart(file.path, stack, expert, index, bytes)
+    return tensorFromBytes(part.dtype, part.shape, bytes)
+  }
+  return {
+    ...viewOf(dense, {
+      list: () => [...dense.list(), ...infos],
+      read: name => {
+        const place = places.get(name)
+        return place ? readStack(place.stack.numExperts, expert => readPart(name, expert), false) : dense.read(name)
+      },
+      readPart,
+      locate: dense.locate && (async name => (places.has(name) ? undefined : dense.locate!(name))),
+    }),
+    close: async () => {
+      await dense.close()
+      await file.close()
+    },
+  }
+}
