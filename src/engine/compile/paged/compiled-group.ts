@@ -9,8 +9,17 @@ const MAX_SIZES = 256
 
 /** A region for one group, compiled for all numbers of rows. */
 export interface CompiledGroup {
-  /** Runs the region's program for a number of rows. Its inputs are `operands`, then `parts` of the page. */
-  run(program: Program, operands: readonly Buffer[], page: Page, parts: readonly Buffer[]): Promise<Buffer[]>
+  /**
+   * Runs the region for one group. `program` makes its program for `numRows` rows, whose inputs are `operands`, then the
+   * `parts` of the page.
+   */
+  run(
+    numRows: number,
+    program: () => Program,
+    operands: readonly Buffer[],
+    page: Page,
+    parts: readonly Buffer[],
+  ): Promise<Buffer[]>
   release(): Promise<void>
 }
 
@@ -37,14 +46,19 @@ export async function compileGroup(
 
 /** The parts of pages are inputs, so all pages share one compiled program. */
 class GroupWithInputs implements CompiledGroup {
-  private readonly sizes = new Lru<string, Promise<Executable>>(MAX_SIZES, forget)
+  private readonly sizes = new Lru<number, Promise<Executable>>(MAX_SIZES, forget)
 
   constructor(private readonly compiled: CompiledWithWeights) {}
 
-  async run(program: Program, operands: readonly Buffer[], _: Page, parts: readonly Buffer[]): Promise<Buffer[]> {
-    const key = program.inputs.map(v => v.aval.shape.join()).join(' ')
-    let executable = this.sizes.get(key)
-    if (!executable) this.sizes.set(key, (executable = this.compiled.at(program)))
+  async run(
+    numRows: number,
+    program: () => Program,
+    operands: readonly Buffer[],
+    _: Page,
+    parts: readonly Buffer[],
+  ): Promise<Buffer[]> {
+    let executable = this.sizes.get(numRows)
+    if (!executable) this.sizes.set(numRows, (executable = this.compiled.at(program())))
     return (await executable).run([...operands, ...parts])
   }
 
@@ -61,6 +75,7 @@ const forget = (executable: Promise<Executable>): void => void executable.then(e
  */
 class GroupWithWeights implements CompiledGroup {
   private readonly ofPages = new Map<Page, Promise<CompiledWithWeights>>()
+  private readonly programs = new Lru<number, Program>(MAX_SIZES)
 
   constructor(
     private readonly backend: Backend,
@@ -68,7 +83,15 @@ class GroupWithWeights implements CompiledGroup {
     private readonly numParts: number,
   ) {}
 
-  async run(program: Program, operands: readonly Buffer[], page: Page, parts: readonly Buffer[]): Promise<Buffer[]> {
+  async run(
+    numRows: number,
+    make: () => Program,
+    operands: readonly Buffer[],
+    page: Page,
+    parts: readonly Buffer[],
+  ): Promise<Buffer[]> {
+    let program = this.programs.get(numRows)
+    if (!program) this.programs.set(numRows, (program = make()))
     let compiled = this.ofPages.get(page)
     if (!compiled) {
       const others = this.examples[0].inputs.slice(this.numParts).map(() => null)

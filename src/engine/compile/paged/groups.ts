@@ -66,7 +66,8 @@ export class RegionRunner {
         ...arrays.map(x => partOf(x, page.index)),
       ]
       const outputs = await this.group.run(
-        groupProgram(region, numRows),
+        numRows,
+        () => groupProgram(region, numRows),
         operands.map(put),
         page,
         parts.map(part => put(page.parts[part])),
