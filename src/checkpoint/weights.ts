@@ -1,7 +1,8 @@
+import { dtypes } from '../base/dtypes.js'
 import { ConfigError, FileError, SwitchyardError } from '../base/errors.js'
-import { formatCount } from '../base/format.js'
+import { formatBytes, formatCount } from '../base/format.js'
 import { treeFromPaths } from '../base/pytree.js'
-import { castHost, partOf } from '../base/host-tensor.js'
+import { castHost, partOf, sizeOf } from '../base/host-tensor.js'
 import type { HostTensor } from '../base/host-tensor.js'
 import type { StoredTensor } from '../base/stored-tensor.js'
 import { fromHost, hostView } from '../engine/api/tensor.js'
@@ -143,10 +144,14 @@ export const quantizedTypesOf = (
 
 /** Reads every parameter in order, cast to `dtype` (default: the dtype in which it is stored). */
 export async function* readWeights(
-  { specs, read }: Pick<Weights, 'specs' | 'read'>,
+  { path = 'the model', specs, read }: Pick<Weights, 'specs' | 'read'> & Partial<Pick<Weights, 'path'>>,
   dtype?: ParameterSpec['dtype'],
 ): AsyncGenerator<[path: string, tensor: HostTensor]> {
-  for (const spec of specs) yield [spec.path, castHost(await read(spec.path), dtype ?? spec.dtype)]
+  for (const spec of specs) {
+    const target = dtype ?? spec.dtype
+    requireOneArray(path, spec, sizeOf(spec.shape) * dtypes[target].bytes)
+    yield [spec.path, castHost(await read(spec.path), target)]
+  }
 }
 
 /** The tensors of a parameter for a writer, cast to a dtype. A stack of experts is delivered expert by expert. */
@@ -159,6 +164,25 @@ export async function* parameterEntries(
   else
     for (let expert = 0; expert < shape[0]; expert++)
       yield [path, castHost(await weights.readExpert(path, expert), dtype), expert]
+}
+
+/** The most bytes that one array of this version of Node.js can be read into. */
+const MOST_ARRAY_BYTES = 2 ** 32
+
+/**
+ * Throws a ConfigError if a parameter that takes `bytes` in memory is too large for one array, as a stack of experts may
+ * be.
+ */
+export function requireOneArray(
+  path: string,
+  spec: Pick<ParameterSpec, 'path' | 'shape' | 'role'>,
+  bytes: number,
+): void {
+  if (bytes <= MOST_ARRAY_BYTES) return
+  const advice = spec.role === 'expertKernel' ? ': give --experts-memory, which reads experts one by one' : ''
+  throw new ConfigError(
+    `${path}: ${spec.path} [${spec.shape.join(', ')}] takes ${formatBytes(bytes)} in memory, and one array holds at most ${formatBytes(MOST_ARRAY_BYTES)}${advice}`,
+  )
 }
 
 /** Reads all weights into a tree of parameters, cast to `dtype`. */

@@ -5,7 +5,7 @@ import { castHost, sizeOf } from '../base/host-tensor.js'
 import type { StoredTensor } from '../base/stored-tensor.js'
 import { quantizedTypes } from '../checkpoint/quantize.js'
 import type { Bits } from '../checkpoint/quantize.js'
-import { readQuantizedTo } from '../checkpoint/weights.js'
+import { readQuantizedTo, requireOneArray } from '../checkpoint/weights.js'
 import type { Weights } from '../checkpoint/weights.js'
 import { fromHost, fromStored } from '../engine/api/tensor.js'
 import type { Tensor } from '../engine/api/tensor.js'
@@ -81,6 +81,7 @@ export async function loadForInference(weights: Weights, bits: Bits | null = nul
       entries.push([path, fromStored(inFile)])
       continue
     }
+    requireOneArray(weights.path, spec, weightBytes({ specs: [spec] }, bits ?? weights.bits ?? null))
     const quantized = await readQuantizedTo(weights, spec, bits)
     if (quantized)
       entries.push([`${path}/values`, fromHost(quantized.values)], [`${path}/scales`, fromHost(quantized.scales)])

@@ -36,7 +36,10 @@ import { bitsOf } from '../shared/options.js'
 import { withoutFolders } from '../shared/trained-on.js'
 import { watchedWeights } from './watched-weights.js'
 
-/** Writes new random weights of a preset, one parameter at a time, and its vocabulary, if it is T5's or bytes. */
+/**
+ * Writes new random weights of a preset, one parameter or expert at a time, and its vocabulary, if it is T5's or bytes.
+ * The format is Hugging Face's, or ours for gated experts, which transformers does not have.
+ */
 export async function writeNewWeights(
   name: string,
   folder: string,
@@ -47,7 +50,8 @@ export async function writeNewWeights(
   const files = name.startsWith('mt5-')
     ? {}
     : hfTokenizerFiles(name.startsWith('byt5-') ? new ByteVocabulary() : await loadT5Vocabulary())
-  await writeWeights(folder, weights, { to: 'safetensors', dtype }, files)
+  const to = model.gatedActivation && model.numExperts > 0 ? 'native' : 'safetensors'
+  await writeWeights(folder, weights, { to, dtype }, files)
 }
 
 const onNotice = (message: string): void => console.error(message)

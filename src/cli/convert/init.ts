@@ -4,7 +4,7 @@ import { wholeNumber } from '../shared/options.js'
 export const initCommand = (): Command =>
   new Command('init')
     .description(
-      'write new random weights of a preset as a Hugging Face folder (config.json, model.safetensors, vocabulary)',
+      'write new random weights of a preset as a Hugging Face folder (config.json, model.safetensors, vocabulary); switch-xxl-128, whose gated experts transformers does not have, as a Switchyard checkpoint',
     )
     .argument('<preset>', 'a preset, such as switch-base-8 or t5-1.1-small')
     .argument('<folder>', 'the folder to write; it must not exist')
