@@ -170,8 +170,8 @@ export async function* parameterEntries(
 const MOST_ARRAY_BYTES = 2 ** 32
 
 /**
- * Throws a ConfigError if a parameter that takes `bytes` in memory is too large for one array, as a stack of experts may
- * be.
+ * Throws a ConfigError if a parameter that takes `bytes` in memory is too large for one array, as a stack of experts
+ * may be.
  */
 export function requireOneArray(
   path: string,
