@@ -19,6 +19,16 @@ export interface ByteSource {
   close?(): Promise<void>
   /** The file on disk that the bytes are in, if they are in one. */
   readonly file?: DiskFile
+  /** The file behind a network that the bytes are in, if they are in one: for reads that are not kept on disk. */
+  readonly remote?: RemoteBytes
+}
+
+/** A file behind a network. A read is a request. */
+export interface RemoteBytes {
+  /** A name for error messages. */
+  readonly path: string
+  /** Fills `bytes` from `offset` on. */
+  readInto(offset: number, bytes: Uint8Array, signal?: AbortSignal): Promise<void>
 }
 
 /** A file on disk that was opened, for those who read it again by its path. */

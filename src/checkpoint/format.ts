@@ -4,7 +4,7 @@ import { FileError } from '../base/errors.js'
 import { formatCount } from '../base/format.js'
 import { bytesOf } from '../base/host-tensor.js'
 import type { HostTensor } from '../base/host-tensor.js'
-import type { DiskFile } from './byte-source.js'
+import type { DiskFile, RemoteBytes } from './byte-source.js'
 import type { Json } from './json.js'
 
 /** Name, dtype and shape of a stored tensor. */
@@ -31,7 +31,18 @@ export interface CheckpointReader {
   readPart?(name: string, index: number): Promise<HostTensor>
   /** Where the bytes of a tensor are, if they are in a file on disk as `read` gives them. */
   locate?(name: string): Promise<StoredBytes | undefined>
+  /** The range of a file behind a network that holds a tensor as `read` gives it, so that one request can read it. */
+  locateRemote?(name: string): Promise<RemoteRange | undefined>
   close(): Promise<void>
+}
+
+/** A range of a file behind a network that holds a tensor, and perhaps a header before it. */
+export interface RemoteRange {
+  readonly file: RemoteBytes
+  readonly begin: number
+  readonly end: number
+  /** The tensor's own bytes among those of the range. Throws a FileError if its header is wrong. */
+  dataIn(range: Uint8Array): Uint8Array
 }
 
 /** The bytes of a tensor in a file on disk: its elements in row-major order, little-endian. */
@@ -51,7 +62,7 @@ export interface StoredBytes {
  */
 export const viewOf = (
   reader: CheckpointReader,
-  changes: Partial<Pick<CheckpointReader, 'path' | 'notices' | 'list' | 'read' | 'readPart' | 'locate'>>,
+  changes: Partial<Pick<CheckpointReader, 'path' | 'notices' | 'list' | 'read' | 'readPart' | 'locate' | 'locateRemote'>>,
 ): CheckpointReader => ({
   path: reader.path,
   metadata: reader.metadata,
@@ -60,6 +71,7 @@ export const viewOf = (
   read: name => reader.read(name),
   readPart: changes.read ? undefined : reader.readPart && ((name, index) => reader.readPart!(name, index)),
   locate: changes.read ? undefined : reader.locate && (name => reader.locate!(name)),
+  locateRemote: changes.read ? undefined : reader.locateRemote && (name => reader.locateRemote!(name)),
   close: () => reader.close(),
   ...changes,
 })

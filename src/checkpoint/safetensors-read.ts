@@ -6,7 +6,7 @@ import { decodeUtf8, readExactly } from './byte-source.js'
 import type { ByteSource } from './byte-source.js'
 import { FileReader } from './file-reader.js'
 import { float64Notice, isBoolData, narrowFloat64, quote } from './format.js'
-import type { CheckpointReader, StoredBytes } from './format.js'
+import type { CheckpointReader, RemoteRange, StoredBytes } from './format.js'
 import { headerLength, maxHeaderBytes, parseHeader } from './safetensors-header.js'
 import type { Header, StoredTensor } from './safetensors-header.js'
 
@@ -50,6 +50,13 @@ class SafetensorsReader extends FileReader<StoredTensor> {
     const { file } = this.source
     if (!file || isFloat64) return undefined
     return { dtype, shape, file, offset: this.dataStart + begin, length: end - begin }
+  }
+
+  async locateRemote(name: string): Promise<RemoteRange | undefined> {
+    const { dtype, begin, end, isFloat64 } = this.find(name)
+    const { remote } = this.source
+    if (!remote || isFloat64 || dtype === 'bool') return undefined
+    return { file: remote, begin: this.dataStart + begin, end: this.dataStart + end, dataIn: range => range }
   }
 
   protected async readTensor({ name, dtype, shape, begin, end, isFloat64 }: StoredTensor): Promise<HostTensor> {

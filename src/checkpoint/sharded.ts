@@ -1,11 +1,11 @@
 import { stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { FileError } from '../base/errors.js'
 import { formatCount } from '../base/format.js'
 import type { HostTensor } from '../base/host-tensor.js'
 import { isFile, withPath } from './files.js'
 import { closedReader, listItems, listNames, quote, unknownTensor } from './format.js'
-import type { CheckpointFormat, CheckpointReader, StoredBytes, TensorInfo } from './format.js'
+import type { CheckpointFormat, CheckpointReader, RemoteRange, StoredBytes, TensorInfo } from './format.js'
 import { isIndex, readIndex, weightFiles } from './index-file.js'
 import { safetensors } from './safetensors.js'
 import { writeShards } from './sharded-write.js'
@@ -15,10 +15,29 @@ type MayBeAbsent = (name: string, present: Iterable<string>) => boolean
 
 interface OpenOptions {
   readonly mayBeAbsent?: MayBeAbsent
+  /** Default: the files in the folder. */
+  readonly files?: WeightFiles
 }
 
-/** Maximum number of open shards: the operating system limits the open files of a process. */
-const maxOpen = 32
+/** The files of weights of a folder. Some may be elsewhere, as in a folder of a hub's cache. */
+export interface WeightFiles {
+  has(name: string): Promise<boolean>
+  open(name: string): Promise<CheckpointReader>
+  /** Maximum number of open shards: the operating system limits the open files of a process. */
+  readonly maxOpen: number
+}
+
+/** The files of weights in a folder on disk. */
+export const filesIn = (folder: string): WeightFiles => ({
+  has: name => isFile(join(folder, name)),
+  open: name => formatOf(name).open(join(folder, name)),
+  maxOpen: 32,
+})
+
+const formatOf = (name: string): CheckpointFormat => (name.endsWith('.bin') ? torch : safetensors)
+
+/** How many headers of shards are read at the same time. */
+const HEADERS_AT_ONCE = 8
 
 /**
  * Hugging Face folders of one weights file or of shards, and index files. Reads safetensors and torch files, writes
@@ -35,12 +54,12 @@ export const huggingface = {
    * `mayBeAbsent`: whether an index may list a tensor that no shard holds, given the names that the shards hold. By
    * default, each such tensor is an error.
    */
-  async open(path: string, { mayBeAbsent = () => false }: OpenOptions = {}): Promise<CheckpointReader> {
+  async open(path: string, { mayBeAbsent = () => false, files }: OpenOptions = {}): Promise<CheckpointReader> {
     await withPath(path, () => stat(path))
-    const found = await find(path)
+    const found = await find(path, files)
     if (found === undefined) throw await noWeights(path)
-    const format = /\.bin(\.index\.json)?$/.test(found) ? torch : safetensors
-    return isIndex(found) ? openIndex(found, format, mayBeAbsent) : format.open(found)
+    const weights = files ?? filesIn(dirname(found))
+    return isIndex(found) ? openIndex(found, weights, mayBeAbsent) : weights.open(basename(found))
   },
 
   write: writeShards,
@@ -62,16 +81,16 @@ async function noWeights(path: string): Promise<FileError> {
 }
 
 /** The weights file or index to read: the first of `weightFiles` in a folder, or the path itself if it is an index. */
-async function find(path: string): Promise<string | undefined> {
-  for (const file of weightFiles) if (await isFile(join(path, file))) return join(path, file)
+async function find(path: string, files = filesIn(path)): Promise<string | undefined> {
+  for (const file of weightFiles) if (await files.has(file)) return join(path, file)
   return isIndex(path) && (await isFile(path)) ? path : undefined
 }
 
-async function openIndex(path: string, format: CheckpointFormat, mayBeAbsent: MayBeAbsent): Promise<CheckpointReader> {
+async function openIndex(path: string, files: WeightFiles, mayBeAbsent: MayBeAbsent): Promise<CheckpointReader> {
   const weightMap = await readIndex(path)
-  const shards = new Shards(dirname(path), format)
+  const shards = new Shards(files)
   try {
-    const checked = await checkShards(path, weightMap, shards, mayBeAbsent)
+    const checked = await checkShards(path, weightMap, files, shards, mayBeAbsent)
     return new ShardedReader(path, shards, weightMap, checked)
   } catch (error) {
     await shards.close()
@@ -93,31 +112,40 @@ interface CheckedShards {
 async function checkShards(
   path: string,
   weightMap: ReadonlyMap<string, string>,
+  files: WeightFiles,
   shards: Shards,
   mayBeAbsent: MayBeAbsent,
 ): Promise<CheckedShards> {
-  const files = [...new Set(weightMap.values())]
+  const names = [...new Set(weightMap.values())]
   const missing: string[] = []
-  for (const file of files) if (!(await isFile(join(dirname(path), file)))) missing.push(file)
+  for (const name of names) if (!(await files.has(name))) missing.push(name)
   if (missing.length > 0)
     throw new FileError(
-      `${path}: ${formatCount(missing.length)} of ${formatCount(files.length)} shards are missing (${listNames(missing)}): download them into the same folder`,
+      `${path}: ${formatCount(missing.length)} of ${formatCount(names.length)} shards are missing (${listNames(missing)}): download them into the same folder`,
     )
 
   const found = new Map<string, TensorInfo>()
   const surplus: [string, string][] = []
   let metadata: ReadonlyMap<string, string> | undefined
   const notices: string[] = []
-  for (const file of files) {
-    await shards.use(file, async reader => {
-      metadata ??= reader.metadata
-      notices.push(...(reader.notices ?? []).map(notice => `${file}: ${notice}`))
-      for (const info of reader.list()) {
+  for (let i = 0; i < names.length; i += HEADERS_AT_ONCE)
+    for (const { file, ...shard } of await Promise.all(
+      names.slice(i, i + HEADERS_AT_ONCE).map(file =>
+        shards.use(file, async reader => ({
+          file,
+          metadata: reader.metadata,
+          notices: reader.notices ?? [],
+          infos: reader.list(),
+        })),
+      ),
+    )) {
+      metadata ??= shard.metadata
+      notices.push(...shard.notices.map(notice => `${file}: ${notice}`))
+      for (const info of shard.infos) {
         if (weightMap.get(info.name) === file) found.set(info.name, info)
         else surplus.push([info.name, file])
       }
-    })
-  }
+    }
   const absent = Array.from(weightMap).filter(([name]) => !found.has(name) && !mayBeAbsent(name, found.keys()))
   const mixed = 'the index and the shards are of different models, download them again together'
   if (absent.length > 0)
@@ -165,14 +193,24 @@ class ShardedReader implements CheckpointReader {
     return this.use(name, reader => reader.read(name))
   }
 
+  async locateRemote(name: string): Promise<RemoteRange | undefined> {
+    this.find(name)
+    return this.shards.use(this.weightMap.get(name)!, async reader => reader.locateRemote?.(name))
+  }
+
+  private find(name: string): TensorInfo {
+    if (this.closed) throw closedReader(this.path, name)
+    const info = this.infos.get(name)
+    if (info === undefined) throw unknownTensor(this.path, name, this.infos)
+    return info
+  }
+
   /** A tensor, or its place, from the shard that holds it. */
   private async use<T extends Omit<TensorInfo, 'name'> | undefined>(
     name: string,
     get: (reader: CheckpointReader) => Promise<T> | undefined,
   ): Promise<T> {
-    if (this.closed) throw closedReader(this.path, name)
-    const info = this.infos.get(name)
-    if (info === undefined) throw unknownTensor(this.path, name, this.infos)
+    const info = this.find(name)
     const tensor = (await this.shards.use(this.weightMap.get(name)!, async reader => get(reader))) as T
     // The shard may have been closed and reopened since its header was read, and replaced by another file in between.
     if (tensor === undefined || (tensor.dtype === info.dtype && tensor.shape.join() === info.shape.join()))
@@ -200,12 +238,11 @@ interface OpenShard {
 /** Opens shards when they are used, and keeps the most recently used ones open. */
 class Shards {
   private readonly open = new Map<string, OpenShard>()
-  private limit = maxOpen
+  private limit: number
 
-  constructor(
-    private readonly folder: string,
-    private readonly format: CheckpointFormat,
-  ) {}
+  constructor(private readonly files: WeightFiles) {
+    this.limit = files.maxOpen
+  }
 
   async use<T>(file: string, body: (reader: CheckpointReader) => Promise<T>): Promise<T> {
     const shard = this.open.get(file) ?? { reader: this.openShard(file), users: 0 }
@@ -228,7 +265,7 @@ class Shards {
 
   private async openShard(file: string): Promise<CheckpointReader> {
     try {
-      return await this.format.open(join(this.folder, file))
+      return await this.files.open(file)
     } catch (error) {
       this.open.delete(file)
       throw error

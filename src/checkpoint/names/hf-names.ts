@@ -42,5 +42,6 @@ export function withoutPrefixes(reader: CheckpointReader): CheckpointReader {
     list: () => renamed,
     read: name => reader.read(storedName(name)),
     locate: reader.locate && (name => reader.locate!(storedName(name))),
+    locateRemote: reader.locateRemote && (name => reader.locateRemote!(storedName(name))),
   })
 }

@@ -7,12 +7,12 @@ import { readExactly, sameBytes } from '../byte-source.js'
 import type { ByteSource } from '../byte-source.js'
 import { FileReader } from '../file-reader.js'
 import { checkBools, float64Notice, narrowFloat64, quote } from '../format.js'
-import type { CheckpointReader, StoredBytes } from '../format.js'
+import type { CheckpointReader, RemoteRange, StoredBytes } from '../format.js'
 import { gather, isContiguous } from './gather.js'
 import { maxPickleBytes } from './pickle.js'
 import { readStateDict, storageBytes } from './state-dict.js'
 import type { StridedTensor } from './state-dict.js'
-import { ZipArchive } from './zip.js'
+import { endOf, ZipArchive } from './zip.js'
 import type { ZipEntry } from './zip.js'
 
 // A file of torch.save (torch 1.6 or newer) is a zip archive: NAME/data.pkl describes the tensors, NAME/data/<key>
@@ -108,6 +108,24 @@ class Contents {
     return { dtype, shape, file, offset: start + offset * width, length: sizeOf(shape) * width }
   }
 
+  /** See `CheckpointReader.locateRemote`. A view of a part of a storage is not located. */
+  locateRemote(tensor: StridedTensor): RemoteRange | undefined {
+    const { dtype, shape, strides, storageLength, isFloat64 } = tensor
+    const { remote } = this.source
+    const isWhole = sizeOf(shape) === storageLength && isContiguous(shape, strides)
+    if (!remote || isFloat64 || dtype === 'bool' || !isWhole) return undefined
+    const entry = this.storageOf(tensor)
+    return {
+      file: remote,
+      begin: entry.begin,
+      end: endOf(entry),
+      dataIn: range => {
+        const start = this.archive.dataStartIn(entry, range) - entry.begin
+        return range.subarray(start, start + entry.bytes)
+      },
+    }
+  }
+
   async readTensor(tensor: StridedTensor): Promise<HostTensor> {
     const start = await this.archive.dataStart(this.storageOf(tensor))
     const read = (position: number, length: number): Promise<Uint8Array> =>
@@ -128,6 +146,10 @@ class TorchReader extends FileReader<StridedTensor> {
 
   async locate(name: string): Promise<StoredBytes | undefined> {
     return this.contents.locate(this.find(name))
+  }
+
+  async locateRemote(name: string): Promise<RemoteRange | undefined> {
+    return this.contents.locateRemote(this.find(name))
   }
 
   protected async readTensor(info: StridedTensor): Promise<HostTensor> {

@@ -18,6 +18,8 @@ const end64Bytes = 56
 const locatorBytes = 20
 const centralBytes = 46
 const localBytes = 30
+/** Between an entry's header and its data. torch aligns the data with them. */
+const MAX_EXTRA_BYTES = 0xffff
 const maxCommentBytes = 0xffff
 
 /** Our own limits. A directory of that many entries has about half of that size. */
@@ -61,10 +63,17 @@ export class ZipArchive {
 
   /** The offset of an entry's data, from the entry's own header. Throws unless that agrees with the directory. */
   async dataStart(entry: ZipEntry): Promise<number> {
+    const bytes = localBytes + new TextEncoder().encode(entry.name).length
+    const what = `the header of entry ${quote(entry.name)}`
+    return this.dataStartIn(entry, await readExactly(this.source, entry.begin, bytes, what))
+  }
+
+  /** As `dataStart`, from bytes of the file that begin with the entry's header. */
+  dataStartIn(entry: ZipEntry, header: Uint8Array): number {
     const { path } = this.source
     const what = `the header of entry ${quote(entry.name)}`
     const nameBytes = new TextEncoder().encode(entry.name)
-    const view = viewOf(await readExactly(this.source, entry.begin, localBytes + nameBytes.length, what))
+    const view = viewOf(header)
     const wrong = (): FileError =>
       new FileError(`${path}: ${what} is not what the archive's directory says: ${copyAgain}`)
     if (
@@ -80,6 +89,10 @@ export class ZipArchive {
     return start
   }
 }
+
+/** The end of the range that surely holds an entry's header and data: an entry's header has at most that many bytes. */
+export const endOf = ({ name, begin, bytes, limit }: ZipEntry): number =>
+  Math.min(limit, begin + localBytes + new TextEncoder().encode(name).length + MAX_EXTRA_BYTES + bytes)
 
 interface Directory {
   readonly begin: number
