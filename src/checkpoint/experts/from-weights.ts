@@ -2,7 +2,7 @@ import { SwitchyardError } from '../../base/errors.js'
 import { bytesOf } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
 import type { Weights } from '../weights.js'
-import { checkPage, closedSource } from './ranged.js'
+import { checkPage, closedSource } from './reads.js'
 import { expertStacks, nativeParts, partBytes } from './source.js'
 import type { ExpertPart, ExpertSource } from './source.js'
 

@@ -4,7 +4,7 @@ import { quantizedTypes } from '../quantize.js'
 import type { Bits } from '../quantize.js'
 import type { PageCache } from './page-cache.js'
 import { fillSeeded, seededScale } from './seeded-values.js'
-import { checkPage, closedSource } from './ranged.js'
+import { checkPage, closedSource } from './reads.js'
 import { expertStacks, nativeParts, partBytes } from './source.js'
 import type { ExpertSource } from './source.js'
 

@@ -2,8 +2,10 @@ import { check } from '../../base/errors.js'
 import { bytesOf } from '../../base/host-tensor.js'
 import type { DiskFile } from '../byte-source.js'
 import type { CheckpointReader } from '../format.js'
-import { partRanges, rangedSource } from './ranged.js'
+import { rangedSource } from './ranged.js'
 import type { PageRange, RangeFile } from './ranged.js'
+import { remoteRanges } from './remote-ranges.js'
+import type { RemotePart } from './remote-ranges.js'
 import { expertName, partBytes } from './source.js'
 import type { ExpertPart, ExpertSource, ExpertStack } from './source.js'
 
@@ -19,8 +21,8 @@ export interface ExpertTensors {
 
 /**
  * A source of experts whose kernels are tensors of their own, as in Hugging Face's files. A tensor whose bytes lie in a
- * file on disk is read from there into the page; others are read by `reader` and copied. Each file is opened when an
- * expert in it is first read.
+ * file on disk or behind a network is read from there into the page; others are read by `reader` and copied. Each file
+ * on disk is opened when an expert in it is first read.
  */
 export function tensorExperts({ name, stacks, reader, tensorOf }: ExpertTensors): ExpertSource {
   const opened = new Map<string, Promise<RangeFile>>()
@@ -37,12 +39,15 @@ export function tensorExperts({ name, stacks, reader, tensorOf }: ExpertTensors)
     return open
   }
 
-  const placeOf = async (part: ExpertPart, expert: number): Promise<Pick<PageRange, 'file' | 'begin'>> => {
+  const placeOf = async (part: ExpertPart, expert: number): Promise<PageRange | RemotePart> => {
     const tensor = tensorOf(part, expert)
     const stored = await reader.locate?.(tensor)
-    if (!stored) return { file: tensorFile(reader, tensor), begin: 0 }
-    check(stored.length === partBytes(part), () => `${tensor} has ${stored.length} bytes, not ${partBytes(part)}`)
-    return { file: await opening(stored.file), begin: stored.offset }
+    const range = stored ? undefined : await reader.locateRemote?.(tensor)
+    if (range) return { part, range }
+    const place = { offset: part.offset, bytes: partBytes(part) }
+    if (!stored) return { file: tensorFile(reader, tensor), begin: 0, ...place }
+    check(stored.length === place.bytes, () => `${tensor} has ${stored.length} bytes, not ${place.bytes}`)
+    return { file: await opening(stored.file), begin: stored.offset, ...place }
   }
   /** The ranges of pages that were read before: finding them in a torch file takes a read each. */
   const known = new Map<string, PageRange[]>()
@@ -56,7 +61,10 @@ export function tensorExperts({ name, stacks, reader, tensorOf }: ExpertTensors)
       let ranges = known.get(key)
       if (!ranges) {
         const places = await Promise.all(stack.parts.map(part => placeOf(part, expert)))
-        ranges = partRanges(stack, part => places[part])
+        ranges = [
+          ...places.filter(place => 'file' in place),
+          ...remoteRanges(places.filter(place => 'range' in place)),
+        ]
         known.set(key, ranges)
       }
       return ranges

@@ -48,6 +48,22 @@ export class Connection {
     this.origin = new URL(settings.endpoint).origin
   }
 
+  /** The same connection, whose requests another signal ends too. */
+  within(signal: AbortSignal | undefined): Connection {
+    if (!signal) return this
+    const own = this.options.signal
+    return new Connection(this.settings, this.model, {
+      ...this.options,
+      signal: own ? AbortSignal.any([own, signal]) : signal,
+    })
+  }
+
+  /** The URL of a file of the model at a commit. */
+  urlOf(commit: string, file: string): string {
+    const path = file.split('/').map(encodeURIComponent).join('/')
+    return `${this.settings.endpoint}/${this.model.repo}/resolve/${commit}/${path}`
+  }
+
   /**
    * Gets a URL, following redirects. Throws for any status but success and 416 (the requested range does not exist).
    */

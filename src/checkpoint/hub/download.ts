@@ -28,11 +28,8 @@ export async function downloadBlob(
   blob: string,
   { signal, onBytes }: DownloadOptions,
 ): Promise<void> {
-  const {
-    settings: { endpoint },
-    model: { repo },
-  } = connection
-  const url = `${endpoint}/${repo}/resolve/${commit}/${file.name.split('/').map(encodeURIComponent).join('/')}`
+  const { repo } = connection.model
+  const url = connection.urlOf(commit, file.name)
   const path = await withPath(blob, () => claimPartial(blob))
   try {
     const partial = await PartialBlob.open(path, file, signal)

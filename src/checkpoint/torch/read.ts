@@ -1,7 +1,7 @@
 import { dtypes } from '../../base/dtypes.js'
 import { FileError } from '../../base/errors.js'
 import { formatBytes, formatCount } from '../../base/format.js'
-import { sizeOf } from '../../base/host-tensor.js'
+import { sizeOf, tensorFromBytes } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
 import { readExactly, sameBytes } from '../byte-source.js'
 import type { ByteSource } from '../byte-source.js'
@@ -127,6 +127,12 @@ class Contents {
   }
 
   async readTensor(tensor: StridedTensor): Promise<HostTensor> {
+    const remote = this.locateRemote(tensor)
+    if (remote) {
+      const { begin, end } = remote
+      const range = await readExactly(this.source, begin, end - begin, `tensor ${quote(tensor.name)}`)
+      return tensorFromBytes(tensor.dtype, tensor.shape, remote.dataIn(range))
+    }
     const start = await this.archive.dataStart(this.storageOf(tensor))
     const read = (position: number, length: number): Promise<Uint8Array> =>
       readExactly(this.source, start + position, length, `tensor ${quote(tensor.name)}`)
