@@ -35,3 +35,23 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
     )
     .join('\n')
 }
+
+/** Units of sizes, by their names in lower case. */
+const units: Readonly<Record<string, number>> = {
+  b: 1,
+  kb: 1e3,
+  mb: 1e6,
+  gb: 1e9,
+  tb: 1e12,
+  kib: 2 ** 10,
+  mib: 2 ** 20,
+  gib: 2 ** 30,
+  tib: 2 ** 40,
+}
+
+/** Reads a size with its unit, such as 4GB (4e9 bytes) or 512MiB (2^29 bytes); undefined if the text is none, or 0. */
+export function parseBytes(text: string): number | undefined {
+  const [, number, unit] = /^\s*(\d+(?:\.\d+)?)\s*([kmgt]?i?b)\s*$/i.exec(text) ?? []
+  const bytes = Math.floor(Number(number) * (units[unit?.toLowerCase()] ?? NaN))
+  return Number.isSafeInteger(bytes) && bytes > 0 ? bytes : undefined
+}

@@ -147,6 +147,9 @@ export class PageCache {
   }
 }
 
+/** The bytes of all pages below a folder. */
+export const bytesOfPages = async (folder: string): Promise<number> => totalBytes(await listPages(folder))
+
 const totalBytes = (pages: ReadonlyMap<string, CachedPage>): number =>
   [...pages.values()].reduce((sum, { bytes }) => sum + bytes, 0)
 

@@ -2,7 +2,10 @@ import { join } from 'node:path'
 import { FileError } from '../../base/errors.js'
 import { formatBytes } from '../../base/format.js'
 import { listItems, listNames, quote } from '../format.js'
-import { isIndex, maxIndexBytes } from '../index-file.js'
+import { readSmallText } from '../files.js'
+import { isIndex, maxIndexBytes, weightFiles } from '../index-file.js'
+import { parseJson } from '../json.js'
+import type { Json } from '../json.js'
 import { modulesFile } from '../sentence-transformers/modules.js'
 import { ModelCache } from './cache.js'
 import { Connection } from './connection.js'
@@ -13,6 +16,7 @@ import { listModel, resolveCommit } from './listing.js'
 import type { RemoteFile } from './listing.js'
 import { checkModel, isCommit } from './name.js'
 import type { HubModel } from './name.js'
+import { writeRemoteList } from './remote-list.js'
 import { readSettings } from './settings.js'
 import type { HubSettings } from './settings.js'
 import { cachedSnapshot } from './snapshot.js'
@@ -24,6 +28,11 @@ export interface FetchOptions {
   readonly revision?: string
   /** Files of the model's own folder to fetch as well, if it has them. */
   readonly also?: readonly string[]
+  /**
+   * Leave the files of weights of a sparse model on the hub: `openRemoteWeights` reads what it needs of them. Default:
+   * false. A model that has no experts, or is in the cache already, is as without.
+   */
+  readonly leaveWeights?: boolean
   /** Use the cache only, as with HF_HUB_OFFLINE=1. */
   readonly offline?: boolean
   readonly onProgress?: (progress: FetchProgress) => void
@@ -51,7 +60,7 @@ export async function fetchModel(repo: string, options: FetchOptions = {}): Prom
   checkModel(model)
   const settings = await readSettings()
   const cache = new ModelCache(settings.cache, repo)
-  const cached = await cachedSnapshot(cache, model, options.also)
+  const cached = await cachedSnapshot(cache, model, options)
   if (options.offline || settings.offline) return offlineFolder(cache, model, cached)
 
   const found = await lookUp(settings, cache, model, cached, options)
@@ -86,7 +95,7 @@ async function lookUp(
   const connection = new Connection(settings, model, { ...options, attempts: isUsable ? 1 : undefined })
   try {
     const commit = isCommit(model.revision) ? model.revision : await resolveCommit(connection)
-    const snapshot = await cachedSnapshot(cache, { ...model, revision: commit }, options.also)
+    const snapshot = await cachedSnapshot(cache, { ...model, revision: commit }, options)
     if (!snapshot?.complete) return { commit, files: await listModel(connection, commit) }
     await note(() => cache.setCommit(model.revision, commit))
     return snapshot
@@ -128,7 +137,10 @@ async function fetchSnapshot(
     return file
   }
   const needed: RemoteFile[] = []
+  const left: RemoteFile[] = []
   const absent: string[] = []
+  if (options.leaveWeights) await fetch([get('config.json')])
+  const leaves = options.leaveWeights && !modules && (await isSparse(join(snapshot, 'config.json')))
   for (const { folder, required, optional, weights: choices } of wantedFolders(
     modules,
     storageOf(name => files.has(name)),
@@ -140,13 +152,17 @@ async function fetchSnapshot(
     needed.push(...[...required.map(at), ...known.filter(name => all.has(name))].map(get))
     absent.push(...known.filter(name => !all.has(name)))
     if (weights === undefined) continue
-    needed.push(weights)
-    if (!isIndex(weights.name)) continue
+    const data = leaves && choices === weightFiles ? left : needed
+    if (!isIndex(weights.name)) {
+      data.push(weights)
+      continue
+    }
     checkIndexSize(weights, repo)
     await fetch([weights])
-    needed.push(...(await shardsOf(join(snapshot, weights.name))).map(at).map(get))
+    data.push(...(await shardsOf(join(snapshot, weights.name))).map(at).map(get))
   }
   await fetch(needed)
+  if (left.length > 0) await writeRemoteList(cache.folder, commit, { repo, files: left })
   for (const name of absent) await note(() => cache.setAbsent(commit, name))
   // This comes last, so that the revision's old files can be used until the new ones are complete.
   await note(() => cache.setCommit(revision, commit))
@@ -159,6 +175,13 @@ function weightsOf(files: ReadonlyMap<string, RemoteFile>, names: readonly strin
   throw new HubError(
     `${repo}: the model has no weights on the hub that can be read here, which would be ${names.join(' or ')}: it has ${listNames([...files.keys()])}`,
   )
+}
+
+/** Whether a model has experts, by its config.json. */
+async function isSparse(config: string): Promise<boolean> {
+  const broken = (message: string): FileError => new FileError(`${config}: this is not JSON, ${message}`)
+  const settings = parseJson(await readSmallText(config, maxIndexBytes), broken) as { num_experts?: Json } | null
+  return Number(settings?.num_experts) > 0
 }
 
 function checkIndexSize({ name, size }: RemoteFile, repo: string): void {

@@ -3,6 +3,7 @@ import { FileError } from '../../base/errors.js'
 import { isIndex } from '../index-file.js'
 import type { ModelCache } from './cache.js'
 import type { HubModel } from './name.js'
+import { readRemoteList } from './remote-list.js'
 import { modulesOf, nameIn, shardsOf, storageFiles, storageOf, wantedFolders } from './wanted.js'
 
 /** The files of a model at a commit that the cache holds. */
@@ -20,17 +21,20 @@ export interface CachedSnapshot {
 
 /**
  * Reads the cache's snapshot of a revision; undefined if the cache knows no commit for it. `also`: optional files that
- * are wanted beside those of a model.
+ * are wanted beside those of a model. `leaveWeights`: files of weights that were left on the hub are not missing.
  */
 export async function cachedSnapshot(
   cache: ModelCache,
   { revision }: HubModel,
-  also?: readonly string[],
+  { also, leaveWeights = false }: { readonly also?: readonly string[]; readonly leaveWeights?: boolean } = {},
 ): Promise<CachedSnapshot | undefined> {
   const commit = await cache.commitOf(revision)
   if (commit === undefined) return undefined
   const folder = cache.snapshot(commit)
-  const isThere = async (name: string): Promise<boolean> => (await cache.sizeOf(commit, name)) !== undefined
+  const list = leaveWeights ? await readRemoteList(cache.folder, commit) : undefined
+  const left = new Set(list?.files.map(file => file.name))
+  const isThere = async (name: string): Promise<boolean> =>
+    left.has(name) || (await cache.sizeOf(commit, name)) !== undefined
 
   const missing: string[] = []
   let isKnown = true

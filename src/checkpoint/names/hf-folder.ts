@@ -10,6 +10,7 @@ import type { TensorEntry, TensorInfo, TensorSource } from '../format.js'
 import { parseJson, valueTexts } from '../json.js'
 import type { Json } from '../json.js'
 import { huggingface } from '../sharded.js'
+import type { WeightFiles } from '../sharded.js'
 import { refuseCustomRouter } from '../weights.js'
 import type { Weights } from '../weights.js'
 import { configToHf } from './hf-config.js'
@@ -28,9 +29,10 @@ const MOST_BYTES = 2 ** 26
 
 /**
  * The weights of a Hugging Face folder: config.json, and safetensors or torch files, whole or in shards. Special ids
- * and generation defaults are also read from generation_config.json and the tokenizer's files, if it has them.
+ * and generation defaults are also read from generation_config.json and the tokenizer's files, if it has them. `weightFiles`:
+ * where the files of weights are, if not all are in the folder.
  */
-export async function openHfWeights(folder: string): Promise<Weights> {
+export async function openHfWeights(folder: string, weightFiles?: WeightFiles): Promise<Weights> {
   const [config, generation, tokenizerConfig] = [
     await readJson(join(folder, 'config.json')),
     await readIfPresent(join(folder, 'generation_config.json')),
@@ -44,7 +46,7 @@ export async function openHfWeights(folder: string): Promise<Weights> {
   }
   const tokenizer = needsTokenizer(configs) ? (await readIfPresent(join(folder, 'tokenizer.json')))?.value : undefined
   const files = { ...configs, tokenizer }
-  const reader = await huggingface.open(folder, { mayBeAbsent: isTiedCopy })
+  const reader = await huggingface.open(folder, { mayBeAbsent: isTiedCopy, files: weightFiles })
   try {
     return await hfWeights(files.config, reader, folder, files)
   } catch (error) {

@@ -1,0 +1,100 @@
+import { basename, dirname, join } from 'node:path'
+import { cachedExperts } from '../experts/cached.js'
+import { expertsOf } from '../experts/from-weights.js'
+import { PageCache } from '../experts/page-cache.js'
+import type { ExpertTraffic } from '../experts/source.js'
+import { isFile } from '../files.js'
+import type { CheckpointReader } from '../format.js'
+import { openHfWeights } from '../names/hf-folder.js'
+import { openSafetensors } from '../safetensors-read.js'
+import { filesIn } from '../sharded.js'
+import type { WeightFiles } from '../sharded.js'
+import { openTorch } from '../torch/read.js'
+import type { Weights } from '../weights.js'
+import { Connection } from './connection.js'
+import { keptRanges } from './kept-ranges.js'
+import type { RemoteFile } from './listing.js'
+import { isCommit } from './name.js'
+import { pagesLimit } from './pages-limit.js'
+import { HubRanges } from './ranges.js'
+import { readAhead } from './read-ahead.js'
+import { rangesFolder, readRemoteList } from './remote-list.js'
+import { readSettings } from './settings.js'
+
+export interface RemoteOptions {
+  /** Use the cache only, as with HF_HUB_OFFLINE=1: what it lacks is an error. */
+  readonly offline?: boolean
+  /** Called with the number of bytes that were fetched so far, as they arrive. */
+  readonly onFetched?: (bytes: number) => void
+  /** Receives messages for the user: that a failed request is repeated, that the cache cannot be written. */
+  readonly onNotice?: (message: string) => void
+  /** Aborts all requests with the signal's reason. */
+  readonly signal?: AbortSignal
+  /** The wait in seconds after a first failed try; it doubles with each further one. */
+  readonly firstWait?: number
+}
+
+/** Weights of which a part is on the hub. */
+export interface RemoteWeights extends Weights {
+  /** What these weights and their experts have read so far. `network`: all that was fetched, headers included. */
+  traffic(): ExpertTraffic
+}
+
+/**
+ * The weights of a folder that `fetchModel` has returned with `leaveWeights`, or undefined if all files of weights are
+ * in the folder. Files that are not there are read on the hub by ranges: headers and dense weights when they are read,
+ * an expert when it is. What was fetched is kept in the folder `switchyard` of the model in the hub's cache: experts up
+ * to SWITCHYARD_PAGES_LIMIT. Throws a HubError if a file has changed on the hub or its server cannot send ranges.
+ */
+export async function openRemoteWeights(
+  folder: string,
+  options: RemoteOptions = {},
+): Promise<RemoteWeights | undefined> {
+  const commit = basename(folder)
+  const model = dirname(dirname(folder))
+  const list = isCommit(commit) ? await readRemoteList(model, commit) : undefined
+  const remote = new Map<string, RemoteFile>()
+  for (const file of list?.files ?? []) if (!(await isFile(join(folder, file.name)))) remote.set(file.name, file)
+  if (!list || remote.size === 0) return undefined
+
+  const { signal, onNotice, onFetched, firstWait } = options
+  const settings = await readSettings()
+  const connection = new Connection(settings, { repo: list.repo, revision: commit }, { signal, onNotice, firstWait })
+  const place = rangesFolder(model)
+  const maxBytes = await pagesLimit(place)
+  const kept = new PageCache(join(place, 'dense'), maxBytes)
+  let network = 0
+  const onBytes = (bytes: number): void => {
+    network += bytes
+    onFetched?.(network)
+  }
+  const offline = options.offline || settings.offline
+  const local = filesIn(folder)
+  const files: WeightFiles = {
+    has: async name => remote.has(name) || local.has(name),
+    open: async (name): Promise<CheckpointReader> => {
+      const file = remote.get(name)
+      if (!file) return local.open(name)
+      const source = keptRanges(new HubRanges(connection, commit, file, { offline, onBytes }), kept)
+      return name.endsWith('.bin') ? openTorch(source) : openSafetensors(source)
+    },
+    maxOpen: Infinity,
+  }
+  const weights = await openHfWeights(folder, files)
+  const sources: { traffic(): ExpertTraffic }[] = []
+  return {
+    ...weights,
+    read: readAhead(weights),
+    traffic: () => ({ disk: sources.reduce((sum, source) => sum + source.traffic().disk, 0), network }),
+    experts: async () => {
+      const source = cachedExperts({
+        source: await expertsOf(weights),
+        cache: new PageCache(join(place, 'experts'), maxBytes),
+        version: commit,
+        onNotice,
+      })
+      sources.push(source)
+      return source
+    },
+  }
+}
