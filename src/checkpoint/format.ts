@@ -62,7 +62,9 @@ export interface StoredBytes {
  */
 export const viewOf = (
   reader: CheckpointReader,
-  changes: Partial<Pick<CheckpointReader, 'path' | 'notices' | 'list' | 'read' | 'readPart' | 'locate' | 'locateRemote'>>,
+  changes: Partial<
+    Pick<CheckpointReader, 'path' | 'notices' | 'list' | 'read' | 'readPart' | 'locate' | 'locateRemote'>
+  >,
 ): CheckpointReader => ({
   path: reader.path,
   metadata: reader.metadata,

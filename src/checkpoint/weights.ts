@@ -13,7 +13,7 @@ import { declareParameters, expertSpec } from '../model/parameters.js'
 import type { ParameterSpec } from '../model/parameters.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import type { ModelParams } from '../model/types.js'
-import type { ExpertSource } from './experts/source.js'
+import type { ExpertSource, ExpertTraffic } from './experts/source.js'
 import { listNames } from './format.js'
 import type { TensorEntry } from './format.js'
 import { transposeMatrix } from './layout.js'
@@ -58,6 +58,8 @@ export interface Weights {
    * works on after these weights are closed.
    */
   experts?(): Promise<ExpertSource>
+  /** What these weights and their experts have read so far, if a part of the files is behind a network. */
+  traffic?(): ExpertTraffic
   close(): Promise<void>
 }
 

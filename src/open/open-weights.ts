@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path'
 import { ConfigError, FileError } from '../base/errors.js'
 import { isFile } from '../checkpoint/files.js'
+import type { RemoteOptions } from '../checkpoint/hub/remote-weights.js'
 import { weightFiles } from '../checkpoint/index-file.js'
 import { openHfWeights } from '../checkpoint/names/hf-folder.js'
 import { isPeftAdapter } from '../checkpoint/names/peft-read.js'
@@ -37,6 +38,11 @@ export interface OpenedWeights extends Weights {
 export interface OpenOptions extends ChooseOptions {
   /** Whether the model must give text. Otherwise it is an error, which says why. */
   readonly forText?: boolean
+  /**
+   * Reads files of weights on the hub by ranges if `fetchModel` has left them there (`leaveWeights`). Default: a folder
+   * without them is an error.
+   */
+  readonly remote?: RemoteOptions
 }
 
 /**
@@ -56,7 +62,7 @@ export async function openWeights(path: string, options: OpenOptions = {}): Prom
   }
 }
 
-async function openAny(path: string, options: ChooseOptions, within: readonly string[] = []): Promise<OpenedWeights> {
+async function openAny(path: string, options: OpenOptions, within: readonly string[] = []): Promise<OpenedWeights> {
   if (!(await isPeftAdapter(path))) return openPlain(path, options)
   if (options.choice !== undefined)
     throw new ConfigError(`${path}: this is an adapter of PEFT, so it has no checkpoints to choose from`)
@@ -72,14 +78,21 @@ async function openAny(path: string, options: ChooseOptions, within: readonly st
 }
 
 /** Opens weights without an adapter. */
-async function openPlain(path: string, options: ChooseOptions): Promise<OpenedWeights> {
+async function openPlain(path: string, { remote, ...options }: OpenOptions): Promise<OpenedWeights> {
   const isHf = await isFile(join(path, 'config.json'))
   if (!isHf && (await isFile(join(path, modulesFile)))) return openHfWeights(await transformerFolder(path))
   if (!isHf && !(await t5x.detect(path)))
     return openNativeWeights(path, { ...options, choice: options.choice ?? 'best' })
   if (options.choice !== undefined)
     throw new ConfigError(`${path}: this is not a run of Switchyard, so it has no checkpoints to choose from`)
-  return isHf ? openHfWeights(path) : openT5xWeights(path)
+  if (!isHf) return openT5xWeights(path)
+  return (remote && (await openRemote(path, remote))) ?? openHfWeights(path)
+}
+
+/** See `openRemoteWeights`. Its code is loaded only for those who want it. */
+async function openRemote(path: string, options: RemoteOptions): Promise<Weights | undefined> {
+  const { openRemoteWeights } = await import('../checkpoint/hub/remote-weights.js')
+  return openRemoteWeights(path, options)
 }
 
 /** What a path may be that weights are opened from. */

@@ -1,9 +1,16 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { afterAll, beforeAll } from 'vitest'
+import { fetchModel } from '../../src/checkpoint/hub/fetch-model.js'
+import { openRemoteWeights } from '../../src/checkpoint/hub/remote-weights.js'
 import { openT5xWeights, writeT5xWeights } from '../../src/checkpoint/names/t5x-weights.js'
 import { openHfWeights, writeHfWeights } from '../../src/checkpoint/names/hf-folder.js'
 import { writeNativeWeights } from '../../src/checkpoint/native-weights.js'
 import type { NativeOptions } from '../../src/checkpoint/native-weights.js'
 import { openWeights } from '../../src/open/open-weights.js'
+import { TestHub } from '../hub-server.js'
+import { toTransformersShards } from '../transformers-shards.js'
 import { expertSourceConformance } from './expert-source.js'
 
 const nativeSettings: readonly (NativeOptions & { gated?: boolean })[] = [
@@ -69,3 +76,36 @@ expertSourceConformance({
   },
   open: openT5xWeights,
 })
+
+let hub: TestHub
+let cache: string
+const keys = ['HF_ENDPOINT', 'HF_HUB_CACHE'] as const
+const before = keys.map(key => process.env[key])
+beforeAll(async () => {
+  hub = await TestHub.start()
+  cache = await mkdtemp(join(tmpdir(), 'switchyard-experts-hub-'))
+  process.env.HF_ENDPOINT = hub.url
+  process.env.HF_HUB_CACHE = cache
+})
+afterAll(async () => {
+  keys.forEach((key, i) => {
+    if (before[i] === undefined) delete process.env[key]
+    else process.env[key] = before[i]
+  })
+  await hub.stop()
+  await rm(cache, { recursive: true })
+})
+
+for (const isTorch of [false, true])
+  expertSourceConformance({
+    title: `the hub, ${isTorch ? 'torch files' : 'safetensors'} in shards`,
+    write: async (folder, weights) => {
+      const path = join(folder, 'hf')
+      await writeHfWeights(path, weights)
+      await toTransformersShards(path, isTorch)
+      const repo = isTorch ? 'test/torch' : 'test/safetensors'
+      await hub.addFolder(repo, path)
+      return fetchModel(repo, { leaveWeights: true })
+    },
+    open: async path => (await openRemoteWeights(path))!,
+  })

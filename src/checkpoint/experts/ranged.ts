@@ -41,7 +41,7 @@ export const partRanges = (
   placeOf: (part: number) => Pick<PageRange, 'file' | 'begin'>,
 ): PageRange[] => parts.map((part, i) => ({ ...placeOf(i), offset: part.offset, bytes: partBytes(part) }))
 
-/** A source of such pages. A read of a file on disk that fails is tried once more: a disk may answer the second time. */
+/** A source of such pages. If a file on disk cannot be read, it is tried once more: it may answer the second time. */
 export function rangedSource({ name, stacks, files, rangesOf, verify }: RangedPages): ExpertSource {
   const reads = new Reads(name, stacks)
   const traffic = { disk: 0, network: 0 }

@@ -61,10 +61,7 @@ export function tensorExperts({ name, stacks, reader, tensorOf }: ExpertTensors)
       let ranges = known.get(key)
       if (!ranges) {
         const places = await Promise.all(stack.parts.map(part => placeOf(part, expert)))
-        ranges = [
-          ...places.filter(place => 'file' in place),
-          ...remoteRanges(places.filter(place => 'range' in place)),
-        ]
+        ranges = [...places.filter(place => 'file' in place), ...remoteRanges(places.filter(place => 'range' in place))]
         known.set(key, ranges)
       }
       return ranges

@@ -3,10 +3,13 @@ import type { PageCache } from '../experts/page-cache.js'
 import type { HubRanges } from './ranges.js'
 
 /**
- * The bytes at the beginning and at the end of a file that are fetched by one request each. They hold the headers:
- * those of a file of 10 GB in torch's format, with tensors of 25 MB, have 100 KB.
+ * The bytes at an end of a file that are fetched by one request, since they hold headers: those of a file of 10 GB in
+ * torch's format, with tensors of 25 MB, have 100 KB.
  */
 const EDGE_BYTES = 2 ** 17
+
+/** Where a format has its headers: safetensors at the beginning, torch at both ends. */
+export type HeaderPlace = 'beginning' | 'bothEnds'
 
 /** A range of a file: from `begin` up to `end`. */
 type Range = readonly [begin: number, end: number]
@@ -15,15 +18,15 @@ type Range = readonly [begin: number, end: number]
  * A file on the hub as a source whose reads are kept on disk, for what is needed at each start: headers and dense
  * tensors. What was read once is never fetched again while the cache has it.
  */
-export function keptRanges(ranges: HubRanges, cache: PageCache): ByteSource {
+export function keptRanges(ranges: HubRanges, cache: PageCache, headers: HeaderPlace): ByteSource {
   const { size, file } = ranges
+  const beginning: Range = [0, Math.min(size, EDGE_BYTES)]
   const edges: readonly Range[] =
-    size <= 2 * EDGE_BYTES
-      ? [[0, size]]
-      : [
-          [0, EDGE_BYTES],
-          [size - EDGE_BYTES, size],
-        ]
+    headers === 'beginning'
+      ? [beginning]
+      : size <= 2 * EDGE_BYTES
+        ? [[0, size]]
+        : [beginning, [size - EDGE_BYTES, size]]
   const fetched = new Map<Range, Promise<Uint8Array>>()
 
   async function fetch([begin, end]: Range): Promise<Uint8Array> {

@@ -79,13 +79,15 @@ export class HubRanges implements RemoteBytes {
 
   /** Throws a HubError unless an answer holds exactly these bytes of the file that the hub has listed. */
   private check({ status, contentName, headers }: HubResponse, begin: number, end: number): void {
-    if (contentName !== undefined && contentName !== this.file.etag) throw this.changed(`its checksum is ${contentName}`)
+    if (contentName !== undefined && contentName !== this.file.etag)
+      throw this.changed(`its checksum is ${contentName}`)
     if (status === 200)
       throw new HubError(
         `${this.path}: the server cannot send a part of a file, so experts cannot be fetched one by one: download the model whole (without --experts-memory)`,
       )
     const [, first, last, size] = /^bytes (?:(\d+)-(\d+)|\*)\/(\d+)$/.exec(headers.get('content-range') ?? '') ?? []
-    if (size !== undefined && Number(size) !== this.size) throw this.changed(`it has ${formatCount(Number(size))} bytes`)
+    if (size !== undefined && Number(size) !== this.size)
+      throw this.changed(`it has ${formatCount(Number(size))} bytes`)
     if (status === 416) throw this.changed('it is shorter than it was')
     if (Number(first) !== begin || Number(last) !== end - 1)
       throw new HubError(

@@ -2,10 +2,10 @@ import { basename, dirname, join } from 'node:path'
 import { cachedExperts } from '../experts/cached.js'
 import { expertsOf } from '../experts/from-weights.js'
 import { PageCache } from '../experts/page-cache.js'
-import type { ExpertTraffic } from '../experts/source.js'
+import type { ExpertSource, ExpertTraffic } from '../experts/source.js'
 import { isFile } from '../files.js'
 import type { CheckpointReader } from '../format.js'
-import { openHfWeights } from '../names/hf-folder.js'
+import { openHfFolder } from '../names/hf-folder.js'
 import { openSafetensors } from '../safetensors-read.js'
 import { filesIn } from '../sharded.js'
 import type { WeightFiles } from '../sharded.js'
@@ -18,6 +18,7 @@ import { isCommit } from './name.js'
 import { pagesLimit } from './pages-limit.js'
 import { HubRanges } from './ranges.js'
 import { readAhead } from './read-ahead.js'
+import { readersOf } from './remote-experts.js'
 import { rangesFolder, readRemoteList } from './remote-list.js'
 import { readSettings } from './settings.js'
 
@@ -34,11 +35,8 @@ export interface RemoteOptions {
   readonly firstWait?: number
 }
 
-/** Weights of which a part is on the hub. */
-export interface RemoteWeights extends Weights {
-  /** What these weights and their experts have read so far. `network`: all that was fetched, headers included. */
-  traffic(): ExpertTraffic
-}
+/** Weights of which a part is on the hub. `traffic` counts all that was fetched, headers included. */
+export type RemoteWeights = Weights & Required<Pick<Weights, 'traffic'>>
 
 /**
  * The weights of a folder that `fetchModel` has returned with `leaveWeights`, or undefined if all files of weights are
@@ -62,7 +60,8 @@ export async function openRemoteWeights(
   const connection = new Connection(settings, { repo: list.repo, revision: commit }, { signal, onNotice, firstWait })
   const place = rangesFolder(model)
   const maxBytes = await pagesLimit(place)
-  const kept = new PageCache(join(place, 'dense'), maxBytes)
+  const dense = new PageCache(join(place, 'dense'), maxBytes)
+  const pages = new PageCache(join(place, 'experts'), maxBytes)
   let network = 0
   const onBytes = (bytes: number): void => {
     network += bytes
@@ -75,26 +74,30 @@ export async function openRemoteWeights(
     open: async (name): Promise<CheckpointReader> => {
       const file = remote.get(name)
       if (!file) return local.open(name)
-      const source = keptRanges(new HubRanges(connection, commit, file, { offline, onBytes }), kept)
-      return name.endsWith('.bin') ? openTorch(source) : openSafetensors(source)
+      const ranges = new HubRanges(connection, commit, file, { offline, onBytes })
+      return name.endsWith('.bin')
+        ? openTorch(keptRanges(ranges, dense, 'bothEnds'))
+        : openSafetensors(keptRanges(ranges, dense, 'beginning'))
     },
     maxOpen: Infinity,
   }
-  const weights = await openHfWeights(folder, files)
-  const sources: { traffic(): ExpertTraffic }[] = []
+  const weights = await openHfFolder(folder, files)
+  const sources: ExpertSource[] = []
+  const openExperts = async (): Promise<ExpertSource> => {
+    const source = cachedExperts({ source: await expertsOf(weights), cache: pages, version: commit, onNotice })
+    sources.push(source)
+    return { ...source, traffic: () => traffic() }
+  }
+  const traffic = (): ExpertTraffic => ({
+    disk: sources.reduce((sum, source) => sum + source.traffic().disk, 0),
+    network,
+  })
+  const read = readAhead(weights)
   return {
     ...weights,
-    read: readAhead(weights),
-    traffic: () => ({ disk: sources.reduce((sum, source) => sum + source.traffic().disk, 0), network }),
-    experts: async () => {
-      const source = cachedExperts({
-        source: await expertsOf(weights),
-        cache: new PageCache(join(place, 'experts'), maxBytes),
-        version: commit,
-        onNotice,
-      })
-      sources.push(source)
-      return source
-    },
+    read,
+    ...(weights.experts ? await readersOf(weights, read, await openExperts()) : {}),
+    traffic,
+    ...(weights.specs.some(({ role }) => role === 'expertKernel') && { experts: openExperts }),
   }
 }

@@ -29,10 +29,12 @@ const MOST_BYTES = 2 ** 26
 
 /**
  * The weights of a Hugging Face folder: config.json, and safetensors or torch files, whole or in shards. Special ids
- * and generation defaults are also read from generation_config.json and the tokenizer's files, if it has them. `weightFiles`:
- * where the files of weights are, if not all are in the folder.
+ * and generation defaults are also read from generation_config.json and the tokenizer's files, if it has them.
  */
-export async function openHfWeights(folder: string, weightFiles?: WeightFiles): Promise<Weights> {
+export const openHfWeights = (folder: string): Promise<Weights> => openHfFolder(folder)
+
+/** As `openHfWeights`. `weightFiles`: the files of weights, if not all are in the folder. */
+export async function openHfFolder(folder: string, weightFiles?: WeightFiles): Promise<Weights> {
   const [config, generation, tokenizerConfig] = [
     await readJson(join(folder, 'config.json')),
     await readIfPresent(join(folder, 'generation_config.json')),

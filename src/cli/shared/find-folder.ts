@@ -20,6 +20,8 @@ export interface HubOptions {
   readonly revision?: string
   /** Files to fetch as well, if the model has them. */
   readonly also?: readonly string[]
+  /** Whether the experts of a model will be fetched when they are met: its weights are not downloaded now. */
+  readonly leaveWeights?: boolean
 }
 
 /**
@@ -27,13 +29,19 @@ export interface HubOptions {
  * otherwise the cached copy of a model of the Hugging Face hub, which is downloaded if it is not in the cache. The base
  * of an adapter of PEFT is downloaded as well, if the hub has it.
  */
-export async function findFolder(name: string, revision?: string, also?: readonly string[]): Promise<string> {
-  const folder = await findModelFolder(name, { revision, also })
+export async function findFolder(
+  name: string,
+  revision?: string,
+  also?: readonly string[],
+  leaveWeights?: boolean,
+): Promise<string> {
+  const folder = await findModelFolder(name, { revision, also, leaveWeights })
   await downloadBases(folder)
   return folder
 }
 
-async function findModelFolder(name: string, { revision, also }: HubOptions): Promise<string> {
+async function findModelFolder(name: string, options: HubOptions): Promise<string> {
+  const { revision } = options
   const shipped = await findShipped(name)
   if (shipped !== undefined) {
     if (revision !== undefined)
@@ -47,7 +55,7 @@ async function findModelFolder(name: string, { revision, also }: HubOptions): Pr
       throw new ConfigError(`${name}: this is a folder; --revision is for models of the Hugging Face hub`)
     return name
   }
-  if (await isOnHub(name)) return download(name, { revision, also })
+  if (await isOnHub(name)) return download(name, options)
   const names = await shippedModels()
   const others = names.length > 0 ? `, a model that comes with Switchyard (${names.join(', ')})` : ''
   const expected = `a run was expected (runs/g2p), a model's folder${others}, or a model of the Hugging Face hub (google/switch-base-8)`
@@ -81,11 +89,12 @@ async function download(name: string, options: HubOptions): Promise<string> {
   const { signal, stop } = onInterrupt(() =>
     progress.notice('stopping; the downloaded part is kept, and the same command resumes from it'),
   )
-  const { revision, also } = options
+  const { revision, also, leaveWeights } = options
   try {
     return await fetchModel(hubNameOf(name) ?? name, {
       revision,
       also,
+      leaveWeights,
       signal,
       onProgress: progress.show,
       onNotice: progress.notice,
