@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { SwitchyardError } from '../base/errors.js'
 import type { TaskConfig } from '../data/task.js'
 import type { HostTensor } from '../base/host-tensor.js'
@@ -5,10 +6,14 @@ import { sameShape } from '../engine/program/aval.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import { declareParameters, expertSpec } from '../model/parameters.js'
 import type { ParameterSpec } from '../model/parameters.js'
+import { withExpertTensors } from './experts/as-tensors.js'
 import { writeApart } from './experts/apart-write.js'
 import type { StoredForm } from './experts/apart-write.js'
 import { nativeExperts } from './experts/native.js'
+import { PageCache } from './experts/page-cache.js'
+import { seededSource } from './experts/seeded.js'
 import { expertStacks, nativeParts } from './experts/source.js'
+import type { ExpertSource } from './experts/source.js'
 import type { TensorEntry, TensorInfo, TensorSource } from './format.js'
 import type { Json } from './json.js'
 import { saveModel } from './native.js'
@@ -35,7 +40,12 @@ export interface NativeConfig {
   maxNewTokens: number | null
   /** The task of the run, by which files are read as in its training; null if it is not known. */
   trainedOn: TaskConfig | null
+  /** For a new model whose experts are made from a seed when they are read (experts/seeded.ts); otherwise null. */
+  seededExperts: { readonly seed: number; readonly dtype: 'float32' | 'bfloat16' } | null
 }
+
+/** How many bytes of experts that were made from a seed are kept on disk, beside the model's other weights. */
+const SEEDED_PAGES_BYTES = 32 * 2 ** 30
 
 export interface NativeOptions {
   dtype?: ParameterSpec['dtype']
@@ -43,6 +53,8 @@ export interface NativeOptions {
   bits?: Bits | null
   /** `apart`: the experts are written into a file of their own, expert by expert (experts/apart-index.ts). */
   experts?: 'together' | 'apart'
+  /** For weights whose specs have no experts, because they are made from a seed when they are read. Default: null. */
+  seededExperts?: NativeConfig['seededExperts']
   files?: Readonly<Record<string, Uint8Array>>
   /**
    * For weights of a training run: its codec, which contains the vocabularies; the maximum number of tokens of an
@@ -61,7 +73,7 @@ const partsOf = (path: string): { values: string; scales: string } => ({
 export async function writeNativeWeights(
   folder: string,
   weights: Weights,
-  { dtype, bits = null, experts = 'together', files, texts }: NativeOptions = {},
+  { dtype, bits = null, experts = 'together', seededExperts = null, files, texts }: NativeOptions = {},
 ): Promise<void> {
   const config = {
     model: { ...weights.model },
@@ -69,6 +81,7 @@ export async function writeNativeWeights(
     bits,
     maxNewTokens: texts?.maxNewTokens ?? null,
     trainedOn: texts?.trainedOn ?? null,
+    seededExperts,
   } satisfies NativeConfig
   const form = { dtype, bits }
   await saveModel(
@@ -119,9 +132,12 @@ async function* quantizedEntries(weights: Weights, spec: ParameterSpec, bits: Bi
 /** The weights in an open checkpoint of our own format. */
 export function nativeWeights(
   checkpoint: Checkpoint,
-  { model, router, bits }: Pick<NativeConfig, 'model' | 'router' | 'bits'>,
+  config: Pick<NativeConfig, 'model' | 'router' | 'bits'> & Partial<Pick<NativeConfig, 'seededExperts'>>,
 ): Weights {
-  const { params, folder } = checkpoint
+  const { model, router, bits } = config
+  const { folder } = checkpoint
+  const seeded = seededIn(folder, config)
+  const params = seeded ? withExpertTensors(checkpoint.params, seeded()) : checkpoint.params
   const infos = new Map(params.list().map(info => [info.name, info]))
   const specs = new Map(declareParameters(model, router).map(spec => [spec.path, spec]))
   // Files of earlier versions hold 8 bits in blocks, as uint8.
@@ -162,7 +178,8 @@ export function nativeWeights(
     readExpert: read,
     // Without `readPart`, the reader changes the tensors of the file: it adds adapters to them.
     ...(params.readPart && {
-      experts: () =>
+      experts: async () =>
+        seeded?.() ??
         checkpoint.experts?.() ??
         nativeExperts(
           folder,
@@ -175,6 +192,23 @@ export function nativeWeights(
     },
     close: () => checkpoint.close(),
   }
+}
+
+/** The source of a new model's experts; null if they are stored. */
+function seededIn(
+  folder: string,
+  { model, router, bits, seededExperts }: Parameters<typeof nativeWeights>[1],
+): (() => ExpertSource) | null {
+  if (!seededExperts) return null
+  const specs = declareParameters(model, router)
+  return () =>
+    seededSource({
+      name: folder,
+      specs,
+      ...seededExperts,
+      bits,
+      cache: new PageCache(join(folder, 'pages'), SEEDED_PAGES_BYTES),
+    })
 }
 
 function mismatchOf(

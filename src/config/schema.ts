@@ -253,6 +253,10 @@ export const nativeSchema = z.strictObject({
   bits: z.literal([4, 8]).nullable(),
   maxNewTokens: size.nullable(),
   trainedOn: taskSchema.nullable().default(null),
+  seededExperts: z
+    .strictObject({ seed: z.int().min(0), dtype: z.enum(['float32', 'bfloat16']) })
+    .nullable()
+    .default(null),
 }) satisfies z.ZodType<NativeConfig>
 
 export const runSchema = z

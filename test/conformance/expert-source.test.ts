@@ -46,6 +46,18 @@ for (const { gated, ...options } of nativeSettings)
     hasChecksums: true,
   })
 
+for (const options of [{}, { bits: 8 as const }])
+  expertSourceConformance({
+    title: `native, seeded${options.bits ? ', 8 bits' : ''}`,
+    write: async (folder, weights) => {
+      const path = join(folder, 'seeded')
+      const dense = { ...weights, specs: weights.specs.filter(({ role }) => role !== 'expertKernel') }
+      await writeNativeWeights(path, dense, { ...options, seededExperts: { seed: 5, dtype: 'bfloat16' } })
+      return path
+    },
+    open: openWeights,
+  })
+
 expertSourceConformance({
   title: 'huggingface, safetensors',
   write: async (folder, weights) => {

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { declareParameters } from '../../model/parameters.js'
 import { presets } from '../../model/presets.js'
 import { PageCache } from './page-cache.js'
-import { seededExperts } from './seeded.js'
+import { seededSource } from './seeded.js'
 import type { SeededExperts } from './seeded.js'
 import type { ExpertSource } from './source.js'
 
@@ -19,7 +19,7 @@ const { model, router } = presets.get('switch-base-8')!
 const specs = declareParameters({ ...model, dModel: 64, dFf: 96 }, router)
 
 const sourceOf = (options: Partial<SeededExperts> = {}, cache = 'pages'): ExpertSource =>
-  seededExperts({
+  seededSource({
     name: 'a model',
     specs,
     dtype: 'bfloat16',
@@ -35,7 +35,7 @@ async function pageOf(source: ExpertSource, stack: number, expert: number): Prom
   return page
 }
 
-describe('seededExperts', () => {
+describe('seededSource', () => {
   it.each([{ bits: null }, { dtype: 'float32' }, { bits: 8 }, { bits: 4 }] as const)(
     'makes each expert the same at every time, and keeps it: %o',
     async options => {

@@ -27,7 +27,7 @@ export interface SeededExperts {
  * model of any size can be tried without its files. What is made depends on the seed, the expert's name and its stored
  * form alone.
  */
-export function seededExperts({ name, specs, dtype, bits, seed, cache }: SeededExperts): ExpertSource {
+export function seededSource({ name, specs, dtype, bits, seed, cache }: SeededExperts): ExpertSource {
   const kernels = specs.filter(({ role }) => role === 'expertKernel')
   const deviations = new Map(kernels.map(spec => [spec.path, deviationOf(spec)]))
   const stacks = expertStacks(kernels, spec =>
@@ -46,6 +46,7 @@ export function seededExperts({ name, specs, dtype, bits, seed, cache }: SeededE
       const key = `${path}/${expert}`
       if (await cache.read(key, page)) {
         disk += page.byteLength
+        signal?.throwIfAborted()
         return
       }
       for (const part of parts) {
@@ -56,6 +57,7 @@ export function seededExperts({ name, specs, dtype, bits, seed, cache }: SeededE
         else fillSeeded(own, part.kind === 'values' ? bits! : dtype, stddev, seed, `${part.parameter}/${expert}`)
       }
       await cache.write(key, page)
+      signal?.throwIfAborted()
     },
     traffic: () => ({ disk, network: 0 }),
     close: async () => {

@@ -14,6 +14,7 @@ import { writtenNotices } from '../../checkpoint/names/hf-embeddings.js'
 import { writeHfWeights } from '../../checkpoint/names/hf-folder.js'
 import { t5xNotices, writeT5xWeights } from '../../checkpoint/names/t5x-weights.js'
 import { writeNativeWeights } from '../../checkpoint/native-weights.js'
+import type { NativeOptions } from '../../checkpoint/native-weights.js'
 import { modulesFile } from '../../checkpoint/sentence-transformers/modules.js'
 import { newWeights } from '../../checkpoint/weights.js'
 import { modelCodec, vocabularyFolders } from '../../open/model-codec.js'
@@ -28,6 +29,7 @@ import { besideVocabulary, vocabularyFiles } from '../../text/files.js'
 import { hfTokenizerFiles } from '../../text/hf-tokenizer.js'
 import { withAnswersOf } from '../../model/generation-defaults.js'
 import { countParameters, expertSpec } from '../../model/parameters.js'
+import type { ParameterSpec } from '../../model/parameters.js'
 import { preset } from '../../model/presets.js'
 import { LongWork } from '../../data/long-work.js'
 import { Exit } from '../shared/exit.js'
@@ -43,15 +45,35 @@ import { watchedWeights } from './watched-weights.js'
 export async function writeNewWeights(
   name: string,
   folder: string,
-  { seed, dtype }: { seed: number; dtype: 'float32' | 'bfloat16' },
+  { seed, dtype, experts }: NewWeightsOptions,
 ): Promise<void> {
   const { model, router } = preset(name)
   const weights = newWeights(name, { ...model, dtype: 'float32' }, router, seed)
   const files = name.startsWith('mt5-')
     ? {}
     : hfTokenizerFiles(name.startsWith('byt5-') ? new ByteVocabulary() : await loadT5Vocabulary())
+  if (experts !== 'seeded' && dtype in bitsOf)
+    throw new ConfigError(
+      `init writes ${dtype} only with --experts seeded: write float32, then use switchyard convert --to native --dtype ${dtype}`,
+    )
   const to = model.gatedActivation && model.numExperts > 0 ? 'native' : 'safetensors'
-  await writeWeights(folder, weights, { to, dtype }, files)
+  if (experts !== 'seeded') return writeWeights(folder, weights, { to, dtype }, files)
+  if (model.numExperts === 0) throw new ConfigError(`${name} is dense: it has no experts to make from a seed`)
+  const isExpert = ({ role }: Pick<ParameterSpec, 'role'>): boolean => role === 'expertKernel'
+  const made = weights.specs.filter(isExpert)
+  const dense = { ...weights, specs: weights.specs.filter(spec => !isExpert(spec)) }
+  const seededExperts = { seed, dtype: dtype === 'bfloat16' ? dtype : 'float32' } as const
+  await writeWeights(folder, dense, { to: 'native', dtype, seededExperts }, files)
+  onNotice(
+    `${formatCount(countParameters(made))} parameters of experts are not written: each expert is made from the seed when it is first read, and kept in ${folder}/pages`,
+  )
+}
+
+export interface NewWeightsOptions {
+  seed: number
+  dtype: NonNullable<ConvertOptions['dtype']>
+  /** `seeded`: experts are not written, and made from the seed when they are read. */
+  experts?: 'seeded'
 }
 
 const onNotice = (message: string): void => console.error(message)
@@ -61,6 +83,8 @@ export interface ConvertOptions {
   dtype?: 'float32' | 'bfloat16' | keyof typeof bitsOf
   /** How `native` stores the experts. Default: together, each stack in one tensor. */
   experts?: 'together' | 'apart'
+  /** For weights without their experts: see `NativeOptions`. */
+  seededExperts?: NativeOptions['seededExperts']
   /** Which checkpoint of a run. Default: the best. */
   checkpoint?: CheckpointChoice
 }
@@ -103,7 +127,7 @@ export const formatOf = ({ container }: Pick<OpenedWeights, 'container'>): Conve
 export async function writeWeights(
   folder: string,
   weights: OpenedWeights,
-  { to, dtype, experts }: ConvertOptions,
+  { to, dtype, experts, seededExperts }: ConvertOptions,
   files: Record<string, Uint8Array> = {},
 ): Promise<void> {
   const asked = dtype === 'int8' || dtype === 'int4' ? bitsOf[dtype] : null
@@ -135,7 +159,7 @@ export async function writeWeights(
     if (to === 'safetensors') return writeHfWeights(folder, withRunsLength(watched), foreign)
     if (to === 't5x') return writeT5xWeights(folder, watched, foreign)
     const named = texts && { ...texts, trainedOn: texts.trainedOn && withoutFolders(texts.trainedOn) }
-    return writeNativeWeights(folder, watched, { dtype: stored, bits, experts, files, texts: named })
+    return writeNativeWeights(folder, watched, { dtype: stored, bits, experts, seededExperts, files, texts: named })
   })
 }
 
