@@ -58,8 +58,8 @@ export interface Weights {
    * works on after these weights are closed.
    */
   experts?(): Promise<ExpertSource>
-  /** What these weights and their experts have read so far, if a part of the files is behind a network. */
-  traffic?(): ExpertTraffic
+  /** If a part of the files is behind a network: what experts have cost so far, and all bytes that were fetched. */
+  readonly remote?: { expertTraffic(): ExpertTraffic; fetchedBytes(): number }
   close(): Promise<void>
 }
 

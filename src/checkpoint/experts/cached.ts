@@ -1,4 +1,3 @@
-import { FileError } from '../../base/errors.js'
 import type { PageCache } from './page-cache.js'
 import { Reads } from './reads.js'
 import type { ExpertSource } from './source.js'
@@ -8,27 +7,13 @@ export interface CachedExperts {
   readonly cache: PageCache
   /** A folder of the cache for these experts, where no others are: the name of a version of the model. */
   readonly version: string
-  /** Receives a message for the user if pages cannot be stored. */
-  readonly onNotice?: (message: string) => void
 }
 
 /** The experts of a slow source, each kept in a cache on disk once it was read. Closing closes the source. */
-export function cachedExperts({ source, cache, version, onNotice }: CachedExperts): ExpertSource {
+export function cachedExperts({ source, cache, version }: CachedExperts): ExpertSource {
   const { name, stacks } = source
   const reads = new Reads(name, stacks)
   let disk = 0
-  let isWritable = true
-
-  async function store(key: string, page: Uint8Array): Promise<void> {
-    if (!isWritable) return
-    try {
-      await cache.write(key, page)
-    } catch (error) {
-      if (!(error instanceof FileError)) throw error
-      isWritable = false
-      onNotice?.(`${error.message}: experts that are read are not kept`)
-    }
-  }
 
   return {
     name,
@@ -40,7 +25,7 @@ export function cachedExperts({ source, cache, version, onNotice }: CachedExpert
         if (await cache.read(key, page)) disk += page.byteLength
         else {
           await source.read(stack, expert, page, signal)
-          await store(key, page)
+          await cache.write(key, page)
         }
         signal?.throwIfAborted()
       }),

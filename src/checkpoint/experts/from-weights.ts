@@ -38,7 +38,7 @@ function copyingSource(weights: Weights): ExpertSource {
       }
       signal?.throwIfAborted()
     },
-    traffic: () => weights.traffic?.() ?? { disk, network: 0 },
+    traffic: () => weights.remote?.expertTraffic() ?? { disk, network: 0 },
     close: async () => {
       isClosed = true
     },

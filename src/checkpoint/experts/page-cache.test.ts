@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promi
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { FileError } from '../../base/errors.js'
 import * as atomic from '../atomic.js'
 import { PageCache } from './page-cache.js'
 
@@ -83,6 +84,16 @@ describe('PageCache', () => {
     vi.mocked(atomic.writeFileAtomically).mockRejectedValue(full)
     await fresh.write('e', page(5))
     expect(await valueOf(fresh, 'e')).toBeNull()
+  })
+
+  it('does without a folder that cannot be written, and says so once, if asked to', async () => {
+    vi.mocked(atomic.writeFileAtomically).mockRejectedValue(new FileError('pages/a.page: permission denied'))
+    await expect(new PageCache(folder, 1e6).write('a', page(1))).rejects.toThrow('permission denied')
+    const notices: string[] = []
+    const cache = new PageCache(folder, 1e6, notice => notices.push(notice))
+    for (const name of ['a', 'b']) await cache.write(name, page(1))
+    expect(await valueOf(cache, 'a')).toBeNull()
+    expect(notices).toEqual(['pages/a.page: permission denied: what is read is not kept there'])
   })
 
   it('does not store a page that is larger than the limit', async () => {

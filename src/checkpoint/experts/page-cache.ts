@@ -2,6 +2,7 @@ import { open, readdir, rm, stat, utimes } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { crc32 } from 'node:zlib'
+import { FileError } from '../../base/errors.js'
 import { writeFileAtomically } from '../atomic.js'
 import { errorCode, fillFrom, withPath, writeConcatenated } from '../files.js'
 
@@ -36,10 +37,16 @@ export class PageCache {
   private writtenSinceListing = 0
   /** Pages whose checksum was found right. Later reads of them do not compute it again. */
   private readonly verified = new Set<string>()
+  private isWritable = true
 
+  /**
+   * `onUnwritable` receives a message if the folder cannot be written, as one that users share; from then on no page is
+   * stored. Default: that is an error.
+   */
   constructor(
     readonly folder: string,
     readonly maxBytes: number,
+    private readonly onUnwritable?: (message: string) => void,
   ) {}
 
   /** Reads a page into memory of its size. Returns false if the cache does not have it. */
@@ -68,6 +75,17 @@ export class PageCache {
 
   /** Stores a page. A full disk is no error: what does not fit is not stored. */
   async write(name: string, page: Uint8Array): Promise<void> {
+    if (!this.isWritable) return
+    try {
+      await this.store(name, page)
+    } catch (error) {
+      if (!this.onUnwritable || !(error instanceof FileError)) throw error
+      if (this.isWritable) this.onUnwritable(`${error.message}: what is read is not kept there`)
+      this.isWritable = false
+    }
+  }
+
+  private async store(name: string, page: Uint8Array): Promise<void> {
     const bytes = page.byteLength + CHECKSUM_BYTES
     if (bytes > this.maxBytes) return
     if (this.writtenSinceListing > LISTED_AFTER * this.maxBytes) await this.list()

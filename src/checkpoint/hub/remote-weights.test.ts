@@ -98,8 +98,10 @@ describe.each(['safetensors', 'torch'] as const)('a model on the hub in %s', kin
     const edges = shards.length * 2 ** 17 * (kind === 'torch' ? 2 : 1)
     const small = 20_000 // config.json, the index
     expect(sent()).toBeLessThanOrEqual(denseBytes + 2 * source.stacks[0].bytes + edges + small)
-    expect(weights.traffic().network).toBeLessThanOrEqual(sent())
-    expect(weights.traffic().network).toBeGreaterThan(denseBytes + 2 * source.stacks[0].bytes)
+    const { bytes } = source.stacks[0]
+    expect(weights.remote.fetchedBytes()).toBeLessThanOrEqual(sent())
+    expect(weights.remote.fetchedBytes()).toBeGreaterThan(denseBytes + 2 * bytes)
+    expect(source.traffic()).toEqual({ disk: 0, network: 2 * bytes })
     await weights.close()
 
     test.hub.seen.length = 0
@@ -108,7 +110,8 @@ describe.each(['safetensors', 'torch'] as const)('a model on the hub in %s', kin
     await readDense(again)
     const pages = await again.experts!()
     expect(isSame(await pageOf(pages, 0, 2), await expected(0, 2))).toBe(true)
-    expect(again.traffic()).toEqual({ disk: pages.stacks[0].bytes, network: 0 })
+    expect(again.remote.expertTraffic()).toEqual({ disk: bytes, network: 0 })
+    expect(again.remote.fetchedBytes()).toBe(0)
     expect(test.hub.seen).toEqual([])
     const message = await failure(pageOf(pages, 0, 3), FileError)
     expect(message).toMatch(/HF_HUB_OFFLINE.*expert 3 of encoder\/layers_1\/mlp\/expert was to be read/)

@@ -1,4 +1,4 @@
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { cachedExperts } from '../experts/cached.js'
 import { expertsOf } from '../experts/from-weights.js'
 import { PageCache } from '../experts/page-cache.js'
@@ -35,8 +35,8 @@ export interface RemoteOptions {
   readonly firstWait?: number
 }
 
-/** Weights of which a part is on the hub. `traffic` counts all that was fetched, headers included. */
-export type RemoteWeights = Weights & Required<Pick<Weights, 'traffic'>>
+/** Weights of which a part is on the hub. */
+export type RemoteWeights = Weights & Required<Pick<Weights, 'remote'>>
 
 /**
  * The weights of a folder that `fetchModel` has returned with `leaveWeights`, or undefined if all files of weights are
@@ -48,8 +48,8 @@ export async function openRemoteWeights(
   folder: string,
   options: RemoteOptions = {},
 ): Promise<RemoteWeights | undefined> {
-  const commit = basename(folder)
-  const model = dirname(dirname(folder))
+  const commit = basename(resolve(folder))
+  const model = dirname(dirname(resolve(folder)))
   const list = isCommit(commit) ? await readRemoteList(model, commit) : undefined
   const remote = new Map<string, RemoteFile>()
   for (const file of list?.files ?? []) if (!(await isFile(join(folder, file.name)))) remote.set(file.name, file)
@@ -60,12 +60,12 @@ export async function openRemoteWeights(
   const connection = new Connection(settings, { repo: list.repo, revision: commit }, { signal, onNotice, firstWait })
   const place = rangesFolder(model)
   const maxBytes = await pagesLimit(place)
-  const dense = new PageCache(join(place, 'dense'), maxBytes)
-  const pages = new PageCache(join(place, 'experts'), maxBytes)
-  let network = 0
+  const dense = new PageCache(join(place, 'dense'), maxBytes, onNotice)
+  const pages = new PageCache(join(place, 'experts'), maxBytes, onNotice)
+  let fetched = 0
   const onBytes = (bytes: number): void => {
-    network += bytes
-    onFetched?.(network)
+    fetched += bytes
+    onFetched?.(fetched)
   }
   const offline = options.offline || settings.offline
   const local = filesIn(folder)
@@ -84,20 +84,23 @@ export async function openRemoteWeights(
   const weights = await openHfFolder(folder, files)
   const sources: ExpertSource[] = []
   const openExperts = async (): Promise<ExpertSource> => {
-    const source = cachedExperts({ source: await expertsOf(weights), cache: pages, version: commit, onNotice })
+    const source = cachedExperts({ source: await expertsOf(weights), cache: pages, version: commit })
     sources.push(source)
-    return { ...source, traffic: () => traffic() }
+    return source
   }
-  const traffic = (): ExpertTraffic => ({
-    disk: sources.reduce((sum, source) => sum + source.traffic().disk, 0),
-    network,
-  })
   const read = readAhead(weights)
   return {
     ...weights,
     read,
-    ...(weights.experts ? await readersOf(weights, read, await openExperts()) : {}),
-    traffic,
+    ...(weights.experts ? readersOf(weights, read, await openExperts()) : {}),
     ...(weights.specs.some(({ role }) => role === 'expertKernel') && { experts: openExperts }),
+    remote: {
+      expertTraffic: () => {
+        const all = sources.map(source => source.traffic())
+        const sum = (kind: keyof ExpertTraffic): number => all.reduce((bytes, traffic) => bytes + traffic[kind], 0)
+        return { disk: sum('disk'), network: sum('network') }
+      },
+      fetchedBytes: () => fetched,
+    },
   }
 }
