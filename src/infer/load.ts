@@ -15,6 +15,8 @@ import type { Meaning } from '../model/meaning.js'
 import type { ModelParams } from '../model/types.js'
 import type { Router } from '../nn/moe/router.js'
 import type { TextCodec } from '../text/codec.js'
+import { PagedExperts } from './paged-experts.js'
+import type { PagingOptions } from './paged-experts.js'
 import type { TextModel } from './text-generator.js'
 
 /** The most tokens of an answer, for models that do not say. transformers makes 20, which cuts most summaries short. */
@@ -38,16 +40,25 @@ export interface LoadOptions {
   router?: Router
   /** The custom meaning with which the model was trained. Omit it for a built-in one. */
   meaning?: Meaning
+  /**
+   * The most bytes of experts in memory: an expert is read when tokens meet it. Answers are the same. Default: all
+   * experts are loaded (`openTextModel`: if they fit into memory).
+   */
+  expertsMemory?: number
+  /** With paged experts: the pages that stay in memory once they are read (see `pinnedPages`). Default: none. */
+  pinned?: PagingOptions['pinned']
+  /** With paged experts: called when a layer asks for experts, and after each one that it is given. */
+  onPaging?: PagingOptions['onProgress']
 }
 
 /**
  * Loads a model for a TextGenerator. The weights may be closed afterwards, but their files must stay until the first
- * answer.
+ * answer. With `expertsMemory`, the weights must stay open until the model is closed (`TextGenerator.close`).
  */
 export async function loadTextModel(
   weights: Weights,
   codec: TextCodec,
-  { maxNewTokens, bits, router, meaning }: LoadOptions = {},
+  { maxNewTokens, bits, router, meaning, expertsMemory, pinned, onPaging }: LoadOptions = {},
 ): Promise<TextModel> {
   // `reference` names the implementation that the model follows (see model/meaning.ts). Ours drops no token in
   // inference, so that no answer depends on padding or on its batch.
@@ -55,27 +66,54 @@ export async function loadTextModel(
   const config = maxNewTokens === undefined ? own : withAnswersOf(own, maxNewTokens)
   const limit =
     maxNewTokens ?? Math.min(Math.max(own.generation?.maxNewTokens ?? 0, DEFAULT_NEW_TOKENS), MOST_NEW_TOKENS)
+  const { params, experts } = await loadWithPaging(weights, bits ?? null, { expertsMemory, pinned, onPaging })
   return {
-    params: await loadForInference(weights, bits),
+    params,
     options: { config, router: weights.router, customRouter: router, meaning, maxNewTokens: limit, release: true },
     codec,
+    ...(experts && { experts, close: () => experts.close() }),
+  }
+}
+
+/** Loads a model's weights for inference; with `expertsMemory`, its experts in pages. */
+export async function loadWithPaging(
+  weights: Weights,
+  bits: Bits | null,
+  { expertsMemory, pinned, onPaging }: Pick<LoadOptions, 'expertsMemory' | 'pinned' | 'onPaging'>,
+): Promise<{ params: ModelParams; experts?: PagedExperts }> {
+  if (expertsMemory === undefined) return { params: await loadForInference(weights, bits) }
+  const experts = await PagedExperts.open(weights, bits, { memory: expertsMemory, pinned, onProgress: onPaging })
+  try {
+    return { params: await loadForInference(weights, bits, experts), experts }
+  } catch (error) {
+    await experts.close()
+    throw error
   }
 }
 
 /**
  * Loads a model's weights for inference: in float32, or with kernels quantized to `bits`. Parameters are read one by
- * one: besides the loaded parameters, memory holds the stored parts of the parameter that is being read. Throws a
- * ConfigError if the weights are quantized to other bits already.
+ * one: besides the loaded parameters, memory holds the stored parts of the parameter that is being read. Of paged
+ * experts, no kernel is read. Throws a ConfigError if the weights are quantized to other bits already.
  */
-export async function loadForInference(weights: Weights, bits: Bits | null = null): Promise<ModelParams> {
+export async function loadForInference(
+  weights: Weights,
+  bits: Bits | null = null,
+  experts?: PagedExperts,
+): Promise<ModelParams> {
   if (bits && weights.bits && bits !== weights.bits)
     throw new ConfigError(
       `${weights.path}: its weights have ${weights.bits} bits already and cannot be quantized to ${bits}`,
     )
-  const stored = bits ? new Map<string, StoredTensor>() : await inFiles(weights)
+  const read = experts ? withoutExperts(weights) : weights
+  const stored = bits ? new Map<string, StoredTensor>() : await inFiles(read)
   const entries: [string, Tensor][] = []
   for (const spec of weights.specs) {
     const { path } = spec
+    if (experts && spec.role === 'expertKernel') {
+      entries.push(...experts.arraysOf(path))
+      continue
+    }
     const inFile = stored.get(path)
     if (inFile) {
       entries.push([path, fromStored(inFile)])
@@ -96,6 +134,12 @@ export const weightBytes = ({ specs }: Pick<Weights, 'specs'>, bits: Bits | null
     const quantized = bits && quantizedTypes(spec, bits)
     return sum + (quantized ? sizeOf(quantized.values) + 4 * sizeOf(quantized.scales) : 4 * sizeOf(spec.shape))
   }, 0)
+
+/** Weights without the kernels of experts: those that are loaded if experts are paged. */
+export const withoutExperts = <W extends Pick<Weights, 'specs'>>(weights: W): W => ({
+  ...weights,
+  specs: weights.specs.filter(({ role }) => role !== 'expertKernel'),
+})
 
 /** Smaller parameters are read into memory at once. */
 const SMALL_BYTES = 2 ** 16

@@ -1,3 +1,5 @@
+import type { PagingStatistics } from './paged-experts.js'
+
 /** The state of a generator at one moment, and counts since it was made. */
 export interface GeneratorStatistics {
   /** Requests that have rows of the decoder's memory, and requests that wait for rows. */
@@ -22,6 +24,8 @@ export interface GeneratorStatistics {
    * Tokens of inputs that met no expert because its capacity was full, counted for each sparse layer of the encoder.
    */
   readonly droppedTokens: number
+  /** What reading experts has cost, if they are paged. */
+  readonly paging?: PagingStatistics
 }
 
 /** Counts what a scheduler has done. */

@@ -16,6 +16,7 @@ import type { PassObserver, TokenExperts } from './expert-choices.js'
 import { DEFAULT_MEMORY_BYTES, DEFAULT_ROWS } from './limits.js'
 import { withDefaults } from './generation-options.js'
 import type { SchedulerLimits } from './limits.js'
+import type { PagedExperts } from './paged-experts.js'
 import { Scheduler } from './scheduler.js'
 import { scoring } from './search.js'
 import type { Answer, Search } from './search.js'
@@ -47,6 +48,10 @@ export interface TextModel {
   readonly limits?: TextLimits
   /** Returns an error message if a request does not fit into memory: see SchedulerLimits. */
   readonly memoryProblem?: SchedulerLimits['memoryProblem']
+  /** The experts, if they are read when tokens meet them. */
+  readonly experts?: PagedExperts
+  /** Closes the files that answering reads. Afterwards the model cannot answer. */
+  close?(): Promise<void>
 }
 
 export interface TextAnswer {
@@ -120,7 +125,7 @@ export class TextGenerator {
         onPass: limits.onPass,
       },
     )
-    this.queue = new AnswerQueue(this.scheduler)
+    this.queue = new AnswerQueue(this.scheduler, reason => model.experts?.stopReading(reason))
   }
 
   /** Compiles the model. Without this call, the first answer waits for it. */
@@ -130,7 +135,16 @@ export class TextGenerator {
 
   /** What the generator is doing, and counts since it was made. */
   statistics(): GeneratorStatistics {
-    return this.scheduler.statistics()
+    const { experts } = this.model
+    return { ...this.scheduler.statistics(), ...(experts && { paging: experts.statistics() }) }
+  }
+
+  /**
+   * Closes the files of a model whose experts are paged; of other models nothing is open. Requests that still run end
+   * with an error.
+   */
+  async close(): Promise<void> {
+    await this.model.close?.()
   }
 
   /** The answers to a text. */

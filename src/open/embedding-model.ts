@@ -14,7 +14,7 @@ import { fromHost } from '../engine/api/tensor.js'
 import { TextEmbedder } from '../infer/embed/text-embedder.js'
 import type { EmbeddingWeights } from '../infer/embed/encode-batch.js'
 import type { DenseWeights, VectorLayer } from '../infer/embed/vector-layers.js'
-import { loadForInference } from '../infer/load.js'
+import { loadWithPaging } from '../infer/load.js'
 import { attentionBytes } from '../infer/memory-sizes.js'
 import type { ModelConfig } from '../model/config.js'
 import type { PoolingMode } from '../nn/pooling.js'
@@ -24,7 +24,7 @@ import type { CustomModelValues } from '../train/loss.js'
 import { modelCodec, vocabularyFolders } from './model-codec.js'
 import { openWeights } from './open-weights.js'
 import type { OpenedWeights } from './open-weights.js'
-import { checkFits } from './text-model.js'
+import { pagingOf } from './text-model.js'
 
 export interface EmbedderOptions {
   /** How the vectors of tokens become one. Default: as the folder says, else `mean`. */
@@ -35,6 +35,10 @@ export interface EmbedderOptions {
   bits?: Bits
   /** How many copies of the model will be loaded, this one included: all must fit into memory. Default: 1. */
   copies?: number
+  /** The most bytes of experts in memory: see `LoadOptions`. */
+  expertsMemory?: number
+  /** With paged experts: a file with experts that stay in memory: see `TextModelOptions`. */
+  pins?: string
   /** Which checkpoint of a run. Default: the best. */
   checkpoint?: CheckpointChoice
   /** Finds the model's custom router and meaning, if it has some. */
@@ -46,27 +50,28 @@ export interface EmbedderOptions {
 /**
  * Loads a model for vectors of texts: a run, a native checkpoint, a Hugging Face folder, a T5X checkpoint, or a folder
  * of sentence-transformers with its Pooling, Dense and Normalize modules. Only the encoder is read. Throws a FileError
- * if the files do not fit together, and a SwitchyardError if the model does not fit into memory.
+ * if the files do not fit together, and a SwitchyardError if the model does not fit into memory. Experts that do not fit
+ * are paged: close the embedder after use.
  */
-export async function openEmbedder(
-  path: string,
-  { pooling, maxLength, bits, copies, checkpoint, findValues, onNotice = () => undefined }: EmbedderOptions = {},
-): Promise<TextEmbedder> {
+export async function openEmbedder(path: string, options: EmbedderOptions = {}): Promise<TextEmbedder> {
+  const { pooling, maxLength, bits, copies, checkpoint, expertsMemory, pins, findValues } = options
+  const { onNotice = () => undefined } = options
   if (maxLength !== undefined && !(Number.isInteger(maxLength) && maxLength > 0))
     throw new ConfigError(`maxLength is ${maxLength}: it must be a positive whole number of tokens`)
   const saved = await readSentenceTransformer(path)
   const weights = encoderOf(await openWeights(saved?.transformer ?? path, { onNotice, choice: checkpoint }))
+  let isReadLater = false
   try {
     const codec = await modelCodec(weights, onNotice)
     const modes = pooling ? [pooling] : (saved?.pooling.modes ?? ['mean'])
     const size = checkedSize(weights.model.dModel, modes.length, saved)
     const values = await findValues?.(weights)
-    await checkFits(weights, bits, onNotice, { copies })
+    const paging = await pagingOf(weights, { bits, copies, expertsMemory, pins }, onNotice)
+    const dense = await Promise.all(denseLayers(saved).map(readDense))
+    const { params, experts } = await loadWithPaging(weights, bits ?? null, paging)
+    isReadLater = experts !== undefined
     return new TextEmbedder({
-      weights: {
-        model: (await loadForInference(weights, bits)) as EmbeddingWeights['model'],
-        dense: await Promise.all(denseLayers(saved).map(readDense)),
-      },
+      weights: { model: params as EmbeddingWeights['model'], dense },
       options: {
         // As in generation: no token is dropped, so that no vector depends on its batch.
         config: { ...weights.model, reference: 'switchyard', dtype: 'float32' },
@@ -84,9 +89,10 @@ export async function openEmbedder(
       defaultPrompt: saved?.defaultPrompt,
       similarity: saved?.similarity ?? 'cosine',
       onNotice,
+      ...(experts && { close: () => experts.close().finally(() => weights.close()) }),
     })
   } finally {
-    await weights.close()
+    if (!isReadLater) await weights.close()
   }
 }
 

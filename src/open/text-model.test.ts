@@ -8,8 +8,13 @@ import { newWeights } from '../checkpoint/weights.js'
 import { TextGenerator } from '../infer/text-generator.js'
 import { preset } from '../model/presets.js'
 import { convertWeights } from '../cli/convert/conversion.js'
+import type { ConvertOptions } from '../cli/convert/conversion.js'
 import { modelCodec } from './model-codec.js'
-import { openTextModel } from './text-model.js'
+import { ByteVocabulary } from '../text/bytes.js'
+import { openWeights } from './open-weights.js'
+import { loadOpened, openTextModel } from './text-model.js'
+import type { OpenedTextModel, TextModelOptions } from './text-model.js'
+import type { Bits } from '../checkpoint/quantize.js'
 import { unknownSymbols } from '../cli/shared/texts.js'
 import { smallSizes } from '../../test/small-model.js'
 
@@ -131,5 +136,58 @@ describe('a folder of Hugging Face as a model of texts', () => {
     await expect(openTextModel(folder)).rejects.toThrow(
       `${folder}: there is no vocabulary (spiece.model, tokenizer.json, vocab.json, tokenizer_config.json) beside the weights`,
     )
+  })
+})
+
+describe('a model whose experts are paged', () => {
+  const vocabulary = new ByteVocabulary()
+  const codec = { inputs: vocabulary, targets: vocabulary, prepare: (text: string) => text }
+  const router = { ...base.router, selectedExperts: 2 }
+  // Quantized kernels need at least this width.
+  const sizes = { ...small, dModel: 64, dFf: 64, numExperts: 8, encoderSparseLayers: [1], initScale: 8 }
+  const PAGE = 2 * 4 * 64 * 64
+  let scratch: string
+  let folder: string
+  beforeAll(async () => {
+    scratch = await mkdtemp(join(tmpdir(), 'switchyard-paged-model-'))
+    folder = join(scratch, 'switch')
+    const config = { ...base.model, ...sizes, vocabSize: vocabulary.size, tiedLogits: false }
+    await writeHfWeights(folder, newWeights('m', config, router, 0))
+  })
+  afterAll(() => rm(scratch, { recursive: true, force: true }))
+
+  const open = async (path: string, options: TextModelOptions = {}): Promise<OpenedTextModel> =>
+    loadOpened({ weights: await openWeights(path), codec, values: {} }, { maxNewTokens: 6, ...options })
+
+  /** Greedy and beam answers of several texts at once, and the score of an answer. */
+  async function answersOf(path: string, options: TextModelOptions = {}): Promise<unknown> {
+    const generator = new TextGenerator(await open(path, options))
+    try {
+      const texts = ['The cat sat', 'on', 'a mat of straw and hay']
+      const greedy = await generator.answerAll(texts, { minNewTokens: 6 })
+      const beams = await generator.answerAll(texts.slice(1), { numBeams: 3, numReturned: 2, minNewTokens: 4 })
+      const { tokens } = await generator.score(texts[0], texts[1])
+      const { paging } = generator.statistics()
+      expect(paging !== undefined).toBe(options.expertsMemory !== undefined)
+      if (paging) expect(paging.memoryBytes).toBeLessThanOrEqual(paging.maxMemoryBytes)
+      if (paging) expect(paging.stacks.every(({ misses }) => misses > 0)).toBe(true)
+      return [...greedy.flat(), ...beams.flat(), { tokens }].map(answer => answer.tokens)
+    } finally {
+      await generator.close()
+    }
+  }
+
+  const cases: [string, ConvertOptions['dtype'], Bits | undefined, number][] = [
+    ['float32', undefined, undefined, PAGE],
+    ['bfloat16', 'bfloat16', undefined, PAGE / 2],
+    ['int8', 'int8', undefined, PAGE / 4 + 512],
+    ['float32, quantized when read', undefined, 8, PAGE / 4 + 512],
+  ]
+  it.each(cases)('answers as in memory, with room for two experts: %s', async (name, dtype, bits, page) => {
+    const path = dtype === undefined ? folder : join(scratch, name)
+    if (dtype !== undefined) await convertWeights(folder, path, { to: 'native', dtype })
+    const expected = await answersOf(path, { bits })
+    expect(await answersOf(path, { bits, expertsMemory: 2 * page })).toEqual(expected)
+    if (name === 'float32') expect(await answersOf(path, { expertsMemory: 2 ** 24 })).toEqual(expected)
   })
 })

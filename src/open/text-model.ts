@@ -1,28 +1,24 @@
-import { SwitchyardError } from '../base/errors.js'
-import { formatBytes, formatCount } from '../base/format.js'
 import { quoteJson } from '../checkpoint/format.js'
 import { memoryProblem } from '../checkpoint/free-memory.js'
 import type { Json } from '../checkpoint/json.js'
 import { rangeOfHf } from '../checkpoint/names/hf-generation.js'
-import type { Bits } from '../checkpoint/quantize.js'
 import type { Weights } from '../checkpoint/weights.js'
-import { checkNewTokens, loadingBytes, loadTextModel, MOST_NEW_TOKENS, weightBytes } from '../infer/load.js'
+import { checkNewTokens, loadTextModel, MOST_NEW_TOKENS } from '../infer/load.js'
 import type { LoadOptions } from '../infer/load.js'
 import { unsupportedFor } from '../infer/generation-options.js'
 import type { TextLimits, TextModel } from '../infer/text-generator.js'
 import type { TextOptions } from '../infer/text-options.js'
-import { countParameters } from '../model/parameters.js'
 import type { TextCodec } from '../text/codec.js'
+import { checkFits, LARGE_BYTES } from './check-fits.js'
+import type { FitOptions } from './check-fits.js'
 import { modelCodec } from './model-codec.js'
 import type { CheckpointChoice } from '../train/choose-checkpoint.js'
 import type { CustomModelValues } from '../train/loss.js'
 import { openWeights } from './open-weights.js'
 import type { OpenedWeights } from './open-weights.js'
+import { readPins } from './read-pins.js'
 
-/** A notice announces the loading of models that take more memory than this. */
-const LARGE_BYTES = 2 ** 28
-
-export interface TextModelOptions extends LoadOptions {
+export interface TextModelOptions extends Omit<LoadOptions, 'pinned'> {
   /** Which checkpoint of a run. Default: the best. */
   checkpoint?: CheckpointChoice
   /** Finds the model's custom router and meaning, if it has them and they are not given. */
@@ -31,6 +27,11 @@ export interface TextModelOptions extends LoadOptions {
   rowBytes?: number
   /** How many copies of the model will be loaded, this one included: all must fit into memory. Default: 1. */
   copies?: number
+  /**
+   * With paged experts: a file with the experts that stay in memory once they are read, as `switchyard experts pin`
+   * writes it.
+   */
+  pins?: string
   /** Limits of the model's TextGenerator: see `TextModel`. */
   limits?: TextLimits
   /** How answers will be generated, which decides what notices say of the model's defaults. false: none will be. */
@@ -44,21 +45,27 @@ export interface OpenedTextModel extends TextModel {
   readonly path: string
 }
 
-/** Loads the model of a run, a Hugging Face folder or a T5X checkpoint, with its vocabulary, for a TextGenerator. */
+/**
+ * Loads the model of a run, a Hugging Face folder or a T5X checkpoint, with its vocabulary, for a TextGenerator. Experts
+ * that do not fit into memory are paged: close the model or its TextGenerator after use.
+ */
 export async function openTextModel(path: string, options: TextModelOptions = {}): Promise<OpenedTextModel> {
   checkNewTokens(options.maxNewTokens)
   return loadOpened(await openTextWeights(path, options), options)
 }
 
-/** Loads a model whose parts are opened, and closes its weights. */
+/**
+ * Loads a model whose parts are opened, and closes its weights: at once, or with the model if its experts are paged.
+ */
 export async function loadOpened(
   { weights, codec, values }: TextWeights,
   options: TextModelOptions,
 ): Promise<OpenedTextModel> {
-  const { maxNewTokens, bits, router, meaning, limits, rowBytes, copies } = options
-  const { generation = {}, onNotice = () => undefined } = options
+  const { maxNewTokens, bits, router, meaning, limits, generation = {}, onPaging } = options
+  const { onNotice = () => undefined } = options
+  let isReadLater = false
   try {
-    await checkFits(weights, bits, onNotice, { rowBytes, copies })
+    const { expertsMemory, pinned } = await pagingOf(weights, options, onNotice)
     if (generation !== false) noteUnsupported(weights, generation, onNotice)
     const model = await loadTextModel(weights, codec, {
       // Of a run, as long as its targets; its file may say any number.
@@ -66,11 +73,38 @@ export async function loadOpened(
       bits,
       router: router ?? values.router,
       meaning: meaning ?? values.meaning,
+      expertsMemory,
+      pinned,
+      onPaging,
     })
-    return { ...model, limits, path: weights.path, memoryProblem: requestProblem }
+    const opened = { ...model, limits, path: weights.path, memoryProblem: requestProblem }
+    const { close } = model
+    if (close === undefined) return opened
+    isReadLater = true
+    return { ...opened, close: () => close().finally(() => weights.close()) }
   } finally {
-    await weights.close()
+    if (!isReadLater) await weights.close()
   }
+}
+
+/** The options by which a model's experts are paged, and notices about them. `expertsMemory` undefined: they are not. */
+export async function pagingOf(
+  weights: OpenedWeights,
+  { pins, ...options }: FitOptions & Pick<TextModelOptions, 'pins'>,
+  onNotice: (message: string) => void,
+): Promise<Pick<LoadOptions, 'expertsMemory' | 'pinned'>> {
+  const expertsMemory = await checkFits(weights, options, onNotice)
+  const pinned = pins === undefined ? undefined : await readPins(pins)
+  if (expertsMemory === undefined) {
+    if (pins !== undefined) onNotice(`${pins} has no effect: all experts of ${weights.path} are in memory`)
+    return {}
+  }
+  const { bits } = options
+  if (bits !== undefined && weights.bits === undefined)
+    onNotice(
+      `${weights.path}: its experts are stored in floating point and are quantized each time they are read. Quantize them once, and read less: switchyard convert ${weights.path} FOLDER --to native --dtype int${bits}`,
+    )
+  return { expertsMemory, pinned }
 }
 
 /** An error message if a request takes more memory than is free. Free memory is read for large requests only. */
@@ -128,41 +162,4 @@ export async function withTexts(
     await weights.close()
     throw error
   }
-}
-
-/**
- * Announces the loading of a large model. Throws a SwitchyardError if the model, with `rowBytes` for the answers that
- * it generates at once, does not fit into the free memory.
- */
-export async function checkFits(
-  weights: OpenedWeights,
-  bits: Bits | undefined,
-  onNotice: (message: string) => void,
-  { rowBytes = 0, copies = 1 }: Pick<TextModelOptions, 'rowBytes' | 'copies'> = {},
-): Promise<void> {
-  const stored = weights.bits ?? null
-  const loading = new Map<Bits | null, number>()
-  for (const b of new Set([bits ?? stored, 8, 4] as const)) loading.set(b, await loadingBytes(weights, b))
-  // Copies are loaded one after another: only one is at its peak.
-  const bytesIn = (b: Bits | null, ofRows = rowBytes, count = copies): number => {
-    const once = weightBytes(weights, b)
-    return Math.max(loading.get(b)!, once + ofRows) + (count - 1) * (once + ofRows)
-  }
-  const chosen = bits ?? stored
-  const one = rowBytes > 0 ? `this model with ${formatBytes(rowBytes)} for its answers` : 'this model'
-  const task = copies > 1 ? `${copies} copies (replicas) of ${one}` : one
-  const problem = memoryProblem(`${weights.path}: ${task}`, bytesIn(chosen), free => {
-    if (rowBytes > 0 && bytesIn(chosen, 0) <= free) return 'allow less for answers (maxMemoryBytes, --max-cache)'
-    if (copies > 1 && bytesIn(chosen, rowBytes, 1) <= free) return 'load fewer copies (--replicas)'
-    const smaller = ([8, 4] as const).find(b => b < (chosen ?? 32) && bytesIn(b) <= free)
-    return smaller
-      ? `in ${smaller} bits (--quantize int${smaller}) it takes ${formatBytes(bytesIn(smaller))}`
-      : 'take a machine with more, or a smaller model'
-  })
-  if (problem !== undefined) throw new SwitchyardError(problem)
-  const peak = loading.get(chosen)!
-  if (peak > LARGE_BYTES)
-    onNotice(
-      `${weights.path}: ${formatCount(countParameters(weights.specs))} parameters, about ${formatBytes(weightBytes(weights, chosen))} in memory and ${formatBytes(peak)} while they are loaded${rowBytes > 0 ? `; answers take up to ${formatBytes(rowBytes)} more` : ''}`,
-    )
 }

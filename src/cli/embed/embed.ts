@@ -3,12 +3,14 @@ import { ConfigError } from '../../base/errors.js'
 import type { CheckpointChoice } from '../../train/choose-checkpoint.js'
 import { inputsFromOptions, warnOfFileName, withInputOptions } from '../shared/input-options.js'
 import type { InputOptions } from '../shared/input-options.js'
+import { withPagingOptions } from '../shared/paging-options.js'
+import type { PagingOptions } from '../shared/paging-options.js'
 import { bitsOf, checkpointOption, wholeNumber } from '../shared/options.js'
 
 /** The names of poolings on the command line, with sentence-transformers' names. */
 const poolings = { mean: 'mean', max: 'max', first: 'cls', last: 'lasttoken' } as const
 
-interface EmbedCommandOptions extends InputOptions {
+interface EmbedCommandOptions extends InputOptions, PagingOptions {
   json?: boolean
   out?: string
   similarity?: boolean
@@ -23,7 +25,7 @@ interface EmbedCommandOptions extends InputOptions {
 }
 
 export const embedCommand = (): Command =>
-  withInputOptions(new Command('embed'), 'embed')
+  withPagingOptions(withInputOptions(new Command('embed'), 'embed'))
     .description(
       'compute vectors (embeddings) of texts with the encoder of a model; prints one JSON array of numbers for each text',
     )
@@ -73,6 +75,8 @@ export const embedCommand = (): Command =>
         maxLength,
         quantize,
         checkpoint,
+        expertsMemory,
+        pins,
       } = options
       const file = inputsFromOptions(options, texts)
       if (similarity && out !== undefined)
@@ -89,6 +93,8 @@ export const embedCommand = (): Command =>
           maxLength,
           bits: quantize && bitsOf[quantize],
           checkpoint,
+          expertsMemory,
+          pins,
         },
         embedding: { normalize, prompt: typeof prompt === 'string' ? prompt : prompt ? undefined : null },
         output: { json, out, similarity },

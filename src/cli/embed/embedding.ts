@@ -56,6 +56,7 @@ export async function embedTexts(
     if (written !== undefined) console.error(`${formatCount(written)} vectors in ${output.out}`)
   } finally {
     close()
+    await embedder.close()
   }
 }
 

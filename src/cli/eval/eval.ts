@@ -3,13 +3,16 @@ import { ConfigError } from '../../base/errors.js'
 import { withColumnOptions } from '../shared/data-options.js'
 import type { DataOptions } from '../shared/data-options.js'
 import type { EvalOptions } from './evaluating.js'
+import { withPagingOptions } from '../shared/paging-options.js'
 import { checkpointOption, collect, wholeNumber } from '../shared/options.js'
 
 export const evalCommand = (): Command =>
-  withColumnOptions(
-    new Command('eval').option(
-      '--data <file>',
-      'score any model that infer opens on the pairs of texts in a file: CSV, TSV, JSON Lines or Parquet',
+  withPagingOptions(
+    withColumnOptions(
+      new Command('eval').option(
+        '--data <file>',
+        'score any model that infer opens on the pairs of texts in a file: CSV, TSV, JSON Lines or Parquet',
+      ),
     ),
   )
     .description('score a trained model on held-out examples, by the metrics of its task')

@@ -123,6 +123,8 @@ export async function evaluateOnData(
     errors,
     json,
     checkpoint,
+    expertsMemory,
+    pins,
     ...columns
   } = options
   const wrong = Object.entries({ all, watch }).find(([, value]) => value !== undefined)
@@ -139,6 +141,8 @@ export async function evaluateOnData(
   const model = await openTextModel(folder, {
     checkpoint,
     limits: { maxInputTokens },
+    expertsMemory,
+    pins,
     findValues: findModelValues,
     onNotice: message => console.error(message),
   })
@@ -156,7 +160,7 @@ export async function evaluateOnData(
       generation: { numBeams },
       onProgress,
     }),
-  )
+  ).finally(() => model.close?.())
   if (json !== undefined)
     await appendLines(json, [evaluationSummary(evaluation, { model: folder, data }), ...evaluationRecords(evaluation)])
   const answers = errors ? formatErrors(evaluation) : formatSamples(evaluation, 12)

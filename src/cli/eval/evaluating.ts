@@ -22,11 +22,12 @@ import { openForEvaluation } from './evaluated-model.js'
 import type { EvaluatedModel } from './evaluated-model.js'
 import { onInterrupt } from '../shared/interrupt.js'
 import { checkJsonFile } from '../shared/output-file.js'
+import type { PagingOptions } from '../shared/paging-options.js'
 import { watchPredictions } from '../shared/progress.js'
 import { formatErrors, formatSamples, formatScores } from '../shared/report.js'
 import { findUserValues } from '../shared/user-config.js'
 
-export interface EvalOptions {
+export interface EvalOptions extends PagingOptions {
   /** Default: test. `all` is for the rows of a file. */
   split?: SplitName | 'all'
   examples?: number
@@ -104,8 +105,12 @@ export async function emptyFile(json: string | undefined): Promise<void> {
 
 /** Evaluates a checkpoint, or a run's best one, on each of its tasks. */
 async function evaluateModel(path: string, given: Given, known?: Task): Promise<{ task: Task; parts: Part[] }> {
-  const { split, checkpoint, values } = given
-  const model = await openForEvaluation(path, { checkpoint, values }, known)
+  const model = await openForEvaluation(path, given, known)
+  return evaluateTasks(model, given).finally(() => model.model.close?.())
+}
+
+async function evaluateTasks(model: EvaluatedModel, given: Given): Promise<{ task: Task; parts: Part[] }> {
+  const { split } = given
   const { task } = model
   const parts: Part[] = []
   for (const leaf of leafTasks(task)) {

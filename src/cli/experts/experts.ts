@@ -4,6 +4,8 @@ import type { CheckpointChoice } from '../../train/choose-checkpoint.js'
 import { byteSize } from '../shared/byte-size.js'
 import { inputsFromOptions, withInputOptions } from '../shared/input-options.js'
 import type { InputOptions } from '../shared/input-options.js'
+import { withPagingOptions } from '../shared/paging-options.js'
+import type { PagingOptions } from '../shared/paging-options.js'
 import { checkpointOption, wholeNumber } from '../shared/options.js'
 import type { MemorySize } from './simulating.js'
 
@@ -16,7 +18,7 @@ export const expertsCommand = (): Command =>
     .addCommand(pinCommand())
     .addCommand(heatCommand())
 
-interface TraceCommandOptions extends InputOptions {
+interface TraceCommandOptions extends InputOptions, PagingOptions {
   out?: string
   examples?: number
   rows: number
@@ -26,7 +28,7 @@ interface TraceCommandOptions extends InputOptions {
 }
 
 const traceCommand = (): Command =>
-  withInputOptions(new Command('trace'), 'answer')
+  withPagingOptions(withInputOptions(new Command('trace'), 'answer'))
     .description(
       'answer the inputs of a file, and write which experts their tokens met: JSON Lines, one line for each encoding and each step of the decoder',
     )
@@ -42,7 +44,7 @@ const traceCommand = (): Command =>
     .addOption(checkpointOption())
     .option('--revision <name>', 'for a model of the hub: a branch, tag or commit (default: main)')
     .action(async (model: string, options: TraceCommandOptions) => {
-      const { out, examples, rows, maxNewTokens, checkpoint, revision, ...input } = options
+      const { out, examples, rows, maxNewTokens, checkpoint, expertsMemory, pins, revision, ...input } = options
       const inputs = inputsFromOptions(input, [])
       if (inputs === undefined) throw new ConfigError('experts trace answers the inputs of a file: name it with --data')
       const { findFolder } = await import('../shared/find-folder.js')
@@ -53,6 +55,8 @@ const traceCommand = (): Command =>
         rows,
         maxNewTokens,
         checkpoint,
+        expertsMemory,
+        pins,
       })
     })
 

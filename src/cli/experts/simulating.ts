@@ -1,15 +1,13 @@
-import { readFile } from 'node:fs/promises'
 import { ConfigError } from '../../base/errors.js'
 import { formatBytes, formatCount, formatTable } from '../../base/format.js'
-import { withPath } from '../../base/system-errors.js'
-import { parseJson } from '../../checkpoint/json.js'
 import { slotsIn } from '../../infer/paging/pages.js'
 import type { PageNumbers } from '../../infer/paging/pages.js'
-import { checkPins, pinnedPages } from '../../infer/paging/pins.js'
+import { checkPins } from '../../infer/paging/pins.js'
 import { DEFAULT_POLICY, policies } from '../../infer/paging/policies.js'
 import type { EvictionPolicy } from '../../infer/paging/policy.js'
 import { Belady, coldFloor, simulate } from '../../infer/paging/simulate.js'
 import { formatPercent } from '../../metrics/metric.js'
+import { readPins } from '../../open/read-pins.js'
 import { turnsOfTrace } from './open-trace.js'
 import type { TraceTurns } from './open-trace.js'
 
@@ -24,7 +22,7 @@ export async function simulateTrace(path: string, sizes: readonly MemorySize[], 
   const trace = await turnsOfTrace(path)
   const { turns, pages, tokens } = trace
   const slots = sizes.map(size => slotsFor(size, pages))
-  const pinned = pins === undefined ? new Set<number>() : await readPins(pins, pages)
+  const pinned = pins === undefined ? new Set<number>() : (await readPins(pins))(pages)
   for (const count of slots) checkPins(pinned, count, pages)
   const uses = turns.reduce((sum, turn) => sum + turn.pages.length, 0)
   const floor = coldFloor(turns)
@@ -60,13 +58,6 @@ export function slotsFor({ text, bytes }: MemorySize, pages: PageNumbers): numbe
     `--memory ${text}: one expert of this model takes ${formatBytes(pages.slotBytes)}, so nothing fits: give more`,
   )
 }
-
-const readPins = async (path: string, pages: PageNumbers): Promise<ReadonlySet<number>> =>
-  pinnedPages(
-    path,
-    parseJson(await withPath(path, () => readFile(path, 'utf8')), message => new ConfigError(`${path}: ${message}`)),
-    pages,
-  )
 
 const describe = ({ model, pages, tokens }: TraceTurns, uses: number, met: number): string =>
   [

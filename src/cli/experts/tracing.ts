@@ -17,10 +17,11 @@ import { Exit } from '../shared/exit.js'
 import { openAsTrained } from '../shared/inputs-as-trained.js'
 import { onInterrupt } from '../shared/interrupt.js'
 import { checkJsonFile } from '../shared/output-file.js'
+import type { PagingOptions } from '../shared/paging-options.js'
 import { watchPredictions } from '../shared/progress.js'
 import { findModelValues } from '../shared/user-config.js'
 
-interface TracingOptions {
+interface TracingOptions extends PagingOptions {
   /** The file to write. Default: the standard output. */
   readonly out?: string
   /** How many inputs. Default: all. */
@@ -57,12 +58,14 @@ export async function traceExperts(model: string, data: InputsOptions, options: 
 async function writeTrace(
   path: string,
   inputs: Inputs,
-  { out, examples = inputs.length, rows, maxNewTokens, checkpoint }: TracingOptions,
+  { out, examples = inputs.length, rows, maxNewTokens, checkpoint, expertsMemory, pins }: TracingOptions,
   write: (line: string) => void | Promise<void>,
 ): Promise<void> {
   const opening = {
     maxNewTokens,
     checkpoint,
+    expertsMemory,
+    pins,
     findValues: findModelValues,
     onNotice: (message: string) => console.error(message),
   }
@@ -89,6 +92,7 @@ async function writeTrace(
     if (interruption.signal.aborted) throw new Exit(130)
   } finally {
     interruption.stop()
+    await generator.close()
   }
   if (out !== undefined) console.error(`${out}: the experts that the tokens of ${formatCount(count)} inputs met`)
 }

@@ -4,9 +4,8 @@ import { ConfigError } from '../../base/errors.js'
 import { formatCount } from '../../base/format.js'
 import { withPath } from '../../base/system-errors.js'
 import type { Inputs, InputsOptions } from '../../data/pairs/inputs.js'
-import { TextGenerator } from '../../infer/text-generator.js'
 import type { TextOptions } from '../../infer/text-options.js'
-import { answersOf, openForAnswers } from './answering.js'
+import { answersOf, openForAnswers, withGenerator } from './answering.js'
 import { answersOrigin, checkAnswersOrigin, writeAnswersOrigin } from './answers-origin.js'
 import type { AnswersOrigin } from './answers-origin.js'
 import type { Opening, Output } from './answering.js'
@@ -14,6 +13,7 @@ import { checkJsonFile } from '../shared/output-file.js'
 import { Exit } from '../shared/exit.js'
 import { openAsTrained } from '../shared/inputs-as-trained.js'
 import { onInterrupt } from '../shared/interrupt.js'
+import { PagingLine } from '../shared/paging-report.js'
 import { watchPredictions } from '../shared/progress.js'
 import { linesOf } from '../shared/texts.js'
 
@@ -41,16 +41,22 @@ export async function answerData(
         `each input is scored with the answer "${output.target}": to compare with the answers in a column, use switchyard eval`,
       )
     for (const note of inputs.notes) console.error(note)
-    const model = await openForAnswers(path, options, output)
-    const generator = new TextGenerator(model)
-    const answersFrom = (first: number, json: boolean): AsyncGenerator<string> =>
-      answersOf(model, generator, linesFrom(inputs, first), options, { ...output, json })
-    if (out === undefined) {
-      for await (const line of answersFrom(0, output.json)) console.log(line)
-    } else {
-      const origin = await answersOrigin(out, model.path, { ...options, bits: output.bits, target: output.target })
-      await writeAnswers(out, inputs, origin, first => answersFrom(first, true))
-    }
+    const reading = new PagingLine()
+    // With a file to write, the terminal shows how many inputs are answered.
+    const model = await openForAnswers(path, options, output, out === undefined ? reading : undefined)
+    await withGenerator(model, reading, async generator => {
+      const answersFrom = (first: number, json: boolean): AsyncGenerator<string> =>
+        answersOf(model, generator, linesFrom(inputs, first), options, { ...output, json })
+      if (out === undefined) {
+        for await (const line of answersFrom(0, output.json)) {
+          reading.erase()
+          console.log(line)
+        }
+      } else {
+        const origin = await answersOrigin(out, model.path, { ...options, bits: output.bits, target: output.target })
+        await writeAnswers(out, inputs, origin, first => answersFrom(first, true))
+      }
+    })
   } finally {
     inputs.close()
   }

@@ -13,6 +13,7 @@ import type { TextOptions } from '../../infer/text-options.js'
 import { specialIdsOf } from '../../model/config.js'
 import { unknownIn } from '../../data/tokenizers/coverage.js'
 import type { CheckpointChoice } from '../../train/choose-checkpoint.js'
+import { PagingLine, pagingSummary } from '../shared/paging-report.js'
 import { escapeControls, linesOf, unknownSymbols } from '../shared/texts.js'
 import { findModelValues } from '../shared/user-config.js'
 
@@ -29,6 +30,9 @@ export interface Opening {
   checkpoint?: CheckpointChoice
   /** The most tokens of an input. Default: any number that memory has room for. */
   maxInputTokens?: number
+  /** The memory for experts, and the file of those that stay there: see `TextModelOptions`. */
+  expertsMemory?: number
+  pins?: string
 }
 
 /** Answers the texts. Without texts it answers the lines of the standard input or, in a terminal, prompts for texts. */
@@ -38,30 +42,58 @@ export async function answerTexts(
   options: TextOptions,
   output: Output & Opening,
 ): Promise<void> {
-  const model = await openForAnswers(path, options, output)
-  const generator = new TextGenerator(model)
-  if (texts.length === 0 && process.stdin.isTTY && output.target === undefined) return prompt(generator, options)
-  const lines = texts.length > 0 ? Readable.from(texts) : linesOf(process.stdin)
-  let count = 0
-  for await (const line of answersOf(model, generator, lines[Symbol.asyncIterator](), options, output)) {
-    console.log(line)
-    count++
-  }
-  if (count === 0)
-    console.error(`nothing came on the standard input; give texts as arguments: switchyard infer ${path} "your text"`)
+  const reading = new PagingLine()
+  const model = await openForAnswers(path, options, output, reading)
+  await withGenerator(model, reading, async generator => {
+    if (texts.length === 0 && process.stdin.isTTY && output.target === undefined)
+      return prompt(generator, options, reading)
+    const lines = texts.length > 0 ? Readable.from(texts) : linesOf(process.stdin)
+    let count = 0
+    for await (const line of answersOf(model, generator, lines[Symbol.asyncIterator](), options, output)) {
+      reading.erase()
+      console.log(line)
+      count++
+    }
+    if (count === 0)
+      console.error(`nothing came on the standard input; give texts as arguments: switchyard infer ${path} "your text"`)
+  })
 }
 
-/** Opens a model. Options of generation that contradict each other are refused before any text is read. */
+/** Runs a task with a generator, then closes the model. If its experts were paged, says what reading them has cost. */
+export async function withGenerator(
+  model: TextModel,
+  reading: PagingLine,
+  task: (generator: TextGenerator) => Promise<void>,
+): Promise<void> {
+  const generator = new TextGenerator(model)
+  try {
+    await task(generator)
+  } finally {
+    reading.erase()
+    const summary = pagingSummary(generator.statistics().paging)
+    if (summary !== undefined) console.error(summary)
+    await generator.close()
+  }
+}
+
+/**
+ * Opens a model. Options of generation that contradict each other are refused before any text is read. `reading` shows
+ * the experts that are read.
+ */
 export async function openForAnswers(
   path: string,
   options: TextOptions,
-  { bits, checkpoint, maxInputTokens, target }: Output & Opening,
+  { bits, checkpoint, maxInputTokens, expertsMemory, pins, target }: Output & Opening,
+  reading?: PagingLine,
 ): Promise<OpenedTextModel> {
   const model = await openTextModel(path, {
     maxNewTokens: options.maxNewTokens,
     bits,
     checkpoint,
     limits: { maxInputTokens },
+    expertsMemory,
+    pins,
+    onPaging: reading?.show,
     generation: target === undefined ? options : false,
     findValues: findModelValues,
     onNotice: message => console.error(message),
@@ -158,7 +190,7 @@ function warnOfUnknown(text: string, unknown: readonly string[]): void {
  * Answers texts that the user types, printing tokens as they are generated. Ctrl-C stops the answer; at the prompt it
  * quits.
  */
-async function prompt(generator: TextGenerator, options: TextOptions): Promise<void> {
+async function prompt(generator: TextGenerator, options: TextOptions, reading: PagingLine): Promise<void> {
   if ((options.numReturned ?? 1) > 1)
     throw new ConfigError('the prompt gives one answer for each text: leave --num-returned out')
   const terminal = createInterface({ input: process.stdin, output: process.stdout, prompt: '> ' })
@@ -177,7 +209,7 @@ async function prompt(generator: TextGenerator, options: TextOptions): Promise<v
     for await (const line of terminal) {
       if (line.trim() !== '') {
         current = new AbortController()
-        await show(generator.stream(line, { ...options, signal: current.signal }), current.signal)
+        await show(generator.stream(line, { ...options, signal: current.signal }), current.signal, reading)
         current = null
       }
       if (isOpen) terminal.prompt()
@@ -187,11 +219,17 @@ async function prompt(generator: TextGenerator, options: TextOptions): Promise<v
   }
 }
 
-async function show(pieces: AsyncIterable<string>, signal: AbortSignal): Promise<void> {
+async function show(pieces: AsyncIterable<string>, signal: AbortSignal, reading: PagingLine): Promise<void> {
   try {
-    for await (const piece of pieces) process.stdout.write(escapeControls(piece))
+    for await (const piece of pieces) {
+      reading.pause()
+      process.stdout.write(escapeControls(piece))
+    }
   } catch (error) {
     if (!signal.aborted) throw error
+  } finally {
+    reading.erase()
+    reading.resume()
   }
   process.stdout.write('\n')
 }

@@ -7,9 +7,12 @@ import type { TextOptions } from '../../infer/text-options.js'
 import type { CheckpointChoice } from '../../train/choose-checkpoint.js'
 import { inputsFromOptions, warnOfFileName, withInputOptions } from '../shared/input-options.js'
 import type { InputOptions } from '../shared/input-options.js'
+import { withPagingOptions } from '../shared/paging-options.js'
+import type { PagingOptions } from '../shared/paging-options.js'
 import { anyNumber, bitsOf, checkpointOption, collect, wholeNumber } from '../shared/options.js'
 
-interface InferOptions extends Omit<TextOptions, 'noRepeatNgram' | 'banned' | 'jsonSchema'>, InputOptions {
+interface InferOptions
+  extends Omit<TextOptions, 'noRepeatNgram' | 'banned' | 'jsonSchema'>, InputOptions, PagingOptions {
   ban?: readonly string[]
   choice?: readonly string[]
   /** A file. */
@@ -30,7 +33,7 @@ interface InferOptions extends Omit<TextOptions, 'noRepeatNgram' | 'banned' | 'j
 const notGreedy = ['numBeams', 'numReturned', 'lengthPenalty', 'temperature', 'topK', 'topP', 'minP', 'seed'] as const
 
 export const inferCommand = (): Command =>
-  withInputOptions(new Command('infer'), 'answer')
+  withPagingOptions(withInputOptions(new Command('infer'), 'answer'))
     .description(
       'generate answers to texts; prints one line, input TAB output, for each answer, and an empty line for an empty text',
     )
@@ -124,6 +127,8 @@ export const inferCommand = (): Command =>
           choice,
           jsonSchema,
           maxInputTokens,
+          expertsMemory,
+          pins,
           greedy,
           data,
           out,
@@ -165,7 +170,8 @@ export const inferCommand = (): Command =>
         await warnOfFileName(texts, 'answer')
         const { findFolder } = await import('../shared/find-folder.js')
         const folder = await findFolder(model, revision)
-        const output = { json, target, checkpoint, maxInputTokens, bits: quantize && bitsOf[quantize] }
+        const bits = quantize && bitsOf[quantize]
+        const output = { json, target, checkpoint, maxInputTokens, expertsMemory, pins, bits }
         if (inputs !== undefined) {
           const { answerData } = await import('./answering-data.js')
           return answerData(folder, { ...inputs, out }, options, output)

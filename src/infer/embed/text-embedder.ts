@@ -32,6 +32,8 @@ export interface EmbeddingModel {
   readonly similarity: Similarity
   /** Receives messages for a person: that texts are cut. */
   readonly onNotice?: (message: string) => void
+  /** Closes the files that embedding reads. Afterwards the model cannot embed. */
+  close?(): Promise<void>
 }
 
 export interface EmbedOptions {
@@ -102,6 +104,11 @@ export class TextEmbedder {
       onProgress?.((done += batch.length))
     }
     return vectors
+  }
+
+  /** Closes the files of a model whose experts are paged; of other models nothing is open. */
+  async close(): Promise<void> {
+    await this.model.close?.()
   }
 
   /** The text of a prompt. Throws a ConfigError if the model has no prompt of this name. */
