@@ -50,8 +50,8 @@ export interface EmbedderOptions {
 /**
  * Loads a model for vectors of texts: a run, a native checkpoint, a Hugging Face folder, a T5X checkpoint, or a folder
  * of sentence-transformers with its Pooling, Dense and Normalize modules. Only the encoder is read. Throws a FileError
- * if the files do not fit together, and a SwitchyardError if the model does not fit into memory. Experts that do not fit
- * are paged: close the embedder after use.
+ * if the files do not fit together, and a SwitchyardError if the model does not fit into memory. Experts that do
+ * not fit are paged: close the embedder after use.
  */
 export async function openEmbedder(path: string, options: EmbedderOptions = {}): Promise<TextEmbedder> {
   const { pooling, maxLength, bits, copies, checkpoint, expertsMemory, pins, findValues } = options

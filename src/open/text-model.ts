@@ -46,8 +46,8 @@ export interface OpenedTextModel extends TextModel {
 }
 
 /**
- * Loads the model of a run, a Hugging Face folder or a T5X checkpoint, with its vocabulary, for a TextGenerator. Experts
- * that do not fit into memory are paged: close the model or its TextGenerator after use.
+ * Loads the model of a run, a Hugging Face folder or a T5X checkpoint, with its vocabulary, for a TextGenerator.
+ * Experts that do not fit into memory are paged: close the model or its TextGenerator after use.
  */
 export async function openTextModel(path: string, options: TextModelOptions = {}): Promise<OpenedTextModel> {
   checkNewTokens(options.maxNewTokens)
@@ -87,7 +87,7 @@ export async function loadOpened(
   }
 }
 
-/** The options by which a model's experts are paged, and notices about them. `expertsMemory` undefined: they are not. */
+/** How a model's experts are paged, with notices about it. If `expertsMemory` is undefined, they are all loaded. */
 export async function pagingOf(
   weights: OpenedWeights,
   { pins, ...options }: FitOptions & Pick<TextModelOptions, 'pins'>,
