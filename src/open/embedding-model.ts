@@ -89,7 +89,7 @@ export async function openEmbedder(path: string, options: EmbedderOptions = {}):
       defaultPrompt: saved?.defaultPrompt,
       similarity: saved?.similarity ?? 'cosine',
       onNotice,
-      ...(experts && { close: () => experts.close().finally(() => weights.close()) }),
+      ...(experts && { experts, close: () => experts.close().finally(() => weights.close()) }),
     })
   } finally {
     if (!isReadLater) await weights.close()

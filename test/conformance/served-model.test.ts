@@ -126,12 +126,19 @@ async function toEnd(events: AsyncIterator<GenerateEvent>): Promise<GenerateEven
   return last
 }
 
-const kinds: [string, (opening: Opening) => Promise<ServedModel>][] = [
+/** The bytes of an expert. */
+const PAGE = 2 * 16 * 16 * 4
+
+const kinds: [string, (opening: Opening) => Promise<ServedModel>, expertsMemory?: number][] = [
   ['in this process', openServedModel],
   ['in another process', given => openInProcesses({ limits, entry })(given, new Watched())],
-  ['in two processes', given => openInProcesses({ limits, entry, replicas: 2 })(given, new Watched())],
+  [
+    'in two processes that page experts',
+    given => openInProcesses({ limits, entry, replicas: 2 })({ ...given, expertsMemory: 4 * PAGE }, new Watched()),
+    2 * PAGE,
+  ],
 ]
-describe.each(kinds)('a served model %s', (_, open) => {
+describe.each(kinds)('a served model %s', (_, open, expertsMemory) => {
   let model: ServedModel
   beforeAll(async () => {
     model = await open(opening)
@@ -150,6 +157,7 @@ describe.each(kinds)('a served model %s', (_, open) => {
       longestToken: expect.any(Number) as number,
       maxNewTokens: 400,
       experts: { encoder: [4], decoder: [4] },
+      expertsMemory,
     })
   })
 
@@ -180,7 +188,10 @@ describe.each(kinds)('a served model %s', (_, open) => {
     const scores = await model.score(request, never)
     // The input is encoded once for all answers.
     expect((await model.statistics()).inputTokens - before.inputTokens).toBe(6)
-    expect(scores).toEqual(await here.score(request, never))
+    for (const [i, { score, tokens }] of (await here.score(request, never)).entries()) {
+      expect(scores[i].score).toBeCloseTo(score, 5)
+      expect(scores[i].tokens.map(({ id }) => id)).toEqual(tokens.map(({ id }) => id))
+    }
     expect(scores.map(({ tokens }) => tokens.map(({ text }) => text))).toEqual([
       ['j', 'a', ''],
       ['n', 'e', 'i', 'n', ''],
@@ -257,6 +268,11 @@ describe.each(kinds)('a served model %s', (_, open) => {
     expect(after.steps - before.steps).toBe(12)
     expect(after.expertTokens.map(layer => layer.length)).toEqual([4])
     expect(sum(after) - sum(before)).toBe(12)
+    if (expertsMemory === undefined) return
+    const [, decoder] = after.paging!.stacks
+    expect(decoder).toMatchObject({ path: 'decoder/layers_0/mlp/expert', misses: expect.any(Number) as number })
+    expect(decoder.hits + decoder.misses - before.paging!.stacks[1].hits - before.paging!.stacks[1].misses).toBe(12)
+    expect(after.paging!.traffic.disk).toBe(PAGE * after.paging!.stacks.reduce((n, { misses }) => n + misses, 0))
   })
 
   it('ends what runs with an error when it is closed, and takes nothing more', async () => {

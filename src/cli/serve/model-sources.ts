@@ -4,7 +4,7 @@ import { folderName } from '../../open/model-codec.js'
 import type { ModelSource } from '../../serve/models/model-source.js'
 
 /** How the models of a command are opened. */
-export type SourceOptions = Pick<ModelSource, 'revision' | 'bits' | 'checkpoint'>
+export type SourceOptions = Pick<ModelSource, 'revision' | 'bits' | 'checkpoint' | 'expertsMemory' | 'pins'>
 
 /**
  * The models that arguments name, each `MODEL` or `NAME=MODEL`. Their folders are looked for when they are loaded, so

@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander'
+import { withPagingOptions } from '../shared/paging-options.js'
 import { anyNumber, bitsOf, checkpointOption, collect, wholeNumber } from '../shared/options.js'
 import type { ServeOptions } from './serving.js'
 
@@ -15,7 +16,7 @@ The server stops when it gets SIGTERM or Ctrl-C: it finishes running requests an
 it at once. The log goes to the standard output, one line of JSON for each request. TLS is left to a proxy.`
 
 export const serveCommand = (): Command =>
-  new Command('serve')
+  withPagingOptions(new Command('serve'), ' (for each model, divided among its replicas)')
     .description(
       "answer requests over HTTP: OpenAI's API (completions, chat, responses, embeddings), metrics, and a page to try a model",
     )

@@ -7,11 +7,12 @@ import type { CheckpointChoice } from '../../train/choose-checkpoint.js'
 import { findFolder } from '../shared/find-folder.js'
 import { onInterrupt } from '../shared/interrupt.js'
 import { bitsOf } from '../shared/options.js'
+import type { PagingOptions } from '../shared/paging-options.js'
 import { readKeys } from './keys.js'
 import { namedModels } from './model-sources.js'
 
 /** The options of the command. */
-export interface ServeOptions {
+export interface ServeOptions extends PagingOptions {
   host?: string
   port?: number
   apiKey?: string[]
@@ -40,7 +41,8 @@ const VALUES_MODULE = new URL('../shared/user-config.js', import.meta.url).href
 /** Serves models until a signal stops it. Throws if none of them can be loaded. */
 export async function serveModels(texts: readonly string[], options: ServeOptions): Promise<void> {
   const { host, port, cors, replicas, maxQueue, deadline, answerSeparator, template, logLevel } = options
-  const { maxInputTokens, maxNewTokens, maxRows, maxCache, quantize, checkpoint, revision } = options
+  const { maxInputTokens, maxNewTokens, maxRows, maxCache, quantize, checkpoint, revision, expertsMemory, pins } =
+    options
   const apiKeys = await readKeys({ given: options.apiKey, variable: 'SWITCHYARD_API_KEYS', file: options.apiKeyFile })
   const adminKeys = await readKeys({
     given: options.adminKey,
@@ -48,7 +50,13 @@ export async function serveModels(texts: readonly string[], options: ServeOption
     file: options.adminKeyFile,
   })
   const chatTemplate = template && (await withPath(template, () => readFile(template, 'utf8')))
-  const models = await namedModels(texts, { revision, bits: quantize && bitsOf[quantize], checkpoint })
+  const models = await namedModels(texts, {
+    revision,
+    bits: quantize && bitsOf[quantize],
+    checkpoint,
+    expertsMemory,
+    pins,
+  })
   const { signal, stop } = onInterrupt(() =>
     console.error('stopping: running requests are finished, new ones refused; a second signal ends them at once'),
   )

@@ -7,6 +7,7 @@ import type { ForwardOptions } from '../../model/types.js'
 import type { TextCodec } from '../../text/codec.js'
 import { withSpecialTokens } from '../../text/special-tokens.js'
 import { checkIds } from '../check-ids.js'
+import type { PagedExperts } from '../paged-experts.js'
 import type { TextOrIds } from '../text-generator.js'
 import { batchEncoder } from './encode-batch.js'
 import type { BatchEncoder, EmbeddingWeights } from './encode-batch.js'
@@ -32,6 +33,8 @@ export interface EmbeddingModel {
   readonly similarity: Similarity
   /** Receives messages for a person: that texts are cut. */
   readonly onNotice?: (message: string) => void
+  /** The experts, if they are read when tokens meet them. */
+  readonly experts?: PagedExperts
   /** Closes the files that embedding reads. Afterwards the model cannot embed. */
   close?(): Promise<void>
 }

@@ -1,6 +1,7 @@
 import { Counter, Gauge } from 'prom-client'
 import type { Registry } from 'prom-client'
 import type { ModelStatistics, ServedModel } from '../models/served-model.js'
+import { PagingMetrics } from './paging-metrics.js'
 import { StepTokens } from './step-tokens.js'
 
 /** The state and the counts of the models' engines, as they are when the metrics are read. */
@@ -8,9 +9,11 @@ export class ModelMetrics {
   private readonly gauges
   private readonly counters
   private readonly stepTokens = new StepTokens()
+  private readonly paging: PagingMetrics
 
   constructor(registers: Registry[]) {
     for (const registry of registers) this.stepTokens.register(registry)
+    this.paging = new PagingMetrics(registers)
     const of = { labelNames: ['model_name'], registers }
     this.gauges = {
       running: new Gauge({ name: 'vllm:num_requests_running', help: 'Requests that are being decoded.', ...of }),
@@ -40,7 +43,7 @@ export class ModelMetrics {
   /** Reads the models' statistics. A model that cannot tell them now is left out. */
   async update(models: readonly ServedModel[]): Promise<void> {
     const read = await Promise.allSettled(models.map(model => model.statistics()))
-    const metrics = [...Object.values(this.gauges), ...Object.values(this.counters), this.stepTokens]
+    const metrics = [...Object.values(this.gauges), ...Object.values(this.counters), this.stepTokens, this.paging]
     for (const metric of metrics) metric.reset()
     read.forEach((result, i) => {
       if (result.status === 'fulfilled') this.set(models[i].facts.name, result.value)
@@ -49,6 +52,7 @@ export class ModelMetrics {
 
   private set(model_name: string, statistics: ModelStatistics): void {
     const { gauges, counters } = this
+    if (statistics.paging) this.paging.set(model_name, statistics.paging)
     const { running, waiting, memoryBytes, maxMemoryBytes, steps, droppedTokens, expertTokens } = statistics
     gauges.running.set({ model_name }, running)
     gauges.waiting.set({ model_name }, waiting)

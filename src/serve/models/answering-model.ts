@@ -39,6 +39,7 @@ export class AnsweringModel implements ServedModel {
       longestToken: Math.max(longestToken(model.codec.inputs), longestToken(model.codec.targets)),
       maxNewTokens,
       experts: { encoder: expertsOf(config, 'encoder'), decoder: expertsOf(config, 'decoder') },
+      expertsMemory: model.experts?.statistics().maxMemoryBytes,
     }
     this.generator = new TextGenerator(model, { maxInputTokens, maxRows, maxMemoryBytes })
     this.calls = new OpenCalls(name)
@@ -96,6 +97,7 @@ export class AnsweringModel implements ServedModel {
 
   async close(): Promise<void> {
     this.calls.close()
+    await this.generator.close()
   }
 }
 

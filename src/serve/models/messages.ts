@@ -19,6 +19,9 @@ export interface Opening {
   readonly path: string
   readonly bits?: Bits
   readonly checkpoint?: CheckpointChoice
+  /** The most bytes of experts in the memory of this process: see `LoadOptions`. */
+  readonly expertsMemory?: number
+  readonly pins?: string
   readonly limits: ModelLimits
   /** How many copies of the model are still to be loaded, this one included. Default: 1. */
   readonly copies?: number

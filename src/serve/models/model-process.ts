@@ -339,9 +339,12 @@ export class ModelProcess implements ServedModel {
   }
 }
 
-/** Opens what was opened: of a run, its checkpoint. */
-export const sameAgain = (opening: Opening, { path }: ModelFacts): Opening =>
-  path === opening.path ? opening : { ...opening, path, checkpoint: undefined }
+/** Opens what was opened: of a run, its checkpoint; with as much memory for experts, if they are paged. */
+export const sameAgain = (opening: Opening, { path, expertsMemory }: ModelFacts): Opening => ({
+  ...opening,
+  ...(path !== opening.path && { path, checkpoint: undefined }),
+  ...(expertsMemory !== undefined && { expertsMemory }),
+})
 
 const unread = (most: number): UnreadAnswerError =>
   new UnreadAnswerError(`the client does not read: ${most} parts of its answer wait, and no more are generated`)

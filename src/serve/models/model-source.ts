@@ -14,6 +14,13 @@ export interface ModelSource {
   readonly bits?: Bits
   /** Which checkpoint of a run. Default: the best. */
   readonly checkpoint?: CheckpointChoice
+  /**
+   * The most bytes of experts in memory, divided among the model's replicas: others are read when tokens meet them.
+   * Default: all experts if they fit into memory, else as many as fit.
+   */
+  readonly expertsMemory?: number
+  /** A file with the experts that stay in memory once they are read: see `TextModelOptions`. */
+  readonly pins?: string
 }
 
 export type NoticeLevel = 'info' | 'warn'

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { formatCount } from '../../base/format.js'
+import { formatBytes, formatCount } from '../../base/format.js'
 import { exists } from '../../checkpoint/atomic.js'
 import { shippedModel } from '../../open/shipped-models.js'
 import type { ModelLimits, Opening } from './messages.js'
@@ -26,8 +26,15 @@ export const openInProcesses =
     const start = performance.now()
     const path = await findFolder(source)
     watch.signal.throwIfAborted()
-    const { name, bits, checkpoint } = source
-    let opening: Opening = { name, path, bits, checkpoint, limits, threads: threadsOf(replicas), valuesModule }
+    const { name, bits, checkpoint, pins } = source
+    const expertsMemory = source.expertsMemory && Math.floor(source.expertsMemory / replicas)
+    if (expertsMemory !== undefined && replicas > 1)
+      watch.onNotice(
+        `each of ${replicas} replicas keeps up to ${formatBytes(expertsMemory)} of experts in memory`,
+        'info',
+      )
+    const threads = threadsOf(replicas)
+    let opening: Opening = { name, path, bits, checkpoint, expertsMemory, pins, limits, threads, valuesModule }
     const copies: ModelProcess[] = []
     const isLoading = (): boolean => copies.length < replicas
     const onAvailable = (): void => watch.onAvailable(copies.some(({ isAvailable }) => isAvailable))

@@ -16,7 +16,7 @@ type FindValues = NonNullable<TextModelOptions['findValues']>
  * Throws a ConfigError, a FileError or a SwitchyardError if it cannot be opened, or does not fit into memory.
  */
 export async function openServedModel(
-  { name, path, bits, checkpoint, limits, copies, valuesModule }: Opening,
+  { name, path, bits, checkpoint, expertsMemory, pins, limits, copies, valuesModule }: Opening,
   onNotice: (message: string) => void = () => undefined,
 ): Promise<ServedModel> {
   checkNewTokens(limits.maxNewTokens)
@@ -25,7 +25,7 @@ export async function openServedModel(
   const weights = await openWeights(path, { choice: checkpoint, onNotice: message => notices.push(message) })
   if (weights.model.numDecoderLayers === 0 || weights.otherHead !== undefined) {
     await weights.close()
-    const embedder = await openEmbedder(path, { bits, copies, checkpoint, findValues, onNotice })
+    const embedder = await openEmbedder(path, { bits, copies, checkpoint, expertsMemory, pins, findValues, onNotice })
     await embedder.embed(['']) // compiles the model, for which the first vector would wait otherwise
     return new VectorModel(name, path, embedder, limits)
   }
@@ -34,6 +34,8 @@ export async function openServedModel(
     bits,
     rowBytes: limits.maxMemoryBytes,
     copies,
+    expertsMemory,
+    pins,
     onNotice,
   })
   const answering = new AnsweringModel(name, withLimit(model, limits.maxNewTokens), limits)

@@ -62,6 +62,8 @@ export interface ModelFacts {
   readonly maxNewTokens: number
   /** The number of experts of each sparse layer, in order. */
   readonly experts: { readonly encoder: readonly number[]; readonly decoder: readonly number[] }
+  /** The most bytes of experts in memory, if experts are read when tokens meet them. */
+  readonly expertsMemory?: number
 }
 
 /** The state of a model's engine at one moment, and counts since it was loaded. */

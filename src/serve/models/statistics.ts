@@ -1,3 +1,4 @@
+import type { PagingStatistics } from '../../infer/paged-experts.js'
 import type { ModelStatistics } from './served-model.js'
 
 /** Of a model that has done nothing. */
@@ -31,6 +32,27 @@ export function sumOf(all: readonly ModelStatistics[]): ModelStatistics {
       added(all.map(({ expertTokens }) => expertTokens[layer] ?? [])),
     ),
     droppedTokens: sum(one => one.droppedTokens),
+    ...pagingOf(all.flatMap(({ paging }) => paging ?? [])),
+  }
+}
+
+/** What reading experts has cost several copies of a model together; empty if their experts are not paged. */
+function pagingOf(all: readonly PagingStatistics[]): Pick<ModelStatistics, 'paging'> {
+  if (all.length === 0) return {}
+  const sum = (count: (one: PagingStatistics) => number): number => all.reduce((total, one) => total + count(one), 0)
+  return {
+    paging: {
+      memoryBytes: sum(one => one.memoryBytes),
+      maxMemoryBytes: sum(one => one.maxMemoryBytes),
+      traffic: { disk: sum(one => one.traffic.disk), network: sum(one => one.traffic.network) },
+      stacks: all[0].stacks.map(({ path }, i) => ({
+        path,
+        hits: sum(one => one.stacks[i].hits),
+        misses: sum(one => one.stacks[i].misses),
+        bytes: sum(one => one.stacks[i].bytes),
+        waited: sum(one => one.stacks[i].waited),
+      })),
+    },
   }
 }
 
@@ -47,4 +69,5 @@ export const countsOf = (last: ModelStatistics): ModelStatistics => ({
   waiting: 0,
   memoryBytes: 0,
   maxMemoryBytes: 0,
+  ...(last.paging && { paging: { ...last.paging, memoryBytes: 0, maxMemoryBytes: 0 } }),
 })

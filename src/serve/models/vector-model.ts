@@ -40,6 +40,7 @@ export class VectorModel implements ServedModel {
       longestToken: longestToken(codec.inputs),
       maxNewTokens: 0,
       experts: { encoder: expertsOf(config, 'encoder'), decoder: [] },
+      expertsMemory: embedder.model.experts?.statistics().maxMemoryBytes,
     }
     this.texts = new TokenTexts(codec.inputs)
     this.calls = new OpenCalls(name)
@@ -88,11 +89,13 @@ export class VectorModel implements ServedModel {
 
   async statistics(): Promise<ModelStatistics> {
     const { running, inputTokens } = this
-    return { ...noStatistics, running, inputTokens }
+    const paging = this.embedder.model.experts?.statistics()
+    return { ...noStatistics, running, inputTokens, ...(paging && { paging }) }
   }
 
   async close(): Promise<void> {
     this.calls.close()
+    await this.embedder.close()
   }
 
   private noAnswers(): ConfigError {
