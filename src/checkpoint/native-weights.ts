@@ -137,7 +137,7 @@ export function nativeWeights(
   const { model, router, bits } = config
   const { folder } = checkpoint
   const seeded = seededIn(folder, config)
-  const params = seeded ? withExpertTensors(checkpoint.params, seeded()) : checkpoint.params
+  const params = seeded ? withExpertTensors(checkpoint.params, seeded(0)) : checkpoint.params
   const infos = new Map(params.list().map(info => [info.name, info]))
   const specs = new Map(declareParameters(model, router).map(spec => [spec.path, spec]))
   // Files of earlier versions hold 8 bits in blocks, as uint8.
@@ -179,7 +179,7 @@ export function nativeWeights(
     // Without `readPart`, the reader changes the tensors of the file: it adds adapters to them.
     ...(params.readPart && {
       experts: async () =>
-        seeded?.() ??
+        seeded?.(SEEDED_PAGES_BYTES) ??
         checkpoint.experts?.() ??
         nativeExperts(
           folder,
@@ -194,20 +194,23 @@ export function nativeWeights(
   }
 }
 
-/** The source of a new model's experts; null if they are stored. */
+/**
+ * Opens the source of a new model's experts, which keeps pages of so many bytes on disk; null if they are stored. A
+ * reader of all parameters, such as a conversion, keeps none.
+ */
 function seededIn(
   folder: string,
   { model, router, bits, seededExperts }: Parameters<typeof nativeWeights>[1],
-): (() => ExpertSource) | null {
+): ((maxBytes: number) => ExpertSource) | null {
   if (!seededExperts) return null
   const specs = declareParameters(model, router)
-  return () =>
+  return maxBytes =>
     seededSource({
       name: folder,
       specs,
       ...seededExperts,
       bits,
-      cache: new PageCache(join(folder, 'pages'), SEEDED_PAGES_BYTES),
+      cache: new PageCache(join(folder, 'pages'), maxBytes),
     })
 }
 
