@@ -29,8 +29,8 @@ export interface FetchOptions {
   /** Files of the model's own folder to fetch as well, if it has them. */
   readonly also?: readonly string[]
   /**
-   * Leave the files of weights of a sparse model on the hub: `openRemoteWeights` reads what it needs of them. Default:
-   * false. A model that has no experts, or is in the cache already, is as without.
+   * Leave the weights of a sparse model on the hub: `openTextModel` with `expertsMemory` fetches what it needs of them.
+   * Default: false. A model that has no experts is downloaded nevertheless.
    */
   readonly leaveWeights?: boolean
   /** Use the cache only, as with HF_HUB_OFFLINE=1. */
