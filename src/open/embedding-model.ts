@@ -21,6 +21,7 @@ import type { PoolingMode } from '../nn/pooling.js'
 import { lowercased } from '../text/codec.js'
 import type { CheckpointChoice } from '../train/choose-checkpoint.js'
 import type { CustomModelValues } from '../train/loss.js'
+import { noteFetched, remoteFor } from './left-weights.js'
 import { modelCodec, vocabularyFolders } from './model-codec.js'
 import { openWeights } from './open-weights.js'
 import type { OpenedWeights } from './open-weights.js'
@@ -59,7 +60,8 @@ export async function openEmbedder(path: string, options: EmbedderOptions = {}):
   if (maxLength !== undefined && !(Number.isInteger(maxLength) && maxLength > 0))
     throw new ConfigError(`maxLength is ${maxLength}: it must be a positive whole number of tokens`)
   const saved = await readSentenceTransformer(path)
-  const weights = encoderOf(await openWeights(saved?.transformer ?? path, { onNotice, choice: checkpoint }))
+  const remote = remoteFor(expertsMemory, onNotice)
+  const weights = encoderOf(await openWeights(saved?.transformer ?? path, { onNotice, choice: checkpoint, remote }))
   let isReadLater = false
   try {
     const codec = await modelCodec(weights, onNotice)
@@ -69,6 +71,7 @@ export async function openEmbedder(path: string, options: EmbedderOptions = {}):
     const paging = await pagingOf(weights, { bits, copies, expertsMemory, pins }, onNotice)
     const dense = await Promise.all(denseLayers(saved).map(readDense))
     const { params, experts } = await loadWithPaging(weights, bits ?? null, paging)
+    noteFetched(weights, onNotice)
     isReadLater = experts !== undefined
     return new TextEmbedder({
       weights: { model: params as EmbeddingWeights['model'], dense },

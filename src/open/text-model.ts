@@ -11,6 +11,7 @@ import type { TextOptions } from '../infer/text-options.js'
 import type { TextCodec } from '../text/codec.js'
 import { checkFits, LARGE_BYTES } from './check-fits.js'
 import type { FitOptions } from './check-fits.js'
+import { noteFetched, remoteFor } from './left-weights.js'
 import { modelCodec } from './model-codec.js'
 import type { CheckpointChoice } from '../train/choose-checkpoint.js'
 import type { CustomModelValues } from '../train/loss.js'
@@ -77,6 +78,7 @@ export async function loadOpened(
       pinned,
       onPaging,
     })
+    noteFetched(weights, onNotice)
     const opened = { ...model, limits, path: weights.path, memoryProblem: requestProblem }
     const { close } = model
     if (close === undefined) return opened
@@ -100,7 +102,7 @@ export async function pagingOf(
     return {}
   }
   const { bits } = options
-  if (bits !== undefined && weights.bits === undefined)
+  if (bits !== undefined && weights.bits === undefined && !weights.remote)
     onNotice(
       `${weights.path}: its experts are stored in floating point and are quantized each time they are read. Quantize them once, and read less: switchyard convert ${weights.path} FOLDER --to native --dtype int${bits}`,
     )
@@ -144,10 +146,11 @@ export interface TextWeights {
  */
 export async function openTextWeights(
   path: string,
-  options: Pick<TextModelOptions, 'findValues' | 'checkpoint' | 'onNotice'>,
+  options: Pick<TextModelOptions, 'findValues' | 'checkpoint' | 'expertsMemory' | 'onNotice'>,
 ): Promise<TextWeights> {
-  const { checkpoint, onNotice } = options
-  return withTexts(await openWeights(path, { onNotice, choice: checkpoint, forText: true }), options)
+  const { checkpoint, expertsMemory, onNotice } = options
+  const remote = remoteFor(expertsMemory, onNotice)
+  return withTexts(await openWeights(path, { onNotice, choice: checkpoint, forText: true, remote }), options)
 }
 
 /** Opened weights with the further parts of a model of texts. If one is missing, the weights are closed. */

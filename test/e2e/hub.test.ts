@@ -68,6 +68,37 @@ describe('a model of the Hugging Face hub', () => {
     )
   })
 
+  it('answers in the same way if its weights are left on the hub', async () => {
+    await hub.addFolder('google/switch-left', join(scratch, 'model'))
+    const left = (...args: string[]): ReturnType<CalledCli['run']> =>
+      cli.run(
+        'infer',
+        'google/switch-left',
+        'The cat sat',
+        '--max-new-tokens',
+        '4',
+        '--experts-memory',
+        '10kB',
+        ...args,
+      )
+    const first = await left()
+    expect(first, first.stderr).toMatchObject({ code: 0 })
+    expect(first.stdout).toBe((await infer()).stdout)
+    expect(first.stderr).toMatch(/MiB of weights were fetched from the hub: headers, and all that is dense/)
+    expect(first.stderr).toMatch(/experts: .* KiB from the network/)
+    const sent = hub.seen.length
+    process.env.HF_HUB_OFFLINE = '1'
+    const again = await left()
+    delete process.env.HF_HUB_OFFLINE
+    expect(again, again.stderr).toMatchObject({ code: 0, stdout: first.stdout })
+    expect(again.stderr).not.toContain('network')
+    expect(hub.seen.length).toBe(sent)
+    expect((await left('--quantize', 'int4')).stdout).toBe((await infer('--quantize', 'int4')).stdout)
+    const model = join(scratch, 'cache/models--google--switch-left')
+    const [commit] = await readdir(join(model, 'snapshots'))
+    expect(await readdir(join(model, 'snapshots', commit))).not.toContain('model.safetensors')
+  })
+
   it('can be fine-tuned', async () => {
     await writeFile(join(cli.folder, 'pairs.tsv'), Array.from({ length: 60 }, (_, i) => `${i}\t${i + 1}\n`).join(''))
     const sizes = ['steps=2', 'rows=1', 'evalExamples=1'].flatMap(size => ['--set', `train.${size}`])

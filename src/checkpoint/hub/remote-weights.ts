@@ -1,4 +1,5 @@
 import { basename, dirname, join, resolve } from 'node:path'
+import { formatBytes } from '../../base/format.js'
 import { cachedExperts } from '../experts/cached.js'
 import { expertsOf } from '../experts/from-weights.js'
 import { PageCache } from '../experts/page-cache.js'
@@ -25,9 +26,7 @@ import { readSettings } from './settings.js'
 export interface RemoteOptions {
   /** Use the cache only, as with HF_HUB_OFFLINE=1: what it lacks is an error. */
   readonly offline?: boolean
-  /** Called with the number of bytes that were fetched so far, as they arrive. */
-  readonly onFetched?: (bytes: number) => void
-  /** Receives messages for the user: that a failed request is repeated, that the cache cannot be written. */
+  /** Receives messages for the user: how much of the dense weights was fetched, that a failed request is repeated. */
   readonly onNotice?: (message: string) => void
   /** Aborts all requests with the signal's reason. */
   readonly signal?: AbortSignal
@@ -55,7 +54,7 @@ export async function openRemoteWeights(
   for (const file of list?.files ?? []) if (!(await isFile(join(folder, file.name)))) remote.set(file.name, file)
   if (!list || remote.size === 0) return undefined
 
-  const { signal, onNotice, onFetched, firstWait } = options
+  const { signal, onNotice, firstWait } = options
   const settings = await readSettings()
   const connection = new Connection(settings, { repo: list.repo, revision: commit }, { signal, onNotice, firstWait })
   const place = rangesFolder(model)
@@ -65,7 +64,6 @@ export async function openRemoteWeights(
   let fetched = 0
   const onBytes = (bytes: number): void => {
     fetched += bytes
-    onFetched?.(fetched)
   }
   const offline = options.offline || settings.offline
   const local = filesIn(folder)
@@ -88,7 +86,7 @@ export async function openRemoteWeights(
     sources.push(source)
     return source
   }
-  const read = readAhead(weights)
+  const read = readAhead(weights, () => onNotice?.(`${list.repo}: ${formatBytes(fetched)} of weights fetched so far`))
   return {
     ...weights,
     read,

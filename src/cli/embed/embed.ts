@@ -85,7 +85,7 @@ export const embedCommand = (): Command =>
       const { checkVectorFile } = await import('./vector-file.js')
       if (out !== undefined) await checkVectorFile(out)
       const { findFolder } = await import('../shared/find-folder.js')
-      const folder = await findFolder(model, options.revision)
+      const folder = await findFolder(model, options.revision, [], expertsMemory !== undefined)
       const { embedTexts } = await import('./embedding.js')
       await embedTexts(folder, file ?? texts, {
         opening: {

@@ -131,7 +131,7 @@ export async function evaluateOnData(
   if (wrong) throw new ConfigError(`--${wrong[0]} is for a run and its own task: leave it out with --data`)
   if (json !== undefined && (await findFiles(data)).some(file => resolve(file) === resolve(json)))
     throw new ConfigError(`--json ${json}: this is the data, which would be overwritten: choose another name`)
-  const folder = await findFolder(name, revision)
+  const folder = await findFolder(name, revision, [], expertsMemory !== undefined)
   const given = pairsFromOptions(data, columns, []).settings
   const known = await trainedOn(folder)
   const { task, pairs } = known

@@ -49,7 +49,8 @@ const traceCommand = (): Command =>
       if (inputs === undefined) throw new ConfigError('experts trace answers the inputs of a file: name it with --data')
       const { findFolder } = await import('../shared/find-folder.js')
       const { traceExperts } = await import('./tracing.js')
-      await traceExperts(await findFolder(model, revision), inputs, {
+      const folder = await findFolder(model, revision, [], expertsMemory !== undefined)
+      await traceExperts(folder, inputs, {
         out,
         examples,
         rows,

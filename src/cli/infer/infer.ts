@@ -169,7 +169,7 @@ export const inferCommand = (): Command =>
         const inputs = inputsFromOptions({ data, input, header, delimiter, quotes, skipBadRows }, texts, { out })
         await warnOfFileName(texts, 'answer')
         const { findFolder } = await import('../shared/find-folder.js')
-        const folder = await findFolder(model, revision)
+        const folder = await findFolder(model, revision, [], expertsMemory !== undefined)
         const bits = quantize && bitsOf[quantize]
         const output = { json, target, checkpoint, maxInputTokens, expertsMemory, pins, bits }
         if (inputs !== undefined) {

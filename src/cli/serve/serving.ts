@@ -75,7 +75,7 @@ export async function serveModels(texts: readonly string[], options: ServeOption
       logLevel,
       replicas,
       limits: { maxInputTokens, maxNewTokens, maxRows, maxMemoryBytes: maxCache && maxCache * 2 ** 20 },
-      findFolder: ({ path, revision: wanted }) => findFolder(path, wanted),
+      findFolder: ({ path, ...source }) => findFolder(path, source.revision, [], source.expertsMemory !== undefined),
       valuesModule: VALUES_MODULE,
     })
     try {
