@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { freemem, tmpdir } from 'node:os'
 import type * as Os from 'node:os'
 import { join } from 'node:path'
@@ -29,6 +29,16 @@ vi.mock('node:os', async importOriginal => {
   const actual = await importOriginal<typeof Os>()
   return { ...actual, freemem: vi.fn(actual.freemem) }
 })
+
+/** Lets the system say that so many bytes of memory are free, until the result is called. */
+function withFree(bytes: number): () => void {
+  const available = vi.spyOn(process, 'availableMemory').mockReturnValue(bytes)
+  vi.mocked(freemem).mockReturnValue(bytes)
+  return () => {
+    vi.mocked(freemem).mockReset()
+    available.mockRestore()
+  }
+}
 
 describe('a folder of Hugging Face as a model of texts', () => {
   let scratch: string
@@ -113,21 +123,16 @@ describe('a folder of Hugging Face as a model of texts', () => {
 
   it('that does not fit into memory is refused before it is loaded, with the bits that would fit', async () => {
     const folder = await write('t5-large', 32_128)
-    const available = vi.spyOn(process, 'availableMemory')
-    const setFree = (bytes: number): void => {
-      vi.mocked(freemem).mockReturnValue(bytes)
-      available.mockReturnValue(bytes)
-    }
-    setFree(5_000_000)
+    let restore = withFree(5_000_000)
     try {
       await expect(openTextModel(folder)).rejects.toThrow(
         /this model takes about 6\.\d+ MiB of memory, and 4\.77 MiB are free: in 8 bits \(--quantize int8\) it takes 4\.\d+ MiB/,
       )
-      setFree(1000)
+      restore()
+      restore = withFree(1000)
       await expect(openTextModel(folder)).rejects.toThrow('take a machine with more, or a smaller model')
     } finally {
-      vi.mocked(freemem).mockReset()
-      available.mockRestore()
+      restore()
     }
   })
 
@@ -182,6 +187,7 @@ describe('a model whose experts are paged', () => {
     ['bfloat16', 'bfloat16', undefined, PAGE / 2],
     ['int8', 'int8', undefined, PAGE / 4 + 512],
     ['float32, quantized when read', undefined, 8, PAGE / 4 + 512],
+    ['int4', 'int4', undefined, PAGE / 4],
   ]
   it.each(cases)('answers as in memory, with room for two experts: %s', async (name, dtype, bits, page) => {
     const path = dtype === undefined ? folder : join(scratch, name)
@@ -189,5 +195,69 @@ describe('a model whose experts are paged', () => {
     const expected = await answersOf(path, { bits })
     expect(await answersOf(path, { bits, expertsMemory: 2 * page })).toEqual(expected)
     if (name === 'float32') expect(await answersOf(path, { expertsMemory: 2 ** 24 })).toEqual(expected)
+  })
+  it('pages by itself if its experts do not fit into memory, and says so', async () => {
+    const path = join(scratch, 'many')
+    const config = { ...base.model, ...sizes, numExperts: 64, vocabSize: vocabulary.size }
+    await writeHfWeights(path, newWeights('m', config, router, 0))
+    const notices: string[] = []
+    const restore = withFree(4_000_000)
+    try {
+      const model = await open(path, { onNotice: message => notices.push(message) })
+      await model.close!()
+      expect(notices).toEqual([
+        expect.stringMatching(
+          /its experts take 4\.00 MiB, and 3\.81 MiB of memory are free: .* and 2\.\d+ MiB of them stay/,
+        ),
+      ])
+      await expect(open(path, { expertsMemory: 3_900_000 })).rejects.toThrow(
+        /this model with 3\.72 MiB for its experts takes about .* and 3\.81 MiB are free: give its experts less memory/,
+      )
+    } finally {
+      restore()
+    }
+  })
+
+  it('ends answers that need a damaged expert with one error, and answers again when the file is whole', async () => {
+    const path = join(scratch, 'damaged')
+    await convertWeights(folder, path, { to: 'native' })
+    const generator = new TextGenerator(await open(path, { expertsMemory: 2 * PAGE }))
+    const answer = async (): Promise<readonly number[]> =>
+      (await generator.answer('on a mat', { minNewTokens: 6 }))[0].tokens
+    const expected = await answer()
+    const file = join(path, 'params.safetensors')
+    const bytes = await readFile(file)
+    await truncate(file, 1000)
+    const failed = await Promise.allSettled([answer(), answer()])
+    for (const result of failed)
+      expect(result).toMatchObject({
+        status: 'rejected',
+        reason: expect.objectContaining({
+          name: 'FileError',
+          message: expect.stringMatching(
+            /params\.safetensors: expert \d of encoder\/layers_1\/mlp\/expert cannot be read/,
+          ),
+        }),
+      })
+    await writeFile(file, bytes)
+    expect(await answer()).toEqual(expected)
+    await generator.close()
+    await expect(answer()).rejects.toThrow('the model has been closed')
+  })
+
+  it('refuses a memory that is too small, pins of another model, and a model without experts', async () => {
+    await expect(open(folder, { expertsMemory: 100 })).rejects.toThrow(
+      'one expert takes 32.00 KiB, more than the 100 B',
+    )
+    const pins = join(scratch, 'pins.json')
+    const list = { format: 'switchyard pinned experts', version: 1, model: 'other' }
+    await writeFile(pins, JSON.stringify({ ...list, pins: [{ stack: 'encoder/layers_0/mlp/expert', experts: [1] }] }))
+    await expect(open(folder, { expertsMemory: 2 ** 20, pins })).rejects.toThrow(
+      'this list is for another model (other)',
+    )
+    const dense = join(scratch, 'dense')
+    const noExperts = { ...base.model, ...sizes, numExperts: 0, encoderSparseLayers: [], decoderSparseLayers: [] }
+    await writeHfWeights(dense, newWeights('m', { ...noExperts, vocabSize: vocabulary.size }, router, 0))
+    await expect(open(dense, { expertsMemory: 2 ** 20 })).rejects.toThrow('this model is dense: it has no experts')
   })
 })

@@ -1,6 +1,7 @@
 import { checkNewTokens } from '../../infer/load.js'
 import { withAnswersOf } from '../../model/generation-defaults.js'
 import { openEmbedder } from '../../open/embedding-model.js'
+import { remoteFor } from '../../open/left-weights.js'
 import { openWeights } from '../../open/open-weights.js'
 import { loadOpened, withTexts } from '../../open/text-model.js'
 import type { OpenedTextModel, TextModelOptions } from '../../open/text-model.js'
@@ -22,7 +23,11 @@ export async function openServedModel(
   checkNewTokens(limits.maxNewTokens)
   const findValues = valuesModule === undefined ? undefined : await importFindValues(valuesModule)
   const notices: string[] = []
-  const weights = await openWeights(path, { choice: checkpoint, onNotice: message => notices.push(message) })
+  const weights = await openWeights(path, {
+    choice: checkpoint,
+    onNotice: message => notices.push(message),
+    remote: remoteFor(expertsMemory, onNotice),
+  })
   if (weights.model.numDecoderLayers === 0 || weights.otherHead !== undefined) {
     await weights.close()
     const embedder = await openEmbedder(path, { bits, copies, checkpoint, expertsMemory, pins, findValues, onNotice })
