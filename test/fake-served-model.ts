@@ -116,6 +116,12 @@ export class FakeModel implements ServedModel {
         [5, 6, 7, 8],
       ],
       droppedTokens: 9,
+      paging: {
+        memoryBytes: 1000,
+        maxMemoryBytes: 2000,
+        traffic: { disk: 100, network: 200 },
+        stacks: [{ path: 'encoder/layers_1/mlp/expert', hits: 5, misses: 3, bytes: 300, waited: 250 }],
+      },
     })
 
   close(): Promise<void> {

@@ -52,6 +52,12 @@ describe('a model for vectors of texts', () => {
     await convertWeights(folder, join(scratch, 't5-x/checkpoint_0'), { to: 't5x' })
     for (const name of ['t5-native', 't5-x/checkpoint_0'])
       expect(await (await openEmbedder(join(scratch, name))).embed(texts), name).toEqual(expected)
+    const paged = await openEmbedder(folder, { expertsMemory: 2 * 2 * 16 * 24 * 4 })
+    for (const [i, vector] of (await paged.embed(texts)).entries())
+      vector.forEach((x, j) => expect(x).toBeCloseTo(expected[i][j], 5))
+    expect(paged.model.experts!.statistics().stacks[0].misses).toBeGreaterThan(0)
+    await paged.close()
+    await expect(paged.embed(texts)).rejects.toThrow('the model has been closed')
     for (const [i, text] of texts.entries()) {
       const [alone] = await embedder.embed([text])
       alone.forEach((x, j) => expect(x).toBeCloseTo(expected[i][j], 5))

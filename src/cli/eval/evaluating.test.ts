@@ -98,6 +98,8 @@ describe('evaluateRun', () => {
   it('prints every wrong answer with --errors', async () => {
     const json = join(folder, 'errors.jsonl')
     const output = await printed(() => evaluateRun(run, { split: 'test', errors: true, json }))
+    expect(await printed(() => evaluateRun(run, { split: 'test', errors: true, expertsMemory: 2000 }))).toBe(output)
+    await expect(evaluateRun(run, { split: 'test', expertsMemory: 100 })).rejects.toThrow('one expert takes')
     const wrong = (await linesOf(json)).slice(1).filter(({ right }) => right === false)
     expect(wrong.length).toBeGreaterThan(0)
     for (const { input, prediction, target } of wrong)
@@ -162,6 +164,7 @@ describe('evaluateOnData', () => {
     await writeFile(data, 'text,label\n101,1\n110,0\n111,1\n110,1\n')
     const options = { labels: '0=even,1=odd', metric: ['accuracy', 'bleu'], json }
     const output = await printed(() => evaluateOnData(run, data, options))
+    expect(await printed(() => evaluateOnData(run, data, { ...options, expertsMemory: 2000 }))).toBe(output)
     expect(output).toMatch(/\n\naccuracy [\d.]+%, bleu [\d.]+, on 3 examples$/)
     const [summary, ...records] = await linesOf(json)
     expect(summary).toMatchObject({ model: run, data, examples: 3, total: 3 })

@@ -40,6 +40,10 @@ it('a trace of a shipped model is simulated, pinned and drawn', async () => {
   expect(encoded.flatMap(({ tokens }) => tokens)).toHaveLength('hello'.length + 'world'.length + 'switch'.length + 3)
   expect(Math.max(...passes.map(({ stack, tokens }) => (stack === 'decoder' ? tokens.length : 0)))).toBe(2)
 
+  const paging = ['--experts-memory', '300kB', '--rows', '2', '--out', at('paged.jsonl')]
+  expect(await run('trace', 'g2p', '--data', at('words.txt'), ...paging)).toMatchObject({ code: 0 })
+  expect(await readFile(at('paged.jsonl'), 'utf8')).toBe(await readFile(at('t.jsonl'), 'utf8'))
+
   const simulated = await run('simulate', at('t.jsonl'), '--memory', '300kB, 5MB')
   expect(simulated.code).toBe(0)
   for (const line of [

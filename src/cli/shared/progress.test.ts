@@ -1,5 +1,6 @@
 import { afterEach, expect, it, vi } from 'vitest'
 import type { Progress } from '../../train/reporter.js'
+import { PagingLine } from './paging-report.js'
 import { showProgress, watchPredictions } from './progress.js'
 
 afterEach(() => vi.restoreAllMocks())
@@ -21,6 +22,34 @@ it('a line has no speed before it is measured, and the share dropped since the l
     'step 1/100  loss 1.000  50.0% dropped',
     'step 3/100  loss 1.000  10 pairs/s  40 tokens/s  20.0% dropped  7s left',
   ])
+})
+
+it('a line on a terminal says which experts a long answer waits for, until something else is printed', () => {
+  const written: string[] = []
+  const now = vi.spyOn(performance, 'now').mockReturnValue(0)
+  const terminal = { isTTY: true, write: (text: string) => written.push(text) > 0 }
+  const line = new PagingLine(terminal)
+  const at = (milliseconds: number, layer: number): void => {
+    now.mockReturnValue(milliseconds)
+    line.show({ stack: 'encoder', layer, layers: 15, experts: 212, given: 1, bytes: 3.1 * 2 ** 30 })
+  }
+  at(0, 1)
+  at(1500, 6)
+  at(1510, 7)
+  line.erase()
+  at(1600, 8)
+  expect(written).toEqual(['\r\x1b[Kencoder layer 6 of 15, 212 experts, 3.10 GiB read', '\r\x1b[K'])
+  line.pause()
+  at(9000, 9)
+  at(19_000, 10)
+  expect(written).toHaveLength(2)
+  const pipe = new PagingLine({ isTTY: false, write: terminal.write })
+  now.mockReturnValue(0)
+  for (const milliseconds of [0, 2000]) {
+    now.mockReturnValue(milliseconds)
+    pipe.show({ stack: 'decoder', layer: 1, layers: 1, experts: 1, given: 1, bytes: 0 })
+  }
+  expect(written).toHaveLength(2)
 })
 
 it('a line on answers says how many there are, and the time left at the speed so far', async () => {
