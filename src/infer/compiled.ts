@@ -25,7 +25,7 @@ export interface CompiledDecoding {
   distances(params: ModelParams): DistanceBiases
   empty(sizes: MemorySizes): DecoderMemory
   /** Runs the encoder: see `encodeInputs`. */
-  encode(params: ModelParams, inputs: Tensor, encoderBiases: Tensor[]): Encoded
+  encode(params: ModelParams, inputs: Tensor, biases: Tensor[]): Encoded
   /** Writes rows of the memory, which is donated: see `writeRows`. */
   write(memory: LayerMemory, parts: LayerMemory, sources: Tensor, rows: Tensor): LayerMemory
   /** Copies rows: see `copyRows`. */
@@ -43,8 +43,8 @@ export interface CompiledDecoding {
 
 export function compileDecoding(options: ForwardOptions): CompiledDecoding {
   const { config } = options
-  const encode = specialize(function encode_inputs(params: ModelParams, inputs: Tensor, encoderBiases: Tensor[]) {
-    return encodeInputs(params, inputs, encoderBiases, options)
+  const encode = specialize(function encode_inputs(params: ModelParams, inputs: Tensor, biases: Tensor[]) {
+    return encodeInputs(params, inputs, biases, options)
   }, encodeTypes(config))
   const advance = specialize(
     function decode_step(

@@ -7,7 +7,7 @@ import { encode, outputLogits, stackNorm, tokenEmbedding } from '../model/forwar
 import { decoderLayer } from '../model/layers.js'
 import { newPass } from '../model/pass.js'
 import type { Pass } from '../model/pass.js'
-import { biasesOfLength, biasOfLayer } from '../model/position-bias.js'
+import { biasOfLayer } from '../model/position-bias.js'
 import type { DecoderLayerParams, ForwardOptions, ModelParams } from '../model/types.js'
 import { keysAndValues } from '../nn/attention.js'
 import type { KeysAndValues } from '../nn/attention.js'
@@ -73,16 +73,13 @@ export type Encoded = {
   experts: Tensor[]
 }
 
-/** Runs the encoder on inputs [inputs, length], padded with `NO_TOKEN`. */
-export function encodeInputs(
-  params: ModelParams,
-  inputs: Tensor,
-  distanceBiases: Tensor[],
-  options: ForwardOptions,
-): Encoded {
+/**
+ * Runs the encoder on inputs [inputs, length], padded with `NO_TOKEN`. `biases` [1, heads, length, length] are those of
+ * relative positions, for each table.
+ */
+export function encodeInputs(params: ModelParams, inputs: Tensor, biases: Tensor[], options: ForwardOptions): Encoded {
   const { config } = options
   const padded = ofPaddedInputs(options)
-  const biases = biasesOfLength(distanceBiases, inputs.shape[1], config) // [1, heads, query, key] each
   const { output, routers } = encode(params, { encoder_input_tokens: inputs }, padded, noNoise, biases)
   return {
     memory: decoderLayers(params, options).map(layer =>

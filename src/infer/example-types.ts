@@ -32,11 +32,9 @@ const atAll = (types: (sizes: Sizes) => Tree<TensorType>[]): ExampleTypes => [
 const int32 = (...shape: number[]): TensorType => new TensorType('int32', shape)
 const float32 = (...shape: number[]): TensorType => new TensorType('float32', shape)
 
-/** The biases of an encoder's distances: see `biasOfDistances`. */
-const distanceTypes = (config: ModelConfig): TensorType[] =>
-  Array.from({ length: countPositionBiases(config, 'encoder') }, () =>
-    float32(config.numHeads, 2 * config.relativePositionMaxDistance + 1),
-  )
+/** An encoder's relative position biases: see `InputBiases`. */
+const biasTypes = (config: ModelConfig, length: number): TensorType[] =>
+  Array.from({ length: countPositionBiases(config, 'encoder') }, () => float32(1, config.numHeads, length, length))
 
 function memoryTypes(
   { numHeads, headDim, numDecoderLayers, dtype }: ModelConfig,
@@ -49,7 +47,7 @@ function memoryTypes(
 
 /** The types of `encodeInputs`' arguments after the parameters. */
 export const encodeTypes = (config: ModelConfig): ExampleTypes =>
-  atAll(({ inputs, inputLength }) => [int32(inputs, inputLength), distanceTypes(config)])
+  atAll(({ inputs, inputLength }) => [int32(inputs, inputLength), biasTypes(config, inputLength)])
 
 /** The types of `writeRows`' arguments. */
 export const writeTypes = (config: ModelConfig): ExampleTypes =>
@@ -62,7 +60,7 @@ export const writeTypes = (config: ModelConfig): ExampleTypes =>
 
 /** The types of the arguments of `batchEncoder`'s function after the weights. */
 export const vectorTypes = (config: ModelConfig): ExampleTypes =>
-  atAll(({ inputs, inputLength }) => [int32(inputs, inputLength), int32(), distanceTypes(config)])
+  atAll(({ inputs, inputLength }) => [int32(inputs, inputLength), int32(), biasTypes(config, inputLength)])
 
 /** The types of `decodeStep`'s arguments after the parameters. */
 export const decodeTypes = (config: ModelConfig): ExampleTypes =>

@@ -6,6 +6,7 @@ import { HIDDEN_BIAS } from '../nn/attention.js'
 import type { CompiledDecoding } from './compiled.js'
 import type { DecoderMemory, LayerMemory, MemorySizes } from './decode.js'
 import { ExpertChoices } from './expert-choices.js'
+import { InputBiases } from './input-biases.js'
 import { paddedInputs } from './padded-inputs.js'
 import { RowScores } from './row-scores.js'
 import { bucket } from './rows.js'
@@ -15,16 +16,19 @@ import { StepInputMaker } from './step-inputs.js'
 export interface DecodingModel {
   readonly compiled: CompiledDecoding
   readonly params: ModelParams
-  /** The biases of the encoder's distances. */
-  readonly encoderBiases: Tensor[]
+  readonly inputBiases: InputBiases
   readonly stepInputs: StepInputMaker
 }
 
 /** A compiled model with its parameters, which are not read after this but by the compiled functions. */
 export async function decodingModel(compiled: CompiledDecoding, params: ModelParams): Promise<DecodingModel> {
   const { encoder, decoder } = compiled.distances(params)
-  await Promise.all(encoder.map(hostView))
-  return { compiled, params, encoderBiases: encoder, stepInputs: await StepInputMaker.from(decoder) }
+  return {
+    compiled,
+    params,
+    inputBiases: await InputBiases.from(encoder),
+    stepInputs: await StepInputMaker.from(decoder),
+  }
 }
 
 /** Inputs that were encoded together. */
@@ -38,11 +42,11 @@ export interface EncodedInputs {
 
 /** Encodes inputs as one batch, and waits until the result is computed. */
 export async function encodeTogether(
-  { compiled, params, encoderBiases }: DecodingModel,
+  { compiled, params, inputBiases }: DecodingModel,
   inputs: readonly (readonly number[])[],
 ): Promise<EncodedInputs> {
   const ids = paddedInputs(inputs)
-  const { memory, experts } = compiled.encode(params, ids, encoderBiases)
+  const { memory, experts } = compiled.encode(params, ids, inputBiases.make(ids.shape[1]))
   await hostView(memory[0].keys)
   return { memory, length: ids.shape[1], experts: () => choicesOf(experts, compiled.numExperts) }
 }

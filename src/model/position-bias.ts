@@ -2,7 +2,7 @@ import { SwitchyardError } from '../base/errors.js'
 import type { Tensor } from '../engine/api/tensor.js'
 import * as np from '../engine/api/np.js'
 import { maskBias } from '../nn/attention.js'
-import { biasAtDistances, biasOfDistances, relativePositionBias } from '../nn/relative-bias.js'
+import { biasOfDistances, relativePositionBias } from '../nn/relative-bias.js'
 import type { RelativePositions } from '../nn/relative-bias.js'
 import { stackLayers } from './config.js'
 import type { ModelConfig, StackName } from './config.js'
@@ -46,13 +46,6 @@ export const positionBiases = (
 /** For each of a stack's tables the bias of every distance: see `biasOfDistances`. */
 export const distanceBiases = (tables: readonly Tensor[], stack: StackName, options: PositionOptions): Tensor[] =>
   tables.map(table => biasOfDistances(table, positionsOf(stack, options))) // [heads, distances] each
-
-/** The relative position biases of queries and keys of one length, from `distanceBiases`. */
-export function biasesOfLength(biases: readonly Tensor[], length: number, config: ModelConfig): Tensor[] {
-  const positions = np.arange(length, 'int32') // [length]
-  const distances = np.subtract(np.expandDims(positions, 0), np.expandDims(positions, 1)) // [query, key]
-  return biases.map(bias => np.expandDims(biasAtDistances(bias, distances, config.relativePositionMaxDistance), 0)) // [1, heads, query, key] each
-}
 
 /** Relative position biases plus a mask (true where a query sees a key) as a bias. */
 export function addMask(biases: readonly Tensor[], mask: Tensor): Tensor[] {

@@ -90,8 +90,3 @@ export function biasOfDistances(table: Tensor, positions: RelativePositions): Te
   const bias = np.take(table, np.fromHost(hostTensor('int32', [buckets.length], buckets)), 1, { mode: 'clip' }) // [heads, distances]
   return np.astype(bias, 'float32') // [heads, distances]
 }
-
-/** The biases [heads, ...] of int32 distances [...], from those that `biasOfDistances` made. */
-export const biasAtDistances = (biases: Tensor, distances: Tensor, maxDistance: number): Tensor =>
-  // Indices beyond the ends are clipped to them.
-  np.take(biases, np.add(distances, maxDistance), 1, { mode: 'clip' }) // [heads, ...]

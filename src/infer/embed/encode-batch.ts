@@ -6,11 +6,12 @@ import { fromHost, hostView, releaseArrays } from '../../engine/api/tensor.js'
 import type { Tensor } from '../../engine/api/tensor.js'
 import { encode } from '../../model/forward.js'
 import { nonPaddingTokens } from '../../model/padding.js'
-import { biasesOfLength, distanceBiases, positionTables } from '../../model/position-bias.js'
+import { distanceBiases, positionTables } from '../../model/position-bias.js'
 import type { ForwardOptions, ModelParams } from '../../model/types.js'
 import { noNoise } from '../../nn/noise.js'
 import { NO_TOKEN, ofPaddedInputs } from '../decode.js'
 import { vectorTypes } from '../example-types.js'
+import { InputBiases } from '../input-biases.js'
 import { paddedInputs } from '../padded-inputs.js'
 import { applyHead } from './vector-layers.js'
 import type { DenseWeights, VectorHead } from './vector-layers.js'
@@ -41,14 +42,14 @@ export function batchEncoder(weights: EmbeddingWeights, head: VectorHead, option
     { model, dense }: EmbeddingWeights,
     ids: Tensor, // [batch, length]
     promptLength: Tensor, // []
-    distances: Tensor[], // [heads, distances] each
+    biases: Tensor[], // [1, heads, length, length] each
   ) {
     const { output } = encode(
       model as ModelParams,
       { encoder_input_tokens: ids },
       ofPaddedInputs(options),
       noNoise,
-      biasesOfLength(distances, ids.shape[1], options.config),
+      biases,
     ) // [batch, length, dModel]
     const isToken = nonPaddingTokens(ids, undefined, NO_TOKEN) // [batch, length]
     const isPooled = head.includePrompt
@@ -60,17 +61,20 @@ export function batchEncoder(weights: EmbeddingWeights, head: VectorHead, option
   const distances = jit(function encoder_distances(given: Tensor[]) {
     return distanceBiases(given, 'encoder', options)
   })(tables)
-  let owned: Promise<void> | undefined
-  const own = (): Promise<void> => {
-    owned ??= run.prepare(weights).then(copied => releaseArrays(copied, 'an embedder'))
+  let owned: Promise<InputBiases> | undefined
+  const own = (): Promise<InputBiases> => {
+    owned ??= run.prepare(weights).then(async copied => {
+      releaseArrays(copied, 'an embedder')
+      return InputBiases.from(distances)
+    })
     owned.catch(() => (owned = undefined)) // The next call tries again.
     return owned
   }
   return async (inputs, promptLength) => {
-    await own()
+    const inputBiases = await own()
     const ids = paddedInputs(inputs, LENGTH_MULTIPLE)
     const vectors = await hostView(
-      run(weights, ids, fromHost(hostTensor('int32', [], Int32Array.of(promptLength))), distances),
+      run(weights, ids, fromHost(hostTensor('int32', [], Int32Array.of(promptLength))), inputBiases.make(ids.shape[1])),
     )
     const size = vectors.shape[1]
     return inputs.map((_, row) => (vectors.data as Float32Array).slice(row * size, (row + 1) * size))
