@@ -95,12 +95,14 @@ export interface Backend {
   /**
    * Compiles a function some of whose inputs, its weights, hold the same data in each run. `weights` has a buffer for
    * each of them and null for each other input. The backend prepares the weights once, for all sizes of the other
-   * inputs. A backend that has nothing to prepare compiles the program of each size separately.
+   * inputs. A backend that has nothing to prepare compiles the program of each size separately. `isSmall`: the function
+   * is one of many small ones, which should take little memory beside their weights, and no threads of their own.
    */
   compileWithWeights(
     examples: ProgramsAtSizes,
     weights: readonly (Buffer | null)[],
     donated?: readonly boolean[],
+    isSmall?: boolean,
   ): Promise<CompiledWithWeights>
   /**
    * Whether a composite's kernel gives other results, by more than rounding, if its arrays are inputs instead of

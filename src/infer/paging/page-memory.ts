@@ -1,3 +1,4 @@
+import type { Page } from '../../engine/compile/paged/pages.js'
 import { leastWorth } from './policy.js'
 import type { EvictionPolicy } from './policy.js'
 
@@ -8,16 +9,22 @@ export interface Slot {
   page: number
   /** How many fetches read the slot or are to get it, and whether it is being filled. It is evicted only at 0. */
   users: number
+  /** The page as fetches give it: one object for as long as the slot holds it. */
+  view?: Page
+  /** What programs keep beside the page until it leaves: its bytes, and how it is freed. */
+  readonly kept: { readonly bytes: number; readonly free: () => void }[]
 }
 
 /**
- * A fixed number of slots of one size. They are allocated when they are first needed, and used again for other pages,
- * so that memory neither grows beyond them nor waits for a garbage collection.
+ * Slots of one size in a memory of `most` bytes. They are allocated when they are first needed, and used again for other
+ * pages, so that memory neither grows beyond them nor waits for a garbage collection. What programs keep beside pages
+ * takes the memory of slots.
  */
 export class PageMemory {
-  private readonly slots: Slot[] = []
+  private slots: Slot[] = []
   private readonly free: Slot[] = []
   private readonly ofPage = new Map<number, Slot>()
+  private keptBytes = 0
 
   constructor(
     private readonly most: number,
@@ -26,9 +33,9 @@ export class PageMemory {
     private readonly pinned: ReadonlySet<number>,
   ) {}
 
-  /** The bytes of all slots so far. */
+  /** The bytes of all slots so far, and of what is kept beside their pages. */
   get bytes(): number {
-    return this.slots.length * this.slotBytes
+    return this.slots.length * this.slotBytes + this.keptBytes
   }
 
   /** The slot that holds a page. */
@@ -58,9 +65,37 @@ export class PageMemory {
     this.free.push(slot)
   }
 
+  /**
+   * Counts `bytes` that a program keeps beside a slot's page, if there is room. `free` frees them: it is called once,
+   * when the page leaves memory. Pages without users leave to make room.
+   */
+  keep(slot: Slot, bytes: number, free: () => void): boolean {
+    if (this.pinned.has(slot.page) && !this.leavesRoom(bytes)) return false
+    while (this.bytes + bytes > this.most) {
+      const other = this.free.pop() ?? this.evicted()
+      if (!other) return false
+      this.slots = this.slots.filter(s => s !== other)
+    }
+    slot.kept.push({ bytes, free })
+    this.keptBytes += bytes
+    return true
+  }
+
+  /** Whether there is a slot for pages that are not pinned when all pinned ones are read and keep `bytes` more. */
+  private leavesRoom(bytes: number): boolean {
+    const kept = this.slots.filter(({ page }) => this.pinned.has(page)).flatMap(slot => slot.kept)
+    const all = kept.reduce((sum, one) => sum + one.bytes, bytes)
+    return (this.pinned.size + 1) * this.slotBytes + all <= this.most
+  }
+
+  /** Frees what is kept beside all pages. */
+  clear(): void {
+    for (const slot of this.slots) this.forget(slot)
+  }
+
   private allocated(): Slot | undefined {
-    if (this.slots.length >= this.most) return undefined
-    const slot: Slot = { bytes: new Uint8Array(this.slotBytes), page: -1, users: 0 }
+    if (this.bytes + this.slotBytes > this.most) return undefined
+    const slot: Slot = { bytes: new Uint8Array(this.slotBytes), page: -1, users: 0, kept: [] }
     this.slots.push(slot)
     return slot
   }
@@ -74,7 +109,16 @@ export class PageMemory {
     )
     const slot = this.ofPage.get(page)!
     this.ofPage.delete(page)
+    this.forget(slot)
     slot.page = -1
     return slot
+  }
+
+  private forget(slot: Slot): void {
+    slot.view = undefined
+    for (const { bytes, free } of slot.kept.splice(0)) {
+      this.keptBytes -= bytes
+      free()
+    }
   }
 }

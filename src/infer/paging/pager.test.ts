@@ -199,6 +199,60 @@ describe('a pager gives', () => {
   })
 })
 
+describe('what programs keep beside a page', () => {
+  /** Fetches one page, and keeps as many bytes beside it as a page has. */
+  const keep = async (pager: Pager, expert: number): Promise<{ page: Page; isKept: boolean }> => {
+    const given: { page: Page; isKept: boolean }[] = []
+    for await (const page of pager.pagesOf(0).fetch([expert]))
+      given.push({ page, isKept: page.keep!(PAGE, () => freed.push(expert)) })
+    return given[0]
+  }
+  let freed: number[]
+  const pagerKeeping = (slots: number, pinned = new Set<number>()): Pager => {
+    freed = []
+    const pager = pagerOf(slots, { policy: 'lru', pinned })
+    source.onRead = ({ end }) => end()
+    return pager
+  }
+
+  it('stays as long as the page, which is one object, and is freed once', async () => {
+    const pager = pagerKeeping(4)
+    const { page } = await keep(pager, 0)
+    await keep(pager, 1)
+    expect([source.reads, freed, pager.memoryBytes]).toEqual([2, [], 4 * PAGE])
+    for await (const again of pager.pagesOf(0).fetch([0])) expect(again).toBe(page)
+    await keep(pager, 2)
+    expect(freed).toEqual([1])
+    expect(pager.memoryBytes).toBe(4 * PAGE)
+    await keep(pager, 3)
+    expect(freed).toEqual([1, 0])
+    expect((await keep(pager, 0)).page).not.toBe(page)
+    await pager.close()
+    expect(freed.toSorted()).toEqual([0, 0, 1, 2, 3])
+  })
+
+  it('takes the memory of pages that nobody uses, and of no others', async () => {
+    const pager = pagerKeeping(3)
+    await indicesOf(pager.pagesOf(1), 1, [5, 6])
+    const kept: boolean[] = []
+    for await (const page of pager.pagesOf(0).fetch([0, 1])) {
+      await settle()
+      kept.push(page.keep!(2 * PAGE, () => freed.push(page.index)))
+      expect(pager.memoryBytes).toBeLessThanOrEqual(3 * PAGE)
+    }
+    // Page 1 was in memory, and wanted, when page 0 asked; and it is all that is left when it asks itself.
+    expect([kept, freed]).toEqual([[false, true], []])
+    expect((await keep(pagerKeeping(1), 0)).isKept).toBe(false)
+  })
+
+  it('leaves room for pages that are not pinned', async () => {
+    const pager = pagerKeeping(4, new Set([0, 1]))
+    expect([(await keep(pager, 0)).isKept, (await keep(pager, 1)).isKept]).toEqual([true, false])
+    expect(await indicesOf(pager.pagesOf(1), 1, [2, 3])).toEqual([2, 3])
+    expect(freed).toEqual([])
+  })
+})
+
 it('a memory without room for one expert is refused', () => {
   expect(() => new Pager(new FakeSource(), { memory: PAGE - 1 })).toThrow(/one expert takes 204 B, more than the 203 B/)
 })

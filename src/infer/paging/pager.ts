@@ -23,7 +23,7 @@ import { WantedPages } from './wanted-pages.js'
 const READS_AT_ONCE = 4
 
 export interface PagerOptions {
-  /** The most bytes for pages. */
+  /** The most bytes for pages, and for what programs keep beside them (`Page.keep`). */
   readonly memory: number
   /** Which page leaves memory for another one. Default: `DEFAULT_POLICY`. */
   readonly policy?: PolicyName
@@ -105,7 +105,7 @@ export class Pager {
     if (slots < pages.count) checkPins(pinned, slots, pages)
     this.pages = pages
     this.policy = policies[policy](pages)
-    this.memory = new PageMemory(slots, pages.slotBytes, this.policy, pinned)
+    this.memory = new PageMemory(memory, pages.slotBytes, this.policy, pinned)
     this.stackPages = source.stacks.map(({ path, numExperts, parts }, stack) => ({
       name: path,
       length: numExperts,
@@ -115,7 +115,7 @@ export class Pager {
     this.counts = source.stacks.map(({ path }) => ({ path, hits: 0, misses: 0, bytes: 0, waited: 0 }))
   }
 
-  /** The bytes of memory that hold pages now: never more than `PagerOptions.memory`. */
+  /** The bytes of memory that hold pages now, and what programs keep beside them: never more than `PagerOptions.memory`. */
   get memoryBytes(): number {
     return this.memory.bytes
   }
@@ -139,6 +139,7 @@ export class Pager {
     if (!this.stop.signal.aborted) this.stop.abort(closed)
     for (const load of this.queue.splice(0)) this.fail(load, closed)
     await Promise.all(this.reads)
+    this.memory.clear()
     await this.source.close()
   }
 
@@ -170,7 +171,7 @@ export class Pager {
         given = await wanted.next()
         counts.waited += performance.now() - began
         this.report(stack, experts.length, i + 1)
-        yield { index: this.pages.expertOf(given.page), parts: this.partsOf(stack, given) }
+        yield (given.view ??= this.pageIn(given))
         this.release(given)
         given = undefined
       }
@@ -265,13 +266,21 @@ export class Pager {
     for (const wanted of load.wantedBy) wanted.fail(error)
   }
 
-  /** The parts of a page, without a copy. */
-  private partsOf(stack: number, { bytes: { buffer } }: Slot): HostTensor[] {
-    return this.source.stacks[stack].parts.map(({ dtype, shape, offset }) => ({
-      dtype,
-      shape,
-      data: dtypes[dtype].make(buffer, offset, sizeOf(shape)),
-    }))
+  /** The page that a slot holds, without a copy. */
+  private pageIn(slot: Slot): Page {
+    const { buffer } = slot.bytes
+    const parts = this.source.stacks[this.pages.stackOf(slot.page)].parts.map(
+      ({ dtype, shape, offset }): HostTensor => ({
+        dtype,
+        shape,
+        data: dtypes[dtype].make(buffer, offset, sizeOf(shape)),
+      }),
+    )
+    return {
+      index: this.pages.expertOf(slot.page),
+      parts,
+      keep: (bytes, free) => !this.stop.signal.aborted && this.memory.keep(slot, bytes, free),
+    }
   }
 
   private report(stack: number, experts: number, given: number): void {

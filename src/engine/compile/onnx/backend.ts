@@ -131,6 +131,7 @@ export class OnnxBackend implements Backend {
     examples: ProgramsAtSizes,
     given: readonly (Buffer | null)[],
     donated: readonly boolean[] = [],
+    isSmall = false,
   ): Promise<CompiledWithWeights> {
     const general = generalize(examples.map(program => toGraph(simplify(program))))
     // No general graph can be made of the examples: each size gets its own session, which has no copies of the weights.
@@ -140,7 +141,7 @@ export class OnnxBackend implements Backend {
     const signed = await this.signed(withEmbedded)
     const graph = castWeights(expandIntegerProducts(expandRaggedDots(withEmbedded, signed), signed))
     const session = await whileUnchanged(
-      this.sessions.create(graph, { keepMemory: true }),
+      this.sessions.create(graph, isSmall ? { keepMemory: false, oneThread: true } : { keepMemory: true }),
       storedAmong(sources, embedded),
     )
     const weights = await Promise.all(

@@ -21,13 +21,13 @@ export function nodeSessions(threads = availableParallelism()): SessionFactory {
       const ort = await loadRuntime()
       return `onnxruntime-node ${ort.env.versions.node ?? ort.env.versions.common}, ${threads} threads`
     },
-    create: async (graph, { keepMemory, longSpins = false }) => {
+    create: async (graph, { keepMemory, longSpins = false, oneThread = false }) => {
       const ort = await loadRuntime()
       const hasWeights = graph.weights !== undefined && graph.weights.size > 0
       const { model, inMemory, files } = placeWeights(graph)
       const session = await ort.InferenceSession.create(encodeModel(withStop(model)), {
         executionProviders: ['cpu'],
-        intraOpNumThreads: threads,
+        intraOpNumThreads: oneThread ? 1 : threads,
         interOpNumThreads: 1,
         logSeverityLevel: 3,
         enableCpuMemArena: keepMemory,

@@ -22,6 +22,8 @@ export interface SessionOptions {
    * other; bad for short runs of several sessions, which take the processors from each other. Default: false.
    */
   longSpins?: boolean
+  /** Whether the thread that runs the session is its only one: for many small sessions. Default: false. */
+  oneThread?: boolean
 }
 
 /** Makes sessions. `nodeSessions` (node.ts) uses onnxruntime-node, `webSessions` (web.ts) onnxruntime-web. */

@@ -26,11 +26,12 @@ export interface Page {
   /** As `Pages.parts` describes them. Do not write to them. */
   readonly parts: readonly HostTensor[]
   /**
-   * Calls `f` once, before the page's memory holds something else. A page that is fetched again before that is the same
-   * object. What a program derives from a page (for some quantized kernels a copy as large as the page, in the layout
-   * of its runtime) is kept until then; if this is left out, it is derived at each use.
+   * Asks for `bytes` more of the memory for pages, for what a program derives from this page: for some quantized
+   * kernels a copy in the layout of its runtime. If there is room, returns true, and calls `free` once: before the
+   * page's memory holds something else, or as soon as the room is needed. A page that is fetched again before that is
+   * the same object. If there is none, or if this is left out, the program derives it at each use.
    */
-  onEvict?(f: () => void): void
+  keep?(bytes: number, free: () => void): boolean
 }
 
 /** How the part of a paged array is stored. The array's part is this, transposed if said, and cast to its dtype. */
