@@ -16,9 +16,9 @@ export interface Slot {
 }
 
 /**
- * Slots of one size in a memory of `most` bytes. They are allocated when they are first needed, and used again for other
- * pages, so that memory neither grows beyond them nor waits for a garbage collection. What programs keep beside pages
- * takes the memory of slots.
+ * Slots of one size in a memory of `most` bytes. They are allocated when they are first needed, and used again for
+ * other pages, so that memory neither grows beyond them nor waits for a garbage collection. What programs keep beside
+ * pages takes the memory of slots.
  */
 export class PageMemory {
   private slots: Slot[] = []

@@ -115,7 +115,7 @@ export class Pager {
     this.counts = source.stacks.map(({ path }) => ({ path, hits: 0, misses: 0, bytes: 0, waited: 0 }))
   }
 
-  /** The bytes of memory that hold pages now, and what programs keep beside them: never more than `PagerOptions.memory`. */
+  /** The bytes that pages, and what programs keep beside them, take now: never more than `PagerOptions.memory`. */
   get memoryBytes(): number {
     return this.memory.bytes
   }

@@ -10,16 +10,16 @@ const MAX_SIZES = 256
 
 /**
  * What a program compiled for a page takes, in bytes of its page: a copy of its weights, and memory between the copies
- * that the allocator cannot use. Measured with ONNX Runtime and pages of 3 and 15 MB, after three times as many programs
- * as are kept have been made and freed.
+ * that the allocator cannot use. Measured with ONNX Runtime and pages of 3 and 15 MB, after three times as many
+ * programs as are kept have been made and freed.
  */
 const COPY = 1.4
 
 /** A region for one group, compiled for all numbers of rows. */
 export interface CompiledGroup {
   /**
-   * Runs the region for one group. `program` makes its program for `numRows` rows, whose inputs are `operands`, then the
-   * `parts` of the page.
+   * Runs the region for one group. `program` makes its program for `numRows` rows, whose inputs are `operands`, then
+   * the `parts` of the page.
    */
   run(
     numRows: number,
