@@ -27,6 +27,7 @@ const { values, positionals } = parseArgs({
     memory: { type: 'string', default: '1GB,2GB,4GB' },
     tokens: { type: 'string', default: '32' },
     texts: { type: 'string', default: String(TEXTS.length) },
+    text: { type: 'string' },
     answer: { type: 'string' },
     resident: { type: 'boolean', default: false },
   },
@@ -34,7 +35,7 @@ const { values, positionals } = parseArgs({
 const [model] = positionals
 if (model === undefined) throw new Error('give the folder of a model')
 const newTokens = Number(values.tokens)
-const texts = TEXTS.slice(0, Number(values.texts))
+const texts = values.text === undefined ? TEXTS.slice(0, Number(values.texts)) : [values.text]
 
 /** Empties the operating system's cache of files, so that reads come from the disk. Needs to be root. */
 async function emptyFileCache(): Promise<boolean> {
