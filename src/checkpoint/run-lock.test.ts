@@ -154,10 +154,14 @@ describe('RunLock', () => {
 
     it('is held by the first in order if both write before either lists again', async () => {
       const [first, second] = [stallListing(), stallListing()]
-      const listBoth = async (path: string): Promise<string[]> => {
-        await vi.waitFor(async () => expect((await readdir(folder)).sort()).toEqual(['.lock-a', '.lock-b']), 10_000)
-        return readdir(path)
-      }
+      // One listing for both: the lock that is refused may be gone before the other process looks.
+      let both: Promise<string[]> | undefined
+      const listBoth = (): Promise<string[]> =>
+        (both ??= vi.waitFor(async () => {
+          const names = (await readdir(folder)).sort()
+          expect(names).toEqual(['.lock-a', '.lock-b'])
+          return names
+        }, 10_000))
       vi.mocked(namesIn).mockImplementationOnce(listBoth).mockImplementationOnce(listBoth)
       const asking = acquireAs(slow)
       await first.reached
