@@ -64,7 +64,10 @@ async function readSpeed(): Promise<number> {
   return total / seconds
 }
 
-/** Answers the texts one after the other, with tokens drawn by a seed. Returns seconds, tokens and what paging has cost meanwhile. */
+/**
+ * Answers the texts one after the other, with tokens drawn by a seed. Returns seconds, tokens and what paging has cost
+ * meanwhile.
+ */
 async function answer(
   generator: TextGenerator,
   seed: number,

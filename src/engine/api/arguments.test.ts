@@ -70,7 +70,7 @@ it.each<[string, Untyped, unknown[], string]>([
   ['specialize', specialize as Untyped, [f, []], '{ donate }'],
   ['jacobian', jacobian as Untyped, [f], '{ argument, mode }'],
   ['hessian', hessian as Untyped, [f], '{ argument }'],
-  ['composite', composite as Untyped, ['f', f], '{ vjp, attributes }'],
+  ['composite', composite as Untyped, ['f', f], '{ vjp, attributes, ofGroup }'],
 ])('%s refuses options that it does not know', (name, function_, args, form) => {
   expect(() => function_(...args, { misspelt: 1 })).toThrow(
     new ShapeError(`${name} has no option misspelt: its options are ${form}`),
