@@ -88,7 +88,7 @@ async function answer(
   const begin = performance.now()
   let tokens = 0
   for (const text of texts) {
-    // Sampled: a model with random weights repeats itself in a greedy answer, and so meets few experts.
+    // Sampled, so that phases differ. Models with random weights repeat themselves all the same, and meet few experts.
     const limits = { maxNewTokens: newTokens, minNewTokens: newTokens }
     const [{ tokens: ids }] = await generator.answer(text, { ...limits, topK: 0, temperature: 1, seed })
     tokens += ids.length

@@ -6,7 +6,7 @@ import { sameShape } from '../engine/program/aval.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import { declareParameters, expertSpec } from '../model/parameters.js'
 import type { ParameterSpec } from '../model/parameters.js'
-import { withExpertTensors } from './experts/as-tensors.js'
+import { partsOfPages, withExpertTensors } from './experts/as-tensors.js'
 import { writeApart } from './experts/apart-write.js'
 import type { StoredForm } from './experts/apart-write.js'
 import { nativeExperts } from './experts/native.js'
@@ -137,7 +137,7 @@ export function nativeWeights(
   const { model, router, bits } = config
   const { folder } = checkpoint
   const seeded = seededIn(folder, config)
-  const params = seeded ? withExpertTensors(checkpoint.params, seeded(0)) : checkpoint.params
+  const params = seeded ? withExpertTensors(checkpoint.params, partsOfPages(seeded(0))) : checkpoint.params
   const infos = new Map(params.list().map(info => [info.name, info]))
   const specs = new Map(declareParameters(model, router).map(spec => [spec.path, spec]))
   // Files of earlier versions hold 8 bits in blocks, as uint8.

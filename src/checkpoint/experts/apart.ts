@@ -2,16 +2,14 @@ import { join } from 'node:path'
 import { check, FileError } from '../../base/errors.js'
 import { formatCount } from '../../base/format.js'
 import { tensorFromBytes } from '../../base/host-tensor.js'
-import type { HostTensor } from '../../base/host-tensor.js'
 import { readExactly } from '../byte-source.js'
 import type { OpenFile } from '../byte-source.js'
 import { bytesChecksum } from '../checksum.js'
 import { openFile } from '../files.js'
-import { viewOf } from '../format.js'
 import type { CheckpointReader } from '../format.js'
-import { readStack } from '../layout.js'
 import { fileBytes, pagesName, readIndex } from './apart-index.js'
 import type { ApartStack } from './apart-index.js'
+import { withExpertTensors } from './as-tensors.js'
 import { rangedSource } from './ranged.js'
 import { expertName, partBytes, tensorName } from './source.js'
 import type { ExpertSource } from './source.js'
@@ -62,48 +60,24 @@ function checkPart(path: string, stack: ApartStack, expert: number, part: number
     )
 }
 
-/**
- * The parameters of a checkpoint whose experts lie apart, as one reader: `dense` has all other tensors. Each stack is a
- * tensor [experts, ...], which can be read part by part. Closing closes both.
- */
+/** The parameters of a checkpoint whose experts lie apart, as one reader: `dense` has all other tensors. */
 export async function withApartExperts(
   dense: CheckpointReader,
   folder: string,
   checksum: string,
 ): Promise<CheckpointReader> {
   const { stacks, file } = await openApart(folder, checksum)
-  const places = new Map(
-    stacks.flatMap(stack => stack.parts.map((part, index) => [tensorName(part), { stack, part, index }] as const)),
-  )
-  const infos = Array.from(places, ([name, { stack, part }]) => ({
-    name,
-    dtype: part.dtype,
-    shape: [stack.numExperts, ...part.shape],
-  }))
-  const readPart = async (name: string, expert: number): Promise<HostTensor> => {
-    const place = places.get(name)
-    if (place === undefined) return dense.readPart!(name, expert)
-    const { stack, part, index } = place
-    const title = expertName(stack, expert)
-    check(expert >= 0 && expert < stack.numExperts, () => `${title} does not exist: there are ${stack.numExperts}`)
-    const at = stack.begin + expert * stack.stride + part.offset
-    const bytes = await readExactly(file, at, partBytes(part), title)
-    checkPart(file.path, stack, expert, index, bytes)
-    return tensorFromBytes(part.dtype, part.shape, bytes)
-  }
-  return {
-    ...viewOf(dense, {
-      list: () => [...dense.list(), ...infos],
-      read: name => {
-        const place = places.get(name)
-        return place ? readStack(place.stack.numExperts, expert => readPart(name, expert), false) : dense.read(name)
-      },
-      readPart,
-      locate: dense.locate && (async name => (places.has(name) ? undefined : dense.locate!(name))),
-    }),
-    close: async () => {
-      await dense.close()
-      await file.close()
+  return withExpertTensors(dense, {
+    stacks,
+    read: async (stack, index, expert) => {
+      const part = stack.parts[index]
+      const title = expertName(stack, expert)
+      check(expert >= 0 && expert < stack.numExperts, () => `${title} does not exist: there are ${stack.numExperts}`)
+      const at = stack.begin + expert * stack.stride + part.offset
+      const bytes = await readExactly(file, at, partBytes(part), title)
+      checkPart(file.path, stack, expert, index, bytes)
+      return tensorFromBytes(part.dtype, part.shape, bytes)
     },
-  }
+    close: () => file.close(),
+  })
 }

@@ -5,54 +5,69 @@ import { unknownTensor, viewOf } from '../format.js'
 import type { CheckpointReader, TensorInfo } from '../format.js'
 import { readStack } from '../layout.js'
 import { partBytes, tensorName } from './source.js'
-import type { ExpertPart, ExpertSource } from './source.js'
+import type { ExpertPart, ExpertSource, ExpertStack } from './source.js'
+
+/** Experts that can be read part by part. */
+export interface ExpertParts<S extends ExpertStack = ExpertStack> {
+  readonly stacks: readonly S[]
+  /** Reads the part at index `part` of a stack's `parts`. */
+  read(stack: S, part: number, expert: number): Promise<HostTensor>
+  close(): Promise<void>
+}
 
 /**
- * The tensors of a model whose experts are in a source, as one reader: `dense` has all other tensors. Each stack is a
+ * The tensors of a model whose experts lie elsewhere, as one reader: `dense` has all other tensors. Each stack is a
  * tensor [experts, ...], which can be read part by part. Closing closes both.
  */
-export function withExpertTensors(dense: CheckpointReader, source: ExpertSource): CheckpointReader {
+export function withExpertTensors<S extends ExpertStack>(
+  dense: CheckpointReader,
+  experts: ExpertParts<S>,
+): CheckpointReader {
   const places = new Map(
-    source.stacks.flatMap((stack, index) => stack.parts.map(part => [tensorName(part), { index, part }] as const)),
+    experts.stacks.flatMap(stack => stack.parts.map((part, index) => [tensorName(part), { stack, index }] as const)),
   )
-  const infos = Array.from(places, ([name, { index, part }]): TensorInfo => ({
+  const infos = Array.from(places, ([name, { stack, index }]): TensorInfo => ({
     name,
-    dtype: part.dtype,
-    shape: [source.stacks[index].numExperts, ...part.shape],
+    dtype: stack.parts[index].dtype,
+    shape: [stack.numExperts, ...stack.parts[index].shape],
   }))
-  /** The page that was read last: its parts are often read one after the other. */
-  let last: { key: string; page: Promise<Uint8Array<ArrayBuffer>> } | undefined
-  const pageOf = (stack: number, expert: number): Promise<Uint8Array<ArrayBuffer>> => {
-    const key = `${stack}/${expert}`
-    if (last?.key !== key) {
-      const page = new Uint8Array(source.stacks[stack].bytes)
-      last = { key, page: source.read(stack, expert, page).then(() => page) }
-    }
-    return last.page
-  }
   const readPart = async (name: string, expert: number): Promise<HostTensor> => {
     const place = places.get(name)
-    if (!place) {
-      if (dense.readPart) return dense.readPart(name, expert)
-      throw unknownTensor(dense.path, name, places)
-    }
-    return cut(await pageOf(place.index, expert), place.part)
+    if (place) return experts.read(place.stack, place.index, expert)
+    if (dense.readPart) return dense.readPart(name, expert)
+    throw unknownTensor(dense.path, name, places)
   }
   return {
     ...viewOf(dense, {
       list: () => [...dense.list(), ...infos],
       read: name => {
         const place = places.get(name)
-        const { numExperts = 0 } = place ? source.stacks[place.index] : {}
-        return place ? readStack(numExperts, expert => readPart(name, expert), false) : dense.read(name)
+        return place ? readStack(place.stack.numExperts, expert => readPart(name, expert), false) : dense.read(name)
       },
       readPart,
       locate: dense.locate && (async name => (places.has(name) ? undefined : dense.locate!(name))),
     }),
     close: async () => {
       await dense.close()
-      await source.close()
+      await experts.close()
     },
+  }
+}
+
+/** The parts of a source, from its pages. The page that was read last is kept: its parts are often read in turn. */
+export function partsOfPages(source: ExpertSource): ExpertParts {
+  let last: { stack: ExpertStack; expert: number; page: Promise<Uint8Array<ArrayBuffer>> } | undefined
+  const pageOf = (stack: ExpertStack, expert: number): Promise<Uint8Array<ArrayBuffer>> => {
+    if (last?.stack !== stack || last.expert !== expert) {
+      const page = new Uint8Array(stack.bytes)
+      last = { stack, expert, page: source.read(source.stacks.indexOf(stack), expert, page).then(() => page) }
+    }
+    return last.page
+  }
+  return {
+    stacks: source.stacks,
+    read: async (stack, part, expert) => cut(await pageOf(stack, expert), stack.parts[part]),
+    close: () => source.close(),
   }
 }
 

@@ -5,14 +5,18 @@ import type { ExpertSource } from './source.js'
 export interface CachedExperts {
   readonly source: ExpertSource
   readonly cache: PageCache
-  /** A folder of the cache for these experts, where no others are: the name of a version of the model. */
-  readonly version: string
+  /**
+   * A folder of the cache for these experts, where no others are: the name of a version of the model. Default: the
+   * cache has no others.
+   */
+  readonly version?: string
 }
 
 /** The experts of a slow source, each kept in a cache on disk once it was read. Closing closes the source. */
 export function cachedExperts({ source, cache, version }: CachedExperts): ExpertSource {
   const { name, stacks } = source
   const reads = new Reads(name, stacks)
+  const folder = version === undefined ? '' : `${version}/`
   let disk = 0
 
   return {
@@ -21,7 +25,7 @@ export function cachedExperts({ source, cache, version }: CachedExperts): Expert
     read: (stack, expert, page, signal) =>
       reads.run(stack, expert, page, async () => {
         signal?.throwIfAborted()
-        const key = `${version}/${stacks[stack].path}/${expert}`
+        const key = `${folder}${stacks[stack].path}/${expert}`
         if (await cache.read(key, page)) disk += page.byteLength
         else {
           await source.read(stack, expert, page, signal)

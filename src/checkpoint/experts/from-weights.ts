@@ -5,7 +5,7 @@ import type { ParameterSpec } from '../../model/parameters.js'
 import type { Bits } from '../quantize.js'
 import { quantizedTypesOf, readQuantizedTo } from '../weights.js'
 import type { Weights } from '../weights.js'
-import { checkPage, closedSource } from './reads.js'
+import { Reads } from './reads.js'
 import { expertStacks, nativeParts, partBytes } from './source.js'
 import type { ExpertPart, ExpertSource } from './source.js'
 
@@ -25,29 +25,26 @@ export async function expertsOf(weights: Weights, bits: Bits | null = null): Pro
 function copyingSource(weights: Weights, bits: Bits | null): ExpertSource {
   const stacks = expertStacks(weights.specs, spec => nativeParts(spec, one => quantizedTypesOf(weights, one, bits)))
   const specs = new Map(weights.specs.map(spec => [spec.path, spec]))
-  let isClosed = false
+  const reads = new Reads(weights.path, stacks)
   let disk = 0
   return {
     name: weights.path,
     stacks,
-    async read(stack, expert, page, signal) {
-      checkPage(stacks, stack, expert, page)
-      if (isClosed) throw closedSource(weights.path, stacks[stack], expert)
-      const { parts } = stacks[stack]
-      for (const parameter of new Set(parts.map(part => part.parameter))) {
-        signal?.throwIfAborted()
-        const tensors = await readKernel(weights, specs.get(parameter)!, bits, expert)
-        for (const part of parts.filter(part => part.parameter === parameter)) {
-          page.set(bytesOf(tensors[part.kind]!), part.offset)
-          disk += partBytes(part)
+    read: (stack, expert, page, signal) =>
+      reads.run(stack, expert, page, async () => {
+        const { parts } = stacks[stack]
+        for (const parameter of new Set(parts.map(part => part.parameter))) {
+          signal?.throwIfAborted()
+          const tensors = await readKernel(weights, specs.get(parameter)!, bits, expert)
+          for (const part of parts.filter(part => part.parameter === parameter)) {
+            page.set(bytesOf(tensors[part.kind]!), part.offset)
+            disk += partBytes(part)
+          }
         }
-      }
-      signal?.throwIfAborted()
-    },
+        signal?.throwIfAborted()
+      }),
     traffic: () => weights.remote?.expertTraffic() ?? { disk, network: 0 },
-    close: async () => {
-      isClosed = true
-    },
+    close: () => reads.close(() => Promise.resolve()),
   }
 }
 

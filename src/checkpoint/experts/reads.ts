@@ -35,7 +35,7 @@ export class Reads {
 }
 
 /** Throws a ShapeError unless the stack and the expert exist and the page has their size. */
-export function checkPage(stacks: readonly ExpertStack[], stack: number, expert: number, page: Uint8Array): void {
+function checkPage(stacks: readonly ExpertStack[], stack: number, expert: number, page: Uint8Array): void {
   const found = stacks.at(stack)
   check(stack >= 0 && found !== undefined, () => `there is no stack ${stack}: the model has ${stacks.length}`)
   const { path, numExperts, bytes } = found
@@ -44,5 +44,5 @@ export function checkPage(stacks: readonly ExpertStack[], stack: number, expert:
 }
 
 /** The error of a source that was asked for an expert after it was closed. */
-export const closedSource = (name: string, stack: ExpertStack, expert: number): FileError =>
+const closedSource = (name: string, stack: ExpertStack, expert: number): FileError =>
   new FileError(`${name}: ${expertName(stack, expert)} cannot be read: the file has been closed`)

@@ -2,9 +2,9 @@ import { SwitchyardError } from '../../base/errors.js'
 import type { ParameterSpec } from '../../model/parameters.js'
 import { quantizedTypes } from '../quantize.js'
 import type { Bits } from '../quantize.js'
+import { cachedExperts } from './cached.js'
 import type { PageCache } from './page-cache.js'
 import { fillSeeded, seededScale } from './seeded-values.js'
-import { checkPage, closedSource } from './reads.js'
 import { expertStacks, nativeParts, partBytes } from './source.js'
 import type { ExpertSource } from './source.js'
 
@@ -33,37 +33,22 @@ export function seededSource({ name, specs, dtype, bits, seed, cache }: SeededEx
   const stacks = expertStacks(kernels, spec =>
     nativeParts({ ...spec, dtype }, one => bits && quantizedTypes(one, bits)),
   )
-  let isClosed = false
-  let disk = 0
-  return {
+  const made: ExpertSource = {
     name,
     stacks,
     async read(stack, expert, page, signal) {
-      checkPage(stacks, stack, expert, page)
-      if (isClosed) throw closedSource(name, stacks[stack], expert)
-      const { path, parts } = stacks[stack]
-      signal?.throwIfAborted()
-      const key = `${path}/${expert}`
-      if (await cache.read(key, page)) {
-        disk += page.byteLength
-        signal?.throwIfAborted()
-        return
-      }
-      for (const part of parts) {
+      for (const part of stacks[stack].parts) {
         signal?.throwIfAborted()
         const own = page.subarray(part.offset, part.offset + partBytes(part))
         const stddev = deviations.get(part.parameter)!
         if (part.kind === 'scales') floats(own).fill(seededScale(bits!, stddev))
         else fillSeeded(own, part.kind === 'values' ? bits! : dtype, stddev, seed, `${part.parameter}/${expert}`)
       }
-      await cache.write(key, page)
-      signal?.throwIfAborted()
     },
-    traffic: () => ({ disk, network: 0 }),
-    close: async () => {
-      isClosed = true
-    },
+    traffic: () => ({ disk: 0, network: 0 }),
+    close: () => Promise.resolve(),
   }
+  return cachedExperts({ source: made, cache })
 }
 
 /** The standard deviation of a new kernel. Seeded values are cut at two of them, also where `init` cuts none. */
