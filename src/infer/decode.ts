@@ -20,7 +20,7 @@ import { chosenExperts } from './chosen-experts.js'
 import type { StepInputs } from './step-inputs.js'
 
 /**
- * The id of padding in inference. It is no token, so an input may hold any id: there are models whose padding id is
+ * The id of padding in inference, and of a free row's token. It is no token, so an input may hold any id: there are models whose padding id is
  * also their EOS.
  */
 export const NO_TOKEN = -1
@@ -142,9 +142,11 @@ export const copyRows = (memory: LayerMemory, sources: Tensor, length: number): 
 
 /**
  * A pass over one position. Its tokens are routed without capacity, as in every reference that decodes with a cache.
+ * Free rows are not routed, so that no expert is computed, or read, for them.
  */
 const passOf = (tokens: Tensor, options: ForwardOptions): Pass => ({
   ...newPass('decoder', tokens, options, noNoise, null),
+  routed: np.notEqual(tokens, NO_TOKEN), // [rows, 1]
   dropless: true,
 })
 
@@ -158,8 +160,8 @@ export type Decoded = {
 }
 
 /**
- * Decodes one token of each row. `tokens` [rows] are the tokens at the positions that the step's inputs are made for;
- * `crossBias` [rows, 1, 1, input length] hides padding. Returns the most probable next tokens of each row, the logits
+ * Decodes one token of each row. `tokens` [rows] are the tokens at the positions that the step's inputs are made for,
+ * `NO_TOKEN` for a free row, whose results have no meaning; `crossBias` [rows, 1, 1, input length] hides padding. Returns the most probable next tokens of each row, the logits
  * of the rows `asked` [asked], the experts that `tokens` met, and the self-attention memory with the keys and values
  * of `tokens` added.
  */

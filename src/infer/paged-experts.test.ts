@@ -12,6 +12,7 @@ import { preset } from '../model/presets.js'
 import type { ModelParams } from '../model/types.js'
 import { beamSearch } from './beam.js'
 import { compileDecoding } from './compiled.js'
+import { NO_TOKEN } from './decode.js'
 import { makeGenerator } from './generate.js'
 import { loadForInference } from './load.js'
 import { decodingModel, encodeTogether, RowMemory } from './row-memory.js'
@@ -40,11 +41,16 @@ const sentences = [
   [35, 3, 17, 28, 6, 11, 1],
 ]
 
-/** The logits of three steps of each row. */
-async function logitsOf(params: ModelParams, of: ModelConfig, router: RouterConfig): Promise<number[]> {
+/** The logits of three steps of each row. `free`: the tokens of further rows. */
+async function logitsOf(
+  params: ModelParams,
+  of: ModelConfig,
+  router: RouterConfig,
+  free: readonly number[] = [],
+): Promise<number[]> {
   const compiled = compileDecoding({ config: of, router, mode: 'eval' })
   const model = await decodingModel(compiled, params)
-  const memory = RowMemory.empty(model, { rows: 3, inputLength: 16, length: 4 })
+  const memory = RowMemory.empty(model, { rows: 3 + free.length, inputLength: 16, length: 4 })
   const { memory: encoded } = await encodeTogether(model, sentences)
   memory.write(
     encoded,
@@ -52,7 +58,8 @@ async function logitsOf(params: ModelParams, of: ModelConfig, router: RouterConf
   )
   const logits: number[] = []
   for (const [step, token] of [0, 5, 31].entries()) {
-    const { scores } = await memory.advance([token, token, token + 1], [step, step, step], [0, 1, 2])
+    const steps = [step, step, step, ...free.map(() => 0)]
+    const { scores } = await memory.advance([token, token, token + 1, ...free], steps, [0, 1, 2])
     logits.push(...scores.logitsOf(0, 3)!)
   }
   return logits
@@ -109,5 +116,22 @@ describe('experts in pages', () => {
         expect(new Set(indices).size).toBe(indices.length)
         expect(indices.length).toBeLessThan(length + 1)
       }
+  })
+
+  it('are not read for rows without a request, which change nothing in the others', async () => {
+    const { router } = base
+    const resident = await loadForInference(newWeights('test', config, router, 0), 8)
+    const runWith = async (free: readonly number[]): Promise<{ logits: number[]; decoderFetches: number[][] }> => {
+      const { params, pages } = await withPagedExperts(resident)
+      const logits = await logitsOf(params, config, router, free)
+      const decoders = pages.filter(({ name }) => name.includes('decoder'))
+      return { logits, decoderFetches: decoders.flatMap(({ fetched }) => fetched.map(list => [...list])) }
+    }
+    const alone = await runWith([])
+    const besideFree = await runWith([NO_TOKEN])
+    expect(besideFree).toEqual(alone)
+    const besideOther = await runWith([11])
+    expect(besideOther.logits).toEqual(besideFree.logits)
+    expect(besideOther.decoderFetches.flat().length).toBeGreaterThan(besideFree.decoderFetches.flat().length)
   })
 })

@@ -136,8 +136,8 @@ export class RowMemory {
   }
 
   /**
-   * Decodes one token of each row: `tokens` at the positions `steps` of their rows. The logits of the rows `asked` are
-   * read from the runtime.
+   * Decodes one token of each row: `tokens` (`NO_TOKEN` for a free row) at the positions `steps` of their rows. The
+   * logits of the rows `asked` are read from the runtime.
    */
   async advance(tokens: readonly number[], steps: readonly number[], asked: readonly number[] = []): Promise<Advanced> {
     const { compiled, params, stepInputs } = this.model

@@ -4,6 +4,7 @@ import { specialIdsOf, stackLayers } from '../model/config.js'
 import { meaningOf } from '../model/meaning.js'
 import type { ForwardOptions, ModelParams } from '../model/types.js'
 import { compileDecoding } from './compiled.js'
+import { NO_TOKEN } from './decode.js'
 import type { MemorySizes } from './decode.js'
 import type { PassObserver, TokenExperts } from './expert-choices.js'
 import { checkRequest } from './limits.js'
@@ -307,7 +308,7 @@ export class Scheduler {
   private async decode(model: DecodingModel): Promise<void> {
     const memory = this.fit(model, [])
     const { rows } = memory.sizes
-    const [tokens, steps] = [new Array<number>(rows).fill(0), new Array<number>(rows).fill(0)]
+    const [tokens, steps] = [new Array<number>(rows).fill(NO_TOKEN), new Array<number>(rows).fill(0)]
     for (const running of this.running) {
       running.tokens.forEach((token, i) => (tokens[running.first + i] = token))
       steps.fill(running.step, running.first, running.first + running.tokens.length)

@@ -71,7 +71,7 @@ function feedForward(
   const { activation } = pass.options.config
   const output = residual(params.pre_mlp_layer_norm, x, pass, y => {
     if (!('router' in params.mlp)) return mlp(params.mlp, y, activation, pass.noise, pass.dropoutRate)
-    record = moeLayer(params.mlp, y, routedTokens(pass), moeOptions(pass, pass.tokenIds), pass.noise)
+    record = moeLayer(params.mlp, y, pass.routed, moeOptions(pass, pass.tokenIds), pass.noise)
     return record.output
   })
   return { x: output, record }
@@ -92,7 +92,3 @@ export function zeroPadding(x: Tensor, { meaning, nonPadding }: Pick<Pass, 'mean
   if (!meaning.zeroesPadding || nonPadding === null) return x // [batch, length, dModel]
   return np.multiply(x, np.astype(np.expandDims(nonPadding, 2), x.dtype)) // [batch, length, dModel]
 }
-
-/** Where positions are routed to experts. null: all of them are, padding too. */
-const routedTokens = ({ meaning, nonPadding, options }: Pass): Tensor | null =>
-  meaning.neverRoutesPadding || options.router.ignorePaddingTokens ? nonPadding : null // [batch, length], bool

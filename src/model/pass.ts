@@ -16,6 +16,8 @@ export interface Pass {
   dropoutRate: number
   /** Where positions are tokens and not padding. null: all positions are tokens. */
   nonPadding: Tensor | null // [batch, length], bool
+  /** Where positions are routed to experts. null: all of them are. */
+  routed: Tensor | null // [batch, length], bool
   /** Whether experts take every token, so that no token's output depends on another token. */
   dropless: boolean
 }
@@ -37,6 +39,7 @@ export function newPass(
     meaning,
     noise,
     nonPadding,
+    routed: meaning.neverRoutesPadding || options.router.ignorePaddingTokens ? nonPadding : null,
     dropoutRate: mode === 'train' ? config.dropoutRate : 0,
     dropless: meaning.droplessEvaluation && mode === 'eval',
   }
