@@ -1,7 +1,7 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { partOf } from '../base/host-tensor.js'
 import { expertSpec } from '../model/parameters.js'
 import { preset } from '../model/presets.js'
@@ -38,6 +38,24 @@ describe('weights by themselves in our own format', () => {
     const checkpoint = await loadCheckpoint(folder)
     return nativeWeights(checkpoint, checkpoint.config as unknown as NativeConfig)
   }
+
+  it('keep experts that are made from a seed up to the limit of SWITCHYARD_PAGES_LIMIT', async () => {
+    const folder = join(scratch, 'seeded')
+    const dense = { ...source, specs: source.specs.filter(({ role }) => role !== 'expertKernel') }
+    await writeNativeWeights(folder, dense, { seededExperts: { seed: 5, dtype: 'float32' } })
+    const weights = await open(folder)
+    const keptOf = async (limit: string): Promise<number> => {
+      vi.stubEnv('SWITCHYARD_PAGES_LIMIT', limit)
+      const experts = await weights.experts!()
+      for (const expert of [0, 1]) await experts.read(0, expert, new Uint8Array(experts.stacks[0].bytes))
+      await experts.close()
+      return (await readdir(join(folder, 'pages'), { recursive: true })).filter(name => name.endsWith('.page')).length
+    }
+    expect(await keptOf('20kB')).toBe(1)
+    expect(await keptOf('40kB')).toBe(2)
+    vi.unstubAllEnvs()
+    await weights.close()
+  })
 
   it.each([null, 8, 4] as const)('come back, with %s bits', async bits => {
     const folder = join(scratch, `bits-${bits}`)

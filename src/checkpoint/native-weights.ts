@@ -11,6 +11,7 @@ import { writeApart } from './experts/apart-write.js'
 import type { StoredForm } from './experts/apart-write.js'
 import { nativeExperts } from './experts/native.js'
 import { PageCache } from './experts/page-cache.js'
+import { pagesLimit } from './experts/pages-limit.js'
 import { seededSource } from './experts/seeded.js'
 import { expertStacks, nativeParts } from './experts/source.js'
 import type { ExpertSource } from './experts/source.js'
@@ -43,9 +44,6 @@ export interface NativeConfig {
   /** For a new model whose experts are made from a seed when they are read (experts/seeded.ts); otherwise null. */
   seededExperts: { readonly seed: number; readonly dtype: 'float32' | 'bfloat16' } | null
 }
-
-/** How many bytes of experts that were made from a seed are kept on disk, beside the model's other weights. */
-const SEEDED_PAGES_BYTES = 32 * 2 ** 30
 
 export interface NativeOptions {
   dtype?: ParameterSpec['dtype']
@@ -179,7 +177,7 @@ export function nativeWeights(
     // Without `readPart`, the reader changes the tensors of the file: it adds adapters to them.
     ...(params.readPart && {
       experts: async () =>
-        seeded?.(SEEDED_PAGES_BYTES) ??
+        seeded?.(await pagesLimit(seededPages(folder))) ??
         checkpoint.experts?.() ??
         nativeExperts(
           folder,
@@ -210,9 +208,12 @@ function seededIn(
       specs,
       ...seededExperts,
       bits,
-      cache: new PageCache(join(folder, 'pages'), maxBytes),
+      cache: new PageCache(seededPages(folder), maxBytes),
     })
 }
+
+/** Where experts that were made from a seed are kept, beside the model's other weights. */
+const seededPages = (folder: string): string => join(folder, 'pages')
 
 function mismatchOf(
   specs: readonly ParameterSpec[],

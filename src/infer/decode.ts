@@ -20,8 +20,8 @@ import { chosenExperts } from './chosen-experts.js'
 import type { StepInputs } from './step-inputs.js'
 
 /**
- * The id of padding in inference, and of a free row's token. It is no token, so an input may hold any id: there are models whose padding id is
- * also their EOS.
+ * The id of padding in inference, and of a free row's token. It is no token, so an input may hold any id: there are
+ * models whose padding id is also their EOS.
  */
 export const NO_TOKEN = -1
 
@@ -161,9 +161,9 @@ export type Decoded = {
 
 /**
  * Decodes one token of each row. `tokens` [rows] are the tokens at the positions that the step's inputs are made for,
- * `NO_TOKEN` for a free row, whose results have no meaning; `crossBias` [rows, 1, 1, input length] hides padding. Returns the most probable next tokens of each row, the logits
- * of the rows `asked` [asked], the experts that `tokens` met, and the self-attention memory with the keys and values
- * of `tokens` added.
+ * `NO_TOKEN` for a free row, whose results have no meaning; `crossBias` [rows, 1, 1, input length] hides padding.
+ * Returns the most probable next tokens of each row, the logits of the rows `asked` [asked], the experts that `tokens`
+ * met, and the self-attention memory with the keys and values of `tokens` added.
  */
 export function decodeStep(
   params: ModelParams,

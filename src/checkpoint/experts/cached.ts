@@ -23,15 +23,13 @@ export function cachedExperts({ source, cache, version }: CachedExperts): Expert
     name,
     stacks,
     read: (stack, expert, page, signal) =>
-      reads.run(stack, expert, page, async () => {
-        signal?.throwIfAborted()
+      reads.run({ stack, expert, page, signal }, async () => {
         const key = `${folder}${stacks[stack].path}/${expert}`
         if (await cache.read(key, page)) disk += page.byteLength
         else {
           await source.read(stack, expert, page, signal)
           await cache.write(key, page)
         }
-        signal?.throwIfAborted()
       }),
     traffic: () => {
       const read = source.traffic()

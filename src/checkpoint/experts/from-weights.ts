@@ -31,7 +31,7 @@ function copyingSource(weights: Weights, bits: Bits | null): ExpertSource {
     name: weights.path,
     stacks,
     read: (stack, expert, page, signal) =>
-      reads.run(stack, expert, page, async () => {
+      reads.run({ stack, expert, page, signal }, async () => {
         const { parts } = stacks[stack]
         for (const parameter of new Set(parts.map(part => part.parameter))) {
           signal?.throwIfAborted()
@@ -41,7 +41,6 @@ function copyingSource(weights: Weights, bits: Bits | null): ExpertSource {
             disk += partBytes(part)
           }
         }
-        signal?.throwIfAborted()
       }),
     traffic: () => weights.remote?.expertTraffic() ?? { disk, network: 0 },
     close: () => reads.close(() => Promise.resolve()),

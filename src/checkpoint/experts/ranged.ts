@@ -1,14 +1,17 @@
 /** A source whose pages are ranges of files. */
-import { FileError, SwitchyardError } from '../../base/errors.js'
+import { FileError } from '../../base/errors.js'
 import { formatCount } from '../../base/format.js'
 import { Reads } from './reads.js'
+import type { ExpertRead } from './reads.js'
 import { expertName, partBytes } from './source.js'
 import type { ExpertSource, ExpertStack } from './source.js'
 
 /** A file that pages are read from. */
 export interface RangeFile {
   readonly path: string
-  /** Whether it is behind a network. Such a file repeats failed requests itself. Default: no. */
+  /**
+   * Whether it is behind a network. Such a file repeats failed requests itself, and throws no FileError. Default: no.
+   */
   readonly isRemote?: boolean
   /** Fills `bytes` from `offset` on. Returns how many bytes were read: fewer only if the file ends before. */
   readInto(offset: number, bytes: Uint8Array, signal?: AbortSignal): Promise<number>
@@ -41,7 +44,7 @@ export const partRanges = (
   placeOf: (part: number) => Pick<PageRange, 'file' | 'begin'>,
 ): PageRange[] => parts.map((part, i) => ({ ...placeOf(i), offset: part.offset, bytes: partBytes(part) }))
 
-/** A source of such pages. If a file on disk cannot be read, it is tried once more: it may answer the second time. */
+/** A source of such pages. */
 export function rangedSource({ name, stacks, files, rangesOf, verify }: RangedPages): ExpertSource {
   const reads = new Reads(name, stacks)
   const traffic = { disk: 0, network: 0 }
@@ -60,13 +63,8 @@ export function rangedSource({ name, stacks, files, rangesOf, verify }: RangedPa
       )
   }
 
-  async function attempt(
-    stack: number,
-    expert: number,
-    page: Uint8Array,
-    what: string,
-    signal?: AbortSignal,
-  ): Promise<void> {
+  async function readPage({ stack, expert, page, signal }: ExpertRead): Promise<void> {
+    const what = expertName(stacks[stack], expert)
     const ranges = await rangesOf(stack, expert)
     const ended = await Promise.allSettled(ranges.map(range => readRange(range, page, what, signal)))
     const failed = ended.find(result => result.status === 'rejected')
@@ -74,36 +72,17 @@ export function rangedSource({ name, stacks, files, rangesOf, verify }: RangedPa
     verify?.(stack, expert, page)
   }
 
-  async function read(stack: number, expert: number, page: Uint8Array, signal?: AbortSignal): Promise<void> {
-    const what = expertName(stacks[stack], expert)
-    signal?.throwIfAborted()
-    try {
-      await attempt(stack, expert, page, what, signal)
-    } catch (first) {
-      signal?.throwIfAborted()
-      if (!(first instanceof FileError)) throw withExpert(first, what)
-      await attempt(stack, expert, page, what, signal).catch((error: unknown) => {
-        signal?.throwIfAborted()
-        throw withExpert(error, what)
-      })
-    }
-    signal?.throwIfAborted()
-  }
-
   return {
     name,
     stacks,
-    read: (stack, expert, page, signal) => reads.run(stack, expert, page, () => read(stack, expert, page, signal)),
+    read: (stack, expert, page, signal) => {
+      const wanted = { stack, expert, page, signal }
+      return reads.run(wanted, () => readPage(wanted))
+    },
     traffic: () => ({ ...traffic }),
     close: () =>
       reads.close(async () => {
         for (const file of files) await file.close()
       }),
   }
-}
-
-/** An error of the file or the network, with the name of the expert that was to be read. */
-function withExpert(error: unknown, what: string): unknown {
-  if (!(error instanceof SwitchyardError) || error.message.includes(what)) return error
-  return new FileError(`${error.message}; ${what} was to be read`, { cause: error })
 }

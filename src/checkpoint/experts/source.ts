@@ -54,9 +54,11 @@ export interface ExpertSource {
   /** In the order of the layers: those of the encoder, then those of the decoder. */
   readonly stacks: readonly ExpertStack[]
   /**
-   * Reads expert `expert` of stack `stacks[stack]` into `page`, which has the stack's `bytes`. Reads may overlap.
-   * Throws a FileError that names the file, the layer and the expert if it cannot be read; then the page's content has
-   * no meaning. Aborting the signal rejects with its reason, at the latest when the read in progress ends.
+   * Reads expert `expert` of stack `stacks[stack]` into `page`, which has the stack's `bytes`. Reads may overlap. If it
+   * cannot be read, throws an error that names the file, the layer and the expert; then the page's content has no
+   * meaning. A FileError is one of the disk, and another try may succeed. An error of the network is another
+   * SwitchyardError: its requests have been repeated already. Aborting the signal rejects with its reason, at the
+   * latest when the read in progress ends.
    */
   read(stack: number, expert: number, page: Uint8Array<ArrayBuffer>, signal?: AbortSignal): Promise<void>
   traffic(): ExpertTraffic

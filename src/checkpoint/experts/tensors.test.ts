@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { FileError } from '../../base/errors.js'
 import { partOf, tensorFromBytes } from '../../base/host-tensor.js'
 import { transposeMatrix } from '../layout.js'
 import { openHfWeights } from '../names/hf-folder.js'
@@ -26,3 +27,16 @@ describe.each(['switch-tiny', 'switch-tiny-sharded', 'switch-tiny-bin', 'switch-
     })
   },
 )
+
+it('a source that copies what weights read names the expert that cannot be read', async () => {
+  const { experts: _, ...weights } = await openHfWeights('test/fixtures/switch-tiny')
+  const readExpert = (): never => {
+    throw new FileError('0.0.0: the chunk is damaged')
+  }
+  const source = await expertsOf({ ...weights, readExpert })
+  await expect(source.read(0, 1, new Uint8Array(source.stacks[0].bytes))).rejects.toThrow(
+    /^0.0.0: the chunk is damaged; expert 1 of encoder.layers_1.mlp.expert was to be read$/,
+  )
+  await source.close()
+  await weights.close()
+})

@@ -1,5 +1,6 @@
 import { check } from '../../base/errors.js'
 import { bytesOf } from '../../base/host-tensor.js'
+import { Lru } from '../../base/lru.js'
 import type { DiskFile } from '../byte-source.js'
 import type { CheckpointReader } from '../format.js'
 import { rangedSource } from './ranged.js'
@@ -8,6 +9,9 @@ import { remoteRanges } from './remote-ranges.js'
 import type { RemotePart } from './remote-ranges.js'
 import { expertName, partBytes } from './source.js'
 import type { ExpertPart, ExpertSource, ExpertStack } from './source.js'
+
+/** How many pages' ranges are kept, at about 1 KB each: as many pages as fit into most memories. */
+const MAX_KNOWN = 4096
 
 export interface ExpertTensors {
   /** For messages: the folder or repository. */
@@ -50,7 +54,7 @@ export function tensorExperts({ name, stacks, reader, tensorOf }: ExpertTensors)
     return { file: await opening(stored.file), begin: stored.offset, ...place }
   }
   /** The ranges of pages that were read before: finding them in a torch file takes a read each. */
-  const known = new Map<string, PageRange[]>()
+  const known = new Lru<string, PageRange[]>(MAX_KNOWN)
   return rangedSource({
     name,
     stacks,

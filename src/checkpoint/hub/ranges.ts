@@ -1,4 +1,3 @@
-import { FileError } from '../../base/errors.js'
 import { formatCount } from '../../base/format.js'
 import type { RemoteBytes } from '../byte-source.js'
 import type { Connection, HubResponse } from './connection.js'
@@ -34,7 +33,7 @@ export class HubRanges implements RemoteBytes {
   async readInto(offset: number, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
     if (bytes.byteLength === 0) return
     if (this.options.offline)
-      throw new FileError(
+      throw new HubError(
         `${this.path}: a part of this file is wanted that is not in the cache, and HF_HUB_OFFLINE is set: run the same once with a connection`,
       )
     const connection = this.connection.within(signal)

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { FileError } from '../../base/errors.js'
+import { FileError, SwitchyardError } from '../../base/errors.js'
 import { expertName, expertStacks } from '../../checkpoint/experts/source.js'
 import type { ExpertSource } from '../../checkpoint/experts/source.js'
 import type { Page } from '../../engine/compile/paged/pages.js'
@@ -276,6 +276,13 @@ describe('a read that fails', () => {
     expect(await indicesOf(pages, 0, [3])).toEqual([3])
     source.onRead = read => read.end()
     expect(await indicesOf(pages, 0, [2])).toEqual([2])
+  })
+
+  it('with an error of the network is not tried again, since the connection has done that', async () => {
+    const pager = pagerOf(1)
+    source.onRead = ({ end }) => end(new SwitchyardError('google/sparse: the hub has an error just now'))
+    await expect(indicesOf(pager.pagesOf(1), 1, [0])).rejects.toThrow(/^google.sparse: the hub has an error just now$/)
+    expect(source.reads).toBe(1)
   })
 
   it('with an error of the operating system is named, and with a bug is not tried again', async () => {

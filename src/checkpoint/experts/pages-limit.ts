@@ -1,10 +1,10 @@
 import { ConfigError } from '../../base/errors.js'
 import { parseBytes } from '../../base/format.js'
 import { freeDiskSpace } from '../disk-space.js'
-import { bytesOfPages } from '../experts/page-cache.js'
+import { bytesOfPages } from './page-cache.js'
 import { quote } from '../format.js'
 
-/** The environment variable that limits the experts of a model of the hub that are kept on disk. */
+/** The environment variable that limits the experts of a model that are kept on disk, fetched or made from a seed. */
 const LIMIT = 'SWITCHYARD_PAGES_LIMIT'
 
 /** Without a limit of the user's: the part of the free disk that the experts of a model may take. */
