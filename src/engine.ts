@@ -32,10 +32,14 @@ export type { Tree, TreeStructure } from './engine/api/tree.js'
 export { debugNaNs } from './engine/api/debug.js'
 export type { TensorTree } from './engine/api/tracing.js'
 
+// Several devices
+export { Mesh, NamedSharding, P, PartitionSpec } from './engine/program/sharding.js'
+export type { MeshAxis, SpecEntry } from './engine/program/sharding.js'
+
 // Backends
 export { setBackend } from './engine/api/engine.js'
 export type { Backend, Buffer, Compilation, CompiledWithWeights, Executable } from './engine/compile/backend.js'
-export type { ExecutableStats, ProgramsAtSizes } from './engine/compile/backend.js'
+export type { ExecutableStats, Partition, ProgramsAtSizes, Shard } from './engine/compile/backend.js'
 export { OnnxBackend } from './engine/compile/onnx/backend.js'
 export type { Session, SessionFactory, SessionOptions } from './engine/compile/onnx/session.js'
 export type { GraphInfo, InputPart, Weight } from './engine/compile/onnx/proto.js'

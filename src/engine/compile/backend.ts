@@ -2,10 +2,24 @@ import type { HostTensor } from '../../base/host-tensor.js'
 import type { StoredTensor } from '../../base/stored-tensor.js'
 import type { Aval } from '../program/aval.js'
 import type { Program } from '../program/program.js'
+import type { Mesh, NamedSharding, PartitionSpec } from '../program/sharding.js'
+
+/** A part of an array. */
+export interface Shard {
+  /** The index of the part's first element. */
+  readonly start: readonly number[]
+  readonly shape: readonly number[]
+  /** The part's data on the host: see `Buffer.read`. */
+  read(): Promise<HostTensor>
+}
 
 /** An array in a backend's memory. */
 export interface Buffer {
   readonly aval: Aval
+  /** How the array is laid out over a mesh of devices. Left out for an array on one device. */
+  readonly sharding?: NamedSharding
+  /** The different parts of an array on a mesh, one copy of each. Left out for an array on one device. */
+  readonly shards?: readonly Shard[]
   /**
    * The data on the host. It may be the buffer's own memory: do not write to it, and do not read it after the buffer is
    * donated.
@@ -30,6 +44,8 @@ export interface ExecutableStats {
 /** A compiled program. */
 export interface Executable {
   readonly stats: ExecutableStats
+  /** The layouts of the results. Left out if the program is not partitioned: see `Backend.compile`. */
+  readonly shardings?: readonly NamedSharding[]
   /**
    * Donated inputs (see `Backend.compile`) may not be used after a run that succeeded. A run that fails adds to
    * `written` the donated inputs whose data it may have overwritten; all other inputs are unchanged. Runs may not
@@ -74,13 +90,36 @@ export interface Compilation {
   readonly stats: ExecutableStats
 }
 
+/** How a program is partitioned over the devices of a mesh. Every device runs it, on its parts of the arrays. */
+export interface Partition {
+  readonly mesh: Mesh
+  /** Which part of each input a device gets. null: all of it. */
+  readonly inputs: readonly (PartitionSpec | null)[]
+  /** Which part of each result a device keeps. null: the backend chooses (see `Executable.shardings`). */
+  readonly outputs: readonly (PartitionSpec | null)[]
+}
+
 /** Compiles programs. The engine uses backends through this interface only. */
 export interface Backend {
   readonly name: string
+  /** How many devices programs can be partitioned over. Left out: 1. */
+  readonly numDevices?: number
   /** What results depend on besides the program, for reports: library, version, number of threads. */
   describe(): Promise<string>
-  /** Makes a buffer of host data, which the buffer may keep: do not write to it afterwards. */
-  put(tensor: HostTensor): Buffer
+  /**
+   * Makes a buffer of host data, which the buffer may keep: do not write to it afterwards. With a sharding, each device
+   * of the mesh gets its part.
+   */
+  put(tensor: HostTensor, sharding?: NamedSharding): Buffer
+  /**
+   * Makes a buffer on a mesh from its parts: `read` gives the part that begins at `start`, and is called once for each
+   * different part. Backends with several devices have it.
+   */
+  putShards?(
+    type: Aval,
+    sharding: NamedSharding,
+    read: (start: readonly number[], shape: readonly number[]) => Promise<HostTensor>,
+  ): Promise<Buffer>
   /**
    * Makes a buffer of a tensor in a file. A backend without it gets the data from `put`. The file must stay as it is
    * until the buffer is read, or a function is compiled with it.
@@ -88,8 +127,12 @@ export interface Backend {
   putStored?(tensor: StoredTensor): Buffer
   /** Frees the memory of buffers that nothing refers to now, if it can be done. */
   collectGarbage?(): void
-  /** `donated`: the inputs whose memory the results may take. */
-  compile(program: Program, donated?: readonly boolean[]): Promise<Executable>
+  /**
+   * `donated`: the inputs whose memory the results may take. With a `partition`, which only backends with as many
+   * devices as its mesh are given, the program runs on all devices of the mesh. The executable then takes inputs of any
+   * layout: it moves those that are laid out otherwise.
+   */
+  compile(program: Program, donated?: readonly boolean[], partition?: Partition): Promise<Executable>
   /** The stages of `compile` for a program. */
   explain(program: Program, donated?: readonly boolean[]): Compilation
   /**
