@@ -39,7 +39,7 @@ export type { MeshAxis, SpecEntry } from './engine/program/sharding.js'
 // Backends
 export { setBackend } from './engine/api/engine.js'
 export type { Backend, Buffer, Compilation, CompiledWithWeights, Executable } from './engine/compile/backend.js'
-export type { ExecutableStats, Partition, ProgramsAtSizes, Shard } from './engine/compile/backend.js'
+export type { ExecutableStats, Partition, ProgramsAtSizes, ArrayShard } from './engine/compile/backend.js'
 export { OnnxBackend } from './engine/compile/onnx/backend.js'
 export type { Session, SessionFactory, SessionOptions } from './engine/compile/onnx/session.js'
 export type { GraphInfo, InputPart, Weight } from './engine/compile/onnx/proto.js'

@@ -5,7 +5,7 @@ import type { Program } from '../program/program.js'
 import type { Mesh, NamedSharding, PartitionSpec } from '../program/sharding.js'
 
 /** A part of an array. */
-export interface Shard {
+export interface ArrayShard {
   /** The index of the part's first element. */
   readonly start: readonly number[]
   readonly shape: readonly number[]
@@ -19,7 +19,7 @@ export interface Buffer {
   /** How the array is laid out over a mesh of devices. Left out for an array on one device. */
   readonly sharding?: NamedSharding
   /** The different parts of an array on a mesh, one copy of each. Left out for an array on one device. */
-  readonly shards?: readonly Shard[]
+  readonly shards?: readonly ArrayShard[]
   /**
    * The data on the host. It may be the buffer's own memory: do not write to it, and do not read it after the buffer is
    * donated.

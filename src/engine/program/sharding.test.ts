@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { devicePositions, Mesh, NamedSharding, P, sameSharding, shardShape, shardStarts } from './sharding.js'
+import type { SpecEntry } from './sharding.js'
 
 const mesh = new Mesh({ data: 2, expert: 3 })
-const on = (...entries: Parameters<typeof P>): NamedSharding => new NamedSharding(mesh, P(...entries))
+const on = (...entries: readonly SpecEntry[]): NamedSharding => new NamedSharding(mesh, P(...entries))
 
 describe('a mesh', () => {
   it('numbers its devices in row-major order', () => {
