@@ -28,6 +28,7 @@ export function answerVocabulary(vocabulary: Vocabulary, eosIds: readonly number
     }),
     decode: ids => decodeAll(stream(), ids),
     stream,
+    bytesOf: id => vocabulary.bytesOf?.(id),
     toJSON: () => vocabulary.toJSON(),
   }
 }

@@ -107,6 +107,11 @@ export class ByteVocabulary implements Vocabulary {
     )
   }
 
+  bytesOf(id: number): Uint8Array | undefined {
+    const symbol = id - FIRST_SYMBOL_ID
+    return isByte(symbol) ? Uint8Array.of(symbol) : undefined
+  }
+
   toJSON(): z.infer<typeof bytesSpec> {
     const { added } = this.options
     return {

@@ -94,6 +94,11 @@ export class MarkedWordsVocabulary implements Vocabulary {
     )
   }
 
+  bytesOf(id: number): Uint8Array | undefined {
+    const words: Vocabulary = this.words
+    return this.markers.has(id) ? undefined : words.bytesOf?.(id)
+  }
+
   toJSON(): z.infer<typeof markedWordsSpec> {
     return {
       kind: 'markedWords',

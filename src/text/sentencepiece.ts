@@ -136,6 +136,11 @@ export class SentencePieceVocabulary implements Vocabulary {
     return pieceStream({ surfaces, byteOf, ...model.normalizer, unknownSurface: model.unknownSurface })
   }
 
+  bytesOf(id: number): Uint8Array | undefined {
+    const byte = this.byteOf.get(id)
+    return byte === undefined ? undefined : Uint8Array.of(byte)
+  }
+
   toJSON(): z.infer<typeof sentencePieceSpec> {
     return {
       kind: 'sentencepiece',

@@ -60,5 +60,10 @@ export interface Vocabulary {
   decode(ids: Iterable<number>): string
   /** A stream that decodes the ids of one text as they are generated. */
   stream(): TextStream
+  /**
+   * The UTF-8 of a token that may be a part of a character, which `decode` cannot tell; undefined for other tokens. A
+   * vocabulary without this method has no such tokens.
+   */
+  bytesOf?(id: number): Uint8Array | undefined
   toJSON(): VocabularySpec
 }

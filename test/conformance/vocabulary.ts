@@ -101,6 +101,22 @@ export function vocabularyConformance(
       )
     })
 
+    it('tells the bytes of tokens that are parts of characters', () => {
+      const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+      for (const text of roundTrips) {
+        const ids = vocabulary.encode(text)
+        for (const id of ids)
+          if (vocabulary.decode([id]).includes('\ufffd')) expect(vocabulary.bytesOf?.(id)).toBeDefined()
+        const runs: number[][] = [[]]
+        for (const id of ids) {
+          const bytes = vocabulary.bytesOf?.(id)
+          if (bytes) runs.at(-1)!.push(...bytes)
+          else runs.push([])
+        }
+        for (const run of runs) expect(text).toContain(utf8.decode(Uint8Array.from(run)).trimStart())
+      }
+    })
+
     it('encodes its sentinels from text and decodes them', () => {
       const { sentinelIds } = vocabulary
       expect(new Set(sentinelIds).size).toBe(sentinelIds.length)

@@ -205,5 +205,6 @@ const withEncode = (vocabulary: Vocabulary, encode: Vocabulary['encode']): Vocab
   }),
   decode: ids => vocabulary.decode(ids),
   stream: () => vocabulary.stream(),
+  bytesOf: id => vocabulary.bytesOf?.(id),
   toJSON: () => vocabulary.toJSON(),
 })

@@ -1,4 +1,4 @@
-import type { TokenBytes } from './token-bytes.js'
+import type { TokenBytes } from '../token-bytes.js'
 import type { Range } from './utf8.js'
 
 /** Which bytes and characters the tokens of a vocabulary can write. */

@@ -10,7 +10,7 @@ import { jsonGrammar } from './json-schema.js'
 import { Matcher } from './matcher.js'
 import type { State } from './matcher.js'
 import { addRegex, shortRegex } from './regex.js'
-import { RowStates } from './row-states.js'
+import { RowStates } from '../row-states.js'
 import { maskTokens, TokenMasks } from './token-masks.js'
 import { WorkLimit } from './work-limit.js'
 

@@ -4,8 +4,8 @@ import { randomStream } from '../random-stream.js'
 import { Alphabet } from './alphabet.js'
 import { NOWHERE } from './matcher.js'
 import type { Matcher, State } from './matcher.js'
-import { tokenBytes } from './token-bytes.js'
-import type { TokenBytes } from './token-bytes.js'
+import { tokenBytes } from '../token-bytes.js'
+import type { TokenBytes } from '../token-bytes.js'
 import { TokenTrie } from './token-trie.js'
 import { STEPS_OF_A_TOKEN } from './work-limit.js'
 import type { WorkLimit } from './work-limit.js'
@@ -25,12 +25,20 @@ const known = new WeakMap<Vocabulary, MaskTokens>()
 export function maskTokens(vocabulary: Vocabulary): MaskTokens {
   let tokens = known.get(vocabulary)
   if (tokens === undefined) {
-    const bytes = tokenBytes(vocabulary)
+    const bytes = ofTexts(tokenBytes(vocabulary), vocabulary)
     const { first, later } = bytes
     tokens = { bytes, first: new TokenTrie(first), later: new TokenTrie(later), alphabet: new Alphabet(bytes) }
     known.set(vocabulary, tokens)
   }
   return tokens
+}
+
+/** Without special tokens: no text that is asked for is made of them. */
+function ofTexts({ first, later }: TokenBytes, { padId, eosId, unkId, sentinelIds }: Vocabulary): TokenBytes {
+  const special = new Set([padId, eosId, unkId, ...sentinelIds])
+  const without = (all: TokenBytes['first']): TokenBytes['first'] =>
+    all.map((bytes, id) => (special.has(id) ? null : bytes))
+  return { first: without(first), later: without(later) }
 }
 
 /** Which tokens may follow: one bit for each token id. */

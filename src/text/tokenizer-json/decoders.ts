@@ -155,8 +155,8 @@ const byteFallback = (emit: (token: string) => void): { push: (token: string) =>
   }
   return {
     push: token => {
-      const code = /^<0x([0-9A-Fa-f]{2}|\+[0-9A-Fa-f])>$/u.exec(token)?.[1]
-      if (code !== undefined) bytes.push(Number.parseInt(code, 16))
+      const byte = byteOfToken(token)
+      if (byte !== undefined) bytes.push(byte)
       else {
         flush()
         emit(token)
@@ -164,6 +164,12 @@ const byteFallback = (emit: (token: string) => void): { push: (token: string) =>
     },
     end: flush,
   }
+}
+
+/** The byte of a token such as `<0x41>`. */
+function byteOfToken(token: string): number | undefined {
+  const code = /^<0x([0-9A-Fa-f]{2}|\+[0-9A-Fa-f])>$/u.exec(token)?.[1]
+  return code === undefined ? undefined : Number.parseInt(code, 16)
 }
 
 /** Removes up to `start` characters `content` at the start of each token, and up to `stop` at its end. */
@@ -263,5 +269,16 @@ export function decoderOf(step: Step | null | undefined): () => TokenDecoder {
         return taken()
       },
     }
+  }
+}
+
+/** How a tokenizer.json's decoder reads the bytes of tokens that may be parts of characters: see `Vocabulary.bytesOf`. */
+export function bytesReadBy(step: Step | null | undefined): (token: string) => Uint8Array | undefined {
+  const types = step ? flatSteps(step, 'decoders', KIND).map(({ type }) => type) : []
+  if (types.includes('ByteLevel')) return token => Uint8Array.from(bytesOfToken(token))
+  if (!types.includes('ByteFallback')) return () => undefined
+  return token => {
+    const byte = byteOfToken(token)
+    return byte === undefined ? undefined : Uint8Array.of(byte)
   }
 }

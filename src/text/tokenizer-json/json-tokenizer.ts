@@ -7,7 +7,7 @@ import { UNKNOWN_TEXT } from '../vocabulary.js'
 import type { TextStream, Vocabulary } from '../vocabulary.js'
 import { AddedTokenCutter } from './added-tokens.js'
 import type { AddedToken, Cut } from './added-tokens.js'
-import { decoderOf } from './decoders.js'
+import { bytesReadBy, decoderOf } from './decoders.js'
 import type { TokenDecoder } from './decoders.js'
 import { tableModel } from './models.js'
 import { normalizerOf, startOfText } from './normalizers.js'
@@ -42,6 +42,7 @@ export class JsonTokenizer implements Vocabulary {
   /** The tokens that a decoder is given, by id. */
   private readonly tokens: ReadonlyMap<number, string>
   private readonly newDecoder: () => TokenDecoder
+  private readonly bytesOfToken: (token: string) => Uint8Array | undefined
   private readonly around: Around
   /** Special tokens that a decoded text does not show. */
   private readonly skipped: ReadonlySet<number>
@@ -95,6 +96,7 @@ export class JsonTokenizer implements Vocabulary {
     tokens.delete(this.unkId)
     this.tokens = tokens
     this.newDecoder = decoderOf(decoder)
+    this.bytesOfToken = bytesReadBy(decoder)
   }
 
   encode(text: string): number[] {
@@ -121,6 +123,11 @@ export class JsonTokenizer implements Vocabulary {
       () => decoder.end(),
       this,
     )
+  }
+
+  bytesOf(id: number): Uint8Array | undefined {
+    const token = this.tokens.get(id)
+    return token === undefined || this.skipped.has(id) ? undefined : this.bytesOfToken(token)
   }
 
   toJSON(): { kind: 'tokenizerJson'; tokenizer: Record<string, unknown>; special?: SpecialTokens } {
