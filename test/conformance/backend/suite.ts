@@ -15,7 +15,7 @@ import { programs } from './programs.js'
 import { randomPrograms } from './random.js'
 
 export interface BackendConformance {
-  create: () => Backend
+  create: () => Backend | Promise<Backend>
   /** How often compiled code has run so far. If given, every run must run compiled code, not the interpreter. */
   launches?: () => number
   /** Whether an optimizer's update must happen in the memory of the state that is donated to it. */
@@ -25,8 +25,8 @@ export interface BackendConformance {
 /** The tests that every Backend must pass. */
 export function backendConformance({ create, launches, updatesInPlace = false }: BackendConformance): void {
   let backend: Backend
-  beforeAll(() => {
-    backend = create()
+  beforeAll(async () => {
+    backend = await create()
   })
 
   async function run(
