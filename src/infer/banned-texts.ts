@@ -5,6 +5,7 @@ import type { ScoreProcessor } from './processors.js'
 import { RowStates } from './row-states.js'
 import { TextFinder } from './text-finder.js'
 import { tokenBytes } from './token-bytes.js'
+import type { TokenBytes } from './token-bytes.js'
 
 /**
  * Makes texts impossible, however they are cut into tokens: a token is impossible if the answer with it contains a
@@ -13,25 +14,83 @@ import { tokenBytes } from './token-bytes.js'
 export function banTexts(texts: readonly string[], vocabulary: Vocabulary): ScoreProcessor {
   if (texts.includes('')) throw new ConfigError('a banned text is empty: leave it out')
   const bytes = tokenBytes(vocabulary)
-  const finder = new TextFinder(texts)
+  const reader = texts.some(text => text.includes('\ufffd')) ? new ShownReader(texts) : new ByteReader(texts)
   const isFirst = (place: number): boolean => place === 1
-  const states = new RowStates(0, 1, (state, token, place) => {
+  const states = new RowStates(reader.start, 1, (state, token, place) => {
     const { [token]: added } = isFirst(place) ? bytes.first : bytes.later
-    return added ? finder.after(state, added) : 0
+    return added ? reader.after(state, added) : reader.start
   })
-  /** The tokens that complete a text after a state: finding them takes 1 to 2 ms for T5's vocabulary. */
-  const completing = (ofTokens: readonly (Uint8Array | null)[]): ((state: number) => readonly number[]) => {
-    const known: (readonly number[] | undefined)[] = []
-    const find = (state: number): readonly number[] => {
-      const ids: number[] = []
+  const [first, later] = [completing(reader, bytes.first), completing(reader, bytes.later)]
+  return banning(tokens => (isFirst(tokens.length) ? first : later)(states.of(tokens)))
+}
+
+/** The tokens that complete a text after each state: finding those of a state takes 1 to 2 ms for T5's vocabulary. */
+function completing(reader: ByteReader, ofTokens: TokenBytes['first']): (state: State) => readonly number[] {
+  const known = new Map<string, readonly number[]>()
+  return state => {
+    const key = `${state.found} ${state.pending.join(' ')}`
+    let ids = known.get(key)
+    if (ids === undefined) {
+      const found: number[] = []
+      // A loop without closures: it is called for all tokens of the vocabulary.
       for (let id = 0; id < ofTokens.length; id++) {
         const { [id]: added } = ofTokens
-        if (added && finder.finds(state, added)) ids.push(id)
+        if (added && reader.finds(state, added)) found.push(id)
       }
-      return ids
+      known.set(key, (ids = found))
     }
-    return state => (known[state] ??= find(state))
+    return ids
   }
-  const [first, later] = [completing(bytes.first), completing(bytes.later)]
-  return banning(tokens => (isFirst(tokens.length) ? first : later)(states.of(tokens)))
+}
+
+interface State {
+  /** The state of the TextFinder. */
+  readonly found: number
+  /** The bytes of an incomplete character that the finder has not read. */
+  readonly pending: Uint8Array
+}
+
+/** Finds texts in the bytes of answers. */
+class ByteReader {
+  readonly start: State = { found: 0, pending: new Uint8Array() }
+  protected readonly finder: TextFinder
+
+  constructor(texts: readonly string[]) {
+    this.finder = new TextFinder(texts)
+  }
+
+  after({ found, pending }: State, added: Uint8Array): State {
+    return { found: this.finder.after(found, added), pending }
+  }
+
+  /** Whether a text ends within the bytes of a next token. */
+  finds({ found }: State, added: Uint8Array): boolean {
+    return this.finder.finds(found, added)
+  }
+}
+
+/** Finds texts in answers as they are shown, with U+FFFD for bytes that are no character. */
+class ShownReader extends ByteReader {
+  override after({ found, pending }: State, added: Uint8Array): State {
+    const all = Uint8Array.of(...pending, ...added)
+    const end = endOfWhole(all)
+    return { found: this.finder.after(found, shown(all.subarray(0, end))), pending: all.subarray(end) }
+  }
+
+  override finds({ found, pending }: State, added: Uint8Array): boolean {
+    return this.finder.finds(found, shown(Uint8Array.of(...pending, ...added)))
+  }
+}
+
+const shown = (bytes: Uint8Array): Uint8Array =>
+  new TextEncoder().encode(new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes))
+
+/** Where an incomplete character begins at the end of some UTF-8. */
+function endOfWhole(bytes: Uint8Array): number {
+  for (let back = 1; back <= Math.min(3, bytes.length); back++) {
+    const { [bytes.length - back]: byte } = bytes
+    if (byte < 0x80) break
+    if (byte >= 0xc0) return back < (byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4) ? bytes.length - back : bytes.length
+  }
+  return bytes.length
 }

@@ -272,7 +272,7 @@ export function decoderOf(step: Step | null | undefined): () => TokenDecoder {
   }
 }
 
-/** How a tokenizer.json's decoder reads the bytes of tokens that may be parts of characters: see `Vocabulary.bytesOf`. */
+/** The bytes of tokens that may be parts of characters, as a tokenizer.json's decoder reads them. */
 export function bytesReadBy(step: Step | null | undefined): (token: string) => Uint8Array | undefined {
   const types = step ? flatSteps(step, 'decoders', KIND).map(({ type }) => type) : []
   if (types.includes('ByteLevel')) return token => Uint8Array.from(bytesOfToken(token))
