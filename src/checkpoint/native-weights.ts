@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { SwitchyardError } from '../base/errors.js'
 import type { TaskConfig } from '../data/task.js'
 import type { HostTensor } from '../base/host-tensor.js'
+import type { StoredTensor } from '../base/stored-tensor.js'
 import { sameShape } from '../engine/program/aval.js'
 import type { ModelConfig, RouterConfig } from '../model/config.js'
 import { declareParameters, expertSpec } from '../model/parameters.js'
@@ -20,7 +21,7 @@ import type { Json } from './json.js'
 import { saveModel } from './native.js'
 import type { Checkpoint } from './native.js'
 import { blockTypes, dequantizeHost, quantizedTypes } from './quantize.js'
-import type { Bits, QuantizedTensor, QuantizedTypes } from './quantize.js'
+import type { Bits, QuantizedTensor, QuantizedTypes, StoredQuantized } from './quantize.js'
 import { storedTensor } from './stored-tensor.js'
 import {
   checkComplete,
@@ -164,6 +165,16 @@ export function nativeWeights(
     if (!quantized) return readTensor(path, expert)
     return dequantizeHost(expert === undefined ? spec : expertSpec(spec), quantized, bits!)
   }
+  const locate = async (name: string): Promise<StoredTensor | undefined> => {
+    const bytes = await params.locate?.(name)
+    return bytes && storedTensor([bytes], { stacked: false, transposed: false })
+  }
+  const locateQuantized = async (path: string): Promise<StoredQuantized | undefined> => {
+    if (!typesOf(find(path))) return undefined
+    const parts = partsOf(path)
+    const [values, scales] = [await locate(parts.values), await locate(parts.scales)]
+    return values && scales && { values, scales }
+  }
   const stored = storedSpecs(model, router, spec => infos.get(spec.path)?.dtype ?? 'float32')
   return {
     path: folder,
@@ -171,7 +182,7 @@ export function nativeWeights(
     model,
     router,
     specs: stored,
-    ...(bits === null ? {} : { bits, readQuantized, quantizedTypes: typesOf }),
+    ...(bits === null ? {} : { bits, readQuantized, locateQuantized, quantizedTypes: typesOf }),
     read: path => read(path),
     readExpert: read,
     // Without `readPart`, the reader changes the tensors of the file: it adds adapters to them.
@@ -184,10 +195,7 @@ export function nativeWeights(
           expertStacks(stored, spec => nativeParts(spec, typesOf)),
         ),
     }),
-    locate: async path => {
-      const bytes = typesOf(find(path)) ? undefined : await params.locate?.(path)
-      return bytes && storedTensor([bytes], { stacked: false, transposed: false })
-    },
+    locate: async path => (typesOf(find(path)) ? undefined : locate(path)),
     close: () => checkpoint.close(),
   }
 }

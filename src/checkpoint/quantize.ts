@@ -1,6 +1,7 @@
 import { SwitchyardError } from '../base/errors.js'
 import { castHost, sizeOf } from '../base/host-tensor.js'
 import type { HostTensor } from '../base/host-tensor.js'
+import type { StoredTensor } from '../base/stored-tensor.js'
 import type { ParameterRole, ParameterSpec } from '../model/parameters.js'
 import { transposeMatrix } from './layout.js'
 
@@ -11,6 +12,12 @@ export type Bits = 4 | 8
 export interface QuantizedTensor {
   values: HostTensor // int8 [..., in, out] (the embedding [vocab, dModel]), or uint8 [..., out, blocks, bytes of a block]
   scales: HostTensor // float32 [..., out], or [..., out, blocks]
+}
+
+/** A quantized kernel in files on disk. */
+export interface StoredQuantized {
+  values: StoredTensor
+  scales: StoredTensor
 }
 
 /** The types of a quantized kernel's values and scales. */

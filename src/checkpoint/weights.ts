@@ -18,7 +18,7 @@ import { listNames } from './format.js'
 import type { TensorEntry } from './format.js'
 import { transposeMatrix } from './layout.js'
 import { isOutputsFirst, quantizeBlocks, quantizeColumns, quantizedTypes } from './quantize.js'
-import type { Bits, QuantizedTensor, QuantizedTypes } from './quantize.js'
+import type { Bits, QuantizedTensor, QuantizedTypes, StoredQuantized } from './quantize.js'
 
 /**
  * A model's weights, stored in any format and addressed by parameter paths (`encoder/layers_0/attention/query/kernel`).
@@ -51,6 +51,8 @@ export interface Weights {
   readQuantized?(path: string, expert?: number): Promise<QuantizedTensor | null>
   /** Where a parameter is, if it is in files on disk as `read` gives it, but for transposed matrices. */
   locate?(path: string): Promise<StoredTensor | undefined>
+  /** Where a quantized parameter is, if it is in files on disk as `readQuantized` gives it. */
+  locateQuantized?(path: string): Promise<StoredQuantized | undefined>
   /** The types of a parameter as it is stored quantized; null if this one is not quantized. */
   quantizedTypes?(spec: ParameterSpec): QuantizedTypes | null
   /**

@@ -2,6 +2,7 @@ import { isFloat } from '../base/dtypes.js'
 import { ConfigError } from '../base/errors.js'
 import { treeFromPaths } from '../base/pytree.js'
 import { castHost, sizeOf } from '../base/host-tensor.js'
+import type { HostTensor } from '../base/host-tensor.js'
 import type { StoredTensor } from '../base/stored-tensor.js'
 import { quantizedTypes } from '../checkpoint/quantize.js'
 import type { Bits } from '../checkpoint/quantize.js'
@@ -106,7 +107,7 @@ export async function loadForInference(
       `${weights.path}: its weights have ${weights.bits} bits already and cannot be quantized to ${bits}`,
     )
   const read = experts ? withoutExperts(weights) : weights
-  const stored = bits ? new Map<string, StoredTensor>() : await inFiles(read)
+  const stored = await inFiles(read, bits)
   const entries: [string, Tensor][] = []
   for (const spec of weights.specs) {
     const { path } = spec
@@ -114,9 +115,9 @@ export async function loadForInference(
       entries.push(...experts.arraysOf(path))
       continue
     }
-    const inFile = stored.get(path)
-    if (inFile) {
-      entries.push([path, fromStored(inFile)])
+    const parts = stored.get(path)
+    if (parts) {
+      for (const [name, tensor] of parts) entries.push([name, fromStored(tensor)])
       continue
     }
     requireOneArray(weights.path, spec, weightBytes({ specs: [spec] }, bits ?? weights.bits ?? null))
@@ -144,21 +145,33 @@ export const withoutExperts = <W extends Pick<Weights, 'specs'>>(weights: W): W 
 /** Smaller parameters are read into memory at once. */
 const SMALL_BYTES = 2 ** 16
 
+/** The tensors of a parameter, by their places in the tree of parameters. */
+type Located = readonly (readonly [path: string, tensor: StoredTensor])[]
+
 /**
- * The large parameters of a model, in float32, if all are in files on disk in floating point; empty if one is not.
- * ONNX Runtime takes large weights either from files or from memory.
+ * The large parameters of a model, if all are in files on disk: in floating point, which gives float32, or as they are
+ * quantized. Empty if one is not, or is to be quantized to `bits`. ONNX Runtime takes large weights either from files
+ * or from memory.
  */
-async function inFiles({ specs, locate }: Pick<Weights, 'specs' | 'locate'>): Promise<Map<string, StoredTensor>> {
-  const found = new Map<string, StoredTensor>()
-  for (const spec of specs) {
-    if (4 * sizeOf(spec.shape) <= SMALL_BYTES) continue
-    const stored = await locate?.(spec.path)
-    if (!stored || !isFloat(stored.dtype)) return new Map()
-    found.set(spec.path, {
-      ...stored,
-      dtype: 'float32',
-      read: async () => castHost(await stored.read(), 'float32'),
-    })
+async function inFiles(
+  { specs, bits: storedBits, locate, locateQuantized }: Pick<Weights, 'specs' | 'bits' | 'locate' | 'locateQuantized'>,
+  bits: Bits | null,
+): Promise<Map<string, Located>> {
+  const found = new Map<string, Located>()
+  if (bits && bits !== storedBits) return found
+  for (const { path, shape } of specs) {
+    if (4 * sizeOf(shape) <= SMALL_BYTES) continue
+    const quantized = await locateQuantized?.(path)
+    const stored = quantized ? undefined : await locate?.(path)
+    if (quantized)
+      found.set(path, [
+        [`${path}/values`, quantized.values],
+        [`${path}/scales`, quantized.scales],
+      ])
+    else if (stored && isFloat(stored.dtype)) {
+      const read = async (): Promise<HostTensor> => castHost(await stored.read(), 'float32')
+      found.set(path, [[path, { ...stored, dtype: 'float32', read }]])
+    } else return new Map()
   }
   return found
 }
@@ -172,14 +185,15 @@ async function inFiles({ specs, locate }: Pick<Weights, 'specs' | 'locate'>): Pr
 export async function loadingBytes(weights: Weights, bits: Bits | null = weights.bits ?? null): Promise<number> {
   const { specs } = weights
   const sum = weightBytes(weights, bits)
-  const largest = 4 * Math.max(...specs.map(spec => sizeOf(spec.shape)))
-  if (!bits && (await inFiles(weights)).size > 0) {
-    const embeddings = weightBytes({ specs: specs.filter(({ role }) => role === 'embedding') }, null)
+  if ((await inFiles(weights, bits)).size > 0) {
+    const largest = Math.max(...specs.map(spec => weightBytes({ specs: [spec] }, bits)))
+    const embeddings = weightBytes({ specs: specs.filter(({ role }) => role === 'embedding') }, bits)
     // switch-base-8 takes a twentieth more than the sum in float32, and a seventh more where it is stored in bfloat16.
     return Math.ceil(1.15 * (sum + largest + embeddings))
   }
   const ofStack = (stack: string): number =>
     weightBytes({ specs: specs.filter(({ place }) => (place.stack ?? stack) === stack) }, bits)
+  const largest = 4 * Math.max(...specs.map(spec => sizeOf(spec.shape)))
   // While the largest parameter is read, memory holds its stored parts too.
   return sum + Math.max(2 * ofStack('encoder'), 2 * ofStack('decoder'), 2 * largest)
 }

@@ -68,13 +68,17 @@ describe.each([
   ['huggingface', 'bfloat16', 3],
   // With more than 8 experts, their kernels are read in branches.
   ['native', 'bfloat16', 10],
+  ['native', 'int8', 3],
+  ['native', 'int4', 10],
 ] as const)('weights in %s files in %s, %i experts', (format, dtype, numExperts) => {
   let folder: string
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'switchyard-stored-'))
     const weights = newWeights('test', { ...model, numExperts }, base.router, 0)
-    if (format === 'native') await writeNativeWeights(join(folder, 'model'), weights, { dtype })
-    else await writeHfWeights(join(folder, 'model'), weights, { dtype })
+    if (format === 'huggingface') await writeHfWeights(join(folder, 'model'), weights, { dtype })
+    else if (dtype === 'int8' || dtype === 'int4')
+      await writeNativeWeights(join(folder, 'model'), weights, { bits: dtype === 'int8' ? 8 : 4 })
+    else await writeNativeWeights(join(folder, 'model'), weights, { dtype })
   })
   afterAll(() => rm(folder, { recursive: true, force: true }))
   beforeEach(() => {
@@ -85,7 +89,7 @@ describe.each([
   const file = (): string => join(folder, 'model', format === 'native' ? 'params.safetensors' : 'model.safetensors')
 
   it('are read by ONNX Runtime itself, and give the answers of weights in memory, bit for bit', async () => {
-    const inMemory = await answers({ ...(await opened()), locate: undefined })
+    const inMemory = await answers({ ...(await opened()), locate: undefined, locateQuantized: undefined })
     expect(fromFiles).toBe(0)
     expect(await answers(await opened())).toEqual(inMemory)
     // Four sparse or dense layers of several kernels each.

@@ -1,3 +1,4 @@
+import { isFloat } from '../../../base/dtypes.js'
 import { bytesOfType } from '../../../base/host-tensor.js'
 import type { HostTensor } from '../../../base/host-tensor.js'
 import type { StoredTensor } from '../../../base/stored-tensor.js'
@@ -90,14 +91,14 @@ function withTurnedKernel(node: Node): Node {
 }
 
 /**
- * The graph with float32 weights, from files that hold some in a narrower type. ONNX Runtime casts them when it makes
+ * The graph with float32 weights, from files that hold some in a narrower floating point type. ONNX Runtime casts them when it makes
  * the session (its optimizer computes what depends on constants alone), one copy in float32 being all that stays.
  */
 export function castWeights(graph: GraphInfo): GraphInfo {
   const casts: Node[] = []
   const weights = new Map<string, Weight>()
   for (const [name, weight] of graph.weights ?? []) {
-    const isNarrow = isInFile(weight) && weight.dtype !== 'float32'
+    const isNarrow = isInFile(weight) && isFloat(weight.dtype) && weight.dtype !== 'float32'
     weights.set(isNarrow ? `${name}_stored` : name, weight)
     if (isNarrow) casts.push(makeNode('Cast', [`${name}_stored`], [name], { to: elementTypes.float32 }))
   }
