@@ -91,8 +91,9 @@ function withTurnedKernel(node: Node): Node {
 }
 
 /**
- * The graph with float32 weights, from files that hold some in a narrower floating point type. ONNX Runtime casts them when it makes
- * the session (its optimizer computes what depends on constants alone), one copy in float32 being all that stays.
+ * The graph with float32 weights, from files that hold some in a narrower floating point type. ONNX Runtime casts them
+ * when it makes the session (its optimizer computes what depends on constants alone), one copy in float32 being all
+ * that stays.
  */
 export function castWeights(graph: GraphInfo): GraphInfo {
   const casts: Node[] = []
