@@ -21,7 +21,8 @@ export const tensorChecksum = (tensor: HostTensor): string => hex(crc32(bytesOf(
 /** CRC-32 of a tensor's dtype and shape, with which that of its bytes begins. */
 const startOf = ({ dtype, shape }: Pick<HostTensor, 'dtype' | 'shape'>): number => crc32(`${dtype}[${shape.join()}]`)
 
-const hex = (checksum: number): string => checksum.toString(16).padStart(8, '0')
+/** How checksums are written. */
+export const hex = (checksum: number): string => checksum.toString(16).padStart(8, '0')
 
 /** The same source, and the checksums of the tensors that it has delivered so far. */
 export function withChecksums({ infos, entries }: TensorSource): { source: TensorSource; checksums: Checksums } {

@@ -31,6 +31,8 @@ export interface CheckpointReader {
   readPart?(name: string, index: number): Promise<HostTensor>
   /** Where the bytes of a tensor are, if they are in a file on disk as `read` gives them. */
   locate?(name: string): Promise<StoredBytes | undefined>
+  /** The same of the part at `index` of a tensor's first axis, for tensors whose parts lie apart. */
+  locatePart?(name: string, index: number): Promise<StoredBytes | undefined>
   /** The range of a file behind a network that holds a tensor as `read` gives it, so that one request can read it. */
   locateRemote?(name: string): Promise<RemoteRange | undefined>
   close(): Promise<void>
@@ -63,7 +65,7 @@ export interface StoredBytes {
 export const viewOf = (
   reader: CheckpointReader,
   changes: Partial<
-    Pick<CheckpointReader, 'path' | 'notices' | 'list' | 'read' | 'readPart' | 'locate' | 'locateRemote'>
+    Pick<CheckpointReader, 'path' | 'notices' | 'list' | 'read' | 'readPart' | 'locate' | 'locatePart' | 'locateRemote'>
   >,
 ): CheckpointReader => ({
   path: reader.path,
@@ -73,6 +75,7 @@ export const viewOf = (
   read: name => reader.read(name),
   readPart: changes.read ? undefined : reader.readPart && ((name, index) => reader.readPart!(name, index)),
   locate: changes.read ? undefined : reader.locate && (name => reader.locate!(name)),
+  locatePart: changes.read ? undefined : reader.locatePart && ((name, index) => reader.locatePart!(name, index)),
   locateRemote: changes.read ? undefined : reader.locateRemote && (name => reader.locateRemote!(name)),
   close: () => reader.close(),
   ...changes,

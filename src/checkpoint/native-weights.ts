@@ -16,7 +16,7 @@ import { pagesLimit } from './experts/pages-limit.js'
 import { seededSource } from './experts/seeded.js'
 import { expertStacks, nativeParts } from './experts/source.js'
 import type { ExpertSource } from './experts/source.js'
-import type { TensorEntry, TensorInfo, TensorSource } from './format.js'
+import type { StoredBytes, TensorEntry, TensorInfo, TensorSource } from './format.js'
 import type { Json } from './json.js'
 import { saveModel } from './native.js'
 import type { Checkpoint } from './native.js'
@@ -166,8 +166,15 @@ export function nativeWeights(
     return dequantizeHost(expert === undefined ? spec : expertSpec(spec), quantized, bits!)
   }
   const locate = async (name: string): Promise<StoredTensor | undefined> => {
-    const bytes = await params.locate?.(name)
-    return bytes && storedTensor([bytes], { stacked: false, transposed: false })
+    const whole = await params.locate?.(name)
+    if (whole) return storedTensor([whole], { stacked: false, transposed: false })
+    const pieces: StoredBytes[] = []
+    for (let i = 0; params.locatePart && i < infos.get(name)!.shape[0]; i++) {
+      const piece = await params.locatePart(name, i)
+      if (!piece) return undefined
+      pieces.push(piece)
+    }
+    return pieces.length > 0 ? storedTensor(pieces, { stacked: true, transposed: false }) : undefined
   }
   const locateQuantized = async (path: string): Promise<StoredQuantized | undefined> => {
     if (!typesOf(find(path))) return undefined

@@ -4,11 +4,12 @@ import { formatCount } from '../../base/format.js'
 import { tensorFromBytes } from '../../base/host-tensor.js'
 import { readExactly } from '../byte-source.js'
 import type { OpenFile } from '../byte-source.js'
-import { bytesChecksum } from '../checksum.js'
+import { bytesChecksum, hex } from '../checksum.js'
 import { openFile } from '../files.js'
 import type { CheckpointReader } from '../format.js'
 import { fileBytes, pagesName, readIndex } from './apart-index.js'
 import type { ApartStack } from './apart-index.js'
+import { rangeChecksum } from '../range-checksum.js'
 import { withExpertTensors } from './as-tensors.js'
 import { rangedSource } from './ranged.js'
 import { expertName, partBytes, tensorName } from './source.js'
@@ -51,9 +52,11 @@ export async function apartExperts(folder: string, checksum: string): Promise<Ex
 }
 
 /** Throws a FileError unless the bytes of a part have the checksum that the index lists. */
-function checkPart(path: string, stack: ApartStack, expert: number, part: number, bytes: Uint8Array): void {
+const checkPart = (path: string, stack: ApartStack, expert: number, part: number, bytes: Uint8Array): void =>
+  requireChecksum(path, stack, expert, part, bytesChecksum(bytes))
+
+function requireChecksum(path: string, stack: ApartStack, expert: number, part: number, checksum: string): void {
   const expected = stack.checksums[expert].slice(8 * part, 8 * part + 8)
-  const checksum = bytesChecksum(bytes)
   if (checksum !== expected)
     throw new FileError(
       `${path}: ${expertName(stack, expert)} is damaged: the checksum of ${tensorName(stack.parts[part])} is ${checksum}, and ${expected} was written: copy the file or convert the model again`,
@@ -67,16 +70,30 @@ export async function withApartExperts(
   checksum: string,
 ): Promise<CheckpointReader> {
   const { stacks, file } = await openApart(folder, checksum)
+  const placeOf = (stack: ApartStack, index: number, expert: number): number =>
+    stack.begin + expert * stack.stride + stack.parts[index].offset
   return withExpertTensors(dense, {
     stacks,
     read: async (stack, index, expert) => {
       const part = stack.parts[index]
       const title = expertName(stack, expert)
       check(expert >= 0 && expert < stack.numExperts, () => `${title} does not exist: there are ${stack.numExperts}`)
-      const at = stack.begin + expert * stack.stride + part.offset
-      const bytes = await readExactly(file, at, partBytes(part), title)
+      const bytes = await readExactly(file, placeOf(stack, index, expert), partBytes(part), title)
       checkPart(file.path, stack, expert, index, bytes)
       return tensorFromBytes(part.dtype, part.shape, bytes)
+    },
+    locate: (stack, index, expert) => {
+      const { dtype, shape } = stack.parts[index]
+      const range = { offset: placeOf(stack, index, expert), length: partBytes(stack.parts[index]) }
+      const verify = async (): Promise<void> =>
+        requireChecksum(
+          file.path,
+          stack,
+          expert,
+          index,
+          hex(await rangeChecksum({ path: file.path, ...range, crc: 0 })),
+        )
+      return file.file && { dtype, shape, file: file.file, ...range, verify }
     },
     close: () => file.close(),
   })

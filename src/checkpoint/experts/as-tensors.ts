@@ -2,7 +2,7 @@ import { SwitchyardError } from '../../base/errors.js'
 import { tensorFromBytes } from '../../base/host-tensor.js'
 import type { HostTensor } from '../../base/host-tensor.js'
 import { unknownTensor, viewOf } from '../format.js'
-import type { CheckpointReader, TensorInfo } from '../format.js'
+import type { CheckpointReader, StoredBytes, TensorInfo } from '../format.js'
 import { readStack } from '../layout.js'
 import { partBytes, tensorName } from './source.js'
 import type { ExpertPart, ExpertSource, ExpertStack } from './source.js'
@@ -12,6 +12,8 @@ export interface ExpertParts<S extends ExpertStack = ExpertStack> {
   readonly stacks: readonly S[]
   /** Reads the part at index `part` of a stack's `parts`. */
   read(stack: S, part: number, expert: number): Promise<HostTensor>
+  /** Where that part is, if it is in a file on disk. */
+  locate?(stack: S, part: number, expert: number): StoredBytes | undefined
   close(): Promise<void>
 }
 
@@ -46,6 +48,10 @@ export function withExpertTensors<S extends ExpertStack>(
       },
       readPart,
       locate: dense.locate && (async name => (places.has(name) ? undefined : dense.locate!(name))),
+      locatePart: async (name, expert) => {
+        const place = places.get(name)
+        return place && experts.locate?.(place.stack, place.index, expert)
+      },
     }),
     close: async () => {
       await dense.close()
